@@ -1,0 +1,41 @@
+/**
+ * Branded identifiers and the way LiveKit spells them: a prefix and 12 characters of a
+ * 57-letter alphabet without look-alikes (0, 1, l, I, O).
+ *
+ * @module
+ */
+import type { Random } from "./platform.ts";
+
+declare const brand: unique symbol;
+/** A string that only its own constructor (or a parser) may produce. */
+export type Brand<T, Name extends string> = T & { readonly [brand]: Name };
+
+/** `RM_…` */
+export type RoomSid = Brand<string, "RoomSid">;
+/** `PA_…` */
+export type ParticipantSid = Brand<string, "ParticipantSid">;
+/** `TR_…`, with kind and source letters after the prefix. */
+export type TrackSid = Brand<string, "TrackSid">;
+/** `ND_…`, new for every process. */
+export type NodeId = Brand<string, "NodeId">;
+/** One peer connection of one participant, unique in the process. */
+export type ConnectionId = Brand<string, "ConnectionId">;
+/** One received media section (all its layers), unique in the process. */
+export type UpTrackId = Brand<string, "UpTrackId">;
+/** One forwarded track to one subscriber, unique in the process. */
+export type DownTrackId = Brand<string, "DownTrackId">;
+
+const ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+const ID_LENGTH = 12;
+
+/** `prefix` followed by 12 random characters (about 70 bits). */
+export function randomId<T extends string = string>(random: Random, prefix: string): T {
+  let id = prefix;
+  // 57 of 256 divides unevenly, so bytes at or above 228 (4 × 57) are drawn again.
+  while (id.length < prefix.length + ID_LENGTH) {
+    for (const byte of random.bytes(ID_LENGTH)) {
+      if (byte < 228 && id.length < prefix.length + ID_LENGTH) id += ALPHABET[byte % 57];
+    }
+  }
+  return id as T;
+}

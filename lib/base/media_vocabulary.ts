@@ -1,0 +1,70 @@
+/**
+ * Words that negotiation, media and the engine share: codecs, header extensions, ICE and DTLS
+ * parameters, as plain structured-cloneable data.
+ *
+ * @module
+ */
+
+export type MediaKind = "audio" | "video";
+
+/** One codec of one media section, with the payload types negotiated for that section. */
+export interface CodecParameters {
+  /** Lower-case kind, codec as LiveKit spells it: `audio/opus`, `video/VP8`, `video/H264`. */
+  readonly mime: string;
+  readonly payloadType: number;
+  readonly clockRate: number;
+  /** Audio channels; absent for video. */
+  readonly channels?: number;
+  /** The `a=fmtp` text without the payload type, empty if there is none. */
+  readonly fmtp: string;
+  /** `a=rtcp-fb` values: `nack`, `nack pli`, `ccm fir`, `transport-cc`, `goog-remb`. */
+  readonly feedback: readonly string[];
+  /** Payload type of the `rtx` codec whose `apt` is this one (RFC 4588), if negotiated. */
+  readonly rtxPayloadType?: number;
+}
+
+/** One negotiated RTP header extension (`a=extmap`), RFC 8285. */
+export interface HeaderExtension {
+  readonly id: number;
+  readonly uri: string;
+}
+
+/** Header extensions this server understands. */
+export const EXTENSION_URI = {
+  mid: "urn:ietf:params:rtp-hdrext:sdes:mid",
+  rid: "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+  repairedRid: "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
+  audioLevel: "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+  transportCc: "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+  absSendTime: "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+  absCaptureTime: "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
+  playoutDelay: "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+  dependencyDescriptor:
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+  videoOrientation: "urn:3gpp:video-orientation",
+} as const;
+
+/** `a=ice-ufrag` and `a=ice-pwd` of one side. */
+export interface IceCredentials {
+  readonly ufrag: string;
+  readonly pwd: string;
+}
+
+/** `a=fingerprint`: algorithm in lower case, value as upper-case hex pairs joined by colons. */
+export interface DtlsFingerprint {
+  readonly algorithm: string;
+  readonly value: string;
+}
+
+/** One address where the media plane listens, as it is advertised to clients (RFC 8839 §5.1). */
+export interface MediaAddress {
+  readonly protocol: "udp" | "tcp";
+  /** Literal IPv4 or IPv6 address, without brackets. */
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** Spatial layer of a simulcast or SVC track, lowest first. */
+export type SpatialLayer = 0 | 1 | 2;
+/** The data channels of LiveKit's protocol. */
+export type DataKind = "reliable" | "lossy";

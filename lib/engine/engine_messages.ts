@@ -1,0 +1,231 @@
+/**
+ * The border between the control plane and the media plane.
+ *
+ * Everything that crosses it is plain structured-cloneable data and nothing is shared, so the same
+ * engine can run in this thread or in a worker. Commands are carried out in the order they are sent;
+ * a command for a connection or track that no longer exists is ignored, because closing races with
+ * everything. Events keep their order, too.
+ *
+ * @module
+ */
+import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
+import type {
+  CodecParameters,
+  DataKind,
+  DtlsFingerprint,
+  HeaderExtension,
+  IceCredentials,
+  MediaAddress,
+  MediaKind,
+  SpatialLayer,
+} from "../base/media_vocabulary.ts";
+
+/** A section of a publisher's description that the engine is to receive. */
+export interface ReceiveSection {
+  readonly mid: string;
+  readonly kind: MediaKind;
+  /**
+   * Names the track this section carries *now*. When a client reuses the m-line for another track the
+   * control plane gives the section a new id, and the engine ends the old up-track.
+   */
+  readonly upTrack: UpTrackId;
+  /** In order of preference. */
+  readonly codecs: readonly CodecParameters[];
+  readonly extensions: readonly HeaderExtension[];
+  /** Simulcast RIDs, lowest layer first: the index is the spatial layer. Empty without simulcast. */
+  readonly rids: readonly string[];
+  /** `a=ssrc` lines of the section, in order; needed where packets carry no mid. */
+  readonly ssrcs: readonly { readonly ssrc: number; readonly rtxSsrc?: number }[];
+}
+
+/** A section of a subscriber's description through which one down-track is sent. */
+export interface SendSection {
+  readonly mid: string;
+  readonly kind: MediaKind;
+  readonly ssrc: number;
+  /** Retransmission SSRC (RFC 4588); absent without RTX. */
+  readonly rtxSsrc?: number;
+  /** RTCP canonical name (RFC 3550 §6.5.1). */
+  readonly cname: string;
+  /** What the subscriber accepted, in its order. */
+  readonly codecs: readonly CodecParameters[];
+  readonly extensions: readonly HeaderExtension[];
+}
+
+/** What a subscriber wants of one track, after permissions and settings. */
+export interface DownTrackTarget {
+  /** `false` forwards nothing (muted by the subscriber). */
+  readonly enabled: boolean;
+  readonly maxSpatial: SpatialLayer;
+  /** 0–3. */
+  readonly maxTemporal: number;
+}
+
+export type EngineCommand =
+  | {
+    /** Makes a peer connection that waits for STUN with these local credentials. */
+    readonly type: "open_connection";
+    readonly connection: ConnectionId;
+    readonly local: IceCredentials;
+    /** `accept`: the client opens the channels; `create`: we open `_reliable` and `_lossy`. */
+    readonly dataChannels: "accept" | "create";
+  }
+  | {
+    /** The client's side of the description; sent again for each description that changes it. */
+    readonly type: "set_remote";
+    readonly connection: ConnectionId;
+    readonly remote: IceCredentials;
+    readonly fingerprints: readonly DtlsFingerprint[];
+    /** SCTP parameters of the application section, if it has one. */
+    readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
+  }
+  | {
+    /** ICE restart: new local credentials for the same DTLS session (RFC 8445 §9, ICE-lite). */
+    readonly type: "restart_ice";
+    readonly connection: ConnectionId;
+    readonly local: IceCredentials;
+  }
+  | { readonly type: "close_connection"; readonly connection: ConnectionId }
+  | {
+    /** Replaces the whole list of received sections of a connection. */
+    readonly type: "set_receive";
+    readonly connection: ConnectionId;
+    readonly sections: readonly ReceiveSection[];
+  }
+  | { readonly type: "set_up_track_muted"; readonly upTrack: UpTrackId; readonly muted: boolean }
+  | {
+    /** Starts forwarding `upTrack` on `connection`; ignored if `downTrack` exists. */
+    readonly type: "add_down_track";
+    readonly connection: ConnectionId;
+    readonly downTrack: DownTrackId;
+    readonly upTrack: UpTrackId;
+    readonly section: SendSection;
+    readonly target: DownTrackTarget;
+  }
+  | {
+    readonly type: "set_down_track_target";
+    readonly downTrack: DownTrackId;
+    readonly target: DownTrackTarget;
+  }
+  | { readonly type: "remove_down_track"; readonly downTrack: DownTrackId }
+  | {
+    /** Sends one message on each of several connections; not yet open channels drop it, counted. */
+    readonly type: "send_data";
+    readonly connections: readonly ConnectionId[];
+    readonly kind: DataKind;
+    readonly bytes: Uint8Array;
+  }
+  | { readonly type: "request_stats"; readonly request: number };
+
+/** Why a connection ended by itself. */
+export type ConnectionFailure =
+  | "ice_timeout"
+  | "dtls_failed"
+  | "dtls_timeout"
+  | "fingerprint_mismatch"
+  | "closed_by_peer"
+  | "internal_error";
+
+export type EngineEvent =
+  | {
+    /** ICE has a pair and DTLS is up: media flows. Again after an ICE restart or a path change. */
+    readonly type: "connection_connected";
+    readonly connection: ConnectionId;
+    readonly protocol: "udp" | "tcp";
+  }
+  | {
+    /** No valid STUN for a while, though it may come back (RFC 7675 in spirit). */
+    readonly type: "connection_interrupted";
+    readonly connection: ConnectionId;
+  }
+  | {
+    /** Final; the engine has freed the connection. */
+    readonly type: "connection_failed";
+    readonly connection: ConnectionId;
+    readonly reason: ConnectionFailure;
+  }
+  | {
+    readonly type: "data_channel_open";
+    readonly connection: ConnectionId;
+    readonly label: string;
+  }
+  | {
+    /** `label` is `_reliable`, `_lossy`, or a client's own. */
+    readonly type: "data_received";
+    readonly connection: ConnectionId;
+    readonly label: string;
+    readonly bytes: Uint8Array;
+  }
+  | {
+    /** First packet of a layer (each simulcast layer once, whenever it comes). */
+    readonly type: "layer_arrived";
+    readonly connection: ConnectionId;
+    readonly upTrack: UpTrackId;
+    readonly mid: string;
+    /** Absent without simulcast. */
+    readonly rid?: string;
+    readonly spatial: SpatialLayer;
+    readonly ssrc: number;
+    readonly rtxSsrc?: number;
+    readonly mime: string;
+  }
+  | {
+    /** The first packet was forwarded, or the forwarded layer changed. */
+    readonly type: "down_track_layer";
+    readonly downTrack: DownTrackId;
+    readonly spatial: SpatialLayer;
+  }
+  | { readonly type: "stats"; readonly request: number; readonly stats: EngineStats };
+
+/** Totals since start, and what is alive now. Byte counts are RTP bytes without SRTP overhead. */
+export interface EngineStats {
+  readonly connections: number;
+  readonly upTracks: readonly UpTrackStats[];
+  readonly downTracks: readonly DownTrackStats[];
+  /** Input that was not used, by reason. */
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+export interface UpTrackStats {
+  readonly upTrack: UpTrackId;
+  readonly layers: readonly {
+    readonly spatial: SpatialLayer;
+    readonly ssrc: number;
+    readonly packets: number;
+    readonly bytes: number;
+    readonly lost: number;
+    readonly nacksSent: number;
+    readonly plisSent: number;
+  }[];
+}
+
+export interface DownTrackStats {
+  readonly downTrack: DownTrackId;
+  readonly upTrack: UpTrackId;
+  readonly spatial: SpatialLayer | undefined;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly retransmitted: number;
+  readonly nacksReceived: number;
+  readonly plisReceived: number;
+}
+
+/** What the control plane must know to write descriptions. */
+export interface EngineReady {
+  /** Fingerprint of the one certificate of this process. */
+  readonly fingerprint: DtlsFingerprint;
+  /** Where clients reach this engine: each becomes an `a=candidate` line. */
+  readonly addresses: readonly MediaAddress[];
+}
+
+/** The media plane, wherever it runs. */
+export interface MediaEngine {
+  /** Opens sockets; rejects with `SfuError` (`address_in_use`, `address_not_available`). */
+  start(): Promise<EngineReady>;
+  /** Never throws and never blocks. */
+  send(command: EngineCommand): void;
+  /** One listener; set before `start`. */
+  onEvent: (event: EngineEvent) => void;
+  /** Says goodbye to every connection (DTLS close_notify), closes sockets. Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,127 @@
+/**
+ * A reusable, read-only view on one RTP packet (RFC 3550 §5.1, header extensions RFC 8285).
+ *
+ * One view is made per receiver and wrapped around packet after packet, so reading a header allocates
+ * nothing. A view is valid until the next `wrap` and only while the bytes under it are.
+ *
+ * @module
+ */
+
+/** Room for extension ids of one-byte (1–14) and small two-byte headers. */
+const MAX_EXTENSION_ID = 15;
+const MIN_HEADER_BYTES = 12;
+
+/** See the module text. All offsets are from the start of the packet, in bytes. */
+export class RtpView {
+  bytes: Uint8Array = new Uint8Array(0);
+  /** Packet length in bytes, padding included. */
+  length = 0;
+  marker = false;
+  payloadType = 0;
+  /** 16 bits, as on the wire. */
+  sequenceNumber = 0;
+  /** 32 bits, as on the wire. */
+  timestamp = 0;
+  ssrc = 0;
+  /** Where the payload starts. */
+  payloadOffset = 0;
+  /** Payload bytes, without padding. */
+  payloadLength = 0;
+  /** Padding bytes at the end, the count byte included. */
+  paddingLength = 0;
+  readonly #extensionOffset = new Uint16Array(MAX_EXTENSION_ID);
+  readonly #extensionLength = new Uint8Array(MAX_EXTENSION_ID);
+
+  /**
+   * Points this view at a packet.
+   *
+   * @returns `false`, with the view unusable, for anything that is not a whole RTP packet.
+   */
+  wrap(bytes: Uint8Array, length: number = bytes.length): boolean {
+    if (length < MIN_HEADER_BYTES || length > bytes.length) return false;
+    const first = bytes[0]!;
+    if (first >> 6 !== 2) return false;
+    const second = bytes[1]!;
+    this.bytes = bytes;
+    this.length = length;
+    this.marker = (second & 0x80) !== 0;
+    this.payloadType = second & 0x7f;
+    this.sequenceNumber = (bytes[2]! << 8) | bytes[3]!;
+    this.timestamp = readUint32(bytes, 4);
+    this.ssrc = readUint32(bytes, 8);
+    this.#extensionLength.fill(0);
+    this.#extensionOffset.fill(0);
+    let offset = MIN_HEADER_BYTES + (first & 0x0f) * 4;
+    if (offset > length) return false;
+    if ((first & 0x10) !== 0) {
+      if (offset + 4 > length) return false;
+      const profile = (bytes[offset]! << 8) | bytes[offset + 1]!;
+      const end = offset + 4 + ((bytes[offset + 2]! << 8) | bytes[offset + 3]!) * 4;
+      if (end > length) return false;
+      if (profile === 0xbede) this.#readOneByte(offset + 4, end);
+      else if ((profile & 0xfff0) === 0x1000) this.#readTwoByte(offset + 4, end);
+      offset = end;
+    }
+    this.payloadOffset = offset;
+    this.paddingLength = 0;
+    if ((first & 0x20) !== 0) {
+      const padding = bytes[length - 1]!;
+      if (padding === 0 || offset + padding > length) return false;
+      this.paddingLength = padding;
+    }
+    this.payloadLength = length - offset - this.paddingLength;
+    return true;
+  }
+
+  /** Where extension `id` starts, or 0 if the packet has none (or an empty one). */
+  extensionOffset(id: number): number {
+    return id > 0 && id < MAX_EXTENSION_ID ? this.#extensionOffset[id]! : 0;
+  }
+
+  /** Bytes of extension `id`; 0 if absent. */
+  extensionLength(id: number): number {
+    return id > 0 && id < MAX_EXTENSION_ID ? this.#extensionLength[id]! : 0;
+  }
+
+  #readOneByte(from: number, end: number): void {
+    let at = from;
+    while (at < end) {
+      const header = this.bytes[at]!;
+      const id = header >> 4;
+      if (id === 0) {
+        at++; // padding between elements
+        continue;
+      }
+      if (id === 15) return; // reserved: stop reading (RFC 8285 §4.2)
+      const size = (header & 0x0f) + 1;
+      if (at + 1 + size > end) return;
+      this.#extensionOffset[id] = at + 1;
+      this.#extensionLength[id] = size;
+      at += 1 + size;
+    }
+  }
+
+  #readTwoByte(from: number, end: number): void {
+    let at = from;
+    while (at < end) {
+      const id = this.bytes[at]!;
+      if (id === 0) {
+        at++;
+        continue;
+      }
+      if (at + 2 > end) return;
+      const size = this.bytes[at + 1]!;
+      if (at + 2 + size > end) return;
+      if (id < MAX_EXTENSION_ID) {
+        this.#extensionOffset[id] = at + 2;
+        this.#extensionLength[id] = size;
+      }
+      at += 2 + size;
+    }
+  }
+}
+
+function readUint32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>>
+    0;
+}
