@@ -1,0 +1,249 @@
+/**
+ * Reading RTCP compound packets (RFC 3550 §6, RFC 4585, RFC 5104, RFC 3611, REMB draft).
+ *
+ * A compound packet is walked once and each piece handed to an {@linkcode RtcpHandler}; nothing is
+ * allocated per packet. Total on any input: the walk stops at the first thing that does not fit.
+ *
+ * @module
+ */
+
+export const RTCP_TYPE = {
+  senderReport: 200,
+  receiverReport: 201,
+  sourceDescription: 202,
+  goodbye: 203,
+  transportFeedback: 205,
+  payloadFeedback: 206,
+  extendedReport: 207,
+} as const;
+
+/** Feedback message types (RFC 4585 §6.2–6.4; 15 of transport feedback is transport-cc). */
+export const FEEDBACK_FORMAT = {
+  nack: 1,
+  transportCc: 15,
+  pictureLoss: 1,
+  fullIntra: 4,
+  applicationLayer: 15,
+} as const;
+
+const HEADER_BYTES = 4;
+const REPORT_BLOCK_BYTES = 24;
+/** Numbers one generic NACK packet may name that we look at; the rest of a longer list is ignored. */
+const MAX_NACKED = 1024;
+const REMB_IDENTIFIER = 0x52454d42; // "REMB"
+
+/** One report block (RFC 3550 §6.4.1), reused between calls: read it, do not keep it. */
+export class ReportBlock {
+  /** The stream reported on. */
+  ssrc = 0;
+  /** Lost since the last report, 0–255 for 0–100 %. */
+  fractionLost = 0;
+  /** Signed 24 bits. */
+  cumulativeLost = 0;
+  /** Highest sequence number received, with wraps in the upper 16 bits. */
+  highestSeq = 0;
+  /** In RTP time stamp units. */
+  jitter = 0;
+  /** Middle 32 bits of the NTP time of the last sender report, 0 if none. */
+  lastSenderReport = 0;
+  /** In 1/65536 s. */
+  delaySinceLastSenderReport = 0;
+}
+
+/** Receives the pieces of a compound packet, in order. */
+export interface RtcpHandler {
+  senderReport(
+    ssrc: number,
+    ntpSeconds: number,
+    ntpFraction: number,
+    rtpTimestamp: number,
+    packets: number,
+    octets: number,
+  ): void;
+  reportBlock(senderSsrc: number, block: ReportBlock): void;
+  goodbye(ssrc: number): void;
+  /** `numbers[0..count)` are 16-bit sequence numbers, valid only during the call. */
+  nack(mediaSsrc: number, numbers: Uint16Array, count: number): void;
+  pictureLoss(mediaSsrc: number): void;
+  /** Full intra request (RFC 5104 §4.3.1) for one stream. */
+  fullIntra(mediaSsrc: number): void;
+  /** Receiver estimated maximum bitrate in bit/s, for all the streams of the connection. */
+  remb(bitrateBps: number): void;
+  /** A whole transport-cc feedback packet, header included, for `transport_cc.ts`. */
+  transportCc(bytes: Uint8Array, offset: number, length: number): void;
+  /** Receiver reference time (RFC 3611 §4.4), which asks for a DLRR answer. */
+  receiverReferenceTime(senderSsrc: number, ntpSeconds: number, ntpFraction: number): void;
+}
+
+/** Walks compound packets. One reader per connection; not re-entrant. */
+export class RtcpReader {
+  readonly #block = new ReportBlock();
+  readonly #numbers = new Uint16Array(MAX_NACKED);
+
+  /**
+   * Hands every understood piece to `handler`.
+   *
+   * @returns `false` if the bytes are not a well-formed compound packet; pieces before the damage have
+   * been handed over.
+   */
+  read(bytes: Uint8Array, length: number, handler: RtcpHandler): boolean {
+    if (length < HEADER_BYTES || length > bytes.length) return false;
+    let at = 0;
+    while (at < length) {
+      if (at + HEADER_BYTES > length) return false;
+      const first = bytes[at]!;
+      if (first >> 6 !== 2) return false;
+      const size = (uint16(bytes, at + 2) + 1) * 4;
+      if (at + size > length) return false;
+      let end = at + size;
+      if ((first & 0x20) !== 0) {
+        const padding = bytes[end - 1]!;
+        if (padding === 0 || padding > size - HEADER_BYTES) return false;
+        end -= padding;
+      }
+      if (!this.#readOne(bytes, at, end, first & 0x1f, bytes[at + 1]!, handler)) return false;
+      at += size;
+    }
+    return true;
+  }
+
+  #readOne(
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    count: number,
+    type: number,
+    handler: RtcpHandler,
+  ): boolean {
+    switch (type) {
+      case RTCP_TYPE.senderReport:
+        if (at + 28 > end) return false;
+        handler.senderReport(
+          uint32(bytes, at + 4),
+          uint32(bytes, at + 8),
+          uint32(bytes, at + 12),
+          uint32(bytes, at + 16),
+          uint32(bytes, at + 20),
+          uint32(bytes, at + 24),
+        );
+        return this.#readBlocks(bytes, at + 28, end, count, uint32(bytes, at + 4), handler);
+      case RTCP_TYPE.receiverReport:
+        if (at + 8 > end) return false;
+        return this.#readBlocks(bytes, at + 8, end, count, uint32(bytes, at + 4), handler);
+      case RTCP_TYPE.goodbye:
+        if (at + 4 + count * 4 > end) return false;
+        for (let i = 0; i < count; i++) handler.goodbye(uint32(bytes, at + 4 + i * 4));
+        return true;
+      case RTCP_TYPE.transportFeedback:
+        return this.#readTransportFeedback(bytes, at, end, count, handler);
+      case RTCP_TYPE.payloadFeedback:
+        return readPayloadFeedback(bytes, at, end, count, handler);
+      case RTCP_TYPE.extendedReport:
+        return readExtendedReport(bytes, at, end, handler);
+      default:
+        return true; // unknown types are skipped (RFC 3550 §6.1)
+    }
+  }
+
+  #readBlocks(
+    bytes: Uint8Array,
+    from: number,
+    end: number,
+    count: number,
+    senderSsrc: number,
+    handler: RtcpHandler,
+  ): boolean {
+    if (from + count * REPORT_BLOCK_BYTES > end) return false;
+    const block = this.#block;
+    for (let i = 0; i < count; i++) {
+      const at = from + i * REPORT_BLOCK_BYTES;
+      block.ssrc = uint32(bytes, at);
+      block.fractionLost = bytes[at + 4]!;
+      // Sign-extends 24 bits.
+      block.cumulativeLost = (uint32(bytes, at + 4) << 8) >> 8;
+      block.highestSeq = uint32(bytes, at + 8);
+      block.jitter = uint32(bytes, at + 12);
+      block.lastSenderReport = uint32(bytes, at + 16);
+      block.delaySinceLastSenderReport = uint32(bytes, at + 20);
+      handler.reportBlock(senderSsrc, block);
+    }
+    return true;
+  }
+
+  #readTransportFeedback(
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    format: number,
+    handler: RtcpHandler,
+  ): boolean {
+    if (at + 12 > end) return false;
+    if (format === FEEDBACK_FORMAT.transportCc) {
+      handler.transportCc(bytes, at, end - at);
+    } else if (format === FEEDBACK_FORMAT.nack) {
+      let count = 0;
+      for (let entry = at + 12; entry + 4 <= end && count + 17 <= MAX_NACKED; entry += 4) {
+        const base = uint16(bytes, entry);
+        this.#numbers[count++] = base;
+        let following = uint16(bytes, entry + 2);
+        for (let n = base + 1; following !== 0; n++, following >>= 1) {
+          if ((following & 1) !== 0) this.#numbers[count++] = n;
+        }
+      }
+      handler.nack(uint32(bytes, at + 8), this.#numbers, count);
+    }
+    return true;
+  }
+}
+
+function readPayloadFeedback(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  format: number,
+  handler: RtcpHandler,
+): boolean {
+  if (at + 12 > end) return false;
+  if (format === FEEDBACK_FORMAT.pictureLoss) {
+    handler.pictureLoss(uint32(bytes, at + 8));
+  } else if (format === FEEDBACK_FORMAT.fullIntra) {
+    for (let entry = at + 12; entry + 8 <= end; entry += 8) handler.fullIntra(uint32(bytes, entry));
+  } else if (format === FEEDBACK_FORMAT.applicationLayer && at + 20 <= end) {
+    if (uint32(bytes, at + 12) !== REMB_IDENTIFIER) return true;
+    const exponent = bytes[at + 17]! >> 2;
+    const mantissa = ((bytes[at + 17]! & 0x03) << 16) | uint16(bytes, at + 18);
+    handler.remb(mantissa * 2 ** exponent);
+  }
+  return true;
+}
+
+function readExtendedReport(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  handler: RtcpHandler,
+): boolean {
+  if (at + 8 > end) return false;
+  for (let block = at + 8; block + 4 <= end;) {
+    const size = (uint16(bytes, block + 2) + 1) * 4;
+    if (block + size > end) return false;
+    if (bytes[block] === 4 && size >= 12) {
+      handler.receiverReferenceTime(
+        uint32(bytes, at + 4),
+        uint32(bytes, block + 4),
+        uint32(bytes, block + 8),
+      );
+    }
+    block += size;
+  }
+  return true;
+}
+
+function uint16(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 8) | bytes[at + 1]!;
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>>
+    0;
+}
