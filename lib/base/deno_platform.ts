@@ -30,7 +30,11 @@ export function denoPlatform(log: Log = silentLog): Platform {
     return drawn;
   };
   return {
-    clock: { now: () => Math.trunc(performance.now()), wallMs: () => Date.now() },
+    clock: {
+      now: () => Math.trunc(performance.now()),
+      nowUs: () => Math.trunc(performance.now() * 1000),
+      wallMs: () => Date.now(),
+    },
     timers: {
       after(delayMs, callback) {
         const handle = setTimeout(callback, delayMs);

@@ -10,6 +10,8 @@
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary start, an integer. */
   now(): number;
+  /** The same time in whole microseconds, for measuring arrivals. */
+  nowUs(): number;
   /** Unix milliseconds, an integer; may jump. */
   wallMs(): number;
 }
