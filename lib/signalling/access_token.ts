@@ -1,0 +1,338 @@
+/**
+ * Access tokens: HS256 JSON Web Tokens that say who may do what in which room.
+ *
+ * {@linkcode verifyAccessToken} turns text from outside into a frozen {@linkcode AccessToken} or into
+ * the HTTP answer LiveKit gives for it; it never throws on bad input. {@linkcode signAccessToken}
+ * makes tokens that every LiveKit server accepts. Time is an argument.
+ *
+ * Source: LiveKit access token format (claims beside the registered ones of RFC 7519).
+ *
+ * @module
+ */
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT } from "jose";
+import {
+  ParticipantInfo_Kind,
+  ParticipantInfo_KindDetail,
+  RoomConfiguration,
+  TrackSource,
+} from "@livekit/protocol";
+import { z } from "zod";
+
+/** API key → secret. The first entry signs; every entry verifies. */
+export type ApiKeys = ReadonlyMap<string, string>;
+
+/** Tolerance for clocks that disagree, seconds: what LiveKit servers allow. */
+const LEEWAY_S = 60;
+
+/** What the `video` claim grants, with every default filled in. */
+export interface VideoGrant {
+  readonly roomCreate: boolean;
+  readonly roomList: boolean;
+  readonly roomRecord: boolean;
+  readonly roomAdmin: boolean;
+  readonly roomJoin: boolean;
+  /** Room to join or administer; empty if the token names none. */
+  readonly room: string;
+  /** Default `true`. */
+  readonly canPublish: boolean;
+  /** Sources that may be published; empty means all. Only effective with `canPublish`. */
+  readonly canPublishSources: readonly TrackSource[];
+  /** Default `true`. */
+  readonly canSubscribe: boolean;
+  /** Default: the value of `canPublish`. */
+  readonly canPublishData: boolean;
+  readonly canUpdateOwnMetadata: boolean;
+  readonly canSubscribeMetrics: boolean;
+  readonly canManageAgentSession: boolean;
+  readonly ingressAdmin: boolean;
+  readonly hidden: boolean;
+  readonly recorder: boolean;
+  readonly agent: boolean;
+  readonly destinationRoom: string;
+}
+
+/** A verified token. */
+export interface AccessToken {
+  /** The key that signed it. */
+  readonly apiKey: string;
+  /** `sub`, or `jti` where there is no `sub`; empty if the token names nobody. */
+  readonly identity: string;
+  readonly name: string;
+  readonly kind: ParticipantInfo_Kind;
+  readonly kindDetails: readonly ParticipantInfo_KindDetail[];
+  readonly metadata: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly video?: VideoGrant;
+  readonly sip: { readonly admin: boolean; readonly call: boolean };
+  readonly roomConfig?: RoomConfiguration;
+  readonly roomPreset: string;
+  /** Base64 hash of a webhook body. */
+  readonly sha256: string;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
+}
+
+/** The HTTP answer to a request that is refused. */
+export interface Refusal {
+  readonly ok: false;
+  readonly status: number;
+  readonly body: string;
+}
+
+/** What a token says when it is made; absent fields are not written. */
+export interface TokenClaims {
+  readonly identity: string;
+  readonly name?: string;
+  readonly kind?: ParticipantInfo_Kind;
+  readonly metadata?: string;
+  readonly attributes?: Readonly<Record<string, string>>;
+  readonly video?: Partial<VideoGrant>;
+  readonly roomConfig?: RoomConfiguration;
+  readonly roomPreset?: string;
+}
+
+const flag = z.boolean().nullish();
+const text = z.string().nullish();
+
+const videoClaim = z.looseObject({
+  roomCreate: flag,
+  roomList: flag,
+  roomRecord: flag,
+  roomAdmin: flag,
+  roomJoin: flag,
+  room: text,
+  canPublish: flag,
+  canPublishSources: z.array(z.string()).nullish(),
+  canSubscribe: flag,
+  canPublishData: flag,
+  canUpdateOwnMetadata: flag,
+  canSubscribeMetrics: flag,
+  canManageAgentSession: flag,
+  ingressAdmin: flag,
+  hidden: flag,
+  recorder: flag,
+  agent: flag,
+  destinationRoom: text,
+});
+
+const registeredClaims = z.looseObject({
+  iss: text,
+  sub: text,
+  jti: text,
+  exp: z.number().nullish(),
+  nbf: z.number().nullish(),
+  iat: z.number().nullish(),
+});
+
+const ownClaims = z.looseObject({
+  name: text,
+  kind: text,
+  kindDetails: z.array(z.string()).nullish(),
+  video: videoClaim.nullish(),
+  sip: z.looseObject({ admin: flag, call: flag }).nullish(),
+  roomConfig: z.record(z.string(), z.unknown()).nullish(),
+  roomPreset: text,
+  sha256: text,
+  metadata: text,
+  attributes: z.record(z.string(), z.string()).nullish(),
+});
+
+/**
+ * Verifies signature, times and shape.
+ *
+ * @param nowMs Unix milliseconds.
+ * @returns The token, or 401 with the text LiveKit sends: `invalid authorization token` if it cannot
+ * be read at all, `invalid API key` if the issuer is unknown, else
+ * `invalid authorization token: <detail>`.
+ */
+export async function verifyAccessToken(
+  jwt: string,
+  keys: ApiKeys,
+  nowMs: number,
+): Promise<{ readonly ok: true; readonly token: AccessToken } | Refusal> {
+  const claims = readRegisteredClaims(jwt);
+  if (claims === undefined) return refused("invalid authorization token");
+  const apiKey = claims.iss ?? "";
+  const secret = keys.get(apiKey);
+  if (secret === undefined || secret === "") return refused("invalid API key");
+  try {
+    const { payload } = await jwtVerify(jwt, new TextEncoder().encode(secret), {
+      algorithms: ["HS256"],
+      issuer: apiKey,
+      clockTolerance: LEEWAY_S,
+      currentDate: new Date(nowMs),
+      requiredClaims: ["exp"],
+    });
+    const own = ownClaims.safeParse(payload);
+    const roomConfig = own.success ? readRoomConfig(own.data.roomConfig) : undefined;
+    if (!own.success || roomConfig === "malformed") {
+      return refused("invalid authorization token: token is malformed: claims have the wrong type");
+    }
+    const identity = claims.sub || claims.jti || "";
+    const expiresAt = (payload.exp ?? 0) * 1000;
+    return { ok: true, token: toToken(own.data, { apiKey, identity, expiresAt, roomConfig }) };
+  } catch (error) {
+    return refused(`invalid authorization token: ${verifyDetail(error)}`);
+  }
+}
+
+function toToken(
+  own: z.infer<typeof ownClaims>,
+  known: {
+    apiKey: string;
+    identity: string;
+    expiresAt: number;
+    roomConfig: RoomConfiguration | undefined;
+  },
+): AccessToken {
+  return Object.freeze({
+    apiKey: known.apiKey,
+    identity: known.identity,
+    expiresAt: known.expiresAt,
+    name: own.name ?? "",
+    kind: enumByName(ParticipantInfo_Kind, own.kind ?? "") ?? ParticipantInfo_Kind.STANDARD,
+    kindDetails: (own.kindDetails ?? []).flatMap((name) =>
+      enumByName(ParticipantInfo_KindDetail, name) ?? []
+    ),
+    metadata: own.metadata ?? "",
+    attributes: Object.freeze({ ...own.attributes }),
+    ...(own.video ? { video: toVideoGrant(own.video) } : {}),
+    sip: { admin: own.sip?.admin ?? false, call: own.sip?.call ?? false },
+    ...(known.roomConfig ? { roomConfig: known.roomConfig } : {}),
+    roomPreset: own.roomPreset ?? "",
+    sha256: own.sha256 ?? "",
+  });
+}
+
+/** Fills the defaults of a grant that may be incomplete (the claim, or {@linkcode TokenClaims}). */
+function toVideoGrant(claim: z.infer<typeof videoClaim>): VideoGrant {
+  const canPublish = claim.canPublish ?? true;
+  return Object.freeze({
+    roomCreate: claim.roomCreate ?? false,
+    roomList: claim.roomList ?? false,
+    roomRecord: claim.roomRecord ?? false,
+    roomAdmin: claim.roomAdmin ?? false,
+    roomJoin: claim.roomJoin ?? false,
+    room: claim.room ?? "",
+    canPublish,
+    canPublishSources: (claim.canPublishSources ?? []).map((name) =>
+      enumByName(TrackSource, name) ?? TrackSource.UNKNOWN
+    ),
+    canSubscribe: claim.canSubscribe ?? true,
+    canPublishData: claim.canPublishData ?? canPublish,
+    canUpdateOwnMetadata: claim.canUpdateOwnMetadata ?? false,
+    canSubscribeMetrics: claim.canSubscribeMetrics ?? false,
+    canManageAgentSession: claim.canManageAgentSession ?? false,
+    ingressAdmin: claim.ingressAdmin ?? false,
+    hidden: claim.hidden ?? false,
+    recorder: claim.recorder ?? false,
+    agent: claim.agent ?? false,
+    destinationRoom: claim.destinationRoom ?? "",
+  });
+}
+
+/**
+ * Signs a token.
+ *
+ * @param nowMs Unix milliseconds; becomes `nbf` and `iat`.
+ * @param validForMs Life from `nowMs`, milliseconds.
+ */
+export function signAccessToken(
+  key: { readonly apiKey: string; readonly secret: string },
+  claims: TokenClaims,
+  nowMs: number,
+  validForMs: number,
+): Promise<string> {
+  const issuedAt = Math.trunc(nowMs / 1000);
+  const payload: Record<string, unknown> = {};
+  if (claims.name) payload.name = claims.name;
+  if (claims.kind) payload.kind = ParticipantInfo_Kind[claims.kind].toLowerCase();
+  if (claims.metadata) payload.metadata = claims.metadata;
+  if (claims.attributes && Object.keys(claims.attributes).length > 0) {
+    payload.attributes = claims.attributes;
+  }
+  if (claims.video) payload.video = toVideoClaim(claims.video);
+  if (claims.roomConfig) payload.roomConfig = claims.roomConfig.toJson();
+  if (claims.roomPreset) payload.roomPreset = claims.roomPreset;
+  return new SignJWT(payload)
+    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+    .setIssuer(key.apiKey)
+    .setSubject(claims.identity)
+    .setIssuedAt(issuedAt)
+    .setNotBefore(issuedAt)
+    .setExpirationTime(Math.trunc((nowMs + validForMs) / 1000))
+    .sign(new TextEncoder().encode(key.secret));
+}
+
+/** Booleans that are `true` when a token does not mention them, so `false` has to be written out. */
+const TRUE_WHEN_ABSENT: ReadonlySet<string> = new Set([
+  "canPublish",
+  "canSubscribe",
+  "canPublishData",
+]);
+
+function toVideoClaim(grant: Partial<VideoGrant>): Record<string, unknown> {
+  const claim: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(grant)) {
+    if (name === "canPublishSources") {
+      const sources = (value as readonly TrackSource[]).map((s) => TrackSource[s].toLowerCase());
+      if (sources.length > 0) claim[name] = sources;
+    } else if (value || (value === false && TRUE_WHEN_ABSENT.has(name))) {
+      claim[name] = value;
+    }
+  }
+  return claim;
+}
+
+/** The unverified part, needed to find the key; `undefined` if this is no JSON Web Token. */
+function readRegisteredClaims(jwt: string): z.infer<typeof registeredClaims> | undefined {
+  try {
+    if (typeof decodeProtectedHeader(jwt).alg !== "string") return undefined;
+    const parsed = registeredClaims.safeParse(decodeJwt(jwt));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readRoomConfig(
+  json: Record<string, unknown> | null | undefined,
+): RoomConfiguration | undefined | "malformed" {
+  if (json === null || json === undefined) return undefined;
+  try {
+    return RoomConfiguration.fromJson(json as Parameters<typeof RoomConfiguration.fromJson>[0], {
+      ignoreUnknownFields: true,
+    });
+  } catch {
+    return "malformed";
+  }
+}
+
+/** The words LiveKit servers use for the same failures. */
+function verifyDetail(error: unknown): string {
+  if (error instanceof errors.JWTExpired) return "token has invalid claims: token is expired";
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    if (error.claim === "nbf") return "token has invalid claims: token is not valid yet";
+    if (error.claim === "exp") {
+      return "token has invalid claims: token is missing required claim: exp claim is required";
+    }
+    return `token has invalid claims: ${error.claim}`;
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed) {
+    return "token signature is invalid: signing method is not allowed";
+  }
+  return "token signature is invalid: signature is invalid";
+}
+
+function refused(body: string): Refusal {
+  return { ok: false, status: 401, body };
+}
+
+/** Looks up a protobuf enum's number by its lower-case name. */
+function enumByName<E extends Record<string, string | number>>(
+  values: E,
+  name: string,
+): E[keyof E] | undefined {
+  const value = Object.hasOwn(values, name.toUpperCase()) ? values[name.toUpperCase()] : undefined;
+  return typeof value === "number" ? value as E[keyof E] : undefined;
+}
