@@ -1,0 +1,107 @@
+/**
+ * When to send an offer: at most one is outstanding, changes close together share one, and an answer
+ * that never comes is a failure.
+ *
+ * Contract: pure state. Tell it what happened; ask {@linkcode OfferCycle.due} at the latest at
+ * {@linkcode OfferCycle.nextWakeAt}. After `"offer"` the caller sends one and says so.
+ *
+ * @module
+ */
+
+/** Wait before an offer when the last one is long past, ms: collects changes made together. */
+const FAST_DELAY_MS = 10;
+/** Smallest distance of two offers that nobody forces, ms. */
+const SLOW_DELAY_MS = 150;
+/** How long a client may take for its answer, ms. */
+const ANSWER_TIMEOUT_MS = 15_000;
+
+/** `none`: nothing outstanding. `remote`: waiting. `retry`: waiting, with another offer wanted after. */
+export type OfferState = "none" | "remote" | "retry";
+
+/** See the module text. */
+export class OfferCycle {
+  #state: OfferState = "none";
+  #nextId: number;
+  #outstandingId: number | undefined;
+  /** When the wanted offer is due; only in state `none`. */
+  #offerAt: number | undefined;
+  #answerBy: number | undefined;
+  #lastOfferAt = -Infinity;
+
+  /** @param firstId Id of the first offer, a random 1–256; later ones count up. */
+  constructor(firstId: number) {
+    this.#nextId = firstId;
+  }
+
+  get state(): OfferState {
+    return this.#state;
+  }
+
+  /** Something changed that an offer must say. `force` sends it without waiting for more changes. */
+  request(now: number, force = false): void {
+    if (this.#state !== "none") {
+      this.#state = "retry";
+      return;
+    }
+    const recent = now - this.#lastOfferAt <= SLOW_DELAY_MS;
+    const at = now + (force ? 0 : recent ? SLOW_DELAY_MS : FAST_DELAY_MS);
+    // An offer already on its way collects this change, too; only forcing moves it, to earlier.
+    this.#offerAt = Math.min(this.#offerAt ?? at, at);
+  }
+
+  /** Records that an offer goes out now; returns the id to send with it. */
+  offerSent(now: number): number {
+    this.#state = "remote";
+    this.#offerAt = undefined;
+    this.#lastOfferAt = now;
+    this.#answerBy = now + ANSWER_TIMEOUT_MS;
+    this.#outstandingId = this.#nextId++;
+    return this.#outstandingId;
+  }
+
+  /**
+   * Records an answer.
+   *
+   * @param id The offer's id as the client echoes it, 0 from clients that do not. It is only
+   * compared: there is just one offer that an answer can belong to.
+   * @returns `unexpected`: no offer is outstanding and the answer must not be applied.
+   */
+  answered(now: number, id: number): "expected" | "other_id" | "unexpected" {
+    if (this.#state === "none") return "unexpected";
+    const matches = id === 0 || id === this.#outstandingId;
+    const wanted = this.#state === "retry";
+    this.#forgetOffer();
+    if (wanted) this.#offerAt = now;
+    return matches ? "expected" : "other_id";
+  }
+
+  /**
+   * Gives up the outstanding offer, which the client may never have seen, and wants a new one at once;
+   * for a resumed connection.
+   */
+  restart(now: number): void {
+    this.#forgetOffer();
+    this.#offerAt = now;
+  }
+
+  /** What is to be done now. `"failed"` is said once; nothing more happens until `restart`. */
+  due(now: number): "offer" | "failed" | undefined {
+    if (this.#answerBy !== undefined && now >= this.#answerBy) {
+      this.#answerBy = undefined;
+      return "failed";
+    }
+    return this.#offerAt !== undefined && now >= this.#offerAt ? "offer" : undefined;
+  }
+
+  /** When `due` will next have something to say. */
+  nextWakeAt(): number | undefined {
+    return this.#state === "none" ? this.#offerAt : this.#answerBy;
+  }
+
+  #forgetOffer(): void {
+    this.#state = "none";
+    this.#outstandingId = undefined;
+    this.#answerBy = undefined;
+    this.#offerAt = undefined;
+  }
+}

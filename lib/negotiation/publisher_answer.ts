@@ -1,0 +1,274 @@
+/**
+ * Our answer to a description in which the client offers to send: which codec, simulcast layers and
+ * header extensions we take of each section (RFC 3264, RFC 8829 §5.3, RFC 8853).
+ *
+ * Contract: the answer has the offer's sections in the offer's order with the offer's mids, and every
+ * payload type and extension id in it was offered for that section.
+ *
+ * @module
+ */
+import type { UpTrackId } from "../base/ids.ts";
+import {
+  type CodecParameters,
+  EXTENSION_URI,
+  type HeaderExtension,
+  type MediaKind,
+} from "../base/media_vocabulary.ts";
+import type { RemoteDescription, RemoteSection } from "../wire/session_description.ts";
+import { acceptedCodecs, type CodecPolicy, redCarries } from "./codec_catalog.ts";
+import {
+  codecLines,
+  DATA_CHANNEL_FORMAT,
+  dataChannelLines,
+  extensionLines,
+  joinLines,
+  type LocalParameters,
+  mediaLines,
+  payloadTypes,
+  SCTP_PORT,
+  sessionLines,
+  transportLines,
+} from "./local_description.ts";
+import type { ReceiveSection } from "./negotiated_sections.ts";
+
+/** What is known of the track a section carries, from its announcement. */
+export interface TrackPlan {
+  readonly upTrack: UpTrackId;
+  /** Announced codec, `video/VP8` or bare; it comes first in the answer. */
+  readonly preferredMime?: string;
+  readonly stereo: boolean;
+  readonly dtxDisabled: boolean;
+  readonly redDisabled: boolean;
+}
+
+/** See {@linkcode answerPublisherOffer}. */
+export interface PublisherOfferInput {
+  readonly offer: RemoteDescription;
+  readonly local: LocalParameters;
+  readonly codecs: CodecPolicy;
+  /** For clients that ignore the order of an answer: leave them the preferred video codec alone. */
+  readonly singlePreferredVideoCodec: boolean;
+  /**
+   * Asked once, in order, for each audio or video section that the client wants to send and that has
+   * a codec in common. `undefined` refuses the section: it is answered `inactive`.
+   */
+  readonly planFor: (section: RemoteSection) => TrackPlan | undefined;
+}
+
+/** The answer, and what the engine is to do with it. */
+export interface PublisherAnswer {
+  readonly sdp: string;
+  readonly receive: readonly ReceiveSection[];
+  /**
+   * Mids of sections we send on to track sids: none while subscribers have a connection of their
+   * own, and older clients would mix up the two connections' mids if publishing ones were in it.
+   */
+  readonly midToTrackId: Readonly<Record<string, string>>;
+  /** The client's SCTP parameters, if data channels were accepted. */
+  readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
+}
+
+/** RFC 8841 §6.1: what a client that names no `max-message-size` takes, bytes. */
+const DEFAULT_MAX_MESSAGE_SIZE = 65_536;
+/** Bit rate a stereo opus publisher may use: the codec's highest. */
+const STEREO_MAX_BITRATE = 510_000;
+const VIDEO_FEEDBACK = ["transport-cc", "ccm fir", "nack", "nack pli"];
+/** Browsers do not offer it for audio but act on it. */
+const AUDIO_FEEDBACK = ["nack"];
+const EXTENSIONS: Readonly<Record<MediaKind, readonly string[]>> = {
+  audio: [
+    EXTENSION_URI.mid,
+    EXTENSION_URI.rid,
+    EXTENSION_URI.audioLevel,
+    EXTENSION_URI.absCaptureTime,
+  ],
+  video: [
+    EXTENSION_URI.mid,
+    EXTENSION_URI.rid,
+    EXTENSION_URI.repairedRid,
+    EXTENSION_URI.transportCc,
+    EXTENSION_URI.dependencyDescriptor,
+    EXTENSION_URI.absCaptureTime,
+  ],
+};
+
+/** What became of one offered section. */
+type Decision =
+  | { readonly type: "rejected"; readonly section: RemoteSection }
+  | { readonly type: "data"; readonly section: RemoteSection }
+  | {
+    readonly type: "media";
+    readonly section: RemoteSection;
+    readonly kind: MediaKind;
+    readonly codecs: readonly CodecParameters[];
+    readonly extensions: readonly HeaderExtension[];
+    /** Absent if nothing is received: the section is kept, inactive. */
+    readonly plan: TrackPlan | undefined;
+  };
+
+/** Answers an offer on a connection on which the client sends and we receive. */
+export function answerPublisherOffer(input: PublisherOfferInput): PublisherAnswer {
+  const { offer, local } = input;
+  const decisions = decide(input);
+  const accepted = decisions.filter((decision) => decision.type !== "rejected");
+  const acceptedMids = accepted.map((decision) => decision.section.mid);
+  const bundle = offer.bundledMids.filter((mid) => acceptedMids.includes(mid));
+  // The first of our group describes the transport for all of it (RFC 9143 §7.3).
+  const tag = bundle[0] ?? acceptedMids[0];
+  const lines = [...sessionLines(local, bundle)];
+  for (const decision of decisions) {
+    lines.push(...sectionLines(decision, local, decision.section.mid === tag));
+  }
+  const data = accepted.find((decision) => decision.type === "data")?.section;
+  return {
+    sdp: joinLines(lines),
+    receive: decisions.flatMap(receiveSection),
+    midToTrackId: {},
+    ...(data === undefined ? {} : {
+      sctp: {
+        port: data.sctpPort ?? SCTP_PORT,
+        maxMessageSize: data.maxMessageSize ?? DEFAULT_MAX_MESSAGE_SIZE,
+      },
+    }),
+  };
+}
+
+function decide(input: PublisherOfferInput): readonly Decision[] {
+  const { sections, bundledMids } = input.offer;
+  const firstUsable = sections.find((section) => !section.rejected);
+  let hasData = false;
+  return sections.map((section): Decision => {
+    // There is one transport: a section that does not share it cannot be served.
+    const shares = bundledMids.length > 0
+      ? bundledMids.includes(section.mid)
+      : section === firstUsable;
+    if (section.rejected || !shares) return { type: "rejected", section };
+    if (section.kind === "application") {
+      const usable = !hasData && section.formats[0] === DATA_CHANNEL_FORMAT;
+      hasData ||= usable;
+      return { type: usable ? "data" : "rejected", section };
+    }
+    return decideMedia(input, section, section.kind);
+  });
+}
+
+function decideMedia(
+  input: PublisherOfferInput,
+  section: RemoteSection,
+  kind: MediaKind,
+): Decision {
+  const common = acceptedCodecs(section.codecs, input.codecs);
+  if (common.length === 0) return { type: "rejected", section };
+  const sends = section.direction === "sendonly" || section.direction === "sendrecv";
+  const plan = sends ? input.planFor(section) : undefined;
+  const ordered = plan === undefined
+    ? common
+    : orderCodecs(common, kind, plan, input.singlePreferredVideoCodec);
+  return {
+    type: "media",
+    section,
+    kind,
+    codecs: ordered.map((codec) => withParameters(codec, kind, plan)),
+    extensions: section.extensions.filter(({ uri }) => EXTENSIONS[kind].includes(uri)),
+    plan,
+  };
+}
+
+/** Announced codec first; without one, RED before the opus it carries unless it is unwanted. */
+function orderCodecs(
+  codecs: readonly CodecParameters[],
+  kind: MediaKind,
+  plan: TrackPlan,
+  singlePreferredVideoCodec: boolean,
+): readonly CodecParameters[] {
+  const wanted = preferredMime(codecs, kind, plan)?.toLowerCase();
+  const preferred = codecs.filter((codec) => codec.mime.toLowerCase() === wanted);
+  if (preferred.length === 0) return codecs;
+  if (kind === "video" && singlePreferredVideoCodec) return preferred;
+  return [...preferred, ...codecs.filter((codec) => !preferred.includes(codec))];
+}
+
+function preferredMime(
+  codecs: readonly CodecParameters[],
+  kind: MediaKind,
+  plan: TrackPlan,
+): string | undefined {
+  const announced = plan.preferredMime;
+  if (announced) return announced.includes("/") ? announced : `${kind}/${announced}`;
+  if (kind === "video" || plan.redDisabled) return undefined;
+  const opus = codecs.find((codec) => codec.mime === "audio/opus");
+  const red = codecs.find((codec) => codec.mime === "audio/red" && redCarries(codec, opus));
+  return red?.mime;
+}
+
+function withParameters(
+  codec: CodecParameters,
+  kind: MediaKind,
+  plan: TrackPlan | undefined,
+): CodecParameters {
+  const feedback = kind === "audio"
+    ? codec.mime === "audio/red" ? [] : AUDIO_FEEDBACK
+    : VIDEO_FEEDBACK.filter((value) => codec.feedback.includes(value));
+  switch (codec.mime) {
+    case "audio/opus":
+      return { ...codec, feedback, fmtp: plan ? opusFmtp(codec.fmtp, plan) : codec.fmtp };
+    case "video/VP8":
+      // What a client writes here limits what it can decode; said by us it would limit its sending.
+      return { ...codec, feedback, fmtp: "" };
+    default:
+      return { ...codec, feedback };
+  }
+}
+
+/** What we ask the publisher's encoder to do (RFC 7587 §7): an answer's fmtp is the receiver's wish. */
+function opusFmtp(offered: string, plan: TrackPlan): string {
+  const ours = /^(stereo|sprop-stereo|usedtx|maxaveragebitrate)=/;
+  const kept = offered.split(";").map((pair) => pair.trim())
+    .filter((pair) => pair !== "" && !ours.test(pair));
+  if (!plan.dtxDisabled) kept.push("usedtx=1");
+  if (plan.stereo) kept.push("stereo=1", `maxaveragebitrate=${STEREO_MAX_BITRATE}`);
+  return kept.join(";");
+}
+
+function sectionLines(
+  decision: Decision,
+  local: LocalParameters,
+  tagged: boolean,
+): readonly string[] {
+  const { section } = decision;
+  switch (decision.type) {
+    case "rejected": {
+      const formats = section.formats.length > 0 ? section.formats : ["0"];
+      return [
+        ...mediaLines(section.kind, section.protocol, formats, 0),
+        `a=mid:${section.mid}`,
+        "a=inactive",
+      ];
+    }
+    case "data":
+      return dataChannelLines(local, section.mid, "passive", tagged);
+    case "media": {
+      const { codecs, extensions, plan } = decision;
+      const rids = plan === undefined ? [] : section.rids;
+      return [
+        ...mediaLines(section.kind, section.protocol, payloadTypes(codecs), 9),
+        ...transportLines(local, "passive", tagged),
+        `a=mid:${section.mid}`,
+        ...extensionLines(extensions),
+        plan === undefined ? "a=inactive" : "a=recvonly",
+        "a=rtcp-mux",
+        "a=rtcp-rsize",
+        ...codecs.flatMap(codecLines),
+        ...rids.map((rid) => `a=rid:${rid} recv`),
+        ...(rids.length > 0 ? [`a=simulcast:recv ${rids.join(";")}`] : []),
+      ];
+    }
+  }
+}
+
+function receiveSection(decision: Decision): readonly ReceiveSection[] {
+  if (decision.type !== "media" || decision.plan === undefined) return [];
+  const { section, kind, codecs, extensions, plan } = decision;
+  const { mid, rids, ssrcs } = section;
+  return [{ mid, kind, upTrack: plan.upTrack, codecs, extensions, rids, ssrcs }];
+}

@@ -1,0 +1,371 @@
+/**
+ * The table of `m=` sections of a connection on which we offer and the client receives.
+ *
+ * Contract: sections never change their order and none disappears (RFC 3264 §8), yet the table does
+ * not grow with the number of tracks ever sent: a section whose track was removed is offered
+ * `inactive`, and once the client has answered that, it carries the next track of its kind under the
+ * same mid. It is not reused earlier, because a client reports a new track only where a section goes
+ * from inactive to active (W3C WebRTC §4.4.1.6). A section the client refused (port 0) is reused under
+ * a new mid, as RFC 8829 §5.2.2 asks.
+ *
+ * Tracks may come and go while an offer is unanswered: an answer is applied to the tracks that were
+ * in that offer and are still there.
+ *
+ * @module
+ */
+import type { DownTrackId } from "../base/ids.ts";
+import {
+  type CodecParameters,
+  EXTENSION_URI,
+  type HeaderExtension,
+  type MediaKind,
+} from "../base/media_vocabulary.ts";
+import type { RemoteDescription, RemoteSection } from "../wire/session_description.ts";
+import { type CodecPolicy, offeredCodecs, sameCodec } from "./codec_catalog.ts";
+import {
+  codecLines,
+  dataChannelLines,
+  extensionLines,
+  joinLines,
+  type LocalParameters,
+  MEDIA_PROTOCOL,
+  mediaLines,
+  payloadTypes,
+  sessionLines,
+  transportLines,
+} from "./local_description.ts";
+import type { SendSection } from "./negotiated_sections.ts";
+
+/** One track to be sent to this client. */
+export interface SubscribedTrack {
+  readonly downTrack: DownTrackId;
+  readonly kind: MediaKind;
+  /** What the up-track can deliver, preferred first; payload types do not matter. */
+  readonly codecs: readonly CodecParameters[];
+  /** First and second word of `a=msid`. */
+  readonly streamId: string;
+  readonly trackId: string;
+  readonly cname: string;
+  /** Never used before on this connection: an old SSRC would confuse the client's jitter buffer. */
+  readonly ssrc: number;
+  readonly rtxSsrc: number;
+  readonly stereo: boolean;
+}
+
+/** Fixed for the life of a connection. */
+export interface SubscriberSectionsOptions {
+  /** Whether the offer has a data channel section; it is the first, and always there. */
+  readonly createsDataChannels: boolean;
+  /** `false` for clients that cannot reuse a section (Safari, old protocols): the table then grows. */
+  readonly reuseTransceivers: boolean;
+  readonly codecs: CodecPolicy;
+}
+
+/** `codec_unsupported`: nothing in common. `section_rejected`: the client does not want to receive. */
+export type RejectionReason = "codec_unsupported" | "section_rejected";
+
+/** What an answer decided. */
+export interface AppliedAnswer {
+  /** Tracks that can be sent now, or whose parameters changed. */
+  readonly bound: readonly { readonly downTrack: DownTrackId; readonly section: SendSection }[];
+  /** Tracks the client will not get; they are out of the table. */
+  readonly rejected: readonly {
+    readonly downTrack: DownTrackId;
+    readonly reason: RejectionReason;
+  }[];
+  /** The client's SCTP parameters, if it accepted the data channels. */
+  readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
+}
+
+const VIDEO_FEEDBACK = ["ccm fir", "nack", "nack pli", "goog-remb"];
+const AUDIO_FEEDBACK = ["nack"];
+/** One id per extension in the whole bundle (RFC 8843 §10.4); ids of one-byte headers. */
+const EXTENSIONS: Readonly<Record<MediaKind, readonly HeaderExtension[]>> = {
+  audio: [
+    { id: 1, uri: EXTENSION_URI.mid },
+    { id: 2, uri: EXTENSION_URI.absCaptureTime },
+  ],
+  video: [
+    { id: 1, uri: EXTENSION_URI.mid },
+    { id: 2, uri: EXTENSION_URI.absCaptureTime },
+    { id: 3, uri: EXTENSION_URI.absSendTime },
+    { id: 4, uri: EXTENSION_URI.dependencyDescriptor },
+  ],
+};
+const DATA_MID = "0";
+/** RFC 8841 §6.1: what a client that names no `max-message-size` takes, bytes. */
+const DEFAULT_MAX_MESSAGE_SIZE = 65_536;
+
+/** One section; its place in the table is its place in the description. */
+interface Section {
+  mid: string;
+  kind: MediaKind;
+  codecs: readonly CodecParameters[];
+  /** The track it carries now. */
+  track: SubscribedTrack | undefined;
+  /** What the outstanding (else the last) offer said of it. */
+  offered: SubscribedTrack | undefined;
+  /** The last answered offer had it active, so the client must first see it inactive. */
+  activeAtClient: boolean;
+  /** The client refused it with port 0. */
+  refused: boolean;
+  /** What was last reported as bound, to report only changes. */
+  bound: string;
+}
+
+/** See the module text. */
+export class SubscriberSections {
+  readonly #options: SubscriberSectionsOptions;
+  readonly #sections: Section[] = [];
+  /** Tracks that wait for the next offer to give them a section, in the order they were added. */
+  readonly #waiting = new Map<DownTrackId, SubscribedTrack>();
+  readonly #unsupported: DownTrackId[] = [];
+  #nextMid: number;
+  #changed: boolean;
+
+  constructor(options: SubscriberSectionsOptions) {
+    this.#options = options;
+    this.#nextMid = options.createsDataChannels ? 1 : 0;
+    this.#changed = options.createsDataChannels;
+  }
+
+  /** Whether an offer would say something the last one did not. */
+  get needsOffer(): boolean {
+    return this.#changed;
+  }
+
+  /** Sections so far, the data channels' included. */
+  get size(): number {
+    return this.#sections.length + (this.#options.createsDataChannels ? 1 : 0);
+  }
+
+  /** Puts a track into the next offer; ignored if it is already there. */
+  addTrack(track: SubscribedTrack): void {
+    const { downTrack } = track;
+    if (this.#waiting.has(downTrack) || this.#sectionOf(downTrack) !== undefined) return;
+    this.#waiting.set(downTrack, track);
+    this.#changed = true;
+  }
+
+  /** Takes a track out of the next offer; ignored if it is not there. */
+  removeTrack(downTrack: DownTrackId): void {
+    if (this.#waiting.delete(downTrack)) return;
+    const section = this.#sectionOf(downTrack);
+    if (section === undefined) return;
+    section.track = undefined;
+    section.bound = "";
+    this.#changed = true;
+  }
+
+  /**
+   * Writes the offer and remembers it as the one the next answer belongs to.
+   *
+   * @returns Also which mid carries which track id, for clients that go by that.
+   */
+  offer(local: LocalParameters): {
+    readonly sdp: string;
+    readonly midToTrackId: Readonly<Record<string, string>>;
+  } {
+    for (const track of this.#waiting.values()) this.#place(track);
+    this.#waiting.clear();
+    this.#changed = false;
+    const used = this.#sections.filter(({ refused }) => !refused);
+    const bundle = [
+      ...(this.#options.createsDataChannels ? [DATA_MID] : []),
+      ...used.map(({ mid }) => mid),
+    ];
+    const lines = [...sessionLines(local, bundle)];
+    // The data section is never refused, so its candidates reach the client; without it any section
+    // may turn out to be the one that stays.
+    if (this.#options.createsDataChannels) {
+      lines.push(...dataChannelLines(local, DATA_MID, "actpass", true));
+    }
+    const midToTrackId: Record<string, string> = {};
+    for (const section of this.#sections) {
+      section.offered = section.track;
+      if (section.track !== undefined) midToTrackId[section.mid] = section.track.trackId;
+      lines.push(...sectionLines(section, local, !this.#options.createsDataChannels));
+    }
+    return { sdp: joinLines(lines), midToTrackId };
+  }
+
+  /** Takes the client's answer to the last offer. Sections are told apart by mid. */
+  applyAnswer(answer: RemoteDescription): AppliedAnswer {
+    const byMid = new Map(answer.sections.map((section) => [section.mid, section]));
+    const bound: AppliedAnswer["bound"][number][] = [];
+    const rejected: AppliedAnswer["rejected"][number][] = [];
+    for (const downTrack of this.#unsupported.splice(0)) {
+      rejected.push({ downTrack, reason: "codec_unsupported" });
+    }
+    for (const section of this.#sections) {
+      const result = settle(section, byMid.get(section.mid));
+      if (result === undefined) continue;
+      if ("reason" in result) {
+        rejected.push(result);
+        this.#changed = true;
+      } else bound.push(result);
+    }
+    const data = this.#options.createsDataChannels ? byMid.get(DATA_MID) : undefined;
+    if (data === undefined || data.rejected) return { bound, rejected };
+    const port = data.sctpPort ?? 5000;
+    const maxMessageSize = data.maxMessageSize ?? DEFAULT_MAX_MESSAGE_SIZE;
+    return { bound, rejected, sctp: { port, maxMessageSize } };
+  }
+
+  #sectionOf(downTrack: DownTrackId): Section | undefined {
+    return this.#sections.find((section) => section.track?.downTrack === downTrack);
+  }
+
+  #place(track: SubscribedTrack): void {
+    const codecs = offeredCodecs(track.codecs, this.#options.codecs)
+      .map((codec) => withParameters(codec, track));
+    if (codecs.length === 0) {
+      this.#unsupported.push(track.downTrack);
+      return;
+    }
+    const section = this.#reusable(track.kind);
+    if (section === undefined) {
+      this.#sections.push({
+        mid: this.#takeMid(),
+        kind: track.kind,
+        codecs,
+        track,
+        offered: undefined,
+        activeAtClient: false,
+        refused: false,
+        bound: "",
+      });
+      return;
+    }
+    if (section.refused) {
+      section.mid = this.#takeMid();
+      section.kind = track.kind;
+      section.refused = false;
+    }
+    section.codecs = codecs;
+    section.track = track;
+    section.bound = "";
+  }
+
+  #reusable(kind: MediaKind): Section | undefined {
+    const refused = (section: Section) => section.refused && section.track === undefined;
+    if (!this.#options.reuseTransceivers) return this.#sections.find(refused);
+    return this.#sections.find((section) =>
+      section.track === undefined && !section.refused && !section.activeAtClient &&
+      section.kind === kind
+    ) ?? this.#sections.find(refused);
+  }
+
+  #takeMid(): string {
+    return String(this.#nextMid++);
+  }
+}
+
+/** Applies the answer to one section; says what changed for the track that was offered in it. */
+function settle(
+  section: Section,
+  answer: RemoteSection | undefined,
+):
+  | AppliedAnswer["bound"][number]
+  | AppliedAnswer["rejected"][number]
+  | undefined {
+  if (section.refused) return undefined;
+  const { offered } = section;
+  // A section the client left out of its answer is as good as refused.
+  const refused = answer === undefined || answer.rejected;
+  section.refused = refused;
+  section.activeAtClient = !refused && offered !== undefined;
+  if (offered === undefined || section.track !== offered) return undefined;
+  const { downTrack } = offered;
+  const codecs = refused ? [] : commonCodecs(section.codecs, answer.codecs);
+  if (codecs.length === 0) {
+    section.track = undefined;
+    return { downTrack, reason: "codec_unsupported" };
+  }
+  if (answer!.direction !== "recvonly" && answer!.direction !== "sendrecv") {
+    section.track = undefined;
+    return { downTrack, reason: "section_rejected" };
+  }
+  const send = sendSection(section, offered, codecs, answer!);
+  const fingerprint = JSON.stringify(send);
+  if (fingerprint === section.bound) return undefined;
+  section.bound = fingerprint;
+  return { downTrack, section: send };
+}
+
+function sendSection(
+  section: Section,
+  track: SubscribedTrack,
+  codecs: readonly CodecParameters[],
+  answer: RemoteSection,
+): SendSection {
+  const offered = EXTENSIONS[section.kind];
+  const usesRtx = codecs.some(({ rtxPayloadType }) => rtxPayloadType !== undefined);
+  return {
+    mid: section.mid,
+    kind: section.kind,
+    ssrc: track.ssrc,
+    ...(usesRtx ? { rtxSsrc: track.rtxSsrc } : {}),
+    cname: track.cname,
+    codecs,
+    extensions: offered.filter(({ id, uri }) =>
+      answer.extensions.some((accepted) => accepted.id === id && accepted.uri === uri)
+    ),
+  };
+}
+
+/** The answer's codecs that were offered, in the answer's order and with its payload types. */
+function commonCodecs(
+  offered: readonly CodecParameters[],
+  answered: readonly CodecParameters[],
+): readonly CodecParameters[] {
+  return answered.filter((codec) =>
+    offered.some((ours) => ours.payloadType === codec.payloadType && ours.mime === codec.mime) ||
+    offered.some((ours) => sameCodec(ours, codec))
+  );
+}
+
+function withParameters(codec: CodecParameters, track: SubscribedTrack): CodecParameters {
+  if (track.kind === "video") return { ...codec, feedback: VIDEO_FEEDBACK };
+  // Redundancy takes the place of retransmission, so a track sent as RED has no NACK.
+  const red = track.codecs.some(({ mime }) => mime === "audio/red");
+  const feedback = red ? [] : AUDIO_FEEDBACK;
+  const stereo = track.stereo && codec.mime === "audio/opus";
+  return { ...codec, feedback, fmtp: stereo ? `${codec.fmtp};sprop-stereo=1` : codec.fmtp };
+}
+
+function sectionLines(
+  section: Section,
+  local: LocalParameters,
+  withCandidates: boolean,
+): readonly string[] {
+  const { mid, kind, codecs, track } = section;
+  const formats = payloadTypes(codecs);
+  if (section.refused) {
+    return [...mediaLines(kind, MEDIA_PROTOCOL, formats, 0), `a=mid:${mid}`, "a=inactive"];
+  }
+  return [
+    ...mediaLines(kind, MEDIA_PROTOCOL, formats, 9),
+    ...transportLines(local, "actpass", withCandidates),
+    `a=mid:${mid}`,
+    ...extensionLines(EXTENSIONS[kind]),
+    track === undefined ? "a=inactive" : "a=sendonly",
+    ...(track === undefined ? [] : [`a=msid:${track.streamId} ${track.trackId}`]),
+    "a=rtcp-mux",
+    "a=rtcp-rsize",
+    ...codecs.flatMap(codecLines),
+    ...(track === undefined ? [] : ssrcLines(track, codecs)),
+  ];
+}
+
+function ssrcLines(track: SubscribedTrack, codecs: readonly CodecParameters[]): readonly string[] {
+  const { ssrc, rtxSsrc, cname } = track;
+  const rtx = codecs.some(({ rtxPayloadType }) => rtxPayloadType !== undefined);
+  return [
+    ...(rtx ? [`a=ssrc-group:FID ${ssrc} ${rtxSsrc}`] : []),
+    ...(rtx ? [ssrc, rtxSsrc] : [ssrc]).flatMap((id) => [
+      `a=ssrc:${id} cname:${cname}`,
+      `a=ssrc:${id} msid:${track.streamId} ${track.trackId}`,
+    ]),
+  ];
+}
