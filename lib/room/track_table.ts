@@ -1,0 +1,508 @@
+/**
+ * State and transitions of one publisher's tracks: announced, parked, published.
+ *
+ * Synchronous and pure: every call either changes the table as a whole or not at all, and returns
+ * what the world is to be told. There are no timers: a layer finds its track however late it comes,
+ * because media is looked up among the published tracks first.
+ *
+ * Invariants: a sid is in one state; a signal cid has one live entry; an SDP cid names one track; an
+ * up-track belongs to one track; a track is told published once and unpublished once.
+ *
+ * @module
+ */
+import {
+  type AddTrackRequest,
+  AudioTrackFeature,
+  MuteTrackRequest,
+  RequestResponse,
+  RequestResponse_Reason as Reason,
+  TimedVersion,
+  type TrackInfo,
+  type TrackSource,
+  UpdateLocalAudioTrack,
+  UpdateLocalVideoTrack,
+} from "@livekit/protocol";
+import type { DropCounters } from "../base/drop_counters.ts";
+import type { TrackSid, UpTrackId } from "../base/ids.ts";
+import type { Log, Random } from "../base/platform.ts";
+import {
+  MAX_ENTRIES_PER_CID,
+  MAX_PENDING_TRACKS,
+  type PendingSlot,
+  PendingTracks,
+} from "./pending_tracks.ts";
+import {
+  addCodec,
+  bindMedia,
+  codecForFirstMedia,
+  commitTrack,
+  hasName,
+  type LiveTrack,
+  liveTrack,
+  recordLayer,
+  ridFits,
+  unbindMedia,
+} from "./track_binding.ts";
+import type {
+  ClaimOutcome,
+  MediaArrival,
+  PublishedTrack,
+  RefusalReason,
+  RegistryEffect,
+  SectionPlan,
+  SectionQuery,
+} from "./track_effects.ts";
+import {
+  mediaKindOf,
+  newTrackSid,
+  normalizeMime,
+  sortedLayers,
+  trackInfoFromRequest,
+  type TrackInfoOptions,
+} from "./track_info.ts";
+import { type Match, matchMedia, planFor } from "./track_matching.ts";
+
+/** Media arrivals kept until their announcement comes. */
+export const MAX_PARKED = 32;
+
+/** What the table needs to know and may use. */
+export interface TrackTableOptions extends TrackInfoOptions {
+  readonly random: Random;
+  /** Unix milliseconds, for the version of a `TrackInfo`. */
+  readonly wallMs: () => number;
+  /** Asked at the announcement and again when media comes: permissions change in between. */
+  readonly canPublishSource: (source: TrackSource) => boolean;
+  readonly log: Log;
+  readonly counters: DropCounters;
+}
+
+/** The result of a transition, and what the world is to be told, in order. */
+export interface Transition<T> {
+  readonly value: T;
+  readonly effects: readonly RegistryEffect[];
+}
+
+/** Everything in the table, for diagnosis and tests. Not a copy: look, do not touch. */
+export interface TableContents {
+  readonly pending: readonly PendingSlot[];
+  readonly tracks: readonly LiveTrack[];
+  readonly parked: readonly MediaArrival[];
+}
+
+/** The tracks of one publisher. */
+export class TrackTable {
+  readonly #options: TrackTableOptions;
+  readonly #pending = new PendingTracks();
+  readonly #tracks = new Map<TrackSid, LiveTrack>();
+  readonly #parked: MediaArrival[] = [];
+  /** Sections that still carry media of a track the server has taken away. */
+  readonly #ended = new Set<UpTrackId>();
+  #version = { unixMs: 0, ticks: 0 };
+  #closed = false;
+
+  constructor(options: TrackTableOptions) {
+    this.#options = options;
+  }
+
+  /** `AddTrack`. The announcement becomes a pending track, is queued, or is refused. */
+  announce(request: AddTrackRequest): Transition<void> {
+    const effects: RegistryEffect[] = [];
+    if (!this.#closed) this.#announce(request.clone(), effects);
+    return { value: undefined, effects };
+  }
+
+  /** One offer: exact names are settled for all sections before any is guessed by kind. */
+  plan(sections: readonly SectionQuery[]): Transition<readonly SectionPlan[]> {
+    const effects: RegistryEffect[] = [];
+    const plans = new Map<SectionQuery, SectionPlan>();
+    const unmatched: SectionQuery[] = [];
+    const look = (section: SectionQuery, byKind: boolean) => {
+      const query = { ...section, sdpCid: nameOf(section.sdpCid, section.mid) };
+      const mimes = section.codecs.map(({ mime }) => normalizeMime(mime, section.kind));
+      const match = matchMedia(this.#view(), query, mimes, byKind);
+      if (match.type === "slot") {
+        this.#countGuess(match, query.sdpCid);
+        this.#pending.expect(match.slot, { ...query });
+      }
+      if (match.type === "none" && !byKind) unmatched.push(section);
+      plans.set(section, planFor(section.mid, query, match));
+    };
+    for (const section of sections) look(section, false);
+    for (const section of unmatched) look(section, true);
+    this.#settle(effects);
+    return { value: sections.map((section) => plans.get(section)!), effects };
+  }
+
+  /** Media has come, or the offer alone says that it will. */
+  claim(arrival: MediaArrival): Transition<ClaimOutcome> {
+    const effects: RegistryEffect[] = [];
+    if (this.#closed) return { value: this.#refuse("closed"), effects };
+    const sdpCid = nameOf(arrival.sdpCid, arrival.mid);
+    const media = { ...arrival, sdpCid, mime: normalizeMime(arrival.mime, arrival.kind) };
+    const value = this.#accept(media, effects) ?? this.#park(media);
+    this.#settle(effects);
+    return { value, effects };
+  }
+
+  /** The section ended: so does its track, unless another codec of it is still coming in. */
+  closeUpTrack(upTrack: UpTrackId): Transition<void> {
+    const effects: RegistryEffect[] = [];
+    this.#ended.delete(upTrack);
+    this.#pending.forgetSection(upTrack);
+    this.#unpark((media) => media.upTrack === upTrack);
+    for (const track of this.#tracks.values()) {
+      if (!track.bindings.has(upTrack)) continue;
+      if (track.bindings.size === 1) {
+        this.#unpublish(track, effects);
+      } else {
+        unbindMedia(track, upTrack);
+        this.#updated(track, effects);
+      }
+    }
+    this.#settle(effects);
+    return { value: undefined, effects };
+  }
+
+  /** @returns Whether the sid is known; if not, and the publisher asked, it is told so. */
+  setMuted(sid: TrackSid, muted: boolean, from: "publisher" | "admin"): Transition<boolean> {
+    const effects: RegistryEffect[] = [];
+    const known = this.has(sid);
+    if (known && from === "admin") effects.push({ type: "mute", sid, muted });
+    this.#change(sid, effects, (info) => {
+      const changed = info.muted !== muted;
+      info.muted = muted;
+      return changed;
+    });
+    if (!known && from === "publisher") {
+      const mute = new MuteTrackRequest({ sid, muted });
+      effects.push(respond(Reason.NOT_FOUND, "", { case: "mute", value: mute }));
+    }
+    return { value: known, effects };
+  }
+
+  /** New dimensions of a video track. @returns Whether the sid is known. */
+  updateVideo(sid: TrackSid, width: number, height: number): Transition<boolean> {
+    const effects: RegistryEffect[] = [];
+    const known = this.#change(sid, effects, (info) => {
+      const changed = info.width !== width || info.height !== height;
+      info.width = width;
+      info.height = height;
+      return changed;
+    });
+    const value = new UpdateLocalVideoTrack({ trackSid: sid, width, height });
+    if (!known) effects.push(respond(Reason.NOT_FOUND, "", { case: "updateVideoTrack", value }));
+    return { value: known, effects };
+  }
+
+  /** Replaces the features of an audio track. @returns Whether the sid is known. */
+  updateAudio(sid: TrackSid, features: readonly AudioTrackFeature[]): Transition<boolean> {
+    const effects: RegistryEffect[] = [];
+    const wanted = [...new Set(features)];
+    const known = this.#change(sid, effects, (info) => {
+      const changed = wanted.length !== info.audioFeatures.length ||
+        wanted.some((feature) => !info.audioFeatures.includes(feature));
+      info.audioFeatures = [...wanted];
+      info.stereo = wanted.includes(AudioTrackFeature.TF_STEREO);
+      info.disableDtx = wanted.includes(AudioTrackFeature.TF_NO_DTX);
+      return changed;
+    });
+    const value = new UpdateLocalAudioTrack({ trackSid: sid, features: wanted });
+    if (!known) effects.push(respond(Reason.NOT_FOUND, "", { case: "updateAudioTrack", value }));
+    return { value: known, effects };
+  }
+
+  /**
+   * Takes tracks away, published or announced. What their sections still send is ignored until
+   * those sections end, so that it cannot be mistaken for another track's media.
+   */
+  unpublishWhere(predicate: (info: TrackInfo) => boolean): Transition<void> {
+    const effects: RegistryEffect[] = [];
+    for (const track of [...this.#tracks.values()]) {
+      if (!predicate(track.snapshot.info)) continue;
+      for (const upTrack of track.bindings.keys()) this.#ended.add(upTrack);
+      effects.push({ type: "track_unpublished", sid: track.sid });
+      this.#unpublish(track, effects);
+    }
+    for (const slot of this.#pending.all()) this.#dropEntries(slot, predicate, effects);
+    this.#settle(effects);
+    return { value: undefined, effects };
+  }
+
+  /** Everything ends; later calls do nothing. */
+  close(): Transition<void> {
+    const effects: RegistryEffect[] = [];
+    this.#closed = true;
+    this.#pending.clear();
+    this.#parked.length = 0;
+    this.#ended.clear();
+    for (const track of [...this.#tracks.values()]) this.#unpublish(track, effects);
+    return { value: undefined, effects };
+  }
+
+  published(): readonly PublishedTrack[] {
+    return [...this.#tracks.values()].map((track) => track.snapshot);
+  }
+
+  /** Whether the sid is published or announced. */
+  has(sid: TrackSid): boolean {
+    return this.#tracks.has(sid) || this.#pending.all().some((slot) => slot.sid === sid);
+  }
+
+  contents(): TableContents {
+    return {
+      pending: this.#pending.all(),
+      tracks: [...this.#tracks.values()],
+      parked: [...this.#parked],
+    };
+  }
+
+  #announce(request: AddTrackRequest, effects: RegistryEffect[]): void {
+    const answer = (reason: Reason, message = "") =>
+      void effects.push(respond(reason, message, { case: "addTrack", value: request }));
+    if (!this.#options.canPublishSource(request.source)) return answer(Reason.NOT_ALLOWED);
+    if (mediaKindOf(request.type) === undefined) return answer(Reason.UNSUPPORTED_TYPE);
+    if (request.sid !== "") return this.#announceCodec(request, effects, answer);
+    if (request.cid === "") return answer(Reason.INVALID_REQUEST, "Cannot add track: no cid");
+    if (this.#pending.size >= MAX_PENDING_TRACKS) {
+      const message = `Cannot add track: ${this.#pending.size} pending, the limit is reached`;
+      return answer(Reason.LIMIT_EXCEEDED, message);
+    }
+    const slot = this.#pending.get(request.cid);
+    const queued = slot !== undefined || this.#isTaken(request.cid);
+    if (slot !== undefined && slot.entries.length >= MAX_ENTRIES_PER_CID) {
+      const message = `Cannot add track: ${slot.entries.length} wait under this cid already`;
+      return answer(Reason.LIMIT_EXCEEDED, message);
+    }
+    const sid = slot?.sid ?? newTrackSid(this.#options.random, request.type, request.source);
+    const info = trackInfoFromRequest(request, sid, this.#options);
+    const entry = { info, request };
+    if (slot !== undefined) {
+      slot.entries.push(entry);
+    } else {
+      const { cid: signalCid } = request;
+      this.#pending.add({ signalCid, sid, queued, entries: [entry], expected: undefined });
+    }
+    if (queued) return answer(Reason.QUEUED);
+    effects.push({ type: "track_published", cid: request.cid, track: info.clone() });
+    this.#settle(effects);
+  }
+
+  /** `AddTrack` with a sid: the client is about to send another codec of a published track. */
+  #announceCodec(
+    request: AddTrackRequest,
+    effects: RegistryEffect[],
+    answer: (reason: Reason, message?: string) => void,
+  ): void {
+    const track = this.#tracks.get(request.sid as TrackSid);
+    if (track === undefined) return answer(Reason.NOT_FOUND);
+    for (const wish of request.simulcastCodecs) {
+      const mime = normalizeMime(wish.codec, track.kind);
+      const codec = track.info.codecs.find((known) => known.mimeType === mime && mime !== "");
+      if (codec === undefined) continue;
+      const other = wish.cid !== "" && (this.#pending.get(wish.cid) !== undefined ||
+        [...this.#tracks.values()].some((t) => t !== track && hasName(t, wish.cid)));
+      if (other) return answer(Reason.INVALID_REQUEST, "Cannot add codec: its cid is in use");
+      codec.cid = wish.cid;
+      if (wish.layers.length > 0) codec.layers = sortedLayers(wish.layers);
+    }
+    this.#updated(track, effects);
+    const info = track.snapshot.info.clone();
+    effects.push({ type: "track_published", cid: request.cid, track: info });
+    this.#settle(effects);
+  }
+
+  /** Gives media to its track, published before or now; `undefined` if it must wait. */
+  #accept(media: MediaArrival, effects: RegistryEffect[]): ClaimOutcome | undefined {
+    const match = matchMedia(this.#view(), media, [media.mime], true);
+    switch (match.type) {
+      case "refused":
+        return this.#refuse(match.reason);
+      case "bound": {
+        const { track, binding } = match;
+        if (!ridFits(media.rid, binding.rids)) return this.#refuse("unknown_rid");
+        if (recordLayer(track, binding, media)) this.#updated(track, effects);
+        return { type: "layer_added", sid: track.sid };
+      }
+      case "codec": {
+        const { track } = match;
+        const rids = media.rids ?? [];
+        if (!ridFits(media.rid, rids)) return this.#refuse("unknown_rid");
+        bindMedia(track, match.codec ?? addCodec(track.info, media.mime), media, rids);
+        this.#updated(track, effects);
+        return { type: "codec_added", sid: track.sid };
+      }
+      case "slot":
+        return this.#publish(match, media, effects);
+      default:
+        return undefined;
+    }
+  }
+
+  #publish(
+    match: Match & { type: "slot" },
+    media: MediaArrival,
+    effects: RegistryEffect[],
+  ): ClaimOutcome {
+    const { slot } = match;
+    const rids = media.rids ?? slot.expected?.rids ?? [];
+    if (!ridFits(media.rid, rids)) return this.#refuse("unknown_rid");
+    this.#countGuess(match, media.sdpCid);
+    const { sid, signalCid } = slot;
+    const info = this.#pending.takeFirst(slot, this.#newSid)!.info;
+    if (!this.#options.canPublishSource(info.source)) {
+      this.#ended.add(media.upTrack);
+      effects.push({ type: "track_unpublished", sid });
+      return this.#refuse("not_allowed");
+    }
+    this.#pending.forgetSection(media.upTrack);
+    const track = liveTrack(sid, signalCid, media.kind, info);
+    bindMedia(track, codecForFirstMedia(info, media), media, rids);
+    info.version = this.#nextVersion();
+    this.#tracks.set(sid, track);
+    effects.push({ type: "published", track: commitTrack(track) });
+    return { type: "published", sid };
+  }
+
+  #park(media: MediaArrival): ClaimOutcome {
+    const known = this.#parked.findIndex((other) =>
+      other.upTrack === media.upTrack && other.rid === media.rid &&
+      (other.ssrc === undefined || media.ssrc === undefined || other.ssrc === media.ssrc)
+    );
+    if (known >= 0) {
+      if (media.ssrc !== undefined) this.#parked[known] = media;
+      return { type: "parked" };
+    }
+    if (this.#parked.length >= MAX_PARKED) return this.#refuse("too_many_parked");
+    this.#parked.push(media);
+    return { type: "parked" };
+  }
+
+  #unpark(predicate: (media: MediaArrival) => boolean): void {
+    const kept = this.#parked.filter((media) => !predicate(media));
+    this.#parked.splice(0, this.#parked.length, ...kept);
+  }
+
+  /** Until nothing moves: queued announcements whose name is free, then media that was parked. */
+  #settle(effects: RegistryEffect[]): void {
+    for (let moved = !this.#closed; moved;) {
+      moved = false;
+      for (const slot of this.#pending.all()) {
+        if (!slot.queued || this.#isTaken(slot.signalCid)) continue;
+        this.#pending.promote(slot);
+        const track = slot.entries[0]!.info.clone();
+        effects.push({ type: "track_published", cid: slot.signalCid, track });
+        moved = true;
+      }
+      for (const media of [...this.#parked]) {
+        if (this.#accept(media, effects) === undefined) continue;
+        this.#unpark((other) => other === media);
+        moved = true;
+      }
+    }
+  }
+
+  #unpublish(track: LiveTrack, effects: RegistryEffect[]): void {
+    this.#tracks.delete(track.sid);
+    effects.push({ type: "unpublished", track: track.snapshot });
+  }
+
+  /** Takes announcements away; the client learns of each in the way it is waiting for it. */
+  #dropEntries(
+    slot: PendingSlot,
+    predicate: (info: TrackInfo) => boolean,
+    effects: RegistryEffect[],
+  ): void {
+    for (let at = slot.entries.length - 1; at > 0; at--) {
+      const entry = slot.entries[at]!;
+      if (!predicate(entry.info.clone())) continue;
+      slot.entries.splice(at, 1);
+      const value = entry.request;
+      effects.push(respond(Reason.NOT_ALLOWED, "", { case: "addTrack", value }));
+    }
+    const first = slot.entries[0]!;
+    if (!predicate(first.info.clone())) return;
+    const { queued, sid, expected } = slot;
+    this.#pending.takeFirst(slot, this.#newSid);
+    if (queued) {
+      const value = first.request;
+      effects.push(respond(Reason.NOT_ALLOWED, "", { case: "addTrack", value }));
+    } else {
+      if (expected !== undefined) this.#ended.add(expected.upTrack);
+      effects.push({ type: "track_unpublished", sid });
+    }
+  }
+
+  /** Applies `apply` to every entry of a sid. @returns Whether there was one. */
+  #change(
+    sid: TrackSid,
+    effects: RegistryEffect[],
+    apply: (info: TrackInfo) => boolean,
+  ): boolean {
+    const track = this.#tracks.get(sid);
+    if (track !== undefined && apply(track.info)) this.#updated(track, effects);
+    for (const slot of this.#pending.all()) {
+      if (slot.sid === sid) { for (const entry of slot.entries) apply(entry.info); }
+    }
+    return this.has(sid);
+  }
+
+  #updated(track: LiveTrack, effects: RegistryEffect[]): void {
+    track.info.version = this.#nextVersion();
+    effects.push({ type: "updated", track: commitTrack(track) });
+  }
+
+  #isTaken(cid: string): boolean {
+    for (const track of this.#tracks.values()) if (hasName(track, cid)) return true;
+    return false;
+  }
+
+  #view() {
+    return { pending: this.#pending, tracks: this.#tracks, ended: this.#ended };
+  }
+
+  /** Says once where a track was matched by its kind although another one could have been meant. */
+  #countGuess(match: Match & { type: "slot" }, sdpCid: string): void {
+    if (match.candidates === 0) return;
+    this.#options.counters.count("track_matched_by_kind");
+    if (match.candidates === 1) return;
+    this.#options.counters.count("track_match_ambiguous");
+    this.#options.log.warn("Matched a track by its kind alone, several were pending", {
+      track: match.slot.sid,
+      signalCid: match.slot.signalCid,
+      sdpCid,
+      candidates: match.candidates,
+    });
+  }
+
+  #refuse(reason: RefusalReason): ClaimOutcome {
+    this.#options.counters.count(`track_refused_${reason}`);
+    return { type: "refused", reason };
+  }
+
+  readonly #newSid = (info: TrackInfo): TrackSid =>
+    newTrackSid(this.#options.random, info.type, info.source);
+
+  /** Later than every version before it, also when the wall clock stands still or jumps back. */
+  #nextVersion(): TimedVersion {
+    const { unixMs, ticks } = this.#version;
+    const now = Math.trunc(this.#options.wallMs());
+    this.#version = now > unixMs ? { unixMs: now, ticks: 0 } : { unixMs, ticks: ticks + 1 };
+    return new TimedVersion({
+      unixMicro: BigInt(this.#version.unixMs) * 1000n,
+      ticks: this.#version.ticks,
+    });
+  }
+}
+
+/** Sections without `a=msid` go by their mid. */
+function nameOf(sdpCid: string, mid: string): string {
+  return sdpCid === "" ? `mid:${mid}` : sdpCid;
+}
+
+function respond(
+  reason: Reason,
+  message: string,
+  request: RequestResponse["request"],
+): RegistryEffect {
+  return { type: "request_response", response: new RequestResponse({ reason, message, request }) };
+}
