@@ -1,0 +1,99 @@
+/**
+ * Finds the session a STUN request is for: every mux hands its STUN here, and the local half of
+ * `USERNAME` names the agent (RFC 8445 §7.3).
+ *
+ * Contract: an agent sees only requests whose MESSAGE-INTEGRITY is right under the password that goes
+ * with the ufrag they name. Everything else is a counted drop, answered by silence, so that strangers
+ * learn nothing and nothing is reflected.
+ *
+ * @module
+ */
+import type { DropCounters } from "../base/drop_counters.ts";
+import { invariant } from "../base/errors.ts";
+import {
+  BINDING_INDICATION,
+  BINDING_REQUEST,
+  parseStun,
+  type StunMac,
+  type StunMessage,
+  verifyIntegrity,
+} from "../wire/stun.ts";
+import type { RemoteAddress } from "./datagrams.ts";
+import type { NetworkPath } from "./network_path.ts";
+
+/** Where a STUN message came from, and the ways back. Valid during the call only. */
+export interface StunOrigin {
+  readonly remote: RemoteAddress;
+  /** The path of this address, if it has one. */
+  readonly path: NetworkPath | undefined;
+  reply(bytes: Uint8Array, length: number): void;
+  /** Makes the address a path; called once it has proved itself. */
+  openPath(): NetworkPath;
+}
+
+/** A request that passed MESSAGE-INTEGRITY under `credential`. */
+export interface ProvenRequest {
+  readonly credential: LocalCredential;
+  readonly message: StunMessage;
+  /** The half of `USERNAME` behind the colon. */
+  readonly remoteUfrag: string;
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly origin: StunOrigin;
+}
+
+/** One local ufrag and whose it is. */
+export interface LocalCredential {
+  readonly ufrag: string;
+  readonly mac: StunMac;
+  readonly agent: { receiveRequest(request: ProvenRequest, now: number): void };
+}
+
+/** Local ufrag → agent, for all muxes of one engine. */
+export class IceDirectory {
+  readonly #byUfrag = new Map<string, LocalCredential>();
+
+  constructor(private readonly drops: DropCounters) {}
+
+  /** Number of local ufrags known. */
+  get size(): number {
+    return this.#byUfrag.size;
+  }
+
+  /** Makes `credential` findable. Local ufrags are ours, so one in use is a bug. */
+  add(credential: LocalCredential): void {
+    invariant(!this.#byUfrag.has(credential.ufrag), "Cannot register an ICE ufrag that is in use");
+    this.#byUfrag.set(credential.ufrag, credential);
+  }
+
+  /** Forgets `credential`; nothing happens if it is not known. */
+  delete(credential: LocalCredential): void {
+    if (this.#byUfrag.get(credential.ufrag) === credential) {
+      this.#byUfrag.delete(credential.ufrag);
+    }
+  }
+
+  /** Takes a datagram that `datagramKind` called STUN. Never throws for what is in it. */
+  receiveStun(bytes: Uint8Array, length: number, origin: StunOrigin, now: number): void {
+    const message = parseStun(bytes, length);
+    if (message === undefined) return this.drops.count("stun_malformed");
+    if (message.messageType !== BINDING_REQUEST) {
+      // Indications are keep-alives for NATs (RFC 8445 §11) and prove nothing.
+      const isKeepAlive = message.messageType === BINDING_INDICATION;
+      return this.drops.count(isKeepAlive ? "stun_indication" : "stun_unexpected_type");
+    }
+    const username = message.username;
+    const colon = username === undefined ? -1 : username.indexOf(":");
+    if (username === undefined || colon < 0) return this.drops.count("stun_no_username");
+    const credential = this.#byUfrag.get(username.slice(0, colon));
+    if (credential === undefined) return this.drops.count("stun_unknown_ufrag");
+    if (!verifyIntegrity(bytes, message, credential.mac)) {
+      return this.drops.count("stun_bad_integrity");
+    }
+    const remoteUfrag = username.slice(colon + 1);
+    credential.agent.receiveRequest(
+      { credential, message, remoteUfrag, bytes, length, origin },
+      now,
+    );
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * {@linkcode Datagrams} without native code: over `Deno.listenDatagram`, or over `node:dgram` where the
+ * embedding program runs without Deno's unstable `net` flag.
+ *
+ * Two properties of both runtimes' send calls, found by experiment, shape this file. The bytes are
+ * read *after* the call returns (refill the buffer and the refilled bytes are sent), so they are copied
+ * into a slot that stays untouched until the call has settled. And calls that are pending together
+ * complete newest first, which turns a burst around; so exactly one is pending at a time. That costs
+ * nothing: a million awaited sends take as long as a million overlapping ones.
+ *
+ * Neither API sets socket buffers on the Deno twin; the operator raises `net.core.rmem_default` for it.
+ *
+ * @module
+ */
+import dgram from "node:dgram";
+import type { DropCounters } from "../base/drop_counters.ts";
+import type { Timers } from "../base/platform.ts";
+import { bindError } from "./bind_error.ts";
+import {
+  type DatagramCounters,
+  type Datagrams,
+  MAX_DATAGRAM_BYTES,
+  MAX_SEND_BYTES,
+  type RemoteAddress,
+} from "./datagrams.ts";
+
+/** Datagrams that may wait: a key frame of 16 packets to 500 subscribers. 12 MiB, touched when used. */
+const QUEUE_SLOTS = 8192;
+/** Socket buffers asked for, as the LiveKit server asks; the kernel gives what its limit allows. */
+const SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;
+/** Receive errors in a row before pausing: one is noise (an ICMP error), many are a broken socket. */
+const ERRORS_BEFORE_PAUSE = 16;
+/** The pause, ms: long enough not to spin, short enough not to be noticed when it recovers. */
+const ERROR_PAUSE_MS = 50;
+
+/** What a portable socket needs. */
+export interface PortableDatagramsOptions {
+  /** Literal address; `0.0.0.0` or `::` (both families on most systems) for all interfaces. */
+  readonly hostname: string;
+  /** 0 for any. */
+  readonly port: number;
+  readonly drops: DropCounters;
+  readonly timers: Timers;
+}
+
+/**
+ * Binds a UDP socket with whichever API the runtime has.
+ *
+ * @throws `SfuError` `address_in_use`, `address_not_available` or `permission_denied`.
+ */
+export function openPortableDatagrams(options: PortableDatagramsOptions): Promise<Datagrams> {
+  return typeof Deno.listenDatagram === "function"
+    ? openDenoDatagrams(options)
+    : openNodeDatagrams(options);
+}
+
+/** Hands one datagram to the runtime; settles when its bytes are no longer needed. */
+type Transmit = (bytes: Uint8Array, remote: RemoteAddress) => Promise<unknown>;
+
+/** Outgoing datagrams in order, in fixed slots, with one send pending at a time. */
+class SendQueue {
+  readonly #slab = new Uint8Array(QUEUE_SLOTS * MAX_SEND_BYTES);
+  readonly #lengths = new Uint16Array(QUEUE_SLOTS);
+  readonly #remotes: (RemoteAddress | undefined)[] = new Array(QUEUE_SLOTS).fill(undefined);
+  #head = 0;
+  #count = 0;
+  #closed = false;
+  #draining: Promise<void> | undefined;
+
+  constructor(
+    private readonly transmit: Transmit,
+    private readonly counters: DatagramCounters,
+    private readonly drops: DropCounters,
+  ) {}
+
+  push(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
+    if (this.#closed) return this.drops.count("udp_send_closed");
+    if (length > MAX_SEND_BYTES) return this.drops.count("udp_send_too_long");
+    if (this.#count === QUEUE_SLOTS) return this.drops.count("udp_send_queue_full");
+    const slot = (this.#head + this.#count) % QUEUE_SLOTS;
+    this.#slab.set(
+      length === bytes.length ? bytes : bytes.subarray(0, length),
+      slot * MAX_SEND_BYTES,
+    );
+    this.#lengths[slot] = length;
+    this.#remotes[slot] = remote;
+    this.#count++;
+    this.#draining ??= this.#drain();
+  }
+
+  /** Drops what waits; settles when the pending send, if any, has. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#draining;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#count > 0 && !this.#closed) {
+      const slot = this.#head;
+      const start = slot * MAX_SEND_BYTES;
+      const length = this.#lengths[slot]!;
+      try {
+        await this.transmit(this.#slab.subarray(start, start + length), this.#remotes[slot]!);
+        this.counters.sent++;
+        this.counters.sentBytes += length;
+      } catch {
+        // Unreachable peers and full kernel buffers are the network's doing; UDP promises nothing.
+        this.drops.count("udp_send_failed");
+      }
+      this.#remotes[slot] = undefined;
+      this.#head = (slot + 1) % QUEUE_SLOTS;
+      this.#count--;
+    }
+    this.#draining = undefined;
+  }
+}
+
+/** What both twins share: the queue out, the counters and the two callbacks. */
+abstract class PortableDatagrams implements Datagrams {
+  abstract readonly localAddress: { readonly hostname: string; readonly port: number };
+  abstract readonly closed: Promise<void>;
+  readonly counters: DatagramCounters = { received: 0, receivedBytes: 0, sent: 0, sentBytes: 0 };
+  onDatagram: Datagrams["onDatagram"] = () => {};
+  onBatchEnd: Datagrams["onBatchEnd"] = () => {};
+  protected readonly queue: SendQueue;
+
+  constructor(transmit: Transmit, drops: DropCounters) {
+    this.queue = new SendQueue(transmit, this.counters, drops);
+  }
+
+  send(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
+    this.queue.push(bytes, length, remote);
+  }
+
+  /** Nothing to do: the queue drains by itself, one datagram per system call. */
+  flush(): void {}
+
+  abstract close(): void;
+
+  protected deliver(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
+    this.counters.received++;
+    this.counters.receivedBytes += length;
+    this.onDatagram(bytes, length, remote);
+    this.onBatchEnd();
+  }
+}
+
+class DenoDatagrams extends PortableDatagrams {
+  readonly localAddress: { readonly hostname: string; readonly port: number };
+  readonly closed: Promise<void>;
+  readonly #conn: Deno.DatagramConn;
+  readonly #drops: DropCounters;
+  readonly #timers: Timers;
+  readonly #sendsDone = Promise.withResolvers<void>();
+  #isClosed = false;
+
+  constructor(conn: Deno.DatagramConn, drops: DropCounters, timers: Timers) {
+    super((bytes, remote) => conn.send(bytes, remote), drops);
+    this.#conn = conn;
+    this.#drops = drops;
+    this.#timers = timers;
+    const { hostname, port } = conn.addr as Deno.NetAddr;
+    this.localAddress = { hostname, port };
+    this.closed = Promise.all([this.#receive(), this.#sendsDone.promise]).then(() => {});
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#sendsDone.resolve(this.queue.close());
+    this.#conn.close();
+  }
+
+  /**
+   * One receive at a time keeps the order of arrival, for the reason sends are not overlapped. A
+   * datagram that fills the buffer may have been cut, and is dropped.
+   */
+  async #receive(): Promise<void> {
+    const buffer = new Uint8Array(MAX_DATAGRAM_BYTES);
+    let errors = 0;
+    while (!this.#isClosed) {
+      let bytes: Uint8Array;
+      let remote: Deno.Addr;
+      try {
+        [bytes, remote] = await this.#conn.receive(buffer);
+        errors = 0;
+      } catch {
+        if (this.#isClosed) break;
+        this.#drops.count("udp_receive_failed");
+        if (++errors >= ERRORS_BEFORE_PAUSE) {
+          await new Promise<void>((resume) => this.#timers.after(ERROR_PAUSE_MS, resume));
+        }
+        continue;
+      }
+      if (this.#isClosed) break;
+      if (bytes.length === MAX_DATAGRAM_BYTES) this.#drops.count("udp_received_too_long");
+      else this.deliver(buffer, bytes.length, remote as Deno.NetAddr);
+    }
+  }
+}
+
+/**
+ * The twin over `Deno.listenDatagram` (Deno's unstable `net`).
+ *
+ * @throws As {@linkcode openPortableDatagrams}.
+ */
+export async function openDenoDatagrams(options: PortableDatagramsOptions): Promise<Datagrams> {
+  const { hostname, port } = options;
+  try {
+    const conn = Deno.listenDatagram({ transport: "udp", hostname, port });
+    return new DenoDatagrams(conn, options.drops, options.timers);
+  } catch (error) {
+    throw bindError(error, "udp", hostname, port);
+  }
+}
+
+class NodeDatagrams extends PortableDatagrams {
+  readonly localAddress: { readonly hostname: string; readonly port: number };
+  readonly closed: Promise<void>;
+  readonly #socket: dgram.Socket;
+  readonly #done = Promise.withResolvers<void>();
+  #isClosed = false;
+
+  constructor(socket: dgram.Socket, drops: DropCounters) {
+    super((bytes, remote) => transmitOver(socket, bytes, remote), drops);
+    this.#socket = socket;
+    const { address, port } = socket.address();
+    this.localAddress = { hostname: address, port };
+    this.closed = this.#done.promise;
+    socket.on("error", () => drops.count("udp_receive_failed"));
+    socket.on("message", (bytes, { address, port }) => {
+      if (this.#isClosed) return;
+      if (bytes.length >= MAX_DATAGRAM_BYTES) return drops.count("udp_received_too_long");
+      this.deliver(bytes, bytes.length, { transport: "udp", hostname: address, port });
+    });
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const sends = this.queue.close();
+    this.#socket.close(() => this.#done.resolve(sends));
+  }
+}
+
+function transmitOver(
+  socket: dgram.Socket,
+  bytes: Uint8Array,
+  remote: RemoteAddress,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.send(
+      bytes,
+      0,
+      bytes.length,
+      remote.port,
+      remote.hostname,
+      (error) => error ? reject(error) : resolve(),
+    );
+  });
+}
+
+/**
+ * The twin over `node:dgram`.
+ *
+ * @throws As {@linkcode openPortableDatagrams}.
+ */
+export async function openNodeDatagrams(options: PortableDatagramsOptions): Promise<Datagrams> {
+  const { hostname, port } = options;
+  const socket = dgram.createSocket(hostname.includes(":") ? "udp6" : "udp4");
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.bind(port, hostname, () => {
+        socket.off("error", reject);
+        resolve();
+      });
+    });
+  } catch (error) {
+    socket.close();
+    throw bindError(error, "udp", hostname, port);
+  }
+  try {
+    socket.setRecvBufferSize(SOCKET_BUFFER_BYTES);
+    socket.setSendBufferSize(SOCKET_BUFFER_BYTES);
+  } catch {
+    // The default works, with less room for bursts.
+  }
+  return new NodeDatagrams(socket, options.drops);
+}

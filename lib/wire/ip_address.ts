@@ -1,0 +1,79 @@
+/**
+ * Literal IP addresses as bytes, the way STUN carries them.
+ *
+ * Names are never resolved: whatever is not a literal address gives `undefined`.
+ *
+ * @module
+ */
+
+/**
+ * Parses a literal address into 4 (IPv4) or 16 (IPv6, RFC 4291 §2.2) bytes in network order.
+ *
+ * An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) gives its 4 IPv4 bytes: a dual-stack socket reports
+ * IPv4 peers in that form, while the peer knows itself by the plain one. A zone (`%eth0`) is ignored.
+ */
+export function parseIpAddress(text: string): Uint8Array | undefined {
+  return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
+}
+
+function parseIpv4(text: string): Uint8Array | undefined {
+  if (text.length > 15) return undefined;
+  const bytes = new Uint8Array(4);
+  let index = 0;
+  let value = -1;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : 0x2e;
+    if (code === 0x2e) {
+      if (value < 0 || index > 3) return undefined;
+      bytes[index++] = value;
+      value = -1;
+    } else {
+      if (code < 0x30 || code > 0x39) return undefined;
+      value = (value < 0 ? 0 : value * 10) + code - 0x30;
+      if (value > 255) return undefined;
+    }
+  }
+  return index === 4 ? bytes : undefined;
+}
+
+function parseIpv6(text: string): Uint8Array | undefined {
+  const zone = text.indexOf("%");
+  const literal = zone < 0 ? text : text.slice(0, zone);
+  if (literal.length > 45) return undefined;
+  const halves = literal.split("::");
+  if (halves.length > 2) return undefined;
+  const head = parseGroups(halves[0]!);
+  const tail = halves.length === 2 ? parseGroups(halves[1]!) : [];
+  if (head === undefined || tail === undefined) return undefined;
+  const given = head.length + tail.length;
+  if (halves.length === 2 ? given > 14 : given !== 16) return undefined;
+  const bytes = new Uint8Array(16);
+  bytes.set(head, 0);
+  bytes.set(tail, 16 - tail.length);
+  return isMapped(bytes) ? bytes.slice(12) : bytes;
+}
+
+/** The bytes of colon-separated groups; the last may be dotted IPv4. */
+function parseGroups(text: string): number[] | undefined {
+  if (text === "") return [];
+  const bytes: number[] = [];
+  const groups = text.split(":");
+  for (let i = 0; i < groups.length; i++) {
+    const group = groups[i]!;
+    if (i === groups.length - 1 && group.includes(".")) {
+      const dotted = parseIpv4(group);
+      if (dotted === undefined) return undefined;
+      bytes.push(...dotted);
+    } else {
+      if (!/^[0-9a-fA-F]{1,4}$/.test(group)) return undefined;
+      const value = parseInt(group, 16);
+      bytes.push(value >> 8, value & 0xff);
+    }
+  }
+  return bytes.length <= 16 ? bytes : undefined;
+}
+
+function isMapped(bytes: Uint8Array): boolean {
+  for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
+  return bytes[10] === 0xff && bytes[11] === 0xff;
+}
