@@ -1,0 +1,37 @@
+/**
+ * The one list of configuration keys that have an effect. Every other key of the schema is accepted,
+ * so that a LiveKit configuration works unchanged, and listed in the documentation as having none
+ * yet; both lists come from here.
+ *
+ * @module
+ */
+import { configKeys } from "./config_schema.ts";
+
+/** Keys that change what the server does. */
+export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
+  "port",
+  "bind_addresses",
+  "region",
+  "key_file",
+  "keys",
+  "log_level",
+  "development",
+  "logging.level",
+  "logging.json",
+  "rtc.udp_port",
+  "rtc.tcp_port",
+  "rtc.node_ip",
+  "rtc.enable_loopback_candidate",
+  "rtc.force_tcp",
+  "limit.max_room_name_length",
+  "limit.max_participant_identity_length",
+  "limit.signal_message_size_limit",
+  "limit.max_api_request_body_size",
+  "room.max_room_name_length",
+  "room.max_participant_identity_length",
+]);
+
+/** Keys that are accepted and change nothing yet, in the order of the schema. */
+export function keysWithoutEffect(): readonly string[] {
+  return configKeys().map((key) => key.path).filter((path) => !KEYS_IN_EFFECT.has(path));
+}
