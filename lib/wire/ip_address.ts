@@ -42,8 +42,8 @@ function parseIpv6(text: string): Uint8Array | undefined {
   if (literal.length > 45) return undefined;
   const halves = literal.split("::");
   if (halves.length > 2) return undefined;
-  const head = parseGroups(halves[0]!);
-  const tail = halves.length === 2 ? parseGroups(halves[1]!) : [];
+  const head = parseGroups(halves[0]!, halves.length === 1);
+  const tail = halves.length === 2 ? parseGroups(halves[1]!, true) : [];
   if (head === undefined || tail === undefined) return undefined;
   const given = head.length + tail.length;
   if (halves.length === 2 ? given > 14 : given !== 16) return undefined;
@@ -53,14 +53,14 @@ function parseIpv6(text: string): Uint8Array | undefined {
   return isMapped(bytes) ? bytes.slice(12) : bytes;
 }
 
-/** The bytes of colon-separated groups; the last may be dotted IPv4. */
-function parseGroups(text: string): number[] | undefined {
+/** The bytes of colon-separated groups; the last of an address may be dotted IPv4. */
+function parseGroups(text: string, mayEndDotted: boolean): number[] | undefined {
   if (text === "") return [];
   const bytes: number[] = [];
   const groups = text.split(":");
   for (let i = 0; i < groups.length; i++) {
     const group = groups[i]!;
-    if (i === groups.length - 1 && group.includes(".")) {
+    if (mayEndDotted && i === groups.length - 1 && group.includes(".")) {
       const dotted = parseIpv4(group);
       if (dotted === undefined) return undefined;
       bytes.push(...dotted);
