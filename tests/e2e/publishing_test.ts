@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import type { BrowserClient } from "../support/browser_client.ts";
+import {
+  assertSoundFlows,
+  assertVideoFlows,
+  type Published,
+  remote,
+} from "../support/call_assertions.ts";
+import { CallFixture } from "../support/call_fixture.ts";
+import { endToEndTest } from "../support/e2e_requirements.ts";
+import { eventually } from "../support/eventually.ts";
+import type { MediaSections } from "../support/sdk_client.ts";
+
+const fixture = CallFixture.forThisFile();
+
+const ROUNDS = 50;
+/** SDP growth that is not a media section: ids and codec tables may differ a little in length. */
+const SDP_GROWTH_ALLOWED = 200;
+
+async function subscriberSections(client: BrowserClient): Promise<MediaSections> {
+  const { mediaSections } = await client.snapshot();
+  assert.ok(mediaSections?.subscriber);
+  return mediaSections.subscriber;
+}
+
+function tracksOf(client: BrowserClient, identity: string, count: number) {
+  return eventually(`${client.identity} to know ${count} tracks of ${identity}`, async () => {
+    const { tracks } = await remote(client, identity);
+    return tracks.length === count && tracks.every(({ subscribed }) => subscribed) && tracks;
+  });
+}
+
+endToEndTest(`after ${ROUNDS} rounds of publishing the descriptions have not grown`, [
+  "chromium",
+], () =>
+  fixture.call("rounds", async (call) => {
+    const ann = await call.join("chromium", "ann");
+    const bob = await call.join("chromium", "bob");
+    let first: MediaSections | undefined;
+    for (let round = 0; round < ROUNDS; round++) {
+      const sid = await ann.publishVideo({ width: 160, height: 90 });
+      const [track] = await tracksOf(bob, "ann", 1);
+      assert.equal(track?.sid, sid);
+      first ??= await subscriberSections(bob);
+      await ann.unpublish(sid);
+      await tracksOf(bob, "ann", 0);
+    }
+    const last = await ann.publishVideo({ width: 160, height: 90 });
+    await assertVideoFlows(bob, { sid: last, kind: "video", source: "camera" });
+    const { total, sdpLength } = await subscriberSections(bob);
+    assert.ok(first);
+    assert.equal(total, first.total, "subscriber media sections");
+    assert.ok(
+      sdpLength <= first.sdpLength + SDP_GROWTH_ALLOWED,
+      `subscriber description grew from ${first.sdpLength} to ${sdpLength}`,
+    );
+    const { subscribedEvents } = await bob.snapshot();
+    assert.deepEqual(Object.values(subscribedEvents), Array(ROUNDS + 1).fill(1));
+  }));
+
+endToEndTest(
+  "muting is told and stops the flow, unmuting starts it again",
+  ["chromium"],
+  () =>
+    fixture.call("mute", async (call) => {
+      const ann = await call.join("chromium", "ann");
+      const bob = await call.join("chromium", "bob");
+      const video: Published = { sid: await ann.publishVideo(), kind: "video", source: "camera" };
+      const audio: Published = {
+        sid: await ann.publishAudio({ hz: 600 }),
+        kind: "audio",
+        source: "microphone",
+        hz: 600,
+      };
+      await assertVideoFlows(bob, video);
+      await assertSoundFlows(bob, audio);
+
+      const untilMuted = (muted: boolean) =>
+        eventually(`bob to see ann ${muted ? "muted" : "unmuted"}`, async () => {
+          const { tracks } = await remote(bob, "ann");
+          return tracks.length === 2 && tracks.every((track) => track.muted === muted);
+        });
+      for (const { sid } of [video, audio]) await ann.setMuted(sid, true);
+      await untilMuted(true);
+      await eventually(
+        "the tone to stop",
+        async () => (await bob.media(audio.sid)).hz === undefined,
+      );
+      for (const { sid } of [video, audio]) await ann.setMuted(sid, false);
+      await untilMuted(false);
+      await assertVideoFlows(bob, video);
+      await assertSoundFlows(bob, audio);
+    }),
+);
+
+endToEndTest(
+  "a subscriber turns a track off and on again",
+  ["chromium"],
+  () =>
+    fixture.call("subscription-switch", async (call) => {
+      const ann = await call.join("chromium", "ann");
+      const bob = await call.join("chromium", "bob", {
+        connect: { autoSubscribe: false, singlePeerConnection: false },
+      });
+      const video: Published = { sid: await ann.publishVideo(), kind: "video", source: "camera" };
+      await eventually(
+        "bob to know the track",
+        async () => (await remote(bob, "ann")).tracks.length === 1,
+      );
+      assert.deepEqual((await bob.snapshot()).subscribedEvents, {});
+      await bob.setSubscribed(video.sid, true);
+      await assertVideoFlows(bob, video);
+      await bob.setSubscribed(video.sid, false);
+      await eventually(
+        "bob's track to go",
+        async () => (await bob.snapshot()).unsubscribedEvents[video.sid] === 1,
+      );
+      await bob.setSubscribed(video.sid, true);
+      await assertVideoFlows(bob, video);
+      assert.equal((await bob.snapshot()).subscribedEvents[video.sid], 2);
+      assert.equal((await subscriberSections(bob)).total, 2);
+    }),
+);
+
+endToEndTest(
+  "a publisher's send estimate rises",
+  ["chromium"],
+  () =>
+    fixture.call("send-estimate", async (call) => {
+      const ann = await call.join("chromium", "ann");
+      const bob = await call.join("chromium", "bob");
+      const sid = await ann.publishVideo({
+        width: 1280,
+        height: 720,
+        noise: true,
+        maxBitrate: 3_000_000,
+      });
+      const estimate = async () =>
+        (await ann.transport("publisher"))?.availableOutgoingBitrate ?? 0;
+      const first = await eventually("a send estimate", async () => {
+        const bitrate = await estimate();
+        return bitrate > 0 && bitrate;
+      });
+      let last = first;
+      // Without TWCC feedback the estimate stays at the start value or falls.
+      const wanted = Math.max(1_500_000, first * 1.5);
+      await eventually(`the send estimate to rise to ${wanted}`, async () => {
+        last = await estimate();
+        return last >= wanted;
+      }, { deadlineMs: 30_000, seen: () => ({ first, last }) });
+      await assertVideoFlows(bob, { sid, kind: "video", source: "camera" });
+    }),
+);

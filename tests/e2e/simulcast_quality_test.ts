@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import type { BrowserClient } from "../support/browser_client.ts";
+import { assertNoExtraMediaSections } from "../support/call_assertions.ts";
+import { CallFixture } from "../support/call_fixture.ts";
+import { endToEndTest } from "../support/e2e_requirements.ts";
+import { eventually } from "../support/eventually.ts";
+import type { Quality, ReceivedMedia, VideoOptions } from "../support/sdk_client.ts";
+
+const fixture = CallFixture.forThisFile();
+
+/** Three layers: 960 × 540 is the smallest picture libwebrtc sends as three. */
+const THREE_LAYERS = {
+  width: 960,
+  height: 540,
+  fps: 10,
+  simulcast: true,
+  maxBitrate: 800_000,
+} satisfies VideoOptions;
+const WIDTHS: Readonly<Record<Quality, number>> = { low: 240, medium: 480, high: 960 };
+/** The encoder starts its upper layers once the send estimate allows them. */
+const LAYERS_DEADLINE_MS = 30_000;
+
+async function untilAllLayersAreSent(publisher: BrowserClient, sid: string): Promise<void> {
+  let last: unknown;
+  await eventually(`three layers of ${sid} to be sent`, async () => {
+    const layers = await publisher.sentLayers(sid);
+    last = layers;
+    const sent = layers.filter(({ framesEncoded }) => framesEncoded > 5).map(({ rid }) => rid);
+    return ["q", "h", "f"].every((rid) => sent.includes(rid));
+  }, { deadlineMs: LAYERS_DEADLINE_MS, seen: () => last });
+}
+
+/** Waits for frames of the wanted width that keep coming. */
+async function untilWidth(receiver: BrowserClient, sid: string, width: number): Promise<void> {
+  let last: ReceivedMedia | undefined;
+  let framesAtFirst: number | undefined;
+  await eventually(`${sid} to be ${width} pixels wide at ${receiver.identity}`, async () => {
+    last = await receiver.media(sid);
+    if (last.frameWidth !== width) framesAtFirst = undefined;
+    else framesAtFirst ??= last.framesDecoded;
+    return framesAtFirst !== undefined && last.framesDecoded >= framesAtFirst + 10;
+  }, { deadlineMs: LAYERS_DEADLINE_MS, seen: () => last });
+}
+
+endToEndTest("camera and screen with three layers each follow the wanted quality", [
+  "chromium",
+], () =>
+  fixture.call("simulcast", async (call) => {
+    const ann = await call.join("chromium", "ann");
+    const bob = await call.join("chromium", "bob");
+    const camera = await ann.publishVideo({ ...THREE_LAYERS, source: "camera" });
+    const screen = await ann.publishVideo({ ...THREE_LAYERS, source: "screen_share" });
+    await untilAllLayersAreSent(ann, camera);
+    await untilAllLayersAreSent(ann, screen);
+
+    await untilWidth(bob, camera, WIDTHS.high);
+    await untilWidth(bob, screen, WIDTHS.high);
+    await bob.setQuality(camera, "low");
+    await untilWidth(bob, camera, WIDTHS.low);
+    await untilWidth(bob, screen, WIDTHS.high);
+    await bob.setQuality(screen, "medium");
+    await bob.setQuality(camera, "medium");
+    await untilWidth(bob, camera, WIDTHS.medium);
+    await untilWidth(bob, screen, WIDTHS.medium);
+    await bob.setDimensions(camera, 960, 540);
+    await untilWidth(bob, camera, WIDTHS.high);
+
+    const { remotes, subscribedEvents } = await bob.snapshot();
+    const tracks = remotes[0]?.tracks ?? [];
+    assert.deepEqual(tracks.map(({ sid }) => sid).sort(), [camera, screen].sort());
+    assert.ok(tracks.every(({ simulcasted }) => simulcasted));
+    assert.deepEqual(subscribedEvents, { [camera]: 1, [screen]: 1 });
+    await assertNoExtraMediaSections(ann, { sent: 2, received: 0 });
+    await assertNoExtraMediaSections(bob, { sent: 0, received: 2 });
+  }));

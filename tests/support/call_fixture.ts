@@ -1,0 +1,125 @@
+/**
+ * What the end-to-end tests of one file share: a server, the client page, and browsers started on
+ * first use. Participants live as long as their test.
+ *
+ * @module
+ */
+import { mintToken, type TokenOptions } from "./access_tokens.ts";
+import type { BrowserClient } from "./browser_client.ts";
+import { ChromiumBrowser } from "./chromium.ts";
+import { type ClientPageServer, serveClientPage } from "./client_page_server.ts";
+import { FirefoxBrowser } from "./firefox.ts";
+import { type RoomwireOptions, type RoomwireProcess, startRoomwire } from "./roomwire_process.ts";
+import type { RtcNodeClient } from "./rtc_node_client.ts";
+import type { ConnectOptions, SdkClient } from "./sdk_client.ts";
+
+export type ClientKind = "chromium" | "firefox" | "rtc-node";
+
+export interface JoinOptions extends Omit<TokenOptions, "identity" | "room"> {
+  readonly connect?: ConnectOptions;
+}
+
+/** The shared parts of one test file. */
+export class CallFixture {
+  #server: RoomwireProcess | undefined;
+  #pages: ClientPageServer | undefined;
+  #chromium: Promise<ChromiumBrowser> | undefined;
+  #firefox: Promise<FirefoxBrowser> | undefined;
+  #rtcNode: Promise<typeof import("./rtc_node_client.ts")> | undefined;
+
+  /** Registers start and end with the test runner; call it once at the top of a file. */
+  static forThisFile(options: RoomwireOptions = {}): CallFixture {
+    const fixture = new CallFixture();
+    Deno.test.afterAll(() => fixture.#close());
+    fixture.#options = options;
+    return fixture;
+  }
+  #options: RoomwireOptions = {};
+
+  /** The server, started on first use. */
+  async server(): Promise<RoomwireProcess> {
+    return this.#server ??= await startRoomwire(this.#options);
+  }
+
+  /** Chromium, started on first use. */
+  chromium(): Promise<ChromiumBrowser> {
+    return this.#chromium ??= ChromiumBrowser.launch();
+  }
+
+  /**
+   * Runs one scenario in a room of its own and lets everybody leave at its end. On a failure the
+   * server's last output is printed.
+   */
+  async call(room: string, scenario: (call: Call) => Promise<void>): Promise<void> {
+    const server = await this.server();
+    await using clients = new AsyncDisposableStack();
+    const open = (kind: ClientKind, identity: string) => this.#open(kind, identity);
+    try {
+      await scenario(new Call(room, server, open, clients));
+    } catch (error) {
+      console.error(`--- server output ---\n${server.logTail()}`);
+      throw error;
+    }
+  }
+
+  async #open(kind: ClientKind, identity: string): Promise<SdkClient> {
+    const url = (this.#pages ??= serveClientPage()).url;
+    switch (kind) {
+      case "chromium":
+        return (await this.chromium()).openClient(identity, url);
+      case "firefox":
+        return (await (this.#firefox ??= FirefoxBrowser.launch())).openClient(identity, url);
+      case "rtc-node": {
+        const { RtcNodeClient } = await (this.#rtcNode ??= import("./rtc_node_client.ts"));
+        return new RtcNodeClient(identity);
+      }
+    }
+  }
+
+  async #close(): Promise<void> {
+    await (await this.#chromium)?.[Symbol.asyncDispose]();
+    await (await this.#firefox)?.[Symbol.asyncDispose]();
+    await (await this.#rtcNode)?.disposeRtcNode();
+    await this.#pages?.[Symbol.asyncDispose]();
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+}
+
+/** One room during one test. */
+export class Call {
+  readonly room: string;
+  readonly server: RoomwireProcess;
+  readonly #open: (kind: ClientKind, identity: string) => Promise<SdkClient>;
+  readonly #clients: AsyncDisposableStack;
+
+  constructor(
+    room: string,
+    server: RoomwireProcess,
+    open: (kind: ClientKind, identity: string) => Promise<SdkClient>,
+    clients: AsyncDisposableStack,
+  ) {
+    this.room = room;
+    this.server = server;
+    this.#open = open;
+    this.#clients = clients;
+  }
+
+  /**
+   * Connects a participant. Browsers use two peer connections unless `options.connect` says
+   * otherwise, so that descriptions can be compared line by line.
+   */
+  join(kind: "chromium" | "firefox", identity: string, o?: JoinOptions): Promise<BrowserClient>;
+  join(kind: "rtc-node", identity: string, o?: JoinOptions): Promise<RtcNodeClient>;
+  join(kind: ClientKind, identity: string, o?: JoinOptions): Promise<SdkClient>;
+  async join(
+    kind: ClientKind,
+    identity: string,
+    options: JoinOptions = {},
+  ): Promise<SdkClient> {
+    const { connect = { singlePeerConnection: false }, ...tokenOptions } = options;
+    const token = await mintToken({ identity, room: this.room, ...tokenOptions });
+    const client = this.#clients.use(await this.#open(kind, identity));
+    await client.connect(this.server.url, token, connect);
+    return client;
+  }
+}

@@ -1,0 +1,389 @@
+/**
+ * The browser half of `browser_client.ts`: one participant of livekit-client with synthetic camera,
+ * screen and microphone, whose every method takes and returns JSON values. Plain script, because it
+ * runs in the page as it is. Method contracts: `SdkClient` in `sdk_client.ts`.
+ */
+"use strict";
+(() => {
+  const { DataPacket_Kind, DisconnectReason, Room, RoomEvent, Track, VideoPreset, VideoQuality } =
+    globalThis.LivekitClient;
+
+  /** Side of the corner whose colour is reported, as a part of the picture. */
+  const CORNER = 0.15;
+
+  const errors = [];
+  const consoleError = console.error.bind(console);
+  console.error = (...parts) => {
+    errors.push(parts.map(String).join(" "));
+    consoleError(...parts);
+  };
+  addEventListener("error", (event) => errors.push(`uncaught: ${event.message}`));
+  addEventListener("unhandledrejection", (event) => errors.push(`unhandled: ${event.reason}`));
+
+  let room;
+  let joinStartedAt = 0;
+  let connectedMs;
+  let firstFrameMs;
+  let reconnects = 0;
+  let disconnectReason;
+  const subscribedEvents = {};
+  const unsubscribedEvents = {};
+  const departed = [];
+  const data = [];
+  /** Stops the synthetic source of a published track, by track sid. */
+  const stopSource = new Map();
+  /** Media elements of subscribed tracks, by track sid. */
+  const elements = new Map();
+  /** Analyser nodes of subscribed audio tracks, by track sid. */
+  const analysers = new Map();
+  let audioContext;
+
+  function context() {
+    audioContext ??= new AudioContext();
+    return audioContext;
+  }
+
+  async function connect(url, token, options) {
+    const { autoSubscribe = true, ...roomOptions } = options;
+    room = new Room(roomOptions);
+    listen(room);
+    joinStartedAt = performance.now();
+    await room.connect(url, token, { autoSubscribe });
+    connectedMs = performance.now() - joinStartedAt;
+  }
+
+  function listen(room) {
+    room
+      .on(RoomEvent.TrackSubscribed, (track, publication) => {
+        const sid = publication.trackSid;
+        subscribedEvents[sid] = (subscribedEvents[sid] ?? 0) + 1;
+        const element = track.attach();
+        document.body.append(element);
+        elements.set(sid, element);
+        if (track.kind === Track.Kind.Video) noteFirstFrame(element);
+        else listenTo(sid, track.mediaStreamTrack);
+      })
+      .on(RoomEvent.TrackUnsubscribed, (track, publication) => {
+        const sid = publication.trackSid;
+        unsubscribedEvents[sid] = (unsubscribedEvents[sid] ?? 0) + 1;
+        for (const element of track.detach()) element.remove();
+        elements.delete(sid);
+        analysers.delete(sid);
+      })
+      .on(RoomEvent.ParticipantDisconnected, (participant) => departed.push(participant.identity))
+      .on(RoomEvent.DataReceived, (payload, participant, kind, topic) => {
+        data.push({
+          from: participant?.identity ?? "",
+          text: new TextDecoder().decode(payload),
+          topic: topic ?? "",
+          reliable: kind === DataPacket_Kind.RELIABLE,
+        });
+      })
+      .on(RoomEvent.Reconnecting, () => reconnects++)
+      .on(RoomEvent.SignalReconnecting, () => reconnects++)
+      .on(RoomEvent.Disconnected, (reason) => {
+        disconnectReason = reason === undefined ? "none" : DisconnectReason[reason];
+      });
+  }
+
+  function noteFirstFrame(element) {
+    element.requestVideoFrameCallback(() => {
+      firstFrameMs ??= performance.now() - joinStartedAt;
+    });
+  }
+
+  function listenTo(sid, mediaStreamTrack) {
+    const analyser = context().createAnalyser();
+    analyser.fftSize = 4096;
+    context().createMediaStreamSource(new MediaStream([mediaStreamTrack])).connect(analyser);
+    analysers.set(sid, analyser);
+  }
+
+  /** A canvas with a still, coloured corner and a bar that moves, so every frame differs. */
+  function drawnTrack({ width, height, fps, color, noise }) {
+    const canvas = document.createElement("canvas");
+    canvas.width = width;
+    canvas.height = height;
+    const paint = canvas.getContext("2d");
+    const grain = noise ? paint.createImageData(width, Math.floor(height / 2)) : undefined;
+    let frame = 0;
+    const draw = () => {
+      paint.fillStyle = `rgb(${color.join(" ")})`;
+      paint.fillRect(0, 0, width, height);
+      if (grain) {
+        const words = new Uint32Array(grain.data.buffer);
+        for (let i = 0; i < words.length; i++) words[i] = 0xff000000 | (Math.random() * 0xffffff);
+        paint.putImageData(grain, 0, Math.floor(height / 2));
+      }
+      paint.fillStyle = "white";
+      paint.fillRect((frame * 8) % width, height * 0.4, width / 10, height * 0.5);
+      frame++;
+    };
+    draw();
+    const timer = setInterval(draw, 1000 / fps);
+    const [track] = canvas.captureStream(fps).getVideoTracks();
+    return { track, stop: () => clearInterval(timer) };
+  }
+
+  /** A pure tone. */
+  function toneTrack(hz) {
+    const oscillator = context().createOscillator();
+    oscillator.frequency.value = hz;
+    const gain = context().createGain();
+    gain.gain.value = 0.5;
+    const sink = context().createMediaStreamDestination();
+    oscillator.connect(gain).connect(sink);
+    oscillator.start();
+    const [track] = sink.stream.getAudioTracks();
+    return { track, stop: () => oscillator.stop() };
+  }
+
+  async function publishVideo(options) {
+    const source = options.source ?? "camera";
+    const { width = 640, height = 360, fps = 15, maxBitrate = 700_000 } = options;
+    const { color = [40, 120, 200], noise = false } = options;
+    const { track, stop } = drawnTrack({ width, height, fps, color, noise });
+    const layers = [4, 2].map((divisor) =>
+      new VideoPreset(width / divisor, height / divisor, maxBitrate / (divisor * 2), fps)
+    );
+    const encoding = { maxBitrate, maxFramerate: fps };
+    const publication = await room.localParticipant.publishTrack(track, {
+      source,
+      simulcast: options.simulcast ?? false,
+      videoCodec: options.codec ?? "vp8",
+      videoEncoding: encoding,
+      screenShareEncoding: encoding,
+      videoSimulcastLayers: layers,
+      screenShareSimulcastLayers: layers,
+      ...(options.name === undefined ? {} : { name: options.name }),
+    });
+    stopSource.set(publication.trackSid, stop);
+    return publication.trackSid;
+  }
+
+  async function publishAudio(options) {
+    const { track, stop } = toneTrack(options.hz ?? 440);
+    const publication = await room.localParticipant.publishTrack(track, {
+      source: options.source ?? "microphone",
+      ...(options.name === undefined ? {} : { name: options.name }),
+    });
+    stopSource.set(publication.trackSid, stop);
+    return publication.trackSid;
+  }
+
+  function localPublication(sid) {
+    const publication = room.localParticipant.trackPublications.get(sid);
+    if (!publication) throw new Error(`no local track ${sid}`);
+    return publication;
+  }
+
+  async function unpublish(sid) {
+    await room.localParticipant.unpublishTrack(localPublication(sid).track);
+    stopSource.get(sid)?.();
+    stopSource.delete(sid);
+  }
+
+  async function setMuted(sid, muted) {
+    const publication = localPublication(sid);
+    await (muted ? publication.mute() : publication.unmute());
+  }
+
+  function remotePublication(sid) {
+    for (const participant of room.remoteParticipants.values()) {
+      const publication = participant.trackPublications.get(sid);
+      if (publication) return publication;
+    }
+    throw new Error(`no remote track ${sid}`);
+  }
+
+  function setQuality(sid, quality) {
+    remotePublication(sid).setVideoQuality(VideoQuality[quality.toUpperCase()]);
+  }
+
+  function setDimensions(sid, width, height) {
+    remotePublication(sid).setVideoDimensions({ width, height });
+  }
+
+  const setEnabled = (sid, enabled) => remotePublication(sid).setEnabled(enabled);
+  const setSubscribed = (sid, subscribed) => remotePublication(sid).setSubscribed(subscribed);
+
+  async function sendData(text, { reliable, topic, to }) {
+    await room.localParticipant.publishData(new TextEncoder().encode(text), {
+      reliable,
+      ...(topic === undefined ? {} : { topic }),
+      ...(to === undefined ? {} : { destinationIdentities: to }),
+    });
+  }
+
+  async function snapshot() {
+    const { publisher, subscriber } = peerConnections();
+    return {
+      state: room.state,
+      roomName: room.name,
+      roomSid: await room.getSid().catch(() => ""),
+      local: describeParticipant(room.localParticipant),
+      remotes: [...room.remoteParticipants.values()].map(describeParticipant)
+        .sort((a, b) => a.identity < b.identity ? -1 : 1),
+      subscribedEvents,
+      unsubscribedEvents,
+      departed,
+      reconnects,
+      ...(disconnectReason === undefined ? {} : { disconnectReason }),
+      mediaSections: {
+        ...(publisher ? { publisher: countSections(publisher) } : {}),
+        ...(subscriber ? { subscriber: countSections(subscriber) } : {}),
+      },
+    };
+  }
+
+  /** livekit-client has no public way to its connections; these are its 2.x field names. */
+  function peerConnections() {
+    const manager = room.engine?.pcManager;
+    return { publisher: manager?.publisher?._pc, subscriber: manager?.subscriber?._pc };
+  }
+
+  function countSections(connection) {
+    const sdp = connection.currentLocalDescription?.sdp ?? "";
+    const count = (kind) => sdp.split(`\r\nm=${kind} `).length - 1;
+    return {
+      total: sdp.split("\r\nm=").length - 1,
+      application: count("application"),
+      audio: count("audio"),
+      video: count("video"),
+      sdpLength: sdp.length,
+    };
+  }
+
+  function describeParticipant(participant) {
+    return {
+      identity: participant.identity,
+      sid: participant.sid,
+      name: participant.name ?? "",
+      metadata: participant.metadata ?? "",
+      attributes: { ...participant.attributes },
+      tracks: [...participant.trackPublications.values()].map(describeTrack),
+    };
+  }
+
+  function describeTrack(publication) {
+    return {
+      sid: publication.trackSid,
+      kind: publication.kind,
+      source: publication.source,
+      name: publication.trackName,
+      muted: publication.isMuted,
+      subscribed: publication.isSubscribed ?? false,
+      simulcasted: publication.simulcasted ?? false,
+      mimeType: publication.mimeType ?? "",
+      ...(publication.dimensions ? { dimensions: { ...publication.dimensions } } : {}),
+    };
+  }
+
+  async function media(sid) {
+    const track = remotePublication(sid).track;
+    if (!track) throw new Error(`not subscribed to ${sid}`);
+    const report = await track.receiver.getStats();
+    const inbound = [...report.values()].find((stat) => stat.type === "inbound-rtp") ?? {};
+    const color = cornerColor(elements.get(sid));
+    const hz = strongestHz(analysers.get(sid));
+    return {
+      framesDecoded: inbound.framesDecoded ?? 0,
+      frameWidth: inbound.frameWidth ?? 0,
+      frameHeight: inbound.frameHeight ?? 0,
+      audioEnergy: inbound.totalAudioEnergy ?? 0,
+      packetsLost: inbound.packetsLost ?? 0,
+      ...(color ? { color } : {}),
+      ...(hz ? { hz } : {}),
+    };
+  }
+
+  function cornerColor(element) {
+    if (!(element instanceof HTMLVideoElement) || element.videoWidth === 0) return undefined;
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = 8;
+    const paint = canvas.getContext("2d", { willReadFrequently: true });
+    const { videoWidth, videoHeight } = element;
+    paint.drawImage(element, 0, 0, videoWidth * CORNER, videoHeight * CORNER, 0, 0, 8, 8);
+    const { data: pixels } = paint.getImageData(0, 0, 8, 8);
+    const sums = [0, 0, 0];
+    for (let i = 0; i < pixels.length; i++) if (i % 4 < 3) sums[i % 4] += pixels[i];
+    return sums.map((sum) => Math.round(sum / 64));
+  }
+
+  function strongestHz(analyser) {
+    if (!analyser) return undefined;
+    const levels = new Float32Array(analyser.frequencyBinCount);
+    analyser.getFloatFrequencyData(levels);
+    let best = 0;
+    for (let i = 1; i < levels.length; i++) if (levels[i] > levels[best]) best = i;
+    if (!(levels[best] > -60)) return undefined;
+    return best * context().sampleRate / analyser.fftSize;
+  }
+
+  async function transport(role) {
+    const connection = peerConnections()[role];
+    if (!connection) return undefined;
+    const report = await connection.getStats();
+    const stats = [...report.values()];
+    const selectedId = stats.find((stat) => stat.type === "transport")?.selectedCandidatePairId;
+    const pair = selectedId === undefined
+      ? stats.find((stat) => stat.type === "candidate-pair" && stat.selected)
+      : report.get(selectedId);
+    const local = pair && report.get(pair.localCandidateId);
+    return {
+      protocol: local?.protocol ?? "unknown",
+      availableOutgoingBitrate: pair?.availableOutgoingBitrate ?? 0,
+      bytesSent: pair?.bytesSent ?? 0,
+      bytesReceived: pair?.bytesReceived ?? 0,
+    };
+  }
+
+  /** What the encoder sends of one local track, per simulcast layer. */
+  async function sentLayers(sid) {
+    const report = await localPublication(sid).track.sender.getStats();
+    return [...report.values()].filter((stat) => stat.type === "outbound-rtp").map((stat) => ({
+      rid: stat.rid ?? "",
+      frameWidth: stat.frameWidth ?? 0,
+      framesEncoded: stat.framesEncoded ?? 0,
+      retransmittedPackets: stat.retransmittedPacketsSent ?? 0,
+    }));
+  }
+
+  async function disconnect() {
+    for (const stop of stopSource.values()) stop();
+    stopSource.clear();
+    await room?.disconnect();
+  }
+
+  const methods = {
+    connect,
+    disconnect,
+    publishVideo,
+    publishAudio,
+    unpublish,
+    setMuted,
+    setQuality,
+    setDimensions,
+    setEnabled,
+    setSubscribed,
+    sendData,
+    receivedData: () => data,
+    snapshot,
+    media,
+    transport,
+    sentLayers,
+    timings: () => ({ connectedMs, firstFrameMs }),
+    setAttributes: (attributes) => room.localParticipant.setAttributes(attributes),
+    errors: () => errors,
+  };
+
+  /** Calls one method with JSON arguments; the outcome is JSON, too, and never a rejection. */
+  globalThis.callTestClient = async (method, argumentsJson) => {
+    try {
+      const value = await methods[method](...JSON.parse(argumentsJson));
+      return JSON.stringify({ value });
+    } catch (error) {
+      return JSON.stringify({ error: `${error?.name ?? "Error"}: ${error?.message ?? error}` });
+    }
+  };
+})();

@@ -1,0 +1,91 @@
+/**
+ * What an end-to-end test needs from the machine (browsers, root and `ip`), and the one way to
+ * register such a test: where a need is missing the test is ignored and a line says how to get it;
+ * with `CI=true` nothing is ever ignored, so a missing need fails there.
+ *
+ * @module
+ */
+import { existsSync } from "node:fs";
+
+/** Things that are not on every machine. */
+export type Requirement = "chromium" | "firefox" | "network-namespaces";
+
+const CHROMIUM_PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const FIREFOX_PATHS = ["/usr/bin/firefox-esr", "/usr/bin/firefox"];
+const IP_PATHS = ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"];
+
+/** The Chromium executable (`CHROMIUM_PATH` wins), or `undefined`. */
+export function chromiumPath(): string | undefined {
+  return firstExisting(Deno.env.get("CHROMIUM_PATH"), CHROMIUM_PATHS);
+}
+
+/** The Firefox executable (`FIREFOX_PATH` wins), or `undefined`. */
+export function firefoxPath(): string | undefined {
+  return firstExisting(Deno.env.get("FIREFOX_PATH"), FIREFOX_PATHS);
+}
+
+/** iproute2's `ip`, or `undefined`. */
+export function ipPath(): string | undefined {
+  return firstExisting(undefined, IP_PATHS);
+}
+
+function firstExisting(chosen: string | undefined, usual: readonly string[]): string | undefined {
+  if (chosen) return chosen;
+  return usual.find((path) => existsSync(path));
+}
+
+/** How to get what is missing, or `undefined` when it is there. */
+function adviceFor(requirement: Requirement): string | undefined {
+  switch (requirement) {
+    case "chromium":
+      return chromiumPath()
+        ? undefined
+        : "Chromium (apt-get install chromium, or set CHROMIUM_PATH)";
+    case "firefox":
+      return firefoxPath()
+        ? undefined
+        : "Firefox (apt-get install firefox-esr, or set FIREFOX_PATH)";
+    case "network-namespaces":
+      return Deno.build.os === "linux" && Deno.uid() === 0 && ipPath()
+        ? undefined
+        : "root on Linux with iproute2 (apt-get install iproute2, run as root)";
+  }
+}
+
+const told = new Set<string>();
+
+/**
+ * True if a test with these needs has to be ignored here. Says once per need how to get it, and
+ * never says so with `CI=true`.
+ */
+export function mustIgnore(requirements: readonly Requirement[]): boolean {
+  const missing = requirements.map(adviceFor).filter((advice) => advice !== undefined);
+  if (missing.length === 0 || Deno.env.get("CI") === "true") return false;
+  for (const advice of missing) {
+    if (told.has(advice)) continue;
+    told.add(advice);
+    console.log(`End-to-end tests are ignored because this is missing: ${advice}`);
+  }
+  return true;
+}
+
+/**
+ * Registers one end-to-end test. Deno's leak checks are off because the browsers and the server are
+ * shared by the tests of a file and outlive each of them.
+ *
+ * @param body Fails the test by throwing.
+ */
+export function endToEndTest(
+  name: string,
+  requirements: readonly Requirement[],
+  body: (t: Deno.TestContext) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    ignore: mustIgnore(requirements),
+    sanitizeOps: false,
+    sanitizeResources: false,
+    sanitizeExit: true,
+    fn: body,
+  });
+}

@@ -1,0 +1,186 @@
+/**
+ * One Roomwire server as a child process on free loopback ports, started the way an operator does:
+ * the `start` task's own permission flags and a YAML configuration. `ROOMWIRE_EXECUTABLE` names a
+ * compiled executable to test instead.
+ *
+ * @module
+ */
+import { createServer } from "node:net";
+import { createSocket } from "node:dgram";
+import { stringify } from "yaml";
+import { eventually } from "./eventually.ts";
+
+/** The only API key of a test server. */
+export const TEST_KEY = "devkey";
+/** Its secret; long enough for every server's strength check. */
+export const TEST_SECRET = "secret-of-the-end-to-end-tests-0123456789";
+
+const PROJECT_ROOT = new URL("../../", import.meta.url);
+/** Output lines kept for a failing test. */
+const LOG_LINES_KEPT = 80;
+/** Process start to a healthy answer; a cold start compiles every module. */
+const READY_DEADLINE_MS = 45_000;
+/** What the server promises between a signal and its exit. */
+const EXIT_DEADLINE_MS = 5_000;
+
+export interface RoomwireOptions {
+  /** Address for HTTP and media, and the one advertised to clients. Default 127.0.0.1. */
+  readonly address?: string;
+  /** Merged over the test configuration, LiveKit's YAML key names. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+/** A running server. Dispose it to stop it. */
+export interface RoomwireProcess extends AsyncDisposable {
+  /** `ws://…`, for SDKs. */
+  readonly url: string;
+  /** `http://…`, without a trailing slash. */
+  readonly httpUrl: string;
+  readonly ports: { readonly http: number; readonly tcp: number; readonly udp: number };
+  /** The last lines of its output. */
+  logTail(): string;
+  /** Sends SIGTERM and waits; rejects when it does not exit within 5 s (then it is killed). */
+  stop(): Promise<Deno.CommandStatus>;
+}
+
+/**
+ * Starts a server and resolves when it answers on `/`.
+ *
+ * @throws {Error} with the server's output when it exits early or does not become healthy.
+ */
+export async function startRoomwire(options: RoomwireOptions = {}): Promise<RoomwireProcess> {
+  const address = options.address ?? "127.0.0.1";
+  const ports = {
+    http: await freeTcpPort(address),
+    tcp: await freeTcpPort(address),
+    udp: await freeUdpPort(address),
+  };
+  const config = configFor(address, ports, options.config ?? {});
+  const [program, ...programArgs] = await serverCommand();
+  const child = new Deno.Command(program!, {
+    args: [...programArgs, "--config-body", stringify(config)],
+    cwd: PROJECT_ROOT,
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const lines: string[] = [];
+  const drained = Promise.all([keepLines(child.stdout, lines), keepLines(child.stderr, lines)]);
+  let status: Deno.CommandStatus | undefined;
+  child.status.then((exited) => status = exited);
+
+  const httpUrl = `http://${address}:${ports.http}`;
+  const server: RoomwireProcess = {
+    url: `ws://${address}:${ports.http}`,
+    httpUrl,
+    ports,
+    logTail: () => lines.join("\n"),
+    async stop() {
+      if (!status) child.kill("SIGTERM");
+      const exited = await within(child.status, EXIT_DEADLINE_MS);
+      if (!exited) {
+        child.kill("SIGKILL");
+        await child.status;
+      }
+      await drained;
+      if (!exited) throw new Error("The server did not exit within 5 s of SIGTERM");
+      return exited;
+    },
+    async [Symbol.asyncDispose]() {
+      await server.stop();
+    },
+  };
+  try {
+    await untilHealthy(httpUrl, () => status);
+  } catch (error) {
+    await server.stop().catch(() => {});
+    throw new Error(`The server did not start; its output:\n${lines.join("\n")}`, { cause: error });
+  }
+  return server;
+}
+
+async function untilHealthy(
+  httpUrl: string,
+  status: () => Deno.CommandStatus | undefined,
+): Promise<void> {
+  await eventually("the server's health answer or its exit", async () => {
+    if (status()) return true;
+    const response = await fetch(`${httpUrl}/`, { signal: AbortSignal.timeout(2_000) });
+    await response.body?.cancel();
+    return response.ok;
+  }, { deadlineMs: READY_DEADLINE_MS });
+  const exited = status();
+  if (exited) throw new Error(`It exited with status ${exited.code}`);
+}
+
+function configFor(
+  address: string,
+  ports: RoomwireProcess["ports"],
+  extra: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const { rtc, ...rest } = extra;
+  return {
+    port: ports.http,
+    bind_addresses: [address],
+    keys: { [TEST_KEY]: TEST_SECRET },
+    rtc: {
+      udp_port: ports.udp,
+      tcp_port: ports.tcp,
+      node_ip: address,
+      enable_loopback_candidate: true,
+      ...(rtc as Record<string, unknown> | undefined),
+    },
+    ...rest,
+  };
+}
+
+/** `["deno", "run", …flags of the start task, "main.ts"]`, or the chosen executable. */
+async function serverCommand(): Promise<string[]> {
+  const executable = Deno.env.get("ROOMWIRE_EXECUTABLE");
+  if (executable) return [executable];
+  const project = JSON.parse(await Deno.readTextFile(new URL("deno.json", PROJECT_ROOT)));
+  const start: unknown = project.tasks?.start?.command ?? project.tasks?.start;
+  const words = typeof start === "string" ? start.split(/\s+/) : [];
+  const script = words.findIndex((word) => word.endsWith("main.ts"));
+  if (words[0] === "deno" && script > 0) return [Deno.execPath(), ...words.slice(1, script + 1)];
+  return [Deno.execPath(), "run", "--allow-all", "main.ts"];
+}
+
+async function keepLines(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    for (const line of text.split("\n")) if (line !== "") lines.push(line);
+    if (lines.length > LOG_LINES_KEPT) lines.splice(0, lines.length - LOG_LINES_KEPT);
+  }
+}
+
+/** The promise's value, or `undefined` after `ms`. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  const timeout = AbortSignal.timeout(ms);
+  const late = new Promise<undefined>((resolve) => {
+    timeout.addEventListener("abort", () => resolve(undefined));
+  });
+  return await Promise.race([promise, late]);
+}
+
+/** A TCP port nobody listened on a moment ago. */
+export function freeTcpPort(address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, address, () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+/** A UDP port nobody was bound to a moment ago. */
+export function freeUdpPort(address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createSocket("udp4");
+    probe.once("error", reject);
+    probe.bind(0, address, () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}
