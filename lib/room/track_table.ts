@@ -115,7 +115,6 @@ export class TrackTable {
   plan(sections: readonly SectionQuery[]): Transition<readonly SectionPlan[]> {
     const effects: RegistryEffect[] = [];
     const plans = new Map<SectionQuery, SectionPlan>();
-    const unmatched: SectionQuery[] = [];
     const look = (section: SectionQuery, byKind: boolean) => {
       const query = { ...section, sdpCid: nameOf(section.sdpCid, section.mid) };
       const mimes = section.codecs.map(({ mime }) => normalizeMime(mime, section.kind));
@@ -124,11 +123,11 @@ export class TrackTable {
         this.#countGuess(match, query.sdpCid);
         this.#pending.expect(match.slot, { ...query });
       }
-      if (match.type === "none" && !byKind) unmatched.push(section);
       plans.set(section, planFor(section.mid, query, match));
     };
     for (const section of sections) look(section, false);
-    for (const section of unmatched) look(section, true);
+    // All again: a name may have taken a track that another section had been guessed to carry.
+    for (const section of sections) look(section, true);
     this.#settle(effects);
     return { value: sections.map((section) => plans.get(section)!), effects };
   }
