@@ -20,6 +20,7 @@ export type OfferState = "none" | "remote" | "retry";
 
 /** See the module text. */
 export class OfferCycle {
+  readonly #firstId: number;
   #state: OfferState = "none";
   #nextId: number;
   #outstandingId: number | undefined;
@@ -30,6 +31,7 @@ export class OfferCycle {
 
   /** @param firstId Id of the first offer, a random 1–256; later ones count up. */
   constructor(firstId: number) {
+    this.#firstId = firstId;
     this.#nextId = firstId;
   }
 
@@ -62,12 +64,14 @@ export class OfferCycle {
   /**
    * Records an answer.
    *
-   * @param id The offer's id as the client echoes it, 0 from clients that do not. It is only
-   * compared: there is just one offer that an answer can belong to.
-   * @returns `unexpected`: no offer is outstanding and the answer must not be applied.
+   * @param id The offer's id as the client echoes it, 0 from clients that do not.
+   * @returns `expected`, and `other_id` for one that was never given out (worth a log line): apply it.
+   * `stale`: it belongs to an offer given up by `restart`. `unexpected`: no offer is outstanding.
+   * Neither of these two may be applied.
    */
-  answered(now: number, id: number): "expected" | "other_id" | "unexpected" {
-    if (this.#state === "none") return "unexpected";
+  answered(now: number, id: number): "expected" | "other_id" | "stale" | "unexpected" {
+    if (this.#outstandingId === undefined) return "unexpected";
+    if (id >= this.#firstId && id < this.#outstandingId) return "stale";
     const matches = id === 0 || id === this.#outstandingId;
     const wanted = this.#state === "retry";
     this.#forgetOffer();

@@ -249,7 +249,9 @@ function sectionLines(
       return dataChannelLines(local, section.mid, "passive", tagged);
     case "media": {
       const { codecs, extensions, plan } = decision;
-      const rids = plan === undefined ? [] : section.rids;
+      // Also while nothing is received: an answer without the layers takes them from the client's
+      // sender for good (W3C WebRTC §5.2.1), and the section may carry simulcast again.
+      const { rids } = section;
       return [
         ...mediaLines(section.kind, section.protocol, payloadTypes(codecs), 9),
         ...transportLines(local, "passive", tagged),

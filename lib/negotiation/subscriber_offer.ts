@@ -105,7 +105,7 @@ interface Section {
   track: SubscribedTrack | undefined;
   /** What the outstanding (else the last) offer said of it. */
   offered: SubscribedTrack | undefined;
-  /** The last answered offer had it active, so the client must first see it inactive. */
+  /** The client may have seen it active, so it must see it inactive before it is used again. */
   activeAtClient: boolean;
   /** The client refused it with port 0. */
   refused: boolean;
@@ -183,7 +183,10 @@ export class SubscriberSections {
     const midToTrackId: Record<string, string> = {};
     for (const section of this.#sections) {
       section.offered = section.track;
-      if (section.track !== undefined) midToTrackId[section.mid] = section.track.trackId;
+      if (section.track !== undefined) {
+        section.activeAtClient = true;
+        midToTrackId[section.mid] = section.track.trackId;
+      }
       lines.push(...sectionLines(section, local, !this.#options.createsDataChannels));
     }
     return { sdp: joinLines(lines), midToTrackId };
@@ -202,7 +205,8 @@ export class SubscriberSections {
       if (result === undefined) continue;
       if ("reason" in result) {
         rejected.push(result);
-        this.#changed = true;
+        // The client believes it receives: the next offer takes that back.
+        this.#changed ||= !section.refused;
       } else bound.push(result);
     }
     const data = this.#options.createsDataChannels ? byMid.get(DATA_MID) : undefined;
