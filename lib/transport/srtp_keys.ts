@@ -1,0 +1,99 @@
+/**
+ * SRTP keys: from the DTLS export to master keys (RFC 5764 §4.2) and from those to session keys
+ * (RFC 3711 §4.3, RFC 7714 §11).
+ *
+ * @module
+ */
+import { createCipheriv } from "node:crypto";
+
+/** DTLS-SRTP protection profiles we speak, by their IANA numbers. */
+export const SRTP_PROFILE = {
+  /** SRTP_AES128_CM_HMAC_SHA1_80, RFC 5764 §4.1.2. */
+  aes128CmSha1_80: 1,
+  /** SRTP_AEAD_AES_128_GCM, RFC 7714 §14.2. */
+  aeadAes128Gcm: 7,
+} as const;
+export type SrtpProfile = (typeof SRTP_PROFILE)[keyof typeof SRTP_PROFILE];
+
+/** One direction's master key and salt. */
+export interface SrtpMasterKey {
+  /** 16 bytes. */
+  readonly key: Uint8Array;
+  /** 14 bytes (AES-CM) or 12 bytes (GCM). */
+  readonly salt: Uint8Array;
+}
+
+/** What one peer needs to protect and unprotect: its own direction and the other's. */
+export interface SrtpParameters {
+  readonly profile: SrtpProfile;
+  readonly local: SrtpMasterKey;
+  readonly remote: SrtpMasterKey;
+}
+
+/** Session keys of one direction. */
+export interface SrtpSessionKeys {
+  readonly profile: SrtpProfile;
+  readonly rtpKey: Uint8Array;
+  readonly rtpSalt: Uint8Array;
+  /** 20 bytes; unused by GCM. */
+  readonly rtpAuth: Uint8Array;
+  readonly rtcpKey: Uint8Array;
+  readonly rtcpSalt: Uint8Array;
+  readonly rtcpAuth: Uint8Array;
+}
+
+const KEY_BYTES = 16;
+const AUTH_BYTES = 20;
+/** Key derivation labels of RFC 3711 §4.3.2. */
+const LABEL = { rtpKey: 0, rtpAuth: 1, rtpSalt: 2, rtcpKey: 3, rtcpAuth: 4, rtcpSalt: 5 } as const;
+
+/** Salt length of a profile, bytes. */
+export function saltBytes(profile: SrtpProfile): number {
+  return profile === SRTP_PROFILE.aeadAes128Gcm ? 12 : 14;
+}
+
+/** How many bytes to export with the label `EXTRACTOR-dtls_srtp`. */
+export function keyingMaterialBytes(profile: SrtpProfile): number {
+  return 2 * (KEY_BYTES + saltBytes(profile));
+}
+
+/**
+ * Cuts exported keying material for the DTLS *server*: client key, server key, client salt, server
+ * salt (RFC 5764 §4.2).
+ */
+export function serverParameters(profile: SrtpProfile, material: Uint8Array): SrtpParameters {
+  const salt = saltBytes(profile);
+  const salts = 2 * KEY_BYTES;
+  return {
+    profile,
+    remote: { key: material.slice(0, KEY_BYTES), salt: material.slice(salts, salts + salt) },
+    local: {
+      key: material.slice(KEY_BYTES, salts),
+      salt: material.slice(salts + salt, salts + 2 * salt),
+    },
+  };
+}
+
+/** Session keys from a master key, with a key derivation rate of zero. */
+export function deriveSessionKeys(profile: SrtpProfile, master: SrtpMasterKey): SrtpSessionKeys {
+  const salt = saltBytes(profile);
+  return {
+    profile,
+    rtpKey: derive(master, LABEL.rtpKey, KEY_BYTES),
+    rtpSalt: derive(master, LABEL.rtpSalt, salt),
+    rtpAuth: derive(master, LABEL.rtpAuth, AUTH_BYTES),
+    rtcpKey: derive(master, LABEL.rtcpKey, KEY_BYTES),
+    rtcpSalt: derive(master, LABEL.rtcpSalt, salt),
+    rtcpAuth: derive(master, LABEL.rtcpAuth, AUTH_BYTES),
+  };
+}
+
+/** The AES-CM pseudo-random function of RFC 3711 §4.3.3: keystream under the master key. */
+function derive(master: SrtpMasterKey, label: number, length: number): Uint8Array {
+  // A 12-byte salt stands left of two zero bytes (RFC 7714 §11); the label is byte 7 of 14.
+  const counter = new Uint8Array(16);
+  counter.set(master.salt);
+  counter[7]! ^= label;
+  const cipher = createCipheriv("aes-128-ctr", master.key, counter);
+  return new Uint8Array(cipher.update(new Uint8Array(length)));
+}
