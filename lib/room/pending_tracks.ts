@@ -33,6 +33,15 @@ export interface PendingSlot {
   expected: ExpectedSection | undefined;
 }
 
+/** An announcement that was taken away, and how its client was waiting. */
+export interface RemovedEntry {
+  readonly queued: boolean;
+  readonly sid: TrackSid;
+  readonly request: AddTrackRequest;
+  /** The section that was to carry it. */
+  readonly section: UpTrackId | undefined;
+}
+
 export interface ExpectedSection {
   readonly sdpCid: string;
   readonly upTrack: UpTrackId;
@@ -120,6 +129,27 @@ export class PendingTracks {
       for (const entry of slot.entries) entry.info.sid = slot.sid;
     }
     return first;
+  }
+
+  /** Takes out every entry that `predicate` picks, those behind others first. */
+  removeEntries(
+    predicate: (info: TrackInfo) => boolean,
+    newSid: (info: TrackInfo) => TrackSid,
+  ): RemovedEntry[] {
+    const removed: RemovedEntry[] = [];
+    for (const slot of this.all()) {
+      const { sid, entries } = slot;
+      for (let at = entries.length - 1; at >= 0; at--) {
+        const { info, request } = entries[at]!;
+        if (!predicate(info.clone())) continue;
+        const queued = at > 0 || slot.queued;
+        const section = at > 0 ? undefined : slot.expected?.upTrack;
+        removed.push({ queued, sid, request, section });
+        if (at > 0) entries.splice(at, 1);
+        else this.takeFirst(slot, newSid);
+      }
+    }
+    return removed;
   }
 
   clear(): void {

@@ -7,11 +7,16 @@
  *
  * @module
  */
-import { SimulcastCodecInfo, type TrackInfo, type VideoLayer } from "@livekit/protocol";
+import {
+  type SimulcastCodec,
+  SimulcastCodecInfo,
+  type TrackInfo,
+  type VideoLayer,
+} from "@livekit/protocol";
 import type { TrackSid, UpTrackId } from "../base/ids.ts";
 import type { MediaKind, SpatialLayer } from "../base/media_vocabulary.ts";
 import type { MediaArrival, PublishedTrack } from "./track_effects.ts";
-import { assignLayerIds, isSvcMime } from "./track_info.ts";
+import { assignLayerIds, isSvcMime, normalizeMime, sortedLayers } from "./track_info.ts";
 
 /** A published track, as the registry keeps it. */
 export interface LiveTrack {
@@ -106,6 +111,17 @@ export function addCodec(info: TrackInfo, mimeType: string): SimulcastCodecInfo 
   const codec = new SimulcastCodecInfo({ mimeType, layers: info.layers.map((l) => l.clone()) });
   info.codecs.push(codec);
   return codec;
+}
+
+/** Notes under which cid, and in which layers, the client will send codecs of a published track. */
+export function announceCodecs(track: LiveTrack, wishes: readonly SimulcastCodec[]): void {
+  for (const wish of wishes) {
+    const mime = normalizeMime(wish.codec, track.kind);
+    const codec = track.info.codecs.find((known) => known.mimeType === mime && mime !== "");
+    if (codec === undefined) continue;
+    codec.cid = wish.cid;
+    if (wish.layers.length > 0) codec.layers = sortedLayers(wish.layers);
+  }
 }
 
 /** Whether `rid` is one the section declared; a section without simulcast ids accepts any. */

@@ -26,19 +26,11 @@ import type { Random } from "../base/platform.ts";
 const MAX_CODECS = 8;
 /** Layers kept of one announcement: one for each `VideoQuality` with room for sloppy clients. */
 const MAX_LAYERS = 8;
-/** What codec names look like in lower case, and how LiveKit spells them. */
-const CODEC_SPELLING: Readonly<Record<string, string>> = {
-  vp8: "VP8",
-  vp9: "VP9",
-  h264: "H264",
-  h265: "H265",
-  av1: "AV1",
-  opus: "opus",
-  red: "red",
-  pcmu: "PCMU",
-  pcma: "PCMA",
-  rtx: "rtx",
-};
+/** Codec names in lower case, and how LiveKit spells them. */
+const CODEC_SPELLING: ReadonlyMap<string, string> = new Map(
+  ["VP8", "VP9", "H264", "H265", "AV1", "opus", "red", "PCMU", "PCMA", "rtx"]
+    .map((name) => [name.toLowerCase(), name]),
+);
 const SVC_MIMES: ReadonlySet<string> = new Set(["video/VP9", "video/AV1"]);
 
 /** Audio or video; `undefined` for `DATA` and for numbers this protocol version does not have. */
@@ -56,7 +48,7 @@ export function normalizeMime(name: string, kind: MediaKind): string {
   const slash = name.indexOf("/");
   const codec = slash < 0 ? name : name.slice(slash + 1);
   if (codec === "") return "";
-  return `${kind}/${CODEC_SPELLING[codec.toLowerCase()] ?? codec}`;
+  return `${kind}/${CODEC_SPELLING.get(codec.toLowerCase()) ?? codec}`;
 }
 
 /** `TR_`, a letter for the kind, one for the source, and 12 random characters. */
@@ -145,6 +137,16 @@ function audioFeatures(request: AddTrackRequest): AudioTrackFeature[] {
   if (request.stereo) features.add(AudioTrackFeature.TF_STEREO);
   if (request.disableDtx) features.add(AudioTrackFeature.TF_NO_DTX);
   return [...features];
+}
+
+/** Replaces an audio track's features and the booleans they stand for. @returns Whether new. */
+export function setAudioFeatures(info: TrackInfo, wanted: readonly AudioTrackFeature[]): boolean {
+  const changed = wanted.length !== info.audioFeatures.length ||
+    wanted.some((feature) => !info.audioFeatures.includes(feature));
+  info.audioFeatures = [...wanted];
+  info.stereo = wanted.includes(AudioTrackFeature.TF_STEREO);
+  info.disableDtx = wanted.includes(AudioTrackFeature.TF_NO_DTX);
+  return changed;
 }
 
 function codecsOf(request: AddTrackRequest, options: TrackInfoOptions): SimulcastCodecInfo[] {

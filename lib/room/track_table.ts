@@ -12,11 +12,10 @@
  */
 import {
   type AddTrackRequest,
-  AudioTrackFeature,
+  type AudioTrackFeature,
   MuteTrackRequest,
   RequestResponse,
   RequestResponse_Reason as Reason,
-  TimedVersion,
   type TrackInfo,
   type TrackSource,
   UpdateLocalAudioTrack,
@@ -31,8 +30,10 @@ import {
   type PendingSlot,
   PendingTracks,
 } from "./pending_tracks.ts";
+import { ParkedMedia } from "./parked_media.ts";
 import {
   addCodec,
+  announceCodecs,
   bindMedia,
   codecForFirstMedia,
   commitTrack,
@@ -56,14 +57,12 @@ import {
   mediaKindOf,
   newTrackSid,
   normalizeMime,
-  sortedLayers,
+  setAudioFeatures,
   trackInfoFromRequest,
   type TrackInfoOptions,
 } from "./track_info.ts";
 import { type Match, matchMedia, planFor } from "./track_matching.ts";
-
-/** Media arrivals kept until their announcement comes. */
-export const MAX_PARKED = 32;
+import { TrackVersions } from "./track_version.ts";
 
 /** What the table needs to know and may use. */
 export interface TrackTableOptions extends TrackInfoOptions {
@@ -94,14 +93,15 @@ export class TrackTable {
   readonly #options: TrackTableOptions;
   readonly #pending = new PendingTracks();
   readonly #tracks = new Map<TrackSid, LiveTrack>();
-  readonly #parked: MediaArrival[] = [];
+  readonly #parked = new ParkedMedia();
   /** Sections that still carry media of a track the server has taken away. */
   readonly #ended = new Set<UpTrackId>();
-  #version = { unixMs: 0, ticks: 0 };
+  readonly #versions: TrackVersions;
   #closed = false;
 
   constructor(options: TrackTableOptions) {
     this.#options = options;
+    this.#versions = new TrackVersions(options.wallMs);
   }
 
   /** `AddTrack`. The announcement becomes a pending track, is queued, or is refused. */
@@ -148,7 +148,7 @@ export class TrackTable {
     const effects: RegistryEffect[] = [];
     this.#ended.delete(upTrack);
     this.#pending.forgetSection(upTrack);
-    this.#unpark((media) => media.upTrack === upTrack);
+    this.#parked.remove((media) => media.upTrack === upTrack);
     for (const track of this.#tracks.values()) {
       if (!track.bindings.has(upTrack)) continue;
       if (track.bindings.size === 1) {
@@ -197,14 +197,7 @@ export class TrackTable {
   updateAudio(sid: TrackSid, features: readonly AudioTrackFeature[]): Transition<boolean> {
     const effects: RegistryEffect[] = [];
     const wanted = [...new Set(features)];
-    const known = this.#change(sid, effects, (info) => {
-      const changed = wanted.length !== info.audioFeatures.length ||
-        wanted.some((feature) => !info.audioFeatures.includes(feature));
-      info.audioFeatures = [...wanted];
-      info.stereo = wanted.includes(AudioTrackFeature.TF_STEREO);
-      info.disableDtx = wanted.includes(AudioTrackFeature.TF_NO_DTX);
-      return changed;
-    });
+    const known = this.#change(sid, effects, (info) => setAudioFeatures(info, wanted));
     const value = new UpdateLocalAudioTrack({ trackSid: sid, features: wanted });
     if (!known) effects.push(respond(Reason.NOT_FOUND, "", { case: "updateAudioTrack", value }));
     return { value: known, effects };
@@ -222,7 +215,15 @@ export class TrackTable {
       effects.push({ type: "track_unpublished", sid: track.sid });
       this.#unpublish(track, effects);
     }
-    for (const slot of this.#pending.all()) this.#dropEntries(slot, predicate, effects);
+    const dropped = this.#pending.removeEntries(predicate, this.#newSid);
+    for (const { queued, sid, request: value, section } of dropped) {
+      if (section !== undefined) this.#ended.add(section);
+      effects.push(
+        queued
+          ? respond(Reason.NOT_ALLOWED, "", { case: "addTrack", value })
+          : { type: "track_unpublished", sid },
+      );
+    }
     this.#settle(effects);
     return { value: undefined, effects };
   }
@@ -232,7 +233,7 @@ export class TrackTable {
     const effects: RegistryEffect[] = [];
     this.#closed = true;
     this.#pending.clear();
-    this.#parked.length = 0;
+    this.#parked.remove(() => true);
     this.#ended.clear();
     for (const track of [...this.#tracks.values()]) this.#unpublish(track, effects);
     return { value: undefined, effects };
@@ -251,7 +252,7 @@ export class TrackTable {
     return {
       pending: this.#pending.all(),
       tracks: [...this.#tracks.values()],
-      parked: [...this.#parked],
+      parked: this.#parked.all(),
     };
   }
 
@@ -294,16 +295,13 @@ export class TrackTable {
   ): void {
     const track = this.#tracks.get(request.sid as TrackSid);
     if (track === undefined) return answer(Reason.NOT_FOUND);
-    for (const wish of request.simulcastCodecs) {
-      const mime = normalizeMime(wish.codec, track.kind);
-      const codec = track.info.codecs.find((known) => known.mimeType === mime && mime !== "");
-      if (codec === undefined) continue;
-      const other = wish.cid !== "" && (this.#pending.get(wish.cid) !== undefined ||
-        [...this.#tracks.values()].some((t) => t !== track && hasName(t, wish.cid)));
-      if (other) return answer(Reason.INVALID_REQUEST, "Cannot add codec: its cid is in use");
-      codec.cid = wish.cid;
-      if (wish.layers.length > 0) codec.layers = sortedLayers(wish.layers);
+    const isUsed = (cid: string) =>
+      cid !== "" && (this.#pending.get(cid) !== undefined ||
+        [...this.#tracks.values()].some((other) => other !== track && hasName(other, cid)));
+    if (request.simulcastCodecs.some(({ cid }) => isUsed(cid))) {
+      return answer(Reason.INVALID_REQUEST, "Cannot add codec: its cid is in use");
     }
+    announceCodecs(track, request.simulcastCodecs);
     this.#updated(track, effects);
     const info = track.snapshot.info.clone();
     effects.push({ type: "track_published", cid: request.cid, track: info });
@@ -356,29 +354,14 @@ export class TrackTable {
     this.#pending.forgetSection(media.upTrack);
     const track = liveTrack(sid, signalCid, media.kind, info);
     bindMedia(track, codecForFirstMedia(info, media), media, rids);
-    info.version = this.#nextVersion();
+    info.version = this.#versions.next();
     this.#tracks.set(sid, track);
     effects.push({ type: "published", track: commitTrack(track) });
     return { type: "published", sid };
   }
 
   #park(media: MediaArrival): ClaimOutcome {
-    const known = this.#parked.findIndex((other) =>
-      other.upTrack === media.upTrack && other.rid === media.rid &&
-      (other.ssrc === undefined || media.ssrc === undefined || other.ssrc === media.ssrc)
-    );
-    if (known >= 0) {
-      if (media.ssrc !== undefined) this.#parked[known] = media;
-      return { type: "parked" };
-    }
-    if (this.#parked.length >= MAX_PARKED) return this.#refuse("too_many_parked");
-    this.#parked.push(media);
-    return { type: "parked" };
-  }
-
-  #unpark(predicate: (media: MediaArrival) => boolean): void {
-    const kept = this.#parked.filter((media) => !predicate(media));
-    this.#parked.splice(0, this.#parked.length, ...kept);
+    return this.#parked.add(media) ? { type: "parked" } : this.#refuse("too_many_parked");
   }
 
   /** Until nothing moves: queued announcements whose name is free, then media that was parked. */
@@ -392,9 +375,9 @@ export class TrackTable {
         effects.push({ type: "track_published", cid: slot.signalCid, track });
         moved = true;
       }
-      for (const media of [...this.#parked]) {
+      for (const media of this.#parked.all()) {
         if (this.#accept(media, effects) === undefined) continue;
-        this.#unpark((other) => other === media);
+        this.#parked.remove((other) => other === media);
         moved = true;
       }
     }
@@ -403,32 +386,6 @@ export class TrackTable {
   #unpublish(track: LiveTrack, effects: RegistryEffect[]): void {
     this.#tracks.delete(track.sid);
     effects.push({ type: "unpublished", track: track.snapshot });
-  }
-
-  /** Takes announcements away; the client learns of each in the way it is waiting for it. */
-  #dropEntries(
-    slot: PendingSlot,
-    predicate: (info: TrackInfo) => boolean,
-    effects: RegistryEffect[],
-  ): void {
-    for (let at = slot.entries.length - 1; at > 0; at--) {
-      const entry = slot.entries[at]!;
-      if (!predicate(entry.info.clone())) continue;
-      slot.entries.splice(at, 1);
-      const value = entry.request;
-      effects.push(respond(Reason.NOT_ALLOWED, "", { case: "addTrack", value }));
-    }
-    const first = slot.entries[0]!;
-    if (!predicate(first.info.clone())) return;
-    const { queued, sid, expected } = slot;
-    this.#pending.takeFirst(slot, this.#newSid);
-    if (queued) {
-      const value = first.request;
-      effects.push(respond(Reason.NOT_ALLOWED, "", { case: "addTrack", value }));
-    } else {
-      if (expected !== undefined) this.#ended.add(expected.upTrack);
-      effects.push({ type: "track_unpublished", sid });
-    }
   }
 
   /** Applies `apply` to every entry of a sid. @returns Whether there was one. */
@@ -446,7 +403,7 @@ export class TrackTable {
   }
 
   #updated(track: LiveTrack, effects: RegistryEffect[]): void {
-    track.info.version = this.#nextVersion();
+    track.info.version = this.#versions.next();
     effects.push({ type: "updated", track: commitTrack(track) });
   }
 
@@ -480,17 +437,6 @@ export class TrackTable {
 
   readonly #newSid = (info: TrackInfo): TrackSid =>
     newTrackSid(this.#options.random, info.type, info.source);
-
-  /** Later than every version before it, also when the wall clock stands still or jumps back. */
-  #nextVersion(): TimedVersion {
-    const { unixMs, ticks } = this.#version;
-    const now = Math.trunc(this.#options.wallMs());
-    this.#version = now > unixMs ? { unixMs: now, ticks: 0 } : { unixMs, ticks: ticks + 1 };
-    return new TimedVersion({
-      unixMicro: BigInt(this.#version.unixMs) * 1000n,
-      ticks: this.#version.ticks,
-    });
-  }
 }
 
 /** Sections without `a=msid` go by their mid. */
