@@ -73,6 +73,12 @@ export function hasName(track: LiveTrack, name: string): boolean {
     track.info.codecs.some((codec) => codec.cid === name || codec.sdpCid === name);
 }
 
+/** Whether any of `tracks` goes by `name`. */
+export function isNameTaken(tracks: ReadonlyMap<TrackSid, LiveTrack>, name: string): boolean {
+  for (const track of tracks.values()) if (hasName(track, name)) return true;
+  return false;
+}
+
 /** Whether media that really came goes by `sdpCid`. */
 export function hasSdpCid(track: LiveTrack, sdpCid: string): boolean {
   for (const binding of track.bindings.values()) if (binding.sdpCid === sdpCid) return true;

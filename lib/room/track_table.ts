@@ -17,27 +17,21 @@ import {
   RequestResponse,
   RequestResponse_Reason as Reason,
   type TrackInfo,
-  type TrackSource,
   UpdateLocalAudioTrack,
   UpdateLocalVideoTrack,
 } from "@livekit/protocol";
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { TrackSid, UpTrackId } from "../base/ids.ts";
-import type { Log, Random } from "../base/platform.ts";
-import {
-  MAX_ENTRIES_PER_CID,
-  MAX_PENDING_TRACKS,
-  type PendingSlot,
-  PendingTracks,
-} from "./pending_tracks.ts";
+import type { Log } from "../base/platform.ts";
 import { ParkedMedia } from "./parked_media.ts";
+import { type PendingSlot, PendingTracks } from "./pending_tracks.ts";
+import { type AnnouncementOptions, announceTrack } from "./track_announcement.ts";
 import {
   addCodec,
-  announceCodecs,
   bindMedia,
   codecForFirstMedia,
   commitTrack,
-  hasName,
+  isNameTaken,
   type LiveTrack,
   liveTrack,
   recordLayer,
@@ -53,24 +47,14 @@ import type {
   SectionPlan,
   SectionQuery,
 } from "./track_effects.ts";
-import {
-  mediaKindOf,
-  newTrackSid,
-  normalizeMime,
-  setAudioFeatures,
-  trackInfoFromRequest,
-  type TrackInfoOptions,
-} from "./track_info.ts";
+import { newTrackSid, normalizeMime, setAudioFeatures } from "./track_info.ts";
 import { type Match, matchMedia, planFor } from "./track_matching.ts";
 import { TrackVersions } from "./track_version.ts";
 
 /** What the table needs to know and may use. */
-export interface TrackTableOptions extends TrackInfoOptions {
-  readonly random: Random;
+export interface TrackTableOptions extends AnnouncementOptions {
   /** Unix milliseconds, for the version of a `TrackInfo`. */
   readonly wallMs: () => number;
-  /** Asked at the announcement and again when media comes: permissions change in between. */
-  readonly canPublishSource: (source: TrackSource) => boolean;
   readonly log: Log;
   readonly counters: DropCounters;
 }
@@ -257,54 +241,15 @@ export class TrackTable {
   }
 
   #announce(request: AddTrackRequest, effects: RegistryEffect[]): void {
-    const answer = (reason: Reason, message = "") =>
-      void effects.push(respond(reason, message, { case: "addTrack", value: request }));
-    if (!this.#options.canPublishSource(request.source)) return answer(Reason.NOT_ALLOWED);
-    if (mediaKindOf(request.type) === undefined) return answer(Reason.UNSUPPORTED_TYPE);
-    if (request.sid !== "") return this.#announceCodec(request, effects, answer);
-    if (request.cid === "") return answer(Reason.INVALID_REQUEST, "Cannot add track: no cid");
-    if (this.#pending.size >= MAX_PENDING_TRACKS) {
-      const message = `Cannot add track: ${this.#pending.size} pending, the limit is reached`;
-      return answer(Reason.LIMIT_EXCEEDED, message);
+    const result = announceTrack(request, this.#pending, this.#tracks, this.#options);
+    if (result.type === "answered") {
+      const { reason, message } = result;
+      effects.push(respond(reason, message, { case: "addTrack", value: request }));
+      return;
     }
-    const slot = this.#pending.get(request.cid);
-    const queued = slot !== undefined || this.#isTaken(request.cid);
-    if (slot !== undefined && slot.entries.length >= MAX_ENTRIES_PER_CID) {
-      const message = `Cannot add track: ${slot.entries.length} wait under this cid already`;
-      return answer(Reason.LIMIT_EXCEEDED, message);
-    }
-    const sid = slot?.sid ?? newTrackSid(this.#options.random, request.type, request.source);
-    const info = trackInfoFromRequest(request, sid, this.#options);
-    const entry = { info, request };
-    if (slot !== undefined) {
-      slot.entries.push(entry);
-    } else {
-      const { cid: signalCid } = request;
-      this.#pending.add({ signalCid, sid, queued, entries: [entry], expected: undefined });
-    }
-    if (queued) return answer(Reason.QUEUED);
-    effects.push({ type: "track_published", cid: request.cid, track: info.clone() });
-    this.#settle(effects);
-  }
-
-  /** `AddTrack` with a sid: the client is about to send another codec of a published track. */
-  #announceCodec(
-    request: AddTrackRequest,
-    effects: RegistryEffect[],
-    answer: (reason: Reason, message?: string) => void,
-  ): void {
-    const track = this.#tracks.get(request.sid as TrackSid);
-    if (track === undefined) return answer(Reason.NOT_FOUND);
-    const isUsed = (cid: string) =>
-      cid !== "" && (this.#pending.get(cid) !== undefined ||
-        [...this.#tracks.values()].some((other) => other !== track && hasName(other, cid)));
-    if (request.simulcastCodecs.some(({ cid }) => isUsed(cid))) {
-      return answer(Reason.INVALID_REQUEST, "Cannot add codec: its cid is in use");
-    }
-    announceCodecs(track, request.simulcastCodecs);
-    this.#updated(track, effects);
-    const info = track.snapshot.info.clone();
-    effects.push({ type: "track_published", cid: request.cid, track: info });
+    if (result.type === "codec") this.#updated(result.track, effects);
+    const track = (result.type === "codec" ? result.track.info : result.info).clone();
+    effects.push({ type: "track_published", cid: request.cid, track });
     this.#settle(effects);
   }
 
@@ -369,7 +314,7 @@ export class TrackTable {
     for (let moved = !this.#closed; moved;) {
       moved = false;
       for (const slot of this.#pending.all()) {
-        if (!slot.queued || this.#isTaken(slot.signalCid)) continue;
+        if (!slot.queued || isNameTaken(this.#tracks, slot.signalCid)) continue;
         this.#pending.promote(slot);
         const track = slot.entries[0]!.info.clone();
         effects.push({ type: "track_published", cid: slot.signalCid, track });
@@ -405,11 +350,6 @@ export class TrackTable {
   #updated(track: LiveTrack, effects: RegistryEffect[]): void {
     track.info.version = this.#versions.next();
     effects.push({ type: "updated", track: commitTrack(track) });
-  }
-
-  #isTaken(cid: string): boolean {
-    for (const track of this.#tracks.values()) if (hasName(track, cid)) return true;
-    return false;
   }
 
   #view() {

@@ -72,10 +72,18 @@ class Comparison {
       case "plan": {
         const chosen = step.mids.map((mid) => this.sections[mid]!);
         this.model.plan(chosen);
-        return registry.plan(chosen.map((chosen) => ({
+        const queries = chosen.map((chosen) => ({
           ...section(chosen.sdpCid, chosen.mid, chosen.kind, RIDS),
           upTrack: chosen.up as UpTrackId,
-        })));
+        }));
+        return registry.plan(queries).then((plans) => {
+          const names = new Map(plans.map(({ sid }, i) => [sid, queries[i]!.sdpCid]));
+          plans.forEach(({ sid }, i) => {
+            if (sid !== undefined) {
+              assert.equal(queries[i]!.sdpCid, names.get(sid), "one name a sid");
+            }
+          });
+        });
       }
       case "claim": {
         const { sdpCid, mid, kind, up } = this.sections[step.mid]!;
