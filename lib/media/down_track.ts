@@ -1,0 +1,328 @@
+/**
+ * One up-track forwarded to one subscriber.
+ *
+ * Contract: what the subscriber receives looks like one sender's stream. Sequence numbers are dense
+ * over everything sent or still recoverable, timestamps never go back at a switch, video starts and
+ * switches on key frames only, and a resent packet equals its first sending.
+ *
+ * Driven by its up-track (packets, layers, mute) and by the engine (feedback, targets, ticks); sends
+ * through a {@linkcode PacketSink}. No clock; no allocation per packet.
+ *
+ * @module
+ */
+import type { CodecParameters, SpatialLayer } from "../base/media_vocabulary.ts";
+import { CODEC } from "../wire/key_frame.ts";
+import { extendSeq, type ExtSeq } from "../wire/seq.ts";
+import { matchCodec } from "./codec_match.ts";
+import { DROP, type DropReason, DropTally } from "./drop_reason.ts";
+import type {
+  DownTrackFigures,
+  DownTrackListener,
+  DownTrackOptions,
+  DownTrackSection,
+  LayerTarget,
+  SenderReportFigures,
+} from "./down_track_options.ts";
+import { ExtensionMap } from "./extension_map.ts";
+import type { LayerSource, PacketReceiver, PacketSink } from "./forwarding_ports.ts";
+import { isStepTowards, NO_LAYER, wantedLayer } from "./layer_selection.ts";
+import { OutgoingPacket, writePacket } from "./packet_writer.ts";
+import { Resender } from "./resender.ts";
+import { ntpFraction, ntpSeconds, type RtcpClock } from "./rtcp_clock.ts";
+import { SequenceRewriter } from "./sequence_rewriter.ts";
+import type { SourcePacket } from "./source_packet.ts";
+import { SWITCH_LAG_MS, TimestampRewriter, UNMUTE_LAG_MS } from "./timestamp_rewriter.ts";
+import type { UpTrackLayer } from "./up_track_layer.ts";
+import { Vp8Rewriter } from "./vp8_rewriter.ts";
+
+/** Round trip to the subscriber until one is measured, ms. */
+const DEFAULT_RTT_MS = 70;
+/** Bounds of the wait between two key-frame requests for the wanted layer, ms. */
+const MIN_SEEK_MS = 200;
+const MAX_SEEK_MS = 1000;
+
+/** See the module text. */
+export class DownTrack implements PacketReceiver {
+  readonly drops: DropTally = new DropTally();
+  readonly #section: DownTrackSection;
+  readonly #sink: PacketSink;
+  readonly #listener: DownTrackListener;
+  readonly #isVideo: boolean;
+  readonly #extensions: ExtensionMap;
+  readonly #resender: Resender;
+  readonly #sequence = new SequenceRewriter();
+  readonly #timestamps = new TimestampRewriter();
+  readonly #vp8 = new Vp8Rewriter();
+  readonly #packet = new OutgoingPacket();
+  #source: LayerSource | undefined;
+  #target: LayerTarget;
+  #wanted = NO_LAYER;
+  /** The layer being sent, and the epoch and codec it was joined with. */
+  #current = NO_LAYER;
+  #epoch = -1;
+  #clock: RtcpClock | undefined;
+  #clockRate = 90_000;
+  #codec: CodecParameters | undefined;
+  /** The stream was interrupted: it goes on only where it could also start. */
+  #resync = true;
+  #maxLagMs = SWITCH_LAG_MS;
+  #rewritesVp8 = false;
+  #seekAt = Infinity;
+  #rttMs = DEFAULT_RTT_MS;
+  #packets = 0;
+  #bytes = 0;
+  #octets = 0;
+  #nacksReceived = 0;
+  #plisReceived = 0;
+
+  constructor(options: DownTrackOptions) {
+    this.#section = options.section;
+    this.#sink = options.sink;
+    this.#listener = options.listener;
+    this.#target = options.target;
+    this.#isVideo = options.section.kind === "video";
+    this.#extensions = new ExtensionMap(
+      options.publisherExtensions,
+      options.section.extensions,
+      options.section.mid,
+    );
+    this.#resender = new Resender(
+      options.section,
+      options.sink,
+      this.#extensions,
+      options.firstRtxSequence ?? 0,
+    );
+  }
+
+  attach(source: LayerSource, now: number): void {
+    this.#source = source;
+    this.layersChanged(now);
+  }
+
+  detach(): void {
+    this.#source = undefined;
+    this.#seekAt = Infinity;
+  }
+
+  /** Changes what is wanted; takes effect at the next suitable key frame, which is asked for. */
+  setTarget(target: LayerTarget, now: number): void {
+    if (this.#target.enabled && !target.enabled) this.#interrupt(SWITCH_LAG_MS);
+    this.#target = target;
+    this.layersChanged(now);
+  }
+
+  sourceMuted(muted: boolean, now: number): void {
+    if (muted) this.#interrupt(UNMUTE_LAG_MS);
+    this.layersChanged(now);
+  }
+
+  layersChanged(now: number): void {
+    const source = this.#source;
+    if (source === undefined) return;
+    this.#wanted = wantedLayer(this.#target.maxSpatial, source.liveLayers);
+    const current = source.layer(this.#current);
+    if (current !== undefined && current.epoch !== this.#epoch) this.#interrupt(SWITCH_LAG_MS);
+    this.#seek(now);
+  }
+
+  forward(packet: SourcePacket, now: number): DropReason {
+    if (!this.#target.enabled) return this.drops.count(DROP.disabled);
+    if (this.#source === undefined || this.#source.muted) return this.drops.count(DROP.muted);
+    const layer = packet.layer;
+    if (this.#resync || layer.spatial !== this.#current || layer.epoch !== this.#epoch) {
+      const refused = this.#switch(packet, layer, now);
+      if (refused !== DROP.none) return refused;
+    }
+    const seq = packet.seq;
+    if (!this.#sequence.isKnown(seq)) return this.drops.count(DROP.beforeStart);
+    const out = this.#packet;
+    out.empty = packet.payloadLength === 0;
+    out.pictureId = -1;
+    let sequence = -1;
+    if (out.empty) {
+      sequence = this.#sequence.drop(seq);
+      if (sequence < 0) return this.drops.count(DROP.paddingOnly);
+    } else if (this.#rewritesVp8) {
+      if (this.#decideVp8(packet, seq < layer.highest)) sequence = this.#sequence.forward(seq);
+      else {
+        sequence = this.#sequence.drop(seq);
+        if (sequence < 0) return this.drops.count(DROP.temporalLayer);
+        out.empty = true;
+      }
+    } else sequence = this.#sequence.forward(seq);
+    if (sequence < 0) return this.drops.count(DROP.beforeStart);
+    this.#send(packet, layer, sequence, now);
+    return DROP.none;
+  }
+
+  /** Joins the packet's layer if this is a place to; the reason if it is not. */
+  #switch(packet: SourcePacket, layer: UpTrackLayer, now: number): DropReason {
+    const { spatial } = layer;
+    if (packet.payloadLength === 0) return this.drops.count(DROP.paddingOnly);
+    if (this.#isVideo) {
+      const from = this.#resync ? NO_LAYER : this.#current;
+      const isStep = isStepTowards(spatial, from, this.#wanted);
+      // A late key frame is no start: what followed it has already gone by.
+      if (!isStep || !packet.keyFrameStart || packet.seq < layer.highest) {
+        const seeking = this.#resync && spatial === this.#wanted;
+        return this.drops.count(seeking ? DROP.awaitingKeyFrame : DROP.otherLayer);
+      }
+    }
+    const codec = matchCodec(layer.codec, this.#section.codecs);
+    if (codec === undefined) return this.drops.count(DROP.unsupportedCodec);
+    const sameSource = spatial === this.#current && layer.epoch === this.#epoch;
+    this.#timestamps.switchTo(
+      packet.view.timestamp,
+      // A restarted stream has a new clock, though in the same object.
+      sameSource || spatial !== this.#current ? this.#clock : undefined,
+      layer.clock,
+      layer.codec.clockRate,
+      this.#maxLagMs,
+      now,
+    );
+    this.#sequence.switchTo(packet.seq);
+    this.#rewritesVp8 = layer.family === CODEC.vp8;
+    if (this.#rewritesVp8) this.#vp8.switchTo(packet.vp8, this.#target.maxTemporal);
+    const changed = spatial !== this.#current;
+    this.#current = spatial;
+    this.#epoch = layer.epoch;
+    this.#clock = layer.clock;
+    this.#clockRate = layer.codec.clockRate;
+    this.#codec = codec;
+    this.#resync = false;
+    this.#maxLagMs = SWITCH_LAG_MS;
+    if (this.#locked) this.#seekAt = Infinity;
+    if (changed) this.#listener.onLayer(spatial as SpatialLayer);
+    return DROP.none;
+  }
+
+  /** Whether the packet is sent; if so, sets its VP8 numbers. */
+  #decideVp8(packet: SourcePacket, late: boolean): boolean {
+    const vp8 = this.#vp8;
+    if (!vp8.decide(packet.vp8, late, this.#target.maxTemporal)) return false;
+    this.#packet.pictureId = vp8.pictureIdOut;
+    this.#packet.tl0PicIdx = vp8.tl0PicIdxOut;
+    this.#packet.keyIdx = vp8.keyIdxOut;
+    return true;
+  }
+
+  #send(packet: SourcePacket, layer: UpTrackLayer, sequence: number, now: number): void {
+    const out = this.#packet;
+    out.payloadType = this.#codec!.payloadType;
+    out.ssrc = this.#section.ssrc;
+    out.sequence = sequence;
+    out.timestamp = this.#timestamps.forward(packet.view.timestamp, now);
+    out.originalSequence = -1;
+    this.#resender.remember(out, packet.seq, layer.spatial);
+    const cache = layer.cache;
+    out.transportSequence = this.#extensions.usesTransportSequence
+      ? this.#sink.nextTransportSequence()
+      : -1;
+    const length = writePacket(
+      out,
+      cache,
+      packet.slot,
+      packet.view,
+      packet.vp8,
+      this.#extensions,
+      now,
+    );
+    this.#packets++;
+    this.#bytes += length;
+    this.#octets += packet.payloadLength;
+    this.#sink.send(cache.scratch, length);
+  }
+
+  /** Resends what the subscriber misses: `numbers[0, count)`, 16 bits each (RFC 4585 §6.2.1). */
+  receiveNack(numbers: Uint16Array, count: number, now: number): void {
+    this.#nacksReceived += count;
+    const source = this.#source;
+    const last = this.#sequence.lastOut;
+    if (last < 0 || source === undefined || !this.#target.enabled) return;
+    for (let i = 0; i < count; i++) {
+      const sequence = extendSeq(numbers[i]!, last as ExtSeq);
+      const reason = this.#resender.resend(source, sequence, this.#rttMs, now);
+      if (reason !== DROP.none) this.drops.count(reason);
+    }
+  }
+
+  /** The subscriber lost its picture (PLI or FIR): asks for a key frame upstream. */
+  receivePictureLoss(now: number): void {
+    this.#plisReceived++;
+    const source = this.#source;
+    if (source === undefined || !this.#isVideo || !this.#target.enabled || source.muted) return;
+    const spatial = this.#locked ? this.#current : this.#wanted;
+    if (spatial !== NO_LAYER) source.requestKeyFrame(spatial, now);
+  }
+
+  /**
+   * Takes a reception report about this track.
+   *
+   * @param rttMs Round trip to the subscriber (RFC 3550 §6.4.1); negative if not measurable.
+   */
+  receiveReport(rttMs: number): void {
+    if (rttMs >= 0) this.#rttMs = Math.round(rttMs);
+  }
+
+  /**
+   * Fills a sender report: the publisher's own wall clock, carried on to `now`, with our timestamp.
+   *
+   * @returns `false` if there is nothing to report yet (nothing sent, or no report from the publisher).
+   */
+  senderReport(now: number, out: SenderReportFigures): boolean {
+    const clock = this.#clock;
+    if (clock === undefined || !clock.known || this.#packets === 0 || this.#resync) return false;
+    const ntpMs = clock.ntpMs + (now - clock.arrivedAt);
+    out.ssrc = this.#section.ssrc;
+    out.ntpSeconds = ntpSeconds(ntpMs);
+    out.ntpFraction = ntpFraction(ntpMs);
+    const timestamp = clock.timestampAt(ntpMs, this.#clockRate);
+    out.rtpTimestamp = (timestamp - this.#timestamps.offset) >>> 0;
+    out.packetCount = this.#packets >>> 0;
+    out.octetCount = this.#octets % 0x1_0000_0000;
+    return true;
+  }
+
+  /** Asks again for a key frame that has not come. */
+  tick(now: number): void {
+    if (now >= this.#seekAt) this.#seek(now);
+  }
+
+  /** When {@linkcode tick} has something to do; `Infinity` if nothing is foreseen. */
+  nextWakeAt(): number {
+    return this.#seekAt;
+  }
+
+  stats(): DownTrackFigures {
+    return {
+      spatial: this.#current === NO_LAYER ? undefined : this.#current as SpatialLayer,
+      packets: this.#packets,
+      bytes: this.#bytes,
+      retransmitted: this.#resender.resent,
+      nacksReceived: this.#nacksReceived,
+      plisReceived: this.#plisReceived,
+    };
+  }
+
+  get #locked(): boolean {
+    return !this.#resync && this.#current === this.#wanted;
+  }
+
+  #interrupt(maxLagMs: number): void {
+    // A publisher's mute makes its clock doubtful, whatever else interrupts before the end of it.
+    if (!this.#resync || maxLagMs < this.#maxLagMs) this.#maxLagMs = maxLagMs;
+    this.#resync = true;
+  }
+
+  /** Asks for a key frame of the wanted layer unless it is already being sent. */
+  #seek(now: number): void {
+    this.#seekAt = Infinity;
+    const source = this.#source;
+    if (source === undefined || !this.#isVideo || !this.#target.enabled || source.muted) return;
+    if (this.#locked || this.#wanted === NO_LAYER) return;
+    const layer = source.layer(this.#wanted);
+    if (layer === undefined || matchCodec(layer.codec, this.#section.codecs) === undefined) return;
+    source.requestKeyFrame(this.#wanted, now);
+    this.#seekAt = now + Math.min(MAX_SEEK_MS, Math.max(MIN_SEEK_MS, 2 * this.#rttMs));
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * What a down-track is made from and what it reports, as plain data and one listener.
+ *
+ * @module
+ */
+import type {
+  CodecParameters,
+  HeaderExtension,
+  MediaKind,
+  SpatialLayer,
+} from "../base/media_vocabulary.ts";
+import type { PacketSink } from "./forwarding_ports.ts";
+
+/** What the subscriber wants; see `DownTrackTarget` of the engine's messages. */
+export interface LayerTarget {
+  readonly enabled: boolean;
+  readonly maxSpatial: SpatialLayer;
+  /** 0–3. */
+  readonly maxTemporal: number;
+}
+
+/** The section the track is sent in, as the subscriber accepted it. */
+export interface DownTrackSection {
+  readonly mid: string;
+  readonly kind: MediaKind;
+  readonly ssrc: number;
+  readonly rtxSsrc?: number;
+  readonly codecs: readonly CodecParameters[];
+  readonly extensions: readonly HeaderExtension[];
+}
+
+export interface DownTrackListener {
+  /** The first packet was sent, or the layer being sent changed. */
+  onLayer(spatial: SpatialLayer): void;
+}
+
+export interface DownTrackOptions {
+  readonly section: DownTrackSection;
+  /** Header extensions of the publisher's section ({@linkcode UpTrack.extensions}). */
+  readonly publisherExtensions: readonly HeaderExtension[];
+  readonly sink: PacketSink;
+  readonly listener: DownTrackListener;
+  readonly target: LayerTarget;
+  /** First sequence number on the RTX SSRC, 16 bits; random in production (RFC 4588 §4). */
+  readonly firstRtxSequence?: number;
+}
+
+/** The sender part of a sender report (RFC 3550 §6.4.1), all unsigned 32 bits. Reused by its owner. */
+export class SenderReportFigures {
+  ssrc = 0;
+  ntpSeconds = 0;
+  ntpFraction = 0;
+  rtpTimestamp = 0;
+  packetCount = 0;
+  octetCount = 0;
+}
+
+/** Figures shaped for the engine's statistics. */
+export interface DownTrackFigures {
+  readonly spatial: SpatialLayer | undefined;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly retransmitted: number;
+  readonly nacksReceived: number;
+  readonly plisReceived: number;
+}

@@ -1,0 +1,44 @@
+/**
+ * The seams of the forwarding plane: what an up-track and its down-tracks see of each other, and how a
+ * packet leaves.
+ *
+ * @module
+ */
+import type { DropReason } from "./drop_reason.ts";
+import type { SourcePacket } from "./source_packet.ts";
+import type { UpTrackLayer } from "./up_track_layer.ts";
+
+/** Where a down-track's packets go; usually one per connection. */
+export interface PacketSink {
+  /**
+   * Takes a whole clear-text RTP packet, `bytes[0, length)`. There are 32 bytes of room behind it and
+   * it may be sealed in place; the bytes are someone else's again when `send` returns.
+   */
+  send(bytes: Uint8Array, length: number): void;
+  /** The connection's next transport-wide sequence number (16 bits), or -1 if it uses none. */
+  nextTransportSequence(): number;
+}
+
+/** An up-track as its down-tracks see it. */
+export interface LayerSource {
+  /** Whether the publisher has muted the track. */
+  readonly muted: boolean;
+  /** Bit `1 << spatial` for each layer that is being received. */
+  readonly liveLayers: number;
+  /** `undefined` before the layer's first packet. */
+  layer(spatial: number): UpTrackLayer | undefined;
+  /** Asks for a key frame of a layer; merged with everybody else's requests. */
+  requestKeyFrame(spatial: number, now: number): void;
+}
+
+/** A down-track as its up-track sees it. */
+export interface PacketReceiver {
+  attach(source: LayerSource, now: number): void;
+  detach(): void;
+  /** Sends the packet on if it belongs to what is being forwarded; 0 if it did. */
+  forward(packet: SourcePacket, now: number): DropReason;
+  /** A layer appeared, stopped, came back or was bound anew. */
+  layersChanged(now: number): void;
+  /** The publisher muted or unmuted. */
+  sourceMuted(muted: boolean, now: number): void;
+}

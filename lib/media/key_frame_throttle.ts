@@ -1,0 +1,71 @@
+/**
+ * Merges key-frame requests for one layer: the publisher is asked at most once per interval, however
+ * many subscribers want a key frame, and a request that came too soon is kept until its time.
+ *
+ * @module
+ */
+
+/** Least time between two requests by spatial layer, ms (`rtc.pli_throttle`). */
+const THROTTLE_MS: readonly number[] = [500, 1000, 1000];
+/** Until the first key frame of a layer a request is repeated this often, ms… */
+const SEED_INTERVAL_MS = 1000;
+/** …for this long, ms. */
+const SEED_DURATION_MS = 30_000;
+
+/** See the module text. */
+export class KeyFrameThrottle {
+  readonly #intervalMs: number;
+  #lastSentAt = -Infinity;
+  #wanted = false;
+  #seedAt = Infinity;
+  #seedUntil = -Infinity;
+  /** Requests sent to the publisher. */
+  sent = 0;
+
+  constructor(spatial: number) {
+    this.#intervalMs = THROTTLE_MS[spatial] ?? SEED_INTERVAL_MS;
+  }
+
+  /** The stream was bound: begins asking until its first key frame. */
+  seed(now: number): void {
+    this.#seedAt = now + SEED_INTERVAL_MS;
+    this.#seedUntil = now + SEED_DURATION_MS;
+  }
+
+  /** @returns `true` if a request must be sent now; else it is remembered. */
+  request(now: number): boolean {
+    this.#wanted = true;
+    return this.tick(now);
+  }
+
+  /** A key frame has arrived: what was asked for is here. */
+  keyFrameArrived(): void {
+    this.#wanted = false;
+    this.#seedAt = Infinity;
+  }
+
+  /** Nobody wants anything any more (the publisher muted the track). */
+  cancel(): void {
+    this.keyFrameArrived();
+  }
+
+  /** @returns `true` if a request must be sent now. */
+  tick(now: number): boolean {
+    if (now >= this.#seedAt) {
+      this.#wanted = now <= this.#seedUntil;
+      this.#seedAt = this.#wanted ? now + SEED_INTERVAL_MS : Infinity;
+    }
+    if (!this.#wanted || now - this.#lastSentAt < this.#intervalMs) return false;
+    this.#wanted = false;
+    this.#lastSentAt = now;
+    this.sent++;
+    return true;
+  }
+
+  /** When `tick` may have something to send; `Infinity` if never. */
+  nextWakeAt(): number {
+    return this.#wanted
+      ? Math.min(this.#seedAt, this.#lastSentAt + this.#intervalMs)
+      : this.#seedAt;
+  }
+}

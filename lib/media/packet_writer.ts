@@ -1,0 +1,90 @@
+/**
+ * Writes one outgoing packet from a cached one: the same function for the first sending and for every
+ * resending, which is why they agree byte for byte.
+ *
+ * @module
+ */
+import type { RtpView } from "../wire/rtp_view.ts";
+import {
+  type Vp8Descriptor,
+  vp8DescriptorGrowth,
+  writeVp8Descriptor,
+} from "../wire/vp8_descriptor.ts";
+import type { ExtensionMap } from "./extension_map.ts";
+import type { PacketCache } from "./packet_cache.ts";
+
+const FIXED_HEADER_BYTES = 12;
+
+/** What differs from the cached packet; one per down-track, filled anew for each packet. */
+export class OutgoingPacket {
+  payloadType = 0;
+  /** Extended; the low 16 bits are written. */
+  sequence = 0;
+  timestamp = 0;
+  ssrc = 0;
+  /** Write no payload: the packet only fills its number. */
+  empty = false;
+  /** Original sequence number in front of the payload (RFC 4588 §4), or -1. */
+  originalSequence = -1;
+  /** VP8 picture id, or -1 to leave the payload as it is. */
+  pictureId = -1;
+  tl0PicIdx = 0;
+  keyIdx = 0;
+  transportSequence = -1;
+}
+
+/**
+ * Writes the packet to `cache.scratch`.
+ *
+ * @param slot Where the source packet is cached.
+ * @param source A view on the source packet's header; its payload offset and length must be those of
+ *   the slot.
+ * @param vp8 The source's descriptor; read only if `packet.pictureId` is not -1.
+ * @returns Packet length in bytes.
+ */
+export function writePacket(
+  packet: OutgoingPacket,
+  cache: PacketCache,
+  slot: number,
+  source: RtpView,
+  vp8: Vp8Descriptor,
+  extensions: ExtensionMap,
+  now: number,
+): number {
+  const out = cache.scratch;
+  const extensionBytes = extensions.write(
+    out,
+    FIXED_HEADER_BYTES,
+    source,
+    packet.transportSequence,
+    now,
+  );
+  out[0] = extensionBytes > 0 ? 0x90 : 0x80;
+  out[1] = (source.marker && !packet.empty ? 0x80 : 0) | packet.payloadType;
+  out[2] = (packet.sequence >> 8) & 0xff;
+  out[3] = packet.sequence & 0xff;
+  writeUint32(out, 4, packet.timestamp);
+  writeUint32(out, 8, packet.ssrc);
+  let at = FIXED_HEADER_BYTES + extensionBytes;
+  if (packet.originalSequence >= 0) {
+    out[at++] = (packet.originalSequence >> 8) & 0xff;
+    out[at++] = packet.originalSequence & 0xff;
+  }
+  if (packet.empty) return at;
+  if (packet.pictureId < 0) {
+    cache.copyToScratch(slot, source.payloadOffset, source.payloadLength, at);
+    return at + source.payloadLength;
+  }
+  const growth = vp8DescriptorGrowth(vp8);
+  cache.copyToScratch(slot, source.payloadOffset, source.payloadLength, at + growth);
+  const first = source.bytes[source.payloadOffset]!;
+  writeVp8Descriptor(out, at, first, vp8, packet.pictureId, packet.tl0PicIdx, packet.keyIdx);
+  return at + source.payloadLength + growth;
+}
+
+function writeUint32(out: Uint8Array, at: number, value: number): void {
+  out[at] = value >>> 24;
+  out[at + 1] = (value >>> 16) & 0xff;
+  out[at + 2] = (value >>> 8) & 0xff;
+  out[at + 3] = value & 0xff;
+}

@@ -1,0 +1,61 @@
+/**
+ * What was sent to one subscriber under which number, so that a lost packet can be written again byte
+ * by byte from the up-track's cache.
+ *
+ * @module
+ */
+
+/** Resends of one packet before further requests are ignored. */
+export const MAX_RESENDS = 3;
+
+/** One column per fact, indexed by {@linkcode ResendHistory.find}. */
+export class ResendHistory {
+  readonly #mask: number;
+  /** Extended outgoing number, -1 while unused. */
+  readonly #out: Float64Array;
+  /** Extended number in the source layer. */
+  readonly sourceSeq: Float64Array;
+  readonly spatial: Uint8Array;
+  readonly payloadType: Uint8Array;
+  readonly timestamp: Uint32Array;
+  /** 1 for a packet without payload that fills a number. */
+  readonly empty: Uint8Array;
+  /** VP8 picture id as written, or -1 if the payload was not rewritten. */
+  readonly pictureId: Int32Array;
+  readonly tl0PicIdx: Uint8Array;
+  readonly keyIdx: Uint8Array;
+  readonly resends: Uint8Array;
+  /** Monotonic ms of the last resend. */
+  readonly resentAt: Float64Array;
+
+  /** @param capacity Packets remembered, a power of two. */
+  constructor(capacity: number) {
+    this.#mask = capacity - 1;
+    this.#out = new Float64Array(capacity).fill(-1);
+    this.sourceSeq = new Float64Array(capacity);
+    this.spatial = new Uint8Array(capacity);
+    this.payloadType = new Uint8Array(capacity);
+    this.timestamp = new Uint32Array(capacity);
+    this.empty = new Uint8Array(capacity);
+    this.pictureId = new Int32Array(capacity);
+    this.tl0PicIdx = new Uint8Array(capacity);
+    this.keyIdx = new Uint8Array(capacity);
+    this.resends = new Uint8Array(capacity);
+    this.resentAt = new Float64Array(capacity);
+  }
+
+  /** Claims the entry for outgoing number `out`; the caller fills the columns. */
+  claim(out: number): number {
+    const entry = out & this.#mask;
+    this.#out[entry] = out;
+    this.resends[entry] = 0;
+    this.resentAt[entry] = -Infinity;
+    return entry;
+  }
+
+  /** The entry of outgoing number `out`, or -1 if it was never sent or is forgotten. */
+  find(out: number): number {
+    const entry = out & this.#mask;
+    return this.#out[entry] === out ? entry : -1;
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Maps one source's sequence numbers to a subscriber's: no gap where a packet was left out on purpose
+ * or the source changed, the same gap where the source has one.
+ *
+ * Invariant: a source number gets at most one outgoing number, and outgoing numbers are dense over
+ * what was forwarded, what is filled, and what the source itself still misses. All numbers are
+ * extended. Memory is fixed, nothing allocates.
+ *
+ * @module
+ */
+
+/** Source numbers remembered, a power of two: what comes later than this is too late anyway. */
+const WINDOW = 512;
+const MASK = WINDOW - 1;
+
+/** See the module text. */
+export class SequenceRewriter {
+  /** Outgoing number by source number; -1 for one that was left out. */
+  readonly #out = new Float64Array(WINDOW);
+  #started = false;
+  #first = 0;
+  #highest = -1;
+  #offset = 0;
+  #lastOut = -1;
+
+  /** Highest number sent, or -1. */
+  get lastOut(): number {
+    return this.#lastOut;
+  }
+
+  /** Makes `seq` the first number of a new source; it will follow the last one sent. */
+  switchTo(seq: number): void {
+    this.#offset = this.#started ? seq - (this.#lastOut + 1) : 0;
+    this.#started = true;
+    this.#first = seq;
+    this.#highest = seq - 1;
+  }
+
+  /** Whether `seq` can still be mapped: neither before the switch nor out of the window. */
+  isKnown(seq: number): boolean {
+    return seq >= this.#first && seq > this.#highest - WINDOW;
+  }
+
+  /** The outgoing number of a packet that is sent, or -1 if `seq` was left out. */
+  forward(seq: number): number {
+    if (seq <= this.#highest) {
+      const out = this.#out[seq & MASK]!;
+      if (out > this.#lastOut) this.#lastOut = out;
+      return out;
+    }
+    this.#advance(seq);
+    const out = seq - this.#offset;
+    this.#out[seq & MASK] = out;
+    this.#lastOut = out;
+    return out;
+  }
+
+  /**
+   * Leaves `seq` out.
+   *
+   * @returns -1 if no number is used; or the number that was already kept free for a late packet, and
+   *   which must be filled with an empty one.
+   */
+  drop(seq: number): number {
+    if (seq <= this.#highest) return this.forward(seq);
+    this.#advance(seq);
+    this.#out[seq & MASK] = -1;
+    this.#offset++;
+    return -1;
+  }
+
+  /** Keeps a number free for each source number that is missing below `seq`. */
+  #advance(seq: number): void {
+    for (let s = Math.max(this.#highest + 1, seq - WINDOW + 1); s < seq; s++) {
+      this.#out[s & MASK] = s - this.#offset;
+    }
+    this.#highest = seq;
+  }
+}

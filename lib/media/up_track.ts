@@ -1,0 +1,355 @@
+/**
+ * One received media section: up to three layers in, all down-tracks out, in the same turn.
+ *
+ * Contract: each new packet of each layer is given to every down-track exactly once, whole or empty
+ * (padding), and is afterwards found in the layer's cache under its extended number.
+ *
+ * Nothing here reads a clock or allocates per packet; errors are {@linkcode DropReason}s.
+ *
+ * @module
+ */
+import {
+  type CodecParameters,
+  EXTENSION_URI,
+  type HeaderExtension,
+  type MediaKind,
+  type SpatialLayer,
+} from "../base/media_vocabulary.ts";
+import { CODEC, isKeyFrameStart } from "../wire/key_frame.ts";
+import { RtpView } from "../wire/rtp_view.ts";
+import type { ExtSeq } from "../wire/seq.ts";
+import { DROP, type DropReason, DropTally } from "./drop_reason.ts";
+import type { LayerSource, PacketReceiver } from "./forwarding_ports.ts";
+import { SLOT_BYTES } from "./packet_cache.ts";
+import type { ReceptionReport } from "./receive_statistics.ts";
+import { SourcePacket } from "./source_packet.ts";
+import { UpTrackLayer } from "./up_track_layer.ts";
+
+const MAX_LAYERS = 3;
+/** Round trip to the publisher until one is measured, ms. */
+const DEFAULT_RTT_MS = 70;
+/** Weight of a new round-trip measurement. */
+const RTT_WEIGHT = 0.75;
+/** A layer without packets for so long, ms… */
+const LAYER_SILENCE_MS = 1000;
+/** …while the other layers had this many is switched off by its publisher, and not merely still. */
+const LAYER_SILENCE_PACKETS = 5;
+/** Lost numbers in one NACK request. */
+const MAX_NACKS = 100;
+const OSN_BYTES = 2;
+
+/** What an up-track wants sent to its publisher. */
+export interface UpTrackListener {
+  /** `numbers[0, count)` are lost; valid during the call only. */
+  onNack(ssrc: number, numbers: Uint16Array, count: number): void;
+  /** Send a PLI for this layer now. */
+  onKeyFrameNeeded(ssrc: number): void;
+}
+
+export interface UpTrackOptions {
+  readonly kind: MediaKind;
+  readonly listener: UpTrackListener;
+  /** What the publisher's section negotiated. */
+  readonly extensions: readonly HeaderExtension[];
+}
+
+/** Figures of one layer, shaped for the engine's statistics. */
+export interface UpTrackLayerStats {
+  readonly spatial: SpatialLayer;
+  readonly ssrc: number;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly lost: number;
+  readonly nacksSent: number;
+  readonly plisSent: number;
+}
+
+/** See the module text. */
+export class UpTrack implements LayerSource {
+  readonly kind: MediaKind;
+  /** Publisher-side header extensions, for down-tracks to map from. */
+  readonly extensions: readonly HeaderExtension[];
+  readonly drops: DropTally = new DropTally();
+  muted = false;
+  readonly #listener: UpTrackListener;
+  readonly #layers: (UpTrackLayer | undefined)[] = [undefined, undefined, undefined];
+  readonly #descriptorId: number;
+  readonly #rtxView = new RtpView();
+  readonly #nacks = new Uint16Array(MAX_NACKS);
+  #packet: SourcePacket | undefined;
+  #downTracks: readonly PacketReceiver[] = [];
+  #rttMs = DEFAULT_RTT_MS;
+
+  constructor(options: UpTrackOptions) {
+    this.kind = options.kind;
+    this.extensions = options.extensions;
+    this.#listener = options.listener;
+    const uri = EXTENSION_URI.dependencyDescriptor;
+    this.#descriptorId = options.extensions.find((e) => e.uri === uri)?.id ?? 0;
+  }
+
+  /** The first packet of a layer came, or its SSRC or codec changed. Call before `receive`. */
+  bindLayer(spatial: SpatialLayer, ssrc: number, codec: CodecParameters, now: number): void {
+    const bound = this.#layers[spatial];
+    if (bound !== undefined) {
+      if (bound.ssrc === ssrc && bound.codec.payloadType === codec.payloadType) return;
+      bound.rebind(ssrc, codec, now);
+    } else {
+      const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
+      this.#layers[spatial] = layer;
+      this.#packet ??= new SourcePacket(this.#rtxView, layer);
+    }
+    this.#layersChanged(now);
+  }
+
+  layer(spatial: number): UpTrackLayer | undefined {
+    return this.#layers[spatial];
+  }
+
+  get liveLayers(): number {
+    let mask = 0;
+    for (let i = 0; i < MAX_LAYERS; i++) if (this.#layers[i]?.live) mask |= 1 << i;
+    return mask;
+  }
+
+  /**
+   * Takes one packet of a layer's own SSRC.
+   *
+   * @returns 0 if it was new and offered to the down-tracks.
+   */
+  receive(spatial: SpatialLayer, view: RtpView, now: number): DropReason {
+    const layer = this.#layers[spatial];
+    if (layer === undefined) return this.drops.count(DROP.unboundLayer);
+    if (view.payloadType !== layer.codec.payloadType) return this.drops.count(DROP.payloadType);
+    if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
+    const before = layer.highest;
+    const epoch = layer.epoch;
+    const seq = layer.admit(view.sequenceNumber);
+    if (seq < 0) return this.drops.count(-seq as DropReason);
+    if (layer.epoch !== epoch) this.#layersChanged(now);
+    layer.cache.stage(view.bytes, view.length);
+    // Padding is cut off by the stored length, so its flag goes, too.
+    layer.cache.staging[0]! &= 0xdf;
+    if (view.payloadLength > 0) this.#noteLife(layer, now);
+    this.#accept(layer, seq as ExtSeq, view, now, seq > before);
+    return DROP.none;
+  }
+
+  /**
+   * Takes one packet of a layer's RTX SSRC and turns it into the original (RFC 4588 §4).
+   *
+   * @returns 0 if it brought a packet that was missing.
+   */
+  receiveRtx(spatial: SpatialLayer, view: RtpView, now: number): DropReason {
+    const layer = this.#layers[spatial];
+    if (layer === undefined) return this.drops.count(DROP.unboundLayer);
+    if (view.payloadLength <= OSN_BYTES) return this.drops.count(DROP.rtxPadding);
+    if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
+    const at = view.payloadOffset;
+    const seq = layer.admitRetransmission((view.bytes[at]! << 8) | view.bytes[at + 1]!);
+    if (seq < 0) return this.drops.count(-seq as DropReason);
+    const { cache } = layer;
+    cache.stage(view.bytes, view.length);
+    cache.cutStaged(at, OSN_BYTES, at + view.payloadLength);
+    const { staging } = cache;
+    staging[0]! &= 0xdf;
+    staging[1] = (view.marker ? 0x80 : 0) | layer.codec.payloadType;
+    staging[2] = (seq >> 8) & 0xff;
+    staging[3] = seq & 0xff;
+    staging[8] = layer.ssrc >>> 24;
+    staging[9] = (layer.ssrc >>> 16) & 0xff;
+    staging[10] = (layer.ssrc >>> 8) & 0xff;
+    staging[11] = layer.ssrc & 0xff;
+    if (!this.#rtxView.wrap(staging, at + view.payloadLength - OSN_BYTES)) {
+      return this.drops.count(DROP.rtxMalformed);
+    }
+    this.#accept(layer, seq as ExtSeq, this.#rtxView, now, false);
+    return DROP.none;
+  }
+
+  /** Stores the staged packet and offers it to the down-tracks. */
+  #accept(layer: UpTrackLayer, seq: ExtSeq, view: RtpView, now: number, inOrder: boolean): void {
+    layer.nack.receive(seq, now);
+    layer.statistics.receive(
+      seq,
+      view.timestamp,
+      layer.codec.clockRate,
+      view.length,
+      now,
+      inOrder && view.payloadLength > 0,
+    );
+    const packet = this.#packet!;
+    packet.view = view;
+    packet.layer = layer;
+    packet.seq = seq;
+    packet.slot = layer.cache.storeStaged(seq, view.payloadOffset + view.payloadLength);
+    this.#readPayload(packet, layer, view);
+    if (packet.keyFrameStart) layer.keyFrames.keyFrameArrived();
+    const downTracks = this.#downTracks;
+    for (let i = 0; i < downTracks.length; i++) downTracks[i]!.forward(packet, now);
+  }
+
+  #readPayload(packet: SourcePacket, layer: UpTrackLayer, view: RtpView): void {
+    packet.payloadLength = view.payloadLength;
+    packet.keyFrameStart = false;
+    if (layer.family === CODEC.other || view.payloadLength === 0) return;
+    const { bytes, payloadOffset, payloadLength } = view;
+    if (layer.family === CODEC.vp8 && !packet.vp8.parse(bytes, payloadOffset, payloadLength)) {
+      // Its number is taken, so it is forwarded as an empty packet.
+      this.drops.count(DROP.malformedPayload);
+      packet.payloadLength = 0;
+      return;
+    }
+    const id = this.#descriptorId;
+    const described = id !== 0 && packet.descriptor.parse(
+      bytes,
+      view.extensionOffset(id),
+      view.extensionLength(id),
+    );
+    packet.keyFrameStart = isKeyFrameStart(
+      layer.family,
+      bytes,
+      payloadOffset,
+      payloadLength,
+      packet.vp8,
+      packet.vp9,
+      described ? packet.descriptor : undefined,
+    );
+  }
+
+  /** Takes a sender report of the layer's SSRC (RFC 3550 §6.4.1); NTP parts are unsigned 32 bits. */
+  receiveSenderReport(
+    spatial: SpatialLayer,
+    ntpSeconds: number,
+    ntpFraction: number,
+    rtpTimestamp: number,
+    now: number,
+  ): void {
+    this.#layers[spatial]?.clock.update(ntpSeconds, ntpFraction, rtpTimestamp, now);
+  }
+
+  /** Fills the report block of a layer and begins its next interval; `false` if it is unbound. */
+  receiverReport(spatial: SpatialLayer, now: number, out: ReceptionReport): boolean {
+    const layer = this.#layers[spatial];
+    if (layer === undefined) return false;
+    layer.statistics.report(out);
+    out.ssrc = layer.ssrc;
+    const { clock } = layer;
+    out.lastSenderReport = clock.known ? clock.lastSenderReport : 0;
+    out.delaySinceLastSenderReport = clock.known
+      ? Math.floor(((now - clock.arrivedAt) * 65_536) / 1000) >>> 0
+      : 0;
+    return true;
+  }
+
+  /** A new measurement of the round trip to the publisher. */
+  updateRtt(rttMs: number): void {
+    this.#rttMs = Math.round(rttMs * RTT_WEIGHT + this.#rttMs * (1 - RTT_WEIGHT));
+  }
+
+  /** The publisher muted or unmuted: down-tracks stop, or start anew. */
+  setMuted(muted: boolean, now: number): void {
+    if (this.muted === muted) return;
+    this.muted = muted;
+    if (muted) { for (const layer of this.#layers) layer?.keyFrames.cancel(); }
+    for (const downTrack of this.#downTracks) downTrack.sourceMuted(muted, now);
+  }
+
+  addDownTrack(downTrack: PacketReceiver, now: number): void {
+    if (this.#downTracks.includes(downTrack)) return;
+    this.#downTracks = [...this.#downTracks, downTrack];
+    downTrack.attach(this, now);
+  }
+
+  removeDownTrack(downTrack: PacketReceiver): void {
+    if (!this.#downTracks.includes(downTrack)) return;
+    this.#downTracks = this.#downTracks.filter((other) => other !== downTrack);
+    downTrack.detach();
+  }
+
+  /** Subscribers now. */
+  get downTrackCount(): number {
+    return this.#downTracks.length;
+  }
+
+  requestKeyFrame(spatial: number, now: number): void {
+    const layer = this.#layers[spatial];
+    if (layer === undefined || this.kind === "audio" || this.muted) return;
+    if (layer.keyFrames.request(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
+  }
+
+  /** Sends what is due: NACKs and key-frame requests; notices layers that stopped. */
+  tick(now: number): void {
+    let changed = false;
+    for (let i = 0; i < MAX_LAYERS; i++) {
+      const layer = this.#layers[i];
+      if (layer === undefined) continue;
+      if (layer.nack.pending > 0) {
+        const count = layer.nack.collect(now, this.#rttMs, this.#nacks);
+        layer.nacksSent += count;
+        if (count > 0) this.#listener.onNack(layer.ssrc, this.#nacks, count);
+      }
+      if (!this.muted && layer.keyFrames.tick(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
+      if (now >= silentAt(layer)) {
+        layer.live = false;
+        changed = true;
+      }
+    }
+    if (changed) this.#layersChanged(now);
+  }
+
+  /** When {@linkcode tick} has something to do; `Infinity` if nothing is foreseen. */
+  nextWakeAt(): number {
+    let earliest = Infinity;
+    for (let i = 0; i < MAX_LAYERS; i++) {
+      const layer = this.#layers[i];
+      if (layer === undefined) continue;
+      if (layer.nack.pending > 0) earliest = Math.min(earliest, layer.nack.nextWakeAt());
+      if (!this.muted) earliest = Math.min(earliest, layer.keyFrames.nextWakeAt());
+      earliest = Math.min(earliest, silentAt(layer));
+    }
+    return earliest;
+  }
+
+  /** Figures of the bound layers, lowest first. */
+  stats(): UpTrackLayerStats[] {
+    const stats: UpTrackLayerStats[] = [];
+    for (const layer of this.#layers) {
+      if (layer === undefined) continue;
+      stats.push({
+        spatial: layer.spatial as SpatialLayer,
+        ssrc: layer.ssrc,
+        packets: layer.statistics.packets,
+        bytes: layer.statistics.bytes,
+        lost: layer.statistics.lost,
+        nacksSent: layer.nacksSent,
+        plisSent: layer.keyFrames.sent,
+      });
+    }
+    return stats;
+  }
+
+  /** A packet with media came: its layer lives, and the others fall behind. */
+  #noteLife(layer: UpTrackLayer, now: number): void {
+    for (let i = 0; i < MAX_LAYERS; i++) {
+      const other = this.#layers[i];
+      if (other !== undefined) other.packetsElsewhere++;
+    }
+    layer.packetsElsewhere = 0;
+    layer.lastPacketAt = now;
+    if (layer.live) return;
+    layer.live = true;
+    this.#layersChanged(now);
+  }
+
+  #layersChanged(now: number): void {
+    for (const downTrack of this.#downTracks) downTrack.layersChanged(now);
+  }
+}
+
+/** When a live layer counts as stopped if nothing comes; `Infinity` while the others are as still. */
+function silentAt(layer: UpTrackLayer): number {
+  return layer.live && layer.packetsElsewhere >= LAYER_SILENCE_PACKETS
+    ? layer.lastPacketAt + LAYER_SILENCE_MS
+    : Infinity;
+}

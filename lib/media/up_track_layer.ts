@@ -1,0 +1,135 @@
+/**
+ * One received stream: a simulcast layer, or the only stream of a track. It has its own SSRC,
+ * sequence space, packet cache, NACK state, statistics and clock; layers share nothing.
+ *
+ * Sequence numbers are extended here, and a restart of the stream (RFC 3550 A.1) continues them above
+ * all earlier ones, so a number names one packet for the life of the layer.
+ *
+ * @module
+ */
+import type { CodecParameters, MediaKind } from "../base/media_vocabulary.ts";
+import { CODEC, type CodecFamily, codecFamily } from "../wire/key_frame.ts";
+import { extendSeq, type ExtSeq } from "../wire/seq.ts";
+import { DROP, type DropReason } from "./drop_reason.ts";
+import { KeyFrameThrottle } from "./key_frame_throttle.ts";
+import { NackTracker } from "./nack_tracker.ts";
+import { PacketCache } from "./packet_cache.ts";
+import { ReceiveStatistics } from "./receive_statistics.ts";
+import { RtcpClock } from "./rtcp_clock.ts";
+
+const VIDEO_PACKETS = 512;
+const AUDIO_PACKETS = 256;
+/** Numbers further ahead than this may be a restart (RFC 3550 A.1 `MAX_DROPOUT`). */
+const MAX_DROPOUT = 3000;
+/** Numbers further back than this may be a restart; nearer ones are late or duplicates. */
+const MAX_MISORDER = 1000;
+
+/** See the module text. Fields are read by {@linkcode UpTrack} and by down-tracks, written here. */
+export class UpTrackLayer {
+  ssrc: number;
+  codec: CodecParameters;
+  family: CodecFamily;
+  /** Changes with each restart or new binding: what was learnt of the old stream is void. */
+  epoch = 0;
+  readonly cache: PacketCache;
+  readonly nack: NackTracker = new NackTracker();
+  readonly statistics: ReceiveStatistics = new ReceiveStatistics();
+  readonly clock: RtcpClock = new RtcpClock();
+  readonly keyFrames: KeyFrameThrottle;
+  /** Monotonic ms of the newest packet. */
+  lastPacketAt: number;
+  /** Packets of the track's other layers since this one's newest. */
+  packetsElsewhere = 0;
+  /** Whether the publisher sends it; see {@linkcode UpTrack}. */
+  live = true;
+  nacksSent = 0;
+  #started = false;
+  #highest = 0 as ExtSeq;
+  /** The number that would confirm a restart, or -1. */
+  #restartAt = -1;
+
+  constructor(
+    readonly spatial: number,
+    kind: MediaKind,
+    ssrc: number,
+    codec: CodecParameters,
+    now: number,
+  ) {
+    this.ssrc = ssrc;
+    this.codec = codec;
+    this.family = codecFamily(codec.mime);
+    this.cache = new PacketCache(kind === "video" ? VIDEO_PACKETS : AUDIO_PACKETS);
+    this.keyFrames = new KeyFrameThrottle(spatial);
+    this.lastPacketAt = now;
+    if (kind === "video") this.keyFrames.seed(now);
+  }
+
+  /** The same layer continues with another SSRC or codec. */
+  rebind(ssrc: number, codec: CodecParameters, now: number): void {
+    this.ssrc = ssrc;
+    this.codec = codec;
+    this.family = codecFamily(codec.mime);
+    this.lastPacketAt = now;
+    this.#restart();
+    if (this.family !== CODEC.other) this.keyFrames.seed(now);
+  }
+
+  /** Extended highest number received; 0 before the first packet. */
+  get highest(): ExtSeq {
+    return this.#highest;
+  }
+
+  /**
+   * Extends a 16-bit number and says whether the packet is new.
+   *
+   * @returns The extended number, or a negative {@linkcode DropReason}.
+   */
+  admit(sequenceNumber: number): number {
+    if (!this.#started) {
+      this.#started = true;
+      // Above every earlier number of this layer, and never below one cycle.
+      const cycle = Math.floor(this.#highest / 0x10000) + 1;
+      this.#highest = (cycle * 0x10000 + sequenceNumber) as ExtSeq;
+      this.#restartAt = -1;
+      return this.#highest;
+    }
+    const seq = extendSeq(sequenceNumber, this.#highest);
+    const ahead = seq - this.#highest;
+    if (ahead > MAX_DROPOUT || ahead < -MAX_MISORDER) return this.#admitJump(sequenceNumber);
+    this.#restartAt = -1;
+    if (ahead > 0) {
+      this.#highest = seq;
+      return seq;
+    }
+    if (ahead <= -this.cache.capacity) return -DROP.tooOld;
+    return this.cache.find(seq) >= 0 ? -DROP.duplicate : seq;
+  }
+
+  /** As {@linkcode admit} for a retransmission: it cannot restart the stream or move it ahead. */
+  admitRetransmission(sequenceNumber: number): number {
+    if (!this.#started) return -DROP.tooOld;
+    const seq = extendSeq(sequenceNumber, this.#highest);
+    const ahead = seq - this.#highest;
+    if (ahead > 0) return ahead > MAX_DROPOUT ? -DROP.sequenceJump : (this.#highest = seq);
+    if (ahead <= -this.cache.capacity) return -DROP.tooOld;
+    return this.cache.find(seq) >= 0 ? -DROP.duplicate : seq;
+  }
+
+  /** Two consecutive numbers far from the rest are a restart; one alone is noise. */
+  #admitJump(sequenceNumber: number): number {
+    if (sequenceNumber !== this.#restartAt) {
+      this.#restartAt = (sequenceNumber + 1) & 0xffff;
+      return -(DROP.sequenceJump satisfies DropReason);
+    }
+    this.#restart();
+    return this.admit(sequenceNumber);
+  }
+
+  #restart(): void {
+    this.epoch++;
+    this.#started = false;
+    this.nack.reset();
+    this.statistics.restart();
+    this.clock.reset();
+  }
+}

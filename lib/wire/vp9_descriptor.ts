@@ -1,0 +1,63 @@
+/**
+ * The VP9 payload descriptor (RFC 9628 §4.2), as far as a forwarder needs it: frame boundaries, layer
+ * indices and whether a key frame starts. The scalability structure is not read.
+ *
+ * @module
+ */
+
+/** Fields of one descriptor, reused; meaningless after `parse` returned `false`. */
+export class Vp9Descriptor {
+  hasPictureId = false;
+  pictureId = 0;
+  /** P: the frame refers to earlier pictures. */
+  interPicturePredicted = false;
+  hasLayerIndices = false;
+  temporalId = 0;
+  spatialId = 0;
+  /** U: a receiver may switch up to this temporal layer here. */
+  switchingUpPoint = false;
+  /** D: the frame refers to the spatial layer below. */
+  interLayerDependent = false;
+  startOfFrame = false;
+  endOfFrame = false;
+  /** V: a scalability structure follows. */
+  hasScalabilityStructure = false;
+  /** The first packet of the base layer of a key picture. */
+  keyFrameStart = false;
+
+  /** Reads the payload `bytes[offset, offset + length)`; `false` if it is no VP9 payload. */
+  parse(bytes: Uint8Array, offset: number, length: number): boolean {
+    const end = offset + length;
+    if (length < 1 || end > bytes.length) return false;
+    const flags = bytes[offset]!;
+    let at = offset + 1;
+    this.hasPictureId = (flags & 0x80) !== 0;
+    this.interPicturePredicted = (flags & 0x40) !== 0;
+    this.hasLayerIndices = (flags & 0x20) !== 0;
+    this.startOfFrame = (flags & 0x08) !== 0;
+    this.endOfFrame = (flags & 0x04) !== 0;
+    this.hasScalabilityStructure = (flags & 0x02) !== 0;
+    this.pictureId = this.temporalId = this.spatialId = 0;
+    this.switchingUpPoint = this.interLayerDependent = false;
+    if (this.hasPictureId) {
+      if (at >= end) return false;
+      const first = bytes[at++]!;
+      this.pictureId = first & 0x7f;
+      if ((first & 0x80) !== 0) {
+        if (at >= end) return false;
+        this.pictureId = (this.pictureId << 8) | bytes[at++]!;
+      }
+    }
+    if (this.hasLayerIndices) {
+      if (at >= end) return false;
+      const layers = bytes[at]!;
+      this.temporalId = layers >> 5;
+      this.switchingUpPoint = (layers & 0x10) !== 0;
+      this.spatialId = (layers >> 1) & 0x07;
+      this.interLayerDependent = (layers & 0x01) !== 0;
+    }
+    this.keyFrameStart = this.startOfFrame && !this.interPicturePredicted && this.spatialId === 0 &&
+      !this.interLayerDependent;
+    return true;
+  }
+}
