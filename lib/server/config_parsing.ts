@@ -45,12 +45,14 @@ export function parseConfig(raw: unknown): Config {
  * Parses YAML text with overrides on top.
  *
  * @param source Name of the text for problems: the file's name, or `LIVEKIT_CONFIG`.
+ * @param options.strict `false` ignores unknown keys instead of refusing them.
  * @throws {ConfigError} with every problem; each names its line.
  */
 export function parseConfigText(
   text: string,
   source: string,
   overrides: readonly ConfigOverride[] = [],
+  { strict = true }: { readonly strict?: boolean } = {},
 ): Config {
   const lines = new LineCounter();
   const document = parseDocument(text, {
@@ -75,12 +77,12 @@ export function parseConfigText(
   for (const { path, value } of overrides) setAt(raw, path.split("."), value);
   const lineOf = (path: readonly PropertyKey[], isKey: boolean): string => {
     const joined = path.join(".");
-    const override = overrides.find((candidate) => candidate.path === joined);
+    const override = overrides.findLast((candidate) => candidate.path === joined);
     if (override !== undefined) return override.origin;
     const offset = findOffset(document.contents, path, isKey);
     return offset === undefined ? source : `${source}:${lines.linePos(offset).line}`;
   };
-  return validate(raw, lineOf);
+  return validate(strict ? raw : withoutUnknownKeys(raw), lineOf);
 }
 
 /** Go's YAML reads `10_000` as a number. */
@@ -180,6 +182,18 @@ function normalise(config: z.output<typeof configSchema>): z.output<typeof confi
   if (logging.level === "") logging.level = config.development ? "debug" : "info";
   if (config.prometheus.port === 0) config.prometheus.port = config.prometheus_port;
   return config;
+}
+
+/** A copy without the keys that the schema does not know, for `--disable-strict-config`. */
+function withoutUnknownKeys(raw: unknown): unknown {
+  const copy = structuredClone(raw);
+  const result = configSchema.safeParse(withoutNulls(copy, 0));
+  for (const issue of result.error?.issues ?? []) {
+    if (issue.code !== "unrecognized_keys") continue;
+    const parent = valueAt(copy, issue.path);
+    if (isPlainObject(parent)) { for (const key of issue.keys) delete parent[key]; }
+  }
+  return copy;
 }
 
 /** Deeper than any key of the schema; an alias to its own parent would never end. */

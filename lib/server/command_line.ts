@@ -1,0 +1,219 @@
+/**
+ * The command line: LiveKit's flags, environment variables and subcommands. Parses and calls one
+ * action; what the actions do is `main.ts`'s to say.
+ *
+ * @module
+ */
+import { Command, CommanderError, Option } from "commander";
+import { type CommandLineValues, type ConfigSources, generatedFlags } from "./config_loading.ts";
+import { KEYS_IN_EFFECT } from "./config_effects.ts";
+import type { ConfigOverride } from "./config_parsing.ts";
+import { PROGRAM, VERSION } from "./version.ts";
+
+/** One function per subcommand; without a subcommand the server runs. */
+export interface CommandLineActions {
+  serve(values: CommandLineValues): Promise<void>;
+  ports(values: CommandLineValues): void;
+  generateKeys(): void;
+  createJoinToken(values: CommandLineValues, request: JoinTokenRequest): Promise<void>;
+}
+
+/** What `create-join-token` was asked for. */
+export interface JoinTokenRequest {
+  readonly room: string;
+  readonly identity: string;
+  /** A hidden participant who may not publish. */
+  readonly recorder: boolean;
+}
+
+/** Flags that set one configuration key, beside those generated from the key's own name. */
+const NAMED_FLAGS: readonly {
+  readonly flag: string;
+  readonly path: string;
+  readonly env?: string;
+  readonly argument: string;
+  readonly description: string;
+  readonly read?: (text: string) => unknown;
+}[] = [
+  { flag: "port", path: "port", argument: "<port>", description: "HTTP and WebSocket port" },
+  {
+    flag: "key-file",
+    path: "key_file",
+    argument: "<file>",
+    description: "YAML file of API keys, not readable by others",
+  },
+  {
+    flag: "region",
+    path: "region",
+    env: "LIVEKIT_REGION",
+    argument: "<name>",
+    description: "region of this node",
+  },
+  {
+    flag: "node-ip",
+    path: "rtc.node_ip",
+    env: "NODE_IP",
+    argument: "<address>",
+    description: "address that clients send media to",
+  },
+  {
+    flag: "udp-port",
+    path: "rtc.udp_port",
+    env: "UDP_PORT",
+    argument: "<port>",
+    description: "UDP port of all media",
+  },
+  {
+    flag: "tcp-port",
+    path: "rtc.tcp_port",
+    argument: "<port>",
+    description: "TCP port of media where UDP is blocked, 0 for none",
+  },
+  {
+    flag: "redis-host",
+    path: "redis.address",
+    env: "REDIS_HOST",
+    argument: "<host:port>",
+    description: "Redis server",
+  },
+  {
+    flag: "redis-password",
+    path: "redis.password",
+    env: "REDIS_PASSWORD",
+    argument: "<password>",
+    description: "Redis password",
+  },
+  {
+    flag: "turn-cert",
+    path: "turn.cert_file",
+    env: "LIVEKIT_TURN_CERT",
+    argument: "<file>",
+    description: "TLS certificate of the TURN server",
+  },
+  {
+    flag: "turn-key",
+    path: "turn.key_file",
+    env: "LIVEKIT_TURN_KEY",
+    argument: "<file>",
+    description: "TLS key of the TURN server",
+  },
+];
+
+/**
+ * Parses `args` and runs the action.
+ *
+ * @param write Takes finished lines for standard output or standard error.
+ * @returns Exit status for help, version and usage errors; `undefined` after an action.
+ */
+export async function runCommandLine(
+  args: readonly string[],
+  actions: CommandLineActions,
+  sources: ConfigSources,
+  write: { readonly out: (text: string) => void; readonly err: (text: string) => void },
+): Promise<number | undefined> {
+  const program = new Command(PROGRAM)
+    .description("WebRTC SFU that speaks the LiveKit protocol. Without a command: run the server.")
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({ writeOut: write.out, writeErr: write.err })
+    .enablePositionalOptions();
+  const values = (command: Command) => readValues(command.optsWithGlobals(), sources);
+  addServerOptions(program);
+  program.action(() => actions.serve(values(program)));
+  program.command("generate-keys").description("print a new API key and secret")
+    .action(() => actions.generateKeys());
+  const ports = program.command("ports").description("print the ports this configuration uses");
+  addServerOptions(ports).action(() => actions.ports(values(ports)));
+  const token = program.command("create-join-token").description("print a token to join a room");
+  addServerOptions(token)
+    .requiredOption("--room <name>", "room to join")
+    .requiredOption("--identity <name>", "identity of the participant")
+    .option("--recorder", "hidden, may not publish")
+    .action((options: Record<string, string>) =>
+      actions.createJoinToken(values(token), {
+        room: options.room!,
+        identity: options.identity!,
+        recorder: Boolean(options.recorder),
+      })
+    );
+  program.command("help-verbose").description("help with every generated flag")
+    .action(() => write.out(verboseHelp(program)));
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return undefined;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode;
+    throw error;
+  }
+}
+
+function addServerOptions(command: Command): Command {
+  const repeat = (value: string, previous: readonly string[] = []) => [...previous, value];
+  command
+    .option("--config <file>", "configuration file (YAML)")
+    .option("--config-body <yaml>", "configuration text [LIVEKIT_CONFIG]")
+    .option("--keys <map>", 'API keys, "key: secret" on each line [LIVEKIT_KEYS]')
+    .addOption(new Option("--bind <address>", "address to listen on, repeatable").argParser(repeat))
+    .option("--dev", "development mode: key devkey, secret secret, this machine only")
+    .addOption(new Option("--disable-strict-config").hideHelp())
+    .addOption(new Option("--cpuprofile <file>").hideHelp())
+    .addOption(new Option("--memprofile <file>").hideHelp());
+  for (const { flag, argument, description, env } of NAMED_FLAGS) {
+    command.option(`--${flag} ${argument}`, description + (env ? ` [${env}]` : ""));
+  }
+  for (const { path } of generatedFlags()) {
+    if (NAMED_FLAGS.some(({ flag }) => flag === path)) continue;
+    command.addOption(new Option(`--${path} <value>`).hideHelp());
+  }
+  return command;
+}
+
+function readValues(options: Record<string, unknown>, sources: ConfigSources): CommandLineValues {
+  const overrides: ConfigOverride[] = [];
+  const generated = generatedFlags();
+  for (const { path, read } of generated) {
+    const text = options[optionKey(path)];
+    if (typeof text === "string") overrides.push({ path, value: read(text), origin: `--${path}` });
+  }
+  for (const { flag, path, env } of NAMED_FLAGS) {
+    const given = options[optionKey(flag)];
+    const text = typeof given === "string" ? given : env ? sources.env(env) : undefined;
+    if (text === undefined || text === "") continue;
+    const read = generated.find((candidate) => candidate.path === path)?.read;
+    const origin = typeof given === "string" ? `--${flag}` : env!;
+    replace(overrides, { path, value: read === undefined ? text : read(text), origin });
+  }
+  if (Array.isArray(options.bind)) {
+    replace(overrides, { path: "bind_addresses", value: options.bind, origin: "--bind" });
+  }
+  const text = (name: string) => typeof options[name] === "string" ? options[name] as string : "";
+  return {
+    config: text("config"),
+    configBody: text("configBody"),
+    keys: text("keys"),
+    dev: options.dev === true,
+    disableStrictConfig: options.disableStrictConfig === true,
+    overrides,
+  };
+}
+
+/** Later beats earlier, and only the one that won is named in a problem. */
+function replace(overrides: ConfigOverride[], override: ConfigOverride): void {
+  const at = overrides.findIndex(({ path }) => path === override.path);
+  if (at >= 0) overrides.splice(at, 1);
+  overrides.push(override);
+}
+
+/** The name under which commander keeps a flag: words after a dash begin with a capital. */
+function optionKey(flag: string): string {
+  return flag.split("-").map((word, index) =>
+    index === 0 ? word : word.charAt(0).toUpperCase() + word.slice(1)
+  ).join("");
+}
+
+function verboseHelp(program: Command): string {
+  const lines = generatedFlags().map(({ path, name }) =>
+    `  --${path}  [${name}]${KEYS_IN_EFFECT.has(path) ? "" : "  (no effect yet)"}`
+  );
+  return `${program.helpInformation()}\nGenerated options:\n${lines.join("\n")}\n`;
+}

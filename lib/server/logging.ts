@@ -1,0 +1,94 @@
+/**
+ * Logs: {@linkcode Log} over LogTape. One JSON object a line, or coloured text on a terminal. Every
+ * message and value goes through {@linkcode redactValue} first, so no token and no address is ever
+ * written.
+ *
+ * @module
+ */
+import {
+  configureSync,
+  getJsonLinesFormatter,
+  getLogger,
+  getTextFormatter,
+  type Logger,
+  type LogRecord,
+} from "@logtape/logtape";
+import type { Log, LogLevel } from "../base/platform.ts";
+import { redactText, redactValue } from "./redaction.ts";
+
+/** How and where to log. */
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** `json`: one object a line; `pretty`: for people. */
+  readonly format: "json" | "pretty";
+  /** Takes one finished line, with its line end. */
+  readonly write: (line: string) => void;
+}
+
+const CATEGORY = "roomwire";
+
+/** LogTape calls it "warning". */
+const LOGTAPE_LEVEL = {
+  debug: "debug",
+  info: "info",
+  warn: "warning",
+  error: "error",
+} as const;
+
+/**
+ * Sets up the process's log. LogTape's configuration is global, so this is for the composition root,
+ * once; a later call replaces it.
+ */
+export function createLog(options: LogOptions): Log {
+  const format = options.format === "json"
+    ? getJsonLinesFormatter({ message: "rendered", properties: "flatten" })
+    : prettyLine;
+  configureSync({
+    reset: true,
+    sinks: { lines: (record) => options.write(format(record)) },
+    loggers: [
+      { category: CATEGORY, sinks: ["lines"], lowestLevel: LOGTAPE_LEVEL[options.level] },
+      { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "error" },
+    ],
+  });
+  return adapt(getLogger(CATEGORY));
+}
+
+function adapt(logger: Logger): Log {
+  const at = (level: "debug" | "info" | "warn" | "error"): Log["info"] => (message, fields = {}) =>
+    logger[level](literal(redactText(message)), redactFields(fields));
+  return {
+    child: (bindings) => adapt(logger.with(redactFields(bindings))),
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+  };
+}
+
+/** Braces are placeholders to LogTape and nothing special to us. */
+function literal(message: string): string {
+  return message.replace(/[{}]/g, "$&$&");
+}
+
+function redactFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return redactValue(fields) as Record<string, unknown>;
+}
+
+const prettyText = getTextFormatter({ timestamp: "time", level: "full", category: () => "" });
+const COLOUR: Readonly<Record<string, string>> = {
+  debug: "\x1b[2m",
+  info: "\x1b[32m",
+  warning: "\x1b[33m",
+  error: "\x1b[31m",
+  fatal: "\x1b[31m",
+};
+
+/** `12:00:00.000 INFO message key=value`, coloured by level. */
+function prettyLine(record: LogRecord): string {
+  const fields = Object.entries(record.properties)
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+  const line = prettyText(record).trimEnd();
+  const tail = fields.length === 0 ? "" : `  \x1b[2m${fields.join(" ")}\x1b[0m`;
+  return `${COLOUR[record.level] ?? ""}${line}\x1b[0m${tail}\n`;
+}

@@ -1,0 +1,57 @@
+/**
+ * The last line of defence before a log line: whatever looks like a token or an IP address is taken
+ * out of every value, however deep. Code must not log such things in the first place; this makes a
+ * slip harmless.
+ *
+ * @module
+ */
+
+/** Three base64url parts, the first of which starts a JSON object: RFC 7519 §3. */
+const JSON_WEB_TOKEN = /\beyJ[\w-]*(?:\.[\w-]*){1,2}/g;
+const TOKEN_PARAMETER = /(access_token|token)=[^&\s"']+/g;
+const BEARER = /\bBearer\s+\S+/gi;
+const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d])/g;
+/** Either eight groups (the last two may be an IPv4 address, gone already) or a `::` somewhere. */
+const IPV6 =
+  /(?<![\w:])(?:(?:[\da-f]{1,4}:){7}[\da-f]{1,4}|(?:[\da-f]{1,4}:){0,6}[\da-f]{0,4}::(?:[\da-f]{1,4}(?::[\da-f]{1,4}){0,6})?)(?:%\w+)?(?![\w:])/gi;
+
+/** Values nested deeper than this are not printed. */
+const MAX_DEPTH = 6;
+
+/** `text` with every token and address replaced by a word in angle brackets. */
+export function redactText(text: string): string {
+  return text
+    .replace(JSON_WEB_TOKEN, "<token>")
+    .replace(TOKEN_PARAMETER, "$1=<token>")
+    .replace(BEARER, "Bearer <token>")
+    .replace(IPV4, "<address>")
+    .replace(IPV6, "<address>");
+}
+
+/**
+ * A plain copy of `value` for a log line: text redacted, errors as name, message and stack, bytes as
+ * their count, cycles and very deep values cut off.
+ */
+export function redactValue(value: unknown, depth = 0): unknown {
+  if (typeof value === "string") return redactText(value);
+  if (typeof value === "bigint" || typeof value === "symbol") return String(value);
+  if (typeof value === "function") return "<function>";
+  if (typeof value !== "object" || value === null) return value;
+  if (depth >= MAX_DEPTH) return "<deep>";
+  if (ArrayBuffer.isView(value)) return `<${value.byteLength} bytes>`;
+  if (value instanceof Error) {
+    return redactValue({
+      name: value.name,
+      message: value.message,
+      stack: value.stack,
+      ...(value.cause === undefined ? {} : { cause: value.cause }),
+    }, depth + 1);
+  }
+  if (Array.isArray(value)) return value.map((member) => redactValue(member, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      redactText(name),
+      redactValue(member, depth + 1),
+    ]),
+  );
+}

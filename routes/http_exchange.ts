@@ -1,0 +1,34 @@
+/**
+ * What one HTTP request is to a route, and the plain-text answers LiveKit gives.
+ *
+ * @module
+ */
+import type { AccessToken } from "../lib/signalling/access_token.ts";
+
+/** A request after the middleware: path normalised, token verified. */
+export interface HttpExchange {
+  readonly request: Request;
+  readonly url: URL;
+  /** Path with one of two leading slashes dropped. */
+  readonly path: string;
+  /** Absent if the request carried no token. */
+  readonly token: AccessToken | undefined;
+  /** Address of the socket, or empty where the caller did not say. */
+  readonly socketAddress: string;
+}
+
+/** Answers a request; throws only for bugs. */
+export type RouteHandler = (exchange: HttpExchange) => Response | Promise<Response>;
+
+/** `text/plain` without a line end, as LiveKit writes its errors. */
+export function plainText(status: number, body: string, headers: HeadersInit = {}): Response {
+  return new Response(body, {
+    status,
+    headers: { "Content-Type": "text/plain; charset=utf-8", ...headers },
+  });
+}
+
+/** What clients get for every path that does not exist. */
+export function notFound(): Response {
+  return plainText(404, "404 page not found\n", { "X-Content-Type-Options": "nosniff" });
+}

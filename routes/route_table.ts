@@ -1,0 +1,30 @@
+/**
+ * The list of everything the HTTP listener answers. What is not here gets 404; that includes
+ * `/rtc/v1` and `/rtc/v1/validate`, where 404 makes clients fall back to `/rtc`.
+ *
+ * @module
+ */
+import { demoRoute } from "./demo.ts";
+import { healthRoute, type Heartbeat } from "./health.ts";
+import type { RouteHandler } from "./http_exchange.ts";
+import { rtcRoute, type RtcRouteOptions, validateRoute } from "./rtc.ts";
+
+/** Finds the handler of a path. */
+export type RouteTable = (path: string) => RouteHandler | undefined;
+
+/** What all routes need together. */
+export interface RouteOptions {
+  readonly heartbeat: Heartbeat;
+  readonly rtc: RtcRouteOptions;
+}
+
+/** Builds the table; paths match whole. */
+export function routeTable({ heartbeat, rtc }: RouteOptions): RouteTable {
+  const routes: ReadonlyMap<string, RouteHandler> = new Map([
+    ["/", healthRoute(heartbeat)],
+    ["/rtc", rtcRoute(rtc)],
+    ["/rtc/validate", validateRoute(rtc)],
+    ["/demo", demoRoute],
+  ]);
+  return (path) => routes.get(path) ?? (path.startsWith("/demo/") ? demoRoute : undefined);
+}

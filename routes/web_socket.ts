@@ -1,0 +1,134 @@
+/**
+ * A runtime WebSocket as the {@linkcode SignalSocket} that signalling sees: whole messages in and
+ * out, one close, and nothing thrown.
+ *
+ * @module
+ */
+import type { SignalSocket } from "../lib/signalling/signal_session.ts";
+
+/** The part of `WebSocket` used here, so that tests need no network. */
+export interface RawWebSocket {
+  binaryType: string;
+  readonly readyState: number;
+  readonly bufferedAmount: number;
+  onmessage: ((event: MessageEvent) => void) | null;
+  onclose: ((event: CloseEvent) => void) | null;
+  onerror: ((event: Event) => void) | null;
+  onopen: ((event: Event) => void) | null;
+  send(data: Uint8Array<ArrayBuffer> | string): void;
+  close(code?: number, reason?: string): void;
+}
+
+const OPEN = 1;
+/** RFC 6455 §7.4.1: a message too big to process. */
+const MESSAGE_TOO_BIG = 1009;
+/** RFC 6455 §5.5: a close frame's reason has at most this many UTF-8 bytes. */
+const MAX_REASON_BYTES = 123;
+/** Messages a client may send before the session listens; none of ours sends even one. */
+const MAX_EARLY_MESSAGES = 16;
+
+/**
+ * Wraps `raw`. Messages that come before `onMessage` is set are kept, a few, and so is an early
+ * close; what the server sends before the socket is open is kept and sent then.
+ *
+ * @param maxMessageBytes A longer message closes the socket with 1009; 0 means no limit.
+ */
+export function adaptWebSocket(raw: RawWebSocket, maxMessageBytes: number): SignalSocket {
+  return new WebSocketAdapter(raw, maxMessageBytes);
+}
+
+class WebSocketAdapter implements SignalSocket {
+  readonly #raw: RawWebSocket;
+  readonly #maxMessageBytes: number;
+  readonly #unsent: (Uint8Array | string)[] = [];
+  readonly #unread: (Uint8Array | string)[] = [];
+  #closed: { readonly code: number } | undefined;
+  #closing = false;
+  #listener: ((data: Uint8Array | string) => void) | undefined;
+  #closeListener: (() => void) | undefined;
+
+  constructor(raw: RawWebSocket, maxMessageBytes: number) {
+    this.#raw = raw;
+    this.#maxMessageBytes = maxMessageBytes;
+    raw.binaryType = "arraybuffer";
+    raw.onopen = () => this.#flush();
+    raw.onmessage = (event) => this.#receive(event.data);
+    // An error is always followed by a close, which says all there is to know.
+    raw.onerror = () => {};
+    raw.onclose = (event) => {
+      if (this.#closed !== undefined) return;
+      this.#closed = { code: event.code };
+      this.#closeListener?.();
+    };
+  }
+
+  set onMessage(listener: (data: Uint8Array | string) => void) {
+    this.#listener = listener;
+    for (const data of this.#unread.splice(0)) listener(data);
+  }
+
+  set onClose(listener: () => void) {
+    this.#closeListener = listener;
+    if (this.#closed !== undefined) listener();
+  }
+
+  get bufferedAmount(): number {
+    return this.#raw.bufferedAmount;
+  }
+
+  send(data: Uint8Array | string): void {
+    if (this.#closing || this.#closed !== undefined) return;
+    if (this.#raw.readyState !== OPEN) this.#unsent.push(data);
+    else this.#sendNow(data);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closing || this.#closed !== undefined) return;
+    this.#closing = true;
+    if (this.#raw.readyState === OPEN) this.#flush();
+    try {
+      this.#raw.close(code, shorten(reason));
+    } catch {
+      // Closed by the other side in the same moment; `onclose` follows either way.
+    }
+  }
+
+  #receive(data: unknown): void {
+    // After our close the client may go on talking until it has read it.
+    if (this.#closing) return;
+    const message = data instanceof ArrayBuffer ? new Uint8Array(data) : data;
+    if (typeof message !== "string" && !(message instanceof Uint8Array)) return;
+    if (this.#maxMessageBytes !== 0 && isLonger(message, this.#maxMessageBytes)) {
+      this.close(MESSAGE_TOO_BIG, "message too big");
+      return;
+    }
+    if (this.#listener !== undefined) this.#listener(message);
+    else if (this.#unread.length < MAX_EARLY_MESSAGES) this.#unread.push(message);
+    else this.close(MESSAGE_TOO_BIG, "too many messages");
+  }
+
+  #flush(): void {
+    for (const data of this.#unsent.splice(0)) this.#sendNow(data);
+  }
+
+  #sendNow(data: Uint8Array | string): void {
+    try {
+      this.#raw.send(data as Uint8Array<ArrayBuffer> | string);
+    } catch {
+      // The socket closed in the same moment; `onclose` says so.
+    }
+  }
+}
+
+/** Compares UTF-8 length without encoding texts whose length in characters already decides. */
+function isLonger(message: Uint8Array | string, limit: number): boolean {
+  if (typeof message !== "string" || message.length > limit) return message.length > limit;
+  return message.length * 3 > limit && new TextEncoder().encode(message).length > limit;
+}
+
+function shorten(reason: string): string {
+  const bytes = new TextEncoder().encode(reason);
+  if (bytes.length <= MAX_REASON_BYTES) return reason;
+  // Three bytes of room: a character cut in half becomes U+FFFD, which takes three.
+  return new TextDecoder().decode(bytes.subarray(0, MAX_REASON_BYTES - 3));
+}
