@@ -47,7 +47,6 @@ export class TrackRegistry {
   readonly #table: TrackTable;
   readonly #mutex: Mutex;
   readonly #outbox: OutboxItem[] = [];
-  #draining = false;
 
   constructor(options: TrackRegistryOptions) {
     this.#options = options;
@@ -139,19 +138,16 @@ export class TrackRegistry {
     }
   }
 
-  /** Delivers while the lock is free; whoever holds it drains on its way out. */
+  /**
+   * Delivers while the lock is free; whoever holds it drains on its way out. There is one drainer at
+   * a time: this is synchronous, and a call made by `deliver` drains in a later turn.
+   */
   #drain(): void {
-    if (this.#draining) return;
-    this.#draining = true;
-    try {
-      while (!this.#mutex.locked) {
-        const item = this.#outbox.shift();
-        if (item === undefined) break;
-        if ("delivered" in item) item.delivered();
-        else this.#deliver(item.effect);
-      }
-    } finally {
-      this.#draining = false;
+    while (!this.#mutex.locked) {
+      const item = this.#outbox.shift();
+      if (item === undefined) break;
+      if ("delivered" in item) item.delivered();
+      else this.#deliver(item.effect);
     }
   }
 
