@@ -1,0 +1,93 @@
+/**
+ * What a client can and cannot do, by its protocol version and by what it says it is.
+ *
+ * Pure. Every exception the server makes for a client is named here and nowhere else. Sources: LiveKit
+ * protocol versions; known faults of SDKs and browsers.
+ *
+ * @module
+ */
+import { ClientInfo, ClientInfo_SDK } from "@livekit/protocol";
+
+/** Answers about one client. */
+export class ClientTraits {
+  constructor(readonly info: ClientInfo) {}
+
+  get protocol(): number {
+    return this.info.protocol;
+  }
+
+  get isFirefox(): boolean {
+    return /^firefox( mobile)?$/i.test(this.info.browser);
+  }
+
+  get isSafari(): boolean {
+    return /^safari$/i.test(this.info.browser);
+  }
+
+  /** The subscriber connection carries data and decides when a participant is ACTIVE. */
+  get subscriberPrimary(): boolean {
+    return this.protocol > 2;
+  }
+
+  get reusesTransceivers(): boolean {
+    return this.protocol > 3 && !this.isSafari;
+  }
+
+  /** Tracks that exist already are in the first subscriber offer. */
+  get fastStart(): boolean {
+    return this.protocol > 7;
+  }
+
+  get trackUnpublished(): boolean {
+    return this.protocol > 6;
+  }
+
+  get disconnectedUpdatesOnResume(): boolean {
+    return this.protocol > 8;
+  }
+
+  /** Reads `LeaveRequest.action`; older clients only `can_reconnect`. */
+  get leaveAction(): boolean {
+    return this.protocol > 12;
+  }
+
+  /** Wants a response to requests that went well, too. */
+  get successResponses(): boolean {
+    return this.protocol > 14;
+  }
+
+  /** Rust before protocol 10 ends the connection on messages it does not know. */
+  get requestResponses(): boolean {
+    return this.info.sdk !== ClientInfo_SDK.RUST || this.protocol >= 10;
+  }
+
+  /** JavaScript before 1.6.3 cannot read a `ReconnectResponse`. */
+  get reconnectResponse(): boolean {
+    return this.info.sdk !== ClientInfo_SDK.JS || compareVersions(this.info.version, "1.6.3") >= 0;
+  }
+
+  /** Go raises a video track only when its packets come, so the description alone proves nothing. */
+  get publishesByDescription(): boolean {
+    return this.info.sdk !== ClientInfo_SDK.GO;
+  }
+
+  /** Firefox on Linux and Android sends its own first codec whatever order the answer has. */
+  get followsAnswerOrder(): boolean {
+    return !(this.isFirefox && /^(linux|android)$/i.test(this.info.os));
+  }
+
+  get supportsRed(): boolean {
+    return !this.isFirefox && !this.isSafari;
+  }
+}
+
+/** Compares dotted numbers; missing parts are 0 and text after the numbers is ignored. */
+function compareVersions(a: string, b: string): number {
+  const left = a.split(".");
+  const right = b.split(".");
+  for (let i = 0; i < Math.max(left.length, right.length); i++) {
+    const difference = (parseInt(left[i] ?? "0", 10) || 0) - (parseInt(right[i] ?? "0", 10) || 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}

@@ -1,0 +1,104 @@
+/**
+ * The control plane's only door to the media plane: hands out ids, sends commands, and brings each
+ * event to whoever owns the connection or down-track it names.
+ *
+ * Events for what is gone are ignored, because closing races with everything. An owner that throws
+ * is told so and nobody else notices.
+ *
+ * @module
+ */
+import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
+import type { Log } from "../base/platform.ts";
+import type {
+  EngineCommand,
+  EngineEvent,
+  EngineStats,
+  MediaEngine,
+} from "../engine/engine_messages.ts";
+
+/** Events that name a connection. */
+export type ConnectionEvent = Extract<EngineEvent, { readonly connection: ConnectionId }>;
+
+/** Whoever opened a connection. */
+export interface ConnectionOwner {
+  handleEngineEvent(event: ConnectionEvent): void;
+  /** {@linkcode ConnectionOwner.handleEngineEvent} threw: a bug of ours, this owner must close. */
+  handleBug(error: unknown): void;
+}
+
+/** Dispatch between one `MediaEngine` and the participants. */
+export class EngineRouter {
+  readonly #owners = new Map<ConnectionId, ConnectionOwner>();
+  readonly #layerListeners = new Map<DownTrackId, (spatial: number) => void>();
+  readonly #stats = new Map<number, (stats: EngineStats) => void>();
+  #lastId = 0;
+
+  constructor(readonly engine: Pick<MediaEngine, "send">, readonly log: Log) {}
+
+  newConnectionId(): ConnectionId {
+    return `CN_${++this.#lastId}` as ConnectionId;
+  }
+
+  newUpTrackId(): UpTrackId {
+    return `UT_${++this.#lastId}` as UpTrackId;
+  }
+
+  newDownTrackId(): DownTrackId {
+    return `DT_${++this.#lastId}` as DownTrackId;
+  }
+
+  /** Events of `connection` go to `owner` until {@linkcode detach}. */
+  attach(connection: ConnectionId, owner: ConnectionOwner): void {
+    this.#owners.set(connection, owner);
+  }
+
+  detach(connection: ConnectionId): void {
+    this.#owners.delete(connection);
+  }
+
+  /** Calls `listener` whenever the forwarded layer of `downTrack` changes. */
+  watchDownTrack(downTrack: DownTrackId, listener: (spatial: number) => void): void {
+    this.#layerListeners.set(downTrack, listener);
+  }
+
+  unwatchDownTrack(downTrack: DownTrackId): void {
+    this.#layerListeners.delete(downTrack);
+  }
+
+  send(command: EngineCommand): void {
+    this.engine.send(command);
+  }
+
+  /** Asks the media plane for its figures. */
+  stats(): Promise<EngineStats> {
+    const request = ++this.#lastId;
+    return new Promise((resolve) => {
+      this.#stats.set(request, resolve);
+      this.engine.send({ type: "request_stats", request });
+    });
+  }
+
+  /** Give every `MediaEngine.onEvent` to this. Never throws. */
+  dispatch(event: EngineEvent): void {
+    if (event.type === "stats") {
+      this.#stats.get(event.request)?.(event.stats);
+      this.#stats.delete(event.request);
+      return;
+    }
+    if (event.type === "down_track_layer") {
+      try {
+        this.#layerListeners.get(event.downTrack)?.(event.spatial);
+      } catch (error) {
+        this.log.error("layer listener failed", { error: String(error) });
+      }
+      return;
+    }
+    const owner = this.#owners.get(event.connection);
+    if (owner === undefined) return;
+    try {
+      owner.handleEngineEvent(event);
+    } catch (error) {
+      owner.handleBug(error);
+    }
+  }
+}

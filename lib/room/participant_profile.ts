@@ -1,0 +1,196 @@
+/**
+ * What a participant is, as data: names, permission, state and version, and how it is shown to others
+ * (`ParticipantInfo`).
+ *
+ * The version goes up with the first showing after a change, so that equal versions are equal infos.
+ *
+ * @module
+ */
+import {
+  type ClientInfo,
+  DisconnectReason,
+  ParticipantInfo,
+  ParticipantInfo_Kind as Kind,
+  type ParticipantInfo_KindDetail,
+  ParticipantInfo_State as State,
+  type ParticipantPermission,
+  type TrackInfo,
+} from "@livekit/protocol";
+
+/** What a participant is made of when it joins. */
+export interface ParticipantInit {
+  readonly identity: string;
+  readonly name: string;
+  readonly metadata: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly permission: ParticipantPermission;
+  readonly kind: Kind;
+  readonly kindDetails: readonly ParticipantInfo_KindDetail[];
+  readonly clientInfo: ClientInfo;
+  readonly autoSubscribe: boolean;
+  readonly adaptiveStream: boolean;
+}
+
+/** See the module text. */
+export class ParticipantProfile {
+  #name: string;
+  #metadata: string;
+  #attributes: Record<string, string>;
+  #permission: ParticipantPermission;
+  #state = State.JOINING;
+  #isPublisher = false;
+  #disconnectReason = DisconnectReason.UNKNOWN_REASON;
+  #version = 0;
+  #dirty = true;
+
+  constructor(
+    readonly sid: string,
+    readonly init: ParticipantInit,
+    readonly joinedAtMs: number,
+    readonly region: string,
+  ) {
+    this.#name = init.name;
+    this.#metadata = init.metadata;
+    this.#attributes = { ...init.attributes };
+    this.#permission = init.permission;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get permission(): ParticipantPermission {
+    return this.#permission;
+  }
+
+  get isPublisher(): boolean {
+    return this.#isPublisher;
+  }
+
+  get isAgent(): boolean {
+    return this.init.kind === Kind.AGENT || this.#permission.agent;
+  }
+
+  get isRecorder(): boolean {
+    return this.init.kind === Kind.EGRESS || this.#permission.recorder;
+  }
+
+  /** Does not keep a room open and is not counted. */
+  get isDependent(): boolean {
+    return this.isAgent || this.isRecorder;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  get metadata(): string {
+    return this.#metadata;
+  }
+
+  get attributes(): Readonly<Record<string, string>> {
+    return this.#attributes;
+  }
+
+  /** Goes to a later state; an earlier one is ignored. */
+  advance(state: State): void {
+    if (state <= this.#state) return;
+    this.#state = state;
+    this.touch();
+  }
+
+  disconnect(reason: DisconnectReason): void {
+    this.#disconnectReason = reason;
+    this.advance(State.DISCONNECTED);
+  }
+
+  becomePublisher(): void {
+    this.#isPublisher = true;
+    this.touch();
+  }
+
+  setPermission(permission: ParticipantPermission): boolean {
+    if (this.#permission.equals(permission)) return false;
+    this.#permission = permission;
+    this.touch();
+    return true;
+  }
+
+  /**
+   * Changes what others see: an empty name or metadata is "unchanged", an attribute with an empty
+   * value is removed.
+   *
+   * @returns Whether something is different now.
+   */
+  update(change: {
+    readonly name: string;
+    readonly metadata: string;
+    readonly attributes: Readonly<Record<string, string>>;
+  }): boolean {
+    const attributes = mergeAttributes(this.#attributes, change.attributes);
+    const name = change.name || this.#name;
+    const metadata = change.metadata || this.#metadata;
+    const same = name === this.#name && metadata === this.#metadata &&
+      sameAttributes(attributes, this.#attributes);
+    if (same) return false;
+    this.#name = name;
+    this.#metadata = metadata;
+    this.#attributes = attributes;
+    this.touch();
+    return true;
+  }
+
+  /** Something shown elsewhere in the info (its tracks) changed. */
+  touch(): void {
+    this.#dirty = true;
+  }
+
+  toInfo(tracks: readonly TrackInfo[]): ParticipantInfo {
+    if (this.#dirty) {
+      this.#dirty = false;
+      this.#version++;
+    }
+    const { init } = this;
+    return new ParticipantInfo({
+      sid: this.sid,
+      identity: init.identity,
+      name: this.#name,
+      state: this.#state,
+      metadata: this.#metadata,
+      attributes: { ...this.#attributes },
+      joinedAt: BigInt(Math.trunc(this.joinedAtMs / 1000)),
+      joinedAtMs: BigInt(this.joinedAtMs),
+      version: this.#version,
+      permission: this.#permission.clone(),
+      region: this.region,
+      isPublisher: this.#isPublisher,
+      kind: init.kind,
+      kindDetails: [...init.kindDetails],
+      disconnectReason: this.#disconnectReason,
+      clientProtocol: init.clientInfo.clientProtocol,
+      capabilities: [...init.clientInfo.capabilities],
+      tracks: tracks.map((track) => track.clone()),
+    });
+  }
+}
+
+/** `current` with `changes` applied; an empty value removes its key. */
+export function mergeAttributes(
+  current: Readonly<Record<string, string>>,
+  changes: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const merged = { ...current };
+  for (const [key, value] of Object.entries(changes)) {
+    if (value === "") delete merged[key];
+    else merged[key] = value;
+  }
+  return merged;
+}
+
+function sameAttributes(
+  a: Readonly<Record<string, string>>,
+  b: Readonly<Record<string, string>>,
+): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}

@@ -1,0 +1,141 @@
+/**
+ * When participants hear of each other, and that they never hear it out of order.
+ *
+ * {@linkcode ParticipantUpdateQueue} holds back what is not urgent (changes of those who publish
+ * nothing) until the next flush; {@linkcode UpdateFilter} keeps one receiver from seeing an older
+ * version after a newer one. Both are pure.
+ *
+ * @module
+ */
+import { DisconnectReason, ParticipantInfo, ParticipantInfo_State } from "@livekit/protocol";
+
+/** How often the batch of held-back updates is sent, ms. */
+export const UPDATE_BATCH_INTERVAL_MS = 3_000;
+/** From this protocol on clients tell sessions of one identity apart themselves. */
+const PROTOCOL_IDENTITY_RECONNECT = 12;
+/** Participants whose last sent version one receiver remembers. */
+const REMEMBERED_VERSIONS = 128;
+
+/** One update on its way. */
+export interface QueuedUpdate {
+  readonly info: ParticipantInfo;
+  /** Made up by the server to end an older session of the same identity. */
+  readonly synthesizedDisconnect: boolean;
+}
+
+/** Updates of one room, at most one per identity. */
+export class ParticipantUpdateQueue {
+  readonly #held = new Map<string, QueuedUpdate>();
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /**
+   * Takes an update and returns what must go out now, in order.
+   *
+   * @param current The participant that holds this identity in the room now, if any.
+   */
+  push(
+    info: ParticipantInfo,
+    immediate: boolean,
+    current: ParticipantInfo | undefined,
+  ): QueuedUpdate[] {
+    const held = this.#held.get(info.identity);
+    const out: QueuedUpdate[] = [];
+    let send = immediate || info.isPublisher;
+    if (held === undefined) {
+      if (current !== undefined && compareSessions(current, info) > 0) return [];
+    } else if (held.info.sid === info.sid) {
+      if (info.version < held.info.version) return [];
+    } else if (compareSessions(held.info, info) < 0) {
+      send = true;
+      const gone = held.info.clone();
+      gone.state = ParticipantInfo_State.DISCONNECTED;
+      out.push({ info: gone, synthesizedDisconnect: true });
+    } else {
+      return [];
+    }
+    const update: QueuedUpdate = { info, synthesizedDisconnect: false };
+    if (send) {
+      this.#held.delete(info.identity);
+      out.push(update);
+    } else {
+      this.#held.set(info.identity, update);
+    }
+    return out;
+  }
+
+  /** Everything held back, emptying the queue. */
+  flush(): QueuedUpdate[] {
+    const all = [...this.#held.values()];
+    this.#held.clear();
+    return all;
+  }
+}
+
+/** Orders two sessions by when they joined, then by sid; negative if `a` is the older. */
+export function compareSessions(a: ParticipantInfo, b: ParticipantInfo): number {
+  const aMs = a.joinedAtMs !== 0n ? a.joinedAtMs : a.joinedAt * 1000n;
+  const bMs = b.joinedAtMs !== 0n ? b.joinedAtMs : b.joinedAt * 1000n;
+  if (aMs !== bMs) return aMs < bMs ? -1 : 1;
+  return a.sid < b.sid ? -1 : a.sid > b.sid ? 1 : 0;
+}
+
+/** What one receiver has been told, so that nothing stale reaches it. */
+export class UpdateFilter {
+  /** By participant sid; insertion order is age. */
+  readonly #sent = new Map<string, { version: number; state: ParticipantInfo_State }>();
+
+  constructor(readonly protocol: number) {}
+
+  /** Whether `update` is news to this receiver; if so it counts as sent. */
+  accept(update: QueuedUpdate): boolean {
+    const { info } = update;
+    const suppressed = update.synthesizedDisconnect ||
+      info.state === ParticipantInfo_State.DISCONNECTED &&
+        info.disconnectReason === DisconnectReason.DUPLICATE_IDENTITY;
+    if (suppressed && this.protocol >= PROTOCOL_IDENTITY_RECONNECT) return false;
+    const last = this.#sent.get(info.sid);
+    if (last !== undefined) {
+      if (last.state === ParticipantInfo_State.DISCONNECTED) return false;
+      if (info.version < last.version) return false;
+      const ends = info.state === ParticipantInfo_State.DISCONNECTED;
+      if (info.version === last.version && !ends) return false;
+    }
+    this.remember(info);
+    return true;
+  }
+
+  /** Records an info that was sent by other means, as in the join response. */
+  remember(info: ParticipantInfo): void {
+    this.#sent.delete(info.sid);
+    this.#sent.set(info.sid, { version: info.version, state: info.state });
+    if (this.#sent.size <= REMEMBERED_VERSIONS) return;
+    for (const oldest of this.#sent.keys()) {
+      this.#sent.delete(oldest);
+      break;
+    }
+  }
+}
+
+/** Splits `infos` so that no batch of several is larger than `targetBytes` when encoded. */
+export function inBatches(
+  infos: readonly ParticipantInfo[],
+  targetBytes: number,
+): ParticipantInfo[][] {
+  const batches: ParticipantInfo[][] = [];
+  let size = 0;
+  for (const info of infos) {
+    const length = info.toBinary().length;
+    const last = batches.at(-1);
+    if (last === undefined || size + length > targetBytes) {
+      batches.push([info]);
+      size = length;
+    } else {
+      last.push(info);
+      size += length;
+    }
+  }
+  return batches;
+}

@@ -1,0 +1,80 @@
+/**
+ * What rooms and participants are given from outside: one value made by the composition root.
+ *
+ * @module
+ */
+import type { Codec, ICEServer } from "@livekit/protocol";
+import type { DropCounters } from "../base/drop_counters.ts";
+import type { NodeId } from "../base/ids.ts";
+import type { Platform } from "../base/platform.ts";
+import type { EngineReady } from "../engine/engine_messages.ts";
+import type { EngineRouter } from "./engine_router.ts";
+import type { SubscriptionLimits } from "./subscription_table.ts";
+
+/** Defaults of new rooms and limits of all; times in the units of LiveKit's configuration. */
+export interface RoomOptions {
+  readonly emptyTimeoutS: number;
+  readonly departureTimeoutS: number;
+  /** 0 is no limit. */
+  readonly maxParticipants: number;
+  /** Codecs rooms accept and offer, with RTX listed like the others. */
+  readonly enabledCodecs: readonly Pick<Codec, "mime" | "fmtpLine">[];
+  readonly enableRemoteUnmute: boolean;
+  readonly syncStreams: boolean;
+  readonly subscriptionLimits: SubscriptionLimits;
+  /** Told to clients; must not be empty, some SDKs fail without any. */
+  readonly iceServers: readonly Pick<ICEServer, "urls" | "username" | "credential">[];
+  /** Bytes of participant updates put into one message. */
+  readonly updateBatchTargetSize: number;
+  readonly dynacastPauseDelayMs: number;
+  /** Bytes; 0 is no limit. */
+  readonly maxMetadataSize: number;
+  readonly maxAttributesSize: number;
+}
+
+export const DEFAULT_ENABLED_CODECS: RoomOptions["enabledCodecs"] = [
+  "audio/PCMU",
+  "audio/PCMA",
+  "audio/opus",
+  "audio/red",
+  "video/VP8",
+  "video/H264",
+  "video/VP9",
+  "video/AV1",
+  "video/H265",
+  "video/rtx",
+].map((mime) => ({ mime, fmtpLine: "" }));
+
+/** Public STUN servers named where the operator names none. */
+export const DEFAULT_ICE_SERVERS: RoomOptions["iceServers"] = [{
+  urls: ["stun:global.stun.twilio.com:3478", "stun:stun.l.google.com:19302"],
+  username: "",
+  credential: "",
+}];
+
+export const DEFAULT_ROOM_OPTIONS: RoomOptions = {
+  emptyTimeoutS: 300,
+  departureTimeoutS: 20,
+  maxParticipants: 0,
+  enabledCodecs: DEFAULT_ENABLED_CODECS,
+  enableRemoteUnmute: false,
+  syncStreams: false,
+  subscriptionLimits: { audio: 0, video: 0 },
+  iceServers: DEFAULT_ICE_SERVERS,
+  updateBatchTargetSize: 131_072,
+  dynacastPauseDelayMs: 5_000,
+  maxMetadataSize: 64_000,
+  maxAttributesSize: 64_000,
+};
+
+/** The world of a room. */
+export interface RoomContext {
+  readonly platform: Platform;
+  readonly router: EngineRouter;
+  /** Known once the media plane has started; rooms are only joined after that. */
+  readonly engine: () => EngineReady;
+  readonly options: RoomOptions;
+  readonly counters: DropCounters;
+  readonly nodeId: NodeId;
+  readonly region: string;
+}

@@ -1,0 +1,116 @@
+/**
+ * Dynacast: which qualities of one published video track somebody wants, so that the publisher can
+ * stop encoding the rest.
+ *
+ * Pure. A higher wish is reported at once and a lower one only after it has held for a while, because
+ * turning an encoder layer off and on again costs a key frame. Nothing is reported while muted.
+ *
+ * @module
+ */
+import {
+  SubscribedCodec,
+  SubscribedQuality,
+  SubscribedQualityUpdate,
+  TrackInfo,
+  VideoQuality,
+} from "@livekit/protocol";
+
+/** How long a lower wish must hold, ms (`video.dynacast_pause_delay`). */
+export const DYNACAST_PAUSE_DELAY_MS = 5_000;
+/** A track nobody ever wanted is turned off after this, ms. */
+export const DYNACAST_UNSUBSCRIBED_DELAY_MS = 10_000;
+
+/** Highest wanted quality of one track over its subscribers, and what the publisher was told. */
+export class SubscribedQualityTracker {
+  readonly #wishes = new Map<string, VideoQuality>();
+  #told: VideoQuality | undefined;
+  #lowerSince: number | undefined;
+  #muted: boolean;
+  readonly #createdAt: number;
+
+  constructor(now: number, muted: boolean, readonly pauseDelayMs = DYNACAST_PAUSE_DELAY_MS) {
+    this.#createdAt = now;
+    this.#muted = muted;
+  }
+
+  /** Records what `subscriber` wants at most; `undefined` when it no longer subscribes. */
+  wish(subscriber: string, quality: VideoQuality | undefined): void {
+    if (quality === undefined) this.#wishes.delete(subscriber);
+    else this.#wishes.set(subscriber, quality);
+  }
+
+  /** Unmuting reports again, because the publisher may have dropped its layers meanwhile. */
+  setMuted(muted: boolean): void {
+    if (this.#muted && !muted) {
+      this.#told = undefined;
+      this.#lowerSince = undefined;
+    }
+    this.#muted = muted;
+  }
+
+  /** Forgets what was told, as after the publisher's resume. */
+  restart(): void {
+    this.#told = undefined;
+    this.#lowerSince = undefined;
+  }
+
+  /** The quality to tell the publisher now, or `undefined` if there is nothing new to tell. */
+  collect(now: number): VideoQuality | undefined {
+    if (this.#muted) return undefined;
+    const wanted = this.#wanted();
+    if (wanted === this.#told) {
+      this.#lowerSince = undefined;
+      return undefined;
+    }
+    if (
+      rank(wanted) < rank(this.#told) || this.#told === undefined && wanted === VideoQuality.OFF
+    ) {
+      this.#lowerSince ??= this.#told === undefined ? this.#createdAt : now;
+      if (now < this.#lowerSince + this.#delay()) return undefined;
+    }
+    this.#told = wanted;
+    this.#lowerSince = undefined;
+    return wanted;
+  }
+
+  /** When {@linkcode collect} will next have something to say without another wish; else `undefined`. */
+  nextWakeAt(): number | undefined {
+    return this.#lowerSince === undefined ? undefined : this.#lowerSince + this.#delay();
+  }
+
+  #delay(): number {
+    return this.#told === undefined ? DYNACAST_UNSUBSCRIBED_DELAY_MS : this.pauseDelayMs;
+  }
+
+  #wanted(): VideoQuality {
+    let highest = VideoQuality.OFF;
+    for (const quality of this.#wishes.values()) {
+      if (rank(quality) > rank(highest)) highest = quality;
+    }
+    return highest;
+  }
+}
+
+/** OFF is the largest enum value but the smallest wish. */
+function rank(quality: VideoQuality | undefined): number {
+  if (quality === undefined) return -2;
+  return quality === VideoQuality.OFF ? -1 : quality;
+}
+
+/** The message that tells a publisher to send `highest` and everything below it. */
+export function subscribedQualityUpdate(
+  track: TrackInfo,
+  highest: VideoQuality,
+): SubscribedQualityUpdate {
+  const qualities = [VideoQuality.LOW, VideoQuality.MEDIUM, VideoQuality.HIGH].map((quality) =>
+    new SubscribedQuality({ quality, enabled: rank(quality) <= rank(highest) })
+  );
+  const mime = track.codecs[0]?.mimeType || track.mimeType;
+  return new SubscribedQualityUpdate({
+    trackSid: track.sid,
+    subscribedQualities: qualities,
+    subscribedCodecs: [
+      new SubscribedCodec({ codec: mime.replace(/^video\//i, "").toLowerCase(), qualities }),
+    ],
+  });
+}

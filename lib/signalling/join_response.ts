@@ -1,0 +1,106 @@
+/**
+ * The first message of a session: what a client is told about the room, itself and the server.
+ *
+ * Pure. Every field an SDK reads is filled.
+ *
+ * @module
+ */
+import {
+  Codec,
+  ICEServer,
+  JoinResponse,
+  type ParticipantInfo,
+  ReconnectResponse,
+  type Room as RoomInfo,
+  ServerInfo,
+  ServerInfo_Edition,
+} from "@livekit/protocol";
+
+/** Seconds between a client's pings, and without any answer until it gives up. */
+const PING_INTERVAL_S = 5;
+const PING_TIMEOUT_S = 15;
+/** The protocol this server speaks, and the agent protocol beside it. */
+const PROTOCOL = 17;
+const AGENT_PROTOCOL = 1;
+
+/** What is the same for every client of a process. */
+export interface ServerIdentity {
+  readonly version: string;
+  readonly region: string;
+  readonly nodeId: string;
+  readonly iceServers: readonly Pick<ICEServer, "urls" | "username" | "credential">[];
+  /** Codecs that may be published, with RTX. */
+  readonly publishCodecs: readonly { readonly mime: string; readonly fmtp: string }[];
+}
+
+/** What is particular to one join. */
+export interface JoinFacts {
+  readonly room: RoomInfo;
+  readonly participant: ParticipantInfo;
+  readonly others: readonly ParticipantInfo[];
+  readonly subscriberPrimary: boolean;
+  readonly canPublish: boolean;
+  readonly sifTrailer: Uint8Array;
+}
+
+/** Composes the `join` message. */
+export function joinResponse(server: ServerIdentity, facts: JoinFacts): JoinResponse {
+  return new JoinResponse({
+    room: facts.room,
+    participant: facts.participant,
+    otherParticipants: [...facts.others],
+    serverVersion: server.version,
+    serverRegion: server.region,
+    serverInfo: serverInfo(server),
+    iceServers: iceServers(server),
+    subscriberPrimary: facts.subscriberPrimary,
+    pingInterval: PING_INTERVAL_S,
+    pingTimeout: PING_TIMEOUT_S,
+    sifTrailer: facts.sifTrailer.slice(),
+    enabledPublishCodecs: publishCodecs(server),
+    fastPublish: facts.canPublish,
+  });
+}
+
+/** Composes the `reconnect` message of a resumed session. */
+export function reconnectResponse(
+  server: ServerIdentity,
+  lastMessageSeq: number,
+): ReconnectResponse {
+  return new ReconnectResponse({
+    iceServers: iceServers(server),
+    serverInfo: serverInfo(server),
+    lastMessageSeq,
+  });
+}
+
+function serverInfo(server: ServerIdentity): ServerInfo {
+  return new ServerInfo({
+    edition: ServerInfo_Edition.Standard,
+    version: server.version,
+    protocol: PROTOCOL,
+    region: server.region,
+    nodeId: server.nodeId,
+    agentProtocol: AGENT_PROTOCOL,
+  });
+}
+
+function iceServers(server: ServerIdentity): ICEServer[] {
+  return server.iceServers.map(({ urls, username, credential }) =>
+    new ICEServer({ urls: [...urls], username, credential })
+  );
+}
+
+/** VP8 first, then H264, then other video, then audio: clients take the first they can. */
+function publishCodecs(server: ServerIdentity): Codec[] {
+  const rank = (mime: string) => {
+    const name = mime.toLowerCase();
+    if (name === "video/vp8") return 0;
+    if (name === "video/h264") return 1;
+    return name.startsWith("video/") ? 2 : 3;
+  };
+  return server.publishCodecs
+    .filter(({ mime }) => mime.toLowerCase() !== "video/rtx")
+    .toSorted((a, b) => rank(a.mime) - rank(b.mime))
+    .map(({ mime, fmtp }) => new Codec({ mime, fmtpLine: fmtp }));
+}

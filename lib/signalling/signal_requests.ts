@@ -1,0 +1,169 @@
+/**
+ * What each request of a client does: one request in, one call into the room layer.
+ *
+ * A request about something unknown, or not allowed, is answered with a `RequestResponse` and changes
+ * nothing. Requests of one client are handled one after the other, in the order they came.
+ *
+ * @module
+ */
+import {
+  DisconnectReason,
+  Pong,
+  RequestResponse,
+  RequestResponse_Reason as Reason,
+  type SignalRequest,
+  SignalTarget,
+  type SimulateScenario,
+  type SyncState,
+  type UpdateParticipantMetadata,
+} from "@livekit/protocol";
+import type { TrackSid } from "../base/ids.ts";
+import { reasonOfClientLeave } from "../room/close_reason.ts";
+import type { SignalMessage } from "../room/connection_host.ts";
+import type { Participant } from "../room/participant.ts";
+import { parseCandidateInit } from "../wire/ice_candidate.ts";
+
+type Request = SignalRequest["message"];
+
+/** Answers to `ping` and `ping_req`; they do not wait for other requests. */
+export function answerPing(request: Request, wallMs: number): SignalMessage | undefined {
+  if (request.case === "ping") return { case: "pong", value: BigInt(wallMs) };
+  if (request.case !== "pingReq") return undefined;
+  const value = new Pong({
+    lastPingTimestamp: request.value.timestamp,
+    timestamp: BigInt(wallMs),
+  });
+  return { case: "pongResp", value };
+}
+
+/** Carries out `request` for `participant`; resolves when all its effects have been sent. */
+export async function handleRequest(participant: Participant, request: Request): Promise<void> {
+  const { publisher, subscriber, registry, subscriptions } = participant;
+  switch (request.case) {
+    case "offer":
+      return await publisher.offer(request.value);
+    case "answer":
+      return subscriber.answer(request.value);
+    case "trickle":
+      return handleTrickle(participant, request);
+    case "addTrack":
+      return await registry.announce(request.value);
+    case "mute": {
+      const { sid, muted } = request.value;
+      if (await registry.setMuted(sid as TrackSid, muted, "publisher")) return;
+      return respond(participant, Reason.NOT_FOUND, { case: "mute", value: request.value });
+    }
+    case "updateAudioTrack": {
+      const { trackSid, features } = request.value;
+      if (await registry.updateAudio(trackSid as TrackSid, features)) return;
+      return respond(participant, Reason.NOT_FOUND, request);
+    }
+    case "updateVideoTrack": {
+      const { trackSid, width, height } = request.value;
+      if (await registry.updateVideo(trackSid as TrackSid, width, height)) return;
+      return respond(participant, Reason.NOT_FOUND, request);
+    }
+    case "subscription":
+      return subscriptions.update(request.value);
+    case "trackSetting":
+      return subscriptions.setTrackSettings(request.value);
+    case "subscriptionPermission":
+      return participant.setSubscriptionPermission(request.value);
+    case "syncState":
+      return syncState(participant, request.value);
+    case "updateMetadata":
+      return updateMetadata(participant, request.value);
+    case "leave":
+      return participant.close(reasonOfClientLeave(request.value), "disconnect");
+    case "simulate":
+      return simulate(participant, request.value);
+    default:
+      // Pings are answered before they get here; the rest is deprecated, or not offered yet.
+      return;
+  }
+}
+
+/** ICE-lite needs no candidates of the client; they are only checked for being candidates. */
+function handleTrickle(
+  participant: Participant,
+  request: Extract<Request, { case: "trickle" }>,
+): void {
+  const { candidateInit, target } = request.value;
+  const known = target === SignalTarget.PUBLISHER || target === SignalTarget.SUBSCRIBER;
+  if (known && isCandidateJson(candidateInit)) return;
+  respond(participant, Reason.UNCLASSIFIED_ERROR, request);
+}
+
+function isCandidateJson(text: string): boolean {
+  if (parseCandidateInit(text) !== undefined) return true;
+  // A candidate of a kind we do not read is no error of the client's.
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+function updateMetadata(participant: Participant, request: UpdateParticipantMetadata): void {
+  const { requestId, name, metadata, attributes } = request;
+  const { profile, context } = participant;
+  const answer = (reason: Reason, message = "") =>
+    respond(participant, reason, { case: "updateMetadata", value: request }, requestId, message);
+  if (!profile.permission.canUpdateMetadata) {
+    return answer(Reason.NOT_ALLOWED, "does not have permission to update own metadata");
+  }
+  const { maxMetadataSize, maxAttributesSize } = context.options;
+  if (exceeds(metadata, maxMetadataSize)) {
+    return answer(Reason.LIMIT_EXCEEDED, "metadata size exceeds limits");
+  }
+  const text = Object.entries({ ...profile.attributes, ...attributes }).flat().join("");
+  if (exceeds(text, maxAttributesSize)) {
+    return answer(Reason.LIMIT_EXCEEDED, "attributes size exceeds limits");
+  }
+  participant.updateProfile({ name, metadata, attributes });
+  if (participant.traits.successResponses) answer(Reason.OK);
+}
+
+/** What a resuming client believes; a track it has and we do not means that it must join anew. */
+function syncState(participant: Participant, state: SyncState): void {
+  const unknown = state.publishTracks.some(({ track }) =>
+    track !== undefined && !participant.registry.has(track.sid as TrackSid)
+  );
+  if (unknown) return participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
+  participant.subscriptions.disable(state.trackSidsDisabled);
+  if (state.subscription !== undefined) participant.subscriptions.update(state.subscription);
+}
+
+function simulate(participant: Participant, { scenario }: SimulateScenario): void {
+  switch (scenario.case) {
+    case "nodeFailure":
+      return participant.close(DisconnectReason.SERVER_SHUTDOWN, "none");
+    case "migration":
+      return participant.close(DisconnectReason.MIGRATION, "none");
+    case "serverLeave":
+      return participant.close(DisconnectReason.SERVER_SHUTDOWN, "disconnect");
+    case "leaveRequestFullReconnect":
+      return participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
+    case "switchCandidateProtocol":
+      return participant.subscriber.restart();
+    default:
+      return;
+  }
+}
+
+function respond(
+  participant: Participant,
+  reason: Reason,
+  request: RequestResponse["request"],
+  requestId = 0,
+  message = "",
+): void {
+  if (!participant.traits.requestResponses) return;
+  const value = new RequestResponse({ requestId, reason, message, request });
+  participant.send({ case: "requestResponse", value });
+}
+
+function exceeds(text: string, limit: number): boolean {
+  return limit !== 0 && new TextEncoder().encode(text).length > limit;
+}

@@ -1,0 +1,179 @@
+/**
+ * Opens signalling sessions: from validated join parameters and a socket to a participant in a room.
+ *
+ * Contract: `join` (or `reconnect`, or for a session that cannot be resumed a `leave`) is the first
+ * message on the socket. A socket whose join is refused is told why and closed.
+ *
+ * @module
+ */
+import { DisconnectReason } from "@livekit/protocol";
+import { ClientTraits } from "../room/client_traits.ts";
+import { leaveMessage } from "../room/close_reason.ts";
+import type { Participant } from "../room/participant.ts";
+import { permissionFromGrant, sourceName } from "../room/participant_permission.ts";
+import type { ParticipantInit } from "../room/participant_profile.ts";
+import { publishableCodecs } from "../room/publisher_connection.ts";
+import type { Room } from "../room/room.ts";
+import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
+import type { RoomDirectory } from "../room/room_directory.ts";
+import type { Admission, JoinParameters } from "./join_parameters.ts";
+import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
+import { SignalSession } from "./signal_session.ts";
+import type { SignalSocket } from "./signal_socket.ts";
+import { TokenRefresher, type TokenSigner } from "./token_refresher.ts";
+
+export interface SignalServiceOptions {
+  readonly rooms: RoomDirectory;
+  /** Shown to clients as the server's version. */
+  readonly serverVersion: string;
+  /** A room is made by the first join; else only by the API or a token with `roomCreate`. */
+  readonly autoCreateRooms: boolean;
+  /** `limit.signal_message_size_limit`, bytes; 0 is no limit. */
+  readonly maxFrameBytes: number;
+  /** Signs refreshed tokens with the first configured key. */
+  readonly signToken: TokenSigner;
+}
+
+/** The limit where the configuration names none. */
+export const DEFAULT_MAX_FRAME_BYTES = 2 * 1024 * 1024;
+
+/** See the module text. */
+export class SignalService {
+  readonly #server: ServerIdentity;
+  readonly #sessions = new Set<SignalSession>();
+
+  constructor(readonly options: SignalServiceOptions) {
+    const { context } = options.rooms;
+    const { iceServers, enabledCodecs } = context.options;
+    this.#server = {
+      version: options.serverVersion,
+      region: context.region,
+      nodeId: context.nodeId,
+      // Some SDKs fail on an empty list.
+      iceServers: iceServers.length > 0 ? iceServers : DEFAULT_ICE_SERVERS,
+      publishCodecs: publishableCodecs(enabledCodecs),
+    };
+  }
+
+  /** Whether the room of `join` exists or may be made; asked by `/rtc` and `/rtc/validate`. */
+  admit(join: JoinParameters): Admission {
+    const mayCreate = this.options.autoCreateRooms || join.grant.roomCreate;
+    if (mayCreate || this.options.rooms.get(join.roomName) !== undefined) return { ok: true };
+    return { ok: false, status: 404, body: "requested room does not exist" };
+  }
+
+  /** What else can refuse a join before the upgrade; asked by `/rtc` only, right before it. */
+  admitSession(join: JoinParameters): Admission {
+    const { grant } = join;
+    const room = this.options.rooms.get(join.roomName);
+    const refusal = room?.admits(join.identity, grant.agent || grant.recorder);
+    if (join.reconnect || refusal === undefined) return { ok: true };
+    return { ok: false, status: 500, body: "room has exceeded its max participants" };
+  }
+
+  /** Starts the session; everything further comes through the socket. */
+  open(join: JoinParameters, socket: SignalSocket): void {
+    const { rooms, maxFrameBytes } = this.options;
+    const { platform, counters } = rooms.context;
+    const session = new SignalSession(socket, {
+      clock: platform.clock,
+      counters,
+      maxFrameBytes,
+      onClosed: (closed) => this.#sessions.delete(closed),
+    });
+    this.#sessions.add(session);
+    if (join.reconnect) return this.#resume(join, session);
+    const room = this.#roomFor(join);
+    const participant = room.join(participantInit(join), session);
+    if (typeof participant === "string") {
+      return this.#refuse(join, session, DisconnectReason.JOIN_FAILURE, "disconnect");
+    }
+    session.bind(participant);
+    room.begin(participant, (others) => ({
+      case: "join",
+      value: joinResponse(this.#server, {
+        room: room.info(),
+        participant: participant.info(),
+        others,
+        subscriberPrimary: participant.subscriberPrimary,
+        canPublish: participant.profile.permission.canPublish,
+        sifTrailer: room.sifTrailer,
+      }),
+    }));
+    this.#refreshTokens(join, participant);
+  }
+
+  /** Tells every participant that the server goes away, then closes all sockets. */
+  close(): void {
+    this.options.rooms.close(DisconnectReason.SERVER_SHUTDOWN);
+    for (const session of [...this.#sessions]) session.close();
+  }
+
+  #resume(join: JoinParameters, session: SignalSession): void {
+    const room = this.options.rooms.get(join.roomName);
+    const participant = room?.byIdentity(join.identity);
+    if (room === undefined || participant === undefined || !participant.ready) {
+      return this.#refuse(join, session, DisconnectReason.STATE_MISMATCH, "reconnect");
+    }
+    session.bind(participant);
+    room.resume(participant, session, {
+      case: "reconnect",
+      value: reconnectResponse(this.#server, room.lastDataSequence(participant)),
+    });
+    participant.onClaimsChanged();
+  }
+
+  #refuse(
+    join: JoinParameters,
+    session: SignalSession,
+    reason: DisconnectReason,
+    farewell: "disconnect" | "reconnect",
+  ): void {
+    const traits = new ClientTraits(join.clientInfo);
+    session.send({ case: "leave", value: leaveMessage(traits, reason, farewell) });
+    session.close();
+  }
+
+  #roomFor(join: JoinParameters): Room {
+    const config = join.roomConfig;
+    return this.options.rooms.create({
+      name: join.roomName,
+      ...(config === undefined ? {} : {
+        emptyTimeoutS: config.emptyTimeout,
+        departureTimeoutS: config.departureTimeout,
+        maxParticipants: config.maxParticipants,
+        metadata: config.metadata,
+      }),
+    });
+  }
+
+  #refreshTokens(join: JoinParameters, participant: Participant): void {
+    const refresher = new TokenRefresher(
+      join,
+      participant,
+      this.options.signToken,
+      this.options.rooms.context.platform,
+    );
+    participant.onClaimsChanged = () => refresher.refresh();
+    participant.onClosed = () => refresher.stop();
+    refresher.refresh();
+  }
+}
+
+/** What the room layer needs to know of a join. */
+function participantInit(join: JoinParameters): ParticipantInit {
+  const { grant } = join;
+  const canPublishSources = grant.canPublishSources.map(sourceName);
+  return {
+    identity: join.identity,
+    name: join.name,
+    metadata: join.metadata,
+    attributes: join.attributes,
+    permission: permissionFromGrant({ ...grant, canPublishSources }),
+    kind: join.kind,
+    kindDetails: join.kindDetails,
+    clientInfo: join.clientInfo,
+    autoSubscribe: join.autoSubscribe,
+    adaptiveStream: join.adaptiveStream,
+  };
+}

@@ -1,0 +1,88 @@
+/**
+ * Sends a participant a fresh token: when its session starts or resumes, every five minutes, and
+ * whenever what the token says has changed, so that a reconnecting client is still let in.
+ *
+ * @module
+ */
+import type { Cancel, Platform } from "../base/platform.ts";
+import type { Participant } from "../room/participant.ts";
+import type { TokenClaims, VideoGrant } from "./access_token.ts";
+import type { JoinParameters } from "./join_parameters.ts";
+
+const REFRESH_INTERVAL_MS = 5 * 60_000;
+/** A refreshed token lives at least this long, ms. */
+const MIN_LIFETIME_MS = 10 * 60_000;
+
+/** Signs `claims` at `nowMs` (Unix) for `validForMs`. */
+export type TokenSigner = (
+  claims: TokenClaims,
+  nowMs: number,
+  validForMs: number,
+) => Promise<string>;
+
+/** See the module text. */
+export class TokenRefresher {
+  #cancel: Cancel | undefined;
+  /** Of the newest refresh: an older signature that is ready later is not sent. */
+  #serial = 0;
+
+  constructor(
+    readonly join: JoinParameters,
+    readonly participant: Participant,
+    readonly sign: TokenSigner,
+    readonly platform: Platform,
+  ) {}
+
+  /** Sends a token soon, and again every interval until the participant has left. */
+  refresh(): void {
+    this.#cancel?.();
+    const { participant, join, platform } = this;
+    if (participant.closed) return;
+    this.#cancel = platform.timers.after(REFRESH_INTERVAL_MS, () => this.refresh());
+    const serial = ++this.#serial;
+    const nowMs = platform.clock.wallMs();
+    const validForMs = Math.max(MIN_LIFETIME_MS, join.tokenExpiresAt - nowMs);
+    this.sign(this.#claims(), nowMs, validForMs).then(
+      (token) => {
+        if (serial === this.#serial) participant.send({ case: "refreshToken", value: token });
+      },
+      (error) => participant.log.error("token could not be signed", { error: String(error) }),
+    );
+  }
+
+  /** Ends the interval. */
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#serial++;
+  }
+
+  #claims(): TokenClaims {
+    const { join, participant } = this;
+    const { profile } = participant;
+    const { permission } = profile;
+    const video: VideoGrant = {
+      ...join.grant,
+      canSubscribe: permission.canSubscribe,
+      canPublish: permission.canPublish,
+      canPublishData: permission.canPublishData,
+      canPublishSources: [...permission.canPublishSources],
+      hidden: permission.hidden,
+      recorder: permission.recorder,
+      agent: permission.agent,
+      canUpdateOwnMetadata: permission.canUpdateMetadata,
+      canSubscribeMetrics: permission.canSubscribeMetrics,
+      canManageAgentSession: permission.canManageAgentSession,
+    };
+    return {
+      identity: join.identity,
+      name: profile.name,
+      kind: join.kind,
+      metadata: profile.metadata,
+      attributes: profile.attributes,
+      video,
+      ...(join.roomConfig === undefined ? {} : { roomConfig: join.roomConfig }),
+      ...(join.roomPreset === undefined ? {} : { roomPreset: join.roomPreset }),
+    };
+  }
+}
