@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import type * as engine from "../../../lib/engine/engine_messages.ts";
+import { candidateInits, hostCandidates } from "../../../lib/negotiation/local_description.ts";
+import type * as negotiated from "../../../lib/negotiation/negotiated_sections.ts";
+import { parseCandidate } from "../../../lib/wire/ice_candidate.ts";
+import { localParameters } from "../../support/negotiation_fixtures.ts";
+
+/** Compiles only if each of two types can stand for the other. */
+type Same<A, B> = [A, B] extends [B, A] ? true : false;
+const receiveSame: Same<engine.ReceiveSection, negotiated.ReceiveSection> = true;
+const sendSame: Same<engine.SendSection, negotiated.SendSection> = true;
+
+Deno.test("negotiated sections have the shape the engine takes", () => {
+  // The type checker has done the work; see the two constants above.
+  assert.ok(receiveSame && sendSame);
+});
+
+Deno.test("hostCandidates() prefers UDP to TCP and earlier addresses to later ones", () => {
+  const [tcp, udp, udp6] = hostCandidates([
+    { protocol: "tcp", hostname: "192.0.2.1", port: 7881 },
+    { protocol: "udp", hostname: "192.0.2.1", port: 7882 },
+    { protocol: "udp", hostname: "2001:db8::1", port: 7882 },
+  ]);
+  assert.equal(tcp?.tcpType, "passive");
+  assert.equal(udp?.tcpType, undefined);
+  assert.ok(udp!.priority > udp6!.priority);
+  assert.ok(udp6!.priority > tcp!.priority);
+  assert.equal(new Set([tcp, udp, udp6].map((candidate) => candidate!.foundation)).size, 3);
+});
+
+Deno.test("hostCandidates() computes the priority of RFC 8445 for a first UDP candidate", () => {
+  const [udp] = hostCandidates([{ protocol: "udp", hostname: "192.0.2.1", port: 1 }]);
+  assert.equal(udp?.priority, 126 * 0x1000000 + 65535 * 0x100 + 255);
+});
+
+Deno.test("candidateInits() gives the same candidates as trickle messages", () => {
+  const local = localParameters();
+  const inits = candidateInits(local, "0");
+  assert.deepEqual(
+    inits.map(({ candidate }) => parseCandidate(candidate)),
+    hostCandidates(local.addresses),
+  );
+  for (const { sdpMid, sdpMLineIndex, usernameFragment } of inits) {
+    assert.deepEqual([sdpMid, sdpMLineIndex, usernameFragment], ["0", 0, "serverUfrag"]);
+  }
+});

@@ -1,0 +1,296 @@
+import assert from "node:assert/strict";
+import type { DownTrackId } from "../../../lib/base/ids.ts";
+import type { MediaKind } from "../../../lib/base/media_vocabulary.ts";
+import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../../lib/negotiation/codec_catalog.ts";
+import {
+  type SubscribedTrack,
+  SubscriberSections,
+  type SubscriberSectionsOptions,
+} from "../../../lib/negotiation/subscriber_offer.ts";
+import { answerAsClient } from "../../support/answering_client.ts";
+import {
+  localParameters,
+  mustParse,
+  publishedCodec,
+  sdpFixture,
+  sectionText,
+} from "../../support/negotiation_fixtures.ts";
+
+let lastSsrc = 0;
+/** A track of the given codecs; its ids are made from `name`. */
+function track(name: string, mimes: string | readonly string[], stereo = false): SubscribedTrack {
+  const codecs = [mimes].flat().map((mime) => publishedCodec(mime));
+  return {
+    downTrack: name as DownTrackId,
+    kind: codecs[0]!.mime.split("/")[0] as MediaKind,
+    codecs,
+    streamId: `PA_x|${name}`,
+    trackId: `TR_${name}`,
+    cname: `PA_x|${name}`,
+    ssrc: ++lastSsrc,
+    rtxSsrc: ++lastSsrc,
+    stereo,
+  };
+}
+
+const id = (name: string) => name as DownTrackId;
+
+function sections(options: Partial<SubscriberSectionsOptions> = {}): SubscriberSections {
+  return new SubscriberSections({
+    createsDataChannels: true,
+    reuseTransceivers: true,
+    codecs: codecPolicy(DEFAULT_ENABLED_CODECS),
+    ...options,
+  });
+}
+
+/** One round with a client that takes everything; gives the offer. */
+function negotiate(table: SubscriberSections, unsupported: readonly string[] = []) {
+  const { sdp, midToTrackId } = table.offer(localParameters());
+  const applied = table.applyAnswer(mustParse(answerAsClient(sdp, { unsupported })));
+  return { sdp, midToTrackId, ...applied };
+}
+
+for (const browser of ["chromium", "firefox"]) {
+  Deno.test(`SubscriberSections applies what ${browser} really answered in four rounds`, () => {
+    const table = sections();
+    const round = (name: string) => {
+      table.offer(localParameters());
+      return table.applyAnswer(mustParse(sdpFixture(`${browser}_answer_to_round_${name}`)));
+    };
+    const bound = (applied: ReturnType<typeof round>) =>
+      applied.bound.map(({ downTrack, section }) => [
+        downTrack,
+        section.mid,
+        section.codecs[0]?.mime,
+      ]);
+    table.addTrack(track("mic", "audio/opus", true));
+    table.addTrack(track("cam", "video/VP8"));
+    const first = round("first");
+    assert.deepEqual(bound(first), [["mic", "1", "audio/opus"], ["cam", "2", "video/VP8"]]);
+    assert.equal(first.sctp?.port, 5000);
+    assert.equal(first.bound[1]?.section.codecs[0]?.rtxPayloadType, 97);
+    assert.ok(first.bound[1]!.section.extensions.some((extension) => extension.id === 3));
+
+    table.addTrack(track("mic2", "audio/opus"));
+    table.addTrack(track("av1", "video/AV1"));
+    table.addTrack(track("h265", "video/H265"));
+    table.addTrack(track("red", ["audio/red", "audio/opus"]));
+    table.addTrack(track("h264", "video/H264"));
+    const more = round("more");
+    const isChromium = browser === "chromium";
+    assert.deepEqual(bound(more), [
+      ["mic2", "3", "audio/opus"],
+      ["av1", "4", "video/AV1"],
+      ["red", "6", isChromium ? "audio/red" : "audio/opus"],
+      ...(isChromium ? [["h264", "7", "video/H264"]] : []),
+    ]);
+    assert.deepEqual(
+      more.rejected.map(({ downTrack, reason }) => [downTrack, reason]),
+      [
+        ["h265", "codec_unsupported"],
+        ...(isChromium ? [] : [["h264", "codec_unsupported"]]),
+      ],
+    );
+
+    table.removeTrack(id("cam"));
+    table.removeTrack(id("mic"));
+    assert.deepEqual(bound(round("removed")), []);
+
+    table.addTrack(track("vp9", "video/VP9"));
+    table.addTrack(track("mic3", "audio/opus"));
+    table.addTrack(track("vp8", "video/VP8"));
+    assert.deepEqual(bound(round("reused")), [
+      ["mic3", "1", "audio/opus"],
+      ["vp9", "2", "video/VP9"],
+      ["vp8", "8", "video/VP8"],
+    ]);
+  });
+}
+
+Deno.test("SubscriberSections.offer() has not grown after 50 publish and unpublish rounds", () => {
+  const table = sections();
+  const lengths = new Set<number>();
+  for (let round = 10; round < 60; round++) {
+    lastSsrc = 100_000 + round * 10; // the same number of digits in every round
+    table.addTrack(track(`cam${round}`, "video/VP8"));
+    table.addTrack(track(`mic${round}`, "audio/opus"));
+    const { bound, sdp } = negotiate(table);
+    assert.deepEqual(bound.map(({ section }) => section.mid), ["1", "2"]);
+    lengths.add(sdp.length);
+    table.removeTrack(id(`cam${round}`));
+    table.removeTrack(id(`mic${round}`));
+    negotiate(table);
+  }
+  assert.equal(table.size, 3);
+  assert.equal(lengths.size, 1);
+});
+
+Deno.test("SubscriberSections.offer() writes msid, cname, FID and stereo of each track", () => {
+  const table = sections();
+  const cam = track("cam", "video/VP8");
+  table.addTrack(cam);
+  table.addTrack(track("mic", "audio/opus", true));
+  table.addTrack(track("mono", "audio/opus"));
+  const { sdp, midToTrackId } = table.offer(localParameters());
+  assert.deepEqual(midToTrackId, { "1": "TR_cam", "2": "TR_mic", "3": "TR_mono" });
+  const lines = sectionText(sdp, "1");
+  for (
+    const line of [
+      "a=sendonly",
+      "a=setup:actpass",
+      "a=msid:PA_x|cam TR_cam",
+      `a=ssrc-group:FID ${cam.ssrc} ${cam.rtxSsrc}`,
+      `a=ssrc:${cam.ssrc} cname:PA_x|cam`,
+      `a=ssrc:${cam.rtxSsrc} cname:PA_x|cam`,
+      "a=rtcp-fb:96 goog-remb",
+      "a=rtcp-mux",
+      "a=rtcp-rsize",
+    ]
+  ) assert.ok(lines.includes(line), line);
+  assert.equal(lines.some((line) => line.includes("transport-cc")), false);
+  assert.ok(sectionText(sdp, "2").some((line) => line.endsWith(";sprop-stereo=1")));
+  assert.ok(sectionText(sdp, "2").includes("a=rtcp-fb:111 nack"));
+  assert.equal(sectionText(sdp, "3").some((line) => line.includes("stereo")), false);
+  assert.equal(sectionText(sdp, "2").some((line) => line.includes("FID")), false);
+});
+
+Deno.test("SubscriberSections.offer() has no nack for a track sent as RED", () => {
+  const table = sections();
+  table.addTrack(track("red", ["audio/red", "audio/opus"]));
+  const lines = sectionText(table.offer(localParameters()).sdp, "1");
+  assert.match(lines[0]!, / 63 111$/);
+  assert.equal(lines.some((line) => line.startsWith("a=rtcp-fb")), false);
+});
+
+Deno.test("SubscriberSections does not reuse a section before the client saw it inactive", () => {
+  const table = sections();
+  table.addTrack(track("a", "video/VP8"));
+  negotiate(table);
+  table.removeTrack(id("a"));
+  table.addTrack(track("b", "video/VP8"));
+  const { sdp, bound } = negotiate(table);
+  assert.ok(sectionText(sdp, "1").includes("a=inactive"));
+  assert.deepEqual(bound.map(({ section }) => section.mid), ["2"]);
+  table.addTrack(track("c", "video/VP9"));
+  assert.deepEqual(negotiate(table).bound.map(({ section }) => section.mid), ["1"]);
+});
+
+Deno.test("SubscriberSections does not reuse a section whose offer was lost with the answer", () => {
+  const table = sections();
+  table.addTrack(track("a", "video/VP8"));
+  table.offer(localParameters());
+  table.removeTrack(id("a"));
+  table.addTrack(track("b", "video/VP8"));
+  assert.deepEqual(negotiate(table).bound.map(({ section }) => section.mid), ["2"]);
+});
+
+Deno.test("SubscriberSections.applyAnswer() binds nothing that left while the offer was out", () => {
+  const table = sections();
+  table.addTrack(track("a", "video/VP8"));
+  table.addTrack(track("b", "audio/opus"));
+  const { sdp } = table.offer(localParameters());
+  table.removeTrack(id("a"));
+  table.addTrack(track("late", "video/VP8"));
+  const applied = table.applyAnswer(mustParse(answerAsClient(sdp, {})));
+  assert.deepEqual(applied.bound.map(({ downTrack }) => downTrack), ["b"]);
+  assert.equal(table.needsOffer, true);
+  assert.deepEqual(negotiate(table).bound.map(({ downTrack }) => downTrack), ["late"]);
+});
+
+Deno.test("SubscriberSections.applyAnswer() reports a binding again only if it changed", () => {
+  const table = sections();
+  table.addTrack(track("a", "video/VP8"));
+  assert.equal(negotiate(table).bound.length, 1);
+  assert.equal(table.needsOffer, false);
+  assert.equal(negotiate(table).bound.length, 0);
+});
+
+Deno.test("SubscriberSections recycles a refused section under a new mid for any kind", () => {
+  const table = sections();
+  table.addTrack(track("a", "video/AV1"));
+  const { rejected } = negotiate(table, ["video/AV1"]);
+  assert.deepEqual(rejected, [{ downTrack: id("a"), reason: "codec_unsupported" }]);
+  table.addTrack(track("b", "audio/opus"));
+  const { sdp, bound } = negotiate(table);
+  assert.deepEqual(mustParse(sdp).sections.map(({ mid, kind }) => [mid, kind]), [
+    ["0", "application"],
+    ["2", "audio"],
+  ]);
+  assert.deepEqual(bound.map(({ downTrack }) => downTrack), ["b"]);
+});
+
+Deno.test("SubscriberSections keeps refused sections out of the bundle, at port 0", () => {
+  const table = sections();
+  table.addTrack(track("a", "video/AV1"));
+  negotiate(table, ["video/AV1"]);
+  const offer = mustParse(table.offer(localParameters()).sdp);
+  assert.deepEqual(offer.bundledMids, ["0"]);
+  assert.equal(offer.sections[1]?.rejected, true);
+});
+
+Deno.test("SubscriberSections reports a track it may not offer as unsupported", () => {
+  const table = sections({ codecs: codecPolicy([{ mime: "video/VP8", fmtp: "" }]) });
+  table.addTrack(track("a", "video/H264"));
+  const { rejected, sdp } = negotiate(table);
+  assert.deepEqual(rejected, [{ downTrack: id("a"), reason: "codec_unsupported" }]);
+  assert.equal(mustParse(sdp).sections.length, 1);
+});
+
+Deno.test("SubscriberSections says section_rejected where the client will not receive", () => {
+  const table = sections();
+  table.addTrack(track("a", "video/VP8"));
+  const { sdp } = table.offer(localParameters());
+  const refusing = answerAsClient(sdp, {}).replace("a=recvonly", "a=inactive");
+  const { rejected, bound } = table.applyAnswer(mustParse(refusing));
+  assert.deepEqual(rejected, [{ downTrack: id("a"), reason: "section_rejected" }]);
+  assert.deepEqual(bound, []);
+  assert.equal(table.needsOffer, true);
+});
+
+Deno.test("SubscriberSections gives no rtx SSRC to a client without rtx", () => {
+  const table = sections();
+  table.addTrack(track("a", "video/VP8"));
+  const { sdp } = table.offer(localParameters());
+  const plain = answerAsClient(sdp, {}).replace(" 96 97", " 96")
+    .replace(/a=(rtpmap:97 rtx\/90000|fmtp:97 apt=96)\r\n/g, "");
+  const { bound } = table.applyAnswer(mustParse(plain));
+  assert.equal(bound[0]?.section.rtxSsrc, undefined);
+  assert.equal(bound[0]?.section.codecs[0]?.rtxPayloadType, undefined);
+});
+
+Deno.test("SubscriberSections never reuses sections for clients that cannot", () => {
+  const table = sections({ reuseTransceivers: false });
+  for (let round = 0; round < 3; round++) {
+    table.addTrack(track(`v${round}`, "video/VP8"));
+    negotiate(table);
+    table.removeTrack(id(`v${round}`));
+    negotiate(table);
+  }
+  assert.equal(table.size, 4);
+});
+
+Deno.test("SubscriberSections without data channels puts candidates into every section", () => {
+  const table = sections({ createsDataChannels: false });
+  assert.equal(table.needsOffer, false);
+  table.addTrack(track("a", "video/AV1"));
+  table.addTrack(track("b", "audio/opus"));
+  const { sdp } = table.offer(localParameters());
+  assert.equal(sdp.match(/a=candidate:/g)?.length, 4);
+  assert.equal(mustParse(sdp).sections[0]?.mid, "0");
+});
+
+Deno.test("SubscriberSections ignores a track added twice and one removed twice", () => {
+  const table = sections();
+  const cam = track("a", "video/VP8");
+  table.addTrack(cam);
+  table.addTrack(cam);
+  negotiate(table);
+  table.addTrack(cam);
+  assert.equal(table.needsOffer, false);
+  table.removeTrack(id("a"));
+  negotiate(table);
+  table.removeTrack(id("a"));
+  assert.equal(table.needsOffer, false);
+  assert.equal(table.size, 2);
+});
