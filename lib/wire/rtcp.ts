@@ -41,7 +41,7 @@ export class ReportBlock {
   /** Signed 24 bits. */
   cumulativeLost = 0;
   /** Highest sequence number received, with wraps in the upper 16 bits. */
-  highestSeq = 0;
+  highestSequence = 0;
   /** In RTP time stamp units. */
   jitter = 0;
   /** Middle 32 bits of the NTP time of the last sender report, 0 if none. */
@@ -161,7 +161,7 @@ export class RtcpReader {
       block.fractionLost = bytes[at + 4]!;
       // Sign-extends 24 bits.
       block.cumulativeLost = (uint32(bytes, at + 4) << 8) >> 8;
-      block.highestSeq = uint32(bytes, at + 8);
+      block.highestSequence = uint32(bytes, at + 8);
       block.jitter = uint32(bytes, at + 12);
       block.lastSenderReport = uint32(bytes, at + 16);
       block.delaySinceLastSenderReport = uint32(bytes, at + 20);

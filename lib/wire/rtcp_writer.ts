@@ -56,7 +56,7 @@ export class RtcpWriter {
     this.#view.setUint32(at + 8, block.ssrc);
     this.#view.setUint32(at + 12, block.cumulativeLost & 0xffffff);
     this.bytes[at + 12] = block.fractionLost;
-    this.#view.setUint32(at + 16, block.highestSeq);
+    this.#view.setUint32(at + 16, block.highestSequence);
     this.#view.setUint32(at + 20, block.jitter);
     this.#view.setUint32(at + 24, block.lastSenderReport);
     this.#view.setUint32(at + 28, block.delaySinceLastSenderReport);

@@ -24,7 +24,7 @@ class Recorder implements RtcpHandler {
   }
   reportBlock(sender: number, b: ReportBlock) {
     this.seen.push(
-      `block ${sender} ${b.ssrc} ${b.fractionLost} ${b.cumulativeLost} ${b.highestSeq} ${b.jitter} ` +
+      `block ${sender} ${b.ssrc} ${b.fractionLost} ${b.cumulativeLost} ${b.highestSequence} ${b.jitter} ` +
         `${b.lastSenderReport} ${b.delaySinceLastSenderReport}`,
     );
   }
@@ -120,7 +120,7 @@ Deno.test("RtcpWriter writes reports that another implementation understands", (
   block.ssrc = 13;
   block.fractionLost = 64;
   block.cumulativeLost = 5;
-  block.highestSeq = 65_540;
+  block.highestSequence = 65_540;
   block.jitter = 9;
   block.lastSenderReport = 0x7e808000;
   block.delaySinceLastSenderReport = 65_536;

@@ -1,0 +1,176 @@
+/**
+ * One peer connection in the engine: a transport with a receiving and a sending side.
+ *
+ * @module
+ */
+import type { DropCounters } from "../base/drop_counters.ts";
+import type { ConnectionId, UpTrackId } from "../base/ids.ts";
+import type { DataKind, IceCredentials } from "../base/media_vocabulary.ts";
+import type { Platform } from "../base/platform.ts";
+import type { UpTrack } from "../media/up_track.ts";
+import type { DtlsCertificate } from "../transport/dtls_certificate.ts";
+import type { IceDirectory } from "../transport/ice_directory.ts";
+import {
+  PeerTransport,
+  type PeerTransportListener,
+  type RemoteParameters,
+  type TransportFailure,
+} from "../transport/peer_transport.ts";
+import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts";
+import type { EngineEvent } from "./engine_messages.ts";
+import { ReceivingSide } from "./receiving_side.ts";
+import { SendingSide } from "./sending_side.ts";
+
+/** What all connections of an engine share. */
+export interface EngineShared {
+  readonly platform: Platform;
+  readonly directory: IceDirectory;
+  readonly certificate: DtlsCertificate;
+  readonly drops: DropCounters;
+  /** Up-tracks of all connections. */
+  readonly upTracks: Map<UpTrackId, UpTrack>;
+  readonly emit: (event: EngineEvent) => void;
+  /** The connection ended by itself and is to be forgotten. */
+  readonly ended: (connection: ConnectionId) => void;
+}
+
+/** See the module text. */
+export class EngineConnection implements PeerTransportListener, RtcpHandler {
+  readonly receiving: ReceivingSide;
+  readonly sending: SendingSide;
+  readonly #shared: EngineShared;
+  readonly #id: ConnectionId;
+  readonly #transport: PeerTransport;
+  readonly #rtcp = new RtcpReader();
+  /** The instant of the RTCP packet being read. */
+  #now = 0;
+
+  constructor(
+    id: ConnectionId,
+    local: IceCredentials,
+    dataChannels: "accept" | "create",
+    shared: EngineShared,
+  ) {
+    this.#id = id;
+    this.#shared = shared;
+    const { platform, directory, certificate, drops, upTracks, emit } = shared;
+    this.#transport = new PeerTransport({
+      platform,
+      directory,
+      certificate,
+      local,
+      dataChannels,
+      listener: this,
+      drops,
+    });
+    const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);
+    this.receiving = new ReceivingSide({ connection: id, emit, sendRtcp, upTracks, drops });
+    this.sending = new SendingSide({
+      emit,
+      sendRtp: (bytes, length) => this.#transport.sendRtp(bytes, length),
+      sendRtcp,
+      random: platform.random,
+    });
+  }
+
+  setRemote(remote: RemoteParameters): void {
+    this.#transport.setRemote(remote);
+  }
+
+  restartIce(local: IceCredentials): void {
+    this.#transport.restartIce(local);
+  }
+
+  /** One message on LiveKit's channel of that kind; counted if it was not taken. */
+  sendData(kind: DataKind, bytes: Uint8Array): void {
+    if (!this.#transport.sendData(kind, bytes)) {
+      this.#shared.drops.count(`data_not_sent_${kind}`);
+    }
+  }
+
+  /** All timed work of this connection. */
+  tick(now: number): void {
+    this.#transport.tick(now);
+    if (!this.#transport.connected) return;
+    this.receiving.tick(now);
+    this.sending.tick(now);
+  }
+
+  /** Idempotent; no event follows. */
+  close(): void {
+    this.sending.close();
+    this.receiving.close();
+    this.#transport.close();
+  }
+
+  onConnected(protocol: "udp" | "tcp"): void {
+    this.#shared.emit({ type: "connection_connected", connection: this.#id, protocol });
+  }
+
+  onInterrupted(): void {
+    this.#shared.emit({ type: "connection_interrupted", connection: this.#id });
+  }
+
+  onResumed(): void {
+    this.onConnected(this.#transport.protocol);
+  }
+
+  onFailed(reason: TransportFailure): void {
+    this.sending.close();
+    this.receiving.close();
+    this.#shared.ended(this.#id);
+    this.#shared.emit({ type: "connection_failed", connection: this.#id, reason });
+  }
+
+  onRtp(bytes: Uint8Array, length: number, now: number): void {
+    this.receiving.receiveRtp(bytes, length, now, this.#shared.platform.clock.nowUs());
+  }
+
+  onRtcp(bytes: Uint8Array, length: number, now: number): void {
+    this.#now = now;
+    if (!this.#rtcp.read(bytes, length, this)) this.#shared.drops.count("rtcp_malformed");
+  }
+
+  onChannelOpen(label: string): void {
+    this.#shared.emit({ type: "data_channel_open", connection: this.#id, label });
+  }
+
+  onMessage(label: string, bytes: Uint8Array): void {
+    this.#shared.emit({ type: "data_received", connection: this.#id, label, bytes });
+  }
+
+  senderReport(ssrc: number, seconds: number, fraction: number, timestamp: number): void {
+    this.receiving.receiveSenderReport(ssrc, seconds, fraction, timestamp, this.#now);
+  }
+
+  reportBlock(_senderSsrc: number, block: ReportBlock): void {
+    this.sending.receiveReport(block, this.#now);
+  }
+
+  /** Ends of streams are told by signalling; a goodbye alone changes nothing. */
+  goodbye(): void {}
+
+  nack(mediaSsrc: number, numbers: Uint16Array, count: number): void {
+    this.sending.receiveNack(mediaSsrc, numbers, count, this.#now);
+  }
+
+  pictureLoss(mediaSsrc: number): void {
+    this.sending.receivePictureLoss(mediaSsrc, this.#now);
+  }
+
+  fullIntra(mediaSsrc: number): void {
+    this.sending.receivePictureLoss(mediaSsrc, this.#now);
+  }
+
+  remb(bitrateBps: number): void {
+    this.sending.receiveRemb(bitrateBps, this.#now);
+  }
+
+  transportCc(bytes: Uint8Array, offset: number, length: number): void {
+    this.sending.receiveTransportCc(bytes, offset, length, this.#now);
+  }
+
+  receiverReferenceTime(ssrc: number, seconds: number, fraction: number): void {
+    this.sending.receiveReferenceTime(ssrc, seconds, fraction);
+  }
+}

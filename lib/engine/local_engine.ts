@@ -1,0 +1,267 @@
+/**
+ * The media engine in this thread: opens the sockets, carries out commands, and drives everything
+ * that is timed with one timer.
+ *
+ * A throw while carrying out a command, or on a tick, is a bug of ours: it closes the connection it
+ * happened on, is logged and counted, and nobody else notices.
+ *
+ * @module
+ */
+import { DropCounters } from "../base/drop_counters.ts";
+import { SfuError } from "../base/errors.ts";
+import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
+import type { MediaAddress } from "../base/media_vocabulary.ts";
+import type { Cancel, Platform } from "../base/platform.ts";
+import type { UpTrack } from "../media/up_track.ts";
+import type { Datagrams } from "../transport/datagrams.ts";
+import { createCertificate } from "../transport/dtls_certificate.ts";
+import { IceDirectory } from "../transport/ice_directory.ts";
+import { openPortableDatagrams } from "../transport/portable_datagrams.ts";
+import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
+import { UdpMux } from "../transport/udp_mux.ts";
+import { EngineConnection, type EngineShared } from "./engine_connection.ts";
+import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
+
+/** How often timed work is looked for, ms: the shortest useful NACK delay. */
+const TICK_MS = 10;
+
+/** Where the engine listens and how clients reach it. */
+export interface LocalEngineOptions {
+  readonly platform: Platform;
+  /** Addresses to bind for UDP; one socket each. Port 0 takes any. */
+  readonly udp: readonly { readonly hostname: string; readonly port: number }[];
+  /** Addresses to bind for ICE over TCP; may be empty. */
+  readonly tcp: readonly { readonly hostname: string; readonly port: number }[];
+  /** Literal addresses for candidates, in order of preference, each valid for all sockets. */
+  readonly advertised: readonly string[];
+  readonly drops?: DropCounters;
+}
+
+type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
+
+/** An engine that has not opened anything yet. */
+export function createLocalEngine(options: LocalEngineOptions): MediaEngine {
+  return new LocalEngine(options);
+}
+
+class LocalEngine implements MediaEngine {
+  onEvent: (event: EngineEvent) => void = () => {};
+  readonly #options: LocalEngineOptions;
+  readonly #drops: DropCounters;
+  readonly #connections = new Map<ConnectionId, EngineConnection>();
+  /** Which connection sends a down-track. */
+  readonly #downTracks = new Map<DownTrackId, ConnectionId>();
+  readonly #upTracks = new Map<UpTrackId, UpTrack>();
+  readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
+  readonly #tcp: TcpMux[] = [];
+  #shared: EngineShared | undefined;
+  #cancelTick: Cancel | undefined;
+  #isClosed = false;
+
+  constructor(options: LocalEngineOptions) {
+    this.#options = options;
+    this.#drops = options.drops ?? new DropCounters();
+  }
+
+  async start(): Promise<EngineReady> {
+    const { platform, advertised } = this.#options;
+    const directory = new IceDirectory(this.#drops);
+    const certificate = await createCertificate();
+    try {
+      await this.#listen(directory);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.#shared = {
+      platform,
+      directory,
+      certificate,
+      drops: this.#drops,
+      upTracks: this.#upTracks,
+      emit: (event) => this.onEvent(event),
+      ended: (connection) => this.#forget(connection),
+    };
+    const addresses: MediaAddress[] = [];
+    for (const hostname of advertised) {
+      const add = (protocol: "udp" | "tcp", bound: { hostname: string; port: number }) => {
+        const isSameFamily = hostname.includes(":") === bound.hostname.includes(":");
+        if (isSameFamily) addresses.push({ protocol, hostname, port: bound.port });
+      };
+      for (const { datagrams } of this.#udp) add("udp", datagrams.localAddress);
+      for (const mux of this.#tcp) add("tcp", mux.localAddress);
+    }
+    return { fingerprint: certificate.fingerprint, addresses };
+  }
+
+  send(command: EngineCommand): void {
+    if (this.#shared === undefined || this.#isClosed) return;
+    switch (command.type) {
+      case "set_up_track_muted":
+        this.#upTracks.get(command.upTrack)?.setMuted(command.muted, this.#now());
+        return;
+      case "set_down_track_target":
+        this.#ofDownTrack(command.downTrack)?.sending
+          .setTarget(command.downTrack, command.target, this.#now());
+        return;
+      case "remove_down_track":
+        this.#ofDownTrack(command.downTrack)?.sending.remove(command.downTrack);
+        this.#downTracks.delete(command.downTrack);
+        return;
+      case "send_data":
+        for (const id of command.connections) {
+          this.#guard(id, () => this.#connections.get(id)?.sendData(command.kind, command.bytes));
+        }
+        return;
+      case "request_stats":
+        return this.#reportStats(command.request);
+      default:
+        this.#guard(command.connection, () => this.#carryOut(command, this.#shared!));
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#cancelTick?.();
+    for (const connection of this.#connections.values()) connection.close();
+    this.#connections.clear();
+    for (const { datagrams } of this.#udp) datagrams.flush();
+    // The goodbyes are queued in the socket's own time; one turn lets them leave.
+    await new Promise<void>((resolve) => this.#options.platform.timers.after(0, resolve));
+    for (const { datagrams } of this.#udp) datagrams.close();
+    for (const mux of this.#tcp) mux.close();
+    await Promise.all([
+      ...this.#udp.map(({ datagrams }) => datagrams.closed),
+      ...this.#tcp.map((mux) => mux.closed),
+    ]);
+  }
+
+  async #listen(directory: IceDirectory): Promise<void> {
+    const { platform: { clock, timers, log }, udp, tcp } = this.#options;
+    const drops = this.#drops;
+    for (const { hostname, port } of udp) {
+      const datagrams = await openPortableDatagrams({ hostname, port, drops, timers });
+      const mux = new UdpMux({ datagrams, directory, clock, drops, log });
+      this.#udp.push({ datagrams, mux });
+    }
+    for (const { hostname, port } of tcp) {
+      this.#tcp.push(
+        await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),
+      );
+    }
+    if (this.#udp.length + this.#tcp.length === 0) {
+      throw new SfuError(
+        "invalid_config",
+        "Cannot start media: neither a UDP nor a TCP port is set",
+      );
+    }
+  }
+
+  #carryOut(command: ConnectionCommand, shared: EngineShared): void {
+    const id = command.connection;
+    if (command.type === "open_connection") {
+      if (this.#connections.has(id)) return;
+      const { local, dataChannels } = command;
+      this.#connections.set(id, new EngineConnection(id, local, dataChannels, shared));
+      this.#startTicking();
+      return;
+    }
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return;
+    switch (command.type) {
+      case "set_remote":
+        return connection.setRemote({
+          ice: command.remote,
+          fingerprints: command.fingerprints,
+          ...(command.sctp === undefined ? {} : { sctp: command.sctp }),
+        });
+      case "restart_ice":
+        return connection.restartIce(command.local);
+      case "set_receive":
+        return connection.receiving.setSections(command.sections);
+      case "add_down_track": {
+        const upTrack = this.#upTracks.get(command.upTrack);
+        if (upTrack === undefined || this.#downTracks.has(command.downTrack)) return;
+        this.#downTracks.set(command.downTrack, id);
+        return connection.sending.add(
+          command.downTrack,
+          command.upTrack,
+          upTrack,
+          command.section,
+          command.target,
+          this.#now(),
+        );
+      }
+      case "close_connection":
+        this.#forget(id);
+        return connection.close();
+    }
+  }
+
+  #forget(id: ConnectionId): void {
+    this.#connections.delete(id);
+    for (const [downTrack, connection] of this.#downTracks) {
+      if (connection === id) this.#downTracks.delete(downTrack);
+    }
+  }
+
+  #ofDownTrack(id: DownTrackId): EngineConnection | undefined {
+    const connection = this.#downTracks.get(id);
+    return connection === undefined ? undefined : this.#connections.get(connection);
+  }
+
+  /** Runs `step`; a throw closes `id` and is told as a failure of it alone. */
+  #guard(id: ConnectionId, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#drops.count("engine_threw");
+      this.#options.platform.log.error("Media engine failed on a connection", {
+        connection: id,
+        error,
+      });
+      const connection = this.#connections.get(id);
+      if (connection === undefined) return;
+      this.#forget(id);
+      connection.close();
+      this.onEvent({ type: "connection_failed", connection: id, reason: "internal_error" });
+    }
+  }
+
+  #startTicking(): void {
+    if (this.#cancelTick !== undefined || this.#isClosed) return;
+    this.#cancelTick = this.#options.platform.timers.after(TICK_MS, () => {
+      this.#cancelTick = undefined;
+      const now = this.#now();
+      for (const [id, connection] of this.#connections) this.#guard(id, () => connection.tick(now));
+      for (const { datagrams } of this.#udp) datagrams.flush();
+      // With nobody there the process has nothing to wake up for.
+      if (this.#connections.size > 0) this.#startTicking();
+    });
+  }
+
+  #reportStats(request: number): void {
+    const connections = [...this.#connections.values()];
+    const drops = this.#drops.snapshot();
+    for (const upTrack of this.#upTracks.values()) upTrack.drops.addTo(drops);
+    for (const connection of connections) connection.sending.addDropsTo(drops);
+    this.onEvent({
+      type: "stats",
+      request,
+      stats: {
+        connections: connections.length,
+        upTracks: [...this.#upTracks].map(([upTrack, track]) => ({
+          upTrack,
+          layers: track.stats(),
+        })),
+        downTracks: connections.flatMap((connection) => connection.sending.stats()),
+        drops,
+      },
+    });
+  }
+
+  #now(): number {
+    return this.#options.platform.clock.now();
+  }
+}

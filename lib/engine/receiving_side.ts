@@ -1,0 +1,237 @@
+/**
+ * What one connection receives: packets find their up-track and layer, and the publisher is told what
+ * it needs to send well (NACK, PLI, receiver reports, transport-wide feedback).
+ *
+ * Per packet: one map look-up by SSRC; everything else happens when a stream is first seen or a timer
+ * is due.
+ *
+ * @module
+ */
+import type { DropCounters } from "../base/drop_counters.ts";
+import type { ConnectionId, UpTrackId } from "../base/ids.ts";
+import { TransportFeedbackRecorder } from "../media/transport_feedback.ts";
+import { UpTrack } from "../media/up_track.ts";
+import { readTransportSequence } from "../wire/header_extensions.ts";
+import { FEEDBACK_FORMAT, ReportBlock, RTCP_TYPE } from "../wire/rtcp.ts";
+import { RtcpWriter } from "../wire/rtcp_writer.ts";
+import { RtpView } from "../wire/rtp_view.ts";
+import {
+  MAX_FEEDBACK_BYTES,
+  TransportFeedback,
+  writeTransportFeedback,
+} from "../wire/transport_cc.ts";
+import type { EngineEvent, ReceiveSection } from "./engine_messages.ts";
+import { type StreamBinding, StreamDemux } from "./stream_demux.ts";
+
+/** Receiver reports, ms: LiveKit's interval; RFC 3550's minimum would starve publishers of RTT. */
+const REPORT_INTERVAL_MS = 1_000;
+/** Our SSRC in RTCP to publishers. We send no RTP there, so any value does; libwebrtc uses 1 too. */
+const OWN_SSRC = 1;
+/** Header bytes of a transport feedback packet before its content. */
+const FEEDBACK_HEADER_BYTES = 12;
+
+/** A received SSRC in use. */
+interface ReceivedStream {
+  readonly binding: StreamBinding;
+  readonly track: UpTrack;
+  /** The payload type the layer was last bound with; -1 before the first packet. */
+  payloadType: number;
+}
+
+/** The world as seen from the receiving side of a connection. */
+export interface ReceivingSideOptions {
+  readonly connection: ConnectionId;
+  readonly emit: (event: EngineEvent) => void;
+  /** Sends a clear-text compound; sealed in place. */
+  readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
+  /** Up-tracks of the whole engine, by id; this side adds and removes its own. */
+  readonly upTracks: Map<UpTrackId, UpTrack>;
+  readonly drops: DropCounters;
+}
+
+/** See the module text. */
+export class ReceivingSide {
+  readonly #options: ReceivingSideOptions;
+  readonly #demux = new StreamDemux();
+  readonly #streams = new Map<number, ReceivedStream>();
+  /** This connection's own up-tracks. */
+  readonly #tracks = new Map<UpTrackId, UpTrack>();
+  readonly #view = new RtpView();
+  readonly #writer = new RtcpWriter();
+  readonly #block = new ReportBlock();
+  readonly #arrivals = new TransportFeedbackRecorder();
+  readonly #feedback = new TransportFeedback();
+  readonly #feedbackPacket = new Uint8Array(FEEDBACK_HEADER_BYTES + MAX_FEEDBACK_BYTES + 64);
+  #feedbackSsrc = 0;
+  #reportAt = 0;
+
+  constructor(options: ReceivingSideOptions) {
+    this.#options = options;
+  }
+
+  /** Replaces the received sections; up-tracks that no section names any more end. */
+  setSections(sections: readonly ReceiveSection[]): void {
+    const wanted = new Set(sections.map((section) => section.upTrack));
+    for (const id of [...this.#tracks.keys()]) {
+      if (!wanted.has(id)) this.#endTrack(id);
+    }
+    this.#demux.setSections(sections);
+    this.#streams.clear(); // looked up again on the next packet, against the new description
+    for (const section of sections) {
+      if (this.#tracks.has(section.upTrack)) continue;
+      const track = new UpTrack({
+        kind: section.kind,
+        extensions: section.extensions,
+        listener: {
+          onNack: (ssrc, numbers, count) => this.#sendNack(ssrc, numbers, count),
+          onKeyFrameNeeded: (ssrc) => this.#sendPictureLoss(ssrc),
+        },
+      });
+      this.#tracks.set(section.upTrack, track);
+      this.#options.upTracks.set(section.upTrack, track);
+    }
+  }
+
+  /** One clear-text RTP packet. `nowUs` is the same instant as `now`, in microseconds. */
+  receiveRtp(bytes: Uint8Array, length: number, now: number, nowUs: number): void {
+    const view = this.#view;
+    if (!view.wrap(bytes, length)) return this.#options.drops.count("rtp_malformed");
+    if (this.#demux.transportCcId !== 0) {
+      const sequence = readTransportSequence(view, this.#demux.transportCcId);
+      if (sequence >= 0) {
+        this.#feedbackSsrc = view.ssrc;
+        this.#arrivals.record(sequence, nowUs, view.marker, now);
+      }
+    }
+    const stream = this.#streams.get(view.ssrc) ?? this.#newStream(view);
+    if (stream === undefined) return this.#options.drops.count("rtp_unknown_ssrc");
+    const { binding, track } = stream;
+    if (binding.isRtx) {
+      track.receiveRtx(binding.spatial, view, now);
+      return;
+    }
+    if (view.payloadType !== stream.payloadType && !this.#bindCodec(stream, view, now)) {
+      return this.#options.drops.count("rtp_payload_type");
+    }
+    track.receive(binding.spatial, view, now);
+  }
+
+  /** A sender report of one of the received streams. */
+  receiveSenderReport(
+    ssrc: number,
+    ntpSeconds: number,
+    ntpFraction: number,
+    rtpTimestamp: number,
+    now: number,
+  ): void {
+    const stream = this.#streams.get(ssrc);
+    if (stream === undefined || stream.binding.isRtx) return;
+    stream.track.receiveSenderReport(
+      stream.binding.spatial,
+      ntpSeconds,
+      ntpFraction,
+      rtpTimestamp,
+      now,
+    );
+  }
+
+  /** Timed work; cheap when nothing is due. */
+  tick(now: number): void {
+    for (const track of this.#tracks.values()) {
+      if (now >= track.nextWakeAt()) track.tick(now);
+    }
+    if (this.#arrivals.due(now)) this.#sendTransportFeedback();
+    if (now >= this.#reportAt) {
+      this.#reportAt = now + REPORT_INTERVAL_MS;
+      this.#sendReports(now);
+    }
+  }
+
+  /** Ends every up-track of this connection. */
+  close(): void {
+    for (const id of [...this.#tracks.keys()]) this.#endTrack(id);
+    this.#streams.clear();
+  }
+
+  #endTrack(id: UpTrackId): void {
+    this.#tracks.delete(id);
+    this.#options.upTracks.delete(id);
+  }
+
+  #newStream(view: RtpView): ReceivedStream | undefined {
+    const binding = this.#demux.resolve(view);
+    if (binding === undefined) return undefined;
+    const section = this.#demux.section(binding.mid);
+    const track = section === undefined ? undefined : this.#tracks.get(section.upTrack);
+    if (track === undefined) return undefined;
+    const stream: ReceivedStream = { binding, track, payloadType: -1 };
+    this.#streams.set(view.ssrc, stream);
+    return stream;
+  }
+
+  /** The first packet of a layer, or of a codec on it. */
+  #bindCodec(stream: ReceivedStream, view: RtpView, now: number): boolean {
+    const { binding } = stream;
+    const codec = this.#demux.codec(binding.mid, view.payloadType);
+    const section = this.#demux.section(binding.mid);
+    if (codec === undefined || section === undefined) return false;
+    stream.payloadType = view.payloadType;
+    stream.track.bindLayer(binding.spatial, binding.ssrc, codec, now);
+    const rtx = this.#demux.bindingsOf(binding.mid)
+      .find((other) => other.isRtx && other.spatial === binding.spatial);
+    this.#options.emit({
+      type: "layer_arrived",
+      connection: this.#options.connection,
+      upTrack: section.upTrack,
+      mid: binding.mid,
+      ...(binding.rid === undefined ? {} : { rid: binding.rid }),
+      spatial: binding.spatial,
+      ssrc: binding.ssrc,
+      ...(rtx === undefined ? {} : { rtxSsrc: rtx.ssrc }),
+      mime: codec.mime,
+    });
+    return true;
+  }
+
+  #sendNack(ssrc: number, numbers: Uint16Array, count: number): void {
+    this.#writer.reset();
+    if (this.#writer.nack(OWN_SSRC, ssrc, numbers, count)) this.#flush();
+  }
+
+  #sendPictureLoss(ssrc: number): void {
+    this.#writer.reset();
+    if (this.#writer.pictureLoss(OWN_SSRC, ssrc)) this.#flush();
+  }
+
+  #sendReports(now: number): void {
+    this.#writer.reset();
+    for (const stream of this.#streams.values()) {
+      if (stream.binding.isRtx || stream.payloadType < 0) continue;
+      if (!stream.track.receiverReport(stream.binding.spatial, now, this.#block)) continue;
+      if (this.#writer.receiverReport(OWN_SSRC, this.#block)) continue;
+      this.#flush();
+      this.#writer.reset();
+      this.#writer.receiverReport(OWN_SSRC, this.#block);
+    }
+    this.#flush();
+  }
+
+  #sendTransportFeedback(): void {
+    const packet = this.#feedbackPacket;
+    while (this.#arrivals.take(this.#feedback)) {
+      const content = writeTransportFeedback(packet, FEEDBACK_HEADER_BYTES, this.#feedback);
+      const length = FEEDBACK_HEADER_BYTES + content;
+      const header = new DataView(packet.buffer);
+      header.setUint8(0, 0x80 | FEEDBACK_FORMAT.transportCc);
+      header.setUint8(1, RTCP_TYPE.transportFeedback);
+      header.setUint16(2, length / 4 - 1);
+      header.setUint32(4, OWN_SSRC);
+      header.setUint32(8, this.#feedbackSsrc);
+      this.#options.sendRtcp(packet, length);
+    }
+  }
+
+  #flush(): void {
+    if (this.#writer.length > 0) this.#options.sendRtcp(this.#writer.bytes, this.#writer.length);
+  }
+}

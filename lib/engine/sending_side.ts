@@ -1,0 +1,237 @@
+/**
+ * What one connection sends: its down-tracks, and the subscriber's feedback on them (NACK, PLI,
+ * reports, bandwidth estimates).
+ *
+ * @module
+ */
+import { RemoteEstimate } from "../bandwidth/remote_estimate.ts";
+import type { DownTrackId, UpTrackId } from "../base/ids.ts";
+import type { Random } from "../base/platform.ts";
+import { DownTrack } from "../media/down_track.ts";
+import { SenderReportFigures } from "../media/down_track_options.ts";
+import type { PacketSink } from "../media/forwarding_ports.ts";
+import { compactNtp } from "../media/rtcp_clock.ts";
+import type { UpTrack } from "../media/up_track.ts";
+import type { ReportBlock } from "../wire/rtcp.ts";
+import { RtcpWriter } from "../wire/rtcp_writer.ts";
+import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../wire/transport_cc.ts";
+import type {
+  DownTrackStats,
+  DownTrackTarget,
+  EngineEvent,
+  SendSection,
+} from "./engine_messages.ts";
+
+/** Sender reports per down-track, ms (LiveKit's interval). */
+const REPORT_INTERVAL_MS = 3_000;
+/** The first reports come sooner, so that receivers can synchronise lips early. */
+const FIRST_REPORT_MS = 300;
+/** Longest believable round trip, ms; anything above comes from a broken clock. */
+const MAX_RTT_MS = 10_000;
+/** Header bytes of a transport feedback packet before its content. */
+const FEEDBACK_HEADER_BYTES = 12;
+
+/** One subscribed track with what its reports need. */
+interface SentTrack {
+  readonly upTrackId: UpTrackId;
+  readonly upTrack: UpTrack;
+  readonly track: DownTrack;
+  readonly section: SendSection;
+  reportAt: number;
+  /** Middle 32 bits of the NTP time of our last sender report, and when it left. */
+  reportNtp: number;
+  reportSentAt: number;
+}
+
+/** The world as seen from the sending side of a connection. */
+export interface SendingSideOptions {
+  readonly emit: (event: EngineEvent) => void;
+  /** Sends one clear-text packet; sealed in place. */
+  readonly sendRtp: (bytes: Uint8Array, length: number) => void;
+  readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
+  readonly random: Random;
+}
+
+/** See the module text. */
+export class SendingSide implements PacketSink {
+  /** What the subscriber says it can receive. */
+  readonly estimate: RemoteEstimate = new RemoteEstimate();
+  readonly #options: SendingSideOptions;
+  readonly #sent = new Map<DownTrackId, SentTrack>();
+  /** By media SSRC, for feedback. */
+  readonly #bySsrc = new Map<number, SentTrack>();
+  readonly #writer = new RtcpWriter();
+  readonly #figures = new SenderReportFigures();
+  readonly #feedback = new TransportFeedback();
+  #transportSequence = 0;
+  #rttMs = -1;
+
+  constructor(options: SendingSideOptions) {
+    this.#options = options;
+  }
+
+  /** Starts forwarding; an id that is in use is left alone. */
+  add(
+    id: DownTrackId,
+    upTrackId: UpTrackId,
+    upTrack: UpTrack,
+    section: SendSection,
+    target: DownTrackTarget,
+    now: number,
+  ): void {
+    if (this.#sent.has(id)) return;
+    const { emit, random } = this.#options;
+    const track = new DownTrack({
+      section,
+      publisherExtensions: upTrack.extensions,
+      sink: this,
+      listener: {
+        onLayer: (spatial) => emit({ type: "down_track_layer", downTrack: id, spatial }),
+      },
+      target,
+      firstRtxSequence: random.uint32() & 0x7fff,
+    });
+    const sent: SentTrack = {
+      upTrackId,
+      upTrack,
+      track,
+      section,
+      reportAt: now + FIRST_REPORT_MS,
+      reportNtp: 0,
+      reportSentAt: 0,
+    };
+    this.#sent.set(id, sent);
+    this.#bySsrc.set(section.ssrc, sent);
+    upTrack.addDownTrack(track, now);
+  }
+
+  /** Stops forwarding; unknown ids are ignored. */
+  remove(id: DownTrackId): void {
+    const sent = this.#sent.get(id);
+    if (sent === undefined) return;
+    this.#sent.delete(id);
+    this.#bySsrc.delete(sent.section.ssrc);
+    sent.upTrack.removeDownTrack(sent.track);
+  }
+
+  setTarget(id: DownTrackId, target: DownTrackTarget, now: number): void {
+    this.#sent.get(id)?.track.setTarget(target, now);
+  }
+
+  send(bytes: Uint8Array, length: number): void {
+    this.#options.sendRtp(bytes, length);
+  }
+
+  nextTransportSequence(): number {
+    const sequence = this.#transportSequence;
+    this.#transportSequence = (sequence + 1) & 0xffff;
+    return sequence;
+  }
+
+  receiveNack(mediaSsrc: number, numbers: Uint16Array, count: number, now: number): void {
+    this.#bySsrc.get(mediaSsrc)?.track.receiveNack(numbers, count, now);
+  }
+
+  /** PLI or FIR: both ask for a key frame. */
+  receivePictureLoss(mediaSsrc: number, now: number): void {
+    this.#bySsrc.get(mediaSsrc)?.track.receivePictureLoss(now);
+  }
+
+  receiveReport(block: ReportBlock, now: number): void {
+    const sent = this.#bySsrc.get(block.ssrc);
+    if (sent === undefined) return;
+    // Our reports carry the publisher's clock, so the round trip is taken from our own notes.
+    if (block.lastSenderReport !== 0 && block.lastSenderReport === sent.reportNtp) {
+      const heldMs = block.delaySinceLastSenderReport * 1000 / 65_536;
+      const rttMs = Math.max(0, now - sent.reportSentAt - heldMs);
+      if (rttMs <= MAX_RTT_MS) this.#rttMs = Math.round(rttMs);
+    }
+    sent.track.receiveReport(this.#rttMs);
+    this.estimate.receiveFractionLost(block.fractionLost, now);
+  }
+
+  /** Receiver estimated maximum bitrate. */
+  receiveRemb(bitrateBps: number, now: number): void {
+    this.estimate.receiveRemb(bitrateBps, now);
+  }
+
+  /** A whole transport-cc feedback packet at `offset`. */
+  receiveTransportCc(bytes: Uint8Array, offset: number, length: number, now: number): void {
+    const at = offset + FEEDBACK_HEADER_BYTES;
+    const content = length - FEEDBACK_HEADER_BYTES;
+    if (!parseTransportFeedback(bytes, at, content, this.#feedback)) return;
+    const { deltas, statusCount } = this.#feedback;
+    let lost = 0;
+    for (let i = 0; i < statusCount; i++) if (deltas[i] === NOT_RECEIVED) lost++;
+    this.estimate.receiveTransportFeedback(statusCount - lost, lost, undefined, now);
+  }
+
+  /** Receiver reference time: answered at once, with no delay (RFC 3611 §4.5). */
+  receiveReferenceTime(ssrc: number, ntpSeconds: number, ntpFraction: number): void {
+    const first = this.#sent.values().next().value;
+    if (first === undefined) return;
+    this.#writer.reset();
+    const lastReport = compactNtp(ntpSeconds, ntpFraction);
+    this.#writer.delaySinceReceiverReport(first.section.ssrc, ssrc, lastReport, 0);
+    this.#flush();
+  }
+
+  /** Timed work; cheap when nothing is due. */
+  tick(now: number): void {
+    this.#writer.reset();
+    for (const sent of this.#sent.values()) {
+      if (now >= sent.track.nextWakeAt()) sent.track.tick(now);
+      if (now >= sent.reportAt) this.#report(sent, now);
+    }
+    this.#flush();
+  }
+
+  /** Leaves every up-track. */
+  close(): void {
+    for (const id of [...this.#sent.keys()]) this.remove(id);
+  }
+
+  stats(): DownTrackStats[] {
+    return [...this.#sent].map(([downTrack, sent]) => ({
+      downTrack,
+      upTrack: sent.upTrackId,
+      ...sent.track.stats(),
+    }));
+  }
+
+  /** Adds the drops of all down-tracks to `into`, by name. */
+  addDropsTo(into: Record<string, number>): void {
+    for (const sent of this.#sent.values()) sent.track.drops.addTo(into);
+  }
+
+  #report(sent: SentTrack, now: number): void {
+    const figures = this.#figures;
+    if (!sent.track.senderReport(now, figures)) {
+      sent.reportAt = now + FIRST_REPORT_MS; // the publisher has not reported yet
+      return;
+    }
+    sent.reportAt = now + REPORT_INTERVAL_MS;
+    sent.reportNtp = compactNtp(figures.ntpSeconds, figures.ntpFraction);
+    sent.reportSentAt = now;
+    if (this.#append(sent.section)) return;
+    this.#flush();
+    this.#writer.reset();
+    this.#append(sent.section);
+  }
+
+  #append(section: SendSection): boolean {
+    const { ssrc, ntpSeconds, ntpFraction, rtpTimestamp, packetCount, octetCount } = this.#figures;
+    const writer = this.#writer;
+    const before = writer.length;
+    if (
+      writer.senderReport(ssrc, ntpSeconds, ntpFraction, rtpTimestamp, packetCount, octetCount) &&
+      writer.sourceDescription(ssrc, section.cname, section.mid)
+    ) return true;
+    writer.length = before;
+    return false;
+  }
+
+  #flush(): void {
+    if (this.#writer.length > 0) this.#options.sendRtcp(this.#writer.bytes, this.#writer.length);
+  }
+}

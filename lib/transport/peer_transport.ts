@@ -1,0 +1,234 @@
+/**
+ * One peer connection below RTP: an ICE-lite agent finds the path, DTLS proves the peer and gives the
+ * keys, SRTP seals, and SCTP carries data. What comes out is clear RTP, RTCP and messages.
+ *
+ * Contract: nothing reaches the listener, and nothing of its owner's is sent, before the peer's
+ * certificate matched its description; after {@linkcode PeerTransport.close} or `onFailed` no call
+ * comes any more.
+ *
+ * @module
+ */
+import type { DropCounters } from "../base/drop_counters.ts";
+import type { DataKind, DtlsFingerprint, IceCredentials } from "../base/media_vocabulary.ts";
+import type { Platform } from "../base/platform.ts";
+import { DataChannels } from "./data_channels.ts";
+import type { DtlsCertificate } from "./dtls_certificate.ts";
+import type { DtlsFailure } from "./dtls_listener.ts";
+import { DtlsSession } from "./dtls_session.ts";
+import type { IceDirectory } from "./ice_directory.ts";
+import { IceLiteAgent } from "./ice_lite.ts";
+import type { NetworkPath, PathOwner, SessionDatagramKind } from "./network_path.ts";
+import type { SrtpParameters } from "./srtp_keys.ts";
+import { SrtpSession } from "./srtp_session.ts";
+
+/** LiveKit's two channels, as the server opens them (reference: `_reliable`, `_lossy`). */
+const CHANNELS: Readonly<Record<DataKind, string>> = { reliable: "_reliable", lossy: "_lossy" };
+
+/** Why a transport ended by itself. */
+export type TransportFailure = DtlsFailure | "ice_timeout" | "closed_by_peer" | "internal_error";
+
+/** What a transport does to its owner. */
+export interface PeerTransportListener {
+  /** Media can flow; again whenever the protocol of the path changes. */
+  onConnected(protocol: "udp" | "tcp"): void;
+  /** No valid STUN for a while. */
+  onInterrupted(): void;
+  /** STUN came back after an interruption. */
+  onResumed(): void;
+  /** Final; everything below is closed. */
+  onFailed(reason: TransportFailure): void;
+  /** One clear-text packet in `bytes[0, length)`, valid during the call and free to change. */
+  onRtp(bytes: Uint8Array, length: number, now: number): void;
+  onRtcp(bytes: Uint8Array, length: number, now: number): void;
+  onChannelOpen(label: string): void;
+  onMessage(label: string, bytes: Uint8Array): void;
+}
+
+export interface PeerTransportOptions {
+  readonly platform: Platform;
+  readonly directory: IceDirectory;
+  readonly certificate: DtlsCertificate;
+  readonly local: IceCredentials;
+  /** `create`: open `_reliable` and `_lossy` as soon as SCTP is up. */
+  readonly dataChannels: "accept" | "create";
+  readonly listener: PeerTransportListener;
+  readonly drops: DropCounters;
+}
+
+/** What the client's description says about the transport. */
+export interface RemoteParameters {
+  readonly ice: IceCredentials;
+  readonly fingerprints: readonly DtlsFingerprint[];
+  /** Absent if the description has no application section. */
+  readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
+}
+
+/** See the module text. */
+export class PeerTransport implements PathOwner {
+  readonly #options: PeerTransportOptions;
+  readonly #ice: IceLiteAgent;
+  readonly #dtls: DtlsSession;
+  #srtp: SrtpSession | undefined;
+  #channels: DataChannels | undefined;
+  #sctp: RemoteParameters["sctp"];
+  #protocol: "udp" | "tcp" | undefined;
+  #isClosed = false;
+
+  constructor(options: PeerTransportOptions) {
+    this.#options = options;
+    const { platform, drops } = options;
+    this.#ice = new IceLiteAgent({
+      directory: options.directory,
+      local: options.local,
+      owner: this,
+      listener: {
+        onPathSelected: (path) => this.#pathSelected(path),
+        onInterrupted: () => options.listener.onInterrupted(),
+        onResumed: () => options.listener.onResumed(),
+        onFailed: () => this.#fail("ice_timeout"),
+      },
+      drops,
+      now: platform.clock.now(),
+    });
+    this.#dtls = new DtlsSession({
+      certificate: options.certificate,
+      send: (datagram) => this.#ice.send(datagram, datagram.length),
+      listener: {
+        onConnected: (srtp) => this.#secured(srtp),
+        onData: (bytes) => this.#receiveSctp(bytes),
+        onClosed: () => this.#fail("closed_by_peer"),
+        onFailed: (reason) => this.#fail(reason),
+      },
+      platform,
+      drops,
+    });
+  }
+
+  /** The client's parameters; again for each description that changes them. */
+  setRemote(remote: RemoteParameters): void {
+    if (this.#isClosed) return;
+    this.#ice.setRemote(remote.ice);
+    this.#dtls.setRemoteFingerprints(remote.fingerprints);
+    if (remote.sctp !== undefined) this.#sctp = remote.sctp;
+    this.#startChannels();
+  }
+
+  /** New local ICE credentials for the same DTLS session (ICE restart). */
+  restartIce(local: IceCredentials): void {
+    this.#ice.restart(local);
+  }
+
+  /** Seals and sends `bytes[0, length)`, which has 32 bytes of room behind it. */
+  sendRtp(bytes: Uint8Array, length: number): void {
+    const path = this.#ice.selectedPath;
+    if (this.#srtp === undefined || path === undefined) return;
+    const sealed = this.#srtp.protectRtp(bytes, length);
+    if (sealed > 0) path.send(bytes, sealed);
+  }
+
+  /** As {@linkcode sendRtp}, for a compound RTCP packet. */
+  sendRtcp(bytes: Uint8Array, length: number): void {
+    const path = this.#ice.selectedPath;
+    if (this.#srtp === undefined || path === undefined) return;
+    const sealed = this.#srtp.protectRtcp(bytes, length);
+    if (sealed > 0) path.send(bytes, sealed);
+  }
+
+  /** Sends a message on LiveKit's channel of that kind; `false` if it was not taken. */
+  sendData(kind: DataKind, bytes: Uint8Array): boolean {
+    return this.#channels?.send(CHANNELS[kind], bytes) ?? false;
+  }
+
+  /** What the selected path runs over. */
+  get protocol(): "udp" | "tcp" {
+    return this.#protocol ?? "udp";
+  }
+
+  /** Whether RTP can be sent. */
+  get connected(): boolean {
+    return this.#srtp !== undefined && !this.#isClosed;
+  }
+
+  receive(
+    kind: SessionDatagramKind,
+    bytes: Uint8Array,
+    length: number,
+    _path: NetworkPath,
+    now: number,
+  ): void {
+    if (kind === "dtls") {
+      // The DTLS session may keep parts of the datagram, whose buffer is the socket's.
+      this.#dtls.receive(bytes.slice(0, length));
+      return;
+    }
+    const srtp = this.#srtp;
+    if (srtp === undefined) return this.#options.drops.count("srtp_before_keys");
+    if (kind === "rtp") {
+      const clear = srtp.unprotectRtp(bytes, length);
+      if (clear > 0) this.#options.listener.onRtp(bytes, clear, now);
+    } else {
+      const clear = srtp.unprotectRtcp(bytes, length);
+      if (clear > 0) this.#options.listener.onRtcp(bytes, clear, now);
+    }
+  }
+
+  /** ICE's timed work. */
+  tick(now: number): void {
+    if (now >= this.#ice.nextWakeAt()) this.#ice.tick(now);
+  }
+
+  /** Says goodbye (close_notify) and lets go of everything. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#channels?.close();
+    this.#dtls.close();
+    this.#ice.close();
+  }
+
+  #pathSelected(path: NetworkPath): void {
+    this.#dtls.pathReady();
+    if (path.protocol === this.#protocol) return;
+    this.#protocol = path.protocol;
+    if (this.#dtls.connected) this.#options.listener.onConnected(path.protocol);
+  }
+
+  #secured(srtp: SrtpParameters | undefined): void {
+    if (srtp === undefined) return this.#fail("dtls_failed");
+    this.#srtp = new SrtpSession({ parameters: srtp, drops: this.#options.drops });
+    this.#options.listener.onConnected(this.protocol);
+    this.#startChannels();
+  }
+
+  #startChannels(): void {
+    if (this.#sctp === undefined || this.#channels !== undefined || !this.#dtls.connected) return;
+    const { listener, drops, dataChannels } = this.#options;
+    this.#channels = new DataChannels({
+      remotePort: this.#sctp.port,
+      maxMessageSize: this.#sctp.maxMessageSize,
+      sendPacket: (packet) => this.#dtls.sendData(packet),
+      listener: {
+        onOpen: (label) => listener.onChannelOpen(label),
+        onMessage: (label, bytes) => listener.onMessage(label, bytes),
+        onClosed: () => {},
+        onFailed: () => drops.count("sctp_association_failed"),
+      },
+      drops,
+    });
+    if (dataChannels === "create") {
+      this.#channels.open(CHANNELS.reliable, { ordered: true });
+      this.#channels.open(CHANNELS.lossy, { ordered: false, maxRetransmits: 0 });
+    }
+  }
+
+  #receiveSctp(bytes: Uint8Array): void {
+    if (this.#channels === undefined) return this.#options.drops.count("sctp_unexpected");
+    this.#channels.receive(bytes);
+  }
+
+  #fail(reason: TransportFailure): void {
+    if (this.#isClosed) return;
+    this.close();
+    this.#options.listener.onFailed(reason);
+  }
+}
