@@ -231,15 +231,17 @@ class NodeDatagrams extends PortableDatagrams {
     socket.on("message", (bytes, { address, port }) => {
       if (this.#isClosed) return;
       if (bytes.length >= MAX_DATAGRAM_BYTES) return drops.count("udp_received_too_long");
-      this.deliver(bytes, bytes.length, { transport: "udp", hostname: address, port });
+      // Not the Buffer itself, whose `slice` shares memory where that of a Uint8Array copies.
+      const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+      this.deliver(plain, plain.length, { transport: "udp", hostname: address, port });
     });
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const sends = this.queue.close();
-    this.#socket.close(() => this.#done.resolve(sends));
+    // The pending send first: closing the socket under it would lose its callback.
+    this.queue.close().then(() => this.#socket.close(() => this.#done.resolve()));
   }
 }
 
