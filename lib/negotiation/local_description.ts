@@ -93,7 +93,7 @@ export function sessionLines(
   ];
 }
 
-/** The `m=` and `c=` lines; port 9 (discard) stands for ICE (RFC 8840 §4.1.1), 0 refuses. */
+/** The `m=` and `c=` lines; port 9 (discard) stands for ICE (RFC 8840), 0 refuses. */
 export function mediaLines(
   media: string,
   protocol: string,

@@ -68,7 +68,7 @@ export interface PublisherAnswer {
   readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
 }
 
-/** RFC 8841 §6.1: what a client that names no `max-message-size` takes, bytes. */
+/** RFC 8841 §6: what a client that names no `max-message-size` takes, bytes. */
 const DEFAULT_MAX_MESSAGE_SIZE = 65_536;
 /** Bit rate a stereo opus publisher may use: the codec's highest. */
 const STEREO_MAX_BITRATE = 510_000;
@@ -241,7 +241,7 @@ function sectionLines(
       const formats = section.formats.length > 0 ? section.formats : ["0"];
       return [
         ...mediaLines(section.kind, section.protocol, formats, 0),
-        `a=mid:${section.mid}`,
+        ...(section.mid === "" ? [] : [`a=mid:${section.mid}`]),
         "a=inactive",
       ];
     }
@@ -250,7 +250,7 @@ function sectionLines(
     case "media": {
       const { codecs, extensions, plan } = decision;
       // Also while nothing is received: an answer without the layers takes them from the client's
-      // sender for good (W3C WebRTC §5.2.1), and the section may carry simulcast again.
+      // sender for good, and the section may carry simulcast again.
       const { rids } = section;
       return [
         ...mediaLines(section.kind, section.protocol, payloadTypes(codecs), 9),

@@ -5,7 +5,7 @@
  * not grow with the number of tracks ever sent: a section whose track was removed is offered
  * `inactive`, and once the client has answered that, it carries the next track of its kind under the
  * same mid. It is not reused earlier, because a client reports a new track only where a section goes
- * from inactive to active (W3C WebRTC §4.4.1.6). A section the client refused (port 0) is reused under
+ * from inactive to active (W3C WebRTC, "set a session description"). A section the client refused (port 0) is reused under
  * a new mid, as RFC 8829 §5.2.2 asks.
  *
  * Tracks may come and go while an offer is unanswered: an answer is applied to the tracks that were
@@ -79,7 +79,7 @@ export interface AppliedAnswer {
 
 const VIDEO_FEEDBACK = ["ccm fir", "nack", "nack pli", "goog-remb"];
 const AUDIO_FEEDBACK = ["nack"];
-/** One id per extension in the whole bundle (RFC 8843 §10.4); ids of one-byte headers. */
+/** One id per extension in the whole bundle, which is one RTP session (RFC 9143 §9.1). */
 const EXTENSIONS: Readonly<Record<MediaKind, readonly HeaderExtension[]>> = {
   audio: [
     { id: 1, uri: EXTENSION_URI.mid },
@@ -93,7 +93,7 @@ const EXTENSIONS: Readonly<Record<MediaKind, readonly HeaderExtension[]>> = {
   ],
 };
 const DATA_MID = "0";
-/** RFC 8841 §6.1: what a client that names no `max-message-size` takes, bytes. */
+/** RFC 8841 §6: what a client that names no `max-message-size` takes, bytes. */
 const DEFAULT_MAX_MESSAGE_SIZE = 65_536;
 
 /** One section; its place in the table is its place in the description. */

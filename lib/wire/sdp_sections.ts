@@ -22,6 +22,7 @@ export interface SsrcPair {
 
 /** One `m=` section. */
 export interface RemoteSection {
+  /** Empty only if the section is rejected: some clients then write none. */
   readonly mid: string;
   readonly kind: "audio" | "video" | "application";
   /** Port 0 without `a=bundle-only`: the section is not in use (RFC 3264 §6, RFC 9143 §6). */
@@ -84,8 +85,9 @@ export function readSection(node: SdpNode, inherited: Direction): RemoteSection 
   const port = uintOf(node, "port", 65535);
   const protocol = textOf(node, "protocol");
   if (port === undefined || !protocol) return "the m= line has no port or protocol";
-  const mid = textOf(node, "mid");
-  if (!mid) return "there is no a=mid";
+  const mid = textOf(node, "mid") ?? "";
+  const rejected = port === 0 && textOf(node, "bundleOnly") === undefined;
+  if (mid === "" && !rejected) return "there is no a=mid";
   const direction = directionOf(node) ?? inherited;
   const formats = (textOf(node, "payloads") ?? "").split(" ").filter((word) => word !== "");
   const media = kind === "application" ? undefined : kind;
@@ -95,7 +97,7 @@ export function readSection(node: SdpNode, inherited: Direction): RemoteSection 
   return {
     mid,
     kind,
-    rejected: port === 0 && textOf(node, "bundleOnly") === undefined,
+    rejected,
     direction,
     protocol,
     formats,

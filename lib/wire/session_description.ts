@@ -54,7 +54,7 @@ export function parseDescription(sdp: string): ParsedDescription {
     const section = readSection(node, inherited);
     if (typeof section === "string") return refuse(`media section ${index}: ${section}`);
     if (mids.has(section.mid)) return refuse(`mid "${section.mid}" is used twice`);
-    mids.add(section.mid);
+    if (section.mid !== "") mids.add(section.mid);
     sections.push(section);
   }
   const carrier = sections.findIndex((section) => !section.rejected);

@@ -21,7 +21,8 @@ function check(sdp: string): boolean {
     return false;
   }
   const { sections } = parsed.value;
-  assert.equal(new Set(sections.map(({ mid }) => mid)).size, sections.length);
+  const mids = sections.map(({ mid }) => mid).filter((mid) => mid !== "");
+  assert.equal(new Set(mids).size, mids.length);
   for (const { codecs, rids, ssrcs } of sections) {
     for (const { payloadType } of codecs) assert.ok(payloadType >= 0 && payloadType <= 127);
     assert.ok(rids.length <= 3);

@@ -205,3 +205,9 @@ Deno.test("answerPublisherOffer() rejects what lies outside the bundle", () => {
   const answered = mustParse(answer(sdp).sdp);
   assert.deepEqual(answered.sections.map(({ rejected }) => rejected), [false, true, true, false]);
 });
+
+Deno.test("answerPublisherOffer() answers a rejected section without a mid in kind", () => {
+  const offered = `${chromium()}m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=inactive\r\n`;
+  const answered = mustParse(answer(offered).sdp);
+  assert.deepEqual([answered.sections[4]?.mid, answered.sections[4]?.rejected], ["", true]);
+});

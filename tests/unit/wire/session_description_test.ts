@@ -200,6 +200,12 @@ Deno.test("parseDescription() needs no credentials when every section is rejecte
   assert.equal(parsed.value.sections[0]?.rejected, true);
 });
 
+Deno.test("parseDescription() lets rejected sections alone go without a mid", () => {
+  const rejected = "m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=inactive";
+  const { sections } = mustParse(video([rejected, rejected]));
+  assert.deepEqual(sections.map(({ mid }) => mid), ["v", "", ""]);
+});
+
 Deno.test("parseDescription() says in words what is wrong", () => {
   const refusals: [string, RegExp][] = [
     [video(["m=text 9 RTP/AVP 1", "a=mid:t"]), /section 1: kind "text"/],
