@@ -16,13 +16,15 @@ import {
   type JoinParameters,
   readJoinParameters,
 } from "../lib/signalling/join_parameters.ts";
-import type { SignalSocket } from "../lib/signalling/signal_session.ts";
+import type { SignalSocket } from "../lib/signalling/signal_socket.ts";
 import { type HttpExchange, notFound, plainText, type RouteHandler } from "./http_exchange.ts";
 
 /** Where sessions start. */
 export interface SignalEntrance {
-  /** Whether this join would be let in now; asked once before the upgrade. */
+  /** Whether the room exists or may be made. */
   admit(join: JoinParameters): Admission;
+  /** What else can refuse the start of a session, for example a full room. */
+  admitSession(join: JoinParameters): Admission;
   /** Starts the session; the socket may still be opening. */
   open(join: JoinParameters, socket: SignalSocket): void;
 }
@@ -45,6 +47,9 @@ export function rtcRoute({ signals, limits, upgrade }: RtcRouteOptions): RouteHa
     if (exchange.url.searchParams.get("join_request")) return notFound();
     const result = read(exchange, limits, false, (join) => signals.admit(join));
     if (!result.ok) return refuse(result);
+    // A full room shows only here: validation says yes to it.
+    const admission = signals.admitSession(result.join);
+    if (!admission.ok) return refuse(admission);
     const { response, socket } = upgrade(exchange.request);
     signals.open(result.join, socket);
     return response;
@@ -55,15 +60,9 @@ export function rtcRoute({ signals, limits, upgrade }: RtcRouteOptions): RouteHa
 export function validateRoute({ signals, limits }: RtcRouteOptions): RouteHandler {
   return (exchange) => {
     if (exchange.url.searchParams.get("join_request")) return notFound();
-    const result = read(exchange, limits, true, (join) => admitToValidate(signals, join));
+    const result = read(exchange, limits, true, (join) => signals.admit(join));
     return result.ok ? plainText(200, "success") : refuse(result);
   };
-}
-
-/** Failures to *start* a session (a full room: 500) show only at the upgrade; validation says yes. */
-function admitToValidate(signals: SignalEntrance, join: JoinParameters): Admission {
-  const admission = signals.admit(join);
-  return admission.ok || admission.status !== 500 ? admission : { ok: true };
 }
 
 function read(

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { SignalSocket } from "../lib/signalling/signal_session.ts";
+import { CLOSE_CODE, type SignalSocket } from "../lib/signalling/signal_socket.ts";
 
 /** The part of `WebSocket` used here, so that tests need no network. */
 export interface RawWebSocket {
@@ -20,8 +20,6 @@ export interface RawWebSocket {
 }
 
 const OPEN = 1;
-/** RFC 6455 §7.4.1: a message too big to process. */
-const MESSAGE_TOO_BIG = 1009;
 /** RFC 6455 §5.5: a close frame's reason has at most this many UTF-8 bytes. */
 const MAX_REASON_BYTES = 123;
 /** Messages a client may send before the session listens; none of ours sends even one. */
@@ -99,12 +97,12 @@ class WebSocketAdapter implements SignalSocket {
     const message = data instanceof ArrayBuffer ? new Uint8Array(data) : data;
     if (typeof message !== "string" && !(message instanceof Uint8Array)) return;
     if (this.#maxMessageBytes !== 0 && isLonger(message, this.#maxMessageBytes)) {
-      this.close(MESSAGE_TOO_BIG, "message too big");
+      this.close(CLOSE_CODE.tooBig, "message too big");
       return;
     }
     if (this.#listener !== undefined) this.#listener(message);
     else if (this.#unread.length < MAX_EARLY_MESSAGES) this.#unread.push(message);
-    else this.close(MESSAGE_TOO_BIG, "too many messages");
+    else this.close(CLOSE_CODE.tooBig, "too many messages");
   }
 
   #flush(): void {

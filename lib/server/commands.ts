@@ -1,0 +1,86 @@
+/**
+ * What each command of the command line does in a real process.
+ *
+ * @module
+ */
+import { denoPlatform } from "../base/deno_platform.ts";
+import type { LogLevel } from "../base/platform.ts";
+import { signAccessToken } from "../signalling/access_token.ts";
+import type { CommandLineActions } from "./command_line.ts";
+import { type ConfigSources, DEFAULT_UDP_PORT, loadConfig } from "./config_loading.ts";
+import { demoLinks } from "./demo_links.ts";
+import { generateKeyPair } from "./key_generation.ts";
+import { createLog } from "./logging.ts";
+import { serve } from "./serve.ts";
+import { VERSION } from "./version.ts";
+
+/** A month, as LiveKit's `create-join-token` gives. */
+const JOIN_TOKEN_VALID_MS = 30 * 24 * 3_600_000;
+
+/** The console as the commands see it. */
+export interface Console {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** Whether a person reads the log. */
+  readonly errIsTerminal: boolean;
+}
+
+/** Binds the commands to files, environment and console. */
+export function processCommands(sources: ConfigSources, console: Console): CommandLineActions {
+  return {
+    async serve(values) {
+      const config = loadConfig(values, sources);
+      const log = createLog({
+        level: config.logging.level as LogLevel,
+        format: config.logging.json || !console.errIsTerminal ? "json" : "pretty",
+        write: console.err,
+      });
+      await serve(config, log, {
+        onListening: async () => {
+          if (!config.development) return;
+          const links = await demoLinks(config, Date.now());
+          console.out(
+            `Roomwire ${VERSION} is up. Open these two links in two browser tabs:\n\n` +
+              links.map((link) => `  ${link}\n\n`).join(""),
+          );
+        },
+      });
+    },
+    ports(values) {
+      console.out(portList(values, sources));
+    },
+    generateKeys() {
+      const { apiKey, secret } = generateKeyPair(denoPlatform().random);
+      console.out(`API Key:  ${apiKey}\nAPI Secret:  ${secret}\n`);
+    },
+    async createJoinToken(values, { room, identity, recorder }) {
+      const config = loadConfig(values, sources);
+      const [apiKey, secret] = Object.entries(config.keys)[0]!;
+      const restricted = recorder
+        ? { hidden: true, recorder: true, canPublish: false, canPublishData: false }
+        : {};
+      const video = { roomJoin: true, room, ...restricted };
+      const token = await signAccessToken(
+        { apiKey, secret },
+        { identity, video },
+        Date.now(),
+        JOIN_TOKEN_VALID_MS,
+      );
+      console.out(`Token: ${token}\n`);
+    },
+  };
+}
+
+function portList(values: Parameters<CommandLineActions["ports"]>[0], sources: ConfigSources) {
+  const config = loadConfig(values, sources);
+  const { rtc, prometheus } = config;
+  const tcp = [
+    `${config.port} - HTTP service`,
+    ...(rtc.tcp_port === 0 ? [] : [`${rtc.tcp_port} - ICE/TCP`]),
+    ...(prometheus.port === 0 ? [] : [`${prometheus.port} - Prometheus`]),
+  ];
+  const udp = rtc.force_tcp ? [] : [`${rtc.udp_port?.start ?? DEFAULT_UDP_PORT} - ICE/UDP`];
+  return `TCP Ports\n${tcp.join("\n")}\n${
+    udp.length === 0 ? "" : `UDP Ports\n${udp.join("\n")}\n`
+  }`;
+}

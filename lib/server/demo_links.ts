@@ -1,0 +1,31 @@
+/**
+ * The two ready links that development mode prints.
+ *
+ * @module
+ */
+import { signAccessToken } from "../signalling/access_token.ts";
+import type { Config } from "./config_parsing.ts";
+
+const IDENTITIES = ["alice", "bob"] as const;
+const ROOM = "demo";
+/** Long enough for a day of trying things out. */
+const VALID_FOR_MS = 24 * 3_600_000;
+
+/**
+ * Links to the demo page for two participants of one room. The token is in the fragment, which
+ * browsers do not send, so it reaches no server log.
+ *
+ * @param nowMs Unix milliseconds.
+ */
+export function demoLinks(config: Config, nowMs: number): Promise<readonly string[]> {
+  const [apiKey, secret] = Object.entries(config.keys)[0]!;
+  return Promise.all(IDENTITIES.map(async (identity) => {
+    const token = await signAccessToken(
+      { apiKey, secret },
+      { identity, name: identity, video: { roomJoin: true, room: ROOM } },
+      nowMs,
+      VALID_FOR_MS,
+    );
+    return `http://localhost:${config.port}/demo#token=${token}&name=${identity}`;
+  }));
+}

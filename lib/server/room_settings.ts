@@ -1,0 +1,41 @@
+/**
+ * The slice of the configuration that rooms need, in their words. Pure.
+ *
+ * @module
+ */
+import {
+  DEFAULT_ICE_SERVERS,
+  DEFAULT_ROOM_OPTIONS,
+  type RoomOptions,
+} from "../room/room_context.ts";
+import type { Config } from "./config_parsing.ts";
+
+/** Options of all rooms. */
+export function roomOptions({ room, rtc, limit, video }: Config): RoomOptions {
+  const iceServers = rtc.stun_servers.length === 0 ? DEFAULT_ICE_SERVERS : [{
+    urls: rtc.stun_servers.map((server) => `stun:${server}`),
+    username: "",
+    credential: "",
+  }];
+  return {
+    ...DEFAULT_ROOM_OPTIONS,
+    emptyTimeoutS: room.empty_timeout,
+    departureTimeoutS: room.departure_timeout,
+    maxParticipants: room.max_participants,
+    enabledCodecs: room.enabled_codecs.map(({ mime, fmtp_line }) => ({
+      mime,
+      fmtpLine: fmtp_line,
+    })),
+    enableRemoteUnmute: room.enable_remote_unmute,
+    syncStreams: room.sync_streams,
+    subscriptionLimits: {
+      audio: limit.subscription_limit_audio,
+      video: limit.subscription_limit_video,
+    },
+    iceServers,
+    updateBatchTargetSize: room.update_batch_target_size,
+    dynacastPauseDelayMs: video.dynacast_pause_delay,
+    maxMetadataSize: limit.max_metadata_size,
+    maxAttributesSize: limit.max_attributes_size,
+  };
+}

@@ -1,0 +1,238 @@
+/**
+ * The composition root: one whole server out of a configuration and a platform. It binds nothing by
+ * itself; {@linkcode SfuServer.listenMedia} opens the media sockets, and the HTTP side is a plain
+ * handler.
+ *
+ * Joins are refused with 503 until media listens, and again once closing has begun.
+ *
+ * @module
+ */
+import { denoPlatform } from "../base/deno_platform.ts";
+import { DropCounters } from "../base/drop_counters.ts";
+import { SfuError } from "../base/errors.ts";
+import { type NodeId, randomId } from "../base/ids.ts";
+import type { MediaAddress } from "../base/media_vocabulary.ts";
+import type { Cancel, Platform } from "../base/platform.ts";
+import type { EngineReady, MediaEngine } from "../engine/engine_messages.ts";
+import { createLocalEngine, type LocalEngineOptions } from "../engine/local_engine.ts";
+import { EngineRouter } from "../room/engine_router.ts";
+import type { RoomContext } from "../room/room_context.ts";
+import { RoomDirectory } from "../room/room_directory.ts";
+import { type ApiKeys, signAccessToken } from "../signalling/access_token.ts";
+import type { TokenSigner } from "../signalling/token_refresher.ts";
+import { SignalService } from "../signalling/signal_service.ts";
+import { createHttpHandler, type HttpHandler } from "../../routes/http_handler.ts";
+import { routeTable } from "../../routes/route_table.ts";
+import { adaptWebSocket } from "../../routes/web_socket.ts";
+import type { Config } from "./config_parsing.ts";
+import { mediaListeners } from "./media_listeners.ts";
+import type { InterfaceAddress } from "./node_address.ts";
+import { roomOptions } from "./room_settings.ts";
+import { VERSION } from "./version.ts";
+
+/** Seconds without an answer before the runtime drops a WebSocket; it pings every half of this. */
+const SOCKET_IDLE_TIMEOUT_S = 20;
+/** How often the node shows that its event loop turns. */
+const HEARTBEAT_MS = 2000;
+/** How often draining looks whether everybody has left. */
+const DRAIN_POLL_MS = 500;
+
+/** A running server. */
+export interface SfuServer extends AsyncDisposable {
+  /** Pass to `Deno.serve`, mount under any router, or call in a test. Binds nothing. */
+  readonly handler: HttpHandler;
+  /** Opens the UDP and TCP media sockets; idempotent. Rejects with `SfuError`. */
+  listenMedia(): Promise<readonly MediaAddress[]>;
+  readonly rooms: RoomDirectory;
+  /** What came in and was not used, by reason. */
+  readonly counters: DropCounters;
+  /** Refuses joins, waits until everybody has left, then closes; resolves even on time-out. */
+  drain(options: { readonly timeoutMs: number }): Promise<void>;
+  /** Tells every participant, then closes all sockets. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What tests and special deployments replace. */
+export interface ServerParts {
+  readonly createEngine?: (options: Required<LocalEngineOptions>) => MediaEngine;
+  readonly networkInterfaces?: () => readonly InterfaceAddress[];
+}
+
+/**
+ * Builds a server.
+ *
+ * @param config From `parseConfig` or `loadConfig`; must have at least one key.
+ * @throws {SfuError} `missing_keys`.
+ */
+export function createServer(
+  config: Config,
+  platform: Platform = denoPlatform(),
+  parts: ServerParts = {},
+): SfuServer {
+  return new ComposedServer(config, platform, parts);
+}
+
+class ComposedServer implements SfuServer {
+  readonly handler: HttpHandler;
+  readonly rooms: RoomDirectory;
+  readonly counters = new DropCounters();
+  readonly #platform: Platform;
+  readonly #engine: MediaEngine;
+  readonly #signals: SignalService;
+  #starting: Promise<EngineReady> | undefined;
+  #ready: EngineReady | undefined;
+  #refusing = false;
+  #closing: Promise<void> | undefined;
+  #stopHeartbeat: Cancel | undefined;
+  #beatAt: { readonly now: number; readonly wallMs: number } | undefined;
+
+  constructor(config: Config, platform: Platform, parts: ServerParts) {
+    const keys = new Map(Object.entries(config.keys));
+    if (keys.size === 0) {
+      throw new SfuError("missing_keys", "one of key-file or keys must be provided");
+    }
+    this.#platform = platform;
+    const interfaces = parts.networkInterfaces ?? Deno.networkInterfaces;
+    this.#engine = (parts.createEngine ?? createLocalEngine)({
+      ...mediaListeners(config, interfaces()),
+      platform,
+      drops: this.counters,
+    });
+    const router = new EngineRouter(this.#engine, platform.log);
+    this.#engine.onEvent = (event) => router.dispatch(event);
+    const context: RoomContext = {
+      platform,
+      router,
+      engine: () => this.#engineReady(),
+      options: roomOptions(config),
+      counters: this.counters,
+      nodeId: randomId<NodeId>(platform.random, "ND_"),
+      region: config.region,
+    };
+    this.rooms = new RoomDirectory(context);
+    this.#signals = new SignalService({
+      rooms: this.rooms,
+      serverVersion: VERSION,
+      autoCreateRooms: config.room.auto_create,
+      maxFrameBytes: config.limit.signal_message_size_limit,
+      signToken: firstKeySigner(keys),
+    });
+    this.handler = this.#createHandler(config, keys);
+  }
+
+  listenMedia(): Promise<readonly MediaAddress[]> {
+    if (this.#refusing) {
+      return Promise.reject(new SfuError("closed", "Cannot listen: the server is closed"));
+    }
+    this.#starting ??= this.#start();
+    return this.#starting.then(({ addresses }) => addresses);
+  }
+
+  async drain({ timeoutMs }: { readonly timeoutMs: number }): Promise<void> {
+    this.#refusing = true;
+    const { clock } = this.#platform;
+    const until = clock.now() + timeoutMs;
+    while (this.#occupied() && clock.now() < until) await this.#pause(DRAIN_POLL_MS);
+    await this.close();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #start(): Promise<EngineReady> {
+    const ready = await this.#engine.start();
+    this.#ready = ready;
+    this.#beat();
+    return ready;
+  }
+
+  async #close(): Promise<void> {
+    this.#refusing = true;
+    this.#stopHeartbeat?.();
+    this.#signals.close();
+    // A start that is still under way is let finish, so that its sockets are closed, too.
+    await this.#starting?.catch(() => {});
+    await this.#engine.close();
+  }
+
+  #createHandler(config: Config, keys: ApiKeys): HttpHandler {
+    const { limit } = config;
+    const signals = this.#signals;
+    const routes = routeTable({
+      heartbeat: { last: () => this.#lastBeat() },
+      rtc: {
+        signals: {
+          admit: (join) => this.#refusal() ?? signals.admit(join),
+          admitSession: (join) => signals.admitSession(join),
+          open: (join, socket) => signals.open(join, socket),
+        },
+        limits: {
+          maxRoomNameLength: limit.max_room_name_length,
+          maxParticipantIdentityLength: limit.max_participant_identity_length,
+        },
+        upgrade: (request) => {
+          const { socket, response } = Deno.upgradeWebSocket(request, {
+            idleTimeout: SOCKET_IDLE_TIMEOUT_S,
+          });
+          return { response, socket: adaptWebSocket(socket, limit.signal_message_size_limit) };
+        },
+      },
+    });
+    return createHttpHandler({
+      routes,
+      keys,
+      maxBodyBytes: limit.max_api_request_body_size,
+      clock: this.#platform.clock,
+      log: this.#platform.log,
+      counters: this.counters,
+    });
+  }
+
+  #refusal(): { readonly ok: false; readonly status: number; readonly body: string } | undefined {
+    if (this.#refusing) return { ok: false, status: 503, body: "server is shutting down" };
+    if (this.#ready === undefined) {
+      return { ok: false, status: 503, body: "media is not listening" };
+    }
+    return undefined;
+  }
+
+  #engineReady(): EngineReady {
+    if (this.#ready === undefined) throw new SfuError("closed", "The media plane is not listening");
+    return this.#ready;
+  }
+
+  #beat(): void {
+    const { clock, timers } = this.#platform;
+    if (this.#refusing) return;
+    this.#beatAt = { now: clock.now(), wallMs: clock.wallMs() };
+    this.#stopHeartbeat = timers.after(HEARTBEAT_MS, () => this.#beat());
+  }
+
+  /** Before media listens there is no timer, and answering at all is the sign of life. */
+  #lastBeat(): { readonly ageMs: number; readonly wallMs: number } {
+    const { clock } = this.#platform;
+    if (this.#beatAt === undefined) return { ageMs: 0, wallMs: clock.wallMs() };
+    return { ageMs: clock.now() - this.#beatAt.now, wallMs: this.#beatAt.wallMs };
+  }
+
+  #occupied(): boolean {
+    return this.rooms.list().some((room) => room.numParticipants > 0);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#platform.timers.after(ms, resolve));
+  }
+}
+
+/** Signs with the first configured key, as LiveKit does. */
+function firstKeySigner(keys: ApiKeys): TokenSigner {
+  const [apiKey, secret] = [...keys][0]!;
+  return (claims, nowMs, validForMs) =>
+    signAccessToken({ apiKey, secret }, claims, nowMs, validForMs);
+}
