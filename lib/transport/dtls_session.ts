@@ -38,7 +38,6 @@ import {
   keyingMaterialBytes,
   serverParameters,
   SRTP_PROFILE,
-  type SrtpParameters,
   type SrtpProfile,
 } from "./srtp_keys.ts";
 import { WeriftDtlsServer } from "./werift_dtls_server.ts";

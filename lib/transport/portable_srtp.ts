@@ -1,0 +1,314 @@
+/**
+ * SRTP ciphers on node:crypto alone, for every platform Deno runs on.
+ *
+ * AES128_CM_HMAC_SHA1_80 avoids what is slow there, making cipher and HMAC objects per packet: one AES
+ * object in ECB mode turns prepared counter blocks into keystream, and HMAC continues from copied
+ * SHA-1 states that have taken in the key. AEAD_AES_128_GCM has no such way and makes an object per
+ * packet, so prefer the former.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import {
+  type Cipheriv,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  type Hash,
+} from "node:crypto";
+import type { SrtpCipher } from "./srtp_cipher.ts";
+import { SRTP_PROFILE, type SrtpSessionKeys } from "./srtp_keys.ts";
+
+const BLOCK_BYTES = 16;
+/** Longest payload of one packet: 2,048 bytes, beyond any MTU we receive. */
+const MAX_BLOCKS = 128;
+const SHA1_TAG_BYTES = 10;
+const SHA1_BLOCK_BYTES = 64;
+const GCM_TAG_BYTES = 16;
+const RTCP_HEADER_BYTES = 8;
+const RTCP_INDEX_BYTES = 4;
+const E_BIT = 0x8000_0000;
+
+/** The portable cipher for the profile of `keys`. */
+export function portableCipher(keys: SrtpSessionKeys): SrtpCipher {
+  return keys.profile === SRTP_PROFILE.aeadAes128Gcm ? new GcmCipher(keys) : new CmCipher(keys);
+}
+
+/** AES counter mode keystream from one AES-ECB object (RFC 3711 §4.1.1). */
+class CounterMode {
+  readonly #aes: Cipheriv;
+  readonly #salt: Int32Array;
+  readonly #counters = new Uint8Array(MAX_BLOCKS * BLOCK_BYTES);
+  /** The same bytes as words: Deno runs on little-endian machines only, the counters are big-endian. */
+  readonly #words = new Int32Array(this.#counters.buffer);
+
+  constructor(key: Uint8Array, salt: Uint8Array) {
+    this.#aes = createCipheriv("aes-128-ecb", key, null);
+    this.#aes.setAutoPadding(false);
+    const padded = new Uint8Array(BLOCK_BYTES);
+    padded.set(salt);
+    this.#salt = new Int32Array(padded.buffer);
+  }
+
+  /**
+   * Adds keystream to `bytes[from .. to)`, which encrypts or decrypts.
+   *
+   * @param high Upper 32 bits of the 48-bit packet index.
+   * @param low Lower 16 bits of it.
+   * @returns `false`, with nothing done, for more than 2,048 bytes.
+   */
+  apply(
+    bytes: Uint8Array,
+    from: number,
+    to: number,
+    ssrc: number,
+    high: number,
+    low: number,
+  ): boolean {
+    const blocks = (to - from + BLOCK_BYTES - 1) >>> 4;
+    if (blocks > MAX_BLOCKS) return false;
+    const words = this.#words;
+    const word0 = this.#salt[0]!;
+    const word1 = this.#salt[1]! ^ swapBytes(ssrc);
+    const word2 = this.#salt[2]! ^ swapBytes(high);
+    const word3 = this.#salt[3]! ^ swapBytes(low << 16);
+    for (let block = 0, at = 0; block < blocks; block++, at += 4) {
+      words[at] = word0;
+      words[at + 1] = word1;
+      words[at + 2] = word2;
+      words[at + 3] = word3 ^ (block << 24); // block < 256 is the last, lowest byte
+    }
+    const stream = this.#aes.update(this.#counters.subarray(0, blocks << 4));
+    for (let at = from, s = 0; at < to; at++, s++) bytes[at]! ^= stream[s]!;
+    return true;
+  }
+}
+
+/** HMAC-SHA1 whose keyed first blocks are hashed once (RFC 2104 §4). */
+class KeyedSha1 {
+  readonly #inner: Hash;
+  readonly #outer: Hash;
+
+  constructor(key: Uint8Array) {
+    const inner = new Uint8Array(SHA1_BLOCK_BYTES).fill(0x36);
+    const outer = new Uint8Array(SHA1_BLOCK_BYTES).fill(0x5c);
+    for (let i = 0; i < key.length; i++) {
+      inner[i]! ^= key[i]!;
+      outer[i]! ^= key[i]!;
+    }
+    this.#inner = createHash("sha1").update(inner);
+    this.#outer = createHash("sha1").update(outer);
+  }
+
+  /** 20 bytes over `bytes[0 .. length)`. */
+  digest(bytes: Uint8Array, length: number): Uint8Array {
+    const inner = this.#inner.copy().update(bytes.subarray(0, length)).digest();
+    return this.#outer.copy().update(inner).digest();
+  }
+}
+
+/** AES128_CM_HMAC_SHA1_80 (RFC 3711 §4). */
+class CmCipher implements SrtpCipher {
+  readonly rtpOverhead = SHA1_TAG_BYTES;
+  readonly rtcpOverhead = SHA1_TAG_BYTES + RTCP_INDEX_BYTES;
+  readonly rtcpIndexFromEnd = SHA1_TAG_BYTES + RTCP_INDEX_BYTES;
+  readonly #rtp: CounterMode;
+  readonly #rtcp: CounterMode;
+  readonly #rtpAuth: KeyedSha1;
+  readonly #rtcpAuth: KeyedSha1;
+  readonly #tag = new Uint8Array(SHA1_TAG_BYTES);
+
+  constructor(keys: SrtpSessionKeys) {
+    this.#rtp = new CounterMode(keys.rtpKey, keys.rtpSalt);
+    this.#rtcp = new CounterMode(keys.rtcpKey, keys.rtcpSalt);
+    this.#rtpAuth = new KeyedSha1(keys.rtpAuth);
+    this.#rtcpAuth = new KeyedSha1(keys.rtcpAuth);
+  }
+
+  sealRtp(
+    bytes: Uint8Array,
+    length: number,
+    headerLength: number,
+    ssrc: number,
+    roc: number,
+    seq: number,
+  ): number {
+    if (!this.#rtp.apply(bytes, headerLength, length, ssrc, roc, seq)) return 0;
+    // The counter is authenticated behind the packet (§4.2) and then gives way to the tag.
+    writeUint32(bytes, length, roc);
+    writeTag(bytes, length, this.#rtpAuth.digest(bytes, length + 4));
+    return length + SHA1_TAG_BYTES;
+  }
+
+  openRtp(
+    bytes: Uint8Array,
+    length: number,
+    headerLength: number,
+    ssrc: number,
+    roc: number,
+    seq: number,
+  ): number {
+    const end = length - SHA1_TAG_BYTES;
+    if (end < headerLength) return -1;
+    this.#keepTag(bytes, end);
+    writeUint32(bytes, end, roc);
+    if (!this.#isTag(this.#rtpAuth.digest(bytes, end + 4))) return -1;
+    return this.#rtp.apply(bytes, headerLength, end, ssrc, roc, seq) ? end : -1;
+  }
+
+  sealRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
+    const rtcp = this.#rtcp;
+    if (!rtcp.apply(bytes, RTCP_HEADER_BYTES, length, ssrc, index >>> 16, index & 0xffff)) return 0;
+    const end = length + RTCP_INDEX_BYTES;
+    writeUint32(bytes, length, index | E_BIT);
+    writeTag(bytes, end, this.#rtcpAuth.digest(bytes, end));
+    return end + SHA1_TAG_BYTES;
+  }
+
+  openRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
+    const signed = length - SHA1_TAG_BYTES;
+    const end = signed - RTCP_INDEX_BYTES;
+    if (end < RTCP_HEADER_BYTES) return -1;
+    this.#keepTag(bytes, signed);
+    if (!this.#isTag(this.#rtcpAuth.digest(bytes, signed))) return -1;
+    const rtcp = this.#rtcp;
+    return rtcp.apply(bytes, RTCP_HEADER_BYTES, end, ssrc, index >>> 16, index & 0xffff) ? end : -1;
+  }
+
+  #keepTag(bytes: Uint8Array, at: number): void {
+    for (let i = 0; i < SHA1_TAG_BYTES; i++) this.#tag[i] = bytes[at + i]!;
+  }
+
+  /** Compares every byte whatever the others are, so that time tells nothing. */
+  #isTag(digest: Uint8Array): boolean {
+    let difference = 0;
+    for (let i = 0; i < SHA1_TAG_BYTES; i++) difference |= this.#tag[i]! ^ digest[i]!;
+    return difference === 0;
+  }
+}
+
+/** AEAD_AES_128_GCM (RFC 7714 §8 and §9). */
+class GcmCipher implements SrtpCipher {
+  readonly rtpOverhead = GCM_TAG_BYTES;
+  readonly rtcpOverhead = GCM_TAG_BYTES + RTCP_INDEX_BYTES;
+  readonly rtcpIndexFromEnd = RTCP_INDEX_BYTES;
+  readonly #keys: SrtpSessionKeys;
+  readonly #iv = Buffer.alloc(12);
+  /** RTCP header and index word. */
+  readonly #rtcpData = Buffer.alloc(RTCP_HEADER_BYTES + RTCP_INDEX_BYTES);
+
+  constructor(keys: SrtpSessionKeys) {
+    this.#keys = keys;
+  }
+
+  sealRtp(
+    bytes: Uint8Array,
+    length: number,
+    headerLength: number,
+    ssrc: number,
+    roc: number,
+    seq: number,
+  ): number {
+    this.#setRtpIv(ssrc, roc, seq);
+    const header = bytes.subarray(0, headerLength);
+    this.#seal(this.#keys.rtpKey, bytes, headerLength, length, header);
+    return length + GCM_TAG_BYTES;
+  }
+
+  openRtp(
+    bytes: Uint8Array,
+    length: number,
+    headerLength: number,
+    ssrc: number,
+    roc: number,
+    seq: number,
+  ): number {
+    const end = length - GCM_TAG_BYTES;
+    if (end < headerLength) return -1;
+    this.#setRtpIv(ssrc, roc, seq);
+    const header = bytes.subarray(0, headerLength);
+    return this.#open(this.#keys.rtpKey, bytes, headerLength, end, header) ? end : -1;
+  }
+
+  sealRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
+    this.#setRtcpIv(ssrc, index);
+    const data = this.#setRtcpData(bytes, index);
+    this.#seal(this.#keys.rtcpKey, bytes, RTCP_HEADER_BYTES, length, data);
+    writeUint32(bytes, length + GCM_TAG_BYTES, index | E_BIT);
+    return length + GCM_TAG_BYTES + RTCP_INDEX_BYTES;
+  }
+
+  openRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
+    const end = length - GCM_TAG_BYTES - RTCP_INDEX_BYTES;
+    if (end < RTCP_HEADER_BYTES) return -1;
+    this.#setRtcpIv(ssrc, index);
+    const data = this.#setRtcpData(bytes, index);
+    return this.#open(this.#keys.rtcpKey, bytes, RTCP_HEADER_BYTES, end, data) ? end : -1;
+  }
+
+  #seal(key: Uint8Array, bytes: Uint8Array, from: number, to: number, data: Uint8Array): void {
+    const cipher = createCipheriv("aes-128-gcm", key, this.#iv);
+    cipher.setAAD(data);
+    bytes.set(cipher.update(bytes.subarray(from, to)), from);
+    cipher.final();
+    bytes.set(cipher.getAuthTag(), to);
+  }
+
+  #open(key: Uint8Array, bytes: Uint8Array, from: number, to: number, data: Uint8Array): boolean {
+    const decipher = createDecipheriv("aes-128-gcm", key, this.#iv, {
+      authTagLength: GCM_TAG_BYTES,
+    });
+    decipher.setAAD(data);
+    decipher.setAuthTag(bytes.subarray(to, to + GCM_TAG_BYTES));
+    const clear = decipher.update(bytes.subarray(from, to));
+    try {
+      decipher.final();
+    } catch {
+      return false; // node:crypto says "not authentic" with an exception
+    }
+    bytes.set(clear, from);
+    return true;
+  }
+
+  /** 00 00, SSRC, roll-over counter, sequence number; exclusive-or the salt (RFC 7714 §8.1). */
+  #setRtpIv(ssrc: number, roc: number, seq: number): void {
+    this.#iv.writeUInt16BE(0, 0);
+    this.#iv.writeUInt32BE(ssrc >>> 0, 2);
+    this.#iv.writeUInt32BE(roc >>> 0, 6);
+    this.#iv.writeUInt16BE(seq, 10);
+    for (let i = 0; i < 12; i++) this.#iv[i]! ^= this.#keys.rtpSalt[i]!;
+  }
+
+  /** 00 00, SSRC, 00 00, index; exclusive-or the salt (RFC 7714 §9.1). */
+  #setRtcpIv(ssrc: number, index: number): void {
+    this.#iv.writeUInt16BE(0, 0);
+    this.#iv.writeUInt32BE(ssrc >>> 0, 2);
+    this.#iv.writeUInt16BE(0, 6);
+    this.#iv.writeUInt32BE(index >>> 0, 8);
+    for (let i = 0; i < 12; i++) this.#iv[i]! ^= this.#keys.rtcpSalt[i]!;
+  }
+
+  /** Header, E bit and index are authenticated (RFC 7714 §9.2). */
+  #setRtcpData(bytes: Uint8Array, index: number): Uint8Array {
+    this.#rtcpData.set(bytes.subarray(0, RTCP_HEADER_BYTES));
+    this.#rtcpData.writeUInt32BE((index | E_BIT) >>> 0, RTCP_HEADER_BYTES);
+    return this.#rtcpData;
+  }
+}
+
+/** The other byte order of a 32-bit word. */
+function swapBytes(word: number): number {
+  return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff_0000) | (word << 24);
+}
+
+function writeUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+}
+
+/** The first 80 bits of an HMAC-SHA1 (RFC 3711 §4.2.1). */
+function writeTag(bytes: Uint8Array, at: number, digest: Uint8Array): void {
+  for (let i = 0; i < SHA1_TAG_BYTES; i++) bytes[at + i] = digest[i]!;
+}
