@@ -45,7 +45,9 @@ export function parseSdpTree(
   const broken = brokenLimit(sdp);
   if (broken !== undefined) return { ok: false, message: broken };
   const session: unknown = parse(sdp.replace(RAW_ATTRIBUTE, `a=${RAW_PREFIX}$1:`));
-  if (!isNode(session)) return { ok: false, message: "Cannot read description: it is not SDP" };
+  if (!isNode(session) || textOf(session, "version") !== "0") {
+    return { ok: false, message: "Cannot read description: it is not SDP, there is no v=0" };
+  }
   return { ok: true, value: { session, sections: nodesOf(session, "media") } };
 }
 

@@ -216,6 +216,8 @@ Deno.test("parseDescription() says in words what is wrong", () => {
     [video([]).replace("ufrag:abcd", "ufrag:abc"), /ice-ufrag is not/],
     [video([]).replace("pwd:abcdefghijklmnopqrstuv", "pwd:short"), /ice-pwd is not/],
     [video([]).replace("sha-256 AB:CD", "sha-256 nonsense"), /no usable a=fingerprint/],
+    ["", /not SDP/],
+    ["a=mid:0\r\na=inactive\r\n", /not SDP/],
     ["x".repeat(512 * 1024 + 1), /characters, limit is/],
     [`a=${"x".repeat(5000)}`, /line of 5002 characters/],
     ["a=b\n".repeat(40_000), /40000 lines/],
