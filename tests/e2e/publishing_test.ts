@@ -14,6 +14,10 @@ import type { MediaSections } from "../support/sdk_client.ts";
 const fixture = CallFixture.forThisFile();
 
 const ROUNDS = 50;
+/** Rounds after which a description has its final number of sections. */
+const WARM_UP = 3;
+/** The data section, the track's, and one that was still closing when the next track came. */
+const SECTIONS_ALLOWED = 3;
 /** SDP growth that is not a media section: ids and codec tables may differ a little in length. */
 const SDP_GROWTH_ALLOWED = 200;
 
@@ -41,7 +45,7 @@ endToEndTest(`after ${ROUNDS} rounds of publishing the descriptions have not gro
       const sid = await ann.publishVideo({ width: 160, height: 90 });
       const [track] = await tracksOf(bob, "ann", 1);
       assert.equal(track?.sid, sid);
-      first ??= await subscriberSections(bob);
+      if (round === WARM_UP) first = await subscriberSections(bob);
       await ann.unpublish(sid);
       await tracksOf(bob, "ann", 0);
     }
@@ -49,7 +53,8 @@ endToEndTest(`after ${ROUNDS} rounds of publishing the descriptions have not gro
     await assertVideoFlows(bob, { sid: last, kind: "video", source: "camera" });
     const { total, sdpLength } = await subscriberSections(bob);
     assert.ok(first);
-    assert.equal(total, first.total, "subscriber media sections");
+    assert.ok(total <= SECTIONS_ALLOWED, `${total} subscriber media sections`);
+    assert.ok(total <= first.total, `${first.total} sections became ${total}`);
     assert.ok(
       sdpLength <= first.sdpLength + SDP_GROWTH_ALLOWED,
       `subscriber description grew from ${first.sdpLength} to ${sdpLength}`,
@@ -118,7 +123,7 @@ endToEndTest(
       await bob.setSubscribed(video.sid, true);
       await assertVideoFlows(bob, video);
       assert.equal((await bob.snapshot()).subscribedEvents[video.sid], 2);
-      assert.equal((await subscriberSections(bob)).total, 2);
+      assert.ok((await subscriberSections(bob)).total <= SECTIONS_ALLOWED);
     }),
 );
 

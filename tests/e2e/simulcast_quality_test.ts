@@ -14,7 +14,7 @@ const THREE_LAYERS = {
   height: 540,
   fps: 10,
   simulcast: true,
-  maxBitrate: 800_000,
+  maxBitrate: 500_000,
 } satisfies VideoOptions;
 const WIDTHS: Readonly<Record<Quality, number>> = { low: 240, medium: 480, high: 960 };
 /** The encoder starts its upper layers once the send estimate allows them. */
@@ -31,7 +31,11 @@ async function untilAllLayersAreSent(publisher: BrowserClient, sid: string): Pro
 }
 
 /** Waits for frames of the wanted width that keep coming. */
-async function untilWidth(receiver: BrowserClient, sid: string, width: number): Promise<void> {
+async function untilWidth(
+  { publisher, receiver }: { publisher: BrowserClient; receiver: BrowserClient },
+  sid: string,
+  width: number,
+): Promise<void> {
   let last: ReceivedMedia | undefined;
   let framesAtFirst: number | undefined;
   await eventually(`${sid} to be ${width} pixels wide at ${receiver.identity}`, async () => {
@@ -39,7 +43,10 @@ async function untilWidth(receiver: BrowserClient, sid: string, width: number): 
     if (last.frameWidth !== width) framesAtFirst = undefined;
     else framesAtFirst ??= last.framesDecoded;
     return framesAtFirst !== undefined && last.framesDecoded >= framesAtFirst + 10;
-  }, { deadlineMs: LAYERS_DEADLINE_MS, seen: () => last });
+  }, {
+    deadlineMs: LAYERS_DEADLINE_MS,
+    seen: async () => ({ last, sent: await publisher.sentLayers(sid) }),
+  });
 }
 
 endToEndTest("camera and screen with three layers each follow the wanted quality", [
@@ -48,22 +55,23 @@ endToEndTest("camera and screen with three layers each follow the wanted quality
   fixture.call("simulcast", async (call) => {
     const ann = await call.join("chromium", "ann");
     const bob = await call.join("chromium", "bob");
+    const pair = { publisher: ann, receiver: bob };
     const camera = await ann.publishVideo({ ...THREE_LAYERS, source: "camera" });
     const screen = await ann.publishVideo({ ...THREE_LAYERS, source: "screen_share" });
     await untilAllLayersAreSent(ann, camera);
     await untilAllLayersAreSent(ann, screen);
 
-    await untilWidth(bob, camera, WIDTHS.high);
-    await untilWidth(bob, screen, WIDTHS.high);
+    await untilWidth(pair, camera, WIDTHS.high);
+    await untilWidth(pair, screen, WIDTHS.high);
     await bob.setQuality(camera, "low");
-    await untilWidth(bob, camera, WIDTHS.low);
-    await untilWidth(bob, screen, WIDTHS.high);
+    await untilWidth(pair, camera, WIDTHS.low);
+    await untilWidth(pair, screen, WIDTHS.high);
     await bob.setQuality(screen, "medium");
     await bob.setQuality(camera, "medium");
-    await untilWidth(bob, camera, WIDTHS.medium);
-    await untilWidth(bob, screen, WIDTHS.medium);
+    await untilWidth(pair, camera, WIDTHS.medium);
+    await untilWidth(pair, screen, WIDTHS.medium);
     await bob.setDimensions(camera, 960, 540);
-    await untilWidth(bob, camera, WIDTHS.high);
+    await untilWidth(pair, camera, WIDTHS.high);
 
     const { remotes, subscribedEvents } = await bob.snapshot();
     const tracks = remotes[0]?.tracks ?? [];

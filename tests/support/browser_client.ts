@@ -28,6 +28,8 @@ export interface SentLayer {
   readonly rid: string;
   readonly frameWidth: number;
   readonly framesEncoded: number;
+  /** Why the encoder sends less than it was asked to: `none`, `cpu`, `bandwidth`, `other`. */
+  readonly limitation: string;
   readonly retransmittedPackets: number;
 }
 

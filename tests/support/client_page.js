@@ -345,6 +345,7 @@
       rid: stat.rid ?? "",
       frameWidth: stat.frameWidth ?? 0,
       framesEncoded: stat.framesEncoded ?? 0,
+      limitation: stat.qualityLimitationReason ?? "unknown",
       retransmittedPackets: stat.retransmittedPacketsSent ?? 0,
     }));
   }

@@ -1,12 +1,18 @@
 /**
  * A Linux network namespace joined to this one by a pair of virtual wires, in which UDP cannot
- * leave: every datagram to another host is refused by a routing rule. Needs root and iproute2.
+ * leave: a routing rule sends every datagram to a neighbour that does not exist, so it vanishes as
+ * behind a firewall that drops. Needs root and iproute2.
  *
  * @module
  */
 import { ipPath } from "./e2e_requirements.ts";
 
-/** Third byte of the /30 used, by process, so that two test runs do not share one. */
+/** Routing table for UDP inside. */
+const UDP_TABLE = "100";
+/** Nobody has this hardware address. */
+const NOBODY = "02:00:00:00:00:01";
+
+/** Third byte of the /29 used, by process, so that two test runs do not share one. */
 const SUBNET = Deno.pid % 250;
 
 export interface TcpOnlyNamespace extends AsyncDisposable {
@@ -30,6 +36,7 @@ export async function createTcpOnlyNamespace(): Promise<TcpOnlyNamespace> {
   const [outer, inner] = [`rw${Deno.pid}o`, `rw${Deno.pid}i`];
   const hostAddress = `10.213.${SUBNET}.1`;
   const guestAddress = `10.213.${SUBNET}.2`;
+  const nobodyAddress = `10.213.${SUBNET}.6`;
   const scratch = await Deno.makeTempDir({ prefix: "roomwire-netns-" });
   const destroy = async () => {
     await run(ip, "netns", "delete", name).catch(() => {});
@@ -39,14 +46,22 @@ export async function createTcpOnlyNamespace(): Promise<TcpOnlyNamespace> {
   try {
     await run(ip, "netns", "add", name);
     await run(ip, "link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name);
-    await run(ip, "address", "add", `${hostAddress}/30`, "dev", outer);
+    await run(ip, "address", "add", `${hostAddress}/29`, "dev", outer);
     await run(ip, "link", "set", outer, "up");
-    await run(ip, "-netns", name, "address", "add", `${guestAddress}/30`, "dev", inner);
+    await run(ip, "-netns", name, "address", "add", `${guestAddress}/29`, "dev", inner);
     await run(ip, "-netns", name, "link", "set", "lo", "up");
     await run(ip, "-netns", name, "link", "set", inner, "up");
-    // Before the main table (32766), after the local one, so loopback inside still works.
-    const rule = ["rule", "add", "preference", "100", "ipproto", "udp", "prohibit"];
-    await run(ip, "-netns", name, ...rule);
+    const inNamespace = (...args: readonly string[]) => run(ip, "-netns", name, ...args);
+    await inNamespace(
+      ...["neighbour", "add", nobodyAddress, "lladdr", NOBODY, "dev", inner, "nud", "permanent"],
+    );
+    await inNamespace(
+      ...["route", "add", "default", "via", nobodyAddress, "dev", inner, "table", UDP_TABLE],
+    );
+    // After the local table (0), so that loopback works inside; before the main one (32766).
+    await inNamespace(
+      ...["rule", "add", "preference", "100", "ipproto", "udp", "lookup", UDP_TABLE],
+    );
   } catch (error) {
     await destroy();
     throw error;
