@@ -80,6 +80,8 @@ class Generation implements LocalCredential {
 /** What the agent remembers of one path. */
 interface PathRecord {
   readonly path: NetworkPath;
+  /** The remote address as the answers carry it. */
+  readonly address: Uint8Array;
   lastStunAt: number;
   /** Of the last request on it. */
   priority: number;
@@ -182,12 +184,14 @@ export class IceLiteAgent implements PathValidator {
     if (message.unknownRequired.length > 0) return this.#refuse(request, generation, 420);
     // A lite agent never becomes controlling, so the conflict is the client's to resolve.
     if (message.controlled) return this.#refuse(request, generation, 487);
-    const address = parseIpAddress(origin.remote.hostname);
+    const known = origin.path === undefined ? undefined : this.#find(origin.path);
+    const address = known?.address ?? parseIpAddress(origin.remote.hostname);
     if (address === undefined) return this.#drops.count("stun_bad_source");
     const port = origin.remote.port;
     const length = writeBindingSuccess(this.#answer, request.bytes, address, port, generation.mac);
     if (!this.#answerTo(request, length)) return;
-    this.#learn(request, generation, now);
+    const record = known ?? this.#adopt(origin.path ?? origin.openPath(), address, now);
+    this.#learn(record, request, generation, now);
   }
 
   /** {@inheritDoc PathValidator.holds} */
@@ -271,9 +275,12 @@ export class IceLiteAgent implements PathValidator {
     return true;
   }
 
-  #learn(request: ProvenRequest, generation: Generation, now: number): void {
-    const { message, origin } = request;
-    const record = this.#adopt(origin.path ?? origin.openPath(), now);
+  #learn(
+    record: PathRecord,
+    { message }: ProvenRequest,
+    generation: Generation,
+    now: number,
+  ): void {
     record.lastStunAt = now;
     record.priority = message.priority;
     record.generation = Math.max(record.generation, generation.index);
@@ -290,15 +297,14 @@ export class IceLiteAgent implements PathValidator {
     } else if (this.#selected === undefined) this.#select(record);
   }
 
-  /** The record of `path`, made if new; the stalest other path goes if there are too many. */
-  #adopt(path: NetworkPath, now: number): PathRecord {
-    const known = this.#find(path);
-    if (known !== undefined) return known;
+  /** Makes `path` ours; the stalest other path goes if there are too many. */
+  #adopt(path: NetworkPath, address: Uint8Array, now: number): PathRecord {
     path.validator?.pathClosed(path);
     path.validator = this;
     path.owner = this.#owner;
     const record: PathRecord = {
       path,
+      address,
       lastStunAt: now,
       priority: 0,
       generation: 0,
@@ -359,6 +365,7 @@ export class IceLiteAgent implements PathValidator {
   }
 
   #retireBefore(generation: Generation): void {
+    if (this.#generations.length === 1) return;
     for (const old of this.#generations) if (old !== generation) this.#directory.delete(old);
     this.#generations = [generation];
   }

@@ -10,11 +10,11 @@
  */
 
 /**
- * HMAC-SHA1 over `bytes` with the short-term password already bound as its key (RFC 8489 §14.5): 20
- * bytes. A function, because this folder holds no cryptography; binding the key lets its owner prepare
- * it once.
+ * HMAC-SHA1 over `bytes[0..length)` with the short-term password already bound as its key (RFC 8489
+ * §14.5): 20 bytes, which need to stay valid only until the next call. A function, because this folder
+ * holds no cryptography; binding the key lets its owner prepare it once.
  */
-export type StunMac = (bytes: Uint8Array) => Uint8Array;
+export type StunMac = (bytes: Uint8Array, length: number) => Uint8Array;
 
 /** `messageType` values: method Binding with each class (RFC 8489 §5). */
 export const BINDING_REQUEST = 0x0001;
@@ -156,7 +156,7 @@ export function verifyIntegrity(bytes: Uint8Array, message: StunMessage, mac: St
   const high = bytes[2]!;
   const low = bytes[3]!;
   write16(bytes, 2, at + INTEGRITY_BYTES - HEADER_BYTES);
-  const expected = mac(bytes.subarray(0, at));
+  const expected = mac(bytes, at);
   bytes[2] = high;
   bytes[3] = low;
   let difference = expected.length ^ MAC_BYTES;
@@ -243,7 +243,7 @@ function writeHeader(out: Uint8Array, messageType: number, request: Uint8Array):
 /** Appends integrity and fingerprint to the message that ends at `end`; returns its final length. */
 function finish(out: Uint8Array, end: number, mac: StunMac): number {
   write16(out, 2, end + INTEGRITY_BYTES - HEADER_BYTES);
-  const digest = mac(out.subarray(0, end));
+  const digest = mac(out, end);
   write16(out, end, MESSAGE_INTEGRITY);
   write16(out, end + 2, MAC_BYTES);
   for (let i = 0; i < MAC_BYTES; i++) out[end + 4 + i] = digest[i]!;

@@ -15,7 +15,8 @@ import {
 } from "../../../lib/wire/stun.ts";
 
 const bytesOf = (hex: string) => Uint8Array.from(Buffer.from(hex.replaceAll(/\s/g, ""), "hex"));
-const macOf = (key: string): StunMac => (bytes) => createHmac("sha1", key).update(bytes).digest();
+const macOf = (key: string): StunMac => (bytes, length) =>
+  createHmac("sha1", key).update(bytes.subarray(0, length)).digest();
 
 /** RFC 5769 §2: password of all samples, and the samples. */
 const SAMPLE_MAC = macOf("VOkJxbRl1RmTxUk/WvJxBt");
