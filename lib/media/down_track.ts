@@ -35,6 +35,8 @@ import { SWITCH_LAG_MS, TimestampRewriter, UNMUTE_LAG_MS } from "./timestamp_rew
 import type { UpTrackLayer } from "./up_track_layer.ts";
 import { Vp8Rewriter } from "./vp8_rewriter.ts";
 
+/** A key frame whose start came later than this many packets behind it is too old to join at. */
+const MAX_REPLAY = 200;
 /** Round trip to the subscriber until one is measured, ms. */
 const DEFAULT_RTT_MS = 70;
 /** Bounds of the wait between two key-frame requests for the wanted layer, ms. */
@@ -130,9 +132,23 @@ export class DownTrack implements PacketReceiver {
     if (this.#source === undefined || this.#source.muted) return this.drops.count(DROP.muted);
     const layer = packet.layer;
     if (this.#resync || layer.spatial !== this.#current || layer.epoch !== this.#epoch) {
-      const refused = this.#switch(packet, layer, now);
-      if (refused !== DROP.none) return refused;
+      return this.#join(packet, layer, now);
     }
+    return this.#forwardCurrent(packet, layer, now);
+  }
+
+  /** Switches to the packet's layer if this is a place to, and sends it. */
+  #join(packet: SourcePacket, layer: UpTrackLayer, now: number): DropReason {
+    const refused = this.#switch(packet, layer, now);
+    if (refused !== DROP.none) return refused;
+    const { seq } = packet;
+    const reason = this.#forwardCurrent(packet, layer, now);
+    // The start was recovered or overtaken: what followed it was refused when it came.
+    if (seq < layer.highest) this.#source!.replay(this, layer, seq, now);
+    return reason;
+  }
+
+  #forwardCurrent(packet: SourcePacket, layer: UpTrackLayer, now: number): DropReason {
     const seq = packet.seq;
     if (!this.#sequence.isKnown(seq)) return this.drops.count(DROP.beforeStart);
     const out = this.#packet;
@@ -143,8 +159,9 @@ export class DownTrack implements PacketReceiver {
       sequence = this.#sequence.drop(seq);
       if (sequence < 0) return this.drops.count(DROP.paddingOnly);
     } else if (this.#rewritesVp8) {
-      if (this.#decideVp8(packet, seq < layer.highest)) sequence = this.#sequence.forward(seq);
-      else {
+      if (this.#decideVp8(packet, seq <= this.#sequence.highest)) {
+        sequence = this.#sequence.forward(seq);
+      } else {
         sequence = this.#sequence.drop(seq);
         if (sequence < 0) return this.drops.count(DROP.temporalLayer);
         out.empty = true;
@@ -155,15 +172,14 @@ export class DownTrack implements PacketReceiver {
     return DROP.none;
   }
 
-  /** Joins the packet's layer if this is a place to; the reason if it is not. */
+  /** Makes the packet's layer the current one if this is a place to; the reason if it is not. */
   #switch(packet: SourcePacket, layer: UpTrackLayer, now: number): DropReason {
     const { spatial } = layer;
     if (packet.payloadLength === 0) return this.drops.count(DROP.paddingOnly);
     if (this.#isVideo) {
       const from = this.#resync ? NO_LAYER : this.#current;
       const isStep = isStepTowards(spatial, from, this.#wanted);
-      // A late key frame is no start: what followed it has already gone by.
-      if (!isStep || !packet.keyFrameStart || packet.seq < layer.highest) {
+      if (!isStep || !packet.keyFrameStart || layer.highest - packet.seq > MAX_REPLAY) {
         const seeking = this.#resync && spatial === this.#wanted;
         return this.drops.count(seeking ? DROP.awaitingKeyFrame : DROP.otherLayer);
       }

@@ -29,6 +29,8 @@ export interface LayerSource {
   layer(spatial: number): UpTrackLayer | undefined;
   /** Asks for a key frame of a layer; merged with everybody else's requests. */
   requestKeyFrame(spatial: number, now: number): void;
+  /** Forwards to one receiver again what a layer received after `seq`, as far as it is cached. */
+  replay(receiver: PacketReceiver, layer: UpTrackLayer, seq: number, now: number): void;
 }
 
 /** A down-track as its up-track sees it. */

@@ -28,6 +28,11 @@ export class SequenceRewriter {
     return this.#lastOut;
   }
 
+  /** Highest source number seen since the switch; one less than the first before it came. */
+  get highest(): number {
+    return this.#highest;
+  }
+
   /** Makes `seq` the first number of a new source; it will follow the last one sent. */
   switchTo(seq: number): void {
     this.#offset = this.#started ? seq - (this.#lastOut + 1) : 0;

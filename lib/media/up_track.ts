@@ -77,6 +77,8 @@ export class UpTrack implements LayerSource {
   readonly #rtxView = new RtpView();
   readonly #nacks = new Uint16Array(MAX_NACKS);
   #packet: SourcePacket | undefined;
+  /** For `replay`, which runs while `#packet` is being forwarded. */
+  #replayed: SourcePacket | undefined;
   #downTracks: readonly PacketReceiver[] = [];
   #rttMs = DEFAULT_RTT_MS;
 
@@ -276,6 +278,20 @@ export class UpTrack implements LayerSource {
     const layer = this.#layers[spatial];
     if (layer === undefined || this.kind === "audio" || this.muted) return;
     if (layer.keyFrames.request(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
+  }
+
+  replay(receiver: PacketReceiver, layer: UpTrackLayer, seq: number, now: number): void {
+    const packet = (this.#replayed ??= new SourcePacket(new RtpView(), layer));
+    const { cache, highest } = layer;
+    for (let s = seq + 1; s <= highest; s++) {
+      const slot = cache.find(s);
+      if (slot < 0 || !packet.view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) continue;
+      packet.layer = layer;
+      packet.seq = s as ExtSeq;
+      packet.slot = slot;
+      this.#readPayload(packet, layer, packet.view);
+      receiver.forward(packet, now);
+    }
   }
 
   /** Sends what is due: NACKs and key-frame requests; notices layers that stopped. */

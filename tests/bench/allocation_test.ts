@@ -1,0 +1,131 @@
+/**
+ * The forwarding path allocates nothing: heap growth per forwarded packet is measured with
+ * `Deno.memoryUsage()`, in stretches short enough that most see no garbage collection.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { EXTENSION_URI } from "../../lib/base/media_vocabulary.ts";
+import { DownTrack } from "../../lib/media/down_track.ts";
+import type { PacketSink } from "../../lib/media/forwarding_ports.ts";
+import { UpTrack } from "../../lib/media/up_track.ts";
+import { RtpView } from "../../lib/wire/rtp_view.ts";
+import { codec, vp8Payload } from "../support/forwarding_fixtures.ts";
+import { rtpPacket } from "../support/rtp_packets.ts";
+
+const DOWN_TRACKS = 10;
+const FORWARDED = 1_000_000;
+const MAX_BYTES = 4;
+/** Received packets per stretch. */
+const STRETCH = 2_000;
+
+class NullSink implements PacketSink {
+  sent = 0;
+  #transport = 0;
+  send(): void {
+    this.sent++;
+  }
+  nextTransportSequence(): number {
+    this.#transport = (this.#transport + 1) & 0xffff;
+    return this.#transport;
+  }
+}
+
+/** Runs `step(i)` in stretches and returns the mean heap growth per step, in bytes. */
+function growthPerStep(steps: number, step: (i: number) => void): number {
+  const growths: number[] = [];
+  for (let done = 0; done < steps; done += STRETCH) {
+    const before = Deno.memoryUsage().heapUsed;
+    for (let i = done; i < done + STRETCH; i++) step(i);
+    const growth = Deno.memoryUsage().heapUsed - before;
+    if (growth >= 0) growths.push(growth / STRETCH); // negative: a collection ran in between
+  }
+  return growths.reduce((sum, growth) => sum + growth, 0) / growths.length;
+}
+
+/** A VP8 publisher with ten subscribers that rewrite all a subscriber can. */
+function forwardingStep(sink: PacketSink): (i: number) => void {
+  const extensions = [
+    { id: 4, uri: EXTENSION_URI.mid },
+    { id: 3, uri: EXTENSION_URI.transportCc },
+    { id: 7, uri: EXTENSION_URI.videoOrientation },
+  ];
+  const up = new UpTrack({
+    kind: "video",
+    extensions,
+    listener: { onNack() {}, onKeyFrameNeeded() {} },
+  });
+  // An SSRC and timestamps above 2^31, which small integers do not hold.
+  const ssrc = 0xfedc_ba98;
+  up.bindLayer(0, ssrc, codec("video/VP8", 96), 0);
+  for (let i = 0; i < DOWN_TRACKS; i++) {
+    up.addDownTrack(
+      new DownTrack({
+        section: {
+          mid: String(i),
+          kind: "video",
+          ssrc: 0xf000_0000 + i,
+          rtxSsrc: 0xf100_0000 + i,
+          codecs: [codec("video/VP8", 100, 101)],
+          extensions: [
+            { id: 1, uri: EXTENSION_URI.mid },
+            { id: 2, uri: EXTENSION_URI.absSendTime },
+            { id: 5, uri: EXTENSION_URI.transportCc },
+            { id: 6, uri: EXTENSION_URI.videoOrientation },
+          ],
+        },
+        publisherExtensions: extensions,
+        sink,
+        listener: { onLayer() {} },
+        target: { enabled: true, maxSpatial: 2, maxTemporal: 3 },
+      }),
+      0,
+    );
+  }
+  const packet = rtpPacket({
+    ssrc,
+    payloadType: 96,
+    extensions: { 4: "0", 3: new Uint8Array(2), 7: Uint8Array.of(1) },
+    payload: vp8Payload({ pictureId: 0, tl0: 0, key: true, body: new Array(1100).fill(2) }),
+  });
+  const view = new RtpView();
+  const descriptorAt = packet.length - 1106;
+  return (i) => {
+    const frame = i >> 2;
+    const timestamp = (0xe000_0000 + frame * 3000) >>> 0;
+    packet[1] = ((i & 3) === 3 ? 0x80 : 0) | 96;
+    packet[2] = (i >> 8) & 0xff;
+    packet[3] = i & 0xff;
+    packet[4] = timestamp >>> 24;
+    packet[5] = (timestamp >>> 16) & 0xff;
+    packet[6] = (timestamp >>> 8) & 0xff;
+    packet[7] = timestamp & 0xff;
+    packet[descriptorAt] = (i & 3) === 0 ? 0x90 : 0x80;
+    packet[descriptorAt + 2] = 0x80 | ((frame >> 8) & 0x7f);
+    packet[descriptorAt + 3] = frame & 0xff;
+    packet[descriptorAt + 4] = frame & 0xff;
+    packet[descriptorAt + 6] = i < 4 ? 2 : 3;
+    if (!view.wrap(packet)) throw new Error("bad test packet");
+    up.receive(0, view, i >> 1);
+  };
+}
+
+Deno.test("UpTrack.receive() forwards a million packets with under 4 heap bytes each", () => {
+  const sink = new NullSink();
+  const step = forwardingStep(sink);
+  const received = FORWARDED / DOWN_TRACKS;
+  const perReceived = growthPerStep(received, step);
+  assert.equal(sink.sent, FORWARDED);
+  assert.ok(
+    perReceived / DOWN_TRACKS < MAX_BYTES,
+    `${perReceived / DOWN_TRACKS} bytes per forwarded packet`,
+  );
+});
+
+Deno.test("growthPerStep() sees one small object per step, so the gate can fail", () => {
+  const kept: { value: number }[] = new Array(STRETCH).fill({ value: 0 });
+  const perStep = growthPerStep(20 * STRETCH, (i) => {
+    kept[i % STRETCH] = { value: i };
+  });
+  assert.ok(perStep > MAX_BYTES, `${perStep} bytes per step`);
+});
