@@ -53,7 +53,7 @@ export interface Datagrams {
 
   /**
    * Set once, before the first datagram is due (in the task that bound the socket). `bytes` is valid
-   * during the call only and may be changed in place.
+   * during the call only and may be changed in place. Must not throw, as it would end the receiving.
    */
   onDatagram: (bytes: Uint8Array, length: number, remote: RemoteAddress) => void;
   /** After each run of `onDatagram` calls: the time for work that is better done once per batch. */

@@ -4,7 +4,8 @@
  *
  * Contract: a path belongs to the session only after a request with valid MESSAGE-INTEGRITY came over
  * it; the listener is called after the answer was sent; after `close` or `onFailed` it is not called
- * again. Sans-IO: `now` is an argument, and `nextWakeAt` says when `tick` has something to do.
+ * again. A send over TCP may find its connection dead, so `onPathSelected` can come from within `send`.
+ * Sans-IO: `now` is an argument, and `nextWakeAt` says when `tick` has something to do.
  *
  * @module
  */

@@ -2,13 +2,14 @@
  * {@linkcode Datagrams} without native code: over `Deno.listenDatagram`, or over `node:dgram` where the
  * embedding program runs without Deno's unstable `net` flag.
  *
- * Two properties of both runtimes' send calls, found by experiment, shape this file. The bytes are
- * read *after* the call returns (refill the buffer and the refilled bytes are sent), so they are copied
- * into a slot that stays untouched until the call has settled. And calls that are pending together
- * complete newest first, which turns a burst around; so exactly one is pending at a time. That costs
- * nothing: a million awaited sends take as long as a million overlapping ones.
+ * Two properties of both runtimes' send calls, found by experiment on Deno 2.9.6, shape this file. The
+ * bytes are read *after* the call returns (refill the buffer and the refilled bytes are sent), so they
+ * are copied into a slot that stays untouched until the call has settled. And `Deno.listenDatagram`'s
+ * calls that are pending together complete newest first, which turns a burst around; so exactly one is
+ * pending at a time. Awaiting each costs no more CPU than overlapping them: about 5 µs either way.
  *
- * Neither API sets socket buffers on the Deno twin; the operator raises `net.core.rmem_default` for it.
+ * `Deno.listenDatagram` cannot set socket buffers: for it the operator raises the system's default
+ * (`net.core.rmem_default`).
  *
  * @module
  */

@@ -9,7 +9,7 @@ import {
 } from "../../../lib/transport/tcp_path.ts";
 import { FrameSplitter } from "../../../lib/wire/stream_framing.ts";
 import { settle } from "../../support/virtual_platform.ts";
-import { check, IceWorld, packets, readAnswer } from "./ice_world.ts";
+import { check, IceWorld, packets, readAnswer, udp } from "./ice_world.ts";
 
 function openMux(world: IceWorld, hostname = "127.0.0.1", limits: Partial<TcpLimits> = {}) {
   const { directory, drops, platform } = world;
@@ -97,6 +97,47 @@ Deno.test("TcpMux tells the agent when its connection goes away", async () => {
   await path.done;
   assert.equal(agent.selectedPath, undefined);
   assert.equal(agent.pathCount, 0);
+  await closeMux(mux);
+});
+
+Deno.test("IceLiteAgent falls back to its UDP path when the selected connection closes", async () => {
+  const world = new IceWorld();
+  const mux = await openMux(world);
+  const { agent, local, events } = world.agent("abcd");
+  const client = await connect(mux);
+  await client.write(frame(check(local, { useCandidate: true })));
+  await client.read();
+  world.datagrams.arrive(check(local), udp("198.51.100.7", 50_001));
+  const path = agent.selectedPath as TcpPath;
+  assert.equal(path.protocol, "tcp");
+  client.close();
+  await path.done;
+  assert.equal(events.at(-1), "selected udp 198.51.100.7:50001");
+  assert.equal(agent.isNominated, false);
+  await closeMux(mux);
+});
+
+Deno.test("TcpMux keeps frames whole and in order for a client that reads late", async () => {
+  const world = new IceWorld();
+  const mux = await openMux(world);
+  const { agent, local } = world.agent("abcd");
+  const client = await connect(mux);
+  await client.write(frame(check(local)));
+  await client.read();
+  const rtp = padded(packets.rtp(0), 1200);
+  let taken = 0;
+  for (let i = 0; i < 300; i++) {
+    new DataView(rtp.buffer).setUint16(2, i);
+    if (agent.send(rtp, rtp.length)) taken++;
+  }
+  assert.equal(taken, Math.floor(DEFAULT_TCP_LIMITS.softQueueBytes / 1202));
+  assert.equal(world.drops.get("tcp_rtp_for_slow_reader"), 300 - taken);
+  for (let i = 0; i < taken; i++) {
+    const bytes = (await client.read())!;
+    assert.equal(bytes.length, 1200);
+    assert.equal(new DataView(bytes.buffer).getUint16(2), i);
+  }
+  client.close();
   await closeMux(mux);
 });
 
