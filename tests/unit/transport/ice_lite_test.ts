@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { classes, Message, methods } from "werift";
 import {
   FAILED_AFTER_MS,
   INTERRUPTED_AFTER_MS,
@@ -87,12 +88,20 @@ Deno.test("IceLiteAgent refuses unknown attributes with 420 and the controlled r
 Deno.test("IceLiteAgent never answers an unproven address with more than it sent", () => {
   const world = new IceWorld();
   const { agent, local } = world.agent("a");
-  const request = check(local, { remoteUfrag: "" });
-  for (const remote of [HOME, udp("2001:db8::7", 50_001)]) {
-    world.datagrams.arrive(request, remote);
-    for (const { bytes } of world.datagrams.sent) assert.ok(bytes.length <= request.length);
-  }
-  assert.ok(agent.pathCount > 0);
+  // The smallest request that proves itself is 52 bytes long, and an answer at least 64.
+  const smallest = new Message(methods.BINDING, classes.REQUEST).setAttribute("USERNAME", "a:");
+  const bytes = Uint8Array.from(smallest.addMessageIntegrity(Buffer.from(local.pwd)).bytes);
+  world.datagrams.arrive(bytes, HOME);
+  assert.equal(world.datagrams.sent.length, 0);
+  assert.equal(agent.pathCount, 0);
+  assert.equal(world.drops.get("stun_would_amplify"), 1);
+  const whole = check(local, { remoteUfrag: "" });
+  world.datagrams.arrive(whole, HOME);
+  world.datagrams.arrive(whole, udp("2001:db8::7", 50_001));
+  assert.equal(agent.pathCount, 2);
+  for (const answer of world.datagrams.sent) assert.ok(answer.bytes.length <= whole.length);
+  world.datagrams.arrive(bytes, HOME);
+  assert.equal(world.datagrams.sent.length, 3, "a validated path may get the longer answer");
 });
 
 Deno.test("IceLiteAgent.setRemote() makes later checks name the told remote ufrag", () => {
