@@ -24,6 +24,8 @@ const READY_DEADLINE_MS = 45_000;
 const EXIT_DEADLINE_MS = 5_000;
 
 export interface RoomwireOptions {
+  /** More command line flags, for instance `--dev`. */
+  readonly flags?: readonly string[];
   /** Address for HTTP and media, and the one advertised to clients. Default 127.0.0.1. */
   readonly address?: string;
   /** Merged over the test configuration, LiveKit's YAML key names. */
@@ -58,7 +60,7 @@ export async function startRoomwire(options: RoomwireOptions = {}): Promise<Room
   const config = configFor(address, ports, options.config ?? {});
   const [program, ...programArgs] = await serverCommand();
   const child = new Deno.Command(program!, {
-    args: [...programArgs, "--config-body", stringify(config)],
+    args: [...programArgs, "--config-body", stringify(config), ...(options.flags ?? [])],
     cwd: PROJECT_ROOT,
     stdout: "piped",
     stderr: "piped",
