@@ -1,0 +1,294 @@
+/**
+ * The layout's rules as a test: which folder may import which, what is pure, who may use which
+ * package, and how files are named and sized. `docs/architecture.md` explains them.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { blankNonCode, importsOf } from "./support/source_scanner.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const ROOT_FILES = ["main.ts", "mod.ts"];
+
+/** A folder may import itself and folders of a lower rank; equal ranks never import each other. */
+const RANK: Readonly<Record<string, number>> = {
+  "lib/base": 0,
+  "lib/wire": 1,
+  "lib/negotiation": 2,
+  "lib/media": 2,
+  "lib/bandwidth": 2,
+  "lib/transport": 2,
+  "lib/engine": 3,
+  "lib/room": 4,
+  "lib/signalling": 5,
+  "lib/cluster": 6,
+  "routes": 6,
+  "lib/server": 7,
+  "": 8,
+};
+
+const PURE: ReadonlySet<string> = new Set([
+  "lib/wire",
+  "lib/negotiation",
+  "lib/media",
+  "lib/bandwidth",
+]);
+
+/** What a pure folder may not even name. */
+const AMBIENT =
+  /\b(?:Deno|console|performance|Date|setTimeout|setInterval|queueMicrotask|crypto|fetch|process)\b|\bMath\s*\.\s*random\b/;
+
+/** Packages (and `node:` modules) by folder; what is not listed may not be imported there. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "lib/base": ["async-mutex"],
+  "lib/wire": ["@livekit/protocol", "sdp-transform"],
+  "lib/negotiation": [],
+  "lib/media": [],
+  "lib/bandwidth": [],
+  "lib/transport": ["werift", "tweetnacl", "node:buffer", "node:crypto", "node:dgram", "node:net"],
+  "lib/engine": [],
+  "lib/room": ["@livekit/protocol"],
+  "lib/signalling": ["@livekit/protocol", "@bufbuild/protobuf", "jose", "zod"],
+  "lib/cluster": ["redis"],
+  "routes": ["@livekit/protocol"],
+  "lib/server": ["@livekit/protocol", "@logtape/logtape", "commander", "yaml", "zod"],
+  "": [],
+};
+
+/** Single files that may use a package their folder may not, each with its reason. */
+const PACKAGE_EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {};
+
+/** Files (or folders) that touch the runtime, each for one purpose. */
+const MAY_USE_DENO: readonly string[] = [
+  "lib/base/deno_platform.ts", // the platform itself
+  "lib/transport/", // sockets
+  "lib/server/", // files, environment, signals
+  "routes/demo.ts", // reads the demo page
+  "main.ts", // arguments and exit status
+];
+
+/** Files that may read a clock, set a timer or draw a random number by themselves. */
+const MAY_USE_TIME: readonly string[] = [
+  "lib/base/deno_platform.ts", // the platform itself
+  "lib/server/serve.ts", // the last timer before the process ends
+  "lib/server/commands.ts", // the date of a token made on the command line
+];
+const AMBIENT_TIME =
+  /\b(?:performance|setTimeout|setInterval)\b|\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|\bMath\s*\.\s*random\b|\bcrypto\s*\.\s*(?:getRandomValues|randomUUID)\b/;
+
+const MAX_LINES = 400;
+/** Longer files, each with the reason why it is better whole. */
+const LONGER: Readonly<Record<string, string>> = {};
+
+const FORBIDDEN_NAME = /(?:^|_)(?:utils?|helpers?|types|managers?|index)(?:_|\.ts$)/;
+
+interface SourceFile {
+  /** Relative to the project, with `/`. */
+  readonly path: string;
+  /** `lib/room`, `routes`, or empty at the top. */
+  readonly folder: string;
+  readonly source: string;
+  readonly code: string;
+}
+
+const files = loadFiles();
+const byPath = new Map(files.map((file) => [file.path, file]));
+
+function loadFiles(): SourceFile[] {
+  const paths = [...ROOT_FILES, ...walk("lib"), ...walk("routes")];
+  return paths.filter((path) => path.endsWith(".ts")).map((path) => {
+    const source = Deno.readTextFileSync(new URL(path, ROOT));
+    const folder = path.split("/").slice(0, path.startsWith("lib/") ? 2 : 1).join("/");
+    return {
+      path,
+      folder: ROOT_FILES.includes(path) ? "" : folder,
+      source,
+      code: blankNonCode(source),
+    };
+  });
+}
+
+function walk(folder: string): string[] {
+  return [...Deno.readDirSync(new URL(`${folder}/`, ROOT))].flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    return entry.isDirectory ? walk(path) : [path];
+  });
+}
+
+/** Project path of a relative import, or `undefined` for a package. */
+function targetOf(file: SourceFile, specifier: string): string | undefined {
+  if (!specifier.startsWith(".")) return undefined;
+  return new URL(specifier, `http://x/${file.path}`).pathname.slice(1);
+}
+
+function packageOf(specifier: string): string {
+  const parts = specifier.split("/");
+  return specifier.startsWith("@") ? parts.slice(0, 2).join("/") : parts[0]!;
+}
+
+/** `path:line: text` of every code match. */
+function matches(file: SourceFile, pattern: RegExp): string[] {
+  return file.code.split("\n").flatMap((line, index) => {
+    const match = pattern.exec(line);
+    return match === null ? [] : [`${file.path}:${index + 1}: ${match[0]}`];
+  });
+}
+
+function assertNone(violations: readonly string[]): void {
+  assert.deepEqual(violations, []);
+}
+
+Deno.test("architecture: the scan sees the whole project", () => {
+  for (const path of ["main.ts", "lib/base/ids.ts", "routes/route_table.ts"]) {
+    assert.ok(byPath.has(path), path);
+  }
+  assert.ok(files.every(({ folder }) => folder in RANK), "a folder has no rank");
+  assert.ok(files.every(({ folder }) => folder in PACKAGES), "a folder has no package list");
+});
+
+Deno.test("architecture: imports go one way", () => {
+  assertNone(files.flatMap((file) =>
+    importsOf(file.source).flatMap(({ specifier, line }) => {
+      const target = targetOf(file, specifier);
+      if (target === undefined || target === "deno.json") return [];
+      const other = byPath.get(target);
+      const allowed = other !== undefined &&
+        (other.folder === file.folder || RANK[other.folder]! < RANK[file.folder]!);
+      return allowed ? [] : [`${file.path}:${line}: ${specifier}`];
+    })
+  ));
+});
+
+Deno.test("architecture: packages are imported only where they belong, by their bare names", () => {
+  assertNone(files.flatMap((file) => {
+    const allowed = [...PACKAGES[file.folder] ?? [], ...PACKAGE_EXCEPTIONS[file.path] ?? []];
+    return importsOf(file.source)
+      .filter(({ specifier }) => targetOf(file, specifier) === undefined)
+      .filter(({ specifier }) => !allowed.includes(packageOf(specifier)))
+      .map(({ specifier, line }) => `${file.path}:${line}: ${specifier}`);
+  }));
+});
+
+Deno.test("architecture: only lib/transport calls Deno.dlopen", () => {
+  assertNone(
+    files.filter(({ folder }) => folder !== "lib/transport")
+      .flatMap((file) => matches(file, /\bdlopen\b/)),
+  );
+});
+
+Deno.test("architecture: wire, negotiation, media and bandwidth name nothing ambient", () => {
+  assertNone(
+    files.filter(({ folder }) => PURE.has(folder)).flatMap((file) => matches(file, AMBIENT)),
+  );
+});
+
+Deno.test("architecture: the runtime is touched only where it must be", () => {
+  assertNone(
+    files.filter(({ path }) => !MAY_USE_DENO.some((allowed) => path.startsWith(allowed)))
+      .flatMap((file) => matches(file, /\bDeno\b|\bprocess\s*\./)),
+  );
+});
+
+Deno.test("architecture: clocks, timers and randomness come from the platform", () => {
+  assertNone(
+    files.filter(({ path }) => !MAY_USE_TIME.includes(path))
+      .flatMap((file) => matches(file, AMBIENT_TIME)),
+  );
+});
+
+Deno.test("architecture: nothing logs to the console by itself", () => {
+  assertNone(files.flatMap((file) => matches(file, /\bconsole\s*\.\s*(?:log|warn|error|info)\b/)));
+});
+
+Deno.test("architecture: there are no import cycles, not even of types", () => {
+  const done = new Set<string>();
+  const cycles: string[] = [];
+  const visit = (path: string, trail: readonly string[]): void => {
+    const start = trail.indexOf(path);
+    if (start >= 0) cycles.push([...trail.slice(start), path].join(" → "));
+    if (start >= 0 || done.has(path)) return;
+    const file = byPath.get(path);
+    for (const { specifier } of file === undefined ? [] : importsOf(file.source)) {
+      const target = targetOf(file!, specifier);
+      if (target !== undefined) visit(target, [...trail, path]);
+    }
+    done.add(path);
+  };
+  for (const { path } of files) visit(path, []);
+  assertNone(cycles);
+});
+
+Deno.test("architecture: no file in lib only re-exports others", () => {
+  assertNone(
+    files.filter(({ folder }) => folder !== "").filter(({ code }) => {
+      const rest = code.replace(/\bexport\b[^;]*?\bfrom\s*(["'])\s*\1\s*;?/g, "").trim();
+      return rest === "" && code.includes("export");
+    }).map(({ path }) => path),
+  );
+  assertNone(
+    files.filter(({ folder }) => folder !== "")
+      .flatMap((file) => matches(file, /\bexport\s*\*/)),
+  );
+});
+
+Deno.test("architecture: file names are snake_case and say what they hold", () => {
+  assertNone(
+    files.map(({ path }) => path).filter((path) => {
+      const name = path.split("/").at(-1)!;
+      return !/^[a-z0-9]+(?:_[a-z0-9]+)*\.ts$/.test(name) || FORBIDDEN_NAME.test(name);
+    }),
+  );
+});
+
+Deno.test("architecture: files have at most 400 lines, or a reason", () => {
+  const long = files.filter(({ source }) => source.trimEnd().split("\n").length > MAX_LINES);
+  assertNone(long.map(({ path }) => path).filter((path) => !(path in LONGER)));
+  assertNone(Object.keys(LONGER).filter((path) => !long.some((file) => file.path === path)));
+});
+
+Deno.test("architecture: every module begins with its contract", () => {
+  assertNone(
+    files.filter(({ source }) => !/^\/\*\*[\s\S]*?@module\s*\*\//.test(source))
+      .map(({ path }) => path),
+  );
+});
+
+Deno.test("importsOf() finds every form of import and none in comments, text or patterns", () => {
+  const source = [
+    'import a from "a";',
+    'import { b,\n  type c } from "b";',
+    'import "side";',
+    'export * from "all";',
+    'export { d } from "d";',
+    'const e = await import("e");',
+    'import json from "./x.json" with { type: "json" };',
+    '// import no from "comment";',
+    '/* import no from "block"; */',
+    'const t = `import no from "template" ${`${1}`} import no from "again"`;',
+    "const s = 'import no from \"string\"';",
+    'const r = /import no from "pattern"[/"]/g;',
+    "const q = 1 / 2; // \"'`",
+    'const n = `${(() => { return import("nested"); })()}`;',
+    "const last = 'it\\'s'; import z from 'z';",
+  ].join("\n");
+  assert.deepEqual(importsOf(source).map(({ specifier }) => specifier), [
+    "a",
+    "b",
+    "side",
+    "all",
+    "d",
+    "e",
+    "./x.json",
+    "nested",
+    "z",
+  ]);
+  assert.equal(importsOf(source)[2]?.line, 4);
+});
+
+Deno.test("blankNonCode() keeps offsets and lines and leaves only code", () => {
+  const source = 'a("Deno"); // Deno\n/* Deno\n*/ b(`Deno${Deno}`); c = /Deno/; d = x / Deno / y;';
+  const code = blankNonCode(source);
+  assert.equal(code.length, source.length);
+  assert.equal(code.split("\n").length, source.split("\n").length);
+  assert.equal(code.match(/Deno/g)?.length, 2);
+});
