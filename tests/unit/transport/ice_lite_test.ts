@@ -282,7 +282,7 @@ Deno.test("IceLiteAgent.tick() forgets paths that lost consent, and only those",
 
 Deno.test("IceLiteAgent bounds its paths and never evicts the selected one", () => {
   const world = new IceWorld();
-  const { agent, local, events } = world.agent("abcd");
+  const { agent, local, events, received } = world.agent("abcd");
   world.datagrams.arrive(check(local, { useCandidate: true }), HOME);
   for (let i = 0; i < 100; i++) {
     world.platform.advance(1);
@@ -291,7 +291,9 @@ Deno.test("IceLiteAgent bounds its paths and never evicts the selected one", () 
   assert.equal(agent.pathCount, MAX_PATHS);
   assert.equal(world.mux.pathCount, MAX_PATHS);
   assert.equal(world.drops.get("ice_path_evicted"), 101 - MAX_PATHS);
-  assert.equal(agent.selectedPath!.remote.port, HOME.port);
+  world.datagrams.arrive(packets.rtp(1), HOME);
+  assert.equal(received.length, 1);
+  assert.equal(agent.send(packets.rtp(2), 13), true);
   assert.equal(events.length, 1);
 });
 
