@@ -16,6 +16,7 @@ export const TEST_KEY = "devkey";
 export const TEST_SECRET = "secret-of-the-end-to-end-tests-0123456789";
 
 const PROJECT_ROOT = new URL("../../", import.meta.url);
+const LOOPBACK = "127.0.0.1";
 /** Output lines kept for a failing test. */
 const LOG_LINES_KEPT = 80;
 /** Process start to a healthy answer; a cold start compiles every module. */
@@ -26,7 +27,10 @@ const EXIT_DEADLINE_MS = 5_000;
 export interface RoomwireOptions {
   /** More command line flags, for instance `--dev`. */
   readonly flags?: readonly string[];
-  /** Address for HTTP and media, and the one advertised to clients. Default 127.0.0.1. */
+  /**
+   * Address for HTTP and media, and the only one advertised to clients. By default HTTP listens on
+   * 127.0.0.1 and media is advertised there and on the machine's first other address.
+   */
   readonly address?: string;
   /** Merged over the test configuration, LiveKit's YAML key names. */
   readonly config?: Readonly<Record<string, unknown>>;
@@ -51,13 +55,13 @@ export interface RoomwireProcess extends AsyncDisposable {
  * @throws {Error} with the server's output when it exits early or does not become healthy.
  */
 export async function startRoomwire(options: RoomwireOptions = {}): Promise<RoomwireProcess> {
-  const address = options.address ?? "127.0.0.1";
+  const address = options.address ?? LOOPBACK;
   const ports = {
     http: await freeTcpPort(address),
     tcp: await freeTcpPort(address),
     udp: await freeUdpPort(address),
   };
-  const config = configFor(address, ports, options.config ?? {});
+  const config = configFor(options.address, ports, options.config ?? {});
   const [program, ...programArgs] = await serverCommand();
   const child = new Deno.Command(program!, {
     args: [...programArgs, "--config-body", stringify(config), ...(options.flags ?? [])],
@@ -115,19 +119,21 @@ async function untilHealthy(
 }
 
 function configFor(
-  address: string,
+  address: string | undefined,
   ports: RoomwireProcess["ports"],
   extra: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const { rtc, ...rest } = extra;
   return {
     port: ports.http,
-    bind_addresses: [address],
+    bind_addresses: [address ?? LOOPBACK],
     keys: { [TEST_KEY]: TEST_SECRET },
     rtc: {
       udp_port: ports.udp,
       tcp_port: ports.tcp,
-      node_ip: address,
+      // Without an address of its own the server advertises the machine's first one beside loopback:
+      // Firefox gathers no loopback candidates, so it never pairs with 127.0.0.1.
+      ...(address === undefined ? {} : { node_ip: address }),
       enable_loopback_candidate: true,
       ...(rtc as Record<string, unknown> | undefined),
     },
