@@ -8,11 +8,11 @@ import { notFound, plainText, type RouteHandler } from "./http_exchange.ts";
 
 const WEB = new URL("../web/", import.meta.url);
 const CLIENT_SDK = new URL(
-  "../node_modules/livekit-client/dist/livekit-client.esm.mjs",
+  "../node_modules/livekit-client/dist/livekit-client.umd.js",
   import.meta.url,
 );
-/** Where the page imports the client SDK from. */
-const CLIENT_SDK_PATH = "/demo/livekit-client.mjs";
+/** Where the page loads the client SDK from, as a plain script. */
+const CLIENT_SDK_PATH = "/demo/livekit-client.js";
 
 const CONTENT_TYPE: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
@@ -55,7 +55,7 @@ export const demoRoute: RouteHandler = async ({ request, path }) => {
 };
 
 function fileFor(path: string): { readonly url: URL; readonly contentType: string } | undefined {
-  if (path === CLIENT_SDK_PATH) return { url: CLIENT_SDK, contentType: CONTENT_TYPE.mjs! };
+  if (path === CLIENT_SDK_PATH) return { url: CLIENT_SDK, contentType: CONTENT_TYPE.js! };
   const name = path === "/demo" || path === "/demo/" ? "index.html" : path.slice("/demo/".length);
   // One optional folder; no name starts with a dot, so there is no way out of `web/`.
   if (!/^(?:\w[\w-]*\/)?\w[\w.-]*$/.test(name)) return undefined;

@@ -75,7 +75,11 @@ function redactFields(fields: Readonly<Record<string, unknown>>): Record<string,
   return redactValue(fields) as Record<string, unknown>;
 }
 
-const prettyText = getTextFormatter({ timestamp: "time", level: "full", category: () => "" });
+const prettyText = getTextFormatter({
+  timestamp: "time",
+  level: "FULL",
+  format: ({ timestamp, level, message }) => `${timestamp} ${level} ${message}`,
+});
 const COLOUR: Readonly<Record<string, string>> = {
   debug: "\x1b[2m",
   info: "\x1b[32m",

@@ -10,10 +10,9 @@
 const JSON_WEB_TOKEN = /\beyJ[\w-]*(?:\.[\w-]*){1,2}/g;
 const TOKEN_PARAMETER = /(access_token|token)=[^&\s"']+/g;
 const BEARER = /\bBearer\s+\S+/gi;
-const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d])/g;
-/** Either eight groups (the last two may be an IPv4 address, gone already) or a `::` somewhere. */
-const IPV6 =
-  /(?<![\w:])(?:(?:[\da-f]{1,4}:){7}[\da-f]{1,4}|(?:[\da-f]{1,4}:){0,6}[\da-f]{0,4}::(?:[\da-f]{1,4}(?::[\da-f]{1,4}){0,6})?)(?:%\w+)?(?![\w:])/gi;
+const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d)/g;
+/** Runs of hexadecimal groups; {@linkcode looksLikeIpv6} tells addresses from times and the like. */
+const HEX_GROUPS = /(?<![\w:.])[\da-f]*:[\da-f:.]*[\da-f:](?:%\w+)?(?![\w:])/gi;
 
 /** Values nested deeper than this are not printed. */
 const MAX_DEPTH = 6;
@@ -24,8 +23,14 @@ export function redactText(text: string): string {
     .replace(JSON_WEB_TOKEN, "<token>")
     .replace(TOKEN_PARAMETER, "$1=<token>")
     .replace(BEARER, "Bearer <token>")
-    .replace(IPV4, "<address>")
-    .replace(IPV6, "<address>");
+    .replace(HEX_GROUPS, (run) => looksLikeIpv6(run) ? "<address>" : run)
+    .replace(IPV4, "<address>");
+}
+
+/** RFC 4291 §2.2: eight groups, or six and an IPv4 address, or `::` for those left out. */
+function looksLikeIpv6(run: string): boolean {
+  const colons = run.split(":").length - 1;
+  return run.includes("::") || colons === 7 || (colons === 6 && run.includes("."));
 }
 
 /**

@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { SfuError } from "../../../lib/base/errors.ts";
+import {
+  type CommandLineActions,
+  type JoinTokenRequest,
+  runCommandLine,
+} from "../../../lib/server/command_line.ts";
+import {
+  type CommandLineValues,
+  type ConfigSources,
+  generatedFlags,
+  loadConfig,
+  parseKeys,
+} from "../../../lib/server/config_loading.ts";
+import type { Config } from "../../../lib/server/config_parsing.ts";
+
+interface Files {
+  readonly [path: string]: { readonly text: string; readonly mode?: number };
+}
+
+function sources(files: Files = {}, env: Record<string, string> = {}): ConfigSources {
+  return {
+    env: (name) => env[name],
+    readFile: (path) => {
+      const file = files[path];
+      if (file === undefined) throw new Deno.errors.NotFound("gone");
+      return { text: file.text, mode: file.mode ?? 0o100600 };
+    },
+  };
+}
+
+/** Parses a command line and loads the configuration it asks for. */
+async function load(args: string[], from = sources()): Promise<Config> {
+  let values: CommandLineValues | undefined;
+  const status = await runCommandLine(args, actions({ serve: (v) => values = v }), from, SILENT);
+  assert.equal(status, undefined);
+  return loadConfig(values!, from);
+}
+
+const SILENT = { out: () => {}, err: () => {} };
+
+function actions(on: {
+  serve?: (values: CommandLineValues) => void;
+  ports?: (values: CommandLineValues) => void;
+  generateKeys?: () => void;
+  token?: (values: CommandLineValues, request: JoinTokenRequest) => void;
+}): CommandLineActions {
+  return {
+    serve: (values) => Promise.resolve(on.serve?.(values)),
+    ports: (values) => on.ports?.(values),
+    generateKeys: () => on.generateKeys?.(),
+    createJoinToken: (values, request) => Promise.resolve(on.token?.(values, request)),
+  };
+}
+
+async function failure(run: () => Promise<unknown>): Promise<[string, string]> {
+  try {
+    await run();
+  } catch (error) {
+    assert.ok(error instanceof SfuError, String(error));
+    return [error.code, error.message];
+  }
+  return ["none", ""];
+}
+
+Deno.test("loadConfig() prefers config text to a config file and reads either", async () => {
+  const files = { "a.yaml": { text: "port: 1\nkeys: {k: s}" } };
+  assert.equal((await load(["--config", "a.yaml"], sources(files))).port, 1);
+  const env = { LIVEKIT_CONFIG: "port: 2\nkeys: {k: s}" };
+  assert.equal((await load(["--config", "a.yaml"], sources(files, env))).port, 2);
+  const body = ["--config-body", "port: 3\nkeys: {k: s}"];
+  assert.equal((await load(body, sources(files, env))).port, 3);
+});
+
+Deno.test("loadConfig() puts flags over variables over the file over defaults", async () => {
+  const keys = ["--keys", "k: s"];
+  const env = { LIVEKIT_RTC_TCP_PORT: "2", LIVEKIT_RTC_NODE_IP: "192.0.2.2", NODE_IP: "192.0.2.3" };
+  const body = ["--config-body", "rtc: {tcp_port: 1, node_ip: 192.0.2.1}", ...keys];
+  assert.equal((await load(keys)).rtc.tcp_port, 7881);
+  assert.equal((await load(body)).rtc.tcp_port, 1);
+  assert.equal((await load(body, sources({}, env))).rtc.tcp_port, 2);
+  assert.equal((await load([...body, "--rtc.tcp_port", "3"], sources({}, env))).rtc.tcp_port, 3);
+  const both = [...body, "--rtc.tcp_port", "3", "--tcp-port", "4"];
+  assert.equal((await load(both, sources({}, env))).rtc.tcp_port, 4);
+  assert.deepEqual((await load(body, sources({}, env))).rtc.node_ip, ["192.0.2.3"]);
+});
+
+Deno.test("loadConfig() reads every named flag", async () => {
+  const config = await load([
+    ...["--keys", "k: s", "--port", "1", "--udp-port", "5-9", "--tcp-port", "0"],
+    ...["--node-ip", "192.0.2.1", "--region", "eu", "--bind", "127.0.0.1", "--bind", "::1"],
+    ...["--redis-host", "r:6379", "--redis-password", "123", "--turn-cert", "c", "--turn-key", "t"],
+    ...["--room.auto_create", "false", "--api.execution_timeout", "5s"],
+  ]);
+  assert.equal(config.port, 1);
+  assert.deepEqual(config.rtc.udp_port, { start: 5, end: 9 });
+  assert.equal(config.rtc.tcp_port, 0);
+  assert.equal(config.region, "eu");
+  assert.deepEqual(config.bind_addresses, ["127.0.0.1", "::1"]);
+  assert.equal(config.redis.address, "r:6379");
+  assert.equal(config.redis.password, "123");
+  assert.deepEqual([config.turn.cert_file, config.turn.key_file], ["c", "t"]);
+  assert.equal(config.room.auto_create, false);
+  assert.equal(config.api.execution_timeout, 5000);
+});
+
+Deno.test("loadConfig() names the flag or variable whose value is wrong", async () => {
+  const [code, message] = await failure(() =>
+    load(["--keys", "k: s", "--tcp-port", "many"], sources({}, { LIVEKIT_PORT: "x" }))
+  );
+  assert.equal(code, "invalid_config");
+  assert.match(message, /^LIVEKIT_PORT: port: expected a port/m);
+  assert.match(message, /^--tcp-port: rtc\.tcp_port: expected a port, 0 to 65535, got "many"$/m);
+});
+
+Deno.test("loadConfig() demands a key outside development and installs one inside", async () => {
+  assert.deepEqual(await failure(() => load([])), [
+    "missing_keys",
+    "one of key-file or keys must be provided",
+  ]);
+  const dev = await load(["--dev"]);
+  assert.deepEqual(dev.keys, { devkey: "secret" });
+  assert.deepEqual(dev.bind_addresses, ["127.0.0.1", "::1"]);
+  assert.equal(dev.logging.level, "debug");
+  const bound = await load(["--dev", "--bind", "0.0.0.0"]);
+  assert.deepEqual(bound.bind_addresses, ["0.0.0.0"]);
+  const own = await load(["--dev", "--keys", "mine: x"]);
+  assert.deepEqual(own.keys, { mine: "x" });
+  assert.deepEqual(own.bind_addresses, [], "only the placeholder key is confined to this machine");
+});
+
+Deno.test("loadConfig() takes keys from LIVEKIT_KEYS, and a key file replaces all others", async () => {
+  const env = { LIVEKIT_KEYS: "a: 1x\nb: 2x", HOME: "/home/me", DIR: "sub" };
+  assert.deepEqual((await load([], sources({}, env))).keys, { a: "1x", b: "2x" });
+  const files = { "/home/me/sub/keys.yaml": { text: "c: 3x" } };
+  const config = await load(["--key-file", "~/${DIR}/keys.yaml"], sources(files, env));
+  assert.deepEqual(config.keys, { c: "3x" });
+});
+
+Deno.test("loadConfig() refuses a key file that others may read, one that is gone, one of a wrong form", async () => {
+  const files = {
+    "open": { text: "c: x", mode: 0o100604 },
+    "list": { text: "- c" },
+  };
+  assert.deepEqual(await failure(() => load(["--key-file", "open"], sources(files))), [
+    "unreadable_file",
+    "key file others permissions must be set to 0",
+  ]);
+  assert.deepEqual(await failure(() => load(["--key-file", "gone"], sources(files))), [
+    "unreadable_file",
+    'Cannot read "gone": no such file',
+  ]);
+  assert.match((await failure(() => load(["--key-file", "list"], sources(files))))[1], /exactly/);
+  assert.deepEqual(await failure(() => load(["--config", "gone.yaml"])), [
+    "unreadable_file",
+    'Cannot read "gone.yaml": no such file',
+  ]);
+});
+
+Deno.test("loadConfig() ignores unknown keys only with --disable-strict-config", async () => {
+  const body = ["--config-body", "prot: 1\nrtc: {zzz: 1}\nkeys: {k: s}"];
+  assert.equal((await failure(() => load(body)))[0], "invalid_config");
+  assert.equal((await load([...body, "--disable-strict-config"])).port, 7880);
+  const wrongType = ["--config-body", "prot: 1\nport: x", "--disable-strict-config"];
+  assert.match((await failure(() => load(wrongType)))[1], /^config|--config-body:2: port/);
+});
+
+Deno.test("loadConfig() wants webhook.api_key to be one of the keys", async () => {
+  const body = "webhook: {urls: [http://x], api_key: other}\nkeys: {k: s}";
+  const [, message] = await failure(() => load(["--config-body", body]));
+  assert.match(message, /^webhook\.api_key: /);
+});
+
+Deno.test("parseKeys() drops values that are not text and refuses what is no map", () => {
+  assert.deepEqual(parseKeys("a: x\nb: 5\nc: [1]\nd: y"), { a: "x", d: "y" });
+  for (const text of ["a:x", "- a", "5", "a: [", '"text"']) {
+    assert.throws(() => parseKeys(text), {
+      message: 'Could not parse keys, it needs to be exactly, "key: secret", including the space',
+    });
+  }
+});
+
+Deno.test("generatedFlags() names each flag as the key and each variable after it", () => {
+  const flag = generatedFlags().find(({ path }) => path === "rtc.tcp_port");
+  assert.equal(flag?.name, "LIVEKIT_RTC_TCP_PORT");
+  assert.ok(!generatedFlags().some(({ path }) => path === "bind_addresses" || path === "keys"));
+});
+
+Deno.test("runCommandLine() calls the subcommand with its own and the server's flags", async () => {
+  const seen: unknown[] = [];
+  const on = actions({
+    generateKeys: () => seen.push("keys"),
+    ports: (values) => seen.push(values.config),
+    token: (values, request) => seen.push(values.keys, request),
+  });
+  const run = (args: string[]) => runCommandLine(args, on, sources(), SILENT);
+  await run(["generate-keys"]);
+  await run(["ports", "--config", "x.yaml"]);
+  await run(["create-join-token", "--keys", "k: s", "--room", "r", "--identity", "i"]);
+  assert.deepEqual(seen, [
+    "keys",
+    "x.yaml",
+    "k: s",
+    { room: "r", identity: "i", recorder: false },
+  ]);
+});
+
+Deno.test("runCommandLine() answers usage errors, help and version with text and a status", async () => {
+  const run = async (args: string[]) => {
+    const written: string[] = [];
+    const write = { out: (t: string) => written.push(t), err: (t: string) => written.push(t) };
+    const status = await runCommandLine(args, actions({}), sources(), write);
+    return [status, written.join("")] as const;
+  };
+  const [unknown, text] = await run(["--nonsense"]);
+  assert.equal(unknown, 1);
+  assert.match(text, /^error: unknown option '--nonsense'\n$/);
+  assert.equal((await run(["create-join-token", "--room", "r"]))[0], 1);
+  assert.equal((await run(["--help"]))[0], 0);
+  const [version, number] = await run(["--version"]);
+  assert.equal(version, 0);
+  assert.match(number, /^\d+\.\d+\.\d+\n$/);
+  const [, verbose] = await run(["help-verbose"]);
+  assert.match(verbose, /--rtc\.tcp_port {2}\[LIVEKIT_RTC_TCP_PORT\]\n/);
+  assert.match(verbose, /--turn\.enabled .*\(no effect yet\)/);
+});

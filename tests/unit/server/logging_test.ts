@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { createLog, type LogOptions } from "../../../lib/server/logging.ts";
+import { redactText, redactValue } from "../../../lib/server/redaction.ts";
+import { signAccessToken } from "../../../lib/signalling/access_token.ts";
+
+function recorded(options: Partial<LogOptions> = {}) {
+  const lines: string[] = [];
+  const log = createLog({
+    level: "debug",
+    format: "json",
+    write: (line) => lines.push(line),
+    ...options,
+  });
+  return { log, lines };
+}
+
+const JWT = await signAccessToken(
+  { apiKey: "k", secret: "s" },
+  { identity: "ann", video: { room: "r", roomJoin: true } },
+  1_800_000_000_000,
+  1000,
+);
+
+Deno.test("createLog() writes one JSON object a line with level, message and fields", () => {
+  const { log, lines } = recorded();
+  log.child({ room: "den" }).child({ participant: "PA_1" }).warn("something odd", { count: 2 });
+  assert.equal(lines.length, 1);
+  assert.ok(lines[0]!.endsWith("\n"));
+  const record = JSON.parse(lines[0]!);
+  assert.equal(record.message, "something odd");
+  assert.match(record.level, /^warn/i);
+  assert.deepEqual([record.room, record.participant, record.count], ["den", "PA_1", 2]);
+});
+
+Deno.test("createLog() writes nothing below its level", () => {
+  const { log, lines } = recorded({ level: "warn" });
+  log.debug("a");
+  log.info("b");
+  log.warn("c");
+  log.error("d");
+  assert.deepEqual(lines.map((line) => JSON.parse(line).message), ["c", "d"]);
+});
+
+Deno.test("createLog() keeps a message with line ends and braces on one line, as it is", () => {
+  const { log, lines } = recorded();
+  log.info("a {room} {{b}}\n{", { room: "den", text: "x\ny" });
+  assert.equal(lines.length, 1);
+  assert.equal(lines[0]!.trimEnd().split("\n").length, 1);
+  assert.equal(JSON.parse(lines[0]!).message, "a {room} {{b}}\n{");
+});
+
+Deno.test("createLog() writes an error with its name, message, stack and cause", () => {
+  const { log, lines } = recorded();
+  log.error("failed", { error: new TypeError("no", { cause: new Error("deeper") }) });
+  const { error } = JSON.parse(lines[0]!);
+  assert.equal(error.name, "TypeError");
+  assert.equal(error.cause.message, "deeper");
+  assert.match(error.stack, /logging_test/);
+});
+
+Deno.test("createLog() writes readable text for a terminal", () => {
+  const { log, lines } = recorded({ format: "pretty" });
+  log.info("room created", { room: "den" });
+  assert.match(lines[0]!, /INFO.*room created.*room=den/);
+});
+
+Deno.test("createLog() never writes a token or an address, wherever it is hidden", () => {
+  for (const format of ["json", "pretty"] as const) {
+    const { log, lines } = recorded({ format });
+    log.info(`joined with ${JWT} from 192.0.2.7`, {
+      url: `/rtc?access_token=${JWT}&protocol=16`,
+      deep: { list: [{ candidate: "candidate:1 1 udp 1 198.51.100.4 7882 typ host" }] },
+      six: ["2001:db8::17", "fe80::1%eth0", "::1", "[2001:db8:0:0:0:0:0:9]:7882"],
+      error: new Error("Connection from 203.0.113.9:4711 refused"),
+      "203.0.113.10": true,
+    });
+    log.child({ client: "203.0.113.11" }).warn("bound");
+    const text = lines.join("");
+    assert.equal(lines.length, 2);
+    assert.ok(!text.includes("eyJ"), text);
+    for (const hidden of ["192.0.2", "198.51", "203.0", "2001:db8", "fe80", "::1"]) {
+      assert.ok(!text.includes(hidden), `${hidden} in ${text}`);
+    }
+    assert.ok(text.includes("typ host"), "the rest of the line stays readable");
+  }
+});
+
+Deno.test("redactText() takes out every IPv4 and IPv6 address and every token", () => {
+  fc.assert(
+    fc.property(fc.ipV4(), fc.ipV6(), fc.constantFrom(" ", "/", '"', ",", "("), (v4, v6, gap) => {
+      const text = redactText(`from${gap}${v4}${gap}and${gap}${v6}${gap}end`);
+      assert.equal(text, `from${gap}<address>${gap}and${gap}<address>${gap}end`);
+    }),
+    { seed: 11, numRuns: 1000 },
+  );
+  assert.equal(redactText(`Bearer ${JWT}`), "Bearer <token>");
+});
+
+Deno.test("redactText() leaves ordinary text alone", () => {
+  const rows = [
+    "room den",
+    "PA_8Fh3kd9s",
+    "12:34:56",
+    "version 1.2.3",
+    "Room::close",
+    "aa:bb:cc:dd:ee:ff",
+    "udp/7882",
+    "50%",
+  ];
+  for (const text of rows) assert.equal(redactText(text), text);
+});
+
+Deno.test("redactValue() ends on cycles and does not print bytes", () => {
+  const loop: Record<string, unknown> = {};
+  loop.self = loop;
+  assert.ok(JSON.stringify(redactValue(loop)).includes("<deep>"));
+  assert.equal(redactValue(new Uint8Array(9)), "<9 bytes>");
+  assert.equal(redactValue(5n), "5");
+});
