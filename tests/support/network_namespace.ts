@@ -1,7 +1,7 @@
 /**
- * A Linux network namespace joined to this one by a pair of virtual wires, in which UDP cannot
- * leave: a routing rule sends every datagram to a neighbour that does not exist, so it vanishes as
- * behind a firewall that drops. Needs root and iproute2.
+ * A Linux network namespace joined to this one by a pair of virtual wires, in which UDP goes
+ * nowhere: routing rules swallow what comes in and send what goes out to a neighbour that does not
+ * exist, so datagrams vanish as behind a firewall that drops. Needs root and iproute2.
  *
  * @module
  */
@@ -58,10 +58,13 @@ export async function createTcpOnlyNamespace(): Promise<TcpOnlyNamespace> {
     await inNamespace(
       ...["route", "add", "default", "via", nobodyAddress, "dev", inner, "table", UDP_TABLE],
     );
-    // After the local table (0), so that loopback works inside; before the main one (32766).
-    await inNamespace(
-      ...["rule", "add", "preference", "100", "ipproto", "udp", "lookup", UDP_TABLE],
-    );
+    // The local table moves from 0 to 20, so that a rule before it can swallow what comes in.
+    await inNamespace("rule", "add", "preference", "20", "lookup", "local");
+    await inNamespace("rule", "delete", "preference", "0");
+    const udp = ["ipproto", "udp"];
+    await inNamespace("rule", "add", "preference", "10", "iif", inner, ...udp, "blackhole");
+    // What goes out, except over loopback, which the local table has already taken.
+    await inNamespace("rule", "add", "preference", "30", ...udp, "lookup", UDP_TABLE);
   } catch (error) {
     await destroy();
     throw error;
