@@ -83,7 +83,7 @@ export class ReceiveStatistics {
     return Math.floor(this.#timing[0]!);
   }
 
-  /** Fills the loss, sequence and jitter fields and begins the next interval. */
+  /** Fills the loss and jitter fields and begins the next interval. */
   report(into: ReceptionReport): void {
     const expected = this.#expected;
     const expectedInterval = expected - this.#expectedBefore;
@@ -94,7 +94,6 @@ export class ReceiveStatistics {
       ? 0
       : Math.min(255, Math.floor((lostInterval * 256) / expectedInterval));
     into.cumulativeLost = Math.min(0x7fffff, this.lost);
-    into.highestSequence = this.#started ? this.#highest % 0x1_0000_0000 : 0;
     into.jitter = this.jitter;
   }
 

@@ -94,7 +94,8 @@ export class UpTrack implements LayerSource {
   bindLayer(spatial: SpatialLayer, ssrc: number, codec: CodecParameters, now: number): void {
     const bound = this.#layers[spatial];
     if (bound !== undefined) {
-      if (bound.ssrc === ssrc && bound.codec.payloadType === codec.payloadType) return;
+      const { mime, payloadType } = bound.codec;
+      if (bound.ssrc === ssrc && payloadType === codec.payloadType && mime === codec.mime) return;
       bound.rebind(ssrc, codec, now);
     } else {
       const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
@@ -236,6 +237,8 @@ export class UpTrack implements LayerSource {
     if (layer === undefined) return false;
     layer.statistics.report(out);
     out.ssrc = layer.ssrc;
+    // Our numbers start one cycle up, the report's cycle count at 0.
+    out.highestSequence = Math.max(0, layer.highest - 0x10000) % 0x1_0000_0000;
     const { clock } = layer;
     out.lastSenderReport = clock.known ? clock.lastSenderReport : 0;
     out.delaySinceLastSenderReport = clock.known

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import {
+  absSendTime,
+  ExtensionWriter,
+  needsTwoByteForm,
+  readAbsSendTime,
+  readAudioLevel,
+  readTextExtension,
+  readTransportSequence,
+} from "../../../lib/wire/header_extensions.ts";
+import { RtpView } from "../../../lib/wire/rtp_view.ts";
+import { viewOf } from "../../support/forwarding_fixtures.ts";
+import { rtpPacket } from "../../support/rtp_packets.ts";
+
+const FIXED = { ssrc: 1, payloadType: 96 };
+
+Deno.test("readers find their values in a packet, and their absence", () => {
+  const view = viewOf(rtpPacket({
+    ...FIXED,
+    extensions: {
+      1: Uint8Array.of(0x12, 0x34, 0x56),
+      2: Uint8Array.of(0x80 | 35),
+      3: "hi",
+      4: Uint8Array.of(0xab, 0xcd),
+      5: Uint8Array.of(0x20),
+    },
+  }));
+  assert.equal(readAbsSendTime(view, 1), 0x123456);
+  assert.equal(readAudioLevel(view, 2), 35);
+  assert.equal(readTextExtension(view, 3), "hi");
+  assert.equal(readTransportSequence(view, 4), 0xabcd);
+  assert.equal(readTextExtension(view, 5), undefined, "not printable");
+  assert.deepEqual([readAbsSendTime(view, 9), readAudioLevel(view, 9)], [-1, -1]);
+  assert.deepEqual([readTextExtension(view, 9), readTransportSequence(view, 9)], [undefined, -1]);
+  assert.equal(readAbsSendTime(view, 4), -1, "wrong length");
+});
+
+Deno.test("absSendTime() counts 1/2^18 seconds and wraps after 64 seconds", () => {
+  assert.equal(absSendTime(0), 0);
+  assert.equal(absSendTime(1000), 1 << 18);
+  assert.equal(absSendTime(500), 1 << 17);
+  assert.equal(absSendTime(64_000), 0);
+  assert.equal(absSendTime(64_000 * 12345 + 1000), 1 << 18);
+});
+
+for (const twoByte of [false, true]) {
+  Deno.test(`ExtensionWriter writes the ${twoByte ? "two" : "one"}-byte form that RtpView reads`, () => {
+    const out = new Uint8Array(80);
+    out.set([0x90, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
+    const writer = new ExtensionWriter();
+    writer.begin(out, 12, twoByte);
+    const long = twoByte ? 20 : 16;
+    for (const [id, length] of [[1, 1], [14, long], [3, 2]] as const) {
+      const at = writer.reserve(id, length);
+      out.fill(id, at, at + length);
+    }
+    const length = writer.end();
+    assert.equal(length % 4, 0);
+    const view = new RtpView();
+    assert.ok(view.wrap(out, 12 + length + 1));
+    assert.equal(view.payloadOffset, 12 + length);
+    for (const [id, size] of [[1, 1], [14, long], [3, 2]] as const) {
+      assert.equal(view.extensionLength(id), size);
+      const at = view.extensionOffset(id);
+      assert.ok(out.subarray(at, at + size).every((byte) => byte === id));
+    }
+  });
+}
+
+Deno.test("ExtensionWriter.end() writes nothing for an empty block", () => {
+  const writer = new ExtensionWriter();
+  writer.begin(new Uint8Array(16), 0, false);
+  assert.equal(writer.end(), 0);
+});
+
+Deno.test("needsTwoByteForm() is for what the one-byte form cannot hold (RFC 8285 §4.2)", () => {
+  assert.equal(needsTwoByteForm(14, 16), false);
+  assert.equal(needsTwoByteForm(15, 1), true);
+  assert.equal(needsTwoByteForm(1, 17), true);
+  assert.equal(needsTwoByteForm(1, 0), true);
+});
