@@ -1,0 +1,150 @@
+/**
+ * The program as a process: exit status, one clear line for each startup error, and signals. Each
+ * test starts the program, so there are few.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { freeTcpPort, freeUdpPort } from "../../support/roomwire_process.ts";
+
+const ROOT = new URL("../../../", import.meta.url);
+const ADDRESS = "127.0.0.1";
+
+interface Finished {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+function start(args: readonly string[]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-check", "--no-prompt", "--allow-all", "main.ts", ...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", LIVEKIT_KEYS: "", LIVEKIT_CONFIG: "" },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+async function run(args: readonly string[]): Promise<Finished> {
+  const { code, stdout, stderr } = await start(args).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), err: text(stderr) };
+}
+
+/** Status 1 and exactly one line, which is not a stack trace. */
+function assertOneLine({ code, err }: Finished, pattern: RegExp): void {
+  assert.equal(code, 1, err);
+  assert.equal(err.trimEnd().split("\n").length, 1, err);
+  assert.match(err, pattern);
+}
+
+async function freePorts(): Promise<string[]> {
+  return [
+    ...["--bind", ADDRESS, "--node-ip", ADDRESS, "--keys", `key: ${"s".repeat(32)}`],
+    ...["--port", String(await freeTcpPort(ADDRESS))],
+    ...["--tcp-port", String(await freeTcpPort(ADDRESS))],
+    ...["--udp-port", String(await freeUdpPort(ADDRESS))],
+  ];
+}
+
+/** Reads until a line contains `text`; leaves the stream open for the rest. */
+async function untilLine(
+  reader: ReadableStreamDefaultReader<string>,
+  text: string,
+): Promise<string> {
+  let all = "";
+  while (!all.includes(text)) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error(`It ended before "${text}":\n${all}`);
+    all += value;
+  }
+  return all;
+}
+
+async function drain(reader: ReadableStreamDefaultReader<string>): Promise<string> {
+  let all = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return all;
+    all += value;
+  }
+}
+
+Deno.test("main: no key, an unreadable file and a wrong configuration are one line and status 1", async () => {
+  const [noKey, noFile, wrong] = await Promise.all([
+    run([]),
+    run(["--config", "/nonexistent/livekit.yaml"]),
+    run(["--config-body", "rtc:\n  tcp_prot: 1"]),
+  ]);
+  assertOneLine(noKey, /^one of key-file or keys must be provided\n$/);
+  assertOneLine(noFile, /^Cannot read "\/nonexistent\/livekit\.yaml": no such file\n$/);
+  assertOneLine(
+    wrong,
+    /^--config-body:2: rtc\.tcp_prot: unknown key, did you mean "tcp_port"\?\n$/,
+  );
+});
+
+Deno.test("main: a busy HTTP port and a busy media port are one line and status 1", async () => {
+  const http = Deno.listen({ hostname: ADDRESS, port: 0 });
+  const args = await freePorts();
+  args[args.indexOf("--port") + 1] = String(http.addr.port);
+  assertOneLine(await run(args), /Cannot listen on tcp 127\.0\.0\.1:\d+: another program/);
+  http.close();
+  const media = Deno.listenDatagram({ hostname: "0.0.0.0", port: 0, transport: "udp" });
+  const udp = await freePorts();
+  udp[udp.indexOf("--udp-port") + 1] = String((media.addr as Deno.NetAddr).port);
+  const busy = await run(udp);
+  media.close();
+  assert.equal(busy.code, 1);
+  assert.match(busy.err.trimEnd().split("\n").at(-1)!, /Cannot listen on udp .*another program/);
+  assert.ok(!/^\s+at /m.test(busy.err), busy.err);
+});
+
+Deno.test("main: generate-keys, create-join-token and ports print what LiveKit prints", async () => {
+  const token = ["create-join-token", "--dev", "--room", "den", "--identity", "ann"];
+  const [keys, join, ports] = await Promise.all([
+    run(["generate-keys"]),
+    run(token),
+    run(["ports", "--dev", "--udp-port", "9000"]),
+  ]);
+  assert.match(keys.out, /^API Key: {2}API\w{12}\nAPI Secret: {2}[0-9A-Za-z]{40,43}\n$/);
+  const jwt = /^Token: (\S+)\n$/.exec(join.out)?.[1] ?? "";
+  const claims = JSON.parse(atob(jwt.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/")));
+  assert.equal(claims.sub, "ann");
+  assert.deepEqual(claims.video, { roomJoin: true, room: "den" });
+  assert.equal(claims.exp - claims.nbf, 30 * 24 * 3600);
+  assert.match(ports.out, /^TCP Ports\n7880 - HTTP service\n7881 - ICE\/TCP\nUDP Ports\n9000 - /);
+});
+
+Deno.test("main: SIGTERM ends a running server with status 0, and its log is JSON without addresses", async () => {
+  const child = start(await freePorts());
+  const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  const before = await untilLine(reader, '"listening"');
+  child.kill("SIGTERM");
+  const log = before + await drain(reader);
+  await child.stdout.cancel();
+  assert.equal((await child.status).code, 0, log);
+  const lines = log.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(lines.map(({ message }) => message).slice(-2), ["stopping", "stopped"]);
+  assert.ok(!/\d+\.\d+\.\d+\.\d+|eyJ/.test(log), log);
+});
+
+Deno.test("main: --dev prints two links whose tokens the server accepts", async () => {
+  const args = (await freePorts()).filter((_, index, all) =>
+    !["--keys", "--bind"].includes(all[index]!) && !["--keys", "--bind"].includes(all[index - 1]!)
+  );
+  const child = start(["--dev", ...args]);
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const printed = await untilLine(reader, "name=bob");
+  const links = [...printed.matchAll(/http:\/\/localhost:(\d+)\/demo#token=([^&\s]+)&name=(\w+)/g)];
+  assert.deepEqual(links.map((link) => link[3]), ["alice", "bob"]);
+  for (const [, port, token] of links) {
+    const response = await fetch(`http://${ADDRESS}:${port}/rtc/validate?access_token=${token}`);
+    assert.equal(await response.text(), "success");
+  }
+  child.kill("SIGINT");
+  await drain(reader);
+  await child.stderr.cancel();
+  assert.equal((await child.status).code, 0);
+});
