@@ -21,7 +21,7 @@ import type { NetworkPath, PathOwner, SessionDatagramKind } from "./network_path
 import type { SrtpParameters } from "./srtp_keys.ts";
 import { SrtpSession } from "./srtp_session.ts";
 
-/** LiveKit's two channels, as the server opens them (reference: `_reliable`, `_lossy`). */
+/** LiveKit's two channels, whoever opened them. */
 const CHANNELS: Readonly<Record<DataKind, string>> = { reliable: "_reliable", lossy: "_lossy" };
 
 /** Why a transport ended by itself. */
@@ -204,9 +204,10 @@ export class PeerTransport implements PathOwner {
     if (this.#sctp === undefined || this.#channels !== undefined || !this.#dtls.connected) return;
     const { listener, drops, dataChannels } = this.#options;
     this.#channels = new DataChannels({
+      role: dataChannels,
       remotePort: this.#sctp.port,
       maxMessageSize: this.#sctp.maxMessageSize,
-      sendPacket: (packet) => this.#dtls.sendData(packet),
+      sendPacket: (packet) => void this.#dtls.sendData(packet),
       listener: {
         onOpen: (label) => listener.onChannelOpen(label),
         onMessage: (label, bytes) => listener.onMessage(label, bytes),
@@ -215,10 +216,6 @@ export class PeerTransport implements PathOwner {
       },
       drops,
     });
-    if (dataChannels === "create") {
-      this.#channels.open(CHANNELS.reliable, { ordered: true });
-      this.#channels.open(CHANNELS.lossy, { ordered: false, maxRetransmits: 0 });
-    }
   }
 
   #receiveSctp(bytes: Uint8Array): void {
