@@ -1,0 +1,234 @@
+/**
+ * The data channels of one peer connection (RFC 8831, RFC 8832) over one SCTP association.
+ *
+ * Contract: channels are known by label; those the peer opens and those we open are used alike. What
+ * waits to be sent is bounded: a reliable channel says `false`, a lossy one drops and counts. Nothing
+ * a peer sends throws or touches another connection; after `onFailed` or `close` no call comes.
+ *
+ * We are always the DTLS server, so the channels we open have odd stream ids (RFC 8832 §6).
+ *
+ * @module
+ */
+import type { DropCounters } from "../base/drop_counters.ts";
+import {
+  type DataChannelReliability,
+  PPID,
+  readDcep,
+  writeAck,
+  writeOpen,
+} from "./data_channel_messages.ts";
+import { MAX_MESSAGE_BYTES, SctpAssociation, type SctpCloseReason } from "./sctp_association.ts";
+
+/** What data channels do to their owner. */
+export interface DataChannelListener {
+  /** The channel can be used; again if the peer opens another one with this label. */
+  onOpen(label: string): void;
+  /** One message; `bytes` may be kept. */
+  onMessage(label: string, bytes: Uint8Array, isText: boolean): void;
+  /** One side closed the channel; the association lives on. */
+  onClosed(label: string): void;
+  /** The association ended, and every channel with it. */
+  onFailed(reason: SctpCloseReason): void;
+}
+
+export interface DataChannelsOptions {
+  /** `create`: we open `_reliable` and `_lossy`; `accept`: the peer does. */
+  readonly role: "accept" | "create";
+  /** From the peer's `a=sctp-port`. */
+  readonly remotePort: number;
+  /** From the peer's `a=max-message-size`; 0 is "any size" (RFC 8841 §6). */
+  readonly maxMessageSize: number;
+  /** Sends one SCTP packet as one DTLS record. */
+  readonly sendPacket: (bytes: Uint8Array) => void;
+  readonly listener: DataChannelListener;
+  readonly drops: DropCounters;
+}
+
+/** Channels of one connection; LiveKit's clients open three. */
+export const MAX_CHANNELS = 64;
+/** Bytes that may wait in a reliable channel: seconds of a slow phone's link. */
+export const MAX_RELIABLE_BUFFER_BYTES = 4 * 1024 * 1024;
+/** Bytes that may wait in a lossy one, where late is as bad as lost. */
+export const MAX_LOSSY_BUFFER_BYTES = 256 * 1024;
+/** Charged to every waiting message, so that empty ones are bounded too. */
+const MESSAGE_COST_BYTES = 64;
+
+interface Channel {
+  readonly label: string;
+  readonly streamId: number;
+  readonly reliability: DataChannelReliability;
+  open: boolean;
+  bufferedBytes: number;
+  waitingMessages: number;
+}
+
+/** See the module text. */
+export class DataChannels {
+  readonly #options: DataChannelsOptions;
+  readonly #drops: DropCounters;
+  readonly #association: SctpAssociation;
+  readonly #byStream = new Map<number, Channel>();
+  /** The channel last opened under each label. */
+  readonly #byLabel = new Map<string, Channel>();
+  #nextStreamId = 1;
+
+  constructor(options: DataChannelsOptions) {
+    this.#options = options;
+    this.#drops = options.drops;
+    this.#association = new SctpAssociation({
+      remotePort: options.remotePort,
+      sendPacket: options.sendPacket,
+      drops: options.drops,
+      listener: {
+        onEstablished: () => {},
+        onMessage: (streamId, ppid, bytes) => this.#onMessage(streamId, ppid, bytes),
+        onStreamsReset: (streamIds) => streamIds.forEach((id) => this.#forget(id)),
+        onClosed: (reason) => {
+          this.#byStream.clear();
+          this.#byLabel.clear();
+          options.listener.onFailed(reason);
+        },
+      },
+    });
+    if (options.role === "create") {
+      this.open("_reliable", { ordered: true });
+      this.open("_lossy", { ordered: false, maxRetransmits: 0 });
+    }
+  }
+
+  /** Takes one SCTP packet, the content of one DTLS record; it may be kept. */
+  receive(packet: Uint8Array): void {
+    this.#association.receive(packet);
+  }
+
+  /** Opens a channel; `onOpen` follows when the peer agrees. `false` if there are too many. */
+  open(label: string, reliability: DataChannelReliability): boolean {
+    if (this.#byStream.size >= MAX_CHANNELS) return false;
+    while (this.#byStream.has(this.#nextStreamId)) this.#nextStreamId += 2;
+    const channel = this.#add(this.#nextStreamId, label, reliability);
+    this.#nextStreamId += 2;
+    this.#sendDcep(channel, writeOpen(label, reliability));
+    return true;
+  }
+
+  /** Whether messages can be sent under `label`. */
+  isOpen(label: string): boolean {
+    return this.#byLabel.get(label)?.open === true;
+  }
+
+  /**
+   * Sends one message of at most 65,535 bytes.
+   *
+   * @returns `false` if the channel is not open, the message is too large, or a reliable channel's
+   *   buffer is full; a lossy one drops and counts then, and says `true`.
+   */
+  send(label: string, bytes: Uint8Array, isText = false): boolean {
+    const channel = this.#byLabel.get(label);
+    const limit = this.#options.maxMessageSize || MAX_MESSAGE_BYTES;
+    if (channel === undefined || !channel.open) return false;
+    if (bytes.length > Math.min(limit, MAX_MESSAGE_BYTES)) return false;
+    const lossy = channel.reliability.maxRetransmits !== undefined;
+    const waiting = channel.bufferedBytes + channel.waitingMessages * MESSAGE_COST_BYTES;
+    if (waiting + bytes.length > (lossy ? MAX_LOSSY_BUFFER_BYTES : MAX_RELIABLE_BUFFER_BYTES)) {
+      this.#drops.count(lossy ? "data_lossy_buffer_full" : "data_reliable_buffer_full");
+      return lossy;
+    }
+    channel.bufferedBytes += bytes.length;
+    channel.waitingMessages++;
+    // SCTP cannot carry nothing: an empty message is one byte under its own identifier.
+    const empty = bytes.length === 0;
+    const ppid = isText
+      ? (empty ? PPID.stringEmpty : PPID.string)
+      : (empty ? PPID.binaryEmpty : PPID.binary);
+    this.#association.send({
+      streamId: channel.streamId,
+      ppid,
+      bytes: empty ? new Uint8Array(1) : bytes,
+      ...channel.reliability,
+      onTaken: () => {
+        channel.bufferedBytes -= bytes.length;
+        channel.waitingMessages--;
+      },
+    });
+    return true;
+  }
+
+  /** Bytes of messages under `label` that the SCTP stack has not taken yet. */
+  bufferedAmount(label: string): number {
+    return this.#byLabel.get(label)?.bufferedBytes ?? 0;
+  }
+
+  /** Aborts the association. Idempotent. */
+  close(): void {
+    this.#association.close();
+    this.#byStream.clear();
+    this.#byLabel.clear();
+  }
+
+  #onMessage(streamId: number, ppid: number, bytes: Uint8Array): void {
+    if (ppid === PPID.dcep) return this.#onDcep(streamId, bytes);
+    const channel = this.#byStream.get(streamId);
+    if (channel === undefined) return this.#drops.count("data_unknown_channel");
+    const isText = ppid === PPID.string || ppid === PPID.stringEmpty;
+    const empty = ppid === PPID.stringEmpty || ppid === PPID.binaryEmpty;
+    if (!isText && !empty && ppid !== PPID.binary) return this.#drops.count("data_unknown_ppid");
+    this.#markOpen(channel); // data may overtake the acknowledgement (RFC 8832 §6)
+    this.#options.listener.onMessage(channel.label, empty ? new Uint8Array(0) : bytes, isText);
+  }
+
+  #onDcep(streamId: number, bytes: Uint8Array): void {
+    const message = readDcep(bytes);
+    const known = this.#byStream.get(streamId);
+    if (message === undefined) return this.#drops.count("data_bad_dcep");
+    if (message.type === "ack") {
+      if (known === undefined) return this.#drops.count("data_unknown_channel");
+      return this.#markOpen(known);
+    }
+    if (known !== undefined) return this.#drops.count("data_repeated_open");
+    if (this.#byStream.size >= MAX_CHANNELS) {
+      this.#drops.count("data_too_many_channels");
+      return this.#association.resetStreams([streamId]);
+    }
+    const channel = this.#add(streamId, message.label, message.reliability);
+    this.#sendDcep(channel, writeAck());
+    this.#markOpen(channel);
+  }
+
+  #add(streamId: number, label: string, reliability: DataChannelReliability): Channel {
+    const channel = {
+      label,
+      streamId,
+      reliability,
+      open: false,
+      bufferedBytes: 0,
+      waitingMessages: 0,
+    };
+    this.#byStream.set(streamId, channel);
+    this.#byLabel.set(label, channel);
+    return channel;
+  }
+
+  /** DCEP is ordered and reliable whatever the channel is (RFC 8832 §6). */
+  #sendDcep(channel: Channel, bytes: Uint8Array): void {
+    this.#association.send({
+      streamId: channel.streamId,
+      ppid: PPID.dcep,
+      bytes,
+      ordered: true,
+    });
+  }
+
+  #markOpen(channel: Channel): void {
+    if (channel.open) return;
+    channel.open = true;
+    this.#options.listener.onOpen(channel.label);
+  }
+
+  #forget(streamId: number): void {
+    const channel = this.#byStream.get(streamId);
+    if (channel === undefined) return;
+    this.#byStream.delete(streamId);
+    if (this.#byLabel.get(channel.label) === channel) this.#byLabel.delete(channel.label);
+    this.#options.listener.onClosed(channel.label);
+  }
+}
