@@ -46,7 +46,7 @@ export async function serve(config: Config, log: Log, hooks: ServeHooks): Promis
     log.info("listening", {
       version: VERSION,
       httpPort: config.port,
-      media: addresses.map(({ protocol, port }) => `${protocol}/${port}`),
+      media: [...new Set(addresses.map(({ protocol, port }) => `${protocol}/${port}`))],
     });
     await hooks.onListening(config.port);
     if (!stop.signal.aborted) {

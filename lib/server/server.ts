@@ -28,7 +28,7 @@ import type { Config } from "./config_parsing.ts";
 import { mediaListeners } from "./media_listeners.ts";
 import type { InterfaceAddress } from "./node_address.ts";
 import { roomOptions } from "./room_settings.ts";
-import { VERSION } from "./version.ts";
+import { PROTOCOL_VERSION } from "./version.ts";
 
 /** Seconds without an answer before the runtime drops a WebSocket; it pings every half of this. */
 const SOCKET_IDLE_TIMEOUT_S = 20;
@@ -112,7 +112,7 @@ class ComposedServer implements SfuServer {
     this.rooms = new RoomDirectory(context);
     this.#signals = new SignalService({
       rooms: this.rooms,
-      serverVersion: VERSION,
+      serverVersion: PROTOCOL_VERSION,
       autoCreateRooms: config.room.auto_create,
       maxFrameBytes: config.limit.signal_message_size_limit,
       signToken: firstKeySigner(keys),
