@@ -40,9 +40,10 @@ import {
   readSubscriptionRule,
   type SubscriptionRule,
 } from "./subscription_permission.ts";
-import { type SubscribableTrack, Subscriptions } from "./subscriptions.ts";
+import { Subscriptions } from "./subscriptions.ts";
 import type { DataPeer } from "./data_router.ts";
 import type { PublishedTrack, RegistryEffect } from "./track_effects.ts";
+import type { ParticipantHost } from "./participant_host.ts";
 import { publisherMessage } from "./track_messages.ts";
 import { TrackRegistry } from "./track_registry.ts";
 
@@ -50,24 +51,6 @@ import { TrackRegistry } from "./track_registry.ts";
 export const JOIN_TIMEOUT_MS = 60_000;
 /** What a client that closed its peer connection has to say goodbye or come back, ms. */
 const RESUME_GRACE_MS = 5_000;
-
-/** The room as its participants see it. */
-export interface ParticipantHost {
-  participantChanged(participant: Participant, immediate: boolean): void;
-  participantActive(participant: Participant): void;
-  permissionChanged(participant: Participant): void;
-  participantClosed(participant: Participant): void;
-  trackPublished(participant: Participant, track: PublishedTrack): void;
-  trackUpdated(participant: Participant, track: PublishedTrack): void;
-  trackUnpublished(participant: Participant, track: PublishedTrack): void;
-  subscriptionRuleChanged(participant: Participant): void;
-  resolveTrack(trackSid: string, subscriber: Participant): SubscribableTrack | undefined;
-  introduce(trackSid: string, receiver: Participant): void;
-  subscriptionBound(trackSid: string, subscriber: Participant): void;
-  wish(trackSid: string, subscriber: Participant, quality: number | undefined): void;
-  dataReceived(participant: Participant, label: string, bytes: Uint8Array): void;
-  dataChannelOpen(participant: Participant): void;
-}
 
 /** See the module text. */
 export class Participant implements DataPeer, ConnectionHost {
@@ -94,7 +77,7 @@ export class Participant implements DataPeer, ConnectionHost {
 
   constructor(
     readonly context: RoomContext,
-    readonly host: ParticipantHost,
+    readonly host: ParticipantHost<Participant>,
     readonly init: ParticipantInit,
     sink: SignalSink,
     log: Log,
@@ -187,7 +170,7 @@ export class Participant implements DataPeer, ConnectionHost {
   }
 
   /**
-   * Sends the join response, opens both connections and makes the first offer.
+   * Sends the join response and makes the first offer.
    *
    * @param existingTracks Tracks the first offer already contains if the client can take that.
    */
@@ -200,8 +183,6 @@ export class Participant implements DataPeer, ConnectionHost {
       JOIN_TIMEOUT_MS,
       () => this.#guard(() => this.close(Reason.JOIN_FAILURE, "disconnect")),
     );
-    this.publisher.open();
-    this.subscriber.open();
     if (!this.subscriberPrimary) return;
     if (this.traits.fastStart) this.subscriptions.desire(existingTracks);
     this.subscriber.negotiate(true);
@@ -317,6 +298,9 @@ export class Participant implements DataPeer, ConnectionHost {
   connectionDown(role: ConnectionRole, reason: ConnectionFailure): void {
     if (this.closed) return;
     this.log.info("connection ended", { role, reason });
+    if (!this.#primaryUp && reason === "ice_timeout") {
+      return this.close(Reason.JOIN_FAILURE, "disconnect");
+    }
     // The transport is gone for good, so a resume could not bring its media back: the client joins
     // anew. One that closed its side itself is given a moment to say why.
     const end = () => this.close(Reason.CONNECTION_TIMEOUT, "reconnect");

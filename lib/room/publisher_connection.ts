@@ -44,6 +44,7 @@ export class PublisherConnection implements ConnectionOwner {
   /** Up-track → what its section offers, for the layers that arrive later. */
   #sending = new Map<string, SectionQuery>();
   #receiving: PublisherAnswer["receive"] = [];
+  #opened = false;
   #closed = false;
 
   constructor(
@@ -60,17 +61,6 @@ export class PublisherConnection implements ConnectionOwner {
     this.#codecs = codecPolicy(publishableCodecs(options.enabledCodecs));
   }
 
-  /** The media plane starts to listen for this client. */
-  open(): void {
-    this.context.router.attach(this.id, this);
-    this.context.router.send({
-      type: "open_connection",
-      connection: this.id,
-      local: this.#local,
-      dataChannels: "accept",
-    });
-  }
-
   /** Handles one `offer` of the client. */
   async offer(description: SessionDescription): Promise<void> {
     if (this.#closed) return;
@@ -82,6 +72,7 @@ export class PublisherConnection implements ConnectionOwner {
       return this.host.negotiationFailed("publisher", detail);
     }
     const offer = parsed.value;
+    this.#open();
     this.#takeRemoteCredentials(offer);
     const { ended, sending } = this.#sections.apply(offer);
     for (const upTrack of ended) await this.registry.closeUpTrack(upTrack);
@@ -111,6 +102,7 @@ export class PublisherConnection implements ConnectionOwner {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (!this.#opened) return;
     this.context.router.detach(this.id);
     this.context.router.send({ type: "close_connection", connection: this.id });
   }
@@ -135,6 +127,22 @@ export class PublisherConnection implements ConnectionOwner {
 
   handleBug(error: unknown): void {
     this.host.bug(error);
+  }
+
+  /**
+   * The media plane starts to listen with the first offer and not before: it gives up on connections
+   * that nobody comes to, and a participant may never publish.
+   */
+  #open(): void {
+    if (this.#opened) return;
+    this.#opened = true;
+    this.context.router.attach(this.id, this);
+    this.context.router.send({
+      type: "open_connection",
+      connection: this.id,
+      local: this.#local,
+      dataChannels: "accept",
+    });
   }
 
   /** A changed ufrag or password is an ICE restart, which we join with new credentials of our own. */

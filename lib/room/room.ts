@@ -19,8 +19,10 @@ import {
 import { randomId, type RoomSid } from "../base/ids.ts";
 import type { Cancel, Log } from "../base/platform.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
+import type { OutgoingData } from "./data_packets.ts";
 import { DataRouter } from "./data_router.ts";
-import { Participant, type ParticipantHost } from "./participant.ts";
+import { Participant } from "./participant.ts";
+import type { ParticipantHost } from "./participant_host.ts";
 import type { ParticipantInit } from "./participant_profile.ts";
 import { RoomAnnouncements } from "./room_announcements.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -43,7 +45,7 @@ export interface RoomSettings {
 export type JoinRefusal = "room_full" | "room_closed";
 
 /** See the module text. */
-export class Room implements ParticipantHost {
+export class Room implements ParticipantHost<Participant> {
   readonly sid: RoomSid;
   readonly createdAtMs: number;
   readonly sifTrailer: Uint8Array;
@@ -179,6 +181,11 @@ export class Room implements ParticipantHost {
   setMetadata(metadata: string): void {
     this.#metadata = metadata;
     this.#announcements.roomChanged(true);
+  }
+
+  /** Sends a packet of the server itself (see `outgoing` in `data_packets.ts`). */
+  sendData(data: OutgoingData): void {
+    this.#data.deliver(data);
   }
 
   /** Highest reliable sequence that came from `participant`. */

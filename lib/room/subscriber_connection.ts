@@ -53,6 +53,7 @@ export class SubscriberConnection implements ConnectionOwner {
   #version = 0;
   #trickled: string | undefined;
   #cancelTimer: Cancel | undefined;
+  #opened = false;
   #closed = false;
 
   constructor(
@@ -78,17 +79,6 @@ export class SubscriberConnection implements ConnectionOwner {
   /** Sections of the description, the data channels' included. */
   get sectionCount(): number {
     return this.#sections.size;
-  }
-
-  /** The media plane starts to listen for this client; nothing is offered yet. */
-  open(): void {
-    this.context.router.attach(this.id, this);
-    this.context.router.send({
-      type: "open_connection",
-      connection: this.id,
-      local: this.#local,
-      dataChannels: this.options.primary ? "create" : "accept",
-    });
   }
 
   /** Puts a down-track into the next offer. */
@@ -131,7 +121,9 @@ export class SubscriberConnection implements ConnectionOwner {
   restart(): void {
     if (this.#closed) return;
     this.#local = newIceCredentials(this.context.platform.random);
-    this.context.router.send({ type: "restart_ice", connection: this.id, local: this.#local });
+    if (this.#opened) {
+      this.context.router.send({ type: "restart_ice", connection: this.id, local: this.#local });
+    }
     this.#cycle.restart(this.#now());
     this.#pump();
   }
@@ -171,6 +163,7 @@ export class SubscriberConnection implements ConnectionOwner {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelTimer?.();
+    if (!this.#opened) return;
     this.context.router.detach(this.id);
     this.context.router.send({ type: "close_connection", connection: this.id });
   }
@@ -218,7 +211,24 @@ export class SubscriberConnection implements ConnectionOwner {
     });
   }
 
+  /**
+   * The media plane starts to listen with the first offer and not before: it gives up on connections
+   * that nobody comes to, and a participant may never subscribe.
+   */
+  #open(): void {
+    if (this.#opened) return;
+    this.#opened = true;
+    this.context.router.attach(this.id, this);
+    this.context.router.send({
+      type: "open_connection",
+      connection: this.id,
+      local: this.#local,
+      dataChannels: this.options.primary ? "create" : "accept",
+    });
+  }
+
   #sendOffer(): void {
+    this.#open();
     const id = this.#cycle.offerSent(this.#now());
     const local = this.#localParameters();
     const { sdp, midToTrackId } = this.#sections.offer(local);

@@ -114,7 +114,7 @@ export class SignalSession implements SignalSink {
   }
 
   #socketClosed(): void {
-    if (this.#closed && this.#participant === undefined) return;
+    if (this.#closed) return;
     this.#closed = true;
     this.#participant?.signalClosed(this);
     this.options.onClosed(this);

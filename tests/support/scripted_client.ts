@@ -215,6 +215,7 @@ export class ScriptedClient {
   /** The primary connection comes up, with its data channels. */
   async connect(): Promise<void> {
     const { subscriberPrimary, subscriber, publisher } = this.participant;
+    if (!subscriberPrimary) await this.openPublisher();
     const connection = subscriberPrimary ? subscriber.id : publisher.id;
     const { engine } = this.world;
     engine.emit({ type: "connection_connected", connection, protocol: "udp" });
@@ -223,8 +224,14 @@ export class ScriptedClient {
     await this.world.settle();
   }
 
+  /** Offers the data section, if nothing has been offered yet. */
+  async openPublisher(): Promise<void> {
+    if (this.#offerId === 0) await this.offer([]);
+  }
+
   /** A message on one of the client's own data channels. */
   async sendData(label: string, bytes: Uint8Array): Promise<void> {
+    await this.openPublisher();
     const connection: ConnectionId = this.participant.publisher.id;
     this.world.engine.emit({ type: "data_received", connection, label, bytes });
     await this.world.settle();

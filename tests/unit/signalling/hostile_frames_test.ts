@@ -99,6 +99,7 @@ Deno.test("EngineRouter.dispatch() turns an owner's exception into the end of th
   const world = new World();
   const alice = await world.joined("alice");
   const bob = await world.joined("bob");
+  await alice.openPublisher();
   const connection = alice.participant.publisher.id;
   alice.participant.dataReceived = () => {
     throw new Error("a bug");

@@ -41,7 +41,7 @@ Deno.test("Participant.close() on leave answers, frees everything and is announc
   assert.equal(disconnects(bob, sid).length, 1);
   assert.equal(disconnects(bob, sid)[0]!.disconnectReason, DisconnectReason.CLIENT_INITIATED);
   assert.equal(disconnects(alice, sid).length, 0);
-  assert.equal(world.engine.openConnections().length, 2);
+  assert.equal(world.engine.openConnections().length, 1);
   assert.deepEqual(world.engine.forwarding(), []);
 });
 
@@ -64,6 +64,7 @@ Deno.test("Participant makes its client join anew when the media plane has lost 
   const alice = await world.joined("alice");
   const bob = await world.joined("bob", { clientInfo: bobsOldClient(world) });
   for (const client of [alice, bob]) {
+    await client.openPublisher();
     const connection = client.participant.publisher.id;
     world.engine.emit({ type: "connection_failed", connection, reason: "dtls_timeout" });
   }
@@ -77,6 +78,26 @@ function bobsOldClient(world: World) {
   info.protocol = 9;
   return info;
 }
+
+Deno.test("Participant whose primary connection never comes up is told JOIN_FAILURE", async () => {
+  const world = new World();
+  const alice = await world.open("alice");
+  const connection = alice.participant.subscriber.id;
+  world.engine.emit({ type: "connection_failed", connection, reason: "ice_timeout" });
+  assert.equal(alice.last("leave").reason, DisconnectReason.JOIN_FAILURE);
+  assert.equal(alice.last("leave").action, LeaveRequest_Action.DISCONNECT);
+});
+
+Deno.test("Participant opens a connection with its first offer, because the media plane gives up on idle ones", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const { publisher, subscriber } = alice.participant;
+  const opened = () => world.engine.of("open_connection").map(({ connection }) => connection);
+  assert.deepEqual(opened(), [subscriber.id]);
+  await alice.offer([]);
+  await alice.offer([]);
+  assert.deepEqual(opened(), [subscriber.id, publisher.id]);
+});
 
 Deno.test("SignalService.close() tells every participant SERVER_SHUTDOWN before its socket closes", async () => {
   const world = new World();

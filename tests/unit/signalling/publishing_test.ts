@@ -132,7 +132,8 @@ Deno.test("PublisherConnection restarts ICE with new credentials when the offer'
   const world = new World();
   const alice = await world.joined("alice");
   await alice.publishCamera();
-  const opened = world.engine.of("open_connection")[0]!.local;
+  const opened = world.engine.of("open_connection")
+    .find(({ connection }) => connection === alice.participant.publisher.id)!.local;
   assert.ok(alice.last("answer").sdp.includes(`a=ice-ufrag:${opened.ufrag}`));
   await alice.offer([{ mid: "1", kind: "video", cid: "cam", rids: ["q", "h", "f"] }], "newUfrag");
   const restarts = world.engine.of("restart_ice");

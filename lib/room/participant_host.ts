@@ -1,0 +1,26 @@
+/**
+ * What a participant asks of its room and tells it; the room implements it.
+ *
+ * @module
+ */
+import type { VideoQuality } from "@livekit/protocol";
+import type { SubscribableTrack } from "./subscriptions.ts";
+import type { PublishedTrack } from "./track_effects.ts";
+
+/** The room as its participants see it. */
+export interface ParticipantHost<Participant> {
+  participantChanged(participant: Participant, immediate: boolean): void;
+  participantActive(participant: Participant): void;
+  permissionChanged(participant: Participant): void;
+  participantClosed(participant: Participant): void;
+  trackPublished(participant: Participant, track: PublishedTrack): void;
+  trackUpdated(participant: Participant, track: PublishedTrack): void;
+  trackUnpublished(participant: Participant, track: PublishedTrack): void;
+  subscriptionRuleChanged(participant: Participant): void;
+  resolveTrack(trackSid: string, subscriber: Participant): SubscribableTrack | undefined;
+  introduce(trackSid: string, receiver: Participant): void;
+  subscriptionBound(trackSid: string, subscriber: Participant): void;
+  wish(trackSid: string, subscriber: Participant, quality: VideoQuality | undefined): void;
+  dataReceived(participant: Participant, label: string, bytes: Uint8Array): void;
+  dataChannelOpen(participant: Participant): void;
+}

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { SimulcastCodecInfo, TrackInfo, VideoQuality } from "@livekit/protocol";
+import {
+  SubscribedQualityTracker,
+  subscribedQualityUpdate,
+} from "../../../lib/room/subscribed_quality.ts";
+
+const { LOW, MEDIUM, HIGH, OFF } = VideoQuality;
+
+Deno.test("SubscribedQualityTracker.collect() reports a higher wish at once and each wish once", () => {
+  const tracker = new SubscribedQualityTracker(0, false);
+  tracker.wish("bob", LOW);
+  assert.equal(tracker.collect(0), LOW);
+  assert.equal(tracker.collect(0), undefined);
+  tracker.wish("carol", HIGH);
+  assert.equal(tracker.collect(1), HIGH);
+});
+
+Deno.test("SubscribedQualityTracker.collect() reports a lower wish after it has held, and not if it rose again", () => {
+  const tracker = new SubscribedQualityTracker(0, false, 5_000);
+  tracker.wish("bob", HIGH);
+  tracker.collect(0);
+  tracker.wish("bob", LOW);
+  assert.equal(tracker.collect(100), undefined);
+  assert.equal(tracker.nextWakeAt(), 5_100);
+  tracker.wish("bob", HIGH);
+  assert.equal(tracker.collect(2_000), undefined);
+  assert.equal(tracker.nextWakeAt(), undefined);
+  tracker.wish("bob", MEDIUM);
+  tracker.collect(3_000);
+  assert.equal(tracker.collect(7_999), undefined);
+  assert.equal(tracker.collect(8_000), MEDIUM);
+});
+
+Deno.test("SubscribedQualityTracker.collect() turns everything off when the last subscriber goes", () => {
+  const tracker = new SubscribedQualityTracker(0, false, 5_000);
+  tracker.wish("bob", MEDIUM);
+  tracker.collect(0);
+  tracker.wish("bob", undefined);
+  tracker.collect(10);
+  assert.equal(tracker.collect(5_010), OFF);
+  tracker.wish("bob", LOW);
+  assert.equal(tracker.collect(5_011), LOW);
+});
+
+Deno.test("SubscribedQualityTracker.collect() is silent while muted and reports on unmute", () => {
+  const tracker = new SubscribedQualityTracker(0, true);
+  tracker.wish("bob", HIGH);
+  assert.equal(tracker.collect(20_000), undefined);
+  tracker.setMuted(false);
+  assert.equal(tracker.collect(20_000), HIGH);
+  tracker.setMuted(true);
+  tracker.setMuted(false);
+  assert.equal(tracker.collect(20_001), HIGH, "again, although nothing changed");
+});
+
+Deno.test("subscribedQualityUpdate() enables everything up to the wish, for old and new clients", () => {
+  const track = new TrackInfo({
+    sid: "TR_x",
+    codecs: [new SimulcastCodecInfo({ mimeType: "video/VP8" })],
+  });
+  const enabled = (quality: VideoQuality) =>
+    subscribedQualityUpdate(track, quality).subscribedCodecs[0]!.qualities.map((q) => q.enabled);
+  assert.deepEqual(enabled(MEDIUM), [true, true, false]);
+  assert.deepEqual(enabled(OFF), [false, false, false]);
+  const update = subscribedQualityUpdate(track, HIGH);
+  assert.equal(update.subscribedCodecs[0]!.codec, "vp8");
+  assert.deepEqual(update.subscribedQualities, update.subscribedCodecs[0]!.qualities);
+});

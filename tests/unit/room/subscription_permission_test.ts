@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { SubscriptionPermission, TrackPermission } from "@livekit/protocol";
+import { readSubscriptionRule } from "../../../lib/room/subscription_permission.ts";
+
+const bob = { identity: "bob", sid: "PA_bob", exempt: false };
+const carol = { identity: "carol", sid: "PA_carol", exempt: false };
+const recorder = { identity: "rec", sid: "PA_rec", exempt: true };
+const rule = (message: ConstructorParameters<typeof SubscriptionPermission>[0]) =>
+  readSubscriptionRule(new SubscriptionPermission(message))!;
+
+Deno.test("readSubscriptionRule() allows everybody or nobody, recorders always", () => {
+  assert.equal(rule({ allParticipants: true }).allows(bob, "T"), true);
+  assert.equal(rule({}).allows(bob, "T"), false);
+  assert.equal(rule({}).allows(recorder, "T"), true);
+});
+
+Deno.test("readSubscriptionRule() allows by identity or sid, all tracks or those listed", () => {
+  const mixed = rule({
+    trackPermissions: [
+      new TrackPermission({ participantIdentity: "bob", trackSids: ["T1"] }),
+      new TrackPermission({ participantSid: "PA_carol", allTracks: true }),
+    ],
+  });
+  assert.deepEqual(["T1", "T2"].map((sid) => mixed.allows(bob, sid)), [true, false]);
+  assert.deepEqual(["T1", "T2"].map((sid) => mixed.allows(carol, sid)), [true, true]);
+});
+
+Deno.test("readSubscriptionRule() refuses a message with an entry that names nobody", () => {
+  const message = new SubscriptionPermission({
+    trackPermissions: [
+      new TrackPermission({ participantIdentity: "bob", allTracks: true }),
+      new TrackPermission({ allTracks: true }),
+    ],
+  });
+  assert.equal(readSubscriptionRule(message), undefined);
+});

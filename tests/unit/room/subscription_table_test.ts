@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { DownTrackId } from "../../../lib/base/ids.ts";
+import {
+  NOT_BOUND_TIMEOUT_MS,
+  NOT_FOUND_TIMEOUT_MS,
+  type SourceState,
+  SubscriptionTable,
+} from "../../../lib/room/subscription_table.ts";
+
+const NO_LIMITS = { audio: 0, video: 0 };
+const video: SourceState = { exists: true, kind: "video", allowed: true };
+const missing: SourceState = { exists: false };
+const table = (limits = NO_LIMITS, adaptiveStream = false) =>
+  new SubscriptionTable(adaptiveStream, limits);
+const down = (id: string) => id as DownTrackId;
+const types = (actions: readonly { type: string }[]) => actions.map(({ type }) => type);
+
+Deno.test("SubscriptionTable.reconcile() subscribes once, and unsubscribes once the wish is gone", () => {
+  const t = table();
+  t.desire("A", true, 0);
+  assert.deepEqual(types(t.reconcile(0, () => video, true)), ["permission", "subscribe"]);
+  t.subscribed("A", down("D"), "video", 0);
+  assert.deepEqual(t.reconcile(0, () => video, true), []);
+  t.desire("A", false, 0);
+  assert.deepEqual(t.reconcile(0, () => video, true), [
+    { type: "unsubscribe", trackSid: "A", downTrack: "D" },
+  ]);
+  t.closed("A", 0);
+  assert.deepEqual(t.reconcile(0, () => video, true), []);
+});
+
+Deno.test("SubscriptionTable.reconcile() subscribes again when a down-track was closed by others", () => {
+  const t = table();
+  t.desire("A", true, 0);
+  t.reconcile(0, () => video, true);
+  t.subscribed("A", down("D"), "video", 0);
+  t.bound("A");
+  t.closed("A", 10);
+  assert.deepEqual(types(t.reconcile(10, () => video, true)), ["subscribe"]);
+  assert.equal(t.isBound("A"), false);
+});
+
+Deno.test("SubscriptionTable.reconcile() gives a missing track up after its time, counted from the last sight", () => {
+  const t = table();
+  t.desire("A", true, 0);
+  assert.deepEqual(t.reconcile(NOT_FOUND_TIMEOUT_MS - 1, () => missing, true), []);
+  t.reconcile(NOT_FOUND_TIMEOUT_MS - 1, () => ({ ...video, allowed: false }), true);
+  assert.deepEqual(t.reconcile(NOT_FOUND_TIMEOUT_MS + 1, () => missing, true), []);
+  const late = 2 * NOT_FOUND_TIMEOUT_MS;
+  assert.deepEqual(types(t.reconcile(late, () => missing, true)), ["not_found"]);
+  assert.equal(t.isDesired("A"), false);
+});
+
+Deno.test("SubscriptionTable.reconcile() reports a down-track that is never answered", () => {
+  const t = table();
+  t.desire("A", true, 0);
+  t.reconcile(0, () => video, true);
+  t.subscribed("A", down("D"), "video", 0);
+  assert.deepEqual(t.reconcile(NOT_BOUND_TIMEOUT_MS - 1, () => video, true), []);
+  assert.deepEqual(types(t.reconcile(NOT_BOUND_TIMEOUT_MS, () => video, true)), ["not_bound"]);
+});
+
+Deno.test("SubscriptionTable.reconcile() reports each change of permission once", () => {
+  const t = table();
+  t.desire("A", true, 0);
+  const refused = { ...video, allowed: false };
+  assert.deepEqual(t.reconcile(0, () => refused, true), [
+    { type: "permission", trackSid: "A", allowed: false },
+  ]);
+  assert.deepEqual(t.reconcile(1, () => refused, true), []);
+  assert.deepEqual(types(t.reconcile(2, () => video, true)), ["permission", "subscribe"]);
+});
+
+Deno.test("SubscriptionTable.settings() keeps what came early and clears disabled on bind with adaptive stream", () => {
+  const t = table(NO_LIMITS, true);
+  t.setSettings("A", { ...t.settings("A"), disabled: true, quality: 1 }, 0);
+  t.desire("A", true, 0);
+  t.subscribed("A", down("D"), "video", 0);
+  assert.equal(t.settings("A").disabled, true);
+  t.bound("A");
+  assert.deepEqual([t.settings("A").disabled, t.settings("A").quality], [false, 1]);
+});
+
+Deno.test("SubscriptionTable never exceeds a limit, doubles a down-track, or keeps an unwanted one", () => {
+  const sids = ["A", "B", "C", "D"];
+  const command = fc.record({
+    sid: fc.constantFrom(...sids),
+    what: fc.constantFrom("want", "drop", "publish", "unpublish", "allow", "refuse", "close"),
+    maySubscribe: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
+      const t = table({ audio: 0, video: 2 });
+      const sources = new Map<string, SourceState>();
+      const live = new Map<string, string>();
+      let next = 0;
+      for (const [now, { sid, what, maySubscribe }] of commands.entries()) {
+        if (what === "want" || what === "drop") t.desire(sid, what === "want", now);
+        if (what === "publish" || what === "allow") sources.set(sid, video);
+        if (what === "refuse" && sources.has(sid)) sources.set(sid, { ...video, allowed: false });
+        if (what === "close" && live.delete(sid)) t.closed(sid, now);
+        if (what === "unpublish") {
+          sources.delete(sid);
+          assert.equal(t.sourceRemoved(sid), live.get(sid));
+          live.delete(sid);
+        }
+        const source = (of: string): SourceState => sources.get(of) ?? missing;
+        for (const action of t.reconcile(now, source, maySubscribe)) {
+          if (action.type === "unsubscribe") {
+            assert.equal(live.get(action.trackSid), action.downTrack);
+            live.delete(action.trackSid);
+            t.closed(action.trackSid, now);
+          }
+          if (action.type === "subscribe") {
+            assert.ok(!live.has(action.trackSid), "a second down-track");
+            live.set(action.trackSid, `D${++next}`);
+            t.subscribed(action.trackSid, down(`D${next}`), "video", now);
+          }
+        }
+        assert.ok(live.size <= 2, "over the limit");
+        for (const liveSid of live.keys()) {
+          const state = source(liveSid);
+          assert.ok(state.exists && state.allowed && t.isDesired(liveSid) && maySubscribe);
+        }
+      }
+    }),
+    { seed: 20260101, numRuns: 300 },
+  );
+});
