@@ -228,6 +228,7 @@ Deno.test("DownTrack resumes after mute on a key frame, with time gone by and nu
     const ticks = (resumed.timestamp - last.timestamp) | 0;
     assert.ok(Math.abs(ticks - (resumed.at - last.at) * 90) <= 90, `${side}: ${ticks} ticks`);
     assert.deepEqual(holes(sink.received), []);
+    assert.equal(sink.layers.length, 1, `${side}: the layer did not change`);
   }
 });
 

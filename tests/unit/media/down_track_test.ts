@@ -112,6 +112,33 @@ Deno.test("DownTrack writes its own SSRC, payload type and extensions; the publi
   for (const id of [1, 2, 3, 4, 5, 6, 11]) assert.equal(view.extensionLength(id), 0, `id ${id}`);
 });
 
+Deno.test("DownTrack writes 7-bit VP8 picture ids with 15 bits and leaves the rest of the payload", () => {
+  const { sink, send } = setup();
+  send(1, KEY);
+  send(2, DELTA);
+  const payloads = sink.views.map((view) => [...view.bytes.subarray(view.payloadOffset)]);
+  const wide = [
+    vp8Payload({ pictureId: 5, tl0: 1, key: true }),
+    vp8Payload({ pictureId: 6, tl0: 2 }),
+  ];
+  assert.deepEqual(payloads, wide.map((payload) => [...payload]));
+});
+
+Deno.test("DownTrack resumes audio at once after a subscriber's mute, with numbers and time going on", () => {
+  const { down, sink, send } = setup({ kind: "audio" });
+  const audio = (sequenceNumber: number, now: number) =>
+    send(sequenceNumber, Uint8Array.of(1), { now, timestamp: (0xffff_ff00 + now * 48) >>> 0 });
+  for (let i = 0; i < 5; i++) audio(65_534 + i, i * 20);
+  down.setTarget({ ...ALL, enabled: false }, 100);
+  for (let i = 5; i < 50; i++) audio(65_534 + i, i * 20);
+  down.setTarget(ALL, 1000);
+  audio(65_534 + 50, 1000);
+  const [before, after] = sink.views.slice(-2);
+  assert.equal(sink.packets.length, 6);
+  assert.equal(after!.sequenceNumber, (before!.sequenceNumber + 1) & 0xffff);
+  assert.equal((after!.timestamp - before!.timestamp) | 0, (1000 - 80) * 48);
+});
+
 Deno.test("DownTrack passes a long dependency descriptor in the two-byte form", () => {
   const { up, sink, send } = setup();
   // Two-byte source: profile 0x1000, id 5 with 20 bytes.
