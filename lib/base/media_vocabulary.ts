@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { UpTrackId } from "./ids.ts";
 
 export type MediaKind = "audio" | "video";
 
@@ -68,3 +69,35 @@ export interface MediaAddress {
 export type SpatialLayer = 0 | 1 | 2;
 /** The data channels of LiveKit's protocol. */
 export type DataKind = "reliable" | "lossy";
+
+/** A section of a publisher's description that the engine is to receive. */
+export interface ReceiveSection {
+  readonly mid: string;
+  readonly kind: MediaKind;
+  /**
+   * Names the track this section carries *now*. When a client reuses the m-line for another track the
+   * control plane gives the section a new id, and the engine ends the old up-track.
+   */
+  readonly upTrack: UpTrackId;
+  /** In order of preference. */
+  readonly codecs: readonly CodecParameters[];
+  readonly extensions: readonly HeaderExtension[];
+  /** Simulcast RIDs, lowest layer first: the index is the spatial layer. Empty without simulcast. */
+  readonly rids: readonly string[];
+  /** `a=ssrc` lines of the section, in order; needed where packets carry no mid. */
+  readonly ssrcs: readonly { readonly ssrc: number; readonly rtxSsrc?: number }[];
+}
+
+/** A section of a subscriber's description through which one down-track is sent. */
+export interface SendSection {
+  readonly mid: string;
+  readonly kind: MediaKind;
+  readonly ssrc: number;
+  /** Retransmission SSRC (RFC 4588); absent without RTX. */
+  readonly rtxSsrc?: number;
+  /** RTCP canonical name (RFC 3550 §6.5.1). */
+  readonly cname: string;
+  /** What the subscriber accepted, in its order. */
+  readonly codecs: readonly CodecParameters[];
+  readonly extensions: readonly HeaderExtension[];
+}

@@ -9,6 +9,7 @@
  */
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId, UpTrackId } from "../base/ids.ts";
+import type { ReceiveSection } from "../base/media_vocabulary.ts";
 import { TransportFeedbackRecorder } from "../media/transport_feedback.ts";
 import { UpTrack } from "../media/up_track.ts";
 import { readTransportSequence } from "../wire/header_extensions.ts";
@@ -20,7 +21,7 @@ import {
   TransportFeedback,
   writeTransportFeedback,
 } from "../wire/transport_cc.ts";
-import type { EngineEvent, ReceiveSection } from "./engine_messages.ts";
+import type { EngineEvent } from "./engine_messages.ts";
 import { type StreamBinding, StreamDemux } from "./stream_demux.ts";
 
 /** Receiver reports, ms: LiveKit's interval; RFC 3550's minimum would starve publishers of RTT. */

@@ -6,6 +6,7 @@
  */
 import { RemoteEstimate } from "../bandwidth/remote_estimate.ts";
 import type { DownTrackId, UpTrackId } from "../base/ids.ts";
+import type { SendSection } from "../base/media_vocabulary.ts";
 import type { Random } from "../base/platform.ts";
 import { DownTrack } from "../media/down_track.ts";
 import { SenderReportFigures } from "../media/down_track_options.ts";
@@ -15,12 +16,7 @@ import type { UpTrack } from "../media/up_track.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { RtcpWriter } from "../wire/rtcp_writer.ts";
 import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../wire/transport_cc.ts";
-import type {
-  DownTrackStats,
-  DownTrackTarget,
-  EngineEvent,
-  SendSection,
-} from "./engine_messages.ts";
+import type { DownTrackStats, DownTrackTarget, EngineEvent } from "./engine_messages.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval). */
 const REPORT_INTERVAL_MS = 3_000;

@@ -8,10 +8,13 @@
  *
  * @module
  */
-import type { CodecParameters, SpatialLayer } from "../base/media_vocabulary.ts";
-import { EXTENSION_URI } from "../base/media_vocabulary.ts";
+import {
+  type CodecParameters,
+  EXTENSION_URI,
+  type ReceiveSection,
+  type SpatialLayer,
+} from "../base/media_vocabulary.ts";
 import type { RtpView } from "../wire/rtp_view.ts";
-import type { ReceiveSection } from "./engine_messages.ts";
 
 /**
  * SSRCs remembered for one connection: 64 sections of three layers with retransmission each would be

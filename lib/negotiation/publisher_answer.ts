@@ -13,6 +13,7 @@ import {
   EXTENSION_URI,
   type HeaderExtension,
   type MediaKind,
+  type ReceiveSection,
 } from "../base/media_vocabulary.ts";
 import type { RemoteDescription, RemoteSection } from "../wire/session_description.ts";
 import { acceptedCodecs, type CodecPolicy, redCarries } from "./codec_catalog.ts";
@@ -29,7 +30,6 @@ import {
   sessionLines,
   transportLines,
 } from "./local_description.ts";
-import type { ReceiveSection } from "./negotiated_sections.ts";
 
 /** What is known of the track a section carries, from its announcement. */
 export interface TrackPlan {

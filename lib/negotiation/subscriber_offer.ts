@@ -19,6 +19,7 @@ import {
   EXTENSION_URI,
   type HeaderExtension,
   type MediaKind,
+  type SendSection,
 } from "../base/media_vocabulary.ts";
 import type { RemoteDescription, RemoteSection } from "../wire/session_description.ts";
 import { type CodecPolicy, offeredCodecs, sameCodec } from "./codec_catalog.ts";
@@ -34,7 +35,6 @@ import {
   sessionLines,
   transportLines,
 } from "./local_description.ts";
-import type { SendSection } from "./negotiated_sections.ts";
 
 /** One track to be sent to this client. */
 export interface SubscribedTrack {

@@ -16,9 +16,9 @@ import {
   type VideoQuality,
 } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
-import type { CodecParameters } from "../base/media_vocabulary.ts";
+import type { CodecParameters, SendSection } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { DownTrackTarget, EngineCommand, SendSection } from "../engine/engine_messages.ts";
+import type { DownTrackTarget, EngineCommand } from "../engine/engine_messages.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import {
   RECONCILE_INTERVAL_MS,

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import type { UpTrackId } from "../../../lib/base/ids.ts";
-import { type CodecParameters, EXTENSION_URI } from "../../../lib/base/media_vocabulary.ts";
-import type { ReceiveSection } from "../../../lib/engine/engine_messages.ts";
+import {
+  type CodecParameters,
+  EXTENSION_URI,
+  type ReceiveSection,
+} from "../../../lib/base/media_vocabulary.ts";
 import { StreamDemux } from "../../../lib/engine/stream_demux.ts";
 import { RtpView } from "../../../lib/wire/rtp_view.ts";
 import { rtpPacket } from "../../support/rtp_packets.ts";
