@@ -9,9 +9,8 @@
  */
 import { SessionDescription, SignalTarget } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId } from "../base/ids.ts";
-import type { IceCredentials } from "../base/media_vocabulary.ts";
+import type { IceCredentials, SendSection } from "../base/media_vocabulary.ts";
 import type { Cancel } from "../base/platform.ts";
-import type { SendSection } from "../engine/engine_messages.ts";
 import { codecPolicy } from "../negotiation/codec_catalog.ts";
 import type { LocalParameters } from "../negotiation/local_description.ts";
 import { OfferCycle } from "../negotiation/offer_cycle.ts";
