@@ -144,7 +144,8 @@ export class DownTrack implements PacketReceiver {
     const { seq } = packet;
     const reason = this.#forwardCurrent(packet, layer, now);
     // The start was recovered or overtaken: what followed it was refused when it came.
-    if (seq < layer.highest) this.#source!.replay(this, layer, seq, now);
+    // `onLayer` may have led to our removal, hence the question mark.
+    if (seq < layer.highest) this.#source?.replay(this, layer, seq, now);
     return reason;
   }
 

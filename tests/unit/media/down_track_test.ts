@@ -350,3 +350,23 @@ Deno.test("DownTrack removed from its up-track gets nothing more, and NACKs find
   assert.equal(up.downTrackCount, 0);
   assert.equal(down.nextWakeAt(), Infinity);
 });
+
+Deno.test("DownTrack removed by its own onLayer, in the middle of a packet, does no harm", () => {
+  const { up, sink, send } = setup();
+  const second = new RecordingSink();
+  const down: DownTrack = new DownTrack({
+    section: { mid: "1", kind: "video", ssrc: 9, codecs: [codec("video/VP8", 96)], extensions: [] },
+    publisherExtensions: [],
+    sink: second,
+    listener: { onLayer: () => up.removeDownTrack(down) },
+    target: ALL,
+  });
+  up.addDownTrack(down, 0);
+  send(1, DELTA);
+  send(3, DELTA);
+  send(2, KEY);
+  send(4, vp8Payload({ pictureId: 8, tl0: 3 }));
+  assert.equal(sink.packets.length, 3);
+  assert.equal(second.packets.length, 1, "the packet that was on its way");
+  assert.equal(up.downTrackCount, 1);
+});
