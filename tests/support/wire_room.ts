@@ -1,0 +1,204 @@
+/**
+ * A media engine on loopback and the wire-level clients connected to it: the control plane's part is
+ * played by the test, and every command and event passes through `structuredClone`.
+ *
+ * @module
+ */
+import { denoPlatform } from "../../lib/base/deno_platform.ts";
+import { DropCounters } from "../../lib/base/drop_counters.ts";
+import type { ConnectionId, DownTrackId, UpTrackId } from "../../lib/base/ids.ts";
+import type { IceCredentials } from "../../lib/base/media_vocabulary.ts";
+import type { Log } from "../../lib/base/platform.ts";
+import type {
+  DownTrackTarget,
+  EngineCommand,
+  EngineEvent,
+  EngineReady,
+  EngineStats,
+  MediaEngine,
+} from "../../lib/engine/engine_messages.ts";
+import { createLocalEngine } from "../../lib/engine/local_engine.ts";
+import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
+import { clonedEngine } from "./cloned_engine.ts";
+import { eventually } from "./eventually.ts";
+import { WireClient } from "./wire_client.ts";
+import { sendSection } from "./wire_media.ts";
+
+const HOST = "127.0.0.1";
+/** All layers, all frame rates. */
+export const EVERYTHING: DownTrackTarget = { enabled: true, maxSpatial: 2, maxTemporal: 3 };
+
+/** One client and the engine's connection to it. */
+export interface Peer {
+  readonly id: ConnectionId;
+  readonly client: WireClient;
+  /** The engine's credentials. */
+  readonly remote: IceCredentials;
+  readonly local: IceCredentials;
+}
+
+/** What a peer may be besides a plain UDP connection. */
+export interface PeerOptions {
+  readonly protocol?: "udp" | "tcp";
+  /** Default: no application section. */
+  readonly dataChannels?: "accept" | "create";
+}
+
+/** See the module text. Dispose it to end engine and clients. */
+export class WireRoom implements AsyncDisposable {
+  readonly events: EngineEvent[] = [];
+  readonly drops: DropCounters;
+  /** Messages logged at `error`: bugs, which no input may cause. */
+  readonly errors: string[];
+  readonly ready: EngineReady;
+  readonly engine: MediaEngine;
+  readonly #certificate: DtlsCertificate;
+  readonly #peers: Peer[] = [];
+  #next = 1;
+  #requests = 0;
+
+  private constructor(
+    engine: MediaEngine,
+    ready: EngineReady,
+    certificate: DtlsCertificate,
+    drops: DropCounters,
+    errors: string[],
+  ) {
+    this.engine = engine;
+    this.ready = ready;
+    this.drops = drops;
+    this.errors = errors;
+    this.#certificate = certificate;
+    engine.onEvent = (event) => this.events.push(event);
+  }
+
+  /** An engine on free UDP and TCP ports of the loopback address. */
+  static async open(): Promise<WireRoom> {
+    const drops = new DropCounters();
+    const errors: string[] = [];
+    const engine = clonedEngine(createLocalEngine({
+      platform: denoPlatform(recordingLog(errors)),
+      udp: [{ hostname: HOST, port: 0 }],
+      tcp: [{ hostname: HOST, port: 0 }],
+      advertised: [HOST],
+      drops,
+    }));
+    const ready = await engine.start();
+    return new WireRoom(engine, ready, await createCertificate(), drops, errors);
+  }
+
+  /** A peer that is not connected yet: the engine knows it, the client has a socket. */
+  async prepare(options: PeerOptions = {}): Promise<Peer> {
+    const number = this.#next++;
+    const id = `connection-${number}` as ConnectionId;
+    const remote = credentials(`server${number}`);
+    const local = credentials(`client${number}`);
+    const server = this.ready.addresses.find(({ protocol }) =>
+      protocol === (options.protocol ?? "udp")
+    )!;
+    const { dataChannels } = options;
+    this.engine.send({
+      type: "open_connection",
+      connection: id,
+      local: remote,
+      dataChannels: dataChannels ?? "accept",
+    });
+    this.engine.send({
+      type: "set_remote",
+      connection: id,
+      remote: local,
+      fingerprints: [this.#certificate.fingerprint],
+      ...(dataChannels === undefined ? {} : { sctp: { port: 5000, maxMessageSize: 262_144 } }),
+    });
+    const client = await WireClient.open({
+      server,
+      remote,
+      local,
+      certificate: this.#certificate,
+      dataChannels: dataChannels !== undefined,
+    });
+    const peer: Peer = { id, client, remote, local };
+    this.#peers.push(peer);
+    return peer;
+  }
+
+  /** A connected peer. */
+  async connect(options: PeerOptions = {}): Promise<Peer> {
+    const peer = await this.prepare(options);
+    await peer.client.connect();
+    await this.event("connection_connected", (event) => event.connection === peer.id);
+    return peer;
+  }
+
+  /** Subscribes `peer` to a track; returns the down-track's id. */
+  subscribe(
+    peer: Peer,
+    upTrack: UpTrackId,
+    kind: "audio" | "video",
+    ssrc: number,
+    target: DownTrackTarget = EVERYTHING,
+  ): DownTrackId {
+    const downTrack = `down-${this.#next++}` as DownTrackId;
+    this.send({
+      type: "add_down_track",
+      connection: peer.id,
+      downTrack,
+      upTrack,
+      section: sendSection(`s${ssrc}`, kind, ssrc),
+      target,
+    });
+    return downTrack;
+  }
+
+  send(command: EngineCommand): void {
+    this.engine.send(command);
+  }
+
+  /** The first event of this type that `matches`, past or to come. */
+  event<T extends EngineEvent["type"]>(
+    type: T,
+    matches: (event: Extract<EngineEvent, { type: T }>) => boolean = () => true,
+  ): Promise<Extract<EngineEvent, { type: T }>> {
+    type Wanted = Extract<EngineEvent, { type: T }>;
+    return eventually(
+      `the event ${type}`,
+      () => this.events.find((event) => event.type === type && matches(event as Wanted)) as Wanted,
+      { seen: () => ({ events: this.events.slice(-10), drops: this.drops.snapshot() }) },
+    );
+  }
+
+  /** Waits until `holds`; on failure the engine's counters are told. */
+  async until(what: string, holds: () => boolean): Promise<void> {
+    await eventually(what, holds, { seen: () => this.drops.snapshot() });
+  }
+
+  /** The engine's statistics now. */
+  async stats(): Promise<EngineStats> {
+    const request = ++this.#requests;
+    this.send({ type: "request_stats", request });
+    return (await this.event("stats", (event) => event.request === request)).stats;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { client } of this.#peers) await client.close();
+    await this.engine.close();
+  }
+}
+
+/** ICE credentials of a legal length (RFC 8839 §5.4). */
+export function credentials(name: string): IceCredentials {
+  return { ufrag: name, pwd: `${name}-password-of-24-chars-or-more` };
+}
+
+function recordingLog(errors: string[]): Log {
+  const log: Log = {
+    child: () => log,
+    debug() {},
+    info() {},
+    warn() {},
+    error(message, fields) {
+      errors.push(`${message} ${fields?.error instanceof Error ? fields.error.stack : ""}`);
+    },
+  };
+  return log;
+}
