@@ -7,7 +7,7 @@ FROM node:22-bookworm-slim AS build
 RUN npm install --global deno@2.9.6
 WORKDIR /src
 COPY . .
-RUN deno install --frozen && deno task compile
+RUN deno task compile
 
 FROM debian:bookworm-slim
 RUN useradd --system --no-create-home --shell /usr/sbin/nologin roomwire
