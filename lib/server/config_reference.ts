@@ -1,0 +1,73 @@
+/**
+ * The configuration reference as Markdown, made from the schema, so that it cannot go stale: a test
+ * compares it with `docs/configuration.md`.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { KEYS_IN_EFFECT, keysWithoutEffect } from "./config_effects.ts";
+import { type ConfigKey, configKeys, configSchema, unwrap } from "./config_schema.ts";
+
+/** The whole page. */
+export function configReference(): string {
+  const defaults = configSchema.parse({});
+  const rows = configKeys().filter(({ path }) => KEYS_IN_EFFECT.has(path)).map((key) =>
+    `| \`${key.path}\` | ${kindOf(key)} | ${show(valueAt(defaults, key.path))} |`
+  );
+  return [
+    "# Configuration",
+    "",
+    "One YAML file with LiveKit's keys (`--config`, `--config-body` or `LIVEKIT_CONFIG`). An unknown key",
+    "or a wrong type is refused with its line. Every key with a single value is also a flag of the same",
+    "name (`--rtc.tcp_port`) and an environment variable (`LIVEKIT_RTC_TCP_PORT`). Defaults are weaker",
+    "than the file, the file is weaker than variables, and those are weaker than flags.",
+    "",
+    "Durations are written like `500ms`, `7.5s` or `2m` and shown here in milliseconds.",
+    "",
+    "## Keys with an effect",
+    "",
+    "| key | type | default |",
+    "| --- | --- | --- |",
+    ...rows,
+    "",
+    "All media goes through one UDP port: without `rtc.udp_port` it is 7882, of a range the first port is",
+    "used, and `rtc.port_range_start` is not.",
+    "",
+    "## Accepted, no effect yet",
+    "",
+    "These are checked like the others, so that a LiveKit configuration works as it is.",
+    "",
+    ...keysWithoutEffect().map((path) => `- \`${path}\``),
+    "",
+  ].join("\n");
+}
+
+function kindOf({ kind, schema }: ConfigKey): string {
+  if (kind !== "scalar") return kind;
+  const inner = unwrap(schema);
+  if (inner instanceof z.ZodBoolean) return "true or false";
+  if (inner instanceof z.ZodNumber) return "number";
+  if (inner instanceof z.ZodEnum) return inner.options.filter((word) => word !== "").join(", ");
+  if (inner instanceof z.ZodUnion) {
+    return schema instanceof z.ZodOptional ? "port or range" : "duration";
+  }
+  return "text";
+}
+
+function show(value: unknown): string {
+  if (value === undefined || value === "") return "";
+  if (Array.isArray(value)) {
+    return value.map((item) => typeof item === "object" ? (item as { mime: string }).mime : item)
+      .join(", ");
+  }
+  if (typeof value === "object" && value !== null && Object.keys(value).length === 0) return "";
+  return `\`${JSON.stringify(value)}\``;
+}
+
+function valueAt(root: unknown, path: string): unknown {
+  let value = root;
+  for (const name of path.split(".")) {
+    value = (value as Record<string, unknown> | undefined)?.[name];
+  }
+  return value;
+}
