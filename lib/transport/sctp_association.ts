@@ -12,8 +12,9 @@
 import { Buffer } from "node:buffer";
 import { RTCSctpTransport } from "werift";
 import type { DropCounters } from "../base/drop_counters.ts";
+import { FIRST_FRAGMENT, LAST_FRAGMENT, tsnDistance } from "./sctp_inbound_stream.ts";
 import { CHUNK_TYPE, readSctpPacket, type SctpPacket } from "./sctp_packets.ts";
-import { FIRST_FRAGMENT, repairSctp, type SctpInternals, tsnDistance } from "./sctp_repairs.ts";
+import { repairSctp, type SctpInternals } from "./sctp_repairs.ts";
 
 /** Largest message taken from or given to a peer, bytes; LiveKit's limit. */
 export const MAX_MESSAGE_BYTES = 65_535;
@@ -31,7 +32,6 @@ const MAX_HELD_CHUNKS = 20_000;
 const AUDIT_INTERVAL = 1024;
 /** Packets waiting while an earlier one is still being worked on. */
 const MAX_INBOX = 1024;
-const LAST_FRAGMENT = 0x01;
 /** werift's names for association states. */
 const STATE = { closed: 1, established: 4, shutdownPending: 5 } as const;
 

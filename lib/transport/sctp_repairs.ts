@@ -1,7 +1,7 @@
 /**
  * Replaces, on one instance of werift's SCTP, the steps that are wrong, by ones that follow the RFCs.
  *
- * What is wrong there: numbers are sorted as text, so cumulative acknowledgement and gap blocks go
+ * What is wrong there: ordered messages are delivered one per arriving chunk; numbers are sorted as text, so cumulative acknowledgement and gap blocks go
  * astray; FORWARD-TSN on receipt throws away fragments beyond what it says, which stalls the reliable
  * channel whenever the lossy one loses a packet; `maxRetransmits: 0` means "for ever"; giving up a
  * message gives up the one at the head of the queue instead; and a lost FORWARD-TSN is never sent
@@ -11,6 +11,13 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import {
+  FIRST_FRAGMENT,
+  InboundStream,
+  LAST_FRAGMENT,
+  tsnDistance,
+  UNORDERED,
+} from "./sctp_inbound_stream.ts";
 
 /** Of a chunk that was sent, or waits to be. */
 export interface OutboundChunk {
@@ -24,18 +31,6 @@ export interface OutboundChunk {
   acked: boolean;
   abandoned: boolean;
   retransmit: boolean;
-}
-
-/** Of a stream that is received. */
-export interface InboundStream {
-  readonly reassembly: readonly {
-    readonly tsn: number;
-    readonly flags: number;
-    readonly userData: Uint8Array;
-  }[];
-  streamSequenceNumber: number;
-  popMessages(): Iterable<[number, number, Buffer]>;
-  pruneChunks(tsn: number): number;
 }
 
 /** The members of werift 0.25.2's `SCTP` that we use or replace. */
@@ -55,6 +50,8 @@ export interface SctpInternals {
   sentQueue: OutboundChunk[];
   outboundQueue: OutboundChunk[];
   reconfigQueue: number[];
+  /** Of the retransmission timer; absent while it does not run, and as it fires. */
+  readonly timer3Handle: unknown;
   forwardTsnChunk: { readonly bytes: Buffer } | undefined;
   handleData(packet: Buffer): Promise<void>;
   sendChunk(chunk: { readonly bytes: Buffer }): Promise<void>;
@@ -76,19 +73,11 @@ interface ForwardTsn {
   readonly streams: readonly (readonly [number, number])[];
 }
 
-const LAST_FRAGMENT = 0x01;
-export const FIRST_FRAGMENT = 0x02;
-const UNORDERED = 0x04;
 const SACK = 3;
 const FORWARD_TSN = 192;
 /** Gap blocks and duplicates that keep a SACK within one packet. */
 const MAX_GAP_BLOCKS = 128;
 const MAX_DUPLICATES = 64;
-
-/** How far `tsn` is after `reference` in 32-bit serial arithmetic; negative before it. */
-export function tsnDistance(tsn: number, reference: number): number {
-  return (tsn - reference) | 0;
-}
 
 /** Installs all repairs on `sctp`. */
 export function repairSctp(sctp: SctpInternals): void {
@@ -97,6 +86,8 @@ export function repairSctp(sctp: SctpInternals): void {
 }
 
 function repairReceiving(sctp: SctpInternals): void {
+  sctp.getInboundStream = (streamId) => sctp.inboundStreams[streamId] ??= new InboundStream();
+
   sctp.markReceived = (tsn) => {
     const missing = sctp.sackMisOrdered;
     if (tsnDistance(tsn, sctp.lastReceivedTsn!) <= 0 || missing.has(tsn)) {
@@ -195,6 +186,8 @@ function repairGivingUp(sctp: SctpInternals): void {
     return true;
   };
 
+  let lastForwarded = -1;
+
   // RFC 3758 §3.5, rules C1 to C4: also run on each timeout, so that a lost one is sent again.
   sctp.updateAdvancedPeerAckPoint = () => {
     if (tsnDistance(sctp.lastSackedTsn, sctp.advancedPeerAckTsn) >= 0) {
@@ -206,7 +199,10 @@ function repairGivingUp(sctp: SctpInternals): void {
       sctp.advancedPeerAckTsn = chunk.tsn;
       if ((chunk.flags & UNORDERED) === 0) skipped.set(chunk.streamId, chunk.streamSeqNum);
     }
-    if (tsnDistance(sctp.advancedPeerAckTsn, sctp.lastSackedTsn) > 0) {
+    if (tsnDistance(sctp.advancedPeerAckTsn, sctp.lastSackedTsn) <= 0) return;
+    // SACKs that were under way must not each draw another one; the timer covers its loss.
+    if (sctp.advancedPeerAckTsn !== lastForwarded || sctp.timer3Handle === undefined) {
+      lastForwarded = sctp.advancedPeerAckTsn;
       sctp.forwardTsnChunk = { bytes: writeForwardTsn(sctp.advancedPeerAckTsn, skipped) };
     }
   };

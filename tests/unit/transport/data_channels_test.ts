@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import {
   DataChannels,
   MAX_CHANNELS,
@@ -146,12 +147,13 @@ withPair("DataChannels drops broken packets and stays usable", {}, async (pair) 
     ["sctp_bad_chunk", packet(tag, [0, 3, 0, 40, 1, 2, 3, 4])],
     ["sctp_bad_chunk", packet(tag, [4, 0, 0, 8, 0, 1, 0, 0])],
     ["sctp_bad_chunk", packet(tag, [130, 0, 0, 10, 0, 13, 0, 6, 1, 2, 0, 0])],
+    // All was acknowledged, and then 65,535 numbers that were never sent.
     [
       "sctp_bad_sack",
-      packet(tag, [3, 0, 0, 20, 0, 0, 0, 0, 0, 0, 9, 9, 0, 1, 0, 0, 0, 1, 255, 255]),
+      packet(tag, [3, 0, 0, 20, ...lastTsn(pair.toClient), 0, 0, 9, 9, 0, 1, 0, 0, 0, 1, 255, 255]),
     ],
     ["sctp_no_chunk", packet(tag, [99, 0, 0, 4])],
-    ["sctp_tsn_too_far", packet(tag, [192, 0, 0, 8, ...farTsn(pair)])],
+    ["sctp_tsn_too_far", packet(tag, [192, 0, 0, 8, ...lastTsn(pair.toServer, 2 ** 20)])],
   ];
   for (const [reason, bytes] of broken) {
     const before = pair.drops.get(reason);
@@ -168,11 +170,11 @@ withPair("DataChannels drops broken packets and stays usable", {}, async (pair) 
   assert.deepEqual(pair.failed, []);
 });
 
-/** A TSN 2^20 beyond the last the client sent. */
-function farTsn(pair: SctpPair): number[] {
-  const data = pair.toServer.findLast((bytes) => bytes[12] === 0)!;
-  const tsn = (new DataView(data.buffer).getUint32(16) + 2 ** 20) >>> 0;
-  return [tsn >>> 24, (tsn >>> 16) & 255, (tsn >>> 8) & 255, tsn & 255];
+/** The last TSN sent in a direction, or one beyond it, as four bytes. */
+function lastTsn(packets: readonly Uint8Array[], beyond = 0): number[] {
+  const data = packets.findLast((bytes) => bytes[12] === 0)!;
+  const tsn = new DataView(data.buffer).getUint32(16) + beyond;
+  return [(tsn >>> 24) & 255, (tsn >>> 16) & 255, (tsn >>> 8) & 255, tsn & 255];
 }
 
 withPair(
@@ -280,12 +282,25 @@ withPair("DataChannels receives everything the client repeats after losses", {
   assert.deepEqual(pair.messages.map(({ bytes }) => new TextDecoder().decode(bytes)), sent);
 });
 
-Deno.test("DataChannels.close() before anything came leaves nothing behind", () => {
+Deno.test("DataChannels.close() before anything came says nothing and leaves nothing behind", () => {
+  const heard: string[] = [];
   const sent: Uint8Array[] = [];
-  const pair = new SctpPair({ role: "create" });
-  pair.channels.close();
-  pair.channels.receive(new Uint8Array(1));
-  assert.ok(pair.channels instanceof DataChannels);
-  assert.equal(sent.length, 0);
-  return pair.close();
+  const channels = new DataChannels({
+    role: "create",
+    remotePort: 5000,
+    maxMessageSize: 0,
+    drops: new DropCounters(),
+    sendPacket: (bytes) => sent.push(bytes),
+    listener: {
+      onOpen: (label) => heard.push(label),
+      onMessage: (label) => heard.push(label),
+      onClosed: (label) => heard.push(label),
+      onFailed: (reason) => heard.push(reason),
+    },
+  });
+  assert.equal(channels.send("_reliable", new Uint8Array(1)), false, "it is not open");
+  channels.close();
+  channels.close();
+  channels.receive(new Uint8Array(1));
+  assert.deepEqual([heard, sent], [[], []]);
 });

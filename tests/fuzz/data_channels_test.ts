@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { readDcep } from "../../lib/transport/data_channel_messages.ts";
+import { checksum, readSctpPacket } from "../../lib/transport/sctp_packets.ts";
+import { SeededRandom } from "../support/seeded_random.ts";
+import { settle } from "../support/virtual_platform.ts";
+import { within } from "../unit/transport/dtls_peer.ts";
+import { SctpPair } from "../unit/transport/sctp_peer.ts";
+
+const CHUNK_TYPES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 130, 192, 99, 200];
+/** ABORT and the SHUTDOWN family: these end an association, as they should. */
+const ENDING = new Set([6, 7, 8, 14]);
+
+/** A packet of random chunks, with lengths that are mostly right, and a right checksum. */
+function randomPacket(random: SeededRandom, tag: number, types: readonly number[]): Uint8Array {
+  const body: number[] = [];
+  for (let n = random.below(4); n >= 0; n--) {
+    const length = 4 + random.below(random.chance(0.1) ? 400 : 40);
+    const claimed = random.chance(0.8) ? length : random.below(600);
+    const chunk = [
+      types[random.below(types.length)]!,
+      random.below(8),
+      claimed >> 8,
+      claimed & 255,
+      ...random.bytes(length - 4).map((byte) => random.chance(0.5) ? byte & 3 : byte),
+    ];
+    while (chunk.length % 4 !== 0) chunk.push(0);
+    body.push(...chunk);
+  }
+  return sealed(tag, body);
+}
+
+function sealed(tag: number, body: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(12 + body.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, 5000);
+  view.setUint16(2, 5000);
+  view.setUint32(4, tag);
+  bytes.set(body, 12);
+  view.setUint32(8, checksum(bytes), true);
+  return bytes;
+}
+
+Deno.test("readSctpPacket() and readDcep() take any bytes without a throw", () => {
+  const random = new SeededRandom(21);
+  for (let i = 0; i < 20_000; i++) {
+    const bytes = random.chance(0.5)
+      ? random.bytes(random.below(100))
+      : randomPacket(random, random.uint32(), CHUNK_TYPES);
+    const packet = readSctpPacket(bytes);
+    if (typeof packet !== "string") {
+      for (const chunk of packet.chunks) {
+        assert.ok(chunk.length >= 4 && chunk.at + chunk.length <= packet.bytes.length);
+      }
+      assert.equal(typeof readSctpPacket(packet.bytes), "object", "what is passed on is sound");
+    }
+    const dcep = bytes.slice();
+    if (dcep.length > 0) dcep[0] = 2 + random.below(2);
+    readDcep(dcep);
+  }
+});
+
+Deno.test("DataChannels survives random packets of its own association without a stray rejection", async () => {
+  const rejections: unknown[] = [];
+  const onRejection = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    rejections.push(event.reason);
+  };
+  addEventListener("unhandledrejection", onRejection);
+  try {
+    for (let seed = 1; seed <= 12; seed++) {
+      const random = new SeededRandom(seed);
+      // Half of the runs get no chunk that may end the association, and it must still be up after them.
+      const peaceful = seed % 2 === 0;
+      const types = CHUNK_TYPES.filter((type) => !peaceful || !ENDING.has(type));
+      const pair = new SctpPair({ role: "create" });
+      try {
+        const channel = pair.open("chat", 0);
+        await within(10_000, "the channel", pair.until(() => channel.readyState === "open"));
+        const tag = new DataView(pair.toServer.at(-1)!.buffer).getUint32(4);
+        for (let i = 0; i < 1500; i++) {
+          pair.channels.receive(randomPacket(random, random.chance(0.9) ? tag : 0, types));
+          if (i % 100 === 0) await settle();
+        }
+        await settle();
+        if (peaceful) assert.deepEqual(pair.failed, [], `seed ${seed}`);
+        assert.equal(pair.drops.get("sctp_inbox_full"), 0);
+      } finally {
+        await pair.close();
+      }
+    }
+    await settle();
+  } finally {
+    removeEventListener("unhandledrejection", onRejection);
+  }
+  assert.deepEqual(rejections, []);
+});
