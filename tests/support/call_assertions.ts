@@ -14,8 +14,8 @@ import type {
   TrackSource,
 } from "./sdk_client.ts";
 
-/** Frames that must be decoded after the first look: 2 s of video at 15 a second. */
-const FRAMES_WANTED = 30;
+/** Frames that must be decoded after the first look: over 1 s of video at 15 a second. */
+const FRAMES_WANTED = 20;
 /** Largest difference of a colour channel that coding may make. */
 const COLOR_TOLERANCE = 40;
 /** Largest error of a measured tone, Hz: a few bins of the analyser. */

@@ -284,6 +284,7 @@
     if (!track) throw new Error(`not subscribed to ${sid}`);
     const report = await track.receiver.getStats();
     const inbound = [...report.values()].find((stat) => stat.type === "inbound-rtp") ?? {};
+    const codec = report.get(inbound.codecId)?.mimeType;
     const color = cornerColor(elements.get(sid));
     const hz = strongestHz(analysers.get(sid));
     return {
@@ -292,6 +293,7 @@
       frameHeight: inbound.frameHeight ?? 0,
       audioEnergy: inbound.totalAudioEnergy ?? 0,
       packetsLost: inbound.packetsLost ?? 0,
+      ...(codec ? { codec } : {}),
       ...(color ? { color } : {}),
       ...(hz ? { hz } : {}),
     };

@@ -105,6 +105,8 @@ export interface ReceivedMedia {
   /** As `totalAudioEnergy` of webrtc-stats: squared level times seconds. */
   readonly audioEnergy: number;
   readonly packetsLost: number;
+  /** Mime type of what is decoded now, as `video/VP8`. Browser only. */
+  readonly codec?: string;
   /** Average colour of the picture's corner, RGB; absent before the first frame. */
   readonly color?: readonly [number, number, number];
   /** Strongest frequency of the sound; absent when silent or not measurable. */
