@@ -3,24 +3,8 @@
  *
  * @module
  */
+import type { ReportBlock } from "../wire/rtcp.ts";
 import type { ExtSeq } from "../wire/seq.ts";
-
-/** The block of a receiver report; field by field RFC 3550 §6.4.1. Reused by its owner. */
-export class ReceptionReport {
-  ssrc = 0;
-  /** 8-bit fixed point: lost/expected since the last report × 256. */
-  fractionLost = 0;
-  /** Signed 24 bits, clamped. */
-  cumulativeLost = 0;
-  /** 32 bits: cycles and highest number received. */
-  highestSequence = 0;
-  /** In RTP clock units. */
-  jitter = 0;
-  /** 0 without a sender report. */
-  lastSenderReport = 0;
-  /** In 1/65,536 s. */
-  delaySinceLastSenderReport = 0;
-}
 
 /** Counts packets of one SSRC; duplicates must not be given to it. */
 export class ReceiveStatistics {
@@ -84,7 +68,7 @@ export class ReceiveStatistics {
   }
 
   /** Fills the loss and jitter fields and begins the next interval. */
-  report(into: ReceptionReport): void {
+  report(into: ReportBlock): void {
     const expected = this.#expected;
     const expectedInterval = expected - this.#expectedBefore;
     const lostInterval = expectedInterval - (this.#received - this.#receivedBefore);

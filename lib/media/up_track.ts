@@ -16,12 +16,12 @@ import {
   type SpatialLayer,
 } from "../base/media_vocabulary.ts";
 import { CODEC, isKeyFrameStart } from "../wire/key_frame.ts";
+import type { ReportBlock } from "../wire/rtcp.ts";
 import { RtpView } from "../wire/rtp_view.ts";
 import type { ExtSeq } from "../wire/seq.ts";
 import { DROP, type DropReason, DropTally } from "./drop_reason.ts";
 import type { LayerSource, PacketReceiver } from "./forwarding_ports.ts";
 import { SLOT_BYTES } from "./packet_cache.ts";
-import type { ReceptionReport } from "./receive_statistics.ts";
 import { SourcePacket } from "./source_packet.ts";
 import { UpTrackLayer } from "./up_track_layer.ts";
 
@@ -232,7 +232,7 @@ export class UpTrack implements LayerSource {
   }
 
   /** Fills the report block of a layer and begins its next interval; `false` if it is unbound. */
-  receiverReport(spatial: SpatialLayer, now: number, out: ReceptionReport): boolean {
+  receiverReport(spatial: SpatialLayer, now: number, out: ReportBlock): boolean {
     const layer = this.#layers[spatial];
     if (layer === undefined) return false;
     layer.statistics.report(out);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DROP } from "../../../lib/media/drop_reason.ts";
 import type { PacketReceiver } from "../../../lib/media/forwarding_ports.ts";
-import { ReceptionReport } from "../../../lib/media/receive_statistics.ts";
+import { ReportBlock } from "../../../lib/wire/rtcp.ts";
 import type { SourcePacket } from "../../../lib/media/source_packet.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
 import { codec, viewOf, vp8Payload } from "../../support/forwarding_fixtures.ts";
@@ -210,7 +210,7 @@ Deno.test("UpTrack.receiverReport() counts loss and jitter as RFC 3550 A.3 and A
   const { up, receive } = audioTrack();
   // 20 ms packets; every fourth of the second hundred is lost.
   for (let i = 0; i < 100; i++) receive(i, i * 20);
-  const report = new ReceptionReport();
+  const report = new ReportBlock();
   assert.ok(up.receiverReport(0, 2000, report));
   assert.deepEqual([report.ssrc, report.fractionLost, report.cumulativeLost, report.jitter], [
     SSRC,
@@ -233,7 +233,7 @@ Deno.test("UpTrack.receiverReport() counts loss and jitter as RFC 3550 A.3 and A
 Deno.test("UpTrack.receiverReport() carries LSR and DLSR of the newest sender report", () => {
   const { up, receive } = audioTrack();
   receive(1);
-  const report = new ReceptionReport();
+  const report = new ReportBlock();
   up.receiverReport(0, 0, report);
   assert.deepEqual([report.lastSenderReport, report.delaySinceLastSenderReport], [0, 0]);
   up.receiveSenderReport(0, 0x1234_5678, 0x9abc_def0, 7, 1000);
