@@ -29,7 +29,6 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "room.max_participants",
   "room.empty_timeout",
   "room.departure_timeout",
-  "room.enable_remote_unmute",
   "room.sync_streams",
   "room.update_batch_target_size",
   "room.max_metadata_size",
