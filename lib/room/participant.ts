@@ -67,6 +67,8 @@ export class Participant implements DataPeer, ConnectionHost {
   onClaimsChanged: () => void = () => {};
   /** Called once, when the session has ended. */
   onClosed: () => void = () => {};
+  /** When its client last sent anything, monotonic ms. */
+  lastSignalAt: number;
   #sink: SignalSink | undefined;
   readonly #updates: UpdateFilter;
   readonly #tracks = new Map<TrackSid, PublishedTrack>();
@@ -89,6 +91,7 @@ export class Participant implements DataPeer, ConnectionHost {
     this.profile = new ParticipantProfile(this.sid, init, platform.clock.wallMs(), context.region);
     this.subscriberPrimary = this.traits.subscriberPrimary && init.permission.canSubscribe;
     this.#sink = sink;
+    this.lastSignalAt = platform.clock.now();
     this.#updates = new UpdateFilter(this.traits.protocol);
     this.registry = new TrackRegistry({
       random: platform.random,

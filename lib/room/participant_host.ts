@@ -21,6 +21,7 @@ export interface ParticipantHost<Participant> {
   introduce(trackSid: string, receiver: Participant): void;
   subscriptionBound(trackSid: string, subscriber: Participant): void;
   wish(trackSid: string, subscriber: Participant, quality: VideoQuality | undefined): void;
+  simulateSpeaker(participant: Participant, seconds: number): void;
   dataReceived(participant: Participant, label: string, bytes: Uint8Array): void;
   dataChannelOpen(participant: Participant): void;
 }

@@ -33,6 +33,10 @@ import type { PublishedTrack } from "./track_effects.ts";
 /** Random bytes that mark frames the server makes up where media is end-to-end encrypted. */
 const SIF_TRAILER_BYTES = 16;
 
+/** Loudness of a simulated speaker, and how long it may speak, s. */
+const SIMULATED_LEVEL = 0.9;
+const MAX_SIMULATED_S = 60;
+
 /** What is fixed when a room is made; times in seconds, 0 for `maxParticipants` is no limit. */
 export interface RoomSettings {
   readonly emptyTimeoutS: number;
@@ -145,10 +149,22 @@ export class Room implements ParticipantHost<Participant> {
   resume(participant: Participant, sink: SignalSink, reconnected: SignalMessage): void {
     participant.resume(sink);
     if (participant.traits.reconnectResponse) participant.send(reconnected);
+    if (participant.traits.disconnectedUpdatesOnResume) {
+      participant.sendInfos(this.#announcements.departedSince(participant.lastSignalAt));
+    }
     participant.sendInfos([participant.info(), ...this.visibleTo(participant)]);
     participant.send({ case: "roomUpdate", value: new RoomUpdate({ room: this.info() }) });
     participant.subscriber.restart();
     this.#tracks.restart(participant);
+  }
+
+  /** Shows everybody `participant` as speaking for a while, as a client under test asks. */
+  simulateSpeaker(participant: Participant, seconds: number): void {
+    this.#announcements.speaker(participant, SIMULATED_LEVEL, true);
+    const ms = Math.min(Math.max(seconds, 0), MAX_SIMULATED_S) * 1000;
+    this.context.platform.timers.after(ms, () => {
+      if (!this.#closed) this.#announcements.speaker(participant, 0, false);
+    });
   }
 
   /** Infos of everybody `participant` may know of, itself not included. */
@@ -228,7 +244,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#participants.delete(participant.identity);
     for (const trackSid of this.#tracks.of(participant)) this.#removeTrack(trackSid);
     this.#lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
-    this.#announcements.participant(participant, false, false);
+    this.#announcements.departed(participant);
     this.#announcements.roomChanged(false);
     if (this.#members() === 0) this.#watchIdle(this.settings.departureTimeoutS);
   }

@@ -6,7 +6,13 @@
  *
  * @module
  */
-import { type ParticipantInfo, type Room as RoomInfo, RoomUpdate } from "@livekit/protocol";
+import {
+  ParticipantInfo,
+  type Room as RoomInfo,
+  RoomUpdate,
+  SpeakerInfo,
+  SpeakersChanged,
+} from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { Participant } from "./participant.ts";
 import {
@@ -17,6 +23,10 @@ import {
 
 /** Counts are sent at most this often, ms. */
 const ROOM_UPDATE_INTERVAL_MS = 5_000;
+
+/** How long, and for how many, it is remembered who left, for clients that missed it. */
+const DEPARTURE_MEMORY_MS = 5 * 60_000;
+const MAX_DEPARTURES = 512;
 
 /** The audience. */
 export interface AnnouncementSource {
@@ -31,6 +41,8 @@ export class RoomAnnouncements {
   #cancelBatch: Cancel | undefined;
   #cancelRoomUpdate: Cancel | undefined;
   #lastRoomUpdateAt = -Infinity;
+  /** Oldest first. */
+  #departed: { readonly at: number; readonly info: ParticipantInfo }[] = [];
 
   constructor(readonly source: AnnouncementSource, readonly platform: Platform) {}
 
@@ -49,6 +61,33 @@ export class RoomAnnouncements {
     const updates = this.#queue.push(info, immediate, current);
     this.#send(updates, participant);
     if (this.#queue.size > 0) this.#scheduleBatch();
+  }
+
+  /** Announces that `participant` has left, and remembers it for a while. */
+  departed(participant: Participant): void {
+    if (!participant.hidden) {
+      const at = this.platform.clock.now();
+      const { sid, identity, version, state } = participant.info();
+      const info = new ParticipantInfo({ sid, identity, version, state });
+      this.#departed = this.#departed.filter((entry) => entry.at > at - DEPARTURE_MEMORY_MS)
+        .slice(1 - MAX_DEPARTURES);
+      this.#departed.push({ at, info });
+    }
+    this.participant(participant, false, false);
+  }
+
+  /** Who has left since `at` (monotonic ms), as little as a client needs to know. */
+  departedSince(at: number): ParticipantInfo[] {
+    return this.#departed.filter((entry) => entry.at >= at).map(({ info }) => info);
+  }
+
+  /** Tells everybody how loud `participant` is; `active` ends with a last message. */
+  speaker(participant: Participant, level: number, active: boolean): void {
+    const speaker = new SpeakerInfo({ sid: participant.sid, level, active });
+    const value = new SpeakersChanged({ speakers: [speaker] });
+    for (const receiver of this.source.participants()) {
+      receiver.send({ case: "speakersChanged", value });
+    }
   }
 
   /** Tells `receiver` of `participant` now, if it does not know yet. */

@@ -137,6 +137,8 @@ function syncState(participant: Participant, state: SyncState): void {
 
 function simulate(participant: Participant, { scenario }: SimulateScenario): void {
   switch (scenario.case) {
+    case "speakerUpdate":
+      return participant.host.simulateSpeaker(participant, scenario.value);
     case "nodeFailure":
       return participant.close(DisconnectReason.SERVER_SHUTDOWN, "none");
     case "migration":

@@ -148,6 +148,41 @@ Deno.test("Room.resume() moves a session to its new socket and restarts ICE, kee
   assert.deepEqual(world.engine.forwarding(), forwarding);
 });
 
+Deno.test("Room.resume() names those who left while the client was away, before those who are there", async () => {
+  const world = new World();
+  const early = await world.joined("early");
+  const late = await world.joined("late");
+  const bob = await world.joined("bob");
+  await early.request({ case: "leave", value: new LeaveRequest() });
+  await world.pass(5_000, 500);
+  await bob.request({ case: "ping", value: 1n });
+  bob.socket.onClose();
+  const { sid } = late.participant;
+  await world.pass(1_000, 500);
+  await late.request({ case: "leave", value: new LeaveRequest() });
+  await world.pass(1_000, 500);
+  await resume(world, bob);
+  const [gone, present] = bob.all("update").map(({ participants }) => participants);
+  assert.deepEqual(gone!.map((info) => [info.sid, info.state]), [
+    [sid, ParticipantInfo_State.DISCONNECTED],
+  ]);
+  assert.deepEqual(present!.map(({ identity }) => identity), ["bob"]);
+});
+
+Deno.test("handleRequest() plays a simulated speaker to everybody, and its end", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  const value = new SimulateScenario({ scenario: { case: "speakerUpdate", value: 3 } });
+  await alice.request({ case: "simulate", value });
+  const heard = () => bob.all("speakersChanged").map(({ speakers }) => speakers[0]!.active);
+  await world.pass(2_900, 100);
+  assert.deepEqual(heard(), [true]);
+  await world.pass(100);
+  assert.deepEqual(heard(), [true, false]);
+  assert.equal(bob.last("speakersChanged").speakers[0]!.sid, alice.participant.sid);
+});
+
 Deno.test("Participant.resume() ignores the late end of the socket it left", async () => {
   const world = new World();
   const bob = await world.open("bob");
