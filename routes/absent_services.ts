@@ -1,0 +1,101 @@
+/**
+ * The services this server does not have (recording, ingress, telephony): their methods check grants
+ * and bodies as always and then say what LiveKit says when the workers behind them are missing, so
+ * that applications see an error they know.
+ *
+ * `Connector` and the other services of LiveKit's cloud are no routes at all, as on its open server.
+ *
+ * @module
+ */
+import type { AnyMessage, MessageType } from "@bufbuild/protobuf";
+import * as protocol from "@livekit/protocol";
+import { relayedError, type TwirpError } from "./twirp_error.ts";
+import {
+  needsIngressAdmin,
+  needsRoomAdmin,
+  needsRoomRecord,
+  needsSipAdmin,
+  needsSipCall,
+} from "./twirp_grants.ts";
+import type { TwirpCall, TwirpMethod, TwirpService } from "./twirp.ts";
+
+type Check = (call: TwirpCall, request: AnyMessage) => TwirpError | undefined;
+
+const EGRESS: Readonly<Record<string, unknown>> = {
+  StartEgress: protocol.StartEgressRequest,
+  StartRoomCompositeEgress: protocol.RoomCompositeEgressRequest,
+  StartWebEgress: protocol.WebEgressRequest,
+  StartParticipantEgress: protocol.ParticipantEgressRequest,
+  StartTrackCompositeEgress: protocol.TrackCompositeEgressRequest,
+  StartTrackEgress: protocol.TrackEgressRequest,
+  UpdateLayout: protocol.UpdateLayoutRequest,
+  UpdateStream: protocol.UpdateStreamRequest,
+  ListEgress: protocol.ListEgressRequest,
+  StopEgress: protocol.StopEgressRequest,
+};
+
+const INGRESS: Readonly<Record<string, unknown>> = {
+  CreateIngress: protocol.CreateIngressRequest,
+  UpdateIngress: protocol.UpdateIngressRequest,
+  ListIngress: protocol.ListIngressRequest,
+  DeleteIngress: protocol.DeleteIngressRequest,
+};
+
+const SIP: Readonly<Record<string, unknown>> = {
+  ListSIPTrunk: protocol.ListSIPTrunkRequest,
+  CreateSIPInboundTrunk: protocol.CreateSIPInboundTrunkRequest,
+  CreateSIPOutboundTrunk: protocol.CreateSIPOutboundTrunkRequest,
+  UpdateSIPInboundTrunk: protocol.UpdateSIPInboundTrunkRequest,
+  UpdateSIPOutboundTrunk: protocol.UpdateSIPOutboundTrunkRequest,
+  GetSIPInboundTrunk: protocol.GetSIPInboundTrunkRequest,
+  GetSIPOutboundTrunk: protocol.GetSIPOutboundTrunkRequest,
+  ListSIPInboundTrunk: protocol.ListSIPInboundTrunkRequest,
+  ListSIPOutboundTrunk: protocol.ListSIPOutboundTrunkRequest,
+  DeleteSIPTrunk: protocol.DeleteSIPTrunkRequest,
+  CreateSIPDispatchRule: protocol.CreateSIPDispatchRuleRequest,
+  UpdateSIPDispatchRule: protocol.UpdateSIPDispatchRuleRequest,
+  ListSIPDispatchRule: protocol.ListSIPDispatchRuleRequest,
+  DeleteSIPDispatchRule: protocol.DeleteSIPDispatchRuleRequest,
+  CreateSIPParticipant: protocol.CreateSIPParticipantRequest,
+  TransferSIPParticipant: protocol.TransferSIPParticipantRequest,
+};
+
+/** Every service that answers without being there. */
+export function absentServices(): readonly TwirpService[] {
+  return [
+    absent("livekit.Egress", EGRESS, ({ token }) => needsRoomRecord(token), "egress"),
+    absent("livekit.Ingress", INGRESS, ({ token }) => needsIngressAdmin(token), "ingress"),
+    absent("livekit.SIP", SIP, ({ token }) => needsSipAdmin(token), "sip", {
+      CreateSIPParticipant: ({ token }) => needsSipCall(token),
+      TransferSIPParticipant: ({ token }, request) =>
+        needsSipCall(token) ??
+          needsRoomAdmin(token, (request as protocol.TransferSIPParticipantRequest).roomName),
+    }),
+  ];
+}
+
+function absent(
+  name: string,
+  inputs: Readonly<Record<string, unknown>>,
+  check: Check,
+  what: string,
+  special: Readonly<Record<string, Check>> = {},
+): TwirpService {
+  const methods: Record<string, TwirpMethod> = {};
+  for (const [method, input] of Object.entries(inputs)) {
+    const denied = special[method] ?? check;
+    methods[method] = {
+      // Every value of the tables above is a message class.
+      input: input as MessageType<AnyMessage>,
+      run: (request, call) => denied(call, request) ?? missing(method, what),
+    };
+  }
+  return { name, methods };
+}
+
+/** Starting something waits for a worker to take it; the rest needs the store they share. */
+function missing(method: string, what: string): TwirpError {
+  return method.startsWith("Start")
+    ? relayedError("unavailable", "no response from servers")
+    : relayedError("internal", `${what} not connected (redis required)`);
+}
