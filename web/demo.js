@@ -34,7 +34,9 @@ function linkParameters() {
 async function join(token, { name, microphone, camera }) {
   tellProblem(undefined);
   setJoining(true);
-  const joining = new Room({ adaptiveStream: true, dynacast: true });
+  // Two connections: the server does not speak the SDK's newer protocol (`/rtc/v1`) yet, and trying
+  // it first costs a refused request.
+  const joining = new Room({ adaptiveStream: true, dynacast: true, singlePeerConnection: false });
   room = joining;
   listen(joining);
   showTiles(joining, element("stage"), element("sounds"), name);
