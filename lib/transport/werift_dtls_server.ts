@@ -8,7 +8,14 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { timingSafeEqual, verify, X509Certificate } from "node:crypto";
+import {
+  createPrivateKey,
+  type KeyObject,
+  sign,
+  timingSafeEqual,
+  verify,
+  X509Certificate,
+} from "node:crypto";
 import { CipherContext, DtlsServer } from "werift";
 import type { DtlsCertificate } from "./dtls_certificate.ts";
 import {
@@ -41,6 +48,18 @@ type WeriftPacket = Parameters<CipherContext["encryptPacket"]>[0];
  */
 const FLIGHT_TAKEN = new Error("flight 4 was taken");
 
+/** Parsed once per certificate: parsing takes as long as signing. */
+const privateKeys = new WeakMap<DtlsCertificate, KeyObject>();
+
+function privateKeyOf(certificate: DtlsCertificate): KeyObject {
+  let key = privateKeys.get(certificate);
+  if (key === undefined) {
+    key = createPrivateKey(certificate.keyPem);
+    privateKeys.set(certificate, key);
+  }
+  return key;
+}
+
 /** See the module text. One object serves one handshake. */
 export class WeriftDtlsServer {
   readonly #server: DtlsServer;
@@ -67,6 +86,9 @@ export class WeriftDtlsServer {
       extendedMasterSecret: true,
       certificateRequest: true,
     });
+    const key = privateKeyOf(certificate);
+    const signer = { sign: (data: Buffer, hash: string) => sign(hash, data, key) };
+    this.#server.cipher.localPrivateKey = signer as unknown as CipherContext["localPrivateKey"];
   }
 
   /**
