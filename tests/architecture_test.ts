@@ -50,7 +50,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "lib/room": ["@livekit/protocol"],
   "lib/signalling": ["@livekit/protocol", "@bufbuild/protobuf", "jose", "zod"],
   "lib/cluster": ["redis"],
-  "routes": ["@livekit/protocol"],
+  "routes": ["@livekit/protocol", "@bufbuild/protobuf"],
   "lib/server": ["@livekit/protocol", "@logtape/logtape", "commander", "yaml", "zod"],
   "": [],
 };
