@@ -60,6 +60,7 @@ export class Room implements ParticipantHost<Participant> {
   readonly #announcements: RoomAnnouncements;
   #metadata: string;
   #cancelIdle: Cancel | undefined;
+  #cancelSpeaker: Cancel | undefined;
   /** Unix seconds; 0 before the first join. */
   #firstJoinedAt = 0;
   /** Unix seconds; 0 before the first leave. */
@@ -162,9 +163,11 @@ export class Room implements ParticipantHost<Participant> {
   simulateSpeaker(participant: Participant, seconds: number): void {
     this.#announcements.speaker(participant, SIMULATED_LEVEL, true);
     const ms = Math.min(Math.max(seconds, 0), MAX_SIMULATED_S) * 1000;
-    this.context.platform.timers.after(ms, () => {
-      if (!this.#closed) this.#announcements.speaker(participant, 0, false);
-    });
+    this.#cancelSpeaker?.();
+    this.#cancelSpeaker = this.context.platform.timers.after(
+      ms,
+      () => this.#announcements.speaker(participant, 0, false),
+    );
   }
 
   /** Infos of everybody `participant` may know of, itself not included. */
@@ -214,6 +217,7 @@ export class Room implements ParticipantHost<Participant> {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelIdle?.();
+    this.#cancelSpeaker?.();
     for (const participant of [...this.#participants.values()]) {
       participant.close(reason, "disconnect");
     }

@@ -52,6 +52,15 @@ Deno.test("SubscriptionTable.reconcile() gives a missing track up after its time
   assert.equal(t.isDesired("A"), false);
 });
 
+Deno.test("SubscriptionTable.desire() gives a renewed wish its full time again", () => {
+  const t = table();
+  t.desire("A", true, 0);
+  t.desire("A", false, 10);
+  t.desire("A", true, NOT_FOUND_TIMEOUT_MS - 1);
+  assert.deepEqual(t.reconcile(NOT_FOUND_TIMEOUT_MS + 1, () => missing, true), []);
+  assert.equal(t.isDesired("A"), true);
+});
+
 Deno.test("SubscriptionTable.reconcile() reports a down-track that is never answered", () => {
   const t = table();
   t.desire("A", true, 0);

@@ -154,6 +154,17 @@ Deno.test("DataRouter keeps reliable packets in order for a participant that is 
   assert.deepEqual(to(), ["1", "2", "3"]);
 });
 
+Deno.test("DataRouter sends lossy packets to ACTIVE participants only, reliable ones as soon as it can", async () => {
+  const { world, alice } = await three();
+  const dave = await world.open("dave");
+  const connection = inbox(dave);
+  world.engine.emit({ type: "data_channel_open", connection, label: "_reliable" });
+  for (const label of ["_lossy", "_reliable"]) await alice.sendData(label, user());
+  const kinds = sent(world).filter(({ connections }) => connections.includes(connection))
+    .map(({ kind }) => kind);
+  assert.deepEqual(kinds, ["reliable"]);
+});
+
 Deno.test("DataRouter bounds what it keeps for a participant that is still connecting", async () => {
   const { world, alice } = await three();
   const dave = await world.open("dave");

@@ -86,6 +86,31 @@ Deno.test("Subscriptions without auto-subscribe begin and end as the client asks
   assert.match(bob.last("offer").sdp, /a=inactive/);
 });
 
+Deno.test("Subscriptions tell a publisher once per track that it is received, and never of hidden ones", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  await world.joined("ghost", { grant: { ...FULL_GRANT, hidden: true } });
+  const sid = await alice.publishCamera();
+  await world.pass(400);
+  assert.equal(alice.all("trackSubscribed").length, 0);
+  await world.joined("bob");
+  await world.joined("carol");
+  await world.pass(400);
+  assert.deepEqual(alice.all("trackSubscribed").map(({ trackSid }) => trackSid), [sid]);
+});
+
+Deno.test("Subscriptions that a client ended stay ended when its connection changes path", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  const sid = await alice.publishCamera();
+  await world.pass(400);
+  await subscribe(bob, [sid], false);
+  await bob.connect();
+  await world.pass(4_000, 500);
+  assert.deepEqual(bob.forwarded(), []);
+});
+
 Deno.test("Subscriptions to a track that never appears end with SE_TRACK_NOTFOUND after a minute", async () => {
   const world = new World();
   const bob = await world.joined("bob");
