@@ -14,11 +14,11 @@ const THREE_LAYERS = {
   height: 540,
   fps: 10,
   simulcast: true,
-  maxBitrate: 500_000,
+  maxBitrate: 300_000,
 } satisfies VideoOptions;
 const WIDTHS: Readonly<Record<Quality, number>> = { low: 240, medium: 480, high: 960 };
 /** The encoder starts its upper layers once the send estimate allows them. */
-const LAYERS_DEADLINE_MS = 30_000;
+const LAYERS_DEADLINE_MS = 60_000;
 
 async function untilAllLayersAreSent(publisher: BrowserClient, sid: string): Promise<void> {
   let last: unknown;
@@ -27,7 +27,10 @@ async function untilAllLayersAreSent(publisher: BrowserClient, sid: string): Pro
     last = layers;
     const sent = layers.filter(({ framesEncoded }) => framesEncoded > 5).map(({ rid }) => rid);
     return ["q", "h", "f"].every((rid) => sent.includes(rid));
-  }, { deadlineMs: LAYERS_DEADLINE_MS, seen: () => last });
+  }, {
+    deadlineMs: LAYERS_DEADLINE_MS,
+    seen: async () => ({ last, transport: await publisher.transport("publisher") }),
+  });
 }
 
 /** Waits for frames of the wanted width that keep coming. */
