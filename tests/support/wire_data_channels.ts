@@ -10,6 +10,7 @@ import { Event, RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport } fro
 export interface WireMessage {
   readonly label: string;
   readonly text: string;
+  readonly bytes: Uint8Array;
 }
 
 /** The SCTP association of one client. */
@@ -57,10 +58,10 @@ export class WireDataChannels {
   }
 
   /** Sends a binary message. */
-  send(label: string, text: string): void {
+  send(label: string, message: string | Uint8Array): void {
     const channel = this.#channels.get(label);
     if (channel === undefined) throw new Error(`No channel "${label}"`);
-    channel.send(Buffer.from(text));
+    channel.send(Buffer.from(message as Uint8Array));
   }
 
   /** Ends the association without waiting for the peer. */
@@ -71,7 +72,8 @@ export class WireDataChannels {
   #adopt(channel: RTCDataChannel): void {
     this.#channels.set(channel.label, channel);
     channel.onMessage.subscribe((message) => {
-      this.messages.push({ label: channel.label, text: message.toString() });
+      const bytes = new Uint8Array(Buffer.from(message));
+      this.messages.push({ label: channel.label, text: message.toString(), bytes });
     });
   }
 }

@@ -1,0 +1,19 @@
+/** The list of scenarios itself, and that every test of this folder stands in it. */
+import assert from "node:assert/strict";
+import { SCENARIOS, testNames } from "./scenarios.ts";
+
+const FOLDER = new URL("./", import.meta.url);
+
+Deno.test("SCENARIOS names every scenario once", () => {
+  const names = SCENARIOS.flatMap(testNames);
+  assert.deepEqual(names.filter((name, at) => names.indexOf(name) !== at), []);
+});
+
+Deno.test("every other test of this folder is registered as a scenario, which checks its name", async () => {
+  const own = new Set(["names_test.ts", "support.ts"]);
+  for await (const { name } of Deno.readDir(FOLDER)) {
+    if (!name.endsWith(".ts") || own.has(name)) continue;
+    const text = await Deno.readTextFile(new URL(name, FOLDER));
+    assert.doesNotMatch(text, /Deno\.test\(/, name);
+  }
+});

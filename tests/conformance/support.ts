@@ -1,0 +1,175 @@
+/**
+ * What every conformance test starts from: {@linkcode scenario} registers a test under a name of
+ * LiveKit's own list, once per signalling flavour where the list says so, and gives it a server of
+ * its own on free loopback ports.
+ *
+ * After each test the server is closed and must have logged no error: whatever a test does to it, a
+ * bug of ours fails the test.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { denoPlatform } from "../../lib/base/deno_platform.ts";
+import type { Log } from "../../lib/base/platform.ts";
+import { createLocalEngine } from "../../lib/engine/local_engine.ts";
+import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
+import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
+import { clonedEngine } from "../support/cloned_engine.ts";
+import type { Flavour, JoinOptions } from "../support/join_url.ts";
+import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+import { until } from "../support/until.ts";
+import { WireParticipant } from "../support/wire_participant.ts";
+import { scenarioNamed } from "./scenarios.ts";
+
+/** Signalling flavours this server speaks: every scenario marked with it runs once for each. */
+export const FLAVOURS: readonly Flavour[] = ["v0"];
+
+/** Room of a test that needs only one. */
+export const ROOM = "conformance";
+
+const HOST = "127.0.0.1";
+
+/** Claims of a token; the room is {@linkcode ROOM} unless it says otherwise. */
+export type TokenFields = Partial<Omit<TokenOptions, "identity">>;
+
+/** Who joins, and how. */
+export interface ClientOptions extends JoinOptions {
+  /** What the token says besides the identity. */
+  readonly token?: TokenFields;
+  /** Codecs the client cannot decode. */
+  readonly unsupported?: readonly string[];
+}
+
+/** A server of its own and clients that end with it. */
+export class TestServer implements AsyncDisposable {
+  readonly #clients: WireParticipant[] = [];
+
+  private constructor(
+    readonly server: SfuServer,
+    readonly flavour: Flavour,
+    readonly errors: readonly string[],
+    readonly http: Deno.HttpServer<Deno.NetAddr>,
+  ) {}
+
+  /** @param config LiveKit's YAML keys, merged over the test configuration. */
+  static async start(
+    config: Readonly<Record<string, unknown>> = {},
+    flavour: Flavour = "v0",
+  ): Promise<TestServer> {
+    const errors: string[] = [];
+    const server = createServer(
+      parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
+      denoPlatform(recordingLog(errors)),
+      {
+        createEngine: (options) => {
+          const free = [{ hostname: HOST, port: 0 }];
+          return clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free }));
+        },
+      },
+    );
+    await server.listenMedia();
+    const http = Deno.serve({ hostname: HOST, port: 0, onListen() {} }, server.handler);
+    return new TestServer(server, flavour, errors, http);
+  }
+
+  /** `ws://…` without a trailing slash. */
+  get url(): string {
+    return `ws://${HOST}:${this.http.addr.port}`;
+  }
+
+  /** `http://…` without a trailing slash. */
+  get httpUrl(): string {
+    return `http://${HOST}:${this.http.addr.port}`;
+  }
+
+  /** A token for {@linkcode ROOM} that may do everything unless the options say otherwise. */
+  token(identity: string, fields: TokenFields = {}): Promise<string> {
+    return mintToken({ room: ROOM, ...fields, identity });
+  }
+
+  /** A client that has its join response; its connections may still be coming up. */
+  async open(identity: string, options: ClientOptions = {}): Promise<WireParticipant> {
+    const token = await this.token(identity, options.token);
+    const client = await WireParticipant.open(this.url, token, {
+      flavour: this.flavour,
+      ...options,
+    });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** A client that is ACTIVE, on both sides. */
+  async join(identity: string, options: ClientOptions = {}): Promise<WireParticipant> {
+    const client = await this.open(identity, options);
+    await client.connected();
+    const room = options.token?.room ?? ROOM;
+    await until(
+      `${identity} to be ACTIVE`,
+      () => this.server.rooms.get(room)?.byIdentity(client.identity)?.active,
+    );
+    return client;
+  }
+
+  /** Several clients of the same kind, at once. */
+  joinAll(identities: readonly string[], options: ClientOptions = {}): Promise<WireParticipant[]> {
+    return Promise.all(identities.map((identity) => this.join(identity, options)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.vanish()));
+    await this.server.close();
+    await this.http.shutdown();
+    assert.deepEqual(this.errors, [], "the server logged errors");
+  }
+}
+
+/** The body of a scenario. */
+export type ScenarioBody = (test: TestServer) => Promise<void>;
+
+/** Options of {@linkcode scenario}. */
+export interface ScenarioOptions {
+  /** LiveKit's YAML keys. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Registers a scenario against a running server.
+ *
+ * @param name As in LiveKit's list; an unknown one throws.
+ */
+export function scenario(name: string, body: ScenarioBody, options: ScenarioOptions = {}): void {
+  const { perFlavour } = scenarioNamed(name);
+  const flavours = perFlavour ? FLAVOURS : FLAVOURS.slice(0, 1);
+  for (const flavour of flavours) {
+    Deno.test({
+      name: perFlavour ? `${name} (${flavour})` : name,
+      // werift's DTLS client, which the test clients use, has timers that cannot be stopped.
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: async () => {
+        await using test = await TestServer.start(options.config, flavour);
+        await body(test);
+      },
+    });
+  }
+}
+
+/** Registers a scenario that needs no running server, with every sanitizer on. */
+export function unitScenario(
+  name: string,
+  body: (context: Deno.TestContext) => void | Promise<void>,
+): void {
+  assert.ok(!scenarioNamed(name).perFlavour, `${name} runs against a server, per flavour`);
+  Deno.test(name, body);
+}
+
+function recordingLog(errors: string[]): Log {
+  const log: Log = {
+    child: () => log,
+    debug() {},
+    info() {},
+    warn() {},
+    error: (message, fields) => void errors.push(`${message} ${Deno.inspect(fields)}`),
+  };
+  return log;
+}
