@@ -26,6 +26,15 @@ import type { ParticipantHost } from "./participant_host.ts";
 import type { ParticipantInit } from "./participant_profile.ts";
 import { RoomAnnouncements } from "./room_announcements.ts";
 import type { RoomContext } from "./room_context.ts";
+import {
+  applyRequest,
+  LOCK_TAG,
+  type RoomInternal,
+  type RoomPlan,
+  type RoomRequest,
+  type RoomSettings,
+} from "./room_creation.ts";
+import { IdleWatch } from "./room_idle.ts";
 import { RoomTracks } from "./room_tracks.ts";
 import type { SubscribableTrack } from "./subscriptions.ts";
 import type { PublishedTrack } from "./track_effects.ts";
@@ -36,14 +45,6 @@ const SIF_TRAILER_BYTES = 16;
 /** Loudness of a simulated speaker, and how long it may speak, s. */
 const SIMULATED_LEVEL = 0.9;
 const MAX_SIMULATED_S = 60;
-
-/** What is fixed when a room is made; times in seconds, 0 for `maxParticipants` is no limit. */
-export interface RoomSettings {
-  readonly emptyTimeoutS: number;
-  readonly departureTimeoutS: number;
-  readonly maxParticipants: number;
-  readonly metadata: string;
-}
 
 /** Why somebody cannot join. */
 export type JoinRefusal = "room_full" | "room_closed";
@@ -58,8 +59,8 @@ export class Room implements ParticipantHost<Participant> {
   readonly #tracks: RoomTracks<Participant>;
   readonly #data: DataRouter;
   readonly #announcements: RoomAnnouncements;
-  #metadata: string;
-  #cancelIdle: Cancel | undefined;
+  #plan: RoomPlan;
+  readonly #idle: IdleWatch;
   #cancelSpeaker: Cancel | undefined;
   /** Unix seconds; 0 before the first join. */
   #firstJoinedAt = 0;
@@ -69,7 +70,7 @@ export class Room implements ParticipantHost<Participant> {
 
   constructor(
     readonly name: string,
-    readonly settings: RoomSettings,
+    plan: RoomPlan,
     readonly context: RoomContext,
     readonly onClosed: (room: Room) => void,
   ) {
@@ -78,7 +79,7 @@ export class Room implements ParticipantHost<Participant> {
     this.createdAtMs = platform.clock.wallMs();
     this.sifTrailer = platform.random.bytes(SIF_TRAILER_BYTES);
     this.log = platform.log.child({ room: name, roomSid: this.sid });
-    this.#metadata = settings.metadata;
+    this.#plan = plan;
     this.#tracks = new RoomTracks(platform, options.dynacastPauseDelayMs);
     this.#data = new DataRouter(
       () => this.#participants.values(),
@@ -86,7 +87,22 @@ export class Room implements ParticipantHost<Participant> {
       counters,
     );
     this.#announcements = new RoomAnnouncements(this, platform);
-    this.#watchIdle(settings.emptyTimeoutS);
+    this.#idle = new IdleWatch(platform, () => this.settings, () => {
+      if (this.#members() === 0) this.close(Reason.ROOM_CLOSED);
+    });
+  }
+
+  get settings(): RoomSettings {
+    return this.#plan.settings;
+  }
+
+  get internal(): RoomInternal {
+    return this.#plan.internal;
+  }
+
+  /** Whether nobody new may join. */
+  get locked(): boolean {
+    return this.internal.tags[LOCK_TAG] === "true";
   }
 
   get closed(): boolean {
@@ -129,7 +145,7 @@ export class Room implements ParticipantHost<Participant> {
     const participant = new Participant(this.context, this, init, sink, this.log);
     this.#participants.set(init.identity, participant);
     this.#firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
-    if (!participant.profile.isDependent) this.#cancelIdle?.();
+    this.#idle.setOccupied(this.#members() > 0);
     return participant;
   }
 
@@ -189,7 +205,7 @@ export class Room implements ParticipantHost<Participant> {
       creationTime: BigInt(Math.trunc(this.createdAtMs / 1000)),
       creationTimeMs: BigInt(this.createdAtMs),
       enabledCodecs: this.context.options.enabledCodecs.map((codec) => new Codec(codec)),
-      metadata: this.#metadata,
+      metadata: this.#plan.metadata,
       numParticipants: all.length,
       numPublishers: all.filter((p) => p.profile.isPublisher).length,
       activeRecording: [...this.#participants.values()].some((p) => p.profile.isRecorder),
@@ -198,8 +214,16 @@ export class Room implements ParticipantHost<Participant> {
 
   /** Tells everybody. */
   setMetadata(metadata: string): void {
-    this.#metadata = metadata;
+    this.#plan = { ...this.#plan, metadata };
     this.#announcements.roomChanged(true);
+  }
+
+  /** Takes over what `request` says; clients hear of what they can see. */
+  update(request: RoomRequest): void {
+    const before = this.info();
+    this.#plan = applyRequest(this.#plan, request);
+    this.#idle.restart();
+    if (!before.equals(this.info())) this.#announcements.roomChanged(true);
   }
 
   /** Sends a packet of the server itself (see `outgoing` in `data_packets.ts`). */
@@ -216,7 +240,7 @@ export class Room implements ParticipantHost<Participant> {
   close(reason: DisconnectReason): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#cancelIdle?.();
+    this.#idle.stop();
     this.#cancelSpeaker?.();
     for (const participant of [...this.#participants.values()]) {
       participant.close(reason, "disconnect");
@@ -239,6 +263,7 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   permissionChanged(participant: Participant): void {
+    this.#idle.setOccupied(this.#members() > 0);
     this.#autoSubscribe(participant);
     participant.subscriptions.reconcile();
   }
@@ -250,7 +275,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.#announcements.departed(participant);
     this.#announcements.roomChanged(false);
-    if (this.#members() === 0) this.#watchIdle(this.settings.departureTimeoutS);
+    if (!this.#closed) this.#idle.setOccupied(this.#members() > 0);
   }
 
   trackPublished(participant: Participant, track: PublishedTrack): void {
@@ -342,13 +367,5 @@ export class Room implements ParticipantHost<Participant> {
     let count = 0;
     for (const { profile } of this.#participants.values()) if (!profile.isDependent) count++;
     return count;
-  }
-
-  #watchIdle(timeoutS: number): void {
-    if (this.#closed) return;
-    this.#cancelIdle?.();
-    this.#cancelIdle = this.context.platform.timers.after(timeoutS * 1000, () => {
-      if (this.#members() === 0) this.close(Reason.ROOM_CLOSED);
-    });
   }
 }

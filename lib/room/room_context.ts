@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Codec, ICEServer } from "@livekit/protocol";
+import type { Codec, ICEServer, RoomConfiguration } from "@livekit/protocol";
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
@@ -21,6 +21,10 @@ export interface RoomOptions {
   readonly enabledCodecs: readonly Pick<Codec, "mime" | "fmtpLine">[];
   readonly enableRemoteUnmute: boolean;
   readonly syncStreams: boolean;
+  /** Milliseconds (`room.playout_delay`). */
+  readonly playoutDelay?: { readonly enabled: boolean; readonly min: number; readonly max: number };
+  /** `room.room_configurations`, by name. */
+  readonly roomPresets?: Readonly<Record<string, RoomConfiguration>>;
   readonly subscriptionLimits: SubscriptionLimits;
   /** Told to clients; must not be empty, some SDKs fail without any. */
   readonly iceServers: readonly Pick<ICEServer, "urls" | "username" | "credential">[];

@@ -8,34 +8,49 @@
  */
 import type { DisconnectReason, Room as RoomInfo } from "@livekit/protocol";
 import { DisconnectReason as Reason } from "@livekit/protocol";
-import { Room, type RoomSettings } from "./room.ts";
+import { Room } from "./room.ts";
 import type { RoomContext } from "./room_context.ts";
-
-/** What may be asked for when a room is made; 0 and absent mean the server's default. */
-export interface RoomRequest {
-  readonly name: string;
-  readonly emptyTimeoutS?: number;
-  readonly departureTimeoutS?: number;
-  readonly maxParticipants?: number;
-  readonly metadata?: string;
-}
+import { applyRequest, defaultPlan, type RoomRequest, withPreset } from "./room_creation.ts";
+import { TokenRevocations } from "./token_revocations.ts";
 
 /** See the module text. */
 export class RoomDirectory {
   readonly #rooms = new Map<string, Room>();
 
-  constructor(readonly context: RoomContext) {}
+  /** Whom the server API has removed; kept here because it outlives rooms. */
+  readonly revocations: TokenRevocations;
 
-  /** The room of that name, made if there is none; an existing one keeps its settings. */
+  constructor(readonly context: RoomContext) {
+    this.revocations = new TokenRevocations(context.platform.clock, context.counters);
+  }
+
+  /** Whether a room may be made from that preset; the empty name is none. */
+  hasPreset(name: string): boolean {
+    return name === "" || Object.hasOwn(this.context.options.roomPresets ?? {}, name);
+  }
+
+  /**
+   * The room of that name, made if there is none; an existing one keeps its settings. An unknown
+   * preset is no preset: ask {@linkcode hasPreset} first.
+   */
   create(request: RoomRequest): Room {
     const existing = this.#rooms.get(request.name);
     if (existing !== undefined) return existing;
-    const room = new Room(request.name, this.#settings(request), this.context, (closed) => {
+    const plan = applyRequest(defaultPlan(this.context.options), this.#complete(request));
+    const room = new Room(request.name, plan, this.context, (closed) => {
       if (this.#rooms.get(closed.name) === closed) this.#rooms.delete(closed.name);
     });
     this.#rooms.set(room.name, room);
     room.log.info("room created");
     return room;
+  }
+
+  /** As {@linkcode create}, but an existing room takes over what the request says. */
+  createOrUpdate(request: RoomRequest): Room {
+    const existing = this.#rooms.get(request.name);
+    if (existing === undefined) return this.create(request);
+    existing.update(this.#complete(request));
+    return existing;
   }
 
   get(name: string): Room | undefined {
@@ -62,13 +77,9 @@ export class RoomDirectory {
     for (const room of [...this.#rooms.values()]) room.close(reason);
   }
 
-  #settings(request: RoomRequest): RoomSettings {
-    const { options } = this.context;
-    return {
-      emptyTimeoutS: request.emptyTimeoutS || options.emptyTimeoutS,
-      departureTimeoutS: request.departureTimeoutS || options.departureTimeoutS,
-      maxParticipants: request.maxParticipants || options.maxParticipants,
-      metadata: request.metadata ?? "",
-    };
+  #complete(request: RoomRequest): RoomRequest {
+    const name = request.roomPreset ?? "";
+    const preset = name === "" ? undefined : this.context.options.roomPresets?.[name];
+    return preset === undefined ? request : withPreset(request, preset);
   }
 }

@@ -28,6 +28,8 @@ export function roomOptions({ room, rtc, limit, video }: Config): RoomOptions {
     })),
     enableRemoteUnmute: room.enable_remote_unmute,
     syncStreams: room.sync_streams,
+    playoutDelay: room.playout_delay,
+    roomPresets: room.room_configurations,
     subscriptionLimits: {
       audio: limit.subscription_limit_audio,
       video: limit.subscription_limit_video,

@@ -1,0 +1,142 @@
+/**
+ * What a room is made with, and how requests, presets and the server's defaults come together. Pure.
+ *
+ * A request's zero and empty values mean "not said": a new room then takes the preset's value, else
+ * the server's; an existing room keeps what it has.
+ *
+ * @module
+ */
+import type { RoomAgentDispatch, RoomConfiguration, RoomEgress } from "@livekit/protocol";
+import type { RoomOptions } from "./room_context.ts";
+
+/** A tag with this name and the value `true` locks a room: nobody new may join. */
+export const LOCK_TAG = "roomwire.locked";
+
+/** Times in seconds; 0 for `maxParticipants` is no limit. */
+export interface RoomSettings {
+  readonly emptyTimeoutS: number;
+  readonly departureTimeoutS: number;
+  readonly maxParticipants: number;
+}
+
+/** What the server keeps of a room and never shows to clients. */
+export interface RoomInternal {
+  readonly tags: Readonly<Record<string, string>>;
+  /** Dispatched when the room opens. */
+  readonly agents: readonly RoomAgentDispatch[];
+  /** Kept for a recording service; nothing here records. */
+  readonly egress: RoomEgress | undefined;
+  /** Milliseconds. */
+  readonly playoutDelay: { readonly enabled: boolean; readonly min: number; readonly max: number };
+  readonly syncStreams: boolean;
+  readonly replayEnabled: boolean;
+  /** Where the request wanted the room to be; empty if anywhere. */
+  readonly nodeId: string;
+}
+
+/** What may be asked for when a room is made or changed. */
+export interface RoomRequest {
+  readonly name: string;
+  /** Name of a preset in `room.room_configurations`. */
+  readonly roomPreset?: string;
+  readonly emptyTimeoutS?: number;
+  readonly departureTimeoutS?: number;
+  readonly maxParticipants?: number;
+  readonly metadata?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly agents?: readonly RoomAgentDispatch[];
+  readonly egress?: RoomEgress | undefined;
+  readonly minPlayoutDelay?: number;
+  readonly maxPlayoutDelay?: number;
+  readonly syncStreams?: boolean;
+  readonly replayEnabled?: boolean;
+  readonly nodeId?: string;
+}
+
+/** Everything that is decided about a room. */
+export interface RoomPlan {
+  readonly settings: RoomSettings;
+  readonly internal: RoomInternal;
+  readonly metadata: string;
+}
+
+/** The fields of a `CreateRoomRequest` or of a token's `RoomConfiguration`. */
+export function roomRequest(
+  name: string,
+  from: Partial<Omit<RoomConfiguration, "name">>,
+): RoomRequest {
+  return {
+    name,
+    emptyTimeoutS: from.emptyTimeout ?? 0,
+    departureTimeoutS: from.departureTimeout ?? 0,
+    maxParticipants: from.maxParticipants ?? 0,
+    metadata: from.metadata ?? "",
+    tags: from.tags ?? {},
+    agents: from.agents ?? [],
+    egress: from.egress,
+    minPlayoutDelay: from.minPlayoutDelay ?? 0,
+    maxPlayoutDelay: from.maxPlayoutDelay ?? 0,
+    syncStreams: from.syncStreams ?? false,
+  };
+}
+
+/** `request` with what it leaves open taken from `preset`. */
+export function withPreset(request: RoomRequest, preset: RoomConfiguration): RoomRequest {
+  return {
+    ...request,
+    emptyTimeoutS: request.emptyTimeoutS || preset.emptyTimeout,
+    departureTimeoutS: request.departureTimeoutS || preset.departureTimeout,
+    maxParticipants: request.maxParticipants || preset.maxParticipants,
+    metadata: request.metadata || preset.metadata,
+    tags: { ...preset.tags, ...request.tags },
+    agents: request.agents?.length ? request.agents : preset.agents,
+    egress: request.egress ?? preset.egress,
+    minPlayoutDelay: request.minPlayoutDelay || preset.minPlayoutDelay,
+    maxPlayoutDelay: request.maxPlayoutDelay || preset.maxPlayoutDelay,
+    syncStreams: request.syncStreams || preset.syncStreams,
+  };
+}
+
+/** The plan of a room nobody has asked anything of. */
+export function defaultPlan(options: RoomOptions): RoomPlan {
+  return {
+    settings: {
+      emptyTimeoutS: options.emptyTimeoutS,
+      departureTimeoutS: options.departureTimeoutS,
+      maxParticipants: options.maxParticipants,
+    },
+    internal: {
+      tags: {},
+      agents: [],
+      egress: undefined,
+      playoutDelay: options.playoutDelay ?? { enabled: false, min: 0, max: 0 },
+      syncStreams: options.syncStreams,
+      replayEnabled: false,
+      nodeId: "",
+    },
+    metadata: "",
+  };
+}
+
+/** `current` with everything `request` says. */
+export function applyRequest(current: RoomPlan, request: RoomRequest): RoomPlan {
+  const { settings, internal } = current;
+  const { minPlayoutDelay: min = 0, maxPlayoutDelay: max = 0 } = request;
+  return {
+    settings: {
+      emptyTimeoutS: request.emptyTimeoutS || settings.emptyTimeoutS,
+      departureTimeoutS: request.departureTimeoutS || settings.departureTimeoutS,
+      maxParticipants: request.maxParticipants || settings.maxParticipants,
+    },
+    internal: {
+      tags: { ...internal.tags, ...request.tags },
+      agents: request.agents?.length ? request.agents : internal.agents,
+      egress: request.egress ?? internal.egress,
+      playoutDelay: min > 0 || max > 0 ? { enabled: true, min, max } : internal.playoutDelay,
+      syncStreams: request.syncStreams || internal.syncStreams,
+      replayEnabled: request.replayEnabled || internal.replayEnabled,
+      nodeId: request.nodeId || internal.nodeId,
+    },
+    metadata: request.metadata || current.metadata,
+  };
+}
