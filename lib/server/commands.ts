@@ -12,6 +12,7 @@ import { demoLinks } from "./demo_links.ts";
 import { generateKeyPair } from "./key_generation.ts";
 import { createLog } from "./logging.ts";
 import { serve } from "./serve.ts";
+import type { ServerParts } from "./server.ts";
 import { VERSION } from "./version.ts";
 
 /** A month, as LiveKit's `create-join-token` gives. */
@@ -26,7 +27,11 @@ export interface Console {
 }
 
 /** Binds the commands to files, environment and console. */
-export function processCommands(sources: ConfigSources, console: Console): CommandLineActions {
+export function processCommands(
+  sources: ConfigSources,
+  console: Console,
+  parts: ServerParts,
+): CommandLineActions {
   return {
     async serve(values) {
       const config = loadConfig(values, sources);
@@ -44,7 +49,7 @@ export function processCommands(sources: ConfigSources, console: Console): Comma
               links.map((link) => `  ${link}\n\n`).join(""),
           );
         },
-      });
+      }, parts);
     },
     ports(values) {
       console.out(portList(values, sources));

@@ -11,7 +11,7 @@ import type { Log } from "../base/platform.ts";
 import { bindError } from "../transport/bind_error.ts";
 import type { Config } from "./config_parsing.ts";
 import { MIN_SECRET_LENGTH } from "./config_loading.ts";
-import { createServer, type SfuServer } from "./server.ts";
+import { createServer, type ServerParts, type SfuServer } from "./server.ts";
 import { VERSION } from "./version.ts";
 
 /** The promise is 5 s; the rest is for the runtime. */
@@ -33,8 +33,13 @@ export interface ServeHooks {
  *
  * @throws {SfuError} if an address cannot be listened on; everything opened before is closed again.
  */
-export async function serve(config: Config, log: Log, hooks: ServeHooks): Promise<void> {
-  const server = createServer(config, denoPlatform(log));
+export async function serve(
+  config: Config,
+  log: Log,
+  hooks: ServeHooks,
+  parts: ServerParts = {},
+): Promise<void> {
+  const server = createServer(config, denoPlatform(log), parts);
   const stopCatching = catchStrayErrors(server, log);
   const stop = new AbortController();
   const ignoreSignals = onSignals(() => stop.abort());

@@ -17,6 +17,8 @@ export const TEST_SECRET = "secret-of-the-end-to-end-tests-0123456789";
 
 const PROJECT_ROOT = new URL("../../", import.meta.url);
 const LOOPBACK = "127.0.0.1";
+/** `main.ts` with a message border that clones, as two threads would. */
+const PROGRAM = "tests/support/cloned_main.ts";
 /** Output lines kept for a failing test. */
 const LOG_LINES_KEPT = 80;
 /** Process start to a healthy answer; a cold start compiles every module. */
@@ -141,16 +143,15 @@ function configFor(
   };
 }
 
-/** `["deno", "run", …flags of the start task, "main.ts"]`, or the chosen executable. */
+/** The chosen executable, or the program under the start task's own permission flags. */
 async function serverCommand(): Promise<string[]> {
   const executable = Deno.env.get("ROOMWIRE_EXECUTABLE");
   if (executable) return [executable];
   const project = JSON.parse(await Deno.readTextFile(new URL("deno.json", PROJECT_ROOT)));
-  const start: unknown = project.tasks?.start?.command ?? project.tasks?.start;
-  const words = typeof start === "string" ? start.split(/\s+/) : [];
+  const words = String(project.tasks.start).split(/\s+/);
   const script = words.findIndex((word) => word.endsWith("main.ts"));
-  if (words[0] === "deno" && script > 0) return [Deno.execPath(), ...words.slice(1, script + 1)];
-  return [Deno.execPath(), "run", "--allow-all", "main.ts"];
+  if (words[0] !== "deno" || script < 0) throw new Error("The start task does not run main.ts");
+  return [Deno.execPath(), ...words.slice(1, script), PROGRAM];
 }
 
 async function keepLines(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {

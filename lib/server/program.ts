@@ -1,0 +1,43 @@
+/**
+ * The program behind `main.ts`: command line in, exit status out. Startup errors are one clear line on
+ * standard error and exit status 1.
+ *
+ * @module
+ */
+import { SfuError } from "../base/errors.ts";
+import { runCommandLine } from "./command_line.ts";
+import { processCommands } from "./commands.ts";
+import { processSources } from "./config_loading.ts";
+import type { ServerParts } from "./server.ts";
+
+/**
+ * Runs the command that `args` name.
+ *
+ * @param parts What a test puts in place of the server's own parts.
+ * @returns The exit status.
+ */
+export async function runProgram(
+  args: readonly string[],
+  parts: ServerParts = {},
+): Promise<number> {
+  const out = writer(Deno.stdout);
+  const err = writer(Deno.stderr);
+  const errIsTerminal = Deno.stderr.isTerminal();
+  const commands = processCommands(processSources, { out, err, errIsTerminal }, parts);
+  try {
+    return await runCommandLine(args, commands, processSources, { out, err }) ?? 0;
+  } catch (error) {
+    if (!(error instanceof SfuError)) throw error;
+    err(`${error.message}\n`);
+    return 1;
+  }
+}
+
+/** Writes the whole text before anything else happens, so that an exit loses nothing. */
+function writer(stream: { writeSync(bytes: Uint8Array): number }): (text: string) => void {
+  const encoder = new TextEncoder();
+  return (text) => {
+    let bytes = encoder.encode(text);
+    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+  };
+}

@@ -1,0 +1,15 @@
+/**
+ * The program as `main.ts` runs it, but with every command to the media engine and every event from it
+ * passing through `structuredClone`: end-to-end tests show so that the border is made of messages.
+ *
+ * @module
+ */
+import { createLocalEngine } from "../../lib/engine/local_engine.ts";
+import { runProgram } from "../../lib/server/program.ts";
+import { clonedEngine } from "./cloned_engine.ts";
+
+Deno.exit(
+  await runProgram(Deno.args, {
+    createEngine: (options) => clonedEngine(createLocalEngine(options)),
+  }),
+);
