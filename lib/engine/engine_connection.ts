@@ -17,7 +17,8 @@ import {
   type TransportFailure,
 } from "../transport/peer_transport.ts";
 import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts";
-import type { EngineEvent } from "./engine_messages.ts";
+import type { AudioLevelOptions } from "../media/audio_level.ts";
+import { type EngineEvent, QUALITY_INTERVAL_MS } from "./engine_messages.ts";
 import { ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";
 
@@ -30,6 +31,7 @@ export interface EngineShared {
   /** Up-tracks of all connections. */
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly emit: (event: EngineEvent) => void;
+  readonly audioLevel: AudioLevelOptions;
   /** The connection ended by itself and is to be forgotten. */
   readonly ended: (connection: ConnectionId) => void;
 }
@@ -44,6 +46,8 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler {
   readonly #rtcp = new RtcpReader();
   /** The instant of the RTCP packet being read. */
   #now = 0;
+  /** When the interval of the next quality report began; none begins before media flows. */
+  #intervalAt: number | undefined;
 
   constructor(
     id: ConnectionId,
@@ -64,7 +68,15 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler {
       drops,
     });
     const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);
-    this.receiving = new ReceivingSide({ connection: id, emit, sendRtcp, upTracks, drops });
+    const { audioLevel } = shared;
+    this.receiving = new ReceivingSide({
+      connection: id,
+      emit,
+      sendRtcp,
+      upTracks,
+      drops,
+      audioLevel,
+    });
     this.sending = new SendingSide({
       emit,
       sendRtp: (bytes, length) => this.#transport.sendRtp(bytes, length),
@@ -94,6 +106,19 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler {
     if (!this.#transport.connected) return;
     this.receiving.tick(now);
     this.sending.tick(now);
+    this.#intervalAt ??= now;
+    if (now - this.#intervalAt >= QUALITY_INTERVAL_MS) this.#reportQuality(now, this.#intervalAt);
+  }
+
+  #reportQuality(now: number, since: number): void {
+    this.#intervalAt = now;
+    this.#shared.emit({
+      type: "quality_report",
+      connection: this.#id,
+      intervalMs: now - since,
+      upTracks: this.receiving.intervals(now),
+      downTracks: this.sending.intervals(now),
+    });
   }
 
   /** Idempotent; no event follows. */

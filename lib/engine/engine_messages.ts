@@ -142,7 +142,79 @@ export type EngineEvent =
     readonly downTrack: DownTrackId;
     readonly spatial: SpatialLayer;
   }
+  | {
+    /** Microphone levels, every `audio.update_interval`; only those that are active or changed. */
+    readonly type: "audio_levels";
+    readonly levels: readonly AudioLevelEntry[];
+  }
+  | {
+    /** How the tracks of a connection that is up fared, every {@linkcode QUALITY_INTERVAL_MS}. */
+    readonly type: "quality_report";
+    readonly connection: ConnectionId;
+    readonly intervalMs: number;
+    readonly upTracks: readonly UpTrackInterval[];
+    readonly downTracks: readonly DownTrackInterval[];
+  }
   | { readonly type: "stats"; readonly request: number; readonly stats: EngineStats };
+
+/** How often each connection's quality is reported, ms. */
+export const QUALITY_INTERVAL_MS = 5_000;
+
+/** One up-track's loudness. */
+export interface AudioLevelEntry {
+  readonly upTrack: UpTrackId;
+  /** Linear, 0–1. */
+  readonly level: number;
+  /** Somebody speaks. */
+  readonly active: boolean;
+}
+
+/** Packets of one stream in one interval. */
+export interface IntervalLosses {
+  /** Packets that should have come. */
+  readonly expected: number;
+  /** Those of them that did not. */
+  readonly lost: number;
+  /** Packets that were late or missing where they set out, and so are not this path's losses. */
+  readonly outOfOrder: number;
+  readonly jitterMs: number;
+}
+
+/** What losses mean for a stream. */
+export interface IntervalCondition {
+  readonly mime: string;
+  /** Opus repairs single losses from within. */
+  readonly inbandFec: boolean;
+  /** Nothing is meant to flow now. */
+  readonly muted: boolean;
+  /** Since it was last meant to flow again, ms; absent if it always was. */
+  readonly unmutedForMs?: number;
+}
+
+/** A publisher's path to us. */
+export interface UpTrackInterval extends IntervalCondition {
+  readonly upTrack: UpTrackId;
+  readonly layers: readonly (IntervalLosses & { readonly spatial: SpatialLayer })[];
+  /** Index of the highest layer received, -1 for none, averaged over the interval. */
+  readonly topLayer: number;
+  /** Absent if the publisher never sent a sender report. */
+  readonly senderReportAgeMs?: number;
+}
+
+/** Our path to a subscriber. */
+export interface DownTrackInterval extends IntervalCondition {
+  readonly downTrack: DownTrackId;
+  readonly packetsSent: number;
+  /** What the subscriber reported; absent if it did not in this interval. */
+  readonly reported?: IntervalLosses & {
+    /** Absent if it could not be measured. */
+    readonly rttMs?: number;
+  };
+  /** Absent if the subscriber never reported. */
+  readonly reportAgeMs?: number;
+  /** How many layers less than wanted and published were sent, averaged over the interval. */
+  readonly missingLayers: number;
+}
 
 /** Totals since start, and what is alive now. Byte counts are RTP bytes without SRTP overhead. */
 export interface EngineStats {

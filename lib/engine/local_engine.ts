@@ -12,6 +12,7 @@ import { SfuError } from "../base/errors.ts";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
+import { type AudioLevelOptions, DEFAULT_AUDIO_LEVEL } from "../media/audio_level.ts";
 import type { UpTrack } from "../media/up_track.ts";
 import type { Datagrams } from "../transport/datagrams.ts";
 import { createCertificate } from "../transport/dtls_certificate.ts";
@@ -19,6 +20,7 @@ import { IceDirectory } from "../transport/ice_directory.ts";
 import { openPortableDatagrams } from "../transport/portable_datagrams.ts";
 import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
 import { UdpMux } from "../transport/udp_mux.ts";
+import { AudioLevelReport } from "./audio_level_report.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
 
@@ -35,6 +37,8 @@ export interface LocalEngineOptions {
   /** Literal addresses for candidates, in order of preference, each valid for all sockets. */
   readonly advertised: readonly string[];
   readonly drops?: DropCounters;
+  /** How loudness is measured; LiveKit's defaults if absent. */
+  readonly audioLevel?: AudioLevelOptions;
 }
 
 type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
@@ -54,6 +58,8 @@ class LocalEngine implements MediaEngine {
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
   readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
   readonly #tcp: TcpMux[] = [];
+  readonly #audioLevel: AudioLevelOptions;
+  readonly #levels: AudioLevelReport;
   #shared: EngineShared | undefined;
   #cancelTick: Cancel | undefined;
   #isClosed = false;
@@ -61,6 +67,8 @@ class LocalEngine implements MediaEngine {
   constructor(options: LocalEngineOptions) {
     this.#options = options;
     this.#drops = options.drops ?? new DropCounters();
+    this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
+    this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
   }
 
   async start(): Promise<EngineReady> {
@@ -80,6 +88,7 @@ class LocalEngine implements MediaEngine {
       drops: this.#drops,
       upTracks: this.#upTracks,
       emit: (event) => this.onEvent(event),
+      audioLevel: this.#audioLevel,
       ended: (connection) => this.#forget(connection),
     };
     const addresses: MediaAddress[] = [];
@@ -236,6 +245,8 @@ class LocalEngine implements MediaEngine {
       const now = this.#now();
       for (const [id, connection] of this.#connections) this.#guard(id, () => connection.tick(now));
       for (const { datagrams } of this.#udp) datagrams.flush();
+      const levels = this.#levels.collect(now);
+      if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
       // With nobody there the process has nothing to wake up for.
       if (this.#connections.size > 0) this.#startTicking();
     });

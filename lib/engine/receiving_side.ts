@@ -21,7 +21,8 @@ import {
   TransportFeedback,
   writeTransportFeedback,
 } from "../wire/transport_cc.ts";
-import type { EngineEvent } from "./engine_messages.ts";
+import type { AudioLevelOptions } from "../media/audio_level.ts";
+import type { EngineEvent, UpTrackInterval } from "./engine_messages.ts";
 import { type StreamBinding, StreamDemux } from "./stream_demux.ts";
 
 /** Receiver reports, ms: LiveKit's interval; RFC 3550's minimum would starve publishers of RTT. */
@@ -48,6 +49,7 @@ export interface ReceivingSideOptions {
   /** Up-tracks of the whole engine, by id; this side adds and removes its own. */
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly drops: DropCounters;
+  readonly audioLevel: AudioLevelOptions;
 }
 
 /** See the module text. */
@@ -83,6 +85,7 @@ export class ReceivingSide {
       const track = new UpTrack({
         kind: section.kind,
         extensions: section.extensions,
+        audioLevel: this.#options.audioLevel,
         listener: {
           onNack: (ssrc, numbers, count) => this.#sendNack(ssrc, numbers, count),
           onKeyFrameNeeded: (ssrc) => this.#sendPictureLoss(ssrc),
@@ -146,6 +149,16 @@ export class ReceivingSide {
       this.#reportAt = now + REPORT_INTERVAL_MS;
       this.#sendReports(now);
     }
+  }
+
+  /** How the up-tracks fared since the last call; those without a packet yet are left out. */
+  intervals(now: number): UpTrackInterval[] {
+    const intervals: UpTrackInterval[] = [];
+    for (const [upTrack, track] of this.#tracks) {
+      const figures = track.interval(now);
+      if (figures !== undefined) intervals.push({ upTrack, ...figures });
+    }
+    return intervals;
   }
 
   /** Ends every up-track of this connection. */

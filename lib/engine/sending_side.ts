@@ -16,7 +16,12 @@ import type { UpTrack } from "../media/up_track.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { RtcpWriter } from "../wire/rtcp_writer.ts";
 import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../wire/transport_cc.ts";
-import type { DownTrackStats, DownTrackTarget, EngineEvent } from "./engine_messages.ts";
+import type {
+  DownTrackInterval,
+  DownTrackStats,
+  DownTrackTarget,
+  EngineEvent,
+} from "./engine_messages.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval). */
 const REPORT_INTERVAL_MS = 3_000;
@@ -142,7 +147,7 @@ export class SendingSide implements PacketSink {
       const rttMs = Math.max(0, now - sent.reportSentAt - heldMs);
       if (rttMs <= MAX_RTT_MS) this.#rttMs = Math.round(rttMs);
     }
-    sent.track.receiveReport(this.#rttMs);
+    sent.track.receiveReport(this.#rttMs, block, now);
     this.estimate.receiveFractionLost(block.fractionLost, now);
   }
 
@@ -193,6 +198,16 @@ export class SendingSide implements PacketSink {
       upTrack: sent.upTrackId,
       ...sent.track.stats(),
     }));
+  }
+
+  /** How the down-tracks fared since the last call; those without a packet yet are left out. */
+  intervals(now: number): DownTrackInterval[] {
+    const intervals: DownTrackInterval[] = [];
+    for (const [downTrack, { track }] of this.#sent) {
+      const figures = track.interval(now);
+      if (figures !== undefined) intervals.push({ downTrack, ...figures });
+    }
+    return intervals;
   }
 
   /** Adds the drops of all down-tracks to `into`, by name. */

@@ -6,6 +6,8 @@
  *
  * @module
  */
+import { readAudioLevel } from "../wire/header_extensions.ts";
+import type { RtpView } from "../wire/rtp_view.ts";
 
 /** `audio.*` of the configuration, with LiveKit's defaults in {@linkcode DEFAULT_AUDIO_LEVEL}. */
 export interface AudioLevelOptions {
@@ -41,53 +43,98 @@ export class AudioLevel {
   readonly #smoothing: number;
   readonly #minActiveMs: number;
   readonly #threshold: number;
+  // Small integers: a packet must not make numbers on the heap.
   #loudest = SILENCE_DBOV;
   #activeMs = 0;
   #observedMs = 0;
+  #observedAt = 0;
+  /** In a typed array: a field above 2^30 would be boxed anew at each store. */
+  readonly #lastTimestamp = new Uint32Array(1);
+  #isTimed = false;
   #smoothed = 0;
-  #updatedAt = -Infinity;
 
-  constructor(options: AudioLevelOptions = DEFAULT_AUDIO_LEVEL) {
+  /** @param extensionId Id of the audio level extension; needed for `observeView` only. */
+  constructor(
+    options: AudioLevelOptions = DEFAULT_AUDIO_LEVEL,
+    readonly extensionId: number = 0,
+  ) {
     this.#options = options;
     this.#smoothing = options.smoothIntervals > 0 ? 2 / (options.smoothIntervals + 1) : 1;
     this.#minActiveMs = (options.minPercentile * options.updateIntervalMs) / 100;
     this.#threshold = linearLevel(options.activeLevel);
   }
 
+  /** Adds one packet if it carries its level; see {@linkcode AudioLevel.observePacket}. */
+  observeView(view: RtpView, clockRate: number, now: number): void {
+    const dbov = readAudioLevel(view, this.extensionId);
+    if (dbov >= 0) this.observePacket(dbov, view.timestamp, clockRate, now);
+  }
+
+  /**
+   * Adds one packet, which stands for the time since the packet before it: publishers that send
+   * nothing in silence (DTX) are measured right that way. Late packets are ignored.
+   *
+   * @param dbov 0–127 as in the packet.
+   * @param timestamp RTP timestamp, unsigned 32 bits.
+   */
+  observePacket(dbov: number, timestamp: number, clockRate: number, now: number): void {
+    const elapsed = this.#isTimed ? (timestamp - this.#lastTimestamp[0]!) >>> 0 : 0;
+    if (elapsed >= 0x8000_0000) return;
+    this.#isTimed = true;
+    this.#lastTimestamp[0] = timestamp;
+    this.observe(dbov, Math.trunc((elapsed * 1000) / clockRate), now);
+  }
+
+  /** The stream starts afresh, silently: its next timestamp has nothing to do with the last one. */
+  restart(): void {
+    this.#isTimed = false;
+    this.#endWindow(0);
+  }
+
   /**
    * Adds one packet.
    *
    * @param dbov 0–127 as in the packet.
-   * @param durationMs Audio the packet holds.
+   * @param durationMs Audio the packet holds, an integer.
    */
   observe(dbov: number, durationMs: number, now: number): void {
+    if (this.#isStale(now)) {
+      this.#endWindow(0);
+      durationMs = 0; // nobody spoke through the pause, whatever its end is like
+    }
+    this.#observedAt = now;
     this.#observedMs += durationMs;
     if (dbov <= this.#options.activeLevel) {
       this.#activeMs += durationMs;
       if (dbov < this.#loudest) this.#loudest = dbov;
     }
     if (this.#observedMs < this.#options.updateIntervalMs) return;
-    let level = 0;
-    if (this.#activeMs >= this.#minActiveMs) {
-      // Talking for part of the window only counts as talking more quietly.
-      const weight = 20 * Math.log10(this.#activeMs / this.#options.updateIntervalMs);
-      level = linearLevel(this.#loudest - weight);
-    }
-    this.#smoothed += (level - this.#smoothed) * this.#smoothing;
-    this.#updatedAt = now;
-    this.#loudest = SILENCE_DBOV;
-    this.#activeMs = 0;
-    this.#observedMs = 0;
+    if (this.#activeMs < this.#minActiveMs || this.#activeMs === 0) return this.#endWindow(0);
+    // Talking for part of the window only counts as talking more quietly.
+    const weight = 20 * Math.log10(this.#activeMs / this.#options.updateIntervalMs);
+    const level = linearLevel(this.#loudest - weight);
+    this.#endWindow(this.#smoothed + (level - this.#smoothed) * this.#smoothing);
   }
 
   /** Smoothed linear level 0–1 (and a little above for full windows); 0 when stale. */
   level(now: number): number {
-    const stale = now - this.#updatedAt > STALE_WINDOWS * this.#options.updateIntervalMs;
-    return stale ? 0 : this.#smoothed;
+    if (this.#isStale(now)) this.#endWindow(0);
+    return this.#smoothed;
   }
 
   /** Whether this is somebody speaking. */
   isActive(now: number): boolean {
     return this.level(now) >= this.#threshold;
+  }
+
+  #isStale(now: number): boolean {
+    return now - this.#observedAt >= STALE_WINDOWS * this.#options.updateIntervalMs;
+  }
+
+  #endWindow(smoothed: number): void {
+    this.#smoothed = smoothed;
+    this.#loudest = SILENCE_DBOV;
+    this.#activeMs = 0;
+    this.#observedMs = 0;
   }
 }

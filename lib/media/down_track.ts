@@ -12,8 +12,10 @@
  */
 import type { CodecParameters, SpatialLayer } from "../base/media_vocabulary.ts";
 import { CODEC } from "../wire/key_frame.ts";
+import type { ReportBlock } from "../wire/rtcp.ts";
 import { extendSeq, type ExtSeq } from "../wire/seq.ts";
 import { matchCodec } from "./codec_match.ts";
+import { DownTrackCondition } from "./down_track_condition.ts";
 import { DROP, type DropReason, DropTally } from "./drop_reason.ts";
 import type {
   DownTrackFigures,
@@ -25,6 +27,7 @@ import type {
 } from "./down_track_options.ts";
 import { ExtensionMap } from "./extension_map.ts";
 import type { LayerSource, PacketReceiver, PacketSink } from "./forwarding_ports.ts";
+import type { DownTrackIntervalFigures } from "./interval_figures.ts";
 import { isStepTowards, NO_LAYER, wantedLayer } from "./layer_selection.ts";
 import { OutgoingPacket, writePacket } from "./packet_writer.ts";
 import { Resender } from "./resender.ts";
@@ -76,6 +79,7 @@ export class DownTrack implements PacketReceiver {
   #octets = 0;
   #nacksReceived = 0;
   #plisReceived = 0;
+  readonly #condition = new DownTrackCondition();
 
   constructor(options: DownTrackOptions) {
     this.#section = options.section;
@@ -110,11 +114,13 @@ export class DownTrack implements PacketReceiver {
   setTarget(target: LayerTarget, now: number): void {
     if (this.#target.enabled && !target.enabled) this.#interrupt(SWITCH_LAG_MS);
     this.#target = target;
+    this.#condition.setMuted(!target.enabled || (this.#source?.muted ?? false), now);
     this.layersChanged(now);
   }
 
   sourceMuted(muted: boolean, now: number): void {
     if (muted) this.#interrupt(UNMUTE_LAG_MS);
+    this.#condition.setMuted(muted || !this.#target.enabled, now);
     this.layersChanged(now);
   }
 
@@ -122,6 +128,7 @@ export class DownTrack implements PacketReceiver {
     const source = this.#source;
     if (source === undefined) return;
     this.#wanted = wantedLayer(this.#target.maxSpatial, source.liveLayers);
+    this.#condition.layersChanged(source, this.#target.maxSpatial, this.#wanted, now);
     const current = source.layer(this.#current);
     if (current !== undefined && current.epoch !== this.#epoch) this.#interrupt(SWITCH_LAG_MS);
     this.#seek(now);
@@ -247,6 +254,7 @@ export class DownTrack implements PacketReceiver {
     this.#packets++;
     this.#bytes += length;
     this.#octets += packet.payloadLength;
+    this.#condition.sent(sequence);
     this.#sink.send(cache.scratch, length);
   }
 
@@ -277,8 +285,15 @@ export class DownTrack implements PacketReceiver {
    *
    * @param rttMs Round trip to the subscriber (RFC 3550 §6.4.1); negative if not measurable.
    */
-  receiveReport(rttMs: number): void {
+  receiveReport(rttMs: number, block: ReportBlock, now: number): void {
     if (rttMs >= 0) this.#rttMs = Math.round(rttMs);
+    this.#condition.receiveReport(block, rttMs, now);
+  }
+
+  /** What became of what was sent since the last call; `undefined` before the first packet. */
+  interval(now: number): DownTrackIntervalFigures | undefined {
+    const codec = this.#codec;
+    return codec && this.#condition.interval(codec, this.#clockRate, now);
   }
 
   /**

@@ -19,10 +19,13 @@ import { CODEC, isKeyFrameStart } from "../wire/key_frame.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { RtpView } from "../wire/rtp_view.ts";
 import type { ExtSeq } from "../wire/seq.ts";
+import { AudioLevel, type AudioLevelOptions } from "./audio_level.ts";
 import { DROP, type DropReason, DropTally } from "./drop_reason.ts";
 import type { LayerSource, PacketReceiver } from "./forwarding_ports.ts";
 import { SLOT_BYTES } from "./packet_cache.ts";
+import type { UpTrackIntervalFigures } from "./interval_figures.ts";
 import { SourcePacket } from "./source_packet.ts";
+import { UpTrackCondition } from "./up_track_condition.ts";
 import { UpTrackLayer } from "./up_track_layer.ts";
 
 const MAX_LAYERS = 3;
@@ -51,6 +54,8 @@ export interface UpTrackOptions {
   readonly listener: UpTrackListener;
   /** What the publisher's section negotiated. */
   readonly extensions: readonly HeaderExtension[];
+  /** How loudness is measured; LiveKit's defaults if absent. */
+  readonly audioLevel?: AudioLevelOptions;
 }
 
 /** Figures of one layer, shaped for the engine's statistics. */
@@ -70,7 +75,10 @@ export class UpTrack implements LayerSource {
   /** Publisher-side header extensions, for down-tracks to map from. */
   readonly extensions: readonly HeaderExtension[];
   readonly drops: DropTally = new DropTally();
+  /** How loud it is; absent for video and where packets carry no levels. */
+  readonly level: AudioLevel | undefined;
   muted = false;
+  readonly #condition = new UpTrackCondition();
   readonly #listener: UpTrackListener;
   readonly #layers: (UpTrackLayer | undefined)[] = [undefined, undefined, undefined];
   readonly #descriptorId: number;
@@ -86,8 +94,10 @@ export class UpTrack implements LayerSource {
     this.kind = options.kind;
     this.extensions = options.extensions;
     this.#listener = options.listener;
-    const uri = EXTENSION_URI.dependencyDescriptor;
-    this.#descriptorId = options.extensions.find((e) => e.uri === uri)?.id ?? 0;
+    const id = (uri: string) => options.extensions.find((e) => e.uri === uri)?.id ?? 0;
+    this.#descriptorId = id(EXTENSION_URI.dependencyDescriptor);
+    const levelId = options.kind === "audio" ? id(EXTENSION_URI.audioLevel) : 0;
+    if (levelId !== 0) this.level = new AudioLevel(options.audioLevel, levelId);
   }
 
   /** The first packet of a layer came, or its SSRC or codec changed. Call before `receive`. */
@@ -97,6 +107,7 @@ export class UpTrack implements LayerSource {
       const { mime, payloadType } = bound.codec;
       if (bound.ssrc === ssrc && payloadType === codec.payloadType && mime === codec.mime) return;
       bound.rebind(ssrc, codec, now);
+      this.level?.restart();
     } else {
       const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
       this.#layers[spatial] = layer;
@@ -129,7 +140,11 @@ export class UpTrack implements LayerSource {
     const epoch = layer.epoch;
     const seq = layer.admit(view.sequenceNumber);
     if (seq < 0) return this.drops.count(-seq as DropReason);
-    if (layer.epoch !== epoch) this.#layersChanged(now);
+    if (layer.epoch !== epoch) {
+      this.level?.restart();
+      this.#layersChanged(now);
+    }
+    this.level?.observeView(view, layer.codec.clockRate, now);
     layer.cache.stage(view.bytes, view.length);
     // Padding is cut off by the stored length, so its flag goes, too.
     layer.cache.staging[0]! &= 0xdf;
@@ -173,6 +188,7 @@ export class UpTrack implements LayerSource {
   /** Stores the staged packet and offers it to the down-tracks. */
   #accept(layer: UpTrackLayer, seq: ExtSeq, view: RtpView, now: number, inOrder: boolean): void {
     layer.nack.receive(seq, now);
+    if (!inOrder) layer.late++;
     layer.statistics.receive(
       seq,
       view.timestamp,
@@ -256,6 +272,8 @@ export class UpTrack implements LayerSource {
   setMuted(muted: boolean, now: number): void {
     if (this.muted === muted) return;
     this.muted = muted;
+    this.#condition.muteChanged(now);
+    this.level?.restart();
     if (muted) { for (const layer of this.#layers) layer?.keyFrames.cancel(); }
     for (const downTrack of this.#downTracks) downTrack.sourceMuted(muted, now);
   }
@@ -348,6 +366,11 @@ export class UpTrack implements LayerSource {
     return stats;
   }
 
+  /** What came since the last call; `undefined` before the first packet. */
+  interval(now: number): UpTrackIntervalFigures | undefined {
+    return this.#condition.interval(this.#layers, this.muted, now);
+  }
+
   /** A packet with media came: its layer lives, and the others fall behind. */
   #noteLife(layer: UpTrackLayer, now: number): void {
     for (let i = 0; i < MAX_LAYERS; i++) {
@@ -362,6 +385,7 @@ export class UpTrack implements LayerSource {
   }
 
   #layersChanged(now: number): void {
+    this.#condition.layersChanged(this.liveLayers, now);
     for (const downTrack of this.#downTracks) downTrack.layersChanged(now);
   }
 }

@@ -12,6 +12,7 @@ import { CODEC, type CodecFamily, codecFamily } from "../wire/key_frame.ts";
 import { extendSeq, type ExtSeq } from "../wire/seq.ts";
 import { DROP, type DropReason } from "./drop_reason.ts";
 import { KeyFrameThrottle } from "./key_frame_throttle.ts";
+import { LossInterval } from "./loss_interval.ts";
 import { NackTracker } from "./nack_tracker.ts";
 import { PacketCache } from "./packet_cache.ts";
 import { ReceiveStatistics } from "./receive_statistics.ts";
@@ -43,6 +44,9 @@ export class UpTrackLayer {
   /** Whether the publisher sends it; see {@linkcode UpTrack}. */
   live = true;
   nacksSent = 0;
+  /** Packets that came after their turn, retransmitted ones included. */
+  late = 0;
+  readonly losses: LossInterval = new LossInterval();
   #started = false;
   #highest = 0 as ExtSeq;
   /** The number that would confirm a restart, or -1. */

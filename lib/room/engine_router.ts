@@ -10,6 +10,7 @@
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
 import type {
+  AudioLevelEntry,
   EngineCommand,
   EngineEvent,
   EngineStats,
@@ -26,10 +27,17 @@ export interface ConnectionOwner {
   handleBug(error: unknown): void;
 }
 
+/** Whoever wants to know how loud some up-tracks are. */
+export interface LevelListener {
+  /** One report's levels of the up-tracks it watches. */
+  audioLevels(levels: readonly AudioLevelEntry[]): void;
+}
+
 /** Dispatch between one `MediaEngine` and the participants. */
 export class EngineRouter {
   readonly #owners = new Map<ConnectionId, ConnectionOwner>();
   readonly #layerListeners = new Map<DownTrackId, (spatial: number) => void>();
+  readonly #levelListeners = new Map<UpTrackId, LevelListener>();
   readonly #stats = new Map<number, (stats: EngineStats) => void>();
   #lastId = 0;
 
@@ -65,6 +73,15 @@ export class EngineRouter {
     this.#layerListeners.delete(downTrack);
   }
 
+  /** Tells `listener` the levels of `upTrack`; one listener each. */
+  watchLevels(upTrack: UpTrackId, listener: LevelListener): void {
+    this.#levelListeners.set(upTrack, listener);
+  }
+
+  unwatchLevels(upTrack: UpTrackId): void {
+    this.#levelListeners.delete(upTrack);
+  }
+
   send(command: EngineCommand): void {
     this.engine.send(command);
   }
@@ -93,12 +110,31 @@ export class EngineRouter {
       }
       return;
     }
+    if (event.type === "audio_levels") return this.#dispatchLevels(event.levels);
     const owner = this.#owners.get(event.connection);
     if (owner === undefined) return;
     try {
       owner.handleEngineEvent(event);
     } catch (error) {
       owner.handleBug(error);
+    }
+  }
+
+  #dispatchLevels(levels: readonly AudioLevelEntry[]): void {
+    const byListener = new Map<LevelListener, AudioLevelEntry[]>();
+    for (const entry of levels) {
+      const listener = this.#levelListeners.get(entry.upTrack);
+      if (listener === undefined) continue;
+      const entries = byListener.get(listener);
+      if (entries === undefined) byListener.set(listener, [entry]);
+      else entries.push(entry);
+    }
+    for (const [listener, entries] of byListener) {
+      try {
+        listener.audioLevels(entries);
+      } catch (error) {
+        this.log.error("level listener failed", { error: String(error) });
+      }
     }
   }
 }

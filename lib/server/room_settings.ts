@@ -3,12 +3,23 @@
  *
  * @module
  */
+import type { AudioLevelOptions } from "../media/audio_level.ts";
 import {
   DEFAULT_ICE_SERVERS,
   DEFAULT_ROOM_OPTIONS,
   type RoomOptions,
 } from "../room/room_context.ts";
 import type { Config } from "./config_parsing.ts";
+
+/** How loudness is measured. */
+export function audioLevelOptions({ audio }: Config): AudioLevelOptions {
+  return {
+    activeLevel: audio.active_level,
+    minPercentile: audio.min_percentile,
+    updateIntervalMs: audio.update_interval,
+    smoothIntervals: audio.smooth_intervals,
+  };
+}
 
 /** Options of all rooms. */
 export function roomOptions({ room, rtc, limit, video }: Config): RoomOptions {

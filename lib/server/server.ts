@@ -27,7 +27,7 @@ import { adaptWebSocket } from "../../routes/web_socket.ts";
 import type { Config } from "./config_parsing.ts";
 import { mediaListeners } from "./media_listeners.ts";
 import type { InterfaceAddress } from "./node_address.ts";
-import { roomOptions } from "./room_settings.ts";
+import { audioLevelOptions, roomOptions } from "./room_settings.ts";
 import { PROTOCOL_VERSION } from "./version.ts";
 
 /** Seconds without an answer before the runtime drops a WebSocket; it pings every half of this. */
@@ -97,6 +97,7 @@ class ComposedServer implements SfuServer {
       ...mediaListeners(config, interfaces()),
       platform,
       drops: this.counters,
+      audioLevel: audioLevelOptions(config),
     });
     const router = new EngineRouter(this.#engine, platform.log);
     this.#engine.onEvent = (event) => router.dispatch(event);

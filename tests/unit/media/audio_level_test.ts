@@ -37,20 +37,47 @@ Deno.test("AudioLevel says nothing within the first window and falls silent when
   const level = new AudioLevel();
   let now = talk(level, 10, 19, 0);
   assert.equal(level.level(now), 0);
-  now = talk(level, 10, 1, now);
+  now = talk(level, 10, 1, now); // the last packet came 20 ms before `now`
   assert.ok(level.isActive(now));
-  assert.equal(level.isActive(now + 700), true);
-  assert.equal(level.level(now + 801), 0);
+  assert.equal(level.isActive(now + 779), true);
+  assert.equal(level.level(now + 780), 0);
 });
 
-Deno.test("AudioLevel decays over silent windows", () => {
+Deno.test("AudioLevel is 0 at once after a window without enough speech", () => {
   const level = new AudioLevel();
-  let now = talk(level, 10, 20, 0);
-  let last = level.level(now);
-  for (let i = 0; i < 3; i++) {
-    now = talk(level, 100, 20, now);
-    assert.ok(level.level(now) < last);
-    last = level.level(now);
-  }
-  assert.equal(level.isActive(now), false);
+  let now = talk(level, 10, 40, 0);
+  assert.ok(level.isActive(now));
+  now = talk(level, 100, 20, now);
+  assert.equal(level.level(now), 0);
+});
+
+Deno.test("AudioLevel.observePacket() measures the time between packets, so that DTX counts as silence", () => {
+  const level = new AudioLevel();
+  let timestamp = 0xffff_ff00;
+  let now = 0;
+  const packet = (dbov: number, ms: number) => {
+    timestamp = (timestamp + ms * 48) >>> 0;
+    now += ms;
+    level.observePacket(dbov, timestamp, 48_000, now);
+  };
+  for (let i = 0; i < 21; i++) packet(20, 20); // across the wrap of the timestamp
+  assert.ok(level.isActive(now));
+  packet(127, 400); // one comfort packet ends the window
+  assert.equal(level.level(now), 0);
+});
+
+Deno.test("AudioLevel.observePacket() ignores late packets and a restart's jump", () => {
+  const level = new AudioLevel();
+  level.observePacket(10, 100_000, 48_000, 0);
+  level.observePacket(10, 99_040, 48_000, 1);
+  level.restart();
+  level.observePacket(10, 4_000_000_000, 48_000, 2);
+  assert.equal(level.level(3), 0, "no time has passed in any of it");
+});
+
+Deno.test("AudioLevel.observePacket() does not take a long pause for speech because it ends loudly", () => {
+  const level = new AudioLevel();
+  level.observePacket(0, 0, 48_000, 0);
+  level.observePacket(0, 480_000, 48_000, 10_000);
+  assert.equal(level.level(10_000), 0);
 });

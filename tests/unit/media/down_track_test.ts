@@ -6,6 +6,7 @@ import { DROP } from "../../../lib/media/drop_reason.ts";
 import { ntpToMs } from "../../../lib/media/rtcp_clock.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
 import { readTextExtension, readTransportSequence } from "../../../lib/wire/header_extensions.ts";
+import { ReportBlock } from "../../../lib/wire/rtcp.ts";
 import { codec, RecordingSink, viewOf, vp8Payload } from "../../support/forwarding_fixtures.ts";
 import { rtpPacket } from "../../support/rtp_packets.ts";
 
@@ -234,7 +235,7 @@ Deno.test("DownTrack resends one packet at most 3 times, 100 ms or two round tri
     return sink.packets.length - before;
   };
   assert.deepEqual([10, 50, 109, 110].map(nack), [1, 0, 0, 1]);
-  down.receiveReport(20);
+  down.receiveReport(20, new ReportBlock(), 110);
   assert.deepEqual([149, 150, 500].map(nack), [0, 1, 0]);
   assert.equal(down.drops.get(DROP.nackTooSoon), 3);
   assert.equal(down.drops.get(DROP.nackExhausted), 1);
@@ -328,7 +329,7 @@ Deno.test("DownTrack asks for the wanted layer every 2 × RTT within 200–1000 
   for (const [rtt, interval] of [[10, 200], [150, 300], [5000, 1000]] as const) {
     const asked: number[] = [];
     const { up, down } = setup();
-    down.receiveReport(rtt);
+    down.receiveReport(rtt, new ReportBlock(), 0);
     const original = up.requestKeyFrame.bind(up);
     up.requestKeyFrame = (spatial, now) => {
       asked.push(now);
