@@ -9,6 +9,7 @@ import type { NodeId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
 import type { EngineReady } from "../engine/engine_messages.ts";
 import type { EngineRouter } from "./engine_router.ts";
+import type { RoomObserver } from "./room_events.ts";
 import type { SubscriptionLimits } from "./subscription_table.ts";
 
 /** Defaults of new rooms and limits of all; times in the units of LiveKit's configuration. */
@@ -79,6 +80,8 @@ export interface RoomContext {
   readonly engine: () => EngineReady;
   readonly options: RoomOptions;
   readonly counters: DropCounters;
+  /** Who hears of what happens in rooms. */
+  readonly observers?: readonly RoomObserver[];
   readonly nodeId: NodeId;
   readonly region: string;
 }
