@@ -1,0 +1,144 @@
+/** LiveKit's tests of the helpers of publishing. */
+import assert from "node:assert/strict";
+import {
+  AddTrackRequest,
+  Encryption_Type,
+  SubscriptionPermission,
+  TrackInfo,
+  TrackPermission,
+  TrackSource,
+  TrackType,
+  VideoLayer,
+  VideoQuality,
+} from "@livekit/protocol";
+import { readSubscriptionRule } from "../../lib/room/subscription_permission.ts";
+import { SubscribedQualityTracker } from "../../lib/room/subscribed_quality.ts";
+import { qualityForDimensions } from "../../lib/room/track_settings.ts";
+import { World } from "../support/scripted_client.ts";
+import { unitScenario } from "./support.ts";
+
+const { LOW, MEDIUM, HIGH, OFF } = VideoQuality;
+
+unitScenario("TestSubscriptionPermission", () => {
+  const allowed = (message: SubscriptionPermission, identity: string, track: string) =>
+    readSubscriptionRule(message)!.allows(
+      { identity, sid: `PA_${identity}`, exempt: false },
+      track,
+    );
+  const everybody = new SubscriptionPermission({ allParticipants: true });
+  const nobody = new SubscriptionPermission();
+  for (const identity of ["p1", "p2"]) {
+    assert.equal(allowed(everybody, identity, "audio"), true);
+    assert.equal(allowed(nobody, identity, "audio"), false);
+  }
+  const some = new SubscriptionPermission({
+    trackPermissions: [
+      new TrackPermission({ participantIdentity: "p1", allTracks: true }),
+      new TrackPermission({ participantIdentity: "p2", trackSids: ["audio"] }),
+      new TrackPermission({ participantSid: "PA_p3", trackSids: ["video"] }),
+    ],
+  });
+  // "screen" was published after the rule was set.
+  const expected: Record<string, string[]> = {
+    p1: ["audio", "video", "screen"],
+    p2: ["audio"],
+    p3: ["video"],
+    p4: [],
+  };
+  for (const [identity, tracks] of Object.entries(expected)) {
+    const found = ["audio", "video", "screen"].filter((track) => allowed(some, identity, track));
+    assert.deepEqual(found, tracks, identity);
+  }
+});
+
+unitScenario("TestTrackInfo", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const request = {
+    cid: "cid",
+    name: "testtrack",
+    source: TrackSource.SCREEN_SHARE,
+    type: TrackType.VIDEO,
+    width: 100,
+    height: 80,
+    muted: true,
+    disableDtx: true,
+    disableRed: true,
+    encryption: Encryption_Type.GCM,
+    stream: "stream",
+    layers: [new VideoLayer({ quality: HIGH, width: 100, height: 80 })],
+  };
+  await alice.announce(new AddTrackRequest(request));
+  const info = alice.last("trackPublished").track!;
+  const { cid: _, layers: __, ...same } = request;
+  for (const [name, value] of Object.entries(same)) {
+    assert.deepEqual(info[name as keyof TrackInfo], value, name);
+  }
+  assert.deepEqual(info.layers.map(({ quality, width, height }) => [quality, width, height]), [
+    [HIGH, 100, 80],
+  ]);
+});
+
+unitScenario("TestGetQualityForDimension", async (t) => {
+  const video = (width: number, height: number, heights: number[] = []) =>
+    new TrackInfo({
+      type: TrackType.VIDEO,
+      width,
+      height,
+      layers: heights.map((h, quality) => new VideoLayer({ quality, height: h })),
+    });
+  const cases: Record<string, [TrackInfo, [number, number, VideoQuality][]]> = {
+    landscape: [video(1080, 720), [
+      [1080, 720, HIGH],
+      [500, 360, MEDIUM],
+      [540, 398, MEDIUM],
+      [640, 410, HIGH],
+      [200, 100, LOW],
+    ]],
+    portrait: [video(540, 960), [[700, 1200, HIGH], [220, 100, MEDIUM], [190, 900, LOW]]],
+    "declared layers": [video(700, 1259, [270, 481, 1259]), [
+      [300, 300, LOW],
+      [400, 500, MEDIUM],
+      [600, 700, HIGH],
+    ]],
+    "layers of one size": [video(1280, 720, [720, 720, 720]), [[100, 100, HIGH]]],
+  };
+  for (const [name, [track, sizes]] of Object.entries(cases)) {
+    await t.step(name, () => {
+      for (const [width, height, quality] of sizes) {
+        assert.equal(qualityForDimensions(width, height, track), quality, `${width} × ${height}`);
+      }
+    });
+  }
+});
+
+unitScenario("TestSubscribedMaxQuality", async (t) => {
+  await t.step("nobody wants anything: everything is off", () => {
+    const tracker = new SubscribedQualityTracker(0, false, 0);
+    tracker.wish("s1", HIGH);
+    assert.equal(tracker.collect(0), HIGH);
+    tracker.wish("s1", OFF);
+    assert.equal(tracker.collect(1), OFF);
+  });
+  await t.step("the highest wish counts, also when it goes", () => {
+    const tracker = new SubscribedQualityTracker(0, false, 0);
+    tracker.wish("s1", HIGH);
+    tracker.wish("s2", MEDIUM);
+    assert.equal(tracker.collect(0), HIGH);
+    tracker.wish("s1", undefined);
+    assert.equal(tracker.collect(1), MEDIUM);
+    // As a node does on behalf of its own subscribers.
+    tracker.wish("ND_other", HIGH);
+    assert.equal(tracker.collect(2), HIGH);
+  });
+  await t.step("unmute tells it again", () => {
+    const tracker = new SubscribedQualityTracker(0, false, 0);
+    tracker.wish("s1", LOW);
+    assert.equal(tracker.collect(0), LOW);
+    tracker.setMuted(true);
+    tracker.wish("s1", MEDIUM);
+    assert.equal(tracker.collect(1), undefined);
+    tracker.setMuted(false);
+    assert.equal(tracker.collect(2), MEDIUM);
+  });
+});
