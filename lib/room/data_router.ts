@@ -34,7 +34,8 @@ export interface DataPeer extends DataSender {
   readonly active: boolean;
 }
 
-interface PeerState {
+/** What a router knows of one peer. */
+export interface PeerState {
   open: boolean;
   waiting: Uint8Array[];
   waitingBytes: number;
@@ -102,6 +103,18 @@ export class DataRouter {
     for (const bytes of waiting) {
       this.send({ type: "send_data", connections: [connection], kind: "reliable", bytes });
     }
+  }
+
+  /** What is known of `peer`, for the router of the room it moves to. */
+  release(peer: DataPeer): PeerState {
+    const state = this.#state(peer);
+    this.#states.delete(peer);
+    return state;
+  }
+
+  /** Takes over what another room's router {@linkcode release}d. */
+  adopt(peer: DataPeer, state: PeerState): void {
+    this.#states.set(peer, state);
   }
 
   /** The highest reliable sequence received from `peer` (`ReconnectResponse.last_message_seq`). */

@@ -31,6 +31,7 @@ import type {
 } from "./connection_host.ts";
 import { type ParticipantInit, ParticipantProfile } from "./participant_profile.ts";
 import { canPublishSource } from "./participant_permission.ts";
+import { subscriptionHost } from "./participant_subscriptions.ts";
 import { inBatches, type QueuedUpdate, UpdateFilter } from "./participant_updates.ts";
 import { publishableCodecs, PublisherConnection } from "./publisher_connection.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -54,7 +55,8 @@ const RESUME_GRACE_MS = 5_000;
 
 /** See the module text. */
 export class Participant implements DataPeer, ConnectionHost {
-  readonly sid: ParticipantSid;
+  /** New in each room it is moved to. */
+  sid: ParticipantSid;
   readonly traits: ClientTraits;
   readonly profile: ParticipantProfile;
   readonly publisher: PublisherConnection;
@@ -65,12 +67,14 @@ export class Participant implements DataPeer, ConnectionHost {
   readonly log: Log;
   /** Called when what its token says of it has changed, or a client needs a fresh one. */
   onClaimsChanged: () => void = () => {};
+  /** A token like the client's own, for the room of that name. */
+  tokenFor: (room: string) => Promise<string> = () => Promise.resolve("");
   /** Called once, when the session has ended. */
   onClosed: () => void = () => {};
   /** When its client last sent anything, monotonic ms. */
   lastSignalAt: number;
   #sink: SignalSink | undefined;
-  readonly #updates: UpdateFilter;
+  #updates: UpdateFilter;
   readonly #tracks = new Map<TrackSid, PublishedTrack>();
   #rule: SubscriptionRule = everyoneMaySubscribe;
   #cancelJoinTimeout: Cancel | undefined;
@@ -79,7 +83,7 @@ export class Participant implements DataPeer, ConnectionHost {
 
   constructor(
     readonly context: RoomContext,
-    readonly host: ParticipantHost<Participant>,
+    public host: ParticipantHost<Participant>,
     readonly init: ParticipantInit,
     sink: SignalSink,
     log: Log,
@@ -109,7 +113,7 @@ export class Participant implements DataPeer, ConnectionHost {
       rejected: (id) => this.subscriptions.rejected(id),
     });
     this.subscriptions = new Subscriptions(
-      this.#subscriptionHost(),
+      subscriptionHost<Participant>(this),
       platform,
       init.adaptiveStream,
       options.subscriptionLimits,
@@ -225,6 +229,21 @@ export class Participant implements DataPeer, ConnectionHost {
     }
   }
 
+  /** The session goes on in another room, whose `host` has still to take it in. */
+  moveTo(host: ParticipantHost<Participant>): void {
+    this.subscriptions.reset();
+    const { platform } = this.context;
+    this.sid = randomId<ParticipantSid>(platform.random, "PA_");
+    this.profile.moved(this.sid, platform.clock.wallMs());
+    this.#updates = new UpdateFilter(this.traits.protocol);
+    this.host = host;
+  }
+
+  /** `sid` may be told of again as if for the first time. */
+  forget(sid: string): void {
+    this.#updates.forget(sid);
+  }
+
   /** Whether `subscriber` may have `trackSid` of this publisher. */
   allowsSubscription(trackSid: string, subscriber: Participant): boolean {
     return this.#rule.allows({
@@ -243,8 +262,10 @@ export class Participant implements DataPeer, ConnectionHost {
 
   /** Replaces what this participant may do; what it no longer may ends at once. */
   async setPermission(permission: ParticipantPermission): Promise<void> {
+    const { hidden } = this;
     if (!this.profile.setPermission(permission)) return;
     this.host.participantChanged(this, true);
+    if (hidden !== this.hidden) this.host.visibilityChanged(this);
     this.onClaimsChanged();
     await this.registry.unpublishWhere(({ source }) => !canPublishSource(permission, source));
     if (!this.closed) this.host.permissionChanged(this);
@@ -365,23 +386,6 @@ export class Participant implements DataPeer, ConnectionHost {
     if (change === "updated") return this.host.trackUpdated(this, track);
     this.profile.becomePublisher();
     this.host.trackPublished(this, track);
-  }
-
-  #subscriptionHost(): Subscriptions["host"] {
-    const { router } = this.context;
-    return {
-      maySubscribe: () => this.profile.permission.canSubscribe,
-      resolve: (trackSid) => this.host.resolveTrack(trackSid, this),
-      send: (message) => this.send(message),
-      introduce: (trackSid) => this.host.introduce(trackSid, this),
-      subscriptionBound: (trackSid) => this.host.subscriptionBound(trackSid, this),
-      wish: (trackSid, quality) => this.host.wish(trackSid, this, quality),
-      addToOffer: (request) => this.subscriber.addTrack(request),
-      removeFromOffer: (id) => this.subscriber.removeTrack(id),
-      newDownTrackId: () => router.newDownTrackId(),
-      engine: (command) => router.send(command),
-      bug: (error) => this.bug(error),
-    };
   }
 
   #guard(callback: () => void): void {

@@ -9,9 +9,12 @@ import type { PublishedTrack } from "./track_effects.ts";
 
 /** The room as its participants see it. */
 export interface ParticipantHost<Participant> {
+  readonly name: string;
   participantChanged(participant: Participant, immediate: boolean): void;
   participantActive(participant: Participant): void;
   permissionChanged(participant: Participant): void;
+  /** It was hidden, or is no longer. */
+  visibilityChanged(participant: Participant): void;
   participantClosed(participant: Participant): void;
   trackPublished(participant: Participant, track: PublishedTrack): void;
   trackUpdated(participant: Participant, track: PublishedTrack): void;

@@ -44,9 +44,9 @@ export class ParticipantProfile {
   #dirty = true;
 
   constructor(
-    readonly sid: string,
+    private sid: string,
     readonly init: ParticipantInit,
-    readonly joinedAtMs: number,
+    private joinedAtMs: number,
     readonly region: string,
   ) {
     this.#name = init.name;
@@ -90,6 +90,13 @@ export class ParticipantProfile {
 
   get attributes(): Readonly<Record<string, string>> {
     return this.#attributes;
+  }
+
+  /** It is in another room now, under another sid. */
+  moved(sid: string, nowMs: number): void {
+    this.sid = sid;
+    this.joinedAtMs = nowMs;
+    this.touch();
   }
 
   /** Goes to a later state; an earlier one is ignored. */

@@ -107,6 +107,11 @@ export class UpdateFilter {
     return true;
   }
 
+  /** Starts anew with `sid`. */
+  forget(sid: string): void {
+    this.#sent.delete(sid);
+  }
+
   /** Records an info that was sent by other means, as in the join response. */
   remember(info: ParticipantInfo): void {
     this.#sent.delete(info.sid);

@@ -7,20 +7,21 @@
  * @module
  */
 import {
-  Codec,
   type DisconnectReason,
   DisconnectReason as Reason,
   type ParticipantInfo,
-  Room as RoomInfo,
+  type Room as RoomInfo,
+  RoomMovedResponse,
   RoomUpdate,
   TrackSubscribed,
   type VideoQuality,
 } from "@livekit/protocol";
 import { randomId, type RoomSid } from "../base/ids.ts";
-import type { Cancel, Log } from "../base/platform.ts";
+import type { Log } from "../base/platform.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
 import type { OutgoingData } from "./data_packets.ts";
-import { DataRouter } from "./data_router.ts";
+import { DataRouter, type PeerState } from "./data_router.ts";
+import { ForwardedParticipant } from "./forwarded_participant.ts";
 import { Participant } from "./participant.ts";
 import type { ParticipantHost } from "./participant_host.ts";
 import type { ParticipantInit } from "./participant_profile.ts";
@@ -34,17 +35,17 @@ import {
   type RoomRequest,
   type RoomSettings,
 } from "./room_creation.ts";
+import { RoomForwards } from "./room_forwards.ts";
 import { IdleWatch } from "./room_idle.ts";
+import { roomInfo } from "./room_info.ts";
+import { RoomMembers } from "./room_members.ts";
 import { RoomTracks } from "./room_tracks.ts";
+import { subscribableTrack } from "./subscribable_track.ts";
 import type { SubscribableTrack } from "./subscriptions.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** Random bytes that mark frames the server makes up where media is end-to-end encrypted. */
 const SIF_TRAILER_BYTES = 16;
-
-/** Loudness of a simulated speaker, and how long it may speak, s. */
-const SIMULATED_LEVEL = 0.9;
-const MAX_SIMULATED_S = 60;
 
 /** Why somebody cannot join. */
 export type JoinRefusal = "room_full" | "room_closed";
@@ -55,13 +56,15 @@ export class Room implements ParticipantHost<Participant> {
   readonly createdAtMs: number;
   readonly sifTrailer: Uint8Array;
   readonly log: Log;
-  readonly #participants = new Map<string, Participant>();
+  readonly #members = new RoomMembers();
   readonly #tracks: RoomTracks<Participant>;
   readonly #data: DataRouter;
   readonly #announcements: RoomAnnouncements;
+  readonly #forwards = new RoomForwards();
+  /** What participants are given: room-wide choices over the server's. */
+  readonly #memberContext: RoomContext;
   #plan: RoomPlan;
   readonly #idle: IdleWatch;
-  #cancelSpeaker: Cancel | undefined;
   /** Unix seconds; 0 before the first join. */
   #firstJoinedAt = 0;
   /** Unix seconds; 0 before the first leave. */
@@ -80,15 +83,17 @@ export class Room implements ParticipantHost<Participant> {
     this.sifTrailer = platform.random.bytes(SIF_TRAILER_BYTES);
     this.log = platform.log.child({ room: name, roomSid: this.sid });
     this.#plan = plan;
+    const { syncStreams } = plan.internal;
+    this.#memberContext = { ...context, options: { ...options, syncStreams } };
     this.#tracks = new RoomTracks(platform, options.dynacastPauseDelayMs);
     this.#data = new DataRouter(
-      () => this.#participants.values(),
+      () => this.#members.values(),
       (command) => router.send(command),
       counters,
     );
     this.#announcements = new RoomAnnouncements(this, platform);
     this.#idle = new IdleWatch(platform, () => this.settings, () => {
-      if (this.#members() === 0) this.close(Reason.ROOM_CLOSED);
+      if (this.#members.counted === 0) this.close(Reason.ROOM_CLOSED);
     });
   }
 
@@ -118,19 +123,19 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   participants(): Iterable<Participant> {
-    return this.#participants.values();
+    return this.#members.values();
   }
 
   byIdentity(identity: string): Participant | undefined {
-    return this.#participants.get(identity);
+    return this.#members.get(identity);
   }
 
   /** Whether `identity` could join now; one that is in already replaces itself. */
   admits(identity: string, dependent: boolean): JoinRefusal | undefined {
     if (this.#closed) return "room_closed";
     const limit = this.settings.maxParticipants;
-    if (limit === 0 || dependent || this.#participants.has(identity)) return undefined;
-    return this.#members() >= limit ? "room_full" : undefined;
+    if (limit === 0 || dependent || this.#members.get(identity) !== undefined) return undefined;
+    return this.#members.counted >= limit ? "room_full" : undefined;
   }
 
   /**
@@ -141,11 +146,8 @@ export class Room implements ParticipantHost<Participant> {
     const dependent = init.permission.agent || init.permission.recorder;
     const refusal = this.admits(init.identity, dependent);
     if (refusal !== undefined) return refusal;
-    this.#participants.get(init.identity)?.close(Reason.DUPLICATE_IDENTITY, "disconnect");
-    const participant = new Participant(this.context, this, init, sink, this.log);
-    this.#participants.set(init.identity, participant);
-    this.#firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
-    this.#idle.setOccupied(this.#members() > 0);
+    const participant = new Participant(this.#memberContext, this, init, sink, this.log);
+    this.#add(participant);
     return participant;
   }
 
@@ -154,7 +156,7 @@ export class Room implements ParticipantHost<Participant> {
     participant: Participant,
     compose: (others: readonly ParticipantInfo[]) => SignalMessage,
   ): void {
-    const others = this.visibleTo(participant);
+    const others = this.#members.visibleTo(participant);
     const tracks = participant.init.autoSubscribe ? this.#othersTracks(participant) : [];
     participant.start(compose(others), others, tracks);
     this.log.info("participant joined", { participant: participant.identity });
@@ -169,47 +171,53 @@ export class Room implements ParticipantHost<Participant> {
     if (participant.traits.disconnectedUpdatesOnResume) {
       participant.sendInfos(this.#announcements.departedSince(participant.lastSignalAt));
     }
-    participant.sendInfos([participant.info(), ...this.visibleTo(participant)]);
+    participant.sendInfos([participant.info(), ...this.#members.visibleTo(participant)]);
     participant.send({ case: "roomUpdate", value: new RoomUpdate({ room: this.info() }) });
     participant.subscriber.restart();
     this.#tracks.restart(participant);
   }
 
-  /** Shows everybody `participant` as speaking for a while, as a client under test asks. */
-  simulateSpeaker(participant: Participant, seconds: number): void {
-    this.#announcements.speaker(participant, SIMULATED_LEVEL, true);
-    const ms = Math.min(Math.max(seconds, 0), MAX_SIMULATED_S) * 1000;
-    this.#cancelSpeaker?.();
-    this.#cancelSpeaker = this.context.platform.timers.after(
-      ms,
-      () => this.#announcements.speaker(participant, 0, false),
-    );
+  /** Takes `participant` out while its session goes on; give the result to the other room. */
+  release(participant: Participant): PeerState {
+    this.#remove(participant);
+    return this.#data.release(participant);
   }
 
-  /** Infos of everybody `participant` may know of, itself not included. */
-  visibleTo(participant: Participant): ParticipantInfo[] {
-    return [...this.#participants.values()]
-      .filter((other) => other !== participant && !other.hidden && !other.closed)
-      .map((other) => other.info());
+  /** Takes in a participant that another room released, and tells its client with `token`. */
+  takeOver(participant: Participant, data: PeerState, token: string): void {
+    participant.moveTo(this);
+    this.#data.adopt(participant, data);
+    this.#add(participant);
+    const value = new RoomMovedResponse({
+      room: this.info(),
+      token,
+      participant: participant.info(),
+      otherParticipants: this.#members.visibleTo(participant),
+    });
+    participant.send({ case: "roomMoved", value });
+    for (const track of participant.tracks) this.#tracks.add(participant, track);
+    this.#announcements.participant(participant, false, false);
+    this.#announcements.roomChanged(false);
+    for (const { sid } of participant.tracks) this.#offerTrack(participant, sid);
+    this.#autoSubscribe(participant);
+  }
+
+  /** Shows `origin`, a participant of the room `from`, here as well. */
+  showForwarded(origin: Participant, from: Room): void {
+    const copy = new ForwardedParticipant(this.context, this, origin, this.log);
+    this.#add(copy);
+    this.#announcements.participant(copy, false, false);
+    this.#announcements.roomChanged(false);
+    from.#forwards.add(copy);
+  }
+
+  /** Shows everybody `participant` as speaking for a while, as a client under test asks. */
+  simulateSpeaker(participant: Participant, seconds: number): void {
+    this.#announcements.simulateSpeaker(participant, seconds);
   }
 
   info(): RoomInfo {
-    const { settings } = this;
-    const all = [...this.#participants.values()].filter((p) => !p.profile.isDependent);
-    return new RoomInfo({
-      sid: this.sid,
-      name: this.name,
-      emptyTimeout: settings.emptyTimeoutS,
-      departureTimeout: settings.departureTimeoutS,
-      maxParticipants: settings.maxParticipants,
-      creationTime: BigInt(Math.trunc(this.createdAtMs / 1000)),
-      creationTimeMs: BigInt(this.createdAtMs),
-      enabledCodecs: this.context.options.enabledCodecs.map((codec) => new Codec(codec)),
-      metadata: this.#plan.metadata,
-      numParticipants: all.length,
-      numPublishers: all.filter((p) => p.profile.isPublisher).length,
-      activeRecording: [...this.#participants.values()].some((p) => p.profile.isRecorder),
-    });
+    return roomInfo(this, this.#plan);
   }
 
   /** Tells everybody. */
@@ -241,8 +249,7 @@ export class Room implements ParticipantHost<Participant> {
     if (this.#closed) return;
     this.#closed = true;
     this.#idle.stop();
-    this.#cancelSpeaker?.();
-    for (const participant of [...this.#participants.values()]) {
+    for (const participant of this.#members.all()) {
       participant.close(reason, "disconnect");
     }
     this.#announcements.close();
@@ -255,6 +262,7 @@ export class Room implements ParticipantHost<Participant> {
 
   participantChanged(participant: Participant, immediate: boolean): void {
     this.#announcements.participant(participant, immediate, true);
+    this.#forwards.changed(participant);
   }
 
   participantActive(participant: Participant): void {
@@ -263,62 +271,59 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   permissionChanged(participant: Participant): void {
-    this.#idle.setOccupied(this.#members() > 0);
+    this.#idle.setOccupied(this.#members.counted > 0);
     this.#autoSubscribe(participant);
     participant.subscriptions.reconcile();
   }
 
+  visibilityChanged(participant: Participant): void {
+    const sids = this.#tracks.of(participant);
+    if (participant.hidden) {
+      this.#announcements.departed(participant, true);
+      for (const { subscriptions } of this.#members.others(participant)) {
+        for (const sid of sids) subscriptions.sourceRemoved(sid);
+      }
+    } else {
+      for (const sid of sids) this.#offerTrack(participant, sid);
+    }
+  }
+
   participantClosed(participant: Participant): void {
-    if (this.#participants.get(participant.identity) !== participant) return;
-    this.#participants.delete(participant.identity);
-    for (const trackSid of this.#tracks.of(participant)) this.#removeTrack(trackSid);
-    this.#lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
-    this.#announcements.departed(participant);
-    this.#announcements.roomChanged(false);
-    if (!this.#closed) this.#idle.setOccupied(this.#members() > 0);
+    if (!this.#members.has(participant)) return;
+    this.#remove(participant);
+    this.#data.release(participant);
   }
 
   trackPublished(participant: Participant, track: PublishedTrack): void {
     this.#tracks.add(participant, track);
     this.#announcements.participant(participant, true, true);
     this.#announcements.roomChanged(false);
-    for (const other of [...this.#participants.values()]) {
-      if (other === participant) continue;
-      if (other.active && other.init.autoSubscribe) other.subscriptions.desire([track.sid]);
-      else other.subscriptions.sourceChanged(track.sid);
-    }
+    this.#offerTrack(participant, track.sid);
+    this.#forwards.changed(participant);
   }
 
   trackUpdated(participant: Participant, track: PublishedTrack): void {
     this.#tracks.update(track);
     this.#announcements.participant(participant, true, true);
-    for (const other of [...this.#participants.values()]) {
-      if (other !== participant) other.subscriptions.sourceChanged(track.sid);
+    for (const { subscriptions } of this.#members.others(participant)) {
+      subscriptions.sourceChanged(track.sid);
     }
+    this.#forwards.changed(participant);
   }
 
   trackUnpublished(participant: Participant, track: PublishedTrack): void {
     this.#removeTrack(track.sid);
     this.#announcements.participant(participant, true, true);
+    this.#forwards.changed(participant);
   }
 
   subscriptionRuleChanged(): void {
-    for (const other of [...this.#participants.values()]) other.subscriptions.reconcile();
+    for (const other of this.#members.all()) other.subscriptions.reconcile();
   }
 
   resolveTrack(trackSid: string, subscriber: Participant): SubscribableTrack | undefined {
     const entry = this.#tracks.get(trackSid);
-    if (entry === undefined || entry.publisher === subscriber) return undefined;
-    const { publisher, track } = entry;
-    return {
-      publisherSid: publisher.sid,
-      track,
-      allowed: publisher.allowsSubscription(trackSid, subscriber),
-      codecsOf(upTrack) {
-        const mime = track.upTracks.find((candidate) => candidate.upTrack === upTrack)?.mime;
-        return mime === undefined ? [] : publisher.publisher.codecsOf(upTrack, mime);
-      },
-    };
+    return entry && subscribableTrack(entry, subscriber);
   }
 
   introduce(trackSid: string, receiver: Participant): void {
@@ -334,6 +339,10 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   wish(trackSid: string, subscriber: Participant, quality: VideoQuality | undefined): void {
+    const publisher = this.#tracks.get(trackSid)?.publisher;
+    if (publisher instanceof ForwardedParticipant) {
+      return publisher.relayWish(trackSid, subscriber, quality);
+    }
     this.#tracks.wish(trackSid, subscriber.sid, quality);
   }
 
@@ -345,9 +354,36 @@ export class Room implements ParticipantHost<Participant> {
     this.#data.channelOpen(participant);
   }
 
+  /** Takes `participant` out of every list, then tells the others. */
+  #remove(participant: Participant): void {
+    this.#forwards.end(participant);
+    this.#members.delete(participant);
+    for (const trackSid of this.#tracks.of(participant)) this.#removeTrack(trackSid);
+    this.#lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
+    this.#announcements.departed(participant);
+    this.#announcements.roomChanged(false);
+    if (!this.#closed) this.#idle.setOccupied(this.#members.counted > 0);
+  }
+
+  /** Adds a participant; an older session of its identity is ended first. */
+  #add(participant: Participant): void {
+    this.#members.get(participant.identity)?.close(Reason.DUPLICATE_IDENTITY, "disconnect");
+    this.#members.set(participant);
+    this.#firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
+    this.#idle.setOccupied(this.#members.counted > 0);
+  }
+
+  /** A track of `publisher` can be had. */
+  #offerTrack(publisher: Participant, trackSid: string): void {
+    for (const { active, init, subscriptions } of this.#members.others(publisher)) {
+      if (active && init.autoSubscribe) subscriptions.desire([trackSid]);
+      else subscriptions.sourceChanged(trackSid);
+    }
+  }
+
   #removeTrack(trackSid: string): void {
     this.#tracks.remove(trackSid);
-    for (const other of [...this.#participants.values()]) {
+    for (const other of this.#members.all()) {
       other.subscriptions.sourceRemoved(trackSid);
     }
   }
@@ -360,12 +396,5 @@ export class Room implements ParticipantHost<Participant> {
   #othersTracks(participant: Participant): string[] {
     return this.#tracks.all().filter(({ publisher }) => publisher !== participant)
       .map(({ track }) => track.sid);
-  }
-
-  /** Participants that keep the room open. */
-  #members(): number {
-    let count = 0;
-    for (const { profile } of this.#participants.values()) if (!profile.isDependent) count++;
-    return count;
   }
 }

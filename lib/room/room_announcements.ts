@@ -7,7 +7,9 @@
  * @module
  */
 import {
+  DisconnectReason,
   ParticipantInfo,
+  ParticipantInfo_State,
   type Room as RoomInfo,
   RoomUpdate,
   SpeakerInfo,
@@ -28,6 +30,10 @@ const ROOM_UPDATE_INTERVAL_MS = 5_000;
 const DEPARTURE_MEMORY_MS = 5 * 60_000;
 const MAX_DEPARTURES = 512;
 
+/** Loudness of a simulated speaker, and how long it may speak, s. */
+const SIMULATED_LEVEL = 0.9;
+const MAX_SIMULATED_S = 60;
+
 /** The audience. */
 export interface AnnouncementSource {
   participants(): Iterable<Participant>;
@@ -40,6 +46,7 @@ export class RoomAnnouncements {
   readonly #queue = new ParticipantUpdateQueue();
   #cancelBatch: Cancel | undefined;
   #cancelRoomUpdate: Cancel | undefined;
+  #cancelSpeaker: Cancel | undefined;
   #lastRoomUpdateAt = -Infinity;
   /** Oldest first. */
   #departed: { readonly at: number; readonly info: ParticipantInfo }[] = [];
@@ -55,25 +62,31 @@ export class RoomAnnouncements {
     const info = participant.info();
     const own: QueuedUpdate = { info, synthesizedDisconnect: false };
     if (toItself) participant.sendUpdates([own]);
-    if (participant.hidden) return;
-    const holder = this.source.byIdentity(participant.identity);
-    const current = holder === participant ? undefined : holder?.info();
-    const updates = this.#queue.push(info, immediate, current);
-    this.#send(updates, participant);
-    if (this.#queue.size > 0) this.#scheduleBatch();
+    if (!participant.hidden) this.#announce(participant, info, immediate);
   }
 
-  /** Announces that `participant` has left, and remembers it for a while. */
-  departed(participant: Participant): void {
-    if (!participant.hidden) {
-      const at = this.platform.clock.now();
-      const { sid, identity, version, state } = participant.info();
-      const info = new ParticipantInfo({ sid, identity, version, state });
-      this.#departed = this.#departed.filter((entry) => entry.at > at - DEPARTURE_MEMORY_MS)
-        .slice(1 - MAX_DEPARTURES);
-      this.#departed.push({ at, info });
+  /**
+   * Announces that `participant` is gone from this room, whatever its own session does now, and
+   * remembers it for a while.
+   *
+   * @param vanished It is still here but has become hidden.
+   */
+  departed(participant: Participant, vanished = false): void {
+    if (participant.hidden && !vanished) return;
+    const at = this.platform.clock.now();
+    const info = participant.info();
+    if (!participant.closed) {
+      info.state = ParticipantInfo_State.DISCONNECTED;
+      info.disconnectReason = DisconnectReason.MIGRATION;
     }
-    this.participant(participant, false, false);
+    const { sid, identity, version, state } = info;
+    this.#departed = this.#departed.filter((entry) => entry.at > at - DEPARTURE_MEMORY_MS)
+      .slice(1 - MAX_DEPARTURES);
+    this.#departed.push({ at, info: new ParticipantInfo({ sid, identity, version, state }) });
+    this.#announce(participant, info, vanished);
+    if (!vanished) return;
+    // If it is shown again it has the same sid, which must not count as gone then.
+    for (const receiver of this.source.participants()) receiver.forget(sid);
   }
 
   /** Who has left since `at` (monotonic ms), as little as a client needs to know. */
@@ -88,6 +101,15 @@ export class RoomAnnouncements {
     for (const receiver of this.source.participants()) {
       receiver.send({ case: "speakersChanged", value });
     }
+  }
+
+  /** Shows `participant` as speaking for a while, as a client under test asks. */
+  simulateSpeaker(participant: Participant, seconds: number): void {
+    this.speaker(participant, SIMULATED_LEVEL, true);
+    const ms = Math.min(Math.max(seconds, 0), MAX_SIMULATED_S) * 1000;
+    this.#cancelSpeaker?.();
+    const end = () => this.speaker(participant, 0, false);
+    this.#cancelSpeaker = this.platform.timers.after(ms, end);
   }
 
   /** Tells `receiver` of `participant` now, if it does not know yet. */
@@ -107,6 +129,14 @@ export class RoomAnnouncements {
   close(): void {
     this.#cancelBatch?.();
     this.#cancelRoomUpdate?.();
+    this.#cancelSpeaker?.();
+  }
+
+  #announce(participant: Participant, info: ParticipantInfo, immediate: boolean): void {
+    const holder = this.source.byIdentity(participant.identity);
+    const current = holder === participant ? undefined : holder?.info();
+    this.#send(this.#queue.push(info, immediate, current), participant);
+    if (this.#queue.size > 0) this.#scheduleBatch();
   }
 
   #sendRoomUpdate(): void {

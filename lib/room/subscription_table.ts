@@ -121,6 +121,11 @@ export class SubscriptionTable {
     return downTrack;
   }
 
+  /** Forgets everything; down-tracks must have been ended before. */
+  clear(): void {
+    this.#entries.clear();
+  }
+
   isDesired(trackSid: string): boolean {
     return this.#entries.get(trackSid)?.desired ?? false;
   }

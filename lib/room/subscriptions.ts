@@ -224,6 +224,16 @@ export class Subscriptions {
       : undefined;
   }
 
+  /** Ends everything and forgets every wish, to begin anew in another room. */
+  reset(): void {
+    for (const down of [...this.#downTracks.values()]) this.#end(down);
+    for (const cancel of this.#settingsTimers.values()) cancel();
+    this.#settingsTimers.clear();
+    this.#table.clear();
+    this.#cancelTick?.();
+    this.#cancelTick = undefined;
+  }
+
   /** Ends everything; the media plane forgets the down-tracks with their connection. */
   close(): void {
     this.#closed = true;

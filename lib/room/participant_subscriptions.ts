@@ -1,0 +1,43 @@
+/**
+ * Ties a participant's subscriptions to its room, its client and the media plane.
+ *
+ * Everything is looked up when it happens, because the room changes when a participant is moved.
+ *
+ * @module
+ */
+import type { SignalMessage } from "./connection_host.ts";
+import type { ParticipantHost } from "./participant_host.ts";
+import type { ParticipantProfile } from "./participant_profile.ts";
+import type { RoomContext } from "./room_context.ts";
+import type { SubscriberConnection } from "./subscriber_connection.ts";
+import type { SubscriptionHost } from "./subscriptions.ts";
+
+/** What is needed of a participant that subscribes; `Self` is its own type. */
+export interface SubscribingParticipant<Self> {
+  readonly context: RoomContext;
+  readonly host: ParticipantHost<Self>;
+  readonly profile: ParticipantProfile;
+  readonly subscriber: SubscriberConnection;
+  send(message: SignalMessage): void;
+  bug(error: unknown): void;
+}
+
+/** What `participant`'s subscriptions see of the world. */
+export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
+  participant: Self,
+): SubscriptionHost {
+  const { router } = participant.context;
+  return {
+    maySubscribe: () => participant.profile.permission.canSubscribe,
+    resolve: (trackSid) => participant.host.resolveTrack(trackSid, participant),
+    send: (message) => participant.send(message),
+    introduce: (trackSid) => participant.host.introduce(trackSid, participant),
+    subscriptionBound: (trackSid) => participant.host.subscriptionBound(trackSid, participant),
+    wish: (trackSid, quality) => participant.host.wish(trackSid, participant, quality),
+    addToOffer: (request) => participant.subscriber.addTrack(request),
+    removeFromOffer: (id) => participant.subscriber.removeTrack(id),
+    newDownTrackId: () => router.newDownTrackId(),
+    engine: (command) => router.send(command),
+    bug: (error) => participant.bug(error),
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * How a published track looks to somebody who wants to receive it.
+ *
+ * A forwarded track is what its origin's room says it is (rule, codecs, media); only the publisher it
+ * shows is the one of this room.
+ *
+ * @module
+ */
+import { ForwardedParticipant } from "./forwarded_participant.ts";
+import type { Participant } from "./participant.ts";
+import type { RoomTrack } from "./room_tracks.ts";
+import type { SubscribableTrack } from "./subscriptions.ts";
+
+/** `entry` for `subscriber`; `undefined` if it cannot have it at all. */
+export function subscribableTrack(
+  { publisher, track }: RoomTrack<Participant>,
+  subscriber: Participant,
+): SubscribableTrack | undefined {
+  if (publisher === subscriber) return undefined;
+  if (publisher instanceof ForwardedParticipant) {
+    const { origin } = publisher;
+    const source = origin.host.resolveTrack(track.sid, subscriber);
+    return source && { ...source, publisherSid: publisher.sid };
+  }
+  return {
+    publisherSid: publisher.sid,
+    track,
+    allowed: publisher.allowsSubscription(track.sid, subscriber),
+    codecsOf(upTrack) {
+      const mime = track.upTracks.find((candidate) => candidate.upTrack === upTrack)?.mime;
+      return mime === undefined ? [] : publisher.publisher.codecsOf(upTrack, mime);
+    },
+  };
+}
