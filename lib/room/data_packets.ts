@@ -31,7 +31,21 @@ export interface OutgoingData {
   readonly destinationSids: ReadonlySet<string>;
   /** Reliable sequence of the sender; 0 without one. */
   readonly sequence: number;
+  /** Set if the packet answers a remote procedure call. */
+  readonly rpcAnswer?: RpcAnswer;
 }
+
+/** What a packet says about a remote procedure call; see `server_rpc.ts`. */
+export type RpcAnswer =
+  | { readonly type: "ack"; readonly requestId: string }
+  | { readonly type: "payload"; readonly requestId: string; readonly payload: string }
+  | {
+    readonly type: "error";
+    readonly requestId: string;
+    readonly code: number;
+    readonly message: string;
+    readonly data: string;
+  };
 
 export type DataDrop = {
   readonly drop: "data_undecodable" | "data_unknown_value" | "data_not_allowed" | "data_duplicate";
@@ -126,7 +140,22 @@ export function outgoing(packet: DataPacket, kind: DataKind): OutgoingData {
     destinationIdentities: new Set(packet.destinationIdentities),
     destinationSids: new Set(legacySids),
     sequence: kind === "reliable" ? packet.sequence : 0,
+    ...rpcAnswerOf(packet),
   };
+}
+
+function rpcAnswerOf({ value }: DataPacket): { readonly rpcAnswer?: RpcAnswer } {
+  if (value.case === "rpcAck") {
+    return { rpcAnswer: { type: "ack", requestId: value.value.requestId } };
+  }
+  if (value.case !== "rpcResponse") return {};
+  const { requestId, value: result } = value.value;
+  if (result.case === "payload") {
+    return { rpcAnswer: { type: "payload", requestId, payload: result.value } };
+  }
+  if (result.case !== "error") return {};
+  const { code, message, data } = result.value;
+  return { rpcAnswer: { type: "error", requestId, code, message, data } };
 }
 
 /** Whether `receiver` is among those a packet is for (never ask about its sender). */

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { DataPacket } from "@livekit/protocol";
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId } from "../base/ids.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
@@ -15,7 +16,9 @@ import {
   type DataSender,
   isDestination,
   NonceMemory,
+  outgoing,
   type OutgoingData,
+  type RpcAnswer,
   stampDataPacket,
   wrapRawData,
 } from "./data_packets.ts";
@@ -44,6 +47,8 @@ export interface PeerState {
 
 /** Data of one room. */
 export class DataRouter {
+  /** Asked about answers to remote procedure calls; those taken are not sent on. */
+  takeRpcAnswer: (sender: DataPeer, answer: RpcAnswer) => boolean = () => false;
   readonly #nonces = new NonceMemory();
   readonly #states = new WeakMap<DataPeer, PeerState>();
 
@@ -67,7 +72,18 @@ export class DataRouter {
       if (data.sequence <= state.lastSequence) return this.counters.count("data_duplicate");
       state.lastSequence = data.sequence;
     }
+    const { rpcAnswer } = data;
+    if (rpcAnswer !== undefined && this.takeRpcAnswer(sender, rpcAnswer)) return;
     this.deliver(data, sender);
+  }
+
+  /** Sends a packet of the server itself; a user packet that has been sent before is dropped. */
+  deliverOwn(packet: DataPacket, kind: DataKind): void {
+    const { value } = packet;
+    if (value.case === "user" && !this.#nonces.accept(value.value.nonce)) {
+      return this.counters.count("data_duplicate");
+    }
+    this.deliver(outgoing(packet, kind));
   }
 
   /** Sends to every destination but `sender`; without one, for data of the server itself. */

@@ -7,6 +7,7 @@
  * @module
  */
 import {
+  type DataPacket,
   type DisconnectReason,
   DisconnectReason as Reason,
   type ParticipantInfo,
@@ -18,8 +19,8 @@ import {
 } from "@livekit/protocol";
 import { randomId, type RoomSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
+import type { DataKind } from "../base/media_vocabulary.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
-import type { OutgoingData } from "./data_packets.ts";
 import { DataRouter, type PeerState } from "./data_router.ts";
 import { ForwardedParticipant } from "./forwarded_participant.ts";
 import { Participant } from "./participant.ts";
@@ -40,6 +41,7 @@ import { IdleWatch } from "./room_idle.ts";
 import { roomInfo } from "./room_info.ts";
 import { RoomMembers } from "./room_members.ts";
 import { RoomTracks } from "./room_tracks.ts";
+import { ServerRpcs } from "./server_rpc.ts";
 import { subscribableTrack } from "./subscribable_track.ts";
 import type { SubscribableTrack } from "./subscriptions.ts";
 import type { PublishedTrack } from "./track_effects.ts";
@@ -59,6 +61,8 @@ export class Room implements ParticipantHost<Participant> {
   readonly #members = new RoomMembers();
   readonly #tracks: RoomTracks<Participant>;
   readonly #data: DataRouter;
+  /** Calls that the server API makes of participants. */
+  readonly rpcs: ServerRpcs;
   readonly #announcements: RoomAnnouncements;
   readonly #forwards = new RoomForwards();
   /** What participants are given: room-wide choices over the server's. */
@@ -66,9 +70,9 @@ export class Room implements ParticipantHost<Participant> {
   #plan: RoomPlan;
   readonly #idle: IdleWatch;
   /** Unix seconds; 0 before the first join. */
-  #firstJoinedAt = 0;
+  firstJoinedAt = 0;
   /** Unix seconds; 0 before the first leave. */
-  #lastLeftAt = 0;
+  lastLeftAt = 0;
   #closed = false;
 
   constructor(
@@ -91,6 +95,8 @@ export class Room implements ParticipantHost<Participant> {
       (command) => router.send(command),
       counters,
     );
+    this.rpcs = new ServerRpcs(platform, (data) => this.#data.deliver(data));
+    this.#data.takeRpcAnswer = (sender, answer) => this.rpcs.take(sender, answer);
     this.#announcements = new RoomAnnouncements(this, platform);
     this.#idle = new IdleWatch(platform, () => this.settings, () => {
       if (this.#members.counted === 0) this.close(Reason.ROOM_CLOSED);
@@ -112,14 +118,6 @@ export class Room implements ParticipantHost<Participant> {
 
   get closed(): boolean {
     return this.#closed;
-  }
-
-  get firstJoinedAt(): number {
-    return this.#firstJoinedAt;
-  }
-
-  get lastLeftAt(): number {
-    return this.#lastLeftAt;
   }
 
   participants(): Iterable<Participant> {
@@ -234,9 +232,9 @@ export class Room implements ParticipantHost<Participant> {
     if (!before.equals(this.info())) this.#announcements.roomChanged(true);
   }
 
-  /** Sends a packet of the server itself (see `outgoing` in `data_packets.ts`). */
-  sendData(data: OutgoingData): void {
-    this.#data.deliver(data);
+  /** Sends a packet of the server itself. */
+  sendData(packet: DataPacket, kind: DataKind): void {
+    this.#data.deliverOwn(packet, kind);
   }
 
   /** Highest reliable sequence that came from `participant`. */
@@ -357,9 +355,10 @@ export class Room implements ParticipantHost<Participant> {
   /** Takes `participant` out of every list, then tells the others. */
   #remove(participant: Participant): void {
     this.#forwards.end(participant);
+    this.rpcs.left(participant);
     this.#members.delete(participant);
     for (const trackSid of this.#tracks.of(participant)) this.#removeTrack(trackSid);
-    this.#lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
+    this.lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.#announcements.departed(participant);
     this.#announcements.roomChanged(false);
     if (!this.#closed) this.#idle.setOccupied(this.#members.counted > 0);
@@ -369,7 +368,7 @@ export class Room implements ParticipantHost<Participant> {
   #add(participant: Participant): void {
     this.#members.get(participant.identity)?.close(Reason.DUPLICATE_IDENTITY, "disconnect");
     this.#members.set(participant);
-    this.#firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
+    this.firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.#idle.setOccupied(this.#members.counted > 0);
   }
 
