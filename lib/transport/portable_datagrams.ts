@@ -27,6 +27,8 @@ import {
 
 /** Datagrams that may wait: a key frame of 16 packets to 500 subscribers. 12 MiB, touched when used. */
 const QUEUE_SLOTS = 8192;
+/** While more than these wait to be sent, nothing is received: see `DenoDatagrams.#receive`. */
+const RECEIVE_PAUSE_SLOTS = QUEUE_SLOTS / 4;
 /** Socket buffers asked for, as the LiveKit server asks; the kernel gives what its limit allows. */
 const SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;
 /** Receive errors in a row before pausing: one is noise (an ICMP error), many are a broken socket. */
@@ -87,6 +89,16 @@ class SendQueue {
     this.#remotes[slot] = remote;
     this.#count++;
     this.#draining ??= this.#drain();
+  }
+
+  /** Whether the sender is so far behind that receiving more would only make more to drop. */
+  get isLong(): boolean {
+    return this.#count > RECEIVE_PAUSE_SLOTS;
+  }
+
+  /** Settles when nothing waits any more. */
+  async drained(): Promise<void> {
+    await this.#draining;
   }
 
   /** Drops what waits; settles when the pending send, if any, has. */
@@ -175,6 +187,10 @@ class DenoDatagrams extends PortableDatagrams {
   /**
    * One receive at a time keeps the order of arrival, for the reason sends are not overlapped. A
    * datagram that fills the buffer may have been cut, and is dropped.
+   *
+   * Receives and sends take turns, and one received packet may be hundreds to send: after a pause of
+   * the process the backlog would be read as fast as the first packet of it is sent on. So a long
+   * queue is sent before more is received; the kernel's buffer holds what comes meanwhile.
    */
   async #receive(): Promise<void> {
     const buffer = new Uint8Array(MAX_DATAGRAM_BYTES);
@@ -182,6 +198,7 @@ class DenoDatagrams extends PortableDatagrams {
     while (!this.#isClosed) {
       let bytes: Uint8Array;
       let remote: Deno.Addr;
+      if (this.queue.isLong) await this.queue.drained();
       try {
         [bytes, remote] = await this.#conn.receive(buffer);
         errors = 0;

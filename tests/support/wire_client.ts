@@ -36,6 +36,8 @@ export interface WireClientOptions {
   readonly certificate: DtlsCertificate;
   /** Opens an SCTP association once DTLS is up. */
   readonly dataChannels?: boolean;
+  /** Takes RTP as it comes, sealed; then `rtp` stays empty. For counting without the cost of opening. */
+  readonly onSealedRtp?: (bytes: Uint8Array) => void;
 }
 
 /** A received clear-text RTP packet. */
@@ -254,6 +256,8 @@ export class WireClient {
   }
 
   #receiveRtp(bytes: Uint8Array): void {
+    const { onSealedRtp } = this.#options;
+    if (onSealedRtp !== undefined) return onSealedRtp(bytes);
     const clear = this.#srtp!.decrypt(Buffer.from(bytes));
     const { header } = RtpPacket.deSerialize(clear);
     const { ssrc, payloadType, sequenceNumber } = header;

@@ -1,0 +1,56 @@
+/**
+ * The benchmark's results as a table.
+ *
+ * @module
+ */
+import type { Measurement } from "./bench_child.ts";
+import type { Workload } from "./workload.ts";
+
+/** One measured line. */
+export interface Result {
+  readonly name: string;
+  readonly workload: Workload;
+  readonly measurement: Measurement;
+  readonly published: number;
+  readonly received: number;
+  /** All handshakes of the clients, ms of wall time. */
+  readonly connectMs: number;
+}
+
+const COLUMNS = [
+  ["engine", -26],
+  ["subscribers", 11],
+  ["packets/s out", 13],
+  ["µs CPU/packet", 13],
+  ["CPU", 6],
+  ["lost", 7],
+  ["RSS MB", 6],
+] as const;
+
+/** Prints one line per result; `µs CPU/packet` is what the benchmark is about. */
+export function printTable(results: readonly Result[]): void {
+  console.log(row(COLUMNS.map(([title]) => title)));
+  console.log(COLUMNS.map(([, width]) => "-".repeat(Math.abs(width))).join("  "));
+  for (const result of results) console.log(row(cells(result)));
+}
+
+function cells({ name, workload, measurement, published, received }: Result): string[] {
+  const { cpuMicros, wallMs, forwarded, rssBytes } = measurement;
+  const expected = published * workload.subscribers;
+  return [
+    name,
+    `${workload.subscribers}`,
+    `${Math.round(forwarded / wallMs * 1000)}`,
+    (cpuMicros / forwarded).toFixed(1),
+    `${Math.round(cpuMicros / wallMs / 10)} %`,
+    `${((1 - received / expected) * 100).toFixed(2)} %`,
+    `${Math.round(rssBytes / 1e6)}`,
+  ];
+}
+
+function row(values: readonly string[]): string {
+  return values.map((value, i) => {
+    const width = COLUMNS[i]![1];
+    return width < 0 ? value.padEnd(-width) : value.padStart(width);
+  }).join("  ");
+}
