@@ -123,21 +123,27 @@ export function offeredCodecs(
   deliverable: readonly CodecParameters[],
   policy: CodecPolicy,
 ): readonly CodecParameters[] {
-  const offerable = policy.codecs.filter((codec) => codec.receiveOnly !== true);
-  const chosen = new Set<CatalogCodec>();
-  for (const codec of deliverable) {
-    const exact = offerable.filter((known) => sameCodec(known, codec));
-    const sameMode = offerable.filter((known) =>
-      isH264(known) && isH264(codec) && packetizationMode(known) === packetizationMode(codec)
-    );
-    const anyMode = isH264(codec) ? offerable.filter(isH264) : [];
-    for (const known of [exact, sameMode, anyMode].find((list) => list.length > 0) ?? []) {
-      chosen.add(known);
-    }
-  }
+  const chosen = new Set(
+    deliverableAs(deliverable, policy.codecs.filter((codec) => codec.receiveOnly !== true)),
+  );
   // RED refers to opus by payload type, so it is of no use without it.
   const opus = [...chosen].some((codec) => codec.mime === "audio/opus");
   return [...chosen].filter((codec) => opus || codec.mime !== "audio/red").map(toParameters);
+}
+
+/**
+ * The client's codecs in which a track can be sent to it, in the track's order of preference.
+ *
+ * @param deliverable What the up-track can deliver; payload types do not matter.
+ * @param offered What the client offers to receive; the result has its payload types.
+ */
+export function sendableCodecs(
+  deliverable: readonly CodecParameters[],
+  offered: readonly CodecParameters[],
+): readonly CodecParameters[] {
+  const chosen = deliverableAs(deliverable, offered);
+  const opus = chosen.find((codec) => codec.mime === "audio/opus");
+  return chosen.filter((codec) => codec.mime !== "audio/red" || redCarries(codec, opus));
 }
 
 /**
@@ -174,6 +180,26 @@ export function fmtpValue(fmtp: string, name: string, absent: string): string {
     if (key!.trim().toLowerCase() === name) return (value ?? "").trim();
   }
   return absent;
+}
+
+/** The `candidates` that mean what can be delivered, in the order of `deliverable`, each once. */
+function deliverableAs<C extends Pick<CodecParameters, "mime" | "clockRate" | "fmtp">>(
+  deliverable: readonly CodecParameters[],
+  candidates: readonly C[],
+): readonly C[] {
+  const chosen = new Set<C>();
+  for (const codec of deliverable) {
+    const exact = candidates.filter((candidate) => sameCodec(candidate, codec));
+    const sameMode = candidates.filter((candidate) =>
+      isH264(candidate) && isH264(codec) &&
+      packetizationMode(candidate) === packetizationMode(codec)
+    );
+    const anyMode = isH264(codec) ? candidates.filter(isH264) : [];
+    for (const match of [exact, sameMode, anyMode].find((list) => list.length > 0) ?? []) {
+      chosen.add(match);
+    }
+  }
+  return [...chosen];
 }
 
 function ruleNames(rule: CodecRule, codec: CatalogCodec, strict: boolean): boolean {

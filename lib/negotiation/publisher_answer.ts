@@ -1,19 +1,21 @@
 /**
  * Our answer to a description in which the client offers to send: which codec, simulcast layers and
- * header extensions we take of each section (RFC 3264, RFC 8829 §5.3, RFC 8853).
+ * header extensions we take of each section (RFC 3264, RFC 8829 §5.3, RFC 8853). Sections in which
+ * the client offers to receive carry the down-tracks of a single peer connection.
  *
  * Contract: the answer has the offer's sections in the offer's order with the offer's mids, and every
  * payload type and extension id in it was offered for that section.
  *
  * @module
  */
-import type { UpTrackId } from "../base/ids.ts";
+import type { DownTrackId, UpTrackId } from "../base/ids.ts";
 import {
   type CodecParameters,
   EXTENSION_URI,
   type HeaderExtension,
   type MediaKind,
   type ReceiveSection,
+  type SendSection,
 } from "../base/media_vocabulary.ts";
 import type { RemoteDescription, RemoteSection } from "../wire/session_description.ts";
 import { acceptedCodecs, type CodecPolicy, redCarries } from "./codec_catalog.ts";
@@ -30,6 +32,14 @@ import {
   sessionLines,
   transportLines,
 } from "./local_description.ts";
+import {
+  msidLine,
+  SENT_EXTENSIONS,
+  sentCodec,
+  ssrcLines,
+  type SubscribedTrack,
+  usesRtx,
+} from "./sent_track.ts";
 
 /** What is known of the track a section carries, from its announcement. */
 export interface TrackPlan {
@@ -53,14 +63,42 @@ export interface PublisherOfferInput {
    * a codec in common. `undefined` refuses the section: it is answered `inactive`.
    */
   readonly planFor: (section: RemoteSection) => TrackPlan | undefined;
+  /** Absent where down-tracks have a connection of their own: nothing is sent on this one. */
+  readonly sending?: OfferedSending;
+}
+
+/** What is sent on a connection on which the client offers. */
+export interface OfferedSending {
+  /** Codecs that may be sent to this client; `codecs` of the input says what it may send. */
+  readonly codecs: CodecPolicy;
+  /**
+   * Asked once, in order, for each audio or video section in which the client wants to receive.
+   *
+   * @param codecs What the section may carry, in the offer's payload types.
+   * @returns The track it carries and in which of `codecs`, at least one.
+   */
+  trackFor(section: RemoteSection, codecs: readonly CodecParameters[]): PlacedTrack | undefined;
+}
+
+/** A down-track and the codecs of its section in which it is sent. */
+export interface PlacedTrack {
+  readonly track: SubscribedTrack;
+  readonly codecs: readonly CodecParameters[];
+}
+
+/** A section of the answer through which we send. */
+export interface SentSection {
+  readonly downTrack: DownTrackId;
+  readonly section: SendSection;
 }
 
 /** The answer, and what the engine is to do with it. */
 export interface PublisherAnswer {
   readonly sdp: string;
   readonly receive: readonly ReceiveSection[];
+  readonly send: readonly SentSection[];
   /**
-   * Mids of sections we send on to track sids: none while subscribers have a connection of their
+   * Mids of sections we send on to track sids: none where subscribers have a connection of their
    * own, and older clients would mix up the two connections' mids if publishing ones were in it.
    */
   readonly midToTrackId: Readonly<Record<string, string>>;
@@ -102,8 +140,10 @@ type Decision =
     readonly kind: MediaKind;
     readonly codecs: readonly CodecParameters[];
     readonly extensions: readonly HeaderExtension[];
-    /** Absent if nothing is received: the section is kept, inactive. */
+    /** Absent if nothing is received; without `placed`, too, the section is kept, inactive. */
     readonly plan: TrackPlan | undefined;
+    /** Absent if nothing is sent. */
+    readonly placed: PlacedTrack | undefined;
   };
 
 /** Answers an offer on a connection on which the client sends and we receive. */
@@ -123,7 +163,14 @@ export function answerPublisherOffer(input: PublisherOfferInput): PublisherAnswe
   return {
     sdp: joinLines(lines),
     receive: decisions.flatMap(receiveSection),
-    midToTrackId: {},
+    send: decisions.flatMap(sentSection),
+    midToTrackId: Object.fromEntries(
+      decisions.flatMap((decision) =>
+        decision.type === "media" && decision.placed !== undefined
+          ? [[decision.section.mid, decision.placed.track.trackId]]
+          : []
+      ),
+    ),
     ...(data === undefined ? {} : {
       sctp: {
         port: data.sctpPort ?? SCTP_PORT,
@@ -157,20 +204,31 @@ function decideMedia(
   section: RemoteSection,
   kind: MediaKind,
 ): Decision {
-  const common = acceptedCodecs(section.codecs, input.codecs);
+  const { direction } = section;
+  const sends = direction === "sendonly" || direction === "sendrecv";
+  const receives = direction === "recvonly" || direction === "sendrecv";
+  const policy = receives && !sends ? input.sending?.codecs : undefined;
+  const common = acceptedCodecs(section.codecs, policy ?? input.codecs);
   if (common.length === 0) return { type: "rejected", section };
-  const sends = section.direction === "sendonly" || section.direction === "sendrecv";
   const plan = sends ? input.planFor(section) : undefined;
   const ordered = plan === undefined
     ? common
     : orderCodecs(common, kind, plan, input.singlePreferredVideoCodec);
+  const placed = receives ? input.sending?.trackFor(section, ordered) : undefined;
+  // A section that also receives keeps the codecs of what it receives.
+  const sent = plan === undefined ? placed : undefined;
   return {
     type: "media",
     section,
     kind,
-    codecs: ordered.map((codec) => withParameters(codec, kind, plan)),
-    extensions: section.extensions.filter(({ uri }) => EXTENSIONS[kind].includes(uri)),
+    codecs: sent === undefined
+      ? ordered.map((codec) => withParameters(codec, kind, plan))
+      : sent.codecs.map((codec) => sentCodec(withoutWishes(codec), sent.track)),
+    extensions: section.extensions.filter(({ uri }) =>
+      sent === undefined ? EXTENSIONS[kind].includes(uri) : SENT_EXTENSIONS[kind].includes(uri)
+    ),
     plan,
+    placed,
   };
 }
 
@@ -222,12 +280,29 @@ function withParameters(
 
 /** What we ask the publisher's encoder to do (RFC 7587 §7): an answer's fmtp is the receiver's wish. */
 function opusFmtp(offered: string, plan: TrackPlan): string {
-  const ours = /^(stereo|sprop-stereo|usedtx|maxaveragebitrate)=/;
-  const kept = offered.split(";").map((pair) => pair.trim())
-    .filter((pair) => pair !== "" && !ours.test(pair));
+  const kept = neutralOpusFmtp(offered);
   if (!plan.dtxDisabled) kept.push("usedtx=1");
   if (plan.stereo) kept.push("stereo=1", `maxaveragebitrate=${STEREO_MAX_BITRATE}`);
   return kept.join(";");
+}
+
+/** What the client offered without what it asked of our sending: only an announcement decides that. */
+function neutralOpusFmtp(offered: string): string[] {
+  const wishes = /^(stereo|sprop-stereo|usedtx|maxaveragebitrate)=/;
+  return offered.split(";").map((pair) => pair.trim())
+    .filter((pair) => pair !== "" && !wishes.test(pair));
+}
+
+/** A codec of the offer as one that we send: what the client wrote of its own side is not echoed. */
+function withoutWishes(codec: CodecParameters): CodecParameters {
+  switch (codec.mime) {
+    case "audio/opus":
+      return { ...codec, fmtp: neutralOpusFmtp(codec.fmtp).join(";") };
+    case "video/VP8":
+      return { ...codec, fmtp: "" };
+    default:
+      return codec;
+  }
 }
 
 function sectionLines(
@@ -248,7 +323,7 @@ function sectionLines(
     case "data":
       return dataChannelLines(local, section.mid, "passive", tagged);
     case "media": {
-      const { codecs, extensions, plan } = decision;
+      const { codecs, extensions, placed } = decision;
       // Also while nothing is received: an answer without the layers takes them from the client's
       // sender for good, and the section may carry simulcast again.
       const { rids } = section;
@@ -257,15 +332,43 @@ function sectionLines(
         ...transportLines(local, "passive", tagged),
         `a=mid:${section.mid}`,
         ...extensionLines(extensions),
-        plan === undefined ? "a=inactive" : "a=recvonly",
+        `a=${directionOf(decision)}`,
+        ...(placed === undefined ? [] : [msidLine(placed.track)]),
         "a=rtcp-mux",
         "a=rtcp-rsize",
         ...codecs.flatMap(codecLines),
         ...rids.map((rid) => `a=rid:${rid} recv`),
         ...(rids.length > 0 ? [`a=simulcast:recv ${rids.join(";")}`] : []),
+        ...(placed === undefined ? [] : ssrcLines(placed.track, placed.codecs)),
       ];
     }
   }
+}
+
+function directionOf({ plan, placed }: Extract<Decision, { type: "media" }>): string {
+  if (plan !== undefined) return placed === undefined ? "recvonly" : "sendrecv";
+  return placed === undefined ? "inactive" : "sendonly";
+}
+
+function sentSection(decision: Decision): readonly SentSection[] {
+  if (decision.type !== "media" || decision.placed === undefined) return [];
+  const { section, kind, codecs, placed } = decision;
+  const { track } = placed;
+  const carries = codecs.filter(({ payloadType }) =>
+    placed.codecs.some((codec) => codec.payloadType === payloadType)
+  );
+  return [{
+    downTrack: track.downTrack,
+    section: {
+      mid: section.mid,
+      kind,
+      ssrc: track.ssrc,
+      ...(usesRtx(carries) ? { rtxSsrc: track.rtxSsrc } : {}),
+      cname: track.cname,
+      codecs: carries,
+      extensions: decision.extensions.filter(({ uri }) => SENT_EXTENSIONS[kind].includes(uri)),
+    },
+  }];
 }
 
 function receiveSection(decision: Decision): readonly ReceiveSection[] {

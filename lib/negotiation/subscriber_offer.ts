@@ -14,12 +14,11 @@
  * @module
  */
 import type { DownTrackId } from "../base/ids.ts";
-import {
-  type CodecParameters,
-  EXTENSION_URI,
-  type HeaderExtension,
-  type MediaKind,
-  type SendSection,
+import type {
+  CodecParameters,
+  HeaderExtension,
+  MediaKind,
+  SendSection,
 } from "../base/media_vocabulary.ts";
 import type { RemoteDescription, RemoteSection } from "../wire/session_description.ts";
 import { type CodecPolicy, offeredCodecs, sameCodec } from "./codec_catalog.ts";
@@ -35,22 +34,15 @@ import {
   sessionLines,
   transportLines,
 } from "./local_description.ts";
-
-/** One track to be sent to this client. */
-export interface SubscribedTrack {
-  readonly downTrack: DownTrackId;
-  readonly kind: MediaKind;
-  /** What the up-track can deliver, preferred first; payload types do not matter. */
-  readonly codecs: readonly CodecParameters[];
-  /** First and second word of `a=msid`. */
-  readonly streamId: string;
-  readonly trackId: string;
-  readonly cname: string;
-  /** Never used before on this connection: an old SSRC would confuse the client's jitter buffer. */
-  readonly ssrc: number;
-  readonly rtxSsrc: number;
-  readonly stereo: boolean;
-}
+import {
+  msidLine,
+  type RejectedTrack,
+  SENT_EXTENSIONS,
+  sentCodec,
+  ssrcLines,
+  type SubscribedTrack,
+  usesRtx,
+} from "./sent_track.ts";
 
 /** Fixed for the life of a connection. */
 export interface SubscriberSectionsOptions {
@@ -61,36 +53,20 @@ export interface SubscriberSectionsOptions {
   readonly codecs: CodecPolicy;
 }
 
-/** `codec_unsupported`: nothing in common. `section_rejected`: the client does not want to receive. */
-export type RejectionReason = "codec_unsupported" | "section_rejected";
-
 /** What an answer decided. */
 export interface AppliedAnswer {
   /** Tracks that can be sent now, or whose parameters changed. */
   readonly bound: readonly { readonly downTrack: DownTrackId; readonly section: SendSection }[];
   /** Tracks the client will not get; they are out of the table. */
-  readonly rejected: readonly {
-    readonly downTrack: DownTrackId;
-    readonly reason: RejectionReason;
-  }[];
+  readonly rejected: readonly RejectedTrack[];
   /** The client's SCTP parameters, if it accepted the data channels. */
   readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
 }
 
-const VIDEO_FEEDBACK = ["ccm fir", "nack", "nack pli", "goog-remb"];
-const AUDIO_FEEDBACK = ["nack"];
 /** One id per extension in the whole bundle, which is one RTP session (RFC 9143 §9.1). */
 const EXTENSIONS: Readonly<Record<MediaKind, readonly HeaderExtension[]>> = {
-  audio: [
-    { id: 1, uri: EXTENSION_URI.mid },
-    { id: 2, uri: EXTENSION_URI.absCaptureTime },
-  ],
-  video: [
-    { id: 1, uri: EXTENSION_URI.mid },
-    { id: 2, uri: EXTENSION_URI.absCaptureTime },
-    { id: 3, uri: EXTENSION_URI.absSendTime },
-    { id: 4, uri: EXTENSION_URI.dependencyDescriptor },
-  ],
+  audio: SENT_EXTENSIONS.audio.map((uri, index) => ({ id: index + 1, uri })),
+  video: SENT_EXTENSIONS.video.map((uri, index) => ({ id: index + 1, uri })),
 };
 const DATA_MID = "0";
 /** RFC 8841 §6: what a client that names no `max-message-size` takes, bytes. */
@@ -196,7 +172,7 @@ export class SubscriberSections {
   applyAnswer(answer: RemoteDescription): AppliedAnswer {
     const byMid = new Map(answer.sections.map((section) => [section.mid, section]));
     const bound: AppliedAnswer["bound"][number][] = [];
-    const rejected: AppliedAnswer["rejected"][number][] = [];
+    const rejected: RejectedTrack[] = [];
     for (const downTrack of this.#unsupported.splice(0)) {
       rejected.push({ downTrack, reason: "codec_unsupported" });
     }
@@ -222,7 +198,7 @@ export class SubscriberSections {
 
   #place(track: SubscribedTrack): void {
     const codecs = offeredCodecs(track.codecs, this.#options.codecs)
-      .map((codec) => withParameters(codec, track));
+      .map((codec) => sentCodec(codec, track));
     if (codecs.length === 0) {
       this.#unsupported.push(track.downTrack);
       return;
@@ -271,7 +247,7 @@ function settle(
   answer: RemoteSection | undefined,
 ):
   | AppliedAnswer["bound"][number]
-  | AppliedAnswer["rejected"][number]
+  | RejectedTrack
   | undefined {
   if (section.refused) return undefined;
   const { offered } = section;
@@ -304,12 +280,11 @@ function sendSection(
   answer: RemoteSection,
 ): SendSection {
   const offered = EXTENSIONS[section.kind];
-  const usesRtx = codecs.some(({ rtxPayloadType }) => rtxPayloadType !== undefined);
   return {
     mid: section.mid,
     kind: section.kind,
     ssrc: track.ssrc,
-    ...(usesRtx ? { rtxSsrc: track.rtxSsrc } : {}),
+    ...(usesRtx(codecs) ? { rtxSsrc: track.rtxSsrc } : {}),
     cname: track.cname,
     codecs,
     extensions: offered.filter(({ id, uri }) =>
@@ -329,15 +304,6 @@ function commonCodecs(
   );
 }
 
-function withParameters(codec: CodecParameters, track: SubscribedTrack): CodecParameters {
-  if (track.kind === "video") return { ...codec, feedback: VIDEO_FEEDBACK };
-  // Redundancy takes the place of retransmission, so a track sent as RED has no NACK.
-  const red = track.codecs.some(({ mime }) => mime === "audio/red");
-  const feedback = red ? [] : AUDIO_FEEDBACK;
-  const stereo = track.stereo && codec.mime === "audio/opus";
-  return { ...codec, feedback, fmtp: stereo ? `${codec.fmtp};sprop-stereo=1` : codec.fmtp };
-}
-
 function sectionLines(
   section: Section,
   local: LocalParameters,
@@ -354,22 +320,10 @@ function sectionLines(
     `a=mid:${mid}`,
     ...extensionLines(EXTENSIONS[kind]),
     track === undefined ? "a=inactive" : "a=sendonly",
-    ...(track === undefined ? [] : [`a=msid:${track.streamId} ${track.trackId}`]),
+    ...(track === undefined ? [] : [msidLine(track)]),
     "a=rtcp-mux",
     "a=rtcp-rsize",
     ...codecs.flatMap(codecLines),
     ...(track === undefined ? [] : ssrcLines(track, codecs)),
-  ];
-}
-
-function ssrcLines(track: SubscribedTrack, codecs: readonly CodecParameters[]): readonly string[] {
-  const { ssrc, rtxSsrc, cname } = track;
-  const rtx = codecs.some(({ rtxPayloadType }) => rtxPayloadType !== undefined);
-  return [
-    ...(rtx ? [`a=ssrc-group:FID ${ssrc} ${rtxSsrc}`] : []),
-    ...(rtx ? [ssrc, rtxSsrc] : [ssrc]).flatMap((id) => [
-      `a=ssrc:${id} cname:${cname}`,
-      `a=ssrc:${id} msid:${track.streamId} ${track.trackId}`,
-    ]),
   ];
 }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import type { DownTrackId } from "../../../lib/base/ids.ts";
 import type { MediaKind } from "../../../lib/base/media_vocabulary.ts";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../../lib/negotiation/codec_catalog.ts";
+import type { SubscribedTrack } from "../../../lib/negotiation/sent_track.ts";
 import {
-  type SubscribedTrack,
   SubscriberSections,
   type SubscriberSectionsOptions,
 } from "../../../lib/negotiation/subscriber_offer.ts";
