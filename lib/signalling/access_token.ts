@@ -70,6 +70,8 @@ export interface AccessToken {
   readonly sha256: string;
   /** Unix milliseconds. */
   readonly expiresAt: number;
+  /** `nbf`, else `iat`, Unix milliseconds; 0 if the token says neither. */
+  readonly notBefore: number;
 }
 
 /** The HTTP answer to a request that is refused. */
@@ -170,7 +172,9 @@ export async function verifyAccessToken(
     }
     const identity = claims.sub || claims.jti || "";
     const expiresAt = (payload.exp ?? 0) * 1000;
-    return { ok: true, token: toToken(own.data, { apiKey, identity, expiresAt, roomConfig }) };
+    const notBefore = (payload.nbf ?? payload.iat ?? 0) * 1000;
+    const known = { apiKey, identity, expiresAt, notBefore, roomConfig };
+    return { ok: true, token: toToken(own.data, known) };
   } catch (error) {
     return refused(`invalid authorization token: ${verifyDetail(error)}`);
   }
@@ -182,6 +186,7 @@ function toToken(
     apiKey: string;
     identity: string;
     expiresAt: number;
+    notBefore: number;
     roomConfig: RoomConfiguration | undefined;
   },
 ): AccessToken {
@@ -189,6 +194,7 @@ function toToken(
     apiKey: known.apiKey,
     identity: known.identity,
     expiresAt: known.expiresAt,
+    notBefore: known.notBefore,
     name: own.name ?? "",
     kind: enumByName(ParticipantInfo_Kind, own.kind ?? "") ?? ParticipantInfo_Kind.STANDARD,
     kindDetails: (own.kindDetails ?? []).flatMap((name) =>

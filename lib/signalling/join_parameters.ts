@@ -53,6 +53,10 @@ export interface JoinParameters {
   readonly apiKey: string;
   /** Unix milliseconds. */
   readonly tokenExpiresAt: number;
+  /** Unix milliseconds; absent if the token does not say when it was issued. */
+  readonly tokenNotBefore?: number;
+  /** The identity of the token itself, without `#<publish>`. */
+  readonly tokenIdentity?: string;
 }
 
 /** Lengths in UTF-8 bytes; 0 means no limit. */
@@ -149,6 +153,8 @@ function toJoinParameters(
     ...(token.roomPreset === "" ? {} : { roomPreset: token.roomPreset }),
     apiKey: token.apiKey,
     tokenExpiresAt: token.expiresAt,
+    tokenNotBefore: token.notBefore,
+    tokenIdentity: token.identity,
   };
 }
 

@@ -15,8 +15,10 @@ import type { ParticipantInit } from "../room/participant_profile.ts";
 import { publishableCodecs } from "../room/publisher_connection.ts";
 import type { Room } from "../room/room.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
+import { roomRequest } from "../room/room_creation.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
 import type { Admission, JoinParameters } from "./join_parameters.ts";
+import { moderationRefusal } from "./join_moderation.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
 import { SignalSession } from "./signal_session.ts";
 import type { SignalSocket } from "./signal_socket.ts";
@@ -57,6 +59,8 @@ export class SignalService {
 
   /** Whether the room of `join` exists or may be made; asked by `/rtc` and `/rtc/validate`. */
   admit(join: JoinParameters): Admission {
+    const barred = moderationRefusal(join, this.options.rooms);
+    if (barred !== undefined) return barred;
     const mayCreate = this.options.autoCreateRooms || join.grant.roomCreate;
     if (mayCreate || this.options.rooms.get(join.roomName) !== undefined) return { ok: true };
     return { ok: false, status: 404, body: "requested room does not exist" };
@@ -66,6 +70,9 @@ export class SignalService {
   admitSession(join: JoinParameters): Admission {
     const { grant } = join;
     const room = this.options.rooms.get(join.roomName);
+    if (room === undefined && !this.options.rooms.hasPreset(join.roomPreset ?? "")) {
+      return { ok: false, status: 400, body: "unknown room configuration in create room request" };
+    }
     const refusal = room?.admits(join.identity, grant.agent || grant.recorder);
     if (join.reconnect || refusal === undefined) return { ok: true };
     return { ok: false, status: 500, body: "room has exceeded its max participants" };
@@ -112,7 +119,7 @@ export class SignalService {
   #resume(join: JoinParameters, session: SignalSession): void {
     const room = this.options.rooms.get(join.roomName);
     const participant = room?.byIdentity(join.identity);
-    if (room === undefined || participant === undefined || !participant.ready) {
+    if (room === undefined || participant === undefined || !participant.resumable) {
       return this.#refuse(join, session, DisconnectReason.STATE_MISMATCH, "reconnect");
     }
     session.bind(participant);
@@ -135,16 +142,8 @@ export class SignalService {
   }
 
   #roomFor(join: JoinParameters): Room {
-    const config = join.roomConfig;
-    return this.options.rooms.create({
-      name: join.roomName,
-      ...(config === undefined ? {} : {
-        emptyTimeoutS: config.emptyTimeout,
-        departureTimeoutS: config.departureTimeout,
-        maxParticipants: config.maxParticipants,
-        metadata: config.metadata,
-      }),
-    });
+    const { roomName, roomConfig = {}, roomPreset = "" } = join;
+    return this.options.rooms.create({ ...roomRequest(roomName, roomConfig), roomPreset });
   }
 
   #refreshTokens(join: JoinParameters, participant: Participant): void {
@@ -155,6 +154,7 @@ export class SignalService {
       this.options.rooms.context.platform,
     );
     participant.onClaimsChanged = () => refresher.refresh();
+    participant.tokenFor = (room) => refresher.tokenFor(room);
     participant.onClosed = () => refresher.stop();
     refresher.refresh();
   }

@@ -36,18 +36,23 @@ export class TokenRefresher {
   /** Sends a token soon, and again every interval until the participant has left. */
   refresh(): void {
     this.#cancel?.();
-    const { participant, join, platform } = this;
+    const { participant, platform } = this;
     if (participant.closed) return;
     this.#cancel = platform.timers.after(REFRESH_INTERVAL_MS, () => this.refresh());
     const serial = ++this.#serial;
-    const nowMs = platform.clock.wallMs();
-    const validForMs = Math.max(MIN_LIFETIME_MS, join.tokenExpiresAt - nowMs);
-    this.sign(this.#claims(), nowMs, validForMs).then(
+    this.tokenFor(participant.host.name).then(
       (token) => {
         if (serial === this.#serial) participant.send({ case: "refreshToken", value: token });
       },
       (error) => participant.log.error("token could not be signed", { error: String(error) }),
     );
+  }
+
+  /** A token as the participant has it, for the room of that name. */
+  tokenFor(room: string): Promise<string> {
+    const nowMs = this.platform.clock.wallMs();
+    const validForMs = Math.max(MIN_LIFETIME_MS, this.join.tokenExpiresAt - nowMs);
+    return this.sign(this.#claims(room), nowMs, validForMs);
   }
 
   /** Ends the interval. */
@@ -57,12 +62,13 @@ export class TokenRefresher {
     this.#serial++;
   }
 
-  #claims(): TokenClaims {
+  #claims(room: string): TokenClaims {
     const { join, participant } = this;
     const { profile } = participant;
     const { permission } = profile;
     const video: VideoGrant = {
       ...join.grant,
+      room,
       canSubscribe: permission.canSubscribe,
       canPublish: permission.canPublish,
       canPublishData: permission.canPublishData,
