@@ -32,3 +32,10 @@ export function plainText(status: number, body: string, headers: HeadersInit = {
 export function notFound(): Response {
   return plainText(404, "404 page not found\n", { "X-Content-Type-Options": "nosniff" });
 }
+
+/** RFC 6455 §4.2.1, as lenient as LiveKit: the words may stand among others. */
+export function wantsWebSocket({ headers }: Request): boolean {
+  const has = (name: string, word: string) =>
+    (headers.get(name) ?? "").toLowerCase().split(",").some((part) => part.trim() === word);
+  return has("Connection", "upgrade") && has("Upgrade", "websocket");
+}

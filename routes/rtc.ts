@@ -17,7 +17,13 @@ import {
   readJoinParameters,
 } from "../lib/signalling/join_parameters.ts";
 import type { SignalSocket } from "../lib/signalling/signal_socket.ts";
-import { type HttpExchange, notFound, plainText, type RouteHandler } from "./http_exchange.ts";
+import {
+  type HttpExchange,
+  notFound,
+  plainText,
+  type RouteHandler,
+  wantsWebSocket,
+} from "./http_exchange.ts";
 
 /** Where sessions start. */
 export interface SignalEntrance {
@@ -84,11 +90,4 @@ function read(
 
 function refuse({ status, body }: Refusal): Response {
   return plainText(status, body);
-}
-
-/** RFC 6455 §4.2.1, as lenient as LiveKit: the words may stand among others. */
-function wantsWebSocket({ headers }: Request): boolean {
-  const has = (name: string, word: string) =>
-    (headers.get(name) ?? "").toLowerCase().split(",").some((part) => part.trim() === word);
-  return has("Connection", "upgrade") && has("Upgrade", "websocket");
 }

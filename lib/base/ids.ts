@@ -39,3 +39,14 @@ export function randomId<T extends string = string>(random: Random, prefix: stri
   }
   return id as T;
 }
+
+/**
+ * `prefix` followed by 12 characters made of `bytes`, for ids that a repeated request must get again.
+ *
+ * @param bytes At least 12, evenly distributed: a hash.
+ */
+export function idFromBytes(prefix: string, bytes: Uint8Array): string {
+  let id = prefix;
+  for (let i = 0; i < ID_LENGTH; i++) id += ALPHABET[bytes[i]! % 57];
+  return id;
+}

@@ -1,0 +1,137 @@
+/**
+ * Agents on this node: worker sockets in, jobs and tokens out, dispatches for the server API.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import {
+  AgentDispatch,
+  type CreateAgentDispatchRequest,
+  ParticipantInfo_Kind,
+  type ServerInfo,
+} from "@livekit/protocol";
+import { idFromBytes, randomId } from "../base/ids.ts";
+import type { Platform } from "../base/platform.ts";
+import {
+  AgentDispatcher,
+  type AgentJobOptions,
+  type AgentRooms,
+} from "../room/agent_dispatcher.ts";
+import { AgentPool } from "../room/agent_pool.ts";
+import { type ApiKeys, signAccessToken } from "./access_token.ts";
+import { type AgentIdentity, AgentWorkerSession } from "./agent_worker_session.ts";
+import type { SignalSocket } from "./signal_socket.ts";
+
+/** How long an agent may wait before it uses its token. */
+const AGENT_TOKEN_VALID_MS = 3_600_000;
+
+export interface AgentServiceOptions extends AgentJobOptions {
+  readonly platform: Platform;
+  readonly rooms: AgentRooms;
+  readonly keys: ApiKeys;
+  readonly serverInfo: ServerInfo;
+  /** `agents.target_load`. */
+  readonly targetLoad: number;
+}
+
+/** See the module text. */
+export class AgentService {
+  /** Put it among the rooms' observers; it answers the server API, too. */
+  readonly dispatcher: AgentDispatcher;
+  readonly #options: AgentServiceOptions;
+  readonly #pool: AgentPool;
+  readonly #sessions = new Set<AgentWorkerSession>();
+
+  constructor(options: AgentServiceOptions) {
+    const { platform, rooms, targetLoad } = options;
+    this.#options = options;
+    this.#pool = new AgentPool(platform.random, targetLoad);
+    this.dispatcher = new AgentDispatcher(this.#pool, rooms, platform, options);
+  }
+
+  /** Registered workers. */
+  get workers(): number {
+    return this.#pool.size;
+  }
+
+  /** Takes a worker's socket; `apiKey` signed its token, and signs those of its agents. */
+  openWorker(apiKey: string, socket: SignalSocket): void {
+    const { platform, serverInfo } = this.#options;
+    const session = new AgentWorkerSession(socket, {
+      platform,
+      serverInfo,
+      signToken: (agent) => this.#signToken(apiKey, agent),
+      onRegistered: (worker) => {
+        this.#pool.add(worker);
+        const { id, jobType, agentName, namespace } = worker;
+        platform.log.info("agent worker registered", { worker: id, jobType, agentName, namespace });
+      },
+      onJobUpdated: (worker, jobId, status, error) =>
+        this.dispatcher.jobUpdated(worker, jobId, status, error),
+      onClosed: (worker) => {
+        this.#sessions.delete(worker);
+        this.#pool.remove(worker);
+        this.dispatcher.workerGone(worker);
+        platform.log.info("agent worker gone", { worker: worker.id });
+      },
+    });
+    this.#sessions.add(session);
+  }
+
+  /**
+   * Dispatches an agent to an open room.
+   *
+   * @param requestId The same for every attempt of one request, which gets the same dispatch; or empty.
+   */
+  createDispatch(
+    request: CreateAgentDispatchRequest,
+    requestId: string,
+  ): AgentDispatch | undefined {
+    const { agentName, room, metadata, restartPolicy, deployment, attributes } = request;
+    const id = requestId === ""
+      ? randomId(this.#options.platform.random, "AD_")
+      : idFromBytes("AD_", createHash("sha256").update(requestId).digest());
+    return this.dispatcher.create(
+      new AgentDispatch({ id, agentName, room, metadata, restartPolicy, deployment, attributes }),
+    );
+  }
+
+  /** Ends every worker's socket. */
+  close(): void {
+    this.dispatcher.close();
+    for (const session of [...this.#sessions]) session.close();
+  }
+
+  #signToken(apiKey: string, agent: AgentIdentity): Promise<string> {
+    const { keys, platform } = this.#options;
+    const { room, identity, name, metadata, attributes, permission } = agent;
+    const { canPublish, canPublishSources, canSubscribe, canPublishData, hidden, recorder } =
+      permission;
+    return signAccessToken(
+      { apiKey, secret: keys.get(apiKey) ?? "" },
+      {
+        identity,
+        name,
+        metadata,
+        attributes,
+        kind: ParticipantInfo_Kind.AGENT,
+        video: {
+          roomJoin: true,
+          agent: true,
+          room,
+          canPublish,
+          canPublishSources,
+          canSubscribe,
+          canPublishData,
+          hidden,
+          recorder,
+          canUpdateOwnMetadata: permission.canUpdateMetadata,
+          canSubscribeMetrics: permission.canSubscribeMetrics,
+          canManageAgentSession: permission.canManageAgentSession,
+        },
+      },
+      platform.clock.wallMs(),
+      AGENT_TOKEN_VALID_MS,
+    );
+  }
+}
