@@ -29,6 +29,8 @@ export interface ParticipantInit {
   readonly clientInfo: ClientInfo;
   readonly autoSubscribe: boolean;
   readonly adaptiveStream: boolean;
+  /** When the token it joined with expires, Unix milliseconds. */
+  readonly tokenExpiresAt?: number;
 }
 
 /** See the module text. */

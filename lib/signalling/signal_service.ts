@@ -175,5 +175,6 @@ function participantInit(join: JoinParameters): ParticipantInit {
     clientInfo: join.clientInfo,
     autoSubscribe: join.autoSubscribe,
     adaptiveStream: join.adaptiveStream,
+    tokenExpiresAt: join.tokenExpiresAt,
   };
 }

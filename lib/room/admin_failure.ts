@@ -1,0 +1,42 @@
+/**
+ * Why a call of the server API did nothing, as a value. The words are LiveKit's, because applications
+ * compare them.
+ *
+ * @module
+ */
+
+export type AdminFailureCode =
+  | "invalid_argument"
+  | "not_found"
+  | "already_exists"
+  | "failed_precondition"
+  | "resource_exhausted"
+  | "unavailable"
+  | "canceled"
+  | "malformed"
+  | "dataloss"
+  | "unimplemented"
+  | "internal";
+
+/** See the module text. */
+export class AdminFailure {
+  constructor(
+    readonly code: AdminFailureCode,
+    readonly message: string,
+    /** The limit that was exceeded, where that is the reason. */
+    readonly limit?: number,
+  ) {}
+}
+
+export function roomNotFound(): AdminFailure {
+  return new AdminFailure("not_found", "requested room does not exist");
+}
+
+export function participantNotFound(): AdminFailure {
+  return new AdminFailure("not_found", "participant does not exist");
+}
+
+/** Calls that are routed to a participant or an open room end like this when nobody is there. */
+export function nobodyServes(): AdminFailure {
+  return new AdminFailure("unavailable", "no response from servers");
+}

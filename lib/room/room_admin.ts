@@ -1,0 +1,242 @@
+/**
+ * What the server API can do to rooms: the functions behind `RoomService`, `mod.ts` and everything
+ * else that is not a participant. Each does what a client's own request would do, by the same code.
+ *
+ * A call that cannot be carried out gives an {@linkcode AdminFailure} and changes nothing.
+ *
+ * @module
+ */
+import {
+  type CreateRoomRequest,
+  DataPacket,
+  type ForwardParticipantRequest,
+  type MoveParticipantRequest,
+  type MuteRoomTrackRequest,
+  type ParticipantInfo,
+  type PerformRpcRequest,
+  type Room as RoomInfo,
+  type RoomParticipantIdentity,
+  type SendDataRequest,
+  type TrackInfo,
+  type UpdateParticipantRequest,
+  UpdateSubscription,
+  type UpdateSubscriptionsRequest,
+  UserPacket,
+} from "@livekit/protocol";
+import { DataPacket_Kind, DisconnectReason } from "@livekit/protocol";
+import type { TrackSid } from "../base/ids.ts";
+import { AdminFailure, nobodyServes, participantNotFound, roomNotFound } from "./admin_failure.ts";
+import {
+  type AdminLimits,
+  checkAttributes,
+  checkDispatches,
+  checkMetadata,
+  checkName,
+  checkRoomName,
+} from "./admin_limits.ts";
+import type { Participant } from "./participant.ts";
+import { forwardParticipant, moveParticipant } from "./participant_transfer.ts";
+import type { Room } from "./room.ts";
+import { roomRequest } from "./room_creation.ts";
+import type { RoomDirectory } from "./room_directory.ts";
+import { rpcFailure } from "./rpc_failure.ts";
+import { REVOCATION_LEEWAY_MS } from "./token_revocations.ts";
+
+/** What the API needs besides the rooms. */
+export interface RoomAdminOptions {
+  readonly limits: AdminLimits;
+  /** Participants may be moved or forwarded to rooms that do not exist yet. */
+  readonly autoCreateRooms: boolean;
+}
+
+/** Where a participant is. */
+interface Found {
+  readonly room: Room;
+  readonly participant: Participant;
+}
+
+/** See the module text. */
+export class RoomAdmin {
+  constructor(readonly rooms: RoomDirectory, readonly options: RoomAdminOptions) {}
+
+  /** Makes a room, or changes an existing one where the request says something. */
+  createRoom(request: CreateRoomRequest): RoomInfo | AdminFailure {
+    const { limits } = this.options;
+    const failure = checkRoomName(request.name, limits) ??
+      checkMetadata(request.metadata, limits) ??
+      checkDispatches(request.agents, limits);
+    if (failure !== undefined) return failure;
+    const { roomPreset, nodeId, replayEnabled } = request;
+    if (!this.rooms.hasPreset(roomPreset)) {
+      return new AdminFailure(
+        "invalid_argument",
+        "unknown room configuration in create room request",
+      );
+    }
+    const wanted = roomRequest(request.name, request);
+    return this.rooms.createOrUpdate({ ...wanted, roomPreset, nodeId, replayEnabled }).info();
+  }
+
+  /** All rooms, or those of the names that exist. */
+  listRooms(names: readonly string[]): RoomInfo[] {
+    return this.rooms.list(names);
+  }
+
+  deleteRoom(name: string): AdminFailure | undefined {
+    return this.rooms.delete(name) ? undefined : roomNotFound();
+  }
+
+  /** Everybody in the room, hidden ones included; nobody if there is no such room. */
+  listParticipants(room: string): ParticipantInfo[] {
+    return Array.from(this.rooms.get(room)?.participants() ?? [], (one) => one.info());
+  }
+
+  getParticipant(room: string, identity: string): ParticipantInfo | AdminFailure {
+    return this.#find(room, identity)?.participant.info() ?? participantNotFound();
+  }
+
+  /**
+   * Ends a session and refuses the tokens it could come back with: those not valid before
+   * `revokeTokenTs` (Unix seconds), or before now and some leeway if the request does not say.
+   */
+  removeParticipant(request: RoomParticipantIdentity): AdminFailure | undefined {
+    const { room, identity, revokeTokenTs } = request;
+    const found = this.#find(room, identity);
+    if (found === undefined) return participantNotFound();
+    const beforeMs = revokeTokenTs === 0n
+      ? this.rooms.context.platform.clock.wallMs() + REVOCATION_LEEWAY_MS
+      : Number(revokeTokenTs) * 1000;
+    const { participant } = found;
+    this.rooms.revocations.revoke(room, identity, beforeMs, participant.init.tokenExpiresAt ?? 0);
+    participant.log.info("participant removed by the server API");
+    participant.close(DisconnectReason.PARTICIPANT_REMOVED, "disconnect");
+    return undefined;
+  }
+
+  /** @returns The track as it is now; `undefined` if the participant has no such track. */
+  async mutePublishedTrack(
+    { room, identity, trackSid, muted }: MuteRoomTrackRequest,
+  ): Promise<TrackInfo | AdminFailure | undefined> {
+    const found = this.#find(room, identity);
+    if (found === undefined) return nobodyServes();
+    if (!muted && !this.rooms.context.options.enableRemoteUnmute) {
+      return new AdminFailure("failed_precondition", "remote unmute not enabled");
+    }
+    const { participant } = found;
+    const known = await participant.registry.setMuted(trackSid as TrackSid, muted, "admin");
+    if (!known) return undefined;
+    return participant.tracks.find(({ sid }) => sid === trackSid)?.info.clone();
+  }
+
+  /** Empty texts change nothing; an attribute with an empty value is removed. */
+  async updateParticipant(
+    request: UpdateParticipantRequest,
+  ): Promise<ParticipantInfo | AdminFailure> {
+    const { room, identity, name, metadata, attributes, permission } = request;
+    const found = this.#find(room, identity);
+    if (found === undefined) return participantNotFound();
+    const { participant } = found;
+    const { limits } = this.options;
+    const merged = { ...participant.profile.attributes, ...attributes };
+    const failure = checkAttributes(merged, limits);
+    if (failure !== undefined) return failure;
+    participant.updateProfile({ name, metadata, attributes });
+    if (permission !== undefined) await participant.setPermission(permission);
+    return participant.info();
+  }
+
+  /** Limits of an update, which hold whoever it is for. */
+  checkUpdate(request: UpdateParticipantRequest): AdminFailure | undefined {
+    const { limits } = this.options;
+    return checkName(request.name, limits) ?? checkMetadata(request.metadata, limits) ??
+      checkAttributes(request.attributes, limits);
+  }
+
+  updateSubscriptions(request: UpdateSubscriptionsRequest): AdminFailure | undefined {
+    const found = this.#find(request.room, request.identity);
+    if (found === undefined) return nobodyServes();
+    const { trackSids, subscribe, participantTracks } = request;
+    const update = new UpdateSubscription({ trackSids, subscribe, participantTracks });
+    found.participant.subscriptions.update(update);
+    return undefined;
+  }
+
+  /** A user packet from nobody; the nonce must be empty or of 16 bytes. */
+  sendData(request: SendDataRequest): AdminFailure | undefined {
+    const room = this.rooms.get(request.room);
+    if (room === undefined) return nobodyServes();
+    const { data: payload, kind, destinationSids, destinationIdentities, topic, nonce } = request;
+    const user = new UserPacket({
+      payload,
+      destinationSids,
+      destinationIdentities,
+      nonce,
+      ...(topic === undefined ? {} : { topic }),
+    });
+    const value = { case: "user" as const, value: user };
+    const packet = new DataPacket({ kind, destinationIdentities, value });
+    room.sendData(packet, kind === DataPacket_Kind.LOSSY ? "lossy" : "reliable");
+    return undefined;
+  }
+
+  checkRoomMetadata(metadata: string): AdminFailure | undefined {
+    return checkMetadata(metadata, this.options.limits);
+  }
+
+  /** Everybody in the room has been told when this returns. */
+  updateRoomMetadata(name: string, metadata: string): RoomInfo | AdminFailure {
+    const room = this.rooms.get(name);
+    if (room === undefined) return roomNotFound();
+    room.setMetadata(metadata);
+    return room.info();
+  }
+
+  /** Calls a method of a participant and waits for its answer. */
+  async performRpc(request: PerformRpcRequest): Promise<string | AdminFailure> {
+    const { room, destinationIdentity } = request;
+    const found = this.#find(room, destinationIdentity);
+    if (found === undefined) return nobodyServes();
+    const outcome = await found.room.rpcs.call(found.participant, request);
+    return outcome.ok ? outcome.payload : rpcFailure(outcome);
+  }
+
+  /** The session goes on in another room, with its tracks and without a new join. */
+  async moveParticipant(request: MoveParticipantRequest): Promise<AdminFailure | undefined> {
+    const transfer = this.#transfer(request);
+    return transfer instanceof AdminFailure
+      ? transfer
+      : await moveParticipant(transfer.participant, transfer.room, transfer.destination);
+  }
+
+  /** The participant is in another room as well, to be seen and heard. */
+  forwardParticipant(request: ForwardParticipantRequest): AdminFailure | undefined {
+    const transfer = this.#transfer(request);
+    return transfer instanceof AdminFailure
+      ? transfer
+      : forwardParticipant(transfer.participant, transfer.room, transfer.destination);
+  }
+
+  #transfer(
+    { room, identity, destinationRoom }: MoveParticipantRequest | ForwardParticipantRequest,
+  ): Found & { readonly destination: () => Room } | AdminFailure {
+    if (room === destinationRoom) {
+      return new AdminFailure(
+        "invalid_argument",
+        "destination room cannot be the same as source room",
+      );
+    }
+    const failure = checkRoomName(destinationRoom, this.options.limits);
+    if (failure !== undefined) return failure;
+    const found = this.#find(room, identity);
+    if (found === undefined) return participantNotFound();
+    const exists = this.rooms.get(destinationRoom) !== undefined;
+    if (!exists && !this.options.autoCreateRooms) return roomNotFound();
+    return { ...found, destination: () => this.rooms.create({ name: destinationRoom }) };
+  }
+
+  #find(roomName: string, identity: string): Found | undefined {
+    const room = this.rooms.get(roomName);
+    const participant = room?.byIdentity(identity);
+    return room && participant && { room, participant };
+  }
+}
