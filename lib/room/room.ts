@@ -36,6 +36,7 @@ import {
   type RoomRequest,
   type RoomSettings,
 } from "./room_creation.ts";
+import { RoomEvents } from "./room_events.ts";
 import { RoomForwards } from "./room_forwards.ts";
 import { IdleWatch } from "./room_idle.ts";
 import { roomInfo } from "./room_info.ts";
@@ -64,6 +65,8 @@ export class Room implements ParticipantHost<Participant> {
   /** Calls that the server API makes of participants. */
   readonly rpcs: ServerRpcs;
   readonly #announcements: RoomAnnouncements;
+  /** What observers outside are told. */
+  readonly events: RoomEvents;
   readonly #forwards = new RoomForwards();
   /** What participants are given: room-wide choices over the server's. */
   readonly #memberContext: RoomContext;
@@ -89,7 +92,8 @@ export class Room implements ParticipantHost<Participant> {
     this.#plan = plan;
     const { syncStreams } = plan.internal;
     this.#memberContext = { ...context, options: { ...options, syncStreams } };
-    this.#tracks = new RoomTracks(platform, options.dynacastPauseDelayMs);
+    this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
+    this.#tracks = new RoomTracks(platform, options.dynacastPauseDelayMs, this.events);
     this.#data = new DataRouter(
       () => this.#members.values(),
       (command) => router.send(command),
@@ -155,7 +159,7 @@ export class Room implements ParticipantHost<Participant> {
     compose: (others: readonly ParticipantInfo[]) => SignalMessage,
   ): void {
     const others = this.#members.visibleTo(participant);
-    const tracks = participant.init.autoSubscribe ? this.#othersTracks(participant) : [];
+    const tracks = participant.init.autoSubscribe ? this.#tracks.notOf(participant) : [];
     participant.start(compose(others), others, tracks);
     this.log.info("participant joined", { participant: participant.identity });
     this.#announcements.participant(participant, false, false);
@@ -247,13 +251,12 @@ export class Room implements ParticipantHost<Participant> {
     if (this.#closed) return;
     this.#closed = true;
     this.#idle.stop();
-    for (const participant of this.#members.all()) {
-      participant.close(reason, "disconnect");
-    }
+    for (const participant of this.#members.all()) participant.close(reason, "disconnect");
     this.#announcements.close();
     this.#tracks.close();
     this.log.info("room closed", { reason: Reason[reason] });
     this.onClosed(this);
+    this.events.finished(reason);
   }
 
   // ParticipantHost
@@ -264,6 +267,7 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   participantActive(participant: Participant): void {
+    this.events.joined(participant);
     this.#announcements.participant(participant, false, false);
     this.#autoSubscribe(participant);
   }
@@ -362,6 +366,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#announcements.departed(participant);
     this.#announcements.roomChanged(false);
     if (!this.#closed) this.#idle.setOccupied(this.#members.counted > 0);
+    this.events.gone(participant);
   }
 
   /** Adds a participant; an older session of its identity is ended first. */
@@ -370,6 +375,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#members.set(participant);
     this.firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.#idle.setOccupied(this.#members.counted > 0);
+    this.events.entered(participant);
   }
 
   /** A track of `publisher` can be had. */
@@ -389,11 +395,6 @@ export class Room implements ParticipantHost<Participant> {
 
   #autoSubscribe(participant: Participant): void {
     if (!participant.active || !participant.init.autoSubscribe) return;
-    participant.subscriptions.desire(this.#othersTracks(participant));
-  }
-
-  #othersTracks(participant: Participant): string[] {
-    return this.#tracks.all().filter(({ publisher }) => publisher !== participant)
-      .map(({ track }) => track.sid);
+    participant.subscriptions.desire(this.#tracks.notOf(participant));
   }
 }

@@ -42,6 +42,7 @@ export class RoomDirectory {
     });
     this.#rooms.set(room.name, room);
     room.log.info("room created");
+    room.events.started();
     return room;
   }
 

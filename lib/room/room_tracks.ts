@@ -10,11 +10,12 @@ import { TrackType, VideoQuality } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { SignalMessage } from "./connection_host.ts";
+import type { ObservedParticipant, RoomEvents } from "./room_events.ts";
 import { SubscribedQualityTracker, subscribedQualityUpdate } from "./subscribed_quality.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** The publisher of a track, as far as this table cares. */
-export interface TrackPublisher {
+export interface TrackPublisher extends ObservedParticipant {
   readonly sid: string;
   send(message: SignalMessage): void;
 }
@@ -42,6 +43,7 @@ export class RoomTracks<P extends TrackPublisher> {
   constructor(
     readonly platform: Platform,
     readonly dynacastPauseDelayMs: number,
+    readonly events: RoomEvents,
   ) {}
 
   get(trackSid: string): RoomTrack<P> | undefined {
@@ -56,6 +58,11 @@ export class RoomTracks<P extends TrackPublisher> {
   /** Sids of everything `publisher` has published. */
   of(publisher: P): TrackSid[] {
     return this.all().filter((entry) => entry.publisher === publisher).map((e) => e.track.sid);
+  }
+
+  /** Sids of everything that others have published. */
+  notOf(publisher: P): TrackSid[] {
+    return this.all().filter((entry) => entry.publisher !== publisher).map((e) => e.track.sid);
   }
 
   add(publisher: P, track: PublishedTrack): void {
@@ -75,6 +82,7 @@ export class RoomTracks<P extends TrackPublisher> {
     };
     this.#records.set(track.sid, record);
     this.#pump(record);
+    this.events.published(publisher, track.info);
   }
 
   /** New committed state of a track that exists. */
@@ -87,8 +95,10 @@ export class RoomTracks<P extends TrackPublisher> {
   }
 
   remove(trackSid: string): void {
-    this.#records.get(trackSid)?.cancelTimer?.();
+    const record = this.#records.get(trackSid);
+    record?.cancelTimer?.();
     this.#records.delete(trackSid);
+    if (record !== undefined) this.events.unpublished(record.publisher, record.track.info);
   }
 
   /** What `subscriber` wants at most of a video track; `undefined` when it no longer subscribes. */
