@@ -16,15 +16,18 @@ export type RouteTable = (path: string) => RouteHandler | undefined;
 export interface RouteOptions {
   readonly heartbeat: Heartbeat;
   readonly rtc: RtcRouteOptions;
+  /** The server API, see `twirpRoutes`. */
+  readonly twirp: (path: string) => RouteHandler | undefined;
 }
 
-/** Builds the table; paths match whole. */
-export function routeTable({ heartbeat, rtc }: RouteOptions): RouteTable {
+/** Builds the table; paths match whole but for the demo page and the server API. */
+export function routeTable({ heartbeat, rtc, twirp }: RouteOptions): RouteTable {
   const routes: ReadonlyMap<string, RouteHandler> = new Map([
     ["/", healthRoute(heartbeat)],
     ["/rtc", rtcRoute(rtc)],
     ["/rtc/validate", validateRoute(rtc)],
     ["/demo", demoRoute],
   ]);
-  return (path) => routes.get(path) ?? (path.startsWith("/demo/") ? demoRoute : undefined);
+  return (path) =>
+    routes.get(path) ?? (path.startsWith("/demo/") ? demoRoute : undefined) ?? twirp(path);
 }

@@ -23,8 +23,8 @@ export class AdminFailure {
   constructor(
     readonly code: AdminFailureCode,
     readonly message: string,
-    /** The limit that was exceeded, where that is the reason. */
-    readonly limit?: number,
+    /** What is wrong with an argument that `message` names, such as the limit it exceeds. */
+    readonly detail?: number | string,
   ) {}
 }
 

@@ -223,6 +223,7 @@ export class RoomAdmin {
       return new AdminFailure(
         "invalid_argument",
         "destination room cannot be the same as source room",
+        "",
       );
     }
     const failure = checkRoomName(destinationRoom, this.options.limits);

@@ -9,6 +9,7 @@ import {
   DEFAULT_ROOM_OPTIONS,
   type RoomOptions,
 } from "../room/room_context.ts";
+import type { AdminLimits } from "../room/admin_limits.ts";
 import type { Config } from "./config_parsing.ts";
 
 /** How loudness is measured. */
@@ -22,7 +23,7 @@ export function audioLevelOptions({ audio }: Config): AudioLevelOptions {
 }
 
 /** Options of all rooms. */
-export function roomOptions({ room, rtc, limit, video }: Config): RoomOptions {
+export function roomOptions({ room, rtc, limit, video, audio }: Config): RoomOptions {
   const iceServers = rtc.stun_servers.length === 0 ? DEFAULT_ICE_SERVERS : [{
     urls: rtc.stun_servers.map((server) => `stun:${server}`),
     username: "",
@@ -48,6 +49,17 @@ export function roomOptions({ room, rtc, limit, video }: Config): RoomOptions {
     iceServers,
     updateBatchTargetSize: room.update_batch_target_size,
     dynacastPauseDelayMs: video.dynacast_pause_delay,
+    audioUpdateIntervalMs: audio.update_interval,
+    maxMetadataSize: limit.max_metadata_size,
+    maxAttributesSize: limit.max_attributes_size,
+  };
+}
+
+/** Limits of the server API. */
+export function adminLimits({ limit }: Config): AdminLimits {
+  return {
+    maxRoomNameLength: limit.max_room_name_length,
+    maxParticipantNameLength: limit.max_participant_name_length,
     maxMetadataSize: limit.max_metadata_size,
     maxAttributesSize: limit.max_attributes_size,
   };

@@ -17,17 +17,21 @@ import type { EngineReady, MediaEngine } from "../engine/engine_messages.ts";
 import { createLocalEngine, type LocalEngineOptions } from "../engine/local_engine.ts";
 import { EngineRouter } from "../room/engine_router.ts";
 import type { RoomContext } from "../room/room_context.ts";
+import { RoomAdmin } from "../room/room_admin.ts";
 import { RoomDirectory } from "../room/room_directory.ts";
 import { type ApiKeys, signAccessToken } from "../signalling/access_token.ts";
 import type { TokenSigner } from "../signalling/token_refresher.ts";
 import { SignalService } from "../signalling/signal_service.ts";
+import { absentServices } from "../../routes/absent_services.ts";
 import { createHttpHandler, type HttpHandler } from "../../routes/http_handler.ts";
+import { roomService } from "../../routes/room_service.ts";
 import { routeTable } from "../../routes/route_table.ts";
+import { twirpRoutes } from "../../routes/twirp.ts";
 import { adaptWebSocket } from "../../routes/web_socket.ts";
 import type { Config } from "./config_parsing.ts";
 import { mediaListeners } from "./media_listeners.ts";
 import type { InterfaceAddress } from "./node_address.ts";
-import { audioLevelOptions, roomOptions } from "./room_settings.ts";
+import { adminLimits, audioLevelOptions, roomOptions } from "./room_settings.ts";
 import { PROTOCOL_VERSION } from "./version.ts";
 
 /** Seconds without an answer before the runtime drops a WebSocket; it pings every half of this. */
@@ -44,6 +48,8 @@ export interface SfuServer extends AsyncDisposable {
   /** Opens the UDP and TCP media sockets; idempotent. Rejects with `SfuError`. */
   listenMedia(): Promise<readonly MediaAddress[]>;
   readonly rooms: RoomDirectory;
+  /** The functions behind the server API. */
+  readonly admin: RoomAdmin;
   /** What came in and was not used, by reason. */
   readonly counters: DropCounters;
   /** Refuses joins, waits until everybody has left, then closes; resolves even on time-out. */
@@ -75,6 +81,7 @@ export function createServer(
 class ComposedServer implements SfuServer {
   readonly handler: HttpHandler;
   readonly rooms: RoomDirectory;
+  readonly admin: RoomAdmin;
   readonly counters = new DropCounters();
   readonly #platform: Platform;
   readonly #engine: MediaEngine;
@@ -111,6 +118,10 @@ class ComposedServer implements SfuServer {
       region: config.region,
     };
     this.rooms = new RoomDirectory(context);
+    this.admin = new RoomAdmin(this.rooms, {
+      limits: adminLimits(config),
+      autoCreateRooms: config.room.auto_create,
+    });
     this.#signals = new SignalService({
       rooms: this.rooms,
       serverVersion: PROTOCOL_VERSION,
@@ -184,6 +195,12 @@ class ComposedServer implements SfuServer {
           return { response, socket: adaptWebSocket(socket, limit.signal_message_size_limit) };
         },
       },
+      twirp: twirpRoutes([roomService(this.admin), ...absentServices()], {
+        maxBodyBytes: limit.max_api_request_body_size,
+        timers: this.#platform.timers,
+        log: this.#platform.log,
+        counters: this.counters,
+      }),
     });
     return createHttpHandler({
       routes,

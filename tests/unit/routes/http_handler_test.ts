@@ -24,6 +24,7 @@ function world(log: Log = silentLog): World {
   const opened: JoinParameters[] = [];
   const counters = new DropCounters();
   const routes = routeTable({
+    twirp: () => undefined,
     heartbeat: { last: () => ({ ageMs: state.ageMs, wallMs: NOW }) },
     rtc: {
       signals: {

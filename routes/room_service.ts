@@ -1,0 +1,162 @@
+/**
+ * `livekit.RoomService`: each method checks the grant, calls one function of {@linkcode RoomAdmin} and
+ * words the outcome. The order of grant and limit checks is LiveKit's and differs between methods.
+ *
+ * @module
+ */
+import {
+  CreateRoomRequest,
+  DeleteRoomRequest,
+  DeleteRoomResponse,
+  ForwardParticipantRequest,
+  ForwardParticipantResponse,
+  ListParticipantsRequest,
+  ListParticipantsResponse,
+  ListRoomsRequest,
+  ListRoomsResponse,
+  MoveParticipantRequest,
+  MoveParticipantResponse,
+  MuteRoomTrackRequest,
+  MuteRoomTrackResponse,
+  PerformRpcRequest,
+  PerformRpcResponse,
+  RemoveParticipantResponse,
+  RoomParticipantIdentity,
+  SendDataRequest,
+  SendDataResponse,
+  UpdateParticipantRequest,
+  UpdateRoomMetadataRequest,
+  UpdateSubscriptionsRequest,
+  UpdateSubscriptionsResponse,
+} from "@livekit/protocol";
+import { AdminFailure } from "../lib/room/admin_failure.ts";
+import type { RoomAdmin } from "../lib/room/room_admin.ts";
+import { relayedError, TwirpError } from "./twirp_error.ts";
+import {
+  needsDestination,
+  needsRoomAdmin,
+  needsRoomCreate,
+  needsRoomList,
+} from "./twirp_grants.ts";
+import { type TwirpMethod, twirpMethod, type TwirpReply, type TwirpService } from "./twirp.ts";
+
+const NONCE_BYTES = 16;
+
+/** The service over `admin`. */
+export function roomService(admin: RoomAdmin): TwirpService {
+  return {
+    name: "livekit.RoomService",
+    methods: { ...roomMethods(admin), ...participantMethods(admin), ...transferMethods(admin) },
+  };
+}
+
+function roomMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
+  return {
+    CreateRoom: twirpMethod(
+      CreateRoomRequest,
+      (request, { token }) => needsRoomCreate(token) ?? said(admin.createRoom(request)),
+    ),
+    ListRooms: twirpMethod(
+      ListRoomsRequest,
+      ({ names }, { token }) =>
+        needsRoomList(token) ?? new ListRoomsResponse({ rooms: admin.listRooms(names) }),
+    ),
+    DeleteRoom: twirpMethod(
+      DeleteRoomRequest,
+      ({ room }, { token }) =>
+        needsRoomCreate(token) ?? said(admin.deleteRoom(room) ?? new DeleteRoomResponse()),
+    ),
+    UpdateRoomMetadata: twirpMethod(UpdateRoomMetadataRequest, ({ room, metadata }, { token }) => {
+      const tooLarge = admin.checkRoomMetadata(metadata);
+      if (tooLarge !== undefined) return said(tooLarge);
+      return needsRoomAdmin(token, room) ?? said(admin.updateRoomMetadata(room, metadata));
+    }),
+    SendData: twirpMethod(SendDataRequest, (request, { token }) => {
+      const denied = needsRoomAdmin(token, request.room);
+      if (denied !== undefined) return denied;
+      const { length } = request.nonce;
+      if (length !== 0 && length !== NONCE_BYTES) {
+        return new TwirpError(
+          "invalid_argument",
+          `nonce should be ${NONCE_BYTES}-bytes or not present, got: ${length} bytes`,
+        );
+      }
+      return said(admin.sendData(request) ?? new SendDataResponse());
+    }),
+  };
+}
+
+function participantMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
+  return {
+    ListParticipants: twirpMethod(
+      ListParticipantsRequest,
+      ({ room }, { token }) =>
+        needsRoomAdmin(token, room) ??
+          new ListParticipantsResponse({ participants: admin.listParticipants(room) }),
+    ),
+    GetParticipant: twirpMethod(
+      RoomParticipantIdentity,
+      ({ room, identity }, { token }) =>
+        needsRoomAdmin(token, room) ?? said(admin.getParticipant(room, identity)),
+    ),
+    RemoveParticipant: twirpMethod(
+      RoomParticipantIdentity,
+      (request, { token }) =>
+        needsRoomAdmin(token, request.room) ??
+          said(admin.removeParticipant(request) ?? new RemoveParticipantResponse()),
+    ),
+    MutePublishedTrack: twirpMethod(MuteRoomTrackRequest, async (request, { token }) => {
+      const denied = needsRoomAdmin(token, request.room);
+      if (denied !== undefined) return denied;
+      const track = await admin.mutePublishedTrack(request);
+      if (track instanceof AdminFailure) return said(track);
+      return new MuteRoomTrackResponse(track === undefined ? {} : { track });
+    }),
+    UpdateParticipant: twirpMethod(UpdateParticipantRequest, async (request, { token }) => {
+      const tooLarge = admin.checkUpdate(request);
+      if (tooLarge !== undefined) return said(tooLarge);
+      return needsRoomAdmin(token, request.room) ?? said(await admin.updateParticipant(request));
+    }),
+    UpdateSubscriptions: twirpMethod(
+      UpdateSubscriptionsRequest,
+      (request, { token }) =>
+        needsRoomAdmin(token, request.room) ??
+          said(admin.updateSubscriptions(request) ?? new UpdateSubscriptionsResponse()),
+    ),
+    PerformRpc: twirpMethod(PerformRpcRequest, async (request, { token }) => {
+      const denied = needsRoomAdmin(token, request.room);
+      if (denied !== undefined) return denied;
+      if (request.destinationIdentity === "") {
+        return relayedError("invalid_argument", "destination identity is required");
+      }
+      const payload = await admin.performRpc(request);
+      if (payload instanceof AdminFailure) return said(payload);
+      return new PerformRpcResponse({ payload });
+    }),
+  };
+}
+
+function transferMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
+  return {
+    MoveParticipant: twirpMethod(
+      MoveParticipantRequest,
+      async (request, { token }) =>
+        needsDestination(token, request.room, request.destinationRoom) ??
+          said(await admin.moveParticipant(request) ?? new MoveParticipantResponse()),
+    ),
+    ForwardParticipant: twirpMethod(
+      ForwardParticipantRequest,
+      (request, { token }) =>
+        needsDestination(token, request.room, request.destinationRoom) ??
+          said(admin.forwardParticipant(request) ?? new ForwardParticipantResponse()),
+    ),
+  };
+}
+
+/** A failure in LiveKit's words: bad arguments are named in `meta`, the rest comes with a prefix. */
+function said(outcome: Exclude<TwirpReply, TwirpError> | AdminFailure): TwirpReply {
+  if (!(outcome instanceof AdminFailure)) return outcome;
+  const { code, message, detail } = outcome;
+  if (detail === undefined) return relayedError(code, message);
+  return new TwirpError(code, `${message} ${detail}`, { argument: message });
+}
