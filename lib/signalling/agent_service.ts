@@ -18,7 +18,7 @@ import {
   type AgentRooms,
 } from "../room/agent_dispatcher.ts";
 import { AgentPool } from "../room/agent_pool.ts";
-import { type ApiKeys, signAccessToken } from "./access_token.ts";
+import type { TokenClaims } from "./access_token.ts";
 import { type AgentIdentity, AgentWorkerSession } from "./agent_worker_session.ts";
 import type { SignalSocket } from "./signal_socket.ts";
 
@@ -28,7 +28,13 @@ const AGENT_TOKEN_VALID_MS = 3_600_000;
 export interface AgentServiceOptions extends AgentJobOptions {
   readonly platform: Platform;
   readonly rooms: AgentRooms;
-  readonly keys: ApiKeys;
+  /** Signs claims with the secret of `apiKey`. */
+  readonly signToken: (
+    apiKey: string,
+    claims: TokenClaims,
+    nowMs: number,
+    validForMs: number,
+  ) => Promise<string>;
   readonly serverInfo: ServerInfo;
   /** `agents.target_load`. */
   readonly targetLoad: number;
@@ -103,12 +109,12 @@ export class AgentService {
   }
 
   #signToken(apiKey: string, agent: AgentIdentity): Promise<string> {
-    const { keys, platform } = this.#options;
+    const { signToken, platform } = this.#options;
     const { room, identity, name, metadata, attributes, permission } = agent;
     const { canPublish, canPublishSources, canSubscribe, canPublishData, hidden, recorder } =
       permission;
-    return signAccessToken(
-      { apiKey, secret: keys.get(apiKey) ?? "" },
+    return signToken(
+      apiKey,
       {
         identity,
         name,
