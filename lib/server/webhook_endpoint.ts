@@ -1,0 +1,222 @@
+/**
+ * One webhook URL: a queue for each resource, so that the events of one room arrive in order and a
+ * room whose events are stuck holds up no other.
+ *
+ * Contract: {@linkcode WebhookEndpoint.accept} returns at once and never throws. An event leaves its
+ * queue delivered, refused by the receiver, or dropped; what was dropped is counted, and the next
+ * event to this URL says how many there were (`num_dropped`). A queue exists only while it has
+ * something to do.
+ *
+ * @module
+ */
+import { WebhookEvent } from "@livekit/protocol";
+import type { Cancel, Platform } from "../base/platform.ts";
+import { describeError } from "../room/close_reason.ts";
+import { type AttemptOutcome, postWebhook, type WebhookFetch } from "./webhook_attempt.ts";
+import { isWanted, resourceKey } from "./webhook_events.ts";
+import { retryDelayMs } from "./webhook_retry.ts";
+
+/** A receiver that does not answer by then is tried again, ms. */
+export const REQUEST_TIMEOUT_MS = 10_000;
+/** Requests under way at once: a receiver that hangs must not use up this process's sockets. */
+const MAX_REQUESTS = 128;
+
+/** Why an event was dropped; values of the `reason` label of `livekit_webhook_dispatch_total`. */
+export type DropReason = "queue is full" | "age" | "shutdown";
+
+/** Told how deliveries go; metrics. */
+export interface WebhookStatistics {
+  delivered(): void;
+  /** The receiver refused it, or every attempt failed. */
+  failed(): void;
+  dropped(reason: DropReason): void;
+  /** How many wait behind an event that is about to be sent. */
+  queueLength(length: number): void;
+}
+
+/** What one endpoint needs. */
+export interface WebhookEndpointOptions {
+  readonly url: string;
+  /** Place in the configuration, from 0; names the endpoint in logs, where a URL might tell secrets. */
+  readonly position: number;
+  /** Makes the `Authorization` of a body, as of now. */
+  readonly sign: (body: Uint8Array<ArrayBuffer>) => Promise<string>;
+  readonly filter: { readonly include: readonly string[]; readonly exclude: readonly string[] };
+  readonly maxAgeMs: number;
+  /** Events that may wait in one queue. */
+  readonly maxDepth: number;
+  readonly platform: Pick<Platform, "clock" | "timers" | "log">;
+  readonly fetch: WebhookFetch;
+  readonly statistics: WebhookStatistics;
+}
+
+interface QueuedEvent {
+  readonly event: WebhookEvent;
+  /** Monotonic ms. */
+  readonly queuedAt: number;
+}
+
+/** See the module text. */
+export class WebhookEndpoint {
+  /** Events of each resource that wait; a resource is here exactly while its events are worked on. */
+  readonly #queues = new Map<string, QueuedEvent[]>();
+  /** Dropped, and not yet told of in a delivered event. */
+  #dropped = 0;
+  #requests = 0;
+  readonly #forSlot: (() => void)[] = [];
+  readonly #stop = new AbortController();
+  /** Ends the waits between retries. */
+  readonly #sleepers = new Set<() => void>();
+  #closing = false;
+  #failing = false;
+  #onEmpty: () => void = () => {};
+
+  constructor(readonly options: WebhookEndpointOptions) {}
+
+  /** Resources with events that wait or are being sent. */
+  get busyQueues(): number {
+    return this.#queues.size;
+  }
+
+  /** Takes `event` in; what the filter excludes is forgotten. */
+  accept(event: WebhookEvent): void {
+    const { filter, maxDepth, platform } = this.options;
+    if (!isWanted(event.event, filter)) return;
+    if (this.#closing) return this.#drop(0, "shutdown");
+    const queued = { event, queuedAt: platform.clock.now() };
+    const key = resourceKey(event);
+    const queue = this.#queues.get(key);
+    if (queue === undefined) {
+      const started = [queued];
+      this.#queues.set(key, started);
+      this.#work(key, started).catch((error) => this.#bug(key, error));
+    } else if (queue.length >= maxDepth) this.#drop(0, "queue is full");
+    else queue.push(queued);
+  }
+
+  /**
+   * Takes nothing more in and sends what there is, without waiting for receivers that fail; what is
+   * not sent after `timeoutMs` is dropped. Never rejects.
+   */
+  async close(timeoutMs: number): Promise<void> {
+    this.#closing = true;
+    for (const wake of [...this.#sleepers]) wake();
+    if (this.#queues.size === 0) return;
+    const empty = new Promise<void>((resolve) => this.#onEmpty = resolve);
+    const cancel = this.options.platform.timers.after(timeoutMs, () => this.#stop.abort());
+    await empty;
+    cancel();
+  }
+
+  async #work(key: string, queue: QueuedEvent[]): Promise<void> {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      if (this.#stop.signal.aborted) this.#drop(0, "shutdown");
+      else await this.#deliver(next, queue.length);
+    }
+    this.#forget(key);
+  }
+
+  #forget(key: string): void {
+    this.#queues.delete(key);
+    if (this.#queues.size === 0) this.#onEmpty();
+  }
+
+  async #deliver({ event, queuedAt }: QueuedEvent, waiting: number): Promise<void> {
+    const { maxAgeMs, platform: { clock }, statistics } = this.options;
+    let body: Uint8Array<ArrayBuffer> | undefined;
+    let numDropped = 0;
+    for (let retries = 0;; retries++) {
+      await this.#takeSlot();
+      let outcome: AttemptOutcome;
+      try {
+        if (body === undefined) {
+          if (clock.now() - queuedAt > maxAgeMs) return this.#drop(0, "age");
+          statistics.queueLength(waiting);
+          numDropped = this.#dropped;
+          this.#dropped = 0;
+          body = encode(event, numDropped);
+        }
+        outcome = await this.#attempt(body);
+      } finally {
+        this.#freeSlot();
+      }
+      this.#note(outcome, event.event);
+      if (outcome.type === "delivered") return statistics.delivered();
+      if (outcome.type === "refused") return statistics.failed();
+      if (this.#closing) return this.#drop(numDropped, "shutdown");
+      const age = clock.now() - queuedAt;
+      const wait = retryDelayMs(retries, age, maxAgeMs, outcome.retryAfterMs);
+      if (wait === undefined) {
+        this.#dropped += numDropped + 1;
+        return statistics.failed();
+      }
+      await this.#sleep(wait);
+    }
+  }
+
+  async #attempt(body: Uint8Array<ArrayBuffer>): Promise<AttemptOutcome> {
+    const { url, sign, platform: { timers }, fetch } = this.options;
+    const authorization = await sign(body);
+    return await postWebhook(url, { body, authorization }, REQUEST_TIMEOUT_MS, {
+      fetch,
+      timers,
+      stop: this.#stop.signal,
+    });
+  }
+
+  /** One line when deliveries begin to fail and one when they work again, not one for each event. */
+  #note(outcome: AttemptOutcome, event: string): void {
+    const { platform: { log }, position } = this.options;
+    if (outcome.type === "delivered") {
+      if (this.#failing) log.info("webhooks are delivered again", { webhook: position });
+      this.#failing = false;
+      return;
+    }
+    if (!this.#failing) log.warn("webhook not delivered", { webhook: position, event, ...outcome });
+    this.#failing = true;
+  }
+
+  /** @param alsoLost Drops that this event would have told of. */
+  #drop(alsoLost: number, reason: DropReason): void {
+    this.#dropped += alsoLost + 1;
+    this.options.statistics.dropped(reason);
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      let cancel: Cancel | undefined = undefined;
+      const wake = () => {
+        cancel?.();
+        this.#sleepers.delete(wake);
+        resolve();
+      };
+      cancel = this.options.platform.timers.after(ms, wake);
+      this.#sleepers.add(wake);
+    });
+  }
+
+  async #takeSlot(): Promise<void> {
+    if (this.#requests < MAX_REQUESTS) {
+      this.#requests++;
+      return;
+    }
+    // Whoever frees a slot hands it on, so that nobody who comes later is faster.
+    await new Promise<void>((resolve) => this.#forSlot.push(resolve));
+  }
+
+  #freeSlot(): void {
+    const next = this.#forSlot.shift();
+    if (next === undefined) this.#requests--;
+    else next();
+  }
+
+  #bug(key: string, error: unknown): void {
+    this.options.platform.log.error("webhook queue failed", { error: describeError(error) });
+    this.#forget(key);
+  }
+}
+
+function encode(event: WebhookEvent, numDropped: number): Uint8Array<ArrayBuffer> {
+  const told = new WebhookEvent({ ...event, numDropped });
+  return new TextEncoder().encode(told.toJsonString());
+}
