@@ -12,6 +12,7 @@ import {
   CATALOG,
   codecPolicy,
   DEFAULT_ENABLED_CODECS,
+  offeredCodecs,
 } from "../../lib/negotiation/codec_catalog.ts";
 import { SubscriberSections } from "../../lib/negotiation/subscriber_offer.ts";
 import { ClientTraits } from "../../lib/room/client_traits.ts";
@@ -153,6 +154,21 @@ unitScenario("TestIsCodecEnabled", async (t) => {
       assert.deepEqual(codecPolicy([{ mime, fmtp }]).codecs.map((codec) => codec.fmtp), [fmtp]);
     }
   });
+});
+
+unitScenario("TestRegisterCodecsH264Profiles", () => {
+  const profiles = (codecs: readonly { readonly fmtp: string }[]) =>
+    codecs.map(({ fmtp }) => /profile-level-id=(\w{4})/.exec(fmtp)![1]!);
+  const rule = (fmtp: string) => ({ mime: "video/H264", fmtp });
+  const byDefault = codecPolicy([rule("")]);
+  assert.deepEqual([...new Set(profiles(byDefault.codecs))].sort(), ["42e0", "6400"]);
+  const main = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f";
+  assert.deepEqual(profiles(codecPolicy([rule(main)]).codecs), ["4d00"]);
+  // The side that offers, to subscribers, never has High, whatever is published.
+  for (const published of ["640032", "42e01f"]) {
+    const offered = offeredCodecs([publishedCodec("video/H264", published)], byDefault);
+    assert.deepEqual(profiles(offered), ["42e0"], published);
+  }
 });
 
 unitScenario("TestRegisterCodecsPayloadTypesAreUnique", () => {

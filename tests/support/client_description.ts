@@ -17,6 +17,8 @@ export interface ReadSection {
   readonly streamId: string | undefined;
   readonly trackId: string | undefined;
   readonly ssrc: number | undefined;
+  /** Second of `a=ssrc-group:FID`. */
+  readonly rtxSsrc: number | undefined;
   /** In order of preference; RTX left out. */
   readonly codecs: readonly { readonly payloadType: number; readonly mime: string }[];
   readonly text: string;
@@ -49,6 +51,7 @@ function readSection(text: string): ReadSection {
   );
   const [, streamId, trackId] = /a=msid:(\S+) (\S+)/.exec(text) ?? [];
   const ssrc = /a=ssrc:(\d+)/.exec(text)?.[1];
+  const rtxSsrc = /a=ssrc-group:FID \d+ (\d+)/.exec(text)?.[1];
   return {
     mid: /a=mid:(\S+)/.exec(text)?.[1] ?? "",
     kind,
@@ -57,6 +60,7 @@ function readSection(text: string): ReadSection {
     streamId,
     trackId,
     ssrc: ssrc === undefined ? undefined : Number(ssrc),
+    rtxSsrc: rtxSsrc === undefined ? undefined : Number(rtxSsrc),
     codecs: formats.trim().split(" ")
       .map((pt) => ({ payloadType: Number(pt), mime: `${kind}/${names.get(pt) ?? ""}` }))
       .filter(({ mime }) => !/\/(rtx|)$/i.test(mime)),

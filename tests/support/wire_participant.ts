@@ -43,8 +43,11 @@ export interface SubscribedTrack {
   readonly publisherSid: string;
   readonly kind: "audio" | "video";
   readonly ssrc: number;
+  /** Where retransmissions come, if the server offers that. */
+  readonly rtxSsrc: number | undefined;
   /** Preferred codec of its section, `video/VP8`. */
   readonly mime: string;
+  readonly payloadType: number;
 }
 
 /** What to publish; the codecs are offered in this order. */
@@ -349,13 +352,13 @@ export class WireParticipant implements AsyncDisposable {
   /** Subscriber sections are those the server sends in; their msid names publisher and track. */
   #readTracks({ sections }: ReadDescription): void {
     this.tracks.clear();
-    for (const { kind, port, direction, streamId, trackId, ssrc, codecs } of sections) {
+    for (const { kind, port, direction, streamId, trackId, ssrc, rtxSsrc, codecs } of sections) {
       if (kind !== "audio" && kind !== "video") continue;
       if (port === 0 || !direction.startsWith("send") || ssrc === undefined) continue;
-      const mime = codecs.find((codec) => !this.unsupported.includes(codec.mime))?.mime;
-      if (trackId === undefined || mime === undefined) continue;
+      const codec = codecs.find(({ mime }) => !this.unsupported.includes(mime));
+      if (trackId === undefined || codec === undefined) continue;
       const publisherSid = streamId!.split("|")[0]!;
-      this.tracks.set(trackId, { sid: trackId, publisherSid, kind, ssrc, mime });
+      this.tracks.set(trackId, { sid: trackId, publisherSid, kind, ssrc, rtxSsrc, ...codec });
     }
   }
 

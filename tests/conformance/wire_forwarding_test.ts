@@ -1,0 +1,62 @@
+/** LiveKit's tests of what a subscriber gets on the wire, over real sockets. */
+import assert from "node:assert/strict";
+import { until } from "../support/until.ts";
+import type { SubscribedTrack, WireParticipant } from "../support/wire_participant.ts";
+import { nackFor } from "../support/wire_rtcp.ts";
+import { scenario, type TestServer } from "./support.ts";
+
+/** A camera, and a subscriber that has some packets of it. */
+async function watched(
+  test: TestServer,
+  unsupported: readonly string[] = [],
+): Promise<[WireParticipant, SubscribedTrack]> {
+  const [alice, bob] = await Promise.all([test.join("alice"), test.join("bob", { unsupported })]);
+  const { sid } = await alice.publish("video");
+  const track = await bob.track(sid);
+  await until("ten packets", () => bob.subscriber.packets(track.ssrc).length >= 10);
+  return [bob, track];
+}
+
+scenario("TestDownTrackForwardsMedia", async (test) => {
+  const [bob, track] = await watched(test);
+  const packets = bob.subscriber.packets(track.ssrc);
+  const [first] = packets;
+  for (const [index, { bytes, payloadType, sequenceNumber }] of packets.entries()) {
+    assert.equal((sequenceNumber - first!.sequenceNumber) & 0xffff, index, "contiguous");
+    assert.equal(bytes[0]! & 0x20, 0, "no padding bit");
+    assert.equal(payloadType, track.payloadType);
+  }
+});
+
+scenario("TestDownTrackRetransmitsPacketsViaRTX", async (test) => {
+  const [bob, track] = await watched(test);
+  const { client } = bob.subscriber;
+  const lost = bob.subscriber.packets(track.ssrc)[3]!;
+  await client!.sendRtcp(nackFor(track.ssrc, lost.sequenceNumber));
+  const resent = await until("a retransmission", () => bob.subscriber.packets(track.rtxSsrc!)[0]);
+  assert.notEqual(resent.payloadType, lost.payloadType);
+  const payload = payloadOf(resent.bytes);
+  assert.equal((payload[0]! << 8) | payload[1]!, lost.sequenceNumber);
+  assert.deepEqual(payload.subarray(2), payloadOf(lost.bytes));
+});
+
+scenario("TestDownTrackRetransmitsPacketsAsIs", async (test) => {
+  const [bob, track] = await watched(test, ["video/rtx"]);
+  const lost = bob.subscriber.packets(track.ssrc)[3]!;
+  await bob.subscriber.client!.sendRtcp(nackFor(track.ssrc, lost.sequenceNumber));
+  const again = () =>
+    bob.subscriber.packets(track.ssrc).filter((packet) =>
+      packet.sequenceNumber === lost.sequenceNumber
+    );
+  await until("a retransmission", () => again().length === 2);
+  assert.deepEqual(payloadOf(again()[1]!.bytes), payloadOf(lost.bytes));
+});
+
+/** What follows header and extensions. */
+function payloadOf(bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const fixed = 12 + 4 * (bytes[0]! & 0x0f);
+  return bytes.subarray(
+    (bytes[0]! & 0x10) === 0 ? fixed : fixed + 4 + 4 * view.getUint16(fixed + 2),
+  );
+}
