@@ -41,6 +41,7 @@ import { RoomForwards } from "./room_forwards.ts";
 import { IdleWatch } from "./room_idle.ts";
 import { roomInfo } from "./room_info.ts";
 import { RoomMembers } from "./room_members.ts";
+import { RoomReports } from "./room_reports.ts";
 import { RoomTracks } from "./room_tracks.ts";
 import { ServerRpcs } from "./server_rpc.ts";
 import { subscribableTrack } from "./subscribable_track.ts";
@@ -65,6 +66,7 @@ export class Room implements ParticipantHost<Participant> {
   /** Calls that the server API makes of participants. */
   readonly rpcs: ServerRpcs;
   readonly #announcements: RoomAnnouncements;
+  readonly #reports: RoomReports;
   /** What observers outside are told. */
   readonly events: RoomEvents;
   readonly #forwards = new RoomForwards();
@@ -102,6 +104,7 @@ export class Room implements ParticipantHost<Participant> {
     this.rpcs = new ServerRpcs(platform, (data) => this.#data.deliver(data));
     this.#data.takeRpcAnswer = (sender, answer) => this.rpcs.take(sender, answer);
     this.#announcements = new RoomAnnouncements(this, platform);
+    this.#reports = new RoomReports(context, this.#members, this.#tracks);
     this.#idle = new IdleWatch(platform, () => this.settings, () => {
       if (this.#members.counted === 0) this.close(Reason.ROOM_CLOSED);
     });
@@ -200,7 +203,7 @@ export class Room implements ParticipantHost<Participant> {
     for (const track of participant.tracks) this.#tracks.add(participant, track);
     this.#announcements.participant(participant, false, false);
     this.#announcements.roomChanged(false);
-    for (const { sid } of participant.tracks) this.#offerTrack(participant, sid);
+    for (const { sid } of participant.tracks) this.#members.offerTrack(participant, sid);
     this.#autoSubscribe(participant);
   }
 
@@ -253,6 +256,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#idle.stop();
     for (const participant of this.#members.all()) participant.close(reason, "disconnect");
     this.#announcements.close();
+    this.#reports.close();
     this.#tracks.close();
     this.log.info("room closed", { reason: Reason[reason] });
     this.onClosed(this);
@@ -286,7 +290,7 @@ export class Room implements ParticipantHost<Participant> {
         for (const sid of sids) subscriptions.sourceRemoved(sid);
       }
     } else {
-      for (const sid of sids) this.#offerTrack(participant, sid);
+      for (const sid of sids) this.#members.offerTrack(participant, sid);
     }
   }
 
@@ -300,7 +304,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#tracks.add(participant, track);
     this.#announcements.participant(participant, true, true);
     this.#announcements.roomChanged(false);
-    this.#offerTrack(participant, track.sid);
+    this.#members.offerTrack(participant, track.sid);
     this.#forwards.changed(participant);
   }
 
@@ -334,6 +338,7 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   subscriptionBound(trackSid: string, subscriber: Participant): void {
+    this.#reports.subscribed(trackSid, subscriber);
     if (subscriber.hidden || !this.#tracks.announceSubscribed(trackSid)) return;
     const publisher = this.#tracks.get(trackSid)?.publisher;
     if (publisher === undefined || !publisher.traits.requestResponses) return;
@@ -361,6 +366,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#forwards.end(participant);
     this.rpcs.left(participant);
     this.#members.delete(participant);
+    this.#reports.left(participant);
     for (const trackSid of this.#tracks.of(participant)) this.#removeTrack(trackSid);
     this.lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.#announcements.departed(participant);
@@ -373,24 +379,15 @@ export class Room implements ParticipantHost<Participant> {
   #add(participant: Participant): void {
     this.#members.get(participant.identity)?.close(Reason.DUPLICATE_IDENTITY, "disconnect");
     this.#members.set(participant);
+    this.#reports.joined(participant);
     this.firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.#idle.setOccupied(this.#members.counted > 0);
     this.events.entered(participant);
   }
 
-  /** A track of `publisher` can be had. */
-  #offerTrack(publisher: Participant, trackSid: string): void {
-    for (const { active, init, subscriptions } of this.#members.others(publisher)) {
-      if (active && init.autoSubscribe) subscriptions.desire([trackSid]);
-      else subscriptions.sourceChanged(trackSid);
-    }
-  }
-
   #removeTrack(trackSid: string): void {
     this.#tracks.remove(trackSid);
-    for (const other of this.#members.all()) {
-      other.subscriptions.sourceRemoved(trackSid);
-    }
+    this.#members.withdrawTrack(trackSid);
   }
 
   #autoSubscribe(participant: Participant): void {
