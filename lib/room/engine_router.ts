@@ -17,8 +17,11 @@ import type {
   MediaEngine,
 } from "../engine/engine_messages.ts";
 
-/** Events that name a connection. */
-export type ConnectionEvent = Extract<EngineEvent, { readonly connection: ConnectionId }>;
+/** Events for the owner of the connection they name. */
+export type ConnectionEvent = Exclude<
+  Extract<EngineEvent, { readonly connection: ConnectionId }>,
+  QualityReport
+>;
 
 /** Whoever opened a connection. */
 export interface ConnectionOwner {
@@ -26,6 +29,9 @@ export interface ConnectionOwner {
   /** {@linkcode ConnectionOwner.handleEngineEvent} threw: a bug of ours, this owner must close. */
   handleBug(error: unknown): void;
 }
+
+/** How the tracks of one connection fared. */
+export type QualityReport = Extract<EngineEvent, { readonly type: "quality_report" }>;
 
 /** Whoever wants to know how loud some up-tracks are. */
 export interface LevelListener {
@@ -37,7 +43,8 @@ export interface LevelListener {
 export class EngineRouter {
   readonly #owners = new Map<ConnectionId, ConnectionOwner>();
   readonly #layerListeners = new Map<DownTrackId, (spatial: number) => void>();
-  readonly #levelListeners = new Map<UpTrackId, LevelListener>();
+  readonly #levelListeners = new Map<UpTrackId, Set<LevelListener>>();
+  readonly #qualityListeners = new Map<ConnectionId, (report: QualityReport) => void>();
   readonly #stats = new Map<number, (stats: EngineStats) => void>();
   #lastId = 0;
 
@@ -73,13 +80,25 @@ export class EngineRouter {
     this.#layerListeners.delete(downTrack);
   }
 
-  /** Tells `listener` the levels of `upTrack`; one listener each. */
+  /** Tells `listener` the levels of `upTrack`, which may be shown in several rooms. */
   watchLevels(upTrack: UpTrackId, listener: LevelListener): void {
-    this.#levelListeners.set(upTrack, listener);
+    const listeners = this.#levelListeners.get(upTrack);
+    if (listeners === undefined) this.#levelListeners.set(upTrack, new Set([listener]));
+    else listeners.add(listener);
   }
 
-  unwatchLevels(upTrack: UpTrackId): void {
-    this.#levelListeners.delete(upTrack);
+  unwatchLevels(upTrack: UpTrackId, listener: LevelListener): void {
+    const listeners = this.#levelListeners.get(upTrack);
+    if (listeners?.delete(listener) && listeners.size === 0) this.#levelListeners.delete(upTrack);
+  }
+
+  /** Calls `listener` with every report on `connection`. */
+  watchQuality(connection: ConnectionId, listener: (report: QualityReport) => void): void {
+    this.#qualityListeners.set(connection, listener);
+  }
+
+  unwatchQuality(connection: ConnectionId): void {
+    this.#qualityListeners.delete(connection);
   }
 
   send(command: EngineCommand): void {
@@ -111,6 +130,7 @@ export class EngineRouter {
       return;
     }
     if (event.type === "audio_levels") return this.#dispatchLevels(event.levels);
+    if (event.type === "quality_report") return this.#dispatchQuality(event);
     const owner = this.#owners.get(event.connection);
     if (owner === undefined) return;
     try {
@@ -120,14 +140,22 @@ export class EngineRouter {
     }
   }
 
+  #dispatchQuality(report: QualityReport): void {
+    try {
+      this.#qualityListeners.get(report.connection)?.(report);
+    } catch (error) {
+      this.log.error("quality listener failed", { error: String(error) });
+    }
+  }
+
   #dispatchLevels(levels: readonly AudioLevelEntry[]): void {
     const byListener = new Map<LevelListener, AudioLevelEntry[]>();
     for (const entry of levels) {
-      const listener = this.#levelListeners.get(entry.upTrack);
-      if (listener === undefined) continue;
-      const entries = byListener.get(listener);
-      if (entries === undefined) byListener.set(listener, [entry]);
-      else entries.push(entry);
+      for (const listener of this.#levelListeners.get(entry.upTrack) ?? []) {
+        const entries = byListener.get(listener);
+        if (entries === undefined) byListener.set(listener, [entry]);
+        else entries.push(entry);
+      }
     }
     for (const [listener, entries] of byListener) {
       try {

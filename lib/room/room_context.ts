@@ -32,6 +32,8 @@ export interface RoomOptions {
   /** Bytes of participant updates put into one message. */
   readonly updateBatchTargetSize: number;
   readonly dynacastPauseDelayMs: number;
+  /** How often the media plane reports how loud microphones are, ms. */
+  readonly audioUpdateIntervalMs: number;
   /** Bytes; 0 is no limit. */
   readonly maxMetadataSize: number;
   readonly maxAttributesSize: number;
@@ -68,6 +70,7 @@ export const DEFAULT_ROOM_OPTIONS: RoomOptions = {
   iceServers: DEFAULT_ICE_SERVERS,
   updateBatchTargetSize: 131_072,
   dynacastPauseDelayMs: 5_000,
+  audioUpdateIntervalMs: 400,
   maxMetadataSize: 64_000,
   maxAttributesSize: 64_000,
 };

@@ -43,6 +43,19 @@ export class RoomMembers {
     return count;
   }
 
+  /** A track of `publisher` can be had. */
+  offerTrack(publisher: Participant, trackSid: string): void {
+    for (const { active, init, subscriptions } of this.others(publisher)) {
+      if (active && init.autoSubscribe) subscriptions.desire([trackSid]);
+      else subscriptions.sourceChanged(trackSid);
+    }
+  }
+
+  /** A track can no longer be had. */
+  withdrawTrack(trackSid: string): void {
+    for (const { subscriptions } of this.all()) subscriptions.sourceRemoved(trackSid);
+  }
+
   others(participant: Participant): Participant[] {
     return this.all().filter((other) => other !== participant);
   }

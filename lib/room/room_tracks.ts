@@ -26,6 +26,13 @@ export interface RoomTrack<P extends TrackPublisher> {
   readonly track: PublishedTrack;
 }
 
+/** Whoever must know of every track there is, and of each change of one. */
+export interface TrackWatcher<P> {
+  /** A track was added, or is not as it was. */
+  trackThere(publisher: P, track: PublishedTrack): void;
+  trackGone(trackSid: string): void;
+}
+
 interface Record<P extends TrackPublisher> {
   readonly publisher: P;
   track: PublishedTrack;
@@ -38,6 +45,8 @@ interface Record<P extends TrackPublisher> {
 
 /** See the module text. */
 export class RoomTracks<P extends TrackPublisher> {
+  /** Set once, by whoever made this. */
+  watcher: TrackWatcher<P> | undefined;
   readonly #records = new Map<string, Record<P>>();
 
   constructor(
@@ -81,6 +90,7 @@ export class RoomTracks<P extends TrackPublisher> {
       subscriptionAnnounced: false,
     };
     this.#records.set(track.sid, record);
+    this.watcher?.trackThere(publisher, track);
     this.#pump(record);
     this.events.published(publisher, track.info);
   }
@@ -90,6 +100,7 @@ export class RoomTracks<P extends TrackPublisher> {
     const record = this.#records.get(track.sid);
     if (record === undefined) return;
     record.track = track;
+    this.watcher?.trackThere(record.publisher, track);
     record.quality?.setMuted(track.info.muted);
     this.#pump(record);
   }
@@ -98,6 +109,7 @@ export class RoomTracks<P extends TrackPublisher> {
     const record = this.#records.get(trackSid);
     record?.cancelTimer?.();
     this.#records.delete(trackSid);
+    this.watcher?.trackGone(trackSid);
     if (record !== undefined) this.events.unpublished(record.publisher, record.track.info);
   }
 
@@ -107,6 +119,11 @@ export class RoomTracks<P extends TrackPublisher> {
     if (record?.quality === undefined) return;
     record.quality.wish(subscriber, quality);
     this.#pump(record);
+  }
+
+  /** The highest quality the publisher was asked to send; `undefined` before it was asked. */
+  askedQuality(trackSid: string): VideoQuality | undefined {
+    return this.#records.get(trackSid)?.quality?.told;
   }
 
   /** The publisher resumed: it is told again what is wanted of its tracks. */

@@ -33,6 +33,11 @@ export class SubscribedQualityTracker {
     this.#muted = muted;
   }
 
+  /** What the publisher was last told. */
+  get told(): VideoQuality | undefined {
+    return this.#told;
+  }
+
   /** Records what `subscriber` wants at most; `undefined` when it no longer subscribes. */
   wish(subscriber: string, quality: VideoQuality | undefined): void {
     if (quality === undefined) this.#wishes.delete(subscriber);

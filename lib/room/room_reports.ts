@@ -1,0 +1,65 @@
+/**
+ * What one room makes of the media plane's measurements: who speaks, and how good connections are.
+ *
+ * @module
+ */
+import type { ConnectionId } from "../base/ids.ts";
+import type { Participant } from "./participant.ts";
+import type { RoomContext } from "./room_context.ts";
+import type { RoomMembers } from "./room_members.ts";
+import { RoomQuality } from "./room_quality.ts";
+import { RoomSpeakers } from "./room_speakers.ts";
+import type { RoomTracks } from "./room_tracks.ts";
+
+/** See the module text. Give it everybody who comes and goes. */
+export class RoomReports {
+  readonly #speakers: RoomSpeakers;
+  readonly #quality: RoomQuality;
+
+  constructor(
+    readonly context: RoomContext,
+    members: RoomMembers,
+    readonly tracks: RoomTracks<Participant>,
+  ) {
+    const { platform, router, options } = context;
+    const participants = () => members.values();
+    const askedQuality = (trackSid: string) => tracks.askedQuality(trackSid);
+    this.#quality = new RoomQuality({ participants, askedQuality });
+    this.#speakers = new RoomSpeakers(
+      participants,
+      platform,
+      router,
+      options.audioUpdateIntervalMs,
+    );
+    tracks.watcher = this.#speakers;
+  }
+
+  joined(participant: Participant): void {
+    const { platform, router } = this.context;
+    for (const connection of connectionsOf(participant)) {
+      router.watchQuality(connection, (report) => {
+        this.#quality.report(participant, report, platform.clock.now());
+      });
+    }
+  }
+
+  left(participant: Participant): void {
+    for (const connection of connectionsOf(participant)) {
+      this.context.router.unwatchQuality(connection);
+    }
+  }
+
+  /** `subscriber` receives the track from now on. */
+  subscribed(trackSid: string, subscriber: Participant): void {
+    const publisher = this.tracks.get(trackSid)?.publisher;
+    if (publisher !== undefined) this.#quality.introduce(publisher, subscriber);
+  }
+
+  close(): void {
+    this.#speakers.close();
+  }
+}
+
+function connectionsOf({ publisher, subscriber }: Participant): Set<ConnectionId> {
+  return new Set([publisher.id, subscriber.id]);
+}

@@ -1,0 +1,151 @@
+/**
+ * Tells the participants of one room who speaks.
+ *
+ * Each participant hears of itself and of those it receives a track of. Whoever was told that somebody
+ * speaks is told when that ends, be it through silence, a mute, or the end of the subscription.
+ *
+ * @module
+ */
+import { SpeakerInfo, SpeakersChanged, TrackSource } from "@livekit/protocol";
+import type { UpTrackId } from "../base/ids.ts";
+import type { Cancel, Platform } from "../base/platform.ts";
+import type { AudioLevelEntry } from "../engine/engine_messages.ts";
+import { ActiveSpeakers, type SpeakerChange } from "./active_speakers.ts";
+import type { EngineRouter, LevelListener } from "./engine_router.ts";
+import type { Participant } from "./participant.ts";
+import type { TrackWatcher } from "./room_tracks.ts";
+import type { PublishedTrack } from "./track_effects.ts";
+
+/** Older clients were told in ways that are gone. */
+const MIN_PROTOCOL = 3;
+
+/** Whether `receiver` has a track of `publisher`. */
+export function receivesFrom(receiver: Participant, publisher: Participant): boolean {
+  return publisher.tracks.some(({ sid }) => receiver.subscriptions.isBound(sid));
+}
+
+interface WatchedTrack {
+  readonly publisher: Participant;
+  readonly upTracks: readonly UpTrackId[];
+}
+
+/** See the module text. */
+export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
+  readonly #active: ActiveSpeakers;
+  /** Unmuted microphones, by track sid. */
+  readonly #watched = new Map<string, WatchedTrack>();
+  readonly #publisherOf = new Map<UpTrackId, Participant>();
+  /** By sid, while a participant speaks: who was told so. */
+  readonly #told = new Map<string, Set<Participant>>();
+  #cancelStale: Cancel | undefined;
+
+  /** @param intervalMs How often the media plane reports levels. */
+  constructor(
+    readonly participants: () => Iterable<Participant>,
+    readonly platform: Platform,
+    readonly router: Pick<EngineRouter, "watchLevels" | "unwatchLevels">,
+    intervalMs: number,
+  ) {
+    this.#active = new ActiveSpeakers(intervalMs);
+  }
+
+  trackThere(publisher: Participant, { sid, source, info, upTracks }: PublishedTrack): void {
+    const isOpen = source === TrackSource.MICROPHONE && !info.muted;
+    const ids = isOpen ? upTracks.map(({ upTrack }) => upTrack) : [];
+    this.#unwatch(sid, new Set(ids));
+    if (ids.length > 0) this.#watched.set(sid, { publisher, upTracks: ids });
+    for (const id of ids) {
+      this.#publisherOf.set(id, publisher);
+      this.router.watchLevels(id, this);
+    }
+  }
+
+  trackGone(trackSid: string): void {
+    this.#unwatch(trackSid, new Set());
+  }
+
+  audioLevels(levels: readonly AudioLevelEntry[]): void {
+    const now = this.platform.clock.now();
+    for (const { upTrack, level, active } of levels) {
+      const publisher = this.#publisherOf.get(upTrack);
+      if (publisher !== undefined) this.#active.hear(publisher.sid, upTrack, level, active, now);
+    }
+    this.#tell();
+  }
+
+  close(): void {
+    this.#cancelStale?.();
+    for (const sid of [...this.#watched.keys()]) this.#unwatch(sid, new Set(), false);
+  }
+
+  /** Stops listening to what of a track is not in `keep`. */
+  #unwatch(trackSid: string, keep: ReadonlySet<UpTrackId>, tells = true): void {
+    const watched = this.#watched.get(trackSid);
+    if (watched === undefined) return;
+    this.#watched.delete(trackSid);
+    for (const id of watched.upTracks) {
+      if (keep.has(id)) continue;
+      this.#publisherOf.delete(id);
+      this.router.unwatchLevels(id, this);
+      this.#active.silence(id);
+    }
+    if (tells) this.#tell();
+  }
+
+  #tell(): void {
+    const now = this.platform.clock.now();
+    const changes = this.#active.collect(now);
+    const outbox = new Map<Participant, SpeakerChange[]>();
+    const put = (receiver: Participant, change: SpeakerChange) => {
+      const changes = outbox.get(receiver);
+      if (changes === undefined) outbox.set(receiver, [change]);
+      else changes.push(change);
+    };
+    for (const change of changes) {
+      if (change.active) this.#told.get(change.sid) ?? this.#told.set(change.sid, new Set());
+    }
+    for (const [sid, told] of this.#told) {
+      const speaking = this.#active.speaking(sid);
+      const change = changes.find((candidate) => candidate.sid === sid);
+      const audience = speaking === undefined ? new Set<Participant>() : this.#audience(sid);
+      for (const receiver of told) {
+        if (!audience.has(receiver)) put(receiver, { sid, level: 0, active: false });
+      }
+      for (const receiver of audience) {
+        if (change !== undefined || !told.has(receiver)) put(receiver, speaking!);
+      }
+      if (speaking === undefined) this.#told.delete(sid);
+      else this.#told.set(sid, audience);
+    }
+    for (const [receiver, changes] of outbox) {
+      const speakers = changes.toSorted((a, b) => b.level - a.level)
+        .map((change) => new SpeakerInfo({ ...change }));
+      receiver.send({ case: "speakersChanged", value: new SpeakersChanged({ speakers }) });
+    }
+    this.#watchStale(now);
+  }
+
+  /** Who is to know that the participant speaks. */
+  #audience(sid: string): Set<Participant> {
+    const all = [...this.participants()].filter(({ traits }) => traits.protocol >= MIN_PROTOCOL);
+    const publisher = this.#publisherWith(sid);
+    if (publisher === undefined) return new Set();
+    return new Set(all.filter((other) => other === publisher || receivesFrom(other, publisher)));
+  }
+
+  #publisherWith(sid: string): Participant | undefined {
+    for (const { publisher } of this.#watched.values()) {
+      if (publisher.sid === sid) return publisher;
+    }
+    return undefined;
+  }
+
+  /** The media plane repeats who speaks; should it fall silent, so do the speakers. */
+  #watchStale(now: number): void {
+    this.#cancelStale?.();
+    this.#cancelStale = undefined;
+    const wakeAt = this.#active.nextWakeAt();
+    if (wakeAt === undefined) return;
+    this.#cancelStale = this.platform.timers.after(wakeAt - now, () => this.#tell());
+  }
+}
