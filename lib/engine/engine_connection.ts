@@ -136,6 +136,10 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler {
     this.#shared.emit({ type: "connection_interrupted", connection: this.#id });
   }
 
+  onLost(): void {
+    this.#shared.emit({ type: "connection_lost", connection: this.#id });
+  }
+
   onResumed(): void {
     this.onConnected(this.#transport.protocol);
   }

@@ -106,6 +106,15 @@ export type EngineEvent =
     readonly connection: ConnectionId;
   }
   | {
+    /**
+     * No valid STUN for so long that the client must act, or a path but no DTLS in time. The engine
+     * keeps the connection a while longer: after `restart_ice`, or when the path comes back,
+     * `connection_connected` can follow. Again if a restart is not followed.
+     */
+    readonly type: "connection_lost";
+    readonly connection: ConnectionId;
+  }
+  | {
     /** Final; the engine has freed the connection. */
     readonly type: "connection_failed";
     readonly connection: ConnectionId;

@@ -88,7 +88,15 @@ export class OfferCycle {
     this.#offerAt = now;
   }
 
-  /** What is to be done now. `"failed"` is said once; nothing more happens until `restart`. */
+  /** After `"failed"`: the client is given the time for its answer once more. */
+  waitLonger(now: number): void {
+    if (this.#outstandingId !== undefined) this.#answerBy = now + ANSWER_TIMEOUT_MS;
+  }
+
+  /**
+   * What is to be done now. `"failed"` is said once; nothing more happens until `restart` or
+   * `waitLonger`.
+   */
   due(now: number): "offer" | "failed" | undefined {
     if (this.#answerBy !== undefined && now >= this.#answerBy) {
       this.#answerBy = undefined;

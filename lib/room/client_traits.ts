@@ -46,6 +46,11 @@ export class ClientTraits {
     return this.protocol > 8;
   }
 
+  /** Tells sessions of one identity apart, so that the end of an older one needs no telling. */
+  get identityBasedReconnection(): boolean {
+    return this.protocol > 11;
+  }
+
   /** Reads `LeaveRequest.action`; older clients only `can_reconnect`. */
   get leaveAction(): boolean {
     return this.protocol > 12;

@@ -8,6 +8,7 @@
  */
 import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from "@livekit/protocol";
 import type { ClientTraits } from "./client_traits.ts";
+import type { SignalMessage } from "./connection_host.ts";
 
 /** `disconnect`: stay away; `reconnect`: join anew; `none`: say nothing. */
 export type Farewell = "disconnect" | "reconnect" | "none";
@@ -24,6 +25,16 @@ export function leaveMessage(
     reason,
     action: reconnect ? LeaveRequest_Action.RECONNECT : LeaveRequest_Action.DISCONNECT,
   });
+}
+
+/** Asks a client to resume its session; `undefined` for old ones, which do so when the socket ends. */
+export function resumeRequest(
+  traits: ClientTraits,
+  reason: DisconnectReason,
+): SignalMessage | undefined {
+  if (!traits.leaveAction) return undefined;
+  const value = new LeaveRequest({ reason, action: LeaveRequest_Action.RESUME });
+  return { case: "leave", value };
 }
 
 /** What a client's own `leave` means; everything but four named reasons is its own wish. */

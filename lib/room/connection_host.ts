@@ -30,7 +30,10 @@ export interface ConnectionHost {
   send(message: SignalMessage): void;
   /** A description could not be used or was not answered: the client must join anew. */
   negotiationFailed(role: ConnectionRole, detail: string): void;
+  /** Media can flow: for the first time, or again. */
   connectionUp(role: ConnectionRole): void;
+  /** Nothing comes from the client any more; a resume with an ICE restart can bring it back. */
+  connectionLost(role: ConnectionRole): void;
   /** Final: the media plane has freed the connection. */
   connectionDown(role: ConnectionRole, reason: ConnectionFailure): void;
   dataChannelOpen(role: ConnectionRole, label: string): void;

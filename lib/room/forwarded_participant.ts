@@ -47,6 +47,11 @@ export class ForwardedParticipant extends Participant {
     return [...this.#mirrored.values()];
   }
 
+  /** Its client has another session. */
+  override get resumable(): boolean {
+    return false;
+  }
+
   override get receivesData(): boolean {
     return false;
   }

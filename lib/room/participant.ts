@@ -19,7 +19,7 @@ import {
   type SubscriptionPermission,
 } from "@livekit/protocol";
 import { type ConnectionId, type ParticipantSid, randomId, type TrackSid } from "../base/ids.ts";
-import type { Cancel, Log } from "../base/platform.ts";
+import type { Log } from "../base/platform.ts";
 import type { ConnectionFailure } from "../engine/engine_messages.ts";
 import { ClientTraits } from "./client_traits.ts";
 import { describeError, type Farewell, leaveMessage } from "./close_reason.ts";
@@ -29,13 +29,16 @@ import type {
   SignalMessage,
   SignalSink,
 } from "./connection_host.ts";
+import type { PublishingSide, SubscribingSide } from "./connection_sides.ts";
+import { mediaSides } from "./participant_media.ts";
 import { type ParticipantInit, ParticipantProfile } from "./participant_profile.ts";
 import { canPublishSource } from "./participant_permission.ts";
 import { subscriptionHost } from "./participant_subscriptions.ts";
 import { inBatches, type QueuedUpdate, UpdateFilter } from "./participant_updates.ts";
-import { publishableCodecs, PublisherConnection } from "./publisher_connection.ts";
+import { publishableCodecs } from "./publisher_connection.ts";
+import { Presence } from "./presence.ts";
 import type { RoomContext } from "./room_context.ts";
-import { SubscriberConnection } from "./subscriber_connection.ts";
+import { SignalLink } from "./signal_link.ts";
 import {
   everyoneMaySubscribe,
   readSubscriptionRule,
@@ -48,19 +51,14 @@ import type { ParticipantHost } from "./participant_host.ts";
 import { publisherMessage } from "./track_messages.ts";
 import { TrackRegistry } from "./track_registry.ts";
 
-/** A participant whose primary connection never came up is removed after this, ms. */
-export const JOIN_TIMEOUT_MS = 60_000;
-/** What a client that closed its peer connection has to say goodbye or come back, ms. */
-const RESUME_GRACE_MS = 5_000;
-
 /** See the module text. */
 export class Participant implements DataPeer, ConnectionHost {
   /** New in each room it is moved to. */
   sid: ParticipantSid;
   readonly traits: ClientTraits;
   readonly profile: ParticipantProfile;
-  readonly publisher: PublisherConnection;
-  readonly subscriber: SubscriberConnection;
+  readonly publisher: PublishingSide;
+  readonly subscriber: SubscribingSide;
   readonly registry: TrackRegistry;
   readonly subscriptions: Subscriptions;
   readonly subscriberPrimary: boolean;
@@ -71,15 +69,11 @@ export class Participant implements DataPeer, ConnectionHost {
   tokenFor: (room: string) => Promise<string> = () => Promise.resolve("");
   /** Called once, when the session has ended. */
   onClosed: () => void = () => {};
-  /** When its client last sent anything, monotonic ms. */
-  lastSignalAt: number;
-  #sink: SignalSink | undefined;
+  readonly link: SignalLink;
   #updates: UpdateFilter;
   readonly #tracks = new Map<TrackSid, PublishedTrack>();
   #rule: SubscriptionRule = everyoneMaySubscribe;
-  #cancelJoinTimeout: Cancel | undefined;
-  #cancelGrace: Cancel | undefined;
-  #primaryUp = false;
+  readonly #presence: Presence;
 
   constructor(
     readonly context: RoomContext,
@@ -93,9 +87,10 @@ export class Participant implements DataPeer, ConnectionHost {
     this.log = log.child({ participant: init.identity, sid: this.sid });
     this.traits = new ClientTraits(init.clientInfo);
     this.profile = new ParticipantProfile(this.sid, init, platform.clock.wallMs(), context.region);
-    this.subscriberPrimary = this.traits.subscriberPrimary && init.permission.canSubscribe;
-    this.#sink = sink;
-    this.lastSignalAt = platform.clock.now();
+    this.subscriberPrimary = this.traits.subscriberPrimary && init.permission.canSubscribe &&
+      !this.singlePeerConnection;
+    this.link = new SignalLink(sink, platform.clock);
+    this.#presence = new Presence(platform.timers, this);
     this.#updates = new UpdateFilter(this.traits.protocol);
     this.registry = new TrackRegistry({
       random: platform.random,
@@ -106,18 +101,22 @@ export class Participant implements DataPeer, ConnectionHost {
       log: this.log,
       counters: context.counters,
     });
-    this.publisher = new PublisherConnection(context, this, this.registry, this.traits);
-    this.subscriber = new SubscriberConnection(context, this, this.traits, {
-      primary: this.subscriberPrimary,
+    const { publisher, subscriber } = mediaSides(context, this, this.registry, this.traits, this, {
       bound: (id, connection, section) => this.subscriptions.bound(id, connection, section),
       rejected: (id) => this.subscriptions.rejected(id),
     });
+    this.publisher = publisher;
+    this.subscriber = subscriber;
     this.subscriptions = new Subscriptions(
       subscriptionHost<Participant>(this),
       platform,
       init.adaptiveStream,
       options.subscriptionLimits,
     );
+  }
+
+  get singlePeerConnection(): boolean {
+    return this.init.singlePeerConnection ?? false;
   }
 
   get identity(): string {
@@ -154,7 +153,12 @@ export class Participant implements DataPeer, ConnectionHost {
   }
 
   get reachable(): boolean {
-    return this.#sink !== undefined;
+    return this.link.answers;
+  }
+
+  /** Whether a client that lost its socket may go on with this session. */
+  get resumable(): boolean {
+    return this.ready && !this.#presence.transportGone;
   }
 
   get receivesData(): boolean {
@@ -184,46 +188,49 @@ export class Participant implements DataPeer, ConnectionHost {
   start(join: SignalMessage, others: readonly ParticipantInfo[], existingTracks: string[]): void {
     if (this.state !== State.JOINING) return;
     this.profile.advance(State.JOINED);
-    this.#sink?.send(join);
+    this.link.send(join);
     for (const other of others) this.#updates.remember(other);
-    this.#cancelJoinTimeout = this.context.platform.timers.after(
-      JOIN_TIMEOUT_MS,
-      () => this.#guard(() => this.close(Reason.JOIN_FAILURE, "disconnect")),
-    );
-    if (!this.subscriberPrimary) return;
-    if (this.traits.fastStart) this.subscriptions.desire(existingTracks);
-    this.subscriber.negotiate(true);
+    this.#presence.joined();
+    if (!this.subscriberPrimary && !this.singlePeerConnection) return;
+    if (this.traits.fastStart || this.singlePeerConnection) {
+      this.subscriptions.desire(existingTracks);
+    }
+    if (this.subscriberPrimary) this.subscriber.negotiate(true);
   }
 
-  /** The client came back on a new socket: everything goes there from now on. */
-  resume(sink: SignalSink): void {
-    const old = this.#sink;
-    this.#sink = sink;
-    old?.close();
-    this.#cancelGrace?.();
+  /**
+   * The client came back on a new socket: everything goes there from now on, beginning with what
+   * `greet` sends and what it may have missed. Its connections stay, under new ICE credentials.
+   */
+  resume(sink: SignalSink, greet: () => void): void {
+    if (!this.link.attach(sink)) return;
+    this.#presence.resumed();
+    greet();
+    this.subscriber.restart();
+    this.host.participantResumed(this);
+    this.link.replay();
   }
 
   /** The client's socket is gone; without media there is no session left. */
   signalClosed(sink: SignalSink): void {
-    if (sink !== this.#sink) return;
-    this.#sink = undefined;
-    if (!this.closed && !this.#primaryUp) this.close(Reason.SIGNAL_CLOSE, "none");
+    this.#presence.signalClosed(sink);
   }
 
   /** Sends one message; dropped before the join response and without a socket. */
   send(message: SignalMessage): void {
-    if (this.ready) this.#sink?.send(message);
+    if (this.ready) this.link.send(message);
   }
 
   /** Sends those of `updates` that are news to this client, in messages of a bounded size. */
   sendUpdates(updates: readonly QueuedUpdate[]): void {
-    if (!this.ready || this.#sink === undefined) return;
+    if (!this.ready || !this.link.attached) return;
     const news = updates.filter((update) => this.#updates.accept(update)).map(({ info }) => info);
     this.sendInfos(news);
   }
 
   /** Sends infos whatever was sent before. */
   sendInfos(infos: readonly ParticipantInfo[]): void {
+    for (const info of infos) this.#updates.remember(info);
     for (const participants of inBatches(infos, this.context.options.updateBatchTargetSize)) {
       this.send({ case: "update", value: new ParticipantUpdate({ participants }) });
     }
@@ -284,14 +291,12 @@ export class Participant implements DataPeer, ConnectionHost {
     if (this.closed) return;
     if (farewell !== "none") {
       // Also a session that never got its join response is told why it ends.
-      this.#sink?.send({ case: "leave", value: leaveMessage(this.traits, reason, farewell) });
+      this.link.send({ case: "leave", value: leaveMessage(this.traits, reason, farewell) });
     }
     this.profile.disconnect(reason);
     this.log.info("participant closed", { reason: Reason[reason] });
-    this.#cancelJoinTimeout?.();
-    this.#cancelGrace?.();
-    this.#sink?.close();
-    this.#sink = undefined;
+    this.#presence.stop();
+    this.link.close();
     this.subscriptions.close();
     this.publisher.close();
     this.subscriber.close();
@@ -311,29 +316,17 @@ export class Participant implements DataPeer, ConnectionHost {
   }
 
   connectionUp(role: ConnectionRole): void {
-    if (this.closed || (role === "subscriber") !== this.subscriberPrimary) return;
-    this.#primaryUp = true;
-    if (this.state !== State.JOINED) return;
-    this.#cancelJoinTimeout?.();
+    if (this.closed || !this.#presence.connectionUp(role) || this.state !== State.JOINED) return;
     this.profile.advance(State.ACTIVE);
     this.host.participantActive(this);
   }
 
+  connectionLost(role: ConnectionRole): void {
+    if (!this.closed) this.#presence.connectionLost(role);
+  }
+
   connectionDown(role: ConnectionRole, reason: ConnectionFailure): void {
-    if (this.closed) return;
-    this.log.info("connection ended", { role, reason });
-    if (!this.#primaryUp && reason === "ice_timeout") {
-      return this.close(Reason.JOIN_FAILURE, "disconnect");
-    }
-    // The transport is gone for good, so a resume could not bring its media back: the client joins
-    // anew. One that closed its side itself is given a moment to say why.
-    const end = () => this.close(Reason.CONNECTION_TIMEOUT, "reconnect");
-    if (reason !== "closed_by_peer" || this.#sink === undefined) return end();
-    this.#cancelGrace?.();
-    this.#cancelGrace = this.context.platform.timers.after(
-      RESUME_GRACE_MS,
-      () => this.#guard(end),
-    );
+    if (!this.closed) this.#presence.connectionDown(role, reason);
   }
 
   dataChannelOpen(role: ConnectionRole, label: string): void {

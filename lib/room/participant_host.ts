@@ -12,6 +12,8 @@ export interface ParticipantHost<Participant> {
   readonly name: string;
   participantChanged(participant: Participant, immediate: boolean): void;
   participantActive(participant: Participant): void;
+  /** Its client is on a new socket. */
+  participantResumed(participant: Participant): void;
   permissionChanged(participant: Participant): void;
   /** It was hidden, or is no longer. */
   visibilityChanged(participant: Participant): void;

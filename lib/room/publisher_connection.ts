@@ -22,6 +22,7 @@ import {
 import { parseDescription, type RemoteDescription } from "../wire/session_description.ts";
 import type { ClientTraits } from "./client_traits.ts";
 import { type ConnectionHost, newIceCredentials, trickleMessages } from "./connection_host.ts";
+import type { OfferCompanion, PublishingSide } from "./connection_sides.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
 import { PublisherSections } from "./publisher_sections.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -31,7 +32,7 @@ import type { TrackRegistry } from "./track_registry.ts";
 type LayerArrived = Extract<EngineEvent, { type: "layer_arrived" }>;
 
 /** See the module text. */
-export class PublisherConnection implements ConnectionOwner {
+export class PublisherConnection implements ConnectionOwner, PublishingSide {
   readonly id: ConnectionId;
   readonly #sections: PublisherSections;
   readonly #codecs: CodecPolicy;
@@ -46,6 +47,8 @@ export class PublisherConnection implements ConnectionOwner {
   #receiving: PublisherAnswer["receive"] = [];
   #opened = false;
   #closed = false;
+  /** Set before the first offer where down-tracks share this connection. */
+  companion: OfferCompanion | undefined;
 
   constructor(
     readonly context: RoomContext,
@@ -79,16 +82,19 @@ export class PublisherConnection implements ConnectionOwner {
     const plans = await this.registry.plan(sending);
     if (this.#closed) return;
     this.#sending = new Map(sending.map((section) => [section.upTrack, section]));
+    const carried = this.companion?.begin(offer);
     const answer = answerPublisherOffer({
       offer,
       local: this.#localParameters(),
       codecs: this.#codecs,
       singlePreferredVideoCodec: !this.traits.followsAnswerOrder,
       planFor: (section) => trackPlan(section.mid, sending, plans),
+      ...(carried === undefined ? {} : { sending: carried }),
     });
     this.#receiving = answer.receive;
     this.#applyToEngine(offer, answer);
     this.#sendAnswer(description.id, answer);
+    this.companion?.answered(this.id, answer.send);
     await this.#claimByDescription(answer);
   }
 
@@ -111,6 +117,8 @@ export class PublisherConnection implements ConnectionOwner {
     switch (event.type) {
       case "connection_connected":
         return this.host.connectionUp("publisher");
+      case "connection_lost":
+        return this.host.connectionLost("publisher");
       case "connection_failed":
         return this.host.connectionDown("publisher", event.reason);
       case "data_channel_open":

@@ -66,9 +66,9 @@ export class Room implements ParticipantHost<Participant> {
   /** Calls that the server API makes of participants. */
   readonly rpcs: ServerRpcs;
   readonly #announcements: RoomAnnouncements;
-  readonly #reports: RoomReports;
   /** What observers outside are told. */
   readonly events: RoomEvents;
+  readonly #reports: RoomReports;
   readonly #forwards = new RoomForwards();
   /** What participants are given: room-wide choices over the server's. */
   readonly #memberContext: RoomContext;
@@ -171,15 +171,12 @@ export class Room implements ParticipantHost<Participant> {
 
   /** The client of `participant` came back; `reconnected` is its first message if it can read it. */
   resume(participant: Participant, sink: SignalSink, reconnected: SignalMessage): void {
-    participant.resume(sink);
-    if (participant.traits.reconnectResponse) participant.send(reconnected);
-    if (participant.traits.disconnectedUpdatesOnResume) {
-      participant.sendInfos(this.#announcements.departedSince(participant.lastSignalAt));
-    }
-    participant.sendInfos([participant.info(), ...this.#members.visibleTo(participant)]);
-    participant.send({ case: "roomUpdate", value: new RoomUpdate({ room: this.info() }) });
-    participant.subscriber.restart();
-    this.#tracks.restart(participant);
+    participant.resume(sink, () => {
+      if (participant.traits.reconnectResponse) participant.send(reconnected);
+      participant.sendInfos(this.#announcements.missedDepartures(participant));
+      participant.sendInfos([participant.info(), ...this.#members.visibleTo(participant)]);
+      participant.send({ case: "roomUpdate", value: new RoomUpdate({ room: this.info() }) });
+    });
   }
 
   /** Takes `participant` out while its session goes on; give the result to the other room. */
@@ -274,6 +271,10 @@ export class Room implements ParticipantHost<Participant> {
     this.events.joined(participant);
     this.#announcements.participant(participant, false, false);
     this.#autoSubscribe(participant);
+  }
+
+  participantResumed(participant: Participant): void {
+    this.#tracks.restart(participant);
   }
 
   permissionChanged(participant: Participant): void {

@@ -89,9 +89,20 @@ export class RoomAnnouncements {
     for (const receiver of this.source.participants()) receiver.forget(sid);
   }
 
-  /** Who has left since `at` (monotonic ms), as little as a client needs to know. */
-  departedSince(at: number): ParticipantInfo[] {
-    return this.#departed.filter((entry) => entry.at >= at).map(({ info }) => info);
+  /**
+   * Who has left since the client of `receiver` was last heard, as little as it needs to know. Where
+   * it tells sessions of one identity apart, one that is back is not named: it would take the end of
+   * the old session for that of the new.
+   */
+  missedDepartures(receiver: Participant): ParticipantInfo[] {
+    const { traits, link } = receiver;
+    if (!traits.disconnectedUpdatesOnResume) return [];
+    return this.#departed
+      .filter(({ at, info }) =>
+        at >= link.heardAt &&
+        !(traits.identityBasedReconnection && this.source.byIdentity(info.identity) !== undefined)
+      )
+      .map(({ info }) => info);
   }
 
   /** Tells everybody how loud `participant` is; `active` ends with a last message. */

@@ -2,14 +2,15 @@
  * The peer connection on which a client receives: we offer, it answers.
  *
  * Contract: at most one offer is outstanding; changes close together share an offer; an offer that a
- * reachable client does not answer in time, or answers with what cannot be read, makes it join anew.
+ * reachable client with a working connection does not answer in time, or answers with what cannot be
+ * read, makes it join anew. Without a connection, other clocks run (join timeout, departure).
  * SSRCs are never used twice on one connection.
  *
  * @module
  */
 import { SessionDescription, SignalTarget } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId } from "../base/ids.ts";
-import type { IceCredentials, SendSection } from "../base/media_vocabulary.ts";
+import type { IceCredentials } from "../base/media_vocabulary.ts";
 import type { Cancel } from "../base/platform.ts";
 import { codecPolicy } from "../negotiation/codec_catalog.ts";
 import type { LocalParameters } from "../negotiation/local_description.ts";
@@ -23,17 +24,12 @@ import {
   type SignalMessage,
   trickleMessages,
 } from "./connection_host.ts";
+import type { BindingListener, SubscribingSide } from "./connection_sides.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "./room_context.ts";
+import { SubscribedTracks } from "./subscribed_tracks.ts";
 import type { DownTrackRequest } from "./subscriptions.ts";
-
-/** What became of offered down-tracks. */
-export interface BindingListener {
-  /** The client receives on it. Again when what it accepted has changed. */
-  bound(downTrack: DownTrackId, connection: ConnectionId, section: SendSection): void;
-  rejected(downTrack: DownTrackId, reason: "codec_unsupported" | "section_rejected"): void;
-}
 
 export interface SubscriberConnectionOptions extends BindingListener {
   /** It carries the data channels, which we create. */
@@ -41,18 +37,19 @@ export interface SubscriberConnectionOptions extends BindingListener {
 }
 
 /** See the module text. */
-export class SubscriberConnection implements ConnectionOwner {
+export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   readonly id: ConnectionId;
   readonly #sections: SubscriberSections;
   readonly #cycle: OfferCycle;
   readonly #sessionId: string;
-  readonly #usedSsrcs = new Set<number>();
-  readonly #syncStreams: boolean;
+  readonly #tracks: SubscribedTracks;
   #local: IceCredentials;
   #version = 0;
   #trickled: string | undefined;
   #cancelTimer: Cancel | undefined;
   #opened = false;
+  /** ICE and DTLS are up and not interrupted. */
+  #up = false;
   #closed = false;
 
   constructor(
@@ -65,11 +62,10 @@ export class SubscriberConnection implements ConnectionOwner {
     this.id = router.newConnectionId();
     this.#local = newIceCredentials(platform.random);
     this.#sessionId = String(platform.random.uint32());
-    this.#syncStreams = context.options.syncStreams && traits.protocol > 9 && !traits.isFirefox;
+    this.#tracks = new SubscribedTracks(context, traits);
     this.#sections = new SubscriberSections({
       createsDataChannels: options.primary,
-      // Tracks of one stream must keep their place in it.
-      reuseTransceivers: traits.reusesTransceivers && !this.#syncStreams,
+      reuseTransceivers: this.#tracks.reuseTransceivers,
       codecs: codecPolicy(publishableCodecs(context.options.enabledCodecs)),
     });
     this.#cycle = new OfferCycle(1 + platform.random.uint32() % 256);
@@ -82,21 +78,7 @@ export class SubscriberConnection implements ConnectionOwner {
 
   /** Puts a down-track into the next offer. */
   addTrack(request: DownTrackRequest): void {
-    const { downTrack, publisherSid, track, codecs } = request;
-    const { info, sid, kind } = track;
-    const group = this.#syncStreams && info.stream !== "" ? info.stream : sid;
-    const streamId = this.traits.protocol > 0 ? `${publisherSid}|${group}` : publisherSid;
-    this.#sections.addTrack({
-      downTrack,
-      kind,
-      codecs,
-      streamId,
-      trackId: sid,
-      cname: streamId,
-      ssrc: this.#newSsrc(),
-      rtxSsrc: this.#newSsrc(),
-      stereo: info.stereo,
-    });
+    this.#sections.addTrack(this.#tracks.describe(request));
     this.negotiate(false);
   }
 
@@ -115,14 +97,12 @@ export class SubscriberConnection implements ConnectionOwner {
 
   /**
    * Restarts ICE with new credentials after the client came back on another socket. An offer that it
-   * may never have seen is given up.
+   * may never have seen is given up. Before the first offer there is nothing to restart.
    */
   restart(): void {
-    if (this.#closed) return;
+    if (this.#closed || !this.#opened) return;
     this.#local = newIceCredentials(this.context.platform.random);
-    if (this.#opened) {
-      this.context.router.send({ type: "restart_ice", connection: this.id, local: this.#local });
-    }
+    this.context.router.send({ type: "restart_ice", connection: this.id, local: this.#local });
     this.#cycle.restart(this.#now());
     this.#pump();
   }
@@ -170,7 +150,11 @@ export class SubscriberConnection implements ConnectionOwner {
   handleEngineEvent(event: ConnectionEvent): void {
     switch (event.type) {
       case "connection_connected":
+        this.#up = true;
         return this.host.connectionUp("subscriber");
+      case "connection_lost":
+        this.#up = false;
+        return this.host.connectionLost("subscriber");
       case "connection_failed":
         return this.host.connectionDown("subscriber", event.reason);
       case "data_channel_open":
@@ -178,6 +162,8 @@ export class SubscriberConnection implements ConnectionOwner {
       case "data_received":
         return this.host.dataReceived(event.label, event.bytes);
       case "connection_interrupted":
+        this.#up = false;
+        return;
       case "layer_arrived":
         return;
     }
@@ -194,9 +180,12 @@ export class SubscriberConnection implements ConnectionOwner {
     if (this.#closed) return;
     const due = this.#cycle.due(this.#now());
     if (due === "offer") this.#sendOffer();
-    // A client without a socket cannot answer; its resume restarts the cycle.
-    if (due === "failed" && this.host.reachable) {
-      return this.host.negotiationFailed("subscriber", "no answer in time");
+    if (due === "failed") {
+      if (this.#up && this.host.reachable) {
+        return this.host.negotiationFailed("subscriber", "no answer in time");
+      }
+      // A client that is cut off cannot answer; if it resumes, that restarts the cycle.
+      this.#cycle.waitLonger(this.#now());
     }
     const wakeAt = this.#cycle.nextWakeAt();
     if (wakeAt === undefined) return;
@@ -245,16 +234,6 @@ export class SubscriberConnection implements ConnectionOwner {
     const { fingerprint, addresses } = this.context.engine();
     const sessionId = this.#sessionId;
     return { ice: this.#local, fingerprint, addresses, sessionId, version: ++this.#version };
-  }
-
-  /** Unique on this connection and never 0. */
-  #newSsrc(): number {
-    for (;;) {
-      const ssrc = this.context.platform.random.uint32();
-      if (ssrc === 0 || this.#usedSsrcs.has(ssrc)) continue;
-      this.#usedSsrcs.add(ssrc);
-      return ssrc;
-    }
   }
 
   #now(): number {

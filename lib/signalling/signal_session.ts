@@ -89,9 +89,8 @@ export class SignalSession implements SignalSink {
       return this.#end(CLOSE_CODE.invalidPayload, "cannot decode message");
     }
     this.#encoding = encodingOf(data);
-    if (this.#participant !== undefined) {
-      this.#participant.lastSignalAt = this.options.clock.now();
-    }
+    const { case: kind } = request.message;
+    this.#participant?.link.heard(kind === "ping" || kind === "pingReq");
     const pong = answerPing(request.message, this.options.clock.wallMs());
     if (pong !== undefined) return this.send(pong);
     this.#enqueue(request.message);

@@ -4,7 +4,9 @@
  *
  * Contract: a path belongs to the session only after a request with valid MESSAGE-INTEGRITY came over
  * it; the listener is called after the answer was sent; after `close` or `onFailed` it is not called
- * again. A send over TCP may find its connection dead, so `onPathSelected` can come from within `send`.
+ * again. A lost session lives on for a while, so that an ICE restart (RFC 8445 §9) or the old path
+ * can bring it back. A send over TCP may find its connection dead, so `onPathSelected` can come from
+ * within `send`.
  * Sans-IO: `now` is an argument, and `nextWakeAt` says when `tick` has something to do.
  *
  * @module
@@ -20,15 +22,10 @@ import {
   writeBindingSuccess,
 } from "../wire/stun.ts";
 import type { IceDirectory, LocalCredential, ProvenRequest } from "./ice_directory.ts";
+import { IceSilence, INTERRUPTED_AFTER_MS } from "./ice_silence.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
 import { stunKey } from "./stun_key.ts";
 
-/** Silence before a session counts as interrupted, ms: LiveKit's ICE disconnected timeout. */
-export const INTERRUPTED_AFTER_MS = 10_000;
-/** Silence before a session has failed, ms: LiveKit's disconnected plus failed timeouts. */
-export const FAILED_AFTER_MS = 15_000;
-/** Wait for the very first valid request, ms: a slow signalling round trip and a TCP fallback fit. */
-export const START_TIMEOUT_MS = 30_000;
 /** A path without a check for this long lost its consent (RFC 7675 §5.1) and is forgotten, ms. */
 export const PATH_EXPIRY_MS = 30_000;
 /** Paths of one session: a client with four interfaces, two families, UDP and TCP. */
@@ -46,9 +43,14 @@ const CLAIMS_TO_MOVE = 2;
 export interface IceListener {
   /** Send here from now on. Called for the first path, and whenever it changes. */
   onPathSelected(path: NetworkPath): void;
-  /** No valid request for {@linkcode INTERRUPTED_AFTER_MS}. */
+  /** No valid request for a while (see `ice_silence.ts`). */
   onInterrupted(): void;
-  /** Requests came back after `onInterrupted`. */
+  /**
+   * No valid request for so long that only the client can mend it; once more after each restart
+   * that it does not follow.
+   */
+  onLost(): void;
+  /** Requests came (back) after `onInterrupted` or `onLost`. */
   onResumed(): void;
   /** Final: the agent has let go of all paths and credentials. */
   onFailed(): void;
@@ -62,7 +64,7 @@ export interface IceLiteOptions {
   readonly owner: PathOwner;
   readonly listener: IceListener;
   readonly drops: DropCounters;
-  /** Monotonic ms; {@linkcode START_TIMEOUT_MS} counts from here. */
+  /** Monotonic ms; the wait for the first request counts from here. */
   readonly now: number;
 }
 
@@ -100,16 +102,13 @@ export class IceLiteAgent implements PathValidator {
   readonly #owner: PathOwner;
   readonly #listener: IceListener;
   readonly #drops: DropCounters;
-  readonly #createdAt: number;
   readonly #answer = new Uint8Array(MAX_ANSWER_BYTES);
   /** Oldest first; never empty before close. */
   #generations: Generation[] = [];
   #nextIndex = 0;
   #paths: PathRecord[] = [];
   #selected: PathRecord | undefined;
-  /** -1 before the first valid request. */
-  #lastStunAt = -1;
-  #isInterrupted = false;
+  readonly #silence: IceSilence;
   #isClosed = false;
 
   constructor(options: IceLiteOptions) {
@@ -117,8 +116,8 @@ export class IceLiteAgent implements PathValidator {
     this.#owner = options.owner;
     this.#listener = options.listener;
     this.#drops = options.drops;
-    this.#createdAt = options.now;
-    this.restart(options.local);
+    this.#silence = new IceSilence(options.now);
+    this.restart(options.local, options.now);
   }
 
   /** Where to send; `undefined` before the first valid request and when all paths closed. */
@@ -138,11 +137,13 @@ export class IceLiteAgent implements PathValidator {
 
   /**
    * Adds local credentials (ICE restart, RFC 8445 §9). Earlier ones keep working until the client
-   * first nominates a path under these. The same ufrag again changes nothing.
+   * first nominates a path under these. The client gets its full time anew to be heard. The same
+   * ufrag again changes nothing.
    */
-  restart(local: IceCredentials): void {
+  restart(local: IceCredentials, now: number): void {
     if (this.#isClosed) return;
     if (this.#generations.some((generation) => generation.ufrag === local.ufrag)) return;
+    this.#silence.restarted(now);
     const generation = new Generation(local, this.#nextIndex++, this);
     this.#directory.add(generation);
     this.#generations.push(generation);
@@ -209,19 +210,14 @@ export class IceLiteAgent implements PathValidator {
     if (record === this.#selected) this.#selectFreshest();
   }
 
-  /** Carries out what is due at `now`: interruption, failure, expiry of paths. */
+  /** Carries out what is due at `now`: interruption, loss, release, expiry of paths. */
   tick(now: number): void {
     if (this.#isClosed) return;
-    if (this.#lastStunAt < 0) {
-      if (now - this.#createdAt >= START_TIMEOUT_MS) this.#fail();
-      return;
-    }
-    const silence = now - this.#lastStunAt;
-    if (silence >= FAILED_AFTER_MS) return this.#fail();
-    if (silence >= INTERRUPTED_AFTER_MS && !this.#isInterrupted) {
-      this.#isInterrupted = true;
-      this.#listener.onInterrupted();
-    }
+    const due = this.#silence.due(now);
+    if (due === "released") return this.#fail();
+    if (due === "lost") this.#listener.onLost();
+    if (due === "interrupted") this.#listener.onInterrupted();
+    if (this.#isClosed) return;
     let lostSelected = false;
     for (const record of this.#paths.slice()) {
       if (now - record.lastStunAt < PATH_EXPIRY_MS) continue;
@@ -234,9 +230,7 @@ export class IceLiteAgent implements PathValidator {
   /** When `tick` next has something to do, monotonic ms; `Infinity` when closed. */
   nextWakeAt(): number {
     if (this.#isClosed) return Infinity;
-    if (this.#lastStunAt < 0) return this.#createdAt + START_TIMEOUT_MS;
-    const limit = this.#isInterrupted ? FAILED_AFTER_MS : INTERRUPTED_AFTER_MS;
-    let at = this.#lastStunAt + limit;
+    let at = this.#silence.nextWakeAt();
     for (const record of this.#paths) at = Math.min(at, record.lastStunAt + PATH_EXPIRY_MS);
     return at;
   }
@@ -285,11 +279,7 @@ export class IceLiteAgent implements PathValidator {
     record.lastStunAt = now;
     record.priority = message.priority;
     record.generation = Math.max(record.generation, generation.index);
-    this.#lastStunAt = now;
-    if (this.#isInterrupted) {
-      this.#isInterrupted = false;
-      this.#listener.onResumed();
-    }
+    if (this.#silence.heard(now)) this.#listener.onResumed();
     // The listener may have closed the agent.
     if (this.#isClosed) return;
     if (message.useCandidate) {

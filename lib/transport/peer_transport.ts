@@ -9,8 +9,13 @@
  * @module
  */
 import type { DropCounters } from "../base/drop_counters.ts";
-import type { DataKind, DtlsFingerprint, IceCredentials } from "../base/media_vocabulary.ts";
+import type {
+  DataChannelPolicy,
+  DtlsFingerprint,
+  IceCredentials,
+} from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
+import { CHANNEL_LABELS, type ChannelKind } from "./data_channel_policy.ts";
 import { DataChannels } from "./data_channels.ts";
 import type { DtlsCertificate } from "./dtls_certificate.ts";
 import type { DtlsFailure } from "./dtls_listener.ts";
@@ -21,8 +26,9 @@ import type { NetworkPath, PathOwner, SessionDatagramKind } from "./network_path
 import type { SrtpParameters } from "./srtp_keys.ts";
 import { SrtpSession } from "./srtp_session.ts";
 
-/** LiveKit's two channels, whoever opened them. */
-const CHANNELS: Readonly<Record<DataKind, string>> = { reliable: "_reliable", lossy: "_lossy" };
+/** After ICE has a path, DTLS may take three times as long as ICE did, within these bounds, ms. */
+const MIN_SECURE_MS = 10_000;
+const MAX_SECURE_MS = 20_000;
 
 /** Why a transport ended by itself. */
 export type TransportFailure = DtlsFailure | "ice_timeout" | "closed_by_peer" | "internal_error";
@@ -33,7 +39,12 @@ export interface PeerTransportListener {
   onConnected(protocol: "udp" | "tcp"): void;
   /** No valid STUN for a while. */
   onInterrupted(): void;
-  /** STUN came back after an interruption. */
+  /**
+   * No STUN for long, or a path but no handshake: the peer has to restart ICE. Kept for a while, so
+   * that {@linkcode PeerTransportListener.onResumed} can still follow.
+   */
+  onLost(): void;
+  /** STUN came back after an interruption or loss; media can flow. */
   onResumed(): void;
   /** Final; everything below is closed. */
   onFailed(reason: TransportFailure): void;
@@ -49,8 +60,9 @@ export interface PeerTransportOptions {
   readonly directory: IceDirectory;
   readonly certificate: DtlsCertificate;
   readonly local: IceCredentials;
-  /** `create`: open `_reliable` and `_lossy` as soon as SCTP is up. */
+  /** `create`: open LiveKit's channels as soon as SCTP is up. */
   readonly dataChannels: "accept" | "create";
+  readonly dataPolicy?: DataChannelPolicy;
   readonly listener: PeerTransportListener;
   readonly drops: DropCounters;
 }
@@ -72,11 +84,17 @@ export class PeerTransport implements PathOwner {
   #channels: DataChannels | undefined;
   #sctp: RemoteParameters["sctp"];
   #protocol: "udp" | "tcp" | undefined;
+  /** When ICE began: with the peer's first description. */
+  #startedAt: number;
+  #hasRemote = false;
+  /** When the handshake must be over; `undefined` before there is a path. */
+  #secureBy: number | undefined;
   #isClosed = false;
 
   constructor(options: PeerTransportOptions) {
     this.#options = options;
     const { platform, drops } = options;
+    this.#startedAt = platform.clock.now();
     this.#ice = new IceLiteAgent({
       directory: options.directory,
       local: options.local,
@@ -84,11 +102,14 @@ export class PeerTransport implements PathOwner {
       listener: {
         onPathSelected: (path) => this.#pathSelected(path),
         onInterrupted: () => options.listener.onInterrupted(),
-        onResumed: () => options.listener.onResumed(),
+        onLost: () => options.listener.onLost(),
+        onResumed: () => {
+          if (this.connected) options.listener.onResumed();
+        },
         onFailed: () => this.#fail("ice_timeout"),
       },
       drops,
-      now: platform.clock.now(),
+      now: this.#startedAt,
     });
     this.#dtls = new DtlsSession({
       certificate: options.certificate,
@@ -107,6 +128,8 @@ export class PeerTransport implements PathOwner {
   /** The client's parameters; again for each description that changes them. */
   setRemote(remote: RemoteParameters): void {
     if (this.#isClosed) return;
+    if (!this.#hasRemote && this.#secureBy === undefined) this.#startedAt = this.#now();
+    this.#hasRemote = true;
     this.#ice.setRemote(remote.ice);
     this.#dtls.setRemoteFingerprints(remote.fingerprints);
     if (remote.sctp !== undefined) this.#sctp = remote.sctp;
@@ -115,7 +138,11 @@ export class PeerTransport implements PathOwner {
 
   /** New local ICE credentials for the same DTLS session (ICE restart). */
   restartIce(local: IceCredentials): void {
-    this.#ice.restart(local);
+    const now = this.#now();
+    this.#ice.restart(local, now);
+    if (this.#ice.selectedPath !== undefined && !this.connected) {
+      this.#secureBy = now + MIN_SECURE_MS;
+    }
   }
 
   /** Seals and sends `bytes[0, length)`, which has 32 bytes of room behind it. */
@@ -135,8 +162,18 @@ export class PeerTransport implements PathOwner {
   }
 
   /** Sends a message on LiveKit's channel of that kind; `false` if it was not taken. */
-  sendData(kind: DataKind, bytes: Uint8Array): boolean {
-    return this.#channels?.send(CHANNELS[kind], bytes) ?? false;
+  sendData(kind: ChannelKind, bytes: Uint8Array): boolean {
+    return this.#channels?.send(CHANNEL_LABELS[kind], bytes) ?? false;
+  }
+
+  /** See {@linkcode DataChannels.isBacklogged}. */
+  isDataBacklogged(waits: boolean): boolean {
+    return this.#channels?.isBacklogged(waits) ?? false;
+  }
+
+  /** See {@linkcode DataChannels.holdReliable}. */
+  holdData(held: boolean): void {
+    this.#channels?.holdReliable(held);
   }
 
   /** What the selected path runs over. */
@@ -172,9 +209,12 @@ export class PeerTransport implements PathOwner {
     }
   }
 
-  /** ICE's timed work. */
+  /** Timed work of ICE and of the wait for the handshake. */
   tick(now: number): void {
     if (now >= this.#ice.nextWakeAt()) this.#ice.tick(now);
+    if (this.#secureBy === undefined || now < this.#secureBy) return;
+    this.#secureBy = Infinity;
+    if (!this.#isClosed && !this.connected) this.#options.listener.onLost();
   }
 
   /** Says goodbye (close_notify) and lets go of everything. Idempotent. */
@@ -187,6 +227,9 @@ export class PeerTransport implements PathOwner {
   }
 
   #pathSelected(path: NetworkPath): void {
+    const now = this.#now();
+    const allowance = Math.max(MIN_SECURE_MS, 3 * (now - this.#startedAt));
+    this.#secureBy ??= now + Math.min(allowance, MAX_SECURE_MS);
     this.#dtls.pathReady();
     if (path.protocol === this.#protocol) return;
     this.#protocol = path.protocol;
@@ -202,7 +245,7 @@ export class PeerTransport implements PathOwner {
 
   #startChannels(): void {
     if (this.#sctp === undefined || this.#channels !== undefined || !this.#dtls.connected) return;
-    const { listener, drops, dataChannels } = this.#options;
+    const { listener, drops, dataChannels, dataPolicy } = this.#options;
     this.#channels = new DataChannels({
       role: dataChannels,
       remotePort: this.#sctp.port,
@@ -215,12 +258,18 @@ export class PeerTransport implements PathOwner {
         onFailed: () => drops.count("sctp_association_failed"),
       },
       drops,
+      now: () => this.#now(),
+      ...(dataPolicy === undefined ? {} : { policy: dataPolicy }),
     });
   }
 
   #receiveSctp(bytes: Uint8Array): void {
     if (this.#channels === undefined) return this.#options.drops.count("sctp_unexpected");
     this.#channels.receive(bytes);
+  }
+
+  #now(): number {
+    return this.#options.platform.clock.now();
   }
 
   #fail(reason: TransportFailure): void {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { classes, Message, methods } from "werift";
+import { MAX_PATHS, PATH_EXPIRY_MS } from "../../../lib/transport/ice_lite.ts";
 import {
-  FAILED_AFTER_MS,
   INTERRUPTED_AFTER_MS,
-  MAX_PATHS,
-  PATH_EXPIRY_MS,
+  LOST_AFTER_MS,
+  RELEASE_AFTER_MS,
   START_TIMEOUT_MS,
-} from "../../../lib/transport/ice_lite.ts";
+} from "../../../lib/transport/ice_silence.ts";
 import { check, credentials, IceWorld, packets, readAnswer, udp } from "./ice_world.ts";
 
 const HOME = udp("198.51.100.7", 50_001);
@@ -205,8 +205,8 @@ Deno.test("IceLiteAgent.restart() keeps old credentials until the first nominati
   const { agent, local, events } = world.agent("old");
   world.datagrams.arrive(check(local, { useCandidate: true, priority: HIGH }), HOME);
   const fresh = credentials("new");
-  agent.restart(fresh);
-  agent.restart(fresh);
+  agent.restart(fresh, world.now);
+  agent.restart(fresh, world.now);
   const answered = (bytes: Uint8Array, from = HOME) => {
     const before = world.datagrams.sent.length;
     world.datagrams.arrive(bytes, from);
@@ -225,7 +225,7 @@ Deno.test("IceLiteAgent.restart() keeps old credentials until the first nominati
 Deno.test("IceLiteAgent.restart() bounds the restarts a client never follows", () => {
   const world = new IceWorld();
   const { agent, local } = world.agent("first");
-  for (let i = 0; i < 50; i++) agent.restart(credentials(`restart${i}`));
+  for (let i = 0; i < 50; i++) agent.restart(credentials(`restart${i}`), world.now);
   assert.equal(world.directory.size, 4);
   world.datagrams.arrive(check(local), HOME);
   world.datagrams.arrive(check(credentials("restart49"), { useCandidate: true }), HOME);
@@ -233,18 +233,22 @@ Deno.test("IceLiteAgent.restart() bounds the restarts a client never follows", (
   assert.equal(world.directory.size, 1);
 });
 
-Deno.test("IceLiteAgent.tick() fails an agent that no check ever reached", () => {
+Deno.test("IceLiteAgent.tick() gives up on an agent that no check ever reached", () => {
   const world = new IceWorld();
   const { agent, events } = world.agent("abcd");
   world.advance(agent, START_TIMEOUT_MS - 1);
   assert.deepEqual(events, []);
   world.advance(agent, 1);
-  assert.deepEqual(events, ["failed"]);
+  assert.deepEqual(events, ["lost"]);
+  world.advance(agent, RELEASE_AFTER_MS - 1);
+  assert.deepEqual(events, ["lost"]);
+  world.advance(agent, 1);
+  assert.deepEqual(events, ["lost", "failed"]);
   assert.equal(agent.nextWakeAt(), Infinity);
   assert.equal(world.directory.size, 0);
 });
 
-Deno.test("IceLiteAgent.tick() interrupts after silence, resumes with a check, fails for good", () => {
+Deno.test("IceLiteAgent.tick() interrupts after silence, resumes with a check, is lost, fails for good", () => {
   const world = new IceWorld();
   const { agent, local, events } = world.agent("abcd");
   world.datagrams.arrive(check(local, { useCandidate: true }), HOME);
@@ -256,14 +260,48 @@ Deno.test("IceLiteAgent.tick() interrupts after silence, resumes with a check, f
   assert.deepEqual(events.slice(1), ["interrupted"], "only a valid check counts");
   world.datagrams.arrive(check(local), HOME);
   assert.deepEqual(events.slice(1), ["interrupted", "resumed"]);
-  world.advance(agent, FAILED_AFTER_MS - 1);
+  world.advance(agent, LOST_AFTER_MS - 1);
   assert.deepEqual(events.slice(1), ["interrupted", "resumed", "interrupted"]);
+  world.advance(agent, 1);
+  assert.equal(events.at(-1), "lost");
+  world.advance(agent, RELEASE_AFTER_MS - 1);
+  assert.equal(events.at(-1), "lost");
   world.advance(agent, 1);
   assert.equal(events.at(-1), "failed");
   assert.equal(world.mux.pathCount, 0);
   const count = events.length;
   world.datagrams.arrive(check(local), HOME);
   assert.equal(events.length, count);
+});
+
+Deno.test("IceLiteAgent comes back from loss with a check, on the old path or after a restart", () => {
+  const world = new IceWorld();
+  const { agent, local, events } = world.agent("abcd");
+  world.datagrams.arrive(check(local, { useCandidate: true }), HOME);
+  world.advance(agent, LOST_AFTER_MS);
+  assert.deepEqual(events.slice(1), ["interrupted", "lost"]);
+  world.datagrams.arrive(check(local), HOME);
+  assert.deepEqual(events.slice(1), ["interrupted", "lost", "resumed"]);
+  world.advance(agent, LOST_AFTER_MS + 4_000);
+  const fresh = credentials("fresh");
+  agent.restart(fresh, world.now);
+  world.advance(agent, LOST_AFTER_MS - 1);
+  assert.equal(events.filter((event) => event === "lost").length, 2, "a restart has its full time");
+  world.datagrams.arrive(check(fresh, { useCandidate: true }), MOBILE);
+  assert.deepEqual(events.slice(-2), ["resumed", "selected udp 203.0.113.9:40002"]);
+  world.advance(agent, LOST_AFTER_MS);
+  assert.deepEqual(events.slice(-2), ["interrupted", "lost"]);
+});
+
+Deno.test("IceLiteAgent.tick() tells of the loss again when a restart is not followed", () => {
+  const world = new IceWorld();
+  const { agent, events } = world.agent("abcd");
+  world.advance(agent, START_TIMEOUT_MS);
+  agent.restart(credentials("fresh"), world.now);
+  world.advance(agent, START_TIMEOUT_MS - 1);
+  assert.deepEqual(events, ["lost"]);
+  world.advance(agent, 1);
+  assert.deepEqual(events, ["lost", "lost"]);
 });
 
 Deno.test("IceLiteAgent.tick() forgets paths that lost consent, and only those", () => {

@@ -118,6 +118,7 @@ export class IceWorld {
           events.push(`selected ${protocol} ${remote.hostname}:${remote.port}`);
         },
         onInterrupted: () => void events.push("interrupted"),
+        onLost: () => void events.push("lost"),
         onResumed: () => void events.push("resumed"),
         onFailed: () => void events.push("failed"),
       },

@@ -1,0 +1,152 @@
+/**
+ * One client's end of the signalling, across the sockets it uses one after the other.
+ *
+ * Contract: a message goes to the newest socket or to none; what a client may have missed because its
+ * socket was gone, or was dead without anybody knowing, is sent again when it resumes, in order. Kept
+ * are those messages that no other part of a resume repeats; each says a fact or ends a question, so
+ * that hearing it twice changes nothing.
+ *
+ * @module
+ */
+import type { Clock } from "../base/platform.ts";
+import type { SignalMessage, SignalSink } from "./connection_host.ts";
+
+/** On their way when the last sign of life left the client, ms: a slow network's round trip. */
+const IN_FLIGHT_MS = 1_000;
+/** Messages kept for one client; more than any honest one misses in the time it may be away. */
+const MAX_KEPT = 512;
+/** A client that pings every five seconds and is silent this long is not listening either, ms. */
+const SILENT_AFTER_MS = 12_500;
+/** How long a client under test can ask for its next sockets to be dropped, ms, and how many. */
+const DROP_WINDOW_MS = 5_000;
+const MAX_SILENT_DROPS = 3;
+
+/**
+ * Not kept: what opens or ends a session, what a resume repeats from the present state, and what only
+ * concerns the moment. Offers are made anew.
+ */
+const NOT_KEPT: ReadonlySet<SignalMessage["case"]> = new Set<SignalMessage["case"]>([
+  "join",
+  "reconnect",
+  "leave",
+  "offer",
+  "trickle",
+  "update",
+  "roomUpdate",
+  "refreshToken",
+  "pong",
+  "pongResp",
+  "subscribedQualityUpdate",
+  "mediaSectionsRequirement",
+]);
+
+/** See the module text. */
+export class SignalLink {
+  #sink: SignalSink | undefined;
+  #heardAt: number;
+  #pingedAt: number | undefined;
+  #kept: { readonly at: number; readonly message: SignalMessage }[] = [];
+  #drops: { readonly until: number; left: number; readonly silent: boolean } | undefined;
+
+  constructor(sink: SignalSink, readonly clock: Clock) {
+    this.#sink = sink;
+    this.#heardAt = clock.now();
+  }
+
+  /** When the client last sent anything, monotonic ms. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  get attached(): boolean {
+    return this.#sink !== undefined;
+  }
+
+  /** The client has a socket and seems to listen. */
+  get answers(): boolean {
+    const silent = this.#pingedAt !== undefined &&
+      this.clock.now() - this.#pingedAt > SILENT_AFTER_MS;
+    return this.attached && !silent;
+  }
+
+  /** The client sent something, perhaps a ping: what it was told some time before has arrived. */
+  heard(isPing: boolean): void {
+    this.#heardAt = this.clock.now();
+    if (isPing) this.#pingedAt = this.#heardAt;
+    if (this.#kept.length === 0) return;
+    this.#kept = this.#kept.filter(({ at }) => at > this.#heardAt - IN_FLIGHT_MS);
+  }
+
+  send(message: SignalMessage): void {
+    // An answer that is heard twice is an error; one without a socket was certainly not heard.
+    const keeps = message.case === "answer" ? !this.attached : !NOT_KEPT.has(message.case);
+    if (keeps) {
+      this.#kept.push({ at: this.clock.now(), message });
+      if (this.#kept.length > MAX_KEPT) this.#kept.shift();
+    }
+    this.#sink?.send(message);
+  }
+
+  /**
+   * The client is on a new socket; the one before is closed.
+   *
+   * @returns Whether the session may go on there; else the socket is dropped without a word, as a
+   * client under test asked.
+   */
+  attach(sink: SignalSink): boolean {
+    const before = this.#sink;
+    this.#sink = sink;
+    // A client that came back listens, whenever it pings next.
+    this.#pingedAt = undefined;
+    before?.close();
+    return !this.#dropsNow(true);
+  }
+
+  /** Sends what may have been missed. */
+  replay(): void {
+    for (const { message } of this.#kept) this.#sink?.send(message);
+    this.#dropsNow(false);
+  }
+
+  /** `sink` has ended. @returns Whether it was the socket in use. */
+  detach(sink: SignalSink): boolean {
+    if (sink !== this.#sink) return false;
+    this.#sink = undefined;
+    return true;
+  }
+
+  /** Ends the socket in use, after `last` if there is one. Its owner hears of it as of any other end. */
+  end(last?: SignalMessage): void {
+    if (last !== undefined) this.#sink?.send(last);
+    this.#sink?.close();
+  }
+
+  /** The session is over: nothing is kept, and no socket is used any more. */
+  close(): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    this.#kept = [];
+    sink?.close();
+  }
+
+  /**
+   * Drops the next socket as soon as everything was said on it, or, if `silent`, the next few before
+   * anything is said.
+   */
+  dropNext(silent: boolean): void {
+    const until = this.clock.now() + DROP_WINDOW_MS;
+    this.#drops = { until, left: silent ? MAX_SILENT_DROPS : 1, silent };
+  }
+
+  #dropsNow(silent: boolean): boolean {
+    const drops = this.#drops;
+    if (drops === undefined || drops.silent !== silent) return false;
+    if (--drops.left <= 0) this.#drops = undefined;
+    if (this.clock.now() >= drops.until) {
+      this.#drops = undefined;
+      return false;
+    }
+    this.end();
+    return true;
+  }
+}
