@@ -2,28 +2,29 @@
  * SRTP ciphers on node:crypto alone, for every platform Deno runs on.
  *
  * AES128_CM_HMAC_SHA1_80 avoids what is slow there, making cipher and HMAC objects per packet: one AES
- * object in ECB mode turns prepared counter blocks into keystream, and HMAC continues from copied
- * SHA-1 states that have taken in the key. AEAD_AES_128_GCM has no such way and makes an object per
- * packet, so prefer the former.
+ * object in ECB mode makes keystream for several packets, and HMAC continues from SHA-1 states that
+ * have taken in the key. AEAD_AES_128_GCM has no such way and makes an object per packet, so prefer
+ * the former.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
+import { createCipheriv, createDecipheriv, createHash, type Hash } from "node:crypto";
+import { CounterMode } from "./counter_mode.ts";
 import {
-  type Cipheriv,
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  type Hash,
-} from "node:crypto";
+  finishHmacSha1,
+  hmacSha1,
+  type HmacSha1Key,
+  hmacSha1Key,
+  SHA1_BLOCK_BYTES,
+  SHA1_DIGEST_BYTES,
+} from "./sha1.ts";
 import type { SrtpCipher } from "./srtp_cipher.ts";
 import { SRTP_PROFILE, type SrtpSessionKeys } from "./srtp_keys.ts";
 
-const BLOCK_BYTES = 16;
-/** Longest payload of one packet: 2,048 bytes, beyond any MTU we receive. */
-const MAX_BLOCKS = 128;
 const SHA1_TAG_BYTES = 10;
-const SHA1_BLOCK_BYTES = 64;
+/** Up to here hashing in place is faster than calling for it. */
+const SHORT_BYTES = 384;
 const GCM_TAG_BYTES = 16;
 const RTCP_HEADER_BYTES = 8;
 const RTCP_INDEX_BYTES = 4;
@@ -34,76 +35,28 @@ export function portableCipher(keys: SrtpSessionKeys): SrtpCipher {
   return keys.profile === SRTP_PROFILE.aeadAes128Gcm ? new GcmCipher(keys) : new CmCipher(keys);
 }
 
-/** AES counter mode keystream from one AES-ECB object (RFC 3711 §4.1.1). */
-class CounterMode {
-  readonly #aes: Cipheriv;
-  readonly #salt: Int32Array;
-  readonly #counters = new Uint8Array(MAX_BLOCKS * BLOCK_BYTES);
-  /** The same bytes as words: Deno runs on little-endian machines only, the counters are big-endian. */
-  readonly #words = new Int32Array(this.#counters.buffer);
-
-  constructor(key: Uint8Array, salt: Uint8Array) {
-    this.#aes = createCipheriv("aes-128-ecb", key, null);
-    this.#aes.setAutoPadding(false);
-    const padded = new Uint8Array(BLOCK_BYTES);
-    padded.set(salt);
-    this.#salt = new Int32Array(padded.buffer);
-  }
-
-  /**
-   * Adds keystream to `bytes[from .. to)`, which encrypts or decrypts.
-   *
-   * @param high Upper 32 bits of the 48-bit packet index.
-   * @param low Lower 16 bits of it.
-   * @returns `false`, with nothing done, for more than 2,048 bytes.
-   */
-  apply(
-    bytes: Uint8Array,
-    from: number,
-    to: number,
-    ssrc: number,
-    high: number,
-    low: number,
-  ): boolean {
-    const blocks = (to - from + BLOCK_BYTES - 1) >>> 4;
-    if (blocks > MAX_BLOCKS) return false;
-    const words = this.#words;
-    const word0 = this.#salt[0]!;
-    const word1 = this.#salt[1]! ^ swapBytes(ssrc);
-    const word2 = this.#salt[2]! ^ swapBytes(high);
-    const word3 = this.#salt[3]! ^ swapBytes(low << 16);
-    for (let block = 0, at = 0; block < blocks; block++, at += 4) {
-      words[at] = word0;
-      words[at + 1] = word1;
-      words[at + 2] = word2;
-      words[at + 3] = word3 ^ (block << 24); // block < 256 is the last, lowest byte
-    }
-    const stream = this.#aes.update(this.#counters.subarray(0, blocks << 4));
-    for (let at = from, s = 0; at < to; at++, s++) bytes[at]! ^= stream[s]!;
-    return true;
-  }
-}
-
-/** HMAC-SHA1 whose keyed first blocks are hashed once (RFC 2104 §4). */
+/** HMAC-SHA1 with one key, over any length. */
 class KeyedSha1 {
+  readonly #key: HmacSha1Key;
+  /** A hash object that has taken in the key's inner block. */
   readonly #inner: Hash;
-  readonly #outer: Hash;
+  readonly #digest = new Uint8Array(SHA1_DIGEST_BYTES);
 
   constructor(key: Uint8Array) {
-    const inner = new Uint8Array(SHA1_BLOCK_BYTES).fill(0x36);
-    const outer = new Uint8Array(SHA1_BLOCK_BYTES).fill(0x5c);
-    for (let i = 0; i < key.length; i++) {
-      inner[i]! ^= key[i]!;
-      outer[i]! ^= key[i]!;
-    }
-    this.#inner = createHash("sha1").update(inner);
-    this.#outer = createHash("sha1").update(outer);
+    this.#key = hmacSha1Key(key);
+    const block = new Uint8Array(SHA1_BLOCK_BYTES).fill(0x36);
+    for (let i = 0; i < key.length; i++) block[i]! ^= key[i]!;
+    this.#inner = createHash("sha1").update(block);
   }
 
-  /** 20 bytes over `bytes[0 .. length)`. */
+  /** 20 bytes over `bytes[0 .. length)`, overwritten by the next call. */
   digest(bytes: Uint8Array, length: number): Uint8Array {
-    const inner = this.#inner.copy().update(bytes.subarray(0, length)).digest();
-    return this.#outer.copy().update(inner).digest();
+    if (length <= SHORT_BYTES) hmacSha1(this.#key, bytes, length, this.#digest);
+    else {
+      const inner = this.#inner.copy().update(bytes.subarray(0, length)).digest();
+      finishHmacSha1(this.#key, inner, this.#digest);
+    }
+    return this.#digest;
   }
 }
 
@@ -294,11 +247,6 @@ class GcmCipher implements SrtpCipher {
     this.#rtcpData.writeUInt32BE((index | E_BIT) >>> 0, RTCP_HEADER_BYTES);
     return this.#rtcpData;
   }
-}
-
-/** The other byte order of a 32-bit word. */
-function swapBytes(word: number): number {
-  return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff_0000) | (word << 24);
 }
 
 function writeUint32(bytes: Uint8Array, at: number, value: number): void {
