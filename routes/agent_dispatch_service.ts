@@ -9,20 +9,19 @@ import {
   ListAgentDispatchRequest,
   ListAgentDispatchResponse,
 } from "@livekit/protocol";
+import { AdminFailure, nobodyServes } from "../lib/room/admin_failure.ts";
+import { type AdminLimits, checkAttributes, checkMetadata } from "../lib/room/admin_limits.ts";
 import type { AgentService } from "../lib/signalling/agent_service.ts";
+import { said } from "./admin_reply.ts";
 import { type TwirpCall, twirpMethod, type TwirpReply, type TwirpService } from "./twirp.ts";
-import { relayedError, TwirpError } from "./twirp_error.ts";
 import { needsRoomAdmin } from "./twirp_grants.ts";
 
-/** Deployments and limits as the server's configuration has them; 0 is no limit. */
+/** What the methods work on. */
 export interface AgentDispatchOptions {
   readonly agents: AgentService;
+  readonly limits: AdminLimits;
   /** Makes the room if rooms may be made by asking; nothing happens if it is there. */
   readonly ensureRoom: (room: string) => void;
-  /** Bytes. */
-  readonly maxMetadataSize: number;
-  /** Bytes of all keys and values. */
-  readonly maxAttributesSize: number;
 }
 
 /** The service's methods. */
@@ -39,48 +38,32 @@ export function agentDispatchService(options: AgentDispatchOptions): TwirpServic
         DeleteAgentDispatchRequest,
         ({ room, dispatchId }, { token }) =>
           needsRoomAdmin(token, room) ?? agents.dispatcher.delete(room, dispatchId) ??
-            relayedError("not_found", "dispatch ID not found"),
+            said(new AdminFailure("not_found", "dispatch ID not found")),
       ),
       ListDispatch: twirpMethod(ListAgentDispatchRequest, ({ room, dispatchId }, { token }) => {
         const denied = needsRoomAdmin(token, room);
         if (denied !== undefined) return denied;
         const agentDispatches = agents.dispatcher.list(room, dispatchId);
-        return agentDispatches === undefined
-          ? noServer()
-          : new ListAgentDispatchResponse({ agentDispatches });
+        return said(
+          agentDispatches === undefined
+            ? nobodyServes()
+            : new ListAgentDispatchResponse({ agentDispatches }),
+        );
       }),
     },
   };
 }
 
 function create(
-  { agents, ensureRoom, maxMetadataSize, maxAttributesSize }: AgentDispatchOptions,
+  { agents, ensureRoom, limits }: AgentDispatchOptions,
   request: CreateAgentDispatchRequest,
   { token, requestId }: TwirpCall,
 ): TwirpReply {
   const denied = needsRoomAdmin(token, request.room);
   if (denied !== undefined) return denied;
-  if (exceeds(byteLength(request.metadata), maxMetadataSize)) {
-    return new TwirpError("invalid_argument", "metadata size exceeds limits");
-  }
-  const attributes = Object.entries(request.attributes).flat();
-  const attributeBytes = attributes.reduce((sum, text) => sum + byteLength(text), 0);
-  if (exceeds(attributeBytes, maxAttributesSize)) {
-    return new TwirpError("invalid_argument", "attribute size exceeds limits");
-  }
+  const tooLarge = checkMetadata(request.metadata, limits) ??
+    checkAttributes(request.attributes, limits);
+  if (tooLarge !== undefined) return said(tooLarge);
   ensureRoom(request.room);
-  return agents.createDispatch(request, requestId) ?? noServer();
-}
-
-/** No node has that room open. */
-function noServer(): TwirpError {
-  return relayedError("unavailable", "no response from servers");
-}
-
-function exceeds(size: number, limit: number): boolean {
-  return limit > 0 && size > limit;
-}
-
-function byteLength(text: string): number {
-  return new TextEncoder().encode(text).length;
+  return said(agents.createDispatch(request, requestId) ?? nobodyServes());
 }

@@ -31,6 +31,7 @@ import {
 } from "@livekit/protocol";
 import { AdminFailure } from "../lib/room/admin_failure.ts";
 import type { RoomAdmin } from "../lib/room/room_admin.ts";
+import { said } from "./admin_reply.ts";
 import { relayedError, TwirpError } from "./twirp_error.ts";
 import {
   needsDestination,
@@ -38,7 +39,7 @@ import {
   needsRoomCreate,
   needsRoomList,
 } from "./twirp_grants.ts";
-import { type TwirpMethod, twirpMethod, type TwirpReply, type TwirpService } from "./twirp.ts";
+import { type TwirpMethod, twirpMethod, type TwirpService } from "./twirp.ts";
 
 const NONCE_BYTES = 16;
 
@@ -151,12 +152,4 @@ function transferMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
           said(admin.forwardParticipant(request) ?? new ForwardParticipantResponse()),
     ),
   };
-}
-
-/** A failure in LiveKit's words: bad arguments are named in `meta`, the rest comes with a prefix. */
-function said(outcome: Exclude<TwirpReply, TwirpError> | AdminFailure): TwirpReply {
-  if (!(outcome instanceof AdminFailure)) return outcome;
-  const { code, message, detail } = outcome;
-  if (detail === undefined) return relayedError(code, message);
-  return new TwirpError(code, `${message} ${detail}`, { argument: message });
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { agentRoute, type AgentRouteOptions } from "./agent.ts";
 import { demoRoute } from "./demo.ts";
 import { healthRoute, type Heartbeat } from "./health.ts";
 import type { RouteHandler } from "./http_exchange.ts";
@@ -16,16 +17,18 @@ export type RouteTable = (path: string) => RouteHandler | undefined;
 export interface RouteOptions {
   readonly heartbeat: Heartbeat;
   readonly rtc: RtcRouteOptions;
+  readonly agent: AgentRouteOptions;
   /** The server API, see `twirpRoutes`. */
   readonly twirp: (path: string) => RouteHandler | undefined;
 }
 
 /** Builds the table; paths match whole but for the demo page and the server API. */
-export function routeTable({ heartbeat, rtc, twirp }: RouteOptions): RouteTable {
+export function routeTable({ heartbeat, rtc, agent, twirp }: RouteOptions): RouteTable {
   const routes: ReadonlyMap<string, RouteHandler> = new Map([
     ["/", healthRoute(heartbeat)],
     ["/rtc", rtcRoute(rtc)],
     ["/rtc/validate", validateRoute(rtc)],
+    ["/agent", agentRoute(agent)],
     ["/demo", demoRoute],
   ]);
   return (path) =>

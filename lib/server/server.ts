@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { DisconnectReason } from "@livekit/protocol";
 import { denoPlatform } from "../base/deno_platform.ts";
 import { DropCounters } from "../base/drop_counters.ts";
 import { SfuError } from "../base/errors.ts";
@@ -21,12 +22,15 @@ import { RoomAdmin } from "../room/room_admin.ts";
 import { RoomDirectory } from "../room/room_directory.ts";
 import { type ApiKeys, signAccessToken } from "../signalling/access_token.ts";
 import type { TokenSigner } from "../signalling/token_refresher.ts";
+import { AgentService } from "../signalling/agent_service.ts";
+import { serverInfo } from "../signalling/join_response.ts";
 import { SignalService } from "../signalling/signal_service.ts";
 import { absentServices } from "../../routes/absent_services.ts";
 import { createHttpHandler, type HttpHandler } from "../../routes/http_handler.ts";
 import { roomService } from "../../routes/room_service.ts";
 import { routeTable } from "../../routes/route_table.ts";
-import { twirpRoutes } from "../../routes/twirp.ts";
+import { agentDispatchService } from "../../routes/agent_dispatch_service.ts";
+import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
 import { adaptWebSocket } from "../../routes/web_socket.ts";
 import type { Config } from "./config_parsing.ts";
 import { mediaListeners } from "./media_listeners.ts";
@@ -86,6 +90,7 @@ class ComposedServer implements SfuServer {
   readonly #platform: Platform;
   readonly #engine: MediaEngine;
   readonly #signals: SignalService;
+  readonly #agents: AgentService;
   #starting: Promise<EngineReady> | undefined;
   #ready: EngineReady | undefined;
   #refusing = false;
@@ -108,14 +113,17 @@ class ComposedServer implements SfuServer {
     });
     const router = new EngineRouter(this.#engine, platform.log);
     this.#engine.onEvent = (event) => router.dispatch(event);
+    const nodeId = randomId<NodeId>(platform.random, "ND_");
+    this.#agents = this.#createAgents(config, keys, nodeId);
     const context: RoomContext = {
       platform,
       router,
       engine: () => this.#engineReady(),
       options: roomOptions(config),
       counters: this.counters,
-      nodeId: randomId<NodeId>(platform.random, "ND_"),
+      nodeId,
       region: config.region,
+      observers: [this.#agents.dispatcher],
     };
     this.rooms = new RoomDirectory(context);
     this.admin = new RoomAdmin(this.rooms, {
@@ -168,14 +176,44 @@ class ComposedServer implements SfuServer {
     this.#refusing = true;
     this.#stopHeartbeat?.();
     this.#signals.close();
+    this.#agents.close();
     // A start that is still under way is let finish, so that its sockets are closed, too.
     await this.#starting?.catch(() => {});
     await this.#engine.close();
   }
 
+  #createAgents(config: Config, keys: ApiKeys, nodeId: NodeId): AgentService {
+    const { target_load, enable_user_data_recording, enable_user_data_redaction } = config.agents;
+    return new AgentService({
+      platform: this.#platform,
+      serverInfo: serverInfo({ version: PROTOCOL_VERSION, region: config.region, nodeId }),
+      signToken: (apiKey, claims, nowMs, validForMs) =>
+        signAccessToken({ apiKey, secret: keys.get(apiKey) ?? "" }, claims, nowMs, validForMs),
+      targetLoad: target_load,
+      enableRecording: enable_user_data_recording,
+      enableRedaction: enable_user_data_redaction,
+      rooms: {
+        configured: (room) => this.rooms.get(room)?.internal.agents ?? [],
+        contents: (name) => {
+          const room = this.rooms.get(name);
+          return room && { info: room.info(), participants: this.admin.listParticipants(name) };
+        },
+        remove: (room, identity) =>
+          this.rooms.get(room)?.byIdentity(identity)
+            ?.close(DisconnectReason.PARTICIPANT_REMOVED, "disconnect"),
+      },
+    });
+  }
+
   #createHandler(config: Config, keys: ApiKeys): HttpHandler {
     const { limit } = config;
     const signals = this.#signals;
+    const upgrade = (request: Request, maxMessageBytes: number) => {
+      const { socket, response } = Deno.upgradeWebSocket(request, {
+        idleTimeout: SOCKET_IDLE_TIMEOUT_S,
+      });
+      return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
+    };
     const routes = routeTable({
       heartbeat: { last: () => this.#lastBeat() },
       rtc: {
@@ -188,14 +226,17 @@ class ComposedServer implements SfuServer {
           maxRoomNameLength: limit.max_room_name_length,
           maxParticipantIdentityLength: limit.max_participant_identity_length,
         },
-        upgrade: (request) => {
-          const { socket, response } = Deno.upgradeWebSocket(request, {
-            idleTimeout: SOCKET_IDLE_TIMEOUT_S,
-          });
-          return { response, socket: adaptWebSocket(socket, limit.signal_message_size_limit) };
-        },
+        upgrade: (request) => upgrade(request, limit.signal_message_size_limit),
       },
-      twirp: twirpRoutes([roomService(this.admin), ...absentServices()], {
+      agent: {
+        agents: this.#agents,
+        upgrade: (request) => upgrade(request, limit.agent_signal_message_size_limit),
+      },
+      twirp: twirpRoutes([
+        roomService(this.admin),
+        this.#dispatchService(config),
+        ...absentServices(),
+      ], {
         maxBodyBytes: limit.max_api_request_body_size,
         timers: this.#platform.timers,
         log: this.#platform.log,
@@ -209,6 +250,16 @@ class ComposedServer implements SfuServer {
       clock: this.#platform.clock,
       log: this.#platform.log,
       counters: this.counters,
+    });
+  }
+
+  #dispatchService(config: Config): TwirpService {
+    return agentDispatchService({
+      agents: this.#agents,
+      limits: adminLimits(config),
+      ensureRoom: (name) => {
+        if (config.room.auto_create) this.rooms.create({ name });
+      },
     });
   }
 

@@ -74,7 +74,10 @@ export function reconnectResponse(
   });
 }
 
-function serverInfo(server: ServerIdentity): ServerInfo {
+/** What clients and agent workers are told of the server. */
+export function serverInfo(
+  server: Pick<ServerIdentity, "version" | "region" | "nodeId">,
+): ServerInfo {
   return new ServerInfo({
     edition: ServerInfo_Edition.Standard,
     version: server.version,
