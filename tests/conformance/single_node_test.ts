@@ -1,6 +1,6 @@
 /** LiveKit's integration tests of one node: joining, publishing, subscribing. */
 import assert from "node:assert/strict";
-import { ClientInfo_SDK, ParticipantPermission, SubscriptionError } from "@livekit/protocol";
+import { ClientInfo_SDK, SubscriptionError } from "@livekit/protocol";
 import { UpgradeRefused } from "../support/signal_client.ts";
 import { until } from "../support/until.ts";
 import { ROOM, scenario } from "./support.ts";
@@ -99,7 +99,7 @@ scenario("TestPingPong", async (test) => {
 scenario("TestSingleNodeJoinAfterClose", async (test) => {
   const alice = await test.join("alice");
   const { sid } = alice.join.room!;
-  assert.equal(test.server.rooms.delete(ROOM), true);
+  await test.api.deleteRoom(ROOM);
   await alice.signal.ended();
   const again = await test.join("alice");
   assert.notEqual(again.join.room!.sid, sid);
@@ -108,7 +108,7 @@ scenario("TestSingleNodeJoinAfterClose", async (test) => {
 scenario("TestAutoCreate", async (test) => {
   await assert.rejects(test.open("alice"), UpgradeRefused);
   await assert.rejects(test.open("bob"), UpgradeRefused);
-  test.server.rooms.create({ name: ROOM });
+  await test.api.createRoom({ name: ROOM });
   await test.join("alice");
 }, { config: { room: { auto_create: false } } });
 
@@ -120,17 +120,16 @@ scenario("TestSingleNodeUpdateSubscriptionPermissions", async (test) => {
   await bob.connected();
   await bob.remote("alice", ({ tracks }) => tracks.length === 1);
   assert.equal(bob.tracks.size, 0);
-  const permission = new ParticipantPermission({ canSubscribe: true });
-  await test.server.rooms.get(ROOM)!.byIdentity("bob")!.setPermission(permission);
+  await test.api.updateParticipant(ROOM, "bob", { permission: { canSubscribe: true } });
   await bob.track(sid);
 });
 
 scenario("TestSingleNodeAttributes", async (test) => {
-  const alice = await test.join("alice");
   await test.join("bob", {
     token: { grant: { canUpdateOwnMetadata: true }, attributes: { a: "0", b: "1" } },
     attributes: { b: "2", c: "3" },
   });
+  const alice = await test.join("alice");
   const { attributes } = await alice.remote("bob");
   assert.deepEqual(attributes, { a: "0", b: "2", c: "3" });
 });

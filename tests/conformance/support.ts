@@ -9,6 +9,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { RoomServiceClient } from "livekit-server-sdk";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import type { Log } from "../../lib/base/platform.ts";
 import { createLocalEngine } from "../../lib/engine/local_engine.ts";
@@ -80,6 +81,11 @@ export class TestServer implements AsyncDisposable {
   /** `http://…` without a trailing slash. */
   get httpUrl(): string {
     return `http://${HOST}:${this.http.addr.port}`;
+  }
+
+  /** The server API as an application uses it, with every grant. */
+  get api(): RoomServiceClient {
+    return new RoomServiceClient(this.httpUrl, TEST_KEY, TEST_SECRET);
   }
 
   /** A token for {@linkcode ROOM} that may do everything unless the options say otherwise. */
