@@ -29,6 +29,8 @@ export interface ParticipantInit {
   readonly clientInfo: ClientInfo;
   readonly autoSubscribe: boolean;
   readonly adaptiveStream: boolean;
+  /** It publishes and receives on one peer connection, on which it offers. */
+  readonly singlePeerConnection?: boolean;
   /** When the token it joined with expires, Unix milliseconds. */
   readonly tokenExpiresAt?: number;
 }

@@ -6,10 +6,10 @@
  * @module
  */
 import type { SignalMessage } from "./connection_host.ts";
+import type { SubscribingSide } from "./connection_sides.ts";
 import type { ParticipantHost } from "./participant_host.ts";
 import type { ParticipantProfile } from "./participant_profile.ts";
 import type { RoomContext } from "./room_context.ts";
-import type { SubscriberConnection } from "./subscriber_connection.ts";
 import type { SubscriptionHost } from "./subscriptions.ts";
 
 /** What is needed of a participant that subscribes; `Self` is its own type. */
@@ -17,7 +17,7 @@ export interface SubscribingParticipant<Self> {
   readonly context: RoomContext;
   readonly host: ParticipantHost<Self>;
   readonly profile: ParticipantProfile;
-  readonly subscriber: SubscriberConnection;
+  readonly subscriber: SubscribingSide;
   send(message: SignalMessage): void;
   bug(error: unknown): void;
 }
