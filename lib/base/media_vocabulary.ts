@@ -70,6 +70,18 @@ export type SpatialLayer = 0 | 1 | 2;
 /** The data channels of LiveKit's protocol. */
 export type DataKind = "reliable" | "lossy";
 
+/** How the data channels of a connection treat a reader that is too slow; 0 turns a rule off. */
+export interface DataChannelPolicy {
+  /** `_data_track` channels are used; a client's own is closed otherwise. */
+  readonly dataTracks: boolean;
+  /** Reliable messages for a reader below this are lost, so that nobody waits for it; bit/s. */
+  readonly slowThresholdBps: number;
+  /** Longest a lossy message may wait. */
+  readonly lossyTargetLatencyMs: number;
+  /** Longest a data track's packet may wait. */
+  readonly dataTrackTargetLatencyMs: number;
+}
+
 /** A section of a publisher's description that the engine is to receive. */
 export interface ReceiveSection {
   readonly mid: string;

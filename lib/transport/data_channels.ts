@@ -10,6 +10,7 @@
  * @module
  */
 import type { DropCounters } from "../base/drop_counters.ts";
+import type { DataChannelPolicy } from "../base/media_vocabulary.ts";
 import {
   type DataChannelReliability,
   PPID,
@@ -17,6 +18,14 @@ import {
   writeAck,
   writeOpen,
 } from "./data_channel_messages.ts";
+import {
+  backlogLimit,
+  CHANNEL_LABELS,
+  DEFAULT_DATA_POLICY,
+  isSlowReader,
+  refusal,
+} from "./data_channel_policy.ts";
+import { DrainRate } from "./drain_rate.ts";
 import { MAX_MESSAGE_BYTES, SctpAssociation, type SctpCloseReason } from "./sctp_association.ts";
 
 /** What data channels do to their owner. */
@@ -32,7 +41,7 @@ export interface DataChannelListener {
 }
 
 export interface DataChannelsOptions {
-  /** `create`: we open `_reliable` and `_lossy`; `accept`: the peer does. */
+  /** `create`: we open LiveKit's channels; `accept`: the peer does. */
   readonly role: "accept" | "create";
   /** From the peer's `a=sctp-port`. */
   readonly remotePort: number;
@@ -42,14 +51,13 @@ export interface DataChannelsOptions {
   readonly sendPacket: (bytes: Uint8Array) => void;
   readonly listener: DataChannelListener;
   readonly drops: DropCounters;
+  /** Monotonic ms, for measuring how fast the peer reads. */
+  readonly now: () => number;
+  readonly policy?: DataChannelPolicy;
 }
 
 /** Channels of one connection; LiveKit's clients open three. */
 export const MAX_CHANNELS = 64;
-/** Bytes that may wait in a reliable channel: seconds of a slow phone's link. */
-export const MAX_RELIABLE_BUFFER_BYTES = 4 * 1024 * 1024;
-/** Bytes that may wait in a lossy one, where late is as bad as lost. */
-export const MAX_LOSSY_BUFFER_BYTES = 256 * 1024;
 /** Charged to every waiting message, so that empty ones are bounded too. */
 const MESSAGE_COST_BYTES = 64;
 
@@ -57,6 +65,8 @@ interface Channel {
   readonly label: string;
   readonly streamId: number;
   readonly reliability: DataChannelReliability;
+  readonly lossy: boolean;
+  readonly rate: DrainRate;
   open: boolean;
   bufferedBytes: number;
   waitingMessages: number;
@@ -66,6 +76,7 @@ interface Channel {
 export class DataChannels {
   readonly #options: DataChannelsOptions;
   readonly #drops: DropCounters;
+  readonly #policy: DataChannelPolicy;
   readonly #association: SctpAssociation;
   readonly #byStream = new Map<number, Channel>();
   /** The channel last opened under each label. */
@@ -75,6 +86,7 @@ export class DataChannels {
   constructor(options: DataChannelsOptions) {
     this.#options = options;
     this.#drops = options.drops;
+    this.#policy = options.policy ?? DEFAULT_DATA_POLICY;
     this.#association = new SctpAssociation({
       remotePort: options.remotePort,
       sendPacket: options.sendPacket,
@@ -91,8 +103,10 @@ export class DataChannels {
       },
     });
     if (options.role === "create") {
-      this.open("_reliable", { ordered: true });
-      this.open("_lossy", { ordered: false, maxRetransmits: 0 });
+      const lossy = { ordered: false, maxRetransmits: 0 };
+      this.open(CHANNEL_LABELS.reliable, { ordered: true });
+      this.open(CHANNEL_LABELS.lossy, lossy);
+      if (this.#policy.dataTracks) this.open(CHANNEL_LABELS.data_track, lossy);
     }
   }
 
@@ -119,22 +133,24 @@ export class DataChannels {
   /**
    * Sends one message of at most 65,535 bytes.
    *
-   * @returns `false` if the channel is not open, the message is too large, or a reliable channel's
-   *   buffer is full; a lossy one drops and counts then, and says `true`.
+   * @returns `false` if the channel is not open, the message is too large, or a reliable channel
+   *   takes no more (its buffer is full, its reader too slow); a lossy one drops and counts then, and
+   *   says `true`.
    */
   send(label: string, bytes: Uint8Array, isText = false): boolean {
     const channel = this.#byLabel.get(label);
     const limit = this.#options.maxMessageSize || MAX_MESSAGE_BYTES;
     if (channel === undefined || !channel.open) return false;
     if (bytes.length > Math.min(limit, MAX_MESSAGE_BYTES)) return false;
-    const lossy = channel.reliability.maxRetransmits !== undefined;
-    const waiting = channel.bufferedBytes + channel.waitingMessages * MESSAGE_COST_BYTES;
-    if (waiting + bytes.length > (lossy ? MAX_LOSSY_BUFFER_BYTES : MAX_RELIABLE_BUFFER_BYTES)) {
-      this.#drops.count(lossy ? "data_lossy_buffer_full" : "data_reliable_buffer_full");
-      return lossy;
+    const now = this.#options.now();
+    const refused = refusal(this.#policy, channel, waitingBytes(channel), bytes.length, now);
+    if (refused !== undefined) {
+      this.#drops.count(refused);
+      return channel.lossy;
     }
     channel.bufferedBytes += bytes.length;
     channel.waitingMessages++;
+    channel.rate.queued(bytes.length, now);
     // SCTP cannot carry nothing: an empty message is one byte under its own identifier.
     const empty = bytes.length === 0;
     const ppid = isText
@@ -148,6 +164,7 @@ export class DataChannels {
       onTaken: () => {
         channel.bufferedBytes -= bytes.length;
         channel.waitingMessages--;
+        channel.rate.drained(bytes.length, this.#options.now());
       },
     });
     return true;
@@ -156,6 +173,28 @@ export class DataChannels {
   /** Bytes of messages under `label` that the SCTP stack has not taken yet. */
   bufferedAmount(label: string): number {
     return this.#byLabel.get(label)?.bufferedBytes ?? 0;
+  }
+
+  /**
+   * Whether those who write reliable messages to this peer should wait for it. It says so until half
+   * of what was too much has been read, or the reader turns out to be so slow that nobody should.
+   *
+   * @param waits Whether somebody waits already.
+   */
+  isBacklogged(waits: boolean): boolean {
+    const channel = this.#byLabel.get(CHANNEL_LABELS.reliable);
+    if (channel === undefined) return false;
+    const limit = backlogLimit(this.#policy) / (waits ? 2 : 1);
+    return waitingBytes(channel) >= limit &&
+      !isSlowReader(this.#policy, channel.rate, this.#options.now());
+  }
+
+  /** Stops, or goes on, reading the peer's reliable channels; what it sends waits in its window. */
+  holdReliable(held: boolean): void {
+    if (!held) return this.#association.resume();
+    this.#association.hold((streamId, ppid) =>
+      ppid !== PPID.dcep && this.#byStream.get(streamId)?.lossy === false
+    );
   }
 
   /** Aborts the association. Idempotent. */
@@ -189,6 +228,10 @@ export class DataChannels {
       this.#drops.count("data_too_many_channels");
       return this.#association.resetStreams([streamId]);
     }
+    if (message.label === CHANNEL_LABELS.data_track && !this.#policy.dataTracks) {
+      this.#drops.count("data_tracks_not_enabled");
+      return this.#association.resetStreams([streamId]);
+    }
     const channel = this.#add(streamId, message.label, message.reliability);
     this.#sendDcep(channel, writeAck());
     this.#markOpen(channel);
@@ -199,6 +242,8 @@ export class DataChannels {
       label,
       streamId,
       reliability,
+      lossy: reliability.maxRetransmits !== undefined,
+      rate: new DrainRate(this.#options.now()),
       open: false,
       bufferedBytes: 0,
       waitingMessages: 0,
@@ -231,4 +276,9 @@ export class DataChannels {
     if (this.#byLabel.get(channel.label) === channel) this.#byLabel.delete(channel.label);
     this.#options.listener.onClosed(channel.label);
   }
+}
+
+/** What waits in a channel, with what each message costs besides its bytes. */
+function waitingBytes(channel: Channel): number {
+  return channel.bufferedBytes + channel.waitingMessages * MESSAGE_COST_BYTES;
 }

@@ -12,7 +12,13 @@
 import { Buffer } from "node:buffer";
 import { RTCSctpTransport } from "werift";
 import type { DropCounters } from "../base/drop_counters.ts";
-import { FIRST_FRAGMENT, LAST_FRAGMENT, tsnDistance } from "./sctp_inbound_stream.ts";
+import { OutboundLanes } from "./outbound_lanes.ts";
+import {
+  FIRST_FRAGMENT,
+  type InboundMessage,
+  LAST_FRAGMENT,
+  tsnDistance,
+} from "./sctp_inbound_stream.ts";
 import { CHUNK_TYPE, readSctpPacket, type SctpPacket } from "./sctp_packets.ts";
 import { repairSctp, type SctpInternals } from "./sctp_repairs.ts";
 
@@ -73,7 +79,11 @@ export class SctpAssociation {
   readonly #internals: SctpInternals;
   #inbox: Uint8Array[] = [];
   #reading = false;
-  #outbox: OutgoingMessage[] = [];
+  readonly #outbox = new OutboundLanes<OutgoingMessage>();
+  /** Which messages are kept back; absent while reading goes on. */
+  #holds: ((streamId: number, ppid: number) => boolean) | undefined;
+  /** Whole messages kept back: the peer sees them in a smaller window. */
+  #held: InboundMessage[] = [];
   #writing = false;
   #ended = false;
   #chunksSinceAudit = 0;
@@ -102,11 +112,36 @@ export class SctpAssociation {
     if (!this.#reading) this.#read();
   }
 
-  /** Queues a message behind those before it; dropped if the association has ended. */
+  /**
+   * Queues a message; those that may be lost go before those that may not. Dropped if the association
+   * has ended.
+   */
   send(message: OutgoingMessage): void {
     if (this.#ended) return;
-    this.#outbox.push(message);
+    this.#outbox.push(message, message.maxRetransmits !== undefined);
     this.#write();
+  }
+
+  /**
+   * Keeps back the messages that `holds` names, until {@linkcode resume}. They stay in the receive
+   * window, so a peer that goes on sending is stopped by it (RFC 9260 §6.2).
+   */
+  hold(holds: (streamId: number, ppid: number) => boolean): void {
+    this.#holds = holds;
+  }
+
+  /** Hands over what was kept back and tells the peer of the room there is again. */
+  resume(): void {
+    this.#holds = undefined;
+    const held = this.#held;
+    this.#held = [];
+    if (held.length === 0 || this.#ended) return;
+    for (const [streamId, ppid, bytes] of held) {
+      this.#internals.advertisedRwnd += bytes.length;
+      if (!this.#ended) this.#options.listener.onMessage(streamId, ppid, new Uint8Array(bytes));
+    }
+    this.#internals.sackNeeded = true;
+    this.#internals.sendSack().catch(() => {});
   }
 
   /** Asks the peer to close these streams' channels. */
@@ -127,7 +162,8 @@ export class SctpAssociation {
 
   #stop(): void {
     this.#inbox = [];
-    this.#outbox = [];
+    this.#outbox.clear();
+    this.#held = [];
     if (this.#internals.associationState !== STATE.closed) this.#internals.abort().catch(() => {});
     this.#internals.setState(STATE.closed); // clears every timer
   }
@@ -163,6 +199,11 @@ export class SctpAssociation {
     sctp.onReceive.subscribe((streamId: number, ppid: number, bytes: Buffer) => {
       if (this.#ended) return;
       if (bytes.length > MAX_MESSAGE_BYTES) return this.#end("message_too_large");
+      if (this.#holds?.(streamId, ppid)) {
+        this.#internals.advertisedRwnd -= bytes.length;
+        this.#held.push([streamId, ppid, bytes]);
+        return;
+      }
       listener.onMessage(streamId, ppid, new Uint8Array(bytes));
     });
     sctp.onReconfigStreams.subscribe((ids: number[]) => {
@@ -302,18 +343,15 @@ export class SctpAssociation {
     if (this.#writing || !this.established) return;
     this.#writing = true;
     try {
-      while (this.#outbox.length > 0 && !this.#ended) {
-        const waiting = this.#outbox;
-        this.#outbox = [];
-        for (const message of waiting) {
-          if (this.#ended) return;
-          const { streamId, ppid, bytes, ordered, maxRetransmits } = message;
-          await this.#sctp.send(streamId, ppid, Buffer.from(bytes), {
-            ordered,
-            ...(maxRetransmits === undefined ? {} : { maxRetransmits }),
-          });
-          message.onTaken?.();
-        }
+      while (!this.#ended) {
+        const message = this.#outbox.take();
+        if (message === undefined) return;
+        const { streamId, ppid, bytes, ordered, maxRetransmits } = message;
+        await this.#sctp.send(streamId, ppid, Buffer.from(bytes), {
+          ordered,
+          ...(maxRetransmits === undefined ? {} : { maxRetransmits }),
+        });
+        message.onTaken?.();
       }
     } catch {
       this.#end("internal_error");

@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
-import {
-  DataChannels,
-  MAX_CHANNELS,
-  MAX_LOSSY_BUFFER_BYTES,
-} from "../../../lib/transport/data_channels.ts";
+import { MAX_LOSSY_BUFFER_BYTES } from "../../../lib/transport/data_channel_policy.ts";
+import { DataChannels, MAX_CHANNELS } from "../../../lib/transport/data_channels.ts";
 import { checksum } from "../../../lib/transport/sctp_packets.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { settle } from "../../support/virtual_platform.ts";
@@ -290,6 +287,7 @@ Deno.test("DataChannels.close() before anything came says nothing and leaves not
     remotePort: 5000,
     maxMessageSize: 0,
     drops: new DropCounters(),
+    now: () => 0,
     sendPacket: (bytes) => sent.push(bytes),
     listener: {
       onOpen: (label) => heard.push(label),

@@ -6,12 +6,16 @@
 import { Buffer } from "node:buffer";
 import { RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport } from "werift";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
+import type { DataChannelPolicy } from "../../../lib/base/media_vocabulary.ts";
 import { DataChannels } from "../../../lib/transport/data_channels.ts";
 import { repairSctp, type SctpInternals } from "../../../lib/transport/sctp_repairs.ts";
 import { settle } from "../../support/virtual_platform.ts";
 
 export interface SctpPairOptions {
   readonly role?: "accept" | "create";
+  readonly policy?: DataChannelPolicy;
+  /** Monotonic ms; stands still where a test gives none. */
+  readonly now?: () => number;
   /** Whether a packet is lost; `number` counts the packets of its direction. */
   readonly losesToServer?: (packet: Uint8Array, number: number) => boolean;
   readonly losesToClient?: (packet: Uint8Array, number: number) => boolean;
@@ -41,6 +45,8 @@ export class SctpPair {
       remotePort: 5000,
       maxMessageSize: 65_536,
       drops: this.drops,
+      now: options.now ?? (() => 0),
+      ...(options.policy === undefined ? {} : { policy: options.policy }),
       sendPacket: (packet) => {
         const copy = packet.slice();
         this.toClient.push(copy);

@@ -1,0 +1,72 @@
+/**
+ * How fast the reader of one data channel takes what waits for it.
+ *
+ * Only time in which something waited counts: a channel that is idle half of the time is not slow.
+ * The figure covers the last 2 s. Pure: `now` is monotonic ms and never goes back. Memory is fixed and
+ * no method allocates.
+ *
+ * @module
+ */
+
+/** Length of one slot of the window, ms; also the least busy time a figure is made of. */
+const SLOT_MS = 100;
+/** Slots of the window. */
+const SLOTS = 20;
+
+/** See the module text. */
+export class DrainRate {
+  readonly #bytes = new Float64Array(SLOTS);
+  readonly #busyMs = new Float64Array(SLOTS);
+  #waitingBytes = 0;
+  #last: number;
+
+  constructor(now: number) {
+    this.#last = now;
+  }
+
+  /** `bytes` came to wait. */
+  queued(bytes: number, now: number): void {
+    this.#advance(now);
+    this.#waitingBytes += bytes;
+  }
+
+  /** `bytes` that waited were taken. */
+  drained(bytes: number, now: number): void {
+    this.#advance(now);
+    this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
+    this.#bytes[Math.floor(now / SLOT_MS) % SLOTS]! += bytes;
+  }
+
+  /** Bits per second; `undefined` if nothing waited for long enough to tell. */
+  bps(now: number): number | undefined {
+    this.#advance(now);
+    let bytes = 0;
+    let busyMs = 0;
+    for (let slot = 0; slot < SLOTS; slot++) {
+      bytes += this.#bytes[slot]!;
+      busyMs += this.#busyMs[slot]!;
+    }
+    return busyMs < SLOT_MS ? undefined : bytes * 8000 / busyMs;
+  }
+
+  /** Brings the window to `now`, slot by slot, and counts the time since as busy if it was. */
+  #advance(now: number): void {
+    const busy = this.#waitingBytes > 0;
+    if (now - this.#last >= SLOTS * SLOT_MS) {
+      this.#bytes.fill(0);
+      this.#busyMs.fill(busy ? SLOT_MS : 0);
+      this.#busyMs[Math.floor(now / SLOT_MS) % SLOTS] = busy ? now % SLOT_MS : 0;
+      this.#last = now;
+      return;
+    }
+    while (this.#last < now) {
+      const slot = Math.floor(this.#last / SLOT_MS);
+      const until = Math.min(now, (slot + 1) * SLOT_MS);
+      if (busy) this.#busyMs[slot % SLOTS]! += until - this.#last;
+      this.#last = until;
+      if (until !== (slot + 1) * SLOT_MS) break;
+      this.#bytes[(slot + 1) % SLOTS] = 0;
+      this.#busyMs[(slot + 1) % SLOTS] = 0;
+    }
+  }
+}
