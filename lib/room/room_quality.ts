@@ -53,12 +53,13 @@ export class RoomQuality {
   /** `receiver` receives a track of `participant` from now on. */
   introduce(participant: Participant, receiver: Participant): void {
     const member = this.#members.get(participant);
-    if (member !== undefined && receiver.active) this.#tell(participant, member, receiver);
+    if (member !== undefined) this.#tell(participant, member, receiver);
   }
 
   #tell(participant: Participant, member: Member, receiver: Participant): void {
     const { protocol } = receiver.traits;
-    if (protocol <= LAST_PROTOCOL_WITHOUT_QUALITY) return;
+    // One that is away for a moment is told when it is back.
+    if (protocol <= LAST_PROTOCOL_WITHOUT_QUALITY || !receiver.reachable) return;
     const worst = member.quality.worst();
     const quality =
       worst.quality === ConnectionQuality.LOST && protocol <= LAST_PROTOCOL_WITHOUT_LOST
