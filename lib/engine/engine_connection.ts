@@ -5,9 +5,10 @@
  */
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId, UpTrackId } from "../base/ids.ts";
-import type { DataKind, IceCredentials } from "../base/media_vocabulary.ts";
+import type { DataChannelPolicy, DataKind, IceCredentials } from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
 import type { UpTrack } from "../media/up_track.ts";
+import { CHANNEL_LABELS } from "../transport/data_channel_policy.ts";
 import type { DtlsCertificate } from "../transport/dtls_certificate.ts";
 import type { IceDirectory } from "../transport/ice_directory.ts";
 import {
@@ -18,6 +19,7 @@ import {
 } from "../transport/peer_transport.ts";
 import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts";
 import type { AudioLevelOptions } from "../media/audio_level.ts";
+import type { DataEndpoint } from "./data_flow.ts";
 import { type EngineEvent, QUALITY_INTERVAL_MS } from "./engine_messages.ts";
 import { ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";
@@ -32,12 +34,14 @@ export interface EngineShared {
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly emit: (event: EngineEvent) => void;
   readonly audioLevel: AudioLevelOptions;
+  /** A packet of a data track came from this connection. */
+  readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
   /** The connection ended by itself and is to be forgotten. */
   readonly ended: (connection: ConnectionId) => void;
 }
 
 /** See the module text. */
-export class EngineConnection implements PeerTransportListener, RtcpHandler {
+export class EngineConnection implements PeerTransportListener, RtcpHandler, DataEndpoint {
   readonly receiving: ReceivingSide;
   readonly sending: SendingSide;
   readonly #shared: EngineShared;
@@ -54,6 +58,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler {
     local: IceCredentials,
     dataChannels: "accept" | "create",
     shared: EngineShared,
+    dataPolicy?: DataChannelPolicy,
   ) {
     this.#id = id;
     this.#shared = shared;
@@ -66,6 +71,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler {
       dataChannels,
       listener: this,
       drops,
+      ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });
     const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);
     const { audioLevel } = shared;
@@ -94,10 +100,18 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler {
   }
 
   /** One message on LiveKit's channel of that kind; counted if it was not taken. */
-  sendData(kind: DataKind, bytes: Uint8Array): void {
+  sendData(kind: DataKind | "data_track", bytes: Uint8Array): void {
     if (!this.#transport.sendData(kind, bytes)) {
       this.#shared.drops.count(`data_not_sent_${kind}`);
     }
+  }
+
+  isDataBacklogged(waits: boolean): boolean {
+    return this.#transport.isDataBacklogged(waits);
+  }
+
+  holdData(held: boolean): void {
+    this.#transport.holdData(held);
   }
 
   /** All timed work of this connection. */
@@ -165,6 +179,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler {
   }
 
   onMessage(label: string, bytes: Uint8Array): void {
+    if (label === CHANNEL_LABELS.data_track) return this.#shared.forwardDataTrack(this.#id, bytes);
     this.#shared.emit({ type: "data_received", connection: this.#id, label, bytes });
   }
 

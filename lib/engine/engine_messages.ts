@@ -10,6 +10,7 @@
  */
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type {
+  DataChannelPolicy,
   DataKind,
   DtlsFingerprint,
   IceCredentials,
@@ -28,14 +29,27 @@ export interface DownTrackTarget {
   readonly maxTemporal: number;
 }
 
+/** Where packets of one data track go; they stay in the media plane. */
+export interface DataTrackRoute {
+  /** The publisher's. */
+  readonly handle: number;
+  readonly receivers: readonly {
+    readonly connection: ConnectionId;
+    /** The receiver's own handle of the track. */
+    readonly handle: number;
+  }[];
+}
+
 export type EngineCommand =
   | {
     /** Makes a peer connection that waits for STUN with these local credentials. */
     readonly type: "open_connection";
     readonly connection: ConnectionId;
     readonly local: IceCredentials;
-    /** `accept`: the client opens the channels; `create`: we open `_reliable` and `_lossy`. */
+    /** `accept`: the client opens the channels; `create`: we open LiveKit's. */
     readonly dataChannels: "accept" | "create";
+    /** Absent: no data tracks, and nobody is too slow. */
+    readonly dataPolicy?: DataChannelPolicy;
   }
   | {
     /** The client's side of the description; sent again for each description that changes it. */
@@ -81,6 +95,14 @@ export type EngineCommand =
     readonly connections: readonly ConnectionId[];
     readonly kind: DataKind;
     readonly bytes: Uint8Array;
+    /** Where it came from: not read while a reliable reader has too much waiting. */
+    readonly from?: ConnectionId;
+  }
+  | {
+    /** Replaces all routes of the data tracks published on a connection. */
+    readonly type: "set_data_track_routes";
+    readonly connection: ConnectionId;
+    readonly routes: readonly DataTrackRoute[];
   }
   | { readonly type: "request_stats"; readonly request: number };
 
@@ -126,7 +148,7 @@ export type EngineEvent =
     readonly label: string;
   }
   | {
-    /** `label` is `_reliable`, `_lossy`, or a client's own. */
+    /** `label` is `_reliable`, `_lossy`, or a client's own; data tracks are routed by themselves. */
     readonly type: "data_received";
     readonly connection: ConnectionId;
     readonly label: string;

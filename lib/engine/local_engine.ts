@@ -21,6 +21,7 @@ import { openPortableDatagrams } from "../transport/portable_datagrams.ts";
 import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
 import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
+import { DataFlow } from "./data_flow.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
 
@@ -56,6 +57,7 @@ class LocalEngine implements MediaEngine {
   /** Which connection sends a down-track. */
   readonly #downTracks = new Map<DownTrackId, ConnectionId>();
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
+  readonly #dataFlow: DataFlow;
   readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
   readonly #tcp: TcpMux[] = [];
   readonly #audioLevel: AudioLevelOptions;
@@ -67,6 +69,7 @@ class LocalEngine implements MediaEngine {
   constructor(options: LocalEngineOptions) {
     this.#options = options;
     this.#drops = options.drops ?? new DropCounters();
+    this.#dataFlow = new DataFlow((id) => this.#connections.get(id), this.#drops);
     this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
     this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
   }
@@ -89,6 +92,7 @@ class LocalEngine implements MediaEngine {
       upTracks: this.#upTracks,
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
+      forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
       ended: (connection) => this.#forget(connection),
     };
     const addresses: MediaAddress[] = [];
@@ -119,7 +123,7 @@ class LocalEngine implements MediaEngine {
         return;
       case "send_data":
         for (const id of command.connections) {
-          this.#guard(id, () => this.#connections.get(id)?.sendData(command.kind, command.bytes));
+          this.#guard(id, () => this.#dataFlow.send(id, command.kind, command.bytes, command.from));
         }
         return;
       case "request_stats":
@@ -171,14 +175,17 @@ class LocalEngine implements MediaEngine {
     const id = command.connection;
     if (command.type === "open_connection") {
       if (this.#connections.has(id)) return;
-      const { local, dataChannels } = command;
-      this.#connections.set(id, new EngineConnection(id, local, dataChannels, shared));
+      const { local, dataChannels, dataPolicy } = command;
+      const opened = new EngineConnection(id, local, dataChannels, shared, dataPolicy);
+      this.#connections.set(id, opened);
       this.#startTicking();
       return;
     }
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     switch (command.type) {
+      case "set_data_track_routes":
+        return this.#dataFlow.setRoutes(id, command.routes);
       case "set_remote":
         return connection.setRemote({
           ice: command.remote,
@@ -210,6 +217,7 @@ class LocalEngine implements MediaEngine {
 
   #forget(id: ConnectionId): void {
     this.#connections.delete(id);
+    this.#dataFlow.forget(id);
     for (const [downTrack, connection] of this.#downTracks) {
       if (connection === id) this.#downTracks.delete(downTrack);
     }
@@ -244,6 +252,7 @@ class LocalEngine implements MediaEngine {
       this.#cancelTick = undefined;
       const now = this.#now();
       for (const [id, connection] of this.#connections) this.#guard(id, () => connection.tick(now));
+      this.#dataFlow.tick((id, step) => this.#guard(id, step));
       for (const { datagrams } of this.#udp) datagrams.flush();
       const levels = this.#levels.collect(now);
       if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });

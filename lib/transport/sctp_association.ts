@@ -134,12 +134,15 @@ export class SctpAssociation {
   resume(): void {
     this.#holds = undefined;
     const held = this.#held;
-    this.#held = [];
-    if (held.length === 0 || this.#ended) return;
-    for (const [streamId, ppid, bytes] of held) {
+    let handedOver = 0;
+    // What the listener does may be to hold again, or to end.
+    while (handedOver < held.length && this.#holds === undefined && !this.#ended) {
+      const [streamId, ppid, bytes] = held[handedOver++]!;
       this.#internals.advertisedRwnd += bytes.length;
-      if (!this.#ended) this.#options.listener.onMessage(streamId, ppid, new Uint8Array(bytes));
+      this.#options.listener.onMessage(streamId, ppid, new Uint8Array(bytes));
     }
+    if (handedOver === 0 || this.#ended) return;
+    this.#held = held.slice(handedOver);
     this.#internals.sackNeeded = true;
     this.#internals.sendSack().catch(() => {});
   }
