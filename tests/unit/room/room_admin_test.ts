@@ -1,0 +1,438 @@
+import assert from "node:assert/strict";
+import {
+  CreateRoomRequest,
+  DataPacket,
+  DataPacket_Kind,
+  DisconnectReason,
+  MuteRoomTrackRequest,
+  ParticipantInfo_State as State,
+  ParticipantPermission,
+  PerformRpcRequest,
+  RoomAgentDispatch,
+  RoomConfiguration,
+  RoomParticipantIdentity,
+  RpcAck,
+  RpcError,
+  RpcResponse,
+  SendDataRequest,
+  UpdateParticipantRequest,
+  UpdateSubscriptionsRequest,
+} from "@livekit/protocol";
+import { adminWorld, failed, succeeded } from "../../support/admin_world.ts";
+import { FULL_GRANT, type ScriptedClient, type World } from "../../support/scripted_client.ts";
+
+const FULL_PERMISSION = {
+  canSubscribe: true,
+  canPublish: true,
+  canPublishData: true,
+};
+
+Deno.test("RoomAdmin.createRoom() fills what is not said from the preset, then from the server", () => {
+  const preset = new RoomConfiguration({
+    emptyTimeout: 11,
+    maxParticipants: 4,
+    metadata: "preset",
+    tags: { plan: "basic", site: "x" },
+    agents: [new RoomAgentDispatch({ agentName: "notes" })],
+    minPlayoutDelay: 100,
+  });
+  const { world, admin } = adminWorld({ roomPresets: { team: preset }, departureTimeoutS: 33 });
+  const info = succeeded(admin.createRoom(
+    new CreateRoomRequest({
+      name: "lobby",
+      roomPreset: "team",
+      maxParticipants: 9,
+      tags: { plan: "pro" },
+      syncStreams: true,
+      nodeId: "ND_wanted",
+    }),
+  ));
+  assert.deepEqual(
+    [info.emptyTimeout, info.departureTimeout, info.maxParticipants, info.metadata],
+    [11, 33, 9, "preset"],
+  );
+  const { internal } = world.rooms.get("lobby")!;
+  assert.deepEqual(internal.tags, { plan: "pro", site: "x" });
+  assert.deepEqual(internal.agents.map(({ agentName }) => agentName), ["notes"]);
+  assert.deepEqual(internal.playoutDelay, { enabled: true, min: 100, max: 0 });
+  assert.deepEqual([internal.syncStreams, internal.nodeId], [true, "ND_wanted"]);
+});
+
+Deno.test("RoomAdmin.createRoom() changes an existing room where the request says something", async () => {
+  const { world, admin } = adminWorld();
+  const first = succeeded(admin.createRoom(
+    new CreateRoomRequest({ name: "lobby", metadata: "a", emptyTimeout: 5 }),
+  ));
+  const alice = await world.joined("alice");
+  const second = succeeded(admin.createRoom(
+    new CreateRoomRequest({ name: "lobby", maxParticipants: 7 }),
+  ));
+  assert.equal(second.sid, first.sid);
+  assert.deepEqual(
+    [second.metadata, second.emptyTimeout, second.maxParticipants],
+    ["a", 5, 7],
+  );
+  assert.equal(alice.last("roomUpdate").room!.maxParticipants, 7);
+});
+
+Deno.test("RoomAdmin.createRoom() counts a changed empty timeout from when the room was made", async () => {
+  const { world, admin } = adminWorld();
+  succeeded(admin.createRoom(new CreateRoomRequest({ name: "lobby", emptyTimeout: 100 })));
+  await world.pass(8_000);
+  succeeded(admin.createRoom(new CreateRoomRequest({ name: "lobby", emptyTimeout: 10 })));
+  await world.pass(1_900);
+  assert.ok(world.rooms.get("lobby"));
+  await world.pass(200);
+  assert.equal(world.rooms.get("lobby"), undefined);
+});
+
+Deno.test("RoomAdmin.createRoom() refuses names, metadata and dispatches over their limits", () => {
+  const { world, admin } = adminWorld({}, {
+    maxRoomNameLength: 8,
+    maxMetadataSize: 8,
+    maxAttributesSize: 8,
+  });
+  const create = (request: ConstructorParameters<typeof CreateRoomRequest>[0]) =>
+    failed(admin.createRoom(new CreateRoomRequest({ name: "a", ...request })));
+  assert.deepEqual(create({ name: "ninechars" }), [
+    "invalid_argument",
+    "room name length exceeds limits: max length 8",
+  ]);
+  const metadata = ["invalid_argument", "metadata size exceeds limits"];
+  assert.deepEqual(create({ metadata: "ninechars" }), metadata);
+  // Five characters, ten bytes.
+  assert.deepEqual(create({ metadata: "ééééé" }), metadata);
+  assert.deepEqual(create({ agents: [{ metadata: "ninechars" }] }), metadata);
+  assert.deepEqual(create({ agents: [{ attributes: { four: "fives" } }] }), [
+    "invalid_argument",
+    "attribute size exceeds limits",
+  ]);
+  assert.deepEqual(create({ roomPreset: "nope" }), [
+    "invalid_argument",
+    "unknown room configuration in create room request",
+  ]);
+  assert.deepEqual(world.rooms.list(), []);
+  succeeded(admin.createRoom(
+    new CreateRoomRequest({ name: "8 octets", metadata: "éééé" }),
+  ));
+});
+
+Deno.test("RoomAdmin.mutePublishedTrack() mutes as the publisher would and tells it", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  const trackSid = await alice.publishMicrophone();
+  const mute = (muted: boolean, sid = trackSid) =>
+    admin.mutePublishedTrack(
+      new MuteRoomTrackRequest({ room: "lobby", identity: "alice", trackSid: sid, muted }),
+    );
+  const track = succeeded(await mute(true));
+  await world.settle();
+  assert.deepEqual([track!.sid, track!.muted], [trackSid, true]);
+  assert.equal(alice.last("mute").muted, true);
+  assert.equal(infoOf(bob, "alice").tracks[0]!.muted, true);
+  assert.deepEqual(failed(await mute(false)), ["failed_precondition", "remote unmute not enabled"]);
+  assert.equal(infoOf(bob, "alice").tracks[0]!.muted, true);
+  assert.equal(await mute(true, "TR_unknown"), undefined);
+});
+
+Deno.test("RoomAdmin.mutePublishedTrack() unmutes where the server allows it", async () => {
+  const { world, admin } = adminWorld({ enableRemoteUnmute: true });
+  const alice = await world.joined("alice");
+  const trackSid = await alice.publishMicrophone();
+  for (const muted of [true, false]) {
+    const request = { room: "lobby", identity: "alice", trackSid, muted };
+    const track = succeeded(await admin.mutePublishedTrack(new MuteRoomTrackRequest(request)));
+    assert.equal(track!.muted, muted);
+    assert.equal(alice.last("mute").muted, muted);
+  }
+});
+
+Deno.test("RoomAdmin.removeParticipant() ends the session and bars the tokens it could return with", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  const now = world.platform.clock.wallMs();
+  const request = new RoomParticipantIdentity({ room: "lobby", identity: "alice" });
+  assert.equal(admin.removeParticipant(request), undefined);
+  await world.settle();
+  assert.equal(alice.last("leave").reason, DisconnectReason.PARTICIPANT_REMOVED);
+  assert.equal(world.rooms.get("lobby")!.byIdentity("alice"), undefined);
+  await world.pass(3_000);
+  assert.equal(infoOf(bob, "alice").state, State.DISCONNECTED);
+  assert.deepEqual(failed(admin.removeParticipant(request)), [
+    "not_found",
+    "participant does not exist",
+  ]);
+  const admit = (changes: Parameters<World["parameters"]>[1], who = "alice") => {
+    const admission = world.service.admit(world.parameters(who, changes));
+    return admission.ok ? "admitted" : `${admission.status} ${admission.body}`;
+  };
+  const revoked = "401 invalid authorization token: token has been revoked";
+  assert.equal(admit({ tokenNotBefore: now - 60_000 }), revoked);
+  assert.equal(admit({ tokenNotBefore: now - 60_000, reconnect: true }), revoked);
+  // The issuer's clock may be as far ahead as verification tolerates.
+  assert.equal(admit({ tokenNotBefore: now + 59_000 }), revoked);
+  assert.equal(admit({}), revoked, "a token that does not say when it was issued");
+  assert.equal(admit({ tokenNotBefore: now, tokenIdentity: "alice" }, "alice#screen"), revoked);
+  assert.equal(admit({ tokenNotBefore: now + 60_000 }), "admitted");
+  assert.equal(admit({ tokenNotBefore: now, roomName: "elsewhere" }), "admitted");
+  assert.equal(admit({ tokenNotBefore: now, tokenIdentity: "bob" }, "bob"), "admitted");
+});
+
+Deno.test("RoomAdmin.removeParticipant() takes the caller's own moment for the ban", async () => {
+  const { world, admin } = adminWorld();
+  const removeWith = async (revokeTokenTs: bigint) => {
+    await world.joined("alice");
+    admin.removeParticipant(
+      new RoomParticipantIdentity({ room: "lobby", identity: "alice", revokeTokenTs }),
+    );
+    await world.settle();
+  };
+  const nowS = Math.trunc(world.platform.clock.wallMs() / 1000);
+  const admitted = (s: number) =>
+    world.service.admit(world.parameters("alice", { tokenNotBefore: s * 1000 })).ok;
+  await removeWith(BigInt(nowS - 100));
+  assert.deepEqual([admitted(nowS - 101), admitted(nowS - 100)], [false, true]);
+  // 1970: remove, but bar nothing.
+  await removeWith(1n);
+  assert.equal(admitted(nowS - 101), true);
+});
+
+Deno.test("RoomAdmin.updateParticipant() changes names and attributes for everybody, and the next token", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice", { attributes: { keep: "1", drop: "2" } });
+  const bob = await world.joined("bob");
+  const tokens = alice.all("refreshToken").length;
+  const info = succeeded(
+    await admin.updateParticipant(
+      new UpdateParticipantRequest({
+        room: "lobby",
+        identity: "alice",
+        name: "Alice",
+        metadata: "moderator",
+        attributes: { drop: "", role: "host" },
+      }),
+    ),
+  );
+  await world.settle();
+  for (const seen of [info, infoOf(bob, "alice"), infoOf(alice, "alice")]) {
+    assert.deepEqual([seen.name, seen.metadata], ["Alice", "moderator"]);
+    assert.deepEqual(seen.attributes, { keep: "1", role: "host" });
+  }
+  assert.equal(alice.all("refreshToken").length, tokens + 1);
+});
+
+Deno.test("RoomAdmin.updateParticipant() takes tracks away from everybody at once with their permission", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  const trackSid = await alice.publishMicrophone();
+  await world.pass(500);
+  assert.equal(bob.forwarded().length, 1);
+  const permission = new ParticipantPermission({ ...FULL_PERMISSION, canPublish: false });
+  const update = { room: "lobby", identity: "alice", permission };
+  const info = succeeded(await admin.updateParticipant(new UpdateParticipantRequest(update)));
+  await world.settle();
+  assert.deepEqual([info.permission!.canPublish, info.tracks], [false, []]);
+  assert.equal(alice.last("trackUnpublished").trackSid, trackSid);
+  assert.deepEqual(infoOf(bob, "alice").tracks, []);
+  assert.equal(bob.forwarded().length, 0);
+});
+
+Deno.test("RoomAdmin.updateParticipant() hides a participant from the others, and shows it again", async () => {
+  const { world, admin } = adminWorld();
+  const bob = await world.joined("bob");
+  const recorder = await world.joined("recorder", { grant: { ...FULL_GRANT, recorder: true } });
+  await world.pass(3_000);
+  const { sid } = recorder.participant;
+  const setHidden = async (hidden: boolean) => {
+    const permission = new ParticipantPermission({ ...FULL_PERMISSION, recorder: true, hidden });
+    const update = { room: "lobby", identity: "recorder", permission };
+    succeeded(await admin.updateParticipant(new UpdateParticipantRequest(update)));
+    await world.pass(3_000);
+  };
+  await setHidden(true);
+  assert.equal(infoOf(bob, "recorder").state, State.DISCONNECTED);
+  assert.ok(recorder.participant.active, "its own session goes on");
+  const late = await world.joined("late");
+  assert.deepEqual(late.last("join").otherParticipants.map(({ identity }) => identity), ["bob"]);
+  await setHidden(false);
+  for (const client of [bob, late]) {
+    assert.deepEqual([infoOf(client, "recorder").sid, infoOf(client, "recorder").state], [
+      sid,
+      State.ACTIVE,
+    ]);
+  }
+});
+
+Deno.test("RoomAdmin.updateSubscriptions() subscribes and unsubscribes on a participant's behalf", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob", { autoSubscribe: false });
+  const trackSids = [await alice.publishMicrophone()];
+  const update = (subscribe: boolean, identity = "bob") =>
+    admin.updateSubscriptions(
+      new UpdateSubscriptionsRequest({ room: "lobby", identity, trackSids, subscribe }),
+    );
+  assert.equal(update(true), undefined);
+  await world.pass(500);
+  assert.equal(bob.forwarded().length, 1);
+  assert.equal(update(false), undefined);
+  await world.settle();
+  assert.equal(bob.forwarded().length, 0);
+  assert.deepEqual(failed(update(true, "nobody")), ["unavailable", "no response from servers"]);
+});
+
+Deno.test("RoomAdmin.sendData() reaches those named, from nobody, and once per nonce", async () => {
+  const { world, admin } = adminWorld();
+  await world.joined("alice");
+  const bob = await world.joined("bob");
+  const send = (request: ConstructorParameters<typeof SendDataRequest>[0]) =>
+    admin.sendData(
+      new SendDataRequest({ room: "lobby", data: new Uint8Array([1, 2]), ...request }),
+    );
+  const nonce = new Uint8Array(16).fill(9);
+  assert.equal(send({ destinationIdentities: ["bob"], topic: "t", nonce }), undefined);
+  assert.equal(send({ destinationIdentities: ["bob"], topic: "t", nonce }), undefined);
+  const sent = world.engine.of("send_data");
+  assert.deepEqual(sent.map(({ connections, kind }) => [connections, kind]), [
+    [[bob.participant.subscriber.id], "reliable"],
+  ]);
+  const packet = DataPacket.fromBinary(sent[0]!.bytes);
+  assert.equal(packet.participantIdentity, "");
+  assert.ok(packet.value.case === "user");
+  assert.deepEqual([...packet.value.value.payload], [1, 2]);
+  assert.equal(packet.value.value.topic, "t");
+  send({ kind: DataPacket_Kind.LOSSY });
+  const lossy = world.engine.of("send_data").at(-1)!;
+  assert.deepEqual([lossy.kind, lossy.connections.length], ["lossy", 2]);
+  assert.deepEqual(failed(send({ room: "nowhere" })), ["unavailable", "no response from servers"]);
+});
+
+Deno.test("RoomAdmin.updateRoomMetadata() tells everybody at once", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice");
+  assert.equal(succeeded(admin.updateRoomMetadata("lobby", "new")).metadata, "new");
+  await world.settle();
+  assert.equal(alice.last("roomUpdate").room!.metadata, "new");
+  assert.deepEqual(failed(admin.updateRoomMetadata("nowhere", "new")), [
+    "not_found",
+    "requested room does not exist",
+  ]);
+});
+
+/** Starts a call of alice; `request` is what she was sent. */
+async function rpc(world: World, admin: ReturnType<typeof adminWorld>["admin"], payload = "hi") {
+  const call = admin.performRpc(
+    new PerformRpcRequest({
+      room: "lobby",
+      destinationIdentity: "alice",
+      method: "greet",
+      payload,
+      responseTimeoutMs: 5_000,
+    }),
+  );
+  await world.settle();
+  const sent = world.engine.of("send_data").at(-1);
+  const packet = sent && DataPacket.fromBinary(sent.bytes);
+  return { call, packet };
+}
+
+async function answer(client: ScriptedClient, value: DataPacket["value"]): Promise<void> {
+  await client.sendData("_reliable", new DataPacket({ value }).toBinary());
+}
+
+Deno.test("RoomAdmin.performRpc() gives the payload of the response, and nobody else sees it", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice");
+  const mallory = await world.joined("mallory");
+  const { call, packet } = await rpc(world, admin);
+  assert.ok(packet?.value.case === "rpcRequest");
+  const { id: requestId, method, payload, version, responseTimeoutMs } = packet.value.value;
+  assert.deepEqual([method, payload, version, responseTimeoutMs], ["greet", "hi", 1, 5_000]);
+  assert.match(requestId, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.equal(packet.participantIdentity, requestId);
+  const before = world.engine.of("send_data").length;
+  const forged = new RpcResponse({ requestId, value: { case: "payload", value: "forged" } });
+  await answer(mallory, { case: "rpcResponse", value: forged });
+  assert.equal(world.engine.of("send_data").length, before + 1, "not an answer, just a packet");
+  await answer(alice, { case: "rpcAck", value: new RpcAck({ requestId }) });
+  await world.pass(3_000);
+  const response = new RpcResponse({ requestId, value: { case: "payload", value: "hello" } });
+  await answer(alice, { case: "rpcResponse", value: response });
+  assert.equal(await call, "hello");
+  assert.equal(world.engine.of("send_data").length, before + 1);
+});
+
+Deno.test("RoomAdmin.performRpc() maps every way to fail", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice");
+  const unreachable = await rpc(world, admin);
+  await world.pass(2_000);
+  assert.deepEqual(failed(await unreachable.call), [
+    "canceled",
+    "RpcError 1501: Connection timeout",
+  ]);
+  const silent = await rpc(world, admin);
+  assert.ok(silent.packet?.value.case === "rpcRequest");
+  const ack = new RpcAck({ requestId: silent.packet.value.value.id });
+  await answer(alice, { case: "rpcAck", value: ack });
+  await world.pass(5_000);
+  assert.deepEqual(failed(await silent.call), ["canceled", "RpcError 1502: Response timeout"]);
+  for (
+    const [code, twirp] of [[1400, "invalid_argument"], [1500, "internal"], [1504, "dataloss"], [
+      77,
+      "internal",
+    ]] as const
+  ) {
+    const { call, packet } = await rpc(world, admin);
+    assert.ok(packet?.value.case === "rpcRequest");
+    const error = new RpcError({ code, message: "no", data: "why" });
+    const value = { case: "error" as const, value: error };
+    const response = new RpcResponse({ requestId: packet.value.value.id, value });
+    await answer(alice, { case: "rpcResponse", value: response });
+    assert.deepEqual(failed(await call), [twirp, `RpcError ${code}: no: why`]);
+  }
+  const large = await rpc(world, admin, "x".repeat(15_361));
+  assert.deepEqual(failed(await large.call), [
+    "malformed",
+    "RpcError 1402: Request payload too large",
+  ]);
+  const orphan = await rpc(world, admin);
+  alice.participant.close(DisconnectReason.CLIENT_INITIATED, "none");
+  assert.deepEqual(failed(await orphan.call), [
+    "unavailable",
+    "RpcError 1503: Recipient disconnected",
+  ]);
+  const nobody = await rpc(world, admin);
+  assert.deepEqual(failed(await nobody.call), ["unavailable", "no response from servers"]);
+});
+
+Deno.test("LOCK_TAG keeps newcomers out of a room and nobody else", async () => {
+  const { world, admin } = adminWorld();
+  await world.joined("alice");
+  const setLock = (value: string) =>
+    admin.createRoom(
+      new CreateRoomRequest({ name: "lobby", tags: { "roomwire.locked": value } }),
+    );
+  const admit = (identity: string, grant = FULL_GRANT) => {
+    const admission = world.service.admit(world.parameters(identity, { grant }));
+    return admission.ok ? "admitted" : `${admission.status} ${admission.body}`;
+  };
+  succeeded(setLock("true"));
+  assert.equal(admit("bob"), "403 room is locked");
+  assert.equal(admit("alice"), "admitted", "she may come back from a lost connection");
+  assert.equal(admit("host", { ...FULL_GRANT, roomAdmin: true }), "admitted");
+  assert.equal(admit("egress", { ...FULL_GRANT, recorder: true }), "admitted");
+  succeeded(setLock("false"));
+  assert.equal(admit("bob"), "admitted");
+});
+
+/** What `client` was last told of `identity`. */
+function infoOf(client: ScriptedClient, identity: string) {
+  const infos = client.all("update").flatMap(({ participants }) => participants);
+  const info = infos.findLast((one) => one.identity === identity);
+  assert.ok(info, `${client.identity} was told nothing of ${identity}`);
+  return info;
+}
