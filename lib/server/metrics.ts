@@ -1,0 +1,151 @@
+/**
+ * The metrics of one server: what observes, what is looked up, and the text of it all.
+ *
+ * Looking everything up costs a walk over rooms and tracks, so it is done at most once a second
+ * however often somebody asks, and every few seconds even if nobody does, because tracks take their
+ * figures with them.
+ *
+ * @module
+ */
+import process from "node:process";
+import type { Cancel, Platform } from "../base/platform.ts";
+import type { EngineEvent, EngineStats } from "../engine/engine_messages.ts";
+import type { Participant } from "../room/participant.ts";
+import type { RoomObserver } from "../room/room_events.ts";
+import type { SignalObserver } from "../signalling/signal_observer.ts";
+import { createInstruments, type Instruments } from "./metrics_instruments.ts";
+import { MediaMetrics } from "./metrics_media.ts";
+import { RoomMetrics } from "./metrics_rooms.ts";
+import { SignalMetrics } from "./metrics_signals.ts";
+import type { WebhookStatistics } from "./webhook_endpoint.ts";
+
+/** How old an answer may be. */
+const FRESH_FOR_MS = 1_000;
+const LOOK_INTERVAL_MS = 5_000;
+/** A media plane that does not answer by then is left out. */
+const STATS_TIMEOUT_MS = 1_000;
+
+/** Where figures come from when they are asked for. */
+export interface MetricsSource {
+  rooms(): Iterable<{ participants(): Iterable<Participant> }>;
+  stats(): Promise<EngineStats>;
+}
+
+/** See the module text. */
+export class Metrics {
+  readonly roomObserver: RoomObserver;
+  readonly signalObserver: SignalObserver;
+  readonly webhookStatistics: WebhookStatistics;
+  readonly #instruments: Instruments;
+  readonly #rooms: RoomMetrics;
+  readonly #signals: SignalMetrics;
+  readonly #media: MediaMetrics;
+  #source: MetricsSource | undefined;
+  #cancelLook: Cancel | undefined;
+  #looking: Promise<void> | undefined;
+  #lookedAt = -Infinity;
+  #cpuSeconds = 0;
+
+  constructor(readonly platform: Pick<Platform, "clock" | "timers">, nodeId: string) {
+    this.#instruments = createInstruments({ node_id: nodeId, node_type: "SERVER" });
+    this.roomObserver = this.#rooms = new RoomMetrics(this.#instruments, platform.clock);
+    this.signalObserver = this.#signals = new SignalMetrics(this.#instruments);
+    this.#media = new MediaMetrics(this.#instruments);
+    this.#instruments.startTime.set(Math.trunc(platform.clock.wallMs() / 1000));
+    const { webhooks, webhookQueueLength } = this.#instruments;
+    this.webhookStatistics = {
+      delivered: () => webhooks.inc({ status: "success", reason: "" }),
+      failed: () => webhooks.inc({ status: "failure", reason: "" }),
+      dropped: (reason) => webhooks.inc({ status: "drop", reason }),
+      queueLength: (length) => webhookQueueLength.observe(length),
+    };
+  }
+
+  /** Looks regularly from now on. */
+  start(source: MetricsSource): void {
+    this.#source = source;
+    this.#scheduleLook();
+  }
+
+  stop(): void {
+    this.#source = undefined;
+    this.#cancelLook?.();
+  }
+
+  /** Give it every event of the media plane. */
+  engineEvent(event: EngineEvent): void {
+    if (event.type === "quality_report") this.#media.report(event);
+  }
+
+  /** A call of the server API begins. @returns What to call with its answer. */
+  twirpCall(service: string, method: string): (status: number, code: string) => void {
+    const startedAt = this.platform.clock.now();
+    const { twirpStatus, twirpLatency } = this.#instruments;
+    return (status, code) => {
+      const family = status >= 500 ? "5xx" : status >= 400 ? "4xx" : String(status);
+      const labels = { service: service.replace(/^livekit\./, ""), method, status: family };
+      twirpStatus.inc({ ...labels, code });
+      twirpLatency.observe(labels, this.platform.clock.now() - startedAt);
+    };
+  }
+
+  /** A join was answered with an HTTP error. */
+  joinRefused(status: number): void {
+    this.#signals.refused(status);
+  }
+
+  /** Prometheus text format, version 0.0.4. */
+  async text(): Promise<string> {
+    if (this.platform.clock.now() - this.#lookedAt >= FRESH_FOR_MS) await this.#look();
+    return await this.#instruments.registry.metrics();
+  }
+
+  get contentType(): string {
+    return this.#instruments.registry.contentType;
+  }
+
+  #scheduleLook(): void {
+    this.#cancelLook = this.platform.timers.after(LOOK_INTERVAL_MS, () => {
+      this.#look().finally(() => {
+        if (this.#source !== undefined) this.#scheduleLook();
+      });
+    });
+  }
+
+  /** Several who ask at once share one look. */
+  #look(): Promise<void> {
+    this.#looking ??= this.#collect().finally(() => this.#looking = undefined);
+    return this.#looking;
+  }
+
+  async #collect(): Promise<void> {
+    this.#signals.collect();
+    this.#collectProcess();
+    const source = this.#source;
+    if (source === undefined) return;
+    const sources = this.#rooms.collect(source.rooms());
+    const stats = await this.#stats(source);
+    if (stats !== undefined) this.#media.update(stats, sources);
+    this.#lookedAt = this.platform.clock.now();
+  }
+
+  async #stats(source: MetricsSource): Promise<EngineStats | undefined> {
+    const late = Promise.withResolvers<undefined>();
+    const cancel = this.platform.timers.after(STATS_TIMEOUT_MS, () => late.resolve(undefined));
+    try {
+      return await Promise.race([source.stats(), late.promise]);
+    } finally {
+      cancel();
+    }
+  }
+
+  #collectProcess(): void {
+    const { rss, heapUsed } = Deno.memoryUsage();
+    this.#instruments.residentMemory.set(rss);
+    this.#instruments.heapUsed.set(heapUsed);
+    const { user, system } = process.cpuUsage();
+    const seconds = (user + system) / 1e6;
+    this.#instruments.cpuSeconds.inc(Math.max(0, seconds - this.#cpuSeconds));
+    this.#cpuSeconds = seconds;
+  }
+}

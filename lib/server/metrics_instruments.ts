@@ -1,0 +1,191 @@
+/**
+ * Every metric this server exposes: name, type, labels and buckets. Names beginning with `livekit_`
+ * mean what they mean on a LiveKit server, so that its dashboards work; ours begin with `roomwire_`.
+ *
+ * @module
+ */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Labels of a stream. */
+const STREAM = ["direction", "source", "type", "country"] as const;
+const PERCENT = [0, 0.1, 0.3, 0.5, 0.7, 1, 5, 10, 40, 100];
+
+/**
+ * `count` upper bounds from `first` to `last`, each the same factor above the one before.
+ */
+function exponential(first: number, last: number, count: number): number[] {
+  const factor = (last / first) ** (1 / (count - 1));
+  return Array.from({ length: count }, (_, index) => first * factor ** index);
+}
+
+/** All metrics, and the registry that prints them. */
+export type Instruments = ReturnType<typeof createInstruments>;
+
+/** Makes the metrics of one node; `labels` are on every line. */
+export function createInstruments(
+  labels: { readonly node_id: string; readonly node_type: string },
+) {
+  const registry = new Registry();
+  registry.setDefaultLabels(labels);
+  const registers = [registry];
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Counter({ name, help, labelNames, registers });
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Gauge({ name, help, labelNames, registers });
+  const histogram = <L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    buckets: number[],
+  ) => new Histogram({ name, help, labelNames, buckets, registers });
+  return {
+    registry,
+    ...nodeMetrics(counter, gauge, histogram),
+    ...packetMetrics(counter, histogram),
+    ...roomMetrics(counter, gauge, histogram),
+    ...sessionMetrics(counter, histogram),
+    webhooks: counter("livekit_webhook_dispatch_total", "Webhooks by what became of them.", [
+      "status",
+      "reason",
+    ]),
+    webhookQueueLength: histogram(
+      "livekit_webhook_queue_length",
+      "Webhooks that waited behind one that was sent.",
+      [],
+      exponential(1, 100, 4),
+    ),
+    drops: counter("roomwire_drops_total", "Input that was not used, by reason.", ["reason"]),
+  };
+}
+
+type MakeCounter = <L extends string>(
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+) => Counter<L>;
+type MakeGauge = <L extends string>(
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+) => Gauge<L>;
+type MakeHistogram = <L extends string>(
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+  buckets: number[],
+) => Histogram<L>;
+
+function nodeMetrics(counter: MakeCounter, gauge: MakeGauge, histogram: MakeHistogram) {
+  return {
+    messages: counter("livekit_node_messages", "Signalling messages.", [
+      "type",
+      "status",
+      "direction",
+    ]),
+    operations: counter("livekit_node_service_operation", "Operations by outcome.", [
+      "type",
+      "status",
+      "error_type",
+    ]),
+    twirpStatus: counter("livekit_node_twirp_request_status", "Server API calls.", [
+      "service",
+      "method",
+      "status",
+      "code",
+    ]),
+    twirpLatency: histogram(
+      "livekit_node_twirp_request_latency_ms",
+      "Time to answer a server API call.",
+      ["service", "method", "status"],
+      [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000],
+    ),
+    residentMemory: gauge("process_resident_memory_bytes", "Resident memory.", []),
+    heapUsed: gauge("roomwire_heap_used_bytes", "JavaScript heap in use.", []),
+    cpuSeconds: counter("process_cpu_seconds_total", "User and system CPU time.", []),
+    startTime: gauge("process_start_time_seconds", "Unix time at which the server began.", []),
+  };
+}
+
+function packetMetrics(counter: MakeCounter, histogram: MakeHistogram) {
+  const perPacket = ["direction", "transmission", "country"] as const;
+  const perFeedback = ["direction", "country"] as const;
+  return {
+    packets: counter("livekit_packet_total", "RTP packets.", perPacket),
+    bytes: counter("livekit_packet_bytes", "RTP bytes without SRTP overhead.", perPacket),
+    nacks: counter("livekit_nack_total", "Packets asked for again.", perFeedback),
+    plis: counter("livekit_pli_total", "Key frames asked for.", perFeedback),
+    lost: counter("livekit_packet_loss_total", "Lost RTP packets.", STREAM),
+    lossPercent: histogram("livekit_packet_loss_percent", "Loss per interval.", STREAM, PERCENT),
+    outOfOrder: counter("livekit_packet_out_of_order_total", "Late RTP packets.", STREAM),
+    outOfOrderPercent: histogram(
+      "livekit_packet_out_of_order_percent",
+      "Late packets per interval.",
+      STREAM,
+      PERCENT,
+    ),
+    jitterUs: histogram(
+      "livekit_jitter_us",
+      "Interarrival jitter (RFC 3550).",
+      STREAM,
+      [1000, 10_000, 30_000, 50_000, 70_000, 100_000, 300_000, 600_000, 1_000_000],
+    ),
+    rttMs: histogram(
+      "livekit_rtt_ms",
+      "Round trip to subscribers.",
+      STREAM,
+      [50, 100, 150, 200, 250, 500, 750, 1000, 5000, 10_000],
+    ),
+  };
+}
+
+function roomMetrics(counter: MakeCounter, gauge: MakeGauge, histogram: MakeHistogram) {
+  return {
+    rooms: gauge("livekit_room_total", "Rooms that are open.", []),
+    roomDuration: histogram(
+      "livekit_room_duration_seconds",
+      "How long rooms were open.",
+      [],
+      [5, 10, 60, 300, 600, 1800, 3600, 7200, 18_000, 36_000],
+    ),
+    participants: gauge("livekit_participant_total", "Participants in rooms.", []),
+    published: gauge("livekit_track_published_total", "Tracks that are published.", ["kind"]),
+    subscribed: gauge("livekit_track_subscribed_total", "Tracks that are received.", ["kind"]),
+    publishAttempts: counter("livekit_track_publish_counter", "Publications by state.", [
+      "kind",
+      "state",
+    ]),
+    subscribeAttempts: counter("livekit_track_subscribe_counter", "Subscriptions by state.", [
+      "state",
+      "error",
+    ]),
+  };
+}
+
+function sessionMetrics(counter: MakeCounter, histogram: MakeHistogram) {
+  return {
+    joins: counter("livekit_participant_join_total", "How far joins came.", ["state", "warp"]),
+    sessionStartMs: histogram(
+      "livekit_session_start_time_ms",
+      "From the join to the first connection.",
+      ["protocol_version", "warp"],
+      exponential(100, 10_000, 15),
+    ),
+    sessionDurationMs: histogram(
+      "livekit_session_duration_ms",
+      "How long participants were connected.",
+      ["protocol_version"],
+      exponential(100, 4 * 60 * 60 * 1000, 15),
+    ),
+    qualityRating: histogram("livekit_quality_rating", "0 poor, 1 good, 2 excellent.", [], [
+      0,
+      1,
+      2,
+    ]),
+    qualityScore: histogram(
+      "livekit_quality_score",
+      "Mean opinion score.",
+      [],
+      [1, 2, 2.5, 3, 3.25, 3.5, 3.75, 4, 4.25, 4.5],
+    ),
+  };
+}

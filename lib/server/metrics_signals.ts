@@ -1,0 +1,84 @@
+/**
+ * Metrics of signalling. Messages are counted in plain numbers, because there are many, and put into
+ * the metrics when somebody looks.
+ *
+ * @module
+ */
+import {
+  ConnectionQuality,
+  type SignalRequest,
+  SubscriptionError,
+  TrackType,
+} from "@livekit/protocol";
+import type { SignalMessage } from "../room/connection_host.ts";
+import type { SignalObserver } from "../signalling/signal_observer.ts";
+import type { Instruments } from "./metrics_instruments.ts";
+
+/** See the module text. */
+export class SignalMetrics implements SignalObserver {
+  #requests = 0;
+  #badRequests = 0;
+  #responses = 0;
+  #lostResponses = 0;
+
+  constructor(readonly instruments: Instruments) {}
+
+  connected(): void {
+    this.instruments.joins.inc({ state: "signal_connected", warp: "" });
+  }
+
+  /** A join was answered with an HTTP error. */
+  refused(status: number): void {
+    const state = status < 500 ? "signal_validation_failed" : "signal_failed";
+    this.instruments.joins.inc({ state, warp: "" });
+  }
+
+  request(message: SignalRequest["message"]): void {
+    this.#requests++;
+    if (message.case !== "addTrack") return;
+    // The number is the client's: only the two kinds there are become labels.
+    const kind = message.value.type === TrackType.VIDEO ? "VIDEO" : "AUDIO";
+    this.instruments.publishAttempts.inc({ kind, state: "attempt" });
+  }
+
+  requestFailed(): void {
+    this.#badRequests++;
+  }
+
+  response(message: SignalMessage, recipient: string | undefined): void {
+    this.#responses++;
+    if (message.case === "subscriptionResponse") {
+      const error = SubscriptionError[message.value.err] ?? "";
+      this.instruments.subscribeAttempts.inc({ state: "failure", error });
+    } else if (message.case === "connectionQuality") {
+      for (const { participantSid, quality, score } of message.value.updates) {
+        // Everybody is told of everybody: counting only one's own counts each once.
+        if (participantSid === recipient) this.#quality(quality, score);
+      }
+    }
+  }
+
+  responseFailed(): void {
+    this.#lostResponses++;
+  }
+
+  collect(): void {
+    const { messages } = this.instruments;
+    const add = (status: string, direction: string, by: number) =>
+      messages.inc({ type: "signal", status, direction }, by);
+    add("success", "request", this.#requests);
+    add("failure", "request", this.#badRequests);
+    add("success", "response", this.#responses);
+    add("failure", "response", this.#lostResponses);
+    this.#requests =
+      this.#badRequests =
+      this.#responses =
+      this.#lostResponses =
+        0;
+  }
+
+  #quality(quality: ConnectionQuality, score: number): void {
+    this.instruments.qualityRating.observe(quality);
+    this.instruments.qualityScore.observe(score);
+  }
+}
