@@ -20,6 +20,7 @@ import type { RoomDirectory } from "../room/room_directory.ts";
 import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
+import type { SignalObserver } from "./signal_observer.ts";
 import { SignalSession } from "./signal_session.ts";
 import type { SignalSocket } from "./signal_socket.ts";
 import { TokenRefresher, type TokenSigner } from "./token_refresher.ts";
@@ -34,6 +35,7 @@ export interface SignalServiceOptions {
   readonly maxFrameBytes: number;
   /** Signs refreshed tokens with the first configured key. */
   readonly signToken: TokenSigner;
+  readonly observer?: SignalObserver | undefined;
 }
 
 /** The limit where the configuration names none. */
@@ -80,15 +82,17 @@ export class SignalService {
 
   /** Starts the session; everything further comes through the socket. */
   open(join: JoinParameters, socket: SignalSocket): void {
-    const { rooms, maxFrameBytes } = this.options;
+    const { rooms, maxFrameBytes, observer } = this.options;
     const { platform, counters } = rooms.context;
     const session = new SignalSession(socket, {
       clock: platform.clock,
       counters,
       maxFrameBytes,
+      observer,
       onClosed: (closed) => this.#sessions.delete(closed),
     });
     this.#sessions.add(session);
+    observer?.connected();
     if (join.reconnect) return this.#resume(join, session);
     const room = this.#roomFor(join);
     const participant = room.join(participantInit(join), session);

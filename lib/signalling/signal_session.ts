@@ -19,6 +19,7 @@ import {
   exceedsLimit,
   type FrameEncoding,
 } from "./signal_codec.ts";
+import type { SignalObserver } from "./signal_observer.ts";
 import { answerPing, handleRequest } from "./signal_requests.ts";
 import { CLOSE_CODE, type SignalSocket } from "./signal_socket.ts";
 
@@ -33,6 +34,7 @@ export interface SignalSessionOptions {
   readonly counters: DropCounters;
   /** Bytes; 0 is no limit. */
   readonly maxFrameBytes: number;
+  readonly observer?: SignalObserver | undefined;
   /** Called once, whoever ended the socket. */
   readonly onClosed: (session: SignalSession) => void;
 }
@@ -68,9 +70,11 @@ export class SignalSession implements SignalSink {
     if (this.#closed) return;
     if (this.socket.bufferedAmount > MAX_BUFFERED_BYTES) {
       this.options.counters.count("signal_slow_reader");
+      this.options.observer?.responseFailed();
       return this.#end(CLOSE_CODE.policy, "too slow");
     }
     this.socket.send(encodeResponse(message, this.#encoding));
+    this.options.observer?.response(message, this.#participant?.sid);
   }
 
   close(): void {
@@ -81,14 +85,17 @@ export class SignalSession implements SignalSink {
     if (this.#closed) return;
     if (exceedsLimit(data, this.options.maxFrameBytes)) {
       this.options.counters.count("signal_frame_too_large");
+      this.options.observer?.requestFailed();
       return this.#end(CLOSE_CODE.tooBig, "message too large");
     }
     const request = decodeRequest(data);
     if (request === undefined) {
       this.options.counters.count("signal_undecodable");
+      this.options.observer?.requestFailed();
       return this.#end(CLOSE_CODE.invalidPayload, "cannot decode message");
     }
     this.#encoding = encodingOf(data);
+    this.options.observer?.request(request.message);
     const { case: kind } = request.message;
     this.#participant?.link.heard(kind === "ping" || kind === "pingReq");
     const pong = answerPing(request.message, this.options.clock.wallMs());
