@@ -7,7 +7,7 @@ import type { SignalRequest } from "@livekit/protocol";
 import type { SignalMessage } from "../room/connection_host.ts";
 
 export interface SignalObserver {
-  /** A client's socket has its join response, or its refusal. */
+  /** A client has a socket; its join is answered now. */
   connected(): void;
   request(message: SignalRequest["message"]): void;
   /** A frame that cannot be read or is too large. */
