@@ -8,7 +8,7 @@
 import { existsSync } from "node:fs";
 
 /** Things that are not on every machine. */
-export type Requirement = "chromium" | "firefox" | "network-namespaces";
+export type Requirement = "chromium" | "firefox" | "network-namespaces" | "node";
 
 const CHROMIUM_PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const FIREFOX_PATHS = ["/usr/bin/firefox-esr", "/usr/bin/firefox"];
@@ -29,6 +29,12 @@ export function ipPath(): string | undefined {
   return firstExisting(undefined, IP_PATHS);
 }
 
+/** Whether `node` and `npm` can be started. */
+function hasNode(): boolean {
+  const folders = (Deno.env.get("PATH") ?? "").split(":");
+  return ["node", "npm"].every((name) => folders.some((folder) => existsSync(`${folder}/${name}`)));
+}
+
 function firstExisting(chosen: string | undefined, usual: readonly string[]): string | undefined {
   if (chosen) return chosen;
   return usual.find((path) => existsSync(path));
@@ -45,6 +51,10 @@ function adviceFor(requirement: Requirement): string | undefined {
       return firefoxPath()
         ? undefined
         : "Firefox (apt-get install firefox-esr, or set FIREFOX_PATH)";
+    case "node":
+      return hasNode()
+        ? undefined
+        : "Node.js with npm (https://nodejs.org, or apt-get install npm)";
     case "network-namespaces":
       return Deno.build.os === "linux" && Deno.uid() === 0 && ipPath()
         ? undefined

@@ -1,0 +1,100 @@
+/**
+ * LiveKit's own agents SDK as a worker of this server. The SDK runs under Node, and is installed from
+ * its lock file into a folder that is kept between runs.
+ */
+import assert from "node:assert/strict";
+import { ParticipantInfo_Kind } from "@livekit/protocol";
+import { AgentDispatchClient, RoomServiceClient } from "livekit-server-sdk";
+import { mintToken } from "../support/access_tokens.ts";
+import { endToEndTest } from "../support/e2e_requirements.ts";
+import { eventually } from "../support/eventually.ts";
+import { disposeRtcNode, RtcNodeClient } from "../support/rtc_node_client.ts";
+import { startRoomwire, TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+
+/** What describes the installation, and the agent. */
+const SOURCES = new URL("../support/agents_sdk/", import.meta.url);
+/** Where it is installed: out of the way of version control, of Deno's packages and of type checks. */
+const SDK_FOLDER = new URL("../../node_modules/.agents_sdk/", import.meta.url);
+/** A first start unpacks models and starts a process for each job; on a busy machine that takes long. */
+const AGENT_DEADLINE_MS = 90_000;
+
+/** Installs unless the folder already holds what the lock file says. */
+async function installSdk(): Promise<void> {
+  const lock = await Deno.readTextFile(new URL("package-lock.json", SOURCES));
+  const done = new URL("installed-lock.json", SDK_FOLDER);
+  await Deno.mkdir(SDK_FOLDER, { recursive: true });
+  for (const file of ["package.json", "package-lock.json", "agent.mjs"]) {
+    await Deno.copyFile(new URL(file, SOURCES), new URL(file, SDK_FOLDER));
+  }
+  if (await Deno.readTextFile(done).catch(() => "") === lock) return;
+  const npm = new Deno.Command("npm", {
+    args: ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+    cwd: SDK_FOLDER,
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const { success, stderr } = await npm.output();
+  assert.ok(success, `npm ci failed: ${new TextDecoder().decode(stderr)}`);
+  await Deno.writeTextFile(done, lock);
+}
+
+function startWorker(url: string, agentName: string): Deno.ChildProcess {
+  return new Deno.Command("node", {
+    args: ["agent.mjs", "start"],
+    cwd: SDK_FOLDER,
+    env: {
+      LIVEKIT_URL: url,
+      LIVEKIT_API_KEY: TEST_KEY,
+      LIVEKIT_API_SECRET: TEST_SECRET,
+      AGENT_NAME: agentName,
+    },
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+}
+
+endToEndTest("a worker of the agents SDK takes a job and joins the room", ["node"], async () => {
+  await installSdk();
+  await using server = await startRoomwire();
+  const worker = startWorker(server.url, "scribe");
+  const human = new RtcNodeClient("ann");
+  try {
+    await human.connect(server.url, await mintToken({ identity: "ann", room: "den" }));
+    const dispatches = new AgentDispatchClient(server.httpUrl, TEST_KEY, TEST_SECRET);
+    const rooms = new RoomServiceClient(server.httpUrl, TEST_KEY, TEST_SECRET);
+    const heard = async () => (await human.receivedData()).map(({ text }) => text);
+
+    // Dispatching finds no worker until the SDK has registered, so it is tried until one takes it.
+    await eventually("the agent's message", async () => {
+      if ((await heard()).includes("take notes: saw ann")) return true;
+      const [running] = (await dispatches.listDispatch("den"))
+        .filter(({ agentName }) => agentName === "scribe")
+        .flatMap(({ state }) => state?.jobs ?? []);
+      if (running === undefined) {
+        for (const { id, agentName } of await dispatches.listDispatch("den")) {
+          if (agentName === "scribe") await dispatches.deleteDispatch(id, "den");
+        }
+        await dispatches.createDispatch("den", "scribe", { metadata: "take notes" });
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+      return false;
+    }, { deadlineMs: AGENT_DEADLINE_MS, seen: () => server.logTail() });
+
+    const agent = (await rooms.listParticipants("den")).find(({ identity }) => identity !== "ann");
+    assert.equal(agent?.kind, ParticipantInfo_Kind.AGENT);
+    assert.equal(agent?.attributes["lk.agent_name"], "scribe");
+
+    const [dispatch] = (await dispatches.listDispatch("den"))
+      .filter(({ agentName }) => agentName === "scribe");
+    await dispatches.deleteDispatch(dispatch!.id, "den");
+    await eventually("the agent to leave", async () => {
+      const there = await rooms.listParticipants("den");
+      return there.every(({ identity }) => identity === "ann");
+    });
+  } finally {
+    await human[Symbol.asyncDispose]();
+    worker.kill("SIGKILL");
+    await worker.status;
+    await disposeRtcNode();
+  }
+});
