@@ -14,7 +14,7 @@ import type { Log, Timers } from "../lib/base/platform.ts";
 import type { AccessToken } from "../lib/signalling/access_token.ts";
 import { bodyTooLarge, readBody } from "./body_limit.ts";
 import type { HttpExchange, RouteHandler } from "./http_exchange.ts";
-import { TwirpError } from "./twirp_error.ts";
+import { type TwirpCode, TwirpError } from "./twirp_error.ts";
 import { readTwirpJson, writeTwirpJson } from "./twirp_json.ts";
 
 /** What a method knows besides its request. */
@@ -48,6 +48,11 @@ export interface TwirpOptions {
   readonly timers: Timers;
   readonly log: Log;
   readonly counters: DropCounters;
+  /** A call begins (`method` is empty if there is no such); what it gives is told how it ended. */
+  readonly observe?: (
+    service: string,
+    method: string,
+  ) => (status: number, code: TwirpCode | "") => void;
 }
 
 /** Ties a request type to the function that answers it. */
@@ -71,20 +76,38 @@ export function twirpRoutes(
   return (path) => {
     const [, root, name] = path.split("/", 3);
     const service = root === "twirp" && name !== undefined ? byName.get(name) : undefined;
-    return service && ((exchange) => answer(service, exchange, options));
+    return service && ((exchange) => observedAnswer(service, exchange, options));
   };
+}
+
+async function observedAnswer(
+  service: TwirpService,
+  exchange: HttpExchange,
+  options: TwirpOptions,
+): Promise<Response> {
+  const name = methodName(service, exchange.path);
+  const ended = options.observe?.(service.name, Object.hasOwn(service.methods, name) ? name : "");
+  const answered = await answer(service, exchange, options);
+  const failed = answered instanceof TwirpError;
+  const response = failed ? answered.toResponse() : answered;
+  ended?.(response.status, failed ? answered.code : "");
+  return response;
+}
+
+function methodName({ name }: TwirpService, path: string): string {
+  return path.slice(`/twirp/${name}/`.length);
 }
 
 async function answer(
   service: TwirpService,
   exchange: HttpExchange,
   options: TwirpOptions,
-): Promise<Response> {
+): Promise<Response | TwirpError> {
   const { request, path } = exchange;
   if (request.method !== "POST") {
     return badRoute(exchange, `unsupported method "${request.method}" (only POST is allowed)`);
   }
-  const name = path.slice(`/twirp/${service.name}/`.length);
+  const name = methodName(service, path);
   const method = Object.hasOwn(service.methods, name) ? service.methods[name] : undefined;
   if (method === undefined) return badRoute(exchange, `no handler for path "${path}"`);
   const contentType = request.headers.get("Content-Type") ?? "";
@@ -98,10 +121,10 @@ async function answer(
   const message = json ? readJsonBody(method, body) : readProtobuf(method, body);
   if (message === undefined) {
     const kind = json ? "json" : "protobuf";
-    return new TwirpError("malformed", `the ${kind} request could not be decoded`).toResponse();
+    return new TwirpError("malformed", `the ${kind} request could not be decoded`);
   }
   const reply = await runInTime(service.name, name, method, message, exchange, options);
-  if (reply instanceof TwirpError) return reply.toResponse();
+  if (reply instanceof TwirpError) return reply;
   return new Response(json ? writeTwirpJson(reply) : new Uint8Array(reply.toBinary()), {
     headers: { "Content-Type": encoding },
   });
@@ -160,7 +183,7 @@ function readProtobuf(method: TwirpMethod, body: Uint8Array): AnyMessage | undef
   }
 }
 
-function badRoute({ request, path }: HttpExchange, msg: string): Response {
+function badRoute({ request, path }: HttpExchange, msg: string): TwirpError {
   const meta = { twirp_invalid_route: `${request.method} ${path}` };
-  return new TwirpError("bad_route", msg, meta).toResponse();
+  return new TwirpError("bad_route", msg, meta);
 }

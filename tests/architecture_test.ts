@@ -51,7 +51,16 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "lib/signalling": ["@livekit/protocol", "@bufbuild/protobuf", "jose", "zod"],
   "lib/cluster": ["redis"],
   "routes": ["@livekit/protocol", "@bufbuild/protobuf"],
-  "lib/server": ["@livekit/protocol", "@logtape/logtape", "commander", "yaml", "zod"],
+  "lib/server": [
+    "@livekit/protocol",
+    "@logtape/logtape",
+    "commander",
+    "jose",
+    "node:process",
+    "prom-client",
+    "yaml",
+    "zod",
+  ],
   "": [],
 };
 

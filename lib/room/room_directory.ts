@@ -58,6 +58,10 @@ export class RoomDirectory {
     return this.#rooms.get(name);
   }
 
+  all(): Iterable<Room> {
+    return this.#rooms.values();
+  }
+
   /** Infos of all rooms, or of those named. */
   list(names: readonly string[] = []): RoomInfo[] {
     const wanted = new Set(names);
