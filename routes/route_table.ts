@@ -1,6 +1,5 @@
 /**
- * The list of everything the HTTP listener answers. What is not here gets 404; that includes
- * `/rtc/v1` and `/rtc/v1/validate`, where 404 makes clients fall back to `/rtc`.
+ * The list of everything the HTTP listener answers. What is not here gets 404.
  *
  * @module
  */
@@ -26,8 +25,10 @@ export interface RouteOptions {
 export function routeTable({ heartbeat, rtc, agent, twirp }: RouteOptions): RouteTable {
   const routes: ReadonlyMap<string, RouteHandler> = new Map([
     ["/", healthRoute(heartbeat)],
-    ["/rtc", rtcRoute(rtc)],
-    ["/rtc/validate", validateRoute(rtc)],
+    ["/rtc", rtcRoute(rtc, "v0")],
+    ["/rtc/validate", validateRoute(rtc, "v0")],
+    ["/rtc/v1", rtcRoute(rtc, "v1")],
+    ["/rtc/v1/validate", validateRoute(rtc, "v1")],
     ["/agent", agentRoute(agent)],
     ["/demo", demoRoute],
   ]);

@@ -1,10 +1,10 @@
 /**
- * `/rtc` (signalling over WebSocket, version 0) and `/rtc/validate` (the same checks as a plain
- * request, which browsers use to learn why a WebSocket failed).
+ * `/rtc` and `/rtc/v1` (signalling over WebSocket), and below each `/validate` (the same checks as a
+ * plain request, which browsers use to learn why a WebSocket failed).
  *
- * A request with `join_request` (single peer connection) is answered with 404, like `/rtc/v1`: that
- * is how clients learn to fall back to two peer connections. Treating it as an ordinary join would
- * start a session the client cannot talk to.
+ * With a `join_request` a client joins on a single peer connection; `/rtc/v1` demands one. A room that
+ * does not exist is a 404 with a body of its own: clients take any other 404 for a server without
+ * version 1 and fall back to version 0.
  *
  * @module
  */
@@ -46,12 +46,17 @@ export interface RtcRouteOptions {
   };
 }
 
-/** `/rtc`. */
-export function rtcRoute({ signals, limits, upgrade }: RtcRouteOptions): RouteHandler {
+/** `v0` takes a join request if there is one, `v1` needs it. */
+export type SignalVersion = "v0" | "v1";
+
+/** `/rtc` or `/rtc/v1`. */
+export function rtcRoute(
+  { signals, limits, upgrade }: RtcRouteOptions,
+  version: SignalVersion,
+): RouteHandler {
   return (exchange) => {
     if (!wantsWebSocket(exchange.request)) return new Response(null, { status: 404 });
-    if (exchange.url.searchParams.get("join_request")) return notFound();
-    const result = read(exchange, limits, false, (join) => signals.admit(join));
+    const result = read(exchange, limits, { version, strict: false }, signals);
     if (!result.ok) return refuse(result);
     // A full room shows only here: validation says yes to it.
     const admission = signals.admitSession(result.join);
@@ -62,11 +67,13 @@ export function rtcRoute({ signals, limits, upgrade }: RtcRouteOptions): RouteHa
   };
 }
 
-/** `/rtc/validate`. */
-export function validateRoute({ signals, limits }: RtcRouteOptions): RouteHandler {
+/** `/rtc/validate` or `/rtc/v1/validate`. */
+export function validateRoute(
+  { signals, limits }: RtcRouteOptions,
+  version: SignalVersion,
+): RouteHandler {
   return (exchange) => {
-    if (exchange.url.searchParams.get("join_request")) return notFound();
-    const result = read(exchange, limits, true, (join) => signals.admit(join));
+    const result = read(exchange, limits, { version, strict: true }, signals);
     return result.ok ? plainText(200, "success") : refuse(result);
   };
 }
@@ -74,17 +81,17 @@ export function validateRoute({ signals, limits }: RtcRouteOptions): RouteHandle
 function read(
   exchange: HttpExchange,
   limits: JoinLimits,
-  strict: boolean,
-  admit: (join: JoinParameters) => Admission,
+  { version, strict }: { readonly version: SignalVersion; readonly strict: boolean },
+  signals: SignalEntrance,
 ): ReturnType<typeof readJoinParameters> {
   const { request, url, token, socketAddress } = exchange;
   const userAgent = request.headers.get("User-Agent") ?? "";
   const address = clientAddress(request.headers, socketAddress);
   return readJoinParameters(
-    { query: url.searchParams, token, userAgent, address },
+    { query: url.searchParams, token, userAgent, address, needsJoinRequest: version === "v1" },
     limits,
     strict,
-    admit,
+    (join) => signals.admit(join),
   );
 }
 

@@ -109,9 +109,14 @@ export class SignalService {
         subscriberPrimary: participant.subscriberPrimary,
         canPublish: participant.profile.permission.canPublish,
         sifTrailer: room.sifTrailer,
+        disabledCodecs: participant.traits.disabledCodecs,
+        disabledPublishCodecs: participant.traits.disabledPublishCodecs,
       }),
     }));
     this.#refreshTokens(join, participant);
+    for (const value of join.addTrackRequests) session.handle({ case: "addTrack", value });
+    const offer = join.publisherOffer;
+    if (offer !== undefined) session.handle({ case: "offer", value: offer });
   }
 
   /** Tells every participant that the server goes away, then closes all sockets. */
@@ -179,6 +184,7 @@ function participantInit(join: JoinParameters): ParticipantInit {
     clientInfo: join.clientInfo,
     autoSubscribe: join.autoSubscribe,
     adaptiveStream: join.adaptiveStream,
+    singlePeerConnection: join.singlePeerConnection,
     tokenExpiresAt: join.tokenExpiresAt,
   };
 }

@@ -100,10 +100,11 @@ export class SignalSession implements SignalSink {
     this.#participant?.link.heard(kind === "ping" || kind === "pingReq");
     const pong = answerPing(request.message, this.options.clock.wallMs());
     if (pong !== undefined) return this.send(pong);
-    this.#enqueue(request.message);
+    this.handle(request.message);
   }
 
-  #enqueue(request: SignalRequest["message"]): void {
+  /** Handles a request, from the socket or from the join itself, after those before it. */
+  handle(request: SignalRequest["message"]): void {
     if (this.#waiting >= MAX_WAITING_REQUESTS) {
       this.options.counters.count("signal_too_many_requests");
       return this.#end(CLOSE_CODE.policy, "too many requests");

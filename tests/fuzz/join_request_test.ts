@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import {
+  JoinRequest,
+  WrappedJoinRequest,
+  type WrappedJoinRequest_Compression as Compression,
+} from "@livekit/protocol";
+import { gzipSync } from "node:zlib";
 import { verifyAccessToken } from "../../lib/signalling/access_token.ts";
 import { readJoinParameters } from "../../lib/signalling/join_parameters.ts";
+import { decodeJoinRequest } from "../../lib/signalling/join_request.ts";
 import { parseUserAgent } from "../../lib/signalling/user_agent.ts";
 
 const RUN = { seed: 20_261, numRuns: 500 };
@@ -63,6 +70,47 @@ Deno.test("parseUserAgent() is total on arbitrary text", () => {
     }),
     RUN,
   );
+});
+
+/** Bytes with a few of them changed, or cut off. */
+function damaged(bytes: Uint8Array): fc.Arbitrary<Uint8Array> {
+  const change = fc.tuple(fc.nat(bytes.length - 1), fc.nat(255));
+  return fc.tuple(fc.array(change, { maxLength: 4 }), fc.nat(bytes.length)).map(
+    ([changes, length]) => {
+      const copy = bytes.slice(0, length);
+      for (const [at, value] of changes) if (at < length) copy[at] = value;
+      return copy;
+    },
+  );
+}
+
+Deno.test("decodeJoinRequest() answers arbitrary and damaged parameters with a value or LiveKit's words", () => {
+  const joinRequest = new JoinRequest({
+    metadata: "m",
+    participantAttributes: { a: "b" },
+    addTrackRequests: [{ cid: "c" }],
+    publisherOffer: { type: "offer", sdp: "v=0" },
+  }).toBinary();
+  const plain = new WrappedJoinRequest({ joinRequest }).toBinary();
+  const gzip = gzipSync(joinRequest);
+  const inner = fc.oneof(damaged(joinRequest), damaged(gzip), fc.uint8Array({ maxLength: 300 }));
+  const outer = fc.tuple(inner, fc.constantFrom<Compression>(0, 1, 2 as Compression)).map((
+    [content, compression],
+  ) => new WrappedJoinRequest({ joinRequest: content, compression }).toBinary());
+  const encoded = fc.oneof(damaged(plain), outer, fc.uint8Array({ maxLength: 300 })).map((bytes) =>
+    btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_")
+  );
+  let accepted = 0;
+  fc.assert(
+    fc.property(fc.oneof(encoded, fc.string(), fc.base64String()), (text) => {
+      const decoded = decodeJoinRequest(text);
+      if (decoded.ok) accepted++;
+      else assert.match(decoded.message, /join request$/);
+    }),
+    { ...RUN, numRuns: 3_000 },
+  );
+  // Both outcomes must have been seen for the test to mean something.
+  assert.ok(accepted > 0 && accepted < 3_000);
 });
 
 function btoaSafe(json: string): string {

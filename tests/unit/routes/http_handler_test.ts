@@ -25,6 +25,10 @@ function world(log: Log = silentLog): World {
   const counters = new DropCounters();
   const routes = routeTable({
     twirp: () => undefined,
+    agent: {
+      agents: { openWorker: () => {} },
+      upgrade: () => ({ response: new Response("upgraded"), socket: NO_SOCKET }),
+    },
     heartbeat: { last: () => ({ ageMs: state.ageMs, wallMs: NOW }) },
     rtc: {
       signals: {
@@ -90,14 +94,12 @@ Deno.test("GET / answers OK while the heart beats and 406 when it has stopped", 
   assert.equal(body, "Not Ready\nNode Updated At 2027-01-15T08:00:00.000Z");
 });
 
-Deno.test("an unknown path answers 404, and so do all of /rtc/v1, so that clients fall back", async () => {
+Deno.test("an unknown path answers 404, in words that no client takes for a missing room", async () => {
   const w = world();
-  for (
-    const path of ["/nope", "/rtc/", "/rtc/v1", "/rtc/v1/validate", "/rtc/validate/x", "/debug"]
-  ) {
+  for (const path of ["/nope", "/rtc/", "/rtc/v1/", "/rtc/v2", "/rtc/validate/x", "/debug"]) {
     const [status, body] = await statusAndBody(await get(w, path, UPGRADE));
     assert.equal(status, 404, path);
-    assert.ok(!body.includes("requested room does not exist"), "this text would stop the fallback");
+    assert.ok(!body.includes("requested room does not exist"), "this text would stop a fallback");
   }
 });
 
@@ -165,12 +167,42 @@ Deno.test("only one leading slash is dropped", async () => {
   assert.equal((await get(world(), "///")).status, 404);
 });
 
-Deno.test("a join_request on /rtc is answered 404 and opens nothing", async () => {
+Deno.test("/rtc/v1 without an upgrade answers 404 with an empty body, whatever the token", async () => {
+  const authorization = { "Authorization": `Bearer ${await token()}` };
+  assert.deepEqual(await statusAndBody(await get(world(), "/rtc/v1", authorization)), [404, ""]);
+});
+
+Deno.test("/rtc/v1 demands a join request, once the token is in order", async () => {
   const w = world();
-  const query = `access_token=${await token()}&join_request=CgA=`;
-  assert.equal((await get(w, `/rtc?${query}`, UPGRADE)).status, 404);
-  assert.equal((await get(w, `/rtc/validate?${query}`)).status, 404);
+  const jwt = await token();
+  const missing = [400, "join_request is required"];
+  for (const path of ["/rtc/v1/validate", "/rtc/v1"]) {
+    const headers = path === "/rtc/v1" ? UPGRADE : {};
+    assert.deepEqual(
+      await statusAndBody(await get(w, `${path}?access_token=${jwt}`, headers)),
+      missing,
+    );
+    assert.deepEqual(
+      await statusAndBody(await get(w, path, headers)),
+      [401, "no permissions to access the room"],
+    );
+  }
   assert.equal(w.opened.length, 0);
+});
+
+Deno.test("a join request opens a session on one connection, on /rtc/v1 and on /rtc", async () => {
+  const w = world();
+  const query = `access_token=${await token()}&join_request=EgA=`;
+  for (const path of ["/rtc/v1", "/rtc"]) {
+    assert.deepEqual(await statusAndBody(await get(w, `${path}/validate?${query}`)), [
+      200,
+      "success",
+    ]);
+    assert.equal(await (await get(w, `${path}?${query}`, UPGRADE)).text(), "upgraded");
+  }
+  assert.deepEqual(w.opened.map((join) => join.singlePeerConnection), [true, true]);
+  assert.equal((await get(w, `/rtc?access_token=${await token()}`, UPGRADE)).status, 200);
+  assert.equal(w.opened[2]?.singlePeerConnection, false);
 });
 
 Deno.test("a missing room is refused on both paths, a full one only at the upgrade", async () => {
@@ -186,6 +218,10 @@ Deno.test("a missing room is refused on both paths, a full one only at the upgra
   const missing = [404, "requested room does not exist"];
   assert.deepEqual(await statusAndBody(await get(w, `/rtc/validate?${query}`)), missing);
   assert.deepEqual(await statusAndBody(await get(w, `/rtc?${query}`, UPGRADE)), missing);
+  // These very words tell a client that it need not try an older version.
+  const v1 = `${query}&join_request=EgA=`;
+  assert.deepEqual(await statusAndBody(await get(w, `/rtc/v1/validate?${v1}`)), missing);
+  assert.deepEqual(await statusAndBody(await get(w, `/rtc/v1?${v1}`, UPGRADE)), missing);
   assert.equal(w.opened.length, 0);
 });
 
