@@ -20,11 +20,13 @@ const AGENT_DEADLINE_MS = 90_000;
 
 /** Installs unless the folder already holds what the lock file says. */
 async function installSdk(): Promise<void> {
-  const lock = await Deno.readTextFile(new URL("package-lock.json", SOURCES));
+  const lock = await Deno.readTextFile(new URL("lock.json", SOURCES));
   const done = new URL("installed-lock.json", SDK_FOLDER);
   await Deno.mkdir(SDK_FOLDER, { recursive: true });
-  for (const file of ["package.json", "package-lock.json", "agent.mjs"]) {
-    await Deno.copyFile(new URL(file, SOURCES), new URL(file, SDK_FOLDER));
+  // Under npm's own names these would make the folder a project of its own to Deno.
+  const files = { "manifest.json": "package.json", "lock.json": "package-lock.json" };
+  for (const [from, to] of [...Object.entries(files), ["agent.mjs", "agent.mjs"] as const]) {
+    await Deno.copyFile(new URL(from, SOURCES), new URL(to, SDK_FOLDER));
   }
   if (await Deno.readTextFile(done).catch(() => "") === lock) return;
   const npm = new Deno.Command("npm", {
