@@ -17,6 +17,13 @@ import { WebhookEvents } from "./webhook_events.ts";
 const DEFAULT_MAX_AGE_MS = 30_000;
 const DEFAULT_MAX_DEPTH = 200;
 
+const NO_STATISTICS: WebhookStatistics = {
+  delivered() {},
+  failed() {},
+  dropped() {},
+  queueLength() {},
+};
+
 /** See the module text. */
 export class Webhooks {
   /** Give it to the rooms; absent without URLs, so that no event is even built. */
@@ -28,10 +35,14 @@ export class Webhooks {
     config: Pick<Config, "webhook" | "room">,
     keys: ApiKeys,
     platform: Platform,
-    ports: { readonly fetch: WebhookFetch; readonly statistics: WebhookStatistics },
+    ports: {
+      readonly fetch: WebhookFetch;
+      readonly statistics?: WebhookStatistics | undefined;
+    },
   ) {
     const { webhook, room } = config;
-    this.#endpoints = endpoints(webhook, keys, platform, ports);
+    const { fetch, statistics = NO_STATISTICS } = ports;
+    this.#endpoints = endpoints(webhook, keys, platform, { fetch, statistics });
     this.observer = this.#endpoints.length === 0 ? undefined : new WebhookEvents({
       clock: platform.clock,
       random: platform.random,
