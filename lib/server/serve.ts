@@ -44,9 +44,12 @@ export async function serve(
   const stop = new AbortController();
   const ignoreSignals = onSignals(() => stop.abort());
   warnOfWeakSecrets(config, log);
-  let http: readonly Deno.HttpServer[] = [];
+  let http: Deno.HttpServer[] = [];
   try {
-    http = listenHttp(config, server, log);
+    http = listenHttp(config, config.port, server.handler, log);
+    if (server.metricsHandler !== undefined) {
+      http.push(...listenHttp(config, config.prometheus.port, server.metricsHandler, log));
+    }
     const addresses = await server.listenMedia();
     log.info("listening", {
       version: VERSION,
@@ -73,7 +76,12 @@ async function closeAll(server: SfuServer, http: readonly Deno.HttpServer[]): Pr
 }
 
 /** An empty list means every interface; IPv6 is taken along where the machine has it. */
-function listenHttp(config: Config, server: SfuServer, log: Log): Deno.HttpServer[] {
+function listenHttp(
+  config: Config,
+  port: number,
+  handler: (request: Request, info: Deno.ServeHandlerInfo) => Promise<Response>,
+  log: Log,
+): Deno.HttpServer[] {
   const everywhere = config.bind_addresses.length === 0;
   const hostnames = everywhere ? ["0.0.0.0", "::"] : config.bind_addresses;
   const listeners: Deno.HttpServer[] = [];
@@ -81,19 +89,19 @@ function listenHttp(config: Config, server: SfuServer, log: Log): Deno.HttpServe
     try {
       listeners.push(Deno.serve({
         hostname,
-        port: config.port,
+        port,
         onListen() {},
         onError: (error) => {
           log.error("HTTP request failed", { error });
           return new Response("internal error", { status: 500 });
         },
-      }, server.handler));
+      }, handler));
     } catch (error) {
       // The second family is a bonus where the operator did not ask for it by name.
       const optional = index > 0 && (everywhere || (config.development && hostname === "::1"));
       if (!optional) {
         for (const listener of listeners) listener.shutdown().catch(() => {});
-        throw bindError(error, "tcp", hostname, config.port);
+        throw bindError(error, "tcp", hostname, port);
       }
     }
   }

@@ -34,21 +34,32 @@ import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
 import { adaptWebSocket } from "../../routes/web_socket.ts";
 import type { Config } from "./config_parsing.ts";
 import { mediaListeners } from "./media_listeners.ts";
+import { Metrics } from "./metrics.ts";
+import { metricsHandler } from "./metrics_handler.ts";
 import type { InterfaceAddress } from "./node_address.ts";
 import { adminLimits, audioLevelOptions, roomOptions } from "./room_settings.ts";
 import { PROTOCOL_VERSION } from "./version.ts";
+import type { WebhookFetch } from "./webhook_attempt.ts";
+import { Webhooks } from "./webhooks.ts";
 
 /** Seconds without an answer before the runtime drops a WebSocket; it pings every half of this. */
 const SOCKET_IDLE_TIMEOUT_S = 20;
 /** How often the node shows that its event loop turns. */
 const HEARTBEAT_MS = 2000;
+/** Webhooks that are not delivered so long after everybody was told to leave are dropped. */
+const WEBHOOK_DRAIN_MS = 3000;
 /** How often draining looks whether everybody has left. */
 const DRAIN_POLL_MS = 500;
+
+/** Where clients join, as opposed to asking whether they could. */
+const JOIN_PATH = /^[^?#]*\/rtc(?:\/v1)?(?:$|[?#])/;
 
 /** A running server. */
 export interface SfuServer extends AsyncDisposable {
   /** Pass to `Deno.serve`, mount under any router, or call in a test. Binds nothing. */
   readonly handler: HttpHandler;
+  /** Answers Prometheus; absent unless `prometheus.port` is set. Binds nothing. */
+  readonly metricsHandler: ((request: Request) => Promise<Response>) | undefined;
   /** Opens the UDP and TCP media sockets; idempotent. Rejects with `SfuError`. */
   listenMedia(): Promise<readonly MediaAddress[]>;
   readonly rooms: RoomDirectory;
@@ -66,6 +77,8 @@ export interface SfuServer extends AsyncDisposable {
 export interface ServerParts {
   readonly createEngine?: (options: Required<LocalEngineOptions>) => MediaEngine;
   readonly networkInterfaces?: () => readonly InterfaceAddress[];
+  /** Delivers webhooks. */
+  readonly fetch?: WebhookFetch;
 }
 
 /**
@@ -84,11 +97,15 @@ export function createServer(
 
 class ComposedServer implements SfuServer {
   readonly handler: HttpHandler;
+  readonly metricsHandler: ((request: Request) => Promise<Response>) | undefined;
   readonly rooms: RoomDirectory;
   readonly admin: RoomAdmin;
   readonly counters = new DropCounters();
   readonly #platform: Platform;
   readonly #engine: MediaEngine;
+  readonly #router: EngineRouter;
+  readonly #metrics: Metrics | undefined;
+  readonly #webhooks: Webhooks;
   readonly #signals: SignalService;
   readonly #agents: AgentService;
   #starting: Promise<EngineReady> | undefined;
@@ -111,9 +128,21 @@ class ComposedServer implements SfuServer {
       drops: this.counters,
       audioLevel: audioLevelOptions(config),
     });
-    const router = new EngineRouter(this.#engine, platform.log);
-    this.#engine.onEvent = (event) => router.dispatch(event);
+    const router = this.#router = new EngineRouter(this.#engine, platform.log);
+    this.#engine.onEvent = (event) => {
+      this.#metrics?.engineEvent(event);
+      router.dispatch(event);
+    };
     const nodeId = randomId<NodeId>(platform.random, "ND_");
+    const { port, username, password } = config.prometheus;
+    const metrics = port === 0 ? undefined : new Metrics(platform, nodeId);
+    this.#metrics = metrics;
+    this.metricsHandler = metrics &&
+      metricsHandler(metrics, username === "" ? undefined : { username, password });
+    this.#webhooks = new Webhooks(config, keys, platform, {
+      fetch: parts.fetch ?? fetch,
+      statistics: metrics?.webhookStatistics,
+    });
     this.#agents = this.#createAgents(config, keys, nodeId);
     const context: RoomContext = {
       platform,
@@ -123,7 +152,8 @@ class ComposedServer implements SfuServer {
       counters: this.counters,
       nodeId,
       region: config.region,
-      observers: [this.#agents.dispatcher],
+      observers: [this.#webhooks.observer, metrics?.roomObserver, this.#agents.dispatcher]
+        .filter((observer) => observer !== undefined),
     };
     this.rooms = new RoomDirectory(context);
     this.admin = new RoomAdmin(this.rooms, {
@@ -136,6 +166,7 @@ class ComposedServer implements SfuServer {
       autoCreateRooms: config.room.auto_create,
       maxFrameBytes: config.limit.signal_message_size_limit,
       signToken: firstKeySigner(keys),
+      observer: metrics?.signalObserver,
     });
     this.handler = this.#createHandler(config, keys);
   }
@@ -168,6 +199,7 @@ class ComposedServer implements SfuServer {
   async #start(): Promise<EngineReady> {
     const ready = await this.#engine.start();
     this.#ready = ready;
+    this.#metrics?.start({ rooms: () => this.rooms.all(), stats: () => this.#router.stats() });
     this.#beat();
     return ready;
   }
@@ -179,7 +211,8 @@ class ComposedServer implements SfuServer {
     this.#agents.close();
     // A start that is still under way is let finish, so that its sockets are closed, too.
     await this.#starting?.catch(() => {});
-    await this.#engine.close();
+    this.#metrics?.stop();
+    await Promise.all([this.#engine.close(), this.#webhooks.close(WEBHOOK_DRAIN_MS)]);
   }
 
   #createAgents(config: Config, keys: ApiKeys, nodeId: NodeId): AgentService {
@@ -241,9 +274,10 @@ class ComposedServer implements SfuServer {
         timers: this.#platform.timers,
         log: this.#platform.log,
         counters: this.counters,
+        observe: (service, method) => this.#metrics?.twirpCall(service, method) ?? (() => {}),
       }),
     });
-    return createHttpHandler({
+    const handler = createHttpHandler({
       routes,
       keys,
       maxBodyBytes: limit.max_api_request_body_size,
@@ -251,6 +285,12 @@ class ComposedServer implements SfuServer {
       log: this.#platform.log,
       counters: this.counters,
     });
+    const metrics = this.#metrics;
+    return metrics === undefined ? handler : async (request, info) => {
+      const response = await handler(request, info);
+      if (response.status >= 400 && JOIN_PATH.test(request.url)) metrics.joinRefused(response.status);
+      return response;
+    };
   }
 
   #dispatchService(config: Config): TwirpService {
