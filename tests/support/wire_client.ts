@@ -36,7 +36,7 @@ export interface WireClientOptions {
   readonly certificate: DtlsCertificate;
   /** Opens an SCTP association once DTLS is up. */
   readonly dataChannels?: boolean;
-  /** Takes RTP as it comes, sealed; then `rtp` stays empty. For counting without the cost of opening. */
+  /** Takes RTP as it comes, sealed; `rtp` and `rtcp` stay empty. For counting at no cost of opening. */
   readonly onSealedRtp?: (bytes: Uint8Array) => void;
 }
 
@@ -251,6 +251,7 @@ export class WireClient {
       case "rtp":
         return this.#receiveRtp(bytes);
       case "rtcp":
+        if (this.#options.onSealedRtp !== undefined) return;
         this.rtcp.push(this.#srtcp!.decrypt(Buffer.from(bytes)));
     }
   }
