@@ -310,6 +310,8 @@ export class World {
       reconnect: false,
       reconnectReason: ReconnectReason.RR_UNKNOWN,
       disableIceLite: false,
+      singlePeerConnection: false,
+      addTrackRequests: [],
       apiKey: "devkey",
       tokenExpiresAt: this.platform.clock.wallMs() + 3_600_000,
       ...changes,
