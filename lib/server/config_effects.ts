@@ -11,6 +11,10 @@ import { configKeys } from "./config_schema.ts";
 export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "port",
   "bind_addresses",
+  "prometheus_port",
+  "prometheus.port",
+  "prometheus.username",
+  "prometheus.password",
   "region",
   "key_file",
   "keys",
@@ -32,6 +36,7 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "room.sync_streams",
   "room.update_batch_target_size",
   "room.max_metadata_size",
+  "room.enable_full_room_in_webhooks",
   "video.dynacast_pause_delay",
   "limit.subscription_limit_audio",
   "limit.subscription_limit_video",
@@ -43,6 +48,12 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "limit.max_api_request_body_size",
   "room.max_room_name_length",
   "room.max_participant_identity_length",
+  "webhook.urls",
+  "webhook.api_key",
+  "webhook.resource_url_notifier.max_age",
+  "webhook.resource_url_notifier.max_depth",
+  "webhook.filter_params.include_events",
+  "webhook.filter_params.exclude_events",
 ]);
 
 /** Keys that are accepted and change nothing yet, in the order of the schema. */

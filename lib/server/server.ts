@@ -52,7 +52,7 @@ const WEBHOOK_DRAIN_MS = 3000;
 const DRAIN_POLL_MS = 500;
 
 /** Where clients join, as opposed to asking whether they could. */
-const JOIN_PATH = /^[^?#]*\/rtc(?:\/v1)?(?:$|[?#])/;
+const JOIN_PATH = /^\/{1,2}rtc(?:\/v1)?$/;
 
 /** A running server. */
 export interface SfuServer extends AsyncDisposable {
@@ -288,7 +288,9 @@ class ComposedServer implements SfuServer {
     const metrics = this.#metrics;
     return metrics === undefined ? handler : async (request, info) => {
       const response = await handler(request, info);
-      if (response.status >= 400 && JOIN_PATH.test(request.url)) metrics.joinRefused(response.status);
+      if (response.status >= 400 && JOIN_PATH.test(new URL(request.url).pathname)) {
+        metrics.joinRefused(response.status);
+      }
       return response;
     };
   }
