@@ -1,12 +1,14 @@
 /**
- * `deno task bench`: what forwarding costs, in CPU time of the SFU's process alone.
+ * `deno task bench`: what forwarding costs, in CPU time of the SFU's process alone, and how long a
+ * join takes to the first decoded frame. See README.md beside this file.
  *
  *     deno task bench [--json] [--engine-only] [--subscribers=10,100] [--cpu-prof]
  *
  * @module
  */
 import { BenchChild, type ClientCalls, type SfuCalls } from "./bench_child.ts";
-import { printTable, type Result } from "./report.ts";
+import { measureJoins } from "./join_to_frame.ts";
+import { printJoins, printTable, type Result } from "./report.ts";
 import {
   ENGINE_WORKLOADS,
   WARM_UP_MS,
@@ -52,5 +54,10 @@ if (!args.has("--engine-only")) {
     results.push(await run("werift RTCPeerConnection", "werift_process.ts", workload, flags));
   }
 }
-if (args.has("--json")) console.log(JSON.stringify({ results }, null, 2));
-else printTable(results);
+const joins = args.has("--engine-only") ? undefined : await measureJoins();
+if (args.has("--json")) console.log(JSON.stringify({ results, joins }, null, 2));
+else {
+  printTable(results);
+  if (joins !== undefined) printJoins(joins);
+}
+Deno.exit(0); // Playwright leaves handles open

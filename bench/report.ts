@@ -4,6 +4,7 @@
  * @module
  */
 import type { Measurement } from "./bench_child.ts";
+import { type JoinTimes, median } from "./join_to_frame.ts";
 import type { Workload } from "./workload.ts";
 
 /** One measured line. */
@@ -32,6 +33,15 @@ export function printTable(results: readonly Result[]): void {
   console.log(row(COLUMNS.map(([title]) => title)));
   console.log(COLUMNS.map(([, width]) => "-".repeat(Math.abs(width))).join("  "));
   for (const result of results) console.log(row(cells(result)));
+}
+
+/** Prints the middle join and the slowest. */
+export function printJoins({ connectedMs, firstFrameMs }: JoinTimes): void {
+  const line = (what: string, values: readonly number[]) =>
+    `${what}: median ${median(values)} ms, slowest ${Math.max(...values)} ms of ${values.length}`;
+  console.log(`\nChromium to Chromium, from the call to connect`);
+  console.log(line("  joined", connectedMs));
+  console.log(line("  first decoded frame", firstFrameMs));
 }
 
 function cells({ name, workload, measurement, published, received }: Result): string[] {
