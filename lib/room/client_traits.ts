@@ -8,6 +8,12 @@
  */
 import { ClientInfo, ClientInfo_SDK } from "@livekit/protocol";
 
+/** A codec as negotiation names it; every variant of it. */
+interface DisabledCodec {
+  readonly mime: string;
+  readonly fmtp: "";
+}
+
 /** Answers about one client. */
 export class ClientTraits {
   constructor(readonly info: ClientInfo) {}
@@ -81,9 +87,27 @@ export class ClientTraits {
     return !(this.isFirefox && /^(linux|android)$/i.test(this.info.os));
   }
 
+  /** Codecs that do not work in this client in either direction. */
+  get disabledCodecs(): readonly DisabledCodec[] {
+    return this.isSafari ? [every("video/AV1")] : [];
+  }
+
+  /** Codecs that this client decodes, but cannot be let send. */
+  get disabledPublishCodecs(): readonly DisabledCodec[] {
+    const { browserVersion, deviceModel, os } = this.info;
+    if (this.isSafari && compareVersions(browserVersion, "18.3") > 0) return [every("video/VP9")];
+    const isFirefox = this.isFirefox && /^(linux|android)$/i.test(os);
+    const isXiaomi = /^xiaomi 2201117ti$/i.test(deviceModel) && /^android$/i.test(os);
+    return isFirefox || isXiaomi ? [every("video/H264")] : [];
+  }
+
   get supportsRed(): boolean {
     return !this.isFirefox && !this.isSafari;
   }
+}
+
+function every(mime: string): DisabledCodec {
+  return { mime, fmtp: "" };
 }
 
 /** Compares dotted numbers; missing parts are 0 and text after the numbers is ignored. */

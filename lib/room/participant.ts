@@ -96,7 +96,7 @@ export class Participant implements DataPeer, ConnectionHost {
       random: platform.random,
       wallMs: () => platform.clock.wallMs(),
       canPublishSource: (source) => canPublishSource(this.profile.permission, source),
-      enabledCodecs: publishableCodecs(options.enabledCodecs).map(({ mime }) => mime),
+      enabledCodecs: publishableCodecs(options.enabledCodecs, this.traits).map(({ mime }) => mime),
       deliver: (effect) => this.#guard(() => this.#deliver(effect)),
       log: this.log,
       counters: context.counters,

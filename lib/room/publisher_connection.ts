@@ -61,7 +61,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     this.#local = newIceCredentials(platform.random);
     this.#sessionId = String(platform.random.uint32());
     this.#sections = new PublisherSections(() => router.newUpTrackId());
-    this.#codecs = codecPolicy(publishableCodecs(options.enabledCodecs));
+    this.#codecs = codecPolicy(publishableCodecs(options.enabledCodecs, traits));
   }
 
   /** Handles one `offer` of the client. */
@@ -232,13 +232,19 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
 }
 
 /**
- * RED is left out: subscribers that cannot decode it would need the server to unpack it, which it
- * does not do.
+ * What a room's codecs leave for publishing. RED is left out: subscribers that cannot decode it would
+ * need the server to unpack it, which it does not do.
+ *
+ * @param publisher What it cannot send is left out, too.
  */
 export function publishableCodecs<C extends { readonly mime: string; readonly fmtpLine: string }>(
   enabled: readonly C[],
+  publisher?: Pick<ClientTraits, "disabledCodecs" | "disabledPublishCodecs">,
 ): { readonly mime: string; readonly fmtp: string }[] {
-  return enabled.filter(({ mime }) => mime.toLowerCase() !== "audio/red")
+  const disabled = new Set(["audio/red"]);
+  for (const { mime } of publisher?.disabledCodecs ?? []) disabled.add(mime.toLowerCase());
+  for (const { mime } of publisher?.disabledPublishCodecs ?? []) disabled.add(mime.toLowerCase());
+  return enabled.filter(({ mime }) => !disabled.has(mime.toLowerCase()))
     .map(({ mime, fmtpLine }) => ({ mime, fmtp: fmtpLine }));
 }
 

@@ -45,7 +45,10 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
   ) {
     this.#tracks = new SubscribedTracks(context, traits);
     this.#sections = new SingleConnectionSections({
-      codecs: codecPolicy(publishableCodecs(context.options.enabledCodecs)),
+      codecs: codecPolicy(
+        publishableCodecs(context.options.enabledCodecs),
+        traits.disabledCodecs,
+      ),
       reuseTransceivers: this.#tracks.reuseTransceivers,
     });
   }

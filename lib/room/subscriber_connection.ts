@@ -66,7 +66,10 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     this.#sections = new SubscriberSections({
       createsDataChannels: options.primary,
       reuseTransceivers: this.#tracks.reuseTransceivers,
-      codecs: codecPolicy(publishableCodecs(context.options.enabledCodecs)),
+      codecs: codecPolicy(
+        publishableCodecs(context.options.enabledCodecs),
+        traits.disabledCodecs,
+      ),
     });
     this.#cycle = new OfferCycle(1 + platform.random.uint32() % 256);
   }

@@ -6,7 +6,9 @@
  * @module
  */
 import {
+  ClientConfiguration,
   Codec,
+  DisabledCodecs,
   ICEServer,
   JoinResponse,
   type ParticipantInfo,
@@ -41,6 +43,10 @@ export interface JoinFacts {
   readonly subscriberPrimary: boolean;
   readonly canPublish: boolean;
   readonly sifTrailer: Uint8Array;
+  /** What does not work in this client. */
+  readonly disabledCodecs?: readonly { readonly mime: string }[];
+  /** What this client cannot be let send besides. */
+  readonly disabledPublishCodecs?: readonly { readonly mime: string }[];
 }
 
 /** Composes the `join` message. */
@@ -57,8 +63,9 @@ export function joinResponse(server: ServerIdentity, facts: JoinFacts): JoinResp
     pingInterval: PING_INTERVAL_S,
     pingTimeout: PING_TIMEOUT_S,
     sifTrailer: facts.sifTrailer.slice(),
-    enabledPublishCodecs: publishCodecs(server),
+    enabledPublishCodecs: publishCodecs(server, facts),
     fastPublish: facts.canPublish,
+    ...clientConfiguration(facts),
   });
 }
 
@@ -94,8 +101,24 @@ function iceServers(server: ServerIdentity): ICEServer[] {
   );
 }
 
+/** Absent for clients that nothing is known against. */
+function clientConfiguration(
+  { disabledCodecs = [], disabledPublishCodecs = [] }: JoinFacts,
+): { readonly clientConfiguration?: ClientConfiguration } {
+  if (disabledCodecs.length + disabledPublishCodecs.length === 0) return {};
+  const disabled = new DisabledCodecs({
+    codecs: disabledCodecs.map(({ mime }) => new Codec({ mime })),
+    publish: disabledPublishCodecs.map(({ mime }) => new Codec({ mime })),
+  });
+  return { clientConfiguration: new ClientConfiguration({ disabledCodecs: disabled }) };
+}
+
 /** VP8 first, then H264, then other video, then audio: clients take the first they can. */
-function publishCodecs(server: ServerIdentity): Codec[] {
+function publishCodecs(server: ServerIdentity, facts: JoinFacts): Codec[] {
+  const { disabledCodecs = [], disabledPublishCodecs = [] } = facts;
+  const disabled = new Set(
+    [...disabledCodecs, ...disabledPublishCodecs].map(({ mime }) => mime.toLowerCase()),
+  );
   const rank = (mime: string) => {
     const name = mime.toLowerCase();
     if (name === "video/vp8") return 0;
@@ -103,7 +126,7 @@ function publishCodecs(server: ServerIdentity): Codec[] {
     return name.startsWith("video/") ? 2 : 3;
   };
   return server.publishCodecs
-    .filter(({ mime }) => mime.toLowerCase() !== "video/rtx")
+    .filter(({ mime }) => mime.toLowerCase() !== "video/rtx" && !disabled.has(mime.toLowerCase()))
     .toSorted((a, b) => rank(a.mime) - rank(b.mime))
     .map(({ mime, fmtp }) => new Codec({ mime, fmtpLine: fmtp }));
 }

@@ -17,3 +17,14 @@ Deno.test("every other test of this folder is registered as a scenario, which ch
     assert.doesNotMatch(text, /Deno\.test\(/, name);
   }
 });
+
+Deno.test("no scenario is registered in two places", async () => {
+  const seen: string[] = [];
+  for await (const { name } of Deno.readDir(FOLDER)) {
+    if (!name.endsWith("_test.ts")) continue;
+    const text = await Deno.readTextFile(new URL(name, FOLDER));
+    for (const [, scenario] of text.matchAll(/\w*[sS]cenario\(\s*"([^"]+)"/g)) seen.push(scenario!);
+  }
+  assert.ok(seen.length > 0);
+  assert.deepEqual(seen.filter((name, at) => seen.indexOf(name) !== at), []);
+});

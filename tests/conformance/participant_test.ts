@@ -207,6 +207,32 @@ unitScenario("TestUnsequencedReliableDataBufferedWhileJoining", async (t) => {
   });
 });
 
+const safari = { browser: "Safari", browserVersion: "18.2" };
+const firefox = { browser: "Firefox", os: "Linux" };
+
+scenario("TestDisableCodecs", async (test) => {
+  const alice = await test.join("alice", { clientInfo: safari });
+  await alice.publish("video", { codecs: ["video/AV1", "video/VP8"], media: false });
+  const video = alice.lastAnswer.split(/\r\n(?=m=)/).at(-1)!;
+  assert.match(video, /VP8\/90000/);
+  assert.doesNotMatch(video, /AV1/);
+  const { disabledCodecs } = alice.join.clientConfiguration!;
+  assert.deepEqual(disabledCodecs!.codecs.map(({ mime }) => mime), ["video/AV1"]);
+});
+
+scenario("TestDisablePublishCodec", async (test) => {
+  const alice = await test.join("alice", { clientInfo: firefox });
+  const announced = async (codec: string) => {
+    const { codecs } = await alice.announce("video", codec, {
+      simulcastCodecs: [new SimulcastCodec({ codec, cid: codec })],
+    });
+    return codecs.map(({ mimeType }) => mimeType);
+  };
+  assert.deepEqual(await announced("h264"), ["video/VP8"]);
+  assert.deepEqual(await announced("vp8"), ["video/VP8"]);
+  assert.ok(!alice.join.enabledPublishCodecs.some(({ mime }) => mime === "video/H264"));
+});
+
 scenario("TestPreferMediaCodecForPublisher", async (test) => {
   const alice = await test.join("alice");
   const wishes = [

@@ -134,6 +134,21 @@ scenario("TestSingleNodeAttributes", async (test) => {
   assert.deepEqual(attributes, { a: "0", b: "2", c: "3" });
 });
 
+scenario("TestDeviceCodecOverride", async (test) => {
+  const alice = await test.join("alice", {
+    clientInfo: { sdk: ClientInfo_SDK.ANDROID, os: "android", deviceModel: "Xiaomi 2201117TI" },
+  });
+  await alice.publish("video", {
+    cid: "cam",
+    codecs: ["video/H264", "video/VP8"],
+    announce: { simulcastCodecs: [{ codec: "h264", cid: "cam" }] },
+    media: false,
+  });
+  const video = /m=video[^]*/.exec(alice.lastAnswer)![0];
+  assert.match(video, /VP8\/90000/);
+  assert.doesNotMatch(video, /H264/);
+});
+
 scenario("TestSubscribeToCodecUnsupported", async (test) => {
   const alice = await test.join("alice");
   const bob = await test.join("bob", { unsupported: ["video/H264"] });

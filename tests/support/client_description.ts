@@ -79,6 +79,7 @@ export const CLIENT_CODECS = {
     map: "H264/90000",
     fmtp: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
   },
+  "video/AV1": { payloadType: 45, rtx: 46, map: "AV1/90000", fmtp: "" },
   "video/VP9": { payloadType: 98, rtx: 99, map: "VP9/90000", fmtp: "profile-id=0" },
 } as const satisfies Record<string, ClientCodec>;
 
