@@ -261,6 +261,8 @@
       name: participant.name ?? "",
       metadata: participant.metadata ?? "",
       attributes: { ...participant.attributes },
+      speaking: participant.isSpeaking,
+      quality: participant.connectionQuality,
       tracks: [...participant.trackPublications.values()].map(describeTrack),
     };
   }

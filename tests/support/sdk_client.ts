@@ -61,6 +61,10 @@ export interface ParticipantSnapshot {
   readonly name: string;
   readonly metadata: string;
   readonly attributes: Readonly<Record<string, string>>;
+  /** As the server last said; browser only. */
+  readonly speaking?: boolean;
+  /** `excellent`, `good`, `poor`, `lost`; `unknown` before the server said. Browser only. */
+  readonly quality?: string;
   readonly tracks: readonly TrackSnapshot[];
 }
 
