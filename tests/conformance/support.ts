@@ -22,8 +22,8 @@ import { until } from "../support/until.ts";
 import { WireParticipant } from "../support/wire_participant.ts";
 import { scenarioNamed } from "./scenarios.ts";
 
-/** Signalling flavours this server speaks: every scenario marked with it runs once for each. */
-export const FLAVOURS: readonly Flavour[] = ["v0"];
+/** Signalling flavours this server speaks: a scenario marked with `③` runs once for each. */
+export const FLAVOURS: readonly Flavour[] = ["v0", "join_request", "v1"];
 
 /** Room of a test that needs only one. */
 export const ROOM = "conformance";
