@@ -23,6 +23,11 @@ import type { RoomContext } from "./room_context.ts";
 import { SubscribedTracks } from "./subscribed_tracks.ts";
 import type { DownTrackRequest } from "./subscriptions.ts";
 
+/**
+ * How long a client may take for its first offer before it is asked, ms. It makes one by itself, with
+ * room for a few tracks; asked before, it would add as much again.
+ */
+const FIRST_OFFER_MS = 1_000;
 /** Wait before a request when the last round is long past, ms: collects changes made together. */
 const FAST_DELAY_MS = 10;
 /** The same soon after a round. */
@@ -32,7 +37,8 @@ const SLOW_DELAY_MS = 150;
 export class SingleConnection implements SubscribingSide, OfferCompanion {
   readonly #sections: SingleConnectionSections;
   readonly #tracks: SubscribedTracks;
-  #lastRoundAt = -Infinity;
+  /** Absent before the client's first offer. */
+  #lastRoundAt: number | undefined;
   #cancelTimer: Cancel | undefined;
   #closed = false;
 
@@ -71,9 +77,7 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
     if (this.#closed || !this.#sections.needsOffer) return;
     if (now) return this.#ask();
     if (this.#cancelTimer !== undefined) return;
-    const { clock, timers } = this.context.platform;
-    const recent = clock.now() - this.#lastRoundAt <= SLOW_DELAY_MS;
-    this.#cancelTimer = timers.after(recent ? SLOW_DELAY_MS : FAST_DELAY_MS, () => {
+    this.#cancelTimer = this.context.platform.timers.after(this.#delayMs(), () => {
       try {
         this.#ask();
       } catch (error) {
@@ -100,6 +104,8 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
 
   begin(offer: RemoteDescription): OfferedSending {
     this.#lastRoundAt = this.context.platform.clock.now();
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
     this.#sections.begin(offer);
     return this.#sections;
   }
@@ -111,6 +117,12 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
     }
     for (const { downTrack, reason } of rejected) this.listener.rejected(downTrack, reason);
     this.negotiate(true);
+  }
+
+  #delayMs(): number {
+    if (this.#lastRoundAt === undefined) return FIRST_OFFER_MS;
+    const recent = this.context.platform.clock.now() - this.#lastRoundAt <= SLOW_DELAY_MS;
+    return recent ? SLOW_DELAY_MS : FAST_DELAY_MS;
   }
 
   #ask(): void {
