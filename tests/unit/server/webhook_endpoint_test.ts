@@ -1,95 +1,18 @@
 /** Queues of one webhook URL on virtual time, against receivers that behave and that do not. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Room, WebhookEvent } from "@livekit/protocol";
 import {
   REQUEST_TIMEOUT_MS,
-  WebhookEndpoint,
   type WebhookEndpointOptions,
 } from "../../../lib/server/webhook_endpoint.ts";
-import { settle, VirtualPlatform } from "../../support/virtual_platform.ts";
-
-/** How the receiver takes a request: a status, `down` refuses the connection, `hang` says nothing. */
-type Behaviour = number | "down" | "hang";
-
-interface Delivery {
-  readonly at: number;
-  readonly event: WebhookEvent;
-}
-
-class ReceiverWorld {
-  readonly platform = new VirtualPlatform();
-  readonly delivered: Delivery[] = [];
-  /** Every request, whatever came of it. */
-  readonly requests: Delivery[] = [];
-  readonly counts: Record<string, number> = {};
-  readonly queueLengths: number[] = [];
-  readonly endpoint: WebhookEndpoint;
-  behave: (event: WebhookEvent) => Behaviour = () => 200;
-  open = 0;
-  mostOpen = 0;
-
-  constructor(options: Partial<WebhookEndpointOptions> = {}) {
-    const count = (name: string) => this.counts[name] = (this.counts[name] ?? 0) + 1;
-    this.endpoint = new WebhookEndpoint({
-      url: "http://receiver.test/hook",
-      position: 0,
-      sign: () => Promise.resolve("signed"),
-      filter: { include: [], exclude: [] },
-      maxAgeMs: 30_000,
-      maxDepth: 200,
-      platform: this.platform,
-      fetch: (_url, init) => this.#receive(init),
-      statistics: {
-        delivered: () => count("delivered"),
-        failed: () => count("failed"),
-        dropped: (reason) => count(reason),
-        queueLength: (length) => this.queueLengths.push(length),
-      },
-      ...options,
-    });
-  }
-
-  accept(room: string, id: string, event = "room_started"): void {
-    this.endpoint.accept(new WebhookEvent({ event, id, room: new Room({ name: room }) }));
-  }
-
-  /** Lets `ms` pass; promises that wait only for each other settle before, between and after. */
-  async pass(ms: number, stepMs = 100): Promise<void> {
-    for (let turn = 0; turn < 50; turn++) await settle();
-    await this.platform.advanceAsync(ms, stepMs);
-  }
-
-  ids(room?: string): string[] {
-    return this.delivered.filter(({ event }) => room === undefined || event.room!.name === room)
-      .map(({ event }) => event.id);
-  }
-
-  async #receive(init: RequestInit): Promise<Response> {
-    const event = WebhookEvent.fromJsonString(new TextDecoder().decode(init.body as Uint8Array));
-    const delivery = { at: this.platform.clock.now(), event };
-    this.requests.push(delivery);
-    const behaviour = this.behave(event);
-    this.mostOpen = Math.max(this.mostOpen, ++this.open);
-    try {
-      if (behaviour === "down") throw new TypeError("connection refused");
-      if (behaviour === "hang") {
-        await new Promise((_, reject) => init.signal!.addEventListener("abort", reject));
-      }
-    } finally {
-      this.open--;
-    }
-    if (behaviour === 200) this.delivered.push(delivery);
-    return new Response(null, { status: behaviour as number });
-  }
-}
+import { type ReceiverState, WebhookWorld } from "../../support/webhook_world.ts";
 
 function ids(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, index) => `EV_${from + index}`);
 }
 
 Deno.test("WebhookEndpoint delivers the events of a room in the order they came", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   for (const id of ids(0, 20)) world.accept("lobby", id);
   await world.pass(50);
   assert.deepEqual(world.ids(), ids(0, 20));
@@ -98,7 +21,7 @@ Deno.test("WebhookEndpoint delivers the events of a room in the order they came"
 });
 
 Deno.test("WebhookEndpoint keeps nothing of a room whose events are delivered", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   for (let room = 0; room < 50; room++) world.accept(`room ${room}`, "EV_1");
   assert.equal(world.endpoint.busyQueues, 50);
   await world.pass(50);
@@ -107,7 +30,7 @@ Deno.test("WebhookEndpoint keeps nothing of a room whose events are delivered", 
 });
 
 Deno.test("WebhookEndpoint loses nothing while the receiver is down for 10 s", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   world.behave = () => world.platform.clock.now() < 10_000 ? "down" : 200;
   for (let at = 0; at < 10; at++) {
     world.accept("lobby", `EV_${at}`);
@@ -119,7 +42,7 @@ Deno.test("WebhookEndpoint loses nothing while the receiver is down for 10 s", a
 });
 
 Deno.test("WebhookEndpoint loses nothing while the receiver is down for 25 s", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   world.behave = () => world.platform.clock.now() < 25_000 ? 500 : 200;
   for (const id of ids(0, 5)) world.accept("lobby", id);
   await world.pass(31_000);
@@ -127,7 +50,7 @@ Deno.test("WebhookEndpoint loses nothing while the receiver is down for 25 s", a
 });
 
 Deno.test("WebhookEndpoint retries after 1, 2, 4 and 8 s and then until the window closes", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   world.behave = () => 500;
   world.accept("lobby", "EV_0");
   await world.pass(60_000);
@@ -140,7 +63,7 @@ Deno.test("WebhookEndpoint retries after 1, 2, 4 and 8 s and then until the wind
 });
 
 Deno.test("WebhookEndpoint retries four times where the window is short", async () => {
-  const world = new ReceiverWorld({ maxAgeMs: 500 });
+  const world = new WebhookWorld({ maxAgeMs: 500 });
   world.behave = () => 503;
   world.accept("lobby", "EV_0");
   await world.pass(60_000);
@@ -149,7 +72,7 @@ Deno.test("WebhookEndpoint retries four times where the window is short", async 
 
 for (const status of [429, 500, 502, 503]) {
   Deno.test(`WebhookEndpoint tries again after status ${status}`, async () => {
-    const world = new ReceiverWorld();
+    const world = new WebhookWorld();
     world.behave = () => world.requests.length === 1 ? status : 200;
     world.accept("lobby", "EV_0");
     await world.pass(1_100);
@@ -159,7 +82,7 @@ for (const status of [429, 500, 502, 503]) {
 
 for (const status of [301, 400, 401, 404, 410, 501]) {
   Deno.test(`WebhookEndpoint does not try again after status ${status}, and goes on`, async () => {
-    const world = new ReceiverWorld();
+    const world = new WebhookWorld();
     world.behave = ({ id }) => id === "EV_0" ? status : 200;
     for (const id of ids(0, 2)) world.accept("lobby", id);
     await world.pass(100);
@@ -171,7 +94,7 @@ for (const status of [301, 400, 401, 404, 410, 501]) {
 Deno.test("WebhookEndpoint waits as long as Retry-After asks, up to 30 s", async () => {
   for (const [asked, waited] of [["7", 7_000], ["3600", 30_000], ["soon", 1_000]] as const) {
     const at: number[] = [];
-    const world: ReceiverWorld = new ReceiverWorld({
+    const world: WebhookWorld = new WebhookWorld({
       fetch: () => {
         at.push(world.platform.clock.now());
         const status = at.length === 1 ? 429 : 200;
@@ -185,7 +108,7 @@ Deno.test("WebhookEndpoint waits as long as Retry-After asks, up to 30 s", async
 });
 
 Deno.test("WebhookEndpoint drops what waited longer than the window and says how much", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   world.behave = () => world.platform.clock.now() < 50_000 ? "down" : 200;
   for (const id of ids(0, 2)) world.accept("lobby", id);
   await world.pass(10_000);
@@ -201,7 +124,7 @@ Deno.test("WebhookEndpoint drops what waited longer than the window and says how
 });
 
 Deno.test("WebhookEndpoint drops the newest when a queue is full", async () => {
-  const world = new ReceiverWorld({ maxDepth: 5 });
+  const world = new WebhookWorld({ maxDepth: 5 });
   world.behave = () => world.platform.clock.now() < 500 ? "down" : 200;
   // One is being sent and does not wait.
   for (const id of ids(0, 10)) world.accept("lobby", id);
@@ -215,7 +138,7 @@ Deno.test("WebhookEndpoint drops the newest when a queue is full", async () => {
 });
 
 Deno.test("WebhookEndpoint tells drops again when the event that told of them was lost", async () => {
-  const world = new ReceiverWorld({ maxDepth: 1, maxAgeMs: 500 });
+  const world = new WebhookWorld({ maxDepth: 1, maxAgeMs: 500 });
   world.behave = () => world.platform.clock.now() < 20_000 ? "down" : 200;
   for (const id of ids(0, 4)) world.accept("lobby", id);
   await world.pass(40_000);
@@ -227,7 +150,7 @@ Deno.test("WebhookEndpoint tells drops again when the event that told of them wa
 
 Deno.test("WebhookEndpoint sends the same bytes on every attempt of an event", async () => {
   const bodies: string[] = [];
-  const world = new ReceiverWorld({
+  const world = new WebhookWorld({
     fetch: (_url, init) => {
       bodies.push(new TextDecoder().decode(init.body as Uint8Array));
       return Promise.resolve(new Response(null, { status: 500 }));
@@ -240,7 +163,7 @@ Deno.test("WebhookEndpoint sends the same bytes on every attempt of an event", a
 });
 
 Deno.test("WebhookEndpoint is not held up in one room by a receiver that hangs on another", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   world.behave = ({ room }) => room!.name === "stuck" ? "hang" : 200;
   for (const id of ids(0, 3)) world.accept("stuck", id);
   for (const id of ids(0, 3)) world.accept("free", id);
@@ -250,7 +173,7 @@ Deno.test("WebhookEndpoint is not held up in one room by a receiver that hangs o
 });
 
 Deno.test("WebhookEndpoint tries again when the receiver has hung for the request's time", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   world.behave = () => world.requests.length === 1 ? "hang" : 200;
   for (const id of ids(0, 2)) world.accept("lobby", id);
   await world.pass(REQUEST_TIMEOUT_MS + 2_000, 100);
@@ -259,7 +182,7 @@ Deno.test("WebhookEndpoint tries again when the receiver has hung for the reques
 });
 
 Deno.test("WebhookEndpoint gives up a receiver that ignores the end of a request, too", async () => {
-  const world = new ReceiverWorld({ fetch: () => new Promise(() => {}) });
+  const world = new WebhookWorld({ fetch: () => new Promise(() => {}) });
   world.accept("lobby", "EV_0");
   await world.pass(120_000, 1_000);
   assert.deepEqual(world.counts, { failed: 1 });
@@ -267,7 +190,7 @@ Deno.test("WebhookEndpoint gives up a receiver that ignores the end of a request
 });
 
 Deno.test("WebhookEndpoint has a bounded number of requests open, and serves every room in the end", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   world.behave = () => world.platform.clock.now() < 5_000 ? "hang" : 200;
   for (let room = 0; room < 400; room++) world.accept(`room ${room}`, `EV_${room}`);
   await world.pass(15_000);
@@ -284,7 +207,7 @@ Deno.test("WebhookEndpoint lets through what the filter includes, else what it d
     [{ include: ["room_started"], exclude: ["room_started"] }, ["room_started"]],
   ];
   for (const [filter, expected] of cases) {
-    const world = new ReceiverWorld({ filter });
+    const world = new WebhookWorld({ filter });
     for (const event of sent) world.accept("lobby", event, event);
     await world.pass(50);
     assert.deepEqual(world.ids(), expected);
@@ -292,7 +215,7 @@ Deno.test("WebhookEndpoint lets through what the filter includes, else what it d
 });
 
 Deno.test("WebhookEndpoint.close() sends what waits and takes nothing more in", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   for (const id of ids(0, 20)) world.accept("lobby", id);
   const closing = world.endpoint.close(2_000);
   world.accept("lobby", "EV_late");
@@ -304,7 +227,7 @@ Deno.test("WebhookEndpoint.close() sends what waits and takes nothing more in", 
 });
 
 Deno.test("WebhookEndpoint.close() tries once more at once instead of waiting for a retry", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   world.behave = () => "down";
   world.accept("lobby", "EV_0");
   await world.pass(8_000);
@@ -317,7 +240,7 @@ Deno.test("WebhookEndpoint.close() tries once more at once instead of waiting fo
 });
 
 Deno.test("WebhookEndpoint.close() ends in time when the receiver hangs, and counts what it drops", async () => {
-  const world = new ReceiverWorld();
+  const world = new WebhookWorld();
   world.behave = () => "hang";
   for (const id of ids(0, 7)) world.accept("lobby", id);
   await world.pass(10);
@@ -331,7 +254,7 @@ Deno.test("WebhookEndpoint.close() ends in time when the receiver hangs, and cou
 });
 
 Deno.test("WebhookEndpoint delivers in order and accounts for every event, whatever the receiver does", async () => {
-  const behaviour = fc.constantFrom<Behaviour>(200, 200, 200, 500, 429, 404, "down", "hang");
+  const behaviour = fc.constantFrom<ReceiverState>(200, 200, 200, 500, 429, 404, "down", "hang");
   const step = fc.record({
     room: fc.constantFrom("a", "b", "c"),
     pauseMs: fc.integer({ min: 0, max: 4_000 }),
@@ -341,7 +264,7 @@ Deno.test("WebhookEndpoint delivers in order and accounts for every event, whate
       fc.array(step, { maxLength: 40 }),
       fc.array(behaviour, { minLength: 1, maxLength: 30 }),
       async (steps, behaviours) => {
-        const world = new ReceiverWorld({ maxDepth: 5 });
+        const world = new WebhookWorld({ maxDepth: 5 });
         world.behave = () => behaviours[world.requests.length % behaviours.length]!;
         for (const [index, { room, pauseMs }] of steps.entries()) {
           world.accept(room, String(index));
