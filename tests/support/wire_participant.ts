@@ -82,6 +82,8 @@ export class WireParticipant implements AsyncDisposable {
   unsupported: readonly string[] = [];
   /** Answer the server's offers at once. */
   autoAnswer = true;
+  /** Has the last word on every offer. */
+  rewriteOffer: (sdp: string) => string = (sdp) => sdp;
   /** The server's last description for what this client publishes. */
   lastAnswer = "";
   readonly #single: boolean;
@@ -298,7 +300,7 @@ export class WireParticipant implements AsyncDisposable {
 
   #offer(): number {
     const id = ++this.#offerId;
-    const sdp = writeOffer(this.publisher.transport, id, this.#sections);
+    const sdp = this.rewriteOffer(writeOffer(this.publisher.transport, id, this.#sections));
     const value = new SessionDescription({ type: "offer", sdp, id });
     this.signal.send({ case: "offer", value });
     return id;
