@@ -6,58 +6,47 @@ import {
   remote,
 } from "../support/call_assertions.ts";
 import assert from "node:assert/strict";
-import { CallFixture } from "../support/call_fixture.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
 import { endToEndTest } from "../support/e2e_requirements.ts";
 import { eventually } from "../support/eventually.ts";
 
 const fixture = CallFixture.forThisFile();
 
-endToEndTest(
-  "two Chromiums see and hear each other",
-  ["chromium"],
-  () =>
-    fixture.call("chromium-pair", async (call) => {
-      const ann = await call.join("chromium", "ann", {
-        name: "Ann",
-        metadata: '{"team":"red"}',
-        attributes: { hand: "down" },
-      });
-      const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
-      const bob = await call.join("chromium", "bob", { name: "Bob" });
-      const fromBob = await publishCameraAndMicrophone(bob, { color: [40, 160, 60], hz: 880 });
+for (const mode of CONNECTION_MODES) {
+  endToEndTest(
+    `two Chromiums see and hear each other (${mode})`,
+    ["chromium"],
+    () =>
+      fixture.call("chromium-pair", async (call) => {
+        const ann = await call.join("chromium", "ann", {
+          name: "Ann",
+          metadata: '{"team":"red"}',
+          attributes: { hand: "down" },
+        });
+        const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
+        const bob = await call.join("chromium", "bob", { name: "Bob" });
+        const fromBob = await publishCameraAndMicrophone(bob, { color: [40, 160, 60], hz: 880 });
 
-      await assertReceives(bob, ann, fromAnn);
-      await assertReceives(ann, bob, fromBob);
-      const { name, metadata, attributes } = await remote(bob, "ann");
-      assert.deepEqual({ name, metadata, attributes }, {
-        name: "Ann",
-        metadata: '{"team":"red"}',
-        attributes: { hand: "down" },
-      });
-      await assertNoExtraMediaSections(ann, { sent: 2, received: 2 });
-      await assertNoExtraMediaSections(bob, { sent: 2, received: 2 });
-      const { connectedMs, firstFrameMs } = await bob.timings();
-      console.log(
-        `join to connected ${connectedMs?.toFixed(0)} ms, ` +
-          `join to first decoded frame ${firstFrameMs?.toFixed(0)} ms`,
-      );
-      assert.ok(firstFrameMs !== undefined);
-      await assertCleanLeave(ann, bob);
-    }),
-);
-
-endToEndTest(
-  "a Chromium with the SDK's own defaults joins and is seen",
-  ["chromium"],
-  () =>
-    fixture.call("chromium-defaults", async (call) => {
-      const ann = await call.join("chromium", "ann", { connect: {} });
-      const bob = await call.join("chromium", "bob", { connect: { adaptiveStream: false } });
-      const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
-      await assertReceives(bob, ann, fromAnn);
-      await assertCleanLeave(ann, bob);
-    }),
-);
+        await assertReceives(bob, ann, fromAnn);
+        await assertReceives(ann, bob, fromBob);
+        const { name, metadata, attributes } = await remote(bob, "ann");
+        assert.deepEqual({ name, metadata, attributes }, {
+          name: "Ann",
+          metadata: '{"team":"red"}',
+          attributes: { hand: "down" },
+        });
+        await assertNoExtraMediaSections(ann, { sent: 2, received: 2 });
+        await assertNoExtraMediaSections(bob, { sent: 2, received: 2 });
+        const { connectedMs, firstFrameMs } = await bob.timings();
+        console.log(
+          `join to connected ${connectedMs?.toFixed(0)} ms, ` +
+            `join to first decoded frame ${firstFrameMs?.toFixed(0)} ms`,
+        );
+        assert.ok(firstFrameMs !== undefined);
+        await assertCleanLeave(ann, bob);
+      }, mode),
+  );
+}
 
 endToEndTest(
   "three Chromiums all receive each other's tracks",

@@ -10,16 +10,20 @@ import {
   assertReceives,
   publishCameraAndMicrophone,
 } from "../support/call_assertions.ts";
-import { CallFixture } from "../support/call_fixture.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
 import { endToEndTest } from "../support/e2e_requirements.ts";
 
 const fixture = CallFixture.forThisFile();
 
+const ORDERS = [["firefox", "chromium"], ["chromium", "firefox"]] as const;
+
 for (
-  const [first, second] of [["firefox", "chromium"], ["chromium", "firefox"]] as const
+  const [mode, [first, second]] of CONNECTION_MODES.flatMap((mode) =>
+    ORDERS.map((order) => [mode, order] as const)
+  )
 ) {
   endToEndTest(
-    `${first} joins first, then ${second}`,
+    `${first} joins first, then ${second} (${mode})`,
     ["chromium", "firefox"],
     () =>
       fixture.call(`${first}-then-${second}`, async (call) => {
@@ -33,7 +37,7 @@ for (
         await assertNoExtraMediaSections(ann, { sent: 2, received: 2 });
         await assertNoExtraMediaSections(bob, { sent: 2, received: 2 });
         await assertCleanLeave(ann, bob);
-      }),
+      }, mode),
   );
 }
 

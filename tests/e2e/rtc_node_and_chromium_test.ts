@@ -4,27 +4,29 @@ import {
   assertReceives,
   publishCameraAndMicrophone,
 } from "../support/call_assertions.ts";
-import { CallFixture } from "../support/call_fixture.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
 import { endToEndTest } from "../support/e2e_requirements.ts";
 
 const fixture = CallFixture.forThisFile();
 
-endToEndTest(
-  "rtc-node and Chromium see and hear each other",
-  ["chromium"],
-  () =>
-    fixture.call("rtc-node-chromium", async (call) => {
-      const ann = await call.join("rtc-node", "ann", { name: "Ann" });
-      const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
-      const bob = await call.join("chromium", "bob", { name: "Bob" });
-      const fromBob = await publishCameraAndMicrophone(bob, { color: [40, 160, 60], hz: 880 });
+for (const mode of CONNECTION_MODES) {
+  endToEndTest(
+    `rtc-node and Chromium (${mode}) see and hear each other`,
+    ["chromium"],
+    () =>
+      fixture.call("rtc-node-chromium", async (call) => {
+        const ann = await call.join("rtc-node", "ann", { name: "Ann" });
+        const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
+        const bob = await call.join("chromium", "bob", { name: "Bob" });
+        const fromBob = await publishCameraAndMicrophone(bob, { color: [40, 160, 60], hz: 880 });
 
-      await assertReceives(bob, ann, fromAnn);
-      await assertReceives(ann, bob, fromBob);
-      await assertNoExtraMediaSections(bob, { sent: 2, received: 2 });
-      await assertCleanLeave(ann, bob);
-    }),
-);
+        await assertReceives(bob, ann, fromAnn);
+        await assertReceives(ann, bob, fromBob);
+        await assertNoExtraMediaSections(bob, { sent: 2, received: 2 });
+        await assertCleanLeave(ann, bob);
+      }, mode),
+  );
+}
 
 endToEndTest(
   "two rtc-nodes see and hear each other",

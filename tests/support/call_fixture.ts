@@ -15,6 +15,13 @@ import type { ConnectOptions, SdkClient } from "./sdk_client.ts";
 
 export type ClientKind = "chromium" | "firefox" | "rtc-node";
 
+/**
+ * `default`: what the SDK does by itself, a single peer connection in browsers; `dual`: two of them,
+ * as older SDKs have. Of no effect on rtc-node, which cannot be told.
+ */
+export type ConnectionMode = "default" | "dual";
+export const CONNECTION_MODES: readonly ConnectionMode[] = ["default", "dual"];
+
 export interface JoinOptions extends Omit<TokenOptions, "identity" | "room"> {
   readonly connect?: ConnectOptions;
 }
@@ -50,12 +57,16 @@ export class CallFixture {
    * Runs one scenario in a room of its own and lets everybody leave at its end. On a failure the
    * server's last output is printed.
    */
-  async call(room: string, scenario: (call: Call) => Promise<void>): Promise<void> {
+  async call(
+    room: string,
+    scenario: (call: Call) => Promise<void>,
+    mode: ConnectionMode = "default",
+  ): Promise<void> {
     const server = await this.server();
     await using clients = new AsyncDisposableStack();
     const open = (kind: ClientKind, identity: string) => this.#open(kind, identity);
     try {
-      await scenario(new Call(room, server, open, clients));
+      await scenario(new Call(`${room}-${mode}`, mode, server, open, clients));
     } catch (error) {
       console.error(`--- server output ---\n${server.logTail()}`);
       throw error;
@@ -88,26 +99,26 @@ export class CallFixture {
 /** One room during one test. */
 export class Call {
   readonly room: string;
+  readonly mode: ConnectionMode;
   readonly server: RoomwireProcess;
   readonly #open: (kind: ClientKind, identity: string) => Promise<SdkClient>;
   readonly #clients: AsyncDisposableStack;
 
   constructor(
     room: string,
+    mode: ConnectionMode,
     server: RoomwireProcess,
     open: (kind: ClientKind, identity: string) => Promise<SdkClient>,
     clients: AsyncDisposableStack,
   ) {
     this.room = room;
+    this.mode = mode;
     this.server = server;
     this.#open = open;
     this.#clients = clients;
   }
 
-  /**
-   * Connects a participant. Browsers use two peer connections unless `options.connect` says
-   * otherwise, so that descriptions can be compared line by line.
-   */
+  /** Connects a participant in this call's mode; `options.connect` goes over it. */
   join(kind: "chromium" | "firefox", identity: string, o?: JoinOptions): Promise<BrowserClient>;
   join(kind: "rtc-node", identity: string, o?: JoinOptions): Promise<RtcNodeClient>;
   join(kind: ClientKind, identity: string, o?: JoinOptions): Promise<SdkClient>;
@@ -116,10 +127,11 @@ export class Call {
     identity: string,
     options: JoinOptions = {},
   ): Promise<SdkClient> {
-    const { connect = { singlePeerConnection: false }, ...tokenOptions } = options;
+    const { connect = {}, ...tokenOptions } = options;
+    const mode = this.mode === "dual" ? { singlePeerConnection: false } : {};
     const token = await mintToken({ identity, room: this.room, ...tokenOptions });
     const client = this.#clients.use(await this.#open(kind, identity));
-    await client.connect(this.server.url, token, connect);
+    await client.connect(this.server.url, token, { ...mode, ...connect });
     return client;
   }
 }
