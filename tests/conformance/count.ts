@@ -15,7 +15,7 @@ async function passedTests(): Promise<
   { readonly names: ReadonlySet<string>; readonly ok: boolean }
 > {
   const { stdout, success } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "--allow-all", "--no-check", "--reporter=tap", FOLDER],
+    args: ["test", "--allow-all", "--no-check", "--parallel", "--reporter=tap", FOLDER],
     env: { NO_COLOR: "1" },
     stderr: "inherit",
   }).output();
