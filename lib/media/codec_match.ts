@@ -9,7 +9,8 @@ import type { CodecParameters } from "../base/media_vocabulary.ts";
  * The best entry of `offered` for a stream of `source`, or `undefined` if none can decode it.
  *
  * H.264 prefers the same profile and packetization mode, then the same mode, then any. VP9 and AV1
- * profiles are different bitstreams, so they must be equal.
+ * profiles are different bitstreams, so they must be equal. Redundant audio (RFC 2198) goes as it is
+ * where its frames keep their payload type, else as the opus in it.
  */
 export function matchCodec(
   source: CodecParameters,
@@ -32,6 +33,10 @@ export function matchCodec(
       return matchProfile(source, same, "profile-id");
     case "video/av1":
       return matchProfile(source, same, "profile");
+    case "audio/red": {
+      const opus = offered.find((codec) => codec.mime.toLowerCase() === "audio/opus");
+      return same.find((codec) => frameType(codec) === frameType(source)) ?? opus;
+    }
     default:
       return same[0];
   }
@@ -44,6 +49,11 @@ function matchProfile(
 ): CodecParameters | undefined {
   const profile = parameter(source.fmtp, name, "0");
   return same.find((codec) => parameter(codec.fmtp, name, "0") === profile);
+}
+
+/** Payload type of the frames in redundant audio. */
+function frameType({ fmtp }: CodecParameters): string | undefined {
+  return fmtp.split("/")[0];
 }
 
 /** One `name=value` of an fmtp text, in lower case. */

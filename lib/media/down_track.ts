@@ -30,6 +30,7 @@ import type { LayerSource, PacketReceiver, PacketSink } from "./forwarding_ports
 import type { DownTrackIntervalFigures } from "./interval_figures.ts";
 import { isStepTowards, NO_LAYER, wantedLayer } from "./layer_selection.ts";
 import { OutgoingPacket, writePacket } from "./packet_writer.ts";
+import { RedUnwrapper } from "./red_unwrapper.ts";
 import { Resender } from "./resender.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "./rtcp_clock.ts";
 import { SequenceRewriter } from "./sequence_rewriter.ts";
@@ -68,6 +69,10 @@ export class DownTrack implements PacketReceiver {
   #clock: RtcpClock | undefined;
   #clockRate = 90_000;
   #codec: CodecParameters | undefined;
+  /** What `#codec` was chosen for. */
+  #sourceCodec: CodecParameters | undefined;
+  /** Takes redundant audio apart for a subscriber that knows only the codec in it. */
+  #unwrapper: RedUnwrapper | undefined;
   /** The stream was interrupted: it goes on only where it could also start. */
   #resync = true;
   #maxLagMs = SWITCH_LAG_MS;
@@ -138,7 +143,9 @@ export class DownTrack implements PacketReceiver {
     if (!this.#target.enabled) return this.drops.count(DROP.disabled);
     if (this.#source === undefined || this.#source.muted) return this.drops.count(DROP.muted);
     const layer = packet.layer;
-    if (this.#resync || layer.spatial !== this.#current || layer.epoch !== this.#epoch) {
+    const isSame = layer.spatial === this.#current && layer.epoch === this.#epoch &&
+      layer.codec === this.#sourceCodec;
+    if (this.#resync || !isSame) {
       return this.#join(packet, layer, now);
     }
     return this.#forwardCurrent(packet, layer, now);
@@ -162,6 +169,9 @@ export class DownTrack implements PacketReceiver {
     const out = this.#packet;
     out.empty = packet.payloadLength === 0;
     out.pictureId = -1;
+    if (this.#unwrapper !== undefined && !out.empty) {
+      return this.#forwardUnwrapped(this.#unwrapper, packet, layer, now);
+    }
     let sequence = -1;
     if (out.empty) {
       sequence = this.#sequence.drop(seq);
@@ -176,7 +186,27 @@ export class DownTrack implements PacketReceiver {
       }
     } else sequence = this.#sequence.forward(seq);
     if (sequence < 0) return this.drops.count(DROP.beforeStart);
-    this.#send(packet, layer, sequence, now);
+    this.#send(packet, layer, sequence, 0, now);
+    return DROP.none;
+  }
+
+  /** Sends the frame in a redundant packet, and before it those missing frames that it repeats. */
+  #forwardUnwrapped(
+    unwrapper: RedUnwrapper,
+    packet: SourcePacket,
+    layer: UpTrackLayer,
+    now: number,
+  ): DropReason {
+    const missing = packet.seq - this.#sequence.highest - 1;
+    if (!unwrapper.open(packet.view, packet.seq, missing)) {
+      return this.drops.count(unwrapper.refusal);
+    }
+    for (let back = unwrapper.oldest; back >= 0; back--) {
+      if (!unwrapper.take(back, this.#packet)) continue;
+      const sequence = this.#sequence.forward(packet.seq - back);
+      if (sequence < 0) return this.drops.count(DROP.beforeStart);
+      this.#send(packet, layer, sequence, unwrapper.age, now);
+    }
     return DROP.none;
   }
 
@@ -213,6 +243,10 @@ export class DownTrack implements PacketReceiver {
     this.#clock = layer.clock;
     this.#clockRate = layer.codec.clockRate;
     this.#codec = codec;
+    this.#sourceCodec = layer.codec;
+    const unwraps = layer.codec.mime === "audio/red" && codec.mime !== "audio/red";
+    this.#unwrapper = unwraps ? new RedUnwrapper() : undefined;
+    this.#packet.wholePayload();
     this.#resync = false;
     this.#maxLagMs = SWITCH_LAG_MS;
     if (this.#locked) this.#seekAt = Infinity;
@@ -230,14 +264,16 @@ export class DownTrack implements PacketReceiver {
     return true;
   }
 
-  #send(packet: SourcePacket, layer: UpTrackLayer, sequence: number, now: number): void {
+  /** @param age How much older the frame is than its packet: a timestamp itself would be boxed. */
+  #send(packet: SourcePacket, layer: UpTrackLayer, seq: number, age: number, now: number): void {
     const out = this.#packet;
     out.payloadType = this.#codec!.payloadType;
     out.ssrc = this.#section.ssrc;
-    out.sequence = sequence;
-    out.timestamp = this.#timestamps.forward(packet.view.timestamp, now);
+    out.sequence = seq;
+    out.timestamp = this.#timestamps.forward((packet.view.timestamp - age) >>> 0, now);
     out.originalSequence = -1;
-    this.#resender.remember(out, packet.seq, layer.spatial);
+    // What was taken apart is not asked for again: redundancy takes the place of retransmission.
+    if (this.#unwrapper === undefined) this.#resender.remember(out, packet.seq, layer.spatial);
     const cache = layer.cache;
     out.transportSequence = this.#extensions.usesTransportSequence
       ? this.#sink.nextTransportSequence()
@@ -254,7 +290,7 @@ export class DownTrack implements PacketReceiver {
     this.#packets++;
     this.#bytes += length;
     this.#octets += packet.payloadLength;
-    this.#condition.sent(sequence);
+    this.#condition.sent(seq);
     this.#sink.send(cache.scratch, length);
   }
 

@@ -24,6 +24,9 @@ export class OutgoingPacket {
   ssrc = 0;
   /** Write no payload: the packet only fills its number. */
   empty = false;
+  /** The part of the payload that is written, from its start: bytes left out, and length or -1. */
+  payloadSkip = 0;
+  payloadBytes = -1;
   /** Original sequence number in front of the payload (RFC 4588 §4), or -1. */
   originalSequence = -1;
   /** VP8 picture id, or -1 to leave the payload as it is. */
@@ -31,6 +34,12 @@ export class OutgoingPacket {
   tl0PicIdx = 0;
   keyIdx = 0;
   transportSequence = -1;
+
+  /** The payload is written as it is. */
+  wholePayload(): void {
+    this.payloadSkip = 0;
+    this.payloadBytes = -1;
+  }
 }
 
 /**
@@ -72,8 +81,9 @@ export function writePacket(
   }
   if (packet.empty) return at;
   if (packet.pictureId < 0) {
-    cache.copyToScratch(slot, source.payloadOffset, source.payloadLength, at);
-    return at + source.payloadLength;
+    const length = packet.payloadBytes < 0 ? source.payloadLength : packet.payloadBytes;
+    cache.copyToScratch(slot, source.payloadOffset + packet.payloadSkip, length, at);
+    return at + length;
   }
   const growth = vp8DescriptorGrowth(vp8);
   cache.copyToScratch(slot, source.payloadOffset, source.payloadLength, at + growth);

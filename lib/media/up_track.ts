@@ -106,8 +106,7 @@ export class UpTrack implements LayerSource {
     if (bound !== undefined) {
       const { mime, payloadType } = bound.codec;
       if (bound.ssrc === ssrc && payloadType === codec.payloadType && mime === codec.mime) return;
-      bound.rebind(ssrc, codec, now);
-      this.level?.restart();
+      if (bound.rebind(ssrc, codec, now)) this.level?.restart();
     } else {
       const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
       this.#layers[spatial] = layer;

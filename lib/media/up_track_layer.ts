@@ -68,14 +68,21 @@ export class UpTrackLayer {
     if (kind === "video") this.keyFrames.seed(now);
   }
 
-  /** The same layer continues with another SSRC or codec. */
-  rebind(ssrc: number, codec: CodecParameters, now: number): void {
+  /**
+   * The same layer continues with another SSRC or codec.
+   *
+   * @returns Whether it starts anew; redundant audio and the bare codec in it are one stream.
+   */
+  rebind(ssrc: number, codec: CodecParameters, now: number): boolean {
+    const isOneStream = ssrc === this.ssrc && isOpus(codec) && isOpus(this.codec);
     this.ssrc = ssrc;
     this.codec = codec;
+    if (isOneStream) return false;
     this.family = codecFamily(codec.mime);
     this.lastPacketAt = now;
     this.#restart();
     if (this.family !== CODEC.other) this.keyFrames.seed(now);
+    return true;
   }
 
   /** Extended highest number received; 0 before the first packet. */
@@ -136,4 +143,8 @@ export class UpTrackLayer {
     this.statistics.restart();
     this.clock.reset();
   }
+}
+
+function isOpus({ mime }: CodecParameters): boolean {
+  return mime === "audio/opus" || mime === "audio/red";
 }

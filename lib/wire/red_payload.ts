@@ -1,0 +1,66 @@
+/**
+ * Redundant audio (RFC 2198): one payload that holds its own frame last, and before it copies of the
+ * frames that went before.
+ *
+ * A parser of outside bytes that is reused packet after packet: it allocates nothing, and anything
+ * that is not a whole payload is `false`.
+ *
+ * @module
+ */
+
+/** Copies that are looked at; libwebrtc sends up to two, nine is the most it could be told to. */
+const MAX_COPIES = 9;
+const COPY_HEADER_BYTES = 4;
+
+/** See the module text. Offsets are from the start of the bytes given to `parse`. */
+export class RedPayload {
+  /** How many copies of earlier frames there are. */
+  copies = 0;
+  primaryOffset = 0;
+  primaryLength = 0;
+  readonly #offset = new Uint32Array(MAX_COPIES);
+  readonly #length = new Uint32Array(MAX_COPIES);
+  readonly #age = new Uint32Array(MAX_COPIES);
+
+  /** Reads `bytes[offset, offset + length)`; the fields are valid only after `true`. */
+  parse(bytes: Uint8Array, offset: number, length: number): boolean {
+    const end = offset + length;
+    if (end > bytes.length) return false;
+    let at = offset;
+    let copied = 0;
+    this.copies = 0;
+    while (at < end && (bytes[at]! & 0x80) !== 0) {
+      if (at + COPY_HEADER_BYTES > end || this.copies === MAX_COPIES) return false;
+      const i = this.copies++;
+      this.#age[i] = (bytes[at + 1]! << 6) | (bytes[at + 2]! >> 2);
+      this.#length[i] = ((bytes[at + 2]! & 0x03) << 8) | bytes[at + 3]!;
+      copied += this.#length[i]!;
+      at += COPY_HEADER_BYTES;
+    }
+    if (at >= end) return false;
+    at++; // the header of the frame itself is its payload type alone
+    if (at + copied > end) return false;
+    for (let i = 0; i < this.copies; i++) {
+      this.#offset[i] = at;
+      at += this.#length[i]!;
+    }
+    this.primaryOffset = at;
+    this.primaryLength = end - at;
+    return true;
+  }
+
+  /** Where the copy of the frame `back` packets ago starts, `1 <= back <= copies`. */
+  offsetOf(back: number): number {
+    return this.#offset[this.copies - back]!;
+  }
+
+  /** Its bytes; 0 if the sender left it out. */
+  lengthOf(back: number): number {
+    return this.#length[this.copies - back]!;
+  }
+
+  /** How much older it is than the frame itself, in RTP clock units. */
+  ageOf(back: number): number {
+    return this.#age[this.copies - back]!;
+  }
+}
