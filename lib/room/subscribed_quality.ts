@@ -80,7 +80,8 @@ export class SubscribedQualityTracker {
 
   /** When {@linkcode collect} will next have something to say without another wish; else `undefined`. */
   nextWakeAt(): number | undefined {
-    return this.#lowerSince === undefined ? undefined : this.#lowerSince + this.#delay();
+    if (this.#muted || this.#lowerSince === undefined) return undefined;
+    return this.#lowerSince + this.#delay();
   }
 
   #delay(): number {

@@ -67,3 +67,13 @@ Deno.test("subscribedQualityUpdate() enables everything up to the wish, for old 
   assert.equal(update.subscribedCodecs[0]!.codec, "vp8");
   assert.deepEqual(update.subscribedQualities, update.subscribedCodecs[0]!.qualities);
 });
+
+Deno.test("SubscribedQualityTracker wants no wake-up while its track is muted", () => {
+  const tracker = new SubscribedQualityTracker(0, false);
+  assert.equal(tracker.collect(0), undefined);
+  assert.equal(tracker.nextWakeAt(), 10_000);
+  tracker.setMuted(true);
+  assert.equal(tracker.nextWakeAt(), undefined, "nothing would come of it, again and again");
+  tracker.setMuted(false);
+  assert.equal(tracker.collect(12_000), VideoQuality.OFF);
+});
