@@ -92,6 +92,11 @@ export class BenchChild<T extends Calls<T>> implements AsyncDisposable {
     return JSON.parse(value) as Awaited<ReturnType<T[Name]>>;
   }
 
+  /** Ends the child at once; calls that wait for it are rejected. */
+  kill(): void {
+    this.#process.kill("SIGKILL");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#input.close().catch(() => {});
     await this.#process.status;

@@ -28,11 +28,16 @@ const COLUMNS = [
   ["RSS MB", 6],
 ] as const;
 
-/** Prints one line per result; `µs CPU/packet` is what the benchmark is about. */
-export function printTable(results: readonly Result[]): void {
+/** Prints the titles; `µs CPU/packet` is what the benchmark is about. */
+export function printHead(): void {
   console.log(row(COLUMNS.map(([title]) => title)));
   console.log(COLUMNS.map(([, width]) => "-".repeat(Math.abs(width))).join("  "));
-  for (const result of results) console.log(row(cells(result)));
+}
+
+/** Prints one line; without a result it says so. */
+export function printRow(name: string, workload: Workload, result: Result | undefined): void {
+  const missing = [name, `${workload.subscribers}`, "took too long"];
+  console.log(row(result === undefined ? missing : cells(result)));
 }
 
 /** Prints the middle join and the slowest. */
