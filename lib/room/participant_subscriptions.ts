@@ -18,6 +18,7 @@ export interface SubscribingParticipant<Self> {
   readonly host: ParticipantHost<Self>;
   readonly profile: ParticipantProfile;
   readonly subscriber: SubscribingSide;
+  readonly reachable: boolean;
   send(message: SignalMessage): void;
   bug(error: unknown): void;
 }
@@ -29,6 +30,7 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
   const { router } = participant.context;
   return {
     maySubscribe: () => participant.profile.permission.canSubscribe,
+    canAnswer: () => participant.reachable,
     resolve: (trackSid) => participant.host.resolveTrack(trackSid, participant),
     send: (message) => participant.send(message),
     introduce: (trackSid) => participant.host.introduce(trackSid, participant),

@@ -48,7 +48,7 @@ interface Entry {
   settings: TrackSettings | undefined;
   /** Set while a down-track exists. */
   downTrack:
-    | { readonly id: DownTrackId; readonly kind: MediaKind; readonly since: number }
+    | { readonly id: DownTrackId; readonly kind: MediaKind; since: number }
     | undefined;
   bound: boolean;
   /** Last permission evaluated; `undefined` before the first time. */
@@ -150,6 +150,12 @@ export class SubscriptionTable {
       if (entry.downTrack !== undefined && !entry.bound) return true;
     }
     return false;
+  }
+
+  /** The client is given the time to accept the track once more. */
+  waitLonger(trackSid: string, now: number): void {
+    const downTrack = this.#entries.get(trackSid)?.downTrack;
+    if (downTrack !== undefined) downTrack.since = now;
   }
 
   /**

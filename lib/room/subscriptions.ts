@@ -56,6 +56,8 @@ export interface DownTrackRequest {
 /** Where subscriptions take effect. */
 export interface SubscriptionHost {
   maySubscribe(): boolean;
+  /** The client has a socket, so that it could answer an offer. */
+  canAnswer(): boolean;
   resolve(trackSid: string): SubscribableTrack | undefined;
   send(message: SignalMessage): void;
   /** Before a track is offered its subscriber must know the publisher. */
@@ -257,6 +259,8 @@ export class Subscriptions {
       case "not_found":
         return this.#respond(trackSid, SubscriptionError.SE_TRACK_NOTFOUND);
       case "not_bound":
+        // A client that is cut off for a while gets its tracks when it resumes.
+        if (!this.host.canAnswer()) return this.#table.waitLonger(trackSid, this.#now());
         this.#table.desire(trackSid, false, this.#now());
         this.#respond(trackSid, SubscriptionError.SE_UNKNOWN);
         return this.#endBySid(trackSid);
