@@ -23,9 +23,9 @@ async function installSdk(): Promise<void> {
   const lock = await Deno.readTextFile(new URL("lock.json", SOURCES));
   const done = new URL("installed-lock.json", SDK_FOLDER);
   await Deno.mkdir(SDK_FOLDER, { recursive: true });
-  // Under npm's own names these would make the folder a project of its own to Deno.
+  // Under their own names these would make the folder a project to Deno, and a module to check.
   const files = { "manifest.json": "package.json", "lock.json": "package-lock.json" };
-  for (const [from, to] of [...Object.entries(files), ["agent.mjs", "agent.mjs"] as const]) {
+  for (const [from, to] of [...Object.entries(files), ["agent.mjs.txt", "agent.mjs"] as const]) {
     await Deno.copyFile(new URL(from, SOURCES), new URL(to, SDK_FOLDER));
   }
   if (await Deno.readTextFile(done).catch(() => "") === lock) return;
