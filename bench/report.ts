@@ -36,8 +36,10 @@ export function printHead(): void {
 
 /** Prints one line; without a result it says so. */
 export function printRow(name: string, workload: Workload, result: Result | undefined): void {
-  const missing = [name, `${workload.subscribers}`, "took too long"];
-  console.log(row(result === undefined ? missing : cells(result)));
+  const reason = result === undefined ? "took too long" : "nothing came";
+  const missing = [name, `${workload.subscribers}`, reason];
+  const isUsable = result !== undefined && result.measurement.forwarded > 0;
+  console.log(row(isUsable ? cells(result) : missing));
 }
 
 /** Prints the middle join and the slowest. */
