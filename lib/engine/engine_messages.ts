@@ -99,7 +99,10 @@ export type EngineCommand =
     readonly from?: ConnectionId;
   }
   | {
-    /** Replaces all routes of the data tracks published on a connection. */
+    /**
+     * Replaces all routes of the data tracks published on a connection, which may be opened later.
+     * They end with it.
+     */
     readonly type: "set_data_track_routes";
     readonly connection: ConnectionId;
     readonly routes: readonly DataTrackRoute[];

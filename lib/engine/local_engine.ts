@@ -126,6 +126,8 @@ class LocalEngine implements MediaEngine {
           this.#guard(id, () => this.#dataFlow.send(id, command.kind, command.bytes, command.from));
         }
         return;
+      case "set_data_track_routes":
+        return this.#dataFlow.setRoutes(command.connection, command.routes);
       case "request_stats":
         return this.#reportStats(command.request);
       default:
@@ -184,8 +186,6 @@ class LocalEngine implements MediaEngine {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     switch (command.type) {
-      case "set_data_track_routes":
-        return this.#dataFlow.setRoutes(id, command.routes);
       case "set_remote":
         return connection.setRemote({
           ice: command.remote,

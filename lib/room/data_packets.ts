@@ -31,6 +31,8 @@ export interface OutgoingData {
   readonly destinationSids: ReadonlySet<string>;
   /** Reliable sequence of the sender; 0 without one. */
   readonly sequence: number;
+  /** Of a user packet; see {@linkcode NonceMemory}. */
+  readonly nonce?: Uint8Array;
   /** Set if the packet answers a remote procedure call. */
   readonly rpcAnswer?: RpcAnswer;
 }
@@ -48,7 +50,7 @@ export type RpcAnswer =
   };
 
 export type DataDrop = {
-  readonly drop: "data_undecodable" | "data_unknown_value" | "data_not_allowed" | "data_duplicate";
+  readonly drop: "data_unknown_value" | "data_not_allowed";
 };
 
 /** Nonces of the last user packets of a room, so that a packet sent over two ways arrives once. */
@@ -71,19 +73,21 @@ export class NonceMemory {
   }
 }
 
-/** Decodes, stamps and encodes one packet that came on a labelled channel. */
+/** Decodes one packet that came on a labelled channel; `undefined` if it cannot be. */
+export function readDataPacket(bytes: Uint8Array): DataPacket | undefined {
+  try {
+    return DataPacket.fromBinary(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Stamps `packet` with who sent it, and encodes it. */
 export function stampDataPacket(
-  bytes: Uint8Array,
+  packet: DataPacket,
   kind: DataKind,
   sender: DataSender,
-  nonces: NonceMemory,
 ): OutgoingData | DataDrop {
-  let packet: DataPacket;
-  try {
-    packet = DataPacket.fromBinary(bytes);
-  } catch {
-    return { drop: "data_undecodable" };
-  }
   packet.kind = protoKind(kind);
   packet.participantSid = sender.sid;
   const claimed = packet.participantIdentity;
@@ -92,7 +96,6 @@ export function stampDataPacket(
   switch (value.case) {
     case "user":
       stampUserPacket(packet, value.value, sender);
-      if (!nonces.accept(value.value.nonce)) return { drop: "data_duplicate" };
       break;
     case "transcription":
       if (!sender.agent) return { drop: "data_not_allowed" };
@@ -133,13 +136,14 @@ export function wrapRawData(bytes: Uint8Array, sender: DataSender): OutgoingData
 
 /** Encodes a packet that the server itself sends, for example on behalf of an API call. */
 export function outgoing(packet: DataPacket, kind: DataKind): OutgoingData {
-  const legacySids = packet.value.case === "user" ? packet.value.value.destinationSids : [];
+  const user = packet.value.case === "user" ? packet.value.value : undefined;
   return {
     kind,
     bytes: packet.toBinary(),
     destinationIdentities: new Set(packet.destinationIdentities),
-    destinationSids: new Set(legacySids),
+    destinationSids: new Set(user?.destinationSids),
     sequence: kind === "reliable" ? packet.sequence : 0,
+    ...(user === undefined ? {} : { nonce: user.nonce }),
     ...rpcAnswerOf(packet),
   };
 }

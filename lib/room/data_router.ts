@@ -2,8 +2,9 @@
  * Carries data packets between the participants of one room.
  *
  * A packet is never sent back to its sender and is encoded once, whatever the number of receivers;
- * receivers of one packet go to the media plane in one command. Reliable packets for a participant
- * whose channel is not open yet wait in order, bounded by bytes; lossy ones are dropped.
+ * receivers of one packet go to the media plane in one command. A participant whose channel is not
+ * open yet gets the reliable packets of those seconds when it is, in the order of each sender; lossy
+ * ones are dropped. What a sender repeats is delivered once.
  *
  * @module
  */
@@ -11,6 +12,7 @@ import type { DataPacket } from "@livekit/protocol";
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId } from "../base/ids.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
+import type { Clock } from "../base/platform.ts";
 import type { EngineCommand } from "../engine/engine_messages.ts";
 import {
   type DataSender,
@@ -18,17 +20,21 @@ import {
   NonceMemory,
   outgoing,
   type OutgoingData,
+  readDataPacket,
   type RpcAnswer,
   stampDataPacket,
   wrapRawData,
 } from "./data_packets.ts";
+import { SequencedDataCache } from "./sequenced_data_cache.ts";
 
-/** Bytes of reliable data held for one participant that is still connecting. */
+/** Bytes of unnumbered reliable data held for one participant that is still connecting. */
 const MAX_WAITING_BYTES = 100_000;
 
 /** One participant as the router sees it. */
 export interface DataPeer extends DataSender {
   readonly canPublishData: boolean;
+  /** Where its own data comes from. */
+  readonly publisher: { readonly id: ConnectionId };
   /** Connection that carries data to it; `undefined` once it left. */
   readonly dataConnection: ConnectionId | undefined;
   /** Whether it is in the room as far as data is concerned (state past JOINING). */
@@ -42,6 +48,8 @@ export interface PeerState {
   open: boolean;
   waiting: Uint8Array[];
   waitingBytes: number;
+  /** The first numbered packet of each sender (by sid) that it missed while connecting. */
+  firstSequences: Map<string, number>;
   lastSequence: number;
 }
 
@@ -50,44 +58,46 @@ export class DataRouter {
   /** Asked about answers to remote procedure calls; those taken are not sent on. */
   takeRpcAnswer: (sender: DataPeer, answer: RpcAnswer) => boolean = () => false;
   readonly #nonces = new NonceMemory();
+  readonly #recent = new SequencedDataCache();
   readonly #states = new WeakMap<DataPeer, PeerState>();
 
   constructor(
     readonly peers: () => Iterable<DataPeer>,
     readonly send: (command: EngineCommand) => void,
     readonly counters: DropCounters,
+    readonly clock: Pick<Clock, "now">,
   ) {}
 
   /** A message arrived on a channel of `sender`. */
   receive(sender: DataPeer, label: string, bytes: Uint8Array): void {
     if (!sender.canPublishData) return this.counters.count("data_not_allowed");
     const kind = kindOfLabel(label);
-    const data = kind === undefined
-      ? wrapRawData(bytes, sender)
-      : stampDataPacket(bytes, kind, sender, this.#nonces);
-    if ("drop" in data) return this.counters.count(data.drop);
-    const state = this.#state(sender);
-    if (data.sequence > 0) {
+    if (kind === undefined) return this.deliver(wrapRawData(bytes, sender), sender);
+    const packet = readDataPacket(bytes);
+    if (packet === undefined) return this.counters.count("data_undecodable");
+    if (kind === "reliable" && packet.sequence > 0) {
+      const state = this.#state(sender);
       // A client that resumed sends again what it does not know to have arrived.
-      if (data.sequence <= state.lastSequence) return this.counters.count("data_duplicate");
-      state.lastSequence = data.sequence;
+      if (packet.sequence <= state.lastSequence) return this.counters.count("data_duplicate");
+      state.lastSequence = packet.sequence;
     }
+    const data = stampDataPacket(packet, kind, sender);
+    if ("drop" in data) return this.counters.count(data.drop);
     const { rpcAnswer } = data;
     if (rpcAnswer !== undefined && this.takeRpcAnswer(sender, rpcAnswer)) return;
-    this.deliver(data, sender);
+    this.#deliverOnce(data, sender);
   }
 
   /** Sends a packet of the server itself; a user packet that has been sent before is dropped. */
   deliverOwn(packet: DataPacket, kind: DataKind): void {
-    const { value } = packet;
-    if (value.case === "user" && !this.#nonces.accept(value.value.nonce)) {
-      return this.counters.count("data_duplicate");
-    }
-    this.deliver(outgoing(packet, kind));
+    this.#deliverOnce(outgoing(packet, kind));
   }
 
   /** Sends to every destination but `sender`; without one, for data of the server itself. */
   deliver(data: OutgoingData, sender?: DataPeer): void {
+    if (sender !== undefined && data.sequence > 0) {
+      this.#recent.add(sender.sid, data, this.clock.now());
+    }
     const connections: ConnectionId[] = [];
     for (const peer of this.peers()) {
       if (peer === sender || !peer.receivesData || !isDestination(data, peer)) continue;
@@ -97,13 +107,15 @@ export class DataRouter {
       if (state.open) {
         if (data.kind === "reliable" || peer.active) connections.push(connection);
       } else if (data.kind === "reliable") {
-        this.#hold(state, data.bytes);
+        this.#hold(state, data, sender);
       } else {
         this.counters.count("data_lossy_not_open");
       }
     }
     if (connections.length === 0) return;
-    this.send({ type: "send_data", connections, kind: data.kind, bytes: data.bytes });
+    const { kind, bytes } = data;
+    const from = sender === undefined ? {} : { from: sender.publisher.id };
+    this.send({ type: "send_data", connections, kind, bytes, ...from });
   }
 
   /** The reliable channel towards `peer` is open: what waited goes out first. */
@@ -111,12 +123,17 @@ export class DataRouter {
     const state = this.#state(peer);
     if (state.open) return;
     state.open = true;
-    const connection = peer.dataConnection;
-    const waiting = state.waiting;
+    const missed = state.firstSequences;
+    const numbered = this.#recent.recent(this.clock.now()).filter(({ senderSid, data }) =>
+      data.sequence >= (missed.get(senderSid) ?? Infinity) && isDestination(data, peer)
+    );
+    const all = [...numbered.map(({ data }) => data.bytes), ...state.waiting];
+    state.firstSequences = new Map();
     state.waiting = [];
     state.waitingBytes = 0;
+    const connection = peer.dataConnection;
     if (connection === undefined) return;
-    for (const bytes of waiting) {
+    for (const bytes of all) {
       this.send({ type: "send_data", connections: [connection], kind: "reliable", bytes });
     }
   }
@@ -138,7 +155,20 @@ export class DataRouter {
     return this.#state(peer).lastSequence;
   }
 
-  #hold(state: PeerState, bytes: Uint8Array): void {
+  #deliverOnce(data: OutgoingData, sender?: DataPeer): void {
+    if (data.nonce !== undefined && !this.#nonces.accept(data.nonce)) {
+      return this.counters.count("data_duplicate");
+    }
+    this.deliver(data, sender);
+  }
+
+  /** Numbered packets are kept once for the whole room; of the others each receiver keeps its own. */
+  #hold(state: PeerState, { bytes, sequence }: OutgoingData, sender: DataPeer | undefined): void {
+    if (sender !== undefined && sequence > 0) {
+      const { firstSequences } = state;
+      if (!firstSequences.has(sender.sid)) firstSequences.set(sender.sid, sequence);
+      return;
+    }
     if (state.waitingBytes + bytes.length > MAX_WAITING_BYTES) {
       return this.counters.count("data_waiting_overflow");
     }
@@ -149,7 +179,13 @@ export class DataRouter {
   #state(peer: DataPeer): PeerState {
     let state = this.#states.get(peer);
     if (state === undefined) {
-      state = { open: false, waiting: [], waitingBytes: 0, lastSequence: 0 };
+      state = {
+        open: false,
+        waiting: [],
+        waitingBytes: 0,
+        firstSequences: new Map(),
+        lastSequence: 0,
+      };
       this.#states.set(peer, state);
     }
     return state;

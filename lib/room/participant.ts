@@ -30,6 +30,7 @@ import type {
   SignalSink,
 } from "./connection_host.ts";
 import type { PublishingSide, SubscribingSide } from "./connection_sides.ts";
+import { ParticipantData } from "./participant_data.ts";
 import { mediaSides } from "./participant_media.ts";
 import { type ParticipantInit, ParticipantProfile } from "./participant_profile.ts";
 import { canPublishSource } from "./participant_permission.ts";
@@ -57,6 +58,7 @@ export class Participant implements DataPeer, ConnectionHost {
   sid: ParticipantSid;
   readonly traits: ClientTraits;
   readonly profile: ParticipantProfile;
+  readonly data: ParticipantData;
   readonly publisher: PublishingSide;
   readonly subscriber: SubscribingSide;
   readonly registry: TrackRegistry;
@@ -87,6 +89,7 @@ export class Participant implements DataPeer, ConnectionHost {
     this.log = log.child({ participant: init.identity, sid: this.sid });
     this.traits = new ClientTraits(init.clientInfo);
     this.profile = new ParticipantProfile(this.sid, init, platform.clock.wallMs(), context.region);
+    this.data = new ParticipantData(options.data, platform.random);
     this.subscriberPrimary = this.traits.subscriberPrimary && init.permission.canSubscribe &&
       !this.singlePeerConnection;
     this.link = new SignalLink(sink, platform.clock);
@@ -177,7 +180,7 @@ export class Participant implements DataPeer, ConnectionHost {
 
   /** Everything a receiver may know; the version goes up if something changed since last time. */
   info(): ParticipantInfo {
-    return this.profile.toInfo(this.tracks.map(({ info }) => info));
+    return this.profile.toInfo(this.tracks.map(({ info }) => info), this.data.tracks.infos());
   }
 
   /**

@@ -4,12 +4,15 @@
  * @module
  */
 import type { VideoQuality } from "@livekit/protocol";
+import type { DataTrackHost } from "./data_track_host.ts";
 import type { SubscribableTrack } from "./subscriptions.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** The room as its participants see it. */
 export interface ParticipantHost<Participant> {
   readonly name: string;
+  readonly dataTracks: DataTrackHost<Participant>;
+  byIdentity(identity: string): Participant | undefined;
   participantChanged(participant: Participant, immediate: boolean): void;
   participantActive(participant: Participant): void;
   /** Its client is on a new socket. */

@@ -8,6 +8,7 @@
  */
 import {
   type ClientInfo,
+  type DataTrackInfo,
   DisconnectReason,
   ParticipantInfo,
   ParticipantInfo_Kind as Kind,
@@ -28,6 +29,8 @@ export interface ParticipantInit {
   readonly kindDetails: readonly ParticipantInfo_KindDetail[];
   readonly clientInfo: ClientInfo;
   readonly autoSubscribe: boolean;
+  /** Absent: not subscribed to data tracks by itself. */
+  readonly autoSubscribeDataTrack?: boolean;
   readonly adaptiveStream: boolean;
   /** It publishes and receives on one peer connection, on which it offers. */
   readonly singlePeerConnection?: boolean;
@@ -156,7 +159,7 @@ export class ParticipantProfile {
     this.#dirty = true;
   }
 
-  toInfo(tracks: readonly TrackInfo[]): ParticipantInfo {
+  toInfo(tracks: readonly TrackInfo[], dataTracks: readonly DataTrackInfo[] = []): ParticipantInfo {
     if (this.#dirty) {
       this.#dirty = false;
       this.#version++;
@@ -181,6 +184,7 @@ export class ParticipantProfile {
       clientProtocol: init.clientInfo.clientProtocol,
       capabilities: [...init.clientInfo.capabilities],
       tracks: tracks.map((track) => track.clone()),
+      dataTracks: [...dataTracks],
     });
   }
 }

@@ -23,6 +23,7 @@ import { parseDescription, type RemoteDescription } from "../wire/session_descri
 import type { ClientTraits } from "./client_traits.ts";
 import { type ConnectionHost, newIceCredentials, trickleMessages } from "./connection_host.ts";
 import type { OfferCompanion, PublishingSide } from "./connection_sides.ts";
+import { channelPolicy } from "./data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
 import { PublisherSections } from "./publisher_sections.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -150,6 +151,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       connection: this.id,
       local: this.#local,
       dataChannels: "accept",
+      dataPolicy: channelPolicy(this.context.options.data),
     });
   }
 

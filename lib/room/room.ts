@@ -36,6 +36,7 @@ import {
   type RoomRequest,
   type RoomSettings,
 } from "./room_creation.ts";
+import { RoomDataTracks } from "./room_data_tracks.ts";
 import { RoomEvents } from "./room_events.ts";
 import { RoomForwards } from "./room_forwards.ts";
 import { IdleWatch } from "./room_idle.ts";
@@ -63,6 +64,7 @@ export class Room implements ParticipantHost<Participant> {
   readonly #members = new RoomMembers();
   readonly #tracks: RoomTracks<Participant>;
   readonly #data: DataRouter;
+  readonly dataTracks: RoomDataTracks;
   /** Calls that the server API makes of participants. */
   readonly rpcs: ServerRpcs;
   readonly #announcements: RoomAnnouncements;
@@ -96,11 +98,10 @@ export class Room implements ParticipantHost<Participant> {
     this.#memberContext = { ...context, options: { ...options, syncStreams } };
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
     this.#tracks = new RoomTracks(platform, options.dynacastPauseDelayMs, this.events);
-    this.#data = new DataRouter(
-      () => this.#members.values(),
-      (command) => router.send(command),
-      counters,
-    );
+    const send = router.send.bind(router);
+    this.#data = new DataRouter(() => this.#members.values(), send, counters, platform.clock);
+    const tell = (participant: Participant) => this.participantChanged(participant, true);
+    this.dataTracks = new RoomDataTracks(this.#members, tell, send);
     this.rpcs = new ServerRpcs(platform, (data) => this.#data.deliver(data));
     this.#data.takeRpcAnswer = (sender, answer) => this.rpcs.take(sender, answer);
     this.#announcements = new RoomAnnouncements(this, platform);
@@ -202,6 +203,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#announcements.roomChanged(false);
     for (const { sid } of participant.tracks) this.#members.offerTrack(participant, sid);
     this.#autoSubscribe(participant);
+    this.dataTracks.entered(participant);
   }
 
   /** Shows `origin`, a participant of the room `from`, here as well. */
@@ -271,6 +273,7 @@ export class Room implements ParticipantHost<Participant> {
     this.events.joined(participant);
     this.#announcements.participant(participant, false, false);
     this.#autoSubscribe(participant);
+    this.dataTracks.entered(participant);
   }
 
   participantResumed(participant: Participant): void {
@@ -281,15 +284,15 @@ export class Room implements ParticipantHost<Participant> {
     this.#idle.setOccupied(this.#members.counted > 0);
     this.#autoSubscribe(participant);
     participant.subscriptions.reconcile();
+    this.dataTracks.permissionChanged(participant);
   }
 
   visibilityChanged(participant: Participant): void {
     const sids = this.#tracks.of(participant);
+    this.dataTracks.visibilityChanged(participant);
     if (participant.hidden) {
       this.#announcements.departed(participant, true);
-      for (const { subscriptions } of this.#members.others(participant)) {
-        for (const sid of sids) subscriptions.sourceRemoved(sid);
-      }
+      for (const sid of sids) this.#members.withdrawTrack(sid);
     } else {
       for (const sid of sids) this.#members.offerTrack(participant, sid);
     }
@@ -303,29 +306,27 @@ export class Room implements ParticipantHost<Participant> {
 
   trackPublished(participant: Participant, track: PublishedTrack): void {
     this.#tracks.add(participant, track);
-    this.#announcements.participant(participant, true, true);
+    this.participantChanged(participant, true);
     this.#announcements.roomChanged(false);
     this.#members.offerTrack(participant, track.sid);
-    this.#forwards.changed(participant);
   }
 
   trackUpdated(participant: Participant, track: PublishedTrack): void {
     this.#tracks.update(track);
-    this.#announcements.participant(participant, true, true);
+    this.participantChanged(participant, true);
     for (const { subscriptions } of this.#members.others(participant)) {
       subscriptions.sourceChanged(track.sid);
     }
-    this.#forwards.changed(participant);
   }
 
   trackUnpublished(participant: Participant, track: PublishedTrack): void {
     this.#removeTrack(track.sid);
-    this.#announcements.participant(participant, true, true);
-    this.#forwards.changed(participant);
+    this.participantChanged(participant, true);
   }
 
   subscriptionRuleChanged(): void {
     for (const other of this.#members.all()) other.subscriptions.reconcile();
+    this.dataTracks.reconcileAll();
   }
 
   resolveTrack(trackSid: string, subscriber: Participant): SubscribableTrack | undefined {
@@ -367,6 +368,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#forwards.end(participant);
     this.rpcs.left(participant);
     this.#members.delete(participant);
+    this.dataTracks.left(participant);
     this.#reports.left(participant);
     for (const trackSid of this.#tracks.of(participant)) this.#removeTrack(trackSid);
     this.lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);

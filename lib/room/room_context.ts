@@ -8,6 +8,7 @@ import type { DropCounters } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
 import type { EngineReady } from "../engine/engine_messages.ts";
+import { type DataOptions, DEFAULT_DATA_OPTIONS } from "./data_options.ts";
 import type { EngineRouter } from "./engine_router.ts";
 import type { RoomObserver } from "./room_events.ts";
 import type { SubscriptionLimits } from "./subscription_table.ts";
@@ -27,6 +28,7 @@ export interface RoomOptions {
   /** `room.room_configurations`, by name. */
   readonly roomPresets?: Readonly<Record<string, RoomConfiguration>>;
   readonly subscriptionLimits: SubscriptionLimits;
+  readonly data: DataOptions;
   /** Told to clients; must not be empty, some SDKs fail without any. */
   readonly iceServers: readonly Pick<ICEServer, "urls" | "username" | "credential">[];
   /** Bytes of participant updates put into one message. */
@@ -67,6 +69,7 @@ export const DEFAULT_ROOM_OPTIONS: RoomOptions = {
   enableRemoteUnmute: false,
   syncStreams: false,
   subscriptionLimits: { audio: 0, video: 0 },
+  data: DEFAULT_DATA_OPTIONS,
   iceServers: DEFAULT_ICE_SERVERS,
   updateBatchTargetSize: 131_072,
   dynacastPauseDelayMs: 5_000,

@@ -25,6 +25,7 @@ import {
   trickleMessages,
 } from "./connection_host.ts";
 import type { BindingListener, SubscribingSide } from "./connection_sides.ts";
+import { channelPolicy } from "./data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -215,6 +216,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
       connection: this.id,
       local: this.#local,
       dataChannels: this.options.primary ? "create" : "accept",
+      dataPolicy: channelPolicy(this.context.options.data),
     });
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { AudioLevelOptions } from "../media/audio_level.ts";
+import type { DataOptions } from "../room/data_options.ts";
 import {
   DEFAULT_ICE_SERVERS,
   DEFAULT_ROOM_OPTIONS,
@@ -23,7 +24,8 @@ export function audioLevelOptions({ audio }: Config): AudioLevelOptions {
 }
 
 /** Options of all rooms. */
-export function roomOptions({ room, rtc, limit, video, audio }: Config): RoomOptions {
+export function roomOptions(config: Config): RoomOptions {
+  const { room, rtc, limit, video, audio } = config;
   const iceServers = rtc.stun_servers.length === 0 ? DEFAULT_ICE_SERVERS : [{
     urls: rtc.stun_servers.map((server) => `stun:${server}`),
     username: "",
@@ -47,11 +49,26 @@ export function roomOptions({ room, rtc, limit, video, audio }: Config): RoomOpt
       video: limit.subscription_limit_video,
     },
     iceServers,
+    data: dataOptions(config),
     updateBatchTargetSize: room.update_batch_target_size,
     dynacastPauseDelayMs: video.dynacast_pause_delay,
     audioUpdateIntervalMs: audio.update_interval,
     maxMetadataSize: limit.max_metadata_size,
     maxAttributesSize: limit.max_attributes_size,
+  };
+}
+
+function dataOptions(config: Config): DataOptions {
+  const { rtc, limit } = config;
+  return {
+    dataTracks: config.enable_data_tracks,
+    slowThresholdBps: rtc.datachannel_slow_threshold,
+    lossyTargetLatencyMs: rtc.datachannel_lossy_target_latency,
+    dataTrackTargetLatencyMs: rtc.datachannel_data_track_target_latency,
+    dataBlobs: config.enable_participant_data_blob,
+    maxBlobKeyLength: limit.max_data_blob_key_length,
+    maxBlobsSize: limit.max_data_blobs_size,
+    maxCustomEncodingLength: limit.max_data_track_custom_encoding_length,
   };
 }
 

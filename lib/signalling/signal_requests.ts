@@ -22,6 +22,7 @@ import { reasonOfClientLeave } from "../room/close_reason.ts";
 import type { SignalMessage } from "../room/connection_host.ts";
 import type { Participant } from "../room/participant.ts";
 import { parseCandidateInit } from "../wire/ice_candidate.ts";
+import { handleDataRequest } from "./data_requests.ts";
 
 type Request = SignalRequest["message"];
 
@@ -78,6 +79,7 @@ export async function handleRequest(participant: Participant, request: Request):
     case "simulate":
       return simulate(participant, request.value);
     default:
+      if (handleDataRequest(participant, request)) return;
       // Pings are answered before they get here; the rest is deprecated, or not offered yet.
       return;
   }
@@ -130,9 +132,17 @@ function syncState(participant: Participant, state: SyncState): void {
   const unknown = state.publishTracks.some(({ track }) =>
     track !== undefined && !participant.registry.has(track.sid as TrackSid)
   );
-  if (unknown) return participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
+  const unknownData = state.publishDataTracks.some(({ info }) =>
+    info === undefined || !participant.data.tracks.has(info.sid)
+  );
+  if (unknown || unknownData) {
+    return participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
+  }
   participant.subscriptions.disable(state.trackSidsDisabled);
   if (state.subscription !== undefined) participant.subscriptions.update(state.subscription);
+  if (state.dataSubscription !== undefined) {
+    participant.host.dataTracks.update(participant, state.dataSubscription);
+  }
 }
 
 function simulate(participant: Participant, { scenario }: SimulateScenario): void {
@@ -147,6 +157,9 @@ function simulate(participant: Participant, { scenario }: SimulateScenario): voi
       return participant.close(DisconnectReason.SERVER_SHUTDOWN, "disconnect");
     case "leaveRequestFullReconnect":
       return participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
+    case "disconnectSignalOnResume":
+    case "disconnectSignalOnResumeNoMessages":
+      return participant.link.dropNext(scenario.case === "disconnectSignalOnResumeNoMessages");
     case "switchCandidateProtocol":
       return participant.subscriber.restart();
     default:

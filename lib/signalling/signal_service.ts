@@ -183,6 +183,7 @@ function participantInit(join: JoinParameters): ParticipantInit {
     kindDetails: join.kindDetails,
     clientInfo: join.clientInfo,
     autoSubscribe: join.autoSubscribe,
+    autoSubscribeDataTrack: join.autoSubscribeDataTrack ?? false,
     adaptiveStream: join.adaptiveStream,
     singlePeerConnection: join.singlePeerConnection,
     tokenExpiresAt: join.tokenExpiresAt,

@@ -1,0 +1,52 @@
+/**
+ * The reliable packets of a room's last two seconds, for participants whose data channels open only
+ * now. Pure: `now` is monotonic ms. Bounded by time and by bytes; the oldest go first.
+ *
+ * Source: LiveKit's handling of reliable data while a participant joins.
+ *
+ * @module
+ */
+import type { OutgoingData } from "./data_packets.ts";
+
+/** How long a packet is kept, ms. */
+const TTL_MS = 2_000;
+/** Bytes of all packets kept. */
+const MAX_BYTES = 100_000;
+
+/** A packet with the session that sent it. */
+export interface CachedData {
+  readonly senderSid: string;
+  readonly data: OutgoingData;
+}
+
+interface Entry extends CachedData {
+  readonly at: number;
+}
+
+/** See the module text. */
+export class SequencedDataCache {
+  #entries: Entry[] = [];
+  #bytes = 0;
+
+  add(senderSid: string, data: OutgoingData, now: number): void {
+    this.#entries.push({ senderSid, data, at: now });
+    this.#bytes += data.bytes.length;
+    this.#prune(now);
+  }
+
+  /** In the order they came. */
+  recent(now: number): readonly CachedData[] {
+    this.#prune(now);
+    return this.#entries;
+  }
+
+  #prune(now: number): void {
+    let gone = 0;
+    for (const { at, data } of this.#entries) {
+      if (now - at <= TTL_MS && this.#bytes <= MAX_BYTES) break;
+      this.#bytes -= data.bytes.length;
+      gone++;
+    }
+    if (gone > 0) this.#entries = this.#entries.slice(gone);
+  }
+}

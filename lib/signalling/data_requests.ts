@@ -1,0 +1,95 @@
+/**
+ * What a client's requests about data tracks and data blobs do.
+ *
+ * @module
+ */
+import {
+  type GetDataBlobRequest,
+  GetDataBlobResponse,
+  PublishDataTrackResponse,
+  RequestResponse,
+  RequestResponse_Reason as Reason,
+  type SignalRequest,
+  type StoreDataBlobRequest,
+  StoreDataBlobResponse,
+  UnpublishDataTrackResponse,
+} from "@livekit/protocol";
+import type { Participant } from "../room/participant.ts";
+
+/** Carries out `request` if it is about data; `false` if it is about something else. */
+export function handleDataRequest(
+  participant: Participant,
+  request: SignalRequest["message"],
+): boolean {
+  const { dataTracks } = participant.host;
+  switch (request.case) {
+    case "publishDataTrackRequest": {
+      const { value } = request;
+      const result = dataTracks.publish(participant, value);
+      if (result.ok) {
+        const response = new PublishDataTrackResponse({ info: result.info });
+        participant.send({ case: "publishDataTrackResponse", value: response });
+      } else {
+        const { reason, message } = result;
+        refuse(participant, { reason, message, request: { case: "publishDataTrack", value } });
+      }
+      return true;
+    }
+    case "unpublishDataTrackRequest": {
+      const { value } = request;
+      const info = dataTracks.unpublish(participant, value.pubHandle);
+      if (info === undefined) {
+        const about = { case: "unpublishDataTrack", value } as const;
+        refuse(participant, { reason: Reason.NOT_FOUND, request: about });
+      } else {
+        const response = new UnpublishDataTrackResponse({ info });
+        participant.send({ case: "unpublishDataTrackResponse", value: response });
+      }
+      return true;
+    }
+    case "updateDataSubscription":
+      dataTracks.update(participant, request.value);
+      return true;
+    case "storeDataBlobRequest":
+      storeBlob(participant, request.value);
+      return true;
+    case "getDataBlobRequest":
+      getBlob(participant, request.value);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function storeBlob(participant: Participant, request: StoreDataBlobRequest): void {
+  const { requestId, blob } = request;
+  const refusal = participant.data.blobs.store(request);
+  if (refusal !== undefined) return refuse(participant, { requestId, ...refusal });
+  const value = new StoreDataBlobResponse({ requestId });
+  if (blob?.key !== undefined) value.key = blob.key;
+  participant.send({ case: "storeDataBlobResponse", value });
+}
+
+function getBlob(participant: Participant, request: GetDataBlobRequest): void {
+  const { requestId, participantIdentity, key } = request;
+  if (key === undefined) {
+    const message = "data blob key is required";
+    return refuse(participant, { requestId, reason: Reason.INVALID_REQUEST, message });
+  }
+  const notFound = (message: string) =>
+    refuse(participant, { requestId, reason: Reason.NOT_FOUND, message });
+  const owner = participant.host.byIdentity(participantIdentity);
+  if (owner === undefined) return notFound("participant not found");
+  const blob = owner.data.blobs.get(key);
+  if (blob === undefined) return notFound("data blob not found");
+  const value = new GetDataBlobResponse({ requestId, blob });
+  participant.send({ case: "getDataBlobResponse", value });
+}
+
+function refuse(
+  participant: Participant,
+  response: ConstructorParameters<typeof RequestResponse>[0],
+): void {
+  if (!participant.traits.requestResponses) return;
+  participant.send({ case: "requestResponse", value: new RequestResponse(response) });
+}
