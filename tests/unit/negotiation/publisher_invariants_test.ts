@@ -1,10 +1,11 @@
 /** Whatever a client offers, the answer keeps the promises of RFC 3264. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { UpTrackId } from "../../../lib/base/ids.ts";
+import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../../lib/negotiation/codec_catalog.ts";
 import { answerPublisherOffer } from "../../../lib/negotiation/publisher_answer.ts";
-import { localParameters, mustParse } from "../../support/negotiation_fixtures.ts";
+import { SingleConnectionSections } from "../../../lib/negotiation/single_connection.ts";
+import { localParameters, mustParse, publishedCodec } from "../../support/negotiation_fixtures.ts";
 
 const CODECS = {
   audio: ["opus/48000/2", "red/48000/2", "PCMU/8000", "G722/8000", "telephone-event/8000"],
@@ -104,5 +105,78 @@ Deno.test("answerPublisherOffer() keeps sections, mids and payload types of any 
       assert.ok(accepted.filter(({ kind }) => kind === "application").length <= 1);
     }),
     { seed: 42, numRuns: 200 },
+  );
+});
+
+Deno.test("answerPublisherOffer() sends only where the client receives, in what it offered", () => {
+  const tracks = fc.array(fc.constantFrom("audio/opus", "video/VP8", "video/H264"), {
+    maxLength: 4,
+  });
+  fc.assert(
+    fc.property(fc.array(section, { minLength: 1, maxLength: 8 }), tracks, (list, mimes) => {
+      const offer = mustParse(
+        `v=0\r\na=group:BUNDLE ${[...list.keys()].join(" ")}\r\n${
+          list.map((value, mid) => sectionText({ ...value, bundled: true }, mid)).join("")
+        }`,
+      );
+      const codecs = codecPolicy(DEFAULT_ENABLED_CODECS);
+      const sending = new SingleConnectionSections({ codecs, reuseTransceivers: true });
+      for (const [at, mime] of mimes.entries()) {
+        sending.addTrack({
+          downTrack: `DT_${at}` as DownTrackId,
+          kind: mime.startsWith("audio") ? "audio" : "video",
+          codecs: [publishedCodec(mime)],
+          streamId: "PA_x",
+          trackId: `TR_${at}`,
+          cname: "PA_x",
+          ssrc: at * 2 + 1,
+          rtxSsrc: at * 2 + 2,
+          stereo: false,
+        });
+      }
+      sending.begin(offer);
+      const { sdp, receive, send, midToTrackId } = answerPublisherOffer({
+        offer,
+        local: localParameters(),
+        codecs,
+        singlePreferredVideoCodec: false,
+        planFor: ({ mid }) => ({
+          upTrack: mid as UpTrackId,
+          stereo: false,
+          dtxDisabled: false,
+          redDisabled: false,
+        }),
+        sending,
+      });
+      for (const [index, answered] of mustParse(sdp).sections.entries()) {
+        const asked = offer.sections[index]!;
+        for (const format of answered.formats) assert.ok(asked.formats.includes(format));
+        if (answered.kind === "application" || answered.rejected) continue;
+        const sent = send.find(({ section }) => section.mid === answered.mid);
+        const received = receive.find(({ mid }) => mid === answered.mid);
+        const says = sent && received
+          ? "sendrecv"
+          : sent
+          ? "sendonly"
+          : received
+          ? "recvonly"
+          : "inactive";
+        assert.equal(answered.direction, says);
+        assert.equal(midToTrackId[answered.mid], answered.msid?.track);
+        if (sent === undefined) continue;
+        assert.ok(["recvonly", "sendrecv"].includes(asked.direction));
+        assert.equal(midToTrackId[answered.mid], sent.downTrack.replace("DT", "TR"));
+        assert.ok(sent.section.codecs.length > 0);
+        for (const codec of sent.section.codecs) {
+          assert.ok(
+            asked.codecs.some(({ payloadType, mime, rtxPayloadType }) =>
+              payloadType === codec.payloadType && mime === codec.mime &&
+              rtxPayloadType === codec.rtxPayloadType
+            ),
+          );
+        }
+      }
+    }),
+    { seed: 43, numRuns: 200 },
   );
 });
