@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { mintToken } from "../support/access_tokens.ts";
+import type { BrowserClient } from "../support/browser_client.ts";
+import {
+  assertReceives,
+  publishCameraAndMicrophone,
+  type Published,
+} from "../support/call_assertions.ts";
+import type { ConnectionMode } from "../support/call_fixture.ts";
+import { ChromiumBrowser } from "../support/chromium.ts";
+import { serveClientPage } from "../support/client_page_server.ts";
+import { endToEndTest } from "../support/e2e_requirements.ts";
+import { eventually } from "../support/eventually.ts";
+import { startRoomwire } from "../support/roomwire_process.ts";
+import { TcpProxy } from "../support/tcp_proxy.ts";
+
+/** Media must have gone on for most of an outage: frames a second sent, and the part that must come. */
+const FRAMES_PER_S = 15;
+const PART_WANTED = 0.5;
+
+/** Frames of one track decoded since the first call. */
+async function frameCounter(
+  receiver: BrowserClient,
+  track: Published,
+): Promise<() => Promise<number>> {
+  const { framesDecoded: before } = await receiver.media(track.sid);
+  return async () => (await receiver.media(track.sid)).framesDecoded - before;
+}
+
+function video(published: readonly Published[]): Published {
+  return published.find(({ kind }) => kind === "video")!;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/**
+ * Bob's signalling is cut for `seconds` while ann and he are in a call, and carol leaves meanwhile.
+ */
+async function outage(seconds: number, mode: ConnectionMode): Promise<void> {
+  await using server = await startRoomwire();
+  await using proxy = await TcpProxy.open(server.ports.http);
+  await using pages = serveClientPage();
+  await using browser = await ChromiumBrowser.launch();
+  const join = async (identity: string, url: string) => {
+    const client = await browser.openClient(identity, pages.url);
+    const token = await mintToken({ identity, room: "outage" });
+    await client.connect(url, token, mode === "dual" ? { singlePeerConnection: false } : {});
+    return client;
+  };
+  try {
+    await using ann = await join("ann", server.url);
+    const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
+    await using bob = await join("bob", `ws://127.0.0.1:${proxy.port}`);
+    const fromBob = await publishCameraAndMicrophone(bob, { color: [40, 160, 60], hz: 880 });
+    await using carol = await join("carol", server.url);
+    await assertReceives(bob, ann, fromAnn);
+    await assertReceives(ann, bob, fromBob);
+    const before = await bob.snapshot();
+    const counters = [
+      await frameCounter(bob, video(fromAnn)),
+      await frameCounter(ann, video(fromBob)),
+    ];
+
+    proxy.cut();
+    await eventually("bob to notice", async () => (await bob.snapshot()).state !== "connected");
+    await carol.disconnect();
+    await ann.setMuted(fromAnn[1]!.sid, true);
+    await pause(seconds * 1_000);
+    for (const frames of counters) {
+      const came = await frames();
+      assert.ok(came >= seconds * FRAMES_PER_S * PART_WANTED, `${came} frames in ${seconds} s`);
+    }
+    assert.deepEqual((await ann.snapshot()).departed, ["carol"], "bob is still there for ann");
+
+    proxy.restore();
+    const after = await eventually("bob to resume", async () => {
+      const snapshot = await bob.snapshot();
+      return snapshot.state === "connected" && snapshot;
+    }, { deadlineMs: 20_000, seen: () => bob.snapshot() });
+    assert.equal(after.local.sid, before.local.sid, "the session is the same");
+    assert.ok(after.reconnects > 0);
+    const remotes = await eventually("bob to know what happened", async () => {
+      const { remotes } = await bob.snapshot();
+      const muted = remotes.find(({ identity }) => identity === "ann")?.tracks
+        .find(({ sid }) => sid === fromAnn[1]!.sid)?.muted;
+      return muted && remotes;
+    }, { seen: () => bob.snapshot() });
+    assert.deepEqual(remotes.map(({ identity }) => identity), ["ann"]);
+    await ann.setMuted(fromAnn[1]!.sid, false);
+    await assertReceives(bob, ann, fromAnn);
+    await assertReceives(ann, bob, fromBob);
+    // What comes after the resume works like before it.
+    const screen = await ann.publishVideo({ source: "screen_share", color: [20, 20, 220] });
+    await eventually(
+      "the new track at bob",
+      async () => (await bob.media(screen)).framesDecoded > 0,
+    );
+    assert.deepEqual((await ann.snapshot()).departed, ["carol"]);
+  } catch (error) {
+    console.error(`--- server output ---\n${server.logTail()}`);
+    throw error;
+  }
+}
+
+endToEndTest(
+  "Chromium's call over two connections goes on while its signalling is cut for 3 s",
+  ["chromium"],
+  () => outage(3, "dual"),
+);
+
+endToEndTest(
+  "Chromium's call over one connection goes on while its signalling is cut for 20 s",
+  ["chromium"],
+  () => outage(20, "default"),
+);
