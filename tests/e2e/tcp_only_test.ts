@@ -9,7 +9,7 @@ import {
 import { ChromiumBrowser } from "../support/chromium.ts";
 import { serveClientPage } from "../support/client_page_server.ts";
 import { chromiumPath, endToEndTest } from "../support/e2e_requirements.ts";
-import { createTcpOnlyNamespace, type TcpOnlyNamespace } from "../support/network_namespace.ts";
+import { type ClientNamespace, createTcpOnlyNamespace } from "../support/network_namespace.ts";
 import { startRoomwire } from "../support/roomwire_process.ts";
 
 /**
@@ -17,7 +17,7 @@ import { startRoomwire } from "../support/roomwire_process.ts";
  *
  * @returns How many datagrams had arrived by the time the connection did.
  */
-async function datagramsFromInside(inside: TcpOnlyNamespace): Promise<number> {
+async function datagramsFromInside(inside: ClientNamespace): Promise<number> {
   let arrived = 0;
   const udp = createSocket("udp4", () => arrived++);
   await new Promise<void>((resolve) => udp.bind(0, inside.hostAddress, resolve));

@@ -1,7 +1,7 @@
 /**
- * A Linux network namespace joined to this one by a pair of virtual wires, in which UDP goes
- * nowhere: routing rules swallow what comes in and send what goes out to a neighbour that does not
- * exist, so datagrams vanish as behind a firewall that drops. Needs root and iproute2.
+ * A Linux network namespace joined to this one by a pair of virtual wires, in which UDP can be made
+ * to go nowhere: routing rules swallow what comes in and send what goes out to a neighbour that does
+ * not exist, so datagrams vanish as behind a firewall that drops. Needs root and iproute2.
  *
  * @module
  */
@@ -15,20 +15,35 @@ const NOBODY = "02:00:00:00:00:01";
 /** Third byte of the /29 used, by process, so that two test runs do not share one. */
 const SUBNET = Deno.pid % 250;
 
-export interface TcpOnlyNamespace extends AsyncDisposable {
+export interface ClientNamespace extends AsyncDisposable {
   readonly name: string;
   /** Our end of the wire: where a server has to listen. */
   readonly hostAddress: string;
   /** The end inside. */
   readonly guestAddress: string;
+  /** From now on datagrams vanish both ways. */
+  blockUdp(): Promise<void>;
+  /** Ends {@linkcode ClientNamespace.blockUdp}. */
+  allowUdp(): Promise<void>;
   /** Argument list that runs a program inside. */
   command(program: string, ...args: readonly string[]): string[];
   /** A shell script that starts `program` inside with the script's own arguments. */
   wrapperFor(program: string): Promise<string>;
 }
 
-/** @throws {Error} when a step is refused; what was made until then is removed. */
-export async function createTcpOnlyNamespace(): Promise<TcpOnlyNamespace> {
+/** A namespace in which UDP goes nowhere from the start. Throws like the other. */
+export async function createTcpOnlyNamespace(): Promise<ClientNamespace> {
+  const namespace = await createNamespace();
+  await namespace.blockUdp();
+  return namespace;
+}
+
+/**
+ * A namespace in which everything works.
+ *
+ * @throws {Error} when a step is refused; what was made until then is removed.
+ */
+export async function createNamespace(): Promise<ClientNamespace> {
   const ip = ipPath();
   if (ip === undefined) throw new Error("iproute2 is not installed");
   const name = `roomwire-${Deno.pid}`;
@@ -43,6 +58,18 @@ export async function createTcpOnlyNamespace(): Promise<TcpOnlyNamespace> {
     await run(ip, "link", "delete", outer).catch(() => {});
     await Deno.remove(scratch, { recursive: true }).catch(() => {});
   };
+  const inNamespace = (...args: readonly string[]) => run(ip, "-netns", name, ...args);
+  const udp = ["ipproto", "udp"];
+  // What comes in; and what goes out, except over loopback, which the local table has already taken.
+  const rules = [
+    ["preference", "10", "iif", inner, ...udp, "blackhole"],
+    ["preference", "30", ...udp, "lookup", UDP_TABLE],
+  ];
+  const changeRules = async (change: "add" | "delete") => {
+    for (const rule of rules) await inNamespace("rule", change, ...rule);
+    // A route that a socket has looked up before would be kept.
+    await inNamespace("route", "flush", "cache");
+  };
   try {
     await run(ip, "netns", "add", name);
     await run(ip, "link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name);
@@ -51,7 +78,6 @@ export async function createTcpOnlyNamespace(): Promise<TcpOnlyNamespace> {
     await run(ip, "-netns", name, "address", "add", `${guestAddress}/29`, "dev", inner);
     await run(ip, "-netns", name, "link", "set", "lo", "up");
     await run(ip, "-netns", name, "link", "set", inner, "up");
-    const inNamespace = (...args: readonly string[]) => run(ip, "-netns", name, ...args);
     await inNamespace(
       ...["neighbour", "add", nobodyAddress, "lladdr", NOBODY, "dev", inner, "nud", "permanent"],
     );
@@ -61,10 +87,6 @@ export async function createTcpOnlyNamespace(): Promise<TcpOnlyNamespace> {
     // The local table moves from 0 to 20, so that a rule before it can swallow what comes in.
     await inNamespace("rule", "add", "preference", "20", "lookup", "local");
     await inNamespace("rule", "delete", "preference", "0");
-    const udp = ["ipproto", "udp"];
-    await inNamespace("rule", "add", "preference", "10", "iif", inner, ...udp, "blackhole");
-    // What goes out, except over loopback, which the local table has already taken.
-    await inNamespace("rule", "add", "preference", "30", ...udp, "lookup", UDP_TABLE);
   } catch (error) {
     await destroy();
     throw error;
@@ -76,6 +98,8 @@ export async function createTcpOnlyNamespace(): Promise<TcpOnlyNamespace> {
     hostAddress,
     guestAddress,
     command,
+    blockUdp: () => changeRules("add"),
+    allowUdp: () => changeRules("delete"),
     async wrapperFor(program) {
       const path = `${scratch}/inside`;
       await Deno.writeTextFile(path, `#!/bin/sh\nexec ${command(program).join(" ")} "$@"\n`);
