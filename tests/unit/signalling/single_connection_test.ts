@@ -192,6 +192,7 @@ Deno.test("tracks beyond the free sections are asked for by number, right after 
   const world = new World();
   const alice = await SingleClient.join(world, "alice");
   for (let i = 0; i < 5; i++) await alice.publish(`cam${i}`);
+  await world.pass(100);
   const ann = await SingleClient.open(world, "ann", {
     publisherOffer: new SessionDescription({ type: "offer", sdp: singleOffer(LAYOUT), id: 1 }),
   });
