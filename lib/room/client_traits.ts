@@ -101,8 +101,9 @@ export class ClientTraits {
     return isFirefox || isXiaomi ? [every("video/H264")] : [];
   }
 
-  get supportsRed(): boolean {
-    return !this.isFirefox && !this.isSafari;
+  /** Codecs the client may publish and cannot, or had better not, receive. */
+  get disabledReceiveCodecs(): readonly DisabledCodec[] {
+    return this.isFirefox || this.isSafari ? [every("audio/red")] : [];
   }
 }
 

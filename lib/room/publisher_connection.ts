@@ -102,7 +102,11 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   /** The codecs negotiated for the section of `upTrack` that are `mime`, in order of preference. */
   codecsOf(upTrack: UpTrackId, mime: string): readonly CodecParameters[] {
     const section = this.#receiving.find((candidate) => candidate.upTrack === upTrack);
-    return section?.codecs.filter((codec) => codec.mime === mime) ?? [];
+    // Whoever cannot take redundant audio gets the opus in it.
+    const deliverable = mime === "audio/red" ? [mime, "audio/opus"] : [mime];
+    return deliverable.flatMap((name) =>
+      section?.codecs.filter((codec) => codec.mime === name) ?? []
+    );
   }
 
   /** Ends the connection; later events and offers are ignored. */
@@ -234,8 +238,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
 }
 
 /**
- * What a room's codecs leave for publishing. RED is left out: subscribers that cannot decode it would
- * need the server to unpack it, which it does not do.
+ * What a room's codecs leave for publishing.
  *
  * @param publisher What it cannot send is left out, too.
  */
@@ -243,7 +246,7 @@ export function publishableCodecs<C extends { readonly mime: string; readonly fm
   enabled: readonly C[],
   publisher?: Pick<ClientTraits, "disabledCodecs" | "disabledPublishCodecs">,
 ): { readonly mime: string; readonly fmtp: string }[] {
-  const disabled = new Set(["audio/red"]);
+  const disabled = new Set<string>();
   for (const { mime } of publisher?.disabledCodecs ?? []) disabled.add(mime.toLowerCase());
   for (const { mime } of publisher?.disabledPublishCodecs ?? []) disabled.add(mime.toLowerCase());
   return enabled.filter(({ mime }) => !disabled.has(mime.toLowerCase()))

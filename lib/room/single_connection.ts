@@ -53,7 +53,7 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
     this.#sections = new SingleConnectionSections({
       codecs: codecPolicy(
         publishableCodecs(context.options.enabledCodecs),
-        traits.disabledCodecs,
+        [...traits.disabledCodecs, ...traits.disabledReceiveCodecs],
       ),
       reuseTransceivers: this.#tracks.reuseTransceivers,
     });

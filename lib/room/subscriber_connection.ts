@@ -69,7 +69,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
       reuseTransceivers: this.#tracks.reuseTransceivers,
       codecs: codecPolicy(
         publishableCodecs(context.options.enabledCodecs),
-        traits.disabledCodecs,
+        [...traits.disabledCodecs, ...traits.disabledReceiveCodecs],
       ),
     });
     this.#cycle = new OfferCycle(1 + platform.random.uint32() % 256);
