@@ -38,6 +38,7 @@ import { subscriptionHost } from "./participant_subscriptions.ts";
 import { inBatches, type QueuedUpdate, UpdateFilter } from "./participant_updates.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import { Presence } from "./presence.ts";
+import { PublicationWatch } from "./publication_watch.ts";
 import type { RoomContext } from "./room_context.ts";
 import { SignalLink } from "./signal_link.ts";
 import {
@@ -49,7 +50,7 @@ import { Subscriptions } from "./subscriptions.ts";
 import type { DataPeer } from "./data_router.ts";
 import type { PublishedTrack, RegistryEffect } from "./track_effects.ts";
 import type { ParticipantHost } from "./participant_host.ts";
-import { publisherMessage } from "./track_messages.ts";
+import { muteCommands, publisherMessage } from "./track_messages.ts";
 import { TrackRegistry } from "./track_registry.ts";
 
 /** See the module text. */
@@ -76,6 +77,7 @@ export class Participant implements DataPeer, ConnectionHost {
   readonly #tracks = new Map<TrackSid, PublishedTrack>();
   #rule: SubscriptionRule = everyoneMaySubscribe;
   readonly #presence: Presence;
+  readonly #publications: PublicationWatch;
 
   constructor(
     readonly context: RoomContext,
@@ -104,6 +106,7 @@ export class Participant implements DataPeer, ConnectionHost {
       log: this.log,
       counters: context.counters,
     });
+    this.#publications = new PublicationWatch(this);
     const { publisher, subscriber } = mediaSides(context, this, this.registry, this.traits, this, {
       bound: (id, connection, section) => this.subscriptions.bound(id, connection, section),
       rejected: (id) => this.subscriptions.rejected(id),
@@ -299,6 +302,7 @@ export class Participant implements DataPeer, ConnectionHost {
     this.profile.disconnect(reason);
     this.log.info("participant closed", { reason: Reason[reason] });
     this.#presence.stop();
+    this.#publications.stop();
     this.link.close();
     this.subscriptions.close();
     this.publisher.close();
@@ -319,7 +323,9 @@ export class Participant implements DataPeer, ConnectionHost {
   }
 
   connectionUp(role: ConnectionRole): void {
-    if (this.closed || !this.#presence.connectionUp(role) || this.state !== State.JOINED) return;
+    if (this.closed) return;
+    if (role === "publisher") this.#publications.connected();
+    if (!this.#presence.connectionUp(role) || this.state !== State.JOINED) return;
     this.profile.advance(State.ACTIVE);
     this.host.participantActive(this);
   }
@@ -358,6 +364,7 @@ export class Participant implements DataPeer, ConnectionHost {
       case "unpublished":
         return this.#trackChanged(effect.type, effect.track);
       default: {
+        this.#publications.announced();
         const message = publisherMessage(effect, this.traits);
         if (message !== undefined) this.send(message);
       }
@@ -373,12 +380,7 @@ export class Participant implements DataPeer, ConnectionHost {
     }
     const before = this.#tracks.get(track.sid);
     this.#tracks.set(track.sid, track);
-    const { muted } = track.info;
-    for (const { upTrack } of track.upTracks) {
-      const known = before?.upTracks.some((other) => other.upTrack === upTrack) ?? false;
-      const told = known && before?.info.muted === muted || !known && !muted;
-      if (!told) this.context.router.send({ type: "set_up_track_muted", upTrack, muted });
-    }
+    for (const command of muteCommands(before, track)) this.context.router.send(command);
     if (change === "updated") return this.host.trackUpdated(this, track);
     this.profile.becomePublisher();
     this.host.trackPublished(this, track);

@@ -5,6 +5,8 @@
  *
  * @module
  */
+import { DisconnectReason } from "@livekit/protocol";
+import type { Farewell } from "./close_reason.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { SubscribingSide } from "./connection_sides.ts";
 import type { ParticipantHost } from "./participant_host.ts";
@@ -20,6 +22,7 @@ export interface SubscribingParticipant<Self> {
   readonly subscriber: SubscribingSide;
   readonly reachable: boolean;
   send(message: SignalMessage): void;
+  close(reason: DisconnectReason, farewell: Farewell): void;
   bug(error: unknown): void;
 }
 
@@ -40,6 +43,10 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
     removeFromOffer: (id) => participant.subscriber.removeTrack(id),
     newDownTrackId: () => router.newDownTrackId(),
     engine: (command) => router.send(command),
+    failed: () => {
+      if (!participant.context.options.reconnectOnSubscriptionError) return;
+      participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
+    },
     bug: (error) => participant.bug(error),
   };
 }

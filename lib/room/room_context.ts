@@ -36,6 +36,9 @@ export interface RoomOptions {
   readonly dynacastPauseDelayMs: number;
   /** How often the media plane reports how loud microphones are, ms. */
   readonly audioUpdateIntervalMs: number;
+  /** `rtc.reconnect_on_…_error`: a client to which that happens is made to join anew. */
+  readonly reconnectOnPublicationError: boolean;
+  readonly reconnectOnSubscriptionError: boolean;
   /** Bytes; 0 is no limit. */
   readonly maxMetadataSize: number;
   readonly maxAttributesSize: number;
@@ -74,6 +77,8 @@ export const DEFAULT_ROOM_OPTIONS: RoomOptions = {
   updateBatchTargetSize: 131_072,
   dynacastPauseDelayMs: 5_000,
   audioUpdateIntervalMs: 400,
+  reconnectOnPublicationError: false,
+  reconnectOnSubscriptionError: false,
   maxMetadataSize: 64_000,
   maxAttributesSize: 64_000,
 };

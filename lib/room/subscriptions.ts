@@ -72,6 +72,8 @@ export interface SubscriptionHost {
   removeFromOffer(downTrack: DownTrackId): void;
   newDownTrackId(): DownTrackId;
   engine(command: EngineCommand): void;
+  /** A subscription came to nothing, though the client is there and nothing forbids it. */
+  failed(): void;
   /** A callback of a timer threw. */
   bug(error: unknown): void;
 }
@@ -220,6 +222,8 @@ export class Subscriptions {
       this.host.maySubscribe(),
     );
     for (const action of actions) this.#carryOut(action);
+    // A failed subscription may have ended the session.
+    if (this.#closed) return;
     this.#cancelTick?.();
     this.#cancelTick = this.#table.unsettled
       ? this.#after(RECONCILE_INTERVAL_MS, () => this.reconcile())
@@ -247,6 +251,7 @@ export class Subscriptions {
   }
 
   #carryOut(action: SubscriptionAction): void {
+    if (this.#closed) return;
     const { trackSid } = action;
     switch (action.type) {
       case "subscribe":
@@ -263,7 +268,8 @@ export class Subscriptions {
         if (!this.host.canAnswer()) return this.#table.waitLonger(trackSid, this.#now());
         this.#table.desire(trackSid, false, this.#now());
         this.#respond(trackSid, SubscriptionError.SE_UNKNOWN);
-        return this.#endBySid(trackSid);
+        this.#endBySid(trackSid);
+        return this.host.failed();
       case "permission": {
         const participantSid = this.host.resolve(trackSid)?.publisherSid ?? "";
         const value = new SubscriptionPermissionUpdate({

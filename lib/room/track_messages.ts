@@ -1,5 +1,5 @@
 /**
- * How a track registry's effects are worded to the publisher itself. Pure.
+ * How a track registry's effects are worded to the publisher itself, and to the media plane. Pure.
  *
  * @module
  */
@@ -8,9 +8,10 @@ import {
   TrackPublishedResponse,
   TrackUnpublishedResponse,
 } from "@livekit/protocol";
+import type { EngineCommand } from "../engine/engine_messages.ts";
 import type { ClientTraits } from "./client_traits.ts";
 import type { SignalMessage } from "./connection_host.ts";
-import type { RegistryEffect } from "./track_effects.ts";
+import type { PublishedTrack, RegistryEffect } from "./track_effects.ts";
 
 /** Effects that concern the publisher alone. */
 export type PublisherEffect = Exclude<
@@ -43,4 +44,18 @@ export function publisherMessage(
         : { case: "mute", value: new MuteTrackRequest({ sid, muted: true }) };
     }
   }
+}
+
+/** What the media plane must be told of `track`'s mute state; it takes new up-tracks as unmuted. */
+export function muteCommands(
+  before: PublishedTrack | undefined,
+  track: PublishedTrack,
+): EngineCommand[] {
+  const { muted } = track.info;
+  return track.upTracks
+    .filter(({ upTrack }) => {
+      const known = before?.upTracks.some((other) => other.upTrack === upTrack) ?? false;
+      return known ? before?.info.muted !== muted : muted;
+    })
+    .map(({ upTrack }) => ({ type: "set_up_track_muted", upTrack, muted }));
 }

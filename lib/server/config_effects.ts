@@ -28,6 +28,8 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "rtc.enable_loopback_candidate",
   "rtc.force_tcp",
   "rtc.stun_servers",
+  "rtc.reconnect_on_publication_error",
+  "rtc.reconnect_on_subscription_error",
   "room.auto_create",
   "room.enabled_codecs",
   "room.max_participants",

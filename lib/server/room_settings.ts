@@ -53,6 +53,8 @@ export function roomOptions(config: Config): RoomOptions {
     updateBatchTargetSize: room.update_batch_target_size,
     dynacastPauseDelayMs: video.dynacast_pause_delay,
     audioUpdateIntervalMs: audio.update_interval,
+    reconnectOnPublicationError: rtc.reconnect_on_publication_error ?? false,
+    reconnectOnSubscriptionError: rtc.reconnect_on_subscription_error ?? false,
     maxMetadataSize: limit.max_metadata_size,
     maxAttributesSize: limit.max_attributes_size,
   };

@@ -1,0 +1,95 @@
+/**
+ * Notices publications that never happen: a track that is announced, not muted, and brings no media
+ * although its publisher's connection is up. That is logged and counted, and the client is made to join
+ * anew where `rtc.reconnect_on_publication_error` says so.
+ *
+ * @module
+ */
+import { DisconnectReason } from "@livekit/protocol";
+import type { TrackSid } from "../base/ids.ts";
+import type { Cancel, Log } from "../base/platform.ts";
+import type { Farewell } from "./close_reason.ts";
+import type { PendingSlot } from "./pending_tracks.ts";
+import type { RoomContext } from "./room_context.ts";
+
+/** How long an announced track may bring no media, ms. */
+export const PUBLISH_WAIT_MS = 30_000;
+/** How often it is looked for. */
+const CHECK_INTERVAL_MS = 1_000;
+
+/** The publisher. */
+export interface WatchedPublisher {
+  readonly context: {
+    readonly platform: Pick<RoomContext["platform"], "clock" | "timers">;
+    readonly counters: RoomContext["counters"];
+    readonly options: Pick<RoomContext["options"], "reconnectOnPublicationError">;
+  };
+  readonly log: Log;
+  readonly registry: {
+    contents(): { readonly pending: readonly Pick<PendingSlot, "sid" | "queued" | "entries">[] };
+  };
+  close(reason: DisconnectReason, farewell: Farewell): void;
+  /** A timer's callback threw. */
+  bug(error: unknown): void;
+}
+
+/** See the module text. It holds a timer only while something is announced. */
+export class PublicationWatch {
+  /** When a track's time began; `Infinity` once it was told. */
+  #since = new Map<TrackSid, number>();
+  #isConnected = false;
+  #cancel: Cancel | undefined;
+
+  constructor(readonly publisher: WatchedPublisher) {}
+
+  /** The publisher's connection is up; before that nothing is expected. */
+  connected(): void {
+    this.#isConnected = true;
+    this.announced();
+  }
+
+  /** A track may have been announced. */
+  announced(): void {
+    if (!this.#isConnected || this.#cancel !== undefined) return;
+    this.#check();
+  }
+
+  stop(): void {
+    this.#isConnected = false;
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  #check(): void {
+    this.#cancel = undefined;
+    const { log, registry, context: { platform, counters, options } } = this.publisher;
+    const now = platform.clock.now();
+    const since = new Map<TrackSid, number>();
+    let isOverdue = false;
+    for (const { sid, queued, entries } of registry.contents().pending) {
+      // Behind another track of the same name it waits for that one.
+      if (queued) continue;
+      const began = entries[0]?.info.muted ? now : this.#since.get(sid) ?? now;
+      since.set(sid, began);
+      if (now - began < PUBLISH_WAIT_MS) continue;
+      since.set(sid, Infinity);
+      isOverdue = true;
+      log.warn("publication timed out", { trackSid: sid });
+      counters.count("publication_timeout");
+    }
+    this.#since = since;
+    if (since.size > 0) {
+      this.#cancel = platform.timers.after(CHECK_INTERVAL_MS, () => this.#guardedCheck());
+    }
+    if (!isOverdue || !options.reconnectOnPublicationError) return;
+    this.publisher.close(DisconnectReason.STATE_MISMATCH, "reconnect");
+  }
+
+  #guardedCheck(): void {
+    try {
+      this.#check();
+    } catch (error) {
+      this.publisher.bug(error);
+    }
+  }
+}
