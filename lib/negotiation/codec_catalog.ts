@@ -113,6 +113,13 @@ export function acceptedCodecs(
   );
 }
 
+/** What a codec can be expected to be like before its publisher has said more than its name. */
+export function knownCodecs(mime: string): readonly CodecParameters[] {
+  return CATALOG.filter((codec) =>
+    codec.mime === mime && codec.explicitOnly !== true && codec.receiveOnly !== true
+  ).map(toParameters);
+}
+
 /**
  * Codecs for a section of our own offer through which a track is sent.
  *

@@ -11,7 +11,6 @@ import {
   DisconnectReason,
   ParticipantInfo_KindDetail as KindDetail,
   ParticipantInfo_State as State,
-  type VideoQuality,
 } from "@livekit/protocol";
 import type { Log } from "../base/platform.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
@@ -19,6 +18,7 @@ import { Participant } from "./participant.ts";
 import type { ParticipantHost } from "./participant_host.ts";
 import type { ParticipantInit } from "./participant_profile.ts";
 import type { RoomContext } from "./room_context.ts";
+import type { CodecWish } from "./subscribed_codecs.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** One wish of this room that the origin's room has been told of. */
@@ -79,11 +79,11 @@ export class ForwardedParticipant extends Participant {
   }
 
   /** What `subscriber`, of this room, wants of a track is told where its media comes from. */
-  relayWish(trackSid: string, subscriber: Participant, quality: VideoQuality | undefined): void {
+  relayWish(trackSid: string, subscriber: Participant, wish: CodecWish | undefined): void {
     const key = `${trackSid} ${subscriber.sid}`;
-    if (quality === undefined) this.#wishes.delete(key);
+    if (wish === undefined) this.#wishes.delete(key);
     else this.#wishes.set(key, { trackSid, subscriber });
-    this.origin.host.wish(trackSid, subscriber, quality);
+    this.origin.host.wish(trackSid, subscriber, wish);
   }
 
   /** Its origin is gone. */

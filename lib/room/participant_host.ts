@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { VideoQuality } from "@livekit/protocol";
 import type { DataTrackHost } from "./data_track_host.ts";
+import type { CodecWish } from "./subscribed_codecs.ts";
 import type { SubscribableTrack } from "./subscriptions.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
@@ -28,7 +28,7 @@ export interface ParticipantHost<Participant> {
   resolveTrack(trackSid: string, subscriber: Participant): SubscribableTrack | undefined;
   introduce(trackSid: string, receiver: Participant): void;
   subscriptionBound(trackSid: string, subscriber: Participant): void;
-  wish(trackSid: string, subscriber: Participant, quality: VideoQuality | undefined): void;
+  wish(trackSid: string, subscriber: Participant, wish: CodecWish | undefined): void;
   simulateSpeaker(participant: Participant, seconds: number): void;
   dataReceived(participant: Participant, label: string, bytes: Uint8Array): void;
   dataChannelOpen(participant: Participant): void;

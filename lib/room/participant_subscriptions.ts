@@ -38,7 +38,7 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
     send: (message) => participant.send(message),
     introduce: (trackSid) => participant.host.introduce(trackSid, participant),
     subscriptionBound: (trackSid) => participant.host.subscriptionBound(trackSid, participant),
-    wish: (trackSid, quality) => participant.host.wish(trackSid, participant, quality),
+    wish: (trackSid, wish) => participant.host.wish(trackSid, participant, wish),
     addToOffer: (request) => participant.subscriber.addTrack(request),
     removeFromOffer: (id) => participant.subscriber.removeTrack(id),
     newDownTrackId: () => router.newDownTrackId(),

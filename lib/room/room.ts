@@ -15,7 +15,6 @@ import {
   RoomMovedResponse,
   RoomUpdate,
   TrackSubscribed,
-  type VideoQuality,
 } from "@livekit/protocol";
 import { randomId, type RoomSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
@@ -45,6 +44,7 @@ import { RoomMembers } from "./room_members.ts";
 import { RoomReports } from "./room_reports.ts";
 import { RoomTracks } from "./room_tracks.ts";
 import { ServerRpcs } from "./server_rpc.ts";
+import type { CodecWish } from "./subscribed_codecs.ts";
 import { subscribableTrack } from "./subscribable_track.ts";
 import type { SubscribableTrack } from "./subscriptions.ts";
 import type { PublishedTrack } from "./track_effects.ts";
@@ -97,7 +97,7 @@ export class Room implements ParticipantHost<Participant> {
     const { syncStreams } = plan.internal;
     this.#memberContext = { ...context, options: { ...options, syncStreams } };
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
-    this.#tracks = new RoomTracks(platform, options.dynacastPauseDelayMs, this.events);
+    this.#tracks = new RoomTracks(context, this.events, this.#members);
     const send = router.send.bind(router);
     this.#data = new DataRouter(() => this.#members.values(), send, counters, platform.clock);
     const tell = (participant: Participant) => this.participantChanged(participant, true);
@@ -347,12 +347,12 @@ export class Room implements ParticipantHost<Participant> {
     publisher.send({ case: "trackSubscribed", value: new TrackSubscribed({ trackSid }) });
   }
 
-  wish(trackSid: string, subscriber: Participant, quality: VideoQuality | undefined): void {
+  wish(trackSid: string, subscriber: Participant, wish: CodecWish | undefined): void {
     const publisher = this.#tracks.get(trackSid)?.publisher;
     if (publisher instanceof ForwardedParticipant) {
-      return publisher.relayWish(trackSid, subscriber, quality);
+      return publisher.relayWish(trackSid, subscriber, wish);
     }
-    this.#tracks.wish(trackSid, subscriber.sid, quality);
+    this.#tracks.wish(trackSid, subscriber.sid, wish);
   }
 
   dataReceived(participant: Participant, label: string, bytes: Uint8Array): void {

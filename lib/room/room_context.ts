@@ -34,6 +34,11 @@ export interface RoomOptions {
   /** Bytes of participant updates put into one message. */
   readonly updateBatchTargetSize: number;
   readonly dynacastPauseDelayMs: number;
+  /**
+   * Fewer participants than this, and a track whose publisher does not mind is sent in its backup
+   * codec alone once that is needed; 0 is always.
+   */
+  readonly codecRegressionThreshold: number;
   /** How often the media plane reports how loud microphones are, ms. */
   readonly audioUpdateIntervalMs: number;
   /** `rtc.reconnect_on_…_error`: a client to which that happens is made to join anew. */
@@ -76,6 +81,7 @@ export const DEFAULT_ROOM_OPTIONS: RoomOptions = {
   iceServers: DEFAULT_ICE_SERVERS,
   updateBatchTargetSize: 131_072,
   dynacastPauseDelayMs: 5_000,
+  codecRegressionThreshold: 5,
   audioUpdateIntervalMs: 400,
   reconnectOnPublicationError: false,
   reconnectOnSubscriptionError: false,

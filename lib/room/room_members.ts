@@ -43,6 +43,11 @@ export class RoomMembers {
     return count;
   }
 
+  /** Whether they are fewer than `limit`; 0 is no limit. */
+  isSmall(limit: number): boolean {
+    return limit === 0 || this.#byIdentity.size < limit;
+  }
+
   /** A track of `publisher` can be had. */
   offerTrack(publisher: Participant, trackSid: string): void {
     for (const { active, init, subscriptions } of this.others(publisher)) {

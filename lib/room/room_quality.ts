@@ -27,7 +27,7 @@ const LAST_PROTOCOL_WITHOUT_LOST = 10;
 export interface QualityRoom {
   participants(): Iterable<Participant>;
   /** The highest quality the publisher was asked to send; `undefined` if it was not asked. */
-  askedQuality(trackSid: string): VideoQuality | undefined;
+  askedQuality(trackSid: string, mime: string): VideoQuality | undefined;
 }
 
 interface Member {
@@ -87,7 +87,8 @@ export class RoomQuality {
       upTracks.some((candidate) => candidate.upTrack === upTrack)
     );
     if (track === undefined || track.kind === "audio") return 0;
-    const asked = this.room.askedQuality(track.sid);
+    const { mime } = track.upTracks.find((candidate) => candidate.upTrack === upTrack)!;
+    const asked = this.room.askedQuality(track.sid, mime);
     if (asked === VideoQuality.OFF) return "nothing";
     if (!track.info.simulcast) return 0;
     const layers = declaredLayers(track.info).filter(({ quality }) =>

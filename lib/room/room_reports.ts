@@ -23,7 +23,7 @@ export class RoomReports {
   ) {
     const { platform, router, options } = context;
     const participants = () => members.values();
-    const askedQuality = (trackSid: string) => tracks.askedQuality(trackSid);
+    const askedQuality = tracks.askedQuality.bind(tracks);
     this.#quality = new RoomQuality({ participants, askedQuality });
     this.#speakers = new RoomSpeakers(
       participants,

@@ -1,17 +1,19 @@
 /**
- * All published tracks of one room by sid, and for each video track what its subscribers want of it.
+ * All published tracks of one room by sid, and for each what its subscribers want of it.
  *
  * A record exists from the moment the track is published until it is unpublished or its publisher has
  * left, and never twice for one sid.
  *
  * @module
  */
-import { TrackType, VideoQuality } from "@livekit/protocol";
+import { TrackType, type VideoQuality } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
-import type { Cancel, Platform } from "../base/platform.ts";
+import type { Cancel } from "../base/platform.ts";
+import { regressionOf } from "./codec_choice.ts";
 import type { SignalMessage } from "./connection_host.ts";
+import type { RoomContext } from "./room_context.ts";
 import type { ObservedParticipant, RoomEvents } from "./room_events.ts";
-import { SubscribedQualityTracker, subscribedQualityUpdate } from "./subscribed_quality.ts";
+import { type CodecWish, SubscribedCodecs, subscribedCodecsMessage } from "./subscribed_codecs.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** The publisher of a track, as far as this table cares. */
@@ -24,6 +26,8 @@ export interface TrackPublisher extends ObservedParticipant {
 export interface RoomTrack<P extends TrackPublisher> {
   readonly publisher: P;
   readonly track: PublishedTrack;
+  /** Its backup codec has taken the place of its first one. */
+  readonly regressed: boolean;
 }
 
 /** Whoever must know of every track there is, and of each change of one. */
@@ -36,8 +40,8 @@ export interface TrackWatcher<P> {
 interface Record<P extends TrackPublisher> {
   readonly publisher: P;
   track: PublishedTrack;
-  /** Only for video. */
-  readonly quality: SubscribedQualityTracker | undefined;
+  regressed: boolean;
+  readonly codecs: SubscribedCodecs;
   cancelTimer: Cancel | undefined;
   /** The publisher has been told that somebody receives it. */
   subscriptionAnnounced: boolean;
@@ -50,9 +54,10 @@ export class RoomTracks<P extends TrackPublisher> {
   readonly #records = new Map<string, Record<P>>();
 
   constructor(
-    readonly platform: Platform,
-    readonly dynacastPauseDelayMs: number,
+    readonly context: RoomContext,
     readonly events: RoomEvents,
+    /** The room's participants, as far as it matters how many they are. */
+    readonly members: { isSmall(limit: number): boolean },
   ) {}
 
   get(trackSid: string): RoomTrack<P> | undefined {
@@ -75,21 +80,16 @@ export class RoomTracks<P extends TrackPublisher> {
   }
 
   add(publisher: P, track: PublishedTrack): void {
-    const video = track.info.type === TrackType.VIDEO;
     const record: Record<P> = {
       publisher,
       track,
-      quality: video
-        ? new SubscribedQualityTracker(
-          this.platform.clock.now(),
-          track.info.muted,
-          this.dynacastPauseDelayMs,
-        )
-        : undefined,
+      regressed: false,
+      codecs: new SubscribedCodecs(track.info.muted, this.context.options.dynacastPauseDelayMs),
       cancelTimer: undefined,
       subscriptionAnnounced: false,
     };
     this.#records.set(track.sid, record);
+    this.#followCodecs(record);
     this.watcher?.trackThere(publisher, track);
     this.#pump(record);
     this.events.published(publisher, track.info);
@@ -100,8 +100,9 @@ export class RoomTracks<P extends TrackPublisher> {
     const record = this.#records.get(track.sid);
     if (record === undefined) return;
     record.track = track;
+    this.#followCodecs(record);
     this.watcher?.trackThere(record.publisher, track);
-    record.quality?.setMuted(track.info.muted);
+    record.codecs.setMuted(track.info.muted);
     this.#pump(record);
   }
 
@@ -113,24 +114,24 @@ export class RoomTracks<P extends TrackPublisher> {
     if (record !== undefined) this.events.unpublished(record.publisher, record.track.info);
   }
 
-  /** What `subscriber` wants at most of a video track; `undefined` when it no longer subscribes. */
-  wish(trackSid: string, subscriber: string, quality: VideoQuality | undefined): void {
+  /** What `subscriber` wants of a track; `undefined` when it no longer subscribes. */
+  wish(trackSid: string, subscriber: string, wish: CodecWish | undefined): void {
     const record = this.#records.get(trackSid);
-    if (record?.quality === undefined) return;
-    record.quality.wish(subscriber, quality);
+    if (record === undefined) return;
+    record.codecs.wish(subscriber, wish, this.context.platform.clock.now());
     this.#pump(record);
   }
 
   /** The highest quality the publisher was asked to send; `undefined` before it was asked. */
-  askedQuality(trackSid: string): VideoQuality | undefined {
-    return this.#records.get(trackSid)?.quality?.told;
+  askedQuality(trackSid: string, mime: string): VideoQuality | undefined {
+    return this.#records.get(trackSid)?.codecs.told(mime);
   }
 
   /** The publisher resumed: it is told again what is wanted of its tracks. */
   restart(publisher: P): void {
     for (const record of this.#records.values()) {
       if (record.publisher !== publisher) continue;
-      record.quality?.restart();
+      record.codecs.restart();
       this.#pump(record);
     }
   }
@@ -147,21 +148,29 @@ export class RoomTracks<P extends TrackPublisher> {
     for (const sid of [...this.#records.keys()]) this.remove(sid);
   }
 
+  #followCodecs(record: Record<P>): void {
+    const now = this.context.platform.clock.now();
+    for (const { mime } of record.track.upTracks) record.codecs.add(mime, now);
+    // Once taken, the decision does not change with the number of participants.
+    const { codecRegressionThreshold } = this.context.options;
+    const preferred = record.regressed || this.members.isSmall(codecRegressionThreshold);
+    const regression = regressionOf(record.track, preferred);
+    record.regressed = regression !== undefined;
+    record.codecs.setRegression(regression, now);
+  }
+
   #pump(record: Record<P>): void {
-    const { quality } = record;
-    if (quality === undefined) return;
+    const { codecs, publisher } = record;
+    const { info } = record.track;
+    // Audio is worth turning off only where it is sent twice.
+    if (info.type === TrackType.AUDIO && info.codecs.length < 2) return;
     record.cancelTimer?.();
     record.cancelTimer = undefined;
-    const now = this.platform.clock.now();
-    const highest = quality.collect(now);
-    if (highest !== undefined) {
-      record.publisher.send({
-        case: "subscribedQualityUpdate",
-        value: subscribedQualityUpdate(record.track.info, highest),
-      });
-    }
-    const wakeAt = quality.nextWakeAt();
+    const now = this.context.platform.clock.now();
+    const wishes = codecs.collect(now);
+    if (wishes !== undefined) publisher.send(subscribedCodecsMessage(info, wishes));
+    const wakeAt = codecs.nextWakeAt();
     if (wakeAt === undefined) return;
-    record.cancelTimer = this.platform.timers.after(wakeAt - now, () => this.#pump(record));
+    record.cancelTimer = this.context.platform.timers.after(wakeAt - now, () => this.#pump(record));
   }
 }

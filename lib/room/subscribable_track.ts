@@ -6,6 +6,8 @@
  *
  * @module
  */
+import { knownCodecs } from "../negotiation/codec_catalog.ts";
+import { codecOptions } from "./codec_choice.ts";
 import { ForwardedParticipant } from "./forwarded_participant.ts";
 import type { Participant } from "./participant.ts";
 import type { RoomTrack } from "./room_tracks.ts";
@@ -13,7 +15,7 @@ import type { SubscribableTrack } from "./subscriptions.ts";
 
 /** `entry` for `subscriber`; `undefined` if it cannot have it at all. */
 export function subscribableTrack(
-  { publisher, track }: RoomTrack<Participant>,
+  { publisher, track, regressed }: RoomTrack<Participant>,
   subscriber: Participant,
 ): SubscribableTrack | undefined {
   if (publisher === subscriber) return undefined;
@@ -26,9 +28,8 @@ export function subscribableTrack(
     publisherSid: publisher.sid,
     track,
     allowed: publisher.allowsSubscription(track.sid, subscriber),
-    codecsOf(upTrack) {
-      const mime = track.upTracks.find((candidate) => candidate.upTrack === upTrack)?.mime;
-      return mime === undefined ? [] : publisher.publisher.codecsOf(upTrack, mime);
-    },
+    options: codecOptions(track, regressed),
+    codecsOf: ({ upTrack, mime }) =>
+      upTrack === undefined ? knownCodecs(mime) : publisher.publisher.codecsOf(upTrack, mime),
   };
 }

@@ -1,31 +1,26 @@
 /**
- * Dynacast: which qualities of one published video track somebody wants, so that the publisher can
- * stop encoding the rest.
+ * Dynacast: which qualities of one codec of a published track somebody wants, so that the publisher
+ * can stop encoding the rest.
  *
  * Pure. A higher wish is reported at once and a lower one only after it has held for a while, because
  * turning an encoder layer off and on again costs a key frame. Nothing is reported while muted.
  *
  * @module
  */
-import {
-  SubscribedCodec,
-  SubscribedQuality,
-  SubscribedQualityUpdate,
-  TrackInfo,
-  VideoQuality,
-} from "@livekit/protocol";
+import { VideoQuality } from "@livekit/protocol";
 
 /** How long a lower wish must hold, ms (`video.dynacast_pause_delay`). */
 export const DYNACAST_PAUSE_DELAY_MS = 5_000;
 /** A track nobody ever wanted is turned off after this, ms. */
 export const DYNACAST_UNSUBSCRIBED_DELAY_MS = 10_000;
 
-/** Highest wanted quality of one track over its subscribers, and what the publisher was told. */
+/** Highest wanted quality over its subscribers, and what the publisher was told. */
 export class SubscribedQualityTracker {
   readonly #wishes = new Map<string, VideoQuality>();
   #told: VideoQuality | undefined;
   #lowerSince: number | undefined;
   #muted: boolean;
+  #suspended = false;
   readonly #createdAt: number;
 
   constructor(now: number, muted: boolean, readonly pauseDelayMs = DYNACAST_PAUSE_DELAY_MS) {
@@ -53,6 +48,11 @@ export class SubscribedQualityTracker {
     this.#muted = muted;
   }
 
+  /** While suspended nothing is wanted, whatever the wishes are, and that is reported at once. */
+  setSuspended(suspended: boolean): void {
+    this.#suspended = suspended;
+  }
+
   /** Forgets what was told, as after the publisher's resume. */
   restart(): void {
     this.#told = undefined;
@@ -67,9 +67,9 @@ export class SubscribedQualityTracker {
       this.#lowerSince = undefined;
       return undefined;
     }
-    if (
-      rank(wanted) < rank(this.#told) || this.#told === undefined && wanted === VideoQuality.OFF
-    ) {
+    const lower = rank(wanted) < rank(this.#told) ||
+      this.#told === undefined && wanted === VideoQuality.OFF;
+    if (lower && !this.#suspended) {
       this.#lowerSince ??= this.#told === undefined ? this.#createdAt : now;
       if (now < this.#lowerSince + this.#delay()) return undefined;
     }
@@ -90,6 +90,7 @@ export class SubscribedQualityTracker {
 
   #wanted(): VideoQuality {
     let highest = VideoQuality.OFF;
+    if (this.#suspended) return highest;
     for (const quality of this.#wishes.values()) {
       if (rank(quality) > rank(highest)) highest = quality;
     }
@@ -103,20 +104,7 @@ function rank(quality: VideoQuality | undefined): number {
   return quality === VideoQuality.OFF ? -1 : quality;
 }
 
-/** The message that tells a publisher to send `highest` and everything below it. */
-export function subscribedQualityUpdate(
-  track: TrackInfo,
-  highest: VideoQuality,
-): SubscribedQualityUpdate {
-  const qualities = [VideoQuality.LOW, VideoQuality.MEDIUM, VideoQuality.HIGH].map((quality) =>
-    new SubscribedQuality({ quality, enabled: rank(quality) <= rank(highest) })
-  );
-  const mime = track.codecs[0]?.mimeType || track.mimeType;
-  return new SubscribedQualityUpdate({
-    trackSid: track.sid,
-    subscribedQualities: qualities,
-    subscribedCodecs: [
-      new SubscribedCodec({ codec: mime.replace(/^video\//i, "").toLowerCase(), qualities }),
-    ],
-  });
+/** Whether a publisher that is to send `highest` is to send `quality`. */
+export function isQualityEnabled(quality: VideoQuality, highest: VideoQuality): boolean {
+  return rank(quality) <= rank(highest);
 }

@@ -13,13 +13,14 @@ import {
   SubscriptionResponse,
   type UpdateSubscription,
   type UpdateTrackSettings,
-  type VideoQuality,
 } from "@livekit/protocol";
-import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
+import type { ConnectionId, DownTrackId } from "../base/ids.ts";
 import type { CodecParameters, SendSection } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { DownTrackTarget, EngineCommand } from "../engine/engine_messages.ts";
+import { chooseCodec, type CodecOption } from "./codec_choice.ts";
 import type { SignalMessage } from "./connection_host.ts";
+import type { CodecWish } from "./subscribed_codecs.ts";
 import {
   RECONCILE_INTERVAL_MS,
   type SourceState,
@@ -40,8 +41,10 @@ export interface SubscribableTrack {
   readonly track: PublishedTrack;
   /** The publisher's rule lets this subscriber have it. */
   readonly allowed: boolean;
-  /** What one of the track's up-tracks can deliver, preferred first. */
-  codecsOf(upTrack: UpTrackId): readonly CodecParameters[];
+  /** Codecs the track comes in or can be asked for in, best first. */
+  readonly options: readonly CodecOption[];
+  /** What one of them can deliver, preferred first. */
+  codecsOf(option: CodecOption): readonly CodecParameters[];
 }
 
 /** A down-track to be put into the subscriber's description. */
@@ -49,7 +52,7 @@ export interface DownTrackRequest {
   readonly downTrack: DownTrackId;
   readonly publisherSid: string;
   readonly track: PublishedTrack;
-  /** What the up-track that will be forwarded can deliver, preferred first. */
+  /** What the track can be had in, preferred first. */
   readonly codecs: readonly CodecParameters[];
 }
 
@@ -64,8 +67,8 @@ export interface SubscriptionHost {
   introduce(trackSid: string): void;
   /** The subscriber's answer accepted the track. */
   subscriptionBound(trackSid: string): void;
-  /** What this subscriber wants at most of a video track; `undefined` when it ends. */
-  wish(trackSid: string, quality: VideoQuality | undefined): void;
+  /** What this subscriber wants of a track; `undefined` when it ends, or is paused. */
+  wish(trackSid: string, wish: CodecWish | undefined): void;
   /** Puts a down-track into the next offer. */
   addToOffer(request: DownTrackRequest): void;
   /** Takes a down-track out of the next offer. */
@@ -81,8 +84,11 @@ export interface SubscriptionHost {
 interface DownTrack {
   readonly id: DownTrackId;
   readonly trackSid: string;
-  readonly upTrack: UpTrackId;
-  bound: boolean;
+  /** The codec the client is sent, or is to be sent; before its answer the best of those offered. */
+  codec: CodecOption;
+  /** Where the client accepted it. */
+  bound: { readonly connection: ConnectionId; readonly section: SendSection } | undefined;
+  /** The target in force; absent while nothing is forwarded. */
   sent: DownTrackTarget | undefined;
 }
 
@@ -146,14 +152,9 @@ export class Subscriptions {
       if (this.#table.isDesired(trackSid)) this.reconcile();
       return;
     }
-    const source = this.host.resolve(trackSid);
-    const alive = source?.track.upTracks.some(({ upTrack }) => upTrack === down.upTrack);
-    if (alive) {
-      this.#apply(trackSid);
-    } else {
-      this.#end(down);
-      this.reconcile();
-    }
+    if (this.#follow(down)) return;
+    this.#end(down);
+    this.reconcile();
   }
 
   /** A track was unpublished, or its publisher left. */
@@ -172,21 +173,14 @@ export class Subscriptions {
     if (down === undefined) return;
     const source = this.host.resolve(down.trackSid);
     if (source === undefined) return;
+    const codec = chooseCodec(source.options, section.codecs);
+    if (codec === undefined) return;
     // A second binding has other parameters, which the media plane takes only anew.
-    if (down.bound) this.host.engine({ type: "remove_down_track", downTrack: id });
-    down.bound = true;
+    this.#stop(down);
+    down.bound = { connection, section };
+    down.codec = codec;
     this.#table.bound(down.trackSid);
-    const target = targetFor(this.#table.settings(down.trackSid), source.track.info);
-    down.sent = target;
-    this.host.engine({
-      type: "add_down_track",
-      connection,
-      downTrack: id,
-      upTrack: down.upTrack,
-      section,
-      target,
-    });
-    this.#wish(down, source.track, target);
+    this.#apply(down.trackSid);
     this.host.subscriptionBound(down.trackSid);
   }
 
@@ -284,24 +278,49 @@ export class Subscriptions {
 
   #subscribe(trackSid: string): void {
     const source = this.host.resolve(trackSid);
-    const up = source?.track.upTracks[0];
-    if (source === undefined || up === undefined) return;
+    const codec = source?.options[0];
+    if (source === undefined || codec === undefined) return;
     const id = this.host.newDownTrackId();
-    const down: DownTrack = { id, trackSid, upTrack: up.upTrack, bound: false, sent: undefined };
+    const down: DownTrack = { id, trackSid, codec, bound: undefined, sent: undefined };
     this.#downTracks.set(id, down);
     this.#table.subscribed(trackSid, id, source.track.kind, this.#now());
     this.host.introduce(trackSid);
     const { publisherSid, track } = source;
-    const codecs = source.codecsOf(up.upTrack);
+    const codecs = source.options.flatMap((option) => source.codecsOf(option));
     this.host.addToOffer({ downTrack: id, publisherSid, track, codecs });
+  }
+
+  /** Goes along with a change of the track. @returns `false` if it takes another down-track. */
+  #follow(down: DownTrack): boolean {
+    const source = this.host.resolve(down.trackSid);
+    const { bound, codec: before } = down;
+    const same = (option: CodecOption) =>
+      option.mime === before.mime && option.upTrack === before.upTrack;
+    if (source === undefined) return false;
+    if (bound === undefined) return source.options.some(same);
+    const codec = chooseCodec(source.options, bound.section.codecs);
+    if (codec === undefined) return false;
+    // What waits for its first packet may still get any codec; what flows must not change its own,
+    // because the numbering of its packets would begin anew under the same SSRC.
+    if (!same(codec) && before.upTrack !== undefined) return false;
+    down.codec = codec;
+    this.#apply(down.trackSid);
+    return true;
   }
 
   #end(down: DownTrack): void {
     this.#downTracks.delete(down.id);
     this.#table.closed(down.trackSid, this.#now());
-    if (down.bound) this.host.engine({ type: "remove_down_track", downTrack: down.id });
+    this.#stop(down);
     this.host.removeFromOffer(down.id);
     this.host.wish(down.trackSid, undefined);
+  }
+
+  #stop(down: DownTrack): void {
+    if (down.sent !== undefined) {
+      this.host.engine({ type: "remove_down_track", downTrack: down.id });
+    }
+    down.sent = undefined;
   }
 
   #endBySid(trackSid: string): void {
@@ -325,25 +344,24 @@ export class Subscriptions {
     this.#settingsTimers.delete(trackSid);
   }
 
-  /** Sends the target of a bound down-track if it is not the one in force. */
+  /** Forwards a bound down-track once there is media, under the target that is to be in force. */
   #apply(trackSid: string): void {
     const id = this.#table.downTrack(trackSid);
     const down = id === undefined ? undefined : this.#downTracks.get(id);
     const source = this.host.resolve(trackSid);
-    if (down === undefined || !down.bound || source === undefined) return;
+    if (down?.bound === undefined || source === undefined) return;
+    const { bound: { connection, section }, codec: { mime, upTrack }, id: downTrack } = down;
     const target = targetFor(this.#table.settings(trackSid), source.track.info);
-    if (sameTarget(target, down.sent)) return;
-    down.sent = target;
-    this.host.engine({ type: "set_down_track_target", downTrack: down.id, target });
-    this.#wish(down, source.track, target);
-  }
-
-  #wish(down: DownTrack, track: PublishedTrack, target: DownTrackTarget): void {
+    const quality = qualityOfSpatial(target.maxSpatial, declaredLayers(source.track.info));
     // A paused track is wanted by nobody here: its publisher may stop sending it.
-    const quality = target.enabled
-      ? qualityOfSpatial(target.maxSpatial, declaredLayers(track.info))
-      : undefined;
-    this.host.wish(down.trackSid, quality);
+    this.host.wish(trackSid, target.enabled ? { mime, quality } : undefined);
+    if (upTrack === undefined || sameTarget(target, down.sent)) return;
+    this.host.engine(
+      down.sent === undefined
+        ? { type: "add_down_track", connection, downTrack, upTrack, section, target }
+        : { type: "set_down_track_target", downTrack, target },
+    );
+    down.sent = target;
   }
 
   #sourceState(trackSid: string): SourceState {

@@ -39,6 +39,7 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "room.update_batch_target_size",
   "room.max_metadata_size",
   "room.enable_full_room_in_webhooks",
+  "video.codec_regression_threshold",
   "video.dynacast_pause_delay",
   "limit.subscription_limit_audio",
   "limit.subscription_limit_video",

@@ -52,6 +52,7 @@ export function roomOptions(config: Config): RoomOptions {
     data: dataOptions(config),
     updateBatchTargetSize: room.update_batch_target_size,
     dynacastPauseDelayMs: video.dynacast_pause_delay,
+    codecRegressionThreshold: video.codec_regression_threshold,
     audioUpdateIntervalMs: audio.update_interval,
     reconnectOnPublicationError: rtc.reconnect_on_publication_error ?? false,
     reconnectOnSubscriptionError: rtc.reconnect_on_subscription_error ?? false,

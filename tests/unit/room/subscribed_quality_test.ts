@@ -1,9 +1,6 @@
 import assert from "node:assert/strict";
-import { SimulcastCodecInfo, TrackInfo, VideoQuality } from "@livekit/protocol";
-import {
-  SubscribedQualityTracker,
-  subscribedQualityUpdate,
-} from "../../../lib/room/subscribed_quality.ts";
+import { VideoQuality } from "@livekit/protocol";
+import { SubscribedQualityTracker } from "../../../lib/room/subscribed_quality.ts";
 
 const { LOW, MEDIUM, HIGH, OFF } = VideoQuality;
 
@@ -54,18 +51,14 @@ Deno.test("SubscribedQualityTracker.collect() is silent while muted and reports 
   assert.equal(tracker.collect(20_001), HIGH, "again, although nothing changed");
 });
 
-Deno.test("subscribedQualityUpdate() enables everything up to the wish, for old and new clients", () => {
-  const track = new TrackInfo({
-    sid: "TR_x",
-    codecs: [new SimulcastCodecInfo({ mimeType: "video/VP8" })],
-  });
-  const enabled = (quality: VideoQuality) =>
-    subscribedQualityUpdate(track, quality).subscribedCodecs[0]!.qualities.map((q) => q.enabled);
-  assert.deepEqual(enabled(MEDIUM), [true, true, false]);
-  assert.deepEqual(enabled(OFF), [false, false, false]);
-  const update = subscribedQualityUpdate(track, HIGH);
-  assert.equal(update.subscribedCodecs[0]!.codec, "vp8");
-  assert.deepEqual(update.subscribedQualities, update.subscribedCodecs[0]!.qualities);
+Deno.test("SubscribedQualityTracker.setSuspended() turns off at once and lets wishes count again", () => {
+  const tracker = new SubscribedQualityTracker(0, false);
+  tracker.wish("bob", HIGH);
+  assert.equal(tracker.collect(0), HIGH);
+  tracker.setSuspended(true);
+  assert.equal(tracker.collect(1), OFF);
+  tracker.setSuspended(false);
+  assert.equal(tracker.collect(2), HIGH);
 });
 
 Deno.test("SubscribedQualityTracker wants no wake-up while its track is muted", () => {
