@@ -1,0 +1,220 @@
+/** Metrics out of figures and events, on virtual time. */
+import assert from "node:assert/strict";
+import {
+  ClientInfo,
+  ConnectionQuality,
+  ConnectionQualityInfo,
+  ConnectionQualityUpdate,
+  ParticipantInfo,
+  Room,
+} from "@livekit/protocol";
+import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
+import type { EngineStats } from "../../../lib/engine/engine_messages.ts";
+import { Metrics, type MetricsSource } from "../../../lib/server/metrics.ts";
+import { metricsHandler } from "../../../lib/server/metrics_handler.ts";
+import { PrometheusText } from "../../support/prometheus_text.ts";
+import { settle, VirtualPlatform } from "../../support/virtual_platform.ts";
+
+const UP = "UT_1" as UpTrackId;
+const DOWN = "DT_1" as DownTrackId;
+
+function figures(packets: number, drops: Record<string, number> = {}): EngineStats {
+  const layer = { spatial: 0, ssrc: 1, bytes: packets * 100, nacksSent: 2, plisSent: 1 } as const;
+  return {
+    connections: 1,
+    upTracks: [{ upTrack: UP, layers: [{ ...layer, packets, lost: 0 }] }],
+    downTracks: [{
+      downTrack: DOWN,
+      upTrack: UP,
+      spatial: 0,
+      packets: packets * 2,
+      bytes: packets * 200,
+      retransmitted: 3,
+      nacksReceived: 4,
+      plisReceived: 5,
+    }],
+    drops,
+  };
+}
+
+const NOTHING: EngineStats = { connections: 0, upTracks: [], downTracks: [], drops: {} };
+
+class MetricsWorld {
+  readonly platform = new VirtualPlatform();
+  readonly metrics = new Metrics(this.platform, "ND_test");
+  stats: EngineStats = NOTHING;
+  looks = 0;
+
+  start(source: Partial<MetricsSource> = {}): void {
+    this.metrics.start({
+      rooms: () => {
+        this.looks++;
+        return [];
+      },
+      stats: () => Promise.resolve(this.stats),
+      ...source,
+    });
+  }
+
+  async text(): Promise<PrometheusText> {
+    return new PrometheusText(await this.metrics.text());
+  }
+
+  /** Lets a second pass, so that a scrape looks anew. */
+  async fresh(stats: EngineStats): Promise<PrometheusText> {
+    this.stats = stats;
+    await this.platform.advanceAsync(1_000, 500);
+    return await this.text();
+  }
+}
+
+Deno.test("Metrics counts on when tracks end and new ones begin", async () => {
+  const world = new MetricsWorld();
+  world.start();
+  await world.fresh(figures(10));
+  await world.fresh(figures(25));
+  await world.fresh(NOTHING);
+  const text = await world.fresh(figures(4));
+  const incoming = { direction: "incoming" };
+  const outgoing = { direction: "outgoing" };
+  const resent = { ...outgoing, transmission: "retransmit" };
+  assert.equal(text.value("livekit_packet_total", incoming), 29);
+  assert.equal(text.value("livekit_packet_bytes", incoming), 2_900);
+  assert.equal(text.value("livekit_packet_total", { ...outgoing, transmission: "initial" }), 58);
+  assert.equal(text.value("livekit_packet_total", resent), 6);
+  assert.equal(text.value("livekit_nack_total", incoming), 4);
+  assert.equal(text.value("livekit_nack_total", outgoing), 8);
+  assert.equal(text.value("livekit_pli_total", incoming), 2);
+  assert.equal(text.value("livekit_pli_total", outgoing), 10);
+  world.metrics.stop();
+});
+
+Deno.test("Metrics never lets a drop counter go down", async () => {
+  const world = new MetricsWorld();
+  world.start();
+  const drops = async (count: number) => {
+    const text = await world.fresh(figures(0, { stun_bad_integrity: count }));
+    return text.value("roomwire_drops_total", { reason: "stun_bad_integrity" });
+  };
+  assert.deepEqual([await drops(5), await drops(2), await drops(4)], [5, 5, 7]);
+  world.metrics.stop();
+});
+
+Deno.test("Metrics looks at most once a second however often it is asked, and by itself else", async () => {
+  const world = new MetricsWorld();
+  world.start();
+  await Promise.all(Array.from({ length: 100 }, () => world.text()));
+  await world.text();
+  assert.equal(world.looks, 1);
+  await world.platform.advanceAsync(20_000, 1_000);
+  assert.equal(world.looks, 5);
+  world.metrics.stop();
+  await settle();
+  assert.equal(world.platform.pendingTimers, 0);
+});
+
+Deno.test("Metrics answers without a media plane that does not", async () => {
+  const world = new MetricsWorld();
+  world.start({ stats: () => new Promise(() => {}) });
+  const text = world.text();
+  await world.platform.advanceAsync(1_000);
+  assert.equal((await text).value("livekit_room_total"), 0);
+  world.metrics.stop();
+});
+
+Deno.test("Metrics observes losses, jitter and round trips of quality reports", async () => {
+  const world = new MetricsWorld();
+  const condition = { mime: "audio/opus", inbandFec: true, muted: false };
+  const losses = { expected: 200, lost: 10, outOfOrder: 1, jitterMs: 4 };
+  world.metrics.engineEvent({
+    type: "quality_report",
+    connection: "CN_1" as never,
+    intervalMs: 5_000,
+    upTracks: [{ ...condition, upTrack: UP, topLayer: 0, layers: [{ ...losses, spatial: 0 }] }],
+    downTracks: [{
+      ...condition,
+      downTrack: DOWN,
+      packetsSent: 200,
+      reported: { ...losses, lost: 0, rttMs: 120 },
+      missingLayers: 0,
+    }],
+  });
+  const text = await world.text();
+  const incoming = { direction: "incoming", source: "UNKNOWN", type: "AUDIO", country: "" };
+  const outgoing = { ...incoming, direction: "outgoing" };
+  assert.equal(text.value("livekit_packet_loss_total", incoming), 10);
+  assert.equal(text.value("livekit_packet_loss_total", outgoing), undefined);
+  assert.equal(text.value("livekit_packet_loss_percent_sum", incoming), 5);
+  assert.equal(text.value("livekit_packet_loss_percent_bucket", { ...outgoing, le: "0" }), 1);
+  assert.equal(text.value("livekit_packet_out_of_order_percent_sum", incoming), 0.5);
+  assert.equal(text.value("livekit_jitter_us_sum", incoming), 4_000);
+  assert.equal(text.value("livekit_rtt_ms_sum", outgoing), 120);
+  assert.equal(text.value("livekit_rtt_ms_count", incoming), undefined);
+});
+
+Deno.test("Metrics times sessions from the join over the connection to the end", async () => {
+  const world = new MetricsWorld();
+  const { roomObserver: told } = world.metrics;
+  const room = new Room({ sid: "RM_1" });
+  const ann = new ParticipantInfo({ sid: "PA_1" });
+  const bob = new ParticipantInfo({ sid: "PA_2" });
+  const client = new ClientInfo({ protocol: 16 });
+  told.roomStarted!(room);
+  told.participantConnecting!(room, ann, client);
+  told.participantConnecting!(room, bob, client);
+  world.platform.advance(300);
+  told.participantJoined!(room, ann);
+  world.platform.advance(60_000);
+  told.participantLeft!(room, ann);
+  told.participantConnectionAborted!(room, bob);
+  told.roomFinished!(room, 0);
+  const text = await world.text();
+  const protocol = { protocol_version: "16" };
+  assert.equal(text.value("livekit_session_start_time_ms_sum", protocol), 300);
+  assert.equal(text.value("livekit_session_start_time_ms_count", protocol), 1);
+  assert.equal(text.value("livekit_session_duration_ms_sum", protocol), 60_000);
+  assert.equal(text.value("livekit_room_duration_seconds_sum"), 60.3);
+  assert.equal(text.value("livekit_participant_join_total", { state: "rtc_init" }), 2);
+  assert.equal(text.value("livekit_participant_join_total", { state: "rtc_canceled" }), 1);
+});
+
+Deno.test("Metrics counts each participant's quality once, though everybody is told of it", async () => {
+  const world = new MetricsWorld();
+  const updates = ["PA_1", "PA_2"].map((participantSid) =>
+    new ConnectionQualityInfo({ participantSid, quality: ConnectionQuality.GOOD, score: 3.5 })
+  );
+  const value = new ConnectionQualityUpdate({ updates });
+  for (const recipient of ["PA_1", "PA_2", "PA_3"]) {
+    world.metrics.signalObserver.response({ case: "connectionQuality", value }, recipient);
+  }
+  const text = await world.text();
+  assert.equal(text.value("livekit_quality_rating_count"), 2);
+  assert.equal(text.value("livekit_quality_score_sum"), 7);
+  const sent = { type: "signal", direction: "response", status: "success" };
+  assert.equal(text.value("livekit_node_messages", sent), 3);
+});
+
+Deno.test("Metrics names families of server API statuses, and times the calls", async () => {
+  const world = new MetricsWorld();
+  for (const [status, code] of [[200, ""], [404, "not_found"], [401, "unauthenticated"]] as const) {
+    const ended = world.metrics.twirpCall("livekit.RoomService", "DeleteRoom");
+    world.platform.advance(7);
+    ended(status, code);
+  }
+  const text = await world.text();
+  const call = { service: "RoomService", method: "DeleteRoom" };
+  const name = "livekit_node_twirp_request_status";
+  assert.equal(text.value(name, { ...call, status: "200", code: "" }), 1);
+  assert.equal(text.value(name, { ...call, status: "4xx", code: "not_found" }), 1);
+  assert.equal(
+    text.value("livekit_node_twirp_request_latency_ms_sum", { ...call, status: "4xx" }),
+    14,
+  );
+});
+
+Deno.test("metricsHandler() needs no password where none is set", async () => {
+  const handler = metricsHandler(new MetricsWorld().metrics, undefined);
+  const response = await handler(new Request("http://node.test/whatever"));
+  assert.equal(response.status, 200);
+  assert.ok(new PrometheusText(await response.text()).samples.length > 0);
+});
