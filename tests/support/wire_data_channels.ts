@@ -5,6 +5,8 @@
  */
 import { Buffer } from "node:buffer";
 import { Event, RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport } from "werift";
+import { repairSctp, type SctpInternals } from "../../lib/transport/sctp_repairs.ts";
+import { SlowReader } from "./slow_reader.ts";
 
 /** One received message. */
 export interface WireMessage {
@@ -33,6 +35,7 @@ export class WireDataChannels {
     this.#sctp.setDtlsTransport(
       this.#dtls as unknown as Parameters<RTCSctpTransport["setDtlsTransport"]>[0],
     );
+    repairSctp(this.#sctp.sctp as unknown as SctpInternals);
     this.#sctp.onDataChannel.subscribe((channel) => this.#adopt(channel));
   }
 
@@ -62,6 +65,18 @@ export class WireDataChannels {
     const channel = this.#channels.get(label);
     if (channel === undefined) throw new Error(`No channel "${label}"`);
     channel.send(Buffer.from(message as Uint8Array));
+  }
+
+  /** Bytes of messages that are not on their way yet. */
+  bufferedAmount(label: string): number {
+    return this.#channels.get(label)?.bufferedAmount ?? 0;
+  }
+
+  /** From now on messages are read when the test says so, through a window of `windowBytes`. */
+  readSlowly(windowBytes: number): SlowReader {
+    const sctp = this.#sctp.sctp as unknown as SctpInternals;
+    sctp.advertisedRwnd = windowBytes;
+    return new SlowReader(sctp);
   }
 
   /** Ends the association without waiting for the peer. */

@@ -256,7 +256,8 @@ export class WireParticipant implements AsyncDisposable {
   /** Data packets received so far. */
   get data(): DataPacket[] {
     const messages = this.primary.client?.channels?.messages ?? [];
-    return messages.map(({ bytes }) => DataPacket.fromBinary(bytes));
+    return messages.filter(({ label }) => label === "_reliable" || label === "_lossy")
+      .map(({ bytes }) => DataPacket.fromBinary(bytes));
   }
 
   /** Where this client stands, for error messages. */
