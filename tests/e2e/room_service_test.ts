@@ -138,29 +138,41 @@ endToEndTest(
     }),
 );
 
-endToEndTest(
-  "RoomServiceClient moves a Chromium participant with its media",
-  ["chromium"],
-  () =>
-    fixture.call("api-move", async (call) => {
-      const rooms = await api();
-      const ann = await call.join("chromium", "ann");
-      const bob = await call.join("rtc-node", "bob");
-      const carol = await call.join("rtc-node", "carol", { grant: { room: "api-moved" } });
-      const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
-      const fromCarol = await publishCameraAndMicrophone(carol, { color: [40, 160, 60], hz: 880 });
-      await assertReceives(bob, ann, fromAnn);
+for (const connections of [2, 1]) {
+  endToEndTest(
+    `RoomServiceClient moves a participant with its media, ${connections} connection(s)`,
+    ["chromium"],
+    () =>
+      fixture.call(`api-move-${connections}`, async (call) => {
+        const rooms = await api();
+        const ann = await call.join("chromium", "ann", {
+          connect: { singlePeerConnection: connections === 1 },
+        });
+        const bob = await call.join("rtc-node", "bob");
+        const carol = await call.join("rtc-node", "carol", {
+          grant: { room: `api-moved-${connections}` },
+        });
+        const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
+        const fromCarol = await publishCameraAndMicrophone(carol, {
+          color: [40, 160, 60],
+          hz: 880,
+        });
+        await assertReceives(bob, ann, fromAnn);
 
-      await rooms.moveParticipant(call.room, "ann", "api-moved");
-      await assertReceives(carol, ann, fromAnn);
-      await assertReceives(ann, carol, fromCarol);
-      const { state, reconnects, remotes } = await ann.snapshot();
-      assert.deepEqual([state, reconnects], ["connected", 0]);
-      assert.deepEqual(remotes.map(({ identity }) => identity), ["carol"]);
-      await eventually("bob to be alone", async () => (await bob.snapshot()).remotes.length === 0);
-      assert.deepEqual(await rooms.listParticipants(call.room).then((l) => l.length), 1);
-    }),
-);
+        await rooms.moveParticipant(call.room, "ann", `api-moved-${connections}`);
+        await assertReceives(carol, ann, fromAnn);
+        await assertReceives(ann, carol, fromCarol);
+        const { state, reconnects, remotes } = await ann.snapshot();
+        assert.deepEqual([state, reconnects], ["connected", 0]);
+        assert.deepEqual(remotes.map(({ identity }) => identity), ["carol"]);
+        await eventually(
+          "bob to be alone",
+          async () => (await bob.snapshot()).remotes.length === 0,
+        );
+        assert.deepEqual(await rooms.listParticipants(call.room).then((l) => l.length), 1);
+      }),
+  );
+}
 
 endToEndTest(
   "RoomServiceClient forwards a participant to a second room",
