@@ -29,7 +29,7 @@ export interface RoomObserver {
   participantConnecting?(room: RoomInfo, participant: ParticipantInfo, client: ClientInfo): void;
   /** Its primary connection was up for the first time: it is ACTIVE. */
   participantJoined?(room: RoomInfo, participant: ParticipantInfo): void;
-  /** Gone after it had joined; `participant` names the reason. */
+  /** Gone after it had joined; `participant` names the reason, and no tracks. */
   participantLeft?(room: RoomInfo, participant: ParticipantInfo): void;
   /** Gone before it had joined. */
   participantConnectionAborted?(room: RoomInfo, participant: ParticipantInfo): void;
@@ -46,12 +46,8 @@ export interface ObservedParticipant {
   info(): ParticipantInfo;
 }
 
-/** Names of the events about one participant and nothing else. */
-type ParticipantEvent =
-  | "participantConnecting"
-  | "participantJoined"
-  | "participantLeft"
-  | "participantConnectionAborted";
+/** Names of the events about one participant that is there. */
+type ParticipantEvent = "participantConnecting" | "participantJoined";
 
 /** One room's voice; see the module text. */
 export class RoomEvents {
@@ -88,7 +84,13 @@ export class RoomEvents {
   /** It is no longer in the room. */
   gone(participant: ObservedParticipant): void {
     const had = this.#joined.delete(participant);
-    this.#about(had ? "participantLeft" : "participantConnectionAborted", participant);
+    const event = had ? "participantLeft" : "participantConnectionAborted";
+    this.#each(event, (observer) => {
+      const info = participant.info();
+      // Each has been told of as unpublished, whatever the session itself goes on with.
+      info.tracks = [];
+      observer[event]?.(this.info(), info);
+    });
   }
 
   published(publisher: ObservedParticipant, track: TrackInfo): void {

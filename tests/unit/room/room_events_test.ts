@@ -104,6 +104,18 @@ Deno.test("RoomEvents gives each observer values of its own", () => {
   assert.equal(track.sid, "TR_1");
 });
 
+Deno.test("RoomEvents lists no tracks of somebody who has left", () => {
+  const tracks: number[] = [];
+  const note = (_: Room, participant: ParticipantInfo) => tracks.push(participant.tracks.length);
+  const { events } = roomWith({ participantJoined: note, participantLeft: note });
+  const ann = new Guest("ann");
+  const { info } = ann;
+  ann.info = () => new ParticipantInfo({ ...info.call(ann), tracks: [new TrackInfo()] });
+  events.joined(ann);
+  events.gone(ann);
+  assert.deepEqual(tracks, [1, 0]);
+});
+
 Deno.test("RoomEvents builds nothing for events that nobody wants", () => {
   let built = 0;
   const events = new RoomEvents([{}], () => (built++, new Room()), silentLog, new DropCounters());
