@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { runInNewContext } from "node:vm";
+import v8 from "node:v8";
+import { LeaveRequest, ParticipantInfo_State as State } from "@livekit/protocol";
+import { denoPlatform } from "../../lib/base/deno_platform.ts";
+import { type Platform, silentLog } from "../../lib/base/platform.ts";
+import { createLocalEngine } from "../../lib/engine/local_engine.ts";
+import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
+import { mintToken } from "../support/access_tokens.ts";
+import { joinUrl } from "../support/join_url.ts";
+import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+import { scaledPlatform } from "../support/scaled_platform.ts";
+import { SignalClient } from "../support/signal_client.ts";
+import { until } from "../support/until.ts";
+import { WireParticipant } from "../support/wire_participant.ts";
+
+const HOST = "127.0.0.1";
+const ROOM = "departures";
+
+interface TestServer extends AsyncDisposable {
+  readonly server: SfuServer;
+  readonly url: string;
+}
+
+async function start(platform: Platform): Promise<TestServer> {
+  const free = [{ hostname: HOST, port: 0 }];
+  const server = createServer(
+    parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST } }),
+    platform,
+    { createEngine: (options) => createLocalEngine({ ...options, udp: free, tcp: free }) },
+  );
+  await server.listenMedia();
+  const http = Deno.serve({ hostname: HOST, port: 0, onListen() {} }, server.handler);
+  return {
+    server,
+    url: `ws://${HOST}:${http.addr.port}`,
+    async [Symbol.asyncDispose]() {
+      await server.close();
+      await http.shutdown();
+    },
+  };
+}
+
+// The client's interval of two seconds between checks stays below the ten of an interruption.
+const FACTOR = 4;
+/** 15 s without a check and 5 s of grace; a moment more for the timers between. */
+const GONE_AFTER_S = { min: 19, max: 24 };
+
+Deno.test({
+  name: "Room shows a client that was killed as gone after 15 s of silence and 5 s of grace",
+  // werift's DTLS client, which the test clients use, has timers that cannot be stopped.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const platform = scaledPlatform(FACTOR, silentLog);
+    await using test = await start(platform);
+    const join = async (identity: string) => {
+      const client = await WireParticipant.open(
+        test.url,
+        await mintToken({ identity, room: ROOM }),
+      );
+      await client.connected();
+      return client;
+    };
+    await using witness = await join("witness");
+    const victim = await join("victim");
+    await victim.publish("audio");
+    await witness.remote("victim", ({ tracks }) => tracks.length === 1);
+    const room = test.server.rooms.get(ROOM)!;
+    await until("the victim to be ACTIVE", () => room.byIdentity("victim")?.active);
+    const { sid } = room.byIdentity("victim")!;
+
+    const killedAt = platform.clock.now();
+    await victim.vanish();
+    await until("the witness to hear of it", () => !witness.remotes.has("victim"));
+    const afterS = (platform.clock.now() - killedAt) / 1_000;
+    assert.ok(afterS >= GONE_AFTER_S.min && afterS <= GONE_AFTER_S.max, `gone after ${afterS} s`);
+    const told = witness.signal.all("update").flatMap(({ participants }) => participants)
+      .filter((info) => info.sid === sid).at(-1)!;
+    assert.equal(told.state, State.DISCONNECTED);
+    assert.equal(room.byIdentity("victim"), undefined);
+  },
+});
+
+const JOINS = 1_000;
+const AT_ONCE = 25;
+/** Joins before the heap is first measured: code is compiled, tables have their size. */
+const WARM_UP = 300;
+/** What a thousand sessions may leave, in all; one alone is several times ten kilobytes. */
+const MAX_GROWTH_BYTES = 2_000_000;
+
+function heapInUse(): number {
+  v8.setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  collect();
+  return Deno.memoryUsage().heapUsed;
+}
+
+Deno.test("Room is left as it was by a thousand joins and leaves: heap, timers, sockets", async () => {
+  await using test = await start(denoPlatform(silentLog));
+  const visit = async (number: number) => {
+    const identity = `guest${number}`;
+    const token = await mintToken({ identity, room: ROOM });
+    const client = await SignalClient.open(joinUrl(test.url, token));
+    await client.message("join");
+    client.send({ case: "leave", value: new LeaveRequest() });
+    await client.ended();
+  };
+  const visits = async (from: number, to: number) => {
+    for (let first = from; first < to; first += AT_ONCE) {
+      await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => visit(first + i)));
+    }
+  };
+  const stayer = await SignalClient.open(
+    joinUrl(test.url, await mintToken({ identity: "stayer", room: ROOM })),
+  );
+  await stayer.message("join");
+  await visits(0, WARM_UP);
+  stayer.received.length = 0;
+  const before = heapInUse();
+  await visits(WARM_UP, WARM_UP + JOINS);
+  const room = test.server.rooms.get(ROOM)!;
+  await until("everybody to have left", () => [...room.participants()].length === 1);
+  stayer.received.length = 0;
+  const growth = heapInUse() - before;
+  assert.ok(growth < MAX_GROWTH_BYTES, `${growth} bytes more after ${JOINS} joins and leaves`);
+  await stayer.close();
+});
