@@ -48,7 +48,14 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "lib/transport": ["werift", "tweetnacl", "node:buffer", "node:crypto", "node:dgram", "node:net"],
   "lib/engine": [],
   "lib/room": ["@livekit/protocol"],
-  "lib/signalling": ["@livekit/protocol", "@bufbuild/protobuf", "jose", "node:zlib", "zod"],
+  "lib/signalling": [
+    "@livekit/protocol",
+    "@bufbuild/protobuf",
+    "jose",
+    "node:crypto",
+    "node:zlib",
+    "zod",
+  ],
   "lib/cluster": ["redis"],
   "routes": ["@livekit/protocol", "@bufbuild/protobuf"],
   "lib/server": [
