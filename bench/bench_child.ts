@@ -6,6 +6,9 @@
  */
 import type { IceCredentials, MediaAddress } from "../lib/base/media_vocabulary.ts";
 
+/** The longest a child may take to end, ms. */
+const EXIT_LIMIT_MS = 3_000;
+
 /** Where one client connects. */
 export interface Endpoint {
   readonly server: MediaAddress;
@@ -19,12 +22,14 @@ export interface ClientParameters {
   readonly clientUfrag: string;
 }
 
-/** What an SFU under test answers. */
+/** What an SFU under test answers. Connections are numbered from 0 as they are opened. */
 export interface SfuCalls {
-  /** Opens connections, numbered on from the last ones; the first of all is the publisher's. */
+  /** Opens connections; number 0 is the publisher's. */
   open(options: ClientParameters & { count: number }): Promise<Endpoint[]>;
-  /** Subscribes all but the publisher; all clients are connected. */
-  subscribe(options: Record<string, never>): Promise<Record<string, never>>;
+  /** Subscribes these connections, whose clients are connected. */
+  subscribe(options: { connections: number[] }): Promise<Nothing>;
+  /** Ends connections whose client did not get through. */
+  close(options: { connections: number[] }): Promise<Nothing>;
   /** CPU time of this process and packets forwarded by it in a window of `ms`. */
   measure(options: { ms: number }): Promise<Measurement>;
 }
@@ -40,16 +45,22 @@ export interface Measurement {
 
 /** What the process with all clients answers. */
 export interface ClientCalls {
-  hello(options: Record<string, never>): Promise<ClientParameters>;
-  /** Connects one client to each endpoint; the first of all is the publisher. */
-  connect(options: { endpoints: Endpoint[] }): Promise<Record<string, never>>;
-  /** Starts publishing. */
-  publish(options: { packetsPerSecond: number }): Promise<Record<string, never>>;
+  hello(options: Nothing): Promise<ClientParameters>;
+  /** Connects one client to each endpoint and tells which of them did not get through, by place. */
+  connect(options: { first: number; endpoints: Endpoint[] }): Promise<{ failed: number[] }>;
+  /** Publishes slowly until every subscriber has had a packet; tells the numbers of those without. */
+  probe(options: Nothing): Promise<{ silent: number[] }>;
+  /** Forgets these clients. */
+  drop(options: { connections: number[] }): Promise<Nothing>;
+  /** Starts publishing, and counting anew. */
+  publish(options: { packetsPerSecond: number }): Promise<Nothing>;
   /** Stops; answers when nothing has arrived for a moment. */
-  stop(options: Record<string, never>): Promise<{ published: number; received: number }>;
+  stop(options: Nothing): Promise<{ published: number; received: number }>;
 }
 
-type Calls<T> = { [Name in keyof T]: (options: never) => Promise<unknown> };
+export type Nothing = Record<string, never>;
+
+export type Calls<T> = { [Name in keyof T]: (options: never) => Promise<unknown> };
 
 /** Answers calls from standard input until it ends. */
 export async function answerCalls<T extends Calls<T>>(handlers: T): Promise<never> {
@@ -60,6 +71,13 @@ export async function answerCalls<T extends Calls<T>>(handlers: T): Promise<neve
     await Deno.stdout.write(new TextEncoder().encode(`${JSON.stringify(answer)}\n`));
   }
   Deno.exit(0);
+}
+
+const running = new Set<{ kill(): void }>();
+
+/** Ends every child at once, for a benchmark that is given up. */
+export function killAllChildren(): void {
+  for (const child of running) child.kill();
 }
 
 /** A running child. Dispose it to end it. */
@@ -79,6 +97,8 @@ export class BenchChild<T extends Calls<T>> implements AsyncDisposable {
     }).spawn();
     this.#input = this.#process.stdin.getWriter();
     this.#output = linesOf(this.#process.stdout);
+    running.add(this);
+    this.#process.status.then(() => running.delete(this));
   }
 
   /** @throws {Error} if the child has ended. */
@@ -86,20 +106,27 @@ export class BenchChild<T extends Calls<T>> implements AsyncDisposable {
     call: Name,
     options: Parameters<T[Name]>[0],
   ): Promise<Awaited<ReturnType<T[Name]>>> {
-    await this.#input.write(new TextEncoder().encode(`${JSON.stringify({ call, options })}\n`));
+    const ended = () => new Error(`The process ended before it answered "${String(call)}"`);
+    await this.#input.write(new TextEncoder().encode(`${JSON.stringify({ call, options })}\n`))
+      .catch((cause) => {
+        throw Object.assign(ended(), { cause });
+      });
     const { value, done } = await this.#output.next();
-    if (done === true) throw new Error(`The process died before it answered "${String(call)}"`);
+    if (done === true) throw ended();
     return JSON.parse(value) as Awaited<ReturnType<T[Name]>>;
   }
 
-  /** Ends the child at once; calls that wait for it are rejected. */
+  /** Ends the child at once; calls that wait for it are rejected. Idempotent. */
   kill(): void {
-    this.#process.kill("SIGKILL");
+    if (running.has(this)) this.#process.kill("SIGKILL");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // A child whose standard input ends exits by itself, unless it is too busy to notice.
+    const limit = setTimeout(() => this.kill(), EXIT_LIMIT_MS);
     await this.#input.close().catch(() => {});
     await this.#process.status;
+    clearTimeout(limit);
   }
 }
 

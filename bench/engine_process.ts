@@ -53,23 +53,34 @@ function open({ fingerprint, clientUfrag }: ClientParameters): Endpoint {
   return { server: addresses[0]!, remote };
 }
 
+function subscribe(connection: number): void {
+  engine.send({
+    type: "add_down_track",
+    connection: connectionId(connection),
+    downTrack: `down${connection}` as DownTrackId,
+    upTrack: VIDEO,
+    section: sendSection("0", "video", 100_000 + 2 * connection),
+    target: EVERYTHING,
+  });
+}
+
 await answerCalls<SfuCalls>({
-  open: async ({ count, ...client }) => Array.from({ length: count }, () => open(client)),
-  subscribe: async () => {
-    engine.send({
-      type: "set_receive",
-      connection: connectionId(0),
-      sections: [videoSection("0", VIDEO, [])],
-    });
-    for (let i = 1; i < connections; i++) {
-      engine.send({
-        type: "add_down_track",
-        connection: connectionId(i),
-        downTrack: `down${i}` as DownTrackId,
-        upTrack: VIDEO,
-        section: sendSection("0", "video", 100_000 + 2 * i),
-        target: EVERYTHING,
-      });
+  open: async ({ count, ...client }) => {
+    const isFirst = connections === 0;
+    const endpoints = Array.from({ length: count }, () => open(client));
+    if (isFirst) {
+      const sections = [videoSection("0", VIDEO, [])];
+      engine.send({ type: "set_receive", connection: connectionId(0), sections });
+    }
+    return endpoints;
+  },
+  subscribe: async ({ connections }) => {
+    connections.forEach(subscribe);
+    return {};
+  },
+  close: async ({ connections }) => {
+    for (const number of connections) {
+      engine.send({ type: "close_connection", connection: connectionId(number) });
     }
     return {};
   },

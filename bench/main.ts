@@ -1,97 +1,111 @@
 /**
- * `deno task bench`: what forwarding costs, in CPU time of the SFU's process alone, and how long a
- * join takes to the first decoded frame. See README.md beside this file.
+ * `deno task bench`: what forwarding costs, in CPU time of the SFU's process alone; what joins,
+ * signalling messages and idle participants cost a whole server; and how long a join takes to the
+ * first decoded frame. See README.md beside this file.
  *
- *     deno task bench [--json] [--engine-only] [--subscribers=10,100] [--cpu-prof]
+ *     deno task bench [--json] [--only=media|control|join] [--subscribers=10,100] [--engine-only]
+ *                     [--cpu-prof]
+ *
+ * It ends by itself within four minutes, whatever happens.
  *
  * @module
  */
-import { BenchChild, type ClientCalls, type SfuCalls } from "./bench_child.ts";
-import { measureJoins } from "./join_to_frame.ts";
-import { printHead, printJoins, printRow, type Result } from "./report.ts";
+import { killAllChildren } from "./bench_child.ts";
+import { type ControlFigures, measureControlPlane } from "./control_cost.ts";
+import { measureForwarding, type Sfu } from "./forwarding_cost.ts";
+import { type JoinTimes, measureJoins } from "./join_to_frame.ts";
+import { printControl, printHead, printJoins, printRow, type Result } from "./report.ts";
 import {
   ENGINE_WORKLOADS,
-  WARM_UP_MS,
+  LINE_MS,
+  RESERVE_MS,
+  TOTAL_MS,
   WERIFT_WORKLOADS,
-  WINDOW_MS,
   type Workload,
 } from "./workload.ts";
 
-/** Handshakes at once: more make them time out on a small machine. */
-const HANDSHAKE_BATCH = 20;
+const ROOMWIRE: Sfu = { name: "Roomwire, portable engine", script: "engine_process.ts" };
+const WERIFT: Sfu = { name: "werift RTCPeerConnection", script: "werift_process.ts" };
 
-/** The longest a line may take, ms; only werift with hundreds of connections comes near. */
-const LINE_LIMIT_MS = 45_000;
-
-/** Measures one line; `undefined` if it took too long. */
-async function run(
-  name: string,
-  script: string,
-  workload: Workload,
-  flags: string[],
-): Promise<Result | undefined> {
-  await using sfu = new BenchChild<SfuCalls>(script, flags);
-  await using clients = new BenchChild<ClientCalls>("clients_process.ts");
-  let isLate = false;
-  const limit = setTimeout(() => {
-    isLate = true;
-    sfu.kill();
-    clients.kill();
-  }, LINE_LIMIT_MS);
-  try {
-    return await measureLine(name, workload, sfu, clients);
-  } catch (error) {
-    if (!isLate) throw error;
-    return undefined;
-  } finally {
-    clearTimeout(limit);
-  }
-}
-
-async function measureLine(
-  name: string,
-  workload: Workload,
-  sfu: BenchChild<SfuCalls>,
-  clients: BenchChild<ClientCalls>,
-): Promise<Result> {
-  const hello = await clients.call("hello", {});
-  const startedAt = performance.now();
-  for (let left = workload.subscribers + 1; left > 0;) {
-    const count = Math.min(left, HANDSHAKE_BATCH);
-    const endpoints = await sfu.call("open", { ...hello, count });
-    await clients.call("connect", { endpoints });
-    left -= count;
-  }
-  const connectMs = performance.now() - startedAt;
-  await sfu.call("subscribe", {});
-  await clients.call("publish", { packetsPerSecond: workload.packetsPerSecond });
-  await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
-  const measurement = await sfu.call("measure", { ms: WINDOW_MS });
-  const { published, received } = await clients.call("stop", {});
-  return { name, workload, measurement, published, received, connectMs };
+/** Everything measured, as `--json` prints it. */
+interface Figures {
+  readonly forwarding: Result[];
+  control?: ControlFigures;
+  join?: JoinTimes;
+  /** What could not be measured and why. */
+  readonly missing: string[];
 }
 
 const args = new Set(Deno.args);
-const only = Deno.args.find((arg) => arg.startsWith("--subscribers="))?.slice(14).split(",");
-const wanted = (workload: Workload) => only?.includes(`${workload.subscribers}`) ?? true;
-const flags = args.has("--cpu-prof") ? ["--cpu-prof"] : [];
+const option = (name: string) =>
+  Deno.args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+const only = option("only") ?? (args.has("--engine-only") ? "media" : undefined);
+const sizes = option("subscribers")?.split(",");
 const isJson = args.has("--json");
-const results: Result[] = [];
+const flags = args.has("--cpu-prof") ? ["--cpu-prof"] : [];
+const figures: Figures = { forwarding: [], missing: [] };
+const endsAt = performance.now() + TOTAL_MS;
+const leftMs = () => endsAt - performance.now();
 
-async function measureAll(name: string, script: string, workloads: readonly Workload[]) {
-  for (const workload of workloads.filter(wanted)) {
-    const result = await run(name, script, workload, flags);
-    if (result !== undefined) results.push(result);
-    if (!isJson) printRow(name, workload, result);
+async function measureLine(sfu: Sfu, workload: Workload): Promise<void> {
+  const limitMs = Math.min(LINE_MS, leftMs() - RESERVE_MS);
+  const outcome = limitMs < 10_000
+    ? "no time left"
+    : await measureForwarding(sfu, workload, limitMs, flags);
+  if (!isJson) printRow(sfu.name, workload, outcome);
+  if (typeof outcome !== "string") figures.forwarding.push(outcome);
+  else {
+    figures.missing.push(`${sfu.name}, ${workload.subscribers} subscribers: ${outcome}`);
+    if (workload.otherwise !== undefined) await measureLine(sfu, workload.otherwise);
   }
 }
 
-if (!isJson) printHead();
-await measureAll("Roomwire, portable engine", "engine_process.ts", ENGINE_WORKLOADS);
-if (!args.has("--engine-only")) {
-  await measureAll("werift RTCPeerConnection", "werift_process.ts", WERIFT_WORKLOADS);
+async function measureMedia(): Promise<void> {
+  if (!isJson) printHead();
+  const wanted = (workload: Workload) => sizes?.includes(`${workload.subscribers}`) ?? true;
+  for (const workload of ENGINE_WORKLOADS.filter(wanted)) await measureLine(ROOMWIRE, workload);
+  if (args.has("--engine-only")) return;
+  for (const workload of WERIFT_WORKLOADS.filter(wanted)) await measureLine(WERIFT, workload);
 }
-const joins = args.has("--engine-only") ? undefined : await measureJoins();
-if (isJson) console.log(JSON.stringify({ results, joins }, null, 2));
-else if (joins !== undefined) printJoins(joins);
-Deno.exit(0); // Playwright leaves handles open
+
+async function measureControl(): Promise<void> {
+  figures.control = await measureControlPlane();
+  if (!isJson) printControl(figures.control);
+}
+
+async function measureJoin(): Promise<void> {
+  const times = await measureJoins(leftMs);
+  if (times === undefined) figures.missing.push("join to first frame: no Chromium here");
+  else {
+    figures.join = times;
+    if (!isJson) printJoins(times);
+  }
+}
+
+/** Prints what there is and ends: Playwright, for one, leaves handles open. */
+function finish(): never {
+  if (isJson) console.log(JSON.stringify(figures));
+  else for (const line of figures.missing) console.log(`Not measured: ${line}`);
+  killAllChildren();
+  Deno.exit(figures.missing.length === 0 ? 0 : 1);
+}
+
+setTimeout(() => {
+  figures.missing.push(`what comes after ${Math.round(TOTAL_MS / 1000)} s`);
+  finish();
+}, TOTAL_MS);
+
+const parts = { media: measureMedia, control: measureControl, join: measureJoin };
+if (only !== undefined && !(only in parts)) {
+  console.error(`--only takes ${Object.keys(parts).join(", ")}; got "${only}"`);
+  Deno.exit(2);
+}
+for (const [name, measure] of Object.entries(parts)) {
+  if (only !== undefined && only !== name) continue;
+  try {
+    await measure();
+  } catch (error) {
+    figures.missing.push(`${name}: ${(error as Error).message}`);
+  }
+}
+finish();

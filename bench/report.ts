@@ -4,6 +4,8 @@
  * @module
  */
 import type { Measurement } from "./bench_child.ts";
+import type { RequestKind } from "./control_calls.ts";
+import type { ControlFigures } from "./control_cost.ts";
 import { type JoinTimes, median } from "./join_to_frame.ts";
 import type { Workload } from "./workload.ts";
 
@@ -28,18 +30,44 @@ const COLUMNS = [
   ["RSS MB", 6],
 ] as const;
 
+const REQUEST_NAMES: Readonly<Record<RequestKind, string>> = {
+  ping: "ping",
+  metadata: "update_metadata in a room of 10",
+  mute: "mute or unmute in a room of 10",
+};
+
 /** Prints the titles; `µs CPU/packet` is what the benchmark is about. */
 export function printHead(): void {
   console.log(row(COLUMNS.map(([title]) => title)));
   console.log(COLUMNS.map(([, width]) => "-".repeat(Math.abs(width))).join("  "));
 }
 
-/** Prints one line; without a result it says so. */
-export function printRow(name: string, workload: Workload, result: Result | undefined): void {
-  const reason = result === undefined ? "took too long" : "nothing came";
-  const missing = [name, `${workload.subscribers}`, reason];
-  const isUsable = result !== undefined && result.measurement.forwarded > 0;
-  console.log(row(isUsable ? cells(result) : missing));
+/** Prints one line, or why there is none. */
+export function printRow(name: string, workload: Workload, outcome: Result | string): void {
+  const values = typeof outcome === "string" ? [name, `${workload.subscribers}`] : cells(outcome);
+  const line = row(values);
+  console.log(typeof outcome === "string" ? `${line}  ${outcome}` : line);
+}
+
+/** Prints what the control plane costs. */
+export function printControl({ crowd, requests, idle }: ControlFigures): void {
+  const { size, failures, joinsPerSecond, medianMs, slowestMs, cpuMicrosPerJoin } = crowd;
+  const number = (value: number, digits = 0) => value.toFixed(digits);
+  console.log(`\nA whole server, its process alone`);
+  console.log(
+    `  ${size} join at once: ${number(joinsPerSecond, 1)} joins/s to first media, ` +
+      `median ${medianMs} ms, slowest ${slowestMs} ms, ` +
+      `${number(cpuMicrosPerJoin / 1000, 1)} ms CPU each`,
+  );
+  if (failures.length > 0) console.log(`  ${failures.length} got none; the first: ${failures[0]}`);
+  for (const { kind, sent, cpuMicros } of requests) {
+    console.log(`  ${REQUEST_NAMES[kind]}: ${number(cpuMicros)} µs CPU (of ${sent})`);
+  }
+  console.log(
+    `  idle participant: ${number(idle.rssBytes / 1e3)} kB RSS, ` +
+      `${number(idle.heapBytes / 1e3)} kB of it heap, ` +
+      `${number(idle.cpuMicros)} µs CPU per second (of ${idle.participants})`,
+  );
 }
 
 /** Prints the middle join and the slowest. */

@@ -10,11 +10,10 @@ import { answerCalls, type ClientParameters, type Endpoint, type SfuCalls } from
 import { measureWindow } from "./stopwatch.ts";
 import { PUBLISHED_SSRC } from "./workload.ts";
 
-const subscribers: RTCPeerConnection[] = [];
-let publisher: RTCPeerConnection | undefined;
+/** By number; 0 publishes. */
+const connections: RTCPeerConnection[] = [];
 /** What all subscribers are given; fed from the published track once it is there. */
 const source = new MediaStreamTrack({ kind: "video" });
-let received = 0;
 
 function peerConnection(): RTCPeerConnection {
   return new RTCPeerConnection({
@@ -65,17 +64,13 @@ function answerTo(offer: string, client: ClientParameters, isPublisher: boolean)
 
 async function open(client: ClientParameters): Promise<Endpoint> {
   const pc = peerConnection();
-  const isPublisher = publisher === undefined;
+  const isPublisher = connections.length === 0;
+  connections.push(pc);
   if (isPublisher) {
-    publisher = pc;
     pc.addTransceiver("video", { direction: "recvonly" }).onTrack.subscribe((track) => {
-      track.onReceiveRtp.subscribe((packet) => {
-        received++;
-        source.writeRtp(packet);
-      });
+      track.onReceiveRtp.subscribe((packet) => source.writeRtp(packet));
     });
   } else {
-    subscribers.push(pc);
     pc.addTransceiver(source, { direction: "sendonly" });
   }
   await pc.setLocalDescription(await pc.createOffer());
@@ -91,12 +86,28 @@ async function open(client: ClientParameters): Promise<Endpoint> {
   };
 }
 
+/** Packets all senders have handed to SRTP: what went out, not what waits to. */
+function forwarded(): number {
+  return connections.flatMap((pc) => pc.getSenders())
+    .reduce((sum, sender) => sum + (sender as unknown as SenderCounters).packetCount, 0);
+}
+
+/** Private in werift, but the same as `packetsSent` of its statistics, which only come later. */
+interface SenderCounters {
+  readonly packetCount: number;
+}
+
 await answerCalls<SfuCalls>({
   open: async ({ count, ...client }) => {
     const endpoints = [];
     for (let i = 0; i < count; i++) endpoints.push(await open(client));
     return endpoints;
   },
+  // The track is in their offer: they are subscribed once they are connected.
   subscribe: async () => ({}),
-  measure: ({ ms }) => measureWindow(ms, () => received * subscribers.length),
+  close: async ({ connections: numbers }) => {
+    await Promise.all(numbers.map((number) => connections[number]!.close()));
+    return {};
+  },
+  measure: ({ ms }) => measureWindow(ms, forwarded),
 });

@@ -252,14 +252,16 @@ export class WireClient {
         return this.#receiveRtp(bytes);
       case "rtcp":
         if (this.#options.onSealedRtp !== undefined) return;
-        this.rtcp.push(this.#srtcp!.decrypt(Buffer.from(bytes)));
+        if (this.#srtcp !== undefined) this.rtcp.push(this.#srtcp.decrypt(Buffer.from(bytes)));
     }
   }
 
   #receiveRtp(bytes: Uint8Array): void {
     const { onSealedRtp } = this.#options;
     if (onSealedRtp !== undefined) return onSealedRtp(bytes);
-    const clear = this.#srtp!.decrypt(Buffer.from(bytes));
+    // The server may send as soon as its side of the handshake is done, before there are keys here.
+    if (this.#srtp === undefined) return;
+    const clear = this.#srtp.decrypt(Buffer.from(bytes));
     const { header } = RtpPacket.deSerialize(clear);
     const { ssrc, payloadType, sequenceNumber } = header;
     const packet = { bytes: new Uint8Array(clear), ssrc, payloadType, sequenceNumber };
