@@ -3,14 +3,12 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import {
   AgentDispatch,
   type CreateAgentDispatchRequest,
   ParticipantInfo_Kind,
   type ServerInfo,
 } from "@livekit/protocol";
-import { idFromBytes, randomId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
 import {
   AgentDispatcher,
@@ -20,6 +18,7 @@ import {
 import { AgentPool } from "../room/agent_pool.ts";
 import type { TokenClaims } from "./access_token.ts";
 import { type AgentIdentity, AgentWorkerSession } from "./agent_worker_session.ts";
+import { idForRequest } from "./request_id.ts";
 import type { SignalSocket } from "./signal_socket.ts";
 
 /** How long an agent may wait before it uses its token. */
@@ -94,9 +93,7 @@ export class AgentService {
     requestId: string,
   ): AgentDispatch | undefined {
     const { agentName, room, metadata, restartPolicy, deployment, attributes } = request;
-    const id = requestId === ""
-      ? randomId(this.#options.platform.random, "AD_")
-      : idFromBytes("AD_", createHash("sha256").update(requestId).digest());
+    const id = idForRequest("AD_", requestId, this.#options.platform.random);
     return this.dispatcher.create(
       new AgentDispatch({ id, agentName, room, metadata, restartPolicy, deployment, attributes }),
     );
