@@ -45,72 +45,72 @@ export class BrowserClient implements SdkClient {
   }
 
   connect(url: string, token: string, options: ConnectOptions = {}): Promise<void> {
-    return this.#call("connect", url, token, options);
+    return this.call("connect", url, token, options);
   }
   disconnect(): Promise<void> {
-    return this.#call("disconnect");
+    return this.call("disconnect");
   }
   publishVideo(options: VideoOptions = {}): Promise<string> {
-    return this.#call("publishVideo", options);
+    return this.call("publishVideo", options);
   }
   publishAudio(options: AudioOptions = {}): Promise<string> {
-    return this.#call("publishAudio", options);
+    return this.call("publishAudio", options);
   }
   unpublish(sid: string): Promise<void> {
-    return this.#call("unpublish", sid);
+    return this.call("unpublish", sid);
   }
   setMuted(sid: string, muted: boolean): Promise<void> {
-    return this.#call("setMuted", sid, muted);
+    return this.call("setMuted", sid, muted);
   }
   sendData(
     text: string,
     options: { reliable: boolean; topic?: string; to?: readonly string[] },
   ): Promise<void> {
-    return this.#call("sendData", text, options);
+    return this.call("sendData", text, options);
   }
   receivedData(): Promise<readonly DataMessage[]> {
-    return this.#call("receivedData");
+    return this.call("receivedData");
   }
   snapshot(): Promise<RoomSnapshot> {
-    return this.#call("snapshot");
+    return this.call("snapshot");
   }
   media(sid: string): Promise<ReceivedMedia> {
-    return this.#call("media", sid);
+    return this.call("media", sid);
   }
   errors(): Promise<readonly string[]> {
-    return this.#call("errors");
+    return this.call("errors");
   }
 
   /** Asks for a layer of a subscribed video. */
   setQuality(sid: string, quality: Quality): Promise<void> {
-    return this.#call("setQuality", sid, quality);
+    return this.call("setQuality", sid, quality);
   }
   /** Asks for a layer by the size it is shown in, CSS pixels. */
   setDimensions(sid: string, width: number, height: number): Promise<void> {
-    return this.#call("setDimensions", sid, width, height);
+    return this.call("setDimensions", sid, width, height);
   }
   /** Pauses or resumes a subscribed track without unsubscribing. */
   setEnabled(sid: string, enabled: boolean): Promise<void> {
-    return this.#call("setEnabled", sid, enabled);
+    return this.call("setEnabled", sid, enabled);
   }
   setSubscribed(sid: string, subscribed: boolean): Promise<void> {
-    return this.#call("setSubscribed", sid, subscribed);
+    return this.call("setSubscribed", sid, subscribed);
   }
   /** Sets the participant's own attributes. */
   setAttributes(attributes: Readonly<Record<string, string>>): Promise<void> {
-    return this.#call("setAttributes", attributes);
+    return this.call("setAttributes", attributes);
   }
   /** The selected pair of one connection; `undefined` before that connection exists. */
   transport(role: "publisher" | "subscriber"): Promise<TransportSnapshot | undefined> {
-    return this.#call("transport", role);
+    return this.call("transport", role);
   }
   /** @param sid of a local video track. */
   sentLayers(sid: string): Promise<readonly SentLayer[]> {
-    return this.#call("sentLayers", sid);
+    return this.call("sentLayers", sid);
   }
   /** Since the start of `connect`, ms; absent before it happened. */
   timings(): Promise<{ connectedMs?: number; firstFrameMs?: number }> {
-    return this.#call("timings");
+    return this.call("timings");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -118,7 +118,8 @@ export class BrowserClient implements SdkClient {
     await this.#page.close();
   }
 
-  async #call<T>(method: string, ...args: readonly unknown[]): Promise<T> {
+  /** Calls a method of the page; see `client_page.js` and the scripts beside it. */
+  async call<T>(method: string, ...args: readonly unknown[]): Promise<T> {
     const json = JSON.stringify(JSON.stringify(args));
     const outcome = await this.#page.evaluate(`callTestClient("${method}", ${json})`);
     const { value, error } = JSON.parse(String(outcome)) as { value: T; error?: string };

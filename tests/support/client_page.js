@@ -382,6 +382,9 @@
     errors: () => errors,
   };
 
+  /** For the other scripts of this page. */
+  globalThis.testClient = { methods, room: () => room };
+
   /** Calls one method with JSON arguments; the outcome is JSON, too, and never a rejection. */
   globalThis.callTestClient = async (method, argumentsJson) => {
     try {

@@ -13,6 +13,10 @@ const BUNDLE = new URL(
 const FILES: Readonly<Record<string, readonly [URL, string]>> = {
   "/": [new URL("client_page.html", SUPPORT), "text/html; charset=utf-8"],
   "/client_page.js": [new URL("client_page.js", SUPPORT), "text/javascript; charset=utf-8"],
+  "/client_page_data.js": [
+    new URL("client_page_data.js", SUPPORT),
+    "text/javascript; charset=utf-8",
+  ],
   "/livekit-client.js": [BUNDLE, "text/javascript; charset=utf-8"],
 };
 
