@@ -1,5 +1,5 @@
 /**
- * Sizes the server API accepts, in UTF-8 bytes; 0 means no limit. Pure.
+ * Sizes that are accepted, in UTF-8 bytes; 0 means no limit. Pure.
  *
  * @module
  */
@@ -25,17 +25,23 @@ export function checkRoomName(name: string, { maxRoomNameLength }: AdminLimits) 
 }
 
 /** A participant's display name. */
-export function checkName(name: string, { maxParticipantNameLength: limit }: AdminLimits) {
+export function checkName(
+  name: string,
+  { maxParticipantNameLength: limit }: Pick<AdminLimits, "maxParticipantNameLength">,
+) {
   return exceeds(name, limit) ? tooLarge("name length exceeds limits", limit) : undefined;
 }
 
-export function checkMetadata(metadata: string, { maxMetadataSize: limit }: AdminLimits) {
+export function checkMetadata(
+  metadata: string,
+  { maxMetadataSize: limit }: Pick<AdminLimits, "maxMetadataSize">,
+) {
   return exceeds(metadata, limit) ? tooLarge("metadata size exceeds limits", limit) : undefined;
 }
 
 export function checkAttributes(
   attributes: Readonly<Record<string, string>>,
-  { maxAttributesSize: limit }: AdminLimits,
+  { maxAttributesSize: limit }: Pick<AdminLimits, "maxAttributesSize">,
 ) {
   const text = Object.entries(attributes).flat().join("");
   return exceeds(text, limit) ? tooLarge("attribute size exceeds limits", limit) : undefined;

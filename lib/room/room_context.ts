@@ -45,6 +45,7 @@ export interface RoomOptions {
   readonly reconnectOnPublicationError: boolean;
   readonly reconnectOnSubscriptionError: boolean;
   /** Bytes; 0 is no limit. */
+  readonly maxParticipantNameLength: number;
   readonly maxMetadataSize: number;
   readonly maxAttributesSize: number;
 }
@@ -85,6 +86,7 @@ export const DEFAULT_ROOM_OPTIONS: RoomOptions = {
   audioUpdateIntervalMs: 400,
   reconnectOnPublicationError: false,
   reconnectOnSubscriptionError: false,
+  maxParticipantNameLength: 256,
   maxMetadataSize: 64_000,
   maxAttributesSize: 64_000,
 };

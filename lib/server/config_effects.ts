@@ -43,6 +43,7 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "video.dynacast_pause_delay",
   "limit.subscription_limit_audio",
   "limit.subscription_limit_video",
+  "limit.max_participant_name_length",
   "limit.max_metadata_size",
   "limit.max_attributes_size",
   "limit.max_room_name_length",

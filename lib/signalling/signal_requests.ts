@@ -18,6 +18,7 @@ import {
   type UpdateParticipantMetadata,
 } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
+import { checkAttributes, checkMetadata, checkName } from "../room/admin_limits.ts";
 import { reasonOfClientLeave } from "../room/close_reason.ts";
 import type { SignalMessage } from "../room/connection_host.ts";
 import type { Participant } from "../room/participant.ts";
@@ -115,13 +116,16 @@ function updateMetadata(participant: Participant, request: UpdateParticipantMeta
   if (!profile.permission.canUpdateMetadata) {
     return answer(Reason.NOT_ALLOWED, "does not have permission to update own metadata");
   }
-  const { maxMetadataSize, maxAttributesSize } = context.options;
-  if (exceeds(metadata, maxMetadataSize)) {
-    return answer(Reason.LIMIT_EXCEEDED, "metadata size exceeds limits");
+  const { options } = context;
+  if (checkName(name, options) !== undefined) {
+    return answer(Reason.LIMIT_EXCEEDED, "exceeds name length limit");
   }
-  const text = Object.entries({ ...profile.attributes, ...attributes }).flat().join("");
-  if (exceeds(text, maxAttributesSize)) {
-    return answer(Reason.LIMIT_EXCEEDED, "attributes size exceeds limits");
+  if (checkMetadata(metadata, options) !== undefined) {
+    return answer(Reason.LIMIT_EXCEEDED, "exceeds metadata size limit");
+  }
+  // What comes of it is bounded, not only what is sent at once.
+  if (checkAttributes({ ...profile.attributes, ...attributes }, options) !== undefined) {
+    return answer(Reason.LIMIT_EXCEEDED, "exceeds attributes size limit");
   }
   participant.updateProfile({ name, metadata, attributes });
   if (participant.traits.successResponses) answer(Reason.OK);
@@ -177,8 +181,4 @@ function respond(
   if (!participant.traits.requestResponses) return;
   const value = new RequestResponse({ requestId, reason, message, request });
   participant.send({ case: "requestResponse", value });
-}
-
-function exceeds(text: string, limit: number): boolean {
-  return limit !== 0 && new TextEncoder().encode(text).length > limit;
 }

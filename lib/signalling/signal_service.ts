@@ -7,6 +7,7 @@
  * @module
  */
 import { DisconnectReason } from "@livekit/protocol";
+import { checkAttributes, checkMetadata } from "../room/admin_limits.ts";
 import { ClientTraits } from "../room/client_traits.ts";
 import { leaveMessage } from "../room/close_reason.ts";
 import type { Participant } from "../room/participant.ts";
@@ -71,6 +72,10 @@ export class SignalService {
   /** What else can refuse a join before the upgrade; asked by `/rtc` only, right before it. */
   admitSession(join: JoinParameters): Admission {
     const { grant } = join;
+    const { options } = this.options.rooms.context;
+    const tooLarge = checkMetadata(join.metadata, options) ??
+      checkAttributes(join.attributes, options);
+    if (tooLarge !== undefined) return { ok: false, status: 500, body: tooLarge.message };
     const room = this.options.rooms.get(join.roomName);
     if (room === undefined && !this.options.rooms.hasPreset(join.roomPreset ?? "")) {
       return { ok: false, status: 400, body: "unknown room configuration in create room request" };
