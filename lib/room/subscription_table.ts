@@ -14,7 +14,7 @@ import { initialSettings, type TrackSettings } from "./track_settings.ts";
 
 /** How often the whole table is looked at again, ms. */
 export const RECONCILE_INTERVAL_MS = 3_000;
-/** How long a wish for a track that does not exist is kept, ms. */
+/** How long a wish for a track that does not exist, or settings without a wish, are kept, ms. */
 export const NOT_FOUND_TIMEOUT_MS = 60_000;
 /** How long a down-track may wait for the subscriber's answer before it is given up, ms. */
 export const NOT_BOUND_TIMEOUT_MS = 15_000;
@@ -112,6 +112,7 @@ export class SubscriptionTable {
     entry.downTrack = undefined;
     entry.bound = false;
     entry.missingSince = now;
+    if (!entry.desired) this.#entries.delete(trackSid);
   }
 
   /** The track was unpublished: the wish goes with it. */
@@ -143,10 +144,15 @@ export class SubscriptionTable {
     return [...this.#entries].filter(([, e]) => e.downTrack !== undefined).map(([sid]) => sid);
   }
 
+  /** How many tracks anything is known of. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
   /** Whether some entry is not as desired, so that time alone may change it. */
   get unsettled(): boolean {
     for (const entry of this.#entries.values()) {
-      if (entry.desired !== (entry.downTrack !== undefined)) return true;
+      if (entry.downTrack === undefined || !entry.desired) return true;
       if (entry.downTrack !== undefined && !entry.bound) return true;
     }
     return false;
@@ -184,7 +190,11 @@ export class SubscriptionTable {
       if (keep) used[downTrack.kind]++;
     }
     for (const [trackSid, entry] of this.#entries) {
-      if (entry.downTrack !== undefined || !entry.desired) continue;
+      if (entry.downTrack !== undefined) continue;
+      if (!entry.desired) {
+        if (now - entry.missingSince >= NOT_FOUND_TIMEOUT_MS) this.#entries.delete(trackSid);
+        continue;
+      }
       const state = source(trackSid);
       if (!state.exists) {
         if (now - entry.missingSince >= NOT_FOUND_TIMEOUT_MS) {

@@ -30,7 +30,7 @@ import {
 } from "./subscription_table.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 import { qualityOfSpatial } from "./track_info.ts";
-import { declaredLayers, targetFor } from "./track_settings.ts";
+import { declaredLayers, sameTarget, targetFor } from "./track_settings.ts";
 
 /** Settings are applied this long after the last change, ms; a client resizing a tile sends many. */
 const SETTINGS_DEBOUNCE_MS = 100;
@@ -133,6 +133,8 @@ export class Subscriptions {
       this.#table.setSettings(sid, { disabled, quality, width, height, fps }, this.#now());
       this.#applySoon(sid, enables ? 0 : SETTINGS_DEBOUNCE_MS);
     }
+    // What is set for tracks that nobody comes to want is forgotten after a while.
+    this.#rest();
   }
 
   /** `track_sids_disabled` of a resuming client. */
@@ -219,9 +221,14 @@ export class Subscriptions {
     // A failed subscription may have ended the session.
     if (this.#closed) return;
     this.#cancelTick?.();
-    this.#cancelTick = this.#table.unsettled
-      ? this.#after(RECONCILE_INTERVAL_MS, () => this.reconcile())
-      : undefined;
+    this.#cancelTick = undefined;
+    this.#rest();
+  }
+
+  /** Looks again after a while if something is not as it is to stay. */
+  #rest(): void {
+    if (this.#closed || this.#cancelTick !== undefined || !this.#table.unsettled) return;
+    this.#cancelTick = this.#after(RECONCILE_INTERVAL_MS, () => this.reconcile());
   }
 
   /** Ends everything and forgets every wish, to begin anew in another room. */
@@ -388,9 +395,4 @@ export class Subscriptions {
   #now(): number {
     return this.platform.clock.now();
   }
-}
-
-function sameTarget(a: DownTrackTarget, b: DownTrackTarget | undefined): boolean {
-  return b !== undefined && a.enabled === b.enabled && a.maxSpatial === b.maxSpatial &&
-    a.maxTemporal === b.maxTemporal;
 }

@@ -53,6 +53,12 @@ export function targetFor(settings: TrackSettings, track: TrackInfo): DownTrackT
   };
 }
 
+/** Whether nothing changes from `b`, if there is one, to `a`. */
+export function sameTarget(a: DownTrackTarget, b: DownTrackTarget | undefined): boolean {
+  return b !== undefined && a.enabled === b.enabled && a.maxSpatial === b.maxSpatial &&
+    a.maxTemporal === b.maxTemporal;
+}
+
 /** The lowest quality whose layer covers `width` × `height`, within the tolerance. */
 export function qualityForDimensions(
   width: number,

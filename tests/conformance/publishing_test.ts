@@ -11,6 +11,7 @@ import {
   VideoLayer,
   VideoQuality,
 } from "@livekit/protocol";
+import { SubscribedCodecs } from "../../lib/room/subscribed_codecs.ts";
 import { readSubscriptionRule } from "../../lib/room/subscription_permission.ts";
 import { SubscribedQualityTracker } from "../../lib/room/subscribed_quality.ts";
 import { qualityForDimensions } from "../../lib/room/track_settings.ts";
@@ -140,5 +141,34 @@ unitScenario("TestSubscribedMaxQuality", async (t) => {
     assert.equal(tracker.collect(1), undefined);
     tracker.setMuted(false);
     assert.equal(tracker.collect(2), MEDIUM);
+  });
+});
+
+unitScenario("TestCodecRegression", async (t) => {
+  /** What was last told, by codec. */
+  const told = (codecs: SubscribedCodecs, now: number) =>
+    Object.fromEntries(codecs.collect(now)!.map(({ mime, quality }) => [mime, quality]));
+  await t.step("video: wishes for the first codec become wishes for its backup", () => {
+    const [from, to] = ["video/AV1", "video/VP8"] as const;
+    const codecs = new SubscribedCodecs(false, 0);
+    codecs.wish("s1", { mime: from, quality: HIGH }, 0);
+    assert.deepEqual(told(codecs, 0), { [from]: HIGH });
+    codecs.setRegression({ from, to }, 1);
+    assert.deepEqual(told(codecs, 1), { [from]: OFF, [to]: HIGH });
+    codecs.wish("s1", { mime: from, quality: MEDIUM }, 2);
+    assert.deepEqual(told(codecs, 2), { [from]: OFF, [to]: MEDIUM });
+  });
+  await t.step("audio", () => {
+    const [from, to] = ["audio/red", "audio/opus"] as const;
+    const codecs = new SubscribedCodecs(false, 0);
+    codecs.wish("s1", { mime: from, quality: HIGH }, 0);
+    assert.deepEqual(told(codecs, 0), { [from]: HIGH });
+    codecs.setRegression({ from, to }, 1);
+    assert.deepEqual(told(codecs, 1), { [from]: OFF, [to]: HIGH });
+    codecs.wish("s1", undefined, 2);
+    assert.deepEqual(told(codecs, 2), { [from]: OFF, [to]: OFF });
+    // As a node does on behalf of its own subscribers.
+    codecs.wish("ND_other", { mime: to, quality: HIGH }, 3);
+    assert.deepEqual(told(codecs, 3), { [from]: OFF, [to]: HIGH });
   });
 });

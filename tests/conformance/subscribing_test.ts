@@ -7,7 +7,8 @@ import {
   UpdateTrackSettings,
   VideoQuality,
 } from "@livekit/protocol";
-import { type ScriptedClient, World } from "../support/scripted_client.ts";
+import { receivesFrom } from "../../lib/room/room_speakers.ts";
+import { cameraRequest, type ScriptedClient, World } from "../support/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 
 const subscribe = (client: ScriptedClient, trackSids: string[], on = true) =>
@@ -111,4 +112,52 @@ unitScenario("TestSubscriptionLimits", async () => {
   await subscribe(bob, [first], false);
   await world.pass(4_000, 100);
   assert.deepEqual(subscriptions.subscribedTracks(), [second]);
+});
+
+unitScenario("TestUnsubscribe", async () => {
+  const { world, bob, sid, subscriptions } = await pair();
+  const timers = world.platform.pendingTimers;
+  const settings = new UpdateTrackSettings({ trackSids: [sid], disabled: true });
+  await subscribe(bob, [sid]);
+  await bob.request({ case: "trackSetting", value: settings });
+  await world.pass(400);
+  assert.equal(subscriptions.isBound(sid), true);
+  await subscribe(bob, [sid], false);
+  assert.equal(subscriptions.isDesired(sid), false);
+  await world.pass(15_000, 100);
+  assert.deepEqual(subscriptions.subscribedTracks(), []);
+  assert.deepEqual(bob.forwarded(), []);
+  assert.equal(world.engine.of("remove_down_track").length, 1);
+  assert.ok(world.platform.pendingTimers <= timers, "nothing waits for it any more");
+  // Not even its settings are remembered.
+  await subscribe(bob, [sid]);
+  await world.pass(400);
+  assert.equal(bob.forwarded()[0]!.target.enabled, true);
+});
+
+unitScenario("TestSubscribeStatusChanged", async () => {
+  const { world, alice, bob, sid: first } = await pair();
+  await alice.announce(cameraRequest("screen"));
+  await alice.offer([
+    { mid: "1", kind: "video", cid: "cam", rids: ["q", "h", "f"] },
+    { mid: "2", kind: "video", cid: "screen" },
+  ]);
+  const second = alice.last("trackPublished").track!.sid;
+  const changes: boolean[] = [];
+  const after = async (action: Promise<void>) => {
+    await action;
+    // Looked at every few milliseconds, so that no change between two steps is missed.
+    for (let i = 0; i < 100; i++) {
+      const now = receivesFrom(bob.participant, alice.participant);
+      if (now !== (changes.at(-1) ?? false)) changes.push(now);
+      await world.pass(5, 5);
+    }
+  };
+  await after(subscribe(bob, [first]));
+  await after(subscribe(bob, [second]));
+  assert.deepEqual(changes, [true]);
+  await after(subscribe(bob, [second], false));
+  assert.deepEqual(changes, [true]);
+  await after(subscribe(bob, [first], false));
+  assert.deepEqual(changes, [true, false]);
 });

@@ -91,6 +91,24 @@ Deno.test("SubscriptionTable.settings() keeps what came early and clears disable
   assert.deepEqual([t.settings("A").disabled, t.settings("A").quality], [false, 1]);
 });
 
+Deno.test("SubscriptionTable.reconcile() forgets ended subscriptions at once, and unused settings later", () => {
+  const t = table();
+  const settings = { disabled: true, quality: 0, width: 0, height: 0, fps: 0 };
+  t.setSettings("B", settings, 0);
+  t.desire("A", true, 0);
+  t.reconcile(0, () => video, true);
+  t.subscribed("A", down("D"), "video", 0);
+  t.desire("A", false, 0);
+  t.closed("A", 0);
+  assert.equal(t.size, 1);
+  assert.equal(t.unsettled, true);
+  t.reconcile(NOT_FOUND_TIMEOUT_MS - 1, () => video, true);
+  assert.equal(t.settings("B").disabled, true);
+  t.reconcile(NOT_FOUND_TIMEOUT_MS, () => video, true);
+  assert.equal(t.size, 0);
+  assert.equal(t.unsettled, false);
+});
+
 Deno.test("SubscriptionTable never exceeds a limit, doubles a down-track, or keeps an unwanted one", () => {
   const sids = ["A", "B", "C", "D"];
   const command = fc.record({
