@@ -34,7 +34,8 @@ export class DrainRate {
   drained(bytes: number, now: number): void {
     this.#advance(now);
     this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
-    this.#bytes[Math.floor(now / SLOT_MS) % SLOTS]! += bytes;
+    // They were taken in the time up to now, which ends one slot before it begins the next.
+    this.#bytes[Math.floor(Math.max(0, now - 1) / SLOT_MS) % SLOTS]! += bytes;
   }
 
   /** Bits per second; `undefined` if nothing waited for long enough to tell. */

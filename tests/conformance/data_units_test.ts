@@ -329,3 +329,35 @@ unitScenario("TestDataChannelWriter_Unreliable", () => {
   const off = { ...policy, lossyTargetLatencyMs: 0 };
   assert.equal(refusal(off, channel, 9_000, 4_096, 1_000), undefined);
 });
+
+unitScenario("TestBitrateCalculatorSustainedBacklog", () => {
+  const rate = new DrainRate(0);
+  rate.queued(1_000, 0);
+  for (let now = 100; now <= 3_000; now += 100) {
+    rate.queued(800, now);
+    rate.drained(800, now);
+  }
+  assert.ok(Math.abs(rate.bps(3_000)! - 64_000) < 2_000, String(rate.bps(3_000)));
+});
+
+unitScenario("TestBitrateCalculatorStalledConnection", () => {
+  const rate = new DrainRate(0);
+  for (let i = 0; i < 20; i++) rate.queued(1_000, i * 50);
+  assert.equal(rate.bps(1_000), 0);
+});
+
+unitScenario("TestBitrateCalculatorFlushNotCounted", () => {
+  const rate = new DrainRate(0);
+  rate.queued(100, 0);
+  rate.drained(100, 0);
+  assert.equal(rate.bps(100), undefined);
+});
+
+unitScenario("TestBitrateCalculatorSparseFastAck", () => {
+  const rate = new DrainRate(0);
+  for (let now = 0; now < 5_000; now += 1_000) {
+    rate.queued(1_000, now);
+    rate.drained(1_000, now + 1);
+    assert.equal(rate.bps(now + 1), undefined);
+  }
+});

@@ -3,7 +3,14 @@ import {
   ChatMessage,
   DataPacket,
   DataPacket_Kind,
+  DataStream_ByteHeader,
+  DataStream_Chunk,
+  DataStream_Header,
+  DataStream_TextHeader,
+  DataStream_Trailer,
+  EncryptedPacket,
   RpcRequest,
+  SipDTMF,
   Transcription,
   UserPacket,
 } from "@livekit/protocol";
@@ -181,4 +188,111 @@ Deno.test("DataRouter uses the publisher connection of a client that cannot subs
   const dave = await world.joined("dave", { grant: { ...FULL_GRANT, canSubscribe: false } });
   await alice.sendData("_reliable", user({}, { destinationIdentities: ["dave"] }));
   assert.deepEqual(sent(world)[0]!.connections, [dave.participant.publisher.id]);
+});
+
+/** Topics of the packets that went to `client`, with their kinds. */
+function topics(world: World, client: ScriptedClient): string[] {
+  return sent(world).filter(({ connections }) => connections.includes(inbox(client)))
+    .map(({ packet }) => (packet.value.value as UserPacket).topic ?? "");
+}
+
+Deno.test("DataRouter replays numbered packets to a joiner from the first it missed on, in order", async () => {
+  const { world, alice, bob } = await three();
+  await alice.sendData("_reliable", user({ topic: "before" }, { sequence: 1 }));
+  const dave = await world.open("dave");
+  await alice.sendData("_reliable", user({ topic: "a2" }, { sequence: 2 }));
+  await bob.sendData("_reliable", user({ topic: "b7" }, { sequence: 7 }));
+  const forBob = { sequence: 3, destinationIdentities: ["bob"] };
+  await alice.sendData("_reliable", user({ topic: "not for dave" }, forBob));
+  await alice.sendData("_reliable", user({ topic: "a4" }, { sequence: 4 }));
+  await alice.sendData("_reliable", user({ topic: "unnumbered" }));
+  assert.deepEqual(topics(world, dave), []);
+  await dave.connect();
+  assert.deepEqual(topics(world, dave), ["a2", "b7", "a4", "unnumbered"]);
+  await alice.sendData("_reliable", user({ topic: "a5" }, { sequence: 5 }));
+  assert.deepEqual(topics(world, dave).slice(4), ["a5"]);
+});
+
+Deno.test("DataRouter keeps numbered packets for joiners for 2 s", async () => {
+  const { world, alice } = await three();
+  const dave = await world.open("dave");
+  await alice.sendData("_reliable", user({ topic: "old" }, { sequence: 1 }));
+  await world.pass(1_500);
+  await alice.sendData("_reliable", user({ topic: "recent" }, { sequence: 2 }));
+  await world.pass(1_000);
+  await dave.connect();
+  assert.deepEqual(topics(world, dave), ["recent"]);
+});
+
+Deno.test("DataRouter keeps 100,000 bytes of numbered packets for all joiners, the newest", async () => {
+  const { world, alice } = await three();
+  const dave = await world.open("dave");
+  const payload = new Uint8Array(30_000);
+  for (const sequence of [1, 2, 3, 4]) {
+    await alice.sendData("_reliable", user({ topic: `${sequence}`, payload }, { sequence }));
+  }
+  await dave.connect();
+  assert.deepEqual(topics(world, dave), ["2", "3", "4"]);
+});
+
+Deno.test("DataRouter counts packets that may not pass as received, so that none is sent again", async () => {
+  const { world, alice } = await three();
+  const transcription = new DataPacket({
+    sequence: 5,
+    value: { case: "transcription", value: new Transcription() },
+  });
+  await alice.sendData("_reliable", transcription.toBinary());
+  await alice.sendData("_reliable", user({}, { sequence: 4 }));
+  assert.deepEqual(sent(world), []);
+  assert.equal(world.rooms.get("lobby")!.lastDataSequence(alice.participant), 5);
+  await alice.sendData("_lossy", user({ topic: "lossy" }, { sequence: 1 }));
+  assert.equal(sent(world).length, 1, "lossy packets have no sequence");
+});
+
+Deno.test("DataRouter tells the media plane who waits for slow readers, but not for the server", async () => {
+  const { world, alice } = await three();
+  await alice.sendData("_reliable", user());
+  const room = world.rooms.get("lobby")!;
+  room.sendData(DataPacket.fromBinary(user()), "reliable");
+  const [own, servers] = world.engine.of("send_data");
+  assert.equal(own!.from, alice.participant.publisher.id);
+  assert.equal(servers!.from, undefined);
+});
+
+Deno.test("DataRouter passes DTMF, encrypted packets and byte streams through", async () => {
+  const { world, alice } = await three();
+  const values: DataPacket["value"][] = [
+    { case: "sipDtmf", value: new SipDTMF({ code: 5, digit: "5" }) },
+    { case: "encryptedPacket", value: new EncryptedPacket({ keyIndex: 3 }) },
+    { case: "streamHeader", value: new DataStream_Header({ streamId: "s", topic: "files" }) },
+    { case: "streamChunk", value: new DataStream_Chunk({ streamId: "s" }) },
+    { case: "streamTrailer", value: new DataStream_Trailer({ streamId: "s" }) },
+  ];
+  for (const value of values) {
+    await alice.sendData("_reliable", new DataPacket({ value }).toBinary());
+  }
+  assert.deepEqual(sent(world).map(({ packet }) => packet.value), values);
+});
+
+Deno.test("DataRouter lets agents transcribe, and speak for others in text streams only", async () => {
+  const { world } = await three();
+  const agent = await world.joined("agent", { grant: { ...FULL_GRANT, agent: true } });
+  const as = async (participantIdentity: string, value: DataPacket["value"]) => {
+    const packet = new DataPacket({ participantIdentity, value });
+    await agent.sendData("_reliable", packet.toBinary());
+    return sent(world).at(-1)!.packet;
+  };
+  const transcribed = await as("bob", { case: "transcription", value: new Transcription() });
+  assert.equal(transcribed.participantIdentity, "agent");
+  const header = (contentHeader: DataStream_Header["contentHeader"]) =>
+    ({ case: "streamHeader", value: new DataStream_Header({ contentHeader }) }) as const;
+  const written = await as(
+    "bob",
+    header({ case: "textHeader", value: new DataStream_TextHeader() }),
+  );
+  assert.equal(written.participantIdentity, "bob");
+  const { contentHeader } = written.value.value as DataStream_Header;
+  assert.equal((contentHeader.value as DataStream_TextHeader).generated, true);
+  const file = await as("bob", header({ case: "byteHeader", value: new DataStream_ByteHeader() }));
+  assert.equal(file.participantIdentity, "agent");
 });
