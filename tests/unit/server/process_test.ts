@@ -130,6 +130,29 @@ Deno.test("main: SIGTERM ends a running server with status 0, and its log is JSO
   assert.ok(!/\d+\.\d+\.\d+\.\d+|eyJ/.test(log), log);
 });
 
+Deno.test("main: a second signal ends a server at once that is still waiting for a request", async () => {
+  const ports = await freePorts();
+  const child = start(ports);
+  const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  await untilLine(reader, '"listening"');
+  const port = Number(ports[ports.indexOf("--port") + 1]);
+  const connection = await Deno.connect({ hostname: ADDRESS, port });
+  // A request whose body never comes keeps an orderly stop waiting.
+  const head = "POST /twirp/livekit.RoomService/ListRooms HTTP/1.1\r\nHost: a\r\n" +
+    "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+  await connection.write(new TextEncoder().encode(head));
+  const answered = await fetch(`http://${ADDRESS}:${port}/`); // the server has read what came before
+  await answered.body?.cancel();
+  child.kill("SIGTERM");
+  await untilLine(reader, '"stopping"');
+  child.kill("SIGTERM");
+  const { code } = await child.status;
+  assert.equal(code, 130);
+  connection.close();
+  await reader.cancel();
+  await child.stdout.cancel();
+});
+
 Deno.test("main: --dev prints two links whose tokens the server accepts", async () => {
   const args = (await freePorts()).filter((_, index, all) =>
     !["--keys", "--bind"].includes(all[index]!) && !["--keys", "--bind"].includes(all[index - 1]!)
