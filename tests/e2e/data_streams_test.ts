@@ -75,6 +75,33 @@ for (const mode of CONNECTION_MODES) {
 }
 
 endToEndTest(
+  "streams, calls and data tracks between Firefox and Chromium",
+  ["chromium", "firefox"],
+  () =>
+    fixture.call("firefox-streams", async (call) => {
+      const [fox, ann] = [await call.join("firefox", "fox"), await call.join("chromium", "ann")];
+      await Promise.all([remote(fox, "ann"), remote(ann, "fox")]);
+      const [left, right] = [await DataClient.of(fox), await DataClient.of(ann)];
+      const size = 500_000;
+      for (const [sender, receiver] of [[left, right], [right, left]] as const) {
+        const from = sender.client.identity;
+        const sum = await sender.sendFile("blob.bin", size);
+        const file = await hears(receiver, "the file", ({ files }) => files[0]);
+        assert.deepEqual(file, { from, name: "blob.bin", size, sum });
+        const to = receiver.client.identity;
+        assert.equal(await sender.performRpc(to, "greet", "hello"), `hello ${from}`);
+        const name = `${from}'s`;
+        await sender.publishDataTrack(name);
+        const frame = await eventually(`a frame of ${name}`, async () => {
+          await sender.pushFrame(name, "frame");
+          return (await receiver.heard()).frames[0];
+        });
+        assert.deepEqual(frame, { from, name, text: "frame" });
+      }
+    }),
+);
+
+endToEndTest(
   "text streams and calls between rtc-node and Chromium",
   ["chromium"],
   () =>
