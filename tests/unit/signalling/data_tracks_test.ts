@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   DataTrackFrameEncoding,
   LeaveRequest,
+  MoveParticipantRequest,
   ParticipantPermission,
   PublishDataTrackRequest,
   RequestResponse_Reason as Reason,
@@ -13,6 +14,7 @@ import {
   UpdateDataSubscription_Update as Update,
 } from "@livekit/protocol";
 import { DEFAULT_DATA_OPTIONS } from "../../../lib/room/data_options.ts";
+import { adminWorld } from "../../support/admin_world.ts";
 import { FULL_GRANT, type ScriptedClient, World } from "../../support/scripted_client.ts";
 
 type Fields = ConstructorParameters<typeof PublishDataTrackRequest>[0];
@@ -253,4 +255,51 @@ Deno.test("a resuming client whose data track is unknown joins anew, else its wi
   assert.equal(alice.closeCode, undefined);
   await bob.request({ case: "syncState", value });
   assert.equal(bob.closeCode, 1000);
+});
+
+Deno.test("a participant that is moved takes its data tracks along and gets those of the other room", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice", AUTO);
+  const bob = await world.joined("bob", AUTO);
+  const stage = { ...AUTO, roomName: "stage", grant: { ...FULL_GRANT, room: "stage" } };
+  const carol = await world.joined("carol", stage);
+  const alices = await publish(alice, { pubHandle: 5 });
+  const bobs = await publish(bob);
+  const carols = await publish(carol, { pubHandle: 6 });
+  assert.deepEqual([Object.keys(told(alice)), Object.keys(told(bob))], [[bobs], [alices]]);
+  const move = new MoveParticipantRequest({
+    room: "lobby",
+    identity: "alice",
+    destinationRoom: "stage",
+  });
+  const toAlice = inbox(alice);
+  assert.equal(await admin.moveParticipant(move), undefined);
+  await world.settle();
+  assert.deepEqual(told(bob), {});
+  assert.deepEqual(routes(bob), { 1: {} });
+  assert.deepEqual([Object.keys(told(alice)), Object.keys(told(carol))], [[carols], [alices]]);
+  assert.deepEqual(routes(carol), { 6: { [toAlice]: told(alice)[carols] } });
+  const connection = world.rooms.get("stage")!.byIdentity("alice")!.publisher.id;
+  const last = world.engine.of("set_data_track_routes")
+    .findLast((command) => command.connection === connection)!;
+  assert.deepEqual(last.routes, [{
+    handle: 5,
+    receivers: [{ connection: inbox(carol), handle: told(carol)[alices] }],
+  }]);
+});
+
+Deno.test("a participant that is hidden takes its data tracks away until it shows itself", async () => {
+  const world = new World();
+  const bob = await world.joined("bob", AUTO);
+  const alice = await world.joined("alice");
+  const sid = await publish(alice);
+  const hide = async (hidden: boolean) => {
+    const { permission } = alice.participant.profile;
+    await alice.participant.setPermission(new ParticipantPermission({ ...permission, hidden }));
+    await world.settle();
+  };
+  await hide(true);
+  assert.deepEqual(told(bob), {});
+  await hide(false);
+  assert.deepEqual(Object.keys(told(bob)), [sid]);
 });
