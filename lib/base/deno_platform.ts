@@ -4,8 +4,10 @@
  *
  * @module
  */
-import { type Log, type Platform, silentLog } from "./platform.ts";
+import { type Cancel, type Log, type Platform, silentLog } from "./platform.ts";
 
+/** Longest delay the runtime's timers take, ms; a longer one would fire at once. */
+const MAX_DELAY_MS = 0x7fff_ffff;
 /** Longest span of bytes `crypto.getRandomValues` fills in one call. */
 const RANDOM_POOL_BYTES = 4096;
 
@@ -35,12 +37,7 @@ export function denoPlatform(log: Log = silentLog): Platform {
       nowUs: () => Math.trunc(performance.now() * 1000),
       wallMs: () => Date.now(),
     },
-    timers: {
-      after(delayMs, callback) {
-        const handle = setTimeout(callback, delayMs);
-        return () => clearTimeout(handle);
-      },
-    },
+    timers: { after },
     random: {
       bytes,
       uint32: () => {
@@ -50,4 +47,16 @@ export function denoPlatform(log: Log = silentLog): Platform {
     },
     log,
   };
+}
+
+/** A one-shot timer of any length. */
+function after(delayMs: number, callback: () => void): Cancel {
+  let handle: ReturnType<typeof setTimeout>;
+  const wait = (leftMs: number) => {
+    handle = leftMs <= MAX_DELAY_MS
+      ? setTimeout(callback, leftMs)
+      : setTimeout(() => wait(leftMs - MAX_DELAY_MS), MAX_DELAY_MS);
+  };
+  wait(delayMs);
+  return () => clearTimeout(handle);
 }
