@@ -19,6 +19,7 @@ export interface RawWebSocket {
   close(code?: number, reason?: string): void;
 }
 
+const CONNECTING = 0;
 const OPEN = 1;
 /** RFC 6455 §5.5: a close frame's reason has at most this many UTF-8 bytes. */
 const MAX_REASON_BYTES = 123;
@@ -27,7 +28,7 @@ const MAX_EARLY_MESSAGES = 16;
 
 /**
  * Wraps `raw`. Messages that come before `onMessage` is set are kept, a few, and so is an early
- * close; what the server sends before the socket is open is kept and sent then.
+ * close; what the server sends before the socket is open is kept and sent then, and so is a close.
  *
  * @param maxMessageBytes A longer message closes the socket with 1009; 0 means no limit.
  */
@@ -42,6 +43,8 @@ class WebSocketAdapter implements SignalSocket {
   readonly #unread: (Uint8Array | string)[] = [];
   #closed: { readonly code: number } | undefined;
   #closing = false;
+  /** What the close was to say that came before the socket was open. */
+  #closeAtOpen: { readonly code: number; readonly reason: string } | undefined;
   #listener: ((data: Uint8Array | string) => void) | undefined;
   #closeListener: (() => void) | undefined;
 
@@ -49,7 +52,7 @@ class WebSocketAdapter implements SignalSocket {
     this.#raw = raw;
     this.#maxMessageBytes = maxMessageBytes;
     raw.binaryType = "arraybuffer";
-    raw.onopen = () => this.#flush();
+    raw.onopen = () => this.#opened();
     raw.onmessage = (event) => this.#receive(event.data);
     // An error is always followed by a close, which says all there is to know.
     raw.onerror = () => {};
@@ -83,6 +86,19 @@ class WebSocketAdapter implements SignalSocket {
   close(code: number, reason: string): void {
     if (this.#closing || this.#closed !== undefined) return;
     this.#closing = true;
+    // The runtime forgets a close that comes before the upgrade is answered.
+    if (this.#raw.readyState === CONNECTING) this.#closeAtOpen = { code, reason };
+    else this.#closeNow(code, reason);
+  }
+
+  #opened(): void {
+    this.#flush();
+    if (this.#closeAtOpen === undefined) return;
+    const { code, reason } = this.#closeAtOpen;
+    this.#closeNow(code, reason);
+  }
+
+  #closeNow(code: number, reason: string): void {
     if (this.#raw.readyState === OPEN) this.#flush();
     try {
       this.#raw.close(code, shorten(reason));

@@ -70,6 +70,18 @@ Deno.test("adaptWebSocket() keeps what is sent before the socket is open", () =>
   assert.deepEqual(raw.sent, ["a", "b"]);
 });
 
+Deno.test("adaptWebSocket() closes a socket that is still opening as soon as it is open, after what was sent", () => {
+  const { raw, socket } = adapted();
+  raw.readyState = 0;
+  socket.send("farewell");
+  socket.close(1000, "refused");
+  assert.deepEqual(raw.closes, [], "the runtime would forget it");
+  raw.readyState = 1;
+  raw.onopen?.(new Event("open"));
+  assert.deepEqual(raw.sent, ["farewell"]);
+  assert.deepEqual(raw.closes, [[1000, "refused"]]);
+});
+
 Deno.test("adaptWebSocket() closes with 1009 at a message over the limit and reads no further", () => {
   const { raw, socket, received } = adapted(10);
   socket.onMessage = (data) => received.push(data);
