@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { createCertificate } from "../../../lib/transport/dtls_certificate.ts";
+import {
+  PeerTransport,
+  type PeerTransportListener,
+} from "../../../lib/transport/peer_transport.ts";
+import { check, credentials, IceWorld, udp } from "./ice_world.ts";
+
+const HOME = udp("198.51.100.7", 50001);
+const REMOTE = {
+  ice: { ufrag: "client", pwd: "passwordOfTheClient24chars" },
+  fingerprints: [{ algorithm: "sha-256", value: Array(32).fill("AB").join(":") }],
+};
+
+/** A transport whose peer has a path but says nothing of DTLS, and what it told of that. */
+async function silentPeer() {
+  const world = new IceWorld();
+  const events: string[] = [];
+  const note = (event: string) => () => void events.push(`${event} at ${world.now}`);
+  const listener: PeerTransportListener = {
+    onConnected: note("connected"),
+    onInterrupted: note("interrupted"),
+    onLost: note("lost"),
+    onResumed: note("resumed"),
+    onFailed: (reason) => void events.push(`${reason} at ${world.now}`),
+    onRtp() {},
+    onRtcp() {},
+    onChannelOpen() {},
+    onMessage() {},
+  };
+  const { platform, directory, drops } = world;
+  const local = credentials("server");
+  const transport = new PeerTransport({
+    platform,
+    directory,
+    drops,
+    certificate: await createCertificate(),
+    local,
+    dataChannels: "accept",
+    listener,
+  });
+  transport.setRemote(REMOTE);
+  const pass = (ms: number, checks = true) => {
+    for (let left = ms; left > 0; left -= 500) {
+      platform.advance(500);
+      if (checks && left % 1_000 === 0) {
+        world.datagrams.arrive(check(local, { useCandidate: true }), HOME);
+      }
+      transport.tick(world.now);
+    }
+  };
+  return { transport, events, pass };
+}
+
+for (
+  const [iceMs, lostAt] of [[2_000, 12_000], [5_000, 20_000], [9_000, 29_000]] as const
+) {
+  Deno.test(`PeerTransport tells of a peer that found a path after ${iceMs} ms and shakes no hands`, async () => {
+    const { transport, events, pass } = await silentPeer();
+    pass(iceMs - 500, false);
+    pass(1_000);
+    pass(lostAt - iceMs - 1_000);
+    assert.deepEqual(events, []);
+    pass(500);
+    assert.deepEqual(events, [`lost at ${lostAt}`]);
+    transport.close();
+  });
+}
+
+Deno.test("PeerTransport gives a handshake time again after a restart, and at last ends it", async () => {
+  const { transport, events, pass } = await silentPeer();
+  pass(1_000);
+  pass(13_000);
+  assert.equal(events.length, 1);
+  transport.restartIce(credentials("again"));
+  pass(10_000);
+  assert.equal(events.length, 2);
+  assert.ok(events[1]!.startsWith("lost"));
+  pass(20_000);
+  assert.ok(events[2]!.startsWith("dtls_timeout"), events.join(", "));
+  assert.equal(events.length, 3);
+});
+
+Deno.test("PeerTransport.onResumed() is not told before there was a connection", async () => {
+  const { transport, events, pass } = await silentPeer();
+  pass(1_000);
+  pass(10_000, false);
+  pass(1_000);
+  assert.deepEqual(events.filter((event) => event.startsWith("resumed")), []);
+  assert.ok(events.some((event) => event.startsWith("interrupted")));
+  transport.close();
+});
