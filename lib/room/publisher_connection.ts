@@ -19,6 +19,7 @@ import {
   type PublisherAnswer,
   type TrackPlan,
 } from "../negotiation/publisher_answer.ts";
+import { SectionMemo } from "../wire/sdp_tree.ts";
 import { parseDescription, type RemoteDescription } from "../wire/session_description.ts";
 import type { ClientTraits } from "./client_traits.ts";
 import { type ConnectionHost, newIceCredentials, trickleMessages } from "./connection_host.ts";
@@ -38,6 +39,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   readonly #sections: PublisherSections;
   readonly #codecs: CodecPolicy;
   readonly #sessionId: string;
+  readonly #memo = new SectionMemo();
   #local: IceCredentials;
   #remote: IceCredentials | undefined;
   #version = 0;
@@ -68,7 +70,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   /** Handles one `offer` of the client. */
   async offer(description: SessionDescription): Promise<void> {
     if (this.#closed) return;
-    const parsed = parseDescription(description.sdp);
+    const parsed = parseDescription(description.sdp, this.#memo);
     if (description.type !== "offer" || !parsed.ok) {
       const detail = parsed.ok
         ? `unexpected type ${description.type.slice(0, 20)}`

@@ -16,6 +16,7 @@ import { codecPolicy } from "../negotiation/codec_catalog.ts";
 import type { LocalParameters } from "../negotiation/local_description.ts";
 import { OfferCycle } from "../negotiation/offer_cycle.ts";
 import { SubscriberSections } from "../negotiation/subscriber_offer.ts";
+import { SectionMemo } from "../wire/sdp_tree.ts";
 import { parseDescription } from "../wire/session_description.ts";
 import type { ClientTraits } from "./client_traits.ts";
 import {
@@ -43,6 +44,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   readonly #sections: SubscriberSections;
   readonly #cycle: OfferCycle;
   readonly #sessionId: string;
+  readonly #memo = new SectionMemo();
   readonly #tracks: SubscribedTracks;
   #local: IceCredentials;
   #version = 0;
@@ -114,7 +116,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   /** Handles one `answer` of the client. */
   answer(description: SessionDescription): void {
     if (this.#closed) return;
-    const parsed = parseDescription(description.sdp);
+    const parsed = parseDescription(description.sdp, this.#memo);
     if (description.type !== "answer" || !parsed.ok) {
       const detail = parsed.ok ? "answer expected" : parsed.message;
       return this.host.negotiationFailed("subscriber", detail);

@@ -10,12 +10,15 @@
  */
 import { parse } from "sdp-transform";
 
-/** Longest description read: about ten times a call with a hundred sections. */
-export const MAX_SDP_CHARS = 512 * 1024;
+/**
+ * Longest description read. On a single peer connection a browser's offer names every codec in every
+ * section: about 3 KiB for each track received.
+ */
+export const MAX_SDP_CHARS = 1024 * 1024;
 /** Most media sections read. */
 export const MAX_SECTIONS = 512;
 /** Most lines read; each costs the grammar some dozens of pattern tests. */
-const MAX_LINES = 32_768;
+const MAX_LINES = 65_536;
 /** Longest line read: bounds what any one pattern of the grammar can cost. */
 const MAX_LINE_CHARS = 4096;
 
@@ -26,6 +29,9 @@ const MAX_LINE_CHARS = 4096;
 const RAW_ATTRIBUTE = /^a=(msid|fingerprint):/gm;
 const RAW_PREFIX = "x-raw-";
 
+/** Before each `m=` line but one at the very beginning. */
+const SECTION_START = /(?<=[\r\n])(?=m=)/;
+
 /** A node of the tree: attribute names to text, numbers, nodes or lists of nodes. */
 export type SdpNode = Readonly<Record<string, unknown>>;
 
@@ -35,20 +41,54 @@ export interface SdpTree {
   readonly sections: readonly SdpNode[];
 }
 
-/** Reads the text, or says in words which limit it breaks. Never throws. */
+/**
+ * The sections of the description read last, by their text. Descriptions of one connection repeat
+ * most of their sections word for word, and the grammar is slow.
+ */
+export class SectionMemo {
+  #sections = new Map<string, readonly SdpNode[]>();
+
+  /** The nodes of `texts`, read by `read` where they are new; what is not among them is forgotten. */
+  recall(
+    texts: readonly string[],
+    read: (text: string) => readonly SdpNode[],
+  ): readonly SdpNode[] {
+    const before = this.#sections;
+    this.#sections = new Map();
+    return texts.flatMap((text) => {
+      const nodes = this.#sections.get(text) ?? before.get(text) ?? read(text);
+      this.#sections.set(text, nodes);
+      return nodes;
+    });
+  }
+}
+
+/**
+ * Reads the text, or says in words which limit it breaks. Never throws.
+ *
+ * @param memo Of the connection the description is for.
+ */
 export function parseSdpTree(
   sdp: string,
+  memo: SectionMemo = new SectionMemo(),
 ): { readonly ok: true; readonly value: SdpTree } | {
   readonly ok: false;
   readonly message: string;
 } {
   const broken = brokenLimit(sdp);
   if (broken !== undefined) return { ok: false, message: broken };
-  const session: unknown = parse(sdp.replace(RAW_ATTRIBUTE, `a=${RAW_PREFIX}$1:`));
-  if (!isNode(session) || textOf(session, "version") !== "0") {
+  const texts = sdp.split(SECTION_START);
+  const session = texts[0]!.startsWith("m=") ? undefined : readNode(texts.shift()!);
+  if (session === undefined || textOf(session, "version") !== "0") {
     return { ok: false, message: "Cannot read description: it is not SDP, there is no v=0" };
   }
-  return { ok: true, value: { session, sections: nodesOf(session, "media") } };
+  const sections = memo.recall(texts, (text) => nodesOf(readNode(text) ?? {}, "media"));
+  return { ok: true, value: { session, sections } };
+}
+
+function readNode(text: string): SdpNode | undefined {
+  const node: unknown = parse(text.replace(RAW_ATTRIBUTE, `a=${RAW_PREFIX}$1:`));
+  return isNode(node) ? node : undefined;
 }
 
 /** A text value; numbers the grammar made are turned back, which is exact. */

@@ -8,7 +8,14 @@
  * @module
  */
 import type { DtlsFingerprint, IceCredentials } from "../base/media_vocabulary.ts";
-import { nodesOf, parseSdpTree, rawValues, type SdpNode, textOf } from "./sdp_tree.ts";
+import {
+  nodesOf,
+  parseSdpTree,
+  rawValues,
+  type SdpNode,
+  type SectionMemo,
+  textOf,
+} from "./sdp_tree.ts";
 import { directionOf, readSection, type RemoteSection } from "./sdp_sections.ts";
 
 export type { Direction, RemoteSection, SsrcPair } from "./sdp_sections.ts";
@@ -42,9 +49,13 @@ const FINGERPRINT = /^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})+$/;
 /** Fingerprints kept: one per hash function there is. */
 const MAX_FINGERPRINTS = 8;
 
-/** Reads an offer or an answer. Never throws. */
-export function parseDescription(sdp: string): ParsedDescription {
-  const tree = parseSdpTree(sdp);
+/**
+ * Reads an offer or an answer. Never throws.
+ *
+ * @param memo Of the connection it is for: saves reading again what did not change.
+ */
+export function parseDescription(sdp: string, memo?: SectionMemo): ParsedDescription {
+  const tree = parseSdpTree(sdp, memo);
   if (!tree.ok) return tree;
   const { session, sections: nodes } = tree.value;
   const inherited = directionOf(session) ?? "sendrecv";

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { UpTrackId } from "../../lib/base/ids.ts";
 import { parseCandidate, parseCandidateInit } from "../../lib/wire/ice_candidate.ts";
+import { SectionMemo } from "../../lib/wire/sdp_tree.ts";
 import { parseDescription } from "../../lib/wire/session_description.ts";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../lib/negotiation/codec_catalog.ts";
 import { answerPublisherOffer } from "../../lib/negotiation/publisher_answer.ts";
@@ -13,9 +14,13 @@ const FIXTURES = [
   "firefox_answer_to_round_more",
 ].map(sdpFixture);
 
+/** Of all descriptions checked, as if one connection had sent them. */
+const memo = new SectionMemo();
+
 /** Reads the text; an accepted one must also be answered with as many sections. */
 function check(sdp: string): boolean {
   const parsed = parseDescription(sdp);
+  assert.deepEqual(parseDescription(sdp, memo), parsed, "what came before makes a difference");
   if (!parsed.ok) {
     assert.match(parsed.message, /^Cannot read description: /);
     return false;

@@ -342,3 +342,18 @@ Deno.test("a participant that may not subscribe is asked for nothing", async () 
   await world.pass(1_000);
   assert.deepEqual(ann.client.all("mediaSectionsRequirement"), []);
 });
+
+Deno.test("a hundred publishers fit into one client's offer", async () => {
+  const world = new World();
+  const publishers = 100;
+  for (let i = 0; i < publishers; i++) {
+    const publisher = await world.joined(`p${i}`, { autoSubscribe: false });
+    await publisher.publishCamera();
+  }
+  await world.pass(100);
+  const ann = await SingleClient.join(world, "ann");
+  await ann.follow();
+  assert.equal(Object.keys(ann.tracks).length, publishers);
+  assert.equal(ann.client.participant.active, true);
+  assert.equal(ann.sections.length, publishers + 3, "its three audio sections stay idle");
+});

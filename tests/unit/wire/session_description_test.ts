@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { EXTENSION_URI } from "../../../lib/base/media_vocabulary.ts";
+import { SectionMemo } from "../../../lib/wire/sdp_tree.ts";
 import { parseDescription } from "../../../lib/wire/session_description.ts";
 import { orderRids } from "../../../lib/wire/sdp_sections.ts";
 import { mustParse, sdpFixture } from "../../support/negotiation_fixtures.ts";
@@ -218,9 +219,9 @@ Deno.test("parseDescription() says in words what is wrong", () => {
     [video([]).replace("sha-256 AB:CD", "sha-256 nonsense"), /no usable a=fingerprint/],
     ["", /not SDP/],
     ["a=mid:0\r\na=inactive\r\n", /not SDP/],
-    ["x".repeat(512 * 1024 + 1), /characters, limit is/],
+    ["x".repeat(1024 * 1024 + 1), /characters, limit is/],
     [`a=${"x".repeat(5000)}`, /line of 5002 characters/],
-    ["a=b\n".repeat(40_000), /40000 lines/],
+    ["a=b\n".repeat(70_000), /70000 lines/],
     ["m=video 9 X 1\r\n".repeat(513), /513 media sections/],
   ];
   for (const [sdp, message] of refusals) {
@@ -236,4 +237,16 @@ Deno.test("parseDescription() accepts as many sections as its limit", () => {
   const { sections } = mustParse(sdp);
   assert.equal(sections.length, 512);
   assert.equal(sections[511]?.codecs[0]?.mime, "audio/PCMU");
+});
+
+Deno.test("parseDescription() with a memo reads what changed and keeps what did not", () => {
+  const memo = new SectionMemo();
+  const before = mustParse(video(["m=audio 9 UDP/TLS/RTP/SAVPF 0", "a=mid:a"]));
+  for (const direction of ["recvonly", "inactive", "recvonly"]) {
+    const sdp = video(["m=audio 9 UDP/TLS/RTP/SAVPF 0", "a=mid:a", `a=${direction}`]);
+    const parsed = parseDescription(sdp, memo);
+    assert.ok(parsed.ok);
+    assert.equal(parsed.value.sections[1]?.direction, direction);
+    assert.deepEqual(parsed.value.sections[0], before.sections[0]);
+  }
 });
