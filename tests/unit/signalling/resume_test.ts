@@ -321,6 +321,35 @@ Deno.test("Participant.resume() shows a client the room as it has become while i
   assert.ok(bob.last("offer").sdp.includes(sid));
 });
 
+Deno.test("Participant whose signalling is cut for a minute goes on: its media, its data, its place in the room", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  const sid = await alice.publishCamera();
+  await world.pass(400);
+  const forwarding = world.engine.forwarding();
+  const before = bob.participant;
+  cut(bob);
+  await world.pass(60_000, 1_000);
+  assert.equal(bob.participant, before);
+  assert.deepEqual(world.engine.forwarding(), forwarding, "media goes on");
+  const packet = new DataPacket({ value: { case: "user", value: new UserPacket() } });
+  await alice.sendData("_lossy", packet.toBinary());
+  const sent = world.engine.of("send_data").at(-1)!;
+  assert.deepEqual(sent.connections, [before.subscriber.id], "data, too");
+  assert.ok(!statesOf(alice, "bob").includes(State.DISCONNECTED));
+  await resume(bob);
+  await world.pass(1_000);
+  assert.equal(bob.participant, before);
+  assert.deepEqual(world.engine.forwarding(), forwarding);
+  assert.ok(bob.last("offer").sdp.includes(sid));
+  // It is gone only when its connection is, with nobody there to be told so.
+  cut(bob);
+  lose(bob);
+  await world.pass(9_000, 500);
+  assert.equal(statesOf(alice, "bob").at(-1), State.DISCONNECTED);
+});
+
 Deno.test("Participant.resume() never lets an older version follow the one it showed", async () => {
   const world = new World();
   const bob = await world.joined("bob");
