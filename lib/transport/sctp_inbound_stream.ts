@@ -87,7 +87,8 @@ export class InboundStream {
     let tsn = this.reassembly[at]!.tsn;
     for (let i = at; i < this.reassembly.length; i++, tsn = (tsn + 1) >>> 0) {
       const chunk = this.reassembly[i]!;
-      if (chunk.tsn !== tsn) return 0;
+      // Also a message cannot begin within another: looked at no further, all of the list stays linear.
+      if (chunk.tsn !== tsn || (i > at && (chunk.flags & FIRST_FRAGMENT) !== 0)) return 0;
       if ((chunk.flags & LAST_FRAGMENT) !== 0) return i - at + 1;
     }
     return 0;

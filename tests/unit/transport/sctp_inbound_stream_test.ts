@@ -60,3 +60,23 @@ Deno.test("InboundStream.pruneChunks() keeps what comes after the given number",
   stream.addChunk(chunks[5]!);
   assert.deepEqual(stream.popMessages().map(([, , bytes]) => bytes.toString()), ["ghijkl"]);
 });
+
+Deno.test("InboundStream.popMessages() looks at each chunk a few times only, however many begin a message that never ends", () => {
+  const stream = new InboundStream();
+  const count = 1_000;
+  let looks = 0;
+  for (const [i, chunk] of chunksOf(["ab".repeat(count)], 2, true, 7).entries()) {
+    const begun = {
+      ...chunk,
+      get flags() {
+        looks++;
+        return 2 | 4;
+      },
+      tsn: 7 + i,
+    };
+    stream.addChunk(begun);
+  }
+  assert.deepEqual(stream.popMessages(), []);
+  assert.equal(stream.reassembly.length, count);
+  assert.ok(looks <= 5 * count, `${looks} looks`);
+});
