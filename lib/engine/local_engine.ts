@@ -250,15 +250,24 @@ class LocalEngine implements MediaEngine {
     if (this.#cancelTick !== undefined || this.#isClosed) return;
     this.#cancelTick = this.#options.platform.timers.after(TICK_MS, () => {
       this.#cancelTick = undefined;
-      const now = this.#now();
-      for (const [id, connection] of this.#connections) this.#guard(id, () => connection.tick(now));
-      this.#dataFlow.tick((id, step) => this.#guard(id, step));
-      for (const { datagrams } of this.#udp) datagrams.flush();
-      const levels = this.#levels.collect(now);
-      if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
+      try {
+        this.#tick(this.#now());
+      } catch (error) {
+        // What even the guards let through must not stop the time of everybody.
+        this.#drops.count("engine_threw");
+        this.#options.platform.log.error("Media engine failed on a tick", { error });
+      }
       // With nobody there the process has nothing to wake up for.
       if (this.#connections.size > 0) this.#startTicking();
     });
+  }
+
+  #tick(now: number): void {
+    for (const [id, connection] of this.#connections) this.#guard(id, () => connection.tick(now));
+    this.#dataFlow.tick((id, step) => this.#guard(id, step));
+    for (const { datagrams } of this.#udp) datagrams.flush();
+    const levels = this.#levels.collect(now);
+    if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
   }
 
   #reportStats(request: number): void {
