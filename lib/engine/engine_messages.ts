@@ -88,6 +88,15 @@ export type EngineCommand =
     readonly downTrack: DownTrackId;
     readonly target: DownTrackTarget;
   }
+  | {
+    /**
+     * Forwards another up-track of the same publisher from now on, which may have another of the
+     * section's codecs. What the subscriber sees goes on: numbers and time continue.
+     */
+    readonly type: "set_down_track_source";
+    readonly downTrack: DownTrackId;
+    readonly upTrack: UpTrackId;
+  }
   | { readonly type: "remove_down_track"; readonly downTrack: DownTrackId }
   | {
     /** Sends one message on each of several connections; not yet open channels drop it, counted. */

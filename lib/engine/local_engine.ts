@@ -117,6 +117,13 @@ class LocalEngine implements MediaEngine {
         this.#ofDownTrack(command.downTrack)?.sending
           .setTarget(command.downTrack, command.target, this.#now());
         return;
+      case "set_down_track_source": {
+        const upTrack = this.#upTracks.get(command.upTrack);
+        if (upTrack === undefined) return;
+        this.#ofDownTrack(command.downTrack)?.sending
+          .setSource(command.downTrack, command.upTrack, upTrack, this.#now());
+        return;
+      }
       case "remove_down_track":
         this.#ofDownTrack(command.downTrack)?.sending.remove(command.downTrack);
         this.#downTracks.delete(command.downTrack);

@@ -34,8 +34,8 @@ const FEEDBACK_HEADER_BYTES = 12;
 
 /** One subscribed track with what its reports need. */
 interface SentTrack {
-  readonly upTrackId: UpTrackId;
-  readonly upTrack: UpTrack;
+  upTrackId: UpTrackId;
+  upTrack: UpTrack;
   readonly track: DownTrack;
   readonly section: SendSection;
   reportAt: number;
@@ -113,6 +113,16 @@ export class SendingSide implements PacketSink {
     this.#sent.delete(id);
     this.#bySsrc.delete(sent.section.ssrc);
     sent.upTrack.removeDownTrack(sent.track);
+  }
+
+  /** Goes on with another up-track; unknown ids are ignored. */
+  setSource(id: DownTrackId, upTrackId: UpTrackId, upTrack: UpTrack, now: number): void {
+    const sent = this.#sent.get(id);
+    if (sent === undefined) return;
+    sent.upTrack.removeDownTrack(sent.track);
+    sent.upTrackId = upTrackId;
+    sent.upTrack = upTrack;
+    upTrack.addDownTrack(sent.track, now);
   }
 
   setTarget(id: DownTrackId, target: DownTrackTarget, now: number): void {

@@ -110,9 +110,13 @@ export class DownTrack implements PacketReceiver {
     this.layersChanged(now);
   }
 
+  /** Another source may follow: it starts anew, and nothing of this one can be sent again. */
   detach(): void {
     this.#source = undefined;
     this.#seekAt = Infinity;
+    this.#interrupt(SWITCH_LAG_MS);
+    this.#current = NO_LAYER;
+    this.#resender.forget();
   }
 
   /** Changes what is wanted; takes effect at the next suitable key frame, which is asked for. */

@@ -44,6 +44,10 @@ export class ResendHistory {
     this.resentAt = new Float64Array(capacity);
   }
 
+  clear(): void {
+    this.#out.fill(-1);
+  }
+
   /** Claims the entry for outgoing number `out`; the caller fills the columns. */
   claim(out: number): number {
     const entry = out & this.#mask;

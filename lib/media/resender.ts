@@ -62,6 +62,11 @@ export class Resender {
     history.keyIdx[entry] = sent.keyIdx;
   }
 
+  /** Nothing noted so far can be resent any more. */
+  forget(): void {
+    this.#history.clear();
+  }
+
   /** Resends the packet with extended outgoing number `sequence`; 0 if it was sent. */
   resend(source: LayerSource, sequence: number, rttMs: number, now: number): DropReason {
     const history = this.#history;

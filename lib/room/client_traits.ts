@@ -87,6 +87,11 @@ export class ClientTraits {
     return !(this.isFirefox && /^(linux|android)$/i.test(this.info.os));
   }
 
+  /** Goes on with a track whose codec changes to another of those it accepted. */
+  get followsCodecChange(): boolean {
+    return this.info.sdk !== ClientInfo_SDK.GO && this.info.sdk !== ClientInfo_SDK.UNKNOWN;
+  }
+
   /** Codecs that do not work in this client in either direction. */
   get disabledCodecs(): readonly DisabledCodec[] {
     return this.isSafari ? [every("video/AV1")] : [];

@@ -10,6 +10,7 @@
  */
 import { BackupCodecPolicy, TrackType } from "@livekit/protocol";
 import type { UpTrackId } from "../base/ids.ts";
+import type { CodecParameters } from "../base/media_vocabulary.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** A codec in which a track can be had. */
@@ -17,6 +18,18 @@ export interface CodecOption {
   readonly mime: string;
   /** Absent while its media has not come. */
   readonly upTrack?: UpTrackId;
+}
+
+/** A track as its subscriber's host resolves it. */
+export interface SubscribableTrack {
+  readonly publisherSid: string;
+  readonly track: PublishedTrack;
+  /** The publisher's rule lets this subscriber have it. */
+  readonly allowed: boolean;
+  /** Codecs the track comes in or can be asked for in, best first. */
+  readonly options: readonly CodecOption[];
+  /** What one of them can deliver, preferred first. */
+  codecsOf(option: CodecOption): readonly CodecParameters[];
 }
 
 /** All codecs of a track, best first. */

@@ -5,7 +5,7 @@
  */
 import type { DataTrackHost } from "./data_track_host.ts";
 import type { CodecWish } from "./subscribed_codecs.ts";
-import type { SubscribableTrack } from "./subscriptions.ts";
+import type { SubscribableTrack } from "./codec_choice.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** The room as its participants see it. */

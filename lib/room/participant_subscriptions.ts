@@ -7,6 +7,7 @@
  */
 import { DisconnectReason } from "@livekit/protocol";
 import type { Farewell } from "./close_reason.ts";
+import type { ClientTraits } from "./client_traits.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { SubscribingSide } from "./connection_sides.ts";
 import type { ParticipantHost } from "./participant_host.ts";
@@ -17,6 +18,7 @@ import type { SubscriptionHost } from "./subscriptions.ts";
 /** What is needed of a participant that subscribes; `Self` is its own type. */
 export interface SubscribingParticipant<Self> {
   readonly context: RoomContext;
+  readonly traits: ClientTraits;
   readonly host: ParticipantHost<Self>;
   readonly profile: ParticipantProfile;
   readonly subscriber: SubscribingSide;
@@ -33,6 +35,7 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
   const { router } = participant.context;
   return {
     maySubscribe: () => participant.profile.permission.canSubscribe,
+    followsCodecChange: () => participant.traits.followsCodecChange,
     canAnswer: () => participant.reachable,
     resolve: (trackSid) => participant.host.resolveTrack(trackSid, participant),
     send: (message) => participant.send(message),

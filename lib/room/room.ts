@@ -46,7 +46,7 @@ import { RoomTracks } from "./room_tracks.ts";
 import { ServerRpcs } from "./server_rpc.ts";
 import type { CodecWish } from "./subscribed_codecs.ts";
 import { subscribableTrack } from "./subscribable_track.ts";
-import type { SubscribableTrack } from "./subscriptions.ts";
+import type { SubscribableTrack } from "./codec_choice.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** Random bytes that mark frames the server makes up where media is end-to-end encrypted. */

@@ -7,11 +7,10 @@
  * @module
  */
 import { knownCodecs } from "../negotiation/codec_catalog.ts";
-import { codecOptions } from "./codec_choice.ts";
+import { codecOptions, type SubscribableTrack } from "./codec_choice.ts";
 import { ForwardedParticipant } from "./forwarded_participant.ts";
 import type { Participant } from "./participant.ts";
 import type { RoomTrack } from "./room_tracks.ts";
-import type { SubscribableTrack } from "./subscriptions.ts";
 
 /** `entry` for `subscriber`; `undefined` if it cannot have it at all. */
 export function subscribableTrack(

@@ -18,7 +18,7 @@ import type { ConnectionId, DownTrackId } from "../base/ids.ts";
 import type { CodecParameters, SendSection } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { DownTrackTarget, EngineCommand } from "../engine/engine_messages.ts";
-import { chooseCodec, type CodecOption } from "./codec_choice.ts";
+import { chooseCodec, type CodecOption, type SubscribableTrack } from "./codec_choice.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { CodecWish } from "./subscribed_codecs.ts";
 import {
@@ -35,18 +35,6 @@ import { declaredLayers, sameTarget, targetFor } from "./track_settings.ts";
 /** Settings are applied this long after the last change, ms; a client resizing a tile sends many. */
 const SETTINGS_DEBOUNCE_MS = 100;
 
-/** A track as its subscriber's host resolves it. */
-export interface SubscribableTrack {
-  readonly publisherSid: string;
-  readonly track: PublishedTrack;
-  /** The publisher's rule lets this subscriber have it. */
-  readonly allowed: boolean;
-  /** Codecs the track comes in or can be asked for in, best first. */
-  readonly options: readonly CodecOption[];
-  /** What one of them can deliver, preferred first. */
-  codecsOf(option: CodecOption): readonly CodecParameters[];
-}
-
 /** A down-track to be put into the subscriber's description. */
 export interface DownTrackRequest {
   readonly downTrack: DownTrackId;
@@ -61,6 +49,8 @@ export interface SubscriptionHost {
   maySubscribe(): boolean;
   /** The client has a socket, so that it could answer an offer. */
   canAnswer(): boolean;
+  /** The client goes on with a track whose codec changes. */
+  followsCodecChange(): boolean;
   resolve(trackSid: string): SubscribableTrack | undefined;
   send(message: SignalMessage): void;
   /** Before a track is offered its subscriber must know the publisher. */
@@ -148,8 +138,7 @@ export class Subscriptions {
 
   /** A track was published or changed. */
   sourceChanged(trackSid: string): void {
-    const id = this.#table.downTrack(trackSid);
-    const down = id === undefined ? undefined : this.#downTracks.get(id);
+    const down = this.#of(trackSid);
     if (down === undefined) {
       if (this.#table.isDesired(trackSid)) this.reconcile();
       return;
@@ -161,8 +150,7 @@ export class Subscriptions {
 
   /** A track was unpublished, or its publisher left. */
   sourceRemoved(trackSid: string): void {
-    const id = this.#table.downTrack(trackSid);
-    const down = id === undefined ? undefined : this.#downTracks.get(id);
+    const down = this.#of(trackSid);
     if (down !== undefined) this.#end(down);
     this.#table.sourceRemoved(trackSid);
     this.#cancelSettings(trackSid);
@@ -307,9 +295,13 @@ export class Subscriptions {
     if (bound === undefined) return source.options.some(same);
     const codec = chooseCodec(source.options, bound.section.codecs);
     if (codec === undefined) return false;
-    // What waits for its first packet may still get any codec; what flows must not change its own,
-    // because the numbering of its packets would begin anew under the same SSRC.
-    if (!same(codec) && before.upTrack !== undefined) return false;
+    // What waits for its first packet may still get any codec.
+    if (!same(codec) && down.sent !== undefined) {
+      const { upTrack, mime } = codec;
+      if (upTrack === undefined || mime === before.mime) return false;
+      if (!this.host.followsCodecChange()) return false;
+      this.host.engine({ type: "set_down_track_source", downTrack: down.id, upTrack });
+    }
     down.codec = codec;
     this.#apply(down.trackSid);
     return true;
@@ -330,9 +322,13 @@ export class Subscriptions {
     down.sent = undefined;
   }
 
-  #endBySid(trackSid: string): void {
+  #of(trackSid: string): DownTrack | undefined {
     const id = this.#table.downTrack(trackSid);
-    const down = id === undefined ? undefined : this.#downTracks.get(id);
+    return id === undefined ? undefined : this.#downTracks.get(id);
+  }
+
+  #endBySid(trackSid: string): void {
+    const down = this.#of(trackSid);
     if (down !== undefined) this.#end(down);
   }
 
@@ -353,8 +349,7 @@ export class Subscriptions {
 
   /** Forwards a bound down-track once there is media, under the target that is to be in force. */
   #apply(trackSid: string): void {
-    const id = this.#table.downTrack(trackSid);
-    const down = id === undefined ? undefined : this.#downTracks.get(id);
+    const down = this.#of(trackSid);
     const source = this.host.resolve(trackSid);
     if (down?.bound === undefined || source === undefined) return;
     const { bound: { connection, section }, codec: { mime, upTrack }, id: downTrack } = down;

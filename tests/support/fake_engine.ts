@@ -62,6 +62,10 @@ export class FakeEngine implements MediaEngine {
     for (const command of this.commands) {
       if (command.type === "add_down_track" && !live.has(command.downTrack)) {
         live.set(command.downTrack, command);
+      } else if (command.type === "set_down_track_source") {
+        const { downTrack, upTrack } = command;
+        const forwarded = live.get(downTrack);
+        if (forwarded !== undefined) live.set(downTrack, { ...forwarded, upTrack });
       } else if (command.type === "remove_down_track") {
         live.delete(command.downTrack);
       } else if (command.type === "close_connection") {

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import {
   AddTrackRequest,
   BackupCodecPolicy,
+  ClientInfo,
+  ClientInfo_SDK,
   LeaveRequest,
   MuteTrackRequest,
   SimulcastCodec,
@@ -48,9 +50,14 @@ function received(subscriber: ScriptedClient): string[] {
   return subscriber.forwarded().map(({ upTrack }) => upTrack);
 }
 
-async function joined(world: World, identity: string, unsupported: string[] = []) {
+async function joined(
+  world: World,
+  identity: string,
+  unsupported: string[] = [],
+  changes: Parameters<World["parameters"]>[1] = {},
+) {
   // Its first offer has the track already, so it must know at once what it cannot decode.
-  const client = new ScriptedClient(world, world.parameters(identity));
+  const client = new ScriptedClient(world, world.parameters(identity, changes));
   client.unsupported = unsupported;
   world.clients.push(client);
   world.service.open(client.join, client.socket);
@@ -98,14 +105,19 @@ Deno.test("with REGRESSION everybody goes over to the backup codec and the first
   const alice = await world.joined("alice");
   const sid = await publish(alice, BackupCodecPolicy.REGRESSION);
   const carol = await joined(world, "carol");
+  const clientInfo = new ClientInfo({ sdk: ClientInfo_SDK.GO, protocol: 16 });
+  const gopher = await joined(world, "gopher", [], { clientInfo });
   const [before] = carol.forwarded();
+  const [gophers] = gopher.forwarded();
   const bob = await joined(world, "bob", ["video/H264"]);
   await publishBackup(alice, sid);
   assert.deepEqual(wanted(alice), [VP8]);
   await world.pass(500);
   assert.deepEqual(received(bob), [alice.upTrack("2")]);
   assert.deepEqual(received(carol), [alice.upTrack("2")]);
-  assert.notEqual(carol.forwarded()[0]!.section.ssrc, before!.section.ssrc);
+  assert.deepEqual(received(gopher), [alice.upTrack("2")]);
+  assert.equal(carol.forwarded()[0]!.downTrack, before!.downTrack, "the same goes on");
+  assert.notEqual(gopher.forwarded()[0]!.downTrack, gophers!.downTrack, "Go cannot follow");
   const late = await joined(world, "late");
   assert.deepEqual(received(late), [alice.upTrack("2")]);
   await world.pass(12_000, 200);
