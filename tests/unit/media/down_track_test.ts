@@ -325,6 +325,40 @@ Deno.test("DownTrack goes on when the publisher restarts or changes codec on a l
   assert.equal(viewOf(sink.packets[3]!).payloadType, 121, "still resent as it was sent");
 });
 
+Deno.test("DownTrack goes over to another up-track of another codec with numbers and time going on", () => {
+  const h264 = codec("video/H264", 102, 103, "packetization-mode=1");
+  const { up, down, sink, send } = setup({
+    codecs: [codec("video/VP8", 120, 121), codec("video/H264", 122, 123, "packetization-mode=1")],
+  });
+  send(100, KEY, { timestamp: 500 });
+  send(101, DELTA, { timestamp: 3500, now: 33 });
+  const asked: number[] = [];
+  const other = new UpTrack({
+    kind: "video",
+    extensions: PUBLISHER_EXTENSIONS,
+    listener: { onNack() {}, onKeyFrameNeeded: (ssrc) => asked.push(ssrc) },
+  });
+  other.bindLayer(0, 2000, h264, 50);
+  up.removeDownTrack(down);
+  other.addDownTrack(down, 100);
+  assert.deepEqual(asked, [2000], "it starts with a key frame");
+  const packet = (sequenceNumber: number, payload: Uint8Array, timestamp: number) =>
+    viewOf(rtpPacket({ ssrc: 2000, payloadType: 102, sequenceNumber, timestamp, payload }));
+  other.receive(0, packet(7_000, Uint8Array.of(0x41, 1), 90_000), 100);
+  assert.equal(sink.packets.length, 2, "a delta frame is no start");
+  other.receive(0, packet(7_001, Uint8Array.of(0x67, 1), 99_000), 133);
+  send(102, DELTA, { timestamp: 6500, now: 140 });
+  const views = sink.views;
+  assert.deepEqual(views.map((view) => view.ssrc), [0xcafe_0001, 0xcafe_0001, 0xcafe_0001]);
+  assert.deepEqual(views.map((view) => view.sequenceNumber), [100, 101, 102]);
+  assert.deepEqual(views.map((view) => view.payloadType), [120, 120, 122]);
+  assert.deepEqual(views.map((view) => view.timestamp), [500, 3500, 3500 + 9_000]);
+  down.receiveNack(Uint16Array.of(100, 102), 2, 500);
+  assert.deepEqual(sink.views.slice(3).map((view) => [view.ssrc, view.payloadType]), [
+    [0xcafe_0002, 123],
+  ], "what came from the first cannot be sent again");
+});
+
 Deno.test("DownTrack asks for the wanted layer every 2 × RTT within 200–1000 ms until it is locked", () => {
   for (const [rtt, interval] of [[10, 200], [150, 300], [5000, 1000]] as const) {
     const asked: number[] = [];
