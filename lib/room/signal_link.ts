@@ -38,6 +38,8 @@ const NOT_KEPT: ReadonlySet<SignalMessage["case"]> = new Set<SignalMessage["case
   "pongResp",
   "subscribedQualityUpdate",
   "mediaSectionsRequirement",
+  // A client that missed it resumes in the room it left, and is told to join anew.
+  "roomMoved",
 ]);
 
 /** See the module text. */
