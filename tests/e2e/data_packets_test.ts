@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { remote } from "../support/call_assertions.ts";
-import { CallFixture, type ClientKind } from "../support/call_fixture.ts";
+import {
+  CallFixture,
+  type ClientKind,
+  CONNECTION_MODES,
+  type ConnectionMode,
+} from "../support/call_fixture.ts";
 import { endToEndTest } from "../support/e2e_requirements.ts";
 import { eventually } from "../support/eventually.ts";
 import type { DataMessage, SdkClient } from "../support/sdk_client.ts";
@@ -26,7 +31,11 @@ function firstLossy(sender: SdkClient, receiver: SdkClient): Promise<DataMessage
   });
 }
 
-async function exchange(kinds: readonly [ClientKind, ClientKind], room: string): Promise<void> {
+async function exchange(
+  kinds: readonly [ClientKind, ClientKind],
+  room: string,
+  mode?: ConnectionMode,
+): Promise<void> {
   await fixture.call(room, async (call) => {
     const ann = await call.join(kinds[0], "ann");
     const bob = await call.join(kinds[1], "bob");
@@ -51,14 +60,16 @@ async function exchange(kinds: readonly [ClientKind, ClientKind], room: string):
         reliable: false,
       });
     }
-  });
+  }, mode);
 }
 
-endToEndTest(
-  "data goes both ways between Chromiums",
-  ["chromium"],
-  () => exchange(["chromium", "chromium"], "data-chromium"),
-);
+for (const mode of CONNECTION_MODES) {
+  endToEndTest(
+    `data goes both ways between Chromiums (${mode})`,
+    ["chromium"],
+    () => exchange(["chromium", "chromium"], "data-chromium", mode),
+  );
+}
 
 endToEndTest(
   "data goes both ways between rtc-node and Chromium",
