@@ -29,8 +29,8 @@ export const MAX_LOSSY_BUFFER_BYTES = 256 * 1024;
 export const BACKLOG_BYTES = 128 * 1024;
 /** Without one, writers wait only where messages would be lost otherwise. */
 const LAST_RESORT_BACKLOG_BYTES = 3 * 1024 * 1024;
-/** Without a threshold: a reader below this, bit/s, is as good as gone. */
-const STALLED_BPS = 16_000;
+/** Without a threshold: a reader below this, bit/s, may not slow a whole room down to its pace. */
+const STALLED_BPS = 100_000;
 /** Waiting lossy bytes that are never too many, whatever the rate. */
 const MIN_LOSSY_BUFFER_BYTES = 8 * 1024;
 

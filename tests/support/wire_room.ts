@@ -7,7 +7,7 @@
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../lib/base/ids.ts";
-import type { IceCredentials } from "../../lib/base/media_vocabulary.ts";
+import type { DataChannelPolicy, IceCredentials } from "../../lib/base/media_vocabulary.ts";
 import type { Log } from "../../lib/base/platform.ts";
 import type {
   DownTrackTarget,
@@ -42,6 +42,7 @@ export interface PeerOptions {
   readonly protocol?: "udp" | "tcp";
   /** Default: no application section. */
   readonly dataChannels?: "accept" | "create";
+  readonly dataPolicy?: DataChannelPolicy;
 }
 
 /** See the module text. Dispose it to end engine and clients. */
@@ -96,12 +97,13 @@ export class WireRoom implements AsyncDisposable {
     const server = this.ready.addresses.find(({ protocol }) =>
       protocol === (options.protocol ?? "udp")
     )!;
-    const { dataChannels } = options;
+    const { dataChannels, dataPolicy } = options;
     this.engine.send({
       type: "open_connection",
       connection: id,
       local: remote,
       dataChannels: dataChannels ?? "accept",
+      ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });
     this.engine.send({
       type: "set_remote",
