@@ -2,14 +2,13 @@
  * SRTP ciphers on node:crypto alone, for every platform Deno runs on.
  *
  * AES128_CM_HMAC_SHA1_80 avoids what is slow there, making cipher and HMAC objects per packet: one AES
- * object in ECB mode makes keystream for several packets, and HMAC continues from SHA-1 states that
- * have taken in the key. AEAD_AES_128_GCM has no such way and makes an object per packet, so prefer
- * the former.
+ * object in ECB mode makes keystream for several packets, and HMAC is two plain SHA-1 hashes.
+ * AEAD_AES_128_GCM has no such way and makes an object per packet, so prefer the former.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv, createHash, type Hash } from "node:crypto";
+import { createCipheriv, createDecipheriv, hash } from "node:crypto";
 import { CounterMode } from "./counter_mode.ts";
 import {
   finishHmacSha1,
@@ -25,6 +24,8 @@ import { SRTP_PROFILE, type SrtpSessionKeys } from "./srtp_keys.ts";
 const SHA1_TAG_BYTES = 10;
 /** Up to here hashing in place is faster than calling for it. */
 const SHORT_BYTES = 384;
+/** Beyond any MTU we receive; what is longer still is hashed in place, slowly. */
+const LONG_BYTES = 2048;
 const GCM_TAG_BYTES = 16;
 const RTCP_HEADER_BYTES = 8;
 const RTCP_INDEX_BYTES = 4;
@@ -35,28 +36,46 @@ export function portableCipher(keys: SrtpSessionKeys): SrtpCipher {
   return keys.profile === SRTP_PROFILE.aeadAes128Gcm ? new GcmCipher(keys) : new CmCipher(keys);
 }
 
+/**
+ * Where a key's inner block and a packet are put together: hashing both with one call that makes no
+ * object is cheaper than a copied hash object that knows the key, and than the call for bytes, too,
+ * whose result is an object. Shared, because one hash runs at a time.
+ */
+const joined = new Uint8Array(SHA1_BLOCK_BYTES + LONG_BYTES);
+/** Values of the hexadecimal digits by character code. */
+const DIGIT_VALUES = Uint8Array.from({ length: 128 }, (_, code) => {
+  const value = Number.parseInt(String.fromCharCode(code), 16);
+  return Number.isNaN(value) ? 0 : value;
+});
+
 /** HMAC-SHA1 with one key, over any length. */
 class KeyedSha1 {
   readonly #key: HmacSha1Key;
-  /** A hash object that has taken in the key's inner block. */
-  readonly #inner: Hash;
+  /** The key as the inner hash takes it in (RFC 2104 §2). */
+  readonly #innerBlock = new Uint8Array(SHA1_BLOCK_BYTES).fill(0x36);
   readonly #digest = new Uint8Array(SHA1_DIGEST_BYTES);
 
   constructor(key: Uint8Array) {
     this.#key = hmacSha1Key(key);
-    const block = new Uint8Array(SHA1_BLOCK_BYTES).fill(0x36);
-    for (let i = 0; i < key.length; i++) block[i]! ^= key[i]!;
-    this.#inner = createHash("sha1").update(block);
+    for (let i = 0; i < key.length; i++) this.#innerBlock[i]! ^= key[i]!;
   }
 
   /** 20 bytes over `bytes[0 .. length)`, overwritten by the next call. */
   digest(bytes: Uint8Array, length: number): Uint8Array {
-    if (length <= SHORT_BYTES) hmacSha1(this.#key, bytes, length, this.#digest);
-    else {
-      const inner = this.#inner.copy().update(bytes.subarray(0, length)).digest();
-      finishHmacSha1(this.#key, inner, this.#digest);
+    const digest = this.#digest;
+    if (length <= SHORT_BYTES || length > LONG_BYTES) {
+      hmacSha1(this.#key, bytes, length, digest);
+      return digest;
     }
-    return this.#digest;
+    joined.set(this.#innerBlock);
+    joined.set(bytes.subarray(0, length), SHA1_BLOCK_BYTES);
+    const inner = hash("sha1", joined.subarray(0, SHA1_BLOCK_BYTES + length), "hex");
+    for (let i = 0; i < SHA1_DIGEST_BYTES; i++) {
+      const high = DIGIT_VALUES[inner.charCodeAt(2 * i)]!;
+      digest[i] = (high << 4) | DIGIT_VALUES[inner.charCodeAt(2 * i + 1)]!;
+    }
+    finishHmacSha1(this.#key, digest, digest);
+    return digest;
   }
 }
 
