@@ -4,21 +4,22 @@
  *
  * @module
  */
-import type { Random } from "../base/platform.ts";
 import type { SubscribedTrack } from "../negotiation/sent_track.ts";
 import type { ClientTraits } from "./client_traits.ts";
 import type { RoomContext } from "./room_context.ts";
 import type { DownTrackRequest } from "./subscriptions.ts";
 
+/** Odd, so that adding it again and again meets every 32-bit number before it meets one twice. */
+const SSRC_STEP = 0x9e37_79b1;
+
 /** One per connection that sends. */
 export class SubscribedTracks {
   /** Tracks of one stream share a MediaStream, so that the client plays them in step. */
   readonly syncStreams: boolean;
-  readonly #random: Random;
-  readonly #usedSsrcs = new Set<number>();
+  #lastSsrc: number;
 
   constructor({ platform, options }: RoomContext, readonly traits: ClientTraits) {
-    this.#random = platform.random;
+    this.#lastSsrc = platform.random.uint32();
     this.syncStreams = options.syncStreams && traits.protocol > 9 && !traits.isFirefox;
   }
 
@@ -45,13 +46,11 @@ export class SubscribedTracks {
     };
   }
 
-  /** Unique on this connection and never 0. */
+  /** Unique on this connection, without remembering those before, and never 0. */
   #newSsrc(): number {
-    for (;;) {
-      const ssrc = this.#random.uint32();
-      if (ssrc === 0 || this.#usedSsrcs.has(ssrc)) continue;
-      this.#usedSsrcs.add(ssrc);
-      return ssrc;
-    }
+    do {
+      this.#lastSsrc = (this.#lastSsrc + SSRC_STEP) >>> 0;
+    } while (this.#lastSsrc === 0);
+    return this.#lastSsrc;
   }
 }
