@@ -6,13 +6,13 @@ import {
   publishCameraAndMicrophone,
   type Published,
 } from "../support/call_assertions.ts";
-import type { ConnectionMode } from "../support/call_fixture.ts";
-import { ChromiumBrowser } from "../support/chromium.ts";
+import { CallFixture, type ConnectionMode } from "../support/call_fixture.ts";
 import { serveClientPage } from "../support/client_page_server.ts";
 import { endToEndTest } from "../support/e2e_requirements.ts";
 import { eventually } from "../support/eventually.ts";
-import { startRoomwire } from "../support/roomwire_process.ts";
 import { TcpProxy } from "../support/tcp_proxy.ts";
+
+const fixture = CallFixture.forThisFile();
 
 /** Media must have gone on for most of an outage: frames a second sent, and the part that must come. */
 const FRAMES_PER_S = 15;
@@ -39,13 +39,13 @@ function pause(ms: number): Promise<void> {
  * Bob's signalling is cut for `seconds` while ann and he are in a call, and carol leaves meanwhile.
  */
 async function outage(seconds: number, mode: ConnectionMode): Promise<void> {
-  await using server = await startRoomwire();
+  const server = await fixture.server();
+  const browser = await fixture.chromium();
   await using proxy = await TcpProxy.open(server.ports.http);
   await using pages = serveClientPage();
-  await using browser = await ChromiumBrowser.launch();
   const join = async (identity: string, url: string) => {
     const client = await browser.openClient(identity, pages.url);
-    const token = await mintToken({ identity, room: "outage" });
+    const token = await mintToken({ identity, room: `outage-${mode}` });
     await client.connect(url, token, mode === "dual" ? { singlePeerConnection: false } : {});
     return client;
   };
