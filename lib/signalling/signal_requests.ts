@@ -52,18 +52,19 @@ export async function handleRequest(participant: Participant, request: Request):
       return await registry.announce(request.value);
     case "mute": {
       const { sid, muted } = request.value;
-      if (await registry.setMuted(sid as TrackSid, muted, "publisher")) return;
-      return respond(participant, Reason.NOT_FOUND, { case: "mute", value: request.value });
+      // Like the other calls of the registry it answers by itself if the track is unknown.
+      await registry.setMuted(sid as TrackSid, muted, "publisher");
+      return;
     }
     case "updateAudioTrack": {
       const { trackSid, features } = request.value;
-      if (await registry.updateAudio(trackSid as TrackSid, features)) return;
-      return respond(participant, Reason.NOT_FOUND, request);
+      await registry.updateAudio(trackSid as TrackSid, features);
+      return;
     }
     case "updateVideoTrack": {
       const { trackSid, width, height } = request.value;
-      if (await registry.updateVideo(trackSid as TrackSid, width, height)) return;
-      return respond(participant, Reason.NOT_FOUND, request);
+      await registry.updateVideo(trackSid as TrackSid, width, height);
+      return;
     }
     case "subscription":
       return subscriptions.update(request.value);

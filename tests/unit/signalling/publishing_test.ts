@@ -8,8 +8,10 @@ import {
   SessionDescription,
   TrackType,
   TrickleRequest,
+  UpdateLocalAudioTrack,
   UpdateLocalVideoTrack,
   UpdateParticipantMetadata,
+  UpdateVideoLayers,
   VideoQuality,
 } from "@livekit/protocol";
 import { cameraRequest, clientOffer, FULL_GRANT, World } from "../../support/scripted_client.ts";
@@ -219,6 +221,63 @@ Deno.test("handleRequest() tells everybody new dimensions, and NOT_FOUND of unkn
   assert.equal(bob.last("update").participants[0]!.tracks[0]!.height, 480);
   await resize("TR_none");
   assert.equal(alice.last("requestResponse").reason, RequestResponse_Reason.NOT_FOUND);
+});
+
+Deno.test("handleRequest() answers once, with the request and the reason, what it refuses about tracks", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const trackSid = "TR_none";
+  const VIDEO = TrackType.VIDEO;
+  const refused = {
+    NOT_FOUND: [
+      { case: "mute", value: new MuteTrackRequest({ sid: trackSid, muted: true }) },
+      { case: "updateVideoTrack", value: new UpdateLocalVideoTrack({ trackSid }) },
+      { case: "updateAudioTrack", value: new UpdateLocalAudioTrack({ trackSid }) },
+      { case: "addTrack", value: new AddTrackRequest({ cid: "a", type: VIDEO, sid: trackSid }) },
+    ],
+    UNSUPPORTED_TYPE: [
+      { case: "addTrack", value: new AddTrackRequest({ cid: "b", type: TrackType.DATA }) },
+    ],
+  } as const;
+  for (const [reason, requests] of Object.entries(refused)) {
+    for (const request of requests) {
+      const before = alice.received.length;
+      await alice.request(request);
+      const [answer, ...more] = alice.received.slice(before);
+      assert.ok(answer?.case === "requestResponse" && more.length === 0, request.case);
+      assert.equal(RequestResponse_Reason[answer.value.reason], reason);
+      assert.equal(answer.value.request.case, request.case);
+      assert.ok(request.value.equals(answer.value.request.value as never));
+    }
+  }
+  const layers = new UpdateVideoLayers({ trackSid });
+  const before = alice.received.length;
+  await alice.request({ case: "updateLayers", value: layers });
+  assert.equal(alice.received.length, before, "deprecated and ignored");
+});
+
+Deno.test("a track that was taken away with the permission can be published again when it is back", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  const sid = await alice.publishCamera();
+  await world.pass(300);
+  const { permission } = alice.participant.profile;
+  const listener = permission.clone();
+  listener.canPublish = false;
+  await alice.participant.setPermission(listener);
+  await world.pass(300);
+  assert.equal(alice.last("trackUnpublished").trackSid, sid);
+  assert.deepEqual([bob.forwarded(), alice.participant.tracks], [[], []]);
+  await alice.announce(cameraRequest("cam"));
+  assert.equal(alice.last("requestResponse").reason, RequestResponse_Reason.NOT_ALLOWED);
+  await alice.participant.setPermission(permission);
+  await alice.announce(cameraRequest("cam"));
+  const again = alice.last("trackPublished").track!.sid;
+  assert.notEqual(again, sid);
+  await alice.offer([{ mid: "2", kind: "video", cid: "cam" }]);
+  await world.pass(400);
+  assert.deepEqual(bob.forwarded().map(({ upTrack }) => upTrack), [alice.upTrack("2")]);
 });
 
 Deno.test("handleRequest() changes metadata only with the permission, and answers either way", async () => {
