@@ -43,7 +43,7 @@ export async function measureForwarding(
       return await line.measure();
     } catch (error) {
       reason = (error as Error).message;
-      if (line.isLate) return `${line.stage} after ${Math.round(limitMs / 1000)} s`;
+      if (line.isLate) return `still ${line.stage} after ${Math.round(limitMs / 1000)} s`;
     } finally {
       clearTimeout(limit);
     }
@@ -82,11 +82,13 @@ class Line implements AsyncDisposable {
     const startedAt = performance.now();
     await this.#connectEverybody();
     const connectMs = performance.now() - startedAt;
-    this.stage = "forwarding";
+    this.stage = "warming up";
     await this.#clients.call("publish", { packetsPerSecond: workload.packetsPerSecond });
     await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
+    this.stage = "measuring";
     const measurement = await this.#sfu.call("measure", { ms: WINDOW_MS });
     if (measurement.forwarded === 0) throw new Error("nothing forwarded");
+    this.stage = "settling";
     const { published, received } = await this.#clients.call("stop", {});
     return { name, workload, measurement, published, received, connectMs };
   }
@@ -108,7 +110,7 @@ class Line implements AsyncDisposable {
       const isFirst = this.#connected === 0;
       const wanted = subscribers - this.#connected;
       this.#connected += await this.#connect(hello, Math.min(wanted, HANDSHAKE_BATCH));
-      this.stage = `${this.#connected} of ${subscribers} connected`;
+      this.stage = `connecting, ${this.#connected} of ${subscribers} done`;
       if (this.#opened > subscribers + SPARE_CONNECTIONS) throw new Error(this.stage);
       // A publisher whose packets cannot be opened shows before hundreds are connected.
       if (isFirst || this.#connected === subscribers) await this.#probe();
