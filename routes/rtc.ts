@@ -19,7 +19,6 @@ import {
 import type { SignalSocket } from "../lib/signalling/signal_socket.ts";
 import {
   type HttpExchange,
-  notFound,
   plainText,
   type RouteHandler,
   wantsWebSocket,
