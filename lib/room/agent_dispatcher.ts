@@ -29,6 +29,9 @@ import type { RoomObserver } from "./room_events.ts";
 /** After its dispatch was deleted an agent has this long to leave by itself, ms. */
 const LEAVE_GRACE_MS = 3_000;
 
+/** Jobs a dispatch lists; in a room that is open for months, those that ended first are forgotten. */
+export const MAX_LISTED_JOBS = 1_000;
+
 /** What the dispatcher needs of the rooms. */
 export interface AgentRooms {
   /** Dispatches the room was made with. */
@@ -248,7 +251,7 @@ export class AgentDispatcher implements RoomObserver {
     log.info("agent job assigned", { job: job.id, worker: taken.worker.id });
     const isOver = this.#open.get(dispatch.room) !== room || !room.dispatches.has(dispatch.id);
     if (isOver) return taken.worker.terminate(job.id); // ended while the worker made up its mind
-    dispatch.state!.jobs.push(job);
+    list(dispatch.state!.jobs, job);
     if (!isEnded(job.state.status)) room.running.set(job.id, { job, worker: taken.worker });
   }
 
@@ -291,6 +294,14 @@ export class AgentDispatcher implements RoomObserver {
   #nowNs(): bigint {
     return BigInt(this.platform.clock.wallMs()) * 1_000_000n;
   }
+}
+
+function list(jobs: Job[], job: Job): void {
+  const oldest = jobs.length < MAX_LISTED_JOBS
+    ? -1
+    : jobs.findIndex(({ state }) => state !== undefined && isEnded(state.status));
+  if (oldest >= 0) jobs.splice(oldest, 1);
+  jobs.push(job);
 }
 
 function isEnded(status: JobStatus): boolean {

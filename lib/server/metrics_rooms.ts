@@ -18,6 +18,8 @@ import type { Instruments } from "./metrics_instruments.ts";
 
 /** LiveKit's "warp" start is not offered. */
 const WARP = "false";
+/** Protocols from here on do not exist; each value is a series, and clients write what they like. */
+const FIRST_UNLIKELY_PROTOCOL = 100;
 
 interface Session {
   readonly protocol: string;
@@ -51,7 +53,7 @@ export class RoomMetrics implements RoomObserver {
     joins.inc({ state: "rtc_connected", warp: "" });
     operations.inc({ type: "participant_join", status: "success", error_type: "" });
     this.#sessions.set(participant.sid, {
-      protocol: String(client.protocol),
+      protocol: protocolLabel(client.protocol),
       connectingAt: this.clock.now(),
       joinedAt: undefined,
     });
@@ -121,6 +123,10 @@ export class RoomMetrics implements RoomObserver {
 
 /** `TrackSource` of the track that an up-track belongs to. */
 export type TrackSources = Map<UpTrackId, Participant["tracks"][number]["source"]>;
+
+function protocolLabel(protocol: number): string {
+  return protocol >= 0 && protocol < FIRST_UNLIKELY_PROTOCOL ? String(protocol) : "other";
+}
 
 class KindCounts {
   readonly #counts = new Map<TrackType, number>([[TrackType.AUDIO, 0], [TrackType.VIDEO, 0]]);

@@ -178,6 +178,22 @@ Deno.test("Metrics times sessions from the join over the connection to the end",
   assert.equal(text.value("livekit_participant_join_total", { state: "rtc_canceled" }), 1);
 });
 
+Deno.test("Metrics keeps one series for all protocols that do not exist", async () => {
+  const world = new MetricsWorld();
+  const { roomObserver: told } = world.metrics;
+  const room = new Room({ sid: "RM_1" });
+  for (const protocol of [-1, 100, 2_000_000_000]) {
+    const participant = new ParticipantInfo({ sid: `PA_${protocol}` });
+    told.participantConnecting!(room, participant, new ClientInfo({ protocol }));
+    told.participantJoined!(room, participant);
+    told.participantLeft!(room, participant);
+  }
+  const text = await world.text();
+  const other = { protocol_version: "other" };
+  assert.equal(text.value("livekit_session_start_time_ms_count", other), 3);
+  assert.equal(text.value("livekit_session_duration_ms_count", other), 3);
+});
+
 Deno.test("Metrics counts each participant's quality once, though everybody is told of it", async () => {
   const world = new MetricsWorld();
   const updates = ["PA_1", "PA_2"].map((participantSid) =>

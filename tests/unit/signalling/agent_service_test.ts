@@ -10,6 +10,7 @@ import {
   WorkerStatus,
 } from "@livekit/protocol";
 import { signAccessToken, verifyAccessToken } from "../../../lib/signalling/access_token.ts";
+import { MAX_LISTED_JOBS } from "../../../lib/room/agent_dispatcher.ts";
 import { AgentWorld, describeJobs, WORKER_KEY } from "../../support/agent_worker.ts";
 import { settle } from "../../support/virtual_platform.ts";
 
@@ -263,6 +264,24 @@ Deno.test("AgentDispatcher fails the job of an agent that left", async () => {
   const state = dispatch!.state!.jobs[0]!.state!;
   assert.equal(state.status, JobStatus.JS_FAILED);
   assert.equal(state.error, "agent worker left the room");
+});
+
+Deno.test("AgentDispatcher forgets the jobs that ended first when a dispatch has had very many", async () => {
+  const world = new AgentWorld();
+  const worker = await world.worker({ type: JobType.JT_PARTICIPANT });
+  const room = world.openRoom("den");
+  const { dispatcher } = world.service;
+  const extra = 5;
+  for (let n = 0; n < MAX_LISTED_JOBS + extra; n++) {
+    world.join(room, `guest-${n}`);
+    await settle();
+    const { id } = worker.assigned.at(-1)!;
+    // The first goes on for as long as the room.
+    if (n > 0) dispatcher.participantLeft(room, world.join(room, `agent-${id}`, Kind.AGENT));
+  }
+  const ids = dispatcher.list("den", "")![0]!.state!.jobs.map(({ id }) => id);
+  const assigned = worker.assigned.map(({ id }) => id);
+  assert.deepEqual(ids, [assigned[0], ...assigned.slice(1 + extra)]);
 });
 
 Deno.test("AgentDispatcher ends every job with its room", async () => {
