@@ -261,7 +261,6 @@ export class Participant implements DataPeer, ConnectionHost {
   allowsSubscription(trackSid: string, subscriber: Participant): boolean {
     return this.#rule.allows({
       identity: subscriber.identity,
-      sid: subscriber.sid,
       exempt: subscriber.profile.isRecorder,
     }, trackSid);
   }
@@ -286,7 +285,9 @@ export class Participant implements DataPeer, ConnectionHost {
 
   /** The client's `SubscriptionPermission`; a malformed one changes nothing. */
   setSubscriptionPermission(message: SubscriptionPermission): void {
-    const rule = readSubscriptionRule(message);
+    const others = [...this.host.participants()];
+    const identityOf = (sid: string) => others.find((other) => other.sid === sid)?.identity;
+    const rule = readSubscriptionRule(message, identityOf);
     if (rule === undefined) return this.context.counters.count("subscription_permission_invalid");
     this.#rule = rule;
     this.host.subscriptionRuleChanged(this);

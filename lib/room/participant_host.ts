@@ -12,6 +12,7 @@ import type { PublishedTrack } from "./track_effects.ts";
 export interface ParticipantHost<Participant> {
   readonly name: string;
   readonly dataTracks: DataTrackHost<Participant>;
+  participants(): Iterable<Participant>;
   byIdentity(identity: string): Participant | undefined;
   participantChanged(participant: Participant, immediate: boolean): void;
   participantActive(participant: Participant): void;

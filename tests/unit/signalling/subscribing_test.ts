@@ -212,6 +212,25 @@ Deno.test("Subscriptions follow the publisher's permissions both ways", async ()
   assert.equal(bob.forwarded().length, 1, "an entry that names nobody is refused");
 });
 
+Deno.test("Subscriptions that a publisher allowed by sid are allowed to the same identity's next session", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  await alice.publishCamera();
+  const bob = await world.joined("bob");
+  const carol = await world.joined("carol");
+  await world.pass(300);
+  const entry = new TrackPermission({ participantSid: bob.participant.sid, allTracks: true });
+  await alice.request({
+    case: "subscriptionPermission",
+    value: new SubscriptionPermission({ trackPermissions: [entry] }),
+  });
+  await world.pass(300);
+  assert.deepEqual([bob, carol].map((client) => client.forwarded().length), [1, 0]);
+  const again = await world.joined("bob");
+  await world.pass(300);
+  assert.equal(again.forwarded().length, 1);
+});
+
 Deno.test("Subscriptions begin when canSubscribe is granted later, over the connections of the join", async () => {
   const world = new World();
   const alice = await world.joined("alice");
