@@ -35,7 +35,7 @@ export interface CodecPolicy {
 }
 
 /** LiveKit's default `enabled_codecs`. */
-export const DEFAULT_ENABLED_CODECS: readonly CodecRule[] = [
+export const DEFAULT_ENABLED_MIMES: readonly string[] = [
   "audio/PCMU",
   "audio/PCMA",
   "audio/opus",
@@ -45,7 +45,12 @@ export const DEFAULT_ENABLED_CODECS: readonly CodecRule[] = [
   "video/VP9",
   "video/AV1",
   "video/H265",
-].map((mime) => ({ mime, fmtp: "" }));
+  "video/rtx",
+];
+
+/** The same as rules. */
+export const DEFAULT_ENABLED_CODECS: readonly CodecRule[] = DEFAULT_ENABLED_MIMES
+  .map((mime) => ({ mime, fmtp: "" }));
 
 const audio = (mime: string, payloadType: number, fmtp: string, clockRate: number, channels = 1) =>
   ({ mime, payloadType, rtx: false, clockRate, channels, fmtp }) as const;

@@ -8,6 +8,7 @@ import type { DropCounters } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
 import type { EngineReady } from "../engine/engine_messages.ts";
+import { DEFAULT_ENABLED_MIMES } from "../negotiation/codec_catalog.ts";
 import { type DataOptions, DEFAULT_DATA_OPTIONS } from "./data_options.ts";
 import type { EngineRouter } from "./engine_router.ts";
 import type { RoomObserver } from "./room_events.ts";
@@ -50,19 +51,6 @@ export interface RoomOptions {
   readonly maxAttributesSize: number;
 }
 
-export const DEFAULT_ENABLED_CODECS: RoomOptions["enabledCodecs"] = [
-  "audio/PCMU",
-  "audio/PCMA",
-  "audio/opus",
-  "audio/red",
-  "video/VP8",
-  "video/H264",
-  "video/VP9",
-  "video/AV1",
-  "video/H265",
-  "video/rtx",
-].map((mime) => ({ mime, fmtpLine: "" }));
-
 /** Public STUN servers named where the operator names none. */
 export const DEFAULT_ICE_SERVERS: RoomOptions["iceServers"] = [{
   urls: ["stun:global.stun.twilio.com:3478", "stun:stun.l.google.com:19302"],
@@ -74,7 +62,7 @@ export const DEFAULT_ROOM_OPTIONS: RoomOptions = {
   emptyTimeoutS: 300,
   departureTimeoutS: 20,
   maxParticipants: 0,
-  enabledCodecs: DEFAULT_ENABLED_CODECS,
+  enabledCodecs: DEFAULT_ENABLED_MIMES.map((mime) => ({ mime, fmtpLine: "" })),
   enableRemoteUnmute: false,
   syncStreams: false,
   subscriptionLimits: { audio: 0, video: 0 },

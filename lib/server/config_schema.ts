@@ -9,6 +9,7 @@
  */
 import { RoomConfiguration } from "@livekit/protocol";
 import { z } from "zod";
+import { DEFAULT_ENABLED_MIMES } from "../negotiation/codec_catalog.ts";
 import { rtc, turn } from "./config_schema_rtc.ts";
 import {
   byte,
@@ -115,19 +116,6 @@ const video = section({
   }),
 });
 
-const ENABLED_CODECS = [
-  "audio/PCMU",
-  "audio/PCMA",
-  "audio/opus",
-  "audio/red",
-  "video/VP8",
-  "video/H264",
-  "video/VP9",
-  "video/AV1",
-  "video/H265",
-  "video/rtx",
-];
-
 /** A preset, in the JSON form of the `RoomConfiguration` message. */
 const roomPreset = z.record(z.string(), z.unknown(), { error: "a room configuration" })
   .transform((value, context) => {
@@ -142,7 +130,7 @@ const roomPreset = z.record(z.string(), z.unknown(), { error: "a room configurat
 const room = section({
   auto_create: flag(true),
   enabled_codecs: sectionList({ mime: text(), fmtp_line: text() }).prefault(
-    ENABLED_CODECS.map((mime) => ({ mime })),
+    DEFAULT_ENABLED_MIMES.map((mime) => ({ mime })),
   ),
   max_participants: count(0),
   empty_timeout: count(300),
