@@ -143,6 +143,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   }
 
   onConnected(protocol: "udp" | "tcp"): void {
+    this.sending.start(this.#shared.platform.clock.now());
     this.#shared.emit({ type: "connection_connected", connection: this.#id, protocol });
   }
 

@@ -64,6 +64,8 @@ export class SendingSide implements PacketSink {
   readonly #writer = new RtcpWriter();
   readonly #figures = new SenderReportFigures();
   readonly #feedback = new TransportFeedback();
+  /** Before the keys are there a key frame would be asked for, and lost. */
+  #started = false;
   #transportSequence = 0;
   #rttMs = -1;
 
@@ -103,7 +105,14 @@ export class SendingSide implements PacketSink {
     };
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
-    upTrack.addDownTrack(track, now);
+    this.#attach(sent, now);
+  }
+
+  /** Packets can be sent from now on: every down-track begins, with a key frame of its own. */
+  start(now: number): void {
+    if (this.#started) return;
+    this.#started = true;
+    for (const sent of this.#sent.values()) this.#attach(sent, now);
   }
 
   /** Stops forwarding; unknown ids are ignored. */
@@ -122,7 +131,7 @@ export class SendingSide implements PacketSink {
     sent.upTrack.removeDownTrack(sent.track);
     sent.upTrackId = upTrackId;
     sent.upTrack = upTrack;
-    upTrack.addDownTrack(sent.track, now);
+    this.#attach(sent, now);
   }
 
   setTarget(id: DownTrackId, target: DownTrackTarget, now: number): void {
@@ -223,6 +232,10 @@ export class SendingSide implements PacketSink {
   /** Adds the drops of all down-tracks to `into`, by name. */
   addDropsTo(into: Record<string, number>): void {
     for (const sent of this.#sent.values()) sent.track.drops.addTo(into);
+  }
+
+  #attach(sent: SentTrack, now: number): void {
+    if (this.#started) sent.upTrack.addDownTrack(sent.track, now);
   }
 
   #report(sent: SentTrack, now: number): void {

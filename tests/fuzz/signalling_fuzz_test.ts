@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SignalRequest } from "@livekit/protocol";
-import { NonceMemory, stampDataPacket } from "../../lib/room/data_packets.ts";
+import { readDataPacket, stampDataPacket } from "../../lib/room/data_packets.ts";
 import { decodeRequest } from "../../lib/signalling/signal_codec.ts";
 import { clientOffer, World } from "../support/scripted_client.ts";
 
@@ -17,12 +17,13 @@ Deno.test("decodeRequest() gives a request or undefined for any bytes and any te
   );
 });
 
-Deno.test("stampDataPacket() gives a packet or a named drop for any bytes", () => {
+Deno.test("readDataPacket() and stampDataPacket() give a packet, a named drop or nothing for any bytes", () => {
   const sender = { sid: "PA_1", identity: "alice", hidden: false, agent: false };
-  const nonces = new NonceMemory();
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-      const data = stampDataPacket(bytes, "lossy", sender, nonces);
+      const packet = readDataPacket(bytes);
+      if (packet === undefined) return;
+      const data = stampDataPacket(packet, "lossy", sender);
       assert.ok("drop" in data ? data.drop.startsWith("data_") : data.bytes.length > 0);
     }),
     { seed: SEED, numRuns: 3_000 },
