@@ -19,6 +19,9 @@ export const NOT_FOUND_TIMEOUT_MS = 60_000;
 /** How long a down-track may wait for the subscriber's answer before it is given up, ms. */
 export const NOT_BOUND_TIMEOUT_MS = 15_000;
 
+/** Tracks one subscriber may have wishes about, known or not: more than any room has. */
+export const MAX_ENTRIES = 50_000;
+
 /** What the room says about one track at one moment. */
 export type SourceState =
   | { readonly exists: false }
@@ -67,16 +70,23 @@ export class SubscriptionTable {
   desire(trackSid: string, wanted: boolean, now: number): void {
     const entry = this.#entries.get(trackSid);
     if (entry === undefined) {
-      if (wanted) this.#add(trackSid, now).desired = true;
+      const added = wanted ? this.#add(trackSid, now) : undefined;
+      if (added !== undefined) added.desired = true;
       return;
     }
     if (wanted && !entry.desired) entry.missingSince = now;
     entry.desired = wanted;
   }
 
-  /** Keeps settings, also those that come before the subscription. */
-  setSettings(trackSid: string, settings: TrackSettings, now: number): void {
-    (this.#entries.get(trackSid) ?? this.#add(trackSid, now)).settings = settings;
+  /**
+   * Keeps settings, also those that come before the subscription.
+   *
+   * @returns `false` if there are too many already.
+   */
+  setSettings(trackSid: string, settings: TrackSettings, now: number): boolean {
+    const entry = this.#entries.get(trackSid) ?? this.#add(trackSid, now);
+    if (entry !== undefined) entry.settings = settings;
+    return entry !== undefined;
   }
 
   /** Settings in force; the initial ones if none were sent. */
@@ -224,7 +234,8 @@ export class SubscriptionTable {
     actions.push({ type: "permission", trackSid, allowed: state.allowed });
   }
 
-  #add(trackSid: string, now: number): Entry {
+  #add(trackSid: string, now: number): Entry | undefined {
+    if (this.#entries.size >= MAX_ENTRIES) return undefined;
     const entry: Entry = {
       desired: false,
       settings: undefined,

@@ -120,7 +120,8 @@ export class Subscriptions {
     const { disabled, quality, width, height, fps } = message;
     for (const sid of message.trackSids) {
       const enables = this.#table.settings(sid).disabled && !disabled;
-      this.#table.setSettings(sid, { disabled, quality, width, height, fps }, this.#now());
+      const wanted = { disabled, quality, width, height, fps };
+      if (!this.#table.setSettings(sid, wanted, this.#now())) continue;
       this.#applySoon(sid, enables ? 0 : SETTINGS_DEBOUNCE_MS);
     }
     // What is set for tracks that nobody comes to want is forgotten after a while.
@@ -131,7 +132,7 @@ export class Subscriptions {
   disable(trackSids: Iterable<string>): void {
     for (const sid of trackSids) {
       const settings = this.#table.settings(sid);
-      this.#table.setSettings(sid, { ...settings, disabled: true }, this.#now());
+      if (!this.#table.setSettings(sid, { ...settings, disabled: true }, this.#now())) continue;
       this.#applySoon(sid, 0);
     }
   }

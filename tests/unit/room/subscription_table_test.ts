@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { DownTrackId } from "../../../lib/base/ids.ts";
 import {
+  MAX_ENTRIES,
   NOT_BOUND_TIMEOUT_MS,
   NOT_FOUND_TIMEOUT_MS,
   type SourceState,
@@ -107,6 +108,19 @@ Deno.test("SubscriptionTable.reconcile() forgets ended subscriptions at once, an
   t.reconcile(NOT_FOUND_TIMEOUT_MS, () => video, true);
   assert.equal(t.size, 0);
   assert.equal(t.unsettled, false);
+});
+
+Deno.test("SubscriptionTable takes no more tracks that nobody knows than it can bear, until old ones expire", () => {
+  const t = table();
+  const settings = { disabled: true, quality: 0, width: 0, height: 0, fps: 0 };
+  for (let i = 0; i < MAX_ENTRIES; i++) assert.equal(t.setSettings(`A${i}`, settings, 0), true);
+  assert.equal(t.setSettings("B", settings, 0), false);
+  assert.equal(t.setSettings("A0", settings, 0), true, "one that is known may change");
+  t.desire("B", true, 0);
+  assert.equal(t.isDesired("B"), false);
+  assert.equal(t.size, MAX_ENTRIES);
+  t.reconcile(NOT_FOUND_TIMEOUT_MS, () => missing, true);
+  assert.equal(t.setSettings("B", settings, NOT_FOUND_TIMEOUT_MS), true);
 });
 
 Deno.test("SubscriptionTable never exceeds a limit, doubles a down-track, or keeps an unwanted one", () => {
