@@ -37,7 +37,8 @@ export const ENGINE_WORKLOADS: readonly Workload[] = [
 
 /**
  * werift's peer connections: 3,000 packets/s, which leaves a core half idle. Of more than they can
- * send they make an ever longer queue, and then nothing is forwarded at all.
+ * send they make an ever longer queue, and then nothing is forwarded at all. Roomwire is measured at
+ * this rate, too, because the cost of a packet falls with the load.
  */
 export const WERIFT_WORKLOADS: readonly Workload[] = [
   { subscribers: 10, packetsPerSecond: 300 },
