@@ -161,3 +161,25 @@ unitScenario("TestDeterministicID", () => {
   assert.match(drawn, /^EG_\w{12}$/);
   assert.notEqual(idForRequest("EG_", "", random), drawn);
 });
+
+scenario("TestRequestID", async (test) => {
+  const token = new AccessToken(TEST_KEY, TEST_SECRET, { identity: "api" });
+  token.addGrant({ roomAdmin: true, room: ROOM });
+  const jwt = await token.toJwt();
+  await test.api.createRoom({ name: ROOM });
+  const create = async (requestId: string | undefined) => {
+    const url = `${test.httpUrl}/twirp/livekit.AgentDispatchService/CreateDispatch`;
+    const headers = {
+      "Authorization": `Bearer ${jwt}`,
+      "Content-Type": "application/json",
+      ...(requestId === undefined ? {} : { "X-Livekit-Request-Id": requestId }),
+    };
+    const body = JSON.stringify({ room: ROOM, agentName: "agent" });
+    return (await (await fetch(url, { method: "POST", headers, body })).json()).id;
+  };
+  const first = await create("req_abc");
+  assert.equal(await create("req_abc"), first, "a request that is made again");
+  const others = [await create("req_def"), await create(undefined), await create(undefined)];
+  others.push(await create(""), await create(""));
+  assert.equal(new Set([first, ...others]).size, 6);
+});
