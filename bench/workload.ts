@@ -18,6 +18,8 @@ export const TOTAL_MS = 230_000;
 export const LINE_MS = 75_000;
 /** What the lines of the first table leave for everything after it, ms. */
 export const RESERVE_MS = 65_000;
+/** What a line leaves for the one that is measured in its place, ms. */
+export const OTHERWISE_MS = 25_000;
 
 /** One line of the table. */
 export interface Workload {
