@@ -63,7 +63,9 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 export async function measureControlPlane(): Promise<ControlFigures> {
   await using server = new BenchChild<ServerCalls>("server_process.ts", ["--v8-flags=--expose-gc"]);
   await using participants = new BenchChild<ParticipantCalls>("participants_process.ts");
+  let isLate = false;
   const limit = setTimeout(() => {
+    isLate = true;
     server.kill();
     participants.kill();
   }, LIMIT_MS);
@@ -71,6 +73,8 @@ export async function measureControlPlane(): Promise<ControlFigures> {
     const { url } = await server.call("listen", {});
     const crowd = await measureCrowd(server, participants, url);
     return { crowd, ...await measureIdleAndRequests(server, participants, url) };
+  } catch (error) {
+    throw isLate ? new Error(`not done after ${LIMIT_MS / 1000} s`) : error;
   } finally {
     clearTimeout(limit);
   }
