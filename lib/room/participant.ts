@@ -18,6 +18,7 @@ import {
   ParticipantUpdate,
   type SubscriptionPermission,
 } from "@livekit/protocol";
+import { attemptAll } from "../base/attempt_all.ts";
 import { type ConnectionId, type ParticipantSid, randomId, type TrackSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
 import type { ConnectionFailure } from "../engine/engine_messages.ts";
@@ -293,33 +294,32 @@ export class Participant implements DataPeer, ConnectionHost {
     this.host.subscriptionRuleChanged(this);
   }
 
-  /** Ends the session. */
+  /** Ends the session. A bug in one part of it leaves nothing of the others behind. */
   close(reason: DisconnectReason, farewell: Farewell): void {
     if (this.closed) return;
-    if (farewell !== "none") {
-      // Also a session that never got its join response is told why it ends.
-      this.link.send({ case: "leave", value: leaveMessage(this.traits, reason, farewell) });
-    }
-    this.profile.disconnect(reason);
-    this.log.info("participant closed", { reason: Reason[reason] });
-    this.#presence.stop();
-    this.#publications.stop();
-    this.link.close();
-    this.subscriptions.close();
-    this.publisher.close();
-    this.subscriber.close();
-    this.host.participantClosed(this);
-    this.#tracks.clear();
-    this.onClosed();
-    this.registry.close().catch((error) =>
-      this.log.error("registry", { error: describeError(error) })
-    );
+    // Also a session that never got its join response is told why it ends.
+    const leave = farewell !== "none" && leaveMessage(this.traits, reason, farewell);
+    attemptAll([
+      () => this.profile.disconnect(reason),
+      () => leave && this.link.send({ case: "leave", value: leave }),
+      () => this.log.info("participant closed", { reason: Reason[reason] }),
+      () => this.#presence.stop(),
+      () => this.#publications.stop(),
+      () => this.link.close(),
+      () => this.subscriptions.close(),
+      () => this.publisher.close(),
+      () => this.subscriber.close(),
+      () => this.host.participantClosed(this),
+      () => this.#tracks.clear(),
+      () => this.onClosed(),
+    ], (error) => this.#noteBug(error));
+    this.registry.close().catch((error) => this.#noteBug(error));
   }
 
   // ConnectionHost
 
-  negotiationFailed(role: ConnectionRole, detail: string): void {
-    this.log.warn("negotiation failed", { role, detail });
+  connectionUnusable(role: ConnectionRole, detail: string): void {
+    this.log.warn("connection unusable", { role, detail });
     this.close(Reason.STATE_MISMATCH, "reconnect");
   }
 
@@ -349,13 +349,13 @@ export class Participant implements DataPeer, ConnectionHost {
   }
 
   bug(error: unknown): void {
+    this.#noteBug(error);
+    this.close(Reason.STATE_MISMATCH, "reconnect");
+  }
+
+  #noteBug(error: unknown): void {
     this.log.error("participant hit a bug", { error: describeError(error) });
     this.context.counters.count("participant_bug");
-    try {
-      this.close(Reason.STATE_MISMATCH, "reconnect");
-    } catch (second) {
-      this.log.error("participant could not be closed cleanly", { error: describeError(second) });
-    }
   }
 
   #deliver(effect: RegistryEffect): void {

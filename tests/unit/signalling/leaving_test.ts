@@ -45,6 +45,24 @@ Deno.test("Participant.close() on leave answers, frees everything and is announc
   assert.deepEqual(world.engine.forwarding(), []);
 });
 
+Deno.test("Participant.close() leaves nothing behind when one part of it has a bug", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  const { sid, subscriptions } = alice.participant;
+  await alice.publishCamera();
+  subscriptions.close = () => {
+    throw new Error("a bug of ours");
+  };
+  await alice.request({ case: "leave", value: new LeaveRequest() });
+  await world.pass(4_000, 500);
+  assert.equal(world.rooms.get("lobby")!.byIdentity("alice"), undefined);
+  assert.equal(disconnects(bob, sid).length, 1);
+  assert.equal(alice.closeCode, 1000);
+  assert.equal(world.engine.openConnections().length, 1, "bob's");
+  assert.equal(world.counters.get("participant_bug"), 1);
+});
+
 Deno.test("Participant.signalClosed() ends a session without media, and keeps one with media", async () => {
   const world = new World();
   const early = await world.open("early");
