@@ -179,6 +179,10 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#shared.emit({ type: "data_channel_open", connection: this.#id, label });
   }
 
+  onChannelsFailed(): void {
+    this.#shared.emit({ type: "data_channels_failed", connection: this.#id });
+  }
+
   onMessage(label: string, bytes: Uint8Array): void {
     if (label === CHANNEL_LABELS.data_track) return this.#shared.forwardDataTrack(this.#id, bytes);
     this.#shared.emit({ type: "data_received", connection: this.#id, label, bytes });

@@ -160,6 +160,11 @@ export type EngineEvent =
     readonly label: string;
   }
   | {
+    /** Every data channel is gone for good, though the connection lives on. */
+    readonly type: "data_channels_failed";
+    readonly connection: ConnectionId;
+  }
+  | {
     /** `label` is `_reliable`, `_lossy`, or a client's own; data tracks are routed by themselves. */
     readonly type: "data_received";
     readonly connection: ConnectionId;

@@ -28,8 +28,11 @@ export interface ConnectionHost {
   /** The client has a socket, so that it could answer. */
   readonly reachable: boolean;
   send(message: SignalMessage): void;
-  /** A description could not be used or was not answered: the client must join anew. */
-  negotiationFailed(role: ConnectionRole, detail: string): void;
+  /**
+   * A description could not be used or was not answered, or the data channels are gone: the client
+   * must join anew.
+   */
+  connectionUnusable(role: ConnectionRole, detail: string): void;
   /** Media can flow: for the first time, or again. */
   connectionUp(role: ConnectionRole): void;
   /** Nothing comes from the client any more; a resume with an ICE restart can bring it back. */

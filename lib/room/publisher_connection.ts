@@ -24,6 +24,7 @@ import { parseDescription, type RemoteDescription } from "../wire/session_descri
 import type { ClientTraits } from "./client_traits.ts";
 import { type ConnectionHost, newIceCredentials, trickleMessages } from "./connection_host.ts";
 import type { OfferCompanion, PublishingSide } from "./connection_sides.ts";
+import { DataChannelWatch } from "./data_channel_watch.ts";
 import { channelPolicy } from "./data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
 import { PublisherSections } from "./publisher_sections.ts";
@@ -40,6 +41,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   readonly #codecs: CodecPolicy;
   readonly #sessionId: string;
   readonly #memo = new SectionMemo();
+  readonly #channels: DataChannelWatch;
   #local: IceCredentials;
   #remote: IceCredentials | undefined;
   #version = 0;
@@ -61,6 +63,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   ) {
     const { router, platform, options } = context;
     this.id = router.newConnectionId();
+    this.#channels = new DataChannelWatch(context, host, "publisher");
     this.#local = newIceCredentials(platform.random);
     this.#sessionId = String(platform.random.uint32());
     this.#sections = new PublisherSections(() => router.newUpTrackId());
@@ -75,7 +78,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       const detail = parsed.ok
         ? `unexpected type ${description.type.slice(0, 20)}`
         : parsed.message;
-      return this.host.negotiationFailed("publisher", detail);
+      return this.host.connectionUnusable("publisher", detail);
     }
     const offer = parsed.value;
     this.#open();
@@ -115,6 +118,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#channels.stop();
     if (!this.#opened) return;
     this.context.router.detach(this.id);
     this.context.router.send({ type: "close_connection", connection: this.id });
@@ -127,9 +131,12 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       case "connection_lost":
         return this.host.connectionLost("publisher");
       case "connection_failed":
+        this.#channels.stop();
         return this.host.connectionDown("publisher", event.reason);
       case "data_channel_open":
         return this.host.dataChannelOpen("publisher", event.label);
+      case "data_channels_failed":
+        return this.#channels.failed();
       case "data_received":
         return this.host.dataReceived(event.label, event.bytes);
       case "layer_arrived":

@@ -45,6 +45,7 @@ export interface RoomOptions {
   /** `rtc.reconnect_on_…_error`: a client to which that happens is made to join anew. */
   readonly reconnectOnPublicationError: boolean;
   readonly reconnectOnSubscriptionError: boolean;
+  readonly reconnectOnDataChannelError: boolean;
   /** Bytes; 0 is no limit. */
   readonly maxParticipantNameLength: number;
   readonly maxMetadataSize: number;
@@ -74,6 +75,7 @@ export const DEFAULT_ROOM_OPTIONS: RoomOptions = {
   audioUpdateIntervalMs: 400,
   reconnectOnPublicationError: false,
   reconnectOnSubscriptionError: false,
+  reconnectOnDataChannelError: false,
   maxParticipantNameLength: 256,
   maxMetadataSize: 64_000,
   maxAttributesSize: 64_000,

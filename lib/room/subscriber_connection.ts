@@ -26,6 +26,7 @@ import {
   trickleMessages,
 } from "./connection_host.ts";
 import type { BindingListener, SubscribingSide } from "./connection_sides.ts";
+import { DataChannelWatch } from "./data_channel_watch.ts";
 import { channelPolicy } from "./data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
@@ -45,6 +46,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   readonly #cycle: OfferCycle;
   readonly #sessionId: string;
   readonly #memo = new SectionMemo();
+  readonly #channels: DataChannelWatch;
   readonly #tracks: SubscribedTracks;
   #local: IceCredentials;
   #version = 0;
@@ -63,6 +65,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   ) {
     const { router, platform } = context;
     this.id = router.newConnectionId();
+    this.#channels = new DataChannelWatch(context, host, "subscriber");
     this.#local = newIceCredentials(platform.random);
     this.#sessionId = String(platform.random.uint32());
     this.#tracks = new SubscribedTracks(context, traits);
@@ -119,7 +122,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     const parsed = parseDescription(description.sdp, this.#memo);
     if (description.type !== "answer" || !parsed.ok) {
       const detail = parsed.ok ? "answer expected" : parsed.message;
-      return this.host.negotiationFailed("subscriber", detail);
+      return this.host.connectionUnusable("subscriber", detail);
     }
     const verdict = this.#cycle.answered(this.#now(), description.id);
     if (verdict === "stale" || verdict === "unexpected") {
@@ -147,6 +150,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#channels.stop();
     this.#cancelTimer?.();
     if (!this.#opened) return;
     this.context.router.detach(this.id);
@@ -162,9 +166,12 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
         this.#up = false;
         return this.host.connectionLost("subscriber");
       case "connection_failed":
+        this.#channels.stop();
         return this.host.connectionDown("subscriber", event.reason);
       case "data_channel_open":
         return this.host.dataChannelOpen("subscriber", event.label);
+      case "data_channels_failed":
+        return this.#channels.failed();
       case "data_received":
         return this.host.dataReceived(event.label, event.bytes);
       case "connection_interrupted":
@@ -188,7 +195,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     if (due === "offer") this.#sendOffer();
     if (due === "failed") {
       if (this.#up && this.host.reachable) {
-        return this.host.negotiationFailed("subscriber", "no answer in time");
+        return this.host.connectionUnusable("subscriber", "no answer in time");
       }
       // A client that is cut off cannot answer; if it resumes, that restarts the cycle.
       this.#cycle.waitLonger(this.#now());

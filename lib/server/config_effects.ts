@@ -32,6 +32,7 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "rtc.stun_servers",
   "rtc.reconnect_on_publication_error",
   "rtc.reconnect_on_subscription_error",
+  "rtc.reconnect_on_data_channel_error",
   "rtc.datachannel_slow_threshold",
   "rtc.datachannel_lossy_target_latency",
   "rtc.datachannel_data_track_target_latency",

@@ -56,6 +56,7 @@ export function roomOptions(config: Config): RoomOptions {
     audioUpdateIntervalMs: audio.update_interval,
     reconnectOnPublicationError: rtc.reconnect_on_publication_error ?? false,
     reconnectOnSubscriptionError: rtc.reconnect_on_subscription_error ?? false,
+    reconnectOnDataChannelError: rtc.reconnect_on_data_channel_error ?? false,
     maxParticipantNameLength: limit.max_participant_name_length,
     maxMetadataSize: limit.max_metadata_size,
     maxAttributesSize: limit.max_attributes_size,

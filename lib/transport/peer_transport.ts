@@ -52,6 +52,8 @@ export interface PeerTransportListener {
   onRtp(bytes: Uint8Array, length: number, now: number): void;
   onRtcp(bytes: Uint8Array, length: number, now: number): void;
   onChannelOpen(label: string): void;
+  /** The SCTP association has ended and every channel with it; there will be no other. */
+  onChannelsFailed(): void;
   onMessage(label: string, bytes: Uint8Array): void;
 }
 
@@ -255,7 +257,10 @@ export class PeerTransport implements PathOwner {
         onOpen: (label) => listener.onChannelOpen(label),
         onMessage: (label, bytes) => listener.onMessage(label, bytes),
         onClosed: () => {},
-        onFailed: () => drops.count("sctp_association_failed"),
+        onFailed: () => {
+          drops.count("sctp_association_failed");
+          listener.onChannelsFailed();
+        },
       },
       drops,
       now: () => this.#now(),

@@ -110,3 +110,25 @@ roomTest("MediaEngine counts data for a connection without open channels", async
   assert.equal(drops.data_not_sent_reliable, 1);
   assert.equal(drops.data_not_sent_lossy, 1);
 });
+
+roomTest(
+  "MediaEngine tells once that a connection's data channels have ended, and keeps it",
+  async (room) => {
+    const peer = await room.connect({ dataChannels: "accept" });
+    peer.client.channels!.open("_reliable", { ordered: true });
+    await room.event("data_channel_open");
+    await peer.client.channels!.close();
+    const { connection } = await room.event("data_channels_failed");
+    assert.equal(connection, peer.id);
+    sendData(room, [peer.id], "reliable", "to nobody");
+    await room.until(
+      "the message to be refused",
+      () => room.drops.get("data_not_sent_reliable") > 0,
+    );
+    assert.equal(
+      room.events.filter(({ type }) => type === "data_channels_failed").length,
+      1,
+    );
+    assert.ok(!room.events.some(({ type }) => type === "connection_failed"));
+  },
+);

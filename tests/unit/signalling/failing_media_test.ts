@@ -96,3 +96,40 @@ for (const reconnects of [false, true]) {
     else assert.equal(bob.closeCode, undefined);
   });
 }
+
+for (const single of [false, true]) {
+  const what = single ? "a single connection" : "two connections";
+  Deno.test(`DataChannelWatch makes a client with ${what} join anew a moment after its channels ended`, async () => {
+    const world = new World({ reconnectOnDataChannelError: true });
+    const alice = await world.joined("alice", single ? { singlePeerConnection: true } : {});
+    await publisherUp(alice);
+    const connection = alice.participant.publisher.id;
+    world.engine.emit({ type: "data_channels_failed", connection });
+    await world.pass(900, 100);
+    assert.equal(alice.closeCode, undefined, "it may be leaving");
+    await world.pass(200, 100);
+    assertToldToJoinAnew(alice);
+  });
+}
+
+Deno.test("DataChannelWatch leaves alone a client that goes, and every client without the option", async () => {
+  const leaving = new World({ reconnectOnDataChannelError: true });
+  const alice = await leaving.joined("alice");
+  await publisherUp(alice);
+  const connection = alice.participant.publisher.id;
+  const idle = leaving.platform.pendingTimers;
+  leaving.engine.emit({ type: "data_channels_failed", connection });
+  leaving.engine.emit({ type: "data_channels_failed", connection });
+  assert.equal(leaving.platform.pendingTimers, idle + 1);
+  leaving.engine.emit({ type: "connection_failed", connection, reason: "closed_by_peer" });
+  await leaving.pass(2_000, 100);
+  assert.equal(alice.closeCode, undefined, "Presence decides when a connection has ended");
+
+  const lenient = new World();
+  const bob = await lenient.joined("bob");
+  await publisherUp(bob);
+  const channels = bob.participant.publisher.id;
+  lenient.engine.emit({ type: "data_channels_failed", connection: channels });
+  await lenient.pass(10_000, 1_000);
+  assert.equal(bob.closeCode, undefined);
+});

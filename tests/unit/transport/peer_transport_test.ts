@@ -26,6 +26,7 @@ async function silentPeer() {
     onRtp() {},
     onRtcp() {},
     onChannelOpen() {},
+    onChannelsFailed() {},
     onMessage() {},
   };
   const { platform, directory, drops } = world;
