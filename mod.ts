@@ -15,6 +15,7 @@
 export { denoPlatform } from "./lib/base/deno_platform.ts";
 export { SfuError, type SfuErrorCode } from "./lib/base/errors.ts";
 export type { Clock, Log, LogLevel, Platform, Random, Timers } from "./lib/base/platform.ts";
+export type { RoomAdmin } from "./lib/room/room_admin.ts";
 export {
   type Config,
   ConfigError,
