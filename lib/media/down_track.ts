@@ -11,7 +11,6 @@
  * @module
  */
 import type { CodecParameters, SpatialLayer } from "../base/media_vocabulary.ts";
-import { CODEC } from "../wire/key_frame.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { extendSeq, type ExtSeq } from "../wire/seq.ts";
 import { matchCodec } from "./codec_match.ts";
@@ -26,6 +25,7 @@ import type {
   SenderReportFigures,
 } from "./down_track_options.ts";
 import { ExtensionMap } from "./extension_map.ts";
+import { FrameSelection } from "./frame_selection.ts";
 import type { LayerSource, PacketReceiver, PacketSink } from "./forwarding_ports.ts";
 import type { DownTrackIntervalFigures } from "./interval_figures.ts";
 import { isStepTowards, NO_LAYER, wantedLayer } from "./layer_selection.ts";
@@ -35,9 +35,9 @@ import { Resender } from "./resender.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "./rtcp_clock.ts";
 import { SequenceRewriter } from "./sequence_rewriter.ts";
 import type { SourcePacket } from "./source_packet.ts";
+import { SVC } from "./svc_stream.ts";
 import { SWITCH_LAG_MS, TimestampRewriter, UNMUTE_LAG_MS } from "./timestamp_rewriter.ts";
 import type { UpTrackLayer } from "./up_track_layer.ts";
-import { Vp8Rewriter } from "./vp8_rewriter.ts";
 
 /** A key frame whose start came later than this many packets behind it is too old to join at. */
 const MAX_REPLAY = 200;
@@ -58,11 +58,13 @@ export class DownTrack implements PacketReceiver {
   readonly #resender: Resender;
   readonly #sequence = new SequenceRewriter();
   readonly #timestamps = new TimestampRewriter();
-  readonly #vp8 = new Vp8Rewriter();
+  readonly #selection = new FrameSelection();
   readonly #packet = new OutgoingPacket();
   #source: LayerSource | undefined;
   #target: LayerTarget;
   #wanted = NO_LAYER;
+  /** The last layer the listener was told. */
+  #reported = NO_LAYER;
   /** The layer being sent, and the epoch and codec it was joined with. */
   #current = NO_LAYER;
   #epoch = -1;
@@ -76,7 +78,6 @@ export class DownTrack implements PacketReceiver {
   /** The stream was interrupted: it goes on only where it could also start. */
   #resync = true;
   #maxLagMs = SWITCH_LAG_MS;
-  #rewritesVp8 = false;
   #seekAt = Infinity;
   #rttMs = DEFAULT_RTT_MS;
   #packets = 0;
@@ -115,7 +116,7 @@ export class DownTrack implements PacketReceiver {
     this.#source = undefined;
     this.#seekAt = Infinity;
     this.#interrupt(SWITCH_LAG_MS);
-    this.#current = NO_LAYER;
+    this.#current = this.#reported = NO_LAYER;
     this.#resender.forget();
   }
 
@@ -172,7 +173,7 @@ export class DownTrack implements PacketReceiver {
     if (!this.#sequence.isKnown(seq)) return this.drops.count(DROP.beforeStart);
     const out = this.#packet;
     out.empty = packet.payloadLength === 0;
-    out.pictureId = -1;
+    out.asReceived();
     if (this.#unwrapper !== undefined && !out.empty) {
       return this.#forwardUnwrapped(this.#unwrapper, packet, layer, now);
     }
@@ -180,17 +181,21 @@ export class DownTrack implements PacketReceiver {
     if (out.empty) {
       sequence = this.#sequence.drop(seq);
       if (sequence < 0) return this.drops.count(DROP.paddingOnly);
-    } else if (this.#rewritesVp8) {
-      if (this.#decideVp8(packet, seq <= this.#sequence.highest)) {
+    } else if (this.#isVideo) {
+      const selection = this.#selection;
+      const late = seq <= this.#sequence.highest;
+      if (selection.decide(packet, late, this.#target, out)) {
         sequence = this.#sequence.forward(seq);
       } else {
         sequence = this.#sequence.drop(seq);
-        if (sequence < 0) return this.drops.count(DROP.temporalLayer);
         out.empty = true;
       }
+      if (selection.needsKeyFrame && this.#seekAt === Infinity) this.#seek(now);
+      if (sequence < 0 && out.empty) return this.drops.count(DROP.temporalLayer);
     } else sequence = this.#sequence.forward(seq);
     if (sequence < 0) return this.drops.count(DROP.beforeStart);
     this.#send(packet, layer, sequence, 0, now);
+    this.#report(this.#selection.spatial);
     return DROP.none;
   }
 
@@ -239,9 +244,7 @@ export class DownTrack implements PacketReceiver {
       now,
     );
     this.#sequence.switchTo(packet.seq);
-    this.#rewritesVp8 = layer.family === CODEC.vp8;
-    if (this.#rewritesVp8) this.#vp8.switchTo(packet.vp8, this.#target.maxTemporal);
-    const changed = spatial !== this.#current;
+    if (this.#isVideo) this.#selection.join(packet, this.#target);
     this.#current = spatial;
     this.#epoch = layer.epoch;
     this.#clock = layer.clock;
@@ -254,18 +257,15 @@ export class DownTrack implements PacketReceiver {
     this.#resync = false;
     this.#maxLagMs = SWITCH_LAG_MS;
     if (this.#locked) this.#seekAt = Infinity;
-    if (changed) this.#listener.onLayer(spatial as SpatialLayer);
+    // Of layers inside the stream the first frame decides.
+    if (packet.svc === SVC.none) this.#report(spatial);
     return DROP.none;
   }
 
-  /** Whether the packet is sent; if so, sets its VP8 numbers. */
-  #decideVp8(packet: SourcePacket, late: boolean): boolean {
-    const vp8 = this.#vp8;
-    if (!vp8.decide(packet.vp8, late, this.#target.maxTemporal)) return false;
-    this.#packet.pictureId = vp8.pictureIdOut;
-    this.#packet.tl0PicIdx = vp8.tl0PicIdxOut;
-    this.#packet.keyIdx = vp8.keyIdxOut;
-    return true;
+  #report(spatial: number): void {
+    if (spatial === this.#reported || spatial < 0) return;
+    this.#reported = spatial;
+    this.#listener.onLayer(spatial as SpatialLayer);
   }
 
   /** @param age How much older the frame is than its packet: a timestamp itself would be boxed. */
@@ -367,7 +367,7 @@ export class DownTrack implements PacketReceiver {
 
   stats(): DownTrackFigures {
     return {
-      spatial: this.#current === NO_LAYER ? undefined : this.#current as SpatialLayer,
+      spatial: this.#reported === NO_LAYER ? undefined : this.#reported as SpatialLayer,
       packets: this.#packets,
       bytes: this.#bytes,
       retransmitted: this.#resender.resent,
@@ -377,7 +377,7 @@ export class DownTrack implements PacketReceiver {
   }
 
   get #locked(): boolean {
-    return !this.#resync && this.#current === this.#wanted;
+    return !this.#resync && this.#current === this.#wanted && !this.#selection.needsKeyFrame;
   }
 
   #interrupt(maxLagMs: number): void {

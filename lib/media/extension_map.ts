@@ -6,6 +6,11 @@
  * @module
  */
 import { EXTENSION_URI, type HeaderExtension } from "../base/media_vocabulary.ts";
+import {
+  activeTargetsLength,
+  takesActiveTargets,
+  writeActiveTargets,
+} from "../wire/dependency_descriptor.ts";
 import { absSendTime, ExtensionWriter, needsTwoByteForm } from "../wire/header_extensions.ts";
 import type { RtpView } from "../wire/rtp_view.ts";
 
@@ -28,6 +33,8 @@ const MAX_MID_BYTES = 16;
 export class ExtensionMap {
   readonly #from: Uint8Array;
   readonly #to: Uint8Array;
+  /** Publisher's id of the dependency descriptor if it is passed, else 0. */
+  readonly #descriptorId: number;
   readonly #mid: Uint8Array;
   readonly #midId: number;
   readonly #absSendTimeId: number;
@@ -57,6 +64,8 @@ export class ExtensionMap {
     }
     this.#from = Uint8Array.from(from);
     this.#to = Uint8Array.from(to);
+    const descriptorId = idOf(publisher, EXTENSION_URI.dependencyDescriptor);
+    this.#descriptorId = from.includes(descriptorId) ? descriptorId : 0;
     this.#mid = new TextEncoder().encode(mid);
     const midFits = this.#mid.length > 0 && this.#mid.length <= MAX_MID_BYTES;
     this.#midId = midFits ? idOf(subscriber, EXTENSION_URI.mid) : 0;
@@ -75,6 +84,9 @@ export class ExtensionMap {
    * Writes the extension block for a packet at `out[at…]`.
    *
    * @param transportSequence 16 bits, or -1 for none.
+   * @param activeTargets Decode targets that the dependency descriptor shall say are sent, as a mask;
+   *   -1 to leave it as it is.
+   * @param targetCount Decode targets there are; read only with a mask.
    * @returns Bytes written, a multiple of four; 0 for no block, then the X bit must be 0.
    */
   write(
@@ -83,9 +95,12 @@ export class ExtensionMap {
     source: RtpView,
     transportSequence: number,
     now: number,
+    activeTargets = -1,
+    targetCount = 0,
   ): number {
     const writer = this.#writer;
-    writer.begin(out, at, this.#needsTwoByte(source));
+    const rewritten = activeTargets === -1 ? 0 : this.#rewritable(source);
+    writer.begin(out, at, this.#needsTwoByte(source, rewritten, targetCount));
     if (this.#midId !== 0) {
       const mid = this.#mid;
       const value = writer.reserve(this.#midId, mid.length);
@@ -108,17 +123,36 @@ export class ExtensionMap {
       const length = source.extensionLength(from[i]!);
       if (length === 0) continue;
       const start = source.extensionOffset(from[i]!);
+      const { bytes } = source;
+      if (from[i] === rewritten) {
+        const longer = activeTargetsLength(bytes, start, length, targetCount);
+        const value = writer.reserve(this.#to[i]!, longer);
+        writeActiveTargets(out, value, bytes, start, length, activeTargets, targetCount);
+        continue;
+      }
       const value = writer.reserve(this.#to[i]!, length);
-      for (let b = 0; b < length; b++) out[value + b] = source.bytes[start + b]!;
+      for (let b = 0; b < length; b++) out[value + b] = bytes[start + b]!;
     }
     return writer.end();
   }
 
-  #needsTwoByte(source: RtpView): boolean {
+  /** The publisher's id of a dependency descriptor that can announce decode targets, or 0. */
+  #rewritable(source: RtpView): number {
+    const id = this.#descriptorId;
+    if (id === 0) return 0;
+    const length = source.extensionLength(id);
+    return takesActiveTargets(source.bytes, source.extensionOffset(id), length) ? id : 0;
+  }
+
+  #needsTwoByte(source: RtpView, rewritten: number, targetCount: number): boolean {
     if (this.#alwaysTwoByte) return true;
     const from = this.#from;
     for (let i = 0; i < from.length; i++) {
-      const length = source.extensionLength(from[i]!);
+      let length = source.extensionLength(from[i]!);
+      if (from[i] === rewritten && length !== 0) {
+        const start = source.extensionOffset(rewritten);
+        length = activeTargetsLength(source.bytes, start, length, targetCount);
+      }
       if (length !== 0 && needsTwoByteForm(this.#to[i]!, length)) return true;
     }
     return false;

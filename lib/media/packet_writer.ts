@@ -34,6 +34,19 @@ export class OutgoingPacket {
   tl0PicIdx = 0;
   keyIdx = 0;
   transportSequence = -1;
+  /** Set the marker though the source's is not: the rest of the picture is left out. */
+  setsMarker = false;
+  /** Decode targets to announce in the dependency descriptor, or -1 to leave it as it is. */
+  activeTargets = -1;
+  /** Decode targets there are. */
+  targetCount = 0;
+
+  /** Nothing of the payload or its descriptors is rewritten. */
+  asReceived(): void {
+    this.pictureId = -1;
+    this.setsMarker = false;
+    this.activeTargets = -1;
+  }
 
   /** The payload is written as it is. */
   wholePayload(): void {
@@ -67,9 +80,12 @@ export function writePacket(
     source,
     packet.transportSequence,
     now,
+    packet.activeTargets,
+    packet.targetCount,
   );
   out[0] = extensionBytes > 0 ? 0x90 : 0x80;
-  out[1] = (source.marker && !packet.empty ? 0x80 : 0) | packet.payloadType;
+  const marker = (source.marker || packet.setsMarker) && !packet.empty;
+  out[1] = (marker ? 0x80 : 0) | packet.payloadType;
   out[2] = (packet.sequence >> 8) & 0xff;
   out[3] = packet.sequence & 0xff;
   writeUint32(out, 4, packet.timestamp);

@@ -24,6 +24,11 @@ export class ResendHistory {
   readonly pictureId: Int32Array;
   readonly tl0PicIdx: Uint8Array;
   readonly keyIdx: Uint8Array;
+  /** 1 for a packet whose marker was set though its source's was not. */
+  readonly setsMarker: Uint8Array;
+  /** Decode targets as announced, or -1 if the descriptor was not rewritten; and of how many. */
+  readonly activeTargets: Int32Array;
+  readonly targetCount: Uint8Array;
   readonly resends: Uint8Array;
   /** Monotonic ms of the last resend. */
   readonly resentAt: Float64Array;
@@ -40,6 +45,9 @@ export class ResendHistory {
     this.pictureId = new Int32Array(capacity);
     this.tl0PicIdx = new Uint8Array(capacity);
     this.keyIdx = new Uint8Array(capacity);
+    this.setsMarker = new Uint8Array(capacity);
+    this.activeTargets = new Int32Array(capacity);
+    this.targetCount = new Uint8Array(capacity);
     this.resends = new Uint8Array(capacity);
     this.resentAt = new Float64Array(capacity);
   }

@@ -60,6 +60,9 @@ export class Resender {
     history.pictureId[entry] = sent.pictureId;
     history.tl0PicIdx[entry] = sent.tl0PicIdx;
     history.keyIdx[entry] = sent.keyIdx;
+    history.setsMarker[entry] = sent.setsMarker ? 1 : 0;
+    history.activeTargets[entry] = sent.activeTargets;
+    history.targetCount[entry] = sent.targetCount;
   }
 
   /** Nothing noted so far can be resent any more. */
@@ -108,6 +111,9 @@ export class Resender {
     out.tl0PicIdx = history.tl0PicIdx[entry]!;
     out.keyIdx = history.keyIdx[entry]!;
     out.empty = history.empty[entry] === 1;
+    out.setsMarker = history.setsMarker[entry] === 1;
+    out.activeTargets = history.activeTargets[entry]!;
+    out.targetCount = history.targetCount[entry]!;
     out.timestamp = history.timestamp[entry]!;
     this.#frame(sequence, history.payloadType[entry]!);
     out.transportSequence = this.#extensions.usesTransportSequence

@@ -9,6 +9,7 @@ import type { RtpView } from "../wire/rtp_view.ts";
 import type { ExtSeq } from "../wire/seq.ts";
 import { Vp8Descriptor } from "../wire/vp8_descriptor.ts";
 import { Vp9Descriptor } from "../wire/vp9_descriptor.ts";
+import { SVC, type SvcKind } from "./svc_stream.ts";
 import type { UpTrackLayer } from "./up_track_layer.ts";
 
 /** One per up-track, reused; valid during the turn in which it is forwarded. */
@@ -22,6 +23,10 @@ export class SourcePacket {
   /** Payload bytes in the slot; 0 for padding-only and undecipherable packets. */
   payloadLength = 0;
   keyFrameStart = false;
+  /** How its place among the spatial layers inside its stream is known. */
+  svc: SvcKind = SVC.none;
+  /** Whether it has a dependency descriptor. */
+  hasDescriptor = false;
   /** Filled for VP8 only. */
   readonly vp8: Vp8Descriptor = new Vp8Descriptor();
   readonly vp9: Vp9Descriptor = new Vp9Descriptor();

@@ -15,7 +15,6 @@ import {
   type MediaKind,
   type SpatialLayer,
 } from "../base/media_vocabulary.ts";
-import { CODEC, isKeyFrameStart } from "../wire/key_frame.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { RtpView } from "../wire/rtp_view.ts";
 import type { ExtSeq } from "../wire/seq.ts";
@@ -24,6 +23,7 @@ import { DROP, type DropReason, DropTally } from "./drop_reason.ts";
 import type { LayerSource, PacketReceiver } from "./forwarding_ports.ts";
 import { SLOT_BYTES } from "./packet_cache.ts";
 import type { UpTrackIntervalFigures } from "./interval_figures.ts";
+import { readPayload } from "./payload_reader.ts";
 import { SourcePacket } from "./source_packet.ts";
 import { UpTrackCondition } from "./up_track_condition.ts";
 import { UpTrackLayer } from "./up_track_layer.ts";
@@ -201,38 +201,14 @@ export class UpTrack implements LayerSource {
     packet.layer = layer;
     packet.seq = seq;
     packet.slot = layer.cache.storeStaged(seq, view.payloadOffset + view.payloadLength);
-    this.#readPayload(packet, layer, view);
+    this.#readPayload(packet, view);
     if (packet.keyFrameStart) layer.keyFrames.keyFrameArrived();
     const downTracks = this.#downTracks;
     for (let i = 0; i < downTracks.length; i++) downTracks[i]!.forward(packet, now);
   }
 
-  #readPayload(packet: SourcePacket, layer: UpTrackLayer, view: RtpView): void {
-    packet.payloadLength = view.payloadLength;
-    packet.keyFrameStart = false;
-    if (layer.family === CODEC.other || view.payloadLength === 0) return;
-    const { bytes, payloadOffset, payloadLength } = view;
-    if (layer.family === CODEC.vp8 && !packet.vp8.parse(bytes, payloadOffset, payloadLength)) {
-      // Its number is taken, so it is forwarded as an empty packet.
-      this.drops.count(DROP.malformedPayload);
-      packet.payloadLength = 0;
-      return;
-    }
-    const id = this.#descriptorId;
-    const described = id !== 0 && packet.descriptor.parse(
-      bytes,
-      view.extensionOffset(id),
-      view.extensionLength(id),
-    );
-    packet.keyFrameStart = isKeyFrameStart(
-      layer.family,
-      bytes,
-      payloadOffset,
-      payloadLength,
-      packet.vp8,
-      packet.vp9,
-      described ? packet.descriptor : undefined,
-    );
+  #readPayload(packet: SourcePacket, view: RtpView): void {
+    if (!readPayload(packet, view, this.#descriptorId)) this.drops.count(DROP.malformedPayload);
   }
 
   /** Takes a sender report of the layer's SSRC (RFC 3550 §6.4.1); NTP parts are unsigned 32 bits. */
@@ -309,7 +285,7 @@ export class UpTrack implements LayerSource {
       packet.layer = layer;
       packet.seq = s as ExtSeq;
       packet.slot = slot;
-      this.#readPayload(packet, layer, packet.view);
+      this.#readPayload(packet, packet.view);
       receiver.forward(packet, now);
     }
   }

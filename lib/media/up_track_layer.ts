@@ -17,6 +17,7 @@ import { NackTracker } from "./nack_tracker.ts";
 import { PacketCache } from "./packet_cache.ts";
 import { ReceiveStatistics } from "./receive_statistics.ts";
 import { RtcpClock } from "./rtcp_clock.ts";
+import { SvcStream } from "./svc_stream.ts";
 
 const VIDEO_PACKETS = 512;
 const AUDIO_PACKETS = 256;
@@ -46,6 +47,8 @@ export class UpTrackLayer {
   nacksSent = 0;
   /** Packets that came after their turn, retransmitted ones included. */
   late = 0;
+  /** The spatial layers inside it, if any. */
+  readonly svc: SvcStream = new SvcStream();
   readonly losses: LossInterval = new LossInterval();
   #started = false;
   #highest = 0 as ExtSeq;
@@ -142,6 +145,7 @@ export class UpTrackLayer {
     this.nack.reset();
     this.statistics.restart();
     this.clock.reset();
+    this.svc.restart();
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * The VP9 payload descriptor (RFC 9628 §4.2), as far as a forwarder needs it: frame boundaries, layer
- * indices and whether a key frame starts. The scalability structure is not read.
+ * indices, whether a key frame starts, and how many spatial layers the scalability structure names.
  *
  * @module
  */
@@ -22,6 +22,8 @@ export class Vp9Descriptor {
   endOfFrame = false;
   /** V: a scalability structure follows. */
   hasScalabilityStructure = false;
+  /** Spatial layers by the scalability structure; 0 without one that can be read. */
+  spatialLayers = 0;
   /** The first packet of the base layer of a key picture. */
   keyFrameStart = false;
 
@@ -37,7 +39,11 @@ export class Vp9Descriptor {
     this.startOfFrame = (flags & 0x08) !== 0;
     this.endOfFrame = (flags & 0x04) !== 0;
     this.hasScalabilityStructure = (flags & 0x02) !== 0;
-    this.pictureId = this.temporalId = this.spatialId = 0;
+    this.pictureId =
+      this.temporalId =
+      this.spatialId =
+      this.spatialLayers =
+        0;
     this.switchingUpPoint = this.interLayerDependent = false;
     if (this.hasPictureId) {
       if (at >= end) return false;
@@ -50,14 +56,27 @@ export class Vp9Descriptor {
     }
     if (this.hasLayerIndices) {
       if (at >= end) return false;
-      const layers = bytes[at]!;
+      const layers = bytes[at++]!;
       this.temporalId = layers >> 5;
       this.switchingUpPoint = (layers & 0x10) !== 0;
       this.spatialId = (layers >> 1) & 0x07;
       this.interLayerDependent = (layers & 0x01) !== 0;
+      // TL0PICIDX, in non-flexible mode only.
+      if ((flags & 0x10) === 0) at++;
     }
+    if (this.hasScalabilityStructure) this.#readSpatialLayers(bytes, flags, at, end);
     this.keyFrameStart = this.startOfFrame && !this.interPicturePredicted && this.spatialId === 0 &&
       !this.interLayerDependent;
     return true;
+  }
+
+  /** `at` is behind the layer indices; up to three reference indices may be in between. */
+  #readSpatialLayers(bytes: Uint8Array, flags: number, at: number, end: number): void {
+    const isFlexible = (flags & 0x10) !== 0;
+    for (let i = 0; isFlexible && this.interPicturePredicted && i < 3; i++) {
+      if (at >= end) return;
+      if ((bytes[at++]! & 0x01) === 0) break;
+    }
+    if (at < end) this.spatialLayers = (bytes[at]! >> 5) + 1;
   }
 }

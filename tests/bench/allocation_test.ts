@@ -12,6 +12,7 @@ import { UpTrack } from "../../lib/media/up_track.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { codec, vp8Payload } from "../support/forwarding_fixtures.ts";
 import { rtpPacket } from "../support/rtp_packets.ts";
+import { descriptorOf, packetWith } from "../support/svc_world.ts";
 
 const DOWN_TRACKS = 10;
 const FORWARDED = 1_000_000;
@@ -128,4 +129,69 @@ Deno.test("growthPerStep() sees one small object per step, so the gate can fail"
     kept[i % STRETCH] = { value: i };
   });
   assert.ok(perStep > MAX_BYTES, `${perStep} bytes per step`);
+});
+
+Deno.test("UpTrack.receive() selects inside SVC streams with under 4 heap bytes per packet", () => {
+  const sink = new NullSink();
+  const extensions = [{ id: 5, uri: EXTENSION_URI.dependencyDescriptor }];
+  const up = new UpTrack({
+    kind: "video",
+    extensions,
+    listener: { onNack() {}, onKeyFrameNeeded() {} },
+  });
+  up.bindLayer(0, 7, codec("video/AV1", 96), 0);
+  for (let i = 0; i < DOWN_TRACKS; i++) {
+    const down = new DownTrack({
+      section: {
+        mid: String(i),
+        kind: "video",
+        ssrc: 0xf000_0000 + i,
+        codecs: [codec("video/AV1", 100)],
+        extensions,
+      },
+      publisherExtensions: extensions,
+      sink,
+      listener: { onLayer() {} },
+      target: { enabled: true, maxSpatial: 1, maxTemporal: 3 },
+    });
+    up.addDownTrack(down, 0);
+  }
+  const described = (number: number, s: number, key: boolean) =>
+    packetWith(
+      { ssrc: 7, payloadType: 96, payload: new Uint8Array(1000).fill(0x10) },
+      descriptorOf(
+        {
+          number,
+          picture: 0,
+          s,
+          t: 0,
+          key,
+          refs: key ? [] : [number - 3],
+          chainDiffs: [0, 0, 0],
+          packets: 1,
+        },
+        true,
+        true,
+        "L3T3_KEY",
+      ),
+    );
+  const key = described(0, 0, true);
+  const deltas = [0, 1, 2].map((s) => described(3, s, false));
+  const view = new RtpView();
+  const step = (i: number) => {
+    const packet = i === 0 ? key : deltas[i % 3]!;
+    const picture = Math.floor(i / 3);
+    packet[2] = (i >> 8) & 0xff;
+    packet[3] = i & 0xff;
+    packet[6] = (picture >> 8) & 0xff;
+    packet[7] = picture & 0xff;
+    // Behind the fixed header, the block's head and the element's head: first byte, frame number.
+    packet[19] = (i >> 8) & 0xff;
+    packet[20] = i & 0xff;
+    if (!view.wrap(packet)) throw new Error("bad test packet");
+    up.receive(0, view, i);
+  };
+  const perReceived = growthPerStep(20 * STRETCH, step);
+  assert.ok(sink.sent > 20 * STRETCH, `${sink.sent} packets sent`);
+  assert.ok(perReceived / DOWN_TRACKS < MAX_BYTES, `${perReceived / DOWN_TRACKS} bytes`);
 });

@@ -1,0 +1,51 @@
+/**
+ * Reads of a packet's payload and dependency descriptor what all subscribers need to know.
+ *
+ * @module
+ */
+import { CODEC, isKeyFrameStart } from "../wire/key_frame.ts";
+import type { RtpView } from "../wire/rtp_view.ts";
+import type { SourcePacket } from "./source_packet.ts";
+import { SVC } from "./svc_stream.ts";
+
+/**
+ * Fills the packet's payload fields; its layer and number are set already.
+ *
+ * @param descriptorId Id of the dependency descriptor extension, or 0.
+ * @returns `false` if the payload is malformed: its number is taken, so it is forwarded as an empty
+ *   packet.
+ */
+export function readPayload(packet: SourcePacket, view: RtpView, descriptorId: number): boolean {
+  const { layer } = packet;
+  packet.payloadLength = view.payloadLength;
+  packet.keyFrameStart = false;
+  packet.svc = SVC.none;
+  packet.hasDescriptor = false;
+  if (layer.family === CODEC.other || view.payloadLength === 0) return true;
+  const { bytes, payloadOffset, payloadLength } = view;
+  if (layer.family === CODEC.vp8 && !packet.vp8.parse(bytes, payloadOffset, payloadLength)) {
+    packet.payloadLength = 0;
+    return false;
+  }
+  const { descriptor } = packet;
+  packet.hasDescriptor = descriptorId !== 0 && descriptor.parse(
+    bytes,
+    view.extensionOffset(descriptorId),
+    view.extensionLength(descriptorId),
+  );
+  packet.keyFrameStart = isKeyFrameStart(
+    layer.family,
+    bytes,
+    payloadOffset,
+    payloadLength,
+    packet.vp8,
+    packet.vp9,
+    packet.hasDescriptor ? descriptor : undefined,
+  );
+  const isVp9 = layer.family === CODEC.vp9;
+  if (!isVp9 && layer.family !== CODEC.av1) return true;
+  packet.svc = packet.hasDescriptor
+    ? layer.svc.readDescribed(descriptor, packet.seq)
+    : layer.svc.readPlain(isVp9 ? packet.vp9 : undefined, packet.seq);
+  return true;
+}
