@@ -90,6 +90,7 @@ export class FakeWorker {
     available: true,
     participantIdentity: `agent-${job.id}`,
   });
+  readonly #decoded: ServerMessage["message"][] = [];
   #read = 0;
 
   constructor(readonly world: AgentWorld) {
@@ -101,13 +102,15 @@ export class FakeWorker {
     };
   }
 
-  /** Everything the server has sent. */
-  received(): ServerMessage["message"][] {
-    return this.socket.frames.map((frame) =>
-      typeof frame === "string"
-        ? ServerMessage.fromJsonString(frame).message
-        : ServerMessage.fromBinary(frame).message
-    );
+  /** Everything the server has sent; each frame is decoded once. */
+  received(): readonly ServerMessage["message"][] {
+    for (const frame of this.socket.frames.slice(this.#decoded.length)) {
+      const message = typeof frame === "string"
+        ? ServerMessage.fromJsonString(frame)
+        : ServerMessage.fromBinary(frame);
+      this.#decoded.push(message.message);
+    }
+    return this.#decoded;
   }
 
   /** Jobs that were assigned. */

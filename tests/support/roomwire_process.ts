@@ -170,26 +170,45 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
   return await Promise.race([promise, late]);
 }
 
+/**
+ * Ports are drawn from below the range that systems give to outgoing connections (from 32768 on), or
+ * a connection could take one between the probe and the server's start.
+ */
+const FIRST_PORT = 20_000;
+const PORT_COUNT = 12_000;
+const PORT_ATTEMPTS = 50;
+
 /** A TCP port nobody listened on a moment ago. */
 export function freeTcpPort(address: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, address, () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
+  return freePort((port) =>
+    new Promise((resolve, reject) => {
+      const probe = createServer();
+      probe.once("error", reject);
+      probe.listen(port, address, () => probe.close(() => resolve()));
+    })
+  );
 }
 
 /** A UDP port nobody was bound to a moment ago. */
 export function freeUdpPort(address: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createSocket("udp4");
-    probe.once("error", reject);
-    probe.bind(0, address, () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
+  return freePort((port) =>
+    new Promise((resolve, reject) => {
+      const probe = createSocket("udp4");
+      probe.once("error", reject);
+      probe.bind(port, address, () => probe.close(() => resolve()));
+    })
+  );
+}
+
+async function freePort(tryPort: (port: number) => Promise<void>): Promise<number> {
+  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORT_COUNT);
+    try {
+      await tryPort(port);
+      return port;
+    } catch {
+      // Somebody has it; another one will be free.
+    }
+  }
+  throw new Error(`Found no free port in ${PORT_ATTEMPTS} attempts`);
 }

@@ -268,6 +268,8 @@ export class World {
   readonly platform = new VirtualPlatform(7);
   readonly engine = new FakeEngine();
   readonly counters = new DropCounters();
+  /** What was counted of sessions, one line each. */
+  readonly figures: string[] = [];
   readonly rooms: RoomDirectory;
   readonly service: SignalService;
   readonly clients: ScriptedClient[] = [];
@@ -281,6 +283,11 @@ export class World {
       engine: () => FAKE_ENGINE_READY,
       options: { ...DEFAULT_ROOM_OPTIONS, ...options },
       counters: this.counters,
+      figures: {
+        subscription: (outcome) => this.figures.push(`subscription ${outcome}`),
+        connection: (role, state) => this.figures.push(`${role} ${state}`),
+        dataStream: ({ mimeType }, to) => this.figures.push(`stream of ${mimeType} to ${to}`),
+      },
       nodeId: "ND_test" as NodeId,
       region: "here",
     });
