@@ -26,6 +26,7 @@ import {
   wrapRawData,
 } from "./data_packets.ts";
 import { SequencedDataCache } from "./sequenced_data_cache.ts";
+import type { SessionFigures } from "./session_figures.ts";
 
 /** Bytes of unnumbered reliable data held for one participant that is still connecting. */
 const MAX_WAITING_BYTES = 100_000;
@@ -53,6 +54,13 @@ export interface PeerState {
   lastSequence: number;
 }
 
+/** What a router needs of its room's world. */
+export interface DataRouterContext {
+  readonly platform: { readonly clock: Pick<Clock, "now"> };
+  readonly counters: DropCounters;
+  readonly figures?: Pick<SessionFigures, "dataStream"> | undefined;
+}
+
 /** Data of one room. */
 export class DataRouter {
   /** Asked about answers to remote procedure calls; those taken are not sent on. */
@@ -64,25 +72,29 @@ export class DataRouter {
   constructor(
     readonly peers: () => Iterable<DataPeer>,
     readonly send: (command: EngineCommand) => void,
-    readonly counters: DropCounters,
-    readonly clock: Pick<Clock, "now">,
+    readonly context: DataRouterContext,
   ) {}
 
   /** A message arrived on a channel of `sender`. */
   receive(sender: DataPeer, label: string, bytes: Uint8Array): void {
-    if (!sender.canPublishData) return this.counters.count("data_not_allowed");
+    if (!sender.canPublishData) return this.context.counters.count("data_not_allowed");
     const kind = kindOfLabel(label);
     if (kind === undefined) return this.deliver(wrapRawData(bytes, sender), sender);
     const packet = readDataPacket(bytes);
-    if (packet === undefined) return this.counters.count("data_undecodable");
+    if (packet === undefined) return this.context.counters.count("data_undecodable");
     if (kind === "reliable" && packet.sequence > 0) {
       const state = this.#state(sender);
       // A client that resumed sends again what it does not know to have arrived.
-      if (packet.sequence <= state.lastSequence) return this.counters.count("data_duplicate");
+      if (packet.sequence <= state.lastSequence) {
+        return this.context.counters.count("data_duplicate");
+      }
       state.lastSequence = packet.sequence;
     }
     const data = stampDataPacket(packet, kind, sender);
-    if ("drop" in data) return this.counters.count(data.drop);
+    if ("drop" in data) return this.context.counters.count(data.drop);
+    if (packet.value.case === "streamHeader") {
+      this.context.figures?.dataStream(packet.value.value, packet.destinationIdentities.length);
+    }
     const { rpcAnswer } = data;
     if (rpcAnswer !== undefined && this.takeRpcAnswer(sender, rpcAnswer)) return;
     this.#deliverOnce(data, sender);
@@ -96,7 +108,7 @@ export class DataRouter {
   /** Sends to every destination but `sender`; without one, for data of the server itself. */
   deliver(data: OutgoingData, sender?: DataPeer): void {
     if (sender !== undefined && data.sequence > 0) {
-      this.#recent.add(sender.sid, data, this.clock.now());
+      this.#recent.add(sender.sid, data, this.context.platform.clock.now());
     }
     const connections: ConnectionId[] = [];
     for (const peer of this.peers()) {
@@ -109,7 +121,7 @@ export class DataRouter {
       } else if (data.kind === "reliable") {
         this.#hold(state, data, sender);
       } else {
-        this.counters.count("data_lossy_not_open");
+        this.context.counters.count("data_lossy_not_open");
       }
     }
     if (connections.length === 0) return;
@@ -124,9 +136,9 @@ export class DataRouter {
     if (state.open) return;
     state.open = true;
     const missed = state.firstSequences;
-    const numbered = this.#recent.recent(this.clock.now()).filter(({ senderSid, data }) =>
-      data.sequence >= (missed.get(senderSid) ?? Infinity) && isDestination(data, peer)
-    );
+    const numbered = this.#recent.recent(this.context.platform.clock.now()).filter((
+      { senderSid, data },
+    ) => data.sequence >= (missed.get(senderSid) ?? Infinity) && isDestination(data, peer));
     const all = [...numbered.map(({ data }) => data.bytes), ...state.waiting];
     state.firstSequences = new Map();
     state.waiting = [];
@@ -157,7 +169,7 @@ export class DataRouter {
 
   #deliverOnce(data: OutgoingData, sender?: DataPeer): void {
     if (data.nonce !== undefined && !this.#nonces.accept(data.nonce)) {
-      return this.counters.count("data_duplicate");
+      return this.context.counters.count("data_duplicate");
     }
     this.deliver(data, sender);
   }
@@ -170,7 +182,7 @@ export class DataRouter {
       return;
     }
     if (state.waitingBytes + bytes.length > MAX_WAITING_BYTES) {
-      return this.counters.count("data_waiting_overflow");
+      return this.context.counters.count("data_waiting_overflow");
     }
     state.waiting.push(bytes);
     state.waitingBytes += bytes.length;

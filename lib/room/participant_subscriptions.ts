@@ -46,6 +46,7 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
     removeFromOffer: (id) => participant.subscriber.removeTrack(id),
     newDownTrackId: () => router.newDownTrackId(),
     engine: (command) => router.send(command),
+    outcome: (outcome) => participant.context.figures?.subscription(outcome),
     failed: () => {
       if (!participant.context.options.reconnectOnSubscriptionError) return;
       participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");

@@ -51,6 +51,8 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   #sending = new Map<string, SectionQuery>();
   #receiving: PublisherAnswer["receive"] = [];
   #opened = false;
+  /** Was up once. */
+  #connected = false;
   #closed = false;
   /** Set before the first offer where down-tracks share this connection. */
   companion: OfferCompanion | undefined;
@@ -127,6 +129,8 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   handleEngineEvent(event: ConnectionEvent): void {
     switch (event.type) {
       case "connection_connected":
+        if (!this.#connected) this.context.figures?.connection("publisher", "connected");
+        this.#connected = true;
         return this.host.connectionUp("publisher");
       case "connection_lost":
         return this.host.connectionLost("publisher");
@@ -158,6 +162,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   #open(): void {
     if (this.#opened) return;
     this.#opened = true;
+    this.context.figures?.connection("publisher", "started");
     this.context.router.attach(this.id, this);
     this.context.router.send({
       type: "open_connection",

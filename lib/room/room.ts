@@ -99,7 +99,7 @@ export class Room implements ParticipantHost<Participant> {
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
     this.#tracks = new RoomTracks(context, this.events, this.#members);
     const send = router.send.bind(router);
-    this.#data = new DataRouter(() => this.#members.values(), send, counters, platform.clock);
+    this.#data = new DataRouter(() => this.#members.values(), send, context);
     const tell = (participant: Participant) => this.participantChanged(participant, true);
     this.dataTracks = new RoomDataTracks(this.#members, tell, send);
     this.rpcs = new ServerRpcs(platform, (data) => this.#data.deliver(data));

@@ -12,6 +12,7 @@ import { DEFAULT_ENABLED_MIMES } from "../negotiation/codec_catalog.ts";
 import { type DataOptions, DEFAULT_DATA_OPTIONS } from "./data_options.ts";
 import type { EngineRouter } from "./engine_router.ts";
 import type { RoomObserver } from "./room_events.ts";
+import type { SessionFigures } from "./session_figures.ts";
 import type { SubscriptionLimits } from "./subscription_table.ts";
 
 /** Defaults of new rooms and limits of all; times in the units of LiveKit's configuration. */
@@ -91,6 +92,7 @@ export interface RoomContext {
   readonly counters: DropCounters;
   /** Who hears of what happens in rooms. */
   readonly observers?: readonly RoomObserver[];
+  readonly figures?: SessionFigures | undefined;
   readonly nodeId: NodeId;
   readonly region: string;
 }

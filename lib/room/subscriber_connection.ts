@@ -53,6 +53,8 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   #trickled: string | undefined;
   #cancelTimer: Cancel | undefined;
   #opened = false;
+  /** Was up once. */
+  #connected = false;
   /** ICE and DTLS are up and not interrupted. */
   #up = false;
   #closed = false;
@@ -161,6 +163,8 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     switch (event.type) {
       case "connection_connected":
         this.#up = true;
+        if (!this.#connected) this.context.figures?.connection("subscriber", "connected");
+        this.#connected = true;
         return this.host.connectionUp("subscriber");
       case "connection_lost":
         this.#up = false;
@@ -219,6 +223,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   #open(): void {
     if (this.#opened) return;
     this.#opened = true;
+    this.context.figures?.connection("subscriber", "started");
     this.context.router.attach(this.id, this);
     this.context.router.send({
       type: "open_connection",

@@ -20,6 +20,7 @@ import type { Cancel, Platform } from "../base/platform.ts";
 import type { DownTrackTarget, EngineCommand } from "../engine/engine_messages.ts";
 import { chooseCodec, type CodecOption, type SubscribableTrack } from "./codec_choice.ts";
 import type { SignalMessage } from "./connection_host.ts";
+import type { SubscriptionOutcome } from "./session_figures.ts";
 import type { CodecWish } from "./subscribed_codecs.ts";
 import {
   RECONCILE_INTERVAL_MS,
@@ -57,6 +58,8 @@ export interface SubscriptionHost {
   introduce(trackSid: string): void;
   /** The subscriber's answer accepted the track. */
   subscriptionBound(trackSid: string): void;
+  /** How an attempt to subscribe goes on; for counting only. */
+  outcome(outcome: SubscriptionOutcome): void;
   /** What this subscriber wants of a track; `undefined` when it ends, or is paused. */
   wish(trackSid: string, wish: CodecWish | undefined): void;
   /** Puts a down-track into the next offer. */
@@ -151,8 +154,7 @@ export class Subscriptions {
 
   /** A track was unpublished, or its publisher left. */
   sourceRemoved(trackSid: string): void {
-    const down = this.#of(trackSid);
-    if (down !== undefined) this.#end(down);
+    this.#end(this.#of(trackSid));
     this.#table.sourceRemoved(trackSid);
     this.#cancelSettings(trackSid);
     this.reconcile();
@@ -168,6 +170,7 @@ export class Subscriptions {
     if (codec === undefined) return;
     // A second binding has other parameters, which the media plane takes only anew.
     this.#stop(down);
+    if (down.bound === undefined) this.host.outcome("success");
     down.bound = { connection, section };
     down.codec = codec;
     this.#table.bound(down.trackSid);
@@ -180,7 +183,7 @@ export class Subscriptions {
     const down = this.#downTracks.get(id);
     if (down === undefined) return;
     this.#table.desire(down.trackSid, false, this.#now());
-    this.#end(down);
+    this.#end(down, "failure");
     this.#respond(down.trackSid, SubscriptionError.SE_CODEC_UNSUPPORTED);
     this.reconcile();
   }
@@ -236,7 +239,10 @@ export class Subscriptions {
     this.#cancelTick?.();
     for (const cancel of this.#settingsTimers.values()) cancel();
     this.#settingsTimers.clear();
-    for (const down of this.#downTracks.values()) this.host.wish(down.trackSid, undefined);
+    for (const { trackSid, bound } of this.#downTracks.values()) {
+      if (bound === undefined) this.host.outcome("cancel");
+      this.host.wish(trackSid, undefined);
+    }
     this.#downTracks.clear();
   }
 
@@ -246,11 +252,8 @@ export class Subscriptions {
     switch (action.type) {
       case "subscribe":
         return this.#subscribe(trackSid);
-      case "unsubscribe": {
-        const down = this.#downTracks.get(action.downTrack);
-        if (down !== undefined) this.#end(down);
-        return;
-      }
+      case "unsubscribe":
+        return this.#end(this.#downTracks.get(action.downTrack));
       case "not_found":
         return this.#respond(trackSid, SubscriptionError.SE_TRACK_NOTFOUND);
       case "not_bound":
@@ -258,7 +261,7 @@ export class Subscriptions {
         if (!this.host.canAnswer()) return this.#table.waitLonger(trackSid, this.#now());
         this.#table.desire(trackSid, false, this.#now());
         this.#respond(trackSid, SubscriptionError.SE_UNKNOWN);
-        this.#endBySid(trackSid);
+        this.#end(this.#of(trackSid), "failure");
         return this.host.failed();
       case "permission": {
         const participantSid = this.host.resolve(trackSid)?.publisherSid ?? "";
@@ -283,6 +286,7 @@ export class Subscriptions {
     this.host.introduce(trackSid);
     const { publisherSid, track } = source;
     const codecs = source.options.flatMap((option) => source.codecsOf(option));
+    this.host.outcome("attempt");
     this.host.addToOffer({ downTrack: id, publisherSid, track, codecs });
   }
 
@@ -308,7 +312,9 @@ export class Subscriptions {
     return true;
   }
 
-  #end(down: DownTrack): void {
+  #end(down: DownTrack | undefined, outcome: SubscriptionOutcome = "cancel"): void {
+    if (down === undefined) return;
+    if (down.bound === undefined) this.host.outcome(outcome);
     this.#downTracks.delete(down.id);
     this.#table.closed(down.trackSid, this.#now());
     this.#stop(down);
@@ -326,11 +332,6 @@ export class Subscriptions {
   #of(trackSid: string): DownTrack | undefined {
     const id = this.#table.downTrack(trackSid);
     return id === undefined ? undefined : this.#downTracks.get(id);
-  }
-
-  #endBySid(trackSid: string): void {
-    const down = this.#of(trackSid);
-    if (down !== undefined) this.#end(down);
   }
 
   #applySoon(trackSid: string, delayMs: number): void {

@@ -12,10 +12,12 @@ import type { Cancel, Platform } from "../base/platform.ts";
 import type { EngineEvent, EngineStats } from "../engine/engine_messages.ts";
 import type { Participant } from "../room/participant.ts";
 import type { RoomObserver } from "../room/room_events.ts";
+import type { SessionFigures } from "../room/session_figures.ts";
 import type { SignalObserver } from "../signalling/signal_observer.ts";
 import { createInstruments, type Instruments } from "./metrics_instruments.ts";
 import { MediaMetrics } from "./metrics_media.ts";
 import { RoomMetrics } from "./metrics_rooms.ts";
+import { SessionMetrics } from "./metrics_sessions.ts";
 import { SignalMetrics } from "./metrics_signals.ts";
 import type { WebhookStatistics } from "./webhook_endpoint.ts";
 
@@ -35,6 +37,7 @@ export interface MetricsSource {
 export class Metrics {
   readonly roomObserver: RoomObserver;
   readonly signalObserver: SignalObserver;
+  readonly sessionFigures: SessionFigures;
   readonly webhookStatistics: WebhookStatistics;
   readonly #instruments: Instruments;
   readonly #rooms: RoomMetrics;
@@ -51,6 +54,7 @@ export class Metrics {
     this.roomObserver = this.#rooms = new RoomMetrics(this.#instruments, platform.clock);
     this.signalObserver = this.#signals = new SignalMetrics(this.#instruments);
     this.#media = new MediaMetrics(this.#instruments);
+    this.sessionFigures = new SessionMetrics(this.#instruments);
     this.#instruments.startTime.set(Math.trunc(platform.clock.wallMs() / 1000));
     const { webhooks, webhookQueueLength } = this.#instruments;
     this.webhookStatistics = {

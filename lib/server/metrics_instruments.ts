@@ -164,6 +164,26 @@ function roomMetrics(counter: MakeCounter, gauge: MakeGauge, histogram: MakeHist
 function sessionMetrics(counter: MakeCounter, histogram: MakeHistogram) {
   return {
     joins: counter("livekit_participant_join_total", "How far joins came.", ["state", "warp"]),
+    connections: counter(
+      "livekit_peer_connection_state",
+      "Peer connections by how far they came.",
+      [
+        "transport",
+        "state",
+      ],
+    ),
+    streamDestinations: histogram(
+      "livekit_datapacket_stream_dest_count",
+      "Destinations named by data streams; 0 is everybody.",
+      ["type", "mime_type"],
+      [1, 2, 3, 4, 5, 10, 15, 25, 50],
+    ),
+    streamBytes: histogram(
+      "livekit_datapacket_stream_bytes",
+      "Sizes that data streams announce.",
+      ["type", "mime_type"],
+      Array.from({ length: 10 }, (_, power) => 128 * 4 ** power),
+    ),
     sessionStartMs: histogram(
       "livekit_session_start_time_ms",
       "From the join to the first connection.",

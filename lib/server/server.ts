@@ -154,6 +154,7 @@ class ComposedServer implements SfuServer {
       region: config.region,
       observers: [this.#webhooks.observer, metrics?.roomObserver, this.#agents.dispatcher]
         .filter((observer) => observer !== undefined),
+      figures: metrics?.sessionFigures,
     };
     this.rooms = new RoomDirectory(context);
     this.admin = new RoomAdmin(this.rooms, {

@@ -5,8 +5,11 @@ import {
   ConnectionQuality,
   ConnectionQualityInfo,
   ConnectionQualityUpdate,
+  DataStream_Header,
   ParticipantInfo,
   Room,
+  SubscriptionError,
+  SubscriptionResponse,
 } from "@livekit/protocol";
 import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
 import type { EngineStats } from "../../../lib/engine/engine_messages.ts";
@@ -208,6 +211,52 @@ Deno.test("Metrics counts each participant's quality once, though everybody is t
   assert.equal(text.value("livekit_quality_score_sum"), 7);
   const sent = { type: "signal", direction: "response", status: "success" };
   assert.equal(text.value("livekit_node_messages", sent), 3);
+});
+
+Deno.test("Metrics counts subscriptions and connections by how far they came, a failure once", async () => {
+  const world = new MetricsWorld();
+  const { sessionFigures: told, signalObserver } = world.metrics;
+  for (let i = 0; i < 3; i++) told.subscription("attempt");
+  told.subscription("success");
+  told.subscription("cancel");
+  told.subscription("failure");
+  const value = new SubscriptionResponse({ err: SubscriptionError.SE_CODEC_UNSUPPORTED });
+  signalObserver.response({ case: "subscriptionResponse", value }, "PA_1");
+  told.connection("publisher", "started");
+  told.connection("subscriber", "started");
+  told.connection("subscriber", "connected");
+  const text = await world.text();
+  const subscriptions = (state: string) =>
+    text.value("livekit_track_subscribe_counter", { state }) ?? 0;
+  const states = ["attempt", "success", "cancel", "failure"];
+  assert.deepEqual(states.map(subscriptions), [3, 1, 1, 1]);
+  const connections = "livekit_peer_connection_state";
+  assert.equal(text.value(connections, { transport: "PUBLISHER", state: "started" }), 1);
+  assert.equal(text.value(connections, { transport: "SUBSCRIBER" }), 2);
+  assert.equal(text.value(connections, { transport: "PUBLISHER", state: "connected" }), undefined);
+});
+
+Deno.test("Metrics knows data streams by five families of types and no more", async () => {
+  const world = new MetricsWorld();
+  const tell = (mimeType: string, to: number, totalLength?: bigint) =>
+    world.metrics.sessionFigures.dataStream(
+      new DataStream_Header({
+        mimeType,
+        contentHeader: { case: "byteHeader", value: { name: "f" } },
+        ...(totalLength === undefined ? {} : { totalLength }),
+      }),
+      to,
+    );
+  tell("Image/PNG", 2, 1_000n);
+  tell("image", 3);
+  for (const odd of ["", "/", 'x-evil/"\n', "images/png"]) tell(odd, 0, 1n);
+  const text = await world.text();
+  const images = { type: "bytes", mime_type: "image" };
+  const unknown = { type: "bytes", mime_type: "unknown" };
+  assert.equal(text.value("livekit_datapacket_stream_dest_count_sum", images), 5);
+  assert.equal(text.value("livekit_datapacket_stream_bytes_count", images), 1);
+  assert.equal(text.value("livekit_datapacket_stream_bytes_sum", images), 1_000);
+  assert.equal(text.value("livekit_datapacket_stream_dest_count_count", unknown), 4);
 });
 
 Deno.test("Metrics names families of server API statuses, and times the calls", async () => {
