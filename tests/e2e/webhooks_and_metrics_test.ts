@@ -83,6 +83,10 @@ endToEndTest("webhooks and metrics tell of a call", [], async () => {
   const kind = { kind: "AUDIO" };
   assert.equal(up.value("livekit_track_publish_counter", { ...kind, state: "attempt" }), 1);
   assert.equal(up.value("livekit_track_publish_counter", { ...kind, state: "success" }), 1);
+  for (const state of ["attempt", "success"]) {
+    assert.equal(up.value("livekit_track_subscribe_counter", { state }), 1, state);
+  }
+  assert.ok(up.value("livekit_peer_connection_state", { state: "connected" })! >= 2);
   assert.ok(up.value("livekit_node_messages", { direction: "request", status: "success" })! >= 4);
   for (const direction of ["incoming", "outgoing"]) {
     await metric(port, "livekit_packet_total", { direction }, (n) => n >= 20);
