@@ -27,6 +27,8 @@ export interface DownTrackTarget {
   readonly maxSpatial: SpatialLayer;
   /** 0–3. */
   readonly maxTemporal: number;
+  /** Frames per second that are enough; absent if there is no limit. VP8's temporal layers only. */
+  readonly maxFps?: number;
 }
 
 /** Where packets of one data track go; they stay in the media plane. */

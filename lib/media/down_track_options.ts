@@ -17,6 +17,8 @@ export interface LayerTarget {
   readonly maxSpatial: SpatialLayer;
   /** 0–3. */
   readonly maxTemporal: number;
+  /** Frames per second that are enough; absent if there is no limit. VP8's temporal layers only. */
+  readonly maxFps?: number;
 }
 
 /** The section the track is sent in, as the subscriber accepted it. */

@@ -30,7 +30,7 @@ export class FrameSelection {
   /** The packet, a key frame's first, starts what is sent from now on. */
   join(packet: SourcePacket, target: LayerTarget): void {
     this.#isVp8 = packet.layer.family === CODEC.vp8;
-    if (this.#isVp8) this.#vp8.switchTo(packet.vp8, target.maxTemporal);
+    if (this.#isVp8) this.#vp8.switchTo(packet.vp8, vp8Limit(packet, target));
     this.#forget();
   }
 
@@ -50,7 +50,7 @@ export class FrameSelection {
   decide(packet: SourcePacket, late: boolean, target: LayerTarget, out: OutgoingPacket): boolean {
     if (this.#isVp8) {
       const vp8 = this.#vp8;
-      if (!vp8.decide(packet.vp8, late, target.maxTemporal)) return false;
+      if (!vp8.decide(packet.vp8, late, vp8Limit(packet, target))) return false;
       out.pictureId = vp8.pictureIdOut;
       out.tl0PicIdx = vp8.tl0PicIdxOut;
       out.keyIdx = vp8.keyIdxOut;
@@ -104,4 +104,11 @@ export class FrameSelection {
     if (isSent) out.setsMarker = selection.marker;
     return isSent;
   }
+}
+
+/** The highest temporal layer wanted: by number, and by the frame rate if one was asked for. */
+function vp8Limit({ layer }: SourcePacket, { maxTemporal, maxFps }: LayerTarget): number {
+  return maxFps !== undefined
+    ? Math.min(maxTemporal, layer.frameRate.temporalFor(maxFps))
+    : maxTemporal;
 }

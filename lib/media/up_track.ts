@@ -202,6 +202,7 @@ export class UpTrack implements LayerSource {
     packet.seq = seq;
     packet.slot = layer.cache.storeStaged(seq, view.payloadOffset + view.payloadLength);
     this.#readPayload(packet, view);
+    layer.countFrame(packet.vp8, packet.payloadLength, now);
     if (packet.keyFrameStart) layer.keyFrames.keyFrameArrived();
     const downTracks = this.#downTracks;
     for (let i = 0; i < downTracks.length; i++) downTracks[i]!.forward(packet, now);

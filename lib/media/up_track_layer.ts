@@ -10,7 +10,9 @@
 import type { CodecParameters, MediaKind } from "../base/media_vocabulary.ts";
 import { CODEC, type CodecFamily, codecFamily } from "../wire/key_frame.ts";
 import { extendSeq, type ExtSeq } from "../wire/seq.ts";
+import type { Vp8Descriptor } from "../wire/vp8_descriptor.ts";
 import { DROP, type DropReason } from "./drop_reason.ts";
+import { FrameRateMeter } from "./frame_rate_meter.ts";
 import { KeyFrameThrottle } from "./key_frame_throttle.ts";
 import { LossInterval } from "./loss_interval.ts";
 import { NackTracker } from "./nack_tracker.ts";
@@ -36,6 +38,7 @@ export class UpTrackLayer {
   readonly cache: PacketCache;
   readonly nack: NackTracker = new NackTracker();
   readonly statistics: ReceiveStatistics = new ReceiveStatistics();
+  readonly frameRate: FrameRateMeter = new FrameRateMeter();
   readonly clock: RtcpClock = new RtcpClock();
   readonly keyFrames: KeyFrameThrottle;
   /** Monotonic ms of the newest packet. */
@@ -86,6 +89,13 @@ export class UpTrackLayer {
     this.#restart();
     if (this.family !== CODEC.other) this.keyFrames.seed(now);
     return true;
+  }
+
+  /** Counts the frame that begins with a VP8 packet (RFC 7741 §4.2); other packets begin none. */
+  countFrame(vp8: Vp8Descriptor, payloadLength: number, now: number): void {
+    if (this.family !== CODEC.vp8 || payloadLength === 0) return;
+    if (!vp8.startOfPartition || vp8.partitionIndex !== 0) return;
+    this.frameRate.count(vp8.hasTemporalId ? vp8.temporalId : 0, now);
   }
 
   /** Extended highest number received; 0 before the first packet. */
@@ -144,6 +154,7 @@ export class UpTrackLayer {
     this.#started = false;
     this.nack.reset();
     this.statistics.restart();
+    this.frameRate.reset();
     this.clock.reset();
     this.svc.restart();
   }

@@ -50,13 +50,14 @@ export function targetFor(settings: TrackSettings, track: TrackInfo): DownTrackT
     enabled,
     maxSpatial: spatialOfQuality(quality, declaredLayers(track)),
     maxTemporal: HIGHEST_TEMPORAL,
+    ...(settings.fps > 0 ? { maxFps: settings.fps } : {}),
   };
 }
 
 /** Whether nothing changes from `b`, if there is one, to `a`. */
 export function sameTarget(a: DownTrackTarget, b: DownTrackTarget | undefined): boolean {
   return b !== undefined && a.enabled === b.enabled && a.maxSpatial === b.maxSpatial &&
-    a.maxTemporal === b.maxTemporal;
+    a.maxTemporal === b.maxTemporal && a.maxFps === b.maxFps;
 }
 
 /** The lowest quality whose layer covers `width` × `height`, within the tolerance. */

@@ -46,6 +46,13 @@ Deno.test("targetFor() starts LOW with adaptive stream and HIGH without", () => 
   assert.equal(targetFor(initialSettings(false), track).maxSpatial, 2);
 });
 
+Deno.test("targetFor() passes on a frame rate that was asked for, and only for video", () => {
+  const asked = { ...initialSettings(false), fps: 15 };
+  assert.equal(targetFor(asked, video(1280, 720)).maxFps, 15);
+  assert.equal("maxFps" in targetFor(initialSettings(false), video(1280, 720)), false);
+  assert.equal("maxFps" in targetFor(asked, new TrackInfo({ type: TrackType.AUDIO })), false);
+});
+
 Deno.test("targetFor() lets dimensions override the quality, and OFF or disabled stop the track", () => {
   const track = video(1280, 720, [180, 360, 720]);
   const base = initialSettings(false);
