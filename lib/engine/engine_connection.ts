@@ -24,6 +24,12 @@ import { type EngineEvent, QUALITY_INTERVAL_MS } from "./engine_messages.ts";
 import { ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";
 
+/**
+ * How often ICE, the sending side and reports are looked at, ms. Only losses of publishers are more
+ * urgent; looking at hundreds of subscribers each time would cost more than a quiet room's packets.
+ */
+const SLOW_TICK_MS = 50;
+
 /** What all connections of an engine share. */
 export interface EngineShared {
   readonly platform: Platform;
@@ -50,6 +56,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   readonly #rtcp = new RtcpReader();
   /** The instant of the RTCP packet being read. */
   #now = 0;
+  #slowTickAt = 0;
   /** When the interval of the next quality report began; none begins before media flows. */
   #intervalAt: number | undefined;
 
@@ -114,11 +121,13 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#transport.holdData(held);
   }
 
-  /** All timed work of this connection. */
+  /** All timed work of this connection; to be called every few milliseconds. */
   tick(now: number): void {
+    if (this.#transport.connected) this.receiving.tick(now);
+    if (now < this.#slowTickAt) return;
+    this.#slowTickAt = now + SLOW_TICK_MS;
     this.#transport.tick(now);
     if (!this.#transport.connected) return;
-    this.receiving.tick(now);
     this.sending.tick(now);
     this.#intervalAt ??= now;
     if (now - this.#intervalAt >= QUALITY_INTERVAL_MS) this.#reportQuality(now, this.#intervalAt);

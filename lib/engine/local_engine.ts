@@ -240,17 +240,21 @@ class LocalEngine implements MediaEngine {
     try {
       step();
     } catch (error) {
-      this.#drops.count("engine_threw");
-      this.#options.platform.log.error("Media engine failed on a connection", {
-        connection: id,
-        error,
-      });
-      const connection = this.#connections.get(id);
-      if (connection === undefined) return;
-      this.#forget(id);
-      connection.close();
-      this.onEvent({ type: "connection_failed", connection: id, reason: "internal_error" });
+      this.#failed(id, error);
     }
+  }
+
+  #failed(id: ConnectionId, error: unknown): void {
+    this.#drops.count("engine_threw");
+    this.#options.platform.log.error("Media engine failed on a connection", {
+      connection: id,
+      error,
+    });
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return;
+    this.#forget(id);
+    connection.close();
+    this.onEvent({ type: "connection_failed", connection: id, reason: "internal_error" });
   }
 
   #startTicking(): void {
@@ -270,7 +274,13 @@ class LocalEngine implements MediaEngine {
   }
 
   #tick(now: number): void {
-    for (const [id, connection] of this.#connections) this.#guard(id, () => connection.tick(now));
+    for (const [id, connection] of this.#connections) {
+      try {
+        connection.tick(now);
+      } catch (error) {
+        this.#failed(id, error);
+      }
+    }
     this.#dataFlow.tick((id, step) => this.#guard(id, step));
     for (const { datagrams } of this.#udp) datagrams.flush();
     const levels = this.#levels.collect(now);
