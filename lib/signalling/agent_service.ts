@@ -18,6 +18,7 @@ import {
 import { AgentPool } from "../room/agent_pool.ts";
 import type { TokenClaims } from "./access_token.ts";
 import { type AgentIdentity, AgentWorkerSession } from "./agent_worker_session.ts";
+import { permissionClaims } from "./permission_claims.ts";
 import { idForRequest } from "./request_id.ts";
 import type { SignalSocket } from "./signal_socket.ts";
 
@@ -108,8 +109,6 @@ export class AgentService {
   #signToken(apiKey: string, agent: AgentIdentity): Promise<string> {
     const { signToken, platform } = this.#options;
     const { room, identity, name, metadata, attributes, permission } = agent;
-    const { canPublish, canPublishSources, canSubscribe, canPublishData, hidden, recorder } =
-      permission;
     return signToken(
       apiKey,
       {
@@ -118,20 +117,7 @@ export class AgentService {
         metadata,
         attributes,
         kind: ParticipantInfo_Kind.AGENT,
-        video: {
-          roomJoin: true,
-          agent: true,
-          room,
-          canPublish,
-          canPublishSources,
-          canSubscribe,
-          canPublishData,
-          hidden,
-          recorder,
-          canUpdateOwnMetadata: permission.canUpdateMetadata,
-          canSubscribeMetrics: permission.canSubscribeMetrics,
-          canManageAgentSession: permission.canManageAgentSession,
-        },
+        video: { ...permissionClaims(permission), roomJoin: true, agent: true, room },
       },
       platform.clock.wallMs(),
       AGENT_TOKEN_VALID_MS,

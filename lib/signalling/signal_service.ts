@@ -39,9 +39,6 @@ export interface SignalServiceOptions {
   readonly observer?: SignalObserver | undefined;
 }
 
-/** The limit where the configuration names none. */
-export const DEFAULT_MAX_FRAME_BYTES = 2 * 1024 * 1024;
-
 /** See the module text. */
 export class SignalService {
   readonly #server: ServerIdentity;

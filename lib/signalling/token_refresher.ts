@@ -8,6 +8,7 @@ import type { Cancel, Platform } from "../base/platform.ts";
 import type { Participant } from "../room/participant.ts";
 import type { TokenClaims, VideoGrant } from "./access_token.ts";
 import type { JoinParameters } from "./join_parameters.ts";
+import { permissionClaims } from "./permission_claims.ts";
 
 const REFRESH_INTERVAL_MS = 5 * 60_000;
 /** A refreshed token lives at least this long, ms. */
@@ -65,21 +66,7 @@ export class TokenRefresher {
   #claims(room: string): TokenClaims {
     const { join, participant } = this;
     const { profile } = participant;
-    const { permission } = profile;
-    const video: VideoGrant = {
-      ...join.grant,
-      room,
-      canSubscribe: permission.canSubscribe,
-      canPublish: permission.canPublish,
-      canPublishData: permission.canPublishData,
-      canPublishSources: [...permission.canPublishSources],
-      hidden: permission.hidden,
-      recorder: permission.recorder,
-      agent: permission.agent,
-      canUpdateOwnMetadata: permission.canUpdateMetadata,
-      canSubscribeMetrics: permission.canSubscribeMetrics,
-      canManageAgentSession: permission.canManageAgentSession,
-    };
+    const video: VideoGrant = { ...join.grant, room, ...permissionClaims(profile.permission) };
     return {
       identity: join.identity,
       name: profile.name,

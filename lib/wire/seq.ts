@@ -1,6 +1,6 @@
 /**
- * Wrapping counters are extended once, at the door: 16-bit RTP sequence numbers and 32-bit time stamps
- * become plain numbers that never wrap (exact to 2^53), and nothing inside knows 16 bits.
+ * Wrapping counters are extended once, at the door: 16-bit RTP sequence numbers become
+ * plain numbers that never wrap (exact to 2^53), and nothing inside knows 16 bits.
  *
  * @module
  */
@@ -8,8 +8,6 @@ import type { Brand } from "../base/ids.ts";
 
 /** An extended RTP sequence number: the wire's 16 bits are its low 16 bits. */
 export type ExtSeq = Brand<number, "ExtSeq">;
-/** An extended RTP time stamp: the wire's 32 bits are its low 32 bits. */
-export type ExtTimestamp = Brand<number, "ExtTimestamp">;
 
 /**
  * Extends `wire` to the value nearest to `reference` (RFC 3711 §3.3.1 and RFC 3550 A.1 make the same
@@ -22,11 +20,4 @@ export function extendSeq(wire: number, reference: ExtSeq): ExtSeq {
   let delta = (wire - reference) & 0xffff;
   if (delta >= 0x8000) delta -= 0x10000;
   return (reference + delta) as ExtSeq;
-}
-
-/** As {@linkcode extendSeq}, for a 32-bit time stamp. */
-export function extendTimestamp(wire: number, reference: ExtTimestamp): ExtTimestamp {
-  // `| 0` is exactly the signed 32-bit distance.
-  const delta = (wire - reference) | 0;
-  return (reference + delta) as ExtTimestamp;
 }
