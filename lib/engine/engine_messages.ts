@@ -101,6 +101,31 @@ export type EngineCommand =
   }
   | { readonly type: "remove_down_track"; readonly downTrack: DownTrackId }
   | {
+    /**
+     * Offers an up-track of a connection here to another engine of this process, by its index. It
+     * crosses a layer at a time, while the other engine wants it. Again for the same: ignored.
+     */
+    readonly type: "send_relay";
+    readonly upTrack: UpTrackId;
+    readonly to: number;
+  }
+  | { readonly type: "stop_relay"; readonly upTrack: UpTrackId; readonly to: number }
+  | {
+    /**
+     * Makes an up-track out of what engine `from` sends of it; from now on down-tracks can name it.
+     * Before or after the other engine's `send_relay`. `section` is the publisher's.
+     */
+    readonly type: "receive_relay";
+    readonly upTrack: UpTrackId;
+    readonly from: number;
+    readonly section: ReceiveSection;
+  }
+  | {
+    /** Ends an up-track made by `receive_relay`; its down-tracks stay, without a source. */
+    readonly type: "end_relay";
+    readonly upTrack: UpTrackId;
+  }
+  | {
     /** Sends one message on each of several connections; not yet open channels drop it, counted. */
     readonly type: "send_data";
     readonly connections: readonly ConnectionId[];

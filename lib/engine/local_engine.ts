@@ -40,6 +40,24 @@ export interface LocalEngineOptions {
   readonly drops?: DropCounters;
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
+  /** The other engines of this process, for rooms that span several; absent if it is alone. */
+  readonly relays?: RelayNeighbours;
+}
+
+/** What joins an engine to the others of its process: a ring for each direction to each of them. */
+export interface RelayNeighbours {
+  /** Which of them this engine is. */
+  readonly index: number;
+  readonly peers: readonly RelayPeer[];
+}
+
+/** Another engine, and the rings (`createRelayRing`) between it and this one. */
+export interface RelayPeer {
+  readonly index: number;
+  /** It writes, this engine reads. */
+  readonly inbound: SharedArrayBuffer;
+  /** This engine writes, it reads. */
+  readonly outbound: SharedArrayBuffer;
 }
 
 type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
@@ -135,6 +153,11 @@ class LocalEngine implements MediaEngine {
         return;
       case "set_data_track_routes":
         return this.#dataFlow.setRoutes(command.connection, command.routes);
+      case "send_relay":
+      case "stop_relay":
+      case "receive_relay":
+      case "end_relay":
+        return; // carried out by the relays
       case "request_stats":
         return this.#reportStats(command.request);
       default:

@@ -75,7 +75,7 @@ export interface SfuServer extends AsyncDisposable {
 
 /** What tests and special deployments replace. */
 export interface ServerParts {
-  readonly createEngine?: (options: Required<LocalEngineOptions>) => MediaEngine;
+  readonly createEngine?: (options: LocalEngineOptions) => MediaEngine;
   readonly networkInterfaces?: () => readonly InterfaceAddress[];
   /** Delivers webhooks. */
   readonly fetch?: WebhookFetch;
