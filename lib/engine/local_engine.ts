@@ -15,7 +15,8 @@ import type { Cancel, Platform } from "../base/platform.ts";
 import { type AudioLevelOptions, DEFAULT_AUDIO_LEVEL } from "../media/audio_level.ts";
 import type { UpTrack } from "../media/up_track.ts";
 import type { Datagrams } from "../transport/datagrams.ts";
-import { createCertificate } from "../transport/dtls_certificate.ts";
+import type { DistantTcp } from "../transport/distant_tcp.ts";
+import { createCertificate, type DtlsCertificate } from "../transport/dtls_certificate.ts";
 import { IceDirectory } from "../transport/ice_directory.ts";
 import { openPortableDatagrams } from "../transport/portable_datagrams.ts";
 import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
@@ -24,6 +25,8 @@ import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
+import { advertisedAddresses, type ListenAddress } from "./listen_address.ts";
+import type { RelayPeer } from "./neighbour_messages.ts";
 
 /** How often timed work is looked for, ms: the shortest useful NACK delay. */
 const TICK_MS = 10;
@@ -32,9 +35,9 @@ const TICK_MS = 10;
 export interface LocalEngineOptions {
   readonly platform: Platform;
   /** Addresses to bind for UDP; one socket each. Port 0 takes any. */
-  readonly udp: readonly { readonly hostname: string; readonly port: number }[];
+  readonly udp: readonly ListenAddress[];
   /** Addresses to bind for ICE over TCP; may be empty. */
-  readonly tcp: readonly { readonly hostname: string; readonly port: number }[];
+  readonly tcp: readonly ListenAddress[];
   /** Literal addresses for candidates, in order of preference, each valid for all sockets. */
   readonly advertised: readonly string[];
   readonly drops?: DropCounters;
@@ -42,6 +45,28 @@ export interface LocalEngineOptions {
   readonly audioLevel?: AudioLevelOptions;
   /** The other engines of this process, for rooms that span several; absent if it is alone. */
   readonly relays?: RelayNeighbours;
+  /** Made here if absent. Engines that share connections' descriptions share it. */
+  readonly certificate?: DtlsCertificate;
+  /** ICE over TCP that another thread listens for. */
+  readonly distantTcp?: DistantTcp;
+  /** Whether native code may, may not or must do system calls and ciphers; `auto` if absent. */
+  readonly native?: NativeChoice;
+}
+
+/** `auto`: where it works; `require`: not starting without. */
+export type NativeChoice = "auto" | "off" | "require";
+
+/** How much an engine has done since it started. */
+export interface EngineTotals {
+  /** Time spent on packets and timed work, µs. */
+  readonly busyUs: number;
+  /** Datagrams handed to the system. */
+  readonly packetsOut: number;
+}
+
+/** An engine in this thread. */
+export interface ThreadEngine extends MediaEngine {
+  totals(): EngineTotals;
 }
 
 /** What joins an engine to the others of its process: a ring for each direction to each of them. */
@@ -51,23 +76,14 @@ export interface RelayNeighbours {
   readonly peers: readonly RelayPeer[];
 }
 
-/** Another engine, and the rings (`createRelayRing`) between it and this one. */
-export interface RelayPeer {
-  readonly index: number;
-  /** It writes, this engine reads. */
-  readonly inbound: SharedArrayBuffer;
-  /** This engine writes, it reads. */
-  readonly outbound: SharedArrayBuffer;
-}
-
 type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
 
 /** An engine that has not opened anything yet. */
-export function createLocalEngine(options: LocalEngineOptions): MediaEngine {
+export function createLocalEngine(options: LocalEngineOptions): ThreadEngine {
   return new LocalEngine(options);
 }
 
-class LocalEngine implements MediaEngine {
+class LocalEngine implements ThreadEngine {
   onEvent: (event: EngineEvent) => void = () => {};
   readonly #options: LocalEngineOptions;
   readonly #drops: DropCounters;
@@ -81,13 +97,23 @@ class LocalEngine implements MediaEngine {
   readonly #audioLevel: AudioLevelOptions;
   readonly #levels: AudioLevelReport;
   #shared: EngineShared | undefined;
+  #addresses: readonly MediaAddress[] = [];
+  #tickUs = 0;
   #cancelTick: Cancel | undefined;
   #isClosed = false;
 
   constructor(options: LocalEngineOptions) {
     this.#options = options;
     this.#drops = options.drops ?? new DropCounters();
-    this.#dataFlow = new DataFlow((id) => this.#connections.get(id), this.#drops);
+    this.#dataFlow = new DataFlow(
+      (id) => this.#connections.get(id),
+      this.#drops,
+      options.relays && {
+        hold: (connection, held) => this.onEvent({ type: "data_writer_held", connection, held }),
+        pass: (connection, engines, bytes) =>
+          this.onEvent({ type: "data_track_packet", connection, engines, bytes }),
+      },
+    );
     this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
     this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
   }
@@ -95,7 +121,7 @@ class LocalEngine implements MediaEngine {
   async start(): Promise<EngineReady> {
     const { platform, advertised } = this.#options;
     const directory = new IceDirectory(this.#drops);
-    const certificate = await createCertificate();
+    const certificate = this.#options.certificate ?? await createCertificate();
     try {
       await this.#listen(directory);
     } catch (error) {
@@ -113,16 +139,28 @@ class LocalEngine implements MediaEngine {
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
       ended: (connection) => this.#forget(connection),
     };
-    const addresses: MediaAddress[] = [];
-    for (const hostname of advertised) {
-      const add = (protocol: "udp" | "tcp", bound: { hostname: string; port: number }) => {
-        const isSameFamily = hostname.includes(":") === bound.hostname.includes(":");
-        if (isSameFamily) addresses.push({ protocol, hostname, port: bound.port });
-      };
-      for (const { datagrams } of this.#udp) add("udp", datagrams.localAddress);
-      for (const mux of this.#tcp) add("tcp", mux.localAddress);
+    const udp = this.#udp.map(({ datagrams }) => datagrams.localAddress);
+    const tcp = this.#tcp.map((mux) => mux.localAddress);
+    const addresses = [
+      ...advertisedAddresses(advertised, "udp", udp),
+      ...advertisedAddresses(advertised, "tcp", tcp),
+    ];
+    this.#addresses = addresses;
+    return { fingerprint: certificate.fingerprint, addresses, implementation: "portable" };
+  }
+
+  addressesOf(_connection: ConnectionId): readonly MediaAddress[] {
+    return this.#addresses;
+  }
+
+  totals(): EngineTotals {
+    let busyUs = this.#tickUs;
+    let packetsOut = 0;
+    for (const { datagrams, mux } of this.#udp) {
+      busyUs += mux.busyUs;
+      packetsOut += datagrams.counters.sent;
     }
-    return { fingerprint: certificate.fingerprint, addresses };
+    return { busyUs, packetsOut };
   }
 
   send(command: EngineCommand): void {
@@ -158,6 +196,15 @@ class LocalEngine implements MediaEngine {
       case "receive_relay":
       case "end_relay":
         return; // carried out by the relays
+      case "hold_data":
+        return this.#guard(
+          command.connection,
+          () => this.#dataFlow.holdFromAfar(command.connection, command.held),
+        );
+      case "forward_data_track":
+        return this.#dataFlow.forward(command.connection, command.bytes);
+      case "connect_relay":
+        return; // carried out by the relays
       case "request_stats":
         return this.#reportStats(command.request);
       default:
@@ -176,6 +223,7 @@ class LocalEngine implements MediaEngine {
     await new Promise<void>((resolve) => this.#options.platform.timers.after(0, resolve));
     for (const { datagrams } of this.#udp) datagrams.close();
     for (const mux of this.#tcp) mux.close();
+    this.#options.distantTcp?.close();
     await Promise.all([
       ...this.#udp.map(({ datagrams }) => datagrams.closed),
       ...this.#tcp.map((mux) => mux.closed),
@@ -183,7 +231,7 @@ class LocalEngine implements MediaEngine {
   }
 
   async #listen(directory: IceDirectory): Promise<void> {
-    const { platform: { clock, timers, log }, udp, tcp } = this.#options;
+    const { platform: { clock, timers, log }, udp, tcp, distantTcp } = this.#options;
     const drops = this.#drops;
     for (const { hostname, port } of udp) {
       const datagrams = await openPortableDatagrams({ hostname, port, drops, timers });
@@ -195,7 +243,8 @@ class LocalEngine implements MediaEngine {
         await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),
       );
     }
-    if (this.#udp.length + this.#tcp.length === 0) {
+    distantTcp?.start(directory);
+    if (this.#udp.length + this.#tcp.length === 0 && distantTcp === undefined) {
       throw new SfuError(
         "invalid_config",
         "Cannot start media: neither a UDP nor a TCP port is set",
@@ -284,6 +333,8 @@ class LocalEngine implements MediaEngine {
     if (this.#cancelTick !== undefined || this.#isClosed) return;
     this.#cancelTick = this.#options.platform.timers.after(TICK_MS, () => {
       this.#cancelTick = undefined;
+      const { clock } = this.#options.platform;
+      const startedUs = clock.nowUs();
       try {
         this.#tick(this.#now());
       } catch (error) {
@@ -291,6 +342,7 @@ class LocalEngine implements MediaEngine {
         this.#drops.count("engine_threw");
         this.#options.platform.log.error("Media engine failed on a tick", { error });
       }
+      this.#tickUs += clock.nowUs() - startedUs;
       // With nobody there the process has nothing to wake up for.
       if (this.#connections.size > 0) this.#startTicking();
     });

@@ -170,6 +170,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       local: this.#local,
       dataChannels: "accept",
       dataPolicy: channelPolicy(this.context.options.data),
+      placement: this.host.placement,
     });
   }
 
@@ -245,7 +246,8 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   }
 
   #localParameters(): LocalParameters {
-    const { fingerprint, addresses } = this.context.engine();
+    const { fingerprint } = this.context.engine();
+    const addresses = this.context.router.addressesOf(this.id);
     const sessionId = this.#sessionId;
     return { ice: this.#local, fingerprint, addresses, sessionId, version: ++this.#version };
   }

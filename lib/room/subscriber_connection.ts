@@ -231,6 +231,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
       local: this.#local,
       dataChannels: this.options.primary ? "create" : "accept",
       dataPolicy: channelPolicy(this.context.options.data),
+      placement: this.host.placement,
     });
   }
 
@@ -250,7 +251,8 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   }
 
   #localParameters(): LocalParameters {
-    const { fingerprint, addresses } = this.context.engine();
+    const { fingerprint } = this.context.engine();
+    const addresses = this.context.router.addressesOf(this.id);
     const sessionId = this.#sessionId;
     return { ice: this.#local, fingerprint, addresses, sessionId, version: ++this.#version };
   }

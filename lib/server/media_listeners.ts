@@ -3,15 +3,10 @@
  *
  * @module
  */
+import type { ListenAddress } from "../engine/listen_address.ts";
 import { DEFAULT_UDP_PORT } from "./config_loading.ts";
 import type { Config } from "./config_parsing.ts";
 import { chooseNodeAddresses, type InterfaceAddress } from "./node_address.ts";
-
-/** A local address to bind. */
-export interface ListenAddress {
-  readonly hostname: string;
-  readonly port: number;
-}
 
 /** What the engine binds, and the addresses its candidates show. */
 export interface MediaListeners {

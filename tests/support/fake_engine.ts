@@ -21,6 +21,7 @@ export const FAKE_ENGINE_READY: EngineReady = {
     { protocol: "udp", hostname: "192.0.2.1", port: 7882 },
     { protocol: "tcp", hostname: "192.0.2.1", port: 7881 },
   ],
+  implementation: "portable",
 };
 
 /** See the module text. */
@@ -34,6 +35,10 @@ export class FakeEngine implements MediaEngine {
 
   send(command: EngineCommand): void {
     this.commands.push(structuredClone(command));
+  }
+
+  addressesOf(_connection: ConnectionId): EngineReady["addresses"] {
+    return FAKE_ENGINE_READY.addresses;
   }
 
   close(): Promise<void> {

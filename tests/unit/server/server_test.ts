@@ -14,6 +14,7 @@ const CONFIG = parseConfig({ keys: { devkey: "secret" }, rtc: { node_ip: "192.0.
 const READY: EngineReady = {
   fingerprint: { algorithm: "sha-256", value: "00" },
   addresses: [{ protocol: "udp", hostname: "192.0.2.1", port: 7882 }],
+  implementation: "portable",
 };
 
 /** An engine without sockets. */
@@ -31,6 +32,10 @@ class FakeEngine implements MediaEngine {
 
   send(command: EngineCommand): void {
     this.commands.push(command);
+  }
+
+  addressesOf(): EngineReady["addresses"] {
+    return READY.addresses;
   }
 
   close(): Promise<void> {
