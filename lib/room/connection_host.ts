@@ -25,8 +25,8 @@ export type ConnectionRole = "publisher" | "subscriber";
 
 /** See the module text. Methods are called in the order things happened. */
 export interface ConnectionHost {
-  /** The room: connections of the same are best on the same engine. */
-  readonly placement: string;
+  /** The room it is in; it may be moved to another. */
+  readonly host: { readonly name: string };
   /** The client has a socket, so that it could answer. */
   readonly reachable: boolean;
   send(message: SignalMessage): void;

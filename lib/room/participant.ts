@@ -130,10 +130,6 @@ export class Participant implements DataPeer, ConnectionHost {
     return this.init.identity;
   }
 
-  get placement(): string {
-    return this.host.name;
-  }
-
   get state(): State {
     return this.profile.state;
   }
@@ -290,10 +286,9 @@ export class Participant implements DataPeer, ConnectionHost {
 
   /** The client's `SubscriptionPermission`; a malformed one changes nothing. */
   setSubscriptionPermission(message: SubscriptionPermission): void {
-    const others = new Map(
-      [...this.host.participants()].map(({ sid, identity }) => [sid, identity]),
-    );
-    const rule = readSubscriptionRule(message, (sid) => others.get(sid as ParticipantSid));
+    const others = [...this.host.participants()];
+    const identityOf = (sid: string) => others.find((other) => other.sid === sid)?.identity;
+    const rule = readSubscriptionRule(message, identityOf);
     if (rule === undefined) return this.context.counters.count("subscription_permission_invalid");
     this.#rule = rule;
     this.host.subscriptionRuleChanged(this);

@@ -170,7 +170,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       local: this.#local,
       dataChannels: "accept",
       dataPolicy: channelPolicy(this.context.options.data),
-      placement: this.host.placement,
+      placement: this.host.host.name,
     });
   }
 

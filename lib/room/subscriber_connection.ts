@@ -231,7 +231,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
       local: this.#local,
       dataChannels: this.options.primary ? "create" : "accept",
       dataPolicy: channelPolicy(this.context.options.data),
-      placement: this.host.placement,
+      placement: this.host.host.name,
     });
   }
 
