@@ -23,6 +23,7 @@ import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
+import { EngineRelays, type RelayNeighbours } from "./engine_relays.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
 
 /** How often timed work is looked for, ms: the shortest useful NACK delay. */
@@ -42,22 +43,6 @@ export interface LocalEngineOptions {
   readonly audioLevel?: AudioLevelOptions;
   /** The other engines of this process, for rooms that span several; absent if it is alone. */
   readonly relays?: RelayNeighbours;
-}
-
-/** What joins an engine to the others of its process: a ring for each direction to each of them. */
-export interface RelayNeighbours {
-  /** Which of them this engine is. */
-  readonly index: number;
-  readonly peers: readonly RelayPeer[];
-}
-
-/** Another engine, and the rings (`createRelayRing`) between it and this one. */
-export interface RelayPeer {
-  readonly index: number;
-  /** It writes, this engine reads. */
-  readonly inbound: SharedArrayBuffer;
-  /** This engine writes, it reads. */
-  readonly outbound: SharedArrayBuffer;
 }
 
 type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
@@ -80,6 +65,7 @@ class LocalEngine implements MediaEngine {
   readonly #tcp: TcpMux[] = [];
   readonly #audioLevel: AudioLevelOptions;
   readonly #levels: AudioLevelReport;
+  readonly #relays: EngineRelays;
   #shared: EngineShared | undefined;
   #cancelTick: Cancel | undefined;
   #isClosed = false;
@@ -90,6 +76,14 @@ class LocalEngine implements MediaEngine {
     this.#dataFlow = new DataFlow((id) => this.#connections.get(id), this.#drops);
     this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
     this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
+    const { clock, log } = options.platform;
+    this.#relays = new EngineRelays(options.relays, {
+      clock,
+      log,
+      drops: this.#drops,
+      upTracks: this.#upTracks,
+      endBatch: () => this.#flush(),
+    });
   }
 
   async start(): Promise<EngineReady> {
@@ -113,6 +107,7 @@ class LocalEngine implements MediaEngine {
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
       ended: (connection) => this.#forget(connection),
     };
+    this.#relays.start();
     const addresses: MediaAddress[] = [];
     for (const hostname of advertised) {
       const add = (protocol: "udp" | "tcp", bound: { hostname: string; port: number }) => {
@@ -129,6 +124,8 @@ class LocalEngine implements MediaEngine {
     if (this.#shared === undefined || this.#isClosed) return;
     switch (command.type) {
       case "set_up_track_muted":
+        // Of a relayed one its own engine tells, in order with the packets.
+        if (this.#relays.has(command.upTrack)) return;
         this.#upTracks.get(command.upTrack)?.setMuted(command.muted, this.#now());
         return;
       case "set_down_track_target":
@@ -157,7 +154,7 @@ class LocalEngine implements MediaEngine {
       case "stop_relay":
       case "receive_relay":
       case "end_relay":
-        return; // carried out by the relays
+        return this.#relays.carryOut(command, this.#now());
       case "request_stats":
         return this.#reportStats(command.request);
       default:
@@ -169,9 +166,10 @@ class LocalEngine implements MediaEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelTick?.();
+    this.#relays.close();
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
-    for (const { datagrams } of this.#udp) datagrams.flush();
+    this.#flush();
     // The goodbyes are queued in the socket's own time; one turn lets them leave.
     await new Promise<void>((resolve) => this.#options.platform.timers.after(0, resolve));
     for (const { datagrams } of this.#udp) datagrams.close();
@@ -305,7 +303,8 @@ class LocalEngine implements MediaEngine {
       }
     }
     this.#dataFlow.tick((id, step) => this.#guard(id, step));
-    for (const { datagrams } of this.#udp) datagrams.flush();
+    this.#relays.tick(now);
+    this.#flush();
     const levels = this.#levels.collect(now);
     if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
   }
@@ -320,14 +319,17 @@ class LocalEngine implements MediaEngine {
       request,
       stats: {
         connections: connections.length,
-        upTracks: [...this.#upTracks].map(([upTrack, track]) => ({
-          upTrack,
-          layers: track.stats(),
-        })),
+        upTracks: [...this.#upTracks]
+          .filter(([upTrack]) => !this.#relays.has(upTrack))
+          .map(([upTrack, track]) => ({ upTrack, layers: track.stats() })),
         downTracks: connections.flatMap((connection) => connection.sending.stats()),
         drops,
       },
     });
+  }
+
+  #flush(): void {
+    for (const { datagrams } of this.#udp) datagrams.flush();
   }
 
   #now(): number {
