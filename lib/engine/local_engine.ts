@@ -24,9 +24,9 @@ import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
+import { EngineRelays, type RelayNeighbours } from "./engine_relays.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
 import { advertisedAddresses, type ListenAddress } from "./listen_address.ts";
-import type { RelayPeer } from "./neighbour_messages.ts";
 
 /** How often timed work is looked for, ms: the shortest useful NACK delay. */
 const TICK_MS = 10;
@@ -69,13 +69,6 @@ export interface ThreadEngine extends MediaEngine {
   totals(): EngineTotals;
 }
 
-/** What joins an engine to the others of its process: a ring for each direction to each of them. */
-export interface RelayNeighbours {
-  /** Which of them this engine is. */
-  readonly index: number;
-  readonly peers: readonly RelayPeer[];
-}
-
 type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
 
 /** An engine that has not opened anything yet. */
@@ -96,6 +89,7 @@ class LocalEngine implements ThreadEngine {
   readonly #tcp: TcpMux[] = [];
   readonly #audioLevel: AudioLevelOptions;
   readonly #levels: AudioLevelReport;
+  readonly #relays: EngineRelays;
   #shared: EngineShared | undefined;
   #addresses: readonly MediaAddress[] = [];
   #tickUs = 0;
@@ -116,6 +110,14 @@ class LocalEngine implements ThreadEngine {
     );
     this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
     this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
+    const { clock, log } = options.platform;
+    this.#relays = new EngineRelays(options.relays, {
+      clock,
+      log,
+      drops: this.#drops,
+      upTracks: this.#upTracks,
+      endBatch: () => this.#flush(),
+    });
   }
 
   async start(): Promise<EngineReady> {
@@ -139,6 +141,7 @@ class LocalEngine implements ThreadEngine {
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
       ended: (connection) => this.#forget(connection),
     };
+    this.#relays.start();
     const udp = this.#udp.map(({ datagrams }) => datagrams.localAddress);
     const tcp = this.#tcp.map((mux) => mux.localAddress);
     const addresses = [
@@ -167,6 +170,8 @@ class LocalEngine implements ThreadEngine {
     if (this.#shared === undefined || this.#isClosed) return;
     switch (command.type) {
       case "set_up_track_muted":
+        // Of a relayed one its own engine tells, in order with the packets.
+        if (this.#relays.has(command.upTrack)) return;
         this.#upTracks.get(command.upTrack)?.setMuted(command.muted, this.#now());
         return;
       case "set_down_track_target":
@@ -195,7 +200,9 @@ class LocalEngine implements ThreadEngine {
       case "stop_relay":
       case "receive_relay":
       case "end_relay":
-        return; // carried out by the relays
+        return this.#relays.carryOut(command, this.#now());
+      case "connect_relay":
+        return this.#relays.connect(command.peer);
       case "hold_data":
         return this.#guard(
           command.connection,
@@ -203,8 +210,6 @@ class LocalEngine implements ThreadEngine {
         );
       case "forward_data_track":
         return this.#dataFlow.forward(command.connection, command.bytes);
-      case "connect_relay":
-        return; // carried out by the relays
       case "request_stats":
         return this.#reportStats(command.request);
       default:
@@ -216,9 +221,10 @@ class LocalEngine implements ThreadEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelTick?.();
+    this.#relays.close();
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
-    for (const { datagrams } of this.#udp) datagrams.flush();
+    this.#flush();
     // The goodbyes are queued in the socket's own time; one turn lets them leave.
     await new Promise<void>((resolve) => this.#options.platform.timers.after(0, resolve));
     for (const { datagrams } of this.#udp) datagrams.close();
@@ -357,7 +363,8 @@ class LocalEngine implements ThreadEngine {
       }
     }
     this.#dataFlow.tick((id, step) => this.#guard(id, step));
-    for (const { datagrams } of this.#udp) datagrams.flush();
+    this.#relays.tick(now);
+    this.#flush();
     const levels = this.#levels.collect(now);
     if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
   }
@@ -372,14 +379,17 @@ class LocalEngine implements ThreadEngine {
       request,
       stats: {
         connections: connections.length,
-        upTracks: [...this.#upTracks].map(([upTrack, track]) => ({
-          upTrack,
-          layers: track.stats(),
-        })),
+        upTracks: [...this.#upTracks]
+          .filter(([upTrack]) => !this.#relays.has(upTrack))
+          .map(([upTrack, track]) => ({ upTrack, layers: track.stats() })),
         downTracks: connections.flatMap((connection) => connection.sending.stats()),
         drops,
       },
     });
+  }
+
+  #flush(): void {
+    for (const { datagrams } of this.#udp) datagrams.flush();
   }
 
   #now(): number {

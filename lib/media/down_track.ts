@@ -28,11 +28,11 @@ import { ExtensionMap } from "./extension_map.ts";
 import { FrameSelection } from "./frame_selection.ts";
 import type { LayerSource, PacketReceiver, PacketSink } from "./forwarding_ports.ts";
 import type { DownTrackIntervalFigures } from "./interval_figures.ts";
-import { isStepTowards, NO_LAYER, wantedLayer } from "./layer_selection.ts";
+import { isStepTowards, layerBits, NO_LAYER, wantedLayer } from "./layer_selection.ts";
 import { OutgoingPacket, writePacket } from "./packet_writer.ts";
 import { RedUnwrapper } from "./red_unwrapper.ts";
 import { Resender } from "./resender.ts";
-import { ntpFraction, ntpSeconds, type RtcpClock } from "./rtcp_clock.ts";
+import type { RtcpClock } from "./rtcp_clock.ts";
 import { SequenceRewriter } from "./sequence_rewriter.ts";
 import type { SourcePacket } from "./source_packet.ts";
 import { SVC } from "./svc_stream.ts";
@@ -141,7 +141,13 @@ export class DownTrack implements PacketReceiver {
     this.#condition.layersChanged(source, this.#target.maxSpatial, this.#wanted, now);
     const current = source.layer(this.#current);
     if (current !== undefined && current.epoch !== this.#epoch) this.#interrupt(SWITCH_LAG_MS);
+    source.needsChanged();
     this.#seek(now);
+  }
+
+  get neededLayers(): number {
+    if (!this.#target.enabled) return 0;
+    return layerBits(this.#wanted, this.#resync ? NO_LAYER : this.#current);
   }
 
   forward(packet: SourcePacket, now: number): DropReason {
@@ -150,9 +156,7 @@ export class DownTrack implements PacketReceiver {
     const layer = packet.layer;
     const isSame = layer.spatial === this.#current && layer.epoch === this.#epoch &&
       layer.codec === this.#sourceCodec;
-    if (this.#resync || !isSame) {
-      return this.#join(packet, layer, now);
-    }
+    if (this.#resync || !isSame) return this.#join(packet, layer, now);
     return this.#forwardCurrent(packet, layer, now);
   }
 
@@ -256,6 +260,7 @@ export class DownTrack implements PacketReceiver {
     this.#packet.wholePayload();
     this.#resync = false;
     this.#maxLagMs = SWITCH_LAG_MS;
+    this.#source?.needsChanged();
     if (this.#locked) this.#seekAt = Infinity;
     // Of layers inside the stream the first frame decides.
     if (packet.svc === SVC.none) this.#report(spatial);
@@ -332,8 +337,7 @@ export class DownTrack implements PacketReceiver {
 
   /** What became of what was sent since the last call; `undefined` before the first packet. */
   interval(now: number): DownTrackIntervalFigures | undefined {
-    const codec = this.#codec;
-    return codec && this.#condition.interval(codec, this.#clockRate, now);
+    return this.#codec && this.#condition.interval(this.#codec, this.#clockRate, now);
   }
 
   /**
@@ -344,12 +348,8 @@ export class DownTrack implements PacketReceiver {
   senderReport(now: number, out: SenderReportFigures): boolean {
     const clock = this.#clock;
     if (clock === undefined || !clock.known || this.#packets === 0 || this.#resync) return false;
-    const ntpMs = clock.ntpMs + (now - clock.arrivedAt);
+    clock.carryOn(now, this.#clockRate, this.#timestamps.offset, out);
     out.ssrc = this.#section.ssrc;
-    out.ntpSeconds = ntpSeconds(ntpMs);
-    out.ntpFraction = ntpFraction(ntpMs);
-    const timestamp = clock.timestampAt(ntpMs, this.#clockRate);
-    out.rtpTimestamp = (timestamp - this.#timestamps.offset) >>> 0;
     out.packetCount = this.#packets >>> 0;
     out.octetCount = this.#octets % 0x1_0000_0000;
     return true;

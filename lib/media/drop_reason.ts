@@ -28,6 +28,7 @@ export const DROP = {
   nackTooSoon: 19,
   nackExhausted: 20,
   nackExpired: 21,
+  relayFull: 22,
 } as const;
 
 /** One value of {@linkcode DROP}. */
@@ -57,6 +58,7 @@ export const DROP_NAMES: readonly string[] = [
   "nack_too_soon",
   "nack_exhausted",
   "nack_expired",
+  "relay_full",
 ];
 
 /** Counts by {@linkcode DropReason}. */

@@ -31,10 +31,14 @@ export interface LayerSource {
   requestKeyFrame(spatial: number, now: number): void;
   /** Forwards to one receiver again what a layer received after `seq`, as far as it is cached. */
   replay(receiver: PacketReceiver, layer: UpTrackLayer, seq: number, now: number): void;
+  /** What one of the receivers needs ({@linkcode PacketReceiver.neededLayers}) may have changed. */
+  needsChanged(): void;
 }
 
 /** A down-track as its up-track sees it. */
 export interface PacketReceiver {
+  /** Bit `1 << spatial` for each layer it forwards or is about to. */
+  readonly neededLayers: number;
   attach(source: LayerSource, now: number): void;
   detach(): void;
   /** Sends the packet on if it belongs to what is being forwarded; 0 if it did. */

@@ -22,6 +22,8 @@ const SCRATCH_BYTES = SLOT_BYTES + HEADER_GROWTH_BYTES + SEAL_BYTES;
 /** See the module text. */
 export class PacketCache {
   readonly #arena: Uint8Array;
+  /** The same memory. */
+  readonly #words: Int32Array;
   readonly #mask: number;
   readonly #stagingAt: number;
   readonly #scratchAt: number;
@@ -39,6 +41,7 @@ export class PacketCache {
     this.#stagingAt = capacity * SLOT_BYTES;
     this.#scratchAt = this.#stagingAt + STAGING_BYTES;
     this.#arena = new Uint8Array(this.#scratchAt + SCRATCH_BYTES);
+    this.#words = new Int32Array(this.#arena.buffer);
     this.#seq = new Float64Array(capacity).fill(-1);
     this.#length = new Uint16Array(capacity);
     this.#slots = new Array(capacity).fill(undefined);
@@ -94,6 +97,14 @@ export class PacketCache {
       this.#slots[slot] = bytes;
     }
     return bytes;
+  }
+
+  /** Copies the whole packet in a slot, in words of 4 bytes (the last one filled up), to `into[at]` on. */
+  copyWords(slot: number, into: Int32Array, at: number): void {
+    const words = this.#words;
+    const from = slot * (SLOT_BYTES / 4);
+    const count = (this.#length[slot]! + 3) >> 2;
+    for (let i = 0; i < count; i++) into[at + i] = words[from + i]!;
   }
 
   /** Copies `[from, from + length)` of a slot to offset `at` of {@linkcode scratch}. */

@@ -26,7 +26,7 @@ import type { UpTrackIntervalFigures } from "./interval_figures.ts";
 import { readPayload } from "./payload_reader.ts";
 import { SourcePacket } from "./source_packet.ts";
 import { UpTrackCondition } from "./up_track_condition.ts";
-import { UpTrackLayer } from "./up_track_layer.ts";
+import { UpTrackLayer, type UpTrackLayerStats } from "./up_track_layer.ts";
 
 const MAX_LAYERS = 3;
 /** Round trip to the publisher until one is measured, ms. */
@@ -47,6 +47,8 @@ export interface UpTrackListener {
   onNack(ssrc: number, numbers: Uint16Array, count: number): void;
   /** Send a PLI for this layer now. */
   onKeyFrameNeeded(ssrc: number): void;
+  /** {@linkcode UpTrack.neededLayers} may have changed. */
+  onNeedsChanged?(): void;
 }
 
 export interface UpTrackOptions {
@@ -56,17 +58,8 @@ export interface UpTrackOptions {
   readonly extensions: readonly HeaderExtension[];
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
-}
-
-/** Figures of one layer, shaped for the engine's statistics. */
-export interface UpTrackLayerStats {
-  readonly spatial: SpatialLayer;
-  readonly ssrc: number;
-  readonly packets: number;
-  readonly bytes: number;
-  readonly lost: number;
-  readonly nacksSent: number;
-  readonly plisSent: number;
+  /** It comes from another up-track, where loudness is measured and the living layers are known. */
+  readonly isRelayed?: boolean;
 }
 
 /** See the module text. */
@@ -96,12 +89,19 @@ export class UpTrack implements LayerSource {
     this.#listener = options.listener;
     const id = (uri: string) => options.extensions.find((e) => e.uri === uri)?.id ?? 0;
     this.#descriptorId = id(EXTENSION_URI.dependencyDescriptor);
-    const levelId = options.kind === "audio" ? id(EXTENSION_URI.audioLevel) : 0;
+    const isHeard = options.kind === "audio" && options.isRelayed !== true;
+    const levelId = isHeard ? id(EXTENSION_URI.audioLevel) : 0;
     if (levelId !== 0) this.level = new AudioLevel(options.audioLevel, levelId);
   }
 
   /** The first packet of a layer came, or its SSRC or codec changed. Call before `receive`. */
-  bindLayer(spatial: SpatialLayer, ssrc: number, codec: CodecParameters, now: number): void {
+  bindLayer(
+    spatial: SpatialLayer,
+    ssrc: number,
+    codec: CodecParameters,
+    now: number,
+    live = true,
+  ): void {
     const bound = this.#layers[spatial];
     if (bound !== undefined) {
       const { mime, payloadType } = bound.codec;
@@ -109,8 +109,20 @@ export class UpTrack implements LayerSource {
       if (bound.rebind(ssrc, codec, now)) this.level?.restart();
     } else {
       const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
+      layer.live = live;
       this.#layers[spatial] = layer;
       this.#packet ??= new SourcePacket(this.#rtxView, layer);
+    }
+    this.#layersChanged(now);
+  }
+
+  /** Which layers live and which began anew, as another up-track has it; not to be guessed here. */
+  setLayers(live: number, restarted: number, now: number): void {
+    for (let i = 0; i < MAX_LAYERS; i++) {
+      const layer = this.#layers[i];
+      if (layer === undefined) continue;
+      layer.live = (live & (1 << i)) !== 0;
+      if ((restarted & (1 << i)) !== 0) layer.restart();
     }
     this.#layersChanged(now);
   }
@@ -128,16 +140,19 @@ export class UpTrack implements LayerSource {
   /**
    * Takes one packet of a layer's own SSRC.
    *
+   * @param extended Its number as another up-track extended it; negative if it came from the network.
    * @returns 0 if it was new and offered to the down-tracks.
    */
-  receive(spatial: SpatialLayer, view: RtpView, now: number): DropReason {
+  receive(spatial: SpatialLayer, view: RtpView, now: number, extended = -1): DropReason {
     const layer = this.#layers[spatial];
     if (layer === undefined) return this.drops.count(DROP.unboundLayer);
     if (view.payloadType !== layer.codec.payloadType) return this.drops.count(DROP.payloadType);
     if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
     const before = layer.highest;
     const epoch = layer.epoch;
-    const seq = layer.admit(view.sequenceNumber);
+    const seq = extended < 0
+      ? layer.admit(view.sequenceNumber)
+      : layer.admitExtended(extended as ExtSeq);
     if (seq < 0) return this.drops.count(-seq as DropReason);
     if (layer.epoch !== epoch) {
       this.level?.restart();
@@ -147,7 +162,7 @@ export class UpTrack implements LayerSource {
     layer.cache.stage(view.bytes, view.length);
     // Padding is cut off by the stored length, so its flag goes, too.
     layer.cache.staging[0]! &= 0xdf;
-    if (view.payloadLength > 0) this.#noteLife(layer, now);
+    if (view.payloadLength > 0 && extended < 0) this.#noteLife(layer, now);
     this.#accept(layer, seq as ExtSeq, view, now, seq > before);
     return DROP.none;
   }
@@ -258,12 +273,25 @@ export class UpTrack implements LayerSource {
     if (this.#downTracks.includes(downTrack)) return;
     this.#downTracks = [...this.#downTracks, downTrack];
     downTrack.attach(this, now);
+    this.needsChanged();
   }
 
   removeDownTrack(downTrack: PacketReceiver): void {
     if (!this.#downTracks.includes(downTrack)) return;
     this.#downTracks = this.#downTracks.filter((other) => other !== downTrack);
     downTrack.detach();
+    this.needsChanged();
+  }
+
+  /** Bit `1 << spatial` for each layer that some down-track needs; looks at all of them. */
+  get neededLayers(): number {
+    let mask = 0;
+    for (let i = 0; i < this.#downTracks.length; i++) mask |= this.#downTracks[i]!.neededLayers;
+    return mask;
+  }
+
+  needsChanged(): void {
+    this.#listener.onNeedsChanged?.();
   }
 
   /** Subscribers now. */
@@ -326,20 +354,7 @@ export class UpTrack implements LayerSource {
 
   /** Figures of the bound layers, lowest first. */
   stats(): UpTrackLayerStats[] {
-    const stats: UpTrackLayerStats[] = [];
-    for (const layer of this.#layers) {
-      if (layer === undefined) continue;
-      stats.push({
-        spatial: layer.spatial as SpatialLayer,
-        ssrc: layer.ssrc,
-        packets: layer.statistics.packets,
-        bytes: layer.statistics.bytes,
-        lost: layer.statistics.lost,
-        nacksSent: layer.nacksSent,
-        plisSent: layer.keyFrames.sent,
-      });
-    }
-    return stats;
+    return this.#layers.flatMap((layer) => layer?.stats() ?? []);
   }
 
   /** What came since the last call; `undefined` before the first packet. */

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { CodecParameters, MediaKind } from "../base/media_vocabulary.ts";
+import type { CodecParameters, MediaKind, SpatialLayer } from "../base/media_vocabulary.ts";
 import { CODEC, type CodecFamily, codecFamily } from "../wire/key_frame.ts";
 import { extendSeq, type ExtSeq } from "../wire/seq.ts";
 import type { Vp8Descriptor } from "../wire/vp8_descriptor.ts";
@@ -27,6 +27,17 @@ const AUDIO_PACKETS = 256;
 const MAX_DROPOUT = 3000;
 /** Numbers further back than this may be a restart; nearer ones are late or duplicates. */
 const MAX_MISORDER = 1000;
+
+/** Figures of one layer, shaped for the engine's statistics. */
+export interface UpTrackLayerStats {
+  readonly spatial: SpatialLayer;
+  readonly ssrc: number;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly lost: number;
+  readonly nacksSent: number;
+  readonly plisSent: number;
+}
 
 /** See the module text. Fields are read by {@linkcode UpTrack} and by down-tracks, written here. */
 export class UpTrackLayer {
@@ -86,7 +97,7 @@ export class UpTrackLayer {
     if (isOneStream) return false;
     this.family = codecFamily(codec.mime);
     this.lastPacketAt = now;
-    this.#restart();
+    this.restart();
     if (this.family !== CODEC.other) this.keyFrames.seed(now);
     return true;
   }
@@ -139,17 +150,29 @@ export class UpTrackLayer {
     return this.cache.find(seq) >= 0 ? -DROP.duplicate : seq;
   }
 
+  /**
+   * As {@linkcode admit} for a number that another up-track has extended already: it is believed,
+   * however far ahead it is.
+   */
+  admitExtended(seq: ExtSeq): number {
+    this.#started = true;
+    if (seq > this.#highest) return this.#highest = seq;
+    if (this.#highest - seq >= this.cache.capacity) return -DROP.tooOld;
+    return this.cache.find(seq) >= 0 ? -DROP.duplicate : seq;
+  }
+
   /** Two consecutive numbers far from the rest are a restart; one alone is noise. */
   #admitJump(sequenceNumber: number): number {
     if (sequenceNumber !== this.#restartAt) {
       this.#restartAt = (sequenceNumber + 1) & 0xffff;
       return -(DROP.sequenceJump satisfies DropReason);
     }
-    this.#restart();
+    this.restart();
     return this.admit(sequenceNumber);
   }
 
-  #restart(): void {
+  /** The publisher began anew: numbers and clock have nothing to do with the earlier ones. */
+  restart(): void {
     this.epoch++;
     this.#started = false;
     this.nack.reset();
@@ -157,6 +180,18 @@ export class UpTrackLayer {
     this.frameRate.reset();
     this.clock.reset();
     this.svc.restart();
+  }
+
+  stats(): UpTrackLayerStats {
+    return {
+      spatial: this.spatial as SpatialLayer,
+      ssrc: this.ssrc,
+      packets: this.statistics.packets,
+      bytes: this.statistics.bytes,
+      lost: this.statistics.lost,
+      nacksSent: this.nacksSent,
+      plisSent: this.keyFrames.sent,
+    };
   }
 }
 
