@@ -211,11 +211,8 @@ export class EnginePool implements MediaEngine {
 
   #receive(engine: number, event: EngineEvent): void {
     switch (event.type) {
-      case "stats": {
-        // A track that crosses is where its publisher is, and elsewhere a copy.
-        const upTracks = event.stats.upTracks.filter(({ upTrack }) => this.#isOf(engine, upTrack));
-        return this.#stats.answered(engine, event.request, { ...event.stats, upTracks });
-      }
+      case "stats":
+        return this.#stats.answered(engine, event.request, event.stats);
       case "data_writer_held":
         return this.#data.writerHeld(engine, event);
       case "data_track_packet":
@@ -288,10 +285,6 @@ export class EnginePool implements MediaEngine {
     const engines = [...this.#slots.keys()].filter((index) => this.#slots[index]!.isUp);
     this.#stats.requested(command.request, engines);
     for (const engine of engines) this.#sendTo(engine, command);
-  }
-
-  #isOf(engine: number, upTrack: Parameters<PoolTracks["homeOf"]>[0]): boolean {
-    return this.#tracks.homeOf(upTrack) === engine;
   }
 
   #sendHome(connection: ConnectionId, command: EngineCommand): void {

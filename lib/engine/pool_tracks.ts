@@ -31,7 +31,6 @@ interface UpTrackPlace {
   readonly section: ReceiveSection;
   /** Engine → the down-tracks there that use it. Never its own engine, never empty. */
   readonly relays: Map<number, Set<DownTrackId>>;
-  muted: boolean;
 }
 
 interface DownTrackPlace {
@@ -56,11 +55,6 @@ export class PoolTracks {
   /** @param send Brings a command to one engine; keeps the order. */
   constructor(send: (engine: number, command: EngineCommand) => void) {
     this.#send = send;
-  }
-
-  /** The engine that an up-track's publisher sends to. */
-  homeOf(upTrack: UpTrackId): number | undefined {
-    return this.#ups.get(upTrack)?.engine;
   }
 
   /** How many relays there are: one for each up-track and engine it crosses to. */
@@ -89,10 +83,8 @@ export class PoolTracks {
       case "set_up_track_muted": {
         const up = this.#ups.get(command.upTrack);
         if (up === undefined) return;
-        up.muted = command.muted;
-        this.#send(up.engine, command);
-        for (const engine of up.relays.keys()) this.#send(engine, command);
-        return;
+        // Where it crosses to it is told in order with the packets.
+        return this.#send(up.engine, command);
       }
       case "set_down_track_target": {
         const down = this.#downs.get(command.downTrack);
@@ -127,7 +119,7 @@ export class PoolTracks {
       if (tracks.ups.has(section.upTrack)) continue;
       tracks.ups.add(section.upTrack);
       const relays = new Map<number, Set<DownTrackId>>();
-      this.#ups.set(section.upTrack, { connection, engine, section, relays, muted: false });
+      this.#ups.set(section.upTrack, { connection, engine, section, relays });
     }
   }
 
@@ -158,9 +150,8 @@ export class PoolTracks {
     const users = up.relays.get(engine);
     if (users !== undefined) return void users.add(id);
     up.relays.set(engine, new Set([id]));
-    const { section, muted } = up;
+    const { section } = up;
     this.#send(engine, { type: "receive_relay", upTrack, from: up.engine, section });
-    if (muted) this.#send(engine, { type: "set_up_track_muted", upTrack, muted });
     this.#send(up.engine, { type: "send_relay", upTrack, to: engine });
   }
 
