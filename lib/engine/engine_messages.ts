@@ -339,8 +339,8 @@ export interface EngineReady {
   readonly fingerprint: DtlsFingerprint;
   /** Every address clients reach; {@linkcode MediaEngine.addressesOf} says which for whom. */
   readonly addresses: readonly MediaAddress[];
-  /** Whether system calls and ciphers are native code's or the runtime's. */
-  readonly implementation: "native" | "portable";
+  /** Which sockets and ciphers run, in words. */
+  readonly ports: string;
 }
 
 /** The media plane, wherever it runs. */

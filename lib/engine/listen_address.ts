@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SfuError } from "../base/errors.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 
 /** A local address to bind. */
@@ -27,4 +28,10 @@ export function advertisedAddresses(
     bound.filter((address) => address.hostname.includes(":") === hostname.includes(":"))
       .map(({ port }) => ({ protocol, hostname, port }))
   );
+}
+
+/** @throws {SfuError} `invalid_config` if there is nothing to listen on. */
+export function requireAddress(addresses: readonly ListenAddress[]): void {
+  if (addresses.length > 0) return;
+  throw new SfuError("invalid_config", "Cannot start media: neither a UDP nor a TCP port is set");
 }

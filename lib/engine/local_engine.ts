@@ -8,7 +8,6 @@
  * @module
  */
 import { DropCounters } from "../base/drop_counters.ts";
-import { SfuError } from "../base/errors.ts";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
@@ -26,7 +25,7 @@ import { DataFlow } from "./data_flow.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 import { EngineRelays, type RelayNeighbours } from "./engine_relays.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
-import { advertisedAddresses, type ListenAddress } from "./listen_address.ts";
+import { advertisedAddresses, type ListenAddress, requireAddress } from "./listen_address.ts";
 
 /** How often timed work is looked for, ms: the shortest useful NACK delay. */
 const TICK_MS = 10;
@@ -149,7 +148,7 @@ class LocalEngine implements ThreadEngine {
       ...advertisedAddresses(advertised, "tcp", tcp),
     ];
     this.#addresses = addresses;
-    return { fingerprint: certificate.fingerprint, addresses, implementation: "portable" };
+    return { fingerprint: certificate.fingerprint, addresses, ports: "portable" };
   }
 
   addressesOf(_connection: ConnectionId): readonly MediaAddress[] {
@@ -250,12 +249,7 @@ class LocalEngine implements ThreadEngine {
       );
     }
     distantTcp?.start(directory);
-    if (this.#udp.length + this.#tcp.length === 0 && distantTcp === undefined) {
-      throw new SfuError(
-        "invalid_config",
-        "Cannot start media: neither a UDP nor a TCP port is set",
-      );
-    }
+    if (distantTcp === undefined) requireAddress([...udp, ...tcp]);
   }
 
   #carryOut(command: ConnectionCommand, shared: EngineShared): void {

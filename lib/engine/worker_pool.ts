@@ -8,7 +8,7 @@ import { DropCounters } from "../base/drop_counters.ts";
 import { createCertificate, type DtlsCertificate } from "../transport/dtls_certificate.ts";
 import type { MediaEngine } from "./engine_messages.ts";
 import { EnginePool } from "./engine_pool.ts";
-import type { ListenAddress } from "./listen_address.ts";
+import { type ListenAddress, requireAddress } from "./listen_address.ts";
 import type { LocalEngineOptions } from "./local_engine.ts";
 import type { PlacementPolicy } from "./placement.ts";
 import { TcpListener } from "./pool_tcp.ts";
@@ -50,7 +50,10 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
   return new EnginePool({
     platform,
     size: udpOf.length,
-    prepare: async () => void (certificate = await createCertificate()),
+    prepare: async () => {
+      requireAddress([...udpOf.flat(), ...tcp]);
+      certificate = await createCertificate();
+    },
     createEngine,
     createTcp: (host) => new TcpListener({ platform, drops, tcp, advertised }, host),
     drops,
