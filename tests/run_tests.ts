@@ -1,6 +1,7 @@
 /**
  * `deno task test`: gets what the end-to-end tests need where it may, then runs every test. Further
- * arguments go to `deno test`.
+ * arguments go to `deno test`, but for two: `--workers=2` runs servers and engines on so many workers,
+ * `--native=off` (or `auto`, `require`) says whether they may use native code.
  *
  * Browsers and tools that are there are used. Missing ones are installed with apt when this runs as
  * root on Debian; elsewhere the tests that need them are ignored with a line that says how to get
@@ -13,6 +14,20 @@ import { chromiumPath, firefoxPath, ipPath } from "./support/e2e_requirements.ts
 
 const PROJECT_ROOT = new URL("../", import.meta.url);
 const APT_GET = "/usr/bin/apt-get";
+
+/** Flags of this program, and the variables that tests read (`support/test_engine.ts`). */
+const ENGINE_FLAGS: Readonly<Record<string, string>> = {
+  "--workers": "ROOMWIRE_TEST_WORKERS",
+  "--native": "ROOMWIRE_TEST_NATIVE",
+};
+const engineChoice: Record<string, string> = {};
+const testArgs = Deno.args.filter((arg) => {
+  const [flag, value] = arg.split("=");
+  const variable = ENGINE_FLAGS[flag!];
+  if (variable === undefined || value === undefined) return true;
+  engineChoice[variable] = value;
+  return false;
+});
 
 /** Debian package → whether what it brings is there already. */
 const PACKAGES: Readonly<Record<string, () => boolean>> = {
@@ -38,7 +53,7 @@ async function run(program: string, args: readonly string[]): Promise<boolean> {
   const { code } = await new Deno.Command(program, {
     args: [...args],
     cwd: PROJECT_ROOT,
-    env: { DEBIAN_FRONTEND: "noninteractive" },
+    env: { DEBIAN_FRONTEND: "noninteractive", ...engineChoice },
     stdout: "inherit",
     stderr: "inherit",
   }).spawn().status;
@@ -52,5 +67,5 @@ Deno.exit(passed ? 0 : 1);
 
 /** Everything, unless the caller names files or folders. */
 function targets(): string[] {
-  return Deno.args.some((arg) => !arg.startsWith("-")) ? Deno.args : ["tests", ...Deno.args];
+  return testArgs.some((arg) => !arg.startsWith("-")) ? testArgs : ["tests", ...testArgs];
 }

@@ -12,12 +12,11 @@ import assert from "node:assert/strict";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import type { Log } from "../../lib/base/platform.ts";
-import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
-import { clonedEngine } from "../support/cloned_engine.ts";
 import type { Flavour, JoinOptions } from "../support/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+import { createTestEngine, SPREAD } from "../support/test_engine.ts";
 import { until } from "../support/until.ts";
 import { WireParticipant } from "../support/wire_participant.ts";
 import { scenarioNamed } from "./scenarios.ts";
@@ -64,7 +63,7 @@ export class TestServer implements AsyncDisposable {
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
-          return clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free }));
+          return createTestEngine({ ...options, udp: free, tcp: free }, SPREAD);
         },
       },
     );
