@@ -178,6 +178,11 @@ export class WireRoom implements AsyncDisposable {
     await eventually(what, holds, { seen: () => this.drops.snapshot() });
   }
 
+  /** Brings {@linkcode WireRoom.drops} up to date: workers tell theirs twice a second. */
+  async recount(): Promise<void> {
+    await this.stats();
+  }
+
   /** The engine's statistics now. */
   async stats(): Promise<EngineStats> {
     const request = ++this.#requests;
