@@ -17,6 +17,7 @@ import type {
   EngineStats,
   MediaEngine,
 } from "../../lib/engine/engine_messages.ts";
+import type { RelayNeighbours } from "../../lib/engine/engine_relays.ts";
 import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
 import { clonedEngine } from "./cloned_engine.ts";
@@ -73,8 +74,12 @@ export class WireRoom implements AsyncDisposable {
     engine.onEvent = (event) => this.events.push(event);
   }
 
-  /** An engine on free UDP and TCP ports of the loopback address. */
-  static async open(): Promise<WireRoom> {
+  /**
+   * An engine on free UDP and TCP ports of the loopback address.
+   *
+   * @param relays The engines of other rooms that it is joined to.
+   */
+  static async open(relays?: RelayNeighbours): Promise<WireRoom> {
     const drops = new DropCounters();
     const errors: string[] = [];
     const engine = clonedEngine(createLocalEngine({
@@ -83,6 +88,7 @@ export class WireRoom implements AsyncDisposable {
       tcp: [{ hostname: HOST, port: 0 }],
       advertised: [HOST],
       drops,
+      ...(relays === undefined ? {} : { relays }),
     }));
     const ready = await engine.start();
     return new WireRoom(engine, ready, await createCertificate(), drops, errors);
