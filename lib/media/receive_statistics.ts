@@ -26,6 +26,7 @@ export class ReceiveStatistics {
   /**
    * Counts one packet.
    *
+   * @param timestamp 32 bits, signed or not.
    * @param isOriginal `false` for RTX and late packets, which say nothing about jitter.
    */
   receive(

@@ -205,7 +205,7 @@ export class UpTrack implements LayerSource {
     if (!inOrder) layer.late++;
     layer.statistics.receive(
       seq,
-      view.timestamp,
+      view.timestamp | 0, // signed it is a small integer, and not boxed
       layer.codec.clockRate,
       view.length,
       now,
