@@ -13,6 +13,7 @@ import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import { type AudioLevelOptions, DEFAULT_AUDIO_LEVEL } from "../media/audio_level.ts";
+import { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
 import type { Datagrams } from "../transport/datagrams.ts";
 import { createCertificate } from "../transport/dtls_certificate.ts";
@@ -58,6 +59,7 @@ class LocalEngine implements MediaEngine {
   readonly #downTracks = new Map<DownTrackId, ConnectionId>();
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
   readonly #dataFlow: DataFlow;
+  readonly #batch = new FanOutBatch();
   readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
   readonly #tcp: TcpMux[] = [];
   readonly #audioLevel: AudioLevelOptions;
@@ -93,6 +95,8 @@ class LocalEngine implements MediaEngine {
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
+      batch: this.#batch,
+      failed: (connection, error) => this.#failed(connection, error),
       ended: (connection) => this.#forget(connection),
     };
     const addresses: MediaAddress[] = [];
@@ -165,12 +169,13 @@ class LocalEngine implements MediaEngine {
     for (const { hostname, port } of udp) {
       const datagrams = await openPortableDatagrams({ hostname, port, drops, timers });
       const mux = new UdpMux({ datagrams, directory, clock, drops, log });
+      mux.onBatchEnd = (now) => this.#endBatch(now);
       this.#udp.push({ datagrams, mux });
     }
     for (const { hostname, port } of tcp) {
-      this.#tcp.push(
-        await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),
-      );
+      const mux = await openTcpMux({ hostname, port, directory, clock, timers, drops, log });
+      mux.onBatchEnd = (now) => this.#endBatch(now);
+      this.#tcp.push(mux);
     }
     if (this.#udp.length + this.#tcp.length === 0) {
       throw new SfuError(
@@ -178,6 +183,12 @@ class LocalEngine implements MediaEngine {
         "Cannot start media: neither a UDP nor a TCP port is set",
       );
     }
+  }
+
+  /** What was received in one go leaves in the same turn, whatever it came over. */
+  #endBatch(now: number): void {
+    this.#batch.end(now);
+    for (const { datagrams } of this.#udp) datagrams.flush();
   }
 
   #carryOut(command: ConnectionCommand, shared: EngineShared): void {
