@@ -23,6 +23,7 @@ import { DtlsSession } from "./dtls_session.ts";
 import type { IceDirectory } from "./ice_directory.ts";
 import { IceLiteAgent } from "./ice_lite.ts";
 import type { NetworkPath, PathOwner, SessionDatagramKind } from "./network_path.ts";
+import { PORTABLE_SRTP, type SrtpEngine } from "./srtp_engine.ts";
 import type { SrtpParameters } from "./srtp_keys.ts";
 import { SrtpSession } from "./srtp_session.ts";
 
@@ -65,6 +66,8 @@ export interface PeerTransportOptions {
   /** `create`: open LiveKit's channels as soon as SCTP is up. */
   readonly dataChannels: "accept" | "create";
   readonly dataPolicy?: DataChannelPolicy;
+  /** What seals media, and which profiles are preferred; portable if absent. */
+  readonly srtp?: SrtpEngine;
   readonly listener: PeerTransportListener;
   readonly drops: DropCounters;
 }
@@ -124,6 +127,7 @@ export class PeerTransport implements PathOwner {
       },
       platform,
       drops,
+      srtpProfiles: (options.srtp ?? PORTABLE_SRTP).profiles,
     });
   }
 
@@ -226,6 +230,7 @@ export class PeerTransport implements PathOwner {
     this.#channels?.close();
     this.#dtls.close();
     this.#ice.close();
+    this.#srtp?.close();
   }
 
   #pathSelected(path: NetworkPath): void {
@@ -240,7 +245,9 @@ export class PeerTransport implements PathOwner {
 
   #secured(srtp: SrtpParameters | undefined): void {
     if (srtp === undefined) return this.#fail("dtls_failed");
-    this.#srtp = new SrtpSession({ parameters: srtp, drops: this.#options.drops });
+    const { drops, srtp: engine = PORTABLE_SRTP } = this.#options;
+    const { cipherFactory } = engine;
+    this.#srtp = new SrtpSession({ parameters: srtp, drops, cipherFactory });
     this.#options.listener.onConnected(this.protocol);
     this.#startChannels();
   }
