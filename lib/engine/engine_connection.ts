@@ -17,6 +17,7 @@ import {
   type RemoteParameters,
   type TransportFailure,
 } from "../transport/peer_transport.ts";
+import type { SrtpEngine } from "../transport/srtp_engine.ts";
 import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts";
 import type { AudioLevelOptions } from "../media/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
@@ -40,6 +41,7 @@ export interface EngineShared {
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly emit: (event: EngineEvent) => void;
   readonly audioLevel: AudioLevelOptions;
+  readonly srtp: SrtpEngine;
   /** A packet of a data track came from this connection. */
   readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
   /** The connection ended by itself and is to be forgotten. */
@@ -69,7 +71,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   ) {
     this.#id = id;
     this.#shared = shared;
-    const { platform, directory, certificate, drops, upTracks, emit } = shared;
+    const { platform, directory, certificate, drops, srtp, upTracks, emit } = shared;
     this.#transport = new PeerTransport({
       platform,
       directory,
@@ -78,6 +80,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       dataChannels,
       listener: this,
       drops,
+      srtp,
       ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });
     const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);
