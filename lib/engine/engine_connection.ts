@@ -18,6 +18,7 @@ import {
   type RemoteParameters,
   type TransportFailure,
 } from "../transport/peer_transport.ts";
+import type { SrtpEngine } from "../transport/srtp_engine.ts";
 import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts";
 import type { AudioLevelOptions } from "../media/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
@@ -41,6 +42,7 @@ export interface EngineShared {
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly emit: (event: EngineEvent) => void;
   readonly audioLevel: AudioLevelOptions;
+  readonly srtp: SrtpEngine;
   /** A packet of a data track came from this connection. */
   readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
   /** Received packets wait here for the end of the batch they came in. */
@@ -74,7 +76,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   ) {
     this.#id = id;
     this.#shared = shared;
-    const { platform, directory, certificate, drops, upTracks, emit } = shared;
+    const { platform, directory, certificate, drops, srtp, upTracks, emit } = shared;
     this.#transport = new PeerTransport({
       platform,
       directory,
@@ -83,6 +85,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       dataChannels,
       listener: this,
       drops,
+      srtp,
       ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });
     const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);

@@ -19,6 +19,7 @@ import type { Datagrams } from "../transport/datagrams.ts";
 import { createCertificate } from "../transport/dtls_certificate.ts";
 import { IceDirectory } from "../transport/ice_directory.ts";
 import { openPortableDatagrams } from "../transport/portable_datagrams.ts";
+import { PORTABLE_SRTP, type SrtpEngine } from "../transport/srtp_engine.ts";
 import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
 import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
@@ -41,6 +42,8 @@ export interface LocalEngineOptions {
   readonly drops?: DropCounters;
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
+  /** What seals media, as `chooseSrtpEngine` gives it; portable if absent. */
+  readonly srtp?: SrtpEngine;
 }
 
 type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
@@ -94,6 +97,7 @@ class LocalEngine implements MediaEngine {
       upTracks: this.#upTracks,
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
+      srtp: this.#options.srtp ?? PORTABLE_SRTP,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
       batch: this.#batch,
       failed: (connection, error) => this.#failed(connection, error),

@@ -24,6 +24,7 @@ import type { IceDirectory } from "./ice_directory.ts";
 import { IceLiteAgent } from "./ice_lite.ts";
 import { SendKind } from "./datagrams.ts";
 import type { NetworkPath, PathOwner, SessionDatagramKind } from "./network_path.ts";
+import { PORTABLE_SRTP, type SrtpEngine } from "./srtp_engine.ts";
 import type { SrtpParameters } from "./srtp_keys.ts";
 import { SrtpSession } from "./srtp_session.ts";
 
@@ -66,6 +67,8 @@ export interface PeerTransportOptions {
   /** `create`: open LiveKit's channels as soon as SCTP is up. */
   readonly dataChannels: "accept" | "create";
   readonly dataPolicy?: DataChannelPolicy;
+  /** What seals media, and which profiles are preferred; portable if absent. */
+  readonly srtp?: SrtpEngine;
   readonly listener: PeerTransportListener;
   readonly drops: DropCounters;
 }
@@ -141,6 +144,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
       },
       platform,
       drops,
+      srtpProfiles: (options.srtp ?? PORTABLE_SRTP).profiles,
     });
   }
 
@@ -255,6 +259,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     this.#channels?.close();
     this.#dtls.close();
     this.#ice.close();
+    this.#srtp?.close();
   }
 
   #pathSelected(path: NetworkPath): void {
@@ -269,7 +274,9 @@ export class PeerTransport implements PathOwner, RtpOutlet {
 
   #secured(srtp: SrtpParameters | undefined): void {
     if (srtp === undefined) return this.#fail("dtls_failed");
-    this.#srtp = new SrtpSession({ parameters: srtp, drops: this.#options.drops });
+    const { drops, srtp: engine = PORTABLE_SRTP } = this.#options;
+    const { cipherFactory } = engine;
+    this.#srtp = new SrtpSession({ parameters: srtp, drops, cipherFactory });
     this.#options.listener.onConnected(this.protocol);
     this.#startChannels();
   }
