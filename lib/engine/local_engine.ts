@@ -18,8 +18,8 @@ import type { UpTrack } from "../media/up_track.ts";
 import type { Datagrams } from "../transport/datagrams.ts";
 import { createCertificate } from "../transport/dtls_certificate.ts";
 import { IceDirectory } from "../transport/ice_directory.ts";
-import { openPortableDatagrams } from "../transport/portable_datagrams.ts";
-import { PORTABLE_SRTP, type SrtpEngine } from "../transport/srtp_engine.ts";
+import { chooseMediaPorts, type MediaPorts } from "../transport/media_ports.ts";
+import type { NativeUse, SrtpEngine } from "../transport/srtp_engine.ts";
 import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
 import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
@@ -42,7 +42,9 @@ export interface LocalEngineOptions {
   readonly drops?: DropCounters;
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
-  /** What seals media, as `chooseSrtpEngine` gives it; portable if absent. */
+  /** Whether sockets and ciphers use native code; `off` if absent. */
+  readonly native?: NativeUse;
+  /** What seals media, in place of what `native` means. */
   readonly srtp?: SrtpEngine;
 }
 
@@ -82,9 +84,10 @@ class LocalEngine implements MediaEngine {
   async start(): Promise<EngineReady> {
     const { platform, advertised } = this.#options;
     const directory = new IceDirectory(this.#drops);
+    const ports = chooseMediaPorts(this.#options.native ?? "off");
     const certificate = await createCertificate();
     try {
-      await this.#listen(directory);
+      await this.#listen(directory, ports);
     } catch (error) {
       await this.close();
       throw error;
@@ -97,7 +100,7 @@ class LocalEngine implements MediaEngine {
       upTracks: this.#upTracks,
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
-      srtp: this.#options.srtp ?? PORTABLE_SRTP,
+      srtp: this.#options.srtp ?? ports.srtp,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
       batch: this.#batch,
       failed: (connection, error) => this.#failed(connection, error),
@@ -112,7 +115,8 @@ class LocalEngine implements MediaEngine {
       for (const { datagrams } of this.#udp) add("udp", datagrams.localAddress);
       for (const mux of this.#tcp) add("tcp", mux.localAddress);
     }
-    return { fingerprint: certificate.fingerprint, addresses };
+    const { fingerprint } = certificate;
+    return { fingerprint, addresses, ports: ports.description };
   }
 
   send(command: EngineCommand): void {
@@ -167,11 +171,11 @@ class LocalEngine implements MediaEngine {
     ]);
   }
 
-  async #listen(directory: IceDirectory): Promise<void> {
+  async #listen(directory: IceDirectory, ports: MediaPorts): Promise<void> {
     const { platform: { clock, timers, log }, udp, tcp } = this.#options;
     const drops = this.#drops;
     for (const { hostname, port } of udp) {
-      const datagrams = await openPortableDatagrams({ hostname, port, drops, timers });
+      const datagrams = await ports.openDatagrams({ hostname, port, drops, timers });
       const mux = new UdpMux({ datagrams, directory, clock, drops, log });
       mux.onBatchEnd = (now) => this.#endBatch(now);
       this.#udp.push({ datagrams, mux });

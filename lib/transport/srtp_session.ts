@@ -129,21 +129,6 @@ export class SrtpSession {
     return sealed === 0 ? this.#drop("srtp_cannot_seal") : sealed;
   }
 
-  /**
-   * Seals an RTP packet that begins in `bytes[0, written)` and ends in `source[at, at + length)`, which
-   * is only read. As {@linkcode protectRtp} otherwise.
-   */
-  protectRtpFrom(
-    bytes: Uint8Array,
-    written: number,
-    source: Uint8Array,
-    at: number,
-    length: number,
-  ): number {
-    bytes.set(source.subarray(at, at + length), written);
-    return this.protectRtp(bytes, written + length);
-  }
-
   /** Opens an SRTP packet in place. Returns the RTP packet's length, or 0 (counted). */
   unprotectRtp(bytes: Uint8Array, length: number): number {
     if (this.#isClosed) return this.#drop("srtp_closed");
