@@ -13,11 +13,13 @@ import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import { type AudioLevelOptions, DEFAULT_AUDIO_LEVEL } from "../media/audio_level.ts";
+import { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
 import type { Datagrams } from "../transport/datagrams.ts";
 import { createCertificate } from "../transport/dtls_certificate.ts";
 import { IceDirectory } from "../transport/ice_directory.ts";
-import { openPortableDatagrams } from "../transport/portable_datagrams.ts";
+import { chooseMediaPorts, type MediaPorts } from "../transport/media_ports.ts";
+import type { NativeUse, SrtpEngine } from "../transport/srtp_engine.ts";
 import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
 import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
@@ -41,6 +43,10 @@ export interface LocalEngineOptions {
   readonly drops?: DropCounters;
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
+  /** Whether sockets and ciphers use native code; `off` if absent. */
+  readonly native?: NativeUse;
+  /** What seals media, in place of what `native` means. */
+  readonly srtp?: SrtpEngine;
   /** The other engines of this process, for rooms that span several; absent if it is alone. */
   readonly relays?: RelayNeighbours;
 }
@@ -61,6 +67,7 @@ class LocalEngine implements MediaEngine {
   readonly #downTracks = new Map<DownTrackId, ConnectionId>();
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
   readonly #dataFlow: DataFlow;
+  readonly #batch = new FanOutBatch();
   readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
   readonly #tcp: TcpMux[] = [];
   readonly #audioLevel: AudioLevelOptions;
@@ -82,16 +89,18 @@ class LocalEngine implements MediaEngine {
       log,
       drops: this.#drops,
       upTracks: this.#upTracks,
-      endBatch: () => this.#flush(),
+      batch: this.#batch,
+      endBatch: (now) => this.#endBatch(now),
     });
   }
 
   async start(): Promise<EngineReady> {
     const { platform, advertised } = this.#options;
     const directory = new IceDirectory(this.#drops);
+    const ports = chooseMediaPorts(this.#options.native ?? "off");
     const certificate = await createCertificate();
     try {
-      await this.#listen(directory);
+      await this.#listen(directory, ports);
     } catch (error) {
       await this.close();
       throw error;
@@ -104,7 +113,10 @@ class LocalEngine implements MediaEngine {
       upTracks: this.#upTracks,
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
+      srtp: this.#options.srtp ?? ports.srtp,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
+      batch: this.#batch,
+      failed: (connection, error) => this.#failed(connection, error),
       ended: (connection) => this.#forget(connection),
     };
     this.#relays.start();
@@ -117,7 +129,8 @@ class LocalEngine implements MediaEngine {
       for (const { datagrams } of this.#udp) add("udp", datagrams.localAddress);
       for (const mux of this.#tcp) add("tcp", mux.localAddress);
     }
-    return { fingerprint: certificate.fingerprint, addresses };
+    const { fingerprint } = certificate;
+    return { fingerprint, addresses, ports: ports.description };
   }
 
   send(command: EngineCommand): void {
@@ -169,7 +182,7 @@ class LocalEngine implements MediaEngine {
     this.#relays.close();
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
-    this.#flush();
+    for (const { datagrams } of this.#udp) datagrams.flush();
     // The goodbyes are queued in the socket's own time; one turn lets them leave.
     await new Promise<void>((resolve) => this.#options.platform.timers.after(0, resolve));
     for (const { datagrams } of this.#udp) datagrams.close();
@@ -180,18 +193,19 @@ class LocalEngine implements MediaEngine {
     ]);
   }
 
-  async #listen(directory: IceDirectory): Promise<void> {
+  async #listen(directory: IceDirectory, ports: MediaPorts): Promise<void> {
     const { platform: { clock, timers, log }, udp, tcp } = this.#options;
     const drops = this.#drops;
     for (const { hostname, port } of udp) {
-      const datagrams = await openPortableDatagrams({ hostname, port, drops, timers });
+      const datagrams = await ports.openDatagrams({ hostname, port, drops, timers });
       const mux = new UdpMux({ datagrams, directory, clock, drops, log });
+      mux.onBatchEnd = (now) => this.#endBatch(now);
       this.#udp.push({ datagrams, mux });
     }
     for (const { hostname, port } of tcp) {
-      this.#tcp.push(
-        await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),
-      );
+      const mux = await openTcpMux({ hostname, port, directory, clock, timers, drops, log });
+      mux.onBatchEnd = (now) => this.#endBatch(now);
+      this.#tcp.push(mux);
     }
     if (this.#udp.length + this.#tcp.length === 0) {
       throw new SfuError(
@@ -199,6 +213,12 @@ class LocalEngine implements MediaEngine {
         "Cannot start media: neither a UDP nor a TCP port is set",
       );
     }
+  }
+
+  /** What was received in one go leaves in the same turn, whatever it came over. */
+  #endBatch(now: number): void {
+    this.#batch.end(now);
+    for (const { datagrams } of this.#udp) datagrams.flush();
   }
 
   #carryOut(command: ConnectionCommand, shared: EngineShared): void {
@@ -304,7 +324,7 @@ class LocalEngine implements MediaEngine {
     }
     this.#dataFlow.tick((id, step) => this.#guard(id, step));
     this.#relays.tick(now);
-    this.#flush();
+    for (const { datagrams } of this.#udp) datagrams.flush();
     const levels = this.#levels.collect(now);
     if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
   }
@@ -326,10 +346,6 @@ class LocalEngine implements MediaEngine {
         drops,
       },
     });
-  }
-
-  #flush(): void {
-    for (const { datagrams } of this.#udp) datagrams.flush();
   }
 
   #now(): number {

@@ -12,9 +12,10 @@ import { type Log, silentLog } from "../../lib/base/platform.ts";
 import { RelayLink } from "../../lib/engine/relay_link.ts";
 import { createRelayRing } from "../../lib/engine/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
+import { FanOutBatch } from "../../lib/media/fan_out_batch.ts";
 import type { LayerTarget } from "../../lib/media/down_track_options.ts";
 import type { UpTrack } from "../../lib/media/up_track.ts";
-import { codec } from "./forwarding_fixtures.ts";
+import { codec, layerListener } from "./forwarding_fixtures.ts";
 import {
   PUBLISHER_CODEC,
   SimulcastWorld,
@@ -49,9 +50,8 @@ export class RelaySide {
   readonly upTracks = new Map<UpTrackId, UpTrack>();
   readonly drops = new DropCounters();
   readonly errors: unknown[] = [];
+  readonly batch = new FanOutBatch();
   readonly link: RelayLink;
-  /** Runs of records read that ended. */
-  batches = 0;
 
   constructor(inbound: SharedArrayBuffer, outbound: SharedArrayBuffer, now: () => number) {
     const log: Log = { ...silentLog, error: (_message, fields) => this.errors.push(fields?.error) };
@@ -60,7 +60,8 @@ export class RelaySide {
       log,
       drops: this.drops,
       upTracks: this.upTracks,
-      endBatch: () => this.batches++,
+      batch: this.batch,
+      endBatch: (now) => this.batch.end(now),
     });
   }
 }
@@ -122,7 +123,7 @@ export class RelayWorld {
       },
       publisherExtensions: this.farTrack.extensions,
       sink,
-      listener: { onLayer: (spatial) => sink.layers.push({ spatial, at: this.world.now }) },
+      listener: layerListener((spatial) => sink.layers.push({ spatial, at: this.world.now })),
       target,
     });
     this.#downTracks.push(down);
