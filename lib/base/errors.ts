@@ -14,6 +14,7 @@ export type SfuErrorCode =
   | "unreadable_file"
   | "missing_keys"
   | "worker_failed"
+  | "native_unavailable"
   | "closed";
 
 /** An operational failure: something outside the program did not do what was needed. */

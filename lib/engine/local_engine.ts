@@ -12,20 +12,20 @@ import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import { type AudioLevelOptions, DEFAULT_AUDIO_LEVEL } from "../media/audio_level.ts";
+import { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
-import type { Datagrams } from "../transport/datagrams.ts";
 import type { DistantTcp } from "../transport/distant_tcp.ts";
 import { createCertificate, type DtlsCertificate } from "../transport/dtls_certificate.ts";
 import { IceDirectory } from "../transport/ice_directory.ts";
-import { openPortableDatagrams } from "../transport/portable_datagrams.ts";
-import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
-import { UdpMux } from "../transport/udp_mux.ts";
+import { chooseMediaPorts } from "../transport/media_ports.ts";
+import type { NativeUse, SrtpEngine } from "../transport/srtp_engine.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 import { EngineRelays, type RelayNeighbours } from "./engine_relays.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
-import { advertisedAddresses, type ListenAddress, requireAddress } from "./listen_address.ts";
+import { EngineSockets } from "./engine_sockets.ts";
+import type { ListenAddress } from "./listen_address.ts";
 
 /** How often timed work is looked for, ms: the shortest useful NACK delay. */
 const TICK_MS = 10;
@@ -42,18 +42,17 @@ export interface LocalEngineOptions {
   readonly drops?: DropCounters;
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
+  /** Whether sockets and ciphers use native code; `off` if absent. */
+  readonly native?: NativeUse;
+  /** What seals media, in place of what `native` means. */
+  readonly srtp?: SrtpEngine;
   /** The other engines of this process, for rooms that span several; absent if it is alone. */
   readonly relays?: RelayNeighbours;
-  /** Made here if absent. Engines that share connections' descriptions share it. */
+  /** Made here if absent. Engines that one client may meet share it. */
   readonly certificate?: DtlsCertificate;
   /** ICE over TCP that another thread listens for. */
   readonly distantTcp?: DistantTcp;
-  /** Whether native code may, may not or must do system calls and ciphers; `auto` if absent. */
-  readonly native?: NativeChoice;
 }
-
-/** `auto`: where it works; `require`: not starting without. */
-export type NativeChoice = "auto" | "off" | "require";
 
 /** How much an engine has done since it started. */
 export interface EngineTotals {
@@ -84,8 +83,8 @@ class LocalEngine implements ThreadEngine {
   readonly #downTracks = new Map<DownTrackId, ConnectionId>();
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
   readonly #dataFlow: DataFlow;
-  readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
-  readonly #tcp: TcpMux[] = [];
+  readonly #batch = new FanOutBatch();
+  readonly #sockets: EngineSockets;
   readonly #audioLevel: AudioLevelOptions;
   readonly #levels: AudioLevelReport;
   readonly #relays: EngineRelays;
@@ -107,6 +106,11 @@ class LocalEngine implements ThreadEngine {
           this.onEvent({ type: "data_track_packet", connection, engines, bytes }),
       },
     );
+    this.#sockets = new EngineSockets({
+      ...options,
+      drops: this.#drops,
+      onBatchEnd: (now) => this.#endBatch(now),
+    });
     this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
     this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
     const { clock, log } = options.platform;
@@ -115,16 +119,18 @@ class LocalEngine implements ThreadEngine {
       log,
       drops: this.#drops,
       upTracks: this.#upTracks,
-      endBatch: () => this.#flush(),
+      batch: this.#batch,
+      endBatch: (now) => this.#endBatch(now),
     });
   }
 
   async start(): Promise<EngineReady> {
     const { platform, advertised } = this.#options;
     const directory = new IceDirectory(this.#drops);
+    const ports = chooseMediaPorts(this.#options.native ?? "off");
     const certificate = this.#options.certificate ?? await createCertificate();
     try {
-      await this.#listen(directory);
+      await this.#sockets.open(directory, ports);
     } catch (error) {
       await this.close();
       throw error;
@@ -137,18 +143,16 @@ class LocalEngine implements ThreadEngine {
       upTracks: this.#upTracks,
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
+      srtp: this.#options.srtp ?? ports.srtp,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
+      batch: this.#batch,
+      failed: (connection, error) => this.#failed(connection, error),
       ended: (connection) => this.#forget(connection),
     };
     this.#relays.start();
-    const udp = this.#udp.map(({ datagrams }) => datagrams.localAddress);
-    const tcp = this.#tcp.map((mux) => mux.localAddress);
-    const addresses = [
-      ...advertisedAddresses(advertised, "udp", udp),
-      ...advertisedAddresses(advertised, "tcp", tcp),
-    ];
-    this.#addresses = addresses;
-    return { fingerprint: certificate.fingerprint, addresses, ports: "portable" };
+    const addresses = this.#addresses = this.#sockets.addresses(advertised);
+    const { fingerprint } = certificate;
+    return { fingerprint, addresses, ports: ports.description };
   }
 
   addressesOf(_connection: ConnectionId): readonly MediaAddress[] {
@@ -156,13 +160,8 @@ class LocalEngine implements ThreadEngine {
   }
 
   totals(): EngineTotals {
-    let busyUs = this.#tickUs;
-    let packetsOut = 0;
-    for (const { datagrams, mux } of this.#udp) {
-      busyUs += mux.busyUs;
-      packetsOut += datagrams.counters.sent;
-    }
-    return { busyUs, packetsOut };
+    const { busyUs, packetsOut } = this.#sockets;
+    return { busyUs: busyUs + this.#tickUs, packetsOut };
   }
 
   send(command: EngineCommand): void {
@@ -223,33 +222,16 @@ class LocalEngine implements ThreadEngine {
     this.#relays.close();
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
-    this.#flush();
+    this.#sockets.flush();
     // The goodbyes are queued in the socket's own time; one turn lets them leave.
     await new Promise<void>((resolve) => this.#options.platform.timers.after(0, resolve));
-    for (const { datagrams } of this.#udp) datagrams.close();
-    for (const mux of this.#tcp) mux.close();
-    this.#options.distantTcp?.close();
-    await Promise.all([
-      ...this.#udp.map(({ datagrams }) => datagrams.closed),
-      ...this.#tcp.map((mux) => mux.closed),
-    ]);
+    await this.#sockets.close();
   }
 
-  async #listen(directory: IceDirectory): Promise<void> {
-    const { platform: { clock, timers, log }, udp, tcp, distantTcp } = this.#options;
-    const drops = this.#drops;
-    for (const { hostname, port } of udp) {
-      const datagrams = await openPortableDatagrams({ hostname, port, drops, timers });
-      const mux = new UdpMux({ datagrams, directory, clock, drops, log });
-      this.#udp.push({ datagrams, mux });
-    }
-    for (const { hostname, port } of tcp) {
-      this.#tcp.push(
-        await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),
-      );
-    }
-    distantTcp?.start(directory);
-    if (distantTcp === undefined) requireAddress([...udp, ...tcp]);
+  /** What was received in one go leaves in the same turn, whatever it came over. */
+  #endBatch(now: number): void {
+    this.#batch.end(now);
+    this.#sockets.flush();
   }
 
   #carryOut(command: ConnectionCommand, shared: EngineShared): void {
@@ -358,7 +340,7 @@ class LocalEngine implements ThreadEngine {
     }
     this.#dataFlow.tick((id, step) => this.#guard(id, step));
     this.#relays.tick(now);
-    this.#flush();
+    this.#sockets.flush();
     const levels = this.#levels.collect(now);
     if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
   }
@@ -380,10 +362,6 @@ class LocalEngine implements ThreadEngine {
         drops,
       },
     });
-  }
-
-  #flush(): void {
-    for (const { datagrams } of this.#udp) datagrams.flush();
   }
 
   #now(): number {

@@ -12,6 +12,7 @@ import type { DropCounters } from "../base/drop_counters.ts";
 import type { UpTrackId } from "../base/ids.ts";
 import type { ReceiveSection } from "../base/media_vocabulary.ts";
 import type { Clock, Log } from "../base/platform.ts";
+import type { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
 import { type RelayMember, RelayOutput } from "./relay_output.ts";
 import { RelayReceiver } from "./relay_receiver.ts";
@@ -31,7 +32,9 @@ export interface RelayWorld {
   readonly drops: DropCounters;
   /** Up-tracks of the whole engine. */
   readonly upTracks: Map<UpTrackId, UpTrack>;
-  /** After each run of relayed packets, as after a batch of datagrams. */
+  /** Where received packets wait; absent: they do not wait. */
+  readonly batch?: FanOutBatch;
+  /** After each run of relayed packets, as after a batch of datagrams: fans out what waits. */
   readonly endBatch: (now: number) => void;
 }
 
@@ -58,13 +61,13 @@ export class RelayLink {
 
   /** Offers an up-track of this engine to the other. */
   send(id: UpTrackId, now: number): void {
-    const { upTracks, drops } = this.#world;
+    const { upTracks, drops, log } = this.#world;
     const upTrack = upTracks.get(id);
     if (upTrack === undefined) return drops.count("relay_no_track");
     if (this.#senders.get(id)?.upTrack === upTrack) return;
     this.stop(id);
     const number = ++this.#lastNumber;
-    const sender = new RelaySender(id, upTrack, number, this.#output, drops);
+    const sender = new RelaySender(id, upTrack, number, this.#output, drops, log);
     this.#senders.set(id, sender);
     this.#sendersByNumber.set(number, sender);
     upTrack.addDownTrack(sender, now);
@@ -86,7 +89,7 @@ export class RelayLink {
    * @returns `false` if there is such an up-track that does not come from there.
    */
   receive(id: UpTrackId, section: ReceiveSection): boolean {
-    const { upTracks, drops } = this.#world;
+    const { upTracks, drops, batch } = this.#world;
     const receiving = this.#receivers.get(id);
     if (receiving !== undefined) {
       receiving.setCodecs(section.codecs);
@@ -96,7 +99,7 @@ export class RelayLink {
       drops.count("relay_track_exists");
       return false;
     }
-    const receiver = new RelayReceiver(section, this.#output, drops);
+    const receiver = new RelayReceiver(section, this.#output, drops, batch);
     this.#receivers.set(id, receiver);
     upTracks.set(id, receiver.track);
     for (const [number, offered] of this.#offers) {

@@ -9,6 +9,7 @@
  */
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { CodecParameters, ReceiveSection, SpatialLayer } from "../base/media_vocabulary.ts";
+import type { FanOutBatch } from "../media/fan_out_batch.ts";
 import { SLOT_BYTES } from "../media/packet_cache.ts";
 import { UpTrack } from "../media/up_track.ts";
 import { RtpView } from "../wire/rtp_view.ts";
@@ -54,13 +55,20 @@ export class RelayReceiver implements RelayMember {
   /** Added to the near end's numbers, so that those of a new offer are above all earlier ones. */
   readonly #base = new Float64Array(MAX_LAYERS);
 
-  constructor(section: ReceiveSection, output: RelayOutput, drops: DropCounters) {
+  /** @param batch Where its packets wait for the end of a run of records. */
+  constructor(
+    section: ReceiveSection,
+    output: RelayOutput,
+    drops: DropCounters,
+    batch?: FanOutBatch,
+  ) {
     this.#output = output;
     this.#drops = drops;
     this.#codecs = section.codecs;
     this.track = new UpTrack({
       kind: section.kind,
       extensions: section.extensions,
+      ...(batch === undefined ? {} : { batch }),
       isRelayed: true,
       listener: {
         onNack: (ssrc, numbers, count) => this.#sendNack(ssrc, numbers, count),
@@ -128,6 +136,7 @@ export class RelayReceiver implements RelayMember {
   /** Takes a state record, `words[at, at + length)`. */
   receiveState(words: Int32Array, at: number, length: number, now: number): void {
     if (length !== STATE_WORDS) return this.#drops.count("relay_malformed");
+    this.track.endRun(now); // with the layers there were, and muted or not
     const flags = words[at + 1]!;
     let live = liveLayersOf(flags);
     let restarted = 0;

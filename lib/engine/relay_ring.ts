@@ -110,7 +110,10 @@ export class RelayRingWriter {
     const position = this.#position;
     if (((position[0]! - position[2]!) >>> 0) + words <= this.#capacity) return true;
     position[2] = Atomics.load(this.#indices, TAIL);
-    return ((position[0]! - position[2]!) >>> 0) + words <= this.#capacity;
+    const used = (position[0]! - position[2]!) >>> 0;
+    // Then the reader follows a position that was not ours.
+    if (used > this.#capacity) Atomics.store(this.#indices, HEAD, position[0]!);
+    return used + words <= this.#capacity;
   }
 }
 

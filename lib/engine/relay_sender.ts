@@ -9,6 +9,7 @@
  */
 import type { UpTrackId } from "../base/ids.ts";
 import type { DropCounters } from "../base/drop_counters.ts";
+import type { Log } from "../base/platform.ts";
 import { DROP, DROP_NAMES, type DropReason } from "../media/drop_reason.ts";
 import type { LayerSource, PacketReceiver } from "../media/forwarding_ports.ts";
 import type { PacketCache } from "../media/packet_cache.ts";
@@ -33,6 +34,7 @@ const MAX_LAYERS = 3;
 export class RelaySender implements PacketReceiver, RelayMember {
   readonly #output: RelayOutput;
   readonly #drops: DropCounters;
+  readonly #log: Log;
   readonly #layers: readonly SentLayer[] = [new SentLayer(), new SentLayer(), new SentLayer()];
   #source: LayerSource | undefined;
   #offered = false;
@@ -50,9 +52,11 @@ export class RelaySender implements PacketReceiver, RelayMember {
     readonly number: number,
     output: RelayOutput,
     drops: DropCounters,
+    log: Log,
   ) {
     this.#output = output;
     this.#drops = drops;
+    this.#log = log;
   }
 
   get neededLayers(): number {
@@ -80,13 +84,13 @@ export class RelaySender implements PacketReceiver, RelayMember {
   }
 
   forward(packet: SourcePacket): DropReason {
-    const { layer, seq } = packet;
+    const { layer, seq, highest } = packet;
     const bit = 1 << layer.spatial;
     if ((this.#demand & bit) === 0) return DROP.otherLayer;
     if (this.#source === undefined || this.#source.muted) return DROP.muted;
     const sent = this.#layers[layer.spatial]!;
     const begins = (this.#crossing & bit) === 0;
-    if (begins ? seq !== layer.highest : seq < sent.first[0]!) return DROP.beforeStart;
+    if (begins ? seq !== highest : seq < sent.first[0]!) return DROP.beforeStart;
     if (
       (this.#stateChanged && !this.#writeState()) ||
       !this.#writePacket(layer.cache, packet.slot, layer.spatial, seq, begins)
@@ -100,6 +104,11 @@ export class RelaySender implements PacketReceiver, RelayMember {
       sent.refused.clear();
     }
     return DROP.none;
+  }
+
+  failed(error: unknown): void {
+    this.#drops.count("engine_threw");
+    this.#log.error("Relaying to another engine failed inside", { error });
   }
 
   /** The far end begins, or begins anew. */

@@ -68,6 +68,7 @@ export class WorkerHost {
           this.#close().catch((error) => this.strayError("rejection", error));
       }
     }
+    this.#tcp.endBatch();
   }
 
   /** Something was thrown that nobody caught. */

@@ -28,7 +28,10 @@ export const DROP = {
   nackTooSoon: 19,
   nackExhausted: 20,
   nackExpired: 21,
-  relayFull: 22,
+  /** The sink had no room; it counts why. */
+  noRoom: 22,
+  outgoingTooLarge: 23,
+  relayFull: 24,
 } as const;
 
 /** One value of {@linkcode DROP}. */
@@ -58,6 +61,8 @@ export const DROP_NAMES: readonly string[] = [
   "nack_too_soon",
   "nack_exhausted",
   "nack_expired",
+  "forward_no_room",
+  "forward_too_large",
   "relay_full",
 ];
 

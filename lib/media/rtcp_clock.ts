@@ -29,13 +29,6 @@ export function compactNtp(seconds: number, fraction: number): number {
   return (((seconds & 0xffff) << 16) | (fraction >>> 16)) >>> 0;
 }
 
-/** The times of a sender report, unsigned 32 bits each. */
-export interface ReportTimes {
-  ntpSeconds: number;
-  ntpFraction: number;
-  rtpTimestamp: number;
-}
-
 /** The newest sender report of one stream. */
 export class RtcpClock {
   /** `false` until the first report; all else is meaningless before. */
@@ -66,14 +59,6 @@ export class RtcpClock {
   /** NTP ms of the instant whose RTP timestamp is `timestamp` (32 bits, within ±13 h at 90 kHz). */
   ntpMsOf(timestamp: number, clockRate: number): number {
     return this.ntpMs + (((timestamp - this.rtpTimestamp) | 0) * 1000) / clockRate;
-  }
-
-  /** Fills a report of `now` for a stream whose timestamps are lower than this clock's by `offset`. */
-  carryOn(now: number, clockRate: number, offset: number, out: ReportTimes): void {
-    const ntpMs = this.ntpMs + (now - this.arrivedAt);
-    out.ntpSeconds = ntpSeconds(ntpMs);
-    out.ntpFraction = ntpFraction(ntpMs);
-    out.rtpTimestamp = (this.timestampAt(ntpMs, clockRate) - offset) >>> 0;
   }
 
   /** RTP timestamp (32 bits) of an NTP instant. */

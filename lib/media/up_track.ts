@@ -2,7 +2,8 @@
  * One received media section: up to three layers in, all down-tracks out, in the same turn.
  *
  * Contract: each new packet of each layer is given to every down-track exactly once, whole or empty
- * (padding), and is afterwards found in the layer's cache under its extended number.
+ * (padding), in the order in which they came, and is found in the layer's cache under its extended
+ * number. With a {@linkcode FanOutBatch} this happens when the batch ends, else at once.
  *
  * Nothing here reads a clock or allocates per packet; errors are {@linkcode DropReason}s.
  *
@@ -23,7 +24,10 @@ import { DROP, type DropReason, DropTally } from "./drop_reason.ts";
 import type { LayerSource, PacketReceiver } from "./forwarding_ports.ts";
 import { SLOT_BYTES } from "./packet_cache.ts";
 import type { UpTrackIntervalFigures } from "./interval_figures.ts";
-import { readPayload } from "./payload_reader.ts";
+import type { FanOut, FanOutBatch } from "./fan_out_batch.ts";
+import { PacketRun } from "./packet_run.ts";
+import { changesStream, placeInStream, readPayload } from "./payload_reader.ts";
+import { originalSequence, OSN_BYTES, stageOriginal } from "./rtx_original.ts";
 import { SourcePacket } from "./source_packet.ts";
 import { UpTrackCondition } from "./up_track_condition.ts";
 import { UpTrackLayer, type UpTrackLayerStats } from "./up_track_layer.ts";
@@ -33,13 +37,8 @@ const MAX_LAYERS = 3;
 const DEFAULT_RTT_MS = 70;
 /** Weight of a new round-trip measurement. */
 const RTT_WEIGHT = 0.75;
-/** A layer without packets for so long, ms… */
-const LAYER_SILENCE_MS = 1000;
-/** …while the other layers had this many is switched off by its publisher, and not merely still. */
-const LAYER_SILENCE_PACKETS = 5;
 /** Lost numbers in one NACK request. */
 const MAX_NACKS = 100;
-const OSN_BYTES = 2;
 
 /** What an up-track wants sent to its publisher. */
 export interface UpTrackListener {
@@ -58,12 +57,14 @@ export interface UpTrackOptions {
   readonly extensions: readonly HeaderExtension[];
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
+  /** Where it says that packets wait to be fanned out; absent: they do not wait. */
+  readonly batch?: FanOutBatch;
   /** It comes from another up-track, where loudness is measured and the living layers are known. */
   readonly isRelayed?: boolean;
 }
 
 /** See the module text. */
-export class UpTrack implements LayerSource {
+export class UpTrack implements LayerSource, FanOut {
   readonly kind: MediaKind;
   /** Publisher-side header extensions, for down-tracks to map from. */
   readonly extensions: readonly HeaderExtension[];
@@ -77,9 +78,13 @@ export class UpTrack implements LayerSource {
   readonly #descriptorId: number;
   readonly #rtxView = new RtpView();
   readonly #nacks = new Uint16Array(MAX_NACKS);
-  #packet: SourcePacket | undefined;
-  /** For `replay`, which runs while `#packet` is being forwarded. */
+  readonly #batch: FanOutBatch | undefined;
+  readonly #run = new PacketRun();
+  /** For `replay`, which runs while others are being forwarded. */
   #replayed: SourcePacket | undefined;
+  /** Packets stored so far, and how many of them have been fanned out. */
+  #arrivals = 0;
+  #fannedOut = 0;
   #downTracks: readonly PacketReceiver[] = [];
   #rttMs = DEFAULT_RTT_MS;
 
@@ -87,6 +92,7 @@ export class UpTrack implements LayerSource {
     this.kind = options.kind;
     this.extensions = options.extensions;
     this.#listener = options.listener;
+    this.#batch = options.batch;
     const id = (uri: string) => options.extensions.find((e) => e.uri === uri)?.id ?? 0;
     this.#descriptorId = id(EXTENSION_URI.dependencyDescriptor);
     const isHeard = options.kind === "audio" && options.isRelayed !== true;
@@ -106,18 +112,20 @@ export class UpTrack implements LayerSource {
     if (bound !== undefined) {
       const { mime, payloadType } = bound.codec;
       if (bound.ssrc === ssrc && payloadType === codec.payloadType && mime === codec.mime) return;
+      this.endRun(now); // of the stream as it was
       if (bound.rebind(ssrc, codec, now)) this.level?.restart();
     } else {
       const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
       layer.live = live;
+      this.endRun(now); // with the layers there were
       this.#layers[spatial] = layer;
-      this.#packet ??= new SourcePacket(this.#rtxView, layer);
     }
     this.#layersChanged(now);
   }
 
   /** Which layers live and which began anew, as another up-track has it; not to be guessed here. */
   setLayers(live: number, restarted: number, now: number): void {
+    this.endRun(now); // with the layers there were
     for (let i = 0; i < MAX_LAYERS; i++) {
       const layer = this.#layers[i];
       if (layer === undefined) continue;
@@ -148,6 +156,8 @@ export class UpTrack implements LayerSource {
     if (layer === undefined) return this.drops.count(DROP.unboundLayer);
     if (view.payloadType !== layer.codec.payloadType) return this.drops.count(DROP.payloadType);
     if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
+    // What came before a restart belongs to the old stream.
+    if (extended < 0 && layer.isJump(view.sequenceNumber)) this.endRun(now);
     const before = layer.highest;
     const epoch = layer.epoch;
     const seq = extended < 0
@@ -177,54 +187,57 @@ export class UpTrack implements LayerSource {
     if (layer === undefined) return this.drops.count(DROP.unboundLayer);
     if (view.payloadLength <= OSN_BYTES) return this.drops.count(DROP.rtxPadding);
     if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
-    const at = view.payloadOffset;
-    const seq = layer.admitRetransmission((view.bytes[at]! << 8) | view.bytes[at + 1]!);
+    const seq = layer.admitRetransmission(originalSequence(view));
     if (seq < 0) return this.drops.count(-seq as DropReason);
-    const { cache } = layer;
-    cache.stage(view.bytes, view.length);
-    cache.cutStaged(at, OSN_BYTES, at + view.payloadLength);
-    const { staging } = cache;
-    staging[0]! &= 0xdf;
-    staging[1] = (view.marker ? 0x80 : 0) | layer.codec.payloadType;
-    staging[2] = (seq >> 8) & 0xff;
-    staging[3] = seq & 0xff;
-    staging[8] = layer.ssrc >>> 24;
-    staging[9] = (layer.ssrc >>> 16) & 0xff;
-    staging[10] = (layer.ssrc >>> 8) & 0xff;
-    staging[11] = layer.ssrc & 0xff;
-    if (!this.#rtxView.wrap(staging, at + view.payloadLength - OSN_BYTES)) {
+    if (!stageOriginal(view, layer, seq, this.#rtxView)) {
       return this.drops.count(DROP.rtxMalformed);
     }
     this.#accept(layer, seq as ExtSeq, this.#rtxView, now, false);
     return DROP.none;
   }
 
-  /** Stores the staged packet and offers it to the down-tracks. */
+  /** Stores the staged packet, which then waits to be offered to the down-tracks. */
   #accept(layer: UpTrackLayer, seq: ExtSeq, view: RtpView, now: number, inOrder: boolean): void {
+    const { cache } = layer;
     layer.nack.receive(seq, now);
     if (!inOrder) layer.late++;
-    layer.statistics.receive(
-      seq,
-      view.timestamp,
-      layer.codec.clockRate,
-      view.length,
-      now,
-      inOrder && view.payloadLength > 0,
-    );
-    const packet = this.#packet!;
-    packet.view = view;
-    packet.layer = layer;
+    const isOriginal = inOrder && view.payloadLength > 0;
+    layer.statistics.receive(seq, view, layer.codec.clockRate, now, isOriginal);
+    const slot = cache.slotFor(seq);
+    const run = this.#run;
+    // A packet that waits must not be overwritten by one far ahead of it.
+    if (run.isFull || cache.arrivalOf(slot) > this.#fannedOut) this.endRun(now);
+    const packet = run.next(layer);
     packet.seq = seq;
-    packet.slot = layer.cache.storeStaged(seq, view.payloadOffset + view.payloadLength);
-    this.#readPayload(packet, view);
+    packet.slot = slot;
+    packet.highest = layer.highest;
+    packet.arrival = ++this.#arrivals;
+    const length = view.payloadOffset + view.payloadLength;
+    cache.storeStaged(seq, length, packet.arrival);
+    packet.view.wrap(cache.slotBytes(slot), length); // cannot fail: `view` is the same packet
+    if (!readPayload(packet, this.#descriptorId)) this.drops.count(DROP.malformedPayload);
+    if (changesStream(packet)) this.#fanOut(packet.arrival - 1, now);
+    placeInStream(packet);
     layer.countFrame(packet.vp8, packet.payloadLength, now);
     if (packet.keyFrameStart) layer.keyFrames.keyFrameArrived();
-    const downTracks = this.#downTracks;
-    for (let i = 0; i < downTracks.length; i++) downTracks[i]!.forward(packet, now);
+    run.add(packet);
+    if (this.#batch === undefined) this.endRun(now);
+    else if (run.length === 1) this.#batch.add(this);
   }
 
-  #readPayload(packet: SourcePacket, view: RtpView): void {
-    if (!readPayload(packet, view, this.#descriptorId)) this.drops.count(DROP.malformedPayload);
+  endRun(now: number): void {
+    this.#fanOut(this.#arrivals, now);
+  }
+
+  /** Offers what waits, which ends with the packet that came as number `until`. */
+  #fanOut(until: number, now: number): void {
+    const run = this.#run;
+    if (run.length > 0) {
+      const downTracks = this.#downTracks;
+      for (let i = 0; i < downTracks.length; i++) forwardRun(downTracks[i]!, run, now);
+      run.clear();
+    }
+    this.#fannedOut = until;
   }
 
   /** Takes a sender report of the layer's SSRC (RFC 3550 §6.4.1); NTP parts are unsigned 32 bits. */
@@ -240,18 +253,8 @@ export class UpTrack implements LayerSource {
 
   /** Fills the report block of a layer and begins its next interval; `false` if it is unbound. */
   receiverReport(spatial: SpatialLayer, now: number, out: ReportBlock): boolean {
-    const layer = this.#layers[spatial];
-    if (layer === undefined) return false;
-    layer.statistics.report(out);
-    out.ssrc = layer.ssrc;
-    // Our numbers start one cycle up, the report's cycle count at 0.
-    out.highestSequence = Math.max(0, layer.highest - 0x10000) % 0x1_0000_0000;
-    const { clock } = layer;
-    out.lastSenderReport = clock.known ? clock.lastSenderReport : 0;
-    out.delaySinceLastSenderReport = clock.known
-      ? Math.floor(((now - clock.arrivedAt) * 65_536) / 1000) >>> 0
-      : 0;
-    return true;
+    this.#layers[spatial]?.report(now, out);
+    return this.#layers[spatial] !== undefined;
   }
 
   /** A new measurement of the round trip to the publisher. */
@@ -285,9 +288,7 @@ export class UpTrack implements LayerSource {
 
   /** Bit `1 << spatial` for each layer that some down-track needs; looks at all of them. */
   get neededLayers(): number {
-    let mask = 0;
-    for (let i = 0; i < this.#downTracks.length; i++) mask |= this.#downTracks[i]!.neededLayers;
-    return mask;
+    return this.#downTracks.reduce((mask, downTrack) => mask | downTrack.neededLayers, 0);
   }
 
   needsChanged(): void {
@@ -305,16 +306,20 @@ export class UpTrack implements LayerSource {
     if (layer.keyFrames.request(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
   }
 
-  replay(receiver: PacketReceiver, layer: UpTrackLayer, seq: number, now: number): void {
-    const packet = (this.#replayed ??= new SourcePacket(new RtpView(), layer));
-    const { cache, highest } = layer;
-    for (let s = seq + 1; s <= highest; s++) {
+  replay(receiver: PacketReceiver, start: SourcePacket, now: number): void {
+    const { layer, arrival, highest } = start;
+    const { cache } = layer;
+    const packet = (this.#replayed ??= new SourcePacket(layer));
+    packet.layer = layer;
+    for (let s = start.seq + 1; s <= highest; s++) {
       const slot = cache.find(s);
-      if (slot < 0 || !packet.view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) continue;
-      packet.layer = layer;
-      packet.seq = s as ExtSeq;
+      // What came after `start` in the same run is still to be offered.
+      if (slot < 0 || cache.arrivalOf(slot) > arrival) continue;
+      if (!packet.view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) continue;
+      packet.seq = packet.highest = s as ExtSeq;
       packet.slot = slot;
-      this.#readPayload(packet, packet.view);
+      readPayload(packet, this.#descriptorId);
+      placeInStream(packet);
       receiver.forward(packet, now);
     }
   }
@@ -331,7 +336,7 @@ export class UpTrack implements LayerSource {
         if (count > 0) this.#listener.onNack(layer.ssrc, this.#nacks, count);
       }
       if (!this.muted && layer.keyFrames.tick(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
-      if (now >= silentAt(layer)) {
+      if (now >= layer.silentAt) {
         layer.live = false;
         changed = true;
       }
@@ -347,7 +352,7 @@ export class UpTrack implements LayerSource {
       if (layer === undefined) continue;
       if (layer.nack.pending > 0) earliest = Math.min(earliest, layer.nack.nextWakeAt());
       if (!this.muted) earliest = Math.min(earliest, layer.keyFrames.nextWakeAt());
-      earliest = Math.min(earliest, silentAt(layer));
+      earliest = Math.min(earliest, layer.silentAt);
     }
     return earliest;
   }
@@ -371,6 +376,7 @@ export class UpTrack implements LayerSource {
     layer.packetsElsewhere = 0;
     layer.lastPacketAt = now;
     if (layer.live) return;
+    this.endRun(now); // with the layers there were
     layer.live = true;
     this.#layersChanged(now);
   }
@@ -381,9 +387,11 @@ export class UpTrack implements LayerSource {
   }
 }
 
-/** When a live layer counts as stopped if nothing comes; `Infinity` while the others are as still. */
-function silentAt(layer: UpTrackLayer): number {
-  return layer.live && layer.packetsElsewhere >= LAYER_SILENCE_PACKETS
-    ? layer.lastPacketAt + LAYER_SILENCE_MS
-    : Infinity;
+/** A throw is a bug on the way to this receiver: the others get their packets all the same. */
+function forwardRun(receiver: PacketReceiver, run: PacketRun, now: number): void {
+  try {
+    for (let i = 0; i < run.length; i++) receiver.forward(run.at(i), now);
+  } catch (error) {
+    receiver.failed(error);
+  }
 }

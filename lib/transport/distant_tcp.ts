@@ -11,7 +11,7 @@
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { Clock, Log } from "../base/platform.ts";
 import { datagramKind } from "../wire/datagram_kind.ts";
-import type { RemoteAddress } from "./datagrams.ts";
+import { MAX_SEND_BYTES, type RemoteAddress } from "./datagrams.ts";
 import type { StunOrigin, StunReceiver } from "./ice_directory.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
 import {
@@ -33,7 +33,10 @@ export interface DistantTcpOptions {
 
 /** All TCP connections of one thread's sessions. */
 export class DistantTcp {
+  /** After each run of messages; set by the engine. */
+  onBatchEnd: (now: number) => void = () => {};
   readonly #paths = new Map<number, DistantTcpPath>();
+  #hasReceived = false;
   #directory: StunReceiver | undefined;
 
   constructor(readonly options: DistantTcpOptions) {}
@@ -58,6 +61,7 @@ export class DistantTcp {
     }
     if (this.#directory === undefined) return;
     const path = known ?? this.#add(message.path, message.hostname, message.port);
+    this.#hasReceived = true;
     const { clock, drops, log } = this.options;
     try {
       path.receive(message.bytes, this.#directory, clock.now());
@@ -65,6 +69,19 @@ export class DistantTcp {
       // A bug behind the seam must end at most what this frame was for.
       drops.count("receive_threw");
       log.error("Receiving a frame failed inside", { error });
+    }
+  }
+
+  /** The run of messages is over. Never throws. */
+  endBatch(): void {
+    if (!this.#hasReceived) return;
+    this.#hasReceived = false;
+    const { clock, drops, log } = this.options;
+    try {
+      this.onBatchEnd(clock.now());
+    } catch (error) {
+      drops.count("receive_threw");
+      log.error("Ending a batch of frames failed inside", { error });
     }
   }
 
@@ -89,6 +106,8 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
   #waiting = 0;
   /** Bytes received since the listening thread was last told. */
   #taken = 0;
+  /** Lent by `reserve`; made at its first use. */
+  #reserved: Uint8Array | undefined;
   #isOpen = false;
   #isClosed = false;
 
@@ -129,6 +148,15 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
     this.#waiting += length;
     post({ type: "tcp_send", path: this.number, bytes: bytes.slice(0, length) });
     return true;
+  }
+
+  reserve(): Uint8Array | undefined {
+    return this.#isClosed ? undefined : this.#reserved ??= new Uint8Array(MAX_SEND_BYTES);
+  }
+
+  /** Which packets give way is told by their bytes. */
+  commit(length: number): void {
+    if (this.#reserved !== undefined) this.send(this.#reserved, length);
   }
 
   close(): void {

@@ -5,19 +5,16 @@
  * @module
  */
 import type { MediaEngine } from "../../lib/engine/engine_messages.ts";
-import {
-  createLocalEngine,
-  type LocalEngineOptions,
-  type NativeChoice,
-} from "../../lib/engine/local_engine.ts";
+import { createLocalEngine, type LocalEngineOptions } from "../../lib/engine/local_engine.ts";
 import { DEFAULT_PLACEMENT, type PlacementPolicy } from "../../lib/engine/placement.ts";
 import { createWorkerPool, type WorkerPoolOptions } from "../../lib/engine/worker_pool.ts";
+import type { NativeUse } from "../../lib/transport/srtp_engine.ts";
 import { clonedEngine } from "./cloned_engine.ts";
 
 /** How many workers tests run their engines on. */
 export const TEST_WORKERS = Number(Deno.env.get("ROOMWIRE_TEST_WORKERS") ?? 0);
 /** What tests say of native code. */
-export const TEST_NATIVE = Deno.env.get("ROOMWIRE_TEST_NATIVE") as NativeChoice | undefined;
+export const TEST_NATIVE = Deno.env.get("ROOMWIRE_TEST_NATIVE") as NativeUse | undefined;
 /** Every newcomer goes to the freest engine, whatever its room. */
 export const SPREAD: PlacementPolicy = { fullLoad: 0, clearlyLess: 0 };
 
