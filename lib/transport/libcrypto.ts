@@ -141,7 +141,7 @@ export function openLibcrypto(names: readonly string[] = LIBRARY_NAMES): Libcryp
       continue;
     }
     const version = library.symbols.OpenSSL_version_num();
-    if (version >= OLDEST_VERSION && version < NEXT_MAJOR) {
+    if (isKnownVersion(version)) {
       return { ok: true, library: new Libcrypto(library.symbols) };
     }
     library.close();
@@ -150,8 +150,13 @@ export function openLibcrypto(names: readonly string[] = LIBRARY_NAMES): Libcryp
   return { ok: false, reason: reasons.join("; ") };
 }
 
+/** Whether the calls are known to be what we expect in a version, as `OpenSSL_version_num` tells it. */
+export function isKnownVersion(version: bigint): boolean {
+  return version >= OLDEST_VERSION && version < NEXT_MAJOR;
+}
+
 /** What the system says, without what the runtime puts before it. */
 function systemMessage(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/^.*?library: (?=.*lib)/, "");
+  return text.replace(/^.*library: /, "");
 }
