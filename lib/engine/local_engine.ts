@@ -21,6 +21,7 @@ import { chooseMediaPorts } from "../transport/media_ports.ts";
 import type { NativeUse, SrtpEngine } from "../transport/srtp_engine.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
+import { DeferredWork } from "./deferred_work.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 import { EngineRelays, type RelayNeighbours } from "./engine_relays.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
@@ -84,13 +85,15 @@ class LocalEngine implements ThreadEngine {
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
   readonly #dataFlow: DataFlow;
   readonly #batch = new FanOutBatch();
+  readonly #deferred: DeferredWork;
   readonly #sockets: EngineSockets;
   readonly #audioLevel: AudioLevelOptions;
   readonly #levels: AudioLevelReport;
   readonly #relays: EngineRelays;
   #shared: EngineShared | undefined;
   #addresses: readonly MediaAddress[] = [];
-  #tickUs = 0;
+  /** Time spent on timers and relays, µs; sockets count their own. */
+  #busyUs = 0;
   #cancelTick: Cancel | undefined;
   #isClosed = false;
 
@@ -113,7 +116,11 @@ class LocalEngine implements ThreadEngine {
     });
     this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
     this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
-    const { clock, log } = options.platform;
+    const { clock, timers, log } = options.platform;
+    this.#deferred = new DeferredWork(clock, timers, (error) => {
+      this.#drops.count("engine_threw");
+      log.error("Media engine failed on deferred work", { error });
+    });
     this.#relays = new EngineRelays(options.relays, {
       clock,
       log,
@@ -121,6 +128,7 @@ class LocalEngine implements ThreadEngine {
       upTracks: this.#upTracks,
       batch: this.#batch,
       endBatch: (now) => this.#endBatch(now),
+      spent: (us) => this.#busyUs += us,
     });
   }
 
@@ -145,6 +153,7 @@ class LocalEngine implements ThreadEngine {
       audioLevel: this.#audioLevel,
       srtp: this.#options.srtp ?? ports.srtp,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
+      deferred: this.#deferred,
       batch: this.#batch,
       failed: (connection, error) => this.#failed(connection, error),
       ended: (connection) => this.#forget(connection),
@@ -161,7 +170,7 @@ class LocalEngine implements ThreadEngine {
 
   totals(): EngineTotals {
     const { busyUs, packetsOut } = this.#sockets;
-    return { busyUs: busyUs + this.#tickUs, packetsOut };
+    return { busyUs: busyUs + this.#busyUs, packetsOut };
   }
 
   send(command: EngineCommand): void {
@@ -220,6 +229,7 @@ class LocalEngine implements ThreadEngine {
     this.#isClosed = true;
     this.#cancelTick?.();
     this.#relays.close();
+    this.#deferred.close();
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
     this.#sockets.flush();
@@ -232,6 +242,7 @@ class LocalEngine implements ThreadEngine {
   #endBatch(now: number): void {
     this.#batch.end(now);
     this.#sockets.flush();
+    this.#deferred.run();
   }
 
   #carryOut(command: ConnectionCommand, shared: EngineShared): void {
@@ -324,7 +335,7 @@ class LocalEngine implements ThreadEngine {
         this.#drops.count("engine_threw");
         this.#options.platform.log.error("Media engine failed on a tick", { error });
       }
-      this.#tickUs += clock.nowUs() - startedUs;
+      this.#busyUs += clock.nowUs() - startedUs;
       // With nobody there the process has nothing to wake up for.
       if (this.#connections.size > 0) this.#startTicking();
     });
