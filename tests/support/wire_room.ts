@@ -44,6 +44,8 @@ export interface PeerOptions {
   /** Default: no application section. */
   readonly dataChannels?: "accept" | "create";
   readonly dataPolicy?: DataChannelPolicy;
+  /** Default: the same for all. */
+  readonly placement?: string;
 }
 
 /** See the module text. Dispose it to end engine and clients. */
@@ -103,7 +105,7 @@ export class WireRoom implements AsyncDisposable {
       connection: id,
       local: remote,
       dataChannels: dataChannels ?? "accept",
-      placement: "room",
+      placement: options.placement ?? "room",
       ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });
     this.engine.send({

@@ -20,6 +20,8 @@ Deno.test("mediaListeners() binds one UDP and one TCP port for each advertised f
     both.udpOf.map((udp) => udp.map(({ hostname, port }) => `${hostname} ${port}`)),
     [["0.0.0.0 5000", ":: 5000"], ["0.0.0.0 5001", ":: 5001"]],
   );
+  assert.deepEqual(both.spareUdp.map(([first]) => first!.port).at(0), 5002);
+  assert.equal(both.spareUdp.length, 9);
   assert.deepEqual(both.tcp, []);
 });
 
