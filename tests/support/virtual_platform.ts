@@ -62,6 +62,11 @@ export class VirtualPlatform implements Platform {
     this.#now = end;
   }
 
+  /** Time passes and nothing runs, as in a process that stands still. */
+  stall(ms: number): void {
+    this.#now += ms;
+  }
+
   /** As {@linkcode advance} in steps, letting promises settle between them. */
   async advanceAsync(ms: number, stepMs = 10): Promise<void> {
     for (let left = ms; left > 0; left -= stepMs) {

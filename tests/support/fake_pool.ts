@@ -1,0 +1,73 @@
+/**
+ * A pool over engines that only remember what they were told, and can be lost.
+ *
+ * @module
+ */
+import { DropCounters } from "../../lib/base/drop_counters.ts";
+import { SfuError } from "../../lib/base/errors.ts";
+import type { EngineEvent } from "../../lib/engine/engine_messages.ts";
+import { EnginePool } from "../../lib/engine/engine_pool.ts";
+import type { EngineLoad } from "../../lib/engine/placement.ts";
+import type { PooledEngine } from "../../lib/engine/pooled_engine.ts";
+import type { TcpFromSession, TcpToSession } from "../../lib/transport/tcp_handover.ts";
+import { FakeEngine } from "./fake_engine.ts";
+import { SPREAD } from "./test_engine.ts";
+import { VirtualPlatform } from "./virtual_platform.ts";
+
+/** See the module text. */
+export class FakePooledEngine extends FakeEngine implements PooledEngine {
+  onLoad: (load: EngineLoad) => void = () => {};
+  onLost: (reason: string) => void = () => {};
+  onTcp: (message: TcpFromSession) => void = () => {};
+  readonly frames: TcpToSession[] = [];
+  isClosed = false;
+
+  constructor(readonly refusal: SfuError | undefined) {
+    super();
+  }
+
+  override start(): ReturnType<FakeEngine["start"]> {
+    return this.refusal === undefined ? super.start() : Promise.reject(this.refusal);
+  }
+
+  sendTcp(message: TcpToSession): void {
+    this.frames.push(message);
+  }
+
+  override close(): Promise<void> {
+    this.isClosed = true;
+    return super.close();
+  }
+}
+
+/** See the module text. */
+export class FakePool {
+  readonly platform = new VirtualPlatform();
+  readonly drops = new DropCounters();
+  /** The engine in each place now. */
+  readonly engines: FakePooledEngine[] = [];
+  readonly events: EngineEvent[] = [];
+  readonly taken: number[] = [];
+  /** What the next engines say when they are to start. */
+  refusal: SfuError | undefined;
+  readonly pool: EnginePool;
+
+  constructor(size: number, placement = SPREAD) {
+    this.pool = new EnginePool({
+      platform: this.platform,
+      size,
+      createEngine: (index) => this.engines[index] = new FakePooledEngine(this.refusal),
+      addressTaken: (index) => this.taken.push(index),
+      createTcp: () => ({
+        start: () => Promise.resolve([]),
+        receive() {},
+        engineLost() {},
+        close: () => Promise.resolve(),
+      }),
+      createRing: () => new SharedArrayBuffer(0),
+      drops: this.drops,
+      placement,
+    });
+    this.pool.onEvent = (event) => this.events.push(event);
+  }
+}
