@@ -24,6 +24,7 @@ import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
 import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
+import { DeferredWork } from "./deferred_work.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 import { EngineRelays, type RelayNeighbours } from "./engine_relays.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
@@ -68,6 +69,7 @@ class LocalEngine implements MediaEngine {
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
   readonly #dataFlow: DataFlow;
   readonly #batch = new FanOutBatch();
+  readonly #deferred: DeferredWork;
   readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
   readonly #tcp: TcpMux[] = [];
   readonly #audioLevel: AudioLevelOptions;
@@ -81,9 +83,13 @@ class LocalEngine implements MediaEngine {
     this.#options = options;
     this.#drops = options.drops ?? new DropCounters();
     this.#dataFlow = new DataFlow((id) => this.#connections.get(id), this.#drops);
+    const { clock, timers, log } = options.platform;
+    this.#deferred = new DeferredWork(clock, timers, (error) => {
+      this.#drops.count("engine_threw");
+      log.error("Media engine failed on deferred work", { error });
+    });
     this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
     this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
-    const { clock, log } = options.platform;
     this.#relays = new EngineRelays(options.relays, {
       clock,
       log,
@@ -115,6 +121,7 @@ class LocalEngine implements MediaEngine {
       audioLevel: this.#audioLevel,
       srtp: this.#options.srtp ?? ports.srtp,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
+      deferred: this.#deferred,
       batch: this.#batch,
       failed: (connection, error) => this.#failed(connection, error),
       ended: (connection) => this.#forget(connection),
@@ -179,6 +186,7 @@ class LocalEngine implements MediaEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelTick?.();
+    this.#deferred.close();
     this.#relays.close();
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
@@ -219,6 +227,7 @@ class LocalEngine implements MediaEngine {
   #endBatch(now: number): void {
     this.#batch.end(now);
     for (const { datagrams } of this.#udp) datagrams.flush();
+    this.#deferred.run();
   }
 
   #carryOut(command: ConnectionCommand, shared: EngineShared): void {
