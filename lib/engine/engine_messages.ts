@@ -113,7 +113,8 @@ export type EngineCommand =
   | {
     /**
      * Makes an up-track out of what engine `from` sends of it; from now on down-tracks can name it.
-     * Before or after the other engine's `send_relay`. `section` is the publisher's.
+     * Before or after the other engine's `send_relay`. `section` is the publisher's; again with
+     * another one: its codecs are used from now on.
      */
     readonly type: "receive_relay";
     readonly upTrack: UpTrackId;
