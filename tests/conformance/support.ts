@@ -16,6 +16,7 @@ import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
 import { clonedEngine } from "../support/cloned_engine.ts";
+import { reporting } from "../support/failure_report.ts";
 import type { Flavour, JoinOptions } from "../support/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
 import { until } from "../support/until.ts";
@@ -52,12 +53,16 @@ export class TestServer implements AsyncDisposable {
     readonly http: Deno.HttpServer<Deno.NetAddr>,
   ) {}
 
-  /** @param config LiveKit's YAML keys, merged over the test configuration. */
+  /**
+   * @param config LiveKit's YAML keys, merged over the test configuration.
+   * @param lines Gets everything that is logged.
+   */
   static async start(
     config: Readonly<Record<string, unknown>> = {},
     flavour: Flavour = "v0",
+    lines: string[] = [],
   ): Promise<TestServer> {
-    const log = new RecordingLog();
+    const log = new RecordingLog({}, lines);
     const server = createServer(
       parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
       denoPlatform(log),
@@ -152,9 +157,12 @@ export function scenario(name: string, body: ScenarioBody, options: ScenarioOpti
       // werift's DTLS client, which the test clients use, has timers that cannot be stopped.
       sanitizeOps: false,
       sanitizeResources: false,
-      fn: async () => {
-        await using test = await TestServer.start(options.config, flavour);
-        await body(test);
+      fn: () => {
+        const log: string[] = [];
+        return reporting(async () => {
+          await using test = await TestServer.start(options.config, flavour, log);
+          await body(test);
+        }, () => ({ "the server": log }));
       },
     });
   }
