@@ -19,6 +19,7 @@ import { clonedEngine } from "../support/cloned_engine.ts";
 import { reporting } from "../support/failure_report.ts";
 import type { Flavour, JoinOptions } from "../support/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+import { scaledPlatform } from "../support/scaled_platform.ts";
 import { until } from "../support/until.ts";
 import { WireParticipant } from "../support/wire_participant.ts";
 import { scenarioNamed } from "./scenarios.ts";
@@ -56,16 +57,18 @@ export class TestServer implements AsyncDisposable {
   /**
    * @param config LiveKit's YAML keys, merged over the test configuration.
    * @param lines Gets everything that is logged.
+   * @param speed How many of the server's seconds pass in a real one.
    */
   static async start(
     config: Readonly<Record<string, unknown>> = {},
     flavour: Flavour = "v0",
     lines: string[] = [],
+    speed = 1,
   ): Promise<TestServer> {
     const log = new RecordingLog({}, lines);
     const server = createServer(
       parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
-      denoPlatform(log),
+      speed === 1 ? denoPlatform(log) : scaledPlatform(speed, log),
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
@@ -141,6 +144,8 @@ export type ScenarioBody = (test: TestServer) => Promise<void>;
 export interface ScenarioOptions {
   /** LiveKit's YAML keys. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** How many of the server's seconds pass in a real one; for scenarios that only wait for it. */
+  readonly speed?: number;
 }
 
 /**
@@ -160,7 +165,7 @@ export function scenario(name: string, body: ScenarioBody, options: ScenarioOpti
       fn: () => {
         const log: string[] = [];
         return reporting(async () => {
-          await using test = await TestServer.start(options.config, flavour, log);
+          await using test = await TestServer.start(options.config, flavour, log, options.speed);
           await body(test);
         }, () => ({ "the server": log }));
       },
