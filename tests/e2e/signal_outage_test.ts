@@ -65,6 +65,10 @@ async function outage(seconds: number, mode: ConnectionMode): Promise<void> {
   proxy.cut();
   await eventually("bob to notice", async () => (await bob.snapshot()).state !== "connected");
   await carol.disconnect();
+  await eventually(
+    "ann to see carol leave",
+    async () => (await ann.snapshot()).departed.includes("carol"),
+  );
   await ann.setMuted(fromAnn[1]!.sid, true);
   await pause(seconds * 1_000);
   // The outage lasts as long as a busy machine needs for the frames; then some more must come.
