@@ -50,7 +50,8 @@ export class SignalLink {
   #kept: { readonly at: number; readonly message: SignalMessage }[] = [];
   #drops: { readonly until: number; left: number; readonly silent: boolean } | undefined;
 
-  constructor(sink: SignalSink, readonly clock: Clock) {
+  /** @param resumes Whether its client can ever come back on another socket. */
+  constructor(sink: SignalSink, readonly clock: Clock, readonly resumes = true) {
     this.#sink = sink;
     this.#heardAt = clock.now();
   }
@@ -82,7 +83,7 @@ export class SignalLink {
   send(message: SignalMessage): void {
     // An answer that is heard twice is an error; one without a socket was certainly not heard.
     const keeps = message.case === "answer" ? !this.attached : !NOT_KEPT.has(message.case);
-    if (keeps) {
+    if (keeps && this.resumes) {
       this.#kept.push({ at: this.clock.now(), message });
       if (this.#kept.length > MAX_KEPT) this.#kept.shift();
     }
