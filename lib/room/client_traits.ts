@@ -30,6 +30,11 @@ export class ClientTraits {
     return /^safari$/i.test(this.info.browser);
   }
 
+  /** OBS sends RTCP sender reports for one of its simulcast layers only. */
+  get incompleteSenderReports(): boolean {
+    return this.info.browser.includes("OBS");
+  }
+
   /** The subscriber connection carries data and decides when a participant is ACTIVE. */
   get subscriberPrimary(): boolean {
     return this.protocol > 2;

@@ -23,6 +23,7 @@ import type { DownTrackRequest } from "./subscriptions.ts";
 
 /** See the module text. */
 export class OneShotConnection implements SubscribingSide, OfferCompanion {
+  readonly final = true;
   readonly #sending: OneShotSending;
   readonly #tracks: SubscribedTracks;
   #answered = false;

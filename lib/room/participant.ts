@@ -104,6 +104,7 @@ export class Participant implements DataPeer, ConnectionHost {
       wallMs: () => platform.clock.wallMs(),
       canPublishSource: (source) => canPublishSource(this.profile.permission, source),
       enabledCodecs: publishableCodecs(options.enabledCodecs, this.traits).map(({ mime }) => mime),
+      incompleteSenderReports: this.traits.incompleteSenderReports,
       deliver: (effect) => this.#guard(() => this.#tracks.deliver(effect)),
       log: this.log,
       counters: context.counters,

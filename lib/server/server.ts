@@ -25,9 +25,11 @@ import type { TokenSigner } from "../signalling/token_refresher.ts";
 import { AgentService } from "../signalling/agent_service.ts";
 import { serverInfo } from "../signalling/join_response.ts";
 import { SignalService } from "../signalling/signal_service.ts";
+import { WhipService } from "../signalling/whip_service.ts";
 import { absentServices } from "../../routes/absent_services.ts";
 import { createHttpHandler, type HttpHandler } from "../../routes/http_handler.ts";
 import { roomService } from "../../routes/room_service.ts";
+import type { SignalEntrance } from "../../routes/rtc.ts";
 import { routeTable } from "../../routes/route_table.ts";
 import { agentDispatchService } from "../../routes/agent_dispatch_service.ts";
 import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
@@ -248,18 +250,21 @@ class ComposedServer implements SfuServer {
       });
       return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
     };
+    const limits = {
+      maxRoomNameLength: limit.max_room_name_length,
+      maxParticipantIdentityLength: limit.max_participant_identity_length,
+    };
+    const entrance: SignalEntrance = {
+      admit: (join) => this.#refusal() ?? signals.admit(join),
+      admitSession: (join) => signals.admitSession(join),
+      open: (join, socket) => signals.open(join, socket),
+    };
     const routes = routeTable({
       heartbeat: { last: () => this.#lastBeat() },
+      whip: { whip: new WhipService(this.rooms, entrance), limits },
       rtc: {
-        signals: {
-          admit: (join) => this.#refusal() ?? signals.admit(join),
-          admitSession: (join) => signals.admitSession(join),
-          open: (join, socket) => signals.open(join, socket),
-        },
-        limits: {
-          maxRoomNameLength: limit.max_room_name_length,
-          maxParticipantIdentityLength: limit.max_participant_identity_length,
-        },
+        signals: entrance,
+        limits,
         upgrade: (request) => upgrade(request, limit.signal_message_size_limit),
       },
       agent: {

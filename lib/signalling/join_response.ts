@@ -22,7 +22,7 @@ import {
 const PING_INTERVAL_S = 5;
 const PING_TIMEOUT_S = 15;
 /** The protocol this server speaks, and the agent protocol beside it. */
-const PROTOCOL = 17;
+export const CURRENT_PROTOCOL = 17;
 const AGENT_PROTOCOL = 1;
 
 /** What is the same for every client of a process. */
@@ -88,7 +88,7 @@ export function serverInfo(
   return new ServerInfo({
     edition: ServerInfo_Edition.Standard,
     version: server.version,
-    protocol: PROTOCOL,
+    protocol: CURRENT_PROTOCOL,
     region: server.region,
     nodeId: server.nodeId,
     agentProtocol: AGENT_PROTOCOL,

@@ -11,15 +11,12 @@ import { checkAttributes, checkMetadata } from "../room/admin_limits.ts";
 import { ClientTraits } from "../room/client_traits.ts";
 import { leaveMessage } from "../room/close_reason.ts";
 import type { Participant } from "../room/participant.ts";
-import { permissionFromGrant, sourceName } from "../room/participant_permission.ts";
-import type { ParticipantInit } from "../room/participant_profile.ts";
 import { publishableCodecs } from "../room/publisher_connection.ts";
-import type { Room } from "../room/room.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
-import { roomRequest } from "../room/room_creation.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
 import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
+import { participantInit, roomOf } from "./join_admission.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
 import type { SignalObserver } from "./signal_observer.ts";
 import { SignalSession } from "./signal_session.ts";
@@ -96,7 +93,7 @@ export class SignalService {
     this.#sessions.add(session);
     observer?.connected();
     if (join.reconnect) return this.#resume(join, session);
-    const room = this.#roomFor(join);
+    const room = roomOf(rooms, join);
     const participant = room.join(participantInit(join), session);
     if (typeof participant === "string") {
       return this.#refuse(join, session, DisconnectReason.JOIN_FAILURE, "disconnect");
@@ -152,11 +149,6 @@ export class SignalService {
     session.close();
   }
 
-  #roomFor(join: JoinParameters): Room {
-    const { roomName, roomConfig = {}, roomPreset = "" } = join;
-    return this.options.rooms.create({ ...roomRequest(roomName, roomConfig), roomPreset });
-  }
-
   #refreshTokens(join: JoinParameters, participant: Participant): void {
     const refresher = new TokenRefresher(
       join,
@@ -169,25 +161,4 @@ export class SignalService {
     participant.onClosed = () => refresher.stop();
     refresher.refresh();
   }
-}
-
-/** What the room layer needs to know of a join. */
-function participantInit(join: JoinParameters): ParticipantInit {
-  const { grant } = join;
-  const canPublishSources = grant.canPublishSources.map(sourceName);
-  return {
-    identity: join.identity,
-    name: join.name,
-    metadata: join.metadata,
-    attributes: join.attributes,
-    permission: permissionFromGrant({ ...grant, canPublishSources }),
-    kind: join.kind,
-    kindDetails: join.kindDetails,
-    clientInfo: join.clientInfo,
-    autoSubscribe: join.autoSubscribe,
-    autoSubscribeDataTrack: join.autoSubscribeDataTrack ?? false,
-    adaptiveStream: join.adaptiveStream,
-    singlePeerConnection: join.singlePeerConnection,
-    tokenExpiresAt: join.tokenExpiresAt,
-  };
 }

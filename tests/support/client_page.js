@@ -383,7 +383,7 @@
   };
 
   /** For the other scripts of this page. */
-  globalThis.testClient = { methods, room: () => room };
+  globalThis.testClient = { methods, room: () => room, drawnTrack, toneTrack };
 
   /** Calls one method with JSON arguments; the outcome is JSON, too, and never a rejection. */
   globalThis.callTestClient = async (method, argumentsJson) => {
