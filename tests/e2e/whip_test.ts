@@ -126,11 +126,13 @@ for (const browser of BROWSERS) {
         await eventually("data at whip", async () => {
           return (await whip.messages()).includes("hello");
         });
+        // Who only receives is announced after a while.
+        await remote(ann, "whip");
         await whip.send("hello back");
         await eventually("data at ann", async () => {
           const data = await ann.receivedData();
           return data.some(({ from, text }) => from === "whip" && text === "hello back");
-        });
+        }, { seen: () => ann.receivedData() });
       }),
   );
 }
