@@ -97,6 +97,13 @@ export class ClientTraits {
     return this.info.sdk !== ClientInfo_SDK.GO && this.info.sdk !== ClientInfo_SDK.UNKNOWN;
   }
 
+  /** Go opens no TCP connections for ICE; Swift does since 1.0.5. */
+  get iceOverTcp(): boolean {
+    const { sdk, version } = this.info;
+    if (sdk === ClientInfo_SDK.SWIFT) return compareVersions(version, "1.0.5") >= 0;
+    return sdk !== ClientInfo_SDK.GO;
+  }
+
   /** Codecs that do not work in this client in either direction. */
   get disabledCodecs(): readonly DisabledCodec[] {
     return this.isSafari ? [every("video/AV1")] : [];

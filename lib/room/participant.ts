@@ -31,6 +31,8 @@ import type {
   SignalSink,
 } from "./connection_host.ts";
 import type { PublishingSide, SubscribingSide } from "./connection_sides.ts";
+import type { IcePreference } from "./ice_preference.ts";
+import { IceSteering } from "./ice_steering.ts";
 import { ParticipantData } from "./participant_data.ts";
 import { mediaSides } from "./participant_media.ts";
 import { type ParticipantInit, ParticipantProfile } from "./participant_profile.ts";
@@ -75,6 +77,7 @@ export class Participant implements DataPeer, ConnectionHost {
   /** Called once, when the session has ended. */
   onClosed: () => void = () => {};
   readonly link: SignalLink;
+  readonly steering: IceSteering;
   #updates: UpdateFilter;
   readonly #tracks: ParticipantTracks<Participant>;
   #rule: SubscriptionRule = everyoneMaySubscribe;
@@ -97,6 +100,7 @@ export class Participant implements DataPeer, ConnectionHost {
     this.subscriberPrimary = this.traits.subscriberPrimary && init.permission.canSubscribe &&
       !this.singlePeerConnection;
     this.link = new SignalLink(sink, platform.clock, !this.oneShot);
+    this.steering = new IceSteering(this);
     this.#presence = new Presence(platform.timers, this);
     this.#updates = new UpdateFilter(this.traits.protocol);
     this.registry = new TrackRegistry({
@@ -174,6 +178,10 @@ export class Participant implements DataPeer, ConnectionHost {
 
   get reachable(): boolean {
     return this.link.answers;
+  }
+
+  get icePreference(): IcePreference {
+    return this.steering.preference;
   }
 
   /** Whether a client that lost its socket may go on with this session. */
@@ -341,8 +349,9 @@ export class Participant implements DataPeer, ConnectionHost {
     this.close(Reason.STATE_MISMATCH, "reconnect");
   }
 
-  connectionUp(role: ConnectionRole): void {
+  connectionUp(role: ConnectionRole, protocol: "udp" | "tcp"): void {
     if (this.closed) return;
+    this.steering.up(role, protocol);
     if (role === "publisher") this.#publications.connected();
     if (!this.#presence.connectionUp(role) || this.state !== State.JOINED) return;
     this.profile.advance(State.ACTIVE);
@@ -350,7 +359,9 @@ export class Participant implements DataPeer, ConnectionHost {
   }
 
   connectionLost(role: ConnectionRole): void {
-    if (!this.closed) this.#presence.connectionLost(role);
+    if (this.closed) return;
+    this.steering.failed(role);
+    this.#presence.connectionLost(role);
   }
 
   connectionDown(role: ConnectionRole, reason: ConnectionFailure): void {

@@ -27,6 +27,7 @@ import type { IceState, OfferCompanion, PublishingSide } from "./connection_side
 import { DataChannelWatch } from "./data_channel_watch.ts";
 import { channelPolicy } from "./data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
+import { preferredAddresses } from "./ice_preference.ts";
 import { PublisherSections } from "./publisher_sections.ts";
 import type { RoomContext } from "./room_context.ts";
 import type { SectionPlan, SectionQuery } from "./track_effects.ts";
@@ -151,7 +152,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       case "connection_connected":
         if (!this.#connected) this.context.figures?.connection("publisher", "connected");
         this.#connected = true;
-        return this.host.connectionUp("publisher");
+        return this.host.connectionUp("publisher", event.protocol);
       case "connection_lost":
         return this.host.connectionLost("publisher");
       case "connection_failed":
@@ -262,7 +263,8 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   }
 
   #localParameters(): LocalParameters {
-    const { fingerprint, addresses } = this.context.engine();
+    const { fingerprint, addresses: all } = this.context.engine();
+    const addresses = preferredAddresses(all, this.host.icePreference);
     const sessionId = this.#sessionId;
     return { ice: this.#local, fingerprint, addresses, sessionId, version: ++this.#version };
   }

@@ -30,6 +30,8 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "rtc.enable_loopback_candidate",
   "rtc.force_tcp",
   "rtc.stun_servers",
+  "rtc.allow_tcp_fallback",
+  "rtc.tcp_fallback_rtt_threshold",
   "rtc.reconnect_on_publication_error",
   "rtc.reconnect_on_subscription_error",
   "rtc.reconnect_on_data_channel_error",

@@ -17,6 +17,7 @@ import type { Cancel, Platform } from "../base/platform.ts";
 import type { EngineReady, MediaEngine } from "../engine/engine_messages.ts";
 import { createLocalEngine, type LocalEngineOptions } from "../engine/local_engine.ts";
 import { EngineRouter } from "../room/engine_router.ts";
+import { IcePreferences } from "../room/ice_preference.ts";
 import type { RoomContext } from "../room/room_context.ts";
 import { RoomAdmin } from "../room/room_admin.ts";
 import { RoomDirectory } from "../room/room_directory.ts";
@@ -152,6 +153,7 @@ class ComposedServer implements SfuServer {
       engine: () => this.#engineReady(),
       options: roomOptions(config),
       counters: this.counters,
+      icePreferences: new IcePreferences(platform.clock),
       nodeId,
       region: config.region,
       observers: [this.#webhooks.observer, metrics?.roomObserver, this.#agents.dispatcher]

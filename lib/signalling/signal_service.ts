@@ -110,6 +110,7 @@ export class SignalService {
         sifTrailer: room.sifTrailer,
         disabledCodecs: participant.traits.disabledCodecs,
         disabledPublishCodecs: participant.traits.disabledPublishCodecs,
+        icePreference: participant.icePreference,
       }),
     }));
     this.#refreshTokens(join, participant);
@@ -131,9 +132,16 @@ export class SignalService {
       return this.#refuse(join, session, DisconnectReason.STATE_MISMATCH, "reconnect");
     }
     session.bind(participant);
+    participant.steering.resumed(join.reconnectReason);
+    const { icePreference, traits } = participant;
     room.resume(participant, session, {
       case: "reconnect",
-      value: reconnectResponse(this.#server, room.lastDataSequence(participant)),
+      value: reconnectResponse(this.#server, {
+        lastMessageSeq: room.lastDataSequence(participant),
+        disabledCodecs: traits.disabledCodecs,
+        disabledPublishCodecs: traits.disabledPublishCodecs,
+        icePreference,
+      }),
     });
     participant.onClaimsChanged();
   }
