@@ -379,6 +379,7 @@
     sentLayers,
     timings: () => ({ connectedMs, firstFrameMs }),
     setAttributes: (attributes) => room.localParticipant.setAttributes(attributes),
+    simulate: (scenario, arg) => room.simulateScenario(scenario, arg),
     errors: () => errors,
   };
 
