@@ -16,6 +16,7 @@ import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
 import { clonedEngine } from "../support/cloned_engine.ts";
+import { EngineTap } from "../support/engine_tap.ts";
 import type { Flavour, JoinOptions } from "../support/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
 import { until } from "../support/until.ts";
@@ -50,6 +51,7 @@ export class TestServer implements AsyncDisposable {
     readonly flavour: Flavour,
     readonly log: RecordingLog,
     readonly http: Deno.HttpServer<Deno.NetAddr>,
+    readonly tap: EngineTap,
   ) {}
 
   /** @param config LiveKit's YAML keys, merged over the test configuration. */
@@ -58,19 +60,20 @@ export class TestServer implements AsyncDisposable {
     flavour: Flavour = "v0",
   ): Promise<TestServer> {
     const log = new RecordingLog();
+    const tap = new EngineTap();
     const server = createServer(
       parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
       denoPlatform(log),
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
-          return clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free }));
+          return tap.wrap(clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free })));
         },
       },
     );
     await server.listenMedia();
     const http = Deno.serve({ hostname: HOST, port: 0, onListen() {} }, server.handler);
-    return new TestServer(server, flavour, log, http);
+    return new TestServer(server, flavour, log, http, tap);
   }
 
   /** `ws://…` without a trailing slash. */
