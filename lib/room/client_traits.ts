@@ -40,6 +40,11 @@ export class ClientTraits {
     return this.protocol > 2;
   }
 
+  /** Reads `SpeakersChanged`. */
+  get speakerChanges(): boolean {
+    return this.protocol > 2;
+  }
+
   get reusesTransceivers(): boolean {
     return this.protocol > 3 && !this.isSafari;
   }

@@ -49,6 +49,7 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "room.enable_full_room_in_webhooks",
   "video.codec_regression_threshold",
   "video.dynacast_pause_delay",
+  "limit.num_tracks",
   "limit.subscription_limit_audio",
   "limit.subscription_limit_video",
   "limit.max_participant_name_length",

@@ -169,6 +169,7 @@ class ComposedServer implements SfuServer {
       rooms: this.rooms,
       serverVersion: PROTOCOL_VERSION,
       autoCreateRooms: config.room.auto_create,
+      maxTracks: config.limit.num_tracks,
       maxFrameBytes: config.limit.signal_message_size_limit,
       signToken: firstKeySigner(keys),
       observer: metrics?.signalObserver,

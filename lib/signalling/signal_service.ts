@@ -29,6 +29,8 @@ export interface SignalServiceOptions {
   readonly serverVersion: string;
   /** A room is made by the first join; else only by the API or a token with `roomCreate`. */
   readonly autoCreateRooms: boolean;
+  /** `limit.num_tracks`, in and out together: beyond it only clients that return come in; 0 is none. */
+  readonly maxTracks?: number;
   /** `limit.signal_message_size_limit`, bytes; 0 is no limit. */
   readonly maxFrameBytes: number;
   /** Signs refreshed tokens with the first configured key. */
@@ -59,8 +61,12 @@ export class SignalService {
     const barred = moderationRefusal(join, this.options.rooms);
     if (barred !== undefined) return barred;
     const mayCreate = this.options.autoCreateRooms || join.grant.roomCreate;
-    if (mayCreate || this.options.rooms.get(join.roomName) !== undefined) return { ok: true };
-    return { ok: false, status: 404, body: "requested room does not exist" };
+    if (!mayCreate && this.options.rooms.get(join.roomName) === undefined) {
+      return { ok: false, status: 404, body: "requested room does not exist" };
+    }
+    const { maxTracks = 0, rooms } = this.options;
+    if (maxTracks === 0 || join.reconnect || rooms.trackCount() < maxTracks) return { ok: true };
+    return { ok: false, status: 503, body: "node has exceeded its configured limit" };
   }
 
   /** What else can refuse a join before the upgrade; asked by `/rtc` only, right before it. */

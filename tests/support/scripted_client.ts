@@ -275,7 +275,7 @@ export class World {
   readonly service: SignalService;
   readonly clients: ScriptedClient[] = [];
 
-  constructor(options: Partial<RoomOptions> = {}, autoCreateRooms = true) {
+  constructor(options: Partial<RoomOptions> = {}, autoCreateRooms = true, maxTracks = 0) {
     const router = new EngineRouter(this.engine, this.platform.log);
     this.engine.onEvent = (event) => router.dispatch(event);
     this.rooms = new RoomDirectory({
@@ -297,6 +297,7 @@ export class World {
       rooms: this.rooms,
       serverVersion: "1.2.3",
       autoCreateRooms,
+      maxTracks,
       maxFrameBytes: 2 * 1024 * 1024,
       signToken: (claims) => Promise.resolve(`token of ${claims.identity}`),
     });
