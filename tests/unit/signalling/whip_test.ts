@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
-import { DataPacket, DisconnectReason, TrackSource, UserPacket } from "@livekit/protocol";
+import {
+  DataPacket,
+  DisconnectReason,
+  TrackSource,
+  UserPacket,
+  VideoLayer_Mode,
+} from "@livekit/protocol";
 import { moveParticipant } from "../../../lib/room/participant_transfer.ts";
+import { sdpFixture } from "../../support/negotiation_fixtures.ts";
 import { singleOffer } from "../../support/single_offer.ts";
 import { WHIP_OFFER, WhipWorld } from "../../support/whip_world.ts";
 
@@ -214,4 +221,28 @@ Deno.test("a WHIP client cannot be moved to another room", async () => {
   const outcome = await moveParticipant(world.participant()!, rooms.get("lobby")!, () => to);
   assert.equal(outcome?.code, "failed_precondition");
   assert.ok(world.participant());
+});
+
+Deno.test("an encoder's offer without header extensions is taken by its SSRCs", async () => {
+  const world = new WhipWorld();
+  const agent = "Mozilla/5.0 (OBS-Studio/30.1.0; Linux x86_64; en-US)";
+  const reply = await world.post(sdpFixture("encoder_whip_offer"), {
+    headers: { "User-Agent": agent },
+  });
+  assert.equal(reply.status, 201, reply.body);
+  await world.world.settle();
+  const { tracks } = world.participant()!.info();
+  assert.deepEqual(tracks.map(({ name, mimeType }) => [name, mimeType]), [
+    ["synthesized-microphone", "audio/opus"],
+    ["synthesized-camera", "video/H264"],
+  ]);
+  assert.equal(
+    tracks[1]!.codecs[0]!.videoLayerMode,
+    VideoLayer_Mode.ONE_SPATIAL_LAYER_PER_STREAM_INCOMPLETE_RTCP_SR,
+  );
+  const { sections } = world.world.engine.of("set_receive").at(-1)!;
+  assert.deepEqual(sections.map(({ ssrcs }) => ssrcs), [[{ ssrc: 1001 }], [{ ssrc: 1002 }]]);
+  // Its own encoder settings are its own: the answer asks for nothing.
+  assert.match(reply.body, /^a=fmtp:111 minptime=10;useinbandfec=1\r$/m);
+  assert.match(reply.body, /^m=video 9 UDP\/TLS\/RTP\/SAVPF 96\r$/m);
 });
