@@ -16,6 +16,7 @@ import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
 import { clonedEngine } from "../support/cloned_engine.ts";
+import { EngineTap } from "../support/engine_tap.ts";
 import { reporting } from "../support/failure_report.ts";
 import type { Flavour, JoinOptions } from "../support/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
@@ -52,6 +53,7 @@ export class TestServer implements AsyncDisposable {
     readonly flavour: Flavour,
     readonly log: RecordingLog,
     readonly http: Deno.HttpServer<Deno.NetAddr>,
+    readonly tap: EngineTap,
   ) {}
 
   /**
@@ -66,19 +68,20 @@ export class TestServer implements AsyncDisposable {
     speed = 1,
   ): Promise<TestServer> {
     const log = new RecordingLog({}, lines);
+    const tap = new EngineTap();
     const server = createServer(
       parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
       speed === 1 ? denoPlatform(log) : scaledPlatform(speed, log),
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
-          return clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free }));
+          return tap.wrap(clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free })));
         },
       },
     );
     await server.listenMedia();
     const http = Deno.serve({ hostname: HOST, port: 0, onListen() {} }, server.handler);
-    return new TestServer(server, flavour, log, http);
+    return new TestServer(server, flavour, log, http, tap);
   }
 
   /** `ws://…` without a trailing slash. */
