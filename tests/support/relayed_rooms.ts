@@ -16,12 +16,10 @@ export class RelayedRooms implements AsyncDisposable {
   static async open(ringBytes?: number): Promise<RelayedRooms> {
     const [there, back] = [createRelayRing(ringBytes), createRelayRing(ringBytes)];
     const near = await WireRoom.open({
-      index: 0,
-      peers: [{ index: 1, inbound: back, outbound: there }],
+      relays: { index: 0, peers: [{ index: 1, inbound: back, outbound: there }] },
     });
     const far = await WireRoom.open({
-      index: 1,
-      peers: [{ index: 0, inbound: there, outbound: back }],
+      relays: { index: 1, peers: [{ index: 0, inbound: there, outbound: back }] },
     });
     return new RelayedRooms(near, far);
   }

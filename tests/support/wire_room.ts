@@ -20,6 +20,7 @@ import type {
 import type { RelayNeighbours } from "../../lib/engine/engine_relays.ts";
 import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
+import type { SrtpEngine } from "../../lib/transport/srtp_engine.ts";
 import { clonedEngine } from "./cloned_engine.ts";
 import { eventually } from "./eventually.ts";
 import { WireClient } from "./wire_client.ts";
@@ -44,6 +45,15 @@ export interface PeerOptions {
   /** Default: no application section. */
   readonly dataChannels?: "accept" | "create";
   readonly dataPolicy?: DataChannelPolicy;
+  /** The only one the client offers; 1 if absent. */
+  readonly srtpProfile?: 1 | 7;
+}
+
+/** What an engine may be besides one alone with its default cipher. */
+export interface WireRoomOptions {
+  readonly srtp?: SrtpEngine;
+  /** The engines of other rooms that it is joined to. */
+  readonly relays?: RelayNeighbours;
 }
 
 /** See the module text. Dispose it to end engine and clients. */
@@ -74,12 +84,8 @@ export class WireRoom implements AsyncDisposable {
     engine.onEvent = (event) => this.events.push(event);
   }
 
-  /**
-   * An engine on free UDP and TCP ports of the loopback address.
-   *
-   * @param relays The engines of other rooms that it is joined to.
-   */
-  static async open(relays?: RelayNeighbours): Promise<WireRoom> {
+  /** An engine on free UDP and TCP ports of the loopback address. */
+  static async open(options: WireRoomOptions = {}): Promise<WireRoom> {
     const drops = new DropCounters();
     const errors: string[] = [];
     const engine = clonedEngine(createLocalEngine({
@@ -88,7 +94,7 @@ export class WireRoom implements AsyncDisposable {
       tcp: [{ hostname: HOST, port: 0 }],
       advertised: [HOST],
       drops,
-      ...(relays === undefined ? {} : { relays }),
+      ...options,
     }));
     const ready = await engine.start();
     return new WireRoom(engine, ready, await createCertificate(), drops, errors);
@@ -103,7 +109,7 @@ export class WireRoom implements AsyncDisposable {
     const server = this.ready.addresses.find(({ protocol }) =>
       protocol === (options.protocol ?? "udp")
     )!;
-    const { dataChannels, dataPolicy } = options;
+    const { dataChannels, dataPolicy, srtpProfile } = options;
     this.engine.send({
       type: "open_connection",
       connection: id,
@@ -124,6 +130,7 @@ export class WireRoom implements AsyncDisposable {
       local,
       certificate: this.#certificate,
       dataChannels: dataChannels !== undefined,
+      ...(srtpProfile === undefined ? {} : { srtpProfile }),
     });
     const peer: Peer = { id, client, remote, local };
     this.#peers.push(peer);
