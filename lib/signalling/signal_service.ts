@@ -11,7 +11,6 @@ import { checkAttributes, checkMetadata } from "../room/admin_limits.ts";
 import { ClientTraits } from "../room/client_traits.ts";
 import { leaveMessage } from "../room/close_reason.ts";
 import type { Participant } from "../room/participant.ts";
-import { permissionFromGrant, sourceName } from "../room/participant_permission.ts";
 import type { ParticipantInit } from "../room/participant_profile.ts";
 import { publishableCodecs } from "../room/publisher_connection.ts";
 import type { Room } from "../room/room.ts";
@@ -21,6 +20,7 @@ import type { RoomDirectory } from "../room/room_directory.ts";
 import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
+import { grantedPermission } from "./permission_claims.ts";
 import type { SignalObserver } from "./signal_observer.ts";
 import { SignalSession } from "./signal_session.ts";
 import type { SignalSocket } from "./signal_socket.ts";
@@ -173,14 +173,12 @@ export class SignalService {
 
 /** What the room layer needs to know of a join. */
 function participantInit(join: JoinParameters): ParticipantInit {
-  const { grant } = join;
-  const canPublishSources = grant.canPublishSources.map(sourceName);
   return {
     identity: join.identity,
     name: join.name,
     metadata: join.metadata,
     attributes: join.attributes,
-    permission: permissionFromGrant({ ...grant, canPublishSources }),
+    permission: grantedPermission(join.grant),
     kind: join.kind,
     kindDetails: join.kindDetails,
     clientInfo: join.clientInfo,
