@@ -253,9 +253,9 @@ export class Participant implements DataPeer, ConnectionHost {
     this.host = host;
   }
 
-  /** `sid` may be told of again as if for the first time. */
-  forget(sid: string): void {
-    this.#updates.forget(sid);
+  /** What this client has been told of others. */
+  get told(): Pick<UpdateFilter, "knows" | "forget"> {
+    return this.#updates;
   }
 
   /** Whether `subscriber` may have `trackSid` of this publisher. */

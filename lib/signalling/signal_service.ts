@@ -21,6 +21,7 @@ import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
 import { grantedPermission } from "./permission_claims.ts";
+import { ResponseEncoder } from "./signal_codec.ts";
 import type { SignalObserver } from "./signal_observer.ts";
 import { SignalSession } from "./signal_session.ts";
 import type { SignalSocket } from "./signal_socket.ts";
@@ -43,6 +44,7 @@ export interface SignalServiceOptions {
 export class SignalService {
   readonly #server: ServerIdentity;
   readonly #sessions = new Set<SignalSession>();
+  readonly #encoder = new ResponseEncoder();
 
   constructor(readonly options: SignalServiceOptions) {
     const { context } = options.rooms;
@@ -89,6 +91,7 @@ export class SignalService {
     const session = new SignalSession(socket, {
       clock: platform.clock,
       counters,
+      encoder: this.#encoder,
       maxFrameBytes,
       observer,
       onClosed: (closed) => this.#sessions.delete(closed),
