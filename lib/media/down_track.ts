@@ -92,7 +92,7 @@ export class DownTrack implements PacketReceiver {
     this.#sink = options.sink;
     this.#listener = options.listener;
     this.#target = options.target;
-    this.#isVideo = options.section.kind === "video";
+    this.#isVideo = this.#packet.isVideo = options.section.kind === "video";
     this.#extensions = new ExtensionMap(
       options.publisherExtensions,
       options.section.extensions,
@@ -160,11 +160,10 @@ export class DownTrack implements PacketReceiver {
   #join(packet: SourcePacket, layer: UpTrackLayer, now: number): DropReason {
     const refused = this.#switch(packet, layer, now);
     if (refused !== DROP.none) return refused;
-    const { seq } = packet;
     const reason = this.#forwardCurrent(packet, layer, now);
     // The start was recovered or overtaken: what followed it was refused when it came.
     // `onLayer` may have led to our removal, hence the question mark.
-    if (seq < layer.highest) this.#source?.replay(this, layer, seq, now);
+    if (packet.seq < packet.highest) this.#source?.replay(this, packet, now);
     return reason;
   }
 
@@ -194,9 +193,9 @@ export class DownTrack implements PacketReceiver {
       if (sequence < 0 && out.empty) return this.drops.count(DROP.temporalLayer);
     } else sequence = this.#sequence.forward(seq);
     if (sequence < 0) return this.drops.count(DROP.beforeStart);
-    this.#send(packet, layer, sequence, 0, now);
+    const reason = this.#send(packet, layer, sequence, 0, now);
     this.#report(this.#selection.spatial);
-    return DROP.none;
+    return reason;
   }
 
   /** Sends the frame in a redundant packet, and before it those missing frames that it repeats. */
@@ -214,7 +213,8 @@ export class DownTrack implements PacketReceiver {
       if (!unwrapper.take(back, this.#packet)) continue;
       const sequence = this.#sequence.forward(packet.seq - back);
       if (sequence < 0) return this.drops.count(DROP.beforeStart);
-      this.#send(packet, layer, sequence, unwrapper.age, now);
+      const reason = this.#send(packet, layer, sequence, unwrapper.age, now);
+      if (reason !== DROP.none) return reason;
     }
     return DROP.none;
   }
@@ -226,7 +226,7 @@ export class DownTrack implements PacketReceiver {
     if (this.#isVideo) {
       const from = this.#resync ? NO_LAYER : this.#current;
       const isStep = isStepTowards(spatial, from, this.#wanted);
-      if (!isStep || !packet.keyFrameStart || layer.highest - packet.seq > MAX_REPLAY) {
+      if (!isStep || !packet.keyFrameStart || packet.highest - packet.seq > MAX_REPLAY) {
         const seeking = this.#resync && spatial === this.#wanted;
         return this.drops.count(seeking ? DROP.awaitingKeyFrame : DROP.otherLayer);
       }
@@ -269,7 +269,13 @@ export class DownTrack implements PacketReceiver {
   }
 
   /** @param age How much older the frame is than its packet: a timestamp itself would be boxed. */
-  #send(packet: SourcePacket, layer: UpTrackLayer, seq: number, age: number, now: number): void {
+  #send(
+    packet: SourcePacket,
+    layer: UpTrackLayer,
+    seq: number,
+    age: number,
+    now: number,
+  ): DropReason {
     const out = this.#packet;
     out.payloadType = this.#codec!.payloadType;
     out.ssrc = this.#section.ssrc;
@@ -278,24 +284,26 @@ export class DownTrack implements PacketReceiver {
     out.originalSequence = -1;
     // What was taken apart is not asked for again: redundancy takes the place of retransmission.
     if (this.#unwrapper === undefined) this.#resender.remember(out, packet.seq, layer.spatial);
-    const cache = layer.cache;
+    const sink = this.#sink;
+    const bytes = sink.reserve();
+    if (bytes === undefined) return this.drops.count(DROP.noRoom);
     out.transportSequence = this.#extensions.usesTransportSequence
-      ? this.#sink.nextTransportSequence()
+      ? sink.nextTransportSequence()
       : -1;
-    const length = writePacket(
-      out,
-      cache,
-      packet.slot,
-      packet.view,
-      packet.vp8,
-      this.#extensions,
-      now,
-    );
+    const { slot, view, vp8 } = packet;
+    if (!writePacket(bytes, out, layer.cache, slot, view, vp8, this.#extensions, now)) {
+      return this.drops.count(DROP.outgoingTooLarge);
+    }
     this.#packets++;
-    this.#bytes += length;
+    this.#bytes += out.written + out.sourceLength;
     this.#octets += packet.payloadLength;
     this.#condition.sent(seq);
-    this.#sink.send(cache.scratch, length);
+    sink.send(out);
+    return DROP.none;
+  }
+
+  failed(error: unknown): void {
+    this.#listener.onFailed(error);
   }
 
   /** Resends what the subscriber misses: `numbers[0, count)`, 16 bits each (RFC 4585 §6.2.1). */

@@ -34,6 +34,8 @@ export interface DownTrackSection {
 export interface DownTrackListener {
   /** The first packet was sent, or the layer being sent changed. */
   onLayer(spatial: SpatialLayer): void;
+  /** Forwarding threw: a bug of ours. */
+  onFailed(error: unknown): void;
 }
 
 export interface DownTrackOptions {

@@ -5,18 +5,22 @@
  * @module
  */
 import type { RtpView } from "../wire/rtp_view.ts";
-import {
-  type Vp8Descriptor,
-  vp8DescriptorGrowth,
-  writeVp8Descriptor,
-} from "../wire/vp8_descriptor.ts";
+import { type Vp8Descriptor, writeVp8Descriptor } from "../wire/vp8_descriptor.ts";
 import type { ExtensionMap } from "./extension_map.ts";
+import { SEAL_BYTES } from "./forwarding_ports.ts";
 import type { PacketCache } from "./packet_cache.ts";
 
 const FIXED_HEADER_BYTES = 12;
 
-/** What differs from the cached packet; one per down-track, filled anew for each packet. */
+const NO_SOURCE = new Uint8Array(0);
+
+/**
+ * What differs from the cached packet, and then where the packet written is; one per down-track,
+ * filled anew for each packet.
+ */
 export class OutgoingPacket {
+  /** Video is the first to go where a queue is full. */
+  isVideo = false;
   payloadType = 0;
   /** Extended; the low 16 bits are written. */
   sequence = 0;
@@ -40,6 +44,14 @@ export class OutgoingPacket {
   activeTargets = -1;
   /** Decode targets there are. */
   targetCount = 0;
+  /** Set by {@linkcode writePacket}: bytes of the header, which are not encrypted. */
+  headerLength = 0;
+  /** Bytes written: the header, and what was rewritten of the payload. */
+  written = 0;
+  /** The rest of the payload is `source[sourceAt, sourceAt + sourceLength)`. */
+  source: Uint8Array = NO_SOURCE;
+  sourceAt = 0;
+  sourceLength = 0;
 
   /** Nothing of the payload or its descriptors is rewritten. */
   asReceived(): void {
@@ -56,15 +68,18 @@ export class OutgoingPacket {
 }
 
 /**
- * Writes the packet to `cache.scratch`.
+ * Writes the part of the packet that differs from the cached one to the start of `out`, and notes in
+ * `packet` where the rest is.
  *
+ * @param out As reserved from a sink.
  * @param slot Where the source packet is cached.
  * @param source A view on the source packet's header; its payload offset and length must be those of
  *   the slot.
  * @param vp8 The source's descriptor; read only if `packet.pictureId` is not -1.
- * @returns Packet length in bytes.
+ * @returns `false`, with nothing to be sent, if the packet is too long for `out`.
  */
 export function writePacket(
+  out: Uint8Array,
   packet: OutgoingPacket,
   cache: PacketCache,
   slot: number,
@@ -72,8 +87,7 @@ export function writePacket(
   vp8: Vp8Descriptor,
   extensions: ExtensionMap,
   now: number,
-): number {
-  const out = cache.scratch;
+): boolean {
   const extensionBytes = extensions.write(
     out,
     FIXED_HEADER_BYTES,
@@ -90,22 +104,26 @@ export function writePacket(
   out[3] = packet.sequence & 0xff;
   writeUint32(out, 4, packet.timestamp);
   writeUint32(out, 8, packet.ssrc);
-  let at = FIXED_HEADER_BYTES + extensionBytes;
+  let at = packet.headerLength = FIXED_HEADER_BYTES + extensionBytes;
   if (packet.originalSequence >= 0) {
     out[at++] = (packet.originalSequence >> 8) & 0xff;
     out[at++] = packet.originalSequence & 0xff;
   }
-  if (packet.empty) return at;
-  if (packet.pictureId < 0) {
-    const length = packet.payloadBytes < 0 ? source.payloadLength : packet.payloadBytes;
-    cache.copyToScratch(slot, source.payloadOffset + packet.payloadSkip, length, at);
-    return at + length;
+  let skip = packet.payloadSkip;
+  let left = packet.payloadBytes < 0 ? source.payloadLength : packet.payloadBytes;
+  if (packet.empty) left = 0;
+  else if (packet.pictureId >= 0) {
+    const first = source.bytes[source.payloadOffset]!;
+    const { pictureId, tl0PicIdx, keyIdx } = packet;
+    at += writeVp8Descriptor(out, at, first, vp8, pictureId, tl0PicIdx, keyIdx);
+    skip = vp8.headerLength;
+    left = source.payloadLength - skip;
   }
-  const growth = vp8DescriptorGrowth(vp8);
-  cache.copyToScratch(slot, source.payloadOffset, source.payloadLength, at + growth);
-  const first = source.bytes[source.payloadOffset]!;
-  writeVp8Descriptor(out, at, first, vp8, packet.pictureId, packet.tl0PicIdx, packet.keyIdx);
-  return at + source.payloadLength + growth;
+  packet.written = at;
+  packet.source = cache.arena;
+  packet.sourceAt = cache.offsetOf(slot) + source.payloadOffset + skip;
+  packet.sourceLength = left;
+  return at + left + SEAL_BYTES <= out.length;
 }
 
 function writeUint32(out: Uint8Array, at: number, value: number): void {

@@ -42,6 +42,7 @@ export class Resender {
     firstRtxSequence: number,
   ) {
     this.#section = section;
+    this.#packet.isVideo = section.kind === "video";
     this.#sink = sink;
     this.#extensions = extensions;
     this.#history = new ResendHistory(section.kind === "video" ? VIDEO_HISTORY : AUDIO_HISTORY);
@@ -83,19 +84,16 @@ export class Resender {
     const view = this.#view;
     if (!view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) return DROP.nackExpired;
     if (!this.#recall(entry, sequence)) return DROP.nackExpired;
-    const length = writePacket(
-      this.#packet,
-      cache,
-      slot,
-      view,
-      this.#vp8,
-      this.#extensions,
-      now,
-    );
+    const out = this.#sink.reserve();
+    if (out === undefined) return DROP.noRoom;
+    const packet = this.#packet;
+    if (!writePacket(out, packet, cache, slot, view, this.#vp8, this.#extensions, now)) {
+      return DROP.outgoingTooLarge;
+    }
     history.resends[entry]!++;
     history.resentAt[entry] = now;
     this.resent++;
-    this.#sink.send(cache.scratch, length);
+    this.#sink.send(packet);
     return DROP.none;
   }
 

@@ -139,6 +139,13 @@ export class UpTrackLayer {
     return this.cache.find(seq) >= 0 ? -DROP.duplicate : seq;
   }
 
+  /** Whether {@linkcode admit} may find in this number that the stream was restarted. */
+  isJump(sequenceNumber: number): boolean {
+    if (!this.#started) return false;
+    const ahead = extendSeq(sequenceNumber, this.#highest) - this.#highest;
+    return ahead > MAX_DROPOUT || ahead < -MAX_MISORDER;
+  }
+
   /** Two consecutive numbers far from the rest are a restart; one alone is noise. */
   #admitJump(sequenceNumber: number): number {
     if (sequenceNumber !== this.#restartAt) {

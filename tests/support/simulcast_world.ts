@@ -10,10 +10,11 @@
 import { EXTENSION_URI, type SpatialLayer } from "../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
 import type { LayerTarget } from "../../lib/media/down_track_options.ts";
+import type { OutgoingPacket } from "../../lib/media/packet_writer.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
-import { codec, RecordingSink, viewOf, vp8Payload } from "./forwarding_fixtures.ts";
+import { codec, layerListener, RecordingSink, viewOf, vp8Payload } from "./forwarding_fixtures.ts";
 import { rtpPacket } from "./rtp_packets.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
@@ -138,7 +139,7 @@ export class SimulcastWorld {
       },
       publisherExtensions: this.up.extensions,
       sink,
-      listener: { onLayer: (spatial) => sink.layers.push({ spatial, at: this.now }) },
+      listener: layerListener((spatial) => sink.layers.push({ spatial, at: this.now })),
       target,
     });
     this.up.addDownTrack(down, this.now);
@@ -284,8 +285,8 @@ export class TimedSink extends RecordingSink {
     this.#world = world;
   }
 
-  override send(bytes: Uint8Array, length: number): void {
-    super.send(bytes, length);
+  override send(packet: OutgoingPacket): void {
+    super.send(packet);
     const view = viewOf(this.packets.at(-1)!);
     if (view.ssrc !== 0x1234) return;
     const vp8 = new Vp8Descriptor();
