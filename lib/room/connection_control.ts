@@ -101,7 +101,10 @@ export class ConnectionControl {
   }
 
   /** Tells the media plane the client's side of a description; one without a fingerprint has none. */
-  setRemote({ ice, fingerprints }: RemoteDescription, sctp: Sctp | undefined): void {
+  setRemote(
+    { ice, fingerprints }: Pick<RemoteDescription, "ice" | "fingerprints">,
+    sctp: Sctp | undefined,
+  ): void {
     if (fingerprints.length === 0) return;
     this.context.router.send({
       type: "set_remote",
