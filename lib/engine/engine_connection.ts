@@ -21,6 +21,7 @@ import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts"
 import type { AudioLevelOptions } from "../media/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
 import { type EngineEvent, QUALITY_INTERVAL_MS } from "./engine_messages.ts";
+import type { ForwardLatency } from "./forward_latency.ts";
 import { ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";
 
@@ -40,6 +41,7 @@ export interface EngineShared {
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly emit: (event: EngineEvent) => void;
   readonly audioLevel: AudioLevelOptions;
+  readonly latency: ForwardLatency;
   /** A packet of a data track came from this connection. */
   readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
   /** The connection ended by itself and is to be forgotten. */
@@ -92,7 +94,10 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     });
     this.sending = new SendingSide({
       emit,
-      sendRtp: (bytes, length) => this.#transport.sendRtp(bytes, length),
+      sendRtp: (bytes, length) => {
+        this.#transport.sendRtp(bytes, length);
+        shared.latency.copied();
+      },
       sendRtcp,
       random: platform.random,
     });
@@ -151,6 +156,10 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#transport.close();
   }
 
+  onPathFound(): void {
+    this.#shared.emit({ type: "ice_connected", connection: this.#id });
+  }
+
   onConnected(protocol: "udp" | "tcp"): void {
     this.sending.start(this.#shared.platform.clock.now());
     this.#shared.emit({ type: "connection_connected", connection: this.#id, protocol });
@@ -176,7 +185,10 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   }
 
   onRtp(bytes: Uint8Array, length: number, now: number): void {
-    this.receiving.receiveRtp(bytes, length, now, this.#shared.platform.clock.nowUs());
+    const nowUs = this.#shared.platform.clock.nowUs();
+    // Where UDP batches end is known; what came over TCP belongs to none.
+    if (this.#transport.protocol === "udp") this.#shared.latency.received(nowUs);
+    this.receiving.receiveRtp(bytes, length, now, nowUs);
   }
 
   onRtcp(bytes: Uint8Array, length: number, now: number): void {
@@ -217,7 +229,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   }
 
   fullIntra(mediaSsrc: number): void {
-    this.sending.receivePictureLoss(mediaSsrc, this.#now);
+    this.sending.receiveFullIntra(mediaSsrc, this.#now);
   }
 
   remb(bitrateBps: number): void {

@@ -23,6 +23,7 @@ import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
+import { ForwardLatency } from "./forward_latency.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
 
 /** How often timed work is looked for, ms: the shortest useful NACK delay. */
@@ -58,6 +59,7 @@ class LocalEngine implements MediaEngine {
   readonly #downTracks = new Map<DownTrackId, ConnectionId>();
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
   readonly #dataFlow: DataFlow;
+  readonly #latency = new ForwardLatency();
   readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
   readonly #tcp: TcpMux[] = [];
   readonly #audioLevel: AudioLevelOptions;
@@ -92,6 +94,7 @@ class LocalEngine implements MediaEngine {
       upTracks: this.#upTracks,
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
+      latency: this.#latency,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
       ended: (connection) => this.#forget(connection),
     };
@@ -165,6 +168,9 @@ class LocalEngine implements MediaEngine {
     for (const { hostname, port } of udp) {
       const datagrams = await openPortableDatagrams({ hostname, port, drops, timers });
       const mux = new UdpMux({ datagrams, directory, clock, drops, log });
+      mux.onBatchSent = () => {
+        if (this.#latency.isWatching) this.#latency.batchEnded(clock.nowUs());
+      };
       this.#udp.push({ datagrams, mux });
     }
     for (const { hostname, port } of tcp) {
@@ -297,6 +303,9 @@ class LocalEngine implements MediaEngine {
       request,
       stats: {
         connections: connections.length,
+        sockets: this.#udp.length + sum(this.#tcp, ({ connections }) => connections.total),
+        datagramsSent: sum(this.#udp, ({ datagrams }) => datagrams.counters.sent),
+        forwardLatencyUs: this.#latency.take(),
         upTracks: [...this.#upTracks].map(([upTrack, track]) => ({
           upTrack,
           layers: track.stats(),
@@ -310,4 +319,8 @@ class LocalEngine implements MediaEngine {
   #now(): number {
     return this.#options.platform.clock.now();
   }
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
 }

@@ -42,6 +42,7 @@ interface SentTrack {
   /** Middle 32 bits of the NTP time of our last sender report, and when it left. */
   reportNtp: number;
   reportSentAt: number;
+  firsReceived: number;
 }
 
 /** The world as seen from the sending side of a connection. */
@@ -102,6 +103,7 @@ export class SendingSide implements PacketSink {
       reportAt: now + FIRST_REPORT_MS,
       reportNtp: 0,
       reportSentAt: 0,
+      firsReceived: 0,
     };
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
@@ -152,9 +154,17 @@ export class SendingSide implements PacketSink {
     this.#bySsrc.get(mediaSsrc)?.track.receiveNack(numbers, count, now);
   }
 
-  /** PLI or FIR: both ask for a key frame. */
+  /** PLI: asks for a key frame. */
   receivePictureLoss(mediaSsrc: number, now: number): void {
     this.#bySsrc.get(mediaSsrc)?.track.receivePictureLoss(now);
+  }
+
+  /** FIR: asks for a key frame, too, and is only counted apart. */
+  receiveFullIntra(mediaSsrc: number, now: number): void {
+    const sent = this.#bySsrc.get(mediaSsrc);
+    if (sent === undefined) return;
+    sent.firsReceived++;
+    sent.track.receivePictureLoss(now);
   }
 
   receiveReport(block: ReportBlock, now: number): void {
@@ -212,11 +222,11 @@ export class SendingSide implements PacketSink {
   }
 
   stats(): DownTrackStats[] {
-    return [...this.#sent].map(([downTrack, sent]) => ({
-      downTrack,
-      upTrack: sent.upTrackId,
-      ...sent.track.stats(),
-    }));
+    return [...this.#sent].map(([downTrack, { upTrackId: upTrack, track, firsReceived }]) => {
+      const figures = track.stats();
+      const plisReceived = figures.plisReceived - firsReceived;
+      return { downTrack, upTrack, ...figures, plisReceived, firsReceived };
+    });
   }
 
   /** How the down-tracks fared since the last call; those without a packet yet are left out. */

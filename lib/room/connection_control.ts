@@ -44,6 +44,9 @@ export class ConnectionControl {
   #opened = false;
   /** Was up once. */
   #connected = false;
+  #established = false;
+  /** Data channels that must open before everything is established; both if there is a section. */
+  #awaited: ReadonlySet<string> = new Set();
   #closed = false;
 
   constructor(
@@ -106,6 +109,7 @@ export class ConnectionControl {
     sctp: Sctp | undefined,
   ): void {
     if (fingerprints.length === 0) return;
+    if (sctp !== undefined && !this.#connected) this.#awaited = new Set(["_reliable", "_lossy"]);
     this.context.router.send({
       type: "set_remote",
       connection: this.id,
@@ -147,9 +151,12 @@ export class ConnectionControl {
   /** Tells the participant what happened; layers and interruptions are the owner's to judge. */
   handleEngineEvent(event: ConnectionEvent): void {
     switch (event.type) {
+      case "ice_connected":
+        return this.context.figures?.connection(this.role, "ice_connected");
       case "connection_connected":
         if (!this.#connected) this.context.figures?.connection(this.role, "connected");
         this.#connected = true;
+        this.#noteEstablished();
         return this.host.connectionUp(this.role);
       case "connection_lost":
         return this.host.connectionLost(this.role);
@@ -157,6 +164,8 @@ export class ConnectionControl {
         this.#channels.stop();
         return this.host.connectionDown(this.role, event.reason);
       case "data_channel_open":
+        this.#awaited = new Set([...this.#awaited].filter((label) => label !== event.label));
+        this.#noteEstablished();
         return this.host.dataChannelOpen(this.role, event.label);
       case "data_channels_failed":
         return this.#channels.failed();
@@ -166,6 +175,12 @@ export class ConnectionControl {
       case "layer_arrived":
         return;
     }
+  }
+
+  #noteEstablished(): void {
+    if (this.#established || !this.#connected || this.#awaited.size > 0) return;
+    this.#established = true;
+    this.context.figures?.connection(this.role, "fully_established");
   }
 
   #parameters(): LocalParameters {

@@ -304,7 +304,7 @@ export class Participant implements DataPeer, ConnectionHost {
       () => leave && this.link.send({ case: "leave", value: leave }),
       () => this.log.info("participant closed", { reason: Reason[reason] }),
       () => this.#presence.stop(),
-      () => this.#publications.stop(),
+      () => this.#publications.stop(reason),
       () => this.link.close(),
       () => this.subscriptions.close(),
       () => this.publisher.close(),
@@ -383,6 +383,7 @@ export class Participant implements DataPeer, ConnectionHost {
     this.#tracks.set(track.sid, track);
     for (const command of muteCommands(before, track)) this.context.router.send(command);
     if (change === "updated") return this.host.trackUpdated(this, track);
+    this.#publications.published(track);
     this.profile.becomePublisher();
     this.host.trackPublished(this, track);
   }
