@@ -23,7 +23,7 @@ export class ForwardLatency {
   #copies = 0;
   #copiesBefore = 0;
 
-  /** An RTP packet of a UDP connection is about to be forwarded. */
+  /** An RTP packet is about to be forwarded. */
   received(nowUs: number): void {
     if (--this.#untilSample > 0) return;
     this.#untilSample = SAMPLE_EVERY;

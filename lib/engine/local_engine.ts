@@ -13,11 +13,13 @@ import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import { type AudioLevelOptions, DEFAULT_AUDIO_LEVEL } from "../media/audio_level.ts";
+import { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
 import type { Datagrams } from "../transport/datagrams.ts";
 import { createCertificate } from "../transport/dtls_certificate.ts";
 import { IceDirectory } from "../transport/ice_directory.ts";
 import { openPortableDatagrams } from "../transport/portable_datagrams.ts";
+import { PORTABLE_SRTP, type SrtpEngine } from "../transport/srtp_engine.ts";
 import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
 import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
@@ -41,6 +43,8 @@ export interface LocalEngineOptions {
   readonly drops?: DropCounters;
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
+  /** What seals media, as `chooseSrtpEngine` gives it; portable if absent. */
+  readonly srtp?: SrtpEngine;
 }
 
 type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
@@ -59,6 +63,7 @@ class LocalEngine implements MediaEngine {
   readonly #downTracks = new Map<DownTrackId, ConnectionId>();
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
   readonly #dataFlow: DataFlow;
+  readonly #batch = new FanOutBatch();
   readonly #latency = new ForwardLatency();
   readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
   readonly #tcp: TcpMux[] = [];
@@ -95,7 +100,10 @@ class LocalEngine implements MediaEngine {
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
       latency: this.#latency,
+      srtp: this.#options.srtp ?? PORTABLE_SRTP,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
+      batch: this.#batch,
+      failed: (connection, error) => this.#failed(connection, error),
       ended: (connection) => this.#forget(connection),
     };
     const addresses: MediaAddress[] = [];
@@ -168,15 +176,13 @@ class LocalEngine implements MediaEngine {
     for (const { hostname, port } of udp) {
       const datagrams = await openPortableDatagrams({ hostname, port, drops, timers });
       const mux = new UdpMux({ datagrams, directory, clock, drops, log });
-      mux.onBatchSent = () => {
-        if (this.#latency.isWatching) this.#latency.batchEnded(clock.nowUs());
-      };
+      mux.onBatchEnd = (now) => this.#endBatch(now);
       this.#udp.push({ datagrams, mux });
     }
     for (const { hostname, port } of tcp) {
-      this.#tcp.push(
-        await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),
-      );
+      const mux = await openTcpMux({ hostname, port, directory, clock, timers, drops, log });
+      mux.onBatchEnd = (now) => this.#endBatch(now);
+      this.#tcp.push(mux);
     }
     if (this.#udp.length + this.#tcp.length === 0) {
       throw new SfuError(
@@ -184,6 +190,13 @@ class LocalEngine implements MediaEngine {
         "Cannot start media: neither a UDP nor a TCP port is set",
       );
     }
+  }
+
+  /** What was received in one go leaves in the same turn, whatever it came over. */
+  #endBatch(now: number): void {
+    this.#batch.end(now);
+    for (const { datagrams } of this.#udp) datagrams.flush();
+    if (this.#latency.isWatching) this.#latency.batchEnded(this.#options.platform.clock.nowUs());
   }
 
   #carryOut(command: ConnectionCommand, shared: EngineShared): void {

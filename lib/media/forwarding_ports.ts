@@ -5,7 +5,7 @@
  * @module
  */
 import type { DropReason } from "./drop_reason.ts";
-import type { OutgoingPacket } from "./packet_writer.ts";
+import type { OutgoingPacket } from "./outgoing_packet.ts";
 import type { SourcePacket } from "./source_packet.ts";
 import type { UpTrackLayer } from "./up_track_layer.ts";
 

@@ -13,7 +13,8 @@ import type { DownTrackSection } from "./down_track_options.ts";
 import { DROP, type DropReason } from "./drop_reason.ts";
 import type { ExtensionMap } from "./extension_map.ts";
 import type { LayerSource, PacketSink } from "./forwarding_ports.ts";
-import { OutgoingPacket, writePacket } from "./packet_writer.ts";
+import { OutgoingPacket } from "./outgoing_packet.ts";
+import { writePacket } from "./packet_writer.ts";
 import { MAX_RESENDS, ResendHistory } from "./resend_history.ts";
 
 /** Packets that can be resent. */

@@ -30,7 +30,7 @@ import { changesStream, placeInStream, readPayload } from "./payload_reader.ts";
 import { originalSequence, OSN_BYTES, stageOriginal } from "./rtx_original.ts";
 import { SourcePacket } from "./source_packet.ts";
 import { UpTrackCondition } from "./up_track_condition.ts";
-import { UpTrackLayer } from "./up_track_layer.ts";
+import { UpTrackLayer, type UpTrackLayerStats } from "./up_track_layer.ts";
 
 const MAX_LAYERS = 3;
 /** Round trip to the publisher until one is measured, ms. */
@@ -61,17 +61,6 @@ export interface UpTrackOptions {
   readonly audioLevel?: AudioLevelOptions;
   /** Where it says that packets wait to be fanned out; absent: they do not wait. */
   readonly batch?: FanOutBatch;
-}
-
-/** Figures of one layer, shaped for the engine's statistics. */
-export interface UpTrackLayerStats {
-  readonly spatial: SpatialLayer;
-  readonly ssrc: number;
-  readonly packets: number;
-  readonly bytes: number;
-  readonly lost: number;
-  readonly nacksSent: number;
-  readonly plisSent: number;
 }
 
 /** See the module text. */
@@ -113,13 +102,14 @@ export class UpTrack implements LayerSource, FanOut {
   /** The first packet of a layer came, or its SSRC or codec changed. Call before `receive`. */
   bindLayer(spatial: SpatialLayer, ssrc: number, codec: CodecParameters, now: number): void {
     const bound = this.#layers[spatial];
-    this.endRun(now);
     if (bound !== undefined) {
       const { mime, payloadType } = bound.codec;
       if (bound.ssrc === ssrc && payloadType === codec.payloadType && mime === codec.mime) return;
+      this.endRun(now); // of the stream as it was
       if (bound.rebind(ssrc, codec, now)) this.level?.restart();
     } else {
       const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
+      this.endRun(now); // with the layers there were
       this.#layers[spatial] = layer;
     }
     this.#layersChanged(now);
@@ -352,18 +342,7 @@ export class UpTrack implements LayerSource, FanOut {
   /** Figures of the bound layers, lowest first. */
   stats(): UpTrackLayerStats[] {
     const stats: UpTrackLayerStats[] = [];
-    for (const layer of this.#layers) {
-      if (layer === undefined) continue;
-      stats.push({
-        spatial: layer.spatial as SpatialLayer,
-        ssrc: layer.ssrc,
-        packets: layer.statistics.packets,
-        bytes: layer.statistics.bytes,
-        lost: layer.statistics.lost,
-        nacksSent: layer.nacksSent,
-        plisSent: layer.keyFrames.sent,
-      });
-    }
+    for (const layer of this.#layers) if (layer !== undefined) stats.push(layer.stats());
     return stats;
   }
 
@@ -381,6 +360,7 @@ export class UpTrack implements LayerSource, FanOut {
     layer.packetsElsewhere = 0;
     layer.lastPacketAt = now;
     if (layer.live) return;
+    this.endRun(now); // with the layers there were
     layer.live = true;
     this.#layersChanged(now);
   }

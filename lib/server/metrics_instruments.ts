@@ -12,6 +12,14 @@ export const COUNTRY = "";
 const STREAM = ["direction", "source", "type", "country"] as const;
 const PERCENT = [0, 0.1, 0.3, 0.5, 0.7, 1, 5, 10, 40, 100];
 
+/** Protocols from here on do not exist; each value is a series, and clients write what they like. */
+const FIRST_UNLIKELY_PROTOCOL = 100;
+
+/** The value of a `protocol_version` label. */
+export function protocolLabel(protocol: number): string {
+  return protocol >= 0 && protocol < FIRST_UNLIKELY_PROTOCOL ? String(protocol) : "other";
+}
+
 /**
  * `count` upper bounds from `first` to `last`, each the same factor above the one before.
  */

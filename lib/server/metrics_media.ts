@@ -72,7 +72,7 @@ export class MediaMetrics {
   }
 
   #addIncoming(stats: EngineStats, after: Map<string, Figures>): void {
-    const { packets, bytes, nacks, plis } = this.instruments;
+    const { packets, bytes, nacks, plis, firs } = this.instruments;
     const sum = new Sums();
     for (const { upTrack, layers } of stats.upTracks) {
       for (const { ssrc, packets, bytes, nacksSent, plisSent } of layers) {
@@ -85,6 +85,8 @@ export class MediaMetrics {
     bytes.inc({ ...incoming, transmission: "initial" }, sum.of("bytes"));
     nacks.inc(incoming, sum.of("nacksSent"));
     plis.inc(incoming, sum.of("plisSent"));
+    // We ask publishers by PLI alone.
+    firs.inc(incoming, 0);
   }
 
   #addOutgoing(stats: EngineStats, after: Map<string, Figures>): void {

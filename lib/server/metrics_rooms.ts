@@ -14,12 +14,10 @@ import type { UpTrackId } from "../base/ids.ts";
 import type { Clock } from "../base/platform.ts";
 import type { Participant } from "../room/participant.ts";
 import type { RoomObserver } from "../room/room_events.ts";
-import type { Instruments } from "./metrics_instruments.ts";
+import { type Instruments, protocolLabel } from "./metrics_instruments.ts";
 
 /** LiveKit's "warp" start is not offered. */
 const WARP = "false";
-/** Protocols from here on do not exist; each value is a series, and clients write what they like. */
-const FIRST_UNLIKELY_PROTOCOL = 100;
 
 interface Session {
   readonly protocol: string;
@@ -123,10 +121,6 @@ export class RoomMetrics implements RoomObserver {
 
 /** `TrackSource` of the track that an up-track belongs to. */
 export type TrackSources = Map<UpTrackId, Participant["tracks"][number]["source"]>;
-
-function protocolLabel(protocol: number): string {
-  return protocol >= 0 && protocol < FIRST_UNLIKELY_PROTOCOL ? String(protocol) : "other";
-}
 
 class KindCounts {
   readonly #counts = new Map<TrackType, number>([[TrackType.AUDIO, 0], [TrackType.VIDEO, 0]]);

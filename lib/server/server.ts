@@ -16,6 +16,7 @@ import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { EngineReady, MediaEngine } from "../engine/engine_messages.ts";
 import { createLocalEngine, type LocalEngineOptions } from "../engine/local_engine.ts";
+import { PORTABLE_SRTP } from "../transport/srtp_engine.ts";
 import { EngineRouter } from "../room/engine_router.ts";
 import type { RoomContext } from "../room/room_context.ts";
 import { RoomAdmin } from "../room/room_admin.ts";
@@ -127,6 +128,7 @@ class ComposedServer implements SfuServer {
       platform,
       drops: this.counters,
       audioLevel: audioLevelOptions(config),
+      srtp: PORTABLE_SRTP,
     });
     const router = this.#router = new EngineRouter(this.#engine, platform.log);
     this.#engine.onEvent = (event) => {
@@ -254,7 +256,7 @@ class ComposedServer implements SfuServer {
         signals: {
           admit: (join) => this.#refusal() ?? signals.admit(join),
           admitSession: (join) => signals.admitSession(join),
-          open: (join, socket) => signals.open(join, socket),
+          open: (join, socket, receivedAt) => signals.open(join, socket, receivedAt),
         },
         limits: {
           maxRoomNameLength: limit.max_room_name_length,

@@ -84,8 +84,19 @@ export class SignalService {
     return { ok: false, status: 500, body: "room has exceeded its max participants" };
   }
 
-  /** Starts the session; everything further comes through the socket. */
-  open(join: JoinParameters, socket: SignalSocket): void {
+  /**
+   * Starts the session; everything further comes through the socket.
+   *
+   * @param receivedAt When the request for it came, monotonic ms; now if absent.
+   */
+  open(join: JoinParameters, socket: SignalSocket, receivedAt?: number): void {
+    const { observer, rooms: { context: { platform: { clock } } } } = this.options;
+    const startedAt = receivedAt ?? clock.now();
+    this.#start(join, socket);
+    observer?.answered(join.clientInfo.protocol, clock.now() - startedAt);
+  }
+
+  #start(join: JoinParameters, socket: SignalSocket): void {
     const { rooms, maxFrameBytes, observer } = this.options;
     const { platform, counters } = rooms.context;
     const session = new SignalSession(socket, {

@@ -22,7 +22,9 @@ import type { DtlsFailure } from "./dtls_listener.ts";
 import { DtlsSession } from "./dtls_session.ts";
 import type { IceDirectory } from "./ice_directory.ts";
 import { IceLiteAgent } from "./ice_lite.ts";
+import { SendKind } from "./datagrams.ts";
 import type { NetworkPath, PathOwner, SessionDatagramKind } from "./network_path.ts";
+import { PORTABLE_SRTP, type SrtpEngine } from "./srtp_engine.ts";
 import type { SrtpParameters } from "./srtp_keys.ts";
 import { SrtpSession } from "./srtp_session.ts";
 
@@ -67,6 +69,8 @@ export interface PeerTransportOptions {
   /** `create`: open LiveKit's channels as soon as SCTP is up. */
   readonly dataChannels: "accept" | "create";
   readonly dataPolicy?: DataChannelPolicy;
+  /** What seals media, and which profiles are preferred; portable if absent. */
+  readonly srtp?: SrtpEngine;
   readonly listener: PeerTransportListener;
   readonly drops: DropCounters;
 }
@@ -79,12 +83,28 @@ export interface RemoteParameters {
   readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
 }
 
+/** Where clear RTP packets go to be sealed and sent, one at a time. */
+export interface RtpOutlet {
+  /**
+   * Lends room for the next packet, from index 0 on, of which the last 32 bytes are kept for sealing.
+   * `undefined` if nothing can be sent now. Valid until anything else is sent.
+   */
+  reserveRtp(): Uint8Array | undefined;
+  /**
+   * Sends the packet that begins in the reserved bytes, `[0, written)` with the whole header, and ends
+   * in `source[at, at + length)`, which is only read.
+   */
+  sendRtp(isVideo: boolean, written: number, source: Uint8Array, at: number, length: number): void;
+}
+
 /** See the module text. */
-export class PeerTransport implements PathOwner {
+export class PeerTransport implements PathOwner, RtpOutlet {
   readonly #options: PeerTransportOptions;
   readonly #ice: IceLiteAgent;
   readonly #dtls: DtlsSession;
   #srtp: SrtpSession | undefined;
+  /** Lent by the selected path for the next RTP packet. */
+  #reserved: Uint8Array | undefined;
   #channels: DataChannels | undefined;
   #sctp: RemoteParameters["sctp"];
   #protocol: "udp" | "tcp" | undefined;
@@ -126,6 +146,7 @@ export class PeerTransport implements PathOwner {
       },
       platform,
       drops,
+      srtpProfiles: (options.srtp ?? PORTABLE_SRTP).profiles,
     });
   }
 
@@ -149,15 +170,27 @@ export class PeerTransport implements PathOwner {
     }
   }
 
-  /** Seals and sends `bytes[0, length)`, which has 32 bytes of room behind it. */
-  sendRtp(bytes: Uint8Array, length: number): void {
+  reserveRtp(): Uint8Array | undefined {
     const path = this.#ice.selectedPath;
-    if (this.#srtp === undefined || path === undefined) return;
-    const sealed = this.#srtp.protectRtp(bytes, length);
-    if (sealed > 0) path.send(bytes, sealed);
+    if (this.#srtp === undefined || path === undefined) return undefined;
+    this.#reserved = path.reserve();
+    return this.#reserved;
   }
 
-  /** As {@linkcode sendRtp}, for a compound RTCP packet. */
+  sendRtp(
+    isVideo: boolean,
+    written: number,
+    source: Uint8Array,
+    at: number,
+    length: number,
+  ): void {
+    const path = this.#ice.selectedPath;
+    if (this.#srtp === undefined || path === undefined || this.#reserved === undefined) return;
+    const sealed = this.#srtp.protectRtpFrom(this.#reserved, written, source, at, length);
+    if (sealed > 0) path.commit(sealed, isVideo ? SendKind.video : SendKind.other);
+  }
+
+  /** Seals and sends a compound RTCP packet `bytes[0, length)`, which has 32 bytes of room behind. */
   sendRtcp(bytes: Uint8Array, length: number): void {
     const path = this.#ice.selectedPath;
     if (this.#srtp === undefined || path === undefined) return;
@@ -228,6 +261,7 @@ export class PeerTransport implements PathOwner {
     this.#channels?.close();
     this.#dtls.close();
     this.#ice.close();
+    this.#srtp?.close();
   }
 
   #pathSelected(path: NetworkPath): void {
@@ -243,7 +277,9 @@ export class PeerTransport implements PathOwner {
 
   #secured(srtp: SrtpParameters | undefined): void {
     if (srtp === undefined) return this.#fail("dtls_failed");
-    this.#srtp = new SrtpSession({ parameters: srtp, drops: this.#options.drops });
+    const { drops, srtp: engine = PORTABLE_SRTP } = this.#options;
+    const { cipherFactory } = engine;
+    this.#srtp = new SrtpSession({ parameters: srtp, drops, cipherFactory });
     this.#options.listener.onConnected(this.protocol);
     this.#startChannels();
   }

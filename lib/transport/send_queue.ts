@@ -25,16 +25,14 @@ export const DROPPED = 2;
 const NONE = -1;
 
 /** The line of one socket. Every call outside the contract of `Datagrams` is a counted drop. */
-export class SendQueue {
+export class SendQueue<Remote extends RemoteAddress = RemoteAddress> {
   readonly slab = new ArrayBuffer(QUEUE_SLOTS * MAX_SEND_BYTES);
   /** By position, meaningful from `head` to `tail`; where `kinds` says DROPPED only `kinds` is. */
   readonly slots = new Uint16Array(POSITIONS);
   readonly lengths = new Uint16Array(POSITIONS);
   readonly kinds = new Uint8Array(POSITIONS);
   /** Not cleared: at most this many small values outlive their use. */
-  readonly remotes: RemoteAddress[] = new Array<RemoteAddress>(POSITIONS).fill(
-    { transport: "udp", hostname: "", port: 0 },
-  );
+  readonly remotes: (Remote | undefined)[] = new Array(POSITIONS).fill(undefined);
   /** First and one past the last position that waits. */
   head = 0;
   tail = 0;
@@ -88,7 +86,7 @@ export class SendQueue {
   }
 
   /** Puts the slot lent last at the end of the line. */
-  commit(length: number, remote: RemoteAddress, kind: SendKind): void {
+  commit(length: number, remote: Remote, kind: SendKind): void {
     if (this.#reserved === NONE) return this.#drops.count("udp_send_not_reserved");
     if (!this.canHold(length)) return;
     if (this.tail === POSITIONS) this.#closeUp();

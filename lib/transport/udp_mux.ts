@@ -24,8 +24,6 @@ export interface UdpMuxOptions {
 export class UdpMux {
   /** After each batch of datagrams was delivered; set by the engine. */
   onBatchEnd: (now: number) => void = () => {};
-  /** After that, when everything the batch led to was given to the socket; set by the engine. */
-  onBatchSent: () => void = () => {};
   readonly #options: UdpMuxOptions;
   readonly #paths = new PathTable();
   readonly #origin: UdpOrigin;
@@ -74,7 +72,6 @@ export class UdpMux {
       this.#options.log.error("Ending a batch of datagrams failed inside", { error });
     }
     this.#options.datagrams.flush();
-    this.onBatchSent();
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import type { CodecParameters, SpatialLayer } from "../../lib/base/media_vocabulary.ts";
 import { type PacketSink, SEAL_BYTES } from "../../lib/media/forwarding_ports.ts";
-import type { OutgoingPacket } from "../../lib/media/packet_writer.ts";
+import type { OutgoingPacket } from "../../lib/media/outgoing_packet.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 
 /** A view on a packet. */

@@ -10,7 +10,8 @@
 import { EXTENSION_URI, type SpatialLayer } from "../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
 import type { LayerTarget } from "../../lib/media/down_track_options.ts";
-import type { OutgoingPacket } from "../../lib/media/packet_writer.ts";
+import { FanOutBatch } from "../../lib/media/fan_out_batch.ts";
+import type { OutgoingPacket } from "../../lib/media/outgoing_packet.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
@@ -40,6 +41,10 @@ export interface WorldOptions extends Partial<NetworkOptions> {
   readonly firstSequence?: number;
   readonly firstTimestamp?: number;
   readonly senderReports?: boolean;
+  /** Arrivals are read so often, ms; what has come by then comes at once. */
+  readonly readEveryMs?: number;
+  /** Whether what comes at once is fanned out together, or packet by packet. */
+  readonly batched?: boolean;
 }
 
 interface Arrival {
@@ -92,7 +97,9 @@ export class SimulcastWorld {
   readonly #random: SeededRandom;
   readonly #network: NetworkOptions;
   readonly #reports: boolean;
+  readonly #readEveryMs: number;
   readonly #view = new RtpView();
+  readonly #batch: FanOutBatch | undefined;
   #arrivals: Arrival[] = [];
   #order = 0;
   #frame = 0;
@@ -108,6 +115,7 @@ export class SimulcastWorld {
       jitterMs: options.jitterMs ?? 0,
     };
     this.#reports = options.senderReports ?? true;
+    this.#readEveryMs = options.readEveryMs ?? 1;
     this.layers = ([0, 1, 2] as const).slice(0, options.layers ?? 1).map((spatial) =>
       new Layer(
         spatial,
@@ -115,8 +123,10 @@ export class SimulcastWorld {
         ((options.firstTimestamp ?? 5000) + spatial * 1_000_000) >>> 0,
       )
     );
+    if (options.batched) this.#batch = new FanOutBatch();
     this.up = new UpTrack({
       kind: "video",
+      ...(this.#batch === undefined ? {} : { batch: this.#batch }),
       extensions: [{ id: 4, uri: EXTENSION_URI.mid }],
       listener: {
         onNack: (ssrc, numbers, count) => this.#onNack(ssrc, numbers.slice(0, count)),
@@ -222,6 +232,7 @@ export class SimulcastWorld {
   }
 
   #deliver(): void {
+    if (this.now % this.#readEveryMs !== 0) return;
     const due = this.#arrivals.filter((arrival) => arrival.at <= this.now);
     if (due.length === 0) return;
     this.#arrivals = this.#arrivals.filter((arrival) => arrival.at > this.now);
@@ -234,6 +245,7 @@ export class SimulcastWorld {
         this.up.receive(spatial, this.#view, this.now);
       }
     }
+    this.#batch?.end(this.now);
   }
 
   #sendReports(): void {

@@ -7,7 +7,13 @@ import { ntpToMs } from "../../../lib/media/rtcp_clock.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
 import { readTextExtension, readTransportSequence } from "../../../lib/wire/header_extensions.ts";
 import { ReportBlock } from "../../../lib/wire/rtcp.ts";
-import { codec, layerListener, RecordingSink, viewOf, vp8Payload } from "../../support/forwarding_fixtures.ts";
+import {
+  codec,
+  layerListener,
+  RecordingSink,
+  viewOf,
+  vp8Payload,
+} from "../../support/forwarding_fixtures.ts";
 import { rtpPacket } from "../../support/rtp_packets.ts";
 
 const ALL: LayerTarget = { enabled: true, maxSpatial: 2, maxTemporal: 3 };

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { DownTrack } from "../../../lib/media/down_track.ts";
 import type { LayerTarget } from "../../../lib/media/down_track_options.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
-import { codec, layerListener, RecordingSink, viewOf, vp8Payload } from "../../support/forwarding_fixtures.ts";
+import {
+  codec,
+  layerListener,
+  RecordingSink,
+  viewOf,
+  vp8Payload,
+} from "../../support/forwarding_fixtures.ts";
 import { rtpPacket } from "../../support/rtp_packets.ts";
 
 const VP8 = codec("video/VP8", 96);

@@ -3,10 +3,7 @@ import { isAv1KeyFrameStart } from "../../../lib/wire/av1_payload.ts";
 import { DependencyDescriptor } from "../../../lib/wire/dependency_descriptor.ts";
 import { isH264KeyFrameStart, isH265KeyFrameStart } from "../../../lib/wire/h264_payload.ts";
 import { CODEC, codecFamily, isKeyFrameStart } from "../../../lib/wire/key_frame.ts";
-import {
-  Vp8Descriptor,
-  writeVp8Descriptor,
-} from "../../../lib/wire/vp8_descriptor.ts";
+import { Vp8Descriptor, writeVp8Descriptor } from "../../../lib/wire/vp8_descriptor.ts";
 import { Vp9Descriptor } from "../../../lib/wire/vp9_descriptor.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
