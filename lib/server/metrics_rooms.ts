@@ -5,6 +5,7 @@
  */
 import {
   type ClientInfo,
+  DisconnectReason,
   type ParticipantInfo,
   type Room as RoomInfo,
   type TrackInfo,
@@ -18,6 +19,15 @@ import { type Instruments, protocolLabel } from "./metrics_instruments.ts";
 
 /** LiveKit's "warp" start is not offered. */
 const WARP = "false";
+
+/** A join that ends so was given up, and has not failed. */
+const CANCELS: ReadonlySet<DisconnectReason> = new Set([
+  DisconnectReason.CLIENT_INITIATED,
+  DisconnectReason.DUPLICATE_IDENTITY,
+  DisconnectReason.ROOM_CLOSED,
+]);
+/** A socket closed before that was closed on purpose; later, it may be for want of media, ms. */
+const QUICK_CLOSE_MS = 3_000;
 
 interface Session {
   readonly protocol: string;
@@ -77,8 +87,13 @@ export class RoomMetrics implements RoomObserver {
   }
 
   participantConnectionAborted(_: RoomInfo, participant: ParticipantInfo): void {
+    const session = this.#sessions.get(participant.sid);
     this.#sessions.delete(participant.sid);
-    this.instruments.joins.inc({ state: "rtc_canceled", warp: WARP });
+    const { disconnectReason: reason } = participant;
+    const quick = session !== undefined &&
+      this.clock.now() - session.connectingAt < QUICK_CLOSE_MS;
+    const canceled = CANCELS.has(reason) || reason === DisconnectReason.SIGNAL_CLOSE && quick;
+    this.instruments.joins.inc({ state: canceled ? "rtc_canceled" : "rtc_failure", warp: WARP });
   }
 
   trackPublished(_room: RoomInfo, _publisher: ParticipantInfo, track: TrackInfo): void {

@@ -7,6 +7,7 @@ import {
   ConnectionQualityInfo,
   ConnectionQualityUpdate,
   DataStream_Header,
+  DisconnectReason,
   ParticipantInfo,
   ParticipantInfo_Kind,
   Room,
@@ -235,6 +236,7 @@ Deno.test("Metrics times sessions from the join over the connection to the end",
   told.participantJoined!(room, ann);
   world.platform.advance(60_000);
   told.participantLeft!(room, ann);
+  bob.disconnectReason = DisconnectReason.CLIENT_INITIATED;
   told.participantConnectionAborted!(room, bob);
   told.roomFinished!(room, 0);
   const text = await world.text();
@@ -245,6 +247,26 @@ Deno.test("Metrics times sessions from the join over the connection to the end",
   assert.equal(text.value("livekit_room_duration_seconds_sum"), 60.3);
   assert.equal(text.value("livekit_participant_join_total", { state: "rtc_init" }), 2);
   assert.equal(text.value("livekit_participant_join_total", { state: "rtc_canceled" }), 1);
+});
+
+Deno.test("Metrics tells joins that were given up from those that failed", async () => {
+  const world = new MetricsWorld();
+  const { roomObserver: told } = world.metrics;
+  const room = new Room({ sid: "RM_1" });
+  const { CLIENT_INITIATED, SIGNAL_CLOSE, JOIN_FAILURE } = DisconnectReason;
+  const ends = [[CLIENT_INITIATED, 9_000], [SIGNAL_CLOSE, 2_999], [SIGNAL_CLOSE, 3_000], [
+    JOIN_FAILURE,
+    60_000,
+  ]] as const;
+  for (const [disconnectReason, afterMs] of ends) {
+    const ann = new ParticipantInfo({ sid: `PA_${afterMs}`, disconnectReason });
+    told.participantConnecting!(room, ann, new ClientInfo());
+    world.platform.advance(afterMs);
+    told.participantConnectionAborted!(room, ann);
+  }
+  const text = await world.text();
+  assert.equal(text.value("livekit_participant_join_total", { state: "rtc_canceled" }), 2);
+  assert.equal(text.value("livekit_participant_join_total", { state: "rtc_failure" }), 2);
 });
 
 Deno.test("Metrics keeps one series for all protocols that do not exist", async () => {
