@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { ClientInfo_SDK, SubscriptionError } from "@livekit/protocol";
 import { UpgradeRefused } from "../support/signal_client.ts";
+import { eventually } from "../support/eventually.ts";
+import type { WireParticipant } from "../support/wire_participant.ts";
 import { until } from "../support/until.ts";
 import { ROOM, scenario } from "./support.ts";
 
@@ -55,6 +57,31 @@ scenario("TestSinglePublisher", async (test) => {
   await late.leave();
   await until("the late joiner to be gone", () => subscriptions() === undefined);
   await until("bob to hear of it", () => !bob!.remotes.has("late"));
+});
+
+scenario("TestConnectionStats", async (test) => {
+  const [c1, c2] = await test.joinAll(["c1", "c2"]);
+  const of = async (client: WireParticipant) => [
+    await client.publish("audio"),
+    await client.publish("video"),
+  ];
+  const published = { c1: await of(c1!), c2: await of(c2!) };
+  for (const { sid } of published.c1) await c2!.track(sid);
+  for (const { sid } of published.c2) await c1!.track(sid);
+  await eventually("a report on every track", () => {
+    const { reports } = test.engine;
+    const up = reports.flatMap(({ upTracks }) => upTracks)
+      .filter(({ layers }) => layers.some(({ expected, lost }) => expected > lost));
+    const down = reports.flatMap(({ downTracks }) => downTracks)
+      .filter(({ packetsSent }) => packetsSent > 0);
+    return new Set(up.map(({ upTrack }) => upTrack)).size === 4 &&
+      new Set(down.map(({ downTrack }) => downTrack)).size === 4;
+  });
+  const { upTracks, downTracks } = await test.engine.stats();
+  assert.deepEqual([upTracks.length, downTracks.length], [4, 4]);
+  for (const { packets, bytes } of [...upTracks.flatMap(({ layers }) => layers), ...downTracks]) {
+    assert.ok(packets > 0 && bytes > packets, `${packets} packets, ${bytes} bytes`);
+  }
 });
 
 scenario(

@@ -12,6 +12,7 @@ import assert from "node:assert/strict";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import type { Log } from "../../lib/base/platform.ts";
+import type { EngineEvent, EngineStats, MediaEngine } from "../../lib/engine/engine_messages.ts";
 import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
@@ -24,6 +25,8 @@ import { scenarioNamed } from "./scenarios.ts";
 
 /** Signalling flavours this server speaks: a scenario marked with `③` runs once for each. */
 export const FLAVOURS: readonly Flavour[] = ["v0", "join_request", "v1"];
+
+type QualityReport = Extract<EngineEvent, { readonly type: "quality_report" }>;
 
 /** Room of a test that needs only one. */
 export const ROOM = "conformance";
@@ -47,6 +50,7 @@ export class TestServer implements AsyncDisposable {
 
   private constructor(
     readonly server: SfuServer,
+    readonly engine: WatchedEngine,
     readonly flavour: Flavour,
     readonly log: RecordingLog,
     readonly http: Deno.HttpServer<Deno.NetAddr>,
@@ -58,19 +62,21 @@ export class TestServer implements AsyncDisposable {
     flavour: Flavour = "v0",
   ): Promise<TestServer> {
     const log = new RecordingLog();
+    const watched = new WatchedEngine();
     const server = createServer(
       parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
       denoPlatform(log),
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
-          return clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free }));
+          const engine = createLocalEngine({ ...options, udp: free, tcp: free });
+          return watched.watch(clonedEngine(engine));
         },
       },
     );
     await server.listenMedia();
     const http = Deno.serve({ hostname: HOST, port: 0, onListen() {} }, server.handler);
-    return new TestServer(server, flavour, log, http);
+    return new TestServer(server, watched, flavour, log, http);
   }
 
   /** `ws://…` without a trailing slash. */
@@ -126,6 +132,38 @@ export class TestServer implements AsyncDisposable {
     await this.server.close();
     await this.http.shutdown();
     this.log.assertClean();
+  }
+}
+
+/** Looks over the shoulder of the control plane. */
+export class WatchedEngine {
+  readonly reports: QualityReport[] = [];
+  #engine: MediaEngine | undefined;
+  /** Requests of the control plane count up; this one is ours. */
+  readonly #request = -1;
+  #stats = Promise.withResolvers<EngineStats>();
+
+  /** Keeps what `engine` reports; everything else goes its way. */
+  watch(engine: MediaEngine): MediaEngine {
+    this.#engine = engine;
+    let listener: MediaEngine["onEvent"] = () => {};
+    engine.onEvent = (event) => {
+      if (event.type === "quality_report") this.reports.push(event);
+      if (event.type === "stats" && event.request === this.#request) {
+        return this.#stats.resolve(event.stats);
+      }
+      listener(event);
+    };
+    return Object.defineProperty({ ...engine }, "onEvent", {
+      set: (value: MediaEngine["onEvent"]) => listener = value,
+      get: () => listener,
+    });
+  }
+
+  stats(): Promise<EngineStats> {
+    this.#stats = Promise.withResolvers();
+    this.#engine!.send({ type: "request_stats", request: this.#request });
+    return this.#stats.promise;
   }
 }
 
