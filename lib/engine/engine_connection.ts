@@ -22,6 +22,7 @@ import type { SrtpEngine } from "../transport/srtp_engine.ts";
 import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts";
 import type { AudioLevelOptions } from "../media/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
+import type { DeferredWork } from "./deferred_work.ts";
 import { type EngineEvent, QUALITY_INTERVAL_MS } from "./engine_messages.ts";
 import type { ForwardLatency } from "./forward_latency.ts";
 import { ReceivingSide } from "./receiving_side.ts";
@@ -47,6 +48,8 @@ export interface EngineShared {
   readonly srtp: SrtpEngine;
   /** A packet of a data track came from this connection. */
   readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
+  /** For what media must not wait for. */
+  readonly deferred: DeferredWork;
   /** Received packets wait here for the end of the batch they came in. */
   readonly batch: FanOutBatch;
   /** A bug of ours was hit on behalf of this connection, which is to be closed. */
@@ -88,6 +91,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       listener: this,
       drops,
       srtp,
+      defer: (step) => shared.deferred.defer(step),
       ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });
     const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);

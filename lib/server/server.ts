@@ -16,7 +16,6 @@ import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { EngineReady, MediaEngine } from "../engine/engine_messages.ts";
 import { createLocalEngine, type LocalEngineOptions } from "../engine/local_engine.ts";
-import { PORTABLE_SRTP } from "../transport/srtp_engine.ts";
 import { EngineRouter } from "../room/engine_router.ts";
 import type { RoomContext } from "../room/room_context.ts";
 import { RoomAdmin } from "../room/room_admin.ts";
@@ -76,7 +75,7 @@ export interface SfuServer extends AsyncDisposable {
 
 /** What tests and special deployments replace. */
 export interface ServerParts {
-  readonly createEngine?: (options: Required<LocalEngineOptions>) => MediaEngine;
+  readonly createEngine?: (options: Required<Omit<LocalEngineOptions, "srtp">>) => MediaEngine;
   readonly networkInterfaces?: () => readonly InterfaceAddress[];
   /** Delivers webhooks. */
   readonly fetch?: WebhookFetch;
@@ -128,7 +127,7 @@ class ComposedServer implements SfuServer {
       platform,
       drops: this.counters,
       audioLevel: audioLevelOptions(config),
-      srtp: PORTABLE_SRTP,
+      native: "auto",
     });
     const router = this.#router = new EngineRouter(this.#engine, platform.log);
     this.#engine.onEvent = (event) => {

@@ -32,6 +32,9 @@ import { SrtpSession } from "./srtp_session.ts";
 const MIN_SECURE_MS = 10_000;
 const MAX_SECURE_MS = 20_000;
 
+/** DTLS datagrams of one peer that may wait for their turn: more than a handshake has. */
+const MAX_DEFERRED = 16;
+
 /** Why a transport ended by itself. */
 export type TransportFailure = DtlsFailure | "ice_timeout" | "closed_by_peer" | "internal_error";
 
@@ -71,6 +74,8 @@ export interface PeerTransportOptions {
   readonly dataPolicy?: DataChannelPolicy;
   /** What seals media, and which profiles are preferred; portable if absent. */
   readonly srtp?: SrtpEngine;
+  /** Does something soon, when media has been seen to; absent: at once. */
+  readonly defer?: (step: () => void) => void;
   readonly listener: PeerTransportListener;
   readonly drops: DropCounters;
 }
@@ -108,6 +113,8 @@ export class PeerTransport implements PathOwner, RtpOutlet {
   #channels: DataChannels | undefined;
   #sctp: RemoteParameters["sctp"];
   #protocol: "udp" | "tcp" | undefined;
+  /** DTLS datagrams whose turn has not come. */
+  #deferred = 0;
   /** When ICE began: with the peer's first description. */
   #startedAt: number;
   #hasRemote = false;
@@ -230,11 +237,8 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     _path: NetworkPath,
     now: number,
   ): void {
-    if (kind === "dtls") {
-      // The DTLS session may keep parts of the datagram, whose buffer is the socket's.
-      this.#dtls.receive(bytes.slice(0, length));
-      return;
-    }
+    // The DTLS session may keep parts of the datagram, whose buffer is the socket's.
+    if (kind === "dtls") return this.#receiveDtls(bytes.slice(0, length));
     const srtp = this.#srtp;
     if (srtp === undefined) return this.#options.drops.count("srtp_before_keys");
     if (kind === "rtp") {
@@ -244,6 +248,20 @@ export class PeerTransport implements PathOwner, RtpOutlet {
       const clear = srtp.unprotectRtcp(bytes, length);
       if (clear > 0) this.#options.listener.onRtcp(bytes, clear, now);
     }
+  }
+
+  /** Steps of a handshake cost much, and can wait; nothing overtakes them. */
+  #receiveDtls(datagram: Uint8Array): void {
+    const { defer, drops } = this.#options;
+    if (defer === undefined || this.#deferred === 0 && this.#dtls.connected) {
+      return this.#dtls.receive(datagram);
+    }
+    if (this.#deferred === MAX_DEFERRED) return drops.count("dtls_backlog");
+    this.#deferred++;
+    defer(() => {
+      this.#deferred--;
+      this.#dtls.receive(datagram);
+    });
   }
 
   /** Timed work of ICE and of the wait for the handshake. */

@@ -67,11 +67,29 @@ withClient(
   },
 );
 
-withClient("DtlsSession prefers the SRTP profile it is told to", async () => {
-  const made = await connected({ serverProfiles: [7, 1] });
-  assert.equal(made.srtp?.profile, 7);
-  assert.equal(made.srtp?.local.salt.length, 12);
-  made.session.close();
+withClient("DtlsSession takes the first of its SRTP profiles that the client offers", async () => {
+  const cases = [
+    { ours: [7, 8, 1], theirs: [8, 1, 7], chosen: 7, key: 16, salt: 12 },
+    { ours: [7, 8, 1], theirs: [1, 8], chosen: 8, key: 32, salt: 12 },
+    { ours: [1, 7, 8], theirs: [8, 7, 1], chosen: 1, key: 16, salt: 14 },
+    { ours: [8], theirs: [1, 7, 8], chosen: 8, key: 32, salt: 12 },
+  ] as const;
+  for (const { ours, theirs, chosen, key, salt } of cases) {
+    const made = await connected({ serverProfiles: ours, clientProfiles: theirs });
+    assert.equal(made.srtp?.profile, chosen);
+    const client = made.client.extractSessionKeys(key, salt);
+    assert.deepEqual(Buffer.from(made.srtp.local.key), client.remoteKey);
+    assert.deepEqual(Buffer.from(made.srtp.local.salt), client.remoteSalt);
+    assert.deepEqual(Buffer.from(made.srtp.remote.key), client.localKey);
+    assert.deepEqual(Buffer.from(made.srtp.remote.salt), client.localSalt);
+    made.session.close();
+  }
+});
+
+withClient("DtlsSession refuses a client that offers none of its SRTP profiles", async () => {
+  const made = pair({ serverProfiles: [7], clientProfiles: [1, 8] });
+  assert.match(await within(5000, "the refusal", made.connect()), /^dtls_failed/);
+  assert.equal(made.srtp, undefined);
 });
 
 withClient("DtlsSession packs each flight into datagrams of at most 1,200 bytes", async () => {
