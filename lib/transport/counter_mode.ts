@@ -9,10 +9,11 @@
  * @module
  */
 import { type Cipheriv, createCipheriv } from "node:crypto";
+import { MAX_CM_BYTES, swapBytes } from "./srtp_layout.ts";
 
 const BLOCK_BYTES = 16;
-/** Longest payload of one packet: 2,048 bytes, beyond any MTU we receive. */
-const MAX_BLOCKS = 128;
+/** Of the longest packet: 128, fewer than the lowest byte of a counter has values. */
+const MAX_BLOCKS = MAX_CM_BYTES / BLOCK_BYTES;
 /** Packets made at once; with 1,200 bytes each they take 10 KiB per stream. */
 const PACKETS_AHEAD = 8;
 /** Streams that may run ahead; beyond, the memory of all sessions would show. */
@@ -30,13 +31,15 @@ class StreamAhead {
   words: Int32Array = new Int32Array(0);
 }
 
+/** Counter blocks on their way into the cipher, which takes them in before it returns. */
+const counters = new Uint8Array(PACKETS_AHEAD * MAX_BLOCKS * BLOCK_BYTES);
+/** The same bytes as words, whose order is not the counters'. */
+const counterWords = new Int32Array(counters.buffer);
+
 /** See the module text. */
 export class CounterMode {
   readonly #aes: Cipheriv;
   readonly #salt: Int32Array;
-  readonly #counters = new Uint8Array(PACKETS_AHEAD * MAX_BLOCKS * BLOCK_BYTES);
-  /** The same bytes as words: Deno runs on little-endian machines only, the counters are big-endian. */
-  readonly #counterWords = new Int32Array(this.#counters.buffer);
   readonly #streams = new Map<number, StreamAhead>();
   readonly #single = new StreamAhead();
 
@@ -54,7 +57,7 @@ export class CounterMode {
    *
    * @param high Upper 32 bits of the 48-bit packet index.
    * @param low Lower 16 bits of it.
-   * @returns `false`, with nothing done, for more than 2,048 bytes.
+   * @returns `false`, with nothing done, for more than {@linkcode MAX_CM_BYTES}.
    */
   apply(
     bytes: Uint8Array,
@@ -71,6 +74,12 @@ export class CounterMode {
     const at = (index - stream.first) * stream.blocks * BLOCK_BYTES;
     addKeystream(bytes, from, to, stream, at);
     return true;
+  }
+
+  /** Gives back what the runtime holds of the key, which it never does by itself. Call it once. */
+  close(): void {
+    this.#aes.final();
+    this.#streams.clear();
   }
 
   /** A stream that holds keystream for this packet. */
@@ -99,7 +108,7 @@ export class CounterMode {
   }
 
   #refill(into: StreamAhead, ssrc: number, index: number, packets: number, blocks: number): void {
-    const words = this.#counterWords;
+    const words = counterWords;
     const word0 = this.#salt[0]!;
     const word1 = this.#salt[1]! ^ swapBytes(ssrc);
     let at = 0;
@@ -115,7 +124,7 @@ export class CounterMode {
         words[at + 3] = word3 ^ (block << 24); // block < 256 is the last, lowest byte
       }
     }
-    const stream = this.#aes.update(this.#counters.subarray(0, at * 4));
+    const stream = this.#aes.update(counters.subarray(0, at * 4));
     into.first = index;
     into.packets = packets;
     into.blocks = blocks;
@@ -156,9 +165,4 @@ function addKeystream(
   }
   const keystream = stream.bytes;
   for (; at < to; at++, s++) bytes[at]! ^= keystream[s]!;
-}
-
-/** The other byte order of a 32-bit word. */
-function swapBytes(word: number): number {
-  return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff_0000) | (word << 24);
 }
