@@ -8,6 +8,7 @@
  */
 import type { UpTrackId } from "../base/ids.ts";
 import type { EngineCommand } from "./engine_messages.ts";
+import type { RelayPeer } from "./neighbour_messages.ts";
 import { RelayLink, type RelayWorld } from "./relay_link.ts";
 
 /** What joins an engine to the others of its process: a ring for each direction to each of them. */
@@ -15,15 +16,6 @@ export interface RelayNeighbours {
   /** Which of them this engine is. */
   readonly index: number;
   readonly peers: readonly RelayPeer[];
-}
-
-/** Another engine, and the rings (`createRelayRing`) between it and this one. */
-export interface RelayPeer {
-  readonly index: number;
-  /** It writes, this engine reads. */
-  readonly inbound: SharedArrayBuffer;
-  /** This engine writes, it reads. */
-  readonly outbound: SharedArrayBuffer;
 }
 
 /** A command about relays. */
@@ -38,17 +30,25 @@ export class EngineRelays {
   readonly #links = new Map<number, RelayLink>();
   /** Where a relayed up-track comes from. */
   readonly #origins = new Map<UpTrackId, RelayLink>();
+  #isStarted = false;
 
   constructor(neighbours: RelayNeighbours | undefined, world: RelayWorld) {
     this.#world = world;
-    for (const { index, inbound, outbound } of neighbours?.peers ?? []) {
-      this.#links.set(index, new RelayLink(inbound, outbound, world));
-    }
+    for (const peer of neighbours?.peers ?? []) this.connect(peer);
   }
 
   /** Begins to read what other engines send. */
   start(): void {
+    this.#isStarted = true;
     for (const link of this.#links.values()) void link.run();
+  }
+
+  /** Joins another engine; again with new rings when that one was started anew. */
+  connect({ index, inbound, outbound }: RelayPeer): void {
+    this.#links.get(index)?.close();
+    const link = new RelayLink(inbound, outbound, this.#world);
+    this.#links.set(index, link);
+    if (this.#isStarted) void link.run();
   }
 
   /** Whether an up-track comes from another engine. */

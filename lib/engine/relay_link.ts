@@ -36,6 +36,8 @@ export interface RelayWorld {
   readonly batch?: FanOutBatch;
   /** After each run of relayed packets, as after a batch of datagrams: fans out what waits. */
   readonly endBatch: (now: number) => void;
+  /** A turn of reading, its batch included, took so long. */
+  readonly spent: (us: number) => void;
 }
 
 /** See the module text. */
@@ -130,8 +132,9 @@ export class RelayLink {
 
   /** One turn of reading. */
   drain(): void {
-    const { clock, drops, log, endBatch } = this.#world;
+    const { clock, drops, log, endBatch, spent } = this.#world;
     const now = clock.now();
+    const startedUs = clock.nowUs();
     try {
       for (let i = 0; i < MAX_RECORDS && this.#reader.next(); i++) {
         this.#take(now);
@@ -147,6 +150,7 @@ export class RelayLink {
       this.#corrupted = this.#reader.corrupted;
     }
     endBatch(now);
+    spent(clock.nowUs() - startedUs);
   }
 
   /** Timed work; also writes again what the ring had no room for. */

@@ -62,6 +62,7 @@ export class RelaySide {
       upTracks: this.upTracks,
       batch: this.batch,
       endBatch: (now) => this.batch.end(now),
+      spent: () => {},
     });
   }
 }

@@ -5,7 +5,10 @@
  */
 import type { UpTrackId } from "../../lib/base/ids.ts";
 import type { ReceiveSection } from "../../lib/base/media_vocabulary.ts";
+import type { RelayNeighbours } from "../../lib/engine/engine_relays.ts";
+import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createRelayRing } from "../../lib/engine/relay_ring.ts";
+import { clonedEngine } from "./cloned_engine.ts";
 import { WireRoom } from "./wire_room.ts";
 
 /** See the module text. Dispose it to end engines and clients. */
@@ -15,12 +18,13 @@ export class RelayedRooms implements AsyncDisposable {
   /** @param ringBytes Of each ring, a power of two; absent: as in production. */
   static async open(ringBytes?: number): Promise<RelayedRooms> {
     const [there, back] = [createRelayRing(ringBytes), createRelayRing(ringBytes)];
-    const near = await WireRoom.open({
-      relays: { index: 0, peers: [{ index: 1, inbound: back, outbound: there }] },
+    const open = (relays: RelayNeighbours) =>
+      WireRoom.open((options) => clonedEngine(createLocalEngine({ ...options, relays })));
+    const near = await open({
+      index: 0,
+      peers: [{ index: 1, inbound: back, outbound: there }],
     });
-    const far = await WireRoom.open({
-      relays: { index: 1, peers: [{ index: 0, inbound: there, outbound: back }] },
-    });
+    const far = await open({ index: 1, peers: [{ index: 0, inbound: there, outbound: back }] });
     return new RelayedRooms(near, far);
   }
 
