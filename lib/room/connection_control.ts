@@ -21,6 +21,7 @@ import {
 import { DataChannelWatch } from "./data_channel_watch.ts";
 import { channelPolicy } from "./data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
+import { preferredAddresses } from "./ice_preference.ts";
 import type { RoomContext } from "./room_context.ts";
 
 /** Parameters of the application section, if a description has one. */
@@ -59,6 +60,11 @@ export class ConnectionControl {
     this.#channels = new DataChannelWatch(context, host, role);
     this.#local = newIceCredentials(platform.random);
     this.#sessionId = String(platform.random.uint32());
+  }
+
+  /** Our side of ICE. */
+  get local(): IceCredentials {
+    return this.#local;
   }
 
   get opened(): boolean {
@@ -157,7 +163,7 @@ export class ConnectionControl {
         if (!this.#connected) this.context.figures?.connection(this.role, "connected");
         this.#connected = true;
         this.#noteEstablished();
-        return this.host.connectionUp(this.role);
+        return this.host.connectionUp(this.role, event.protocol);
       case "connection_lost":
         return this.host.connectionLost(this.role);
       case "connection_failed":
@@ -184,7 +190,8 @@ export class ConnectionControl {
   }
 
   #parameters(): LocalParameters {
-    const { fingerprint, addresses } = this.context.engine();
+    const { fingerprint, addresses: all } = this.context.engine();
+    const addresses = preferredAddresses(all, this.host.icePreference);
     const sessionId = this.#sessionId;
     return { ice: this.#local, fingerprint, addresses, sessionId, version: this.#version };
   }

@@ -133,6 +133,7 @@ function initOf(origin: Participant): ParticipantInit {
     kindDetails: [...new Set([...init.kindDetails, KindDetail.FORWARDED])],
     autoSubscribe: false,
     autoSubscribeDataTrack: false,
+    oneShot: false,
   };
 }
 

@@ -13,6 +13,7 @@ import type { ConnectionId, UpTrackId } from "../base/ids.ts";
 import type { CodecParameters, IceCredentials } from "../base/media_vocabulary.ts";
 import type { EngineEvent } from "../engine/engine_messages.ts";
 import { type CodecPolicy, codecPolicy } from "../negotiation/codec_catalog.ts";
+import type { LocalParameters } from "../negotiation/local_description.ts";
 import {
   answerPublisherOffer,
   type PublisherAnswer,
@@ -23,7 +24,7 @@ import { parseDescription, type RemoteDescription } from "../wire/session_descri
 import type { ClientTraits } from "./client_traits.ts";
 import { ConnectionControl } from "./connection_control.ts";
 import type { ConnectionHost } from "./connection_host.ts";
-import type { OfferCompanion, PublishingSide } from "./connection_sides.ts";
+import type { IceState, OfferCompanion, PublishingSide } from "./connection_sides.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
 import { PublisherSections } from "./publisher_sections.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -42,6 +43,8 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   /** Up-track → what its section offers, for the layers that arrive later. */
   #sending = new Map<string, SectionQuery>();
   #receiving: PublisherAnswer["receive"] = [];
+  #offer: RemoteDescription | undefined;
+  #sctp: PublisherAnswer["sctp"];
   /** Set before the first offer where down-tracks share this connection. */
   companion: OfferCompanion | undefined;
 
@@ -70,7 +73,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
         : parsed.message;
       return this.host.connectionUnusable("publisher", detail);
     }
-    const offer = parsed.value;
+    const offer = this.#offer = parsed.value;
     this.#control.open(this, "accept");
     this.#takeRemoteCredentials(offer);
     const { ended, sending } = this.#sections.apply(offer);
@@ -84,10 +87,11 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       local: this.#control.localParameters(),
       codecs: this.#codecs,
       singlePreferredVideoCodec: !this.traits.followsAnswerOrder,
-      planFor: (section) => trackPlan(section.mid, sending, plans),
+      planFor: ({ mid }) => trackPlan(mid, sending, plans, this.companion?.final ?? false),
       ...(carried === undefined ? {} : { sending: carried }),
     });
     this.#receiving = answer.receive;
+    this.#sctp = answer.sctp;
     this.#control.setRemote(offer, answer.sctp);
     this.context.router.send({
       type: "set_receive",
@@ -97,6 +101,18 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     this.#control.describe("answer", description.id, answer, answer.receive[0]?.mid ?? "0");
     this.companion?.answered(this.id, answer.send);
     await this.#claimByDescription(answer);
+  }
+
+  get iceState(): IceState | undefined {
+    return this.#offer && { local: this.#control.local, offer: this.#offer };
+  }
+
+  restartIce(remote: IceCredentials): LocalParameters {
+    const { fingerprints } = this.#offer ?? { fingerprints: [] };
+    if (this.#offer !== undefined) this.#offer = { ...this.#offer, ice: remote };
+    this.#takeRemoteCredentials({ ice: remote });
+    this.#control.setRemote({ ice: remote, fingerprints }, this.#sctp);
+    return this.#control.localParameters();
   }
 
   /** The codecs negotiated for the section of `upTrack` that are `mime`, in order of preference. */
@@ -124,11 +140,11 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   }
 
   /** A changed ufrag or password is an ICE restart, which we join with new credentials of our own. */
-  #takeRemoteCredentials(offer: RemoteDescription): void {
-    const { ufrag, pwd } = offer.ice;
+  #takeRemoteCredentials({ ice }: Pick<RemoteDescription, "ice">): void {
+    const { ufrag, pwd } = ice;
     if (ufrag === "") return;
     const before = this.#remote;
-    this.#remote = offer.ice;
+    this.#remote = ice;
     if (before === undefined || before.ufrag === ufrag && before.pwd === pwd) return;
     this.#control.restartIce();
   }
@@ -186,11 +202,14 @@ function trackPlan(
   mid: string,
   sending: readonly SectionQuery[],
   plans: readonly SectionPlan[],
+  final: boolean,
 ): TrackPlan | undefined {
   const index = sending.findIndex((section) => section.mid === mid);
   const section = sending[index];
   const plan = plans[index];
   if (section === undefined || plan === undefined) return undefined;
+  // What nobody announced, and nobody will, is not worth sending.
+  if (final && plan.sid === undefined) return undefined;
   return {
     upTrack: section.upTrack,
     stereo: plan.stereo,

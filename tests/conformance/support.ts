@@ -12,21 +12,21 @@ import assert from "node:assert/strict";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import type { Log } from "../../lib/base/platform.ts";
-import type { EngineEvent, EngineStats, MediaEngine } from "../../lib/engine/engine_messages.ts";
 import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
 import { clonedEngine } from "../support/cloned_engine.ts";
+import { EngineTap } from "../support/engine_tap.ts";
+import { reporting } from "../support/failure_report.ts";
 import type { Flavour, JoinOptions } from "../support/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+import { scaledPlatform } from "../support/scaled_platform.ts";
 import { until } from "../support/until.ts";
 import { WireParticipant } from "../support/wire_participant.ts";
 import { scenarioNamed } from "./scenarios.ts";
 
 /** Signalling flavours this server speaks: a scenario marked with `③` runs once for each. */
 export const FLAVOURS: readonly Flavour[] = ["v0", "join_request", "v1"];
-
-type QualityReport = Extract<EngineEvent, { readonly type: "quality_report" }>;
 
 /** Room of a test that needs only one. */
 export const ROOM = "conformance";
@@ -50,33 +50,38 @@ export class TestServer implements AsyncDisposable {
 
   private constructor(
     readonly server: SfuServer,
-    readonly engine: WatchedEngine,
     readonly flavour: Flavour,
     readonly log: RecordingLog,
     readonly http: Deno.HttpServer<Deno.NetAddr>,
+    readonly tap: EngineTap,
   ) {}
 
-  /** @param config LiveKit's YAML keys, merged over the test configuration. */
+  /**
+   * @param config LiveKit's YAML keys, merged over the test configuration.
+   * @param lines Gets everything that is logged.
+   * @param speed How many of the server's seconds pass in a real one.
+   */
   static async start(
     config: Readonly<Record<string, unknown>> = {},
     flavour: Flavour = "v0",
+    lines: string[] = [],
+    speed = 1,
   ): Promise<TestServer> {
-    const log = new RecordingLog();
-    const watched = new WatchedEngine();
+    const log = new RecordingLog({}, lines);
+    const tap = new EngineTap();
     const server = createServer(
       parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
-      denoPlatform(log),
+      speed === 1 ? denoPlatform(log) : scaledPlatform(speed, log),
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
-          const engine = createLocalEngine({ ...options, udp: free, tcp: free });
-          return watched.watch(clonedEngine(engine));
+          return tap.wrap(clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free })));
         },
       },
     );
     await server.listenMedia();
     const http = Deno.serve({ hostname: HOST, port: 0, onListen() {} }, server.handler);
-    return new TestServer(server, watched, flavour, log, http);
+    return new TestServer(server, flavour, log, http, tap);
   }
 
   /** `ws://…` without a trailing slash. */
@@ -135,38 +140,6 @@ export class TestServer implements AsyncDisposable {
   }
 }
 
-/** Looks over the shoulder of the control plane. */
-export class WatchedEngine {
-  readonly reports: QualityReport[] = [];
-  #engine: MediaEngine | undefined;
-  /** Requests of the control plane count up; this one is ours. */
-  readonly #request = -1;
-  #stats = Promise.withResolvers<EngineStats>();
-
-  /** Keeps what `engine` reports; everything else goes its way. */
-  watch(engine: MediaEngine): MediaEngine {
-    this.#engine = engine;
-    let listener: MediaEngine["onEvent"] = () => {};
-    engine.onEvent = (event) => {
-      if (event.type === "quality_report") this.reports.push(event);
-      if (event.type === "stats" && event.request === this.#request) {
-        return this.#stats.resolve(event.stats);
-      }
-      listener(event);
-    };
-    return Object.defineProperty({ ...engine }, "onEvent", {
-      set: (value: MediaEngine["onEvent"]) => listener = value,
-      get: () => listener,
-    });
-  }
-
-  stats(): Promise<EngineStats> {
-    this.#stats = Promise.withResolvers();
-    this.#engine!.send({ type: "request_stats", request: this.#request });
-    return this.#stats.promise;
-  }
-}
-
 /** The body of a scenario. */
 export type ScenarioBody = (test: TestServer) => Promise<void>;
 
@@ -174,6 +147,8 @@ export type ScenarioBody = (test: TestServer) => Promise<void>;
 export interface ScenarioOptions {
   /** LiveKit's YAML keys. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** How many of the server's seconds pass in a real one; for scenarios that only wait for it. */
+  readonly speed?: number;
 }
 
 /**
@@ -190,9 +165,12 @@ export function scenario(name: string, body: ScenarioBody, options: ScenarioOpti
       // werift's DTLS client, which the test clients use, has timers that cannot be stopped.
       sanitizeOps: false,
       sanitizeResources: false,
-      fn: async () => {
-        await using test = await TestServer.start(options.config, flavour);
-        await body(test);
+      fn: () => {
+        const log: string[] = [];
+        return reporting(async () => {
+          await using test = await TestServer.start(options.config, flavour, log, options.speed);
+          await body(test);
+        }, () => ({ "the server": log }));
       },
     });
   }
