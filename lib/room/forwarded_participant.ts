@@ -132,8 +132,8 @@ function initOf(origin: Participant): ParticipantInit {
     permission: profile.permission,
     kindDetails: [...new Set([...init.kindDetails, KindDetail.FORWARDED])],
     autoSubscribe: false,
-    autoSubscribeDataTrack: false,
     oneShot: false,
+    autoSubscribeDataTrack: false,
   };
 }
 

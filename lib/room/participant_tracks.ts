@@ -11,6 +11,7 @@ import type { ClientTraits } from "./client_traits.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { ParticipantHost } from "./participant_host.ts";
 import type { ParticipantProfile } from "./participant_profile.ts";
+import type { PublicationWatch } from "./publication_watch.ts";
 import type { RoomContext } from "./room_context.ts";
 import type { PublishedTrack, RegistryEffect } from "./track_effects.ts";
 import { muteCommands, publisherMessage } from "./track_messages.ts";
@@ -31,12 +32,7 @@ export class ParticipantTracks<Self extends PublishingParticipant<Self>> {
 
   constructor(
     readonly participant: Self,
-    readonly publications: {
-      /** A track was announced, or an announcement refused. */
-      announced(): void;
-      /** The media of a track has come. */
-      published(track: PublishedTrack): void;
-    },
+    readonly publications: Pick<PublicationWatch, "announced" | "published">,
   ) {}
 
   /** In the order they were published. */
