@@ -111,9 +111,10 @@ export class RoomAnnouncements {
   speaker(participant: Participant, level: number, active: boolean): void {
     const speaker = new SpeakerInfo({ sid: participant.sid, level, active });
     const value = new SpeakersChanged({ speakers: [speaker] });
+    const message: SignalMessage = { case: "speakersChanged", value };
     for (const receiver of this.source.participants()) {
       // Older ones know speakers only by updates that are no longer sent.
-      if (receiver.traits.speakerChanges) receiver.send({ case: "speakersChanged", value });
+      if (receiver.traits.speakerChanges) receiver.send(message);
     }
   }
 

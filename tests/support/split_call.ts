@@ -25,7 +25,7 @@ export interface SplitCallOptions {
   readonly singlePeerConnection?: boolean;
 }
 
-/** Runs `call` with everything started, ends it all, and prints the server's output if it throws. */
+/** Runs `call` with everything started, and ends it all. */
 export async function withSplitCall(
   namespace: ClientNamespace,
   { config = {}, ...options }: SplitCallOptions,
@@ -38,17 +38,12 @@ export async function withSplitCall(
   await using inside = await ChromiumBrowser.launch({ executablePath, extraFlags });
   await using outside = await ChromiumBrowser.launch({ extraFlags });
   const sides = { inside, outside };
-  try {
-    await call({
-      server,
-      async join(side, identity) {
-        const client = await sides[side].openClient(identity, pages.url);
-        await client.connect(server.url, await mintToken({ identity, room: "split" }), options);
-        return client;
-      },
-    });
-  } catch (error) {
-    console.error(`--- server output ---\n${server.logTail()}`);
-    throw error;
-  }
+  await call({
+    server,
+    async join(side, identity) {
+      const client = await sides[side].openClient(identity, pages.url);
+      await client.connect(server.url, await mintToken({ identity, room: "split" }), options);
+      return client;
+    },
+  });
 }
