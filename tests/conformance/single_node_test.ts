@@ -11,7 +11,7 @@ scenario("TestClientCouldConnect", async (test) => {
   await bob!.remote("alice");
   assert.deepEqual([...alice!.remotes.keys()], ["bob"]);
   assert.deepEqual([...bob!.remotes.keys()], ["alice"]);
-});
+}, { speed: 4 });
 
 scenario("TestClientConnectDuplicate", async (test) => {
   const [alice, bob] = await test.joinAll(["alice", "bob"]);
@@ -89,11 +89,11 @@ scenario("Test_RenegotiationWithDifferentCodecs", async (test) => {
 
 scenario("TestPingPong", async (test) => {
   const alice = await test.join("alice");
-  const sentAt = performance.now();
-  alice.signal.send({ case: "ping", value: BigInt(Date.now()) });
-  const pong = await alice.signal.message("pong");
-  assert.ok(performance.now() - sentAt < 1_000);
-  assert.ok(Math.abs(Number(pong) - Date.now()) < 1_000);
+  const sentAt = Date.now();
+  alice.signal.send({ case: "ping", value: BigInt(sentAt) });
+  const pong = Number(await alice.signal.message("pong"));
+  // The server's own time, which here is ours.
+  assert.ok(sentAt <= pong && pong <= Date.now(), `${pong - sentAt} ms after the ping was sent`);
 });
 
 scenario("TestSingleNodeJoinAfterClose", async (test) => {

@@ -55,8 +55,7 @@ export class CallFixture {
   }
 
   /**
-   * Runs one scenario in a room of its own and lets everybody leave at its end. On a failure the
-   * server's last output is printed.
+   * Runs one scenario in a room of its own and lets everybody leave at its end.
    */
   async call(
     room: string,
@@ -66,12 +65,7 @@ export class CallFixture {
     const server = await this.server();
     await using clients = new AsyncDisposableStack();
     const open = (kind: ClientKind, identity: string) => this.#open(kind, identity);
-    try {
-      await scenario(new Call(`${room}-${mode}`, mode, server, open, clients));
-    } catch (error) {
-      console.error(`--- server output ---\n${server.logTail()}`);
-      throw error;
-    }
+    await scenario(new Call(`${room}-${mode}`, mode, server, open, clients));
   }
 
   async #open(kind: ClientKind, identity: string): Promise<SdkClient> {

@@ -48,7 +48,9 @@
     room = new Room(roomOptions);
     listen(room);
     joinStartedAt = performance.now();
-    await room.connect(url, token, { autoSubscribe });
+    // Patience for a busy machine; by themselves they wait for 15 s.
+    const patience = { peerConnectionTimeout: 45_000, websocketTimeout: 45_000 };
+    await room.connect(url, token, { autoSubscribe, ...patience });
     connectedMs = performance.now() - joinStartedAt;
   }
 

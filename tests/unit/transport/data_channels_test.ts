@@ -16,7 +16,7 @@ function withPair(name: string, options: SctpPairOptions, run: (pair: SctpPair) 
   Deno.test(name, async () => {
     const pair = new SctpPair(options);
     try {
-      await within(25_000, "the exchange", run(pair));
+      await within("the exchange", run(pair));
     } finally {
       await pair.close();
     }
