@@ -167,6 +167,11 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       case "layer_arrived":
         this.#claimLayer(event).catch((error) => this.host.bug(error));
         return;
+      case "layer_size":
+        // Other clients say themselves how large their pictures are.
+        if (!this.companion?.final) return;
+        this.registry.measured(event.upTrack, event).catch((error) => this.host.bug(error));
+        return;
       case "connection_interrupted":
         return;
     }

@@ -183,6 +183,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
         this.#up = false;
         return;
       case "layer_arrived":
+      case "layer_size":
         return;
     }
   }
