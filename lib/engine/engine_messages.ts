@@ -227,6 +227,15 @@ export type EngineEvent =
     readonly mime: string;
   }
   | {
+    /** How large a layer's pictures are, pixels; when that is known or changes, within a second. */
+    readonly type: "layer_size";
+    readonly connection: ConnectionId;
+    readonly upTrack: UpTrackId;
+    readonly spatial: SpatialLayer;
+    readonly width: number;
+    readonly height: number;
+  }
+  | {
     /** The first packet was forwarded, or the forwarded layer changed. */
     readonly type: "down_track_layer";
     readonly downTrack: DownTrackId;

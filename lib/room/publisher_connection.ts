@@ -131,8 +131,18 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   }
 
   handleEngineEvent(event: ConnectionEvent): void {
-    if (event.type !== "layer_arrived") return this.#control.handleEngineEvent(event);
-    this.#claimLayer(event).catch((error) => this.host.bug(error));
+    switch (event.type) {
+      case "layer_arrived":
+        this.#claimLayer(event).catch((error) => this.host.bug(error));
+        return;
+      case "layer_size":
+        // Other clients say themselves how large their pictures are.
+        if (!this.companion?.final) return;
+        this.registry.measured(event.upTrack, event).catch((error) => this.host.bug(error));
+        return;
+      default:
+        return this.#control.handleEngineEvent(event);
+    }
   }
 
   handleBug(error: unknown): void {

@@ -15,6 +15,7 @@ import type { TrackSid, UpTrackId } from "../base/ids.ts";
 import { Mutex } from "../base/mutex.ts";
 import type {
   ClaimOutcome,
+  LayerSize,
   MediaArrival,
   PublishedTrack,
   RegistryEffect,
@@ -91,6 +92,11 @@ export class TrackRegistry {
   /** `UpdateLocalVideoTrack`. @returns Whether the sid is known. */
   updateVideo(sid: TrackSid, width: number, height: number): Promise<boolean> {
     return this.#run(() => this.#table.updateVideo(sid, width, height));
+  }
+
+  /** A layer's pictures turned out to be this large; for publishers that do not say so. */
+  measured(upTrack: UpTrackId, size: LayerSize): Promise<void> {
+    return this.#run(() => this.#table.measured(upTrack, size));
   }
 
   /** `UpdateLocalAudioTrack`. @returns Whether the sid is known. */

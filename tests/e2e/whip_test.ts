@@ -28,6 +28,12 @@ async function assertPublished(viewer: SdkClient): Promise<string> {
   });
   assert.deepEqual([video.name, video.source], ["synthesized-camera", "camera"]);
   assert.deepEqual([audio.name, audio.source], ["synthesized-microphone", "microphone"]);
+  // Nobody says how large it is: the server reads it off the pictures.
+  await eventually("the size of the video", async () => {
+    const { tracks } = await remote(viewer, "whip");
+    const { width, height } = tracks.find(({ sid }) => sid === video.sid)?.dimensions ?? {};
+    return width === 640 && height === 360;
+  }, { seen: () => remote(viewer, "whip") });
   const { sid } = video;
   await assertVideoFlows(viewer, { sid, kind: "video", source: "camera", color: COLOR });
   const { sid: heard } = audio;

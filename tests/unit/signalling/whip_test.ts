@@ -6,6 +6,7 @@ import {
   UserPacket,
   VideoLayer_Mode,
 } from "@livekit/protocol";
+import type { ConnectionId, UpTrackId } from "../../../lib/base/ids.ts";
 import { moveParticipant } from "../../../lib/room/participant_transfer.ts";
 import { sdpFixture } from "../../support/negotiation_fixtures.ts";
 import { singleOffer } from "../../support/single_offer.ts";
@@ -245,4 +246,40 @@ Deno.test("an encoder's offer without header extensions is taken by its SSRCs", 
   // Its own encoder settings are its own: the answer asks for nothing.
   assert.match(reply.body, /^a=fmtp:111 minptime=10;useinbandfec=1\r$/m);
   assert.match(reply.body, /^m=video 9 UDP\/TLS\/RTP\/SAVPF 96\r$/m);
+});
+
+Deno.test("a WHIP client's video is as large as its pictures, others' as they say", async () => {
+  const world = new WhipWorld();
+  const ann = await world.world.joined("ann");
+  const camera = await ann.publishCamera();
+  await world.post();
+  await world.world.settle();
+  const whip = world.participant()!;
+  const sized = async (connection: ConnectionId, upTrack: UpTrackId, width: number) => {
+    const height = width * 9 / 16;
+    const event = { type: "layer_size", connection, upTrack, spatial: 0, width, height } as const;
+    world.world.engine.emit(event);
+    await world.world.settle();
+  };
+  const video = () => whip.tracks.find(({ kind }) => kind === "video")!;
+  const { version } = whip.info();
+  await sized(whip.publisher.id, video().upTracks[0]!.upTrack, 1280);
+  const { info } = video();
+  assert.deepEqual([info.width, info.height], [1280, 720]);
+  for (const [layer] of [info.layers, info.codecs[0]!.layers]) {
+    assert.deepEqual([layer!.width, layer!.height], [1280, 720]);
+  }
+  assert.ok(whip.info().version > version);
+  await world.world.pass(100);
+  const told = ann.all("update").flatMap(({ participants }) => participants)
+    .findLast(({ identity }) => identity === "cam");
+  assert.equal(told?.tracks.find(({ sid }) => sid === info.sid)?.width, 1280);
+  const after = whip.info().version;
+  await sized(whip.publisher.id, video().upTracks[0]!.upTrack, 1280);
+  assert.equal(whip.info().version, after, "nothing new");
+
+  const own = () => ann.participant.tracks.find(({ sid }) => sid === camera)!;
+  const before = own().info.width;
+  await sized(ann.participant.publisher.id, own().upTracks[0]!.upTrack, 320);
+  assert.equal(own().info.width, before);
 });
