@@ -16,6 +16,7 @@ import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
 import { clonedEngine } from "../support/cloned_engine.ts";
+import { EngineTap } from "../support/engine_tap.ts";
 import { reporting } from "../support/failure_report.ts";
 import type { Flavour, JoinOptions } from "../support/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
@@ -54,6 +55,7 @@ export class TestServer implements AsyncDisposable {
     readonly http: Deno.HttpServer<Deno.NetAddr>,
     /** The server's clock and timers, among others. */
     readonly platform: Platform,
+    readonly tap: EngineTap,
   ) {}
 
   /**
@@ -70,19 +72,20 @@ export class TestServer implements AsyncDisposable {
   ): Promise<TestServer> {
     const log = new RecordingLog({}, lines);
     const platform = speed === undefined ? denoPlatform(log) : scaledPlatform(speed, log);
+    const tap = new EngineTap();
     const server = createServer(
       parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
       platform,
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
-          return clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free }));
+          return tap.wrap(clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free })));
         },
       },
     );
     await server.listenMedia();
     const http = Deno.serve({ hostname: HOST, port: 0, onListen() {} }, server.handler);
-    return new TestServer(server, flavour, log, http, platform);
+    return new TestServer(server, flavour, log, http, platform, tap);
   }
 
   /** `ws://…` without a trailing slash. */

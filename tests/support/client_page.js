@@ -381,11 +381,12 @@
     sentLayers,
     timings: () => ({ connectedMs, firstFrameMs }),
     setAttributes: (attributes) => room.localParticipant.setAttributes(attributes),
+    simulate: (scenario, arg) => room.simulateScenario(scenario, arg),
     errors: () => errors,
   };
 
   /** For the other scripts of this page. */
-  globalThis.testClient = { methods, room: () => room };
+  globalThis.testClient = { methods, room: () => room, drawnTrack, toneTrack };
 
   /** Calls one method with JSON arguments; the outcome is JSON, too, and never a rejection. */
   globalThis.callTestClient = async (method, argumentsJson) => {

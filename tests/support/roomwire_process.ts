@@ -8,6 +8,7 @@
 import { createServer } from "node:net";
 import { createSocket } from "node:dgram";
 import { stringify } from "yaml";
+import type { SrtpProfile } from "../../lib/transport/srtp_keys.ts";
 import { eventually } from "./eventually.ts";
 
 /** The only API key of a test server. */
@@ -19,6 +20,8 @@ const PROJECT_ROOT = new URL("../../", import.meta.url);
 const LOOPBACK = "127.0.0.1";
 /** `main.ts` with a message border that clones, as two threads would. */
 const PROGRAM = "tests/support/cloned_main.ts";
+/** The same with native SRTP and one profile, its first argument. */
+const NATIVE_SRTP_PROGRAM = "tests/support/native_srtp_main.ts";
 /** Output lines kept for a failing test. */
 const LOG_LINES_KEPT = 80;
 /** Process start to a healthy answer; a cold start compiles every module. */
@@ -39,6 +42,8 @@ export interface RoomwireOptions {
   readonly address?: string;
   /** Merged over the test configuration, LiveKit's YAML key names. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Native SRTP with this profile as the only one; by default what the program chooses. */
+  readonly nativeSrtpProfile?: SrtpProfile;
 }
 
 /** A running server. Dispose it to stop it. */
@@ -99,7 +104,7 @@ async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
     udp: await freeUdpPort(address),
   };
   const config = configFor(options.address, ports, options.config ?? {});
-  const [program, ...programArgs] = await serverCommand();
+  const [program, ...programArgs] = await serverCommand(options.nativeSrtpProfile);
   const child = new Deno.Command(program!, {
     args: [...programArgs, "--config-body", stringify(config), ...(options.flags ?? [])],
     cwd: PROJECT_ROOT,
@@ -182,14 +187,16 @@ function configFor(
 }
 
 /** The chosen executable, or the program under the start task's own permission flags. */
-async function serverCommand(): Promise<string[]> {
+async function serverCommand(nativeSrtpProfile: SrtpProfile | undefined): Promise<string[]> {
   const executable = Deno.env.get("ROOMWIRE_EXECUTABLE");
-  if (executable) return [executable];
+  if (executable && nativeSrtpProfile === undefined) return [executable];
   const project = JSON.parse(await Deno.readTextFile(new URL("deno.json", PROJECT_ROOT)));
   const words = String(project.tasks.start).split(/\s+/);
   const script = words.findIndex((word) => word.endsWith("main.ts"));
   if (words[0] !== "deno" || script < 0) throw new Error("The start task does not run main.ts");
-  return [Deno.execPath(), ...words.slice(1, script), PROGRAM];
+  const command = [Deno.execPath(), ...words.slice(1, script)];
+  if (nativeSrtpProfile === undefined) return [...command, PROGRAM];
+  return [...command, "--allow-ffi", NATIVE_SRTP_PROGRAM, String(nativeSrtpProfile)];
 }
 
 async function keepLines(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {

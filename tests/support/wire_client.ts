@@ -13,6 +13,7 @@ import { DtlsClient, RtpPacket, SrtcpSession, SrtpSession } from "werift";
 import type { IceCredentials, MediaAddress } from "../../lib/base/media_vocabulary.ts";
 import { datagramKind } from "../../lib/wire/datagram_kind.ts";
 import type { DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
+import { saltBytes } from "../../lib/transport/srtp_keys.ts";
 import { bindingRequest, isSuccessFor } from "./stun_requests.ts";
 import { WireDataChannels } from "./wire_data_channels.ts";
 import { openWireSocket, type WireSocket } from "./wire_socket.ts";
@@ -36,6 +37,8 @@ export interface WireClientOptions {
   readonly certificate: DtlsCertificate;
   /** Opens an SCTP association once DTLS is up. */
   readonly dataChannels?: boolean;
+  /** The only one offered; 1 if absent. */
+  readonly srtpProfile?: 1 | 7;
   /** Takes RTP as it comes, sealed; `rtp` and `rtcp` stay empty. For counting at no cost of opening. */
   readonly onSealedRtp?: (bytes: Uint8Array) => void;
 }
@@ -88,7 +91,7 @@ export class WireClient {
       cert: certificate.certPem,
       key: certificate.keyPem,
       signatureHash: certificate.signatureHash,
-      srtpProfiles: [1],
+      srtpProfiles: [options.srtpProfile ?? 1],
       extendedMasterSecret: true,
     });
     this.dtls.onError.subscribe(() => {});
@@ -141,15 +144,17 @@ export class WireClient {
     // werift's client starts epoch 1 over after its Finished and so repeats that record's number,
     // which a replay window rightly drops; no other client does.
     this.dtls.dtls.recordSequenceNumber = 100;
-    const { localKey, localSalt, remoteKey, remoteSalt } = this.dtls.extractSessionKeys(16, 14);
+    const profile = this.#options.srtpProfile ?? 1;
+    const { localKey, localSalt, remoteKey, remoteSalt } = this.dtls
+      .extractSessionKeys(16, saltBytes(profile));
     const keys = {
       localMasterKey: localKey,
       localMasterSalt: localSalt,
       remoteMasterKey: remoteKey,
       remoteMasterSalt: remoteSalt,
     };
-    this.#srtp = new SrtpSession({ keys, profile: 1 });
-    this.#srtcp = new SrtcpSession({ keys, profile: 1 });
+    this.#srtp = new SrtpSession({ keys, profile });
+    this.#srtcp = new SrtcpSession({ keys, profile });
     await this.channels?.start();
   }
 
