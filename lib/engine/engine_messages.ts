@@ -132,6 +132,11 @@ export type ConnectionFailure =
 
 export type EngineEvent =
   | {
+    /** A path was found for the first time; DTLS begins. */
+    readonly type: "ice_connected";
+    readonly connection: ConnectionId;
+  }
+  | {
     /** ICE has a pair and DTLS is up: media flows. Again after an ICE restart or a path change. */
     readonly type: "connection_connected";
     readonly connection: ConnectionId;
@@ -272,6 +277,12 @@ export interface EngineStats {
   readonly connections: number;
   readonly upTracks: readonly UpTrackStats[];
   readonly downTracks: readonly DownTrackStats[];
+  /** UDP sockets, and clients' TCP connections. */
+  readonly sockets: number;
+  /** Datagrams handed to the operating system. */
+  readonly datagramsSent: number;
+  /** How long some packets since the last request took through the engine, µs. */
+  readonly forwardLatencyUs: readonly number[];
   /** Input that was not used, by reason. */
   readonly drops: Readonly<Record<string, number>>;
 }
@@ -298,6 +309,7 @@ export interface DownTrackStats {
   readonly retransmitted: number;
   readonly nacksReceived: number;
   readonly plisReceived: number;
+  readonly firsReceived: number;
 }
 
 /** What the control plane must know to write descriptions. */

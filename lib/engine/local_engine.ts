@@ -26,6 +26,7 @@ import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
 import { DeferredWork } from "./deferred_work.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
+import { ForwardLatency } from "./forward_latency.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
 
 /** How often timed work is looked for, ms: the shortest useful NACK delay. */
@@ -67,6 +68,7 @@ class LocalEngine implements MediaEngine {
   readonly #dataFlow: DataFlow;
   readonly #batch = new FanOutBatch();
   readonly #deferred: DeferredWork;
+  readonly #latency = new ForwardLatency();
   readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
   readonly #tcp: TcpMux[] = [];
   readonly #audioLevel: AudioLevelOptions;
@@ -107,6 +109,7 @@ class LocalEngine implements MediaEngine {
       upTracks: this.#upTracks,
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
+      latency: this.#latency,
       srtp: this.#options.srtp ?? ports.srtp,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
       deferred: this.#deferred,
@@ -206,6 +209,7 @@ class LocalEngine implements MediaEngine {
   #endBatch(now: number): void {
     this.#batch.end(now);
     for (const { datagrams } of this.#udp) datagrams.flush();
+    if (this.#latency.isWatching) this.#latency.batchEnded(this.#options.platform.clock.nowUs());
     this.#deferred.run();
   }
 
@@ -326,6 +330,9 @@ class LocalEngine implements MediaEngine {
       request,
       stats: {
         connections: connections.length,
+        sockets: this.#udp.length + sum(this.#tcp, ({ connections }) => connections.total),
+        datagramsSent: sum(this.#udp, ({ datagrams }) => datagrams.counters.sent),
+        forwardLatencyUs: this.#latency.take(),
         upTracks: [...this.#upTracks].map(([upTrack, track]) => ({
           upTrack,
           layers: track.stats(),
@@ -339,4 +346,8 @@ class LocalEngine implements MediaEngine {
   #now(): number {
     return this.#options.platform.clock.now();
   }
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
 }

@@ -11,7 +11,7 @@ import type { IcePreference } from "./ice_preference.ts";
 import { candidateInits, type LocalParameters } from "../negotiation/local_description.ts";
 import { type SignalResponse, type SignalTarget, TrickleRequest } from "@livekit/protocol";
 
-/** One message to a client. */
+/** One message to a client. Not changed any more once it was sent: others may be sent the same. */
 export type SignalMessage = SignalResponse["message"];
 
 /** Where a participant's messages go; replaced when its client resumes on another socket. */

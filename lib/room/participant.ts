@@ -96,7 +96,7 @@ export class Participant implements DataPeer, ConnectionHost {
     this.log = log.child({ participant: init.identity, sid: this.sid });
     this.traits = new ClientTraits(init.clientInfo);
     this.profile = new ParticipantProfile(this.sid, init, platform.clock.wallMs(), context.region);
-    this.data = new ParticipantData(options.data, platform.random);
+    this.data = new ParticipantData(this);
     this.subscriberPrimary = this.traits.subscriberPrimary && init.permission.canSubscribe &&
       !this.singlePeerConnection;
     this.link = new SignalLink(sink, platform.clock, !this.oneShot);
@@ -114,7 +114,7 @@ export class Participant implements DataPeer, ConnectionHost {
       counters: context.counters,
     });
     this.#publications = new PublicationWatch(this);
-    this.#tracks = new ParticipantTracks<Participant>(this, () => this.#publications.announced());
+    this.#tracks = new ParticipantTracks<Participant>(this, this.#publications);
     const { publisher, subscriber } = mediaSides(context, this, this.registry, this.traits, this, {
       bound: (id, connection, section) => this.subscriptions.bound(id, connection, section),
       rejected: (id) => this.subscriptions.rejected(id),
@@ -279,9 +279,9 @@ export class Participant implements DataPeer, ConnectionHost {
     this.host = host;
   }
 
-  /** `sid` may be told of again as if for the first time. */
-  forget(sid: string): void {
-    this.#updates.forget(sid);
+  /** What this client has been told of others. */
+  get told(): Pick<UpdateFilter, "knows" | "forget"> {
+    return this.#updates;
   }
 
   /** Whether `subscriber` may have `trackSid` of this publisher. */
@@ -330,7 +330,7 @@ export class Participant implements DataPeer, ConnectionHost {
       () => leave && this.link.send({ case: "leave", value: leave }),
       () => this.log.info("participant closed", { reason: Reason[reason] }),
       () => this.#presence.stop(),
-      () => this.#publications.stop(),
+      () => this.#publications.stop(reason),
       () => this.link.close(),
       () => this.subscriptions.close(),
       () => this.publisher.close(),

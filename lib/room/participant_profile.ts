@@ -64,6 +64,11 @@ export class ParticipantProfile {
     this.#permission = init.permission;
   }
 
+  /** The version of what is shown now. */
+  get version(): number {
+    return this.#version + (this.#dirty ? 1 : 0);
+  }
+
   get state(): State {
     return this.#state;
   }

@@ -13,6 +13,8 @@ import type { SubscribingSide } from "./connection_sides.ts";
 import type { ParticipantHost } from "./participant_host.ts";
 import type { ParticipantProfile } from "./participant_profile.ts";
 import type { RoomContext } from "./room_context.ts";
+import type { StreamParticipant } from "./session_figures.ts";
+import { SubscriptionTimes } from "./subscription_times.ts";
 import type { SubscriptionHost } from "./subscriptions.ts";
 
 /** What is needed of a participant that subscribes; `Self` is its own type. */
@@ -20,6 +22,7 @@ export interface SubscribingParticipant<Self> {
   readonly context: RoomContext;
   readonly traits: ClientTraits;
   readonly host: ParticipantHost<Self>;
+  readonly init: StreamParticipant;
   readonly profile: ParticipantProfile;
   readonly subscriber: SubscribingSide;
   readonly reachable: boolean;
@@ -34,6 +37,11 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
   participant: Self,
 ): SubscriptionHost {
   const { router } = participant.context;
+  const times = new SubscriptionTimes(
+    participant.context,
+    participant.init,
+    (trackSid) => participant.host.resolveTrack(trackSid, participant)?.track.info,
+  );
   return {
     maySubscribe: () => participant.profile.permission.canSubscribe,
     // Who cannot be offered anything else has no choice.
@@ -48,7 +56,8 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
     removeFromOffer: (id) => participant.subscriber.removeTrack(id),
     newDownTrackId: () => router.newDownTrackId(),
     engine: (command) => router.send(command),
-    outcome: (outcome) => participant.context.figures?.subscription(outcome),
+    outcome: (outcome, id, trackSid) => times.outcome(outcome, id, trackSid),
+    ended: (id) => times.ended(id),
     failed: () => {
       if (!participant.context.options.reconnectOnSubscriptionError) return;
       participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");

@@ -11,6 +11,7 @@ import type { ClientTraits } from "./client_traits.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { ParticipantHost } from "./participant_host.ts";
 import type { ParticipantProfile } from "./participant_profile.ts";
+import type { PublicationWatch } from "./publication_watch.ts";
 import type { RoomContext } from "./room_context.ts";
 import type { PublishedTrack, RegistryEffect } from "./track_effects.ts";
 import { muteCommands, publisherMessage } from "./track_messages.ts";
@@ -31,8 +32,7 @@ export class ParticipantTracks<Self extends PublishingParticipant<Self>> {
 
   constructor(
     readonly participant: Self,
-    /** A track was announced, or an announcement refused. */
-    readonly announced: () => void,
+    readonly publications: Pick<PublicationWatch, "announced" | "published">,
   ) {}
 
   /** In the order they were published. */
@@ -52,7 +52,7 @@ export class ParticipantTracks<Self extends PublishingParticipant<Self>> {
       case "unpublished":
         return this.#changed(effect.type, effect.track);
       default: {
-        this.announced();
+        this.publications.announced();
         const message = publisherMessage(effect, this.participant.traits);
         if (message !== undefined) this.participant.send(message);
       }
@@ -72,6 +72,7 @@ export class ParticipantTracks<Self extends PublishingParticipant<Self>> {
     this.#tracks.set(track.sid, track);
     for (const command of muteCommands(before, track)) context.router.send(command);
     if (change === "updated") return host.trackUpdated(participant, track);
+    this.publications.published(track);
     profile.becomePublisher();
     host.trackPublished(participant, track);
   }

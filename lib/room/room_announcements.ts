@@ -16,6 +16,7 @@ import {
   SpeakersChanged,
 } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
+import type { SignalMessage } from "./connection_host.ts";
 import type { Participant } from "./participant.ts";
 import {
   ParticipantUpdateQueue,
@@ -87,7 +88,7 @@ export class RoomAnnouncements {
     this.#announce(participant, info, vanished);
     if (!vanished) return;
     // If it is shown again it has the same sid, which must not count as gone then.
-    for (const receiver of this.source.participants()) receiver.forget(sid);
+    for (const receiver of this.source.participants()) receiver.told.forget(sid);
   }
 
   /**
@@ -131,6 +132,7 @@ export class RoomAnnouncements {
   /** Tells `receiver` of `participant` now, if it does not know yet. */
   introduce(participant: Participant, receiver: Participant): void {
     if (participant.hidden || participant === receiver) return;
+    if (receiver.told.knows(participant.sid, participant.profile.version)) return;
     receiver.sendUpdates([{ info: participant.info(), synthesizedDisconnect: false }]);
   }
 
@@ -160,10 +162,11 @@ export class RoomAnnouncements {
     this.#cancelRoomUpdate?.();
     this.#cancelRoomUpdate = undefined;
     this.#lastRoomUpdateAt = this.platform.clock.now();
-    const value = new RoomUpdate({ room: this.source.info() });
-    for (const participant of this.source.participants()) {
-      participant.send({ case: "roomUpdate", value });
-    }
+    this.#everybody({ case: "roomUpdate", value: new RoomUpdate({ room: this.source.info() }) });
+  }
+
+  #everybody(message: SignalMessage): void {
+    for (const receiver of this.source.participants()) receiver.send(message);
   }
 
   #scheduleBatch(): void {

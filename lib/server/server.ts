@@ -261,7 +261,7 @@ class ComposedServer implements SfuServer {
     const entrance: SignalEntrance = {
       admit: (join) => this.#refusal() ?? signals.admit(join),
       admitSession: (join) => signals.admitSession(join),
-      open: (join, socket) => signals.open(join, socket),
+      open: (join, socket, receivedAt) => signals.open(join, socket, receivedAt),
     };
     const routes = routeTable({
       heartbeat: { last: () => this.#lastBeat() },

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { permissionFromGrant, sourceName } from "../room/participant_permission.ts";
 import type { ParticipantInit } from "../room/participant_profile.ts";
 import type { Room } from "../room/room.ts";
 import { roomRequest } from "../room/room_creation.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
 import type { JoinParameters } from "./join_parameters.ts";
+import { grantedPermission } from "./permission_claims.ts";
 
 /** The room of a join that has been admitted; made if there is none. */
 export function roomOf(rooms: RoomDirectory, join: JoinParameters): Room {
@@ -18,14 +18,12 @@ export function roomOf(rooms: RoomDirectory, join: JoinParameters): Room {
 
 /** What the room layer needs to know of a join. */
 export function participantInit(join: JoinParameters): ParticipantInit {
-  const { grant } = join;
-  const canPublishSources = grant.canPublishSources.map(sourceName);
   return {
     identity: join.identity,
     name: join.name,
     metadata: join.metadata,
     attributes: join.attributes,
-    permission: permissionFromGrant({ ...grant, canPublishSources }),
+    permission: grantedPermission(join.grant),
     kind: join.kind,
     kindDetails: join.kindDetails,
     clientInfo: join.clientInfo,

@@ -137,7 +137,7 @@ function updateMetadata(participant: Participant, request: UpdateParticipantMeta
 /** What a resuming client believes; a track it has and we do not means that it must join anew. */
 function syncState(participant: Participant, state: SyncState): void {
   const unknown = state.publishTracks.some(({ track }) =>
-    track !== undefined && !participant.registry.has(track.sid as TrackSid)
+    track === undefined || !participant.registry.has(track.sid as TrackSid)
   );
   const unknownData = state.publishDataTracks.some(({ info }) =>
     info === undefined || !participant.data.tracks.has(info.sid)

@@ -18,6 +18,7 @@ import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
 import { participantInit, roomOf } from "./join_admission.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
+import { ResponseEncoder } from "./signal_codec.ts";
 import type { SignalObserver } from "./signal_observer.ts";
 import { SignalSession } from "./signal_session.ts";
 import type { SignalSocket } from "./signal_socket.ts";
@@ -42,6 +43,7 @@ export interface SignalServiceOptions {
 export class SignalService {
   readonly #server: ServerIdentity;
   readonly #sessions = new Set<SignalSession>();
+  readonly #encoder = new ResponseEncoder();
 
   constructor(readonly options: SignalServiceOptions) {
     const { context } = options.rooms;
@@ -85,13 +87,25 @@ export class SignalService {
     return { ok: false, status: 500, body: "room has exceeded its max participants" };
   }
 
-  /** Starts the session; everything further comes through the socket. */
-  open(join: JoinParameters, socket: SignalSocket): void {
+  /**
+   * Starts the session; everything further comes through the socket.
+   *
+   * @param receivedAt When the request for it came, monotonic ms; now if absent.
+   */
+  open(join: JoinParameters, socket: SignalSocket, receivedAt?: number): void {
+    const { observer, rooms: { context: { platform: { clock } } } } = this.options;
+    const startedAt = receivedAt ?? clock.now();
+    this.#start(join, socket);
+    observer?.answered(join.clientInfo.protocol, clock.now() - startedAt);
+  }
+
+  #start(join: JoinParameters, socket: SignalSocket): void {
     const { rooms, maxFrameBytes, observer } = this.options;
     const { platform, counters } = rooms.context;
     const session = new SignalSession(socket, {
       clock: platform.clock,
       counters,
+      encoder: this.#encoder,
       maxFrameBytes,
       observer,
       onClosed: (closed) => this.#sessions.delete(closed),

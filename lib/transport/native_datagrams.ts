@@ -7,6 +7,11 @@
  * without a hop to another thread. What the kernel does not take at once waits in order, is tried
  * again a little later, and is dropped oldest video first when the queue is full.
  *
+ * Received runs (UDP GRO) are not asked for. Measured on loopback: where the sender does not send runs,
+ * nothing is ever joined and each datagram costs a third more (4.0 µs instead of 2.9); where it does, a
+ * datagram costs half (0.6 instead of 1.1). Browsers send single datagrams, and what a publisher sends
+ * is received once and sent on a hundred times.
+ *
  * A message that fails is skipped and counted by its reason:
  *
  * | count                    | what the kernel said                                     |

@@ -9,15 +9,13 @@ import {
   ParticipantInfo,
   ParticipantInfo_State,
   RequestResponse_Reason,
-  SessionDescription,
   SimulcastCodec,
   TrackSource,
   TrackType,
   UserPacket,
 } from "@livekit/protocol";
 import { ParticipantProfile } from "../../lib/room/participant_profile.ts";
-import { sectionText } from "../support/negotiation_fixtures.ts";
-import { cameraRequest, clientOffer, FULL_GRANT, World } from "../support/scripted_client.ts";
+import { cameraRequest, FULL_GRANT, World } from "../support/scripted_client.ts";
 import { scenario, unitScenario } from "./support.ts";
 
 const { JOINING, JOINED, ACTIVE, DISCONNECTED } = ParticipantInfo_State;
@@ -235,39 +233,6 @@ scenario("TestDisablePublishCodec", async (test) => {
   assert.ok(!alice.join.enabledPublishCodecs.some(({ mime }) => mime === "video/H264"));
 });
 
-unitScenario("TestPreferAudioCodecForRed", async (t) => {
-  const cases = [
-    { announce: {}, red: true },
-    { announce: { disableRed: true }, red: false },
-    {
-      announce: { simulcastCodecs: [new SimulcastCodec({ codec: "opus", cid: "mic" })] },
-      red: false,
-    },
-  ];
-  for (const [index, { announce, red }] of cases.entries()) {
-    await t.step(`case ${index}`, async () => {
-      const world = new World();
-      const alice = await world.joined("alice");
-      const { AUDIO } = TrackType;
-      await alice.announce({
-        cid: "mic",
-        type: AUDIO,
-        source: TrackSource.MICROPHONE,
-        ...announce,
-      });
-      const plain = clientOffer([{ mid: "1", kind: "audio", cid: "mic" }], "clientUfrag");
-      const sdp = plain
-        .replace(/^m=audio 9 UDP\/TLS\/RTP\/SAVPF 111/m, "$& 63")
-        .replace(/^a=fmtp:111 .*$/m, "$&\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111");
-      const value = new SessionDescription({ type: "offer", sdp, id: 1 });
-      await alice.request({ case: "offer", value });
-      const lines = sectionText(alice.last("answer").sdp, "1");
-      assert.match(lines[0]!, red ? / 63 111$/ : / 111 63$/);
-      assert.ok(lines.includes("a=rtcp-fb:111 nack"), "opus is retransmitted either way");
-    });
-  }
-});
-
 scenario("TestPreferMediaCodecForPublisher", async (test) => {
   const alice = await test.join("alice");
   const wishes = [
@@ -287,4 +252,26 @@ scenario("TestPreferMediaCodecForPublisher", async (test) => {
   }
   // `publish` waits for the answer that has the offer's own id.
   assert.deepEqual(alice.signal.all("answer").map(({ id }) => id), [1, 2, 3, 4]);
+});
+
+scenario("TestPreferAudioCodecForRed", async (test) => {
+  const alice = await test.join("alice");
+  const codec = (name: string, cid: string) => ({
+    simulcastCodecs: [new SimulcastCodec({ codec: name, cid })],
+  });
+  const wishes = [
+    { announce: {}, preferred: "red" },
+    { announce: { disableRed: true }, preferred: "opus" },
+    { announce: codec("red", "track2"), preferred: "red" },
+    { announce: codec("opus", "track3"), preferred: "opus" },
+  ];
+  for (const [index, { announce, preferred }] of wishes.entries()) {
+    const codecs = ["audio/opus", "audio/red"] as const;
+    await alice.publish("audio", { cid: `track${index}`, codecs, announce, media: false });
+    const section = alice.lastAnswer.split(/\r\n(?=m=)/).at(-1)!;
+    const first = /^m=\S+ \d+ \S+ (\d+)/.exec(section)![1];
+    assert.equal(new RegExp(`a=rtpmap:${first} (\\S+?)/`).exec(section)![1], preferred);
+    // What comes as RED needs none, and asking for it does no harm.
+    assert.match(section, /a=rtcp-fb:111 nack/);
+  }
 });

@@ -288,6 +288,9 @@ export class World {
         subscription: (outcome) => this.figures.push(`subscription ${outcome}`),
         connection: (role, state) => this.figures.push(`${role} ${state}`),
         dataStream: ({ mimeType }, to) => this.figures.push(`stream of ${mimeType} to ${to}`),
+        streamTime: (step, { type }, _, ms, count) =>
+          this.figures.push(`${step} ${TrackType[type]} after ${ms} ms, number ${count}`),
+        publishCanceled: (type, count) => this.figures.push(`${count} ${TrackType[type]} canceled`),
       },
       icePreferences: new IcePreferences(this.platform.clock),
       nodeId: "ND_test" as NodeId,

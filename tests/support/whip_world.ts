@@ -84,7 +84,14 @@ export class WhipWorld {
       ...(body === undefined ? {} : { body }),
     });
     const url = new URL(sent.url);
-    const exchange = { request: sent, url, path, token: token ?? undefined, socketAddress: "" };
+    const exchange = {
+      request: sent,
+      url,
+      path,
+      token: token ?? undefined,
+      receivedAt: 0,
+      socketAddress: "",
+    };
     const response = await route(exchange);
     return { status: response.status, headers: response.headers, body: await response.text() };
   }

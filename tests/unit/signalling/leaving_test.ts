@@ -249,6 +249,9 @@ Deno.test("handleRequest() accepts sync_state, and makes a client with unknown t
   assert.equal(alice.closeCode, undefined);
   await alice.request({ case: "syncState", value: track("TR_none") });
   assert.equal(alice.last("leave").action, LeaveRequest_Action.RECONNECT);
+  const unsaid = new SyncState({ publishTracks: [new TrackPublishedResponse({ cid: "cam" })] });
+  await bob.request({ case: "syncState", value: unsaid });
+  assert.equal(bob.last("leave").action, LeaveRequest_Action.RECONNECT);
 });
 
 Deno.test("handleRequest() plays the simulated server leave", async () => {

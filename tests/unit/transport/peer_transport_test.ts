@@ -18,6 +18,7 @@ async function silentPeer(defer?: (step: () => void) => void) {
   const events: string[] = [];
   const note = (event: string) => () => void events.push(`${event} at ${world.now}`);
   const listener: PeerTransportListener = {
+    onPathFound: note("path"),
     onConnected: note("connected"),
     onInterrupted: note("interrupted"),
     onLost: note("lost"),
