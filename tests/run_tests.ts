@@ -33,9 +33,9 @@ const FIRST = ["signal_outage", "publishing", "single_connection", "agents", "ud
 const RUNS_AT_ONCE = 3;
 /**
  * Everything together must have ended by then, ms. A run that hangs is killed, and what it said last
- * is printed, before whoever started this loses patience.
+ * is printed, before a CI server loses patience; people may have slower machines.
  */
-const DEADLINE_MS = 12 * 60_000;
+const DEADLINE_MS = (Deno.env.get("CI") === "true" ? 12 : 60) * 60_000;
 
 /** One run of `deno test`. */
 interface Job {
