@@ -11,7 +11,7 @@
 import assert from "node:assert/strict";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
-import type { Log } from "../../lib/base/platform.ts";
+import type { Log, Platform } from "../../lib/base/platform.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
 import { EngineTap } from "../support/engine_tap.ts";
@@ -52,25 +52,29 @@ export class TestServer implements AsyncDisposable {
     readonly flavour: Flavour,
     readonly log: RecordingLog,
     readonly http: Deno.HttpServer<Deno.NetAddr>,
+    /** The server's clock and timers, among others. */
+    readonly platform: Platform,
     readonly tap: EngineTap,
   ) {}
 
   /**
    * @param config LiveKit's YAML keys, merged over the test configuration.
    * @param lines Gets everything that is logged.
-   * @param speed How many of the server's seconds pass in a real one.
+   * @param speed How many of the server's seconds pass in a real one, in which this process has its
+   * share of the machine. By default the server has plain real time.
    */
   static async start(
     config: Readonly<Record<string, unknown>> = {},
     flavour: Flavour = "v0",
     lines: string[] = [],
-    speed = 1,
+    speed?: number,
   ): Promise<TestServer> {
     const log = new RecordingLog({}, lines);
+    const platform = speed === undefined ? denoPlatform(log) : scaledPlatform(speed, log);
     const tap = new EngineTap();
     const server = createServer(
       parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
-      speed === 1 ? denoPlatform(log) : scaledPlatform(speed, log),
+      platform,
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
@@ -80,7 +84,7 @@ export class TestServer implements AsyncDisposable {
     );
     await server.listenMedia();
     const http = Deno.serve({ hostname: HOST, port: 0, onListen() {} }, server.handler);
-    return new TestServer(server, flavour, log, http, tap);
+    return new TestServer(server, flavour, log, http, platform, tap);
   }
 
   /** `ws://…` without a trailing slash. */
@@ -146,7 +150,7 @@ export type ScenarioBody = (test: TestServer) => Promise<void>;
 export interface ScenarioOptions {
   /** LiveKit's YAML keys. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** How many of the server's seconds pass in a real one; for scenarios that only wait for it. */
+  /** See {@linkcode TestServer.start}; for scenarios that wait for the server or measure its time. */
   readonly speed?: number;
 }
 

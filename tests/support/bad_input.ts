@@ -24,6 +24,9 @@ export const JOIN = { roomJoin: true, room: ROOM };
 /** Twirp's answer where a grant is missing. */
 export const DENIED = [401, { code: "unauthenticated", msg: "permissions denied" }] as const;
 
+/** What takes time is mostly that updates are sent in batches; see {@linkcode TestServer.start}. */
+const SPEED = 4;
+
 /** A server with bystanders, who must be unharmed afterwards. werift's client keeps timers. */
 export function badInputTest(
   name: string,
@@ -37,7 +40,7 @@ export function badInputTest(
     fn: () => {
       const log: string[] = [];
       return reporting(async () => {
-        await using test = await TestServer.start(config, "v0", log);
+        await using test = await TestServer.start(config, "v0", log, SPEED);
         await test.api.createRoom({ name: ROOM });
         const bystanders = await Bystanders.in(test);
         await body(test, bystanders);

@@ -20,6 +20,7 @@ const COLOR = /\x1b\[[0-9;]*m/g;
 const TOTALS = /^(?:ok|FAILED) \| (\d+) passed(?: \((\d+) steps?\))? \| (\d+) failed(.*)$/;
 /** How a failure begins in the section of errors, and how failures are listed after it. */
 const FAILURE = /^.* => \S+:\d+:\d+$/;
+const FAILED_LINE = /\.\.\. ?FAILED \(/;
 const FILE_START = /^running \d+ tests? from /;
 
 /** What one run of `deno test` came to. */
@@ -50,11 +51,16 @@ export function summarize(name: string, output: string, success: boolean): RunSu
   if (success && totals !== undefined && failed === 0) return { passed, steps, failed, failures };
   if (failed > 0) return { passed, steps, failed, failures };
   const last = lines.filter((line) => line !== "").slice(-LINES_OF_CRASH);
+  // Its failures are told only at the end, to which it did not come.
+  const named = lines.filter((line) => FAILED_LINE.test(line)).map((line) => `In it: ${line}`);
   return {
     passed,
     steps,
     failed: 1,
-    failures: [[`${name} ended without success; its last lines:`, ...last].join("\n"), ...failures],
+    failures: [
+      [`${name} ended without success; its last lines:`, ...last, ...named].join("\n"),
+      ...failures,
+    ],
   };
 }
 

@@ -52,6 +52,8 @@ Deno.test("summarize() counts a run that ends without success or totals as a fai
     typeError.failures[0]!,
     /^c ended without success.*\nerror: Type checking failed\.$/,
   );
+  const killed = summarize("c", "one ... FAILED (1ms)\ntwo ...", false);
+  assert.match(killed.failures[0]!, /\ntwo \.\.\.\nIn it: one \.\.\. FAILED \(1ms\)$/);
   assert.equal(summarize("c", "", true).failed, 1, "no totals");
   const stray = summarize("c", GOOD, false);
   assert.deepEqual([stray.passed, stray.failed], [2, 1], "passed tests, then an uncaught error");
