@@ -26,6 +26,7 @@ const engine = createLocalEngine({
   udp: [{ hostname: "127.0.0.1", port: 0 }],
   tcp: [],
   advertised: ["127.0.0.1"],
+  native: (Deno.env.get("BENCH_NATIVE") ?? "auto") as "auto",
 });
 let stats: EngineStats | undefined;
 engine.onEvent = (event) => {

@@ -7,6 +7,7 @@ import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId, UpTrackId } from "../base/ids.ts";
 import type { DataChannelPolicy, DataKind, IceCredentials } from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
+import type { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
 import { CHANNEL_LABELS } from "../transport/data_channel_policy.ts";
 import type { DtlsCertificate } from "../transport/dtls_certificate.ts";
@@ -21,7 +22,9 @@ import type { SrtpEngine } from "../transport/srtp_engine.ts";
 import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts";
 import type { AudioLevelOptions } from "../media/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
+import type { DeferredWork } from "./deferred_work.ts";
 import { type EngineEvent, QUALITY_INTERVAL_MS } from "./engine_messages.ts";
+import type { ForwardLatency } from "./forward_latency.ts";
 import { ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";
 
@@ -41,9 +44,16 @@ export interface EngineShared {
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly emit: (event: EngineEvent) => void;
   readonly audioLevel: AudioLevelOptions;
+  readonly latency: ForwardLatency;
   readonly srtp: SrtpEngine;
   /** A packet of a data track came from this connection. */
   readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
+  /** For what media must not wait for. */
+  readonly deferred: DeferredWork;
+  /** Received packets wait here for the end of the batch they came in. */
+  readonly batch: FanOutBatch;
+  /** A bug of ours was hit on behalf of this connection, which is to be closed. */
+  readonly failed: (connection: ConnectionId, error: unknown) => void;
   /** The connection ended by itself and is to be forgotten. */
   readonly ended: (connection: ConnectionId) => void;
 }
@@ -81,6 +91,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       listener: this,
       drops,
       srtp,
+      defer: (step) => shared.deferred.defer(step),
       ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });
     const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);
@@ -92,12 +103,15 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       upTracks,
       drops,
       audioLevel,
+      batch: shared.batch,
     });
     this.sending = new SendingSide({
       emit,
-      sendRtp: (bytes, length) => this.#transport.sendRtp(bytes, length),
+      outlet: this.#transport,
+      latency: shared.latency,
       sendRtcp,
       random: platform.random,
+      failed: (error) => shared.failed(id, error),
     });
   }
 
@@ -109,8 +123,8 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#transport.restartIce(local);
   }
 
-  /** One message on LiveKit's channel of that kind; counted if it was not taken. */
-  sendData(kind: DataKind | "data_track", bytes: Uint8Array): void {
+  /** One message on LiveKit's channel of that kind, or the client's own; counted if not taken. */
+  sendData(kind: DataKind | "data_track" | "raw", bytes: Uint8Array): void {
     if (!this.#transport.sendData(kind, bytes)) {
       this.#shared.drops.count(`data_not_sent_${kind}`);
     }
@@ -154,6 +168,10 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#transport.close();
   }
 
+  onPathFound(): void {
+    this.#shared.emit({ type: "ice_connected", connection: this.#id });
+  }
+
   onConnected(protocol: "udp" | "tcp"): void {
     this.sending.start(this.#shared.platform.clock.now());
     this.#shared.emit({ type: "connection_connected", connection: this.#id, protocol });
@@ -179,7 +197,9 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   }
 
   onRtp(bytes: Uint8Array, length: number, now: number): void {
-    this.receiving.receiveRtp(bytes, length, now, this.#shared.platform.clock.nowUs());
+    const nowUs = this.#shared.platform.clock.nowUs();
+    this.#shared.latency.received(nowUs);
+    this.receiving.receiveRtp(bytes, length, now, nowUs);
   }
 
   onRtcp(bytes: Uint8Array, length: number, now: number): void {
@@ -220,7 +240,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   }
 
   fullIntra(mediaSsrc: number): void {
-    this.sending.receivePictureLoss(mediaSsrc, this.#now);
+    this.sending.receiveFullIntra(mediaSsrc, this.#now);
   }
 
   remb(bitrateBps: number): void {

@@ -104,7 +104,8 @@ export type EngineCommand =
     /** Sends one message on each of several connections; not yet open channels drop it, counted. */
     readonly type: "send_data";
     readonly connections: readonly ConnectionId[];
-    readonly kind: DataKind;
+    /** `raw` is a bare message on the first channel that the client opened for itself. */
+    readonly kind: DataKind | "raw";
     readonly bytes: Uint8Array;
     /** Where it came from: not read while a reliable reader has too much waiting. */
     readonly from?: ConnectionId;
@@ -130,6 +131,11 @@ export type ConnectionFailure =
   | "internal_error";
 
 export type EngineEvent =
+  | {
+    /** A path was found for the first time; DTLS begins. */
+    readonly type: "ice_connected";
+    readonly connection: ConnectionId;
+  }
   | {
     /** ICE has a pair and DTLS is up: media flows. Again after an ICE restart or a path change. */
     readonly type: "connection_connected";
@@ -271,6 +277,12 @@ export interface EngineStats {
   readonly connections: number;
   readonly upTracks: readonly UpTrackStats[];
   readonly downTracks: readonly DownTrackStats[];
+  /** UDP sockets, and clients' TCP connections. */
+  readonly sockets: number;
+  /** Datagrams handed to the operating system. */
+  readonly datagramsSent: number;
+  /** How long some packets since the last request took through the engine, µs. */
+  readonly forwardLatencyUs: readonly number[];
   /** Input that was not used, by reason. */
   readonly drops: Readonly<Record<string, number>>;
 }
@@ -297,6 +309,7 @@ export interface DownTrackStats {
   readonly retransmitted: number;
   readonly nacksReceived: number;
   readonly plisReceived: number;
+  readonly firsReceived: number;
 }
 
 /** What the control plane must know to write descriptions. */
@@ -305,6 +318,8 @@ export interface EngineReady {
   readonly fingerprint: DtlsFingerprint;
   /** Where clients reach this engine: each becomes an `a=candidate` line. */
   readonly addresses: readonly MediaAddress[];
+  /** Which sockets and ciphers run, in words. */
+  readonly ports: string;
 }
 
 /** The media plane, wherever it runs. */

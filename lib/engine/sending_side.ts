@@ -11,8 +11,10 @@ import type { Random } from "../base/platform.ts";
 import { DownTrack } from "../media/down_track.ts";
 import { SenderReportFigures } from "../media/down_track_options.ts";
 import type { PacketSink } from "../media/forwarding_ports.ts";
+import type { OutgoingPacket } from "../media/outgoing_packet.ts";
 import { compactNtp } from "../media/rtcp_clock.ts";
 import type { UpTrack } from "../media/up_track.ts";
+import type { RtpOutlet } from "../transport/peer_transport.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { RtcpWriter } from "../wire/rtcp_writer.ts";
 import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../wire/transport_cc.ts";
@@ -22,6 +24,7 @@ import type {
   DownTrackTarget,
   EngineEvent,
 } from "./engine_messages.ts";
+import type { ForwardLatency } from "./forward_latency.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval). */
 const REPORT_INTERVAL_MS = 3_000;
@@ -42,15 +45,18 @@ interface SentTrack {
   /** Middle 32 bits of the NTP time of our last sender report, and when it left. */
   reportNtp: number;
   reportSentAt: number;
+  firsReceived: number;
 }
 
 /** The world as seen from the sending side of a connection. */
 export interface SendingSideOptions {
   readonly emit: (event: EngineEvent) => void;
-  /** Sends one clear-text packet; sealed in place. */
-  readonly sendRtp: (bytes: Uint8Array, length: number) => void;
+  readonly outlet: RtpOutlet;
+  readonly latency: ForwardLatency;
   readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
   readonly random: Random;
+  /** Forwarding on this connection hit a bug of ours. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** See the module text. */
@@ -58,6 +64,8 @@ export class SendingSide implements PacketSink {
   /** What the subscriber says it can receive. */
   readonly estimate: RemoteEstimate = new RemoteEstimate();
   readonly #options: SendingSideOptions;
+  readonly #outlet: RtpOutlet;
+  readonly #latency: ForwardLatency;
   readonly #sent = new Map<DownTrackId, SentTrack>();
   /** By media SSRC, for feedback. */
   readonly #bySsrc = new Map<number, SentTrack>();
@@ -71,6 +79,8 @@ export class SendingSide implements PacketSink {
 
   constructor(options: SendingSideOptions) {
     this.#options = options;
+    this.#outlet = options.outlet;
+    this.#latency = options.latency;
   }
 
   /** Starts forwarding; an id that is in use is left alone. */
@@ -83,13 +93,14 @@ export class SendingSide implements PacketSink {
     now: number,
   ): void {
     if (this.#sent.has(id)) return;
-    const { emit, random } = this.#options;
+    const { emit, random, failed } = this.#options;
     const track = new DownTrack({
       section,
       publisherExtensions: upTrack.extensions,
       sink: this,
       listener: {
         onLayer: (spatial) => emit({ type: "down_track_layer", downTrack: id, spatial }),
+        onFailed: failed,
       },
       target,
       firstRtxSequence: random.uint32() & 0x7fff,
@@ -102,6 +113,7 @@ export class SendingSide implements PacketSink {
       reportAt: now + FIRST_REPORT_MS,
       reportNtp: 0,
       reportSentAt: 0,
+      firsReceived: 0,
     };
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
@@ -138,8 +150,13 @@ export class SendingSide implements PacketSink {
     this.#sent.get(id)?.track.setTarget(target, now);
   }
 
-  send(bytes: Uint8Array, length: number): void {
-    this.#options.sendRtp(bytes, length);
+  reserve(): Uint8Array | undefined {
+    return this.#outlet.reserveRtp();
+  }
+
+  send({ isVideo, written, source, sourceAt, sourceLength }: OutgoingPacket): void {
+    this.#outlet.sendRtp(isVideo, written, source, sourceAt, sourceLength);
+    this.#latency.copied();
   }
 
   nextTransportSequence(): number {
@@ -152,9 +169,17 @@ export class SendingSide implements PacketSink {
     this.#bySsrc.get(mediaSsrc)?.track.receiveNack(numbers, count, now);
   }
 
-  /** PLI or FIR: both ask for a key frame. */
+  /** PLI: asks for a key frame. */
   receivePictureLoss(mediaSsrc: number, now: number): void {
     this.#bySsrc.get(mediaSsrc)?.track.receivePictureLoss(now);
+  }
+
+  /** FIR: asks for a key frame, too, and is only counted apart. */
+  receiveFullIntra(mediaSsrc: number, now: number): void {
+    const sent = this.#bySsrc.get(mediaSsrc);
+    if (sent === undefined) return;
+    sent.firsReceived++;
+    sent.track.receivePictureLoss(now);
   }
 
   receiveReport(block: ReportBlock, now: number): void {
@@ -212,11 +237,11 @@ export class SendingSide implements PacketSink {
   }
 
   stats(): DownTrackStats[] {
-    return [...this.#sent].map(([downTrack, sent]) => ({
-      downTrack,
-      upTrack: sent.upTrackId,
-      ...sent.track.stats(),
-    }));
+    return [...this.#sent].map(([downTrack, { upTrackId: upTrack, track, firsReceived }]) => {
+      const figures = track.stats();
+      const plisReceived = figures.plisReceived - firsReceived;
+      return { downTrack, upTrack, ...figures, plisReceived, firsReceived };
+    });
   }
 
   /** How the down-tracks fared since the last call; those without a packet yet are left out. */

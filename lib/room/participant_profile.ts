@@ -34,6 +34,8 @@ export interface ParticipantInit {
   readonly adaptiveStream: boolean;
   /** It publishes and receives on one peer connection, on which it offers. */
   readonly singlePeerConnection?: boolean;
+  /** It has no socket: its one offer is answered once (WHIP). Implies a single peer connection. */
+  readonly oneShot?: boolean;
   /** When the token it joined with expires, Unix milliseconds. */
   readonly tokenExpiresAt?: number;
 }
@@ -60,6 +62,11 @@ export class ParticipantProfile {
     this.#metadata = init.metadata;
     this.#attributes = { ...init.attributes };
     this.#permission = init.permission;
+  }
+
+  /** The version of what is shown now. */
+  get version(): number {
+    return this.#version + (this.#dirty ? 1 : 0);
   }
 
   get state(): State {

@@ -118,6 +118,13 @@ export class TrackRegistry {
     return this.#table.has(sid);
   }
 
+  /** What is told of a published or announced track; a copy. */
+  info(sid: TrackSid): TrackInfo | undefined {
+    const { tracks, pending } = this.contents();
+    const published = tracks.find((track) => track.sid === sid)?.snapshot.info;
+    return (published ?? pending.find((slot) => slot.sid === sid)?.entries[0]?.info)?.clone();
+  }
+
   /** Everything inside, for diagnosis and tests; not to be changed. */
   contents(): TableContents {
     return this.#table.contents();

@@ -6,7 +6,11 @@
  *
  * @module
  */
-import { SignalRequest, SignalResponse } from "@livekit/protocol";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf";
+import { ParticipantUpdate, SignalRequest, SignalResponse } from "@livekit/protocol";
+import { invariant } from "../base/errors.ts";
+import type { SignalMessage } from "../room/connection_host.ts";
+import { encodedInfo } from "../room/encoded_info.ts";
 
 export type FrameEncoding = "binary" | "json";
 
@@ -26,13 +30,47 @@ export function decodeRequest(frame: Uint8Array | string): SignalRequest | undef
   }
 }
 
-/** Writes one response in `encoding`. */
-export function encodeResponse(
-  message: SignalResponse["message"],
-  encoding: FrameEncoding,
-): Uint8Array | string {
-  const response = new SignalResponse({ message });
-  return encoding === "json" ? response.toJsonString() : response.toBinary();
+/**
+ * Writes responses, and does so once for what is sent to many: a message that is the same object as
+ * the one before, and each participant's info in updates, which differ from receiver to receiver.
+ */
+export class ResponseEncoder {
+  #message: SignalMessage | undefined;
+  #binary: Uint8Array | undefined;
+  #json: string | undefined;
+
+  /** Writes one response in `encoding`; the bytes are not to be written to. */
+  encode(message: SignalMessage, encoding: FrameEncoding): Uint8Array | string {
+    if (message !== this.#message) {
+      this.#message = message;
+      this.#binary = this.#json = undefined;
+    }
+    if (encoding === "json") return this.#json ??= new SignalResponse({ message }).toJsonString();
+    return this.#binary ??= message.case === "update"
+      ? updateFrame(message.value)
+      : new SignalResponse({ message }).toBinary();
+  }
+}
+
+const UPDATE = fieldNumber(SignalResponse, "update");
+const PARTICIPANTS = fieldNumber(ParticipantUpdate, "participants");
+
+/** The update as a response, put together from its infos' own wire forms. */
+function updateFrame({ participants }: ParticipantUpdate): Uint8Array {
+  const writer = new BinaryWriter().tag(UPDATE, WireType.LengthDelimited).fork();
+  for (const info of participants) {
+    writer.tag(PARTICIPANTS, WireType.LengthDelimited).bytes(encodedInfo(info));
+  }
+  return writer.join().finish();
+}
+
+function fieldNumber(
+  type: typeof SignalResponse | typeof ParticipantUpdate,
+  name: string,
+): number {
+  const field = type.fields.list().find((candidate) => candidate.name === name);
+  invariant(field !== undefined, `no field ${name}`);
+  return field.no;
 }
 
 /** Whether a frame is larger than `limit` bytes on the wire; 0 is no limit. */

@@ -8,7 +8,8 @@
  * Addresses are `bigint`s, which the packet path has nowhere else. Measured on Deno 2.9.6, a call with
  * such a parameter takes 3 ns, with a plain number 87 ns (never the fast path), with a byte array 9 ns
  * and a view to be made for every offset. Optimized code keeps sums of addresses in machine words, so
- * they allocate nothing.
+ * they allocate nothing, if it can see that what is added has 32 bits: `BigInt(offset | 0)` makes no
+ * object, where `BigInt(offset)` makes one of 24 bytes.
  *
  * @module
  */

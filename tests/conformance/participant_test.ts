@@ -253,3 +253,25 @@ scenario("TestPreferMediaCodecForPublisher", async (test) => {
   // `publish` waits for the answer that has the offer's own id.
   assert.deepEqual(alice.signal.all("answer").map(({ id }) => id), [1, 2, 3, 4]);
 });
+
+scenario("TestPreferAudioCodecForRed", async (test) => {
+  const alice = await test.join("alice");
+  const codec = (name: string, cid: string) => ({
+    simulcastCodecs: [new SimulcastCodec({ codec: name, cid })],
+  });
+  const wishes = [
+    { announce: {}, preferred: "red" },
+    { announce: { disableRed: true }, preferred: "opus" },
+    { announce: codec("red", "track2"), preferred: "red" },
+    { announce: codec("opus", "track3"), preferred: "opus" },
+  ];
+  for (const [index, { announce, preferred }] of wishes.entries()) {
+    const codecs = ["audio/opus", "audio/red"] as const;
+    await alice.publish("audio", { cid: `track${index}`, codecs, announce, media: false });
+    const section = alice.lastAnswer.split(/\r\n(?=m=)/).at(-1)!;
+    const first = /^m=\S+ \d+ \S+ (\d+)/.exec(section)![1];
+    assert.equal(new RegExp(`a=rtpmap:${first} (\\S+?)/`).exec(section)![1], preferred);
+    // What comes as RED needs none, and asking for it does no harm.
+    assert.match(section, /a=rtcp-fb:111 nack/);
+  }
+});

@@ -71,6 +71,7 @@ function readSection(text: string): ReadSection {
 /** Codecs a test client can offer, with their payload types. */
 export const CLIENT_CODECS = {
   "audio/opus": { payloadType: 111, map: "opus/48000/2", fmtp: "minptime=10;useinbandfec=1" },
+  "audio/red": { payloadType: 63, map: "red/48000/2", fmtp: "111/111" },
   "audio/PCMA": { payloadType: 8, map: "PCMA/8000", fmtp: "" },
   "video/VP8": { payloadType: 96, rtx: 97, map: "VP8/90000", fmtp: "" },
   "video/H264": {

@@ -28,6 +28,9 @@ const LOG_LINES_KEPT = 80;
 const READY_DEADLINE_MS = 45_000;
 /** What the server promises between a signal and its exit. */
 const EXIT_DEADLINE_MS = 5_000;
+/** A port that is free when it is drawn may be taken when the server comes to it. */
+const START_ATTEMPTS = 3;
+const PORT_TAKEN = "Cannot listen on";
 
 export interface RoomwireOptions {
   /** More command line flags, for instance `--dev`. */
@@ -56,16 +59,48 @@ export interface RoomwireProcess extends AsyncDisposable {
   stop(): Promise<Deno.CommandStatus>;
 }
 
+/** Servers of this process, also those that have ended since {@linkcode forgetEndedServers}. */
+const servers = new Map<RoomwireProcess, { ended: boolean }>();
+
+/** Their last lines, for the message of a failing test. */
+export function serverOutput(): Record<string, string[]> {
+  return Object.fromEntries(
+    [...servers].map(([{ ports, logTail }, { ended }]) => [
+      `the server on port ${ports.http}${ended ? ", which has ended" : ""}`,
+      logTail().split("\n"),
+    ]),
+  );
+}
+
+/** The output of servers that have ended is of no interest any more. */
+export function forgetEndedServers(): void {
+  for (const [server, { ended }] of servers) if (ended) servers.delete(server);
+}
+
 /**
- * Starts a server and resolves when it answers on `/`.
+ * Starts a server and resolves when it answers on `/`. If somebody else has taken a port meanwhile,
+ * says so and draws others.
  *
  * @throws {Error} with the server's output when it exits early or does not become healthy.
  */
 export async function startRoomwire(options: RoomwireOptions = {}): Promise<RoomwireProcess> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await start(options);
+    } catch (error) {
+      const taken = error instanceof Error && error.message.includes(PORT_TAKEN);
+      if (!taken || attempt === START_ATTEMPTS) throw error;
+      console.log(`A port was taken meanwhile (attempt ${attempt}); starting on others`);
+    }
+  }
+}
+
+async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
   const address = options.address ?? LOOPBACK;
+  const http = await freeTcpPort(address);
   const ports = {
-    http: await freeTcpPort(address),
-    tcp: await freeTcpPort(address),
+    http,
+    tcp: await freeTcpPort(address, http),
     udp: await freeUdpPort(address),
   };
   const config = configFor(options.address, ports, options.config ?? {});
@@ -95,6 +130,7 @@ export async function startRoomwire(options: RoomwireOptions = {}): Promise<Room
         await child.status;
       }
       await drained;
+      standing.ended = true;
       if (!exited) throw new Error("The server did not exit within 5 s of SIGTERM");
       return exited;
     },
@@ -102,6 +138,8 @@ export async function startRoomwire(options: RoomwireOptions = {}): Promise<Room
       await server.stop();
     },
   };
+  const standing = { ended: false };
+  servers.set(server, standing);
   try {
     await untilHealthy(httpUrl, () => status);
   } catch (error) {
@@ -185,10 +223,11 @@ const FIRST_PORT = 20_000;
 const PORT_COUNT = 12_000;
 const PORT_ATTEMPTS = 50;
 
-/** A TCP port nobody listened on a moment ago. */
-export function freeTcpPort(address: string): Promise<number> {
+/** A TCP port nobody listened on a moment ago, and not `taken`. */
+export function freeTcpPort(address: string, taken?: number): Promise<number> {
   return freePort((port) =>
     new Promise((resolve, reject) => {
+      if (port === taken) return reject(new Error("taken"));
       const probe = createServer();
       probe.once("error", reject);
       probe.listen(port, address, () => probe.close(() => resolve()));
