@@ -1,6 +1,7 @@
 /**
  * `deno task test`: gets what the end-to-end tests need where it may, then runs every test. Arguments
- * go to `deno test`.
+ * go to `deno test`, but for two: `--workers=2` runs servers and engines on so many workers,
+ * `--native=off` (or `auto`, `require`) says whether they may use native code.
  *
  * Browsers and tools that are there are used. Missing ones are installed with apt when this runs as
  * root on Debian; elsewhere the tests that need them are ignored with a line that says how to get
@@ -17,6 +18,20 @@ import { closingReport, FileByFile, type RunSummary, summarize } from "./support
 
 const PROJECT_ROOT = new URL("../", import.meta.url);
 const APT_GET = "/usr/bin/apt-get";
+
+/** Flags of this program, and the variables that tests read (`support/test_engine.ts`). */
+const ENGINE_FLAGS: Readonly<Record<string, string>> = {
+  "--workers": "ROOMWIRE_TEST_WORKERS",
+  "--native": "ROOMWIRE_TEST_NATIVE",
+};
+const engineChoice: Record<string, string> = {};
+const testArgs = Deno.args.filter((arg) => {
+  const [flag, value] = arg.split("=");
+  const variable = ENGINE_FLAGS[flag!];
+  if (variable === undefined || value === undefined) return true;
+  engineChoice[variable] = value;
+  return false;
+});
 
 /** Debian package → whether what it brings is there already. */
 const PACKAGES: Readonly<Record<string, () => boolean>> = {
@@ -53,7 +68,7 @@ async function run(program: string, args: readonly string[]): Promise<boolean> {
   const { code } = await new Deno.Command(program, {
     args: [...args],
     cwd: PROJECT_ROOT,
-    env: { DEBIAN_FRONTEND: "noninteractive" },
+    env: { DEBIAN_FRONTEND: "noninteractive", ...engineChoice },
     stdout: "inherit",
     stderr: "inherit",
   }).spawn().status;
@@ -66,6 +81,7 @@ async function runTests(name: string, args: readonly string[], deadline: AbortSi
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--allow-all", "--no-check", ...args],
     cwd: PROJECT_ROOT,
+    env: engineChoice,
     stdout: "piped",
     stderr: "piped",
   }).spawn();
@@ -124,12 +140,12 @@ function endToEndFiles(): string[] {
 }
 
 await installMissing();
-const passed = Deno.args.length === 0
+const passed = testArgs.length === 0
   ? await runAll()
   : await run(Deno.execPath(), ["test", "--allow-all", ...targets()]);
 Deno.exit(passed ? 0 : 1);
 
 /** Everything, unless the caller names files or folders. */
 function targets(): string[] {
-  return Deno.args.some((arg) => !arg.startsWith("-")) ? Deno.args : ["tests", ...Deno.args];
+  return testArgs.some((arg) => !arg.startsWith("-")) ? testArgs : ["tests", ...testArgs];
 }

@@ -13,6 +13,7 @@ export type SfuErrorCode =
   | "invalid_config"
   | "unreadable_file"
   | "missing_keys"
+  | "worker_failed"
   | "native_unavailable"
   | "closed";
 

@@ -1,5 +1,6 @@
 /**
- * Data between connections of one engine: who waits for whom, and where data tracks go.
+ * Data between connections: who waits for whom, and where data tracks go. Where several engines share
+ * rooms, a reader here may hold up a writer elsewhere, and packets of data tracks go on to others.
  *
  * Contract: while a reader that keeps up at least somewhat has too much waiting, the connections whose
  * messages it did not take yet are not read, so that SCTP stops the clients behind them. Nobody waits
@@ -24,16 +25,27 @@ export interface DataEndpoint {
   holdData(held: boolean): void;
 }
 
+/** The other engines. */
+export interface DataNeighbours {
+  /** A writer that is not here is to wait, or need not any longer. */
+  hold(writer: ConnectionId, held: boolean): void;
+  /** A packet of a data track goes to receivers on these engines. */
+  pass(from: ConnectionId, engines: readonly number[], packet: Uint8Array): void;
+}
+
 /** See the module text. */
 export class DataFlow {
-  /** Writer → the readers it waits for. */
+  /** Writer → the readers here that it waits for. */
   readonly #waits = new Map<ConnectionId, Set<ConnectionId>>();
+  /** Writers here that wait for readers elsewhere. */
+  readonly #heldFromAfar = new Set<ConnectionId>();
   /** Publisher → handle → where its packets go. */
-  readonly #routes = new Map<ConnectionId, ReadonlyMap<number, DataTrackRoute["receivers"]>>();
+  readonly #routes = new Map<ConnectionId, ReadonlyMap<number, DataTrackRoute>>();
 
   constructor(
     readonly endpoint: (id: ConnectionId) => DataEndpoint | undefined,
     readonly drops: DropCounters,
+    readonly neighbours?: DataNeighbours,
   ) {}
 
   /** Sends a message that came from `from`, if it came from anyone here. */
@@ -49,15 +61,18 @@ export class DataFlow {
     if (kind !== "reliable" || from === undefined || from === to) return;
     const waitsFor = this.#waits.get(from);
     if (waitsFor?.has(to) || !reader.isDataBacklogged(false)) return;
-    const writer = this.endpoint(from);
-    if (writer === undefined) return;
-    if (waitsFor === undefined) {
-      this.#waits.set(from, new Set([to]));
-      writer.holdData(true);
-      this.drops.count("data_writer_held");
-    } else {
-      waitsFor.add(to);
-    }
+    if (waitsFor !== undefined) return void waitsFor.add(to);
+    if (this.endpoint(from) === undefined && this.neighbours === undefined) return;
+    this.#waits.set(from, new Set([to]));
+    this.drops.count("data_writer_held");
+    this.#updateHold(from);
+  }
+
+  /** A reader on another engine holds `writer`, or does so no longer. */
+  holdFromAfar(writer: ConnectionId, held: boolean): void {
+    if (!held) this.#heldFromAfar.delete(writer);
+    else if (this.endpoint(writer) !== undefined) this.#heldFromAfar.add(writer);
+    this.#updateHold(writer);
   }
 
   /**
@@ -72,7 +87,7 @@ export class DataFlow {
       }
       if (waitsFor.size > 0) continue;
       this.#waits.delete(from);
-      guard(from, () => this.endpoint(from)?.holdData(false));
+      guard(from, () => this.#updateHold(from));
     }
   }
 
@@ -80,7 +95,7 @@ export class DataFlow {
   setRoutes(connection: ConnectionId, routes: readonly DataTrackRoute[]): void {
     if (routes.length === 0) this.#routes.delete(connection);
     else {
-      const byHandle = routes.map(({ handle, receivers }) => [handle, receivers] as const);
+      const byHandle = routes.map((route) => [route.handle, route] as const);
       this.#routes.set(connection, new Map(byHandle));
     }
   }
@@ -89,17 +104,26 @@ export class DataFlow {
   forward(from: ConnectionId, packet: Uint8Array): void {
     const handle = dataTrackHandle(packet);
     if (handle === 0) return this.drops.count("data_track_malformed");
-    const receivers = this.#routes.get(from)?.get(handle);
-    if (receivers === undefined) return this.drops.count("data_track_unknown_handle");
-    for (const receiver of receivers) {
+    const route = this.#routes.get(from)?.get(handle);
+    if (route === undefined) return this.drops.count("data_track_unknown_handle");
+    for (const receiver of route.receivers) {
       const copy = withDataTrackHandle(packet, receiver.handle);
       this.endpoint(receiver.connection)?.sendData("data_track", copy);
     }
+    if (route.engines !== undefined) this.neighbours?.pass(from, route.engines, packet);
   }
 
   /** The connection is gone. */
   forget(connection: ConnectionId): void {
     this.#routes.delete(connection);
     this.#waits.delete(connection);
+    this.#heldFromAfar.delete(connection);
+  }
+
+  #updateHold(writer: ConnectionId): void {
+    const endpoint = this.endpoint(writer);
+    const waits = this.#waits.has(writer);
+    if (endpoint !== undefined) endpoint.holdData(waits || this.#heldFromAfar.has(writer));
+    else this.neighbours?.hold(writer, waits);
   }
 }

@@ -19,6 +19,7 @@ import type {
   SendSection,
   SpatialLayer,
 } from "../base/media_vocabulary.ts";
+import type { NeighbourCommand, NeighbourEvent } from "./neighbour_messages.ts";
 
 /** What a subscriber wants of one track, after permissions and settings. */
 export interface DownTrackTarget {
@@ -40,6 +41,8 @@ export interface DataTrackRoute {
     /** The receiver's own handle of the track. */
     readonly handle: number;
   }[];
+  /** Other engines of a pool that have receivers of it; set by the pool only. */
+  readonly engines?: readonly number[];
 }
 
 export type EngineCommand =
@@ -52,6 +55,8 @@ export type EngineCommand =
     readonly dataChannels: "accept" | "create";
     /** Absent: no data tracks, and nobody is too slow. */
     readonly dataPolicy?: DataChannelPolicy;
+    /** Connections with the same word are best together: their room's. */
+    readonly placement?: string;
   }
   | {
     /** The client's side of the description; sent again for each description that changes it. */
@@ -101,6 +106,31 @@ export type EngineCommand =
   }
   | { readonly type: "remove_down_track"; readonly downTrack: DownTrackId }
   | {
+    /**
+     * Offers an up-track of a connection here to another engine of this process, by its index. It
+     * crosses a layer at a time, while the other engine wants it. Again for the same: ignored.
+     */
+    readonly type: "send_relay";
+    readonly upTrack: UpTrackId;
+    readonly to: number;
+  }
+  | { readonly type: "stop_relay"; readonly upTrack: UpTrackId; readonly to: number }
+  | {
+    /**
+     * Makes an up-track out of what engine `from` sends of it; from now on down-tracks can name it.
+     * Before or after the other engine's `send_relay`. `section` is the publisher's.
+     */
+    readonly type: "receive_relay";
+    readonly upTrack: UpTrackId;
+    readonly from: number;
+    readonly section: ReceiveSection;
+  }
+  | {
+    /** Ends an up-track made by `receive_relay`; its down-tracks stay, without a source. */
+    readonly type: "end_relay";
+    readonly upTrack: UpTrackId;
+  }
+  | {
     /** Sends one message on each of several connections; not yet open channels drop it, counted. */
     readonly type: "send_data";
     readonly connections: readonly ConnectionId[];
@@ -119,7 +149,8 @@ export type EngineCommand =
     readonly connection: ConnectionId;
     readonly routes: readonly DataTrackRoute[];
   }
-  | { readonly type: "request_stats"; readonly request: number };
+  | { readonly type: "request_stats"; readonly request: number }
+  | NeighbourCommand;
 
 /** Why a connection ended by itself. */
 export type ConnectionFailure =
@@ -128,7 +159,9 @@ export type ConnectionFailure =
   | "dtls_timeout"
   | "fingerprint_mismatch"
   | "closed_by_peer"
-  | "internal_error";
+  | "internal_error"
+  /** The worker it lived on is gone, or there is none. */
+  | "worker_lost";
 
 export type EngineEvent =
   | {
@@ -211,7 +244,8 @@ export type EngineEvent =
     readonly upTracks: readonly UpTrackInterval[];
     readonly downTracks: readonly DownTrackInterval[];
   }
-  | { readonly type: "stats"; readonly request: number; readonly stats: EngineStats };
+  | { readonly type: "stats"; readonly request: number; readonly stats: EngineStats }
+  | NeighbourEvent;
 
 /** How often each connection's quality is reported, ms. */
 export const QUALITY_INTERVAL_MS = 5_000;
@@ -316,7 +350,7 @@ export interface DownTrackStats {
 export interface EngineReady {
   /** Fingerprint of the one certificate of this process. */
   readonly fingerprint: DtlsFingerprint;
-  /** Where clients reach this engine: each becomes an `a=candidate` line. */
+  /** Every address clients reach; {@linkcode MediaEngine.addressesOf} says which for whom. */
   readonly addresses: readonly MediaAddress[];
   /** Which sockets and ciphers run, in words. */
   readonly ports: string;
@@ -328,6 +362,11 @@ export interface MediaEngine {
   start(): Promise<EngineReady>;
   /** Never throws and never blocks. */
   send(command: EngineCommand): void;
+  /**
+   * Where the client of this connection reaches it: each becomes an `a=candidate` line. To be asked
+   * after `open_connection`.
+   */
+  addressesOf(connection: ConnectionId): readonly MediaAddress[];
   /** One listener; set before `start`. */
   onEvent: (event: EngineEvent) => void;
   /** Says goodbye to every connection (DTLS close_notify), closes sockets. Idempotent. */

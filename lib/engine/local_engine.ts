@@ -8,26 +8,26 @@
  * @module
  */
 import { DropCounters } from "../base/drop_counters.ts";
-import { SfuError } from "../base/errors.ts";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import { type AudioLevelOptions, DEFAULT_AUDIO_LEVEL } from "../media/audio_level.ts";
 import { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
-import type { Datagrams } from "../transport/datagrams.ts";
-import { createCertificate } from "../transport/dtls_certificate.ts";
+import type { DistantTcp } from "../transport/distant_tcp.ts";
+import { createCertificate, type DtlsCertificate } from "../transport/dtls_certificate.ts";
 import { IceDirectory } from "../transport/ice_directory.ts";
-import { chooseMediaPorts, type MediaPorts } from "../transport/media_ports.ts";
+import { chooseMediaPorts } from "../transport/media_ports.ts";
 import type { NativeUse, SrtpEngine } from "../transport/srtp_engine.ts";
-import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
-import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
 import { DeferredWork } from "./deferred_work.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
+import { EngineRelays, type RelayNeighbours } from "./engine_relays.ts";
 import { ForwardLatency } from "./forward_latency.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
+import { EngineSockets } from "./engine_sockets.ts";
+import type { ListenAddress } from "./listen_address.ts";
 
 /** How often timed work is looked for, ms: the shortest useful NACK delay. */
 const TICK_MS = 10;
@@ -36,9 +36,9 @@ const TICK_MS = 10;
 export interface LocalEngineOptions {
   readonly platform: Platform;
   /** Addresses to bind for UDP; one socket each. Port 0 takes any. */
-  readonly udp: readonly { readonly hostname: string; readonly port: number }[];
+  readonly udp: readonly ListenAddress[];
   /** Addresses to bind for ICE over TCP; may be empty. */
-  readonly tcp: readonly { readonly hostname: string; readonly port: number }[];
+  readonly tcp: readonly ListenAddress[];
   /** Literal addresses for candidates, in order of preference, each valid for all sockets. */
   readonly advertised: readonly string[];
   readonly drops?: DropCounters;
@@ -48,16 +48,35 @@ export interface LocalEngineOptions {
   readonly native?: NativeUse;
   /** What seals media, in place of what `native` means. */
   readonly srtp?: SrtpEngine;
+  /** The other engines of this process, for rooms that span several; absent if it is alone. */
+  readonly relays?: RelayNeighbours;
+  /** Made here if absent. Engines that one client may meet share it. */
+  readonly certificate?: DtlsCertificate;
+  /** ICE over TCP that another thread listens for. */
+  readonly distantTcp?: DistantTcp;
+}
+
+/** How much an engine has done since it started. */
+export interface EngineTotals {
+  /** Time spent on packets and timed work, µs. */
+  readonly busyUs: number;
+  /** Datagrams handed to the system. */
+  readonly packetsOut: number;
+}
+
+/** An engine in this thread. */
+export interface ThreadEngine extends MediaEngine {
+  totals(): EngineTotals;
 }
 
 type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
 
 /** An engine that has not opened anything yet. */
-export function createLocalEngine(options: LocalEngineOptions): MediaEngine {
+export function createLocalEngine(options: LocalEngineOptions): ThreadEngine {
   return new LocalEngine(options);
 }
 
-class LocalEngine implements MediaEngine {
+class LocalEngine implements ThreadEngine {
   onEvent: (event: EngineEvent) => void = () => {};
   readonly #options: LocalEngineOptions;
   readonly #drops: DropCounters;
@@ -69,34 +88,59 @@ class LocalEngine implements MediaEngine {
   readonly #batch = new FanOutBatch();
   readonly #deferred: DeferredWork;
   readonly #latency = new ForwardLatency();
-  readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
-  readonly #tcp: TcpMux[] = [];
+  readonly #sockets: EngineSockets;
   readonly #audioLevel: AudioLevelOptions;
   readonly #levels: AudioLevelReport;
+  readonly #relays: EngineRelays;
   #shared: EngineShared | undefined;
+  #addresses: readonly MediaAddress[] = [];
+  /** Time spent on timers and relays, µs; sockets count their own. */
+  #busyUs = 0;
   #cancelTick: Cancel | undefined;
   #isClosed = false;
 
   constructor(options: LocalEngineOptions) {
     this.#options = options;
     this.#drops = options.drops ?? new DropCounters();
-    this.#dataFlow = new DataFlow((id) => this.#connections.get(id), this.#drops);
+    this.#dataFlow = new DataFlow(
+      (id) => this.#connections.get(id),
+      this.#drops,
+      options.relays && {
+        hold: (connection, held) => this.onEvent({ type: "data_writer_held", connection, held }),
+        pass: (connection, engines, bytes) =>
+          this.onEvent({ type: "data_track_packet", connection, engines, bytes }),
+      },
+    );
+    this.#sockets = new EngineSockets({
+      ...options,
+      drops: this.#drops,
+      onBatchEnd: (now) => this.#endBatch(now),
+    });
+    this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
+    this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
     const { clock, timers, log } = options.platform;
     this.#deferred = new DeferredWork(clock, timers, (error) => {
       this.#drops.count("engine_threw");
       log.error("Media engine failed on deferred work", { error });
     });
-    this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
-    this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
+    this.#relays = new EngineRelays(options.relays, {
+      clock,
+      log,
+      drops: this.#drops,
+      upTracks: this.#upTracks,
+      batch: this.#batch,
+      endBatch: (now) => this.#endBatch(now),
+      spent: (us) => this.#busyUs += us,
+    });
   }
 
   async start(): Promise<EngineReady> {
     const { platform, advertised } = this.#options;
     const directory = new IceDirectory(this.#drops);
     const ports = chooseMediaPorts(this.#options.native ?? "off");
-    const certificate = await createCertificate();
+    const certificate = this.#options.certificate ?? await createCertificate();
     try {
-      await this.#listen(directory, ports);
+      await this.#sockets.open(directory, ports);
     } catch (error) {
       await this.close();
       throw error;
@@ -117,23 +161,27 @@ class LocalEngine implements MediaEngine {
       failed: (connection, error) => this.#failed(connection, error),
       ended: (connection) => this.#forget(connection),
     };
-    const addresses: MediaAddress[] = [];
-    for (const hostname of advertised) {
-      const add = (protocol: "udp" | "tcp", bound: { hostname: string; port: number }) => {
-        const isSameFamily = hostname.includes(":") === bound.hostname.includes(":");
-        if (isSameFamily) addresses.push({ protocol, hostname, port: bound.port });
-      };
-      for (const { datagrams } of this.#udp) add("udp", datagrams.localAddress);
-      for (const mux of this.#tcp) add("tcp", mux.localAddress);
-    }
+    this.#relays.start();
+    const addresses = this.#addresses = this.#sockets.addresses(advertised);
     const { fingerprint } = certificate;
     return { fingerprint, addresses, ports: ports.description };
+  }
+
+  addressesOf(_connection: ConnectionId): readonly MediaAddress[] {
+    return this.#addresses;
+  }
+
+  totals(): EngineTotals {
+    const { busyUs, packetsOut } = this.#sockets;
+    return { busyUs: busyUs + this.#busyUs, packetsOut };
   }
 
   send(command: EngineCommand): void {
     if (this.#shared === undefined || this.#isClosed) return;
     switch (command.type) {
       case "set_up_track_muted":
+        // Of a relayed one its own engine tells, in order with the packets.
+        if (this.#relays.has(command.upTrack)) return;
         this.#upTracks.get(command.upTrack)?.setMuted(command.muted, this.#now());
         return;
       case "set_down_track_target":
@@ -158,6 +206,20 @@ class LocalEngine implements MediaEngine {
         return;
       case "set_data_track_routes":
         return this.#dataFlow.setRoutes(command.connection, command.routes);
+      case "send_relay":
+      case "stop_relay":
+      case "receive_relay":
+      case "end_relay":
+        return this.#relays.carryOut(command, this.#now());
+      case "connect_relay":
+        return this.#relays.connect(command.peer);
+      case "hold_data":
+        return this.#guard(
+          command.connection,
+          () => this.#dataFlow.holdFromAfar(command.connection, command.held),
+        );
+      case "forward_data_track":
+        return this.#dataFlow.forward(command.connection, command.bytes);
       case "request_stats":
         return this.#reportStats(command.request);
       default:
@@ -169,46 +231,20 @@ class LocalEngine implements MediaEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelTick?.();
+    this.#relays.close();
     this.#deferred.close();
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
-    for (const { datagrams } of this.#udp) datagrams.flush();
+    this.#sockets.flush();
     // The goodbyes are queued in the socket's own time; one turn lets them leave.
     await new Promise<void>((resolve) => this.#options.platform.timers.after(0, resolve));
-    for (const { datagrams } of this.#udp) datagrams.close();
-    for (const mux of this.#tcp) mux.close();
-    await Promise.all([
-      ...this.#udp.map(({ datagrams }) => datagrams.closed),
-      ...this.#tcp.map((mux) => mux.closed),
-    ]);
-  }
-
-  async #listen(directory: IceDirectory, ports: MediaPorts): Promise<void> {
-    const { platform: { clock, timers, log }, udp, tcp } = this.#options;
-    const drops = this.#drops;
-    for (const { hostname, port } of udp) {
-      const datagrams = await ports.openDatagrams({ hostname, port, drops, timers });
-      const mux = new UdpMux({ datagrams, directory, clock, drops, log });
-      mux.onBatchEnd = (now) => this.#endBatch(now);
-      this.#udp.push({ datagrams, mux });
-    }
-    for (const { hostname, port } of tcp) {
-      const mux = await openTcpMux({ hostname, port, directory, clock, timers, drops, log });
-      mux.onBatchEnd = (now) => this.#endBatch(now);
-      this.#tcp.push(mux);
-    }
-    if (this.#udp.length + this.#tcp.length === 0) {
-      throw new SfuError(
-        "invalid_config",
-        "Cannot start media: neither a UDP nor a TCP port is set",
-      );
-    }
+    await this.#sockets.close();
   }
 
   /** What was received in one go leaves in the same turn, whatever it came over. */
   #endBatch(now: number): void {
     this.#batch.end(now);
-    for (const { datagrams } of this.#udp) datagrams.flush();
+    this.#sockets.flush();
     if (this.#latency.isWatching) this.#latency.batchEnded(this.#options.platform.clock.nowUs());
     this.#deferred.run();
   }
@@ -294,6 +330,8 @@ class LocalEngine implements MediaEngine {
     if (this.#cancelTick !== undefined || this.#isClosed) return;
     this.#cancelTick = this.#options.platform.timers.after(TICK_MS, () => {
       this.#cancelTick = undefined;
+      const { clock } = this.#options.platform;
+      const startedUs = clock.nowUs();
       try {
         this.#tick(this.#now());
       } catch (error) {
@@ -301,6 +339,7 @@ class LocalEngine implements MediaEngine {
         this.#drops.count("engine_threw");
         this.#options.platform.log.error("Media engine failed on a tick", { error });
       }
+      this.#busyUs += clock.nowUs() - startedUs;
       // With nobody there the process has nothing to wake up for.
       if (this.#connections.size > 0) this.#startTicking();
     });
@@ -315,7 +354,8 @@ class LocalEngine implements MediaEngine {
       }
     }
     this.#dataFlow.tick((id, step) => this.#guard(id, step));
-    for (const { datagrams } of this.#udp) datagrams.flush();
+    this.#relays.tick(now);
+    this.#sockets.flush();
     const levels = this.#levels.collect(now);
     if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
   }
@@ -330,13 +370,12 @@ class LocalEngine implements MediaEngine {
       request,
       stats: {
         connections: connections.length,
-        sockets: this.#udp.length + sum(this.#tcp, ({ connections }) => connections.total),
-        datagramsSent: sum(this.#udp, ({ datagrams }) => datagrams.counters.sent),
+        sockets: this.#sockets.count,
+        datagramsSent: this.#sockets.packetsOut,
         forwardLatencyUs: this.#latency.take(),
-        upTracks: [...this.#upTracks].map(([upTrack, track]) => ({
-          upTrack,
-          layers: track.stats(),
-        })),
+        upTracks: [...this.#upTracks]
+          .filter(([upTrack]) => !this.#relays.has(upTrack))
+          .map(([upTrack, track]) => ({ upTrack, layers: track.stats() })),
         downTracks: connections.flatMap((connection) => connection.sending.stats()),
         drops,
       },
@@ -346,8 +385,4 @@ class LocalEngine implements MediaEngine {
   #now(): number {
     return this.#options.platform.clock.now();
   }
-}
-
-function sum<T>(values: readonly T[], of: (value: T) => number): number {
-  return values.reduce((total, value) => total + of(value), 0);
 }

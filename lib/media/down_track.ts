@@ -28,7 +28,7 @@ import { ExtensionMap } from "./extension_map.ts";
 import { FrameSelection } from "./frame_selection.ts";
 import type { LayerSource, PacketReceiver, PacketSink } from "./forwarding_ports.ts";
 import type { DownTrackIntervalFigures } from "./interval_figures.ts";
-import { isStepTowards, NO_LAYER, wantedLayer } from "./layer_selection.ts";
+import { isStepTowards, layerBits, NO_LAYER, wantedLayer } from "./layer_selection.ts";
 import { OutgoingPacket } from "./outgoing_packet.ts";
 import { writePacket } from "./packet_writer.ts";
 import { RedUnwrapper } from "./red_unwrapper.ts";
@@ -141,7 +141,13 @@ export class DownTrack implements PacketReceiver {
     this.#condition.layersChanged(source, this.#target.maxSpatial, this.#wanted, now);
     const current = source.layer(this.#current);
     if (current !== undefined && current.epoch !== this.#epoch) this.#interrupt(SWITCH_LAG_MS);
+    source.needsChanged();
     this.#seek(now);
+  }
+
+  get neededLayers(): number {
+    if (!this.#target.enabled) return 0;
+    return layerBits(this.#wanted, this.#resync ? NO_LAYER : this.#current);
   }
 
   forward(packet: SourcePacket, now: number): DropReason {
@@ -150,9 +156,7 @@ export class DownTrack implements PacketReceiver {
     const layer = packet.layer;
     const isSame = layer.spatial === this.#current && layer.epoch === this.#epoch &&
       layer.codec === this.#sourceCodec;
-    if (this.#resync || !isSame) {
-      return this.#join(packet, now);
-    }
+    if (this.#resync || !isSame) return this.#join(packet, now);
     return this.#forwardCurrent(packet, now);
   }
 
@@ -252,6 +256,7 @@ export class DownTrack implements PacketReceiver {
     this.#packet.wholePayload();
     this.#resync = false;
     this.#maxLagMs = SWITCH_LAG_MS;
+    this.#source?.needsChanged();
     if (this.#locked) this.#seekAt = Infinity;
     // Of layers inside the stream the first frame decides.
     if (packet.svc === SVC.none) this.#report(spatial);

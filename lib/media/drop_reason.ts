@@ -31,6 +31,7 @@ export const DROP = {
   /** The sink had no room; it counts why. */
   noRoom: 22,
   outgoingTooLarge: 23,
+  relayFull: 24,
 } as const;
 
 /** One value of {@linkcode DROP}. */
@@ -62,6 +63,7 @@ export const DROP_NAMES: readonly string[] = [
   "nack_expired",
   "forward_no_room",
   "forward_too_large",
+  "relay_full",
 ];
 
 /** Counts by {@linkcode DropReason}. */

@@ -44,10 +44,14 @@ export interface LayerSource {
    * is cached.
    */
   replay(receiver: PacketReceiver, start: SourcePacket, now: number): void;
+  /** What one of the receivers needs ({@linkcode PacketReceiver.neededLayers}) may have changed. */
+  needsChanged(): void;
 }
 
 /** A down-track as its up-track sees it. */
 export interface PacketReceiver {
+  /** Bit `1 << spatial` for each layer it forwards or is about to. */
+  readonly neededLayers: number;
   attach(source: LayerSource, now: number): void;
   detach(): void;
   /** Sends the packet on if it belongs to what is being forwarded; 0 if it did. */

@@ -32,6 +32,11 @@ export class KeyFrameThrottle {
     this.#seedUntil = now + SEED_DURATION_MS;
   }
 
+  /** Does not ask by itself: whoever wants a key frame says so. */
+  unseed(): void {
+    this.#seedAt = Infinity;
+  }
+
   /** @returns `true` if a request must be sent now; else it is remembered. */
   request(now: number): boolean {
     this.#wanted = true;

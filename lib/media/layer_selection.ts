@@ -26,6 +26,11 @@ export function wantedLayer(maxSpatial: number, liveLayers: number): number {
   return NO_LAYER;
 }
 
+/** Bit `1 << spatial` of each of two layers; {@linkcode NO_LAYER} has none. */
+export function layerBits(one: number, other: number): number {
+  return (one < 0 ? 0 : 1 << one) | (other < 0 ? 0 : 1 << other);
+}
+
 /**
  * Whether to switch at a key frame of `spatial`: to the wanted layer, or to one on the way there.
  *

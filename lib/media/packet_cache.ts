@@ -18,6 +18,8 @@ const STAGING_BYTES = 2048;
 export class PacketCache {
   /** All slots, one behind the other; to be read only. */
   readonly arena: Uint8Array;
+  /** The same memory. */
+  readonly #words: Int32Array;
   readonly #mask: number;
   readonly #stagingAt: number;
   readonly #seq: Float64Array;
@@ -32,6 +34,7 @@ export class PacketCache {
     this.#mask = capacity - 1;
     this.#stagingAt = capacity * SLOT_BYTES;
     this.arena = new Uint8Array(this.#stagingAt + STAGING_BYTES);
+    this.#words = new Int32Array(this.arena.buffer);
     this.#seq = new Float64Array(capacity).fill(-1);
     this.#arrival = new Float64Array(capacity).fill(-1);
     this.#length = new Uint16Array(capacity);
@@ -102,5 +105,13 @@ export class PacketCache {
       this.#slots[slot] = bytes;
     }
     return bytes;
+  }
+
+  /** Copies the whole packet in a slot, in words of 4 bytes (the last one filled up), to `into[at]` on. */
+  copyWords(slot: number, into: Int32Array, at: number): void {
+    const words = this.#words;
+    const from = slot * (SLOT_BYTES / 4);
+    const count = (this.#length[slot]! + 3) >> 2;
+    for (let i = 0; i < count; i++) into[at + i] = words[from + i]!;
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ReportBlock } from "../wire/rtcp.ts";
+import type { RtpView } from "../wire/rtp_view.ts";
 import type { ExtSeq } from "../wire/seq.ts";
 
 /** Counts packets of one SSRC; duplicates must not be given to it. */
@@ -26,25 +27,25 @@ export class ReceiveStatistics {
   /**
    * Counts one packet.
    *
+   * @param view The packet: a timestamp itself would be boxed.
    * @param isOriginal `false` for RTX and late packets, which say nothing about jitter.
    */
   receive(
     seq: ExtSeq,
-    timestamp: number,
+    view: RtpView,
     clockRate: number,
-    bytes: number,
     now: number,
     isOriginal: boolean,
   ): void {
     this.packets++;
-    this.bytes += bytes;
+    this.bytes += view.length;
     this.#received++;
     if (!this.#started) {
       this.#started = true;
       this.#base = seq;
       this.#highest = seq;
     } else if (seq > this.#highest) this.#highest = seq;
-    if (isOriginal) this.#measureJitter(timestamp, clockRate, now);
+    if (isOriginal) this.#measureJitter(view, clockRate, now);
   }
 
   /** The stream starts afresh at the next packet (RFC 3550 A.1 `init_seq`). */
@@ -85,10 +86,10 @@ export class ReceiveStatistics {
     return this.#started ? this.#highest - this.#base + 1 : 0;
   }
 
-  #measureJitter(timestamp: number, clockRate: number, now: number): void {
+  #measureJitter(view: RtpView, clockRate: number, now: number): void {
     const arrival = Math.floor((now * clockRate) / 1000);
     // 32-bit arithmetic as in RFC 3550 A.8, so that a wrap of either clock cancels out.
-    const transit = (arrival - timestamp) | 0;
+    const transit = (arrival - view.timestamp) | 0;
     if (this.#timed) {
       const d = Math.abs((transit - this.#timing[1]!) | 0);
       this.#timing[0]! += (d - this.#timing[0]!) / 16;

@@ -37,10 +37,6 @@ const MAX_LAYERS = 3;
 const DEFAULT_RTT_MS = 70;
 /** Weight of a new round-trip measurement. */
 const RTT_WEIGHT = 0.75;
-/** A layer without packets for so long, ms… */
-const LAYER_SILENCE_MS = 1000;
-/** …while the other layers had this many is switched off by its publisher, and not merely still. */
-const LAYER_SILENCE_PACKETS = 5;
 /** Lost numbers in one NACK request. */
 const MAX_NACKS = 100;
 
@@ -50,6 +46,8 @@ export interface UpTrackListener {
   onNack(ssrc: number, numbers: Uint16Array, count: number): void;
   /** Send a PLI for this layer now. */
   onKeyFrameNeeded(ssrc: number): void;
+  /** {@linkcode UpTrack.neededLayers} may have changed. */
+  onNeedsChanged?(): void;
 }
 
 export interface UpTrackOptions {
@@ -61,6 +59,8 @@ export interface UpTrackOptions {
   readonly audioLevel?: AudioLevelOptions;
   /** Where it says that packets wait to be fanned out; absent: they do not wait. */
   readonly batch?: FanOutBatch;
+  /** It comes from another up-track, where loudness is measured and the living layers are known. */
+  readonly isRelayed?: boolean;
 }
 
 /** See the module text. */
@@ -95,12 +95,19 @@ export class UpTrack implements LayerSource, FanOut {
     this.#batch = options.batch;
     const id = (uri: string) => options.extensions.find((e) => e.uri === uri)?.id ?? 0;
     this.#descriptorId = id(EXTENSION_URI.dependencyDescriptor);
-    const levelId = options.kind === "audio" ? id(EXTENSION_URI.audioLevel) : 0;
+    const isHeard = options.kind === "audio" && options.isRelayed !== true;
+    const levelId = isHeard ? id(EXTENSION_URI.audioLevel) : 0;
     if (levelId !== 0) this.level = new AudioLevel(options.audioLevel, levelId);
   }
 
   /** The first packet of a layer came, or its SSRC or codec changed. Call before `receive`. */
-  bindLayer(spatial: SpatialLayer, ssrc: number, codec: CodecParameters, now: number): void {
+  bindLayer(
+    spatial: SpatialLayer,
+    ssrc: number,
+    codec: CodecParameters,
+    now: number,
+    live = true,
+  ): void {
     const bound = this.#layers[spatial];
     if (bound !== undefined) {
       const { mime, payloadType } = bound.codec;
@@ -109,8 +116,21 @@ export class UpTrack implements LayerSource, FanOut {
       if (bound.rebind(ssrc, codec, now)) this.level?.restart();
     } else {
       const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
+      layer.live = live;
       this.endRun(now); // with the layers there were
       this.#layers[spatial] = layer;
+    }
+    this.#layersChanged(now);
+  }
+
+  /** Which layers live and which began anew, as another up-track has it; not to be guessed here. */
+  setLayers(live: number, restarted: number, now: number): void {
+    this.endRun(now); // with the layers there were
+    for (let i = 0; i < MAX_LAYERS; i++) {
+      const layer = this.#layers[i];
+      if (layer === undefined) continue;
+      layer.live = (live & (1 << i)) !== 0;
+      if ((restarted & (1 << i)) !== 0) layer.restart();
     }
     this.#layersChanged(now);
   }
@@ -128,18 +148,21 @@ export class UpTrack implements LayerSource, FanOut {
   /**
    * Takes one packet of a layer's own SSRC.
    *
+   * @param extended Its number as another up-track extended it; negative if it came from the network.
    * @returns 0 if it was new and offered to the down-tracks.
    */
-  receive(spatial: SpatialLayer, view: RtpView, now: number): DropReason {
+  receive(spatial: SpatialLayer, view: RtpView, now: number, extended = -1): DropReason {
     const layer = this.#layers[spatial];
     if (layer === undefined) return this.drops.count(DROP.unboundLayer);
     if (view.payloadType !== layer.codec.payloadType) return this.drops.count(DROP.payloadType);
     if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
     // What came before a restart belongs to the old stream.
-    if (layer.isJump(view.sequenceNumber)) this.endRun(now);
+    if (extended < 0 && layer.isJump(view.sequenceNumber)) this.endRun(now);
     const before = layer.highest;
     const epoch = layer.epoch;
-    const seq = layer.admit(view.sequenceNumber);
+    const seq = extended < 0
+      ? layer.admit(view.sequenceNumber)
+      : layer.admitExtended(extended as ExtSeq);
     if (seq < 0) return this.drops.count(-seq as DropReason);
     if (layer.epoch !== epoch) {
       this.level?.restart();
@@ -149,7 +172,7 @@ export class UpTrack implements LayerSource, FanOut {
     layer.cache.stage(view.bytes, view.length);
     // Padding is cut off by the stored length, so its flag goes, too.
     layer.cache.staging[0]! &= 0xdf;
-    if (view.payloadLength > 0) this.#noteLife(layer, now);
+    if (view.payloadLength > 0 && extended < 0) this.#noteLife(layer, now);
     this.#accept(layer, seq as ExtSeq, view, now, seq > before);
     return DROP.none;
   }
@@ -178,14 +201,8 @@ export class UpTrack implements LayerSource, FanOut {
     const { cache } = layer;
     layer.nack.receive(seq, now);
     if (!inOrder) layer.late++;
-    layer.statistics.receive(
-      seq,
-      view.timestamp,
-      layer.codec.clockRate,
-      view.length,
-      now,
-      inOrder && view.payloadLength > 0,
-    );
+    const isOriginal = inOrder && view.payloadLength > 0;
+    layer.statistics.receive(seq, view, layer.codec.clockRate, now, isOriginal);
     const slot = cache.slotFor(seq);
     const run = this.#run;
     // A packet that waits must not be overwritten by one far ahead of it.
@@ -236,18 +253,8 @@ export class UpTrack implements LayerSource, FanOut {
 
   /** Fills the report block of a layer and begins its next interval; `false` if it is unbound. */
   receiverReport(spatial: SpatialLayer, now: number, out: ReportBlock): boolean {
-    const layer = this.#layers[spatial];
-    if (layer === undefined) return false;
-    layer.statistics.report(out);
-    out.ssrc = layer.ssrc;
-    // Our numbers start one cycle up, the report's cycle count at 0.
-    out.highestSequence = Math.max(0, layer.highest - 0x10000) % 0x1_0000_0000;
-    const { clock } = layer;
-    out.lastSenderReport = clock.known ? clock.lastSenderReport : 0;
-    out.delaySinceLastSenderReport = clock.known
-      ? Math.floor(((now - clock.arrivedAt) * 65_536) / 1000) >>> 0
-      : 0;
-    return true;
+    this.#layers[spatial]?.report(now, out);
+    return this.#layers[spatial] !== undefined;
   }
 
   /** A new measurement of the round trip to the publisher. */
@@ -269,12 +276,23 @@ export class UpTrack implements LayerSource, FanOut {
     if (this.#downTracks.includes(downTrack)) return;
     this.#downTracks = [...this.#downTracks, downTrack];
     downTrack.attach(this, now);
+    this.needsChanged();
   }
 
   removeDownTrack(downTrack: PacketReceiver): void {
     if (!this.#downTracks.includes(downTrack)) return;
     this.#downTracks = this.#downTracks.filter((other) => other !== downTrack);
     downTrack.detach();
+    this.needsChanged();
+  }
+
+  /** Bit `1 << spatial` for each layer that some down-track needs; looks at all of them. */
+  get neededLayers(): number {
+    return this.#downTracks.reduce((mask, downTrack) => mask | downTrack.neededLayers, 0);
+  }
+
+  needsChanged(): void {
+    this.#listener.onNeedsChanged?.();
   }
 
   /** Subscribers now. */
@@ -318,7 +336,7 @@ export class UpTrack implements LayerSource, FanOut {
         if (count > 0) this.#listener.onNack(layer.ssrc, this.#nacks, count);
       }
       if (!this.muted && layer.keyFrames.tick(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
-      if (now >= silentAt(layer)) {
+      if (now >= layer.silentAt) {
         layer.live = false;
         changed = true;
       }
@@ -334,16 +352,14 @@ export class UpTrack implements LayerSource, FanOut {
       if (layer === undefined) continue;
       if (layer.nack.pending > 0) earliest = Math.min(earliest, layer.nack.nextWakeAt());
       if (!this.muted) earliest = Math.min(earliest, layer.keyFrames.nextWakeAt());
-      earliest = Math.min(earliest, silentAt(layer));
+      earliest = Math.min(earliest, layer.silentAt);
     }
     return earliest;
   }
 
   /** Figures of the bound layers, lowest first. */
   stats(): UpTrackLayerStats[] {
-    const stats: UpTrackLayerStats[] = [];
-    for (const layer of this.#layers) if (layer !== undefined) stats.push(layer.stats());
-    return stats;
+    return this.#layers.flatMap((layer) => layer?.stats() ?? []);
   }
 
   /** What came since the last call; `undefined` before the first packet. */
@@ -378,11 +394,4 @@ function forwardRun(receiver: PacketReceiver, run: PacketRun, now: number): void
   } catch (error) {
     receiver.failed(error);
   }
-}
-
-/** When a live layer counts as stopped if nothing comes; `Infinity` while the others are as still. */
-function silentAt(layer: UpTrackLayer): number {
-  return layer.live && layer.packetsElsewhere >= LAYER_SILENCE_PACKETS
-    ? layer.lastPacketAt + LAYER_SILENCE_MS
-    : Infinity;
 }

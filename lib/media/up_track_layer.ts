@@ -8,6 +8,7 @@
  * @module
  */
 import type { CodecParameters, MediaKind, SpatialLayer } from "../base/media_vocabulary.ts";
+import type { ReportBlock } from "../wire/rtcp.ts";
 import { CODEC, type CodecFamily, codecFamily } from "../wire/key_frame.ts";
 import { extendSeq, type ExtSeq } from "../wire/seq.ts";
 import type { Vp8Descriptor } from "../wire/vp8_descriptor.ts";
@@ -27,6 +28,10 @@ const AUDIO_PACKETS = 256;
 const MAX_DROPOUT = 3000;
 /** Numbers further back than this may be a restart; nearer ones are late or duplicates. */
 const MAX_MISORDER = 1000;
+/** A layer without packets for so long, ms… */
+const SILENCE_MS = 1000;
+/** …while the other layers had this many is switched off by its publisher, and not merely still. */
+const SILENCE_PACKETS = 5;
 
 /** Figures of one layer, shaped for the engine's statistics. */
 export interface UpTrackLayerStats {
@@ -97,7 +102,7 @@ export class UpTrackLayer {
     if (isOneStream) return false;
     this.family = codecFamily(codec.mime);
     this.lastPacketAt = now;
-    this.#restart();
+    this.restart();
     if (this.family !== CODEC.other) this.keyFrames.seed(now);
     return true;
   }
@@ -157,14 +162,45 @@ export class UpTrackLayer {
     return ahead > MAX_DROPOUT || ahead < -MAX_MISORDER;
   }
 
+  /**
+   * As {@linkcode admit} for a number that another up-track has extended already: it is believed,
+   * however far ahead it is.
+   */
+  admitExtended(seq: ExtSeq): number {
+    this.#started = true;
+    if (seq > this.#highest) return this.#highest = seq;
+    if (this.#highest - seq >= this.cache.capacity) return -DROP.tooOld;
+    return this.cache.find(seq) >= 0 ? -DROP.duplicate : seq;
+  }
+
   /** Two consecutive numbers far from the rest are a restart; one alone is noise. */
   #admitJump(sequenceNumber: number): number {
     if (sequenceNumber !== this.#restartAt) {
       this.#restartAt = (sequenceNumber + 1) & 0xffff;
       return -(DROP.sequenceJump satisfies DropReason);
     }
-    this.#restart();
+    this.restart();
     return this.admit(sequenceNumber);
+  }
+
+  /** When it counts as stopped if nothing comes; `Infinity` while the others are as still. */
+  get silentAt(): number {
+    return this.live && this.packetsElsewhere >= SILENCE_PACKETS
+      ? this.lastPacketAt + SILENCE_MS
+      : Infinity;
+  }
+
+  /** Fills a report block and begins its next interval. */
+  report(now: number, out: ReportBlock): void {
+    this.statistics.report(out);
+    out.ssrc = this.ssrc;
+    // Our numbers start one cycle up, the report's cycle count at 0.
+    out.highestSequence = Math.max(0, this.#highest - 0x10000) % 0x1_0000_0000;
+    const { clock } = this;
+    out.lastSenderReport = clock.known ? clock.lastSenderReport : 0;
+    out.delaySinceLastSenderReport = clock.known
+      ? Math.floor(((now - clock.arrivedAt) * 65_536) / 1000) >>> 0
+      : 0;
   }
 
   stats(): UpTrackLayerStats {
@@ -179,7 +215,8 @@ export class UpTrackLayer {
     };
   }
 
-  #restart(): void {
+  /** The publisher began anew: numbers and clock have nothing to do with the earlier ones. */
+  restart(): void {
     this.epoch++;
     this.#started = false;
     this.nack.reset();

@@ -90,6 +90,7 @@ export class ConnectionControl {
       local: this.#local,
       dataChannels,
       dataPolicy: channelPolicy(this.context.options.data),
+      placement: this.host.host.name,
     });
   }
 
@@ -190,7 +191,8 @@ export class ConnectionControl {
   }
 
   #parameters(): LocalParameters {
-    const { fingerprint, addresses: all } = this.context.engine();
+    const { fingerprint } = this.context.engine();
+    const all = this.context.router.addressesOf(this.id);
     const addresses = preferredAddresses(all, this.host.icePreference);
     const sessionId = this.#sessionId;
     return { ice: this.#local, fingerprint, addresses, sessionId, version: this.#version };

@@ -8,6 +8,7 @@
  * @module
  */
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
+import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Log } from "../base/platform.ts";
 import type {
   AudioLevelEntry,
@@ -16,11 +17,12 @@ import type {
   EngineStats,
   MediaEngine,
 } from "../engine/engine_messages.ts";
+import type { NeighbourEvent } from "../engine/neighbour_messages.ts";
 
 /** Events for the owner of the connection they name. */
 export type ConnectionEvent = Exclude<
   Extract<EngineEvent, { readonly connection: ConnectionId }>,
-  QualityReport
+  QualityReport | NeighbourEvent
 >;
 
 /** Whoever opened a connection. */
@@ -48,7 +50,7 @@ export class EngineRouter {
   readonly #stats = new Map<number, (stats: EngineStats) => void>();
   #lastId = 0;
 
-  constructor(readonly engine: Pick<MediaEngine, "send">, readonly log: Log) {}
+  constructor(readonly engine: Pick<MediaEngine, "send" | "addressesOf">, readonly log: Log) {}
 
   newConnectionId(): ConnectionId {
     return `CN_${++this.#lastId}` as ConnectionId;
@@ -105,6 +107,11 @@ export class EngineRouter {
     this.engine.send(command);
   }
 
+  /** Where the client of a connection that was opened reaches it. */
+  addressesOf(connection: ConnectionId): readonly MediaAddress[] {
+    return this.engine.addressesOf(connection);
+  }
+
   /** Asks the media plane for its figures. */
   stats(): Promise<EngineStats> {
     const request = ++this.#lastId;
@@ -131,6 +138,8 @@ export class EngineRouter {
     }
     if (event.type === "audio_levels") return this.#dispatchLevels(event.levels);
     if (event.type === "quality_report") return this.#dispatchQuality(event);
+    // Engines' own affair; a single one has no other to tell.
+    if (event.type === "data_writer_held" || event.type === "data_track_packet") return;
     const owner = this.#owners.get(event.connection);
     if (owner === undefined) return;
     try {

@@ -57,11 +57,23 @@ const NAMED_FLAGS: readonly {
     description: "address that clients send media to",
   },
   {
+    flag: "workers",
+    path: "workers",
+    argument: "<auto|number>",
+    description: "threads of the media engine, each with a UDP port",
+  },
+  {
+    flag: "native",
+    path: "native",
+    argument: "<auto|off|require>",
+    description: "whether media uses the system's sockets and ciphers directly",
+  },
+  {
     flag: "udp-port",
     path: "rtc.udp_port",
     env: "UDP_PORT",
     argument: "<port>",
-    description: "UDP port of all media",
+    description: "UDP port of all media, or a range of one for each worker",
   },
   {
     flag: "tcp-port",

@@ -7,10 +7,11 @@ import { denoPlatform } from "../base/deno_platform.ts";
 import type { LogLevel } from "../base/platform.ts";
 import { signAccessToken } from "../signalling/access_token.ts";
 import type { CommandLineActions } from "./command_line.ts";
-import { type ConfigSources, DEFAULT_UDP_PORT, loadConfig } from "./config_loading.ts";
+import { type ConfigSources, loadConfig } from "./config_loading.ts";
 import { demoLinks } from "./demo_links.ts";
 import { generateKeyPair } from "./key_generation.ts";
 import { createLog } from "./logging.ts";
+import { udpPorts } from "./media_listeners.ts";
 import { serve } from "./serve.ts";
 import type { ServerParts } from "./server.ts";
 import { VERSION } from "./version.ts";
@@ -84,7 +85,7 @@ function portList(values: Parameters<CommandLineActions["ports"]>[0], sources: C
     ...(rtc.tcp_port === 0 ? [] : [`${rtc.tcp_port} - ICE/TCP`]),
     ...(prometheus.port === 0 ? [] : [`${prometheus.port} - Prometheus`]),
   ];
-  const udp = rtc.force_tcp ? [] : [`${rtc.udp_port?.start ?? DEFAULT_UDP_PORT} - ICE/UDP`];
+  const udp = udpPorts(config, navigator.hardwareConcurrency).map((port) => `${port} - ICE/UDP`);
   return `TCP Ports\n${tcp.join("\n")}\n${
     udp.length === 0 ? "" : `UDP Ports\n${udp.join("\n")}\n`
   }`;

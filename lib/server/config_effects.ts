@@ -20,6 +20,8 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "keys",
   "log_level",
   "development",
+  "workers",
+  "native",
   "enable_data_tracks",
   "enable_participant_data_blob",
   "logging.level",

@@ -30,8 +30,11 @@ export function configReference(): string {
     "| --- | --- | --- |",
     ...rows,
     "",
-    "All media goes through one UDP port: without `rtc.udp_port` it is 7882, of a range the first port is",
-    "used, and `rtc.port_range_start` is not.",
+    "Each media worker has a UDP port of its own, from the first of the range `rtc.udp_port` on (without",
+    "it 7882 alone); `rtc.port_range_start` is not used. `workers: auto` is one for each core, as far as",
+    "the range has ports, and none on a single core: `0` runs media in the main thread, on one port.",
+    "`native: auto` uses the system's sockets and ciphers directly where it can, `require` does not start",
+    "without.",
     "",
     "## Accepted, no effect yet",
     "",
@@ -44,6 +47,7 @@ export function configReference(): string {
 
 function kindOf({ kind, schema }: ConfigKey): string {
   if (kind !== "scalar") return kind;
+  if (schema.description !== undefined) return schema.description;
   const inner = unwrap(schema);
   if (inner instanceof z.ZodBoolean) return "true or false";
   if (inner instanceof z.ZodNumber) return "number";

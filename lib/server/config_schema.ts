@@ -26,6 +26,7 @@ import {
   sectionList,
   text,
   textList,
+  workers,
 } from "./config_values.ts";
 
 const LEVELS = ["", "debug", "info", "warn", "error"] as const;
@@ -210,6 +211,8 @@ export const configSchema = z.strictObject({
     .default({}),
   log_level: choice(LEVELS, ""),
   development: flag(false),
+  workers: workers(),
+  native: choice(["auto", "off", "require"], "auto"),
   enable_data_tracks: flag(true),
   enable_participant_data_blob: flag(false),
   logging,

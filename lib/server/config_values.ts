@@ -127,6 +127,18 @@ export function portRange() {
     }).optional();
 }
 
+const WORKERS = '"auto", or a whole number, 0 or more';
+/** How many threads: a number, or as many as make sense. */
+export function workers() {
+  return z.union([z.number(), z.string()], { error: WORKERS })
+    .transform((value, context): "auto" | number => {
+      if (value === "auto") return value;
+      if (/^\d{1,3}$/.test(String(value))) return Number(value);
+      context.addIssue({ code: "custom", message: WORKERS });
+      return z.NEVER;
+    }).prefault("auto").describe("auto or number");
+}
+
 /** A map with free names. */
 export function mapOf<T extends z.ZodType>(value: T, expected: string) {
   return z.record(z.string(), value, { error: expected });

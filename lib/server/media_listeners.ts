@@ -1,33 +1,38 @@
 /**
- * Where the media plane listens and what it advertises, out of the configuration. Pure.
+ * On how many threads the media plane runs, where it listens and what it advertises, out of the
+ * configuration and the machine. Pure.
  *
  * @module
  */
+import { SfuError } from "../base/errors.ts";
+import type { ListenAddress } from "../engine/listen_address.ts";
 import { DEFAULT_UDP_PORT } from "./config_loading.ts";
 import type { Config } from "./config_parsing.ts";
 import { chooseNodeAddresses, type InterfaceAddress } from "./node_address.ts";
 
-/** A local address to bind. */
-export interface ListenAddress {
-  readonly hostname: string;
-  readonly port: number;
-}
-
-/** What the engine binds, and the addresses its candidates show. */
+/** What engines bind, and the addresses their candidates show. */
 export interface MediaListeners {
-  readonly udp: readonly ListenAddress[];
+  /** Threads of their own; 0 is the main thread. */
+  readonly workers: number;
+  /** For each worker what it binds for UDP; one entry without workers. */
+  readonly udpOf: readonly (readonly ListenAddress[])[];
+  /** For all of them. */
   readonly tcp: readonly ListenAddress[];
   readonly advertised: readonly string[];
 }
 
 /**
- * One UDP port for all media (the first of a range) and one TCP port, on every interface of the
- * families that are advertised. Development mode also advertises loopback, so that two tabs on one
- * machine work without a network.
+ * One UDP port for each worker, from the first of the range on, and one TCP port, on every interface
+ * of the families that are advertised. Development mode also advertises loopback, so that two tabs on
+ * one machine work without a network.
+ *
+ * @param cores Of this machine, as far as the process may use them.
+ * @throws {SfuError} `invalid_config` if more workers are asked for than there are ports.
  */
 export function mediaListeners(
   config: Config,
   interfaces: readonly InterfaceAddress[],
+  cores: number,
 ): MediaListeners {
   const { rtc, development } = config;
   const advertised = chooseNodeAddresses(interfaces, {
@@ -36,9 +41,49 @@ export function mediaListeners(
   });
   const hostnames = ["0.0.0.0", ...(advertised.some((ip) => ip.includes(":")) ? ["::"] : [])];
   const on = (port: number) => hostnames.map((hostname) => ({ hostname, port }));
+  const workers = workerCount(config, cores);
+  const ports = udpPorts(config, cores);
   return {
-    udp: rtc.force_tcp ? [] : on(rtc.udp_port?.start ?? DEFAULT_UDP_PORT),
+    workers,
+    udpOf: Array.from(
+      { length: Math.max(1, workers) },
+      (_, index) => rtc.force_tcp ? [] : on(ports[index]!),
+    ),
     tcp: rtc.tcp_port === 0 ? [] : on(rtc.tcp_port),
     advertised,
   };
+}
+
+/** The UDP ports that are used, one for each thread; none if media goes over TCP only. */
+export function udpPorts(config: Config, cores: number): readonly number[] {
+  if (config.rtc.force_tcp) return [];
+  const { start } = udpRange(config);
+  const threads = Math.max(1, workerCount(config, cores));
+  return Array.from({ length: threads }, (_, index) => start + index);
+}
+
+/** Whether more cores could be used if `rtc.udp_port` had more ports. */
+export function lacksPorts(config: Config, cores: number): boolean {
+  return config.workers === "auto" && portCount(config) < cores;
+}
+
+function workerCount(config: Config, cores: number): number {
+  const { workers } = config;
+  const ports = portCount(config);
+  if (workers === "auto") return cores === 1 ? 0 : Math.min(cores, ports);
+  if (workers <= Math.max(1, ports)) return workers;
+  throw new SfuError(
+    "invalid_config",
+    `workers: expected at most ${ports}, the number of ports in rtc.udp_port; got ${workers}`,
+  );
+}
+
+function portCount(config: Config): number {
+  if (config.rtc.force_tcp) return Infinity;
+  const { start, end } = udpRange(config);
+  return end - start + 1;
+}
+
+function udpRange(config: Config): { readonly start: number; readonly end: number } {
+  return config.rtc.udp_port ?? { start: DEFAULT_UDP_PORT, end: DEFAULT_UDP_PORT };
 }

@@ -15,7 +15,7 @@ import { type NodeId, randomId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { EngineReady, MediaEngine } from "../engine/engine_messages.ts";
-import { createLocalEngine, type LocalEngineOptions } from "../engine/local_engine.ts";
+import type { LocalEngineOptions } from "../engine/local_engine.ts";
 import { EngineRouter } from "../room/engine_router.ts";
 import { IcePreferences } from "../room/ice_preference.ts";
 import type { RoomContext } from "../room/room_context.ts";
@@ -36,7 +36,8 @@ import { agentDispatchService } from "../../routes/agent_dispatch_service.ts";
 import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
 import { adaptWebSocket } from "../../routes/web_socket.ts";
 import type { Config } from "./config_parsing.ts";
-import { mediaListeners } from "./media_listeners.ts";
+import { lacksPorts, mediaListeners } from "./media_listeners.ts";
+import { createMediaPlane } from "./media_plane.ts";
 import { Metrics } from "./metrics.ts";
 import { metricsHandler } from "./metrics_handler.ts";
 import type { InterfaceAddress } from "./node_address.ts";
@@ -78,8 +79,10 @@ export interface SfuServer extends AsyncDisposable {
 
 /** What tests and special deployments replace. */
 export interface ServerParts {
-  readonly createEngine?: (options: Required<Omit<LocalEngineOptions, "srtp">>) => MediaEngine;
+  readonly createEngine?: (options: LocalEngineOptions) => MediaEngine;
   readonly networkInterfaces?: () => readonly InterfaceAddress[];
+  /** How many cores the machine has. */
+  readonly cores?: number;
   /** Delivers webhooks. */
   readonly fetch?: WebhookFetch;
 }
@@ -106,6 +109,8 @@ class ComposedServer implements SfuServer {
   readonly counters = new DropCounters();
   readonly #platform: Platform;
   readonly #engine: MediaEngine;
+  readonly #workers: number;
+  readonly #lacksPorts: boolean;
   readonly #router: EngineRouter;
   readonly #metrics: Metrics | undefined;
   readonly #webhooks: Webhooks;
@@ -125,13 +130,16 @@ class ComposedServer implements SfuServer {
     }
     this.#platform = platform;
     const interfaces = parts.networkInterfaces ?? Deno.networkInterfaces;
-    this.#engine = (parts.createEngine ?? createLocalEngine)({
-      ...mediaListeners(config, interfaces()),
-      platform,
-      drops: this.counters,
-      audioLevel: audioLevelOptions(config),
-      native: "auto",
-    });
+    const cores = parts.cores ?? navigator.hardwareConcurrency;
+    const listeners = mediaListeners(config, interfaces(), cores);
+    const { native } = config;
+    const media = { platform, drops: this.counters, audioLevel: audioLevelOptions(config), native };
+    const [udp = []] = listeners.udpOf;
+    const { tcp, advertised } = listeners;
+    this.#engine = parts.createEngine?.({ ...media, udp, tcp, advertised }) ??
+      createMediaPlane(listeners, media);
+    this.#workers = listeners.workers;
+    this.#lacksPorts = lacksPorts(config, cores);
     const router = this.#router = new EngineRouter(this.#engine, platform.log);
     this.#engine.onEvent = (event) => {
       this.#metrics?.engineEvent(event);
@@ -206,6 +214,11 @@ class ComposedServer implements SfuServer {
   async #start(): Promise<EngineReady> {
     const ready = await this.#engine.start();
     this.#ready = ready;
+    this.#platform.log.info("media engine", { workers: this.#workers, ports: ready.ports });
+    if (this.#lacksPorts) {
+      const hint = "a range in rtc.udp_port lets media use every core";
+      this.#platform.log.warn("fewer UDP ports than cores", { hint });
+    }
     this.#metrics?.start({ rooms: () => this.rooms.all(), stats: () => this.#router.stats() });
     this.#beat();
     return ready;

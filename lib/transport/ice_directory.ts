@@ -31,6 +31,12 @@ export interface StunOrigin {
   openPath(): NetworkPath;
 }
 
+/** Where muxes hand their STUN. */
+export interface StunReceiver {
+  /** Takes a datagram that `datagramKind` called STUN. Never throws for what is in it. */
+  receiveStun(bytes: Uint8Array, length: number, origin: StunOrigin, now: number): void;
+}
+
 /** A request that passed MESSAGE-INTEGRITY under `credential`. */
 export interface ProvenRequest {
   readonly credential: LocalCredential;
@@ -50,7 +56,7 @@ export interface LocalCredential {
 }
 
 /** Local ufrag → agent, for all muxes of one engine. */
-export class IceDirectory {
+export class IceDirectory implements StunReceiver {
   readonly #byUfrag = new Map<string, LocalCredential>();
 
   constructor(private readonly drops: DropCounters) {}
@@ -73,7 +79,6 @@ export class IceDirectory {
     }
   }
 
-  /** Takes a datagram that `datagramKind` called STUN. Never throws for what is in it. */
   receiveStun(bytes: Uint8Array, length: number, origin: StunOrigin, now: number): void {
     const message = parseStun(bytes, length);
     if (message === undefined) return this.drops.count("stun_malformed");

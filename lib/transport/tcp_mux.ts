@@ -7,7 +7,7 @@
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { Clock, Log, Timers } from "../base/platform.ts";
 import { bindError } from "./bind_error.ts";
-import type { IceDirectory } from "./ice_directory.ts";
+import type { StunReceiver } from "./ice_directory.ts";
 import { DEFAULT_TCP_LIMITS, type TcpLimits, TcpPath, type TcpPathHost } from "./tcp_path.ts";
 
 /** What the mux needs. */
@@ -16,7 +16,7 @@ export interface TcpMuxOptions {
   readonly hostname: string;
   /** 0 for any. */
   readonly port: number;
-  readonly directory: IceDirectory;
+  readonly directory: StunReceiver;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly drops: DropCounters;
@@ -43,7 +43,7 @@ export async function openTcpMux(options: TcpMuxOptions): Promise<TcpMux> {
 
 /** Made by {@linkcode openTcpMux}. */
 export class TcpMux implements TcpPathHost {
-  readonly directory: IceDirectory;
+  readonly directory: StunReceiver;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly drops: DropCounters;

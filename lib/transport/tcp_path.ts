@@ -12,7 +12,7 @@ import type { Cancel, Clock, Log, Timers } from "../base/platform.ts";
 import { datagramKind } from "../wire/datagram_kind.ts";
 import { FRAME_HEADER_BYTES, FrameSplitter, writeFrameHeader } from "../wire/stream_framing.ts";
 import { MAX_DATAGRAM_BYTES, MAX_SEND_BYTES, type RemoteAddress } from "./datagrams.ts";
-import type { IceDirectory, StunOrigin } from "./ice_directory.ts";
+import type { StunOrigin, StunReceiver } from "./ice_directory.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
 
 /** Bounds of TCP connections; each is a policy, not a protocol constant. */
@@ -46,7 +46,7 @@ export const DEFAULT_TCP_LIMITS: TcpLimits = {
 
 /** What a connection uses of its mux. */
 export interface TcpPathHost {
-  readonly directory: IceDirectory;
+  readonly directory: StunReceiver;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly drops: DropCounters;
@@ -80,6 +80,8 @@ export class TcpPath implements NetworkPath, StunOrigin {
   readonly remote: RemoteAddress;
   owner: PathOwner | undefined;
   validator: PathValidator | undefined;
+  /** Asked after each read by whoever hands frames on: reading waits for what it returns. */
+  pause: (() => Promise<void> | undefined) | undefined;
   /** Settles when reading and writing have stopped; never rejects. */
   readonly done: Promise<void>;
   readonly #stream: ByteStream;
@@ -184,6 +186,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
         this.#end("tcp_frame_too_long");
       }
       this.#endBatch();
+      await this.pause?.();
     }
     await this.#drained;
   }

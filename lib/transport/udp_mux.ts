@@ -29,6 +29,8 @@ export class UdpMux {
   readonly #origin: UdpOrigin;
   /** The batch's time, read once; -1 between batches. */
   #now = -1;
+  #startedUs = 0;
+  #busyUs = 0;
 
   constructor(options: UdpMuxOptions) {
     this.#options = options;
@@ -42,8 +44,16 @@ export class UdpMux {
     return this.#paths.size;
   }
 
+  /** Time spent on batches since the start, µs. */
+  get busyUs(): number {
+    return this.#busyUs;
+  }
+
   #receive(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
-    if (this.#now < 0) this.#now = this.#options.clock.now();
+    if (this.#now < 0) {
+      this.#now = this.#options.clock.now();
+      this.#startedUs = this.#options.clock.nowUs();
+    }
     const { drops, log } = this.#options;
     const kind = datagramKind(bytes, length);
     if (kind === "other") return drops.count("udp_unknown_protocol");
@@ -72,6 +82,8 @@ export class UdpMux {
       this.#options.log.error("Ending a batch of datagrams failed inside", { error });
     }
     this.#options.datagrams.flush();
+    if (this.#startedUs > 0) this.#busyUs += this.#options.clock.nowUs() - this.#startedUs;
+    this.#startedUs = 0;
   }
 }
 

@@ -5,7 +5,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { EXTENSION_URI } from "../../lib/base/media_vocabulary.ts";
+import { EXTENSION_URI, type HeaderExtension } from "../../lib/base/media_vocabulary.ts";
+import { createRelayRing } from "../../lib/engine/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
 import type { PacketSink } from "../../lib/media/forwarding_ports.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
@@ -15,6 +16,7 @@ import { SrtpSession } from "../../lib/transport/srtp_session.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { codec, layerListener, vp8Payload } from "../support/forwarding_fixtures.ts";
 import { mustIgnoreNative, openNativePeer } from "../support/datagram_peers.ts";
+import { RelaySide, SECTION, TRACK } from "../support/relay_world.ts";
 import { rtpPacket } from "../support/rtp_packets.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { randomParameters, SRTP_PROFILES, SRTP_TWINS } from "../support/srtp_twins.ts";
@@ -57,8 +59,39 @@ function growthPerStep(steps: number, step: (i: number) => void): number {
   return growths.sort((a, b) => a - b)[Math.floor(growths.length / 2)]!;
 }
 
-/** A VP8 publisher with ten subscribers that rewrite all a subscriber can. */
-function forwardingStep(sink: PacketSink): (i: number) => void {
+/** An up-track as another engine has it. */
+interface RelayedTrack {
+  readonly far: UpTrack;
+  /** Timed work, and all that is written. */
+  readonly exchange: () => void;
+  /** Reads the packets that crossed. */
+  readonly read: () => void;
+}
+
+function relayed(up: UpTrack, extensions: readonly HeaderExtension[]): RelayedTrack {
+  const [there, back] = [createRelayRing(), createRelayRing()];
+  const [near, far] = [new RelaySide(back, there, () => 0), new RelaySide(there, back, () => 0)];
+  near.upTracks.set(TRACK, up);
+  near.link.send(TRACK, 0);
+  far.link.receive(TRACK, { ...SECTION, extensions, codecs: [up.layer(0)!.codec] });
+  return {
+    far: far.upTracks.get(TRACK)!,
+    read: () => far.link.drain(),
+    exchange: () => {
+      near.link.tick(0);
+      far.link.drain();
+      far.link.tick(0);
+      near.link.drain();
+    },
+  };
+}
+
+/**
+ * A VP8 publisher with ten subscribers that rewrite all a subscriber can.
+ *
+ * @param across The subscribers are on another engine.
+ */
+function forwardingStep(sink: PacketSink, across = false): (i: number) => void {
   const extensions = [
     { id: 4, uri: EXTENSION_URI.mid },
     { id: 3, uri: EXTENSION_URI.transportCc },
@@ -72,8 +105,10 @@ function forwardingStep(sink: PacketSink): (i: number) => void {
   // An SSRC and timestamps above 2^31, which small integers do not hold.
   const ssrc = 0xfedc_ba98;
   up.bindLayer(0, ssrc, codec("video/VP8", 96), 0);
+  const relay = across ? relayed(up, extensions) : undefined;
+  for (let i = 0; i < 3; i++) relay?.exchange();
   for (let i = 0; i < DOWN_TRACKS; i++) {
-    up.addDownTrack(
+    (relay?.far ?? up).addDownTrack(
       new DownTrack({
         section: {
           mid: String(i),
@@ -96,6 +131,7 @@ function forwardingStep(sink: PacketSink): (i: number) => void {
       0,
     );
   }
+  relay?.exchange();
   const packet = rtpPacket({
     ssrc,
     payloadType: 96,
@@ -121,6 +157,7 @@ function forwardingStep(sink: PacketSink): (i: number) => void {
     packet[descriptorAt + 6] = i < 4 ? 2 : 3;
     if (!view.wrap(packet)) throw new Error("bad test packet");
     up.receive(0, view, i >> 1);
+    relay?.read();
   };
 }
 
@@ -129,6 +166,17 @@ Deno.test("UpTrack.receive() forwards a million packets with under 4 heap bytes 
   const step = forwardingStep(sink);
   const received = FORWARDED / DOWN_TRACKS;
   const perReceived = growthPerStep(received, step);
+  assert.equal(sink.sent, FORWARDED);
+  assert.ok(
+    perReceived / DOWN_TRACKS < MAX_BYTES,
+    `${perReceived / DOWN_TRACKS} bytes per forwarded packet`,
+  );
+});
+
+Deno.test("A relay carries packets to another engine with under 4 heap bytes per subscriber", () => {
+  const sink = new NullSink();
+  const received = FORWARDED / DOWN_TRACKS;
+  const perReceived = growthPerStep(received, forwardingStep(sink, true));
   assert.equal(sink.sent, FORWARDED);
   assert.ok(
     perReceived / DOWN_TRACKS < MAX_BYTES,

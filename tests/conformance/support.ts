@@ -12,15 +12,14 @@ import assert from "node:assert/strict";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import type { Log } from "../../lib/base/platform.ts";
-import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
-import { clonedEngine } from "../support/cloned_engine.ts";
 import { EngineTap } from "../support/engine_tap.ts";
 import { reporting } from "../support/failure_report.ts";
 import type { Flavour, JoinOptions } from "../support/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
 import { scaledPlatform } from "../support/scaled_platform.ts";
+import { createTestEngine, SPREAD } from "../support/test_engine.ts";
 import { until } from "../support/until.ts";
 import { WireParticipant } from "../support/wire_participant.ts";
 import { scenarioNamed } from "./scenarios.ts";
@@ -75,7 +74,7 @@ export class TestServer implements AsyncDisposable {
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
-          return tap.wrap(clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free })));
+          return tap.wrap(createTestEngine({ ...options, udp: free, tcp: free }, SPREAD));
         },
       },
     );

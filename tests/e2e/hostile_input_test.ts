@@ -132,6 +132,7 @@ function hostileTest(
         await body(room, bystanders, new SeededRandom(2026));
         bystanders.assertUnharmed();
         assert.deepEqual(room.errors, [], "nothing failed inside the engine");
+        await room.recount();
         assert.equal(room.drops.get("engine_threw") + room.drops.get("receive_threw"), 0);
       } finally {
         removeEventListener("unhandledrejection", note);
@@ -158,6 +159,7 @@ for (const protocol of ["noise", "stun", "dtls", "rtp", "rtcp"] as const) {
       const stranger = await openWireSocket(address(room, "udp"));
       const attack = hostileDatagrams(protocol, random, 1_000);
       await underAttack(bystanders, attack, (bytes) => stranger.send(bytes));
+      await room.recount();
       for (const counter of counters) assert.ok(room.drops.get(counter) > 100, counter);
       stranger.close();
     },
@@ -185,6 +187,7 @@ hostileTest(
     const attack = [...unprovenRequests(server, random), ...cut, ...changed];
     await underAttack(bystanders, attack, (bytes) => stranger.send(bytes));
     assert.equal(answers, 0);
+    await room.recount();
     assert.equal(room.drops.get("stun_bad_integrity") >= 20, true);
     assert.ok(room.drops.get("stun_unknown_ufrag") >= 1);
     assert.ok(room.drops.get("stun_malformed") > 300);
@@ -198,6 +201,7 @@ hostileTest(
     const stranger = await openWireSocket(address(room, "udp"));
     const attack = spoofedDtls();
     await underAttack(bystanders, attack, (bytes) => stranger.send(bytes));
+    await room.recount();
     assert.equal(room.drops.get("udp_not_validated"), attack.length);
     assert.equal(bystanders.publisher.client.closedByServer, false);
     stranger.close();
@@ -214,6 +218,7 @@ hostileTest(
     await underAttack(bystanders, attack, (bytes) => victim.client.sendRaw(bytes));
     victim.client.channels!.send("_reliable", "still here");
     await room.event("data_received", ({ connection }) => connection === victim.id);
+    await room.recount();
     assert.ok(room.drops.get("dtls_plaintext_record") + room.drops.get("dtls_plaintext_late") > 0);
     assert.ok(!room.events.some(({ type }) => type === "connection_failed"));
   },
@@ -226,6 +231,7 @@ hostileTest(
     const attack = (["noise", "stun", "dtls", "rtp", "rtcp"] as const)
       .flatMap((protocol) => hostileDatagrams(protocol, random, 300));
     await underAttack(bystanders, attack, (bytes) => peer.client.sendRaw(bytes));
+    await room.recount();
     for (const counter of ["srtp_not_authentic", "srtcp_not_authentic", "stun_malformed"]) {
       assert.ok(room.drops.get(counter) > 0, counter);
     }
@@ -335,6 +341,7 @@ hostileTest(
       return bytes.slice(0, session.protectRtcp(bytes, length));
     });
     await underAttack(bystanders, attack, (bytes) => peer.client.sendRaw(bytes));
+    await room.recount();
     assert.ok(room.drops.get("rtcp_malformed") > 0);
   },
 );
@@ -353,6 +360,7 @@ hostileTest(
       }
     }
     await bystanders.heard();
+    await room.recount();
     assert.ok(room.drops.get("tcp_not_validated") > 0);
   },
 );

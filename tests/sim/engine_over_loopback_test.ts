@@ -12,13 +12,21 @@ import {
   audioSection,
   AudioStream,
   PUBLISHED_ID,
-  RIDS,
   SUBSCRIBED_ID,
   SUBSCRIBED_PT,
   TransportNumbers,
-  videoSection,
-  VideoStream,
 } from "../support/wire_media.ts";
+import {
+  assertDense,
+  AUDIO,
+  frames,
+  LAYER_SSRCS,
+  layerOf,
+  type Publisher,
+  publisher,
+  sequenceNumbers,
+  VIDEO,
+} from "../support/wire_publisher.ts";
 import { EVERYTHING, type Peer, WireRoom } from "../support/wire_room.ts";
 import {
   nackedNumbers,
@@ -30,52 +38,6 @@ import {
   senderReports,
   transportWideReports,
 } from "../support/wire_rtcp.ts";
-
-const VIDEO = "video-1" as UpTrackId;
-const AUDIO = "audio-1" as UpTrackId;
-/** SSRCs of the publisher's layers; the last body byte but three of a packet tells which it was. */
-const LAYER_SSRCS = [1000, 1010, 1020] as const;
-
-/** A publisher of a simulcast video and an audio track. */
-interface Publisher extends Peer {
-  readonly layers: readonly VideoStream[];
-  readonly audio: AudioStream;
-  readonly numbers: TransportNumbers;
-}
-
-async function publisher(room: WireRoom, protocol: "udp" | "tcp" = "udp"): Promise<Publisher> {
-  const peer = await room.connect({ protocol });
-  room.send({
-    type: "set_receive",
-    connection: peer.id,
-    sections: [videoSection("0", VIDEO), audioSection("1", AUDIO)],
-  });
-  const numbers = new TransportNumbers();
-  const layers = RIDS.map((rid, i) => new VideoStream(LAYER_SSRCS[i]!, "0", rid, numbers));
-  return { ...peer, layers, audio: new AudioStream(2000, "1", numbers), numbers };
-}
-
-/** Sends one frame of every layer. */
-async function frames(from: Publisher, options: { key?: boolean } = {}): Promise<void> {
-  for (const layer of from.layers) await from.client.sendRtp(layer.frame(options));
-}
-
-/** Which layer a received video packet came from: its SSRC is written in the body. */
-function layerOf(packet: ReceivedRtp): number {
-  const mark = packet.bytes.at(-4)! & 0xfe;
-  return LAYER_SSRCS.findIndex((ssrc) => (ssrc & 0xfe) === mark);
-}
-
-/** Asserts that numbers follow one another without gap or repetition, modulo 2^16. */
-function assertDense(numbers: readonly number[], what: string): void {
-  for (let i = 1; i < numbers.length; i++) {
-    assert.equal((numbers[i]! - numbers[i - 1]!) & 0xffff, 1, `${what} around index ${i}`);
-  }
-}
-
-function sequenceNumbers(packets: readonly ReceivedRtp[]): number[] {
-  return packets.map(({ sequenceNumber }) => sequenceNumber);
-}
 
 function extension(packet: ReceivedRtp, id: number): Buffer | undefined {
   const { header } = RtpPacket.deSerialize(Buffer.from(packet.bytes));

@@ -4,7 +4,9 @@
  */
 import assert from "node:assert/strict";
 import type { UpTrackId } from "../../lib/base/ids.ts";
+import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { nativeSrtp, type SrtpEngine } from "../../lib/transport/srtp_engine.ts";
+import { clonedEngine } from "../support/cloned_engine.ts";
 import { LIBCRYPTO } from "../support/srtp_twins.ts";
 import { audioSection, AudioStream, TransportNumbers } from "../support/wire_media.ts";
 import { receptionReports, senderReportOf, senderReports } from "../support/wire_rtcp.ts";
@@ -24,7 +26,9 @@ function nativeRoomTest(name: string, body: (room: WireRoom) => Promise<void>): 
     fn: async () => {
       const before = LIBCRYPTO!.contexts;
       {
-        await using room = await WireRoom.open({ srtp: nativeEngine() });
+        await using room = await WireRoom.open((options) =>
+          clonedEngine(createLocalEngine({ ...options, srtp: nativeEngine() }))
+        );
         await body(room);
         assert.deepEqual(room.errors, [], "nothing failed inside the engine");
       }

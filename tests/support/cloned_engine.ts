@@ -12,6 +12,7 @@ export function clonedEngine(engine: MediaEngine): MediaEngine {
     onEvent: () => {},
     start: async () => structuredClone(await engine.start()),
     send: (command) => engine.send(structuredClone(command)),
+    addressesOf: (connection) => structuredClone(engine.addressesOf(connection)),
     close: () => engine.close(),
   };
   engine.onEvent = (event) => wrapper.onEvent(structuredClone(event));

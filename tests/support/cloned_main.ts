@@ -1,15 +1,18 @@
 /**
- * The program as `main.ts` runs it, but with every command to the media engine and every event from it
- * passing through `structuredClone`: end-to-end tests show so that the border is made of messages.
+ * The program as `main.ts` runs it, but without workers every command to the media engine and every
+ * event from it passes through `structuredClone`: end-to-end tests show so that the border is made of
+ * messages.
  *
  * @module
  */
 import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { runProgram } from "../../lib/server/program.ts";
 import { clonedEngine } from "./cloned_engine.ts";
+import { TEST_WORKERS } from "./test_engine.ts";
 
 Deno.exit(
-  await runProgram(Deno.args, {
-    createEngine: (options) => clonedEngine(createLocalEngine(options)),
-  }),
+  await runProgram(
+    Deno.args,
+    TEST_WORKERS > 0 ? {} : { createEngine: (options) => clonedEngine(createLocalEngine(options)) },
+  ),
 );

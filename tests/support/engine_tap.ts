@@ -23,6 +23,7 @@ export class EngineTap {
       onEvent: () => {},
       start: () => engine.start(),
       send: (command) => engine.send(command),
+      addressesOf: (connection) => engine.addressesOf(connection),
       close: () => engine.close(),
     };
     engine.onEvent = (event) => {

@@ -37,6 +37,10 @@ export class FakeEngine implements MediaEngine {
     this.commands.push(structuredClone(command));
   }
 
+  addressesOf(_connection: ConnectionId): EngineReady["addresses"] {
+    return FAKE_ENGINE_READY.addresses;
+  }
+
   close(): Promise<void> {
     return Promise.resolve();
   }

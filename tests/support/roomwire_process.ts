@@ -10,6 +10,7 @@ import { createSocket } from "node:dgram";
 import { stringify } from "yaml";
 import type { SrtpProfile } from "../../lib/transport/srtp_keys.ts";
 import { eventually } from "./eventually.ts";
+import { TEST_NATIVE, TEST_WORKERS } from "./test_engine.ts";
 
 /** The only API key of a test server. */
 export const TEST_KEY = "devkey";
@@ -52,6 +53,7 @@ export interface RoomwireProcess extends AsyncDisposable {
   readonly url: string;
   /** `http://…`, without a trailing slash. */
   readonly httpUrl: string;
+  /** `udp` is the first of as many as there are workers. */
   readonly ports: { readonly http: number; readonly tcp: number; readonly udp: number };
   /** The last lines of its output. */
   logTail(): string;
@@ -101,7 +103,7 @@ async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
   const ports = {
     http,
     tcp: await freeTcpPort(address, http),
-    udp: await freeUdpPort(address),
+    udp: await freeUdpPorts(address, Math.max(1, TEST_WORKERS)),
   };
   const config = configFor(options.address, ports, options.config ?? {});
   const [program, ...programArgs] = await serverCommand(options.nativeSrtpProfile);
@@ -173,8 +175,10 @@ function configFor(
     port: ports.http,
     bind_addresses: [address ?? LOOPBACK],
     keys: { [TEST_KEY]: TEST_SECRET },
+    workers: TEST_WORKERS,
+    ...(TEST_NATIVE === undefined ? {} : { native: TEST_NATIVE }),
     rtc: {
-      udp_port: ports.udp,
+      udp_port: TEST_WORKERS < 2 ? ports.udp : `${ports.udp}-${ports.udp + TEST_WORKERS - 1}`,
       tcp_port: ports.tcp,
       // Without an address of its own the server advertises the machine's first one beside loopback:
       // Firefox gathers no loopback candidates, so it never pairs with 127.0.0.1.
@@ -237,13 +241,20 @@ export function freeTcpPort(address: string, taken?: number): Promise<number> {
 
 /** A UDP port nobody was bound to a moment ago. */
 export function freeUdpPort(address: string): Promise<number> {
-  return freePort((port) =>
-    new Promise((resolve, reject) => {
+  return freeUdpPorts(address, 1);
+}
+
+/** The first of `count` UDP ports in a row that nobody was bound to a moment ago. */
+function freeUdpPorts(address: string, count: number): Promise<number> {
+  const probeOne = (port: number) =>
+    new Promise<void>((resolve, reject) => {
       const probe = createSocket("udp4");
       probe.once("error", reject);
       probe.bind(port, address, () => probe.close(() => resolve()));
-    })
-  );
+    });
+  return freePort(async (port) => {
+    for (let index = 0; index < count; index++) await probeOne(port + index);
+  });
 }
 
 async function freePort(tryPort: (port: number) => Promise<void>): Promise<number> {

@@ -1,6 +1,7 @@
 /**
  * A media engine on loopback and the wire-level clients connected to it: the control plane's part is
- * played by the test, and every command and event passes through `structuredClone`.
+ * played by the test, and every command and event passes through `structuredClone`, or between
+ * threads.
  *
  * @module
  */
@@ -17,11 +18,10 @@ import type {
   EngineStats,
   MediaEngine,
 } from "../../lib/engine/engine_messages.ts";
-import { createLocalEngine } from "../../lib/engine/local_engine.ts";
+import type { LocalEngineOptions } from "../../lib/engine/local_engine.ts";
 import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
-import type { SrtpEngine } from "../../lib/transport/srtp_engine.ts";
-import { clonedEngine } from "./cloned_engine.ts";
 import { eventually } from "./eventually.ts";
+import { createTestEngine } from "./test_engine.ts";
 import { WireClient } from "./wire_client.ts";
 import { sendSection } from "./wire_media.ts";
 
@@ -76,18 +76,19 @@ export class WireRoom implements AsyncDisposable {
     engine.onEvent = (event) => this.events.push(event);
   }
 
-  /** An engine on free UDP and TCP ports of the loopback address. */
-  static async open(options: { readonly srtp?: SrtpEngine } = {}): Promise<WireRoom> {
+  /** An engine on free UDP and TCP ports of the loopback address: the environment's, or another. */
+  static async open(
+    createEngine: (options: LocalEngineOptions) => MediaEngine = createTestEngine,
+  ): Promise<WireRoom> {
     const drops = new DropCounters();
     const errors: string[] = [];
-    const engine = clonedEngine(createLocalEngine({
+    const engine = createEngine({
       platform: denoPlatform(recordingLog(errors)),
       udp: [{ hostname: HOST, port: 0 }],
       tcp: [{ hostname: HOST, port: 0 }],
       advertised: [HOST],
       drops,
-      ...options,
-    }));
+    });
     const ready = await engine.start();
     return new WireRoom(engine, ready, await createCertificate(), drops, errors);
   }
@@ -98,15 +99,13 @@ export class WireRoom implements AsyncDisposable {
     const id = `connection-${number}` as ConnectionId;
     const remote = credentials(`server${number}`);
     const local = credentials(`client${number}`);
-    const server = this.ready.addresses.find(({ protocol }) =>
-      protocol === (options.protocol ?? "udp")
-    )!;
     const { dataChannels, dataPolicy, srtpProfile } = options;
     this.engine.send({
       type: "open_connection",
       connection: id,
       local: remote,
       dataChannels: dataChannels ?? "accept",
+      placement: "room",
       ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });
     this.engine.send({
@@ -116,6 +115,9 @@ export class WireRoom implements AsyncDisposable {
       fingerprints: [this.#certificate.fingerprint],
       ...(dataChannels === undefined ? {} : { sctp: { port: 5000, maxMessageSize: 262_144 } }),
     });
+    const server = this.engine.addressesOf(id).find(({ protocol }) =>
+      protocol === (options.protocol ?? "udp")
+    )!;
     const client = await WireClient.open({
       server,
       remote,
@@ -177,6 +179,11 @@ export class WireRoom implements AsyncDisposable {
   /** Waits until `holds`; on failure the engine's counters are told. */
   async until(what: string, holds: () => boolean): Promise<void> {
     await eventually(what, holds, { seen: () => this.drops.snapshot() });
+  }
+
+  /** Brings {@linkcode WireRoom.drops} up to date: workers tell theirs twice a second. */
+  async recount(): Promise<void> {
+    await this.stats();
   }
 
   /** The engine's statistics now. */

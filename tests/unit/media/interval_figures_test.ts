@@ -77,6 +77,7 @@ Deno.test("DownTrackCondition averages the layers it misses of those published a
     layer: (spatial) => spatial < layers ? {} as UpTrackLayer : undefined,
     requestKeyFrame() {},
     replay() {},
+    needsChanged() {},
   });
   condition.layersChanged(source(3), 2, 2, 0);
   condition.layersChanged(source(3), 2, 0, 1000); // two of three are gone…

@@ -20,6 +20,7 @@ interface Seen {
 /** A receiver that notes what it is offered. */
 class Probe implements PacketReceiver {
   readonly seen: Seen[] = [];
+  readonly neededLayers = 0;
   changes = 0;
   attach(): void {}
   detach(): void {}

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { parseConfig } from "../../../lib/server/config_parsing.ts";
 import { generateKeyPair } from "../../../lib/server/key_generation.ts";
-import { mediaListeners } from "../../../lib/server/media_listeners.ts";
 import { chooseNodeAddresses, type InterfaceAddress } from "../../../lib/server/node_address.ts";
 
 const LOOPBACK: InterfaceAddress = { family: "IPv4", address: "127.0.0.1" };
@@ -30,30 +28,6 @@ Deno.test("chooseNodeAddresses() adds loopback once where it is asked for", () =
   const choose = (nodeIp: string[]) => chooseNodeAddresses(ALL, { nodeIp, loopback: true });
   assert.deepEqual(choose([]), ["192.0.2.5", "127.0.0.1"]);
   assert.deepEqual(choose(["127.0.0.1"]), ["127.0.0.1"]);
-});
-
-Deno.test("mediaListeners() binds one UDP and one TCP port for each advertised family", () => {
-  const plain = mediaListeners(parseConfig({}), [LAN]);
-  assert.deepEqual(plain.udp, [{ hostname: "0.0.0.0", port: 7882 }]);
-  assert.deepEqual(plain.tcp, [{ hostname: "0.0.0.0", port: 7881 }]);
-  assert.deepEqual(plain.advertised, ["192.0.2.5"]);
-  const both = mediaListeners(
-    parseConfig({ rtc: { node_ip: "192.0.2.1,2001:db8::1", udp_port: "5000-5010", tcp_port: 0 } }),
-    [],
-  );
-  assert.deepEqual(both.udp.map(({ hostname, port }) => `${hostname} ${port}`), [
-    "0.0.0.0 5000",
-    ":: 5000",
-  ]);
-  assert.deepEqual(both.tcp, []);
-});
-
-Deno.test("mediaListeners() opens no UDP socket with force_tcp and adds loopback in development", () => {
-  const config = parseConfig({ rtc: { force_tcp: true }, development: true });
-  const { udp, tcp, advertised } = mediaListeners(config, [LAN]);
-  assert.deepEqual(udp, []);
-  assert.equal(tcp.length, 1);
-  assert.deepEqual(advertised, ["192.0.2.5", "127.0.0.1"]);
 });
 
 Deno.test("generateKeyPair() writes 32 random bytes in base 62", () => {

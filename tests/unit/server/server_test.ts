@@ -34,6 +34,10 @@ class FakeEngine implements MediaEngine {
     this.commands.push(command);
   }
 
+  addressesOf(): EngineReady["addresses"] {
+    return READY.addresses;
+  }
+
   close(): Promise<void> {
     this.closes++;
     return Promise.resolve();

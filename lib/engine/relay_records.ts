@@ -1,0 +1,84 @@
+/**
+ * What engines tell each other about relayed tracks: the records in the rings between them.
+ *
+ * A relay is known by a number that its near end (the engine that the publisher is connected to)
+ * gives it, new for every offer. `offer` and `withdraw` begin and end it; between them the far end
+ * may join and leave. Each record's payload begins with the number; all words are 32 bits.
+ *
+ * @module
+ */
+
+/** Kinds of records, with the words that follow the relay's number. */
+export const RELAY = {
+  // From the near end to the far one.
+  /** Bytes of the up-track's id, and the id in UTF-8. */
+  offer: 1,
+  withdraw: 2,
+  /** Flags ({@linkcode stateFlags}), then for each layer: SSRC, payload type (-1: not bound), epoch. */
+  state: 3,
+  /** Layer, NTP seconds, NTP fraction, RTP timestamp, age in ms. */
+  report: 4,
+  /** {@linkcode packetWord}, upper and lower half of the extended number, the packet. */
+  packet: 5,
+  // From the far end to the near one.
+  join: 6,
+  leave: 7,
+  /** Wanted layers, a bit each. */
+  demand: 8,
+  /** Layers of which a key frame is needed, a bit each. */
+  keyFrames: 9,
+  /** Layer, count, and that many numbers of 16 bits. */
+  nack: 10,
+} as const;
+
+/** Words of the records of fixed size, the number included. */
+export const STATE_WORDS = 11;
+export const REPORT_WORDS = 6;
+/** Words of a packet's record before the packet. */
+export const PACKET_HEAD_WORDS = 4;
+/** Words of a NACK's record before the numbers. */
+export const NACK_HEAD_WORDS = 3;
+/** Longest id of an up-track, bytes; our own are far shorter. */
+export const MAX_ID_BYTES = 256;
+
+const MUTED = 1 << 8;
+const BEGINS = 1 << 8;
+const TWO_32 = 0x1_0000_0000;
+
+export function stateFlags(liveLayers: number, muted: boolean): number {
+  return liveLayers | (muted ? MUTED : 0);
+}
+
+export function liveLayersOf(flags: number): number {
+  return flags & 0b111;
+}
+
+export function isMuted(flags: number): boolean {
+  return (flags & MUTED) !== 0;
+}
+
+/** @param begins The layer did not cross before: what was between is not missing. */
+export function packetWord(spatial: number, begins: boolean, bytes: number): number {
+  return spatial | (begins ? BEGINS : 0) | (bytes << 16);
+}
+
+export function spatialOf(word: number): number {
+  return word & 0xff;
+}
+
+export function beginsRun(word: number): boolean {
+  return (word & BEGINS) !== 0;
+}
+
+export function bytesOf(word: number): number {
+  return word >>> 16;
+}
+
+/** Upper 32 bits of a number below 2^53; the lower ones are `value | 0`. */
+export function upperHalf(value: number): number {
+  return Math.floor(value / TWO_32);
+}
+
+export function joinHalves(upper: number, lower: number): number {
+  return (upper >>> 0) * TWO_32 + (lower >>> 0);
+}

@@ -1,0 +1,216 @@
+/**
+ * A single-producer single-consumer ring of records in shared memory, one for each direction between
+ * two engines.
+ *
+ * Contract: records come out whole and in the order they went in, or were refused when there was no
+ * room. No locks and no allocation per record. The memory is shared, so nothing read from it is
+ * believed: a length that cannot be is counted, and everything up to the writer's position skipped.
+ *
+ * Layout: three indices, each in a cache line of its own, then words of 32 bits. A record is one word
+ * (kind and length) and its payload; it never crosses the end of the memory, where padding fills up.
+ *
+ * Waking the reader was measured on Deno 2.9 between two workers on two shared cores, one wake-up
+ * each millisecond: `Atomics.notify` on an `Atomics.waitAsync` took 10–19 µs to the reader (p50;
+ * p99 56–115 µs), a message port 11–15 µs (p99 0.5–0.8 ms). Notifying costs the writer 8–12 µs if
+ * somebody waits and 0.04 µs if nobody does, so a reader says when it sleeps and is woken once per
+ * batch. A wait that is pending keeps neither the event loop nor the process alive. A thread that
+ * notifies itself gets its turn after everything else that was due, timers and sockets included, for
+ * 1.8 µs (a message port: 2.7 µs; a timer: 2 ms): that is how a reader with more to do steps back.
+ *
+ * @module
+ */
+
+/** Bytes of records one ring holds: about a third of a second at 100 Mbit/s. */
+const RING_BYTES = 4 << 20;
+/** Words before the records. */
+const HEADER_WORDS = 64;
+/** Indices of the words that both sides use; positions count words and wrap at 2^32. */
+const HEAD = 0;
+const TAIL = 16;
+/** 1 while the reader sleeps. */
+const SLEEPING = 32;
+/** A record's first word: the lower bits are its length in words, itself included. */
+const LENGTH_BITS = 24;
+const LENGTH_MASK = (1 << LENGTH_BITS) - 1;
+/** Kind of the padding at the end of the memory. */
+const PADDING = 0;
+/** Kinds are 1 to this. */
+export const MAX_KIND = 127;
+
+/**
+ * Memory of a ring, to be shared between the two engines that it joins.
+ *
+ * @param bytes A power of two.
+ */
+export function createRelayRing(bytes = RING_BYTES): SharedArrayBuffer {
+  return new SharedArrayBuffer(HEADER_WORDS * 4 + bytes);
+}
+
+/** The one writer of a ring. */
+export class RelayRingWriter {
+  /** Where payloads are written: between `reserve` and `commit`, from the index that was given. */
+  readonly words: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #indices: Int32Array;
+  readonly #capacity: number;
+  // In typed arrays: fields above 2^30 would be boxed anew at each store.
+  /** [own position, where the next commit leads to, reader's position when last looked]. */
+  readonly #position = new Int32Array(3);
+
+  constructor(ring: SharedArrayBuffer) {
+    this.#indices = new Int32Array(ring, 0, HEADER_WORDS);
+    this.words = new Int32Array(ring, HEADER_WORDS * 4);
+    this.#bytes = new Uint8Array(ring, HEADER_WORDS * 4);
+    this.#capacity = this.words.length;
+    this.#position.fill(Atomics.load(this.#indices, HEAD), 0, 2);
+    this.#position[2] = Atomics.load(this.#indices, TAIL);
+  }
+
+  /**
+   * Makes room for a record of `kind` (1 to {@linkcode MAX_KIND}) with `length` words.
+   *
+   * @returns Index of the payload in `words`, or -1 if the ring is too full.
+   */
+  reserve(kind: number, length: number): number {
+    const position = this.#position;
+    const size = length + 1;
+    let at = position[0]! & (this.#capacity - 1);
+    const toEnd = this.#capacity - at;
+    const padding = size <= toEnd ? 0 : toEnd;
+    if (!this.#hasRoom(padding + size)) return -1;
+    if (padding > 0) {
+      this.words[at] = (PADDING << LENGTH_BITS) | padding;
+      at = 0;
+    }
+    this.words[at] = (kind << LENGTH_BITS) | size;
+    position[1] = position[0]! + padding + size;
+    return at + 1;
+  }
+
+  /** Writes bytes of the payload, from index `at` of `words` on. */
+  writeBytes(at: number, bytes: Uint8Array): void {
+    this.#bytes.set(bytes, at * 4);
+  }
+
+  /** Gives the reader the record that was reserved last. */
+  commit(): void {
+    this.#position[0] = this.#position[1]!;
+    Atomics.store(this.#indices, HEAD, this.#position[0]!);
+  }
+
+  /** Wakes the reader if it sleeps; to be called once after a batch of commits. */
+  wake(): void {
+    const indices = this.#indices;
+    if (Atomics.load(indices, SLEEPING) === 0) return;
+    Atomics.store(indices, SLEEPING, 0);
+    Atomics.notify(indices, SLEEPING);
+  }
+
+  #hasRoom(words: number): boolean {
+    const position = this.#position;
+    if (((position[0]! - position[2]!) >>> 0) + words <= this.#capacity) return true;
+    position[2] = Atomics.load(this.#indices, TAIL);
+    const used = (position[0]! - position[2]!) >>> 0;
+    // Then the reader follows a position that was not ours.
+    if (used > this.#capacity) Atomics.store(this.#indices, HEAD, position[0]!);
+    return used + words <= this.#capacity;
+  }
+}
+
+/** The one reader of a ring. */
+export class RelayRingReader {
+  /** Where payloads are, from `at` on, until the next `next` or `release`. */
+  readonly words: Int32Array;
+  /** The record read last: its kind, where its payload begins in `words`, and its length in words. */
+  kind = 0;
+  at = 0;
+  length = 0;
+  /** How often the ring made no sense. */
+  corrupted = 0;
+  readonly #bytes: Uint8Array;
+  readonly #indices: Int32Array;
+  readonly #capacity: number;
+  /** [own position, writer's position when last looked]. */
+  readonly #position = new Int32Array(2);
+  /** For stepping back: nobody else waits on it. */
+  readonly #turn = new Int32Array(new SharedArrayBuffer(4));
+
+  constructor(ring: SharedArrayBuffer) {
+    this.#indices = new Int32Array(ring, 0, HEADER_WORDS);
+    this.words = new Int32Array(ring, HEADER_WORDS * 4);
+    this.#bytes = new Uint8Array(ring, HEADER_WORDS * 4);
+    this.#capacity = this.words.length;
+    this.#position.fill(Atomics.load(this.#indices, TAIL));
+  }
+
+  /** Bytes of the payload as text, from index `at` of `words` on. */
+  readText(at: number, bytes: number): string {
+    // A decoder takes no shared memory.
+    return new TextDecoder().decode(this.#bytes.slice(at * 4, at * 4 + bytes));
+  }
+
+  /** Goes on to the next record; `false` if there is none. */
+  next(): boolean {
+    const position = this.#position;
+    for (;;) {
+      if (position[0] === position[1]) {
+        position[1] = Atomics.load(this.#indices, HEAD);
+        if (position[0] === position[1]) return false;
+      }
+      const available = (position[1]! - position[0]!) >>> 0;
+      const at = position[0]! & (this.#capacity - 1);
+      const toEnd = this.#capacity - at;
+      const word = this.words[at]!;
+      const size = word & LENGTH_MASK;
+      const kind = word >> LENGTH_BITS;
+      const isPadding = kind === PADDING;
+      if (
+        available > this.#capacity || size === 0 || size > available || size > toEnd || kind < 0 ||
+        (isPadding && size !== toEnd)
+      ) return this.#skipAll();
+      position[0]! += size;
+      if (isPadding) continue;
+      this.kind = kind;
+      this.at = at + 1;
+      this.length = size - 1;
+      return true;
+    }
+  }
+
+  /** Gives the room of everything read so far back to the writer. */
+  release(): void {
+    Atomics.store(this.#indices, TAIL, this.#position[0]!);
+  }
+
+  /** Settles when there may be something to read again; at once, but in a later turn, if there is. */
+  more(): Promise<unknown> {
+    const indices = this.#indices;
+    Atomics.store(indices, SLEEPING, 1);
+    // The writer looks at the flag after its commit, we at its position after the flag: one sees.
+    if (Atomics.load(indices, HEAD) === this.#position[0]) {
+      const wait = Atomics.waitAsync(indices, SLEEPING, 1);
+      if (wait.async) return wait.value;
+    }
+    Atomics.store(indices, SLEEPING, 0);
+    return this.#stepBack();
+  }
+
+  /** Ends a pending {@linkcode more}. */
+  interrupt(): void {
+    Atomics.store(this.#indices, SLEEPING, 0);
+    Atomics.notify(this.#indices, SLEEPING);
+  }
+
+  /** Settles in a later turn, after everything else that is due in this thread. */
+  #stepBack(): Promise<unknown> {
+    const wait = Atomics.waitAsync(this.#turn, 0, 0);
+    Atomics.notify(this.#turn, 0);
+    return wait.async ? wait.value : Promise.resolve();
+  }
+
+  #skipAll(): false {
+    this.corrupted++;
+    this.#position[0] = this.#position[1]!;
+    return false;
+  }
+}

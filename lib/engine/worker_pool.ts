@@ -1,0 +1,62 @@
+/**
+ * The media engine on several cores: a pool of engines in workers, with one certificate and one TCP
+ * port for all and a UDP port for each.
+ *
+ * @module
+ */
+import { DropCounters } from "../base/drop_counters.ts";
+import { createCertificate, type DtlsCertificate } from "../transport/dtls_certificate.ts";
+import type { MediaEngine } from "./engine_messages.ts";
+import { EnginePool } from "./engine_pool.ts";
+import { type ListenAddress, requireAddress } from "./listen_address.ts";
+import type { LocalEngineOptions } from "./local_engine.ts";
+import type { PlacementPolicy } from "./placement.ts";
+import { TcpListener } from "./pool_tcp.ts";
+import type { PooledEngine } from "./pooled_engine.ts";
+import { WorkerEngine, type WorkerThread } from "./worker_engine.ts";
+
+/** What the workers' engines are made of: as an engine in this thread, but for the UDP addresses. */
+export interface WorkerPoolOptions extends
+  Pick<
+    LocalEngineOptions,
+    "platform" | "tcp" | "advertised" | "drops" | "audioLevel" | "native"
+  > {
+  /** For each worker the addresses it binds for UDP; their number is that of the workers. */
+  readonly udpOf: readonly (readonly ListenAddress[])[];
+  readonly placement?: PlacementPolicy;
+  /** Starts a thread; for tests that want to see it. */
+  readonly spawn?: (index: number) => WorkerThread;
+}
+
+/** An engine of workers that has not opened anything yet. */
+export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
+  const { platform, tcp, advertised, audioLevel, native, udpOf, placement, spawn } = options;
+  const drops = options.drops ?? new DropCounters();
+  let certificate: DtlsCertificate | undefined;
+  const createEngine = (index: number): PooledEngine =>
+    new WorkerEngine({
+      platform,
+      drops,
+      setup: {
+        udp: udpOf[index]!,
+        advertised,
+        relays: { index, peers: [] },
+        ...(certificate === undefined ? {} : { certificate }),
+        ...(audioLevel === undefined ? {} : { audioLevel }),
+        ...(native === undefined ? {} : { native }),
+      },
+      ...(spawn === undefined ? {} : { spawn: () => spawn(index) }),
+    });
+  return new EnginePool({
+    platform,
+    size: udpOf.length,
+    prepare: async () => {
+      requireAddress([...udpOf.flat(), ...tcp]);
+      certificate = await createCertificate();
+    },
+    createEngine,
+    createTcp: (host) => new TcpListener({ platform, drops, tcp, advertised }, host),
+    drops,
+    ...(placement === undefined ? {} : { placement }),
+  });
+}

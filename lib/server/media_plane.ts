@@ -1,0 +1,24 @@
+/**
+ * Makes the media engine that the configuration asks for: in this thread, or on workers.
+ *
+ * @module
+ */
+import type { MediaEngine } from "../engine/engine_messages.ts";
+import { createLocalEngine, type LocalEngineOptions } from "../engine/local_engine.ts";
+import { createWorkerPool } from "../engine/worker_pool.ts";
+import type { MediaListeners } from "./media_listeners.ts";
+
+/** What every engine is made of, wherever it runs. */
+export type MediaPlaneOptions = Required<
+  Pick<LocalEngineOptions, "platform" | "drops" | "audioLevel" | "native">
+>;
+
+/** An engine that has not opened anything yet. */
+export function createMediaPlane(
+  listeners: MediaListeners,
+  options: MediaPlaneOptions,
+): MediaEngine {
+  const { workers, udpOf, tcp, advertised } = listeners;
+  if (workers > 0) return createWorkerPool({ ...options, udpOf, tcp, advertised });
+  return createLocalEngine({ ...options, udp: udpOf[0]!, tcp, advertised });
+}

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { parseConfig } from "../../../lib/server/config_parsing.ts";
+import { lacksPorts, mediaListeners, udpPorts } from "../../../lib/server/media_listeners.ts";
+
+const LAN = { family: "IPv4", address: "192.0.2.5" } as const;
+const RANGE = { udp_port: "7882-7892" };
+
+function workersOf(config: Record<string, unknown>, cores: number): number {
+  return mediaListeners(parseConfig(config), [LAN], cores).workers;
+}
+
+Deno.test("mediaListeners() binds one UDP and one TCP port for each advertised family", () => {
+  const plain = mediaListeners(parseConfig({}), [LAN], 1);
+  assert.deepEqual(plain.udpOf, [[{ hostname: "0.0.0.0", port: 7882 }]]);
+  assert.deepEqual(plain.tcp, [{ hostname: "0.0.0.0", port: 7881 }]);
+  assert.deepEqual(plain.advertised, ["192.0.2.5"]);
+  const rtc = { node_ip: "192.0.2.1,2001:db8::1", udp_port: "5000-5010", tcp_port: 0 };
+  const both = mediaListeners(parseConfig({ rtc, workers: 2 }), [], 1);
+  assert.deepEqual(
+    both.udpOf.map((udp) => udp.map(({ hostname, port }) => `${hostname} ${port}`)),
+    [["0.0.0.0 5000", ":: 5000"], ["0.0.0.0 5001", ":: 5001"]],
+  );
+  assert.deepEqual(both.tcp, []);
+});
+
+Deno.test("mediaListeners() opens no UDP socket with force_tcp and adds loopback in development", () => {
+  const config = parseConfig({ rtc: { force_tcp: true }, development: true, workers: 0 });
+  const { udpOf, tcp, advertised } = mediaListeners(config, [LAN], 4);
+  assert.deepEqual(udpOf, [[]]);
+  assert.equal(tcp.length, 1);
+  assert.deepEqual(advertised, ["192.0.2.5", "127.0.0.1"]);
+  assert.deepEqual(udpPorts(config, 4), []);
+});
+
+Deno.test("mediaListeners() has a worker for each core as far as there are ports, none on one core", () => {
+  assert.equal(workersOf({ rtc: RANGE }, 4), 4);
+  assert.equal(workersOf({ rtc: RANGE }, 64), 11);
+  assert.equal(workersOf({ rtc: RANGE }, 1), 0);
+  assert.equal(workersOf({}, 8), 1);
+  assert.equal(workersOf({ rtc: { force_tcp: true } }, 8), 8);
+});
+
+Deno.test("mediaListeners() has as many workers as the operator says, if there are ports", () => {
+  assert.equal(workersOf({ rtc: RANGE, workers: 0 }, 4), 0);
+  assert.equal(workersOf({ rtc: RANGE, workers: 11 }, 4), 11);
+  assert.throws(() => workersOf({ rtc: RANGE, workers: 12 }, 4), {
+    code: "invalid_config",
+    message: /at most 11/,
+  });
+  assert.throws(() => parseConfig({ workers: "many" }), /workers: expected "auto"/);
+});
+
+Deno.test("lacksPorts() tells only of an automatic number that the range holds down", () => {
+  assert.equal(lacksPorts(parseConfig({ rtc: RANGE }), 12), true);
+  assert.equal(lacksPorts(parseConfig({ rtc: RANGE }), 11), false);
+  assert.equal(lacksPorts(parseConfig({ rtc: RANGE, workers: 2 }), 12), false);
+  assert.equal(lacksPorts(parseConfig({ rtc: { force_tcp: true } }), 12), false);
+});
+
+Deno.test("udpPorts() are those of the workers, or one", () => {
+  assert.deepEqual(udpPorts(parseConfig({ rtc: RANGE }), 3), [7882, 7883, 7884]);
+  assert.deepEqual(udpPorts(parseConfig({ rtc: RANGE, workers: 0 }), 3), [7882]);
+});
