@@ -58,6 +58,16 @@ const DRAIN_POLL_MS = 500;
 /** Where clients join, as opposed to asking whether they could. */
 const JOIN_PATH = /^\/{1,2}rtc(?:\/v1)?$/;
 
+/** What carries media, for people. */
+export interface MediaSummary {
+  /** Threads; 0 for the main one. */
+  readonly workers: number;
+  /** Which sockets and ciphers run, in words. */
+  readonly ports: string;
+  /** Cores stay idle because the configured range has fewer UDP ports. */
+  readonly lacksPorts: boolean;
+}
+
 /** A running server. */
 export interface SfuServer extends AsyncDisposable {
   /** Pass to `Deno.serve`, mount under any router, or call in a test. Binds nothing. */
@@ -66,6 +76,8 @@ export interface SfuServer extends AsyncDisposable {
   readonly metricsHandler: ((request: Request) => Promise<Response>) | undefined;
   /** Opens the UDP and TCP media sockets; idempotent. Rejects with `SfuError`. */
   listenMedia(): Promise<readonly MediaAddress[]>;
+  /** What carries media; absent until it listens. */
+  readonly media: MediaSummary | undefined;
   readonly rooms: RoomDirectory;
   /** The functions behind the server API. */
   readonly admin: RoomAdmin;
@@ -211,14 +223,15 @@ class ComposedServer implements SfuServer {
     return this.close();
   }
 
+  get media(): MediaSummary | undefined {
+    if (this.#ready === undefined) return undefined;
+    const { ports } = this.#ready;
+    return { workers: this.#workers, ports, lacksPorts: this.#lacksPorts };
+  }
+
   async #start(): Promise<EngineReady> {
     const ready = await this.#engine.start();
     this.#ready = ready;
-    this.#platform.log.info("media engine", { workers: this.#workers, ports: ready.ports });
-    if (this.#lacksPorts) {
-      const hint = "a range in rtc.udp_port lets media use every core";
-      this.#platform.log.warn("fewer UDP ports than cores", { hint });
-    }
     this.#metrics?.start({ rooms: () => this.rooms.all(), stats: () => this.#router.stats() });
     this.#beat();
     return ready;
