@@ -68,7 +68,9 @@ export function figuresBetween(
   };
   if (inside.length < 2) return figures;
   let allocatedMb = 0;
-  for (let i = 1; i < inside.length; i++) allocatedMb += inside[i]!.beforeMb - inside[i - 1]!.afterMb;
+  for (let i = 1; i < inside.length; i++) {
+    allocatedMb += inside[i]!.beforeMb - inside[i - 1]!.afterMb;
+  }
   const spanMs = inside.at(-1)!.atMs - inside[0]!.atMs;
   return { ...figures, allocatedBytesPerMs: allocatedMb * MB / spanMs };
 }

@@ -83,6 +83,8 @@ export interface SfuUsage {
   readonly heapBytes: number;
   /** Open descriptors; 0 where the system does not tell. */
   readonly descriptors: number;
+  /** Datagrams that came faster than the SFU read them. */
+  readonly kernelDrops: number;
   /** Counters that explain a loss, if the SFU has such. */
   readonly drops: Readonly<Record<string, number>>;
 }
@@ -123,6 +125,8 @@ export interface LoadFigures {
   readonly received: number;
   /** Packets whose time is not known. */
   readonly unmatched: number;
+  /** Datagrams that came faster than they were read, since the start of the process. */
+  readonly kernelDrops: number;
   /** Time from the publisher's socket to the subscriber's. */
   readonly latency: Percentiles;
   /** CPU time of the load process. */

@@ -4,6 +4,7 @@
  * @module
  */
 import process from "node:process";
+import { kernelDrops } from "../kernel_drops.ts";
 import type { SfuUsage } from "./forwarding_calls.ts";
 
 /** Of `/proc`'s times, in Linux on every architecture. */
@@ -23,6 +24,7 @@ export function processUsage(): Omit<SfuUsage, "forwarded" | "drops"> {
     rssBytes: rss,
     heapBytes: heapUsed,
     descriptors: descriptors(),
+    kernelDrops: kernelDrops(),
   };
 }
 

@@ -8,12 +8,7 @@
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters } from "werift";
 import { PUBLISHED_ID, PUBLISHED_PT } from "../../tests/support/wire_media.ts";
 import { answerCalls } from "../bench_child.ts";
-import type {
-  ClientParameters,
-  Endpoint,
-  OpenedClient,
-  SfuCalls,
-} from "./forwarding_calls.ts";
+import type { ClientParameters, Endpoint, OpenedClient, SfuCalls } from "./forwarding_calls.ts";
 import { processUsage } from "./process_usage.ts";
 import { FIRST_PUBLISHED_SSRC } from "./plan.ts";
 

@@ -8,11 +8,7 @@ import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtl
 import { SRTP_PROFILE } from "../../lib/transport/srtp_keys.ts";
 import { SrtpSession } from "../../lib/transport/srtp_session.ts";
 import { WireClient } from "../../tests/support/wire_client.ts";
-import type {
-  ClientParameters,
-  Endpoint,
-  OpenedClient,
-} from "../forwarding/forwarding_calls.ts";
+import type { ClientParameters, Endpoint, OpenedClient } from "../forwarding/forwarding_calls.ts";
 import type { ClientSocket, ClientSockets } from "./client_sockets.ts";
 import type { Publisher } from "./published_track.ts";
 
@@ -50,7 +46,10 @@ export class LoadClients {
   }
 
   /** Connects all at once; returns the numbers of those that failed. */
-  async connect(opened: readonly OpenedClient[], endpoints: readonly Endpoint[]): Promise<number[]> {
+  async connect(
+    opened: readonly OpenedClient[],
+    endpoints: readonly Endpoint[],
+  ): Promise<number[]> {
     const results = await Promise.allSettled(
       opened.map((client, place) => this.#connect(client, endpoints[place]!)),
     );

@@ -4,11 +4,8 @@
  * @module
  */
 import process from "node:process";
-import type {
-  LoadFigures,
-  PlannedStream,
-  PlannedTrack,
-} from "../forwarding/forwarding_calls.ts";
+import type { LoadFigures, PlannedStream, PlannedTrack } from "../forwarding/forwarding_calls.ts";
+import { kernelDrops } from "../kernel_drops.ts";
 import type { ClientSockets } from "./client_sockets.ts";
 import { packetsDue, type StreamShape } from "./frame_pacer.ts";
 import { LatencyHistogram } from "./latency_histogram.ts";
@@ -83,8 +80,7 @@ export class LoadRun {
 
   /** Streams that no packet reaches. */
   async probe(): Promise<PlannedStream[]> {
-    const silent = () =>
-      [...this.#streams.values()].filter(({ stream }) => stream.received === 0);
+    const silent = () => [...this.#streams.values()].filter(({ stream }) => stream.received === 0);
     this.#restart();
     const giveUpAt = performance.now() + PROBE_MS;
     do {
@@ -119,7 +115,8 @@ export class LoadRun {
     this.#data.end();
     const figures = this.#figures();
     let { received, expected } = figures;
-    for (let before = -1; received < expected && before < received;) {
+    const isComplete = () => this.#listening === 0 && received >= expected;
+    for (let before = -1; !isComplete() && before < received;) {
       before = received;
       await pause(SETTLED_MS);
       ({ received, expected } = this.#figures());
@@ -179,6 +176,7 @@ export class LoadRun {
       expected: expected + this.#data.expected,
       received: received + this.#data.received + (this.#listening > 0 ? this.#others : 0),
       unmatched,
+      kernelDrops: kernelDrops(),
       latency: this.#latency.percentiles(),
       cpuMicros: user + system,
       wallMs: performance.now() - this.#markedAt,
