@@ -81,7 +81,8 @@ function open(client: OpenedClient, { fingerprint, clientUfrag }: ClientParamete
     fingerprints: [{ algorithm: "sha-256", value: fingerprint }],
     ...(client.hasData ? { sctp: SCTP } : {}),
   });
-  return { server: addresses.find(({ protocol }) => protocol === "udp")!, remote };
+  const wanted = client.overTcp === true ? "tcp" : "udp";
+  return { server: addresses.find(({ protocol }) => protocol === wanted)!, remote };
 }
 
 function close(client: number): void {

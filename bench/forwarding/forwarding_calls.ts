@@ -35,6 +35,8 @@ export interface OpenedClient {
   readonly room: number;
   readonly publishes: boolean;
   readonly hasData: boolean;
+  /** Over TCP instead of UDP. */
+  readonly overTcp?: boolean;
 }
 
 /** A published track. */

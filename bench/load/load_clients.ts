@@ -10,6 +10,7 @@ import { SrtpSession } from "../../lib/transport/srtp_session.ts";
 import { WireClient } from "../../tests/support/wire_client.ts";
 import type { ClientParameters, Endpoint, OpenedClient } from "../forwarding/forwarding_calls.ts";
 import type { ClientSocket, ClientSockets } from "./client_sockets.ts";
+import { openPortableSocket } from "./portable_sockets.ts";
 import type { Publisher } from "./published_track.ts";
 
 /** Both; the SFU takes the one it prefers. */
@@ -83,7 +84,9 @@ export class LoadClients {
   }
 
   async #connect(opened: OpenedClient, { server, remote }: Endpoint): Promise<LoadClient> {
-    const socket = await this.sockets.open(server);
+    const socket = server.protocol === "udp"
+      ? await this.sockets.open(server)
+      : await openPortableSocket(server, this.sockets);
     const wire = await WireClient.open({
       server,
       remote,

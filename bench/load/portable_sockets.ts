@@ -4,14 +4,9 @@
  *
  * @module
  */
-import { openWireSocket, type WireSocket } from "../../tests/support/wire_socket.ts";
-import {
-  type ClientSocket,
-  type ClientSockets,
-  isRtp,
-  isRtpOrRtcp,
-  type RtpListener,
-} from "./client_sockets.ts";
+import type { MediaAddress } from "../../lib/base/media_vocabulary.ts";
+import { openWireSocket } from "../../tests/support/wire_socket.ts";
+import { type ClientSocket, type ClientSockets, isRtp, isRtpOrRtcp } from "./client_sockets.ts";
 
 /** The twin that runs everywhere. */
 export function openPortableSockets(): ClientSockets {
@@ -23,23 +18,25 @@ export function openPortableSockets(): ClientSockets {
     sweep() {},
     open: async (server) => {
       if (server === undefined) throw new Error("the C loop needs a Linux libc");
-      return portableSocket(await openWireSocket(server), () => sockets);
+      return await openPortableSocket(server, sockets);
     },
   };
   return sockets;
 }
 
-function portableSocket(
-  wire: WireSocket,
-  all: () => { readonly onRtp: RtpListener; now(): number },
-): ClientSocket {
+/** One socket of this kind, also for TCP, that tells `all` what arrives. */
+export async function openPortableSocket(
+  server: MediaAddress,
+  all: Pick<ClientSockets, "onRtp" | "now">,
+): Promise<ClientSocket> {
+  const wire = await openWireSocket(server);
   const socket: ClientSocket = {
     localPort: 0,
     ended: wire.ended,
     onDatagram: () => {},
     send: (bytes) => wire.send(bytes),
     sendBurst(slots, lengths, count) {
-      const leftAt = all().now();
+      const leftAt = all.now();
       for (let i = 0; i < count; i++) wire.send(slots[i]!.subarray(0, lengths[i]!));
       return leftAt;
     },
@@ -47,7 +44,7 @@ function portableSocket(
   };
   wire.onDatagram = (bytes) => {
     const first = bytes[0] ?? 0;
-    if (isRtp(first, bytes[1] ?? 0)) all().onRtp(bytes, 0, bytes.length, all().now());
+    if (isRtp(first, bytes[1] ?? 0)) all.onRtp(bytes, 0, bytes.length, all.now());
     else if (!isRtpOrRtcp(first)) socket.onDatagram(bytes);
   };
   return socket;

@@ -4,6 +4,11 @@
  *
  * @module
  */
+import type { ControlFigures } from "../control/control_cost.ts";
+import type { JoinTimes } from "../control/join_to_frame.ts";
+import type { StormFigures } from "../control/storm.ts";
+import type { SoakFigures } from "../forwarding/soak_verdict.ts";
+import type { Percentiles } from "../load/latency_histogram.ts";
 
 /** One measured line. Columns that could not be measured are absent. */
 export interface Run {
@@ -98,4 +103,38 @@ export function summarize(runs: readonly Run[], workers: WorkersFigures | undefi
 export function costRatio(run: Run | undefined, other: Run | undefined): number | null {
   if (run === undefined || other === undefined) return null;
   return run.cpu_us_per_packet / other.cpu_us_per_packet;
+}
+
+/** Everything measured so far. */
+export interface Report {
+  readonly runs: Run[];
+  /** What could not be measured and why. */
+  readonly missing: string[];
+  readonly machine: {
+    readonly os: string;
+    readonly arch: string;
+    readonly cores: number;
+    readonly memory: number;
+    readonly deno: string;
+  };
+  /** What the clients read with. */
+  sockets?: string;
+  /** A datagram over loopback, ms. */
+  baseline?: Percentiles;
+  workers?: WorkersFigures;
+  storm?: StormFigures;
+  control?: ControlFigures;
+  join?: JoinTimes;
+  soak?: SoakFigures;
+}
+
+/** The report as `--json` prints it: `runs`, the figures with targets, and the other parts. */
+export function reportJson(report: Report): Record<string, unknown> {
+  const { runs, workers, ...rest } = report;
+  return {
+    ...summarize(runs, workers),
+    ...rest,
+    ...(workers === undefined ? {} : { workers }),
+    runs,
+  };
 }
