@@ -45,7 +45,15 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "lib/negotiation": [],
   "lib/media": [],
   "lib/bandwidth": [],
-  "lib/transport": ["werift", "tweetnacl", "node:buffer", "node:crypto", "node:dgram", "node:net"],
+  "lib/transport": [
+    "werift",
+    "tweetnacl",
+    "node:buffer",
+    "node:crypto",
+    "node:dgram",
+    "node:net",
+    "node:timers",
+  ],
   "lib/engine": [],
   "lib/room": ["@livekit/protocol"],
   "lib/signalling": [

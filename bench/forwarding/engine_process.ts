@@ -114,11 +114,11 @@ function subscribe({ track, client, mid, ssrc }: PlannedStream, kind: "audio" | 
 
 await answerCalls<SfuCalls>({
   start: async (choice) => {
-    const { engine: made, name } = engineUnderTest(choice);
-    engine = made;
+    engine = engineUnderTest(choice);
     engine.onEvent = receive;
-    ({ addresses } = await engine.start());
-    return { engine: name };
+    const ready = await engine.start();
+    addresses = ready.addresses;
+    return { engine: ready.ports };
   },
   open: async ({ clients, ...parameters }) => clients.map((client) => open(client, parameters)),
   publish: async (options) => {

@@ -11,18 +11,14 @@ import type { EngineChoice } from "./forwarding_calls.ts";
 
 const LOOPBACK = "127.0.0.1";
 
-/** An engine that has not opened anything yet, and its name. */
-export function engineUnderTest({ native, workers }: EngineChoice): {
-  readonly engine: MediaEngine;
-  readonly name: string;
-} {
+/** An engine that has not opened anything yet. */
+export function engineUnderTest({ native, workers }: EngineChoice): MediaEngine {
   if (workers > 0) throw new Error("there are no engine workers in this version");
-  if (native === "require") throw new Error("there is no native engine in this version");
-  const engine = createLocalEngine({
+  return createLocalEngine({
     platform: denoPlatform(),
     udp: [{ hostname: LOOPBACK, port: 0 }],
     tcp: [{ hostname: LOOPBACK, port: 0 }],
     advertised: [LOOPBACK],
+    native,
   });
-  return { engine, name: "portable" };
 }

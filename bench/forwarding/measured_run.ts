@@ -136,6 +136,8 @@ async function measure(
     load_cpu_share: full.load.cpuMicros / full.load.wallMs / 1000,
     load_longest_gap_ms: half.load.longestGapMs,
     unmatched: half.load.unmatched,
+    unread_by_sfu: full.after.kernelDrops - half.before.kernelDrops,
+    unread_by_clients: full.load.kernelDrops,
     drops: full.after.drops,
   };
 }

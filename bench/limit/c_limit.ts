@@ -73,7 +73,7 @@ export class CLimit implements AsyncDisposable {
     await receivers.call("mark", {});
     const printed = await this.#run(numbers.map(String), ports);
     if (typeof printed === "string") return printed;
-    const { received } = await receivers.call("stop", {});
+    const { received, kernelDrops } = await receivers.call("stop", {});
     const micros = printed.cpuMicros / printed.sent;
     return {
       scenario: scenario.name,
@@ -88,6 +88,7 @@ export class CLimit implements AsyncDisposable {
       cpu_share: printed.cpuMicros / printed.wallMs / 1000,
       packets_per_s_per_core: Math.round(1e6 / micros),
       loss: Math.max(0, 1 - received / printed.total),
+      unread_by_clients: kernelDrops,
     };
   }
 

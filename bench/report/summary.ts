@@ -46,6 +46,9 @@ export interface Run {
   readonly load_longest_gap_ms?: number;
   /** Packets whose time is not known. */
   readonly unmatched?: number;
+  /** Datagrams that came faster than they were read: whose fault a loss was. */
+  readonly unread_by_sfu?: number;
+  readonly unread_by_clients?: number;
   readonly drops?: Readonly<Record<string, number>>;
 }
 

@@ -13,6 +13,7 @@ export type SfuErrorCode =
   | "invalid_config"
   | "unreadable_file"
   | "missing_keys"
+  | "native_unavailable"
   | "closed";
 
 /** An operational failure: something outside the program did not do what was needed. */

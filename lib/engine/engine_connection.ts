@@ -7,6 +7,7 @@ import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId, UpTrackId } from "../base/ids.ts";
 import type { DataChannelPolicy, DataKind, IceCredentials } from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
+import type { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
 import { CHANNEL_LABELS } from "../transport/data_channel_policy.ts";
 import type { DtlsCertificate } from "../transport/dtls_certificate.ts";
@@ -17,9 +18,11 @@ import {
   type RemoteParameters,
   type TransportFailure,
 } from "../transport/peer_transport.ts";
+import type { SrtpEngine } from "../transport/srtp_engine.ts";
 import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts";
 import type { AudioLevelOptions } from "../media/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
+import type { DeferredWork } from "./deferred_work.ts";
 import { type EngineEvent, QUALITY_INTERVAL_MS } from "./engine_messages.ts";
 import { ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";
@@ -40,8 +43,15 @@ export interface EngineShared {
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly emit: (event: EngineEvent) => void;
   readonly audioLevel: AudioLevelOptions;
+  readonly srtp: SrtpEngine;
   /** A packet of a data track came from this connection. */
   readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
+  /** For what media must not wait for. */
+  readonly deferred: DeferredWork;
+  /** Received packets wait here for the end of the batch they came in. */
+  readonly batch: FanOutBatch;
+  /** A bug of ours was hit on behalf of this connection, which is to be closed. */
+  readonly failed: (connection: ConnectionId, error: unknown) => void;
   /** The connection ended by itself and is to be forgotten. */
   readonly ended: (connection: ConnectionId) => void;
 }
@@ -69,7 +79,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   ) {
     this.#id = id;
     this.#shared = shared;
-    const { platform, directory, certificate, drops, upTracks, emit } = shared;
+    const { platform, directory, certificate, drops, srtp, upTracks, emit } = shared;
     this.#transport = new PeerTransport({
       platform,
       directory,
@@ -78,6 +88,8 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       dataChannels,
       listener: this,
       drops,
+      srtp,
+      defer: (step) => shared.deferred.defer(step),
       ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });
     const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);
@@ -89,12 +101,14 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       upTracks,
       drops,
       audioLevel,
+      batch: shared.batch,
     });
     this.sending = new SendingSide({
       emit,
-      sendRtp: (bytes, length) => this.#transport.sendRtp(bytes, length),
+      outlet: this.#transport,
       sendRtcp,
       random: platform.random,
+      failed: (error) => shared.failed(id, error),
     });
   }
 

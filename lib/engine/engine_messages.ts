@@ -305,6 +305,8 @@ export interface EngineReady {
   readonly fingerprint: DtlsFingerprint;
   /** Where clients reach this engine: each becomes an `a=candidate` line. */
   readonly addresses: readonly MediaAddress[];
+  /** Which sockets and ciphers run, in words. */
+  readonly ports: string;
 }
 
 /** The media plane, wherever it runs. */

@@ -13,15 +13,18 @@ import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import { type AudioLevelOptions, DEFAULT_AUDIO_LEVEL } from "../media/audio_level.ts";
+import { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
 import type { Datagrams } from "../transport/datagrams.ts";
 import { createCertificate } from "../transport/dtls_certificate.ts";
 import { IceDirectory } from "../transport/ice_directory.ts";
-import { openPortableDatagrams } from "../transport/portable_datagrams.ts";
+import { chooseMediaPorts, type MediaPorts } from "../transport/media_ports.ts";
+import type { NativeUse, SrtpEngine } from "../transport/srtp_engine.ts";
 import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
 import { UdpMux } from "../transport/udp_mux.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
+import { DeferredWork } from "./deferred_work.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
 
@@ -40,6 +43,10 @@ export interface LocalEngineOptions {
   readonly drops?: DropCounters;
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
+  /** Whether sockets and ciphers use native code; `off` if absent. */
+  readonly native?: NativeUse;
+  /** What seals media, in place of what `native` means. */
+  readonly srtp?: SrtpEngine;
 }
 
 type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
@@ -58,6 +65,8 @@ class LocalEngine implements MediaEngine {
   readonly #downTracks = new Map<DownTrackId, ConnectionId>();
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
   readonly #dataFlow: DataFlow;
+  readonly #batch = new FanOutBatch();
+  readonly #deferred: DeferredWork;
   readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
   readonly #tcp: TcpMux[] = [];
   readonly #audioLevel: AudioLevelOptions;
@@ -70,6 +79,11 @@ class LocalEngine implements MediaEngine {
     this.#options = options;
     this.#drops = options.drops ?? new DropCounters();
     this.#dataFlow = new DataFlow((id) => this.#connections.get(id), this.#drops);
+    const { clock, timers, log } = options.platform;
+    this.#deferred = new DeferredWork(clock, timers, (error) => {
+      this.#drops.count("engine_threw");
+      log.error("Media engine failed on deferred work", { error });
+    });
     this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
     this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
   }
@@ -77,9 +91,10 @@ class LocalEngine implements MediaEngine {
   async start(): Promise<EngineReady> {
     const { platform, advertised } = this.#options;
     const directory = new IceDirectory(this.#drops);
+    const ports = chooseMediaPorts(this.#options.native ?? "off");
     const certificate = await createCertificate();
     try {
-      await this.#listen(directory);
+      await this.#listen(directory, ports);
     } catch (error) {
       await this.close();
       throw error;
@@ -92,7 +107,11 @@ class LocalEngine implements MediaEngine {
       upTracks: this.#upTracks,
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
+      srtp: this.#options.srtp ?? ports.srtp,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
+      deferred: this.#deferred,
+      batch: this.#batch,
+      failed: (connection, error) => this.#failed(connection, error),
       ended: (connection) => this.#forget(connection),
     };
     const addresses: MediaAddress[] = [];
@@ -104,7 +123,8 @@ class LocalEngine implements MediaEngine {
       for (const { datagrams } of this.#udp) add("udp", datagrams.localAddress);
       for (const mux of this.#tcp) add("tcp", mux.localAddress);
     }
-    return { fingerprint: certificate.fingerprint, addresses };
+    const { fingerprint } = certificate;
+    return { fingerprint, addresses, ports: ports.description };
   }
 
   send(command: EngineCommand): void {
@@ -146,6 +166,7 @@ class LocalEngine implements MediaEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelTick?.();
+    this.#deferred.close();
     for (const connection of this.#connections.values()) connection.close();
     this.#connections.clear();
     for (const { datagrams } of this.#udp) datagrams.flush();
@@ -159,18 +180,19 @@ class LocalEngine implements MediaEngine {
     ]);
   }
 
-  async #listen(directory: IceDirectory): Promise<void> {
+  async #listen(directory: IceDirectory, ports: MediaPorts): Promise<void> {
     const { platform: { clock, timers, log }, udp, tcp } = this.#options;
     const drops = this.#drops;
     for (const { hostname, port } of udp) {
-      const datagrams = await openPortableDatagrams({ hostname, port, drops, timers });
+      const datagrams = await ports.openDatagrams({ hostname, port, drops, timers });
       const mux = new UdpMux({ datagrams, directory, clock, drops, log });
+      mux.onBatchEnd = (now) => this.#endBatch(now);
       this.#udp.push({ datagrams, mux });
     }
     for (const { hostname, port } of tcp) {
-      this.#tcp.push(
-        await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),
-      );
+      const mux = await openTcpMux({ hostname, port, directory, clock, timers, drops, log });
+      mux.onBatchEnd = (now) => this.#endBatch(now);
+      this.#tcp.push(mux);
     }
     if (this.#udp.length + this.#tcp.length === 0) {
       throw new SfuError(
@@ -178,6 +200,13 @@ class LocalEngine implements MediaEngine {
         "Cannot start media: neither a UDP nor a TCP port is set",
       );
     }
+  }
+
+  /** What was received in one go leaves in the same turn, whatever it came over. */
+  #endBatch(now: number): void {
+    this.#batch.end(now);
+    for (const { datagrams } of this.#udp) datagrams.flush();
+    this.#deferred.run();
   }
 
   #carryOut(command: ConnectionCommand, shared: EngineShared): void {

@@ -10,6 +10,7 @@
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId, UpTrackId } from "../base/ids.ts";
 import type { ReceiveSection } from "../base/media_vocabulary.ts";
+import type { FanOutBatch } from "../media/fan_out_batch.ts";
 import { TransportFeedbackRecorder } from "../media/transport_feedback.ts";
 import { UpTrack } from "../media/up_track.ts";
 import { readTransportSequence } from "../wire/header_extensions.ts";
@@ -50,6 +51,7 @@ export interface ReceivingSideOptions {
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly drops: DropCounters;
   readonly audioLevel: AudioLevelOptions;
+  readonly batch: FanOutBatch;
 }
 
 /** See the module text. */
@@ -86,6 +88,7 @@ export class ReceivingSide {
         kind: section.kind,
         extensions: section.extensions,
         audioLevel: this.#options.audioLevel,
+        batch: this.#options.batch,
         listener: {
           onNack: (ssrc, numbers, count) => this.#sendNack(ssrc, numbers, count),
           onKeyFrameNeeded: (ssrc) => this.#sendPictureLoss(ssrc),

@@ -11,8 +11,10 @@ import type { Random } from "../base/platform.ts";
 import { DownTrack } from "../media/down_track.ts";
 import { SenderReportFigures } from "../media/down_track_options.ts";
 import type { PacketSink } from "../media/forwarding_ports.ts";
+import type { OutgoingPacket } from "../media/outgoing_packet.ts";
 import { compactNtp } from "../media/rtcp_clock.ts";
 import type { UpTrack } from "../media/up_track.ts";
+import type { RtpOutlet } from "../transport/peer_transport.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { RtcpWriter } from "../wire/rtcp_writer.ts";
 import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../wire/transport_cc.ts";
@@ -47,10 +49,11 @@ interface SentTrack {
 /** The world as seen from the sending side of a connection. */
 export interface SendingSideOptions {
   readonly emit: (event: EngineEvent) => void;
-  /** Sends one clear-text packet; sealed in place. */
-  readonly sendRtp: (bytes: Uint8Array, length: number) => void;
+  readonly outlet: RtpOutlet;
   readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
   readonly random: Random;
+  /** Forwarding on this connection hit a bug of ours. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** See the module text. */
@@ -58,6 +61,7 @@ export class SendingSide implements PacketSink {
   /** What the subscriber says it can receive. */
   readonly estimate: RemoteEstimate = new RemoteEstimate();
   readonly #options: SendingSideOptions;
+  readonly #outlet: RtpOutlet;
   readonly #sent = new Map<DownTrackId, SentTrack>();
   /** By media SSRC, for feedback. */
   readonly #bySsrc = new Map<number, SentTrack>();
@@ -71,6 +75,7 @@ export class SendingSide implements PacketSink {
 
   constructor(options: SendingSideOptions) {
     this.#options = options;
+    this.#outlet = options.outlet;
   }
 
   /** Starts forwarding; an id that is in use is left alone. */
@@ -83,13 +88,14 @@ export class SendingSide implements PacketSink {
     now: number,
   ): void {
     if (this.#sent.has(id)) return;
-    const { emit, random } = this.#options;
+    const { emit, random, failed } = this.#options;
     const track = new DownTrack({
       section,
       publisherExtensions: upTrack.extensions,
       sink: this,
       listener: {
         onLayer: (spatial) => emit({ type: "down_track_layer", downTrack: id, spatial }),
+        onFailed: failed,
       },
       target,
       firstRtxSequence: random.uint32() & 0x7fff,
@@ -138,8 +144,12 @@ export class SendingSide implements PacketSink {
     this.#sent.get(id)?.track.setTarget(target, now);
   }
 
-  send(bytes: Uint8Array, length: number): void {
-    this.#options.sendRtp(bytes, length);
+  reserve(): Uint8Array | undefined {
+    return this.#outlet.reserveRtp();
+  }
+
+  send({ isVideo, written, source, sourceAt, sourceLength }: OutgoingPacket): void {
+    this.#outlet.sendRtp(isVideo, written, source, sourceAt, sourceLength);
   }
 
   nextTransportSequence(): number {

@@ -29,15 +29,15 @@ import { FrameSelection } from "./frame_selection.ts";
 import type { LayerSource, PacketReceiver, PacketSink } from "./forwarding_ports.ts";
 import type { DownTrackIntervalFigures } from "./interval_figures.ts";
 import { isStepTowards, NO_LAYER, wantedLayer } from "./layer_selection.ts";
-import { OutgoingPacket, writePacket } from "./packet_writer.ts";
+import { OutgoingPacket } from "./outgoing_packet.ts";
+import { writePacket } from "./packet_writer.ts";
 import { RedUnwrapper } from "./red_unwrapper.ts";
 import { Resender } from "./resender.ts";
-import { ntpFraction, ntpSeconds, type RtcpClock } from "./rtcp_clock.ts";
+import type { RtcpClock } from "./rtcp_clock.ts";
 import { SequenceRewriter } from "./sequence_rewriter.ts";
 import type { SourcePacket } from "./source_packet.ts";
 import { SVC } from "./svc_stream.ts";
 import { SWITCH_LAG_MS, TimestampRewriter, UNMUTE_LAG_MS } from "./timestamp_rewriter.ts";
-import type { UpTrackLayer } from "./up_track_layer.ts";
 
 /** A key frame whose start came later than this many packets behind it is too old to join at. */
 const MAX_REPLAY = 200;
@@ -92,7 +92,7 @@ export class DownTrack implements PacketReceiver {
     this.#sink = options.sink;
     this.#listener = options.listener;
     this.#target = options.target;
-    this.#isVideo = options.section.kind === "video";
+    this.#isVideo = this.#packet.isVideo = options.section.kind === "video";
     this.#extensions = new ExtensionMap(
       options.publisherExtensions,
       options.section.extensions,
@@ -151,31 +151,30 @@ export class DownTrack implements PacketReceiver {
     const isSame = layer.spatial === this.#current && layer.epoch === this.#epoch &&
       layer.codec === this.#sourceCodec;
     if (this.#resync || !isSame) {
-      return this.#join(packet, layer, now);
+      return this.#join(packet, now);
     }
-    return this.#forwardCurrent(packet, layer, now);
+    return this.#forwardCurrent(packet, now);
   }
 
   /** Switches to the packet's layer if this is a place to, and sends it. */
-  #join(packet: SourcePacket, layer: UpTrackLayer, now: number): DropReason {
-    const refused = this.#switch(packet, layer, now);
+  #join(packet: SourcePacket, now: number): DropReason {
+    const refused = this.#switch(packet, now);
     if (refused !== DROP.none) return refused;
-    const { seq } = packet;
-    const reason = this.#forwardCurrent(packet, layer, now);
+    const reason = this.#forwardCurrent(packet, now);
     // The start was recovered or overtaken: what followed it was refused when it came.
     // `onLayer` may have led to our removal, hence the question mark.
-    if (seq < layer.highest) this.#source?.replay(this, layer, seq, now);
+    if (packet.seq < packet.highest) this.#source?.replay(this, packet, now);
     return reason;
   }
 
-  #forwardCurrent(packet: SourcePacket, layer: UpTrackLayer, now: number): DropReason {
+  #forwardCurrent(packet: SourcePacket, now: number): DropReason {
     const seq = packet.seq;
     if (!this.#sequence.isKnown(seq)) return this.drops.count(DROP.beforeStart);
     const out = this.#packet;
     out.empty = packet.payloadLength === 0;
     out.asReceived();
     if (this.#unwrapper !== undefined && !out.empty) {
-      return this.#forwardUnwrapped(this.#unwrapper, packet, layer, now);
+      return this.#forwardUnwrapped(this.#unwrapper, packet, now);
     }
     let sequence = -1;
     if (out.empty) {
@@ -194,18 +193,13 @@ export class DownTrack implements PacketReceiver {
       if (sequence < 0 && out.empty) return this.drops.count(DROP.temporalLayer);
     } else sequence = this.#sequence.forward(seq);
     if (sequence < 0) return this.drops.count(DROP.beforeStart);
-    this.#send(packet, layer, sequence, 0, now);
+    const reason = this.#send(packet, sequence, 0, now);
     this.#report(this.#selection.spatial);
-    return DROP.none;
+    return reason;
   }
 
   /** Sends the frame in a redundant packet, and before it those missing frames that it repeats. */
-  #forwardUnwrapped(
-    unwrapper: RedUnwrapper,
-    packet: SourcePacket,
-    layer: UpTrackLayer,
-    now: number,
-  ): DropReason {
+  #forwardUnwrapped(unwrapper: RedUnwrapper, packet: SourcePacket, now: number): DropReason {
     const missing = packet.seq - this.#sequence.highest - 1;
     if (!unwrapper.open(packet.view, packet.seq, missing)) {
       return this.drops.count(unwrapper.refusal);
@@ -214,19 +208,21 @@ export class DownTrack implements PacketReceiver {
       if (!unwrapper.take(back, this.#packet)) continue;
       const sequence = this.#sequence.forward(packet.seq - back);
       if (sequence < 0) return this.drops.count(DROP.beforeStart);
-      this.#send(packet, layer, sequence, unwrapper.age, now);
+      const reason = this.#send(packet, sequence, unwrapper.age, now);
+      if (reason !== DROP.none) return reason;
     }
     return DROP.none;
   }
 
   /** Makes the packet's layer the current one if this is a place to; the reason if it is not. */
-  #switch(packet: SourcePacket, layer: UpTrackLayer, now: number): DropReason {
+  #switch(packet: SourcePacket, now: number): DropReason {
+    const { layer } = packet;
     const { spatial } = layer;
     if (packet.payloadLength === 0) return this.drops.count(DROP.paddingOnly);
     if (this.#isVideo) {
       const from = this.#resync ? NO_LAYER : this.#current;
       const isStep = isStepTowards(spatial, from, this.#wanted);
-      if (!isStep || !packet.keyFrameStart || layer.highest - packet.seq > MAX_REPLAY) {
+      if (!isStep || !packet.keyFrameStart || packet.highest - packet.seq > MAX_REPLAY) {
         const seeking = this.#resync && spatial === this.#wanted;
         return this.drops.count(seeking ? DROP.awaitingKeyFrame : DROP.otherLayer);
       }
@@ -269,8 +265,9 @@ export class DownTrack implements PacketReceiver {
   }
 
   /** @param age How much older the frame is than its packet: a timestamp itself would be boxed. */
-  #send(packet: SourcePacket, layer: UpTrackLayer, seq: number, age: number, now: number): void {
+  #send(packet: SourcePacket, seq: number, age: number, now: number): DropReason {
     const out = this.#packet;
+    const { layer, slot, view, vp8 } = packet;
     out.payloadType = this.#codec!.payloadType;
     out.ssrc = this.#section.ssrc;
     out.sequence = seq;
@@ -278,24 +275,25 @@ export class DownTrack implements PacketReceiver {
     out.originalSequence = -1;
     // What was taken apart is not asked for again: redundancy takes the place of retransmission.
     if (this.#unwrapper === undefined) this.#resender.remember(out, packet.seq, layer.spatial);
-    const cache = layer.cache;
+    const sink = this.#sink;
+    const bytes = sink.reserve();
+    if (bytes === undefined) return this.drops.count(DROP.noRoom);
     out.transportSequence = this.#extensions.usesTransportSequence
-      ? this.#sink.nextTransportSequence()
+      ? sink.nextTransportSequence()
       : -1;
-    const length = writePacket(
-      out,
-      cache,
-      packet.slot,
-      packet.view,
-      packet.vp8,
-      this.#extensions,
-      now,
-    );
+    if (!writePacket(bytes, out, layer.cache, slot, view, vp8, this.#extensions, now)) {
+      return this.drops.count(DROP.outgoingTooLarge);
+    }
     this.#packets++;
-    this.#bytes += length;
+    this.#bytes += out.written + out.sourceLength;
     this.#octets += packet.payloadLength;
     this.#condition.sent(seq);
-    this.#sink.send(cache.scratch, length);
+    sink.send(out);
+    return DROP.none;
+  }
+
+  failed(error: unknown): void {
+    this.#listener.onFailed(error);
   }
 
   /** Resends what the subscriber misses: `numbers[0, count)`, 16 bits each (RFC 4585 §6.2.1). */
@@ -344,12 +342,8 @@ export class DownTrack implements PacketReceiver {
   senderReport(now: number, out: SenderReportFigures): boolean {
     const clock = this.#clock;
     if (clock === undefined || !clock.known || this.#packets === 0 || this.#resync) return false;
-    const ntpMs = clock.ntpMs + (now - clock.arrivedAt);
     out.ssrc = this.#section.ssrc;
-    out.ntpSeconds = ntpSeconds(ntpMs);
-    out.ntpFraction = ntpFraction(ntpMs);
-    const timestamp = clock.timestampAt(ntpMs, this.#clockRate);
-    out.rtpTimestamp = (timestamp - this.#timestamps.offset) >>> 0;
+    out.setTime(clock, this.#clockRate, this.#timestamps.offset, now);
     out.packetCount = this.#packets >>> 0;
     out.octetCount = this.#octets % 0x1_0000_0000;
     return true;

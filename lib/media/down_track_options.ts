@@ -10,6 +10,7 @@ import type {
   SpatialLayer,
 } from "../base/media_vocabulary.ts";
 import type { PacketSink } from "./forwarding_ports.ts";
+import { ntpFraction, ntpSeconds, type RtcpClock } from "./rtcp_clock.ts";
 
 /** What the subscriber wants; see `DownTrackTarget` of the engine's messages. */
 export interface LayerTarget {
@@ -34,6 +35,8 @@ export interface DownTrackSection {
 export interface DownTrackListener {
   /** The first packet was sent, or the layer being sent changed. */
   onLayer(spatial: SpatialLayer): void;
+  /** Forwarding threw: a bug of ours. */
+  onFailed(error: unknown): void;
 }
 
 export interface DownTrackOptions {
@@ -55,6 +58,18 @@ export class SenderReportFigures {
   rtpTimestamp = 0;
   packetCount = 0;
   octetCount = 0;
+
+  /**
+   * The publisher's wall clock, carried on to `now`.
+   *
+   * @param offset How far the subscriber's timestamps are behind the publisher's.
+   */
+  setTime(clock: RtcpClock, clockRate: number, offset: number, now: number): void {
+    const ntpMs = clock.ntpMs + (now - clock.arrivedAt);
+    this.ntpSeconds = ntpSeconds(ntpMs);
+    this.ntpFraction = ntpFraction(ntpMs);
+    this.rtpTimestamp = (clock.timestampAt(ntpMs, clockRate) - offset) >>> 0;
+  }
 }
 
 /** Figures shaped for the engine's statistics. */

@@ -28,6 +28,9 @@ export const DROP = {
   nackTooSoon: 19,
   nackExhausted: 20,
   nackExpired: 21,
+  /** The sink had no room; it counts why. */
+  noRoom: 22,
+  outgoingTooLarge: 23,
 } as const;
 
 /** One value of {@linkcode DROP}. */
@@ -57,6 +60,8 @@ export const DROP_NAMES: readonly string[] = [
   "nack_too_soon",
   "nack_exhausted",
   "nack_expired",
+  "forward_no_room",
+  "forward_too_large",
 ];
 
 /** Counts by {@linkcode DropReason}. */

@@ -5,16 +5,26 @@
  * @module
  */
 import type { DropReason } from "./drop_reason.ts";
+import type { OutgoingPacket } from "./outgoing_packet.ts";
 import type { SourcePacket } from "./source_packet.ts";
 import type { UpTrackLayer } from "./up_track_layer.ts";
+
+/** Tail of a reserved buffer that a sink uses to seal in place. */
+export const SEAL_BYTES = 32;
 
 /** Where a down-track's packets go; usually one per connection. */
 export interface PacketSink {
   /**
-   * Takes a whole clear-text RTP packet, `bytes[0, length)`. There are 32 bytes of room behind it and
-   * it may be sealed in place; the bytes are someone else's again when `send` returns.
+   * Where the next packet is written, from index 0 on; the last {@linkcode SEAL_BYTES} are the sink's
+   * own. `undefined` if nothing can be sent now, which the sink counts. Valid until the next call of
+   * any sink, and may be left unused.
    */
-  send(bytes: Uint8Array, length: number): void;
+  reserve(): Uint8Array | undefined;
+  /**
+   * Sends the packet that begins in the reserved bytes and ends in `packet.source`, which is only
+   * read, and only during the call: sealing and copying are one step. See `writePacket`.
+   */
+  send(packet: OutgoingPacket): void;
   /** The connection's next transport-wide sequence number (16 bits), or -1 if it uses none. */
   nextTransportSequence(): number;
 }
@@ -29,8 +39,11 @@ export interface LayerSource {
   layer(spatial: number): UpTrackLayer | undefined;
   /** Asks for a key frame of a layer; merged with everybody else's requests. */
   requestKeyFrame(spatial: number, now: number): void;
-  /** Forwards to one receiver again what a layer received after `seq`, as far as it is cached. */
-  replay(receiver: PacketReceiver, layer: UpTrackLayer, seq: number, now: number): void;
+  /**
+   * Forwards to one receiver again what had come before `start` but belongs behind it, as far as it
+   * is cached.
+   */
+  replay(receiver: PacketReceiver, start: SourcePacket, now: number): void;
 }
 
 /** A down-track as its up-track sees it. */
@@ -43,4 +56,6 @@ export interface PacketReceiver {
   layersChanged(now: number): void;
   /** The publisher muted or unmuted. */
   sourceMuted(muted: boolean, now: number): void;
+  /** {@linkcode PacketReceiver.forward} threw: a bug of ours that may end this receiver alone. */
+  failed(error: unknown): void;
 }

@@ -9,7 +9,7 @@
  */
 import { CODEC } from "../wire/key_frame.ts";
 import type { LayerTarget } from "./down_track_options.ts";
-import type { OutgoingPacket } from "./packet_writer.ts";
+import type { OutgoingPacket } from "./outgoing_packet.ts";
 import type { SourcePacket } from "./source_packet.ts";
 import { SvcSelection } from "./svc_selection.ts";
 import { SVC } from "./svc_stream.ts";

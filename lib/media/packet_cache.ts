@@ -1,9 +1,9 @@
 /**
- * The recent packets of one layer in one slab, and the buffer its forwarded copies are written to.
+ * The recent packets of one layer in one slab: history for retransmission, and the source of every
+ * forwarded packet, whose payload is sealed straight from here.
  *
- * The slab is both history (for retransmission) and the source of every forwarded copy. Copies are
- * made inside one `ArrayBuffer` with `copyWithin`, which moves an exact range without making a view;
- * this is what keeps forwarding free of allocation.
+ * Packets are moved inside one `ArrayBuffer` with `copyWithin`, which moves an exact range without
+ * making a view; this is what keeps forwarding free of allocation.
  *
  * @module
  */
@@ -11,39 +11,32 @@ import type { ExtSeq } from "../wire/seq.ts";
 
 /** Bytes of one slot: an Ethernet MTU, rounded up to 32. Larger packets are refused. */
 export const SLOT_BYTES = 1504;
-/** Tail a sink may use to seal in place. */
-export const SEAL_BYTES = 32;
-/** Room for a rewritten header to be longer than its source: extensions of another form, mid, OSN. */
-const HEADER_GROWTH_BYTES = 512;
 /** Where a received packet lands first: receive buffers up to this size are copied in one go. */
 const STAGING_BYTES = 2048;
-const SCRATCH_BYTES = SLOT_BYTES + HEADER_GROWTH_BYTES + SEAL_BYTES;
 
 /** See the module text. */
 export class PacketCache {
-  readonly #arena: Uint8Array;
+  /** All slots, one behind the other; to be read only. */
+  readonly arena: Uint8Array;
   readonly #mask: number;
   readonly #stagingAt: number;
-  readonly #scratchAt: number;
   readonly #seq: Float64Array;
+  readonly #arrival: Float64Array;
   readonly #length: Uint16Array;
   readonly #slots: (Uint8Array | undefined)[];
   /** The staging area as an array of its own, for packets rebuilt before they are stored. */
   readonly staging: Uint8Array;
-  /** Where a forwarded packet is written; its sink has taken it before the next one. */
-  readonly scratch: Uint8Array;
 
   /** @param capacity Packets kept, a power of two. */
   constructor(capacity: number) {
     this.#mask = capacity - 1;
     this.#stagingAt = capacity * SLOT_BYTES;
-    this.#scratchAt = this.#stagingAt + STAGING_BYTES;
-    this.#arena = new Uint8Array(this.#scratchAt + SCRATCH_BYTES);
+    this.arena = new Uint8Array(this.#stagingAt + STAGING_BYTES);
     this.#seq = new Float64Array(capacity).fill(-1);
+    this.#arrival = new Float64Array(capacity).fill(-1);
     this.#length = new Uint16Array(capacity);
     this.#slots = new Array(capacity).fill(undefined);
-    this.staging = this.#arena.subarray(this.#stagingAt, this.#scratchAt);
-    this.scratch = this.#arena.subarray(this.#scratchAt);
+    this.staging = this.arena.subarray(this.#stagingAt);
   }
 
   get capacity(): number {
@@ -53,26 +46,31 @@ export class PacketCache {
   /** Copies `bytes[0, length)` to the staging area; at most {@linkcode SLOT_BYTES}. */
   stage(bytes: Uint8Array, length: number): void {
     if (bytes.length <= STAGING_BYTES) {
-      this.#arena.set(bytes, this.#stagingAt);
+      this.arena.set(bytes, this.#stagingAt);
       return;
     }
     // A receive buffer this large is unusual: a loop is slower, but makes no view.
-    for (let i = 0; i < length; i++) this.#arena[this.#stagingAt + i] = bytes[i]!;
+    for (let i = 0; i < length; i++) this.arena[this.#stagingAt + i] = bytes[i]!;
   }
 
   /** Removes `count` bytes at `at` of the staged packet of `length` bytes. */
   cutStaged(at: number, count: number, length: number): void {
     const from = this.#stagingAt + at;
-    this.#arena.copyWithin(from, from + count, this.#stagingAt + length);
+    this.arena.copyWithin(from, from + count, this.#stagingAt + length);
   }
 
-  /** Stores the staged packet under `seq` and returns its slot. */
-  storeStaged(seq: ExtSeq, length: number): number {
+  /** The slot `seq` goes to, whatever is there now. */
+  slotFor(seq: ExtSeq): number {
+    return seq & this.#mask;
+  }
+
+  /** Stores the staged packet under `seq`. `arrival` grows from packet to packet. */
+  storeStaged(seq: ExtSeq, length: number, arrival: number): void {
     const slot = seq & this.#mask;
     this.#seq[slot] = seq;
     this.#length[slot] = length;
-    this.#arena.copyWithin(slot * SLOT_BYTES, this.#stagingAt, this.#stagingAt + length);
-    return slot;
+    this.#arrival[slot] = arrival;
+    this.arena.copyWithin(slot * SLOT_BYTES, this.#stagingAt, this.#stagingAt + length);
   }
 
   /** The slot of `seq`, or -1 if it is not (or no longer) here. */
@@ -86,19 +84,23 @@ export class PacketCache {
     return this.#length[slot]!;
   }
 
-  /** A slot as an array of its own; made at the first retransmission from it, then kept. */
+  /** When the packet in a slot was stored, by the caller's count; -1 if none was. */
+  arrivalOf(slot: number): number {
+    return this.#arrival[slot]!;
+  }
+
+  /** Where a slot starts in {@linkcode arena}. */
+  offsetOf(slot: number): number {
+    return slot * SLOT_BYTES;
+  }
+
+  /** A slot as an array of its own; made at its first use, then kept. */
   slotBytes(slot: number): Uint8Array {
     let bytes = this.#slots[slot];
     if (bytes === undefined) {
-      bytes = this.#arena.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES);
+      bytes = this.arena.subarray(slot * SLOT_BYTES, (slot + 1) * SLOT_BYTES);
       this.#slots[slot] = bytes;
     }
     return bytes;
-  }
-
-  /** Copies `[from, from + length)` of a slot to offset `at` of {@linkcode scratch}. */
-  copyToScratch(slot: number, from: number, length: number, at: number): void {
-    const start = slot * SLOT_BYTES + from;
-    this.#arena.copyWithin(this.#scratchAt + at, start, start + length);
   }
 }

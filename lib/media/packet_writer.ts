@@ -5,66 +5,27 @@
  * @module
  */
 import type { RtpView } from "../wire/rtp_view.ts";
-import {
-  type Vp8Descriptor,
-  vp8DescriptorGrowth,
-  writeVp8Descriptor,
-} from "../wire/vp8_descriptor.ts";
+import { type Vp8Descriptor, writeVp8Descriptor } from "../wire/vp8_descriptor.ts";
 import type { ExtensionMap } from "./extension_map.ts";
+import { SEAL_BYTES } from "./forwarding_ports.ts";
+import type { OutgoingPacket } from "./outgoing_packet.ts";
 import type { PacketCache } from "./packet_cache.ts";
 
 const FIXED_HEADER_BYTES = 12;
 
-/** What differs from the cached packet; one per down-track, filled anew for each packet. */
-export class OutgoingPacket {
-  payloadType = 0;
-  /** Extended; the low 16 bits are written. */
-  sequence = 0;
-  timestamp = 0;
-  ssrc = 0;
-  /** Write no payload: the packet only fills its number. */
-  empty = false;
-  /** The part of the payload that is written, from its start: bytes left out, and length or -1. */
-  payloadSkip = 0;
-  payloadBytes = -1;
-  /** Original sequence number in front of the payload (RFC 4588 §4), or -1. */
-  originalSequence = -1;
-  /** VP8 picture id, or -1 to leave the payload as it is. */
-  pictureId = -1;
-  tl0PicIdx = 0;
-  keyIdx = 0;
-  transportSequence = -1;
-  /** Set the marker though the source's is not: the rest of the picture is left out. */
-  setsMarker = false;
-  /** Decode targets to announce in the dependency descriptor, or -1 to leave it as it is. */
-  activeTargets = -1;
-  /** Decode targets there are. */
-  targetCount = 0;
-
-  /** Nothing of the payload or its descriptors is rewritten. */
-  asReceived(): void {
-    this.pictureId = -1;
-    this.setsMarker = false;
-    this.activeTargets = -1;
-  }
-
-  /** The payload is written as it is. */
-  wholePayload(): void {
-    this.payloadSkip = 0;
-    this.payloadBytes = -1;
-  }
-}
-
 /**
- * Writes the packet to `cache.scratch`.
+ * Writes the part of the packet that differs from the cached one to the start of `out`, and notes in
+ * `packet` where the rest is.
  *
+ * @param out As reserved from a sink.
  * @param slot Where the source packet is cached.
  * @param source A view on the source packet's header; its payload offset and length must be those of
  *   the slot.
  * @param vp8 The source's descriptor; read only if `packet.pictureId` is not -1.
- * @returns Packet length in bytes.
+ * @returns `false`, with nothing to be sent, if the packet is too long for `out`.
  */
 export function writePacket(
+  out: Uint8Array,
   packet: OutgoingPacket,
   cache: PacketCache,
   slot: number,
@@ -72,8 +33,7 @@ export function writePacket(
   vp8: Vp8Descriptor,
   extensions: ExtensionMap,
   now: number,
-): number {
-  const out = cache.scratch;
+): boolean {
   const extensionBytes = extensions.write(
     out,
     FIXED_HEADER_BYTES,
@@ -90,22 +50,26 @@ export function writePacket(
   out[3] = packet.sequence & 0xff;
   writeUint32(out, 4, packet.timestamp);
   writeUint32(out, 8, packet.ssrc);
-  let at = FIXED_HEADER_BYTES + extensionBytes;
+  let at = packet.headerLength = FIXED_HEADER_BYTES + extensionBytes;
   if (packet.originalSequence >= 0) {
     out[at++] = (packet.originalSequence >> 8) & 0xff;
     out[at++] = packet.originalSequence & 0xff;
   }
-  if (packet.empty) return at;
-  if (packet.pictureId < 0) {
-    const length = packet.payloadBytes < 0 ? source.payloadLength : packet.payloadBytes;
-    cache.copyToScratch(slot, source.payloadOffset + packet.payloadSkip, length, at);
-    return at + length;
+  let skip = packet.payloadSkip;
+  let left = packet.payloadBytes < 0 ? source.payloadLength : packet.payloadBytes;
+  if (packet.empty) left = 0;
+  else if (packet.pictureId >= 0) {
+    const first = source.bytes[source.payloadOffset]!;
+    const { pictureId, tl0PicIdx, keyIdx } = packet;
+    at += writeVp8Descriptor(out, at, first, vp8, pictureId, tl0PicIdx, keyIdx);
+    skip = vp8.headerLength;
+    left = source.payloadLength - skip;
   }
-  const growth = vp8DescriptorGrowth(vp8);
-  cache.copyToScratch(slot, source.payloadOffset, source.payloadLength, at + growth);
-  const first = source.bytes[source.payloadOffset]!;
-  writeVp8Descriptor(out, at, first, vp8, packet.pictureId, packet.tl0PicIdx, packet.keyIdx);
-  return at + source.payloadLength + growth;
+  packet.written = at;
+  packet.source = cache.arena;
+  packet.sourceAt = cache.offsetOf(slot) + source.payloadOffset + skip;
+  packet.sourceLength = left;
+  return at + left + SEAL_BYTES <= out.length;
 }
 
 function writeUint32(out: Uint8Array, at: number, value: number): void {

@@ -4,19 +4,19 @@
  * @module
  */
 import { CODEC, isKeyFrameStart } from "../wire/key_frame.ts";
-import type { RtpView } from "../wire/rtp_view.ts";
 import type { SourcePacket } from "./source_packet.ts";
 import { SVC } from "./svc_stream.ts";
 
 /**
- * Fills the packet's payload fields; its layer and number are set already.
+ * Fills the packet's payload fields, of which {@linkcode placeInStream} needs some; its view, layer
+ * and number are set already. Changes nothing but the packet.
  *
  * @param descriptorId Id of the dependency descriptor extension, or 0.
  * @returns `false` if the payload is malformed: its number is taken, so it is forwarded as an empty
  *   packet.
  */
-export function readPayload(packet: SourcePacket, view: RtpView, descriptorId: number): boolean {
-  const { layer } = packet;
+export function readPayload(packet: SourcePacket, descriptorId: number): boolean {
+  const { layer, view } = packet;
   packet.payloadLength = view.payloadLength;
   packet.keyFrameStart = false;
   packet.svc = SVC.none;
@@ -42,10 +42,21 @@ export function readPayload(packet: SourcePacket, view: RtpView, descriptorId: n
     packet.vp9,
     packet.hasDescriptor ? descriptor : undefined,
   );
-  const isVp9 = layer.family === CODEC.vp9;
-  if (!isVp9 && layer.family !== CODEC.av1) return true;
-  packet.svc = packet.hasDescriptor
-    ? layer.svc.readDescribed(descriptor, packet.seq)
-    : layer.svc.readPlain(isVp9 ? packet.vp9 : undefined, packet.seq);
   return true;
+}
+
+/** Whether what the packet says changes how its stream's other packets are to be understood. */
+export function changesStream({ keyFrameStart, hasDescriptor, descriptor }: SourcePacket): boolean {
+  return keyFrameStart ||
+    hasDescriptor && (descriptor.hasTemplateStructure || descriptor.hasActiveDecodeTargets);
+}
+
+/** Finds the packet's place among the layers inside its stream, and notes what it says of them. */
+export function placeInStream(packet: SourcePacket): void {
+  const { layer, descriptor, seq } = packet;
+  const isVp9 = layer.family === CODEC.vp9;
+  if (packet.payloadLength === 0 || !isVp9 && layer.family !== CODEC.av1) return;
+  packet.svc = packet.hasDescriptor
+    ? layer.svc.readDescribed(descriptor, seq)
+    : layer.svc.readPlain(isVp9 ? packet.vp9 : undefined, seq);
 }

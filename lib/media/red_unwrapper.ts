@@ -8,7 +8,7 @@
  */
 import type { RtpView } from "../wire/rtp_view.ts";
 import { DROP, type DropReason } from "./drop_reason.ts";
-import type { OutgoingPacket } from "./packet_writer.ts";
+import type { OutgoingPacket } from "./outgoing_packet.ts";
 import { RedPayload } from "../wire/red_payload.ts";
 
 /** Recovered numbers remembered, a power of two; a packet later than this is too late anyway. */

@@ -13,7 +13,8 @@ import type { DownTrackSection } from "./down_track_options.ts";
 import { DROP, type DropReason } from "./drop_reason.ts";
 import type { ExtensionMap } from "./extension_map.ts";
 import type { LayerSource, PacketSink } from "./forwarding_ports.ts";
-import { OutgoingPacket, writePacket } from "./packet_writer.ts";
+import { OutgoingPacket } from "./outgoing_packet.ts";
+import { writePacket } from "./packet_writer.ts";
 import { MAX_RESENDS, ResendHistory } from "./resend_history.ts";
 
 /** Packets that can be resent. */
@@ -42,6 +43,7 @@ export class Resender {
     firstRtxSequence: number,
   ) {
     this.#section = section;
+    this.#packet.isVideo = section.kind === "video";
     this.#sink = sink;
     this.#extensions = extensions;
     this.#history = new ResendHistory(section.kind === "video" ? VIDEO_HISTORY : AUDIO_HISTORY);
@@ -83,19 +85,16 @@ export class Resender {
     const view = this.#view;
     if (!view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) return DROP.nackExpired;
     if (!this.#recall(entry, sequence)) return DROP.nackExpired;
-    const length = writePacket(
-      this.#packet,
-      cache,
-      slot,
-      view,
-      this.#vp8,
-      this.#extensions,
-      now,
-    );
+    const out = this.#sink.reserve();
+    if (out === undefined) return DROP.noRoom;
+    const packet = this.#packet;
+    if (!writePacket(out, packet, cache, slot, view, this.#vp8, this.#extensions, now)) {
+      return DROP.outgoingTooLarge;
+    }
     history.resends[entry]!++;
     history.resentAt[entry] = now;
     this.resent++;
-    this.#sink.send(cache.scratch, length);
+    this.#sink.send(packet);
     return DROP.none;
   }
 

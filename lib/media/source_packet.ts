@@ -1,23 +1,27 @@
 /**
  * What a down-track is given for each packet: everything that is the same for all subscribers, worked
- * out once.
+ * out once when it arrives.
  *
  * @module
  */
 import { DependencyDescriptor } from "../wire/dependency_descriptor.ts";
-import type { RtpView } from "../wire/rtp_view.ts";
+import { RtpView } from "../wire/rtp_view.ts";
 import type { ExtSeq } from "../wire/seq.ts";
 import { Vp8Descriptor } from "../wire/vp8_descriptor.ts";
 import { Vp9Descriptor } from "../wire/vp9_descriptor.ts";
 import { SVC, type SvcKind } from "./svc_stream.ts";
 import type { UpTrackLayer } from "./up_track_layer.ts";
 
-/** One per up-track, reused; valid during the turn in which it is forwarded. */
+/** Reused; valid until its run has been fanned out. */
 export class SourcePacket {
-  /** The header as received, or as rebuilt from RTX. */
-  view: RtpView;
+  /** The header as received, or as rebuilt from RTX, in the layer's cache. */
+  readonly view: RtpView = new RtpView();
   layer: UpTrackLayer;
   seq: ExtSeq = 0 as ExtSeq;
+  /** The layer's highest number when it came. */
+  highest: ExtSeq = 0 as ExtSeq;
+  /** Counts the up-track's packets in the order they came. */
+  arrival = 0;
   /** Slot of the packet in the layer's cache. */
   slot = 0;
   /** Payload bytes in the slot; 0 for padding-only and undecipherable packets. */
@@ -32,8 +36,7 @@ export class SourcePacket {
   readonly vp9: Vp9Descriptor = new Vp9Descriptor();
   readonly descriptor: DependencyDescriptor = new DependencyDescriptor();
 
-  constructor(view: RtpView, layer: UpTrackLayer) {
-    this.view = view;
+  constructor(layer: UpTrackLayer) {
     this.layer = layer;
   }
 }

@@ -2,7 +2,8 @@
  * One received media section: up to three layers in, all down-tracks out, in the same turn.
  *
  * Contract: each new packet of each layer is given to every down-track exactly once, whole or empty
- * (padding), and is afterwards found in the layer's cache under its extended number.
+ * (padding), in the order in which they came, and is found in the layer's cache under its extended
+ * number. With a {@linkcode FanOutBatch} this happens when the batch ends, else at once.
  *
  * Nothing here reads a clock or allocates per packet; errors are {@linkcode DropReason}s.
  *
@@ -23,10 +24,13 @@ import { DROP, type DropReason, DropTally } from "./drop_reason.ts";
 import type { LayerSource, PacketReceiver } from "./forwarding_ports.ts";
 import { SLOT_BYTES } from "./packet_cache.ts";
 import type { UpTrackIntervalFigures } from "./interval_figures.ts";
-import { readPayload } from "./payload_reader.ts";
+import type { FanOut, FanOutBatch } from "./fan_out_batch.ts";
+import { PacketRun } from "./packet_run.ts";
+import { changesStream, placeInStream, readPayload } from "./payload_reader.ts";
+import { originalSequence, OSN_BYTES, stageOriginal } from "./rtx_original.ts";
 import { SourcePacket } from "./source_packet.ts";
 import { UpTrackCondition } from "./up_track_condition.ts";
-import { UpTrackLayer } from "./up_track_layer.ts";
+import { UpTrackLayer, type UpTrackLayerStats } from "./up_track_layer.ts";
 
 const MAX_LAYERS = 3;
 /** Round trip to the publisher until one is measured, ms. */
@@ -39,7 +43,6 @@ const LAYER_SILENCE_MS = 1000;
 const LAYER_SILENCE_PACKETS = 5;
 /** Lost numbers in one NACK request. */
 const MAX_NACKS = 100;
-const OSN_BYTES = 2;
 
 /** What an up-track wants sent to its publisher. */
 export interface UpTrackListener {
@@ -56,21 +59,12 @@ export interface UpTrackOptions {
   readonly extensions: readonly HeaderExtension[];
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
-}
-
-/** Figures of one layer, shaped for the engine's statistics. */
-export interface UpTrackLayerStats {
-  readonly spatial: SpatialLayer;
-  readonly ssrc: number;
-  readonly packets: number;
-  readonly bytes: number;
-  readonly lost: number;
-  readonly nacksSent: number;
-  readonly plisSent: number;
+  /** Where it says that packets wait to be fanned out; absent: they do not wait. */
+  readonly batch?: FanOutBatch;
 }
 
 /** See the module text. */
-export class UpTrack implements LayerSource {
+export class UpTrack implements LayerSource, FanOut {
   readonly kind: MediaKind;
   /** Publisher-side header extensions, for down-tracks to map from. */
   readonly extensions: readonly HeaderExtension[];
@@ -84,9 +78,13 @@ export class UpTrack implements LayerSource {
   readonly #descriptorId: number;
   readonly #rtxView = new RtpView();
   readonly #nacks = new Uint16Array(MAX_NACKS);
-  #packet: SourcePacket | undefined;
-  /** For `replay`, which runs while `#packet` is being forwarded. */
+  readonly #batch: FanOutBatch | undefined;
+  readonly #run = new PacketRun();
+  /** For `replay`, which runs while others are being forwarded. */
   #replayed: SourcePacket | undefined;
+  /** Packets stored so far, and how many of them have been fanned out. */
+  #arrivals = 0;
+  #fannedOut = 0;
   #downTracks: readonly PacketReceiver[] = [];
   #rttMs = DEFAULT_RTT_MS;
 
@@ -94,6 +92,7 @@ export class UpTrack implements LayerSource {
     this.kind = options.kind;
     this.extensions = options.extensions;
     this.#listener = options.listener;
+    this.#batch = options.batch;
     const id = (uri: string) => options.extensions.find((e) => e.uri === uri)?.id ?? 0;
     this.#descriptorId = id(EXTENSION_URI.dependencyDescriptor);
     const levelId = options.kind === "audio" ? id(EXTENSION_URI.audioLevel) : 0;
@@ -106,11 +105,12 @@ export class UpTrack implements LayerSource {
     if (bound !== undefined) {
       const { mime, payloadType } = bound.codec;
       if (bound.ssrc === ssrc && payloadType === codec.payloadType && mime === codec.mime) return;
+      this.endRun(now); // of the stream as it was
       if (bound.rebind(ssrc, codec, now)) this.level?.restart();
     } else {
       const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
+      this.endRun(now); // with the layers there were
       this.#layers[spatial] = layer;
-      this.#packet ??= new SourcePacket(this.#rtxView, layer);
     }
     this.#layersChanged(now);
   }
@@ -135,6 +135,8 @@ export class UpTrack implements LayerSource {
     if (layer === undefined) return this.drops.count(DROP.unboundLayer);
     if (view.payloadType !== layer.codec.payloadType) return this.drops.count(DROP.payloadType);
     if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
+    // What came before a restart belongs to the old stream.
+    if (layer.isJump(view.sequenceNumber)) this.endRun(now);
     const before = layer.highest;
     const epoch = layer.epoch;
     const seq = layer.admit(view.sequenceNumber);
@@ -162,30 +164,18 @@ export class UpTrack implements LayerSource {
     if (layer === undefined) return this.drops.count(DROP.unboundLayer);
     if (view.payloadLength <= OSN_BYTES) return this.drops.count(DROP.rtxPadding);
     if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
-    const at = view.payloadOffset;
-    const seq = layer.admitRetransmission((view.bytes[at]! << 8) | view.bytes[at + 1]!);
+    const seq = layer.admitRetransmission(originalSequence(view));
     if (seq < 0) return this.drops.count(-seq as DropReason);
-    const { cache } = layer;
-    cache.stage(view.bytes, view.length);
-    cache.cutStaged(at, OSN_BYTES, at + view.payloadLength);
-    const { staging } = cache;
-    staging[0]! &= 0xdf;
-    staging[1] = (view.marker ? 0x80 : 0) | layer.codec.payloadType;
-    staging[2] = (seq >> 8) & 0xff;
-    staging[3] = seq & 0xff;
-    staging[8] = layer.ssrc >>> 24;
-    staging[9] = (layer.ssrc >>> 16) & 0xff;
-    staging[10] = (layer.ssrc >>> 8) & 0xff;
-    staging[11] = layer.ssrc & 0xff;
-    if (!this.#rtxView.wrap(staging, at + view.payloadLength - OSN_BYTES)) {
+    if (!stageOriginal(view, layer, seq, this.#rtxView)) {
       return this.drops.count(DROP.rtxMalformed);
     }
     this.#accept(layer, seq as ExtSeq, this.#rtxView, now, false);
     return DROP.none;
   }
 
-  /** Stores the staged packet and offers it to the down-tracks. */
+  /** Stores the staged packet, which then waits to be offered to the down-tracks. */
   #accept(layer: UpTrackLayer, seq: ExtSeq, view: RtpView, now: number, inOrder: boolean): void {
+    const { cache } = layer;
     layer.nack.receive(seq, now);
     if (!inOrder) layer.late++;
     layer.statistics.receive(
@@ -196,20 +186,41 @@ export class UpTrack implements LayerSource {
       now,
       inOrder && view.payloadLength > 0,
     );
-    const packet = this.#packet!;
-    packet.view = view;
-    packet.layer = layer;
+    const slot = cache.slotFor(seq);
+    const run = this.#run;
+    // A packet that waits must not be overwritten by one far ahead of it.
+    if (run.isFull || cache.arrivalOf(slot) > this.#fannedOut) this.endRun(now);
+    const packet = run.next(layer);
     packet.seq = seq;
-    packet.slot = layer.cache.storeStaged(seq, view.payloadOffset + view.payloadLength);
-    this.#readPayload(packet, view);
+    packet.slot = slot;
+    packet.highest = layer.highest;
+    packet.arrival = ++this.#arrivals;
+    const length = view.payloadOffset + view.payloadLength;
+    cache.storeStaged(seq, length, packet.arrival);
+    packet.view.wrap(cache.slotBytes(slot), length); // cannot fail: `view` is the same packet
+    if (!readPayload(packet, this.#descriptorId)) this.drops.count(DROP.malformedPayload);
+    if (changesStream(packet)) this.#fanOut(packet.arrival - 1, now);
+    placeInStream(packet);
     layer.countFrame(packet.vp8, packet.payloadLength, now);
     if (packet.keyFrameStart) layer.keyFrames.keyFrameArrived();
-    const downTracks = this.#downTracks;
-    for (let i = 0; i < downTracks.length; i++) downTracks[i]!.forward(packet, now);
+    run.add(packet);
+    if (this.#batch === undefined) this.endRun(now);
+    else if (run.length === 1) this.#batch.add(this);
   }
 
-  #readPayload(packet: SourcePacket, view: RtpView): void {
-    if (!readPayload(packet, view, this.#descriptorId)) this.drops.count(DROP.malformedPayload);
+  endRun(now: number): void {
+    this.#fanOut(this.#arrivals, now);
+  }
+
+  /** Offers what waits, which ends with the packet that came as number `until`. */
+  #fanOut(until: number, now: number): void {
+    const run = this.#run;
+    if (run.length > 0) {
+      const downTracks = this.#downTracks;
+      for (let i = 0; i < downTracks.length; i++) forwardRun(downTracks[i]!, run, now);
+      run.clear();
+    }
+    this.#fannedOut = until;
   }
 
   /** Takes a sender report of the layer's SSRC (RFC 3550 §6.4.1); NTP parts are unsigned 32 bits. */
@@ -277,16 +288,20 @@ export class UpTrack implements LayerSource {
     if (layer.keyFrames.request(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
   }
 
-  replay(receiver: PacketReceiver, layer: UpTrackLayer, seq: number, now: number): void {
-    const packet = (this.#replayed ??= new SourcePacket(new RtpView(), layer));
-    const { cache, highest } = layer;
-    for (let s = seq + 1; s <= highest; s++) {
+  replay(receiver: PacketReceiver, start: SourcePacket, now: number): void {
+    const { layer, arrival, highest } = start;
+    const { cache } = layer;
+    const packet = (this.#replayed ??= new SourcePacket(layer));
+    packet.layer = layer;
+    for (let s = start.seq + 1; s <= highest; s++) {
       const slot = cache.find(s);
-      if (slot < 0 || !packet.view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) continue;
-      packet.layer = layer;
-      packet.seq = s as ExtSeq;
+      // What came after `start` in the same run is still to be offered.
+      if (slot < 0 || cache.arrivalOf(slot) > arrival) continue;
+      if (!packet.view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) continue;
+      packet.seq = packet.highest = s as ExtSeq;
       packet.slot = slot;
-      this.#readPayload(packet, packet.view);
+      readPayload(packet, this.#descriptorId);
+      placeInStream(packet);
       receiver.forward(packet, now);
     }
   }
@@ -327,18 +342,7 @@ export class UpTrack implements LayerSource {
   /** Figures of the bound layers, lowest first. */
   stats(): UpTrackLayerStats[] {
     const stats: UpTrackLayerStats[] = [];
-    for (const layer of this.#layers) {
-      if (layer === undefined) continue;
-      stats.push({
-        spatial: layer.spatial as SpatialLayer,
-        ssrc: layer.ssrc,
-        packets: layer.statistics.packets,
-        bytes: layer.statistics.bytes,
-        lost: layer.statistics.lost,
-        nacksSent: layer.nacksSent,
-        plisSent: layer.keyFrames.sent,
-      });
-    }
+    for (const layer of this.#layers) if (layer !== undefined) stats.push(layer.stats());
     return stats;
   }
 
@@ -356,6 +360,7 @@ export class UpTrack implements LayerSource {
     layer.packetsElsewhere = 0;
     layer.lastPacketAt = now;
     if (layer.live) return;
+    this.endRun(now); // with the layers there were
     layer.live = true;
     this.#layersChanged(now);
   }
@@ -363,6 +368,15 @@ export class UpTrack implements LayerSource {
   #layersChanged(now: number): void {
     this.#condition.layersChanged(this.liveLayers, now);
     for (const downTrack of this.#downTracks) downTrack.layersChanged(now);
+  }
+}
+
+/** A throw is a bug on the way to this receiver: the others get their packets all the same. */
+function forwardRun(receiver: PacketReceiver, run: PacketRun, now: number): void {
+  try {
+    for (let i = 0; i < run.length; i++) receiver.forward(run.at(i), now);
+  } catch (error) {
+    receiver.failed(error);
   }
 }
 

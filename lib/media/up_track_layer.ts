@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { CodecParameters, MediaKind } from "../base/media_vocabulary.ts";
+import type { CodecParameters, MediaKind, SpatialLayer } from "../base/media_vocabulary.ts";
 import { CODEC, type CodecFamily, codecFamily } from "../wire/key_frame.ts";
 import { extendSeq, type ExtSeq } from "../wire/seq.ts";
 import type { Vp8Descriptor } from "../wire/vp8_descriptor.ts";
@@ -27,6 +27,17 @@ const AUDIO_PACKETS = 256;
 const MAX_DROPOUT = 3000;
 /** Numbers further back than this may be a restart; nearer ones are late or duplicates. */
 const MAX_MISORDER = 1000;
+
+/** Figures of one layer, shaped for the engine's statistics. */
+export interface UpTrackLayerStats {
+  readonly spatial: SpatialLayer;
+  readonly ssrc: number;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly lost: number;
+  readonly nacksSent: number;
+  readonly plisSent: number;
+}
 
 /** See the module text. Fields are read by {@linkcode UpTrack} and by down-tracks, written here. */
 export class UpTrackLayer {
@@ -139,6 +150,13 @@ export class UpTrackLayer {
     return this.cache.find(seq) >= 0 ? -DROP.duplicate : seq;
   }
 
+  /** Whether {@linkcode admit} may find in this number that the stream was restarted. */
+  isJump(sequenceNumber: number): boolean {
+    if (!this.#started) return false;
+    const ahead = extendSeq(sequenceNumber, this.#highest) - this.#highest;
+    return ahead > MAX_DROPOUT || ahead < -MAX_MISORDER;
+  }
+
   /** Two consecutive numbers far from the rest are a restart; one alone is noise. */
   #admitJump(sequenceNumber: number): number {
     if (sequenceNumber !== this.#restartAt) {
@@ -147,6 +165,18 @@ export class UpTrackLayer {
     }
     this.#restart();
     return this.admit(sequenceNumber);
+  }
+
+  stats(): UpTrackLayerStats {
+    return {
+      spatial: this.spatial as SpatialLayer,
+      ssrc: this.ssrc,
+      packets: this.statistics.packets,
+      bytes: this.statistics.bytes,
+      lost: this.statistics.lost,
+      nacksSent: this.nacksSent,
+      plisSent: this.keyFrames.sent,
+    };
   }
 
   #restart(): void {

@@ -75,7 +75,7 @@ export interface SfuServer extends AsyncDisposable {
 
 /** What tests and special deployments replace. */
 export interface ServerParts {
-  readonly createEngine?: (options: Required<LocalEngineOptions>) => MediaEngine;
+  readonly createEngine?: (options: Required<Omit<LocalEngineOptions, "srtp">>) => MediaEngine;
   readonly networkInterfaces?: () => readonly InterfaceAddress[];
   /** Delivers webhooks. */
   readonly fetch?: WebhookFetch;
@@ -127,6 +127,7 @@ class ComposedServer implements SfuServer {
       platform,
       drops: this.counters,
       audioLevel: audioLevelOptions(config),
+      native: "auto",
     });
     const router = this.#router = new EngineRouter(this.#engine, platform.log);
     this.#engine.onEvent = (event) => {

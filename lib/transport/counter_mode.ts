@@ -9,10 +9,11 @@
  * @module
  */
 import { type Cipheriv, createCipheriv } from "node:crypto";
+import { MAX_CM_BYTES, swapBytes } from "./srtp_layout.ts";
 
 const BLOCK_BYTES = 16;
-/** Longest payload of one packet: 2,048 bytes, beyond any MTU we receive. */
-const MAX_BLOCKS = 128;
+/** Of the longest packet: 128, fewer than the lowest byte of a counter has values. */
+const MAX_BLOCKS = MAX_CM_BYTES / BLOCK_BYTES;
 /** Packets made at once; with 1,200 bytes each they take 10 KiB per stream. */
 const PACKETS_AHEAD = 8;
 /** Streams that may run ahead; beyond, the memory of all sessions would show. */
@@ -35,7 +36,7 @@ export class CounterMode {
   readonly #aes: Cipheriv;
   readonly #salt: Int32Array;
   readonly #counters = new Uint8Array(PACKETS_AHEAD * MAX_BLOCKS * BLOCK_BYTES);
-  /** The same bytes as words: Deno runs on little-endian machines only, the counters are big-endian. */
+  /** The same bytes as words, whose order is not the counters'. */
   readonly #counterWords = new Int32Array(this.#counters.buffer);
   readonly #streams = new Map<number, StreamAhead>();
   readonly #single = new StreamAhead();
@@ -54,7 +55,7 @@ export class CounterMode {
    *
    * @param high Upper 32 bits of the 48-bit packet index.
    * @param low Lower 16 bits of it.
-   * @returns `false`, with nothing done, for more than 2,048 bytes.
+   * @returns `false`, with nothing done, for more than {@linkcode MAX_CM_BYTES}.
    */
   apply(
     bytes: Uint8Array,
@@ -156,9 +157,4 @@ function addKeystream(
   }
   const keystream = stream.bytes;
   for (; at < to; at++, s++) bytes[at]! ^= keystream[s]!;
-}
-
-/** The other byte order of a 32-bit word. */
-function swapBytes(word: number): number {
-  return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff_0000) | (word << 24);
 }

@@ -34,12 +34,8 @@ import {
 } from "./dtls_records.ts";
 import { type HandshakeMessage, HandshakeOrder } from "./handshake_order.ts";
 import { ReplayWindow } from "./replay_window.ts";
-import {
-  keyingMaterialBytes,
-  serverParameters,
-  SRTP_PROFILE,
-  type SrtpProfile,
-} from "./srtp_keys.ts";
+import { PORTABLE_SRTP } from "./srtp_engine.ts";
+import { keyingMaterialBytes, serverParameters, type SrtpProfile } from "./srtp_keys.ts";
 import { WeriftDtlsServer } from "./werift_dtls_server.ts";
 
 export interface DtlsSessionOptions {
@@ -51,7 +47,7 @@ export interface DtlsSessionOptions {
   readonly drops: DropCounters;
   /** From the peer's description; may come later by `setRemoteFingerprints`. */
   readonly fingerprints?: readonly DtlsFingerprint[];
-  /** In order of our preference. The default suits the portable cipher. */
+  /** In order of our preference. The default suits the portable ciphers. */
   readonly srtpProfiles?: readonly SrtpProfile[];
 }
 
@@ -71,7 +67,6 @@ const CLIENT_FLIGHT: readonly number[] = [
   HANDSHAKE_TYPE.certificateVerify,
   HANDSHAKE_TYPE.finished,
 ];
-const PREFERRED_PROFILES = [SRTP_PROFILE.aes128CmSha1_80, SRTP_PROFILE.aeadAes128Gcm] as const;
 
 /**
  * `hello`: no valid cookie yet. `keys`: flight 4 is out. `finishing`: Finished was verified.
@@ -103,7 +98,7 @@ export class DtlsSession {
     this.#cookie = options.platform.random.bytes(COOKIE_BYTES);
     this.#server = new WeriftDtlsServer(
       options.certificate,
-      options.srtpProfiles ?? PREFERRED_PROFILES,
+      options.srtpProfiles ?? PORTABLE_SRTP.profiles,
     );
   }
 

@@ -8,7 +8,7 @@
  * @module
  */
 import type { DatagramKind } from "../wire/datagram_kind.ts";
-import type { Datagrams, RemoteAddress } from "./datagrams.ts";
+import type { Datagrams, RemoteAddress, SendKind } from "./datagrams.ts";
 
 /** What a session receives: STUN stays with the muxes, and noise goes nowhere. */
 export type SessionDatagramKind = Exclude<DatagramKind, "stun" | "other">;
@@ -51,6 +51,13 @@ export interface NetworkPath {
    * @returns `false` if the packet was certainly not sent: closed path, or a slow reader's full queue.
    */
   send(bytes: Uint8Array, length: number): boolean;
+  /**
+   * Lends room for the next packet, from index 0 on, until it is committed or something else is sent
+   * anywhere. `undefined` if nothing can be sent now, which is counted.
+   */
+  reserve(): Uint8Array | undefined;
+  /** Queues the first `length` bytes of what was reserved last. */
+  commit(length: number, kind: SendKind): void;
   /** Forgets the address (UDP), or closes the connection once its queue is written (TCP). Idempotent. */
   close(): void;
 }
@@ -72,6 +79,14 @@ export class UdpPath implements NetworkPath {
     if (this.#isClosed) return false;
     this.datagrams.send(bytes, length, this.remote);
     return true;
+  }
+
+  reserve(): Uint8Array | undefined {
+    return this.#isClosed ? undefined : this.datagrams.reserve();
+  }
+
+  commit(length: number, kind: SendKind): void {
+    this.datagrams.commit(length, this.remote, kind);
   }
 
   close(): void {

@@ -22,13 +22,18 @@ import type { DtlsFailure } from "./dtls_listener.ts";
 import { DtlsSession } from "./dtls_session.ts";
 import type { IceDirectory } from "./ice_directory.ts";
 import { IceLiteAgent } from "./ice_lite.ts";
+import { SendKind } from "./datagrams.ts";
 import type { NetworkPath, PathOwner, SessionDatagramKind } from "./network_path.ts";
+import { PORTABLE_SRTP, type SrtpEngine } from "./srtp_engine.ts";
 import type { SrtpParameters } from "./srtp_keys.ts";
 import { SrtpSession } from "./srtp_session.ts";
 
 /** After ICE has a path, DTLS may take three times as long as ICE did, within these bounds, ms. */
 const MIN_SECURE_MS = 10_000;
 const MAX_SECURE_MS = 20_000;
+
+/** DTLS datagrams of one peer that may wait for their turn: more than a handshake has. */
+const MAX_DEFERRED = 16;
 
 /** Why a transport ended by itself. */
 export type TransportFailure = DtlsFailure | "ice_timeout" | "closed_by_peer" | "internal_error";
@@ -65,6 +70,10 @@ export interface PeerTransportOptions {
   /** `create`: open LiveKit's channels as soon as SCTP is up. */
   readonly dataChannels: "accept" | "create";
   readonly dataPolicy?: DataChannelPolicy;
+  /** What seals media, and which profiles are preferred; portable if absent. */
+  readonly srtp?: SrtpEngine;
+  /** Does something soon, when media has been seen to; absent: at once. */
+  readonly defer?: (step: () => void) => void;
   readonly listener: PeerTransportListener;
   readonly drops: DropCounters;
 }
@@ -77,15 +86,33 @@ export interface RemoteParameters {
   readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
 }
 
+/** Where clear RTP packets go to be sealed and sent, one at a time. */
+export interface RtpOutlet {
+  /**
+   * Lends room for the next packet, from index 0 on, of which the last 32 bytes are kept for sealing.
+   * `undefined` if nothing can be sent now. Valid until anything else is sent.
+   */
+  reserveRtp(): Uint8Array | undefined;
+  /**
+   * Sends the packet that begins in the reserved bytes, `[0, written)` with the whole header, and ends
+   * in `source[at, at + length)`, which is only read.
+   */
+  sendRtp(isVideo: boolean, written: number, source: Uint8Array, at: number, length: number): void;
+}
+
 /** See the module text. */
-export class PeerTransport implements PathOwner {
+export class PeerTransport implements PathOwner, RtpOutlet {
   readonly #options: PeerTransportOptions;
   readonly #ice: IceLiteAgent;
   readonly #dtls: DtlsSession;
   #srtp: SrtpSession | undefined;
+  /** Lent by the selected path for the next RTP packet. */
+  #reserved: Uint8Array | undefined;
   #channels: DataChannels | undefined;
   #sctp: RemoteParameters["sctp"];
   #protocol: "udp" | "tcp" | undefined;
+  /** DTLS datagrams whose turn has not come. */
+  #deferred = 0;
   /** When ICE began: with the peer's first description. */
   #startedAt: number;
   #hasRemote = false;
@@ -124,6 +151,7 @@ export class PeerTransport implements PathOwner {
       },
       platform,
       drops,
+      srtpProfiles: (options.srtp ?? PORTABLE_SRTP).profiles,
     });
   }
 
@@ -147,15 +175,27 @@ export class PeerTransport implements PathOwner {
     }
   }
 
-  /** Seals and sends `bytes[0, length)`, which has 32 bytes of room behind it. */
-  sendRtp(bytes: Uint8Array, length: number): void {
+  reserveRtp(): Uint8Array | undefined {
     const path = this.#ice.selectedPath;
-    if (this.#srtp === undefined || path === undefined) return;
-    const sealed = this.#srtp.protectRtp(bytes, length);
-    if (sealed > 0) path.send(bytes, sealed);
+    if (this.#srtp === undefined || path === undefined) return undefined;
+    this.#reserved = path.reserve();
+    return this.#reserved;
   }
 
-  /** As {@linkcode sendRtp}, for a compound RTCP packet. */
+  sendRtp(
+    isVideo: boolean,
+    written: number,
+    source: Uint8Array,
+    at: number,
+    length: number,
+  ): void {
+    const path = this.#ice.selectedPath;
+    if (this.#srtp === undefined || path === undefined || this.#reserved === undefined) return;
+    const sealed = this.#srtp.protectRtpFrom(this.#reserved, written, source, at, length);
+    if (sealed > 0) path.commit(sealed, isVideo ? SendKind.video : SendKind.other);
+  }
+
+  /** Seals and sends a compound RTCP packet `bytes[0, length)`, which has 32 bytes of room behind. */
   sendRtcp(bytes: Uint8Array, length: number): void {
     const path = this.#ice.selectedPath;
     if (this.#srtp === undefined || path === undefined) return;
@@ -195,11 +235,8 @@ export class PeerTransport implements PathOwner {
     _path: NetworkPath,
     now: number,
   ): void {
-    if (kind === "dtls") {
-      // The DTLS session may keep parts of the datagram, whose buffer is the socket's.
-      this.#dtls.receive(bytes.slice(0, length));
-      return;
-    }
+    // The DTLS session may keep parts of the datagram, whose buffer is the socket's.
+    if (kind === "dtls") return this.#receiveDtls(bytes.slice(0, length));
     const srtp = this.#srtp;
     if (srtp === undefined) return this.#options.drops.count("srtp_before_keys");
     if (kind === "rtp") {
@@ -209,6 +246,20 @@ export class PeerTransport implements PathOwner {
       const clear = srtp.unprotectRtcp(bytes, length);
       if (clear > 0) this.#options.listener.onRtcp(bytes, clear, now);
     }
+  }
+
+  /** Steps of a handshake cost much, and can wait; nothing overtakes them. */
+  #receiveDtls(datagram: Uint8Array): void {
+    const { defer, drops } = this.#options;
+    if (defer === undefined || this.#deferred === 0 && this.#dtls.connected) {
+      return this.#dtls.receive(datagram);
+    }
+    if (this.#deferred === MAX_DEFERRED) return drops.count("dtls_backlog");
+    this.#deferred++;
+    defer(() => {
+      this.#deferred--;
+      this.#dtls.receive(datagram);
+    });
   }
 
   /** Timed work of ICE and of the wait for the handshake. */
@@ -226,6 +277,7 @@ export class PeerTransport implements PathOwner {
     this.#channels?.close();
     this.#dtls.close();
     this.#ice.close();
+    this.#srtp?.close();
   }
 
   #pathSelected(path: NetworkPath): void {
@@ -240,7 +292,9 @@ export class PeerTransport implements PathOwner {
 
   #secured(srtp: SrtpParameters | undefined): void {
     if (srtp === undefined) return this.#fail("dtls_failed");
-    this.#srtp = new SrtpSession({ parameters: srtp, drops: this.#options.drops });
+    const { drops, srtp: engine = PORTABLE_SRTP } = this.#options;
+    const { cipherFactory } = engine;
+    this.#srtp = new SrtpSession({ parameters: srtp, drops, cipherFactory });
     this.#options.listener.onConnected(this.protocol);
     this.#startChannels();
   }

@@ -4,7 +4,7 @@
  *
  * Two properties of both runtimes' send calls, found by experiment on Deno 2.9.6, shape this file. The
  * bytes are read *after* the call returns (refill the buffer and the refilled bytes are sent), so they
- * are copied into a slot that stays untouched until the call has settled. And `Deno.listenDatagram`'s
+ * wait in a slot that stays untouched until the call has settled. And `Deno.listenDatagram`'s
  * calls that are pending together complete newest first, which turns a burst around; so exactly one is
  * pending at a time. Awaiting each costs no more CPU than overlapping them: about 5 µs either way.
  *
@@ -21,12 +21,11 @@ import {
   type DatagramCounters,
   type Datagrams,
   MAX_DATAGRAM_BYTES,
-  MAX_SEND_BYTES,
   type RemoteAddress,
+  SendKind,
 } from "./datagrams.ts";
+import { QUEUE_SLOTS, SendQueue } from "./send_queue.ts";
 
-/** Datagrams that may wait: a key frame of 16 packets to 500 subscribers. 12 MiB, touched when used. */
-const QUEUE_SLOTS = 8192;
 /** While more than these wait to be sent, nothing is received: see `DenoDatagrams.#receive`. */
 const RECEIVE_PAUSE_SLOTS = QUEUE_SLOTS / 4;
 /** Socket buffers asked for, as the LiveKit server asks; the kernel gives what its limit allows. */
@@ -60,89 +59,43 @@ export function openPortableDatagrams(options: PortableDatagramsOptions): Promis
 /** Hands one datagram to the runtime; settles when its bytes are no longer needed. */
 type Transmit = (bytes: Uint8Array, remote: RemoteAddress) => Promise<unknown>;
 
-/** Outgoing datagrams in order, in fixed slots, with one send pending at a time. */
-class SendQueue {
-  readonly #slab = new Uint8Array(QUEUE_SLOTS * MAX_SEND_BYTES);
-  readonly #lengths = new Uint16Array(QUEUE_SLOTS);
-  readonly #remotes: (RemoteAddress | undefined)[] = new Array(QUEUE_SLOTS).fill(undefined);
-  #head = 0;
-  #count = 0;
-  #closed = false;
-  #draining: Promise<void> | undefined;
-
-  constructor(
-    private readonly transmit: Transmit,
-    private readonly counters: DatagramCounters,
-    private readonly drops: DropCounters,
-  ) {}
-
-  push(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
-    if (this.#closed) return this.drops.count("udp_send_closed");
-    if (length > MAX_SEND_BYTES) return this.drops.count("udp_send_too_long");
-    if (this.#count === QUEUE_SLOTS) return this.drops.count("udp_send_queue_full");
-    const slot = (this.#head + this.#count) % QUEUE_SLOTS;
-    this.#slab.set(
-      length === bytes.length ? bytes : bytes.subarray(0, length),
-      slot * MAX_SEND_BYTES,
-    );
-    this.#lengths[slot] = length;
-    this.#remotes[slot] = remote;
-    this.#count++;
-    this.#draining ??= this.#drain();
-  }
-
-  /** Whether the sender is so far behind that receiving more would only make more to drop. */
-  get isLong(): boolean {
-    return this.#count > RECEIVE_PAUSE_SLOTS;
-  }
-
-  /** Settles when nothing waits any more. */
-  async drained(): Promise<void> {
-    await this.#draining;
-  }
-
-  /** Drops what waits; settles when the pending send, if any, has. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await this.#draining;
-  }
-
-  async #drain(): Promise<void> {
-    while (this.#count > 0 && !this.#closed) {
-      const slot = this.#head;
-      const start = slot * MAX_SEND_BYTES;
-      const length = this.#lengths[slot]!;
-      try {
-        await this.transmit(this.#slab.subarray(start, start + length), this.#remotes[slot]!);
-        this.counters.sent++;
-        this.counters.sentBytes += length;
-      } catch {
-        // Unreachable peers and full kernel buffers are the network's doing; UDP promises nothing.
-        this.drops.count("udp_send_failed");
-      }
-      this.#remotes[slot] = undefined;
-      this.#head = (slot + 1) % QUEUE_SLOTS;
-      this.#count--;
-    }
-    this.#draining = undefined;
-  }
-}
-
-/** What both twins share: the queue out, the counters and the two callbacks. */
+/** What both twins share: the queue out with one send pending at a time, counters, callbacks. */
 abstract class PortableDatagrams implements Datagrams {
   abstract readonly localAddress: { readonly hostname: string; readonly port: number };
   abstract readonly closed: Promise<void>;
   readonly counters: DatagramCounters = { received: 0, receivedBytes: 0, sent: 0, sentBytes: 0 };
   onDatagram: Datagrams["onDatagram"] = () => {};
   onBatchEnd: Datagrams["onBatchEnd"] = () => {};
-  protected readonly queue: SendQueue;
+  readonly #queue: SendQueue;
+  readonly #transmit: Transmit;
+  readonly #drops: DropCounters;
+  #draining: Promise<void> | undefined;
 
   constructor(transmit: Transmit, drops: DropCounters) {
-    this.queue = new SendQueue(transmit, this.counters, drops);
+    this.#queue = new SendQueue(drops);
+    this.#transmit = transmit;
+    this.#drops = drops;
+  }
+
+  get slab(): ArrayBuffer {
+    return this.#queue.slab;
+  }
+
+  /** A full queue cannot be flushed here, as sending takes a turn of the event loop. */
+  reserve(): Uint8Array | undefined {
+    return this.#queue.reserve() ?? this.#queue.reserveByDropping();
+  }
+
+  commit(length: number, remote: RemoteAddress, kind: SendKind): void {
+    this.#queue.commit(length, remote, kind);
+    this.#draining ??= this.#drain();
   }
 
   send(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
-    this.queue.push(bytes, length, remote);
+    const slot = this.#queue.canHold(length) ? this.reserve() : undefined;
+    if (slot === undefined) return;
+    slot.set(length === bytes.length ? bytes : bytes.subarray(0, length));
+    this.commit(length, remote, SendKind.other);
   }
 
   /** Nothing to do: the queue drains by itself, one datagram per system call. */
@@ -155,6 +108,40 @@ abstract class PortableDatagrams implements Datagrams {
     this.counters.receivedBytes += length;
     this.onDatagram(bytes, length, remote);
     this.onBatchEnd();
+  }
+
+  /** Whether the sender is so far behind that receiving more would only make more to drop. */
+  protected get isBehind(): boolean {
+    return this.#queue.count > RECEIVE_PAUSE_SLOTS;
+  }
+
+  /** Settles when nothing waits any more. */
+  protected async drained(): Promise<void> {
+    await this.#draining;
+  }
+
+  /** Drops what waits; settles when the pending send, if any, has. */
+  protected async closeQueue(): Promise<void> {
+    this.#queue.close();
+    await this.#draining;
+  }
+
+  async #drain(): Promise<void> {
+    const queue = this.#queue;
+    for (let at = queue.take(); at >= 0; at = queue.take()) {
+      const slot = queue.slots[at]!;
+      const length = queue.lengths[at]!;
+      try {
+        await this.#transmit(queue.viewOf(slot).subarray(0, length), queue.remotes[at]!);
+        this.counters.sent++;
+        this.counters.sentBytes += length;
+      } catch {
+        // Unreachable peers and full kernel buffers are the network's doing; UDP promises nothing.
+        this.#drops.count("udp_send_failed");
+      }
+      queue.giveBack(slot);
+    }
+    this.#draining = undefined;
   }
 }
 
@@ -180,7 +167,7 @@ class DenoDatagrams extends PortableDatagrams {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#sendsDone.resolve(this.queue.close());
+    this.#sendsDone.resolve(this.closeQueue());
     this.#conn.close();
   }
 
@@ -198,7 +185,7 @@ class DenoDatagrams extends PortableDatagrams {
     while (!this.#isClosed) {
       let bytes: Uint8Array;
       let remote: Deno.Addr;
-      if (this.queue.isLong) await this.queue.drained();
+      if (this.isBehind) await this.drained();
       try {
         [bytes, remote] = await this.#conn.receive(buffer);
         errors = 0;
@@ -259,7 +246,7 @@ class NodeDatagrams extends PortableDatagrams {
     if (this.#isClosed) return;
     this.#isClosed = true;
     // The pending send first: closing the socket under it would lose its callback.
-    this.queue.close().then(() => this.#socket.close(() => this.#done.resolve()));
+    this.closeQueue().then(() => this.#socket.close(() => this.#done.resolve()));
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * AES128_CM_HMAC_SHA1_80 avoids what is slow there, making cipher and HMAC objects per packet: one AES
  * object in ECB mode makes keystream for several packets, and HMAC is two plain SHA-1 hashes.
- * AEAD_AES_128_GCM has no such way and makes an object per packet, so prefer the former.
+ * The AEAD ciphers have no such way and make an object per packet, so prefer the former.
  *
  * @module
  */
@@ -20,20 +20,25 @@ import {
 } from "./sha1.ts";
 import type { SrtpCipher } from "./srtp_cipher.ts";
 import { SRTP_PROFILE, type SrtpSessionKeys } from "./srtp_keys.ts";
+import {
+  E_BIT,
+  GCM_TAG_BYTES,
+  isWithin,
+  MAX_CM_BYTES,
+  RTCP_HEADER_BYTES,
+  RTCP_INDEX_BYTES,
+  SHA1_TAG_BYTES,
+  writeUint32,
+} from "./srtp_layout.ts";
 
-const SHA1_TAG_BYTES = 10;
 /** Up to here hashing in place is faster than calling for it. */
 const SHORT_BYTES = 384;
 /** Beyond any MTU we receive; what is longer still is hashed in place, slowly. */
 const LONG_BYTES = 2048;
-const GCM_TAG_BYTES = 16;
-const RTCP_HEADER_BYTES = 8;
-const RTCP_INDEX_BYTES = 4;
-const E_BIT = 0x8000_0000;
 
 /** The portable cipher for the profile of `keys`. */
 export function portableCipher(keys: SrtpSessionKeys): SrtpCipher {
-  return keys.profile === SRTP_PROFILE.aeadAes128Gcm ? new GcmCipher(keys) : new CmCipher(keys);
+  return keys.profile === SRTP_PROFILE.aes128CmSha1_80 ? new CmCipher(keys) : new GcmCipher(keys);
 }
 
 /**
@@ -89,6 +94,7 @@ class CmCipher implements SrtpCipher {
   readonly #rtpAuth: KeyedSha1;
   readonly #rtcpAuth: KeyedSha1;
   readonly #tag = new Uint8Array(SHA1_TAG_BYTES);
+  #isClosed = false;
 
   constructor(keys: SrtpSessionKeys) {
     this.#rtp = new CounterMode(keys.rtpKey, keys.rtpSalt);
@@ -105,11 +111,28 @@ class CmCipher implements SrtpCipher {
     roc: number,
     seq: number,
   ): number {
+    if (!this.#fits(bytes, headerLength, length, SHA1_TAG_BYTES)) return 0;
     if (!this.#rtp.apply(bytes, headerLength, length, ssrc, roc, seq)) return 0;
     // The counter is authenticated behind the packet (§4.2) and then gives way to the tag.
     writeUint32(bytes, length, roc);
     writeTag(bytes, length, this.#rtpAuth.digest(bytes, length + 4));
     return length + SHA1_TAG_BYTES;
+  }
+
+  sealRtpFrom(
+    out: Uint8Array,
+    headerLength: number,
+    prefixLength: number,
+    source: Uint8Array,
+    sourceAt: number,
+    sourceLength: number,
+    ssrc: number,
+    roc: number,
+    seq: number,
+  ): number {
+    const from = headerLength + prefixLength;
+    if (prefixLength < 0 || !copyPayload(out, from, source, sourceAt, sourceLength)) return 0;
+    return this.sealRtp(out, from + sourceLength, headerLength, ssrc, roc, seq);
   }
 
   openRtp(
@@ -121,7 +144,7 @@ class CmCipher implements SrtpCipher {
     seq: number,
   ): number {
     const end = length - SHA1_TAG_BYTES;
-    if (end < headerLength) return -1;
+    if (!this.#fits(bytes, headerLength, end, SHA1_TAG_BYTES)) return -1;
     this.#keepTag(bytes, end);
     writeUint32(bytes, end, roc);
     if (!this.#isTag(this.#rtpAuth.digest(bytes, end + 4))) return -1;
@@ -129,6 +152,7 @@ class CmCipher implements SrtpCipher {
   }
 
   sealRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
+    if (!this.#fits(bytes, RTCP_HEADER_BYTES, length, this.rtcpOverhead)) return 0;
     const rtcp = this.#rtcp;
     if (!rtcp.apply(bytes, RTCP_HEADER_BYTES, length, ssrc, index >>> 16, index & 0xffff)) return 0;
     const end = length + RTCP_INDEX_BYTES;
@@ -140,11 +164,21 @@ class CmCipher implements SrtpCipher {
   openRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
     const signed = length - SHA1_TAG_BYTES;
     const end = signed - RTCP_INDEX_BYTES;
-    if (end < RTCP_HEADER_BYTES) return -1;
+    if (!this.#fits(bytes, RTCP_HEADER_BYTES, end, this.rtcpOverhead)) return -1;
     this.#keepTag(bytes, signed);
     if (!this.#isTag(this.#rtcpAuth.digest(bytes, signed))) return -1;
     const rtcp = this.#rtcp;
     return rtcp.apply(bytes, RTCP_HEADER_BYTES, end, ssrc, index >>> 16, index & 0xffff) ? end : -1;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Whether `[from .. to)` of `bytes` can be worked on and `overhead` bytes follow. */
+  #fits(bytes: Uint8Array, from: number, to: number, overhead: number): boolean {
+    return !this.#isClosed && from >= 0 && from <= to && to + overhead <= bytes.length &&
+      to - from <= MAX_CM_BYTES;
   }
 
   #keepTag(bytes: Uint8Array, at: number): void {
@@ -159,17 +193,20 @@ class CmCipher implements SrtpCipher {
   }
 }
 
-/** AEAD_AES_128_GCM (RFC 7714 §8 and §9). */
+/** AEAD_AES_128_GCM and AEAD_AES_256_GCM (RFC 7714 §8 and §9). */
 class GcmCipher implements SrtpCipher {
   readonly rtpOverhead = GCM_TAG_BYTES;
   readonly rtcpOverhead = GCM_TAG_BYTES + RTCP_INDEX_BYTES;
   readonly rtcpIndexFromEnd = RTCP_INDEX_BYTES;
+  readonly #name: "aes-128-gcm" | "aes-256-gcm";
   readonly #keys: SrtpSessionKeys;
   readonly #iv = Buffer.alloc(12);
   /** RTCP header and index word. */
   readonly #rtcpData = Buffer.alloc(RTCP_HEADER_BYTES + RTCP_INDEX_BYTES);
+  #isClosed = false;
 
   constructor(keys: SrtpSessionKeys) {
+    this.#name = keys.profile === SRTP_PROFILE.aeadAes256Gcm ? "aes-256-gcm" : "aes-128-gcm";
     this.#keys = keys;
   }
 
@@ -181,10 +218,27 @@ class GcmCipher implements SrtpCipher {
     roc: number,
     seq: number,
   ): number {
+    if (!this.#fits(bytes, headerLength, length, GCM_TAG_BYTES)) return 0;
     this.#setRtpIv(ssrc, roc, seq);
     const header = bytes.subarray(0, headerLength);
     this.#seal(this.#keys.rtpKey, bytes, headerLength, length, header);
     return length + GCM_TAG_BYTES;
+  }
+
+  sealRtpFrom(
+    out: Uint8Array,
+    headerLength: number,
+    prefixLength: number,
+    source: Uint8Array,
+    sourceAt: number,
+    sourceLength: number,
+    ssrc: number,
+    roc: number,
+    seq: number,
+  ): number {
+    const from = headerLength + prefixLength;
+    if (prefixLength < 0 || !copyPayload(out, from, source, sourceAt, sourceLength)) return 0;
+    return this.sealRtp(out, from + sourceLength, headerLength, ssrc, roc, seq);
   }
 
   openRtp(
@@ -196,13 +250,14 @@ class GcmCipher implements SrtpCipher {
     seq: number,
   ): number {
     const end = length - GCM_TAG_BYTES;
-    if (end < headerLength) return -1;
+    if (!this.#fits(bytes, headerLength, end, GCM_TAG_BYTES)) return -1;
     this.#setRtpIv(ssrc, roc, seq);
     const header = bytes.subarray(0, headerLength);
     return this.#open(this.#keys.rtpKey, bytes, headerLength, end, header) ? end : -1;
   }
 
   sealRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
+    if (!this.#fits(bytes, RTCP_HEADER_BYTES, length, this.rtcpOverhead)) return 0;
     this.#setRtcpIv(ssrc, index);
     const data = this.#setRtcpData(bytes, index);
     this.#seal(this.#keys.rtcpKey, bytes, RTCP_HEADER_BYTES, length, data);
@@ -212,14 +267,23 @@ class GcmCipher implements SrtpCipher {
 
   openRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
     const end = length - GCM_TAG_BYTES - RTCP_INDEX_BYTES;
-    if (end < RTCP_HEADER_BYTES) return -1;
+    if (!this.#fits(bytes, RTCP_HEADER_BYTES, end, this.rtcpOverhead)) return -1;
     this.#setRtcpIv(ssrc, index);
     const data = this.#setRtcpData(bytes, index);
     return this.#open(this.#keys.rtcpKey, bytes, RTCP_HEADER_BYTES, end, data) ? end : -1;
   }
 
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Whether `[from .. to)` of `bytes` can be worked on and `overhead` bytes follow. */
+  #fits(bytes: Uint8Array, from: number, to: number, overhead: number): boolean {
+    return !this.#isClosed && from >= 0 && from <= to && to + overhead <= bytes.length;
+  }
+
   #seal(key: Uint8Array, bytes: Uint8Array, from: number, to: number, data: Uint8Array): void {
-    const cipher = createCipheriv("aes-128-gcm", key, this.#iv);
+    const cipher = createCipheriv(this.#name, key, this.#iv);
     cipher.setAAD(data);
     bytes.set(cipher.update(bytes.subarray(from, to)), from);
     cipher.final();
@@ -227,7 +291,7 @@ class GcmCipher implements SrtpCipher {
   }
 
   #open(key: Uint8Array, bytes: Uint8Array, from: number, to: number, data: Uint8Array): boolean {
-    const decipher = createDecipheriv("aes-128-gcm", key, this.#iv, {
+    const decipher = createDecipheriv(this.#name, key, this.#iv, {
       authTagLength: GCM_TAG_BYTES,
     });
     decipher.setAAD(data);
@@ -268,14 +332,20 @@ class GcmCipher implements SrtpCipher {
   }
 }
 
-function writeUint32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 24;
-  bytes[at + 1] = value >>> 16;
-  bytes[at + 2] = value >>> 8;
-  bytes[at + 3] = value;
-}
-
 /** The first 80 bits of an HMAC-SHA1 (RFC 3711 §4.2.1). */
 function writeTag(bytes: Uint8Array, at: number, digest: Uint8Array): void {
   for (let i = 0; i < SHA1_TAG_BYTES; i++) bytes[at + i] = digest[i]!;
+}
+
+/** Puts the end of a payload behind its beginning; `false` if it is not there or has no room. */
+function copyPayload(
+  out: Uint8Array,
+  at: number,
+  source: Uint8Array,
+  sourceAt: number,
+  length: number,
+): boolean {
+  if (!isWithin(source, sourceAt, length) || !isWithin(out, at, length)) return false;
+  out.set(source.subarray(sourceAt, sourceAt + length), at);
+  return true;
 }

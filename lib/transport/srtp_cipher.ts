@@ -3,8 +3,8 @@
  *
  * Contract: a cipher knows one direction's session keys and nothing about packet order; roll-over,
  * replay and header parsing are the session's (`srtp_session.ts`). Calls are synchronous, keep no
- * reference to `bytes`, and touch only `bytes[0 .. length + overhead)`. A failed `open` may leave the
- * packet's bytes changed.
+ * reference to a packet, and touch only `bytes[0 .. length + overhead)`; arguments that reach beyond
+ * `bytes` are refused. A failed `open` may leave the packet's bytes changed.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface SrtpCipher {
    * Encrypts and authenticates an RTP packet.
    *
    * @param headerLength Fixed header, CSRCs and extension: authenticated, not encrypted.
-   * @param ssrc 32 bits, unsigned.
+   * @param ssrc 32 bits, signed or unsigned.
    * @param roc Roll-over counter, 32 bits.
    * @param seq 16 bits.
    * @returns The new length, or 0 if the packet does not fit the cipher.
@@ -32,6 +32,25 @@ export interface SrtpCipher {
     bytes: Uint8Array,
     length: number,
     headerLength: number,
+    ssrc: number,
+    roc: number,
+    seq: number,
+  ): number;
+
+  /**
+   * As {@linkcode SrtpCipher.sealRtp}, for a packet whose payload's end still stands elsewhere:
+   * encrypting it is also copying it. `source` is only read and must not overlap `out`.
+   *
+   * @param out Holds `headerLength` bytes of header and `prefixLength` bytes of clear payload.
+   * @param sourceAt Where the other `sourceLength` bytes of payload begin in `source`.
+   */
+  sealRtpFrom(
+    out: Uint8Array,
+    headerLength: number,
+    prefixLength: number,
+    source: Uint8Array,
+    sourceAt: number,
+    sourceLength: number,
     ssrc: number,
     roc: number,
     seq: number,
@@ -52,7 +71,10 @@ export interface SrtpCipher {
 
   /** Checks and decrypts a compound RTCP packet with the E bit. Returns its clear length, or -1. */
   openRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number;
+
+  /** Lets go of the keys and of memory the collector does not see. Idempotent; later calls refuse. */
+  close(): void;
 }
 
-/** Makes the cipher of one direction. */
+/** Makes the cipher of one direction; whoever calls it closes what it made. */
 export type SrtpCipherFactory = (keys: SrtpSessionKeys) => SrtpCipher;

@@ -5,7 +5,8 @@
  * Contract: receive state changes only after a packet authenticated; network input is never thrown
  * at, a packet that is not used is counted under its reason. The number of received SSRCs with state
  * is bounded: the longest silent one gives way. Sent SSRCs keep their state for the session's life,
- * because starting one over would use a keystream twice.
+ * because starting one over would use a keystream twice. After {@linkcode SrtpSession.close} every
+ * packet is a counted drop.
  *
  * @module
  */
@@ -15,6 +16,7 @@ import { portableCipher } from "./portable_srtp.ts";
 import { ReplayWindow } from "./replay_window.ts";
 import type { SrtpCipher, SrtpCipherFactory } from "./srtp_cipher.ts";
 import { deriveSessionKeys, type SrtpParameters } from "./srtp_keys.ts";
+import { E_BIT, readInt32, readUint32, RTCP_HEADER_BYTES } from "./srtp_layout.ts";
 
 /** RTP packets an SSRC may be late: a second of 8 Mbit/s video. Browsers repeat old packets to probe. */
 const RTP_WINDOW = 1024;
@@ -22,8 +24,8 @@ const RTCP_WINDOW = 128;
 /** Received SSRCs with state: 30 published tracks with three layers and RTX stay below it. */
 export const MAX_RECEIVED_SSRCS = 256;
 const MIN_RTP_BYTES = 12;
-const RTCP_HEADER_BYTES = 8;
-const SRTCP_INDEX_LIMIT = 0x8000_0000;
+/** 2^31 compound packets per key: the index has no more bits. */
+const SRTCP_INDEX_LIMIT = E_BIT;
 /** 2^48 packets per key (RFC 3711 §9.2): beyond any session, but checked. */
 const RTP_INDEX_LIMIT = 2 ** 48;
 
@@ -32,6 +34,12 @@ interface ReceivedSource {
   readonly window: ReplayWindow;
   /** Value of the session's packet count when it was last heard. */
   heardAt: number;
+}
+
+/** An SSRC we send. */
+interface SentSource {
+  /** Highest extended sequence number so far. */
+  highest: ExtSeq;
 }
 
 export interface SrtpSessionOptions {
@@ -46,17 +54,23 @@ export class SrtpSession {
   readonly #sealer: SrtpCipher;
   readonly #opener: SrtpCipher;
   readonly #drops: DropCounters;
+  // By SSRC as signed 32 bits: numbers that V8 looks up without making an object.
   readonly #rtpSources = new Map<number, ReceivedSource>();
   readonly #rtcpSources = new Map<number, ReceivedSource>();
-  /** Highest extended sequence number sent, by SSRC. */
-  readonly #sent = new Map<number, ExtSeq>();
+  readonly #sent = new Map<number, SentSource>();
   #rtcpIndex = 0;
   #heard = 0;
+  #isClosed = false;
 
   constructor({ parameters, drops, cipherFactory = portableCipher }: SrtpSessionOptions) {
-    this.#sealer = cipherFactory(deriveSessionKeys(parameters.profile, parameters.local));
-    this.#opener = cipherFactory(deriveSessionKeys(parameters.profile, parameters.remote));
     this.#drops = drops;
+    this.#sealer = cipherFactory(deriveSessionKeys(parameters.profile, parameters.local));
+    try {
+      this.#opener = cipherFactory(deriveSessionKeys(parameters.profile, parameters.remote));
+    } catch (error) {
+      this.#sealer.close();
+      throw error;
+    }
   }
 
   /** Room a packet needs behind it: the most that `protectRtp` and `protectRtcp` append, bytes. */
@@ -71,30 +85,56 @@ export class SrtpSession {
    * @returns The new length, or 0 (counted) if it is no RTP packet or `bytes` has no room for the tag.
    */
   protectRtp(bytes: Uint8Array, length: number): number {
-    const headerLength = rtpHeaderLength(bytes, length);
-    if (headerLength < 0 || length + this.#sealer.rtpOverhead > bytes.length) {
-      this.#drops.count("srtp_cannot_seal");
-      return 0;
-    }
-    const ssrc = readUint32(bytes, 8);
+    const headerLength = this.#headerToSeal(bytes, length, length);
+    if (headerLength < 0) return 0;
+    const ssrc = readInt32(bytes, 8);
     const seq = (bytes[2]! << 8) | bytes[3]!;
-    const highest = this.#sent.get(ssrc);
-    const index = highest === undefined ? seq : extendSeq(seq, highest);
-    if (index < 0 || index >= RTP_INDEX_LIMIT) {
-      this.#drops.count("srtp_cannot_seal");
-      return 0;
-    }
-    if (highest === undefined || index > highest) this.#sent.set(ssrc, index as ExtSeq);
+    const index = this.#indexToSeal(ssrc, seq);
+    if (index < 0) return 0;
     const sealed = this.#sealer.sealRtp(bytes, length, headerLength, ssrc, rocOf(index), seq);
-    if (sealed === 0) this.#drops.count("srtp_cannot_seal");
-    return sealed;
+    return sealed === 0 ? this.#drop("srtp_cannot_seal") : sealed;
+  }
+
+  /**
+   * As {@linkcode protectRtp}, for a packet whose payload's end is read from elsewhere: cheaper than
+   * copying it and sealing then.
+   *
+   * @param out Holds the header and, up to `length`, what of the payload differs from `source`.
+   * @param source Is not changed, and must not overlap `out`.
+   */
+  protectRtpFrom(
+    out: Uint8Array,
+    length: number,
+    source: Uint8Array,
+    sourceAt: number,
+    sourceLength: number,
+  ): number {
+    const headerLength = this.#headerToSeal(out, length, length + sourceLength);
+    if (headerLength < 0) return 0;
+    const ssrc = readInt32(out, 8);
+    const seq = (out[2]! << 8) | out[3]!;
+    const index = this.#indexToSeal(ssrc, seq);
+    if (index < 0) return 0;
+    const sealed = this.#sealer.sealRtpFrom(
+      out,
+      headerLength,
+      length - headerLength,
+      source,
+      sourceAt,
+      sourceLength,
+      ssrc,
+      rocOf(index),
+      seq,
+    );
+    return sealed === 0 ? this.#drop("srtp_cannot_seal") : sealed;
   }
 
   /** Opens an SRTP packet in place. Returns the RTP packet's length, or 0 (counted). */
   unprotectRtp(bytes: Uint8Array, length: number): number {
+    if (this.#isClosed) return this.#drop("srtp_closed");
     const headerLength = rtpHeaderLength(bytes, length - this.#opener.rtpOverhead);
     if (headerLength < 0 || length > bytes.length) return this.#drop("srtp_malformed");
-    const ssrc = readUint32(bytes, 8);
+    const ssrc = readInt32(bytes, 8);
     const seq = (bytes[2]! << 8) | bytes[3]!;
     const source = this.#rtpSources.get(ssrc);
     const index = source === undefined ? seq : extendSeq(seq, source.window.highest as ExtSeq);
@@ -109,14 +149,16 @@ export class SrtpSession {
 
   /** Seals a compound RTCP packet in place. Returns the new length, or 0 (counted). */
   protectRtcp(bytes: Uint8Array, length: number): number {
+    if (this.#isClosed) return this.#drop("srtp_closed");
     const fits = length >= RTCP_HEADER_BYTES && length + this.#sealer.rtcpOverhead <= bytes.length;
     if (!fits || this.#rtcpIndex >= SRTCP_INDEX_LIMIT) return this.#drop("srtcp_cannot_seal");
-    const sealed = this.#sealer.sealRtcp(bytes, length, readUint32(bytes, 4), this.#rtcpIndex++);
+    const sealed = this.#sealer.sealRtcp(bytes, length, readInt32(bytes, 4), this.#rtcpIndex++);
     return sealed === 0 ? this.#drop("srtcp_cannot_seal") : sealed;
   }
 
   /** Opens an SRTCP packet in place; it must be encrypted. Returns the RTCP length, or 0 (counted). */
   unprotectRtcp(bytes: Uint8Array, length: number): number {
+    if (this.#isClosed) return this.#drop("srtp_closed");
     const cipher = this.#opener;
     if (length < RTCP_HEADER_BYTES + cipher.rtcpOverhead || length > bytes.length) {
       return this.#drop("srtcp_malformed");
@@ -124,13 +166,51 @@ export class SrtpSession {
     const word = readUint32(bytes, length - cipher.rtcpIndexFromEnd);
     if (word < SRTCP_INDEX_LIMIT) return this.#drop("srtcp_not_encrypted");
     const index = word - SRTCP_INDEX_LIMIT;
-    const ssrc = readUint32(bytes, 4);
+    const ssrc = readInt32(bytes, 4);
     const source = this.#rtcpSources.get(ssrc);
     if (source !== undefined && !source.window.isFresh(index)) return this.#drop("srtcp_replayed");
     const opened = cipher.openRtcp(bytes, length, ssrc, index);
     if (opened < 0) return this.#drop("srtcp_not_authentic");
     this.#accept(this.#rtcpSources, source, ssrc, index, RTCP_WINDOW);
     return opened;
+  }
+
+  /** Frees the keys. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#sealer.close();
+    this.#opener.close();
+  }
+
+  /** The length of the header of `bytes[0 .. length)`, or -1 (counted) if it cannot be sealed. */
+  #headerToSeal(bytes: Uint8Array, length: number, clearLength: number): number {
+    if (this.#isClosed) {
+      this.#drops.count("srtp_closed");
+      return -1;
+    }
+    const headerLength = rtpHeaderLength(bytes, length);
+    if (headerLength >= 0 && clearLength + this.#sealer.rtpOverhead <= bytes.length) {
+      return headerLength;
+    }
+    this.#drops.count("srtp_cannot_seal");
+    return -1;
+  }
+
+  /** The packet's 48-bit index, or -1 (counted) if there is none left. */
+  #indexToSeal(ssrc: number, seq: number): number {
+    const source = this.#sent.get(ssrc);
+    if (source === undefined) {
+      this.#sent.set(ssrc, { highest: seq as ExtSeq });
+      return seq;
+    }
+    const index = extendSeq(seq, source.highest);
+    if (index < 0 || index >= RTP_INDEX_LIMIT) {
+      this.#drops.count("srtp_cannot_seal");
+      return -1;
+    }
+    if (index > source.highest) source.highest = index;
+    return index;
   }
 
   #drop(reason: string): 0 {
@@ -185,9 +265,4 @@ function rtpHeaderLength(bytes: Uint8Array, length: number): number {
     header += 4 + ((bytes[header + 2]! << 8) | bytes[header + 3]!) * 4;
   }
   return header > length ? -1 : header;
-}
-
-function readUint32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>>
-    0;
 }

@@ -49,6 +49,8 @@ export class TcpMux implements TcpPathHost {
   readonly drops: DropCounters;
   readonly log: Log;
   readonly limits: TcpLimits;
+  /** After what one read brought was delivered; set by the engine. Must not throw. */
+  onBatchEnd: (now: number) => void = () => {};
   /** As bound: the port is the real one when 0 was asked for. */
   readonly localAddress: { readonly hostname: string; readonly port: number };
   /** Settles when, after `close`, no operation is pending; never rejects. */

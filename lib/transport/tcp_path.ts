@@ -11,7 +11,7 @@ import type { DropCounters } from "../base/drop_counters.ts";
 import type { Cancel, Clock, Log, Timers } from "../base/platform.ts";
 import { datagramKind } from "../wire/datagram_kind.ts";
 import { FRAME_HEADER_BYTES, FrameSplitter, writeFrameHeader } from "../wire/stream_framing.ts";
-import { MAX_DATAGRAM_BYTES, type RemoteAddress } from "./datagrams.ts";
+import { MAX_DATAGRAM_BYTES, MAX_SEND_BYTES, type RemoteAddress } from "./datagrams.ts";
 import type { IceDirectory, StunOrigin } from "./ice_directory.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
 
@@ -52,6 +52,8 @@ export interface TcpPathHost {
   readonly drops: DropCounters;
   readonly log: Log;
   readonly limits: TcpLimits;
+  /** After the frames of one read were delivered. */
+  onBatchEnd(now: number): void;
   /** Once, when the connection has named its session, or ended without. */
   unnamedDone(path: TcpPath): void;
   /** Once, when the connection is gone. */
@@ -86,6 +88,8 @@ export class TcpPath implements NetworkPath, StunOrigin {
   readonly #onFrame = (bytes: Uint8Array, length: number) => this.#receive(bytes, length);
   #filling = new Uint8Array(WRITE_BYTES);
   #writing = new Uint8Array(WRITE_BYTES);
+  /** Lent by `reserve`; made at its first use. */
+  #reserved: Uint8Array | undefined;
   /** Bytes waiting in `#filling`. */
   #filled = 0;
   /** Bytes of `#writing` not yet taken by the system. */
@@ -147,6 +151,16 @@ export class TcpPath implements NetworkPath, StunOrigin {
     return true;
   }
 
+  reserve(): Uint8Array | undefined {
+    if (this.#isClosing || this.#isEnded) return undefined;
+    return this.#reserved ??= new Uint8Array(MAX_SEND_BYTES);
+  }
+
+  /** Which packets give way to a slow reader is told by their bytes. */
+  commit(length: number): void {
+    if (this.#reserved !== undefined) this.send(this.#reserved, length);
+  }
+
   close(): void {
     if (this.#isClosing || this.#isEnded) return;
     if (this.queuedBytes === 0) return void this.#end();
@@ -169,6 +183,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
       else if (!this.#isEnded && !this.#splitter.push(chunk, length, this.#onFrame)) {
         this.#end("tcp_frame_too_long");
       }
+      this.#endBatch();
     }
     await this.#drained;
   }
@@ -186,6 +201,16 @@ export class TcpPath implements NetworkPath, StunOrigin {
     } catch (error) {
       drops.count("receive_threw");
       log.error("Receiving a frame failed inside", { kind, error });
+    }
+  }
+
+  #endBatch(): void {
+    const { clock, drops, log } = this.#host;
+    try {
+      this.#host.onBatchEnd(clock.now());
+    } catch (error) {
+      drops.count("receive_threw");
+      log.error("Ending a batch of frames failed inside", { error });
     }
   }
 

@@ -87,8 +87,7 @@ class UdpOrigin implements StunOrigin {
   }
 
   openPath(): NetworkPath {
-    const { hostname, port } = this.remote;
-    const path = new UdpPath({ transport: "udp", hostname, port }, this.datagrams, this.table);
+    const path = new UdpPath(this.remote, this.datagrams, this.table);
     this.table.add(path);
     this.path = path;
     return path;

@@ -39,6 +39,7 @@ const CLIENT_SESSION = 1;
 /** Explicit nonce (8) and tag (16) of AES-GCM, RFC 5288 §3. */
 const GCM_OVERHEAD_BYTES = 24;
 
+type WeriftOptions = ConstructorParameters<typeof DtlsServer>[0];
 type WeriftHandshake = Parameters<DtlsServer["onHandleHandshakes"]>[0][number];
 type WeriftPacket = Parameters<CipherContext["encryptPacket"]>[0];
 
@@ -82,7 +83,8 @@ export class WeriftDtlsServer {
       cert: certificate.certPem,
       key: certificate.keyPem,
       signatureHash: certificate.signatureHash,
-      srtpProfiles: [...profiles],
+      // werift only compares these numbers and writes one of them: it need not know AES-256.
+      srtpProfiles: [...profiles] as NonNullable<WeriftOptions["srtpProfiles"]>,
       extendedMasterSecret: true,
       certificateRequest: true,
     });

@@ -105,17 +105,12 @@ export class Vp8Descriptor {
   }
 }
 
-/** How many bytes a rewritten descriptor is longer: a 7-bit picture id always becomes 15 bits. */
-export function vp8DescriptorGrowth(descriptor: Vp8Descriptor): number {
-  return descriptor.pictureIdBits === 7 ? 1 : 0;
-}
-
 /**
  * Writes `source` at `out[at…]` with other numbers. The picture id is always written with 15 bits:
  * rewritten ids count on past 127, and receivers count modulo 2^15 only.
  *
  * @param firstByte The first byte of the source descriptor, kept as it is.
- * @returns Bytes written: `source.headerLength + vp8DescriptorGrowth(source)`.
+ * @returns Bytes written: `source.headerLength`, and one more for a picture id of 7 bits.
  */
 export function writeVp8Descriptor(
   out: Uint8Array,

@@ -10,7 +10,7 @@ import { DownTrack } from "../../lib/media/down_track.ts";
 import type { PacketSink } from "../../lib/media/forwarding_ports.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
-import { codec, vp8Payload } from "../support/forwarding_fixtures.ts";
+import { codec, layerListener, vp8Payload } from "../support/forwarding_fixtures.ts";
 import { rtpPacket } from "../support/rtp_packets.ts";
 import { descriptorOf, packetWith } from "../support/svc_world.ts";
 
@@ -22,7 +22,11 @@ const STRETCH = 2_000;
 
 class NullSink implements PacketSink {
   sent = 0;
+  readonly #reserved = new Uint8Array(1_536);
   #transport = 0;
+  reserve(): Uint8Array {
+    return this.#reserved;
+  }
   send(): void {
     this.sent++;
   }
@@ -80,7 +84,7 @@ function forwardingStep(sink: PacketSink): (i: number) => void {
         },
         publisherExtensions: extensions,
         sink,
-        listener: { onLayer() {} },
+        listener: layerListener(),
         target: { enabled: true, maxSpatial: 2, maxTemporal: 3 },
       }),
       0,
@@ -154,7 +158,7 @@ Deno.test("UpTrack.receive() selects inside SVC streams with under 4 heap bytes 
       },
       publisherExtensions: extensions,
       sink,
-      listener: { onLayer() {} },
+      listener: layerListener(),
       target: { enabled: true, maxSpatial: 1, maxTemporal: 3 },
     });
     up.addDownTrack(down, 0);

@@ -12,6 +12,7 @@ import { extendSeq, type ExtSeq } from "../../lib/wire/seq.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
 import {
   codec,
+  layerListener,
   RecordingSink,
   viewOf,
   type Vp8Fields,
@@ -40,7 +41,7 @@ function forwarding(kind: "audio" | "video") {
     section: { mid: "1", kind, ssrc: 5, rtxSsrc: 6, codecs: [source], extensions: [] },
     publisherExtensions: up.extensions,
     sink,
-    listener: { onLayer() {} },
+    listener: layerListener(),
     target: { ...ALL, maxSpatial: layers.length - 1 as 0 | 1 },
     firstRtxSequence: 1,
   });

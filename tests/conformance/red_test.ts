@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { DownTrack } from "../../lib/media/down_track.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { RedPayload } from "../../lib/wire/red_payload.ts";
-import { codec, RecordingSink, viewOf } from "../support/forwarding_fixtures.ts";
+import { codec, layerListener, RecordingSink, viewOf } from "../support/forwarding_fixtures.ts";
 import { redundantPayload } from "../support/redundant_payload.ts";
 import { rtpPacket } from "../support/rtp_packets.ts";
 import { unitScenario } from "./support.ts";
@@ -30,7 +30,7 @@ function unwrapped(arrivals: readonly number[]): readonly (readonly [number, num
     section: { mid: "1", kind: "audio", ssrc: 5, codecs: [OPUS], extensions: [] },
     publisherExtensions: [],
     sink,
-    listener: { onLayer() {} },
+    listener: layerListener(),
     target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
   });
   up.addDownTrack(down, 0);

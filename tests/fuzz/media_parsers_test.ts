@@ -15,7 +15,7 @@ import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { parseTransportFeedback, TransportFeedback } from "../../lib/wire/transport_cc.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
 import { Vp9Descriptor } from "../../lib/wire/vp9_descriptor.ts";
-import { codec, RecordingSink, vp8Payload } from "../support/forwarding_fixtures.ts";
+import { codec, layerListener, RecordingSink, vp8Payload } from "../support/forwarding_fixtures.ts";
 import { rtpPacket } from "../support/rtp_packets.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 
@@ -80,7 +80,7 @@ Deno.test("UpTrack and DownTrack live through random and bent packets and go on 
     },
     publisherExtensions: extensions,
     sink,
-    listener: { onLayer() {} },
+    listener: layerListener(),
     target: { enabled: true, maxSpatial: 2, maxTemporal: 1 },
   });
   up.addDownTrack(down, 0);

@@ -10,7 +10,7 @@ import { DownTrack } from "../../lib/media/down_track.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { DependencyDescriptor } from "../../lib/wire/dependency_descriptor.ts";
 import { DependencyStructure } from "../../lib/wire/dependency_structure.ts";
-import { codec, RecordingSink, viewOf } from "../support/forwarding_fixtures.ts";
+import { codec, layerListener, RecordingSink, viewOf } from "../support/forwarding_fixtures.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { descriptorOf, type Frame, packetWith } from "../support/svc_world.ts";
 
@@ -74,7 +74,7 @@ Deno.test("DownTrack lives through bent SVC streams and goes on at the next key 
     },
     publisherExtensions: extensions,
     sink,
-    listener: { onLayer() {} },
+    listener: layerListener(),
     target: { enabled: true, maxSpatial: 1, maxTemporal: 2 },
   });
   up.bindLayer(0, 7, codec("video/AV1", 35, 36), 0);

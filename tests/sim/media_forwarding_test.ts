@@ -151,6 +151,36 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
   });
 }
 
+for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
+  Deno.test(`UpTrack fans batches out as it does single packets, to the byte (seed ${seed})`, () => {
+    const [alone, together] = [false, true].map((batched) => {
+      const world = new SimulcastWorld({
+        seed,
+        layers: 3,
+        loss: 0.05,
+        duplicate: 0.05,
+        jitterMs: 30,
+        firstSequence: 65_300,
+        readEveryMs: 50,
+        batched,
+      });
+      const [first, second] = [world.subscribe(HIGH), world.subscribe(LOW)];
+      for (let i = 0; i < 12; i++) {
+        world.run(1500);
+        first.down.setTarget(i % 2 === 0 ? LOW : HIGH, world.now);
+        second.down.setTarget({ ...HIGH, maxTemporal: i % 4 }, world.now);
+      }
+      return [first, second].map(({ sink }) => sink.packets.map((packet) => packet.toHex()));
+    });
+    assert.ok(alone![0]!.length > 1000, `${alone![0]!.length} packets`);
+    for (const [place, packets] of alone!.entries()) {
+      const differs = packets.findIndex((packet, i) => packet !== together![place]![i]);
+      assert.equal(differs, -1, `subscriber ${place}: packet ${differs} of ${packets.length}`);
+      assert.equal(together![place]!.length, packets.length);
+    }
+  });
+}
+
 Deno.test("DownTrack without sender reports still switches, by the time that passed", () => {
   const world = new SimulcastWorld({ seed: 9, layers: 3, senderReports: false });
   const { down, sink } = world.subscribe(LOW);

@@ -21,6 +21,7 @@ export const FAKE_ENGINE_READY: EngineReady = {
     { protocol: "udp", hostname: "192.0.2.1", port: 7882 },
     { protocol: "tcp", hostname: "192.0.2.1", port: 7881 },
   ],
+  ports: "none",
 };
 
 /** See the module text. */

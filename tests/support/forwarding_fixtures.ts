@@ -4,8 +4,9 @@
  *
  * @module
  */
-import type { CodecParameters } from "../../lib/base/media_vocabulary.ts";
-import type { PacketSink } from "../../lib/media/forwarding_ports.ts";
+import type { CodecParameters, SpatialLayer } from "../../lib/base/media_vocabulary.ts";
+import { type PacketSink, SEAL_BYTES } from "../../lib/media/forwarding_ports.ts";
+import type { OutgoingPacket } from "../../lib/media/outgoing_packet.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 
 /** A view on a packet. */
@@ -60,15 +61,34 @@ export function codec(mime: string, payloadType: number, rtx?: number, fmtp = ""
   };
 }
 
+/** Hears of layers, and fails the test where forwarding fails. */
+export function layerListener(onLayer: (spatial: SpatialLayer) => void = () => {}) {
+  return {
+    onLayer,
+    onFailed: (error: unknown) => {
+      throw error;
+    },
+  };
+}
+
 /** Keeps copies of all packets. */
 export class RecordingSink implements PacketSink {
   readonly packets: Uint8Array[] = [];
   #transport = 65_530;
 
-  send(bytes: Uint8Array, length: number): void {
-    if (bytes.length < length + 32) throw new Error("no room to seal");
-    this.packets.push(bytes.slice(0, length));
-    bytes.fill(0xee); // what sealing in place would leave behind
+  readonly #reserved = new Uint8Array(1_536);
+
+  reserve(): Uint8Array {
+    this.#reserved.fill(0xee); // what an earlier packet, sealed in place, would leave behind
+    return this.#reserved;
+  }
+
+  send({ written, source, sourceAt, sourceLength }: OutgoingPacket): void {
+    const length = written + sourceLength;
+    if (this.#reserved.length < length + SEAL_BYTES) throw new Error("no room to seal");
+    const packet = this.#reserved.slice(0, length);
+    packet.set(source.subarray(sourceAt, sourceAt + sourceLength), written);
+    this.packets.push(packet);
   }
 
   nextTransportSequence(): number {

@@ -10,10 +10,12 @@
 import { EXTENSION_URI, type SpatialLayer } from "../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
 import type { LayerTarget } from "../../lib/media/down_track_options.ts";
+import { FanOutBatch } from "../../lib/media/fan_out_batch.ts";
+import type { OutgoingPacket } from "../../lib/media/outgoing_packet.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
-import { codec, RecordingSink, viewOf, vp8Payload } from "./forwarding_fixtures.ts";
+import { codec, layerListener, RecordingSink, viewOf, vp8Payload } from "./forwarding_fixtures.ts";
 import { rtpPacket } from "./rtp_packets.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
@@ -39,6 +41,10 @@ export interface WorldOptions extends Partial<NetworkOptions> {
   readonly firstSequence?: number;
   readonly firstTimestamp?: number;
   readonly senderReports?: boolean;
+  /** Arrivals are read so often, ms; what has come by then comes at once. */
+  readonly readEveryMs?: number;
+  /** Whether what comes at once is fanned out together, or packet by packet. */
+  readonly batched?: boolean;
 }
 
 interface Arrival {
@@ -91,7 +97,9 @@ export class SimulcastWorld {
   readonly #random: SeededRandom;
   readonly #network: NetworkOptions;
   readonly #reports: boolean;
+  readonly #readEveryMs: number;
   readonly #view = new RtpView();
+  readonly #batch: FanOutBatch | undefined;
   #arrivals: Arrival[] = [];
   #order = 0;
   #frame = 0;
@@ -107,6 +115,7 @@ export class SimulcastWorld {
       jitterMs: options.jitterMs ?? 0,
     };
     this.#reports = options.senderReports ?? true;
+    this.#readEveryMs = options.readEveryMs ?? 1;
     this.layers = ([0, 1, 2] as const).slice(0, options.layers ?? 1).map((spatial) =>
       new Layer(
         spatial,
@@ -114,8 +123,10 @@ export class SimulcastWorld {
         ((options.firstTimestamp ?? 5000) + spatial * 1_000_000) >>> 0,
       )
     );
+    if (options.batched) this.#batch = new FanOutBatch();
     this.up = new UpTrack({
       kind: "video",
+      ...(this.#batch === undefined ? {} : { batch: this.#batch }),
       extensions: [{ id: 4, uri: EXTENSION_URI.mid }],
       listener: {
         onNack: (ssrc, numbers, count) => this.#onNack(ssrc, numbers.slice(0, count)),
@@ -138,7 +149,7 @@ export class SimulcastWorld {
       },
       publisherExtensions: this.up.extensions,
       sink,
-      listener: { onLayer: (spatial) => sink.layers.push({ spatial, at: this.now }) },
+      listener: layerListener((spatial) => sink.layers.push({ spatial, at: this.now })),
       target,
     });
     this.up.addDownTrack(down, this.now);
@@ -221,6 +232,7 @@ export class SimulcastWorld {
   }
 
   #deliver(): void {
+    if (this.now % this.#readEveryMs !== 0) return;
     const due = this.#arrivals.filter((arrival) => arrival.at <= this.now);
     if (due.length === 0) return;
     this.#arrivals = this.#arrivals.filter((arrival) => arrival.at > this.now);
@@ -233,6 +245,7 @@ export class SimulcastWorld {
         this.up.receive(spatial, this.#view, this.now);
       }
     }
+    this.#batch?.end(this.now);
   }
 
   #sendReports(): void {
@@ -284,8 +297,8 @@ export class TimedSink extends RecordingSink {
     this.#world = world;
   }
 
-  override send(bytes: Uint8Array, length: number): void {
-    super.send(bytes, length);
+  override send(packet: OutgoingPacket): void {
+    super.send(packet);
     const view = viewOf(this.packets.at(-1)!);
     if (view.ssrc !== 0x1234) return;
     const vp8 = new Vp8Descriptor();

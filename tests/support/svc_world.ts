@@ -10,7 +10,7 @@ import { DownTrack } from "../../lib/media/down_track.ts";
 import type { LayerTarget } from "../../lib/media/down_track_options.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
-import { codec, RecordingSink, viewOf } from "./forwarding_fixtures.ts";
+import { codec, layerListener, RecordingSink, viewOf } from "./forwarding_fixtures.ts";
 import { rtpPacket } from "./rtp_packets.ts";
 import { SeededRandom } from "./seeded_random.ts";
 
@@ -165,7 +165,7 @@ export class SvcWorld {
       },
       publisherExtensions: this.up.extensions,
       sink: this.sink,
-      listener: { onLayer: (spatial) => this.layers.push(spatial) },
+      listener: layerListener((spatial) => this.layers.push(spatial)),
       target: options.target,
     });
     this.up.bindLayer(0, 7, codec(options.mime, 96, 97), this.now);

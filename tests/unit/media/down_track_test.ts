@@ -7,7 +7,13 @@ import { ntpToMs } from "../../../lib/media/rtcp_clock.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
 import { readTextExtension, readTransportSequence } from "../../../lib/wire/header_extensions.ts";
 import { ReportBlock } from "../../../lib/wire/rtcp.ts";
-import { codec, RecordingSink, viewOf, vp8Payload } from "../../support/forwarding_fixtures.ts";
+import {
+  codec,
+  layerListener,
+  RecordingSink,
+  viewOf,
+  vp8Payload,
+} from "../../support/forwarding_fixtures.ts";
 import { rtpPacket } from "../../support/rtp_packets.ts";
 
 const ALL: LayerTarget = { enabled: true, maxSpatial: 2, maxTemporal: 3 };
@@ -66,7 +72,7 @@ function setup(options: Setup = {}) {
     },
     publisherExtensions: up.extensions,
     sink,
-    listener: { onLayer: (spatial) => layers.push(spatial) },
+    listener: layerListener((spatial) => layers.push(spatial)),
     target: ALL,
     firstRtxSequence: 65_535,
   });
@@ -393,7 +399,7 @@ Deno.test("DownTrack removed by its own onLayer, in the middle of a packet, does
     section: { mid: "1", kind: "video", ssrc: 9, codecs: [codec("video/VP8", 96)], extensions: [] },
     publisherExtensions: [],
     sink: second,
-    listener: { onLayer: () => up.removeDownTrack(down) },
+    listener: layerListener(() => up.removeDownTrack(down)),
     target: ALL,
   });
   up.addDownTrack(down, 0);

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { DownTrack } from "../../../lib/media/down_track.ts";
 import type { LayerTarget } from "../../../lib/media/down_track_options.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
-import { codec, RecordingSink, viewOf, vp8Payload } from "../../support/forwarding_fixtures.ts";
+import {
+  codec,
+  layerListener,
+  RecordingSink,
+  viewOf,
+  vp8Payload,
+} from "../../support/forwarding_fixtures.ts";
 import { rtpPacket } from "../../support/rtp_packets.ts";
 
 const VP8 = codec("video/VP8", 96);
@@ -22,7 +28,7 @@ function forwardedPerSecond(target: LayerTarget, seconds: number): number[] {
     section: { mid: "0", kind: "video", ssrc: 1, codecs: [VP8], extensions: [] },
     publisherExtensions: [],
     sink,
-    listener: { onLayer() {} },
+    listener: layerListener(),
     target,
   });
   up.addDownTrack(down, 0);

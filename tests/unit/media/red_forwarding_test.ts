@@ -4,7 +4,7 @@ import type { CodecParameters } from "../../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../../lib/media/down_track.ts";
 import { DROP } from "../../../lib/media/drop_reason.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
-import { codec, RecordingSink, viewOf } from "../../support/forwarding_fixtures.ts";
+import { codec, layerListener, RecordingSink, viewOf } from "../../support/forwarding_fixtures.ts";
 import { redundantPayload } from "../../support/redundant_payload.ts";
 import { rtpPacket } from "../../support/rtp_packets.ts";
 
@@ -24,7 +24,7 @@ function setup(accepted: readonly CodecParameters[]) {
     section: { mid: "1", kind: "audio", ssrc: 5, codecs: accepted, extensions: [] },
     publisherExtensions: [],
     sink,
-    listener: { onLayer() {} },
+    listener: layerListener(),
     target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
   });
   up.addDownTrack(down, 0);

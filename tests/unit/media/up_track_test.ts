@@ -33,6 +33,9 @@ class Probe implements PacketReceiver {
     this.changes++;
   }
   sourceMuted(): void {}
+  failed(error: unknown): void {
+    throw error;
+  }
 }
 
 function audioTrack() {

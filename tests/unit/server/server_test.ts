@@ -14,6 +14,7 @@ const CONFIG = parseConfig({ keys: { devkey: "secret" }, rtc: { node_ip: "192.0.
 const READY: EngineReady = {
   fingerprint: { algorithm: "sha-256", value: "00" },
   addresses: [{ protocol: "udp", hostname: "192.0.2.1", port: 7882 }],
+  ports: "none",
 };
 
 /** An engine without sockets. */

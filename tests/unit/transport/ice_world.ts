@@ -8,7 +8,11 @@ import { Buffer } from "node:buffer";
 import { classes, Message, methods, parseMessage } from "werift";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { IceCredentials } from "../../../lib/base/media_vocabulary.ts";
-import type { Datagrams, RemoteAddress } from "../../../lib/transport/datagrams.ts";
+import {
+  type Datagrams,
+  MAX_SEND_BYTES,
+  type RemoteAddress,
+} from "../../../lib/transport/datagrams.ts";
 import { IceDirectory } from "../../../lib/transport/ice_directory.ts";
 import { IceLiteAgent } from "../../../lib/transport/ice_lite.ts";
 import { UdpMux } from "../../../lib/transport/udp_mux.ts";
@@ -20,12 +24,21 @@ export class MemoryDatagrams implements Datagrams {
   readonly counters = { received: 0, receivedBytes: 0, sent: 0, sentBytes: 0 };
   readonly closed = Promise.resolve();
   readonly sent: { readonly bytes: Uint8Array; readonly remote: RemoteAddress }[] = [];
+  readonly slab = new ArrayBuffer(MAX_SEND_BYTES);
+  readonly #slot = new Uint8Array(this.slab);
   flushes = 0;
   onDatagram: Datagrams["onDatagram"] = () => {};
   onBatchEnd: Datagrams["onBatchEnd"] = () => {};
 
+  reserve(): Uint8Array {
+    return this.#slot;
+  }
+  commit(length: number, remote: RemoteAddress): void {
+    this.sent.push({ bytes: this.#slot.slice(0, length), remote: { ...remote } });
+  }
   send(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
-    this.sent.push({ bytes: bytes.slice(0, length), remote: { ...remote } });
+    this.#slot.set(bytes.subarray(0, length));
+    this.commit(length, remote);
   }
   flush(): void {
     this.flushes++;

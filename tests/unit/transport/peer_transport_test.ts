@@ -13,7 +13,7 @@ const REMOTE = {
 };
 
 /** A transport whose peer has a path but says nothing of DTLS, and what it told of that. */
-async function silentPeer() {
+async function silentPeer(defer?: (step: () => void) => void) {
   const world = new IceWorld();
   const events: string[] = [];
   const note = (event: string) => () => void events.push(`${event} at ${world.now}`);
@@ -39,6 +39,7 @@ async function silentPeer() {
     local,
     dataChannels: "accept",
     listener,
+    ...(defer === undefined ? {} : { defer }),
   });
   transport.setRemote(REMOTE);
   const pass = (ms: number, checks = true) => {
@@ -50,7 +51,7 @@ async function silentPeer() {
       transport.tick(world.now);
     }
   };
-  return { transport, events, pass };
+  return { world, transport, events, pass };
 }
 
 for (
@@ -89,5 +90,22 @@ Deno.test("PeerTransport.onResumed() is not told before there was a connection",
   pass(1_000);
   assert.deepEqual(events.filter((event) => event.startsWith("resumed")), []);
   assert.ok(events.some((event) => event.startsWith("interrupted")));
+  transport.close();
+});
+
+Deno.test("PeerTransport lets few datagrams of a handshake wait for their turn, and none is read before", async () => {
+  const steps: (() => void)[] = [];
+  const { world, transport, pass } = await silentPeer((step) => steps.push(step));
+  pass(1_000);
+  const noise = new Uint8Array(20);
+  noise.set([22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0x40]); // a record cut short
+  for (let i = 0; i < 20; i++) world.datagrams.arrive(noise.slice(), HOME);
+  assert.equal(steps.length, 16);
+  assert.equal(world.drops.get("dtls_backlog"), 4);
+  assert.equal(world.drops.get("dtls_malformed"), 0);
+  for (const step of steps.splice(0)) step();
+  assert.equal(world.drops.get("dtls_malformed"), 16);
+  world.datagrams.arrive(noise, HOME);
+  assert.equal(steps.length, 1, "there is room again");
   transport.close();
 });

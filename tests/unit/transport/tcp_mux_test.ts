@@ -266,6 +266,7 @@ function slowPath(world: IceWorld) {
     drops: world.drops,
     log: world.platform.log,
     limits,
+    onBatchEnd: () => {},
     unnamedDone: () => {},
     ended: () => void ended++,
   };

@@ -1,0 +1,30 @@
+/**
+ * The up-tracks with packets of the batch that is being received. Whoever receives ends the batch,
+ * and with it every run, in the same turn.
+ *
+ * @module
+ */
+
+/** An up-track, as far as batches go. */
+export interface FanOut {
+  /** Gives all packets that wait to every down-track. Must not throw. */
+  endRun(now: number): void;
+}
+
+/** See the module text. */
+export class FanOutBatch {
+  readonly #waiting: FanOut[] = [];
+  #length = 0;
+
+  /** Adds a track that has begun a run; it is not added twice before the batch ends. */
+  add(track: FanOut): void {
+    this.#waiting[this.#length++] = track;
+  }
+
+  /** Fans out what waits. Idempotent. */
+  end(now: number): void {
+    // A run that is fanned out may lead to others, which belong to this batch, too.
+    for (let i = 0; i < this.#length; i++) this.#waiting[i]!.endRun(now);
+    this.#length = 0;
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Which twin of each port a server uses: native or portable sockets, native or portable ciphers. The
+ * one place that decides, out of the configured wish and what this machine has.
+ *
+ * @module
+ */
+import { SfuError } from "../base/errors.ts";
+import type { Datagrams } from "./datagrams.ts";
+import { libc, type LibcResult } from "./libc.ts";
+import { type NativeDatagramsOptions, openNativeDatagrams } from "./native_datagrams.ts";
+import { openPortableDatagrams } from "./portable_datagrams.ts";
+import { chooseSrtpEngine, type NativeUse, type SrtpEngine } from "./srtp_engine.ts";
+
+/** What both twins of a socket are made from; the portable one cannot mark what it sends. */
+export type DatagramsOptions = Omit<NativeDatagramsOptions, "libc">;
+
+/** See the module text. Holds functions: each thread chooses its own. */
+export interface MediaPorts {
+  readonly srtp: SrtpEngine;
+  /** For the start line: which twins run, and why. */
+  readonly description: string;
+  /**
+   * Binds a UDP socket.
+   *
+   * @throws `SfuError` as both twins do.
+   */
+  openDatagrams(options: DatagramsOptions): Promise<Datagrams>;
+}
+
+/**
+ * Prompts for no permission.
+ *
+ * @throws {SfuError} `native_unavailable` with the reason, only if `native` is `require`.
+ */
+export function chooseMediaPorts(native: NativeUse): MediaPorts {
+  const srtp = chooseSrtpEngine(native);
+  const library: LibcResult = native === "off"
+    ? { ok: false, reason: "native code is off" }
+    : libc();
+  if (!library.ok && native === "require") {
+    throw new SfuError("native_unavailable", `Cannot use native sockets: libc: ${library.reason}`);
+  }
+  const sockets = library.ok
+    ? `native sockets (${library.libc.version})`
+    : `portable sockets (${library.reason})`;
+  return {
+    srtp,
+    description: `${sockets}, ${srtp.name} ciphers (${srtp.detail})`,
+    openDatagrams: library.ok
+      ? (options) => openWithFallback({ ...options, libc: library.libc }, native)
+      : openPortableDatagrams,
+  };
+}
+
+async function openWithFallback(
+  options: NativeDatagramsOptions,
+  native: NativeUse,
+): Promise<Datagrams> {
+  try {
+    return await openNativeDatagrams(options);
+  } catch (error) {
+    const isMissing = error instanceof SfuError && error.code === "native_unavailable";
+    if (native === "require" || !isMissing) throw error;
+    options.drops.count("native_socket_unavailable");
+    return await openPortableDatagrams(options);
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * What has to be known and set once about a UDP socket that the runtime has bound: its descriptor,
+ * buffers, and marks.
+ *
+ * @module
+ */
+import { type Libc, SOCK_DGRAM } from "./libc.ts";
+import {
+  type AddressFamily,
+  AF_INET,
+  AF_INET6,
+  NAME_WORDS,
+  SocketAddress,
+} from "./socket_address.ts";
+
+/** Buffers asked for, as the LiveKit server asks; the kernel gives what its limit allows. */
+const SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;
+/** Descriptors looked at. They are given out from the lowest free one. */
+const MAX_DESCRIPTORS = 65_536;
+/** Explicit congestion notification: "ECN-capable transport 0" (RFC 3168 §5). */
+const ECT_0 = 2;
+
+const SOL_IP = 0;
+const SOL_SOCKET = 1;
+const SOL_IPV6 = 41;
+const IP_TOS = 1;
+const IPV6_TCLASS = 67;
+const SO_TYPE = 3;
+const SO_SNDBUF = 7;
+const SO_RCVBUF = 8;
+const SO_SNDBUFFORCE = 32;
+const SO_RCVBUFFORCE = 33;
+
+/** A UDP socket of this process, as native code names it. */
+export interface SocketDescriptor {
+  readonly fd: number;
+  readonly family: AddressFamily;
+}
+
+/**
+ * Finds the UDP socket that is bound to `local`, by asking each descriptor for its name: no two sockets
+ * have the same unless both allow it, and the runtime's do not.
+ */
+export function findDescriptor(
+  libc: Libc,
+  local: { readonly hostname: string; readonly port: number },
+): SocketDescriptor | undefined {
+  const words = new Int32Array(NAME_WORDS);
+  const bytes = new Uint8Array(words.buffer);
+  const length = new Uint32Array(1);
+  const type = new Int32Array(1);
+  for (let fd = 0; fd < MAX_DESCRIPTORS; fd++) {
+    length[0] = bytes.length;
+    if (libc.getsockname(fd, bytes, length) !== 0) continue;
+    const family = words[0]! & 0xffff;
+    if (family !== AF_INET && family !== AF_INET6) continue;
+    const { hostname, port } = new SocketAddress(family, words, 0);
+    if (hostname !== local.hostname || port !== local.port) continue;
+    length[0] = type.byteLength;
+    if (libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, type, length) !== 0) continue;
+    if (type[0] === SOCK_DGRAM) return { fd, family };
+  }
+  return undefined;
+}
+
+/**
+ * Enlarges the buffers, beyond the system's limit where we may, and sets the marks asked for. What the
+ * system refuses stays as it was: the socket works, with less room for bursts or without marks.
+ */
+export function setSocketOptions(
+  libc: Libc,
+  { fd, family }: SocketDescriptor,
+  marks: { readonly dscp?: number; readonly ecn?: boolean },
+): void {
+  const value = new Int32Array(1);
+  const set = (level: number, name: number, to: number) => {
+    value[0] = to;
+    return libc.setsockopt(fd, level, name, value, value.byteLength) === 0;
+  };
+  for (const [force, ask] of [[SO_RCVBUFFORCE, SO_RCVBUF], [SO_SNDBUFFORCE, SO_SNDBUF]] as const) {
+    if (!set(SOL_SOCKET, force, SOCKET_BUFFER_BYTES)) set(SOL_SOCKET, ask, SOCKET_BUFFER_BYTES);
+  }
+  const trafficClass = ((marks.dscp ?? 0) & 0x3f) << 2 | (marks.ecn === true ? ECT_0 : 0);
+  if (trafficClass === 0) return;
+  // An IPv6 socket has one for the IPv4 peers it reaches as well.
+  set(SOL_IP, IP_TOS, trafficClass);
+  if (family === AF_INET6) set(SOL_IPV6, IPV6_TCLASS, trafficClass);
+}
