@@ -35,6 +35,9 @@ const SRTP_KEY_BYTES = 16;
 /** DTLS content type of alerts (RFC 5246 §6.2.1). */
 const ALERT = 21;
 
+/** werift has no AES-256. */
+type WeriftProfile = Exclude<SrtpProfile, typeof SRTP_PROFILE.aeadAes256Gcm>;
+
 /** What a client is made of. */
 export interface WireClientOptions {
   readonly server: MediaAddress;
@@ -48,8 +51,8 @@ export interface WireClientOptions {
   readonly onSealedRtp?: (bytes: Uint8Array) => void;
   /** Another kind of socket than the usual one. */
   readonly openSocket?: (server: MediaAddress) => Promise<WireSocket>;
-  /** Offered in this order; the default is AES128_CM_HMAC_SHA1_80 alone. */
-  readonly srtpProfiles?: readonly SrtpProfile[];
+  /** Offered in this order, of those werift's sessions know; by default AES128_CM_HMAC_SHA1_80 alone. */
+  readonly srtpProfiles?: readonly WeriftProfile[];
 }
 
 /** A received clear-text RTP packet. */
@@ -167,8 +170,8 @@ export class WireClient {
   }
 
   /** What the handshake agreed on, for a sender that seals by itself. */
-  get srtpParameters(): SrtpParameters {
-    const profile = this.dtls.srtp.srtpProfile as SrtpProfile;
+  get srtpParameters(): SrtpParameters & { readonly profile: WeriftProfile } {
+    const profile = this.dtls.srtp.srtpProfile as WeriftProfile;
     const keys = this.dtls.extractSessionKeys(SRTP_KEY_BYTES, saltBytes(profile));
     return {
       profile,
