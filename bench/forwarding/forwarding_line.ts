@@ -24,6 +24,8 @@ import type { Scenario } from "./scenarios.ts";
 const HANDSHAKE_BATCH = 10;
 /** Rounds in which clients that did not get through are tried again. */
 const CONNECT_ROUNDS = 4;
+/** Share of the clients that may be replaced once connected; more than that is another trouble. */
+const MAX_REPLACED = 0.25;
 /** For data channels to open, ms. */
 const CHANNELS_MS = 1_500;
 
@@ -43,9 +45,12 @@ export interface PhaseTimes {
 
 /** What one phase at one rate showed. */
 export interface Phase {
-  /** Packets per second that left the SFU in the window, and those that were to. */
+  /**
+   * Packets per second that left the SFU in the window, and those that should have: fewer than asked
+   * for if the clients could not publish as much.
+   */
   readonly outPerSecond: number;
-  readonly wantedPerSecond: number;
+  readonly offeredPerSecond: number;
   readonly cpuMicrosPerPacket: number;
   /** CPU time by wall time: 1 is one busy core. */
   readonly cpuShare: number;
@@ -112,13 +117,14 @@ export class ForwardingLine implements AsyncDisposable {
       await this.load.call("runData", { perSecond: outPerSecond / audience, bytes });
     }
     await new Promise((resolve) => setTimeout(resolve, times.warmUpMs));
-    await this.load.call("mark", {});
+    const { expected } = await this.load.call("mark", {});
     const before = await this.sfu.call("usage", {});
     await new Promise((resolve) => setTimeout(resolve, times.windowMs));
     const after = await this.sfu.call("usage", {});
     const window = await this.load.call("mark", {});
     const total = await this.load.call("stop", {});
-    return phaseOf(outPerSecond, before, after, window, total);
+    const offered = (window.expected - expected) / window.wallMs * 1000;
+    return phaseOf(offered, before, after, window, total);
   }
 
   /** Garbage collections of the SFU. Ends it. */
@@ -163,25 +169,33 @@ export class ForwardingLine implements AsyncDisposable {
     this.stage = "probing";
     const { silent } = await this.load.call("probe", {});
     if (silent.length === 0) return;
-    const lost = this.#clientsBehind(silent);
-    if (lost.length > this.plan.clients.length / 10) {
-      throw new Error(`no packet reached ${silent.length} of ${this.plan.streams.length} streams`);
+    const { clients, tracks, streams } = this.plan;
+    const lost = clientsBehind(silent, this.plan);
+    if (lost.size > clients.length * MAX_REPLACED) {
+      throw new Error(`no packet reached ${silent.length} of ${streams.length} streams`);
     }
-    const clients = this.plan.clients.filter(({ client }) => lost.includes(client));
-    await this.load.call("drop", { clients: lost });
-    await this.#connectAll(clients);
-    await this.#wire(this.plan.streams.filter(({ client }) => lost.includes(client)));
+    await this.load.call("drop", { clients: [...lost] });
+    await this.#connectAll(clients.filter(({ client }) => lost.has(client)));
+    await this.#wire(
+      streams.filter(({ client, track }) => lost.has(client) || lost.has(tracks[track]!.client)),
+    );
     const { silent: still } = await this.load.call("probe", {});
     if (still.length > 0) throw new Error(`no packet reached ${still.length} streams`);
   }
+}
 
-  #clientsBehind(silent: readonly PlannedStream[]): number[] {
-    return [...new Set(silent.map(({ client }) => client))];
-  }
+/** The publisher if nobody gets a track of its, else the subscriber. */
+export function clientsBehind(silent: readonly PlannedStream[], plan: Plan): Set<number> {
+  const count = (streams: readonly PlannedStream[], track: number) =>
+    streams.filter((stream) => stream.track === track).length;
+  return new Set(silent.map(({ client, track }) => {
+    const isWholeTrack = count(silent, track) === count(plan.streams, track);
+    return isWholeTrack ? plan.tracks[track]!.client : client;
+  }));
 }
 
 function phaseOf(
-  wantedPerSecond: number,
+  offeredPerSecond: number,
   before: SfuUsage,
   after: SfuUsage,
   window: LoadFigures,
@@ -196,7 +210,7 @@ function phaseOf(
     .sort((a, b) => b - a);
   return {
     outPerSecond: forwarded / wallMs * 1000,
-    wantedPerSecond,
+    offeredPerSecond,
     cpuMicrosPerPacket: cpuMicros / forwarded,
     cpuShare: cpuMicros / wallMs / 1000,
     loss: total.expected === 0 ? 0 : Math.max(0, 1 - total.received / total.expected),

@@ -19,6 +19,8 @@ const SWEEP_MS = 1;
 const SOCKETS_PER_MS = 125;
 /** Silence after which nothing more is expected, ms. */
 const SETTLED_MS = 300;
+/** The longest wait for what is on its way: an SFU that drowns sends for long. */
+const SETTLE_LIMIT_MS = 3_000;
 /** Probing: pause between two packets, and how long the last first packet may take, ms. */
 const PROBE_EVERY_MS = 200;
 const PROBE_MS = 6_000;
@@ -115,8 +117,10 @@ export class LoadRun {
     this.#data.end();
     const figures = this.#figures();
     let { received, expected } = figures;
-    const isComplete = () => this.#listening === 0 && received >= expected;
-    for (let before = -1; !isComplete() && before < received;) {
+    const giveUpAt = performance.now() + SETTLE_LIMIT_MS;
+    const isDone = () =>
+      (this.#listening === 0 && received >= expected) || performance.now() > giveUpAt;
+    for (let before = -1; !isDone() && before < received;) {
       before = received;
       await pause(SETTLED_MS);
       ({ received, expected } = this.#figures());

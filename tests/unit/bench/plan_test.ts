@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { clientsBehind } from "../../../bench/forwarding/forwarding_line.ts";
 import { planOf } from "../../../bench/forwarding/plan.ts";
 import { scenarioOf, SCENARIOS, WORKERS_SCENARIO } from "../../../bench/forwarding/scenarios.ts";
 import { nominalRate } from "../../../bench/load/frame_pacer.ts";
@@ -39,4 +40,18 @@ Deno.test("planOf() sums what all subscribers get", () => {
 
 Deno.test("scenarioOf() knows no other names", () => {
   assert.equal(scenarioOf("video-11"), undefined);
+});
+
+Deno.test("clientsBehind() blames the publisher of a track nobody gets, else the subscriber", () => {
+  const plan = planOf(scenarioOf("meeting-20")!);
+  const ofTrack = (track: number) => plan.streams.filter((stream) => stream.track === track);
+  const publisher = plan.tracks[4]!.client;
+  assert.deepEqual([...clientsBehind(ofTrack(4), plan)], [publisher]);
+  const [one, another] = ofTrack(4).map(({ client }) => client);
+  const some = ofTrack(4).slice(0, 2);
+  assert.deepEqual([...clientsBehind([...some, ...ofTrack(7)], plan)], [
+    one,
+    another,
+    plan.tracks[7]!.client,
+  ]);
 });

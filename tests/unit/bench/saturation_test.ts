@@ -13,7 +13,7 @@ function stepOf(wanted: number, fixedMicros: number, perPacket: number): Step {
   const carried = Math.min(wanted, (1e6 - fixedMicros) / perPacket);
   const cpuMicros = fixedMicros + carried * perPacket;
   return {
-    wantedPerSecond: wanted,
+    offeredPerSecond: wanted,
     outPerSecond: carried,
     cpuMicrosPerPacket: cpuMicros / carried,
     cpuShare: cpuMicros / 1e6,
@@ -42,14 +42,14 @@ Deno.test("the search finds within a tenth what an SFU can carry, in at most fou
 Deno.test("the search steps back from a first rate that was too much", () => {
   const steps = search({ ...SEARCH, first: 50_000 }, 0, 40);
   assert.equal(steps[0]!.outPerSecond, 25_000);
-  assert.equal(steps[1]!.wantedPerSecond, 30_000);
+  assert.equal(steps[1]!.offeredPerSecond, 30_000);
   assert.ok(saturationOf(steps, SEARCH) <= 30_000);
 });
 
 Deno.test("the search never asks for more than its ceiling", () => {
   const steps = search({ ...SEARCH, ceiling: 12_000 }, 1_000, 4);
-  assert.ok(steps.every(({ wantedPerSecond }) => wantedPerSecond <= 12_000));
-  assert.equal(steps.at(-1)!.wantedPerSecond, 12_000);
+  assert.ok(steps.every(({ offeredPerSecond }) => offeredPerSecond <= 12_000));
+  assert.equal(steps.at(-1)!.offeredPerSecond, 12_000);
 });
 
 Deno.test("a cautious search never asks for what would be too much", () => {
@@ -63,6 +63,15 @@ Deno.test("a cautious search never asks for what would be too much", () => {
 Deno.test("saturationOf() is what was delivered if every step was too much", () => {
   const step = { ...stepOf(10_000, 0, 200), loss: 0.5 };
   assert.equal(saturationOf([step], SEARCH), 5_000);
+});
+
+Deno.test("saturationOf() trusts what came out more than a prediction", () => {
+  // The machine gave a third of a core when this step asked for more.
+  const carried = stepOf(20_000, 0, 5);
+  const starved = { ...stepOf(180_000, 0, 5), outPerSecond: 66_000 };
+  assert.equal(saturationOf([carried, starved], SEARCH), 66_000);
+  const worse = { ...starved, outPerSecond: 3_000 };
+  assert.equal(saturationOf([carried, worse], SEARCH), 20_000);
 });
 
 Deno.test("two cores are expected to carry twice as much", () => {
