@@ -120,8 +120,8 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#transport.restartIce(local);
   }
 
-  /** One message on LiveKit's channel of that kind; counted if it was not taken. */
-  sendData(kind: DataKind | "data_track", bytes: Uint8Array): void {
+  /** One message on LiveKit's channel of that kind, or the client's own; counted if not taken. */
+  sendData(kind: DataKind | "data_track" | "raw", bytes: Uint8Array): void {
     if (!this.#transport.sendData(kind, bytes)) {
       this.#shared.drops.count(`data_not_sent_${kind}`);
     }

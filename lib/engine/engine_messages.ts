@@ -104,7 +104,8 @@ export type EngineCommand =
     /** Sends one message on each of several connections; not yet open channels drop it, counted. */
     readonly type: "send_data";
     readonly connections: readonly ConnectionId[];
-    readonly kind: DataKind;
+    /** `raw` is a bare message on the first channel that the client opened for itself. */
+    readonly kind: DataKind | "raw";
     readonly bytes: Uint8Array;
     /** Where it came from: not read while a reliable reader has too much waiting. */
     readonly from?: ConnectionId;

@@ -125,6 +125,7 @@ function initOf(origin: Participant): ParticipantInit {
     permission: profile.permission,
     kindDetails: [...new Set([...init.kindDetails, KindDetail.FORWARDED])],
     autoSubscribe: false,
+    oneShot: false,
   };
 }
 

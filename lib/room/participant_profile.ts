@@ -34,6 +34,8 @@ export interface ParticipantInit {
   readonly adaptiveStream: boolean;
   /** It publishes and receives on one peer connection, on which it offers. */
   readonly singlePeerConnection?: boolean;
+  /** It has no socket: its one offer is answered once (WHIP). Implies a single peer connection. */
+  readonly oneShot?: boolean;
   /** When the token it joined with expires, Unix milliseconds. */
   readonly tokenExpiresAt?: number;
 }

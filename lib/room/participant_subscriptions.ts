@@ -23,6 +23,7 @@ export interface SubscribingParticipant<Self> {
   readonly profile: ParticipantProfile;
   readonly subscriber: SubscribingSide;
   readonly reachable: boolean;
+  readonly oneShot: boolean;
   send(message: SignalMessage): void;
   close(reason: DisconnectReason, farewell: Farewell): void;
   bug(error: unknown): void;
@@ -35,7 +36,8 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
   const { router } = participant.context;
   return {
     maySubscribe: () => participant.profile.permission.canSubscribe,
-    followsCodecChange: () => participant.traits.followsCodecChange,
+    // Who cannot be offered anything else has no choice.
+    followsCodecChange: () => participant.traits.followsCodecChange || participant.oneShot,
     canAnswer: () => participant.reachable,
     resolve: (trackSid) => participant.host.resolveTrack(trackSid, participant),
     send: (message) => participant.send(message),

@@ -23,10 +23,11 @@ import { SectionMemo } from "../wire/sdp_tree.ts";
 import { parseDescription, type RemoteDescription } from "../wire/session_description.ts";
 import type { ClientTraits } from "./client_traits.ts";
 import { type ConnectionHost, newIceCredentials, trickleMessages } from "./connection_host.ts";
-import type { OfferCompanion, PublishingSide } from "./connection_sides.ts";
+import type { IceState, OfferCompanion, PublishingSide } from "./connection_sides.ts";
 import { DataChannelWatch } from "./data_channel_watch.ts";
 import { channelPolicy } from "./data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
+import { preferredAddresses } from "./ice_preference.ts";
 import { PublisherSections } from "./publisher_sections.ts";
 import type { RoomContext } from "./room_context.ts";
 import type { SectionPlan, SectionQuery } from "./track_effects.ts";
@@ -50,6 +51,8 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   /** Up-track → what its section offers, for the layers that arrive later. */
   #sending = new Map<string, SectionQuery>();
   #receiving: PublisherAnswer["receive"] = [];
+  #offer: RemoteDescription | undefined;
+  #sctp: PublisherAnswer["sctp"];
   #opened = false;
   /** Was up once. */
   #connected = false;
@@ -82,7 +85,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
         : parsed.message;
       return this.host.connectionUnusable("publisher", detail);
     }
-    const offer = parsed.value;
+    const offer = this.#offer = parsed.value;
     this.#open();
     this.#takeRemoteCredentials(offer);
     const { ended, sending } = this.#sections.apply(offer);
@@ -96,14 +99,32 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       local: this.#localParameters(),
       codecs: this.#codecs,
       singlePreferredVideoCodec: !this.traits.followsAnswerOrder,
-      planFor: (section) => trackPlan(section.mid, sending, plans),
+      planFor: ({ mid }) => trackPlan(mid, sending, plans, this.companion?.final ?? false),
       ...(carried === undefined ? {} : { sending: carried }),
     });
     this.#receiving = answer.receive;
-    this.#applyToEngine(offer, answer);
+    this.#sctp = answer.sctp;
+    this.#setRemote(offer);
+    this.context.router.send({
+      type: "set_receive",
+      connection: this.id,
+      sections: answer.receive,
+    });
     this.#sendAnswer(description.id, answer);
     this.companion?.answered(this.id, answer.send);
     await this.#claimByDescription(answer);
+  }
+
+  get iceState(): IceState | undefined {
+    return this.#offer && { local: this.#local, offer: this.#offer };
+  }
+
+  restartIce(remote: IceCredentials): LocalParameters {
+    const { fingerprints } = this.#offer ?? { fingerprints: [] };
+    if (this.#offer !== undefined) this.#offer = { ...this.#offer, ice: remote };
+    this.#takeRemoteCredentials({ ice: remote });
+    this.#setRemote({ ice: remote, fingerprints });
+    return this.#localParameters();
   }
 
   /** The codecs negotiated for the section of `upTrack` that are `mime`, in order of preference. */
@@ -131,7 +152,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       case "connection_connected":
         if (!this.#connected) this.context.figures?.connection("publisher", "connected");
         this.#connected = true;
-        return this.host.connectionUp("publisher");
+        return this.host.connectionUp("publisher", event.protocol);
       case "connection_lost":
         return this.host.connectionLost("publisher");
       case "connection_failed":
@@ -174,28 +195,25 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   }
 
   /** A changed ufrag or password is an ICE restart, which we join with new credentials of our own. */
-  #takeRemoteCredentials(offer: RemoteDescription): void {
-    const { ufrag, pwd } = offer.ice;
+  #takeRemoteCredentials({ ice }: Pick<RemoteDescription, "ice">): void {
+    const { ufrag, pwd } = ice;
     if (ufrag === "") return;
     const before = this.#remote;
-    this.#remote = offer.ice;
+    this.#remote = ice;
     if (before === undefined || before.ufrag === ufrag && before.pwd === pwd) return;
     this.#local = newIceCredentials(this.context.platform.random);
     this.context.router.send({ type: "restart_ice", connection: this.id, local: this.#local });
   }
 
-  #applyToEngine(offer: RemoteDescription, answer: PublisherAnswer): void {
-    const { router } = this.context;
-    if (offer.fingerprints.length > 0) {
-      router.send({
-        type: "set_remote",
-        connection: this.id,
-        remote: offer.ice,
-        fingerprints: offer.fingerprints,
-        ...(answer.sctp === undefined ? {} : { sctp: answer.sctp }),
-      });
-    }
-    router.send({ type: "set_receive", connection: this.id, sections: answer.receive });
+  #setRemote({ ice, fingerprints }: Pick<RemoteDescription, "ice" | "fingerprints">): void {
+    if (fingerprints.length === 0) return;
+    this.context.router.send({
+      type: "set_remote",
+      connection: this.id,
+      remote: ice,
+      fingerprints,
+      ...(this.#sctp === undefined ? {} : { sctp: this.#sctp }),
+    });
   }
 
   #sendAnswer(id: number, answer: PublisherAnswer): void {
@@ -245,7 +263,8 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   }
 
   #localParameters(): LocalParameters {
-    const { fingerprint, addresses } = this.context.engine();
+    const { fingerprint, addresses: all } = this.context.engine();
+    const addresses = preferredAddresses(all, this.host.icePreference);
     const sessionId = this.#sessionId;
     return { ice: this.#local, fingerprint, addresses, sessionId, version: ++this.#version };
   }
@@ -271,11 +290,14 @@ function trackPlan(
   mid: string,
   sending: readonly SectionQuery[],
   plans: readonly SectionPlan[],
+  final: boolean,
 ): TrackPlan | undefined {
   const index = sending.findIndex((section) => section.mid === mid);
   const section = sending[index];
   const plan = plans[index];
   if (section === undefined || plan === undefined) return undefined;
+  // What nobody announced, and nobody will, is not worth sending.
+  if (final && plan.sid === undefined) return undefined;
   return {
     upTrack: section.upTrack,
     stereo: plan.stereo,

@@ -160,7 +160,7 @@ export class Room implements ParticipantHost<Participant> {
   /** Sends the join response that `compose` writes, and starts the session. */
   begin(
     participant: Participant,
-    compose: (others: readonly ParticipantInfo[]) => SignalMessage,
+    compose: (others: readonly ParticipantInfo[]) => SignalMessage | undefined,
   ): void {
     const others = this.#members.visibleTo(participant);
     const tracks = participant.init.autoSubscribe ? this.#tracks.notOf(participant) : [];

@@ -46,7 +46,8 @@ export class RoomAnnouncements {
   readonly #queue = new ParticipantUpdateQueue();
   #cancelBatch: Cancel | undefined;
   #cancelRoomUpdate: Cancel | undefined;
-  #cancelSpeaker: Cancel | undefined;
+  /** Ends of simulated speech; each of several has its own. */
+  readonly #simulated = new Map<Participant, Cancel>();
   #lastRoomUpdateAt = -Infinity;
   /** Oldest first. */
   #departed: { readonly at: number; readonly info: ParticipantInfo }[] = [];
@@ -110,7 +111,8 @@ export class RoomAnnouncements {
     const speaker = new SpeakerInfo({ sid: participant.sid, level, active });
     const value = new SpeakersChanged({ speakers: [speaker] });
     for (const receiver of this.source.participants()) {
-      receiver.send({ case: "speakersChanged", value });
+      // Older ones know speakers only by updates that are no longer sent.
+      if (receiver.traits.speakerChanges) receiver.send({ case: "speakersChanged", value });
     }
   }
 
@@ -118,9 +120,12 @@ export class RoomAnnouncements {
   simulateSpeaker(participant: Participant, seconds: number): void {
     this.speaker(participant, SIMULATED_LEVEL, true);
     const ms = Math.min(Math.max(seconds, 0), MAX_SIMULATED_S) * 1000;
-    this.#cancelSpeaker?.();
-    const end = () => this.speaker(participant, 0, false);
-    this.#cancelSpeaker = this.platform.timers.after(ms, end);
+    this.#simulated.get(participant)?.();
+    const cancel = this.platform.timers.after(ms, () => {
+      this.#simulated.delete(participant);
+      this.speaker(participant, 0, false);
+    });
+    this.#simulated.set(participant, cancel);
   }
 
   /** Tells `receiver` of `participant` now, if it does not know yet. */
@@ -140,7 +145,8 @@ export class RoomAnnouncements {
   close(): void {
     this.#cancelBatch?.();
     this.#cancelRoomUpdate?.();
-    this.#cancelSpeaker?.();
+    for (const cancel of this.#simulated.values()) cancel();
+    this.#simulated.clear();
   }
 
   #announce(participant: Participant, info: ParticipantInfo, immediate: boolean): void {

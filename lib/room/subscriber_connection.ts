@@ -29,6 +29,7 @@ import type { BindingListener, SubscribingSide } from "./connection_sides.ts";
 import { DataChannelWatch } from "./data_channel_watch.ts";
 import { channelPolicy } from "./data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
+import { preferredAddresses } from "./ice_preference.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "./room_context.ts";
 import { SubscribedTracks } from "./subscribed_tracks.ts";
@@ -165,7 +166,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
         this.#up = true;
         if (!this.#connected) this.context.figures?.connection("subscriber", "connected");
         this.#connected = true;
-        return this.host.connectionUp("subscriber");
+        return this.host.connectionUp("subscriber", event.protocol);
       case "connection_lost":
         this.#up = false;
         return this.host.connectionLost("subscriber");
@@ -250,7 +251,8 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   }
 
   #localParameters(): LocalParameters {
-    const { fingerprint, addresses } = this.context.engine();
+    const { fingerprint, addresses: all } = this.context.engine();
+    const addresses = preferredAddresses(all, this.host.icePreference);
     const sessionId = this.#sessionId;
     return { ice: this.#local, fingerprint, addresses, sessionId, version: ++this.#version };
   }

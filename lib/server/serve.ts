@@ -46,11 +46,12 @@ export async function serve(
   warnOfWeakSecrets(config, log);
   let http: Deno.HttpServer[] = [];
   try {
+    // Media first: who sees the port open, or gets a healthy answer on it, can join.
+    const addresses = await server.listenMedia();
     http = listenHttp(config, config.port, server.handler, log);
     if (server.metricsHandler !== undefined) {
       http.push(...listenHttp(config, config.prometheus.port, server.metricsHandler, log));
     }
-    const addresses = await server.listenMedia();
     log.info("listening", {
       version: VERSION,
       httpPort: config.port,

@@ -17,6 +17,7 @@ import type { Cancel, Platform } from "../base/platform.ts";
 import type { EngineReady, MediaEngine } from "../engine/engine_messages.ts";
 import { createLocalEngine, type LocalEngineOptions } from "../engine/local_engine.ts";
 import { EngineRouter } from "../room/engine_router.ts";
+import { IcePreferences } from "../room/ice_preference.ts";
 import type { RoomContext } from "../room/room_context.ts";
 import { RoomAdmin } from "../room/room_admin.ts";
 import { RoomDirectory } from "../room/room_directory.ts";
@@ -25,9 +26,11 @@ import type { TokenSigner } from "../signalling/token_refresher.ts";
 import { AgentService } from "../signalling/agent_service.ts";
 import { serverInfo } from "../signalling/join_response.ts";
 import { SignalService } from "../signalling/signal_service.ts";
+import { WhipService } from "../signalling/whip_service.ts";
 import { absentServices } from "../../routes/absent_services.ts";
 import { createHttpHandler, type HttpHandler } from "../../routes/http_handler.ts";
 import { roomService } from "../../routes/room_service.ts";
+import type { SignalEntrance } from "../../routes/rtc.ts";
 import { routeTable } from "../../routes/route_table.ts";
 import { agentDispatchService } from "../../routes/agent_dispatch_service.ts";
 import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
@@ -151,6 +154,7 @@ class ComposedServer implements SfuServer {
       engine: () => this.#engineReady(),
       options: roomOptions(config),
       counters: this.counters,
+      icePreferences: new IcePreferences(platform.clock),
       nodeId,
       region: config.region,
       observers: [this.#webhooks.observer, metrics?.roomObserver, this.#agents.dispatcher]
@@ -166,6 +170,7 @@ class ComposedServer implements SfuServer {
       rooms: this.rooms,
       serverVersion: PROTOCOL_VERSION,
       autoCreateRooms: config.room.auto_create,
+      maxTracks: config.limit.num_tracks,
       maxFrameBytes: config.limit.signal_message_size_limit,
       signToken: firstKeySigner(keys),
       observer: metrics?.signalObserver,
@@ -249,18 +254,21 @@ class ComposedServer implements SfuServer {
       });
       return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
     };
+    const limits = {
+      maxRoomNameLength: limit.max_room_name_length,
+      maxParticipantIdentityLength: limit.max_participant_identity_length,
+    };
+    const entrance: SignalEntrance = {
+      admit: (join) => this.#refusal() ?? signals.admit(join),
+      admitSession: (join) => signals.admitSession(join),
+      open: (join, socket) => signals.open(join, socket),
+    };
     const routes = routeTable({
       heartbeat: { last: () => this.#lastBeat() },
+      whip: { whip: new WhipService(this.rooms, entrance), limits },
       rtc: {
-        signals: {
-          admit: (join) => this.#refusal() ?? signals.admit(join),
-          admitSession: (join) => signals.admitSession(join),
-          open: (join, socket) => signals.open(join, socket),
-        },
-        limits: {
-          maxRoomNameLength: limit.max_room_name_length,
-          maxParticipantIdentityLength: limit.max_participant_identity_length,
-        },
+        signals: entrance,
+        limits,
         upgrade: (request) => upgrade(request, limit.signal_message_size_limit),
       },
       agent: {

@@ -31,13 +31,15 @@ class StreamAhead {
   words: Int32Array = new Int32Array(0);
 }
 
+/** Counter blocks on their way into the cipher, which takes them in before it returns. */
+const counters = new Uint8Array(PACKETS_AHEAD * MAX_BLOCKS * BLOCK_BYTES);
+/** The same bytes as words, whose order is not the counters'. */
+const counterWords = new Int32Array(counters.buffer);
+
 /** See the module text. */
 export class CounterMode {
   readonly #aes: Cipheriv;
   readonly #salt: Int32Array;
-  readonly #counters = new Uint8Array(PACKETS_AHEAD * MAX_BLOCKS * BLOCK_BYTES);
-  /** The same bytes as words, whose order is not the counters'. */
-  readonly #counterWords = new Int32Array(this.#counters.buffer);
   readonly #streams = new Map<number, StreamAhead>();
   readonly #single = new StreamAhead();
 
@@ -74,6 +76,12 @@ export class CounterMode {
     return true;
   }
 
+  /** Gives back what the runtime holds of the key, which it never does by itself. Call it once. */
+  close(): void {
+    this.#aes.final();
+    this.#streams.clear();
+  }
+
   /** A stream that holds keystream for this packet. */
   #streamFor(ssrc: number, index: number, blocks: number): StreamAhead {
     const stream = this.#streams.get(ssrc);
@@ -100,7 +108,7 @@ export class CounterMode {
   }
 
   #refill(into: StreamAhead, ssrc: number, index: number, packets: number, blocks: number): void {
-    const words = this.#counterWords;
+    const words = counterWords;
     const word0 = this.#salt[0]!;
     const word1 = this.#salt[1]! ^ swapBytes(ssrc);
     let at = 0;
@@ -116,7 +124,7 @@ export class CounterMode {
         words[at + 3] = word3 ^ (block << 24); // block < 256 is the last, lowest byte
       }
     }
-    const stream = this.#aes.update(this.#counters.subarray(0, at * 4));
+    const stream = this.#aes.update(counters.subarray(0, at * 4));
     into.first = index;
     into.packets = packets;
     into.blocks = blocks;

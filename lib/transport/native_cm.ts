@@ -66,7 +66,7 @@ export class NativeCm implements SrtpCipher {
   ): number {
     if (!this.#fits(bytes, headerLength, length, SHA1_TAG_BYTES)) return 0;
     const address = addressOf(bytes);
-    const payload = address + BigInt(headerLength);
+    const payload = address + BigInt(headerLength | 0);
     setIv(this.#rtpSalt, ssrc, roc, seq);
     if (!this.#begin(this.#rtp)) return 0;
     if (!this.#apply(this.#rtp, payload, payload, length - headerLength)) return 0;
@@ -89,12 +89,12 @@ export class NativeCm implements SrtpCipher {
     if (prefixLength < 0 || !isWithin(source, sourceAt, sourceLength)) return 0;
     if (!this.#fits(out, headerLength, length, SHA1_TAG_BYTES)) return 0;
     const address = addressOf(out);
-    const payload = address + BigInt(headerLength);
-    const sourceAddress = addressOf(source) + BigInt(sourceAt);
+    const payload = address + BigInt(headerLength | 0);
+    const sourceAddress = addressOf(source) + BigInt(sourceAt | 0);
     setIv(this.#rtpSalt, ssrc, roc, seq);
     if (!this.#begin(this.#rtp)) return 0;
     if (!this.#apply(this.#rtp, payload, payload, prefixLength)) return 0;
-    if (!this.#apply(this.#rtp, address + BigInt(from), sourceAddress, sourceLength)) return 0;
+    if (!this.#apply(this.#rtp, address + BigInt(from | 0), sourceAddress, sourceLength)) return 0;
     return this.#tagRtp(out, address, length, roc);
   }
 
@@ -114,7 +114,7 @@ export class NativeCm implements SrtpCipher {
     writeUint32(bytes, end, roc);
     this.#digest(this.#rtpAuth, address, end + 4);
     if (!isTag(tagStart, bytes, end + 4)) return -1;
-    const payload = address + BigInt(headerLength);
+    const payload = address + BigInt(headerLength | 0);
     setIv(this.#rtpSalt, ssrc, roc, seq);
     if (!this.#begin(this.#rtp)) return -1;
     return this.#apply(this.#rtp, payload, payload, end - headerLength) ? end : -1;
@@ -182,7 +182,7 @@ export class NativeCm implements SrtpCipher {
     const calls = this.#calls;
     const { sha, outer } = this.#scratch;
     setShaAfterBlock(key.inner);
-    calls.SHA1_Update(sha, address, BigInt(length));
+    calls.SHA1_Update(sha, address, BigInt(length | 0));
     calls.SHA1_Final(outer, sha);
     setShaState(key.outer);
     calls.SHA1_Transform(sha, outer);

@@ -64,11 +64,11 @@ export class NativeGcm implements SrtpCipher {
     if (!this.#fits(bytes, headerLength, length, GCM_TAG_BYTES)) return 0;
     const context = this.#rtp;
     const address = addressOf(bytes);
-    const payload = address + BigInt(headerLength);
+    const payload = address + BigInt(headerLength | 0);
     setIv(this.#rtpSalt, ssrc, roc, seq);
     if (!this.#begin(context, SEALS, address, headerLength)) return 0;
     if (!this.#apply(context, payload, payload, length - headerLength)) return 0;
-    return this.#finishSeal(context, address + BigInt(length)) ? length + GCM_TAG_BYTES : 0;
+    return this.#finishSeal(context, address + BigInt(length | 0)) ? length + GCM_TAG_BYTES : 0;
   }
 
   sealRtpFrom(
@@ -88,13 +88,13 @@ export class NativeGcm implements SrtpCipher {
     if (!this.#fits(out, headerLength, length, GCM_TAG_BYTES)) return 0;
     const context = this.#rtp;
     const address = addressOf(out);
-    const payload = address + BigInt(headerLength);
-    const sourceAddress = addressOf(source) + BigInt(sourceAt);
+    const payload = address + BigInt(headerLength | 0);
+    const sourceAddress = addressOf(source) + BigInt(sourceAt | 0);
     setIv(this.#rtpSalt, ssrc, roc, seq);
     if (!this.#begin(context, SEALS, address, headerLength)) return 0;
     if (!this.#apply(context, payload, payload, prefixLength)) return 0;
-    if (!this.#apply(context, address + BigInt(from), sourceAddress, sourceLength)) return 0;
-    return this.#finishSeal(context, address + BigInt(length)) ? length + GCM_TAG_BYTES : 0;
+    if (!this.#apply(context, address + BigInt(from | 0), sourceAddress, sourceLength)) return 0;
+    return this.#finishSeal(context, address + BigInt(length | 0)) ? length + GCM_TAG_BYTES : 0;
   }
 
   openRtp(
@@ -109,11 +109,11 @@ export class NativeGcm implements SrtpCipher {
     if (!this.#fits(bytes, headerLength, end, GCM_TAG_BYTES)) return -1;
     const context = this.#rtp;
     const address = addressOf(bytes);
-    const payload = address + BigInt(headerLength);
+    const payload = address + BigInt(headerLength | 0);
     setIv(this.#rtpSalt, ssrc, roc, seq);
     if (!this.#begin(context, OPENS, address, headerLength)) return -1;
     if (!this.#apply(context, payload, payload, end - headerLength)) return -1;
-    return this.#finishOpen(context, address + BigInt(end)) ? end : -1;
+    return this.#finishOpen(context, address + BigInt(end | 0)) ? end : -1;
   }
 
   sealRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
@@ -125,7 +125,7 @@ export class NativeGcm implements SrtpCipher {
     setRtcpData(bytes, index | E_BIT);
     if (!this.#begin(context, SEALS, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return 0;
     if (!this.#apply(context, body, body, length - RTCP_HEADER_BYTES)) return 0;
-    if (!this.#finishSeal(context, address + BigInt(length))) return 0;
+    if (!this.#finishSeal(context, address + BigInt(length | 0))) return 0;
     writeUint32(bytes, length + GCM_TAG_BYTES, index | E_BIT);
     return length + GCM_TAG_BYTES + RTCP_INDEX_BYTES;
   }
@@ -140,7 +140,7 @@ export class NativeGcm implements SrtpCipher {
     setRtcpData(bytes, index | E_BIT);
     if (!this.#begin(context, OPENS, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return -1;
     if (!this.#apply(context, body, body, end - RTCP_HEADER_BYTES)) return -1;
-    return this.#finishOpen(context, address + BigInt(end)) ? end : -1;
+    return this.#finishOpen(context, address + BigInt(end | 0)) ? end : -1;
   }
 
   close(): void {

@@ -203,9 +203,14 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     if (sealed > 0) path.send(bytes, sealed);
   }
 
-  /** Sends a message on LiveKit's channel of that kind; `false` if it was not taken. */
-  sendData(kind: ChannelKind, bytes: Uint8Array): boolean {
-    return this.#channels?.send(CHANNEL_LABELS[kind], bytes) ?? false;
+  /**
+   * Sends a message on LiveKit's channel of that kind, or on the first of the peer's own; `false` if
+   * it was not taken.
+   */
+  sendData(kind: ChannelKind | "raw", bytes: Uint8Array): boolean {
+    const channels = this.#channels;
+    const label = kind === "raw" ? channels?.ownLabel : CHANNEL_LABELS[kind];
+    return label !== undefined && (channels?.send(label, bytes) ?? false);
   }
 
   /** See {@linkcode DataChannels.isBacklogged}. */

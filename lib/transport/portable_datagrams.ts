@@ -88,7 +88,8 @@ abstract class PortableDatagrams implements Datagrams {
 
   commit(length: number, remote: RemoteAddress, kind: SendKind): void {
     this.#queue.commit(length, remote, kind);
-    this.#draining ??= this.#drain();
+    // A drain that found nothing would end before it is noted here.
+    if (this.#queue.count > 0) this.#draining ??= this.#drain();
   }
 
   send(bytes: Uint8Array, length: number, remote: RemoteAddress): void {

@@ -172,7 +172,10 @@ class CmCipher implements SrtpCipher {
   }
 
   close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#rtp.close();
+    this.#rtcp.close();
   }
 
   /** Whether `[from .. to)` of `bytes` can be worked on and `overhead` bytes follow. */

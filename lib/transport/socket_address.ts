@@ -21,6 +21,8 @@ export type AddressFamily = keyof typeof SOCKADDR_BYTES;
 /** Addresses remembered: `SETS` times `WAYS`, above what one socket serves. A power of two. */
 const SETS = 4096;
 const WAYS = 4;
+/** Hints from a value's port to its address; a power of two. */
+const HINTS = 4096;
 
 /** Bytes of a family's `sockaddr`. */
 export function sockaddrBytes(family: AddressFamily): number {
@@ -90,6 +92,8 @@ export class SocketAddressTable {
   readonly family: AddressFamily;
   readonly #entries: (SocketAddress | undefined)[] = new Array(SETS * WAYS).fill(undefined);
   readonly #scratch = new Int32Array(NAME_WORDS);
+  /** By the low bits of a port, the address asked for last by its value. */
+  readonly #hints: (SocketAddress | undefined)[] = new Array(HINTS).fill(undefined);
   /** The way that is looked at first when a set is full. */
   #hand = 0;
 
@@ -124,7 +128,13 @@ export class SocketAddressTable {
   /** The address of a value, or `undefined` if sockets of this family cannot send there. */
   of(remote: RemoteAddress): SocketAddress | undefined {
     if (remote instanceof SocketAddress && remote.family === this.family) return remote;
-    return this.#parse(remote.hostname, remote.port) ? this.find(this.#scratch, 0) : undefined;
+    const { hostname, port } = remote;
+    const hint = this.#hints[port & HINTS - 1];
+    if (hint !== undefined && hint.port === port && hint.hostname === hostname) return hint;
+    if (!this.#parse(hostname, port)) return undefined;
+    const address = this.find(this.#scratch, 0);
+    this.#hints[port & HINTS - 1] = address;
+    return address;
   }
 
   /** Writes a text's `sockaddr` to the scratch words. An IPv6 socket reaches IPv4 by mapping it. */

@@ -106,5 +106,7 @@ function derive(master: SrtpMasterKey, label: number, length: number): Uint8Arra
   counter.set(master.salt);
   counter[7]! ^= label;
   const cipher = createCipheriv(`aes-${master.key.length * 8}-ctr`, master.key, counter);
-  return new Uint8Array(cipher.update(new Uint8Array(length)));
+  const keystream = new Uint8Array(cipher.update(new Uint8Array(length)));
+  cipher.final(); // the runtime keeps an unfinished cipher for ever
+  return keystream;
 }

@@ -361,3 +361,40 @@ unitScenario("TestBitrateCalculatorSparseFastAck", () => {
     assert.equal(rate.bps(now + 1), undefined);
   }
 });
+
+unitScenario("TestParticipantDataBlob_ConcurrentAccess", async () => {
+  const world = new World({ data: OPTIONS });
+  const clients = await Promise.all(["ann", "bob", "cid"].map((name) => world.joined(name)));
+  const keys = ["one", "two", "three"];
+  const pending: Promise<void>[] = [];
+  let requestId = 0;
+  for (let round = 0; round < 50; round++) {
+    for (const client of clients) {
+      const key = generic(keys[round % keys.length]!);
+      const blob = blobOf(key, `${client.identity} ${round}`);
+      const store = new StoreDataBlobRequest({ requestId: ++requestId, blob });
+      pending.push(client.request({ case: "storeDataBlobRequest", value: store }));
+      for (const { identity } of clients) {
+        const get = new GetDataBlobRequest({
+          requestId: ++requestId,
+          participantIdentity: identity,
+          key,
+        });
+        pending.push(client.request({ case: "getDataBlobRequest", value: get }));
+      }
+    }
+  }
+  await Promise.all(pending);
+  // They are handled one after the other, in more turns than one pause takes.
+  for (let turn = 0; turn < 50; turn++) await world.settle();
+  for (const client of clients) {
+    assert.equal(client.all("storeDataBlobResponse").length, 50);
+    const found = client.all("getDataBlobResponse");
+    const missing = client.all("requestResponse");
+    assert.equal(found.length + missing.length, 150, "every request is answered once");
+    for (const { blob } of found) assert.match(contentsOf(blob)!, /^(ann|bob|cid) \d+$/);
+    const { blobs } = client.participant.data;
+    const kept = keys.map((key) => contentsOf(blobs.get(generic(key))));
+    assert.deepEqual(kept, [48, 49, 47].map((round) => `${client.identity} ${round}`));
+  }
+});

@@ -16,8 +16,11 @@ import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
 import { clonedEngine } from "../support/cloned_engine.ts";
+import { EngineTap } from "../support/engine_tap.ts";
+import { reporting } from "../support/failure_report.ts";
 import type { Flavour, JoinOptions } from "../support/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+import { scaledPlatform } from "../support/scaled_platform.ts";
 import { until } from "../support/until.ts";
 import { WireParticipant } from "../support/wire_participant.ts";
 import { scenarioNamed } from "./scenarios.ts";
@@ -50,27 +53,35 @@ export class TestServer implements AsyncDisposable {
     readonly flavour: Flavour,
     readonly log: RecordingLog,
     readonly http: Deno.HttpServer<Deno.NetAddr>,
+    readonly tap: EngineTap,
   ) {}
 
-  /** @param config LiveKit's YAML keys, merged over the test configuration. */
+  /**
+   * @param config LiveKit's YAML keys, merged over the test configuration.
+   * @param lines Gets everything that is logged.
+   * @param speed How many of the server's seconds pass in a real one.
+   */
   static async start(
     config: Readonly<Record<string, unknown>> = {},
     flavour: Flavour = "v0",
+    lines: string[] = [],
+    speed = 1,
   ): Promise<TestServer> {
-    const log = new RecordingLog();
+    const log = new RecordingLog({}, lines);
+    const tap = new EngineTap();
     const server = createServer(
       parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
-      denoPlatform(log),
+      speed === 1 ? denoPlatform(log) : scaledPlatform(speed, log),
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
-          return clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free }));
+          return tap.wrap(clonedEngine(createLocalEngine({ ...options, udp: free, tcp: free })));
         },
       },
     );
     await server.listenMedia();
     const http = Deno.serve({ hostname: HOST, port: 0, onListen() {} }, server.handler);
-    return new TestServer(server, flavour, log, http);
+    return new TestServer(server, flavour, log, http, tap);
   }
 
   /** `ws://…` without a trailing slash. */
@@ -136,6 +147,8 @@ export type ScenarioBody = (test: TestServer) => Promise<void>;
 export interface ScenarioOptions {
   /** LiveKit's YAML keys. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** How many of the server's seconds pass in a real one; for scenarios that only wait for it. */
+  readonly speed?: number;
 }
 
 /**
@@ -152,9 +165,12 @@ export function scenario(name: string, body: ScenarioBody, options: ScenarioOpti
       // werift's DTLS client, which the test clients use, has timers that cannot be stopped.
       sanitizeOps: false,
       sanitizeResources: false,
-      fn: async () => {
-        await using test = await TestServer.start(options.config, flavour);
-        await body(test);
+      fn: () => {
+        const log: string[] = [];
+        return reporting(async () => {
+          await using test = await TestServer.start(options.config, flavour, log, options.speed);
+          await body(test);
+        }, () => ({ "the server": log }));
       },
     });
   }

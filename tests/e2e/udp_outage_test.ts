@@ -42,41 +42,36 @@ async function block(blockedMs: number): Promise<void> {
     await client.connect(server.url, token);
     return client;
   };
-  try {
-    await using ann = await join("ann", browser);
-    const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
-    await using bob = await join("bob", outside);
-    const fromBob = await publishCameraAndMicrophone(bob, { color: [40, 160, 60], hz: 880 });
-    await assertReceives(bob, ann, fromAnn);
-    await assertReceives(ann, bob, fromBob);
-    const { sid } = (await ann.snapshot()).local;
-    const frames = async () => (await bob.media(fromAnn[0]!.sid)).framesDecoded;
+  await using ann = await join("ann", browser);
+  const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
+  await using bob = await join("bob", outside);
+  const fromBob = await publishCameraAndMicrophone(bob, { color: [40, 160, 60], hz: 880 });
+  await assertReceives(bob, ann, fromAnn);
+  await assertReceives(ann, bob, fromBob);
+  const { sid } = (await ann.snapshot()).local;
+  const frames = async () => (await bob.media(fromAnn[0]!.sid)).framesDecoded;
 
-    await inside.blockUdp();
-    const blockedAt = performance.now();
-    await eventually("ann's video to stop at bob", async () => {
-      const before = await frames();
-      await pause(STILL_MS);
-      return await frames() === before;
-    });
-    await pause(Math.max(0, blockedMs - (performance.now() - blockedAt)));
-    await inside.allowUdp();
+  await inside.blockUdp();
+  const blockedAt = performance.now();
+  await eventually("ann's video to stop at bob", async () => {
+    const before = await frames();
+    await pause(STILL_MS);
+    return await frames() === before;
+  });
+  await pause(Math.max(0, blockedMs - (performance.now() - blockedAt)));
+  await inside.allowUdp();
 
-    await assertVideoFlows(bob, fromAnn[0]!);
-    await assertVideoFlows(ann, fromBob[0]!);
-    await eventually(
-      "ann to be connected",
-      async () => (await ann.snapshot()).state === "connected",
-    );
-    const after = await ann.snapshot();
-    assert.equal(after.local.sid, sid, "the session is the same");
-    assert.deepEqual((await bob.snapshot()).departed, [], "bob never saw ann leave");
-    await assertReceives(bob, ann, fromAnn);
-    await assertReceives(ann, bob, fromBob);
-  } catch (error) {
-    console.error(`--- server output ---\n${server.logTail()}`);
-    throw error;
-  }
+  await assertVideoFlows(bob, fromAnn[0]!);
+  await assertVideoFlows(ann, fromBob[0]!);
+  await eventually(
+    "ann to be connected",
+    async () => (await ann.snapshot()).state === "connected",
+  );
+  const after = await ann.snapshot();
+  assert.equal(after.local.sid, sid, "the session is the same");
+  assert.deepEqual((await bob.snapshot()).departed, [], "bob never saw ann leave");
+  await assertReceives(bob, ann, fromAnn);
+  await assertReceives(ann, bob, fromBob);
 }
 
 endToEndTest(

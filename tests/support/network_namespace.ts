@@ -12,8 +12,8 @@ const UDP_TABLE = "100";
 /** Nobody has this hardware address. */
 const NOBODY = "02:00:00:00:00:01";
 
-/** Third byte of the /29 used, by process, so that two test runs do not share one. */
-const SUBNET = Deno.pid % 250;
+/** Third bytes of the /29 used that are tried, one after the other. */
+const SUBNETS = 250;
 
 export interface ClientNamespace extends AsyncDisposable {
   readonly name: string;
@@ -25,6 +25,12 @@ export interface ClientNamespace extends AsyncDisposable {
   blockUdp(): Promise<void>;
   /** Ends {@linkcode ClientNamespace.blockUdp}. */
   allowUdp(): Promise<void>;
+  /** Takes our end of the wire down; nothing for the namespace leaves this machine another way. */
+  cutWire(): Promise<void>;
+  /** Ends {@linkcode ClientNamespace.cutWire}. */
+  joinWire(): Promise<void>;
+  /** From now on so many bits a second go in, and what is too much waits within the kernel. */
+  limitRate(megabits: number): Promise<void>;
   /** Argument list that runs a program inside. */
   command(program: string, ...args: readonly string[]): string[];
   /** A shell script that starts `program` inside with the script's own arguments. */
@@ -49,11 +55,24 @@ export async function createNamespace(): Promise<ClientNamespace> {
   const name = `roomwire-${Deno.pid}`;
   // Interface names have at most 15 characters.
   const [outer, inner] = [`rw${Deno.pid}o`, `rw${Deno.pid}i`];
-  const hostAddress = `10.213.${SUBNET}.1`;
-  const guestAddress = `10.213.${SUBNET}.2`;
-  const nobodyAddress = `10.213.${SUBNET}.6`;
+  const network = `10.213.${freeSubnet()}`;
+  const [hostAddress, guestAddress, nobodyAddress] = [
+    `${network}.1`,
+    `${network}.2`,
+    `${network}.6`,
+  ];
   const scratch = await Deno.makeTempDir({ prefix: "roomwire-netns-" });
+  // Beside the wire's own route this one is never taken, as its metric is the highest.
+  const unreachable = [
+    "route",
+    "add",
+    "unreachable",
+    `${network}.0/29`,
+    "metric",
+    "4294967295",
+  ];
   const destroy = async () => {
+    await run(ip, "route", "delete", ...unreachable.slice(2)).catch(() => {});
     await run(ip, "netns", "delete", name).catch(() => {});
     await run(ip, "link", "delete", outer).catch(() => {});
     await Deno.remove(scratch, { recursive: true }).catch(() => {});
@@ -75,6 +94,7 @@ export async function createNamespace(): Promise<ClientNamespace> {
     await run(ip, "link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name);
     await run(ip, "address", "add", `${hostAddress}/29`, "dev", outer);
     await run(ip, "link", "set", outer, "up");
+    await run(ip, ...unreachable);
     await run(ip, "-netns", name, "address", "add", `${guestAddress}/29`, "dev", inner);
     await run(ip, "-netns", name, "link", "set", "lo", "up");
     await run(ip, "-netns", name, "link", "set", inner, "up");
@@ -100,6 +120,14 @@ export async function createNamespace(): Promise<ClientNamespace> {
     command,
     blockUdp: () => changeRules("add"),
     allowUdp: () => changeRules("delete"),
+    cutWire: () => run(ip, "link", "set", outer, "down"),
+    joinWire: () => run(ip, "link", "set", outer, "up"),
+    limitRate: (megabits) =>
+      run(
+        trafficControlPath(ip),
+        ...["qdisc", "add", "dev", outer, "root"],
+        ...["tbf", "rate", `${megabits}mbit`, "burst", "32kb", "limit", "64mb"],
+      ),
     async wrapperFor(program) {
       const path = `${scratch}/inside`;
       await Deno.writeTextFile(path, `#!/bin/sh\nexec ${command(program).join(" ")} "$@"\n`);
@@ -110,8 +138,25 @@ export async function createNamespace(): Promise<ClientNamespace> {
   };
 }
 
+/** One that no other test run uses: it begins elsewhere in each process, and looks what is there. */
+function freeSubnet(): number {
+  const taken = new Set(Deno.networkInterfaces().map(({ address }) => address));
+  for (let i = 0; i < SUBNETS; i++) {
+    const subnet = (Deno.pid + i) % SUBNETS;
+    if (!taken.has(`10.213.${subnet}.1`)) return subnet;
+  }
+  throw new Error("Every subnet for test namespaces is taken");
+}
+
+/** iproute2's other program, beside `ip`. */
+function trafficControlPath(ip: string): string {
+  return ip.replace(/ip$/, "tc");
+}
+
 async function run(program: string, ...args: readonly string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(program, { args: [...args] }).output();
   if (success) return;
-  throw new Error(`"ip ${args.join(" ")}" failed: ${new TextDecoder().decode(stderr).trim()}`);
+  throw new Error(
+    `"${program} ${args.join(" ")}" failed: ${new TextDecoder().decode(stderr).trim()}`,
+  );
 }

@@ -26,7 +26,7 @@ import { openWireSocket, type WireSocket } from "./wire_socket.ts";
 /** How often an unanswered check is repeated, ms. */
 const CHECK_REPEAT_MS = 100;
 /** Longest wait for an answer, ms: a loaded machine, not the protocol. */
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 25_000;
 /** STUN keeps the connection alive; the engine calls it interrupted after 10 s. */
 const KEEP_ALIVE_MS = 2_000;
 

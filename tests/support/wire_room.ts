@@ -19,6 +19,7 @@ import type {
 } from "../../lib/engine/engine_messages.ts";
 import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
+import type { SrtpEngine } from "../../lib/transport/srtp_engine.ts";
 import { clonedEngine } from "./cloned_engine.ts";
 import { eventually } from "./eventually.ts";
 import { WireClient } from "./wire_client.ts";
@@ -43,6 +44,8 @@ export interface PeerOptions {
   /** Default: no application section. */
   readonly dataChannels?: "accept" | "create";
   readonly dataPolicy?: DataChannelPolicy;
+  /** The only one the client offers; 1 if absent. */
+  readonly srtpProfile?: 1 | 7;
 }
 
 /** See the module text. Dispose it to end engine and clients. */
@@ -74,7 +77,7 @@ export class WireRoom implements AsyncDisposable {
   }
 
   /** An engine on free UDP and TCP ports of the loopback address. */
-  static async open(): Promise<WireRoom> {
+  static async open(options: { readonly srtp?: SrtpEngine } = {}): Promise<WireRoom> {
     const drops = new DropCounters();
     const errors: string[] = [];
     const engine = clonedEngine(createLocalEngine({
@@ -83,6 +86,7 @@ export class WireRoom implements AsyncDisposable {
       tcp: [{ hostname: HOST, port: 0 }],
       advertised: [HOST],
       drops,
+      ...options,
     }));
     const ready = await engine.start();
     return new WireRoom(engine, ready, await createCertificate(), drops, errors);
@@ -97,7 +101,7 @@ export class WireRoom implements AsyncDisposable {
     const server = this.ready.addresses.find(({ protocol }) =>
       protocol === (options.protocol ?? "udp")
     )!;
-    const { dataChannels, dataPolicy } = options;
+    const { dataChannels, dataPolicy, srtpProfile } = options;
     this.engine.send({
       type: "open_connection",
       connection: id,
@@ -118,6 +122,7 @@ export class WireRoom implements AsyncDisposable {
       local,
       certificate: this.#certificate,
       dataChannels: dataChannels !== undefined,
+      ...(srtpProfile === undefined ? {} : { srtpProfiles: [srtpProfile] }),
     });
     const peer: Peer = { id, client, remote, local };
     this.#peers.push(peer);

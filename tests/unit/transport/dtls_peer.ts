@@ -17,6 +17,8 @@ import type { SrtpParameters, SrtpProfile } from "../../../lib/transport/srtp_ke
 /** For tests with werift's client; see the module text. */
 export const WITHOUT_SANITIZERS = { sanitizeOps: false, sanitizeResources: false } as const;
 
+type ClientProfiles = NonNullable<ConstructorParameters<typeof DtlsClient>[0]["srtpProfiles"]>;
+
 export interface PeerOptions {
   readonly serverCertificate: DtlsCertificate;
   /** What the client presents. */
@@ -27,6 +29,8 @@ export interface PeerOptions {
   /** `undefined`: told later. Default: the client's. */
   readonly fingerprints?: readonly DtlsFingerprint[] | undefined;
   readonly serverProfiles?: readonly SrtpProfile[];
+  /** What the client offers; default: 7 and 1. */
+  readonly clientProfiles?: readonly SrtpProfile[];
   /** Decides what the server gets when the client sends a datagram; default: just it. */
   readonly toServer?: (datagram: Uint8Array, deliver: (datagram: Uint8Array) => void) => void;
   readonly toClient?: (datagram: Uint8Array, deliver: (datagram: Uint8Array) => void) => void;
@@ -92,7 +96,7 @@ export class DtlsPair {
       cert: options.clientCertificate.certPem,
       key: options.clientKey ?? options.clientCertificate.keyPem,
       signatureHash: options.clientCertificate.signatureHash,
-      srtpProfiles: [7, 1],
+      srtpProfiles: [...options.clientProfiles ?? [7, 1]] as ClientProfiles,
       extendedMasterSecret: true,
     });
     this.transportOnData = (bytes) => transport.onData(Buffer.from(bytes));
@@ -110,11 +114,14 @@ export class DtlsPair {
   }
 }
 
-/** Rejects if `promise` takes longer than `ms` of real time; the timer does not outlive it. */
-export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
+/** Longer than a handshake's own limit, ms, so that a failure is told by its reason. */
+const PATIENCE_MS = 45_000;
+
+/** Rejects if `promise` takes longer than 45 s of real time; the timer does not outlive it. */
+export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
   let handle: ReturnType<typeof setTimeout> | undefined;
   const guard = new Promise<never>((_, reject) => {
-    handle = setTimeout(() => reject(new Error(`Timed out waiting for ${what}`)), ms);
+    handle = setTimeout(() => reject(new Error(`Timed out waiting for ${what}`)), PATIENCE_MS);
   });
   try {
     return await Promise.race([promise, guard]);

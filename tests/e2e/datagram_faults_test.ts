@@ -1,0 +1,176 @@
+/**
+ * Faults of a real network between a socket here and a program in a namespace, for every twin of
+ * `Datagrams`.
+ */
+import assert from "node:assert/strict";
+import { DropCounters } from "../../lib/base/drop_counters.ts";
+import { denoPlatform } from "../../lib/base/deno_platform.ts";
+import { type RemoteAddress, SendKind } from "../../lib/transport/datagrams.ts";
+import { openNativeDatagrams } from "../../lib/transport/native_datagrams.ts";
+import {
+  mustIgnoreNative,
+  type Open,
+  openPeer,
+  type Peer,
+  realLibc,
+  TWINS,
+} from "../support/datagram_peers.ts";
+import { endToEndTest } from "../support/e2e_requirements.ts";
+import { eventually } from "../support/eventually.ts";
+import { type ClientNamespace, createNamespace } from "../support/network_namespace.ts";
+
+const ECHO = new URL("../support/udp_echo.ts", import.meta.url).pathname;
+
+/** A program inside that answers. */
+class Echo implements AsyncDisposable {
+  private constructor(
+    readonly address: RemoteAddress,
+    private readonly child: Deno.ChildProcess,
+  ) {}
+
+  static async startIn(inside: ClientNamespace): Promise<Echo> {
+    const [program, ...args] = inside.command(
+      Deno.execPath(),
+      ...["run", "--no-config", "--unstable-net", "--allow-net", ECHO, inside.guestAddress],
+    );
+    const child = new Deno.Command(program!, { args, stdout: "piped" }).spawn();
+    const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    let line = "";
+    while (!line.includes("\n")) line += (await reader.read()).value ?? "\n";
+    await reader.cancel();
+    const remote = { transport: "udp" as const, hostname: inside.guestAddress, port: Number(line) };
+    return new Echo(remote, child);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.child.kill("SIGKILL");
+    await this.child.status;
+  }
+}
+
+function commit(
+  { socket }: Peer,
+  mark: number,
+  length: number,
+  remote: RemoteAddress,
+  kind: SendKind,
+) {
+  const slot = socket.reserve();
+  if (slot === undefined) return;
+  new DataView(slot.buffer, slot.byteOffset).setUint32(0, mark);
+  socket.commit(length, remote, kind);
+}
+
+function markOf({ bytes }: { readonly bytes: Uint8Array }): number {
+  return new DataView(bytes.buffer).getUint32(0);
+}
+
+/** Asks until an answer comes: one alone may be lost to an address that is still being resolved. */
+async function assertAnswers(peer: Peer, remote: RemoteAddress, mark: number): Promise<void> {
+  await eventually("an answer", () => {
+    commit(peer, mark, 100, remote, SendKind.other);
+    return peer.arrivals.some((arrival) => markOf(arrival) === mark);
+  });
+}
+
+/** With real time, so that what waits is tried again. */
+function timed(open: Open): Open {
+  return (options) => open({ ...options, timers: denoPlatform().timers });
+}
+
+for (const { name, open, ignore } of TWINS) {
+  endToEndTest(`${name} outlives an interface that goes down`, ["network-namespaces"], async () => {
+    if (ignore) return;
+    await using inside = await createNamespace();
+    await using echo = await Echo.startIn(inside);
+    await using peer = await openPeer(timed(open), "0.0.0.0");
+    await using other = await openPeer(timed(open));
+    await assertAnswers(peer, echo.address, 1);
+    await inside.cutWire();
+    const before = peer.socket.counters.sent;
+    for (let mark = 0; mark < 200; mark++) {
+      commit(peer, mark, 100, echo.address, SendKind.video);
+      commit(peer, mark, 100, other.address, SendKind.video);
+    }
+    await other.received(200);
+    assert.deepEqual(other.arrivals.map(markOf), Array.from({ length: 200 }, (_, i) => i));
+    const lost = peer.drops.get("udp_send_unreachable") + peer.drops.get("udp_send_failed");
+    assert.equal(lost, 200);
+    assert.equal(peer.socket.counters.sent, before + 200);
+    await inside.joinWire();
+    await assertAnswers(peer, echo.address, 2);
+  });
+
+  endToEndTest(
+    `${name} is not held up by a destination gone dark`,
+    ["network-namespaces"],
+    async () => {
+      if (ignore) return;
+      await using inside = await createNamespace();
+      await using echo = await Echo.startIn(inside);
+      await using peer = await openPeer(timed(open), "0.0.0.0");
+      await using other = await openPeer(timed(open));
+      await assertAnswers(peer, echo.address, 1);
+      // Nobody has this address, so each datagram waits for its neighbour to be found, and is lost.
+      const nobody = { ...echo.address, hostname: inside.hostAddress.replace(/\d+$/, "5") };
+      await inside.blockUdp();
+      for (let mark = 0; mark < 150; mark++) {
+        for (let burst = 0; burst < 10; burst++) {
+          commit(peer, mark, 1200, echo.address, SendKind.video);
+          commit(peer, mark, 1200, nobody, SendKind.video);
+        }
+        commit(peer, mark, 100, other.address, SendKind.video);
+      }
+      await other.received(150);
+      assert.deepEqual(other.arrivals.map(markOf), Array.from({ length: 150 }, (_, i) => i));
+      await inside.allowUdp();
+      await assertAnswers(peer, echo.address, 2);
+    },
+  );
+}
+
+endToEndTest(
+  "openNativeDatagrams() drops the oldest video when the wire is too slow, and nothing else",
+  ["network-namespaces"],
+  async () => {
+    if (mustIgnoreNative()) return;
+    await using inside = await createNamespace();
+    await using echo = await Echo.startIn(inside);
+    const libc = realLibc();
+    const drops = new DropCounters();
+    const { timers } = denoPlatform();
+    // The system's small buffer is left as it is, so that few datagrams fill it.
+    const small = { ...libc, errno: () => libc.errno(), setsockopt: () => 0 };
+    await using peer = await openPeer(
+      (options) => openNativeDatagrams({ ...options, drops, timers, libc: small }),
+      "0.0.0.0",
+    );
+    await assertAnswers(peer, echo.address, 1_000_000);
+    await inside.limitRate(100);
+    const before = peer.socket.counters.sent;
+    const total = 12_000;
+    for (let mark = 0; mark < total; mark++) {
+      const isOther = mark % 20 === 0;
+      commit(
+        peer,
+        mark,
+        isOther ? 200 : 1200,
+        echo.address,
+        isOther ? SendKind.other : SendKind.video,
+      );
+    }
+    const dropped = drops.get("udp_send_dropped_video");
+    assert.ok(dropped > 0);
+    assert.ok(peer.socket.counters.sent - before < total - dropped, "the kernel took everything");
+    await eventually(
+      "everything to be sent",
+      () => peer.socket.counters.sent - before === total - dropped,
+    );
+    assert.deepEqual(drops.snapshot(), { udp_send_dropped_video: dropped });
+    await assertAnswers(peer, echo.address, total);
+    // The other side may have lost some of so many, but none overtook another.
+    const marks = peer.arrivals.map(markOf).filter((mark) => mark < total);
+    assert.ok(marks.length > 0);
+    assert.ok(marks.every((mark, i) => i === 0 || mark > marks[i - 1]!));
+  },
+);
