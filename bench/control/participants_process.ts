@@ -13,6 +13,7 @@ import {
 import { mintToken } from "../../tests/support/access_tokens.ts";
 import { type OwnTrack, WireParticipant } from "../../tests/support/wire_participant.ts";
 import { answerCalls } from "../bench_child.ts";
+import { outliveClientFaults } from "../load/client_faults.ts";
 import type { ParticipantCalls, RequestKind } from "./control_calls.ts";
 
 /** Idle participants that join at once. */
@@ -73,6 +74,7 @@ function request(kind: RequestKind, number: number, track: OwnTrack | undefined)
   }
 }
 
+outliveClientFaults();
 await answerCalls<ParticipantCalls>({
   publish: async ({ url, room, every }) => {
     const participant = await join(url, room, "publisher");

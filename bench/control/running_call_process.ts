@@ -9,6 +9,7 @@ import { until } from "../../tests/support/until.ts";
 import type { ReceivedRtp } from "../../tests/support/wire_client.ts";
 import { WireParticipant } from "../../tests/support/wire_participant.ts";
 import { answerCalls } from "../bench_child.ts";
+import { outliveClientFaults } from "../load/client_faults.ts";
 import { kernelDrops } from "../kernel_drops.ts";
 import { LatencyHistogram } from "../load/latency_histogram.ts";
 import type { CallFigures, RunningCallCalls } from "./control_calls.ts";
@@ -61,6 +62,7 @@ function figures(): CallFigures {
   };
 }
 
+outliveClientFaults();
 await answerCalls<RunningCallCalls>({
   begin: async ({ url, room, participants }) => {
     const names = Array.from({ length: participants }, (_, i) => `caller${i}`);
