@@ -124,7 +124,7 @@ export class WireRoom implements AsyncDisposable {
       local,
       certificate: this.#certificate,
       dataChannels: dataChannels !== undefined,
-      ...(srtpProfile === undefined ? {} : { srtpProfile }),
+      ...(srtpProfile === undefined ? {} : { srtpProfiles: [srtpProfile] }),
     });
     const peer: Peer = { id, client, remote, local };
     this.#peers.push(peer);

@@ -1,14 +1,16 @@
 /**
- * The second table: what a crowd's arrival, a signalling message and an idle participant cost a whole
+ * What a crowd's arrival, a signalling message and an idle participant cost a whole
  * server, measured at the server's process alone.
  *
  * @module
  */
-import { BenchChild } from "./bench_child.ts";
+import { BenchChild } from "../bench_child.ts";
 import type { ParticipantCalls, RequestKind, ServerCalls } from "./control_calls.ts";
 
 /** Participants that arrive at once. */
 const CROWD = 50;
+/** A newcomer without media after this long counts as failed, ms. */
+const ARRIVAL_LIMIT_MS = 20_000;
 /** Idle participants: {@linkcode ROOMS} rooms of {@linkcode ROOM_SIZE}. */
 const ROOMS = 20;
 const ROOM_SIZE = 10;
@@ -22,7 +24,7 @@ const LIMIT_MS = 60_000;
 /** Requests per second: enough to show beside an idle server's timers, and no more than half a core. */
 const REQUESTS: Readonly<Record<RequestKind, number>> = { ping: 2_000, metadata: 200, mute: 400 };
 
-/** The second table's figures. */
+/** What is told of it. */
 export interface ControlFigures {
   readonly crowd: {
     readonly size: number;
@@ -61,8 +63,10 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
  * @throws {Error} if it takes longer than a minute, or nobody of the crowd gets media.
  */
 export async function measureControlPlane(): Promise<ControlFigures> {
-  await using server = new BenchChild<ServerCalls>("server_process.ts", ["--v8-flags=--expose-gc"]);
-  await using participants = new BenchChild<ParticipantCalls>("participants_process.ts");
+  await using server = new BenchChild<ServerCalls>("control/server_process.ts", [
+    "--v8-flags=--expose-gc",
+  ]);
+  await using participants = new BenchChild<ParticipantCalls>("control/participants_process.ts");
   let isLate = false;
   const limit = setTimeout(() => {
     isLate = true;
@@ -87,12 +91,14 @@ async function measureCrowd(
 ): Promise<ControlFigures["crowd"]> {
   // One small crowd first: V8 compiles the way in.
   for (const [room, size] of [["warm-up", CROWD / 5], ["crowd", CROWD]] as const) {
-    await participants.call("publish", { url, room });
+    await participants.call("publish", { url, room, every: 1 });
     const before = await server.call("usage", { collect: false });
-    const { firstMediaMs, failures } = await participants.call("arrive", {
+    const { firstMediaMs, failures, wallMs } = await participants.call("arrive", {
       url,
-      room,
+      rooms: [room],
       count: size,
+      atOnce: size,
+      limitMs: ARRIVAL_LIMIT_MS,
     });
     const after = await server.call("usage", { collect: false });
     await participants.call("leave", {});
@@ -105,7 +111,7 @@ async function measureCrowd(
       failures,
       medianMs: times[times.length >> 1]!,
       slowestMs,
-      joinsPerSecond: times.length / slowestMs * 1000,
+      joinsPerSecond: times.length / wallMs * 1000,
       cpuMicrosPerJoin: (after.cpuMicros - before.cpuMicros) / times.length,
     };
   }

@@ -1,17 +1,19 @@
 /**
  * The same work done by werift's own `RTCPeerConnection`: one receives, its track is added to all the
- * others, and werift forwards. The clients' descriptions are made from werift's own offers.
+ * others, and werift forwards. The clients' descriptions are made from werift's own offers. One room
+ * with one video, which is what the comparison needs.
  *
  * @module
  */
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters } from "werift";
-import { PUBLISHED_ID, PUBLISHED_PT } from "../tests/support/wire_media.ts";
-import { answerCalls, type ClientParameters, type Endpoint, type SfuCalls } from "./bench_child.ts";
-import { measureWindow } from "./stopwatch.ts";
-import { PUBLISHED_SSRC } from "./workload.ts";
+import { PUBLISHED_ID, PUBLISHED_PT } from "../../tests/support/wire_media.ts";
+import { answerCalls } from "../bench_child.ts";
+import type { ClientParameters, Endpoint, OpenedClient, SfuCalls } from "./forwarding_calls.ts";
+import { processUsage } from "./process_usage.ts";
+import { FIRST_PUBLISHED_SSRC } from "./plan.ts";
 
-/** By number; 0 publishes. */
-const connections: RTCPeerConnection[] = [];
+/** By client. */
+const connections = new Map<number, RTCPeerConnection>();
 /** What all subscribers are given; fed from the published track once it is there. */
 const source = new MediaStreamTrack({ kind: "video" });
 
@@ -57,16 +59,16 @@ function answerTo(offer: string, client: ClientParameters, isPublisher: boolean)
     `a=rtpmap:${PUBLISHED_PT.vp8} VP8/90000`,
     `a=extmap:${PUBLISHED_ID.mid} urn:ietf:params:rtp-hdrext:sdes:mid`,
     isPublisher ? "a=sendonly" : "a=recvonly",
-    ...(isPublisher ? [`a=ssrc:${PUBLISHED_SSRC} cname:bench`] : []),
+    ...(isPublisher ? [`a=ssrc:${FIRST_PUBLISHED_SSRC} cname:bench`] : []),
     "",
   ].join("\r\n");
 }
 
-async function open(client: ClientParameters): Promise<Endpoint> {
+async function open(client: OpenedClient, parameters: ClientParameters): Promise<Endpoint> {
+  await connections.get(client.client)?.close();
   const pc = peerConnection();
-  const isPublisher = connections.length === 0;
-  connections.push(pc);
-  if (isPublisher) {
+  connections.set(client.client, pc);
+  if (client.publishes) {
     pc.addTransceiver("video", { direction: "recvonly" }).onTrack.subscribe((track) => {
       track.onReceiveRtp.subscribe((packet) => source.writeRtp(packet));
     });
@@ -75,7 +77,8 @@ async function open(client: ClientParameters): Promise<Endpoint> {
   }
   await pc.setLocalDescription(await pc.createOffer());
   const offer = pc.localDescription!.sdp;
-  await pc.setRemoteDescription({ type: "answer", sdp: answerTo(offer, client, isPublisher) });
+  const answer = answerTo(offer, parameters, client.publishes);
+  await pc.setRemoteDescription({ type: "answer", sdp: answer });
   const [, hostname, port] = /^a=candidate:\S+ 1 udp \d+ (127\.0\.0\.1) (\d+)/m.exec(offer)!;
   return {
     server: { protocol: "udp", hostname: hostname!, port: Number(port) },
@@ -86,28 +89,43 @@ async function open(client: ClientParameters): Promise<Endpoint> {
   };
 }
 
-/** Packets all senders have handed to SRTP: what went out, not what waits to. */
-function forwarded(): number {
-  return connections.flatMap((pc) => pc.getSenders())
-    .reduce((sum, sender) => sum + (sender as unknown as SenderCounters).packetCount, 0);
+/** Private in werift, but the same as `packetsSent` of its statistics, which only come later. */
+interface SenderInternals {
+  readonly packetCount: number;
+  readonly ssrc: number;
 }
 
-/** Private in werift, but the same as `packetsSent` of its statistics, which only come later. */
-interface SenderCounters {
-  readonly packetCount: number;
+function sendersOf(pc: RTCPeerConnection): SenderInternals[] {
+  return pc.getSenders() as unknown as SenderInternals[];
+}
+
+/** Packets all senders have handed to SRTP: what went out, not what waits to. */
+function forwarded(): number {
+  return [...connections.values()].flatMap(sendersOf)
+    .reduce((sum, { packetCount }) => sum + packetCount, 0);
 }
 
 await answerCalls<SfuCalls>({
-  open: async ({ count, ...client }) => {
+  start: async ({ workers }) => {
+    if (workers > 0) throw new Error("werift has no workers");
+    return { engine: "werift RTCPeerConnection" };
+  },
+  open: async ({ clients, ...parameters }) => {
     const endpoints = [];
-    for (let i = 0; i < count; i++) endpoints.push(await open(client));
+    for (const client of clients) endpoints.push(await open(client, parameters));
     return endpoints;
   },
-  // The track is in their offer: they are subscribed once they are connected.
-  subscribe: async () => ({}),
-  close: async ({ connections: numbers }) => {
-    await Promise.all(numbers.map((number) => connections[number]!.close()));
+  publish: async () => ({}),
+  // The track is in their offers: they are subscribed once they are connected.
+  subscribe: async ({ streams }) => ({
+    ssrcs: streams.map(({ client }) => sendersOf(connections.get(client)!)[0]!.ssrc),
+  }),
+  close: async ({ clients }) => {
+    for (const client of clients) {
+      await connections.get(client)?.close();
+      connections.delete(client);
+    }
     return {};
   },
-  measure: ({ ms }) => measureWindow(ms, forwarded),
+  usage: async () => ({ ...processUsage(), forwarded: forwarded(), drops: {} }),
 });

@@ -4,16 +4,17 @@
  * @module
  */
 import process from "node:process";
-import { parseConfig } from "../lib/server/config_parsing.ts";
-import { createLog } from "../lib/server/logging.ts";
-import { serve } from "../lib/server/serve.ts";
+import { parseConfig } from "../../lib/server/config_parsing.ts";
+import { createLog } from "../../lib/server/logging.ts";
+import { serve } from "../../lib/server/serve.ts";
 import {
   freeTcpPort,
   freeUdpPort,
   TEST_KEY,
   TEST_SECRET,
-} from "../tests/support/roomwire_process.ts";
-import { answerCalls } from "./bench_child.ts";
+} from "../../tests/support/roomwire_process.ts";
+import { answerCalls } from "../bench_child.ts";
+import { kernelDrops } from "../kernel_drops.ts";
 import type { ServerCalls } from "./control_calls.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -45,6 +46,11 @@ await answerCalls<ServerCalls>({
     // Present because the benchmark starts this process with V8's --expose-gc.
     if (collect) (globalThis as unknown as { gc(): void }).gc();
     const { rss, heapUsed, external } = Deno.memoryUsage();
-    return { cpuMicros: user + system, rssBytes: rss, heapBytes: heapUsed + external };
+    return {
+      cpuMicros: user + system,
+      rssBytes: rss,
+      heapBytes: heapUsed + external,
+      kernelDrops: kernelDrops(),
+    };
   },
 });

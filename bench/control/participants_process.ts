@@ -1,5 +1,5 @@
 /**
- * All participants of the second table: real signalling over WebSockets in the flavour that clients
+ * All participants of a measured server: real signalling over WebSockets in the flavour that clients
  * use by default, real ICE, DTLS and SRTP.
  *
  * @module
@@ -10,17 +10,16 @@ import {
   type SignalRequest,
   UpdateParticipantMetadata,
 } from "@livekit/protocol";
-import { mintToken } from "../tests/support/access_tokens.ts";
-import { type OwnTrack, WireParticipant } from "../tests/support/wire_participant.ts";
-import { answerCalls } from "./bench_child.ts";
+import { mintToken } from "../../tests/support/access_tokens.ts";
+import { type OwnTrack, WireParticipant } from "../../tests/support/wire_participant.ts";
+import { answerCalls } from "../bench_child.ts";
+import { outliveClientFaults } from "../load/client_faults.ts";
 import type { ParticipantCalls, RequestKind } from "./control_calls.ts";
 
 /** Idle participants that join at once. */
 const GATHER_BATCH = 10;
 /** How often a crowd's first packets are looked for, ms. */
 const LOOK_EVERY_MS = 5;
-/** A newcomer without media after this long counts as failed, ms. */
-const ARRIVAL_LIMIT_MS = 20_000;
 /** Steps in which requests are sent, per second. */
 const STEPS_PER_SECOND = 50;
 
@@ -42,13 +41,19 @@ async function join(
   return participant;
 }
 
-/** Joins and resolves with the time from `startedAt` to the first RTP packet. */
-async function arrive(url: string, room: string, identity: string, startedAt: number) {
+/** Joins and resolves with the time until the first RTP packet, ms. */
+async function arrive(
+  url: string,
+  room: string,
+  identity: string,
+  limitMs: number,
+): Promise<number> {
+  const startedAt = performance.now();
   const { subscriber, tracks } = await join(url, room, identity);
   const hasMedia = () =>
     [...tracks.values()].some(({ ssrc }) => subscriber.packets(ssrc).length > 0);
   while (!hasMedia()) {
-    if (performance.now() - startedAt > ARRIVAL_LIMIT_MS) throw new Error("no media came");
+    if (performance.now() - startedAt > limitMs) throw new Error("no media came");
     await pause(LOOK_EVERY_MS);
   }
   return Math.round(performance.now() - startedAt);
@@ -69,23 +74,29 @@ function request(kind: RequestKind, number: number, track: OwnTrack | undefined)
   }
 }
 
+outliveClientFaults();
 await answerCalls<ParticipantCalls>({
-  publish: async ({ url, room }) => {
+  publish: async ({ url, room, every }) => {
     const participant = await join(url, room, "publisher");
-    await participant.publish("video");
+    await participant.publish("video", { every });
     await participant.connected();
     return {};
   },
-  arrive: async ({ url, room, count }) => {
+  arrive: async ({ url, rooms, count, atOnce, limitMs }) => {
     const startedAt = performance.now();
-    const results = await Promise.allSettled(
-      Array.from({ length: count }, (_, i) => arrive(url, room, `newcomer${i}`, startedAt)),
-    );
-    const firstMediaMs = results.filter((result) => result.status === "fulfilled")
-      .map(({ value }) => value);
-    const failures = results.filter((result) => result.status === "rejected")
-      .map(({ reason }) => String(reason).split("\n")[0]!);
-    return { firstMediaMs, failures };
+    const firstMediaMs: number[] = [];
+    const failures: string[] = [];
+    let next = 0;
+    const joinOneAfterTheOther = async () => {
+      for (let i = next++; i < count; i = next++) {
+        await arrive(url, rooms[i % rooms.length]!, `newcomer${i}`, limitMs).then(
+          (ms) => firstMediaMs.push(ms),
+          (error) => failures.push(String(error).split("\n")[0]!),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, joinOneAfterTheOther));
+    return { firstMediaMs, failures, wallMs: performance.now() - startedAt };
   },
   gather: async ({ url, rooms, perRoom }) => {
     let connected = 0;
