@@ -4,7 +4,7 @@
  * @module
  */
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../lib/base/ids.ts";
-import type { IceCredentials, MediaAddress } from "../../lib/base/media_vocabulary.ts";
+import type { IceCredentials } from "../../lib/base/media_vocabulary.ts";
 import type { EngineEvent, EngineStats, MediaEngine } from "../../lib/engine/engine_messages.ts";
 import { audioSection, sendSection, videoSection } from "../../tests/support/wire_media.ts";
 import { EVERYTHING } from "../../tests/support/wire_room.ts";
@@ -32,7 +32,6 @@ interface Opened {
 }
 
 let engine: MediaEngine;
-let addresses: readonly MediaAddress[] = [];
 const opened = new Map<number, Opened>();
 let tracks: readonly PlannedTrack[] = [];
 let connections = 0;
@@ -73,6 +72,7 @@ function open(client: OpenedClient, { fingerprint, clientUfrag }: ClientParamete
     connection,
     local: remote,
     dataChannels: client.publishes ? "accept" : "create",
+    placement: `room${client.room}`,
   });
   engine.send({
     type: "set_remote",
@@ -82,6 +82,7 @@ function open(client: OpenedClient, { fingerprint, clientUfrag }: ClientParamete
     ...(client.hasData ? { sctp: SCTP } : {}),
   });
   const wanted = client.overTcp === true ? "tcp" : "udp";
+  const addresses = engine.addressesOf(connection);
   return { server: addresses.find(({ protocol }) => protocol === wanted)!, remote };
 }
 
@@ -117,7 +118,6 @@ await answerCalls<SfuCalls>({
     engine = engineUnderTest(choice);
     engine.onEvent = receive;
     const ready = await engine.start();
-    addresses = ready.addresses;
     return { engine: ready.ports };
   },
   open: async ({ clients, ...parameters }) => clients.map((client) => open(client, parameters)),

@@ -7,18 +7,16 @@
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import type { MediaEngine } from "../../lib/engine/engine_messages.ts";
 import { createLocalEngine } from "../../lib/engine/local_engine.ts";
+import { createWorkerPool } from "../../lib/engine/worker_pool.ts";
 import type { EngineChoice } from "./forwarding_calls.ts";
 
 const LOOPBACK = "127.0.0.1";
 
 /** An engine that has not opened anything yet. */
 export function engineUnderTest({ native, workers }: EngineChoice): MediaEngine {
-  if (workers > 0) throw new Error("there are no engine workers in this version");
-  return createLocalEngine({
-    platform: denoPlatform(),
-    udp: [{ hostname: LOOPBACK, port: 0 }],
-    tcp: [{ hostname: LOOPBACK, port: 0 }],
-    advertised: [LOOPBACK],
-    native,
-  });
+  const anyPort = [{ hostname: LOOPBACK, port: 0 }];
+  const common = { platform: denoPlatform(), tcp: anyPort, advertised: [LOOPBACK], native };
+  return workers === 0
+    ? createLocalEngine({ ...common, udp: anyPort })
+    : createWorkerPool({ ...common, udpOf: Array.from({ length: workers }, () => anyPort) });
 }
