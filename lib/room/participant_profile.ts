@@ -51,6 +51,7 @@ export class ParticipantProfile {
   #disconnectReason = DisconnectReason.UNKNOWN_REASON;
   #version = 0;
   #dirty = true;
+  #shared: ParticipantInfo | undefined;
 
   constructor(
     private sid: string,
@@ -164,6 +165,17 @@ export class ParticipantProfile {
   /** Something shown elsewhere in the info (its tracks) changed. */
   touch(): void {
     this.#dirty = true;
+  }
+
+  /**
+   * The info of the present version for whoever only passes it on: the same object as long as nothing
+   * changes, so that it is built and encoded once. Not to be changed.
+   *
+   * @param make Builds it, by {@linkcode toInfo}.
+   */
+  sharedInfo(make: () => ParticipantInfo): ParticipantInfo {
+    const known = this.#shared;
+    return known?.version === this.version ? known : this.#shared = make();
   }
 
   toInfo(tracks: readonly TrackInfo[], dataTracks: readonly DataTrackInfo[] = []): ParticipantInfo {

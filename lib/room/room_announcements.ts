@@ -23,6 +23,7 @@ import {
   type QueuedUpdate,
   UPDATE_BATCH_INTERVAL_MS,
 } from "./participant_updates.ts";
+import { sharedInfo } from "./room_members.ts";
 
 /** Counts are sent at most this often, ms. */
 const ROOM_UPDATE_INTERVAL_MS = 5_000;
@@ -61,7 +62,7 @@ export class RoomAnnouncements {
    * @param toItself Whether it is told, too, and at once.
    */
   participant(participant: Participant, immediate: boolean, toItself: boolean): void {
-    const info = participant.info();
+    const info = sharedInfo(participant);
     const own: QueuedUpdate = { info, synthesizedDisconnect: false };
     if (toItself) participant.sendUpdates([own]);
     if (!participant.hidden) this.#announce(participant, info, immediate);
@@ -134,7 +135,7 @@ export class RoomAnnouncements {
   introduce(participant: Participant, receiver: Participant): void {
     if (participant.hidden || participant === receiver) return;
     if (receiver.told.knows(participant.sid, participant.profile.version)) return;
-    receiver.sendUpdates([{ info: participant.info(), synthesizedDisconnect: false }]);
+    receiver.sendUpdates([{ info: sharedInfo(participant), synthesizedDisconnect: false }]);
   }
 
   /** The room's counts (soon) or metadata (`immediate`) changed. */
@@ -154,7 +155,7 @@ export class RoomAnnouncements {
 
   #announce(participant: Participant, info: ParticipantInfo, immediate: boolean): void {
     const holder = this.source.byIdentity(participant.identity);
-    const current = holder === participant ? undefined : holder?.info();
+    const current = holder === undefined || holder === participant ? undefined : sharedInfo(holder);
     this.#send(this.#queue.push(info, immediate, current), participant);
     if (this.#queue.size > 0) this.#scheduleBatch();
   }

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import {
+  JoinResponse,
   ParticipantInfo,
   ParticipantUpdate,
   Room,
   RoomUpdate,
+  ServerInfo,
   SignalRequest,
   SignalResponse,
 } from "@livekit/protocol";
@@ -55,6 +57,27 @@ Deno.test("ResponseEncoder.encode() encodes an info once, in whatever updates it
     const frame = encoder.encode({ case: "update", value }, "binary") as Uint8Array;
     const read = SignalResponse.fromBinary(frame);
     assert.ok(read.equals(new SignalResponse({ message: { case: "update", value } })));
+  }
+  assert.deepEqual(encodings, [1, 1, 1]);
+});
+
+Deno.test("ResponseEncoder.encode() encodes an info once for all who join, and nothing else less", () => {
+  const encoder = new ResponseEncoder();
+  const { infos, encodings } = countedInfos();
+  for (const others of [3, 2, 0]) {
+    const value = new JoinResponse({
+      room: new Room({ name: "lobby", metadata: "m" }),
+      participant: new ParticipantInfo({ sid: "PA_own" }),
+      otherParticipants: infos.slice(0, others),
+      serverInfo: new ServerInfo({ protocol: 17 }),
+      sifTrailer: new Uint8Array([1, 2]),
+      subscriberPrimary: true,
+      pingInterval: 5,
+    });
+    const frame = encoder.encode({ case: "join", value }, "binary") as Uint8Array;
+    const read = SignalResponse.fromBinary(frame);
+    assert.ok(read.equals(new SignalResponse({ message: { case: "join", value } })));
+    assert.equal(value.otherParticipants.length, others, "what was given is as it was");
   }
   assert.deepEqual(encodings, [1, 1, 1]);
 });
