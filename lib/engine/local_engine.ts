@@ -17,6 +17,7 @@ import type { UpTrack } from "../media/up_track.ts";
 import type { DistantTcp } from "../transport/distant_tcp.ts";
 import { createCertificate, type DtlsCertificate } from "../transport/dtls_certificate.ts";
 import { IceDirectory } from "../transport/ice_directory.ts";
+import type { PacketMarks } from "../transport/datagrams.ts";
 import { chooseMediaPorts } from "../transport/media_ports.ts";
 import type { NativeUse, SrtpEngine } from "../transport/srtp_engine.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
@@ -46,6 +47,8 @@ export interface LocalEngineOptions {
   readonly audioLevel?: AudioLevelOptions;
   /** Whether sockets and ciphers use native code; `off` if absent. */
   readonly native?: NativeUse;
+  /** How packets are marked; not at all if absent. */
+  readonly marks?: PacketMarks;
   /** What seals media, in place of what `native` means. */
   readonly srtp?: SrtpEngine;
   /** The other engines of this process, for rooms that span several; absent if it is alone. */

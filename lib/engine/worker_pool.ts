@@ -19,7 +19,7 @@ import { WorkerEngine, type WorkerThread } from "./worker_engine.ts";
 export interface WorkerPoolOptions extends
   Pick<
     LocalEngineOptions,
-    "platform" | "tcp" | "advertised" | "drops" | "audioLevel" | "native"
+    "platform" | "tcp" | "advertised" | "drops" | "audioLevel" | "native" | "marks"
   > {
   /** For each worker the addresses it binds for UDP; their number is that of the workers. */
   readonly udpOf: readonly (readonly ListenAddress[])[];
@@ -30,7 +30,7 @@ export interface WorkerPoolOptions extends
 
 /** An engine of workers that has not opened anything yet. */
 export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
-  const { platform, tcp, advertised, audioLevel, native, udpOf, placement, spawn } = options;
+  const { platform, tcp, advertised, audioLevel, native, marks, udpOf, placement, spawn } = options;
   const drops = options.drops ?? new DropCounters();
   let certificate: DtlsCertificate | undefined;
   const createEngine = (index: number): PooledEngine =>
@@ -44,6 +44,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
         ...(certificate === undefined ? {} : { certificate }),
         ...(audioLevel === undefined ? {} : { audioLevel }),
         ...(native === undefined ? {} : { native }),
+        ...(marks === undefined ? {} : { marks }),
       },
       ...(spawn === undefined ? {} : { spawn: () => spawn(index) }),
     });

@@ -31,6 +31,8 @@ export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
   "rtc.node_ip",
   "rtc.enable_loopback_candidate",
   "rtc.force_tcp",
+  "rtc.dscp",
+  "rtc.ecn",
   "rtc.stun_servers",
   "rtc.allow_tcp_fallback",
   "rtc.tcp_fallback_rtt_threshold",

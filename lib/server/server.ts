@@ -144,8 +144,14 @@ class ComposedServer implements SfuServer {
     const interfaces = parts.networkInterfaces ?? Deno.networkInterfaces;
     const cores = parts.cores ?? navigator.hardwareConcurrency;
     const listeners = mediaListeners(config, interfaces(), cores);
-    const { native } = config;
-    const media = { platform, drops: this.counters, audioLevel: audioLevelOptions(config), native };
+    const { native, rtc: { dscp, ecn } } = config;
+    const media = {
+      platform,
+      drops: this.counters,
+      audioLevel: audioLevelOptions(config),
+      native,
+      ...(dscp > 0 || ecn ? { marks: { dscp, ecn } } : {}),
+    };
     const [udp = []] = listeners.udpOf;
     const { tcp, advertised } = listeners;
     this.#engine = parts.createEngine?.({ ...media, udp, tcp, advertised }) ??

@@ -35,6 +35,7 @@ import {
   type DatagramCounters,
   type Datagrams,
   MAX_DATAGRAM_BYTES,
+  type PacketMarks,
   type RemoteAddress,
   SendKind,
 } from "./datagrams.ts";
@@ -77,7 +78,7 @@ const SEND_FAILURES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** What a native socket needs. */
-export interface NativeDatagramsOptions {
+export interface NativeDatagramsOptions extends PacketMarks {
   /** Literal address; `0.0.0.0` or `::` (both families on most systems) for all interfaces. */
   readonly hostname: string;
   /** 0 for any. */
@@ -85,10 +86,6 @@ export interface NativeDatagramsOptions {
   readonly drops: DropCounters;
   readonly timers: Timers;
   readonly libc: Libc;
-  /** Differentiated services code point of what is sent, 0 to 63. */
-  readonly dscp?: number;
-  /** Marks what is sent as ECN-capable, ECT(0) as RFC 6679 §6 has it for RTP. */
-  readonly ecn?: boolean;
 }
 
 /**
