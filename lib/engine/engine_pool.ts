@@ -45,6 +45,8 @@ export interface EnginePoolOptions {
   readonly prepare?: () => Promise<void>;
   /** Makes one, for the first time or again. */
   readonly createEngine: (index: number) => PooledEngine;
+  /** A lost engine did not come back because its address is still taken: the next may use another. */
+  readonly addressTaken?: (index: number) => void;
   readonly createTcp: (host: PoolTcpHost) => PoolTcp;
   readonly drops: DropCounters;
   readonly placement?: PlacementPolicy;
@@ -251,6 +253,9 @@ export class EnginePool implements MediaEngine {
       }, (error) => {
         if (this.#isClosed) return;
         log.error("media worker did not start", { worker: index, error });
+        if (error instanceof SfuError && error.code === "address_in_use") {
+          this.#options.addressTaken?.(index);
+        }
         this.#restartLater(index);
       });
     });

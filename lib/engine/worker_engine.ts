@@ -2,8 +2,8 @@
  * A media engine that lives in a worker, seen from the main thread.
  *
  * Contract: after `onLost` or `close` nothing comes from the worker any more. A worker is lost when it
- * ends by an error, or gives no sign of life for {@linkcode SILENCE_MS}; it is ended then, so that its
- * ports are free again.
+ * ends by an error, or gives no sign of life for {@linkcode SILENCE_MS}; it is ended then, as far as
+ * the runtime can: Deno 2.9 cannot end a thread that loops for ever, and its sockets stay open.
  *
  * @module
  */

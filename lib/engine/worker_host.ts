@@ -33,7 +33,6 @@ export class WorkerHost {
   readonly #platform: Platform;
   readonly #drops = new DropCounters();
   readonly #tcp: DistantTcp;
-  readonly #meter: LoadMeter;
   #dropsReported: Readonly<Record<string, number>> = {};
   #engine: ThreadEngine | undefined;
 
@@ -42,7 +41,6 @@ export class WorkerHost {
     const platform = scope.platform(messageLog((line) => this.#outbox.push(line)));
     this.#platform = platform;
     const { clock, log } = platform;
-    this.#meter = new LoadMeter(clock.nowUs());
     this.#tcp = new DistantTcp({
       post: (message) => this.#outbox.push({ type: "tcp", message }),
       clock,
@@ -90,7 +88,7 @@ export class WorkerHost {
       const ready = await engine.start();
       this.#engine = engine;
       this.#outbox.push({ type: "started", ready });
-      this.#reportLater(engine);
+      this.#reportLater(engine, new LoadMeter(this.#platform.clock.nowUs()));
     } catch (error) {
       const code = error instanceof SfuError ? error.code : "worker_failed";
       this.#outbox.push({ type: "refused", code, message: messageOf(error) });
@@ -115,13 +113,13 @@ export class WorkerHost {
     return { ...event, stats: { ...event.stats, drops } };
   }
 
-  #reportLater(engine: ThreadEngine): void {
+  #reportLater(engine: ThreadEngine, meter: LoadMeter): void {
     const { clock, timers } = this.#platform;
     timers.after(REPORT_INTERVAL_MS, () => {
-      const load = this.#meter.read(engine.totals(), REPORT_INTERVAL_MS, clock.nowUs());
+      const load = meter.read(engine.totals(), REPORT_INTERVAL_MS, clock.nowUs());
       this.#outbox.push({ type: "load", load });
       this.#reportDrops();
-      this.#reportLater(engine);
+      this.#reportLater(engine, meter);
     });
   }
 

@@ -23,6 +23,11 @@ export interface WorkerPoolOptions extends
   > {
   /** For each worker the addresses it binds for UDP; their number is that of the workers. */
   readonly udpOf: readonly (readonly ListenAddress[])[];
+  /**
+   * What a worker may bind instead when it is started anew. The runtime (Deno 2.9) cannot end a thread
+   * that loops for ever, so that the sockets of one that hangs stay open.
+   */
+  readonly spareUdp?: readonly (readonly ListenAddress[])[];
   readonly placement?: PlacementPolicy;
   /** Starts a thread; for tests that want to see it. */
   readonly spawn?: (index: number) => WorkerThread;
@@ -30,7 +35,9 @@ export interface WorkerPoolOptions extends
 
 /** An engine of workers that has not opened anything yet. */
 export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
-  const { platform, tcp, advertised, audioLevel, native, marks, udpOf, placement, spawn } = options;
+  const { platform, tcp, advertised, audioLevel, native, marks, placement, spawn } = options;
+  const udpOf = [...options.udpOf];
+  const spares = [...options.spareUdp ?? []];
   const drops = options.drops ?? new DropCounters();
   let certificate: DtlsCertificate | undefined;
   const createEngine = (index: number): PooledEngine =>
@@ -56,6 +63,10 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
       certificate = await createCertificate();
     },
     createEngine,
+    addressTaken: (index) => {
+      spares.push(udpOf[index]!);
+      udpOf[index] = spares.shift()!;
+    },
     createTcp: (host) => new TcpListener({ platform, drops, tcp, advertised }, host),
     drops,
     ...(placement === undefined ? {} : { placement }),

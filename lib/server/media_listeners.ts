@@ -8,6 +8,7 @@ import { SfuError } from "../base/errors.ts";
 import type { ListenAddress } from "../engine/listen_address.ts";
 import { DEFAULT_UDP_PORT } from "./config_loading.ts";
 import type { Config } from "./config_parsing.ts";
+import type { PortRange } from "./config_values.ts";
 import { chooseNodeAddresses, type InterfaceAddress } from "./node_address.ts";
 
 /** What engines bind, and the addresses their candidates show. */
@@ -16,6 +17,8 @@ export interface MediaListeners {
   readonly workers: number;
   /** For each worker what it binds for UDP; one entry without workers. */
   readonly udpOf: readonly (readonly ListenAddress[])[];
+  /** The rest of the range, for workers whose port is not free when they are started anew. */
+  readonly spareUdp: readonly (readonly ListenAddress[])[];
   /** For all of them. */
   readonly tcp: readonly ListenAddress[];
   readonly advertised: readonly string[];
@@ -44,12 +47,11 @@ export function mediaListeners(
   const on = (port: number) => [{ hostname, port }];
   const workers = workerCount(config, cores);
   const ports = udpPorts(config, cores);
+  const spare = rtc.force_tcp ? [] : portsOf(udpRange(config)).slice(ports.length);
   return {
     workers,
-    udpOf: Array.from(
-      { length: Math.max(1, workers) },
-      (_, index) => rtc.force_tcp ? [] : on(ports[index]!),
-    ),
+    udpOf: rtc.force_tcp ? Array.from({ length: Math.max(1, workers) }, () => []) : ports.map(on),
+    spareUdp: spare.map(on),
     tcp: rtc.tcp_port === 0 ? [] : on(rtc.tcp_port),
     advertised,
   };
@@ -58,9 +60,8 @@ export function mediaListeners(
 /** The UDP ports that are used, one for each thread; none if media goes over TCP only. */
 export function udpPorts(config: Config, cores: number): readonly number[] {
   if (config.rtc.force_tcp) return [];
-  const { start } = udpRange(config);
   const threads = Math.max(1, workerCount(config, cores));
-  return Array.from({ length: threads }, (_, index) => start + index);
+  return portsOf(udpRange(config)).slice(0, threads);
 }
 
 /** Whether more cores could be used if `rtc.udp_port` had more ports. */
@@ -85,6 +86,10 @@ function portCount(config: Config): number {
   return end - start + 1;
 }
 
-function udpRange(config: Config): { readonly start: number; readonly end: number } {
+function portsOf({ start, end }: PortRange): number[] {
+  return Array.from({ length: end - start + 1 }, (_, index) => start + index);
+}
+
+function udpRange(config: Config): PortRange {
   return config.rtc.udp_port ?? { start: DEFAULT_UDP_PORT, end: DEFAULT_UDP_PORT };
 }

@@ -19,6 +19,6 @@ export function createMediaPlane(
   options: MediaPlaneOptions,
 ): MediaEngine {
   const { workers, udpOf, tcp, advertised } = listeners;
-  if (workers > 0) return createWorkerPool({ ...options, udpOf, tcp, advertised });
+  if (workers > 0) return createWorkerPool({ ...options, ...listeners });
   return createLocalEngine({ ...options, udp: udpOf[0]!, tcp, advertised });
 }

@@ -46,6 +46,8 @@ export interface PeerOptions {
   readonly dataPolicy?: DataChannelPolicy;
   /** The only one the client offers; 1 if absent. */
   readonly srtpProfile?: 1 | 7;
+  /** Default: the same for all. */
+  readonly placement?: string;
 }
 
 /** See the module text. Dispose it to end engine and clients. */
@@ -105,7 +107,7 @@ export class WireRoom implements AsyncDisposable {
       connection: id,
       local: remote,
       dataChannels: dataChannels ?? "accept",
-      placement: "room",
+      placement: options.placement ?? "room",
       ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });
     this.engine.send({

@@ -20,6 +20,8 @@ Deno.test("mediaListeners() binds one socket for a port, for both families if bo
     both.udpOf.map((udp) => udp.map(({ hostname, port }) => `${hostname} ${port}`)),
     [[":: 5000"], [":: 5001"]],
   );
+  assert.deepEqual(both.spareUdp.map(([first]) => first!.port).at(0), 5002);
+  assert.equal(both.spareUdp.length, 9);
   assert.deepEqual(both.tcp, []);
 });
 
