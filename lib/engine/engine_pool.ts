@@ -8,6 +8,7 @@
  * @module
  */
 import type { DropCounters } from "../base/drop_counters.ts";
+import { SfuError } from "../base/errors.ts";
 import type { ConnectionId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
