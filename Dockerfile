@@ -10,6 +10,8 @@ COPY . .
 RUN deno task compile
 
 FROM debian:bookworm-slim
+# libcrypto, for native ciphers.
+RUN apt-get update && apt-get install -y --no-install-recommends libssl3 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --no-create-home --shell /usr/sbin/nologin roomwire
 COPY --from=build /src/roomwire /usr/local/bin/roomwire
 USER roomwire

@@ -1,62 +1,16 @@
 /**
- * Programs of the benchmark as child processes: one JSON line in is a call, one JSON line out its
- * answer. Both ends are here, so that they cannot disagree.
+ * Programs of the benchmark as child processes: a JSON line on standard input is a call, a marked line
+ * on standard error its answer. Both ends are here, so that they cannot disagree. Standard output is
+ * left to V8, which writes its trace of garbage collections there.
  *
  * @module
  */
-import type { IceCredentials, MediaAddress } from "../lib/base/media_vocabulary.ts";
+import { type Collection, readCollections } from "./collections.ts";
 
 /** The longest a child may take to end, ms. */
 const EXIT_LIMIT_MS = 3_000;
-
-/** Where one client connects. */
-export interface Endpoint {
-  readonly server: MediaAddress;
-  readonly remote: IceCredentials;
-}
-
-/** What all clients have in common, for the SFU's side of the descriptions. */
-export interface ClientParameters {
-  /** Of the one certificate of all clients, `sha-256`. */
-  readonly fingerprint: string;
-  readonly clientUfrag: string;
-}
-
-/** What an SFU under test answers. Connections are numbered from 0 as they are opened. */
-export interface SfuCalls {
-  /** Opens connections; number 0 is the publisher's. */
-  open(options: ClientParameters & { count: number }): Promise<Endpoint[]>;
-  /** Subscribes these connections, whose clients are connected. */
-  subscribe(options: { connections: number[] }): Promise<Nothing>;
-  /** Ends connections whose client did not get through. */
-  close(options: { connections: number[] }): Promise<Nothing>;
-  /** CPU time of this process and packets forwarded by it in a window of `ms`. */
-  measure(options: { ms: number }): Promise<Measurement>;
-}
-
-export interface Measurement {
-  readonly cpuMicros: number;
-  readonly wallMs: number;
-  readonly forwarded: number;
-  readonly rssBytes: number;
-  /** Counters that explain a loss, if the SFU has such. */
-  readonly drops: Readonly<Record<string, number>>;
-}
-
-/** What the process with all clients answers. */
-export interface ClientCalls {
-  hello(options: Nothing): Promise<ClientParameters>;
-  /** Connects one client to each endpoint and tells which of them did not get through, by place. */
-  connect(options: { first: number; endpoints: Endpoint[] }): Promise<{ failed: number[] }>;
-  /** Publishes slowly until every subscriber has had a packet; tells the numbers of those without. */
-  probe(options: Nothing): Promise<{ silent: number[] }>;
-  /** Forgets these clients. */
-  drop(options: { connections: number[] }): Promise<Nothing>;
-  /** Starts publishing, and counting anew. */
-  publish(options: { packetsPerSecond: number }): Promise<Nothing>;
-  /** Stops; answers when nothing has arrived for a moment. */
-  stop(options: Nothing): Promise<{ published: number; received: number }>;
-}
+/** Begins an answer; other lines on standard error are passed on. */
+const ANSWER = "\u0001answer ";
 
 export type Nothing = Record<string, never>;
 
@@ -67,8 +21,10 @@ export async function answerCalls<T extends Calls<T>>(handlers: T): Promise<neve
   const lines = linesOf(Deno.stdin.readable);
   for await (const line of lines) {
     const { call, options } = JSON.parse(line) as { call: keyof T; options: never };
-    const answer = await handlers[call](options);
-    await Deno.stdout.write(new TextEncoder().encode(`${JSON.stringify(answer)}\n`));
+    const answer = await handlers[call](options)
+      .then((value) => ({ value }), (error) => ({ error: String(error?.message ?? error) }));
+    const bytes = new TextEncoder().encode(`${ANSWER}${JSON.stringify(answer)}\n`);
+    for (let at = 0; at < bytes.length;) at += await Deno.stderr.write(bytes.subarray(at));
   }
   Deno.exit(0);
 }
@@ -85,6 +41,7 @@ export class BenchChild<T extends Calls<T>> implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #output: AsyncGenerator<string>;
+  readonly #trace: Promise<string>;
 
   /** Runs `script` of this folder. */
   constructor(script: string, denoFlags: readonly string[] = []) {
@@ -93,15 +50,16 @@ export class BenchChild<T extends Calls<T>> implements AsyncDisposable {
       cwd: new URL("..", import.meta.url),
       stdin: "piped",
       stdout: "piped",
-      stderr: "inherit",
+      stderr: "piped",
     }).spawn();
     this.#input = this.#process.stdin.getWriter();
-    this.#output = linesOf(this.#process.stdout);
+    this.#output = linesOf(this.#process.stderr);
+    this.#trace = new Response(this.#process.stdout).text();
     running.add(this);
     this.#process.status.then(() => running.delete(this));
   }
 
-  /** @throws {Error} if the child has ended. */
+  /** @throws {Error} if the call fails there, or the child has ended. */
   async call<Name extends keyof T>(
     call: Name,
     options: Parameters<T[Name]>[0],
@@ -111,9 +69,23 @@ export class BenchChild<T extends Calls<T>> implements AsyncDisposable {
       .catch((cause) => {
         throw Object.assign(ended(), { cause });
       });
-    const { value, done } = await this.#output.next();
-    if (done === true) throw ended();
-    return JSON.parse(value) as Awaited<ReturnType<T[Name]>>;
+    for (;;) {
+      const { value: line, done } = await this.#output.next();
+      if (done === true) throw ended();
+      if (!line.startsWith(ANSWER)) {
+        console.error(line);
+        continue;
+      }
+      const { value, error } = JSON.parse(line.slice(ANSWER.length));
+      if (error !== undefined) throw new Error(error);
+      return value as Awaited<ReturnType<T[Name]>>;
+    }
+  }
+
+  /** Garbage collections of the whole run, if it was started with V8's `--trace-gc`. Ends the child. */
+  async collections(): Promise<Collection[]> {
+    await this[Symbol.asyncDispose]();
+    return readCollections(await this.#trace);
   }
 
   /** Ends the child at once; calls that wait for it are rejected. Idempotent. */

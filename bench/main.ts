@@ -1,118 +1,144 @@
 /**
- * `deno task bench`: what forwarding costs, in CPU time of the SFU's process alone; what joins,
- * signalling messages and idle participants cost a whole server; and how long a join takes to the
- * first decoded frame. See README.md beside this file.
- *
- *     deno task bench [--json] [--only=media|control|join] [--subscribers=10,100] [--engine-only]
- *                     [--cpu-prof]
- *
- * It ends by itself within four minutes, whatever happens.
+ * What Roomwire costs, beside werift and beside what is possible. See the README here.
  *
  * @module
  */
-import { killAllChildren } from "./bench_child.ts";
-import { type ControlFigures, measureControlPlane } from "./control_cost.ts";
-import { measureForwarding, type Sfu } from "./forwarding_cost.ts";
-import { type JoinTimes, measureJoins } from "./join_to_frame.ts";
-import { printControl, printHead, printJoins, printRow, type Result } from "./report.ts";
-import {
-  ENGINE_WORKLOADS,
-  LINE_MS,
-  OTHERWISE_MS,
-  RESERVE_MS,
-  TOTAL_MS,
-  WERIFT_WORKLOADS,
-  type Workload,
-} from "./workload.ts";
+import { BenchChild, killAllChildren } from "./bench_child.ts";
+import { type Part, readCommandLine, USAGE } from "./command_line.ts";
+import { measureControlPlane } from "./control/control_cost.ts";
+import { measureJoins } from "./control/join_to_frame.ts";
+import { measureStorm } from "./control/storm.ts";
+import type { LoadCalls } from "./forwarding/forwarding_calls.ts";
+import { measureTable, SFUS } from "./forwarding/forwarding_table.ts";
+import { SCENARIOS } from "./forwarding/scenarios.ts";
+import { soak } from "./forwarding/soak.ts";
+import { measureWorkers } from "./forwarding/workers_speedup.ts";
+import { drawReport } from "./report/plot.ts";
+import { type Report, reportJson } from "./report/summary.ts";
+import * as tables from "./report/tables.ts";
+import { LINE_MS, MIN_LINE_MS, RESERVE_MS, TimeBudget, TOTAL_MS } from "./time_budget.ts";
 
-const ROOMWIRE: Sfu = { name: "Roomwire, portable engine", script: "engine_process.ts" };
-const SLOW_ROOMWIRE: Sfu = { ...ROOMWIRE, name: "Roomwire at werift's rate" };
-const WERIFT: Sfu = { name: "werift RTCPeerConnection", script: "werift_process.ts" };
+/** Beyond a soak's own time, ms. */
+const AROUND_SOAK_MS = 120_000;
 
-/** Everything measured, as `--json` prints it. */
-interface Figures {
-  readonly forwarding: Result[];
-  control?: ControlFigures;
-  join?: JoinTimes;
-  /** What could not be measured and why. */
-  readonly missing: string[];
+const options = readCommandLine(Deno.args, SCENARIOS.map(({ name }) => name));
+if (typeof options === "string") {
+  console.error(`${options}\n\n${USAGE}`);
+  Deno.exit(2);
+}
+const totalMs = options.soak === undefined ? TOTAL_MS : options.soak * 1000 + AROUND_SOAK_MS;
+const budget = new TimeBudget(totalMs);
+const report: Report = { runs: [], missing: [], machine: machine() };
+
+function machine(): Report["machine"] {
+  const { os, arch } = Deno.build;
+  const memory = Deno.systemMemoryInfo().total;
+  return { os, arch, cores: navigator.hardwareConcurrency, memory, deno: Deno.version.deno };
 }
 
-const args = new Set(Deno.args);
-const option = (name: string) =>
-  Deno.args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
-const only = option("only") ?? (args.has("--engine-only") ? "media" : undefined);
-const sizes = option("subscribers")?.split(",");
-const isJson = args.has("--json");
-const flags = args.has("--cpu-prof") ? ["--cpu-prof"] : [];
-const figures: Figures = { forwarding: [], missing: [] };
-const endsAt = performance.now() + TOTAL_MS;
-const leftMs = () => endsAt - performance.now();
+function missing(what: string, reason: string): void {
+  report.missing.push(`${what}: ${reason}`);
+}
 
-async function measureLine(sfu: Sfu, { otherwise, ...workload }: Workload): Promise<void> {
-  const reserveMs = RESERVE_MS + (otherwise === undefined ? 0 : OTHERWISE_MS);
-  const limitMs = Math.min(LINE_MS, leftMs() - reserveMs);
-  const outcome = limitMs < 10_000
-    ? "no time left"
-    : await measureForwarding(sfu, workload, limitMs, flags);
-  if (!isJson) printRow(sfu.name, workload, outcome);
-  if (typeof outcome !== "string") figures.forwarding.push(outcome);
-  else {
-    figures.missing.push(`${sfu.name}, ${workload.subscribers} subscribers: ${outcome}`);
-    if (otherwise !== undefined) await measureLine(sfu, otherwise);
+/** Time that the parts after this one need. */
+function reservedAfter(part: Part): number {
+  const { parts } = options as Exclude<typeof options, string>;
+  const later = parts.slice(parts.indexOf(part) + 1);
+  return later.reduce((sum, name) => sum + (RESERVE_MS[name] ?? 0), 0);
+}
+
+async function measureForwarding({ scenarios, engines, flags }: {
+  readonly scenarios?: readonly string[];
+  readonly engines: readonly string[];
+  readonly flags: readonly string[];
+}): Promise<void> {
+  const load = new BenchChild<LoadCalls>("load/load_process.ts");
+  report.sockets = (await load.call("hello", {})).sockets;
+  const baseline = report.baseline = await load.call("baseline", {});
+  await load[Symbol.asyncDispose]();
+  tables.printForwardingHead(report.sockets, baseline);
+  await measureTable({
+    ...(scenarios === undefined ? {} : { scenarios }),
+    engines,
+    flags,
+    baseline,
+    lineLimitMs: () => {
+      const leftMs = Math.min(LINE_MS, budget.leftMs(reservedAfter("forwarding")));
+      return leftMs < MIN_LINE_MS ? undefined : leftMs;
+    },
+    onRun: (run) => {
+      report.runs.push(run);
+      tables.printRun(run);
+    },
+    onMissing: (scenario, engine, reason) => missing(`${scenario} ${engine}`, reason),
+  });
+}
+
+async function measureWorkersPart(): Promise<void> {
+  const limitMs = Math.min(RESERVE_MS.workers! * 2, budget.leftMs(reservedAfter("workers")));
+  const measured = await measureWorkers(SFUS.native!, limitMs)
+    .catch((error: Error) => {
+      missing("workers, native engine", error.message);
+      return measureWorkers(SFUS.portable!, limitMs);
+    });
+  report.workers = measured;
+  tables.printWorkers(measured);
+}
+
+const PART_FUNCTIONS: Readonly<Record<Part, () => Promise<void>>> = {
+  forwarding: () => measureForwarding(options as Exclude<typeof options, string>),
+  workers: measureWorkersPart,
+  storm: async () => {
+    report.storm = await measureStorm();
+    tables.printStorm(report.storm);
+  },
+  control: async () => {
+    report.control = await measureControlPlane();
+    tables.printControl(report.control);
+  },
+  join: async () => {
+    const times = await measureJoins(() => budget.leftMs());
+    if (times === undefined) return missing("join to first frame", "no Chromium here");
+    report.join = times;
+    tables.printJoins(times);
+  },
+};
+
+async function runSoak(seconds: number, engines: readonly string[]): Promise<void> {
+  const names = Object.keys(SFUS).filter((name) => engines.includes(name) && name !== "werift");
+  for (const name of names) {
+    tables.printSoakHead(seconds);
+    try {
+      report.soak = await soak(SFUS[name]!, seconds, tables.printSample);
+      return tables.printSoak(report.soak);
+    } catch (error) {
+      missing(`soak, ${name} engine`, (error as Error).message);
+    }
   }
 }
 
-async function measureMedia(): Promise<void> {
-  if (!isJson) printHead();
-  const wanted = (workload: Workload) => sizes?.includes(`${workload.subscribers}`) ?? true;
-  for (const workload of ENGINE_WORKLOADS.filter(wanted)) await measureLine(ROOMWIRE, workload);
-  if (args.has("--engine-only")) return;
-  for (const workload of WERIFT_WORKLOADS.filter(wanted)) {
-    // With 500 this would take longer than what it tells is worth.
-    if (workload.otherwise === undefined) await measureLine(SLOW_ROOMWIRE, workload);
-  }
-  for (const workload of WERIFT_WORKLOADS.filter(wanted)) await measureLine(WERIFT, workload);
-}
-
-async function measureControl(): Promise<void> {
-  figures.control = await measureControlPlane();
-  if (!isJson) printControl(figures.control);
-}
-
-async function measureJoin(): Promise<void> {
-  const times = await measureJoins(leftMs);
-  if (times === undefined) figures.missing.push("join to first frame: no Chromium here");
-  else {
-    figures.join = times;
-    if (!isJson) printJoins(times);
-  }
-}
-
-/** Prints what there is and ends: Playwright, for one, leaves handles open. */
+/** Writes what there is and ends: Playwright, for one, leaves handles open. */
 function finish(): never {
-  if (isJson) console.log(JSON.stringify(figures));
-  else for (const line of figures.missing) console.log(`Not measured: ${line}`);
+  const { out, isJson } = options as Exclude<typeof options, string>;
   killAllChildren();
-  Deno.exit(figures.missing.length === 0 ? 0 : 1);
+  const json = reportJson(report);
+  tables.printSummary(report);
+  Deno.mkdirSync(out, { recursive: true });
+  Deno.writeTextFileSync(`${out}/report.json`, `${JSON.stringify(json, null, 2)}\n`);
+  Deno.writeTextFileSync(`${out}/report.svg`, drawReport(report.runs));
+  if (isJson) console.log(JSON.stringify(json));
+  Deno.exit(report.missing.length === 0 ? 0 : 1);
 }
 
 setTimeout(() => {
-  figures.missing.push(`what comes after ${Math.round(TOTAL_MS / 1000)} s`);
+  missing("what comes later", `not done after ${Math.round(totalMs / 1000)} s`);
   finish();
-}, TOTAL_MS);
+}, totalMs);
 
-const parts = { media: measureMedia, control: measureControl, join: measureJoin };
-if (only !== undefined && !(only in parts)) {
-  console.error(`--only takes ${Object.keys(parts).join(", ")}; got "${only}"`);
-  Deno.exit(2);
-}
-for (const [name, measure] of Object.entries(parts)) {
-  if (only !== undefined && only !== name) continue;
-  try {
-    await measure();
-  } catch (error) {
-    figures.missing.push(`${name}: ${(error as Error).message}`);
+if (options.soak !== undefined) await runSoak(options.soak, options.engines);
+else {
+  for (const part of options.parts) {
+    await PART_FUNCTIONS[part]().catch((error: Error) => missing(part, error.message));
   }
 }
 finish();

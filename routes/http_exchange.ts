@@ -13,6 +13,8 @@ export interface HttpExchange {
   readonly path: string;
   /** Absent if the request carried no token. */
   readonly token: AccessToken | undefined;
+  /** When the request came, monotonic ms. */
+  readonly receivedAt: number;
   /** Address of the socket, or empty where the caller did not say. */
   readonly socketAddress: string;
 }

@@ -57,6 +57,7 @@ async function answer(
   info: HandlerInfo | undefined,
   { routes, keys, maxBodyBytes, clock }: HttpHandlerOptions,
 ): Promise<Response> {
+  const receivedAt = clock.now();
   const url = new URL(request.url);
   // Clients build "wss://host/" + "/rtc".
   const path = url.pathname.startsWith("//") ? url.pathname.slice(1) : url.pathname;
@@ -68,6 +69,7 @@ async function answer(
       url,
       path,
       token: auth.token,
+      receivedAt,
       socketAddress: info?.remoteAddr?.hostname ?? "",
     })
     : plainText(auth.status, auth.body);

@@ -8,6 +8,7 @@ import { demoRoute } from "./demo.ts";
 import { healthRoute, type Heartbeat } from "./health.ts";
 import type { RouteHandler } from "./http_exchange.ts";
 import { rtcRoute, type RtcRouteOptions, validateRoute } from "./rtc.ts";
+import { type WhipRouteOptions, whipRoutes } from "./whip.ts";
 
 /** Finds the handler of a path. */
 export type RouteTable = (path: string) => RouteHandler | undefined;
@@ -16,13 +17,14 @@ export type RouteTable = (path: string) => RouteHandler | undefined;
 export interface RouteOptions {
   readonly heartbeat: Heartbeat;
   readonly rtc: RtcRouteOptions;
+  readonly whip: WhipRouteOptions;
   readonly agent: AgentRouteOptions;
   /** The server API, see `twirpRoutes`. */
   readonly twirp: (path: string) => RouteHandler | undefined;
 }
 
-/** Builds the table; paths match whole but for the demo page and the server API. */
-export function routeTable({ heartbeat, rtc, agent, twirp }: RouteOptions): RouteTable {
+/** Builds the table; paths match whole but for the demo page, WHIP and the server API. */
+export function routeTable({ heartbeat, rtc, whip, agent, twirp }: RouteOptions): RouteTable {
   const routes: ReadonlyMap<string, RouteHandler> = new Map([
     ["/", healthRoute(heartbeat)],
     ["/rtc", rtcRoute(rtc, "v0")],
@@ -32,6 +34,8 @@ export function routeTable({ heartbeat, rtc, agent, twirp }: RouteOptions): Rout
     ["/agent", agentRoute(agent)],
     ["/demo", demoRoute],
   ]);
+  const whipRoute = whipRoutes(whip);
   return (path) =>
-    routes.get(path) ?? (path.startsWith("/demo/") ? demoRoute : undefined) ?? twirp(path);
+    routes.get(path) ?? (path.startsWith("/demo/") ? demoRoute : undefined) ?? whipRoute(path) ??
+      twirp(path);
 }

@@ -30,8 +30,8 @@ export interface SignalEntrance {
   admit(join: JoinParameters): Admission;
   /** What else can refuse the start of a session, for example a full room. */
   admitSession(join: JoinParameters): Admission;
-  /** Starts the session; the socket may still be opening. */
-  open(join: JoinParameters, socket: SignalSocket): void;
+  /** Starts the session; the socket may still be opening. `receivedAt`: of the request, monotonic. */
+  open(join: JoinParameters, socket: SignalSocket, receivedAt: number): void;
 }
 
 /** What the routes need besides the entrance. */
@@ -61,7 +61,7 @@ export function rtcRoute(
     const admission = signals.admitSession(result.join);
     if (!admission.ok) return refuse(admission);
     const { response, socket } = upgrade(exchange.request);
-    signals.open(result.join, socket);
+    signals.open(result.join, socket, exchange.receivedAt);
     return response;
   };
 }

@@ -1,16 +1,20 @@
 /**
- * `deno task test`: gets what the end-to-end tests need where it may, then runs every test. Further
- * arguments go to `deno test`, but for two: `--workers=2` runs servers and engines on so many workers,
+ * `deno task test`: gets what the end-to-end tests need where it may, then runs every test. Arguments
+ * go to `deno test`, but for two: `--workers=2` runs servers and engines on so many workers,
  * `--native=off` (or `auto`, `require`) says whether they may use native code.
  *
  * Browsers and tools that are there are used. Missing ones are installed with apt when this runs as
  * root on Debian; elsewhere the tests that need them are ignored with a line that says how to get
  * them. With `CI=true` nothing is ignored, so what is missing fails.
  *
+ * Without arguments there are several runs of `deno test` side by side: most end-to-end tests wait for
+ * browsers and for time to pass. Each of their files has a run of its own; all other tests share one.
+ *
  * @module
  */
 import { existsSync } from "node:fs";
 import { chromiumPath, firefoxPath, ipPath } from "./support/e2e_requirements.ts";
+import { closingReport, FileByFile, type RunSummary, summarize } from "./support/test_report.ts";
 
 const PROJECT_ROOT = new URL("../", import.meta.url);
 const APT_GET = "/usr/bin/apt-get";
@@ -35,6 +39,26 @@ const PACKAGES: Readonly<Record<string, () => boolean>> = {
   "firefox-esr": () => firefoxPath() !== undefined,
   "iproute2": () => ipPath() !== undefined,
 };
+
+const NICE = "/usr/bin/nice";
+const END_TO_END = "tests/e2e";
+/** Files that take longest, so that none of them is the last one running. */
+const FIRST = ["signal_outage", "publishing", "single_connection", "agents", "udp_outage"];
+/** Runs at once: one of all small tests, the others of end-to-end tests. Two cores bear so many. */
+const RUNS_AT_ONCE = 3;
+/**
+ * Everything together must have ended by then, ms. A run that hangs is killed, and what it said last
+ * is printed, before a CI server loses patience; people may have slower machines.
+ */
+const DEADLINE_MS = (Deno.env.get("CI") === "true" ? 12 : 60) * 60_000;
+
+/** One run of `deno test`. */
+interface Job {
+  readonly name: string;
+  readonly args: readonly string[];
+  /** Whether the others have the processor first: they hold calls in real time. */
+  readonly yields: boolean;
+}
 
 async function installMissing(): Promise<void> {
   const missing = Object.keys(PACKAGES).filter((name) => !PACKAGES[name]!());
@@ -61,8 +85,74 @@ async function run(program: string, args: readonly string[]): Promise<boolean> {
   return code === 0;
 }
 
+/** One `deno test`, its output passed on file by file. */
+async function runTests({ name, args, yields }: Job, deadline: AbortSignal): Promise<RunSummary> {
+  const deno = [Deno.execPath(), "test", "--allow-all", "--no-check", ...args];
+  const [program, ...rest] = yields && existsSync(NICE) ? [NICE, "-n", "10", ...deno] : deno;
+  const child = new Deno.Command(program!, {
+    args: rest,
+    cwd: PROJECT_ROOT,
+    env: engineChoice,
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const files = new FileByFile((text) => Deno.stdout.writeSync(new TextEncoder().encode(text)));
+  const read = async (stream: ReadableStream<Uint8Array>) => {
+    let all = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      all += text;
+      files.push(text);
+    }
+    return all;
+  };
+  let late = "";
+  const kill = () => {
+    late = `${name} was stopped because it had not ended in time\n`;
+    child.kill("SIGKILL");
+  };
+  deadline.addEventListener("abort", kill);
+  const [{ success }, out, err] = await Promise.all([
+    child.status,
+    read(child.stdout),
+    read(child.stderr),
+  ]);
+  deadline.removeEventListener("abort", kill);
+  files.end();
+  return summarize(name, `${out}\n${err}\n${late}`, success);
+}
+
+/** Checks all types, once for all runs, then runs every test; `true` if all passed. */
+async function runAll(): Promise<boolean> {
+  const startedAt = performance.now();
+  if (!await run(Deno.execPath(), ["task", "check"])) return false;
+  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  const jobs: Job[] = [
+    { name: "all other tests", args: ["tests", `--ignore=${END_TO_END}`], yields: true },
+    ...endToEndFiles().map((file) => ({ name: file, args: [file], yields: false })),
+  ];
+  const summaries: RunSummary[] = [];
+  const work = async () => {
+    for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+      summaries.push(await runTests(job, deadline));
+    }
+  };
+  await Promise.all(Array.from({ length: RUNS_AT_ONCE }, work));
+  console.log(closingReport(summaries, (performance.now() - startedAt) / 1_000));
+  return summaries.every(({ failed }) => failed === 0);
+}
+
+function endToEndFiles(): string[] {
+  const names = [...Deno.readDirSync(new URL(END_TO_END, PROJECT_ROOT))].map(({ name }) => name)
+    .filter((name) => name.endsWith("_test.ts")).sort();
+  const isFirst = (name: string) => FIRST.includes(name.replace("_test.ts", ""));
+  return [...names.filter(isFirst), ...names.filter((name) => !isFirst(name))]
+    .map((name) => `${END_TO_END}/${name}`);
+}
+
 await installMissing();
-const passed = await run(Deno.execPath(), ["test", "--allow-all", ...targets()]);
+const passed = testArgs.length === 0
+  ? await runAll()
+  : await run(Deno.execPath(), ["test", "--allow-all", ...targets()]);
 Deno.exit(passed ? 0 : 1);
 
 /** Everything, unless the caller names files or folders. */

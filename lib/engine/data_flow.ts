@@ -18,7 +18,7 @@ import type { DataTrackRoute } from "./engine_messages.ts";
 /** The data side of one connection. */
 export interface DataEndpoint {
   /** Sends one message; counted if it was not taken. */
-  sendData(kind: DataKind | "data_track", bytes: Uint8Array): void;
+  sendData(kind: DataKind | "data_track" | "raw", bytes: Uint8Array): void;
   /** Whether its writers should wait for its reader (`waits`: whether they do already). */
   isDataBacklogged(waits: boolean): boolean;
   /** Stops, or goes on, reading the reliable messages it is sent. */
@@ -51,7 +51,7 @@ export class DataFlow {
   /** Sends a message that came from `from`, if it came from anyone here. */
   send(
     to: ConnectionId,
-    kind: DataKind,
+    kind: DataKind | "raw",
     bytes: Uint8Array,
     from: ConnectionId | undefined,
   ): void {

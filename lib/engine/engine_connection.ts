@@ -24,6 +24,7 @@ import type { AudioLevelOptions } from "../media/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
 import type { DeferredWork } from "./deferred_work.ts";
 import { type EngineEvent, QUALITY_INTERVAL_MS } from "./engine_messages.ts";
+import type { ForwardLatency } from "./forward_latency.ts";
 import { ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";
 
@@ -43,6 +44,7 @@ export interface EngineShared {
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly emit: (event: EngineEvent) => void;
   readonly audioLevel: AudioLevelOptions;
+  readonly latency: ForwardLatency;
   readonly srtp: SrtpEngine;
   /** A packet of a data track came from this connection. */
   readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
@@ -106,6 +108,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.sending = new SendingSide({
       emit,
       outlet: this.#transport,
+      latency: shared.latency,
       sendRtcp,
       random: platform.random,
       failed: (error) => shared.failed(id, error),
@@ -120,8 +123,8 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#transport.restartIce(local);
   }
 
-  /** One message on LiveKit's channel of that kind; counted if it was not taken. */
-  sendData(kind: DataKind | "data_track", bytes: Uint8Array): void {
+  /** One message on LiveKit's channel of that kind, or the client's own; counted if not taken. */
+  sendData(kind: DataKind | "data_track" | "raw", bytes: Uint8Array): void {
     if (!this.#transport.sendData(kind, bytes)) {
       this.#shared.drops.count(`data_not_sent_${kind}`);
     }
@@ -165,6 +168,10 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#transport.close();
   }
 
+  onPathFound(): void {
+    this.#shared.emit({ type: "ice_connected", connection: this.#id });
+  }
+
   onConnected(protocol: "udp" | "tcp"): void {
     this.sending.start(this.#shared.platform.clock.now());
     this.#shared.emit({ type: "connection_connected", connection: this.#id, protocol });
@@ -190,7 +197,9 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   }
 
   onRtp(bytes: Uint8Array, length: number, now: number): void {
-    this.receiving.receiveRtp(bytes, length, now, this.#shared.platform.clock.nowUs());
+    const nowUs = this.#shared.platform.clock.nowUs();
+    this.#shared.latency.received(nowUs);
+    this.receiving.receiveRtp(bytes, length, now, nowUs);
   }
 
   onRtcp(bytes: Uint8Array, length: number, now: number): void {
@@ -231,7 +240,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   }
 
   fullIntra(mediaSsrc: number): void {
-    this.sending.receivePictureLoss(mediaSsrc, this.#now);
+    this.sending.receiveFullIntra(mediaSsrc, this.#now);
   }
 
   remb(bitrateBps: number): void {

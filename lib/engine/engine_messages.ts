@@ -118,7 +118,8 @@ export type EngineCommand =
   | {
     /**
      * Makes an up-track out of what engine `from` sends of it; from now on down-tracks can name it.
-     * Before or after the other engine's `send_relay`. `section` is the publisher's.
+     * Before or after the other engine's `send_relay`. `section` is the publisher's; again with
+     * another one: its codecs are used from now on.
      */
     readonly type: "receive_relay";
     readonly upTrack: UpTrackId;
@@ -134,7 +135,8 @@ export type EngineCommand =
     /** Sends one message on each of several connections; not yet open channels drop it, counted. */
     readonly type: "send_data";
     readonly connections: readonly ConnectionId[];
-    readonly kind: DataKind;
+    /** `raw` is a bare message on the first channel that the client opened for itself. */
+    readonly kind: DataKind | "raw";
     readonly bytes: Uint8Array;
     /** Where it came from: not read while a reliable reader has too much waiting. */
     readonly from?: ConnectionId;
@@ -163,6 +165,11 @@ export type ConnectionFailure =
   | "worker_lost";
 
 export type EngineEvent =
+  | {
+    /** A path was found for the first time; DTLS begins. */
+    readonly type: "ice_connected";
+    readonly connection: ConnectionId;
+  }
   | {
     /** ICE has a pair and DTLS is up: media flows. Again after an ICE restart or a path change. */
     readonly type: "connection_connected";
@@ -218,6 +225,15 @@ export type EngineEvent =
     readonly ssrc: number;
     readonly rtxSsrc?: number;
     readonly mime: string;
+  }
+  | {
+    /** How large a layer's pictures are, pixels; when that is known or changes, within a second. */
+    readonly type: "layer_size";
+    readonly connection: ConnectionId;
+    readonly upTrack: UpTrackId;
+    readonly spatial: SpatialLayer;
+    readonly width: number;
+    readonly height: number;
   }
   | {
     /** The first packet was forwarded, or the forwarded layer changed. */
@@ -305,6 +321,12 @@ export interface EngineStats {
   readonly connections: number;
   readonly upTracks: readonly UpTrackStats[];
   readonly downTracks: readonly DownTrackStats[];
+  /** UDP sockets, and clients' TCP connections. */
+  readonly sockets: number;
+  /** Datagrams handed to the operating system. */
+  readonly datagramsSent: number;
+  /** How long some packets since the last request took through the engine, µs. */
+  readonly forwardLatencyUs: readonly number[];
   /** Input that was not used, by reason. */
   readonly drops: Readonly<Record<string, number>>;
 }
@@ -331,6 +353,7 @@ export interface DownTrackStats {
   readonly retransmitted: number;
   readonly nacksReceived: number;
   readonly plisReceived: number;
+  readonly firsReceived: number;
 }
 
 /** What the control plane must know to write descriptions. */

@@ -7,7 +7,7 @@
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
-import type { Datagrams } from "../transport/datagrams.ts";
+import type { Datagrams, PacketMarks } from "../transport/datagrams.ts";
 import type { DistantTcp } from "../transport/distant_tcp.ts";
 import type { IceDirectory } from "../transport/ice_directory.ts";
 import type { MediaPorts } from "../transport/media_ports.ts";
@@ -23,6 +23,7 @@ export interface EngineSocketsOptions {
   /** ICE over TCP that another thread listens for. */
   readonly distantTcp?: DistantTcp;
   readonly drops: DropCounters;
+  readonly marks?: PacketMarks;
   /** What was received in one go is to leave. */
   readonly onBatchEnd: (now: number) => void;
 }
@@ -39,10 +40,13 @@ export class EngineSockets {
 
   /** @throws {SfuError} for an address that cannot be listened on, or if there is none. */
   async open(directory: IceDirectory, ports: MediaPorts): Promise<void> {
-    const { platform: { clock, timers, log }, udp, tcp, distantTcp, drops } = this.#options;
+    const { platform: { clock, timers, log }, udp, tcp, distantTcp, drops, marks } = this.#options;
+    if (marks !== undefined && !ports.canMark) {
+      log.warn("media packets are not marked: only native sockets can", { ...marks });
+    }
     const onBatchEnd = (now: number) => this.#options.onBatchEnd(now);
     for (const { hostname, port } of udp) {
-      const datagrams = await ports.openDatagrams({ hostname, port, drops, timers });
+      const datagrams = await ports.openDatagrams({ hostname, port, drops, timers, ...marks });
       const mux = new UdpMux({ datagrams, directory, clock, drops, log });
       mux.onBatchEnd = onBatchEnd;
       this.#udp.push({ datagrams, mux });
@@ -70,6 +74,12 @@ export class EngineSockets {
   /** Time spent on batches since the start, µs. */
   get busyUs(): number {
     return this.#udp.reduce((sum, { mux }) => sum + mux.busyUs, 0);
+  }
+
+  /** Sockets open now, those of TCP connections included. */
+  get count(): number {
+    const distant = this.#options.distantTcp?.size ?? 0;
+    return this.#tcp.reduce((sum, mux) => sum + mux.connections.total, this.#udp.length + distant);
   }
 
   /** Datagrams handed to the system since the start. */

@@ -14,7 +14,8 @@ export interface ListenAddress {
 }
 
 /**
- * Every advertised address with the ports of its family, in the order of the first.
+ * Every advertised address with the ports of its family, in the order of the first. What listens on
+ * `::` is there for both.
  *
  * @param advertised Literal addresses, in order of preference.
  * @param bound As bound: the ports are the real ones.
@@ -24,8 +25,10 @@ export function advertisedAddresses(
   protocol: "udp" | "tcp",
   bound: readonly ListenAddress[],
 ): MediaAddress[] {
+  const serves = (bound: string, hostname: string) =>
+    bound === "::" || bound.includes(":") === hostname.includes(":");
   return advertised.flatMap((hostname) =>
-    bound.filter((address) => address.hostname.includes(":") === hostname.includes(":"))
+    bound.filter((address) => serves(address.hostname, hostname))
       .map(({ port }) => ({ protocol, hostname, port }))
   );
 }

@@ -17,6 +17,7 @@ import type { UpTrack } from "../media/up_track.ts";
 import type { DistantTcp } from "../transport/distant_tcp.ts";
 import { createCertificate, type DtlsCertificate } from "../transport/dtls_certificate.ts";
 import { IceDirectory } from "../transport/ice_directory.ts";
+import type { PacketMarks } from "../transport/datagrams.ts";
 import { chooseMediaPorts } from "../transport/media_ports.ts";
 import type { NativeUse, SrtpEngine } from "../transport/srtp_engine.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
@@ -24,6 +25,7 @@ import { DataFlow } from "./data_flow.ts";
 import { DeferredWork } from "./deferred_work.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 import { EngineRelays, type RelayNeighbours } from "./engine_relays.ts";
+import { ForwardLatency } from "./forward_latency.ts";
 import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
 import { EngineSockets } from "./engine_sockets.ts";
 import type { ListenAddress } from "./listen_address.ts";
@@ -45,6 +47,8 @@ export interface LocalEngineOptions {
   readonly audioLevel?: AudioLevelOptions;
   /** Whether sockets and ciphers use native code; `off` if absent. */
   readonly native?: NativeUse;
+  /** How packets are marked; not at all if absent. */
+  readonly marks?: PacketMarks;
   /** What seals media, in place of what `native` means. */
   readonly srtp?: SrtpEngine;
   /** The other engines of this process, for rooms that span several; absent if it is alone. */
@@ -86,6 +90,7 @@ class LocalEngine implements ThreadEngine {
   readonly #dataFlow: DataFlow;
   readonly #batch = new FanOutBatch();
   readonly #deferred: DeferredWork;
+  readonly #latency = new ForwardLatency();
   readonly #sockets: EngineSockets;
   readonly #audioLevel: AudioLevelOptions;
   readonly #levels: AudioLevelReport;
@@ -151,6 +156,7 @@ class LocalEngine implements ThreadEngine {
       upTracks: this.#upTracks,
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
+      latency: this.#latency,
       srtp: this.#options.srtp ?? ports.srtp,
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
       deferred: this.#deferred,
@@ -242,6 +248,7 @@ class LocalEngine implements ThreadEngine {
   #endBatch(now: number): void {
     this.#batch.end(now);
     this.#sockets.flush();
+    if (this.#latency.isWatching) this.#latency.batchEnded(this.#options.platform.clock.nowUs());
     this.#deferred.run();
   }
 
@@ -366,6 +373,9 @@ class LocalEngine implements ThreadEngine {
       request,
       stats: {
         connections: connections.length,
+        sockets: this.#sockets.count,
+        datagramsSent: this.#sockets.packetsOut,
+        forwardLatencyUs: this.#latency.take(),
         upTracks: [...this.#upTracks]
           .filter(([upTrack]) => !this.#relays.has(upTrack))
           .map(([upTrack, track]) => ({ upTrack, layers: track.stats() })),

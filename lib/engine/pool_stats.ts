@@ -60,9 +60,16 @@ export function mergeStats(
     }
   }
   return {
-    connections: parts.reduce((sum, { connections }) => sum + connections, 0),
+    connections: sum(parts, ({ connections }) => connections),
+    sockets: sum(parts, ({ sockets }) => sockets),
+    datagramsSent: sum(parts, ({ datagramsSent }) => datagramsSent),
+    forwardLatencyUs: parts.flatMap(({ forwardLatencyUs }) => forwardLatencyUs),
     upTracks: parts.flatMap(({ upTracks }) => upTracks),
     downTracks: parts.flatMap(({ downTracks }) => downTracks),
     drops,
   };
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
 }

@@ -39,6 +39,9 @@ interface ReceivedStream {
   readonly track: UpTrack;
   /** The payload type the layer was last bound with; -1 before the first packet. */
   payloadType: number;
+  /** The size that was told last. */
+  width: number;
+  height: number;
 }
 
 /** The world as seen from the receiving side of a connection. */
@@ -151,6 +154,7 @@ export class ReceivingSide {
     if (now >= this.#reportAt) {
       this.#reportAt = now + REPORT_INTERVAL_MS;
       this.#sendReports(now);
+      this.#tellSizes();
     }
   }
 
@@ -181,7 +185,7 @@ export class ReceivingSide {
     const section = this.#demux.section(binding.mid);
     const track = section === undefined ? undefined : this.#tracks.get(section.upTrack);
     if (track === undefined) return undefined;
-    const stream: ReceivedStream = { binding, track, payloadType: -1 };
+    const stream: ReceivedStream = { binding, track, payloadType: -1, width: 0, height: 0 };
     this.#streams.set(view.ssrc, stream);
     return stream;
   }
@@ -208,6 +212,21 @@ export class ReceivingSide {
       mime: codec.mime,
     });
     return true;
+  }
+
+  #tellSizes(): void {
+    for (const stream of this.#streams.values()) {
+      const { mid, isRtx, spatial } = stream.binding;
+      const size = isRtx ? undefined : stream.track.layer(spatial)?.size;
+      const upTrack = this.#demux.section(mid)?.upTrack;
+      if (size === undefined || upTrack === undefined) continue;
+      const { width, height } = size;
+      if (width === stream.width && height === stream.height) continue;
+      stream.width = width;
+      stream.height = height;
+      const { connection } = this.#options;
+      this.#options.emit({ type: "layer_size", connection, upTrack, spatial, width, height });
+    }
   }
 
   #sendNack(ssrc: number, numbers: Uint16Array, count: number): void {

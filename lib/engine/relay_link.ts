@@ -164,10 +164,14 @@ export class RelayLink {
     this.#output.flush();
   }
 
-  /** Idempotent; the other engine is not told. */
+  /** The other engine, or this one, is gone: nothing crosses any more. Idempotent. */
   close(): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#reader.interrupt();
+    for (const id of [...this.#senders.keys()]) this.stop(id);
+    const now = this.#world.clock.now();
+    for (const receiver of this.#receivers.values()) receiver.withdrawn(now);
   }
 
   #take(now: number): void {

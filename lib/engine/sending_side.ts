@@ -24,6 +24,7 @@ import type {
   DownTrackTarget,
   EngineEvent,
 } from "./engine_messages.ts";
+import type { ForwardLatency } from "./forward_latency.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval). */
 const REPORT_INTERVAL_MS = 3_000;
@@ -44,12 +45,14 @@ interface SentTrack {
   /** Middle 32 bits of the NTP time of our last sender report, and when it left. */
   reportNtp: number;
   reportSentAt: number;
+  firsReceived: number;
 }
 
 /** The world as seen from the sending side of a connection. */
 export interface SendingSideOptions {
   readonly emit: (event: EngineEvent) => void;
   readonly outlet: RtpOutlet;
+  readonly latency: ForwardLatency;
   readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
   readonly random: Random;
   /** Forwarding on this connection hit a bug of ours. */
@@ -62,6 +65,7 @@ export class SendingSide implements PacketSink {
   readonly estimate: RemoteEstimate = new RemoteEstimate();
   readonly #options: SendingSideOptions;
   readonly #outlet: RtpOutlet;
+  readonly #latency: ForwardLatency;
   readonly #sent = new Map<DownTrackId, SentTrack>();
   /** By media SSRC, for feedback. */
   readonly #bySsrc = new Map<number, SentTrack>();
@@ -76,6 +80,7 @@ export class SendingSide implements PacketSink {
   constructor(options: SendingSideOptions) {
     this.#options = options;
     this.#outlet = options.outlet;
+    this.#latency = options.latency;
   }
 
   /** Starts forwarding; an id that is in use is left alone. */
@@ -108,6 +113,7 @@ export class SendingSide implements PacketSink {
       reportAt: now + FIRST_REPORT_MS,
       reportNtp: 0,
       reportSentAt: 0,
+      firsReceived: 0,
     };
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
@@ -150,6 +156,7 @@ export class SendingSide implements PacketSink {
 
   send({ isVideo, written, source, sourceAt, sourceLength }: OutgoingPacket): void {
     this.#outlet.sendRtp(isVideo, written, source, sourceAt, sourceLength);
+    this.#latency.copied();
   }
 
   nextTransportSequence(): number {
@@ -162,9 +169,17 @@ export class SendingSide implements PacketSink {
     this.#bySsrc.get(mediaSsrc)?.track.receiveNack(numbers, count, now);
   }
 
-  /** PLI or FIR: both ask for a key frame. */
+  /** PLI: asks for a key frame. */
   receivePictureLoss(mediaSsrc: number, now: number): void {
     this.#bySsrc.get(mediaSsrc)?.track.receivePictureLoss(now);
+  }
+
+  /** FIR: asks for a key frame, too, and is only counted apart. */
+  receiveFullIntra(mediaSsrc: number, now: number): void {
+    const sent = this.#bySsrc.get(mediaSsrc);
+    if (sent === undefined) return;
+    sent.firsReceived++;
+    sent.track.receivePictureLoss(now);
   }
 
   receiveReport(block: ReportBlock, now: number): void {
@@ -222,11 +237,11 @@ export class SendingSide implements PacketSink {
   }
 
   stats(): DownTrackStats[] {
-    return [...this.#sent].map(([downTrack, sent]) => ({
-      downTrack,
-      upTrack: sent.upTrackId,
-      ...sent.track.stats(),
-    }));
+    return [...this.#sent].map(([downTrack, { upTrackId: upTrack, track, firsReceived }]) => {
+      const figures = track.stats();
+      const plisReceived = figures.plisReceived - firsReceived;
+      return { downTrack, upTrack, ...figures, plisReceived, firsReceived };
+    });
   }
 
   /** How the down-tracks fared since the last call; those without a packet yet are left out. */

@@ -14,6 +14,7 @@ import {
   type ReceiveSection,
   type SpatialLayer,
 } from "../base/media_vocabulary.ts";
+import { readTextExtension } from "../wire/header_extensions.ts";
 import type { RtpView } from "../wire/rtp_view.ts";
 
 /**
@@ -21,8 +22,6 @@ import type { RtpView } from "../wire/rtp_view.ts";
  * 384; an authenticated client that invents more gets them dropped.
  */
 const MAX_BINDINGS = 512;
-/** Longest mid or rid read from a packet; ours and browsers' have a few characters. */
-const MAX_NAME_BYTES = 32;
 
 /** Where a packet belongs. The object is reused for every packet of its SSRC. */
 export interface StreamBinding {
@@ -99,9 +98,9 @@ export class StreamDemux {
 
   #bindNew(view: RtpView): StreamBinding | undefined {
     if (this.#bindings.size >= MAX_BINDINGS) return undefined;
-    const mid = readName(view, this.#midId);
-    const repaired = readName(view, this.#repairedRidId);
-    const rid = repaired ?? readName(view, this.#ridId);
+    const mid = readTextExtension(view, this.#midId);
+    const repaired = readTextExtension(view, this.#repairedRidId);
+    const rid = repaired ?? readTextExtension(view, this.#ridId);
     const state = mid !== undefined
       ? this.#sections.get(mid)
       : this.#onlySection((s) =>
@@ -158,14 +157,4 @@ function sectionState(section: ReceiveSection): SectionState {
       section.codecs.flatMap((codec) => codec.rtxPayloadType ?? []),
     ),
   };
-}
-
-/** The text of an SDES item extension (RFC 7941); only called for packets of unknown SSRCs. */
-function readName(view: RtpView, id: number): string | undefined {
-  const length = view.extensionLength(id);
-  if (length === 0 || length > MAX_NAME_BYTES) return undefined;
-  const from = view.extensionOffset(id);
-  let name = "";
-  for (let at = from; at < from + length; at++) name += String.fromCharCode(view.bytes[at]!);
-  return name;
 }

@@ -19,7 +19,7 @@ import { WorkerEngine, type WorkerThread } from "./worker_engine.ts";
 export interface WorkerPoolOptions extends
   Pick<
     LocalEngineOptions,
-    "platform" | "tcp" | "advertised" | "drops" | "audioLevel" | "native"
+    "platform" | "tcp" | "advertised" | "drops" | "audioLevel" | "native" | "marks"
   > {
   /** For each worker the addresses it binds for UDP; their number is that of the workers. */
   readonly udpOf: readonly (readonly ListenAddress[])[];
@@ -35,7 +35,7 @@ export interface WorkerPoolOptions extends
 
 /** An engine of workers that has not opened anything yet. */
 export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
-  const { platform, tcp, advertised, audioLevel, native, placement, spawn } = options;
+  const { platform, tcp, advertised, audioLevel, native, marks, placement, spawn } = options;
   const udpOf = [...options.udpOf];
   const spares = [...options.spareUdp ?? []];
   const drops = options.drops ?? new DropCounters();
@@ -51,6 +51,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
         ...(certificate === undefined ? {} : { certificate }),
         ...(audioLevel === undefined ? {} : { audioLevel }),
         ...(native === undefined ? {} : { native }),
+        ...(marks === undefined ? {} : { marks }),
       },
       ...(spawn === undefined ? {} : { spawn: () => spawn(index) }),
     });

@@ -9,7 +9,7 @@ import { SVC } from "./svc_stream.ts";
 
 /**
  * Fills the packet's payload fields, of which {@linkcode placeInStream} needs some; its view, layer
- * and number are set already. Changes nothing but the packet.
+ * and number are set already. Changes nothing but the packet, and the size its layer is known to have.
  *
  * @param descriptorId Id of the dependency descriptor extension, or 0.
  * @returns `false` if the payload is malformed: its number is taken, so it is forwarded as an empty
@@ -42,6 +42,10 @@ export function readPayload(packet: SourcePacket, descriptorId: number): boolean
     packet.vp9,
     packet.hasDescriptor ? descriptor : undefined,
   );
+  if (packet.keyFrameStart) {
+    const { size, family } = layer;
+    size.read(family, bytes, payloadOffset, payloadLength, packet.vp8, packet.vp9);
+  }
   return true;
 }
 

@@ -8,6 +8,7 @@
  * @module
  */
 import type { CodecParameters, MediaKind, SpatialLayer } from "../base/media_vocabulary.ts";
+import { FrameSize } from "../wire/frame_size.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { CODEC, type CodecFamily, codecFamily } from "../wire/key_frame.ts";
 import { extendSeq, type ExtSeq } from "../wire/seq.ts";
@@ -69,6 +70,8 @@ export class UpTrackLayer {
   /** The spatial layers inside it, if any. */
   readonly svc: SvcStream = new SvcStream();
   readonly losses: LossInterval = new LossInterval();
+  /** Of its pictures, as the last key frame said. */
+  readonly size: FrameSize = new FrameSize();
   #started = false;
   #highest = 0 as ExtSeq;
   /** The number that would confirm a restart, or -1. */

@@ -30,8 +30,18 @@ export class ClientTraits {
     return /^safari$/i.test(this.info.browser);
   }
 
+  /** OBS sends RTCP sender reports for one of its simulcast layers only. */
+  get incompleteSenderReports(): boolean {
+    return this.info.browser.includes("OBS");
+  }
+
   /** The subscriber connection carries data and decides when a participant is ACTIVE. */
   get subscriberPrimary(): boolean {
+    return this.protocol > 2;
+  }
+
+  /** Reads `SpeakersChanged`. */
+  get speakerChanges(): boolean {
     return this.protocol > 2;
   }
 
@@ -90,6 +100,13 @@ export class ClientTraits {
   /** Goes on with a track whose codec changes to another of those it accepted. */
   get followsCodecChange(): boolean {
     return this.info.sdk !== ClientInfo_SDK.GO && this.info.sdk !== ClientInfo_SDK.UNKNOWN;
+  }
+
+  /** Go opens no TCP connections for ICE; Swift does since 1.0.5. */
+  get iceOverTcp(): boolean {
+    const { sdk, version } = this.info;
+    if (sdk === ClientInfo_SDK.SWIFT) return compareVersions(version, "1.0.5") >= 0;
+    return sdk !== ClientInfo_SDK.GO;
   }
 
   /** Codecs that do not work in this client in either direction. */

@@ -7,10 +7,11 @@ import { randomId } from "../base/ids.ts";
 import type { IceCredentials } from "../base/media_vocabulary.ts";
 import type { Random } from "../base/platform.ts";
 import type { ConnectionFailure } from "../engine/engine_messages.ts";
+import type { IcePreference } from "./ice_preference.ts";
 import { candidateInits, type LocalParameters } from "../negotiation/local_description.ts";
 import { type SignalResponse, type SignalTarget, TrickleRequest } from "@livekit/protocol";
 
-/** One message to a client. */
+/** One message to a client. Not changed any more once it was sent: others may be sent the same. */
 export type SignalMessage = SignalResponse["message"];
 
 /** Where a participant's messages go; replaced when its client resumes on another socket. */
@@ -29,6 +30,8 @@ export interface ConnectionHost {
   readonly host: { readonly name: string };
   /** The client has a socket, so that it could answer. */
   readonly reachable: boolean;
+  /** Over what it is to reach us, from its next description on. */
+  readonly icePreference: IcePreference;
   send(message: SignalMessage): void;
   /**
    * A description could not be used or was not answered, or the data channels are gone: the client
@@ -36,7 +39,7 @@ export interface ConnectionHost {
    */
   connectionUnusable(role: ConnectionRole, detail: string): void;
   /** Media can flow: for the first time, or again. */
-  connectionUp(role: ConnectionRole): void;
+  connectionUp(role: ConnectionRole, protocol: "udp" | "tcp"): void;
   /** Nothing comes from the client any more; a resume with an ICE restart can bring it back. */
   connectionLost(role: ConnectionRole): void;
   /** Final: the media plane has freed the connection. */

@@ -6,17 +6,33 @@
  */
 import type { SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
-import type { CodecParameters, SendSection } from "../base/media_vocabulary.ts";
+import type { CodecParameters, IceCredentials, SendSection } from "../base/media_vocabulary.ts";
+import type { LocalParameters } from "../negotiation/local_description.ts";
 import type { OfferedSending, SentSection } from "../negotiation/publisher_answer.ts";
 import type { RejectionReason } from "../negotiation/sent_track.ts";
 import type { RemoteDescription } from "../wire/session_description.ts";
 import type { DownTrackRequest } from "./subscriptions.ts";
+
+/** Both sides of a client's transport. */
+export interface IceState {
+  readonly local: IceCredentials;
+  /** The client's last offer; its credentials are those after the last restart. */
+  readonly offer: RemoteDescription;
+}
 
 /** Where a client publishes. */
 export interface PublishingSide {
   readonly id: ConnectionId;
   /** Handles one `offer` of the client. */
   offer(description: SessionDescription): Promise<void>;
+  /** How ICE stands; absent before the first offer. */
+  readonly iceState: IceState | undefined;
+  /**
+   * The client restarts ICE apart from any offer (WHIP). Credentials it has already change nothing.
+   *
+   * @returns Our side from now on.
+   */
+  restartIce(remote: IceCredentials): LocalParameters;
   /** The codecs negotiated for the section of `upTrack` that are `mime`, in order of preference. */
   codecsOf(upTrack: UpTrackId, mime: string): readonly CodecParameters[];
   /** Ends the connection; later events and offers are ignored. */
@@ -51,6 +67,8 @@ export interface BindingListener {
 
 /** What is sent in the client's own offers: one round for each offer that is answered. */
 export interface OfferCompanion {
+  /** The client makes one offer, and announces nothing after it. */
+  readonly final: boolean;
   /** An offer is about to be answered. @returns what the answer may send. */
   begin(offer: RemoteDescription): OfferedSending;
   /** The answer went out, and sends this on `connection`. */

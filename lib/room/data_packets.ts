@@ -33,6 +33,8 @@ export interface OutgoingData {
   readonly sequence: number;
   /** Of a user packet; see {@linkcode NonceMemory}. */
   readonly nonce?: Uint8Array;
+  /** Of a user packet: what a receiver that knows no packets is sent. */
+  readonly payload?: Uint8Array;
   /** Set if the packet answers a remote procedure call. */
   readonly rpcAnswer?: RpcAnswer;
 }
@@ -71,6 +73,11 @@ export class NonceMemory {
     }
     return true;
   }
+}
+
+/** Whether `label` is of a client's own channel, not one of LiveKit's. */
+export function isOwnLabel(label: string): boolean {
+  return label !== "_reliable" && label !== "_lossy" && label !== "_data_track";
 }
 
 /** Decodes one packet that came on a labelled channel; `undefined` if it cannot be. */
@@ -143,7 +150,7 @@ export function outgoing(packet: DataPacket, kind: DataKind): OutgoingData {
     destinationIdentities: new Set(packet.destinationIdentities),
     destinationSids: new Set(user?.destinationSids),
     sequence: kind === "reliable" ? packet.sequence : 0,
-    ...(user === undefined ? {} : { nonce: user.nonce }),
+    ...(user === undefined ? {} : { nonce: user.nonce, payload: user.payload }),
     ...rpcAnswerOf(packet),
   };
 }

@@ -42,6 +42,8 @@ export interface DataPeer extends DataSender {
   readonly receivesData: boolean;
   /** Whether its primary connection was ever up. */
   readonly active: boolean;
+  /** It is sent the payloads of user packets and nothing else, on a channel of its own. */
+  readonly rawData: boolean;
 }
 
 /** What a router knows of one peer. */
@@ -111,23 +113,30 @@ export class DataRouter {
       this.#recent.add(sender.sid, data, this.context.platform.clock.now());
     }
     const connections: ConnectionId[] = [];
+    const raw: ConnectionId[] = [];
     for (const peer of this.peers()) {
       if (peer === sender || !peer.receivesData || !isDestination(data, peer)) continue;
       const connection = peer.dataConnection;
       if (connection === undefined) continue;
+      if (peer.rawData && data.payload === undefined) {
+        this.context.counters.count("data_not_raw");
+        continue;
+      }
       const state = this.#state(peer);
       if (state.open) {
-        if (data.kind === "reliable" || peer.active) connections.push(connection);
+        if (data.kind === "lossy" && !peer.active) continue;
+        (peer.rawData ? raw : connections).push(connection);
       } else if (data.kind === "reliable") {
-        this.#hold(state, data, sender);
+        this.#hold(state, peer, data, sender);
       } else {
         this.context.counters.count("data_lossy_not_open");
       }
     }
-    if (connections.length === 0) return;
-    const { kind, bytes } = data;
+    const { kind, bytes, payload } = data;
     const from = sender === undefined ? {} : { from: sender.publisher.id };
-    this.send({ type: "send_data", connections, kind, bytes, ...from });
+    if (connections.length > 0) this.send({ type: "send_data", connections, kind, bytes, ...from });
+    if (raw.length === 0 || payload === undefined) return;
+    this.send({ type: "send_data", connections: raw, kind: "raw", bytes: payload });
   }
 
   /** The reliable channel towards `peer` is open: what waited goes out first. */
@@ -139,14 +148,15 @@ export class DataRouter {
     const numbered = this.#recent.recent(this.context.platform.clock.now()).filter((
       { senderSid, data },
     ) => data.sequence >= (missed.get(senderSid) ?? Infinity) && isDestination(data, peer));
-    const all = [...numbered.map(({ data }) => data.bytes), ...state.waiting];
+    const all = [...numbered.flatMap(({ data }) => encodedFor(peer, data)), ...state.waiting];
     state.firstSequences = new Map();
     state.waiting = [];
     state.waitingBytes = 0;
     const connection = peer.dataConnection;
     if (connection === undefined) return;
+    const kind = peer.rawData ? "raw" : "reliable";
     for (const bytes of all) {
-      this.send({ type: "send_data", connections: [connection], kind: "reliable", bytes });
+      this.send({ type: "send_data", connections: [connection], kind, bytes });
     }
   }
 
@@ -175,17 +185,24 @@ export class DataRouter {
   }
 
   /** Numbered packets are kept once for the whole room; of the others each receiver keeps its own. */
-  #hold(state: PeerState, { bytes, sequence }: OutgoingData, sender: DataPeer | undefined): void {
-    if (sender !== undefined && sequence > 0) {
+  #hold(
+    state: PeerState,
+    peer: DataPeer,
+    data: OutgoingData,
+    sender: DataPeer | undefined,
+  ): void {
+    if (sender !== undefined && data.sequence > 0) {
       const { firstSequences } = state;
-      if (!firstSequences.has(sender.sid)) firstSequences.set(sender.sid, sequence);
+      if (!firstSequences.has(sender.sid)) firstSequences.set(sender.sid, data.sequence);
       return;
     }
-    if (state.waitingBytes + bytes.length > MAX_WAITING_BYTES) {
-      return this.context.counters.count("data_waiting_overflow");
+    for (const bytes of encodedFor(peer, data)) {
+      if (state.waitingBytes + bytes.length > MAX_WAITING_BYTES) {
+        return this.context.counters.count("data_waiting_overflow");
+      }
+      state.waiting.push(bytes);
+      state.waitingBytes += bytes.length;
     }
-    state.waiting.push(bytes);
-    state.waitingBytes += bytes.length;
   }
 
   #state(peer: DataPeer): PeerState {
@@ -202,6 +219,12 @@ export class DataRouter {
     }
     return state;
   }
+}
+
+/** The message that `peer` is sent: none if it cannot read such a packet. */
+function encodedFor({ rawData }: DataPeer, { bytes, payload }: OutgoingData): Uint8Array[] {
+  if (!rawData) return [bytes];
+  return payload === undefined ? [] : [payload];
 }
 
 function kindOfLabel(label: string): DataKind | undefined {

@@ -16,4 +16,6 @@ export interface DataTrackHost<Participant> {
   /** @returns what ended; `undefined` if there is no such track. */
   unpublish(publisher: Participant, pubHandle: number): DataTrackInfo | undefined;
   update(subscriber: Participant, message: UpdateDataSubscription): void;
+  /** `copy` is a participant of another room that publishes `infos` now. */
+  mirror(copy: Participant, infos: readonly DataTrackInfo[]): void;
 }

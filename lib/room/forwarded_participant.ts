@@ -2,7 +2,7 @@
  * A participant of another room, shown in this one with its tracks (`ForwardParticipant`).
  *
  * It has a sid of its own here and no client: what this room's participants receive is forwarded
- * straight from the origin's media. It follows every change of its origin and ends with it, or when it
+ * straight from the origin's media and data tracks, as far as the origin's rule lets them. It follows every change of its origin and ends with it, or when it
  * is removed here.
  *
  * @module
@@ -39,6 +39,7 @@ export class ForwardedParticipant extends Participant {
     log: Log,
   ) {
     super(context, host, initOf(origin), originSink(origin), log);
+    this.data.share(origin.data);
     this.profile.advance(State.JOINED);
     this.profile.advance(State.ACTIVE);
   }
@@ -54,6 +55,11 @@ export class ForwardedParticipant extends Participant {
 
   override get receivesData(): boolean {
     return false;
+  }
+
+  /** What a publisher allows is allowed by identity, whatever the room. */
+  override allowsSubscription(trackSid: string, subscriber: Participant): boolean {
+    return this.origin.allowsSubscription(trackSid, subscriber);
   }
 
   /** Takes over what its origin is now. */
@@ -76,6 +82,7 @@ export class ForwardedParticipant extends Participant {
       if (before === undefined) this.host.trackPublished(this, track);
       else this.host.trackUpdated(this, track);
     }
+    this.host.dataTracks.mirror(this, this.origin.data.tracks.infos());
   }
 
   /** What `subscriber`, of this room, wants of a track is told where its media comes from. */
@@ -125,6 +132,8 @@ function initOf(origin: Participant): ParticipantInit {
     permission: profile.permission,
     kindDetails: [...new Set([...init.kindDetails, KindDetail.FORWARDED])],
     autoSubscribe: false,
+    oneShot: false,
+    autoSubscribeDataTrack: false,
   };
 }
 

@@ -19,7 +19,7 @@ import {
   type SubscriptionPermission,
 } from "@livekit/protocol";
 import { attemptAll } from "../base/attempt_all.ts";
-import { type ConnectionId, type ParticipantSid, randomId, type TrackSid } from "../base/ids.ts";
+import { type ConnectionId, type ParticipantSid, randomId } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
 import type { ConnectionFailure } from "../engine/engine_messages.ts";
 import { ClientTraits } from "./client_traits.ts";
@@ -31,11 +31,15 @@ import type {
   SignalSink,
 } from "./connection_host.ts";
 import type { PublishingSide, SubscribingSide } from "./connection_sides.ts";
+import type { IcePreference } from "./ice_preference.ts";
+import { IceSteering } from "./ice_steering.ts";
 import { ParticipantData } from "./participant_data.ts";
 import { mediaSides } from "./participant_media.ts";
 import { type ParticipantInit, ParticipantProfile } from "./participant_profile.ts";
 import { canPublishSource } from "./participant_permission.ts";
 import { subscriptionHost } from "./participant_subscriptions.ts";
+import { ParticipantTracks } from "./participant_tracks.ts";
+import { isOwnLabel } from "./data_packets.ts";
 import { inBatches, type QueuedUpdate, UpdateFilter } from "./participant_updates.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import { Presence } from "./presence.ts";
@@ -49,9 +53,8 @@ import {
 } from "./subscription_permission.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import type { DataPeer } from "./data_router.ts";
-import type { PublishedTrack, RegistryEffect } from "./track_effects.ts";
+import type { PublishedTrack } from "./track_effects.ts";
 import type { ParticipantHost } from "./participant_host.ts";
-import { muteCommands, publisherMessage } from "./track_messages.ts";
 import { TrackRegistry } from "./track_registry.ts";
 
 /** See the module text. */
@@ -74,8 +77,9 @@ export class Participant implements DataPeer, ConnectionHost {
   /** Called once, when the session has ended. */
   onClosed: () => void = () => {};
   readonly link: SignalLink;
+  readonly steering: IceSteering;
   #updates: UpdateFilter;
-  readonly #tracks = new Map<TrackSid, PublishedTrack>();
+  readonly #tracks: ParticipantTracks<Participant>;
   #rule: SubscriptionRule = everyoneMaySubscribe;
   readonly #presence: Presence;
   readonly #publications: PublicationWatch;
@@ -92,10 +96,11 @@ export class Participant implements DataPeer, ConnectionHost {
     this.log = log.child({ participant: init.identity, sid: this.sid });
     this.traits = new ClientTraits(init.clientInfo);
     this.profile = new ParticipantProfile(this.sid, init, platform.clock.wallMs(), context.region);
-    this.data = new ParticipantData(options.data, platform.random);
+    this.data = new ParticipantData(this);
     this.subscriberPrimary = this.traits.subscriberPrimary && init.permission.canSubscribe &&
       !this.singlePeerConnection;
-    this.link = new SignalLink(sink, platform.clock);
+    this.link = new SignalLink(sink, platform.clock, !this.oneShot);
+    this.steering = new IceSteering(this);
     this.#presence = new Presence(platform.timers, this);
     this.#updates = new UpdateFilter(this.traits.protocol);
     this.registry = new TrackRegistry({
@@ -103,11 +108,13 @@ export class Participant implements DataPeer, ConnectionHost {
       wallMs: () => platform.clock.wallMs(),
       canPublishSource: (source) => canPublishSource(this.profile.permission, source),
       enabledCodecs: publishableCodecs(options.enabledCodecs, this.traits).map(({ mime }) => mime),
-      deliver: (effect) => this.#guard(() => this.#deliver(effect)),
+      incompleteSenderReports: this.traits.incompleteSenderReports,
+      deliver: (effect) => this.#guard(() => this.#tracks.deliver(effect)),
       log: this.log,
       counters: context.counters,
     });
     this.#publications = new PublicationWatch(this);
+    this.#tracks = new ParticipantTracks<Participant>(this, this.#publications);
     const { publisher, subscriber } = mediaSides(context, this, this.registry, this.traits, this, {
       bound: (id, connection, section) => this.subscriptions.bound(id, connection, section),
       rejected: (id) => this.subscriptions.rejected(id),
@@ -124,6 +131,16 @@ export class Participant implements DataPeer, ConnectionHost {
 
   get singlePeerConnection(): boolean {
     return this.init.singlePeerConnection ?? false;
+  }
+
+  /** Its client was answered once and has no socket (WHIP). */
+  get oneShot(): boolean {
+    return this.init.oneShot ?? false;
+  }
+
+  /** It understands bare messages only, on a data channel of its own. */
+  get rawData(): boolean {
+    return this.oneShot;
   }
 
   get identity(): string {
@@ -163,6 +180,10 @@ export class Participant implements DataPeer, ConnectionHost {
     return this.link.answers;
   }
 
+  get icePreference(): IcePreference {
+    return this.steering.preference;
+  }
+
   /** Whether a client that lost its socket may go on with this session. */
   get resumable(): boolean {
     return this.ready && !this.#presence.transportGone;
@@ -179,7 +200,7 @@ export class Participant implements DataPeer, ConnectionHost {
 
   /** Published tracks, in the order they were published. */
   get tracks(): readonly PublishedTrack[] {
-    return [...this.#tracks.values()];
+    return this.#tracks.list();
   }
 
   /** Everything a receiver may know; the version goes up if something changed since last time. */
@@ -190,12 +211,17 @@ export class Participant implements DataPeer, ConnectionHost {
   /**
    * Sends the join response and makes the first offer.
    *
+   * @param join Absent if the client gets none.
    * @param existingTracks Tracks the first offer already contains if the client can take that.
    */
-  start(join: SignalMessage, others: readonly ParticipantInfo[], existingTracks: string[]): void {
+  start(
+    join: SignalMessage | undefined,
+    others: readonly ParticipantInfo[],
+    existingTracks: string[],
+  ): void {
     if (this.state !== State.JOINING) return;
     this.profile.advance(State.JOINED);
-    this.link.send(join);
+    if (join !== undefined) this.link.send(join);
     for (const other of others) this.#updates.remember(other);
     this.#presence.joined();
     if (!this.subscriberPrimary && !this.singlePeerConnection) return;
@@ -253,9 +279,9 @@ export class Participant implements DataPeer, ConnectionHost {
     this.host = host;
   }
 
-  /** `sid` may be told of again as if for the first time. */
-  forget(sid: string): void {
-    this.#updates.forget(sid);
+  /** What this client has been told of others. */
+  get told(): Pick<UpdateFilter, "knows" | "forget"> {
+    return this.#updates;
   }
 
   /** Whether `subscriber` may have `trackSid` of this publisher. */
@@ -304,7 +330,7 @@ export class Participant implements DataPeer, ConnectionHost {
       () => leave && this.link.send({ case: "leave", value: leave }),
       () => this.log.info("participant closed", { reason: Reason[reason] }),
       () => this.#presence.stop(),
-      () => this.#publications.stop(),
+      () => this.#publications.stop(reason),
       () => this.link.close(),
       () => this.subscriptions.close(),
       () => this.publisher.close(),
@@ -323,8 +349,9 @@ export class Participant implements DataPeer, ConnectionHost {
     this.close(Reason.STATE_MISMATCH, "reconnect");
   }
 
-  connectionUp(role: ConnectionRole): void {
+  connectionUp(role: ConnectionRole, protocol: "udp" | "tcp"): void {
     if (this.closed) return;
+    this.steering.up(role, protocol);
     if (role === "publisher") this.#publications.connected();
     if (!this.#presence.connectionUp(role) || this.state !== State.JOINED) return;
     this.profile.advance(State.ACTIVE);
@@ -332,7 +359,9 @@ export class Participant implements DataPeer, ConnectionHost {
   }
 
   connectionLost(role: ConnectionRole): void {
-    if (!this.closed) this.#presence.connectionLost(role);
+    if (this.closed) return;
+    this.steering.failed(role);
+    this.#presence.connectionLost(role);
   }
 
   connectionDown(role: ConnectionRole, reason: ConnectionFailure): void {
@@ -340,8 +369,9 @@ export class Participant implements DataPeer, ConnectionHost {
   }
 
   dataChannelOpen(role: ConnectionRole, label: string): void {
-    if (label !== "_reliable" || (role === "subscriber") !== this.subscriberPrimary) return;
-    this.host.dataChannelOpen(this);
+    if ((role === "subscriber") !== this.subscriberPrimary) return;
+    const carriesData = this.rawData ? isOwnLabel(label) : label === "_reliable";
+    if (carriesData) this.host.dataChannelOpen(this);
   }
 
   dataReceived(label: string, bytes: Uint8Array): void {
@@ -356,35 +386,6 @@ export class Participant implements DataPeer, ConnectionHost {
   #noteBug(error: unknown): void {
     this.log.error("participant hit a bug", { error: describeError(error) });
     this.context.counters.count("participant_bug");
-  }
-
-  #deliver(effect: RegistryEffect): void {
-    switch (effect.type) {
-      case "published":
-      case "updated":
-      case "unpublished":
-        return this.#trackChanged(effect.type, effect.track);
-      default: {
-        this.#publications.announced();
-        const message = publisherMessage(effect, this.traits);
-        if (message !== undefined) this.send(message);
-      }
-    }
-  }
-
-  #trackChanged(change: "published" | "updated" | "unpublished", track: PublishedTrack): void {
-    if (this.closed) return;
-    this.profile.touch();
-    if (change === "unpublished") {
-      this.#tracks.delete(track.sid);
-      return this.host.trackUnpublished(this, track);
-    }
-    const before = this.#tracks.get(track.sid);
-    this.#tracks.set(track.sid, track);
-    for (const command of muteCommands(before, track)) this.context.router.send(command);
-    if (change === "updated") return this.host.trackUpdated(this, track);
-    this.profile.becomePublisher();
-    this.host.trackPublished(this, track);
   }
 
   #guard(callback: () => void): void {

@@ -6,6 +6,7 @@
 import type { ClientTraits } from "./client_traits.ts";
 import type { ConnectionHost } from "./connection_host.ts";
 import type { BindingListener, PublishingSide, SubscribingSide } from "./connection_sides.ts";
+import { OneShotConnection } from "./one_shot_connection.ts";
 import { PublisherConnection } from "./publisher_connection.ts";
 import type { RoomContext } from "./room_context.ts";
 import { SingleConnection } from "./single_connection.ts";
@@ -16,6 +17,8 @@ import type { TrackRegistry } from "./track_registry.ts";
 export interface MediaTopology {
   /** It has one peer connection for both directions, on which it offers. */
   readonly singlePeerConnection: boolean;
+  /** Its only offer is answered once. */
+  readonly oneShot: boolean;
   /** The subscriber connection carries the data channels; never with a single one. */
   readonly subscriberPrimary: boolean;
 }
@@ -34,7 +37,8 @@ export function mediaSides(
     const options = { primary: topology.subscriberPrimary, ...binding };
     return { publisher, subscriber: new SubscriberConnection(context, host, traits, options) };
   }
-  const subscriber = new SingleConnection(publisher.id, context, host, binding, traits);
+  const Companion = topology.oneShot ? OneShotConnection : SingleConnection;
+  const subscriber = new Companion(publisher.id, context, host, binding, traits);
   publisher.companion = subscriber;
   return { publisher, subscriber };
 }

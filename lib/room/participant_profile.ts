@@ -34,6 +34,8 @@ export interface ParticipantInit {
   readonly adaptiveStream: boolean;
   /** It publishes and receives on one peer connection, on which it offers. */
   readonly singlePeerConnection?: boolean;
+  /** It has no socket: its one offer is answered once (WHIP). Implies a single peer connection. */
+  readonly oneShot?: boolean;
   /** When the token it joined with expires, Unix milliseconds. */
   readonly tokenExpiresAt?: number;
 }
@@ -49,6 +51,7 @@ export class ParticipantProfile {
   #disconnectReason = DisconnectReason.UNKNOWN_REASON;
   #version = 0;
   #dirty = true;
+  #shared: ParticipantInfo | undefined;
 
   constructor(
     private sid: string,
@@ -60,6 +63,11 @@ export class ParticipantProfile {
     this.#metadata = init.metadata;
     this.#attributes = { ...init.attributes };
     this.#permission = init.permission;
+  }
+
+  /** The version of what is shown now. */
+  get version(): number {
+    return this.#version + (this.#dirty ? 1 : 0);
   }
 
   get state(): State {
@@ -157,6 +165,17 @@ export class ParticipantProfile {
   /** Something shown elsewhere in the info (its tracks) changed. */
   touch(): void {
     this.#dirty = true;
+  }
+
+  /**
+   * The info of the present version for whoever only passes it on: the same object as long as nothing
+   * changes, so that it is built and encoded once. Not to be changed.
+   *
+   * @param make Builds it, by {@linkcode toInfo}.
+   */
+  sharedInfo(make: () => ParticipantInfo): ParticipantInfo {
+    const known = this.#shared;
+    return known?.version === this.version ? known : this.#shared = make();
   }
 
   toInfo(tracks: readonly TrackInfo[], dataTracks: readonly DataTrackInfo[] = []): ParticipantInfo {

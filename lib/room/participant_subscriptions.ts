@@ -13,6 +13,8 @@ import type { SubscribingSide } from "./connection_sides.ts";
 import type { ParticipantHost } from "./participant_host.ts";
 import type { ParticipantProfile } from "./participant_profile.ts";
 import type { RoomContext } from "./room_context.ts";
+import type { StreamParticipant } from "./session_figures.ts";
+import { SubscriptionTimes } from "./subscription_times.ts";
 import type { SubscriptionHost } from "./subscriptions.ts";
 
 /** What is needed of a participant that subscribes; `Self` is its own type. */
@@ -20,9 +22,11 @@ export interface SubscribingParticipant<Self> {
   readonly context: RoomContext;
   readonly traits: ClientTraits;
   readonly host: ParticipantHost<Self>;
+  readonly init: StreamParticipant;
   readonly profile: ParticipantProfile;
   readonly subscriber: SubscribingSide;
   readonly reachable: boolean;
+  readonly oneShot: boolean;
   send(message: SignalMessage): void;
   close(reason: DisconnectReason, farewell: Farewell): void;
   bug(error: unknown): void;
@@ -33,9 +37,15 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
   participant: Self,
 ): SubscriptionHost {
   const { router } = participant.context;
+  const times = new SubscriptionTimes(
+    participant.context,
+    participant.init,
+    (trackSid) => participant.host.resolveTrack(trackSid, participant)?.track.info,
+  );
   return {
     maySubscribe: () => participant.profile.permission.canSubscribe,
-    followsCodecChange: () => participant.traits.followsCodecChange,
+    // Who cannot be offered anything else has no choice.
+    followsCodecChange: () => participant.traits.followsCodecChange || participant.oneShot,
     canAnswer: () => participant.reachable,
     resolve: (trackSid) => participant.host.resolveTrack(trackSid, participant),
     send: (message) => participant.send(message),
@@ -46,7 +56,8 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
     removeFromOffer: (id) => participant.subscriber.removeTrack(id),
     newDownTrackId: () => router.newDownTrackId(),
     engine: (command) => router.send(command),
-    outcome: (outcome) => participant.context.figures?.subscription(outcome),
+    outcome: (outcome, id, trackSid) => times.outcome(outcome, id, trackSid),
+    ended: (id) => times.ended(id),
     failed: () => {
       if (!participant.context.options.reconnectOnSubscriptionError) return;
       participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");

@@ -66,7 +66,7 @@ function whyNotMove(participant: Participant, from: Room): AdminFailure | undefi
   if (participant instanceof ForwardedParticipant) {
     return new AdminFailure("failed_precondition", "participant is forwarded from another room");
   }
-  if (participant.traits.protocol >= PROTOCOL_MOVE) return undefined;
+  if (participant.traits.protocol >= PROTOCOL_MOVE && !participant.oneShot) return undefined;
   return new AdminFailure("failed_precondition", "participant does not support moving");
 }
 

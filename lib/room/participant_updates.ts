@@ -8,6 +8,7 @@
  * @module
  */
 import { DisconnectReason, ParticipantInfo, ParticipantInfo_State } from "@livekit/protocol";
+import { encodedInfo } from "./encoded_info.ts";
 
 /** How often the batch of held-back updates is sent, ms. */
 export const UPDATE_BATCH_INTERVAL_MS = 3_000;
@@ -107,6 +108,13 @@ export class UpdateFilter {
     return true;
   }
 
+  /** Whether this receiver has been told this version of `sid`, or that it is gone. */
+  knows(sid: string, version: number): boolean {
+    const last = this.#sent.get(sid);
+    return last !== undefined &&
+      (last.version >= version || last.state === ParticipantInfo_State.DISCONNECTED);
+  }
+
   /** Starts anew with `sid`. */
   forget(sid: string): void {
     this.#sent.delete(sid);
@@ -129,10 +137,11 @@ export function inBatches(
   infos: readonly ParticipantInfo[],
   targetBytes: number,
 ): ParticipantInfo[][] {
+  if (infos.length < 2) return infos.map((info) => [info]);
   const batches: ParticipantInfo[][] = [];
   let size = 0;
   for (const info of infos) {
-    const length = info.toBinary().length;
+    const length = encodedInfo(info).length;
     const last = batches.at(-1);
     if (last === undefined || size + length > targetBytes) {
       batches.push([info]);

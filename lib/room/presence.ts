@@ -4,7 +4,8 @@
  * Two things tie a client to its session: its socket, and its connections. Losing the socket alone
  * changes nothing once media was up. Losing a connection asks the client to resume, and ends the
  * session if it neither does nor is heard again within {@linkcode RESUME_GRACE_MS}. A session whose
- * primary connection never came up ends with its socket, or after {@linkcode JOIN_TIMEOUT_MS}.
+ * primary connection never came up ends with its socket, or after {@linkcode JOIN_TIMEOUT_MS}. A
+ * client without a socket (WHIP) is gone with its connection.
  *
  * @module
  */
@@ -26,6 +27,8 @@ export interface PresenceHost {
   readonly traits: ClientTraits;
   readonly link: SignalLink;
   readonly subscriberPrimary: boolean;
+  /** There is no socket: nobody to tell anything, and nobody who could come back. */
+  readonly oneShot: boolean;
   readonly closed: boolean;
   readonly log: Log;
   close(reason: DisconnectReason, farewell: Farewell): void;
@@ -80,8 +83,9 @@ export class Presence {
 
   /** Nothing comes any more on a connection, which a resume can bring back. */
   connectionLost(role: ConnectionRole): void {
-    const { log, link, traits } = this.host;
+    const { log, link, traits, oneShot } = this.host;
     log.info("connection lost", { role });
+    if (oneShot) return this.#departed();
     this.#awaitReturn(role);
     // A client that never had media has no session without its socket.
     link.end(resumeRequest(traits, Reason.CONNECTION_TIMEOUT));
@@ -92,7 +96,8 @@ export class Presence {
     this.host.log.info("connection ended", { role, reason });
     this.#transportGone = true;
     // A client that closed its side itself is given a moment to say why.
-    if (reason === "closed_by_peer" && this.host.link.attached) this.#awaitReturn(role);
+    const mayExplain = this.host.link.attached && !this.host.oneShot;
+    if (reason === "closed_by_peer" && mayExplain) this.#awaitReturn(role);
     else this.#departed();
   }
 

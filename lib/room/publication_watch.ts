@@ -1,7 +1,7 @@
 /**
  * Notices publications that never happen: a track that is announced, not muted, and brings no media
  * although its publisher's connection is up. That is logged and counted, and the client is made to join
- * anew where `rtc.reconnect_on_publication_error` says so.
+ * anew where `rtc.reconnect_on_publication_error` says so. What does happen is timed on the way.
  *
  * @module
  */
@@ -9,8 +9,9 @@ import { DisconnectReason } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
 import type { Cancel, Log } from "../base/platform.ts";
 import type { Farewell } from "./close_reason.ts";
-import type { PendingSlot } from "./pending_tracks.ts";
+import { type Announced, PublicationTimes, type TimedPublisher } from "./publication_times.ts";
 import type { RoomContext } from "./room_context.ts";
+import type { PublishedTrack } from "./track_effects.ts";
 
 /** How long an announced track may bring no media, ms. */
 export const PUBLISH_WAIT_MS = 30_000;
@@ -18,15 +19,15 @@ export const PUBLISH_WAIT_MS = 30_000;
 const CHECK_INTERVAL_MS = 1_000;
 
 /** The publisher. */
-export interface WatchedPublisher {
-  readonly context: {
+export interface WatchedPublisher extends TimedPublisher {
+  readonly context: TimedPublisher["context"] & {
     readonly platform: Pick<RoomContext["platform"], "clock" | "timers">;
     readonly counters: RoomContext["counters"];
     readonly options: Pick<RoomContext["options"], "reconnectOnPublicationError">;
   };
   readonly log: Log;
   readonly registry: {
-    contents(): { readonly pending: readonly Pick<PendingSlot, "sid" | "queued" | "entries">[] };
+    contents(): { readonly pending: Announced };
   };
   close(reason: DisconnectReason, farewell: Farewell): void;
   /** A timer's callback threw. */
@@ -39,22 +40,34 @@ export class PublicationWatch {
   #since = new Map<TrackSid, number>();
   #isConnected = false;
   #cancel: Cancel | undefined;
+  readonly #times: PublicationTimes;
 
-  constructor(readonly publisher: WatchedPublisher) {}
+  constructor(readonly publisher: WatchedPublisher) {
+    this.#times = new PublicationTimes(publisher);
+  }
 
   /** The publisher's connection is up; before that nothing is expected. */
   connected(): void {
     this.#isConnected = true;
+    this.#times.connected();
     this.announced();
   }
 
   /** A track may have been announced. */
   announced(): void {
+    this.#times.announced(this.publisher.registry.contents().pending);
     if (!this.#isConnected || this.#cancel !== undefined) return;
     this.#check();
   }
 
-  stop(): void {
+  /** The media of a track has come. */
+  published(track: PublishedTrack): void {
+    this.#times.published(track);
+  }
+
+  /** The session is over. */
+  stop(reason: DisconnectReason): void {
+    this.#times.ended(this.publisher.registry.contents().pending, reason);
     this.#isConnected = false;
     this.#cancel?.();
     this.#cancel = undefined;

@@ -77,6 +77,19 @@ export class PublishedDataTracks {
     return info;
   }
 
+  /** Has the same tracks as another participant, `infos`, from now on. */
+  mirror(infos: readonly DataTrackInfo[]): {
+    readonly added: readonly DataTrackInfo[];
+    readonly ended: readonly DataTrackInfo[];
+  } {
+    const before = this.infos();
+    const ended = before.filter((info) => !infos.includes(info));
+    const added = infos.filter((info) => !before.includes(info));
+    for (const { pubHandle } of ended) this.#byHandle.delete(pubHandle);
+    for (const info of added) this.#byHandle.set(info.pubHandle, info);
+    return { added, ended };
+  }
+
   /** Ends all; returns what they were. */
   clear(): DataTrackInfo[] {
     const infos = this.infos();

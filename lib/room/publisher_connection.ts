@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { SessionDescription, SignalTarget } from "@livekit/protocol";
+import type { SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, UpTrackId } from "../base/ids.ts";
 import type { CodecParameters, IceCredentials } from "../base/media_vocabulary.ts";
 import type { EngineEvent } from "../engine/engine_messages.ts";
@@ -22,10 +22,9 @@ import {
 import { SectionMemo } from "../wire/sdp_tree.ts";
 import { parseDescription, type RemoteDescription } from "../wire/session_description.ts";
 import type { ClientTraits } from "./client_traits.ts";
-import { type ConnectionHost, newIceCredentials, trickleMessages } from "./connection_host.ts";
-import type { OfferCompanion, PublishingSide } from "./connection_sides.ts";
-import { DataChannelWatch } from "./data_channel_watch.ts";
-import { channelPolicy } from "./data_options.ts";
+import { ConnectionControl } from "./connection_control.ts";
+import type { ConnectionHost } from "./connection_host.ts";
+import type { IceState, OfferCompanion, PublishingSide } from "./connection_sides.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
 import { PublisherSections } from "./publisher_sections.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -36,24 +35,16 @@ type LayerArrived = Extract<EngineEvent, { type: "layer_arrived" }>;
 
 /** See the module text. */
 export class PublisherConnection implements ConnectionOwner, PublishingSide {
-  readonly id: ConnectionId;
+  readonly #control: ConnectionControl;
   readonly #sections: PublisherSections;
   readonly #codecs: CodecPolicy;
-  readonly #sessionId: string;
   readonly #memo = new SectionMemo();
-  readonly #channels: DataChannelWatch;
-  #local: IceCredentials;
   #remote: IceCredentials | undefined;
-  #version = 0;
-  /** Credentials whose candidates the client has. */
-  #trickled: string | undefined;
   /** Up-track → what its section offers, for the layers that arrive later. */
   #sending = new Map<string, SectionQuery>();
   #receiving: PublisherAnswer["receive"] = [];
-  #opened = false;
-  /** Was up once. */
-  #connected = false;
-  #closed = false;
+  #offer: RemoteDescription | undefined;
+  #sctp: PublisherAnswer["sctp"];
   /** Set before the first offer where down-tracks share this connection. */
   companion: OfferCompanion | undefined;
 
@@ -63,18 +54,18 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     readonly registry: TrackRegistry,
     readonly traits: ClientTraits,
   ) {
-    const { router, platform, options } = context;
-    this.id = router.newConnectionId();
-    this.#channels = new DataChannelWatch(context, host, "publisher");
-    this.#local = newIceCredentials(platform.random);
-    this.#sessionId = String(platform.random.uint32());
-    this.#sections = new PublisherSections(() => router.newUpTrackId());
-    this.#codecs = codecPolicy(publishableCodecs(options.enabledCodecs, traits));
+    this.#control = new ConnectionControl(context, host, "publisher");
+    this.#sections = new PublisherSections(() => context.router.newUpTrackId());
+    this.#codecs = codecPolicy(publishableCodecs(context.options.enabledCodecs, traits));
+  }
+
+  get id(): ConnectionId {
+    return this.#control.id;
   }
 
   /** Handles one `offer` of the client. */
   async offer(description: SessionDescription): Promise<void> {
-    if (this.#closed) return;
+    if (this.#control.closed) return;
     const parsed = parseDescription(description.sdp, this.#memo);
     if (description.type !== "offer" || !parsed.ok) {
       const detail = parsed.ok
@@ -82,28 +73,46 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
         : parsed.message;
       return this.host.connectionUnusable("publisher", detail);
     }
-    const offer = parsed.value;
-    this.#open();
+    const offer = this.#offer = parsed.value;
+    this.#control.open(this, "accept");
     this.#takeRemoteCredentials(offer);
     const { ended, sending } = this.#sections.apply(offer);
     for (const upTrack of ended) await this.registry.closeUpTrack(upTrack);
     const plans = await this.registry.plan(sending);
-    if (this.#closed) return;
+    if (this.#control.closed) return;
     this.#sending = new Map(sending.map((section) => [section.upTrack, section]));
     const carried = this.companion?.begin(offer);
     const answer = answerPublisherOffer({
       offer,
-      local: this.#localParameters(),
+      local: this.#control.localParameters(),
       codecs: this.#codecs,
       singlePreferredVideoCodec: !this.traits.followsAnswerOrder,
-      planFor: (section) => trackPlan(section.mid, sending, plans),
+      planFor: ({ mid }) => trackPlan(mid, sending, plans, this.companion?.final ?? false),
       ...(carried === undefined ? {} : { sending: carried }),
     });
     this.#receiving = answer.receive;
-    this.#applyToEngine(offer, answer);
-    this.#sendAnswer(description.id, answer);
+    this.#sctp = answer.sctp;
+    this.#control.setRemote(offer, answer.sctp);
+    this.context.router.send({
+      type: "set_receive",
+      connection: this.id,
+      sections: answer.receive,
+    });
+    this.#control.describe("answer", description.id, answer, answer.receive[0]?.mid ?? "0");
     this.companion?.answered(this.id, answer.send);
     await this.#claimByDescription(answer);
+  }
+
+  get iceState(): IceState | undefined {
+    return this.#offer && { local: this.#control.local, offer: this.#offer };
+  }
+
+  restartIce(remote: IceCredentials): LocalParameters {
+    const { fingerprints } = this.#offer ?? { fingerprints: [] };
+    if (this.#offer !== undefined) this.#offer = { ...this.#offer, ice: remote };
+    this.#takeRemoteCredentials({ ice: remote });
+    this.#control.setRemote({ ice: remote, fingerprints }, this.#sctp);
+    return this.#control.localParameters();
   }
 
   /** The codecs negotiated for the section of `upTrack` that are `mime`, in order of preference. */
@@ -118,36 +127,21 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
 
   /** Ends the connection; later events and offers are ignored. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#channels.stop();
-    if (!this.#opened) return;
-    this.context.router.detach(this.id);
-    this.context.router.send({ type: "close_connection", connection: this.id });
+    this.#control.close();
   }
 
   handleEngineEvent(event: ConnectionEvent): void {
     switch (event.type) {
-      case "connection_connected":
-        if (!this.#connected) this.context.figures?.connection("publisher", "connected");
-        this.#connected = true;
-        return this.host.connectionUp("publisher");
-      case "connection_lost":
-        return this.host.connectionLost("publisher");
-      case "connection_failed":
-        this.#channels.stop();
-        return this.host.connectionDown("publisher", event.reason);
-      case "data_channel_open":
-        return this.host.dataChannelOpen("publisher", event.label);
-      case "data_channels_failed":
-        return this.#channels.failed();
-      case "data_received":
-        return this.host.dataReceived(event.label, event.bytes);
       case "layer_arrived":
         this.#claimLayer(event).catch((error) => this.host.bug(error));
         return;
-      case "connection_interrupted":
+      case "layer_size":
+        // Other clients say themselves how large their pictures are.
+        if (!this.companion?.final) return;
+        this.registry.measured(event.upTrack, event).catch((error) => this.host.bug(error));
         return;
+      default:
+        return this.#control.handleEngineEvent(event);
     }
   }
 
@@ -155,62 +149,14 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     this.host.bug(error);
   }
 
-  /**
-   * The media plane starts to listen with the first offer and not before: it gives up on connections
-   * that nobody comes to, and a participant may never publish.
-   */
-  #open(): void {
-    if (this.#opened) return;
-    this.#opened = true;
-    this.context.figures?.connection("publisher", "started");
-    this.context.router.attach(this.id, this);
-    this.context.router.send({
-      type: "open_connection",
-      connection: this.id,
-      local: this.#local,
-      dataChannels: "accept",
-      dataPolicy: channelPolicy(this.context.options.data),
-      placement: this.host.host.name,
-    });
-  }
-
   /** A changed ufrag or password is an ICE restart, which we join with new credentials of our own. */
-  #takeRemoteCredentials(offer: RemoteDescription): void {
-    const { ufrag, pwd } = offer.ice;
+  #takeRemoteCredentials({ ice }: Pick<RemoteDescription, "ice">): void {
+    const { ufrag, pwd } = ice;
     if (ufrag === "") return;
     const before = this.#remote;
-    this.#remote = offer.ice;
+    this.#remote = ice;
     if (before === undefined || before.ufrag === ufrag && before.pwd === pwd) return;
-    this.#local = newIceCredentials(this.context.platform.random);
-    this.context.router.send({ type: "restart_ice", connection: this.id, local: this.#local });
-  }
-
-  #applyToEngine(offer: RemoteDescription, answer: PublisherAnswer): void {
-    const { router } = this.context;
-    if (offer.fingerprints.length > 0) {
-      router.send({
-        type: "set_remote",
-        connection: this.id,
-        remote: offer.ice,
-        fingerprints: offer.fingerprints,
-        ...(answer.sctp === undefined ? {} : { sctp: answer.sctp }),
-      });
-    }
-    router.send({ type: "set_receive", connection: this.id, sections: answer.receive });
-  }
-
-  #sendAnswer(id: number, answer: PublisherAnswer): void {
-    const { sdp, midToTrackId } = answer;
-    this.host.send({
-      case: "answer",
-      value: new SessionDescription({ type: "answer", sdp, id, midToTrackId: { ...midToTrackId } }),
-    });
-    if (this.#trickled === this.#local.ufrag) return;
-    this.#trickled = this.#local.ufrag;
-    const mid = answer.receive[0]?.mid ?? "0";
-    for (const message of trickleMessages(this.#localParameters(), mid, SignalTarget.PUBLISHER)) {
-      this.host.send(message);
-    }
+    this.#control.restartIce();
   }
 
   /** A section that sends is a track even before its first packet. */
@@ -218,7 +164,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     for (const { mid, kind, upTrack, codecs, rids } of answer.receive) {
       const section = this.#sending.get(upTrack);
       const codec = codecs[0];
-      if (section === undefined || codec === undefined || this.#closed) continue;
+      if (section === undefined || codec === undefined || this.#control.closed) continue;
       // Go names no simulcast layers in the description: only its packets tell.
       if (kind === "video" && !this.traits.publishesByDescription) continue;
       const { sdpCid } = section;
@@ -228,7 +174,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
 
   async #claimLayer(event: LayerArrived): Promise<void> {
     const section = this.#sending.get(event.upTrack);
-    if (section === undefined || this.#closed) return;
+    if (section === undefined || this.#control.closed) return;
     const { sdpCid, kind, rids } = section;
     const { mid, upTrack, mime, rid, spatial, ssrc, rtxSsrc } = event;
     await this.registry.claim({
@@ -243,13 +189,6 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       ...(rid === undefined ? {} : { rid }),
       ...(rtxSsrc === undefined ? {} : { rtxSsrc }),
     });
-  }
-
-  #localParameters(): LocalParameters {
-    const { fingerprint } = this.context.engine();
-    const addresses = this.context.router.addressesOf(this.id);
-    const sessionId = this.#sessionId;
-    return { ice: this.#local, fingerprint, addresses, sessionId, version: ++this.#version };
   }
 }
 
@@ -273,11 +212,14 @@ function trackPlan(
   mid: string,
   sending: readonly SectionQuery[],
   plans: readonly SectionPlan[],
+  final: boolean,
 ): TrackPlan | undefined {
   const index = sending.findIndex((section) => section.mid === mid);
   const section = sending[index];
   const plan = plans[index];
   if (section === undefined || plan === undefined) return undefined;
+  // What nobody announced, and nobody will, is not worth sending.
+  if (final && plan.sid === undefined) return undefined;
   return {
     upTrack: section.upTrack,
     stereo: plan.stereo,

@@ -98,10 +98,9 @@ export class Room implements ParticipantHost<Participant> {
     this.#memberContext = { ...context, options: { ...options, syncStreams } };
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
     this.#tracks = new RoomTracks(context, this.events, this.#members);
-    const send = router.send.bind(router);
-    this.#data = new DataRouter(() => this.#members.values(), send, context);
+    this.#data = new DataRouter(() => this.#members.values(), (c) => router.send(c), context);
     const tell = (participant: Participant) => this.participantChanged(participant, true);
-    this.dataTracks = new RoomDataTracks(this.#members, tell, send);
+    this.dataTracks = new RoomDataTracks(this.#members, tell);
     this.rpcs = new ServerRpcs(platform, (data) => this.#data.deliver(data));
     this.#data.takeRpcAnswer = (sender, answer) => this.rpcs.take(sender, answer);
     this.#announcements = new RoomAnnouncements(this, platform);
@@ -160,7 +159,7 @@ export class Room implements ParticipantHost<Participant> {
   /** Sends the join response that `compose` writes, and starts the session. */
   begin(
     participant: Participant,
-    compose: (others: readonly ParticipantInfo[]) => SignalMessage,
+    compose: (others: readonly ParticipantInfo[]) => SignalMessage | undefined,
   ): void {
     const others = this.#members.visibleTo(participant);
     const tracks = participant.init.autoSubscribe ? this.#tracks.notOf(participant) : [];
@@ -324,9 +323,10 @@ export class Room implements ParticipantHost<Participant> {
     this.participantChanged(participant, true);
   }
 
-  subscriptionRuleChanged(): void {
+  subscriptionRuleChanged(participant: Participant): void {
     for (const other of this.#members.all()) other.subscriptions.reconcile();
     this.dataTracks.reconcileAll();
+    this.#forwards.ruleChanged(participant);
   }
 
   resolveTrack(trackSid: string, subscriber: Participant): SubscribableTrack | undefined {

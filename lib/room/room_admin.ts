@@ -73,6 +73,10 @@ export class RoomAdmin {
         "unknown room configuration in create room request",
       );
     }
+    // Nothing records here: a room that was to be recorded from its start is none.
+    if (request.egress?.room !== undefined && this.rooms.get(request.name) === undefined) {
+      return nobodyServes();
+    }
     const wanted = roomRequest(request.name, request);
     return this.rooms.createOrUpdate({ ...wanted, roomPreset, nodeId, replayEnabled }).info();
   }
@@ -113,7 +117,7 @@ export class RoomAdmin {
     return undefined;
   }
 
-  /** @returns The track as it is now; `undefined` if the participant has no such track. */
+  /** @returns The track as it is now; `undefined` if the participant announced no such track. */
   async mutePublishedTrack(
     { room, identity, trackSid, muted }: MuteRoomTrackRequest,
   ): Promise<TrackInfo | AdminFailure | undefined> {
@@ -125,7 +129,7 @@ export class RoomAdmin {
     const { participant } = found;
     const known = await participant.registry.setMuted(trackSid as TrackSid, muted, "admin");
     if (!known) return undefined;
-    return participant.tracks.find(({ sid }) => sid === trackSid)?.info.clone();
+    return participant.registry.info(trackSid as TrackSid);
   }
 
   /** Empty texts change nothing; an attribute with an empty value is removed. */

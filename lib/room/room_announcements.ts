@@ -16,12 +16,14 @@ import {
   SpeakersChanged,
 } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
+import type { SignalMessage } from "./connection_host.ts";
 import type { Participant } from "./participant.ts";
 import {
   ParticipantUpdateQueue,
   type QueuedUpdate,
   UPDATE_BATCH_INTERVAL_MS,
 } from "./participant_updates.ts";
+import { sharedInfo } from "./room_members.ts";
 
 /** Counts are sent at most this often, ms. */
 const ROOM_UPDATE_INTERVAL_MS = 5_000;
@@ -46,7 +48,8 @@ export class RoomAnnouncements {
   readonly #queue = new ParticipantUpdateQueue();
   #cancelBatch: Cancel | undefined;
   #cancelRoomUpdate: Cancel | undefined;
-  #cancelSpeaker: Cancel | undefined;
+  /** Ends of simulated speech; each of several has its own. */
+  readonly #simulated = new Map<Participant, Cancel>();
   #lastRoomUpdateAt = -Infinity;
   /** Oldest first. */
   #departed: { readonly at: number; readonly info: ParticipantInfo }[] = [];
@@ -59,7 +62,7 @@ export class RoomAnnouncements {
    * @param toItself Whether it is told, too, and at once.
    */
   participant(participant: Participant, immediate: boolean, toItself: boolean): void {
-    const info = participant.info();
+    const info = sharedInfo(participant);
     const own: QueuedUpdate = { info, synthesizedDisconnect: false };
     if (toItself) participant.sendUpdates([own]);
     if (!participant.hidden) this.#announce(participant, info, immediate);
@@ -86,7 +89,7 @@ export class RoomAnnouncements {
     this.#announce(participant, info, vanished);
     if (!vanished) return;
     // If it is shown again it has the same sid, which must not count as gone then.
-    for (const receiver of this.source.participants()) receiver.forget(sid);
+    for (const receiver of this.source.participants()) receiver.told.forget(sid);
   }
 
   /**
@@ -109,8 +112,10 @@ export class RoomAnnouncements {
   speaker(participant: Participant, level: number, active: boolean): void {
     const speaker = new SpeakerInfo({ sid: participant.sid, level, active });
     const value = new SpeakersChanged({ speakers: [speaker] });
+    const message: SignalMessage = { case: "speakersChanged", value };
     for (const receiver of this.source.participants()) {
-      receiver.send({ case: "speakersChanged", value });
+      // Older ones know speakers only by updates that are no longer sent.
+      if (receiver.traits.speakerChanges) receiver.send(message);
     }
   }
 
@@ -118,15 +123,19 @@ export class RoomAnnouncements {
   simulateSpeaker(participant: Participant, seconds: number): void {
     this.speaker(participant, SIMULATED_LEVEL, true);
     const ms = Math.min(Math.max(seconds, 0), MAX_SIMULATED_S) * 1000;
-    this.#cancelSpeaker?.();
-    const end = () => this.speaker(participant, 0, false);
-    this.#cancelSpeaker = this.platform.timers.after(ms, end);
+    this.#simulated.get(participant)?.();
+    const cancel = this.platform.timers.after(ms, () => {
+      this.#simulated.delete(participant);
+      this.speaker(participant, 0, false);
+    });
+    this.#simulated.set(participant, cancel);
   }
 
   /** Tells `receiver` of `participant` now, if it does not know yet. */
   introduce(participant: Participant, receiver: Participant): void {
     if (participant.hidden || participant === receiver) return;
-    receiver.sendUpdates([{ info: participant.info(), synthesizedDisconnect: false }]);
+    if (receiver.told.knows(participant.sid, participant.profile.version)) return;
+    receiver.sendUpdates([{ info: sharedInfo(participant), synthesizedDisconnect: false }]);
   }
 
   /** The room's counts (soon) or metadata (`immediate`) changed. */
@@ -140,12 +149,13 @@ export class RoomAnnouncements {
   close(): void {
     this.#cancelBatch?.();
     this.#cancelRoomUpdate?.();
-    this.#cancelSpeaker?.();
+    for (const cancel of this.#simulated.values()) cancel();
+    this.#simulated.clear();
   }
 
   #announce(participant: Participant, info: ParticipantInfo, immediate: boolean): void {
     const holder = this.source.byIdentity(participant.identity);
-    const current = holder === participant ? undefined : holder?.info();
+    const current = holder === undefined || holder === participant ? undefined : sharedInfo(holder);
     this.#send(this.#queue.push(info, immediate, current), participant);
     if (this.#queue.size > 0) this.#scheduleBatch();
   }
@@ -154,10 +164,11 @@ export class RoomAnnouncements {
     this.#cancelRoomUpdate?.();
     this.#cancelRoomUpdate = undefined;
     this.#lastRoomUpdateAt = this.platform.clock.now();
-    const value = new RoomUpdate({ room: this.source.info() });
-    for (const participant of this.source.participants()) {
-      participant.send({ case: "roomUpdate", value });
-    }
+    this.#everybody({ case: "roomUpdate", value: new RoomUpdate({ room: this.source.info() }) });
+  }
+
+  #everybody(message: SignalMessage): void {
+    for (const receiver of this.source.participants()) receiver.send(message);
   }
 
   #scheduleBatch(): void {

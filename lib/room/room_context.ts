@@ -11,6 +11,7 @@ import type { EngineReady } from "../engine/engine_messages.ts";
 import { DEFAULT_ENABLED_MIMES } from "../negotiation/codec_catalog.ts";
 import { type DataOptions, DEFAULT_DATA_OPTIONS } from "./data_options.ts";
 import type { EngineRouter } from "./engine_router.ts";
+import type { IcePreferences } from "./ice_preference.ts";
 import type { RoomObserver } from "./room_events.ts";
 import type { SessionFigures } from "./session_figures.ts";
 import type { SubscriptionLimits } from "./subscription_table.ts";
@@ -43,6 +44,10 @@ export interface RoomOptions {
   readonly codecRegressionThreshold: number;
   /** How often the media plane reports how loud microphones are, ms. */
   readonly audioUpdateIntervalMs: number;
+  /** A client whose UDP keeps failing is led to TCP, or to TURN over TLS. */
+  readonly allowTcpFallback: boolean;
+  /** A client farther away than this, by signalling, is not led to TCP, ms; 0 is no limit. */
+  readonly tcpFallbackRttThresholdMs: number;
   /** `rtc.reconnect_on_…_error`: a client to which that happens is made to join anew. */
   readonly reconnectOnPublicationError: boolean;
   readonly reconnectOnSubscriptionError: boolean;
@@ -74,6 +79,8 @@ export const DEFAULT_ROOM_OPTIONS: RoomOptions = {
   dynacastPauseDelayMs: 5_000,
   codecRegressionThreshold: 5,
   audioUpdateIntervalMs: 400,
+  allowTcpFallback: true,
+  tcpFallbackRttThresholdMs: 0,
   reconnectOnPublicationError: false,
   reconnectOnSubscriptionError: false,
   reconnectOnDataChannelError: false,
@@ -93,6 +100,8 @@ export interface RoomContext {
   /** Who hears of what happens in rooms. */
   readonly observers?: readonly RoomObserver[];
   readonly figures?: SessionFigures | undefined;
+  /** Over what clients are to reach us that had trouble. */
+  readonly icePreferences: IcePreferences;
   readonly nodeId: NodeId;
   readonly region: string;
 }

@@ -14,7 +14,6 @@ import {
   RequestResponse_Reason as Reason,
   type UpdateDataSubscription,
 } from "@livekit/protocol";
-import type { EngineCommand } from "../engine/engine_messages.ts";
 import type { DataTrackHost } from "./data_track_host.ts";
 import type { DataTrackSource } from "./data_track_subscriptions.ts";
 import type { Participant } from "./participant.ts";
@@ -30,7 +29,6 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
     readonly members: RoomMembers,
     /** The infos of a participant have changed: everybody is told at once. */
     readonly changed: (participant: Participant) => void,
-    readonly send: (command: EngineCommand) => void,
   ) {}
 
   /** A `PublishDataTrackRequest`. */
@@ -59,6 +57,15 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
     const { subscriptions } = subscriber.data;
     for (const { trackSid, subscribe } of updates) subscriptions.desire(trackSid, subscribe);
     this.#reconcile(subscriber);
+  }
+
+  mirror(copy: Participant, infos: readonly DataTrackInfo[]): void {
+    const { added, ended } = copy.data.tracks.mirror(infos);
+    this.#ended(copy, ended);
+    if (added.length === 0) return;
+    copy.profile.becomePublisher();
+    this.changed(copy);
+    this.#offer(copy, added);
   }
 
   /** A participant can receive now, or is new in this room. */
@@ -96,7 +103,7 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
     for (const { sid } of infos) this.#publishers.delete(sid);
     if (infos.length > 0) {
       this.reconcileAll();
-      this.#sendRoutes(participant, []);
+      participant.data.routes.set(participant.sid, []);
     }
     const had = participant.data.subscriptions.clear();
     if (had.length === 0) return;
@@ -159,9 +166,10 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
 
   #routeFrom(publisher: Participant): void {
     const others = this.members.others(publisher);
-    this.#sendRoutes(
-      publisher,
-      publisher.data.tracks.infos().map(({ sid, pubHandle }) => ({
+    const { sid: publisherSid, data } = publisher;
+    data.routes.set(
+      publisherSid,
+      data.tracks.infos().map(({ sid, pubHandle }) => ({
         handle: pubHandle,
         receivers: others.flatMap(({ data, dataConnection: connection }) => {
           const handle = data.subscriptions.handleOf(sid);
@@ -169,13 +177,5 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
         }),
       })),
     );
-  }
-
-  #sendRoutes(
-    publisher: Participant,
-    routes: Extract<EngineCommand, { type: "set_data_track_routes" }>["routes"],
-  ): void {
-    const connection = publisher.publisher.id;
-    this.send({ type: "set_data_track_routes", connection, routes });
   }
 }

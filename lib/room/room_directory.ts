@@ -62,6 +62,17 @@ export class RoomDirectory {
     return this.#rooms.values();
   }
 
+  /** Tracks that come in, and for each participant those that go out. */
+  trackCount(): number {
+    let count = 0;
+    for (const room of this.#rooms.values()) {
+      for (const { tracks, subscriptions } of room.participants()) {
+        count += tracks.length + subscriptions.subscribedTracks().length;
+      }
+    }
+    return count;
+  }
+
   /** Infos of all rooms, or of those named. */
   list(names: readonly string[] = []): RoomInfo[] {
     const wanted = new Set(names);

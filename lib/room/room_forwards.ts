@@ -23,6 +23,11 @@ export class RoomForwards {
     for (const copy of this.#copies.get(origin) ?? []) copy.follow();
   }
 
+  /** `origin` lets others have its tracks than before. */
+  ruleChanged(origin: Participant): void {
+    for (const copy of this.#copies.get(origin) ?? []) copy.host.subscriptionRuleChanged(copy);
+  }
+
   /** `origin` is no longer here. */
   end(origin: Participant): void {
     for (const copy of [...this.#copies.get(origin) ?? []]) copy.end();

@@ -18,7 +18,7 @@ export interface DescribedRoom {
   participants(): Iterable<{ readonly profile: ParticipantProfile }>;
 }
 
-/** Writes the message; dependents are not counted. */
+/** Writes the message; dependents are counted as publishers and not as participants. */
 export function roomInfo(room: DescribedRoom, { settings, metadata }: RoomPlan): RoomInfo {
   const profiles = Array.from(room.participants(), ({ profile }) => profile);
   const members = profiles.filter((profile) => !profile.isDependent);
@@ -33,7 +33,7 @@ export function roomInfo(room: DescribedRoom, { settings, metadata }: RoomPlan):
     enabledCodecs: room.context.options.enabledCodecs.map((codec) => new Codec(codec)),
     metadata,
     numParticipants: members.length,
-    numPublishers: members.filter((profile) => profile.isPublisher).length,
+    numPublishers: profiles.filter((profile) => profile.isPublisher).length,
     activeRecording: profiles.some((profile) => profile.isRecorder),
   });
 }

@@ -65,9 +65,14 @@ export class RoomMembers {
     return this.all().filter((other) => other !== participant);
   }
 
-  /** Infos of everybody `participant` may know of, itself not included. */
+  /** Infos of everybody `participant` may know of, itself not included; not to be changed. */
   visibleTo(participant: Participant): ParticipantInfo[] {
     return this.others(participant).filter((other) => !other.hidden && !other.closed)
-      .map((other) => other.info());
+      .map(sharedInfo);
   }
+}
+
+/** A participant's info as others are told; not to be changed. */
+export function sharedInfo(participant: Participant): ParticipantInfo {
+  return participant.profile.sharedInfo(() => participant.info());
 }

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import type { DataStream_Header } from "@livekit/protocol";
+import type {
+  ClientInfo,
+  DataStream_Header,
+  ParticipantInfo_Kind,
+  TrackInfo,
+  TrackType,
+} from "@livekit/protocol";
 import type { ConnectionRole } from "./connection_host.ts";
 
 /**
@@ -12,11 +18,43 @@ import type { ConnectionRole } from "./connection_host.ts";
  */
 export type SubscriptionOutcome = "attempt" | "success" | "failure" | "cancel";
 
+/**
+ * The media plane was told of a connection; it had a path; DTLS was up; and its data channels, if it
+ * has any, were open as well.
+ */
+export type ConnectionState = "started" | "ice_connected" | "connected" | "fully_established";
+
+/**
+ * From a track's announcement to its media; from the wish for a track to the client's answer; from
+ * that to the first packet.
+ */
+export type StreamStep = "publish" | "subscribe" | "subscribe-stream-start";
+
+/** Whose client takes the step. */
+export interface StreamParticipant {
+  readonly clientInfo: Pick<ClientInfo, "sdk">;
+  readonly kind: ParticipantInfo_Kind;
+}
+
 /** See the module text. */
 export interface SessionFigures {
   subscription(outcome: SubscriptionOutcome): void;
-  /** The media plane was told of a connection; ICE and DTLS were up for the first time. */
-  connection(role: ConnectionRole, state: "started" | "connected"): void;
+  /** How far a connection came, each state once. */
+  connection(role: ConnectionRole, state: ConnectionState): void;
+  /**
+   * A step towards media took so long.
+   *
+   * @param count How often this step has been made for this subscription; 1 where it happens once.
+   */
+  streamTime(
+    step: StreamStep,
+    track: Pick<TrackInfo, "source" | "type">,
+    participant: StreamParticipant,
+    ms: number,
+    count: number,
+  ): void;
+  /** Announced tracks of a client that left before it sent them. */
+  publishCanceled(type: TrackType, count: number): void;
   /** A participant began a data stream to so many named destinations; 0 is everybody. */
   dataStream(header: DataStream_Header, destinations: number): void;
 }

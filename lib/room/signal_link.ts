@@ -17,6 +17,8 @@ const IN_FLIGHT_MS = 1_000;
 const MAX_KEPT = 512;
 /** A client that pings every five seconds and is silent this long is not listening either, ms. */
 const SILENT_AFTER_MS = 12_500;
+/** Longest round trip believed, ms. */
+const MAX_RTT_MS = 60_000;
 /** How long a client under test can ask for its next sockets to be dropped, ms, and how many. */
 const DROP_WINDOW_MS = 5_000;
 const MAX_SILENT_DROPS = 3;
@@ -45,12 +47,15 @@ const NOT_KEPT: ReadonlySet<SignalMessage["case"]> = new Set<SignalMessage["case
 /** See the module text. */
 export class SignalLink {
   #sink: SignalSink | undefined;
+  /** Round trip of the signalling as the client measured it, ms; 0 before it did. */
+  rttMs = 0;
   #heardAt: number;
   #pingedAt: number | undefined;
   #kept: { readonly at: number; readonly message: SignalMessage }[] = [];
   #drops: { readonly until: number; left: number; readonly silent: boolean } | undefined;
 
-  constructor(sink: SignalSink, readonly clock: Clock) {
+  /** @param resumes Whether its client can ever come back on another socket. */
+  constructor(sink: SignalSink, readonly clock: Clock, readonly resumes = true) {
     this.#sink = sink;
     this.#heardAt = clock.now();
   }
@@ -79,10 +84,16 @@ export class SignalLink {
     this.#kept = this.#kept.filter(({ at }) => at > this.#heardAt - IN_FLIGHT_MS);
   }
 
+  /** The client says how long a ping took; nonsense is passed over. */
+  measured(rttMs: bigint): void {
+    const rtt = Number(rttMs);
+    if (rtt > 0 && rtt <= MAX_RTT_MS) this.rttMs = rtt;
+  }
+
   send(message: SignalMessage): void {
     // An answer that is heard twice is an error; one without a socket was certainly not heard.
     const keeps = message.case === "answer" ? !this.attached : !NOT_KEPT.has(message.case);
-    if (keeps) {
+    if (keeps && this.resumes) {
       this.#kept.push({ at: this.clock.now(), message });
       if (this.#kept.length > MAX_KEPT) this.#kept.shift();
     }

@@ -35,6 +35,7 @@ const SLOW_DELAY_MS = 150;
 
 /** See the module text. */
 export class SingleConnection implements SubscribingSide, OfferCompanion {
+  readonly final = false;
   readonly #sections: SingleConnectionSections;
   readonly #tracks: SubscribedTracks;
   /** Absent before the client's first offer. */

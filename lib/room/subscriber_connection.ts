@@ -8,26 +8,18 @@
  *
  * @module
  */
-import { SessionDescription, SignalTarget } from "@livekit/protocol";
+import type { SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId } from "../base/ids.ts";
-import type { IceCredentials } from "../base/media_vocabulary.ts";
 import type { Cancel } from "../base/platform.ts";
 import { codecPolicy } from "../negotiation/codec_catalog.ts";
-import type { LocalParameters } from "../negotiation/local_description.ts";
 import { OfferCycle } from "../negotiation/offer_cycle.ts";
 import { SubscriberSections } from "../negotiation/subscriber_offer.ts";
 import { SectionMemo } from "../wire/sdp_tree.ts";
 import { parseDescription } from "../wire/session_description.ts";
 import type { ClientTraits } from "./client_traits.ts";
-import {
-  type ConnectionHost,
-  newIceCredentials,
-  type SignalMessage,
-  trickleMessages,
-} from "./connection_host.ts";
+import { ConnectionControl } from "./connection_control.ts";
+import type { ConnectionHost } from "./connection_host.ts";
 import type { BindingListener, SubscribingSide } from "./connection_sides.ts";
-import { DataChannelWatch } from "./data_channel_watch.ts";
-import { channelPolicy } from "./data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -41,23 +33,14 @@ export interface SubscriberConnectionOptions extends BindingListener {
 
 /** See the module text. */
 export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
-  readonly id: ConnectionId;
+  readonly #control: ConnectionControl;
   readonly #sections: SubscriberSections;
   readonly #cycle: OfferCycle;
-  readonly #sessionId: string;
   readonly #memo = new SectionMemo();
-  readonly #channels: DataChannelWatch;
   readonly #tracks: SubscribedTracks;
-  #local: IceCredentials;
-  #version = 0;
-  #trickled: string | undefined;
   #cancelTimer: Cancel | undefined;
-  #opened = false;
-  /** Was up once. */
-  #connected = false;
   /** ICE and DTLS are up and not interrupted. */
   #up = false;
-  #closed = false;
 
   constructor(
     readonly context: RoomContext,
@@ -65,11 +48,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     readonly traits: ClientTraits,
     readonly options: SubscriberConnectionOptions,
   ) {
-    const { router, platform } = context;
-    this.id = router.newConnectionId();
-    this.#channels = new DataChannelWatch(context, host, "subscriber");
-    this.#local = newIceCredentials(platform.random);
-    this.#sessionId = String(platform.random.uint32());
+    this.#control = new ConnectionControl(context, host, "subscriber");
     this.#tracks = new SubscribedTracks(context, traits);
     this.#sections = new SubscriberSections({
       createsDataChannels: options.primary,
@@ -79,7 +58,11 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
         [...traits.disabledCodecs, ...traits.disabledReceiveCodecs],
       ),
     });
-    this.#cycle = new OfferCycle(1 + platform.random.uint32() % 256);
+    this.#cycle = new OfferCycle(1 + context.platform.random.uint32() % 256);
+  }
+
+  get id(): ConnectionId {
+    return this.#control.id;
   }
 
   /** Sections of the description, the data channels' included. */
@@ -101,7 +84,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
 
   /** Asks for an offer: soon, or `now` at once if none is outstanding. */
   negotiate(now: boolean): void {
-    if (this.#closed) return;
+    if (this.#control.closed) return;
     this.#cycle.request(this.#now(), now);
     this.#pump();
   }
@@ -111,16 +94,15 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
    * may never have seen is given up. Before the first offer there is nothing to restart.
    */
   restart(): void {
-    if (this.#closed || !this.#opened) return;
-    this.#local = newIceCredentials(this.context.platform.random);
-    this.context.router.send({ type: "restart_ice", connection: this.id, local: this.#local });
+    if (this.#control.closed || !this.#control.opened) return;
+    this.#control.restartIce();
     this.#cycle.restart(this.#now());
     this.#pump();
   }
 
   /** Handles one `answer` of the client. */
   answer(description: SessionDescription): void {
-    if (this.#closed) return;
+    if (this.#control.closed) return;
     const parsed = parseDescription(description.sdp, this.#memo);
     if (description.type !== "answer" || !parsed.ok) {
       const detail = parsed.ok ? "answer expected" : parsed.message;
@@ -132,16 +114,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
       return;
     }
     const { bound, rejected, sctp } = this.#sections.applyAnswer(parsed.value);
-    const { ice, fingerprints } = parsed.value;
-    if (fingerprints.length > 0) {
-      this.context.router.send({
-        type: "set_remote",
-        connection: this.id,
-        remote: ice,
-        fingerprints,
-        ...(sctp === undefined ? {} : { sctp }),
-      });
-    }
+    this.#control.setRemote(parsed.value, sctp);
     for (const { downTrack, section } of bound) this.options.bound(downTrack, this.id, section);
     for (const { downTrack, reason } of rejected) this.options.rejected(downTrack, reason);
     if (this.#sections.needsOffer && this.#cycle.state === "none") this.negotiate(false);
@@ -150,40 +123,16 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
 
   /** Ends the connection; later events and answers are ignored. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#channels.stop();
     this.#cancelTimer?.();
-    if (!this.#opened) return;
-    this.context.router.detach(this.id);
-    this.context.router.send({ type: "close_connection", connection: this.id });
+    this.#control.close();
   }
 
   handleEngineEvent(event: ConnectionEvent): void {
-    switch (event.type) {
-      case "connection_connected":
-        this.#up = true;
-        if (!this.#connected) this.context.figures?.connection("subscriber", "connected");
-        this.#connected = true;
-        return this.host.connectionUp("subscriber");
-      case "connection_lost":
-        this.#up = false;
-        return this.host.connectionLost("subscriber");
-      case "connection_failed":
-        this.#channels.stop();
-        return this.host.connectionDown("subscriber", event.reason);
-      case "data_channel_open":
-        return this.host.dataChannelOpen("subscriber", event.label);
-      case "data_channels_failed":
-        return this.#channels.failed();
-      case "data_received":
-        return this.host.dataReceived(event.label, event.bytes);
-      case "connection_interrupted":
-        this.#up = false;
-        return;
-      case "layer_arrived":
-        return;
+    if (event.type === "connection_connected") this.#up = true;
+    if (event.type === "connection_interrupted" || event.type === "connection_lost") {
+      this.#up = false;
     }
+    this.#control.handleEngineEvent(event);
   }
 
   handleBug(error: unknown): void {
@@ -194,7 +143,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   #pump(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (this.#closed) return;
+    if (this.#control.closed) return;
     const due = this.#cycle.due(this.#now());
     if (due === "offer") this.#sendOffer();
     if (due === "failed") {
@@ -216,45 +165,11 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     });
   }
 
-  /**
-   * The media plane starts to listen with the first offer and not before: it gives up on connections
-   * that nobody comes to, and a participant may never subscribe.
-   */
-  #open(): void {
-    if (this.#opened) return;
-    this.#opened = true;
-    this.context.figures?.connection("subscriber", "started");
-    this.context.router.attach(this.id, this);
-    this.context.router.send({
-      type: "open_connection",
-      connection: this.id,
-      local: this.#local,
-      dataChannels: this.options.primary ? "create" : "accept",
-      dataPolicy: channelPolicy(this.context.options.data),
-      placement: this.host.host.name,
-    });
-  }
-
   #sendOffer(): void {
-    this.#open();
+    this.#control.open(this, this.options.primary ? "create" : "accept");
     const id = this.#cycle.offerSent(this.#now());
-    const local = this.#localParameters();
-    const { sdp, midToTrackId } = this.#sections.offer(local);
-    this.host.send({
-      case: "offer",
-      value: new SessionDescription({ type: "offer", sdp, id, midToTrackId: { ...midToTrackId } }),
-    });
-    if (this.#trickled === local.ice.ufrag) return;
-    this.#trickled = local.ice.ufrag;
-    const trickle: SignalMessage[] = trickleMessages(local, "0", SignalTarget.SUBSCRIBER);
-    for (const message of trickle) this.host.send(message);
-  }
-
-  #localParameters(): LocalParameters {
-    const { fingerprint } = this.context.engine();
-    const addresses = this.context.router.addressesOf(this.id);
-    const sessionId = this.#sessionId;
-    return { ice: this.#local, fingerprint, addresses, sessionId, version: ++this.#version };
+    const offer = this.#sections.offer(this.#control.localParameters());
+    this.#control.describe("offer", id, offer, "0");
   }
 
   #now(): number {

@@ -59,7 +59,9 @@ export interface SubscriptionHost {
   /** The subscriber's answer accepted the track. */
   subscriptionBound(trackSid: string): void;
   /** How an attempt to subscribe goes on; for counting only. */
-  outcome(outcome: SubscriptionOutcome): void;
+  outcome(outcome: SubscriptionOutcome, downTrack: DownTrackId, trackSid: string): void;
+  /** A down-track is gone. */
+  ended(downTrack: DownTrackId): void;
   /** What this subscriber wants of a track; `undefined` when it ends, or is paused. */
   wish(trackSid: string, wish: CodecWish | undefined): void;
   /** Puts a down-track into the next offer. */
@@ -170,7 +172,7 @@ export class Subscriptions {
     if (codec === undefined) return;
     // A second binding has other parameters, which the media plane takes only anew.
     this.#stop(down);
-    if (down.bound === undefined) this.host.outcome("success");
+    if (down.bound === undefined) this.host.outcome("success", id, down.trackSid);
     down.bound = { connection, section };
     down.codec = codec;
     this.#table.bound(down.trackSid);
@@ -239,8 +241,9 @@ export class Subscriptions {
     this.#cancelTick?.();
     for (const cancel of this.#settingsTimers.values()) cancel();
     this.#settingsTimers.clear();
-    for (const { trackSid, bound } of this.#downTracks.values()) {
-      if (bound === undefined) this.host.outcome("cancel");
+    for (const { id, trackSid, bound } of this.#downTracks.values()) {
+      if (bound === undefined) this.host.outcome("cancel", id, trackSid);
+      this.host.ended(id);
       this.host.wish(trackSid, undefined);
     }
     this.#downTracks.clear();
@@ -286,7 +289,7 @@ export class Subscriptions {
     this.host.introduce(trackSid);
     const { publisherSid, track } = source;
     const codecs = source.options.flatMap((option) => source.codecsOf(option));
-    this.host.outcome("attempt");
+    this.host.outcome("attempt", id, trackSid);
     this.host.addToOffer({ downTrack: id, publisherSid, track, codecs });
   }
 
@@ -314,7 +317,8 @@ export class Subscriptions {
 
   #end(down: DownTrack | undefined, outcome: SubscriptionOutcome = "cancel"): void {
     if (down === undefined) return;
-    if (down.bound === undefined) this.host.outcome(outcome);
+    if (down.bound === undefined) this.host.outcome(outcome, down.id, down.trackSid);
+    this.host.ended(down.id);
     this.#downTracks.delete(down.id);
     this.#table.closed(down.trackSid, this.#now());
     this.#stop(down);

@@ -15,7 +15,7 @@ import {
 } from "@livekit/protocol";
 import type { TrackSid, UpTrackId } from "../base/ids.ts";
 import type { MediaKind, SpatialLayer } from "../base/media_vocabulary.ts";
-import type { MediaArrival, PublishedTrack } from "./track_effects.ts";
+import type { LayerSize, MediaArrival, PublishedTrack } from "./track_effects.ts";
 import { assignLayerIds, isSvcMime, normalizeMime, sortedLayers } from "./track_info.ts";
 
 /** A published track, as the registry keeps it. */
@@ -110,6 +110,32 @@ export function codecForFirstMedia(info: TrackInfo, media: MediaArrival): Simulc
   const byMime = info.codecs.find((codec) => codec.mimeType === media.mime);
   const found = byMime ?? info.codecs.find((codec) => codec.cid === media.sdpCid) ?? info.codecs[0];
   return found ?? addCodec(info, media.mime);
+}
+
+/**
+ * Writes down how large a layer is; the track is as large as its widest one.
+ *
+ * @returns Whether that is news of this track.
+ */
+export function recordSize(
+  { info, bindings }: LiveTrack,
+  upTrack: UpTrackId,
+  { spatial, width, height }: LayerSize,
+): boolean {
+  const codec = bindings.get(upTrack)?.codec;
+  const layer = codec?.layers.find(({ spatialLayer }) => spatialLayer === spatial);
+  if (codec === undefined || layer === undefined) return false;
+  if (layer.width === width && layer.height === height) return false;
+  const lists = codec === info.codecs[0] ? [codec.layers, info.layers] : [codec.layers];
+  for (const known of lists.flat()) {
+    if (known.spatialLayer !== spatial) continue;
+    known.width = width;
+    known.height = height;
+  }
+  const widest = codec.layers.reduce((a, b) => b.width > a.width ? b : a);
+  info.width = widest.width;
+  info.height = widest.height;
+  return true;
 }
 
 /** Appends an entry for a codec that was not announced. */

@@ -6,7 +6,12 @@
  *
  * @module
  */
-import type { RequestResponse, TrackInfo, TrackSource } from "@livekit/protocol";
+import {
+  RequestResponse,
+  type RequestResponse_Reason,
+  type TrackInfo,
+  type TrackSource,
+} from "@livekit/protocol";
 import type { TrackSid, UpTrackId } from "../base/ids.ts";
 import type { MediaKind, SpatialLayer } from "../base/media_vocabulary.ts";
 
@@ -51,6 +56,13 @@ export interface MediaArrival {
   readonly rtxSsrc?: number;
   /** The section's simulcast ids, lowest first; those of the offer are used if absent. */
   readonly rids?: readonly string[];
+}
+
+/** How large one layer's pictures are, pixels. */
+export interface LayerSize {
+  readonly spatial: SpatialLayer;
+  readonly width: number;
+  readonly height: number;
 }
 
 /** Why media is not accepted; each is also counted as `track_refused_<reason>`. */
@@ -101,3 +113,12 @@ export type RegistryEffect =
   | { readonly type: "updated"; readonly track: PublishedTrack }
   /** To the room: `track` is how it was when it ended. */
   | { readonly type: "unpublished"; readonly track: PublishedTrack };
+
+/** The answer to a publisher's request. */
+export function respond(
+  reason: RequestResponse_Reason,
+  message: string,
+  request: RequestResponse["request"],
+): RegistryEffect {
+  return { type: "request_response", response: new RequestResponse({ reason, message, request }) };
+}

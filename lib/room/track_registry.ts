@@ -15,6 +15,7 @@ import type { TrackSid, UpTrackId } from "../base/ids.ts";
 import { Mutex } from "../base/mutex.ts";
 import type {
   ClaimOutcome,
+  LayerSize,
   MediaArrival,
   PublishedTrack,
   RegistryEffect,
@@ -93,6 +94,11 @@ export class TrackRegistry {
     return this.#run(() => this.#table.updateVideo(sid, width, height));
   }
 
+  /** A layer's pictures turned out to be this large; for publishers that do not say so. */
+  measured(upTrack: UpTrackId, size: LayerSize): Promise<void> {
+    return this.#run(() => this.#table.measured(upTrack, size));
+  }
+
   /** `UpdateLocalAudioTrack`. @returns Whether the sid is known. */
   updateAudio(sid: TrackSid, features: readonly AudioTrackFeature[]): Promise<boolean> {
     return this.#run(() => this.#table.updateAudio(sid, features));
@@ -116,6 +122,13 @@ export class TrackRegistry {
   /** Whether the sid is published or announced (for `SyncState`). */
   has(sid: TrackSid): boolean {
     return this.#table.has(sid);
+  }
+
+  /** What is told of a published or announced track; a copy. */
+  info(sid: TrackSid): TrackInfo | undefined {
+    const { tracks, pending } = this.contents();
+    const published = tracks.find((track) => track.sid === sid)?.snapshot.info;
+    return (published ?? pending.find((slot) => slot.sid === sid)?.entries[0]?.info)?.clone();
   }
 
   /** Everything inside, for diagnosis and tests; not to be changed. */

@@ -14,7 +14,6 @@ import {
   type AddTrackRequest,
   type AudioTrackFeature,
   MuteTrackRequest,
-  RequestResponse,
   RequestResponse_Reason as Reason,
   type TrackInfo,
   UpdateLocalAudioTrack,
@@ -35,17 +34,20 @@ import {
   type LiveTrack,
   liveTrack,
   recordLayer,
+  recordSize,
   ridFits,
   unbindMedia,
 } from "./track_binding.ts";
-import type {
-  ClaimOutcome,
-  MediaArrival,
-  PublishedTrack,
-  RefusalReason,
-  RegistryEffect,
-  SectionPlan,
-  SectionQuery,
+import {
+  type ClaimOutcome,
+  type LayerSize,
+  type MediaArrival,
+  type PublishedTrack,
+  type RefusalReason,
+  type RegistryEffect,
+  respond,
+  type SectionPlan,
+  type SectionQuery,
 } from "./track_effects.ts";
 import { newTrackSid, normalizeMime, setAudioFeatures } from "./track_info.ts";
 import { type Match, matchMedia, planFor } from "./track_matching.ts";
@@ -175,6 +177,15 @@ export class TrackTable {
     const value = new UpdateLocalVideoTrack({ trackSid: sid, width, height });
     if (!known) effects.push(respond(Reason.NOT_FOUND, "", { case: "updateVideoTrack", value }));
     return { value: known, effects };
+  }
+
+  /** The pictures of one layer turned out to be this large. */
+  measured(upTrack: UpTrackId, size: LayerSize): Transition<void> {
+    const effects: RegistryEffect[] = [];
+    for (const track of this.#tracks.values()) {
+      if (recordSize(track, upTrack, size)) this.#updated(track, effects);
+    }
+    return { value: undefined, effects };
   }
 
   /** Replaces the features of an audio track. @returns Whether the sid is known. */
@@ -382,12 +393,4 @@ export class TrackTable {
 /** Sections without `a=msid` go by their mid. */
 function nameOf(sdpCid: string, mid: string): string {
   return sdpCid === "" ? `mid:${mid}` : sdpCid;
-}
-
-function respond(
-  reason: Reason,
-  message: string,
-  request: RequestResponse["request"],
-): RegistryEffect {
-  return { type: "request_response", response: new RequestResponse({ reason, message, request }) };
 }

@@ -34,7 +34,7 @@ export function configReference(): string {
     "it 7882 alone); `rtc.port_range_start` is not used. `workers: auto` is one for each core, as far as",
     "the range has ports, and none on a single core: `0` runs media in the main thread, on one port.",
     "`native: auto` uses the system's sockets and ciphers directly where it can, `require` does not start",
-    "without.",
+    "without. Only native sockets can mark packets with `rtc.dscp` (0 to 63, 0 for none) and `rtc.ecn`.",
     "",
     "## Accepted, no effect yet",
     "",

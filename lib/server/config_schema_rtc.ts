@@ -27,6 +27,8 @@ const NODE_IP = 'an IPv4 address, an IPv6 address, or both as "v4,v6"';
 const IPV4 = /^(?:\d{1,3}\.){3}\d{1,3}$/;
 const IPV6 = /^[\da-f:]*:[\da-f:.]*$/i;
 
+const DSCP = "a whole number, 0 to 63";
+
 /** At most one IPv4 and one IPv6 address; empty means "find out". */
 const nodeIp = z.string({ error: NODE_IP }).transform((value, context): readonly string[] => {
   const addresses = value.split(",").map((part) => part.trim()).filter((part) => part !== "");
@@ -89,6 +91,8 @@ export const rtc = section({
   enable_warp: flag(false),
   turn_servers: turnServers,
   // media
+  dscp: z.int({ error: DSCP }).min(0, { error: DSCP }).max(63, { error: DSCP }).default(0),
+  ecn: flag(false),
   packet_buffer_size: count(500),
   packet_buffer_size_video: count(500),
   packet_buffer_size_audio: count(200),

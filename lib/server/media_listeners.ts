@@ -42,8 +42,9 @@ export function mediaListeners(
     nodeIp: rtc.node_ip,
     loopback: rtc.enable_loopback_candidate || development,
   });
-  const hostnames = ["0.0.0.0", ...(advertised.some((ip) => ip.includes(":")) ? ["::"] : [])];
-  const on = (port: number) => hostnames.map((hostname) => ({ hostname, port }));
+  // The runtime's `::` takes IPv4, too, and then leaves nothing for `0.0.0.0`.
+  const hostname = advertised.some((ip) => ip.includes(":")) ? "::" : "0.0.0.0";
+  const on = (port: number) => [{ hostname, port }];
   const workers = workerCount(config, cores);
   const ports = udpPorts(config, cores);
   const spare = rtc.force_tcp ? [] : portsOf(udpRange(config)).slice(ports.length);

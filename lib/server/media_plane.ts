@@ -9,9 +9,9 @@ import { createWorkerPool } from "../engine/worker_pool.ts";
 import type { MediaListeners } from "./media_listeners.ts";
 
 /** What every engine is made of, wherever it runs. */
-export type MediaPlaneOptions = Required<
-  Pick<LocalEngineOptions, "platform" | "drops" | "audioLevel" | "native">
->;
+export type MediaPlaneOptions =
+  & Required<Pick<LocalEngineOptions, "platform" | "drops" | "audioLevel" | "native">>
+  & Pick<LocalEngineOptions, "marks">;
 
 /** An engine that has not opened anything yet. */
 export function createMediaPlane(

@@ -6,9 +6,19 @@
  */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
+/** Known only to deployments that resolve addresses to countries; the label must be there. */
+export const COUNTRY = "";
 /** Labels of a stream. */
 const STREAM = ["direction", "source", "type", "country"] as const;
 const PERCENT = [0, 0.1, 0.3, 0.5, 0.7, 1, 5, 10, 40, 100];
+
+/** Protocols from here on do not exist; each value is a series, and clients write what they like. */
+const FIRST_UNLIKELY_PROTOCOL = 100;
+
+/** The value of a `protocol_version` label. */
+export function protocolLabel(protocol: number): string {
+  return protocol >= 0 && protocol < FIRST_UNLIKELY_PROTOCOL ? String(protocol) : "other";
+}
 
 /**
  * `count` upper bounds from `first` to `last`, each the same factor above the one before.
@@ -42,6 +52,7 @@ export function createInstruments(
     registry,
     ...nodeMetrics(counter, gauge, histogram),
     ...packetMetrics(counter, histogram),
+    ...forwardMetrics(gauge, histogram),
     ...roomMetrics(counter, gauge, histogram),
     ...sessionMetrics(counter, histogram),
     webhooks: counter("livekit_webhook_dispatch_total", "Webhooks by what became of them.", [
@@ -99,6 +110,12 @@ function nodeMetrics(counter: MakeCounter, gauge: MakeGauge, histogram: MakeHist
       ["service", "method", "status"],
       [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000],
     ),
+    nodePackets: gauge(
+      "livekit_node_packet_total",
+      "UDP datagrams of this server: given to the system, and dropped because it took no more.",
+      ["type"],
+    ),
+    sockets: gauge("livekit_connection_total", "Media sockets that are open.", ["kind"]),
     residentMemory: gauge("process_resident_memory_bytes", "Resident memory.", []),
     heapUsed: gauge("roomwire_heap_used_bytes", "JavaScript heap in use.", []),
     cpuSeconds: counter("process_cpu_seconds_total", "User and system CPU time.", []),
@@ -114,6 +131,7 @@ function packetMetrics(counter: MakeCounter, histogram: MakeHistogram) {
     bytes: counter("livekit_packet_bytes", "RTP bytes without SRTP overhead.", perPacket),
     nacks: counter("livekit_nack_total", "Packets asked for again.", perFeedback),
     plis: counter("livekit_pli_total", "Key frames asked for.", perFeedback),
+    firs: counter("livekit_fir_total", "Key frames demanded (RFC 5104).", perFeedback),
     lost: counter("livekit_packet_loss_total", "Lost RTP packets.", STREAM),
     lossPercent: histogram("livekit_packet_loss_percent", "Loss per interval.", STREAM, PERCENT),
     outOfOrder: counter("livekit_packet_out_of_order_total", "Late RTP packets.", STREAM),
@@ -134,6 +152,20 @@ function packetMetrics(counter: MakeCounter, histogram: MakeHistogram) {
       "Round trip to subscribers.",
       STREAM,
       [50, 100, 150, 200, 250, 500, 750, 1000, 5000, 10_000],
+    ),
+  };
+}
+
+/** Latencies in nanoseconds, as on a LiveKit server. */
+function forwardMetrics(gauge: MakeGauge, histogram: MakeHistogram) {
+  return {
+    forwardLatency: gauge("livekit_forward_latency", "Mean of the last samples, ns.", []),
+    forwardJitter: gauge("livekit_forward_jitter", "Their standard deviation, ns.", []),
+    forwardLatencyNs: histogram(
+      "livekit_forward_latency_ns",
+      "From a packet's arrival to its last copy's departure; one packet in many.",
+      [],
+      [0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20].map((ms) => ms * 1_000_000),
     ),
   };
 }
@@ -183,6 +215,18 @@ function sessionMetrics(counter: MakeCounter, histogram: MakeHistogram) {
       "Sizes that data streams announce.",
       ["type", "mime_type"],
       Array.from({ length: 10 }, (_, power) => 128 * 4 ** power),
+    ),
+    joinLatencyMs: histogram(
+      "livekit_session_join_latency_ms",
+      "From the request to the join response.",
+      ["protocol_version"],
+      exponential(10, 10_000, 15),
+    ),
+    pubSubMs: histogram(
+      "livekit_pubsubtime_ms",
+      "How long publishing and subscribing take.",
+      [...STREAM, "sdk", "kind", "count"],
+      [100, 200, 500, 700, 1000, 5000, 10_000],
     ),
     sessionStartMs: histogram(
       "livekit_session_start_time_ms",

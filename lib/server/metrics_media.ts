@@ -9,11 +9,11 @@
 import { TrackSource } from "@livekit/protocol";
 import type { DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { EngineEvent, EngineStats, IntervalLosses } from "../engine/engine_messages.ts";
-import type { Instruments } from "./metrics_instruments.ts";
+import { COUNTRY, type Instruments } from "./metrics_instruments.ts";
 import type { TrackSources } from "./metrics_rooms.ts";
 
-/** Known only to deployments that resolve addresses to countries; the label must be there. */
-const COUNTRY = "";
+/** Drops of datagrams that were to be sent and could not be. */
+const UNSENT = ["udp_send_queue_full", "udp_send_dropped_video", "udp_send_failed"];
 
 type QualityReport = Extract<EngineEvent, { readonly type: "quality_report" }>;
 type Figures = Readonly<Record<string, number>>;
@@ -34,6 +34,7 @@ export class MediaMetrics {
     const after = new Map<string, Figures>();
     this.#addIncoming(stats, after);
     this.#addOutgoing(stats, after);
+    this.#addTransport(stats);
     this.#before = after;
     for (const [reason, count] of Object.entries(stats.drops)) {
       // A track takes its own drops with it, so that a sum may go down.
@@ -41,6 +42,21 @@ export class MediaMetrics {
       if (by > 0) this.instruments.drops.inc({ reason }, by);
     }
     this.#dropsBefore = stats.drops;
+  }
+
+  /** Sockets, what went through them, and how long that took. */
+  #addTransport({ sockets, datagramsSent, drops, forwardLatencyUs }: EngineStats): void {
+    const { instruments } = this;
+    instruments.sockets.set({ kind: "incoming" }, sockets);
+    instruments.nodePackets.set({ type: "out" }, datagramsSent);
+    const dropped = UNSENT.reduce((sum, reason) => sum + (drops[reason] ?? 0), 0);
+    instruments.nodePackets.set({ type: "dropped" }, dropped);
+    if (forwardLatencyUs.length === 0) return;
+    const samples = forwardLatencyUs.map((us) => us * 1000);
+    for (const sample of samples) instruments.forwardLatencyNs.observe(sample);
+    const { mean, deviation } = spread(samples);
+    instruments.forwardLatency.set(Math.round(mean));
+    instruments.forwardJitter.set(Math.round(deviation));
   }
 
   /** Observes losses, jitter and round trips. */
@@ -56,7 +72,7 @@ export class MediaMetrics {
   }
 
   #addIncoming(stats: EngineStats, after: Map<string, Figures>): void {
-    const { packets, bytes, nacks, plis } = this.instruments;
+    const { packets, bytes, nacks, plis, firs } = this.instruments;
     const sum = new Sums();
     for (const { upTrack, layers } of stats.upTracks) {
       for (const { ssrc, packets, bytes, nacksSent, plisSent } of layers) {
@@ -69,17 +85,26 @@ export class MediaMetrics {
     bytes.inc({ ...incoming, transmission: "initial" }, sum.of("bytes"));
     nacks.inc(incoming, sum.of("nacksSent"));
     plis.inc(incoming, sum.of("plisSent"));
+    // We ask publishers by PLI alone.
+    firs.inc(incoming, 0);
   }
 
   #addOutgoing(stats: EngineStats, after: Map<string, Figures>): void {
-    const { packets, bytes, nacks, plis } = this.instruments;
+    const { packets, bytes, nacks, plis, firs } = this.instruments;
     const sum = new Sums();
     this.#upTrackOf.clear();
     for (const track of stats.downTracks) {
       const { downTrack, upTrack, packets, bytes, retransmitted } = track;
-      const { nacksReceived, plisReceived } = track;
+      const { nacksReceived, plisReceived, firsReceived } = track;
       this.#upTrackOf.set(downTrack, upTrack);
-      const figures = { packets, bytes, retransmitted, nacksReceived, plisReceived };
+      const figures = {
+        packets,
+        bytes,
+        retransmitted,
+        nacksReceived,
+        plisReceived,
+        firsReceived,
+      };
       sum.add(this.#since(downTrack, figures, after));
     }
     const outgoing = { direction: "outgoing", country: COUNTRY };
@@ -88,6 +113,7 @@ export class MediaMetrics {
     bytes.inc({ ...outgoing, transmission: "initial" }, sum.of("bytes"));
     nacks.inc(outgoing, sum.of("nacksReceived"));
     plis.inc(outgoing, sum.of("plisReceived"));
+    firs.inc(outgoing, sum.of("firsReceived"));
   }
 
   /** What `now` has more than at the last look; never negative. */
@@ -123,6 +149,13 @@ export class MediaMetrics {
     if (jitterMs > 0) instruments.jitterUs.observe(labels, jitterMs * 1000);
     return labels;
   }
+}
+
+/** Mean and sample standard deviation. */
+function spread(samples: readonly number[]): { readonly mean: number; readonly deviation: number } {
+  const mean = samples.reduce((sum, sample) => sum + sample, 0) / samples.length;
+  const squares = samples.reduce((sum, sample) => sum + (sample - mean) ** 2, 0);
+  return { mean, deviation: samples.length < 2 ? 0 : Math.sqrt(squares / (samples.length - 1)) };
 }
 
 class Sums {

@@ -5,6 +5,7 @@
  */
 import {
   type ClientInfo,
+  DisconnectReason,
   type ParticipantInfo,
   type Room as RoomInfo,
   type TrackInfo,
@@ -14,12 +15,19 @@ import type { UpTrackId } from "../base/ids.ts";
 import type { Clock } from "../base/platform.ts";
 import type { Participant } from "../room/participant.ts";
 import type { RoomObserver } from "../room/room_events.ts";
-import type { Instruments } from "./metrics_instruments.ts";
+import { type Instruments, protocolLabel } from "./metrics_instruments.ts";
 
 /** LiveKit's "warp" start is not offered. */
 const WARP = "false";
-/** Protocols from here on do not exist; each value is a series, and clients write what they like. */
-const FIRST_UNLIKELY_PROTOCOL = 100;
+
+/** A join that ends so was given up, and has not failed. */
+const CANCELS: ReadonlySet<DisconnectReason> = new Set([
+  DisconnectReason.CLIENT_INITIATED,
+  DisconnectReason.DUPLICATE_IDENTITY,
+  DisconnectReason.ROOM_CLOSED,
+]);
+/** A socket closed before that was closed on purpose; later, it may be for want of media, ms. */
+const QUICK_CLOSE_MS = 3_000;
 
 interface Session {
   readonly protocol: string;
@@ -79,8 +87,13 @@ export class RoomMetrics implements RoomObserver {
   }
 
   participantConnectionAborted(_: RoomInfo, participant: ParticipantInfo): void {
+    const session = this.#sessions.get(participant.sid);
     this.#sessions.delete(participant.sid);
-    this.instruments.joins.inc({ state: "rtc_canceled", warp: WARP });
+    const { disconnectReason: reason } = participant;
+    const quick = session !== undefined &&
+      this.clock.now() - session.connectingAt < QUICK_CLOSE_MS;
+    const canceled = CANCELS.has(reason) || reason === DisconnectReason.SIGNAL_CLOSE && quick;
+    this.instruments.joins.inc({ state: canceled ? "rtc_canceled" : "rtc_failure", warp: WARP });
   }
 
   trackPublished(_room: RoomInfo, _publisher: ParticipantInfo, track: TrackInfo): void {
@@ -123,10 +136,6 @@ export class RoomMetrics implements RoomObserver {
 
 /** `TrackSource` of the track that an up-track belongs to. */
 export type TrackSources = Map<UpTrackId, Participant["tracks"][number]["source"]>;
-
-function protocolLabel(protocol: number): string {
-  return protocol >= 0 && protocol < FIRST_UNLIKELY_PROTOCOL ? String(protocol) : "other";
-}
 
 class KindCounts {
   readonly #counts = new Map<TrackType, number>([[TrackType.AUDIO, 0], [TrackType.VIDEO, 0]]);

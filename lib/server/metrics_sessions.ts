@@ -3,13 +3,29 @@
  *
  * @module
  */
-import type { DataStream_Header } from "@livekit/protocol";
+import {
+  ClientInfo_SDK,
+  type DataStream_Header,
+  ParticipantInfo_Kind,
+  type TrackInfo,
+  TrackSource,
+  TrackType,
+} from "@livekit/protocol";
 import type { ConnectionRole } from "../room/connection_host.ts";
-import type { SessionFigures, SubscriptionOutcome } from "../room/session_figures.ts";
-import type { Instruments } from "./metrics_instruments.ts";
+import type {
+  ConnectionState,
+  SessionFigures,
+  StreamParticipant,
+  StreamStep,
+  SubscriptionOutcome,
+} from "../room/session_figures.ts";
+import { COUNTRY, type Instruments } from "./metrics_instruments.ts";
 
 /** The only values of the label, because senders write what they like. */
 const MIME_FAMILIES: readonly string[] = ["text", "image", "application", "audio", "video"];
+
+/** From here on subscriptions of one track are no longer told apart: each number is a series. */
+const MAX_COUNT = 10;
 
 /** See the module text. */
 export class SessionMetrics implements SessionFigures {
@@ -21,8 +37,31 @@ export class SessionMetrics implements SessionFigures {
     this.instruments.subscribeAttempts.inc({ state: outcome, error: "" });
   }
 
-  connection(role: ConnectionRole, state: string): void {
+  connection(role: ConnectionRole, state: ConnectionState): void {
     this.instruments.connections.inc({ transport: role.toUpperCase(), state });
+  }
+
+  streamTime(
+    step: StreamStep,
+    { source, type }: Pick<TrackInfo, "source" | "type">,
+    { clientInfo, kind }: StreamParticipant,
+    ms: number,
+    count: number,
+  ): void {
+    this.instruments.pubSubMs.observe({
+      direction: step,
+      source: TrackSource[source] ?? "UNKNOWN",
+      type: TrackType[type] ?? "DATA",
+      country: COUNTRY,
+      sdk: ClientInfo_SDK[clientInfo.sdk] ?? "UNKNOWN",
+      kind: ParticipantInfo_Kind[kind] ?? "STANDARD",
+      count: Math.min(count, MAX_COUNT),
+    }, ms);
+  }
+
+  publishCanceled(type: TrackType, count: number): void {
+    const kind = TrackType[type] ?? "DATA";
+    this.instruments.publishAttempts.inc({ kind, state: "cancel" }, count);
   }
 
   dataStream({ contentHeader, mimeType, totalLength }: DataStream_Header, to: number): void {

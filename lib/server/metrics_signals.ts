@@ -12,7 +12,7 @@ import {
 } from "@livekit/protocol";
 import type { SignalMessage } from "../room/connection_host.ts";
 import type { SignalObserver } from "../signalling/signal_observer.ts";
-import type { Instruments } from "./metrics_instruments.ts";
+import { type Instruments, protocolLabel } from "./metrics_instruments.ts";
 
 /** See the module text. */
 export class SignalMetrics implements SignalObserver {
@@ -25,6 +25,10 @@ export class SignalMetrics implements SignalObserver {
 
   connected(): void {
     this.instruments.joins.inc({ state: "signal_connected", warp: "" });
+  }
+
+  answered(protocol: number, ms: number): void {
+    this.instruments.joinLatencyMs.observe({ protocol_version: protocolLabel(protocol) }, ms);
   }
 
   /** A join was answered with an HTTP error. */

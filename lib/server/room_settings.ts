@@ -54,6 +54,8 @@ export function roomOptions(config: Config): RoomOptions {
     dynacastPauseDelayMs: video.dynacast_pause_delay,
     codecRegressionThreshold: video.codec_regression_threshold,
     audioUpdateIntervalMs: audio.update_interval,
+    allowTcpFallback: rtc.allow_tcp_fallback ?? true,
+    tcpFallbackRttThresholdMs: rtc.tcp_fallback_rtt_threshold,
     reconnectOnPublicationError: rtc.reconnect_on_publication_error ?? false,
     reconnectOnSubscriptionError: rtc.reconnect_on_subscription_error ?? false,
     reconnectOnDataChannelError: rtc.reconnect_on_data_channel_error ?? false,

@@ -56,7 +56,13 @@ export async function serve(
       version: VERSION,
       httpPort: config.port,
       media: [...new Set(addresses.map(({ protocol, port }) => `${protocol}/${port}`))],
+      workers: server.media?.workers,
+      engine: server.media?.ports,
     });
+    if (server.media?.lacksPorts) {
+      const hint = "a range in rtc.udp_port lets media use every core";
+      log.warn("fewer UDP ports than cores", { hint });
+    }
     await hooks.onListening(config.port);
     if (!stop.signal.aborted) {
       await new Promise((resolve) => stop.signal.addEventListener("abort", resolve));

@@ -17,6 +17,7 @@ import type { Cancel, Platform } from "../base/platform.ts";
 import type { EngineReady, MediaEngine } from "../engine/engine_messages.ts";
 import type { LocalEngineOptions } from "../engine/local_engine.ts";
 import { EngineRouter } from "../room/engine_router.ts";
+import { IcePreferences } from "../room/ice_preference.ts";
 import type { RoomContext } from "../room/room_context.ts";
 import { RoomAdmin } from "../room/room_admin.ts";
 import { RoomDirectory } from "../room/room_directory.ts";
@@ -25,9 +26,11 @@ import type { TokenSigner } from "../signalling/token_refresher.ts";
 import { AgentService } from "../signalling/agent_service.ts";
 import { serverInfo } from "../signalling/join_response.ts";
 import { SignalService } from "../signalling/signal_service.ts";
+import { WhipService } from "../signalling/whip_service.ts";
 import { absentServices } from "../../routes/absent_services.ts";
 import { createHttpHandler, type HttpHandler } from "../../routes/http_handler.ts";
 import { roomService } from "../../routes/room_service.ts";
+import type { SignalEntrance } from "../../routes/rtc.ts";
 import { routeTable } from "../../routes/route_table.ts";
 import { agentDispatchService } from "../../routes/agent_dispatch_service.ts";
 import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
@@ -55,6 +58,16 @@ const DRAIN_POLL_MS = 500;
 /** Where clients join, as opposed to asking whether they could. */
 const JOIN_PATH = /^\/{1,2}rtc(?:\/v1)?$/;
 
+/** What carries media, for people. */
+export interface MediaSummary {
+  /** Threads; 0 for the main one. */
+  readonly workers: number;
+  /** Which sockets and ciphers run, in words. */
+  readonly ports: string;
+  /** Cores stay idle because the configured range has fewer UDP ports. */
+  readonly lacksPorts: boolean;
+}
+
 /** A running server. */
 export interface SfuServer extends AsyncDisposable {
   /** Pass to `Deno.serve`, mount under any router, or call in a test. Binds nothing. */
@@ -63,6 +76,8 @@ export interface SfuServer extends AsyncDisposable {
   readonly metricsHandler: ((request: Request) => Promise<Response>) | undefined;
   /** Opens the UDP and TCP media sockets; idempotent. Rejects with `SfuError`. */
   listenMedia(): Promise<readonly MediaAddress[]>;
+  /** What carries media; absent until it listens. */
+  readonly media: MediaSummary | undefined;
   readonly rooms: RoomDirectory;
   /** The functions behind the server API. */
   readonly admin: RoomAdmin;
@@ -129,8 +144,14 @@ class ComposedServer implements SfuServer {
     const interfaces = parts.networkInterfaces ?? Deno.networkInterfaces;
     const cores = parts.cores ?? navigator.hardwareConcurrency;
     const listeners = mediaListeners(config, interfaces(), cores);
-    const { native } = config;
-    const media = { platform, drops: this.counters, audioLevel: audioLevelOptions(config), native };
+    const { native, rtc: { dscp, ecn } } = config;
+    const media = {
+      platform,
+      drops: this.counters,
+      audioLevel: audioLevelOptions(config),
+      native,
+      ...(dscp > 0 || ecn ? { marks: { dscp, ecn } } : {}),
+    };
     const [udp = []] = listeners.udpOf;
     const { tcp, advertised } = listeners;
     this.#engine = parts.createEngine?.({ ...media, udp, tcp, advertised }) ??
@@ -159,6 +180,7 @@ class ComposedServer implements SfuServer {
       engine: () => this.#engineReady(),
       options: roomOptions(config),
       counters: this.counters,
+      icePreferences: new IcePreferences(platform.clock),
       nodeId,
       region: config.region,
       observers: [this.#webhooks.observer, metrics?.roomObserver, this.#agents.dispatcher]
@@ -174,6 +196,7 @@ class ComposedServer implements SfuServer {
       rooms: this.rooms,
       serverVersion: PROTOCOL_VERSION,
       autoCreateRooms: config.room.auto_create,
+      maxTracks: config.limit.num_tracks,
       maxFrameBytes: config.limit.signal_message_size_limit,
       signToken: firstKeySigner(keys),
       observer: metrics?.signalObserver,
@@ -206,14 +229,15 @@ class ComposedServer implements SfuServer {
     return this.close();
   }
 
+  get media(): MediaSummary | undefined {
+    if (this.#ready === undefined) return undefined;
+    const { ports } = this.#ready;
+    return { workers: this.#workers, ports, lacksPorts: this.#lacksPorts };
+  }
+
   async #start(): Promise<EngineReady> {
     const ready = await this.#engine.start();
     this.#ready = ready;
-    this.#platform.log.info("media engine", { workers: this.#workers, ports: ready.ports });
-    if (this.#lacksPorts) {
-      const hint = "a range in rtc.udp_port lets media use every core";
-      this.#platform.log.warn("fewer UDP ports than cores", { hint });
-    }
     this.#metrics?.start({ rooms: () => this.rooms.all(), stats: () => this.#router.stats() });
     this.#beat();
     return ready;
@@ -262,18 +286,21 @@ class ComposedServer implements SfuServer {
       });
       return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
     };
+    const limits = {
+      maxRoomNameLength: limit.max_room_name_length,
+      maxParticipantIdentityLength: limit.max_participant_identity_length,
+    };
+    const entrance: SignalEntrance = {
+      admit: (join) => this.#refusal() ?? signals.admit(join),
+      admitSession: (join) => signals.admitSession(join),
+      open: (join, socket, receivedAt) => signals.open(join, socket, receivedAt),
+    };
     const routes = routeTable({
       heartbeat: { last: () => this.#lastBeat() },
+      whip: { whip: new WhipService(this.rooms, entrance), limits },
       rtc: {
-        signals: {
-          admit: (join) => this.#refusal() ?? signals.admit(join),
-          admitSession: (join) => signals.admitSession(join),
-          open: (join, socket) => signals.open(join, socket),
-        },
-        limits: {
-          maxRoomNameLength: limit.max_room_name_length,
-          maxParticipantIdentityLength: limit.max_participant_identity_length,
-        },
+        signals: entrance,
+        limits,
         upgrade: (request) => upgrade(request, limit.signal_message_size_limit),
       },
       agent: {

@@ -135,7 +135,8 @@ function readWishes(
   return { ok: true, wishes };
 }
 
-function toJoinParameters(
+/** Puts together what the client asks for and what its token grants. */
+export function toJoinParameters(
   wishes: ClientWishes,
   token: AccessToken,
   grant: VideoGrant,
@@ -170,7 +171,8 @@ export function clientAddress(headers: Headers, socketAddress: string): string {
     headers.get("X-Real-IP") || socketAddress;
 }
 
-function exceeds(text: string, limit: number): boolean {
+/** Whether `text` is longer than `limit` UTF-8 bytes; 0 means no limit. */
+export function exceeds(text: string, limit: number): boolean {
   return limit !== 0 && new TextEncoder().encode(text).length > limit;
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 import {
+  ClientConfigSetting,
   ClientConfiguration,
   Codec,
   DisabledCodecs,
@@ -18,11 +19,13 @@ import {
   ServerInfo_Edition,
 } from "@livekit/protocol";
 
+import { type IcePreference, offersTls, preferredServers } from "../room/ice_preference.ts";
+
 /** Seconds between a client's pings, and without any answer until it gives up. */
 const PING_INTERVAL_S = 5;
 const PING_TIMEOUT_S = 15;
 /** The protocol this server speaks, and the agent protocol beside it. */
-const PROTOCOL = 17;
+export const CURRENT_PROTOCOL = 17;
 const AGENT_PROTOCOL = 1;
 
 /** What is the same for every client of a process. */
@@ -35,18 +38,30 @@ export interface ServerIdentity {
   readonly publishCodecs: readonly { readonly mime: string; readonly fmtp: string }[];
 }
 
+/** What a client is told of how it had better behave. */
+export interface ClientFacts {
+  /** What does not work in this client. */
+  readonly disabledCodecs?: readonly { readonly mime: string }[];
+  /** What this client cannot be let send besides. */
+  readonly disabledPublishCodecs?: readonly { readonly mime: string }[];
+  /** Over what it is to reach us; anything if absent. */
+  readonly icePreference?: IcePreference;
+}
+
 /** What is particular to one join. */
-export interface JoinFacts {
+export interface JoinFacts extends ClientFacts {
   readonly room: RoomInfo;
   readonly participant: ParticipantInfo;
   readonly others: readonly ParticipantInfo[];
   readonly subscriberPrimary: boolean;
   readonly canPublish: boolean;
   readonly sifTrailer: Uint8Array;
-  /** What does not work in this client. */
-  readonly disabledCodecs?: readonly { readonly mime: string }[];
-  /** What this client cannot be let send besides. */
-  readonly disabledPublishCodecs?: readonly { readonly mime: string }[];
+}
+
+/** What is particular to one resume. */
+export interface ResumeFacts extends ClientFacts {
+  /** The last reliable packet that came from the client. */
+  readonly lastMessageSeq: number;
 }
 
 /** Composes the `join` message. */
@@ -58,26 +73,28 @@ export function joinResponse(server: ServerIdentity, facts: JoinFacts): JoinResp
     serverVersion: server.version,
     serverRegion: server.region,
     serverInfo: serverInfo(server),
-    iceServers: iceServers(server),
+    iceServers: iceServers(server, facts),
     subscriberPrimary: facts.subscriberPrimary,
     pingInterval: PING_INTERVAL_S,
     pingTimeout: PING_TIMEOUT_S,
     sifTrailer: facts.sifTrailer.slice(),
     enabledPublishCodecs: publishCodecs(server, facts),
-    fastPublish: facts.canPublish,
-    ...clientConfiguration(facts),
+    // A client that had trouble is not to send before it knows that its connection works.
+    fastPublish: facts.canPublish && (facts.icePreference ?? "none") === "none",
+    ...clientConfiguration(server, facts),
   });
 }
 
 /** Composes the `reconnect` message of a resumed session. */
 export function reconnectResponse(
   server: ServerIdentity,
-  lastMessageSeq: number,
+  facts: ResumeFacts,
 ): ReconnectResponse {
   return new ReconnectResponse({
-    iceServers: iceServers(server),
+    iceServers: iceServers(server, facts),
     serverInfo: serverInfo(server),
-    lastMessageSeq,
+    lastMessageSeq: facts.lastMessageSeq,
+    ...clientConfiguration(server, facts),
   });
 }
 
@@ -88,29 +105,40 @@ export function serverInfo(
   return new ServerInfo({
     edition: ServerInfo_Edition.Standard,
     version: server.version,
-    protocol: PROTOCOL,
+    protocol: CURRENT_PROTOCOL,
     region: server.region,
     nodeId: server.nodeId,
     agentProtocol: AGENT_PROTOCOL,
   });
 }
 
-function iceServers(server: ServerIdentity): ICEServer[] {
-  return server.iceServers.map(({ urls, username, credential }) =>
+function iceServers(
+  server: ServerIdentity,
+  { icePreference = "none" }: ClientFacts,
+): ICEServer[] {
+  return preferredServers(server.iceServers, icePreference).map(({ urls, username, credential }) =>
     new ICEServer({ urls: [...urls], username, credential })
   );
 }
 
-/** Absent for clients that nothing is known against. */
+/** Absent for clients that need to be told nothing. */
 function clientConfiguration(
-  { disabledCodecs = [], disabledPublishCodecs = [] }: JoinFacts,
+  { iceServers }: Pick<ServerIdentity, "iceServers">,
+  { disabledCodecs = [], disabledPublishCodecs = [], icePreference }: ClientFacts,
 ): { readonly clientConfiguration?: ClientConfiguration } {
-  if (disabledCodecs.length + disabledPublishCodecs.length === 0) return {};
-  const disabled = new DisabledCodecs({
-    codecs: disabledCodecs.map(({ mime }) => new Codec({ mime })),
-    publish: disabledPublishCodecs.map(({ mime }) => new Codec({ mime })),
-  });
-  return { clientConfiguration: new ClientConfiguration({ disabledCodecs: disabled }) };
+  const configuration = new ClientConfiguration();
+  if (disabledCodecs.length + disabledPublishCodecs.length > 0) {
+    configuration.disabledCodecs = new DisabledCodecs({
+      codecs: disabledCodecs.map(({ mime }) => new Codec({ mime })),
+      publish: disabledPublishCodecs.map(({ mime }) => new Codec({ mime })),
+    });
+  }
+  if (icePreference === "tls" && offersTls(iceServers)) {
+    configuration.forceRelay = ClientConfigSetting.ENABLED;
+  }
+  return configuration.equals(new ClientConfiguration()) ? {} : {
+    clientConfiguration: configuration,
+  };
 }
 
 /** VP8 first, then H264, then other video, then audio: clients take the first they can. */

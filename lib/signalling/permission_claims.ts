@@ -1,10 +1,10 @@
 /**
- * A permission as the fields of a token's `video` claim that it governs (LiveKit's video
- * grant); names differ in one place, `canUpdateOwnMetadata`.
+ * A permission and the fields of a token's `video` claim that it governs (LiveKit's video grant), both
+ * ways; names differ in one place, `canUpdateOwnMetadata`.
  *
  * @module
  */
-import type { ParticipantPermission } from "@livekit/protocol";
+import { ParticipantPermission } from "@livekit/protocol";
 import type { VideoGrant } from "./access_token.ts";
 
 /** What may be done with `permission`, for a token to be signed. */
@@ -21,4 +21,22 @@ export function permissionClaims(permission: ParticipantPermission) {
     canSubscribeMetrics: permission.canSubscribeMetrics,
     canManageAgentSession: permission.canManageAgentSession,
   } satisfies Partial<VideoGrant>;
+}
+
+/** What `grant` allows, as clients are told. */
+export function grantedPermission(
+  grant: Pick<VideoGrant, keyof ReturnType<typeof permissionClaims>>,
+): ParticipantPermission {
+  return new ParticipantPermission({
+    canSubscribe: grant.canSubscribe,
+    canPublish: grant.canPublish,
+    canPublishData: grant.canPublishData,
+    canPublishSources: [...grant.canPublishSources],
+    hidden: grant.hidden,
+    recorder: grant.recorder,
+    agent: grant.agent,
+    canUpdateMetadata: grant.canUpdateOwnMetadata,
+    canSubscribeMetrics: grant.canSubscribeMetrics,
+    canManageAgentSession: grant.canManageAgentSession,
+  });
 }

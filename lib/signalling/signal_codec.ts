@@ -6,7 +6,17 @@
  *
  * @module
  */
-import { SignalRequest, SignalResponse } from "@livekit/protocol";
+import { BinaryWriter, type IBinaryWriter, WireType } from "@bufbuild/protobuf";
+import {
+  JoinResponse,
+  type ParticipantInfo,
+  ParticipantUpdate,
+  SignalRequest,
+  SignalResponse,
+} from "@livekit/protocol";
+import { invariant } from "../base/errors.ts";
+import type { SignalMessage } from "../room/connection_host.ts";
+import { encodedInfo } from "../room/encoded_info.ts";
 
 export type FrameEncoding = "binary" | "json";
 
@@ -26,13 +36,66 @@ export function decodeRequest(frame: Uint8Array | string): SignalRequest | undef
   }
 }
 
-/** Writes one response in `encoding`. */
-export function encodeResponse(
-  message: SignalResponse["message"],
-  encoding: FrameEncoding,
-): Uint8Array | string {
-  const response = new SignalResponse({ message });
-  return encoding === "json" ? response.toJsonString() : response.toBinary();
+/**
+ * Writes responses, and does so once for what is sent to many: a message that is the same object as
+ * the one before, and each participant's info in updates and join responses, which differ from
+ * receiver to receiver.
+ */
+export class ResponseEncoder {
+  #message: SignalMessage | undefined;
+  #binary: Uint8Array | undefined;
+  #json: string | undefined;
+
+  /** Writes one response in `encoding`; the bytes are not to be written to. */
+  encode(message: SignalMessage, encoding: FrameEncoding): Uint8Array | string {
+    if (message !== this.#message) {
+      this.#message = message;
+      this.#binary = this.#json = undefined;
+    }
+    if (encoding === "json") return this.#json ??= new SignalResponse({ message }).toJsonString();
+    return this.#binary ??= binaryFrame(message);
+  }
+}
+
+function binaryFrame(message: SignalMessage): Uint8Array {
+  if (message.case === "update") return updateFrame(message.value);
+  if (message.case === "join") return joinFrame(message.value);
+  return new SignalResponse({ message }).toBinary();
+}
+
+const UPDATE = fieldNumber(SignalResponse, "update");
+const PARTICIPANTS = fieldNumber(ParticipantUpdate, "participants");
+const JOIN = fieldNumber(SignalResponse, "join");
+const OTHER_PARTICIPANTS = fieldNumber(JoinResponse, "other_participants");
+
+/** The update as a response, put together from its infos' own wire forms. */
+function updateFrame({ participants }: ParticipantUpdate): Uint8Array {
+  const writer = new BinaryWriter().tag(UPDATE, WireType.LengthDelimited).fork();
+  writeInfos(writer, PARTICIPANTS, participants);
+  return writer.join().finish();
+}
+
+/** The same for a join response: the others' infos, which are most of it, come last. */
+function joinFrame(join: JoinResponse): Uint8Array {
+  const rest = new JoinResponse({ ...join, otherParticipants: [] });
+  const writer = new BinaryWriter().tag(JOIN, WireType.LengthDelimited).fork().raw(rest.toBinary());
+  writeInfos(writer, OTHER_PARTICIPANTS, join.otherParticipants);
+  return writer.join().finish();
+}
+
+function writeInfos(writer: IBinaryWriter, field: number, infos: readonly ParticipantInfo[]): void {
+  for (const info of infos) {
+    writer.tag(field, WireType.LengthDelimited).bytes(encodedInfo(info));
+  }
+}
+
+function fieldNumber(
+  type: typeof SignalResponse | typeof ParticipantUpdate | typeof JoinResponse,
+  name: string,
+): number {
+  const field = type.fields.list().find((candidate) => candidate.name === name);
+  invariant(field !== undefined, `no field ${name}`);
+  return field.no;
 }
 
 /** Whether a frame is larger than `limit` bytes on the wire; 0 is no limit. */

@@ -9,6 +9,8 @@ import type { SignalMessage } from "../room/connection_host.ts";
 export interface SignalObserver {
   /** A client has a socket; its join is answered now. */
   connected(): void;
+  /** It was answered. @param ms From the request for the socket. */
+  answered(protocol: number, ms: number): void;
   request(message: SignalRequest["message"]): void;
   /** A frame that cannot be read or is too large. */
   requestFailed(): void;

@@ -7,6 +7,7 @@
  * @module
  */
 import {
+  CandidateProtocol,
   DisconnectReason,
   Pong,
   RequestResponse,
@@ -21,6 +22,7 @@ import type { TrackSid } from "../base/ids.ts";
 import { checkAttributes, checkMetadata, checkName } from "../room/admin_limits.ts";
 import { reasonOfClientLeave } from "../room/close_reason.ts";
 import type { SignalMessage } from "../room/connection_host.ts";
+import type { IcePreference } from "../room/ice_preference.ts";
 import type { Participant } from "../room/participant.ts";
 import { parseCandidateInit } from "../wire/ice_candidate.ts";
 import { handleDataRequest } from "./data_requests.ts";
@@ -135,7 +137,7 @@ function updateMetadata(participant: Participant, request: UpdateParticipantMeta
 /** What a resuming client believes; a track it has and we do not means that it must join anew. */
 function syncState(participant: Participant, state: SyncState): void {
   const unknown = state.publishTracks.some(({ track }) =>
-    track !== undefined && !participant.registry.has(track.sid as TrackSid)
+    track === undefined || !participant.registry.has(track.sid as TrackSid)
   );
   const unknownData = state.publishDataTracks.some(({ info }) =>
     info === undefined || !participant.data.tracks.has(info.sid)
@@ -166,11 +168,18 @@ function simulate(participant: Participant, { scenario }: SimulateScenario): voi
     case "disconnectSignalOnResumeNoMessages":
       return participant.link.dropNext(scenario.case === "disconnectSignalOnResumeNoMessages");
     case "switchCandidateProtocol":
+      participant.steering.prefer(PREFERENCE_BY_PROTOCOL[scenario.value] ?? "none");
       return participant.subscriber.restart();
     default:
       return;
   }
 }
+
+const PREFERENCE_BY_PROTOCOL: Readonly<Record<CandidateProtocol, IcePreference>> = {
+  [CandidateProtocol.UDP]: "none",
+  [CandidateProtocol.TCP]: "tcp",
+  [CandidateProtocol.TLS]: "tls",
+};
 
 function respond(
   participant: Participant,

@@ -11,16 +11,14 @@ import { checkAttributes, checkMetadata } from "../room/admin_limits.ts";
 import { ClientTraits } from "../room/client_traits.ts";
 import { leaveMessage } from "../room/close_reason.ts";
 import type { Participant } from "../room/participant.ts";
-import { permissionFromGrant, sourceName } from "../room/participant_permission.ts";
-import type { ParticipantInit } from "../room/participant_profile.ts";
 import { publishableCodecs } from "../room/publisher_connection.ts";
-import type { Room } from "../room/room.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
-import { roomRequest } from "../room/room_creation.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
 import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
+import { participantInit, roomOf } from "./join_admission.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
+import { ResponseEncoder } from "./signal_codec.ts";
 import type { SignalObserver } from "./signal_observer.ts";
 import { SignalSession } from "./signal_session.ts";
 import type { SignalSocket } from "./signal_socket.ts";
@@ -32,6 +30,8 @@ export interface SignalServiceOptions {
   readonly serverVersion: string;
   /** A room is made by the first join; else only by the API or a token with `roomCreate`. */
   readonly autoCreateRooms: boolean;
+  /** `limit.num_tracks`, in and out together: beyond it only clients that return come in; 0 is none. */
+  readonly maxTracks?: number;
   /** `limit.signal_message_size_limit`, bytes; 0 is no limit. */
   readonly maxFrameBytes: number;
   /** Signs refreshed tokens with the first configured key. */
@@ -43,6 +43,7 @@ export interface SignalServiceOptions {
 export class SignalService {
   readonly #server: ServerIdentity;
   readonly #sessions = new Set<SignalSession>();
+  readonly #encoder = new ResponseEncoder();
 
   constructor(readonly options: SignalServiceOptions) {
     const { context } = options.rooms;
@@ -62,8 +63,12 @@ export class SignalService {
     const barred = moderationRefusal(join, this.options.rooms);
     if (barred !== undefined) return barred;
     const mayCreate = this.options.autoCreateRooms || join.grant.roomCreate;
-    if (mayCreate || this.options.rooms.get(join.roomName) !== undefined) return { ok: true };
-    return { ok: false, status: 404, body: "requested room does not exist" };
+    if (!mayCreate && this.options.rooms.get(join.roomName) === undefined) {
+      return { ok: false, status: 404, body: "requested room does not exist" };
+    }
+    const { maxTracks = 0, rooms } = this.options;
+    if (maxTracks === 0 || join.reconnect || rooms.trackCount() < maxTracks) return { ok: true };
+    return { ok: false, status: 503, body: "node has exceeded its configured limit" };
   }
 
   /** What else can refuse a join before the upgrade; asked by `/rtc` only, right before it. */
@@ -82,13 +87,25 @@ export class SignalService {
     return { ok: false, status: 500, body: "room has exceeded its max participants" };
   }
 
-  /** Starts the session; everything further comes through the socket. */
-  open(join: JoinParameters, socket: SignalSocket): void {
+  /**
+   * Starts the session; everything further comes through the socket.
+   *
+   * @param receivedAt When the request for it came, monotonic ms; now if absent.
+   */
+  open(join: JoinParameters, socket: SignalSocket, receivedAt?: number): void {
+    const { observer, rooms: { context: { platform: { clock } } } } = this.options;
+    const startedAt = receivedAt ?? clock.now();
+    this.#start(join, socket);
+    observer?.answered(join.clientInfo.protocol, clock.now() - startedAt);
+  }
+
+  #start(join: JoinParameters, socket: SignalSocket): void {
     const { rooms, maxFrameBytes, observer } = this.options;
     const { platform, counters } = rooms.context;
     const session = new SignalSession(socket, {
       clock: platform.clock,
       counters,
+      encoder: this.#encoder,
       maxFrameBytes,
       observer,
       onClosed: (closed) => this.#sessions.delete(closed),
@@ -96,7 +113,7 @@ export class SignalService {
     this.#sessions.add(session);
     observer?.connected();
     if (join.reconnect) return this.#resume(join, session);
-    const room = this.#roomFor(join);
+    const room = roomOf(rooms, join);
     const participant = room.join(participantInit(join), session);
     if (typeof participant === "string") {
       return this.#refuse(join, session, DisconnectReason.JOIN_FAILURE, "disconnect");
@@ -113,6 +130,7 @@ export class SignalService {
         sifTrailer: room.sifTrailer,
         disabledCodecs: participant.traits.disabledCodecs,
         disabledPublishCodecs: participant.traits.disabledPublishCodecs,
+        icePreference: participant.icePreference,
       }),
     }));
     this.#refreshTokens(join, participant);
@@ -134,9 +152,16 @@ export class SignalService {
       return this.#refuse(join, session, DisconnectReason.STATE_MISMATCH, "reconnect");
     }
     session.bind(participant);
+    participant.steering.resumed(join.reconnectReason);
+    const { icePreference, traits } = participant;
     room.resume(participant, session, {
       case: "reconnect",
-      value: reconnectResponse(this.#server, room.lastDataSequence(participant)),
+      value: reconnectResponse(this.#server, {
+        lastMessageSeq: room.lastDataSequence(participant),
+        disabledCodecs: traits.disabledCodecs,
+        disabledPublishCodecs: traits.disabledPublishCodecs,
+        icePreference,
+      }),
     });
     participant.onClaimsChanged();
   }
@@ -152,11 +177,6 @@ export class SignalService {
     session.close();
   }
 
-  #roomFor(join: JoinParameters): Room {
-    const { roomName, roomConfig = {}, roomPreset = "" } = join;
-    return this.options.rooms.create({ ...roomRequest(roomName, roomConfig), roomPreset });
-  }
-
   #refreshTokens(join: JoinParameters, participant: Participant): void {
     const refresher = new TokenRefresher(
       join,
@@ -169,25 +189,4 @@ export class SignalService {
     participant.onClosed = () => refresher.stop();
     refresher.refresh();
   }
-}
-
-/** What the room layer needs to know of a join. */
-function participantInit(join: JoinParameters): ParticipantInit {
-  const { grant } = join;
-  const canPublishSources = grant.canPublishSources.map(sourceName);
-  return {
-    identity: join.identity,
-    name: join.name,
-    metadata: join.metadata,
-    attributes: join.attributes,
-    permission: permissionFromGrant({ ...grant, canPublishSources }),
-    kind: join.kind,
-    kindDetails: join.kindDetails,
-    clientInfo: join.clientInfo,
-    autoSubscribe: join.autoSubscribe,
-    autoSubscribeDataTrack: join.autoSubscribeDataTrack ?? false,
-    adaptiveStream: join.adaptiveStream,
-    singlePeerConnection: join.singlePeerConnection,
-    tokenExpiresAt: join.tokenExpiresAt,
-  };
 }

@@ -14,10 +14,10 @@ import type { SignalMessage, SignalSink } from "../room/connection_host.ts";
 import type { Participant } from "../room/participant.ts";
 import {
   decodeRequest,
-  encodeResponse,
   encodingOf,
   exceedsLimit,
   type FrameEncoding,
+  type ResponseEncoder,
 } from "./signal_codec.ts";
 import type { SignalObserver } from "./signal_observer.ts";
 import { answerPing, handleRequest } from "./signal_requests.ts";
@@ -32,6 +32,8 @@ const MAX_BUFFERED_BYTES = 16 * 1024 * 1024;
 export interface SignalSessionOptions {
   readonly clock: Clock;
   readonly counters: DropCounters;
+  /** Shared with the other sessions, which are often sent the same. */
+  readonly encoder: ResponseEncoder;
   /** Bytes; 0 is no limit. */
   readonly maxFrameBytes: number;
   readonly observer?: SignalObserver | undefined;
@@ -73,7 +75,7 @@ export class SignalSession implements SignalSink {
       this.options.observer?.responseFailed();
       return this.#end(CLOSE_CODE.policy, "too slow");
     }
-    this.socket.send(encodeResponse(message, this.#encoding));
+    this.socket.send(this.options.encoder.encode(message, this.#encoding));
     this.options.observer?.response(message, this.#participant?.sid);
   }
 
@@ -98,6 +100,7 @@ export class SignalSession implements SignalSink {
     this.options.observer?.request(request.message);
     const { case: kind } = request.message;
     this.#participant?.link.heard(kind === "ping" || kind === "pingReq");
+    if (kind === "pingReq") this.#participant?.link.measured(request.message.value.rtt);
     const pong = answerPing(request.message, this.options.clock.wallMs());
     if (pong !== undefined) return this.send(pong);
     this.handle(request.message);

@@ -135,9 +135,25 @@ export class CounterMode {
   }
 }
 
-/** A view by words on the buffer packets are sealed in, which is nearly always the same one. */
+/** Views by words on the buffers packets stand in, of which there are few. */
+const wordViews = new WeakMap<ArrayBufferLike, Int32Array>();
+/** The one used last, which is nearly always the next. */
 let packetBuffer: ArrayBufferLike | undefined;
 let packetWords: Int32Array = new Int32Array(0);
+
+/** `buffer` by words, at least the first `count` of them, which must be there. */
+function wordsOf(buffer: ArrayBufferLike, count: number): Int32Array {
+  // A buffer that was resized leaves views behind that miss a part of it.
+  if (buffer === packetBuffer && count <= packetWords.length) return packetWords;
+  let words = wordViews.get(buffer);
+  if (words === undefined || count > words.length) {
+    words = new Int32Array(buffer, 0, buffer.byteLength >> 2);
+    wordViews.set(buffer, words);
+  }
+  packetBuffer = buffer;
+  packetWords = words;
+  return words;
+}
 
 function addKeystream(
   bytes: Uint8Array,
@@ -150,15 +166,11 @@ function addKeystream(
   let s = streamAt;
   const start = bytes.byteOffset + from;
   if ((start & 3) === 0) {
-    if (bytes.buffer !== packetBuffer) {
-      packetBuffer = bytes.buffer;
-      packetWords = new Int32Array(packetBuffer, 0, packetBuffer.byteLength >> 2);
-    }
-    const data = packetWords;
     const keys = stream.words;
     const whole = (to - from) >> 2;
     const d = start >> 2;
     const k = streamAt >> 2;
+    const data = wordsOf(bytes.buffer, d + whole);
     for (let i = 0; i < whole; i++) data[d + i]! ^= keys[k + i]!;
     at += whole * 4;
     s += whole * 4;

@@ -61,6 +61,8 @@ export const MAX_CHANNELS = 64;
 /** Charged to every waiting message, so that empty ones are bounded too. */
 const MESSAGE_COST_BYTES = 64;
 
+const RESERVED_LABELS: ReadonlySet<string> = new Set(Object.values(CHANNEL_LABELS));
+
 interface Channel {
   readonly label: string;
   readonly streamId: number;
@@ -123,6 +125,14 @@ export class DataChannels {
     this.#nextStreamId += 2;
     this.#sendDcep(channel, writeOpen(label, reliability));
     return true;
+  }
+
+  /** Label of the first open channel that is none of LiveKit's. */
+  get ownLabel(): string | undefined {
+    for (const { label, open } of this.#byLabel.values()) {
+      if (open && !RESERVED_LABELS.has(label)) return label;
+    }
+    return undefined;
   }
 
   /** Whether messages can be sent under `label`. */

@@ -54,6 +54,14 @@ export interface DatagramCounters {
   sentBytes: number;
 }
 
+/** How routers are to treat what is sent. */
+export interface PacketMarks {
+  /** Differentiated services code point, 0 to 63 (RFC 2474); 46 is expedited forwarding. */
+  readonly dscp?: number;
+  /** ECN-capable, ECT(0), as RFC 6679 §6 has it for RTP. */
+  readonly ecn?: boolean;
+}
+
 /** One bound UDP socket. */
 export interface Datagrams {
   /** As bound: the port is the real one when 0 was asked for. */

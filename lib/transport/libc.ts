@@ -47,8 +47,8 @@ export const Errno = {
 } as const;
 
 const SYMBOLS = {
-  /** Of glibc only, which is how musl under glibc's name is told apart. */
-  gnu_get_libc_version: { parameters: [], result: "pointer" },
+  /** Of glibc only: its absence tells musl under glibc's name. */
+  gnu_get_libc_version: { parameters: [], result: "pointer", optional: true },
   __errno_location: { parameters: [], result: "pointer" },
   sendmmsg: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   recvmmsg: { parameters: ["i32", "pointer", "u32", "i32", "pointer"], result: "i32" },
@@ -112,6 +112,7 @@ export function openLibc(name: string = LIBRARY_NAME): LibcResult {
   const { os, arch } = Deno.build;
   if (os !== "linux") return unavailable(`not on ${os}`);
   if (!ARCHITECTURES.includes(arch)) return unavailable(`not on ${arch}`);
+  if (typeof Deno.listenDatagram !== "function") return unavailable("no UDP (--unstable-net)");
   // A query never prompts. Addresses need the permission as a whole, not for single paths.
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") {
     return unavailable("no permission (--allow-ffi)");
@@ -123,9 +124,11 @@ export function openLibc(name: string = LIBRARY_NAME): LibcResult {
     return unavailable(`cannot open ${name}: ${lastPart(error)}`);
   }
   const calls = library.symbols;
-  const version = calls.gnu_get_libc_version();
+  const version = calls.gnu_get_libc_version?.() ?? null;
   const location = calls.__errno_location();
-  if (version === null || location === null) return unavailable(`${name} is not usable`);
+  if (version === null || location === null) {
+    return unavailable(`${name} is not the GNU C library`);
+  }
   // The location is the thread's for its whole life, so `errno` is read without a call.
   const errno = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(location, 4));
   const problem = layoutProblem(calls);
@@ -165,9 +168,9 @@ function layoutProblem(calls: Calls): string | undefined {
   if (calls.socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) !== 0) return "cannot make a socket pair";
   const [from, to] = [pair[0]!, pair[1]!];
   try {
-    const queue = new SendQueue<SocketAddress>(new DropCounters());
-    const nobody = { writeTo() {} } as unknown as SocketAddress;
     const samples = [Uint8Array.of(1, 2, 3, 4, 5), Uint8Array.of(6, 7)];
+    const queue = new SendQueue<SocketAddress>(new DropCounters(), samples.length);
+    const nobody = { writeTo() {} } as unknown as SocketAddress;
     for (const sample of samples) {
       queue.reserve()!.set(sample);
       queue.commit(sample.length, nobody, SendKind.other);

@@ -19,6 +19,8 @@ export interface MediaPorts {
   readonly srtp: SrtpEngine;
   /** For the start line: which twins run, and why. */
   readonly description: string;
+  /** Whether sockets can mark what they send. */
+  readonly canMark: boolean;
   /**
    * Binds a UDP socket.
    *
@@ -45,6 +47,7 @@ export function chooseMediaPorts(native: NativeUse): MediaPorts {
     : `portable sockets (${library.reason})`;
   return {
     srtp,
+    canMark: library.ok,
     description: `${sockets}, ${srtp.name} ciphers (${srtp.detail})`,
     openDatagrams: library.ok
       ? (options) => openWithFallback({ ...options, libc: library.libc }, native)

@@ -7,6 +7,11 @@
  * without a hop to another thread. What the kernel does not take at once waits in order, is tried
  * again a little later, and is dropped oldest video first when the queue is full.
  *
+ * Received runs (UDP GRO) are not asked for. Measured on loopback: where the sender does not send runs,
+ * nothing is ever joined and each datagram costs a third more (4.0 µs instead of 2.9); where it does, a
+ * datagram costs half (0.6 instead of 1.1). Browsers send single datagrams, and what a publisher sends
+ * is received once and sent on a hundred times.
+ *
  * A message that fails is skipped and counted by its reason:
  *
  * | count                    | what the kernel said                                     |
@@ -30,6 +35,7 @@ import {
   type DatagramCounters,
   type Datagrams,
   MAX_DATAGRAM_BYTES,
+  type PacketMarks,
   type RemoteAddress,
   SendKind,
 } from "./datagrams.ts";
@@ -72,7 +78,7 @@ const SEND_FAILURES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** What a native socket needs. */
-export interface NativeDatagramsOptions {
+export interface NativeDatagramsOptions extends PacketMarks {
   /** Literal address; `0.0.0.0` or `::` (both families on most systems) for all interfaces. */
   readonly hostname: string;
   /** 0 for any. */
@@ -80,10 +86,6 @@ export interface NativeDatagramsOptions {
   readonly drops: DropCounters;
   readonly timers: Timers;
   readonly libc: Libc;
-  /** Differentiated services code point of what is sent, 0 to 63. */
-  readonly dscp?: number;
-  /** Marks what is sent as ECN-capable, ECT(0) as RFC 6679 §6 has it for RTP. */
-  readonly ecn?: boolean;
 }
 
 /**

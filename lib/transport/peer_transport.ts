@@ -2,8 +2,8 @@
  * One peer connection below RTP: an ICE-lite agent finds the path, DTLS proves the peer and gives the
  * keys, SRTP seals, and SCTP carries data. What comes out is clear RTP, RTCP and messages.
  *
- * Contract: nothing reaches the listener, and nothing of its owner's is sent, before the peer's
- * certificate matched its description; after {@linkcode PeerTransport.close} or `onFailed` no call
+ * Contract: nothing of the peer reaches the listener, and nothing of its owner's is sent, before the
+ * peer's certificate matched its description; after {@linkcode PeerTransport.close} or `onFailed` no call
  * comes any more.
  *
  * @module
@@ -40,6 +40,8 @@ export type TransportFailure = DtlsFailure | "ice_timeout" | "closed_by_peer" | 
 
 /** What a transport does to its owner. */
 export interface PeerTransportListener {
+  /** ICE has a path, the first one; the handshake begins. */
+  onPathFound(): void;
   /** Media can flow; again whenever the protocol of the path changes. */
   onConnected(protocol: "udp" | "tcp"): void;
   /** No valid STUN for a while. */
@@ -203,9 +205,14 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     if (sealed > 0) path.send(bytes, sealed);
   }
 
-  /** Sends a message on LiveKit's channel of that kind; `false` if it was not taken. */
-  sendData(kind: ChannelKind, bytes: Uint8Array): boolean {
-    return this.#channels?.send(CHANNEL_LABELS[kind], bytes) ?? false;
+  /**
+   * Sends a message on LiveKit's channel of that kind, or on the first of the peer's own; `false` if
+   * it was not taken.
+   */
+  sendData(kind: ChannelKind | "raw", bytes: Uint8Array): boolean {
+    const channels = this.#channels;
+    const label = kind === "raw" ? channels?.ownLabel : CHANNEL_LABELS[kind];
+    return label !== undefined && (channels?.send(label, bytes) ?? false);
   }
 
   /** See {@linkcode DataChannels.isBacklogged}. */
@@ -286,6 +293,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     this.#secureBy ??= now + Math.min(allowance, MAX_SECURE_MS);
     this.#dtls.pathReady();
     if (path.protocol === this.#protocol) return;
+    if (this.#protocol === undefined) this.#options.listener.onPathFound();
     this.#protocol = path.protocol;
     if (this.#dtls.connected) this.#options.listener.onConnected(path.protocol);
   }

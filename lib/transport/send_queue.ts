@@ -18,21 +18,19 @@ import { MAX_SEND_BYTES, type RemoteAddress, SendKind } from "./datagrams.ts";
 
 /** Datagrams that may wait: a key frame of 16 packets to 500 subscribers. 12 MiB, touched when used. */
 export const QUEUE_SLOTS = 8192;
-/** Twice what may wait, so that closing up the line always frees half of it. */
-const POSITIONS = 2 * QUEUE_SLOTS;
 /** Marks the position of a datagram that was dropped while it waited; no {@linkcode SendKind}. */
 export const DROPPED = 2;
 const NONE = -1;
 
 /** The line of one socket. Every call outside the contract of `Datagrams` is a counted drop. */
 export class SendQueue<Remote extends RemoteAddress = RemoteAddress> {
-  readonly slab = new ArrayBuffer(QUEUE_SLOTS * MAX_SEND_BYTES);
+  readonly slab: ArrayBuffer;
   /** By position, meaningful from `head` to `tail`; where `kinds` says DROPPED only `kinds` is. */
-  readonly slots = new Uint16Array(POSITIONS);
-  readonly lengths = new Uint16Array(POSITIONS);
-  readonly kinds = new Uint8Array(POSITIONS);
+  readonly slots: Uint16Array;
+  readonly lengths: Uint16Array;
+  readonly kinds: Uint8Array;
   /** Not cleared: at most this many small values outlive their use. */
-  readonly remotes: (Remote | undefined)[] = new Array(POSITIONS).fill(undefined);
+  readonly remotes: (Remote | undefined)[];
   /** First and one past the last position that waits. */
   head = 0;
   tail = 0;
@@ -41,19 +39,28 @@ export class SendQueue<Remote extends RemoteAddress = RemoteAddress> {
   readonly #drops: DropCounters;
   readonly #views: Uint8Array[] = [];
   /** A stack. */
-  readonly #free = new Uint16Array(QUEUE_SLOTS);
-  #freeCount = QUEUE_SLOTS;
+  readonly #free: Uint16Array;
+  #freeCount: number;
   #reserved = NONE;
   #videoCount = 0;
   /** No video waits before this position, and nothing from it on is dropped. */
   #videoFrom = 0;
   #isClosed = false;
 
-  constructor(drops: DropCounters) {
+  /** @param slots At most 65,536. */
+  constructor(drops: DropCounters, slots: number = QUEUE_SLOTS) {
     this.#drops = drops;
-    for (let slot = 0; slot < QUEUE_SLOTS; slot++) {
+    this.slab = new ArrayBuffer(slots * MAX_SEND_BYTES);
+    // Twice what may wait, so that closing up the line always frees half of it.
+    this.slots = new Uint16Array(2 * slots);
+    this.lengths = new Uint16Array(2 * slots);
+    this.kinds = new Uint8Array(2 * slots);
+    this.remotes = new Array(2 * slots).fill(undefined);
+    this.#free = new Uint16Array(slots);
+    this.#freeCount = slots;
+    for (let slot = 0; slot < slots; slot++) {
       this.#views.push(new Uint8Array(this.slab, slot * MAX_SEND_BYTES, MAX_SEND_BYTES));
-      this.#free[slot] = QUEUE_SLOTS - 1 - slot;
+      this.#free[slot] = slots - 1 - slot;
     }
   }
 
@@ -89,7 +96,7 @@ export class SendQueue<Remote extends RemoteAddress = RemoteAddress> {
   commit(length: number, remote: Remote, kind: SendKind): void {
     if (this.#reserved === NONE) return this.#drops.count("udp_send_not_reserved");
     if (!this.canHold(length)) return;
-    if (this.tail === POSITIONS) this.#closeUp();
+    if (this.tail === this.slots.length) this.#closeUp();
     const at = this.tail++;
     this.slots[at] = this.#reserved;
     this.lengths[at] = length;

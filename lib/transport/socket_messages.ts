@@ -9,7 +9,7 @@
  * @module
  */
 import { MAX_DATAGRAM_BYTES, MAX_SEND_BYTES } from "./datagrams.ts";
-import { DROPPED, QUEUE_SLOTS, type SendQueue } from "./send_queue.ts";
+import { DROPPED, type SendQueue } from "./send_queue.ts";
 import { NAME_WORDS, type SocketAddress } from "./socket_address.ts";
 
 /** Datagrams, and so messages, that one call sends at most. */
@@ -109,8 +109,7 @@ export class SendMessages {
     const slab = addressOf(queue.slab);
     this.#slabHigh = Math.floor(slab / TWO_32);
     this.#slabLow = slab % TWO_32 | 0;
-    const toCrossing = Math.ceil((TWO_32 - slab % TWO_32) / MAX_SEND_BYTES);
-    this.#crossing = Math.min(toCrossing, QUEUE_SLOTS);
+    this.#crossing = Math.ceil((TWO_32 - slab % TWO_32) / MAX_SEND_BYTES);
     for (let i = 0; i < SEND_BATCH; i++) this.#prepare(i, nameLength);
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { PacketMarks } from "./datagrams.ts";
 import { type Libc, SOCK_DGRAM } from "./libc.ts";
 import {
   type AddressFamily,
@@ -70,7 +71,7 @@ export function findDescriptor(
 export function setSocketOptions(
   libc: Libc,
   { fd, family }: SocketDescriptor,
-  marks: { readonly dscp?: number; readonly ecn?: boolean },
+  marks: PacketMarks,
 ): void {
   const value = new Int32Array(1);
   const set = (level: number, name: number, to: number) => {

@@ -99,12 +99,18 @@ function findTransport(
     ufrag: textOf(carrier, "iceUfrag") ?? "",
     pwd: textOf(carrier, "icePwd") ?? textOf(session, "icePwd") ?? "",
   };
-  if (!UFRAG.test(ice.ufrag)) return "a=ice-ufrag is not 4 to 256 ICE characters";
-  if (!PWD.test(ice.pwd)) return "a=ice-pwd is not 22 to 256 ICE characters";
+  const fault = credentialsFault(ice);
+  if (fault !== undefined) return fault;
   const fingerprints = readFingerprints([carrier, session, ...places]);
   if (fingerprints.length === 0) return "there is no usable a=fingerprint";
   const setup = [carrier, ...places].map((node) => textOf(node, "setup")).find(isSetup);
   return { ice, fingerprints, setup: setup ?? "actpass" };
+}
+
+/** What is wrong with a client's ICE credentials, in words; `undefined` if nothing is. */
+export function credentialsFault({ ufrag, pwd }: IceCredentials): string | undefined {
+  if (!UFRAG.test(ufrag)) return "a=ice-ufrag is not 4 to 256 ICE characters";
+  return PWD.test(pwd) ? undefined : "a=ice-pwd is not 22 to 256 ICE characters";
 }
 
 function readBundle(session: SdpNode): readonly string[] {

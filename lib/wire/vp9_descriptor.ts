@@ -24,6 +24,9 @@ export class Vp9Descriptor {
   hasScalabilityStructure = false;
   /** Spatial layers by the scalability structure; 0 without one that can be read. */
   spatialLayers = 0;
+  /** Of the largest layer the scalability structure sizes, pixels; 0 without. */
+  width = 0;
+  height = 0;
   /** The first packet of the base layer of a key picture. */
   keyFrameStart = false;
 
@@ -43,6 +46,8 @@ export class Vp9Descriptor {
       this.temporalId =
       this.spatialId =
       this.spatialLayers =
+      this.width =
+      this.height =
         0;
     this.switchingUpPoint = this.interLayerDependent = false;
     if (this.hasPictureId) {
@@ -77,6 +82,11 @@ export class Vp9Descriptor {
       if (at >= end) return;
       if ((bytes[at++]! & 0x01) === 0) break;
     }
-    if (at < end) this.spatialLayers = (bytes[at]! >> 5) + 1;
+    if (at >= end) return;
+    this.spatialLayers = (bytes[at]! >> 5) + 1;
+    const last = at + 1 + 4 * (this.spatialLayers - 1);
+    if ((bytes[at]! & 0x10) === 0 || last + 4 > end) return;
+    this.width = (bytes[last]! << 8) | bytes[last + 1]!;
+    this.height = (bytes[last + 2]! << 8) | bytes[last + 3]!;
   }
 }

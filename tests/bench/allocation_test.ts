@@ -1,5 +1,5 @@
 /**
- * The forwarding path allocates nothing, nor does sealing by native code: heap growth per packet is
+ * The forwarding path allocates nothing, nor do sealing and sending by native code: heap growth per packet is
  * measured with `Deno.memoryUsage()`, in stretches short enough that most see no garbage collection.
  *
  * @module
@@ -11,9 +11,11 @@ import { DownTrack } from "../../lib/media/down_track.ts";
 import type { PacketSink } from "../../lib/media/forwarding_ports.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
+import { SendKind } from "../../lib/transport/datagrams.ts";
 import { SrtpSession } from "../../lib/transport/srtp_session.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { codec, layerListener, vp8Payload } from "../support/forwarding_fixtures.ts";
+import { mustIgnoreNative, openNativePeer } from "../support/datagram_peers.ts";
 import { RelaySide, SECTION, TRACK } from "../support/relay_world.ts";
 import { rtpPacket } from "../support/rtp_packets.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
@@ -283,3 +285,29 @@ for (const profile of SRTP_PROFILES) {
     },
   });
 }
+
+Deno.test({
+  name: "openNativeDatagrams() sends with under 4 heap bytes per datagram, singly and in runs",
+  ignore: mustIgnoreNative(),
+  fn: async () => {
+    await using peer = await openNativePeer();
+    // Two destinations that nobody reads; addresses as they come with a datagram.
+    await using one = await openNativePeer();
+    await using other = await openNativePeer();
+    for (const { socket } of [one, other]) socket.send(Uint8Array.of(1), 1, peer.address);
+    await peer.received(2);
+    const remotes = peer.arrivals.map(({ remote }) => remote);
+    for (const run of [1, 8]) {
+      const sentBefore = peer.socket.counters.sent;
+      const perDatagram = growthPerStep(50 * STRETCH, (i) => {
+        const slot = peer.socket.reserve();
+        if (slot === undefined) return;
+        slot[0] = i & 0xff;
+        peer.socket.commit(1_200, remotes[Math.floor(i / run) & 1]!, SendKind.video);
+        if (i % 100 === 99) peer.socket.flush();
+      });
+      assert.equal(peer.socket.counters.sent - sentBefore, 50 * STRETCH);
+      assert.ok(perDatagram < MAX_BYTES, `${perDatagram} bytes per datagram in runs of ${run}`);
+    }
+  },
+});

@@ -1,6 +1,7 @@
 /**
  * Runs the conformance tests and prints how many of LiveKit's scenarios have a passing one, in all and
- * by section: `deno run --allow-all tests/conformance/count.ts`. Exits with 1 if a test fails.
+ * by section: `deno run --allow-all tests/conformance/count.ts`. With `--missing` it also names those
+ * that have none. Exits with 1 if a test fails.
  *
  * A scenario marked `③` counts once for each signalling flavour, as LiveKit runs it.
  *
@@ -33,6 +34,9 @@ if (import.meta.main) {
     const wanted = scenarios.flatMap(testNames);
     const passed = wanted.filter((name) => names.has(name));
     console.log(`${section}: ${passed.length} of ${wanted.length}`);
+    if (Deno.args.includes("--missing")) {
+      for (const name of wanted) if (!names.has(name)) console.log(`  ${name}`);
+    }
     done += passed.length;
     all += wanted.length;
   }

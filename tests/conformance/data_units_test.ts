@@ -361,3 +361,30 @@ unitScenario("TestBitrateCalculatorSparseFastAck", () => {
     assert.equal(rate.bps(now + 1), undefined);
   }
 });
+
+// Nothing runs at once here; what can interleave are the requests of several clients.
+unitScenario("TestParticipantDataBlob_ConcurrentAccess", async () => {
+  const world = new World({ data: { ...DEFAULT_DATA_OPTIONS, dataBlobs: true } });
+  const alice = await world.joined("alice");
+  const readers = [await world.joined("r1"), await world.joined("r2")];
+  const key = generic("k");
+  const sent: Promise<void>[] = [];
+  for (let n = 0; n < 100; n++) {
+    const value = new StoreDataBlobRequest({ requestId: n, blob: blobOf(key, `${n}`) });
+    sent.push(alice.request({ case: "storeDataBlobRequest", value }));
+    for (const reader of readers) {
+      const value = new GetDataBlobRequest({ requestId: n, participantIdentity: "alice", key });
+      sent.push(reader.request({ case: "getDataBlobRequest", value }));
+    }
+  }
+  await Promise.all(sent);
+  await world.pass(1_000);
+  assert.equal(alice.all("storeDataBlobResponse").length, 100);
+  for (const reader of readers) {
+    const read = reader.all("getDataBlobResponse").map(({ blob }) => Number(contentsOf(blob)));
+    const missed = reader.all("requestResponse").length;
+    assert.equal(read.length + missed, 100, "each request has one answer");
+    assert.deepEqual(read, read.toSorted((a, b) => a - b), "nothing older after something newer");
+  }
+  assert.equal(contentsOf(alice.participant.data.blobs.get(key)), "99");
+});

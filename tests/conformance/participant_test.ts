@@ -9,13 +9,15 @@ import {
   ParticipantInfo,
   ParticipantInfo_State,
   RequestResponse_Reason,
+  SessionDescription,
   SimulcastCodec,
   TrackSource,
   TrackType,
   UserPacket,
 } from "@livekit/protocol";
 import { ParticipantProfile } from "../../lib/room/participant_profile.ts";
-import { cameraRequest, FULL_GRANT, World } from "../support/scripted_client.ts";
+import { sectionText } from "../support/negotiation_fixtures.ts";
+import { cameraRequest, clientOffer, FULL_GRANT, World } from "../support/scripted_client.ts";
 import { scenario, unitScenario } from "./support.ts";
 
 const { JOINING, JOINED, ACTIVE, DISCONNECTED } = ParticipantInfo_State;
@@ -231,6 +233,39 @@ scenario("TestDisablePublishCodec", async (test) => {
   assert.deepEqual(await announced("h264"), ["video/VP8"]);
   assert.deepEqual(await announced("vp8"), ["video/VP8"]);
   assert.ok(!alice.join.enabledPublishCodecs.some(({ mime }) => mime === "video/H264"));
+});
+
+unitScenario("TestPreferAudioCodecForRed", async (t) => {
+  const cases = [
+    { announce: {}, red: true },
+    { announce: { disableRed: true }, red: false },
+    {
+      announce: { simulcastCodecs: [new SimulcastCodec({ codec: "opus", cid: "mic" })] },
+      red: false,
+    },
+  ];
+  for (const [index, { announce, red }] of cases.entries()) {
+    await t.step(`case ${index}`, async () => {
+      const world = new World();
+      const alice = await world.joined("alice");
+      const { AUDIO } = TrackType;
+      await alice.announce({
+        cid: "mic",
+        type: AUDIO,
+        source: TrackSource.MICROPHONE,
+        ...announce,
+      });
+      const plain = clientOffer([{ mid: "1", kind: "audio", cid: "mic" }], "clientUfrag");
+      const sdp = plain
+        .replace(/^m=audio 9 UDP\/TLS\/RTP\/SAVPF 111/m, "$& 63")
+        .replace(/^a=fmtp:111 .*$/m, "$&\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111");
+      const value = new SessionDescription({ type: "offer", sdp, id: 1 });
+      await alice.request({ case: "offer", value });
+      const lines = sectionText(alice.last("answer").sdp, "1");
+      assert.match(lines[0]!, red ? / 63 111$/ : / 111 63$/);
+      assert.ok(lines.includes("a=rtcp-fb:111 nack"), "opus is retransmitted either way");
+    });
+  }
 });
 
 scenario("TestPreferMediaCodecForPublisher", async (test) => {

@@ -20,6 +20,58 @@ import { unitScenario } from "./support.ts";
 
 const { LOW, MEDIUM, HIGH, OFF } = VideoQuality;
 
+// LiveKit orders updates that come through several nodes by versions. Here they come from one client,
+// in its order, and the last one holds.
+unitScenario("TestUpdateSubscriptionPermission", async (t) => {
+  const everyTrack = (fields: ConstructorParameters<typeof TrackPermission>[0]) =>
+    new TrackPermission({ allTracks: true, ...fields });
+  await t.step("the last message of a publisher holds, by sid or by identity", async () => {
+    const world = new World();
+    const alice = await world.joined("alice");
+    const audiences = [await world.joined("p1"), await world.joined("p2")];
+    const track = await alice.publishCamera();
+    const allowed = async (fields: ConstructorParameters<typeof SubscriptionPermission>[0]) => {
+      const value = new SubscriptionPermission(fields);
+      await alice.request({ case: "subscriptionPermission", value });
+      await world.pass(500);
+      return audiences.filter((client) => client.forwarded().length === 1)
+        .map(({ identity }) => identity);
+    };
+    const [p1, p2] = audiences.map(({ participant }) => participant.sid);
+    assert.deepEqual(await allowed({ allParticipants: true }), ["p1", "p2"]);
+    assert.deepEqual(await allowed({}), []);
+    const bySid = [everyTrack({ participantSid: p1! }), everyTrack({ participantSid: p2! })];
+    assert.deepEqual(await allowed({ trackPermissions: bySid }), ["p1", "p2"]);
+    const mixed = [
+      everyTrack({ participantIdentity: "p1" }),
+      new TrackPermission({ participantIdentity: "p2", trackSids: ["another"] }),
+    ];
+    assert.deepEqual(await allowed({ trackPermissions: mixed }), ["p1"]);
+    const listed = [new TrackPermission({ participantIdentity: "p2", trackSids: [track] })];
+    assert.deepEqual(await allowed({ trackPermissions: listed }), ["p2"]);
+    assert.deepEqual(await allowed({ allParticipants: true }), ["p1", "p2"]);
+  });
+  await t.step("an entry that names two participants means the one it names by identity", () => {
+    const trackPermissions = [
+      everyTrack({ participantSid: "PA_p1", participantIdentity: "p1" }),
+      everyTrack({ participantSid: "PA_p2", participantIdentity: "p2" }),
+    ];
+    const message = new SubscriptionPermission({ trackPermissions });
+    for (const resolve of [(sid: string) => sid.slice(3), () => "p3", () => undefined]) {
+      const rule = readSubscriptionRule(message, resolve)!;
+      const asked = ["p1", "p2", "p3"].filter((identity) =>
+        rule.allows({ identity, exempt: false }, "any")
+      );
+      assert.deepEqual(asked, ["p1", "p2"]);
+    }
+  });
+  await t.step("an entry that names nobody spoils the whole message", () => {
+    const trackPermissions = [everyTrack({ participantIdentity: "p1" }), everyTrack({})];
+    const message = new SubscriptionPermission({ trackPermissions });
+    assert.equal(readSubscriptionRule(message, () => undefined), undefined);
+  });
+});
+
 unitScenario("TestSubscriptionPermission", () => {
   const allowed = (message: SubscriptionPermission, identity: string, track: string) =>
     readSubscriptionRule(message, (sid) => sid.replace("PA_", ""))!.allows(

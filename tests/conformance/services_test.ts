@@ -1,6 +1,14 @@
 /** LiveKit's tests of services and configuration. */
 import assert from "node:assert/strict";
-import { RoomUpdate } from "@livekit/protocol";
+import { Buffer } from "node:buffer";
+import { gzipSync } from "node:zlib";
+import {
+  DisconnectReason,
+  JoinRequest,
+  RoomUpdate,
+  WrappedJoinRequest,
+  WrappedJoinRequest_Compression,
+} from "@livekit/protocol";
 import { type CommandLineActions, runCommandLine } from "../../lib/server/command_line.ts";
 import {
   type CommandLineValues,
@@ -8,10 +16,12 @@ import {
   loadConfig,
 } from "../../lib/server/config_loading.ts";
 import { type Config, parseConfig, parseConfigText } from "../../lib/server/config_parsing.ts";
+import { decodeJoinRequest } from "../../lib/signalling/join_request.ts";
 import { authenticate } from "../../routes/authentication.ts";
 import { readBody } from "../../routes/body_limit.ts";
 import { mintToken } from "../support/access_tokens.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+import { World } from "../support/scripted_client.ts";
 import { ROOM, scenario, unitScenario } from "./support.ts";
 
 unitScenario("TestAuthMiddleware", async (t) => {
@@ -164,4 +174,62 @@ unitScenario("TestGetConfigString", async () => {
 
 unitScenario("TestShouldReturnErrorIfConfigFileDoesNotExist", async () => {
   await assert.rejects(load(...KEYS, "--config", "notExistingFile"), { code: "unreadable_file" });
+});
+
+unitScenario("TestDecompressGzip", async (t) => {
+  const LIMIT = 1024 * 1024;
+  const TOO_LARGE = { ok: false, message: "join request too large" };
+  const decoded = (compressed: Uint8Array) => {
+    const { GZIP: compression } = WrappedJoinRequest_Compression;
+    const wrapped = new WrappedJoinRequest({ compression, joinRequest: compressed });
+    const base64 = Buffer.from(wrapped.toBinary()).toString("base64");
+    return decodeJoinRequest(base64.replaceAll("+", "-").replaceAll("/", "_"));
+  };
+  /** A request of exactly so many bytes. */
+  const request = (bytes: number) => {
+    const size = (metadata: number) =>
+      new JoinRequest({ metadata: "x".repeat(metadata) }).toBinary();
+    return size(bytes - (size(bytes).length - bytes));
+  };
+  await t.step("a small payload", () => {
+    const result = decoded(gzipSync(new JoinRequest({ metadata: "hello" }).toBinary()));
+    assert.equal(result.ok && result.request.metadata, "hello");
+  });
+  await t.step("a payload of exactly the limit, and one of a byte more", () => {
+    const exact = request(LIMIT);
+    assert.equal(exact.length, LIMIT);
+    assert.equal(decoded(gzipSync(exact)).ok, true);
+    assert.deepEqual(decoded(gzipSync(request(LIMIT + 1))), TOO_LARGE);
+  });
+  await t.step("a bomb of 100 MiB", () => {
+    const bomb = gzipSync(new Uint8Array(100 * LIMIT));
+    assert.ok(bomb.length < LIMIT);
+    assert.deepEqual(decoded(bomb), TOO_LARGE);
+  });
+  await t.step("what is not gzip", () => {
+    const result = decoded(new TextEncoder().encode("not gzip data"));
+    assert.match(result.ok ? "" : result.message, /cannot read decompressed/);
+  });
+});
+
+scenario("TestConvertErrToTwirp", async (test) => {
+  const refused = (call: Promise<unknown>) => call.then(() => undefined, (error) => error);
+  const error = await refused(test.api.deleteRoom("nowhere"));
+  assert.deepEqual([error.status, error.code], [404, "not_found"]);
+  assert.match(error.message, /requested room does not exist$/);
+});
+
+unitScenario("TestMessageChannel_WriteMessageClosed", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const { participant } = alice;
+  const before = alice.received.length;
+  const value = new RoomUpdate();
+  alice.socket.onClose();
+  for (let i = 0; i < 100; i++) participant.send({ case: "roomUpdate", value });
+  participant.close(DisconnectReason.CLIENT_INITIATED, "disconnect");
+  participant.send({ case: "roomUpdate", value });
+  await world.settle();
+  assert.equal(alice.received.length, before);
+  assert.equal(world.counters.snapshot().participant_bug, undefined);
 });

@@ -14,6 +14,12 @@ import { until } from "../support/until.ts";
 import type { WireParticipant } from "../support/wire_participant.ts";
 import { ROOM, scenario, type TestServer } from "./support.ts";
 
+/**
+ * Where nothing but the server's own waits takes time: grace, and batches of updates. Clients show every
+ * two real seconds that they are there; less than ten of the server's may have passed meanwhile.
+ */
+const SPEED = 4;
+
 /** The server's side of a participant. */
 function session(test: TestServer, identity: string) {
   const found = test.server.rooms.get(ROOM)?.byIdentity(identity);
@@ -53,7 +59,7 @@ scenario("TestCloseDisconnectedParticipantOnSignalClose", async (test) => {
   await silent.close();
   await until("alice to hear that it is gone", () => !alice.remotes.has("silent"));
   assert.equal(test.server.rooms.get(ROOM)!.byIdentity("silent"), undefined);
-});
+}, { speed: SPEED });
 
 scenario("TestMultiNodeRefreshToken", async (test) => {
   const alice = await test.join("alice", { token: { metadata: "before" } });
@@ -99,7 +105,7 @@ scenario("TestMultiNodeUpdateAttributes", async (test) => {
     (info) => info.attributes["secondkey"] === "au1",
   );
   assert.deepEqual(attributes, { mykey: "au1", secondkey: "au1" });
-});
+}, { speed: SPEED });
 
 scenario("TestMultiNodeRevokePublishPermission", async (test) => {
   const [alice, bob] = await test.joinAll(["alice", "bob"]);

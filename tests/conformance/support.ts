@@ -11,11 +11,14 @@
 import assert from "node:assert/strict";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
-import type { Log } from "../../lib/base/platform.ts";
+import type { Log, Platform } from "../../lib/base/platform.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
+import { EngineTap } from "../support/engine_tap.ts";
+import { reporting } from "../support/failure_report.ts";
 import type { Flavour, JoinOptions } from "../support/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+import { scaledPlatform } from "../support/scaled_platform.ts";
 import { createTestEngine, SPREAD } from "../support/test_engine.ts";
 import { until } from "../support/until.ts";
 import { WireParticipant } from "../support/wire_participant.ts";
@@ -49,27 +52,39 @@ export class TestServer implements AsyncDisposable {
     readonly flavour: Flavour,
     readonly log: RecordingLog,
     readonly http: Deno.HttpServer<Deno.NetAddr>,
+    /** The server's clock and timers, among others. */
+    readonly platform: Platform,
+    readonly tap: EngineTap,
   ) {}
 
-  /** @param config LiveKit's YAML keys, merged over the test configuration. */
+  /**
+   * @param config LiveKit's YAML keys, merged over the test configuration.
+   * @param lines Gets everything that is logged.
+   * @param speed How many of the server's seconds pass in a real one, in which this process has its
+   * share of the machine. By default the server has plain real time.
+   */
   static async start(
     config: Readonly<Record<string, unknown>> = {},
     flavour: Flavour = "v0",
+    lines: string[] = [],
+    speed?: number,
   ): Promise<TestServer> {
-    const log = new RecordingLog();
+    const log = new RecordingLog({}, lines);
+    const platform = speed === undefined ? denoPlatform(log) : scaledPlatform(speed, log);
+    const tap = new EngineTap();
     const server = createServer(
       parseConfig({ keys: { [TEST_KEY]: TEST_SECRET }, rtc: { node_ip: HOST }, ...config }),
-      denoPlatform(log),
+      platform,
       {
         createEngine: (options) => {
           const free = [{ hostname: HOST, port: 0 }];
-          return createTestEngine({ ...options, udp: free, tcp: free }, SPREAD);
+          return tap.wrap(createTestEngine({ ...options, udp: free, tcp: free }, SPREAD));
         },
       },
     );
     await server.listenMedia();
     const http = Deno.serve({ hostname: HOST, port: 0, onListen() {} }, server.handler);
-    return new TestServer(server, flavour, log, http);
+    return new TestServer(server, flavour, log, http, platform, tap);
   }
 
   /** `ws://…` without a trailing slash. */
@@ -135,6 +150,8 @@ export type ScenarioBody = (test: TestServer) => Promise<void>;
 export interface ScenarioOptions {
   /** LiveKit's YAML keys. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** See {@linkcode TestServer.start}; for scenarios that wait for the server or measure its time. */
+  readonly speed?: number;
 }
 
 /**
@@ -151,9 +168,12 @@ export function scenario(name: string, body: ScenarioBody, options: ScenarioOpti
       // werift's DTLS client, which the test clients use, has timers that cannot be stopped.
       sanitizeOps: false,
       sanitizeResources: false,
-      fn: async () => {
-        await using test = await TestServer.start(options.config, flavour);
-        await body(test);
+      fn: () => {
+        const log: string[] = [];
+        return reporting(async () => {
+          await using test = await TestServer.start(options.config, flavour, log, options.speed);
+          await body(test);
+        }, () => ({ "the server": log }));
       },
     });
   }

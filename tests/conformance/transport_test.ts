@@ -1,11 +1,13 @@
 /** LiveKit's tests of negotiation, codecs and client traits. */
 import assert from "node:assert/strict";
 import {
+  CandidateProtocol,
   ClientInfo,
   ClientInfo_SDK,
   DisconnectReason,
   LeaveRequest_Action,
   ParticipantInfo,
+  SimulateScenario,
 } from "@livekit/protocol";
 import type { DownTrackId } from "../../lib/base/ids.ts";
 import {
@@ -177,6 +179,41 @@ unitScenario("TestRegisterCodecsPayloadTypesAreUnique", () => {
   );
   assert.equal(new Set(used).size, used.length);
   assert.ok(used.every((payloadType) => payloadType >= 0 && payloadType < 128));
+});
+
+unitScenario("TestFilteringCandidates", async () => {
+  const world = new World();
+  const bob = await world.joined("bob");
+  await bob.openPublisher();
+  const candidates = (sdp: string) => sdp.match(/^a=candidate:.*$/gm)?.map((line) => line.trim());
+  const all = candidates(bob.last("offer").sdp);
+  assert.deepEqual(
+    candidates(bob.last("answer").sdp),
+    all,
+    "everything, where nothing is preferred",
+  );
+  assert.deepEqual(all?.map((line) => line.split(" ")[2]), ["udp", "tcp"]);
+  const scenario = new SimulateScenario({
+    scenario: { case: "switchCandidateProtocol", value: CandidateProtocol.TCP },
+  });
+  await bob.request({ case: "simulate", value: scenario });
+  await bob.offer([], "restartedUfrag");
+  for (const sdp of [bob.last("offer").sdp, bob.last("answer").sdp]) {
+    const [kept, ...more] = candidates(sdp)!;
+    assert.deepEqual(more, []);
+    assert.match(kept!, / tcp .* tcptype passive$/);
+  }
+});
+
+unitScenario("TestClientInfo_SupportsICETCP", () => {
+  const supports = (sdk: ClientInfo_SDK, version = "") =>
+    new ClientTraits(new ClientInfo({ sdk, version })).iceOverTcp;
+  assert.equal(supports(ClientInfo_SDK.GO, "2.0.0"), false);
+  assert.equal(supports(ClientInfo_SDK.SWIFT, "1.0.4"), false);
+  assert.equal(supports(ClientInfo_SDK.SWIFT, "1.0.5"), true);
+  for (const sdk of [ClientInfo_SDK.JS, ClientInfo_SDK.ANDROID, ClientInfo_SDK.UNKNOWN]) {
+    assert.equal(supports(sdk), true);
+  }
 });
 
 unitScenario("TestClientInfo_CompareVersion", () => {

@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import { mintToken } from "../support/access_tokens.ts";
 import {
   assertCleanLeave,
   assertReceives,
   publishCameraAndMicrophone,
 } from "../support/call_assertions.ts";
-import { ChromiumBrowser } from "../support/chromium.ts";
-import { serveClientPage } from "../support/client_page_server.ts";
-import { chromiumPath, endToEndTest } from "../support/e2e_requirements.ts";
+import { endToEndTest } from "../support/e2e_requirements.ts";
 import { type ClientNamespace, createTcpOnlyNamespace } from "../support/network_namespace.ts";
-import { startRoomwire } from "../support/roomwire_process.ts";
+import { withSplitCall } from "../support/split_call.ts";
 
 /**
  * Sends datagrams from inside and then opens a TCP connection, both to the host.
@@ -41,26 +38,11 @@ endToEndTest("Chromium without UDP sees and hears over TCP", [
   "network-namespaces",
 ], async () => {
   await using inside = await createTcpOnlyNamespace();
-  await using server = await startRoomwire({ address: inside.hostAddress });
-  assert.equal(await datagramsFromInside(inside), 0, "datagrams that left the namespace");
-  await using pages = serveClientPage(inside.hostAddress);
-  const flags = [`--unsafely-treat-insecure-origin-as-secure=${pages.url.slice(0, -1)}`];
-  await using browser = await ChromiumBrowser.launch({
-    executablePath: await inside.wrapperFor(chromiumPath() ?? "chromium"),
-    extraFlags: flags,
-  });
-  await using outside = await ChromiumBrowser.launch({ extraFlags: flags });
-
-  const join = async (identity: string, where: ChromiumBrowser) => {
-    const client = await where.openClient(identity, pages.url);
-    const token = await mintToken({ identity, room: "tcp-only" });
-    await client.connect(server.url, token, { singlePeerConnection: false });
-    return client;
-  };
-  try {
-    await using ann = await join("ann", browser);
+  await withSplitCall(inside, { singlePeerConnection: false }, async ({ join }) => {
+    assert.equal(await datagramsFromInside(inside), 0, "datagrams that left the namespace");
+    await using ann = await join("inside", "ann");
     const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
-    await using bob = await join("bob", outside);
+    await using bob = await join("outside", "bob");
     const fromBob = await publishCameraAndMicrophone(bob, { color: [40, 160, 60], hz: 880 });
     await assertReceives(bob, ann, fromAnn);
     await assertReceives(ann, bob, fromBob);
@@ -68,8 +50,5 @@ endToEndTest("Chromium without UDP sees and hears over TCP", [
     assert.equal((await ann.transport("subscriber"))?.protocol, "tcp");
     assert.equal((await bob.transport("publisher"))?.protocol, "udp");
     await assertCleanLeave(ann, bob);
-  } catch (error) {
-    console.error(`--- server output ---\n${server.logTail()}`);
-    throw error;
-  }
+  });
 });

@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
-import { mintToken } from "../support/access_tokens.ts";
 import {
   assertReceives,
   assertVideoFlows,
   publishCameraAndMicrophone,
 } from "../support/call_assertions.ts";
-import { ChromiumBrowser } from "../support/chromium.ts";
-import { serveClientPage } from "../support/client_page_server.ts";
-import { chromiumPath, endToEndTest } from "../support/e2e_requirements.ts";
+import { endToEndTest } from "../support/e2e_requirements.ts";
 import { eventually } from "../support/eventually.ts";
 import { createNamespace } from "../support/network_namespace.ts";
-import { startRoomwire } from "../support/roomwire_process.ts";
+import { withSplitCall } from "../support/split_call.ts";
 
 /** The server calls a client lost after 15 s of silence; Chromium does so after about as long. */
 const SHORT_BLOCK_MS = 10_000;
@@ -25,27 +22,11 @@ function pause(ms: number): Promise<void> {
 async function block(blockedMs: number): Promise<void> {
   await using inside = await createNamespace();
   // Without TCP candidates there is no other way.
-  await using server = await startRoomwire({
-    address: inside.hostAddress,
-    config: { rtc: { tcp_port: 0 } },
-  });
-  await using pages = serveClientPage(inside.hostAddress);
-  const flags = [`--unsafely-treat-insecure-origin-as-secure=${pages.url.slice(0, -1)}`];
-  await using browser = await ChromiumBrowser.launch({
-    executablePath: await inside.wrapperFor(chromiumPath() ?? "chromium"),
-    extraFlags: flags,
-  });
-  await using outside = await ChromiumBrowser.launch({ extraFlags: flags });
-  const join = async (identity: string, where: ChromiumBrowser) => {
-    const client = await where.openClient(identity, pages.url);
-    const token = await mintToken({ identity, room: "blocked" });
-    await client.connect(server.url, token);
-    return client;
-  };
-  try {
-    await using ann = await join("ann", browser);
+  const config = { rtc: { tcp_port: 0 } };
+  await withSplitCall(inside, { config }, async ({ join }) => {
+    await using ann = await join("inside", "ann");
     const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
-    await using bob = await join("bob", outside);
+    await using bob = await join("outside", "bob");
     const fromBob = await publishCameraAndMicrophone(bob, { color: [40, 160, 60], hz: 880 });
     await assertReceives(bob, ann, fromAnn);
     await assertReceives(ann, bob, fromBob);
@@ -73,10 +54,7 @@ async function block(blockedMs: number): Promise<void> {
     assert.deepEqual((await bob.snapshot()).departed, [], "bob never saw ann leave");
     await assertReceives(bob, ann, fromAnn);
     await assertReceives(ann, bob, fromBob);
-  } catch (error) {
-    console.error(`--- server output ---\n${server.logTail()}`);
-    throw error;
-  }
+  });
 }
 
 endToEndTest(

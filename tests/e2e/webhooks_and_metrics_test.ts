@@ -92,6 +92,20 @@ endToEndTest("webhooks and metrics tell of a call", [], async () => {
     await metric(port, "livekit_packet_total", { direction }, (n) => n >= 20);
     await metric(port, "livekit_packet_bytes", { direction }, (n) => n >= 20 * 20);
   }
+  const flowing = await metric(port, "livekit_forward_latency_ns_count", {}, (n) => n > 0);
+  assert.ok(flowing.value("livekit_forward_latency")! > 0);
+  assert.ok(flowing.value("livekit_forward_jitter")! >= 0);
+  assert.ok(flowing.value("livekit_node_packet_total", { type: "out" })! > 20);
+  assert.ok(flowing.value("livekit_connection_total", { kind: "incoming" })! >= 1);
+  assert.equal(flowing.value("livekit_fir_total", { direction: "incoming" }), 0);
+  assert.equal(flowing.value("livekit_session_join_latency_ms_count"), 2);
+  for (const direction of ["publish", "subscribe", "subscribe-stream-start"]) {
+    const labels = { direction, source: "MICROPHONE", type: "AUDIO", count: "1" };
+    assert.equal(flowing.value("livekit_pubsubtime_ms_count", labels), 1, direction);
+  }
+  for (const state of ["started", "ice_connected", "connected", "fully_established"]) {
+    assert.ok(flowing.value("livekit_peer_connection_state", { state })! >= 2, state);
+  }
 
   await ann.unpublish(audio);
   await ann.disconnect();
@@ -112,6 +126,12 @@ endToEndTest("webhooks and metrics tell of a call", [], async () => {
     ...["room_started", "participant_joined", "participant_joined", "track_published"],
     ...["track_unpublished", "participant_left", "participant_left", "room_finished"],
   ];
+  // Each URL has a queue of its own: the last event may still be on its way to the other one.
+  await eventually(
+    "every event at both URLs",
+    () => receiver.events.length >= 2 * expected.length,
+    { seen: () => receiver.names(ROOM) },
+  );
   const ofEach = Object.groupBy(receiver.events, ({ id }) => id);
   assert.deepEqual(Object.values(ofEach).map((events) => events!.length), expected.map(() => 2));
   assert.deepEqual(

@@ -31,7 +31,14 @@ function api() {
     const headers = { "Content-Type": type };
     const request = new Request(`http://sfu.example${path}`, { method: "POST", headers, body });
     const url = new URL(request.url);
-    const response = await routes(path)!({ request, url, path, token, socketAddress: "" });
+    const response = await routes(path)!({
+      request,
+      url,
+      path,
+      token,
+      receivedAt: 0,
+      socketAddress: "",
+    });
     await response.body?.cancel();
     return response.status;
   };

@@ -427,6 +427,7 @@ roomTest("MediaEngine tells statistics of tracks, layers and drops", async (room
     retransmitted: 0,
     nacksReceived: 0,
     plisReceived: 0,
+    firsReceived: 0,
   }]);
 });
 

@@ -27,6 +27,12 @@ function assertClean(relay: RelayWorld): void {
   assert.deepEqual([...relay.near.errors, ...relay.far.errors], []);
 }
 
+/** What did not cross because nobody needed it is not asked for. */
+function assertNothingMissed(relay: RelayWorld): void {
+  const asked = relay.farTrack.stats().map(({ nacksSent }) => nacksSent);
+  assert.deepEqual(asked, asked.map(() => 0), "losses that were none");
+}
+
 /** Everything about a packet but when it was sent. */
 function withoutTime(packets: readonly Received[]): Omit<Received, "at">[] {
   return packets.map(({ at: _, ...rest }) => rest);
@@ -150,7 +156,84 @@ Deno.test("A layer that does not cross lives, however long nobody here needs it"
   relay.run(300);
   assert.equal(sink.received.at(-1)!.spatial, 2, "asked for at once, not when a seed was due");
   assert.deepEqual(relay.world.pliAt.slice(asked).map(({ spatial }) => spatial), [2]);
-  assert.equal(relay.world.nacked, 0, "the gap since the last crossing is no loss");
+  assertNothingMissed(relay);
+  assertClean(relay);
+});
+
+Deno.test("A layer crosses again after a pause without asking for what was between", () => {
+  const relay = relayed();
+  const { sink, down } = relay.subscribe(EVERYTHING);
+  relay.run(2000);
+  for (let round = 0; round < 3; round++) {
+    down.setTarget({ ...EVERYTHING, maxSpatial: 0 }, relay.farNow);
+    relay.run(2000);
+    assert.equal(sink.received.at(-1)!.spatial, 0);
+    down.setTarget(EVERYTHING, relay.farNow);
+    relay.run(2000);
+    assert.equal(sink.received.at(-1)!.spatial, 2);
+  }
+  assertNothingMissed(relay);
+  assertClean(relay);
+});
+
+Deno.test("Nothing crosses for subscribers who have paused the track", () => {
+  const relay = relayed();
+  const [first, second] = [relay.subscribe(EVERYTHING), relay.subscribe(EVERYTHING)];
+  relay.run(2000);
+  first.down.setTarget({ ...EVERYTHING, enabled: false }, relay.farNow);
+  relay.run(500);
+  const [one, before] = [first.sink.received.length, relay.crossed[2]!];
+  relay.run(500);
+  assert.ok(relay.crossed[2]! > before, "the other one still watches");
+  assert.equal(first.sink.received.length, one);
+  second.down.setTarget({ ...EVERYTHING, enabled: false }, relay.farNow);
+  relay.run(50);
+  const paused = relay.crossed;
+  relay.run(2000);
+  assert.deepEqual(relay.crossed, paused);
+  second.down.setTarget(EVERYTHING, relay.farNow);
+  relay.run(1500);
+  assert.ok(relay.crossed[2]! > paused[2]!);
+  assert.equal(second.sink.received.at(-1)!.spatial, 2);
+  assertNothingMissed(relay);
+  assertClean(relay);
+});
+
+Deno.test("What came before a mute is forwarded, though both are read in one turn", () => {
+  const relay = relayed({ layers: 1 });
+  const local = relay.world.subscribe(EVERYTHING);
+  const remote = relay.subscribe(EVERYTHING);
+  relay.run(2000);
+  relay.farReads = false;
+  relay.run(300);
+  relay.world.up.setMuted(true, relay.world.now);
+  relay.run(10);
+  relay.farReads = true;
+  relay.run(10);
+  assert.equal(relay.farTrack.muted, true);
+  assert.equal(remote.sink.received.at(-1)!.frame, local.sink.received.at(-1)!.frame);
+  assertClean(relay);
+});
+
+Deno.test("A change that a full ring has no room for crosses as soon as there is some", () => {
+  const relay = relayed({ ringBytes: 1 << 12 });
+  relay.subscribe(EVERYTHING);
+  relay.run(1000);
+  relay.farReads = false;
+  relay.run(2000);
+  assert.ok(relay.near.drops.get("relay_full") > 0);
+  relay.world.up.setMuted(true, relay.world.now);
+  relay.run(10);
+  relay.farReads = true;
+  relay.run(10);
+  assert.equal(relay.farTrack.muted, true);
+  relay.farReads = false;
+  relay.world.up.setMuted(false, relay.world.now);
+  relay.run(2500);
+  relay.near.link.stop(TRACK);
+  relay.farReads = true;
+  relay.run(10);
+  assert.equal(relay.farTrack.liveLayers, 0);
   assertClean(relay);
 });
 
@@ -171,7 +254,7 @@ Deno.test("Mute and unmute cross in order with the packets", () => {
   assert.deepEqual(relay.world.pliAt.slice(asked).map(({ spatial }) => spatial), [2]);
   assert.ok(sink.received.length > received);
   assert.equal(sink.received[received]!.keyFrameStart, true);
-  assert.equal(relay.far.drops.get("relay_full"), 0);
+  assertNothingMissed(relay);
   assertClean(relay);
 });
 
@@ -236,6 +319,20 @@ Deno.test("A relay ends from either side, and can be made again", () => {
   assertClean(relay);
 });
 
+Deno.test("When a link to another engine is closed nothing is left of its relays", () => {
+  const relay = relayed();
+  const { sink } = relay.subscribe(EVERYTHING);
+  relay.run(1000);
+  relay.near.link.close();
+  relay.far.link.close();
+  assert.equal(relay.world.up.downTrackCount, 0);
+  assert.equal(relay.farTrack.liveLayers, 0);
+  const before = sink.received.length;
+  relay.run(500);
+  assert.equal(sink.received.length, before);
+  assertClean(relay);
+});
+
 Deno.test("A publisher that leaves without a word leaves nothing at either end", () => {
   const relay = relayed();
   relay.subscribe(EVERYTHING);
@@ -254,7 +351,7 @@ Deno.test("A track made anew under the same id starts anew behind the relay", ()
   const relay = relayed({ layers: 1 });
   const { sink } = relay.subscribe(EVERYTHING);
   relay.run(1000);
-  const other = new RelayWorld({ seed: 9, layers: 1, firstSequence: 40_000 });
+  const other = new RelayWorld({ seed: 9, layers: 1, firstSequence: 10 });
   relay.near.upTracks.set(TRACK, other.world.up);
   relay.run(20);
   const before = sink.received.length;
@@ -310,22 +407,30 @@ Deno.test("What the publisher's network lost is asked for by the near side only"
   assertClean(relay);
 });
 
-Deno.test("Sender reports cross, whatever the zeros of the two clocks are", () => {
-  const relay = relayed({ layers: 1 });
+Deno.test("Sender reports cross, however old they are and whatever the two clocks say", () => {
+  const relay = new RelayWorld({ seed: 1, layers: 1 });
   const local = relay.world.subscribe(EVERYTHING);
-  relay.run(2500);
-  const remote = relay.subscribe(EVERYTHING);
-  relay.run(500);
-  const [here, there] = [new SenderReportFigures(), new SenderReportFigures()];
-  assert.equal(local.down.senderReport(relay.world.now, here), true);
-  assert.equal(remote.down.senderReport(relay.farNow, there), true);
-  assert.equal(there.ntpSeconds, here.ntpSeconds);
-  assert.equal(there.ntpFraction, here.ntpFraction);
-  // Each subscriber's clock has an offset of its own, which its packets show.
-  const offset = (sink: TimedSink, figures: SenderReportFigures) =>
-    (figures.rtpTimestamp - sink.received.at(-1)!.timestamp) | 0;
-  assert.equal(local.sink.received.at(-1)!.frame, remote.sink.received.at(-1)!.frame);
-  assert.equal(offset(remote.sink, there), offset(local.sink, here));
+  relay.world.run(1050);
+  // Both times after one report and before the next, a second later.
+  for (let round = 0; round < 2; round++) {
+    relay.open();
+    const remote = relay.subscribe(EVERYTHING);
+    relay.run(round === 0 ? 200 : 600); // key frames are asked for every half second
+    const [here, there] = [new SenderReportFigures(), new SenderReportFigures()];
+    assert.equal(local.down.senderReport(relay.world.now, here), true);
+    assert.equal(remote.down.senderReport(relay.farNow, there), true, `round ${round}`);
+    assert.equal(there.ntpSeconds, here.ntpSeconds);
+    assert.equal(there.ntpFraction, here.ntpFraction);
+    // Each subscriber's clock has an offset of its own, which its packets show.
+    const offset = (sink: TimedSink, figures: SenderReportFigures) =>
+      (figures.rtpTimestamp - sink.received.at(-1)!.timestamp) | 0;
+    assert.equal(local.sink.received.at(-1)!.frame, remote.sink.received.at(-1)!.frame);
+    assert.equal(offset(remote.sink, there), offset(local.sink, here));
+    relay.farTrack.removeDownTrack(remote.down);
+    relay.far.link.end(TRACK);
+    relay.run(10);
+  }
+  assertClean(relay);
 });
 
 Deno.test("A restart of the publisher's stream restarts it behind the relay, without a gap", () => {

@@ -13,6 +13,7 @@ import {
 import { SignJWT } from "jose";
 import { ROOM, TestServer } from "../conformance/support.ts";
 import { Bystanders } from "./bystanders.ts";
+import { reporting } from "./failure_report.ts";
 import { rawRequest } from "./raw_request.ts";
 import { TEST_KEY, TEST_SECRET } from "./roomwire_process.ts";
 import type { WireParticipant } from "./wire_participant.ts";
@@ -22,6 +23,9 @@ export const JOIN = { roomJoin: true, room: ROOM };
 
 /** Twirp's answer where a grant is missing. */
 export const DENIED = [401, { code: "unauthenticated", msg: "permissions denied" }] as const;
+
+/** What takes time is mostly that updates are sent in batches; see {@linkcode TestServer.start}. */
+const SPEED = 4;
 
 /** A server with bystanders, who must be unharmed afterwards. werift's client keeps timers. */
 export function badInputTest(
@@ -33,12 +37,15 @@ export function badInputTest(
     name,
     sanitizeOps: false,
     sanitizeResources: false,
-    fn: async () => {
-      await using test = await TestServer.start(config);
-      await test.api.createRoom({ name: ROOM });
-      const bystanders = await Bystanders.in(test);
-      await body(test, bystanders);
-      await bystanders.assertUnharmed();
+    fn: () => {
+      const log: string[] = [];
+      return reporting(async () => {
+        await using test = await TestServer.start(config, "v0", log, SPEED);
+        await test.api.createRoom({ name: ROOM });
+        const bystanders = await Bystanders.in(test);
+        await body(test, bystanders);
+        await bystanders.assertUnharmed();
+      }, () => ({ "the server": log }));
     },
   });
 }

@@ -104,6 +104,10 @@ export class BrowserClient implements SdkClient {
   transport(role: "publisher" | "subscriber"): Promise<TransportSnapshot | undefined> {
     return this.call("transport", role);
   }
+  /** Asks for one of the SDK's test scenarios, as `force-tcp`. */
+  simulate(scenario: string, arg?: unknown): Promise<void> {
+    return this.call("simulate", scenario, ...(arg === undefined ? [] : [arg]));
+  }
   /** @param sid of a local video track. */
   sentLayers(sid: string): Promise<readonly SentLayer[]> {
     return this.call("sentLayers", sid);

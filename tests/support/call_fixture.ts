@@ -12,6 +12,7 @@ import { FirefoxBrowser } from "./firefox.ts";
 import { type RoomwireOptions, type RoomwireProcess, startRoomwire } from "./roomwire_process.ts";
 import type { RtcNodeClient } from "./rtc_node_client.ts";
 import type { ConnectOptions, SdkClient } from "./sdk_client.ts";
+import { WhipClient } from "./whip_client.ts";
 
 export type ClientKind = "chromium" | "firefox" | "rtc-node";
 
@@ -54,8 +55,7 @@ export class CallFixture {
   }
 
   /**
-   * Runs one scenario in a room of its own and lets everybody leave at its end. On a failure the
-   * server's last output is printed.
+   * Runs one scenario in a room of its own and lets everybody leave at its end.
    */
   async call(
     room: string,
@@ -65,12 +65,7 @@ export class CallFixture {
     const server = await this.server();
     await using clients = new AsyncDisposableStack();
     const open = (kind: ClientKind, identity: string) => this.#open(kind, identity);
-    try {
-      await scenario(new Call(`${room}-${mode}`, mode, server, open, clients));
-    } catch (error) {
-      console.error(`--- server output ---\n${server.logTail()}`);
-      throw error;
-    }
+    await scenario(new Call(`${room}-${mode}`, mode, server, open, clients));
   }
 
   async #open(kind: ClientKind, identity: string): Promise<SdkClient> {
@@ -116,6 +111,14 @@ export class Call {
     this.server = server;
     this.#open = open;
     this.#clients = clients;
+  }
+
+  /** A page that can start a WHIP session; it has not. */
+  async whip(kind: "chromium" | "firefox", identity: string): Promise<WhipClient> {
+    const page = this.#clients.use(await this.#open(kind, identity)) as BrowserClient;
+    const token = (grant?: JoinOptions["grant"]) =>
+      mintToken({ identity, room: this.room, ...(grant === undefined ? {} : { grant }) });
+    return new WhipClient(page, this.server.url.replace(/^ws/, "http"), token);
   }
 
   /** Connects a participant in this call's mode; `options.connect` goes over it. */

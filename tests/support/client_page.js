@@ -48,7 +48,9 @@
     room = new Room(roomOptions);
     listen(room);
     joinStartedAt = performance.now();
-    await room.connect(url, token, { autoSubscribe });
+    // Patience for a busy machine; by themselves they wait for 15 s.
+    const patience = { peerConnectionTimeout: 45_000, websocketTimeout: 45_000 };
+    await room.connect(url, token, { autoSubscribe, ...patience });
     connectedMs = performance.now() - joinStartedAt;
   }
 
@@ -379,11 +381,12 @@
     sentLayers,
     timings: () => ({ connectedMs, firstFrameMs }),
     setAttributes: (attributes) => room.localParticipant.setAttributes(attributes),
+    simulate: (scenario, arg) => room.simulateScenario(scenario, arg),
     errors: () => errors,
   };
 
   /** For the other scripts of this page. */
-  globalThis.testClient = { methods, room: () => room };
+  globalThis.testClient = { methods, room: () => room, drawnTrack, toneTrack };
 
   /** Calls one method with JSON arguments; the outcome is JSON, too, and never a rejection. */
   globalThis.callTestClient = async (method, argumentsJson) => {

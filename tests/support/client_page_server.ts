@@ -17,6 +17,10 @@ const FILES: Readonly<Record<string, readonly [URL, string]>> = {
     new URL("client_page_data.js", SUPPORT),
     "text/javascript; charset=utf-8",
   ],
+  "/client_page_whip.js": [
+    new URL("client_page_whip.js", SUPPORT),
+    "text/javascript; charset=utf-8",
+  ],
   "/livekit-client.js": [BUNDLE, "text/javascript; charset=utf-8"],
 };
 

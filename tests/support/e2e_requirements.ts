@@ -6,6 +6,8 @@
  * @module
  */
 import { existsSync } from "node:fs";
+import { reporting } from "./failure_report.ts";
+import { forgetEndedServers, serverOutput } from "./roomwire_process.ts";
 
 /** Things that are not on every machine. */
 export type Requirement = "chromium" | "firefox" | "network-namespaces" | "node";
@@ -83,7 +85,7 @@ export function mustIgnore(requirements: readonly Requirement[]): boolean {
  * Registers one end-to-end test. Deno's leak checks are off because the browsers and the server are
  * shared by the tests of a file and outlive each of them.
  *
- * @param body Fails the test by throwing.
+ * @param body Fails the test by throwing. A failure shows the last output of the servers of this file.
  */
 export function endToEndTest(
   name: string,
@@ -96,6 +98,9 @@ export function endToEndTest(
     sanitizeOps: false,
     sanitizeResources: false,
     sanitizeExit: true,
-    fn: body,
+    fn: (t) => {
+      forgetEndedServers();
+      return reporting(() => body(t), serverOutput);
+    },
   });
 }

@@ -8,8 +8,11 @@
 /** Pause between two looks, ms: short beside a video frame, long beside a browser round trip. */
 const POLL_INTERVAL_MS = 50;
 
-/** How long {@linkcode eventually} waits when the caller does not say, ms. */
-const DEFAULT_DEADLINE_MS = 15_000;
+/**
+ * How long {@linkcode eventually} waits when the caller does not say, ms: long beside everything that
+ * a browser does on a machine with other work, because only a failing test ever waits so long.
+ */
+const DEFAULT_DEADLINE_MS = 45_000;
 
 /**
  * Polls `look` until it returns something other than `undefined`, `false` or `null`, and returns

@@ -12,8 +12,8 @@ const UDP_TABLE = "100";
 /** Nobody has this hardware address. */
 const NOBODY = "02:00:00:00:00:01";
 
-/** Third byte of the /29 used, by process, so that two test runs do not share one. */
-const SUBNET = Deno.pid % 250;
+/** Third bytes of the /29 used that are tried, one after the other. */
+const SUBNETS = 250;
 
 export interface ClientNamespace extends AsyncDisposable {
   readonly name: string;
@@ -55,16 +55,19 @@ export async function createNamespace(): Promise<ClientNamespace> {
   const name = `roomwire-${Deno.pid}`;
   // Interface names have at most 15 characters.
   const [outer, inner] = [`rw${Deno.pid}o`, `rw${Deno.pid}i`];
-  const hostAddress = `10.213.${SUBNET}.1`;
-  const guestAddress = `10.213.${SUBNET}.2`;
-  const nobodyAddress = `10.213.${SUBNET}.6`;
+  const network = `10.213.${freeSubnet()}`;
+  const [hostAddress, guestAddress, nobodyAddress] = [
+    `${network}.1`,
+    `${network}.2`,
+    `${network}.6`,
+  ];
   const scratch = await Deno.makeTempDir({ prefix: "roomwire-netns-" });
   // Beside the wire's own route this one is never taken, as its metric is the highest.
   const unreachable = [
     "route",
     "add",
     "unreachable",
-    `10.213.${SUBNET}.0/29`,
+    `${network}.0/29`,
     "metric",
     "4294967295",
   ];
@@ -133,6 +136,16 @@ export async function createNamespace(): Promise<ClientNamespace> {
     },
     [Symbol.asyncDispose]: destroy,
   };
+}
+
+/** One that no other test run uses: it begins elsewhere in each process, and looks what is there. */
+function freeSubnet(): number {
+  const taken = new Set(Deno.networkInterfaces().map(({ address }) => address));
+  for (let i = 0; i < SUBNETS; i++) {
+    const subnet = (Deno.pid + i) % SUBNETS;
+    if (!taken.has(`10.213.${subnet}.1`)) return subnet;
+  }
+  throw new Error("Every subnet for test namespaces is taken");
 }
 
 /** iproute2's other program, beside `ip`. */

@@ -8,6 +8,7 @@
 import { createServer } from "node:net";
 import { createSocket } from "node:dgram";
 import { stringify } from "yaml";
+import type { SrtpProfile } from "../../lib/transport/srtp_keys.ts";
 import { eventually } from "./eventually.ts";
 import { TEST_NATIVE, TEST_WORKERS } from "./test_engine.ts";
 
@@ -20,12 +21,17 @@ const PROJECT_ROOT = new URL("../../", import.meta.url);
 const LOOPBACK = "127.0.0.1";
 /** `main.ts` with a message border that clones, as two threads would. */
 const PROGRAM = "tests/support/cloned_main.ts";
+/** The same with native SRTP and one profile, its first argument. */
+const NATIVE_SRTP_PROGRAM = "tests/support/native_srtp_main.ts";
 /** Output lines kept for a failing test. */
 const LOG_LINES_KEPT = 80;
 /** Process start to a healthy answer; a cold start compiles every module. */
 const READY_DEADLINE_MS = 45_000;
 /** What the server promises between a signal and its exit. */
 const EXIT_DEADLINE_MS = 5_000;
+/** A port that is free when it is drawn may be taken when the server comes to it. */
+const START_ATTEMPTS = 3;
+const PORT_TAKEN = "Cannot listen on";
 
 export interface RoomwireOptions {
   /** More command line flags, for instance `--dev`. */
@@ -37,6 +43,8 @@ export interface RoomwireOptions {
   readonly address?: string;
   /** Merged over the test configuration, LiveKit's YAML key names. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Native SRTP with this profile as the only one; by default what the program chooses. */
+  readonly nativeSrtpProfile?: SrtpProfile;
 }
 
 /** A running server. Dispose it to stop it. */
@@ -53,20 +61,52 @@ export interface RoomwireProcess extends AsyncDisposable {
   stop(): Promise<Deno.CommandStatus>;
 }
 
+/** Servers of this process, also those that have ended since {@linkcode forgetEndedServers}. */
+const servers = new Map<RoomwireProcess, { ended: boolean }>();
+
+/** Their last lines, for the message of a failing test. */
+export function serverOutput(): Record<string, string[]> {
+  return Object.fromEntries(
+    [...servers].map(([{ ports, logTail }, { ended }]) => [
+      `the server on port ${ports.http}${ended ? ", which has ended" : ""}`,
+      logTail().split("\n"),
+    ]),
+  );
+}
+
+/** The output of servers that have ended is of no interest any more. */
+export function forgetEndedServers(): void {
+  for (const [server, { ended }] of servers) if (ended) servers.delete(server);
+}
+
 /**
- * Starts a server and resolves when it answers on `/`.
+ * Starts a server and resolves when it answers on `/`. If somebody else has taken a port meanwhile,
+ * says so and draws others.
  *
  * @throws {Error} with the server's output when it exits early or does not become healthy.
  */
 export async function startRoomwire(options: RoomwireOptions = {}): Promise<RoomwireProcess> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await start(options);
+    } catch (error) {
+      const taken = error instanceof Error && error.message.includes(PORT_TAKEN);
+      if (!taken || attempt === START_ATTEMPTS) throw error;
+      console.log(`A port was taken meanwhile (attempt ${attempt}); starting on others`);
+    }
+  }
+}
+
+async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
   const address = options.address ?? LOOPBACK;
+  const http = await freeTcpPort(address);
   const ports = {
-    http: await freeTcpPort(address),
-    tcp: await freeTcpPort(address),
+    http,
+    tcp: await freeTcpPort(address, http),
     udp: await freeUdpPorts(address, Math.max(1, TEST_WORKERS)),
   };
   const config = configFor(options.address, ports, options.config ?? {});
-  const [program, ...programArgs] = await serverCommand();
+  const [program, ...programArgs] = await serverCommand(options.nativeSrtpProfile);
   const child = new Deno.Command(program!, {
     args: [...programArgs, "--config-body", stringify(config), ...(options.flags ?? [])],
     cwd: PROJECT_ROOT,
@@ -92,6 +132,7 @@ export async function startRoomwire(options: RoomwireOptions = {}): Promise<Room
         await child.status;
       }
       await drained;
+      standing.ended = true;
       if (!exited) throw new Error("The server did not exit within 5 s of SIGTERM");
       return exited;
     },
@@ -99,6 +140,8 @@ export async function startRoomwire(options: RoomwireOptions = {}): Promise<Room
       await server.stop();
     },
   };
+  const standing = { ended: false };
+  servers.set(server, standing);
   try {
     await untilHealthy(httpUrl, () => status);
   } catch (error) {
@@ -148,14 +191,16 @@ function configFor(
 }
 
 /** The chosen executable, or the program under the start task's own permission flags. */
-async function serverCommand(): Promise<string[]> {
+async function serverCommand(nativeSrtpProfile: SrtpProfile | undefined): Promise<string[]> {
   const executable = Deno.env.get("ROOMWIRE_EXECUTABLE");
-  if (executable) return [executable];
+  if (executable && nativeSrtpProfile === undefined) return [executable];
   const project = JSON.parse(await Deno.readTextFile(new URL("deno.json", PROJECT_ROOT)));
   const words = String(project.tasks.start).split(/\s+/);
   const script = words.findIndex((word) => word.endsWith("main.ts"));
   if (words[0] !== "deno" || script < 0) throw new Error("The start task does not run main.ts");
-  return [Deno.execPath(), ...words.slice(1, script), PROGRAM];
+  const command = [Deno.execPath(), ...words.slice(1, script)];
+  if (nativeSrtpProfile === undefined) return [...command, PROGRAM];
+  return [...command, "--allow-ffi", NATIVE_SRTP_PROGRAM, String(nativeSrtpProfile)];
 }
 
 async function keepLines(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {
@@ -182,10 +227,11 @@ const FIRST_PORT = 20_000;
 const PORT_COUNT = 12_000;
 const PORT_ATTEMPTS = 50;
 
-/** A TCP port nobody listened on a moment ago. */
-export function freeTcpPort(address: string): Promise<number> {
+/** A TCP port nobody listened on a moment ago, and not `taken`. */
+export function freeTcpPort(address: string, taken?: number): Promise<number> {
   return freePort((port) =>
     new Promise((resolve, reject) => {
+      if (port === taken) return reject(new Error("taken"));
       const probe = createServer();
       probe.once("error", reject);
       probe.listen(port, address, () => probe.close(() => resolve()));

@@ -23,6 +23,7 @@ import { DropCounters } from "../../lib/base/drop_counters.ts";
 import type { ConnectionId, NodeId, UpTrackId } from "../../lib/base/ids.ts";
 import { EngineRouter } from "../../lib/room/engine_router.ts";
 import type { Participant } from "../../lib/room/participant.ts";
+import { IcePreferences } from "../../lib/room/ice_preference.ts";
 import { DEFAULT_ROOM_OPTIONS, type RoomOptions } from "../../lib/room/room_context.ts";
 import { RoomDirectory } from "../../lib/room/room_directory.ts";
 import type { VideoGrant } from "../../lib/signalling/access_token.ts";
@@ -274,7 +275,7 @@ export class World {
   readonly service: SignalService;
   readonly clients: ScriptedClient[] = [];
 
-  constructor(options: Partial<RoomOptions> = {}, autoCreateRooms = true) {
+  constructor(options: Partial<RoomOptions> = {}, autoCreateRooms = true, maxTracks = 0) {
     const router = new EngineRouter(this.engine, this.platform.log);
     this.engine.onEvent = (event) => router.dispatch(event);
     this.rooms = new RoomDirectory({
@@ -287,7 +288,11 @@ export class World {
         subscription: (outcome) => this.figures.push(`subscription ${outcome}`),
         connection: (role, state) => this.figures.push(`${role} ${state}`),
         dataStream: ({ mimeType }, to) => this.figures.push(`stream of ${mimeType} to ${to}`),
+        streamTime: (step, { type }, _, ms, count) =>
+          this.figures.push(`${step} ${TrackType[type]} after ${ms} ms, number ${count}`),
+        publishCanceled: (type, count) => this.figures.push(`${count} ${TrackType[type]} canceled`),
       },
+      icePreferences: new IcePreferences(this.platform.clock),
       nodeId: "ND_test" as NodeId,
       region: "here",
     });
@@ -295,6 +300,7 @@ export class World {
       rooms: this.rooms,
       serverVersion: "1.2.3",
       autoCreateRooms,
+      maxTracks,
       maxFrameBytes: 2 * 1024 * 1024,
       signToken: (claims) => Promise.resolve(`token of ${claims.identity}`),
     });

@@ -41,7 +41,10 @@ export class SignalClient {
     const client = new SignalClient(socket);
     const opened = Promise.withResolvers<void>();
     socket.onopen = () => opened.resolve();
-    socket.onerror = () => opened.reject(new UpgradeRefused(`Cannot open ${url.split("?")[0]}`));
+    socket.onerror = (event) => {
+      const why = event instanceof ErrorEvent ? event.message : "";
+      opened.reject(new UpgradeRefused(`Cannot open ${url.split("?")[0]}: ${why}`));
+    };
     socket.onmessage = ({ data }) => client.#receive(data);
     socket.onclose = ({ code, reason }) => client.closed = { code, reason };
     await opened.promise;

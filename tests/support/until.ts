@@ -7,15 +7,15 @@
 
 /** Pause between two looks, ms: a look costs next to nothing here. */
 const POLL_INTERVAL_MS = 4;
-/** Longest wait, ms: a loaded machine, not the protocol. */
-const DEADLINE_MS = 8_000;
+/** Longest wait, ms: a loaded machine, not the protocol. Only a failing test ever waits so long. */
+const DEADLINE_MS = 30_000;
 
 /**
  * Resolves with the first result of `look` that is neither `undefined`, `null` nor `false`.
  *
  * @param what Finishes the sentence "Timed out waiting for …".
  * @param seen Describes the state for the error message.
- * @throws {Error} after 8 s.
+ * @throws {Error} after 30 s.
  */
 export async function until<T>(
   what: string,

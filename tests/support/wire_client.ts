@@ -13,6 +13,12 @@ import { DtlsClient, RtpPacket, SrtcpSession, SrtpSession } from "werift";
 import type { IceCredentials, MediaAddress } from "../../lib/base/media_vocabulary.ts";
 import { datagramKind } from "../../lib/wire/datagram_kind.ts";
 import type { DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
+import {
+  saltBytes,
+  SRTP_PROFILE,
+  type SrtpParameters,
+  type SrtpProfile,
+} from "../../lib/transport/srtp_keys.ts";
 import { bindingRequest, isSuccessFor } from "./stun_requests.ts";
 import { WireDataChannels } from "./wire_data_channels.ts";
 import { openWireSocket, type WireSocket } from "./wire_socket.ts";
@@ -20,12 +26,17 @@ import { openWireSocket, type WireSocket } from "./wire_socket.ts";
 /** How often an unanswered check is repeated, ms. */
 const CHECK_REPEAT_MS = 100;
 /** Longest wait for an answer, ms: a loaded machine, not the protocol. */
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 25_000;
 /** STUN keeps the connection alive; the engine calls it interrupted after 10 s. */
 const KEEP_ALIVE_MS = 2_000;
 
+/** Master keys of both AES-128 profiles. */
+const SRTP_KEY_BYTES = 16;
 /** DTLS content type of alerts (RFC 5246 §6.2.1). */
 const ALERT = 21;
+
+/** werift has no AES-256. */
+type WeriftProfile = Exclude<SrtpProfile, typeof SRTP_PROFILE.aeadAes256Gcm>;
 
 /** What a client is made of. */
 export interface WireClientOptions {
@@ -38,6 +49,10 @@ export interface WireClientOptions {
   readonly dataChannels?: boolean;
   /** Takes RTP as it comes, sealed; `rtp` and `rtcp` stay empty. For counting at no cost of opening. */
   readonly onSealedRtp?: (bytes: Uint8Array) => void;
+  /** Another kind of socket than the usual one. */
+  readonly openSocket?: (server: MediaAddress) => Promise<WireSocket>;
+  /** Offered in this order, of those werift's sessions know; by default AES128_CM_HMAC_SHA1_80 alone. */
+  readonly srtpProfiles?: readonly WeriftProfile[];
 }
 
 /** A received clear-text RTP packet. */
@@ -88,7 +103,7 @@ export class WireClient {
       cert: certificate.certPem,
       key: certificate.keyPem,
       signatureHash: certificate.signatureHash,
-      srtpProfiles: [1],
+      srtpProfiles: [...options.srtpProfiles ?? [SRTP_PROFILE.aes128CmSha1_80]],
       extendedMasterSecret: true,
     });
     this.dtls.onError.subscribe(() => {});
@@ -102,7 +117,8 @@ export class WireClient {
 
   /** Opens the socket and nothing else. */
   static async open(options: WireClientOptions): Promise<WireClient> {
-    return new WireClient(options, await openWireSocket(options.server));
+    const { openSocket = openWireSocket, server } = options;
+    return new WireClient(options, await openSocket(server));
   }
 
   /** Nominates the path, shakes hands and derives keys. */
@@ -141,16 +157,27 @@ export class WireClient {
     // werift's client starts epoch 1 over after its Finished and so repeats that record's number,
     // which a replay window rightly drops; no other client does.
     this.dtls.dtls.recordSequenceNumber = 100;
-    const { localKey, localSalt, remoteKey, remoteSalt } = this.dtls.extractSessionKeys(16, 14);
+    const { profile, local, remote } = this.srtpParameters;
     const keys = {
-      localMasterKey: localKey,
-      localMasterSalt: localSalt,
-      remoteMasterKey: remoteKey,
-      remoteMasterSalt: remoteSalt,
+      localMasterKey: Buffer.from(local.key),
+      localMasterSalt: Buffer.from(local.salt),
+      remoteMasterKey: Buffer.from(remote.key),
+      remoteMasterSalt: Buffer.from(remote.salt),
     };
-    this.#srtp = new SrtpSession({ keys, profile: 1 });
-    this.#srtcp = new SrtcpSession({ keys, profile: 1 });
+    this.#srtp = new SrtpSession({ keys, profile });
+    this.#srtcp = new SrtcpSession({ keys, profile });
     await this.channels?.start();
+  }
+
+  /** What the handshake agreed on, for a sender that seals by itself. */
+  get srtpParameters(): SrtpParameters & { readonly profile: WeriftProfile } {
+    const profile = this.dtls.srtp.srtpProfile as WeriftProfile;
+    const keys = this.dtls.extractSessionKeys(SRTP_KEY_BYTES, saltBytes(profile));
+    return {
+      profile,
+      local: { key: keys.localKey, salt: keys.localSalt },
+      remote: { key: keys.remoteKey, salt: keys.remoteSalt },
+    };
   }
 
   /** Seals and sends one clear-text RTP packet. */

@@ -58,6 +58,8 @@ export interface PublishOptions {
   readonly announce?: ConstructorParameters<typeof AddTrackRequest>[0];
   /** `false` sends no packets. */
   readonly media?: boolean;
+  /** Sends one packet in so many of {@linkcode SyntheticTrack.INTERVAL_MS}; all by default. */
+  readonly every?: number;
 }
 
 /** A published track of this participant. */
@@ -88,7 +90,7 @@ export class WireParticipant implements AsyncDisposable {
   lastAnswer = "";
   readonly #single: boolean;
   readonly #sections: OfferSection[] = [];
-  readonly #sending = new Map<string, SyntheticTrack>();
+  readonly #sending = new Map<string, { readonly track: SyntheticTrack; readonly every: number }>();
   #offerId = 0;
   #pump: ReturnType<typeof setInterval> | undefined;
 
@@ -187,7 +189,8 @@ export class WireParticipant implements AsyncDisposable {
     const mid = `${this.#sections.length + 1}`;
     this.#sections.push({ mid, kind, direction: "sendonly", codecs, cid, ssrc });
     await this.negotiate();
-    if (options.media !== false) this.#send(cid, new SyntheticTrack(mid, codecs[0]!, ssrc));
+    if (options.media === false) return;
+    this.#send(cid, new SyntheticTrack(mid, codecs[0]!, ssrc), options.every ?? 1);
   }
 
   /** Takes a track out of the offer, which is how media tracks are unpublished. */
@@ -377,12 +380,16 @@ export class WireParticipant implements AsyncDisposable {
     this.#offer();
   }
 
-  #send(cid: string, track: SyntheticTrack): void {
-    this.#sending.set(cid, track);
+  #send(cid: string, track: SyntheticTrack, every: number): void {
+    this.#sending.set(cid, { track, every });
+    let ticks = 0;
     this.#pump ??= setInterval(() => {
       const { client, connected } = this.publisher;
       if (!connected || client === undefined) return;
-      for (const sending of this.#sending.values()) client.sendRtp(sending.packet());
+      for (const sending of this.#sending.values()) {
+        if (ticks % sending.every === 0) client.sendRtp(sending.track.packet());
+      }
+      ticks++;
     }, SyntheticTrack.INTERVAL_MS);
   }
 }

@@ -44,6 +44,8 @@ export interface PeerOptions {
   /** Default: no application section. */
   readonly dataChannels?: "accept" | "create";
   readonly dataPolicy?: DataChannelPolicy;
+  /** The only one the client offers; 1 if absent. */
+  readonly srtpProfile?: 1 | 7;
   /** Default: the same for all. */
   readonly placement?: string;
 }
@@ -99,7 +101,7 @@ export class WireRoom implements AsyncDisposable {
     const id = `connection-${number}` as ConnectionId;
     const remote = credentials(`server${number}`);
     const local = credentials(`client${number}`);
-    const { dataChannels, dataPolicy } = options;
+    const { dataChannels, dataPolicy, srtpProfile } = options;
     this.engine.send({
       type: "open_connection",
       connection: id,
@@ -124,6 +126,7 @@ export class WireRoom implements AsyncDisposable {
       local,
       certificate: this.#certificate,
       dataChannels: dataChannels !== undefined,
+      ...(srtpProfile === undefined ? {} : { srtpProfiles: [srtpProfile] }),
     });
     const peer: Peer = { id, client, remote, local };
     this.#peers.push(peer);

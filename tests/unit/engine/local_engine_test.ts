@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { ConnectionId } from "../../../lib/base/ids.ts";
 import { createLocalEngine } from "../../../lib/engine/local_engine.ts";
+import { silentLog } from "../../../lib/base/platform.ts";
+import { mustIgnoreNative } from "../../support/datagram_peers.ts";
 import { VirtualPlatform } from "../../support/virtual_platform.ts";
 
 /** Longer than a connection that nobody comes to is kept, ms. */
@@ -36,3 +38,30 @@ Deno.test("createLocalEngine() goes on ticking for others when whoever hears of 
   platform.advance(0);
   await closed;
 });
+
+for (const [native, isWarned] of [["off", true], ["require", false]] as const) {
+  Deno.test({
+    name: `createLocalEngine() says where packets cannot be marked as asked (native: ${native})`,
+    ignore: native === "require" && mustIgnoreNative(),
+    fn: async () => {
+      const warnings: string[] = [];
+      const platform = new VirtualPlatform(1, {
+        ...silentLog,
+        warn: (message) => warnings.push(message),
+      });
+      const engine = createLocalEngine({
+        platform,
+        udp: [{ hostname: "127.0.0.1", port: 0 }],
+        tcp: [],
+        advertised: ["127.0.0.1"],
+        native,
+        marks: { dscp: 46 },
+      });
+      await engine.start();
+      const closed = engine.close();
+      platform.advance(0);
+      await closed;
+      assert.equal(warnings.some((message) => message.includes("not marked")), isWarned);
+    },
+  });
+}

@@ -93,6 +93,15 @@ Deno.test("A relay ring pads its end, where no record fits, and counts the paddi
   assert.equal(read(reader), undefined);
 });
 
+Deno.test("RelayRingReader takes padding at the end of the memory only", () => {
+  const ring = createRelayRing(RING_BYTES);
+  const [writer, reader] = [new RelayRingWriter(ring), new RelayRingReader(ring)];
+  write(writer, { kind: 1, words: [1, 2, 3] });
+  new Int32Array(ring, 256)[0] = 4; // kind 0, of the same length
+  assert.equal(read(reader), undefined);
+  assert.equal(reader.corrupted, 1);
+});
+
 Deno.test("RelayRingReader survives any bytes, counts them, and reads what is written later", () => {
   let corrupted = 0;
   for (let seed = 1; seed <= 500; seed++) {

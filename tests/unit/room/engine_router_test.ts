@@ -65,7 +65,15 @@ Deno.test("EngineRouter.stats() resolves with the answer to its own request", as
   const first = router.stats();
   const second = router.stats();
   const [one, two] = engine.of("request_stats");
-  const stats = (connections: number) => ({ connections, upTracks: [], downTracks: [], drops: {} });
+  const stats = (connections: number) => ({
+    connections,
+    upTracks: [],
+    downTracks: [],
+    sockets: 0,
+    datagramsSent: 0,
+    forwardLatencyUs: [],
+    drops: {},
+  });
   engine.emit({ type: "stats", request: two!.request, stats: stats(2) });
   engine.emit({ type: "stats", request: one!.request, stats: stats(1) });
   assert.deepEqual([(await first).connections, (await second).connections], [1, 2]);

@@ -79,6 +79,17 @@ Deno.test("UpdateFilter.accept() never lets an older or equal version, or anythi
   assert.equal(filter.accept(update(info({ sid: "PA_2", version: 1 }))), true);
 });
 
+Deno.test("UpdateFilter.knows() is true of what accept() would refuse", () => {
+  const filter = new UpdateFilter(9);
+  assert.equal(filter.knows("PA_1", 1), false);
+  filter.accept(update(info({ version: 2 })));
+  assert.deepEqual([1, 2, 3].map((version) => filter.knows("PA_1", version)), [true, true, false]);
+  filter.accept(update(info({ version: 3, state: DISCONNECTED })));
+  assert.equal(filter.knows("PA_1", 4), true, "it is gone for good");
+  filter.forget("PA_1");
+  assert.equal(filter.knows("PA_1", 1), false);
+});
+
 Deno.test("UpdateFilter.accept() hides made-up and duplicate-identity ends from clients that need no help", () => {
   const gone = info({ version: 2, state: DISCONNECTED });
   const replaced = gone.clone();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  AutoParticipantEgress,
   CreateRoomRequest,
   DataPacket,
   DataPacket_Kind,
@@ -9,12 +10,15 @@ import {
   ParticipantPermission,
   PerformRpcRequest,
   RoomAgentDispatch,
+  RoomCompositeEgressRequest,
   RoomConfiguration,
+  RoomEgress,
   RoomParticipantIdentity,
   RpcAck,
   RpcError,
   RpcResponse,
   SendDataRequest,
+  TrackType,
   UpdateParticipantRequest,
   UpdateSubscriptionsRequest,
 } from "@livekit/protocol";
@@ -134,6 +138,37 @@ Deno.test("RoomAdmin.mutePublishedTrack() mutes as the publisher would and tells
   assert.deepEqual(failed(await mute(false)), ["failed_precondition", "remote unmute not enabled"]);
   assert.equal(infoOf(bob, "alice").tracks[0]!.muted, true);
   assert.equal(await mute(true, "TR_unknown"), undefined);
+});
+
+Deno.test("RoomAdmin.mutePublishedTrack() mutes a track that is only announced, and says so", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice");
+  await alice.announce({ cid: "mic", type: TrackType.AUDIO, name: "mic" });
+  const { sid: trackSid } = alice.last("trackPublished").track!;
+  const request = { room: "lobby", identity: "alice", trackSid, muted: true };
+  const track = succeeded(await admin.mutePublishedTrack(new MuteRoomTrackRequest(request)));
+  assert.deepEqual([track!.sid, track!.name, track!.muted], [trackSid, "mic", true]);
+});
+
+Deno.test("Room.info() counts an agent that publishes as publisher and not as participant", async () => {
+  const { world } = adminWorld();
+  await world.joined("alice");
+  const agent = await world.joined("agent", { grant: { ...FULL_GRANT, agent: true } });
+  await agent.publishMicrophone();
+  const { numParticipants, numPublishers } = world.rooms.get("lobby")!.info();
+  assert.deepEqual([numParticipants, numPublishers], [1, 1]);
+});
+
+Deno.test("RoomAdmin.createRoom() makes no room that was to be recorded from its start", () => {
+  const { world, admin } = adminWorld();
+  const create = (egress: RoomEgress) =>
+    admin.createRoom(new CreateRoomRequest({ name: "lobby", egress }));
+  const whole = new RoomEgress({ room: new RoomCompositeEgressRequest() });
+  assert.deepEqual(failed(create(whole)), ["unavailable", "no response from servers"]);
+  assert.equal(world.rooms.get("lobby"), undefined);
+  // What begins with a track is tried then, and not noticed by anybody here.
+  succeeded(create(new RoomEgress({ participant: new AutoParticipantEgress() })));
+  succeeded(create(whole));
 });
 
 Deno.test("RoomAdmin.mutePublishedTrack() unmutes where the server allows it", async () => {

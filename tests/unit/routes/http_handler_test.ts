@@ -6,9 +6,12 @@ import type { Admission, JoinParameters } from "../../../lib/signalling/join_par
 import type { SignalSocket } from "../../../lib/signalling/signal_socket.ts";
 import { createHttpHandler, type HttpHandler } from "../../../routes/http_handler.ts";
 import { routeTable } from "../../../routes/route_table.ts";
+import type { WhipRouteOptions } from "../../../routes/whip.ts";
 
 const NOW = 1_800_000_000_000;
 const NO_SOCKET = {} as SignalSocket;
+/** See whip_test.ts. */
+const WHIP = {} as WhipRouteOptions["whip"];
 
 interface World {
   readonly handler: HttpHandler;
@@ -25,6 +28,7 @@ function world(log: Log = silentLog): World {
   const counters = new DropCounters();
   const routes = routeTable({
     twirp: () => undefined,
+    whip: { whip: WHIP, limits: { maxRoomNameLength: 256, maxParticipantIdentityLength: 256 } },
     agent: {
       agents: { openWorker: () => {} },
       upgrade: () => ({ response: new Response("upgraded"), socket: NO_SOCKET }),

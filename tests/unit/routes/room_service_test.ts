@@ -27,7 +27,7 @@ async function api(limits: Parameters<typeof adminWorld>[1] = {}) {
       headers: { "Content-Type": type },
     });
     const url = new URL(request.url);
-    const exchange = { request, url, path, token, socketAddress: "" };
+    const exchange = { request, url, path, token, receivedAt: 0, socketAddress: "" };
     const response = await routes(path)!(exchange);
     return { status: response.status, body: JSON.parse(await response.text()) };
   };

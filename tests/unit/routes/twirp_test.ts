@@ -30,7 +30,7 @@ function service(reply: (names: readonly string[]) => TwirpReply | Promise<Twirp
   const send = async (init: RequestInit, path = LIST_ROOMS) => {
     const request = new Request(`http://sfu.example${path}`, { method: "POST", ...init });
     const url = new URL(request.url);
-    const exchange = { request, url, path, token: undefined, socketAddress: "" };
+    const exchange = { request, url, path, token: undefined, receivedAt: 0, socketAddress: "" };
     return await routes(path)!(exchange);
   };
   return { platform, counters, routes, send };

@@ -101,6 +101,7 @@ Deno.test("parseConfigText() names the line, the key and what was expected", () 
     ["port: abc", 'lk.yaml:1: port: expected a port, 0 to 65535, got "abc"'],
     ["\n\nport: 65536", "lk.yaml:3: port: expected a port, 0 to 65535, got 65536"],
     ["rtc:\n  tcp_port: 1.5", "lk.yaml:2: rtc.tcp_port: expected a port, 0 to 65535, got 1.5"],
+    ["rtc:\n  dscp: 64", "lk.yaml:2: rtc.dscp: expected a whole number, 0 to 63, got 64"],
     ["audio: [1]", "lk.yaml:1: audio: expected a group of keys, got a list"],
     ["development: yes", 'lk.yaml:1: development: expected true or false, got "yes"'],
     ["region: 5", "lk.yaml:1: region: expected text, got 5"],

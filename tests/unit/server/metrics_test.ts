@@ -2,14 +2,19 @@
 import assert from "node:assert/strict";
 import {
   ClientInfo,
+  ClientInfo_SDK,
   ConnectionQuality,
   ConnectionQualityInfo,
   ConnectionQualityUpdate,
   DataStream_Header,
+  DisconnectReason,
   ParticipantInfo,
+  ParticipantInfo_Kind,
   Room,
   SubscriptionError,
   SubscriptionResponse,
+  TrackSource,
+  TrackType,
 } from "@livekit/protocol";
 import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
 import type { EngineStats } from "../../../lib/engine/engine_messages.ts";
@@ -35,12 +40,24 @@ function figures(packets: number, drops: Record<string, number> = {}): EngineSta
       retransmitted: 3,
       nacksReceived: 4,
       plisReceived: 5,
+      firsReceived: 6,
     }],
+    sockets: 2,
+    datagramsSent: packets * 10,
+    forwardLatencyUs: [],
     drops,
   };
 }
 
-const NOTHING: EngineStats = { connections: 0, upTracks: [], downTracks: [], drops: {} };
+const NOTHING: EngineStats = {
+  connections: 0,
+  upTracks: [],
+  downTracks: [],
+  sockets: 0,
+  datagramsSent: 0,
+  forwardLatencyUs: [],
+  drops: {},
+};
 
 class MetricsWorld {
   readonly platform = new VirtualPlatform();
@@ -89,6 +106,8 @@ Deno.test("Metrics counts on when tracks end and new ones begin", async () => {
   assert.equal(text.value("livekit_nack_total", outgoing), 8);
   assert.equal(text.value("livekit_pli_total", incoming), 2);
   assert.equal(text.value("livekit_pli_total", outgoing), 10);
+  assert.equal(text.value("livekit_fir_total", outgoing), 12);
+  assert.equal(text.value("livekit_fir_total", incoming), 0);
   world.metrics.stop();
 });
 
@@ -155,6 +174,54 @@ Deno.test("Metrics observes losses, jitter and round trips of quality reports", 
   assert.equal(text.value("livekit_rtt_ms_count", incoming), undefined);
 });
 
+Deno.test("Metrics shows sockets, datagrams, and how long packets take", async () => {
+  const world = new MetricsWorld();
+  world.start();
+  const drops = { udp_send_failed: 2, udp_send_dropped_video: 1, stun_bad_integrity: 9 };
+  const stats = { ...figures(10, drops), sockets: 3, forwardLatencyUs: [60, 200, 340] };
+  await world.fresh(stats);
+  const text = await world.fresh({ ...stats, sockets: 1, forwardLatencyUs: [] });
+  assert.equal(text.value("livekit_connection_total", { kind: "incoming" }), 1);
+  assert.equal(text.value("livekit_node_packet_total", { type: "out" }), 100);
+  assert.equal(text.value("livekit_node_packet_total", { type: "dropped" }), 3);
+  assert.equal(text.value("livekit_forward_latency"), 200_000);
+  assert.equal(text.value("livekit_forward_jitter"), 140_000);
+  assert.equal(text.value("livekit_forward_latency_ns_count"), 3);
+  assert.equal(text.value("livekit_forward_latency_ns_bucket", { le: "100000" }), 1);
+  assert.equal(text.value("livekit_forward_latency_ns_bucket", { le: "250000" }), 2);
+  world.metrics.stop();
+});
+
+Deno.test("Metrics times joins, and what publishing and subscribing take", async () => {
+  const world = new MetricsWorld();
+  const { signalObserver, sessionFigures: told } = world.metrics;
+  signalObserver.answered(16, 25);
+  signalObserver.answered(-5, 30);
+  const camera = { source: TrackSource.CAMERA, type: TrackType.VIDEO };
+  const browser = {
+    clientInfo: { sdk: ClientInfo_SDK.JS },
+    kind: ParticipantInfo_Kind.STANDARD,
+  };
+  told.streamTime("publish", camera, browser, 150, 1);
+  for (const count of [1, 10, 11, 5_000]) {
+    told.streamTime("subscribe", camera, browser, 90, count);
+  }
+  told.publishCanceled(TrackType.AUDIO, 2);
+  const text = await world.text();
+  const join = "livekit_session_join_latency_ms_sum";
+  assert.equal(text.value(join, { protocol_version: "16" }), 25);
+  assert.equal(text.value(join, { protocol_version: "other" }), 30);
+  const labels = { source: "CAMERA", type: "VIDEO", country: "", sdk: "JS", kind: "STANDARD" };
+  const publish = { ...labels, direction: "publish", count: "1" };
+  assert.equal(text.value("livekit_pubsubtime_ms_bucket", { ...publish, le: "100" }), 0);
+  assert.equal(text.value("livekit_pubsubtime_ms_bucket", { ...publish, le: "200" }), 1);
+  const subscribe = { ...labels, direction: "subscribe" };
+  const often = { ...subscribe, count: "10" };
+  assert.equal(text.value("livekit_pubsubtime_ms_count", often), 3, "10 and more are one series");
+  const canceled = { kind: "AUDIO", state: "cancel" };
+  assert.equal(text.value("livekit_track_publish_counter", canceled), 2);
+});
+
 Deno.test("Metrics times sessions from the join over the connection to the end", async () => {
   const world = new MetricsWorld();
   const { roomObserver: told } = world.metrics;
@@ -169,6 +236,7 @@ Deno.test("Metrics times sessions from the join over the connection to the end",
   told.participantJoined!(room, ann);
   world.platform.advance(60_000);
   told.participantLeft!(room, ann);
+  bob.disconnectReason = DisconnectReason.CLIENT_INITIATED;
   told.participantConnectionAborted!(room, bob);
   told.roomFinished!(room, 0);
   const text = await world.text();
@@ -179,6 +247,26 @@ Deno.test("Metrics times sessions from the join over the connection to the end",
   assert.equal(text.value("livekit_room_duration_seconds_sum"), 60.3);
   assert.equal(text.value("livekit_participant_join_total", { state: "rtc_init" }), 2);
   assert.equal(text.value("livekit_participant_join_total", { state: "rtc_canceled" }), 1);
+});
+
+Deno.test("Metrics tells joins that were given up from those that failed", async () => {
+  const world = new MetricsWorld();
+  const { roomObserver: told } = world.metrics;
+  const room = new Room({ sid: "RM_1" });
+  const { CLIENT_INITIATED, SIGNAL_CLOSE, JOIN_FAILURE } = DisconnectReason;
+  const ends = [[CLIENT_INITIATED, 9_000], [SIGNAL_CLOSE, 2_999], [SIGNAL_CLOSE, 3_000], [
+    JOIN_FAILURE,
+    60_000,
+  ]] as const;
+  for (const [disconnectReason, afterMs] of ends) {
+    const ann = new ParticipantInfo({ sid: `PA_${afterMs}`, disconnectReason });
+    told.participantConnecting!(room, ann, new ClientInfo());
+    world.platform.advance(afterMs);
+    told.participantConnectionAborted!(room, ann);
+  }
+  const text = await world.text();
+  assert.equal(text.value("livekit_participant_join_total", { state: "rtc_canceled" }), 2);
+  assert.equal(text.value("livekit_participant_join_total", { state: "rtc_failure" }), 2);
 });
 
 Deno.test("Metrics keeps one series for all protocols that do not exist", async () => {

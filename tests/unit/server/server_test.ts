@@ -44,11 +44,11 @@ class FakeEngine implements MediaEngine {
   }
 }
 
-function world() {
+function world(config = CONFIG) {
   const engine = new FakeEngine();
   const platform = new VirtualPlatform();
   const given: Parameters<NonNullable<ServerParts["createEngine"]>>[0][] = [];
-  const server = createServer(CONFIG, platform, {
+  const server = createServer(config, platform, {
     createEngine: (options) => {
       given.push(options);
       return engine;
@@ -68,6 +68,12 @@ function world() {
   };
   return { engine, platform, server, given, validate };
 }
+
+Deno.test("createServer() has packets marked only if the configuration says how", () => {
+  assert.equal(world().given[0]!.marks, undefined);
+  const marked = world(parseConfig({ keys: { devkey: "secret" }, rtc: { dscp: 46, ecn: true } }));
+  assert.deepEqual(marked.given[0]!.marks, { dscp: 46, ecn: true });
+});
 
 Deno.test("createServer() binds nothing, and its handler answers without a port", async () => {
   const { engine, server, given } = world();

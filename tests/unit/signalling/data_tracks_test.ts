@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import {
+  DataBlob,
+  DataBlobKey,
   DataTrackFrameEncoding,
+  ForwardParticipantRequest,
+  GetDataBlobRequest,
   LeaveRequest,
   MoveParticipantRequest,
   ParticipantPermission,
   PublishDataTrackRequest,
   RequestResponse_Reason as Reason,
+  StoreDataBlobRequest,
   SubscriptionPermission,
   SyncState,
   TrackPermission,
@@ -302,4 +307,117 @@ Deno.test("a participant that is hidden takes its data tracks away until it show
   assert.deepEqual(told(bob), {});
   await hide(false);
   assert.deepEqual(Object.keys(told(bob)), [sid]);
+});
+
+/** Alice publishes in the lobby and is forwarded to the stage, where carol and dan are. */
+async function forwardedWorld() {
+  const { world, admin } = adminWorld();
+  const STAGE = { roomName: "stage", grant: { ...FULL_GRANT, room: "stage" } };
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob", AUTO);
+  const carol = await world.joined("carol", { ...STAGE, ...AUTO });
+  const dan = await world.joined("dan", STAGE);
+  const forward = async () => {
+    const request = { room: "lobby", identity: "alice", destinationRoom: "stage" };
+    assert.equal(admin.forwardParticipant(new ForwardParticipantRequest(request)), undefined);
+    await world.settle();
+    return world.rooms.get("stage")!.byIdentity("alice")!;
+  };
+  return { world, admin, alice, bob, carol, dan, forward };
+}
+
+/** What `client` was last told that `identity` publishes. */
+function shown(client: ScriptedClient, identity: string): string[] {
+  const infos = client.all("update").flatMap(({ participants }) => participants);
+  return infos.findLast((info) => info.identity === identity)!.dataTracks.map(({ sid }) => sid);
+}
+
+Deno.test("a forwarded participant's data tracks go to both rooms", async () => {
+  const { alice, bob, carol, dan, forward } = await forwardedWorld();
+  const before = await publish(alice, { pubHandle: 3, name: "before" });
+  const copy = await forward();
+  assert.deepEqual(shown(carol, "alice"), [before]);
+  const after = await publish(alice, { pubHandle: 4, name: "after" });
+  assert.deepEqual(shown(carol, "alice"), [before, after]);
+  const expected = () => ({
+    3: { [inbox(bob)]: told(bob)[before], [inbox(carol)]: told(carol)[before] },
+    4: { [inbox(bob)]: told(bob)[after], [inbox(carol)]: told(carol)[after] },
+  });
+  assert.deepEqual(routes(alice), expected());
+  const { subHandles } = carol.last("dataTrackSubscriberHandles");
+  const named = Object.values(subHandles).map(({ publisherSid }) => publisherSid);
+  assert.deepEqual(named, [copy.sid, copy.sid], "as the participant is known there");
+
+  await subscribe(dan, after);
+  assert.equal(routes(alice)[4]![inbox(dan)], told(dan)[after]);
+  await subscribe(dan, after, false);
+  assert.deepEqual(routes(alice), expected());
+
+  const value = new UnpublishDataTrackRequest({ pubHandle: 3 });
+  await alice.request({ case: "unpublishDataTrackRequest", value });
+  assert.deepEqual(shown(carol, "alice"), [after]);
+  assert.deepEqual(Object.keys(told(carol)), [after]);
+  assert.deepEqual(Object.keys(routes(alice)), ["4"]);
+});
+
+Deno.test("a forwarded participant's data tracks end in the second room with the copy, and there alone", async () => {
+  const { world, alice, bob, carol, forward } = await forwardedWorld();
+  const sid = await publish(alice, { pubHandle: 3 });
+  const copy = await forward();
+  assert.equal(Object.keys(routes(alice)[3]!).length, 2);
+  copy.close(4, "disconnect");
+  await world.settle();
+  assert.deepEqual(told(carol), {});
+  assert.deepEqual(routes(alice), { 3: { [inbox(bob)]: told(bob)[sid] } });
+  await forward();
+  assert.ok(told(carol)[sid] !== undefined);
+  const { participant } = alice;
+  participant.close(1, "disconnect");
+  await world.settle();
+  assert.deepEqual(told(carol), {});
+  const last = world.engine.of("set_data_track_routes").at(-1)!;
+  assert.deepEqual([last.connection, last.routes], [participant.publisher.id, []]);
+});
+
+Deno.test("a publisher's rule holds in the room it is forwarded to, for tracks of both sorts", async () => {
+  const { world, alice, carol, dan, forward } = await forwardedWorld();
+  const data = await publish(alice, { pubHandle: 3 });
+  const camera = await alice.publishCamera();
+  const allow = async (...identities: string[]) => {
+    const value = new SubscriptionPermission({
+      trackPermissions: identities.map((participantIdentity) =>
+        new TrackPermission({ participantIdentity, allTracks: true })
+      ),
+    });
+    await alice.request({ case: "subscriptionPermission", value });
+    await world.pass(500);
+  };
+  await allow("carol");
+  await forward();
+  await subscribe(dan, data);
+  await world.pass(500);
+  assert.ok(told(carol)[data] !== undefined);
+  assert.deepEqual([carol.forwarded().length, dan.forwarded().length], [1, 0]);
+  assert.deepEqual(told(dan), {});
+  await allow("dan");
+  assert.deepEqual([carol.forwarded().length, dan.forwarded().length], [0, 1]);
+  assert.deepEqual(told(carol), {});
+  assert.ok(told(dan)[data] !== undefined);
+  const refused = carol.all("subscriptionPermissionUpdate").filter(({ allowed }) => !allowed);
+  assert.deepEqual(refused.map(({ trackSid }) => trackSid).sort(), [data, camera].sort());
+});
+
+Deno.test("a forwarded participant's blobs can be fetched in the second room", async () => {
+  const { world, admin } = adminWorld({ data: { ...DEFAULT_DATA_OPTIONS, dataBlobs: true } });
+  const alice = await world.joined("alice");
+  const grant = { ...FULL_GRANT, room: "stage" };
+  const carol = await world.joined("carol", { roomName: "stage", grant });
+  const key = new DataBlobKey({ key: { case: "generic", value: "map" } });
+  const blob = new DataBlob({ key, contents: new Uint8Array([1, 2]) });
+  await alice.request({ case: "storeDataBlobRequest", value: new StoreDataBlobRequest({ blob }) });
+  const request = { room: "lobby", identity: "alice", destinationRoom: "stage" };
+  admin.forwardParticipant(new ForwardParticipantRequest(request));
+  const value = new GetDataBlobRequest({ participantIdentity: "alice", key });
+  await carol.request({ case: "getDataBlobRequest", value });
+  assert.deepEqual(carol.last("getDataBlobResponse").blob, blob);
 });

@@ -193,3 +193,22 @@ Deno.test("TokenRefresher sends a token every five minutes and stops when the pa
   await world.pass(600_000, 10_000);
   assert.equal(alice.socket.frames.length, frames);
 });
+
+Deno.test("SignalService.admit() keeps newcomers out once the node carries its limit of tracks", async () => {
+  const world = new World({}, true, 3);
+  const { service } = world;
+  const alice = await world.joined("alice");
+  await alice.publishCamera();
+  const bob = await world.joined("bob");
+  await world.pass(400);
+  assert.equal(world.rooms.trackCount(), 2, "one in, one out");
+  assert.equal(service.admit(world.parameters("cid")).ok, true);
+  await bob.publishMicrophone();
+  await world.pass(400);
+  assert.deepEqual(service.admit(world.parameters("cid")), {
+    ok: false,
+    status: 503,
+    body: "node has exceeded its configured limit",
+  });
+  assert.equal(service.admit(world.parameters("bob", { reconnect: true })).ok, true);
+});

@@ -203,6 +203,26 @@ Deno.test("handleRequest() plays a simulated speaker to everybody, and its end",
   assert.equal(bob.last("speakersChanged").speakers[0]!.sid, alice.participant.sid);
 });
 
+Deno.test("handleRequest() ends each of several simulated speakers", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  const clientInfo = world.parameters("").clientInfo.clone();
+  clientInfo.protocol = 2;
+  const old = await world.joined("old", { clientInfo });
+  for (const [client, value] of [[alice, 3], [bob, 1], [bob, 2]] as const) {
+    const simulated = new SimulateScenario({ scenario: { case: "speakerUpdate", value } });
+    await client.request({ case: "simulate", value: simulated });
+  }
+  await world.pass(3_000, 100);
+  const heard = (sid: string) =>
+    alice.all("speakersChanged").flatMap(({ speakers }) => speakers)
+      .filter((speaker) => speaker.sid === sid).map(({ active }) => active);
+  assert.deepEqual(heard(alice.participant.sid), [true, false]);
+  assert.deepEqual(heard(bob.participant.sid), [true, true, false]);
+  assert.deepEqual(old.all("speakersChanged"), [], "it could not read them");
+});
+
 Deno.test("Participant.resume() ignores the late end of the socket it left", async () => {
   const world = new World();
   const bob = await world.open("bob");
@@ -229,6 +249,9 @@ Deno.test("handleRequest() accepts sync_state, and makes a client with unknown t
   assert.equal(alice.closeCode, undefined);
   await alice.request({ case: "syncState", value: track("TR_none") });
   assert.equal(alice.last("leave").action, LeaveRequest_Action.RECONNECT);
+  const unsaid = new SyncState({ publishTracks: [new TrackPublishedResponse({ cid: "cam" })] });
+  await bob.request({ case: "syncState", value: unsaid });
+  assert.equal(bob.last("leave").action, LeaveRequest_Action.RECONNECT);
 });
 
 Deno.test("handleRequest() plays the simulated server leave", async () => {

@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
-import { SignalRequest, SignalResponse } from "@livekit/protocol";
+import {
+  JoinResponse,
+  ParticipantInfo,
+  ParticipantUpdate,
+  Room,
+  RoomUpdate,
+  ServerInfo,
+  SignalRequest,
+  SignalResponse,
+} from "@livekit/protocol";
 import {
   decodeRequest,
-  encodeResponse,
   encodingOf,
   exceedsLimit,
+  ResponseEncoder,
 } from "../../../lib/signalling/signal_codec.ts";
 
 Deno.test("decodeRequest() reads both encodings of a request and ignores unknown fields", () => {
@@ -15,13 +24,82 @@ Deno.test("decodeRequest() reads both encodings of a request and ignores unknown
   assert.deepEqual(decodeRequest(withUnknown)?.message, ping.message);
 });
 
-Deno.test("encodeResponse() writes the encoding it is asked for", () => {
-  const binary = encodeResponse({ case: "pong", value: 7n }, "binary");
-  const json = encodeResponse({ case: "pong", value: 7n }, "json");
+Deno.test("ResponseEncoder.encode() writes the encoding it is asked for", () => {
+  const encoder = new ResponseEncoder();
+  const binary = encoder.encode({ case: "pong", value: 7n }, "binary");
+  const json = encoder.encode({ case: "pong", value: 7n }, "json");
   assert.equal(encodingOf(binary), "binary");
   assert.deepEqual(SignalResponse.fromBinary(binary as Uint8Array).message.value, 7n);
   assert.equal(encodingOf(json), "json");
   assert.deepEqual(JSON.parse(json as string), { pong: "7" });
+});
+
+/** Three participants' infos, large and small; `encodings` counts how often each was written. */
+function countedInfos() {
+  const infos = [{ metadata: "x".repeat(300) }, {}, { attributes: { a: "1" } }].map((own, n) =>
+    new ParticipantInfo({ ...own, sid: `PA_${n}`, version: n })
+  );
+  const encodings = infos.map(() => 0);
+  for (const [n, info] of infos.entries()) {
+    info.toBinary = () => {
+      encodings[n]!++;
+      return ParticipantInfo.prototype.toBinary.call(info);
+    };
+  }
+  return { infos, encodings };
+}
+
+Deno.test("ResponseEncoder.encode() encodes an info once, in whatever updates it is sent", () => {
+  const encoder = new ResponseEncoder();
+  const { infos, encodings } = countedInfos();
+  for (const left of [0, 1, 2, 0]) {
+    const value = new ParticipantUpdate({ participants: infos.filter((_, n) => n !== left) });
+    const frame = encoder.encode({ case: "update", value }, "binary") as Uint8Array;
+    const read = SignalResponse.fromBinary(frame);
+    assert.ok(read.equals(new SignalResponse({ message: { case: "update", value } })));
+  }
+  assert.deepEqual(encodings, [1, 1, 1]);
+});
+
+Deno.test("ResponseEncoder.encode() encodes an info once for all who join, and nothing else less", () => {
+  const encoder = new ResponseEncoder();
+  const { infos, encodings } = countedInfos();
+  for (const others of [3, 2, 0]) {
+    const value = new JoinResponse({
+      room: new Room({ name: "lobby", metadata: "m" }),
+      participant: new ParticipantInfo({ sid: "PA_own" }),
+      otherParticipants: infos.slice(0, others),
+      serverInfo: new ServerInfo({ protocol: 17 }),
+      sifTrailer: new Uint8Array([1, 2]),
+      subscriberPrimary: true,
+      pingInterval: 5,
+    });
+    const frame = encoder.encode({ case: "join", value }, "binary") as Uint8Array;
+    const read = SignalResponse.fromBinary(frame);
+    assert.ok(read.equals(new SignalResponse({ message: { case: "join", value } })));
+    assert.equal(value.otherParticipants.length, others, "what was given is as it was");
+  }
+  assert.deepEqual(encodings, [1, 1, 1]);
+});
+
+Deno.test("ResponseEncoder.encode() writes an empty update", () => {
+  const message = { case: "update", value: new ParticipantUpdate() } as const;
+  const frame = new ResponseEncoder().encode(message, "binary") as Uint8Array;
+  assert.deepEqual(frame, new SignalResponse({ message }).toBinary());
+});
+
+Deno.test("ResponseEncoder.encode() encodes one message once for each encoding, and no other for it", () => {
+  const encoder = new ResponseEncoder();
+  const message = (name: string) =>
+    ({ case: "roomUpdate", value: new RoomUpdate({ room: new Room({ name }) }) }) as const;
+  const [first, second] = [message("one"), message("two")];
+  const binary = encoder.encode(first, "binary");
+  const json = encoder.encode(first, "json");
+  assert.equal(encoder.encode(first, "binary"), binary);
+  assert.equal(encoder.encode(first, "json"), json);
+  assert.deepEqual(encoder.encode(second, "json"), json.toString().replace("one", "two"));
+  assert.notDeepEqual(encoder.encode(second, "binary"), binary);
+  assert.deepEqual(encoder.encode(first, "binary"), binary);
 });
 
 Deno.test("exceedsLimit() counts bytes on the wire, and 0 is no limit", () => {

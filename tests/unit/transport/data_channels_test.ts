@@ -16,7 +16,7 @@ function withPair(name: string, options: SctpPairOptions, run: (pair: SctpPair) 
   Deno.test(name, async () => {
     const pair = new SctpPair(options);
     try {
-      await within(25_000, "the exchange", run(pair));
+      await within("the exchange", run(pair));
     } finally {
       await pair.close();
     }
@@ -302,3 +302,20 @@ Deno.test("DataChannels.close() before anything came says nothing and leaves not
   channels.receive(new Uint8Array(1));
   assert.deepEqual([heard, sent], [[], []]);
 });
+
+withPair(
+  "DataChannels names the first open channel that is the client's own",
+  {},
+  async (pair) => {
+    pair.open("_reliable", 0);
+    await pair.until(() => pair.opened.length === 1);
+    assert.equal(pair.channels.ownLabel, undefined);
+    const first = pair.open("first", 2);
+    pair.open("second", 4);
+    await pair.until(() => pair.opened.length === 3);
+    assert.equal(pair.channels.ownLabel, "first");
+    first.close();
+    await pair.until(() => pair.closed.includes("first"));
+    assert.equal(pair.channels.ownLabel, "second");
+  },
+);

@@ -114,11 +114,14 @@ export class DtlsPair {
   }
 }
 
-/** Rejects if `promise` takes longer than `ms` of real time; the timer does not outlive it. */
-export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
+/** Longer than a handshake's own limit, ms, so that a failure is told by its reason. */
+const PATIENCE_MS = 45_000;
+
+/** Rejects if `promise` takes longer than 45 s of real time; the timer does not outlive it. */
+export async function within<T>(what: string, promise: Promise<T>): Promise<T> {
   let handle: ReturnType<typeof setTimeout> | undefined;
   const guard = new Promise<never>((_, reject) => {
-    handle = setTimeout(() => reject(new Error(`Timed out waiting for ${what}`)), ms);
+    handle = setTimeout(() => reject(new Error(`Timed out waiting for ${what}`)), PATIENCE_MS);
   });
   try {
     return await Promise.race([promise, guard]);

@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
 import { SfuError } from "../../../lib/base/errors.ts";
-import { isKnownVersion, openLibcrypto } from "../../../lib/transport/libcrypto.ts";
+import {
+  isKnownVersion,
+  Libcrypto,
+  type LibcryptoCalls,
+  openLibcrypto,
+} from "../../../lib/transport/libcrypto.ts";
 import { addressOf } from "../../../lib/transport/native_address.ts";
+import { nativeCipherFactory } from "../../../lib/transport/native_srtp.ts";
 import { chooseSrtpEngine, nativeSrtp, PORTABLE_SRTP } from "../../../lib/transport/srtp_engine.ts";
 import { SRTP_PROFILE } from "../../../lib/transport/srtp_keys.ts";
+import { passesSelfTest } from "../../../lib/transport/srtp_self_test.ts";
 import { LIBCRYPTO } from "../../support/srtp_twins.ts";
 
 const ignore = LIBCRYPTO === undefined;
@@ -95,6 +102,35 @@ Deno.test("Libcrypto refuses a key of the wrong length and keeps nothing of it",
   assert.throws(() => LIBCRYPTO!.newContext("aes-256-gcm", key(16)), /aes-256-gcm takes 32/);
   assert.throws(() => LIBCRYPTO!.newContextPair("aes-128-gcm", key(16), key(32)), /takes 16/);
   assert.equal(LIBCRYPTO!.contexts, before);
+});
+
+Deno.test("SRTP works without the calls that OpenSSL 1.1 does not have", { ignore }, () => {
+  const old = new Libcrypto({
+    ...LIBCRYPTO!.calls,
+    EVP_CIPHER_CTX_get_params: null,
+    EVP_CIPHER_CTX_set_params: null,
+  });
+  assert.equal(passesSelfTest(nativeCipherFactory(old)), true);
+  assert.equal(old.contexts, 0);
+});
+
+Deno.test("nativeSrtp() refuses a library that computes something else", { ignore }, () => {
+  const { calls } = LIBCRYPTO!;
+  const wrong: Partial<LibcryptoCalls>[] = [
+    { EVP_CIPHER_CTX_get_params: () => 1 },
+    { EVP_aes_256_gcm: calls.EVP_aes_128_gcm },
+    { SHA1_Transform: () => {} },
+    { SHA1_Update: () => 1 },
+    { EVP_CipherInit_ex: () => 0 },
+    { EVP_CIPHER_CTX_new: () => 0n },
+  ];
+  for (const each of wrong) {
+    const library = new Libcrypto({ ...calls, ...each } as LibcryptoCalls);
+    const result = nativeSrtp({ ok: true, library });
+    assert.ok(!result.ok, Object.keys(each)[0]);
+    assert.match(result.reason, /^libcrypto: OpenSSL .* computes something else than SRTP$/);
+    assert.equal(library.contexts, 0);
+  }
 });
 
 Deno.test("addressOf() knows views of one buffer by their offsets", { ignore }, () => {

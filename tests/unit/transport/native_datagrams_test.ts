@@ -288,6 +288,23 @@ test("sends what was committed while a batch was delivered, at its end", async (
   assert.ok(sentAtEnd < 20);
 });
 
+test("gives others a turn while more comes than it can take", async () => {
+  await using a = await openNativePeer();
+  let received = 0;
+  // Each datagram that arrives sets out again, so there are always more than a batch takes.
+  a.socket.onDatagram = (bytes, length) => {
+    received++;
+    const slot = a.socket.reserve()!;
+    slot.set(bytes.subarray(0, length));
+    a.socket.commit(length, a.address, SendKind.other);
+  };
+  for (let i = 0; i < 200; i++) commit(a, i, 20 + i % 7, a.address);
+  for (let turn = 1; turn <= 3; turn++) {
+    const before = received;
+    await until("a turn in which more came", () => received > before + 200);
+  }
+});
+
 test("can be closed out of the middle of a batch", async () => {
   await using a = await openNativePeer();
   await using b = await openNativePeer();

@@ -219,7 +219,7 @@ for (const { name, factory } of SRTP_TWINS) {
       opener.close();
     });
 
-    Deno.test(`SrtpCipher refuses arrays whose memory is gone, ${title}`, () => {
+    Deno.test(`SrtpCipher refuses memory that is gone and takes what was added, ${title}`, () => {
       const cipher = make(12);
       const moved = new Uint8Array(200);
       assert.ok(cipher.sealRtp(moved, 100, HEADER_BYTES, SSRC, 0, 1) > 0, "its address is known");
@@ -229,6 +229,14 @@ for (const { name, factory } of SRTP_TWINS) {
       const buffer = new ArrayBuffer(200, { maxByteLength: 400 });
       const shrunk = new Uint8Array(buffer);
       assert.ok(cipher.sealRtp(shrunk, 100, HEADER_BYTES, SSRC, 0, 3) > 0);
+      const small = new ArrayBuffer(200, { maxByteLength: 400 });
+      assert.ok(cipher.sealRtp(new Uint8Array(small), 100, HEADER_BYTES, SSRC, 0, 3) > 0);
+      small.resize(400);
+      const grown = new Uint8Array(small, 200, 200).fill(0x22);
+      const expected = new Uint8Array(200).fill(0x22);
+      assert.ok(cipher.sealRtp(grown, 100, HEADER_BYTES, SSRC, 0, 5) > 0);
+      assert.ok(cipher.sealRtp(expected, 100, HEADER_BYTES, SSRC, 0, 5) > 0);
+      assert.deepEqual(grown.slice(), expected, "what was not there before is sealed, too");
       buffer.resize(50);
       assert.equal(cipher.sealRtp(shrunk, 100, HEADER_BYTES, SSRC, 0, 4), 0);
       assert.equal(cipher.openRtp(shrunk, 100, HEADER_BYTES, SSRC, 0, 4), -1);

@@ -1,0 +1,86 @@
+/**
+ * The calls of what is measured at a whole server: to the server, to the process with its participants,
+ * and to that of a call that runs beside.
+ *
+ * @module
+ */
+import type { Nothing } from "../bench_child.ts";
+
+/** A server in a process of its own. */
+export interface ServerCalls {
+  /** Starts it and tells its `ws://` address. */
+  listen(options: Nothing): Promise<{ url: string }>;
+  /** What the process has used so far; `collect` frees the heap's garbage first. */
+  usage(options: { collect: boolean }): Promise<Usage>;
+}
+
+/** CPU time since the start and memory now. */
+export interface Usage {
+  readonly cpuMicros: number;
+  readonly rssBytes: number;
+  /** V8's heap in use and what it holds outside. */
+  readonly heapBytes: number;
+  /** Datagrams that came faster than the server read them, since the start. */
+  readonly kernelDrops: number;
+}
+
+/** Requests a participant sends; a mute is followed by an unmute. */
+export type RequestKind = "ping" | "metadata" | "mute";
+
+/** All participants of the measurement. */
+export interface ParticipantCalls {
+  /** Joins one that publishes a video track from then on: a packet in `every` times 20 ms. */
+  publish(options: { url: string; room: string; every: number }): Promise<Nothing>;
+  /**
+   * `count` join, spread over rooms, `atOnce` of them at any moment; times are from each one's own
+   * start to its first RTP packet. Who has none after `limitMs` counts as failed.
+   */
+  arrive(options: ArrivalOptions): Promise<Arrivals>;
+  /** Joins participants that send and subscribe to nothing; tells how many there are. */
+  gather(options: { url: string; rooms: number; perRoom: number }): Promise<{ connected: number }>;
+  /** The first participant of each room publishes an audio track. */
+  publishAudio(options: Nothing): Promise<Nothing>;
+  /** The first participant of each room sends requests for `ms`; tells how many all sent. */
+  request(options: { kind: RequestKind; perSecond: number; ms: number }): Promise<{ sent: number }>;
+  /** Everybody leaves. */
+  leave(options: Nothing): Promise<Nothing>;
+}
+
+/** How a crowd comes. */
+export interface ArrivalOptions {
+  readonly url: string;
+  readonly rooms: readonly string[];
+  readonly count: number;
+  readonly atOnce: number;
+  readonly limitMs: number;
+}
+
+/** How a crowd got in. */
+export interface Arrivals {
+  readonly firstMediaMs: number[];
+  /** From the first one's start until the last one had media or gave up. */
+  readonly wallMs: number;
+  /** Why the others did not, one line each. */
+  readonly failures: string[];
+}
+
+/** A call that goes on while other things happen. */
+export interface RunningCallCalls {
+  /** Everybody joins, publishes voice and video, and receives everybody else. */
+  begin(options: { url: string; room: string; participants: number }): Promise<Nothing>;
+  /** What was received since the call before. */
+  mark(options: Nothing): Promise<CallFigures>;
+  leave(options: Nothing): Promise<Nothing>;
+}
+
+/** How a call fared. */
+export interface CallFigures {
+  readonly streams: number;
+  readonly expected: number;
+  readonly lost: number;
+  /** Time between two packets of a stream, 20 ms if nothing disturbs; as its receiver reads them. */
+  readonly gapP99Ms: number;
+  readonly longestGapMs: number;
+  /** Datagrams that the call's own clients did not read in time. */
+  readonly kernelDrops: number;
+}

@@ -1,0 +1,141 @@
+/**
+ * All participants of a measured server: real signalling over WebSockets in the flavour that clients
+ * use by default, real ICE, DTLS and SRTP.
+ *
+ * @module
+ */
+import {
+  MuteTrackRequest,
+  Ping,
+  type SignalRequest,
+  UpdateParticipantMetadata,
+} from "@livekit/protocol";
+import { mintToken } from "../../tests/support/access_tokens.ts";
+import { type OwnTrack, WireParticipant } from "../../tests/support/wire_participant.ts";
+import { answerCalls } from "../bench_child.ts";
+import { outliveClientFaults } from "../load/client_faults.ts";
+import type { ParticipantCalls, RequestKind } from "./control_calls.ts";
+
+/** Idle participants that join at once. */
+const GATHER_BATCH = 10;
+/** How often a crowd's first packets are looked for, ms. */
+const LOOK_EVERY_MS = 5;
+/** Steps in which requests are sent, per second. */
+const STEPS_PER_SECOND = 50;
+
+let everybody: WireParticipant[] = [];
+/** The first of each room, who sends the requests. */
+const speakers: { readonly participant: WireParticipant; track?: OwnTrack }[] = [];
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function join(
+  url: string,
+  room: string,
+  identity: string,
+  options: { readonly autoSubscribe?: boolean } = {},
+): Promise<WireParticipant> {
+  const grant = { canUpdateOwnMetadata: true };
+  const token = await mintToken({ identity, room, grant });
+  const participant = await WireParticipant.open(url, token, { flavour: "v1", ...options });
+  everybody.push(participant);
+  return participant;
+}
+
+/** Joins and resolves with the time until the first RTP packet, ms. */
+async function arrive(
+  url: string,
+  room: string,
+  identity: string,
+  limitMs: number,
+): Promise<number> {
+  const startedAt = performance.now();
+  const { subscriber, tracks } = await join(url, room, identity);
+  const hasMedia = () =>
+    [...tracks.values()].some(({ ssrc }) => subscriber.packets(ssrc).length > 0);
+  while (!hasMedia()) {
+    if (performance.now() - startedAt > limitMs) throw new Error("no media came");
+    await pause(LOOK_EVERY_MS);
+  }
+  return Math.round(performance.now() - startedAt);
+}
+
+function request(kind: RequestKind, number: number, track: OwnTrack | undefined) {
+  switch (kind) {
+    case "ping":
+      return { case: "pingReq", value: new Ping({ timestamp: BigInt(number) }) } as const;
+    case "metadata": {
+      const value = new UpdateParticipantMetadata({ metadata: `{"hand":${number}}` });
+      return { case: "updateMetadata", value } as const;
+    }
+    case "mute": {
+      const value = new MuteTrackRequest({ sid: track!.sid, muted: number % 2 === 0 });
+      return { case: "mute", value } as const;
+    }
+  }
+}
+
+outliveClientFaults();
+await answerCalls<ParticipantCalls>({
+  publish: async ({ url, room, every }) => {
+    const participant = await join(url, room, "publisher");
+    await participant.publish("video", { every });
+    await participant.connected();
+    return {};
+  },
+  arrive: async ({ url, rooms, count, atOnce, limitMs }) => {
+    const startedAt = performance.now();
+    const firstMediaMs: number[] = [];
+    const failures: string[] = [];
+    let next = 0;
+    const joinOneAfterTheOther = async () => {
+      for (let i = next++; i < count; i = next++) {
+        await arrive(url, rooms[i % rooms.length]!, `newcomer${i}`, limitMs).then(
+          (ms) => firstMediaMs.push(ms),
+          (error) => failures.push(String(error).split("\n")[0]!),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, joinOneAfterTheOther));
+    return { firstMediaMs, failures, wallMs: performance.now() - startedAt };
+  },
+  gather: async ({ url, rooms, perRoom }) => {
+    let connected = 0;
+    for (let number = 0; number < rooms * perRoom; number += GATHER_BATCH) {
+      const batch = Array.from({ length: Math.min(GATHER_BATCH, rooms * perRoom - number) });
+      const joined = await Promise.allSettled(batch.map(async (_, i) => {
+        const place = number + i;
+        const room = `room${place % rooms}`;
+        const options = { autoSubscribe: false };
+        const participant = await join(url, room, `participant${place}`, options);
+        await participant.connected();
+        if (place < rooms) speakers.push({ participant });
+      }));
+      connected += joined.filter(({ status }) => status === "fulfilled").length;
+    }
+    return { connected };
+  },
+  publishAudio: async () => {
+    for (const speaker of speakers) speaker.track = await speaker.participant.publish("audio");
+    return {};
+  },
+  request: async ({ kind, perSecond, ms }) => {
+    const startedAt = performance.now();
+    let sent = 0;
+    for (let elapsed = 0; elapsed < ms; elapsed = performance.now() - startedAt) {
+      for (; sent < elapsed / 1000 * perSecond; sent++) {
+        const { participant, track } = speakers[sent % speakers.length]!;
+        // Counted per speaker, so that every mute is followed by an unmute.
+        const number = Math.floor(sent / speakers.length);
+        participant.signal.send(request(kind, number, track) as SignalRequest["message"]);
+      }
+      await pause(1000 / STEPS_PER_SECOND);
+    }
+    return { sent };
+  },
+  leave: async () => {
+    await Promise.all(everybody.map((participant) => participant.leave().catch(() => {})));
+    everybody = [];
+    speakers.length = 0;
+    return {};
+  },
+});

@@ -1,0 +1,56 @@
+/**
+ * A whole Roomwire server, alone in its process, run as `main.ts` runs it.
+ *
+ * @module
+ */
+import process from "node:process";
+import { parseConfig } from "../../lib/server/config_parsing.ts";
+import { createLog } from "../../lib/server/logging.ts";
+import { serve } from "../../lib/server/serve.ts";
+import {
+  freeTcpPort,
+  freeUdpPort,
+  TEST_KEY,
+  TEST_SECRET,
+} from "../../tests/support/roomwire_process.ts";
+import { answerCalls } from "../bench_child.ts";
+import { kernelDrops } from "../kernel_drops.ts";
+import type { ServerCalls } from "./control_calls.ts";
+
+const LOOPBACK = "127.0.0.1";
+
+async function listen(): Promise<{ url: string }> {
+  const config = parseConfig({
+    port: await freeTcpPort(LOOPBACK),
+    bind_addresses: [LOOPBACK],
+    keys: { [TEST_KEY]: TEST_SECRET },
+    rtc: {
+      udp_port: await freeUdpPort(LOOPBACK),
+      tcp_port: await freeTcpPort(LOOPBACK),
+      node_ip: LOOPBACK,
+      enable_loopback_candidate: true,
+    },
+  });
+  // Lines are made as in production and then dropped: standard output is for the answers.
+  const log = createLog({ level: "info", format: "json", write: () => {} });
+  const listening = Promise.withResolvers<void>();
+  serve(config, log, { onListening: () => listening.resolve() }).catch(listening.reject);
+  await listening.promise;
+  return { url: `ws://${LOOPBACK}:${config.port}` };
+}
+
+await answerCalls<ServerCalls>({
+  listen,
+  usage: async ({ collect }) => {
+    const { user, system } = process.cpuUsage();
+    // Present because the benchmark starts this process with V8's --expose-gc.
+    if (collect) (globalThis as unknown as { gc(): void }).gc();
+    const { rss, heapUsed, external } = Deno.memoryUsage();
+    return {
+      cpuMicros: user + system,
+      rssBytes: rss,
+      heapBytes: heapUsed + external,
+      kernelDrops: kernelDrops(),
+    };
+  },
+});

@@ -1,0 +1,59 @@
+/**
+ * The sockets of all clients of a load process, read together.
+ *
+ * Each client has a socket of its own, as in reality, and everything that arrives is really read: what
+ * is left unread is dropped by the kernel at half the price. Sockets are swept by a timer instead of
+ * waking somebody for each datagram, because a wake-up would be paid by the sender under test, and
+ * because on a small machine the readers must be cheap.
+ *
+ * @module
+ */
+import type { MediaAddress } from "../../lib/base/media_vocabulary.ts";
+import type { WireSocket } from "../../tests/support/wire_socket.ts";
+
+/** Room for one received datagram. */
+export const MAX_DATAGRAM_BYTES = 2048;
+
+/** A client's socket. */
+export interface ClientSocket extends WireSocket {
+  readonly localPort: number;
+  /**
+   * Sends datagrams as one burst; `lengths[i]` bytes from `slots[i]`.
+   *
+   * @returns The time they left, µs, on the clock of {@linkcode ClientSockets.now}.
+   */
+  sendBurst(slots: readonly Uint8Array[], lengths: ArrayLike<number>, count: number): number;
+}
+
+/** Takes each arriving RTP datagram: `bytes[offset .. offset + length)` is valid during the call. */
+export type RtpListener = (
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  /** When the kernel got it, µs. */
+  arrivedAt: number,
+) => void;
+
+/** See the module text. */
+export interface ClientSockets {
+  /** In words, for the report. */
+  readonly kind: string;
+  /** Datagrams that are RTP; RTCP is counted by nobody, everything else goes to its socket. */
+  onRtp: RtpListener;
+  /** A socket connected to `server`, or one that takes from anybody. */
+  open(server: MediaAddress | undefined): Promise<ClientSocket>;
+  /** µs on the clock of arrival times. */
+  now(): number;
+  /** Reads everything that waits. */
+  sweep(): void;
+}
+
+/** RTP, not RTCP, in a muxed stream (RFC 7983 §7, RFC 5761 §4). */
+export function isRtp(first: number, second: number): boolean {
+  return isRtpOrRtcp(first) && (second < 192 || second > 223);
+}
+
+/** RFC 7983 §7. */
+export function isRtpOrRtcp(first: number): boolean {
+  return first >= 128 && first < 192;
+}

@@ -1,0 +1,66 @@
+/**
+ * Messages on data channels: publishers send them with the time in front, everybody else reads them.
+ *
+ * @module
+ */
+import type { LatencyHistogram } from "./latency_histogram.ts";
+import type { LoadClients } from "./load_clients.ts";
+
+const LABEL = "_lossy";
+
+/** See the module text. */
+export class DataMessages {
+  published = 0;
+  expected = 0;
+  received = 0;
+  #perSecond = 0;
+  #message = new Uint8Array(0);
+  #startedAt = 0;
+
+  constructor(
+    private readonly clients: LoadClients,
+    private readonly latency: LatencyHistogram,
+  ) {}
+
+  /** Publishers send messages of `bytes`, so many per second together. */
+  begin(perSecond: number, bytes: number): void {
+    this.published = this.expected = this.received = 0;
+    this.#readAll();
+    this.received = 0;
+    this.#message = new Uint8Array(bytes).fill(0x5a);
+    this.#startedAt = performance.now();
+    this.#perSecond = perSecond;
+  }
+
+  end(): void {
+    this.#perSecond = 0;
+  }
+
+  /** Sends what is due, and reads what has come. */
+  sendDue(now: number): void {
+    if (this.#message.length === 0) return;
+    this.#readAll();
+    const due = (now - this.#startedAt) / 1000 * this.#perSecond;
+    if (due < this.published) return;
+    const everybody = [...this.clients.connected.values()];
+    const publishers = everybody.filter(({ opened }) => opened.publishes);
+    for (; this.published < due; this.published++) {
+      const { wire } = publishers[this.published % publishers.length]!;
+      new DataView(this.#message.buffer).setFloat64(0, performance.now());
+      wire.channels!.send(LABEL, this.#message);
+      this.expected += everybody.length - 1;
+    }
+  }
+
+  #readAll(): void {
+    for (const { wire } of this.clients.connected.values()) {
+      const messages = wire.channels?.messages;
+      if (messages === undefined || messages.length === 0) continue;
+      for (const { bytes } of messages.splice(0)) {
+        this.received++;
+        const sentAt = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0);
+        this.latency.add((performance.now() - sentAt) * 1000);
+      }
+    }
+  }
+}

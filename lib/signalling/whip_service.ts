@@ -1,0 +1,244 @@
+/**
+ * WHIP sessions (RFC 9725): a client that offers once over HTTP, is answered once, and is a participant
+ * like any other from then on, but for having no socket.
+ *
+ * Contract: a session exists from its answer until its participant ends, for whatever reason. Only who
+ * may join its room under its identity can reach it; to everybody else it does not exist. What fails
+ * leaves no participant behind.
+ *
+ * @module
+ */
+import { DisconnectReason, type ICEServer, SessionDescription } from "@livekit/protocol";
+import { transportSection, writeIceFragment } from "../negotiation/ice_fragment.ts";
+import type { SignalMessage, SignalSink } from "../room/connection_host.ts";
+import type { Participant } from "../room/participant.ts";
+import type { Room } from "../room/room.ts";
+import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
+import type { RoomDirectory } from "../room/room_directory.ts";
+import { parseSdpFragment } from "../wire/sdp_fragment.ts";
+import { parseDescription, type RemoteDescription } from "../wire/session_description.ts";
+import type { Refusal } from "./access_token.ts";
+import { participantInit, roomOf } from "./join_admission.ts";
+import type { Admission, JoinParameters } from "./join_parameters.ts";
+import { synthesizedTracks } from "./whip_offer.ts";
+import type { WantedTracks } from "./whip_parameters.ts";
+
+/** How long a client waits for tracks it wants in its answer, ms. */
+const WANTED_TRACKS_TIMEOUT_MS = 5_000;
+/** How often they are looked for, ms. */
+const WANTED_TRACKS_POLL_MS = 50;
+
+/** Who may join; the same as for other clients. */
+export interface WhipAdmission {
+  admit(join: JoinParameters): Admission;
+  admitSession(join: JoinParameters): Admission;
+}
+
+/** A new session. */
+export interface WhipAnswer {
+  readonly ok: true;
+  /** Names the session. */
+  readonly sid: string;
+  readonly sdp: string;
+  readonly iceServers: readonly Pick<ICEServer, "urls" | "username" | "credential">[];
+  /** Names the ICE session, until the next restart. */
+  readonly ufrag: string;
+}
+
+/** Which session is meant, and by whom. */
+export interface WhipTarget {
+  readonly roomName: string;
+  readonly identity: string;
+  readonly sid: string;
+}
+
+/** A done request. */
+export interface WhipDone {
+  readonly ok: true;
+}
+
+/** See the module text. */
+export class WhipService {
+  readonly #sessions = new Map<
+    string,
+    { readonly participant: Participant; readonly room: Room }
+  >();
+
+  constructor(readonly rooms: RoomDirectory, readonly admission: WhipAdmission) {}
+
+  /** Lets a client in; resolves with the answer that carries everything it will ever be told. */
+  async create(
+    join: JoinParameters,
+    offerSdp: string,
+    wanted: WantedTracks,
+  ): Promise<WhipAnswer | Refusal> {
+    const parsed = parseDescription(offerSdp);
+    if (!parsed.ok) return refuse(400, `malformed SDP offer: ${parsed.message}`);
+    const admitted = this.admission.admit(join);
+    if (!admitted.ok) return admitted;
+    const session = this.admission.admitSession(join);
+    if (!session.ok) return refuse(503, session.body);
+    const room = roomOf(this.rooms, join);
+    const sink = new AnswerSink();
+    const init = { ...participantInit(join), oneShot: true, autoSubscribe: false };
+    const participant = room.join(init, sink);
+    if (typeof participant === "string") return refuse(503, participant.replace("_", " "));
+    room.begin(participant, () => undefined);
+    try {
+      const refusal = await this.#negotiate(room, participant, parsed.value, offerSdp, wanted);
+      if (refusal === undefined && sink.answer !== undefined && !participant.closed) {
+        return this.#register(room, participant, sink.answer);
+      }
+      participant.close(DisconnectReason.JOIN_FAILURE, "none");
+      return refusal ?? refuse(503, "participant session is already closed");
+    } catch (error) {
+      participant.bug(error);
+      return refuse(500, "internal error");
+    }
+  }
+
+  /** A fragment with more of the client's candidates. We need none: they are only checked. */
+  trickle(target: WhipTarget, iceSession: string, fragmentText: string): WhipDone | Refusal {
+    const found = this.#find(target);
+    if ("status" in found) return found;
+    const { local, offer } = found.ice;
+    if (iceSession !== local.ufrag) return refuse(412, "ice session mismatch");
+    const fragment = parseSdpFragment(fragmentText);
+    if (fragment === undefined) return refuse(400, "invalid sdp fragment");
+    if (fragment.mid !== transportSection(offer)?.mid) {
+      return refuse(400, "media mid does not match bundle mid");
+    }
+    const { ufrag, pwd } = fragment.ice;
+    if (ufrag !== offer.ice.ufrag || pwd !== offer.ice.pwd) {
+      return refuse(400, "ice credential mismatch");
+    }
+    return { ok: true };
+  }
+
+  /** The client restarts ICE. @returns Our fragment, and the name of the new ICE session. */
+  restart(
+    target: WhipTarget,
+    fragmentText: string,
+  ): { readonly ok: true; readonly fragment: string; readonly ufrag: string } | Refusal {
+    const found = this.#find(target);
+    if ("status" in found) return found;
+    const fragment = parseSdpFragment(fragmentText);
+    if (fragment === undefined) return refuse(400, "invalid sdp fragment");
+    const { offer } = found.ice;
+    const section = transportSection(offer);
+    if (section === undefined || !offer.sections.some(({ mid }) => mid === fragment.mid)) {
+      return refuse(400, "could not find media mid");
+    }
+    const local = found.participant.publisher.restartIce(fragment.ice);
+    const answer = writeIceFragment(local, section);
+    return { ok: true, fragment: answer, ufrag: local.ice.ufrag };
+  }
+
+  /** The client leaves. */
+  delete(target: WhipTarget): WhipDone | Refusal {
+    const found = this.#find(target);
+    if ("status" in found) return found;
+    found.participant.close(DisconnectReason.CLIENT_INITIATED, "none");
+    return { ok: true };
+  }
+
+  async #negotiate(
+    room: Room,
+    participant: Participant,
+    offer: RemoteDescription,
+    offerSdp: string,
+    wanted: WantedTracks,
+  ): Promise<Refusal | undefined> {
+    const named = await this.#awaitTracks(room, participant, wanted);
+    if (named === undefined) return refuse(503, "could not subscribe to tracks");
+    // What was asked for by name gets the first sections.
+    participant.subscriptions.desire(named);
+    participant.subscriptions.desire(
+      othersOf(room, participant).flatMap(({ tracks }) => tracks.map(({ sid }) => sid)),
+    );
+    for (const request of synthesizedTracks(offer)) await participant.registry.announce(request);
+    const description = new SessionDescription({ type: "offer", sdp: offerSdp });
+    await participant.publisher.offer(description);
+    const bound = named.every((sid) => participant.subscriptions.isBound(sid));
+    return bound ? undefined : refuse(503, "could not subscribe to tracks");
+  }
+
+  /** Sids of the tracks named, once all are there; `undefined` if they do not come in time. */
+  async #awaitTracks(
+    room: Room,
+    participant: Participant,
+    wanted: WantedTracks,
+  ): Promise<string[] | undefined> {
+    const { clock, timers } = this.rooms.context.platform;
+    const until = clock.now() + WANTED_TRACKS_TIMEOUT_MS;
+    for (;;) {
+      const named = namedTracks(room, participant, wanted);
+      if (named !== undefined || participant.closed) return named;
+      if (clock.now() >= until) return undefined;
+      await new Promise<void>((resolve) => timers.after(WANTED_TRACKS_POLL_MS, resolve));
+    }
+  }
+
+  #register(room: Room, participant: Participant, sdp: string): WhipAnswer {
+    const { sid } = participant;
+    this.#sessions.set(sid, { participant, room });
+    participant.onClosed = () => this.#sessions.delete(sid);
+    const { iceServers } = this.rooms.context.options;
+    return {
+      ok: true,
+      sid,
+      sdp,
+      iceServers: iceServers.length > 0 ? iceServers : DEFAULT_ICE_SERVERS,
+      ufrag: participant.publisher.iceState?.local.ufrag ?? "",
+    };
+  }
+
+  #find({ roomName, identity, sid }: WhipTarget) {
+    const session = this.#sessions.get(sid);
+    if (this.rooms.get(roomName) === undefined) {
+      return refuse(404, "requested room does not exist");
+    }
+    const participant = session?.room.name === roomName ? session.participant : undefined;
+    const ice = participant?.publisher.iceState;
+    if (participant?.identity !== identity || ice === undefined) {
+      return refuse(404, "participant does not exist");
+    }
+    return { participant, ice };
+  }
+}
+
+/** Keeps the one message that is meant for a WHIP client. */
+class AnswerSink implements SignalSink {
+  answer: string | undefined;
+
+  send(message: SignalMessage): void {
+    if (message.case === "answer") this.answer ??= message.value.sdp;
+  }
+
+  close(): void {}
+}
+
+function namedTracks(
+  room: Room,
+  participant: Participant,
+  wanted: WantedTracks,
+): string[] | undefined {
+  const sids: string[] = [];
+  for (const [identity, names] of wanted) {
+    const publisher = othersOf(room, participant).find((other) => other.identity === identity);
+    for (const name of names) {
+      const track = publisher?.tracks.find(({ info }) => info.name === name);
+      if (track === undefined) return undefined;
+      sids.push(track.sid);
+    }
+  }
+  return sids;
+}
+
+function othersOf(room: Room, participant: Participant): Participant[] {
+  return [...room.participants()].filter((other) => other !== participant);
+}
+
+function refuse(status: number, body: string): Refusal {
+  return { ok: false, status, body };
+}

@@ -1,0 +1,200 @@
+/**
+ * `/whip/v1` and `/whip/v1/{participant_id}`: publishing (and receiving) over one HTTP exchange, RFC
+ * 9725.
+ *
+ * Every refusal of these routes is JSON with an `error`. The entity tag is the ufrag as it is, without
+ * the quotes of RFC 9110, as LiveKit's clients know it; both spellings are understood.
+ *
+ * @module
+ */
+import type { Refusal } from "../lib/signalling/access_token.ts";
+import { clientAddress, type JoinLimits } from "../lib/signalling/join_parameters.ts";
+import { readWhipGrant, readWhipParameters } from "../lib/signalling/whip_parameters.ts";
+import type { WhipAnswer, WhipService, WhipTarget } from "../lib/signalling/whip_service.ts";
+import { readBody } from "./body_limit.ts";
+import { type HttpExchange, plainText, type RouteHandler } from "./http_exchange.ts";
+
+/** What the routes need. */
+export interface WhipRouteOptions {
+  readonly whip: Pick<WhipService, "create" | "trickle" | "restart" | "delete">;
+  readonly limits: JoinLimits;
+}
+
+const PATH = "/whip/v1";
+const SDP = "application/sdp";
+const FRAGMENT = "application/trickle-ice-sdpfrag";
+/** Bytes of an offer or a fragment; a proxy's own limit is lower. */
+const MAX_BODY_BYTES = 1024 * 1024;
+/** Nothing on the way may compress an answer: that would change its entity tag. */
+const UNTOUCHED = { "Cache-Control": "no-store, no-transform" };
+
+/** The handler of a path below `/whip/v1`, if it is one. */
+export function whipRoutes(options: WhipRouteOptions): (path: string) => RouteHandler | undefined {
+  const endpoint = whipEndpoint(options);
+  return (path) => {
+    if (path === PATH) return endpoint;
+    const sid = path.startsWith(`${PATH}/`) ? path.slice(PATH.length + 1) : "";
+    return sid === "" || sid.includes("/") ? undefined : whipResource(options, sid);
+  };
+}
+
+function whipEndpoint(options: WhipRouteOptions): RouteHandler {
+  return (exchange) => {
+    switch (exchange.request.method) {
+      case "GET":
+      case "HEAD":
+        return new Response(null, { status: 204 });
+      case "OPTIONS":
+        return new Response(null, { status: 200, headers: OPEN_TO_ALL });
+      case "POST":
+        return create(exchange, options);
+      default:
+        return methodNotAllowed("GET, HEAD, OPTIONS, POST");
+    }
+  };
+}
+
+const OPEN_TO_ALL = {
+  "Access-Control-Allow-Origin": "*",
+  "Access-Control-Allow-Headers": "*",
+  "Access-Control-Allow-Methods": "PATCH, OPTIONS, GET, POST, DELETE",
+  "Access-Control-Expose-Headers": "*",
+  "Accept-Post": SDP,
+};
+
+function whipResource({ whip }: WhipRouteOptions, sid: string): RouteHandler {
+  return (exchange) => {
+    switch (exchange.request.method) {
+      case "GET":
+      case "HEAD":
+        return new Response(null, { status: 204 });
+      case "PATCH":
+        return patch(exchange, whip, sid);
+      case "DELETE": {
+        const target = targetOf(exchange, sid);
+        if (!target.ok) return refuse(target);
+        const result = whip.delete(target.target);
+        return result.ok ? new Response(null, { status: 200 }) : refuse(result);
+      }
+      default:
+        return methodNotAllowed("DELETE, GET, HEAD, PATCH");
+    }
+  };
+}
+
+async function create(
+  { request, url, token, socketAddress }: HttpExchange,
+  { whip, limits }: WhipRouteOptions,
+): Promise<Response> {
+  const wrongType = wrongContentType(request, SDP);
+  if (wrongType !== undefined) return wrongType;
+  const { headers } = request;
+  const read = readWhipParameters({
+    query: url.searchParams,
+    token,
+    userAgent: headers.get("User-Agent") ?? "",
+    address: clientAddress(headers, socketAddress),
+    clientInfo: headers.get("X-LiveKit-ClientInfo") ?? "",
+  }, limits);
+  if (!read.ok) return refuse(read);
+  const offer = await bodyText(request);
+  if (offer === undefined) return tooLarge();
+  if (offer === "") return failure(400, "body does not have SDP offer");
+  const answer = await whip.create(read.join, offer, read.wanted);
+  return answer.ok ? created(answer) : refuse(answer);
+}
+
+function created({ sid, sdp, iceServers, ufrag }: WhipAnswer): Response {
+  const response = new Response(sdp, {
+    status: 201,
+    headers: { ...UNTOUCHED, "Content-Type": SDP, "Location": `${PATH}/${sid}`, "ETag": ufrag },
+  });
+  for (const { urls, username, credential } of iceServers) {
+    const account = username === ""
+      ? ""
+      : `; username="${quoted(username)}"; credential="${quoted(credential)}"`;
+    for (const url of urls) response.headers.append("Link", `<${url}>; rel="ice-server"${account}`);
+  }
+  return response;
+}
+
+async function patch(
+  exchange: HttpExchange,
+  whip: WhipRouteOptions["whip"],
+  sid: string,
+): Promise<Response> {
+  const { request } = exchange;
+  const wrongType = wrongContentType(request, FRAGMENT);
+  if (wrongType !== undefined) return wrongType;
+  const iceSession = request.headers.get("If-Match")?.trim() ?? "";
+  if (iceSession === "") return failure(428, "missing entity tag");
+  const target = targetOf(exchange, sid);
+  if (!target.ok) return refuse(target);
+  const fragment = await bodyText(request);
+  if (fragment === undefined) return tooLarge();
+  if (iceSession !== "*") {
+    const result = whip.trickle(target.target, unquoted(iceSession), fragment);
+    return result.ok ? new Response(null, { status: 204 }) : refuse(result);
+  }
+  const result = whip.restart(target.target, fragment);
+  if (!result.ok) return refuse(result);
+  return new Response(result.fragment, {
+    status: 200,
+    headers: { ...UNTOUCHED, "Content-Type": FRAGMENT, "ETag": result.ufrag },
+  });
+}
+
+function targetOf(
+  { token }: HttpExchange,
+  sid: string,
+): { readonly ok: true; readonly target: WhipTarget } | Refusal {
+  const access = readWhipGrant(token);
+  if (!access.ok) return access;
+  const { roomName, identity } = access;
+  if (identity === "") {
+    return { ok: false, status: 401, body: "participant identity cannot be empty" };
+  }
+  return { ok: true, target: { roomName, identity, sid } };
+}
+
+/** Parameters behind the type are passed over. */
+function wrongContentType({ headers }: Request, wanted: string): Response | undefined {
+  const type = headers.get("Content-Type") ?? "";
+  if (type.split(";")[0]!.trim().toLowerCase() === wanted) return undefined;
+  return failure(400, `unsupported content-type: ${type}`);
+}
+
+/** `undefined` if there is more than a body may have. */
+async function bodyText(request: Request): Promise<string | undefined> {
+  const bytes = await readBody(request, MAX_BODY_BYTES);
+  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+}
+
+function tooLarge(): Response {
+  return failure(413, `request body exceeds ${MAX_BODY_BYTES} bytes`);
+}
+
+/** Inside quotes (RFC 9110 §5.6.4). */
+function quoted(text: string): string {
+  return text.replaceAll(/["\\]/g, "\\$&");
+}
+
+/** The tag in either spelling; a proxy that compresses makes it a weak one. */
+function unquoted(tag: string): string {
+  return /^(?:W\/)?"?([^"]*)"?$/.exec(tag)?.[1] ?? tag;
+}
+
+function refuse({ status, body }: Refusal): Response {
+  return failure(status, body);
+}
+
+function failure(status: number, error: string): Response {
+  return new Response(`${JSON.stringify({ error })}\n`, {
+    status,
+    headers: { "Content-Type": "application/json" },
+  });
+}
+
+function methodNotAllowed(allow: string): Response {
+  return plainText(405, "Method Not Allowed\n", { "Allow": allow });
+}

@@ -1,0 +1,134 @@
+/**
+ * Reads the output of `deno test` runs and makes one report of several: whole files one after the
+ * other while they run, and at the end what failed and the totals, in that order, so that the last
+ * lines say why.
+ *
+ * @module
+ */
+
+/** Lines of one failure that are repeated at the end: its beginning, and its end with server output. */
+const FIRST_LINES = 30;
+const LAST_LINES = 45;
+/** Failures that are repeated; the rest are named only. */
+const MAX_REPEATED = 6;
+/** Last lines of a run that ended without totals. */
+const LINES_OF_CRASH = 60;
+
+// deno-lint-ignore no-control-regex -- colours
+const COLOR = /\x1b\[[0-9;]*m/g;
+/** Deno's last line about a run's tests. */
+const TOTALS = /^(?:ok|FAILED) \| (\d+) passed(?: \((\d+) steps?\))? \| (\d+) failed(.*)$/;
+/** How a failure begins in the section of errors, and how failures are listed after it. */
+const FAILURE = /^.* => \S+:\d+:\d+$/;
+const FAILED_LINE = /\.\.\. ?FAILED \(/;
+const FILE_START = /^running \d+ tests? from /;
+
+/** What one run of `deno test` came to. */
+export interface RunSummary {
+  readonly passed: number;
+  readonly steps: number;
+  readonly failed: number;
+  /** What to say of the failures; empty if there was none. */
+  readonly failures: readonly string[];
+}
+
+/**
+ * Sums a run up.
+ *
+ * @param name For a run that ended without totals, which counts as one failure.
+ * @param output All it printed.
+ * @param success Whether its status was 0. A run may fail without a failed test, by a type error.
+ */
+export function summarize(name: string, output: string, success: boolean): RunSummary {
+  const lines = output.replaceAll(COLOR, "").split("\n");
+  const totals = lines.map((line) => TOTALS.exec(line)).findLast((match) => match !== null);
+  const [passed, steps, failed] = [1, 2, 3].map((group) => Number(totals?.[group] ?? 0)) as [
+    number,
+    number,
+    number,
+  ];
+  const failures = failuresIn(lines);
+  if (success && totals !== undefined && failed === 0) return { passed, steps, failed, failures };
+  if (failed > 0) return { passed, steps, failed, failures };
+  const last = lines.filter((line) => line !== "").slice(-LINES_OF_CRASH);
+  // Its failures are told only at the end, to which it did not come.
+  const named = lines.filter((line) => FAILED_LINE.test(line)).map((line) => `In it: ${line}`);
+  return {
+    passed,
+    steps,
+    failed: 1,
+    failures: [
+      [`${name} ended without success; its last lines:`, ...last, ...named].join("\n"),
+      ...failures,
+    ],
+  };
+}
+
+/** The entries of the section of errors. */
+function failuresIn(lines: readonly string[]): string[] {
+  const from = lines.lastIndexOf(" ERRORS ");
+  const to = lines.lastIndexOf(" FAILURES ");
+  if (from < 0 || to < from) return [];
+  const entries: string[][] = [];
+  for (const line of lines.slice(from + 1, to)) {
+    if (FAILURE.test(line)) entries.push([]);
+    entries.at(-1)?.push(line);
+  }
+  return entries.map((entry) => shortened(entry).join("\n").trimEnd());
+}
+
+function shortened(lines: readonly string[]): readonly string[] {
+  const left = lines.length - FIRST_LINES - LAST_LINES;
+  if (left <= 0) return lines;
+  const middle = `    (${left} lines are left out here)`;
+  return [...lines.slice(0, FIRST_LINES), middle, ...lines.slice(-LAST_LINES)];
+}
+
+/**
+ * The end of the report: failures, then Deno's totals over all runs.
+ *
+ * @param seconds How long everything took.
+ */
+export function closingReport(summaries: readonly RunSummary[], seconds: number): string {
+  const sum = (of: (summary: RunSummary) => number) =>
+    summaries.reduce((total, summary) => total + of(summary), 0);
+  const [passed, steps, failed] = [sum((s) => s.passed), sum((s) => s.steps), sum((s) => s.failed)];
+  const failures = summaries.flatMap((summary) => summary.failures);
+  const repeated = failures.slice(0, MAX_REPEATED);
+  const named = failures.slice(MAX_REPEATED).map((failure) => failure.split("\n")[0]!);
+  const time = `(${Math.floor(seconds / 60)}m${Math.round(seconds % 60)}s)`;
+  return [
+    "",
+    ...repeated.flatMap((failure) => [failure, ""]),
+    ...(named.length > 0 ? ["And:", ...named, ""] : []),
+    `${
+      failed > 0 ? "FAILED" : "ok"
+    } | ${passed} passed (${steps} steps) | ${failed} failed ${time}`,
+  ].join("\n");
+}
+
+/**
+ * Passes the output of a run on in whole files, so that runs beside each other do not mix.
+ *
+ * What comes before the first file and after the last one is passed on, too.
+ */
+export class FileByFile {
+  #pending = "";
+
+  constructor(private readonly write: (text: string) => void) {}
+
+  push(text: string): void {
+    this.#pending += text;
+    const lines = this.#pending.split("\n");
+    const start = lines.findLastIndex((line) => FILE_START.test(line.replaceAll(COLOR, "")));
+    if (start <= 0) return;
+    this.write(`${lines.slice(0, start).join("\n")}\n`);
+    this.#pending = lines.slice(start).join("\n");
+  }
+
+  /** Passes on what is left. */
+  end(): void {
+    if (this.#pending !== "") this.write(this.#pending);
+    this.#pending = "";
+  }
+}

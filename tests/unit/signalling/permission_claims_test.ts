@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { ParticipantPermission, TrackSource } from "@livekit/protocol";
+import { grantedPermission, permissionClaims } from "../../../lib/signalling/permission_claims.ts";
+
+const FLAGS = [
+  "canSubscribe",
+  "canPublish",
+  "canPublishData",
+  "hidden",
+  "recorder",
+  "agent",
+  "canUpdateMetadata",
+  "canSubscribeMetrics",
+  "canManageAgentSession",
+] as const;
+
+Deno.test("grantedPermission() undoes permissionClaims(), one right at a time", () => {
+  for (const flag of FLAGS) {
+    const permission = new ParticipantPermission({ [flag]: true });
+    const claims = permissionClaims(permission);
+    assert.equal(Object.values(claims).filter((value) => value === true).length, 1, flag);
+    assert.deepEqual(grantedPermission(claims), permission, flag);
+  }
+});
+
+Deno.test("grantedPermission() keeps the sources, and they are nobody else's", () => {
+  const canPublishSources = [TrackSource.MICROPHONE, TrackSource.SCREEN_SHARE_AUDIO];
+  const permission = new ParticipantPermission({ canPublish: true, canPublishSources });
+  const granted = grantedPermission(permissionClaims(permission));
+  assert.deepEqual(granted, permission);
+  granted.canPublishSources.push(TrackSource.CAMERA);
+  assert.equal(permission.canPublishSources.length, 2);
+});

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { closingReport, FileByFile, summarize } from "../../support/test_report.ts";
+
+const GOOD = `running 2 tests from ./tests/a_test.ts
+one ... ok (1ms)
+two ... ok (2ms)
+
+ok | 2 passed (3 steps) | 0 failed (1s)
+`;
+const BAD = `\x1b[0mrunning 2 tests from ./tests/b_test.ts
+one ... ok (1ms)
+two ... FAILED (2ms)
+
+ ERRORS 
+
+two => ./tests/b_test.ts:3:6
+error: AssertionError: 1 is not 2
+    at ./tests/b_test.ts:4:10
+
+ FAILURES 
+
+two => ./tests/b_test.ts:3:6
+
+\x1b[31mFAILED\x1b[0m | 1 passed | 1 failed (2s)
+
+error: Test failed
+`;
+
+Deno.test("closingReport() says why a test failed, and then the totals of all runs", () => {
+  const summaries = [summarize("a", GOOD, true), summarize("b", BAD, false)];
+  assert.equal(
+    closingReport(summaries, 83),
+    [
+      "",
+      "two => ./tests/b_test.ts:3:6",
+      "error: AssertionError: 1 is not 2",
+      "    at ./tests/b_test.ts:4:10",
+      "",
+      "FAILED | 3 passed (3 steps) | 1 failed (1m23s)",
+    ].join("\n"),
+  );
+  assert.equal(
+    closingReport([summarize("a", GOOD, true)], 5),
+    "\nok | 2 passed (3 steps) | 0 failed (0m5s)",
+  );
+});
+
+Deno.test("summarize() counts a run that ends without success or totals as a failure", () => {
+  const typeError = summarize("c", "error: Type checking failed.\n", false);
+  assert.deepEqual([typeError.passed, typeError.failed], [0, 1]);
+  assert.match(
+    typeError.failures[0]!,
+    /^c ended without success.*\nerror: Type checking failed\.$/,
+  );
+  const killed = summarize("c", "one ... FAILED (1ms)\ntwo ...", false);
+  assert.match(killed.failures[0]!, /\ntwo \.\.\.\nIn it: one \.\.\. FAILED \(1ms\)$/);
+  assert.equal(summarize("c", "", true).failed, 1, "no totals");
+  const stray = summarize("c", GOOD, false);
+  assert.deepEqual([stray.passed, stray.failed], [2, 1], "passed tests, then an uncaught error");
+});
+
+Deno.test("closingReport() keeps both ends of a long failure, and names failures beyond the sixth", () => {
+  const entry = (name: string, length: number) =>
+    [`${name} => ./t.ts:1:1`, ...Array.from({ length }, (_, i) => `line ${i}`), ""].join("\n");
+  const names = ["a", "b", "c", "d", "e", "f", "g"];
+  const entries = names.map((name) => entry(name, name === "a" ? 500 : 1));
+  const output = ` ERRORS \n\n${
+    entries.join("\n")
+  }\n FAILURES \n\nFAILED | 0 passed | 7 failed (1s)\n`;
+  const report = closingReport([summarize("x", output, false)], 1);
+  assert.ok(report.split("\n").length < 120, report);
+  for (const wanted of ["line 0\n", "line 499\n", "lines are left out", "And:\ng => ./t.ts:1:1"]) {
+    assert.ok(report.includes(wanted), wanted);
+  }
+});
+
+Deno.test("FileByFile passes files on whole, whatever pieces the output comes in", () => {
+  const text = `Check a\n${GOOD}${BAD}`;
+  for (const size of [1, 7, 64, text.length]) {
+    const written: string[] = [];
+    const files = new FileByFile((part) => written.push(part));
+    for (let at = 0; at < text.length; at += size) files.push(text.slice(at, at + size));
+    files.end();
+    assert.equal(written.join(""), text);
+    const starts = written.filter((part) => part.includes("running") && !part.startsWith("Check"));
+    assert.equal(starts.length, size === text.length ? 1 : 2, `pieces of ${size}`);
+  }
+});
