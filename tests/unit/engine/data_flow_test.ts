@@ -59,6 +59,54 @@ Deno.test("DataFlow.send() holds nobody for lossy messages, the server's own, or
   assert.equal(at("writer").held, false);
 });
 
+Deno.test("DataFlow holds writers for readers elsewhere, and asks for writers elsewhere", () => {
+  const asked: string[] = [];
+  const endpoints = new Map(["writer", "slow"].map((name) => [id(name), new FakeEndpoint()]));
+  const data = new DataFlow((connection) => endpoints.get(connection), new DropCounters(), {
+    hold: (writer, held) => asked.push(`${writer} ${held}`),
+    pass() {},
+  });
+  const tick = () => data.tick((_id, step) => step());
+  const [writer, slow] = [endpoints.get(id("writer"))!, endpoints.get(id("slow"))!];
+  slow.backlogged = true;
+  data.send(id("slow"), "reliable", BYTES, id("writer"));
+  data.holdFromAfar(id("writer"), true);
+  slow.backlogged = false;
+  tick();
+  assert.equal(writer.held, true, "the reader elsewhere still needs time");
+  data.holdFromAfar(id("writer"), false);
+  assert.equal(writer.held, false);
+  assert.deepEqual(asked, []);
+  slow.backlogged = true;
+  for (let i = 0; i < 3; i++) data.send(id("slow"), "reliable", BYTES, id("elsewhere"));
+  assert.deepEqual(asked, ["elsewhere true"]);
+  slow.backlogged = false;
+  tick();
+  assert.deepEqual(asked, ["elsewhere true", "elsewhere false"]);
+});
+
+Deno.test("DataFlow.forward() passes a packet on once for all engines of its route", () => {
+  const passed: unknown[] = [];
+  const data = new DataFlow(() => undefined, new DropCounters(), {
+    hold() {},
+    pass: (from, engines, packet) => passed.push([from, engines, packet]),
+  });
+  data.setRoutes(id("publisher"), [{ handle: 3, receivers: [], engines: [1, 2] }]);
+  const packet = writeDataTrackPacket({
+    version: 0,
+    startOfFrame: true,
+    finalOfFrame: true,
+    handle: 3,
+    sequence: 1,
+    frameNumber: 1,
+    timestamp: 1,
+    extensions: [],
+    payload: BYTES,
+  })!;
+  data.forward(id("publisher"), packet);
+  assert.deepEqual(passed, [[id("publisher"), [1, 2], packet]]);
+});
+
 Deno.test("DataFlow.tick() lets a writer go on whose reader is gone", () => {
   const { data, at, tick, endpoints } = flow("writer", "slow");
   at("slow").backlogged = true;
