@@ -56,6 +56,13 @@ async function outage(seconds: number, mode: ConnectionMode): Promise<void> {
   await using carol = await join("carol", server.url);
   await assertReceives(bob, ann, fromAnn);
   await assertReceives(ann, bob, fromBob);
+  for (const client of [ann, bob]) {
+    // Whoever publishes nothing is told of up to three seconds later, and not at all once it has left.
+    await eventually(
+      "carol to be seen",
+      async () => (await client.snapshot()).remotes.some(({ identity }) => identity === "carol"),
+    );
+  }
   const before = await bob.snapshot();
   const counters = [
     await frameCounter(bob, video(fromAnn)),

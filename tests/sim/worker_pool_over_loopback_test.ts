@@ -76,6 +76,8 @@ async function connectAway(room: WireRoom, from: Peer, options: PeerOptions = {}
   for (let attempt = 0;; attempt++) {
     const peer = await room.connect({ placement: `away ${attempt}`, ...options });
     if (portOf(room, peer) !== portOf(room, from)) return peer;
+    room.engine.send({ type: "close_connection", connection: peer.id });
+    await peer.client.close();
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
