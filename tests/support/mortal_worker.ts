@@ -1,21 +1,10 @@
 /**
- * The media worker's program, with two ways to kill it: told to `vanish`, it ends without a word; told
- * to `fail`, by an error that nobody catches.
+ * The media worker's program, with two ways to kill it.
+ *
+ * Both are imported at once and not awaited, as messages come from the first wait on: the one to start
+ * would be lost before the program listens.
  *
  * @module
  */
-interface Scope extends EventTarget {
-  close(): void;
-}
-
-const scope = globalThis as unknown as Scope;
-scope.addEventListener("error", (event) => {
-  // Before the program's own listener, which would survive it.
-  if ((event as ErrorEvent).message.includes("mortal")) event.stopImmediatePropagation();
-});
-scope.addEventListener("message", (event) => {
-  const { data } = event as MessageEvent;
-  if (data === "vanish") scope.close();
-  if (data === "fail") throw new Error("mortal");
-});
-await import("../../lib/engine/engine_worker.ts");
+import "./mortal_signals.ts";
+import "../../lib/engine/engine_worker.ts";
