@@ -1,6 +1,7 @@
 /**
- * When a publisher's packets are due: frames at a steady rate, each spread over bursts as a browser's
- * pacer spreads them. Pure: time is an argument.
+ * When a publisher's packets are due: frames at a steady rate, which a pacer lets out in bursts at a
+ * multiple of the average rate, as browsers do, so that a key frame may take longer than one frame's
+ * time. Pure: time is an argument.
  *
  * @module
  */
@@ -21,10 +22,10 @@ export interface StreamShape {
   readonly keyFrameFactor: number;
 }
 
-/** Between two bursts of a frame: a browser's pacer. Shorter if the frame would not be out in time. */
-const BURST_SPACING_MS = 5;
-/** Share of a frame's time in which all of it must be out. */
-const SENDING_SHARE = 0.8;
+/** How much faster than the average the pacer sends: libwebrtc's factor. */
+const PACING_FACTOR = 2.5;
+/** Frames behind a key frame that may still wait for it. */
+const MAX_FRAMES_BEHIND = 16;
 
 /** Packets of frame number `frame`. */
 export function packetsOfFrame(shape: StreamShape, frame: number): number {
@@ -45,7 +46,8 @@ export function nominalRate(shape: StreamShape): number {
 }
 
 /**
- * Packets that should have left by `elapsedMs`.
+ * Packets that should have left by `elapsedMs`: no more than have been made, and than the pacer lets
+ * out from whenever it last had nothing to do.
  *
  * @param scale Frames come this many times as often as at a scale of 1.
  */
@@ -53,9 +55,17 @@ export function packetsDue(shape: StreamShape, scale: number, elapsedMs: number)
   if (elapsedMs < 0) return 0;
   const frameMs = 1000 / (shape.frameRate * scale);
   const frame = Math.floor(elapsedMs / frameMs);
-  const packets = packetsOfFrame(shape, frame);
-  const bursts = Math.ceil(packets / shape.burst);
-  const spacing = Math.min(BURST_SPACING_MS, frameMs * SENDING_SHARE / bursts);
-  const begun = Math.floor((elapsedMs - frame * frameMs) / spacing) + 1;
-  return packetsBefore(shape, frame) + Math.min(packets, begun * shape.burst);
+  const burstsPerMs = PACING_FACTOR * nominalRate(shape) * scale / 1000 / shape.burst;
+  let due = packetsBefore(shape, frame) + packetsOfFrame(shape, frame);
+  const keyFrame = frame - frame % shape.keyFrameEvery;
+  for (let from = keyFrame; from <= Math.min(frame, keyFrame + MAX_FRAMES_BEHIND); from++) {
+    due = Math.min(due, paced(from));
+  }
+  return Math.min(due, paced(frame));
+
+  /** What is out if the pacer had nothing to do before frame number `from`. */
+  function paced(from: number): number {
+    const bursts = 1 + Math.floor((elapsedMs - from * frameMs) * burstsPerMs);
+    return packetsBefore(shape, from) + bursts * shape.burst;
+  }
 }

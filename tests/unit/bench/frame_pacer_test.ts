@@ -34,10 +34,11 @@ Deno.test("nominalRate() is what packetsDue() comes to in the long run", () => {
 });
 
 Deno.test("packetsDue() spreads a frame over bursts and never goes back", () => {
-  // Frame 1 begins at 40 ms behind a key frame of 12, in bursts of 2 every 5 ms.
+  // Frame 1 begins at 40 ms behind a key frame of 12. At 2.5 times the average of 120 packets per
+  // second a burst of 2 leaves every 6.67 ms.
   assert.equal(packetsDue(SHAPE, 1, 40), 14);
-  assert.equal(packetsDue(SHAPE, 1, 44.9), 14);
-  assert.equal(packetsDue(SHAPE, 1, 45.1), 16);
+  assert.equal(packetsDue(SHAPE, 1, 46.6), 14);
+  assert.equal(packetsDue(SHAPE, 1, 46.7), 16);
   assert.equal(packetsDue(SHAPE, 1, 79.9), 16);
   for (const scale of [0.1, 1, 7, 300]) {
     let before = 0;
@@ -49,7 +50,26 @@ Deno.test("packetsDue() spreads a frame over bursts and never goes back", () => 
   }
 });
 
-Deno.test("packetsDue() has a whole frame out before the next one, at any rate", () => {
+Deno.test("packetsDue() lets frames wait behind a key frame that takes longer than its own time", () => {
+  // 24 packets, and 150 per second on average: a burst of 2 every 5.33 ms.
+  const large = { ...SHAPE, keyFrameFactor: 6 };
+  assert.equal(packetsDue(large, 1, 39.9), 16);
+  assert.equal(packetsDue(large, 1, 40.1), 16, "frame 1 is there, and waits");
+  assert.equal(packetsDue(large, 1, 58.6), 22);
+  assert.equal(packetsDue(large, 1, 58.7), 24);
+  assert.equal(packetsDue(large, 1, 69.4), 28);
+  assert.equal(packetsDue(large, 1, 79.9), 28);
+  assert.equal(packetsDue(large, 1, 80.1), 30, "frame 2 finds the pacer idle");
+});
+
+Deno.test("packetsDue() sends a frame at once if a burst is as long as that", () => {
+  const whole = { ...SHAPE, burst: 1_000 };
+  for (const frame of [0, 1, 9, 10, 249]) {
+    assert.equal(packetsDue(whole, 1, frame * 40 + 0.1), packetsBefore(whole, frame + 1));
+  }
+});
+
+Deno.test("packetsDue() has a frame out before the next one, at any rate", () => {
   for (const scale of [1, 10, 100]) {
     const frameMs = 40 / scale;
     for (let frame = 0; frame < 20; frame++) {
