@@ -83,6 +83,8 @@ export interface SfuUsage {
   readonly forwarded: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
+  /** Of RSS what is not V8's heap, which takes pages as it likes and gives them back late. */
+  readonly outsideBytes: number;
   /** Open descriptors; 0 where the system does not tell. */
   readonly descriptors: number;
   /** Datagrams that came faster than the SFU read them. */

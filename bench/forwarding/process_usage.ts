@@ -16,13 +16,14 @@ const SYSTEM_TICKS = 12;
 /** Usage without what only the SFU knows. */
 export function processUsage(): Omit<SfuUsage, "forwarded" | "drops"> {
   const { user, system } = process.cpuUsage();
-  const { rss, heapUsed } = Deno.memoryUsage();
+  const { rss, heapTotal, heapUsed } = Deno.memoryUsage();
   return {
     atMs: performance.now(),
     cpuMicros: user + system,
     threadMs: threadTimes(),
     rssBytes: rss,
     heapBytes: heapUsed,
+    outsideBytes: rss - heapTotal,
     descriptors: descriptors(),
     kernelDrops: kernelDrops(),
   };

@@ -72,6 +72,7 @@ async function sampleFor(
       atS: Math.round((performance.now() - startedAt) / 1000),
       rssBytes: after.rssBytes,
       heapBytes: after.heapBytes,
+      outsideBytes: after.outsideBytes,
       descriptors: after.descriptors,
       cpuMicrosPerPacket: (after.cpuMicros - before.cpuMicros) /
         (after.forwarded - before.forwarded),

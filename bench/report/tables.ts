@@ -130,7 +130,8 @@ export function printSoak(figures: SoakFigures): void {
     `${fixed(first / unit, digits)} → ${fixed(last / unit, digits)}`;
   console.log(`First third → last third (${figures.engine} engine)`);
   console.log(
-    `  RSS ${pair(figures.rssBytes, 0, 1e6)} MB, heap ${pair(figures.heapBytes, 1, 1e6)} MB: ` +
+    `  RSS ${pair(figures.rssBytes, 0, 1e6)} MB, outside V8's heap ` +
+      `${pair(figures.outsideBytes, 0, 1e6)} MB, in it ${pair(figures.heapBytes, 1, 1e6)} MB: ` +
       (figures.isMemoryFlat ? "flat" : "NOT FLAT"),
   );
   console.log(

@@ -8,6 +8,7 @@ function samples(count: number, fields: (i: number) => Partial<Sample> = () => (
     atS: i * 10,
     rssBytes: 200e6,
     heapBytes: 30e6 + (i % 3) * 10e6,
+    outsideBytes: 100e6,
     descriptors: 20,
     cpuMicrosPerPacket: 4,
     p50Ms: 0.3,
@@ -26,7 +27,7 @@ Deno.test("soakFiguresOf() finds nothing wrong with what stays as it is", () => 
 
 Deno.test("soakFiguresOf() is not misled by a single bad sample", () => {
   const figures = soakFiguresOf(
-    samples(60, (i) => i === 50 ? { rssBytes: 900e6, p99Ms: 500, descriptors: 24 } : {}),
+    samples(60, (i) => i === 50 ? { outsideBytes: 900e6, p99Ms: 500, descriptors: 24 } : {}),
     TOTALS,
   );
   assert.deepEqual(
@@ -36,7 +37,7 @@ Deno.test("soakFiguresOf() is not misled by a single bad sample", () => {
 });
 
 Deno.test("soakFiguresOf() sees a slow leak, a drift and a leaked descriptor", () => {
-  const leak = soakFiguresOf(samples(60, (i) => ({ rssBytes: 200e6 + i * 1e6 })), TOTALS);
+  const leak = soakFiguresOf(samples(60, (i) => ({ outsideBytes: 100e6 + i * 1e6 })), TOTALS);
   assert.equal(leak.isMemoryFlat, false);
   const heap = soakFiguresOf(samples(60, (i) => ({ heapBytes: 30e6 + i * 0.5e6 })), TOTALS);
   assert.equal(heap.isMemoryFlat, false);
