@@ -59,7 +59,7 @@ export async function serve(
       workers: server.media?.workers,
       engine: server.media?.ports,
     });
-    if (server.media?.lacksPorts) {
+    if (server.media?.lacksPorts && !config.development) {
       const hint = "a range in rtc.udp_port lets media use every core";
       log.warn("fewer UDP ports than cores", { hint });
     }
