@@ -161,6 +161,7 @@ function crossChecks(config: Config, locate: Locate): string[] {
       "expected rtc.tcp_port to be set, too: without it no transport is left",
     );
   }
+  reportSharedPorts(config, report);
   if (rtc.port_range_end < rtc.port_range_start) {
     report("rtc.port_range_end", "expected a port not below rtc.port_range_start");
   }
@@ -168,6 +169,23 @@ function crossChecks(config: Config, locate: Locate): string[] {
     report("webhook.urls", "expected webhook.api_key to be set, too");
   }
   return problems;
+}
+
+/** The system would blame another program for a port that this one has taken twice. */
+function reportSharedPorts(config: Config, report: (path: string, text: string) => void): void {
+  const prometheus = config.prometheus.port === 0 ? "prometheus_port" : "prometheus.port";
+  const takenBy = new Map<number, string>();
+  const ports = [
+    ["port", config.port],
+    ["rtc.tcp_port", config.rtc.tcp_port],
+    [prometheus, config.prometheus.port || config.prometheus_port],
+  ] as const;
+  for (const [path, port] of ports) {
+    if (port === 0) continue;
+    const other = takenBy.get(port);
+    if (other !== undefined) report(path, `expected another TCP port than ${other} has, ${port}`);
+    takenBy.set(port, path);
+  }
 }
 
 /** Moves deprecated keys to their successors and applies what `development` implies. */

@@ -8,9 +8,9 @@
  */
 import { denoPlatform } from "../base/deno_platform.ts";
 import type { Log } from "../base/platform.ts";
-import { bindError } from "../transport/bind_error.ts";
 import type { Config } from "./config_parsing.ts";
 import { MIN_SECRET_LENGTH } from "./config_loading.ts";
+import { listenHttp } from "./http_listeners.ts";
 import { createServer, type ServerParts, type SfuServer } from "./server.ts";
 import { VERSION } from "./version.ts";
 
@@ -48,9 +48,16 @@ export async function serve(
   try {
     // Media first: who sees the port open, or gets a healthy answer on it, can join.
     const addresses = await server.listenMedia();
-    http = listenHttp(config, config.port, server.handler, log);
-    if (server.metricsHandler !== undefined) {
-      http.push(...listenHttp(config, config.prometheus.port, server.metricsHandler, log));
+    const where = {
+      addresses: config.bind_addresses,
+      // What development mode binds is the same on machines without IPv6.
+      optional: config.development ? ["::1"] : [],
+      log,
+    };
+    http = listenHttp({ ...where, port: config.port, handler: server.handler });
+    const { metricsHandler: handler } = server;
+    if (handler !== undefined) {
+      http.push(...listenHttp({ ...where, port: config.prometheus.port, handler }));
     }
     log.info("listening", {
       version: VERSION,
@@ -80,39 +87,6 @@ export async function serve(
 async function closeAll(server: SfuServer, http: readonly Deno.HttpServer[]): Promise<void> {
   await server.close();
   await Promise.all(http.map((listener) => listener.shutdown()));
-}
-
-/** An empty list means every interface; IPv6 is taken along where the machine has it. */
-function listenHttp(
-  config: Config,
-  port: number,
-  handler: (request: Request, info: Deno.ServeHandlerInfo) => Promise<Response>,
-  log: Log,
-): Deno.HttpServer[] {
-  const everywhere = config.bind_addresses.length === 0;
-  const hostnames = everywhere ? ["0.0.0.0", "::"] : config.bind_addresses;
-  const listeners: Deno.HttpServer[] = [];
-  for (const [index, hostname] of hostnames.entries()) {
-    try {
-      listeners.push(Deno.serve({
-        hostname,
-        port,
-        onListen() {},
-        onError: (error) => {
-          log.error("HTTP request failed", { error });
-          return new Response("internal error", { status: 500 });
-        },
-      }, handler));
-    } catch (error) {
-      // The second family is a bonus where the operator did not ask for it by name.
-      const optional = index > 0 && (everywhere || (config.development && hostname === "::1"));
-      if (!optional) {
-        for (const listener of listeners) listener.shutdown().catch(() => {});
-        throw bindError(error, "tcp", hostname, port);
-      }
-    }
-  }
-  return listeners;
 }
 
 function onSignals(first: () => void): () => void {

@@ -137,6 +137,18 @@ Deno.test("parseConfigText() names the line, the key and what was expected", () 
       "rtc: { force_tcp: true, tcp_port: 0 }",
       "rtc.force_tcp: expected rtc.tcp_port to be set, too",
     ],
+    [
+      "port: 9000\nrtc:\n  tcp_port: 9000",
+      "lk.yaml:3: rtc.tcp_port: expected another TCP port than port has, 9000",
+    ],
+    [
+      "prometheus_port: 7880",
+      "lk.yaml:1: prometheus_port: expected another TCP port than port has, 7880",
+    ],
+    [
+      "prometheus: { port: 7881 }",
+      "lk.yaml:1: prometheus.port: expected another TCP port than rtc.tcp_port has, 7881",
+    ],
     ["webhook: { urls: [http://x] }", "webhook.urls: expected webhook.api_key to be set, too"],
   ];
   for (const [yaml, expected] of rows) {
