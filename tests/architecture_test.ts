@@ -72,7 +72,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "commander",
     "jose",
     "node:process",
-    "prom-client",
+    "@platformatic/prom-client",
     "yaml",
     "zod",
   ],

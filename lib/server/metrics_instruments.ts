@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, Registry } from "@platformatic/prom-client";
 
 /** Known only to deployments that resolve addresses to countries; the label must be there. */
 export const COUNTRY = "";

@@ -45,6 +45,16 @@ export interface RoomwireOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Native SRTP with this profile as the only one; by default what the program chooses. */
   readonly nativeSrtpProfile?: SrtpProfile;
+  /** Another program instead, with its first arguments. */
+  readonly program?: ProgramToRun;
+}
+
+/** A server program that is not this project's own `main.ts`. */
+export interface ProgramToRun {
+  /** The program itself and its first arguments. */
+  readonly command: readonly string[];
+  readonly cwd: string | URL;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A running server. Dispose it to stop it. */
@@ -106,10 +116,14 @@ async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
     udp: await freeUdpPorts(address, Math.max(1, TEST_WORKERS)),
   };
   const config = configFor(options.address, ports, options.config ?? {});
-  const [program, ...programArgs] = await serverCommand(options.nativeSrtpProfile);
+  const { command: [program, ...programArgs], cwd, env = {} } = options.program ?? {
+    command: await serverCommand(options.nativeSrtpProfile),
+    cwd: PROJECT_ROOT,
+  };
   const child = new Deno.Command(program!, {
     args: [...programArgs, "--config-body", stringify(config), ...(options.flags ?? [])],
-    cwd: PROJECT_ROOT,
+    cwd,
+    env: { ...env },
     stdout: "piped",
     stderr: "piped",
   }).spawn();
@@ -194,13 +208,18 @@ function configFor(
 async function serverCommand(nativeSrtpProfile: SrtpProfile | undefined): Promise<string[]> {
   const executable = Deno.env.get("ROOMWIRE_EXECUTABLE");
   if (executable && nativeSrtpProfile === undefined) return [executable];
-  const project = JSON.parse(await Deno.readTextFile(new URL("deno.json", PROJECT_ROOT)));
-  const words = String(project.tasks.start).split(/\s+/);
+  const words = (await projectTask("start")).split(/\s+/);
   const script = words.findIndex((word) => word.endsWith("main.ts"));
   if (words[0] !== "deno" || script < 0) throw new Error("The start task does not run main.ts");
   const command = [Deno.execPath(), ...words.slice(1, script)];
   if (nativeSrtpProfile === undefined) return [...command, PROGRAM];
   return [...command, "--allow-ffi", NATIVE_SRTP_PROGRAM, String(nativeSrtpProfile)];
+}
+
+/** The command line of one of the project's tasks. */
+export async function projectTask(name: string): Promise<string> {
+  const project = JSON.parse(await Deno.readTextFile(new URL("deno.json", PROJECT_ROOT)));
+  return String(project.tasks[name]);
 }
 
 async function keepLines(stream: ReadableStream<Uint8Array>, lines: string[]): Promise<void> {
