@@ -34,9 +34,7 @@ function linkParameters() {
 async function join(token, { name, microphone, camera }) {
   tellProblem(undefined);
   setJoining(true);
-  // Two connections: the server does not speak the SDK's newer protocol (`/rtc/v1`) yet, and trying
-  // it first costs a refused request.
-  const joining = new Room({ adaptiveStream: true, dynacast: true, singlePeerConnection: false });
+  const joining = new Room({ adaptiveStream: true, dynacast: true });
   room = joining;
   listen(joining);
   showTiles(joining, element("stage"), element("sounds"), name);

@@ -113,7 +113,8 @@ const STEREO_MAX_BITRATE = 510_000;
 const VIDEO_FEEDBACK = ["transport-cc", "ccm fir", "nack", "nack pli"];
 /** Browsers do not offer it for audio but act on it. */
 const AUDIO_FEEDBACK = ["nack"];
-const EXTENSIONS: Readonly<Record<MediaKind, readonly string[]>> = {
+/** Header extensions that are read. */
+const RECEIVED_EXTENSIONS: Readonly<Record<MediaKind, readonly string[]>> = {
   audio: [
     EXTENSION_URI.mid,
     EXTENSION_URI.rid,
@@ -146,7 +147,13 @@ type Decision =
     readonly placed: PlacedTrack | undefined;
   };
 
-/** Answers an offer on a connection on which the client sends and we receive. */
+/**
+ * Answers an offer on a connection on which the client sends and we receive.
+ *
+ * Where we send on it, too, every section has the header extensions of both directions, whichever it
+ * has now: libwebrtc leaves out of its later sections of a kind what the answer to an earlier one
+ * lacked, so a client that first only received could then send neither simulcast (rid) nor a level.
+ */
 export function answerPublisherOffer(input: PublisherOfferInput): PublisherAnswer {
   const { offer, local } = input;
   const decisions = decide(input);
@@ -225,7 +232,8 @@ function decideMedia(
       ? ordered.map((codec) => withParameters(codec, kind, plan))
       : sent.codecs.map((codec) => sentCodec(withoutWishes(codec), sent.track)),
     extensions: section.extensions.filter(({ uri }) =>
-      sent === undefined ? EXTENSIONS[kind].includes(uri) : SENT_EXTENSIONS[kind].includes(uri)
+      RECEIVED_EXTENSIONS[kind].includes(uri) ||
+      (input.sending !== undefined && SENT_EXTENSIONS[kind].includes(uri))
     ),
     plan,
     placed,

@@ -16,10 +16,7 @@ import { WhipClient } from "./whip_client.ts";
 
 export type ClientKind = "chromium" | "firefox" | "rtc-node";
 
-/**
- * `default`: what the SDK does by itself, a single peer connection in browsers; `dual`: two of them,
- * as older SDKs have. Of no effect on rtc-node, which cannot be told.
- */
+/** `default`: what the SDK does by itself, a single peer connection; `dual`: two, as older SDKs have. */
 export type ConnectionMode = "default" | "dual";
 export const CONNECTION_MODES: readonly ConnectionMode[] = ["default", "dual"];
 

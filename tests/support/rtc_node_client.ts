@@ -83,8 +83,10 @@ export class RtcNodeClient implements SdkClient {
 
   async connect(url: string, token: string, options: ConnectOptions = {}): Promise<void> {
     this.#listen();
-    const { autoSubscribe = true, dynacast = false } = options;
-    await this.#room.connect(url, token, { autoSubscribe, dynacast });
+    const { autoSubscribe = true, dynacast = false, singlePeerConnection } = options;
+    // The SDK hands on what the native part under it takes, more than its own type names.
+    const passed = { autoSubscribe, dynacast, ...single(singlePeerConnection) };
+    await this.#room.connect(url, token, passed);
   }
 
   async disconnect(): Promise<void> {
@@ -246,6 +248,10 @@ export class RtcNodeClient implements SdkClient {
       await source.captureFrame(new AudioFrame(samples, SAMPLE_RATE, 1, AUDIO_FRAME_SAMPLES));
     }
   }
+}
+
+function single(wanted: boolean | undefined): { readonly singlePeerConnection?: boolean } {
+  return wanted === undefined ? {} : { singlePeerConnection: wanted };
 }
 
 /** Frees the native client; without it its threads keep the process alive. */

@@ -11,7 +11,7 @@ export type Quality = "low" | "medium" | "high";
 export interface ConnectOptions {
   /** Default true. */
   readonly autoSubscribe?: boolean;
-  /** Browser only: forces the two-connection protocol, or leaves the SDK's own default. */
+  /** One connection or two; absent for the SDK's own default. */
   readonly singlePeerConnection?: boolean;
   readonly adaptiveStream?: boolean;
   readonly dynacast?: boolean;

@@ -34,16 +34,23 @@ const PAYLOAD_TYPES: Readonly<Record<string, number>> = {
   "video/H264": 125,
   "video/VP9": 98,
 };
+/** A Chromium's, which has the same in every section of a kind whatever its direction. */
 const EXTENSIONS = {
   audio: [
     "14 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
-    "4 urn:ietf:params:rtp-hdrext:sdes:mid",
-  ],
-  video: [
     "2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
     "3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
     "4 urn:ietf:params:rtp-hdrext:sdes:mid",
+  ],
+  video: [
+    "1 urn:ietf:params:rtp-hdrext:toffset",
+    "2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    "13 urn:3gpp:video-orientation",
+    "3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+    "5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+    "4 urn:ietf:params:rtp-hdrext:sdes:mid",
     "10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+    "11 urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id",
   ],
 } as const;
 

@@ -135,6 +135,51 @@ Deno.test("SingleConnectionSections echoes the offer's payload types and extensi
   for (const { id, uri } of video.extensions) assert.equal(id, offeredIds.get(uri));
 });
 
+Deno.test("SingleConnectionSections keeps what the client needs for sending in every section", () => {
+  const uri = (name: string) => `urn:ietf:params:rtp-hdrext:${name}`;
+  const transportCc = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+  const absSendTime = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time";
+  const video = [
+    absSendTime,
+    transportCc,
+    uri("sdes:mid"),
+    uri("sdes:rtp-stream-id"),
+    uri("sdes:repaired-rtp-stream-id"),
+  ];
+  const audio = [uri("ssrc-audio-level"), uri("sdes:mid")];
+  const sections = table();
+  sections.addTrack(track("cam", "video/VP8"));
+  sections.addTrack(track("mic", "audio/opus"));
+  const offered = [
+    ...LAYOUT,
+    { mid: "7", kind: "video", direction: "sendonly" },
+    { mid: "8", kind: "audio", direction: "sendonly" },
+    { mid: "9", kind: "video", direction: "inactive" },
+  ] as const;
+  const { sdp, bound, receive } = round(sections, offered);
+  const extensions = (mid: string) =>
+    mustParse(sdp).sections.find((section) => section.mid === mid)!.extensions;
+  // Whether we send in a section, or could, or receive: libwebrtc leaves out of later sections what
+  // an answer of the same kind lacked.
+  for (const mid of ["4", "5", "7", "9"]) {
+    assert.deepEqual(extensions(mid).map((extension) => extension.uri), video, mid);
+  }
+  for (const mid of ["1", "2", "8"]) {
+    assert.deepEqual(extensions(mid).map((extension) => extension.uri), audio, mid);
+  }
+  // One id is one extension throughout the bundle, and what we write is what a down-track has.
+  const ids = new Map<number, string>();
+  for (const { extensions } of mustParse(sdp).sections) {
+    for (const { id, uri } of extensions) assert.equal(ids.get(id) ?? uri, (ids.set(id, uri), uri));
+  }
+  const written = (name: string) =>
+    bound.find(({ downTrack }) => downTrack === name)!.section.extensions.map(({ uri }) => uri);
+  assert.deepEqual(written("cam"), [absSendTime, uri("sdes:mid")]);
+  assert.deepEqual(written("mic"), [uri("sdes:mid")]);
+  const read = receive.find(({ mid }) => mid === "7")!.extensions;
+  assert.ok(read.some((extension) => extension.uri === uri("sdes:rtp-stream-id")));
+});
+
 Deno.test("SingleConnectionSections sends in the client's own stereo, not in what it asked of us", () => {
   const sections = table();
   sections.addTrack(track("mono", "audio/opus"));
