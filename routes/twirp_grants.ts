@@ -19,14 +19,15 @@ export function needsRoomList(token: Token): Check {
   return unless(token?.video?.roomList);
 }
 
-/** `roomAdmin` for exactly this room. */
+/** `roomAdmin` for exactly this room; a token without a room is no token for the room without a name. */
 export function needsRoomAdmin(token: Token, room: string): Check {
-  return unless(token?.video?.roomAdmin && token.video.room === room);
+  return unless(token?.video?.roomAdmin && room !== "" && token.video.room === room);
 }
 
 /** `roomAdmin` for `room`, and `destinationRoom` naming where participants go. */
 export function needsDestination(token: Token, room: string, destination: string): Check {
-  return needsRoomAdmin(token, room) ?? unless(token?.video?.destinationRoom === destination);
+  return needsRoomAdmin(token, room) ??
+    unless(destination !== "" && token?.video?.destinationRoom === destination);
 }
 
 /** `roomRecord`: egress. */

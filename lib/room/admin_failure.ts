@@ -9,6 +9,7 @@ export type AdminFailureCode =
   | "invalid_argument"
   | "not_found"
   | "already_exists"
+  | "permission_denied"
   | "failed_precondition"
   | "resource_exhausted"
   | "unavailable"

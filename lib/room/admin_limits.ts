@@ -15,8 +15,9 @@ export interface AdminLimits {
   readonly maxAttributesSize: number;
 }
 
-/** `undefined` if `name` is short enough. */
+/** `undefined` if a room may have this name. */
 export function checkRoomName(name: string, { maxRoomNameLength }: AdminLimits) {
+  if (name === "") return new AdminFailure("invalid_argument", "room name cannot be empty");
   if (!exceeds(name, maxRoomNameLength)) return undefined;
   return new AdminFailure(
     "invalid_argument",

@@ -96,7 +96,7 @@ export function stampDataPacket(
   sender: DataSender,
 ): OutgoingData | DataDrop {
   packet.kind = protoKind(kind);
-  packet.participantSid = sender.sid;
+  packet.participantSid = sender.hidden ? "" : sender.sid;
   const claimed = packet.participantIdentity;
   packet.participantIdentity = sender.hidden ? "" : sender.identity;
   const { value } = packet;
@@ -131,7 +131,7 @@ export function stampDataPacket(
 /** Wraps a raw message of a client's own channel as a user packet to everybody else. */
 export function wrapRawData(bytes: Uint8Array, sender: DataSender): OutgoingData {
   const packet = new DataPacket({
-    participantSid: sender.sid,
+    participantSid: sender.hidden ? "" : sender.sid,
     participantIdentity: sender.hidden ? "" : sender.identity,
   });
   const user = new UserPacket({ payload: new Uint8Array(bytes) });

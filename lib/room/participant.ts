@@ -106,7 +106,7 @@ export class Participant implements DataPeer, ConnectionHost {
     this.registry = new TrackRegistry({
       random: platform.random,
       wallMs: () => platform.clock.wallMs(),
-      canPublishSource: (source) => canPublishSource(this.profile.permission, source),
+      canPublishSource: (...media) => canPublishSource(this.profile.permission, ...media),
       enabledCodecs: publishableCodecs(options.enabledCodecs, this.traits).map(({ mime }) => mime),
       incompleteSenderReports: this.traits.incompleteSenderReports,
       deliver: (effect) => this.#guard(() => this.#tracks.deliver(effect)),
@@ -306,7 +306,9 @@ export class Participant implements DataPeer, ConnectionHost {
     this.host.participantChanged(this, true);
     if (hidden !== this.hidden) this.host.visibilityChanged(this);
     this.onClaimsChanged();
-    await this.registry.unpublishWhere(({ source }) => !canPublishSource(permission, source));
+    await this.registry.unpublishWhere(({ source, type }) =>
+      !canPublishSource(permission, source, type)
+    );
     if (!this.closed) this.host.permissionChanged(this);
   }
 

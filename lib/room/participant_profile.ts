@@ -21,6 +21,8 @@ import {
 /** What a participant is made of when it joins. */
 export interface ParticipantInit {
   readonly identity: string;
+  /** Whose session it is, if it is a publish-only one beside the first; else absent or the same. */
+  readonly userIdentity?: string;
   readonly name: string;
   readonly metadata: string;
   readonly attributes: Readonly<Record<string, string>>;

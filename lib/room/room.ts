@@ -287,13 +287,11 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   visibilityChanged(participant: Participant): void {
-    const sids = this.#tracks.of(participant);
     this.dataTracks.visibilityChanged(participant);
-    if (participant.hidden) {
-      this.#announcements.departed(participant, true);
-      for (const sid of sids) this.#members.withdrawTrack(sid);
-    } else {
-      for (const sid of sids) this.#members.offerTrack(participant, sid);
+    if (participant.hidden) this.#announcements.departed(participant, true);
+    for (const sid of this.#tracks.of(participant)) {
+      if (participant.hidden) this.#members.withdrawTrack(sid);
+      else this.#members.offerTrack(participant, sid);
     }
   }
 
@@ -372,6 +370,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#reports.left(participant);
     for (const trackSid of this.#tracks.of(participant)) this.#removeTrack(trackSid);
     this.lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
+    this.context.departures?.note(this.name, participant.init);
     this.#announcements.departed(participant);
     this.#announcements.roomChanged(false);
     if (!this.#closed) this.#idle.setOccupied(this.#members.counted > 0);

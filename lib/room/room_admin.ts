@@ -13,6 +13,7 @@ import {
   type MoveParticipantRequest,
   type MuteRoomTrackRequest,
   type ParticipantInfo,
+  type ParticipantPermission,
   type PerformRpcRequest,
   type Room as RoomInfo,
   type RoomParticipantIdentity,
@@ -36,10 +37,12 @@ import {
 } from "./admin_limits.ts";
 import type { Participant } from "./participant.ts";
 import { forwardParticipant, moveParticipant } from "./participant_transfer.ts";
+import type { ParticipantProfile } from "./participant_profile.ts";
 import type { Room } from "./room.ts";
 import { roomRequest } from "./room_creation.ts";
 import type { RoomDirectory } from "./room_directory.ts";
 import { rpcFailure } from "./rpc_failure.ts";
+import { isSessionOf } from "./session_names.ts";
 import { REVOCATION_LEEWAY_MS } from "./token_revocations.ts";
 
 /** What the API needs besides the rooms. */
@@ -100,20 +103,27 @@ export class RoomAdmin {
   }
 
   /**
-   * Ends a session and refuses the tokens it could come back with: those not valid before
-   * `revokeTokenTs` (Unix seconds), or before now and some leeway if the request does not say.
+   * Ends a session, with the publish-only ones beside it, and refuses the tokens they could come back
+   * with: those not valid before `revokeTokenTs` (Unix seconds), or before now and some leeway if the
+   * request does not say. Who has just left is kept out as well.
    */
   removeParticipant(request: RoomParticipantIdentity): AdminFailure | undefined {
     const { room, identity, revokeTokenTs } = request;
-    const found = this.#find(room, identity);
-    if (found === undefined) return participantNotFound();
+    const { revocations, departures, context: { platform } } = this.rooms;
+    const present = [...this.rooms.get(room)?.participants() ?? []]
+      .filter(({ init }) => isSessionOf(init, identity));
+    const known = [...departures.of(room, identity), ...present.map(({ init }) => init)];
+    if (known.length === 0) return participantNotFound();
     const beforeMs = revokeTokenTs === 0n
-      ? this.rooms.context.platform.clock.wallMs() + REVOCATION_LEEWAY_MS
+      ? platform.clock.wallMs() + REVOCATION_LEEWAY_MS
       : Number(revokeTokenTs) * 1000;
-    const { participant } = found;
-    this.rooms.revocations.revoke(room, identity, beforeMs, participant.init.tokenExpiresAt ?? 0);
-    participant.log.info("participant removed by the server API");
-    participant.close(DisconnectReason.PARTICIPANT_REMOVED, "disconnect");
+    const expiries = known.map(({ tokenExpiresAt = 0 }) => tokenExpiresAt);
+    revocations.revoke(room, identity, beforeMs, Math.max(...expiries));
+    for (const participant of present) {
+      participant.log.info("participant removed by the server API");
+      participant.close(DisconnectReason.PARTICIPANT_REMOVED, "disconnect");
+    }
+    departures.forget(room, identity);
     return undefined;
   }
 
@@ -142,7 +152,8 @@ export class RoomAdmin {
     const { participant } = found;
     const { limits } = this.options;
     const merged = { ...participant.profile.attributes, ...attributes };
-    const failure = checkAttributes(merged, limits);
+    const failure = checkAttributes(merged, limits) ??
+      (permission && whyNotGrant(permission, participant.profile));
     if (failure !== undefined) return failure;
     participant.updateProfile({ name, metadata, attributes });
     if (permission !== undefined) await participant.setPermission(permission);
@@ -244,4 +255,14 @@ export class RoomAdmin {
     const participant = room?.byIdentity(identity);
     return room && participant && { room, participant };
   }
+}
+
+/** Agents and recorders are made by the token they come with: their rights reach beyond one room. */
+function whyNotGrant(
+  { agent, recorder }: ParticipantPermission,
+  { isAgent, isRecorder }: ParticipantProfile,
+): AdminFailure | undefined {
+  const granted = agent && !isAgent ? "agent" : recorder && !isRecorder ? "recorder" : undefined;
+  return granted &&
+    new AdminFailure("permission_denied", `"${granted}" is granted by access tokens alone`);
 }

@@ -113,7 +113,8 @@ export class RoomAnnouncements {
     const speaker = new SpeakerInfo({ sid: participant.sid, level, active });
     const value = new SpeakersChanged({ speakers: [speaker] });
     const message: SignalMessage = { case: "speakersChanged", value };
-    for (const receiver of this.source.participants()) {
+    const everybody = this.source.participants();
+    for (const receiver of participant.hidden ? [participant] : everybody) {
       // Older ones know speakers only by updates that are no longer sent.
       if (receiver.traits.speakerChanges) receiver.send(message);
     }

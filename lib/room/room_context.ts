@@ -12,6 +12,7 @@ import { DEFAULT_ENABLED_MIMES } from "../negotiation/codec_catalog.ts";
 import { type DataOptions, DEFAULT_DATA_OPTIONS } from "./data_options.ts";
 import type { EngineRouter } from "./engine_router.ts";
 import type { IcePreferences } from "./ice_preference.ts";
+import type { RecentDepartures } from "./recent_departures.ts";
 import type { RoomObserver } from "./room_events.ts";
 import type { SessionFigures } from "./session_figures.ts";
 import type { SubscriptionLimits } from "./subscription_table.ts";
@@ -102,6 +103,8 @@ export interface RoomContext {
   readonly figures?: SessionFigures | undefined;
   /** Over what clients are to reach us that had trouble. */
   readonly icePreferences: IcePreferences;
+  /** Who has left any room; the directory's. */
+  readonly departures?: RecentDepartures;
   readonly nodeId: NodeId;
   readonly region: string;
 }

@@ -8,6 +8,8 @@
  */
 import type { DisconnectReason, Room as RoomInfo } from "@livekit/protocol";
 import { DisconnectReason as Reason } from "@livekit/protocol";
+import { invariant } from "../base/errors.ts";
+import { RecentDepartures } from "./recent_departures.ts";
 import { Room } from "./room.ts";
 import type { RoomContext } from "./room_context.ts";
 import { applyRequest, defaultPlan, type RoomRequest, withPreset } from "./room_creation.ts";
@@ -19,8 +21,14 @@ export class RoomDirectory {
 
   /** Whom the server API has removed; kept here because it outlives rooms. */
   readonly revocations: TokenRevocations;
+  /** Who has left, also rooms that are closed by now. */
+  readonly departures: RecentDepartures;
 
-  constructor(readonly context: RoomContext) {
+  readonly context: RoomContext;
+
+  constructor(context: RoomContext) {
+    this.departures = new RecentDepartures(context.platform.clock);
+    this.context = { ...context, departures: this.departures };
     this.revocations = new TokenRevocations(context.platform.clock, context.counters);
   }
 
@@ -36,6 +44,7 @@ export class RoomDirectory {
   create(request: RoomRequest): Room {
     const existing = this.#rooms.get(request.name);
     if (existing !== undefined) return existing;
+    invariant(request.name !== "", "a room has a name");
     const plan = applyRequest(defaultPlan(this.context.options), this.#complete(request));
     const room = new Room(request.name, plan, this.context, (closed) => {
       if (this.#rooms.get(closed.name) === closed) this.#rooms.delete(closed.name);

@@ -50,6 +50,7 @@ export class RoomMembers {
 
   /** A track of `publisher` can be had. */
   offerTrack(publisher: Participant, trackSid: string): void {
+    if (publisher.hidden) return;
     for (const { active, init, subscriptions } of this.others(publisher)) {
       if (active && init.autoSubscribe) subscriptions.desire([trackSid]);
       else subscriptions.sourceChanged(trackSid);

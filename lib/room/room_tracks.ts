@@ -19,6 +19,7 @@ import type { PublishedTrack } from "./track_effects.ts";
 /** The publisher of a track, as far as this table cares. */
 export interface TrackPublisher extends ObservedParticipant {
   readonly sid: string;
+  readonly hidden: boolean;
   send(message: SignalMessage): void;
 }
 
@@ -74,9 +75,10 @@ export class RoomTracks<P extends TrackPublisher> {
     return this.all().filter((entry) => entry.publisher === publisher).map((e) => e.track.sid);
   }
 
-  /** Sids of everything that others have published. */
-  notOf(publisher: P): TrackSid[] {
-    return this.all().filter((entry) => entry.publisher !== publisher).map((e) => e.track.sid);
+  /** Sids of everything that others have published, as far as they may be seen. */
+  notOf(receiver: P): TrackSid[] {
+    return this.all().filter(({ publisher }) => publisher !== receiver && !publisher.hidden)
+      .map((entry) => entry.track.sid);
   }
 
   add(publisher: P, track: PublishedTrack): void {

@@ -12,12 +12,15 @@ import { ForwardedParticipant } from "./forwarded_participant.ts";
 import type { Participant } from "./participant.ts";
 import type { RoomTrack } from "./room_tracks.ts";
 
-/** `entry` for `subscriber`; `undefined` if it cannot have it at all. */
+/**
+ * `entry` for `subscriber`; `undefined` if it cannot have it at all. Who is hidden cannot be received:
+ * a track would say whose it is.
+ */
 export function subscribableTrack(
   { publisher, track, regressed }: RoomTrack<Participant>,
   subscriber: Participant,
 ): SubscribableTrack | undefined {
-  if (publisher === subscriber) return undefined;
+  if (publisher === subscriber || publisher.hidden) return undefined;
   if (publisher instanceof ForwardedParticipant) {
     const { origin } = publisher;
     const source = origin.host.resolveTrack(track.sid, subscriber);

@@ -9,6 +9,7 @@ import {
   RequestResponse_Reason as Reason,
   type TrackInfo,
   type TrackSource,
+  type TrackType,
 } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
 import type { Random } from "../base/platform.ts";
@@ -25,7 +26,7 @@ import {
 export interface AnnouncementOptions extends TrackInfoOptions {
   readonly random: Random;
   /** Asked at the announcement and again when media comes: permissions change in between. */
-  readonly canPublishSource: (source: TrackSource) => boolean;
+  readonly canPublishSource: (source: TrackSource, type: TrackType) => boolean;
 }
 
 export type Announcement =
@@ -41,7 +42,7 @@ export function announceTrack(
   tracks: ReadonlyMap<TrackSid, LiveTrack>,
   options: AnnouncementOptions,
 ): Announcement {
-  if (!options.canPublishSource(request.source)) return answered(Reason.NOT_ALLOWED);
+  if (!options.canPublishSource(request.source, request.type)) return answered(Reason.NOT_ALLOWED);
   if (mediaKindOf(request.type) === undefined) return answered(Reason.UNSUPPORTED_TYPE);
   if (request.sid !== "") return announceCodec(request, pending, tracks);
   const { cid: signalCid } = request;

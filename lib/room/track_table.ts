@@ -302,7 +302,7 @@ export class TrackTable {
     this.#countGuess(match, media.sdpCid);
     const { sid, signalCid } = slot;
     const info = this.#pending.takeFirst(slot, this.#newSid)!.info;
-    if (!this.#options.canPublishSource(info.source)) {
+    if (!this.#options.canPublishSource(info.source, info.type)) {
       this.#ended.add(media.upTrack);
       effects.push({ type: "track_unpublished", sid });
       return this.#refuse("not_allowed");

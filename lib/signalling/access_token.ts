@@ -57,6 +57,8 @@ export interface AccessToken {
   readonly apiKey: string;
   /** `sub`, or `jti` where there is no `sub`; empty if the token names nobody. */
   readonly identity: string;
+  /** Whose second, publish-only session `identity` is, if it is one; set in refreshed tokens alone. */
+  readonly publishOf?: string;
   readonly name: string;
   readonly kind: ParticipantInfo_Kind;
   readonly kindDetails: readonly ParticipantInfo_KindDetail[];
@@ -84,6 +86,7 @@ export interface Refusal {
 /** What a token says when it is made; absent fields are not written. */
 export interface TokenClaims {
   readonly identity: string;
+  readonly publishOf?: string;
   readonly name?: string;
   readonly kind?: ParticipantInfo_Kind;
   readonly metadata?: string;
@@ -137,6 +140,7 @@ const ownClaims = z.looseObject({
   sha256: text,
   metadata: text,
   attributes: z.record(z.string(), z.string()).nullish(),
+  publishOf: text,
 });
 
 /**
@@ -195,6 +199,9 @@ function toToken(
     identity: known.identity,
     expiresAt: known.expiresAt,
     notBefore: known.notBefore,
+    ...(own.publishOf && known.identity.startsWith(`${own.publishOf}#`)
+      ? { publishOf: own.publishOf }
+      : {}),
     name: own.name ?? "",
     kind: enumByName(ParticipantInfo_Kind, own.kind ?? "") ?? ParticipantInfo_Kind.STANDARD,
     kindDetails: (own.kindDetails ?? []).flatMap((name) =>
@@ -251,6 +258,7 @@ export function signAccessToken(
 ): Promise<string> {
   const issuedAt = Math.trunc(nowMs / 1000);
   const payload: Record<string, unknown> = {};
+  if (claims.publishOf) payload.publishOf = claims.publishOf;
   if (claims.name) payload.name = claims.name;
   if (claims.kind) payload.kind = ParticipantInfo_Kind[claims.kind].toLowerCase();
   if (claims.metadata) payload.metadata = claims.metadata;

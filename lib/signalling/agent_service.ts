@@ -117,7 +117,7 @@ export class AgentService {
         metadata,
         attributes,
         kind: ParticipantInfo_Kind.AGENT,
-        video: { ...permissionClaims(permission), roomJoin: true, agent: true, room },
+        video: { ...permissionClaims(permission), recorder: false, roomJoin: true, room },
       },
       platform.clock.wallMs(),
       AGENT_TOKEN_VALID_MS,

@@ -79,7 +79,9 @@ function getBlob(participant: Participant, request: GetDataBlobRequest): void {
   const notFound = (message: string) =>
     refuse(participant, { requestId, reason: Reason.NOT_FOUND, message });
   const owner = participant.host.byIdentity(participantIdentity);
-  if (owner === undefined) return notFound("participant not found");
+  if (owner === undefined || owner.hidden && owner !== participant) {
+    return notFound("participant not found");
+  }
   const blob = owner.data.blobs.get(key);
   if (blob === undefined) return notFound("data blob not found");
   const value = new GetDataBlobResponse({ requestId, blob });

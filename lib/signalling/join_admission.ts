@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ParticipantInfo_Kind } from "@livekit/protocol";
 import type { ParticipantInit } from "../room/participant_profile.ts";
 import type { Room } from "../room/room.ts";
 import { roomRequest } from "../room/room_creation.ts";
@@ -16,14 +17,24 @@ export function roomOf(rooms: RoomDirectory, join: JoinParameters): Room {
   return rooms.create({ ...roomRequest(roomName, roomConfig), roomPreset });
 }
 
+/** There for others: an agent or a recorder, by its grants or its kind. */
+export function isDependentJoin({ grant, kind }: Pick<JoinParameters, "grant" | "kind">): boolean {
+  return grant.agent || grant.recorder || kind === ParticipantInfo_Kind.AGENT ||
+    kind === ParticipantInfo_Kind.EGRESS;
+}
+
 /** What the room layer needs to know of a join. */
 export function participantInit(join: JoinParameters): ParticipantInit {
   return {
     identity: join.identity,
+    userIdentity: join.tokenIdentity ?? join.identity,
     name: join.name,
     metadata: join.metadata,
     attributes: join.attributes,
-    permission: grantedPermission(join.grant),
+    permission: grantedPermission({
+      ...join.grant,
+      agent: join.grant.agent || join.kind === ParticipantInfo_Kind.AGENT,
+    }),
     kind: join.kind,
     kindDetails: join.kindDetails,
     clientInfo: join.clientInfo,

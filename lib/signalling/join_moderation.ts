@@ -5,7 +5,9 @@
  * @module
  */
 import type { RoomDirectory } from "../room/room_directory.ts";
+import { sessionNames } from "../room/session_names.ts";
 import type { Refusal } from "./access_token.ts";
+import { isDependentJoin } from "./join_admission.ts";
 import type { JoinParameters } from "./join_parameters.ts";
 
 /** The refusal, or `undefined` if moderation has nothing against this join. */
@@ -13,11 +15,9 @@ export function moderationRefusal(
   join: JoinParameters,
   rooms: RoomDirectory,
 ): Refusal | undefined {
-  const { roomName, identity, grant } = join;
+  const { roomName, identity, grant, tokenIdentity = identity } = join;
   const token = { notBeforeMs: join.tokenNotBefore ?? 0, expiresAtMs: join.tokenExpiresAt };
-  // A publish-only session has an identity of its own and the token of its user.
-  const names = new Set([identity, join.tokenIdentity ?? identity]);
-  for (const name of names) {
+  for (const name of sessionNames(identity, tokenIdentity)) {
     if (rooms.revocations.refuses(roomName, name, token)) {
       return {
         ok: false,
@@ -30,6 +30,7 @@ export function moderationRefusal(
   if (room === undefined || !room.locked || room.byIdentity(identity) !== undefined) {
     return undefined;
   }
-  const privileged = grant.roomAdmin || grant.agent || grant.recorder;
-  return privileged ? undefined : { ok: false, status: 403, body: "room is locked" };
+  return grant.roomAdmin || isDependentJoin(join)
+    ? undefined
+    : { ok: false, status: 403, body: "room is locked" };
 }

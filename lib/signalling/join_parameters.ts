@@ -38,7 +38,7 @@ export interface JoinParameters extends Omit<ClientWishes, "publish"> {
   readonly tokenExpiresAt: number;
   /** Unix milliseconds; absent if the token does not say when it was issued. */
   readonly tokenNotBefore?: number;
-  /** The identity of the token itself, without `#<publish>`. */
+  /** The identity of the user that the token was made for, without any `#<publish>`. */
   readonly tokenIdentity?: string;
 }
 
@@ -87,7 +87,8 @@ export function readJoinParameters(
   const grant = token.video;
   if (!grant.roomJoin) return refuse(401, "permissions denied");
   if (token.identity === "") return refuse(400, "identity cannot be empty");
-  if (exceeds(token.identity, limits.maxParticipantIdentityLength)) {
+  // Also what a publish-only session adds to it must not go beyond the limit.
+  if (exceeds(identityOf(token, wishes.publish), limits.maxParticipantIdentityLength)) {
     const limit = limits.maxParticipantIdentityLength;
     return refuse(400, `participant identity length exceeds limits: max length ${limit}`);
   }
@@ -145,7 +146,7 @@ export function toJoinParameters(
   return {
     ...settings,
     roomName: grant.room,
-    identity: publish === undefined ? token.identity : `${token.identity}#${publish}`,
+    identity: identityOf(token, publish),
     ...(publish === undefined ? {} : { publish }),
     name: token.name,
     metadata: token.metadata,
@@ -158,8 +159,17 @@ export function toJoinParameters(
     apiKey: token.apiKey,
     tokenExpiresAt: token.expiresAt,
     tokenNotBefore: token.notBefore,
-    tokenIdentity: token.identity,
+    tokenIdentity: token.publishOf ?? token.identity,
   };
+}
+
+/** A publish-only session that comes back with its own refreshed token keeps its name. */
+function identityOf(
+  { identity, publishOf }: Pick<AccessToken, "identity" | "publishOf">,
+  publish: string | undefined,
+): string {
+  if (publish === undefined || identity === `${publishOf}#${publish}`) return identity;
+  return `${identity}#${publish}`;
 }
 
 /**

@@ -7,7 +7,11 @@
 import { ParticipantPermission } from "@livekit/protocol";
 import type { VideoGrant } from "./access_token.ts";
 
-/** What may be done with `permission`, for a token to be signed. */
+/**
+ * What may be done with `permission`, for a token to be signed. Whoever is an agent is one by its
+ * token's kind: the `agent` grant lets a worker register and take jobs anywhere, and never is in a
+ * token that a participant gets.
+ */
 export function permissionClaims(permission: ParticipantPermission) {
   return {
     canSubscribe: permission.canSubscribe,
@@ -16,7 +20,6 @@ export function permissionClaims(permission: ParticipantPermission) {
     canPublishSources: [...permission.canPublishSources],
     hidden: permission.hidden,
     recorder: permission.recorder,
-    agent: permission.agent,
     canUpdateOwnMetadata: permission.canUpdateMetadata,
     canSubscribeMetrics: permission.canSubscribeMetrics,
     canManageAgentSession: permission.canManageAgentSession,
@@ -25,7 +28,7 @@ export function permissionClaims(permission: ParticipantPermission) {
 
 /** What `grant` allows, as clients are told. */
 export function grantedPermission(
-  grant: Pick<VideoGrant, keyof ReturnType<typeof permissionClaims>>,
+  grant: Pick<VideoGrant, keyof ReturnType<typeof permissionClaims>> & { readonly agent: boolean },
 ): ParticipantPermission {
   return new ParticipantPermission({
     canSubscribe: grant.canSubscribe,

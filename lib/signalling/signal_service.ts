@@ -16,7 +16,7 @@ import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
 import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
-import { participantInit, roomOf } from "./join_admission.ts";
+import { isDependentJoin, participantInit, roomOf } from "./join_admission.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
 import { ResponseEncoder } from "./signal_codec.ts";
 import type { SignalObserver } from "./signal_observer.ts";
@@ -73,7 +73,6 @@ export class SignalService {
 
   /** What else can refuse a join before the upgrade; asked by `/rtc` only, right before it. */
   admitSession(join: JoinParameters): Admission {
-    const { grant } = join;
     const { options } = this.options.rooms.context;
     const tooLarge = checkMetadata(join.metadata, options) ??
       checkAttributes(join.attributes, options);
@@ -82,7 +81,7 @@ export class SignalService {
     if (room === undefined && !this.options.rooms.hasPreset(join.roomPreset ?? "")) {
       return { ok: false, status: 400, body: "unknown room configuration in create room request" };
     }
-    const refusal = room?.admits(join.identity, grant.agent || grant.recorder);
+    const refusal = room?.admits(join.identity, isDependentJoin(join));
     if (join.reconnect || refusal === undefined) return { ok: true };
     return { ok: false, status: 500, body: "room has exceeded its max participants" };
   }

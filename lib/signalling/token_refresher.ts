@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ParticipantInfo_Kind } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { Participant } from "../room/participant.ts";
 import type { TokenClaims, VideoGrant } from "./access_token.ts";
@@ -66,16 +67,32 @@ export class TokenRefresher {
   #claims(room: string): TokenClaims {
     const { join, participant } = this;
     const { profile } = participant;
-    const video: VideoGrant = { ...join.grant, room, ...permissionClaims(profile.permission) };
+    const { tokenIdentity = join.identity } = join;
     return {
       identity: join.identity,
+      ...(tokenIdentity === join.identity ? {} : { publishOf: tokenIdentity }),
       name: profile.name,
-      kind: join.kind,
+      kind: profile.isAgent ? ParticipantInfo_Kind.AGENT : join.kind,
       metadata: profile.metadata,
       attributes: profile.attributes,
-      video,
-      ...(join.roomConfig === undefined ? {} : { roomConfig: join.roomConfig }),
-      ...(join.roomPreset === undefined ? {} : { roomPreset: join.roomPreset }),
+      video: this.#grant(room),
+      ...(room === join.roomName ? roomWishes(join) : {}),
     };
   }
+
+  /** Rights over the room it came for do not go along to another one. */
+  #grant(room: string): VideoGrant {
+    const { join, participant } = this;
+    const claims = permissionClaims(participant.profile.permission);
+    const grant = { ...join.grant, room, ...claims, agent: false };
+    return room === join.roomName ? grant : { ...grant, roomAdmin: false, destinationRoom: "" };
+  }
+}
+
+/** What the room is made with if this token is the first to come to it. */
+function roomWishes({ roomConfig, roomPreset }: JoinParameters) {
+  return {
+    ...(roomConfig === undefined ? {} : { roomConfig }),
+    ...(roomPreset === undefined ? {} : { roomPreset }),
+  };
 }

@@ -236,7 +236,7 @@ function namedTracks(
 }
 
 function othersOf(room: Room, participant: Participant): Participant[] {
-  return [...room.participants()].filter((other) => other !== participant);
+  return [...room.participants()].filter((other) => other !== participant && !other.hidden);
 }
 
 function refuse(status: number, body: string): Refusal {

@@ -26,7 +26,7 @@ import type { Participant } from "../../lib/room/participant.ts";
 import { IcePreferences } from "../../lib/room/ice_preference.ts";
 import { DEFAULT_ROOM_OPTIONS, type RoomOptions } from "../../lib/room/room_context.ts";
 import { RoomDirectory } from "../../lib/room/room_directory.ts";
-import type { VideoGrant } from "../../lib/signalling/access_token.ts";
+import type { TokenClaims, VideoGrant } from "../../lib/signalling/access_token.ts";
 import type { JoinParameters } from "../../lib/signalling/join_parameters.ts";
 import { SignalService } from "../../lib/signalling/signal_service.ts";
 import type { SignalSocket } from "../../lib/signalling/signal_socket.ts";
@@ -271,6 +271,8 @@ export class World {
   readonly counters = new DropCounters();
   /** What was counted of sessions, one line each. */
   readonly figures: string[] = [];
+  /** What refreshed tokens say, in the order in which they were signed. */
+  readonly signed: TokenClaims[] = [];
   readonly rooms: RoomDirectory;
   readonly service: SignalService;
   readonly clients: ScriptedClient[] = [];
@@ -302,7 +304,10 @@ export class World {
       autoCreateRooms,
       maxTracks,
       maxFrameBytes: 2 * 1024 * 1024,
-      signToken: (claims) => Promise.resolve(`token of ${claims.identity}`),
+      signToken: (claims) => {
+        this.signed.push(claims);
+        return Promise.resolve(`token of ${claims.identity}`);
+      },
     });
   }
 

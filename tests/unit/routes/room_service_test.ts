@@ -107,6 +107,29 @@ for (const [method, [grant, request]] of Object.entries(METHODS)) {
   });
 }
 
+Deno.test("roomService() knows no room without a name, whatever a token names", async () => {
+  const nameless: Partial<VideoGrant> = {
+    roomAdmin: true,
+    roomCreate: true,
+    room: "",
+    destinationRoom: "",
+  };
+  for (const [method, [grant, request]] of Object.entries(METHODS)) {
+    if (!("room" in grant)) continue;
+    const { world, call } = await api();
+    assert.deepEqual(await call(method, { ...request, room: "" }, tokenWith(nameless)), DENIED);
+    if ("destinationRoom" in grant) {
+      const nowhere = { ...request, destinationRoom: "" };
+      const token = tokenWith({ ...nameless, room: "lobby" });
+      assert.deepEqual(await call(method, nowhere, token), DENIED);
+    }
+    assert.deepEqual(world.rooms.list().map(({ name }) => name), ["lobby"]);
+  }
+  const { world, call } = await api();
+  const { status } = await call("CreateRoom", { name: "" }, tokenWith(nameless));
+  assert.deepEqual([status, world.rooms.get("")], [400, undefined]);
+});
+
 Deno.test("roomService() carries out every method it is allowed to", async () => {
   for (const [method, [grant, request]] of Object.entries(METHODS)) {
     if (method === "PerformRpc") continue;

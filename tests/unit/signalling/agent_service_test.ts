@@ -233,7 +233,8 @@ Deno.test("AgentWorkerSession assigns a token that makes the worker's agent", as
   assert.equal(token.kind, Kind.AGENT);
   assert.deepEqual(token.attributes, { mood: "calm", "lk.agent_name": "" });
   assert.equal(token.video?.room, "den");
-  assert.equal(token.video?.agent, true);
+  // An agent by kind: the grant would let it register as a worker itself, and go to any room.
+  assert.equal(token.video?.agent, false);
   assert.equal(token.video?.canUpdateOwnMetadata, true);
 });
 

@@ -93,8 +93,11 @@ Deno.test("DataRouter drops and counts what may not pass", async () => {
 Deno.test("DataRouter hides the identity of hidden senders and lets agents speak for others", async () => {
   const { world, alice } = await three();
   const ghost = await world.joined("ghost", { grant: { ...FULL_GRANT, hidden: true } });
-  await ghost.sendData("_reliable", user());
-  assert.equal(sent(world).at(-1)!.packet.participantIdentity, "");
+  for (const label of ["_reliable", "_lossy", "own"]) {
+    await ghost.sendData(label, user());
+    const { packet } = sent(world).at(-1)!;
+    assert.deepEqual([packet.participantIdentity, packet.participantSid], ["", ""], label);
+  }
   const agent = await world.joined("agent", { grant: { ...FULL_GRANT, agent: true } });
   const chat = (identity: string) =>
     new DataPacket({

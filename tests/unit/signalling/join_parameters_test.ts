@@ -66,6 +66,13 @@ Deno.test("readJoinParameters() refuses each fault with LiveKit's status and bod
       400,
       "participant identity length exceeds limits: max length 8",
     ],
+    [
+      await tokenWith(join, "ann"),
+      "publish=12345",
+      false,
+      400,
+      "participant identity length exceeds limits: max length 8",
+    ],
     [await tokenWith({ roomJoin: true }), "", false, 400, "no room name"],
     [
       await tokenWith({ ...join, room: "123456789" }),
