@@ -9,6 +9,7 @@ import type { BrowserClient } from "./browser_client.ts";
 import { ChromiumBrowser } from "./chromium.ts";
 import { type ClientPageServer, serveClientPage } from "./client_page_server.ts";
 import { FirefoxBrowser } from "./firefox.ts";
+import { PionPeer } from "./pion_peer.ts";
 import { type RoomwireOptions, type RoomwireProcess, startRoomwire } from "./roomwire_process.ts";
 import type { RtcNodeClient } from "./rtc_node_client.ts";
 import type { ConnectOptions, SdkClient } from "./sdk_client.ts";
@@ -116,6 +117,14 @@ export class Call {
     const token = (grant?: JoinOptions["grant"]) =>
       mintToken({ identity, room: this.room, ...(grant === undefined ? {} : { grant }) });
     return new WhipClient(page, this.server.url.replace(/^ws/, "http"), token);
+  }
+
+  /** Connects a participant on pion in this call's mode. */
+  async joinPion(identity: string): Promise<PionPeer> {
+    const token = await mintToken({ identity, room: this.room });
+    const peer = this.#clients.use(await PionPeer.start(identity));
+    await peer.connect(this.server.url, token, { single: this.mode === "default" });
+    return peer;
   }
 
   /** Connects a participant in this call's mode; `options.connect` goes over it. */

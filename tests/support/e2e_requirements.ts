@@ -1,7 +1,7 @@
 /**
- * What an end-to-end test needs from the machine (browsers, root and `ip`), and the one way to
- * register such a test: where a need is missing the test is ignored and a line says how to get it;
- * with `CI=true` nothing is ever ignored, so a missing need fails there.
+ * What an end-to-end test needs from the machine (browsers, other languages, root and
+ * `ip`), and the one way to register such a test: where a need is missing the test is ignored and a
+ * line says how to get it; with `CI=true` nothing is ever ignored, so a missing need fails there.
  *
  * @module
  */
@@ -10,10 +10,17 @@ import { reporting } from "./failure_report.ts";
 import { forgetEndedServers, serverOutput } from "./roomwire_process.ts";
 
 /** Things that are not on every machine. */
-export type Requirement = "chromium" | "firefox" | "network-namespaces" | "node";
+export type Requirement =
+  | "chromium"
+  | "firefox"
+  | "go"
+  | "network-namespaces"
+  | "node"
+  | "python";
 
 const CHROMIUM_PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const FIREFOX_PATHS = ["/usr/bin/firefox-esr", "/usr/bin/firefox"];
+const GO_PATHS = ["/usr/local/go/bin/go", "/usr/lib/go/bin/go"];
 const IP_PATHS = ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"];
 
 /** The Chromium executable (`CHROMIUM_PATH` wins), or `undefined`. */
@@ -31,10 +38,32 @@ export function ipPath(): string | undefined {
   return firstExisting(undefined, IP_PATHS);
 }
 
+/** The Go command, on the path or where Go's own packages put it; or `undefined`. */
+export function goPath(): string | undefined {
+  return onPath("go") ?? firstExisting(undefined, GO_PATHS);
+}
+
+/** A Python, which may be too old; or `undefined`. */
+export function pythonPath(): string | undefined {
+  return onPath("python3");
+}
+
+/** Whether there is a Python with `venv` and of a version for which the packages are made. */
+function hasPython(): boolean {
+  const python = pythonPath();
+  if (python === undefined) return false;
+  const check = "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))";
+  return new Deno.Command(python, { args: ["-c", check], stderr: "null" }).outputSync().success;
+}
+
 /** Whether `node` and `npm` can be started. */
 function hasNode(): boolean {
+  return onPath("node") !== undefined && onPath("npm") !== undefined;
+}
+
+function onPath(program: string): string | undefined {
   const folders = (Deno.env.get("PATH") ?? "").split(":");
-  return ["node", "npm"].every((name) => folders.some((folder) => existsSync(`${folder}/${name}`)));
+  return folders.map((folder) => `${folder}/${program}`).find((path) => existsSync(path));
 }
 
 function firstExisting(chosen: string | undefined, usual: readonly string[]): string | undefined {
@@ -53,6 +82,14 @@ function adviceFor(requirement: Requirement): string | undefined {
       return firefoxPath()
         ? undefined
         : "Firefox (apt-get install firefox-esr, or set FIREFOX_PATH)";
+    case "go":
+      return goPath()
+        ? undefined
+        : "Go 1.24 or newer (https://go.dev/dl, or apt-get install golang)";
+    case "python":
+      return hasPython()
+        ? undefined
+        : "Python 3.11 or newer with venv (https://python.org, or apt-get install python3-venv)";
     case "node":
       return hasNode()
         ? undefined

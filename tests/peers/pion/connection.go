@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/pion/webrtc/v4"
+)
+
+const (
+	publisherTarget  = "PUBLISHER"
+	subscriberTarget = "SUBSCRIBER"
+)
+
+// connection is one peer connection with pion's own defaults, and the signalling around it. Its
+// methods are called by the peer's goroutine only.
+type connection struct {
+	peer   *peer
+	target string
+	pc     *webrtc.PeerConnection
+	// early holds candidates that came before the description they belong to.
+	early []webrtc.ICECandidateInit
+	// offers counts our offers, as the server's answers name the one they are for.
+	offers uint32
+	// waiting is true between an offer of ours and its answer; again if another one is due then.
+	waiting, again bool
+	// sids tells the server's name of the track in each section.
+	sids map[string]string
+}
+
+func newConnection(peer *peer, target string) (*connection, error) {
+	pc, err := webrtc.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		return nil, err
+	}
+	c := &connection{peer: peer, target: target, pc: pc, sids: map[string]string{}}
+	pc.OnICECandidate(func(candidate *webrtc.ICECandidate) {
+		if candidate == nil {
+			return
+		}
+		init, _ := json.Marshal(candidate.ToJSON())
+		peer.send("trickle", trickle{CandidateInit: string(init), Target: target})
+	})
+	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		peer.events.tell("connection", event{"target": target, "state": state.String()})
+	})
+	pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+		peer.do(func() { peer.received(c, track, receiver) })
+	})
+	return c, nil
+}
+
+// openChannels makes the channels that LiveKit's clients make where they publish.
+func (c *connection) openChannels() error {
+	if _, err := c.pc.CreateDataChannel("_reliable", nil); err != nil {
+		return err
+	}
+	unordered, once := false, uint16(0)
+	lossy := &webrtc.DataChannelInit{Ordered: &unordered, MaxRetransmits: &once}
+	_, err := c.pc.CreateDataChannel("_lossy", lossy)
+	return err
+}
+
+// negotiate sends an offer, now or when the answer to the last one is there.
+func (c *connection) negotiate() {
+	if c.waiting {
+		c.again = true
+		return
+	}
+	offer, err := c.pc.CreateOffer(nil)
+	if err == nil {
+		err = c.pc.SetLocalDescription(offer)
+	}
+	if err != nil {
+		c.peer.events.fail("offer", err)
+		return
+	}
+	c.waiting = true
+	c.offers++
+	c.peer.send("offer", description{Type: "offer", SDP: offer.SDP, ID: c.offers})
+}
+
+// takeAnswer ends a round that negotiate began.
+func (c *connection) takeAnswer(answer description) {
+	c.waiting = false
+	c.learn(answer)
+	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer.SDP}
+	if err := c.pc.SetRemoteDescription(remote); err != nil {
+		c.peer.events.fail("take an answer", err)
+		return
+	}
+	c.takeEarly()
+	if c.again {
+		c.again = false
+		c.negotiate()
+	}
+}
+
+// takeOffer answers an offer of the server.
+func (c *connection) takeOffer(offer description) {
+	c.learn(offer)
+	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer.SDP}
+	if err := c.pc.SetRemoteDescription(remote); err != nil {
+		c.peer.events.fail("take an offer", err)
+		return
+	}
+	c.takeEarly()
+	answer, err := c.pc.CreateAnswer(nil)
+	if err == nil {
+		err = c.pc.SetLocalDescription(answer)
+	}
+	if err != nil {
+		c.peer.events.fail("answer", err)
+		return
+	}
+	c.peer.send("answer", description{Type: "answer", SDP: answer.SDP, ID: offer.ID})
+}
+
+// learn keeps which track is in which section.
+func (c *connection) learn(said description) {
+	for mid, sid := range said.MidToTrackID {
+		c.sids[mid] = sid
+	}
+}
+
+func (c *connection) takeCandidate(init string) {
+	var candidate webrtc.ICECandidateInit
+	if err := json.Unmarshal([]byte(init), &candidate); err != nil {
+		c.peer.events.fail("read a candidate", err)
+		return
+	}
+	c.early = append(c.early, candidate)
+	if c.pc.RemoteDescription() != nil {
+		c.takeEarly()
+	}
+}
+
+func (c *connection) takeEarly() {
+	for _, candidate := range c.early {
+		if err := c.pc.AddICECandidate(candidate); err != nil {
+			c.peer.events.fail("take a candidate", err)
+		}
+	}
+	c.early = nil
+}
+
+// midOf is the section of a receiver.
+func (c *connection) midOf(receiver *webrtc.RTPReceiver) string {
+	for _, transceiver := range c.pc.GetTransceivers() {
+		if transceiver.Receiver() == receiver {
+			return transceiver.Mid()
+		}
+	}
+	return ""
+}

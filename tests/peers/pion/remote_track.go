@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/pion/rtp"
+	"github.com/pion/rtp/codecs"
+	"github.com/pion/webrtc/v4"
+)
+
+// counts is what arrived of one track.
+type counts struct {
+	Packets int `json:"packets"`
+	// Padding counts packets without media.
+	Padding int `json:"padding"`
+	Bytes   int `json:"bytes"`
+	// Frames counts pictures by their last packets, and packets of sound; KeyFrames and the size need VP8.
+	Frames    int `json:"frames"`
+	KeyFrames int `json:"keyFrames"`
+	Width     int `json:"width"`
+	Height    int `json:"height"`
+}
+
+// remoteTrack counts what arrives of one track.
+type remoteTrack struct {
+	sid    string
+	events *reporter
+	// video and vp8 say what the packets hold.
+	video, vp8 bool
+
+	mutex sync.Mutex
+	soFar counts
+}
+
+func (t *remoteTrack) counts() counts {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	return t.soFar
+}
+
+// read counts until the track ends.
+func (t *remoteTrack) read(track *webrtc.TrackRemote) {
+	t.video = track.Kind() == webrtc.RTPCodecTypeVideo
+	t.vp8 = strings.EqualFold(track.Codec().MimeType, webrtc.MimeTypeVP8)
+	for {
+		packet, _, err := track.ReadRTP()
+		if err != nil {
+			t.events.tell("track_ended", event{"sid": t.sid})
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrClosedPipe) {
+				t.events.fail("read "+t.sid, err)
+			}
+			return
+		}
+		if before := t.count(packet); before.Packets == 0 {
+			t.events.tell("first_packet", event{"sid": t.sid, "padding": len(packet.Payload) == 0})
+		}
+	}
+}
+
+// count adds a packet; it returns what there was before.
+func (t *remoteTrack) count(packet *rtp.Packet) counts {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	before := t.soFar
+	t.soFar.Packets++
+	if len(packet.Payload) == 0 {
+		t.soFar.Padding++
+		return before
+	}
+	t.soFar.Bytes += len(packet.Payload)
+	if packet.Marker || !t.video {
+		t.soFar.Frames++
+	}
+	if !t.vp8 {
+		return before
+	}
+	// The first packet of a key frame has the size of the picture (RFC 6386 §9.1).
+	var descriptor codecs.VP8Packet
+	frame, err := descriptor.Unmarshal(packet.Payload)
+	if err != nil || descriptor.S != 1 || descriptor.PID != 0 || len(frame) < 10 || frame[0]&1 == 1 {
+		return before
+	}
+	t.soFar.KeyFrames++
+	t.soFar.Width = int(binary.LittleEndian.Uint16(frame[6:])) & 0x3fff
+	t.soFar.Height = int(binary.LittleEndian.Uint16(frame[8:])) & 0x3fff
+	return before
+}
