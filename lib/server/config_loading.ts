@@ -7,11 +7,17 @@
  *
  * @module
  */
-import { parse as parseYaml } from "yaml";
 import { z } from "zod";
 import { SfuError } from "../base/errors.ts";
-import { type Config, type ConfigOverride, parseConfigText } from "./config_parsing.ts";
+import {
+  type Config,
+  type ConfigOverride,
+  parseWrittenConfig,
+  type WrittenConfig,
+} from "./config_parsing.ts";
 import { configKeys, unwrap } from "./config_schema.ts";
+import { mapOf, text } from "./config_values.ts";
+import { parseYaml } from "./yaml_document.ts";
 
 /** What `--dev` installs when no key is configured. */
 export const DEV_KEY = { apiKey: "devkey", secret: "secret" } as const;
@@ -48,7 +54,15 @@ const KEYS_FORMAT =
  * @throws {SfuError} `invalid_config`, `unreadable_file` or `missing_keys`, with text for the operator.
  */
 export function loadConfig(values: CommandLineValues, sources: ConfigSources): Config {
-  const [text, source] = readConfigText(values, sources);
+  return loadWrittenConfig(values, sources).config;
+}
+
+/** The same with the keys that were set. Throws alike. */
+export function loadWrittenConfig(
+  values: CommandLineValues,
+  sources: ConfigSources,
+): WrittenConfig {
+  const [body, source] = readConfigText(values, sources);
   const overrides = [...generatedOverrides(sources), ...values.overrides];
   if (values.dev) overrides.push({ path: "development", value: true, origin: "--dev" });
   const keyText = values.keys || sources.env("LIVEKIT_KEYS");
@@ -56,9 +70,13 @@ export function loadConfig(values: CommandLineValues, sources: ConfigSources): C
     const origin = values.keys ? "--keys" : "LIVEKIT_KEYS";
     overrides.push({ path: "keys", value: parseKeys(keyText), origin });
   }
-  const config = parseConfigText(text, source, overrides, {
+  const { config, written } = parseWrittenConfig(body, source, overrides, {
     strict: values.disableStrictConfig !== true,
   });
+  return { config: withKeysFrom(config, sources), written };
+}
+
+function withKeysFrom(config: Config, sources: ConfigSources): Config {
   const keys = config.key_file === "" ? config.keys : readKeyFile(config.key_file, sources);
   if (Object.keys(keys).length > 0) return withKeys(config, keys);
   if (config.development) {
@@ -91,7 +109,8 @@ function generatedOverrides(sources: ConfigSources): ConfigOverride[] {
   const overrides: ConfigOverride[] = [];
   for (const { path, name, read } of generatedFlags()) {
     const text = sources.env(name);
-    if (text !== undefined) overrides.push({ path, value: read(text), origin: name });
+    // An empty variable is one that is not set, as in Go.
+    if (text) overrides.push({ path, value: read(text), origin: name });
   }
   return overrides;
 }
@@ -115,9 +134,13 @@ export function generatedFlags(): readonly GeneratedFlag[] {
   }));
 }
 
+/** What Go's command lines take for a switch. */
+const TRUE_TEXTS: ReadonlySet<string> = new Set(["1", "t", "T", "true", "TRUE", "True"]);
+const FALSE_TEXTS: ReadonlySet<string> = new Set(["0", "f", "F", "false", "FALSE", "False"]);
+
 function readerFor(schema: z.ZodType): (text: string) => unknown {
   if (schema instanceof z.ZodBoolean) {
-    return (text) => text === "true" || text === "1" ? true : text === "false" ? false : text;
+    return (text) => TRUE_TEXTS.has(text) ? true : FALSE_TEXTS.has(text) ? false : text;
   }
   if (schema instanceof z.ZodNumber) {
     return (text) => text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
@@ -125,23 +148,26 @@ function readerFor(schema: z.ZodType): (text: string) => unknown {
   return (text) => text;
 }
 
+const KEY_MAP = mapOf(text(), "a map from API key to secret");
+
 /**
- * Reads `--keys` and `LIVEKIT_KEYS`: a YAML map; values that are not text are dropped.
+ * Reads `--keys` and `LIVEKIT_KEYS`: a YAML map. Secrets and keys are text however they look, so that
+ * `key: 0123` keeps its zero.
  *
- * @throws {SfuError} `invalid_config` if the text is no map.
+ * @throws {SfuError} `invalid_config` if the text is no map, or a secret is missing or no text.
  */
 export function parseKeys(text: string): Record<string, string> {
-  let parsed: unknown;
+  const { document } = parseYaml(text, KEY_MAP);
+  if (document.errors.length > 0) throw new SfuError("invalid_config", KEYS_FORMAT);
+  let keys: unknown;
   try {
-    parsed = parseYaml(text);
+    keys = document.toJS();
   } catch {
-    throw new SfuError("invalid_config", KEYS_FORMAT);
+    // Only an alias that expands without end gets here.
   }
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
-    throw new SfuError("invalid_config", KEYS_FORMAT);
-  }
-  const entries = Object.entries(parsed).filter(([, secret]) => typeof secret === "string");
-  return Object.fromEntries(entries) as Record<string, string>;
+  const parsed = KEY_MAP.safeParse(keys);
+  if (!parsed.success) throw new SfuError("invalid_config", KEYS_FORMAT);
+  return parsed.data;
 }
 
 function readKeyFile(path: string, sources: ConfigSources): Record<string, string> {

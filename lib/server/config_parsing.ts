@@ -5,11 +5,12 @@
  *
  * @module
  */
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type ScalarTag } from "yaml";
+import { isMap, isScalar, isSeq } from "yaml";
 import { z } from "zod";
 import { SfuError } from "../base/errors.ts";
 import { type Config, configKeys, configSchema, unwrap } from "./config_schema.ts";
 import { nearestName } from "./nearest_name.ts";
+import { parseYaml } from "./yaml_document.ts";
 
 export type { Config } from "./config_schema.ts";
 
@@ -52,14 +53,26 @@ export function parseConfigText(
   text: string,
   source: string,
   overrides: readonly ConfigOverride[] = [],
-  { strict = true }: { readonly strict?: boolean } = {},
+  options: { readonly strict?: boolean } = {},
 ): Config {
-  const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    prettyErrors: false,
-    customTags: (tags) => [UNDERSCORED_INTEGER, ...tags],
-  });
+  return parseWrittenConfig(text, source, overrides, options).config;
+}
+
+/** A configuration, and which of its keys somebody set. */
+export interface WrittenConfig {
+  readonly config: Config;
+  /** Keys of the schema, dotted, whatever their value. */
+  readonly written: ReadonlySet<string>;
+}
+
+/** The same with the keys that were set. Throws alike. */
+export function parseWrittenConfig(
+  text: string,
+  source: string,
+  overrides: readonly ConfigOverride[],
+  { strict = true }: { readonly strict?: boolean },
+): WrittenConfig {
+  const { document, lines } = parseYaml(text, configSchema);
   if (document.errors.length > 0) {
     throw new ConfigError(document.errors.map((error) => {
       const { line } = lines.linePos(error.pos[0]);
@@ -82,17 +95,11 @@ export function parseConfigText(
     const offset = findOffset(document.contents, path, isKey);
     return offset === undefined ? source : `${source}:${lines.linePos(offset).line}`;
   };
-  return validate(strict ? raw : withoutUnknownKeys(raw), lineOf);
+  const config = validate(strict ? raw : withoutUnknownKeys(raw), lineOf);
+  const written = configKeys().map(({ path }) => path)
+    .filter((path) => (valueAt(raw, path.split(".")) ?? null) !== null);
+  return { config, written: new Set(written) };
 }
-
-/** Go's YAML reads `10_000` as a number. */
-const UNDERSCORED_INTEGER: ScalarTag = {
-  tag: "tag:yaml.org,2002:int",
-  default: true,
-  identify: () => false,
-  test: /^[-+]?\d+(?:_\d+)+$/,
-  resolve: (text: string) => Number(text.replaceAll("_", "")),
-};
 
 function validate(raw: unknown, locate: Locate): Config {
   const result = configSchema.safeParse(withoutNulls(raw, 0));
@@ -188,17 +195,26 @@ function reportSharedPorts(config: Config, report: (path: string, text: string) 
   }
 }
 
+/** Keys that only set another one, and what that is. */
+export const SUCCESSORS: Readonly<Record<string, string>> = {
+  "log_level": "logging.level",
+  "prometheus_port": "prometheus.port",
+  "key_file": "keys",
+  "room.max_metadata_size": "limit.max_metadata_size",
+  "room.max_room_name_length": "limit.max_room_name_length",
+  "room.max_participant_identity_length": "limit.max_participant_identity_length",
+};
+
 /** Moves deprecated keys to their successors and applies what `development` implies. */
 function normalise(config: z.output<typeof configSchema>): z.output<typeof configSchema> {
-  const { limit, room, logging } = config;
-  if (room.max_metadata_size !== 0) limit.max_metadata_size = room.max_metadata_size;
-  if (room.max_room_name_length !== 0) limit.max_room_name_length = room.max_room_name_length;
-  if (room.max_participant_identity_length !== 0) {
-    limit.max_participant_identity_length = room.max_participant_identity_length;
+  for (const [old, successor] of Object.entries(SUCCESSORS)) {
+    const value = valueAt(config, old.split("."));
+    // The port was renamed for its group, and there the new name wins.
+    const wins = old !== "key_file" && (old !== "prometheus_port" || config.prometheus.port === 0);
+    if (wins && value !== 0 && value !== "") setAt(config, successor.split("."), value);
   }
-  if (config.log_level !== "") logging.level = config.log_level;
+  const { logging } = config;
   if (logging.level === "") logging.level = config.development ? "debug" : "info";
-  if (config.prometheus.port === 0) config.prometheus.port = config.prometheus_port;
   return config;
 }
 

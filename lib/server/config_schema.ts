@@ -19,7 +19,10 @@ import {
   duration,
   durationList,
   flag,
+  level,
+  limit as limitValue,
   mapOf,
+  optionalFlag,
   perLayer,
   port,
   section,
@@ -29,11 +32,9 @@ import {
   workers,
 } from "./config_values.ts";
 
-const LEVELS = ["", "debug", "info", "warn", "error"] as const;
-
 const logging = section({
-  level: choice(LEVELS, ""),
-  json: flag(false),
+  level: level(),
+  json: optionalFlag(),
   sample: flag(false),
   sample_initial: count(0),
   sample_interval: count(0),
@@ -133,7 +134,7 @@ const room = section({
   enabled_codecs: sectionList({ mime: text(), fmtp_line: text() }).prefault(
     DEFAULT_ENABLED_MIMES.map((mime) => ({ mime })),
   ),
-  max_participants: count(0),
+  max_participants: limitValue(0),
   empty_timeout: count(300),
   departure_timeout: count(20),
   enable_remote_unmute: flag(false),
@@ -152,21 +153,21 @@ const room = section({
 });
 
 const limit = section({
-  num_tracks: count(0),
+  num_tracks: limitValue(0),
   bytes_per_sec: decimal(0),
-  subscription_limit_video: count(0),
-  subscription_limit_audio: count(0),
-  max_metadata_size: count(524_288),
-  max_attributes_size: count(65_536),
-  max_room_name_length: count(256),
-  max_participant_identity_length: count(256),
-  max_participant_name_length: count(256),
-  max_data_blob_key_length: count(256),
-  max_data_blobs_size: count(64_000),
-  max_data_track_custom_encoding_length: count(32),
-  signal_message_size_limit: count(2_097_152),
-  agent_signal_message_size_limit: count(2_097_152),
-  max_api_request_body_size: count(10_485_760),
+  subscription_limit_video: limitValue(0),
+  subscription_limit_audio: limitValue(0),
+  max_metadata_size: limitValue(524_288),
+  max_attributes_size: limitValue(65_536),
+  max_room_name_length: limitValue(256),
+  max_participant_identity_length: limitValue(256),
+  max_participant_name_length: limitValue(256),
+  max_data_blob_key_length: limitValue(256),
+  max_data_blobs_size: limitValue(64_000),
+  max_data_track_custom_encoding_length: limitValue(32),
+  signal_message_size_limit: limitValue(2_097_152),
+  agent_signal_message_size_limit: limitValue(2_097_152),
+  max_api_request_body_size: limitValue(10_485_760),
 });
 
 const webhook = section({
@@ -209,7 +210,7 @@ export const configSchema = z.strictObject({
   key_file: text(),
   keys: mapOf(z.string({ error: "text, the secret of this key" }), "a map from API key to secret")
     .default({}),
-  log_level: choice(LEVELS, ""),
+  log_level: level(),
   development: flag(false),
   workers: workers(),
   native: choice(["auto", "off", "require"], "auto"),

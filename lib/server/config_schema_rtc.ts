@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { parseIpAddress } from "../wire/ip_address.ts";
 import { congestionControl } from "./config_schema_congestion.ts";
 import {
   count,
@@ -24,22 +25,27 @@ function nameFilter() {
 }
 
 const NODE_IP = 'an IPv4 address, an IPv6 address, or both as "v4,v6"';
-const IPV4 = /^(?:\d{1,3}\.){3}\d{1,3}$/;
-const IPV6 = /^[\da-f:]*:[\da-f:.]*$/i;
 
 const DSCP = "a whole number, 0 to 63";
 
 /** At most one IPv4 and one IPv6 address; empty means "find out". */
 const nodeIp = z.string({ error: NODE_IP }).transform((value, context): readonly string[] => {
   const addresses = value.split(",").map((part) => part.trim()).filter((part) => part !== "");
-  const v4 = addresses.filter((address) => IPV4.test(address));
-  const v6 = addresses.filter((address) => IPV6.test(address));
-  if (v4.length + v6.length !== addresses.length || v4.length > 1 || v6.length > 1) {
+  const v6 = addresses.filter((address) => address.includes(":"));
+  const oneEach = v6.length <= 1 && addresses.length - v6.length <= 1;
+  if (!oneEach || !addresses.every(isReachable)) {
     context.addIssue({ code: "custom", message: NODE_IP });
     return z.NEVER;
   }
   return addresses;
 }).prefault("");
+
+/** A literal address that somebody else could send to: not the unspecified one, not a group. */
+function isReachable(address: string): boolean {
+  const bytes = parseIpAddress(address);
+  if (bytes === undefined || bytes.every((byte) => byte === 0)) return false;
+  return bytes.length === 4 ? bytes[0]! < 224 : bytes[0] !== 0xff;
+}
 
 const turnServers = sectionList({
   host: text(),

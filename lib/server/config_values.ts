@@ -62,6 +62,34 @@ export function count(initial: number) {
   return z.int({ error: COUNT }).nonnegative({ error: COUNT }).default(initial);
 }
 
+const LIMIT = "a whole number, 0 or -1 for no limit";
+/** A whole number from 0 up; what is below 0 becomes 0, which is no limit. */
+export function limit(initial: number) {
+  return z.int({ error: LIMIT }).transform((value) => Math.max(0, value)).prefault(initial);
+}
+
+const LEVELS: Readonly<Record<string, "" | "debug" | "info" | "warn" | "error">> = {
+  "": "",
+  debug: "debug",
+  info: "info",
+  warn: "warn",
+  warning: "warn",
+  error: "error",
+  dpanic: "error",
+  panic: "error",
+  fatal: "error",
+};
+const LEVEL = "one of debug, info, warn, error";
+/** A log level in either case, with zap's other words; empty if unset. */
+export function level() {
+  return z.string({ error: LEVEL }).transform((value, context) => {
+    const word = value.toLowerCase();
+    if (Object.hasOwn(LEVELS, word)) return LEVELS[word]!;
+    context.addIssue({ code: "custom", message: LEVEL });
+    return z.NEVER;
+  }).prefault("").describe("debug, info, warn, error");
+}
+
 /** A whole number that may be negative. */
 export function integer(initial: number) {
   return z.int({ error: "a whole number" }).default(initial);

@@ -171,13 +171,47 @@ Deno.test("loadConfig() wants webhook.api_key to be one of the keys", async () =
   assert.match(message, /^webhook\.api_key: /);
 });
 
-Deno.test("parseKeys() drops values that are not text and refuses what is no map", () => {
-  assert.deepEqual(parseKeys("a: x\nb: 5\nc: [1]\nd: y"), { a: "x", d: "y" });
-  for (const text of ["a:x", "- a", "5", "a: [", '"text"']) {
+Deno.test("parseKeys() takes every key and secret as it is written and refuses what is no map", () => {
+  assert.deepEqual(parseKeys("a: x\nb: 0123456\n007: 1e3\ntrue: no\nc: 12345678901234567890"), {
+    "007": "1e3",
+    a: "x",
+    b: "0123456",
+    true: "no",
+    c: "12345678901234567890",
+  });
+  for (
+    const text of ["a:x", "- a", "5", "a: [", '"text"', "a: [1]", "a: { b: c }", "a:", "a: x\nb:"]
+  ) {
     assert.throws(() => parseKeys(text), {
       message: 'Could not parse keys, it needs to be exactly, "key: secret", including the space',
-    });
+    }, text);
   }
+});
+
+Deno.test("loadConfig() keeps secrets of digits, wherever they are written", async () => {
+  const files = { "k.yaml": { text: "a: 0123456" } };
+  const expected = { a: "0123456" };
+  assert.deepEqual((await load(["--keys", "a: 0123456"])).keys, expected);
+  assert.deepEqual((await load(["--config-body", "keys: {a: 0123456}"])).keys, expected);
+  assert.deepEqual((await load(["--key-file", "k.yaml"], sources(files))).keys, expected);
+  const env = sources({}, { LIVEKIT_KEYS: "a: 0123456" });
+  assert.deepEqual((await load([], env)).keys, expected);
+  const body = "keys: {a: 0123456}\nrtc: {turn_servers: [{username: 007, credential: 1_0}]}";
+  const [server] = (await load(["--config-body", body])).rtc.turn_servers;
+  assert.deepEqual([server?.username, server?.credential], ["007", "1_0"]);
+});
+
+Deno.test("loadConfig() reads switches of variables and flags as Go does, and ignores empty ones", async () => {
+  const on = (text: string) => load(["--dev"], sources({}, { LIVEKIT_RTC_ECN: text }));
+  for (const text of ["1", "t", "T", "true", "TRUE", "True"]) {
+    assert.equal((await on(text)).rtc.ecn, true, text);
+  }
+  for (const text of ["0", "f", "false", "FALSE", ""]) {
+    assert.equal((await on(text)).rtc.ecn, false, text);
+  }
+  assert.match((await failure(() => on("yes")))[1], /LIVEKIT_RTC_ECN: rtc\.ecn: expected true or/);
+  const empty = sources({}, { LIVEKIT_PORT: "", LIVEKIT_RTC_TCP_PORT: "" });
+  assert.equal((await load(["--dev"], empty)).port, 7880);
 });
 
 Deno.test("generatedFlags() names each flag as the key and each variable after it", () => {
