@@ -4,5 +4,9 @@
  * @module
  */
 import { configReference } from "../lib/server/config_reference.ts";
+import { keysInEffect } from "../lib/server/keys_in_effect.ts";
 
-await Deno.writeTextFile(new URL("configuration.md", import.meta.url), configReference());
+await Deno.writeTextFile(
+  new URL("configuration.md", import.meta.url),
+  configReference(keysInEffect()),
+);

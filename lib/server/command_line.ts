@@ -6,7 +6,7 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { type CommandLineValues, type ConfigSources, generatedFlags } from "./config_loading.ts";
-import { KEYS_IN_EFFECT } from "./config_effects.ts";
+import { keysInEffect } from "./keys_in_effect.ts";
 import type { ConfigOverride } from "./config_parsing.ts";
 import { PROGRAM, VERSION } from "./version.ts";
 
@@ -224,8 +224,9 @@ function optionKey(flag: string): string {
 }
 
 function verboseHelp(program: Command): string {
+  const inEffect = keysInEffect();
   const lines = generatedFlags().map(({ path, name }) =>
-    `  --${path}  [${name}]${KEYS_IN_EFFECT.has(path) ? "" : "  (no effect yet)"}`
+    `  --${path}  [${name}]${inEffect.has(path) ? "" : "  (no effect yet)"}`
   );
   return `${program.helpInformation()}\nGenerated options:\n${lines.join("\n")}\n`;
 }

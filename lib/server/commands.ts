@@ -4,13 +4,13 @@
  * @module
  */
 import { denoPlatform } from "../base/deno_platform.ts";
-import type { LogLevel } from "../base/platform.ts";
 import { signAccessToken } from "../signalling/access_token.ts";
 import type { CommandLineActions } from "./command_line.ts";
-import { type ConfigSources, loadConfig } from "./config_loading.ts";
+import { recordReads } from "./config_effects.ts";
+import { type ConfigSources, loadConfig, loadWrittenConfig } from "./config_loading.ts";
 import { demoLinks } from "./demo_links.ts";
 import { generateKeyPair } from "./key_generation.ts";
-import { createLog } from "./logging.ts";
+import { createLog, logOptions } from "./logging.ts";
 import { udpPorts } from "./media_listeners.ts";
 import { serve } from "./serve.ts";
 import type { ServerParts } from "./server.ts";
@@ -35,13 +35,17 @@ export function processCommands(
 ): CommandLineActions {
   return {
     async serve(values) {
-      const config = loadConfig(values, sources);
+      const { config: loaded, written } = loadWrittenConfig(values, sources);
+      const { config } = recordReads(loaded);
       const log = createLog({
-        level: config.logging.level as LogLevel,
-        format: config.logging.json || !console.errIsTerminal ? "json" : "pretty",
+        ...logOptions(config, {
+          isTerminal: console.errIsTerminal,
+          noColour: Boolean(sources.env("NO_COLOR")),
+        }),
         write: console.err,
       });
       await serve(config, log, {
+        written,
         onListening: async () => {
           if (!config.development) return;
           const links = await demoLinks(config, Date.now());

@@ -1,86 +1,114 @@
 /**
- * The one list of configuration keys that have an effect. Every other key of the schema is accepted,
- * so that a LiveKit configuration works unchanged, and listed in the documentation as having none
- * yet; both lists come from here.
+ * Which configuration keys have an effect. Nobody keeps a list: a key has one if the server reads it,
+ * which {@linkcode recordReads} finds out. Every other key of the schema is accepted, so that a LiveKit
+ * configuration works unchanged, and whoever sets it is told.
  *
  * @module
  */
+import { SfuError } from "../base/errors.ts";
+import { adviceFor, REFUSED_UNTIL_READ } from "./config_advice.ts";
+import { type Config, parseConfig, SUCCESSORS } from "./config_parsing.ts";
 import { configKeys } from "./config_schema.ts";
 
-/** Keys that change what the server does. */
-export const KEYS_IN_EFFECT: ReadonlySet<string> = new Set([
-  "port",
-  "bind_addresses",
-  "prometheus_port",
-  "prometheus.port",
-  "prometheus.username",
-  "prometheus.password",
-  "region",
-  "key_file",
-  "keys",
-  "log_level",
-  "development",
-  "workers",
-  "native",
-  "enable_data_tracks",
-  "enable_participant_data_blob",
-  "logging.level",
-  "logging.json",
-  "rtc.udp_port",
-  "rtc.tcp_port",
-  "rtc.node_ip",
-  "rtc.enable_loopback_candidate",
-  "rtc.force_tcp",
-  "rtc.dscp",
-  "rtc.ecn",
-  "rtc.stun_servers",
-  "rtc.allow_tcp_fallback",
-  "rtc.tcp_fallback_rtt_threshold",
-  "rtc.reconnect_on_publication_error",
-  "rtc.reconnect_on_subscription_error",
-  "rtc.reconnect_on_data_channel_error",
-  "rtc.datachannel_slow_threshold",
-  "rtc.datachannel_lossy_target_latency",
-  "rtc.datachannel_data_track_target_latency",
-  "room.auto_create",
-  "room.enabled_codecs",
-  "room.max_participants",
-  "room.empty_timeout",
-  "room.departure_timeout",
-  "room.sync_streams",
-  "room.update_batch_target_size",
-  "room.max_metadata_size",
-  "room.enable_full_room_in_webhooks",
-  "video.codec_regression_threshold",
-  "video.dynacast_pause_delay",
-  "limit.num_tracks",
-  "limit.subscription_limit_audio",
-  "limit.subscription_limit_video",
-  "limit.max_participant_name_length",
-  "limit.max_metadata_size",
-  "limit.max_attributes_size",
-  "limit.max_room_name_length",
-  "limit.max_participant_identity_length",
-  "limit.max_data_blob_key_length",
-  "limit.max_data_blobs_size",
-  "limit.max_data_track_custom_encoding_length",
-  "limit.signal_message_size_limit",
-  "limit.agent_signal_message_size_limit",
-  "limit.max_api_request_body_size",
-  "agents.target_load",
-  "agents.enable_user_data_recording",
-  "agents.enable_user_data_redaction",
-  "room.max_room_name_length",
-  "room.max_participant_identity_length",
-  "webhook.urls",
-  "webhook.api_key",
-  "webhook.resource_url_notifier.max_age",
-  "webhook.resource_url_notifier.max_depth",
-  "webhook.filter_params.include_events",
-  "webhook.filter_params.exclude_events",
-]);
+/** A configuration that remembers what was asked of it. */
+export interface RecordedConfig {
+  readonly config: Config;
+  /** The same, without memory. */
+  readonly plain: Config;
+  /** Keys read so far, dotted. */
+  readonly read: ReadonlySet<string>;
+}
 
-/** Keys that are accepted and change nothing yet, in the order of the schema. */
-export function keysWithoutEffect(): readonly string[] {
-  return configKeys().map((key) => key.path).filter((path) => !KEYS_IN_EFFECT.has(path));
+/** A key that was set and is not read. */
+export interface IdleKey {
+  readonly path: string;
+  /** What to do instead. */
+  readonly instead: string;
+}
+
+const records = new WeakMap<object, RecordedConfig>();
+
+/**
+ * The same configuration, which remembers its reads; what is recorded already is given back. To copy a
+ * whole group is to read all of it, so name what is used, and read it while the server is composed.
+ */
+export function recordReads(config: Config): RecordedConfig {
+  const known = records.get(config);
+  if (known !== undefined) return known;
+  const leaves = new Set(configKeys().map(({ path }) => path));
+  const read = new Set<string>();
+  const recorded = { config: recorder(config, "", leaves, read), plain: config, read };
+  records.set(recorded.config, recorded);
+  return recorded;
+}
+
+function recorder<T extends object>(
+  section: T,
+  prefix: string,
+  leaves: ReadonlySet<string>,
+  read: Set<string>,
+): T {
+  // The section itself is frozen, so that a proxy of it could not give back proxies of its groups.
+  return new Proxy({ ...section }, {
+    get(target, name, receiver) {
+      const value: unknown = Reflect.get(target, name, receiver);
+      const path = prefix + String(name);
+      if (leaves.has(path)) read.add(path);
+      // A key that is absent is read, too.
+      if (leaves.has(path) || !Object.hasOwn(target, name)) return value;
+      return recorder(value as object, `${path}.`, leaves, read);
+    },
+    set: () => false,
+    deleteProperty: () => false,
+    defineProperty: () => false,
+  });
+}
+
+/** Whether a key's value is used: read itself, or moved to one that is read. */
+export function isInEffect(path: string, read: ReadonlySet<string>): boolean {
+  return read.has(SUCCESSORS[path] ?? path);
+}
+
+/**
+ * The keys that somebody set although nobody reads them, in the order of the schema. A switch that is
+ * off, and an empty value that is the default, ask for nothing and are not among them.
+ *
+ * @param written Keys that were set.
+ */
+export function idleKeys(
+  { plain, read }: RecordedConfig,
+  written: ReadonlySet<string>,
+): readonly IdleKey[] {
+  const defaults = parseConfig({});
+  return configKeys().map(({ path }) => path).filter((path) => {
+    if (!written.has(path) || isInEffect(path, read)) return false;
+    const value = valueAt(plain, path);
+    return value !== false && !(isEmpty(value) && isEmpty(valueAt(defaults, path)));
+  }).map((path) => ({ path, instead: adviceFor(path) }));
+}
+
+/**
+ * Refuses what would start and then serve nobody well, as long as nothing reads it.
+ *
+ * @throws {SfuError} `invalid_config`.
+ */
+export function refuseWhatBreaks({ plain, read }: RecordedConfig): void {
+  const problems = Object.entries(REFUSED_UNTIL_READ)
+    .filter(([path]) => !isInEffect(path, read))
+    .filter(([path]) => valueAt(plain, path) !== false && !isEmpty(valueAt(plain, path)))
+    .map(([path, reason]) => `${path}: ${reason}`);
+  if (problems.length > 0) throw new SfuError("invalid_config", problems.join("\n"));
+}
+
+function isEmpty(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.keys(value).length === 0;
+  return value === undefined || value === "" || value === 0;
+}
+
+function valueAt(root: unknown, path: string): unknown {
+  let value = root;
+  for (const name of path.split(".")) {
+    value = (value as Record<string, unknown> | undefined)?.[name];
+  }
+  return value;
 }

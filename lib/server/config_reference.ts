@@ -5,13 +5,17 @@
  * @module
  */
 import { z } from "zod";
-import { KEYS_IN_EFFECT, keysWithoutEffect } from "./config_effects.ts";
+import { adviceFor, REFUSED_UNTIL_READ } from "./config_advice.ts";
 import { type ConfigKey, configKeys, configSchema, unwrap } from "./config_schema.ts";
 
-/** The whole page. */
-export function configReference(): string {
+/**
+ * The whole page.
+ *
+ * @param inEffect Keys that are read, from `keysInEffect()`.
+ */
+export function configReference(inEffect: ReadonlySet<string>): string {
   const defaults = configSchema.parse({});
-  const rows = configKeys().filter(({ path }) => KEYS_IN_EFFECT.has(path)).map((key) =>
+  const rows = configKeys().filter(({ path }) => inEffect.has(path)).map((key) =>
     `| \`${key.path}\` | ${kindOf(key)} | ${show(valueAt(defaults, key.path))} |`
   );
   return [
@@ -38,11 +42,21 @@ export function configReference(): string {
     "",
     "## Accepted, no effect yet",
     "",
-    "These are checked like the others, so that a LiveKit configuration works as it is.",
+    "These are checked like the others, so that a LiveKit configuration works as it is. Whoever sets one",
+    "of them is warned at start, unless it is a switch that is off. Where the table says so, the server",
+    "does not start.",
     "",
-    ...keysWithoutEffect().map((path) => `- \`${path}\``),
+    "| key | instead |",
+    "| --- | --- |",
+    ...configKeys().map(({ path }) => path).filter((path) => !inEffect.has(path))
+      .map((path) => `| \`${path}\` | ${insteadOf(path)} |`),
     "",
   ].join("\n");
+}
+
+function insteadOf(path: string): string {
+  const refused = REFUSED_UNTIL_READ[path];
+  return refused === undefined ? adviceFor(path) : `**refused**: ${refused}`;
 }
 
 function kindOf({ kind, schema }: ConfigKey): string {

@@ -11,13 +11,17 @@ const ALL_IPV4 = "0.0.0.0";
 /** On most systems this takes IPv4 connections, too, and then leaves nothing for the other. */
 const ALL_IPV6 = "::";
 
-/** What is listened on, and who answers. */
-export interface HttpListening {
+/** Where a listener is. */
+export interface HttpPlace {
   /** `bind_addresses`; none, or an empty one among them, is every interface. */
   readonly addresses: readonly string[];
   /** Addresses that this machine may lack without harm. */
   readonly optional?: readonly string[];
   readonly port: number;
+}
+
+/** A place, and who answers there. */
+export interface HttpListening extends HttpPlace {
   readonly handler: (
     request: Request,
     info: Deno.ServeHandlerInfo<Deno.NetAddr>,

@@ -14,6 +14,7 @@ import {
   type LogRecord,
 } from "@logtape/logtape";
 import type { Log, LogLevel } from "../base/platform.ts";
+import type { Config } from "./config_parsing.ts";
 import { redactText, redactValue } from "./redaction.ts";
 
 /** How and where to log. */
@@ -21,6 +22,8 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** `json`: one object a line; `pretty`: for people. */
   readonly format: "json" | "pretty";
+  /** Colours by level in text for people. */
+  readonly colour?: boolean;
   /** Takes one finished line, with its line end. */
   readonly write: (line: string) => void;
 }
@@ -42,7 +45,7 @@ const LOGTAPE_LEVEL = {
 export function createLog(options: LogOptions): Log {
   const format = options.format === "json"
     ? getJsonLinesFormatter({ message: "rendered", properties: "flatten" })
-    : prettyLine;
+    : (record: LogRecord) => prettyLine(record, options.colour ?? true);
   configureSync({
     reset: true,
     sinks: { lines: (record) => options.write(format(record)) },
@@ -88,11 +91,32 @@ const COLOUR: Readonly<Record<string, string>> = {
   fatal: "\x1b[31m",
 };
 
-/** `12:00:00.000 INFO message key=value`, coloured by level. */
-function prettyLine(record: LogRecord): string {
+/** `12:00:00.000 INFO message key=value`, coloured by level if wanted. */
+function prettyLine(record: LogRecord, colour: boolean): string {
   const fields = Object.entries(record.properties)
     .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
   const line = prettyText(record).trimEnd();
-  const tail = fields.length === 0 ? "" : `  \x1b[2m${fields.join(" ")}\x1b[0m`;
-  return `${COLOUR[record.level] ?? ""}${line}\x1b[0m${tail}\n`;
+  const tail = fields.join(" ");
+  if (!colour) return tail === "" ? `${line}\n` : `${line}  ${tail}\n`;
+  const dimmed = tail === "" ? "" : `  \x1b[2m${tail}\x1b[0m`;
+  return `${COLOUR[record.level] ?? ""}${line}\x1b[0m${dimmed}\n`;
+}
+
+/**
+ * How a process logs: as configured; if that says nothing, text where a person reads and JSON
+ * elsewhere.
+ */
+export function logOptions(
+  { logging }: Config,
+  console: {
+    readonly isTerminal: boolean;
+    /** https://no-color.org */
+    readonly noColour: boolean;
+  },
+): Omit<LogOptions, "write"> {
+  return {
+    level: logging.level as LogLevel,
+    format: logging.json ?? !console.isTerminal ? "json" : "pretty",
+    colour: console.isTerminal && !console.noColour,
+  };
 }

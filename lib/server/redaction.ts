@@ -17,6 +17,16 @@ const HEX_GROUPS = /(?<![\w:.])[\da-f]*:[\da-f:.]*[\da-f:](?:%\w+)?(?![\w:])/gi;
 /** Values nested deeper than this are not printed. */
 const MAX_DEPTH = 6;
 
+/** An address that may be seen: the server's own, which its clients are told. */
+class OwnAddress {
+  constructor(readonly text: string) {}
+}
+
+/** `address` as a value of a log line that {@linkcode redactValue} leaves as it is. */
+export function ownAddress(address: string): unknown {
+  return new OwnAddress(address);
+}
+
 /** `text` with every token and address replaced by a word in angle brackets. */
 export function redactText(text: string): string {
   return text
@@ -43,6 +53,7 @@ export function redactValue(value: unknown, depth = 0): unknown {
   if (typeof value === "function") return "<function>";
   if (typeof value !== "object" || value === null) return value;
   if (depth >= MAX_DEPTH) return "<deep>";
+  if (value instanceof OwnAddress) return value.text;
   if (ArrayBuffer.isView(value)) return `<${value.byteLength} bytes>`;
   if (value instanceof Error) {
     return redactValue({

@@ -26,6 +26,7 @@ export function audioLevelOptions({ audio }: Config): AudioLevelOptions {
 /** Options of all rooms. */
 export function roomOptions(config: Config): RoomOptions {
   const { room, rtc, limit, video, audio } = config;
+  const { playout_delay: delay } = room;
   const iceServers = rtc.stun_servers.length === 0 ? DEFAULT_ICE_SERVERS : [{
     urls: rtc.stun_servers.map((server) => `stun:${server}`),
     username: "",
@@ -42,7 +43,7 @@ export function roomOptions(config: Config): RoomOptions {
     })),
     enableRemoteUnmute: room.enable_remote_unmute,
     syncStreams: room.sync_streams,
-    playoutDelay: room.playout_delay,
+    playoutDelay: { enabled: delay.enabled, min: delay.min, max: delay.max },
     roomPresets: room.room_configurations,
     subscriptionLimits: {
       audio: limit.subscription_limit_audio,

@@ -10,7 +10,9 @@ import { denoPlatform } from "../base/deno_platform.ts";
 import type { Log } from "../base/platform.ts";
 import type { Config } from "./config_parsing.ts";
 import { MIN_SECRET_LENGTH } from "./config_loading.ts";
-import { listenHttp } from "./http_listeners.ts";
+import { idleKeys, recordReads } from "./config_effects.ts";
+import { type HttpPlace, listenHttp } from "./http_listeners.ts";
+import { ownAddress } from "./redaction.ts";
 import { createServer, type ServerParts, type SfuServer } from "./server.ts";
 import { VERSION } from "./version.ts";
 
@@ -26,6 +28,8 @@ const SECOND_SIGNAL_STATUS = 130;
 export interface ServeHooks {
   /** `httpPort` is where the first address listens. */
   readonly onListening: (httpPort: number) => void | Promise<void>;
+  /** Keys of the configuration that somebody set; those without an effect are warned of. */
+  readonly written?: ReadonlySet<string>;
 }
 
 /**
@@ -34,34 +38,35 @@ export interface ServeHooks {
  * @throws {SfuError} if an address cannot be listened on; everything opened before is closed again.
  */
 export async function serve(
-  config: Config,
+  given: Config,
   log: Log,
   hooks: ServeHooks,
   parts: ServerParts = {},
 ): Promise<void> {
+  const recorded = recordReads(given);
+  const { config } = recorded;
   const server = createServer(config, denoPlatform(log), parts);
   const stopCatching = catchStrayErrors(server, log);
   const stop = new AbortController();
   const ignoreSignals = onSignals(() => stop.abort());
   warnOfWeakSecrets(config, log);
+  const places = httpPlaces(config);
+  for (const { path, instead } of idleKeys(recorded, hooks.written ?? new Set())) {
+    log.warn(`${path} is set and has no effect`, { instead });
+  }
   let http: Deno.HttpServer[] = [];
   try {
     // Media first: who sees the port open, or gets a healthy answer on it, can join.
     const addresses = await server.listenMedia();
-    const where = {
-      addresses: config.bind_addresses,
-      // What development mode binds is the same on machines without IPv6.
-      optional: config.development ? ["::1"] : [],
-      log,
-    };
-    http = listenHttp({ ...where, port: config.port, handler: server.handler });
-    const { metricsHandler: handler } = server;
-    if (handler !== undefined) {
-      http.push(...listenHttp({ ...where, port: config.prometheus.port, handler }));
+    const [main, metrics] = places;
+    http = listenHttp({ ...main, handler: server.handler, log });
+    if (server.metricsHandler !== undefined) {
+      http.push(...listenHttp({ ...metrics, handler: server.metricsHandler, log }));
     }
     log.info("listening", {
       version: VERSION,
-      httpPort: config.port,
+      httpPort: main.port,
+      advertised: [...new Set(addresses.map(({ hostname }) => hostname))].map(ownAddress),
       media: [...new Set(addresses.map(({ protocol, port }) => `${protocol}/${port}`))],
       workers: server.media?.workers,
       engine: server.media?.ports,
@@ -70,7 +75,7 @@ export async function serve(
       const hint = "a range in rtc.udp_port lets media use every core";
       log.warn("fewer UDP ports than cores", { hint });
     }
-    await hooks.onListening(config.port);
+    await hooks.onListening(main.port);
     if (!stop.signal.aborted) {
       await new Promise((resolve) => stop.signal.addEventListener("abort", resolve));
     }
@@ -81,6 +86,18 @@ export async function serve(
     stopCatching();
   }
   log.info("stopped");
+}
+
+/** Where HTTP listens: the main listener, and that of the metrics. */
+export function httpPlaces(
+  { bind_addresses, development, port, prometheus }: Config,
+): readonly [main: HttpPlace, metrics: HttpPlace] {
+  const where = {
+    addresses: bind_addresses,
+    // What development mode binds is the same on machines without IPv6.
+    optional: development ? ["::1"] : [],
+  };
+  return [{ ...where, port }, { ...where, port: prometheus.port }];
 }
 
 /** Leave messages first; then HTTP, whose `shutdown` waits for the sockets to be closed. */

@@ -35,6 +35,7 @@ import { routeTable } from "../../routes/route_table.ts";
 import { agentDispatchService } from "../../routes/agent_dispatch_service.ts";
 import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
 import { adaptWebSocket } from "../../routes/web_socket.ts";
+import { recordReads, refuseWhatBreaks } from "./config_effects.ts";
 import type { Config } from "./config_parsing.ts";
 import { lacksPorts, mediaListeners } from "./media_listeners.ts";
 import { createMediaPlane } from "./media_plane.ts";
@@ -103,14 +104,17 @@ export interface ServerParts {
  * Builds a server.
  *
  * @param config From `parseConfig` or `loadConfig`; must have at least one key.
- * @throws {SfuError} `missing_keys`.
+ * @throws {SfuError} `missing_keys`, or `invalid_config` for keys that promise what there is not.
  */
 export function createServer(
   config: Config,
   platform: Platform = denoPlatform(),
   parts: ServerParts = {},
 ): SfuServer {
-  return new ComposedServer(config, platform, parts);
+  const recorded = recordReads(config);
+  const server = new ComposedServer(recorded.config, platform, parts);
+  refuseWhatBreaks(recorded);
+  return server;
 }
 
 class ComposedServer implements SfuServer {
@@ -278,7 +282,13 @@ class ComposedServer implements SfuServer {
   }
 
   #createHandler(config: Config, keys: ApiKeys): HttpHandler {
-    const { limit } = config;
+    const {
+      signal_message_size_limit: maxSignalBytes,
+      agent_signal_message_size_limit: maxAgentBytes,
+      max_api_request_body_size: maxBodyBytes,
+      max_room_name_length: maxRoomNameLength,
+      max_participant_identity_length: maxParticipantIdentityLength,
+    } = config.limit;
     const signals = this.#signals;
     const upgrade = (request: Request, maxMessageBytes: number) => {
       const { socket, response } = Deno.upgradeWebSocket(request, {
@@ -286,10 +296,7 @@ class ComposedServer implements SfuServer {
       });
       return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
     };
-    const limits = {
-      maxRoomNameLength: limit.max_room_name_length,
-      maxParticipantIdentityLength: limit.max_participant_identity_length,
-    };
+    const limits = { maxRoomNameLength, maxParticipantIdentityLength };
     const entrance: SignalEntrance = {
       admit: (join) => this.#refusal() ?? signals.admit(join),
       admitSession: (join) => signals.admitSession(join),
@@ -301,18 +308,18 @@ class ComposedServer implements SfuServer {
       rtc: {
         signals: entrance,
         limits,
-        upgrade: (request) => upgrade(request, limit.signal_message_size_limit),
+        upgrade: (request) => upgrade(request, maxSignalBytes),
       },
       agent: {
         agents: this.#agents,
-        upgrade: (request) => upgrade(request, limit.agent_signal_message_size_limit),
+        upgrade: (request) => upgrade(request, maxAgentBytes),
       },
       twirp: twirpRoutes([
         roomService(this.admin),
         this.#dispatchService(config),
         ...absentServices(),
       ], {
-        maxBodyBytes: limit.max_api_request_body_size,
+        maxBodyBytes,
         timers: this.#platform.timers,
         log: this.#platform.log,
         counters: this.counters,
@@ -322,7 +329,7 @@ class ComposedServer implements SfuServer {
     const handler = createHttpHandler({
       routes,
       keys,
-      maxBodyBytes: limit.max_api_request_body_size,
+      maxBodyBytes,
       clock: this.#platform.clock,
       log: this.#platform.log,
       counters: this.counters,

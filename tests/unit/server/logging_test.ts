@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { createLog, type LogOptions } from "../../../lib/server/logging.ts";
-import { redactText, redactValue } from "../../../lib/server/redaction.ts";
+import { parseConfig } from "../../../lib/server/config_parsing.ts";
+import { createLog, type LogOptions, logOptions } from "../../../lib/server/logging.ts";
+import { ownAddress, redactText, redactValue } from "../../../lib/server/redaction.ts";
 import { signAccessToken } from "../../../lib/signalling/access_token.ts";
 
 function recorded(options: Partial<LogOptions> = {}) {
@@ -63,6 +64,44 @@ Deno.test("createLog() writes readable text for a terminal", () => {
   const { log, lines } = recorded({ format: "pretty" });
   log.info("room created", { room: "den" });
   assert.match(lines[0]!, /INFO.*room created.*room=den/);
+});
+
+Deno.test("createLog() writes colours only where they are wanted", () => {
+  const escape = "\x1b";
+  for (const colour of [true, false]) {
+    const { log, lines } = recorded({ format: "pretty", colour });
+    log.warn("odd", { room: "den" });
+    log.warn("bare");
+    assert.equal(lines[0]!.includes(escape), colour);
+    assert.equal(lines[1]!.includes(escape), colour);
+    assert.match(lines[0]!, /WARNING.*odd.*room=den/);
+  }
+});
+
+Deno.test("logOptions() obeys logging.json and NO_COLOR, else looks at the terminal", () => {
+  const rows: [json: boolean | undefined, terminal: boolean, noColour: boolean, string, boolean][] =
+    [
+      [undefined, true, false, "pretty", true],
+      [undefined, false, false, "json", false],
+      [false, false, false, "pretty", false],
+      [false, true, false, "pretty", true],
+      [true, true, false, "json", true],
+      [false, true, true, "pretty", false],
+      [undefined, true, true, "pretty", false],
+    ];
+  for (const [json, isTerminal, noColour, format, colour] of rows) {
+    const config = parseConfig({
+      logging: { level: "warning", ...(json === undefined ? {} : { json }) },
+    });
+    const options = logOptions(config, { isTerminal, noColour });
+    assert.deepEqual(options, { level: "warn", format, colour });
+  }
+});
+
+Deno.test("createLog() shows the server's own address where it is said to be that", () => {
+  const { log, lines } = recorded();
+  log.info("listening", { advertised: [ownAddress("192.0.2.7")], peer: "192.0.2.8" });
+  assert.match(lines[0]!, /"advertised":\["192\.0\.2\.7"\],"peer":"<address>"/);
 });
 
 Deno.test("createLog() never writes a token or an address, wherever it is hidden", () => {

@@ -72,11 +72,13 @@ async function drain(reader: ReadableStreamDefaultReader<string>): Promise<strin
 }
 
 Deno.test("main: no key, an unreadable file and a wrong configuration are one line and status 1", async () => {
-  const [noKey, noFile, wrong] = await Promise.all([
+  const [several, noKey, noFile, wrong] = await Promise.all([
+    run(["--dev", "--redis-host", "localhost:6379"]),
     run([]),
     run(["--config", "/nonexistent/livekit.yaml"]),
     run(["--config-body", "rtc:\n  tcp_prot: 1"]),
   ]);
+  assertOneLine(several, /^redis\.address: several nodes are not supported yet; remove redis/);
   assertOneLine(noKey, /^one of key-file or keys must be provided\n$/);
   assertOneLine(noFile, /^Cannot read "\/nonexistent\/livekit\.yaml": no such file\n$/);
   assertOneLine(
@@ -117,7 +119,7 @@ Deno.test("main: generate-keys, create-join-token and ports print what LiveKit p
   assert.match(ports.out, /^TCP Ports\n7880 - HTTP service\n7881 - ICE\/TCP\nUDP Ports\n9000 - /);
 });
 
-Deno.test("main: SIGTERM ends a running server with status 0, and its log is JSON without addresses", async () => {
+Deno.test("main: SIGTERM ends a running server with status 0, and its log is JSON without others' addresses", async () => {
   const child = start(await freePorts());
   const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
   const before = await untilLine(reader, '"listening"');
@@ -127,7 +129,10 @@ Deno.test("main: SIGTERM ends a running server with status 0, and its log is JSO
   assert.equal((await child.status).code, 0, log);
   const lines = log.trimEnd().split("\n").map((line) => JSON.parse(line));
   assert.deepEqual(lines.map(({ message }) => message).slice(-2), ["stopping", "stopped"]);
-  assert.ok(!/\d+\.\d+\.\d+\.\d+|eyJ/.test(log), log);
+  const { advertised } = lines.find(({ message }) => message === "listening");
+  assert.deepEqual(advertised, [ADDRESS], "what clients are told is no secret");
+  const rest = log.replace(JSON.stringify(advertised), "");
+  assert.ok(!/\d+\.\d+\.\d+\.\d+|eyJ/.test(rest), log);
 });
 
 Deno.test("main: a second signal ends a server at once that is still waiting for a request", async () => {

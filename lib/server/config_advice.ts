@@ -1,0 +1,81 @@
+/**
+ * What to do instead of setting a key that has no effect. Words for people; which keys these are is
+ * found out elsewhere (`config_effects.ts`).
+ *
+ * @module
+ */
+
+const ONE_NODE = "remove it, there is one node";
+const PUBLIC_ADDRESS = "set rtc.node_ip to the address that clients reach";
+const ONE_PORT = "set rtc.udp_port and open that: media uses one UDP port for each worker";
+const NO_ESTIMATE = "remove it, what subscribers get is not fitted to their bandwidth yet";
+const NO_TURN = "remove it, there is no TURN server; set rtc.tcp_port for clients without UDP";
+const FIXED = "remove it, the value is fixed";
+
+/** By key or group; the longest that fits is given. */
+export const ADVICE: Readonly<Record<string, string>> = {
+  "debug_handler": "remove it, there is no debug listener; see prometheus.port",
+  "logging": "remove it, every line is written; choose by logging.level",
+  "logging.component_levels": "set logging.level, which is for all components",
+  "logging.pion_level": "set logging.level",
+  "redis": ONE_NODE,
+  "rtc.port_range_start": ONE_PORT,
+  "rtc.port_range_end": ONE_PORT,
+  "rtc.use_external_ip": PUBLIC_ADDRESS,
+  "rtc.external_ip_only": PUBLIC_ADDRESS,
+  "rtc.advertise_internal_ip": PUBLIC_ADDRESS,
+  "rtc.skip_external_ip_validation": PUBLIC_ADDRESS,
+  "rtc.interfaces": "set rtc.node_ip to the address of the interface",
+  "rtc.ips": "set rtc.node_ip to the address",
+  "rtc.use_stun_port_as_ice": ONE_PORT,
+  "rtc.use_ice_lite": "remove it, ICE is always lite",
+  "rtc.use_mdns": "remove it, candidates show addresses",
+  "rtc.batch_io": "remove it, native sockets always send in batches",
+  "rtc.turn_servers":
+    "let clients name them in their own configuration: the server does not tell them yet",
+  "rtc.enable_warp": "remove it, handshakes are the usual ones",
+  "rtc.packet_buffer_size": FIXED,
+  "rtc.packet_buffer_size_video": FIXED,
+  "rtc.packet_buffer_size_audio": FIXED,
+  "rtc.pli_throttle": FIXED,
+  "rtc.strict_acks": "remove it, LiveKit's server ignores it, too",
+  "rtc.forward_stats": "set prometheus.port: latency is always among the metrics",
+  "rtc.allow_udp_unstable_fallback": "set rtc.allow_tcp_fallback, for connections that fail",
+  "rtc.data_channel_max_buffered_amount": "set rtc.datachannel_slow_threshold",
+  "rtc.congestion_control": NO_ESTIMATE,
+  "video.stream_tracker_manager": FIXED,
+  "turn": NO_TURN,
+  "ingress": "remove it, there is no ingress service; publish with WHIP at /whip/v1",
+  "webhook.url_notifier": "set webhook.resource_url_notifier",
+  "node_selector": ONE_NODE,
+  "signal_relay": ONE_NODE,
+  "psrpc": ONE_NODE,
+  "node_stats": ONE_NODE,
+  "api": ONE_NODE,
+  "room.create_room_timeout": ONE_NODE,
+  "room.create_room_attempts": ONE_NODE,
+  "limit.bytes_per_sec": "set limit.num_tracks",
+  "trace": "remove it, there are no traces; set prometheus.port for metrics",
+};
+
+const OTHERWISE = "remove it, it changes nothing";
+
+/** Set, these promise what the server does not do, and its clients would be the first to know. */
+export const REFUSED_UNTIL_READ: Readonly<Record<string, string>> = {
+  "redis.address": "several nodes are not supported yet; remove redis to run one node",
+  "redis.sentinel_addresses": "several nodes are not supported yet; remove redis to run one node",
+  "redis.cluster_addresses": "several nodes are not supported yet; remove redis to run one node",
+  "turn.enabled": "there is no TURN server yet; set it to false, and rtc.tcp_port for clients " +
+    "without UDP",
+};
+
+/** Finishes the sentence "has no effect: …". */
+export function adviceFor(path: string): string {
+  for (let name = path;;) {
+    const advice = ADVICE[name];
+    if (advice !== undefined) return advice;
+    const dot = name.lastIndexOf(".");
+    if (dot < 0) return OTHERWISE;
+    name = name.slice(0, dot);
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * The keys that this program reads, found out by composing a server that has everything switched on
+ * and is never started. For the documentation and the help; a running server asks itself.
+ *
+ * @module
+ */
+import { denoPlatform } from "../base/deno_platform.ts";
+import { configKeys } from "./config_schema.ts";
+import { isInEffect, recordReads } from "./config_effects.ts";
+import { parseConfig } from "./config_parsing.ts";
+import { logOptions } from "./logging.ts";
+import { httpPlaces } from "./serve.ts";
+import { createServer } from "./server.ts";
+
+/** With these, nothing that is read depends on something that is off. */
+export const EVERYTHING_ON = {
+  keys: { key: "secret" },
+  workers: 0,
+  native: "off",
+  prometheus: { port: 6789, username: "user", password: "password" },
+  webhook: { urls: ["http://localhost/"], api_key: "key" },
+};
+
+/** Dotted keys, in the order of the schema. */
+export function keysInEffect(): ReadonlySet<string> {
+  const { config, read } = recordReads(parseConfig(EVERYTHING_ON));
+  logOptions(config, { isTerminal: false, noColour: false });
+  httpPlaces(config);
+  // No timer of it ever runs, so nothing has to be closed.
+  createServer(config, { ...denoPlatform(), timers: { after: () => () => {} } }, {
+    networkInterfaces: () => [],
+    cores: 1,
+  });
+  return new Set(
+    configKeys().map(({ path }) => path).filter((path) => isInEffect(path, read)),
+  );
+}
