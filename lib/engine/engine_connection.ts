@@ -33,6 +33,8 @@ import { SendingSide } from "./sending_side.ts";
  * urgent; looking at hundreds of subscribers each time would cost more than a quiet room's packets.
  */
 const SLOW_TICK_MS = 50;
+/** A change of the path's protocol is told at most once in so many ms: each check may bring one. */
+const CONNECTED_INTERVAL_MS = 1_000;
 
 /** What all connections of an engine share. */
 export interface EngineShared {
@@ -69,6 +71,9 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   /** The instant of the RTCP packet being read. */
   #now = 0;
   #slowTickAt = 0;
+  /** What is to be told of the path in use, and when its last one was told. */
+  #connectedOver: "udp" | "tcp" | undefined;
+  #connectedAt = -Infinity;
   /** When the interval of the next quality report began; none begins before media flows. */
   #intervalAt: number | undefined;
 
@@ -146,6 +151,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#transport.tick(now);
     if (!this.#transport.connected) return;
     this.sending.tick(now);
+    this.#tellConnected(now);
     this.#intervalAt ??= now;
     if (now - this.#intervalAt >= QUALITY_INTERVAL_MS) this.#reportQuality(now, this.#intervalAt);
   }
@@ -173,15 +179,27 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   }
 
   onConnected(protocol: "udp" | "tcp"): void {
-    this.sending.start(this.#shared.platform.clock.now());
+    const now = this.#shared.platform.clock.now();
+    this.sending.start(now);
+    this.#connectedOver = protocol;
+    this.#tellConnected(now);
+  }
+
+  #tellConnected(now: number): void {
+    const protocol = this.#connectedOver;
+    if (protocol === undefined || now - this.#connectedAt < CONNECTED_INTERVAL_MS) return;
+    this.#connectedOver = undefined;
+    this.#connectedAt = now;
     this.#shared.emit({ type: "connection_connected", connection: this.#id, protocol });
   }
 
   onInterrupted(): void {
+    this.#connectedOver = undefined;
     this.#shared.emit({ type: "connection_interrupted", connection: this.#id });
   }
 
   onLost(): void {
+    this.#connectedOver = undefined;
     this.#shared.emit({ type: "connection_lost", connection: this.#id });
   }
 

@@ -10,6 +10,7 @@
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId, UpTrackId } from "../base/ids.ts";
 import type { ReceiveSection } from "../base/media_vocabulary.ts";
+import { TokenBucket } from "../base/token_bucket.ts";
 import type { FanOutBatch } from "../media/fan_out_batch.ts";
 import { TransportFeedbackRecorder } from "../media/transport_feedback.ts";
 import { UpTrack } from "../media/up_track.ts";
@@ -24,7 +25,13 @@ import {
 } from "../wire/transport_cc.ts";
 import type { AudioLevelOptions } from "../media/audio_level.ts";
 import type { EngineEvent, UpTrackInterval } from "./engine_messages.ts";
-import { type StreamBinding, StreamDemux } from "./stream_demux.ts";
+import {
+  CHANGES_AT_ONCE,
+  CHANGES_PER_SECOND,
+  type FeedingStream,
+  ReceivedLayer,
+} from "./received_layer.ts";
+import { StreamDemux } from "./stream_demux.ts";
 
 /** Receiver reports, ms: LiveKit's interval; RFC 3550's minimum would starve publishers of RTT. */
 const REPORT_INTERVAL_MS = 1_000;
@@ -33,15 +40,19 @@ const OWN_SSRC = 1;
 /** Header bytes of a transport feedback packet before its content. */
 const FEEDBACK_HEADER_BYTES = 12;
 
+type LayerArrived = Extract<EngineEvent, { readonly type: "layer_arrived" }>;
+
 /** A received SSRC in use. */
-interface ReceivedStream {
-  readonly binding: StreamBinding;
+interface ReceivedStream extends FeedingStream {
   readonly track: UpTrack;
-  /** The payload type the layer was last bound with; -1 before the first packet. */
-  payloadType: number;
-  /** The size that was told last. */
-  width: number;
-  height: number;
+  /** The layer that it may feed, or repairs. */
+  readonly layer: ReceivedLayer;
+}
+
+/** An up-track of this connection with those of its layers that have been seen. */
+interface ReceivedTrack {
+  readonly track: UpTrack;
+  readonly layers: (ReceivedLayer | undefined)[];
 }
 
 /** The world as seen from the receiving side of a connection. */
@@ -63,7 +74,10 @@ export class ReceivingSide {
   readonly #demux = new StreamDemux();
   readonly #streams = new Map<number, ReceivedStream>();
   /** This connection's own up-tracks. */
-  readonly #tracks = new Map<UpTrackId, UpTrack>();
+  readonly #tracks = new Map<UpTrackId, ReceivedTrack>();
+  /** Layers whose news wait to be told, and how many may be. */
+  readonly #unsettled = new Set<ReceivedLayer>();
+  readonly #news = new TokenBucket(CHANGES_AT_ONCE, CHANGES_PER_SECOND);
   readonly #view = new RtpView();
   readonly #writer = new RtcpWriter();
   readonly #block = new ReportBlock();
@@ -85,6 +99,9 @@ export class ReceivingSide {
     }
     this.#demux.setSections(sections);
     this.#streams.clear(); // looked up again on the next packet, against the new description
+    for (const { layers } of this.#tracks.values()) {
+      for (const layer of layers) layer?.describedAnew();
+    }
     for (const section of sections) {
       if (this.#tracks.has(section.upTrack)) continue;
       const track = new UpTrack({
@@ -97,7 +114,7 @@ export class ReceivingSide {
           onKeyFrameNeeded: (ssrc) => this.#sendPictureLoss(ssrc),
         },
       });
-      this.#tracks.set(section.upTrack, track);
+      this.#tracks.set(section.upTrack, { track, layers: [] });
       this.#options.upTracks.set(section.upTrack, track);
     }
   }
@@ -120,9 +137,7 @@ export class ReceivingSide {
       track.receiveRtx(binding.spatial, view, now);
       return;
     }
-    if (view.payloadType !== stream.payloadType && !this.#bindCodec(stream, view, now)) {
-      return this.#options.drops.count("rtp_payload_type");
-    }
+    if (view.payloadType !== stream.payloadType && !this.#follow(stream, view, now)) return;
     track.receive(binding.spatial, view, now);
   }
 
@@ -147,21 +162,22 @@ export class ReceivingSide {
 
   /** Timed work; cheap when nothing is due. */
   tick(now: number): void {
-    for (const track of this.#tracks.values()) {
+    for (const { track } of this.#tracks.values()) {
       if (now >= track.nextWakeAt()) track.tick(now);
     }
+    for (const layer of this.#unsettled) this.#tellLayer(layer, now);
     if (this.#arrivals.due(now)) this.#sendTransportFeedback();
     if (now >= this.#reportAt) {
       this.#reportAt = now + REPORT_INTERVAL_MS;
       this.#sendReports(now);
-      this.#tellSizes();
+      this.#tellSizes(now);
     }
   }
 
   /** How the up-tracks fared since the last call; those without a packet yet are left out. */
   intervals(now: number): UpTrackInterval[] {
     const intervals: UpTrackInterval[] = [];
-    for (const [upTrack, track] of this.#tracks) {
+    for (const [upTrack, { track }] of this.#tracks) {
       const figures = track.interval(now);
       if (figures !== undefined) intervals.push({ upTrack, ...figures });
     }
@@ -175,6 +191,9 @@ export class ReceivingSide {
   }
 
   #endTrack(id: UpTrackId): void {
+    for (const layer of this.#tracks.get(id)?.layers ?? []) {
+      if (layer !== undefined) this.#unsettled.delete(layer);
+    }
     this.#tracks.delete(id);
     this.#options.upTracks.delete(id);
   }
@@ -182,50 +201,66 @@ export class ReceivingSide {
   #newStream(view: RtpView): ReceivedStream | undefined {
     const binding = this.#demux.resolve(view);
     if (binding === undefined) return undefined;
-    const section = this.#demux.section(binding.mid);
-    const track = section === undefined ? undefined : this.#tracks.get(section.upTrack);
-    if (track === undefined) return undefined;
-    const stream: ReceivedStream = { binding, track, payloadType: -1, width: 0, height: 0 };
+    const upTrack = this.#demux.section(binding.mid)?.upTrack;
+    const received = upTrack === undefined ? undefined : this.#tracks.get(upTrack);
+    if (upTrack === undefined || received === undefined) return undefined;
+    const { track, layers } = received;
+    const layer = layers[binding.spatial] ??= new ReceivedLayer(upTrack, binding.spatial);
+    const stream: ReceivedStream = { binding, track, layer, payloadType: -1 };
     this.#streams.set(view.ssrc, stream);
     return stream;
   }
 
-  /** The first packet of a layer, or of a codec on it. */
-  #bindCodec(stream: ReceivedStream, view: RtpView, now: number): boolean {
-    const { binding } = stream;
+  /** The first packet of a layer, or of a codec or stream on it. @returns Whether it is taken. */
+  #follow(stream: ReceivedStream, view: RtpView, now: number): boolean {
+    const { binding, layer, track } = stream;
     const codec = this.#demux.codec(binding.mid, view.payloadType);
-    const section = this.#demux.section(binding.mid);
-    if (codec === undefined || section === undefined) return false;
-    stream.payloadType = view.payloadType;
-    stream.track.bindLayer(binding.spatial, binding.ssrc, codec, now);
-    const rtx = this.#demux.bindingsOf(binding.mid)
-      .find((other) => other.isRtx && other.spatial === binding.spatial);
-    this.#options.emit({
-      type: "layer_arrived",
-      connection: this.#options.connection,
-      upTrack: section.upTrack,
-      mid: binding.mid,
-      ...(binding.rid === undefined ? {} : { rid: binding.rid }),
-      spatial: binding.spatial,
-      ssrc: binding.ssrc,
-      ...(rtx === undefined ? {} : { rtxSsrc: rtx.ssrc }),
-      mime: codec.mime,
-    });
+    if (codec === undefined || !layer.follow(stream, codec, now)) {
+      const reason = codec === undefined ? "rtp_payload_type" : "rtp_stream_unsettled";
+      this.#options.drops.count(reason);
+      return false;
+    }
+    track.bindLayer(binding.spatial, binding.ssrc, codec, now);
+    this.#unsettled.add(layer);
+    this.#tellLayer(layer, now);
     return true;
   }
 
-  #tellSizes(): void {
-    for (const stream of this.#streams.values()) {
-      const { mid, isRtx, spatial } = stream.binding;
-      const size = isRtx ? undefined : stream.track.layer(spatial)?.size;
-      const upTrack = this.#demux.section(mid)?.upTrack;
-      if (size === undefined || upTrack === undefined) continue;
-      const { width, height } = size;
-      if (width === stream.width && height === stream.height) continue;
-      stream.width = width;
-      stream.height = height;
-      const { connection } = this.#options;
-      this.#options.emit({ type: "layer_size", connection, upTrack, spatial, width, height });
+  #tellLayer(layer: ReceivedLayer, now: number): void {
+    const arrival = layer.settle(now, this.#news, () => this.#arrivalOf(layer));
+    if (!layer.isUnsettled) this.#unsettled.delete(layer);
+    if (arrival !== undefined) this.#options.emit(arrival);
+  }
+
+  #arrivalOf(layer: ReceivedLayer): LayerArrived {
+    const { stream: { binding }, codec } = layer.feed!;
+    const { mid, rid, spatial, ssrc } = binding;
+    const rtx = this.#demux.bindingsOf(mid)
+      .find((other) => other.isRtx && other.spatial === spatial);
+    return {
+      type: "layer_arrived",
+      connection: this.#options.connection,
+      upTrack: layer.upTrack,
+      mid,
+      ...(rid === undefined ? {} : { rid }),
+      spatial,
+      ssrc,
+      ...(rtx === undefined ? {} : { rtxSsrc: rtx.ssrc }),
+      mime: codec.mime,
+    };
+  }
+
+  #tellSizes(now: number): void {
+    const { connection, emit } = this.#options;
+    for (const { track, layers } of this.#tracks.values()) {
+      for (const layer of layers) {
+        if (layer === undefined) continue;
+        const { spatial, upTrack } = layer;
+        const size = track.layer(spatial)?.size;
+        if (size === undefined || !layer.resized(size, now, this.#news)) continue;
+        const { width, height } = size;
+        emit({ type: "layer_size", connection, upTrack, spatial, width, height });
+      }
     }
   }
 

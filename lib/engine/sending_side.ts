@@ -6,7 +6,7 @@
  */
 import { RemoteEstimate } from "../bandwidth/remote_estimate.ts";
 import type { DownTrackId, UpTrackId } from "../base/ids.ts";
-import type { SendSection } from "../base/media_vocabulary.ts";
+import type { SendSection, SpatialLayer } from "../base/media_vocabulary.ts";
 import type { Random } from "../base/platform.ts";
 import { DownTrack } from "../media/down_track.ts";
 import { SenderReportFigures } from "../media/down_track_options.ts";
@@ -30,6 +30,8 @@ import type { ForwardLatency } from "./forward_latency.ts";
 const REPORT_INTERVAL_MS = 3_000;
 /** The first reports come sooner, so that receivers can synchronise lips early. */
 const FIRST_REPORT_MS = 300;
+/** The forwarded layer is told at most once in so many ms: packets may change it with every frame. */
+const LAYER_INTERVAL_MS = 1_000;
 /** Longest believable round trip, ms; anything above comes from a broken clock. */
 const MAX_RTT_MS = 10_000;
 /** Header bytes of a transport feedback packet before its content. */
@@ -46,6 +48,10 @@ interface SentTrack {
   reportNtp: number;
   reportSentAt: number;
   firsReceived: number;
+  /** The forwarded layer; what was told of it, and when the next may be. */
+  spatial: SpatialLayer | undefined;
+  toldSpatial: SpatialLayer | undefined;
+  tellAt: number;
 }
 
 /** The world as seen from the sending side of a connection. */
@@ -93,13 +99,13 @@ export class SendingSide implements PacketSink {
     now: number,
   ): void {
     if (this.#sent.has(id)) return;
-    const { emit, random, failed } = this.#options;
+    const { random, failed } = this.#options;
     const track = new DownTrack({
       section,
       publisherExtensions: upTrack.extensions,
       sink: this,
       listener: {
-        onLayer: (spatial) => emit({ type: "down_track_layer", downTrack: id, spatial }),
+        onLayer: (spatial) => this.#layerChanged(id, spatial),
         onFailed: failed,
       },
       target,
@@ -114,6 +120,9 @@ export class SendingSide implements PacketSink {
       reportNtp: 0,
       reportSentAt: 0,
       firsReceived: 0,
+      spatial: undefined,
+      toldSpatial: undefined,
+      tellAt: 0,
     };
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
@@ -224,9 +233,13 @@ export class SendingSide implements PacketSink {
   /** Timed work; cheap when nothing is due. */
   tick(now: number): void {
     this.#writer.reset();
-    for (const sent of this.#sent.values()) {
+    for (const [id, sent] of this.#sent) {
       if (now >= sent.track.nextWakeAt()) sent.track.tick(now);
       if (now >= sent.reportAt) this.#report(sent, now);
+      const { spatial } = sent;
+      if (spatial === sent.toldSpatial || spatial === undefined || now < sent.tellAt) continue;
+      sent.tellAt = now + LAYER_INTERVAL_MS;
+      this.#tellLayer(id, sent, spatial);
     }
     this.#flush();
   }
@@ -261,6 +274,19 @@ export class SendingSide implements PacketSink {
 
   #attach(sent: SentTrack, now: number): void {
     if (this.#started) sent.upTrack.addDownTrack(sent.track, now);
+  }
+
+  /** The first layer is told with its first packet, others when their time has come. */
+  #layerChanged(id: DownTrackId, spatial: SpatialLayer): void {
+    const sent = this.#sent.get(id);
+    if (sent === undefined) return;
+    sent.spatial = spatial;
+    if (sent.toldSpatial === undefined) this.#tellLayer(id, sent, spatial);
+  }
+
+  #tellLayer(downTrack: DownTrackId, sent: SentTrack, spatial: SpatialLayer): void {
+    sent.toldSpatial = spatial;
+    this.#options.emit({ type: "down_track_layer", downTrack, spatial });
   }
 
   #report(sent: SentTrack, now: number): void {

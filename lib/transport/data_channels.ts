@@ -11,6 +11,7 @@
  */
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { DataChannelPolicy } from "../base/media_vocabulary.ts";
+import { TokenBucket } from "../base/token_bucket.ts";
 import {
   type DataChannelReliability,
   PPID,
@@ -58,6 +59,8 @@ export interface DataChannelsOptions {
 
 /** Channels of one connection; LiveKit's clients open three. */
 export const MAX_CHANNELS = 64;
+/** Channels a peer opens each second in the long run, after all that there may be at once. */
+const OPENS_PER_SECOND = 1;
 /** Charged to every waiting message, so that empty ones are bounded too. */
 const MESSAGE_COST_BYTES = 64;
 
@@ -83,6 +86,7 @@ export class DataChannels {
   readonly #byStream = new Map<number, Channel>();
   /** The channel last opened under each label. */
   readonly #byLabel = new Map<string, Channel>();
+  readonly #opens = new TokenBucket(MAX_CHANNELS, OPENS_PER_SECOND);
   #nextStreamId = 1;
 
   constructor(options: DataChannelsOptions) {
@@ -236,6 +240,10 @@ export class DataChannels {
     if (known !== undefined) return this.#drops.count("data_repeated_open");
     if (this.#byStream.size >= MAX_CHANNELS) {
       this.#drops.count("data_too_many_channels");
+      return this.#association.resetStreams([streamId]);
+    }
+    if (!this.#opens.take(this.#options.now())) {
+      this.#drops.count("data_channels_opened_too_fast");
       return this.#association.resetStreams([streamId]);
     }
     if (message.label === CHANNEL_LABELS.data_track && !this.#policy.dataTracks) {

@@ -213,6 +213,35 @@ withPair("DataChannels refuses a flood of channels", {}, async (pair) => {
   assert.equal(pair.channels.open("mine", { ordered: true }), false);
 });
 
+Deno.test("DataChannels tells of no more channels than it admits, however often they are opened anew", async () => {
+  let now = 0;
+  const pair = new SctpPair({ now: () => now });
+  try {
+    let refused = 0;
+    for (let i = 0; i < MAX_CHANNELS + 20; i++) {
+      const channel = pair.open(`c${i}`, 2 * i);
+      const refusedBefore = refused;
+      await within(
+        "an answer",
+        pair.until(() => {
+          refused = pair.drops.get("data_channels_opened_too_fast");
+          return channel.readyState === "open" || refused > refusedBefore;
+        }),
+      );
+      channel.close();
+      await within("the end of it", pair.until(() => pair.closed.length === i + 1 - refused));
+    }
+    assert.equal(pair.opened.length, MAX_CHANNELS);
+    assert.equal(refused, 20);
+    now = 1_000;
+    const later = pair.open("later", 1_000);
+    await within("another second's channel", pair.until(() => later.readyState === "open"));
+    assert.equal(pair.opened.length, MAX_CHANNELS + 1);
+  } finally {
+    await pair.close();
+  }
+});
+
 withPair(
   "DataChannels drops and counts what a lossy channel cannot hold",
   { role: "create" },

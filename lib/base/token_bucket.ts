@@ -1,0 +1,31 @@
+/**
+ * How often something may happen: a few times at once, and then at a steady rate.
+ *
+ * Pure; `now` is monotonic milliseconds and need not advance between calls.
+ *
+ * @module
+ */
+
+/** See the module text. Full when made. */
+export class TokenBucket {
+  #tokens: number;
+  #filledAt = 0;
+
+  /**
+   * @param capacity How often at once.
+   * @param perSecond How often in the long run.
+   */
+  constructor(readonly capacity: number, readonly perSecond: number) {
+    this.#tokens = capacity;
+  }
+
+  /** Whether it may happen now; if so it counts as happened. */
+  take(now: number): boolean {
+    const filled = this.#tokens + (now - this.#filledAt) * this.perSecond / 1000;
+    this.#tokens = Math.min(this.capacity, filled);
+    this.#filledAt = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+}

@@ -1,0 +1,73 @@
+/** What the sending side of a connection says of its down-tracks, and how often. */
+import assert from "node:assert/strict";
+import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
+import type { SpatialLayer } from "../../../lib/base/media_vocabulary.ts";
+import type { EngineEvent } from "../../../lib/engine/engine_messages.ts";
+import { ForwardLatency } from "../../../lib/engine/forward_latency.ts";
+import { SendingSide } from "../../../lib/engine/sending_side.ts";
+import { UpTrack } from "../../../lib/media/up_track.ts";
+import { codec, viewOf, vp8Payload } from "../../support/forwarding_fixtures.ts";
+import { rtpPacket } from "../../support/rtp_packets.ts";
+import { SeededRandom } from "../../support/seeded_random.ts";
+import { sendSection } from "../../support/wire_media.ts";
+
+const VP8 = codec("video/VP8", 96);
+const DOWN = "DT_1" as DownTrackId;
+
+Deno.test("SendingSide tells the first layer at once, and later ones at most once a second", () => {
+  const told: { at: number; spatial: number }[] = [];
+  let now = 10_000;
+  const side = new SendingSide({
+    emit: (event: EngineEvent) => {
+      if (event.type === "down_track_layer") told.push({ at: now, spatial: event.spatial });
+    },
+    outlet: { reserveRtp: () => new Uint8Array(1_536), sendRtp: () => {} },
+    latency: new ForwardLatency(),
+    sendRtcp: () => {},
+    random: new SeededRandom(1),
+    failed: (error) => {
+      throw error;
+    },
+  });
+  const upTrack = new UpTrack({
+    kind: "video",
+    extensions: [],
+    listener: { onNack: () => {}, onKeyFrameNeeded: () => {} },
+  });
+  for (const spatial of [0, 1] as const) upTrack.bindLayer(spatial, spatial + 1, VP8, now);
+  const target = (maxSpatial: SpatialLayer) => ({ enabled: true, maxSpatial, maxTemporal: 3 });
+  const section = sendSection("0", "video", 5000);
+  side.add(DOWN, "UT_1" as UpTrackId, upTrack, section, target(0), now);
+  side.start(now);
+  let sent = 0;
+  const keyFrames = () => {
+    sent++;
+    for (const spatial of [0, 1] as const) {
+      upTrack.receive(
+        spatial,
+        viewOf(rtpPacket({
+          ssrc: spatial + 1,
+          payloadType: VP8.payloadType,
+          sequenceNumber: sent,
+          timestamp: sent * 900,
+          payload: vp8Payload({ pictureId: sent & 0x7fff, tl0: sent, key: true }),
+        })),
+        now,
+      );
+    }
+  };
+  keyFrames();
+  assert.deepEqual(told, [{ at: 10_000, spatial: 0 }], "with the first packet");
+  const flips = 1_000;
+  for (let i = 0; i < flips; i++) {
+    now += 10;
+    side.setTarget(DOWN, target(i % 2 === 0 ? 1 : 0), now);
+    keyFrames();
+    if (now % 50 === 0) side.tick(now);
+  }
+  assert.ok(told.length <= 2 + 10, `told ${told.length} times in 10 s`);
+  assert.ok(told.length > 2, "changes are told");
+  now += 1_000;
+  side.tick(now);
+  assert.equal(told.at(-1)!.spatial, side.stats()[0]!.spatial, "what is so in the end");
+});
