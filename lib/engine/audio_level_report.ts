@@ -25,6 +25,12 @@ export class AudioLevelReport {
     readonly intervalMs: number,
   ) {}
 
+  /** When {@linkcode AudioLevelReport.collect} has something to look at; `Infinity` if never. */
+  nextWakeAt(): number {
+    const isNeeded = this.intervalMs > 0 && (this.upTracks.size > 0 || this.#heard.size > 0);
+    return isNeeded ? this.#dueAt : Infinity;
+  }
+
   /** What is to be reported now; empty in between. */
   collect(now: number): readonly AudioLevelEntry[] {
     if (now < this.#dueAt || this.intervalMs === 0) return NOTHING;

@@ -75,6 +75,11 @@ export class DataFlow {
     this.#updateHold(writer);
   }
 
+  /** Whether somebody waits, so that {@linkcode DataFlow.tick} is needed soon. */
+  get isWaiting(): boolean {
+    return this.#waits.size > 0;
+  }
+
   /**
    * Lets those go on whose readers have caught up, or have turned out to be too slow.
    *

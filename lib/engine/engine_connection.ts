@@ -7,6 +7,7 @@ import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId, UpTrackId } from "../base/ids.ts";
 import type { DataChannelPolicy, DataKind, IceCredentials } from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
+import { WakeEntry } from "../base/wake_queue.ts";
 import type { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
 import { CHANNEL_LABELS } from "../transport/data_channel_policy.ts";
@@ -28,11 +29,6 @@ import type { ForwardLatency } from "./forward_latency.ts";
 import { ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";
 
-/**
- * How often ICE, the sending side and reports are looked at, ms. Only losses of publishers are more
- * urgent; looking at hundreds of subscribers each time would cost more than a quiet room's packets.
- */
-const SLOW_TICK_MS = 50;
 /** A change of the path's protocol is told at most once in so many ms: each check may bring one. */
 const CONNECTED_INTERVAL_MS = 1_000;
 
@@ -58,33 +54,35 @@ export interface EngineShared {
   readonly failed: (connection: ConnectionId, error: unknown) => void;
   /** The connection ended by itself and is to be forgotten. */
   readonly ended: (connection: ConnectionId) => void;
+  /** The connection has timed work at `at`, sooner than its entry says. */
+  readonly wakeAt: (entry: WakeEntry<EngineConnection>, at: number) => void;
 }
 
 /** See the module text. */
 export class EngineConnection implements PeerTransportListener, RtcpHandler, DataEndpoint {
   readonly receiving: ReceivingSide;
   readonly sending: SendingSide;
+  /** Its place among those that have timed work. */
+  readonly wake: WakeEntry<EngineConnection> = new WakeEntry<EngineConnection>(this);
   readonly #shared: EngineShared;
-  readonly #id: ConnectionId;
   readonly #transport: PeerTransport;
   readonly #rtcp = new RtcpReader();
   /** The instant of the RTCP packet being read. */
   #now = 0;
-  #slowTickAt = 0;
   /** What is to be told of the path in use, and when its last one was told. */
   #connectedOver: "udp" | "tcp" | undefined;
   #connectedAt = -Infinity;
   /** When the interval of the next quality report began; none begins before media flows. */
   #intervalAt: number | undefined;
+  #isClosed = false;
 
   constructor(
-    id: ConnectionId,
+    readonly id: ConnectionId,
     local: IceCredentials,
     dataChannels: "accept" | "create",
     shared: EngineShared,
     dataPolicy?: DataChannelPolicy,
   ) {
-    this.#id = id;
     this.#shared = shared;
     const { platform, directory, certificate, drops, srtp, upTracks, emit } = shared;
     this.#transport = new PeerTransport({
@@ -101,6 +99,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     });
     const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);
     const { audioLevel } = shared;
+    const timed = (at: number) => this.onTimed(at);
     this.receiving = new ReceivingSide({
       connection: id,
       emit,
@@ -109,6 +108,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       drops,
       audioLevel,
       batch: shared.batch,
+      timed,
     });
     this.sending = new SendingSide({
       emit,
@@ -117,7 +117,9 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       sendRtcp,
       random: platform.random,
       failed: (error) => shared.failed(id, error),
+      timed,
     });
+    this.onTimed(this.#transport.nextWakeAt());
   }
 
   setRemote(remote: RemoteParameters): void {
@@ -143,24 +145,40 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#transport.holdData(held);
   }
 
-  /** All timed work of this connection; to be called every few milliseconds. */
+  /** All timed work of this connection; to be called at {@linkcode EngineConnection.nextWakeAt}. */
   tick(now: number): void {
-    if (this.#transport.connected) this.receiving.tick(now);
-    if (now < this.#slowTickAt) return;
-    this.#slowTickAt = now + SLOW_TICK_MS;
     this.#transport.tick(now);
     if (!this.#transport.connected) return;
+    this.receiving.tick(now);
     this.sending.tick(now);
     this.#tellConnected(now);
-    this.#intervalAt ??= now;
-    if (now - this.#intervalAt >= QUALITY_INTERVAL_MS) this.#reportQuality(now, this.#intervalAt);
+    const since = this.#intervalAt;
+    if (since !== undefined && now - since >= QUALITY_INTERVAL_MS) this.#reportQuality(now, since);
+  }
+
+  /** When there is timed work, monotonic ms; `Infinity` if nothing is foreseen. */
+  nextWakeAt(): number {
+    if (this.#isClosed) return Infinity;
+    const at = this.#transport.nextWakeAt();
+    if (!this.#transport.connected) return at;
+    const reportAt = this.#intervalAt === undefined
+      ? Infinity
+      : this.#intervalAt + QUALITY_INTERVAL_MS;
+    const tellAt = this.#connectedOver === undefined
+      ? Infinity
+      : this.#connectedAt + CONNECTED_INTERVAL_MS;
+    return Math.min(at, reportAt, tellAt, this.receiving.nextWakeAt(), this.sending.nextWakeAt());
+  }
+
+  onTimed(at: number): void {
+    if (at < this.wake.at && !this.#isClosed) this.#shared.wakeAt(this.wake, at);
   }
 
   #reportQuality(now: number, since: number): void {
     this.#intervalAt = now;
     this.#shared.emit({
       type: "quality_report",
-      connection: this.#id,
+      connection: this.id,
       intervalMs: now - since,
       upTracks: this.receiving.intervals(now),
       downTracks: this.sending.intervals(now),
@@ -169,20 +187,23 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
 
   /** Idempotent; no event follows. */
   close(): void {
+    this.#isClosed = true;
     this.sending.close();
     this.receiving.close();
     this.#transport.close();
   }
 
   onPathFound(): void {
-    this.#shared.emit({ type: "ice_connected", connection: this.#id });
+    this.#shared.emit({ type: "ice_connected", connection: this.id });
   }
 
   onConnected(protocol: "udp" | "tcp"): void {
     const now = this.#shared.platform.clock.now();
+    this.#intervalAt ??= now;
     this.sending.start(now);
     this.#connectedOver = protocol;
     this.#tellConnected(now);
+    this.onTimed(this.nextWakeAt());
   }
 
   #tellConnected(now: number): void {
@@ -190,17 +211,17 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     if (protocol === undefined || now - this.#connectedAt < CONNECTED_INTERVAL_MS) return;
     this.#connectedOver = undefined;
     this.#connectedAt = now;
-    this.#shared.emit({ type: "connection_connected", connection: this.#id, protocol });
+    this.#shared.emit({ type: "connection_connected", connection: this.id, protocol });
   }
 
   onInterrupted(): void {
     this.#connectedOver = undefined;
-    this.#shared.emit({ type: "connection_interrupted", connection: this.#id });
+    this.#shared.emit({ type: "connection_interrupted", connection: this.id });
   }
 
   onLost(): void {
     this.#connectedOver = undefined;
-    this.#shared.emit({ type: "connection_lost", connection: this.#id });
+    this.#shared.emit({ type: "connection_lost", connection: this.id });
   }
 
   onResumed(): void {
@@ -208,10 +229,11 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   }
 
   onFailed(reason: TransportFailure): void {
+    this.#isClosed = true;
     this.sending.close();
     this.receiving.close();
-    this.#shared.ended(this.#id);
-    this.#shared.emit({ type: "connection_failed", connection: this.#id, reason });
+    this.#shared.ended(this.id);
+    this.#shared.emit({ type: "connection_failed", connection: this.id, reason });
   }
 
   onRtp(bytes: Uint8Array, length: number, now: number): void {
@@ -226,16 +248,16 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   }
 
   onChannelOpen(label: string): void {
-    this.#shared.emit({ type: "data_channel_open", connection: this.#id, label });
+    this.#shared.emit({ type: "data_channel_open", connection: this.id, label });
   }
 
   onChannelsFailed(): void {
-    this.#shared.emit({ type: "data_channels_failed", connection: this.#id });
+    this.#shared.emit({ type: "data_channels_failed", connection: this.id });
   }
 
   onMessage(label: string, bytes: Uint8Array): void {
-    if (label === CHANNEL_LABELS.data_track) return this.#shared.forwardDataTrack(this.#id, bytes);
-    this.#shared.emit({ type: "data_received", connection: this.#id, label, bytes });
+    if (label === CHANNEL_LABELS.data_track) return this.#shared.forwardDataTrack(this.id, bytes);
+    this.#shared.emit({ type: "data_received", connection: this.id, label, bytes });
   }
 
   senderReport(ssrc: number, seconds: number, fraction: number, timestamp: number): void {

@@ -76,6 +76,12 @@ export class EngineRelays {
     }
   }
 
+  /** Whether anything crosses, so that {@linkcode EngineRelays.tick} is needed soon. */
+  get isActive(): boolean {
+    for (const link of this.#links.values()) if (link.isActive) return true;
+    return false;
+  }
+
   tick(now: number): void {
     for (const link of this.#links.values()) link.tick(now);
   }

@@ -1,6 +1,7 @@
 /**
  * The media engine in this thread: opens the sockets, carries out commands, and drives everything
- * that is timed with one timer.
+ * that is timed with one timer, set to the earliest time that any connection has given: whoever has
+ * nothing to do costs nothing.
  *
  * A throw while carrying out a command, or on a tick, is a bug of ours: it closes the connection it
  * happened on, is logged and counted, and nobody else notices.
@@ -10,7 +11,9 @@
 import { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
-import type { Cancel, Platform } from "../base/platform.ts";
+import type { Platform } from "../base/platform.ts";
+import { WakeQueue } from "../base/wake_queue.ts";
+import { WakeTimer } from "../base/wake_timer.ts";
 import { type AudioLevelOptions, DEFAULT_AUDIO_LEVEL } from "../media/audio_level.ts";
 import { FanOutBatch } from "../media/fan_out_batch.ts";
 import type { UpTrack } from "../media/up_track.ts";
@@ -30,8 +33,11 @@ import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./eng
 import { EngineSockets } from "./engine_sockets.ts";
 import type { ListenAddress } from "./listen_address.ts";
 
-/** How often timed work is looked for, ms: the shortest useful NACK delay. */
-const TICK_MS = 10;
+/**
+ * Timed work is done in turns so far apart, ms, and a connection's no more often: what is due a
+ * little later is one turn then. The shortest useful NACK delay is twice that.
+ */
+const GRAIN_MS = 10;
 
 /** Where the engine listens and how clients reach it. */
 export interface LocalEngineOptions {
@@ -99,7 +105,9 @@ class LocalEngine implements ThreadEngine {
   #addresses: readonly MediaAddress[] = [];
   /** Time spent on timers and relays, µs; sockets count their own. */
   #busyUs = 0;
-  #cancelTick: Cancel | undefined;
+  /** Connections by when they have timed work. */
+  readonly #wakes = new WakeQueue<EngineConnection>();
+  readonly #wakeTimer: WakeTimer;
   #isClosed = false;
 
   constructor(options: LocalEngineOptions) {
@@ -122,6 +130,7 @@ class LocalEngine implements ThreadEngine {
     this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
     this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
     const { clock, timers, log } = options.platform;
+    this.#wakeTimer = new WakeTimer(options.platform, (now) => this.#wake(now), GRAIN_MS);
     this.#deferred = new DeferredWork(clock, timers, (error) => {
       this.#drops.count("engine_threw");
       log.error("Media engine failed on deferred work", { error });
@@ -163,6 +172,10 @@ class LocalEngine implements ThreadEngine {
       batch: this.#batch,
       failed: (connection, error) => this.#failed(connection, error),
       ended: (connection) => this.#forget(connection),
+      wakeAt: (entry, at) => {
+        this.#wakes.move(entry, at);
+        this.#wakeTimer.atMost(at);
+      },
     };
     this.#relays.start();
     const addresses = this.#addresses = this.#sockets.addresses(advertised);
@@ -181,6 +194,11 @@ class LocalEngine implements ThreadEngine {
 
   send(command: EngineCommand): void {
     if (this.#shared === undefined || this.#isClosed) return;
+    this.#carryOutAny(command, this.#shared);
+    this.#wakeTimer.atMost(this.#sharedWakeAt());
+  }
+
+  #carryOutAny(command: EngineCommand, shared: EngineShared): void {
     switch (command.type) {
       case "set_up_track_muted":
         // Of a relayed one its own engine tells, in order with the packets.
@@ -226,14 +244,14 @@ class LocalEngine implements ThreadEngine {
       case "request_stats":
         return this.#reportStats(command.request);
       default:
-        this.#guard(command.connection, () => this.#carryOut(command, this.#shared!));
+        this.#guard(command.connection, () => this.#carryOut(command, shared));
     }
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#cancelTick?.();
+    this.#wakeTimer.stop();
     this.#relays.close();
     this.#deferred.close();
     for (const connection of this.#connections.values()) connection.close();
@@ -259,7 +277,6 @@ class LocalEngine implements ThreadEngine {
       const { local, dataChannels, dataPolicy } = command;
       const opened = new EngineConnection(id, local, dataChannels, shared, dataPolicy);
       this.#connections.set(id, opened);
-      this.#startTicking();
       return;
     }
     const connection = this.#connections.get(id);
@@ -295,6 +312,8 @@ class LocalEngine implements ThreadEngine {
   }
 
   #forget(id: ConnectionId): void {
+    const connection = this.#connections.get(id);
+    if (connection !== undefined) this.#wakes.move(connection.wake, Infinity);
     this.#connections.delete(id);
     this.#dataFlow.forget(id);
     for (const [downTrack, connection] of this.#downTracks) {
@@ -329,38 +348,44 @@ class LocalEngine implements ThreadEngine {
     this.onEvent({ type: "connection_failed", connection: id, reason: "internal_error" });
   }
 
-  #startTicking(): void {
-    if (this.#cancelTick !== undefined || this.#isClosed) return;
-    this.#cancelTick = this.#options.platform.timers.after(TICK_MS, () => {
-      this.#cancelTick = undefined;
-      const { clock } = this.#options.platform;
-      const startedUs = clock.nowUs();
-      try {
-        this.#tick(this.#now());
-      } catch (error) {
-        // What even the guards let through must not stop the time of everybody.
-        this.#drops.count("engine_threw");
-        this.#options.platform.log.error("Media engine failed on a tick", { error });
-      }
-      this.#busyUs += clock.nowUs() - startedUs;
-      // With nobody there the process has nothing to wake up for.
-      if (this.#connections.size > 0) this.#startTicking();
-    });
+  /** Does what is due, and sets the timer for what is next. */
+  #wake(now: number): void {
+    const { clock, log } = this.#options.platform;
+    const startedUs = clock.nowUs();
+    try {
+      this.#wakeConnections(now);
+      this.#dataFlow.tick((id, step) => this.#guard(id, step));
+      this.#relays.tick(now);
+      this.#sockets.flush();
+      const levels = this.#levels.collect(now);
+      if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
+    } catch (error) {
+      // What even the guards let through must not stop the time of everybody.
+      this.#drops.count("engine_threw");
+      log.error("Media engine failed on timed work", { error });
+    }
+    this.#busyUs += clock.nowUs() - startedUs;
+    if (!this.#isClosed) this.#wakeTimer.set(Math.min(this.#wakes.nextAt, this.#sharedWakeAt()));
   }
 
-  #tick(now: number): void {
-    for (const [id, connection] of this.#connections) {
+  #wakeConnections(now: number): void {
+    for (;;) {
+      const connection = this.#wakes.take(now);
+      if (connection === undefined) return;
       try {
         connection.tick(now);
+        const at = connection.nextWakeAt();
+        if (at !== Infinity) this.#wakes.move(connection.wake, Math.max(at, now + GRAIN_MS));
       } catch (error) {
-        this.#failed(id, error);
+        this.#failed(connection.id, error);
       }
     }
-    this.#dataFlow.tick((id, step) => this.#guard(id, step));
-    this.#relays.tick(now);
-    this.#sockets.flush();
-    const levels = this.#levels.collect(now);
-    if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
+  }
+
+  /** When there is timed work that is no single connection's; `Infinity` if nothing is foreseen. */
+  #sharedWakeAt(): number {
+    const isPolled = this.#dataFlow.isWaiting || this.#relays.isActive;
+    return Math.min(this.#levels.nextWakeAt(), isPolled ? this.#now() + GRAIN_MS : Infinity);
   }
 
   #reportStats(request: number): void {

@@ -87,6 +87,11 @@ export class ReceivedLayer {
     return this.#unsettledAt !== Infinity;
   }
 
+  /** When it is to be looked at again; `Infinity` if it need not be. */
+  get settlesAt(): number {
+    return this.#unsettledAt + SETTLE_MS;
+  }
+
   /**
    * Looks at what feeds it.
    *

@@ -66,6 +66,8 @@ export interface ReceivingSideOptions {
   readonly drops: DropCounters;
   readonly audioLevel: AudioLevelOptions;
   readonly batch: FanOutBatch;
+  /** There is timed work at `at`, which may be sooner than before. */
+  readonly timed: (at: number) => void;
 }
 
 /** See the module text. */
@@ -112,6 +114,7 @@ export class ReceivingSide {
         listener: {
           onNack: (ssrc, numbers, count) => this.#sendNack(ssrc, numbers, count),
           onKeyFrameNeeded: (ssrc) => this.#sendPictureLoss(ssrc),
+          onTimed: this.#options.timed,
         },
       });
       this.#tracks.set(section.upTrack, { track, layers: [] });
@@ -127,7 +130,9 @@ export class ReceivingSide {
       const sequence = readTransportSequence(view, this.#demux.transportCcId);
       if (sequence >= 0) {
         this.#feedbackSsrc = view.ssrc;
+        const due = this.#arrivals.nextWakeAt();
         this.#arrivals.record(sequence, nowUs, view.marker, now);
+        if (this.#arrivals.nextWakeAt() < due) this.#options.timed(this.#arrivals.nextWakeAt());
       }
     }
     const stream = this.#streams.get(view.ssrc) ?? this.#newStream(view);
@@ -167,11 +172,22 @@ export class ReceivingSide {
     }
     for (const layer of this.#unsettled) this.#tellLayer(layer, now);
     if (this.#arrivals.due(now)) this.#sendTransportFeedback();
-    if (now >= this.#reportAt) {
+    if (this.#streams.size > 0 && now >= this.#reportAt) {
       this.#reportAt = now + REPORT_INTERVAL_MS;
       this.#sendReports(now);
       this.#tellSizes(now);
     }
+  }
+
+  /** When {@linkcode ReceivingSide.tick} has something to do; `Infinity` if nothing is foreseen. */
+  nextWakeAt(): number {
+    let at = Math.min(
+      this.#arrivals.nextWakeAt(),
+      this.#streams.size > 0 ? this.#reportAt : Infinity,
+    );
+    for (const { track } of this.#tracks.values()) at = Math.min(at, track.nextWakeAt());
+    for (const layer of this.#unsettled) at = Math.min(at, layer.settlesAt);
+    return at;
   }
 
   /** How the up-tracks fared since the last call; those without a packet yet are left out. */
@@ -208,6 +224,7 @@ export class ReceivingSide {
     const layer = layers[binding.spatial] ??= new ReceivedLayer(upTrack, binding.spatial);
     const stream: ReceivedStream = { binding, track, layer, payloadType: -1 };
     this.#streams.set(view.ssrc, stream);
+    this.#options.timed(this.#reportAt);
     return stream;
   }
 
@@ -223,6 +240,7 @@ export class ReceivingSide {
     track.bindLayer(binding.spatial, binding.ssrc, codec, now);
     this.#unsettled.add(layer);
     this.#tellLayer(layer, now);
+    this.#options.timed(layer.settlesAt);
     return true;
   }
 

@@ -153,6 +153,11 @@ export class RelayLink {
     spent(clock.nowUs() - startedUs);
   }
 
+  /** Whether there is a relay, or something still to be said of one. */
+  get isActive(): boolean {
+    return this.#senders.size > 0 || this.#receivers.size > 0 || this.#output.isPending;
+  }
+
   /** Timed work; also writes again what the ring had no room for. */
   tick(now: number): void {
     for (const [id, sender] of this.#senders) {

@@ -26,6 +26,11 @@ export class RelayOutput {
     this.ring = ring;
   }
 
+  /** Whether something waits to be written. */
+  get isPending(): boolean {
+    return this.#changed.size > 0;
+  }
+
   /** The member has something to write. */
   changed(member: RelayMember): void {
     this.#changed.add(member);

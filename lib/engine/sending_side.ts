@@ -63,6 +63,8 @@ export interface SendingSideOptions {
   readonly random: Random;
   /** Forwarding on this connection hit a bug of ours. */
   readonly failed: (error: unknown) => void;
+  /** There is timed work at `at`, which may be sooner than before. */
+  readonly timed: (at: number) => void;
 }
 
 /** See the module text. */
@@ -99,13 +101,14 @@ export class SendingSide implements PacketSink {
     now: number,
   ): void {
     if (this.#sent.has(id)) return;
-    const { random, failed } = this.#options;
+    const { random, failed, timed } = this.#options;
     const track = new DownTrack({
       section,
       publisherExtensions: upTrack.extensions,
       sink: this,
       listener: {
         onLayer: (spatial) => this.#layerChanged(id, spatial),
+        onTimed: timed,
         onFailed: failed,
       },
       target,
@@ -126,6 +129,7 @@ export class SendingSide implements PacketSink {
     };
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
+    timed(sent.reportAt);
     this.#attach(sent, now);
   }
 
@@ -244,6 +248,15 @@ export class SendingSide implements PacketSink {
     this.#flush();
   }
 
+  /** When {@linkcode SendingSide.tick} has something to do; `Infinity` if nothing is foreseen. */
+  nextWakeAt(): number {
+    let at = Infinity;
+    for (const { track, reportAt, spatial, toldSpatial, tellAt } of this.#sent.values()) {
+      at = Math.min(at, reportAt, track.nextWakeAt(), spatial === toldSpatial ? Infinity : tellAt);
+    }
+    return at;
+  }
+
   /** Leaves every up-track. */
   close(): void {
     for (const id of [...this.#sent.keys()]) this.remove(id);
@@ -282,6 +295,7 @@ export class SendingSide implements PacketSink {
     if (sent === undefined) return;
     sent.spatial = spatial;
     if (sent.toldSpatial === undefined) this.#tellLayer(id, sent, spatial);
+    else this.#options.timed(sent.tellAt);
   }
 
   #tellLayer(downTrack: DownTrackId, sent: SentTrack, spatial: SpatialLayer): void {

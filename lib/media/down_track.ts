@@ -395,5 +395,6 @@ export class DownTrack implements PacketReceiver {
     if (layer === undefined || matchCodec(layer.codec, this.#section.codecs) === undefined) return;
     source.requestKeyFrame(this.#wanted, now);
     this.#seekAt = now + Math.min(MAX_SEEK_MS, Math.max(MIN_SEEK_MS, 2 * this.#rttMs));
+    this.#listener.onTimed?.(this.#seekAt);
   }
 }

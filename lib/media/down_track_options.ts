@@ -35,6 +35,8 @@ export interface DownTrackSection {
 export interface DownTrackListener {
   /** The first packet was sent, or the layer being sent changed. */
   onLayer(spatial: SpatialLayer): void;
+  /** `tick` has something to do at `at`, which may be sooner than it had before. */
+  onTimed?(at: number): void;
   /** Forwarding threw: a bug of ours. */
   onFailed(error: unknown): void;
 }

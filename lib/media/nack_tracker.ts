@@ -15,7 +15,7 @@ const CAPACITY = 100;
 /** Requests for one packet before it is given up. */
 const MAX_TRIES = 5;
 /** Wait before the first request, ms: a shorter gap is usually reordering. Also the retry floor. */
-const MIN_INTERVAL_MS = 20;
+export const MIN_INTERVAL_MS = 20;
 const MAX_INTERVAL_MS = 400;
 /** Each retry waits this much longer than the one before. */
 const BACKOFF = 1.25;

@@ -30,7 +30,8 @@ import { changesStream, placeInStream, readPayload } from "./payload_reader.ts";
 import { originalSequence, OSN_BYTES, stageOriginal } from "./rtx_original.ts";
 import { SourcePacket } from "./source_packet.ts";
 import { UpTrackCondition } from "./up_track_condition.ts";
-import { UpTrackLayer, type UpTrackLayerStats } from "./up_track_layer.ts";
+import { MIN_INTERVAL_MS } from "./nack_tracker.ts";
+import { SILENCE_PACKETS, UpTrackLayer, type UpTrackLayerStats } from "./up_track_layer.ts";
 
 const MAX_LAYERS = 3;
 /** Round trip to the publisher until one is measured, ms. */
@@ -48,6 +49,8 @@ export interface UpTrackListener {
   onKeyFrameNeeded(ssrc: number): void;
   /** {@linkcode UpTrack.neededLayers} may have changed. */
   onNeedsChanged?(): void;
+  /** {@linkcode UpTrack.tick} has something to do at `at`, which may be sooner than it had before. */
+  onTimed?(at: number): void;
 }
 
 export interface UpTrackOptions {
@@ -121,6 +124,7 @@ export class UpTrack implements LayerSource, FanOut {
       this.#layers[spatial] = layer;
     }
     this.#layersChanged(now);
+    this.#listener.onTimed?.(this.nextWakeAt());
   }
 
   /** Which layers live and which began anew, as another up-track has it; not to be guessed here. */
@@ -199,7 +203,9 @@ export class UpTrack implements LayerSource, FanOut {
   /** Stores the staged packet, which then waits to be offered to the down-tracks. */
   #accept(layer: UpTrackLayer, seq: ExtSeq, view: RtpView, now: number, inOrder: boolean): void {
     const { cache } = layer;
+    const missing = layer.nack.pending;
     layer.nack.receive(seq, now);
+    if (layer.nack.pending > missing) this.#listener.onTimed?.(now + MIN_INTERVAL_MS);
     if (!inOrder) layer.late++;
     const isOriginal = inOrder && view.payloadLength > 0;
     layer.statistics.receive(seq, view, layer.codec.clockRate, now, isOriginal);
@@ -270,6 +276,7 @@ export class UpTrack implements LayerSource, FanOut {
     this.level?.restart();
     if (muted) { for (const layer of this.#layers) layer?.keyFrames.cancel(); }
     for (const downTrack of this.#downTracks) downTrack.sourceMuted(muted, now);
+    this.#listener.onTimed?.(this.nextWakeAt());
   }
 
   addDownTrack(downTrack: PacketReceiver, now: number): void {
@@ -304,6 +311,7 @@ export class UpTrack implements LayerSource, FanOut {
     const layer = this.#layers[spatial];
     if (layer === undefined || this.kind === "audio" || this.muted) return;
     if (layer.keyFrames.request(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
+    else this.#listener.onTimed?.(layer.keyFrames.nextWakeAt());
   }
 
   replay(receiver: PacketReceiver, start: SourcePacket, now: number): void {
@@ -371,7 +379,10 @@ export class UpTrack implements LayerSource, FanOut {
   #noteLife(layer: UpTrackLayer, now: number): void {
     for (let i = 0; i < MAX_LAYERS; i++) {
       const other = this.#layers[i];
-      if (other !== undefined) other.packetsElsewhere++;
+      if (other === undefined) continue;
+      if (++other.packetsElsewhere === SILENCE_PACKETS && other !== layer) {
+        this.#listener.onTimed?.(other.silentAt);
+      }
     }
     layer.packetsElsewhere = 0;
     layer.lastPacketAt = now;

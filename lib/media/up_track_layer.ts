@@ -32,7 +32,7 @@ const MAX_MISORDER = 1000;
 /** A layer without packets for so long, ms… */
 const SILENCE_MS = 1000;
 /** …while the other layers had this many is switched off by its publisher, and not merely still. */
-const SILENCE_PACKETS = 5;
+export const SILENCE_PACKETS = 5;
 
 /** Figures of one layer, shaped for the engine's statistics. */
 export interface UpTrackLayerStats {

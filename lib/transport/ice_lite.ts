@@ -52,6 +52,8 @@ export interface IceListener {
   onLost(): void;
   /** Requests came (back) after `onInterrupted` or `onLost`. */
   onResumed(): void;
+  /** {@linkcode IceLiteAgent.tick} has something to do at `at`, perhaps sooner than before. */
+  onTimed(at: number): void;
   /** Final: the agent has let go of all paths and credentials. */
   onFailed(): void;
 }
@@ -194,6 +196,7 @@ export class IceLiteAgent implements PathValidator {
     if (!this.#answerTo(request, length)) return;
     const record = known ?? this.#adopt(origin.path ?? origin.openPath(), address, now);
     this.#learn(record, request, generation, now);
+    this.#listener.onTimed(this.nextWakeAt());
   }
 
   /** {@inheritDoc PathValidator.holds} */

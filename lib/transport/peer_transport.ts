@@ -53,6 +53,8 @@ export interface PeerTransportListener {
   onLost(): void;
   /** STUN came back after an interruption or loss; media can flow. */
   onResumed(): void;
+  /** {@linkcode PeerTransport.tick} has something to do at `at`, perhaps sooner than before. */
+  onTimed(at: number): void;
   /** Final; everything below is closed. */
   onFailed(reason: TransportFailure): void;
   /** One clear-text packet in `bytes[0, length)`, valid during the call and free to change. */
@@ -134,6 +136,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
         onPathSelected: (path) => this.#pathSelected(path),
         onInterrupted: () => options.listener.onInterrupted(),
         onLost: () => options.listener.onLost(),
+        onTimed: (at) => options.listener.onTimed(at),
         onResumed: () => {
           if (this.connected) options.listener.onResumed();
         },
@@ -175,6 +178,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     if (this.#ice.selectedPath !== undefined && !this.connected) {
       this.#secureBy = now + MIN_SECURE_MS;
     }
+    this.#options.listener.onTimed(this.nextWakeAt());
   }
 
   reserveRtp(): Uint8Array | undefined {
@@ -269,6 +273,12 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     });
   }
 
+  /** When {@linkcode PeerTransport.tick} has something to do; `Infinity` if nothing is foreseen. */
+  nextWakeAt(): number {
+    if (this.#isClosed) return Infinity;
+    return Math.min(this.#ice.nextWakeAt(), this.#secureBy ?? Infinity);
+  }
+
   /** Timed work of ICE and of the wait for the handshake. */
   tick(now: number): void {
     if (now >= this.#ice.nextWakeAt()) this.#ice.tick(now);
@@ -291,6 +301,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     const now = this.#now();
     const allowance = Math.max(MIN_SECURE_MS, 3 * (now - this.#startedAt));
     this.#secureBy ??= now + Math.min(allowance, MAX_SECURE_MS);
+    this.#options.listener.onTimed(this.#secureBy);
     this.#dtls.pathReady();
     if (path.protocol === this.#protocol) return;
     if (this.#protocol === undefined) this.#options.listener.onPathFound();

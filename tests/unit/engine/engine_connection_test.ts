@@ -36,6 +36,7 @@ async function world() {
       batch: new FanOutBatch(),
       failed: () => {},
       ended: () => {},
+      wakeAt: () => {},
     },
   );
   return { platform, connection, events };

@@ -58,6 +58,7 @@ class World {
       drops: this.drops,
       audioLevel: DEFAULT_AUDIO_LEVEL,
       batch: new FanOutBatch(),
+      timed: () => {},
     });
     this.side.setSections(sections);
   }

@@ -28,6 +28,7 @@ Deno.test("SendingSide tells the first layer at once, and later ones at most onc
     failed: (error) => {
       throw error;
     },
+    timed: () => {},
   });
   const upTrack = new UpTrack({
     kind: "video",

@@ -130,6 +130,7 @@ export class IceWorld {
         onPathSelected: ({ protocol, remote }) => {
           events.push(`selected ${protocol} ${remote.hostname}:${remote.port}`);
         },
+        onTimed: () => {},
         onInterrupted: () => void events.push("interrupted"),
         onLost: () => void events.push("lost"),
         onResumed: () => void events.push("resumed"),

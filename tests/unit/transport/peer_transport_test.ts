@@ -20,6 +20,7 @@ async function silentPeer(defer?: (step: () => void) => void) {
   const listener: PeerTransportListener = {
     onPathFound: note("path"),
     onConnected: note("connected"),
+    onTimed: () => {},
     onInterrupted: note("interrupted"),
     onLost: note("lost"),
     onResumed: note("resumed"),
