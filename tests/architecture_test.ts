@@ -100,7 +100,8 @@ const MAY_USE_TIME: readonly string[] = [
 const AMBIENT_TIME =
   /\b(?:performance|setTimeout|setInterval)\b|\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|\bMath\s*\.\s*random\b|\bcrypto\s*\.\s*(?:getRandomValues|randomUUID)\b/;
 
-const MAX_LINES = 400;
+/** A file is one idea; some ideas are long. */
+const MAX_LINES = 600;
 /** Longer files, each with the reason why it is better whole. */
 const LONGER: Readonly<Record<string, string>> = {};
 
@@ -264,7 +265,7 @@ Deno.test("architecture: file names are snake_case and say what they hold", () =
   );
 });
 
-Deno.test("architecture: files have at most 400 lines, or a reason", () => {
+Deno.test("architecture: files have at most 600 lines, or a reason", () => {
   const long = files.filter(({ source }) => source.trimEnd().split("\n").length > MAX_LINES);
   assertNone(long.map(({ path }) => path).filter((path) => !(path in LONGER)));
   assertNone(Object.keys(LONGER).filter((path) => !long.some((file) => file.path === path)));

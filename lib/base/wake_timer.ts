@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Cancel, Clock, Timers } from "./platform.ts";
+import type { Cancel, Clock, Platform, Timers } from "./platform.ts";
 
 /** Timers whose callbacks may throw: that is `failed`'s, and nobody else's. */
 export function guardedTimers(timers: Timers, failed: (error: unknown) => void): Timers {
@@ -17,6 +17,12 @@ export function guardedTimers(timers: Timers, failed: (error: unknown) => void):
         }
       }),
   };
+}
+
+/** The same world with {@linkcode guardedTimers}. */
+export function guardedPlatform(platform: Platform, failed: (error: unknown) => void): Platform {
+  const { clock, timers, random, log } = platform;
+  return { clock, timers: guardedTimers(timers, failed), random, log };
 }
 
 /**

@@ -26,7 +26,7 @@ export class DataChannelWatch {
 
   constructor(
     readonly context: DataChannelWatchContext,
-    readonly host: Pick<ConnectionHost, "connectionUnusable" | "bug">,
+    readonly host: Pick<ConnectionHost, "connectionUnusable">,
     readonly role: ConnectionRole,
   ) {}
 
@@ -35,11 +35,7 @@ export class DataChannelWatch {
     const { platform, options } = this.context;
     if (!options.reconnectOnDataChannelError || this.#cancel !== undefined) return;
     this.#cancel = platform.timers.after(CHANNELS_GRACE_MS, () => {
-      try {
-        this.host.connectionUnusable(this.role, "its data channels have ended");
-      } catch (error) {
-        this.host.bug(error);
-      }
+      this.host.connectionUnusable(this.role, "its data channels have ended");
     });
   }
 

@@ -53,11 +53,7 @@ export class OneShotConnection implements SubscribingSide, OfferCompanion {
     // Not at once: whoever subscribes has not finished yet.
     this.#cancelTimer = this.context.platform.timers.after(0, () => {
       this.#cancelTimer = undefined;
-      try {
-        this.#rejectRest();
-      } catch (error) {
-        this.host.bug(error);
-      }
+      this.#rejectRest();
     });
   }
 

@@ -21,6 +21,7 @@ import {
 import { attemptAll } from "../base/attempt_all.ts";
 import { type ConnectionId, type ParticipantSid, randomId } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
+import { guardedPlatform } from "../base/wake_timer.ts";
 import type { ConnectionFailure } from "../engine/engine_messages.ts";
 import { ClientTraits } from "./client_traits.ts";
 import { describeError, type Farewell, leaveMessage } from "./close_reason.ts";
@@ -78,6 +79,8 @@ export class Participant implements DataPeer, ConnectionHost {
   onClosed: () => void = () => {};
   readonly link: SignalLink;
   readonly steering: IceSteering;
+  /** A throw of its timers is this participant's bug, and nobody else's. */
+  readonly context: RoomContext;
   #updates: UpdateFilter;
   readonly #tracks: ParticipantTracks<Participant>;
   #rule: SubscriptionRule = everyoneMaySubscribe;
@@ -85,13 +88,15 @@ export class Participant implements DataPeer, ConnectionHost {
   readonly #publications: PublicationWatch;
 
   constructor(
-    readonly context: RoomContext,
+    context: RoomContext,
     public host: ParticipantHost<Participant>,
     readonly init: ParticipantInit,
     sink: SignalSink,
     log: Log,
   ) {
-    const { platform, options } = context;
+    const { options } = context;
+    const platform = guardedPlatform(context.platform, (error) => this.bug(error));
+    this.context = { ...context, platform };
     this.sid = randomId<ParticipantSid>(platform.random, "PA_");
     this.log = log.child({ participant: init.identity, sid: this.sid });
     this.traits = new ClientTraits(init.clientInfo);
@@ -115,10 +120,17 @@ export class Participant implements DataPeer, ConnectionHost {
     });
     this.#publications = new PublicationWatch(this);
     this.#tracks = new ParticipantTracks<Participant>(this, this.#publications);
-    const { publisher, subscriber } = mediaSides(context, this, this.registry, this.traits, this, {
-      bound: (id, connection, section) => this.subscriptions.bound(id, connection, section),
-      rejected: (id) => this.subscriptions.rejected(id),
-    });
+    const { publisher, subscriber } = mediaSides(
+      this.context,
+      this,
+      this.registry,
+      this.traits,
+      this,
+      {
+        bound: (id, connection, section) => this.subscriptions.bound(id, connection, section),
+        rejected: (id) => this.subscriptions.rejected(id),
+      },
+    );
     this.publisher = publisher;
     this.subscriber = subscriber;
     this.subscriptions = new Subscriptions(

@@ -29,7 +29,6 @@ export interface SubscribingParticipant<Self> {
   readonly oneShot: boolean;
   send(message: SignalMessage): void;
   close(reason: DisconnectReason, farewell: Farewell): void;
-  bug(error: unknown): void;
 }
 
 /** What `participant`'s subscriptions see of the world. */
@@ -62,6 +61,5 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
       if (!participant.context.options.reconnectOnSubscriptionError) return;
       participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
     },
-    bug: (error) => participant.bug(error),
   };
 }

@@ -32,8 +32,6 @@ export interface PresenceHost {
   readonly closed: boolean;
   readonly log: Log;
   close(reason: DisconnectReason, farewell: Farewell): void;
-  /** A timer's callback threw. */
-  bug(error: unknown): void;
 }
 
 /** See the module text. */
@@ -53,7 +51,7 @@ export class Presence {
 
   /** The join response went out. */
   joined(): void {
-    this.#cancelJoin = this.#after(
+    this.#cancelJoin = this.timers.after(
       JOIN_TIMEOUT_MS,
       () => this.host.close(Reason.JOIN_FAILURE, "disconnect"),
     );
@@ -109,21 +107,11 @@ export class Presence {
   #awaitReturn(role: ConnectionRole): void {
     this.#lost.add(role);
     this.#cancelGrace?.();
-    this.#cancelGrace = this.#after(RESUME_GRACE_MS, () => this.#departed());
+    this.#cancelGrace = this.timers.after(RESUME_GRACE_MS, () => this.#departed());
   }
 
   /** Without its transport a client must join anew; otherwise nobody is there to be told so. */
   #departed(): void {
     this.host.close(Reason.CONNECTION_TIMEOUT, this.#transportGone ? "reconnect" : "disconnect");
-  }
-
-  #after(delayMs: number, callback: () => void): Cancel {
-    return this.timers.after(delayMs, () => {
-      try {
-        callback();
-      } catch (error) {
-        this.host.bug(error);
-      }
-    });
   }
 }

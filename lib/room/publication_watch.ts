@@ -7,7 +7,8 @@
  */
 import { DisconnectReason } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
-import type { Cancel, Log } from "../base/platform.ts";
+import type { Log } from "../base/platform.ts";
+import { WakeTimer } from "../base/wake_timer.ts";
 import type { Farewell } from "./close_reason.ts";
 import { type Announced, PublicationTimes, type TimedPublisher } from "./publication_times.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -30,8 +31,6 @@ export interface WatchedPublisher extends TimedPublisher {
     contents(): { readonly pending: Announced };
   };
   close(reason: DisconnectReason, farewell: Farewell): void;
-  /** A timer's callback threw. */
-  bug(error: unknown): void;
 }
 
 /** See the module text. It holds a timer only while something is announced. */
@@ -39,11 +38,12 @@ export class PublicationWatch {
   /** When a track's time began; `Infinity` once it was told. */
   #since = new Map<TrackSid, number>();
   #isConnected = false;
-  #cancel: Cancel | undefined;
+  readonly #timer: WakeTimer;
   readonly #times: PublicationTimes;
 
   constructor(readonly publisher: WatchedPublisher) {
     this.#times = new PublicationTimes(publisher);
+    this.#timer = new WakeTimer(publisher.context.platform, () => this.#check());
   }
 
   /** The publisher's connection is up; before that nothing is expected. */
@@ -56,7 +56,7 @@ export class PublicationWatch {
   /** A track may have been announced. */
   announced(): void {
     this.#times.announced(this.publisher.registry.contents().pending);
-    if (!this.#isConnected || this.#cancel !== undefined) return;
+    if (!this.#isConnected || this.#timer.isSet) return;
     this.#check();
   }
 
@@ -69,12 +69,10 @@ export class PublicationWatch {
   stop(reason: DisconnectReason): void {
     this.#times.ended(this.publisher.registry.contents().pending, reason);
     this.#isConnected = false;
-    this.#cancel?.();
-    this.#cancel = undefined;
+    this.#timer.stop();
   }
 
   #check(): void {
-    this.#cancel = undefined;
     const { log, registry, context: { platform, counters, options } } = this.publisher;
     const now = platform.clock.now();
     const since = new Map<TrackSid, number>();
@@ -91,18 +89,8 @@ export class PublicationWatch {
       counters.count("publication_timeout");
     }
     this.#since = since;
-    if (since.size > 0) {
-      this.#cancel = platform.timers.after(CHECK_INTERVAL_MS, () => this.#guardedCheck());
-    }
+    if (since.size > 0) this.#timer.set(now + CHECK_INTERVAL_MS);
     if (!isOverdue || !options.reconnectOnPublicationError) return;
     this.publisher.close(DisconnectReason.STATE_MISMATCH, "reconnect");
-  }
-
-  #guardedCheck(): void {
-    try {
-      this.#check();
-    } catch (error) {
-      this.publisher.bug(error);
-    }
   }
 }

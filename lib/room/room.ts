@@ -18,6 +18,8 @@ import {
 } from "@livekit/protocol";
 import { randomId, type RoomSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
+import { guardedPlatform } from "../base/wake_timer.ts";
+import { describeError } from "./close_reason.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
 import { DataRouter, type PeerState } from "./data_router.ts";
@@ -61,6 +63,8 @@ export class Room implements ParticipantHost<Participant> {
   readonly createdAtMs: number;
   readonly sifTrailer: Uint8Array;
   readonly log: Log;
+  /** A throw of its timers ends nothing: it is logged and counted. */
+  readonly context: RoomContext;
   readonly #members = new RoomMembers();
   readonly #tracks: RoomTracks<Participant>;
   readonly #data: DataRouter;
@@ -85,10 +89,12 @@ export class Room implements ParticipantHost<Participant> {
   constructor(
     readonly name: string,
     plan: RoomPlan,
-    readonly context: RoomContext,
+    context: RoomContext,
     readonly onClosed: (room: Room) => void,
   ) {
-    const { platform, router, counters, options } = context;
+    const { router, counters, options } = context;
+    const platform = guardedPlatform(context.platform, (error) => this.#noteBug(error));
+    this.context = { ...context, platform };
     this.sid = randomId<RoomSid>(platform.random, "RM_");
     this.createdAtMs = platform.clock.wallMs();
     this.sifTrailer = platform.random.bytes(SIF_TRAILER_BYTES);
@@ -97,14 +103,14 @@ export class Room implements ParticipantHost<Participant> {
     const { syncStreams } = plan.internal;
     this.#memberContext = { ...context, options: { ...options, syncStreams } };
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
-    this.#tracks = new RoomTracks(context, this.events, this.#members);
-    this.#data = new DataRouter(() => this.#members.values(), (c) => router.send(c), context);
+    this.#tracks = new RoomTracks(this.context, this.events, this.#members);
+    this.#data = new DataRouter(() => this.#members.values(), (c) => router.send(c), this.context);
     const tell = (participant: Participant) => this.participantChanged(participant, true);
     this.dataTracks = new RoomDataTracks(this.#members, tell);
     this.rpcs = new ServerRpcs(platform, (data) => this.#data.deliver(data));
     this.#data.takeRpcAnswer = (sender, answer) => this.rpcs.take(sender, answer);
     this.#announcements = new RoomAnnouncements(this, platform);
-    this.#reports = new RoomReports(context, this.#members, this.#tracks);
+    this.#reports = new RoomReports(this.context, this.#members, this.#tracks);
     this.#idle = new IdleWatch(platform, () => this.settings, () => {
       if (this.#members.counted === 0) this.close(Reason.ROOM_CLOSED);
     });
@@ -359,6 +365,11 @@ export class Room implements ParticipantHost<Participant> {
 
   dataChannelOpen(participant: Participant): void {
     this.#data.channelOpen(participant);
+  }
+
+  #noteBug(error: unknown): void {
+    this.log.error("room hit a bug", { error: describeError(error) });
+    this.context.counters.count("room_bug");
   }
 
   /** Takes `participant` out of every list, then tells the others. */

@@ -8,7 +8,8 @@
  */
 import { SpeakerInfo, SpeakersChanged, TrackSource } from "@livekit/protocol";
 import type { UpTrackId } from "../base/ids.ts";
-import type { Cancel, Platform } from "../base/platform.ts";
+import type { Platform } from "../base/platform.ts";
+import { WakeTimer } from "../base/wake_timer.ts";
 import type { AudioLevelEntry } from "../engine/engine_messages.ts";
 import { ActiveSpeakers, type SpeakerChange } from "./active_speakers.ts";
 import type { EngineRouter, LevelListener } from "./engine_router.ts";
@@ -37,7 +38,7 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
   readonly #publisherOf = new Map<UpTrackId, Participant>();
   /** By sid, while a participant speaks: who was told so. */
   readonly #told = new Map<string, Set<Participant>>();
-  #cancelStale: Cancel | undefined;
+  readonly #stale: WakeTimer;
 
   /** @param intervalMs How often the media plane reports levels. */
   constructor(
@@ -47,6 +48,7 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
     intervalMs: number,
   ) {
     this.#active = new ActiveSpeakers(intervalMs);
+    this.#stale = new WakeTimer(platform, () => this.#tell());
   }
 
   trackThere(publisher: Participant, { sid, source, info, upTracks }: PublishedTrack): void {
@@ -74,7 +76,7 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
   }
 
   close(): void {
-    this.#cancelStale?.();
+    this.#stale.stop();
     for (const sid of [...this.#watched.keys()]) this.#unwatch(sid, new Set(), false);
   }
 
@@ -122,7 +124,8 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
         .map((change) => new SpeakerInfo({ ...change }));
       receiver.send({ case: "speakersChanged", value: new SpeakersChanged({ speakers }) });
     }
-    this.#watchStale(now);
+    // The media plane repeats who speaks; should it fall silent, so do the speakers.
+    this.#stale.set(this.#active.nextWakeAt());
   }
 
   /** Who is to know that the participant speaks. */
@@ -138,14 +141,5 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
       if (publisher.sid === sid) return publisher;
     }
     return undefined;
-  }
-
-  /** The media plane repeats who speaks; should it fall silent, so do the speakers. */
-  #watchStale(now: number): void {
-    this.#cancelStale?.();
-    this.#cancelStale = undefined;
-    const wakeAt = this.#active.nextWakeAt();
-    if (wakeAt === undefined) return;
-    this.#cancelStale = this.platform.timers.after(wakeAt - now, () => this.#tell());
   }
 }

@@ -8,7 +8,7 @@
  */
 import { TrackType, type VideoQuality } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
-import type { Cancel } from "../base/platform.ts";
+import { WakeTimer } from "../base/wake_timer.ts";
 import { regressionOf } from "./codec_choice.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -43,7 +43,7 @@ interface Record<P extends TrackPublisher> {
   track: PublishedTrack;
   regressed: boolean;
   readonly codecs: SubscribedCodecs;
-  cancelTimer: Cancel | undefined;
+  readonly timer: WakeTimer;
   /** The publisher has been told that somebody receives it. */
   subscriptionAnnounced: boolean;
 }
@@ -87,7 +87,7 @@ export class RoomTracks<P extends TrackPublisher> {
       track,
       regressed: false,
       codecs: new SubscribedCodecs(track.info.muted, this.context.options.dynacastPauseDelayMs),
-      cancelTimer: undefined,
+      timer: new WakeTimer(this.context.platform, () => this.#pump(record)),
       subscriptionAnnounced: false,
     };
     this.#records.set(track.sid, record);
@@ -110,7 +110,7 @@ export class RoomTracks<P extends TrackPublisher> {
 
   remove(trackSid: string): void {
     const record = this.#records.get(trackSid);
-    record?.cancelTimer?.();
+    record?.timer.stop();
     this.#records.delete(trackSid);
     this.watcher?.trackGone(trackSid);
     if (record !== undefined) this.events.unpublished(record.publisher, record.track.info);
@@ -166,13 +166,9 @@ export class RoomTracks<P extends TrackPublisher> {
     const { info } = record.track;
     // Audio is worth turning off only where it is sent twice.
     if (info.type === TrackType.AUDIO && info.codecs.length < 2) return;
-    record.cancelTimer?.();
-    record.cancelTimer = undefined;
     const now = this.context.platform.clock.now();
     const wishes = codecs.collect(now);
     if (wishes !== undefined) publisher.send(subscribedCodecsMessage(info, wishes));
-    const wakeAt = codecs.nextWakeAt();
-    if (wakeAt === undefined) return;
-    record.cancelTimer = this.context.platform.timers.after(wakeAt - now, () => this.#pump(record));
+    record.timer.set(codecs.nextWakeAt());
   }
 }

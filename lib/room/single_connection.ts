@@ -78,13 +78,7 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
     if (this.#closed || !this.#sections.needsOffer) return;
     if (now) return this.#ask();
     if (this.#cancelTimer !== undefined) return;
-    this.#cancelTimer = this.context.platform.timers.after(this.#delayMs(), () => {
-      try {
-        this.#ask();
-      } catch (error) {
-        this.host.bug(error);
-      }
-    });
+    this.#cancelTimer = this.context.platform.timers.after(this.#delayMs(), () => this.#ask());
   }
 
   /** There is no offer of ours to answer. */

@@ -10,7 +10,7 @@
  */
 import type { SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId } from "../base/ids.ts";
-import type { Cancel } from "../base/platform.ts";
+import { WakeTimer } from "../base/wake_timer.ts";
 import { codecPolicy } from "../negotiation/codec_catalog.ts";
 import { OfferCycle } from "../negotiation/offer_cycle.ts";
 import { SubscriberSections } from "../negotiation/subscriber_offer.ts";
@@ -38,7 +38,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   readonly #cycle: OfferCycle;
   readonly #memo = new SectionMemo();
   readonly #tracks: SubscribedTracks;
-  #cancelTimer: Cancel | undefined;
+  readonly #timer: WakeTimer;
   /** ICE and DTLS are up and not interrupted. */
   #up = false;
 
@@ -49,6 +49,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     readonly options: SubscriberConnectionOptions,
   ) {
     this.#control = new ConnectionControl(context, host, "subscriber");
+    this.#timer = new WakeTimer(context.platform, () => this.#pump());
     this.#tracks = new SubscribedTracks(context, traits);
     this.#sections = new SubscriberSections({
       createsDataChannels: options.primary,
@@ -123,7 +124,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
 
   /** Ends the connection; later events and answers are ignored. */
   close(): void {
-    this.#cancelTimer?.();
+    this.#timer.stop();
     this.#control.close();
   }
 
@@ -141,8 +142,6 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
 
   /** Does what the cycle says is due and sleeps until it will say something again. */
   #pump(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
     if (this.#control.closed) return;
     const due = this.#cycle.due(this.#now());
     if (due === "offer") this.#sendOffer();
@@ -153,16 +152,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
       // A client that is cut off cannot answer; if it resumes, that restarts the cycle.
       this.#cycle.waitLonger(this.#now());
     }
-    const wakeAt = this.#cycle.nextWakeAt();
-    if (wakeAt === undefined) return;
-    const delay = Math.max(0, wakeAt - this.#now());
-    this.#cancelTimer = this.context.platform.timers.after(delay, () => {
-      try {
-        this.#pump();
-      } catch (error) {
-        this.host.bug(error);
-      }
-    });
+    this.#timer.set(this.#cycle.nextWakeAt());
   }
 
   #sendOffer(): void {

@@ -72,8 +72,6 @@ export interface SubscriptionHost {
   engine(command: EngineCommand): void;
   /** A subscription came to nothing, though the client is there and nothing forbids it. */
   failed(): void;
-  /** A callback of a timer threw. */
-  bug(error: unknown): void;
 }
 
 interface DownTrack {
@@ -222,7 +220,7 @@ export class Subscriptions {
   /** Looks again after a while if something is not as it is to stay. */
   #rest(): void {
     if (this.#closed || this.#cancelTick !== undefined || !this.#table.unsettled) return;
-    this.#cancelTick = this.#after(RECONCILE_INTERVAL_MS, () => this.reconcile());
+    this.#cancelTick = this.platform.timers.after(RECONCILE_INTERVAL_MS, () => this.reconcile());
   }
 
   /** Ends everything and forgets every wish, to begin anew in another room. */
@@ -341,7 +339,7 @@ export class Subscriptions {
   #applySoon(trackSid: string, delayMs: number): void {
     this.#cancelSettings(trackSid);
     if (delayMs === 0) return this.#apply(trackSid);
-    const cancel = this.#after(delayMs, () => {
+    const cancel = this.platform.timers.after(delayMs, () => {
       this.#settingsTimers.delete(trackSid);
       this.#apply(trackSid);
     });
@@ -381,16 +379,6 @@ export class Subscriptions {
   #respond(trackSid: string, err: SubscriptionError): void {
     const value = new SubscriptionResponse({ trackSid, err });
     this.host.send({ case: "subscriptionResponse", value });
-  }
-
-  #after(delayMs: number, callback: () => void): Cancel {
-    return this.platform.timers.after(delayMs, () => {
-      try {
-        callback();
-      } catch (error) {
-        this.host.bug(error);
-      }
-    });
   }
 
   #now(): number {
