@@ -21,6 +21,7 @@ import type { Log } from "../base/platform.ts";
 import { guardedPlatform } from "../base/wake_timer.ts";
 import { describeError } from "./close_reason.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
+import type { Farewell } from "./close_reason.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
 import { DataRouter, type PeerState } from "./data_router.ts";
 import { ForwardedParticipant } from "./forwarded_participant.ts";
@@ -253,12 +254,12 @@ export class Room implements ParticipantHost<Participant> {
     return this.#data.lastSequence(participant);
   }
 
-  /** Ends every session; idempotent. */
-  close(reason: DisconnectReason): void {
+  /** Ends every session, and tells clients whether to join anew; idempotent. */
+  close(reason: DisconnectReason, farewell: Farewell = "disconnect"): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#idle.stop();
-    for (const participant of this.#members.all()) participant.close(reason, "disconnect");
+    for (const participant of this.#members.all()) participant.close(reason, farewell);
     this.#announcements.close();
     this.#reports.close();
     this.#tracks.close();

@@ -9,6 +9,7 @@
 import type { DisconnectReason, Room as RoomInfo } from "@livekit/protocol";
 import { DisconnectReason as Reason } from "@livekit/protocol";
 import { invariant } from "../base/errors.ts";
+import type { Farewell } from "./close_reason.ts";
 import { RecentDepartures } from "./recent_departures.ts";
 import { Room } from "./room.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -97,9 +98,9 @@ export class RoomDirectory {
     return room !== undefined;
   }
 
-  /** Ends everything, telling each participant `reason`. */
-  close(reason: DisconnectReason = Reason.SERVER_SHUTDOWN): void {
-    for (const room of [...this.#rooms.values()]) room.close(reason);
+  /** Ends everything, telling each participant `reason`, and whether to join anew. */
+  close(reason: DisconnectReason = Reason.SERVER_SHUTDOWN, farewell?: Farewell): void {
+    for (const room of [...this.#rooms.values()]) room.close(reason, farewell);
   }
 
   #complete(request: RoomRequest): RoomRequest {

@@ -82,6 +82,12 @@ const NAMED_FLAGS: readonly {
     description: "TCP port of media where UDP is blocked, 0 for none",
   },
   {
+    flag: "drain-timeout",
+    path: "drain_timeout",
+    argument: "<duration>",
+    description: "how long participants may stay after a stop signal; until they leave if unset",
+  },
+  {
     flag: "redis-host",
     path: "redis.address",
     env: "REDIS_HOST",

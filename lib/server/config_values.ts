@@ -127,6 +127,11 @@ export function duration(initial: string) {
   return durationValue().prefault(initial);
 }
 
+/** Milliseconds, or absent if unset. */
+export function optionalDuration() {
+  return durationValue().optional().describe("duration");
+}
+
 /** A list of Go durations. */
 export function durationList(initial: readonly string[]) {
   return z.array(durationValue(), { error: "a list of durations" }).prefault([...initial]);

@@ -9,7 +9,7 @@ import { configKeys } from "./config_schema.ts";
 import { isInEffect, recordReads } from "./config_effects.ts";
 import { parseConfig } from "./config_parsing.ts";
 import { logOptions } from "./logging.ts";
-import { httpPlaces } from "./serve.ts";
+import { servePlan } from "./serve.ts";
 import { createServer } from "./server.ts";
 
 /** With these, nothing that is read depends on something that is off. */
@@ -25,7 +25,7 @@ export const EVERYTHING_ON = {
 export function keysInEffect(): ReadonlySet<string> {
   const { config, read } = recordReads(parseConfig(EVERYTHING_ON));
   logOptions(config, { isTerminal: false, noColour: false });
-  httpPlaces(config);
+  servePlan(config);
   // No timer of it ever runs, so nothing has to be closed.
   createServer(config, { ...denoPlatform(), timers: { after: () => () => {} } }, {
     networkInterfaces: () => [],

@@ -1,8 +1,10 @@
 /**
  * Runs one server as a process: listens, waits for a signal, tells everybody, ends.
  *
- * The first SIGINT or SIGTERM stops in order within {@linkcode STOP_WITHIN_MS}; a second one ends the
- * process at once. Errors that nobody handled are logged and counted, and the process lives.
+ * The first SIGINT, SIGTERM or SIGQUIT drains: nobody new comes in, and who is here stays until the end,
+ * or until `drain_timeout`, and is then told to join elsewhere. A second one does not wait any longer.
+ * Once it closes, it is closed within {@linkcode STOP_WITHIN_MS}. Errors that nobody handled are logged
+ * and counted, and the process lives.
  *
  * @module
  */
@@ -20,7 +22,9 @@ import { VERSION } from "./version.ts";
 const STOP_WITHIN_MS = 4500;
 const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
   ? ["SIGINT"]
-  : ["SIGINT", "SIGTERM"];
+  : ["SIGINT", "SIGTERM", "SIGQUIT"];
+/** What a second signal leaves for clients to be told. */
+const HURRIED_STOP_WITHIN_MS = 300;
 /** Shells report a process ended by a signal as 128 and its number; 2 is SIGINT. */
 const SECOND_SIGNAL_STATUS = 130;
 
@@ -48,9 +52,10 @@ export async function serve(
   const server = createServer(config, denoPlatform(log), parts);
   const stopCatching = catchStrayErrors(server, log);
   const stop = new AbortController();
-  const ignoreSignals = onSignals(() => stop.abort());
+  const hurry = new AbortController();
+  const ignoreSignals = onSignals(stop, hurry);
   warnOfWeakSecrets(config, log);
-  const places = httpPlaces(config);
+  const { main, metrics, drainTimeoutMs: timeoutMs } = servePlan(config);
   for (const { path, instead } of idleKeys(recorded, hooks.written ?? new Set())) {
     log.warn(`${path} is set and has no effect`, { instead });
   }
@@ -58,7 +63,6 @@ export async function serve(
   try {
     // Media first: who sees the port open, or gets a healthy answer on it, can join.
     const addresses = await server.listenMedia();
-    const [main, metrics] = places;
     http = listenHttp({ ...main, handler: server.handler, log });
     if (server.metricsHandler !== undefined) {
       http.push(...listenHttp({ ...metrics, handler: server.metricsHandler, log }));
@@ -76,41 +80,63 @@ export async function serve(
       log.warn("fewer UDP ports than cores", { hint });
     }
     await hooks.onListening(main.port);
-    if (!stop.signal.aborted) {
-      await new Promise((resolve) => stop.signal.addEventListener("abort", resolve));
+    await aborted(stop.signal);
+    if (server.occupants > 0) {
+      const hint = "a second signal ends the wait";
+      log.info("draining", { participants: server.occupants, timeoutMs, hint });
     }
-    log.info("stopping");
+    await server.quiesce({ timeoutMs, hurry: hurry.signal });
+    log.info("stopping", { participants: server.occupants });
   } finally {
-    await within(STOP_WITHIN_MS, closeAll(server, http));
+    const closed = within(STOP_WITHIN_MS, closeAll(server, http));
+    // The second signal may come now, too: to an end that takes its time.
+    const hurried = aborted(hurry.signal).then(() => within(HURRIED_STOP_WITHIN_MS, closed));
+    await Promise.race([closed, hurried]);
+    if (hurry.signal.aborted) Deno.exit(SECOND_SIGNAL_STATUS);
     ignoreSignals();
     stopCatching();
   }
   log.info("stopped");
 }
 
-/** Where HTTP listens: the main listener, and that of the metrics. */
-export function httpPlaces(
-  { bind_addresses, development, port, prometheus }: Config,
-): readonly [main: HttpPlace, metrics: HttpPlace] {
+/** What running a server as a process takes of the configuration. */
+export interface ServePlan {
+  readonly main: HttpPlace;
+  readonly metrics: HttpPlace;
+  /** How long participants may stay after a signal; without end if absent. */
+  readonly drainTimeoutMs: number | undefined;
+}
+
+/** Reads it. */
+export function servePlan(
+  { bind_addresses, development, port, prometheus, drain_timeout }: Config,
+): ServePlan {
   const where = {
     addresses: bind_addresses,
     // What development mode binds is the same on machines without IPv6.
     optional: development ? ["::1"] : [],
   };
-  return [{ ...where, port }, { ...where, port: prometheus.port }];
+  return {
+    main: { ...where, port },
+    metrics: { ...where, port: prometheus.port },
+    drainTimeoutMs: drain_timeout,
+  };
 }
 
 /** Leave messages first; then HTTP, whose `shutdown` waits for the sockets to be closed. */
 async function closeAll(server: SfuServer, http: readonly Deno.HttpServer[]): Promise<void> {
-  await server.close();
+  await server.close({ rejoin: true });
   await Promise.all(http.map((listener) => listener.shutdown()));
 }
 
-function onSignals(first: () => void): () => void {
+/** The first signal stops, the second hurries, and a third waits for nothing. */
+function onSignals(stop: AbortController, hurry: AbortController): () => void {
   let seen = 0;
   const listener = () => {
-    if (seen++ > 0) Deno.exit(SECOND_SIGNAL_STATUS);
-    first();
+    seen++;
+    if (seen === 1) return stop.abort();
+    if (seen === 2) return hurry.abort();
+    Deno.exit(SECOND_SIGNAL_STATUS);
   };
   for (const signal of SIGNALS) Deno.addSignalListener(signal, listener);
   return () => {
@@ -142,6 +168,11 @@ function warnOfWeakSecrets(config: Config, log: Log): void {
   const weak = Object.values(config.keys).filter((secret) => secret.length < MIN_SECRET_LENGTH);
   if (weak.length === 0) return;
   log.error(`secret is too short, should be at least ${MIN_SECRET_LENGTH} characters for security`);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
 }
 
 async function within(ms: number, work: Promise<void>): Promise<void> {

@@ -3,7 +3,7 @@
  * itself; {@linkcode SfuServer.listenMedia} opens the media sockets, and the HTTP side is a plain
  * handler.
  *
- * Joins are refused with 503 until media listens, and again once closing has begun.
+ * Joins are refused with 503 until media listens, and again while the server drains or closes.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { DropCounters } from "../base/drop_counters.ts";
 import { SfuError } from "../base/errors.ts";
 import { type NodeId, randomId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
-import type { Cancel, Platform } from "../base/platform.ts";
+import type { Platform } from "../base/platform.ts";
 import type { EngineReady, MediaEngine } from "../engine/engine_messages.ts";
 import type { LocalEngineOptions } from "../engine/local_engine.ts";
 import { EngineRouter } from "../room/engine_router.ts";
@@ -42,6 +42,7 @@ import { createMediaPlane } from "./media_plane.ts";
 import { Metrics } from "./metrics.ts";
 import { metricsHandler } from "./metrics_handler.ts";
 import type { InterfaceAddress } from "./node_address.ts";
+import { NodeState } from "./node_state.ts";
 import { adminLimits, audioLevelOptions, roomOptions } from "./room_settings.ts";
 import { PROTOCOL_VERSION } from "./version.ts";
 import type { WebhookFetch } from "./webhook_attempt.ts";
@@ -49,12 +50,8 @@ import { Webhooks } from "./webhooks.ts";
 
 /** Seconds without an answer before the runtime drops a WebSocket; it pings every half of this. */
 const SOCKET_IDLE_TIMEOUT_S = 20;
-/** How often the node shows that its event loop turns. */
-const HEARTBEAT_MS = 2000;
 /** Webhooks that are not delivered so long after everybody was told to leave are dropped. */
 const WEBHOOK_DRAIN_MS = 3000;
-/** How often draining looks whether everybody has left. */
-const DRAIN_POLL_MS = 500;
 
 /** Where clients join, as opposed to asking whether they could. */
 const JOIN_PATH = /^\/{1,2}rtc(?:\/v1)?$/;
@@ -84,10 +81,28 @@ export interface SfuServer extends AsyncDisposable {
   readonly admin: RoomAdmin;
   /** What came in and was not used, by reason. */
   readonly counters: DropCounters;
-  /** Refuses joins, waits until everybody has left, then closes; resolves even on time-out. */
-  drain(options: { readonly timeoutMs: number }): Promise<void>;
-  /** Tells every participant, then closes all sockets. Idempotent. */
-  close(): Promise<void>;
+  /** Participants that are here, agents and recorders not counted. */
+  readonly occupants: number;
+  /** Refuses newcomers and waits until everybody has left; resolves even on time-out. */
+  quiesce(options?: QuiesceOptions): Promise<void>;
+  /** {@linkcode SfuServer.quiesce}, then tells who is left to join elsewhere, and closes. */
+  drain(options?: QuiesceOptions): Promise<void>;
+  /** Tells every participant, then closes all sockets. Idempotent: the first call's words are said. */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+/** How long draining waits. */
+export interface QuiesceOptions {
+  /** No longer than this; as long as it takes if absent. */
+  readonly timeoutMs?: number | undefined;
+  /** Ends the wait at once. */
+  readonly hurry?: AbortSignal;
+}
+
+/** What participants are told. */
+export interface CloseOptions {
+  /** To join anew, which is elsewhere; else that this is the end. */
+  readonly rejoin?: boolean;
 }
 
 /** What tests and special deployments replace. */
@@ -134,10 +149,8 @@ class ComposedServer implements SfuServer {
   readonly #agents: AgentService;
   #starting: Promise<EngineReady> | undefined;
   #ready: EngineReady | undefined;
-  #refusing = false;
+  readonly #state: NodeState;
   #closing: Promise<void> | undefined;
-  #stopHeartbeat: Cancel | undefined;
-  #beatAt: { readonly now: number; readonly wallMs: number } | undefined;
 
   constructor(config: Config, platform: Platform, parts: ServerParts) {
     const keys = new Map(Object.entries(config.keys));
@@ -145,6 +158,7 @@ class ComposedServer implements SfuServer {
       throw new SfuError("missing_keys", "one of key-file or keys must be provided");
     }
     this.#platform = platform;
+    this.#state = new NodeState(platform, () => this.rooms);
     const interfaces = parts.networkInterfaces ?? Deno.networkInterfaces;
     const cores = parts.cores ?? navigator.hardwareConcurrency;
     const listeners = mediaListeners(config, interfaces(), cores);
@@ -209,23 +223,29 @@ class ComposedServer implements SfuServer {
   }
 
   listenMedia(): Promise<readonly MediaAddress[]> {
-    if (this.#refusing) {
+    if (this.#state.closed) {
       return Promise.reject(new SfuError("closed", "Cannot listen: the server is closed"));
     }
     this.#starting ??= this.#start();
     return this.#starting.then(({ addresses }) => addresses);
   }
 
-  async drain({ timeoutMs }: { readonly timeoutMs: number }): Promise<void> {
-    this.#refusing = true;
-    const { clock } = this.#platform;
-    const until = clock.now() + timeoutMs;
-    while (this.#occupied() && clock.now() < until) await this.#pause(DRAIN_POLL_MS);
-    await this.close();
+  get occupants(): number {
+    return this.#state.occupants();
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  quiesce({ timeoutMs, hurry }: QuiesceOptions = {}): Promise<void> {
+    this.#state.drain();
+    return this.#state.empty(timeoutMs, hurry);
+  }
+
+  async drain(options?: QuiesceOptions): Promise<void> {
+    await this.quiesce(options);
+    await this.close({ rejoin: true });
+  }
+
+  close({ rejoin = false }: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(rejoin ? "reconnect" : "disconnect");
     return this.#closing;
   }
 
@@ -243,14 +263,13 @@ class ComposedServer implements SfuServer {
     const ready = await this.#engine.start();
     this.#ready = ready;
     this.#metrics?.start({ rooms: () => this.rooms.all(), stats: () => this.#router.stats() });
-    this.#beat();
+    this.#state.serve();
     return ready;
   }
 
-  async #close(): Promise<void> {
-    this.#refusing = true;
-    this.#stopHeartbeat?.();
-    this.#signals.close();
+  async #close(farewell: "disconnect" | "reconnect"): Promise<void> {
+    this.#state.close();
+    this.#signals.close(farewell);
     this.#agents.close();
     // A start that is still under way is let finish, so that its sockets are closed, too.
     await this.#starting?.catch(() => {});
@@ -290,6 +309,7 @@ class ComposedServer implements SfuServer {
       max_participant_identity_length: maxParticipantIdentityLength,
     } = config.limit;
     const signals = this.#signals;
+    const state = this.#state;
     const upgrade = (request: Request, maxMessageBytes: number) => {
       const { socket, response } = Deno.upgradeWebSocket(request, {
         idleTimeout: SOCKET_IDLE_TIMEOUT_S,
@@ -298,12 +318,12 @@ class ComposedServer implements SfuServer {
     };
     const limits = { maxRoomNameLength, maxParticipantIdentityLength };
     const entrance: SignalEntrance = {
-      admit: (join) => this.#refusal() ?? signals.admit(join),
+      admit: (join) => state.refusal(join) ?? signals.admit(join),
       admitSession: (join) => signals.admitSession(join),
       open: (join, socket, receivedAt) => signals.open(join, socket, receivedAt),
     };
     const routes = routeTable({
-      heartbeat: { last: () => this.#lastBeat() },
+      heartbeat: { last: () => state.lastBeat(), takesNewcomers: () => state.takesNewcomers },
       whip: { whip: new WhipService(this.rooms, entrance), limits },
       rtc: {
         signals: entrance,
@@ -312,6 +332,7 @@ class ComposedServer implements SfuServer {
       },
       agent: {
         agents: this.#agents,
+        refusal: () => state.takesNewcomers ? undefined : state.refusal(),
         upgrade: (request) => upgrade(request, maxAgentBytes),
       },
       twirp: twirpRoutes([
@@ -354,39 +375,9 @@ class ComposedServer implements SfuServer {
     });
   }
 
-  #refusal(): { readonly ok: false; readonly status: number; readonly body: string } | undefined {
-    if (this.#refusing) return { ok: false, status: 503, body: "server is shutting down" };
-    if (this.#ready === undefined) {
-      return { ok: false, status: 503, body: "media is not listening" };
-    }
-    return undefined;
-  }
-
   #engineReady(): EngineReady {
     if (this.#ready === undefined) throw new SfuError("closed", "The media plane is not listening");
     return this.#ready;
-  }
-
-  #beat(): void {
-    const { clock, timers } = this.#platform;
-    if (this.#refusing) return;
-    this.#beatAt = { now: clock.now(), wallMs: clock.wallMs() };
-    this.#stopHeartbeat = timers.after(HEARTBEAT_MS, () => this.#beat());
-  }
-
-  /** Before media listens there is no timer, and answering at all is the sign of life. */
-  #lastBeat(): { readonly ageMs: number; readonly wallMs: number } {
-    const { clock } = this.#platform;
-    if (this.#beatAt === undefined) return { ageMs: 0, wallMs: clock.wallMs() };
-    return { ageMs: clock.now() - this.#beatAt.now, wallMs: this.#beatAt.wallMs };
-  }
-
-  #occupied(): boolean {
-    return this.rooms.list().some((room) => room.numParticipants > 0);
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#platform.timers.after(ms, resolve));
   }
 }
 

@@ -138,9 +138,12 @@ export class SignalService {
     if (offer !== undefined) session.handle({ case: "offer", value: offer });
   }
 
-  /** Tells every participant that the server goes away, then closes all sockets. */
-  close(): void {
-    this.options.rooms.close(DisconnectReason.SERVER_SHUTDOWN);
+  /**
+   * Tells every participant that the server goes away, and whether to join anew, which is elsewhere;
+   * then closes all sockets.
+   */
+  close(farewell: "disconnect" | "reconnect" = "disconnect"): void {
+    this.options.rooms.close(DisconnectReason.SERVER_SHUTDOWN, farewell);
     for (const session of [...this.#sessions]) session.close();
   }
 

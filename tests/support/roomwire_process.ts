@@ -190,6 +190,8 @@ function configFor(
     bind_addresses: [address ?? LOOPBACK],
     keys: { [TEST_KEY]: TEST_SECRET },
     workers: TEST_WORKERS,
+    // A test that ends has clients that do not leave.
+    drain_timeout: "0s",
     ...(TEST_NATIVE === undefined ? {} : { native: TEST_NATIVE }),
     rtc: {
       udp_port: TEST_WORKERS < 2 ? ports.udp : `${ports.udp}-${ports.udp + TEST_WORKERS - 1}`,

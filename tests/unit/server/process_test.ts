@@ -5,7 +5,11 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from "@livekit/protocol";
+import { signAccessToken } from "../../../lib/signalling/access_token.ts";
+import { joinUrl } from "../../support/join_url.ts";
 import { freeTcpPort, freeUdpPort } from "../../support/roomwire_process.ts";
+import { SignalClient, UpgradeRefused } from "../../support/signal_client.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 const ADDRESS = "127.0.0.1";
@@ -156,6 +160,71 @@ Deno.test("main: a second signal ends a server at once that is still waiting for
   connection.close();
   await reader.cancel();
   await child.stdout.cancel();
+});
+
+/** Somebody who has joined by signalling alone. */
+async function joined(ports: readonly string[], identity: string): Promise<SignalClient> {
+  const port = ports[ports.indexOf("--port") + 1];
+  const keys = { apiKey: "key", secret: "s".repeat(32) };
+  const claims = { identity, video: { roomJoin: true, room: "den" } };
+  const token = await signAccessToken(keys, claims, Date.now(), 60_000);
+  const client = await SignalClient.open(joinUrl(`ws://${ADDRESS}:${port}`, token));
+  await client.message("join");
+  return client;
+}
+
+async function statusOf(ports: readonly string[], path: string): Promise<number> {
+  const port = ports[ports.indexOf("--port") + 1];
+  const response = await fetch(`http://${ADDRESS}:${port}${path}`);
+  await response.body?.cancel();
+  return response.status;
+}
+
+Deno.test("main: SIGTERM waits for who is there, and a second one tells them to join elsewhere", async () => {
+  const ports = await freePorts();
+  const child = start(ports);
+  const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  await untilLine(reader, '"listening"');
+  const ann = await joined(ports, "ann");
+  child.kill("SIGTERM");
+  await untilLine(reader, '"draining"');
+  assert.equal(await statusOf(ports, "/"), 406);
+  await assert.rejects(joined(ports, "bob"), UpgradeRefused);
+  assert.deepEqual(ann.all("leave"), []);
+  child.kill("SIGTERM");
+  const leave = await ann.message("leave");
+  assert.equal(leave.action, LeaveRequest_Action.RECONNECT);
+  assert.equal(leave.reason, DisconnectReason.SERVER_SHUTDOWN);
+  const { code } = await child.status;
+  assert.equal(code, 130);
+  await ann.close();
+  await reader.cancel();
+  await child.stdout.cancel();
+});
+
+Deno.test("main: SIGTERM ends the server when the last has left, or after --drain-timeout", async () => {
+  const [leaving, staying] = [await freePorts(), [
+    ...await freePorts(),
+    "--drain-timeout",
+    "300ms",
+  ]];
+  const children = [start(leaving), start(staying)];
+  const readers = children.map(({ stderr }) =>
+    stderr.pipeThrough(new TextDecoderStream()).getReader()
+  );
+  for (const reader of readers) await untilLine(reader, '"listening"');
+  const ann = await joined(leaving, "ann");
+  const bob = await joined(staying, "bob");
+  children.forEach((child) => child.kill("SIGTERM"));
+  assert.equal((await bob.message("leave")).action, LeaveRequest_Action.RECONNECT);
+  await untilLine(readers[0]!, '"draining"');
+  ann.send({ case: "leave", value: new LeaveRequest() });
+  for (const child of children) {
+    assert.equal((await child.status).code, 0);
+    await child.stdout.cancel();
+  }
+  for (const reader of readers) await reader.cancel();
+  for (const client of [ann, bob]) await client.close();
 });
 
 Deno.test("main: --dev prints two links whose tokens the server accepts", async () => {

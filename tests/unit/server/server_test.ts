@@ -143,3 +143,31 @@ Deno.test("SfuServer.drain() closes at once when nobody is there", async () => {
   assert.equal(engine.closes, 1);
   assert.deepEqual(await validate(), [503, "server is shutting down"]);
 });
+
+Deno.test("SfuServer that drains is not ready on / and takes no worker, though it is alive", async () => {
+  const { platform, server, validate } = world();
+  await server.listenMedia();
+  const hurry = new AbortController();
+  const agent = async () => {
+    const token = await signAccessToken(
+      { apiKey: "devkey", secret: "secret" },
+      { identity: "w", video: { agent: true } },
+      platform.clock.wallMs(),
+      60_000,
+    );
+    const headers = {
+      Upgrade: "websocket",
+      Connection: "Upgrade",
+      Authorization: `Bearer ${token}`,
+    };
+    return await server.handler(new Request("http://sfu.example/agent", { headers }));
+  };
+  await server.quiesce({ hurry: hurry.signal });
+  const health = await server.handler(new Request("http://sfu.example/"));
+  assert.deepEqual([health.status, await health.text()], [406, "Not Ready\nShutting Down"]);
+  assert.equal((await agent()).status, 503);
+  assert.deepEqual(await validate(), [503, "server is shutting down"]);
+  assert.ok(platform.pendingTimers > 0, "the heartbeat goes on");
+  await server.close();
+  assert.equal(platform.pendingTimers, 0);
+});
