@@ -21,11 +21,10 @@ const MORE = 20;
 
 /** Packets of a track arrive and keep coming. */
 async function assertArrives(receiver: PionPeer, sid: string): Promise<void> {
-  const seen = () => receiver.events.filter(({ event }) => event !== "packets");
   const first = await eventually(
     `${receiver.identity} to receive ${sid}`,
     () => receiver.counts(sid)?.frames,
-    { seen },
+    { seen: () => receiver.story() },
   );
   await eventually(
     `${MORE} more frames of ${sid} at ${receiver.identity}`,

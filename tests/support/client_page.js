@@ -151,13 +151,15 @@
     const encoding = { maxBitrate, maxFramerate: fps };
     const publication = await room.localParticipant.publishTrack(track, {
       source,
-      simulcast: options.simulcast ?? false,
-      videoCodec: options.codec ?? "vp8",
-      videoEncoding: encoding,
-      screenShareEncoding: encoding,
-      videoSimulcastLayers: layers,
-      screenShareSimulcastLayers: layers,
       ...(options.name === undefined ? {} : { name: options.name }),
+      ...(options.sdkDefaults ? {} : {
+        simulcast: options.simulcast ?? false,
+        videoCodec: options.codec ?? "vp8",
+        videoEncoding: encoding,
+        screenShareEncoding: encoding,
+        videoSimulcastLayers: layers,
+        screenShareSimulcastLayers: layers,
+      }),
     });
     stopSource.set(publication.trackSid, stop);
     return publication.trackSid;

@@ -7,11 +7,13 @@ import puppeteer, { type Browser } from "puppeteer-core";
 import { BrowserClient } from "./browser_client.ts";
 import { firefoxPath } from "./e2e_requirements.ts";
 
+/**
+ * Nothing about ICE: as it comes, Firefox has no candidate of the loopback interface, and hides its
+ * others behind names of mDNS.
+ */
 const PREFERENCES = {
   "media.navigator.streams.fake": true,
   "media.navigator.permission.disabled": true,
-  "media.peerconnection.ice.loopback": true,
-  "media.peerconnection.ice.obfuscate_host_addresses": false,
   "media.autoplay.default": 0,
   "media.autoplay.blocking_policy": 0,
   // Without a sound card a real AudioContext never starts; this one has a clock and no device.

@@ -10,6 +10,8 @@ import { goPath } from "./e2e_requirements.ts";
 import { eventually } from "./eventually.ts";
 import { joinUrl } from "./join_url.ts";
 
+/** Lines of pion's own log in the message of a failing test. */
+const LOG_LINES_SHOWN = 10;
 const SOURCES = new URL("../peers/pion/", import.meta.url);
 
 /** A video or audio track to publish; what is said of defaults is for videos. */
@@ -77,6 +79,8 @@ type Named<N extends PionEvent["event"]> = Extract<PionEvent, { event: N }>;
 export class PionPeer implements AsyncDisposable {
   readonly identity: string;
   readonly events: PionEvent[] = [];
+  /** What pion itself complains of. */
+  readonly #log: string[] = [];
   readonly #process: Deno.ChildProcess;
   readonly #commands: WritableStreamDefaultWriter<Uint8Array>;
   readonly #ended: Promise<unknown>;
@@ -87,13 +91,17 @@ export class PionPeer implements AsyncDisposable {
     this.identity = identity;
     this.#process = process;
     this.#commands = process.stdin.getWriter();
-    this.#ended = Promise.all([this.#read(process.stdout), process.status]);
+    this.#ended = Promise.all([
+      this.#read(process.stdout, (line) => this.events.push(JSON.parse(line))),
+      this.#read(process.stderr, (line) => this.#log.push(line)),
+      process.status,
+    ]);
   }
 
   /** Builds the program if need be, and starts it; it has not joined yet. */
   static async start(identity: string): Promise<PionPeer> {
     const program = await pionProgram();
-    const command = new Deno.Command(program, { stdin: "piped", stdout: "piped" });
+    const command = new Deno.Command(program, { stdin: "piped", stdout: "piped", stderr: "piped" });
     return new PionPeer(identity, command.spawn());
   }
 
@@ -139,7 +147,7 @@ export class PionPeer implements AsyncDisposable {
     return eventually(
       `${this.identity}, a pion peer, to say "${name}"`,
       () => this.all(name).find(matches),
-      { seen: () => this.#story() },
+      { seen: () => this.story() },
     );
   }
 
@@ -172,19 +180,20 @@ export class PionPeer implements AsyncDisposable {
     await this.#commands.write(new TextEncoder().encode(`${JSON.stringify(command)}\n`));
   }
 
-  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+  async #read(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
     let rest = "";
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {
       const lines = (rest + text).split("\n");
       rest = lines.pop()!;
-      for (const line of lines) this.events.push(JSON.parse(line));
+      lines.forEach(take);
     }
   }
 
-  /** Everything but old counts. */
-  #story(): readonly PionEvent[] {
+  /** Everything but old counts, for the message of a failing test. */
+  story(): readonly unknown[] {
     const { events } = this;
-    return [...events.filter(({ event }) => event !== "packets"), ...this.all("packets").slice(-1)];
+    const told = events.filter(({ event }) => event !== "packets");
+    return [...told, ...this.all("packets").slice(-1), { log: this.#log.slice(-LOG_LINES_SHOWN) }];
   }
 }
 

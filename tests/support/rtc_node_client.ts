@@ -107,7 +107,7 @@ export class RtcNodeClient implements SdkClient {
     const track = LocalVideoTrack.createVideoTrack(name, source);
     return await this.#publish(track, {
       source: SOURCES[options.source ?? "camera"],
-      simulcast: options.simulcast ?? false,
+      ...(options.sdkDefaults ? {} : { simulcast: options.simulcast ?? false }),
     }, async () => {
       clearInterval(timer);
       await source.close();

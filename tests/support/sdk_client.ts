@@ -26,6 +26,8 @@ export interface VideoOptions {
   readonly fps?: number;
   /** Default false. */
   readonly simulcast?: boolean;
+  /** Leaves layers, codec and bit rates to the SDK, as an application without opinions does. */
+  readonly sdkDefaults?: boolean;
   /** Fill colour, RGB 0..255; a receiver can read it back. */
   readonly color?: readonly [number, number, number];
   /** Noise in the picture, so that the encoder uses all the bits it may. Browser only. */
