@@ -67,6 +67,10 @@ export interface RoomwireProcess extends AsyncDisposable {
   readonly ports: { readonly http: number; readonly tcp: number; readonly udp: number };
   /** The last lines of its output. */
   logTail(): string;
+  /** Its exit, whenever it comes. */
+  readonly status: Promise<Deno.CommandStatus>;
+  /** Sends a signal. */
+  kill(signal: Deno.Signal): void;
   /** Sends SIGTERM and waits; rejects when it does not exit within 5 s (then it is killed). */
   stop(): Promise<Deno.CommandStatus>;
 }
@@ -138,6 +142,8 @@ async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
     httpUrl,
     ports,
     logTail: () => lines.join("\n"),
+    status: child.status,
+    kill: (signal) => child.kill(signal),
     async stop() {
       if (!status) child.kill("SIGTERM");
       const exited = await within(child.status, EXIT_DEADLINE_MS);

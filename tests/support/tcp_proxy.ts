@@ -13,11 +13,11 @@ export class TcpProxy implements AsyncDisposable {
   #isCut = false;
   #port = 0;
 
-  private constructor(readonly hostname: string, readonly target: number) {
+  private constructor(readonly hostname: string, public target: number) {
     this.#server = createServer((incoming) => this.#relay(incoming));
   }
 
-  /** @param target Port on `hostname` to relay to. */
+  /** @param target Port on `hostname` to relay to; may be set anew, for connections to come. */
   static async open(target: number, hostname = "127.0.0.1"): Promise<TcpProxy> {
     const proxy = new TcpProxy(hostname, target);
     await new Promise<void>((resolve) => proxy.#server.listen(0, hostname, resolve));
