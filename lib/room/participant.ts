@@ -326,9 +326,9 @@ export class Participant implements DataPeer, ConnectionHost {
 
   /** The client's `SubscriptionPermission`; a malformed one changes nothing. */
   setSubscriptionPermission(message: SubscriptionPermission): void {
-    const others = [...this.host.participants()];
-    const identityOf = (sid: string) => others.find((other) => other.sid === sid)?.identity;
-    const rule = readSubscriptionRule(message, identityOf);
+    const others = Array.from(this.host.participants());
+    const identities = new Map<string, string>(others.map(({ sid, identity }) => [sid, identity]));
+    const rule = readSubscriptionRule(message, (sid) => identities.get(sid));
     if (rule === undefined) return this.context.counters.count("subscription_permission_invalid");
     this.#rule = rule;
     this.host.subscriptionRuleChanged(this);

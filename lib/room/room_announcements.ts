@@ -1,8 +1,8 @@
 /**
  * What a room tells its participants about each other and about itself, and when.
  *
- * Urgent changes go out at once and the rest in batches; room counts are sent at most every few
- * seconds. Hidden participants are announced to nobody but themselves.
+ * Urgent changes go out at once, or together where they come too fast to be told one by one
+ * (`update_pace.ts`), and the rest in batches; room counts are sent at most every few seconds. Hidden participants are announced to nobody but themselves.
  *
  * @module
  */
@@ -17,6 +17,7 @@ import {
 } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { SignalMessage } from "./connection_host.ts";
+import { encodedInfo } from "./encoded_info.ts";
 import type { Participant } from "./participant.ts";
 import {
   ParticipantUpdateQueue,
@@ -24,6 +25,7 @@ import {
   UPDATE_BATCH_INTERVAL_MS,
 } from "./participant_updates.ts";
 import { sharedInfo } from "./room_members.ts";
+import { UpdatePace } from "./update_pace.ts";
 
 /** Counts are sent at most this often, ms. */
 const ROOM_UPDATE_INTERVAL_MS = 5_000;
@@ -36,6 +38,13 @@ const MAX_DEPARTURES = 512;
 const SIMULATED_LEVEL = 0.9;
 const MAX_SIMULATED_S = 60;
 
+/** What is to be told of a participant, and to whom. */
+interface Change {
+  immediate: boolean;
+  toItself: boolean;
+  readonly cancel: Cancel;
+}
+
 /** The audience. */
 export interface AnnouncementSource {
   participants(): Iterable<Participant>;
@@ -46,6 +55,9 @@ export interface AnnouncementSource {
 /** See the module text. */
 export class RoomAnnouncements {
   readonly #queue = new ParticipantUpdateQueue();
+  readonly #pace = new UpdatePace<Participant>();
+  /** Changes that wait to be told together. */
+  readonly #gathered = new Map<Participant, Change>();
   #cancelBatch: Cancel | undefined;
   #cancelRoomUpdate: Cancel | undefined;
   /** Ends of simulated speech; each of several has its own. */
@@ -62,10 +74,20 @@ export class RoomAnnouncements {
    * @param toItself Whether it is told, too, and at once.
    */
   participant(participant: Participant, immediate: boolean, toItself: boolean): void {
-    const info = sharedInfo(participant);
-    const own: QueuedUpdate = { info, synthesizedDisconnect: false };
-    if (toItself) participant.sendUpdates([own]);
-    if (!participant.hidden) this.#announce(participant, info, immediate);
+    const waiting = this.#gathered.get(participant);
+    if (waiting !== undefined) {
+      waiting.immediate ||= immediate;
+      waiting.toItself ||= toItself;
+      return;
+    }
+    const waitMs = this.#pace.waitMs(participant, this.platform.clock.now());
+    if (waitMs === 0) return this.#tell(participant, immediate, toItself);
+    const cancel = this.platform.timers.after(waitMs, () => {
+      const { immediate, toItself } = this.#gathered.get(participant)!;
+      this.#gathered.delete(participant);
+      this.#tell(participant, immediate, toItself);
+    });
+    this.#gathered.set(participant, { immediate, toItself, cancel });
   }
 
   /**
@@ -75,6 +97,12 @@ export class RoomAnnouncements {
    * @param vanished It is still here but has become hidden.
    */
   departed(participant: Participant, vanished = false): void {
+    const waiting = this.#gathered.get(participant);
+    waiting?.cancel();
+    this.#gathered.delete(participant);
+    if (waiting?.toItself) {
+      participant.sendUpdates([{ info: sharedInfo(participant), synthesizedDisconnect: false }]);
+    }
     if (participant.hidden && !vanished) return;
     const at = this.platform.clock.now();
     const info = participant.info();
@@ -152,13 +180,26 @@ export class RoomAnnouncements {
     this.#cancelRoomUpdate?.();
     for (const cancel of this.#simulated.values()) cancel();
     this.#simulated.clear();
+    for (const { cancel } of this.#gathered.values()) cancel();
+    this.#gathered.clear();
   }
 
-  #announce(participant: Participant, info: ParticipantInfo, immediate: boolean): void {
+  #tell(participant: Participant, immediate: boolean, toItself: boolean): void {
+    const info = sharedInfo(participant);
+    if (toItself) participant.sendUpdates([{ info, synthesizedDisconnect: false }]);
+    const others = participant.hidden ? 0 : this.#announce(participant, info, immediate);
+    const { length } = encodedInfo(info);
+    const now = this.platform.clock.now();
+    this.#pace.told(participant, length, others + (toItself ? 1 : 0), now);
+  }
+
+  /** @returns How many were told now. */
+  #announce(participant: Participant, info: ParticipantInfo, immediate: boolean): number {
     const holder = this.source.byIdentity(participant.identity);
     const current = holder === undefined || holder === participant ? undefined : sharedInfo(holder);
-    this.#send(this.#queue.push(info, immediate, current), participant);
+    const told = this.#send(this.#queue.push(info, immediate, current), participant);
     if (this.#queue.size > 0) this.#scheduleBatch();
+    return told;
   }
 
   #sendRoomUpdate(): void {
@@ -179,12 +220,15 @@ export class RoomAnnouncements {
     });
   }
 
-  #send(updates: readonly QueuedUpdate[], about: Participant | undefined): void {
-    if (updates.length === 0) return;
+  #send(updates: readonly QueuedUpdate[], about: Participant | undefined): number {
+    if (updates.length === 0) return 0;
+    let told = 0;
     for (const receiver of this.source.participants()) {
       if (receiver === about) continue;
+      told++;
       receiver.sendUpdates(updates.filter(({ info }) => isFor(info, receiver)));
     }
+    return told;
   }
 }
 

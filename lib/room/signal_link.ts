@@ -10,11 +10,14 @@
  */
 import type { Clock } from "../base/platform.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
+import { messageWeight } from "./message_weight.ts";
 
 /** On their way when the last sign of life left the client, ms: a slow network's round trip. */
 const IN_FLIGHT_MS = 1_000;
 /** Messages kept for one client; more than any honest one misses in the time it may be away. */
 const MAX_KEPT = 512;
+/** The same in bytes as they are sent; the newest message is kept whatever it weighs. */
+const MAX_KEPT_BYTES = 256 * 1024;
 /** A client that pings every five seconds and is silent this long is not listening either, ms. */
 const SILENT_AFTER_MS = 12_500;
 /** Longest round trip believed, ms. */
@@ -51,7 +54,8 @@ export class SignalLink {
   rttMs = 0;
   #heardAt: number;
   #pingedAt: number | undefined;
-  #kept: { readonly at: number; readonly message: SignalMessage }[] = [];
+  #kept: { readonly at: number; readonly bytes: number; readonly message: SignalMessage }[] = [];
+  #keptBytes = 0;
   #drops: { readonly until: number; left: number; readonly silent: boolean } | undefined;
 
   /** @param resumes Whether its client can ever come back on another socket. */
@@ -81,7 +85,8 @@ export class SignalLink {
     this.#heardAt = this.clock.now();
     if (isPing) this.#pingedAt = this.#heardAt;
     if (this.#kept.length === 0) return;
-    this.#kept = this.#kept.filter(({ at }) => at > this.#heardAt - IN_FLIGHT_MS);
+    const since = this.#heardAt - IN_FLIGHT_MS;
+    while (this.#kept.length > 0 && this.#kept[0]!.at <= since) this.#forgetOldest();
   }
 
   /** The client says how long a ping took; nonsense is passed over. */
@@ -94,10 +99,26 @@ export class SignalLink {
     // An answer that is heard twice is an error; one without a socket was certainly not heard.
     const keeps = message.case === "answer" ? !this.attached : !NOT_KEPT.has(message.case);
     if (keeps && this.resumes) {
-      this.#kept.push({ at: this.clock.now(), message });
-      if (this.#kept.length > MAX_KEPT) this.#kept.shift();
+      this.#keep(message);
     }
     this.#sink?.send(message);
+  }
+
+  /** Bytes kept for a client that comes back. */
+  get keptBytes(): number {
+    return this.#keptBytes;
+  }
+
+  #keep(message: SignalMessage): void {
+    const bytes = messageWeight(message);
+    this.#kept.push({ at: this.clock.now(), bytes, message });
+    this.#keptBytes += bytes;
+    const isTooMuch = () => this.#kept.length > MAX_KEPT || this.#keptBytes > MAX_KEPT_BYTES;
+    while (isTooMuch() && this.#kept.length > 1) this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    this.#keptBytes -= this.#kept.shift()?.bytes ?? 0;
   }
 
   /**
@@ -139,6 +160,7 @@ export class SignalLink {
     const sink = this.#sink;
     this.#sink = undefined;
     this.#kept = [];
+    this.#keptBytes = 0;
     sink?.close();
   }
 

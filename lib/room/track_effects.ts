@@ -14,6 +14,7 @@ import {
 } from "@livekit/protocol";
 import type { TrackSid, UpTrackId } from "../base/ids.ts";
 import type { MediaKind, SpatialLayer } from "../base/media_vocabulary.ts";
+import { echoOf } from "./request_echo.ts";
 
 /** One sending section of a publisher's offer. */
 export interface SectionQuery {
@@ -120,5 +121,6 @@ export function respond(
   message: string,
   request: RequestResponse["request"],
 ): RegistryEffect {
-  return { type: "request_response", response: new RequestResponse({ reason, message, request }) };
+  const response = new RequestResponse({ reason, message, request: echoOf(request) });
+  return { type: "request_response", response };
 }

@@ -22,10 +22,6 @@ import { randomId, type TrackSid } from "../base/ids.ts";
 import type { MediaKind, SpatialLayer } from "../base/media_vocabulary.ts";
 import type { Random } from "../base/platform.ts";
 
-/** Codec entries kept of one announcement; more cannot be distinct codecs we know. */
-const MAX_CODECS = 8;
-/** Layers kept of one announcement: one for each `VideoQuality` with room for sloppy clients. */
-const MAX_LAYERS = 8;
 /** Codec names in lower case, and how LiveKit spells them. */
 const CODEC_SPELLING: ReadonlyMap<string, string> = new Map(
   ["VP8", "VP9", "H264", "H265", "AV1", "opus", "red", "PCMU", "PCMA", "rtx"]
@@ -121,7 +117,7 @@ export function trackInfoFromRequest(
 
 /** Copies of `layers` from low to high quality. */
 export function sortedLayers(layers: readonly VideoLayer[]): VideoLayer[] {
-  return layers.slice(0, MAX_LAYERS).map((layer) => layer.clone())
+  return layers.map((layer) => layer.clone())
     .sort((a, b) => a.quality - b.quality);
 }
 
@@ -162,7 +158,7 @@ function codecsOf(request: AddTrackRequest, options: TrackInfoOptions): Simulcas
     });
   const codecs: SimulcastCodecInfo[] = [];
   const seen = new Set<string>();
-  for (const wish of request.simulcastCodecs.slice(0, MAX_CODECS)) {
+  for (const wish of request.simulcastCodecs) {
     const mimeType = enabledMime(wish.codec, kind, options.enabledCodecs);
     if (mimeType === "" || seen.has(mimeType)) continue;
     seen.add(mimeType);

@@ -51,6 +51,7 @@ import {
 } from "./track_effects.ts";
 import { newTrackSid, normalizeMime, setAudioFeatures } from "./track_info.ts";
 import { type Match, matchMedia, planFor } from "./track_matching.ts";
+import { keptRequest, knownAudioFeatures } from "./track_request.ts";
 import { TrackVersions } from "./track_version.ts";
 
 /** What the table needs to know and may use. */
@@ -93,7 +94,10 @@ export class TrackTable {
   /** `AddTrack`. The announcement becomes a pending track, is queued, or is refused. */
   announce(request: AddTrackRequest): Transition<void> {
     const effects: RegistryEffect[] = [];
-    if (!this.#closed) this.#announce(request.clone(), effects);
+    const kept = keptRequest(request);
+    const about = { case: "addTrack", value: request } as const;
+    if (!kept.ok) effects.push(respond(Reason.LIMIT_EXCEEDED, kept.message, about));
+    else if (!this.#closed) this.#announce(kept.request, effects);
     return { value: undefined, effects };
   }
 
@@ -191,7 +195,7 @@ export class TrackTable {
   /** Replaces the features of an audio track. @returns Whether the sid is known. */
   updateAudio(sid: TrackSid, features: readonly AudioTrackFeature[]): Transition<boolean> {
     const effects: RegistryEffect[] = [];
-    const wanted = [...new Set(features)];
+    const wanted = knownAudioFeatures(features);
     const known = this.#change(sid, effects, (info) => setAudioFeatures(info, wanted));
     const value = new UpdateLocalAudioTrack({ trackSid: sid, features: wanted });
     if (!known) effects.push(respond(Reason.NOT_FOUND, "", { case: "updateAudioTrack", value }));

@@ -26,7 +26,7 @@ import { randomId } from "../base/ids.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { AgentWorker, JobOffer } from "../room/agent_pool.ts";
 import { describeError } from "../room/close_reason.ts";
-import { encodingOf, type FrameEncoding } from "./signal_codec.ts";
+import { decodeMessage, encodingOf, type FrameEncoding } from "./signal_codec.ts";
 import { CLOSE_CODE, type SignalSocket } from "./signal_socket.ts";
 
 /** From the open socket to `register`. */
@@ -262,13 +262,7 @@ export class AgentWorkerSession implements AgentWorker {
 
 /** Reads one frame; `undefined` if it is no worker message. */
 export function decodeWorkerMessage(frame: Uint8Array | string): WorkerMessage | undefined {
-  try {
-    return typeof frame === "string"
-      ? WorkerMessage.fromJsonString(frame, { ignoreUnknownFields: true })
-      : WorkerMessage.fromBinary(frame);
-  } catch {
-    return undefined;
-  }
+  return decodeMessage(WorkerMessage, frame);
 }
 
 /** Deployment names become parts of topics, which `_` and blanks would break. */

@@ -14,6 +14,7 @@ import {
   StoreDataBlobResponse,
   UnpublishDataTrackResponse,
 } from "@livekit/protocol";
+import { echoOf } from "../room/request_echo.ts";
 import type { Participant } from "../room/participant.ts";
 
 /** Carries out `request` if it is about data; `false` if it is about something else. */
@@ -90,8 +91,14 @@ function getBlob(participant: Participant, request: GetDataBlobRequest): void {
 
 function refuse(
   participant: Participant,
-  response: ConstructorParameters<typeof RequestResponse>[0],
+  { request = { case: undefined }, ...response }: {
+    readonly reason: Reason;
+    readonly message?: string;
+    readonly requestId?: number;
+    readonly request?: RequestResponse["request"];
+  },
 ): void {
   if (!participant.traits.requestResponses) return;
-  participant.send({ case: "requestResponse", value: new RequestResponse(response) });
+  const value = new RequestResponse({ ...response, request: echoOf(request) });
+  participant.send({ case: "requestResponse", value });
 }

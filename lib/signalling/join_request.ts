@@ -16,6 +16,7 @@ import {
   WrappedJoinRequest_Compression as Compression,
 } from "@livekit/protocol";
 import type { ClientWishes } from "./client_wishes.ts";
+import { decodeMessage } from "./signal_codec.ts";
 import { decodeUrlBase64 } from "./url_base64.ts";
 
 /** Largest join request, compressed or not, bytes: what an HTTP header may have at most in LiveKit. */
@@ -30,11 +31,11 @@ export type DecodedJoinRequest =
 export function decodeJoinRequest(encoded: string): DecodedJoinRequest {
   const wrappedBytes = decodeUrlBase64(encoded);
   if (wrappedBytes === undefined) return wrong("cannot base64 decode wrapped join request");
-  const wrapped = unlessThrown(() => WrappedJoinRequest.fromBinary(wrappedBytes));
+  const wrapped = decodeMessage(WrappedJoinRequest, wrappedBytes);
   if (wrapped === undefined) return wrong("cannot unmarshal wrapped join request");
   const content = unwrap(wrapped);
   if (typeof content === "string") return wrong(content);
-  const request = unlessThrown(() => JoinRequest.fromBinary(content));
+  const request = decodeMessage(JoinRequest, content);
   return request === undefined ? wrong("cannot unmarshal join request") : { ok: true, request };
 }
 
@@ -82,14 +83,6 @@ function gunzip(bytes: Uint8Array): Uint8Array | string {
     return error instanceof RangeError
       ? "join request too large"
       : "cannot read decompressed join request";
-  }
-}
-
-function unlessThrown<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,12 +1,20 @@
 /**
  * Signalling messages as WebSocket frames: binary frames are protobuf, text frames are protojson.
  *
- * Decoding is total: a frame that is no `SignalRequest` gives `undefined`. Unknown fields are ignored
- * in both forms, because newer clients send what this version does not know.
+ * Decoding is total: a frame that is no `SignalRequest` gives `undefined`. Unknown fields are dropped
+ * in both forms, because newer clients send what this version does not know. A frame that would become
+ * more objects than any request has is not decoded at all.
  *
  * @module
  */
-import { BinaryWriter, type IBinaryWriter, WireType } from "@bufbuild/protobuf";
+import {
+  BinaryWriter,
+  type IBinaryWriter,
+  type JsonValue,
+  type Message,
+  type MessageType,
+  WireType,
+} from "@bufbuild/protobuf";
 import {
   JoinResponse,
   type ParticipantInfo,
@@ -17,6 +25,7 @@ import {
 import { invariant } from "../base/errors.ts";
 import type { SignalMessage } from "../room/connection_host.ts";
 import { encodedInfo } from "../room/encoded_info.ts";
+import { hasFewElements, hasFewJsonElements, isQuickJson } from "../wire/message_elements.ts";
 
 export type FrameEncoding = "binary" | "json";
 
@@ -25,12 +34,30 @@ export function encodingOf(frame: Uint8Array | string): FrameEncoding {
   return typeof frame === "string" ? "json" : "binary";
 }
 
+/** Parts of one message: a wish about ten thousand tracks has fewer, and is read within some ms. */
+const MAX_ELEMENTS = 32_768;
+/** The same where each part takes longer to read. */
+const MAX_JSON_ELEMENTS = 16_384;
+
 /** Reads one frame; a request without a known `message` is a request, with `case` undefined. */
 export function decodeRequest(frame: Uint8Array | string): SignalRequest | undefined {
+  return decodeMessage(SignalRequest, frame);
+}
+
+/** Reads a message of `type` in either form; `undefined` if it is none, or has too many parts. */
+export function decodeMessage<T extends Message<T>>(
+  type: MessageType<T>,
+  frame: Uint8Array | string,
+): T | undefined {
   try {
-    return typeof frame === "string"
-      ? SignalRequest.fromJsonString(frame, { ignoreUnknownFields: true })
-      : SignalRequest.fromBinary(frame);
+    if (typeof frame !== "string") {
+      if (!hasFewElements(frame, type, MAX_ELEMENTS)) return undefined;
+      return type.fromBinary(frame, { readUnknownFields: false });
+    }
+    if (!hasFewJsonElements(frame, MAX_JSON_ELEMENTS)) return undefined;
+    const json: JsonValue = JSON.parse(frame);
+    if (!isQuickJson(json, type)) return undefined;
+    return type.fromJson(json, { ignoreUnknownFields: true });
   } catch {
     return undefined;
   }

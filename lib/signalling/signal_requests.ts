@@ -24,6 +24,7 @@ import { reasonOfClientLeave } from "../room/close_reason.ts";
 import type { SignalMessage } from "../room/connection_host.ts";
 import type { IcePreference } from "../room/ice_preference.ts";
 import type { Participant } from "../room/participant.ts";
+import { echoOf } from "../room/request_echo.ts";
 import { parseCandidateInit } from "../wire/ice_candidate.ts";
 import { handleDataRequest } from "./data_requests.ts";
 
@@ -189,6 +190,6 @@ function respond(
   message = "",
 ): void {
   if (!participant.traits.requestResponses) return;
-  const value = new RequestResponse({ requestId, reason, message, request });
+  const value = new RequestResponse({ requestId, reason, message, request: echoOf(request) });
   participant.send({ case: "requestResponse", value });
 }

@@ -18,6 +18,7 @@ import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
 import { isDependentJoin, participantInit, roomOf } from "./join_admission.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
+import { RequestBudget, RequestTurns } from "./request_budget.ts";
 import { ResponseEncoder } from "./signal_codec.ts";
 import type { SignalObserver } from "./signal_observer.ts";
 import { SignalSession } from "./signal_session.ts";
@@ -44,9 +45,12 @@ export class SignalService {
   readonly #server: ServerIdentity;
   readonly #sessions = new Set<SignalSession>();
   readonly #encoder = new ResponseEncoder();
+  readonly #turns: RequestTurns;
+  readonly #budgets = new WeakMap<Participant, RequestBudget>();
 
   constructor(readonly options: SignalServiceOptions) {
     const { context } = options.rooms;
+    this.#turns = new RequestTurns(context.platform.timers);
     const { iceServers, enabledCodecs } = context.options;
     this.#server = {
       version: options.serverVersion,
@@ -103,6 +107,9 @@ export class SignalService {
     const { platform, counters } = rooms.context;
     const session = new SignalSession(socket, {
       clock: platform.clock,
+      timers: platform.timers,
+      budgetOf: (participant) => this.#budgetOf(participant),
+      turns: this.#turns,
       counters,
       encoder: this.#encoder,
       maxFrameBytes,
@@ -166,6 +173,15 @@ export class SignalService {
       }),
     });
     participant.onClaimsChanged();
+  }
+
+  /** A participant that comes back on another socket has what it had left. */
+  #budgetOf(participant: Participant): RequestBudget {
+    const known = this.#budgets.get(participant);
+    if (known !== undefined) return known;
+    const budget = new RequestBudget(this.options.rooms.context.platform.clock);
+    this.#budgets.set(participant, budget);
+    return budget;
   }
 
   #refuse(

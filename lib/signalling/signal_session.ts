@@ -1,15 +1,20 @@
 /**
  * One WebSocket as one end of a participant's session.
  *
- * Contract: requests are handled one after the other; pings are answered at once. A frame that cannot
- * be read, or is too large, ends this socket with its code and nothing else. An exception while a
- * request is handled ends this participant alone.
+ * Contract: requests are handled one after the other; pings are answered as soon as they are read. A
+ * frame that cannot be read, or is too large, ends this socket with its code and nothing else. An
+ * exception while a request is handled ends this participant alone. Who asks for more than its share of
+ * the main thread waits for it, and beyond what may wait is refused; see `request_budget.ts`.
  *
  * @module
  */
-import type { SignalRequest } from "@livekit/protocol";
+import {
+  RequestResponse,
+  RequestResponse_Reason as Reason,
+  type SignalRequest,
+} from "@livekit/protocol";
 import type { DropCounters } from "../base/drop_counters.ts";
-import type { Clock } from "../base/platform.ts";
+import type { Cancel, Clock, Timers } from "../base/platform.ts";
 import type { SignalMessage, SignalSink } from "../room/connection_host.ts";
 import type { Participant } from "../room/participant.ts";
 import {
@@ -20,17 +25,27 @@ import {
   type ResponseEncoder,
 } from "./signal_codec.ts";
 import type { SignalObserver } from "./signal_observer.ts";
+import { costUs, estimatedUs, type RequestBudget, type RequestTurns } from "./request_budget.ts";
 import { answerPing, handleRequest } from "./signal_requests.ts";
 import { CLOSE_CODE, type SignalSocket } from "./signal_socket.ts";
 
 /** Requests one client may have waiting; honest ones have a handful. */
 const MAX_WAITING_REQUESTS = 1_000;
+/** Bytes of requests that wait to be read. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/** Requests refused in a row until the client is taken for one that will not stop. */
+const MAX_REFUSED = 100;
 /** A client that leaves this much unread is not reading at all, bytes. */
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024;
 
 /** What a session needs besides its socket. */
 export interface SignalSessionOptions {
   readonly clock: Clock;
+  readonly timers: Timers;
+  /** What is left for a participant, whatever socket it is on. */
+  readonly budgetOf: (participant: Participant) => RequestBudget;
+  /** Shared with the other sessions. */
+  readonly turns: RequestTurns;
   readonly counters: DropCounters;
   /** Shared with the other sessions, which are often sent the same. */
   readonly encoder: ResponseEncoder;
@@ -45,6 +60,12 @@ export interface SignalSessionOptions {
 export class SignalSession implements SignalSink {
   #encoding: FrameEncoding = "binary";
   #participant: Participant | undefined;
+  #budget: RequestBudget | undefined;
+  /** Frames whose turn has not come, oldest first. */
+  #backlog: (Uint8Array | string)[] = [];
+  #backlogBytes = 0;
+  #cancelBacklog: Cancel = () => {};
+  #refused = 0;
   #waiting = 0;
   #tail: Promise<void> = Promise.resolve();
   #closed = false;
@@ -61,6 +82,7 @@ export class SignalSession implements SignalSink {
   /** Requests go to `participant` from now on. */
   bind(participant: Participant): void {
     this.#participant = participant;
+    this.#budget = this.options.budgetOf(participant);
   }
 
   /** Resolves when every request received so far has been handled. */
@@ -90,7 +112,56 @@ export class SignalSession implements SignalSink {
       this.options.observer?.requestFailed();
       return this.#end(CLOSE_CODE.tooBig, "message too large");
     }
+    const mayRead = this.#backlog.length === 0 && this.options.turns.open &&
+      (this.#budget?.waitMs() ?? 0) === 0;
+    if (mayRead) this.#read(data);
+    else this.#postpone(data);
+  }
+
+  #postpone(data: Uint8Array | string): void {
+    const tooMany = this.#backlog.length + this.#waiting >= MAX_WAITING_REQUESTS;
+    if (tooMany || this.#backlogBytes + data.length > MAX_WAITING_BYTES) return this.#refuse();
+    this.options.counters.count("signal_request_postponed");
+    this.#backlog.push(data);
+    this.#backlogBytes += data.length;
+    if (this.#backlog.length === 1) this.#readLater();
+  }
+
+  #refuse(): void {
+    this.options.counters.count("signal_too_many_requests");
+    if (++this.#refused > MAX_REFUSED) return this.#end(CLOSE_CODE.policy, "too many requests");
+    const value = new RequestResponse({
+      reason: Reason.LIMIT_EXCEEDED,
+      message: "too many requests",
+    });
+    if (this.#participant?.traits.requestResponses) this.send({ case: "requestResponse", value });
+  }
+
+  /** Reads the oldest frame of the backlog when there is budget for it, in a turn with time for it. */
+  #readLater(): void {
+    const { timers, turns } = this.options;
+    const waitMs = this.#budget?.waitMs() ?? 0;
+    if (waitMs > 0) {
+      this.#cancelBacklog = timers.after(waitMs, () => this.#readLater());
+      return;
+    }
+    turns.next(() => {
+      const frame = this.#closed ? undefined : this.#backlog.shift();
+      if (frame === undefined) return;
+      this.#backlogBytes -= frame.length;
+      if (this.#backlog.length === 0) this.#refused = 0;
+      this.#read(frame);
+      if (!this.#closed && this.#backlog.length > 0) this.#readLater();
+    });
+  }
+
+  #read(data: Uint8Array | string): void {
+    const { clock, turns } = this.options;
+    const startedUs = clock.nowUs();
     const request = decodeRequest(data);
+    const measuredUs = clock.nowUs() - startedUs;
+    turns.spend(measuredUs);
+    this.#budget?.charge(costUs(data.length, measuredUs));
     if (request === undefined) {
       this.options.counters.count("signal_undecodable");
       this.options.observer?.requestFailed();
@@ -118,17 +189,33 @@ export class SignalSession implements SignalSink {
       const participant = this.#participant;
       // After a resume on another socket, what came here last is still this client's word.
       if (participant === undefined || participant.closed) return;
+      const startedUs = this.options.clock.nowUs();
       try {
         await handleRequest(participant, request);
       } catch (error) {
         participant.bug(error);
       }
+      this.#spent(this.options.clock.nowUs() - startedUs);
     });
+  }
+
+  /** Handling took so long; what a request of its size costs anyway has been charged. */
+  #spent(measuredUs: number): void {
+    const us = costUs(0, measuredUs) - estimatedUs(0);
+    this.options.turns.spend(us);
+    this.#budget?.charge(us);
+  }
+
+  #forgetBacklog(): void {
+    this.#cancelBacklog();
+    this.#backlog = [];
+    this.#backlogBytes = 0;
   }
 
   #socketClosed(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#forgetBacklog();
     this.#participant?.signalClosed(this);
     this.options.onClosed(this);
   }
@@ -137,6 +224,7 @@ export class SignalSession implements SignalSink {
   #end(code: number, reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#forgetBacklog();
     this.socket.close(code, reason);
     this.#participant?.signalClosed(this);
     this.options.onClosed(this);
