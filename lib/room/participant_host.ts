@@ -6,6 +6,7 @@
 import type { DataTrackHost } from "./data_track_host.ts";
 import type { CodecWish } from "./subscribed_codecs.ts";
 import type { SubscribableTrack } from "./codec_choice.ts";
+import type { SourceState } from "./subscription_table.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** The room as its participants see it. */
@@ -27,6 +28,7 @@ export interface ParticipantHost<Participant> {
   trackUnpublished(participant: Participant, track: PublishedTrack): void;
   subscriptionRuleChanged(participant: Participant): void;
   resolveTrack(trackSid: string, subscriber: Participant): SubscribableTrack | undefined;
+  sourceState(trackSid: string, subscriber: Participant): SourceState;
   introduce(trackSid: string, receiver: Participant): void;
   subscriptionBound(trackSid: string, subscriber: Participant): void;
   wish(trackSid: string, subscriber: Participant, wish: CodecWish | undefined): void;

@@ -47,6 +47,7 @@ export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
     followsCodecChange: () => participant.traits.followsCodecChange || participant.oneShot,
     canAnswer: () => participant.reachable,
     resolve: (trackSid) => participant.host.resolveTrack(trackSid, participant),
+    sourceState: (trackSid) => participant.host.sourceState(trackSid, participant),
     send: (message) => participant.send(message),
     introduce: (trackSid) => participant.host.introduce(trackSid, participant),
     subscriptionBound: (trackSid) => participant.host.subscriptionBound(trackSid, participant),

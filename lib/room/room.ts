@@ -48,7 +48,8 @@ import { RoomReports } from "./room_reports.ts";
 import { RoomTracks } from "./room_tracks.ts";
 import { ServerRpcs } from "./server_rpc.ts";
 import type { CodecWish } from "./subscribed_codecs.ts";
-import { subscribableTrack } from "./subscribable_track.ts";
+import { sourceState, subscribableTrack } from "./subscribable_track.ts";
+import { NO_SOURCE, type SourceState } from "./subscription_table.ts";
 import type { SubscribableTrack } from "./codec_choice.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
@@ -329,7 +330,8 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   subscriptionRuleChanged(participant: Participant): void {
-    for (const other of this.#members.all()) other.subscriptions.reconcile();
+    const sids = this.#tracks.of(participant);
+    for (const other of this.#members.all()) other.subscriptions.reconcile(sids);
     this.dataTracks.reconcileAll();
     this.#forwards.ruleChanged(participant);
   }
@@ -337,6 +339,11 @@ export class Room implements ParticipantHost<Participant> {
   resolveTrack(trackSid: string, subscriber: Participant): SubscribableTrack | undefined {
     const entry = this.#tracks.get(trackSid);
     return entry && subscribableTrack(entry, subscriber);
+  }
+
+  sourceState(trackSid: string, subscriber: Participant): SourceState {
+    const entry = this.#tracks.get(trackSid);
+    return entry === undefined ? NO_SOURCE : sourceState(entry, subscriber);
   }
 
   introduce(trackSid: string, receiver: Participant): void {

@@ -53,6 +53,8 @@ export class RoomTracks<P extends TrackPublisher> {
   /** Set once, by whoever made this. */
   watcher: TrackWatcher<P> | undefined;
   readonly #records = new Map<string, Record<P>>();
+  /** Each publisher's, in the order they were published. */
+  readonly #sidsOf = new Map<P, Set<TrackSid>>();
 
   constructor(
     readonly context: RoomContext,
@@ -72,7 +74,7 @@ export class RoomTracks<P extends TrackPublisher> {
 
   /** Sids of everything `publisher` has published. */
   of(publisher: P): TrackSid[] {
-    return this.all().filter((entry) => entry.publisher === publisher).map((e) => e.track.sid);
+    return [...this.#sidsOf.get(publisher) ?? []];
   }
 
   /** Sids of everything that others have published, as far as they may be seen. */
@@ -91,6 +93,9 @@ export class RoomTracks<P extends TrackPublisher> {
       subscriptionAnnounced: false,
     };
     this.#records.set(track.sid, record);
+    const sids = this.#sidsOf.get(publisher);
+    if (sids === undefined) this.#sidsOf.set(publisher, new Set([track.sid]));
+    else sids.add(track.sid);
     this.#followCodecs(record);
     this.watcher?.trackThere(publisher, track);
     this.#pump(record);
@@ -112,6 +117,7 @@ export class RoomTracks<P extends TrackPublisher> {
     const record = this.#records.get(trackSid);
     record?.timer.stop();
     this.#records.delete(trackSid);
+    if (record !== undefined) this.#forget(record);
     this.watcher?.trackGone(trackSid);
     if (record !== undefined) this.events.unpublished(record.publisher, record.track.info);
   }
@@ -131,8 +137,8 @@ export class RoomTracks<P extends TrackPublisher> {
 
   /** The publisher resumed: it is told again what is wanted of its tracks. */
   restart(publisher: P): void {
-    for (const record of this.#records.values()) {
-      if (record.publisher !== publisher) continue;
+    for (const sid of this.of(publisher)) {
+      const record = this.#records.get(sid)!;
       record.codecs.restart();
       this.#pump(record);
     }
@@ -148,6 +154,12 @@ export class RoomTracks<P extends TrackPublisher> {
 
   close(): void {
     for (const sid of [...this.#records.keys()]) this.remove(sid);
+  }
+
+  #forget({ publisher, track }: Record<P>): void {
+    const sids = this.#sidsOf.get(publisher);
+    sids?.delete(track.sid);
+    if (sids?.size === 0) this.#sidsOf.delete(publisher);
   }
 
   #followCodecs(record: Record<P>): void {

@@ -11,6 +11,7 @@ import { codecOptions, type SubscribableTrack } from "./codec_choice.ts";
 import { ForwardedParticipant } from "./forwarded_participant.ts";
 import type { Participant } from "./participant.ts";
 import type { RoomTrack } from "./room_tracks.ts";
+import { NO_SOURCE, type SourceState } from "./subscription_table.ts";
 
 /**
  * `entry` for `subscriber`; `undefined` if it cannot have it at all. Who is hidden cannot be received:
@@ -34,4 +35,18 @@ export function subscribableTrack(
     codecsOf: ({ upTrack, mime }) =>
       upTrack === undefined ? knownCodecs(mime) : publisher.publisher.codecsOf(upTrack, mime),
   };
+}
+
+/** Whether `subscriber` can have `entry` now: as much of it as is asked most often. */
+export function sourceState(
+  { publisher, track }: RoomTrack<Participant>,
+  subscriber: Participant,
+): SourceState {
+  if (publisher === subscriber || publisher.hidden) return NO_SOURCE;
+  if (publisher instanceof ForwardedParticipant) {
+    return publisher.origin.host.sourceState(track.sid, subscriber);
+  }
+  if (track.upTracks.length === 0) return NO_SOURCE;
+  const allowed = publisher.allowsSubscription(track.sid, subscriber);
+  return { exists: true, kind: track.kind, allowed };
 }

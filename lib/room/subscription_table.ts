@@ -2,8 +2,9 @@
  * One subscriber's wishes, kept apart from what is so: desired tracks against existing down-tracks,
  * and what must happen next to make them agree.
  *
- * Pure: no clock, no effects. Ask {@linkcode SubscriptionTable.reconcile} after every change and on a
- * slow tick, carry out what it returns, and tell the table how it went. At most one down-track exists
+ * Pure: no clock, no effects. Ask {@linkcode SubscriptionTable.reconcile} after every change about what
+ * changed, and on a slow tick about what is unsettled, carry out what it returns, and tell the table
+ * how it went. So one publication costs each subscriber one look, however many tracks there are. At most one down-track exists
  * per track, because an entry that has one never asks for another.
  *
  * @module
@@ -12,7 +13,7 @@ import type { DownTrackId } from "../base/ids.ts";
 import type { MediaKind } from "../base/media_vocabulary.ts";
 import { initialSettings, type TrackSettings } from "./track_settings.ts";
 
-/** How often the whole table is looked at again, ms. */
+/** How often what is unsettled is looked at again, ms. */
 export const RECONCILE_INTERVAL_MS = 3_000;
 /** How long a wish for a track that does not exist, or settings without a wish, are kept, ms. */
 export const NOT_FOUND_TIMEOUT_MS = 60_000;
@@ -31,6 +32,9 @@ export type SourceState =
     /** Whether its publisher lets this subscriber have it. */
     readonly allowed: boolean;
   };
+
+/** There is no such track, or none of its media has come. */
+export const NO_SOURCE: SourceState = { exists: false };
 
 /** Limits per kind; 0 is no limit. */
 export interface SubscriptionLimits {
@@ -63,6 +67,10 @@ interface Entry {
 /** Wishes and facts of one subscriber, by track sid. */
 export class SubscriptionTable {
   readonly #entries = new Map<string, Entry>();
+  /** Tracks that are not as desired, so that time alone may change something. */
+  readonly #unsettled = new Set<string>();
+  /** Down-tracks there are. */
+  readonly #open: Record<MediaKind, number> = { audio: 0, video: 0 };
 
   constructor(readonly adaptiveStream: boolean, readonly limits: SubscriptionLimits) {}
 
@@ -76,6 +84,7 @@ export class SubscriptionTable {
     }
     if (wanted && !entry.desired) entry.missingSince = now;
     entry.desired = wanted;
+    this.#note(trackSid, entry);
   }
 
   /**
@@ -98,8 +107,11 @@ export class SubscriptionTable {
   subscribed(trackSid: string, id: DownTrackId, kind: MediaKind, now: number): void {
     const entry = this.#entries.get(trackSid);
     if (entry === undefined) return;
+    if (entry.downTrack !== undefined) this.#open[entry.downTrack.kind]--;
+    this.#open[kind]++;
     entry.downTrack = { id, kind, since: now };
     entry.bound = false;
+    this.#note(trackSid, entry);
   }
 
   /**
@@ -110,6 +122,7 @@ export class SubscriptionTable {
     const entry = this.#entries.get(trackSid);
     if (entry?.downTrack === undefined) return;
     entry.bound = true;
+    this.#note(trackSid, entry);
     if (this.adaptiveStream && entry.settings?.disabled) {
       entry.settings = { ...entry.settings, disabled: false };
     }
@@ -119,22 +132,26 @@ export class SubscriptionTable {
   closed(trackSid: string, now: number): void {
     const entry = this.#entries.get(trackSid);
     if (entry === undefined) return;
+    if (entry.downTrack !== undefined) this.#open[entry.downTrack.kind]--;
     entry.downTrack = undefined;
     entry.bound = false;
     entry.missingSince = now;
-    if (!entry.desired) this.#entries.delete(trackSid);
+    if (entry.desired) this.#note(trackSid, entry);
+    else this.#delete(trackSid);
   }
 
   /** The track was unpublished: the wish goes with it. */
   sourceRemoved(trackSid: string): DownTrackId | undefined {
     const downTrack = this.#entries.get(trackSid)?.downTrack?.id;
-    this.#entries.delete(trackSid);
+    this.#delete(trackSid);
     return downTrack;
   }
 
   /** Forgets everything; down-tracks must have been ended before. */
   clear(): void {
     this.#entries.clear();
+    this.#unsettled.clear();
+    this.#open.audio = this.#open.video = 0;
   }
 
   isDesired(trackSid: string): boolean {
@@ -159,13 +176,9 @@ export class SubscriptionTable {
     return this.#entries.size;
   }
 
-  /** Whether some entry is not as desired, so that time alone may change it. */
-  get unsettled(): boolean {
-    for (const entry of this.#entries.values()) {
-      if (entry.downTrack === undefined || !entry.desired) return true;
-      if (entry.downTrack !== undefined && !entry.bound) return true;
-    }
-    return false;
+  /** Tracks that are not as desired, so that time alone may change something. */
+  get unsettled(): ReadonlySet<string> {
+    return this.#unsettled;
   }
 
   /** The client is given the time to accept the track once more. */
@@ -179,47 +192,71 @@ export class SubscriptionTable {
    *
    * @param source What the room knows of a track.
    * @param maySubscribe The subscriber's own permission.
+   * @param changed Tracks of which something is not as it was; all of them if absent. Those that wait
+   * for room under a limit are looked at, too.
    */
   reconcile(
     now: number,
     source: (trackSid: string) => SourceState,
     maySubscribe: boolean,
+    changed: Iterable<string> = this.#entries.keys(),
   ): SubscriptionAction[] {
     const actions: SubscriptionAction[] = [];
-    const used = { audio: 0, video: 0 };
-    for (const [trackSid, entry] of this.#entries) {
+    const used = { ...this.#open };
+    const waiting = new Set(this.#hasLimits ? this.#unsettled : []);
+    for (const trackSid of new Set(changed)) {
+      const entry = this.#entries.get(trackSid);
+      if (entry === undefined) continue;
       const state = source(trackSid);
       this.#evaluatePermission(trackSid, entry, state, actions);
       const { downTrack } = entry;
-      if (downTrack === undefined) continue;
-      const keep = entry.desired && maySubscribe && state.exists && state.allowed;
-      if (!keep) actions.push({ type: "unsubscribe", trackSid, downTrack: downTrack.id });
-      else if (!entry.bound && now - downTrack.since >= NOT_BOUND_TIMEOUT_MS) {
+      if (downTrack === undefined) {
+        waiting.add(trackSid);
+        continue;
+      }
+      if (entry.desired && maySubscribe && state.exists && state.allowed) {
+        if (entry.bound || now - downTrack.since < NOT_BOUND_TIMEOUT_MS) continue;
         actions.push({ type: "not_bound", trackSid });
+      } else {
+        used[downTrack.kind]--;
+        actions.push({ type: "unsubscribe", trackSid, downTrack: downTrack.id });
       }
-      if (keep) used[downTrack.kind]++;
     }
-    for (const [trackSid, entry] of this.#entries) {
-      if (entry.downTrack !== undefined) continue;
-      if (!entry.desired) {
-        if (now - entry.missingSince >= NOT_FOUND_TIMEOUT_MS) this.#entries.delete(trackSid);
-        continue;
-      }
-      const state = source(trackSid);
-      if (!state.exists) {
-        if (now - entry.missingSince >= NOT_FOUND_TIMEOUT_MS) {
-          this.#entries.delete(trackSid);
-          actions.push({ type: "not_found", trackSid });
-        }
-        continue;
-      }
-      entry.missingSince = now;
-      const limit = this.limits[state.kind];
-      if (!maySubscribe || !state.allowed || (limit > 0 && used[state.kind] >= limit)) continue;
-      used[state.kind]++;
-      actions.push({ type: "subscribe", trackSid });
+    for (const trackSid of waiting) {
+      const action = this.#begin(trackSid, now, source, maySubscribe, used);
+      if (action !== undefined) actions.push(action);
     }
     return actions;
+  }
+
+  /** What to do about a track without a down-track. @param used Down-tracks there will be, by kind. */
+  #begin(
+    trackSid: string,
+    now: number,
+    source: (trackSid: string) => SourceState,
+    maySubscribe: boolean,
+    used: Record<MediaKind, number>,
+  ): SubscriptionAction | undefined {
+    const entry = this.#entries.get(trackSid);
+    if (entry === undefined || entry.downTrack !== undefined) return undefined;
+    const isOld = now - entry.missingSince >= NOT_FOUND_TIMEOUT_MS;
+    if (!entry.desired) {
+      if (isOld) this.#delete(trackSid);
+      return undefined;
+    }
+    const state = source(trackSid);
+    if (!state.exists) {
+      if (!isOld) return undefined;
+      this.#delete(trackSid);
+      return { type: "not_found", trackSid };
+    }
+    entry.missingSince = now;
+    const limit = this.limits[state.kind];
+    if (!maySubscribe || !state.allowed || (limit > 0 && used[state.kind] >= limit)) {
+      return undefined;
+    }
+    used[state.kind]++;
+    return { type: "subscribe", trackSid };
   }
 
   /** Reports the first evaluation and every change after it. */
@@ -245,6 +282,23 @@ export class SubscriptionTable {
       missingSince: now,
     };
     this.#entries.set(trackSid, entry);
+    this.#note(trackSid, entry);
     return entry;
+  }
+
+  #note(trackSid: string, { desired, downTrack, bound }: Entry): void {
+    if (desired && downTrack !== undefined && bound) this.#unsettled.delete(trackSid);
+    else this.#unsettled.add(trackSid);
+  }
+
+  #delete(trackSid: string): void {
+    const downTrack = this.#entries.get(trackSid)?.downTrack;
+    if (downTrack !== undefined) this.#open[downTrack.kind]--;
+    this.#entries.delete(trackSid);
+    this.#unsettled.delete(trackSid);
+  }
+
+  get #hasLimits(): boolean {
+    return this.limits.audio > 0 || this.limits.video > 0;
   }
 }

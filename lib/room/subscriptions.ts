@@ -53,6 +53,8 @@ export interface SubscriptionHost {
   /** The client goes on with a track whose codec changes. */
   followsCodecChange(): boolean;
   resolve(trackSid: string): SubscribableTrack | undefined;
+  /** As much of {@linkcode SubscriptionHost.resolve} as decides whether the track can be had. */
+  sourceState(trackSid: string): SourceState;
   send(message: SignalMessage): void;
   /** Before a track is offered its subscriber must know the publisher. */
   introduce(trackSid: string): void;
@@ -105,17 +107,16 @@ export class Subscriptions {
   /** An `UpdateSubscription` of the client, or of the server API on its behalf. */
   update(message: UpdateSubscription): void {
     const now = this.#now();
-    for (const sid of message.trackSids) this.#table.desire(sid, message.subscribe, now);
-    for (const { trackSids } of message.participantTracks) {
-      for (const sid of trackSids) this.#table.desire(sid, message.subscribe, now);
-    }
-    this.reconcile();
+    const named = message.participantTracks.flatMap(({ trackSids }) => trackSids);
+    const trackSids = [...message.trackSids, ...named];
+    for (const sid of trackSids) this.#table.desire(sid, message.subscribe, now);
+    this.reconcile(trackSids);
   }
 
   /** Wants tracks without being asked, as auto-subscription does. */
-  desire(trackSids: Iterable<string>): void {
+  desire(trackSids: readonly string[]): void {
     for (const sid of trackSids) this.#table.desire(sid, true, this.#now());
-    this.reconcile();
+    this.reconcile(trackSids);
   }
 
   /** An `UpdateTrackSettings` of the client; may come before the subscription. */
@@ -144,12 +145,12 @@ export class Subscriptions {
   sourceChanged(trackSid: string): void {
     const down = this.#of(trackSid);
     if (down === undefined) {
-      if (this.#table.isDesired(trackSid)) this.reconcile();
+      if (this.#table.isDesired(trackSid)) this.reconcile([trackSid]);
       return;
     }
     if (this.#follow(down)) return;
     this.#end(down);
-    this.reconcile();
+    this.reconcile([trackSid]);
   }
 
   /** A track was unpublished, or its publisher left. */
@@ -157,7 +158,7 @@ export class Subscriptions {
     this.#end(this.#of(trackSid));
     this.#table.sourceRemoved(trackSid);
     this.#cancelSettings(trackSid);
-    this.reconcile();
+    this.reconcile([trackSid]);
   }
 
   /** The answer took the down-track: it is forwarded from now on. */
@@ -185,7 +186,7 @@ export class Subscriptions {
     this.#table.desire(down.trackSid, false, this.#now());
     this.#end(down, "failure");
     this.#respond(down.trackSid, SubscriptionError.SE_CODEC_UNSUPPORTED);
-    this.reconcile();
+    this.reconcile([down.trackSid]);
   }
 
   /** Tracks that are subscribed to, bound or not. */
@@ -201,26 +202,32 @@ export class Subscriptions {
     return this.#table.isDesired(trackSid);
   }
 
-  /** Makes facts agree with wishes as far as is possible now. */
-  reconcile(): void {
+  /**
+   * Makes facts agree with wishes as far as is possible now.
+   *
+   * @param trackSids Those of which something has changed; all if absent.
+   */
+  reconcile(trackSids?: Iterable<string>): void {
     if (this.#closed) return;
     const actions = this.#table.reconcile(
       this.#now(),
-      (sid) => this.#sourceState(sid),
+      (sid) => this.host.sourceState(sid),
       this.host.maySubscribe(),
+      trackSids,
     );
     for (const action of actions) this.#carryOut(action);
     // A failed subscription may have ended the session.
-    if (this.#closed) return;
-    this.#cancelTick?.();
-    this.#cancelTick = undefined;
-    this.#rest();
+    if (!this.#closed) this.#rest();
   }
 
   /** Looks again after a while if something is not as it is to stay. */
   #rest(): void {
-    if (this.#closed || this.#cancelTick !== undefined || !this.#table.unsettled) return;
-    this.#cancelTick = this.platform.timers.after(RECONCILE_INTERVAL_MS, () => this.reconcile());
+    const { unsettled } = this.#table;
+    if (this.#closed || this.#cancelTick !== undefined || unsettled.size === 0) return;
+    this.#cancelTick = this.platform.timers.after(RECONCILE_INTERVAL_MS, () => {
+      this.#cancelTick = undefined;
+      this.reconcile(unsettled);
+    });
   }
 
   /** Ends everything and forgets every wish, to begin anew in another room. */
@@ -368,12 +375,6 @@ export class Subscriptions {
         : { type: "set_down_track_target", downTrack, target },
     );
     down.sent = target;
-  }
-
-  #sourceState(trackSid: string): SourceState {
-    const source = this.host.resolve(trackSid);
-    if (source === undefined || source.track.upTracks.length === 0) return { exists: false };
-    return { exists: true, kind: source.track.kind, allowed: source.allowed };
   }
 
   #respond(trackSid: string, err: SubscriptionError): void {
