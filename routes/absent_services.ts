@@ -17,9 +17,9 @@ import {
   needsSipAdmin,
   needsSipCall,
 } from "./twirp_grants.ts";
-import type { TwirpCall, TwirpMethod, TwirpService } from "./twirp.ts";
+import type { TwirpAccess, TwirpCall, TwirpMethod, TwirpService } from "./twirp.ts";
 
-type Check = (call: TwirpCall, request: AnyMessage) => TwirpError | undefined;
+type Grant = TwirpAccess["grant"];
 
 const EGRESS: Readonly<Record<string, unknown>> = {
   StartEgress: protocol.StartEgressRequest,
@@ -63,13 +63,14 @@ const SIP: Readonly<Record<string, unknown>> = {
 /** Every service that answers without being there. */
 export function absentServices(): readonly TwirpService[] {
   return [
-    absent("livekit.Egress", EGRESS, ({ token }) => needsRoomRecord(token), "egress"),
-    absent("livekit.Ingress", INGRESS, ({ token }) => needsIngressAdmin(token), "ingress"),
-    absent("livekit.SIP", SIP, ({ token }) => needsSipAdmin(token), "sip", {
-      CreateSIPParticipant: ({ token }) => needsSipCall(token),
+    absent("livekit.Egress", EGRESS, needsRoomRecord, "egress"),
+    absent("livekit.Ingress", INGRESS, needsIngressAdmin, "ingress"),
+    absent("livekit.SIP", SIP, needsSipAdmin, "sip", {
+      CreateSIPParticipant: needsSipCall,
+      TransferSIPParticipant: needsSipCall,
+    }, {
       TransferSIPParticipant: ({ token }, request) =>
-        needsSipCall(token) ??
-          needsRoomAdmin(token, (request as protocol.TransferSIPParticipantRequest).roomName),
+        needsRoomAdmin(token, (request as protocol.TransferSIPParticipantRequest).roomName),
     }),
   ];
 }
@@ -77,17 +78,21 @@ export function absentServices(): readonly TwirpService[] {
 function absent(
   name: string,
   inputs: Readonly<Record<string, unknown>>,
-  check: Check,
+  usual: Grant,
   what: string,
-  special: Readonly<Record<string, Check>> = {},
+  special: Readonly<Record<string, Grant>> = {},
+  checks: Readonly<
+    Record<string, (call: TwirpCall, request: AnyMessage) => TwirpError | undefined>
+  > = {},
 ): TwirpService {
   const methods: Record<string, TwirpMethod> = {};
   for (const [method, input] of Object.entries(inputs)) {
-    const denied = special[method] ?? check;
     methods[method] = {
       // Every value of the tables above is a message class.
       input: input as MessageType<AnyMessage>,
-      run: (request, call) => denied(call, request) ?? missing(method, what),
+      grant: special[method] ?? usual,
+      carries: "content",
+      run: (request, call) => checks[method]?.(call, request) ?? missing(method, what),
     };
   }
   return { name, methods };

@@ -14,7 +14,7 @@ import { type AdminLimits, checkAttributes, checkMetadata } from "../lib/room/ad
 import type { AgentService } from "../lib/signalling/agent_service.ts";
 import { said } from "./admin_reply.ts";
 import { type TwirpCall, twirpMethod, type TwirpReply, type TwirpService } from "./twirp.ts";
-import { needsRoomAdmin } from "./twirp_grants.ts";
+import { needsRoomAdmin, needsSomeRoomAdmin } from "./twirp_grants.ts";
 
 /** What the methods work on. */
 export interface AgentDispatchOptions {
@@ -32,15 +32,20 @@ export function agentDispatchService(options: AgentDispatchOptions): TwirpServic
     methods: {
       CreateDispatch: twirpMethod(
         CreateAgentDispatchRequest,
+        { grant: needsSomeRoomAdmin, carries: "content" },
         (request, call) => create(options, request, call),
       ),
       DeleteDispatch: twirpMethod(
         DeleteAgentDispatchRequest,
+        { grant: needsSomeRoomAdmin, carries: "names" },
         ({ room, dispatchId }, { token }) =>
           needsRoomAdmin(token, room) ?? agents.dispatcher.delete(room, dispatchId) ??
             said(new AdminFailure("not_found", "dispatch ID not found")),
       ),
-      ListDispatch: twirpMethod(ListAgentDispatchRequest, ({ room, dispatchId }, { token }) => {
+      ListDispatch: twirpMethod(ListAgentDispatchRequest, {
+        grant: needsSomeRoomAdmin,
+        carries: "names",
+      }, ({ room, dispatchId }, { token }) => {
         const denied = needsRoomAdmin(token, room);
         if (denied !== undefined) return denied;
         const agentDispatches = agents.dispatcher.list(room, dispatchId);

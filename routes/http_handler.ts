@@ -8,9 +8,9 @@ import type { DropCounters } from "../lib/base/drop_counters.ts";
 import type { Clock, Log } from "../lib/base/platform.ts";
 import type { ApiKeys } from "../lib/signalling/access_token.ts";
 import { authenticate } from "./authentication.ts";
-import { bodyTooLarge, declaresTooMuch } from "./body_limit.ts";
 import { allowOrigin, answerPreflight } from "./cors.ts";
 import { notFound, plainText } from "./http_exchange.ts";
+import { bodyRefused, declaresTooMuch } from "./request_body.ts";
 import type { RouteTable } from "./route_table.ts";
 
 /** The part of `Deno.ServeHandlerInfo` used here. */
@@ -61,7 +61,7 @@ async function answer(
   const url = new URL(request.url);
   // Clients build "wss://host/" + "/rtc".
   const path = url.pathname.startsWith("//") ? url.pathname.slice(1) : url.pathname;
-  if (declaresTooMuch(request, maxBodyBytes)) return bodyTooLarge();
+  if (declaresTooMuch(request, maxBodyBytes)) return bodyRefused({ failure: "too_large" });
   const auth = await authenticate(request.headers, url.searchParams, keys, clock.wallMs());
   const response = auth.ok
     ? await (routes(path) ?? notFound)({

@@ -38,10 +38,14 @@ import {
   needsRoomAdmin,
   needsRoomCreate,
   needsRoomList,
+  needsSomeRoomAdmin,
 } from "./twirp_grants.ts";
-import { type TwirpMethod, twirpMethod, type TwirpService } from "./twirp.ts";
+import { type TwirpAccess, type TwirpMethod, twirpMethod, type TwirpService } from "./twirp.ts";
 
 const NONCE_BYTES = 16;
+/** Whose room it is shows only in the request. */
+const ADMIN_NAMES: TwirpAccess = { grant: needsSomeRoomAdmin, carries: "names" };
+const ADMIN_CONTENT: TwirpAccess = { grant: needsSomeRoomAdmin, carries: "content" };
 
 /** The service over `admin`. */
 export function roomService(admin: RoomAdmin): TwirpService {
@@ -55,24 +59,31 @@ function roomMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
   return {
     CreateRoom: twirpMethod(
       CreateRoomRequest,
+      { grant: needsRoomCreate, carries: "content" },
       (request, { token }) => needsRoomCreate(token) ?? said(admin.createRoom(request)),
     ),
     ListRooms: twirpMethod(
       ListRoomsRequest,
+      { grant: needsRoomList, carries: "names" },
       ({ names }, { token }) =>
         needsRoomList(token) ?? new ListRoomsResponse({ rooms: admin.listRooms(names) }),
     ),
     DeleteRoom: twirpMethod(
       DeleteRoomRequest,
+      { grant: needsRoomCreate, carries: "names" },
       ({ room }, { token }) =>
         needsRoomCreate(token) ?? said(admin.deleteRoom(room) ?? new DeleteRoomResponse()),
     ),
-    UpdateRoomMetadata: twirpMethod(UpdateRoomMetadataRequest, ({ room, metadata }, { token }) => {
-      const tooLarge = admin.checkRoomMetadata(metadata);
-      if (tooLarge !== undefined) return said(tooLarge);
-      return needsRoomAdmin(token, room) ?? said(admin.updateRoomMetadata(room, metadata));
-    }),
-    SendData: twirpMethod(SendDataRequest, (request, { token }) => {
+    UpdateRoomMetadata: twirpMethod(
+      UpdateRoomMetadataRequest,
+      ADMIN_CONTENT,
+      ({ room, metadata }, { token }) => {
+        const tooLarge = admin.checkRoomMetadata(metadata);
+        if (tooLarge !== undefined) return said(tooLarge);
+        return needsRoomAdmin(token, room) ?? said(admin.updateRoomMetadata(room, metadata));
+      },
+    ),
+    SendData: twirpMethod(SendDataRequest, ADMIN_CONTENT, (request, { token }) => {
       const denied = needsRoomAdmin(token, request.room);
       if (denied !== undefined) return denied;
       const { length } = request.nonce;
@@ -91,40 +102,52 @@ function participantMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
   return {
     ListParticipants: twirpMethod(
       ListParticipantsRequest,
+      ADMIN_NAMES,
       ({ room }, { token }) =>
         needsRoomAdmin(token, room) ??
           new ListParticipantsResponse({ participants: admin.listParticipants(room) }),
     ),
     GetParticipant: twirpMethod(
       RoomParticipantIdentity,
+      ADMIN_NAMES,
       ({ room, identity }, { token }) =>
         needsRoomAdmin(token, room) ?? said(admin.getParticipant(room, identity)),
     ),
     RemoveParticipant: twirpMethod(
       RoomParticipantIdentity,
+      ADMIN_NAMES,
       (request, { token }) =>
         needsRoomAdmin(token, request.room) ??
           said(admin.removeParticipant(request) ?? new RemoveParticipantResponse()),
     ),
-    MutePublishedTrack: twirpMethod(MuteRoomTrackRequest, async (request, { token }) => {
-      const denied = needsRoomAdmin(token, request.room);
-      if (denied !== undefined) return denied;
-      const track = await admin.mutePublishedTrack(request);
-      if (track instanceof AdminFailure) return said(track);
-      return new MuteRoomTrackResponse(track === undefined ? {} : { track });
-    }),
-    UpdateParticipant: twirpMethod(UpdateParticipantRequest, async (request, { token }) => {
-      const tooLarge = admin.checkUpdate(request);
-      if (tooLarge !== undefined) return said(tooLarge);
-      return needsRoomAdmin(token, request.room) ?? said(await admin.updateParticipant(request));
-    }),
+    MutePublishedTrack: twirpMethod(
+      MuteRoomTrackRequest,
+      ADMIN_NAMES,
+      async (request, { token }) => {
+        const denied = needsRoomAdmin(token, request.room);
+        if (denied !== undefined) return denied;
+        const track = await admin.mutePublishedTrack(request);
+        if (track instanceof AdminFailure) return said(track);
+        return new MuteRoomTrackResponse(track === undefined ? {} : { track });
+      },
+    ),
+    UpdateParticipant: twirpMethod(
+      UpdateParticipantRequest,
+      ADMIN_CONTENT,
+      async (request, { token }) => {
+        const tooLarge = admin.checkUpdate(request);
+        if (tooLarge !== undefined) return said(tooLarge);
+        return needsRoomAdmin(token, request.room) ?? said(await admin.updateParticipant(request));
+      },
+    ),
     UpdateSubscriptions: twirpMethod(
       UpdateSubscriptionsRequest,
+      ADMIN_NAMES,
       (request, { token }) =>
         needsRoomAdmin(token, request.room) ??
           said(admin.updateSubscriptions(request) ?? new UpdateSubscriptionsResponse()),
     ),
-    PerformRpc: twirpMethod(PerformRpcRequest, async (request, { token }) => {
+    PerformRpc: twirpMethod(PerformRpcRequest, ADMIN_CONTENT, async (request, { token }) => {
       const denied = needsRoomAdmin(token, request.room);
       if (denied !== undefined) return denied;
       if (request.destinationIdentity === "") {
@@ -141,12 +164,14 @@ function transferMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
   return {
     MoveParticipant: twirpMethod(
       MoveParticipantRequest,
+      ADMIN_NAMES,
       async (request, { token }) =>
         needsDestination(token, request.room, request.destinationRoom) ??
           said(await admin.moveParticipant(request) ?? new MoveParticipantResponse()),
     ),
     ForwardParticipant: twirpMethod(
       ForwardParticipantRequest,
+      ADMIN_NAMES,
       (request, { token }) =>
         needsDestination(token, request.room, request.destinationRoom) ??
           said(admin.forwardParticipant(request) ?? new ForwardParticipantResponse()),

@@ -2,7 +2,8 @@
  * Twirp over HTTP (specification version 7): `POST /twirp/livekit.<Service>/<Method>` with protobuf or
  * JSON, answered in kind.
  *
- * A service is a list of methods; a method gets its decoded request and the caller's verified token,
+ * A request is looked at in this order: route, grant, size, weight, and then decoded. A service is a
+ * list of methods; a method gets its decoded request and the caller's verified token,
  * and gives its answer or a {@linkcode TwirpError}. A method that throws has a bug: its caller gets
  * `internal` and nobody else notices.
  *
@@ -12,10 +13,11 @@ import type { AnyMessage, Message, MessageType } from "@bufbuild/protobuf";
 import type { DropCounters } from "../lib/base/drop_counters.ts";
 import type { Log, Timers } from "../lib/base/platform.ts";
 import type { AccessToken } from "../lib/signalling/access_token.ts";
-import { bodyTooLarge, readBody } from "./body_limit.ts";
+import { decodeMessage } from "../lib/signalling/signal_codec.ts";
 import type { HttpExchange, RouteHandler } from "./http_exchange.ts";
+import { type BodyReader, bodyRefused } from "./request_body.ts";
 import { type TwirpCode, TwirpError } from "./twirp_error.ts";
-import { readTwirpJson, writeTwirpJson } from "./twirp_json.ts";
+import { writeTwirpJson } from "./twirp_json.ts";
 
 /** What a method knows besides its request. */
 export interface TwirpCall {
@@ -28,8 +30,16 @@ export interface TwirpCall {
 /** A method's answer. */
 export type TwirpReply = AnyMessage | TwirpError;
 
+/** What is known of a method before its request is read. */
+export interface TwirpAccess {
+  /** Refuses whoever has no right to call the method, whatever the request says. */
+  readonly grant: (token: AccessToken | undefined) => TwirpError | undefined;
+  /** Requests that only name things are small; others are as large as the server allows. */
+  readonly carries: "names" | "content";
+}
+
 /** One method; make it with {@linkcode twirpMethod}. */
-export interface TwirpMethod {
+export interface TwirpMethod extends TwirpAccess {
   readonly input: MessageType<AnyMessage>;
   readonly run: (request: AnyMessage, call: TwirpCall) => TwirpReply | Promise<TwirpReply>;
 }
@@ -45,6 +55,7 @@ export interface TwirpService {
 export interface TwirpOptions {
   /** Bytes; 0 means no limit. */
   readonly maxBodyBytes: number;
+  readonly bodies: BodyReader;
   readonly timers: Timers;
   readonly log: Log;
   readonly counters: DropCounters;
@@ -55,14 +66,18 @@ export interface TwirpOptions {
   ) => (status: number, code: TwirpCode | "") => void;
 }
 
-/** Ties a request type to the function that answers it. */
+/** Ties a request type, and who may send one, to the function that answers it. */
 export function twirpMethod<I extends Message<I>>(
   input: MessageType<I>,
+  access: TwirpAccess,
   run: (request: I, call: TwirpCall) => TwirpReply | Promise<TwirpReply>,
 ): TwirpMethod {
   // The transport only hands `run` what `input` decoded, so the types cannot disagree.
-  return { input, run } as unknown as TwirpMethod;
+  return { input, ...access, run } as unknown as TwirpMethod;
 }
+
+/** Bytes of a request that names things: rooms, identities, tracks, thousands of them. */
+const MAX_NAMES_BYTES = 256 * 1024;
 
 /** The longest `X-Twirp-Timeout-Ms` that is waited for; timers take no longer delay. */
 const MAX_TIMEOUT_MS = 0x7fff_ffff;
@@ -115,10 +130,18 @@ async function answer(
   if (encoding !== "application/json" && encoding !== "application/protobuf") {
     return badRoute(exchange, `unexpected Content-Type: "${contentType}"`);
   }
+  // Whoever may not call this has nothing read, let alone decoded.
+  const denied = method.grant(exchange.token);
+  if (denied !== undefined) return denied;
   const json = encoding === "application/json";
-  const body = await readBody(request, options.maxBodyBytes);
-  if (body === undefined) return bodyTooLarge();
-  const message = json ? readJsonBody(method, body) : readProtobuf(method, body);
+  const limit = maxBytes(method, options.maxBodyBytes);
+  const body = await options.bodies.read(
+    request,
+    limit,
+    (bytes) => readRequest(method, bytes, json),
+  );
+  if (!body.ok) return bodyRefused(body);
+  const message = body.value;
   if (message === undefined) {
     const kind = json ? "json" : "protobuf";
     return new TwirpError("malformed", `the ${kind} request could not be decoded`);
@@ -167,17 +190,16 @@ function readTimeout(header: string | null): number | undefined {
   return Math.min(Number(header), MAX_TIMEOUT_MS);
 }
 
-function readJsonBody(method: TwirpMethod, body: Uint8Array): AnyMessage | undefined {
-  try {
-    return readTwirpJson(method.input, new TextDecoder("utf-8", { fatal: true }).decode(body));
-  } catch {
-    return undefined;
-  }
+function maxBytes({ carries }: TwirpMethod, maxBodyBytes: number): number {
+  if (carries === "content") return maxBodyBytes;
+  return maxBodyBytes === 0 ? MAX_NAMES_BYTES : Math.min(maxBodyBytes, MAX_NAMES_BYTES);
 }
 
-function readProtobuf(method: TwirpMethod, body: Uint8Array): AnyMessage | undefined {
+/** `undefined` for what is no such message, or has more parts than any request. */
+function readRequest({ input }: TwirpMethod, body: Uint8Array, json: boolean) {
   try {
-    return method.input.fromBinary(body);
+    const text = json && new TextDecoder("utf-8", { fatal: true }).decode(body);
+    return decodeMessage(input, text === false ? body : text);
   } catch {
     return undefined;
   }

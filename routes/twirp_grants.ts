@@ -19,6 +19,11 @@ export function needsRoomList(token: Token): Check {
   return unless(token?.video?.roomList);
 }
 
+/** `roomAdmin` for whatever room: all that shows before the request is read. */
+export function needsSomeRoomAdmin(token: Token): Check {
+  return unless(token?.video?.roomAdmin);
+}
+
 /** `roomAdmin` for exactly this room; a token without a room is no token for the room without a name. */
 export function needsRoomAdmin(token: Token, room: string): Check {
   return unless(token?.video?.roomAdmin && room !== "" && token.video.room === room);

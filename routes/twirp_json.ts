@@ -13,19 +13,6 @@ export function writeTwirpJson(message: AnyMessage): string {
   return JSON.stringify(withNulls(message.getType(), json));
 }
 
-/**
- * Reads a request; names may be in either spelling and unknown fields are ignored.
- *
- * @returns `undefined` if the text is no such message.
- */
-export function readTwirpJson(type: MessageType<AnyMessage>, text: string): AnyMessage | undefined {
-  try {
-    return type.fromJsonString(text, { ignoreUnknownFields: true });
-  } catch {
-    return undefined;
-  }
-}
-
 /** Adds `null` for every message field that is not set; alternatives of a oneof stay absent. */
 function withNulls(type: MessageType<AnyMessage>, json: JsonValue): JsonValue {
   // Well-known types have a spelling of their own.

@@ -11,13 +11,19 @@ import type { Refusal } from "../lib/signalling/access_token.ts";
 import { clientAddress, type JoinLimits } from "../lib/signalling/join_parameters.ts";
 import { readWhipGrant, readWhipParameters } from "../lib/signalling/whip_parameters.ts";
 import type { WhipAnswer, WhipService, WhipTarget } from "../lib/signalling/whip_service.ts";
-import { readBody } from "./body_limit.ts";
 import { type HttpExchange, plainText, type RouteHandler } from "./http_exchange.ts";
+import {
+  BODY_FAILURE_STATUS,
+  type BodyFailure,
+  bodyFailureText,
+  type BodyReader,
+} from "./request_body.ts";
 
 /** What the routes need. */
 export interface WhipRouteOptions {
   readonly whip: Pick<WhipService, "create" | "trickle" | "restart" | "delete">;
   readonly limits: JoinLimits;
+  readonly bodies: BodyReader;
 }
 
 const PATH = "/whip/v1";
@@ -62,14 +68,15 @@ const OPEN_TO_ALL = {
   "Accept-Post": SDP,
 };
 
-function whipResource({ whip }: WhipRouteOptions, sid: string): RouteHandler {
+function whipResource(options: WhipRouteOptions, sid: string): RouteHandler {
+  const { whip } = options;
   return (exchange) => {
     switch (exchange.request.method) {
       case "GET":
       case "HEAD":
         return new Response(null, { status: 204 });
       case "PATCH":
-        return patch(exchange, whip, sid);
+        return patch(exchange, options, sid);
       case "DELETE": {
         const target = targetOf(exchange, sid);
         if (!target.ok) return refuse(target);
@@ -84,7 +91,7 @@ function whipResource({ whip }: WhipRouteOptions, sid: string): RouteHandler {
 
 async function create(
   { request, url, token, socketAddress }: HttpExchange,
-  { whip, limits }: WhipRouteOptions,
+  { whip, limits, bodies }: WhipRouteOptions,
 ): Promise<Response> {
   const wrongType = wrongContentType(request, SDP);
   if (wrongType !== undefined) return wrongType;
@@ -97,8 +104,9 @@ async function create(
     clientInfo: headers.get("X-LiveKit-ClientInfo") ?? "",
   }, limits);
   if (!read.ok) return refuse(read);
-  const offer = await bodyText(request);
-  if (offer === undefined) return tooLarge();
+  const body = await bodies.read(request, MAX_BODY_BYTES, asText);
+  if (!body.ok) return bodyFailed(body.failure);
+  const offer = body.value;
   if (offer === "") return failure(400, "body does not have SDP offer");
   const answer = await whip.create(read.join, offer, read.wanted);
   return answer.ok ? created(answer) : refuse(answer);
@@ -120,7 +128,7 @@ function created({ sid, sdp, iceServers, ufrag }: WhipAnswer): Response {
 
 async function patch(
   exchange: HttpExchange,
-  whip: WhipRouteOptions["whip"],
+  { whip, bodies }: Pick<WhipRouteOptions, "whip" | "bodies">,
   sid: string,
 ): Promise<Response> {
   const { request } = exchange;
@@ -130,8 +138,9 @@ async function patch(
   if (iceSession === "") return failure(428, "missing entity tag");
   const target = targetOf(exchange, sid);
   if (!target.ok) return refuse(target);
-  const fragment = await bodyText(request);
-  if (fragment === undefined) return tooLarge();
+  const body = await bodies.read(request, MAX_BODY_BYTES, asText);
+  if (!body.ok) return bodyFailed(body.failure);
+  const fragment = body.value;
   if (iceSession !== "*") {
     const result = whip.trickle(target.target, unquoted(iceSession), fragment);
     return result.ok ? new Response(null, { status: 204 }) : refuse(result);
@@ -164,14 +173,15 @@ function wrongContentType({ headers }: Request, wanted: string): Response | unde
   return failure(400, `unsupported content-type: ${type}`);
 }
 
-/** `undefined` if there is more than a body may have. */
-async function bodyText(request: Request): Promise<string | undefined> {
-  const bytes = await readBody(request, MAX_BODY_BYTES);
-  return bytes === undefined ? undefined : new TextDecoder().decode(bytes);
+function asText(body: Uint8Array): string {
+  return new TextDecoder().decode(body);
 }
 
-function tooLarge(): Response {
-  return failure(413, `request body exceeds ${MAX_BODY_BYTES} bytes`);
+function bodyFailed(reason: BodyFailure): Response {
+  const words = reason === "too_large"
+    ? `request body exceeds ${MAX_BODY_BYTES} bytes`
+    : bodyFailureText(reason);
+  return failure(BODY_FAILURE_STATUS[reason], words);
 }
 
 /** Inside quotes (RFC 9110 §5.6.4). */

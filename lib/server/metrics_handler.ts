@@ -3,7 +3,11 @@
  *
  * @module
  */
+import type { HttpHandler } from "../../routes/http_handler.ts";
 import type { Metrics } from "./metrics.ts";
+
+/** Where clients join, as opposed to asking whether they could. */
+const JOIN_PATH = /^\/{1,2}rtc(?:\/v1)?$/;
 
 /** Both, or neither. */
 export interface BasicCredentials {
@@ -25,6 +29,20 @@ export function metricsHandler(
       });
     }
     return new Response(await metrics.text(), { headers: { "Content-Type": metrics.contentType } });
+  };
+}
+
+/** The server's own handler, but joins that it refuses are counted. */
+export function countingRefusals(
+  handler: HttpHandler,
+  metrics: Pick<Metrics, "joinRefused">,
+): HttpHandler {
+  return async (request, info) => {
+    const response = await handler(request, info);
+    if (response.status >= 400 && JOIN_PATH.test(new URL(request.url).pathname)) {
+      metrics.joinRefused(response.status);
+    }
+    return response;
   };
 }
 

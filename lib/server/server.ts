@@ -30,6 +30,7 @@ import { WhipService } from "../signalling/whip_service.ts";
 import { absentServices } from "../../routes/absent_services.ts";
 import { createHttpHandler, type HttpHandler } from "../../routes/http_handler.ts";
 import { roomService } from "../../routes/room_service.ts";
+import { BodyReader } from "../../routes/request_body.ts";
 import type { SignalEntrance } from "../../routes/rtc.ts";
 import { routeTable } from "../../routes/route_table.ts";
 import { agentDispatchService } from "../../routes/agent_dispatch_service.ts";
@@ -40,7 +41,7 @@ import type { Config } from "./config_parsing.ts";
 import { lacksPorts, mediaListeners } from "./media_listeners.ts";
 import { createMediaPlane } from "./media_plane.ts";
 import { Metrics } from "./metrics.ts";
-import { metricsHandler } from "./metrics_handler.ts";
+import { countingRefusals, metricsHandler } from "./metrics_handler.ts";
 import type { InterfaceAddress } from "./node_address.ts";
 import { NodeState } from "./node_state.ts";
 import { adminLimits, audioLevelOptions, roomOptions } from "./room_settings.ts";
@@ -52,9 +53,6 @@ import { Webhooks } from "./webhooks.ts";
 const SOCKET_IDLE_TIMEOUT_S = 20;
 /** Webhooks that are not delivered so long after everybody was told to leave are dropped. */
 const WEBHOOK_DRAIN_MS = 3000;
-
-/** Where clients join, as opposed to asking whether they could. */
-const JOIN_PATH = /^\/{1,2}rtc(?:\/v1)?$/;
 
 /** What carries media, for people. */
 export interface MediaSummary {
@@ -322,9 +320,10 @@ class ComposedServer implements SfuServer {
       admitSession: (join) => signals.admitSession(join),
       open: (join, socket, receivedAt) => signals.open(join, socket, receivedAt),
     };
+    const bodies = new BodyReader({ timers: this.#platform.timers, counters: this.counters });
     const routes = routeTable({
       heartbeat: { last: () => state.lastBeat(), takesNewcomers: () => state.takesNewcomers },
-      whip: { whip: new WhipService(this.rooms, entrance), limits },
+      whip: { whip: new WhipService(this.rooms, entrance), limits, bodies },
       rtc: {
         signals: entrance,
         limits,
@@ -341,6 +340,7 @@ class ComposedServer implements SfuServer {
         ...absentServices(),
       ], {
         maxBodyBytes,
+        bodies,
         timers: this.#platform.timers,
         log: this.#platform.log,
         counters: this.counters,
@@ -355,14 +355,7 @@ class ComposedServer implements SfuServer {
       log: this.#platform.log,
       counters: this.counters,
     });
-    const metrics = this.#metrics;
-    return metrics === undefined ? handler : async (request, info) => {
-      const response = await handler(request, info);
-      if (response.status >= 400 && JOIN_PATH.test(new URL(request.url).pathname)) {
-        metrics.joinRefused(response.status);
-      }
-      return response;
-    };
+    return this.#metrics === undefined ? handler : countingRefusals(handler, this.#metrics);
   }
 
   #dispatchService(config: Config): TwirpService {

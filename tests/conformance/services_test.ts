@@ -18,7 +18,7 @@ import {
 import { type Config, parseConfig, parseConfigText } from "../../lib/server/config_parsing.ts";
 import { decodeJoinRequest } from "../../lib/signalling/join_request.ts";
 import { authenticate } from "../../routes/authentication.ts";
-import { readBody } from "../../routes/body_limit.ts";
+import { testBodies } from "../support/test_bodies.ts";
 import { mintToken } from "../support/access_tokens.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
 import { World } from "../support/scripted_client.ts";
@@ -57,8 +57,12 @@ scenario("TestRequestBodyLimiter", async (test) => {
       method: "POST",
       body: ReadableStream.from([new Uint8Array(60), new Uint8Array(60)]),
     });
-  assert.equal(await readBody(undeclared(), 100), undefined);
-  assert.equal((await readBody(undeclared(), 0))!.length, 120);
+  const lengthWithin = async (limit: number) => {
+    const read = await testBodies().read(undeclared(), limit, ({ length }) => length);
+    return read.ok ? read.value : read.failure;
+  };
+  assert.equal(await lengthWithin(100), "too_large");
+  assert.equal(await lengthWithin(0), 120);
 }, { config: { limit: { max_api_request_body_size: 100 } } });
 
 scenario("TestCreateRoom", (test) => {

@@ -3,6 +3,7 @@ import { absentServices } from "../../routes/absent_services.ts";
 import { roomService } from "../../routes/room_service.ts";
 import { twirpRoutes } from "../../routes/twirp.ts";
 import { adminWorld, tokenWith } from "../support/admin_world.ts";
+import { testBodies } from "../support/test_bodies.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 
 const ROUNDS = 400;
@@ -13,6 +14,7 @@ function api() {
   const services = [roomService(admin), ...absentServices()];
   const routes = twirpRoutes(services, {
     maxBodyBytes: 0,
+    bodies: testBodies(),
     timers: world.platform.timers,
     log: world.platform.log,
     counters: world.counters,

@@ -9,6 +9,7 @@ import { WhipService } from "../../lib/signalling/whip_service.ts";
 import type { RoomOptions } from "../../lib/room/room_context.ts";
 import { whipRoutes } from "../../routes/whip.ts";
 import { tokenWith } from "./admin_world.ts";
+import { testBodies } from "./test_bodies.ts";
 import { World } from "./scripted_client.ts";
 import { singleOffer } from "./single_offer.ts";
 
@@ -64,6 +65,7 @@ export class WhipWorld {
     this.#routes = whipRoutes({
       whip: this.whip,
       limits: { maxRoomNameLength: 20, maxParticipantIdentityLength: 20 },
+      bodies: testBodies(),
     });
   }
 

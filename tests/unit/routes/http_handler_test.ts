@@ -7,6 +7,7 @@ import type { SignalSocket } from "../../../lib/signalling/signal_socket.ts";
 import { createHttpHandler, type HttpHandler } from "../../../routes/http_handler.ts";
 import { routeTable } from "../../../routes/route_table.ts";
 import type { WhipRouteOptions } from "../../../routes/whip.ts";
+import { testBodies } from "../../support/test_bodies.ts";
 
 const NOW = 1_800_000_000_000;
 const NO_SOCKET = {} as SignalSocket;
@@ -28,7 +29,11 @@ function world(log: Log = silentLog): World {
   const counters = new DropCounters();
   const routes = routeTable({
     twirp: () => undefined,
-    whip: { whip: WHIP, limits: { maxRoomNameLength: 256, maxParticipantIdentityLength: 256 } },
+    whip: {
+      whip: WHIP,
+      limits: { maxRoomNameLength: 256, maxParticipantIdentityLength: 256 },
+      bodies: testBodies(),
+    },
     agent: {
       agents: { openWorker: () => {} },
       upgrade: () => ({ response: new Response("upgraded"), socket: NO_SOCKET }),

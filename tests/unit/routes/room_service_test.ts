@@ -4,6 +4,7 @@ import { roomService } from "../../../routes/room_service.ts";
 import { twirpRoutes } from "../../../routes/twirp.ts";
 import type { AccessToken, VideoGrant } from "../../../lib/signalling/access_token.ts";
 import { adminWorld, tokenWith } from "../../support/admin_world.ts";
+import { testBodies } from "../../support/test_bodies.ts";
 
 /** The routes over a world in which alice is in the lobby. */
 async function api(limits: Parameters<typeof adminWorld>[1] = {}) {
@@ -11,6 +12,7 @@ async function api(limits: Parameters<typeof adminWorld>[1] = {}) {
   const alice = await world.joined("alice");
   const routes = twirpRoutes([roomService(admin), ...absentServices()], {
     maxBodyBytes: 0,
+    bodies: testBodies(),
     timers: world.platform.timers,
     log: world.platform.log,
     counters: world.counters,
@@ -188,24 +190,29 @@ Deno.test("roomService() checks sizes before grants where LiveKit does, and name
     body: { code: "invalid_argument", msg: `${argument} 10`, meta: { argument } },
   });
   const nothing = tokenWith({});
+  // Whose room it is shows only in the request, and then its sizes are looked at first.
+  const elsewhere = tokenWith({ roomAdmin: true, room: "elsewhere" });
   const update = { room: "lobby", identity: "alice" };
   const metadata = refusal("metadata size exceeds limits");
   assert.deepEqual(
-    await call("UpdateParticipant", { ...update, name: long }, nothing),
+    await call("UpdateParticipant", { ...update, name: long }, elsewhere),
     refusal("name length exceeds limits"),
   );
   assert.deepEqual(
-    await call("UpdateParticipant", { ...update, metadata: long }, nothing),
+    await call("UpdateParticipant", { ...update, metadata: long }, elsewhere),
     metadata,
   );
   assert.deepEqual(
-    await call("UpdateParticipant", { ...update, attributes: { [long]: "" } }, nothing),
+    await call("UpdateParticipant", { ...update, attributes: { [long]: "" } }, elsewhere),
     refusal("attribute size exceeds limits"),
   );
   assert.deepEqual(
-    await call("UpdateRoomMetadata", { room: "lobby", metadata: long }, nothing),
+    await call("UpdateRoomMetadata", { room: "lobby", metadata: long }, elsewhere),
     metadata,
   );
+  for (const method of ["UpdateParticipant", "UpdateRoomMetadata"]) {
+    assert.deepEqual(await call(method, { ...update, metadata: long }, nothing), DENIED, method);
+  }
   const creator = tokenWith({ roomCreate: true });
   const create = { name: "new", metadata: long };
   assert.deepEqual(await call("CreateRoom", create, nothing), DENIED);

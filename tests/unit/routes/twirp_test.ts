@@ -9,20 +9,26 @@ import {
 } from "@livekit/protocol";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import { silentLog } from "../../../lib/base/platform.ts";
-import { TwirpError } from "../../../routes/twirp_error.ts";
+import { permissionsDenied, TwirpError } from "../../../routes/twirp_error.ts";
 import { writeTwirpJson } from "../../../routes/twirp_json.ts";
 import { twirpMethod, type TwirpReply, twirpRoutes } from "../../../routes/twirp.ts";
 import { VirtualPlatform } from "../../support/virtual_platform.ts";
+import { testBodies } from "../../support/test_bodies.ts";
 
 const LIST_ROOMS = "/twirp/livekit.RoomService/ListRooms";
 
 /** A service of one method that answers with `reply`. */
-function service(reply: (names: readonly string[]) => TwirpReply | Promise<TwirpReply>) {
+function service(
+  reply: (names: readonly string[]) => TwirpReply | Promise<TwirpReply>,
+  maxBodyBytes = 1_000,
+) {
   const platform = new VirtualPlatform();
   const counters = new DropCounters();
-  const methods = { ListRooms: twirpMethod(ListRoomsRequest, ({ names }) => reply(names)) };
+  const access = { grant: () => undefined, carries: "names" } as const;
+  const methods = { ListRooms: twirpMethod(ListRoomsRequest, access, ({ names }) => reply(names)) };
   const routes = twirpRoutes([{ name: "livekit.RoomService", methods }], {
-    maxBodyBytes: 1_000,
+    maxBodyBytes,
+    bodies: testBodies(),
     timers: platform.timers,
     log: silentLog,
     counters,
@@ -221,4 +227,92 @@ Deno.test("writeTwirpJson() leaves out what is optional or an alternative", () =
     plain_inner: null,
     by_key: { a: empty },
   });
+});
+
+Deno.test("twirpRoutes() asks for the grant before a byte of the body is read", async () => {
+  let called = 0;
+  const { platform, counters } = service(() => new ListRoomsResponse());
+  const methods = {
+    ListRooms: twirpMethod(
+      ListRoomsRequest,
+      { grant: (token) => token === undefined ? permissionsDenied() : undefined, carries: "names" },
+      () => {
+        called++;
+        return new ListRoomsResponse();
+      },
+    ),
+  };
+  const bodies = testBodies();
+  const { timers } = platform;
+  const options = { maxBodyBytes: 0, bodies, timers, log: silentLog, counters };
+  const routes = twirpRoutes([{ name: "livekit.RoomService", methods }], options);
+  let pulled = 0;
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      pulled++;
+      controller.enqueue(new Uint8Array(1_000));
+    },
+  }, { highWaterMark: 0 });
+  const headers = { "Content-Type": "application/protobuf" };
+  const request = new Request(`http://sfu.example${LIST_ROOMS}`, { method: "POST", headers, body });
+  const exchange = {
+    url: new URL(request.url),
+    path: LIST_ROOMS,
+    receivedAt: 0,
+    socketAddress: "",
+  };
+  const response = await routes(LIST_ROOMS)!({ ...exchange, request, token: undefined });
+  assert.equal(response.status, 401);
+  assert.deepEqual([pulled, called], [0, 0]);
+});
+
+Deno.test("twirpRoutes() takes no more of a request that names things than names need", async () => {
+  const names = (bytes: number) => json(`{"names":["${"x".repeat(bytes)}"]}`);
+  const methods = (carries: "names" | "content") => ({
+    ListRooms: twirpMethod(
+      ListRoomsRequest,
+      { grant: () => undefined, carries },
+      () => new ListRoomsResponse(),
+    ),
+  });
+  const send = async (carries: "names" | "content", maxBodyBytes: number, init: RequestInit) => {
+    const { platform: { timers }, counters } = service(() => new ListRoomsResponse());
+    const options = { maxBodyBytes, bodies: testBodies(), timers, log: silentLog, counters };
+    const services = [{ name: "livekit.RoomService", methods: methods(carries) }];
+    const request = new Request(`http://sfu.example${LIST_ROOMS}`, { method: "POST", ...init });
+    const exchange = { url: new URL(request.url), path: LIST_ROOMS, receivedAt: 0 };
+    const route = twirpRoutes(services, options)(LIST_ROOMS)!;
+    const answer = await route({ ...exchange, request, token: undefined, socketAddress: "" });
+    return answer.status;
+  };
+  for (const maxBodyBytes of [0, 10_000_000]) {
+    assert.equal(await send("names", maxBodyBytes, names(200_000)), 200);
+    assert.equal(await send("names", maxBodyBytes, names(300_000)), 413);
+    assert.equal(await send("content", maxBodyBytes, names(300_000)), 200);
+  }
+  assert.equal(await send("names", 1_000, names(1_000)), 413);
+});
+
+Deno.test("twirpRoutes() decodes no request of more values than it would want to hold", async () => {
+  let largest = 0;
+  const { send } = service((names) => {
+    largest = Math.max(largest, names.length);
+    return new ListRoomsResponse();
+  }, 1_000_000);
+  const protobuf = (count: number): RequestInit => ({
+    // Each an empty name: field 1, no bytes.
+    body: new Uint8Array(count * 2).map((_, at) => at % 2 === 0 ? 0x0a : 0),
+    headers: { "Content-Type": "application/protobuf" },
+  });
+  const listed = (count: number) => json(JSON.stringify({ names: new Array(count).fill("") }));
+  for (
+    const [fits, tooMany] of [[protobuf(32_768), protobuf(32_769)], [
+      listed(15_000),
+      listed(17_000),
+    ]] as const
+  ) {
+    assert.equal((await send(fits)).status, 200);
+    assert.equal((await send(tooMany)).status, 400);
+  }
+  assert.equal(largest, 32_768);
 });
