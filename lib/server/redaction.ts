@@ -17,7 +17,7 @@ const HEX_GROUPS = /(?<![\w:.])[\da-f]*:[\da-f:.]*[\da-f:](?:%\w+)?(?![\w:])/gi;
 /** Values nested deeper than this are not printed. */
 const MAX_DEPTH = 6;
 
-/** An address that may be seen: the server's own, which its clients are told. */
+/** An address that may be seen: the server's own, or one that its operator has configured. */
 class OwnAddress {
   constructor(readonly text: string) {}
 }

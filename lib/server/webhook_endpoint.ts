@@ -5,13 +5,14 @@
  * Contract: {@linkcode WebhookEndpoint.accept} returns at once and never throws. An event leaves its
  * queue delivered, refused by the receiver, or dropped; what was dropped is counted, and the next
  * event to this URL says how many there were (`num_dropped`). A queue exists only while it has
- * something to do.
+ * something to do. The log names the receiver's host, never the rest of its URL.
  *
  * @module
  */
 import { WebhookEvent } from "@livekit/protocol";
-import type { Cancel, Platform } from "../base/platform.ts";
+import type { Cancel, Log, Platform } from "../base/platform.ts";
 import { describeError } from "../room/close_reason.ts";
+import { ownAddress } from "./redaction.ts";
 import { type AttemptOutcome, postWebhook, type WebhookFetch } from "./webhook_attempt.ts";
 import { isWanted, resourceKey } from "./webhook_events.ts";
 import { retryDelayMs } from "./webhook_retry.ts";
@@ -37,7 +38,7 @@ export interface WebhookStatistics {
 /** What one endpoint needs. */
 export interface WebhookEndpointOptions {
   readonly url: string;
-  /** Place in the configuration, from 0; names the endpoint in logs, where a URL might tell secrets. */
+  /** Place in the configuration, from 0; tells endpoints on one host apart in logs. */
   readonly position: number;
   /** Makes the `Authorization` of a body, as of now. */
   readonly sign: (body: Uint8Array<ArrayBuffer>) => Promise<string>;
@@ -62,6 +63,8 @@ export class WebhookEndpoint {
   readonly #queues = new Map<string, QueuedEvent[]>();
   /** Dropped, and not yet told of in a delivered event. */
   #dropped = 0;
+  /** Not delivered since deliveries began to fail, whatever became of them. */
+  #lost = 0;
   #requests = 0;
   readonly #forSlot: (() => void)[] = [];
   readonly #stop = new AbortController();
@@ -106,6 +109,7 @@ export class WebhookEndpoint {
     const cancel = this.options.platform.timers.after(timeoutMs, () => this.#stop.abort());
     await empty;
     cancel();
+    if (this.#lost > 0) this.#log.warn("webhook events were lost", this.#where());
   }
 
   async #work(key: string, queue: QueuedEvent[]): Promise<void> {
@@ -142,12 +146,16 @@ export class WebhookEndpoint {
       }
       this.#note(outcome, event.event);
       if (outcome.type === "delivered") return statistics.delivered();
-      if (outcome.type === "refused") return statistics.failed();
+      if (outcome.type === "refused") {
+        this.#lose();
+        return statistics.failed();
+      }
       if (this.#closing) return this.#drop(numDropped, "shutdown");
       const age = clock.now() - queuedAt;
       const wait = retryDelayMs(retries, age, maxAgeMs, outcome.retryAfterMs);
       if (wait === undefined) {
         this.#dropped += numDropped + 1;
+        this.#lose();
         return statistics.failed();
       }
       await this.#sleep(wait);
@@ -166,20 +174,41 @@ export class WebhookEndpoint {
 
   /** One line when deliveries begin to fail and one when they work again, not one for each event. */
   #note(outcome: AttemptOutcome, event: string): void {
-    const { platform: { log }, position } = this.options;
     if (outcome.type === "delivered") {
-      if (this.#failing) log.info("webhooks are delivered again", { webhook: position });
+      if (this.#failing) this.#log.info("webhooks are delivered again", this.#where());
       this.#failing = false;
+      this.#lost = 0;
       return;
     }
-    if (!this.#failing) log.warn("webhook not delivered", { webhook: position, event, ...outcome });
+    if (!this.#failing) {
+      this.#log.warn("webhook not delivered", { ...this.#where(), event, ...outcome });
+    }
     this.#failing = true;
   }
 
   /** @param alsoLost Drops that this event would have told of. */
   #drop(alsoLost: number, reason: DropReason): void {
     this.#dropped += alsoLost + 1;
+    this.#lose();
     this.options.statistics.dropped(reason);
+  }
+
+  /** Says so at the first, the tenth, the hundredth and so on. */
+  #lose(): void {
+    this.#lost++;
+    if (Number.isInteger(Math.log10(this.#lost))) {
+      this.#log.warn("webhook events are lost", this.#where());
+    }
+  }
+
+  get #log(): Log {
+    return this.options.platform.log;
+  }
+
+  /** Neither user nor path nor query, which may hold secrets. */
+  #where(): { readonly webhook: number; readonly host: unknown; readonly lost: number } {
+    const { url, position } = this.options;
+    return { webhook: position, host: ownAddress(new URL(url).host), lost: this.#lost };
   }
 
   #sleep(ms: number): Promise<void> {

@@ -1,10 +1,12 @@
 /** Queues of one webhook URL on virtual time, against receivers that behave and that do not. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { createLog } from "../../../lib/server/logging.ts";
 import {
   REQUEST_TIMEOUT_MS,
   type WebhookEndpointOptions,
 } from "../../../lib/server/webhook_endpoint.ts";
+import { settle, VirtualPlatform } from "../../support/virtual_platform.ts";
 import { type ReceiverState, WebhookWorld } from "../../support/webhook_world.ts";
 
 function ids(from: number, to: number): string[] {
@@ -283,4 +285,59 @@ Deno.test("WebhookEndpoint delivers in order and accounts for every event, whate
     ),
     { seed: 20_260_101, numRuns: 40 },
   );
+});
+
+/** The endpoint's log lines: message, host and how many were lost. */
+function logged() {
+  const lines: string[] = [];
+  const log = createLog({ level: "info", format: "json", write: (line) => lines.push(line) });
+  const told = () =>
+    lines.map((line) => JSON.parse(line)).map(({ message, host, lost }) => [message, host, lost]);
+  return { lines, log, told };
+}
+
+Deno.test("WebhookEndpoint names the host that fails, and nothing else of its URL, and counts losses", async () => {
+  const { lines, log, told } = logged();
+  const world = new WebhookWorld({
+    url: "https://user:password@hooks.example:8443/secret/path?token=hidden#more",
+    platform: { ...new VirtualPlatform(), log },
+    maxDepth: 3,
+  });
+  const host = "hooks.example:8443";
+  world.behave = () => 404;
+  for (const id of ids(0, 12)) {
+    world.accept("lobby", id);
+    await settle();
+  }
+  const failing = [
+    ["webhook not delivered", host, 0],
+    ["webhook events are lost", host, 1],
+    ["webhook events are lost", host, 10],
+  ];
+  assert.deepEqual(told(), failing);
+  world.behave = () => 200;
+  world.accept("lobby", "EV_20");
+  await settle();
+  assert.deepEqual(told(), [...failing, ["webhooks are delivered again", host, 12]]);
+  for (const hidden of ["user", "password", "secret", "token", "hidden", "more"]) {
+    assert.ok(!lines.join("").includes(hidden), hidden);
+  }
+});
+
+Deno.test("WebhookEndpoint.close() says how many events were lost with it, also at an address", async () => {
+  const { log, told } = logged();
+  const platform = new VirtualPlatform();
+  const world = new WebhookWorld({ url: "http://192.0.2.7/x", platform: { ...platform, log } });
+  world.behave = () => "hang";
+  for (const id of ids(0, 3)) world.accept("lobby", id);
+  const closing = world.endpoint.close(1_000);
+  await settle();
+  platform.advance(1_000);
+  await closing;
+  const lines = told();
+  assert.deepEqual(lines.at(-1), ["webhook events were lost", "192.0.2.7", 3]);
+  const quiet = logged();
+  const idle = new WebhookWorld({ platform: { ...platform, log: quiet.log } });
+  await idle.endpoint.close(1_000);
+  assert.deepEqual(quiet.told(), []);
 });
