@@ -6,8 +6,10 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { type CommandLineValues, type ConfigSources, generatedFlags } from "./config_loading.ts";
-import { keysInEffect } from "./keys_in_effect.ts";
 import type { ConfigOverride } from "./config_parsing.ts";
+import { keysInEffect } from "./keys_in_effect.ts";
+import type { JoinTokenRequest } from "./join_token.ts";
+import { explainUsage } from "./usage_error.ts";
 import { PROGRAM, VERSION } from "./version.ts";
 
 /** One function per subcommand; without a subcommand the server runs. */
@@ -16,14 +18,6 @@ export interface CommandLineActions {
   ports(values: CommandLineValues): void;
   generateKeys(): void;
   createJoinToken(values: CommandLineValues, request: JoinTokenRequest): Promise<void>;
-}
-
-/** What `create-join-token` was asked for. */
-export interface JoinTokenRequest {
-  readonly room: string;
-  readonly identity: string;
-  /** A hidden participant who may not publish. */
-  readonly recorder: boolean;
 }
 
 /** Flags that set one configuration key, beside those generated from the key's own name. */
@@ -129,11 +123,16 @@ export async function runCommandLine(
   sources: ConfigSources,
   write: { readonly out: (text: string) => void; readonly err: (text: string) => void },
 ): Promise<number | undefined> {
-  const program = new Command(PROGRAM)
+  const program: Command = new Command(PROGRAM)
     .description("WebRTC SFU that speaks the LiveKit protocol. Without a command: run the server.")
     .version(VERSION)
     .exitOverride()
-    .configureOutput({ writeOut: write.out, writeErr: write.err })
+    .showSuggestionAfterError(false)
+    .configureOutput({
+      writeOut: write.out,
+      writeErr: write.err,
+      outputError: (message) => write.err(explain(program, args, message)),
+    })
     .enablePositionalOptions();
   const values = (command: Command) => readValues(command.optsWithGlobals(), sources);
   addServerOptions(program);
@@ -144,16 +143,26 @@ export async function runCommandLine(
   addServerOptions(ports).action(() => actions.ports(values(ports)));
   const token = program.command("create-join-token").description("print a token to join a room");
   addServerOptions(token)
-    .requiredOption("--room <name>", "room to join")
-    .requiredOption("--identity <name>", "identity of the participant")
+    .option("--room <name>", "room to join (required)")
+    .option("--identity <name>", "identity of the participant (required)")
     .option("--recorder", "hidden, may not publish")
-    .action((options: Record<string, string>) =>
-      actions.createJoinToken(values(token), {
-        room: options.room!,
-        identity: options.identity!,
-        recorder: Boolean(options.recorder),
-      })
-    );
+    .option("--name <text>", "name that others see")
+    .option("--valid-for <duration>", "life of the token, such as 30m or 24h; a month if unset")
+    .option("--grant <json>", 'more or fewer rights, such as {"canPublish":false,"roomAdmin":true}')
+    .action((options: Record<string, string>) => {
+      const { room, identity, recorder, name, validFor, grant } = options;
+      // Commander would ask for these before it says that a flag is misspelt.
+      if (!room) return token.error("error: required option '--room <name>' not specified");
+      if (!identity) return token.error("error: required option '--identity <name>' not specified");
+      return actions.createJoinToken(values(token), {
+        room,
+        identity,
+        recorder: Boolean(recorder),
+        ...(name === undefined ? {} : { name }),
+        ...(validFor === undefined ? {} : { validFor }),
+        ...(grant === undefined ? {} : { grant }),
+      });
+    });
   program.command("help-verbose").description("help with every generated flag")
     .action(() => write.out(verboseHelp(program)));
   try {
@@ -163,6 +172,13 @@ export async function runCommandLine(
     if (error instanceof CommanderError) return error.exitCode;
     throw error;
   }
+}
+
+/** With the names that the called command knows. */
+function explain(program: Command, args: readonly string[], message: string): string {
+  const called = program.commands.find((command) => args.includes(command.name())) ?? program;
+  const flags = called.options.map(({ long }) => long?.replace(/^--/, "") ?? "");
+  return explainUsage(message, flags, program.commands.map((command) => command.name()));
 }
 
 function addServerOptions(command: Command): Command {

@@ -8,16 +8,14 @@ import { signAccessToken } from "../signalling/access_token.ts";
 import type { CommandLineActions } from "./command_line.ts";
 import { recordReads } from "./config_effects.ts";
 import { type ConfigSources, loadConfig, loadWrittenConfig } from "./config_loading.ts";
-import { demoLinks } from "./demo_links.ts";
+import { demoLink, demoLinks } from "./demo_links.ts";
+import { joinTokenClaims } from "./join_token.ts";
 import { generateKeyPair } from "./key_generation.ts";
 import { createLog, logOptions } from "./logging.ts";
 import { udpPorts } from "./media_listeners.ts";
 import { serve } from "./serve.ts";
 import type { ServerParts } from "./server.ts";
 import { VERSION } from "./version.ts";
-
-/** A month, as LiveKit's `create-join-token` gives. */
-const JOIN_TOKEN_VALID_MS = 30 * 24 * 3_600_000;
 
 /** The console as the commands see it. */
 export interface Console {
@@ -63,20 +61,14 @@ export function processCommands(
       const { apiKey, secret } = generateKeyPair(denoPlatform().random);
       console.out(`API Key:  ${apiKey}\nAPI Secret:  ${secret}\n`);
     },
-    async createJoinToken(values, { room, identity, recorder }) {
+    async createJoinToken(values, request) {
+      const { claims, validForMs } = joinTokenClaims(request);
       const config = loadConfig(values, sources);
       const [apiKey, secret] = Object.entries(config.keys)[0]!;
-      const restricted = recorder
-        ? { hidden: true, recorder: true, canPublish: false, canPublishData: false }
-        : {};
-      const video = { roomJoin: true, room, ...restricted };
-      const token = await signAccessToken(
-        { apiKey, secret },
-        { identity, video },
-        Date.now(),
-        JOIN_TOKEN_VALID_MS,
-      );
+      const token = await signAccessToken({ apiKey, secret }, claims, Date.now(), validForMs);
       console.out(`Token: ${token}\n`);
+      if (claims.video?.roomJoin !== true) return;
+      console.out(`Demo: ${demoLink(config.port, token, claims.name ?? claims.identity)}\n`);
     },
   };
 }

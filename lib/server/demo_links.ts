@@ -1,5 +1,5 @@
 /**
- * The two ready links that development mode prints.
+ * Ready links to the demo page: the two that development mode prints, and one for any token.
  *
  * @module
  */
@@ -11,12 +11,7 @@ const ROOM = "demo";
 /** Long enough for a day of trying things out. */
 const VALID_FOR_MS = 24 * 3_600_000;
 
-/**
- * Links to the demo page for two participants of one room. The token is in the fragment, which
- * browsers do not send, so it reaches no server log.
- *
- * @param nowMs Unix milliseconds.
- */
+/** For two participants of one room. `nowMs` is Unix milliseconds. */
 export function demoLinks(config: Config, nowMs: number): Promise<readonly string[]> {
   const [apiKey, secret] = Object.entries(config.keys)[0]!;
   return Promise.all(IDENTITIES.map(async (identity) => {
@@ -26,6 +21,14 @@ export function demoLinks(config: Config, nowMs: number): Promise<readonly strin
       nowMs,
       VALID_FOR_MS,
     );
-    return `http://localhost:${config.port}/demo#token=${token}&name=${identity}`;
+    return demoLink(config.port, token, identity);
   }));
+}
+
+/**
+ * Joins with `token` from a browser on this machine. The token is in the fragment, which browsers do
+ * not send, so it reaches no server log.
+ */
+export function demoLink(port: number, token: string, name: string): string {
+  return `http://localhost:${port}/demo#token=${token}&name=${encodeURIComponent(name)}`;
 }

@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import { SfuError } from "../../../lib/base/errors.ts";
-import {
-  type CommandLineActions,
-  type JoinTokenRequest,
-  runCommandLine,
-} from "../../../lib/server/command_line.ts";
+import { type CommandLineActions, runCommandLine } from "../../../lib/server/command_line.ts";
+import type { JoinTokenRequest } from "../../../lib/server/join_token.ts";
 import {
   type CommandLineValues,
   type ConfigSources,
@@ -230,12 +227,16 @@ Deno.test("runCommandLine() calls the subcommand with its own and the server's f
   const run = (args: string[]) => runCommandLine(args, on, sources(), SILENT);
   await run(["generate-keys"]);
   await run(["ports", "--config", "x.yaml"]);
-  await run(["create-join-token", "--keys", "k: s", "--room", "r", "--identity", "i"]);
+  const token = ["create-join-token", "--keys", "k: s", "--room", "r", "--identity", "i"];
+  await run(token);
+  await run([...token, "--name", "Ann", "--valid-for", "2h", "--grant", "{}", "--recorder"]);
   assert.deepEqual(seen, [
     "keys",
     "x.yaml",
     "k: s",
     { room: "r", identity: "i", recorder: false },
+    "k: s",
+    { room: "r", identity: "i", recorder: true, name: "Ann", validFor: "2h", grant: "{}" },
   ]);
 });
 
@@ -257,4 +258,30 @@ Deno.test("runCommandLine() answers usage errors, help and version with text and
   const [, verbose] = await run(["help-verbose"]);
   assert.match(verbose, /--rtc\.tcp_port {2}\[LIVEKIT_RTC_TCP_PORT\]\n/);
   assert.match(verbose, /--turn\.enabled .*\(no effect yet\)/);
+});
+
+Deno.test("runCommandLine() says which command or flag was probably meant", async () => {
+  const rows: [args: string[], expected: string][] = [
+    [["generate-kyes"], `unknown command 'generate-kyes', did you mean "generate-keys"?`],
+    [["prots"], `unknown command 'prots', did you mean "ports"?`],
+    [["create-jointoken"], `unknown command 'create-jointoken', did you mean "create-join-token"?`],
+    [["list-nodes", "--dev"], "unknown command 'list-nodes'"],
+    [["--dev", "xyzzy"], "unknown command 'xyzzy'"],
+    [["--conifg", "x"], `unknown option '--conifg', did you mean "--config"?`],
+    [["-config", "x"], `unknown option '-config', did you mean "--config"?`],
+    [["--rtc.tcp_prt=1"], `unknown option '--rtc.tcp_prt', did you mean "--rtc.tcp_port"?`],
+    [["--force-tcp", "1"], `unknown option '--force-tcp', did you mean "--rtc.force_tcp"?`],
+    [["ports", "--prot", "1"], `unknown option '--prot', did you mean "--port"?`],
+    [["create-join-token", "--idenity", "a"], `option '--idenity', did you mean "--identity"?`],
+    [["generate-keys", "--port", "1"], "unknown option '--port'\n"],
+  ];
+  for (const [args, expected] of rows) {
+    const errors: string[] = [];
+    const write = { out: () => {}, err: (text: string) => errors.push(text) };
+    const status = await runCommandLine(args, actions({}), sources(), write);
+    assert.equal(status, 1, args.join(" "));
+    assert.ok(errors.join("").includes(expected), errors.join(""));
+    assert.equal(errors.join("").trimEnd().split("\n").length, 1);
+    if (!expected.includes("mean")) assert.ok(!errors.join("").includes("mean"), errors.join(""));
+  }
 });

@@ -115,7 +115,8 @@ Deno.test("main: generate-keys, create-join-token and ports print what LiveKit p
     run(["ports", "--dev", "--udp-port", "9000"]),
   ]);
   assert.match(keys.out, /^API Key: {2}API\w{12}\nAPI Secret: {2}[0-9A-Za-z]{40,43}\n$/);
-  const jwt = /^Token: (\S+)\n$/.exec(join.out)?.[1] ?? "";
+  const [, jwt = "", link] = /^Token: (\S+)\nDemo: (\S+)\n$/.exec(join.out) ?? [];
+  assert.equal(link, `http://localhost:7880/demo#token=${jwt}&name=ann`);
   const claims = JSON.parse(atob(jwt.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/")));
   assert.equal(claims.sub, "ann");
   assert.deepEqual(claims.video, { roomJoin: true, room: "den" });
