@@ -184,6 +184,16 @@ Deno.test("architecture: imports go one way", () => {
   ));
 });
 
+Deno.test("architecture: what a pool says to its engines is not said by anybody else", () => {
+  const own = /\/(?:engine_messages|neighbour_messages)\.ts$/;
+  assertNone(
+    files.filter(({ folder }) => folder !== "lib/engine").flatMap((file) =>
+      importsOf(file.source).filter(({ specifier }) => own.test(specifier))
+        .map(({ specifier, line }) => `${file.path}:${line}: ${specifier}`)
+    ),
+  );
+});
+
 Deno.test("architecture: packages are imported only where they belong, by their bare names", () => {
   assertNone(files.flatMap((file) => {
     const allowed = [...PACKAGES[file.folder] ?? [], ...PACKAGE_EXCEPTIONS[file.path] ?? []];

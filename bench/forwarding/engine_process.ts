@@ -5,7 +5,8 @@
  */
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../lib/base/ids.ts";
 import type { IceCredentials } from "../../lib/base/media_vocabulary.ts";
-import type { EngineEvent, EngineStats, MediaEngine } from "../../lib/engine/engine_messages.ts";
+import type { MediaEvent } from "../../lib/engine/media_messages.ts";
+import type { EngineStats, MediaEngine } from "../../lib/engine/media_messages.ts";
 import { audioSection, sendSection, videoSection } from "../../tests/support/wire_media.ts";
 import { EVERYTHING } from "../../tests/support/wire_room.ts";
 import { answerCalls } from "../bench_child.ts";
@@ -39,7 +40,7 @@ let downTracks = 0;
 let forwardedMessages = 0;
 let answerStats: (stats: EngineStats) => void = () => {};
 
-function receive(event: EngineEvent): void {
+function receive(event: MediaEvent): void {
   if (event.type === "stats") answerStats(event.stats);
   if (event.type === "data_received") forwardMessage(event.connection, event.bytes);
 }

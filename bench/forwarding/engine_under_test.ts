@@ -5,7 +5,7 @@
  * @module
  */
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
-import type { MediaEngine } from "../../lib/engine/engine_messages.ts";
+import type { MediaEngine } from "../../lib/engine/media_messages.ts";
 import { createLocalEngine } from "../../lib/engine/local_engine.ts";
 import { createWorkerPool } from "../../lib/engine/worker_pool.ts";
 import type { EngineChoice } from "./forwarding_calls.ts";

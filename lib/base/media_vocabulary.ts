@@ -113,3 +113,14 @@ export interface SendSection {
   readonly codecs: readonly CodecParameters[];
   readonly extensions: readonly HeaderExtension[];
 }
+
+/** What a subscriber wants of one track, after permissions and settings. */
+export interface LayerTarget {
+  /** `false` forwards nothing (muted by the subscriber). */
+  readonly enabled: boolean;
+  readonly maxSpatial: SpatialLayer;
+  /** 0–3. */
+  readonly maxTemporal: number;
+  /** Frames per second that are enough; absent if there is no limit. VP8's temporal layers only. */
+  readonly maxFps?: number;
+}

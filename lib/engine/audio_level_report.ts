@@ -6,7 +6,7 @@
  */
 import type { UpTrackId } from "../base/ids.ts";
 import type { AudioLevel } from "../media/audio_level.ts";
-import type { AudioLevelEntry } from "./engine_messages.ts";
+import type { AudioLevelEntry } from "./media_messages.ts";
 
 const NOTHING: readonly AudioLevelEntry[] = [];
 

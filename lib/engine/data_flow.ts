@@ -13,7 +13,7 @@ import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId } from "../base/ids.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
 import { dataTrackHandle, withDataTrackHandle } from "../wire/data_track_packet.ts";
-import type { DataTrackRoute } from "./engine_messages.ts";
+import type { EngineDataTrackRoute } from "./engine_messages.ts";
 
 /** The data side of one connection. */
 export interface DataEndpoint {
@@ -40,7 +40,7 @@ export class DataFlow {
   /** Writers here that wait for readers elsewhere. */
   readonly #heldFromAfar = new Set<ConnectionId>();
   /** Publisher → handle → where its packets go. */
-  readonly #routes = new Map<ConnectionId, ReadonlyMap<number, DataTrackRoute>>();
+  readonly #routes = new Map<ConnectionId, ReadonlyMap<number, EngineDataTrackRoute>>();
 
   constructor(
     readonly endpoint: (id: ConnectionId) => DataEndpoint | undefined,
@@ -97,7 +97,7 @@ export class DataFlow {
   }
 
   /** Replaces all routes of the data tracks published on `connection`. */
-  setRoutes(connection: ConnectionId, routes: readonly DataTrackRoute[]): void {
+  setRoutes(connection: ConnectionId, routes: readonly EngineDataTrackRoute[]): void {
     if (routes.length === 0) this.#routes.delete(connection);
     else {
       const byHandle = routes.map((route) => [route.handle, route] as const);

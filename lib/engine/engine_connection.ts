@@ -24,7 +24,8 @@ import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts"
 import type { AudioLevelOptions } from "../media/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
 import type { DeferredWork } from "./deferred_work.ts";
-import { type EngineEvent, QUALITY_INTERVAL_MS } from "./engine_messages.ts";
+import type { MediaEvent } from "./media_messages.ts";
+import { QUALITY_INTERVAL_MS } from "./media_messages.ts";
 import type { ForwardLatency } from "./forward_latency.ts";
 import { ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";
@@ -40,7 +41,7 @@ export interface EngineShared {
   readonly drops: DropCounters;
   /** Up-tracks of all connections. */
   readonly upTracks: Map<UpTrackId, UpTrack>;
-  readonly emit: (event: EngineEvent) => void;
+  readonly emit: (event: MediaEvent) => void;
   readonly audioLevel: AudioLevelOptions;
   readonly latency: ForwardLatency;
   readonly srtp: SrtpEngine;

@@ -7,7 +7,7 @@
  * @module
  */
 import type { UpTrackId } from "../base/ids.ts";
-import type { EngineCommand } from "./engine_messages.ts";
+import type { RelayCommand } from "./engine_messages.ts";
 import type { RelayPeer } from "./neighbour_messages.ts";
 import { RelayLink, type RelayWorld } from "./relay_link.ts";
 
@@ -17,12 +17,6 @@ export interface RelayNeighbours {
   readonly index: number;
   readonly peers: readonly RelayPeer[];
 }
-
-/** A command about relays. */
-export type RelayCommand = Extract<
-  EngineCommand,
-  { readonly type: "send_relay" | "stop_relay" | "receive_relay" | "end_relay" }
->;
 
 /** See the module text. */
 export class EngineRelays {

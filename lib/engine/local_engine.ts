@@ -29,7 +29,8 @@ import { DeferredWork } from "./deferred_work.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 import { EngineRelays, type RelayNeighbours } from "./engine_relays.ts";
 import { ForwardLatency } from "./forward_latency.ts";
-import type { EngineCommand, EngineEvent, EngineReady, MediaEngine } from "./engine_messages.ts";
+import type { EngineCommand, EngineEvent, SingleEngine } from "./engine_messages.ts";
+import type { EngineReady } from "./media_messages.ts";
 import { EngineSockets } from "./engine_sockets.ts";
 import type { ListenAddress } from "./listen_address.ts";
 
@@ -74,7 +75,7 @@ export interface EngineTotals {
 }
 
 /** An engine in this thread. */
-export interface ThreadEngine extends MediaEngine {
+export interface ThreadEngine extends SingleEngine {
   totals(): EngineTotals;
 }
 

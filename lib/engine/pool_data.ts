@@ -7,7 +7,8 @@
  * @module
  */
 import type { ConnectionId } from "../base/ids.ts";
-import type { DataTrackRoute, EngineCommand, EngineEvent } from "./engine_messages.ts";
+import type { EngineCommand, EngineEvent } from "./engine_messages.ts";
+import type { DataTrackRoute } from "./media_messages.ts";
 
 type CommandOf<T extends EngineCommand["type"]> = Extract<EngineCommand, { type: T }>;
 type EventOf<T extends EngineEvent["type"]> = Extract<EngineEvent, { type: T }>;

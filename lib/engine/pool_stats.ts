@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { EngineStats } from "./engine_messages.ts";
+import type { EngineStats } from "./media_messages.ts";
 
 interface PendingRequest {
   readonly waitingFor: Set<number>;

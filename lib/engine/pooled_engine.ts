@@ -5,11 +5,11 @@
  * @module
  */
 import type { TcpFromSession, TcpToSession } from "../transport/tcp_handover.ts";
-import type { MediaEngine } from "./engine_messages.ts";
+import type { SingleEngine } from "./engine_messages.ts";
 import type { EngineLoad } from "./placement.ts";
 
 /** One engine of a pool. Callbacks are set before `start`. */
-export interface PooledEngine extends MediaEngine {
+export interface PooledEngine extends SingleEngine {
   /** About twice a second. */
   onLoad: (load: EngineLoad) => void;
   /** Once, after `start` and before `close`: it is gone with all it had. Nothing comes any more. */

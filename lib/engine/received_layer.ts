@@ -13,7 +13,7 @@
 import type { UpTrackId } from "../base/ids.ts";
 import type { CodecParameters, SpatialLayer } from "../base/media_vocabulary.ts";
 import type { TokenBucket } from "../base/token_bucket.ts";
-import type { EngineEvent } from "./engine_messages.ts";
+import type { MediaEvent } from "./media_messages.ts";
 import type { StreamBinding } from "./stream_demux.ts";
 
 /** A stream or codec is followed by another not before so many ms. */
@@ -24,7 +24,7 @@ export const SETTLE_MS = 500;
 export const CHANGES_AT_ONCE = 12;
 export const CHANGES_PER_SECOND = 2;
 
-type Arrival = Extract<EngineEvent, { readonly type: "layer_arrived" }>;
+type Arrival = Extract<MediaEvent, { readonly type: "layer_arrived" }>;
 
 /** One of the streams that may feed a layer. */
 export interface FeedingStream {

@@ -24,7 +24,8 @@ import {
   writeTransportFeedback,
 } from "../wire/transport_cc.ts";
 import type { AudioLevelOptions } from "../media/audio_level.ts";
-import type { EngineEvent, UpTrackInterval } from "./engine_messages.ts";
+import type { MediaEvent } from "./media_messages.ts";
+import type { UpTrackInterval } from "./media_messages.ts";
 import {
   CHANGES_AT_ONCE,
   CHANGES_PER_SECOND,
@@ -40,7 +41,7 @@ const OWN_SSRC = 1;
 /** Header bytes of a transport feedback packet before its content. */
 const FEEDBACK_HEADER_BYTES = 12;
 
-type LayerArrived = Extract<EngineEvent, { readonly type: "layer_arrived" }>;
+type LayerArrived = Extract<MediaEvent, { readonly type: "layer_arrived" }>;
 
 /** A received SSRC in use. */
 interface ReceivedStream extends FeedingStream {
@@ -58,7 +59,7 @@ interface ReceivedTrack {
 /** The world as seen from the receiving side of a connection. */
 export interface ReceivingSideOptions {
   readonly connection: ConnectionId;
-  readonly emit: (event: EngineEvent) => void;
+  readonly emit: (event: MediaEvent) => void;
   /** Sends a clear-text compound; sealed in place. */
   readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
   /** Up-tracks of the whole engine, by id; this side adds and removes its own. */

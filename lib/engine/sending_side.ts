@@ -6,7 +6,7 @@
  */
 import { RemoteEstimate } from "../bandwidth/remote_estimate.ts";
 import type { DownTrackId, UpTrackId } from "../base/ids.ts";
-import type { SendSection, SpatialLayer } from "../base/media_vocabulary.ts";
+import type { LayerTarget, SendSection, SpatialLayer } from "../base/media_vocabulary.ts";
 import type { Random } from "../base/platform.ts";
 import { DownTrack } from "../media/down_track.ts";
 import { SenderReportFigures } from "../media/down_track_options.ts";
@@ -18,12 +18,8 @@ import type { RtpOutlet } from "../transport/peer_transport.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { RtcpWriter } from "../wire/rtcp_writer.ts";
 import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../wire/transport_cc.ts";
-import type {
-  DownTrackInterval,
-  DownTrackStats,
-  DownTrackTarget,
-  EngineEvent,
-} from "./engine_messages.ts";
+import type { MediaEvent } from "./media_messages.ts";
+import type { DownTrackInterval, DownTrackStats } from "./media_messages.ts";
 import type { ForwardLatency } from "./forward_latency.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval). */
@@ -56,7 +52,7 @@ interface SentTrack {
 
 /** The world as seen from the sending side of a connection. */
 export interface SendingSideOptions {
-  readonly emit: (event: EngineEvent) => void;
+  readonly emit: (event: MediaEvent) => void;
   readonly outlet: RtpOutlet;
   readonly latency: ForwardLatency;
   readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
@@ -97,7 +93,7 @@ export class SendingSide implements PacketSink {
     upTrackId: UpTrackId,
     upTrack: UpTrack,
     section: SendSection,
-    target: DownTrackTarget,
+    target: LayerTarget,
     now: number,
   ): void {
     if (this.#sent.has(id)) return;
@@ -159,7 +155,7 @@ export class SendingSide implements PacketSink {
     this.#attach(sent, now);
   }
 
-  setTarget(id: DownTrackId, target: DownTrackTarget, now: number): void {
+  setTarget(id: DownTrackId, target: LayerTarget, now: number): void {
     this.#sent.get(id)?.track.setTarget(target, now);
   }
 

@@ -7,7 +7,8 @@
 import type { SfuErrorCode } from "../base/errors.ts";
 import type { LogLevel } from "../base/platform.ts";
 import type { TcpFromSession, TcpToSession } from "../transport/tcp_handover.ts";
-import type { EngineCommand, EngineEvent, EngineReady } from "./engine_messages.ts";
+import type { EngineCommand, EngineEvent } from "./engine_messages.ts";
+import type { EngineReady } from "./media_messages.ts";
 import type { LocalEngineOptions } from "./local_engine.ts";
 import type { EngineLoad } from "./placement.ts";
 

@@ -6,7 +6,7 @@
  */
 import { DropCounters } from "../base/drop_counters.ts";
 import { createCertificate, type DtlsCertificate } from "../transport/dtls_certificate.ts";
-import type { MediaEngine } from "./engine_messages.ts";
+import type { MediaEngine } from "./media_messages.ts";
 import { EnginePool } from "./engine_pool.ts";
 import { type ListenAddress, requireAddress } from "./listen_address.ts";
 import type { LocalEngineOptions } from "./local_engine.ts";

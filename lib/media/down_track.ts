@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { CodecParameters, SpatialLayer } from "../base/media_vocabulary.ts";
+import type { CodecParameters, LayerTarget, SpatialLayer } from "../base/media_vocabulary.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { extendSeq, type ExtSeq } from "../wire/seq.ts";
 import { matchCodec } from "./codec_match.ts";
@@ -21,7 +21,6 @@ import type {
   DownTrackListener,
   DownTrackOptions,
   DownTrackSection,
-  LayerTarget,
   SenderReportFigures,
 } from "./down_track_options.ts";
 import { ExtensionMap } from "./extension_map.ts";

@@ -6,21 +6,12 @@
 import type {
   CodecParameters,
   HeaderExtension,
+  LayerTarget,
   MediaKind,
   SpatialLayer,
 } from "../base/media_vocabulary.ts";
 import type { PacketSink } from "./forwarding_ports.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "./rtcp_clock.ts";
-
-/** What the subscriber wants; see `DownTrackTarget` of the engine's messages. */
-export interface LayerTarget {
-  readonly enabled: boolean;
-  readonly maxSpatial: SpatialLayer;
-  /** 0–3. */
-  readonly maxTemporal: number;
-  /** Frames per second that are enough; absent if there is no limit. VP8's temporal layers only. */
-  readonly maxFps?: number;
-}
 
 /** The section the track is sent in, as the subscriber accepted it. */
 export interface DownTrackSection {

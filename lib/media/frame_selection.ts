@@ -8,7 +8,7 @@
  * @module
  */
 import { CODEC } from "../wire/key_frame.ts";
-import type { LayerTarget } from "./down_track_options.ts";
+import type { LayerTarget } from "../base/media_vocabulary.ts";
 import type { OutgoingPacket } from "./outgoing_packet.ts";
 import type { SourcePacket } from "./source_packet.ts";
 import { SvcSelection } from "./svc_selection.ts";

@@ -6,6 +6,11 @@
 import type { CodecParameters, SpatialLayer } from "../base/media_vocabulary.ts";
 import type { LossFigures } from "./loss_interval.ts";
 
+/** Packets of one stream in one interval. */
+export interface IntervalLosses extends LossFigures {
+  readonly jitterMs: number;
+}
+
 /** What losses mean for this stream. */
 export interface StreamCondition {
   readonly mime: string;
@@ -18,10 +23,7 @@ export interface StreamCondition {
 }
 
 export interface UpTrackIntervalFigures extends StreamCondition {
-  readonly layers: readonly (LossFigures & {
-    readonly spatial: SpatialLayer;
-    readonly jitterMs: number;
-  })[];
+  readonly layers: readonly (IntervalLosses & { readonly spatial: SpatialLayer })[];
   /** Index of the highest layer received, -1 for none, averaged over the interval. */
   readonly topLayer: number;
   /** Absent if the publisher never sent a sender report. */
@@ -31,8 +33,7 @@ export interface UpTrackIntervalFigures extends StreamCondition {
 export interface DownTrackIntervalFigures extends StreamCondition {
   readonly packetsSent: number;
   /** What the subscriber reported; absent if it did not in this interval. */
-  readonly reported?: LossFigures & {
-    readonly jitterMs: number;
+  readonly reported?: IntervalLosses & {
     /** Absent if it could not be measured. */
     readonly rttMs?: number;
   };

@@ -6,7 +6,7 @@
 import { randomId } from "../base/ids.ts";
 import type { IceCredentials } from "../base/media_vocabulary.ts";
 import type { Random } from "../base/platform.ts";
-import type { ConnectionFailure } from "../engine/engine_messages.ts";
+import type { ConnectionFailure } from "../engine/media_messages.ts";
 import type { IcePreference } from "./ice_preference.ts";
 import { candidateInits, type LocalParameters } from "../negotiation/local_description.ts";
 import { type SignalResponse, type SignalTarget, TrickleRequest } from "@livekit/protocol";

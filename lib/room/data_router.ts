@@ -13,7 +13,7 @@ import type { DropCounters } from "../base/drop_counters.ts";
 import type { ConnectionId } from "../base/ids.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
 import type { Clock } from "../base/platform.ts";
-import type { EngineCommand } from "../engine/engine_messages.ts";
+import type { MediaCommand } from "../engine/media_messages.ts";
 import {
   type DataSender,
   isDestination,
@@ -73,7 +73,7 @@ export class DataRouter {
 
   constructor(
     readonly peers: () => Iterable<DataPeer>,
-    readonly send: (command: EngineCommand) => void,
+    readonly send: (command: MediaCommand) => void,
     readonly context: DataRouterContext,
   ) {}
 

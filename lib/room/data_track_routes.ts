@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { DataTrackRoute } from "../engine/engine_messages.ts";
+import type { DataTrackRoute } from "../engine/media_messages.ts";
 
 /** See the module text. */
 export class DataTrackRoutes {

@@ -10,18 +10,13 @@
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Log } from "../base/platform.ts";
-import type {
-  AudioLevelEntry,
-  EngineCommand,
-  EngineEvent,
-  EngineStats,
-  MediaEngine,
-} from "../engine/engine_messages.ts";
+import type { MediaCommand, MediaEvent } from "../engine/media_messages.ts";
+import type { AudioLevelEntry, EngineStats, MediaEngine } from "../engine/media_messages.ts";
 import type { NeighbourEvent } from "../engine/neighbour_messages.ts";
 
 /** Events for the owner of the connection they name. */
 export type ConnectionEvent = Exclude<
-  Extract<EngineEvent, { readonly connection: ConnectionId }>,
+  Extract<MediaEvent, { readonly connection: ConnectionId }>,
   QualityReport | NeighbourEvent
 >;
 
@@ -33,7 +28,7 @@ export interface ConnectionOwner {
 }
 
 /** How the tracks of one connection fared. */
-export type QualityReport = Extract<EngineEvent, { readonly type: "quality_report" }>;
+export type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;
 
 /** Whoever wants to know how loud some up-tracks are. */
 export interface LevelListener {
@@ -103,7 +98,7 @@ export class EngineRouter {
     this.#qualityListeners.delete(connection);
   }
 
-  send(command: EngineCommand): void {
+  send(command: MediaCommand): void {
     this.engine.send(command);
   }
 
@@ -122,7 +117,7 @@ export class EngineRouter {
   }
 
   /** Give every `MediaEngine.onEvent` to this. Never throws. */
-  dispatch(event: EngineEvent): void {
+  dispatch(event: MediaEvent): void {
     if (event.type === "stats") {
       this.#stats.get(event.request)?.(event.stats);
       this.#stats.delete(event.request);
@@ -138,8 +133,6 @@ export class EngineRouter {
     }
     if (event.type === "audio_levels") return this.#dispatchLevels(event.levels);
     if (event.type === "quality_report") return this.#dispatchQuality(event);
-    // Engines' own affair; a single one has no other to tell.
-    if (event.type === "data_writer_held" || event.type === "data_track_packet") return;
     const owner = this.#owners.get(event.connection);
     if (owner === undefined) return;
     try {

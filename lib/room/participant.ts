@@ -22,7 +22,7 @@ import { attemptAll } from "../base/attempt_all.ts";
 import { type ConnectionId, type ParticipantSid, randomId } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
 import { guardedPlatform } from "../base/wake_timer.ts";
-import type { ConnectionFailure } from "../engine/engine_messages.ts";
+import type { ConnectionFailure } from "../engine/media_messages.ts";
 import { ClientTraits } from "./client_traits.ts";
 import { describeError, type Farewell, leaveMessage } from "./close_reason.ts";
 import type {

@@ -6,11 +6,8 @@
  * @module
  */
 import { ConnectionQuality } from "@livekit/protocol";
-import type {
-  DownTrackInterval,
-  IntervalCondition,
-  UpTrackInterval,
-} from "../engine/engine_messages.ts";
+import type { DownTrackInterval, UpTrackInterval } from "../engine/media_messages.ts";
+import type { StreamCondition } from "../media/interval_figures.ts";
 import type { QualityReport } from "./engine_router.ts";
 import { lossWeight, opinionOf, QualityScore } from "./connection_quality.ts";
 
@@ -75,7 +72,7 @@ export class ParticipantQuality {
     return { quality: worst.quality, opinion: opinionOf(worst.score) };
   }
 
-  #entry(id: string, connection: string, condition: IntervalCondition, since: number): Entry {
+  #entry(id: string, connection: string, condition: StreamCondition, since: number): Entry {
     const weight = lossWeight(condition.mime, condition.inbandFec);
     const known = this.#entries.get(id);
     if (known !== undefined) {
@@ -90,7 +87,7 @@ export class ParticipantQuality {
 
   #noteMute(
     score: QualityScore,
-    { muted, unmutedForMs }: IntervalCondition,
+    { muted, unmutedForMs }: StreamCondition,
     unwanted: boolean,
     intervalMs: number,
     now: number,

@@ -11,7 +11,7 @@
  */
 import { type DisconnectReason, DisconnectReason as Reason } from "@livekit/protocol";
 import type { Cancel, Log, Timers } from "../base/platform.ts";
-import type { ConnectionFailure } from "../engine/engine_messages.ts";
+import type { ConnectionFailure } from "../engine/media_messages.ts";
 import type { ClientTraits } from "./client_traits.ts";
 import { type Farewell, resumeRequest } from "./close_reason.ts";
 import type { ConnectionRole, SignalSink } from "./connection_host.ts";

@@ -11,7 +11,7 @@
 import type { SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, UpTrackId } from "../base/ids.ts";
 import type { CodecParameters, IceCredentials } from "../base/media_vocabulary.ts";
-import type { EngineEvent } from "../engine/engine_messages.ts";
+import type { MediaEvent } from "../engine/media_messages.ts";
 import { type CodecPolicy, codecPolicy } from "../negotiation/codec_catalog.ts";
 import type { LocalParameters } from "../negotiation/local_description.ts";
 import {
@@ -31,7 +31,7 @@ import type { RoomContext } from "./room_context.ts";
 import type { SectionPlan, SectionQuery } from "./track_effects.ts";
 import type { TrackRegistry } from "./track_registry.ts";
 
-type LayerArrived = Extract<EngineEvent, { type: "layer_arrived" }>;
+type LayerArrived = Extract<MediaEvent, { type: "layer_arrived" }>;
 
 /** See the module text. */
 export class PublisherConnection implements ConnectionOwner, PublishingSide {

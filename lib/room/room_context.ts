@@ -7,7 +7,7 @@ import type { Codec, ICEServer, RoomConfiguration } from "@livekit/protocol";
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
-import type { EngineReady } from "../engine/engine_messages.ts";
+import type { EngineReady } from "../engine/media_messages.ts";
 import { DEFAULT_ENABLED_MIMES } from "../negotiation/codec_catalog.ts";
 import { type DataOptions, DEFAULT_DATA_OPTIONS } from "./data_options.ts";
 import type { EngineRouter } from "./engine_router.ts";

@@ -10,7 +10,7 @@ import { SpeakerInfo, SpeakersChanged, TrackSource } from "@livekit/protocol";
 import type { UpTrackId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
 import { WakeTimer } from "../base/wake_timer.ts";
-import type { AudioLevelEntry } from "../engine/engine_messages.ts";
+import type { AudioLevelEntry } from "../engine/media_messages.ts";
 import { ActiveSpeakers, type SpeakerChange } from "./active_speakers.ts";
 import type { EngineRouter, LevelListener } from "./engine_router.ts";
 import type { Participant } from "./participant.ts";

@@ -15,9 +15,9 @@ import {
   type UpdateTrackSettings,
 } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId } from "../base/ids.ts";
-import type { CodecParameters, SendSection } from "../base/media_vocabulary.ts";
+import type { CodecParameters, LayerTarget, SendSection } from "../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { DownTrackTarget, EngineCommand } from "../engine/engine_messages.ts";
+import type { MediaCommand } from "../engine/media_messages.ts";
 import { chooseCodec, type CodecOption, type SubscribableTrack } from "./codec_choice.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { SubscriptionOutcome } from "./session_figures.ts";
@@ -71,7 +71,7 @@ export interface SubscriptionHost {
   /** Takes a down-track out of the next offer. */
   removeFromOffer(downTrack: DownTrackId): void;
   newDownTrackId(): DownTrackId;
-  engine(command: EngineCommand): void;
+  engine(command: MediaCommand): void;
   /** A subscription came to nothing, though the client is there and nothing forbids it. */
   failed(): void;
 }
@@ -84,7 +84,7 @@ interface DownTrack {
   /** Where the client accepted it. */
   bound: { readonly connection: ConnectionId; readonly section: SendSection } | undefined;
   /** The target in force; absent while nothing is forwarded. */
-  sent: DownTrackTarget | undefined;
+  sent: LayerTarget | undefined;
 }
 
 /** See the module text. */

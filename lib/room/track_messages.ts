@@ -8,7 +8,7 @@ import {
   TrackPublishedResponse,
   TrackUnpublishedResponse,
 } from "@livekit/protocol";
-import type { EngineCommand } from "../engine/engine_messages.ts";
+import type { MediaCommand } from "../engine/media_messages.ts";
 import type { ClientTraits } from "./client_traits.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { PublishedTrack, RegistryEffect } from "./track_effects.ts";
@@ -50,7 +50,7 @@ export function publisherMessage(
 export function muteCommands(
   before: PublishedTrack | undefined,
   track: PublishedTrack,
-): EngineCommand[] {
+): MediaCommand[] {
   const { muted } = track.info;
   return track.upTracks
     .filter(({ upTrack }) => {

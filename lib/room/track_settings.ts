@@ -7,7 +7,7 @@
  * @module
  */
 import { TrackInfo, TrackType, VideoLayer, VideoQuality } from "@livekit/protocol";
-import type { DownTrackTarget } from "../engine/engine_messages.ts";
+import type { LayerTarget } from "../base/media_vocabulary.ts";
 import { spatialOfQuality } from "./track_info.ts";
 
 /** A request may be this much larger than a layer and still be served by it. */
@@ -38,7 +38,7 @@ export function initialSettings(adaptiveStream: boolean): TrackSettings {
 }
 
 /** The media plane's target for `settings`; audio has only on and off. */
-export function targetFor(settings: TrackSettings, track: TrackInfo): DownTrackTarget {
+export function targetFor(settings: TrackSettings, track: TrackInfo): LayerTarget {
   const enabled = !settings.disabled && settings.quality !== VideoQuality.OFF;
   if (track.type === TrackType.AUDIO) {
     return { enabled, maxSpatial: 0, maxTemporal: HIGHEST_TEMPORAL };
@@ -55,7 +55,7 @@ export function targetFor(settings: TrackSettings, track: TrackInfo): DownTrackT
 }
 
 /** Whether nothing changes from `b`, if there is one, to `a`. */
-export function sameTarget(a: DownTrackTarget, b: DownTrackTarget | undefined): boolean {
+export function sameTarget(a: LayerTarget, b: LayerTarget | undefined): boolean {
   return b !== undefined && a.enabled === b.enabled && a.maxSpatial === b.maxSpatial &&
     a.maxTemporal === b.maxTemporal && a.maxFps === b.maxFps;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { MediaEngine } from "../engine/engine_messages.ts";
+import type { MediaEngine } from "../engine/media_messages.ts";
 import { createLocalEngine, type LocalEngineOptions } from "../engine/local_engine.ts";
 import { createWorkerPool } from "../engine/worker_pool.ts";
 import type { MediaListeners } from "./media_listeners.ts";

@@ -9,7 +9,8 @@
  */
 import process from "node:process";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { EngineEvent, EngineStats } from "../engine/engine_messages.ts";
+import type { MediaEvent } from "../engine/media_messages.ts";
+import type { EngineStats } from "../engine/media_messages.ts";
 import type { Participant } from "../room/participant.ts";
 import type { RoomObserver } from "../room/room_events.ts";
 import type { SessionFigures } from "../room/session_figures.ts";
@@ -77,7 +78,7 @@ export class Metrics {
   }
 
   /** Give it every event of the media plane. */
-  engineEvent(event: EngineEvent): void {
+  engineEvent(event: MediaEvent): void {
     if (event.type === "quality_report") this.#media.report(event);
   }
 

@@ -8,14 +8,16 @@
  */
 import { TrackSource } from "@livekit/protocol";
 import type { DownTrackId, UpTrackId } from "../base/ids.ts";
-import type { EngineEvent, EngineStats, IntervalLosses } from "../engine/engine_messages.ts";
+import type { MediaEvent } from "../engine/media_messages.ts";
+import type { EngineStats } from "../engine/media_messages.ts";
+import type { IntervalLosses } from "../media/interval_figures.ts";
 import { COUNTRY, type Instruments } from "./metrics_instruments.ts";
 import type { TrackSources } from "./metrics_rooms.ts";
 
 /** Drops of datagrams that were to be sent and could not be. */
 const UNSENT = ["udp_send_queue_full", "udp_send_dropped_video", "udp_send_failed"];
 
-type QualityReport = Extract<EngineEvent, { readonly type: "quality_report" }>;
+type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;
 type Figures = Readonly<Record<string, number>>;
 
 /** See the module text. */

@@ -14,7 +14,7 @@ import { SfuError } from "../base/errors.ts";
 import { type NodeId, randomId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
-import type { EngineReady, MediaEngine } from "../engine/engine_messages.ts";
+import type { EngineReady, MediaEngine } from "../engine/media_messages.ts";
 import type { LocalEngineOptions } from "../engine/local_engine.ts";
 import { EngineRouter } from "../room/engine_router.ts";
 import { IcePreferences } from "../room/ice_preference.ts";

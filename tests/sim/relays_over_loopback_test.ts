@@ -200,13 +200,13 @@ relayTest("Mute, unmute and the end of a relay reach the subscriber there", asyn
   await sendInVain();
   rooms.mute(AUDIO, false);
   await untilMore();
-  near.send({ type: "stop_relay", upTrack: AUDIO, to: 1 });
+  rooms.engines.near.send({ type: "stop_relay", upTrack: AUDIO, to: 1 });
   await sendInVain();
-  near.send({ type: "send_relay", upTrack: AUDIO, to: 1 });
+  rooms.engines.near.send({ type: "send_relay", upTrack: AUDIO, to: 1 });
   await untilMore();
   assertDense(sequenceNumbers(to.client.rtpOf(5000)), "over everything");
-  far.send({ type: "end_relay", upTrack: AUDIO });
-  far.send({ type: "end_relay", upTrack: AUDIO });
+  rooms.engines.far.send({ type: "end_relay", upTrack: AUDIO });
+  rooms.engines.far.send({ type: "end_relay", upTrack: AUDIO });
   await sendInVain();
   rooms.relay(audioSection("1", AUDIO));
   far.subscribe(to, AUDIO, "audio", 6000);
@@ -240,15 +240,16 @@ relayTest("A relayed track is told of by the publisher's engine only", async (ro
   assert.deepEqual(here.downTracks, [], "the relay is nobody's subscription");
 });
 
-relayTest("Commands about relays that make no sense are counted", async ({ near }) => {
+relayTest("Commands about relays that make no sense are counted", async (rooms) => {
+  const { near } = rooms;
   const section = audioSection("1", AUDIO);
-  near.send({ type: "send_relay", upTrack: AUDIO, to: 1 });
-  near.send({ type: "send_relay", upTrack: AUDIO, to: 7 });
-  near.send({ type: "receive_relay", upTrack: AUDIO, from: 7, section });
-  near.send({ type: "stop_relay", upTrack: AUDIO, to: 1 });
-  near.send({ type: "end_relay", upTrack: AUDIO });
+  rooms.engines.near.send({ type: "send_relay", upTrack: AUDIO, to: 1 });
+  rooms.engines.near.send({ type: "send_relay", upTrack: AUDIO, to: 7 });
+  rooms.engines.near.send({ type: "receive_relay", upTrack: AUDIO, from: 7, section });
+  rooms.engines.near.send({ type: "stop_relay", upTrack: AUDIO, to: 1 });
+  rooms.engines.near.send({ type: "end_relay", upTrack: AUDIO });
   await publisher(near);
-  near.send({ type: "receive_relay", upTrack: AUDIO, from: 1, section });
+  rooms.engines.near.send({ type: "receive_relay", upTrack: AUDIO, from: 1, section });
   const { drops, upTracks } = await near.stats();
   assert.equal(drops.relay_no_track, 1);
   assert.equal(drops.relay_no_engine, 2);

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
-import type { EngineEvent } from "../../lib/engine/engine_messages.ts";
+import type { MediaEvent } from "../../lib/engine/media_messages.ts";
 import { DEFAULT_PLACEMENT } from "../../lib/engine/placement.ts";
 import { createWorkerPool } from "../../lib/engine/worker_pool.ts";
 import { readDataTrackPacket, writeDataTrackPacket } from "../../lib/wire/data_track_packet.ts";
@@ -152,7 +152,7 @@ poolTest("EnginePool holds a writer whose reader on another worker cannot follow
   // The control plane's part: what comes from the writer goes to the reader.
   let passed = 0;
   let mostWaiting = 0;
-  room.engine.onEvent = (event: EngineEvent) => {
+  room.engine.onEvent = (event: MediaEvent) => {
     room.events.push(event);
     if (event.type !== "data_received") return;
     passed++;

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import type { MediaEngine } from "../../lib/engine/engine_messages.ts";
+import type { SingleEngine } from "../../lib/engine/engine_messages.ts";
 
 /** Wraps `engine`; the wrapper is used in its place. */
-export function clonedEngine(engine: MediaEngine): MediaEngine {
-  const wrapper: MediaEngine = {
+export function clonedEngine(engine: SingleEngine): SingleEngine {
+  const wrapper: SingleEngine = {
     onEvent: () => {},
     start: async () => structuredClone(await engine.start()),
     send: (command) => engine.send(structuredClone(command)),

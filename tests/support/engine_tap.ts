@@ -3,10 +3,11 @@
  *
  * @module
  */
-import type { EngineEvent, EngineStats, MediaEngine } from "../../lib/engine/engine_messages.ts";
+import type { MediaEvent } from "../../lib/engine/media_messages.ts";
+import type { EngineStats, MediaEngine } from "../../lib/engine/media_messages.ts";
 
 /** How the tracks of one connection fared in one interval. */
-export type QualityReport = Extract<EngineEvent, { readonly type: "quality_report" }>;
+export type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;
 
 /** See the module text. */
 export class EngineTap {

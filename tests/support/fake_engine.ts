@@ -5,12 +5,8 @@
  * @module
  */
 import type { ConnectionId } from "../../lib/base/ids.ts";
-import type {
-  EngineCommand,
-  EngineEvent,
-  EngineReady,
-  MediaEngine,
-} from "../../lib/engine/engine_messages.ts";
+import type { EngineCommand } from "../../lib/engine/engine_messages.ts";
+import type { EngineReady, MediaEngine, MediaEvent } from "../../lib/engine/media_messages.ts";
 
 /** One kind of command. */
 export type CommandOf<T extends EngineCommand["type"]> = Extract<EngineCommand, { type: T }>;
@@ -27,7 +23,7 @@ export const FAKE_ENGINE_READY: EngineReady = {
 /** See the module text. */
 export class FakeEngine implements MediaEngine {
   readonly commands: EngineCommand[] = [];
-  onEvent: (event: EngineEvent) => void = () => {};
+  onEvent: (event: MediaEvent) => void = () => {};
 
   start(): Promise<EngineReady> {
     return Promise.resolve(structuredClone(FAKE_ENGINE_READY));
@@ -45,7 +41,7 @@ export class FakeEngine implements MediaEngine {
     return Promise.resolve();
   }
 
-  emit(event: EngineEvent): void {
+  emit(event: MediaEvent): void {
     this.onEvent(structuredClone(event));
   }
 

@@ -19,6 +19,7 @@ export class FakePooledEngine extends FakeEngine implements PooledEngine {
   onLoad: (load: EngineLoad) => void = () => {};
   onLost: (reason: string) => void = () => {};
   onTcp: (message: TcpFromSession) => void = () => {};
+  override onEvent: (event: EngineEvent) => void = () => {};
   readonly frames: TcpToSession[] = [];
   isClosed = false;
 
@@ -28,6 +29,10 @@ export class FakePooledEngine extends FakeEngine implements PooledEngine {
 
   override start(): ReturnType<FakeEngine["start"]> {
     return this.refusal === undefined ? super.start() : Promise.reject(this.refusal);
+  }
+
+  override emit(event: EngineEvent): void {
+    this.onEvent(structuredClone(event));
   }
 
   sendTcp(message: TcpToSession): void {

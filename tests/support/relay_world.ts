@@ -7,13 +7,16 @@
  */
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import type { UpTrackId } from "../../lib/base/ids.ts";
-import { EXTENSION_URI, type ReceiveSection } from "../../lib/base/media_vocabulary.ts";
+import {
+  EXTENSION_URI,
+  type LayerTarget,
+  type ReceiveSection,
+} from "../../lib/base/media_vocabulary.ts";
 import { type Log, silentLog } from "../../lib/base/platform.ts";
 import { RelayLink } from "../../lib/engine/relay_link.ts";
 import { createRelayRing } from "../../lib/engine/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
 import { FanOutBatch } from "../../lib/media/fan_out_batch.ts";
-import type { LayerTarget } from "../../lib/media/down_track_options.ts";
 import type { UpTrack } from "../../lib/media/up_track.ts";
 import { codec, layerListener } from "./forwarding_fixtures.ts";
 import {

@@ -7,9 +7,12 @@
  *
  * @module
  */
-import { EXTENSION_URI, type SpatialLayer } from "../../lib/base/media_vocabulary.ts";
+import {
+  EXTENSION_URI,
+  type LayerTarget,
+  type SpatialLayer,
+} from "../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
-import type { LayerTarget } from "../../lib/media/down_track_options.ts";
 import { FanOutBatch } from "../../lib/media/fan_out_batch.ts";
 import type { OutgoingPacket } from "../../lib/media/outgoing_packet.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";

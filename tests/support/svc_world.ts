@@ -5,9 +5,8 @@
  *
  * @module
  */
-import { EXTENSION_URI } from "../../lib/base/media_vocabulary.ts";
+import { EXTENSION_URI, type LayerTarget } from "../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
-import type { LayerTarget } from "../../lib/media/down_track_options.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { codec, layerListener, RecordingSink, viewOf } from "./forwarding_fixtures.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { MediaEngine } from "../../lib/engine/engine_messages.ts";
+import type { MediaEngine } from "../../lib/engine/media_messages.ts";
 import { createLocalEngine, type LocalEngineOptions } from "../../lib/engine/local_engine.ts";
 import { DEFAULT_PLACEMENT, type PlacementPolicy } from "../../lib/engine/placement.ts";
 import { createWorkerPool, type WorkerPoolOptions } from "../../lib/engine/worker_pool.ts";

@@ -8,16 +8,19 @@
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../lib/base/ids.ts";
-import type { DataChannelPolicy, IceCredentials } from "../../lib/base/media_vocabulary.ts";
+import type {
+  DataChannelPolicy,
+  IceCredentials,
+  LayerTarget,
+} from "../../lib/base/media_vocabulary.ts";
 import type { Log } from "../../lib/base/platform.ts";
 import type {
-  DownTrackTarget,
-  EngineCommand,
-  EngineEvent,
   EngineReady,
   EngineStats,
+  MediaCommand,
   MediaEngine,
-} from "../../lib/engine/engine_messages.ts";
+  MediaEvent,
+} from "../../lib/engine/media_messages.ts";
 import type { LocalEngineOptions } from "../../lib/engine/local_engine.ts";
 import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
 import { eventually } from "./eventually.ts";
@@ -27,7 +30,7 @@ import { sendSection } from "./wire_media.ts";
 
 const HOST = "127.0.0.1";
 /** All layers, all frame rates. */
-export const EVERYTHING: DownTrackTarget = { enabled: true, maxSpatial: 2, maxTemporal: 3 };
+export const EVERYTHING: LayerTarget = { enabled: true, maxSpatial: 2, maxTemporal: 3 };
 
 /** One client and the engine's connection to it. */
 export interface Peer {
@@ -52,7 +55,7 @@ export interface PeerOptions {
 
 /** See the module text. Dispose it to end engine and clients. */
 export class WireRoom implements AsyncDisposable {
-  readonly events: EngineEvent[] = [];
+  readonly events: MediaEvent[] = [];
   readonly drops: DropCounters;
   /** Messages logged at `error`: bugs, which no input may cause. */
   readonly errors: string[];
@@ -147,7 +150,7 @@ export class WireRoom implements AsyncDisposable {
     upTrack: UpTrackId,
     kind: "audio" | "video",
     ssrc: number,
-    target: DownTrackTarget = EVERYTHING,
+    target: LayerTarget = EVERYTHING,
   ): DownTrackId {
     const downTrack = `down-${this.#next++}` as DownTrackId;
     this.send({
@@ -161,16 +164,16 @@ export class WireRoom implements AsyncDisposable {
     return downTrack;
   }
 
-  send(command: EngineCommand): void {
+  send(command: MediaCommand): void {
     this.engine.send(command);
   }
 
   /** The first event of this type that `matches`, past or to come. */
-  event<T extends EngineEvent["type"]>(
+  event<T extends MediaEvent["type"]>(
     type: T,
-    matches: (event: Extract<EngineEvent, { type: T }>) => boolean = () => true,
-  ): Promise<Extract<EngineEvent, { type: T }>> {
-    type Wanted = Extract<EngineEvent, { type: T }>;
+    matches: (event: Extract<MediaEvent, { type: T }>) => boolean = () => true,
+  ): Promise<Extract<MediaEvent, { type: T }>> {
+    type Wanted = Extract<MediaEvent, { type: T }>;
     return eventually(
       `the event ${type}`,
       () => this.events.find((event) => event.type === type && matches(event as Wanted)) as Wanted,

@@ -3,7 +3,7 @@ import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { ConnectionId } from "../../../lib/base/ids.ts";
 import { DeferredWork } from "../../../lib/engine/deferred_work.ts";
 import { EngineConnection } from "../../../lib/engine/engine_connection.ts";
-import type { EngineEvent } from "../../../lib/engine/engine_messages.ts";
+import type { MediaEvent } from "../../../lib/engine/media_messages.ts";
 import { ForwardLatency } from "../../../lib/engine/forward_latency.ts";
 import { DEFAULT_AUDIO_LEVEL } from "../../../lib/media/audio_level.ts";
 import { FanOutBatch } from "../../../lib/media/fan_out_batch.ts";
@@ -16,7 +16,7 @@ import { VirtualPlatform } from "../../support/virtual_platform.ts";
 async function world() {
   const platform = new VirtualPlatform();
   const drops = new DropCounters();
-  const events: EngineEvent[] = [];
+  const events: MediaEvent[] = [];
   const connection = new EngineConnection(
     "CN_1" as ConnectionId,
     { ufrag: "server", pwd: "p".repeat(24) },

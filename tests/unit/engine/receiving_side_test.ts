@@ -10,7 +10,7 @@ import {
   EXTENSION_URI,
   type ReceiveSection,
 } from "../../../lib/base/media_vocabulary.ts";
-import type { EngineEvent } from "../../../lib/engine/engine_messages.ts";
+import type { MediaEvent } from "../../../lib/engine/media_messages.ts";
 import { ReceivingSide } from "../../../lib/engine/receiving_side.ts";
 import { DEFAULT_AUDIO_LEVEL } from "../../../lib/media/audio_level.ts";
 import { FanOutBatch } from "../../../lib/media/fan_out_batch.ts";
@@ -41,7 +41,7 @@ function section(
 /** A connection's receiving side with its own time. */
 class World {
   now = 10_000;
-  readonly events: EngineEvent[] = [];
+  readonly events: MediaEvent[] = [];
   readonly drops = new DropCounters();
   readonly upTracks = new Map<UpTrackId, UpTrack>();
   readonly side: ReceivingSide;

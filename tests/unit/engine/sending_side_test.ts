@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
 import type { SpatialLayer } from "../../../lib/base/media_vocabulary.ts";
-import type { EngineEvent } from "../../../lib/engine/engine_messages.ts";
+import type { MediaEvent } from "../../../lib/engine/media_messages.ts";
 import { ForwardLatency } from "../../../lib/engine/forward_latency.ts";
 import { SendingSide } from "../../../lib/engine/sending_side.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
@@ -18,7 +18,7 @@ Deno.test("SendingSide tells the first layer at once, and later ones at most onc
   const told: { at: number; spatial: number }[] = [];
   let now = 10_000;
   const side = new SendingSide({
-    emit: (event: EngineEvent) => {
+    emit: (event: MediaEvent) => {
       if (event.type === "down_track_layer") told.push({ at: now, spatial: event.spatial });
     },
     outlet: { reserveRtp: () => new Uint8Array(1_536), sendRtp: () => {} },

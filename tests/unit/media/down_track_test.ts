@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
-import { EXTENSION_URI, type HeaderExtension } from "../../../lib/base/media_vocabulary.ts";
+import {
+  EXTENSION_URI,
+  type HeaderExtension,
+  type LayerTarget,
+} from "../../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../../lib/media/down_track.ts";
-import { type LayerTarget, SenderReportFigures } from "../../../lib/media/down_track_options.ts";
+import { SenderReportFigures } from "../../../lib/media/down_track_options.ts";
 import { DROP } from "../../../lib/media/drop_reason.ts";
 import { ntpToMs } from "../../../lib/media/rtcp_clock.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";

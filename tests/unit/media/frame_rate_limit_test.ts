@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DownTrack } from "../../../lib/media/down_track.ts";
-import type { LayerTarget } from "../../../lib/media/down_track_options.ts";
+import type { LayerTarget } from "../../../lib/base/media_vocabulary.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
 import {
   codec,

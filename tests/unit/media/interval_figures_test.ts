@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { CodecParameters } from "../../../lib/base/media_vocabulary.ts";
+import { type CodecParameters, EXTENSION_URI } from "../../../lib/base/media_vocabulary.ts";
 import { DownTrackCondition } from "../../../lib/media/down_track_condition.ts";
 import type { LayerSource } from "../../../lib/media/forwarding_ports.ts";
 import { LossInterval } from "../../../lib/media/loss_interval.ts";
@@ -7,7 +7,6 @@ import { TimeAverage } from "../../../lib/media/time_average.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
 import type { UpTrackLayer } from "../../../lib/media/up_track_layer.ts";
 import { ReportBlock } from "../../../lib/wire/rtcp.ts";
-import { EXTENSION_URI } from "../../../lib/base/media_vocabulary.ts";
 import { RtpView } from "../../../lib/wire/rtp_view.ts";
 import { rtpPacket } from "../../support/rtp_packets.ts";
 

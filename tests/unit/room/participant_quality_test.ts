@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { ConnectionQuality } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
-import type { DownTrackInterval, UpTrackInterval } from "../../../lib/engine/engine_messages.ts";
+import type { DownTrackInterval, UpTrackInterval } from "../../../lib/engine/media_messages.ts";
 import type { QualityReport } from "../../../lib/room/engine_router.ts";
 import { ParticipantQuality } from "../../../lib/room/participant_quality.ts";
 

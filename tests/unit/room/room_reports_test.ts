@@ -8,7 +8,7 @@ import {
   UpdateSubscription,
 } from "@livekit/protocol";
 import type { UpTrackId } from "../../../lib/base/ids.ts";
-import type { UpTrackInterval } from "../../../lib/engine/engine_messages.ts";
+import type { UpTrackInterval } from "../../../lib/engine/media_messages.ts";
 import { type ScriptedClient, World } from "../../support/scripted_client.ts";
 
 const { EXCELLENT, GOOD, POOR, LOST } = ConnectionQuality;

@@ -17,7 +17,7 @@ import {
   TrackType,
 } from "@livekit/protocol";
 import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
-import type { EngineStats } from "../../../lib/engine/engine_messages.ts";
+import type { EngineStats } from "../../../lib/engine/media_messages.ts";
 import { Metrics, type MetricsSource } from "../../../lib/server/metrics.ts";
 import { metricsHandler } from "../../../lib/server/metrics_handler.ts";
 import { PrometheusText } from "../../support/prometheus_text.ts";

@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import { SfuError } from "../../../lib/base/errors.ts";
-import type {
-  EngineCommand,
-  EngineReady,
-  MediaEngine,
-} from "../../../lib/engine/engine_messages.ts";
+import type { MediaCommand } from "../../../lib/engine/media_messages.ts";
+import type { EngineReady, MediaEngine } from "../../../lib/engine/media_messages.ts";
 import { parseConfig } from "../../../lib/server/config_parsing.ts";
 import { createServer, type ServerParts } from "../../../lib/server/server.ts";
 import { signAccessToken } from "../../../lib/signalling/access_token.ts";
@@ -22,7 +19,7 @@ class FakeEngine implements MediaEngine {
   onEvent: MediaEngine["onEvent"] = () => {};
   starts = 0;
   closes = 0;
-  readonly commands: EngineCommand[] = [];
+  readonly commands: MediaCommand[] = [];
   failure: Error | undefined;
 
   start(): Promise<EngineReady> {
@@ -30,7 +27,7 @@ class FakeEngine implements MediaEngine {
     return this.failure === undefined ? Promise.resolve(READY) : Promise.reject(this.failure);
   }
 
-  send(command: EngineCommand): void {
+  send(command: MediaCommand): void {
     this.commands.push(command);
   }
 
