@@ -24,8 +24,7 @@ import { type ReportBlock, type RtcpHandler, RtcpReader } from "../wire/rtcp.ts"
 import type { AudioLevelOptions } from "../media/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
 import type { DeferredWork } from "./deferred_work.ts";
-import type { MediaEvent } from "./media_messages.ts";
-import { QUALITY_INTERVAL_MS } from "./media_messages.ts";
+import { type MediaEvent, QUALITY_INTERVAL_MS } from "./media_messages.ts";
 import type { ForwardLatency } from "./forward_latency.ts";
 import { ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";

@@ -24,8 +24,7 @@ import {
   writeTransportFeedback,
 } from "../wire/transport_cc.ts";
 import type { AudioLevelOptions } from "../media/audio_level.ts";
-import type { MediaEvent } from "./media_messages.ts";
-import type { UpTrackInterval } from "./media_messages.ts";
+import type { MediaEvent, UpTrackInterval } from "./media_messages.ts";
 import {
   CHANGES_AT_ONCE,
   CHANGES_PER_SECOND,

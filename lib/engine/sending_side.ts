@@ -18,8 +18,7 @@ import type { RtpOutlet } from "../transport/peer_transport.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { RtcpWriter } from "../wire/rtcp_writer.ts";
 import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../wire/transport_cc.ts";
-import type { MediaEvent } from "./media_messages.ts";
-import type { DownTrackInterval, DownTrackStats } from "./media_messages.ts";
+import type { DownTrackInterval, DownTrackStats, MediaEvent } from "./media_messages.ts";
 import type { ForwardLatency } from "./forward_latency.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval). */

@@ -10,14 +10,18 @@
 import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Log } from "../base/platform.ts";
-import type { MediaCommand, MediaEvent } from "../engine/media_messages.ts";
-import type { AudioLevelEntry, EngineStats, MediaEngine } from "../engine/media_messages.ts";
-import type { NeighbourEvent } from "../engine/neighbour_messages.ts";
+import type {
+  AudioLevelEntry,
+  EngineStats,
+  MediaCommand,
+  MediaEngine,
+  MediaEvent,
+} from "../engine/media_messages.ts";
 
 /** Events for the owner of the connection they name. */
 export type ConnectionEvent = Exclude<
   Extract<MediaEvent, { readonly connection: ConnectionId }>,
-  QualityReport | NeighbourEvent
+  QualityReport
 >;
 
 /** Whoever opened a connection. */

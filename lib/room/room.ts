@@ -19,9 +19,8 @@ import {
 import { randomId, type RoomSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
 import { guardedPlatform } from "../base/wake_timer.ts";
-import { describeError } from "./close_reason.ts";
+import { describeError, type Farewell } from "./close_reason.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
-import type { Farewell } from "./close_reason.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
 import { DataRouter, type PeerState } from "./data_router.ts";
 import { ForwardedParticipant } from "./forwarded_participant.ts";

@@ -9,6 +9,8 @@
 import {
   type CreateRoomRequest,
   DataPacket,
+  DataPacket_Kind,
+  DisconnectReason,
   type ForwardParticipantRequest,
   type MoveParticipantRequest,
   type MuteRoomTrackRequest,
@@ -24,7 +26,6 @@ import {
   type UpdateSubscriptionsRequest,
   UserPacket,
 } from "@livekit/protocol";
-import { DataPacket_Kind, DisconnectReason } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
 import { AdminFailure, nobodyServes, participantNotFound, roomNotFound } from "./admin_failure.ts";
 import {

@@ -6,8 +6,11 @@
  *
  * @module
  */
-import type { DisconnectReason, Room as RoomInfo } from "@livekit/protocol";
-import { DisconnectReason as Reason } from "@livekit/protocol";
+import {
+  type DisconnectReason,
+  DisconnectReason as Reason,
+  type Room as RoomInfo,
+} from "@livekit/protocol";
 import { invariant } from "../base/errors.ts";
 import type { Farewell } from "./close_reason.ts";
 import { RecentDepartures } from "./recent_departures.ts";

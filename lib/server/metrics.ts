@@ -9,8 +9,7 @@
  */
 import process from "node:process";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { MediaEvent } from "../engine/media_messages.ts";
-import type { EngineStats } from "../engine/media_messages.ts";
+import type { EngineStats, MediaEvent } from "../engine/media_messages.ts";
 import type { Participant } from "../room/participant.ts";
 import type { RoomObserver } from "../room/room_events.ts";
 import type { SessionFigures } from "../room/session_figures.ts";

@@ -8,8 +8,7 @@
  */
 import { TrackSource } from "@livekit/protocol";
 import type { DownTrackId, UpTrackId } from "../base/ids.ts";
-import type { MediaEvent } from "../engine/media_messages.ts";
-import type { EngineStats } from "../engine/media_messages.ts";
+import type { EngineStats, MediaEvent } from "../engine/media_messages.ts";
 import type { IntervalLosses } from "../media/interval_figures.ts";
 import { COUNTRY, type Instruments } from "./metrics_instruments.ts";
 import type { TrackSources } from "./metrics_rooms.ts";

@@ -7,8 +7,14 @@
 import assert from "node:assert/strict";
 import type { UpTrackId } from "../../lib/base/ids.ts";
 import type { ReceivedRtp } from "./wire_client.ts";
-import { audioSection, AudioStream, RIDS, TransportNumbers } from "./wire_media.ts";
-import { videoSection, VideoStream } from "./wire_media.ts";
+import {
+  audioSection,
+  AudioStream,
+  RIDS,
+  TransportNumbers,
+  videoSection,
+  VideoStream,
+} from "./wire_media.ts";
 import type { Peer, WireRoom } from "./wire_room.ts";
 
 export const VIDEO = "video-1" as UpTrackId;

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { SfuError } from "../../../lib/base/errors.ts";
-import type { MediaCommand } from "../../../lib/engine/media_messages.ts";
-import type { EngineReady, MediaEngine } from "../../../lib/engine/media_messages.ts";
+import type { EngineReady, MediaCommand, MediaEngine } from "../../../lib/engine/media_messages.ts";
 import { parseConfig } from "../../../lib/server/config_parsing.ts";
 import { createServer, type ServerParts } from "../../../lib/server/server.ts";
 import { signAccessToken } from "../../../lib/signalling/access_token.ts";

@@ -4,13 +4,13 @@ import {
   MoveParticipantRequest,
   ParticipantInfo_Kind as Kind,
   ParticipantPermission,
+  RequestResponse_Reason as Reason,
   RoomConfiguration,
   RoomParticipantIdentity,
   TrackSource,
   TrackType,
   UpdateParticipantRequest,
 } from "@livekit/protocol";
-import { RequestResponse_Reason as Reason } from "@livekit/protocol";
 import { signAccessToken, verifyAccessToken } from "../../../lib/signalling/access_token.ts";
 import { readJoinParameters } from "../../../lib/signalling/join_parameters.ts";
 import { adminWorld, failed, succeeded } from "../../support/admin_world.ts";

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { DistantTcp } from "../../../lib/transport/distant_tcp.ts";
-import { HANDOVER_BYTES } from "../../../lib/transport/tcp_handover.ts";
-import type { TcpFromSession, TcpToSession } from "../../../lib/transport/tcp_handover.ts";
+import {
+  HANDOVER_BYTES,
+  type TcpFromSession,
+  type TcpToSession,
+} from "../../../lib/transport/tcp_handover.ts";
 import { type ByteStream, DEFAULT_TCP_LIMITS, TcpPath } from "../../../lib/transport/tcp_path.ts";
 import { TcpSwitch } from "../../../lib/transport/tcp_switch.ts";
 import { FrameSplitter } from "../../../lib/wire/stream_framing.ts";
