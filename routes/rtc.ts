@@ -87,7 +87,14 @@ function read(
   const userAgent = request.headers.get("User-Agent") ?? "";
   const address = clientAddress(request.headers, socketAddress);
   return readJoinParameters(
-    { query: url.searchParams, token, userAgent, address, needsJoinRequest: version === "v1" },
+    {
+      query: url.searchParams,
+      token,
+      userAgent,
+      address,
+      socketAddress,
+      needsJoinRequest: version === "v1",
+    },
     limits,
     strict,
     (join) => signals.admit(join),

@@ -25,6 +25,8 @@ const OPEN = 1;
 const MAX_REASON_BYTES = 123;
 /** Messages a client may send before the session listens; none of ours sends even one. */
 const MAX_EARLY_MESSAGES = 16;
+/** The same in bytes. */
+const MAX_EARLY_BYTES = 256 * 1024;
 
 /**
  * Wraps `raw`. Messages that come before `onMessage` is set are kept, a few, and so is an early
@@ -40,7 +42,9 @@ class WebSocketAdapter implements SignalSocket {
   readonly #raw: RawWebSocket;
   readonly #maxMessageBytes: number;
   readonly #unsent: (Uint8Array | string)[] = [];
+  #unsentBytes = 0;
   readonly #unread: (Uint8Array | string)[] = [];
+  #unreadBytes = 0;
   #closed: { readonly code: number } | undefined;
   #closing = false;
   /** What the close was to say that came before the socket was open. */
@@ -65,6 +69,7 @@ class WebSocketAdapter implements SignalSocket {
 
   set onMessage(listener: (data: Uint8Array | string) => void) {
     this.#listener = listener;
+    this.#unreadBytes = 0;
     for (const data of this.#unread.splice(0)) listener(data);
   }
 
@@ -74,13 +79,14 @@ class WebSocketAdapter implements SignalSocket {
   }
 
   get bufferedAmount(): number {
-    return this.#raw.bufferedAmount;
+    return this.#unsentBytes + this.#raw.bufferedAmount;
   }
 
   send(data: Uint8Array | string): void {
     if (this.#closing || this.#closed !== undefined) return;
-    if (this.#raw.readyState !== OPEN) this.#unsent.push(data);
-    else this.#sendNow(data);
+    if (this.#raw.readyState === OPEN) return this.#sendNow(data);
+    this.#unsent.push(data);
+    this.#unsentBytes += data.length;
   }
 
   close(code: number, reason: string): void {
@@ -116,12 +122,16 @@ class WebSocketAdapter implements SignalSocket {
       this.close(CLOSE_CODE.tooBig, "message too big");
       return;
     }
-    if (this.#listener !== undefined) this.#listener(message);
-    else if (this.#unread.length < MAX_EARLY_MESSAGES) this.#unread.push(message);
-    else this.close(CLOSE_CODE.tooBig, "too many messages");
+    if (this.#listener !== undefined) return this.#listener(message);
+    this.#unreadBytes += message.length;
+    this.#unread.push(message);
+    if (this.#unread.length <= MAX_EARLY_MESSAGES && this.#unreadBytes <= MAX_EARLY_BYTES) return;
+    this.#unread.length = 0;
+    this.close(CLOSE_CODE.tooBig, "too many messages");
   }
 
   #flush(): void {
+    this.#unsentBytes = 0;
     for (const data of this.#unsent.splice(0)) this.#sendNow(data);
   }
 

@@ -101,6 +101,7 @@ async function create(
     token,
     userAgent: headers.get("User-Agent") ?? "",
     address: clientAddress(headers, socketAddress),
+    socketAddress,
     clientInfo: headers.get("X-LiveKit-ClientInfo") ?? "",
   }, limits);
   if (!read.ok) return refuse(read);

@@ -23,6 +23,9 @@ export interface ParticipantInit {
   readonly identity: string;
   /** Whose session it is, if it is a publish-only one beside the first; else absent or the same. */
   readonly userIdentity?: string;
+  /** Which token it came with, and from which address; for counting alone. */
+  readonly tokenId?: string;
+  readonly addressBlock?: string;
   readonly name: string;
   readonly metadata: string;
   readonly attributes: Readonly<Record<string, string>>;

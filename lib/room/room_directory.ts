@@ -9,10 +9,12 @@
 import {
   type DisconnectReason,
   DisconnectReason as Reason,
+  ParticipantInfo_KindDetail as KindDetail,
   type Room as RoomInfo,
 } from "@livekit/protocol";
 import { invariant } from "../base/errors.ts";
 import type { Farewell } from "./close_reason.ts";
+import type { ParticipantInit } from "./participant_profile.ts";
 import { RecentDepartures } from "./recent_departures.ts";
 import { Room } from "./room.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -73,6 +75,15 @@ export class RoomDirectory {
 
   all(): Iterable<Room> {
     return this.#rooms.values();
+  }
+
+  /** Everybody who has come in by itself, and where it is. */
+  *sessions(): Iterable<{ readonly room: string; readonly init: ParticipantInit }> {
+    for (const room of this.#rooms.values()) {
+      for (const { init } of room.participants()) {
+        if (!init.kindDetails.includes(KindDetail.FORWARDED)) yield { room: room.name, init };
+      }
+    }
   }
 
   /** Tracks that come in, and for each participant those that go out. */

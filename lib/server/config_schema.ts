@@ -24,6 +24,7 @@ import {
   mapOf,
   optionalDuration,
   optionalFlag,
+  optionalLimit,
   perLayer,
   port,
   section,
@@ -169,6 +170,10 @@ const limit = section({
   signal_message_size_limit: limitValue(2_097_152),
   agent_signal_message_size_limit: limitValue(2_097_152),
   max_api_request_body_size: limitValue(10_485_760),
+  signal_buffer_limit: limitValue(4_194_304),
+  max_sessions_per_identity: limitValue(10),
+  max_sessions_per_token: limitValue(10),
+  max_sessions_per_address: optionalLimit(),
 });
 
 const webhook = section({

@@ -68,6 +68,11 @@ export function limit(initial: number) {
   return z.int({ error: LIMIT }).transform((value) => Math.max(0, value)).prefault(initial);
 }
 
+/** As {@linkcode limit}, with a default that depends on what it limits. */
+export function optionalLimit() {
+  return z.int({ error: LIMIT }).transform((value) => Math.max(0, value)).optional();
+}
+
 const LEVELS: Readonly<Record<string, "" | "debug" | "info" | "warn" | "error">> = {
   "": "",
   debug: "debug",

@@ -11,6 +11,7 @@ import {
   type RoomOptions,
 } from "../room/room_context.ts";
 import type { AdminLimits } from "../room/admin_limits.ts";
+import type { SessionCaps } from "../signalling/session_caps.ts";
 import type { Config } from "./config_parsing.ts";
 
 /** How loudness is measured. */
@@ -87,5 +88,14 @@ export function adminLimits({ limit }: Config): AdminLimits {
     maxParticipantNameLength: limit.max_participant_name_length,
     maxMetadataSize: limit.max_metadata_size,
     maxAttributesSize: limit.max_attributes_size,
+  };
+}
+
+/** How many sessions there may be at once. */
+export function sessionCaps({ limit }: Config): SessionCaps {
+  return {
+    perIdentity: limit.max_sessions_per_identity,
+    perToken: limit.max_sessions_per_token,
+    perAddress: limit.max_sessions_per_address,
   };
 }

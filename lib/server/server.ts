@@ -44,7 +44,7 @@ import { Metrics } from "./metrics.ts";
 import { countingRefusals, metricsHandler } from "./metrics_handler.ts";
 import type { InterfaceAddress } from "./node_address.ts";
 import { NodeState } from "./node_state.ts";
-import { adminLimits, audioLevelOptions, roomOptions } from "./room_settings.ts";
+import { adminLimits, audioLevelOptions, roomOptions, sessionCaps } from "./room_settings.ts";
 import { PROTOCOL_VERSION } from "./version.ts";
 import type { WebhookFetch } from "./webhook_attempt.ts";
 import { Webhooks } from "./webhooks.ts";
@@ -214,6 +214,8 @@ class ComposedServer implements SfuServer {
       autoCreateRooms: config.room.auto_create,
       maxTracks: config.limit.num_tracks,
       maxFrameBytes: config.limit.signal_message_size_limit,
+      maxBufferedBytes: config.limit.signal_buffer_limit,
+      caps: sessionCaps(config),
       signToken: firstKeySigner(keys),
       observer: metrics?.signalObserver,
     });
@@ -282,6 +284,7 @@ class ComposedServer implements SfuServer {
       serverInfo: serverInfo({ version: PROTOCOL_VERSION, region: config.region, nodeId }),
       signToken: (apiKey, claims, nowMs, validForMs) =>
         signAccessToken({ apiKey, secret: keys.get(apiKey) ?? "" }, claims, nowMs, validForMs),
+      maxBufferedBytes: config.limit.signal_buffer_limit,
       targetLoad: target_load,
       enableRecording: enable_user_data_recording,
       enableRedaction: enable_user_data_redaction,

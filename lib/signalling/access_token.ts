@@ -55,6 +55,8 @@ export interface VideoGrant {
 export interface AccessToken {
   /** The key that signed it. */
   readonly apiKey: string;
+  /** Tells it apart from every other token; opens nothing. */
+  readonly tokenId?: string;
   /** `sub`, or `jti` where there is no `sub`; empty if the token names nobody. */
   readonly identity: string;
   /** Whose second, publish-only session `identity` is, if it is one; set in refreshed tokens alone. */
@@ -177,7 +179,8 @@ export async function verifyAccessToken(
     const identity = claims.sub || claims.jti || "";
     const expiresAt = (payload.exp ?? 0) * 1000;
     const notBefore = (payload.nbf ?? payload.iat ?? 0) * 1000;
-    const known = { apiKey, identity, expiresAt, notBefore, roomConfig };
+    const tokenId = jwt.slice(jwt.lastIndexOf(".") + 1);
+    const known = { apiKey, tokenId, identity, expiresAt, notBefore, roomConfig };
     return { ok: true, token: toToken(own.data, known) };
   } catch (error) {
     return refused(`invalid authorization token: ${verifyDetail(error)}`);
@@ -188,6 +191,7 @@ function toToken(
   own: z.infer<typeof ownClaims>,
   known: {
     apiKey: string;
+    tokenId: string;
     identity: string;
     expiresAt: number;
     notBefore: number;
@@ -196,6 +200,7 @@ function toToken(
 ): AccessToken {
   return Object.freeze({
     apiKey: known.apiKey,
+    tokenId: known.tokenId,
     identity: known.identity,
     expiresAt: known.expiresAt,
     notBefore: known.notBefore,

@@ -36,6 +36,8 @@ export interface AgentServiceOptions extends AgentJobOptions {
     validForMs: number,
   ) => Promise<string>;
   readonly serverInfo: ServerInfo;
+  /** Bytes one worker may leave unread (`limit.signal_buffer_limit`); 0 is no limit. */
+  readonly maxBufferedBytes?: number;
   /** `agents.target_load`. */
   readonly targetLoad: number;
 }
@@ -62,10 +64,11 @@ export class AgentService {
 
   /** Takes a worker's socket; `apiKey` signed its token, and signs those of its agents. */
   openWorker(apiKey: string, socket: SignalSocket): void {
-    const { platform, serverInfo } = this.#options;
+    const { platform, serverInfo, maxBufferedBytes } = this.#options;
     const session = new AgentWorkerSession(socket, {
       platform,
       serverInfo,
+      maxBufferedBytes,
       signToken: (agent) => this.#signToken(apiKey, agent),
       onRegistered: (worker) => {
         this.#pool.add(worker);

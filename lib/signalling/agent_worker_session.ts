@@ -27,7 +27,12 @@ import type { Cancel, Platform } from "../base/platform.ts";
 import type { AgentWorker, JobOffer } from "../room/agent_pool.ts";
 import { describeError } from "../room/close_reason.ts";
 import { decodeMessage, encodingOf, type FrameEncoding } from "./signal_codec.ts";
-import { CLOSE_CODE, type SignalSocket } from "./signal_socket.ts";
+import {
+  CLOSE_CODE,
+  DEFAULT_BUFFERED_BYTES,
+  isUnread,
+  type SignalSocket,
+} from "./signal_socket.ts";
 
 /** From the open socket to `register`. */
 export const REGISTER_TIMEOUT_MS = 10_000;
@@ -52,6 +57,8 @@ export interface AgentIdentity {
 export interface AgentWorkerSessionOptions {
   readonly platform: Platform;
   readonly serverInfo: ServerInfo;
+  /** Bytes the worker may leave unread; 0 is no limit. */
+  readonly maxBufferedBytes?: number | undefined;
   /** Signs an agent's token with the key the worker itself came with. */
   readonly signToken: (agent: AgentIdentity) => Promise<string>;
   /** Registered: it may be offered jobs. */
@@ -240,9 +247,10 @@ export class AgentWorkerSession implements AgentWorker {
   #send(message: OutgoingMessage): void {
     if (this.#closed) return;
     const encoded = new ServerMessage({ message });
-    this.#socket.send(
-      this.#encoding === "json" ? encoded.toJsonString() : encoded.toBinary(),
-    );
+    const frame = this.#encoding === "json" ? encoded.toJsonString() : encoded.toBinary();
+    const { maxBufferedBytes = DEFAULT_BUFFERED_BYTES } = this.#options;
+    if (isUnread(this.#socket, frame.length, maxBufferedBytes)) return this.#end("too slow");
+    this.#socket.send(frame);
   }
 
   #end(reason: string, code: number = CLOSE_CODE.policy): void {

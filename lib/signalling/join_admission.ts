@@ -8,6 +8,7 @@ import type { ParticipantInit } from "../room/participant_profile.ts";
 import type { Room } from "../room/room.ts";
 import { roomRequest } from "../room/room_creation.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
+import { addressBlock } from "../wire/ip_address.ts";
 import type { JoinParameters } from "./join_parameters.ts";
 import { grantedPermission } from "./permission_claims.ts";
 
@@ -28,6 +29,8 @@ export function participantInit(join: JoinParameters): ParticipantInit {
   return {
     identity: join.identity,
     userIdentity: join.tokenIdentity ?? join.identity,
+    ...(join.tokenId === undefined ? {} : { tokenId: join.tokenId }),
+    ...addressOf(join),
     name: join.name,
     metadata: join.metadata,
     attributes: join.attributes,
@@ -44,4 +47,9 @@ export function participantInit(join: JoinParameters): ParticipantInit {
     singlePeerConnection: join.singlePeerConnection,
     tokenExpiresAt: join.tokenExpiresAt,
   };
+}
+
+function addressOf({ socketAddress = "" }: JoinParameters): { readonly addressBlock?: string } {
+  const block = addressBlock(socketAddress);
+  return block === undefined ? {} : { addressBlock: block };
 }

@@ -38,6 +38,9 @@ export interface JoinParameters extends Omit<ClientWishes, "publish"> {
   readonly tokenExpiresAt: number;
   /** Unix milliseconds; absent if the token does not say when it was issued. */
   readonly tokenNotBefore?: number;
+  /** The token itself, and the address it came from; for counting alone. */
+  readonly tokenId?: string;
+  readonly socketAddress?: string;
   /** The identity of the user that the token was made for, without any `#<publish>`. */
   readonly tokenIdentity?: string;
 }
@@ -57,6 +60,8 @@ export interface JoinHttpRequest {
   readonly userAgent: string;
   /** Where the client seems to come from, see {@linkcode clientAddress}. */
   readonly address: string;
+  /** Where its socket comes from, whatever it says. */
+  readonly socketAddress?: string;
   /** On `/rtc/v1`: a query without a join request is refused. */
   readonly needsJoinRequest?: boolean;
 }
@@ -97,7 +102,8 @@ export function readJoinParameters(
     return refuse(400, `room name length exceeds limits: max length ${limits.maxRoomNameLength}`);
   }
   if (wishes.publish !== undefined && !grant.canPublish) return refuse(401, NO_ACCESS);
-  const join = toJoinParameters(wishes, token, grant);
+  const { socketAddress = "" } = request;
+  const join = { ...toJoinParameters(wishes, token, grant), socketAddress };
   const admission = admit(join);
   if (!admission.ok) return admission;
   const { metadata, attributes } = wishes;
@@ -159,6 +165,7 @@ export function toJoinParameters(
     apiKey: token.apiKey,
     tokenExpiresAt: token.expiresAt,
     tokenNotBefore: token.notBefore,
+    ...(token.tokenId === undefined ? {} : { tokenId: token.tokenId }),
     tokenIdentity: token.publishOf ?? token.identity,
   };
 }

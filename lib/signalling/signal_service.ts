@@ -18,11 +18,12 @@ import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
 import { isDependentJoin, participantInit, roomOf } from "./join_admission.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
+import { capRefusal, DEFAULT_SESSION_CAPS, type SessionCaps } from "./session_caps.ts";
 import { RequestBudget, RequestTurns } from "./request_budget.ts";
 import { ResponseEncoder } from "./signal_codec.ts";
 import type { SignalObserver } from "./signal_observer.ts";
 import { SignalSession } from "./signal_session.ts";
-import type { SignalSocket } from "./signal_socket.ts";
+import { DEFAULT_BUFFERED_BYTES, type SignalSocket } from "./signal_socket.ts";
 import { TokenRefresher, type TokenSigner } from "./token_refresher.ts";
 
 export interface SignalServiceOptions {
@@ -33,6 +34,9 @@ export interface SignalServiceOptions {
   readonly autoCreateRooms: boolean;
   /** `limit.num_tracks`, in and out together: beyond it only clients that return come in; 0 is none. */
   readonly maxTracks?: number;
+  readonly caps?: SessionCaps;
+  /** Bytes one client may leave unread (`limit.signal_buffer_limit`); 0 is no limit. */
+  readonly maxBufferedBytes?: number;
   /** `limit.signal_message_size_limit`, bytes; 0 is no limit. */
   readonly maxFrameBytes: number;
   /** Signs refreshed tokens with the first configured key. */
@@ -85,6 +89,9 @@ export class SignalService {
     if (room === undefined && !this.options.rooms.hasPreset(join.roomPreset ?? "")) {
       return { ok: false, status: 400, body: "unknown room configuration in create room request" };
     }
+    const { caps = DEFAULT_SESSION_CAPS, rooms } = this.options;
+    const capped = capRefusal(join, rooms, caps, rooms.context.counters);
+    if (capped !== undefined) return capped;
     const refusal = room?.admits(join.identity, isDependentJoin(join));
     if (join.reconnect || refusal === undefined) return { ok: true };
     return { ok: false, status: 500, body: "room has exceeded its max participants" };
@@ -113,6 +120,7 @@ export class SignalService {
       counters,
       encoder: this.#encoder,
       maxFrameBytes,
+      maxBufferedBytes: this.options.maxBufferedBytes ?? DEFAULT_BUFFERED_BYTES,
       observer,
       onClosed: (closed) => this.#sessions.delete(closed),
     });

@@ -27,7 +27,7 @@ import {
 import type { SignalObserver } from "./signal_observer.ts";
 import { costUs, estimatedUs, type RequestBudget, type RequestTurns } from "./request_budget.ts";
 import { answerPing, handleRequest } from "./signal_requests.ts";
-import { CLOSE_CODE, type SignalSocket } from "./signal_socket.ts";
+import { CLOSE_CODE, isUnread, type SignalSocket } from "./signal_socket.ts";
 
 /** Requests one client may have waiting; honest ones have a handful. */
 const MAX_WAITING_REQUESTS = 1_000;
@@ -35,8 +35,6 @@ const MAX_WAITING_REQUESTS = 1_000;
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** Requests refused in a row until the client is taken for one that will not stop. */
 const MAX_REFUSED = 100;
-/** A client that leaves this much unread is not reading at all, bytes. */
-const MAX_BUFFERED_BYTES = 16 * 1024 * 1024;
 
 /** What a session needs besides its socket. */
 export interface SignalSessionOptions {
@@ -51,6 +49,8 @@ export interface SignalSessionOptions {
   readonly encoder: ResponseEncoder;
   /** Bytes; 0 is no limit. */
   readonly maxFrameBytes: number;
+  /** Bytes the client may leave unread; 0 is no limit. */
+  readonly maxBufferedBytes: number;
   readonly observer?: SignalObserver | undefined;
   /** Called once, whoever ended the socket. */
   readonly onClosed: (session: SignalSession) => void;
@@ -92,12 +92,13 @@ export class SignalSession implements SignalSink {
 
   send(message: SignalMessage): void {
     if (this.#closed) return;
-    if (this.socket.bufferedAmount > MAX_BUFFERED_BYTES) {
+    const frame = this.options.encoder.encode(message, this.#encoding);
+    if (isUnread(this.socket, frame.length, this.options.maxBufferedBytes)) {
       this.options.counters.count("signal_slow_reader");
       this.options.observer?.responseFailed();
       return this.#end(CLOSE_CODE.policy, "too slow");
     }
-    this.socket.send(this.options.encoder.encode(message, this.#encoding));
+    this.socket.send(frame);
     this.options.observer?.response(message, this.#participant?.sid);
   }
 

@@ -12,6 +12,21 @@ export const CLOSE_CODE = {
   tooBig: 1009,
 } as const;
 
+/** Bytes a peer may leave unread by default: more than any honest one has on its way. */
+export const DEFAULT_BUFFERED_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Whether `bytes` more are too many for a socket whose peer may leave `limit` unread; 0 is no limit. A
+ * single message is never too many.
+ */
+export function isUnread(
+  { bufferedAmount }: Pick<SignalSocket, "bufferedAmount">,
+  bytes: number,
+  limit: number,
+): boolean {
+  return limit > 0 && bufferedAmount > 0 && bufferedAmount + bytes > limit;
+}
+
 /** Methods never throw, also after the socket has closed; then they do nothing. */
 export interface SignalSocket {
   send(data: Uint8Array | string): void;

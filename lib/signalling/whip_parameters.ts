@@ -40,6 +40,9 @@ export type WhipGrant =
 /** Longest header looked at, characters: what the listener takes anyway. */
 const MAX_HEADER_CHARS = 65_536;
 
+/** Tracks a client may name, all in all; its answer has a section for each. */
+export const MAX_WANTED_TRACKS = 100;
+
 /** What every WHIP request needs of its token, before anything else is looked at. */
 export function readWhipGrant(token: AccessToken | undefined): WhipGrant {
   if (token?.video === undefined) return refuse(401, "no permissions to access the room");
@@ -66,6 +69,12 @@ export function readWhipParameters(
   }
   const header = readClientInfoHeader(request.clientInfo);
   if (header === undefined) return refuse(400, "malformed json in client info header");
+  if (header === "too many") {
+    return refuse(
+      400,
+      `too many subscribed tracks in client info header: max ${MAX_WANTED_TRACKS}`,
+    );
+  }
   const { publish: _publish, ...wishes } = wishesOfQuery(request.query);
   const { clientInfo } = wishes;
   // Who says nothing of itself is no old client: WHIP has no protocol versions.
@@ -75,6 +84,7 @@ export function readWhipParameters(
     ok: true,
     join: {
       ...toJoinParameters(wishes, token, token.video!),
+      socketAddress: request.socketAddress ?? "",
       autoSubscribe: true,
       adaptiveStream: false,
       reconnect: false,
@@ -87,7 +97,7 @@ export function readWhipParameters(
 /** `undefined` if it is not JSON of the right shape; unknown fields are passed over. */
 function readClientInfoHeader(
   text: string,
-): { readonly clientIp: string; readonly wanted: WantedTracks } | undefined {
+): { readonly clientIp: string; readonly wanted: WantedTracks } | "too many" | undefined {
   const wanted = new Map<string, readonly string[]>();
   if (text === "") return { clientIp: "", wanted };
   if (text.length > MAX_HEADER_CHARS) return undefined;
@@ -100,8 +110,10 @@ function readClientInfoHeader(
   if (!isRecord(value)) return undefined;
   const { clientIp = "", subscribedParticipantTrackNames: names = {} } = value;
   if (typeof clientIp !== "string" || !isRecord(names ?? {})) return undefined;
+  let count = 0;
   for (const [identity, list] of Object.entries(names ?? {})) {
     if (!Array.isArray(list) || list.some((name) => typeof name !== "string")) return undefined;
+    if ((count += Math.max(1, list.length)) > MAX_WANTED_TRACKS) return "too many";
     wanted.set(identity, list);
   }
   return { clientIp, wanted };

@@ -225,7 +225,8 @@ function namedTracks(
 ): string[] | undefined {
   const sids: string[] = [];
   for (const [identity, names] of wanted) {
-    const publisher = othersOf(room, participant).find((other) => other.identity === identity);
+    const found = room.byIdentity(identity);
+    const publisher = found === participant || found?.hidden ? undefined : found;
     for (const name of names) {
       const track = publisher?.tracks.find(({ info }) => info.name === name);
       if (track === undefined) return undefined;

@@ -61,6 +61,8 @@ export interface DataChannelsOptions {
 export const MAX_CHANNELS = 64;
 /** Channels a peer opens each second in the long run, after all that there may be at once. */
 const OPENS_PER_SECOND = 1;
+/** Acknowledgements that may wait for a peer that opens and closes channels and reads nothing. */
+const MAX_WAITING_ACKS = 256;
 /** Charged to every waiting message, so that empty ones are bounded too. */
 const MESSAGE_COST_BYTES = 64;
 
@@ -88,6 +90,7 @@ export class DataChannels {
   readonly #byLabel = new Map<string, Channel>();
   readonly #opens = new TokenBucket(MAX_CHANNELS, OPENS_PER_SECOND);
   #nextStreamId = 1;
+  #waitingAcks = 0;
 
   constructor(options: DataChannelsOptions) {
     this.#options = options;
@@ -246,12 +249,17 @@ export class DataChannels {
       this.#drops.count("data_channels_opened_too_fast");
       return this.#association.resetStreams([streamId]);
     }
+    if (this.#waitingAcks >= MAX_WAITING_ACKS) {
+      this.#drops.count("data_acks_unread");
+      return this.#association.resetStreams([streamId]);
+    }
     if (message.label === CHANNEL_LABELS.data_track && !this.#policy.dataTracks) {
       this.#drops.count("data_tracks_not_enabled");
       return this.#association.resetStreams([streamId]);
     }
     const channel = this.#add(streamId, message.label, message.reliability);
-    this.#sendDcep(channel, writeAck());
+    this.#waitingAcks++;
+    this.#sendDcep(channel, writeAck(), () => this.#waitingAcks--);
     this.#markOpen(channel);
   }
 
@@ -272,12 +280,13 @@ export class DataChannels {
   }
 
   /** DCEP is ordered and reliable whatever the channel is (RFC 8832 §6). */
-  #sendDcep(channel: Channel, bytes: Uint8Array): void {
+  #sendDcep(channel: Channel, bytes: Uint8Array, onTaken = () => {}): void {
     this.#association.send({
       streamId: channel.streamId,
       ppid: PPID.dcep,
       bytes,
       ordered: true,
+      onTaken,
     });
   }
 

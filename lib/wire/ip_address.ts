@@ -77,3 +77,27 @@ function isMapped(bytes: Uint8Array): boolean {
   for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
+
+/**
+ * What one customer of a network usually has: an IPv4 address, or the /64 of an IPv6 address. Equal
+ * texts are equal blocks; `undefined` if `text` is no literal address.
+ */
+export function addressBlock(text: string): string | undefined {
+  return parseIpAddress(text)?.subarray(0, 8).join(".");
+}
+
+/** Whether an address is of the public internet: not of this machine, a private network or a link. */
+export function isPublicAddress(text: string): boolean {
+  const bytes = parseIpAddress(text);
+  if (bytes === undefined) return false;
+  const [a = 0, b = 0] = bytes;
+  if (bytes.length === 4) {
+    const isPrivate = a === 10 || a === 172 && (b & 0xf0) === 16 || a === 192 && b === 168;
+    const isShared = a === 100 && (b & 0xc0) === 64; // carriers' and overlays' networks
+    return a !== 0 && a !== 127 && !isPrivate && !isShared && !(a === 169 && b === 254);
+  }
+  const isUniqueLocal = (a & 0xfe) === 0xfc;
+  const isLinkLocal = a === 0xfe && (b & 0xc0) === 0x80;
+  const isUnspecified = bytes.subarray(0, 15).every((byte) => byte === 0); // and loopback
+  return !isUniqueLocal && !isLinkLocal && !isUnspecified;
+}

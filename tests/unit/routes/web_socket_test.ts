@@ -65,6 +65,7 @@ Deno.test("adaptWebSocket() keeps what is sent before the socket is open", () =>
   socket.send("a");
   socket.send("b");
   assert.deepEqual(raw.sent, []);
+  assert.equal(socket.bufferedAmount, 9, "what waits for the socket to open is unread as well");
   raw.readyState = 1;
   raw.onopen?.(new Event("open"));
   assert.deepEqual(raw.sent, ["a", "b"]);
@@ -131,4 +132,9 @@ Deno.test("adaptWebSocket() bounds what a client can send before the session lis
   const { raw } = adapted();
   for (let i = 0; i < 100; i++) raw.receive("x");
   assert.equal(raw.closes.length, 1);
+  const large = adapted(0);
+  for (let i = 0; i < 2; i++) large.raw.receive("x".repeat(200_000));
+  assert.equal(large.raw.closes.length, 1);
+  large.socket.onMessage = (data) => large.received.push(data);
+  assert.deepEqual(large.received, []);
 });

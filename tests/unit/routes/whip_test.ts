@@ -118,6 +118,15 @@ Deno.test("POST /whip/v1 with client info of the wrong shape is refused", async 
     const reply = await world.post(WHIP_OFFER, { headers: { "X-LiveKit-ClientInfo": info } });
     assert.equal(reply.status, 400, info);
   }
+  const naming = (count: number) =>
+    JSON.stringify({
+      subscribedParticipantTrackNames: { ann: Array.from({ length: count }, (_, i) => `${i}`) },
+    });
+  const tooMany = await world.post(WHIP_OFFER, {
+    headers: { "X-LiveKit-ClientInfo": naming(101) },
+  });
+  assert.equal(tooMany.status, 400);
+  assert.match(tooMany.body, /too many subscribed tracks/);
   const fine = '{"clientIp":"203.0.113.9","subscribedParticipantTrackNames":null,"other":{}}';
   const reply = await world.post(WHIP_OFFER, { headers: { "X-LiveKit-ClientInfo": fine } });
   assert.equal(reply.status, 201, reply.body);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseIpAddress } from "../../../lib/wire/ip_address.ts";
+import { addressBlock, isPublicAddress, parseIpAddress } from "../../../lib/wire/ip_address.ts";
 
 const hex = (bytes: Uint8Array | undefined) => bytes && Array.from(bytes, (b) => b.toString(16));
 
@@ -45,4 +45,39 @@ Deno.test("parseIpAddress() refuses what is not a literal address", () => {
     "::" + "0".repeat(60),
   ];
   for (const text of refused) assert.equal(parseIpAddress(text), undefined, JSON.stringify(text));
+});
+
+Deno.test("addressBlock() is the same for what one customer has, and only for that", () => {
+  const same = (a: string, b: string) => addressBlock(a) === addressBlock(b);
+  assert.ok(same("192.0.2.1", "::ffff:192.0.2.1"));
+  assert.ok(same("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
+  assert.ok(!same("192.0.2.1", "192.0.2.2"));
+  assert.ok(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
+  assert.equal(addressBlock("example.org"), undefined);
+});
+
+Deno.test("isPublicAddress() knows this machine, private networks and links", () => {
+  for (const text of ["192.0.2.1", "8.8.8.8", "172.32.0.1", "100.128.0.1", "2001:db8::1"]) {
+    assert.equal(isPublicAddress(text), true, text);
+  }
+  const others = [
+    "127.0.0.1",
+    "10.0.0.1",
+    "172.16.0.1",
+    "172.31.9.9",
+    "192.168.1.1",
+    "169.254.1.1",
+  ];
+  const alsoOthers = [
+    "100.64.0.1",
+    "0.0.0.0",
+    "::",
+    "::1",
+    "fd00::1",
+    "fe80::1",
+    "::ffff:10.0.0.1",
+  ];
+  for (const text of [...others, ...alsoOthers, ""]) {
+    assert.equal(isPublicAddress(text), false, text);
+  }
 });
