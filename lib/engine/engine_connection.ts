@@ -211,7 +211,11 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     if (protocol === undefined || now - this.#connectedAt < CONNECTED_INTERVAL_MS) return;
     this.#connectedOver = undefined;
     this.#connectedAt = now;
-    this.#shared.emit({ type: "connection_connected", connection: this.id, protocol });
+    const { hostname, port } = this.#transport.remote ?? {};
+    const remote = hostname === undefined || port === undefined
+      ? {}
+      : { remote: { hostname, port } };
+    this.#shared.emit({ type: "connection_connected", connection: this.id, protocol, ...remote });
   }
 
   onInterrupted(): void {

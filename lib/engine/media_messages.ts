@@ -139,6 +139,8 @@ export type MediaEvent =
     readonly type: "connection_connected";
     readonly connection: ConnectionId;
     readonly protocol: "udp" | "tcp";
+    /** Where the peer's packets come from; absent if nobody looked. */
+    readonly remote?: { readonly hostname: string; readonly port: number };
   }
   | {
     /** No valid STUN for a while, though it may come back (RFC 7675 in spirit). */

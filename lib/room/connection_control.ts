@@ -164,7 +164,7 @@ export class ConnectionControl {
         if (!this.#connected) this.context.figures?.connection(this.role, "connected");
         this.#connected = true;
         this.#noteEstablished();
-        return this.host.connectionUp(this.role, event.protocol);
+        return this.host.connectionUp(this.role, event.protocol, event.remote);
       case "connection_lost":
         return this.host.connectionLost(this.role);
       case "connection_failed":

@@ -39,7 +39,11 @@ export interface ConnectionHost {
    */
   connectionUnusable(role: ConnectionRole, detail: string): void;
   /** Media can flow: for the first time, or again. */
-  connectionUp(role: ConnectionRole, protocol: "udp" | "tcp"): void;
+  connectionUp(
+    role: ConnectionRole,
+    protocol: "udp" | "tcp",
+    remote: { readonly hostname: string; readonly port: number } | undefined,
+  ): void;
   /** Nothing comes from the client any more; a resume with an ICE restart can bring it back. */
   connectionLost(role: ConnectionRole): void;
   /** Final: the media plane has freed the connection. */

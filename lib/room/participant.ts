@@ -33,6 +33,7 @@ import type {
 } from "./connection_host.ts";
 import type { PublishingSide, SubscribingSide } from "./connection_sides.ts";
 import type { IcePreference } from "./ice_preference.ts";
+import { clientSummary, RelayedAddresses } from "./client_summary.ts";
 import { IceSteering } from "./ice_steering.ts";
 import { ParticipantData } from "./participant_data.ts";
 import { mediaSides } from "./participant_media.ts";
@@ -79,6 +80,7 @@ export class Participant implements DataPeer, ConnectionHost {
   onClosed: () => void = () => {};
   readonly link: SignalLink;
   readonly steering: IceSteering;
+  readonly relayed = new RelayedAddresses();
   /** A throw of its timers is this participant's bug, and nobody else's. */
   readonly context: RoomContext;
   #updates: UpdateFilter;
@@ -363,11 +365,17 @@ export class Participant implements DataPeer, ConnectionHost {
     this.close(Reason.STATE_MISMATCH, "reconnect");
   }
 
-  connectionUp(role: ConnectionRole, protocol: "udp" | "tcp"): void {
+  connectionUp(
+    role: ConnectionRole,
+    protocol: "udp" | "tcp",
+    remote?: { readonly hostname: string; readonly port: number },
+  ): void {
     if (this.closed) return;
     this.steering.up(role, protocol);
     if (role === "publisher") this.#publications.connected();
     if (!this.#presence.connectionUp(role) || this.state !== State.JOINED) return;
+    const path = this.relayed.pathOf(protocol, remote);
+    this.log.info("participant connected", { ...clientSummary(this.traits.info), path });
     this.profile.advance(State.ACTIVE);
     this.host.participantActive(this);
   }

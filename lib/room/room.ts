@@ -21,6 +21,7 @@ import type { Log } from "../base/platform.ts";
 import { guardedPlatform } from "../base/wake_timer.ts";
 import { describeError, type Farewell } from "./close_reason.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
+import { clientSummary } from "./client_summary.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
 import { DataRouter, type PeerState } from "./data_router.ts";
 import { ForwardedParticipant } from "./forwarded_participant.ts";
@@ -171,7 +172,8 @@ export class Room implements ParticipantHost<Participant> {
     const others = this.#members.visibleTo(participant);
     const tracks = participant.init.autoSubscribe ? this.#tracks.notOf(participant) : [];
     participant.start(compose(others), others, tracks);
-    this.log.info("participant joined", { participant: participant.identity });
+    const { identity, traits: { info } } = participant;
+    this.log.info("participant joined", { participant: identity, ...clientSummary(info) });
     this.#announcements.participant(participant, false, false);
     this.#announcements.roomChanged(false);
   }

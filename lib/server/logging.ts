@@ -94,12 +94,21 @@ const COLOUR: Readonly<Record<string, string>> = {
 /** `12:00:00.000 INFO message key=value`, coloured by level if wanted. */
 function prettyLine(record: LogRecord, colour: boolean): string {
   const fields = Object.entries(record.properties)
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+    .map(([name, value]) => `${name}=${printable(value)}`);
   const line = prettyText(record).trimEnd();
   const tail = fields.join(" ");
   if (!colour) return tail === "" ? `${line}\n` : `${line}  ${tail}\n`;
   const dimmed = tail === "" ? "" : `  \x1b[2m${tail}\x1b[0m`;
   return `${COLOUR[record.level] ?? ""}${line}\x1b[0m${dimmed}\n`;
+}
+
+/** Text as it is, unless it would change the line or the terminal: clients name themselves. */
+function printable(value: unknown): string {
+  if (typeof value === "string" && !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}"]/u.test(value)) return value;
+  return (JSON.stringify(value) ?? "").replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, "0")}`,
+  );
 }
 
 /**

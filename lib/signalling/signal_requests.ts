@@ -46,8 +46,10 @@ export async function handleRequest(participant: Participant, request: Request):
   const { publisher, subscriber, registry, subscriptions } = participant;
   switch (request.case) {
     case "offer":
+      participant.relayed.noteDescription(request.value.sdp);
       return await publisher.offer(request.value);
     case "answer":
+      participant.relayed.noteDescription(request.value.sdp);
       return subscriber.answer(request.value);
     case "trickle":
       return handleTrickle(participant, request);
@@ -90,20 +92,24 @@ export async function handleRequest(participant: Participant, request: Request):
   }
 }
 
-/** ICE-lite needs no candidates of the client; they are only checked for being candidates. */
+/**
+ * ICE-lite needs no candidates of the client; they are checked for being candidates, and the relayed
+ * ones tell what path its media takes.
+ */
 function handleTrickle(
   participant: Participant,
   request: Extract<Request, { case: "trickle" }>,
 ): void {
   const { candidateInit, target } = request.value;
   const known = target === SignalTarget.PUBLISHER || target === SignalTarget.SUBSCRIBER;
-  if (known && isCandidateJson(candidateInit)) return;
+  const trickled = parseCandidateInit(candidateInit);
+  if (trickled?.end === false) participant.relayed.note(trickled.candidate);
+  if (known && (trickled !== undefined || isJsonObject(candidateInit))) return;
   respond(participant, Reason.UNCLASSIFIED_ERROR, request);
 }
 
-function isCandidateJson(text: string): boolean {
-  if (parseCandidateInit(text) !== undefined) return true;
-  // A candidate of a kind we do not read is no error of the client's.
+/** A candidate of a kind we do not read is no error of the client's. */
+function isJsonObject(text: string): boolean {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null && !Array.isArray(value);

@@ -22,7 +22,7 @@ import type { DtlsFailure } from "./dtls_listener.ts";
 import { DtlsSession } from "./dtls_session.ts";
 import type { IceDirectory } from "./ice_directory.ts";
 import { IceLiteAgent } from "./ice_lite.ts";
-import { SendKind } from "./datagrams.ts";
+import { type RemoteAddress, SendKind } from "./datagrams.ts";
 import type { NetworkPath, PathOwner, SessionDatagramKind } from "./network_path.ts";
 import { PORTABLE_SRTP, type SrtpEngine } from "./srtp_engine.ts";
 import type { SrtpParameters } from "./srtp_keys.ts";
@@ -115,6 +115,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
   #channels: DataChannels | undefined;
   #sctp: RemoteParameters["sctp"];
   #protocol: "udp" | "tcp" | undefined;
+  #remote: RemoteAddress | undefined;
   /** DTLS datagrams whose turn has not come. */
   #deferred = 0;
   /** When ICE began: with the peer's first description. */
@@ -234,6 +235,11 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     return this.#protocol ?? "udp";
   }
 
+  /** Where the selected path leads; absent before there is one. */
+  get remote(): RemoteAddress | undefined {
+    return this.#remote;
+  }
+
   /** Whether RTP can be sent. */
   get connected(): boolean {
     return this.#srtp !== undefined && !this.#isClosed;
@@ -303,6 +309,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     this.#secureBy ??= now + Math.min(allowance, MAX_SECURE_MS);
     this.#options.listener.onTimed(this.#secureBy);
     this.#dtls.pathReady();
+    this.#remote = path.remote;
     if (path.protocol === this.#protocol) return;
     if (this.#protocol === undefined) this.#options.listener.onPathFound();
     this.#protocol = path.protocol;

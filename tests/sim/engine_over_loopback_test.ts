@@ -322,6 +322,10 @@ roomTest("MediaEngine carries everything over ICE-TCP", async (room) => {
   const to = await room.connect({ protocol: "tcp" });
   const connected = room.events.filter((event) => event.type === "connection_connected");
   assert.deepEqual(connected.map(({ protocol }) => protocol), ["tcp", "tcp"]);
+  for (const { remote } of connected) {
+    assert.equal(remote?.hostname, "127.0.0.1");
+    assert.ok(remote.port > 0);
+  }
   room.subscribe(to, VIDEO, "video", 5000);
   await untilHighest(room, from, to, 5000);
   for (let i = 0; i < 20; i++) await frames(from);

@@ -20,6 +20,7 @@ import {
   VideoQuality,
 } from "@livekit/protocol";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
+import { type Log, silentLog } from "../../lib/base/platform.ts";
 import type { ConnectionId, NodeId, UpTrackId } from "../../lib/base/ids.ts";
 import { EngineRouter } from "../../lib/room/engine_router.ts";
 import type { Participant } from "../../lib/room/participant.ts";
@@ -266,7 +267,7 @@ export function cameraRequest(cid: string): Partial<AddTrackRequest> & { cid: st
 
 /** See the module text. */
 export class World {
-  readonly platform = new VirtualPlatform(7);
+  readonly platform: VirtualPlatform;
   readonly engine = new FakeEngine();
   readonly counters = new DropCounters();
   /** What was counted of sessions, one line each. */
@@ -277,7 +278,13 @@ export class World {
   readonly service: SignalService;
   readonly clients: ScriptedClient[] = [];
 
-  constructor(options: Partial<RoomOptions> = {}, autoCreateRooms = true, maxTracks = 0) {
+  constructor(
+    options: Partial<RoomOptions> = {},
+    autoCreateRooms = true,
+    maxTracks = 0,
+    log: Log = silentLog,
+  ) {
+    this.platform = new VirtualPlatform(7, log);
     const router = new EngineRouter(this.engine, this.platform.log);
     this.engine.onEvent = (event) => router.dispatch(event);
     this.rooms = new RoomDirectory({

@@ -157,3 +157,14 @@ Deno.test("redactValue() ends on cycles and does not print bytes", () => {
   assert.equal(redactValue(new Uint8Array(9)), "<9 bytes>");
   assert.equal(redactValue(5n), "5");
 });
+
+Deno.test("createLog() lets no client's name change the line or the terminal", () => {
+  const { log, lines } = recorded({ format: "pretty", colour: false });
+  const names = ["a\nb", "a\x1b[2Jb", "a\x9b2Jb", "a\u202eb", "a\u2028b", 'a"b'];
+  for (const participant of names) log.info("participant joined", { participant });
+  assert.equal(lines.length, names.length);
+  for (const line of lines) {
+    assert.ok(!/[\p{Cc}\p{Cf}\p{Zl}]/u.test(line.slice(0, -1)), JSON.stringify(line));
+    assert.match(line, /participant="a.*b"\n$/);
+  }
+});
