@@ -4,53 +4,41 @@
  *
  * @module
  */
-import type { DropCounters } from "../base/drop_counters.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
-import type { Platform } from "../base/platform.ts";
-import type { Datagrams, PacketMarks } from "../transport/datagrams.ts";
 import type { DistantTcp } from "../transport/distant_tcp.ts";
 import type { IceDirectory } from "../transport/ice_directory.ts";
 import type { MediaPorts } from "../transport/media_ports.ts";
 import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
-import { UdpMux } from "../transport/udp_mux.ts";
 import { advertisedAddresses, type ListenAddress, requireAddress } from "./listen_address.ts";
+import { UdpListeners, type UdpListenersOptions, withoutWildcards } from "./udp_listeners.ts";
 
 /** What an engine opens. */
-export interface EngineSocketsOptions {
-  readonly platform: Platform;
-  readonly udp: readonly ListenAddress[];
+export interface EngineSocketsOptions extends UdpListenersOptions {
   readonly tcp: readonly ListenAddress[];
   /** ICE over TCP that another thread listens for. */
   readonly distantTcp?: DistantTcp;
-  readonly drops: DropCounters;
-  readonly marks?: PacketMarks;
-  /** What was received in one go is to leave. */
-  readonly onBatchEnd: (now: number) => void;
 }
 
 /** See the module text. */
 export class EngineSockets {
   readonly #options: EngineSocketsOptions;
-  readonly #udp: { readonly datagrams: Datagrams; readonly mux: UdpMux }[] = [];
+  readonly #udp: UdpListeners;
   readonly #tcp: TcpMux[] = [];
 
   constructor(options: EngineSocketsOptions) {
     this.#options = options;
+    this.#udp = new UdpListeners(options);
   }
 
   /** @throws {SfuError} for an address that cannot be listened on, or if there is none. */
   async open(directory: IceDirectory, ports: MediaPorts): Promise<void> {
-    const { platform: { clock, timers, log }, udp, tcp, distantTcp, drops, marks } = this.#options;
+    const { platform: { clock, timers, log }, udp, distantTcp, drops, marks } = this.#options;
     if (marks !== undefined && !ports.canMark) {
       log.warn("media packets are not marked: only native sockets can", { ...marks });
     }
     const onBatchEnd = (now: number) => this.#options.onBatchEnd(now);
-    for (const { hostname, port } of udp) {
-      const datagrams = await ports.openDatagrams({ hostname, port, drops, timers, ...marks });
-      const mux = new UdpMux({ datagrams, directory, clock, drops, log });
-      mux.onBatchEnd = onBatchEnd;
-      this.#udp.push({ datagrams, mux });
-    }
+    await this.#udp.open(directory, ports);
+    const tcp = withoutWildcards(this.#options.tcp, this.#options);
     for (const { hostname, port } of tcp) {
       const mux = await openTcpMux({ hostname, port, directory, clock, timers, drops, log });
       mux.onBatchEnd = onBatchEnd;
@@ -63,41 +51,40 @@ export class EngineSockets {
 
   /** What clients are told, as bound. @param advertised Literal addresses, in order of preference. */
   addresses(advertised: readonly string[]): MediaAddress[] {
-    const udp = this.#udp.map(({ datagrams }) => datagrams.localAddress);
     const tcp = this.#tcp.map((mux) => mux.localAddress);
     return [
-      ...advertisedAddresses(advertised, "udp", udp),
+      ...advertisedAddresses(advertised, "udp", this.#udp.bound),
       ...advertisedAddresses(advertised, "tcp", tcp),
     ];
   }
 
   /** Time spent on batches since the start, µs. */
   get busyUs(): number {
-    return this.#udp.reduce((sum, { mux }) => sum + mux.busyUs, 0);
+    return this.#udp.busyUs;
   }
 
   /** Sockets open now, those of TCP connections included. */
   get count(): number {
     const distant = this.#options.distantTcp?.size ?? 0;
-    return this.#tcp.reduce((sum, mux) => sum + mux.connections.total, this.#udp.length + distant);
+    return this.#tcp.reduce((sum, mux) => sum + mux.connections.total, this.#udp.count + distant);
   }
 
   /** Datagrams handed to the system since the start. */
   get packetsOut(): number {
-    return this.#udp.reduce((sum, { datagrams }) => sum + datagrams.counters.sent, 0);
+    return this.#udp.packetsOut;
   }
 
   /** Lets leave what is queued. */
   flush(): void {
-    for (const { datagrams } of this.#udp) datagrams.flush();
+    this.#udp.flush();
   }
 
   async close(): Promise<void> {
-    for (const { datagrams } of this.#udp) datagrams.close();
+    const udpClosed = this.#udp.close();
     for (const mux of this.#tcp) mux.close();
     this.#options.distantTcp?.close();
     await Promise.all([
-      ...this.#udp.map(({ datagrams }) => datagrams.closed),
+      udpClosed,
       ...this.#tcp.map((mux) => mux.closed),
     ]);
   }

@@ -13,6 +13,11 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Whether it stands for every address of this machine, of IPv4 or of both families. */
+export function isWildcard(hostname: string): boolean {
+  return hostname === "0.0.0.0" || hostname === "::";
+}
+
 /**
  * Every advertised address with the ports of its family, in the order of the first. What listens on
  * `::` is there for both.
@@ -27,10 +32,11 @@ export function advertisedAddresses(
 ): MediaAddress[] {
   const serves = (bound: string, hostname: string) =>
     bound === "::" || bound.includes(":") === hostname.includes(":");
-  return advertised.flatMap((hostname) =>
-    bound.filter((address) => serves(address.hostname, hostname))
-      .map(({ port }) => ({ protocol, hostname, port }))
-  );
+  return advertised.flatMap((hostname) => {
+    const ports = bound.filter((address) => serves(address.hostname, hostname))
+      .map(({ port }) => port);
+    return [...new Set(ports)].map((port) => ({ protocol, hostname, port }));
+  });
 }
 
 /** @throws {SfuError} `invalid_config` if there is nothing to listen on. */

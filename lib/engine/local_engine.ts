@@ -33,6 +33,7 @@ import type { EngineCommand, EngineEvent, SingleEngine } from "./engine_messages
 import type { EngineReady } from "./media_messages.ts";
 import { EngineSockets } from "./engine_sockets.ts";
 import type { ListenAddress } from "./listen_address.ts";
+import type { AddressChoice } from "./udp_listeners.ts";
 
 /**
  * Timed work is done in turns so far apart, ms, and a connection's no more often: what is due a
@@ -41,9 +42,9 @@ import type { ListenAddress } from "./listen_address.ts";
 const GRAIN_MS = 10;
 
 /** Where the engine listens and how clients reach it. */
-export interface LocalEngineOptions {
+export interface LocalEngineOptions extends AddressChoice {
   readonly platform: Platform;
-  /** Addresses to bind for UDP; one socket each. Port 0 takes any. */
+  /** Addresses to bind for UDP; a wildcard is a socket for each address. Port 0 takes any. */
   readonly udp: readonly ListenAddress[];
   /** Addresses to bind for ICE over TCP; may be empty. */
   readonly tcp: readonly ListenAddress[];

@@ -11,9 +11,10 @@ import { openTcpMux, type TcpMux } from "../transport/tcp_mux.ts";
 import { TcpSwitch } from "../transport/tcp_switch.ts";
 import type { PoolTcp, PoolTcpHost } from "./engine_pool.ts";
 import { advertisedAddresses, type ListenAddress } from "./listen_address.ts";
+import { type AddressChoice, withoutWildcards } from "./udp_listeners.ts";
 
 /** Where a pool listens for TCP; nowhere if the list is empty. */
-export interface TcpListenerOptions {
+export interface TcpListenerOptions extends AddressChoice {
   readonly platform: Platform;
   readonly drops: DropCounters;
   readonly tcp: readonly ListenAddress[];
@@ -37,8 +38,8 @@ export class TcpListener implements PoolTcp {
   }
 
   async start(): Promise<readonly MediaAddress[]> {
-    const { platform: { clock, timers, log }, drops, tcp, advertised } = this.#options;
-    for (const { hostname, port } of tcp) {
+    const { platform: { clock, timers, log }, drops, advertised } = this.#options;
+    for (const { hostname, port } of withoutWildcards(this.#options.tcp, this.#options)) {
       const directory = this.#switch;
       this.#muxes.push(
         await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),

@@ -13,7 +13,10 @@ import type { LocalEngineOptions } from "./local_engine.ts";
 import type { EngineLoad } from "./placement.ts";
 
 /** What an engine in a worker is made of: all but what is of a thread's own. */
-export type WorkerSetup = Omit<LocalEngineOptions, "platform" | "drops" | "tcp" | "distantTcp">;
+export type WorkerSetup = Omit<
+  LocalEngineOptions,
+  "platform" | "drops" | "tcp" | "distantTcp" | "networkInterfaces"
+>;
 
 /** To the worker. The first is `start`. */
 export type ToWorker =

@@ -19,7 +19,14 @@ import { WorkerEngine, type WorkerThread } from "./worker_engine.ts";
 export interface WorkerPoolOptions extends
   Pick<
     LocalEngineOptions,
-    "platform" | "tcp" | "advertised" | "drops" | "audioLevel" | "native" | "marks"
+    | "platform"
+    | "tcp"
+    | "advertised"
+    | "drops"
+    | "audioLevel"
+    | "native"
+    | "marks"
+    | "addressRule"
   > {
   /** For each worker the addresses it binds for UDP; their number is that of the workers. */
   readonly udpOf: readonly (readonly ListenAddress[])[];
@@ -36,6 +43,7 @@ export interface WorkerPoolOptions extends
 /** An engine of workers that has not opened anything yet. */
 export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
   const { platform, tcp, advertised, audioLevel, native, marks, placement, spawn } = options;
+  const addresses = options.addressRule && { addressRule: options.addressRule };
   const udpOf = [...options.udpOf];
   const spares = [...options.spareUdp ?? []];
   const drops = options.drops ?? new DropCounters();
@@ -47,6 +55,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
       setup: {
         udp: udpOf[index]!,
         advertised,
+        ...addresses,
         relays: { index, peers: [] },
         ...(certificate === undefined ? {} : { certificate }),
         ...(audioLevel === undefined ? {} : { audioLevel }),
@@ -67,7 +76,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
       spares.push(udpOf[index]!);
       udpOf[index] = spares.shift()!;
     },
-    createTcp: (host) => new TcpListener({ platform, drops, tcp, advertised }, host),
+    createTcp: (host) => new TcpListener({ platform, drops, tcp, advertised, ...addresses }, host),
     drops,
     ...(placement === undefined ? {} : { placement }),
   });

@@ -25,8 +25,6 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "rtc.external_ip_only": PUBLIC_ADDRESS,
   "rtc.advertise_internal_ip": PUBLIC_ADDRESS,
   "rtc.skip_external_ip_validation": PUBLIC_ADDRESS,
-  "rtc.interfaces": "set rtc.node_ip to the address of the interface",
-  "rtc.ips": "set rtc.node_ip to the address",
   "rtc.use_stun_port_as_ice": ONE_PORT,
   "rtc.use_ice_lite": "remove it, ICE is always lite",
   "rtc.use_mdns": "remove it, candidates show addresses",

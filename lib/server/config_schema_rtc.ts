@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { parseIpAddress } from "../wire/ip_address.ts";
+import { parseIpNetwork } from "../wire/ip_network.ts";
 import { congestionControl } from "./config_schema_congestion.ts";
 import {
   count,
@@ -22,6 +23,15 @@ import {
 
 function nameFilter() {
   return section({ includes: textList(), excludes: textList() });
+}
+
+const NETWORK = "a range of addresses such as 10.0.0.0/8 or 2001:db8::/32";
+const network = z.string({ error: NETWORK })
+  .refine((value) => parseIpNetwork(value) !== undefined, { error: NETWORK });
+
+function networkFilter() {
+  const list = () => z.array(network, { error: "a list of address ranges" }).default([]);
+  return section({ includes: list(), excludes: list() });
 }
 
 const NODE_IP = 'an IPv4 address, an IPv6 address, or both as "v4,v6"';
@@ -86,7 +96,7 @@ export const rtc = section({
   use_stun_port_as_ice: flag(false),
   use_ice_lite: flag(false),
   interfaces: nameFilter(),
-  ips: nameFilter(),
+  ips: networkFilter(),
   enable_loopback_candidate: flag(false),
   use_mdns: flag(false),
   batch_io: section({ batch_size: count(0), max_flush_interval: duration("0") }),

@@ -5,11 +5,13 @@
  * @module
  */
 import { SfuError } from "../base/errors.ts";
-import type { ListenAddress } from "../engine/listen_address.ts";
+import { isWildcard, type ListenAddress } from "../engine/listen_address.ts";
+import type { AddressRule, InterfaceAddress } from "../transport/local_addresses.ts";
+import { parseIpAddress } from "../wire/ip_address.ts";
 import { DEFAULT_UDP_PORT } from "./config_loading.ts";
 import type { Config } from "./config_parsing.ts";
 import type { PortRange } from "./config_values.ts";
-import { chooseNodeAddresses, type InterfaceAddress } from "./node_address.ts";
+import { chooseNodeAddresses, isLoopback } from "./node_address.ts";
 
 /** What engines bind, and the addresses their candidates show. */
 export interface MediaListeners {
@@ -22,12 +24,14 @@ export interface MediaListeners {
   /** For all of them. */
   readonly tcp: readonly ListenAddress[];
   readonly advertised: readonly string[];
+  /** Which of the machine's addresses the wildcards among them stand for. */
+  readonly addressRule: AddressRule;
 }
 
 /**
- * One UDP port for each worker, from the first of the range on, and one TCP port, on every interface
- * of the families that are advertised. Development mode also advertises loopback, so that two tabs on
- * one machine work without a network.
+ * One UDP port for each worker, from the first of the range on, and one TCP port, on every address
+ * that `rtc.interfaces` and `rtc.ips` allow, of the families that are advertised. Development mode
+ * also advertises loopback, so that two tabs on one machine work without a network.
  *
  * @param cores Of this machine, as far as the process may use them.
  * @throws {SfuError} `invalid_config` if more workers are asked for than there are ports.
@@ -38,11 +42,13 @@ export function mediaListeners(
   cores: number,
 ): MediaListeners {
   const { rtc, development } = config;
+  const addressRule = addressRuleOf(config);
   const advertised = chooseNodeAddresses(interfaces, {
     nodeIp: rtc.node_ip,
     loopback: rtc.enable_loopback_candidate || development,
+    rule: addressRule,
   });
-  // The runtime's `::` takes IPv4, too, and then leaves nothing for `0.0.0.0`.
+  // `::` stands for both families.
   const hostname = advertised.some((ip) => ip.includes(":")) ? "::" : "0.0.0.0";
   const on = (port: number) => [{ hostname, port }];
   const workers = workerCount(config, cores);
@@ -54,7 +60,31 @@ export function mediaListeners(
     spareUdp: spare.map(on),
     tcp: rtc.tcp_port === 0 ? [] : on(rtc.tcp_port),
     advertised,
+    addressRule,
   };
+}
+
+/**
+ * What `rtc.interfaces` and `rtc.ips` say. `bind_addresses` is about HTTP, which often is bound to
+ * where a proxy asks. Only in development, and where `rtc.ips` says nothing, media keeps to the
+ * networks of the addresses that were asked for; it never gets more than the filters allow.
+ */
+function addressRuleOf({ rtc, development, bind_addresses }: Config): AddressRule {
+  const { node_ip: always } = rtc;
+  // Plain data for workers.
+  const interfaces = { includes: rtc.interfaces.includes, excludes: rtc.interfaces.excludes };
+  const ips = { includes: rtc.ips.includes, excludes: rtc.ips.excludes };
+  const isSilent = ips.includes.length + ips.excludes.length === 0;
+  const includes = bind_addresses.filter((bound) => parseIpAddress(bound) !== undefined)
+    .filter((bound) => !isWildcard(bound) && !isLoopback(bound))
+    .map((bound) => bound.includes(":") ? `${bound}/64` : `${bound}/24`);
+  const narrows = development && isSilent && !bind_addresses.some(isEverywhere) &&
+    includes.length > 0;
+  return { interfaces, ips: narrows ? { includes, excludes: [] } : ips, always };
+}
+
+function isEverywhere(bound: string): boolean {
+  return bound === "" || isWildcard(bound);
 }
 
 /** The UDP ports that are used, one for each thread; none if media goes over TCP only. */

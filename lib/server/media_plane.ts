@@ -18,7 +18,7 @@ export function createMediaPlane(
   listeners: MediaListeners,
   options: MediaPlaneOptions,
 ): MediaEngine {
-  const { workers, udpOf, tcp, advertised } = listeners;
+  const { workers, udpOf, tcp, advertised, addressRule } = listeners;
   if (workers > 0) return createWorkerPool({ ...options, ...listeners });
-  return createLocalEngine({ ...options, udp: udpOf[0]!, tcp, advertised });
+  return createLocalEngine({ ...options, udp: udpOf[0]!, tcp, advertised, addressRule });
 }

@@ -5,11 +5,14 @@
  * @module
  */
 
-/** The part of `Deno.networkInterfaces()` used here. */
-export interface InterfaceAddress {
-  readonly family: "IPv4" | "IPv6";
-  readonly address: string;
-}
+import {
+  type AddressRule,
+  allowedAddresses,
+  ANY_ADDRESS,
+  type InterfaceAddress,
+} from "../transport/local_addresses.ts";
+
+const LOOPBACK = "127.0.0.1";
 
 /** What the choice depends on. */
 export interface NodeAddressOptions {
@@ -17,6 +20,8 @@ export interface NodeAddressOptions {
   readonly nodeIp: readonly string[];
   /** Also advertise `127.0.0.1`, so that a client on the same machine works without a network. */
   readonly loopback: boolean;
+  /** Which of the machine's addresses may be used; all if absent. */
+  readonly rule?: AddressRule;
 }
 
 /**
@@ -26,21 +31,24 @@ export interface NodeAddressOptions {
  */
 export function chooseNodeAddresses(
   interfaces: readonly InterfaceAddress[],
-  { nodeIp, loopback }: NodeAddressOptions,
+  { nodeIp, loopback, rule = ANY_ADDRESS }: NodeAddressOptions,
 ): readonly string[] {
   const chosen = [...nodeIp];
+  const allowed = allowedAddresses(interfaces, rule);
   if (chosen.length === 0) {
-    const usable = interfaces.filter(({ address }) =>
-      !isLoopback(address) && !isLinkLocal(address)
-    );
-    const best = usable.find(({ family }) => family === "IPv4") ?? usable[0];
-    if (best !== undefined) chosen.push(best.address);
+    const usable = allowed.filter((address) => !isLoopback(address) && !isLinkLocal(address));
+    const best = usable.find((address) => !address.includes(":")) ?? usable[0];
+    if (best !== undefined) chosen.push(best);
   }
-  if ((loopback || chosen.length === 0) && !chosen.includes("127.0.0.1")) chosen.push("127.0.0.1");
+  const entry = interfaces.find(({ address }) => address === LOOPBACK) ??
+    { family: "IPv4", address: LOOPBACK };
+  const asked = loopback && allowedAddresses([entry], rule).length > 0;
+  if ((asked || chosen.length === 0) && !chosen.includes(LOOPBACK)) chosen.push(LOOPBACK);
   return chosen;
 }
 
-function isLoopback(address: string): boolean {
+/** 127.0.0.0/8 and `::1`. */
+export function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1";
 }
 

@@ -42,7 +42,7 @@ import { lacksPorts, mediaListeners } from "./media_listeners.ts";
 import { createMediaPlane } from "./media_plane.ts";
 import { Metrics } from "./metrics.ts";
 import { countingRefusals, metricsHandler } from "./metrics_handler.ts";
-import type { InterfaceAddress } from "./node_address.ts";
+import type { InterfaceAddress } from "../transport/local_addresses.ts";
 import { NodeState } from "./node_state.ts";
 import { adminLimits, audioLevelOptions, roomOptions, sessionCaps } from "./room_settings.ts";
 import { PROTOCOL_VERSION } from "./version.ts";
@@ -169,8 +169,8 @@ class ComposedServer implements SfuServer {
       ...(dscp > 0 || ecn ? { marks: { dscp, ecn } } : {}),
     };
     const [udp = []] = listeners.udpOf;
-    const { tcp, advertised } = listeners;
-    this.#engine = parts.createEngine?.({ ...media, udp, tcp, advertised }) ??
+    const { tcp, advertised, addressRule } = listeners;
+    this.#engine = parts.createEngine?.({ ...media, udp, tcp, advertised, addressRule }) ??
       createMediaPlane(listeners, media);
     this.#workers = listeners.workers;
     this.#lacksPorts = lacksPorts(config, cores);

@@ -37,7 +37,8 @@ export class SendQueue<Remote extends RemoteAddress = RemoteAddress> {
   /** Datagrams from `head` to `tail` that are not dropped. */
   count = 0;
   readonly #drops: DropCounters;
-  readonly #views: Uint8Array[] = [];
+  /** By slot, made at its first use: most sockets never need most of them. */
+  readonly #views: (Uint8Array | undefined)[];
   /** A stack. */
   readonly #free: Uint16Array;
   #freeCount: number;
@@ -58,10 +59,8 @@ export class SendQueue<Remote extends RemoteAddress = RemoteAddress> {
     this.remotes = new Array(2 * slots).fill(undefined);
     this.#free = new Uint16Array(slots);
     this.#freeCount = slots;
-    for (let slot = 0; slot < slots; slot++) {
-      this.#views.push(new Uint8Array(this.slab, slot * MAX_SEND_BYTES, MAX_SEND_BYTES));
-      this.#free[slot] = slots - 1 - slot;
-    }
+    this.#views = new Array(slots).fill(undefined);
+    for (let slot = 0; slot < slots; slot++) this.#free[slot] = slots - 1 - slot;
   }
 
   /** Whether anything of this length can be queued; counts the reason if not. */
@@ -73,15 +72,15 @@ export class SendQueue<Remote extends RemoteAddress = RemoteAddress> {
 
   /** The whole slot. */
   viewOf(slot: number): Uint8Array {
-    return this.#views[slot]!;
+    return this.#views[slot] ??= new Uint8Array(this.slab, slot * MAX_SEND_BYTES, MAX_SEND_BYTES);
   }
 
   /** Lends a free slot, the same one until it is committed; `undefined` if there is none. */
   reserve(): Uint8Array | undefined {
-    if (this.#reserved !== NONE) return this.#views[this.#reserved];
+    if (this.#reserved !== NONE) return this.viewOf(this.#reserved);
     if (this.#freeCount === 0 || this.#isClosed) return undefined;
     this.#reserved = this.#free[--this.#freeCount]!;
-    return this.#views[this.#reserved];
+    return this.viewOf(this.#reserved);
   }
 
   /** As {@linkcode reserve} at the cost of the oldest video that waits; counts what is lost. */

@@ -29,6 +29,8 @@ export interface ClientNamespace extends AsyncDisposable {
   cutWire(): Promise<void>;
   /** Ends {@linkcode ClientNamespace.cutWire}. */
   joinWire(): Promise<void>;
+  /** Gives an end of the wire one more address, in CIDR notation. */
+  addAddress(end: "host" | "guest", address: string): Promise<void>;
   /** From now on so many bits a second go in, and what is too much waits within the kernel. */
   limitRate(megabits: number): Promise<void>;
   /** Argument list that runs a program inside. */
@@ -122,6 +124,12 @@ export async function createNamespace(): Promise<ClientNamespace> {
     allowUdp: () => changeRules("delete"),
     cutWire: () => run(ip, "link", "set", outer, "down"),
     joinWire: () => run(ip, "link", "set", outer, "up"),
+    addAddress: (end, address) => {
+      // Without `nodad` an IPv6 address cannot be used for the first two seconds.
+      const isV6 = address.includes(":");
+      const added = ["address", "add", address, ...(isV6 ? ["nodad"] : []), "dev"];
+      return end === "host" ? run(ip, ...added, outer) : inNamespace(...added, inner);
+    },
     limitRate: (megabits) =>
       run(
         trafficControlPath(ip),

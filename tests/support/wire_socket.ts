@@ -20,12 +20,16 @@ export interface WireSocket {
 
 /** Opens a socket of the server address's protocol on any port of the same host. */
 export function openWireSocket(server: MediaAddress): Promise<WireSocket> {
-  return server.protocol === "udp" ? openUdp(server) : openTcp(server);
+  return server.protocol === "udp" ? openUdpSocket(server) : openTcp(server);
 }
 
-async function openUdp(server: MediaAddress): Promise<WireSocket> {
+/** Asks `server` from the local address `from`, and hears nothing that comes from elsewhere. */
+export async function openUdpSocket(
+  server: MediaAddress,
+  from: string = server.hostname,
+): Promise<WireSocket> {
   const { hostname, port } = server;
-  const conn = Deno.listenDatagram({ transport: "udp", hostname, port: 0 });
+  const conn = Deno.listenDatagram({ transport: "udp", hostname: from, port: 0 });
   const remote = { transport: "udp", hostname, port } as const;
   let isClosed = false;
   // Sends are queued one behind the other, because pending ones complete newest first.
@@ -48,8 +52,10 @@ async function openUdp(server: MediaAddress): Promise<WireSocket> {
     const buffer = new Uint8Array(MAX_BYTES);
     while (!isClosed) {
       try {
-        const [bytes] = await conn.receive(buffer);
-        socket.onDatagram(bytes.slice());
+        const [bytes, source] = await conn.receive(buffer);
+        // As every ICE agent does: an answer from another address is nobody's (RFC 8445 §7.2.5.2.1).
+        const { hostname: by, port: byPort } = source as Deno.NetAddr;
+        if (by === hostname && byPort === port) socket.onDatagram(bytes.slice());
       } catch (error) {
         if (!isClosed) throw error;
       }

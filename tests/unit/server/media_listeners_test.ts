@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { parseConfig } from "../../../lib/server/config_parsing.ts";
+import { allowedAddresses } from "../../../lib/transport/local_addresses.ts";
 import { lacksPorts, mediaListeners, udpPorts } from "../../../lib/server/media_listeners.ts";
 
 const LAN = { family: "IPv4", address: "192.0.2.5" } as const;
@@ -62,4 +63,58 @@ Deno.test("lacksPorts() tells only of an automatic number that the range holds d
 Deno.test("udpPorts() are those of the workers, or one", () => {
   assert.deepEqual(udpPorts(parseConfig({ rtc: RANGE }), 3), [7882, 7883, 7884]);
   assert.deepEqual(udpPorts(parseConfig({ rtc: RANGE, workers: 0 }), 3), [7882]);
+});
+
+const MACHINE = [
+  { family: "IPv4", address: "127.0.0.1", name: "lo" },
+  { family: "IPv4", address: "192.0.2.5", name: "eth0" },
+  { family: "IPv4", address: "10.1.2.3", name: "wg0" },
+] as const;
+
+function addressesOf(config: Record<string, unknown>): readonly string[] {
+  const { addressRule } = mediaListeners(parseConfig(config), MACHINE, 1);
+  return allowedAddresses(MACHINE, addressRule);
+}
+
+function advertisedOf(config: Record<string, unknown>): readonly string[] {
+  return mediaListeners(parseConfig(config), MACHINE, 1).advertised;
+}
+
+Deno.test("mediaListeners() uses and advertises only what rtc.interfaces and rtc.ips let in", () => {
+  assert.deepEqual(addressesOf({}), ["127.0.0.1", "192.0.2.5", "10.1.2.3"]);
+  const vpn = { rtc: { interfaces: { includes: ["wg0"] } } };
+  assert.deepEqual(addressesOf(vpn), ["10.1.2.3"]);
+  assert.deepEqual(advertisedOf(vpn), ["10.1.2.3"]);
+  const noLan = { rtc: { ips: { excludes: ["192.0.2.0/24"] } } };
+  assert.deepEqual(advertisedOf(noLan), ["10.1.2.3"]);
+  // Loopback is filtered as every other address, but a node_ip is meant as it is said.
+  const development = { ...vpn, development: true };
+  assert.deepEqual(advertisedOf(development), ["10.1.2.3"]);
+  const named = { rtc: { ...vpn.rtc, node_ip: "127.0.0.1" } };
+  assert.deepEqual(addressesOf(named), ["127.0.0.1", "10.1.2.3"]);
+  assert.deepEqual(advertisedOf(named), ["127.0.0.1"]);
+});
+
+Deno.test("mediaListeners() never gives media more addresses because of bind_addresses", () => {
+  const all = ["127.0.0.1", "192.0.2.5", "10.1.2.3"];
+  const bind = (...bind_addresses: string[]) => ({ bind_addresses });
+  // Behind a proxy HTTP is on loopback, and media is not.
+  assert.deepEqual(addressesOf(bind("127.0.0.1")), all);
+  assert.deepEqual(addressesOf({ ...bind("192.0.2.5"), development: true }), ["192.0.2.5"]);
+  for (const everywhere of ["0.0.0.0", ""]) {
+    assert.deepEqual(addressesOf({ ...bind(everywhere), development: true }), all);
+  }
+  const ips = { includes: ["10.0.0.0/8"] };
+  assert.deepEqual(addressesOf({ ...bind("192.0.2.5"), development: true, rtc: { ips } }), [
+    "10.1.2.3",
+  ]);
+});
+
+Deno.test("parseConfig() refuses what is no range in rtc.ips", () => {
+  for (const bad of ["lan", "10.0.0.0/33", 7]) {
+    assert.throws(() => parseConfig({ rtc: { ips: { excludes: [bad] } } }), {
+      code: "invalid_config",
+      message: /rtc\.ips\.excludes.*range of addresses/,
+    });
+  }
 });
