@@ -107,7 +107,10 @@ export class SendingSide implements PacketSink {
         onFailed: failed,
       },
       target,
+      // Low numbers: a first wrap-around that is lost would confuse SRTP (RFC 3711 §3.3.1).
       firstRtxSequence: random.uint32() & 0x7fff,
+      firstSequence: random.uint32() & 0x7fff,
+      firstTimestamp: random.uint32(),
     });
     const sent: SentTrack = {
       upTrackId,

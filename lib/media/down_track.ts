@@ -23,18 +23,18 @@ import type {
   DownTrackSection,
   SenderReportFigures,
 } from "./down_track_options.ts";
+import { DownTrackOutput } from "./down_track_output.ts";
 import { ExtensionMap } from "./extension_map.ts";
 import { FrameSelection } from "./frame_selection.ts";
-import type { LayerSource, PacketReceiver, PacketSink } from "./forwarding_ports.ts";
+import type { LayerSource, PacketReceiver } from "./forwarding_ports.ts";
 import type { DownTrackIntervalFigures } from "./interval_figures.ts";
 import { isStepTowards, layerBits, NO_LAYER, wantedLayer } from "./layer_selection.ts";
-import { OutgoingPacket } from "./outgoing_packet.ts";
-import { writePacket } from "./packet_writer.ts";
 import { RedUnwrapper } from "./red_unwrapper.ts";
 import { Resender } from "./resender.ts";
 import type { RtcpClock } from "./rtcp_clock.ts";
 import { SequenceRewriter } from "./sequence_rewriter.ts";
 import type { SourcePacket } from "./source_packet.ts";
+import { openingCodec, StreamOpening } from "./stream_opening.ts";
 import { SVC } from "./svc_stream.ts";
 import { SWITCH_LAG_MS, TimestampRewriter, UNMUTE_LAG_MS } from "./timestamp_rewriter.ts";
 
@@ -50,15 +50,16 @@ const MAX_SEEK_MS = 1000;
 export class DownTrack implements PacketReceiver {
   readonly drops: DropTally = new DropTally();
   readonly #section: DownTrackSection;
-  readonly #sink: PacketSink;
   readonly #listener: DownTrackListener;
   readonly #isVideo: boolean;
-  readonly #extensions: ExtensionMap;
   readonly #resender: Resender;
+  readonly #output: DownTrackOutput;
   readonly #sequence = new SequenceRewriter();
   readonly #timestamps = new TimestampRewriter();
   readonly #selection = new FrameSelection();
-  readonly #packet = new OutgoingPacket();
+  readonly #opening = new StreamOpening();
+  readonly #firstSequence: number;
+  readonly #firstTimestamp: number;
   #source: LayerSource | undefined;
   #target: LayerTarget;
   #wanted = NO_LAYER;
@@ -79,34 +80,31 @@ export class DownTrack implements PacketReceiver {
   #maxLagMs = SWITCH_LAG_MS;
   #seekAt = Infinity;
   #rttMs = DEFAULT_RTT_MS;
-  #packets = 0;
-  #bytes = 0;
-  #octets = 0;
   #nacksReceived = 0;
   #plisReceived = 0;
   readonly #condition = new DownTrackCondition();
 
   constructor(options: DownTrackOptions) {
     this.#section = options.section;
-    this.#sink = options.sink;
     this.#listener = options.listener;
     this.#target = options.target;
-    this.#isVideo = this.#packet.isVideo = options.section.kind === "video";
-    this.#extensions = new ExtensionMap(
+    this.#isVideo = options.section.kind === "video";
+    this.#firstSequence = options.firstSequence ?? 0;
+    this.#firstTimestamp = options.firstTimestamp ?? 0;
+    const { section, sink } = options;
+    const extensions = new ExtensionMap(
       options.publisherExtensions,
-      options.section.extensions,
-      options.section.mid,
+      section.extensions,
+      section.mid,
     );
-    this.#resender = new Resender(
-      options.section,
-      options.sink,
-      this.#extensions,
-      options.firstRtxSequence ?? 0,
-    );
+    this.#resender = new Resender(section, sink, extensions, options.firstRtxSequence ?? 0);
+    const condition = this.#condition;
+    this.#output = new DownTrackOutput(section, sink, extensions, this.#resender, condition);
   }
 
   attach(source: LayerSource, now: number): void {
     this.#source = source;
+    this.#opening.begin(now);
     this.layersChanged(now);
   }
 
@@ -173,7 +171,7 @@ export class DownTrack implements PacketReceiver {
   #forwardCurrent(packet: SourcePacket, now: number): DropReason {
     const seq = packet.seq;
     if (!this.#sequence.isKnown(seq)) return this.drops.count(DROP.beforeStart);
-    const out = this.#packet;
+    const out = this.#output.packet;
     out.empty = packet.payloadLength === 0;
     out.asReceived();
     if (this.#unwrapper !== undefined && !out.empty) {
@@ -208,7 +206,7 @@ export class DownTrack implements PacketReceiver {
       return this.drops.count(unwrapper.refusal);
     }
     for (let back = unwrapper.oldest; back >= 0; back--) {
-      if (!unwrapper.take(back, this.#packet)) continue;
+      if (!unwrapper.take(back, this.#output.packet)) continue;
       const sequence = this.#sequence.forward(packet.seq - back);
       if (sequence < 0) return this.drops.count(DROP.beforeStart);
       const reason = this.#send(packet, sequence, unwrapper.age, now);
@@ -252,7 +250,8 @@ export class DownTrack implements PacketReceiver {
     this.#sourceCodec = layer.codec;
     const unwraps = layer.codec.mime === "audio/red" && codec.mime !== "audio/red";
     this.#unwrapper = unwraps ? new RedUnwrapper() : undefined;
-    this.#packet.wholePayload();
+    this.#output.packet.wholePayload();
+    this.#opening.end();
     this.#resync = false;
     this.#maxLagMs = SWITCH_LAG_MS;
     this.#source?.needsChanged();
@@ -270,30 +269,26 @@ export class DownTrack implements PacketReceiver {
 
   /** @param age How much older the frame is than its packet: a timestamp itself would be boxed. */
   #send(packet: SourcePacket, seq: number, age: number, now: number): DropReason {
-    const out = this.#packet;
-    const { layer, slot, view, vp8 } = packet;
+    const out = this.#output.packet;
     out.payloadType = this.#codec!.payloadType;
-    out.ssrc = this.#section.ssrc;
     out.sequence = seq;
     out.timestamp = this.#timestamps.forward((packet.view.timestamp - age) >>> 0, now);
-    out.originalSequence = -1;
     // What was taken apart is not asked for again: redundancy takes the place of retransmission.
-    if (this.#unwrapper === undefined) this.#resender.remember(out, packet.seq, layer.spatial);
-    const sink = this.#sink;
-    const bytes = sink.reserve();
-    if (bytes === undefined) return this.drops.count(DROP.noRoom);
-    out.transportSequence = this.#extensions.usesTransportSequence
-      ? sink.nextTransportSequence()
-      : -1;
-    if (!writePacket(bytes, out, layer.cache, slot, view, vp8, this.#extensions, now)) {
-      return this.drops.count(DROP.outgoingTooLarge);
-    }
-    this.#packets++;
-    this.#bytes += out.written + out.sourceLength;
-    this.#octets += packet.payloadLength;
-    this.#condition.sent(seq);
-    sink.send(out);
-    return DROP.none;
+    const reason = this.#output.send(packet, this.#unwrapper === undefined, now);
+    return reason === DROP.none ? reason : this.drops.count(reason);
+  }
+
+  /** Sends padding if the stream has to be opened, and it is known in what. */
+  #open(now: number): void {
+    const { codecs } = this.#section;
+    const codec = this.#source && openingCodec(this.#source, codecs);
+    if (!this.#opening.isDue(now) || codec === undefined) return;
+    const out = this.#output.packet;
+    out.payloadType = codec.payloadType;
+    out.sequence = this.#sequence.insert(this.#firstSequence);
+    out.timestamp = this.#timestamps.insert(this.#firstTimestamp, codec.clockRate, now);
+    const reason = this.#output.sendPadding(now);
+    if (reason !== DROP.none) this.drops.count(reason);
   }
 
   failed(error: unknown): void {
@@ -330,6 +325,9 @@ export class DownTrack implements PacketReceiver {
   receiveReport(rttMs: number, block: ReportBlock, now: number): void {
     if (rttMs >= 0) this.#rttMs = Math.round(rttMs);
     this.#condition.receiveReport(block, rttMs, now);
+    // One of ours has come: the stream is open.
+    const behind = (this.#sequence.lastOut - block.highestSequence) & 0xffff;
+    if (behind < this.#output.packets) this.#opening.end();
   }
 
   /** What became of what was sent since the last call; `undefined` before the first packet. */
@@ -345,29 +343,32 @@ export class DownTrack implements PacketReceiver {
    */
   senderReport(now: number, out: SenderReportFigures): boolean {
     const clock = this.#clock;
-    if (clock === undefined || !clock.known || this.#packets === 0 || this.#resync) return false;
+    if (clock === undefined || !clock.known || this.#output.packets === 0 || this.#resync) {
+      return false;
+    }
     out.ssrc = this.#section.ssrc;
     out.setTime(clock, this.#clockRate, this.#timestamps.offset, now);
-    out.packetCount = this.#packets >>> 0;
-    out.octetCount = this.#octets % 0x1_0000_0000;
+    out.packetCount = this.#output.packets >>> 0;
+    out.octetCount = this.#output.octets % 0x1_0000_0000;
     return true;
   }
 
-  /** Asks again for a key frame that has not come. */
+  /** Asks again for a key frame that has not come; opens the stream. */
   tick(now: number): void {
     if (now >= this.#seekAt) this.#seek(now);
+    if (now >= this.#opening.nextAt) this.#open(now);
   }
 
   /** When {@linkcode tick} has something to do; `Infinity` if nothing is foreseen. */
   nextWakeAt(): number {
-    return this.#seekAt;
+    return Math.min(this.#seekAt, this.#opening.nextAt);
   }
 
   stats(): DownTrackFigures {
     return {
       spatial: this.#reported === NO_LAYER ? undefined : this.#reported as SpatialLayer,
-      packets: this.#packets,
-      bytes: this.#bytes,
+      packets: this.#output.packets,
+      bytes: this.#output.bytes,
       retransmitted: this.#resender.resent,
       nacksReceived: this.#nacksReceived,
       plisReceived: this.#plisReceived,

@@ -41,6 +41,12 @@ export interface DownTrackOptions {
   readonly target: LayerTarget;
   /** First sequence number on the RTX SSRC, 16 bits; random in production (RFC 4588 §4). */
   readonly firstRtxSequence?: number;
+  /**
+   * First sequence number and timestamp of a stream that begins with padding; random in production
+   * (RFC 3550 §5.1). One that begins with media takes its publisher's.
+   */
+  readonly firstSequence?: number;
+  readonly firstTimestamp?: number;
 }
 
 /** The sender part of a sender report (RFC 3550 §6.4.1), all unsigned 32 bits. Reused by its owner. */

@@ -14,7 +14,7 @@ import { DROP, type DropReason } from "./drop_reason.ts";
 import type { ExtensionMap } from "./extension_map.ts";
 import type { LayerSource, PacketSink } from "./forwarding_ports.ts";
 import { OutgoingPacket } from "./outgoing_packet.ts";
-import { writePacket } from "./packet_writer.ts";
+import { writePacket, writePadding } from "./packet_writer.ts";
 import { MAX_RESENDS, ResendHistory } from "./resend_history.ts";
 
 /** Packets that can be resent. */
@@ -22,6 +22,9 @@ const VIDEO_HISTORY = 512;
 const AUDIO_HISTORY = 256;
 /** A packet is resent at most once in so many ms, or twice the round trip if that is less. */
 const MAX_GAP_MS = 100;
+
+/** The source number of what came from no source: padding. */
+export const NO_SOURCE = -1;
 
 /** See the module text. */
 export class Resender {
@@ -79,6 +82,19 @@ export class Resender {
     if (entry < 0) return DROP.nackUnknown;
     if (history.resends[entry]! >= MAX_RESENDS) return DROP.nackExhausted;
     if (now - history.resentAt[entry]! < Math.min(MAX_GAP_MS, 2 * rttMs)) return DROP.nackTooSoon;
+    const reason = history.sourceSeq[entry] === NO_SOURCE
+      ? this.#writePadding(entry, sequence, now)
+      : this.#write(source, entry, sequence, now);
+    if (reason !== DROP.none) return reason;
+    history.resends[entry]!++;
+    history.resentAt[entry] = now;
+    this.resent++;
+    this.#sink.send(this.#packet);
+    return DROP.none;
+  }
+
+  #write(source: LayerSource, entry: number, sequence: number, now: number): DropReason {
+    const history = this.#history;
     const cache = source.layer(history.spatial[entry]!)?.cache;
     const slot = cache?.find(history.sourceSeq[entry]!) ?? -1;
     if (cache === undefined || slot < 0) return DROP.nackExpired;
@@ -87,15 +103,19 @@ export class Resender {
     if (!this.#recall(entry, sequence)) return DROP.nackExpired;
     const out = this.#sink.reserve();
     if (out === undefined) return DROP.noRoom;
+    return writePacket(out, this.#packet, cache, slot, view, this.#vp8, this.#extensions, now)
+      ? DROP.none
+      : DROP.outgoingTooLarge;
+  }
+
+  #writePadding(entry: number, sequence: number, now: number): DropReason {
     const packet = this.#packet;
-    if (!writePacket(out, packet, cache, slot, view, this.#vp8, this.#extensions, now)) {
-      return DROP.outgoingTooLarge;
-    }
-    history.resends[entry]!++;
-    history.resentAt[entry] = now;
-    this.resent++;
-    this.#sink.send(packet);
-    return DROP.none;
+    packet.asReceived();
+    packet.timestamp = this.#history.timestamp[entry]!;
+    this.#frame(sequence, this.#history.payloadType[entry]!);
+    const out = this.#sink.reserve();
+    if (out === undefined) return DROP.noRoom;
+    return writePadding(out, packet, this.#extensions, now) ? DROP.none : DROP.outgoingTooLarge;
   }
 
   /** Sets `#packet` (and `#vp8`) to what was sent; `#view` is on the cached packet. */
@@ -115,9 +135,6 @@ export class Resender {
     out.targetCount = history.targetCount[entry]!;
     out.timestamp = history.timestamp[entry]!;
     this.#frame(sequence, history.payloadType[entry]!);
-    out.transportSequence = this.#extensions.usesTransportSequence
-      ? this.#sink.nextTransportSequence()
-      : -1;
     return true;
   }
 
@@ -125,6 +142,9 @@ export class Resender {
   #frame(sequence: number, payloadType: number): void {
     const out = this.#packet;
     const { codecs, rtxSsrc, ssrc } = this.#section;
+    out.transportSequence = this.#extensions.usesTransportSequence
+      ? this.#sink.nextTransportSequence()
+      : -1;
     let rtxPayloadType = -1;
     for (let i = 0; i < codecs.length; i++) {
       if (codecs[i]!.payloadType === payloadType) rtxPayloadType = codecs[i]!.rtxPayloadType ?? -1;

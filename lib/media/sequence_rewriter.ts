@@ -12,6 +12,8 @@
 /** Source numbers remembered, a power of two: what comes later than this is too late anyway. */
 const WINDOW = 512;
 const MASK = WINDOW - 1;
+/** Outgoing numbers that come from no source start above one cycle, so that none is negative. */
+const FIRST_CYCLE = 0x1_0000;
 
 /** See the module text. */
 export class SequenceRewriter {
@@ -72,6 +74,18 @@ export class SequenceRewriter {
     this.#out[seq & MASK] = -1;
     this.#offset++;
     return -1;
+  }
+
+  /**
+   * The next outgoing number, for a packet that comes from no source.
+   *
+   * @param first The number if it is the first of all, 16 bits.
+   */
+  insert(first: number): number {
+    this.#lastOut = this.#started ? this.#lastOut + 1 : FIRST_CYCLE + first;
+    this.#started = true;
+    this.#offset--;
+    return this.#lastOut;
   }
 
   /** Keeps a number free for each source number that is missing below `seq`. */

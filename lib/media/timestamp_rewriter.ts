@@ -56,7 +56,7 @@ export class TimestampRewriter {
       this.#lastAt = now;
       return;
     }
-    const passed = Math.round(((now - this.#lastAt) * clockRate) / 1000);
+    const passed = this.#passed(clockRate, now);
     const expected = (this.#last + passed) >>> 0;
     let out = expected;
     if (from === to) out = (timestamp - this.#offset) >>> 0;
@@ -72,6 +72,22 @@ export class TimestampRewriter {
     if (passed < 0x7fff_ffff && ((out - this.#last) | 0) <= 0) out = (this.#last + 1) >>> 0;
     this.#offset = (timestamp - out) >>> 0;
     this.#last = (out - 1) >>> 0;
+  }
+
+  /**
+   * The outgoing timestamp, by the time that passed, of a packet that comes from no source.
+   *
+   * @param first The timestamp if it is the first of all.
+   */
+  insert(first: number, clockRate: number, now: number): number {
+    this.#last = this.#started ? (this.#last + this.#passed(clockRate, now)) >>> 0 : first;
+    this.#started = true;
+    this.#lastAt = now;
+    return this.#last;
+  }
+
+  #passed(clockRate: number, now: number): number {
+    return Math.round(((now - this.#lastAt) * clockRate) / 1000);
   }
 
   /** The outgoing timestamp of a packet of the current source. */

@@ -62,7 +62,7 @@ function assertPictures(received: readonly Received[]): void {
 /** Asserts that picture ids count up by one over the pictures that were sent. */
 function assertPictureIds(received: readonly Received[]): void {
   const ids = [...new Set(received.filter((p) => !p.empty).map((p) => p.pictureId))];
-  const first = received[0]!.pictureId;
+  const first = ids[0]!;
   const offsets = ids.map((id) => (id - first) & 0x7fff).sort((a, b) => a - b);
   assert.deepEqual(offsets, offsets.map((_, i) => i));
 }

@@ -61,6 +61,8 @@ export interface ReceivedRtp {
   readonly ssrc: number;
   readonly payloadType: number;
   readonly sequenceNumber: number;
+  /** It is padding (RFC 3550 §5.1): nothing but a number and a time. */
+  readonly isPadding: boolean;
 }
 
 /** See the module text. */
@@ -238,9 +240,14 @@ export class WireClient {
     await this.check();
   }
 
-  /** Received packets of one SSRC. */
+  /** Received packets of one SSRC, padding left out. */
   rtpOf(ssrc: number): readonly ReceivedRtp[] {
-    return this.rtp.filter((packet) => packet.ssrc === ssrc);
+    return this.rtp.filter((packet) => packet.ssrc === ssrc && !packet.isPadding);
+  }
+
+  /** Received padding of one SSRC, with which a stream may begin. */
+  paddingOf(ssrc: number): readonly ReceivedRtp[] {
+    return this.rtp.filter((packet) => packet.ssrc === ssrc && packet.isPadding);
   }
 
   /** Settles when the server ended the TCP connection. */
@@ -290,8 +297,8 @@ export class WireClient {
     if (this.#srtp === undefined) return;
     const clear = this.#srtp.decrypt(Buffer.from(bytes));
     const { header } = RtpPacket.deSerialize(clear);
-    const { ssrc, payloadType, sequenceNumber } = header;
-    const packet = { bytes: new Uint8Array(clear), ssrc, payloadType, sequenceNumber };
+    const { ssrc, payloadType, sequenceNumber, padding: isPadding } = header;
+    const packet = { bytes: new Uint8Array(clear), ssrc, payloadType, sequenceNumber, isPadding };
     this.rtp.push(packet);
     this.onRtp(packet);
   }
