@@ -57,6 +57,9 @@ export interface DtlsFingerprint {
   readonly value: string;
 }
 
+/** Who sends the DTLS ClientHello: the side whose `a=setup` became `active` (RFC 5763 §5). */
+export type DtlsRole = "client" | "server";
+
 /** One address where the media plane listens, as it is advertised to clients (RFC 8839 §5.1). */
 export interface MediaAddress {
   readonly protocol: "udp" | "tcp";

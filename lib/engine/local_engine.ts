@@ -288,6 +288,7 @@ class LocalEngine implements ThreadEngine {
         return connection.setRemote({
           ice: command.remote,
           fingerprints: command.fingerprints,
+          ...(command.dtlsRole === undefined ? {} : { dtlsRole: command.dtlsRole }),
           ...(command.sctp === undefined ? {} : { sctp: command.sctp }),
         });
       case "restart_ice":

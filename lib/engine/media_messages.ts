@@ -13,6 +13,7 @@ import type {
   DataChannelPolicy,
   DataKind,
   DtlsFingerprint,
+  DtlsRole,
   IceCredentials,
   LayerTarget,
   MediaAddress,
@@ -55,6 +56,8 @@ export type MediaCommand =
     readonly connection: ConnectionId;
     readonly remote: IceCredentials;
     readonly fingerprints: readonly DtlsFingerprint[];
+    /** Ours in the DTLS handshake, the same in all of them; absent: server. */
+    readonly dtlsRole?: DtlsRole;
     /** SCTP parameters of the application section, if it has one. */
     readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
   }

@@ -5,12 +5,13 @@
  * waits to be sent is bounded: a reliable channel says `false`, a lossy one drops and counts. Nothing
  * a peer sends throws or touches another connection; after `onFailed` or `close` no call comes.
  *
- * We are always the DTLS server, so the channels we open have odd stream ids (RFC 8832 §6).
+ * The channels we open have even stream ids where we are the DTLS client, and odd ones where we are
+ * the server (RFC 8832 §6).
  *
  * @module
  */
 import type { DropCounters } from "../base/drop_counters.ts";
-import type { DataChannelPolicy } from "../base/media_vocabulary.ts";
+import type { DataChannelPolicy, DtlsRole } from "../base/media_vocabulary.ts";
 import { TokenBucket } from "../base/token_bucket.ts";
 import {
   type DataChannelReliability,
@@ -44,6 +45,8 @@ export interface DataChannelListener {
 export interface DataChannelsOptions {
   /** `create`: we open LiveKit's channels; `accept`: the peer does. */
   readonly role: "accept" | "create";
+  /** Ours; which stream ids we use hangs on it. */
+  readonly dtlsRole: DtlsRole;
   /** From the peer's `a=sctp-port`. */
   readonly remotePort: number;
   /** From the peer's `a=max-message-size`; 0 is "any size" (RFC 8841 §6). */
@@ -89,13 +92,14 @@ export class DataChannels {
   /** The channel last opened under each label. */
   readonly #byLabel = new Map<string, Channel>();
   readonly #opens = new TokenBucket(MAX_CHANNELS, OPENS_PER_SECOND);
-  #nextStreamId = 1;
+  #nextStreamId: number;
   #waitingAcks = 0;
 
   constructor(options: DataChannelsOptions) {
     this.#options = options;
     this.#drops = options.drops;
     this.#policy = options.policy ?? DEFAULT_DATA_POLICY;
+    this.#nextStreamId = options.dtlsRole === "client" ? 0 : 1;
     this.#association = new SctpAssociation({
       remotePort: options.remotePort,
       sendPacket: options.sendPacket,

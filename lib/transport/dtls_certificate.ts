@@ -66,6 +66,6 @@ export function matchesFingerprint(
 }
 
 /** The bytes inside a PEM block. */
-function pemToDer(pem: string): Uint8Array {
+export function pemToDer(pem: string): Uint8Array {
   return Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64");
 }

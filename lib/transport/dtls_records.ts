@@ -15,11 +15,14 @@ export const CONTENT_TYPE = {
   applicationData: 23,
 } as const;
 
-/** Handshake types a DTLS 1.2 server meets (RFC 5246 §7.4, RFC 6347 §4.3.2). */
+/** Handshake types that DTLS 1.2 needs (RFC 5246 §7.4, RFC 6347 §4.3.2). */
 export const HANDSHAKE_TYPE = {
   clientHello: 1,
+  serverHello: 2,
   helloVerifyRequest: 3,
   certificate: 11,
+  serverKeyExchange: 12,
+  certificateRequest: 13,
   serverHelloDone: 14,
   certificateVerify: 15,
   clientKeyExchange: 16,

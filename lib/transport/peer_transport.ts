@@ -12,6 +12,7 @@ import type { DropCounters } from "../base/drop_counters.ts";
 import type {
   DataChannelPolicy,
   DtlsFingerprint,
+  DtlsRole,
   IceCredentials,
 } from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
@@ -86,6 +87,8 @@ export interface PeerTransportOptions {
 export interface RemoteParameters {
   readonly ice: IceCredentials;
   readonly fingerprints: readonly DtlsFingerprint[];
+  /** Ours in the DTLS handshake, the same in all descriptions; absent: server. */
+  readonly dtlsRole?: DtlsRole;
   /** Absent if the description has no application section. */
   readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
 }
@@ -167,6 +170,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     if (!this.#hasRemote && this.#secureBy === undefined) this.#startedAt = this.#now();
     this.#hasRemote = true;
     this.#ice.setRemote(remote.ice);
+    this.#dtls.setRole(remote.dtlsRole ?? "server");
     this.#dtls.setRemoteFingerprints(remote.fingerprints);
     if (remote.sctp !== undefined) this.#sctp = remote.sctp;
     this.#startChannels();
@@ -330,6 +334,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     const { listener, drops, dataChannels, dataPolicy } = this.#options;
     this.#channels = new DataChannels({
       role: dataChannels,
+      dtlsRole: this.#dtls.role,
       remotePort: this.#sctp.port,
       maxMessageSize: this.#sctp.maxMessageSize,
       sendPacket: (packet) => void this.#dtls.sendData(packet),

@@ -5,6 +5,7 @@
  * @module
  */
 import { createCipheriv } from "node:crypto";
+import type { DtlsRole } from "../base/media_vocabulary.ts";
 
 /** DTLS-SRTP protection profiles we speak, by their IANA numbers. */
 export const SRTP_PROFILE = {
@@ -64,21 +65,26 @@ export function keyingMaterialBytes(profile: SrtpProfile): number {
 }
 
 /**
- * Cuts exported keying material for the DTLS *server*: client key, server key, client salt, server
- * salt (RFC 5764 §4.2).
+ * Cuts exported keying material (RFC 5764 §4.2): client key, server key, client salt, server salt.
+ *
+ * @param role Ours in the DTLS handshake: it says which of them is ours.
  */
-export function serverParameters(profile: SrtpProfile, material: Uint8Array): SrtpParameters {
+export function srtpParameters(
+  role: DtlsRole,
+  profile: SrtpProfile,
+  material: Uint8Array,
+): SrtpParameters {
   const key = keyBytes(profile);
   const salt = saltBytes(profile);
   const salts = 2 * key;
-  return {
-    profile,
-    remote: { key: material.slice(0, key), salt: material.slice(salts, salts + salt) },
-    local: {
-      key: material.slice(key, salts),
-      salt: material.slice(salts + salt, salts + 2 * salt),
-    },
+  const client = { key: material.slice(0, key), salt: material.slice(salts, salts + salt) };
+  const server = {
+    key: material.slice(key, salts),
+    salt: material.slice(salts + salt, salts + 2 * salt),
   };
+  return role === "server"
+    ? { profile, local: server, remote: client }
+    : { profile, local: client, remote: server };
 }
 
 /** Session keys from a master key, with a key derivation rate of zero. */

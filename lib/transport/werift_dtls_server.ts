@@ -1,6 +1,7 @@
 /**
  * werift's DTLS server, reduced to what it does well: choosing parameters, the key schedule, and
- * sealing records. Ordering, authentication, retransmission and timers are ours (`dtls_session.ts`).
+ * sealing records. Ordering, authentication, retransmission and timers are ours
+ * (`dtls_server_handshake.ts`).
  *
  * Contract: nothing here starts a timer or leaves a rejected promise; a handshake step that werift
  * refuses is `false`, and a record that does not open is `undefined`.
@@ -8,14 +9,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import {
-  createPrivateKey,
-  type KeyObject,
-  sign,
-  timingSafeEqual,
-  verify,
-  X509Certificate,
-} from "node:crypto";
+import { sign } from "node:crypto";
 import { CipherContext, DtlsServer } from "werift";
 import type { DtlsCertificate } from "./dtls_certificate.ts";
 import {
@@ -26,12 +20,11 @@ import {
   writeHandshake,
   writeRecord,
 } from "./dtls_records.ts";
+import { isSameSecret, isSignedBy, privateKeyOf } from "./dtls_signatures.ts";
 import type { HandshakeMessage } from "./handshake_order.ts";
 import type { SrtpProfile } from "./srtp_keys.ts";
 import { useNativeKeyExchange } from "./werift_key_exchange.ts";
 
-/** `ecdsa_secp256r1_sha256` and `rsa_pkcs1_sha256`, the two our CertificateRequest offers. */
-const SIGNATURE_SCHEMES: ReadonlyMap<number, string> = new Map([[0x0403, "ec"], [0x0401, "rsa"]]);
 /** DTLS 1.2 on the wire (RFC 6347 §4.1). */
 const DTLS_1_2 = { major: 254, minor: 253 } as const;
 /** werift's name for the client's side of the key schedule. */
@@ -48,18 +41,6 @@ type WeriftPacket = Parameters<CipherContext["encryptPacket"]>[0];
  * werift's retransmission loop, whose timers could not be stopped.
  */
 const FLIGHT_TAKEN = new Error("flight 4 was taken");
-
-/** Parsed once per certificate: parsing takes as long as signing. */
-const privateKeys = new WeakMap<DtlsCertificate, KeyObject>();
-
-function privateKeyOf(certificate: DtlsCertificate): KeyObject {
-  let key = privateKeys.get(certificate);
-  if (key === undefined) {
-    key = createPrivateKey(certificate.keyPem);
-    privateKeys.set(certificate, key);
-  }
-  return key;
-}
 
 /** See the module text. One object serves one handshake. */
 export class WeriftDtlsServer {
@@ -125,17 +106,13 @@ export class WeriftDtlsServer {
 
   /** Whether the client holds its certificate's private key (RFC 5246 §7.4.8). */
   takeCertificateVerify(message: HandshakeMessage): boolean {
-    try {
-      const body = Buffer.from(message.body);
-      const scheme = body.readUInt16BE(0);
-      const signature = body.subarray(4);
-      if (signature.length !== body.readUInt16BE(2)) return false;
-      const key = new X509Certificate(this.remoteCertificate!).publicKey;
-      if (key.asymmetricKeyType !== SIGNATURE_SCHEMES.get(scheme)) return false;
-      if (!verify("sha256", this.#transcript(), key, signature)) return false;
-    } catch {
-      return false;
-    }
+    const { body } = message;
+    if (body.length < 4) return false;
+    const view = new DataView(body.buffer, body.byteOffset, body.length);
+    const signature = body.subarray(4);
+    if (signature.length !== view.getUint16(2)) return false;
+    const certificate = this.remoteCertificate!;
+    if (!isSignedBy(certificate, view.getUint16(0), this.#transcript(), signature)) return false;
     this.#handle(message);
     return true;
   }
@@ -146,7 +123,7 @@ export class WeriftDtlsServer {
       { sessionType: CLIENT_SESSION, masterSecret: this.#server.cipher.masterSecret },
       this.#transcript(),
     );
-    return message.body.length === expected.length && timingSafeEqual(message.body, expected);
+    return isSameSecret(message.body, expected);
   }
 
   /** Takes a verified Finished; `done` gets the records of flight 6, some microtasks later. */

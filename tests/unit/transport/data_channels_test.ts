@@ -313,6 +313,7 @@ Deno.test("DataChannels.close() before anything came says nothing and leaves not
   const sent: Uint8Array[] = [];
   const channels = new DataChannels({
     role: "create",
+    dtlsRole: "server",
     remotePort: 5000,
     maxMessageSize: 0,
     drops: new DropCounters(),

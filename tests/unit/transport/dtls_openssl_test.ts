@@ -152,3 +152,121 @@ Deno.test({
     }
   },
 });
+
+/**
+ * The other way round: OpenSSL listens and we are the client.
+ *
+ * @param extraArgs Of `openssl s_server`.
+ */
+async function handshakeAsClient(
+  seed: number,
+  loss: number,
+  extraArgs: string[],
+  profile: SrtpProfile = 1,
+): Promise<void> {
+  const random = new SeededRandom(seed);
+  const dir = await Deno.makeTempDir();
+  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  // Nobody else takes a port that was free a moment ago; OpenSSL cannot choose one itself.
+  const free = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const { port } = free.addr as Deno.NetAddr;
+  free.close();
+  await Deno.writeTextFile(`${dir}/cert.pem`, server.certPem);
+  await Deno.writeTextFile(`${dir}/key.pem`, server.keyPem);
+  const length = keyingMaterialBytes(profile);
+  const process = new Deno.Command("openssl", {
+    args: `s_server -dtls1_2 -accept 127.0.0.1:${port} -cert ${dir}/cert.pem -key ${dir}/key.pem
+      -Verify 1 -naccept 1 -use_srtp ${PROFILE_NAMES[profile]} -keymatexport ${LABEL}
+      -keymatexportlen ${length}`.split(/\s+/).concat(extraArgs),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const outcome = Promise.withResolvers<string>();
+  const data = Promise.withResolvers<string>();
+  let srtp: SrtpParameters | undefined;
+  const address = { transport: "udp", hostname: "127.0.0.1", port } as const;
+  const session = new DtlsSession({
+    certificate: client,
+    platform: denoPlatform(),
+    drops: new DropCounters(),
+    fingerprints: [server.fingerprint],
+    srtpProfiles: [1, 7, 8],
+    send: (datagram) => {
+      if (!random.chance(loss)) socket.send(datagram, address).catch(() => {});
+    },
+    listener: {
+      onConnected: (parameters) => {
+        srtp = parameters;
+        outcome.resolve("connected");
+      },
+      onData: (bytes) => data.resolve(new TextDecoder().decode(bytes)),
+      onClosed: (reason) => data.resolve(reason),
+      onFailed: (reason, detail) => outcome.resolve(`${reason}: ${detail}`),
+    },
+  });
+  const reading = (async () => {
+    for await (const [datagram] of socket) {
+      if (!random.chance(loss)) session.receive(datagram.slice());
+    }
+  })();
+  const [keys, rest] = process.stdout.tee();
+  const printed = readUntil(keys, /Keying material: ([0-9A-F]+)/);
+  const heard = readUntil(rest, /(from us)/);
+  try {
+    session.setRole("client");
+    session.pathReady(); // OpenSSL may not listen yet: the hello is repeated
+    assert.equal(await within(`seed ${seed}`, outcome.promise), "connected");
+    assert.equal(srtp?.profile, profile);
+    const material = await within("the server's keys", printed);
+    assert.equal(
+      Buffer.from(session.exportKeyingMaterial(LABEL, length)!).toString("hex").toUpperCase(),
+      material,
+    );
+    const writer = process.stdin.getWriter();
+    if (loss === 0) {
+      await writer.write(new TextEncoder().encode("hello\n"));
+      assert.equal(await within("data", data.promise), "hello\n");
+      session.sendData(new TextEncoder().encode("from us\n"));
+      session.close();
+      // It serves one connection, and ends with it.
+      await within("our goodbye", process.status);
+      assert.equal(await within("our data", heard), "from us");
+    }
+    await writer.close().catch(() => {});
+  } finally {
+    session.close();
+    try {
+      process.kill("SIGKILL");
+    } catch { /* it has ended by itself */ }
+    await process.status;
+    socket.close();
+    await reading;
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+Deno.test({
+  name: "DtlsSession as a client connects with OpenSSL, carries data and closes",
+  ignore: !hasOpenssl,
+  fn: () => handshakeAsClient(1, 0, []),
+});
+
+Deno.test({
+  name: "DtlsSession as a client agrees with OpenSSL on each SRTP profile and the keys of it",
+  ignore: !hasOpenssl,
+  fn: async () => {
+    for (const profile of [7, 8] as const) await handshakeAsClient(1, 0, [], profile);
+  },
+});
+
+Deno.test({
+  name: "DtlsSession as a client connects with OpenSSL over P-256, small fragments and 15 % loss",
+  ignore: !hasOpenssl,
+  fn: async () => {
+    for (const seed of [1, 2, 3]) {
+      const groups = seed === 1 ? "P-256" : "X25519:P-256";
+      await handshakeAsClient(seed, 0.15, ["-mtu", "256", "-groups", groups]);
+    }
+  },
+});

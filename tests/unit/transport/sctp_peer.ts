@@ -6,13 +6,15 @@
 import { Buffer } from "node:buffer";
 import { RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport } from "werift";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
-import type { DataChannelPolicy } from "../../../lib/base/media_vocabulary.ts";
+import type { DataChannelPolicy, DtlsRole } from "../../../lib/base/media_vocabulary.ts";
 import { DataChannels } from "../../../lib/transport/data_channels.ts";
 import { repairSctp, type SctpInternals } from "../../../lib/transport/sctp_repairs.ts";
 import { settle } from "../../support/virtual_platform.ts";
 
 export interface SctpPairOptions {
   readonly role?: "accept" | "create";
+  /** Ours. */
+  readonly dtlsRole?: DtlsRole;
   readonly policy?: DataChannelPolicy;
   /** Monotonic ms; stands still where a test gives none. */
   readonly now?: () => number;
@@ -42,6 +44,7 @@ export class SctpPair {
     let toClient = (_packet: Uint8Array) => {};
     this.channels = new DataChannels({
       role: options.role ?? "accept",
+      dtlsRole: options.dtlsRole ?? "server",
       remotePort: 5000,
       maxMessageSize: 65_536,
       drops: this.drops,

@@ -4,7 +4,7 @@ import {
   deriveSessionKeys,
   keyBytes,
   saltBytes,
-  serverParameters,
+  srtpParameters,
   type SrtpProfile,
   type SrtpSessionKeys,
 } from "../../../lib/transport/srtp_keys.ts";
@@ -177,14 +177,16 @@ Deno.test("deriveSessionKeys() gives the 256-bit keys of RFC 6188 7.2", () => {
   assert.equal(hex(keys.rtpAuth), "fd9c32d39ed5fbb5a9dc96b30818454d1313dc05");
 });
 
-Deno.test("serverParameters() cuts client key, server key, client salt, server salt", () => {
+Deno.test("srtpParameters() cuts client key, server key, client salt, server salt", () => {
   for (const [profile, key, salt] of [[1, 16, 14], [7, 16, 12], [8, 32, 12]] as const) {
     assert.deepEqual([keyBytes(profile), saltBytes(profile)], [key, salt]);
     const material = Uint8Array.from({ length: 2 * (key + salt) }, (_, i) => i);
-    const { local, remote } = serverParameters(profile, material);
+    const { local, remote } = srtpParameters("server", profile, material);
     assert.deepEqual([remote.key[0], local.key[0]], [0, key]);
     assert.deepEqual([remote.salt[0], local.salt[0]], [2 * key, 2 * key + salt]);
     assert.deepEqual([remote.key.length, local.key.length], [key, key]);
     assert.deepEqual([remote.salt.length, local.salt.length], [salt, salt]);
+    const client = srtpParameters("client", profile, material);
+    assert.deepEqual([client.local, client.remote], [remote, local]);
   }
 });

@@ -1,0 +1,71 @@
+/**
+ * The signatures of a handshake: ours over what we say, and the check of a peer's with the key of its
+ * certificate (RFC 5246 §4.7, §7.4.1.4.1).
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import {
+  createPrivateKey,
+  type KeyObject,
+  sign,
+  timingSafeEqual,
+  verify,
+  X509Certificate,
+} from "node:crypto";
+import type { DtlsCertificate } from "./dtls_certificate.ts";
+
+/** Signature schemes we ask for and check, by their numbers in TLS 1.2. */
+export const SIGNATURE_SCHEME = {
+  ecdsaSha256: 0x0403,
+  rsaSha256: 0x0401,
+} as const;
+
+const KEY_TYPES: ReadonlyMap<number, string> = new Map([
+  [SIGNATURE_SCHEME.ecdsaSha256, "ec"],
+  [SIGNATURE_SCHEME.rsaSha256, "rsa"],
+]);
+/** A larger key of a stranger's would buy nothing but our time. */
+const MAX_RSA_BITS = 4096;
+const MAX_RSA_EXPONENT = 0x1_0000_0001n;
+
+/** Parsed once per certificate: parsing takes as long as signing. */
+const privateKeys = new WeakMap<DtlsCertificate, KeyObject>();
+
+/** The private key of a certificate of ours. */
+export function privateKeyOf(certificate: DtlsCertificate): KeyObject {
+  let key = privateKeys.get(certificate);
+  if (key === undefined) {
+    key = createPrivateKey(certificate.keyPem);
+    privateKeys.set(certificate, key);
+  }
+  return key;
+}
+
+/** ECDSA with SHA-256, as `ecdsaSha256` wants it. */
+export function signWith(certificate: DtlsCertificate, data: Uint8Array): Uint8Array {
+  return new Uint8Array(sign("sha256", Buffer.from(data), privateKeyOf(certificate)));
+}
+
+/** Whether the key of the certificate `der` signed `data`; `false` for whatever cannot be checked. */
+export function isSignedBy(
+  der: Uint8Array,
+  scheme: number,
+  data: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  try {
+    const key = new X509Certificate(der).publicKey;
+    if (key.asymmetricKeyType !== KEY_TYPES.get(scheme)) return false;
+    const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
+    if (modulusLength > MAX_RSA_BITS || publicExponent > MAX_RSA_EXPONENT) return false;
+    return verify("sha256", Buffer.from(data), key, signature);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether two Finished values are the same, in constant time. */
+export function isSameSecret(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
