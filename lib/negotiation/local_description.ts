@@ -9,11 +9,13 @@
 import type {
   CodecParameters,
   DtlsFingerprint,
+  DtlsRole,
   HeaderExtension,
   IceCredentials,
   MediaAddress,
 } from "../base/media_vocabulary.ts";
 import { type CandidateInit, formatCandidate, type IceCandidate } from "../wire/ice_candidate.ts";
+import type { DtlsSetup } from "../wire/session_description.ts";
 
 /** What one connection's descriptions are written from. */
 export interface LocalParameters {
@@ -24,6 +26,8 @@ export interface LocalParameters {
   readonly sessionId: string;
   /** `o=` version, one more with each description. */
   readonly version: number;
+  /** Our role in the DTLS handshake, which an answer says; absent: server. */
+  readonly dtlsRole?: DtlsRole;
 }
 
 /** SCTP port of every WebRTC data channel transport (RFC 8841). */
@@ -106,7 +110,7 @@ export function mediaLines(
 /** ICE, DTLS and, if asked, candidates of a section in use. */
 export function transportLines(
   local: LocalParameters,
-  setup: "passive" | "actpass",
+  setup: DtlsSetup,
   withCandidates: boolean,
 ): readonly string[] {
   const candidates = withCandidates
@@ -156,7 +160,7 @@ export function extensionLines(extensions: readonly HeaderExtension[]): readonly
 export function dataChannelLines(
   local: LocalParameters,
   mid: string,
-  setup: "passive" | "actpass",
+  setup: DtlsSetup,
   withCandidates: boolean,
 ): readonly string[] {
   return [

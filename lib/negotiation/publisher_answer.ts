@@ -18,6 +18,7 @@ import {
   type SendSection,
 } from "../base/media_vocabulary.ts";
 import type { RemoteDescription, RemoteSection } from "../wire/session_description.ts";
+import { answeredSetup } from "./dtls_role.ts";
 import { acceptedCodecs, type CodecPolicy, redCarries } from "./codec_catalog.ts";
 import {
   codecLines,
@@ -329,7 +330,7 @@ function sectionLines(
       ];
     }
     case "data":
-      return dataChannelLines(local, section.mid, "passive", tagged);
+      return dataChannelLines(local, section.mid, answeredSetup(local.dtlsRole), tagged);
     case "media": {
       const { codecs, extensions, placed } = decision;
       // Also while nothing is received: an answer without the layers takes them from the client's
@@ -337,7 +338,7 @@ function sectionLines(
       const { rids } = section;
       return [
         ...mediaLines(section.kind, section.protocol, payloadTypes(codecs), 9),
-        ...transportLines(local, "passive", tagged),
+        ...transportLines(local, answeredSetup(local.dtlsRole), tagged),
         `a=mid:${section.mid}`,
         ...extensionLines(extensions),
         `a=${directionOf(decision)}`,

@@ -9,7 +9,8 @@
  */
 import { SessionDescription, SignalTarget } from "@livekit/protocol";
 import type { ConnectionId } from "../base/ids.ts";
-import type { IceCredentials } from "../base/media_vocabulary.ts";
+import type { DtlsRole, IceCredentials } from "../base/media_vocabulary.ts";
+import { roleAfterAnswer, roleAfterOffer } from "../negotiation/dtls_role.ts";
 import type { LocalParameters } from "../negotiation/local_description.ts";
 import type { RemoteDescription } from "../wire/session_description.ts";
 import {
@@ -48,6 +49,8 @@ export class ConnectionControl {
   #established = false;
   /** Data channels that must open before everything is established; both if there is a section. */
   #awaited: ReadonlySet<string> = new Set();
+  /** Ours, since the first description of the client's that has a transport. */
+  #dtlsRole: DtlsRole | undefined;
   #closed = false;
 
   constructor(
@@ -110,6 +113,23 @@ export class ConnectionControl {
     this.context.router.send({ type: "restart_ice", connection: this.id, local: this.#local });
   }
 
+  /**
+   * Settles who opens the DTLS association: once, before anything is said of the description.
+   *
+   * @returns In words why it cannot be followed.
+   */
+  settleDtlsRole(
+    type: "offer" | "answer",
+    { setup, fingerprints }: Pick<RemoteDescription, "setup" | "fingerprints">,
+  ): string | undefined {
+    if (fingerprints.length === 0) return undefined;
+    const decide = type === "offer" ? roleAfterOffer : roleAfterAnswer;
+    const decision = decide(setup, this.#dtlsRole);
+    if (!decision.ok) return decision.message;
+    this.#dtlsRole = decision.role;
+    return undefined;
+  }
+
   /** Tells the media plane the client's side of a description; one without a fingerprint has none. */
   setRemote(
     { ice, fingerprints }: Pick<RemoteDescription, "ice" | "fingerprints">,
@@ -122,6 +142,7 @@ export class ConnectionControl {
       connection: this.id,
       remote: ice,
       fingerprints,
+      ...(this.#dtlsRole === undefined ? {} : { dtlsRole: this.#dtlsRole }),
       ...(sctp === undefined ? {} : { sctp }),
     });
   }
@@ -195,6 +216,13 @@ export class ConnectionControl {
     const all = this.context.router.addressesOf(this.id);
     const addresses = preferredAddresses(all, this.host.icePreference);
     const sessionId = this.#sessionId;
-    return { ice: this.#local, fingerprint, addresses, sessionId, version: this.#version };
+    return {
+      ice: this.#local,
+      fingerprint,
+      addresses,
+      sessionId,
+      version: this.#version,
+      ...(this.#dtlsRole === undefined ? {} : { dtlsRole: this.#dtlsRole }),
+    };
   }
 }

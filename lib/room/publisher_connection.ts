@@ -73,6 +73,10 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
         : parsed.message;
       return this.host.connectionUnusable("publisher", detail);
     }
+    const contradiction = this.#control.settleDtlsRole("offer", parsed.value);
+    if (contradiction !== undefined) {
+      return this.host.connectionUnusable("publisher", contradiction);
+    }
     const offer = this.#offer = parsed.value;
     this.#control.open(this, "accept");
     this.#takeRemoteCredentials(offer);

@@ -114,6 +114,10 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
       this.context.counters.count(`subscriber_answer_${verdict}`);
       return;
     }
+    const contradiction = this.#control.settleDtlsRole("answer", parsed.value);
+    if (contradiction !== undefined) {
+      return this.host.connectionUnusable("subscriber", contradiction);
+    }
     const { bound, rejected, sctp } = this.#sections.applyAnswer(parsed.value);
     this.#control.setRemote(parsed.value, sctp);
     for (const { downTrack, section } of bound) this.options.bound(downTrack, this.id, section);

@@ -20,7 +20,7 @@ import { directionOf, readSection, type RemoteSection } from "./sdp_sections.ts"
 
 export type { Direction, RemoteSection, SsrcPair } from "./sdp_sections.ts";
 
-/** `a=setup` (RFC 8842): who opens the DTLS connection. */
+/** `a=setup` (RFC 8842): who opens the DTLS connection. `holdconn` has no meaning there. */
 export type DtlsSetup = "active" | "passive" | "actpass";
 
 /** See the module text. */
@@ -29,8 +29,8 @@ export interface RemoteDescription {
   readonly ice: IceCredentials;
   /** Every fingerprint given; a certificate that fits one of a supported hash is the right one. */
   readonly fingerprints: readonly DtlsFingerprint[];
-  /** `actpass` if the description names none. */
-  readonly setup: DtlsSetup;
+  /** `undefined` if the description names none: what that means, offers and answers differ on. */
+  readonly setup: DtlsSetup | undefined;
   /** In the order of the `m=` lines. */
   readonly sections: readonly RemoteSection[];
   /** Mids of the `BUNDLE` group, in its order. */
@@ -70,7 +70,7 @@ export function parseDescription(sdp: string, memo?: SectionMemo): ParsedDescrip
   }
   const carrier = sections.findIndex((section) => !section.rejected);
   if (carrier < 0) {
-    const nothing = { ice: { ufrag: "", pwd: "" }, fingerprints: [], setup: "actpass" as const };
+    const nothing = { ice: { ufrag: "", pwd: "" }, fingerprints: [], setup: undefined };
     return { ok: true, value: { ...nothing, sections, bundledMids: [] } };
   }
   const bundledMids = readBundle(session);
@@ -103,8 +103,10 @@ function findTransport(
   if (fault !== undefined) return fault;
   const fingerprints = readFingerprints([carrier, session, ...places]);
   if (fingerprints.length === 0) return "there is no usable a=fingerprint";
-  const setup = [carrier, ...places].map((node) => textOf(node, "setup")).find(isSetup);
-  return { ice, fingerprints, setup: setup ?? "actpass" };
+  const setupFault = faultOfSetups([...usable, session].map(setupOf));
+  if (setupFault !== undefined) return setupFault;
+  const setup = [carrier, ...places].map(setupOf).find(isSetup);
+  return { ice, fingerprints, setup };
 }
 
 /** What is wrong with a client's ICE credentials, in words; `undefined` if nothing is. */
@@ -131,6 +133,19 @@ function readFingerprints(places: readonly SdpNode[]): readonly DtlsFingerprint[
     if (found.length > 0) return found;
   }
   return [];
+}
+
+function setupOf(node: SdpNode): string | undefined {
+  return textOf(node, "setup")?.toLowerCase();
+}
+
+/** One transport has one role: sections that want both, or neither, cannot be followed. */
+function faultOfSetups(values: readonly (string | undefined)[]): string | undefined {
+  const unknown = values.find((value) => value !== undefined && !isSetup(value));
+  if (unknown !== undefined) return `a=setup:${unknown.slice(0, 20)} is not supported`;
+  return values.includes("active") && values.includes("passive")
+    ? "its sections disagree about a=setup"
+    : undefined;
 }
 
 function isSetup(value: string | undefined): value is DtlsSetup {

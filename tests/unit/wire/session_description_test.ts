@@ -189,6 +189,34 @@ Deno.test("parseDescription() takes the transport from the first section of the 
   assert.deepEqual(offer.fingerprints, [{ algorithm: "sha-256", value: "EF:01" }]);
 });
 
+Deno.test("parseDescription() takes a role from any place, in any case, and says when there is none", () => {
+  assert.equal(mustParse(video(["a=setup:PASSIVE"])).setup, "passive");
+  assert.equal(mustParse(video([], { session: ["a=setup:active"] })).setup, "active");
+  assert.equal(mustParse(video([])).setup, undefined);
+});
+
+Deno.test("parseDescription() refuses a role that cannot be followed, in words", () => {
+  const faults: readonly [string, RegExp][] = [
+    [video(["a=setup:holdconn"]), /a=setup:holdconn is not supported/],
+    [video(["a=setup:server"]), /a=setup:server is not supported/],
+    [
+      video(["a=setup:active", "m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=mid:a", "a=setup:passive"]),
+      /sections disagree about a=setup/,
+    ],
+    [
+      video(["a=setup:passive"], { session: ["a=setup:active"] }),
+      /sections disagree about a=setup/,
+    ],
+  ];
+  for (const [sdp, expected] of faults) {
+    const parsed = parseDescription(sdp);
+    assert.match(parsed.ok ? "accepted" : parsed.message, expected);
+  }
+  // What a refused section wants does not matter.
+  const refused = video(["a=setup:active", "m=audio 0 UDP/TLS/RTP/SAVPF 111", "a=setup:passive"]);
+  assert.equal(mustParse(refused).setup, "active");
+});
+
 Deno.test("parseDescription() keeps all fingerprints of one place", () => {
   const { fingerprints } = mustParse(video(["a=fingerprint:sha-512 01:23"]));
   assert.deepEqual(fingerprints.map(({ algorithm }) => algorithm), ["sha-256", "sha-512"]);
