@@ -104,7 +104,7 @@ export class DownTrack implements PacketReceiver {
 
   attach(source: LayerSource, now: number): void {
     this.#source = source;
-    this.#opening.begin(now);
+    this.#listener.onTimed?.(this.#opening.begin(now));
     this.layersChanged(now);
   }
 

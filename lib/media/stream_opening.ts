@@ -24,9 +24,10 @@ export class StreamOpening {
   #nextAt = Infinity;
   #left = MAX_PACKETS;
 
-  /** The stream can be sent from now on; again: it goes on. */
-  begin(now: number): void {
+  /** The stream can be sent from now on; again: it goes on. @returns When the first packet is due. */
+  begin(now: number): number {
     if (this.#left > 0 && this.#nextAt === Infinity) this.#nextAt = now + HEAD_START_MS;
+    return this.#nextAt;
   }
 
   /** Media flows, or the stream is known to be open; nothing follows. */

@@ -45,6 +45,7 @@ class World {
   readonly sink = new RecordingSink();
   readonly up: UpTrack;
   readonly down: DownTrack;
+  #wakeAt = Infinity;
 
   constructor(readonly options: Setup = {}) {
     const { kind = "video", source, target = ALL } = options;
@@ -69,7 +70,10 @@ class World {
       },
       publisherExtensions: [],
       sink: this.sink,
-      listener: layerListener(),
+      listener: {
+        ...layerListener(),
+        onTimed: (at) => this.#wakeAt = Math.min(this.#wakeAt, at),
+      },
       target,
       firstSequence: FIRST_SEQUENCE,
       firstTimestamp: FIRST_TIMESTAMP,
@@ -77,11 +81,13 @@ class World {
     this.up.addDownTrack(this.down, this.now);
   }
 
-  /** Lets time pass, looking at what is due as often as the engine does. */
+  /** Lets time pass, looking at what is due when the down-track has said, as the engine does. */
   run(ms: number): void {
     for (const until = this.now + ms; this.now < until;) {
       this.now += 10;
-      if (this.now >= this.down.nextWakeAt()) this.down.tick(this.now);
+      if (this.now < this.#wakeAt) continue;
+      this.down.tick(this.now);
+      this.#wakeAt = this.down.nextWakeAt();
     }
   }
 
