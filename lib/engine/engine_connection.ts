@@ -108,6 +108,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       drops,
       audioLevel,
       batch: shared.batch,
+      startedAt: platform.clock.now(),
       timed,
     });
     this.sending = new SendingSide({
@@ -117,6 +118,8 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       sendRtcp,
       random: platform.random,
       failed: (error) => shared.failed(id, error),
+      // The round trip is the same both ways.
+      measured: (rttMs) => this.receiving.updateRtt(rttMs),
       timed,
     });
     this.onTimed(this.#transport.nextWakeAt());
@@ -293,6 +296,10 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
 
   transportCc(bytes: Uint8Array, offset: number, length: number): void {
     this.sending.receiveTransportCc(bytes, offset, length, this.#now);
+  }
+
+  delaySinceReceiverReference(ssrc: number, reference: number, delay: number): void {
+    this.receiving.receiveReferenceAnswer(ssrc, reference, delay, this.#now);
   }
 
   receiverReferenceTime(ssrc: number, seconds: number, fraction: number): void {

@@ -31,6 +31,7 @@ import {
   type FeedingStream,
   ReceivedLayer,
 } from "./received_layer.ts";
+import { RoundTrip } from "./round_trip.ts";
 import { StreamDemux } from "./stream_demux.ts";
 
 /** Receiver reports, ms: LiveKit's interval; RFC 3550's minimum would starve publishers of RTT. */
@@ -68,6 +69,8 @@ export interface ReceivingSideOptions {
   readonly batch: FanOutBatch;
   /** There is timed work at `at`, which may be sooner than before. */
   readonly timed: (at: number) => void;
+  /** Now, monotonic ms. */
+  readonly startedAt: number;
 }
 
 /** See the module text. */
@@ -86,11 +89,15 @@ export class ReceivingSide {
   readonly #arrivals = new TransportFeedbackRecorder();
   readonly #feedback = new TransportFeedback();
   readonly #feedbackPacket = new Uint8Array(FEEDBACK_HEADER_BYTES + MAX_FEEDBACK_BYTES + 64);
+  readonly #roundTrip: RoundTrip;
+  /** The last one measured, ms; negative before. */
+  #rttMs = -1;
   #feedbackSsrc = 0;
   #reportAt = 0;
 
   constructor(options: ReceivingSideOptions) {
     this.#options = options;
+    this.#roundTrip = new RoundTrip(options.startedAt);
   }
 
   /** Replaces the received sections; up-tracks that no section names any more end. */
@@ -117,6 +124,7 @@ export class ReceivingSide {
           onTimed: this.#options.timed,
         },
       });
+      if (this.#rttMs >= 0) track.updateRtt(this.#rttMs);
       this.#tracks.set(section.upTrack, { track, layers: [] });
       this.#options.upTracks.set(section.upTrack, track);
     }
@@ -163,6 +171,19 @@ export class ReceivingSide {
       rtpTimestamp,
       now,
     );
+  }
+
+  /** An answer to one of our reference times (DLRR, RFC 3611 §4.5), or what claims to be one. */
+  receiveReferenceAnswer(ssrc: number, reference: number, delay: number, now: number): void {
+    const rttMs = ssrc === OWN_SSRC ? this.#roundTrip.end(reference, delay, now) : -1;
+    if (rttMs >= 0) this.updateRtt(rttMs);
+    else this.#options.drops.count("rtcp_unknown_reference");
+  }
+
+  /** The round trip to the publisher was measured, ms. */
+  updateRtt(rttMs: number): void {
+    this.#rttMs = rttMs;
+    for (const { track } of this.#tracks.values()) track.updateRtt(rttMs);
   }
 
   /** Timed work; cheap when nothing is due. */
@@ -302,7 +323,19 @@ export class ReceivingSide {
       this.#writer.reset();
       this.#writer.receiverReport(OWN_SSRC, this.#block);
     }
+    if (this.#writer.length > 0) this.#appendReferenceTime(now);
     this.#flush();
+  }
+
+  /** Asks for an answer that tells the round trip; whoever knows no such block ignores it. */
+  #appendReferenceTime(now: number): void {
+    const roundTrip = this.#roundTrip;
+    roundTrip.begin(now);
+    const { ntpSeconds, ntpFraction } = roundTrip;
+    if (this.#writer.receiverReferenceTime(OWN_SSRC, ntpSeconds, ntpFraction)) return;
+    this.#flush();
+    this.#writer.reset();
+    this.#writer.receiverReferenceTime(OWN_SSRC, ntpSeconds, ntpFraction);
   }
 
   #sendTransportFeedback(): void {

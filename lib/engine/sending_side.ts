@@ -20,6 +20,7 @@ import { RtcpWriter } from "../wire/rtcp_writer.ts";
 import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../wire/transport_cc.ts";
 import type { DownTrackInterval, DownTrackStats, MediaEvent } from "./media_messages.ts";
 import type { ForwardLatency } from "./forward_latency.ts";
+import { roundTripMs } from "./round_trip.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval). */
 const REPORT_INTERVAL_MS = 3_000;
@@ -27,8 +28,6 @@ const REPORT_INTERVAL_MS = 3_000;
 const FIRST_REPORT_MS = 300;
 /** The forwarded layer is told at most once in so many ms: packets may change it with every frame. */
 const LAYER_INTERVAL_MS = 1_000;
-/** Longest believable round trip, ms; anything above comes from a broken clock. */
-const MAX_RTT_MS = 10_000;
 /** Header bytes of a transport feedback packet before its content. */
 const FEEDBACK_HEADER_BYTES = 12;
 
@@ -58,6 +57,8 @@ export interface SendingSideOptions {
   readonly random: Random;
   /** Forwarding on this connection hit a bug of ours. */
   readonly failed: (error: unknown) => void;
+  /** The round trip to the subscriber was measured, ms. */
+  readonly measured: (rttMs: number) => void;
   /** There is timed work at `at`, which may be sooner than before. */
   readonly timed: (at: number) => void;
 }
@@ -198,9 +199,11 @@ export class SendingSide implements PacketSink {
     if (sent === undefined) return;
     // Our reports carry the publisher's clock, so the round trip is taken from our own notes.
     if (block.lastSenderReport !== 0 && block.lastSenderReport === sent.reportNtp) {
-      const heldMs = block.delaySinceLastSenderReport * 1000 / 65_536;
-      const rttMs = Math.max(0, now - sent.reportSentAt - heldMs);
-      if (rttMs <= MAX_RTT_MS) this.#rttMs = Math.round(rttMs);
+      const rttMs = roundTripMs(sent.reportSentAt, block.delaySinceLastSenderReport, now);
+      if (rttMs >= 0) {
+        this.#rttMs = Math.round(rttMs);
+        this.#options.measured(rttMs);
+      }
     }
     sent.track.receiveReport(this.#rttMs, block, now);
     this.estimate.receiveFractionLost(block.fractionLost, now);

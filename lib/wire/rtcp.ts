@@ -27,6 +27,10 @@ export const FEEDBACK_FORMAT = {
 } as const;
 
 const HEADER_BYTES = 4;
+/** Blocks of extended reports (RFC 3611 §4.4, §4.5), and the size of one answer. */
+const XR_REFERENCE_TIME = 4;
+const XR_DELAY_SINCE = 5;
+const DELAY_BYTES = 12;
 const REPORT_BLOCK_BYTES = 24;
 /** Numbers one generic NACK packet may name that we look at; the rest of a longer list is ignored. */
 const MAX_NACKED = 1024;
@@ -73,6 +77,11 @@ export interface RtcpHandler {
   transportCc(bytes: Uint8Array, offset: number, length: number): void;
   /** Receiver reference time (RFC 3611 §4.4), which asks for a DLRR answer. */
   receiverReferenceTime(senderSsrc: number, ntpSeconds: number, ntpFraction: number): void;
+  /**
+   * An answer to a receiver reference time of `ssrc` (DLRR, RFC 3611 §4.5): the middle 32 bits of it,
+   * and how long it was held, in 1/65536 s.
+   */
+  delaySinceReceiverReference(ssrc: number, reference: number, delay: number): void;
 }
 
 /** Walks compound packets. One reader per connection; not re-entrant. */
@@ -224,15 +233,26 @@ function readExtendedReport(
   handler: RtcpHandler,
 ): boolean {
   if (at + 8 > end) return false;
+  let hasReference = false;
   for (let block = at + 8; block + 4 <= end;) {
     const size = (uint16(bytes, block + 2) + 1) * 4;
     if (block + size > end) return false;
-    if (bytes[block] === 4 && size >= 12) {
+    if (bytes[block] === XR_REFERENCE_TIME && size >= 12 && !hasReference) {
+      hasReference = true; // each is answered, and one is enough
       handler.receiverReferenceTime(
         uint32(bytes, at + 4),
         uint32(bytes, block + 4),
         uint32(bytes, block + 8),
       );
+    } else if (bytes[block] === XR_DELAY_SINCE) {
+      for (let entry = block + 4; entry + DELAY_BYTES <= block + size; entry += DELAY_BYTES) {
+        const reference = uint32(bytes, entry + 4);
+        handler.delaySinceReceiverReference(
+          uint32(bytes, entry),
+          reference,
+          uint32(bytes, entry + 8),
+        );
+      }
     }
     block += size;
   }

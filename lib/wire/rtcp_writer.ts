@@ -125,6 +125,17 @@ export class RtcpWriter {
     return true;
   }
 
+  /** A receiver reference time (RFC 3611 §4.4); NTP parts are unsigned 32 bits. */
+  receiverReferenceTime(senderSsrc: number, ntpSeconds: number, ntpFraction: number): boolean {
+    const at = this.#begin(20, 0, RTCP_TYPE.extendedReport);
+    if (at < 0) return false;
+    this.#view.setUint32(at + 4, senderSsrc);
+    this.#view.setUint32(at + 8, (4 << 24) | 2);
+    this.#view.setUint32(at + 12, ntpSeconds);
+    this.#view.setUint32(at + 16, ntpFraction);
+    return true;
+  }
+
   /** The answer to a receiver reference time (DLRR, RFC 3611 §4.5). */
   delaySinceReceiverReport(
     senderSsrc: number,

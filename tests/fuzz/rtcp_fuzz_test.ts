@@ -27,6 +27,7 @@ function checkingHandler(bytes: () => Uint8Array): RtcpHandler {
       assert.ok(offset + length <= bytes().length);
     },
     receiverReferenceTime() {},
+    delaySinceReceiverReference() {},
   };
 }
 

@@ -42,22 +42,23 @@ function section(
 class World {
   now = 10_000;
   readonly events: MediaEvent[] = [];
+  /** Compounds for the publisher. */
+  readonly rtcp: { readonly at: number; readonly bytes: Uint8Array }[] = [];
   readonly drops = new DropCounters();
   readonly upTracks = new Map<UpTrackId, UpTrack>();
   readonly side: ReceivingSide;
-  /** Packets that came through to a subscriber. */
-  forwarded = 0;
   readonly #numbers = new Map<number, number>();
 
   constructor(readonly sections: readonly ReceiveSection[]) {
     this.side = new ReceivingSide({
       connection: "CN_1" as ConnectionId,
       emit: (event) => this.events.push(event),
-      sendRtcp: () => {},
+      sendRtcp: (bytes, length) => this.rtcp.push({ at: this.now, bytes: bytes.slice(0, length) }),
       upTracks: this.upTracks,
       drops: this.drops,
       audioLevel: DEFAULT_AUDIO_LEVEL,
       batch: new FanOutBatch(),
+      startedAt: this.now,
       timed: () => {},
     });
     this.side.setSections(sections);
@@ -76,6 +77,11 @@ class World {
     });
     this.side.receiveRtp(bytes, bytes.length, this.now, this.now * 1000);
     for (const track of this.upTracks.values()) track.endRun(this.now);
+  }
+
+  /** Numbers of the first stream that are never sent. */
+  skip(count: number): void {
+    this.#numbers.set(1, this.#numbers.get(1)! + count);
   }
 
   advance(ms: number): void {
@@ -226,4 +232,75 @@ Deno.test("ReceivingSide tells a size at once, another when it has lasted, and n
   assert.equal(sizes().length, 1);
   world.advance(1_000);
   assert.deepEqual(sizes().map(({ width }) => width), [160, 640]);
+});
+
+/** The middle 32 bits of the newest reference time the publisher was sent (RFC 3611 §4.4), by hand. */
+function lastReference({ rtcp }: World): number {
+  for (const { bytes } of rtcp.toReversed()) {
+    const view = new DataView(bytes.buffer);
+    for (let at = 0; at < bytes.length; at += 4 * (view.getUint16(at + 2) + 1)) {
+      if (bytes[at + 1] === 207 && bytes[at + 8] === 4) return view.getUint32(at + 14);
+    }
+  }
+  throw new Error("no reference time was sent");
+}
+
+/** When packets were asked for again, ms after the first of these requests. */
+function requests({ rtcp }: World): number[] {
+  const times = rtcp.filter(({ bytes }) => bytes[0] === 0x81 && bytes[1] === 205)
+    .map(({ at }) => at);
+  return times.map((at) => at - times[0]!);
+}
+
+/** Loses one packet and lets every request for it go out. */
+function lose(world: World): number[] {
+  world.rtcp.length = 0;
+  world.skip(1);
+  world.send("0", 1, VP8.payloadType);
+  world.advance(3_000);
+  return requests(world);
+}
+
+Deno.test("ReceivingSide paces its requests by the round trip that its publisher's answers show", () => {
+  const world = new World([section("0", "video", [VP8])]);
+  world.send("0", 1, VP8.payloadType);
+  world.advance(1_010);
+  // 70 ms until one is measured; each wait is 1.25 times the one before, in steps of the timer.
+  assert.deepEqual(lose(world), [0, 70, 160, 270, 410]);
+  const reference = lastReference(world);
+  const sentAt = world.rtcp.findLast(({ bytes }) => bytes[1] === 201)!.at;
+  world.now = sentAt + 500;
+  const heldMs = 300;
+  for (let i = 0; i < 8; i++) {
+    world.side.receiveReferenceAnswer(1, reference, heldMs * 65_536 / 1_000, world.now);
+  }
+  assert.deepEqual(lose(world), [0, 200, 450, 770, 1_170], "200 ms, and 400 at most");
+});
+
+Deno.test("ReceivingSide gives a new track the round trip that is known", () => {
+  const world = new World([]);
+  for (let i = 0; i < 8; i++) world.side.updateRtt(200);
+  world.side.setSections([section("0", "video", [VP8])]);
+  world.send("0", 1, VP8.payloadType);
+  const [, first] = lose(world);
+  assert.ok(first! >= 160, `asked again after ${first} ms`);
+});
+
+Deno.test("ReceivingSide believes no answer to what it never asked, and none that is absurd", () => {
+  const world = new World([section("0", "video", [VP8])]);
+  world.send("0", 1, VP8.payloadType);
+  world.advance(1_010);
+  const reference = lastReference(world);
+  const answer = (ssrc: number, of: number, delay: number) =>
+    world.side.receiveReferenceAnswer(ssrc, of, delay, world.now);
+  answer(1, reference ^ 1, 0);
+  answer(2, reference, 0);
+  answer(1, 0, 0);
+  assert.equal(world.drops.get("rtcp_unknown_reference"), 3);
+  world.advance(10_050);
+  answer(1, reference, 0);
+  assert.equal(world.drops.get("rtcp_unknown_reference"), 4, "too long ago");
+  assert.deepEqual(lose(world), [0, 70, 160, 270, 410], "as before");
+  for (let i = 0; i < 8; i++) answer(1, lastReference(world), 0xffff_ffff);
+  assert.deepEqual(lose(world), [0, 20, 40, 60, 80], "a delay beyond all time is no time at all");
 });

@@ -6,6 +6,7 @@ import type { MediaEvent } from "../../../lib/engine/media_messages.ts";
 import { ForwardLatency } from "../../../lib/engine/forward_latency.ts";
 import { SendingSide } from "../../../lib/engine/sending_side.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
+import { ReportBlock } from "../../../lib/wire/rtcp.ts";
 import { codec, viewOf, vp8Payload } from "../../support/forwarding_fixtures.ts";
 import { rtpPacket } from "../../support/rtp_packets.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
@@ -28,6 +29,7 @@ Deno.test("SendingSide tells the first layer at once, and later ones at most onc
     failed: (error) => {
       throw error;
     },
+    measured: () => {},
     timed: () => {},
   });
   const upTrack = new UpTrack({
@@ -71,4 +73,48 @@ Deno.test("SendingSide tells the first layer at once, and later ones at most onc
   now += 1_000;
   side.tick(now);
   assert.equal(told.at(-1)!.spatial, side.stats()[0]!.spatial, "what is so in the end");
+});
+
+Deno.test("SendingSide measures the round trip by the reports about what it sends, and tells it", () => {
+  const measured: number[] = [];
+  const compounds: Uint8Array[] = [];
+  let now = 10_000;
+  const side = new SendingSide({
+    emit: () => {},
+    outlet: { reserveRtp: () => new Uint8Array(1_536), sendRtp: () => {} },
+    latency: new ForwardLatency(),
+    sendRtcp: (bytes, length) => compounds.push(bytes.slice(0, length)),
+    random: new SeededRandom(1),
+    failed: (error) => {
+      throw error;
+    },
+    measured: (rttMs) => measured.push(rttMs),
+    timed: () => {},
+  });
+  const upTrack = new UpTrack({
+    kind: "audio",
+    extensions: [],
+    listener: { onNack: () => {}, onKeyFrameNeeded: () => {} },
+  });
+  const opus = codec("audio/opus", 111);
+  upTrack.bindLayer(0, 1, opus, now);
+  const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
+  side.add(DOWN, "UT_1" as UpTrackId, upTrack, sendSection("0", "audio", 5000), target, now);
+  side.start(now);
+  const fields = { ssrc: 1, payloadType: 111, sequenceNumber: 1, timestamp: 960 };
+  upTrack.receive(0, viewOf(rtpPacket({ ...fields, payload: Uint8Array.of(1, 2) })), now);
+  upTrack.receiveSenderReport(0, 1_000, 0, 960, now);
+  now += 1_000;
+  side.tick(now);
+  const report = new DataView(compounds[0]!.buffer);
+  const block = new ReportBlock();
+  block.ssrc = 5000;
+  block.lastSenderReport = report.getUint32(10); // the middle of its NTP time
+  block.delaySinceLastSenderReport = 65_536 / 4;
+  now += 400;
+  side.receiveReport(block, now);
+  assert.deepEqual(measured, [150]);
+  block.lastSenderReport ^= 1;
+  side.receiveReport(block, now);
+  assert.deepEqual(measured, [150], "no report of ours");
 });

@@ -49,6 +49,9 @@ class Recorder implements RtcpHandler {
   receiverReferenceTime(sender: number, seconds: number, fraction: number) {
     this.seen.push(`rrt ${sender} ${seconds} ${fraction}`);
   }
+  delaySinceReceiverReference(ssrc: number, reference: number, delay: number) {
+    this.seen.push(`dlrr ${ssrc} ${reference} ${delay}`);
+  }
 }
 
 function read(bytes: Uint8Array): { ok: boolean; seen: string[] } {
@@ -147,8 +150,31 @@ Deno.test("RtcpWriter.nack() and RtcpReader agree across the sequence number wra
   writer.delaySinceReceiverReport(1, 2, 3, 4);
   assert.deepEqual(read(written(writer)), {
     ok: true,
-    seen: ["nack 21 65530,65535,0,10,11,500", "pli 22"],
+    seen: ["nack 21 65530,65535,0,10,11,500", "pli 22", "dlrr 2 3 4"],
   });
+});
+
+Deno.test("RtcpReader.read() takes one reference time of an extended report, and each answer in it", () => {
+  // RFC 3611 §4.4 and §4.5, by hand: two reference times, two answers and half of a third.
+  const words = [
+    [0x80cf0000 | 16, 0xaabbccdd],
+    [0x04000002, 100, 200],
+    [0x04000002, 101, 201],
+    [0x05000008, 1, 0x7e808000, 65_536, 2, 3, 4, 5, 6],
+  ].flat();
+  const bytes = new Uint8Array(words.length * 4);
+  words.forEach((word, i) => new DataView(bytes.buffer).setUint32(4 * i, word));
+  new DataView(bytes.buffer).setUint16(2, words.length - 1);
+  assert.deepEqual(read(bytes), {
+    ok: true,
+    seen: [`rrt ${0xaabbccdd} 100 200`, `dlrr 1 ${0x7e808000} 65536`, "dlrr 2 3 4"],
+  });
+});
+
+Deno.test("RtcpWriter.receiverReferenceTime() is what RtcpReader reads", () => {
+  const writer = new RtcpWriter();
+  writer.receiverReferenceTime(1, 0xfedcba98, 0x87654321);
+  assert.deepEqual(read(written(writer)).seen, [`rrt 1 ${0xfedcba98} ${0x87654321}`]);
 });
 
 Deno.test("RtcpReader.read() sign-extends the cumulative loss of a report block", () => {
