@@ -40,6 +40,14 @@ export function randomId<T extends string = string>(random: Random, prefix: stri
   return id as T;
 }
 
+/** Ids of others' making are no longer than this, characters. */
+const MAX_FOREIGN_ID = 64;
+
+/** Whether text from outside is worth looking for among ids, and remembering. */
+export function mayBeSid(text: string): boolean {
+  return text.length <= MAX_FOREIGN_ID;
+}
+
 /**
  * `prefix` followed by 12 characters made of `bytes`, for ids that a repeated request must get again.
  *

@@ -12,6 +12,7 @@ import {
   DataTrackSubscriberHandles_PublishedDataTrack as PublishedDataTrack,
   SubscriptionPermissionUpdate,
 } from "@livekit/protocol";
+import { mayBeSid } from "../base/ids.ts";
 
 /** Tracks one participant may want at once; more are not taken note of. */
 const MAX_WANTED = 4096;
@@ -59,7 +60,7 @@ export class DataTrackSubscriptions {
       if (entry === undefined) return;
       this.#wanted.delete(trackSid);
       if (this.#release(entry)) this.#unwanted.add(trackSid);
-    } else if (entry === undefined && this.#wanted.size < MAX_WANTED) {
+    } else if (entry === undefined && this.#wanted.size < MAX_WANTED && mayBeSid(trackSid)) {
       this.#wanted.set(trackSid, { allowed: undefined, handle: undefined, source: undefined });
     }
   }

@@ -7,6 +7,10 @@
  * @module
  */
 import type { SubscriptionPermission } from "@livekit/protocol";
+import { mayBeSid } from "../base/ids.ts";
+
+/** Nobody's identity is longer, whatever the configured limit, characters. */
+const MAX_IDENTITY = 4_096;
 
 /** The subscriber a rule is asked about. */
 export interface SubscriberName {
@@ -39,8 +43,8 @@ export function readSubscriptionRule(
     const { participantIdentity, participantSid } = entry;
     if (participantIdentity === "" && participantSid === "") return undefined;
     const identity = participantIdentity || identityOf(participantSid);
-    const tracks = entry.allTracks ? "all" as const : new Set(entry.trackSids);
-    if (identity !== undefined) byIdentity.set(identity, tracks);
+    const tracks = entry.allTracks ? "all" as const : new Set(entry.trackSids.filter(mayBeSid));
+    if (identity !== undefined && identity.length <= MAX_IDENTITY) byIdentity.set(identity, tracks);
   }
   return {
     allows(subscriber, trackSid) {

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { DownTrackId } from "../base/ids.ts";
+import { type DownTrackId, mayBeSid } from "../base/ids.ts";
 import type { MediaKind } from "../base/media_vocabulary.ts";
 import { initialSettings, type TrackSettings } from "./track_settings.ts";
 
@@ -21,7 +21,7 @@ export const NOT_FOUND_TIMEOUT_MS = 60_000;
 export const NOT_BOUND_TIMEOUT_MS = 15_000;
 
 /** Tracks one subscriber may have wishes about, known or not: more than any room has. */
-export const MAX_ENTRIES = 50_000;
+export const MAX_ENTRIES = 10_000;
 
 /** What the room says about one track at one moment. */
 export type SourceState =
@@ -272,7 +272,7 @@ export class SubscriptionTable {
   }
 
   #add(trackSid: string, now: number): Entry | undefined {
-    if (this.#entries.size >= MAX_ENTRIES) return undefined;
+    if (this.#entries.size >= MAX_ENTRIES || !mayBeSid(trackSid)) return undefined;
     const entry: Entry = {
       desired: false,
       settings: undefined,

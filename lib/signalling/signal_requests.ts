@@ -108,8 +108,12 @@ function handleTrickle(
   respond(participant, Reason.UNCLASSIFIED_ERROR, request);
 }
 
+/** Longer texts are no candidates of any kind, characters. */
+const MAX_CANDIDATE = 8_192;
+
 /** A candidate of a kind we do not read is no error of the client's. */
 function isJsonObject(text: string): boolean {
+  if (text.length > MAX_CANDIDATE) return false;
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" && value !== null && !Array.isArray(value);

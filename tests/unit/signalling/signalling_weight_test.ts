@@ -10,7 +10,10 @@ import {
   SignalResponse,
   TrackSource,
   TrackType,
+  TrickleRequest,
+  UpdateDataSubscription,
   UpdateLocalAudioTrack,
+  UpdateSubscription,
   VideoLayer,
 } from "@livekit/protocol";
 import { cameraRequest, type ScriptedClient, World } from "../../support/scripted_client.ts";
@@ -187,4 +190,35 @@ Deno.test("a client with more waiting than may wait is told so, and in the end l
   for (let i = 0; i < 100; i++) alice.socket.onMessage(heavy(`cid${i}`, 2_000_000));
   assert.equal(alice.closeCode, 1008);
   assert.ok(world.rooms.get("lobby")!.byIdentity("alice"), "it may come back");
+});
+
+Deno.test("wishes about what no sid can be are not kept, nor is a candidate that is none read", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const long = "x".repeat(65);
+  const trackSids = ["TR_x", long];
+  const { subscriptions, data } = alice.participant;
+  await send(
+    alice,
+    frameOf({
+      case: "subscription",
+      value: new UpdateSubscription({ trackSids, subscribe: true }),
+    }),
+  );
+  assert.deepEqual(trackSids.map((sid) => subscriptions.isDesired(sid)), [true, false]);
+  const updates = trackSids.map((trackSid) => ({ trackSid, subscribe: true }));
+  await send(
+    alice,
+    frameOf({
+      case: "updateDataSubscription",
+      value: new UpdateDataSubscription({ updates }),
+    }),
+  );
+  assert.equal(data.subscriptions.handleOf(long), undefined);
+  const trickle = (candidateInit: string) =>
+    frameOf({ case: "trickle", value: new TrickleRequest({ candidateInit }) });
+  await send(alice, trickle("{}"));
+  assert.equal(alice.all("requestResponse").length, 0);
+  await send(alice, trickle(`{"x":[${"1,".repeat(10_000)}1]}`));
+  assert.equal(alice.last("requestResponse").reason, Reason.UNCLASSIFIED_ERROR);
 });
