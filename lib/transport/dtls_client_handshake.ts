@@ -61,6 +61,11 @@ import {
 } from "./tls_key_schedule.ts";
 
 const RANDOM_BYTES = 32;
+/**
+ * First wait for an answer to a hello. It comes when ICE has a path here, but a server listens when
+ * ICE has one there: the first hello is often too early.
+ */
+const HELLO_RETRANSMIT_MS = 50;
 /** Cookies taken: a server whose secret changes meanwhile asks a second time. */
 const MAX_COOKIES = 3;
 /** Certificate type of an ECDSA key (RFC 8422 §5.5). */
@@ -230,7 +235,7 @@ export class DtlsClientHandshake implements DtlsHandshake {
   #sayHello(): void {
     const body = writeClientHello(this.#random, this.#cookie, this.#profiles);
     this.#transcript = [];
-    this.#sendFlight([this.#say(HANDSHAKE_TYPE.clientHello, body)]);
+    this.#sendFlight([this.#say(HANDSHAKE_TYPE.clientHello, body)], HELLO_RETRANSMIT_MS);
   }
 
   #onServerMessage(message: HandshakeMessage): void {
@@ -356,10 +361,10 @@ export class DtlsClientHandshake implements DtlsHandshake {
     return { type, bytes };
   }
 
-  #sendFlight(flight: readonly Sent[]): void {
+  #sendFlight(flight: readonly Sent[], firstRetransmitMs?: number): void {
     this.#flight = flight;
     this.#transmit();
-    this.#timer.start(() => this.#owner.guarded(() => this.#transmit()));
+    this.#timer.start(() => this.#owner.guarded(() => this.#transmit()), firstRetransmitMs);
   }
 
   /** The flight in new records: repeated ones would be lost on a peer's replay window. */

@@ -77,9 +77,13 @@ export class FlightTimer {
 
   constructor(readonly timers: Timers) {}
 
-  /** Calls `send` after a while, then after longer and longer; replaces what ran before. */
-  start(send: () => void): void {
-    this.#after(RETRANSMIT_MS, send);
+  /**
+   * Calls `send` after a while, then after longer and longer; replaces what ran before.
+   *
+   * @param firstMs The first wait.
+   */
+  start(send: () => void, firstMs = RETRANSMIT_MS): void {
+    this.#after(firstMs, send);
   }
 
   stop(): void {
