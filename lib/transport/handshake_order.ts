@@ -2,7 +2,7 @@
  * Puts handshake messages together from fragments and in order of `message_seq` (RFC 6347 §4.2.3).
  *
  * Contract: fragments may come in any order, twice, or overlapping; each message is given out once.
- * Memory is bounded by what was received: few messages ahead, few fragments each, 16 KiB a message.
+ * Memory is bounded: few messages ahead, few fragments each, 16 KiB a message, 32 KiB in all.
  *
  * @module
  */
@@ -14,6 +14,9 @@ const MAX_MESSAGE_BYTES = 16_384;
 const MAX_AHEAD = 8;
 /** Fragments kept for one message; a message of 16 KiB over an MTU of 1,200 needs 14. */
 const MAX_FRAGMENTS = 32;
+
+/** Bytes kept of all messages: the largest one, and what came early of the rest of its flight. */
+const MAX_KEPT_BYTES = 32_768;
 
 /** A whole handshake message. */
 export interface HandshakeMessage {
@@ -33,6 +36,7 @@ export class HandshakeOrder {
   /** `message_seq` of the next message to give out. */
   #next = 0;
   readonly #partial = new Map<number, PartialMessage>();
+  #keptBytes = 0;
 
   get next(): number {
     return this.#next;
@@ -41,11 +45,14 @@ export class HandshakeOrder {
   /** Starts over at `next`; what was kept for older messages is forgotten. */
   skipTo(next: number): void {
     this.#next = next;
-    for (const seq of [...this.#partial.keys()]) if (seq < next) this.#partial.delete(seq);
+    for (const seq of [...this.#partial.keys()]) if (seq < next) this.forget(seq);
   }
 
   /** Forgets what was kept for one message, so that a retransmission can be read afresh. */
   forget(messageSeq: number): void {
+    for (const { bytes } of this.#partial.get(messageSeq)?.fragments ?? []) {
+      this.#keptBytes -= bytes.length;
+    }
     this.#partial.delete(messageSeq);
   }
 
@@ -60,13 +67,26 @@ export class HandshakeOrder {
       this.#partial.set(messageSeq, partial);
     }
     if (partial.type !== type || partial.length !== length) return false;
-    if (partial.fragments.length === MAX_FRAGMENTS) {
+    const isKept = partial.fragments.some((kept) =>
+      kept.offset === offset && kept.bytes.length >= fragment.bytes.length
+    );
+    if (isKept) return true; // a flight that is sent again
+    this.#makeRoom(messageSeq, fragment.bytes.length);
+    const isTooMuch = this.#keptBytes + fragment.bytes.length > MAX_KEPT_BYTES;
+    if (isTooMuch || partial.fragments.length === MAX_FRAGMENTS) {
       // Never complete after so many: start over, the sender will send it again.
-      this.#partial.delete(messageSeq);
+      this.forget(messageSeq);
       return false;
     }
     partial.fragments.push({ offset, bytes: fragment.bytes.slice() });
+    this.#keptBytes += fragment.bytes.length;
     return true;
+  }
+
+  /** What comes later in the flight gives way, the last first. */
+  #makeRoom(messageSeq: number, length: number): void {
+    const later = [...this.#partial.keys()].filter((seq) => seq > messageSeq).sort((a, b) => a - b);
+    while (this.#keptBytes + length > MAX_KEPT_BYTES && later.length > 0) this.forget(later.pop()!);
   }
 
   /** The message `messageSeq` if all its bytes are here; it stays until `skipTo` or `forget`. */

@@ -7,14 +7,12 @@
  */
 import assert from "node:assert/strict";
 import { assertSoundFlows, assertVideoFlows } from "../support/call_assertions.ts";
-import { CallFixture, type ConnectionMode } from "../support/call_fixture.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
 import { endToEndTest } from "../support/e2e_requirements.ts";
 import { eventually } from "../support/eventually.ts";
 import { PION_COLOR, PION_HZ, type PionPeer } from "../support/pion_peer.ts";
 
 const fixture = CallFixture.forThisFile();
-
-const CONNECTION_MODES: readonly ConnectionMode[] = ["default"];
 
 /** Frames or packets that must follow on what was there at the first look. */
 const MORE = 20;

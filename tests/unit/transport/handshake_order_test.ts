@@ -45,7 +45,39 @@ Deno.test("HandshakeOrder bounds what it keeps", () => {
   assert.equal(order.push(fragment(0, 10, 7)), true);
   assert.equal(order.push({ ...fragment(0, 10, 7), type: 2 }), false, "another type");
   assert.equal(order.push({ ...fragment(0, 10, 7), length: 20 }), false, "another length");
-  for (let i = 0; i < 40; i++) order.push(fragment(0, 1));
+  for (let i = 0; i < 40; i++) order.push(fragment(i, 1));
   order.push(fragment(0, 300));
   assert.deepEqual(order.take()?.body, BODY, "many useless fragments do not block a message");
+});
+
+/** Bytes of the fragments that a second push of them finds still there. */
+function keptOf(order: HandshakeOrder, length: number, seqs: readonly number[]): number {
+  let kept = 0;
+  for (const seq of seqs) if (order.peek(seq) !== undefined) kept += length;
+  return kept;
+}
+
+Deno.test("HandshakeOrder keeps 32 KiB in all, of what is next rather than of what comes later", () => {
+  const order = new HandshakeOrder();
+  const large = new Uint8Array(16_000);
+  const message = (messageSeq: number) => ({
+    type: 1,
+    length: large.length,
+    messageSeq,
+    offset: 0,
+    bytes: large,
+  });
+  const seqs = [7, 6, 5, 4, 3, 2, 1, 0];
+  for (const seq of seqs) assert.equal(order.push(message(seq)), true);
+  assert.equal(keptOf(order, large.length, seqs), 32_000);
+  assert.deepEqual([order.take()?.messageSeq, order.take()?.messageSeq], [0, 1]);
+  assert.equal(order.push(message(2)), true, "there is room again");
+  assert.equal(order.take()?.messageSeq, 2);
+});
+
+Deno.test("HandshakeOrder keeps a fragment once, however often it comes", () => {
+  const order = new HandshakeOrder();
+  for (let i = 0; i < 1000; i++) assert.equal(order.push(fragment(0, 100)), true);
+  assert.equal(order.push(fragment(0, 300)), true, "a longer one is news");
+  assert.deepEqual(order.take()?.body, BODY);
 });
