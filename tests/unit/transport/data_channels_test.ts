@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
-import { MAX_LOSSY_BUFFER_BYTES } from "../../../lib/transport/data_channel_policy.ts";
+import {
+  DEFAULT_DATA_POLICY,
+  MAX_LOSSY_BUFFER_BYTES,
+} from "../../../lib/transport/data_channel_policy.ts";
 import { DataChannels, MAX_CHANNELS } from "../../../lib/transport/data_channels.ts";
 import { checksum } from "../../../lib/transport/sctp_packets.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
@@ -77,6 +80,23 @@ withPair("DataChannels opens its own two with odd ids and LiveKit's reliability"
   assert.equal(pair.channels.send("_lossy", text.encode("fast")), true);
   await pair.until(() => pair.clientMessages.length === 1);
 });
+
+withPair(
+  "DataChannels opens channels with even ids as the DTLS client, beside the peer's odd ones",
+  { role: "create", dtlsRole: "client", policy: { ...DEFAULT_DATA_POLICY, dataTracks: true } },
+  async (pair) => {
+    const own = pair.open("chat", 1);
+    await pair.until(() => pair.opened.length === 4 && own.readyState === "open");
+    assert.deepEqual(
+      pair.clientChannels.map(({ label, id }) => [label, id]).sort(),
+      [["_data_track", 4], ["_lossy", 2], ["_reliable", 0], ["chat", 1]],
+    );
+    assert.equal(pair.channels.send("_reliable", text.encode("on stream 0")), true);
+    own.send("on stream 1");
+    await pair.until(() => pair.clientMessages.length === 1 && pair.messages.length === 1);
+    assert.equal(String(pair.clientMessages[0]!.data), "on stream 0");
+  },
+);
 
 withPair(
   "DataChannels delivers a burst of 4,000 messages in order",

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { createCertificate } from "../../../lib/transport/dtls_certificate.ts";
+import { HANDSHAKE_TYPE } from "../../../lib/transport/dtls_records.ts";
+import { DtlsSession } from "../../../lib/transport/dtls_session.ts";
+import { datagramKind } from "../../../lib/wire/datagram_kind.ts";
+import { settle } from "../../support/virtual_platform.ts";
 import {
   PeerTransport,
   type PeerTransportListener,
+  type RemoteParameters,
 } from "../../../lib/transport/peer_transport.ts";
 import { check, credentials, IceWorld, udp } from "./ice_world.ts";
 
@@ -13,7 +18,10 @@ const REMOTE = {
 };
 
 /** A transport whose peer has a path but says nothing of DTLS, and what it told of that. */
-async function silentPeer(defer?: (step: () => void) => void) {
+async function silentPeer(
+  defer?: (step: () => void) => void,
+  remote: RemoteParameters | undefined = REMOTE,
+) {
   const world = new IceWorld();
   const events: string[] = [];
   const note = (event: string) => () => void events.push(`${event} at ${world.now}`);
@@ -33,17 +41,18 @@ async function silentPeer(defer?: (step: () => void) => void) {
   };
   const { platform, directory, drops } = world;
   const local = credentials("server");
+  const certificate = await createCertificate();
   const transport = new PeerTransport({
     platform,
     directory,
     drops,
-    certificate: await createCertificate(),
+    certificate,
     local,
     dataChannels: "accept",
     listener,
     ...(defer === undefined ? {} : { defer }),
   });
-  transport.setRemote(REMOTE);
+  transport.setRemote(remote);
   const pass = (ms: number, checks = true) => {
     for (let left = ms; left > 0; left -= 500) {
       platform.advance(500);
@@ -53,7 +62,7 @@ async function silentPeer(defer?: (step: () => void) => void) {
       transport.tick(world.now);
     }
   };
-  return { world, transport, events, pass };
+  return { world, transport, events, pass, local, certificate };
 }
 
 for (
@@ -109,4 +118,68 @@ Deno.test("PeerTransport lets few datagrams of a handshake wait for their turn, 
   world.datagrams.arrive(noise, HOME);
   assert.equal(steps.length, 1, "there is room again");
   transport.close();
+});
+
+/** DTLS datagrams that were sent since `from`. */
+function dtlsSent(world: IceWorld, from = 0): Uint8Array[] {
+  return world.datagrams.sent.slice(from)
+    .map(({ bytes }) => bytes)
+    .filter((bytes) => datagramKind(bytes, bytes.length) === "dtls");
+}
+
+Deno.test("PeerTransport opens the DTLS association as a client as soon as ICE has a path", async () => {
+  const remote = { ...REMOTE, dtlsRole: "client" } as const;
+  const { world, transport, events, pass, local } = await silentPeer(undefined, remote);
+  pass(3_000, false);
+  assert.deepEqual(dtlsSent(world), []);
+  world.datagrams.arrive(check(local, { useCandidate: true }), HOME);
+  assert.deepEqual(events, ["path at 3000"]);
+  assert.equal(dtlsSent(world).length, 1);
+  assert.equal(dtlsSent(world)[0]![13], HANDSHAKE_TYPE.clientHello);
+  transport.close();
+});
+
+Deno.test("PeerTransport as a DTLS client connects, and an ICE restart keeps the association", async () => {
+  const theirs = await createCertificate();
+  const remote = { ...REMOTE, fingerprints: [theirs.fingerprint], dtlsRole: "client" } as const;
+  const { world, transport, events, local, certificate } = await silentPeer(undefined, remote);
+  const received: Uint8Array[] = [];
+  const peer = new DtlsSession({
+    certificate: theirs,
+    platform: world.platform,
+    drops: world.drops,
+    fingerprints: [certificate.fingerprint],
+    send: (datagram) => world.datagrams.arrive(datagram, HOME),
+    listener: {
+      onConnected: () => events.push("peer connected"),
+      onData: (bytes) => received.push(bytes),
+      onClosed: (reason) => events.push(`peer: ${reason}`),
+      onFailed: (reason) => events.push(`peer: ${reason}`),
+    },
+  });
+  world.datagrams.arrive(check(local, { useCandidate: true }), HOME);
+  let seen = 0;
+  const exchange = async () => {
+    for (let turn = 0; turn < 6; turn++) {
+      const sent = dtlsSent(world, seen);
+      seen = world.datagrams.sent.length;
+      for (const bytes of sent) peer.receive(bytes);
+      await settle();
+    }
+  };
+  await exchange();
+  assert.equal(transport.connected, true);
+  assert.deepEqual(events, ["path at 0", "connected at 0", "peer connected"]);
+  const again = credentials("again");
+  transport.restartIce(again);
+  transport.setRemote({ ...remote, ice: { ...remote.ice, ufrag: "clientAgain" } });
+  const before = world.datagrams.sent.length;
+  const asked = check(again, { useCandidate: true, remoteUfrag: "clientAgain" });
+  world.datagrams.arrive(asked, udp("198.51.100.8", 50_002));
+  assert.deepEqual(dtlsSent(world, before), [], "no other handshake");
+  assert.equal(transport.connected, true);
+  transport.close();
+  await exchange();
+  assert.deepEqual(events.at(-1), "peer: close_notify", "it goes the new way");
+  peer.close();
 });
