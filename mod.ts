@@ -23,7 +23,13 @@ export {
   parseConfigText,
 } from "./lib/server/config_parsing.ts";
 export { createLog, type LogOptions } from "./lib/server/logging.ts";
-export { createServer, type ServerParts, type SfuServer } from "./lib/server/server.ts";
+export {
+  type CloseOptions,
+  createServer,
+  type QuiesceOptions,
+  type ServerParts,
+  type SfuServer,
+} from "./lib/server/server.ts";
 export {
   signAccessToken,
   type TokenClaims,

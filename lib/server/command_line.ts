@@ -166,12 +166,22 @@ export async function runCommandLine(
   program.command("help-verbose").description("help with every generated flag")
     .action(() => write.out(verboseHelp(program)));
   try {
-    await program.parseAsync([...args], { from: "user" });
+    await program.parseAsync(withSwitchesOn(args), { from: "user" });
     return undefined;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     throw error;
   }
+}
+
+/** A switch that is named without a value is on, as in Go: `--rtc.ecn` is `--rtc.ecn=true`. */
+function withSwitchesOn(args: readonly string[]): string[] {
+  const switches = generatedFlags().filter(({ read }) => read("true") === true);
+  return args.map((arg, index) => {
+    const found = switches.find(({ path }) => arg === `--${path}`);
+    const hasValue = typeof found?.read(args[index + 1] ?? "") === "boolean";
+    return found === undefined || hasValue ? arg : `${arg}=true`;
+  });
 }
 
 /** With the names that the called command knows. */

@@ -211,6 +211,19 @@ Deno.test("loadConfig() reads switches of variables and flags as Go does, and ig
   assert.equal((await load(["--dev"], empty)).port, 7880);
 });
 
+Deno.test("loadConfig() takes a switch without a value for on, wherever it stands", async () => {
+  const [last, before, off, text] = await Promise.all([
+    load(["--dev", "--rtc.ecn"]),
+    load(["--rtc.ecn", "--dev", "--rtc.force_tcp", "--port", "9"]),
+    load(["--dev", "--enable_data_tracks", "false", "--room.auto_create=false"]),
+    load(["--dev", "--rtc.ecn", "true", "--rtc.allow_tcp_fallback"]),
+  ]);
+  assert.equal(last.rtc.ecn, true);
+  assert.deepEqual([before.rtc.ecn, before.rtc.force_tcp, before.port], [true, true, 9]);
+  assert.deepEqual([off.enable_data_tracks, off.room.auto_create], [false, false]);
+  assert.deepEqual([text.rtc.ecn, text.rtc.allow_tcp_fallback], [true, true]);
+});
+
 Deno.test("generatedFlags() names each flag as the key and each variable after it", () => {
   const flag = generatedFlags().find(({ path }) => path === "rtc.tcp_port");
   assert.equal(flag?.name, "LIVEKIT_RTC_TCP_PORT");
