@@ -20,8 +20,9 @@ export interface DataOwner {
 export class ParticipantData {
   readonly tracks: PublishedDataTracks;
   readonly subscriptions: DataTrackSubscriptions;
-  #blobs: DataBlobs;
-  #routes: DataTrackRoutes;
+  readonly blobs: DataBlobs;
+  /** Of what its client sends. */
+  readonly routes: DataTrackRoutes;
 
   constructor(owner: DataOwner) {
     const { options: { data }, platform: { random }, router } = owner.context;
@@ -29,25 +30,10 @@ export class ParticipantData {
     this.tracks = new PublishedDataTracks(data.maxCustomEncodingLength, newSid);
     // Handles start somewhere, so that nobody relies on the first one.
     this.subscriptions = new DataTrackSubscriptions(random.uint32() % 256);
-    this.#blobs = new DataBlobs(data);
-    this.#routes = new DataTrackRoutes((routes) => {
+    this.blobs = new DataBlobs(data);
+    this.routes = new DataTrackRoutes((routes) => {
       const { id: connection } = owner.publisher;
       router.send({ type: "set_data_track_routes", connection, routes });
     });
-  }
-
-  get blobs(): DataBlobs {
-    return this.#blobs;
-  }
-
-  /** Of what its client sends. */
-  get routes(): DataTrackRoutes {
-    return this.#routes;
-  }
-
-  /** Its client is the one of `origin`: from now on it has the same blobs and routes. */
-  share(origin: ParticipantData): void {
-    this.#blobs = origin.blobs;
-    this.#routes = origin.routes;
   }
 }

@@ -1,38 +1,48 @@
 /**
- * What a participant asks of its room and tells it; the room implements it.
+ * What those who are in a room ask of it and tell it; the room implements it.
  *
  * @module
  */
-import type { DataTrackHost } from "./data_track_host.ts";
-import type { CodecWish } from "./subscribed_codecs.ts";
+import type { DataTrackInfo } from "@livekit/protocol";
 import type { SubscribableTrack } from "./codec_choice.ts";
+import type { DataTrackHost } from "./data_track_host.ts";
+import type { Member, ParticipantFacts } from "./member.ts";
+import type { CodecWish } from "./subscribed_codecs.ts";
 import type { SourceState } from "./subscription_table.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
-/** The room as its participants see it. */
-export interface ParticipantHost<Participant> {
+/** The room as every member sees it, wherever its client is. */
+export interface MemberPort {
   readonly name: string;
-  readonly dataTracks: DataTrackHost<Participant>;
-  participants(): Iterable<Participant>;
-  byIdentity(identity: string): Participant | undefined;
-  participantChanged(participant: Participant, immediate: boolean): void;
-  participantActive(participant: Participant): void;
-  /** Its client is on a new socket. */
-  participantResumed(participant: Participant): void;
-  permissionChanged(participant: Participant): void;
+  readonly dataTracks: {
+    /** `copy` is a member of another room that publishes `infos` now. */
+    mirror(copy: Member, infos: readonly DataTrackInfo[]): void;
+  };
+  participants(): Iterable<Member>;
+  byIdentity(identity: string): Member | undefined;
+  participantChanged(member: Member, immediate: boolean): void;
+  permissionChanged(member: Member): void;
   /** It was hidden, or is no longer. */
-  visibilityChanged(participant: Participant): void;
-  participantClosed(participant: Participant): void;
-  trackPublished(participant: Participant, track: PublishedTrack): void;
-  trackUpdated(participant: Participant, track: PublishedTrack): void;
-  trackUnpublished(participant: Participant, track: PublishedTrack): void;
-  subscriptionRuleChanged(participant: Participant): void;
-  resolveTrack(trackSid: string, subscriber: Participant): SubscribableTrack | undefined;
-  sourceState(trackSid: string, subscriber: Participant): SourceState;
-  introduce(trackSid: string, receiver: Participant): void;
-  subscriptionBound(trackSid: string, subscriber: Participant): void;
-  wish(trackSid: string, subscriber: Participant, wish: CodecWish | undefined): void;
-  simulateSpeaker(participant: Participant, seconds: number): void;
-  dataReceived(participant: Participant, label: string, bytes: Uint8Array): void;
-  dataChannelOpen(participant: Participant): void;
+  visibilityChanged(member: Member): void;
+  participantClosed(member: Member): void;
+  trackPublished(member: Member, track: PublishedTrack): void;
+  trackUpdated(member: Member, track: PublishedTrack): void;
+  trackUnpublished(member: Member, track: PublishedTrack): void;
+  subscriptionRuleChanged(member: Member): void;
+  resolveTrack(trackSid: string, subscriber: ParticipantFacts): SubscribableTrack | undefined;
+  sourceState(trackSid: string, subscriber: ParticipantFacts): SourceState;
+  wish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): void;
+}
+
+/** The room as a session sees it. */
+export interface RoomPort<Session> extends MemberPort {
+  readonly dataTracks: DataTrackHost<Session>;
+  participantActive(session: Session): void;
+  /** Its client is on a new socket. */
+  participantResumed(session: Session): void;
+  introduce(trackSid: string, receiver: Session): void;
+  subscriptionBound(trackSid: string, subscriber: Session): void;
+  simulateSpeaker(session: Session, seconds: number): void;
+  dataReceived(session: Session, label: string, bytes: Uint8Array): void;
+  dataChannelOpen(session: Session): void;
 }

@@ -10,20 +10,17 @@ import type { Farewell } from "./close_reason.ts";
 import type { ClientTraits } from "./client_traits.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { SubscribingSide } from "./connection_sides.ts";
-import type { ParticipantHost } from "./participant_host.ts";
-import type { ParticipantProfile } from "./participant_profile.ts";
+import type { RoomPort } from "./participant_host.ts";
+import type { ParticipantFacts } from "./member.ts";
 import type { RoomContext } from "./room_context.ts";
-import type { StreamParticipant } from "./session_figures.ts";
 import { SubscriptionTimes } from "./subscription_times.ts";
 import type { SubscriptionHost } from "./subscriptions.ts";
 
 /** What is needed of a participant that subscribes; `Self` is its own type. */
-export interface SubscribingParticipant<Self> {
+export interface SubscribingParticipant<Self> extends ParticipantFacts {
   readonly context: RoomContext;
   readonly traits: ClientTraits;
-  readonly host: ParticipantHost<Self>;
-  readonly init: StreamParticipant;
-  readonly profile: ParticipantProfile;
+  readonly host: RoomPort<Self>;
   readonly subscriber: SubscribingSide;
   readonly reachable: boolean;
   readonly oneShot: boolean;

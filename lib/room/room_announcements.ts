@@ -18,13 +18,13 @@ import {
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import { encodedInfo } from "./encoded_info.ts";
+import { type Member, sharedInfo } from "./member.ts";
 import type { Participant } from "./participant.ts";
 import {
   ParticipantUpdateQueue,
   type QueuedUpdate,
   UPDATE_BATCH_INTERVAL_MS,
 } from "./participant_updates.ts";
-import { sharedInfo } from "./room_members.ts";
 import { UpdatePace } from "./update_pace.ts";
 
 /** Counts are sent at most this often, ms. */
@@ -47,17 +47,18 @@ interface Change {
 
 /** The audience. */
 export interface AnnouncementSource {
-  participants(): Iterable<Participant>;
-  byIdentity(identity: string): Participant | undefined;
+  /** Whose clients are here. */
+  sessions(): Iterable<Participant>;
+  byIdentity(identity: string): Member | undefined;
   info(): RoomInfo;
 }
 
 /** See the module text. */
 export class RoomAnnouncements {
   readonly #queue = new ParticipantUpdateQueue();
-  readonly #pace = new UpdatePace<Participant>();
+  readonly #pace = new UpdatePace<Member>();
   /** Changes that wait to be told together. */
-  readonly #gathered = new Map<Participant, Change>();
+  readonly #gathered = new Map<Member, Change>();
   #cancelBatch: Cancel | undefined;
   #cancelRoomUpdate: Cancel | undefined;
   /** Ends of simulated speech; each of several has its own. */
@@ -73,7 +74,7 @@ export class RoomAnnouncements {
    *
    * @param toItself Whether it is told, too, and at once.
    */
-  participant(participant: Participant, immediate: boolean, toItself: boolean): void {
+  participant(participant: Member, immediate: boolean, toItself: boolean): void {
     const waiting = this.#gathered.get(participant);
     if (waiting !== undefined) {
       waiting.immediate ||= immediate;
@@ -96,7 +97,7 @@ export class RoomAnnouncements {
    *
    * @param vanished It is still here but has become hidden.
    */
-  departed(participant: Participant, vanished = false): void {
+  departed(participant: Member, vanished = false): void {
     const waiting = this.#gathered.get(participant);
     waiting?.cancel();
     this.#gathered.delete(participant);
@@ -117,7 +118,7 @@ export class RoomAnnouncements {
     this.#announce(participant, info, vanished);
     if (!vanished) return;
     // If it is shown again it has the same sid, which must not count as gone then.
-    for (const receiver of this.source.participants()) receiver.told.forget(sid);
+    for (const receiver of this.source.sessions()) receiver.told.forget(sid);
   }
 
   /**
@@ -141,7 +142,7 @@ export class RoomAnnouncements {
     const speaker = new SpeakerInfo({ sid: participant.sid, level, active });
     const value = new SpeakersChanged({ speakers: [speaker] });
     const message: SignalMessage = { case: "speakersChanged", value };
-    const everybody = this.source.participants();
+    const everybody = this.source.sessions();
     for (const receiver of participant.hidden ? [participant] : everybody) {
       // Older ones know speakers only by updates that are no longer sent.
       if (receiver.traits.speakerChanges) receiver.send(message);
@@ -161,7 +162,7 @@ export class RoomAnnouncements {
   }
 
   /** Tells `receiver` of `participant` now, if it does not know yet. */
-  introduce(participant: Participant, receiver: Participant): void {
+  introduce(participant: Member, receiver: Participant): void {
     if (participant.hidden || participant === receiver) return;
     if (receiver.told.knows(participant.sid, participant.profile.version)) return;
     receiver.sendUpdates([{ info: sharedInfo(participant), synthesizedDisconnect: false }]);
@@ -184,7 +185,7 @@ export class RoomAnnouncements {
     this.#gathered.clear();
   }
 
-  #tell(participant: Participant, immediate: boolean, toItself: boolean): void {
+  #tell(participant: Member, immediate: boolean, toItself: boolean): void {
     const info = sharedInfo(participant);
     if (toItself) participant.sendUpdates([{ info, synthesizedDisconnect: false }]);
     const others = participant.hidden ? 0 : this.#announce(participant, info, immediate);
@@ -194,7 +195,7 @@ export class RoomAnnouncements {
   }
 
   /** @returns How many were told now. */
-  #announce(participant: Participant, info: ParticipantInfo, immediate: boolean): number {
+  #announce(participant: Member, info: ParticipantInfo, immediate: boolean): number {
     const holder = this.source.byIdentity(participant.identity);
     const current = holder === undefined || holder === participant ? undefined : sharedInfo(holder);
     const told = this.#send(this.#queue.push(info, immediate, current), participant);
@@ -210,7 +211,7 @@ export class RoomAnnouncements {
   }
 
   #everybody(message: SignalMessage): void {
-    for (const receiver of this.source.participants()) receiver.send(message);
+    for (const receiver of this.source.sessions()) receiver.send(message);
   }
 
   #scheduleBatch(): void {
@@ -220,10 +221,10 @@ export class RoomAnnouncements {
     });
   }
 
-  #send(updates: readonly QueuedUpdate[], about: Participant | undefined): number {
+  #send(updates: readonly QueuedUpdate[], about: Member | undefined): number {
     if (updates.length === 0) return 0;
     let told = 0;
-    for (const receiver of this.source.participants()) {
+    for (const receiver of this.source.sessions()) {
       if (receiver === about) continue;
       told++;
       receiver.sendUpdates(updates.filter(({ info }) => isFor(info, receiver)));

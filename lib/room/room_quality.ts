@@ -14,6 +14,7 @@ import {
 } from "@livekit/protocol";
 import type { QualityReport } from "./engine_router.ts";
 import { ParticipantQuality } from "./participant_quality.ts";
+import type { Member } from "./member.ts";
 import type { Participant } from "./participant.ts";
 import { receivesFrom } from "./room_speakers.ts";
 import { declaredLayers } from "./track_settings.ts";
@@ -25,12 +26,13 @@ const LAST_PROTOCOL_WITHOUT_LOST = 10;
 
 /** What this needs of the room. */
 export interface QualityRoom {
+  /** Whose clients are here. */
   participants(): Iterable<Participant>;
   /** The highest quality the publisher was asked to send; `undefined` if it was not asked. */
   askedQuality(trackSid: string, mime: string): VideoQuality | undefined;
 }
 
-interface Member {
+interface Measured {
   readonly quality: ParticipantQuality;
   /** Who was told what. */
   readonly told: WeakMap<Participant, ConnectionQuality>;
@@ -38,7 +40,7 @@ interface Member {
 
 /** See the module text. */
 export class RoomQuality {
-  readonly #members = new WeakMap<Participant, Member>();
+  readonly #members = new WeakMap<Member, Measured>();
 
   constructor(readonly room: QualityRoom) {}
 
@@ -51,12 +53,12 @@ export class RoomQuality {
   }
 
   /** `receiver` receives a track of `participant` from now on. */
-  introduce(participant: Participant, receiver: Participant): void {
+  introduce(participant: Member, receiver: Participant): void {
     const member = this.#members.get(participant);
     if (member !== undefined) this.#tell(participant, member, receiver);
   }
 
-  #tell(participant: Participant, member: Member, receiver: Participant): void {
+  #tell(participant: Member, member: Measured, receiver: Participant): void {
     const { protocol } = receiver.traits;
     // One that is away for a moment is told when it is back.
     if (protocol <= LAST_PROTOCOL_WITHOUT_QUALITY || !receiver.reachable) return;
@@ -97,10 +99,10 @@ export class RoomQuality {
     return Math.max(0, ...layers.map(({ spatialLayer }) => spatialLayer));
   }
 
-  #member(participant: Participant): Member {
+  #member(participant: Participant): Measured {
     const known = this.#members.get(participant);
     if (known !== undefined) return known;
-    const member: Member = { quality: new ParticipantQuality(), told: new WeakMap() };
+    const member: Measured = { quality: new ParticipantQuality(), told: new WeakMap() };
     this.#members.set(participant, member);
     return member;
   }

@@ -4,9 +4,9 @@
  * @module
  */
 import type { ConnectionId } from "../base/ids.ts";
+import type { Member } from "./member.ts";
 import type { Participant } from "./participant.ts";
 import type { RoomContext } from "./room_context.ts";
-import type { RoomMembers } from "./room_members.ts";
 import { RoomQuality } from "./room_quality.ts";
 import { RoomSpeakers } from "./room_speakers.ts";
 import type { RoomTracks } from "./room_tracks.ts";
@@ -18,15 +18,14 @@ export class RoomReports {
 
   constructor(
     readonly context: RoomContext,
-    members: RoomMembers,
-    readonly tracks: RoomTracks<Participant>,
+    sessions: () => Iterable<Participant>,
+    readonly tracks: RoomTracks<Member>,
   ) {
     const { platform, router, options } = context;
-    const participants = () => members.values();
     const askedQuality = tracks.askedQuality.bind(tracks);
-    this.#quality = new RoomQuality({ participants, askedQuality });
+    this.#quality = new RoomQuality({ participants: sessions, askedQuality });
     this.#speakers = new RoomSpeakers(
-      participants,
+      sessions,
       platform,
       router,
       options.audioUpdateIntervalMs,

@@ -13,6 +13,7 @@ import { WakeTimer } from "../base/wake_timer.ts";
 import type { AudioLevelEntry } from "../engine/media_messages.ts";
 import { ActiveSpeakers, type SpeakerChange } from "./active_speakers.ts";
 import type { EngineRouter, LevelListener } from "./engine_router.ts";
+import type { Member } from "./member.ts";
 import type { Participant } from "./participant.ts";
 import type { TrackWatcher } from "./room_tracks.ts";
 import type { PublishedTrack } from "./track_effects.ts";
@@ -21,21 +22,21 @@ import type { PublishedTrack } from "./track_effects.ts";
 const MIN_PROTOCOL = 3;
 
 /** Whether `receiver` has a track of `publisher`. */
-export function receivesFrom(receiver: Participant, publisher: Participant): boolean {
+export function receivesFrom(receiver: Participant, publisher: Member): boolean {
   return publisher.tracks.some(({ sid }) => receiver.subscriptions.isBound(sid));
 }
 
 interface WatchedTrack {
-  readonly publisher: Participant;
+  readonly publisher: Member;
   readonly upTracks: readonly UpTrackId[];
 }
 
 /** See the module text. */
-export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
+export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
   readonly #active: ActiveSpeakers;
   /** Unmuted microphones, by track sid. */
   readonly #watched = new Map<string, WatchedTrack>();
-  readonly #publisherOf = new Map<UpTrackId, Participant>();
+  readonly #publisherOf = new Map<UpTrackId, Member>();
   /** By sid, while a participant speaks: who was told so. */
   readonly #told = new Map<string, Set<Participant>>();
   readonly #stale: WakeTimer;
@@ -51,7 +52,7 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
     this.#stale = new WakeTimer(platform, () => this.#tell());
   }
 
-  trackThere(publisher: Participant, { sid, source, info, upTracks }: PublishedTrack): void {
+  trackThere(publisher: Member, { sid, source, info, upTracks }: PublishedTrack): void {
     const isOpen = source === TrackSource.MICROPHONE && !info.muted;
     const ids = isOpen ? upTracks.map(({ upTrack }) => upTrack) : [];
     this.#unwatch(sid, new Set(ids));
@@ -136,7 +137,7 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
     return new Set(all.filter((other) => other === publisher || receivesFrom(other, publisher)));
   }
 
-  #publisherWith(sid: string): Participant | undefined {
+  #publisherWith(sid: string): Member | undefined {
     for (const { publisher } of this.#watched.values()) {
       if (publisher.sid === sid) return publisher;
     }

@@ -20,7 +20,8 @@ import type { PublishedTrack } from "./track_effects.ts";
 export interface TrackPublisher extends ObservedParticipant {
   readonly sid: string;
   readonly hidden: boolean;
-  send(message: SignalMessage): void;
+  /** Tells its client, as far as this room is its client's. */
+  tell(message: SignalMessage): void;
 }
 
 /** One published track and who publishes it. */
@@ -180,7 +181,7 @@ export class RoomTracks<P extends TrackPublisher> {
     if (info.type === TrackType.AUDIO && info.codecs.length < 2) return;
     const now = this.context.platform.clock.now();
     const wishes = codecs.collect(now);
-    if (wishes !== undefined) publisher.send(subscribedCodecsMessage(info, wishes));
+    if (wishes !== undefined) publisher.tell(subscribedCodecsMessage(info, wishes));
     record.timer.set(codecs.nextWakeAt());
   }
 }

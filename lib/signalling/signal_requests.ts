@@ -43,38 +43,35 @@ export function answerPing(request: Request, wallMs: number): SignalMessage | un
 
 /** Carries out `request` for `participant`; resolves when all its effects have been sent. */
 export async function handleRequest(participant: Participant, request: Request): Promise<void> {
-  const { publisher, subscriber, registry, subscriptions } = participant;
   switch (request.case) {
     case "offer":
-      participant.relayed.noteDescription(request.value.sdp);
-      return await publisher.offer(request.value);
+      return await participant.offer(request.value);
     case "answer":
-      participant.relayed.noteDescription(request.value.sdp);
-      return subscriber.answer(request.value);
+      return participant.answer(request.value);
     case "trickle":
       return handleTrickle(participant, request);
     case "addTrack":
-      return await registry.announce(request.value);
+      return await participant.announce(request.value);
     case "mute": {
       const { sid, muted } = request.value;
       // Like the other calls of the registry it answers by itself if the track is unknown.
-      await registry.setMuted(sid as TrackSid, muted, "publisher");
+      await participant.muteTrack(sid as TrackSid, muted);
       return;
     }
     case "updateAudioTrack": {
       const { trackSid, features } = request.value;
-      await registry.updateAudio(trackSid as TrackSid, features);
+      await participant.updateAudioTrack(trackSid as TrackSid, features);
       return;
     }
     case "updateVideoTrack": {
       const { trackSid, width, height } = request.value;
-      await registry.updateVideo(trackSid as TrackSid, width, height);
+      await participant.updateVideoTrack(trackSid as TrackSid, width, height);
       return;
     }
     case "subscription":
-      return subscriptions.update(request.value);
+      return participant.updateSubscription(request.value);
     case "trackSetting":
-      return subscriptions.setTrackSettings(request.value);
+      return participant.setTrackSettings(request.value);
     case "subscriptionPermission":
       return participant.setSubscriptionPermission(request.value);
     case "syncState":
@@ -148,25 +145,25 @@ function updateMetadata(participant: Participant, request: UpdateParticipantMeta
 /** What a resuming client believes; a track it has and we do not means that it must join anew. */
 function syncState(participant: Participant, state: SyncState): void {
   const unknown = state.publishTracks.some(({ track }) =>
-    track === undefined || !participant.registry.has(track.sid as TrackSid)
+    track === undefined || !participant.announced(track.sid as TrackSid)
   );
   const unknownData = state.publishDataTracks.some(({ info }) =>
-    info === undefined || !participant.data.tracks.has(info.sid)
+    info === undefined || !participant.dataTracks.has(info.sid)
   );
   if (unknown || unknownData) {
     return participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
   }
-  participant.subscriptions.disable(state.trackSidsDisabled);
-  if (state.subscription !== undefined) participant.subscriptions.update(state.subscription);
+  participant.disableTracks(state.trackSidsDisabled);
+  if (state.subscription !== undefined) participant.updateSubscription(state.subscription);
   if (state.dataSubscription !== undefined) {
-    participant.host.dataTracks.update(participant, state.dataSubscription);
+    participant.updateDataSubscription(state.dataSubscription);
   }
 }
 
 function simulate(participant: Participant, { scenario }: SimulateScenario): void {
   switch (scenario.case) {
     case "speakerUpdate":
-      return participant.host.simulateSpeaker(participant, scenario.value);
+      return participant.simulateSpeaker(scenario.value);
     case "nodeFailure":
       return participant.close(DisconnectReason.SERVER_SHUTDOWN, "none");
     case "migration":
@@ -177,10 +174,9 @@ function simulate(participant: Participant, { scenario }: SimulateScenario): voi
       return participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
     case "disconnectSignalOnResume":
     case "disconnectSignalOnResumeNoMessages":
-      return participant.link.dropNext(scenario.case === "disconnectSignalOnResumeNoMessages");
+      return participant.dropNextSocket(scenario.case === "disconnectSignalOnResumeNoMessages");
     case "switchCandidateProtocol":
-      participant.steering.prefer(PREFERENCE_BY_PROTOCOL[scenario.value] ?? "none");
-      return participant.subscriber.restart();
+      return participant.switchProtocol(PREFERENCE_BY_PROTOCOL[scenario.value] ?? "none");
     default:
       return;
   }

@@ -164,12 +164,12 @@ export class SignalService {
 
   #resume(join: JoinParameters, session: SignalSession): void {
     const room = this.options.rooms.get(join.roomName);
-    const participant = room?.byIdentity(join.identity);
+    const participant = room?.session(join.identity);
     if (room === undefined || participant === undefined || !participant.resumable) {
       return this.#refuse(join, session, DisconnectReason.STATE_MISMATCH, "reconnect");
     }
     session.bind(participant);
-    participant.steering.resumed(join.reconnectReason);
+    participant.returns(join.reconnectReason);
     const { icePreference, traits } = participant;
     room.resume(participant, session, {
       case: "reconnect",

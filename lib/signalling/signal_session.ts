@@ -171,8 +171,8 @@ export class SignalSession implements SignalSink {
     this.#encoding = encodingOf(data);
     this.options.observer?.request(request.message);
     const { case: kind } = request.message;
-    this.#participant?.link.heard(kind === "ping" || kind === "pingReq");
-    if (kind === "pingReq") this.#participant?.link.measured(request.message.value.rtt);
+    this.#participant?.heard(kind === "ping" || kind === "pingReq");
+    if (kind === "pingReq") this.#participant?.signalMeasured(request.message.value.rtt);
     const pong = answerPing(request.message, this.options.clock.wallMs());
     if (pong !== undefined) return this.send(pong);
     this.handle(request.message);

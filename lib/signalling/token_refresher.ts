@@ -42,7 +42,7 @@ export class TokenRefresher {
     if (participant.closed) return;
     this.#cancel = platform.timers.after(REFRESH_INTERVAL_MS, () => this.refresh());
     const serial = ++this.#serial;
-    this.tokenFor(participant.host.name).then(
+    this.tokenFor(participant.roomName).then(
       (token) => {
         if (serial === this.#serial) participant.send({ case: "refreshToken", value: token });
       },

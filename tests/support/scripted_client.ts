@@ -110,7 +110,7 @@ export class ScriptedClient {
 
   /** The server's side of this client; throws once it has left. */
   get participant(): Participant {
-    const found = this.world.rooms.get(this.join.roomName)?.byIdentity(this.identity);
+    const found = this.world.rooms.get(this.join.roomName)?.session(this.identity);
     assert.ok(found, `${this.identity} is not in the room`);
     return found;
   }
