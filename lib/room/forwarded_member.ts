@@ -21,8 +21,9 @@ import type { Log } from "../base/platform.ts";
 import type { DataTrackRoute } from "../engine/media_messages.ts";
 import { describeError } from "./close_reason.ts";
 import type { SubscribableTrack } from "./codec_choice.ts";
-import { type Member, MemberRecord, type OfferedTrack, type ParticipantFacts } from "./member.ts";
-import type { MemberPort } from "./participant_host.ts";
+import { type Member, MemberRecord, type OfferedTrack } from "./member.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
+import type { MemberPort } from "./room_port.ts";
 import {
   type ParticipantInit,
   ParticipantProfile,

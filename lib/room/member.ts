@@ -20,30 +20,13 @@ import type { DataTrackRoute } from "../engine/media_messages.ts";
 import type { Farewell } from "./close_reason.ts";
 import type { SubscribableTrack } from "./codec_choice.ts";
 import type { SignalMessage } from "./connection_host.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
 import type { ParticipantInit, ParticipantProfile, ProfileChange } from "./participant_profile.ts";
 import type { QueuedUpdate } from "./participant_updates.ts";
 import type { PublishedDataTracks } from "./published_data_tracks.ts";
 import type { CodecWish } from "./subscribed_codecs.ts";
 import type { SourceState } from "./subscription_table.ts";
 import type { PublishedTrack } from "./track_effects.ts";
-
-/** A participant to read about. */
-export interface ParticipantFacts {
-  /** New in each room it is moved to. */
-  readonly sid: ParticipantSid;
-  readonly identity: string;
-  readonly init: ParticipantInit;
-  readonly profile: ParticipantProfile;
-  readonly state: State;
-  readonly hidden: boolean;
-  readonly agent: boolean;
-  /** Its primary connection was up once, and it has not left. */
-  readonly active: boolean;
-  readonly closed: boolean;
-  readonly canPublishData: boolean;
-  /** Everything a receiver may know; the version goes up if something changed since last time. */
-  info(): ParticipantInfo;
-}
 
 /** A published track as its publisher is asked about it. */
 export interface OfferedTrack {
@@ -134,9 +117,4 @@ export abstract class MemberRecord implements ParticipantFacts {
   info(): ParticipantInfo {
     return this.profile.toInfo(this.tracks.map(({ info }) => info), this.dataTracks.infos());
   }
-}
-
-/** A member's info as others are told; not to be changed. */
-export function sharedInfo(member: ParticipantFacts): ParticipantInfo {
-  return member.profile.sharedInfo(() => member.info());
 }

@@ -8,7 +8,7 @@
  */
 import { AdminFailure, participantNotFound } from "./admin_failure.ts";
 import type { Member } from "./member.ts";
-import type { Participant } from "./participant.ts";
+import type { Session } from "./session.ts";
 import type { Room } from "./room.ts";
 
 /** Clients understand `room_moved` from this protocol on. */
@@ -65,7 +65,7 @@ export function forwardParticipant(
   return undefined;
 }
 
-function whyNotMove(session: Participant, from: Room): AdminFailure | undefined {
+function whyNotMove(session: Session, from: Room): AdminFailure | undefined {
   if (from.session(session.identity) !== session || !session.ready) return participantNotFound();
   if (session.traits.protocol >= PROTOCOL_MOVE && !session.oneShot) return undefined;
   return new AdminFailure("failed_precondition", "participant does not support moving");

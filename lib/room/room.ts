@@ -24,9 +24,10 @@ import { clientSummary } from "./client_summary.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
 import { DataRouter, type PeerState } from "./data_router.ts";
 import { ForwardedMember, type Origin } from "./forwarded_member.ts";
-import type { Member, ParticipantFacts } from "./member.ts";
-import { Participant } from "./participant.ts";
-import type { RoomPort } from "./participant_host.ts";
+import type { Member } from "./member.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
+import { Session } from "./session.ts";
+import type { RoomPort } from "./room_port.ts";
 import type { ParticipantInit } from "./participant_profile.ts";
 import { RoomAnnouncements } from "./room_announcements.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -59,7 +60,7 @@ const SIF_TRAILER_BYTES = 16;
 export type JoinRefusal = "room_full" | "room_closed";
 
 /** See the module text. */
-export class Room implements RoomPort<Participant> {
+export class Room implements RoomPort<Session> {
   readonly sid: RoomSid;
   readonly createdAtMs: number;
   readonly sifTrailer: Uint8Array;
@@ -148,11 +149,11 @@ export class Room implements RoomPort<Participant> {
   }
 
   /** Those whose clients are served here. */
-  sessions(): Iterable<Participant> {
+  sessions(): Iterable<Session> {
     return this.#members.sessions();
   }
 
-  session(identity: string): Participant | undefined {
+  session(identity: string): Session | undefined {
     return this.#members.session(identity);
   }
 
@@ -168,18 +169,18 @@ export class Room implements RoomPort<Participant> {
    * Takes a participant in, in state JOINING; an older session of its identity is ended first. Follow
    * with {@linkcode begin}.
    */
-  join(init: ParticipantInit, sink: SignalSink): Participant | JoinRefusal {
+  join(init: ParticipantInit, sink: SignalSink): Session | JoinRefusal {
     const dependent = init.permission.agent || init.permission.recorder;
     const refusal = this.admits(init.identity, dependent);
     if (refusal !== undefined) return refusal;
-    const participant = new Participant(this.#memberContext, this, init, sink, this.log);
+    const participant = new Session(this.#memberContext, this, init, sink, this.log);
     this.#add(participant, participant);
     return participant;
   }
 
   /** Sends the join response that `compose` writes, and starts the session. */
   begin(
-    participant: Participant,
+    participant: Session,
     compose: (others: readonly ParticipantInfo[]) => SignalMessage | undefined,
   ): void {
     const others = this.#members.visibleTo(participant);
@@ -192,7 +193,7 @@ export class Room implements RoomPort<Participant> {
   }
 
   /** The client of `participant` came back; `reconnected` is its first message if it can read it. */
-  resume(participant: Participant, sink: SignalSink, reconnected: SignalMessage): void {
+  resume(participant: Session, sink: SignalSink, reconnected: SignalMessage): void {
     participant.resume(sink, () => {
       if (participant.traits.reconnectResponse) participant.send(reconnected);
       participant.sendInfos(this.#announcements.missedDepartures(participant));
@@ -202,13 +203,13 @@ export class Room implements RoomPort<Participant> {
   }
 
   /** Takes `participant` out while its session goes on; give the result to the other room. */
-  release(participant: Participant): PeerState {
+  release(participant: Session): PeerState {
     this.#remove(participant);
     return this.#data.release(participant);
   }
 
   /** Takes in a participant that another room released, and tells its client with `token`. */
-  takeOver(participant: Participant, data: PeerState, token: string): void {
+  takeOver(participant: Session, data: PeerState, token: string): void {
     participant.moveTo(this);
     this.#data.adopt(participant, data);
     this.#add(participant, participant);
@@ -237,7 +238,7 @@ export class Room implements RoomPort<Participant> {
   }
 
   /** Shows everybody `participant` as speaking for a while, as a client under test asks. */
-  simulateSpeaker(participant: Participant, seconds: number): void {
+  simulateSpeaker(participant: Session, seconds: number): void {
     this.#announcements.simulateSpeaker(participant, seconds);
   }
 
@@ -265,7 +266,7 @@ export class Room implements RoomPort<Participant> {
   }
 
   /** Highest reliable sequence that came from `participant`. */
-  lastDataSequence(participant: Participant): number {
+  lastDataSequence(participant: Session): number {
     return this.#data.lastSequence(participant);
   }
 
@@ -290,14 +291,14 @@ export class Room implements RoomPort<Participant> {
     this.#forwards.changed(member);
   }
 
-  participantActive(participant: Participant): void {
+  participantActive(participant: Session): void {
     this.events.joined(participant);
     this.#announcements.participant(participant, false, false);
     this.#autoSubscribe(participant);
     this.dataTracks.entered(participant);
   }
 
-  participantResumed(participant: Participant): void {
+  participantResumed(participant: Session): void {
     this.#tracks.restart(participant);
   }
 
@@ -364,12 +365,12 @@ export class Room implements RoomPort<Participant> {
     return entry?.publisher.sourceState(entry.track, subscriber) ?? NO_SOURCE;
   }
 
-  introduce(trackSid: string, receiver: Participant): void {
+  introduce(trackSid: string, receiver: Session): void {
     const publisher = this.#tracks.get(trackSid)?.publisher;
     if (publisher !== undefined) this.#announcements.introduce(publisher, receiver);
   }
 
-  subscriptionBound(trackSid: string, subscriber: Participant): void {
+  subscriptionBound(trackSid: string, subscriber: Session): void {
     this.#reports.subscribed(trackSid, subscriber);
     if (subscriber.hidden || !this.#tracks.announceSubscribed(trackSid)) return;
     this.#tracks.get(trackSid)?.publisher.tellSubscribed(trackSid);
@@ -380,11 +381,11 @@ export class Room implements RoomPort<Participant> {
     this.#tracks.wish(trackSid, subscriber.sid, wish);
   }
 
-  dataReceived(participant: Participant, label: string, bytes: Uint8Array): void {
+  dataReceived(participant: Session, label: string, bytes: Uint8Array): void {
     this.#data.receive(participant, label, bytes);
   }
 
-  dataChannelOpen(participant: Participant): void {
+  dataChannelOpen(participant: Session): void {
     this.#data.channelOpen(participant);
   }
 
@@ -415,7 +416,7 @@ export class Room implements RoomPort<Participant> {
    *
    * @param session The same, if its client is served here.
    */
-  #add(member: Member, session?: Participant): void {
+  #add(member: Member, session?: Session): void {
     this.#members.get(member.identity)?.close(Reason.DUPLICATE_IDENTITY, "disconnect");
     this.#members.set(member, session);
     if (session !== undefined) this.#reports.joined(session);
@@ -429,7 +430,7 @@ export class Room implements RoomPort<Participant> {
     this.#members.withdrawTrack(trackSid);
   }
 
-  #autoSubscribe(participant: Participant): void {
+  #autoSubscribe(participant: Session): void {
     if (!participant.active || !participant.init.autoSubscribe) return;
     participant.subscriptions.desire(this.#tracks.notOf(participant));
   }

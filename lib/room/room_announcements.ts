@@ -18,8 +18,9 @@ import {
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import { encodedInfo } from "./encoded_info.ts";
-import { type Member, sharedInfo } from "./member.ts";
-import type { Participant } from "./participant.ts";
+import type { Member } from "./member.ts";
+import { sharedInfo } from "./participant_facts.ts";
+import type { Session } from "./session.ts";
 import {
   ParticipantUpdateQueue,
   type QueuedUpdate,
@@ -48,7 +49,7 @@ interface Change {
 /** The audience. */
 export interface AnnouncementSource {
   /** Whose clients are here. */
-  sessions(): Iterable<Participant>;
+  sessions(): Iterable<Session>;
   byIdentity(identity: string): Member | undefined;
   info(): RoomInfo;
 }
@@ -62,7 +63,7 @@ export class RoomAnnouncements {
   #cancelBatch: Cancel | undefined;
   #cancelRoomUpdate: Cancel | undefined;
   /** Ends of simulated speech; each of several has its own. */
-  readonly #simulated = new Map<Participant, Cancel>();
+  readonly #simulated = new Map<Session, Cancel>();
   #lastRoomUpdateAt = -Infinity;
   /** Oldest first. */
   #departed: { readonly at: number; readonly info: ParticipantInfo }[] = [];
@@ -126,7 +127,7 @@ export class RoomAnnouncements {
    * it tells sessions of one identity apart, one that is back is not named: it would take the end of
    * the old session for that of the new.
    */
-  missedDepartures(receiver: Participant): ParticipantInfo[] {
+  missedDepartures(receiver: Session): ParticipantInfo[] {
     const { traits, link } = receiver;
     if (!traits.disconnectedUpdatesOnResume) return [];
     return this.#departed
@@ -138,7 +139,7 @@ export class RoomAnnouncements {
   }
 
   /** Tells everybody how loud `participant` is; `active` ends with a last message. */
-  speaker(participant: Participant, level: number, active: boolean): void {
+  speaker(participant: Session, level: number, active: boolean): void {
     const speaker = new SpeakerInfo({ sid: participant.sid, level, active });
     const value = new SpeakersChanged({ speakers: [speaker] });
     const message: SignalMessage = { case: "speakersChanged", value };
@@ -150,7 +151,7 @@ export class RoomAnnouncements {
   }
 
   /** Shows `participant` as speaking for a while, as a client under test asks. */
-  simulateSpeaker(participant: Participant, seconds: number): void {
+  simulateSpeaker(participant: Session, seconds: number): void {
     this.speaker(participant, SIMULATED_LEVEL, true);
     const ms = Math.min(Math.max(seconds, 0), MAX_SIMULATED_S) * 1000;
     this.#simulated.get(participant)?.();
@@ -162,7 +163,7 @@ export class RoomAnnouncements {
   }
 
   /** Tells `receiver` of `participant` now, if it does not know yet. */
-  introduce(participant: Member, receiver: Participant): void {
+  introduce(participant: Member, receiver: Session): void {
     if (participant.hidden || participant === receiver) return;
     if (receiver.told.knows(participant.sid, participant.profile.version)) return;
     receiver.sendUpdates([{ info: sharedInfo(participant), synthesizedDisconnect: false }]);
@@ -234,6 +235,6 @@ export class RoomAnnouncements {
 }
 
 /** Its own changes are sent to a participant when they happen, not with the batch. */
-function isFor(info: ParticipantInfo, receiver: Participant): boolean {
+function isFor(info: ParticipantInfo, receiver: Session): boolean {
   return info.sid !== receiver.sid;
 }

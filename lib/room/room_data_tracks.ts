@@ -17,12 +17,12 @@ import {
 import type { DataTrackHost } from "./data_track_host.ts";
 import type { DataTrackSource } from "./data_track_subscriptions.ts";
 import type { Member } from "./member.ts";
-import type { Participant } from "./participant.ts";
+import type { Session } from "./session.ts";
 import type { DataTrackPublication } from "./published_data_tracks.ts";
 import type { RoomMembers } from "./room_members.ts";
 
 /** See the module text. */
-export class RoomDataTracks implements DataTrackHost<Participant> {
+export class RoomDataTracks implements DataTrackHost<Session> {
   /** Who publishes a track, by its sid. */
   readonly #publishers = new Map<string, Member>();
 
@@ -33,7 +33,7 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
   ) {}
 
   /** A `PublishDataTrackRequest`. */
-  publish(publisher: Participant, request: PublishDataTrackRequest): DataTrackPublication {
+  publish(publisher: Session, request: PublishDataTrackRequest): DataTrackPublication {
     if (!publisher.canPublishData || !publisher.context.options.data.dataTracks) {
       const message = "does not have permission to publish data";
       return { ok: false, reason: Reason.NOT_ALLOWED, message };
@@ -47,14 +47,14 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
   }
 
   /** An `UnpublishDataTrackRequest`. @returns what ended. */
-  unpublish(publisher: Participant, pubHandle: number): DataTrackInfo | undefined {
+  unpublish(publisher: Session, pubHandle: number): DataTrackInfo | undefined {
     const info = publisher.data.tracks.unpublish(pubHandle);
     if (info !== undefined) this.#ended(publisher, [info]);
     return info;
   }
 
   /** An `UpdateDataSubscription`. */
-  update(subscriber: Participant, { updates }: UpdateDataSubscription): void {
+  update(subscriber: Session, { updates }: UpdateDataSubscription): void {
     const { subscriptions } = subscriber.data;
     for (const { trackSid, subscribe } of updates) subscriptions.desire(trackSid, subscribe);
     this.#reconcile(subscriber);
@@ -70,7 +70,7 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
   }
 
   /** A participant can receive now, or is new in this room. */
-  entered(participant: Participant): void {
+  entered(participant: Session): void {
     const own = participant.data.tracks.infos();
     if (own.some(({ sid }) => !this.#publishers.has(sid))) this.#offer(participant, own);
     if (participant.active && participant.init.autoSubscribeDataTrack) {
@@ -104,7 +104,7 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
    *
    * @param session Its session, if its client was served here.
    */
-  left(member: Member, session: Participant | undefined): void {
+  left(member: Member, session: Session | undefined): void {
     const infos = member.dataTracks.infos();
     for (const { sid } of infos) this.#publishers.delete(sid);
     if (infos.length > 0) {
@@ -136,7 +136,7 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
     this.#routeFrom(publisher);
   }
 
-  #reconcile(subscriber: Participant): void {
+  #reconcile(subscriber: Session): void {
     const { permission } = subscriber.profile;
     const { permissions, changed } = subscriber.data.subscriptions.reconcile(
       permission.canSubscribe && !subscriber.closed,
@@ -150,11 +150,11 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
     this.#route(changed);
   }
 
-  #handles(subscriber: Participant) {
+  #handles(subscriber: Session) {
     return subscriber.data.subscriptions.handles();
   }
 
-  #resolve(trackSid: string, subscriber: Participant): DataTrackSource | undefined {
+  #resolve(trackSid: string, subscriber: Session): DataTrackSource | undefined {
     const publisher = this.#publishers.get(trackSid);
     if (publisher === undefined || publisher === subscriber || publisher.hidden) return undefined;
     return {

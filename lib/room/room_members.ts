@@ -5,13 +5,14 @@
  * @module
  */
 import type { ParticipantInfo } from "@livekit/protocol";
-import { type Member, sharedInfo } from "./member.ts";
-import type { Participant } from "./participant.ts";
+import type { Member } from "./member.ts";
+import { sharedInfo } from "./participant_facts.ts";
+import type { Session } from "./session.ts";
 
 /** The members of one room. */
 export class RoomMembers {
   readonly #members = new Map<string, Member>();
-  readonly #sessions = new Map<string, Participant>();
+  readonly #sessions = new Map<string, Session>();
 
   /** All of them, as they are now: the list does not change while it is gone through. */
   all(): Member[] {
@@ -23,11 +24,11 @@ export class RoomMembers {
   }
 
   /** As {@linkcode RoomMembers.all}, of those whose client is here. */
-  allSessions(): Participant[] {
+  allSessions(): Session[] {
     return [...this.#sessions.values()];
   }
 
-  sessions(): Iterable<Participant> {
+  sessions(): Iterable<Session> {
     return this.#sessions.values();
   }
 
@@ -35,18 +36,18 @@ export class RoomMembers {
     return this.#members.get(identity);
   }
 
-  session(identity: string): Participant | undefined {
+  session(identity: string): Session | undefined {
     return this.#sessions.get(identity);
   }
 
   /** The session of `member`, if its client is here. */
-  sessionOf(member: Member): Participant | undefined {
+  sessionOf(member: Member): Session | undefined {
     const session = this.#sessions.get(member.identity);
     return session === member ? session : undefined;
   }
 
   /** @param session The same as `member`, if its client is here. */
-  set(member: Member, session?: Participant): void {
+  set(member: Member, session?: Session): void {
     this.#members.set(member.identity, member);
     if (session === undefined) this.#sessions.delete(member.identity);
     else this.#sessions.set(member.identity, session);
@@ -90,7 +91,7 @@ export class RoomMembers {
   }
 
   /** Sessions of others than `member`. */
-  othersThan(member: Member): Participant[] {
+  othersThan(member: Member): Session[] {
     return this.allSessions().filter((other) => other !== member);
   }
 

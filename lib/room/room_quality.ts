@@ -15,7 +15,7 @@ import {
 import type { QualityReport } from "./engine_router.ts";
 import { ParticipantQuality } from "./participant_quality.ts";
 import type { Member } from "./member.ts";
-import type { Participant } from "./participant.ts";
+import type { Session } from "./session.ts";
 import { receivesFrom } from "./room_speakers.ts";
 import { declaredLayers } from "./track_settings.ts";
 
@@ -27,7 +27,7 @@ const LAST_PROTOCOL_WITHOUT_LOST = 10;
 /** What this needs of the room. */
 export interface QualityRoom {
   /** Whose clients are here. */
-  participants(): Iterable<Participant>;
+  participants(): Iterable<Session>;
   /** The highest quality the publisher was asked to send; `undefined` if it was not asked. */
   askedQuality(trackSid: string, mime: string): VideoQuality | undefined;
 }
@@ -35,7 +35,7 @@ export interface QualityRoom {
 interface Measured {
   readonly quality: ParticipantQuality;
   /** Who was told what. */
-  readonly told: WeakMap<Participant, ConnectionQuality>;
+  readonly told: WeakMap<Session, ConnectionQuality>;
 }
 
 /** See the module text. */
@@ -45,7 +45,7 @@ export class RoomQuality {
   constructor(readonly room: QualityRoom) {}
 
   /** One of the participant's connections was measured. */
-  report(participant: Participant, report: QualityReport, now: number): void {
+  report(participant: Session, report: QualityReport, now: number): void {
     if (!participant.active) return;
     const member = this.#member(participant);
     member.quality.report(report, now, (upTrack) => this.#expectation(participant, upTrack));
@@ -53,12 +53,12 @@ export class RoomQuality {
   }
 
   /** `receiver` receives a track of `participant` from now on. */
-  introduce(participant: Member, receiver: Participant): void {
+  introduce(participant: Member, receiver: Session): void {
     const member = this.#members.get(participant);
     if (member !== undefined) this.#tell(participant, member, receiver);
   }
 
-  #tell(participant: Member, member: Measured, receiver: Participant): void {
+  #tell(participant: Member, member: Measured, receiver: Session): void {
     const { protocol } = receiver.traits;
     // One that is away for a moment is told when it is back.
     if (protocol <= LAST_PROTOCOL_WITHOUT_QUALITY || !receiver.reachable) return;
@@ -77,14 +77,14 @@ export class RoomQuality {
     });
   }
 
-  #audience(participant: Participant): Participant[] {
+  #audience(participant: Session): Session[] {
     if (participant.tracks.length === 0) return [participant];
     return [...this.room.participants()].filter((other) =>
       other === participant || other.active && receivesFrom(other, participant)
     );
   }
 
-  #expectation(participant: Participant, upTrack: string): number | "nothing" {
+  #expectation(participant: Session, upTrack: string): number | "nothing" {
     const track = participant.tracks.find(({ upTracks }) =>
       upTracks.some((candidate) => candidate.upTrack === upTrack)
     );
@@ -99,7 +99,7 @@ export class RoomQuality {
     return Math.max(0, ...layers.map(({ spatialLayer }) => spatialLayer));
   }
 
-  #member(participant: Participant): Measured {
+  #member(participant: Session): Measured {
     const known = this.#members.get(participant);
     if (known !== undefined) return known;
     const member: Measured = { quality: new ParticipantQuality(), told: new WeakMap() };

@@ -12,14 +12,13 @@ import { WakeTimer } from "../base/wake_timer.ts";
 import { regressionOf } from "./codec_choice.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { RoomContext } from "./room_context.ts";
-import type { ObservedParticipant, RoomEvents } from "./room_events.ts";
+import type { RoomEvents } from "./room_events.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
 import { type CodecWish, SubscribedCodecs, subscribedCodecsMessage } from "./subscribed_codecs.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** The publisher of a track, as far as this table cares. */
-export interface TrackPublisher extends ObservedParticipant {
-  readonly sid: string;
-  readonly hidden: boolean;
+export interface TrackPublisher extends ParticipantFacts {
   /** Tells its client, as far as this room is its client's. */
   tell(message: SignalMessage): void;
 }

@@ -15,11 +15,11 @@ import {
   UnpublishDataTrackResponse,
 } from "@livekit/protocol";
 import { echoOf } from "../room/request_echo.ts";
-import type { Participant } from "../room/participant.ts";
+import type { Session } from "../room/session.ts";
 
 /** Carries out `request` if it is about data; `false` if it is about something else. */
 export function handleDataRequest(
-  participant: Participant,
+  participant: Session,
   request: SignalRequest["message"],
 ): boolean {
   switch (request.case) {
@@ -61,7 +61,7 @@ export function handleDataRequest(
   }
 }
 
-function storeBlob(participant: Participant, request: StoreDataBlobRequest): void {
+function storeBlob(participant: Session, request: StoreDataBlobRequest): void {
   const { requestId, blob } = request;
   const refusal = participant.storeBlob(request);
   if (refusal !== undefined) return refuse(participant, { requestId, ...refusal });
@@ -70,7 +70,7 @@ function storeBlob(participant: Participant, request: StoreDataBlobRequest): voi
   participant.send({ case: "storeDataBlobResponse", value });
 }
 
-function getBlob(participant: Participant, request: GetDataBlobRequest): void {
+function getBlob(participant: Session, request: GetDataBlobRequest): void {
   const { requestId, participantIdentity, key } = request;
   if (key === undefined) {
     const message = "data blob key is required";
@@ -89,7 +89,7 @@ function getBlob(participant: Participant, request: GetDataBlobRequest): void {
 }
 
 function refuse(
-  participant: Participant,
+  participant: Session,
   { request = { case: undefined }, ...response }: {
     readonly reason: Reason;
     readonly message?: string;

@@ -23,7 +23,7 @@ import { checkAttributes, checkMetadata, checkName } from "../room/admin_limits.
 import { reasonOfClientLeave } from "../room/close_reason.ts";
 import type { SignalMessage } from "../room/connection_host.ts";
 import type { IcePreference } from "../room/ice_preference.ts";
-import type { Participant } from "../room/participant.ts";
+import type { Session } from "../room/session.ts";
 import { echoOf } from "../room/request_echo.ts";
 import { parseCandidateInit } from "../wire/ice_candidate.ts";
 import { handleDataRequest } from "./data_requests.ts";
@@ -42,7 +42,7 @@ export function answerPing(request: Request, wallMs: number): SignalMessage | un
 }
 
 /** Carries out `request` for `participant`; resolves when all its effects have been sent. */
-export async function handleRequest(participant: Participant, request: Request): Promise<void> {
+export async function handleRequest(participant: Session, request: Request): Promise<void> {
   switch (request.case) {
     case "offer":
       return await participant.offer(request.value);
@@ -94,7 +94,7 @@ export async function handleRequest(participant: Participant, request: Request):
  * ones tell what path its media takes.
  */
 function handleTrickle(
-  participant: Participant,
+  participant: Session,
   request: Extract<Request, { case: "trickle" }>,
 ): void {
   const { candidateInit, target } = request.value;
@@ -119,7 +119,7 @@ function isJsonObject(text: string): boolean {
   }
 }
 
-function updateMetadata(participant: Participant, request: UpdateParticipantMetadata): void {
+function updateMetadata(participant: Session, request: UpdateParticipantMetadata): void {
   const { requestId, name, metadata, attributes } = request;
   const { profile, context } = participant;
   const answer = (reason: Reason, message = "") =>
@@ -143,7 +143,7 @@ function updateMetadata(participant: Participant, request: UpdateParticipantMeta
 }
 
 /** What a resuming client believes; a track it has and we do not means that it must join anew. */
-function syncState(participant: Participant, state: SyncState): void {
+function syncState(participant: Session, state: SyncState): void {
   const unknown = state.publishTracks.some(({ track }) =>
     track === undefined || !participant.announced(track.sid as TrackSid)
   );
@@ -160,7 +160,7 @@ function syncState(participant: Participant, state: SyncState): void {
   }
 }
 
-function simulate(participant: Participant, { scenario }: SimulateScenario): void {
+function simulate(participant: Session, { scenario }: SimulateScenario): void {
   switch (scenario.case) {
     case "speakerUpdate":
       return participant.simulateSpeaker(scenario.value);
@@ -189,7 +189,7 @@ const PREFERENCE_BY_PROTOCOL: Readonly<Record<CandidateProtocol, IcePreference>>
 };
 
 function respond(
-  participant: Participant,
+  participant: Session,
   reason: Reason,
   request: RequestResponse["request"],
   requestId = 0,

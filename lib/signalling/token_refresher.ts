@@ -6,7 +6,7 @@
  */
 import { ParticipantInfo_Kind } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { Participant } from "../room/participant.ts";
+import type { Session } from "../room/session.ts";
 import type { TokenClaims, VideoGrant } from "./access_token.ts";
 import type { JoinParameters } from "./join_parameters.ts";
 import { permissionClaims } from "./permission_claims.ts";
@@ -30,7 +30,7 @@ export class TokenRefresher {
 
   constructor(
     readonly join: JoinParameters,
-    readonly participant: Participant,
+    readonly participant: Session,
     readonly sign: TokenSigner,
     readonly platform: Platform,
   ) {}

@@ -12,7 +12,7 @@ import { DisconnectReason, type ICEServer, SessionDescription } from "@livekit/p
 import { transportSection, writeIceFragment } from "../negotiation/ice_fragment.ts";
 import type { SignalMessage, SignalSink } from "../room/connection_host.ts";
 import type { Member } from "../room/member.ts";
-import type { Participant } from "../room/participant.ts";
+import type { Session } from "../room/session.ts";
 import type { Room } from "../room/room.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
@@ -62,7 +62,7 @@ export interface WhipDone {
 export class WhipService {
   readonly #sessions = new Map<
     string,
-    { readonly participant: Participant; readonly room: Room }
+    { readonly participant: Session; readonly room: Room }
   >();
 
   constructor(readonly rooms: RoomDirectory, readonly admission: WhipAdmission) {}
@@ -145,7 +145,7 @@ export class WhipService {
 
   async #negotiate(
     room: Room,
-    participant: Participant,
+    participant: Session,
     offer: RemoteDescription,
     offerSdp: string,
     wanted: WantedTracks,
@@ -167,7 +167,7 @@ export class WhipService {
   /** Sids of the tracks named, once all are there; `undefined` if they do not come in time. */
   async #awaitTracks(
     room: Room,
-    participant: Participant,
+    participant: Session,
     wanted: WantedTracks,
   ): Promise<string[] | undefined> {
     const { clock, timers } = this.rooms.context.platform;
@@ -180,7 +180,7 @@ export class WhipService {
     }
   }
 
-  #register(room: Room, participant: Participant, sdp: string): WhipAnswer {
+  #register(room: Room, participant: Session, sdp: string): WhipAnswer {
     const { sid } = participant;
     this.#sessions.set(sid, { participant, room });
     participant.onClosed = () => this.#sessions.delete(sid);
@@ -221,7 +221,7 @@ class AnswerSink implements SignalSink {
 
 function namedTracks(
   room: Room,
-  participant: Participant,
+  participant: Session,
   wanted: WantedTracks,
 ): string[] | undefined {
   const sids: string[] = [];
@@ -237,7 +237,7 @@ function namedTracks(
   return sids;
 }
 
-function othersOf(room: Room, participant: Participant): Member[] {
+function othersOf(room: Room, participant: Session): Member[] {
   return [...room.participants()].filter((other) => other !== participant && !other.hidden);
 }
 

@@ -6,7 +6,8 @@
 import type { DataTrackInfo } from "@livekit/protocol";
 import type { SubscribableTrack } from "./codec_choice.ts";
 import type { DataTrackHost } from "./data_track_host.ts";
-import type { Member, ParticipantFacts } from "./member.ts";
+import type { Member } from "./member.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
 import type { CodecWish } from "./subscribed_codecs.ts";
 import type { SourceState } from "./subscription_table.ts";
 import type { PublishedTrack } from "./track_effects.ts";

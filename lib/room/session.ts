@@ -68,6 +68,7 @@ import { publishableCodecs } from "./publisher_connection.ts";
 import { Presence } from "./presence.ts";
 import { PublicationWatch } from "./publication_watch.ts";
 import type { RoomContext } from "./room_context.ts";
+import type { HostedSession } from "./session_facts.ts";
 import { SignalLink } from "./signal_link.ts";
 import {
   everyoneMaySubscribe,
@@ -77,8 +78,9 @@ import {
 import { Subscriptions } from "./subscriptions.ts";
 import type { DataPeer } from "./data_router.ts";
 import type { PublishedTrack } from "./track_effects.ts";
-import type { RoomPort } from "./participant_host.ts";
-import { type Member, MemberRecord, type OfferedTrack, type ParticipantFacts } from "./member.ts";
+import type { RoomPort } from "./room_port.ts";
+import { type Member, MemberRecord, type OfferedTrack } from "./member.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
 import { subscribableTrack } from "./subscribable_track.ts";
 import { NO_SOURCE, type SourceState } from "./subscription_table.ts";
 import type { SubscribableTrack } from "./codec_choice.ts";
@@ -86,7 +88,8 @@ import type { DataTrackPublication, PublishedDataTracks } from "./published_data
 import { TrackRegistry } from "./track_registry.ts";
 
 /** See the module text. */
-export class Participant extends MemberRecord implements Member, DataPeer, ConnectionHost {
+export class Session extends MemberRecord
+  implements HostedSession<Session>, DataPeer, ConnectionHost {
   /** New in each room it is moved to. */
   sid: ParticipantSid;
   readonly traits: ClientTraits;
@@ -110,14 +113,14 @@ export class Participant extends MemberRecord implements Member, DataPeer, Conne
   /** A throw of its timers is this participant's bug, and nobody else's. */
   readonly context: RoomContext;
   #updates: UpdateFilter;
-  readonly #tracks: ParticipantTracks<Participant>;
+  readonly #tracks: ParticipantTracks<Session>;
   #rule: SubscriptionRule = everyoneMaySubscribe;
   readonly #presence: Presence;
   readonly #publications: PublicationWatch;
 
   constructor(
     context: RoomContext,
-    public host: RoomPort<Participant>,
+    public host: RoomPort<Session>,
     readonly init: ParticipantInit,
     sink: SignalSink,
     log: Log,
@@ -130,7 +133,7 @@ export class Participant extends MemberRecord implements Member, DataPeer, Conne
     this.log = log.child({ participant: init.identity, sid: this.sid });
     this.traits = new ClientTraits(init.clientInfo);
     this.profile = new ParticipantProfile(this.sid, init, platform.clock.wallMs(), context.region);
-    this.data = new ParticipantData(this);
+    this.data = new ParticipantData(this.context, () => this.publisher.id);
     this.subscriberPrimary = this.traits.subscriberPrimary && init.permission.canSubscribe &&
       !this.singlePeerConnection;
     this.link = new SignalLink(sink, platform.clock, !this.oneShot);
@@ -148,7 +151,7 @@ export class Participant extends MemberRecord implements Member, DataPeer, Conne
       counters: context.counters,
     });
     this.#publications = new PublicationWatch(this);
-    this.#tracks = new ParticipantTracks<Participant>(this, this.#publications);
+    this.#tracks = new ParticipantTracks<Session>(this, this.#publications);
     const { publisher, subscriber } = mediaSides(
       this.context,
       this,
@@ -163,7 +166,7 @@ export class Participant extends MemberRecord implements Member, DataPeer, Conne
     this.publisher = publisher;
     this.subscriber = subscriber;
     this.subscriptions = new Subscriptions(
-      subscriptionHost<Participant>(this),
+      subscriptionHost<Session>(this),
       platform,
       init.adaptiveStream,
       options.subscriptionLimits,
@@ -456,7 +459,7 @@ export class Participant extends MemberRecord implements Member, DataPeer, Conne
   }
 
   /** The session goes on in another room, whose `host` has still to take it in. */
-  moveTo(host: RoomPort<Participant>): void {
+  moveTo(host: RoomPort<Session>): void {
     this.subscriptions.reset();
     const { platform } = this.context;
     this.sid = randomId<ParticipantSid>(platform.random, "PA_");
