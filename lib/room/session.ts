@@ -350,6 +350,11 @@ export class Session extends MemberRecord
     this.subscriber.answer(description);
   }
 
+  /** A candidate the client trickled. */
+  noteCandidate(candidate: Parameters<RelayedAddresses["note"]>[0]): void {
+    this.relayed.note(candidate);
+  }
+
   /** How ICE stands where it publishes; absent before its first offer. */
   get iceState(): IceState | undefined {
     return this.publisher.iceState;

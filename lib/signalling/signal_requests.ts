@@ -100,7 +100,7 @@ function handleTrickle(
   const { candidateInit, target } = request.value;
   const known = target === SignalTarget.PUBLISHER || target === SignalTarget.SUBSCRIBER;
   const trickled = parseCandidateInit(candidateInit);
-  if (trickled?.end === false) participant.relayed.note(trickled.candidate);
+  if (trickled?.end === false) participant.noteCandidate(trickled.candidate);
   if (known && (trickled !== undefined || isJsonObject(candidateInit))) return;
   respond(participant, Reason.UNCLASSIFIED_ERROR, request);
 }
