@@ -59,6 +59,21 @@ function growthPerStep(steps: number, step: (i: number) => void): number {
   return growths.sort((a, b) => a - b)[Math.floor(growths.length / 2)]!;
 }
 
+/** Measurements of what the system has a part in, before its noise is taken for an allocation. */
+const ATTEMPTS = 5;
+
+/**
+ * The least of some measurements, made until one is below the gate: what each packet allocates is in
+ * all of them, what the rest of the machine makes the runtime do is not.
+ */
+function untilQuiet(measure: () => number): number {
+  let least = Infinity;
+  for (let attempt = 0; attempt < ATTEMPTS && !(least < MAX_BYTES); attempt++) {
+    least = Math.min(least, measure());
+  }
+  return least;
+}
+
 /** An up-track as another engine has it. */
 interface RelayedTrack {
   readonly far: UpTrack;
@@ -192,6 +207,15 @@ Deno.test("growthPerStep() sees one small object per step, so the gate can fail"
   assert.ok(perStep > MAX_BYTES, `${perStep} bytes per step`);
 });
 
+Deno.test("untilQuiet() is content with one quiet measurement, and takes no steady growth for noise", () => {
+  const measured = [14.4, 0.3, 0.1];
+  assert.equal(untilQuiet(() => measured.shift()!), 0.3);
+  let count = 0;
+  assert.equal(untilQuiet(() => MAX_BYTES + count++), MAX_BYTES);
+  assert.equal(count, ATTEMPTS);
+  assert.ok(Number.isNaN(untilQuiet(() => NaN)), "nothing measured is not quiet");
+});
+
 Deno.test("UpTrack.receive() selects inside SVC streams with under 4 heap bytes per packet", () => {
   const sink = new NullSink();
   const extensions = [{ id: 5, uri: EXTENSION_URI.dependencyDescriptor }];
@@ -298,15 +322,18 @@ Deno.test({
     await peer.received(2);
     const remotes = peer.arrivals.map(({ remote }) => remote);
     for (const run of [1, 8]) {
-      const sentBefore = peer.socket.counters.sent;
-      const perDatagram = growthPerStep(50 * STRETCH, (i) => {
-        const slot = peer.socket.reserve();
-        if (slot === undefined) return;
-        slot[0] = i & 0xff;
-        peer.socket.commit(1_200, remotes[Math.floor(i / run) & 1]!, SendKind.video);
-        if (i % 100 === 99) peer.socket.flush();
+      const perDatagram = untilQuiet(() => {
+        const sentBefore = peer.socket.counters.sent;
+        const growth = growthPerStep(50 * STRETCH, (i) => {
+          const slot = peer.socket.reserve();
+          if (slot === undefined) return;
+          slot[0] = i & 0xff;
+          peer.socket.commit(1_200, remotes[Math.floor(i / run) & 1]!, SendKind.video);
+          if (i % 100 === 99) peer.socket.flush();
+        });
+        assert.equal(peer.socket.counters.sent - sentBefore, 50 * STRETCH);
+        return growth;
       });
-      assert.equal(peer.socket.counters.sent - sentBefore, 50 * STRETCH);
       assert.ok(perDatagram < MAX_BYTES, `${perDatagram} bytes per datagram in runs of ${run}`);
     }
   },

@@ -12,6 +12,9 @@ const dataPolicy = {
   dataTrackTargetLatencyMs: 100,
 };
 
+/** One each time it is looked for: as long as the wait for it, or somewhat less. */
+const MAX_REPEATS = 200;
+
 Deno.test({
   name: "MediaEngine sends data track packets on by their routes and tells nobody of them",
   // werift's client keeps timers.
@@ -43,12 +46,19 @@ Deno.test({
       })!;
     publisher.client.channels!.send(LABEL, packet(4));
     publisher.client.channels!.send(LABEL, Uint8Array.of(1, 2, 3));
-    publisher.client.channels!.send(LABEL, packet(3));
     const messages = () => subscriber.client.channels!.messages;
-    await room.until("the packet", () => messages().length > 0);
-    assert.deepEqual(messages().map(({ label, bytes }) => [label, readDataTrackPacket(bytes)]), [
-      [LABEL, readDataTrackPacket(packet(500))],
+    // Lossy: what waits too long for a busy machine is dropped, and nobody sends it again but us.
+    let sent = 0;
+    await room.until("the packet", () => {
+      if (sent++ < MAX_REPEATS) publisher.client.channels!.send(LABEL, packet(3));
+      return messages().length > 0;
+    });
+    const [{ label, bytes }] = messages() as [ReturnType<typeof messages>[number]];
+    assert.deepEqual([label, readDataTrackPacket(bytes)], [
+      LABEL,
+      readDataTrackPacket(packet(500)),
     ]);
+    assert.ok(messages().every((message) => message.bytes.join() === bytes.join()), "and no other");
     const isData = (event: EngineEvent) => event.type === "data_received";
     assert.equal(room.events.some(isData), false);
     assert.deepEqual(room.errors, []);

@@ -11,6 +11,7 @@ import { readDataTrackPacket, writeDataTrackPacket } from "../../lib/wire/data_t
 import { MortalWorkers } from "../support/mortal_workers.ts";
 import { freeUdpPort } from "../support/roomwire_process.ts";
 import { SPREAD } from "../support/test_engine.ts";
+import { until } from "../support/until.ts";
 import { audioSection, AudioStream, TransportNumbers } from "../support/wire_media.ts";
 import {
   assertDense,
@@ -63,6 +64,9 @@ function poolTest(
   });
 }
 
+/** Newcomers until one must have found another worker. */
+const MAX_ATTEMPTS = 100;
+
 /** UDP port of the worker a peer is on. */
 function portOf(room: WireRoom, { id }: Peer): number {
   return room.engine.addressesOf(id).find(({ protocol }) => protocol === "udp")!.port;
@@ -73,13 +77,14 @@ function portOf(room: WireRoom, { id }: Peer): number {
  * which worker is the freest depends on what the machine does besides.
  */
 async function connectAway(room: WireRoom, from: Peer, options: PeerOptions = {}): Promise<Peer> {
-  for (let attempt = 0;; attempt++) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     const peer = await room.connect({ placement: `away ${attempt}`, ...options });
     if (portOf(room, peer) !== portOf(room, from)) return peer;
     room.engine.send({ type: "close_connection", connection: peer.id });
     await peer.client.close();
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  throw new Error(`No other worker took a newcomer in ${MAX_ATTEMPTS} attempts`);
 }
 
 /**
@@ -93,14 +98,13 @@ async function untilFlowing(
   video: number,
   audio: number,
 ) {
-  for (;;) {
+  await until("the highest layer and audio on another worker", async () => {
     await frames(from, { key: true });
     await from.client.sendRtp(from.audio.packet());
     await room.stats();
     const last = to.client.rtpOf(video).at(-1);
-    if (last !== undefined && layerOf(last) === 2 && to.client.rtpOf(audio).length > 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+    return last !== undefined && layerOf(last) === 2 && to.client.rtpOf(audio).length > 0;
+  }, () => room.drops.snapshot());
 }
 
 poolTest("EnginePool carries tracks to a subscriber on another worker, whole", async (room) => {
@@ -243,6 +247,7 @@ poolTest(
     const lost = await openRoom("lost");
     let kept = await openRoom("kept 0");
     for (let i = 1; portOf(room, kept.from) === portOf(room, lost.from); i++) {
+      assert.ok(i < MAX_ATTEMPTS, "every room is on one worker");
       kept = await openRoom(`kept ${i}`);
     }
     const rooms = [lost, kept];
