@@ -12,9 +12,11 @@
  * @module
  */
 import { ReconnectReason } from "@livekit/protocol";
+import type { Log } from "../base/platform.ts";
+import type { ClientTraits } from "./client_traits.ts";
 import type { ConnectionRole } from "./connection_host.ts";
 import { type IcePreference, offersTcp, offersTls } from "./ice_preference.ts";
-import type { SessionFacts } from "./session_facts.ts";
+import type { RoomContext } from "./room_context.ts";
 
 /** A connection that lives shorter failed soon, ms. */
 export const SHORT_CONNECTION_MS = 90_000;
@@ -22,6 +24,22 @@ export const SHORT_CONNECTION_MS = 90_000;
 export const FAILURE_WINDOW_MS = 60_000;
 /** A client that said nothing for so long is cut off, whatever the transport, ms. */
 const SIGNAL_SILENCE_MS = 15_000;
+
+/** The participant. */
+export interface SteeredParticipant {
+  readonly context: Pick<RoomContext, "platform" | "options" | "engine" | "icePreferences">;
+  readonly host: { readonly name: string };
+  readonly identity: string;
+  readonly traits: ClientTraits;
+  readonly oneShot: boolean;
+  readonly link: {
+    readonly attached: boolean;
+    readonly heardAt: number;
+    /** Of the signalling, ms; 0 before it was measured. */
+    readonly rttMs: number;
+  };
+  readonly log: Log;
+}
 
 /** How a connection runs, or last ran. */
 interface Path {
@@ -39,7 +57,7 @@ export class IceSteering {
   #failures = 0;
   #lastFailureAt = -Infinity;
 
-  constructor(readonly participant: SessionFacts) {
+  constructor(readonly participant: SteeredParticipant) {
     this.#preference = this.#remembered();
   }
 
@@ -117,10 +135,10 @@ export class IceSteering {
   }
 
   #set(preference: IcePreference): void {
-    const { context, roomName, identity, log } = this.participant;
+    const { context, host, identity, log } = this.participant;
     if (preference !== this.#preference) log.info("ICE preference changed", { preference });
     this.#preference = preference;
-    context.icePreferences.put(roomName, identity, preference);
+    context.icePreferences.put(host.name, identity, preference);
   }
 
   #forgetFailures(): void {
@@ -133,8 +151,8 @@ export class IceSteering {
   }
 
   #remembered(): IcePreference {
-    const { context, roomName, identity } = this.participant;
-    return context.icePreferences.get(roomName, identity);
+    const { context, host, identity } = this.participant;
+    return context.icePreferences.get(host.name, identity);
   }
 
   #now(): number {

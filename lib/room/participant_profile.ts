@@ -45,13 +45,6 @@ export interface ParticipantInit {
   readonly tokenExpiresAt?: number;
 }
 
-/** What others are to see; see {@linkcode ParticipantProfile.update}. */
-export interface ProfileChange {
-  readonly name: string;
-  readonly metadata: string;
-  readonly attributes: Readonly<Record<string, string>>;
-}
-
 /** See the module text. */
 export class ParticipantProfile {
   #name: string;
@@ -84,14 +77,6 @@ export class ParticipantProfile {
 
   get state(): State {
     return this.#state;
-  }
-
-  get isActive(): boolean {
-    return this.#state === State.ACTIVE;
-  }
-
-  get isClosed(): boolean {
-    return this.#state === State.DISCONNECTED;
   }
 
   get permission(): ParticipantPermission {
@@ -164,7 +149,11 @@ export class ParticipantProfile {
    *
    * @returns Whether something is different now.
    */
-  update(change: ProfileChange): boolean {
+  update(change: {
+    readonly name: string;
+    readonly metadata: string;
+    readonly attributes: Readonly<Record<string, string>>;
+  }): boolean {
     const attributes = mergeAttributes(this.#attributes, change.attributes);
     const name = change.name || this.#name;
     const metadata = change.metadata || this.#metadata;

@@ -36,7 +36,7 @@ import {
   checkName,
   checkRoomName,
 } from "./admin_limits.ts";
-import type { Member } from "./member.ts";
+import type { Participant } from "./participant.ts";
 import { forwardParticipant, moveParticipant } from "./participant_transfer.ts";
 import type { ParticipantProfile } from "./participant_profile.ts";
 import type { Room } from "./room.ts";
@@ -56,7 +56,7 @@ export interface RoomAdminOptions {
 /** Where a participant is. */
 interface Found {
   readonly room: Room;
-  readonly participant: Member;
+  readonly participant: Participant;
 }
 
 /** See the module text. */
@@ -138,7 +138,9 @@ export class RoomAdmin {
       return new AdminFailure("failed_precondition", "remote unmute not enabled");
     }
     const { participant } = found;
-    return await participant.muteByServer(trackSid as TrackSid, muted);
+    const known = await participant.registry.setMuted(trackSid as TrackSid, muted, "admin");
+    if (!known) return undefined;
+    return participant.registry.info(trackSid as TrackSid);
   }
 
   /** Empty texts change nothing; an attribute with an empty value is removed. */
@@ -167,11 +169,11 @@ export class RoomAdmin {
   }
 
   updateSubscriptions(request: UpdateSubscriptionsRequest): AdminFailure | undefined {
-    const session = this.rooms.get(request.room)?.session(request.identity);
-    if (session === undefined) return nobodyServes();
+    const found = this.#find(request.room, request.identity);
+    if (found === undefined) return nobodyServes();
     const { trackSids, subscribe, participantTracks } = request;
     const update = new UpdateSubscription({ trackSids, subscribe, participantTracks });
-    session.updateSubscription(update);
+    found.participant.subscriptions.update(update);
     return undefined;
   }
 
@@ -208,10 +210,9 @@ export class RoomAdmin {
   /** Calls a method of a participant and waits for its answer. */
   async performRpc(request: PerformRpcRequest): Promise<string | AdminFailure> {
     const { room, destinationIdentity } = request;
-    const found = this.rooms.get(room);
-    const session = found?.session(destinationIdentity);
-    if (found === undefined || session === undefined) return nobodyServes();
-    const outcome = await found.rpcs.call(session, request);
+    const found = this.#find(room, destinationIdentity);
+    if (found === undefined) return nobodyServes();
+    const outcome = await found.room.rpcs.call(found.participant, request);
     return outcome.ok ? outcome.payload : rpcFailure(outcome);
   }
 

@@ -16,24 +16,23 @@ import {
 } from "@livekit/protocol";
 import type { DataTrackHost } from "./data_track_host.ts";
 import type { DataTrackSource } from "./data_track_subscriptions.ts";
-import type { Member } from "./member.ts";
-import type { Session } from "./session.ts";
+import type { Participant } from "./participant.ts";
 import type { DataTrackPublication } from "./published_data_tracks.ts";
 import type { RoomMembers } from "./room_members.ts";
 
 /** See the module text. */
-export class RoomDataTracks implements DataTrackHost<Session> {
+export class RoomDataTracks implements DataTrackHost<Participant> {
   /** Who publishes a track, by its sid. */
-  readonly #publishers = new Map<string, Member>();
+  readonly #publishers = new Map<string, Participant>();
 
   constructor(
     readonly members: RoomMembers,
     /** The infos of a participant have changed: everybody is told at once. */
-    readonly changed: (member: Member) => void,
+    readonly changed: (participant: Participant) => void,
   ) {}
 
   /** A `PublishDataTrackRequest`. */
-  publish(publisher: Session, request: PublishDataTrackRequest): DataTrackPublication {
+  publish(publisher: Participant, request: PublishDataTrackRequest): DataTrackPublication {
     if (!publisher.canPublishData || !publisher.context.options.data.dataTracks) {
       const message = "does not have permission to publish data";
       return { ok: false, reason: Reason.NOT_ALLOWED, message };
@@ -47,21 +46,21 @@ export class RoomDataTracks implements DataTrackHost<Session> {
   }
 
   /** An `UnpublishDataTrackRequest`. @returns what ended. */
-  unpublish(publisher: Session, pubHandle: number): DataTrackInfo | undefined {
+  unpublish(publisher: Participant, pubHandle: number): DataTrackInfo | undefined {
     const info = publisher.data.tracks.unpublish(pubHandle);
     if (info !== undefined) this.#ended(publisher, [info]);
     return info;
   }
 
   /** An `UpdateDataSubscription`. */
-  update(subscriber: Session, { updates }: UpdateDataSubscription): void {
+  update(subscriber: Participant, { updates }: UpdateDataSubscription): void {
     const { subscriptions } = subscriber.data;
     for (const { trackSid, subscribe } of updates) subscriptions.desire(trackSid, subscribe);
     this.#reconcile(subscriber);
   }
 
-  mirror(copy: Member, infos: readonly DataTrackInfo[]): void {
-    const { added, ended } = copy.dataTracks.mirror(infos);
+  mirror(copy: Participant, infos: readonly DataTrackInfo[]): void {
+    const { added, ended } = copy.data.tracks.mirror(infos);
     this.#ended(copy, ended);
     if (added.length === 0) return;
     copy.profile.becomePublisher();
@@ -70,7 +69,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
   }
 
   /** A participant can receive now, or is new in this room. */
-  entered(participant: Session): void {
+  entered(participant: Participant): void {
     const own = participant.data.tracks.infos();
     if (own.some(({ sid }) => !this.#publishers.has(sid))) this.#offer(participant, own);
     if (participant.active && participant.init.autoSubscribeDataTrack) {
@@ -82,44 +81,39 @@ export class RoomDataTracks implements DataTrackHost<Session> {
   }
 
   /** What it may do has changed. */
-  permissionChanged(member: Member): void {
-    if (!member.canPublishData) this.#ended(member, member.dataTracks.clear());
-    const session = this.members.sessionOf(member);
-    if (session !== undefined) this.#reconcile(session);
+  permissionChanged(participant: Participant): void {
+    if (!participant.canPublishData) this.#ended(participant, participant.data.tracks.clear());
+    this.#reconcile(participant);
   }
 
   /** It was hidden, or is no longer. */
-  visibilityChanged(member: Member): void {
-    if (member.hidden) this.reconcileAll();
-    else this.#offer(member, member.dataTracks.infos());
+  visibilityChanged(participant: Participant): void {
+    if (participant.hidden) this.reconcileAll();
+    else this.#offer(participant, participant.data.tracks.infos());
   }
 
   /** A publisher's rule has changed. */
   reconcileAll(): void {
-    for (const session of this.members.allSessions()) this.#reconcile(session);
+    for (const participant of this.members.all()) this.#reconcile(participant);
   }
 
-  /**
-   * A member is no longer here; what it publishes may go on in another room.
-   *
-   * @param session Its session, if its client was served here.
-   */
-  left(member: Member, session: Session | undefined): void {
-    const infos = member.dataTracks.infos();
+  /** A participant is no longer here; what it publishes may go on in another room. */
+  left(participant: Participant): void {
+    const infos = participant.data.tracks.infos();
     for (const { sid } of infos) this.#publishers.delete(sid);
     if (infos.length > 0) {
       this.reconcileAll();
-      member.setDataRoutes([]);
+      participant.data.routes.set(participant.sid, []);
     }
-    const had = session?.data.subscriptions.clear() ?? [];
-    if (session === undefined || had.length === 0) return;
-    session.send({ case: "dataTrackSubscriberHandles", value: this.#handles(session) });
+    const had = participant.data.subscriptions.clear();
+    if (had.length === 0) return;
+    participant.send({ case: "dataTrackSubscriberHandles", value: this.#handles(participant) });
     this.#route(had);
   }
 
-  #offer(publisher: Member, infos: readonly DataTrackInfo[]): void {
+  #offer(publisher: Participant, infos: readonly DataTrackInfo[]): void {
     for (const { sid } of infos) this.#publishers.set(sid, publisher);
-    for (const other of this.members.othersThan(publisher)) {
+    for (const other of this.members.others(publisher)) {
       if (other.active && other.init.autoSubscribeDataTrack) {
         for (const { sid } of infos) other.data.subscriptions.desire(sid, true);
       }
@@ -127,7 +121,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     }
   }
 
-  #ended(publisher: Member, infos: readonly DataTrackInfo[]): void {
+  #ended(publisher: Participant, infos: readonly DataTrackInfo[]): void {
     if (infos.length === 0) return;
     for (const { sid } of infos) this.#publishers.delete(sid);
     publisher.profile.touch();
@@ -136,7 +130,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     this.#routeFrom(publisher);
   }
 
-  #reconcile(subscriber: Session): void {
+  #reconcile(subscriber: Participant): void {
     const { permission } = subscriber.profile;
     const { permissions, changed } = subscriber.data.subscriptions.reconcile(
       permission.canSubscribe && !subscriber.closed,
@@ -150,11 +144,11 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     this.#route(changed);
   }
 
-  #handles(subscriber: Session) {
+  #handles(subscriber: Participant) {
     return subscriber.data.subscriptions.handles();
   }
 
-  #resolve(trackSid: string, subscriber: Session): DataTrackSource | undefined {
+  #resolve(trackSid: string, subscriber: Participant): DataTrackSource | undefined {
     const publisher = this.#publishers.get(trackSid);
     if (publisher === undefined || publisher === subscriber || publisher.hidden) return undefined;
     return {
@@ -170,10 +164,12 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     for (const publisher of publishers) if (publisher !== undefined) this.#routeFrom(publisher);
   }
 
-  #routeFrom(publisher: Member): void {
-    const others = this.members.othersThan(publisher);
-    publisher.setDataRoutes(
-      publisher.dataTracks.infos().map(({ sid, pubHandle }) => ({
+  #routeFrom(publisher: Participant): void {
+    const others = this.members.others(publisher);
+    const { sid: publisherSid, data } = publisher;
+    data.routes.set(
+      publisherSid,
+      data.tracks.infos().map(({ sid, pubHandle }) => ({
         handle: pubHandle,
         receivers: others.flatMap(({ data, dataConnection: connection }) => {
           const handle = data.subscriptions.handleOf(sid);

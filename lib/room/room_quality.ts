@@ -14,8 +14,7 @@ import {
 } from "@livekit/protocol";
 import type { QualityReport } from "./engine_router.ts";
 import { ParticipantQuality } from "./participant_quality.ts";
-import type { Member } from "./member.ts";
-import type { Session } from "./session.ts";
+import type { Participant } from "./participant.ts";
 import { receivesFrom } from "./room_speakers.ts";
 import { declaredLayers } from "./track_settings.ts";
 
@@ -26,26 +25,25 @@ const LAST_PROTOCOL_WITHOUT_LOST = 10;
 
 /** What this needs of the room. */
 export interface QualityRoom {
-  /** Whose clients are here. */
-  participants(): Iterable<Session>;
+  participants(): Iterable<Participant>;
   /** The highest quality the publisher was asked to send; `undefined` if it was not asked. */
   askedQuality(trackSid: string, mime: string): VideoQuality | undefined;
 }
 
-interface Measured {
+interface Member {
   readonly quality: ParticipantQuality;
   /** Who was told what. */
-  readonly told: WeakMap<Session, ConnectionQuality>;
+  readonly told: WeakMap<Participant, ConnectionQuality>;
 }
 
 /** See the module text. */
 export class RoomQuality {
-  readonly #members = new WeakMap<Member, Measured>();
+  readonly #members = new WeakMap<Participant, Member>();
 
   constructor(readonly room: QualityRoom) {}
 
   /** One of the participant's connections was measured. */
-  report(participant: Session, report: QualityReport, now: number): void {
+  report(participant: Participant, report: QualityReport, now: number): void {
     if (!participant.active) return;
     const member = this.#member(participant);
     member.quality.report(report, now, (upTrack) => this.#expectation(participant, upTrack));
@@ -53,12 +51,12 @@ export class RoomQuality {
   }
 
   /** `receiver` receives a track of `participant` from now on. */
-  introduce(participant: Member, receiver: Session): void {
+  introduce(participant: Participant, receiver: Participant): void {
     const member = this.#members.get(participant);
     if (member !== undefined) this.#tell(participant, member, receiver);
   }
 
-  #tell(participant: Member, member: Measured, receiver: Session): void {
+  #tell(participant: Participant, member: Member, receiver: Participant): void {
     const { protocol } = receiver.traits;
     // One that is away for a moment is told when it is back.
     if (protocol <= LAST_PROTOCOL_WITHOUT_QUALITY || !receiver.reachable) return;
@@ -77,14 +75,14 @@ export class RoomQuality {
     });
   }
 
-  #audience(participant: Session): Session[] {
+  #audience(participant: Participant): Participant[] {
     if (participant.tracks.length === 0) return [participant];
     return [...this.room.participants()].filter((other) =>
       other === participant || other.active && receivesFrom(other, participant)
     );
   }
 
-  #expectation(participant: Session, upTrack: string): number | "nothing" {
+  #expectation(participant: Participant, upTrack: string): number | "nothing" {
     const track = participant.tracks.find(({ upTracks }) =>
       upTracks.some((candidate) => candidate.upTrack === upTrack)
     );
@@ -99,10 +97,10 @@ export class RoomQuality {
     return Math.max(0, ...layers.map(({ spatialLayer }) => spatialLayer));
   }
 
-  #member(participant: Session): Measured {
+  #member(participant: Participant): Member {
     const known = this.#members.get(participant);
     if (known !== undefined) return known;
-    const member: Measured = { quality: new ParticipantQuality(), told: new WeakMap() };
+    const member: Member = { quality: new ParticipantQuality(), told: new WeakMap() };
     this.#members.set(participant, member);
     return member;
   }

@@ -13,8 +13,7 @@ import { WakeTimer } from "../base/wake_timer.ts";
 import type { AudioLevelEntry } from "../engine/media_messages.ts";
 import { ActiveSpeakers, type SpeakerChange } from "./active_speakers.ts";
 import type { EngineRouter, LevelListener } from "./engine_router.ts";
-import type { Member } from "./member.ts";
-import type { Session } from "./session.ts";
+import type { Participant } from "./participant.ts";
 import type { TrackWatcher } from "./room_tracks.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
@@ -22,28 +21,28 @@ import type { PublishedTrack } from "./track_effects.ts";
 const MIN_PROTOCOL = 3;
 
 /** Whether `receiver` has a track of `publisher`. */
-export function receivesFrom(receiver: Session, publisher: Member): boolean {
+export function receivesFrom(receiver: Participant, publisher: Participant): boolean {
   return publisher.tracks.some(({ sid }) => receiver.subscriptions.isBound(sid));
 }
 
 interface WatchedTrack {
-  readonly publisher: Member;
+  readonly publisher: Participant;
   readonly upTracks: readonly UpTrackId[];
 }
 
 /** See the module text. */
-export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
+export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
   readonly #active: ActiveSpeakers;
   /** Unmuted microphones, by track sid. */
   readonly #watched = new Map<string, WatchedTrack>();
-  readonly #publisherOf = new Map<UpTrackId, Member>();
+  readonly #publisherOf = new Map<UpTrackId, Participant>();
   /** By sid, while a participant speaks: who was told so. */
-  readonly #told = new Map<string, Set<Session>>();
+  readonly #told = new Map<string, Set<Participant>>();
   readonly #stale: WakeTimer;
 
   /** @param intervalMs How often the media plane reports levels. */
   constructor(
-    readonly participants: () => Iterable<Session>,
+    readonly participants: () => Iterable<Participant>,
     readonly platform: Platform,
     readonly router: Pick<EngineRouter, "watchLevels" | "unwatchLevels">,
     intervalMs: number,
@@ -52,7 +51,7 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
     this.#stale = new WakeTimer(platform, () => this.#tell());
   }
 
-  trackThere(publisher: Member, { sid, source, info, upTracks }: PublishedTrack): void {
+  trackThere(publisher: Participant, { sid, source, info, upTracks }: PublishedTrack): void {
     const isOpen = source === TrackSource.MICROPHONE && !info.muted;
     const ids = isOpen ? upTracks.map(({ upTrack }) => upTrack) : [];
     this.#unwatch(sid, new Set(ids));
@@ -98,8 +97,8 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
   #tell(): void {
     const now = this.platform.clock.now();
     const changes = this.#active.collect(now);
-    const outbox = new Map<Session, SpeakerChange[]>();
-    const put = (receiver: Session, change: SpeakerChange) => {
+    const outbox = new Map<Participant, SpeakerChange[]>();
+    const put = (receiver: Participant, change: SpeakerChange) => {
       const changes = outbox.get(receiver);
       if (changes === undefined) outbox.set(receiver, [change]);
       else changes.push(change);
@@ -110,7 +109,7 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
     for (const [sid, told] of this.#told) {
       const speaking = this.#active.speaking(sid);
       const change = changes.find((candidate) => candidate.sid === sid);
-      const audience = speaking === undefined ? new Set<Session>() : this.#audience(sid);
+      const audience = speaking === undefined ? new Set<Participant>() : this.#audience(sid);
       for (const receiver of told) {
         if (!audience.has(receiver)) put(receiver, { sid, level: 0, active: false });
       }
@@ -130,14 +129,14 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
   }
 
   /** Who is to know that the participant speaks. */
-  #audience(sid: string): Set<Session> {
+  #audience(sid: string): Set<Participant> {
     const all = [...this.participants()].filter(({ traits }) => traits.protocol >= MIN_PROTOCOL);
     const publisher = this.#publisherWith(sid);
     if (publisher === undefined) return new Set();
     return new Set(all.filter((other) => other === publisher || receivesFrom(other, publisher)));
   }
 
-  #publisherWith(sid: string): Member | undefined {
+  #publisherWith(sid: string): Participant | undefined {
     for (const { publisher } of this.#watched.values()) {
       if (publisher.sid === sid) return publisher;
     }

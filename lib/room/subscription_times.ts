@@ -9,8 +9,7 @@ import type { TrackInfo } from "@livekit/protocol";
 import type { DownTrackId } from "../base/ids.ts";
 import type { EngineRouter } from "./engine_router.ts";
 import type { RoomContext } from "./room_context.ts";
-import type { SessionFigures, SubscriptionOutcome } from "./session_figures.ts";
-import type { ClientFacts } from "./participant_facts.ts";
+import type { SessionFigures, StreamParticipant, SubscriptionOutcome } from "./session_figures.ts";
 
 /** Tracks whose earlier subscriptions are remembered; the oldest are forgotten first. */
 const MAX_COUNTS = 256;
@@ -37,7 +36,7 @@ export class SubscriptionTimes {
 
   constructor(
     readonly context: SubscriptionTimesContext,
-    readonly subscriber: ClientFacts,
+    readonly subscriber: StreamParticipant,
     readonly infoOf: (trackSid: string) => TrackInfo | undefined,
   ) {}
 

@@ -11,8 +11,7 @@
 import { DisconnectReason, type ICEServer, SessionDescription } from "@livekit/protocol";
 import { transportSection, writeIceFragment } from "../negotiation/ice_fragment.ts";
 import type { SignalMessage, SignalSink } from "../room/connection_host.ts";
-import type { Member } from "../room/member.ts";
-import type { Session } from "../room/session.ts";
+import type { Participant } from "../room/participant.ts";
 import type { Room } from "../room/room.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
@@ -62,7 +61,7 @@ export interface WhipDone {
 export class WhipService {
   readonly #sessions = new Map<
     string,
-    { readonly participant: Session; readonly room: Room }
+    { readonly participant: Participant; readonly room: Room }
   >();
 
   constructor(readonly rooms: RoomDirectory, readonly admission: WhipAdmission) {}
@@ -130,7 +129,7 @@ export class WhipService {
     if (section === undefined || !offer.sections.some(({ mid }) => mid === fragment.mid)) {
       return refuse(400, "could not find media mid");
     }
-    const local = found.participant.restartIce(fragment.ice);
+    const local = found.participant.publisher.restartIce(fragment.ice);
     const answer = writeIceFragment(local, section);
     return { ok: true, fragment: answer, ufrag: local.ice.ufrag };
   }
@@ -145,7 +144,7 @@ export class WhipService {
 
   async #negotiate(
     room: Room,
-    participant: Session,
+    participant: Participant,
     offer: RemoteDescription,
     offerSdp: string,
     wanted: WantedTracks,
@@ -153,21 +152,21 @@ export class WhipService {
     const named = await this.#awaitTracks(room, participant, wanted);
     if (named === undefined) return refuse(503, "could not subscribe to tracks");
     // What was asked for by name gets the first sections.
-    participant.subscribeTo(named);
-    participant.subscribeTo(
+    participant.subscriptions.desire(named);
+    participant.subscriptions.desire(
       othersOf(room, participant).flatMap(({ tracks }) => tracks.map(({ sid }) => sid)),
     );
-    for (const request of synthesizedTracks(offer)) await participant.announce(request);
+    for (const request of synthesizedTracks(offer)) await participant.registry.announce(request);
     const description = new SessionDescription({ type: "offer", sdp: offerSdp });
-    await participant.offer(description);
-    const bound = named.every((sid) => participant.receives(sid));
+    await participant.publisher.offer(description);
+    const bound = named.every((sid) => participant.subscriptions.isBound(sid));
     return bound ? undefined : refuse(503, "could not subscribe to tracks");
   }
 
   /** Sids of the tracks named, once all are there; `undefined` if they do not come in time. */
   async #awaitTracks(
     room: Room,
-    participant: Session,
+    participant: Participant,
     wanted: WantedTracks,
   ): Promise<string[] | undefined> {
     const { clock, timers } = this.rooms.context.platform;
@@ -180,7 +179,7 @@ export class WhipService {
     }
   }
 
-  #register(room: Room, participant: Session, sdp: string): WhipAnswer {
+  #register(room: Room, participant: Participant, sdp: string): WhipAnswer {
     const { sid } = participant;
     this.#sessions.set(sid, { participant, room });
     participant.onClosed = () => this.#sessions.delete(sid);
@@ -190,7 +189,7 @@ export class WhipService {
       sid,
       sdp,
       iceServers: iceServers.length > 0 ? iceServers : DEFAULT_ICE_SERVERS,
-      ufrag: participant.iceState?.local.ufrag ?? "",
+      ufrag: participant.publisher.iceState?.local.ufrag ?? "",
     };
   }
 
@@ -200,7 +199,7 @@ export class WhipService {
       return refuse(404, "requested room does not exist");
     }
     const participant = session?.room.name === roomName ? session.participant : undefined;
-    const ice = participant?.iceState;
+    const ice = participant?.publisher.iceState;
     if (participant?.identity !== identity || ice === undefined) {
       return refuse(404, "participant does not exist");
     }
@@ -221,7 +220,7 @@ class AnswerSink implements SignalSink {
 
 function namedTracks(
   room: Room,
-  participant: Session,
+  participant: Participant,
   wanted: WantedTracks,
 ): string[] | undefined {
   const sids: string[] = [];
@@ -237,7 +236,7 @@ function namedTracks(
   return sids;
 }
 
-function othersOf(room: Room, participant: Session): Member[] {
+function othersOf(room: Room, participant: Participant): Participant[] {
   return [...room.participants()].filter((other) => other !== participant && !other.hidden);
 }
 

@@ -8,42 +8,19 @@ import { AgentDispatchClient, RoomServiceClient } from "livekit-server-sdk";
 import { mintToken } from "../support/access_tokens.ts";
 import { endToEndTest } from "../support/e2e_requirements.ts";
 import { eventually } from "../support/eventually.ts";
+import { installNodePackages } from "../support/node_packages.ts";
 import { disposeRtcNode, RtcNodeClient } from "../support/rtc_node_client.ts";
 import { startRoomwire, TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
 
 /** What describes the installation, and the agent. */
 const SOURCES = new URL("../support/agents_sdk/", import.meta.url);
-/** Where it is installed: out of the way of version control, of Deno's packages and of type checks. */
-const SDK_FOLDER = new URL("../../node_modules/.agents_sdk/", import.meta.url);
 /** A first start unpacks models and starts a process for each job; on a busy machine that takes long. */
 const AGENT_DEADLINE_MS = 90_000;
 
-/** Installs unless the folder already holds what the lock file says. */
-async function installSdk(): Promise<void> {
-  const lock = await Deno.readTextFile(new URL("lock.json", SOURCES));
-  const done = new URL("installed-lock.json", SDK_FOLDER);
-  await Deno.mkdir(SDK_FOLDER, { recursive: true });
-  // Under their own names these would make the folder a project to Deno, and a module to check.
-  const files = { "manifest.json": "package.json", "lock.json": "package-lock.json" };
-  for (const [from, to] of [...Object.entries(files), ["agent.mjs.txt", "agent.mjs"] as const]) {
-    await Deno.copyFile(new URL(from, SOURCES), new URL(to, SDK_FOLDER));
-  }
-  if (await Deno.readTextFile(done).catch(() => "") === lock) return;
-  const npm = new Deno.Command("npm", {
-    args: ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-    cwd: SDK_FOLDER,
-    stdout: "piped",
-    stderr: "piped",
-  });
-  const { success, stderr } = await npm.output();
-  assert.ok(success, `npm ci failed: ${new TextDecoder().decode(stderr)}`);
-  await Deno.writeTextFile(done, lock);
-}
-
-function startWorker(url: string, agentName: string): Deno.ChildProcess {
+function startWorker(folder: string, url: string, agentName: string): Deno.ChildProcess {
   return new Deno.Command("node", {
     args: ["agent.mjs", "start"],
-    cwd: SDK_FOLDER,
+    cwd: folder,
     env: {
       LIVEKIT_URL: url,
       LIVEKIT_API_KEY: TEST_KEY,
@@ -56,9 +33,9 @@ function startWorker(url: string, agentName: string): Deno.ChildProcess {
 }
 
 endToEndTest("a worker of the agents SDK takes a job and joins the room", ["node"], async () => {
-  await installSdk();
+  const folder = await installNodePackages("agents_sdk", SOURCES);
   await using server = await startRoomwire();
-  const worker = startWorker(server.url, "scribe");
+  const worker = startWorker(folder, server.url, "scribe");
   const human = new RtcNodeClient("ann");
   try {
     await human.connect(server.url, await mintToken({ identity: "ann", room: "den" }));

@@ -50,10 +50,9 @@ for (const mode of CONNECTION_MODES) {
           published.push(await publishBoth(peer));
         }
         await Promise.all(peers.map(async (peer, index) => {
-          for (const { video, audio } of published.filter((_, other) => other !== index)) {
-            await assertArrives(peer, video);
-            await assertArrives(peer, audio);
-          }
+          const others = published.filter((_, other) => other !== index);
+          const sids = others.flatMap(({ video, audio }) => [video, audio]);
+          await Promise.all(sids.map((sid) => assertArrives(peer, sid)));
           assert.deepEqual(peer.errors(), [], peer.identity);
         }));
       }, mode),
@@ -91,6 +90,24 @@ for (const mode of CONNECTION_MODES) {
         }
         assert.deepEqual(ann.errors(), []);
         assert.deepEqual(await bob.errors(), []);
+      }, mode),
+  );
+
+  endToEndTest(
+    `a track without key frames opens at once for a late joiner (${mode})`,
+    ["go"],
+    () =>
+      fixture.call("pion-late", async (call) => {
+        const ann = await call.joinPion("ann");
+        const bob = await call.joinPion("bob");
+        const video = await ann.publish({ kind: "video", deaf: true });
+        await assertArrives(bob, video);
+        const late = await call.joinPion("late");
+        // Its first packets are padding, as no other would mean anything before the next key frame.
+        const first = await late.event("first_packet", ({ sid }) => sid === video);
+        assert.equal(first.padding, true);
+        await assertArrives(late, video);
+        for (const peer of [ann, bob, late]) assert.deepEqual(peer.errors(), [], peer.identity);
       }, mode),
   );
 }

@@ -7,11 +7,9 @@
 import { ClientInfo_SDK } from "@livekit/protocol";
 import { cachedBuild } from "./built_peers.ts";
 import { goPath } from "./e2e_requirements.ts";
-import { eventually } from "./eventually.ts";
 import { joinUrl } from "./join_url.ts";
+import { PeerProcess } from "./peer_process.ts";
 
-/** Lines of pion's own log in the message of a failing test. */
-const LOG_LINES_SHOWN = 10;
 const SOURCES = new URL("../peers/pion/", import.meta.url);
 
 /** A video or audio track to publish; what is said of defaults is for videos. */
@@ -73,42 +71,28 @@ export type PionEvent =
     | { readonly event: "leave"; readonly reason: string; readonly action: string }
     | { readonly event: "error"; readonly message: string }
   );
-type Named<N extends PionEvent["event"]> = Extract<PionEvent, { event: N }>;
 
 /** See the module text. Dispose it to leave. */
 export class PionPeer implements AsyncDisposable {
   readonly identity: string;
-  readonly events: PionEvent[] = [];
-  /** What pion itself complains of. */
-  readonly #log: string[] = [];
-  readonly #process: Deno.ChildProcess;
-  readonly #commands: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #ended: Promise<unknown>;
-  #cids = new Map<string, string>();
+  readonly #process: PeerProcess<PionEvent>;
+  readonly #cids = new Map<string, string>();
   #published = 0;
 
-  private constructor(identity: string, process: Deno.ChildProcess) {
+  private constructor(identity: string, program: string) {
     this.identity = identity;
-    this.#process = process;
-    this.#commands = process.stdin.getWriter();
-    this.#ended = Promise.all([
-      this.#read(process.stdout, (line) => this.events.push(JSON.parse(line))),
-      this.#read(process.stderr, (line) => this.#log.push(line)),
-      process.status,
-    ]);
+    this.#process = new PeerProcess(`${identity}, a pion peer,`, { program });
   }
 
   /** Builds the program if need be, and starts it; it has not joined yet. */
   static async start(identity: string): Promise<PionPeer> {
-    const program = await pionProgram();
-    const command = new Deno.Command(program, { stdin: "piped", stdout: "piped", stderr: "piped" });
-    return new PionPeer(identity, command.spawn());
+    return new PionPeer(identity, await pionProgram());
   }
 
   /**
    * Joins; resolves when the server has said so.
    *
-   * @param single One peer connection (`/rtc/v1`) or two (`/rtc`).
+   * @param options.single One peer connection (`/rtc/v1`) or two (`/rtc`).
    */
   async connect(server: string, token: string, options: { single: boolean }): Promise<void> {
     const { single } = options;
@@ -116,39 +100,35 @@ export class PionPeer implements AsyncDisposable {
       flavour: single ? "v1" : "v0",
       clientInfo: { sdk: ClientInfo_SDK.GO, version: "2.4.0" },
     });
-    await this.#command({ do: "connect", url, single });
-    await this.event("joined");
+    await this.#process.write({ do: "connect", url, single });
+    await this.#process.event("joined");
   }
 
   /** Announces a track, waits for its name and sends it; resolves with its sid. */
   async publish(track: PionTrack): Promise<string> {
     const cid = `${this.identity}-${track.kind}-${++this.#published}`;
     const source = track.kind === "video" ? "CAMERA" : "MICROPHONE";
-    await this.#command({ do: "publish", cid, source, ...track });
-    const { sid } = await this.event("published", (published) => published.cid === cid);
+    await this.#process.write({ do: "publish", cid, source, ...track });
+    const { sid } = await this.#process.event("published", (published) => published.cid === cid);
     this.#cids.set(sid, cid);
     return sid;
   }
 
   async unpublish(sid: string): Promise<void> {
-    await this.#command({ do: "unpublish", cid: this.#cids.get(sid) });
+    await this.#process.write({ do: "unpublish", cid: this.#cids.get(sid) });
   }
 
   /** All events of one kind so far. */
-  all<N extends PionEvent["event"]>(name: N): Named<N>[] {
-    return this.events.filter((one): one is Named<N> => one.event === name);
+  all<N extends PionEvent["event"]>(name: N): Extract<PionEvent, { event: N }>[] {
+    return this.#process.all(name);
   }
 
   /** The first event of a kind that `matches`, past or to come. */
   event<N extends PionEvent["event"]>(
     name: N,
-    matches: (event: Named<N>) => boolean = () => true,
-  ): Promise<Named<N>> {
-    return eventually(
-      `${this.identity}, a pion peer, to say "${name}"`,
-      () => this.all(name).find(matches),
-      { seen: () => this.story() },
-    );
+    matches?: (event: Extract<PionEvent, { event: N }>) => boolean,
+  ): Promise<Extract<PionEvent, { event: N }>> {
+    return this.#process.event(name, matches);
   }
 
   /** What has arrived of a track; `undefined` before its first packets. */
@@ -168,32 +148,14 @@ export class PionPeer implements AsyncDisposable {
     ];
   }
 
-  /** Leaves as a client does, and ends the process. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#commands.close().catch(() => {});
-    const late = setTimeout(() => this.#process.kill("SIGKILL"), 5_000);
-    await this.#ended;
-    clearTimeout(late);
-  }
-
-  async #command(command: Readonly<Record<string, unknown>>): Promise<void> {
-    await this.#commands.write(new TextEncoder().encode(`${JSON.stringify(command)}\n`));
-  }
-
-  async #read(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {
-    let rest = "";
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-      const lines = (rest + text).split("\n");
-      rest = lines.pop()!;
-      lines.forEach(take);
-    }
-  }
-
-  /** Everything but old counts, for the message of a failing test. */
+  /** What happened last, for the message of a failing test. */
   story(): readonly unknown[] {
-    const { events } = this;
-    const told = events.filter(({ event }) => event !== "packets");
-    return [...told, ...this.all("packets").slice(-1), { log: this.#log.slice(-LOG_LINES_SHOWN) }];
+    return [...this.#process.story(), ...this.errors()];
+  }
+
+  /** Leaves as a client does, and ends the process. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#process[Symbol.asyncDispose]();
   }
 }
 
@@ -204,8 +166,8 @@ function pionProgram(): Promise<string> {
     if (go === undefined) throw new Error("Go is not installed");
     const built = `${folder}/pion_peer`;
     const command = new Deno.Command(go, {
-      // Without this a Go that is too old would fetch another one by itself.
-      env: { GOTOOLCHAIN: "local", GOFLAGS: "-mod=readonly", CGO_ENABLED: "0" },
+      // A Go that is too old is not to fetch another one, nor ask the repository for its state.
+      env: { GOTOOLCHAIN: "local", GOFLAGS: "-mod=readonly -buildvcs=false", CGO_ENABLED: "0" },
       args: ["build", "-o", built, "."],
       cwd: SOURCES,
       stdout: "piped",

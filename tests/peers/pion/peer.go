@@ -13,6 +13,8 @@ const (
 	// joinDeadline is patience for a busy machine.
 	joinDeadline = 30 * time.Second
 	pingInterval = 5 * time.Second
+	// countInterval is how often it is told what has arrived.
+	countInterval = 250 * time.Millisecond
 	// mailboxSize is how much may happen while one thing is dealt with.
 	mailboxSize = 1024
 )
@@ -47,13 +49,13 @@ func newPeer(events *reporter) *peer {
 func (p *peer) do(task func()) { p.mailbox <- task }
 
 func (p *peer) run() {
-	second := time.NewTicker(time.Second)
+	count := time.NewTicker(countInterval)
 	ping := time.NewTicker(pingInterval)
 	for {
 		select {
 		case task := <-p.mailbox:
 			task()
-		case <-second.C:
+		case <-count.C:
 			p.tellCounts()
 		case <-ping.C:
 			p.ping()
