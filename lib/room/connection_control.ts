@@ -93,7 +93,7 @@ export class ConnectionControl {
       local: this.#local,
       dataChannels,
       dataPolicy: channelPolicy(this.context.options.data),
-      placement: this.host.host.name,
+      placement: this.host.roomName,
     });
   }
 

@@ -27,7 +27,7 @@ export type ConnectionRole = "publisher" | "subscriber";
 /** See the module text. Methods are called in the order things happened. */
 export interface ConnectionHost {
   /** The room it is in; it may be moved to another. */
-  readonly host: { readonly name: string };
+  readonly roomName: string;
   /** The client has a socket, so that it could answer. */
   readonly reachable: boolean;
   /** Over what it is to reach us, from its next description on. */

@@ -9,18 +9,16 @@
  */
 import { DataPacket, DataPacket_Kind, UserPacket } from "@livekit/protocol";
 import type { DataKind } from "../base/media_vocabulary.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
 
 /** User packets of one room remembered by their nonce. */
 const REMEMBERED_NONCES = 100;
 const NONCE_BYTES = 16;
 
 /** The sender as receivers may know it. */
-export interface DataSender {
+type SenderFacts = Pick<ParticipantFacts, "identity" | "hidden" | "agent"> & {
   readonly sid: string;
-  readonly identity: string;
-  readonly hidden: boolean;
-  readonly agent: boolean;
-}
+};
 
 /** A packet that may pass, ready to send. */
 export interface OutgoingData {
@@ -93,7 +91,7 @@ export function readDataPacket(bytes: Uint8Array): DataPacket | undefined {
 export function stampDataPacket(
   packet: DataPacket,
   kind: DataKind,
-  sender: DataSender,
+  sender: SenderFacts,
 ): OutgoingData | DataDrop {
   packet.kind = protoKind(kind);
   packet.participantSid = sender.hidden ? "" : sender.sid;
@@ -129,7 +127,7 @@ export function stampDataPacket(
 }
 
 /** Wraps a raw message of a client's own channel as a user packet to everybody else. */
-export function wrapRawData(bytes: Uint8Array, sender: DataSender): OutgoingData {
+export function wrapRawData(bytes: Uint8Array, sender: SenderFacts): OutgoingData {
   const packet = new DataPacket({
     participantSid: sender.hidden ? "" : sender.sid,
     participantIdentity: sender.hidden ? "" : sender.identity,
@@ -180,7 +178,7 @@ export function isDestination(
 }
 
 /** Fills the fields that clients before the outer ones existed still read. */
-function stampUserPacket(packet: DataPacket, user: UserPacket, sender: DataSender): void {
+function stampUserPacket(packet: DataPacket, user: UserPacket, sender: SenderFacts): void {
   user.participantSid = sender.hidden ? "" : sender.sid;
   user.participantIdentity = packet.participantIdentity;
   if (packet.destinationIdentities.length > 0) {
@@ -190,7 +188,7 @@ function stampUserPacket(packet: DataPacket, user: UserPacket, sender: DataSende
   }
 }
 
-function speaksForAnother(sender: DataSender, claimed: string): boolean {
+function speaksForAnother(sender: SenderFacts, claimed: string): boolean {
   return sender.agent && claimed !== "" && claimed !== sender.identity;
 }
 

@@ -15,7 +15,6 @@ import type { DataKind } from "../base/media_vocabulary.ts";
 import type { Clock } from "../base/platform.ts";
 import type { MediaCommand } from "../engine/media_messages.ts";
 import {
-  type DataSender,
   isDestination,
   NonceMemory,
   outgoing,
@@ -25,6 +24,7 @@ import {
   stampDataPacket,
   wrapRawData,
 } from "./data_packets.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
 import { SequencedDataCache } from "./sequenced_data_cache.ts";
 import type { SessionFigures } from "./session_figures.ts";
 
@@ -32,16 +32,13 @@ import type { SessionFigures } from "./session_figures.ts";
 const MAX_WAITING_BYTES = 100_000;
 
 /** One participant as the router sees it. */
-export interface DataPeer extends DataSender {
-  readonly canPublishData: boolean;
+export interface DataPeer extends ParticipantFacts {
   /** Where its own data comes from. */
   readonly publisher: { readonly id: ConnectionId };
   /** Connection that carries data to it; `undefined` once it left. */
   readonly dataConnection: ConnectionId | undefined;
   /** Whether it is in the room as far as data is concerned (state past JOINING). */
   readonly receivesData: boolean;
-  /** Whether its primary connection was ever up. */
-  readonly active: boolean;
   /** It is sent the payloads of user packets and nothing else, on a channel of its own. */
   readonly rawData: boolean;
 }

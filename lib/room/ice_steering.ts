@@ -12,11 +12,9 @@
  * @module
  */
 import { ReconnectReason } from "@livekit/protocol";
-import type { Log } from "../base/platform.ts";
-import type { ClientTraits } from "./client_traits.ts";
 import type { ConnectionRole } from "./connection_host.ts";
 import { type IcePreference, offersTcp, offersTls } from "./ice_preference.ts";
-import type { RoomContext } from "./room_context.ts";
+import type { SessionFacts } from "./session_facts.ts";
 
 /** A connection that lives shorter failed soon, ms. */
 export const SHORT_CONNECTION_MS = 90_000;
@@ -24,22 +22,6 @@ export const SHORT_CONNECTION_MS = 90_000;
 export const FAILURE_WINDOW_MS = 60_000;
 /** A client that said nothing for so long is cut off, whatever the transport, ms. */
 const SIGNAL_SILENCE_MS = 15_000;
-
-/** The participant. */
-export interface SteeredParticipant {
-  readonly context: Pick<RoomContext, "platform" | "options" | "engine" | "icePreferences">;
-  readonly host: { readonly name: string };
-  readonly identity: string;
-  readonly traits: ClientTraits;
-  readonly oneShot: boolean;
-  readonly link: {
-    readonly attached: boolean;
-    readonly heardAt: number;
-    /** Of the signalling, ms; 0 before it was measured. */
-    readonly rttMs: number;
-  };
-  readonly log: Log;
-}
 
 /** How a connection runs, or last ran. */
 interface Path {
@@ -57,7 +39,7 @@ export class IceSteering {
   #failures = 0;
   #lastFailureAt = -Infinity;
 
-  constructor(readonly participant: SteeredParticipant) {
+  constructor(readonly participant: SessionFacts) {
     this.#preference = this.#remembered();
   }
 
@@ -135,10 +117,10 @@ export class IceSteering {
   }
 
   #set(preference: IcePreference): void {
-    const { context, host, identity, log } = this.participant;
+    const { context, roomName, identity, log } = this.participant;
     if (preference !== this.#preference) log.info("ICE preference changed", { preference });
     this.#preference = preference;
-    context.icePreferences.put(host.name, identity, preference);
+    context.icePreferences.put(roomName, identity, preference);
   }
 
   #forgetFailures(): void {
@@ -151,8 +133,8 @@ export class IceSteering {
   }
 
   #remembered(): IcePreference {
-    const { context, host, identity } = this.participant;
-    return context.icePreferences.get(host.name, identity);
+    const { context, roomName, identity } = this.participant;
+    return context.icePreferences.get(roomName, identity);
   }
 
   #now(): number {

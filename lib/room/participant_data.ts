@@ -10,44 +10,24 @@ import { DataTrackSubscriptions } from "./data_track_subscriptions.ts";
 import { PublishedDataTracks } from "./published_data_tracks.ts";
 import type { RoomContext } from "./room_context.ts";
 
-/** What is needed of the participant; looked at when something is routed, and not before. */
-export interface DataOwner {
-  readonly context: RoomContext;
-  readonly publisher: { readonly id: ConnectionId };
-}
-
 /** The data of one participant; it keeps it when it is moved to another room. */
 export class ParticipantData {
   readonly tracks: PublishedDataTracks;
   readonly subscriptions: DataTrackSubscriptions;
-  #blobs: DataBlobs;
-  #routes: DataTrackRoutes;
+  readonly blobs: DataBlobs;
+  /** Of what its client sends. */
+  readonly routes: DataTrackRoutes;
 
-  constructor(owner: DataOwner) {
-    const { options: { data }, platform: { random }, router } = owner.context;
+  /** @param publisher Where its client publishes; looked at when something is routed. */
+  constructor(context: RoomContext, publisher: () => ConnectionId) {
+    const { options: { data }, platform: { random }, router } = context;
     const newSid = () => randomId(random, "DTR_");
     this.tracks = new PublishedDataTracks(data.maxCustomEncodingLength, newSid);
     // Handles start somewhere, so that nobody relies on the first one.
     this.subscriptions = new DataTrackSubscriptions(random.uint32() % 256);
-    this.#blobs = new DataBlobs(data);
-    this.#routes = new DataTrackRoutes((routes) => {
-      const { id: connection } = owner.publisher;
-      router.send({ type: "set_data_track_routes", connection, routes });
+    this.blobs = new DataBlobs(data);
+    this.routes = new DataTrackRoutes((routes) => {
+      router.send({ type: "set_data_track_routes", connection: publisher(), routes });
     });
-  }
-
-  get blobs(): DataBlobs {
-    return this.#blobs;
-  }
-
-  /** Of what its client sends. */
-  get routes(): DataTrackRoutes {
-    return this.#routes;
-  }
-
-  /** Its client is the one of `origin`: from now on it has the same blobs and routes. */
-  share(origin: ParticipantData): void {
-    this.#blobs = origin.blobs;
-    this.#routes = origin.routes;
   }
 }

@@ -45,6 +45,13 @@ export interface ParticipantInit {
   readonly tokenExpiresAt?: number;
 }
 
+/** What others are to see; see {@linkcode ParticipantProfile.update}. */
+export interface ProfileChange {
+  readonly name: string;
+  readonly metadata: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
 /** See the module text. */
 export class ParticipantProfile {
   #name: string;
@@ -77,6 +84,14 @@ export class ParticipantProfile {
 
   get state(): State {
     return this.#state;
+  }
+
+  get isActive(): boolean {
+    return this.#state === State.ACTIVE;
+  }
+
+  get isClosed(): boolean {
+    return this.#state === State.DISCONNECTED;
   }
 
   get permission(): ParticipantPermission {
@@ -149,11 +164,7 @@ export class ParticipantProfile {
    *
    * @returns Whether something is different now.
    */
-  update(change: {
-    readonly name: string;
-    readonly metadata: string;
-    readonly attributes: Readonly<Record<string, string>>;
-  }): boolean {
+  update(change: ProfileChange): boolean {
     const attributes = mergeAttributes(this.#attributes, change.attributes);
     const name = change.name || this.#name;
     const metadata = change.metadata || this.#metadata;

@@ -6,33 +6,12 @@
  * @module
  */
 import { DisconnectReason } from "@livekit/protocol";
-import type { Farewell } from "./close_reason.ts";
-import type { ClientTraits } from "./client_traits.ts";
-import type { SignalMessage } from "./connection_host.ts";
-import type { SubscribingSide } from "./connection_sides.ts";
-import type { ParticipantHost } from "./participant_host.ts";
-import type { ParticipantProfile } from "./participant_profile.ts";
-import type { RoomContext } from "./room_context.ts";
-import type { StreamParticipant } from "./session_figures.ts";
 import { SubscriptionTimes } from "./subscription_times.ts";
 import type { SubscriptionHost } from "./subscriptions.ts";
-
-/** What is needed of a participant that subscribes; `Self` is its own type. */
-export interface SubscribingParticipant<Self> {
-  readonly context: RoomContext;
-  readonly traits: ClientTraits;
-  readonly host: ParticipantHost<Self>;
-  readonly init: StreamParticipant;
-  readonly profile: ParticipantProfile;
-  readonly subscriber: SubscribingSide;
-  readonly reachable: boolean;
-  readonly oneShot: boolean;
-  send(message: SignalMessage): void;
-  close(reason: DisconnectReason, farewell: Farewell): void;
-}
+import type { HostedSession } from "./session_facts.ts";
 
 /** What `participant`'s subscriptions see of the world. */
-export function subscriptionHost<Self extends SubscribingParticipant<Self>>(
+export function subscriptionHost<Self extends HostedSession<Self>>(
   participant: Self,
 ): SubscriptionHost {
   const { router } = participant.context;

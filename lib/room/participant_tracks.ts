@@ -7,27 +7,13 @@
  * @module
  */
 import type { TrackSid } from "../base/ids.ts";
-import type { ClientTraits } from "./client_traits.ts";
-import type { SignalMessage } from "./connection_host.ts";
-import type { ParticipantHost } from "./participant_host.ts";
-import type { ParticipantProfile } from "./participant_profile.ts";
 import type { PublicationWatch } from "./publication_watch.ts";
-import type { RoomContext } from "./room_context.ts";
 import type { PublishedTrack, RegistryEffect } from "./track_effects.ts";
 import { muteCommands, publisherMessage } from "./track_messages.ts";
-
-/** What is needed of a participant that publishes; `Self` is its own type. */
-export interface PublishingParticipant<Self> {
-  readonly context: Pick<RoomContext, "router">;
-  readonly traits: ClientTraits;
-  readonly host: ParticipantHost<Self>;
-  readonly profile: ParticipantProfile;
-  readonly closed: boolean;
-  send(message: SignalMessage): void;
-}
+import type { HostedSession } from "./session_facts.ts";
 
 /** See the module text. */
-export class ParticipantTracks<Self extends PublishingParticipant<Self>> {
+export class ParticipantTracks<Self extends HostedSession<Self>> {
   readonly #tracks = new Map<TrackSid, PublishedTrack>();
 
   constructor(

@@ -9,30 +9,17 @@
  *
  * @module
  */
-import { type DisconnectReason, DisconnectReason as Reason } from "@livekit/protocol";
-import type { Cancel, Log, Timers } from "../base/platform.ts";
+import { DisconnectReason as Reason } from "@livekit/protocol";
+import type { Cancel, Timers } from "../base/platform.ts";
 import type { ConnectionFailure } from "../engine/media_messages.ts";
-import type { ClientTraits } from "./client_traits.ts";
-import { type Farewell, resumeRequest } from "./close_reason.ts";
+import { resumeRequest } from "./close_reason.ts";
 import type { ConnectionRole, SignalSink } from "./connection_host.ts";
-import type { SignalLink } from "./signal_link.ts";
+import type { SessionFacts } from "./session_facts.ts";
 
 /** A participant whose primary connection never came up is removed after this, ms. */
 export const JOIN_TIMEOUT_MS = 60_000;
 /** What a client that lost a connection has to come back, ms. */
 export const RESUME_GRACE_MS = 5_000;
-
-/** The participant. */
-export interface PresenceHost {
-  readonly traits: ClientTraits;
-  readonly link: SignalLink;
-  readonly subscriberPrimary: boolean;
-  /** There is no socket: nobody to tell anything, and nobody who could come back. */
-  readonly oneShot: boolean;
-  readonly closed: boolean;
-  readonly log: Log;
-  close(reason: DisconnectReason, farewell: Farewell): void;
-}
 
 /** See the module text. */
 export class Presence {
@@ -42,7 +29,7 @@ export class Presence {
   #cancelJoin: Cancel | undefined;
   #cancelGrace: Cancel | undefined;
 
-  constructor(readonly timers: Timers, readonly host: PresenceHost) {}
+  constructor(readonly timers: Timers, readonly host: SessionFacts) {}
 
   /** The media plane has let go of a connection, so that a resume would bring nothing back. */
   get transportGone(): boolean {

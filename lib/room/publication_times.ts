@@ -8,21 +8,11 @@
 import { DisconnectReason as Reason } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
 import type { PendingSlot } from "./pending_tracks.ts";
-import type { RoomContext } from "./room_context.ts";
-import type { StreamParticipant } from "./session_figures.ts";
 import type { PublishedTrack } from "./track_effects.ts";
+import type { SessionFacts } from "./session_facts.ts";
 
 /** Announcements without media, as far as is needed here. */
 export type Announced = readonly Pick<PendingSlot, "sid" | "queued" | "entries">[];
-
-/** The publisher. */
-export interface TimedPublisher {
-  readonly context: {
-    readonly platform: Pick<RoomContext["platform"], "clock">;
-    readonly figures?: RoomContext["figures"];
-  };
-  readonly init: StreamParticipant;
-}
 
 /** These ends of a session are its client's, or nobody's, decision. */
 const CANCELS: ReadonlySet<Reason> = new Set([
@@ -37,7 +27,7 @@ export class PublicationTimes {
   #announcedAt = new Map<TrackSid, number>();
   #connectedAt: number | undefined;
 
-  constructor(readonly publisher: TimedPublisher) {}
+  constructor(readonly publisher: SessionFacts) {}
 
   /** The publisher's connection is up for the first time, or again. */
   connected(): void {

@@ -7,31 +7,15 @@
  */
 import { DisconnectReason } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
-import type { Log } from "../base/platform.ts";
 import { WakeTimer } from "../base/wake_timer.ts";
-import type { Farewell } from "./close_reason.ts";
-import { type Announced, PublicationTimes, type TimedPublisher } from "./publication_times.ts";
-import type { RoomContext } from "./room_context.ts";
+import { PublicationTimes } from "./publication_times.ts";
 import type { PublishedTrack } from "./track_effects.ts";
+import type { SessionFacts } from "./session_facts.ts";
 
 /** How long an announced track may bring no media, ms. */
 export const PUBLISH_WAIT_MS = 30_000;
 /** How often it is looked for. */
 const CHECK_INTERVAL_MS = 1_000;
-
-/** The publisher. */
-export interface WatchedPublisher extends TimedPublisher {
-  readonly context: TimedPublisher["context"] & {
-    readonly platform: Pick<RoomContext["platform"], "clock" | "timers">;
-    readonly counters: RoomContext["counters"];
-    readonly options: Pick<RoomContext["options"], "reconnectOnPublicationError">;
-  };
-  readonly log: Log;
-  readonly registry: {
-    contents(): { readonly pending: Announced };
-  };
-  close(reason: DisconnectReason, farewell: Farewell): void;
-}
 
 /** See the module text. It holds a timer only while something is announced. */
 export class PublicationWatch {
@@ -41,7 +25,7 @@ export class PublicationWatch {
   readonly #timer: WakeTimer;
   readonly #times: PublicationTimes;
 
-  constructor(readonly publisher: WatchedPublisher) {
+  constructor(readonly publisher: SessionFacts) {
     this.#times = new PublicationTimes(publisher);
     this.#timer = new WakeTimer(publisher.context.platform, () => this.#check());
   }

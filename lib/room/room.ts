@@ -14,7 +14,6 @@ import {
   type Room as RoomInfo,
   RoomMovedResponse,
   RoomUpdate,
-  TrackSubscribed,
 } from "@livekit/protocol";
 import { randomId, type RoomSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
@@ -24,9 +23,11 @@ import type { DataKind } from "../base/media_vocabulary.ts";
 import { clientSummary } from "./client_summary.ts";
 import type { SignalMessage, SignalSink } from "./connection_host.ts";
 import { DataRouter, type PeerState } from "./data_router.ts";
-import { ForwardedParticipant } from "./forwarded_participant.ts";
-import { Participant } from "./participant.ts";
-import type { ParticipantHost } from "./participant_host.ts";
+import { ForwardedMember, type Origin } from "./forwarded_member.ts";
+import type { Member } from "./member.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
+import { Session } from "./session.ts";
+import type { RoomPort } from "./room_port.ts";
 import type { ParticipantInit } from "./participant_profile.ts";
 import { RoomAnnouncements } from "./room_announcements.ts";
 import type { RoomContext } from "./room_context.ts";
@@ -48,7 +49,6 @@ import { RoomReports } from "./room_reports.ts";
 import { RoomTracks } from "./room_tracks.ts";
 import { ServerRpcs } from "./server_rpc.ts";
 import type { CodecWish } from "./subscribed_codecs.ts";
-import { sourceState, subscribableTrack } from "./subscribable_track.ts";
 import { NO_SOURCE, type SourceState } from "./subscription_table.ts";
 import type { SubscribableTrack } from "./codec_choice.ts";
 import type { PublishedTrack } from "./track_effects.ts";
@@ -60,7 +60,7 @@ const SIF_TRAILER_BYTES = 16;
 export type JoinRefusal = "room_full" | "room_closed";
 
 /** See the module text. */
-export class Room implements ParticipantHost<Participant> {
+export class Room implements RoomPort<Session> {
   readonly sid: RoomSid;
   readonly createdAtMs: number;
   readonly sifTrailer: Uint8Array;
@@ -68,7 +68,7 @@ export class Room implements ParticipantHost<Participant> {
   /** A throw of its timers ends nothing: it is logged and counted. */
   readonly context: RoomContext;
   readonly #members = new RoomMembers();
-  readonly #tracks: RoomTracks<Participant>;
+  readonly #tracks: RoomTracks<Member>;
   readonly #data: DataRouter;
   readonly dataTracks: RoomDataTracks;
   /** Calls that the server API makes of participants. */
@@ -106,13 +106,17 @@ export class Room implements ParticipantHost<Participant> {
     this.#memberContext = { ...context, options: { ...options, syncStreams } };
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
     this.#tracks = new RoomTracks(this.context, this.events, this.#members);
-    this.#data = new DataRouter(() => this.#members.values(), (c) => router.send(c), this.context);
-    const tell = (participant: Participant) => this.participantChanged(participant, true);
+    this.#data = new DataRouter(
+      () => this.#members.sessions(),
+      (c) => router.send(c),
+      this.context,
+    );
+    const tell = (member: Member) => this.participantChanged(member, true);
     this.dataTracks = new RoomDataTracks(this.#members, tell);
     this.rpcs = new ServerRpcs(platform, (data) => this.#data.deliver(data));
     this.#data.takeRpcAnswer = (sender, answer) => this.rpcs.take(sender, answer);
     this.#announcements = new RoomAnnouncements(this, platform);
-    this.#reports = new RoomReports(this.context, this.#members, this.#tracks);
+    this.#reports = new RoomReports(this.context, () => this.#members.sessions(), this.#tracks);
     this.#idle = new IdleWatch(platform, () => this.settings, () => {
       if (this.#members.counted === 0) this.close(Reason.ROOM_CLOSED);
     });
@@ -135,12 +139,22 @@ export class Room implements ParticipantHost<Participant> {
     return this.#closed;
   }
 
-  participants(): Iterable<Participant> {
+  /** Everybody, wherever their clients are. */
+  participants(): Iterable<Member> {
     return this.#members.values();
   }
 
-  byIdentity(identity: string): Participant | undefined {
+  byIdentity(identity: string): Member | undefined {
     return this.#members.get(identity);
+  }
+
+  /** Those whose clients are served here. */
+  sessions(): Iterable<Session> {
+    return this.#members.sessions();
+  }
+
+  session(identity: string): Session | undefined {
+    return this.#members.session(identity);
   }
 
   /** Whether `identity` could join now; one that is in already replaces itself. */
@@ -155,18 +169,18 @@ export class Room implements ParticipantHost<Participant> {
    * Takes a participant in, in state JOINING; an older session of its identity is ended first. Follow
    * with {@linkcode begin}.
    */
-  join(init: ParticipantInit, sink: SignalSink): Participant | JoinRefusal {
+  join(init: ParticipantInit, sink: SignalSink): Session | JoinRefusal {
     const dependent = init.permission.agent || init.permission.recorder;
     const refusal = this.admits(init.identity, dependent);
     if (refusal !== undefined) return refusal;
-    const participant = new Participant(this.#memberContext, this, init, sink, this.log);
-    this.#add(participant);
+    const participant = new Session(this.#memberContext, this, init, sink, this.log);
+    this.#add(participant, participant);
     return participant;
   }
 
   /** Sends the join response that `compose` writes, and starts the session. */
   begin(
-    participant: Participant,
+    participant: Session,
     compose: (others: readonly ParticipantInfo[]) => SignalMessage | undefined,
   ): void {
     const others = this.#members.visibleTo(participant);
@@ -179,7 +193,7 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   /** The client of `participant` came back; `reconnected` is its first message if it can read it. */
-  resume(participant: Participant, sink: SignalSink, reconnected: SignalMessage): void {
+  resume(participant: Session, sink: SignalSink, reconnected: SignalMessage): void {
     participant.resume(sink, () => {
       if (participant.traits.reconnectResponse) participant.send(reconnected);
       participant.sendInfos(this.#announcements.missedDepartures(participant));
@@ -189,16 +203,16 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   /** Takes `participant` out while its session goes on; give the result to the other room. */
-  release(participant: Participant): PeerState {
+  release(participant: Session): PeerState {
     this.#remove(participant);
     return this.#data.release(participant);
   }
 
   /** Takes in a participant that another room released, and tells its client with `token`. */
-  takeOver(participant: Participant, data: PeerState, token: string): void {
+  takeOver(participant: Session, data: PeerState, token: string): void {
     participant.moveTo(this);
     this.#data.adopt(participant, data);
-    this.#add(participant);
+    this.#add(participant, participant);
     const value = new RoomMovedResponse({
       room: this.info(),
       token,
@@ -214,9 +228,9 @@ export class Room implements ParticipantHost<Participant> {
     this.dataTracks.entered(participant);
   }
 
-  /** Shows `origin`, a participant of the room `from`, here as well. */
-  showForwarded(origin: Participant, from: Room): void {
-    const copy = new ForwardedParticipant(this.context, this, origin, this.log);
+  /** Shows `origin`, a member of the room `from`, here as well. */
+  showForwarded(origin: Origin, from: Room): void {
+    const copy = new ForwardedMember(this.context, this, origin, this.log);
     this.#add(copy);
     this.#announcements.participant(copy, false, false);
     this.#announcements.roomChanged(false);
@@ -224,7 +238,7 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   /** Shows everybody `participant` as speaking for a while, as a client under test asks. */
-  simulateSpeaker(participant: Participant, seconds: number): void {
+  simulateSpeaker(participant: Session, seconds: number): void {
     this.#announcements.simulateSpeaker(participant, seconds);
   }
 
@@ -252,7 +266,7 @@ export class Room implements ParticipantHost<Participant> {
   }
 
   /** Highest reliable sequence that came from `participant`. */
-  lastDataSequence(participant: Participant): number {
+  lastDataSequence(participant: Session): number {
     return this.#data.lastSequence(participant);
   }
 
@@ -261,7 +275,7 @@ export class Room implements ParticipantHost<Participant> {
     if (this.#closed) return;
     this.#closed = true;
     this.#idle.stop();
-    for (const participant of this.#members.all()) participant.close(reason, farewell);
+    for (const member of this.#members.all()) member.close(reason, farewell);
     this.#announcements.close();
     this.#reports.close();
     this.#tracks.close();
@@ -270,109 +284,108 @@ export class Room implements ParticipantHost<Participant> {
     this.events.finished(reason);
   }
 
-  // ParticipantHost
+  // RoomPort
 
-  participantChanged(participant: Participant, immediate: boolean): void {
-    this.#announcements.participant(participant, immediate, true);
-    this.#forwards.changed(participant);
+  participantChanged(member: Member, immediate: boolean): void {
+    this.#announcements.participant(member, immediate, true);
+    this.#forwards.changed(member);
   }
 
-  participantActive(participant: Participant): void {
+  participantActive(participant: Session): void {
     this.events.joined(participant);
     this.#announcements.participant(participant, false, false);
     this.#autoSubscribe(participant);
     this.dataTracks.entered(participant);
   }
 
-  participantResumed(participant: Participant): void {
+  participantResumed(participant: Session): void {
     this.#tracks.restart(participant);
   }
 
-  permissionChanged(participant: Participant): void {
+  permissionChanged(member: Member): void {
     this.#idle.setOccupied(this.#members.counted > 0);
-    this.#autoSubscribe(participant);
-    participant.subscriptions.reconcile();
-    this.dataTracks.permissionChanged(participant);
+    const session = this.#members.sessionOf(member);
+    if (session !== undefined) {
+      this.#autoSubscribe(session);
+      session.subscriptions.reconcile();
+    }
+    this.dataTracks.permissionChanged(member);
   }
 
-  visibilityChanged(participant: Participant): void {
-    this.dataTracks.visibilityChanged(participant);
-    if (participant.hidden) this.#announcements.departed(participant, true);
-    for (const sid of this.#tracks.of(participant)) {
-      if (participant.hidden) this.#members.withdrawTrack(sid);
-      else this.#members.offerTrack(participant, sid);
+  visibilityChanged(member: Member): void {
+    this.dataTracks.visibilityChanged(member);
+    if (member.hidden) this.#announcements.departed(member, true);
+    for (const sid of this.#tracks.of(member)) {
+      if (member.hidden) this.#members.withdrawTrack(sid);
+      else this.#members.offerTrack(member, sid);
     }
   }
 
-  participantClosed(participant: Participant): void {
-    if (!this.#members.has(participant)) return;
-    this.#remove(participant);
-    this.#data.release(participant);
+  participantClosed(member: Member): void {
+    const session = this.#members.sessionOf(member);
+    if (!this.#members.has(member)) return;
+    this.#remove(member);
+    if (session !== undefined) this.#data.release(session);
   }
 
-  trackPublished(participant: Participant, track: PublishedTrack): void {
-    this.#tracks.add(participant, track);
-    this.participantChanged(participant, true);
+  trackPublished(member: Member, track: PublishedTrack): void {
+    this.#tracks.add(member, track);
+    this.participantChanged(member, true);
     this.#announcements.roomChanged(false);
-    this.#members.offerTrack(participant, track.sid);
+    this.#members.offerTrack(member, track.sid);
   }
 
-  trackUpdated(participant: Participant, track: PublishedTrack): void {
+  trackUpdated(member: Member, track: PublishedTrack): void {
     this.#tracks.update(track);
-    this.participantChanged(participant, true);
-    for (const { subscriptions } of this.#members.others(participant)) {
+    this.participantChanged(member, true);
+    for (const { subscriptions } of this.#members.othersThan(member)) {
       subscriptions.sourceChanged(track.sid);
     }
   }
 
-  trackUnpublished(participant: Participant, track: PublishedTrack): void {
+  trackUnpublished(member: Member, track: PublishedTrack): void {
     this.#removeTrack(track.sid);
-    this.participantChanged(participant, true);
+    this.participantChanged(member, true);
   }
 
-  subscriptionRuleChanged(participant: Participant): void {
-    const sids = this.#tracks.of(participant);
-    for (const other of this.#members.all()) other.subscriptions.reconcile(sids);
+  subscriptionRuleChanged(member: Member): void {
+    const sids = this.#tracks.of(member);
+    for (const { subscriptions } of this.#members.allSessions()) subscriptions.reconcile(sids);
     this.dataTracks.reconcileAll();
-    this.#forwards.ruleChanged(participant);
+    this.#forwards.ruleChanged(member);
   }
 
-  resolveTrack(trackSid: string, subscriber: Participant): SubscribableTrack | undefined {
+  resolveTrack(trackSid: string, subscriber: ParticipantFacts): SubscribableTrack | undefined {
     const entry = this.#tracks.get(trackSid);
-    return entry && subscribableTrack(entry, subscriber);
+    return entry?.publisher.source(entry, subscriber);
   }
 
-  sourceState(trackSid: string, subscriber: Participant): SourceState {
+  sourceState(trackSid: string, subscriber: ParticipantFacts): SourceState {
     const entry = this.#tracks.get(trackSid);
-    return entry === undefined ? NO_SOURCE : sourceState(entry, subscriber);
+    return entry?.publisher.sourceState(entry.track, subscriber) ?? NO_SOURCE;
   }
 
-  introduce(trackSid: string, receiver: Participant): void {
+  introduce(trackSid: string, receiver: Session): void {
     const publisher = this.#tracks.get(trackSid)?.publisher;
     if (publisher !== undefined) this.#announcements.introduce(publisher, receiver);
   }
 
-  subscriptionBound(trackSid: string, subscriber: Participant): void {
+  subscriptionBound(trackSid: string, subscriber: Session): void {
     this.#reports.subscribed(trackSid, subscriber);
     if (subscriber.hidden || !this.#tracks.announceSubscribed(trackSid)) return;
-    const publisher = this.#tracks.get(trackSid)?.publisher;
-    if (publisher === undefined || !publisher.traits.requestResponses) return;
-    publisher.send({ case: "trackSubscribed", value: new TrackSubscribed({ trackSid }) });
+    this.#tracks.get(trackSid)?.publisher.tellSubscribed(trackSid);
   }
 
-  wish(trackSid: string, subscriber: Participant, wish: CodecWish | undefined): void {
-    const publisher = this.#tracks.get(trackSid)?.publisher;
-    if (publisher instanceof ForwardedParticipant) {
-      return publisher.relayWish(trackSid, subscriber, wish);
-    }
+  wish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): void {
+    if (this.#tracks.get(trackSid)?.publisher.relayWish(trackSid, subscriber, wish)) return;
     this.#tracks.wish(trackSid, subscriber.sid, wish);
   }
 
-  dataReceived(participant: Participant, label: string, bytes: Uint8Array): void {
+  dataReceived(participant: Session, label: string, bytes: Uint8Array): void {
     this.#data.receive(participant, label, bytes);
   }
 
-  dataChannelOpen(participant: Participant): void {
+  dataChannelOpen(participant: Session): void {
     this.#data.channelOpen(participant);
   }
 
@@ -381,30 +394,35 @@ export class Room implements ParticipantHost<Participant> {
     this.context.counters.count("room_bug");
   }
 
-  /** Takes `participant` out of every list, then tells the others. */
-  #remove(participant: Participant): void {
-    this.#forwards.end(participant);
-    this.rpcs.left(participant);
-    this.#members.delete(participant);
-    this.dataTracks.left(participant);
-    this.#reports.left(participant);
-    for (const trackSid of this.#tracks.of(participant)) this.#removeTrack(trackSid);
+  /** Takes `member` out of every list, then tells the others. */
+  #remove(member: Member): void {
+    const session = this.#members.sessionOf(member);
+    this.#forwards.end(member);
+    if (session !== undefined) this.rpcs.left(session);
+    this.#members.delete(member);
+    this.dataTracks.left(member, session);
+    if (session !== undefined) this.#reports.left(session);
+    for (const trackSid of this.#tracks.of(member)) this.#removeTrack(trackSid);
     this.lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
-    this.context.departures?.note(this.name, participant.init);
-    this.#announcements.departed(participant);
+    this.context.departures?.note(this.name, member.init);
+    this.#announcements.departed(member);
     this.#announcements.roomChanged(false);
     if (!this.#closed) this.#idle.setOccupied(this.#members.counted > 0);
-    this.events.gone(participant);
+    this.events.gone(member);
   }
 
-  /** Adds a participant; an older session of its identity is ended first. */
-  #add(participant: Participant): void {
-    this.#members.get(participant.identity)?.close(Reason.DUPLICATE_IDENTITY, "disconnect");
-    this.#members.set(participant);
-    this.#reports.joined(participant);
+  /**
+   * Adds a member; an older one of its identity is ended first.
+   *
+   * @param session The same, if its client is served here.
+   */
+  #add(member: Member, session?: Session): void {
+    this.#members.get(member.identity)?.close(Reason.DUPLICATE_IDENTITY, "disconnect");
+    this.#members.set(member, session);
+    if (session !== undefined) this.#reports.joined(session);
     this.firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.#idle.setOccupied(this.#members.counted > 0);
-    this.events.entered(participant);
+    this.events.entered(member);
   }
 
   #removeTrack(trackSid: string): void {
@@ -412,7 +430,7 @@ export class Room implements ParticipantHost<Participant> {
     this.#members.withdrawTrack(trackSid);
   }
 
-  #autoSubscribe(participant: Participant): void {
+  #autoSubscribe(participant: Session): void {
     if (!participant.active || !participant.init.autoSubscribe) return;
     participant.subscriptions.desire(this.#tracks.notOf(participant));
   }

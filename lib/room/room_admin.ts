@@ -36,7 +36,7 @@ import {
   checkName,
   checkRoomName,
 } from "./admin_limits.ts";
-import type { Participant } from "./participant.ts";
+import type { Member } from "./member.ts";
 import { forwardParticipant, moveParticipant } from "./participant_transfer.ts";
 import type { ParticipantProfile } from "./participant_profile.ts";
 import type { Room } from "./room.ts";
@@ -56,7 +56,7 @@ export interface RoomAdminOptions {
 /** Where a participant is. */
 interface Found {
   readonly room: Room;
-  readonly participant: Participant;
+  readonly participant: Member;
 }
 
 /** See the module text. */
@@ -138,9 +138,7 @@ export class RoomAdmin {
       return new AdminFailure("failed_precondition", "remote unmute not enabled");
     }
     const { participant } = found;
-    const known = await participant.registry.setMuted(trackSid as TrackSid, muted, "admin");
-    if (!known) return undefined;
-    return participant.registry.info(trackSid as TrackSid);
+    return await participant.muteByServer(trackSid as TrackSid, muted);
   }
 
   /** Empty texts change nothing; an attribute with an empty value is removed. */
@@ -169,11 +167,11 @@ export class RoomAdmin {
   }
 
   updateSubscriptions(request: UpdateSubscriptionsRequest): AdminFailure | undefined {
-    const found = this.#find(request.room, request.identity);
-    if (found === undefined) return nobodyServes();
+    const session = this.rooms.get(request.room)?.session(request.identity);
+    if (session === undefined) return nobodyServes();
     const { trackSids, subscribe, participantTracks } = request;
     const update = new UpdateSubscription({ trackSids, subscribe, participantTracks });
-    found.participant.subscriptions.update(update);
+    session.updateSubscription(update);
     return undefined;
   }
 
@@ -210,9 +208,10 @@ export class RoomAdmin {
   /** Calls a method of a participant and waits for its answer. */
   async performRpc(request: PerformRpcRequest): Promise<string | AdminFailure> {
     const { room, destinationIdentity } = request;
-    const found = this.#find(room, destinationIdentity);
-    if (found === undefined) return nobodyServes();
-    const outcome = await found.room.rpcs.call(found.participant, request);
+    const found = this.rooms.get(room);
+    const session = found?.session(destinationIdentity);
+    if (found === undefined || session === undefined) return nobodyServes();
+    const outcome = await found.rpcs.call(session, request);
     return outcome.ok ? outcome.payload : rpcFailure(outcome);
   }
 

@@ -18,13 +18,14 @@ import {
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import { encodedInfo } from "./encoded_info.ts";
-import type { Participant } from "./participant.ts";
+import type { Member } from "./member.ts";
+import { sharedInfo } from "./participant_facts.ts";
+import type { Session } from "./session.ts";
 import {
   ParticipantUpdateQueue,
   type QueuedUpdate,
   UPDATE_BATCH_INTERVAL_MS,
 } from "./participant_updates.ts";
-import { sharedInfo } from "./room_members.ts";
 import { UpdatePace } from "./update_pace.ts";
 
 /** Counts are sent at most this often, ms. */
@@ -47,21 +48,22 @@ interface Change {
 
 /** The audience. */
 export interface AnnouncementSource {
-  participants(): Iterable<Participant>;
-  byIdentity(identity: string): Participant | undefined;
+  /** Whose clients are here. */
+  sessions(): Iterable<Session>;
+  byIdentity(identity: string): Member | undefined;
   info(): RoomInfo;
 }
 
 /** See the module text. */
 export class RoomAnnouncements {
   readonly #queue = new ParticipantUpdateQueue();
-  readonly #pace = new UpdatePace<Participant>();
+  readonly #pace = new UpdatePace<Member>();
   /** Changes that wait to be told together. */
-  readonly #gathered = new Map<Participant, Change>();
+  readonly #gathered = new Map<Member, Change>();
   #cancelBatch: Cancel | undefined;
   #cancelRoomUpdate: Cancel | undefined;
   /** Ends of simulated speech; each of several has its own. */
-  readonly #simulated = new Map<Participant, Cancel>();
+  readonly #simulated = new Map<Session, Cancel>();
   #lastRoomUpdateAt = -Infinity;
   /** Oldest first. */
   #departed: { readonly at: number; readonly info: ParticipantInfo }[] = [];
@@ -73,7 +75,7 @@ export class RoomAnnouncements {
    *
    * @param toItself Whether it is told, too, and at once.
    */
-  participant(participant: Participant, immediate: boolean, toItself: boolean): void {
+  participant(participant: Member, immediate: boolean, toItself: boolean): void {
     const waiting = this.#gathered.get(participant);
     if (waiting !== undefined) {
       waiting.immediate ||= immediate;
@@ -96,7 +98,7 @@ export class RoomAnnouncements {
    *
    * @param vanished It is still here but has become hidden.
    */
-  departed(participant: Participant, vanished = false): void {
+  departed(participant: Member, vanished = false): void {
     const waiting = this.#gathered.get(participant);
     waiting?.cancel();
     this.#gathered.delete(participant);
@@ -117,7 +119,7 @@ export class RoomAnnouncements {
     this.#announce(participant, info, vanished);
     if (!vanished) return;
     // If it is shown again it has the same sid, which must not count as gone then.
-    for (const receiver of this.source.participants()) receiver.told.forget(sid);
+    for (const receiver of this.source.sessions()) receiver.told.forget(sid);
   }
 
   /**
@@ -125,7 +127,7 @@ export class RoomAnnouncements {
    * it tells sessions of one identity apart, one that is back is not named: it would take the end of
    * the old session for that of the new.
    */
-  missedDepartures(receiver: Participant): ParticipantInfo[] {
+  missedDepartures(receiver: Session): ParticipantInfo[] {
     const { traits, link } = receiver;
     if (!traits.disconnectedUpdatesOnResume) return [];
     return this.#departed
@@ -137,11 +139,11 @@ export class RoomAnnouncements {
   }
 
   /** Tells everybody how loud `participant` is; `active` ends with a last message. */
-  speaker(participant: Participant, level: number, active: boolean): void {
+  speaker(participant: Session, level: number, active: boolean): void {
     const speaker = new SpeakerInfo({ sid: participant.sid, level, active });
     const value = new SpeakersChanged({ speakers: [speaker] });
     const message: SignalMessage = { case: "speakersChanged", value };
-    const everybody = this.source.participants();
+    const everybody = this.source.sessions();
     for (const receiver of participant.hidden ? [participant] : everybody) {
       // Older ones know speakers only by updates that are no longer sent.
       if (receiver.traits.speakerChanges) receiver.send(message);
@@ -149,7 +151,7 @@ export class RoomAnnouncements {
   }
 
   /** Shows `participant` as speaking for a while, as a client under test asks. */
-  simulateSpeaker(participant: Participant, seconds: number): void {
+  simulateSpeaker(participant: Session, seconds: number): void {
     this.speaker(participant, SIMULATED_LEVEL, true);
     const ms = Math.min(Math.max(seconds, 0), MAX_SIMULATED_S) * 1000;
     this.#simulated.get(participant)?.();
@@ -161,7 +163,7 @@ export class RoomAnnouncements {
   }
 
   /** Tells `receiver` of `participant` now, if it does not know yet. */
-  introduce(participant: Participant, receiver: Participant): void {
+  introduce(participant: Member, receiver: Session): void {
     if (participant.hidden || participant === receiver) return;
     if (receiver.told.knows(participant.sid, participant.profile.version)) return;
     receiver.sendUpdates([{ info: sharedInfo(participant), synthesizedDisconnect: false }]);
@@ -184,7 +186,7 @@ export class RoomAnnouncements {
     this.#gathered.clear();
   }
 
-  #tell(participant: Participant, immediate: boolean, toItself: boolean): void {
+  #tell(participant: Member, immediate: boolean, toItself: boolean): void {
     const info = sharedInfo(participant);
     if (toItself) participant.sendUpdates([{ info, synthesizedDisconnect: false }]);
     const others = participant.hidden ? 0 : this.#announce(participant, info, immediate);
@@ -194,7 +196,7 @@ export class RoomAnnouncements {
   }
 
   /** @returns How many were told now. */
-  #announce(participant: Participant, info: ParticipantInfo, immediate: boolean): number {
+  #announce(participant: Member, info: ParticipantInfo, immediate: boolean): number {
     const holder = this.source.byIdentity(participant.identity);
     const current = holder === undefined || holder === participant ? undefined : sharedInfo(holder);
     const told = this.#send(this.#queue.push(info, immediate, current), participant);
@@ -210,7 +212,7 @@ export class RoomAnnouncements {
   }
 
   #everybody(message: SignalMessage): void {
-    for (const receiver of this.source.participants()) receiver.send(message);
+    for (const receiver of this.source.sessions()) receiver.send(message);
   }
 
   #scheduleBatch(): void {
@@ -220,10 +222,10 @@ export class RoomAnnouncements {
     });
   }
 
-  #send(updates: readonly QueuedUpdate[], about: Participant | undefined): number {
+  #send(updates: readonly QueuedUpdate[], about: Member | undefined): number {
     if (updates.length === 0) return 0;
     let told = 0;
-    for (const receiver of this.source.participants()) {
+    for (const receiver of this.source.sessions()) {
       if (receiver === about) continue;
       told++;
       receiver.sendUpdates(updates.filter(({ info }) => isFor(info, receiver)));
@@ -233,6 +235,6 @@ export class RoomAnnouncements {
 }
 
 /** Its own changes are sent to a participant when they happen, not with the batch. */
-function isFor(info: ParticipantInfo, receiver: Participant): boolean {
+function isFor(info: ParticipantInfo, receiver: Session): boolean {
   return info.sid !== receiver.sid;
 }

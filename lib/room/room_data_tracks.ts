@@ -16,23 +16,24 @@ import {
 } from "@livekit/protocol";
 import type { DataTrackHost } from "./data_track_host.ts";
 import type { DataTrackSource } from "./data_track_subscriptions.ts";
-import type { Participant } from "./participant.ts";
+import type { Member } from "./member.ts";
+import type { Session } from "./session.ts";
 import type { DataTrackPublication } from "./published_data_tracks.ts";
 import type { RoomMembers } from "./room_members.ts";
 
 /** See the module text. */
-export class RoomDataTracks implements DataTrackHost<Participant> {
+export class RoomDataTracks implements DataTrackHost<Session> {
   /** Who publishes a track, by its sid. */
-  readonly #publishers = new Map<string, Participant>();
+  readonly #publishers = new Map<string, Member>();
 
   constructor(
     readonly members: RoomMembers,
     /** The infos of a participant have changed: everybody is told at once. */
-    readonly changed: (participant: Participant) => void,
+    readonly changed: (member: Member) => void,
   ) {}
 
   /** A `PublishDataTrackRequest`. */
-  publish(publisher: Participant, request: PublishDataTrackRequest): DataTrackPublication {
+  publish(publisher: Session, request: PublishDataTrackRequest): DataTrackPublication {
     if (!publisher.canPublishData || !publisher.context.options.data.dataTracks) {
       const message = "does not have permission to publish data";
       return { ok: false, reason: Reason.NOT_ALLOWED, message };
@@ -46,21 +47,21 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
   }
 
   /** An `UnpublishDataTrackRequest`. @returns what ended. */
-  unpublish(publisher: Participant, pubHandle: number): DataTrackInfo | undefined {
+  unpublish(publisher: Session, pubHandle: number): DataTrackInfo | undefined {
     const info = publisher.data.tracks.unpublish(pubHandle);
     if (info !== undefined) this.#ended(publisher, [info]);
     return info;
   }
 
   /** An `UpdateDataSubscription`. */
-  update(subscriber: Participant, { updates }: UpdateDataSubscription): void {
+  update(subscriber: Session, { updates }: UpdateDataSubscription): void {
     const { subscriptions } = subscriber.data;
     for (const { trackSid, subscribe } of updates) subscriptions.desire(trackSid, subscribe);
     this.#reconcile(subscriber);
   }
 
-  mirror(copy: Participant, infos: readonly DataTrackInfo[]): void {
-    const { added, ended } = copy.data.tracks.mirror(infos);
+  mirror(copy: Member, infos: readonly DataTrackInfo[]): void {
+    const { added, ended } = copy.dataTracks.mirror(infos);
     this.#ended(copy, ended);
     if (added.length === 0) return;
     copy.profile.becomePublisher();
@@ -69,7 +70,7 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
   }
 
   /** A participant can receive now, or is new in this room. */
-  entered(participant: Participant): void {
+  entered(participant: Session): void {
     const own = participant.data.tracks.infos();
     if (own.some(({ sid }) => !this.#publishers.has(sid))) this.#offer(participant, own);
     if (participant.active && participant.init.autoSubscribeDataTrack) {
@@ -81,39 +82,44 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
   }
 
   /** What it may do has changed. */
-  permissionChanged(participant: Participant): void {
-    if (!participant.canPublishData) this.#ended(participant, participant.data.tracks.clear());
-    this.#reconcile(participant);
+  permissionChanged(member: Member): void {
+    if (!member.canPublishData) this.#ended(member, member.dataTracks.clear());
+    const session = this.members.sessionOf(member);
+    if (session !== undefined) this.#reconcile(session);
   }
 
   /** It was hidden, or is no longer. */
-  visibilityChanged(participant: Participant): void {
-    if (participant.hidden) this.reconcileAll();
-    else this.#offer(participant, participant.data.tracks.infos());
+  visibilityChanged(member: Member): void {
+    if (member.hidden) this.reconcileAll();
+    else this.#offer(member, member.dataTracks.infos());
   }
 
   /** A publisher's rule has changed. */
   reconcileAll(): void {
-    for (const participant of this.members.all()) this.#reconcile(participant);
+    for (const session of this.members.allSessions()) this.#reconcile(session);
   }
 
-  /** A participant is no longer here; what it publishes may go on in another room. */
-  left(participant: Participant): void {
-    const infos = participant.data.tracks.infos();
+  /**
+   * A member is no longer here; what it publishes may go on in another room.
+   *
+   * @param session Its session, if its client was served here.
+   */
+  left(member: Member, session: Session | undefined): void {
+    const infos = member.dataTracks.infos();
     for (const { sid } of infos) this.#publishers.delete(sid);
     if (infos.length > 0) {
       this.reconcileAll();
-      participant.data.routes.set(participant.sid, []);
+      member.setDataRoutes([]);
     }
-    const had = participant.data.subscriptions.clear();
-    if (had.length === 0) return;
-    participant.send({ case: "dataTrackSubscriberHandles", value: this.#handles(participant) });
+    const had = session?.data.subscriptions.clear() ?? [];
+    if (session === undefined || had.length === 0) return;
+    session.send({ case: "dataTrackSubscriberHandles", value: this.#handles(session) });
     this.#route(had);
   }
 
-  #offer(publisher: Participant, infos: readonly DataTrackInfo[]): void {
+  #offer(publisher: Member, infos: readonly DataTrackInfo[]): void {
     for (const { sid } of infos) this.#publishers.set(sid, publisher);
-    for (const other of this.members.others(publisher)) {
+    for (const other of this.members.othersThan(publisher)) {
       if (other.active && other.init.autoSubscribeDataTrack) {
         for (const { sid } of infos) other.data.subscriptions.desire(sid, true);
       }
@@ -121,7 +127,7 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
     }
   }
 
-  #ended(publisher: Participant, infos: readonly DataTrackInfo[]): void {
+  #ended(publisher: Member, infos: readonly DataTrackInfo[]): void {
     if (infos.length === 0) return;
     for (const { sid } of infos) this.#publishers.delete(sid);
     publisher.profile.touch();
@@ -130,7 +136,7 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
     this.#routeFrom(publisher);
   }
 
-  #reconcile(subscriber: Participant): void {
+  #reconcile(subscriber: Session): void {
     const { permission } = subscriber.profile;
     const { permissions, changed } = subscriber.data.subscriptions.reconcile(
       permission.canSubscribe && !subscriber.closed,
@@ -144,11 +150,11 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
     this.#route(changed);
   }
 
-  #handles(subscriber: Participant) {
+  #handles(subscriber: Session) {
     return subscriber.data.subscriptions.handles();
   }
 
-  #resolve(trackSid: string, subscriber: Participant): DataTrackSource | undefined {
+  #resolve(trackSid: string, subscriber: Session): DataTrackSource | undefined {
     const publisher = this.#publishers.get(trackSid);
     if (publisher === undefined || publisher === subscriber || publisher.hidden) return undefined;
     return {
@@ -164,12 +170,10 @@ export class RoomDataTracks implements DataTrackHost<Participant> {
     for (const publisher of publishers) if (publisher !== undefined) this.#routeFrom(publisher);
   }
 
-  #routeFrom(publisher: Participant): void {
-    const others = this.members.others(publisher);
-    const { sid: publisherSid, data } = publisher;
-    data.routes.set(
-      publisherSid,
-      data.tracks.infos().map(({ sid, pubHandle }) => ({
+  #routeFrom(publisher: Member): void {
+    const others = this.members.othersThan(publisher);
+    publisher.setDataRoutes(
+      publisher.dataTracks.infos().map(({ sid, pubHandle }) => ({
         handle: pubHandle,
         receivers: others.flatMap(({ data, dataConnection: connection }) => {
           const handle = data.subscriptions.handleOf(sid);

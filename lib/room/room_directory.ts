@@ -90,8 +90,9 @@ export class RoomDirectory {
   trackCount(): number {
     let count = 0;
     for (const room of this.#rooms.values()) {
-      for (const { tracks, subscriptions } of room.participants()) {
-        count += tracks.length + subscriptions.subscribedTracks().length;
+      for (const { tracks } of room.participants()) count += tracks.length;
+      for (const { subscriptions } of room.sessions()) {
+        count += subscriptions.subscribedTracks().length;
       }
     }
     return count;

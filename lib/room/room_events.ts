@@ -19,6 +19,7 @@ import type {
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { Log } from "../base/platform.ts";
 import { describeError } from "./close_reason.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
 
 /** What an observer wants to hear; the rest is left out. */
 export interface RoomObserver {
@@ -38,13 +39,10 @@ export interface RoomObserver {
   trackUnpublished?(room: RoomInfo, publisher: ParticipantInfo, track: TrackInfo): void;
 }
 
-/** The participant that something happened to. */
-export interface ObservedParticipant {
-  /** Its primary connection is or was up, and it has not left. */
-  readonly active: boolean;
-  readonly init: { readonly clientInfo: ClientInfo };
-  info(): ParticipantInfo;
-}
+/** As much of a participant as observers are told. */
+type Observed =
+  & Pick<ParticipantFacts, "active" | "info">
+  & { readonly init: Pick<ParticipantFacts["init"], "clientInfo"> };
 
 /** Names of the events about one participant that is there. */
 type ParticipantEvent = "participantConnecting" | "participantJoined";
@@ -52,7 +50,7 @@ type ParticipantEvent = "participantConnecting" | "participantJoined";
 /** One room's voice; see the module text. */
 export class RoomEvents {
   /** Those that have joined and not left. */
-  readonly #joined = new Set<ObservedParticipant>();
+  readonly #joined = new Set<Observed>();
 
   constructor(
     readonly observers: readonly RoomObserver[],
@@ -70,19 +68,19 @@ export class RoomEvents {
   }
 
   /** It is in the room. One that comes from another room and is ACTIVE has joined at once. */
-  entered(participant: ObservedParticipant): void {
+  entered(participant: Observed): void {
     this.#about("participantConnecting", participant);
     if (participant.active) this.joined(participant);
   }
 
-  joined(participant: ObservedParticipant): void {
+  joined(participant: Observed): void {
     if (this.#joined.has(participant)) return;
     this.#joined.add(participant);
     this.#about("participantJoined", participant);
   }
 
   /** It is no longer in the room. */
-  gone(participant: ObservedParticipant): void {
+  gone(participant: Observed): void {
     const had = this.#joined.delete(participant);
     const event = had ? "participantLeft" : "participantConnectionAborted";
     this.#each(event, (observer) => {
@@ -93,19 +91,19 @@ export class RoomEvents {
     });
   }
 
-  published(publisher: ObservedParticipant, track: TrackInfo): void {
+  published(publisher: Observed, track: TrackInfo): void {
     this.#each("trackPublished", (observer) => {
       observer.trackPublished?.(this.info(), publisher.info(), track.clone());
     });
   }
 
-  unpublished(publisher: ObservedParticipant, track: TrackInfo): void {
+  unpublished(publisher: Observed, track: TrackInfo): void {
     this.#each("trackUnpublished", (observer) => {
       observer.trackUnpublished?.(this.info(), publisher.info(), track.clone());
     });
   }
 
-  #about(event: ParticipantEvent, participant: ObservedParticipant): void {
+  #about(event: ParticipantEvent, participant: Observed): void {
     this.#each(event, (observer) => {
       observer[event]?.(this.info(), participant.info(), participant.init.clientInfo.clone());
     });

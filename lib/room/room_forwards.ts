@@ -3,15 +3,15 @@
  *
  * @module
  */
-import type { ForwardedParticipant } from "./forwarded_participant.ts";
-import type { Participant } from "./participant.ts";
+import type { ForwardedMember } from "./forwarded_member.ts";
+import type { Member } from "./member.ts";
 
 /** One room's participants that are shown elsewhere. */
 export class RoomForwards {
-  readonly #copies = new Map<Participant, Set<ForwardedParticipant>>();
+  readonly #copies = new Map<Member, Set<ForwardedMember>>();
 
   /** `copy` follows its origin, a participant of this room, from now on. */
-  add(copy: ForwardedParticipant): void {
+  add(copy: ForwardedMember): void {
     const copies = this.#copies.get(copy.origin) ?? new Set();
     this.#copies.set(copy.origin, copies.add(copy));
     copy.onClosed = () => this.#remove(copy);
@@ -19,21 +19,21 @@ export class RoomForwards {
   }
 
   /** Something about `origin` changed. */
-  changed(origin: Participant): void {
+  changed(origin: Member): void {
     for (const copy of this.#copies.get(origin) ?? []) copy.follow();
   }
 
   /** `origin` lets others have its tracks than before. */
-  ruleChanged(origin: Participant): void {
+  ruleChanged(origin: Member): void {
     for (const copy of this.#copies.get(origin) ?? []) copy.host.subscriptionRuleChanged(copy);
   }
 
   /** `origin` is no longer here. */
-  end(origin: Participant): void {
+  end(origin: Member): void {
     for (const copy of [...this.#copies.get(origin) ?? []]) copy.end();
   }
 
-  #remove(copy: ForwardedParticipant): void {
+  #remove(copy: ForwardedMember): void {
     const copies = this.#copies.get(copy.origin);
     copies?.delete(copy);
     if (copies?.size === 0) this.#copies.delete(copy.origin);

@@ -1,57 +1,85 @@
 /**
- * Who is in a room, by identity: at most one participant each.
+ * Who is in a room, by identity: at most one member each. Those whose client is served here are known
+ * by their sessions, too.
  *
  * @module
  */
 import type { ParticipantInfo } from "@livekit/protocol";
-import type { Participant } from "./participant.ts";
+import type { Member } from "./member.ts";
+import { sharedInfo } from "./participant_facts.ts";
+import type { Session } from "./session.ts";
 
-/** The participants of one room. */
+/** The members of one room. */
 export class RoomMembers {
-  readonly #byIdentity = new Map<string, Participant>();
+  readonly #members = new Map<string, Member>();
+  readonly #sessions = new Map<string, Session>();
 
   /** All of them, as they are now: the list does not change while it is gone through. */
-  all(): Participant[] {
-    return [...this.#byIdentity.values()];
+  all(): Member[] {
+    return [...this.#members.values()];
   }
 
-  values(): Iterable<Participant> {
-    return this.#byIdentity.values();
+  values(): Iterable<Member> {
+    return this.#members.values();
   }
 
-  get(identity: string): Participant | undefined {
-    return this.#byIdentity.get(identity);
+  /** As {@linkcode RoomMembers.all}, of those whose client is here. */
+  allSessions(): Session[] {
+    return [...this.#sessions.values()];
   }
 
-  set(participant: Participant): void {
-    this.#byIdentity.set(participant.identity, participant);
+  sessions(): Iterable<Session> {
+    return this.#sessions.values();
   }
 
-  /** Whether this very session is here. */
-  has(participant: Participant): boolean {
-    return this.#byIdentity.get(participant.identity) === participant;
+  get(identity: string): Member | undefined {
+    return this.#members.get(identity);
   }
 
-  delete(participant: Participant): void {
-    if (this.has(participant)) this.#byIdentity.delete(participant.identity);
+  session(identity: string): Session | undefined {
+    return this.#sessions.get(identity);
+  }
+
+  /** The session of `member`, if its client is here. */
+  sessionOf(member: Member): Session | undefined {
+    const session = this.#sessions.get(member.identity);
+    return session === member ? session : undefined;
+  }
+
+  /** @param session The same as `member`, if its client is here. */
+  set(member: Member, session?: Session): void {
+    this.#members.set(member.identity, member);
+    if (session === undefined) this.#sessions.delete(member.identity);
+    else this.#sessions.set(member.identity, session);
+  }
+
+  /** Whether this very one is here. */
+  has(member: Member): boolean {
+    return this.#members.get(member.identity) === member;
+  }
+
+  delete(member: Member): void {
+    if (!this.has(member)) return;
+    this.#members.delete(member.identity);
+    this.#sessions.delete(member.identity);
   }
 
   /** How many keep the room open: all but agents and recorders. */
   get counted(): number {
     let count = 0;
-    for (const { profile } of this.#byIdentity.values()) if (!profile.isDependent) count++;
+    for (const { profile } of this.#members.values()) if (!profile.isDependent) count++;
     return count;
   }
 
   /** Whether they are fewer than `limit`; 0 is no limit. */
   isSmall(limit: number): boolean {
-    return limit === 0 || this.#byIdentity.size < limit;
+    return limit === 0 || this.#members.size < limit;
   }
 
   /** A track of `publisher` can be had. */
-  offerTrack(publisher: Participant, trackSid: string): void {
+  offerTrack(publisher: Member, trackSid: string): void {
     if (publisher.hidden) return;
-    for (const { active, init, subscriptions } of this.others(publisher)) {
+    for (const { active, init, subscriptions } of this.othersThan(publisher)) {
       if (active && init.autoSubscribe) subscriptions.desire([trackSid]);
       else subscriptions.sourceChanged(trackSid);
     }
@@ -59,21 +87,17 @@ export class RoomMembers {
 
   /** A track can no longer be had. */
   withdrawTrack(trackSid: string): void {
-    for (const { subscriptions } of this.all()) subscriptions.sourceRemoved(trackSid);
+    for (const { subscriptions } of this.allSessions()) subscriptions.sourceRemoved(trackSid);
   }
 
-  others(participant: Participant): Participant[] {
-    return this.all().filter((other) => other !== participant);
+  /** Sessions of others than `member`. */
+  othersThan(member: Member): Session[] {
+    return this.allSessions().filter((other) => other !== member);
   }
 
-  /** Infos of everybody `participant` may know of, itself not included; not to be changed. */
-  visibleTo(participant: Participant): ParticipantInfo[] {
-    return this.others(participant).filter((other) => !other.hidden && !other.closed)
+  /** Infos of everybody `member` may know of, itself not included; not to be changed. */
+  visibleTo(member: Member): ParticipantInfo[] {
+    return this.all().filter((other) => other !== member && !other.hidden && !other.closed)
       .map(sharedInfo);
   }
-}
-
-/** A participant's info as others are told; not to be changed. */
-export function sharedInfo(participant: Participant): ParticipantInfo {
-  return participant.profile.sharedInfo(() => participant.info());
 }

@@ -14,7 +14,8 @@ import {
 } from "@livekit/protocol";
 import type { QualityReport } from "./engine_router.ts";
 import { ParticipantQuality } from "./participant_quality.ts";
-import type { Participant } from "./participant.ts";
+import type { Member } from "./member.ts";
+import type { Session } from "./session.ts";
 import { receivesFrom } from "./room_speakers.ts";
 import { declaredLayers } from "./track_settings.ts";
 
@@ -25,25 +26,26 @@ const LAST_PROTOCOL_WITHOUT_LOST = 10;
 
 /** What this needs of the room. */
 export interface QualityRoom {
-  participants(): Iterable<Participant>;
+  /** Whose clients are here. */
+  participants(): Iterable<Session>;
   /** The highest quality the publisher was asked to send; `undefined` if it was not asked. */
   askedQuality(trackSid: string, mime: string): VideoQuality | undefined;
 }
 
-interface Member {
+interface Measured {
   readonly quality: ParticipantQuality;
   /** Who was told what. */
-  readonly told: WeakMap<Participant, ConnectionQuality>;
+  readonly told: WeakMap<Session, ConnectionQuality>;
 }
 
 /** See the module text. */
 export class RoomQuality {
-  readonly #members = new WeakMap<Participant, Member>();
+  readonly #members = new WeakMap<Member, Measured>();
 
   constructor(readonly room: QualityRoom) {}
 
   /** One of the participant's connections was measured. */
-  report(participant: Participant, report: QualityReport, now: number): void {
+  report(participant: Session, report: QualityReport, now: number): void {
     if (!participant.active) return;
     const member = this.#member(participant);
     member.quality.report(report, now, (upTrack) => this.#expectation(participant, upTrack));
@@ -51,12 +53,12 @@ export class RoomQuality {
   }
 
   /** `receiver` receives a track of `participant` from now on. */
-  introduce(participant: Participant, receiver: Participant): void {
+  introduce(participant: Member, receiver: Session): void {
     const member = this.#members.get(participant);
     if (member !== undefined) this.#tell(participant, member, receiver);
   }
 
-  #tell(participant: Participant, member: Member, receiver: Participant): void {
+  #tell(participant: Member, member: Measured, receiver: Session): void {
     const { protocol } = receiver.traits;
     // One that is away for a moment is told when it is back.
     if (protocol <= LAST_PROTOCOL_WITHOUT_QUALITY || !receiver.reachable) return;
@@ -75,14 +77,14 @@ export class RoomQuality {
     });
   }
 
-  #audience(participant: Participant): Participant[] {
+  #audience(participant: Session): Session[] {
     if (participant.tracks.length === 0) return [participant];
     return [...this.room.participants()].filter((other) =>
       other === participant || other.active && receivesFrom(other, participant)
     );
   }
 
-  #expectation(participant: Participant, upTrack: string): number | "nothing" {
+  #expectation(participant: Session, upTrack: string): number | "nothing" {
     const track = participant.tracks.find(({ upTracks }) =>
       upTracks.some((candidate) => candidate.upTrack === upTrack)
     );
@@ -97,10 +99,10 @@ export class RoomQuality {
     return Math.max(0, ...layers.map(({ spatialLayer }) => spatialLayer));
   }
 
-  #member(participant: Participant): Member {
+  #member(participant: Session): Measured {
     const known = this.#members.get(participant);
     if (known !== undefined) return known;
-    const member: Member = { quality: new ParticipantQuality(), told: new WeakMap() };
+    const member: Measured = { quality: new ParticipantQuality(), told: new WeakMap() };
     this.#members.set(participant, member);
     return member;
   }

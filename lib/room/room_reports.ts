@@ -4,9 +4,9 @@
  * @module
  */
 import type { ConnectionId } from "../base/ids.ts";
-import type { Participant } from "./participant.ts";
+import type { Member } from "./member.ts";
+import type { Session } from "./session.ts";
 import type { RoomContext } from "./room_context.ts";
-import type { RoomMembers } from "./room_members.ts";
 import { RoomQuality } from "./room_quality.ts";
 import { RoomSpeakers } from "./room_speakers.ts";
 import type { RoomTracks } from "./room_tracks.ts";
@@ -18,15 +18,14 @@ export class RoomReports {
 
   constructor(
     readonly context: RoomContext,
-    members: RoomMembers,
-    readonly tracks: RoomTracks<Participant>,
+    sessions: () => Iterable<Session>,
+    readonly tracks: RoomTracks<Member>,
   ) {
     const { platform, router, options } = context;
-    const participants = () => members.values();
     const askedQuality = tracks.askedQuality.bind(tracks);
-    this.#quality = new RoomQuality({ participants, askedQuality });
+    this.#quality = new RoomQuality({ participants: sessions, askedQuality });
     this.#speakers = new RoomSpeakers(
-      participants,
+      sessions,
       platform,
       router,
       options.audioUpdateIntervalMs,
@@ -34,7 +33,7 @@ export class RoomReports {
     tracks.watcher = this.#speakers;
   }
 
-  joined(participant: Participant): void {
+  joined(participant: Session): void {
     const { platform, router } = this.context;
     for (const connection of connectionsOf(participant)) {
       router.watchQuality(connection, (report) => {
@@ -43,14 +42,14 @@ export class RoomReports {
     }
   }
 
-  left(participant: Participant): void {
+  left(participant: Session): void {
     for (const connection of connectionsOf(participant)) {
       this.context.router.unwatchQuality(connection);
     }
   }
 
   /** `subscriber` receives the track from now on. */
-  subscribed(trackSid: string, subscriber: Participant): void {
+  subscribed(trackSid: string, subscriber: Session): void {
     const publisher = this.tracks.get(trackSid)?.publisher;
     if (publisher !== undefined) this.#quality.introduce(publisher, subscriber);
   }
@@ -60,6 +59,6 @@ export class RoomReports {
   }
 }
 
-function connectionsOf({ publisher, subscriber }: Participant): Set<ConnectionId> {
+function connectionsOf({ publisher, subscriber }: Session): Set<ConnectionId> {
   return new Set([publisher.id, subscriber.id]);
 }

@@ -13,7 +13,8 @@ import { WakeTimer } from "../base/wake_timer.ts";
 import type { AudioLevelEntry } from "../engine/media_messages.ts";
 import { ActiveSpeakers, type SpeakerChange } from "./active_speakers.ts";
 import type { EngineRouter, LevelListener } from "./engine_router.ts";
-import type { Participant } from "./participant.ts";
+import type { Member } from "./member.ts";
+import type { Session } from "./session.ts";
 import type { TrackWatcher } from "./room_tracks.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
@@ -21,28 +22,28 @@ import type { PublishedTrack } from "./track_effects.ts";
 const MIN_PROTOCOL = 3;
 
 /** Whether `receiver` has a track of `publisher`. */
-export function receivesFrom(receiver: Participant, publisher: Participant): boolean {
+export function receivesFrom(receiver: Session, publisher: Member): boolean {
   return publisher.tracks.some(({ sid }) => receiver.subscriptions.isBound(sid));
 }
 
 interface WatchedTrack {
-  readonly publisher: Participant;
+  readonly publisher: Member;
   readonly upTracks: readonly UpTrackId[];
 }
 
 /** See the module text. */
-export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
+export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
   readonly #active: ActiveSpeakers;
   /** Unmuted microphones, by track sid. */
   readonly #watched = new Map<string, WatchedTrack>();
-  readonly #publisherOf = new Map<UpTrackId, Participant>();
+  readonly #publisherOf = new Map<UpTrackId, Member>();
   /** By sid, while a participant speaks: who was told so. */
-  readonly #told = new Map<string, Set<Participant>>();
+  readonly #told = new Map<string, Set<Session>>();
   readonly #stale: WakeTimer;
 
   /** @param intervalMs How often the media plane reports levels. */
   constructor(
-    readonly participants: () => Iterable<Participant>,
+    readonly participants: () => Iterable<Session>,
     readonly platform: Platform,
     readonly router: Pick<EngineRouter, "watchLevels" | "unwatchLevels">,
     intervalMs: number,
@@ -51,7 +52,7 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
     this.#stale = new WakeTimer(platform, () => this.#tell());
   }
 
-  trackThere(publisher: Participant, { sid, source, info, upTracks }: PublishedTrack): void {
+  trackThere(publisher: Member, { sid, source, info, upTracks }: PublishedTrack): void {
     const isOpen = source === TrackSource.MICROPHONE && !info.muted;
     const ids = isOpen ? upTracks.map(({ upTrack }) => upTrack) : [];
     this.#unwatch(sid, new Set(ids));
@@ -97,8 +98,8 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
   #tell(): void {
     const now = this.platform.clock.now();
     const changes = this.#active.collect(now);
-    const outbox = new Map<Participant, SpeakerChange[]>();
-    const put = (receiver: Participant, change: SpeakerChange) => {
+    const outbox = new Map<Session, SpeakerChange[]>();
+    const put = (receiver: Session, change: SpeakerChange) => {
       const changes = outbox.get(receiver);
       if (changes === undefined) outbox.set(receiver, [change]);
       else changes.push(change);
@@ -109,7 +110,7 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
     for (const [sid, told] of this.#told) {
       const speaking = this.#active.speaking(sid);
       const change = changes.find((candidate) => candidate.sid === sid);
-      const audience = speaking === undefined ? new Set<Participant>() : this.#audience(sid);
+      const audience = speaking === undefined ? new Set<Session>() : this.#audience(sid);
       for (const receiver of told) {
         if (!audience.has(receiver)) put(receiver, { sid, level: 0, active: false });
       }
@@ -129,14 +130,14 @@ export class RoomSpeakers implements TrackWatcher<Participant>, LevelListener {
   }
 
   /** Who is to know that the participant speaks. */
-  #audience(sid: string): Set<Participant> {
+  #audience(sid: string): Set<Session> {
     const all = [...this.participants()].filter(({ traits }) => traits.protocol >= MIN_PROTOCOL);
     const publisher = this.#publisherWith(sid);
     if (publisher === undefined) return new Set();
     return new Set(all.filter((other) => other === publisher || receivesFrom(other, publisher)));
   }
 
-  #publisherWith(sid: string): Participant | undefined {
+  #publisherWith(sid: string): Member | undefined {
     for (const { publisher } of this.#watched.values()) {
       if (publisher.sid === sid) return publisher;
     }

@@ -12,15 +12,15 @@ import { WakeTimer } from "../base/wake_timer.ts";
 import { regressionOf } from "./codec_choice.ts";
 import type { SignalMessage } from "./connection_host.ts";
 import type { RoomContext } from "./room_context.ts";
-import type { ObservedParticipant, RoomEvents } from "./room_events.ts";
+import type { RoomEvents } from "./room_events.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
 import { type CodecWish, SubscribedCodecs, subscribedCodecsMessage } from "./subscribed_codecs.ts";
 import type { PublishedTrack } from "./track_effects.ts";
 
 /** The publisher of a track, as far as this table cares. */
-export interface TrackPublisher extends ObservedParticipant {
-  readonly sid: string;
-  readonly hidden: boolean;
-  send(message: SignalMessage): void;
+export interface TrackPublisher extends ParticipantFacts {
+  /** Tells its client, as far as this room is its client's. */
+  tell(message: SignalMessage): void;
 }
 
 /** One published track and who publishes it. */
@@ -180,7 +180,7 @@ export class RoomTracks<P extends TrackPublisher> {
     if (info.type === TrackType.AUDIO && info.codecs.length < 2) return;
     const now = this.context.platform.clock.now();
     const wishes = codecs.collect(now);
-    if (wishes !== undefined) publisher.send(subscribedCodecsMessage(info, wishes));
+    if (wishes !== undefined) publisher.tell(subscribedCodecsMessage(info, wishes));
     record.timer.set(codecs.nextWakeAt());
   }
 }

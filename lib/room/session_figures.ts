@@ -3,14 +3,9 @@
  *
  * @module
  */
-import type {
-  ClientInfo,
-  DataStream_Header,
-  ParticipantInfo_Kind,
-  TrackInfo,
-  TrackType,
-} from "@livekit/protocol";
+import type { DataStream_Header, TrackInfo, TrackType } from "@livekit/protocol";
 import type { ConnectionRole } from "./connection_host.ts";
+import type { ClientFacts } from "./participant_facts.ts";
 
 /**
  * A subscription is attempted when its track is put into a description, succeeds with the client's
@@ -30,12 +25,6 @@ export type ConnectionState = "started" | "ice_connected" | "connected" | "fully
  */
 export type StreamStep = "publish" | "subscribe" | "subscribe-stream-start";
 
-/** Whose client takes the step. */
-export interface StreamParticipant {
-  readonly clientInfo: Pick<ClientInfo, "sdk">;
-  readonly kind: ParticipantInfo_Kind;
-}
-
 /** See the module text. */
 export interface SessionFigures {
   subscription(outcome: SubscriptionOutcome): void;
@@ -49,7 +38,7 @@ export interface SessionFigures {
   streamTime(
     step: StreamStep,
     track: Pick<TrackInfo, "source" | "type">,
-    participant: StreamParticipant,
+    participant: ClientFacts,
     ms: number,
     count: number,
   ): void;

@@ -1,52 +1,30 @@
 /**
- * How a published track looks to somebody who wants to receive it.
- *
- * A forwarded track is what its origin's room says it is (rule, codecs, media); only the publisher it
- * shows is the one of this room.
+ * How a track published by a client that is served here looks to somebody who wants to receive it.
  *
  * @module
  */
+import type { UpTrackId } from "../base/ids.ts";
+import type { CodecParameters } from "../base/media_vocabulary.ts";
 import { knownCodecs } from "../negotiation/codec_catalog.ts";
 import { codecOptions, type SubscribableTrack } from "./codec_choice.ts";
-import { ForwardedParticipant } from "./forwarded_participant.ts";
-import type { Participant } from "./participant.ts";
-import type { RoomTrack } from "./room_tracks.ts";
-import { NO_SOURCE, type SourceState } from "./subscription_table.ts";
+import type { OfferedTrack } from "./member.ts";
 
 /**
- * `entry` for `subscriber`; `undefined` if it cannot have it at all. Who is hidden cannot be received:
- * a track would say whose it is.
+ * @param allowed Whether the publisher lets the subscriber have it.
+ * @param codecsOf What was negotiated for one of its up-tracks, by codec.
  */
 export function subscribableTrack(
-  { publisher, track, regressed }: RoomTrack<Participant>,
-  subscriber: Participant,
-): SubscribableTrack | undefined {
-  if (publisher === subscriber || publisher.hidden) return undefined;
-  if (publisher instanceof ForwardedParticipant) {
-    const { origin } = publisher;
-    const source = origin.host.resolveTrack(track.sid, subscriber);
-    return source && { ...source, publisherSid: publisher.sid };
-  }
+  publisherSid: string,
+  { track, regressed }: OfferedTrack,
+  allowed: boolean,
+  codecsOf: (upTrack: UpTrackId, mime: string) => readonly CodecParameters[],
+): SubscribableTrack {
   return {
-    publisherSid: publisher.sid,
+    publisherSid,
     track,
-    allowed: publisher.allowsSubscription(track.sid, subscriber),
+    allowed,
     options: codecOptions(track, regressed),
     codecsOf: ({ upTrack, mime }) =>
-      upTrack === undefined ? knownCodecs(mime) : publisher.publisher.codecsOf(upTrack, mime),
+      upTrack === undefined ? knownCodecs(mime) : codecsOf(upTrack, mime),
   };
-}
-
-/** Whether `subscriber` can have `entry` now: as much of it as is asked most often. */
-export function sourceState(
-  { publisher, track }: RoomTrack<Participant>,
-  subscriber: Participant,
-): SourceState {
-  if (publisher === subscriber || publisher.hidden) return NO_SOURCE;
-  if (publisher instanceof ForwardedParticipant) {
-    return publisher.origin.host.sourceState(track.sid, subscriber);
-  }
-  if (track.upTracks.length === 0) return NO_SOURCE;
-  const allowed = publisher.allowsSubscription(track.sid, subscriber);
-  return { exists: true, kind: track.kind, allowed };
 }

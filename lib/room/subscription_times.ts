@@ -9,7 +9,8 @@ import type { TrackInfo } from "@livekit/protocol";
 import type { DownTrackId } from "../base/ids.ts";
 import type { EngineRouter } from "./engine_router.ts";
 import type { RoomContext } from "./room_context.ts";
-import type { SessionFigures, StreamParticipant, SubscriptionOutcome } from "./session_figures.ts";
+import type { SessionFigures, SubscriptionOutcome } from "./session_figures.ts";
+import type { ClientFacts } from "./participant_facts.ts";
 
 /** Tracks whose earlier subscriptions are remembered; the oldest are forgotten first. */
 const MAX_COUNTS = 256;
@@ -36,7 +37,7 @@ export class SubscriptionTimes {
 
   constructor(
     readonly context: SubscriptionTimesContext,
-    readonly subscriber: StreamParticipant,
+    readonly subscriber: ClientFacts,
     readonly infoOf: (trackSid: string) => TrackInfo | undefined,
   ) {}
 

@@ -10,13 +10,12 @@
 import process from "node:process";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { EngineStats, MediaEvent } from "../engine/media_messages.ts";
-import type { Participant } from "../room/participant.ts";
 import type { RoomObserver } from "../room/room_events.ts";
 import type { SessionFigures } from "../room/session_figures.ts";
 import type { SignalObserver } from "../signalling/signal_observer.ts";
 import { createInstruments, type Instruments } from "./metrics_instruments.ts";
 import { MediaMetrics } from "./metrics_media.ts";
-import { RoomMetrics } from "./metrics_rooms.ts";
+import { type CountedRoom, RoomMetrics } from "./metrics_rooms.ts";
 import { SessionMetrics } from "./metrics_sessions.ts";
 import { SignalMetrics } from "./metrics_signals.ts";
 import type { WebhookStatistics } from "./webhook_endpoint.ts";
@@ -29,7 +28,7 @@ const STATS_TIMEOUT_MS = 1_000;
 
 /** Where figures come from when they are asked for. */
 export interface MetricsSource {
-  rooms(): Iterable<{ participants(): Iterable<Participant> }>;
+  rooms(): Iterable<CountedRoom>;
   stats(): Promise<EngineStats>;
 }
 

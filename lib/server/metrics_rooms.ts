@@ -13,7 +13,8 @@ import {
 } from "@livekit/protocol";
 import type { UpTrackId } from "../base/ids.ts";
 import type { Clock } from "../base/platform.ts";
-import type { Participant } from "../room/participant.ts";
+import type { Room } from "../room/room.ts";
+import type { PublishedTrack } from "../room/track_effects.ts";
 import type { RoomObserver } from "../room/room_events.ts";
 import { type Instruments, protocolLabel } from "./metrics_instruments.ts";
 
@@ -101,7 +102,7 @@ export class RoomMetrics implements RoomObserver {
   }
 
   /** Sets the gauges, and tells where each up-track's media comes from. */
-  collect(rooms: Iterable<{ participants(): Iterable<Participant> }>): TrackSources {
+  collect(rooms: Iterable<CountedRoom>): TrackSources {
     const sources: TrackSources = new Map();
     const published = new KindCounts();
     const subscribed = new KindCounts();
@@ -119,7 +120,7 @@ export class RoomMetrics implements RoomObserver {
           for (const { upTrack } of upTracks) sources.set(upTrack, source);
         }
       }
-      for (const { subscriptions } of participants) {
+      for (const { subscriptions } of room.sessions()) {
         for (const sid of subscriptions.subscribedTracks()) {
           const kind = kinds.get(sid);
           if (kind !== undefined && subscriptions.isBound(sid)) subscribed.count(kind);
@@ -135,7 +136,10 @@ export class RoomMetrics implements RoomObserver {
 }
 
 /** `TrackSource` of the track that an up-track belongs to. */
-export type TrackSources = Map<UpTrackId, Participant["tracks"][number]["source"]>;
+/** A room as far as it is counted. */
+export type CountedRoom = Pick<Room, "participants" | "sessions">;
+
+export type TrackSources = Map<UpTrackId, PublishedTrack["source"]>;
 
 class KindCounts {
   readonly #counts = new Map<TrackType, number>([[TrackType.AUDIO, 0], [TrackType.VIDEO, 0]]);

@@ -15,10 +15,10 @@ import type { ConnectionRole } from "../room/connection_host.ts";
 import type {
   ConnectionState,
   SessionFigures,
-  StreamParticipant,
   StreamStep,
   SubscriptionOutcome,
 } from "../room/session_figures.ts";
+import type { ClientFacts } from "../room/participant_facts.ts";
 import { COUNTRY, type Instruments } from "./metrics_instruments.ts";
 
 /** The only values of the label, because senders write what they like. */
@@ -44,7 +44,7 @@ export class SessionMetrics implements SessionFigures {
   streamTime(
     step: StreamStep,
     { source, type }: Pick<TrackInfo, "source" | "type">,
-    { clientInfo, kind }: StreamParticipant,
+    { clientInfo, kind }: ClientFacts,
     ms: number,
     count: number,
   ): void {

@@ -90,7 +90,7 @@ export class NodeState {
   }
 
   #returns({ reconnect, roomName, identity }: Joining): boolean {
-    return reconnect && this.rooms().get(roomName)?.byIdentity(identity)?.resumable === true;
+    return reconnect && this.rooms().get(roomName)?.session(identity)?.resumable === true;
   }
 
   #beat(): void {

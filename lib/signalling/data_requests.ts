@@ -15,18 +15,17 @@ import {
   UnpublishDataTrackResponse,
 } from "@livekit/protocol";
 import { echoOf } from "../room/request_echo.ts";
-import type { Participant } from "../room/participant.ts";
+import type { Session } from "../room/session.ts";
 
 /** Carries out `request` if it is about data; `false` if it is about something else. */
 export function handleDataRequest(
-  participant: Participant,
+  participant: Session,
   request: SignalRequest["message"],
 ): boolean {
-  const { dataTracks } = participant.host;
   switch (request.case) {
     case "publishDataTrackRequest": {
       const { value } = request;
-      const result = dataTracks.publish(participant, value);
+      const result = participant.publishDataTrack(value);
       if (result.ok) {
         const response = new PublishDataTrackResponse({ info: result.info });
         participant.send({ case: "publishDataTrackResponse", value: response });
@@ -38,7 +37,7 @@ export function handleDataRequest(
     }
     case "unpublishDataTrackRequest": {
       const { value } = request;
-      const info = dataTracks.unpublish(participant, value.pubHandle);
+      const info = participant.unpublishDataTrack(value.pubHandle);
       if (info === undefined) {
         const about = { case: "unpublishDataTrack", value } as const;
         refuse(participant, { reason: Reason.NOT_FOUND, request: about });
@@ -49,7 +48,7 @@ export function handleDataRequest(
       return true;
     }
     case "updateDataSubscription":
-      dataTracks.update(participant, request.value);
+      participant.updateDataSubscription(request.value);
       return true;
     case "storeDataBlobRequest":
       storeBlob(participant, request.value);
@@ -62,16 +61,16 @@ export function handleDataRequest(
   }
 }
 
-function storeBlob(participant: Participant, request: StoreDataBlobRequest): void {
+function storeBlob(participant: Session, request: StoreDataBlobRequest): void {
   const { requestId, blob } = request;
-  const refusal = participant.data.blobs.store(request);
+  const refusal = participant.storeBlob(request);
   if (refusal !== undefined) return refuse(participant, { requestId, ...refusal });
   const value = new StoreDataBlobResponse({ requestId });
   if (blob?.key !== undefined) value.key = blob.key;
   participant.send({ case: "storeDataBlobResponse", value });
 }
 
-function getBlob(participant: Participant, request: GetDataBlobRequest): void {
+function getBlob(participant: Session, request: GetDataBlobRequest): void {
   const { requestId, participantIdentity, key } = request;
   if (key === undefined) {
     const message = "data blob key is required";
@@ -79,18 +78,18 @@ function getBlob(participant: Participant, request: GetDataBlobRequest): void {
   }
   const notFound = (message: string) =>
     refuse(participant, { requestId, reason: Reason.NOT_FOUND, message });
-  const owner = participant.host.byIdentity(participantIdentity);
+  const owner = participant.othersByIdentity(participantIdentity);
   if (owner === undefined || owner.hidden && owner !== participant) {
     return notFound("participant not found");
   }
-  const blob = owner.data.blobs.get(key);
+  const blob = owner.blob(key);
   if (blob === undefined) return notFound("data blob not found");
   const value = new GetDataBlobResponse({ requestId, blob });
   participant.send({ case: "getDataBlobResponse", value });
 }
 
 function refuse(
-  participant: Participant,
+  participant: Session,
   { request = { case: undefined }, ...response }: {
     readonly reason: Reason;
     readonly message?: string;

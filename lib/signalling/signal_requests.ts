@@ -23,7 +23,7 @@ import { checkAttributes, checkMetadata, checkName } from "../room/admin_limits.
 import { reasonOfClientLeave } from "../room/close_reason.ts";
 import type { SignalMessage } from "../room/connection_host.ts";
 import type { IcePreference } from "../room/ice_preference.ts";
-import type { Participant } from "../room/participant.ts";
+import type { Session } from "../room/session.ts";
 import { echoOf } from "../room/request_echo.ts";
 import { parseCandidateInit } from "../wire/ice_candidate.ts";
 import { handleDataRequest } from "./data_requests.ts";
@@ -42,39 +42,36 @@ export function answerPing(request: Request, wallMs: number): SignalMessage | un
 }
 
 /** Carries out `request` for `participant`; resolves when all its effects have been sent. */
-export async function handleRequest(participant: Participant, request: Request): Promise<void> {
-  const { publisher, subscriber, registry, subscriptions } = participant;
+export async function handleRequest(participant: Session, request: Request): Promise<void> {
   switch (request.case) {
     case "offer":
-      participant.relayed.noteDescription(request.value.sdp);
-      return await publisher.offer(request.value);
+      return await participant.offer(request.value);
     case "answer":
-      participant.relayed.noteDescription(request.value.sdp);
-      return subscriber.answer(request.value);
+      return participant.answer(request.value);
     case "trickle":
       return handleTrickle(participant, request);
     case "addTrack":
-      return await registry.announce(request.value);
+      return await participant.announce(request.value);
     case "mute": {
       const { sid, muted } = request.value;
       // Like the other calls of the registry it answers by itself if the track is unknown.
-      await registry.setMuted(sid as TrackSid, muted, "publisher");
+      await participant.muteTrack(sid as TrackSid, muted);
       return;
     }
     case "updateAudioTrack": {
       const { trackSid, features } = request.value;
-      await registry.updateAudio(trackSid as TrackSid, features);
+      await participant.updateAudioTrack(trackSid as TrackSid, features);
       return;
     }
     case "updateVideoTrack": {
       const { trackSid, width, height } = request.value;
-      await registry.updateVideo(trackSid as TrackSid, width, height);
+      await participant.updateVideoTrack(trackSid as TrackSid, width, height);
       return;
     }
     case "subscription":
-      return subscriptions.update(request.value);
+      return participant.updateSubscription(request.value);
     case "trackSetting":
-      return subscriptions.setTrackSettings(request.value);
+      return participant.setTrackSettings(request.value);
     case "subscriptionPermission":
       return participant.setSubscriptionPermission(request.value);
     case "syncState":
@@ -97,13 +94,13 @@ export async function handleRequest(participant: Participant, request: Request):
  * ones tell what path its media takes.
  */
 function handleTrickle(
-  participant: Participant,
+  participant: Session,
   request: Extract<Request, { case: "trickle" }>,
 ): void {
   const { candidateInit, target } = request.value;
   const known = target === SignalTarget.PUBLISHER || target === SignalTarget.SUBSCRIBER;
   const trickled = parseCandidateInit(candidateInit);
-  if (trickled?.end === false) participant.relayed.note(trickled.candidate);
+  if (trickled?.end === false) participant.noteCandidate(trickled.candidate);
   if (known && (trickled !== undefined || isJsonObject(candidateInit))) return;
   respond(participant, Reason.UNCLASSIFIED_ERROR, request);
 }
@@ -122,7 +119,7 @@ function isJsonObject(text: string): boolean {
   }
 }
 
-function updateMetadata(participant: Participant, request: UpdateParticipantMetadata): void {
+function updateMetadata(participant: Session, request: UpdateParticipantMetadata): void {
   const { requestId, name, metadata, attributes } = request;
   const { profile, context } = participant;
   const answer = (reason: Reason, message = "") =>
@@ -146,27 +143,27 @@ function updateMetadata(participant: Participant, request: UpdateParticipantMeta
 }
 
 /** What a resuming client believes; a track it has and we do not means that it must join anew. */
-function syncState(participant: Participant, state: SyncState): void {
+function syncState(participant: Session, state: SyncState): void {
   const unknown = state.publishTracks.some(({ track }) =>
-    track === undefined || !participant.registry.has(track.sid as TrackSid)
+    track === undefined || !participant.announced(track.sid as TrackSid)
   );
   const unknownData = state.publishDataTracks.some(({ info }) =>
-    info === undefined || !participant.data.tracks.has(info.sid)
+    info === undefined || !participant.dataTracks.has(info.sid)
   );
   if (unknown || unknownData) {
     return participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
   }
-  participant.subscriptions.disable(state.trackSidsDisabled);
-  if (state.subscription !== undefined) participant.subscriptions.update(state.subscription);
+  participant.disableTracks(state.trackSidsDisabled);
+  if (state.subscription !== undefined) participant.updateSubscription(state.subscription);
   if (state.dataSubscription !== undefined) {
-    participant.host.dataTracks.update(participant, state.dataSubscription);
+    participant.updateDataSubscription(state.dataSubscription);
   }
 }
 
-function simulate(participant: Participant, { scenario }: SimulateScenario): void {
+function simulate(participant: Session, { scenario }: SimulateScenario): void {
   switch (scenario.case) {
     case "speakerUpdate":
-      return participant.host.simulateSpeaker(participant, scenario.value);
+      return participant.simulateSpeaker(scenario.value);
     case "nodeFailure":
       return participant.close(DisconnectReason.SERVER_SHUTDOWN, "none");
     case "migration":
@@ -177,10 +174,9 @@ function simulate(participant: Participant, { scenario }: SimulateScenario): voi
       return participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
     case "disconnectSignalOnResume":
     case "disconnectSignalOnResumeNoMessages":
-      return participant.link.dropNext(scenario.case === "disconnectSignalOnResumeNoMessages");
+      return participant.dropNextSocket(scenario.case === "disconnectSignalOnResumeNoMessages");
     case "switchCandidateProtocol":
-      participant.steering.prefer(PREFERENCE_BY_PROTOCOL[scenario.value] ?? "none");
-      return participant.subscriber.restart();
+      return participant.switchProtocol(PREFERENCE_BY_PROTOCOL[scenario.value] ?? "none");
     default:
       return;
   }
@@ -193,7 +189,7 @@ const PREFERENCE_BY_PROTOCOL: Readonly<Record<CandidateProtocol, IcePreference>>
 };
 
 function respond(
-  participant: Participant,
+  participant: Session,
   reason: Reason,
   request: RequestResponse["request"],
   requestId = 0,

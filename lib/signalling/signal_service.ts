@@ -10,7 +10,7 @@ import { DisconnectReason } from "@livekit/protocol";
 import { checkAttributes, checkMetadata } from "../room/admin_limits.ts";
 import { ClientTraits } from "../room/client_traits.ts";
 import { leaveMessage } from "../room/close_reason.ts";
-import type { Participant } from "../room/participant.ts";
+import type { Session } from "../room/session.ts";
 import { publishableCodecs } from "../room/publisher_connection.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
@@ -50,7 +50,7 @@ export class SignalService {
   readonly #sessions = new Set<SignalSession>();
   readonly #encoder = new ResponseEncoder();
   readonly #turns: RequestTurns;
-  readonly #budgets = new WeakMap<Participant, RequestBudget>();
+  readonly #budgets = new WeakMap<Session, RequestBudget>();
 
   constructor(readonly options: SignalServiceOptions) {
     const { context } = options.rooms;
@@ -164,12 +164,12 @@ export class SignalService {
 
   #resume(join: JoinParameters, session: SignalSession): void {
     const room = this.options.rooms.get(join.roomName);
-    const participant = room?.byIdentity(join.identity);
+    const participant = room?.session(join.identity);
     if (room === undefined || participant === undefined || !participant.resumable) {
       return this.#refuse(join, session, DisconnectReason.STATE_MISMATCH, "reconnect");
     }
     session.bind(participant);
-    participant.steering.resumed(join.reconnectReason);
+    participant.returns(join.reconnectReason);
     const { icePreference, traits } = participant;
     room.resume(participant, session, {
       case: "reconnect",
@@ -184,7 +184,7 @@ export class SignalService {
   }
 
   /** A participant that comes back on another socket has what it had left. */
-  #budgetOf(participant: Participant): RequestBudget {
+  #budgetOf(participant: Session): RequestBudget {
     const known = this.#budgets.get(participant);
     if (known !== undefined) return known;
     const budget = new RequestBudget(this.options.rooms.context.platform.clock);
@@ -203,7 +203,7 @@ export class SignalService {
     session.close();
   }
 
-  #refreshTokens(join: JoinParameters, participant: Participant): void {
+  #refreshTokens(join: JoinParameters, participant: Session): void {
     const refresher = new TokenRefresher(
       join,
       participant,

@@ -16,7 +16,7 @@ import {
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { Cancel, Clock, Timers } from "../base/platform.ts";
 import type { SignalMessage, SignalSink } from "../room/connection_host.ts";
-import type { Participant } from "../room/participant.ts";
+import type { Session } from "../room/session.ts";
 import {
   decodeRequest,
   encodingOf,
@@ -41,7 +41,7 @@ export interface SignalSessionOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   /** What is left for a participant, whatever socket it is on. */
-  readonly budgetOf: (participant: Participant) => RequestBudget;
+  readonly budgetOf: (participant: Session) => RequestBudget;
   /** Shared with the other sessions. */
   readonly turns: RequestTurns;
   readonly counters: DropCounters;
@@ -59,7 +59,7 @@ export interface SignalSessionOptions {
 /** See the module text. */
 export class SignalSession implements SignalSink {
   #encoding: FrameEncoding = "binary";
-  #participant: Participant | undefined;
+  #participant: Session | undefined;
   #budget: RequestBudget | undefined;
   /** Frames whose turn has not come, oldest first. */
   #backlog: (Uint8Array | string)[] = [];
@@ -80,7 +80,7 @@ export class SignalSession implements SignalSink {
   }
 
   /** Requests go to `participant` from now on. */
-  bind(participant: Participant): void {
+  bind(participant: Session): void {
     this.#participant = participant;
     this.#budget = this.options.budgetOf(participant);
   }
@@ -171,8 +171,8 @@ export class SignalSession implements SignalSink {
     this.#encoding = encodingOf(data);
     this.options.observer?.request(request.message);
     const { case: kind } = request.message;
-    this.#participant?.link.heard(kind === "ping" || kind === "pingReq");
-    if (kind === "pingReq") this.#participant?.link.measured(request.message.value.rtt);
+    this.#participant?.heard(kind === "ping" || kind === "pingReq");
+    if (kind === "pingReq") this.#participant?.signalMeasured(request.message.value.rtt);
     const pong = answerPing(request.message, this.options.clock.wallMs());
     if (pong !== undefined) return this.send(pong);
     this.handle(request.message);

@@ -11,7 +11,8 @@
 import { DisconnectReason, type ICEServer, SessionDescription } from "@livekit/protocol";
 import { transportSection, writeIceFragment } from "../negotiation/ice_fragment.ts";
 import type { SignalMessage, SignalSink } from "../room/connection_host.ts";
-import type { Participant } from "../room/participant.ts";
+import type { Member } from "../room/member.ts";
+import type { Session } from "../room/session.ts";
 import type { Room } from "../room/room.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
@@ -61,7 +62,7 @@ export interface WhipDone {
 export class WhipService {
   readonly #sessions = new Map<
     string,
-    { readonly participant: Participant; readonly room: Room }
+    { readonly participant: Session; readonly room: Room }
   >();
 
   constructor(readonly rooms: RoomDirectory, readonly admission: WhipAdmission) {}
@@ -129,7 +130,7 @@ export class WhipService {
     if (section === undefined || !offer.sections.some(({ mid }) => mid === fragment.mid)) {
       return refuse(400, "could not find media mid");
     }
-    const local = found.participant.publisher.restartIce(fragment.ice);
+    const local = found.participant.restartIce(fragment.ice);
     const answer = writeIceFragment(local, section);
     return { ok: true, fragment: answer, ufrag: local.ice.ufrag };
   }
@@ -144,7 +145,7 @@ export class WhipService {
 
   async #negotiate(
     room: Room,
-    participant: Participant,
+    participant: Session,
     offer: RemoteDescription,
     offerSdp: string,
     wanted: WantedTracks,
@@ -152,21 +153,21 @@ export class WhipService {
     const named = await this.#awaitTracks(room, participant, wanted);
     if (named === undefined) return refuse(503, "could not subscribe to tracks");
     // What was asked for by name gets the first sections.
-    participant.subscriptions.desire(named);
-    participant.subscriptions.desire(
+    participant.subscribeTo(named);
+    participant.subscribeTo(
       othersOf(room, participant).flatMap(({ tracks }) => tracks.map(({ sid }) => sid)),
     );
-    for (const request of synthesizedTracks(offer)) await participant.registry.announce(request);
+    for (const request of synthesizedTracks(offer)) await participant.announce(request);
     const description = new SessionDescription({ type: "offer", sdp: offerSdp });
-    await participant.publisher.offer(description);
-    const bound = named.every((sid) => participant.subscriptions.isBound(sid));
+    await participant.offer(description);
+    const bound = named.every((sid) => participant.receives(sid));
     return bound ? undefined : refuse(503, "could not subscribe to tracks");
   }
 
   /** Sids of the tracks named, once all are there; `undefined` if they do not come in time. */
   async #awaitTracks(
     room: Room,
-    participant: Participant,
+    participant: Session,
     wanted: WantedTracks,
   ): Promise<string[] | undefined> {
     const { clock, timers } = this.rooms.context.platform;
@@ -179,7 +180,7 @@ export class WhipService {
     }
   }
 
-  #register(room: Room, participant: Participant, sdp: string): WhipAnswer {
+  #register(room: Room, participant: Session, sdp: string): WhipAnswer {
     const { sid } = participant;
     this.#sessions.set(sid, { participant, room });
     participant.onClosed = () => this.#sessions.delete(sid);
@@ -189,7 +190,7 @@ export class WhipService {
       sid,
       sdp,
       iceServers: iceServers.length > 0 ? iceServers : DEFAULT_ICE_SERVERS,
-      ufrag: participant.publisher.iceState?.local.ufrag ?? "",
+      ufrag: participant.iceState?.local.ufrag ?? "",
     };
   }
 
@@ -199,7 +200,7 @@ export class WhipService {
       return refuse(404, "requested room does not exist");
     }
     const participant = session?.room.name === roomName ? session.participant : undefined;
-    const ice = participant?.publisher.iceState;
+    const ice = participant?.iceState;
     if (participant?.identity !== identity || ice === undefined) {
       return refuse(404, "participant does not exist");
     }
@@ -220,7 +221,7 @@ class AnswerSink implements SignalSink {
 
 function namedTracks(
   room: Room,
-  participant: Participant,
+  participant: Session,
   wanted: WantedTracks,
 ): string[] | undefined {
   const sids: string[] = [];
@@ -236,7 +237,7 @@ function namedTracks(
   return sids;
 }
 
-function othersOf(room: Room, participant: Participant): Participant[] {
+function othersOf(room: Room, participant: Session): Member[] {
   return [...room.participants()].filter((other) => other !== participant && !other.hidden);
 }
 

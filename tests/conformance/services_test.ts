@@ -84,7 +84,7 @@ scenario("TestDrainMessageSource", async (test) => {
       .filter((info) => info.metadata === metadata).map(({ numPublishers }) => numPublishers);
   for (let numPublishers = 0; numPublishers < 200; numPublishers++) {
     const value = new RoomUpdate({ room: { metadata, numPublishers } });
-    room.byIdentity("alice")!.send({ case: "roomUpdate", value });
+    room.session("alice")!.send({ case: "roomUpdate", value });
   }
   test.server.rooms.delete(ROOM);
   await alice.signal.ended();

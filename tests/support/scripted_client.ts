@@ -23,7 +23,7 @@ import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { type Log, silentLog } from "../../lib/base/platform.ts";
 import type { ConnectionId, NodeId, UpTrackId } from "../../lib/base/ids.ts";
 import { EngineRouter } from "../../lib/room/engine_router.ts";
-import type { Participant } from "../../lib/room/participant.ts";
+import type { Session } from "../../lib/room/session.ts";
 import { IcePreferences } from "../../lib/room/ice_preference.ts";
 import { DEFAULT_ROOM_OPTIONS, type RoomOptions } from "../../lib/room/room_context.ts";
 import { RoomDirectory } from "../../lib/room/room_directory.ts";
@@ -109,8 +109,8 @@ export class ScriptedClient {
   }
 
   /** The server's side of this client; throws once it has left. */
-  get participant(): Participant {
-    const found = this.world.rooms.get(this.join.roomName)?.byIdentity(this.identity);
+  get participant(): Session {
+    const found = this.world.rooms.get(this.join.roomName)?.session(this.identity);
     assert.ok(found, `${this.identity} is not in the room`);
     return found;
   }

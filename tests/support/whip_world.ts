@@ -116,6 +116,6 @@ export class WhipWorld {
 
   /** The server's side of the client. */
   participant(identity = "cam") {
-    return this.world.rooms.get("lobby")?.byIdentity(identity);
+    return this.world.rooms.get("lobby")?.session(identity);
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DisconnectReason, ParticipantInfo_State as State } from "@livekit/protocol";
-import { sharedInfo } from "../../../lib/room/room_members.ts";
+import { sharedInfo } from "../../../lib/room/participant_facts.ts";
 import { World } from "../../support/scripted_client.ts";
 
 Deno.test("ParticipantProfile.sharedInfo() gives one object a version, equal to a fresh one", async () => {

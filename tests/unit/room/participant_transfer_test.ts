@@ -80,7 +80,7 @@ Deno.test("moveParticipant() lets the moved publish, send data, leave and come b
   const carol = await world.joined("carol", STAGE);
   const send = async (sequence: number) => {
     const value = { case: "user" as const, value: new UserPacket({ payload: new Uint8Array(1) }) };
-    const connection = world.rooms.get("stage")!.byIdentity("alice")!.publisher.id;
+    const connection = world.rooms.get("stage")!.session("alice")!.publisher.id;
     const bytes = new DataPacket({ value, sequence }).toBinary();
     world.engine.emit({ type: "data_received", connection, label: "_reliable", bytes });
     await world.settle();

@@ -284,7 +284,7 @@ Deno.test("a participant that is moved takes its data tracks along and gets thos
   assert.deepEqual(routes(bob), { 1: {} });
   assert.deepEqual([Object.keys(told(alice)), Object.keys(told(carol))], [[carols], [alices]]);
   assert.deepEqual(routes(carol), { 6: { [toAlice]: told(alice)[carols] } });
-  const connection = world.rooms.get("stage")!.byIdentity("alice")!.publisher.id;
+  const connection = world.rooms.get("stage")!.session("alice")!.publisher.id;
   const last = world.engine.of("set_data_track_routes")
     .findLast((command) => command.connection === connection)!;
   assert.deepEqual(last.routes, [{

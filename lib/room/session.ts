@@ -10,19 +10,33 @@
  * @module
  */
 import {
+  type AddTrackRequest,
+  type AudioTrackFeature,
+  type DataBlob,
+  type DataBlobKey,
+  type DataTrackInfo,
   type DisconnectReason,
   DisconnectReason as Reason,
   type ParticipantInfo,
   ParticipantInfo_State as State,
   type ParticipantPermission,
   ParticipantUpdate,
+  type PublishDataTrackRequest,
+  type ReconnectReason,
+  type SessionDescription,
+  type StoreDataBlobRequest,
   type SubscriptionPermission,
+  type TrackInfo,
+  TrackSubscribed,
+  type UpdateDataSubscription,
+  type UpdateSubscription,
+  type UpdateTrackSettings,
 } from "@livekit/protocol";
 import { attemptAll } from "../base/attempt_all.ts";
-import { type ConnectionId, type ParticipantSid, randomId } from "../base/ids.ts";
+import { type ConnectionId, type ParticipantSid, randomId, type TrackSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
 import { guardedPlatform } from "../base/wake_timer.ts";
-import type { ConnectionFailure } from "../engine/media_messages.ts";
+import type { ConnectionFailure, DataTrackRoute } from "../engine/media_messages.ts";
 import { ClientTraits } from "./client_traits.ts";
 import { describeError, type Farewell, leaveMessage } from "./close_reason.ts";
 import type {
@@ -31,13 +45,20 @@ import type {
   SignalMessage,
   SignalSink,
 } from "./connection_host.ts";
-import type { PublishingSide, SubscribingSide } from "./connection_sides.ts";
+import type { IceState, PublishingSide, SubscribingSide } from "./connection_sides.ts";
+import type { BlobRefusal } from "./data_blobs.ts";
+import type { LocalParameters } from "../negotiation/local_description.ts";
+import type { IceCredentials } from "../base/media_vocabulary.ts";
 import type { IcePreference } from "./ice_preference.ts";
 import { clientSummary, RelayedAddresses } from "./client_summary.ts";
 import { IceSteering } from "./ice_steering.ts";
 import { ParticipantData } from "./participant_data.ts";
 import { mediaSides } from "./participant_media.ts";
-import { type ParticipantInit, ParticipantProfile } from "./participant_profile.ts";
+import {
+  type ParticipantInit,
+  ParticipantProfile,
+  type ProfileChange,
+} from "./participant_profile.ts";
 import { canPublishSource } from "./participant_permission.ts";
 import { subscriptionHost } from "./participant_subscriptions.ts";
 import { ParticipantTracks } from "./participant_tracks.ts";
@@ -47,6 +68,7 @@ import { publishableCodecs } from "./publisher_connection.ts";
 import { Presence } from "./presence.ts";
 import { PublicationWatch } from "./publication_watch.ts";
 import type { RoomContext } from "./room_context.ts";
+import type { HostedSession } from "./session_facts.ts";
 import { SignalLink } from "./signal_link.ts";
 import {
   everyoneMaySubscribe,
@@ -56,11 +78,18 @@ import {
 import { Subscriptions } from "./subscriptions.ts";
 import type { DataPeer } from "./data_router.ts";
 import type { PublishedTrack } from "./track_effects.ts";
-import type { ParticipantHost } from "./participant_host.ts";
+import type { RoomPort } from "./room_port.ts";
+import { type Member, MemberRecord, type OfferedTrack } from "./member.ts";
+import type { ParticipantFacts } from "./participant_facts.ts";
+import { subscribableTrack } from "./subscribable_track.ts";
+import { NO_SOURCE, type SourceState } from "./subscription_table.ts";
+import type { SubscribableTrack } from "./codec_choice.ts";
+import type { DataTrackPublication, PublishedDataTracks } from "./published_data_tracks.ts";
 import { TrackRegistry } from "./track_registry.ts";
 
 /** See the module text. */
-export class Participant implements DataPeer, ConnectionHost {
+export class Session extends MemberRecord
+  implements HostedSession<Session>, DataPeer, ConnectionHost {
   /** New in each room it is moved to. */
   sid: ParticipantSid;
   readonly traits: ClientTraits;
@@ -84,18 +113,19 @@ export class Participant implements DataPeer, ConnectionHost {
   /** A throw of its timers is this participant's bug, and nobody else's. */
   readonly context: RoomContext;
   #updates: UpdateFilter;
-  readonly #tracks: ParticipantTracks<Participant>;
+  readonly #tracks: ParticipantTracks<Session>;
   #rule: SubscriptionRule = everyoneMaySubscribe;
   readonly #presence: Presence;
   readonly #publications: PublicationWatch;
 
   constructor(
     context: RoomContext,
-    public host: ParticipantHost<Participant>,
+    public host: RoomPort<Session>,
     readonly init: ParticipantInit,
     sink: SignalSink,
     log: Log,
   ) {
+    super();
     const { options } = context;
     const platform = guardedPlatform(context.platform, (error) => this.bug(error));
     this.context = { ...context, platform };
@@ -103,7 +133,7 @@ export class Participant implements DataPeer, ConnectionHost {
     this.log = log.child({ participant: init.identity, sid: this.sid });
     this.traits = new ClientTraits(init.clientInfo);
     this.profile = new ParticipantProfile(this.sid, init, platform.clock.wallMs(), context.region);
-    this.data = new ParticipantData(this);
+    this.data = new ParticipantData(this.context, () => this.publisher.id);
     this.subscriberPrimary = this.traits.subscriberPrimary && init.permission.canSubscribe &&
       !this.singlePeerConnection;
     this.link = new SignalLink(sink, platform.clock, !this.oneShot);
@@ -121,7 +151,7 @@ export class Participant implements DataPeer, ConnectionHost {
       counters: context.counters,
     });
     this.#publications = new PublicationWatch(this);
-    this.#tracks = new ParticipantTracks<Participant>(this, this.#publications);
+    this.#tracks = new ParticipantTracks<Session>(this, this.#publications);
     const { publisher, subscriber } = mediaSides(
       this.context,
       this,
@@ -136,7 +166,7 @@ export class Participant implements DataPeer, ConnectionHost {
     this.publisher = publisher;
     this.subscriber = subscriber;
     this.subscriptions = new Subscriptions(
-      subscriptionHost<Participant>(this),
+      subscriptionHost<Session>(this),
       platform,
       init.adaptiveStream,
       options.subscriptionLimits,
@@ -157,37 +187,9 @@ export class Participant implements DataPeer, ConnectionHost {
     return this.oneShot;
   }
 
-  get identity(): string {
-    return this.init.identity;
-  }
-
-  get state(): State {
-    return this.profile.state;
-  }
-
   /** The join response may be or has been sent, and the session is not over. */
   get ready(): boolean {
     return this.state === State.JOINED || this.state === State.ACTIVE;
-  }
-
-  get closed(): boolean {
-    return this.state === State.DISCONNECTED;
-  }
-
-  get hidden(): boolean {
-    return this.profile.permission.hidden;
-  }
-
-  get agent(): boolean {
-    return this.profile.isAgent;
-  }
-
-  get active(): boolean {
-    return this.state === State.ACTIVE;
-  }
-
-  get canPublishData(): boolean {
-    return this.profile.permission.canPublishData;
   }
 
   get reachable(): boolean {
@@ -217,9 +219,56 @@ export class Participant implements DataPeer, ConnectionHost {
     return this.#tracks.list();
   }
 
-  /** Everything a receiver may know; the version goes up if something changed since last time. */
-  info(): ParticipantInfo {
-    return this.profile.toInfo(this.tracks.map(({ info }) => info), this.data.tracks.infos());
+  get dataTracks(): PublishedDataTracks {
+    return this.data.tracks;
+  }
+
+  source(offered: OfferedTrack, subscriber: ParticipantFacts): SubscribableTrack | undefined {
+    // Who is hidden cannot be received: a track would say whose it is.
+    if (subscriber === this || this.hidden) return undefined;
+    const allowed = this.allowsSubscription(offered.track.sid, subscriber);
+    return subscribableTrack(
+      this.sid,
+      offered,
+      allowed,
+      (upTrack, mime) => this.publisher.codecsOf(upTrack, mime),
+    );
+  }
+
+  sourceState({ sid, kind, upTracks }: PublishedTrack, subscriber: ParticipantFacts): SourceState {
+    if (subscriber === this || this.hidden || upTracks.length === 0) return NO_SOURCE;
+    return { exists: true, kind, allowed: this.allowsSubscription(sid, subscriber) };
+  }
+
+  relayWish(): boolean {
+    return false;
+  }
+
+  setDataRoutes(routes: readonly DataTrackRoute[]): void {
+    this.setDataRoutesOf(this.sid, routes);
+  }
+
+  /** As {@linkcode setDataRoutes}, from another room, in which it goes by `sid`. */
+  setDataRoutesOf(sid: string, routes: readonly DataTrackRoute[]): void {
+    this.data.routes.set(sid, routes);
+  }
+
+  blob(key: DataBlobKey): DataBlob | undefined {
+    return this.data.blobs.get(key);
+  }
+
+  tell(message: SignalMessage): void {
+    this.send(message);
+  }
+
+  tellSubscribed(trackSid: string): void {
+    if (!this.traits.requestResponses) return;
+    this.send({ case: "trackSubscribed", value: new TrackSubscribed({ trackSid }) });
+  }
+
+  async muteByServer(trackSid: TrackSid, muted: boolean): Promise<TrackInfo | undefined> {
+    const known = await this.registry.setMuted(trackSid, muted, "admin");
+    return known ? this.registry.info(trackSid) : undefined;
   }
 
   /**
@@ -283,8 +332,139 @@ export class Participant implements DataPeer, ConnectionHost {
     }
   }
 
+  // What its client asks for.
+
+  get roomName(): string {
+    return this.host.name;
+  }
+
+  /** Handles one `offer` of the client. */
+  offer(description: SessionDescription): Promise<void> {
+    this.relayed.noteDescription(description.sdp);
+    return this.publisher.offer(description);
+  }
+
+  /** Handles one `answer` of the client. */
+  answer(description: SessionDescription): void {
+    this.relayed.noteDescription(description.sdp);
+    this.subscriber.answer(description);
+  }
+
+  /** A candidate the client trickled. */
+  noteCandidate(candidate: Parameters<RelayedAddresses["note"]>[0]): void {
+    this.relayed.note(candidate);
+  }
+
+  /** How ICE stands where it publishes; absent before its first offer. */
+  get iceState(): IceState | undefined {
+    return this.publisher.iceState;
+  }
+
+  /** See {@linkcode PublishingSide.restartIce}. */
+  restartIce(remote: IceCredentials): LocalParameters {
+    return this.publisher.restartIce(remote);
+  }
+
+  /** `AddTrack`, answered by itself. */
+  announce(request: AddTrackRequest): Promise<void> {
+    return this.registry.announce(request);
+  }
+
+  /** Whether it has announced or published the track. */
+  announced(trackSid: TrackSid): boolean {
+    return this.registry.has(trackSid);
+  }
+
+  async muteTrack(trackSid: TrackSid, muted: boolean): Promise<void> {
+    await this.registry.setMuted(trackSid, muted, "publisher");
+  }
+
+  async updateAudioTrack(trackSid: TrackSid, features: AudioTrackFeature[]): Promise<void> {
+    await this.registry.updateAudio(trackSid, features);
+  }
+
+  async updateVideoTrack(trackSid: TrackSid, width: number, height: number): Promise<void> {
+    await this.registry.updateVideo(trackSid, width, height);
+  }
+
+  updateSubscription(message: UpdateSubscription): void {
+    this.subscriptions.update(message);
+  }
+
+  setTrackSettings(message: UpdateTrackSettings): void {
+    this.subscriptions.setTrackSettings(message);
+  }
+
+  /** Tracks it wants nothing of until it says more (`track_sids_disabled`). */
+  disableTracks(trackSids: readonly string[]): void {
+    this.subscriptions.disable(trackSids);
+  }
+
+  /** Wants tracks on behalf of a client that cannot ask. */
+  subscribeTo(trackSids: readonly string[]): void {
+    this.subscriptions.desire(trackSids);
+  }
+
+  /** Whether a track is in what its client accepted. */
+  receives(trackSid: string): boolean {
+    return this.subscriptions.isBound(trackSid);
+  }
+
+  publishDataTrack(request: PublishDataTrackRequest): DataTrackPublication {
+    return this.host.dataTracks.publish(this, request);
+  }
+
+  /** @returns What ended; `undefined` if there is no such track. */
+  unpublishDataTrack(pubHandle: number): DataTrackInfo | undefined {
+    return this.host.dataTracks.unpublish(this, pubHandle);
+  }
+
+  updateDataSubscription(message: UpdateDataSubscription): void {
+    this.host.dataTracks.update(this, message);
+  }
+
+  /** @returns Why the blob was not stored; `undefined` if it was. */
+  storeBlob(request: StoreDataBlobRequest): BlobRefusal | undefined {
+    return this.data.blobs.store(request);
+  }
+
+  /** Anybody in its room, itself included. */
+  othersByIdentity(identity: string): Member | undefined {
+    return this.host.byIdentity(identity);
+  }
+
+  simulateSpeaker(seconds: number): void {
+    this.host.simulateSpeaker(this, seconds);
+  }
+
+  /** As a client under test asks; see {@linkcode SignalLink.dropNext}. */
+  dropNextSocket(withoutMessages: boolean): void {
+    this.link.dropNext(withoutMessages);
+  }
+
+  /** Leads the client to another protocol, as one under test asks. */
+  switchProtocol(preference: IcePreference): void {
+    this.steering.prefer(preference);
+    this.subscriber.restart();
+  }
+
+  /** Something came on its socket. */
+  heard(isPing: boolean): void {
+    this.link.heard(isPing);
+  }
+
+  /** Its client measured the round trip of signalling, ms. */
+  signalMeasured(rttMs: bigint): void {
+    this.link.measured(rttMs);
+  }
+
+  /** The client is back. @param reason What made it do so. */
+  returns(reason: ReconnectReason): void {
+    this.steering.resumed(reason);
+  }
+
   /** The session goes on in another room, whose `host` has still to take it in. */
-  moveTo(host: ParticipantHost<Participant>): void {
+  moveTo(host: RoomPort<Session>): void {
     this.subscriptions.reset();
     const { platform } = this.context;
     this.sid = randomId<ParticipantSid>(platform.random, "PA_");
@@ -299,7 +479,7 @@ export class Participant implements DataPeer, ConnectionHost {
   }
 
   /** Whether `subscriber` may have `trackSid` of this publisher. */
-  allowsSubscription(trackSid: string, subscriber: Participant): boolean {
+  allowsSubscription(trackSid: string, subscriber: ParticipantFacts): boolean {
     return this.#rule.allows({
       identity: subscriber.identity,
       exempt: subscriber.profile.isRecorder,
@@ -307,7 +487,7 @@ export class Participant implements DataPeer, ConnectionHost {
   }
 
   /** Changes names or attributes and tells everybody; see {@linkcode ParticipantProfile.update}. */
-  updateProfile(change: Parameters<ParticipantProfile["update"]>[0]): void {
+  updateProfile(change: ProfileChange): void {
     if (!this.profile.update(change)) return;
     this.host.participantChanged(this, true);
     this.onClaimsChanged();
