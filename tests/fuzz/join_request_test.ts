@@ -63,13 +63,31 @@ Deno.test("readJoinParameters() answers an arbitrary query with parameters or a 
   );
 });
 
-Deno.test("parseUserAgent() is total on arbitrary text", () => {
+Deno.test("parseUserAgent() finds versions and nothing else in arbitrary text", () => {
+  const words = [
+    "Firefox/",
+    "Chrome/",
+    "Version/1 Safari/",
+    "iPhone OS ",
+    "Windows NT ",
+    "Linux",
+    "1.2.3",
+    "_",
+  ];
+  const part = fc.oneof(fc.constantFrom(...words), fc.string({ unit: "binary", maxLength: 300 }));
+  let known = 0;
   fc.assert(
-    fc.property(fc.string({ unit: "binary", maxLength: 2000 }), (text) => {
-      assert.equal(typeof parseUserAgent(text).browser, "string");
+    fc.property(fc.array(part, { maxLength: 12 }), (parts) => {
+      const { browser, browserVersion, os, osVersion } = parseUserAgent(parts.join(""));
+      assert.match(browser, /^[A-Za-z ]{0,20}$/);
+      assert.match(os, /^[A-Za-z ]{0,20}$/);
+      assert.match(browserVersion, /^[\d.]*$/);
+      assert.match(osVersion, /^[\d.]*$/);
+      if (browser !== "" && os !== "") known++;
     }),
     RUN,
   );
+  assert.ok(known > 0, "the generator must reach both");
 });
 
 /** Bytes with a few of them changed, or cut off. */

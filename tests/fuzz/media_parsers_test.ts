@@ -26,19 +26,35 @@ Deno.test("payload parsers accept or refuse random bytes and stay within them", 
   const vp8 = new Vp8Descriptor();
   const vp9 = new Vp9Descriptor();
   const dd = new DependencyDescriptor();
+  const accepted: Record<string, number> = {};
+  const note = (name: string, isAccepted: boolean) => {
+    accepted[name] = (accepted[name] ?? 0) + (isAccepted ? 1 : 0);
+    return isAccepted;
+  };
   for (let i = 0; i < ROUNDS; i++) {
     const bytes = random.bytes(random.below(24));
     const offset = random.below(4);
     const length = Math.max(0, bytes.length - offset) + (random.chance(0.1) ? 1 : 0);
-    if (vp8.parse(bytes, offset, length)) {
+    if (note("vp8", vp8.parse(bytes, offset, length))) {
       assert.ok(vp8.headerLength >= 1 && offset + vp8.headerLength < bytes.length);
       assert.ok(vp8.pictureId < 0x8000 && vp8.temporalId < 4 && vp8.keyIdx < 32);
     }
-    if (vp9.parse(bytes, offset, length)) assert.ok(vp9.spatialId < 8 && vp9.pictureId < 0x8000);
-    if (dd.parse(bytes, offset, length)) assert.ok(dd.frameNumber <= 0xffff);
-    for (const check of [isH264KeyFrameStart, isH265KeyFrameStart, isAv1KeyFrameStart]) {
-      assert.equal(typeof check(bytes, offset, length), "boolean");
+    if (note("vp9", vp9.parse(bytes, offset, length))) {
+      assert.ok(vp9.spatialId < 8 && vp9.pictureId < 0x8000);
     }
+    if (note("dd", dd.parse(bytes, offset, length))) assert.ok(dd.frameNumber <= 0xffff);
+    for (const check of [isH264KeyFrameStart, isH265KeyFrameStart, isAv1KeyFrameStart]) {
+      // What lies outside of the payload has no say.
+      const shorter = random.below(length + 1);
+      const others = random.bytes(bytes.length);
+      others.set(bytes.subarray(offset, offset + shorter), Math.min(offset, bytes.length));
+      const isStart = check(bytes, offset, shorter);
+      assert.equal(check(others, offset, shorter), isStart, `${check.name} of ${bytes.toHex()}`);
+      note(check.name, isStart);
+    }
+  }
+  for (const [name, count] of Object.entries(accepted)) {
+    assert.ok(count > 0 && count < ROUNDS * 3, `${name} accepted ${count}`);
   }
 });
 
