@@ -3,16 +3,20 @@
  * `USERNAME` names the agent (RFC 8445 §7.3).
  *
  * Contract: an agent sees only requests whose MESSAGE-INTEGRITY is right under the password that goes
- * with the ufrag they name. Everything else is a counted drop, answered by silence, so that strangers
- * learn nothing and nothing is reflected.
+ * with the ufrag they name, and only answers to its own open checks, by the path that was asked, with
+ * MESSAGE-INTEGRITY under the client's password. Everything else is a counted drop, answered by silence,
+ * so that strangers learn nothing and nothing is reflected.
  *
  * @module
  */
 import type { DropCounters } from "../base/drop_counters.ts";
 import { invariant } from "../base/errors.ts";
 import {
+  BINDING_ERROR,
   BINDING_INDICATION,
   BINDING_REQUEST,
+  BINDING_SUCCESS,
+  isOfTransaction,
   parseStun,
   type StunMac,
   type StunMessage,
@@ -55,9 +59,23 @@ export interface LocalCredential {
   readonly agent: { receiveRequest(request: ProvenRequest, now: number): void };
 }
 
+/** A check of ours that waits for its answer. */
+export interface OpenCheck {
+  /** 12 random bytes. */
+  readonly transaction: Uint8Array;
+  /** The first four of them; no two open checks have the same. */
+  readonly tag: number;
+  /** Of the client's password. */
+  readonly mac: StunMac;
+  readonly path: NetworkPath;
+  /** The client answered: it is where the path leads. */
+  answered(now: number): void;
+}
+
 /** Local ufrag → agent, for all muxes of one engine. */
 export class IceDirectory implements StunReceiver {
   readonly #byUfrag = new Map<string, LocalCredential>();
+  readonly #checks = new Map<number, OpenCheck>();
 
   constructor(private readonly drops: DropCounters) {}
 
@@ -79,9 +97,33 @@ export class IceDirectory implements StunReceiver {
     }
   }
 
+  /** Number of checks whose answer is waited for. */
+  get openChecks(): number {
+    return this.#checks.size;
+  }
+
+  /** Whether no open check has this tag. */
+  isFree(tag: number): boolean {
+    return !this.#checks.has(tag);
+  }
+
+  /** Answers to `check` are waited for, until {@linkcode IceDirectory.deleteCheck}. */
+  addCheck(check: OpenCheck): void {
+    invariant(this.isFree(check.tag), "Cannot open a check whose tag is in use");
+    this.#checks.set(check.tag, check);
+  }
+
+  /** Nothing happens if it is not known. */
+  deleteCheck(check: OpenCheck): void {
+    if (this.#checks.get(check.tag) === check) this.#checks.delete(check.tag);
+  }
+
   receiveStun(bytes: Uint8Array, length: number, origin: StunOrigin, now: number): void {
     const message = parseStun(bytes, length);
     if (message === undefined) return this.drops.count("stun_malformed");
+    if (message.messageType === BINDING_SUCCESS || message.messageType === BINDING_ERROR) {
+      return this.#receiveAnswer(message, bytes, origin, now);
+    }
     if (message.messageType !== BINDING_REQUEST) {
       // Indications are keep-alives for NATs (RFC 8445 §11) and prove nothing.
       const isKeepAlive = message.messageType === BINDING_INDICATION;
@@ -100,5 +142,22 @@ export class IceDirectory implements StunReceiver {
       { credential, message, remoteUfrag, bytes, length, origin },
       now,
     );
+  }
+
+  /** An error is an answer, too: who signs one has heard the request (a role conflict, say). */
+  #receiveAnswer(
+    message: StunMessage,
+    bytes: Uint8Array,
+    { path }: StunOrigin,
+    now: number,
+  ): void {
+    const check = this.#checks.get(message.transactionTag);
+    if (check === undefined || !isOfTransaction(bytes, check.transaction)) {
+      return this.drops.count("stun_unknown_transaction");
+    }
+    if (check.path !== path) return this.drops.count("stun_answer_from_elsewhere");
+    if (!verifyIntegrity(bytes, message, check.mac)) return this.drops.count("stun_bad_integrity");
+    this.deleteCheck(check);
+    check.answered(now);
   }
 }

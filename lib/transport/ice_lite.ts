@@ -1,9 +1,10 @@
 /**
  * The ICE agent of one session: lite and always controlled (RFC 8445 §2.5). It answers the client's
- * checks and sends on the path the client nominated; it never checks anything itself.
+ * checks and sends on the path the client nominated; it looks for no paths itself, but asks whether the
+ * client is where a path leads (`path_checks.ts`) before it takes it in place of one that is proven.
  *
  * Contract: a path belongs to the session only after a request with valid MESSAGE-INTEGRITY came over
- * it; the listener is called after the answer was sent; after `close` or `onFailed` it is not called
+ * it; {@linkcode IceLiteAgent.mediaPath} is one that is proven, or none; the listener is called after the answer was sent; after `close` or `onFailed` it is not called
  * again. A lost session lives on for a while, so that an ICE restart (RFC 8445 §9) or the old path
  * can bring it back. A send over TCP may find its connection dead, so `onPathSelected` can come from
  * within `send`.
@@ -13,50 +14,32 @@
  */
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { IceCredentials } from "../base/media_vocabulary.ts";
+import type { Random } from "../base/platform.ts";
 import { parseIpAddress } from "../wire/ip_address.ts";
 import {
   MAX_ANSWER_BYTES,
   type StunErrorCode,
-  type StunMac,
   writeBindingError,
   writeBindingSuccess,
 } from "../wire/stun.ts";
-import type { IceDirectory, LocalCredential, ProvenRequest } from "./ice_directory.ts";
+import type { IceDirectory, ProvenRequest } from "./ice_directory.ts";
+import { type Generation, IceGenerations } from "./ice_generations.ts";
+import { IcePaths, type PathRecord } from "./ice_paths.ts";
+import type { IceListener } from "./ice_listener.ts";
 import { IceSilence, INTERRUPTED_AFTER_MS } from "./ice_silence.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
-import { stunKey } from "./stun_key.ts";
+import { PathChecks } from "./path_checks.ts";
 
 /** A path without a check for this long lost its consent (RFC 7675 §5.1) and is forgotten, ms. */
 export const PATH_EXPIRY_MS = 30_000;
 /** Paths of one session: a client with four interfaces, two families, UDP and TCP. */
 export const MAX_PATHS = 16;
-/** Sets of local credentials alive at once: the nominated one and restarts not yet followed. */
-const MAX_GENERATIONS = 4;
-/** Remote ufrags accepted per set: the client may restart before our side does. */
-const MAX_REMOTE_UFRAGS = 4;
 /** A selected path silent this long gives way to any nomination, ms: above Chromium's 2.5 s checks. */
 const SELECTED_SILENT_MS = 3_000;
 /** Requests that must nominate a worse path, with none for the selected one between, to move there. */
 const CLAIMS_TO_MOVE = 2;
-
-/** What an agent tells its session. */
-export interface IceListener {
-  /** Send here from now on. Called for the first path, and whenever it changes. */
-  onPathSelected(path: NetworkPath): void;
-  /** No valid request for a while (see `ice_silence.ts`). */
-  onInterrupted(): void;
-  /**
-   * No valid request for so long that only the client can mend it; once more after each restart
-   * that it does not follow.
-   */
-  onLost(): void;
-  /** Requests came (back) after `onInterrupted` or `onLost`. */
-  onResumed(): void;
-  /** {@linkcode IceLiteAgent.tick} has something to do at `at`, perhaps sooner than before. */
-  onTimed(at: number): void;
-  /** Final: the agent has let go of all paths and credentials. */
-  onFailed(): void;
-}
+/** When a check that a move waits for is repeated, ms after it began; the client's requests do more. */
+const REPEAT_AFTER_MS: readonly number[] = [100, 300];
 
 /** What an agent is made of. */
 export interface IceLiteOptions {
@@ -66,63 +49,49 @@ export interface IceLiteOptions {
   readonly owner: PathOwner;
   readonly listener: IceListener;
   readonly drops: DropCounters;
+  readonly random: Random;
   /** Monotonic ms; the wait for the first request counts from here. */
   readonly now: number;
 }
 
-/** One set of local credentials; a higher index is a later restart. */
-class Generation implements LocalCredential {
-  readonly ufrag: string;
-  readonly mac: StunMac;
-  readonly remoteUfrags: string[] = [];
-
-  constructor(local: IceCredentials, readonly index: number, readonly agent: IceLiteAgent) {
-    this.ufrag = local.ufrag;
-    this.mac = stunKey(local.pwd);
-  }
-}
-
-/** What the agent remembers of one path. */
-interface PathRecord {
-  readonly path: NetworkPath;
-  /** The remote address as the answers carry it. */
-  readonly address: Uint8Array;
-  lastStunAt: number;
-  /** Of the last request on it. */
-  priority: number;
-  /** Highest generation a request on it was made under. */
-  generation: number;
-  nominated: boolean;
-  /** Nominations of this path since the selected one was last nominated; retransmissions count once. */
-  claims: number;
-  claimTag: number;
-}
-
 /** See the module's contract. */
 export class IceLiteAgent implements PathValidator {
-  readonly #directory: IceDirectory;
   readonly #owner: PathOwner;
   readonly #listener: IceListener;
   readonly #drops: DropCounters;
   readonly #answer = new Uint8Array(MAX_ANSWER_BYTES);
-  /** Oldest first; never empty before close. */
-  #generations: Generation[] = [];
-  #nextIndex = 0;
-  #paths: PathRecord[] = [];
+  readonly #generations: IceGenerations;
+  readonly #paths = new IcePaths();
   #selected: PathRecord | undefined;
+  /** The selected path while it is proven. */
+  #media: NetworkPath | undefined;
+  /** What the client nominated, until it is proven; the check began, and was repeated so often. */
+  #wanted: { readonly record: PathRecord; readonly since: number; repeats: number } | undefined;
+  readonly #checks: PathChecks;
   readonly #silence: IceSilence;
   #isClosed = false;
 
   constructor(options: IceLiteOptions) {
-    this.#directory = options.directory;
     this.#owner = options.owner;
     this.#listener = options.listener;
     this.#drops = options.drops;
     this.#silence = new IceSilence(options.now);
+    const { directory, random } = options;
+    this.#generations = new IceGenerations(directory, this);
+    this.#checks = new PathChecks(
+      directory,
+      random,
+      (proof, now) => this.#proven(proof as PathRecord, now),
+    );
     this.restart(options.local, options.now);
   }
 
-  /** Where to send; `undefined` before the first valid request and when all paths closed. */
+  /** Where media may be sent: the selected path while the client is known to be there. */
+  get mediaPath(): NetworkPath | undefined {
+    return this.#media;
+  }
+
+  /** Where to shake hands; `undefined` before the first valid request and when all paths closed. */
   get selectedPath(): NetworkPath | undefined {
     return this.#selected?.path;
   }
@@ -134,7 +103,7 @@ export class IceLiteAgent implements PathValidator {
 
   /** Number of validated paths. */
   get pathCount(): number {
-    return this.#paths.length;
+    return this.#paths.size;
   }
 
   /**
@@ -144,26 +113,19 @@ export class IceLiteAgent implements PathValidator {
    */
   restart(local: IceCredentials, now: number): void {
     if (this.#isClosed) return;
-    if (this.#generations.some((generation) => generation.ufrag === local.ufrag)) return;
+    if (this.#generations.has(local.ufrag)) return;
     this.#silence.restarted(now);
-    const generation = new Generation(local, this.#nextIndex++, this);
-    this.#directory.add(generation);
-    this.#generations.push(generation);
-    if (this.#generations.length > MAX_GENERATIONS) {
-      // Keep the first, which the client may still use, and the latest restarts.
-      this.#directory.delete(this.#generations.splice(1, 1)[0]!);
-    }
+    this.#generations.add(local);
   }
 
   /**
    * Tells the client's ufrag. From then on requests under the newest credentials must name it (or one
    * told before); until then any is accepted, as checks may overtake the description.
    */
-  setRemote(remote: IceCredentials): void {
-    const ufrags = this.#generations.at(-1)?.remoteUfrags;
-    if (ufrags === undefined || ufrags.includes(remote.ufrag)) return;
-    ufrags.push(remote.ufrag);
-    if (ufrags.length > MAX_REMOTE_UFRAGS) ufrags.shift();
+  setRemote(remote: IceCredentials, now: number): void {
+    this.#checks.setRemote(remote);
+    for (const record of this.#paths.all) this.#checks.requested(record, now, false);
+    this.#generations.tellRemote(remote.ufrag);
   }
 
   /** Sends on the selected path; `false` without one, or if the path did not take it. */
@@ -171,10 +133,18 @@ export class IceLiteAgent implements PathValidator {
     return this.#selected?.path.send(bytes, length) ?? false;
   }
 
+  /** A DTLS handshake was completed all of whose datagrams from here went by `path`. */
+  provePath(path: NetworkPath, now: number): void {
+    const record = this.#paths.of(path);
+    if (record === undefined) return;
+    record.provenAt = Math.max(record.provenAt, now);
+    this.#updateMedia(now);
+  }
+
   /** For the {@linkcode IceDirectory}: a request proven to come from this session's client. */
   receiveRequest(request: ProvenRequest, now: number): void {
     const { message, origin } = request;
-    const generation = this.#generations.find((known) => known === request.credential);
+    const generation = this.#generations.of(request.credential);
     if (generation === undefined) return;
     const remoteUfrags = generation.remoteUfrags;
     if (remoteUfrags.length > 0 && !remoteUfrags.includes(request.remoteUfrag)) {
@@ -188,7 +158,7 @@ export class IceLiteAgent implements PathValidator {
     if (message.unknownRequired.length > 0) return this.#refuse(request, generation, 420);
     // A lite agent never becomes controlling, so the conflict is the client's to resolve.
     if (message.controlled) return this.#refuse(request, generation, 487);
-    const known = origin.path === undefined ? undefined : this.#find(origin.path);
+    const known = origin.path === undefined ? undefined : this.#paths.of(origin.path);
     const address = known?.address ?? parseIpAddress(origin.remote.hostname);
     if (address === undefined) return this.#drops.count("stun_bad_source");
     const port = origin.remote.port;
@@ -201,16 +171,16 @@ export class IceLiteAgent implements PathValidator {
 
   /** {@inheritDoc PathValidator.holds} */
   holds(path: NetworkPath, now: number): boolean {
-    const record = this.#find(path);
+    const record = this.#paths.of(path);
     return record !== undefined && now - record.lastStunAt < INTERRUPTED_AFTER_MS;
   }
 
   /** {@inheritDoc PathValidator.pathClosed} */
   pathClosed(path: NetworkPath): void {
-    const record = this.#find(path);
+    const record = this.#paths.of(path);
     if (record === undefined) return;
     this.#detach(record);
-    if (record === this.#selected) this.#selectFreshest();
+    if (record === this.#selected) this.#selectFreshest(record.lastStunAt);
   }
 
   /** Carries out what is due at `now`: interruption, loss, release, expiry of paths. */
@@ -222,19 +192,30 @@ export class IceLiteAgent implements PathValidator {
     if (due === "interrupted") this.#listener.onInterrupted();
     if (this.#isClosed) return;
     let lostSelected = false;
-    for (const record of this.#paths.slice()) {
+    for (const record of this.#paths.all) {
       if (now - record.lastStunAt < PATH_EXPIRY_MS) continue;
       this.#drop(record);
       lostSelected ||= record === this.#selected;
     }
-    if (lostSelected) this.#selectFreshest();
+    if (lostSelected) this.#selectFreshest(now);
+    this.#repeatCheck(now);
+    const hadMedia = this.#media !== undefined;
+    this.#updateMedia(now);
+    if (!hadMedia || this.#media !== undefined) return;
+    this.#drops.count("ice_consent_lost");
+    this.#selectFreshest(now);
   }
 
   /** When `tick` next has something to do, monotonic ms; `Infinity` when closed. */
   nextWakeAt(): number {
     if (this.#isClosed) return Infinity;
     let at = this.#silence.nextWakeAt();
-    for (const record of this.#paths) at = Math.min(at, record.lastStunAt + PATH_EXPIRY_MS);
+    for (const record of this.#paths.all) at = Math.min(at, record.lastStunAt + PATH_EXPIRY_MS);
+    if (this.#media !== undefined) at = Math.min(at, this.#checks.endsAt(this.#selected!));
+    const repeat = REPEAT_AFTER_MS[this.#wanted?.repeats ?? 0];
+    if (this.#wanted !== undefined && repeat !== undefined) {
+      at = Math.min(at, this.#wanted.since + repeat);
+    }
     return at;
   }
 
@@ -242,10 +223,10 @@ export class IceLiteAgent implements PathValidator {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const generation of this.#generations) this.#directory.delete(generation);
-    this.#generations = [];
-    for (const record of this.#paths.slice()) this.#drop(record);
+    this.#generations.close();
+    for (const record of this.#paths.all) this.#drop(record);
     this.#selected = undefined;
+    this.#media = undefined;
   }
 
   #fail(): void {
@@ -275,48 +256,39 @@ export class IceLiteAgent implements PathValidator {
 
   #learn(
     record: PathRecord,
-    { message }: ProvenRequest,
+    { message, remoteUfrag }: ProvenRequest,
     generation: Generation,
     now: number,
   ): void {
     record.lastStunAt = now;
+    record.username = `${remoteUfrag}:${generation.ufrag}`;
     record.priority = message.priority;
     record.generation = Math.max(record.generation, generation.index);
-    if (this.#silence.heard(now)) this.#listener.onResumed();
+    // What a client says that answers checks is heard where it answered one: anybody can say it again.
+    const isHeard = !this.#checks.areAnswered || this.#checks.isProven(record, now);
+    if (isHeard && this.#silence.heard(now)) this.#listener.onResumed();
     // The listener may have closed the agent.
     if (this.#isClosed) return;
+    this.#checks.requested(record, now, record === this.#selected);
     if (message.useCandidate) {
-      if (generation === this.#generations.at(-1)) this.#retireBefore(generation);
+      this.#generations.used(generation);
       this.#nominate(record, message.transactionTag, now);
-    } else if (this.#selected === undefined) this.#select(record);
+    } else if (this.#selected === undefined) this.#select(record, now);
   }
 
-  /** Makes `path` ours; the stalest other path goes if there are too many. */
-  #adopt(path: NetworkPath, address: Uint8Array, now: number): PathRecord {
-    path.validator?.pathClosed(path);
-    path.validator = this;
-    path.owner = this.#owner;
-    const record: PathRecord = {
-      path,
-      address,
-      lastStunAt: now,
-      priority: 0,
-      generation: 0,
-      nominated: false,
-      claims: 0,
-      claimTag: 0,
-    };
-    if (this.#paths.length >= MAX_PATHS) {
-      let stalest: PathRecord | undefined;
-      for (const other of this.#paths) {
-        if (other === this.#selected) continue;
-        if (stalest === undefined || other.lastStunAt < stalest.lastStunAt) stalest = other;
-      }
-      this.#drop(stalest!);
-      this.#drops.count("ice_path_evicted");
+  /** The client answered a check by this path. */
+  #proven(record: PathRecord, now: number): void {
+    if (this.#isClosed) return;
+    if (this.#silence.heard(now)) this.#listener.onResumed();
+    if (this.#isClosed) return;
+    const selected = this.#selected;
+    if (this.#wanted?.record === record) this.#follow(record, now);
+    else if (selected !== undefined && !this.#isProven(selected, now)) {
+      // What nobody answers any more gives way to what somebody does.
+      if (selected.provenAt > -Infinity) this.#select(record, now);
     }
-    this.#paths.push(record);
-    return record;
+    this.#updateMedia(now);
+    this.#listener.onTimed(this.nextWakeAt());
   }
 
   /**
@@ -324,7 +296,8 @@ export class IceLiteAgent implements PathValidator {
    * highest priority wins: RFC 5245 §8.1.1.2, still Firefox's way), a later generation, too. A worse
    * one is taken when the selected path fell silent or the client insists with a second request: so
    * Chromium's move to a worse network is followed within a check or two, and Firefox's one-time
-   * nomination of every pair does not make the path flap.
+   * nomination of every pair does not make the path flap. From a proven path it goes to a proven one
+   * only; until then media stays where it is.
    */
   #nominate(record: PathRecord, tag: number, now: number): void {
     const selected = this.#selected;
@@ -336,37 +309,59 @@ export class IceLiteAgent implements PathValidator {
         (record.priority > selected.priority || record.claims >= CLAIMS_TO_MOVE ||
           now - selected.lastStunAt >= SELECTED_SILENT_MS));
     if (!follows) return;
-    for (const other of this.#paths) {
+    const mayMove = selected === undefined || selected === record ||
+      !this.#isProven(selected, now) || this.#isProven(record, now);
+    if (mayMove) return this.#follow(record, now);
+    if (this.#wanted?.record !== record) this.#wanted = { record, since: now, repeats: 0 };
+  }
+
+  #follow(record: PathRecord, now: number): void {
+    this.#wanted = undefined;
+    for (const other of this.#paths.all) {
       other.nominated = other === record;
       other.claims = 0;
     }
-    if (record !== selected) this.#select(record);
+    this.#select(record, now);
   }
 
-  #select(record: PathRecord): void {
+  #select(record: PathRecord, now: number): void {
+    const isOther = record !== this.#selected;
     this.#selected = record;
-    this.#listener.onPathSelected(record.path);
+    this.#updateMedia(now);
+    if (isOther) this.#listener.onPathSelected(record.path);
   }
 
-  /** After the selected path is gone: the one heard last, until the client nominates again. */
-  #selectFreshest(): void {
-    let freshest: PathRecord | undefined;
-    for (const record of this.#paths) {
-      if (freshest === undefined || record.lastStunAt > freshest.lastStunAt) freshest = record;
-    }
-    this.#selected = undefined;
-    if (freshest !== undefined) this.#select(freshest);
+  #isProven(record: PathRecord, now: number): boolean {
+    return this.#checks.isProven(record, now);
   }
 
-  #retireBefore(generation: Generation): void {
-    if (this.#generations.length === 1) return;
-    for (const old of this.#generations) if (old !== generation) this.#directory.delete(old);
-    this.#generations = [generation];
+  #updateMedia(now: number): void {
+    const selected = this.#selected;
+    this.#media = selected !== undefined && this.#isProven(selected, now)
+      ? selected.path
+      : undefined;
   }
 
-  #find(path: NetworkPath): PathRecord | undefined {
-    for (const record of this.#paths) if (record.path === path) return record;
-    return undefined;
+  /** Asks again where the client wants to be, as a check may be lost. */
+  #repeatCheck(now: number): void {
+    const wanted = this.#wanted;
+    const after = wanted && REPEAT_AFTER_MS[wanted.repeats];
+    if (wanted === undefined || after === undefined || now < wanted.since + after) return;
+    wanted.repeats++;
+    this.#checks.send(wanted.record, now);
+  }
+
+  /**
+   * After the selected path is gone: the one heard last, a proven one if there is one, until the client
+   * nominates again.
+   */
+  #selectFreshest(now: number): void {
+    const freshest = this.#paths.freshest((record) => this.#isProven(record, now));
+    this.#media = undefined;
+    if (freshest === undefined) this.#selected = undefined;
+    if (freshest === undefined) return;
+    this.#select(freshest, now);
+    if (this.#media === undefined) this.#checks.send(freshest, now);
   }
 
   #drop(record: PathRecord): void {
@@ -375,8 +370,22 @@ export class IceLiteAgent implements PathValidator {
   }
 
   #detach(record: PathRecord): void {
-    this.#paths = this.#paths.filter((other) => other !== record);
-    record.path.owner = undefined;
-    record.path.validator = undefined;
+    this.#paths.remove(record);
+    this.#checks.forget(record);
+    if (this.#wanted?.record === record) this.#wanted = undefined;
+  }
+
+  /** Makes `path` ours; the stalest other path goes if there are too many. */
+  #adopt(path: NetworkPath, address: Uint8Array, now: number): PathRecord {
+    path.validator?.pathClosed(path);
+    path.validator = this;
+    path.owner = this.#owner;
+    const kept = [this.#selected, this.#wanted?.record];
+    const stalest = this.#paths.size < MAX_PATHS ? undefined : this.#paths.stalestBut(kept);
+    if (stalest !== undefined) {
+      this.#drop(stalest);
+      this.#drops.count("ice_path_evicted");
+    }
+    return this.#paths.add(path, address, now);
   }
 }

@@ -33,6 +33,9 @@ import { SrtpSession } from "./srtp_session.ts";
 const MIN_SECURE_MS = 10_000;
 const MAX_SECURE_MS = 20_000;
 
+/** DTLS content type of what is not part of a handshake (RFC 5246 §6.2.1). */
+const APPLICATION_DATA = 23;
+
 /** DTLS datagrams of one peer that may wait for their turn: more than a handshake has. */
 const MAX_DEFERRED = 16;
 
@@ -119,6 +122,8 @@ export class PeerTransport implements PathOwner, RtpOutlet {
   #sctp: RemoteParameters["sctp"];
   #protocol: "udp" | "tcp" | undefined;
   #remote: RemoteAddress | undefined;
+  /** Where our part of the handshake went. */
+  readonly #handshakePaths = new Set<NetworkPath>();
   /** DTLS datagrams whose turn has not come. */
   #deferred = 0;
   /** When ICE began: with the peer's first description. */
@@ -147,11 +152,12 @@ export class PeerTransport implements PathOwner, RtpOutlet {
         onFailed: () => this.#fail("ice_timeout"),
       },
       drops,
+      random: platform.random,
       now: this.#startedAt,
     });
     this.#dtls = new DtlsSession({
       certificate: options.certificate,
-      send: (datagram) => this.#ice.send(datagram, datagram.length),
+      send: (datagram) => this.#sendDtls(datagram),
       listener: {
         onConnected: (srtp) => this.#secured(srtp),
         onData: (bytes) => this.#receiveSctp(bytes),
@@ -169,7 +175,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     if (this.#isClosed) return;
     if (!this.#hasRemote && this.#secureBy === undefined) this.#startedAt = this.#now();
     this.#hasRemote = true;
-    this.#ice.setRemote(remote.ice);
+    this.#ice.setRemote(remote.ice, this.#now());
     this.#dtls.setRole(remote.dtlsRole ?? "server");
     this.#dtls.setRemoteFingerprints(remote.fingerprints);
     if (remote.sctp !== undefined) this.#sctp = remote.sctp;
@@ -187,7 +193,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
   }
 
   reserveRtp(): Uint8Array | undefined {
-    const path = this.#ice.selectedPath;
+    const path = this.#ice.mediaPath;
     if (this.#srtp === undefined || path === undefined) return undefined;
     this.#reserved = path.reserve();
     return this.#reserved;
@@ -200,7 +206,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     at: number,
     length: number,
   ): void {
-    const path = this.#ice.selectedPath;
+    const path = this.#ice.mediaPath;
     if (this.#srtp === undefined || path === undefined || this.#reserved === undefined) return;
     const sealed = this.#srtp.protectRtpFrom(this.#reserved, written, source, at, length);
     if (sealed > 0) path.commit(sealed, isVideo ? SendKind.video : SendKind.other);
@@ -208,7 +214,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
 
   /** Seals and sends a compound RTCP packet `bytes[0, length)`, which has 32 bytes of room behind. */
   sendRtcp(bytes: Uint8Array, length: number): void {
-    const path = this.#ice.selectedPath;
+    const path = this.#ice.mediaPath;
     if (this.#srtp === undefined || path === undefined) return;
     const sealed = this.#srtp.protectRtcp(bytes, length);
     if (sealed > 0) path.send(bytes, sealed);
@@ -269,6 +275,17 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     }
   }
 
+  /** Handshakes go where the client asked last, and prove it if they went nowhere else. */
+  #sendDtls(datagram: Uint8Array): boolean {
+    if (datagram[0] === APPLICATION_DATA) {
+      return this.#ice.mediaPath?.send(datagram, datagram.length) ?? false;
+    }
+    const path = this.#ice.selectedPath;
+    if (path === undefined) return false;
+    if (!this.#dtls.connected) this.#handshakePaths.add(path);
+    return this.#ice.send(datagram, datagram.length);
+  }
+
   /** Steps of a handshake cost much, and can wait; nothing overtakes them. */
   #receiveDtls(datagram: Uint8Array): void {
     const { defer, drops } = this.#options;
@@ -322,6 +339,11 @@ export class PeerTransport implements PathOwner, RtpOutlet {
 
   #secured(srtp: SrtpParameters | undefined): void {
     if (srtp === undefined) return this.#fail("dtls_failed");
+    const [path] = this.#handshakePaths;
+    if (path !== undefined && this.#handshakePaths.size === 1) {
+      this.#ice.provePath(path, this.#now());
+    }
+    this.#handshakePaths.clear();
     const { drops, srtp: engine = PORTABLE_SRTP } = this.#options;
     const { cipherFactory } = engine;
     this.#srtp = new SrtpSession({ parameters: srtp, drops, cipherFactory });

@@ -1,6 +1,6 @@
 /**
- * STUN binding messages as ICE uses them (RFC 8489, RFC 8445 §7): reading requests and writing the
- * answers of a controlled agent.
+ * STUN binding messages as ICE uses them (RFC 8489, RFC 8445 §7): reading what comes, and writing the
+ * answers and requests of a controlled agent.
  *
  * Reading is total: bytes that are no well-formed STUN message give `undefined`. Nothing here proves
  * who sent a message; {@linkcode verifyIntegrity} does, given the password as a {@linkcode StunMac}.
@@ -24,6 +24,12 @@ export const BINDING_ERROR = 0x0111;
 
 /** Room every writer needs: the largest is an error response with eight unknown attributes. */
 export const MAX_ANSWER_BYTES = 128;
+
+/** Room for a request whose USERNAME has {@linkcode MAX_REQUEST_NAME} characters, the most there may be. */
+export const MAX_REQUEST_BYTES = 384;
+/** Two ufrags of at most 256 characters need more than is ever seen; longer ones are not asked. */
+export const MAX_REQUEST_NAME = 304;
+export const TRANSACTION_BYTES = 12;
 
 const HEADER_BYTES = 20;
 const MAGIC_COOKIE = 0x2112a442;
@@ -233,6 +239,56 @@ export function writeBindingError(
     while ((at & 3) !== 0) out[at++] = 0;
   }
   return finish(out, at, mac);
+}
+
+/** What a request of ours says. */
+export interface BindingRequestFields {
+  /** `TRANSACTION_BYTES`, drawn for this request. */
+  readonly transaction: Uint8Array;
+  /** `remote ufrag:local ufrag`, as the one who is asked knows it; at most `MAX_REQUEST_NAME` long. */
+  readonly username: string;
+  readonly priority: number;
+  /** 8 bytes, the same for all requests of an agent (RFC 8445 §7.1.3). */
+  readonly tieBreaker: Uint8Array;
+}
+
+/**
+ * Writes a connectivity check of a controlled agent (RFC 8445 §7.2.2).
+ *
+ * @param out At least {@linkcode MAX_REQUEST_BYTES} long.
+ * @param mac Of the remote password.
+ * @returns Bytes written.
+ */
+export function writeBindingRequest(
+  out: Uint8Array,
+  { transaction, username, priority, tieBreaker }: BindingRequestFields,
+  mac: StunMac,
+): number {
+  write16(out, 0, BINDING_REQUEST);
+  write16(out, 4, MAGIC_COOKIE >>> 16);
+  write16(out, 6, MAGIC_COOKIE);
+  for (let i = 0; i < TRANSACTION_BYTES; i++) out[8 + i] = transaction[i]!;
+  let at = HEADER_BYTES;
+  write16(out, at, USERNAME);
+  write16(out, at + 2, username.length);
+  at += 4;
+  for (let i = 0; i < username.length; i++) out[at++] = username.charCodeAt(i);
+  while ((at & 3) !== 0) out[at++] = 0;
+  write16(out, at, PRIORITY);
+  write16(out, at + 2, 4);
+  write16(out, at + 4, priority >>> 16);
+  write16(out, at + 6, priority);
+  at += 8;
+  write16(out, at, ICE_CONTROLLED);
+  write16(out, at + 2, tieBreaker.length);
+  for (let i = 0; i < tieBreaker.length; i++) out[at + 4 + i] = tieBreaker[i]!;
+  return finish(out, at + 4 + tieBreaker.length, mac);
+}
+
+/** Whether `bytes`, a STUN message, is of this transaction. */
+export function isOfTransaction(bytes: Uint8Array, transaction: Uint8Array): boolean {
+  for (let i = 0; i < TRANSACTION_BYTES; i++) if (bytes[8 + i] !== transaction[i]) return false;
+  return true;
 }
 
 function writeHeader(out: Uint8Array, messageType: number, request: Uint8Array): void {

@@ -1,6 +1,6 @@
 /**
- * STUN binding requests as an ICE client sends them (RFC 8489, RFC 8445 §7.1), written with
- * `node:crypto` alone: an independent writer beside the code under test.
+ * STUN binding requests as an ICE client sends them, and its answers (RFC 8489, RFC 8445 §7), written
+ * with `node:crypto` alone: an independent writer beside the code under test.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import type { IceCredentials } from "../../lib/base/media_vocabulary.ts";
 const MAGIC_COOKIE = 0x2112a442;
 const HEADER_BYTES = 20;
 const TRANSACTION_BYTES = 12;
+const REQUEST_TYPE = 0x0001;
 const SUCCESS_TYPE = 0x0101;
 
 /** What goes into a request. */
@@ -38,24 +39,48 @@ export function bindingRequest(request: BindingRequest): Uint8Array {
     attribute(0x0024, priority),
     ...(request.useCandidate === true ? [attribute(0x0025, Buffer.alloc(0))] : []),
   ];
-  const body = Buffer.concat(parts);
-  const withIntegrity = Buffer.concat([header(transaction, body.length + 24), body]);
-  const mac = createHmac("sha1", server.pwd).update(withIntegrity).digest();
-  const signed = Buffer.concat([
-    header(transaction, body.length + 32),
+  return signed(REQUEST_TYPE, transaction, Buffer.concat(parts), server.pwd);
+}
+
+/**
+ * A client's success response, if `bytes` are a request with a valid `MESSAGE-INTEGRITY` under its own
+ * password; the address in it is made up.
+ */
+export function answerTo(bytes: Uint8Array, client: IceCredentials): Uint8Array | undefined {
+  const message = Buffer.from(bytes);
+  if (message.length < HEADER_BYTES || message.readUInt16BE(0) !== REQUEST_TYPE) return undefined;
+  if (!hasIntegrity(message, client.pwd)) return undefined;
+  const mapped = attribute(0x0020, Buffer.from("0001112233445566", "hex"));
+  return signed(SUCCESS_TYPE, message.subarray(8, HEADER_BYTES), mapped, client.pwd);
+}
+
+/** The message of these attributes with `MESSAGE-INTEGRITY` and `FINGERPRINT`. */
+function signed(
+  type: number,
+  transaction: Uint8Array,
+  body: Uint8Array,
+  pwd: string,
+): Uint8Array {
+  const withIntegrity = Buffer.concat([header(type, transaction, body.length + 24), body]);
+  const mac = createHmac("sha1", pwd).update(withIntegrity).digest();
+  const whole = Buffer.concat([
+    header(type, transaction, body.length + 32),
     body,
     attribute(0x0008, mac),
   ]);
   const fingerprint = Buffer.alloc(4);
-  fingerprint.writeUInt32BE((crc32(signed) ^ 0x5354554e) >>> 0);
-  return new Uint8Array(Buffer.concat([signed, attribute(0x8028, fingerprint)]));
+  fingerprint.writeUInt32BE((crc32(whole) ^ 0x5354554e) >>> 0);
+  return new Uint8Array(Buffer.concat([whole, attribute(0x8028, fingerprint)]));
 }
 
 /** Whether `bytes` is a success response to `transaction` with a valid `MESSAGE-INTEGRITY`. */
 export function isSuccessFor(bytes: Uint8Array, transaction: Uint8Array, pwd: string): boolean {
   const message = Buffer.from(bytes);
   if (message.length < HEADER_BYTES || message.readUInt16BE(0) !== SUCCESS_TYPE) return false;
-  if (!message.subarray(8, HEADER_BYTES).equals(transaction)) return false;
+  return message.subarray(8, HEADER_BYTES).equals(transaction) && hasIntegrity(message, pwd);
+}
+
+function hasIntegrity(message: Buffer, pwd: string): boolean {
   for (let at = HEADER_BYTES; at + 4 <= message.length;) {
     const size = message.readUInt16BE(at + 2);
     if (message.readUInt16BE(at) === 0x0008) {
@@ -69,9 +94,9 @@ export function isSuccessFor(bytes: Uint8Array, transaction: Uint8Array, pwd: st
   return false;
 }
 
-function header(transaction: Uint8Array, length: number): Buffer {
+function header(type: number, transaction: Uint8Array, length: number): Buffer {
   const bytes = Buffer.alloc(HEADER_BYTES - TRANSACTION_BYTES);
-  bytes.writeUInt16BE(0x0001, 0);
+  bytes.writeUInt16BE(type, 0);
   bytes.writeUInt16BE(length, 2);
   bytes.writeUInt32BE(MAGIC_COOKIE, 4);
   return Buffer.concat([bytes, transaction]);

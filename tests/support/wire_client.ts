@@ -19,7 +19,7 @@ import {
   type SrtpParameters,
   type SrtpProfile,
 } from "../../lib/transport/srtp_keys.ts";
-import { bindingRequest, isSuccessFor } from "./stun_requests.ts";
+import { answerTo, bindingRequest, isSuccessFor } from "./stun_requests.ts";
 import { WireDataChannels } from "./wire_data_channels.ts";
 import { openWireSocket, type WireSocket } from "./wire_socket.ts";
 
@@ -51,6 +51,8 @@ export interface WireClientOptions {
   readonly onSealedRtp?: (bytes: Uint8Array) => void;
   /** Another kind of socket than the usual one. */
   readonly openSocket?: (server: MediaAddress) => Promise<WireSocket>;
+  /** Does not answer the engine's checks, which no known client does. */
+  readonly ignoresChecks?: boolean;
   /** Offered in this order, of those werift's sessions know; by default AES128_CM_HMAC_SHA1_80 alone. */
   readonly srtpProfiles?: readonly WeriftProfile[];
 }
@@ -279,7 +281,7 @@ export class WireClient {
   #receive(bytes: Uint8Array): void {
     switch (datagramKind(bytes, bytes.length)) {
       case "stun":
-        return this.#answered?.(bytes);
+        return this.#receiveStun(bytes);
       case "dtls":
         return this.#dtlsTransport.onData(Buffer.from(bytes));
       case "rtp":
@@ -288,6 +290,14 @@ export class WireClient {
         if (this.#options.onSealedRtp !== undefined) return;
         if (this.#srtcp !== undefined) this.rtcp.push(this.#srtcp.decrypt(Buffer.from(bytes)));
     }
+  }
+
+  /** Answers what the engine asks, as full agents do. */
+  #receiveStun(bytes: Uint8Array): void {
+    const { local, ignoresChecks = false } = this.#options;
+    const answer = ignoresChecks ? undefined : answerTo(bytes, local);
+    if (answer === undefined) this.#answered?.(bytes);
+    else this.sendRaw(answer);
   }
 
   #receiveRtp(bytes: Uint8Array): void {

@@ -51,6 +51,8 @@ export interface PeerOptions {
   readonly srtpProfile?: 1 | 7;
   /** Default: the same for all. */
   readonly placement?: string;
+  /** See `WireClientOptions`. */
+  readonly ignoresChecks?: boolean;
 }
 
 /** See the module text. Dispose it to end engine and clients. */
@@ -129,6 +131,7 @@ export class WireRoom implements AsyncDisposable {
       local,
       certificate: this.#certificate,
       dataChannels: dataChannels !== undefined,
+      ignoresChecks: options.ignoresChecks ?? false,
       ...(srtpProfile === undefined ? {} : { srtpProfiles: [srtpProfile] }),
     });
     const peer: Peer = { id, client, remote, local };

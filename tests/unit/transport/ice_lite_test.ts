@@ -108,13 +108,13 @@ Deno.test("IceLiteAgent.setRemote() makes later checks name the told remote ufra
   const world = new IceWorld();
   const { agent, local } = world.agent("abcd");
   world.datagrams.arrive(check(local, { remoteUfrag: "early" }), HOME);
-  assert.equal(world.datagrams.sent.length, 1);
-  agent.setRemote({ ufrag: "told", pwd: "unused" });
+  assert.equal(world.answers, 1);
+  agent.setRemote({ ufrag: "told", pwd: "unused" }, world.now);
   world.datagrams.arrive(check(local, { remoteUfrag: "other" }), HOME);
-  assert.equal(world.datagrams.sent.length, 1);
+  assert.equal(world.answers, 1);
   assert.equal(world.drops.get("stun_unknown_remote_ufrag"), 1);
   world.datagrams.arrive(check(local, { remoteUfrag: "told" }), HOME);
-  assert.equal(world.datagrams.sent.length, 2);
+  assert.equal(world.answers, 2);
 });
 
 Deno.test("UdpMux delivers DTLS, RTP and RTCP of validated paths only", () => {

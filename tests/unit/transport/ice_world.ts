@@ -83,6 +83,31 @@ export function check(local: IceCredentials, options: CheckOptions = {}): Uint8A
   return Uint8Array.from(message.bytes);
 }
 
+/** A check of the agent's own, as werift reads it, with its integrity checked under the client's password. */
+export function readCheck(bytes: Uint8Array, client: IceCredentials) {
+  const message = parseMessage(Buffer.from(bytes), Buffer.from(client.pwd));
+  if (message?.messageClass !== classes.REQUEST) return undefined;
+  return {
+    username: message.getAttributeValue("USERNAME") as string,
+    transactionId: message.transactionId,
+    isControlled: message.getAttributeValue("ICE-CONTROLLED") !== undefined,
+    nominates: message.attributesKeys.includes("USE-CANDIDATE"),
+  };
+}
+
+/** What a client answers to a check with this id, written by werift. */
+export function answer(transactionId: Buffer, client: IceCredentials, isError = false): Uint8Array {
+  const message = new Message(
+    methods.BINDING,
+    isError ? classes.ERROR : classes.RESPONSE,
+    transactionId,
+  );
+  if (isError) message.setAttribute("ERROR-CODE", [487, "Role Conflict"]);
+  else message.setAttribute("XOR-MAPPED-ADDRESS", ["192.0.2.2", 7882]);
+  message.addMessageIntegrity(Buffer.from(client.pwd)).addFingerprint();
+  return Uint8Array.from(message.bytes);
+}
+
 /** An answer as werift reads it, with its integrity checked. */
 export function readAnswer(bytes: Uint8Array, local: IceCredentials) {
   const message = parseMessage(Buffer.from(bytes), Buffer.from(local.pwd));
@@ -108,6 +133,11 @@ export class IceWorld {
     drops: this.drops,
     log: this.platform.log,
   });
+
+  /** How many answers were sent. */
+  get answers(): number {
+    return this.datagrams.sent.filter(({ bytes }) => bytes[0] === 1).length;
+  }
 
   get now(): number {
     return this.platform.clock.now();
@@ -137,6 +167,7 @@ export class IceWorld {
         onFailed: () => void events.push("failed"),
       },
       drops: this.drops,
+      random: this.platform.random,
       now: this.now,
     });
     return { agent, local, events, received };

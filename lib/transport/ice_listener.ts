@@ -1,0 +1,25 @@
+/**
+ * What an ICE agent tells its session.
+ *
+ * @module
+ */
+import type { NetworkPath } from "./network_path.ts";
+
+/** See the module text. */
+export interface IceListener {
+  /** Send here from now on. Called for the first path, and whenever it changes. */
+  onPathSelected(path: NetworkPath): void;
+  /** No valid request for a while (see `ice_silence.ts`). */
+  onInterrupted(): void;
+  /**
+   * No valid request for so long that only the client can mend it; once more after each restart
+   * that it does not follow.
+   */
+  onLost(): void;
+  /** Requests came (back) after `onInterrupted` or `onLost`. */
+  onResumed(): void;
+  /** The agent's `tick` has something to do at `at`, perhaps sooner than before. */
+  onTimed(at: number): void;
+  /** Final: the agent has let go of all paths and credentials. */
+  onFailed(): void;
+}

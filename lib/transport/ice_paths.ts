@@ -1,0 +1,85 @@
+/**
+ * The paths of one ICE agent, and what it remembers of each.
+ *
+ * @module
+ */
+import type { NetworkPath } from "./network_path.ts";
+import { type PathProof, unprovenPath } from "./path_checks.ts";
+
+/** One path. */
+export interface PathRecord extends PathProof {
+  /** The remote address as the answers carry it. */
+  readonly address: Uint8Array;
+  lastStunAt: number;
+  /** Of the last request on it. */
+  priority: number;
+  /** Highest generation a request on it was made under. */
+  generation: number;
+  nominated: boolean;
+  /** Nominations of this path since the selected one was last nominated; retransmissions count once. */
+  claims: number;
+  claimTag: number;
+}
+
+/** See the module text. Paths are few. */
+export class IcePaths {
+  #records: readonly PathRecord[] = [];
+
+  /** In the order in which they came; a value that stays as it is when paths come or go. */
+  get all(): readonly PathRecord[] {
+    return this.#records;
+  }
+
+  get size(): number {
+    return this.#records.length;
+  }
+
+  of(path: NetworkPath): PathRecord | undefined {
+    for (const record of this.#records) if (record.path === path) return record;
+    return undefined;
+  }
+
+  /** @param address 4 or 16 bytes. */
+  add(path: NetworkPath, address: Uint8Array, now: number): PathRecord {
+    const record: PathRecord = {
+      ...unprovenPath(path),
+      address,
+      lastStunAt: now,
+      priority: 0,
+      generation: 0,
+      nominated: false,
+      claims: 0,
+      claimTag: 0,
+    };
+    this.#records = [...this.#records, record];
+    return record;
+  }
+
+  /** The path has no owner any more. */
+  remove(record: PathRecord): void {
+    this.#records = this.#records.filter((other) => other !== record);
+    record.path.owner = undefined;
+    record.path.validator = undefined;
+  }
+
+  /** The one not heard for longest, apart from `kept`. */
+  stalestBut(kept: readonly (PathRecord | undefined)[]): PathRecord | undefined {
+    let stalest: PathRecord | undefined;
+    for (const record of this.#records) {
+      if (kept.includes(record)) continue;
+      if (stalest === undefined || record.lastStunAt < stalest.lastStunAt) stalest = record;
+    }
+    return stalest;
+  }
+
+  /** The one heard last, of the proven ones if there are any. */
+  freshest(isProven: (record: PathRecord) => boolean): PathRecord | undefined {
+    let freshest: PathRecord | undefined;
+    for (const record of this.#records) {
+      const isBetter = freshest === undefined || isProven(record) && !isProven(freshest) ||
+        isProven(record) === isProven(freshest) && record.lastStunAt > freshest.lastStunAt;
+      if (isBetter) freshest = record;
+    }
+    return freshest;
+  }
+}
