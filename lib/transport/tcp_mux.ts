@@ -1,6 +1,7 @@
 /**
  * One TCP listener for every session (ICE-TCP passive). The first proven STUN request on a connection
- * names its session; connections that name none are few, from no one address many, and short-lived.
+ * names its session; connections that name none are few, from no one address many, short-lived, and
+ * give way to newcomers (`tcp_strangers.ts`).
  *
  * @module
  */
@@ -9,6 +10,7 @@ import type { Clock, Log, Timers } from "../base/platform.ts";
 import { bindError } from "./bind_error.ts";
 import type { StunReceiver } from "./ice_directory.ts";
 import { DEFAULT_TCP_LIMITS, type TcpLimits, TcpPath, type TcpPathHost } from "./tcp_path.ts";
+import { TcpStrangers } from "./tcp_strangers.ts";
 
 /** What the mux needs. */
 export interface TcpMuxOptions {
@@ -57,8 +59,7 @@ export class TcpMux implements TcpPathHost {
   readonly closed: Promise<void>;
   readonly #listener: Deno.TcpListener;
   readonly #paths = new Set<TcpPath>();
-  readonly #unnamedByAddress = new Map<string, number>();
-  #unnamed = 0;
+  readonly #strangers: TcpStrangers<TcpPath>;
   #isClosed = false;
 
   constructor(listener: Deno.TcpListener, options: TcpMuxOptions) {
@@ -68,6 +69,7 @@ export class TcpMux implements TcpPathHost {
     this.drops = options.drops;
     this.log = options.log;
     this.limits = { ...DEFAULT_TCP_LIMITS, ...options.limits };
+    this.#strangers = new TcpStrangers(this.limits);
     this.#listener = listener;
     const { hostname, port } = listener.addr;
     this.localAddress = { hostname, port };
@@ -76,7 +78,7 @@ export class TcpMux implements TcpPathHost {
 
   /** Open connections, and how many of them have not named a session. */
   get connections(): { readonly total: number; readonly unnamed: number } {
-    return { total: this.#paths.size, unnamed: this.#unnamed };
+    return { total: this.#paths.size, unnamed: this.#strangers.size };
   }
 
   /** Stops listening and closes all connections once their queues are written. Idempotent. */
@@ -89,11 +91,7 @@ export class TcpMux implements TcpPathHost {
 
   /** For {@linkcode TcpPath}. */
   unnamedDone(path: TcpPath): void {
-    this.#unnamed--;
-    const address = path.remote.hostname;
-    const left = (this.#unnamedByAddress.get(address) ?? 1) - 1;
-    if (left > 0) this.#unnamedByAddress.set(address, left);
-    else this.#unnamedByAddress.delete(address);
+    this.#strangers.delete(path);
   }
 
   /** For {@linkcode TcpPath}. */
@@ -124,29 +122,21 @@ export class TcpMux implements TcpPathHost {
 
   #admit(conn: Deno.TcpConn): TcpPath | undefined {
     const { hostname, port } = conn.remoteAddr;
-    const fromAddress = this.#unnamedByAddress.get(hostname) ?? 0;
-    if (this.#isClosed || !this.#hasRoom(fromAddress)) {
+    if (this.#isClosed) {
       conn.close();
       return undefined;
     }
+    const other = this.#strangers.inTheWayOf(hostname);
+    other?.stranger.giveWay(other.reason);
     try {
       // Media must not wait for acknowledgements of earlier packets.
       conn.setNoDelay(true);
     } catch {
       // Already reset by the peer: the first read will say so.
     }
-    this.#unnamed++;
-    this.#unnamedByAddress.set(hostname, fromAddress + 1);
     const path = new TcpPath(conn, { transport: "tcp", hostname, port }, this);
     this.#paths.add(path);
+    this.#strangers.add(path);
     return path;
-  }
-
-  #hasRoom(fromAddress: number): boolean {
-    if (this.#unnamed >= this.limits.unnamed) this.drops.count("tcp_too_many_unnamed");
-    else if (fromAddress >= this.limits.unnamedPerAddress) {
-      this.drops.count("tcp_too_many_unnamed_from_address");
-    } else return true;
-    return false;
   }
 }

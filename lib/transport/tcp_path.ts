@@ -17,11 +17,13 @@ import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
 
 /** Bounds of TCP connections; each is a policy, not a protocol constant. */
 export interface TcpLimits {
+  /** Wait for the first frame, ms: clients send it as soon as they are connected. */
+  readonly firstFrameMs: number;
   /** Wait for the request that names the session, ms. */
   readonly namingTimeoutMs: number;
   /** Connections that have not named a session, in total. */
   readonly unnamed: number;
-  /** The same from one remote address; offices share one. */
+  /** The same from one IPv4 address or IPv6 /64; offices share one. */
   readonly unnamedPerAddress: number;
   /** Queued bytes above which RTP is dropped: old media is worth less than none. */
   readonly softQueueBytes: number;
@@ -35,6 +37,7 @@ export interface TcpLimits {
 
 /** Half a second of 4 Mbit/s video may wait; ICE gives up after 15 s, so 10 s without progress do. */
 export const DEFAULT_TCP_LIMITS: TcpLimits = {
+  firstFrameMs: 3_000,
   namingTimeoutMs: 10_000,
   unnamed: 512,
   unnamedPerAddress: 32,
@@ -82,6 +85,8 @@ export class TcpPath implements NetworkPath, StunOrigin {
   validator: PathValidator | undefined;
   /** Asked after each read by whoever hands frames on: reading waits for what it returns. */
   pause: (() => Promise<void> | undefined) | undefined;
+  /** Whether a whole frame has come. */
+  hasSpoken = false;
   /** Settles when reading and writing have stopped; never rejects. */
   readonly done: Promise<void>;
   readonly #stream: ByteStream;
@@ -107,8 +112,12 @@ export class TcpPath implements NetworkPath, StunOrigin {
     this.#stream = stream;
     this.#host = host;
     this.remote = remote;
-    this.#cancelTimer = host.timers.after(host.limits.namingTimeoutMs, () => {
-      this.#end("tcp_unnamed_timeout");
+    const { firstFrameMs, namingTimeoutMs } = host.limits;
+    this.#cancelTimer = host.timers.after(Math.min(firstFrameMs, namingTimeoutMs), () => {
+      if (!this.hasSpoken) return void this.#end("tcp_first_frame_timeout");
+      this.#cancelTimer = host.timers.after(Math.max(0, namingTimeoutMs - firstFrameMs), () => {
+        this.#end("tcp_unnamed_timeout");
+      });
     });
     this.done = this.#read();
   }
@@ -163,6 +172,11 @@ export class TcpPath implements NetworkPath, StunOrigin {
     if (this.#reserved !== undefined) this.send(this.#reserved, length);
   }
 
+  /** Ends a connection without a session for the sake of a newcomer. */
+  giveWay(reason: string): void {
+    this.#end(reason);
+  }
+
   close(): void {
     if (this.#isClosing || this.#isEnded) return;
     if (this.queuedBytes === 0) return void this.#end();
@@ -193,6 +207,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
 
   #receive(bytes: Uint8Array, length: number): void {
     if (this.#isClosing || this.#isEnded) return;
+    this.hasSpoken = true;
     const { directory, clock, drops, log } = this.#host;
     const kind = datagramKind(bytes, length);
     // A bug behind the seam must end at most this connection.

@@ -177,13 +177,19 @@ Deno.test("TcpMux closes a connection that names no session in time", async () =
   await named.read();
   // Connections are accepted in order, so all three are in by now.
   assert.deepEqual(mux.connections, { total: 3, unnamed: 2 });
-  world.platform.advance(DEFAULT_TCP_LIMITS.namingTimeoutMs - 1);
+  const { firstFrameMs, namingTimeoutMs } = DEFAULT_TCP_LIMITS;
+  world.platform.advance(firstFrameMs - 1);
   assert.equal(mux.connections.total, 3);
   world.platform.advance(1);
   assert.equal(await idle.read(), undefined);
+  assert.equal(world.drops.get("tcp_first_frame_timeout"), 1);
+  assert.equal(mux.connections.total, 2);
+  world.platform.advance(namingTimeoutMs - firstFrameMs - 1);
+  assert.equal(mux.connections.total, 2);
+  world.platform.advance(1);
   assert.equal(await wrong.read(), undefined);
   assert.deepEqual(mux.connections, { total: 1, unnamed: 0 });
-  assert.equal(world.drops.get("tcp_unnamed_timeout"), 2);
+  assert.equal(world.drops.get("tcp_unnamed_timeout"), 1);
   for (const client of [idle, wrong, named]) client.close();
   await closeMux(mux);
 });
@@ -200,15 +206,19 @@ Deno.test("TcpMux bounds connections without a session, per address and in total
     const first = await connect(mux);
     const second = await connect(mux);
     const third = await connect(mux);
-    assert.equal(await third.read(), undefined);
+    // The oldest stranger gives way, and the newcomers are served.
+    assert.equal(await first.read(), undefined);
     assert.equal(world.drops.get(reason), 1);
-    // A named one makes room.
-    await first.write(frame(check(local)));
-    await first.read();
-    const fourth = await connect(mux);
-    await fourth.write(frame(check(local)));
-    assert.equal(readAnswer((await fourth.read())!, local).isSuccess, true);
-    for (const client of [first, second, third, fourth]) client.close();
+    assert.deepEqual(mux.connections, { total: 2, unnamed: 2 });
+    for (const client of [second, third]) {
+      await client.write(frame(check(local)));
+      assert.equal(readAnswer((await client.read())!, local).isSuccess, true);
+    }
+    // Named ones count no more, and stay whoever comes.
+    const later = [await connect(mux), await connect(mux), await connect(mux)];
+    assert.equal(await later[0]!.read(), undefined);
+    assert.deepEqual(mux.connections, { total: 4, unnamed: 2 });
+    for (const client of [first, second, third, ...later]) client.close();
     await closeMux(mux);
   }
 });
