@@ -112,7 +112,7 @@ export class Room implements RoomPort<Session> {
       this.context,
     );
     const tell = (member: Member) => this.participantChanged(member, true);
-    this.dataTracks = new RoomDataTracks(this.#members, tell);
+    this.dataTracks = new RoomDataTracks(this.#members, platform, tell);
     this.rpcs = new ServerRpcs(platform, (data) => this.#data.deliver(data));
     this.#data.takeRpcAnswer = (sender, answer) => this.rpcs.take(sender, answer);
     this.#announcements = new RoomAnnouncements(this, platform);

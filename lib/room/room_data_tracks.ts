@@ -2,9 +2,10 @@
  * The data tracks of one room: who publishes which, who receives which, and the media plane's routes
  * between them.
  *
- * Contract: after each call subscriptions, what clients were told and the routes agree. A participant
- * hears of a track (in the publisher's info) before it hears of its handle. The packets themselves
- * never come here.
+ * Contract: after each call subscriptions, what clients were told and the routes agree, but for a
+ * client whose tracks change faster than can be told one by one (`update_pace.ts`). A participant hears
+ * of a track (in the publisher's info) before it hears of its handle. The packets themselves never come
+ * here.
  *
  * @module
  */
@@ -14,20 +15,29 @@ import {
   RequestResponse_Reason as Reason,
   type UpdateDataSubscription,
 } from "@livekit/protocol";
+import type { Cancel, Platform } from "../base/platform.ts";
 import type { DataTrackHost } from "./data_track_host.ts";
 import type { DataTrackSource } from "./data_track_subscriptions.ts";
 import type { Member } from "./member.ts";
 import type { Session } from "./session.ts";
 import type { DataTrackPublication } from "./published_data_tracks.ts";
 import type { RoomMembers } from "./room_members.ts";
+import { UpdatePace } from "./update_pace.ts";
+
+/** What one handle with its track and publisher takes in a message, about. */
+const HANDLE_BYTES = 64;
 
 /** See the module text. */
 export class RoomDataTracks implements DataTrackHost<Session> {
   /** Who publishes a track, by its sid. */
   readonly #publishers = new Map<string, Member>();
+  readonly #pace = new UpdatePace<Session>();
+  /** Who will be told its handles when it is time. */
+  readonly #waiting = new Map<Session, Cancel>();
 
   constructor(
     readonly members: RoomMembers,
+    readonly platform: Pick<Platform, "clock" | "timers">,
     /** The infos of a participant have changed: everybody is told at once. */
     readonly changed: (member: Member) => void,
   ) {}
@@ -111,9 +121,12 @@ export class RoomDataTracks implements DataTrackHost<Session> {
       this.reconcileAll();
       member.setDataRoutes([]);
     }
-    const had = session?.data.subscriptions.clear() ?? [];
-    if (session === undefined || had.length === 0) return;
-    session.send({ case: "dataTrackSubscriberHandles", value: this.#handles(session) });
+    if (session === undefined) return;
+    this.#waiting.get(session)?.();
+    this.#waiting.delete(session);
+    const had = session.data.subscriptions.clear();
+    if (had.length === 0) return;
+    this.#sendHandles(session);
     this.#route(had);
   }
 
@@ -146,12 +159,28 @@ export class RoomDataTracks implements DataTrackHost<Session> {
       subscriber.send({ case: "subscriptionPermissionUpdate", value });
     }
     if (changed.length === 0) return;
-    subscriber.send({ case: "dataTrackSubscriberHandles", value: this.#handles(subscriber) });
+    this.#tellHandles(subscriber);
     this.#route(changed);
   }
 
-  #handles(subscriber: Session) {
-    return subscriber.data.subscriptions.handles();
+  /** All of them are told each time, so that the last time is enough. */
+  #tellHandles(subscriber: Session): void {
+    if (this.#waiting.has(subscriber)) return;
+    const { clock, timers } = this.platform;
+    const waitMs = this.#pace.waitMs(subscriber, clock.now());
+    if (waitMs === 0) return this.#sendHandles(subscriber);
+    const cancel = timers.after(waitMs, () => {
+      this.#waiting.delete(subscriber);
+      this.#sendHandles(subscriber);
+    });
+    this.#waiting.set(subscriber, cancel);
+  }
+
+  #sendHandles(subscriber: Session): void {
+    const value = subscriber.data.subscriptions.handles();
+    subscriber.send({ case: "dataTrackSubscriberHandles", value });
+    const bytes = Object.keys(value.subHandles).length * HANDLE_BYTES;
+    this.#pace.told(subscriber, bytes, 1, this.platform.clock.now());
   }
 
   #resolve(trackSid: string, subscriber: Session): DataTrackSource | undefined {

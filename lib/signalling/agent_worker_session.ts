@@ -39,6 +39,8 @@ export const REGISTER_TIMEOUT_MS = 10_000;
 /** From a job offer to the worker's answer. */
 export const AVAILABILITY_TIMEOUT_MS = 10_000;
 const MAX_DEPLOYMENT_BYTES = 64;
+/** Offers a worker may leave without an answer; beyond that it takes no jobs. */
+const MAX_OFFERS = 1_000;
 /** Attribute that tells participants which agent they are talking to. */
 const AGENT_NAME_ATTRIBUTE = "lk.agent_name";
 
@@ -147,7 +149,7 @@ export class AgentWorkerSession implements AgentWorker {
 
   /** One availability request; `undefined` when the socket ends first. */
   #ask(job: Job): Promise<AvailabilityResponse | "timeout" | undefined> {
-    if (this.#closed) return Promise.resolve(undefined);
+    if (this.#closed || this.#offers.size >= MAX_OFFERS) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       const cancel = this.#options.platform.timers.after(AVAILABILITY_TIMEOUT_MS, () => {
         this.#offers.delete(job.id);

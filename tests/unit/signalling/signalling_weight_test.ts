@@ -5,6 +5,7 @@ import {
   DisconnectReason,
   MuteTrackRequest,
   ParticipantInfo_State as State,
+  PublishDataTrackRequest,
   RequestResponse_Reason as Reason,
   SignalRequest,
   SignalResponse,
@@ -221,4 +222,28 @@ Deno.test("wishes about what no sid can be are not kept, nor is a candidate that
   assert.equal(alice.all("requestResponse").length, 0);
   await send(alice, trickle(`{"x":[${"1,".repeat(10_000)}1]}`));
   assert.equal(alice.last("requestResponse").reason, Reason.UNCLASSIFIED_ERROR);
+});
+
+Deno.test("data tracks that come and go in hundreds are told in few messages, the last of them true", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob", { autoSubscribeDataTrack: true });
+  const publish = (pubHandle: number) =>
+    alice.participant.host.dataTracks.publish(
+      alice.participant,
+      new PublishDataTrackRequest({ pubHandle, name: `${pubHandle}` }),
+    );
+  for (let handle = 1; handle <= 250; handle++) assert.ok(publish(handle).ok);
+  for (let i = 0; i < 500; i++) {
+    alice.participant.host.dataTracks.unpublish(alice.participant, 1);
+    assert.ok(publish(1).ok);
+  }
+  const now = bob.socket.frames.reduce((sum, { length }) => sum + length, 0);
+  assert.ok(now < 4 * 1024 * 1024, `${now} bytes`);
+  await world.pass(2_000, 100);
+  const { subHandles } = bob.last("dataTrackSubscriberHandles");
+  assert.equal(Object.keys(subHandles).length, 250);
+  const told = new Set(Object.values(subHandles).map(({ trackSid }) => trackSid));
+  assert.ok(alice.participant.data.tracks.infos().every(({ sid }) => told.has(sid)));
+  assert.equal(world.counters.get("signal_slow_reader"), 0);
 });
