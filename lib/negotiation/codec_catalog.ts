@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CodecParameters } from "../base/media_vocabulary.ts";
+import type { CodecParameters, MediaKind } from "../base/media_vocabulary.ts";
 
 /** One codec as we offer it. RTX, where there is one, is the payload type after it. */
 export interface CatalogCodec {
@@ -141,6 +141,25 @@ export function offeredCodecs(
   // RED refers to opus by payload type, so it is of no use without it.
   const opus = [...chosen].some((codec) => codec.mime === "audio/opus");
   return [...chosen].filter((codec) => opus || codec.mime !== "audio/red").map(toParameters);
+}
+
+/**
+ * Everything a section of our own offer lists: `own`, in which its track is sent, then whatever else
+ * of the kind may be sent to this client. Many clients (pion's among them) fix their codecs at the
+ * first section of a kind they see, so one that named its own track's alone would shut out the rest.
+ *
+ * @param own As {@linkcode offeredCodecs} returns it.
+ */
+export function listedCodecs(
+  kind: MediaKind,
+  own: readonly CodecParameters[],
+  policy: CodecPolicy,
+): readonly CodecParameters[] {
+  const others = policy.codecs.filter((codec) =>
+    codec.mime.startsWith(`${kind}/`) && codec.receiveOnly !== true &&
+    !own.some(({ payloadType }) => payloadType === codec.payloadType)
+  );
+  return [...own, ...others.map(toParameters)];
 }
 
 /**

@@ -81,7 +81,7 @@ export interface OfferedSending {
   trackFor(section: RemoteSection, codecs: readonly CodecParameters[]): PlacedTrack | undefined;
 }
 
-/** A down-track and the codecs of its section in which it is sent. */
+/** A down-track and the codecs of its section in which it is sent; the others are listed after them. */
 export interface PlacedTrack {
   readonly track: SubscribedTrack;
   readonly codecs: readonly CodecParameters[];
@@ -231,7 +231,8 @@ function decideMedia(
     kind,
     codecs: sent === undefined
       ? ordered.map((codec) => withParameters(codec, kind, plan))
-      : sent.codecs.map((codec) => sentCodec(withoutWishes(codec), sent.track)),
+      : preferring(sent.codecs, ordered)
+        .map((codec) => sentCodec(withoutWishes(codec), sent.track)),
     extensions: section.extensions.filter(({ uri }) =>
       RECEIVED_EXTENSIONS[kind].includes(uri) ||
       (input.sending !== undefined && SENT_EXTENSIONS[kind].includes(uri))
@@ -252,7 +253,15 @@ function orderCodecs(
   const preferred = codecs.filter((codec) => codec.mime.toLowerCase() === wanted);
   if (preferred.length === 0) return codecs;
   if (kind === "video" && singlePreferredVideoCodec) return preferred;
-  return [...preferred, ...codecs.filter((codec) => !preferred.includes(codec))];
+  return preferring(preferred, codecs);
+}
+
+/** `codecs` with `first` in front; nothing is left out, because many clients forget what an answer lacked. */
+function preferring(
+  first: readonly CodecParameters[],
+  codecs: readonly CodecParameters[],
+): readonly CodecParameters[] {
+  return [...first, ...codecs.filter((codec) => !first.includes(codec))];
 }
 
 function preferredMime(

@@ -52,7 +52,7 @@ const AUDIO_FEEDBACK = ["nack"];
 export function sentCodec(codec: CodecParameters, track: SubscribedTrack): CodecParameters {
   if (track.kind === "video") return { ...codec, feedback: VIDEO_FEEDBACK };
   // Redundancy takes the place of retransmission, so a track sent as RED has no NACK.
-  const red = track.codecs.some(({ mime }) => mime === "audio/red");
+  const red = codec.mime === "audio/red" || track.codecs.some(({ mime }) => mime === "audio/red");
   const feedback = red ? [] : AUDIO_FEEDBACK;
   const stereo = track.stereo && codec.mime === "audio/opus";
   return { ...codec, feedback, fmtp: stereo ? `${codec.fmtp};sprop-stereo=1` : codec.fmtp };

@@ -3,10 +3,15 @@
  *
  * Contract: sections never change their order and none disappears (RFC 3264 §8), yet the table does
  * not grow with the number of tracks ever sent: a section whose track was removed is offered
- * `inactive`, and once the client has answered that, it carries the next track of its kind under the
+ * `recvonly`, and once the client has answered that, it carries the next track of its kind under the
  * same mid. It is not reused earlier, because a client reports a new track only where a section goes
- * from inactive to active (W3C WebRTC, "set a session description"). A section the client refused (port 0) is reused under
- * a new mid, as RFC 8829 §5.2.2 asks.
+ * from not sending to sending (W3C WebRTC, "set a session description"). It is not offered `inactive`,
+ * which says the same to a browser but makes pion stop the transceiver for good. A section the client
+ * refused (port 0) is reused under a new mid, as RFC 8829 §5.2.2 asks.
+ *
+ * Every section lists all that may be sent to the client, its own track's codecs first, and not the
+ * retransmission that the client refused in that section: offered again with its FID group, pion
+ * would wait for it and fail.
  *
  * Tracks may come and go while an offer is unanswered: an answer is applied to the tracks that were
  * in that offer and are still there.
@@ -21,7 +26,7 @@ import type {
   SendSection,
 } from "../base/media_vocabulary.ts";
 import type { RemoteDescription, RemoteSection } from "../wire/session_description.ts";
-import { type CodecPolicy, offeredCodecs, sameCodec } from "./codec_catalog.ts";
+import { type CodecPolicy, listedCodecs, offeredCodecs, sameCodec } from "./codec_catalog.ts";
 import {
   codecLines,
   dataChannelLines,
@@ -76,7 +81,12 @@ const DEFAULT_MAX_MESSAGE_SIZE = 65_536;
 interface Section {
   mid: string;
   kind: MediaKind;
+  /** All it lists. */
   codecs: readonly CodecParameters[];
+  /** Those of them in which its track is sent, or the last one was. */
+  own: readonly CodecParameters[];
+  /** Payload types of codecs that the client took here without their retransmission. */
+  readonly withoutRtx: Set<number>;
   /** The track it carries now. */
   track: SubscribedTrack | undefined;
   /** What the outstanding (else the last) offer said of it. */
@@ -197,34 +207,40 @@ export class SubscriberSections {
   }
 
   #place(track: SubscribedTrack): void {
-    const codecs = offeredCodecs(track.codecs, this.#options.codecs)
-      .map((codec) => sentCodec(codec, track));
-    if (codecs.length === 0) {
+    const own = offeredCodecs(track.codecs, this.#options.codecs);
+    if (own.length === 0) {
       this.#unsupported.push(track.downTrack);
       return;
     }
-    const section = this.#reusable(track.kind);
-    if (section === undefined) {
-      this.#sections.push({
-        mid: this.#takeMid(),
-        kind: track.kind,
-        codecs,
-        track,
-        offered: undefined,
-        activeAtClient: false,
-        refused: false,
-        bound: "",
-      });
-      return;
-    }
+    const section = this.#reusable(track.kind) ?? this.#append(track.kind);
     if (section.refused) {
       section.mid = this.#takeMid();
       section.kind = track.kind;
       section.refused = false;
+      section.withoutRtx.clear();
     }
-    section.codecs = codecs;
+    section.codecs = listedCodecs(track.kind, own, this.#options.codecs)
+      .map((codec) => sentCodec(codec, track));
+    section.own = section.codecs.slice(0, own.length);
     section.track = track;
     section.bound = "";
+  }
+
+  #append(kind: MediaKind): Section {
+    const section: Section = {
+      mid: this.#takeMid(),
+      kind,
+      codecs: [],
+      own: [],
+      withoutRtx: new Set(),
+      track: undefined,
+      offered: undefined,
+      activeAtClient: false,
+      refused: false,
+      bound: "",
+    };
+    this.#sections.push(section);
+    return section;
   }
 
   #reusable(kind: MediaKind): Section | undefined {
@@ -255,9 +271,10 @@ function settle(
   const refused = answer === undefined || answer.rejected;
   section.refused = refused;
   section.activeAtClient = !refused && offered !== undefined;
+  if (!refused) noteRefusedRtx(section, answer.codecs);
   if (offered === undefined || section.track !== offered) return undefined;
   const { downTrack } = offered;
-  const codecs = refused ? [] : commonCodecs(section.codecs, answer.codecs);
+  const codecs = refused ? [] : commonCodecs(section.own, answer.codecs);
   if (codecs.length === 0) {
     section.track = undefined;
     return { downTrack, reason: "codec_unsupported" };
@@ -293,6 +310,22 @@ function sendSection(
   };
 }
 
+/** What is known of the client's retransmission after an answer: a section without any has none at all. */
+function noteRefusedRtx(section: Section, answered: readonly CodecParameters[]): void {
+  if (answered.length === 0) return;
+  const refused = usesRtx(answered)
+    ? answered.filter(({ rtxPayloadType }) => rtxPayloadType === undefined)
+    : section.codecs;
+  for (const { payloadType } of refused) section.withoutRtx.add(payloadType);
+}
+
+/** A codec as the section lists it: without retransmission where the client refused that. */
+function listed(section: Section, codec: CodecParameters): CodecParameters {
+  if (!section.withoutRtx.has(codec.payloadType)) return codec;
+  const { rtxPayloadType: _refused, ...rest } = codec;
+  return rest;
+}
+
 /** The answer's codecs that were offered, in the answer's order and with its payload types. */
 function commonCodecs(
   offered: readonly CodecParameters[],
@@ -309,7 +342,9 @@ function sectionLines(
   local: LocalParameters,
   withCandidates: boolean,
 ): readonly string[] {
-  const { mid, kind, codecs, track } = section;
+  const { mid, kind, track } = section;
+  const codecs = section.codecs.map((codec) => listed(section, codec));
+  const own = section.own.map((codec) => listed(section, codec));
   const formats = payloadTypes(codecs);
   if (section.refused) {
     return [...mediaLines(kind, MEDIA_PROTOCOL, formats, 0), `a=mid:${mid}`, "a=inactive"];
@@ -319,11 +354,11 @@ function sectionLines(
     ...transportLines(local, "actpass", withCandidates),
     `a=mid:${mid}`,
     ...extensionLines(EXTENSIONS[kind]),
-    track === undefined ? "a=inactive" : "a=sendonly",
+    track === undefined ? "a=recvonly" : "a=sendonly",
     ...(track === undefined ? [] : [msidLine(track)]),
     "a=rtcp-mux",
     "a=rtcp-rsize",
     ...codecs.flatMap(codecLines),
-    ...(track === undefined ? [] : ssrcLines(track, codecs)),
+    ...(track === undefined ? [] : ssrcLines(track, own)),
   ];
 }

@@ -37,7 +37,8 @@ export class NaiveReceiver {
   readonly mostLive: Record<Kind, number> = { audio: 0, video: 0 };
   #added = 0;
 
-  constructor(readonly table: TrackTable) {}
+  /** @param idle What a section without a track says: an offer of ours `recvonly`, an answer `inactive`. */
+  constructor(readonly table: TrackTable, readonly idle: "recvonly" | "inactive") {}
 
   /** A track of this codec enters the table, with SSRCs that tell it from others. */
   add(mime: string): void {
@@ -71,14 +72,14 @@ export class NaiveReceiver {
 
   /**
    * Checks that a section we send in says what the mapping says, and shows a new track only where the
-   * browser saw the section inactive before.
+   * browser saw the section idle before.
    */
   look(
     { mid, msid, direction, ssrcs }: RemoteDescription["sections"][number],
     midToTrackId: Readonly<Record<string, string>>,
   ): void {
     assert.equal(msid?.track, midToTrackId[mid], "msid and mapping differ");
-    assert.equal(direction, msid === undefined ? "inactive" : "sendonly");
+    assert.equal(direction, msid === undefined ? this.idle : "sendonly");
     const before = this.shown.get(mid);
     if (msid && before) assert.equal(msid.track, before, "one track became another");
     for (const { ssrc } of ssrcs) assert.equal(ssrc, ssrcOf(msid!.track), "another track's SSRC");

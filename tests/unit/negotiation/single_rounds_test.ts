@@ -34,7 +34,7 @@ class World {
     codecs: codecPolicy(DEFAULT_ENABLED_CODECS),
     reuseTransceivers: true,
   });
-  readonly client = new NaiveReceiver(this.table);
+  readonly client = new NaiveReceiver(this.table, "inactive");
   readonly sections: OfferSection[] = [];
   asked = { audio: 0, video: 0 };
 

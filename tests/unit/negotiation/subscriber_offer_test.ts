@@ -16,6 +16,9 @@ import {
   sectionText,
 } from "../../support/negotiation_fixtures.ts";
 
+/** What a client without video does not know. */
+const ALL_VIDEO = ["VP8", "VP9", "H264", "AV1", "H265"].map((name) => `video/${name}`);
+
 let lastSsrc = 0;
 /** A track of the given codecs; its ids are made from `name`. */
 function track(name: string, mimes: string | readonly string[], stereo = false): SubscribedTrack {
@@ -159,18 +162,82 @@ Deno.test("SubscriberSections.offer() has no nack for a track sent as RED", () =
   const table = sections();
   table.addTrack(track("red", ["audio/red", "audio/opus"]));
   const lines = sectionText(table.offer(localParameters()).sdp, "1");
-  assert.match(lines[0]!, / 63 111$/);
+  assert.match(lines[0]!, /SAVPF 63 111 0 8$/);
   assert.equal(lines.some((line) => line.startsWith("a=rtcp-fb")), false);
 });
 
-Deno.test("SubscriberSections does not reuse a section before the client saw it inactive", () => {
+Deno.test("SubscriberSections.offer() lists every codec of the kind, the track's own first", () => {
+  const table = sections();
+  table.addTrack(track("h264", "video/H264"));
+  table.addTrack(track("mic", "audio/opus"));
+  const { sdp, bound } = negotiate(table);
+  assert.match(
+    sectionText(sdp, "1")[0]!,
+    /SAVPF 125 126 96 97 98 99 100 101 108 109 35 36 116 117$/,
+  );
+  assert.match(sectionText(sdp, "2")[0]!, /SAVPF 111 63 0 8$/);
+  // It is sent in its own alone.
+  const sent = bound.map(({ section }) => section.codecs.map(({ payloadType }) => payloadType));
+  assert.deepEqual(sent, [[125], [111]]);
+});
+
+Deno.test("SubscriberSections serves a client that fixes its codecs at the first section", () => {
+  const table = sections();
+  const memory = new Map<string, ReadonlySet<string>>();
+  const bound: unknown[] = [];
+  for (const mime of ["video/VP8", "video/H264", "audio/opus", "audio/PCMA", "video/VP9"]) {
+    table.addTrack(track(mime, mime));
+    const { sdp } = table.offer(localParameters());
+    const applied = table.applyAnswer(mustParse(answerAsClient(sdp, { memory })));
+    bound.push(
+      ...applied.bound.map(({ downTrack, section }) => [downTrack, section.codecs[0]?.mime]),
+    );
+  }
+  assert.deepEqual(bound, [
+    ["video/VP8", "video/VP8"],
+    ["video/H264", "video/H264"],
+    ["audio/opus", "audio/opus"],
+    ["audio/PCMA", "audio/PCMA"],
+    ["video/VP9", "video/VP9"],
+  ]);
+});
+
+Deno.test("SubscriberSections keeps out of a section the retransmission that was refused in it", () => {
+  const table = sections();
+  const answer = (sdp: string, unsupported: string[]) =>
+    table.applyAnswer(mustParse(answerAsClient(sdp, { unsupported }))).bound;
+  const offer = () => table.offer(localParameters()).sdp;
+  const mentionsRtx = (sdp: string, mid: string) =>
+    sectionText(sdp, mid).some((line) => /rtx|apt=|FID/.test(line));
+  table.addTrack(track("a", "video/VP8"));
+  answer(offer(), ["video/rtx"]);
+  table.addTrack(track("b", "video/VP8"));
+  const second = offer();
+  assert.deepEqual([mentionsRtx(second, "1"), mentionsRtx(second, "2")], [false, true]);
+  answer(second, []);
+  table.removeTrack(id("a"));
+  table.removeTrack(id("b"));
+  answer(offer(), []);
+  table.addTrack(track("c", "video/VP9"));
+  table.addTrack(track("d", "video/VP8"));
+  const reused = offer();
+  assert.deepEqual([mentionsRtx(reused, "1"), mentionsRtx(reused, "2")], [false, true]);
+  const bound = answer(reused, []);
+  assert.deepEqual(bound.map(({ section }) => [section.mid, section.rtxSsrc !== undefined]), [
+    ["1", false],
+    ["2", true],
+  ]);
+});
+
+Deno.test("SubscriberSections does not reuse a section before the client saw its track end", () => {
   const table = sections();
   table.addTrack(track("a", "video/VP8"));
   negotiate(table);
   table.removeTrack(id("a"));
   table.addTrack(track("b", "video/VP8"));
   const { sdp, bound } = negotiate(table);
-  assert.ok(sectionText(sdp, "1").includes("a=inactive"));
+  // Not `inactive`, which would stop pion's transceiver for good.
+  assert.ok(sectionText(sdp, "1").includes("a=recvonly"));
   assert.deepEqual(bound.map(({ section }) => section.mid), ["2"]);
   table.addTrack(track("c", "video/VP9"));
   assert.deepEqual(negotiate(table).bound.map(({ section }) => section.mid), ["1"]);
@@ -209,7 +276,7 @@ Deno.test("SubscriberSections.applyAnswer() reports a binding again only if it c
 Deno.test("SubscriberSections recycles a refused section under a new mid for any kind", () => {
   const table = sections();
   table.addTrack(track("a", "video/AV1"));
-  const { rejected } = negotiate(table, ["video/AV1"]);
+  const { rejected } = negotiate(table, ALL_VIDEO);
   assert.deepEqual(rejected, [{ downTrack: id("a"), reason: "codec_unsupported" }]);
   table.addTrack(track("b", "audio/opus"));
   const { sdp, bound } = negotiate(table);
@@ -220,10 +287,23 @@ Deno.test("SubscriberSections recycles a refused section under a new mid for any
   assert.deepEqual(bound.map(({ downTrack }) => downTrack), ["b"]);
 });
 
+Deno.test("SubscriberSections takes a track back that the client lacks the codec of, and its section goes on", () => {
+  const table = sections();
+  table.addTrack(track("a", "video/AV1"));
+  const { rejected, bound } = negotiate(table, ["video/AV1"]);
+  assert.deepEqual(rejected, [{ downTrack: id("a"), reason: "codec_unsupported" }]);
+  assert.deepEqual(bound, []);
+  // The client believes that it receives there.
+  assert.equal(table.needsOffer, true);
+  assert.ok(sectionText(negotiate(table).sdp, "1").includes("a=recvonly"));
+  table.addTrack(track("b", "video/VP8"));
+  assert.deepEqual(negotiate(table).bound.map(({ section }) => section.mid), ["1"]);
+});
+
 Deno.test("SubscriberSections keeps refused sections out of the bundle, at port 0", () => {
   const table = sections();
   table.addTrack(track("a", "video/AV1"));
-  negotiate(table, ["video/AV1"]);
+  negotiate(table, ALL_VIDEO);
   const offer = mustParse(table.offer(localParameters()).sdp);
   assert.deepEqual(offer.bundledMids, ["0"]);
   assert.equal(offer.sections[1]?.rejected, true);

@@ -4,9 +4,10 @@ import fc from "fast-check";
 import type { DownTrackId } from "../../../lib/base/ids.ts";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../../lib/negotiation/codec_catalog.ts";
 import { SubscriberSections } from "../../../lib/negotiation/subscriber_offer.ts";
-import { answerAsClient } from "../../support/answering_client.ts";
+import { answerAsClient, type AnsweringOptions } from "../../support/answering_client.ts";
 import { MIMES, NaiveReceiver, UNSUPPORTED } from "../../support/naive_receiver.ts";
 import { localParameters, mustParse } from "../../support/negotiation_fixtures.ts";
+import type { RemoteDescription } from "../../../lib/wire/session_description.ts";
 
 /** Adds a codec's track, removes the n-th live one, or has a round; `lost` loses the answer. */
 const command = fc.oneof(
@@ -18,6 +19,7 @@ const command = fc.oneof(
   { weight: 4, arbitrary: fc.record({ type: fc.constant("offer"), lost: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant("answer") }) },
 );
+const client = fc.record({ rtx: fc.boolean(), fixed: fc.boolean() });
 type Command = { type: string; mime?: string; n?: number; lost?: boolean };
 
 /** The table under test and who talks with it. */
@@ -27,10 +29,21 @@ class World {
     reuseTransceivers: true,
     codecs: codecPolicy(DEFAULT_ENABLED_CODECS),
   });
-  readonly client = new NaiveReceiver(this.table);
+  readonly client = new NaiveReceiver(this.table, "recvonly");
+  readonly answering: AnsweringOptions;
   offered: { sdp: string; tracks: Set<DownTrackId> } | undefined;
   /** Mid by m-line index. */
   mids: string[] = [];
+  /** Mids of sections whose retransmission the client refused. */
+  readonly withoutRtx = new Set<string>();
+
+  /** `rtx`: the client knows retransmission. `fixed`: it fixes its codecs at its first sections. */
+  constructor({ rtx = true, fixed = false } = {}) {
+    this.answering = {
+      unsupported: [UNSUPPORTED, ...(rtx ? [] : ["video/rtx"])],
+      ...(fixed ? { memory: new Map() } : {}),
+    };
+  }
 
   run(command: Command): void {
     if (command.type === "add") this.client.add(command.mime!);
@@ -49,7 +62,10 @@ class World {
     assert.equal(new Set(this.mids).size, this.mids.length, "a mid is used twice");
     this.client.names(midToTrackId, this.client.live.keys());
     // The first section is the data channels'.
-    for (const section of sections.slice(1)) this.client.look(section, midToTrackId);
+    for (const section of sections.slice(1)) {
+      this.client.look(section, midToTrackId);
+      this.#lists(section);
+    }
     this.offered = { sdp, tracks: new Set(this.client.live.keys()) };
     if (lost) this.client.show(sections.filter(({ msid }) => msid !== undefined));
   }
@@ -59,7 +75,13 @@ class World {
     const { sdp, tracks } = this.offered;
     this.offered = undefined;
     this.client.show(mustParse(sdp).sections);
-    const answer = mustParse(answerAsClient(sdp, { unsupported: [UNSUPPORTED] }));
+    const answer = mustParse(answerAsClient(sdp, this.answering));
+    for (const { mid, kind, codecs } of answer.sections) {
+      if (kind !== "video" || codecs.length === 0) continue;
+      if (codecs.every(({ rtxPayloadType }) => rtxPayloadType === undefined)) {
+        this.withoutRtx.add(mid);
+      }
+    }
     const { bound, rejected } = this.table.applyAnswer(answer);
     for (const { downTrack } of bound) assert.ok(tracks.has(downTrack), "bound, but not offered");
     this.client.bind(bound);
@@ -69,12 +91,21 @@ class World {
       assert.ok(this.client.bound.has(downTrack), "a track was not bound");
     }
   }
+
+  /** Every section lists every codec, and no retransmission that was refused in it. */
+  #lists({ mid, kind, codecs, ssrcs }: RemoteDescription["sections"][number]): void {
+    const listed = new Set(codecs.map(({ mime }) => mime));
+    for (const mime of MIMES) assert.equal(listed.has(mime), mime.startsWith(kind), mime);
+    const rtx = kind === "video" && !this.withoutRtx.has(mid);
+    for (const { rtxPayloadType } of codecs) assert.equal(rtxPayloadType !== undefined, rtx);
+    for (const { rtxSsrc } of ssrcs) assert.equal(rtxSsrc !== undefined, rtx);
+  }
 }
 
 Deno.test("SubscriberSections holds its promises through random rounds", () => {
   fc.assert(
-    fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
-      const world = new World();
+    fc.property(fc.array(command, { maxLength: 60 }), client, (commands, kind) => {
+      const world = new World(kind);
       for (const next of commands) world.run(next);
       world.offer(false);
       world.answer();

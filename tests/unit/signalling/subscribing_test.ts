@@ -83,7 +83,7 @@ Deno.test("Subscriptions without auto-subscribe begin and end as the client asks
   await subscribe(bob, [sid], false);
   await world.pass(400);
   assert.deepEqual(bob.forwarded(), []);
-  assert.match(bob.last("offer").sdp, /a=inactive/);
+  assert.match(bob.last("offer").sdp, /a=recvonly/);
 });
 
 Deno.test("Subscriptions tell a publisher once per track that it is received, and never of hidden ones", async () => {
@@ -256,7 +256,7 @@ Deno.test("Subscriptions end when their publisher leaves, and nothing of them is
   await world.pass(400);
   assert.deepEqual(bob.forwarded(), []);
   assert.deepEqual(bob.participant.subscriptions.subscribedTracks(), []);
-  assert.match(bob.last("offer").sdp, /a=inactive/);
+  assert.match(bob.last("offer").sdp, /a=recvonly/);
 });
 
 Deno.test("SubscriberConnection makes a client that does not answer in 15 s join anew", async () => {
