@@ -3,7 +3,7 @@
  *
  * There is one slot for each signal cid. Its first entry is *current* (matched with media) or, while
  * another track goes by that name, *queued* (never matched); entries behind the first are always
- * queued. All entries of a slot share one sid, which no published track has: when the first entry is
+ * queued, and only a slot that was queued has any. All entries of a slot share one sid, which no published track has: when the first entry is
  * published and takes the sid along, the rest get a new one.
  *
  * @module
@@ -70,6 +70,17 @@ export class PendingTracks {
     // A section guessed for another track by kind alone is now known to be this one's.
     const guessed = slot.queued ? undefined : this.expecting(slot.signalCid);
     if (guessed?.expected !== undefined) this.expect(slot, guessed.expected);
+  }
+
+  /**
+   * The current entry of a slot is announced once more before its media came: it may have been
+   * answered to somebody who no longer waited, or its client tries again. What was said last holds,
+   * under the same sid; entries behind it stay where they are.
+   */
+  announceAnew(slot: PendingSlot, entry: PendingEntry): void {
+    const kind = slotKind(slot);
+    slot.entries[0] = entry;
+    if (slotKind(slot) !== kind) slot.expected = undefined;
   }
 
   /** Makes a queued slot current, as the youngest. */

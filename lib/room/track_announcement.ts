@@ -1,6 +1,6 @@
 /**
- * What an `AddTrack` request does: a new pending track, one more entry in a queue, a codec for a
- * published track, or a refusal.
+ * What an `AddTrack` request does: a new pending track, the same one announced anew, one more entry in
+ * a queue, a codec for a published track, or a refusal.
  *
  * @module
  */
@@ -47,11 +47,16 @@ export function announceTrack(
   if (request.sid !== "") return announceCodec(request, pending, tracks);
   const { cid: signalCid } = request;
   if (signalCid === "") return answered(Reason.INVALID_REQUEST, "Cannot add track: no cid");
+  const slot = pending.get(signalCid);
+  if (slot?.queued === false) {
+    const info = trackInfoFromRequest(request, slot.sid, options);
+    pending.announceAnew(slot, { info, request });
+    return { type: "pending", info };
+  }
   if (pending.size >= MAX_PENDING_TRACKS) {
     const message = `Cannot add track: ${pending.size} pending, limit is ${MAX_PENDING_TRACKS}`;
     return answered(Reason.LIMIT_EXCEEDED, message);
   }
-  const slot = pending.get(signalCid);
   if (slot !== undefined && slot.entries.length >= MAX_ENTRIES_PER_CID) {
     const { length } = slot.entries;
     const message = `Cannot add track: ${length} under one cid, limit is ${MAX_ENTRIES_PER_CID}`;

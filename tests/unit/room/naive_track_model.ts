@@ -46,6 +46,7 @@ export class NaiveTrackModel {
   #time = 0;
 
   announce(cid: string, kind: MediaKind, name: string): void {
+    if (this.current.has(cid)) return this.#announceAnew(cid, kind, name);
     const same = this.announced.filter((other) => other.cid === cid).length;
     if (same >= 3) return void this.said.push("LIMIT_EXCEEDED");
     this.announced.push({ cid, kind, name, muted: false });
@@ -57,6 +58,15 @@ export class NaiveTrackModel {
       this.expected.delete(other);
       this.expected.set(cid, section);
     }
+    this.said.push(`track_published:${cid}`);
+    this.#settle();
+  }
+
+  /** The first announcement of a cid waits for its media: the last word about it holds. */
+  #announceAnew(cid: string, kind: MediaKind, name: string): void {
+    const index = this.announced.findIndex((other) => other.cid === cid);
+    if (this.announced[index]!.kind !== kind) this.expected.delete(cid);
+    this.announced[index] = { cid, kind, name, muted: false };
     this.said.push(`track_published:${cid}`);
     this.#settle();
   }

@@ -128,24 +128,56 @@ Deno.test("TrackRegistry.announce() queues a cid published by signal cid or by S
   }
 });
 
-Deno.test("TrackRegistry.announce() queues a cid that is still pending", async () => {
+Deno.test("TrackRegistry.announce() answers a cid again that still waits for its media, whatever came before", async () => {
   const world = new World();
+  const sids = () =>
+    world.effects.flatMap((effect) => effect.type === "track_published" ? [effect.track.sid] : []);
   for (let i = 0; i < 4; i++) await world.registry.announce(camera("cam", { name: `n${i}` }));
-  assert.deepEqual(world.said(), ["track_published:cam", "QUEUED", "QUEUED", "LIMIT_EXCEEDED"]);
+  assert.equal(new Set(sids()).size, 1);
+  assert.deepEqual(world.said(), Array(4).fill("track_published:cam"));
   await world.registry.claim(media("cam", "0", { ssrc: 1 }));
-  const sid = world.registry.published()[0]!.sid;
-  assert.notEqual(world.registry.contents().pending[0]!.sid, sid, "a sid is in one state");
+  assert.deepEqual(world.said(), ["published:n3"], "the last word holds");
+
+  // Two are queued and given up by those who asked: the first is answered to nobody.
+  for (const name of ["given", "up"]) await world.registry.announce(camera("cam", { name }));
   await world.registry.closeUpTrack(upTrack("0"));
-  await world.registry.claim(media("cam", "1", { ssrc: 2 }));
-  await world.registry.closeUpTrack(upTrack("1"));
-  assert.deepEqual(world.said(), [
-    "published:n0",
-    "unpublished:n0",
-    "track_published:cam",
-    "published:n1",
-    "unpublished:n1",
-    "track_published:cam",
-  ]);
+  world.said();
+  for (let round = 1; round <= 3; round++) {
+    await world.registry.announce(camera("cam", { name: `again ${round}` }));
+    await world.registry.claim(media("cam", `${round}`, { ssrc: 1 }));
+    await world.registry.closeUpTrack(upTrack(`${round}`));
+    const promoted = round === 1 ? ["track_published:cam"] : [];
+    assert.deepEqual(world.said(), [
+      "track_published:cam",
+      `published:again ${round}`,
+      `unpublished:again ${round}`,
+      ...promoted,
+    ]);
+  }
+});
+
+Deno.test("TrackRegistry.announce() keeps the section of a track that is announced again, unless its kind changed", async () => {
+  const world = new World();
+  await world.registry.announce(camera("cam"));
+  await world.registry.plan([section("changed", "0")]);
+  await world.registry.announce(camera("cam", { name: "again" }));
+  await world.registry.announce(camera("other"));
+  await world.registry.claim(media("changed", "0", { ssrc: 1 }));
+  assert.deepEqual(world.said().at(-1), "published:again");
+
+  await world.registry.plan([section("other's", "1")]);
+  await world.registry.announce(microphone("other"));
+  const arrival = { kind: "audio", ssrc: 2 } as const;
+  assert.equal((await world.registry.claim(media("any", "2", arrival))).type, "published");
+});
+
+Deno.test("TrackRegistry.announce() answers again at the limit of pending tracks", async () => {
+  const world = new World();
+  for (let i = 0; i < 20; i++) await world.registry.announce(camera(`cam${i}`));
+  world.said();
+  await world.registry.announce(camera("cam20"));
+  await world.registry.announce(camera("cam7"));
+  assert.deepEqual(world.said(), ["LIMIT_EXCEEDED", "track_published:cam7"]);
 });
 
 Deno.test("TrackRegistry gives the section of a re-publish to the queued announcement, not to the old track", async () => {
@@ -243,22 +275,30 @@ Deno.test("TrackRegistry.unpublishWhere() keeps the section's later layers from 
 Deno.test("TrackRegistry.unpublishWhere() takes away pending and queued announcements", async () => {
   const world = new World();
   await world.registry.announce(camera("cam"));
+  await world.registry.claim(media("cam", "0", { ssrc: 1 }));
   await world.registry.announce(camera("cam"));
+  await world.registry.announce(camera("screen"));
   world.said();
   await world.registry.unpublishWhere(() => true);
-  assert.deepEqual(world.said(), ["NOT_ALLOWED", "track_unpublished"]);
+  assert.deepEqual(world.said(), [
+    "track_unpublished",
+    "unpublished:cam",
+    "NOT_ALLOWED",
+    "track_unpublished",
+  ]);
   assert.equal(world.registry.contents().pending.length, 0);
 });
 
 Deno.test("TrackRegistry.setMuted() works on pending, queued and published tracks", async () => {
   const world = new World();
   await world.registry.announce(camera("cam"));
-  await world.registry.announce(camera("cam"));
   const pending = world.registry.contents().pending[0]!.sid;
   assert.equal(await world.registry.setMuted(pending, true, "publisher"), true);
   await world.registry.claim(media("cam", "0", { ssrc: 1 }));
   assert.equal(world.registry.published()[0]!.info.muted, true, "published muted");
+  await world.registry.announce(camera("cam"));
   const queued = world.registry.contents().pending[0]!;
+  await world.registry.setMuted(queued.sid, true, "publisher");
   assert.equal(queued.entries[0]!.info.muted, true);
   await world.registry.setMuted(queued.sid, false, "publisher");
   assert.equal(queued.entries[0]!.info.muted, false);

@@ -204,6 +204,28 @@ Deno.test("handleRequest() queues a cid announced twice instead of making a seco
   assert.equal(alice.participant.tracks.length, 1);
 });
 
+Deno.test("a track announced twice at once can be published again and again", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  for (let round = 1; round <= 3; round++) {
+    const before = alice.all("trackPublished").length;
+    await Promise.all([alice.announce(cameraRequest("cam")), alice.announce(cameraRequest("cam"))]);
+    const [first, second, ...more] = alice.all("trackPublished").slice(before);
+    assert.deepEqual(more, []);
+    assert.equal(first!.track!.sid, second!.track!.sid, `round ${round}`);
+    await alice.offer([{ mid: "1", kind: "video", cid: "cam" }]);
+    assert.deepEqual(alice.participant.tracks.map(({ sid }) => sid), [first!.track!.sid]);
+    assert.equal(bob.last("update").participants[0]!.tracks.length, 1);
+    // A third caller, while it is published, waits; its answer comes with the end of the track.
+    await alice.announce(cameraRequest("cam"));
+    assert.equal(alice.last("requestResponse").reason, RequestResponse_Reason.QUEUED);
+    await alice.offer([{ mid: "1", kind: "video", cid: "cam", direction: "inactive" }]);
+    assert.equal(alice.participant.tracks.length, 0);
+    assert.equal(alice.all("trackPublished").length, before + 3);
+  }
+});
+
 Deno.test("handleRequest() mutes a track for everybody and for the media plane", async () => {
   const world = new World();
   const alice = await world.joined("alice");
