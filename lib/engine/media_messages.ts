@@ -200,6 +200,8 @@ export type MediaEvent =
     readonly type: "layer_size";
     readonly connection: ConnectionId;
     readonly upTrack: UpTrackId;
+    /** The simulcast id of the stream they came in. */
+    readonly rid?: string;
     readonly spatial: SpatialLayer;
     readonly width: number;
     readonly height: number;

@@ -296,9 +296,13 @@ export class ReceivingSide {
         if (layer === undefined) continue;
         const { spatial, upTrack } = layer;
         const size = track.layer(spatial)?.size;
-        if (size === undefined || !layer.resized(size, now, this.#news)) continue;
+        if (size === undefined || size.width === 0 || !layer.resized(size, now, this.#news)) {
+          continue;
+        }
         const { width, height } = size;
-        emit({ type: "layer_size", connection, upTrack, spatial, width, height });
+        const rid = layer.feed?.stream.binding.rid;
+        const named = rid === undefined ? {} : { rid };
+        emit({ type: "layer_size", connection, upTrack, ...named, spatial, width, height });
       }
     }
   }

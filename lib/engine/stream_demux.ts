@@ -57,11 +57,19 @@ export class StreamDemux {
     return this.#sections.get(mid)?.section;
   }
 
-  /** Replaces the described sections; bindings to sections that are gone are forgotten. */
+  /**
+   * Replaces the described sections. Bindings to sections that are gone are forgotten; those with a
+   * rid follow it to the layer that it is now.
+   */
   setSections(sections: readonly ReceiveSection[]): void {
     this.#sections = new Map(sections.map((section) => [section.mid, sectionState(section)]));
     for (const [ssrc, binding] of this.#bindings) {
-      if (!this.#sections.has(binding.mid)) this.#bindings.delete(ssrc);
+      const rids = this.#sections.get(binding.mid)?.section.rids;
+      if (rids === undefined) this.#bindings.delete(ssrc);
+      if (rids === undefined || binding.rid === undefined) continue;
+      const layer = rids.indexOf(binding.rid);
+      if (layer < 0 || layer === binding.spatial) continue;
+      this.#bindings.set(ssrc, { ...binding, spatial: layer as SpatialLayer });
     }
     // One bundle uses one id per extension throughout (RFC 8843 §10), so any section will do.
     const id = (uri: string) =>

@@ -106,6 +106,7 @@ export class UpTrackLayer {
     this.family = codecFamily(codec.mime);
     this.lastPacketAt = now;
     this.restart();
+    this.size.forget();
     if (this.family !== CODEC.other) this.keyFrames.seed(now);
     return true;
   }

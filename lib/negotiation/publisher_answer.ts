@@ -50,6 +50,8 @@ export interface TrackPlan {
   readonly stereo: boolean;
   readonly dtxDisabled: boolean;
   readonly redDisabled: boolean;
+  /** The section's simulcast ids, lowest first, where more is known than their names say. */
+  readonly rids?: readonly string[];
 }
 
 /** See {@linkcode answerPublisherOffer}. */
@@ -392,6 +394,7 @@ function sentSection(decision: Decision): readonly SentSection[] {
 function receiveSection(decision: Decision): readonly ReceiveSection[] {
   if (decision.type !== "media" || decision.plan === undefined) return [];
   const { section, kind, codecs, extensions, plan } = decision;
-  const { mid, rids, ssrcs } = section;
+  const { mid, ssrcs } = section;
+  const rids = plan.rids ?? section.rids;
   return [{ mid, kind, upTrack: plan.upTrack, codecs, extensions, rids, ssrcs }];
 }

@@ -24,6 +24,7 @@ import { parseDescription, type RemoteDescription } from "../wire/session_descri
 import type { ClientTraits } from "./client_traits.ts";
 import { ConnectionControl } from "./connection_control.ts";
 import type { ConnectionHost } from "./connection_host.ts";
+import { LayerOrder } from "./layer_order.ts";
 import type { IceState, OfferCompanion, PublishingSide } from "./connection_sides.ts";
 import type { ConnectionEvent, ConnectionOwner } from "./engine_router.ts";
 import { PublisherSections } from "./publisher_sections.ts";
@@ -32,6 +33,7 @@ import type { SectionPlan, SectionQuery } from "./track_effects.ts";
 import type { TrackRegistry } from "./track_registry.ts";
 
 type LayerArrived = Extract<MediaEvent, { type: "layer_arrived" }>;
+type LayerSized = Extract<MediaEvent, { type: "layer_size" }>;
 
 /** See the module text. */
 export class PublisherConnection implements ConnectionOwner, PublishingSide {
@@ -39,6 +41,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   readonly #sections: PublisherSections;
   readonly #codecs: CodecPolicy;
   readonly #memo = new SectionMemo();
+  readonly #order = new LayerOrder();
   #remote: IceCredentials | undefined;
   /** Up-track → what its section offers, for the layers that arrive later. */
   #sending = new Map<string, SectionQuery>();
@@ -80,28 +83,30 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     const offer = this.#offer = parsed.value;
     this.#control.open(this, "accept");
     this.#takeRemoteCredentials(offer);
-    const { ended, sending } = this.#sections.apply(offer);
-    for (const upTrack of ended) await this.registry.closeUpTrack(upTrack);
+    const { ended, sending: named } = this.#sections.apply(offer);
+    for (const upTrack of ended) {
+      this.#order.forget(upTrack);
+      await this.registry.closeUpTrack(upTrack);
+    }
+    const sending = named.map((section) => this.#ordered(section));
     const plans = await this.registry.plan(sending);
     if (this.#control.closed) return;
-    this.#sending = new Map(sending.map((section) => [section.upTrack, section]));
+    // Anew, as the pictures may have told more meanwhile.
+    this.#sending = new Map(named.map((section) => [section.upTrack, this.#ordered(section)]));
     const carried = this.companion?.begin(offer);
     const answer = answerPublisherOffer({
       offer,
       local: this.#control.localParameters(),
       codecs: this.#codecs,
       singlePreferredVideoCodec: !this.traits.followsAnswerOrder,
-      planFor: ({ mid }) => trackPlan(mid, sending, plans, this.companion?.final ?? false),
+      planFor: ({ mid }) =>
+        trackPlan(mid, [...this.#sending.values()], plans, this.companion?.final ?? false),
       ...(carried === undefined ? {} : { sending: carried }),
     });
     this.#receiving = answer.receive;
     this.#sctp = answer.sctp;
     this.#control.setRemote(offer, answer.sctp);
-    this.context.router.send({
-      type: "set_receive",
-      connection: this.id,
-      sections: answer.receive,
-    });
+    this.#receive();
     this.#control.describe("answer", description.id, answer, answer.receive[0]?.mid ?? "0");
     this.companion?.answered(this.id, answer.send);
     await this.#claimByDescription(answer);
@@ -140,9 +145,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
         this.#claimLayer(event).catch((error) => this.host.bug(error));
         return;
       case "layer_size":
-        // Other clients say themselves how large their pictures are.
-        if (!this.companion?.final) return;
-        this.registry.measured(event.upTrack, event).catch((error) => this.host.bug(error));
+        this.#measured(event).catch((error) => this.host.bug(error));
         return;
       default:
         return this.#control.handleEngineEvent(event);
@@ -161,6 +164,39 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     this.#remote = ice;
     if (before === undefined || before.ufrag === ufrag && before.pwd === pwd) return;
     this.#control.restartIce();
+  }
+
+  /** Tells the media plane what to receive. */
+  #receive(): void {
+    const sections = this.#receiving;
+    this.context.router.send({ type: "set_receive", connection: this.id, sections });
+  }
+
+  #ordered(section: SectionQuery): SectionQuery {
+    return { ...section, rids: this.#order.of(section.upTrack, section.rids) };
+  }
+
+  /** Pictures tell which simulcast id is which layer, where names do not. */
+  async #measured({ upTrack, rid, spatial, width, height }: LayerSized): Promise<void> {
+    const section = this.#sending.get(upTrack);
+    if (section === undefined || this.#control.closed) return;
+    const found = rid === undefined
+      ? undefined
+      : this.#order.measured(upTrack, rid, { width, height });
+    if (found === undefined) {
+      // Other clients say themselves how large their pictures are.
+      if (!this.companion?.final) return;
+      return await this.registry.measured(upTrack, { sizes: [{ spatial, width, height }] });
+    }
+    const { rids } = found;
+    if (rids.some((id, at) => id !== section.rids[at])) {
+      this.#sending.set(upTrack, { ...section, rids });
+      this.#receiving = this.#receiving.map((receive) =>
+        receive.upTrack === upTrack ? { ...receive, rids } : receive
+      );
+      this.#receive();
+    }
+    await this.registry.measured(upTrack, found);
   }
 
   /** A section that sends is a track even before its first packet. */
@@ -229,6 +265,7 @@ function trackPlan(
     stereo: plan.stereo,
     dtxDisabled: !plan.dtx,
     redDisabled: !plan.red,
+    rids: section.rids,
     ...(plan.preferredMime === undefined ? {} : { preferredMime: plan.preferredMime }),
   };
 }

@@ -15,7 +15,7 @@ import {
 } from "@livekit/protocol";
 import type { TrackSid, UpTrackId } from "../base/ids.ts";
 import type { MediaKind, SpatialLayer } from "../base/media_vocabulary.ts";
-import type { LayerSize, MediaArrival, PublishedTrack } from "./track_effects.ts";
+import type { LayerSizes, MediaArrival, PublishedTrack } from "./track_effects.ts";
 import { assignLayerIds, isSvcMime, normalizeMime, sortedLayers } from "./track_info.ts";
 
 /** A published track, as the registry keeps it. */
@@ -35,7 +35,7 @@ export interface Binding {
   readonly sdpCid: string;
   readonly codec: SimulcastCodecInfo;
   /** Simulcast ids, lowest layer first; empty without simulcast. */
-  readonly rids: readonly string[];
+  rids: readonly string[];
   readonly spatialsSeen: Set<SpatialLayer>;
   mime: string;
 }
@@ -113,28 +113,46 @@ export function codecForFirstMedia(info: TrackInfo, media: MediaArrival): Simulc
 }
 
 /**
- * Writes down how large a layer is; the track is as large as its widest one.
+ * Writes down how large layers are, and which id is which; the track is as large as its widest one.
  *
  * @returns Whether that is news of this track.
  */
-export function recordSize(
-  { info, bindings }: LiveTrack,
-  upTrack: UpTrackId,
-  { spatial, width, height }: LayerSize,
-): boolean {
-  const codec = bindings.get(upTrack)?.codec;
-  const layer = codec?.layers.find(({ spatialLayer }) => spatialLayer === spatial);
-  if (codec === undefined || layer === undefined) return false;
-  if (layer.width === width && layer.height === height) return false;
-  const lists = codec === info.codecs[0] ? [codec.layers, info.layers] : [codec.layers];
-  for (const known of lists.flat()) {
-    if (known.spatialLayer !== spatial) continue;
-    known.width = width;
-    known.height = height;
+export function recordSizes(track: LiveTrack, upTrack: UpTrackId, found: LayerSizes): boolean {
+  const { info, bindings } = track;
+  const binding = bindings.get(upTrack);
+  if (binding === undefined) return false;
+  let changed = found.rids !== undefined && reorder(track, binding, found.rids);
+  const { codec } = binding;
+  for (const { spatial, width, height } of found.sizes) {
+    const layer = codec.layers.find(({ spatialLayer }) => spatialLayer === spatial);
+    if (layer === undefined || layer.width === width && layer.height === height) continue;
+    changed = true;
+    for (const known of layerLists(track, binding).flat()) {
+      if (known.spatialLayer !== spatial) continue;
+      known.width = width;
+      known.height = height;
+    }
   }
+  if (!changed || codec.layers.length === 0) return changed;
   const widest = codec.layers.reduce((a, b) => b.width > a.width ? b : a);
   info.width = widest.width;
   info.height = widest.height;
+  return true;
+}
+
+/** The ids turned out to be other layers; what is known of each id's streams goes with it. */
+function reorder(track: LiveTrack, binding: Binding, rids: readonly string[]): boolean {
+  if (rids.every((rid, at) => rid === binding.rids[at])) return false;
+  binding.rids = rids;
+  for (const layers of layerLists(track, binding)) {
+    const before = new Map(layers.map(({ rid, ssrc, repairSsrc }) => [rid, { ssrc, repairSsrc }]));
+    assignLayerIds(layers, rids);
+    for (const layer of layers) {
+      const { ssrc, repairSsrc } = before.get(layer.rid) ?? { ssrc: 0, repairSsrc: 0 };
+      layer.ssrc = ssrc;
+      layer.repairSsrc = repairSsrc;
+    }
+  }
   return true;
 }
 
@@ -209,13 +227,16 @@ export function recordLayer(track: LiveTrack, binding: Binding, media: MediaArri
     track.info.simulcast = true;
     changed = true;
   }
-  const lists = [binding.codec.layers];
-  if (track.info.mid === binding.mid) lists.push(track.info.layers);
-  for (const layer of lists.flat()) {
+  for (const layer of layerLists(track, binding).flat()) {
     if (!svc && layer.spatialLayer !== spatial) continue;
     changed = fillLayer(layer, media, svc) || changed;
   }
   return changed;
+}
+
+/** The layers that a section stands for: its codec's, and the track's if it was the first. */
+function layerLists({ info }: LiveTrack, { codec, mid }: Binding): VideoLayer[][] {
+  return info.mid === mid ? [codec.layers, info.layers] : [codec.layers];
 }
 
 /** Ends what a section contributed; its codec entry waits for media again. */

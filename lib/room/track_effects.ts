@@ -66,6 +66,13 @@ export interface LayerSize {
   readonly height: number;
 }
 
+/** What the pictures of a section told. */
+export interface LayerSizes {
+  readonly sizes: readonly LayerSize[];
+  /** Its simulcast ids, lowest first, if they are not in the order in which they were claimed. */
+  readonly rids?: readonly string[];
+}
+
 /** Why media is not accepted; each is also counted as `track_refused_<reason>`. */
 export type RefusalReason =
   | "unknown_rid"

@@ -15,7 +15,7 @@ import type { TrackSid, UpTrackId } from "../base/ids.ts";
 import { Mutex } from "../base/mutex.ts";
 import type {
   ClaimOutcome,
-  LayerSize,
+  LayerSizes,
   MediaArrival,
   PublishedTrack,
   RegistryEffect,
@@ -94,9 +94,9 @@ export class TrackRegistry {
     return this.#run(() => this.#table.updateVideo(sid, width, height));
   }
 
-  /** A layer's pictures turned out to be this large; for publishers that do not say so. */
-  measured(upTrack: UpTrackId, size: LayerSize): Promise<void> {
-    return this.#run(() => this.#table.measured(upTrack, size));
+  /** Pictures turned out to be this large; for publishers whose word is not enough. */
+  measured(upTrack: UpTrackId, found: LayerSizes): Promise<void> {
+    return this.#run(() => this.#table.measured(upTrack, found));
   }
 
   /** `UpdateLocalAudioTrack`. @returns Whether the sid is known. */

@@ -34,13 +34,13 @@ import {
   type LiveTrack,
   liveTrack,
   recordLayer,
-  recordSize,
+  recordSizes,
   ridFits,
   unbindMedia,
 } from "./track_binding.ts";
 import {
   type ClaimOutcome,
-  type LayerSize,
+  type LayerSizes,
   type MediaArrival,
   type PublishedTrack,
   type RefusalReason,
@@ -183,11 +183,11 @@ export class TrackTable {
     return { value: known, effects };
   }
 
-  /** The pictures of one layer turned out to be this large. */
-  measured(upTrack: UpTrackId, size: LayerSize): Transition<void> {
+  /** Pictures turned out to be this large. */
+  measured(upTrack: UpTrackId, found: LayerSizes): Transition<void> {
     const effects: RegistryEffect[] = [];
     for (const track of this.#tracks.values()) {
-      if (recordSize(track, upTrack, size)) this.#updated(track, effects);
+      if (recordSizes(track, upTrack, found)) this.#updated(track, effects);
     }
     return { value: undefined, effects };
   }

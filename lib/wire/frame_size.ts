@@ -44,6 +44,12 @@ export class FrameSize {
   width = 0;
   height = 0;
 
+  /** Another stream begins. */
+  forget(): void {
+    this.width = 0;
+    this.height = 0;
+  }
+
   /**
    * Reads the payload `bytes[offset, offset + length)`, which starts a key frame.
    *

@@ -47,8 +47,14 @@ export interface RemoteSection {
 
 /** Spatial layers a track can have. */
 const MAX_LAYERS = 3;
-/** Names of layers from lowest to highest, as the SDKs (`q`) and other senders (`2`) use them. */
-const KNOWN_RID_ORDERS = [["q", "h", "f"], ["2", "1", "0"]];
+/** Names of layers from lowest to highest, as the SDKs (`q`) and other senders use them. */
+const KNOWN_RID_ORDERS = [
+  ["q", "h", "f"],
+  ["2", "1", "0"],
+  ["l", "m", "h"],
+  ["low", "mid", "high"],
+  ["low", "medium", "high"],
+];
 const MAX_SSRC = 0xffff_ffff;
 /** Largest payload type: 7 bits. */
 const MAX_PAYLOAD_TYPE = 127;
@@ -120,10 +126,14 @@ export function directionOf(node: SdpNode): Direction | undefined {
     : undefined;
 }
 
-/** Lowest layer first; names of neither known order keep theirs. */
+/**
+ * Lowest layer first. Of names that belong to no known order the first is the most preferred one
+ * (RFC 8853 §5.2), so the highest: until the pictures say something else, which they often do, as a
+ * browser whose page gives no sizes makes the first the smallest.
+ */
 export function orderRids(rids: readonly string[]): readonly string[] {
   const known = KNOWN_RID_ORDERS.find((order) => rids.every((rid) => order.includes(rid)));
-  return known === undefined ? rids : known.filter((rid) => rids.includes(rid));
+  return known === undefined ? rids.toReversed() : known.filter((rid) => rids.includes(rid));
 }
 
 function readCodecs(
@@ -213,9 +223,9 @@ function readRids(node: SdpNode): readonly string[] {
     // Of alternatives for one layer (`a,b`) the first is the preferred one.
     const rid = alternatives.split(",")[0]!.replace(/^~/, "");
     if (rid !== "" && !rids.includes(rid)) rids.push(rid);
-    if (rids.length > MAX_LAYERS) break;
+    if (rids.length === MAX_LAYERS) break;
   }
-  return orderRids(rids).slice(0, MAX_LAYERS);
+  return orderRids(rids);
 }
 
 function readSsrcs(node: SdpNode): readonly SsrcPair[] {

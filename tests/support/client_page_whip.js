@@ -23,14 +23,14 @@
     });
   }
 
-  function addSending({ video, audio, simulcast, direction = "sendonly" }) {
+  function addSending({ video, audio, simulcast, rids = ["q", "f"], direction = "sendonly" }) {
     const stream = new MediaStream();
     const streams = [stream];
     if (audio) pc.addTransceiver(toneTrack(audio.hz).track, { direction, streams });
     if (!video) return;
     const { track } = drawnTrack({ width: 640, height: 360, fps: 15, color: video.color });
     const sendEncodings = simulcast
-      ? [{ rid: "q", scaleResolutionDownBy: 2 }, { rid: "f", maxBitrate: 500_000 }]
+      ? [{ rid: rids[0], scaleResolutionDownBy: 2 }, { rid: rids[1], maxBitrate: 500_000 }]
       : [{ maxBitrate: 500_000 }];
     pc.addTransceiver(track, { direction, streams, sendEncodings });
   }

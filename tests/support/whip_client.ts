@@ -13,6 +13,8 @@ export interface WhipOptions {
   readonly audio?: { readonly hz: number };
   /** Two layers. */
   readonly simulcast?: boolean;
+  /** Their ids, the smaller one's first; LiveKit's by default. */
+  readonly rids?: readonly [string, string];
   /** Of the sections it sends in; `sendonly` unless it says otherwise. */
   readonly direction?: "sendrecv" | "sendonly";
   /** One more section in which it receives for each. */

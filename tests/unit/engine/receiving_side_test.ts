@@ -304,3 +304,46 @@ Deno.test("ReceivingSide believes no answer to what it never asked, and none tha
   for (let i = 0; i < 8; i++) answer(1, lastReference(world), 0xffff_ffff);
   assert.deepEqual(lose(world), [0, 20, 40, 60, 80], "a delay beyond all time is no time at all");
 });
+
+Deno.test("ReceivingSide swaps layers whose ids were described the other way round", () => {
+  const rid = 5;
+  const extensions = [{ id: MID, uri: EXTENSION_URI.mid }, { id: rid, uri: EXTENSION_URI.rid }];
+  const described = (rids: string[]) => ({ ...section("0", "video", [VP8]), extensions, rids });
+  const world = new World([described(["b", "a"])]);
+  const widths = new Map([["a", 160], ["b", 640]]);
+  let sequenceNumber = 1;
+  const round = () => {
+    for (const [at, id] of ["a", "b"].entries()) {
+      const width = widths.get(id)!;
+      const body = [0x10, 0, 0, 0x9d, 0x01, 0x2a, width & 0xff, width >> 8, 90, 0];
+      const bytes = rtpPacket({
+        ssrc: 1 + at,
+        payloadType: VP8.payloadType,
+        sequenceNumber: sequenceNumber++,
+        timestamp: sequenceNumber * 960,
+        extensions: { [MID]: "0", [rid]: id },
+        payload: vp8Payload({ pictureId: sequenceNumber, tl0: 0, key: true, body }),
+      });
+      world.side.receiveRtp(bytes, bytes.length, world.now, world.now * 1000);
+    }
+    world.advance(1_000);
+  };
+  const sizes = () =>
+    world.events.flatMap((event) =>
+      event.type === "layer_size" ? [[event.rid, event.spatial, event.width]] : []
+    );
+  const arrivals = () =>
+    world.events.flatMap((event) =>
+      event.type === "layer_arrived" ? [[event.rid, event.spatial, event.ssrc]] : []
+    );
+  round();
+  assert.deepEqual(sizes(), [["b", 0, 640], ["a", 1, 160]]);
+  world.events.length = 0;
+  world.side.setSections([described(["a", "b"])]);
+  for (let i = 0; i < 3; i++) round();
+  assert.deepEqual(arrivals(), [["a", 0, 1], ["b", 1, 2]]);
+  assert.deepEqual(sizes(), [["a", 0, 160], ["b", 1, 640]]);
+  const track = world.upTracks.get("up-0" as UpTrackId)!;
+  assert.deepEqual([0, 1].map((layer) => track.layer(layer)?.ssrc), [1, 2]);
+  assert.equal(world.drops.snapshot().rtp_stream_unsettled ?? 0, 0);
+});

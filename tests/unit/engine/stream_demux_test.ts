@@ -95,6 +95,17 @@ Deno.test("StreamDemux follows a section to its next track although the SSRC sta
   assert.equal(demux.section(binding!.mid)?.upTrack, "next");
 });
 
+Deno.test("StreamDemux follows a rid that turns out to be another layer, its retransmissions too", () => {
+  const demux = demuxWith(section("1", { rids: ["a", "b"] }));
+  demux.resolve(view({ ssrc: 1, payloadType: 96, extensions: { 4: "1", 10: "a" } }));
+  demux.resolve(view({ ssrc: 2, payloadType: 96, extensions: { 4: "1", 10: "b" } }));
+  demux.resolve(view({ ssrc: 3, payloadType: 97, extensions: { 4: "1", 11: "a" } }));
+  demux.setSections([section("1", { rids: ["b", "a"] })]);
+  const spatials = [1, 2, 3].map((ssrc) => demux.find(ssrc)?.spatial);
+  assert.deepEqual(spatials, [1, 0, 1]);
+  assert.deepEqual(demux.find(3), { ssrc: 3, mid: "1", spatial: 1, rid: "a", isRtx: true });
+});
+
 Deno.test("StreamDemux forgets the bindings of a section that is gone", () => {
   const demux = demuxWith(section("1"), section("2"));
   demux.resolve(view({ ssrc: 5, payloadType: 96, extensions: { 4: "1" } }));

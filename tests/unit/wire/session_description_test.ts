@@ -144,6 +144,13 @@ Deno.test("parseDescription() strips tildes, takes the first alternative, orders
   assert.deepEqual(rids("a=simulcast:send low,lower;high"), ["low", "high"]);
   assert.deepEqual(rids("a=simulcast:recv a;b send f;q"), ["q", "f"]);
   assert.deepEqual(rids("a=simulcast:recv q;h;f"), []);
+  assert.deepEqual(rids("a=simulcast:send h;m;l"), ["l", "m", "h"]);
+});
+
+Deno.test("parseDescription() takes the three layers that a client prefers", () => {
+  const rids = (line: string) => mustParse(video([line])).sections[0]?.rids;
+  assert.deepEqual(rids("a=simulcast:send a;b;c;d;e"), ["c", "b", "a"]);
+  assert.deepEqual(rids("a=simulcast:send f;h;q;x"), ["q", "h", "f"]);
 });
 
 Deno.test("parseDescription() passes over restrictions of rids", () => {
@@ -155,10 +162,18 @@ Deno.test("parseDescription() passes over restrictions of rids", () => {
   assert.deepEqual(sections[0]?.rids, ["q", "h"]);
 });
 
-Deno.test("orderRids() leaves names of no known convention in their order", () => {
-  assert.deepEqual(orderRids(["high", "low"]), ["high", "low"]);
-  assert.deepEqual(orderRids(["f", "2"]), ["f", "2"]);
+Deno.test("orderRids() takes the first of names without a convention for the highest", () => {
+  assert.deepEqual(orderRids(["best", "good", "poor"]), ["poor", "good", "best"]);
+  assert.deepEqual(orderRids(["f", "2"]), ["2", "f"]);
+  assert.deepEqual(orderRids(["solo"]), ["solo"]);
+});
+
+Deno.test("orderRids() puts names with a meaning in their order, however they are listed", () => {
   assert.deepEqual(orderRids(["h", "q"]), ["q", "h"]);
+  for (const listed of [["l", "m", "h"], ["h", "m", "l"], ["m", "h", "l"]]) {
+    assert.deepEqual(orderRids(listed), ["l", "m", "h"]);
+  }
+  assert.deepEqual(orderRids(["low", "high"]), ["low", "high"]);
 });
 
 Deno.test("parseDescription() keeps a mid and credentials that look like numbers as text", () => {
