@@ -87,6 +87,8 @@ interface Section {
   own: readonly CodecParameters[];
   /** Payload types of codecs that the client took here without their retransmission. */
   readonly withoutRtx: Set<number>;
+  /** The lines of `codecs`, kept from one offer to the next: they are most of it. */
+  codecText: readonly string[] | undefined;
   /** The track it carries now. */
   track: SubscribedTrack | undefined;
   /** What the outstanding (else the last) offer said of it. */
@@ -222,6 +224,7 @@ export class SubscriberSections {
     section.codecs = listedCodecs(track.kind, own, this.#options.codecs)
       .map((codec) => sentCodec(codec, track));
     section.own = section.codecs.slice(0, own.length);
+    section.codecText = undefined;
     section.track = track;
     section.bound = "";
   }
@@ -233,6 +236,7 @@ export class SubscriberSections {
       codecs: [],
       own: [],
       withoutRtx: new Set(),
+      codecText: undefined,
       track: undefined,
       offered: undefined,
       activeAtClient: false,
@@ -316,7 +320,11 @@ function noteRefusedRtx(section: Section, answered: readonly CodecParameters[]):
   const refused = usesRtx(answered)
     ? answered.filter(({ rtxPayloadType }) => rtxPayloadType === undefined)
     : section.codecs;
-  for (const { payloadType } of refused) section.withoutRtx.add(payloadType);
+  for (const { payloadType } of refused) {
+    if (section.withoutRtx.has(payloadType)) continue;
+    section.withoutRtx.add(payloadType);
+    section.codecText = undefined;
+  }
 }
 
 /** A codec as the section lists it: without retransmission where the client refused that. */
@@ -358,7 +366,7 @@ function sectionLines(
     ...(track === undefined ? [] : [msidLine(track)]),
     "a=rtcp-mux",
     "a=rtcp-rsize",
-    ...codecs.flatMap(codecLines),
+    ...(section.codecText ??= codecs.flatMap(codecLines)),
     ...(track === undefined ? [] : ssrcLines(track, own)),
   ];
 }
