@@ -4,13 +4,11 @@
  *
  * @module
  */
-import { CallFixture, type ConnectionMode } from "../support/call_fixture.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
 import { meetAtOnce, meetInSequence, type MemberKind } from "../support/call_matrix.ts";
 import { endToEndTest } from "../support/e2e_requirements.ts";
 
 const fixture = CallFixture.forThisFile();
-
-const CONNECTION_MODES: readonly ConnectionMode[] = ["default"];
 
 /**
  * Each make is in each place once, and comes once right after each other one (a Latin square that is
