@@ -18,11 +18,11 @@ export type ParticipantSid = Brand<string, "ParticipantSid">;
 export type TrackSid = Brand<string, "TrackSid">;
 /** `ND_…`, new for every process. */
 export type NodeId = Brand<string, "NodeId">;
-/** One peer connection of one participant, unique in the process. */
+/** One peer connection of one participant; names its node, so unique among nodes. */
 export type ConnectionId = Brand<string, "ConnectionId">;
-/** One received media section (all its layers), unique in the process. */
+/** One received media section (all its layers); names its node. */
 export type UpTrackId = Brand<string, "UpTrackId">;
-/** One forwarded track to one subscriber, unique in the process. */
+/** One forwarded track to one subscriber; names its node. */
 export type DownTrackId = Brand<string, "DownTrackId">;
 
 const ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";

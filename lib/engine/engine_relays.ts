@@ -10,6 +10,7 @@ import type { UpTrackId } from "../base/ids.ts";
 import type { RelayCommand } from "./engine_messages.ts";
 import type { RelayPeer } from "./neighbour_messages.ts";
 import { RelayLink, type RelayWorld } from "./relay_link.ts";
+import { ringChannel } from "./relay_ring.ts";
 
 /** What joins an engine to the others of its process: a ring for each direction to each of them. */
 export interface RelayNeighbours {
@@ -40,7 +41,7 @@ export class EngineRelays {
   /** Joins another engine; again with new rings when that one was started anew. */
   connect({ index, inbound, outbound }: RelayPeer): void {
     this.#links.get(index)?.close();
-    const link = new RelayLink(inbound, outbound, this.#world);
+    const link = new RelayLink(ringChannel(inbound, outbound), this.#world);
     this.#links.set(index, link);
     if (this.#isStarted) void link.run();
   }

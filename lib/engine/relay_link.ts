@@ -1,10 +1,10 @@
 /**
- * All relays between this engine and one other, in both directions, over two rings.
+ * All relays between this engine and one other, in both directions, over one channel.
  *
  * Contract: whatever order the two engines are told in, both ends of a relay meet: an offer waits for
  * its receiver and a receiver for its offer. What comes for a relay that is no more is counted.
  *
- * A ring is read in turns that are short in packets and in time, so that sockets have theirs.
+ * The channel is read in turns that are short in packets and in time, so that sockets have theirs.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { UpTrack } from "../media/up_track.ts";
 import { type RelayMember, RelayOutput } from "./relay_output.ts";
 import { RelayReceiver } from "./relay_receiver.ts";
 import { MAX_ID_BYTES, NACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
-import { RelayRingReader, RelayRingWriter } from "./relay_ring.ts";
+import type { RecordReader, RelayChannel } from "./relay_channel.ts";
 import { RelaySender } from "./relay_sender.ts";
 
 /** Records read in one turn at most… */
@@ -44,7 +44,7 @@ export interface RelayWorld {
 export class RelayLink {
   readonly #world: RelayWorld;
   readonly #output: RelayOutput;
-  readonly #reader: RelayRingReader;
+  readonly #reader: RecordReader;
   readonly #senders = new Map<UpTrackId, RelaySender>();
   readonly #sendersByNumber = new Map<number, RelaySender>();
   readonly #receivers = new Map<UpTrackId, RelayReceiver>();
@@ -55,10 +55,10 @@ export class RelayLink {
   #corrupted = 0;
   #isClosed = false;
 
-  constructor(inbound: SharedArrayBuffer, outbound: SharedArrayBuffer, world: RelayWorld) {
+  constructor({ reader, writer }: RelayChannel, world: RelayWorld) {
     this.#world = world;
-    this.#reader = new RelayRingReader(inbound);
-    this.#output = new RelayOutput(new RelayRingWriter(outbound));
+    this.#reader = reader;
+    this.#output = new RelayOutput(writer);
   }
 
   /** Offers an up-track of this engine to the other. */
@@ -248,10 +248,10 @@ class Farewell implements RelayMember {
   ) {}
 
   flush(): boolean {
-    const { ring } = this.output;
-    const at = ring.reserve(this.kind, 1);
+    const { channel } = this.output;
+    const at = channel.reserve(this.kind, 1);
     if (at < 0) return false;
-    ring.words[at] = this.number;
+    channel.words[at] = this.number;
     this.output.commit();
     return true;
   }

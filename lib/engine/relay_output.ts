@@ -4,17 +4,17 @@
  *
  * @module
  */
-import type { RelayRingWriter } from "./relay_ring.ts";
+import type { RecordWriter } from "./relay_channel.ts";
 
 /** An end of a relay. */
 export interface RelayMember {
-  /** Writes what has changed; `false` if the ring is too full, and it must be called again. */
+  /** Writes what has changed; `false` if the channel is too full, and it must be called again. */
   flush(): boolean;
 }
 
 /** See the module text. */
 export class RelayOutput {
-  readonly ring: RelayRingWriter;
+  readonly channel: RecordWriter;
   readonly #changed = new Set<RelayMember>();
   readonly #flush: () => void = () => {
     this.#isScheduled = false;
@@ -22,8 +22,8 @@ export class RelayOutput {
   };
   #isScheduled = false;
 
-  constructor(ring: RelayRingWriter) {
-    this.ring = ring;
+  constructor(channel: RecordWriter) {
+    this.channel = channel;
   }
 
   /** Whether something waits to be written. */
@@ -39,7 +39,7 @@ export class RelayOutput {
 
   /** Gives the reader the record that was reserved last. */
   commit(): void {
-    this.ring.commit();
+    this.channel.commit();
     this.#schedule();
   }
 
@@ -49,7 +49,7 @@ export class RelayOutput {
       if (!member.flush()) break; // in order: an end must not overtake its beginning
       this.#changed.delete(member);
     }
-    this.ring.wake();
+    this.channel.wake();
   }
 
   #schedule(): void {

@@ -222,13 +222,13 @@ export class RelayReceiver implements RelayMember {
   #sendNack(ssrc: number, numbers: Uint16Array, count: number): void {
     const spatial = this.#layerOf(ssrc);
     if (this.#number === NOT_OFFERED || spatial < 0) return;
-    const { ring } = this.#output;
-    const at = ring.reserve(RELAY.nack, NACK_HEAD_WORDS + count);
+    const { channel } = this.#output;
+    const at = channel.reserve(RELAY.nack, NACK_HEAD_WORDS + count);
     if (at < 0) return; // it is asked for again
-    ring.words[at] = this.#number;
-    ring.words[at + 1] = spatial;
-    ring.words[at + 2] = count;
-    for (let i = 0; i < count; i++) ring.words[at + NACK_HEAD_WORDS + i] = numbers[i]!;
+    channel.words[at] = this.#number;
+    channel.words[at + 1] = spatial;
+    channel.words[at + 2] = count;
+    for (let i = 0; i < count; i++) channel.words[at + NACK_HEAD_WORDS + i] = numbers[i]!;
     this.#output.commit();
   }
 
@@ -247,11 +247,11 @@ export class RelayReceiver implements RelayMember {
   }
 
   #write(kind: number, layers?: number): boolean {
-    const { ring } = this.#output;
-    const at = ring.reserve(kind, layers === undefined ? 1 : 2);
+    const { channel } = this.#output;
+    const at = channel.reserve(kind, layers === undefined ? 1 : 2);
     if (at < 0) return false;
-    ring.words[at] = this.#number;
-    if (layers !== undefined) ring.words[at + 1] = layers;
+    channel.words[at] = this.#number;
+    if (layers !== undefined) channel.words[at + 1] = layers;
     this.#output.commit();
     return true;
   }

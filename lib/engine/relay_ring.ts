@@ -22,6 +22,8 @@
  * @module
  */
 
+import type { RecordReader, RecordWriter, RelayChannel } from "./relay_channel.ts";
+
 /** Bytes of records one ring holds: about a third of a second at 100 Mbit/s. */
 const RING_BYTES = 4 << 20;
 /** Words before the records. */
@@ -48,9 +50,20 @@ export function createRelayRing(bytes = RING_BYTES): SharedArrayBuffer {
   return new SharedArrayBuffer(HEADER_WORDS * 4 + bytes);
 }
 
+/**
+ * One engine's end of two rings.
+ *
+ * @param inbound The other engine writes, this one reads.
+ */
+export function ringChannel(
+  inbound: SharedArrayBuffer,
+  outbound: SharedArrayBuffer,
+): RelayChannel {
+  return { reader: new RelayRingReader(inbound), writer: new RelayRingWriter(outbound) };
+}
+
 /** The one writer of a ring. */
-export class RelayRingWriter {
-  /** Where payloads are written: between `reserve` and `commit`, from the index that was given. */
+export class RelayRingWriter implements RecordWriter {
   readonly words: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #indices: Int32Array;
@@ -89,12 +102,10 @@ export class RelayRingWriter {
     return at + 1;
   }
 
-  /** Writes bytes of the payload, from index `at` of `words` on. */
   writeBytes(at: number, bytes: Uint8Array): void {
     this.#bytes.set(bytes, at * 4);
   }
 
-  /** Gives the reader the record that was reserved last. */
   commit(): void {
     this.#position[0] = this.#position[1]!;
     Atomics.store(this.#indices, HEAD, this.#position[0]!);
@@ -120,7 +131,7 @@ export class RelayRingWriter {
 }
 
 /** The one reader of a ring. */
-export class RelayRingReader {
+export class RelayRingReader implements RecordReader {
   /** Where payloads are, from `at` on, until the next `next` or `release`. */
   readonly words: Int32Array;
   /** The record read last: its kind, where its payload begins in `words`, and its length in words. */
@@ -151,7 +162,6 @@ export class RelayRingReader {
     return new TextDecoder().decode(this.#bytes.slice(at * 4, at * 4 + bytes));
   }
 
-  /** Goes on to the next record; `false` if there is none. */
   next(): boolean {
     const position = this.#position;
     for (;;) {

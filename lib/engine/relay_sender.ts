@@ -173,12 +173,12 @@ export class RelaySender implements PacketReceiver, RelayMember {
 
   #writeOffer(): boolean {
     const id = new TextEncoder().encode(this.id);
-    const { ring } = this.#output;
-    const at = ring.reserve(RELAY.offer, 2 + ((id.length + 3) >> 2));
+    const { channel } = this.#output;
+    const at = channel.reserve(RELAY.offer, 2 + ((id.length + 3) >> 2));
     if (at < 0) return false;
-    ring.words[at] = this.number;
-    ring.words[at + 1] = id.length;
-    ring.writeBytes(at + 2, id);
+    channel.words[at] = this.number;
+    channel.words[at + 1] = id.length;
+    channel.writeBytes(at + 2, id);
     this.#output.commit();
     this.#offered = true;
     return true;
@@ -187,10 +187,10 @@ export class RelaySender implements PacketReceiver, RelayMember {
   #writeState(): boolean {
     const source = this.#source;
     if (source === undefined) return true;
-    const { ring } = this.#output;
-    const at = ring.reserve(RELAY.state, STATE_WORDS);
+    const { channel } = this.#output;
+    const at = channel.reserve(RELAY.state, STATE_WORDS);
     if (at < 0) return false;
-    const { words } = ring;
+    const { words } = channel;
     words[at] = this.number;
     words[at + 1] = stateFlags(source.liveLayers, source.muted);
     for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
@@ -205,10 +205,10 @@ export class RelaySender implements PacketReceiver, RelayMember {
   }
 
   #writeReport(spatial: number, clock: RtcpClock, now: number): boolean {
-    const { ring } = this.#output;
-    const at = ring.reserve(RELAY.report, REPORT_WORDS);
+    const { channel } = this.#output;
+    const at = channel.reserve(RELAY.report, REPORT_WORDS);
     if (at < 0) return false;
-    const { words } = ring;
+    const { words } = channel;
     words[at] = this.number;
     words[at + 1] = spatial;
     words[at + 2] = ntpSeconds(clock.ntpMs);
@@ -227,11 +227,11 @@ export class RelaySender implements PacketReceiver, RelayMember {
     seq: number,
     begins: boolean,
   ): boolean {
-    const { ring } = this.#output;
+    const { channel } = this.#output;
     const bytes = cache.lengthOf(slot);
-    const at = ring.reserve(RELAY.packet, PACKET_HEAD_WORDS + ((bytes + 3) >> 2));
+    const at = channel.reserve(RELAY.packet, PACKET_HEAD_WORDS + ((bytes + 3) >> 2));
     if (at < 0) return false;
-    const { words } = ring;
+    const { words } = channel;
     words[at] = this.number;
     words[at + 1] = packetWord(spatial, begins, bytes);
     words[at + 2] = upperHalf(seq);

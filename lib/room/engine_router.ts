@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { ConnectionId, DownTrackId, UpTrackId } from "../base/ids.ts";
+import type { ConnectionId, DownTrackId, NodeId, UpTrackId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Log } from "../base/platform.ts";
 import type {
@@ -49,18 +49,32 @@ export class EngineRouter {
   readonly #stats = new Map<number, (stats: EngineStats) => void>();
   #lastId = 0;
 
-  constructor(readonly engine: Pick<MediaEngine, "send" | "addressesOf">, readonly log: Log) {}
+  /** What follows the prefix of every id made here: the node's own id and a full stop. */
+  readonly #idStem: string;
+
+  /** @param node Goes into every id, so that ids of several nodes can meet. */
+  constructor(
+    readonly engine: Pick<MediaEngine, "send" | "addressesOf">,
+    readonly log: Log,
+    node: NodeId,
+  ) {
+    this.#idStem = `${node.replace(/^ND_/, "")}.`;
+  }
 
   newConnectionId(): ConnectionId {
-    return `CN_${++this.#lastId}` as ConnectionId;
+    return this.#newId("CN_");
   }
 
   newUpTrackId(): UpTrackId {
-    return `UT_${++this.#lastId}` as UpTrackId;
+    return this.#newId("UT_");
   }
 
   newDownTrackId(): DownTrackId {
-    return `DT_${++this.#lastId}` as DownTrackId;
+    return this.#newId("DT_");
+  }
+
+  #newId<T extends string>(prefix: string): T {
+    return `${prefix}${this.#idStem}${++this.#lastId}` as T;
   }
 
   /** Events of `connection` go to `owner` until {@linkcode detach}. */

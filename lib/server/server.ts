@@ -174,12 +174,12 @@ class ComposedServer implements SfuServer {
       createMediaPlane(listeners, media);
     this.#workers = listeners.workers;
     this.#lacksPorts = lacksPorts(config, cores);
-    const router = this.#router = new EngineRouter(this.#engine, platform.log);
+    const nodeId = randomId<NodeId>(platform.random, "ND_");
+    const router = this.#router = new EngineRouter(this.#engine, platform.log, nodeId);
     this.#engine.onEvent = (event) => {
       this.#metrics?.engineEvent(event);
       router.dispatch(event);
     };
-    const nodeId = randomId<NodeId>(platform.random, "ND_");
     const { port, username, password } = config.prometheus;
     const metrics = port === 0 ? undefined : new Metrics(platform, nodeId);
     this.#metrics = metrics;

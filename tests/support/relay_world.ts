@@ -14,7 +14,7 @@ import {
 } from "../../lib/base/media_vocabulary.ts";
 import { type Log, silentLog } from "../../lib/base/platform.ts";
 import { RelayLink } from "../../lib/engine/relay_link.ts";
-import { createRelayRing } from "../../lib/engine/relay_ring.ts";
+import { createRelayRing, ringChannel } from "../../lib/engine/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
 import { FanOutBatch } from "../../lib/media/fan_out_batch.ts";
 import type { UpTrack } from "../../lib/media/up_track.ts";
@@ -58,7 +58,7 @@ export class RelaySide {
 
   constructor(inbound: SharedArrayBuffer, outbound: SharedArrayBuffer, now: () => number) {
     const log: Log = { ...silentLog, error: (_message, fields) => this.errors.push(fields?.error) };
-    this.link = new RelayLink(inbound, outbound, {
+    this.link = new RelayLink(ringChannel(inbound, outbound), {
       clock: { now, nowUs: () => now() * 1000, wallMs: now },
       log,
       drops: this.drops,

@@ -285,7 +285,7 @@ export class World {
     log: Log = silentLog,
   ) {
     this.platform = new VirtualPlatform(7, log);
-    const router = new EngineRouter(this.engine, this.platform.log);
+    const router = new EngineRouter(this.engine, this.platform.log, "ND_test" as NodeId);
     this.engine.onEvent = (event) => router.dispatch(event);
     this.rooms = new RoomDirectory({
       platform: this.platform,

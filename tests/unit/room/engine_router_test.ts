@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import type { DownTrackId } from "../../../lib/base/ids.ts";
+import type { DownTrackId, NodeId } from "../../../lib/base/ids.ts";
 import { silentLog } from "../../../lib/base/platform.ts";
 import { type ConnectionEvent, EngineRouter } from "../../../lib/room/engine_router.ts";
 import { FakeEngine } from "../../support/fake_engine.ts";
 
 function routed() {
   const engine = new FakeEngine();
-  const router = new EngineRouter(engine, silentLog);
+  const router = new EngineRouter(engine, silentLog, "ND_test" as NodeId);
   engine.onEvent = (event) => router.dispatch(event);
   return { engine, router };
 }
@@ -77,4 +77,19 @@ Deno.test("EngineRouter.stats() resolves with the answer to its own request", as
   engine.emit({ type: "stats", request: two!.request, stats: stats(2) });
   engine.emit({ type: "stats", request: one!.request, stats: stats(1) });
   assert.deepEqual([(await first).connections, (await second).connections], [1, 2]);
+});
+
+Deno.test("EngineRouter makes ids that name the node, each only once", () => {
+  const ids = ["ND_one", "ND_other"].flatMap((node) => {
+    const router = new EngineRouter(new FakeEngine(), silentLog, node as NodeId);
+    return [
+      router.newConnectionId(),
+      router.newUpTrackId(),
+      router.newUpTrackId(),
+      router.newDownTrackId(),
+    ];
+  });
+  assert.equal(new Set(ids).size, 8);
+  assert.ok(ids.slice(0, 4).every((id) => id.includes("_one.")), `${ids}`);
+  assert.ok(ids.slice(4).every((id) => id.includes("_other.")), `${ids}`);
 });

@@ -1,0 +1,55 @@
+/**
+ * What joins two engines that relay tracks to each other: records in, records out, in order and whole.
+ * Within a process that is a ring of shared memory each way (`relay_ring.ts`).
+ *
+ * Contract: a record that was committed comes out as it went in, or the channel has ended; what there
+ * is no room for is refused, never waited for. Nothing that is read is believed before it is checked.
+ *
+ * @module
+ */
+
+/** Where records go. */
+export interface RecordWriter {
+  /** Where payloads are written: between `reserve` and `commit`, from the index that was given. */
+  readonly words: Int32Array;
+  /**
+   * Makes room for a record of `kind` (1 to 127) with `length` words.
+   *
+   * @returns Index of the payload in `words`, or -1 if there is no room now.
+   */
+  reserve(kind: number, length: number): number;
+  /** Writes bytes of the payload, from index `at` of `words` on. */
+  writeBytes(at: number, bytes: Uint8Array): void;
+  /** Gives the reader the record that was reserved last. */
+  commit(): void;
+  /** Lets the reader know; to be called once after a batch of commits. */
+  wake(): void;
+}
+
+/** Where records come from. */
+export interface RecordReader {
+  /** Where payloads are, from `at` on, until the next `next` or `release`. */
+  readonly words: Int32Array;
+  /** The record read last: its kind, where its payload begins in `words`, and its length in words. */
+  readonly kind: number;
+  readonly at: number;
+  readonly length: number;
+  /** How often what came made no sense. */
+  readonly corrupted: number;
+  /** Bytes of the payload as text, from index `at` of `words` on. */
+  readText(at: number, bytes: number): string;
+  /** Goes on to the next record; `false` if there is none. */
+  next(): boolean;
+  /** Gives the room of everything read so far back to the writer. */
+  release(): void;
+  /** Settles when there may be something to read again; at once, but in a later turn, if there is. */
+  more(): Promise<unknown>;
+  /** Ends a pending {@linkcode RecordReader.more}. */
+  interrupt(): void;
+}
+
+/** One engine's end of it. */
+export interface RelayChannel {
+  readonly reader: RecordReader;
+  readonly writer: RecordWriter;
+}
