@@ -66,8 +66,8 @@ const RANDOM_BYTES = 32;
  * ICE has one there: the first hello is often too early.
  */
 const HELLO_RETRANSMIT_MS = 50;
-/** Cookies taken: a server whose secret changes meanwhile asks a second time. */
-const MAX_COOKIES = 3;
+/** Cookies taken: a server whose secret changes, or is new each time, asks again. */
+const MAX_COOKIES = 8;
 /** Certificate type of an ECDSA key (RFC 8422 §5.5). */
 const ECDSA_SIGN = 64;
 /**

@@ -92,6 +92,11 @@ Deno.test("POST /whip/v1 says what is wrong with a request, in JSON", async () =
     ],
     [world.post(""), 400, "body does not have SDP offer"],
     [world.post("hello"), 400, /^malformed SDP offer: /],
+    [
+      world.post(WHIP_OFFER.replaceAll("a=setup:actpass", "a=setup:holdconn")),
+      400,
+      /^malformed SDP offer: .*a=setup:holdconn is not supported/,
+    ],
     [world.post("v".repeat(1024 * 1024 + 1)), 413, "request body exceeds 1048576 bytes"],
   ];
   for (const [pending, status, text] of cases) {
@@ -275,4 +280,17 @@ Deno.test("POST /whip/v1 refuses an offer without a usable section only by its a
   const reply = await world.post(singleOffer([]));
   assert.equal(reply.status, 201);
   assert.match(reply.body, /^m=application 9 /m);
+});
+
+Deno.test("a WHIP client that is passive is answered active, and stays so when it restarts ICE", async () => {
+  const world = new WhipWorld();
+  const passive = WHIP_OFFER.replaceAll("a=setup:actpass", "a=setup:passive");
+  const reply = await world.post(passive);
+  assert.equal(reply.status, 201);
+  assert.match(reply.body, /a=setup:active/);
+  assert.doesNotMatch(reply.body, /a=setup:(passive|actpass)/);
+  const { publisher } = world.participant()!;
+  publisher.restartIce({ ufrag: "again", pwd: "anotherPasswordOf24Chars" });
+  const roles = world.world.engine.of("set_remote").map(({ dtlsRole }) => dtlsRole);
+  assert.deepEqual(roles, ["client", "client"]);
 });

@@ -430,7 +430,7 @@ Deno.test("DtlsSession as a client says goodbye, and hears it", async () => {
   await other.close();
 });
 
-Deno.test("DtlsSession as a client asks for a cookie's sake at most three times", async () => {
+Deno.test("DtlsSession as a client says hello again for at most eight cookies", async () => {
   const made = twins();
   made.client.tamper = () => {};
   made.client.session.setRole("client");
@@ -443,6 +443,6 @@ Deno.test("DtlsSession as a client asks for a cookie's sake at most three times"
     );
     made.client.session.receive(writeRecord(CONTENT_TYPE.handshake, 0, i, request));
   }
-  assert.equal(made.client.sent.length, 4);
+  assert.equal(made.client.sent.length, 1 + 8);
   await made.close();
 });
