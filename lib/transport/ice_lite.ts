@@ -201,7 +201,8 @@ export class IceLiteAgent implements PathValidator {
     this.#repeatCheck(now);
     const hadMedia = this.#media !== undefined;
     this.#updateMedia(now);
-    if (!hadMedia || this.#media !== undefined) return;
+    if (this.#media !== undefined) return this.#renew(this.#selected!, now);
+    if (!hadMedia) return;
     this.#drops.count("ice_consent_lost");
     this.#selectFreshest(now);
   }
@@ -211,7 +212,10 @@ export class IceLiteAgent implements PathValidator {
     if (this.#isClosed) return Infinity;
     let at = this.#silence.nextWakeAt();
     for (const record of this.#paths.all) at = Math.min(at, record.lastStunAt + PATH_EXPIRY_MS);
-    if (this.#media !== undefined) at = Math.min(at, this.#checks.endsAt(this.#selected!));
+    if (this.#media !== undefined) {
+      const selected = this.#selected!;
+      at = Math.min(at, this.#checks.endsAt(selected), this.#checks.renewsAt(selected));
+    }
     const repeat = REPEAT_AFTER_MS[this.#wanted?.repeats ?? 0];
     if (this.#wanted !== undefined && repeat !== undefined) {
       at = Math.min(at, this.#wanted.since + repeat);
@@ -279,6 +283,7 @@ export class IceLiteAgent implements PathValidator {
   /** The client answered a check by this path. */
   #proven(record: PathRecord, now: number): void {
     if (this.#isClosed) return;
+    record.lastStunAt = now;
     if (this.#silence.heard(now)) this.#listener.onResumed();
     if (this.#isClosed) return;
     const selected = this.#selected;
@@ -340,6 +345,10 @@ export class IceLiteAgent implements PathValidator {
     this.#media = selected !== undefined && this.#isProven(selected, now)
       ? selected.path
       : undefined;
+  }
+
+  #renew(selected: PathRecord, now: number): void {
+    if (now >= this.#checks.renewsAt(selected)) this.#checks.send(selected, now);
   }
 
   /** Asks again where the client wants to be, as a check may be lost. */

@@ -7,9 +7,9 @@
  * Lite agents need not send checks (RFC 8445 §2.5); every full agent answers them. As soon as a client
  * has answered one, proofs age: it has to go on answering (consent, RFC 7675).
  *
- * Checks are sent when requests come, so they stop by themselves, and at most one (and two repetitions
- * of one that is urgent) for each request: an address that never answers gets little more than it was
- * made to send.
+ * An address that is not proven is asked when requests come, at most once for each (and twice more if it
+ * is urgent): what never answers gets little more than it was made to send. The path in use is asked in
+ * any case, for clients that send no checks once they are connected (FFmpeg's).
  *
  * @module
  */
@@ -30,6 +30,8 @@ import { stunKey } from "./stun_key.ts";
 export const CONSENT_MS = 30_000;
 /** After this long the next request is a reason to ask again, ms. */
 const RENEW_AFTER_MS = 4_000;
+/** After this long it is asked without one, ms (RFC 7675 §5.1). */
+const RENEW_ANYWAY_MS = 5_000;
 /** Least time between two checks on a path, ms: proven, and not. */
 const PROVEN_SPACING_MS = 500;
 const SPACING_MS = 40;
@@ -102,6 +104,12 @@ export class PathChecks {
     if (path.protocol === "tcp") return Infinity;
     if (provenAt === -Infinity) return -Infinity;
     return Math.max(provenAt, this.#answersSince) + CONSENT_MS;
+  }
+
+  /** When the path in use is to be asked whatever comes, monotonic ms. */
+  renewsAt(proof: PathProof): number {
+    if (!this.areAnswered || proof.path.protocol === "tcp") return Infinity;
+    return Math.max(proof.provenAt, proof.sentAt) + RENEW_ANYWAY_MS;
   }
 
   /** A request came by the path: asks back if there is a reason. @param renew Whether it is in use. */

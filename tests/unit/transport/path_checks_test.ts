@@ -225,6 +225,25 @@ Deno.test("IceLiteAgent keeps a client that answers for as long as it does", () 
   assert.ok(asked >= 50 && asked <= 75, String(asked));
 });
 
+Deno.test("IceLiteAgent keeps a client that answers but asks nothing itself (FFmpeg)", () => {
+  const world = homeWorld();
+  for (let at = 0; at < 300_000; at += 500) {
+    world.advance(world.ours.agent, 500);
+    world.answerAt(HOME);
+  }
+  assert.equal(world.media, HOME.port);
+  assert.equal(world.ours.agent.pathCount, 1);
+  assert.deepEqual(world.ours.events, ["selected udp 198.51.100.7:50001"]);
+  // It is asked for the last time before its consent ends.
+  const before = world.bytesTo(HOME);
+  world.advance(world.ours.agent, 10 * CONSENT_MS);
+  assert.equal(world.media, undefined);
+  const unanswered = world.checksTo(HOME).length;
+  assert.ok(unanswered >= 5 && unanswered <= 7, `${unanswered} checks`);
+  assert.ok(world.bytesTo(HOME) - before < 1_000);
+  assert.equal(world.ours.events.at(-1), "failed");
+});
+
 Deno.test("IceLiteAgent goes by handshakes and requests with a client that answers nothing", () => {
   const world = new World();
   world.ping(HOME, { useCandidate: true });
