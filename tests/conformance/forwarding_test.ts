@@ -4,7 +4,9 @@ import { VideoLayer, VideoQuality } from "@livekit/protocol";
 import { AudioLevel } from "../../lib/media/audio_level.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
 import { NackTracker } from "../../lib/media/nack_tracker.ts";
+import { RtcpClock } from "../../lib/media/rtcp_clock.ts";
 import { SequenceRewriter } from "../../lib/media/sequence_rewriter.ts";
+import { TimestampRewriter } from "../../lib/media/timestamp_rewriter.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { Vp8Rewriter } from "../../lib/media/vp8_rewriter.ts";
 import { assignLayerIds, qualityOfSpatial, spatialOfQuality } from "../../lib/room/track_info.ts";
@@ -120,6 +122,22 @@ unitScenario("TestPaddingOnlyPacket", () => {
   send(13, EMPTY);
   assert.deepEqual(sent(), [10, 11, 13, 12], "after a gap it fills the number that was kept");
   assert.equal(sink.views.at(-1)!.payloadLength, 0);
+});
+
+unitScenario("TestUpdateAndGetPaddingSnTs", () => {
+  const rewriter = new SequenceRewriter();
+  rewriter.switchTo(23_333);
+  rewriter.forward(23_333);
+  const padding = Array.from({ length: 20 }, () => rewriter.insert(0));
+  assert.deepEqual(padding, padding.map((_, i) => 23_334 + i), "numbers of its own");
+  assert.equal(rewriter.forward(23_334), 23_354, "the source goes on behind them");
+  const timestamps = new TimestampRewriter();
+  timestamps.switchTo(0xabcdef, undefined, new RtcpClock(), 90_000, 0, 0);
+  timestamps.forward(0xabcdef, 0);
+  assert.deepEqual(
+    [10, 20].map((now) => timestamps.insert(0, 90_000, now)),
+    [0xabcdef + 900, 0xabcdef + 1800],
+  );
 });
 
 unitScenario("TestGapInSequenceNumber", () => {

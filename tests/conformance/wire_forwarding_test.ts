@@ -1,5 +1,6 @@
 /** LiveKit's tests of what a subscriber gets on the wire, over real sockets. */
 import assert from "node:assert/strict";
+import { MuteTrackRequest } from "@livekit/protocol";
 import { until } from "../support/until.ts";
 import type { SubscribedTrack, WireParticipant } from "../support/wire_participant.ts";
 import { nackFor } from "../support/wire_rtcp.ts";
@@ -50,6 +51,29 @@ scenario("TestDownTrackRetransmitsPacketsAsIs", async (test) => {
     );
   await until("a retransmission", () => again().length === 2);
   assert.deepEqual(payloadOf(again()[1]!.bytes), payloadOf(lost.bytes));
+});
+
+scenario("TestDownTrackSendsPaddingOnlyPackets", async (test) => {
+  const [alice, carol] = await Promise.all([test.join("alice"), test.join("carol")]);
+  const { sid } = await alice.publish("video");
+  await carol.track(sid); // it is known what is sent
+  const mute = (muted: boolean) =>
+    alice.signal.send({ case: "mute", value: new MuteTrackRequest({ sid, muted }) });
+  mute(true);
+  await carol.remote("alice", ({ tracks }) => tracks.some((track) => track.muted));
+  const bob = await test.join("bob");
+  const track = await bob.track(sid, { media: false });
+  const padding = () => bob.subscriber.client?.paddingOf(track.ssrc) ?? [];
+  await until("padding", () => padding().length >= 3);
+  for (const [index, { bytes, payloadType, sequenceNumber }] of padding().entries()) {
+    assert.equal((sequenceNumber - padding()[0]!.sequenceNumber) & 0xffff, index, "contiguous");
+    assert.equal(payloadType, track.payloadType);
+    assert.equal(payloadOf(bytes).length, bytes.at(-1), "fully padding");
+  }
+  mute(false);
+  const media = await until("media", () => bob.subscriber.packets(track.ssrc)[0]);
+  const last = padding().at(-1)!;
+  assert.equal((media.sequenceNumber - last.sequenceNumber) & 0xffff, 1);
 });
 
 /** What follows header and extensions. */
