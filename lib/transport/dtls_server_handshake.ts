@@ -152,7 +152,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
     this.#lastFlight = packDatagrams(flight);
     this.#sendFlight();
     // Until flight 5 is complete; the handshake timeout is the last word.
-    this.#timer.start(() => this.#sendFlight());
+    this.#timer.start(() => this.#owner.guarded(() => this.#sendFlight()));
   }
 
   #onKeysFragment(fragment: HandshakeFragment, epoch: number): void {

@@ -191,5 +191,5 @@ Deno.test("readCertificate() goes through thousands of certificates once and kee
   ]);
   const started = performance.now();
   assert.deepEqual(readCertificate(body), Uint8Array.of(1, 2, 3));
-  assert.ok(performance.now() - started < 50);
+  assert.ok(performance.now() - started < 250, "nobody holds the thread longer");
 });
