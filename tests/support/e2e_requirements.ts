@@ -48,6 +48,15 @@ export function pythonPath(): string | undefined {
   return onPath("python3");
 }
 
+/** Whether there is a Go that builds our modules. */
+function hasGo(): boolean {
+  const go = goPath();
+  if (go === undefined) return false;
+  const { stdout } = new Deno.Command(go, { args: ["version"], stderr: "null" }).outputSync();
+  const [, major, minor] = /go(\d+)\.(\d+)/.exec(new TextDecoder().decode(stdout)) ?? [];
+  return Number(major) > 1 || Number(minor) >= 24;
+}
+
 /** Whether there is a Python with `venv` and of a version for which the packages are made. */
 function hasPython(): boolean {
   const python = pythonPath();
@@ -83,7 +92,7 @@ function adviceFor(requirement: Requirement): string | undefined {
         ? undefined
         : "Firefox (apt-get install firefox-esr, or set FIREFOX_PATH)";
     case "go":
-      return goPath()
+      return hasGo()
         ? undefined
         : "Go 1.24 or newer (https://go.dev/dl, or apt-get install golang)";
     case "python":
@@ -102,13 +111,20 @@ function adviceFor(requirement: Requirement): string | undefined {
 }
 
 const told = new Set<string>();
+/** Programs are asked for their versions once. */
+const advices = new Map<Requirement, string | undefined>();
+
+function rememberedAdvice(requirement: Requirement): string | undefined {
+  if (!advices.has(requirement)) advices.set(requirement, adviceFor(requirement));
+  return advices.get(requirement);
+}
 
 /**
  * True if a test with these needs has to be ignored here. Says once per need how to get it, and
  * never says so with `CI=true`.
  */
 export function mustIgnore(requirements: readonly Requirement[]): boolean {
-  const missing = requirements.map(adviceFor).filter((advice) => advice !== undefined);
+  const missing = requirements.map(rememberedAdvice).filter((advice) => advice !== undefined);
   if (missing.length === 0 || Deno.env.get("CI") === "true") return false;
   for (const advice of missing) {
     if (told.has(advice)) continue;
