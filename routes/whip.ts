@@ -29,8 +29,8 @@ export interface WhipRouteOptions {
 const PATH = "/whip/v1";
 const SDP = "application/sdp";
 const FRAGMENT = "application/trickle-ice-sdpfrag";
-/** Bytes of an offer or a fragment; a proxy's own limit is lower. */
-const MAX_BODY_BYTES = 1024 * 1024;
+/** Bytes of an offer or a fragment: browsers' have some 10 KiB, and so much is parsed in 100 ms. */
+const MAX_BODY_BYTES = 256 * 1024;
 /** Nothing on the way may compress an answer: that would change its entity tag. */
 const UNTOUCHED = { "Cache-Control": "no-store, no-transform" };
 
@@ -114,10 +114,8 @@ async function create(
 }
 
 function created({ sid, sdp, iceServers, ufrag }: WhipAnswer): Response {
-  const response = new Response(sdp, {
-    status: 201,
-    headers: { ...UNTOUCHED, "Content-Type": SDP, "Location": `${PATH}/${sid}`, "ETag": ufrag },
-  });
+  const headers = { ...UNTOUCHED, "Content-Type": SDP, "Location": locationOf(sid), "ETag": ufrag };
+  const response = new Response(sdp, { status: 201, headers });
   for (const { urls, username, credential } of iceServers) {
     const account = username === ""
       ? ""
@@ -125,6 +123,14 @@ function created({ sid, sdp, iceServers, ufrag }: WhipAnswer): Response {
     for (const url of urls) response.headers.append("Link", `<${url}>; rel="ice-server"${account}`);
   }
   return response;
+}
+
+/**
+ * Relative to the address of the offer (RFC 9110 §10.2.2), of which we may not know all: a proxy that
+ * strips a prefix off its path leaves the prefix in what the client resolves this against.
+ */
+function locationOf(sid: string): string {
+  return `${PATH.slice(PATH.lastIndexOf("/") + 1)}/${sid}`;
 }
 
 async function patch(

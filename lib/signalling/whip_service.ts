@@ -75,6 +75,9 @@ export class WhipService {
   ): Promise<WhipAnswer | Refusal> {
     const parsed = parseDescription(offerSdp);
     if (!parsed.ok) return refuse(400, `malformed SDP offer: ${parsed.message}`);
+    // Nothing could ever connect, and so nothing would ever end it.
+    const isEmpty = parsed.value.sections.every(({ rejected }) => rejected);
+    if (isEmpty) return refuse(400, "malformed SDP offer: no media section");
     const admitted = this.admission.admit(join);
     if (!admitted.ok) return admitted;
     const session = this.admission.admitSession(join);

@@ -75,8 +75,9 @@ export class WhipWorld {
     return { ...token, identity, name: `${identity}'s name` };
   }
 
-  /** Sends one request. */
-  async request(path: string, request: WhipRequest = {}): Promise<WhipReply> {
+  /** Sends one request. @param reference As a client resolves it against the address of its offer. */
+  async request(reference: string, request: WhipRequest = {}): Promise<WhipReply> {
+    const path = new URL(reference, "http://sfu.example/whip/v1").pathname;
     const { method = "GET", headers = {}, body, token = this.token() } = request;
     const route = this.#routes(path);
     if (route === undefined) return { status: 404, headers: new Headers(), body: "" };

@@ -24,7 +24,10 @@ Deno.test("POST /whip/v1 answers with everything a client is ever told", async (
   assert.equal(reply.status, 201, reply.body);
   const { sid } = world.participant()!;
   assert.equal(reply.headers.get("Content-Type"), "application/sdp");
-  assert.equal(reply.headers.get("Location"), `/whip/v1/${sid}`);
+  const at = (address: string) => new URL(reply.headers.get("Location")!, address).href;
+  assert.equal(at("https://sfu.example/whip/v1"), `https://sfu.example/whip/v1/${sid}`);
+  // A proxy that strips a prefix is not known here.
+  assert.equal(at("https://a.example/b/c/whip/v1?d"), `https://a.example/b/c/whip/v1/${sid}`);
   assert.equal(
     reply.headers.get("Link"),
     '<stun:stun.example:3478>; rel="ice-server", ' +
@@ -35,6 +38,18 @@ Deno.test("POST /whip/v1 answers with everything a client is ever told", async (
   assert.match(reply.body, /^a=candidate:1 1 udp \d+ 192\.0\.2\.1 7882 typ host\r$/m);
   assert.match(reply.body, /^a=candidate:2 1 tcp .* tcptype passive\r$/m);
   assert.match(reply.body, /^a=end-of-candidates\r$/m);
+});
+
+Deno.test("POST /whip/v1 refuses an offer in which there is nothing to connect", async () => {
+  const world = new WhipWorld();
+  const session = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n";
+  const rejected = WHIP_OFFER.replaceAll(/^(m=\w+) \d+ /gm, "$1 0 ");
+  for (const offer of ["v=0", "v=0\r\n", session, `${session}a=group:BUNDLE\r\n`, rejected]) {
+    const reply = await world.post(offer);
+    assert.equal(reply.status, 400, offer);
+    assert.match(JSON.parse(reply.body).error, /^malformed SDP offer/);
+    assert.equal(world.participant(), undefined);
+  }
 });
 
 Deno.test("GET, HEAD and OPTIONS of /whip/v1 are answered without a token", async () => {
@@ -97,7 +112,7 @@ Deno.test("POST /whip/v1 says what is wrong with a request, in JSON", async () =
       400,
       /^malformed SDP offer: .*a=setup:holdconn is not supported/,
     ],
-    [world.post("v".repeat(1024 * 1024 + 1)), 413, "request body exceeds 1048576 bytes"],
+    [world.post("v".repeat(256 * 1024 + 1)), 413, "request body exceeds 262144 bytes"],
   ];
   for (const [pending, status, text] of cases) {
     const [code, error] = errorOf(await pending);
@@ -199,9 +214,9 @@ Deno.test("PATCH /whip/v1/{id} takes candidates of the session they are for", as
     [world.patch(path, etag, fragment(OFFER_ICE, "2")), 400, "media mid does not match bundle mid"],
     [world.patch(path, etag, fragment(other)), 400, "ice credential mismatch"],
     [
-      world.patch(path, etag, "m".repeat(1024 * 1024 + 1)),
+      world.patch(path, etag, "m".repeat(256 * 1024 + 1)),
       413,
-      "request body exceeds 1048576 bytes",
+      "request body exceeds 262144 bytes",
     ],
   ];
   for (const [pending, status, text] of cases) {
