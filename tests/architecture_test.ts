@@ -71,6 +71,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "@logtape/logtape",
     "commander",
     "jose",
+    "node:http",
+    "node:net",
     "node:process",
     "@platformatic/prom-client",
     "yaml",

@@ -46,6 +46,8 @@ export function configReference(inEffect: ReadonlySet<string>): string {
     "The first stop signal drains: nobody new comes in, and who is here stays until the end. After",
     "`drain_timeout` (`0` is at once, unset is never) they are told to join elsewhere.",
     "",
+    "`limit.max_http_connections` is never more than half of the descriptors the process may have, which",
+    "0 stands for; `limit.max_http_connections_per_address` counts no WebSockets, and 0 stands for 512.",
     "`limit.max_sessions_per_identity` counts a user's publish-only sessions beside the first.",
     "`limit.max_sessions_per_address` is for an IPv4 address or an IPv6 /64; unset it is 1000 for public",
     "addresses, and none for private ones, where a proxy may stand for everybody. `limit.signal_buffer_limit`",

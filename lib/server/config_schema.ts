@@ -174,6 +174,8 @@ const limit = section({
   max_sessions_per_identity: limitValue(10),
   max_sessions_per_token: limitValue(10),
   max_sessions_per_address: optionalLimit(),
+  max_http_connections: limitValue(0),
+  max_http_connections_per_address: limitValue(0),
 });
 
 const webhook = section({

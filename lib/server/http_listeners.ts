@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { Log } from "../base/platform.ts";
+import type { HttpFrontOptions, HttpListener } from "./http_front.ts";
+import { openHttpFront } from "./http_front.ts";
 import { bindError } from "../transport/bind_error.ts";
 
 const ALL_IPV4 = "0.0.0.0";
@@ -21,20 +22,14 @@ export interface HttpPlace {
 }
 
 /** A place, and who answers there. */
-export interface HttpListening extends HttpPlace {
-  readonly handler: (
-    request: Request,
-    info: Deno.ServeHandlerInfo<Deno.NetAddr>,
-  ) => Response | Promise<Response>;
-  readonly log: Log;
-}
+export interface HttpListening extends HttpPlace, Omit<HttpFrontOptions, "hostname" | "port"> {}
 
 /** How a system binds; a test puts its own in place. */
 export interface HttpBinding {
   /** Whether a socket on `::` takes IPv4 connections, too. */
   readonly dualStack: () => boolean;
-  /** Throws what the system throws. */
-  readonly bind: (hostname: string) => Deno.HttpServer<Deno.NetAddr>;
+  /** Rejects with what the system throws. */
+  readonly bind: (hostname: string) => Promise<HttpListener>;
 }
 
 /**
@@ -44,20 +39,20 @@ export interface HttpBinding {
  * @returns At least one listener.
  * @throws {SfuError} for the first address that cannot be listened on; the others are closed again.
  */
-export function listenHttp(
+export async function listenHttp(
   listening: HttpListening,
   binding: HttpBinding = systemBinding(listening),
-): Deno.HttpServer<Deno.NetAddr>[] {
-  const { addresses, optional = [], port, log } = listening;
+): Promise<HttpListener[]> {
+  const { addresses, optional = [], port, platform: { log } } = listening;
   const everywhere = addresses.length === 0 || addresses.includes("");
   const wanted = everywhere ? [ALL_IPV6, ALL_IPV4] : [...new Set(addresses)].sort(byReach);
   const dualStack = wanted.includes(ALL_IPV6) && binding.dualStack();
-  const bound = new Map<string, Deno.HttpServer<Deno.NetAddr>>();
+  const bound = new Map<string, HttpListener>();
   let missing: unknown;
   for (const hostname of wanted) {
     if (isCovered(hostname, bound, dualStack)) continue;
     try {
-      bound.set(hostname, binding.bind(hostname));
+      bound.set(hostname, await binding.bind(hostname));
     } catch (error) {
       const spared = (everywhere || optional.includes(hostname)) && isMissing(error);
       if (spared) {
@@ -99,27 +94,18 @@ function familyOf(hostname: string): "IPv4" | "IPv6" {
 function isMissing(error: unknown): boolean {
   if (error instanceof Deno.errors.AddrNotAvailable) return true;
   const code = (error as { code?: unknown } | null)?.code;
-  return code === "EAFNOSUPPORT" ||
+  return code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT" ||
     (error instanceof Error && /address family not supported/i.test(error.message));
 }
 
-function close(listeners: Iterable<Deno.HttpServer>): void {
+function close(listeners: Iterable<HttpListener>): void {
   for (const listener of listeners) listener.shutdown().catch(() => {});
 }
 
-function systemBinding({ port, handler, log }: HttpListening): HttpBinding {
+function systemBinding(listening: HttpListening): HttpBinding {
   return {
     dualStack: takesBothFamilies,
-    bind: (hostname) =>
-      Deno.serve({
-        hostname,
-        port,
-        onListen() {},
-        onError: (error) => {
-          log.error("HTTP request failed", { error });
-          return new Response("internal error", { status: 500 });
-        },
-      }, handler),
+    bind: (hostname) => openHttpFront({ ...listening, hostname }),
   };
 }
 

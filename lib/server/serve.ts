@@ -9,10 +9,18 @@
  * @module
  */
 import { denoPlatform } from "../base/deno_platform.ts";
+import type { Socket } from "node:net";
 import type { Log } from "../base/platform.ts";
+import { descriptorLimit } from "../transport/descriptor_limit.ts";
 import type { Config } from "./config_parsing.ts";
 import { MIN_SECRET_LENGTH } from "./config_loading.ts";
 import { idleKeys, recordReads } from "./config_effects.ts";
+import {
+  type HttpConnectionLimits,
+  httpConnectionLimits,
+  HttpConnections,
+} from "./http_connections.ts";
+import type { HttpListener } from "./http_front.ts";
 import { type HttpPlace, listenHttp } from "./http_listeners.ts";
 import { ownAddress } from "./redaction.ts";
 import { createServer, type ServerParts, type SfuServer } from "./server.ts";
@@ -49,23 +57,28 @@ export async function serve(
 ): Promise<void> {
   const recorded = recordReads(given);
   const { config } = recorded;
-  const server = createServer(config, denoPlatform(log), parts);
+  const platform = denoPlatform(log);
+  const server = createServer(config, platform, parts);
   const stopCatching = catchStrayErrors(server, log);
   const stop = new AbortController();
   const hurry = new AbortController();
   const ignoreSignals = onSignals(stop, hurry);
   warnOfWeakSecrets(config, log);
-  const { main, metrics, drainTimeoutMs: timeoutMs } = servePlan(config);
+  const { main, metrics, limits, drainTimeoutMs: timeoutMs } = servePlan(config);
   for (const { path, instead } of idleKeys(recorded, hooks.written ?? new Set())) {
     log.warn(`${path} is set and has no effect`, { instead });
   }
-  let http: Deno.HttpServer[] = [];
+  const { counters } = server;
+  const connections = new HttpConnections<Socket>(limits);
+  const http: HttpListener[] = [];
   try {
     // Media first: who sees the port open, or gets a healthy answer on it, can join.
     const addresses = await server.listenMedia();
-    http = listenHttp({ ...main, handler: server.handler, log });
-    if (server.metricsHandler !== undefined) {
-      http.push(...listenHttp({ ...metrics, handler: server.metricsHandler, log }));
+    const listening = { connections, platform, counters };
+    http.push(...await listenHttp({ ...main, ...listening, handler: server.handler }));
+    const { metricsHandler: handler } = server;
+    if (handler !== undefined) {
+      http.push(...await listenHttp({ ...metrics, ...listening, handler }));
     }
     log.info("listening", {
       version: VERSION,
@@ -103,13 +116,15 @@ export async function serve(
 export interface ServePlan {
   readonly main: HttpPlace;
   readonly metrics: HttpPlace;
+  /** Of both together. */
+  readonly limits: HttpConnectionLimits;
   /** How long participants may stay after a signal; without end if absent. */
   readonly drainTimeoutMs: number | undefined;
 }
 
 /** Reads it. */
 export function servePlan(
-  { bind_addresses, development, port, prometheus, drain_timeout }: Config,
+  { bind_addresses, development, port, prometheus, drain_timeout, limit }: Config,
 ): ServePlan {
   const where = {
     addresses: bind_addresses,
@@ -119,12 +134,16 @@ export function servePlan(
   return {
     main: { ...where, port },
     metrics: { ...where, port: prometheus.port },
+    limits: httpConnectionLimits(descriptorLimit(), {
+      connections: limit.max_http_connections,
+      ofAddress: limit.max_http_connections_per_address,
+    }),
     drainTimeoutMs: drain_timeout,
   };
 }
 
 /** Leave messages first; then HTTP, whose `shutdown` waits for the sockets to be closed. */
-async function closeAll(server: SfuServer, http: readonly Deno.HttpServer[]): Promise<void> {
+async function closeAll(server: SfuServer, http: readonly HttpListener[]): Promise<void> {
   await server.close({ rejoin: true });
   await Promise.all(http.map((listener) => listener.shutdown()));
 }

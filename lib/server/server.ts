@@ -46,6 +46,7 @@ import type { InterfaceAddress } from "../transport/local_addresses.ts";
 import { NodeState } from "./node_state.ts";
 import { adminLimits, audioLevelOptions, roomOptions, sessionCaps } from "./room_settings.ts";
 import { PROTOCOL_VERSION } from "./version.ts";
+import { upgradeWebSocket } from "./web_socket_upgrade.ts";
 import type { WebhookFetch } from "./webhook_attempt.ts";
 import { Webhooks } from "./webhooks.ts";
 
@@ -312,9 +313,7 @@ class ComposedServer implements SfuServer {
     const signals = this.#signals;
     const state = this.#state;
     const upgrade = (request: Request, maxMessageBytes: number) => {
-      const { socket, response } = Deno.upgradeWebSocket(request, {
-        idleTimeout: SOCKET_IDLE_TIMEOUT_S,
-      });
+      const { socket, response } = upgradeWebSocket(request, SOCKET_IDLE_TIMEOUT_S);
       return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
     };
     const limits = { maxRoomNameLength, maxParticipantIdentityLength };

@@ -65,6 +65,7 @@ export interface RoomwireProcess extends AsyncDisposable {
   readonly httpUrl: string;
   /** `udp` is the first of as many as there are workers. */
   readonly ports: { readonly http: number; readonly tcp: number; readonly udp: number };
+  readonly pid: number;
   /** The last lines of its output. */
   logTail(): string;
   /** Its exit, whenever it comes. */
@@ -141,6 +142,7 @@ async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
     url: `ws://${address}:${ports.http}`,
     httpUrl,
     ports,
+    pid: child.pid,
     logTail: () => lines.join("\n"),
     status: child.status,
     kill: (signal) => child.kill(signal),

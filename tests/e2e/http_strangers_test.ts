@@ -1,0 +1,121 @@
+/**
+ * What strangers may do to the HTTP listener without anybody else noticing: while they do it, and
+ * after it, newcomers are answered and join, media flows, and no memory stays behind. Needs no browser.
+ */
+import assert from "node:assert/strict";
+import { mintToken } from "../support/access_tokens.ts";
+import { type RoomwireProcess, startRoomwire } from "../support/roomwire_process.ts";
+import { type Standstill, standstillDuring } from "../support/standstill.ts";
+import { until } from "../support/until.ts";
+import { WireParticipant } from "../support/wire_participant.ts";
+
+const STRANGER = new URL("../support/stranger.ts", import.meta.url);
+const ROOM = "strangers";
+const MAX_MAIN_THREAD_MS = 250;
+const MAX_MEDIA_MS = 100;
+/** How much of its memory may be more after an attack than before. */
+const MAX_GROWTH = 1.2;
+/** On a shared machine others may be in the way: then an attack is repeated until they are not. */
+const ATTEMPTS = 4;
+/** An attack goes on for so long once it stands. */
+const STANDS_FOR_MS = 2_500;
+
+const ATTACKS: readonly (readonly [attack: string, count: number, what: string])[] = [
+  ["idle", 18_000, "18,000 idle connections from 16 addresses"],
+  ["idle_from_one_address", 18_000, "18,000 idle connections from the newcomers' own address"],
+  ["slow_headers", 4_000, "4,000 requests whose header never ends"],
+  ["slow_bodies", 3_000, "3,000 bodies that drip"],
+  ["empty_elements", 100, "100 requests of five million empty list elements, without a token"],
+  ["aborted_bodies", 2_000, "2,000 bodies whose senders go away"],
+];
+
+const join = async (server: RoomwireProcess, identity: string) =>
+  await WireParticipant.open(server.url, await mintToken({ room: ROOM, identity }));
+
+/** Resident memory, bytes. */
+async function memoryOf({ pid }: RoomwireProcess): Promise<number> {
+  const [, pages] = (await Deno.readTextFile(`/proc/${pid}/statm`)).split(" ");
+  return Number(pages) * 4_096;
+}
+
+/** Runs one attack; while it stands a newcomer joins. */
+async function withstand(
+  server: RoomwireProcess,
+  subscriber: WireParticipant,
+  attack: string,
+  count: number,
+): Promise<Standstill> {
+  // Strangers have processors of their own; here they get what the others leave.
+  const stranger = new Deno.Command("/usr/bin/nice", {
+    args: [
+      "-n",
+      "19",
+      Deno.execPath(),
+      "run",
+      "--allow-net",
+      "--no-check",
+      STRANGER.href,
+      attack,
+      `${server.ports.http}`,
+      `${count}`,
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const said = stranger.stdout.getReader();
+  try {
+    return await standstillDuring(server.httpUrl, subscriber, async () => {
+      await said.read();
+      await using newcomer = await join(server, "newcomer");
+      await newcomer.connected();
+      await new Promise((resolve) => setTimeout(resolve, STANDS_FOR_MS));
+    });
+  } finally {
+    await stranger.stdin.close();
+    await said.cancel();
+    await stranger.status;
+  }
+}
+
+/** What this process was late by is nothing that the server did. */
+const isQuiet = ({ mainThreadMs, mediaMs, ownMs }: Standstill) =>
+  mainThreadMs - ownMs <= MAX_MAIN_THREAD_MS && mediaMs - ownMs <= MAX_MEDIA_MS;
+
+const ignore = Deno.build.os !== "linux";
+if (ignore) console.log("What strangers do to HTTP is tested on Linux only: it needs 127.0.1.0/28");
+
+for (const [attack, count, what] of ATTACKS) {
+  Deno.test({
+    name: `Strangers keep nobody waiting and leave nothing behind: ${what}`,
+    ignore,
+    // werift's DTLS client, which the test clients use, has timers that cannot be stopped.
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async () => {
+      await using server = await startRoomwire({ config: { workers: 1 } });
+      await using ann = await join(server, "ann");
+      await using bob = await join(server, "bob");
+      await Promise.all([ann.connected(), bob.connected()]);
+      const { sid } = await ann.publish("audio");
+      await bob.track(sid);
+      // What the first attack makes the runtime allocate once is no leak.
+      const runs: Standstill[] = [await withstand(server, bob, attack, count)];
+      const before = await memoryOf(server);
+      do runs.push(await withstand(server, bob, attack, count)); while (
+        !runs.some(isQuiet) && runs.length < ATTEMPTS
+      );
+      assert.ok(runs.some(isQuiet), JSON.stringify(runs));
+      let most = 0;
+      await until(
+        "memory to be back",
+        async () => (most = await memoryOf(server)) <= before * MAX_GROWTH,
+        () => ({ before, after: most }),
+      );
+      await using late = await join(server, "late");
+      await late.connected();
+      const log = server.logTail();
+      assert.doesNotMatch(log, /"level":"(?:ERROR|WARN)"/, log);
+    },
+  });
+}
