@@ -24,7 +24,7 @@ import {
 } from "../wire/stun.ts";
 import type { IceDirectory, ProvenRequest } from "./ice_directory.ts";
 import { type Generation, IceGenerations } from "./ice_generations.ts";
-import { IcePaths, type PathRecord } from "./ice_paths.ts";
+import { IcePaths, type PathRecord, WantedPath } from "./ice_paths.ts";
 import type { IceListener } from "./ice_listener.ts";
 import { IceSilence, INTERRUPTED_AFTER_MS } from "./ice_silence.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
@@ -38,8 +38,6 @@ export const MAX_PATHS = 16;
 const SELECTED_SILENT_MS = 3_000;
 /** Requests that must nominate a worse path, with none for the selected one between, to move there. */
 const CLAIMS_TO_MOVE = 2;
-/** When a check that a move waits for is repeated, ms after it began; the client's requests do more. */
-const REPEAT_AFTER_MS: readonly number[] = [100, 300];
 
 /** What an agent is made of. */
 export interface IceLiteOptions {
@@ -65,8 +63,7 @@ export class IceLiteAgent implements PathValidator {
   #selected: PathRecord | undefined;
   /** The selected path while it is proven. */
   #media: NetworkPath | undefined;
-  /** What the client nominated, until it is proven; the check began, and was repeated so often. */
-  #wanted: { readonly record: PathRecord; readonly since: number; repeats: number } | undefined;
+  #wanted: WantedPath | undefined;
   readonly #checks: PathChecks;
   readonly #silence: IceSilence;
   #isClosed = false;
@@ -141,6 +138,15 @@ export class IceLiteAgent implements PathValidator {
     this.#updateMedia(now);
   }
 
+  /** Authenticated media, which nobody can say again, came by `path`: the client is alive. */
+  mediaCame(path: NetworkPath, now: number): void {
+    const selected = this.#selected;
+    if (selected?.path !== path) return;
+    selected.heardAt = now;
+    if (this.#media === path) selected.mediaAt = now;
+    if (this.#silence.isSilent) this.#heard(now);
+  }
+
   /** For the {@linkcode IceDirectory}: a request proven to come from this session's client. */
   receiveRequest(request: ProvenRequest, now: number): void {
     const { message, origin } = request;
@@ -172,7 +178,7 @@ export class IceLiteAgent implements PathValidator {
   /** {@inheritDoc PathValidator.holds} */
   holds(path: NetworkPath, now: number): boolean {
     const record = this.#paths.of(path);
-    return record !== undefined && now - record.lastStunAt < INTERRUPTED_AFTER_MS;
+    return record !== undefined && now - record.heardAt < INTERRUPTED_AFTER_MS;
   }
 
   /** {@inheritDoc PathValidator.pathClosed} */
@@ -180,12 +186,14 @@ export class IceLiteAgent implements PathValidator {
     const record = this.#paths.of(path);
     if (record === undefined) return;
     this.#detach(record);
-    if (record === this.#selected) this.#selectFreshest(record.lastStunAt);
+    if (record === this.#selected) this.#selectFreshest(record.heardAt);
   }
 
   /** Carries out what is due at `now`: interruption, loss, release, expiry of paths. */
   tick(now: number): void {
     if (this.#isClosed) return;
+    const mediaAt = this.#selected?.mediaAt ?? -Infinity;
+    if (mediaAt > this.#silence.since) this.#silence.heard(mediaAt);
     const due = this.#silence.due(now);
     if (due === "released") return this.#fail();
     if (due === "lost") this.#listener.onLost();
@@ -193,12 +201,13 @@ export class IceLiteAgent implements PathValidator {
     if (this.#isClosed) return;
     let lostSelected = false;
     for (const record of this.#paths.all) {
-      if (now - record.lastStunAt < PATH_EXPIRY_MS) continue;
+      if (now - record.heardAt < PATH_EXPIRY_MS) continue;
       this.#drop(record);
       lostSelected ||= record === this.#selected;
     }
     if (lostSelected) this.#selectFreshest(now);
-    this.#repeatCheck(now);
+    // A check may be lost.
+    if (this.#wanted?.isDue(now)) this.#checks.send(this.#wanted.record, now);
     const hadMedia = this.#media !== undefined;
     this.#updateMedia(now);
     if (this.#media !== undefined) return this.#renew(this.#selected!, now);
@@ -211,16 +220,12 @@ export class IceLiteAgent implements PathValidator {
   nextWakeAt(): number {
     if (this.#isClosed) return Infinity;
     let at = this.#silence.nextWakeAt();
-    for (const record of this.#paths.all) at = Math.min(at, record.lastStunAt + PATH_EXPIRY_MS);
+    for (const record of this.#paths.all) at = Math.min(at, record.heardAt + PATH_EXPIRY_MS);
     if (this.#media !== undefined) {
       const selected = this.#selected!;
       at = Math.min(at, this.#checks.endsAt(selected), this.#checks.renewsAt(selected));
     }
-    const repeat = REPEAT_AFTER_MS[this.#wanted?.repeats ?? 0];
-    if (this.#wanted !== undefined && repeat !== undefined) {
-      at = Math.min(at, this.#wanted.since + repeat);
-    }
-    return at;
+    return Math.min(at, this.#wanted?.repeatsAt ?? Infinity);
   }
 
   /** Lets go of all paths and credentials, without a word to the listener. Idempotent. */
@@ -264,13 +269,13 @@ export class IceLiteAgent implements PathValidator {
     generation: Generation,
     now: number,
   ): void {
-    record.lastStunAt = now;
+    record.heardAt = now;
     record.username = `${remoteUfrag}:${generation.ufrag}`;
     record.priority = message.priority;
     record.generation = Math.max(record.generation, generation.index);
     // What a client says that answers checks is heard where it answered one: anybody can say it again.
     const isHeard = !this.#checks.areAnswered || this.#checks.isProven(record, now);
-    if (isHeard && this.#silence.heard(now)) this.#listener.onResumed();
+    if (isHeard) this.#heard(now);
     // The listener may have closed the agent.
     if (this.#isClosed) return;
     this.#checks.requested(record, now, record === this.#selected);
@@ -280,11 +285,15 @@ export class IceLiteAgent implements PathValidator {
     } else if (this.#selected === undefined) this.#select(record, now);
   }
 
+  #heard(now: number): void {
+    if (this.#silence.heard(now)) this.#listener.onResumed();
+  }
+
   /** The client answered a check by this path. */
   #proven(record: PathRecord, now: number): void {
     if (this.#isClosed) return;
-    record.lastStunAt = now;
-    if (this.#silence.heard(now)) this.#listener.onResumed();
+    record.heardAt = now;
+    this.#heard(now);
     if (this.#isClosed) return;
     const selected = this.#selected;
     if (this.#wanted?.record === record) this.#follow(record, now);
@@ -312,12 +321,12 @@ export class IceLiteAgent implements PathValidator {
       record.generation > selected.generation ||
       (record.generation === selected.generation &&
         (record.priority > selected.priority || record.claims >= CLAIMS_TO_MOVE ||
-          now - selected.lastStunAt >= SELECTED_SILENT_MS));
+          now - selected.heardAt >= SELECTED_SILENT_MS));
     if (!follows) return;
     const mayMove = selected === undefined || selected === record ||
       !this.#isProven(selected, now) || this.#isProven(record, now);
     if (mayMove) return this.#follow(record, now);
-    if (this.#wanted?.record !== record) this.#wanted = { record, since: now, repeats: 0 };
+    if (this.#wanted?.record !== record) this.#wanted = new WantedPath(record, now);
   }
 
   #follow(record: PathRecord, now: number): void {
@@ -349,15 +358,6 @@ export class IceLiteAgent implements PathValidator {
 
   #renew(selected: PathRecord, now: number): void {
     if (now >= this.#checks.renewsAt(selected)) this.#checks.send(selected, now);
-  }
-
-  /** Asks again where the client wants to be, as a check may be lost. */
-  #repeatCheck(now: number): void {
-    const wanted = this.#wanted;
-    const after = wanted && REPEAT_AFTER_MS[wanted.repeats];
-    if (wanted === undefined || after === undefined || now < wanted.since + after) return;
-    wanted.repeats++;
-    this.#checks.send(wanted.record, now);
   }
 
   /**

@@ -10,7 +10,8 @@ import { type PathProof, unprovenPath } from "./path_checks.ts";
 export interface PathRecord extends PathProof {
   /** The remote address as the answers carry it. */
   readonly address: Uint8Array;
-  lastStunAt: number;
+  /** When a request, an answer, or authenticated media last came. */
+  heardAt: number;
   /** Of the last request on it. */
   priority: number;
   /** Highest generation a request on it was made under. */
@@ -19,6 +20,28 @@ export interface PathRecord extends PathProof {
   /** Nominations of this path since the selected one was last nominated; retransmissions count once. */
   claims: number;
   claimTag: number;
+}
+
+/** When a check that a move waits for is repeated, ms after it began; the client's requests do more. */
+const REPEAT_AFTER_MS: readonly number[] = [100, 300];
+
+/** A path that the client nominated, and that is not proven yet. */
+export class WantedPath {
+  #repeats = 0;
+
+  constructor(readonly record: PathRecord, readonly since: number) {}
+
+  /** When to ask again, monotonic ms. */
+  get repeatsAt(): number {
+    return this.since + (REPEAT_AFTER_MS[this.#repeats] ?? Infinity);
+  }
+
+  /** Whether it is time for that, once each time. */
+  isDue(now: number): boolean {
+    if (now < this.repeatsAt) return false;
+    this.#repeats++;
+    return true;
+  }
 }
 
 /** See the module text. Paths are few. */
@@ -44,7 +67,7 @@ export class IcePaths {
     const record: PathRecord = {
       ...unprovenPath(path),
       address,
-      lastStunAt: now,
+      heardAt: now,
       priority: 0,
       generation: 0,
       nominated: false,
@@ -67,7 +90,7 @@ export class IcePaths {
     let stalest: PathRecord | undefined;
     for (const record of this.#records) {
       if (kept.includes(record)) continue;
-      if (stalest === undefined || record.lastStunAt < stalest.lastStunAt) stalest = record;
+      if (stalest === undefined || record.heardAt < stalest.heardAt) stalest = record;
     }
     return stalest;
   }
@@ -77,7 +100,7 @@ export class IcePaths {
     let freshest: PathRecord | undefined;
     for (const record of this.#records) {
       const isBetter = freshest === undefined || isProven(record) && !isProven(freshest) ||
-        isProven(record) === isProven(freshest) && record.lastStunAt > freshest.lastStunAt;
+        isProven(record) === isProven(freshest) && record.heardAt > freshest.heardAt;
       if (isBetter) freshest = record;
     }
     return freshest;

@@ -20,11 +20,20 @@ export const RELEASE_AFTER_MS = 30_000;
 export class IceSilence {
   #phase: "alive" | "interrupted" | "lost" = "alive";
   #heard = false;
-  /** When the count began. */
   #since: number;
 
   constructor(now: number) {
     this.#since = now;
+  }
+
+  /** When the count began, monotonic ms. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** Whether an interruption or loss was told of. */
+  get isSilent(): boolean {
+    return this.#phase !== "alive";
   }
 
   /** A valid request came. @returns Whether that ended an interruption or loss. */

@@ -5,7 +5,8 @@
  * receive at that address; by a DTLS handshake that went over it alone; or by being a TCP connection.
  *
  * Lite agents need not send checks (RFC 8445 §2.5); every full agent answers them. As soon as a client
- * has answered one, proofs age: it has to go on answering (consent, RFC 7675).
+ * has answered one, proofs age: it has to go on answering (consent, RFC 7675), or sending media, which
+ * is authenticated and cannot be said again (FFmpeg answers nothing once it is connected).
  *
  * An address that is not proven is asked when requests come, at most once for each (and twice more if it
  * is urgent): what never answers gets little more than it was made to send. The path in use is asked in
@@ -49,13 +50,16 @@ export interface PathProof {
   username: string;
   /** When the client last showed to be there, monotonic ms; -Infinity if never. */
   provenAt: number;
+  /** When authenticated media last came from there while it was proven. */
+  mediaAt: number;
   sentAt: number;
   check: (OpenCheck & { readonly openedAt: number }) | undefined;
 }
 
 /** A path of which nothing is known. */
 export function unprovenPath(path: NetworkPath): PathProof {
-  return { path, username: "", provenAt: -Infinity, sentAt: -Infinity, check: undefined };
+  const never = -Infinity;
+  return { path, username: "", provenAt: never, mediaAt: never, sentAt: never, check: undefined };
 }
 
 /** The checks of one agent. */
@@ -100,10 +104,10 @@ export class PathChecks {
   }
 
   /** When that ends unless it answers again, monotonic ms; -Infinity if it never began. */
-  endsAt({ path, provenAt }: PathProof): number {
+  endsAt({ path, provenAt, mediaAt }: PathProof): number {
     if (path.protocol === "tcp") return Infinity;
     if (provenAt === -Infinity) return -Infinity;
-    return Math.max(provenAt, this.#answersSince) + CONSENT_MS;
+    return Math.max(provenAt, mediaAt, this.#answersSince) + CONSENT_MS;
   }
 
   /** When the path in use is to be asked whatever comes, monotonic ms. */

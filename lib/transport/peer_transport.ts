@@ -259,7 +259,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     kind: SessionDatagramKind,
     bytes: Uint8Array,
     length: number,
-    _path: NetworkPath,
+    path: NetworkPath,
     now: number,
   ): void {
     // The DTLS session may keep parts of the datagram, whose buffer is the socket's.
@@ -268,10 +268,14 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     if (srtp === undefined) return this.#options.drops.count("srtp_before_keys");
     if (kind === "rtp") {
       const clear = srtp.unprotectRtp(bytes, length);
-      if (clear > 0) this.#options.listener.onRtp(bytes, clear, now);
+      if (clear <= 0) return;
+      this.#options.listener.onRtp(bytes, clear, now);
+      this.#ice.mediaCame(path, now);
     } else {
       const clear = srtp.unprotectRtcp(bytes, length);
-      if (clear > 0) this.#options.listener.onRtcp(bytes, clear, now);
+      if (clear <= 0) return;
+      this.#options.listener.onRtcp(bytes, clear, now);
+      this.#ice.mediaCame(path, now);
     }
   }
 

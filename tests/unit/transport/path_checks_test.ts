@@ -225,7 +225,28 @@ Deno.test("IceLiteAgent keeps a client that answers for as long as it does", () 
   assert.ok(asked >= 50 && asked <= 75, String(asked));
 });
 
-Deno.test("IceLiteAgent keeps a client that answers but asks nothing itself (FFmpeg)", () => {
+Deno.test("IceLiteAgent keeps a client that sends media and neither asks nor answers (FFmpeg)", () => {
+  const world = homeWorld();
+  const { agent, events } = world.ours;
+  const path = agent.selectedPath!;
+  for (let at = 0; at < 300_000; at += 20) {
+    world.advance(agent, 20);
+    agent.mediaCame(path, world.now);
+  }
+  assert.equal(agent.mediaPath, path);
+  assert.deepEqual(events, ["selected udp 198.51.100.7:50001"]);
+  world.advance(agent, LOST_AFTER_MS);
+  assert.deepEqual(events.slice(1), ["interrupted", "lost"]);
+  agent.mediaCame(path, world.now);
+  assert.equal(events.at(-1), "resumed");
+  world.advance(agent, CONSENT_MS);
+  assert.equal(agent.mediaPath, undefined);
+  // Once it is over, media proves nothing any more: a path begins with an answer.
+  agent.mediaCame(path, world.now);
+  assert.equal(agent.mediaPath, undefined);
+});
+
+Deno.test("IceLiteAgent keeps a client that answers but asks nothing itself", () => {
   const world = homeWorld();
   for (let at = 0; at < 300_000; at += 500) {
     world.advance(world.ours.agent, 500);
