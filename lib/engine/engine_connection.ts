@@ -221,6 +221,11 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#shared.emit({ type: "connection_connected", connection: this.id, protocol, ...remote });
   }
 
+  /** Also of clients that answer no reference times. */
+  onRoundTrip(rttMs: number): void {
+    this.receiving.updateRtt(rttMs);
+  }
+
   onInterrupted(): void {
     this.#connectedOver = undefined;
     this.#shared.emit({ type: "connection_interrupted", connection: this.id });

@@ -18,6 +18,8 @@ export interface IceListener {
   onLost(): void;
   /** Requests came (back) after `onInterrupted` or `onLost`. */
   onResumed(): void;
+  /** How long the client's answer to a check of ours took by the selected path, ms. */
+  onRoundTrip?(rttMs: number): void;
   /** The agent's `tick` has something to do at `at`, perhaps sooner than before. */
   onTimed(at: number): void;
   /** Final: the agent has let go of all paths and credentials. */

@@ -78,7 +78,7 @@ export class IceLiteAgent implements PathValidator {
     this.#checks = new PathChecks(
       directory,
       random,
-      (proof, now) => this.#proven(proof as PathRecord, now),
+      (proof, now, rttMs) => this.#proven(proof as PathRecord, now, rttMs),
     );
     this.restart(options.local, options.now);
   }
@@ -109,8 +109,7 @@ export class IceLiteAgent implements PathValidator {
    * ufrag again changes nothing.
    */
   restart(local: IceCredentials, now: number): void {
-    if (this.#isClosed) return;
-    if (this.#generations.has(local.ufrag)) return;
+    if (this.#isClosed || this.#generations.has(local.ufrag)) return;
     this.#silence.restarted(now);
     this.#generations.add(local);
   }
@@ -290,8 +289,9 @@ export class IceLiteAgent implements PathValidator {
   }
 
   /** The client answered a check by this path. */
-  #proven(record: PathRecord, now: number): void {
+  #proven(record: PathRecord, now: number, rttMs: number): void {
     if (this.#isClosed) return;
+    if (rttMs >= 0 && record === this.#selected) this.#listener.onRoundTrip?.(rttMs);
     record.heardAt = now;
     this.#heard(now);
     if (this.#isClosed) return;

@@ -66,18 +66,21 @@ export function unprovenPath(path: NetworkPath): PathProof {
 export class PathChecks {
   readonly #directory: IceDirectory;
   readonly #random: Random;
-  readonly #onAnswer: (proof: PathProof, now: number) => void;
+  readonly #onAnswer: (proof: PathProof, now: number, rttMs: number) => void;
   readonly #remotes: { readonly ufrag: string; readonly mac: StunMac }[] = [];
   readonly #out = new Uint8Array(MAX_REQUEST_BYTES);
   readonly #tieBreaker: Uint8Array;
   /** Since when the client is known to answer. */
   #answersSince = Infinity;
 
-  /** @param onAnswer After the proof was noted. */
+  /**
+   * @param onAnswer After the proof was noted; with the round trip, or -1 for a check that was sent again:
+   *   it cannot be told which copy was answered.
+   */
   constructor(
     directory: IceDirectory,
     random: Random,
-    onAnswer: (proof: PathProof, now: number) => void,
+    onAnswer: (proof: PathProof, now: number, rttMs: number) => void,
   ) {
     this.#directory = directory;
     this.#random = random;
@@ -159,9 +162,10 @@ export class PathChecks {
   }
 
   #answered(proof: PathProof, now: number): void {
+    const rttMs = proof.check?.openedAt === proof.sentAt ? now - proof.sentAt : -1;
     proof.check = undefined;
     proof.provenAt = now;
     this.#answersSince = Math.min(this.#answersSince, now);
-    this.#onAnswer(proof, now);
+    this.#onAnswer(proof, now, rttMs);
   }
 }

@@ -48,6 +48,8 @@ export interface PeerTransportListener {
   onPathFound(): void;
   /** Media can flow; again whenever the protocol of the path changes. */
   onConnected(protocol: "udp" | "tcp"): void;
+  /** How long the peer's answer to a check took by the path in use, ms. */
+  onRoundTrip?(rttMs: number): void;
   /** No valid STUN for a while. */
   onInterrupted(): void;
   /**
@@ -145,6 +147,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
         onPathSelected: (path) => this.#pathSelected(path),
         onInterrupted: () => options.listener.onInterrupted(),
         onLost: () => options.listener.onLost(),
+        onRoundTrip: (rttMs) => options.listener.onRoundTrip?.(rttMs),
         onTimed: (at) => options.listener.onTimed(at),
         onResumed: () => {
           if (this.connected) options.listener.onResumed();

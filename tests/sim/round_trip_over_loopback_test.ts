@@ -42,6 +42,7 @@ Deno.test({
     const from = await publisher(room);
     const [layer] = from.layers;
     const { client } = from;
+    client.checkDelayMs = FAR_MS;
     await client.sendRtp(layer!.frame({ key: true }));
     await room.event("layer_arrived", ({ upTrack }) => upTrack === VIDEO);
     // Three answers: what is measured is smoothed.

@@ -78,6 +78,8 @@ export class WireClient {
   /** Whether the server ended the DTLS association. */
   closedByServer = false;
   onRtp: (packet: ReceivedRtp) => void = () => {};
+  /** How long it takes to answer the engine's checks, ms. */
+  checkDelayMs = 0;
   readonly #options: WireClientOptions;
   readonly #dtlsTransport: { onData: (bytes: Buffer) => void };
   #remote: IceCredentials;
@@ -297,7 +299,8 @@ export class WireClient {
     const { local, ignoresChecks = false } = this.#options;
     const answer = ignoresChecks ? undefined : answerTo(bytes, local);
     if (answer === undefined) this.#answered?.(bytes);
-    else this.sendRaw(answer);
+    else if (this.checkDelayMs === 0) this.sendRaw(answer);
+    else setTimeout(() => this.#isClosed || this.sendRaw(answer), this.checkDelayMs);
   }
 
   #receiveRtp(bytes: Uint8Array): void {

@@ -148,6 +148,7 @@ export class IceWorld {
     const local = credentials(name);
     const events: string[] = [];
     const received: string[] = [];
+    const roundTrips: number[] = [];
     const agent = new IceLiteAgent({
       directory: this.directory,
       local,
@@ -160,6 +161,7 @@ export class IceWorld {
         onPathSelected: ({ protocol, remote }) => {
           events.push(`selected ${protocol} ${remote.hostname}:${remote.port}`);
         },
+        onRoundTrip: (rttMs) => void roundTrips.push(rttMs),
         onTimed: () => {},
         onInterrupted: () => void events.push("interrupted"),
         onLost: () => void events.push("lost"),
@@ -170,7 +172,7 @@ export class IceWorld {
       random: this.platform.random,
       now: this.now,
     });
-    return { agent, local, events, received };
+    return { agent, local, events, received, roundTrips };
   }
 
   /** Moves time by `ms` in the agent's own steps: it is woken exactly when it asked to be. */

@@ -97,6 +97,33 @@ Deno.test("IceLiteAgent asks a full agent as RFC 8445 has it, with a new transac
   assert.notDeepEqual(second!.transactionId, first!.transactionId);
 });
 
+Deno.test("IceLiteAgent tells how long answers took by the path in use, unless it asked twice", () => {
+  const world = new World();
+  const { agent, roundTrips } = world.ours;
+  const answeredAfter = (ms: number, from: RemoteAddress) => {
+    world.ping(from);
+    const [asked] = world.checksTo(from);
+    world.platform.advance(ms);
+    world.datagrams.arrive(answer(asked!.transactionId, CLIENT), from);
+  };
+  answeredAfter(80, HOME);
+  assert.deepEqual(roundTrips, [80]);
+  answeredAfter(30, MOBILE);
+  assert.deepEqual(roundTrips, [80], "another path says nothing of the one in use");
+  world.advance(agent, 4_000);
+  world.ping(HOME);
+  const [asked] = world.checksTo(HOME);
+  world.platform.advance(600);
+  world.ping(HOME);
+  assert.equal(world.checksTo(HOME).length, 1, "asked again");
+  world.platform.advance(20);
+  world.datagrams.arrive(answer(asked!.transactionId, CLIENT), HOME);
+  assert.deepEqual(roundTrips, [80], "which of the two was answered cannot be told");
+  world.advance(agent, 4_000);
+  answeredAfter(90, HOME);
+  assert.deepEqual(roundTrips, [80, 90]);
+});
+
 Deno.test("IceLiteAgent has no path for media before the client answered, or shook hands", () => {
   const world = new World();
   world.ping(HOME, { useCandidate: true });
