@@ -192,6 +192,27 @@ Deno.test("IceLiteAgent takes no answer that anybody else could give", () => {
   assert.equal(world.drops.get("stun_unknown_transaction"), 2);
 });
 
+Deno.test("IceLiteAgent takes no answer with a bit or an end that is not the client's", () => {
+  const world = homeWorld();
+  world.ping(MOBILE, { useCandidate: true, priority: 0xffff_ffff });
+  const [asked] = world.checksTo(MOBILE);
+  const right = answer(asked!.transactionId, CLIENT);
+  // What comes behind the integrity, the fingerprint, is not covered by it (RFC 8489 §14.5).
+  const covered = right.length - 8;
+  for (let bit = 0; bit < 8 * covered; bit++) {
+    const wrong = right.slice();
+    wrong[bit >> 3]! ^= 0x80 >> (bit & 7);
+    world.datagrams.arrive(wrong, MOBILE);
+    assert.equal(world.media, HOME.port, `bit ${bit}`);
+  }
+  for (let length = 0; length < right.length; length++) {
+    world.datagrams.arrive(right.slice(0, length), MOBILE);
+  }
+  assert.equal(world.media, HOME.port);
+  world.datagrams.arrive(right, MOBILE);
+  assert.equal(world.media, MOBILE.port);
+});
+
 Deno.test("IceLiteAgent moves with a client within one answer, and sends where it was until then", () => {
   const world = homeWorld();
   world.advance(world.ours.agent, 10_000);
