@@ -60,30 +60,30 @@ function roomMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
     CreateRoom: twirpMethod(
       CreateRoomRequest,
       { grant: needsRoomCreate, carries: "content" },
-      (request, { token }) => needsRoomCreate(token) ?? said(admin.createRoom(request)),
+      async (request, { token }) => needsRoomCreate(token) ?? said(await admin.createRoom(request)),
     ),
     ListRooms: twirpMethod(
       ListRoomsRequest,
       { grant: needsRoomList, carries: "names" },
-      ({ names }, { token }) =>
-        needsRoomList(token) ?? new ListRoomsResponse({ rooms: admin.listRooms(names) }),
+      async ({ names }, { token }) =>
+        needsRoomList(token) ?? new ListRoomsResponse({ rooms: await admin.listRooms(names) }),
     ),
     DeleteRoom: twirpMethod(
       DeleteRoomRequest,
       { grant: needsRoomCreate, carries: "names" },
-      ({ room }, { token }) =>
-        needsRoomCreate(token) ?? said(admin.deleteRoom(room) ?? new DeleteRoomResponse()),
+      async ({ room }, { token }) =>
+        needsRoomCreate(token) ?? said(await admin.deleteRoom(room) ?? new DeleteRoomResponse()),
     ),
     UpdateRoomMetadata: twirpMethod(
       UpdateRoomMetadataRequest,
       ADMIN_CONTENT,
-      ({ room, metadata }, { token }) => {
+      async ({ room, metadata }, { token }) => {
         const tooLarge = admin.checkRoomMetadata(metadata);
         if (tooLarge !== undefined) return said(tooLarge);
-        return needsRoomAdmin(token, room) ?? said(admin.updateRoomMetadata(room, metadata));
+        return needsRoomAdmin(token, room) ?? said(await admin.updateRoomMetadata(room, metadata));
       },
     ),
-    SendData: twirpMethod(SendDataRequest, ADMIN_CONTENT, (request, { token }) => {
+    SendData: twirpMethod(SendDataRequest, ADMIN_CONTENT, async (request, { token }) => {
       const denied = needsRoomAdmin(token, request.room);
       if (denied !== undefined) return denied;
       const { length } = request.nonce;
@@ -93,7 +93,7 @@ function roomMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
           `nonce should be ${NONCE_BYTES}-bytes or not present, got: ${length} bytes`,
         );
       }
-      return said(admin.sendData(request) ?? new SendDataResponse());
+      return said(await admin.sendData(request) ?? new SendDataResponse());
     }),
   };
 }
@@ -103,22 +103,22 @@ function participantMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
     ListParticipants: twirpMethod(
       ListParticipantsRequest,
       ADMIN_NAMES,
-      ({ room }, { token }) =>
+      async ({ room }, { token }) =>
         needsRoomAdmin(token, room) ??
-          new ListParticipantsResponse({ participants: admin.listParticipants(room) }),
+          new ListParticipantsResponse({ participants: await admin.listParticipants(room) }),
     ),
     GetParticipant: twirpMethod(
       RoomParticipantIdentity,
       ADMIN_NAMES,
-      ({ room, identity }, { token }) =>
-        needsRoomAdmin(token, room) ?? said(admin.getParticipant(room, identity)),
+      async ({ room, identity }, { token }) =>
+        needsRoomAdmin(token, room) ?? said(await admin.getParticipant(room, identity)),
     ),
     RemoveParticipant: twirpMethod(
       RoomParticipantIdentity,
       ADMIN_NAMES,
-      (request, { token }) =>
+      async (request, { token }) =>
         needsRoomAdmin(token, request.room) ??
-          said(admin.removeParticipant(request) ?? new RemoveParticipantResponse()),
+          said(await admin.removeParticipant(request) ?? new RemoveParticipantResponse()),
     ),
     MutePublishedTrack: twirpMethod(
       MuteRoomTrackRequest,
@@ -143,9 +143,9 @@ function participantMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
     UpdateSubscriptions: twirpMethod(
       UpdateSubscriptionsRequest,
       ADMIN_NAMES,
-      (request, { token }) =>
+      async (request, { token }) =>
         needsRoomAdmin(token, request.room) ??
-          said(admin.updateSubscriptions(request) ?? new UpdateSubscriptionsResponse()),
+          said(await admin.updateSubscriptions(request) ?? new UpdateSubscriptionsResponse()),
     ),
     PerformRpc: twirpMethod(PerformRpcRequest, ADMIN_CONTENT, async (request, { token }) => {
       const denied = needsRoomAdmin(token, request.room);
@@ -172,9 +172,9 @@ function transferMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
     ForwardParticipant: twirpMethod(
       ForwardParticipantRequest,
       ADMIN_NAMES,
-      (request, { token }) =>
+      async (request, { token }) =>
         needsDestination(token, request.room, request.destinationRoom) ??
-          said(admin.forwardParticipant(request) ?? new ForwardParticipantResponse()),
+          said(await admin.forwardParticipant(request) ?? new ForwardParticipantResponse()),
     ),
   };
 }

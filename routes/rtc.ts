@@ -28,6 +28,8 @@ import {
 export interface SignalEntrance {
   /** Whether the room exists or may be made. */
   admit(join: JoinParameters): Admission;
+  /** Whether this is the node to join at; asked before a session is started. */
+  place(join: JoinParameters): Promise<Admission>;
   /** What else can refuse the start of a session, for example a full room. */
   admitSession(join: JoinParameters): Admission;
   /** Starts the session; the socket may still be opening. `receivedAt`: of the request, monotonic. */
@@ -53,10 +55,12 @@ export function rtcRoute(
   { signals, limits, upgrade }: RtcRouteOptions,
   version: SignalVersion,
 ): RouteHandler {
-  return (exchange) => {
+  return async (exchange) => {
     if (!wantsWebSocket(exchange.request)) return new Response(null, { status: 404 });
     const result = read(exchange, limits, { version, strict: false }, signals);
     if (!result.ok) return refuse(result);
+    const placed = await signals.place(result.join);
+    if (!placed.ok) return refuse(placed);
     // A full room shows only here: validation says yes to it.
     const admission = signals.admitSession(result.join);
     if (!admission.ok) return refuse(admission);

@@ -64,6 +64,8 @@ export interface DataRouterContext {
 export class DataRouter {
   /** Asked about answers to remote procedure calls; those taken are not sent on. */
   takeRpcAnswer: (sender: DataPeer, answer: RpcAnswer) => boolean = () => false;
+  /** Carries what is sent on here to members elsewhere. */
+  bridge: (data: OutgoingData) => void = () => {};
   readonly #nonces = new NonceMemory();
   readonly #recent = new SequencedDataCache();
   readonly #states = new WeakMap<DataPeer, PeerState>();
@@ -129,6 +131,7 @@ export class DataRouter {
         this.context.counters.count("data_lossy_not_open");
       }
     }
+    this.bridge(data);
     const { kind, bytes, payload } = data;
     const from = sender === undefined ? {} : { from: sender.publisher.id };
     if (connections.length > 0) this.send({ type: "send_data", connections, kind, bytes, ...from });

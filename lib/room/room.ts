@@ -44,6 +44,7 @@ import { RoomEvents } from "./room_events.ts";
 import { RoomForwards } from "./room_forwards.ts";
 import { IdleWatch } from "./room_idle.ts";
 import { roomInfo } from "./room_info.ts";
+import { type NodePorts, type RoomLink, SINGLE_NODE } from "./node_ports.ts";
 import { RoomMembers } from "./room_members.ts";
 import { RoomReports } from "./room_reports.ts";
 import { RoomTracks } from "./room_tracks.ts";
@@ -78,6 +79,9 @@ export class Room implements RoomPort<Session> {
   readonly events: RoomEvents;
   readonly #reports: RoomReports;
   readonly #forwards = new RoomForwards();
+  /** Other nodes that follow this room. */
+  readonly #link: RoomLink;
+  readonly #ports: NodePorts;
   /** What participants are given: room-wide choices over the server's. */
   readonly #memberContext: RoomContext;
   #plan: RoomPlan;
@@ -104,6 +108,8 @@ export class Room implements RoomPort<Session> {
     this.#plan = plan;
     const { syncStreams } = plan.internal;
     this.#memberContext = { ...context, options: { ...options, syncStreams } };
+    this.#ports = context.ports ?? SINGLE_NODE;
+    this.#link = this.#ports.remoteMembers.open(this);
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
     this.#tracks = new RoomTracks(this.context, this.events, this.#members);
     this.#data = new DataRouter(
@@ -111,6 +117,7 @@ export class Room implements RoomPort<Session> {
       (c) => router.send(c),
       this.context,
     );
+    this.#data.bridge = (data) => this.#ports.dataBridge.deliver(name, data);
     const tell = (member: Member) => this.participantChanged(member, true);
     this.dataTracks = new RoomDataTracks(this.#members, platform, tell);
     this.rpcs = new ServerRpcs(platform, (data) => this.#data.deliver(data));
@@ -279,6 +286,8 @@ export class Room implements RoomPort<Session> {
     this.#announcements.close();
     this.#reports.close();
     this.#tracks.close();
+    this.#link.close();
+    this.#ports.placement.released(this.name);
     this.log.info("room closed", { reason: Reason[reason] });
     this.onClosed(this);
     this.events.finished(reason);
@@ -289,10 +298,12 @@ export class Room implements RoomPort<Session> {
   participantChanged(member: Member, immediate: boolean): void {
     this.#announcements.participant(member, immediate, true);
     this.#forwards.changed(member);
+    this.#link.changed(member);
   }
 
   participantActive(participant: Session): void {
     this.events.joined(participant);
+    this.#link.changed(participant);
     this.#announcements.participant(participant, false, false);
     this.#autoSubscribe(participant);
     this.dataTracks.entered(participant);
@@ -400,6 +411,7 @@ export class Room implements RoomPort<Session> {
     this.#forwards.end(member);
     if (session !== undefined) this.rpcs.left(session);
     this.#members.delete(member);
+    this.#link.left(member);
     this.dataTracks.left(member, session);
     if (session !== undefined) this.#reports.left(session);
     for (const trackSid of this.#tracks.of(member)) this.#removeTrack(trackSid);
@@ -419,6 +431,7 @@ export class Room implements RoomPort<Session> {
   #add(member: Member, session?: Session): void {
     this.#members.get(member.identity)?.close(Reason.DUPLICATE_IDENTITY, "disconnect");
     this.#members.set(member, session);
+    this.#link.changed(member);
     if (session !== undefined) this.#reports.joined(session);
     this.firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.#idle.setOccupied(this.#members.counted > 0);

@@ -64,43 +64,49 @@ export class RoomAdmin {
   constructor(readonly rooms: RoomDirectory, readonly options: RoomAdminOptions) {}
 
   /** Makes a room, or changes an existing one where the request says something. */
-  createRoom(request: CreateRoomRequest): RoomInfo | AdminFailure {
+  async createRoom(request: CreateRoomRequest): Promise<RoomInfo | AdminFailure> {
     const { limits } = this.options;
     const failure = checkRoomName(request.name, limits) ??
       checkMetadata(request.metadata, limits) ??
       checkDispatches(request.agents, limits);
     if (failure !== undefined) return failure;
     const { roomPreset, nodeId, replayEnabled } = request;
-    if (!this.rooms.hasPreset(roomPreset)) {
+    if (!this.rooms.local.hasPreset(roomPreset)) {
       return new AdminFailure(
         "invalid_argument",
         "unknown room configuration in create room request",
       );
     }
     // Nothing records here: a room that was to be recorded from its start is none.
-    if (request.egress?.room !== undefined && this.rooms.get(request.name) === undefined) {
+    if (request.egress?.room !== undefined && await this.rooms.find(request.name) === undefined) {
       return nobodyServes();
     }
     const wanted = roomRequest(request.name, request);
-    return this.rooms.createOrUpdate({ ...wanted, roomPreset, nodeId, replayEnabled }).info();
+    const room = await this.rooms.createOrUpdate({
+      ...wanted,
+      roomPreset,
+      nodeId,
+      replayEnabled,
+    });
+    return room.info();
   }
 
   /** All rooms, or those of the names that exist. */
-  listRooms(names: readonly string[]): RoomInfo[] {
-    return this.rooms.list(names);
+  async listRooms(names: readonly string[]): Promise<RoomInfo[]> {
+    return await this.rooms.list(names);
   }
 
-  deleteRoom(name: string): AdminFailure | undefined {
-    return this.rooms.delete(name) ? undefined : roomNotFound();
+  async deleteRoom(name: string): Promise<AdminFailure | undefined> {
+    return await this.rooms.delete(name) ? undefined : roomNotFound();
   }
 
   /** Everybody in the room, hidden ones included; nobody if there is no such room. */
-  listParticipants(room: string): ParticipantInfo[] {
-    return Array.from(this.rooms.get(room)?.participants() ?? [], (one) => one.info());
+  async listParticipants(room: string): Promise<ParticipantInfo[]> {
+    return Array.from((await this.rooms.find(room))?.participants() ?? [], (one) => one.info());
   }
 
-  getParticipant(room: string, identity: string): ParticipantInfo | AdminFailure {
-    return this.#find(room, identity)?.participant.info() ?? participantNotFound();
+  async getParticipant(room: string, identity: string): Promise<ParticipantInfo | AdminFailure> {
+    return (await this.#find(room, identity))?.participant.info() ?? participantNotFound();
   }
 
   /**
@@ -108,10 +114,10 @@ export class RoomAdmin {
    * with: those not valid before `revokeTokenTs` (Unix seconds), or before now and some leeway if the
    * request does not say. Who has just left is kept out as well.
    */
-  removeParticipant(request: RoomParticipantIdentity): AdminFailure | undefined {
+  async removeParticipant(request: RoomParticipantIdentity): Promise<AdminFailure | undefined> {
     const { room, identity, revokeTokenTs } = request;
-    const { revocations, departures, context: { platform } } = this.rooms;
-    const present = [...this.rooms.get(room)?.participants() ?? []]
+    const { revocations, departures, context: { platform } } = this.rooms.local;
+    const present = [...(await this.rooms.find(room))?.participants() ?? []]
       .filter(({ init }) => isSessionOf(init, identity));
     const known = [...departures.of(room, identity), ...present.map(({ init }) => init)];
     if (known.length === 0) return participantNotFound();
@@ -132,9 +138,9 @@ export class RoomAdmin {
   async mutePublishedTrack(
     { room, identity, trackSid, muted }: MuteRoomTrackRequest,
   ): Promise<TrackInfo | AdminFailure | undefined> {
-    const found = this.#find(room, identity);
+    const found = await this.#find(room, identity);
     if (found === undefined) return nobodyServes();
-    if (!muted && !this.rooms.context.options.enableRemoteUnmute) {
+    if (!muted && !this.rooms.local.context.options.enableRemoteUnmute) {
       return new AdminFailure("failed_precondition", "remote unmute not enabled");
     }
     const { participant } = found;
@@ -146,7 +152,7 @@ export class RoomAdmin {
     request: UpdateParticipantRequest,
   ): Promise<ParticipantInfo | AdminFailure> {
     const { room, identity, name, metadata, attributes, permission } = request;
-    const found = this.#find(room, identity);
+    const found = await this.#find(room, identity);
     if (found === undefined) return participantNotFound();
     const { participant } = found;
     const { limits } = this.options;
@@ -166,8 +172,10 @@ export class RoomAdmin {
       checkAttributes(request.attributes, limits);
   }
 
-  updateSubscriptions(request: UpdateSubscriptionsRequest): AdminFailure | undefined {
-    const session = this.rooms.get(request.room)?.session(request.identity);
+  async updateSubscriptions(
+    request: UpdateSubscriptionsRequest,
+  ): Promise<AdminFailure | undefined> {
+    const session = (await this.rooms.find(request.room))?.session(request.identity);
     if (session === undefined) return nobodyServes();
     const { trackSids, subscribe, participantTracks } = request;
     const update = new UpdateSubscription({ trackSids, subscribe, participantTracks });
@@ -176,8 +184,8 @@ export class RoomAdmin {
   }
 
   /** A user packet from nobody; the nonce must be empty or of 16 bytes. */
-  sendData(request: SendDataRequest): AdminFailure | undefined {
-    const room = this.rooms.get(request.room);
+  async sendData(request: SendDataRequest): Promise<AdminFailure | undefined> {
+    const room = await this.rooms.find(request.room);
     if (room === undefined) return nobodyServes();
     const { data: payload, kind, destinationSids, destinationIdentities, topic, nonce } = request;
     const user = new UserPacket({
@@ -198,8 +206,8 @@ export class RoomAdmin {
   }
 
   /** Everybody in the room has been told when this returns. */
-  updateRoomMetadata(name: string, metadata: string): RoomInfo | AdminFailure {
-    const room = this.rooms.get(name);
+  async updateRoomMetadata(name: string, metadata: string): Promise<RoomInfo | AdminFailure> {
+    const room = await this.rooms.find(name);
     if (room === undefined) return roomNotFound();
     room.setMetadata(metadata);
     return room.info();
@@ -208,7 +216,7 @@ export class RoomAdmin {
   /** Calls a method of a participant and waits for its answer. */
   async performRpc(request: PerformRpcRequest): Promise<string | AdminFailure> {
     const { room, destinationIdentity } = request;
-    const found = this.rooms.get(room);
+    const found = await this.rooms.find(room);
     const session = found?.session(destinationIdentity);
     if (found === undefined || session === undefined) return nobodyServes();
     const outcome = await found.rpcs.call(session, request);
@@ -217,23 +225,23 @@ export class RoomAdmin {
 
   /** The session goes on in another room, with its tracks and without a new join. */
   async moveParticipant(request: MoveParticipantRequest): Promise<AdminFailure | undefined> {
-    const transfer = this.#transfer(request);
+    const transfer = await this.#transfer(request);
     return transfer instanceof AdminFailure
       ? transfer
       : await moveParticipant(transfer.participant, transfer.room, transfer.destination);
   }
 
   /** The participant is in another room as well, to be seen and heard. */
-  forwardParticipant(request: ForwardParticipantRequest): AdminFailure | undefined {
-    const transfer = this.#transfer(request);
+  async forwardParticipant(request: ForwardParticipantRequest): Promise<AdminFailure | undefined> {
+    const transfer = await this.#transfer(request);
     return transfer instanceof AdminFailure
       ? transfer
       : forwardParticipant(transfer.participant, transfer.room, transfer.destination);
   }
 
-  #transfer(
+  async #transfer(
     { room, identity, destinationRoom }: MoveParticipantRequest | ForwardParticipantRequest,
-  ): Found & { readonly destination: () => Room } | AdminFailure {
+  ): Promise<Found & { readonly destination: () => Room } | AdminFailure> {
     if (room === destinationRoom) {
       return new AdminFailure(
         "invalid_argument",
@@ -243,15 +251,15 @@ export class RoomAdmin {
     }
     const failure = checkRoomName(destinationRoom, this.options.limits);
     if (failure !== undefined) return failure;
-    const found = this.#find(room, identity);
+    const found = await this.#find(room, identity);
     if (found === undefined) return participantNotFound();
-    const exists = this.rooms.get(destinationRoom) !== undefined;
+    const exists = await this.rooms.find(destinationRoom) !== undefined;
     if (!exists && !this.options.autoCreateRooms) return roomNotFound();
-    return { ...found, destination: () => this.rooms.create({ name: destinationRoom }) };
+    return { ...found, destination: () => this.rooms.local.create({ name: destinationRoom }) };
   }
 
-  #find(roomName: string, identity: string): Found | undefined {
-    const room = this.rooms.get(roomName);
+  async #find(roomName: string, identity: string): Promise<Found | undefined> {
+    const room = await this.rooms.find(roomName);
     const participant = room?.byIdentity(identity);
     return room && participant && { room, participant };
   }

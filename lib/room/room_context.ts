@@ -13,6 +13,7 @@ import { type DataOptions, DEFAULT_DATA_OPTIONS } from "./data_options.ts";
 import type { EngineRouter } from "./engine_router.ts";
 import type { IcePreferences } from "./ice_preference.ts";
 import type { RecentDepartures } from "./recent_departures.ts";
+import type { NodePorts } from "./node_ports.ts";
 import type { RoomObserver } from "./room_events.ts";
 import type { SessionFigures } from "./session_figures.ts";
 import type { SubscriptionLimits } from "./subscription_table.ts";
@@ -105,6 +106,8 @@ export interface RoomContext {
   readonly icePreferences: IcePreferences;
   /** Who has left any room; the directory's. */
   readonly departures?: RecentDepartures;
+  /** What is beyond this node; absent: nothing. */
+  readonly ports?: NodePorts;
   readonly nodeId: NodeId;
   readonly region: string;
 }

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { RoomDirectory } from "../room/room_directory.ts";
+import type { LocalRooms } from "../room/local_rooms.ts";
 import type { Refusal } from "../signalling/access_token.ts";
 import type { JoinParameters } from "../signalling/join_parameters.ts";
 
@@ -26,7 +26,7 @@ export class NodeState {
   #stopHeartbeat: Cancel | undefined;
   #beatAt: { readonly now: number; readonly wallMs: number } | undefined;
 
-  constructor(readonly platform: Platform, readonly rooms: () => RoomDirectory) {}
+  constructor(readonly platform: Platform, readonly rooms: () => LocalRooms) {}
 
   /** Media listens: from now on there is a heartbeat, and who comes is let in. */
   serve(): void {

@@ -20,6 +20,7 @@ import { EngineRouter } from "../room/engine_router.ts";
 import { IcePreferences } from "../room/ice_preference.ts";
 import type { RoomContext } from "../room/room_context.ts";
 import { RoomAdmin } from "../room/room_admin.ts";
+import { LocalRooms } from "../room/local_rooms.ts";
 import { RoomDirectory } from "../room/room_directory.ts";
 import { type ApiKeys, signAccessToken } from "../signalling/access_token.ts";
 import type { TokenSigner } from "../signalling/token_refresher.ts";
@@ -75,7 +76,7 @@ export interface SfuServer extends AsyncDisposable {
   listenMedia(): Promise<readonly MediaAddress[]>;
   /** What carries media; absent until it listens. */
   readonly media: MediaSummary | undefined;
-  readonly rooms: RoomDirectory;
+  readonly rooms: LocalRooms;
   /** The functions behind the server API. */
   readonly admin: RoomAdmin;
   /** What came in and was not used, by reason. */
@@ -134,7 +135,7 @@ export function createServer(
 class ComposedServer implements SfuServer {
   readonly handler: HttpHandler;
   readonly metricsHandler: ((request: Request) => Promise<Response>) | undefined;
-  readonly rooms: RoomDirectory;
+  readonly rooms: LocalRooms;
   readonly admin: RoomAdmin;
   readonly counters = new DropCounters();
   readonly #platform: Platform;
@@ -204,8 +205,8 @@ class ComposedServer implements SfuServer {
         .filter((observer) => observer !== undefined),
       figures: metrics?.sessionFigures,
     };
-    this.rooms = new RoomDirectory(context);
-    this.admin = new RoomAdmin(this.rooms, {
+    this.rooms = new LocalRooms(context);
+    this.admin = new RoomAdmin(new RoomDirectory(this.rooms), {
       limits: adminLimits(config),
       autoCreateRooms: config.room.auto_create,
     });
@@ -293,7 +294,10 @@ class ComposedServer implements SfuServer {
         configured: (room) => this.rooms.get(room)?.internal.agents ?? [],
         contents: (name) => {
           const room = this.rooms.get(name);
-          return room && { info: room.info(), participants: this.admin.listParticipants(name) };
+          return room && {
+            info: room.info(),
+            participants: Array.from(room.participants(), (member) => member.info()),
+          };
         },
         remove: (room, identity) =>
           this.rooms.get(room)?.byIdentity(identity)
@@ -319,6 +323,7 @@ class ComposedServer implements SfuServer {
     const limits = { maxRoomNameLength, maxParticipantIdentityLength };
     const entrance: SignalEntrance = {
       admit: (join) => state.refusal(join) ?? signals.admit(join),
+      place: (join) => signals.place(join),
       admitSession: (join) => signals.admitSession(join),
       open: (join, socket, receivedAt) => signals.open(join, socket, receivedAt),
     };

@@ -7,13 +7,13 @@ import { ParticipantInfo_Kind } from "@livekit/protocol";
 import type { ParticipantInit } from "../room/participant_profile.ts";
 import type { Room } from "../room/room.ts";
 import { roomRequest } from "../room/room_creation.ts";
-import type { RoomDirectory } from "../room/room_directory.ts";
+import type { LocalRooms } from "../room/local_rooms.ts";
 import { addressBlock } from "../wire/ip_address.ts";
 import type { JoinParameters } from "./join_parameters.ts";
 import { grantedPermission } from "./permission_claims.ts";
 
 /** The room of a join that has been admitted; made if there is none. */
-export function roomOf(rooms: RoomDirectory, join: JoinParameters): Room {
+export function roomOf(rooms: LocalRooms, join: JoinParameters): Room {
   const { roomName, roomConfig = {}, roomPreset = "" } = join;
   return rooms.create({ ...roomRequest(roomName, roomConfig), roomPreset });
 }

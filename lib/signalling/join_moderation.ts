@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { RoomDirectory } from "../room/room_directory.ts";
+import type { LocalRooms } from "../room/local_rooms.ts";
 import { sessionNames } from "../room/session_names.ts";
 import type { Refusal } from "./access_token.ts";
 import { isDependentJoin } from "./join_admission.ts";
@@ -13,7 +13,7 @@ import type { JoinParameters } from "./join_parameters.ts";
 /** The refusal, or `undefined` if moderation has nothing against this join. */
 export function moderationRefusal(
   join: JoinParameters,
-  rooms: RoomDirectory,
+  rooms: LocalRooms,
 ): Refusal | undefined {
   const { roomName, identity, grant, tokenIdentity = identity } = join;
   const token = { notBeforeMs: join.tokenNotBefore ?? 0, expiresAtMs: join.tokenExpiresAt };

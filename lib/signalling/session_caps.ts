@@ -9,7 +9,7 @@
  */
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { ParticipantInit } from "../room/participant_profile.ts";
-import type { RoomDirectory } from "../room/room_directory.ts";
+import type { LocalRooms } from "../room/local_rooms.ts";
 import { addressBlock, isPublicAddress } from "../wire/ip_address.ts";
 import type { Refusal } from "./access_token.ts";
 import type { JoinParameters } from "./join_parameters.ts";
@@ -33,7 +33,7 @@ export const DEFAULT_SESSION_CAPS: SessionCaps = {
 };
 const DEFAULT_PER_ADDRESS = 1_000;
 
-type Sessions = Pick<RoomDirectory, "sessions">;
+type Sessions = Pick<LocalRooms, "sessions">;
 
 /** The refusal of one session too many; counted under what there were too many of. */
 export function capRefusal(

@@ -13,7 +13,8 @@ import { leaveMessage } from "../room/close_reason.ts";
 import type { Session } from "../room/session.ts";
 import { publishableCodecs } from "../room/publisher_connection.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
-import type { RoomDirectory } from "../room/room_directory.ts";
+import { SINGLE_NODE } from "../room/node_ports.ts";
+import type { LocalRooms } from "../room/local_rooms.ts";
 import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
 import { isDependentJoin, participantInit, roomOf } from "./join_admission.ts";
@@ -27,7 +28,7 @@ import { DEFAULT_BUFFERED_BYTES, type SignalSocket } from "./signal_socket.ts";
 import { TokenRefresher, type TokenSigner } from "./token_refresher.ts";
 
 export interface SignalServiceOptions {
-  readonly rooms: RoomDirectory;
+  readonly rooms: LocalRooms;
   /** Shown to clients as the server's version. */
   readonly serverVersion: string;
   /** A room is made by the first join; else only by the API or a token with `roomCreate`. */
@@ -77,6 +78,15 @@ export class SignalService {
     const { maxTracks = 0, rooms } = this.options;
     if (maxTracks === 0 || join.reconnect || rooms.trackCount() < maxTracks) return { ok: true };
     return { ok: false, status: 503, body: "node has exceeded its configured limit" };
+  }
+
+  /** Whether this is the node to serve this join; asked before {@linkcode admitSession}. */
+  async place({ roomName, identity }: JoinParameters): Promise<Admission> {
+    const { placement } = this.options.rooms.context.ports ?? SINGLE_NODE;
+    const place = await placement.place(roomName, identity);
+    return place.here
+      ? { ok: true }
+      : { ok: false, status: 503, body: "room is served by another node" };
   }
 
   /** What else can refuse a join before the upgrade; asked by `/rtc` only, right before it. */

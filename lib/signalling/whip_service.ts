@@ -15,7 +15,7 @@ import type { Member } from "../room/member.ts";
 import type { Session } from "../room/session.ts";
 import type { Room } from "../room/room.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
-import type { RoomDirectory } from "../room/room_directory.ts";
+import type { LocalRooms } from "../room/local_rooms.ts";
 import { parseSdpFragment } from "../wire/sdp_fragment.ts";
 import { parseDescription, type RemoteDescription } from "../wire/session_description.ts";
 import type { Refusal } from "./access_token.ts";
@@ -32,6 +32,7 @@ const WANTED_TRACKS_POLL_MS = 50;
 /** Who may join; the same as for other clients. */
 export interface WhipAdmission {
   admit(join: JoinParameters): Admission;
+  place(join: JoinParameters): Promise<Admission>;
   admitSession(join: JoinParameters): Admission;
 }
 
@@ -65,7 +66,7 @@ export class WhipService {
     { readonly participant: Session; readonly room: Room }
   >();
 
-  constructor(readonly rooms: RoomDirectory, readonly admission: WhipAdmission) {}
+  constructor(readonly rooms: LocalRooms, readonly admission: WhipAdmission) {}
 
   /** Lets a client in; resolves with the answer that carries everything it will ever be told. */
   async create(
@@ -80,6 +81,8 @@ export class WhipService {
     if (isEmpty) return refuse(400, "malformed SDP offer: no media section");
     const admitted = this.admission.admit(join);
     if (!admitted.ok) return admitted;
+    const placed = await this.admission.place(join);
+    if (!placed.ok) return placed;
     const session = this.admission.admitSession(join);
     if (!session.ok) return refuse(503, session.body);
     const room = roomOf(this.rooms, join);

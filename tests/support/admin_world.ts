@@ -7,6 +7,7 @@
 import { ParticipantInfo_Kind } from "@livekit/protocol";
 import type { AdminLimits } from "../../lib/room/admin_limits.ts";
 import { AdminFailure } from "../../lib/room/admin_failure.ts";
+import { RoomDirectory } from "../../lib/room/room_directory.ts";
 import { RoomAdmin } from "../../lib/room/room_admin.ts";
 import type { AccessToken, VideoGrant } from "../../lib/signalling/access_token.ts";
 import { FULL_GRANT, World } from "./scripted_client.ts";
@@ -25,7 +26,7 @@ export function adminWorld(
   limits: Partial<AdminLimits> = {},
 ): { readonly world: World; readonly admin: RoomAdmin } {
   const world = new World(options);
-  const admin = new RoomAdmin(world.rooms, {
+  const admin = new RoomAdmin(new RoomDirectory(world.rooms), {
     limits: { ...ADMIN_LIMITS, ...limits },
     autoCreateRooms: true,
   });

@@ -26,7 +26,8 @@ import { EngineRouter } from "../../lib/room/engine_router.ts";
 import type { Session } from "../../lib/room/session.ts";
 import { IcePreferences } from "../../lib/room/ice_preference.ts";
 import { DEFAULT_ROOM_OPTIONS, type RoomOptions } from "../../lib/room/room_context.ts";
-import { RoomDirectory } from "../../lib/room/room_directory.ts";
+import { type NodePorts, SINGLE_NODE } from "../../lib/room/node_ports.ts";
+import { LocalRooms } from "../../lib/room/local_rooms.ts";
 import type { TokenClaims, VideoGrant } from "../../lib/signalling/access_token.ts";
 import type { JoinParameters } from "../../lib/signalling/join_parameters.ts";
 import { SignalService } from "../../lib/signalling/signal_service.ts";
@@ -274,7 +275,7 @@ export class World {
   readonly figures: string[] = [];
   /** What refreshed tokens say, in the order in which they were signed. */
   readonly signed: TokenClaims[] = [];
-  readonly rooms: RoomDirectory;
+  readonly rooms: LocalRooms;
   readonly service: SignalService;
   readonly clients: ScriptedClient[] = [];
 
@@ -283,11 +284,12 @@ export class World {
     autoCreateRooms = true,
     maxTracks = 0,
     log: Log = silentLog,
+    ports: NodePorts = SINGLE_NODE,
   ) {
     this.platform = new VirtualPlatform(7, log);
     const router = new EngineRouter(this.engine, this.platform.log, "ND_test" as NodeId);
     this.engine.onEvent = (event) => router.dispatch(event);
-    this.rooms = new RoomDirectory({
+    this.rooms = new LocalRooms({
       platform: this.platform,
       router,
       engine: () => FAKE_ENGINE_READY,
@@ -302,6 +304,7 @@ export class World {
         publishCanceled: (type, count) => this.figures.push(`${count} ${TrackType[type]} canceled`),
       },
       icePreferences: new IcePreferences(this.platform.clock),
+      ports,
       nodeId: "ND_test" as NodeId,
       region: "here",
     });

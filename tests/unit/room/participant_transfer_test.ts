@@ -122,7 +122,7 @@ Deno.test("moveParticipant() refuses what cannot be moved and then changes nothi
     "not_found",
     "participant does not exist",
   ]);
-  succeeded(admin.createRoom(new CreateRoomRequest({ name: "stage", maxParticipants: 1 })));
+  succeeded(await admin.createRoom(new CreateRoomRequest({ name: "stage", maxParticipants: 1 })));
   await world.joined("carol", STAGE);
   assert.deepEqual(failed(await admin.moveParticipant(toStage("alice"))), [
     "resource_exhausted",
@@ -150,8 +150,8 @@ Deno.test("forwardParticipant() shows a participant and its tracks in a second r
   const alice = await world.joined("alice", { name: "Alice" });
   const carol = await world.joined("carol", STAGE);
   const trackSid = await alice.publishCamera();
-  assert.equal(admin.forwardParticipant(ontoStage("alice")), undefined);
-  assert.equal(admin.forwardParticipant(ontoStage("alice")), undefined, "twice is once");
+  assert.equal(await admin.forwardParticipant(ontoStage("alice")), undefined);
+  assert.equal(await admin.forwardParticipant(ontoStage("alice")), undefined, "twice is once");
   await world.pass(500);
   const copy = infoOf(carol, "alice");
   assert.deepEqual([copy.name, copy.state, copy.kindDetails], [
@@ -192,13 +192,13 @@ Deno.test("forwardParticipant() ends with its origin, and when the copy is remov
   const carol = await world.joined("carol", STAGE);
   await alice.publishCamera();
   const forward = async () => {
-    assert.equal(admin.forwardParticipant(ontoStage("alice")), undefined);
+    assert.equal(await admin.forwardParticipant(ontoStage("alice")), undefined);
     await world.pass(500);
     assert.equal(carol.forwarded().length, 1);
   };
   await forward();
   const removal = new RoomParticipantIdentity({ room: "stage", identity: "alice" });
-  assert.equal(admin.removeParticipant(removal), undefined);
+  assert.equal(await admin.removeParticipant(removal), undefined);
   await world.pass(500);
   assert.equal(carol.forwarded().length, 0);
   assert.equal(infoOf(carol, "alice").state, State.DISCONNECTED);
@@ -218,17 +218,17 @@ Deno.test("forwardParticipant() refuses what is not there, and never replaces a 
   const { world, admin } = adminWorld();
   const alice = await world.joined("alice");
   const real = await world.joined("alice", STAGE);
-  assert.deepEqual(failed(admin.forwardParticipant(ontoStage("nobody"))), [
+  assert.deepEqual(failed(await admin.forwardParticipant(ontoStage("nobody"))), [
     "not_found",
     "participant does not exist",
   ]);
-  assert.deepEqual(failed(admin.forwardParticipant(ontoStage("alice"))), [
+  assert.deepEqual(failed(await admin.forwardParticipant(ontoStage("alice"))), [
     "already_exists",
     "participant identity exists in destination room",
   ]);
   assert.equal(real.closeCode, undefined);
   real.participant.close(1, "disconnect");
-  assert.equal(admin.forwardParticipant(ontoStage("alice")), undefined);
+  assert.equal(await admin.forwardParticipant(ontoStage("alice")), undefined);
   const again = new MoveParticipantRequest({
     room: "stage",
     identity: "alice",
@@ -236,7 +236,7 @@ Deno.test("forwardParticipant() refuses what is not there, and never replaces a 
   });
   assert.equal(failed(await admin.moveParticipant(again))[0], "failed_precondition");
   assert.equal(
-    failed(admin.forwardParticipant(new ForwardParticipantRequest(again)))[0],
+    failed(await admin.forwardParticipant(new ForwardParticipantRequest(again)))[0],
     "failed_precondition",
   );
   const joined = await world.joined("alice", STAGE);

@@ -31,7 +31,7 @@ const FULL_PERMISSION = {
   canPublishData: true,
 };
 
-Deno.test("RoomAdmin.createRoom() fills what is not said from the preset, then from the server", () => {
+Deno.test("RoomAdmin.createRoom() fills what is not said from the preset, then from the server", async () => {
   const preset = new RoomConfiguration({
     emptyTimeout: 11,
     maxParticipants: 4,
@@ -41,16 +41,18 @@ Deno.test("RoomAdmin.createRoom() fills what is not said from the preset, then f
     minPlayoutDelay: 100,
   });
   const { world, admin } = adminWorld({ roomPresets: { team: preset }, departureTimeoutS: 33 });
-  const info = succeeded(admin.createRoom(
-    new CreateRoomRequest({
-      name: "lobby",
-      roomPreset: "team",
-      maxParticipants: 9,
-      tags: { plan: "pro" },
-      syncStreams: true,
-      nodeId: "ND_wanted",
-    }),
-  ));
+  const info = succeeded(
+    await admin.createRoom(
+      new CreateRoomRequest({
+        name: "lobby",
+        roomPreset: "team",
+        maxParticipants: 9,
+        tags: { plan: "pro" },
+        syncStreams: true,
+        nodeId: "ND_wanted",
+      }),
+    ),
+  );
   assert.deepEqual(
     [info.emptyTimeout, info.departureTimeout, info.maxParticipants, info.metadata],
     [11, 33, 9, "preset"],
@@ -64,13 +66,17 @@ Deno.test("RoomAdmin.createRoom() fills what is not said from the preset, then f
 
 Deno.test("RoomAdmin.createRoom() changes an existing room where the request says something", async () => {
   const { world, admin } = adminWorld();
-  const first = succeeded(admin.createRoom(
-    new CreateRoomRequest({ name: "lobby", metadata: "a", emptyTimeout: 5 }),
-  ));
+  const first = succeeded(
+    await admin.createRoom(
+      new CreateRoomRequest({ name: "lobby", metadata: "a", emptyTimeout: 5 }),
+    ),
+  );
   const alice = await world.joined("alice");
-  const second = succeeded(admin.createRoom(
-    new CreateRoomRequest({ name: "lobby", maxParticipants: 7 }),
-  ));
+  const second = succeeded(
+    await admin.createRoom(
+      new CreateRoomRequest({ name: "lobby", maxParticipants: 7 }),
+    ),
+  );
   assert.equal(second.sid, first.sid);
   assert.deepEqual(
     [second.metadata, second.emptyTimeout, second.maxParticipants],
@@ -81,44 +87,46 @@ Deno.test("RoomAdmin.createRoom() changes an existing room where the request say
 
 Deno.test("RoomAdmin.createRoom() counts a changed empty timeout from when the room was made", async () => {
   const { world, admin } = adminWorld();
-  succeeded(admin.createRoom(new CreateRoomRequest({ name: "lobby", emptyTimeout: 100 })));
+  succeeded(await admin.createRoom(new CreateRoomRequest({ name: "lobby", emptyTimeout: 100 })));
   await world.pass(8_000);
-  succeeded(admin.createRoom(new CreateRoomRequest({ name: "lobby", emptyTimeout: 10 })));
+  succeeded(await admin.createRoom(new CreateRoomRequest({ name: "lobby", emptyTimeout: 10 })));
   await world.pass(1_900);
   assert.ok(world.rooms.get("lobby"));
   await world.pass(200);
   assert.equal(world.rooms.get("lobby"), undefined);
 });
 
-Deno.test("RoomAdmin.createRoom() refuses names, metadata and dispatches over their limits", () => {
+Deno.test("RoomAdmin.createRoom() refuses names, metadata and dispatches over their limits", async () => {
   const { world, admin } = adminWorld({}, {
     maxRoomNameLength: 8,
     maxMetadataSize: 8,
     maxAttributesSize: 8,
   });
-  const create = (request: ConstructorParameters<typeof CreateRoomRequest>[0]) =>
-    failed(admin.createRoom(new CreateRoomRequest({ name: "a", ...request })));
-  assert.deepEqual(create({ name: "ninechars" }), [
+  const create = async (request: ConstructorParameters<typeof CreateRoomRequest>[0]) =>
+    failed(await admin.createRoom(new CreateRoomRequest({ name: "a", ...request })));
+  assert.deepEqual(await create({ name: "ninechars" }), [
     "invalid_argument",
     "room name length exceeds limits: max length 8",
   ]);
   const metadata = ["invalid_argument", "metadata size exceeds limits"];
-  assert.deepEqual(create({ metadata: "ninechars" }), metadata);
+  assert.deepEqual(await create({ metadata: "ninechars" }), metadata);
   // Five characters, ten bytes.
-  assert.deepEqual(create({ metadata: "ééééé" }), metadata);
-  assert.deepEqual(create({ agents: [{ metadata: "ninechars" }] }), metadata);
-  assert.deepEqual(create({ agents: [{ attributes: { four: "fives" } }] }), [
+  assert.deepEqual(await create({ metadata: "ééééé" }), metadata);
+  assert.deepEqual(await create({ agents: [{ metadata: "ninechars" }] }), metadata);
+  assert.deepEqual(await create({ agents: [{ attributes: { four: "fives" } }] }), [
     "invalid_argument",
     "attribute size exceeds limits",
   ]);
-  assert.deepEqual(create({ roomPreset: "nope" }), [
+  assert.deepEqual(await create({ roomPreset: "nope" }), [
     "invalid_argument",
     "unknown room configuration in create room request",
   ]);
   assert.deepEqual(world.rooms.list(), []);
-  succeeded(admin.createRoom(
-    new CreateRoomRequest({ name: "8 octets", metadata: "éééé" }),
-  ));
+  succeeded(
+    await admin.createRoom(
+      new CreateRoomRequest({ name: "8 octets", metadata: "éééé" }),
+    ),
+  );
 });
 
 Deno.test("RoomAdmin.mutePublishedTrack() mutes as the publisher would and tells it", async () => {
@@ -159,16 +167,16 @@ Deno.test("Room.info() counts an agent that publishes as publisher and not as pa
   assert.deepEqual([numParticipants, numPublishers], [1, 1]);
 });
 
-Deno.test("RoomAdmin.createRoom() makes no room that was to be recorded from its start", () => {
+Deno.test("RoomAdmin.createRoom() makes no room that was to be recorded from its start", async () => {
   const { world, admin } = adminWorld();
-  const create = (egress: RoomEgress) =>
-    admin.createRoom(new CreateRoomRequest({ name: "lobby", egress }));
+  const create = async (egress: RoomEgress) =>
+    await admin.createRoom(new CreateRoomRequest({ name: "lobby", egress }));
   const whole = new RoomEgress({ room: new RoomCompositeEgressRequest() });
-  assert.deepEqual(failed(create(whole)), ["unavailable", "no response from servers"]);
+  assert.deepEqual(failed(await create(whole)), ["unavailable", "no response from servers"]);
   assert.equal(world.rooms.get("lobby"), undefined);
   // What begins with a track is tried then, and not noticed by anybody here.
-  succeeded(create(new RoomEgress({ participant: new AutoParticipantEgress() })));
-  succeeded(create(whole));
+  succeeded(await create(new RoomEgress({ participant: new AutoParticipantEgress() })));
+  succeeded(await create(whole));
 });
 
 Deno.test("RoomAdmin.mutePublishedTrack() unmutes where the server allows it", async () => {
@@ -189,13 +197,13 @@ Deno.test("RoomAdmin.removeParticipant() ends the session and bars the tokens it
   const bob = await world.joined("bob");
   const now = world.platform.clock.wallMs();
   const request = new RoomParticipantIdentity({ room: "lobby", identity: "alice" });
-  assert.equal(admin.removeParticipant(request), undefined);
+  assert.equal(await admin.removeParticipant(request), undefined);
   await world.settle();
   assert.equal(alice.last("leave").reason, DisconnectReason.PARTICIPANT_REMOVED);
   assert.equal(world.rooms.get("lobby")!.byIdentity("alice"), undefined);
   await world.pass(3_000);
   assert.equal(infoOf(bob, "alice").state, State.DISCONNECTED);
-  assert.deepEqual(failed(admin.removeParticipant(request)), [
+  assert.deepEqual(failed(await admin.removeParticipant(request)), [
     "not_found",
     "participant does not exist",
   ]);
@@ -219,7 +227,7 @@ Deno.test("RoomAdmin.removeParticipant() takes the caller's own moment for the b
   const { world, admin } = adminWorld();
   const removeWith = async (revokeTokenTs: bigint) => {
     await world.joined("alice");
-    admin.removeParticipant(
+    await admin.removeParticipant(
       new RoomParticipantIdentity({ room: "lobby", identity: "alice", revokeTokenTs }),
     );
     await world.settle();
@@ -306,30 +314,33 @@ Deno.test("RoomAdmin.updateSubscriptions() subscribes and unsubscribes on a part
   const alice = await world.joined("alice");
   const bob = await world.joined("bob", { autoSubscribe: false });
   const trackSids = [await alice.publishMicrophone()];
-  const update = (subscribe: boolean, identity = "bob") =>
-    admin.updateSubscriptions(
+  const update = async (subscribe: boolean, identity = "bob") =>
+    await admin.updateSubscriptions(
       new UpdateSubscriptionsRequest({ room: "lobby", identity, trackSids, subscribe }),
     );
-  assert.equal(update(true), undefined);
+  assert.equal(await update(true), undefined);
   await world.pass(500);
   assert.equal(bob.forwarded().length, 1);
-  assert.equal(update(false), undefined);
+  assert.equal(await update(false), undefined);
   await world.settle();
   assert.equal(bob.forwarded().length, 0);
-  assert.deepEqual(failed(update(true, "nobody")), ["unavailable", "no response from servers"]);
+  assert.deepEqual(failed(await update(true, "nobody")), [
+    "unavailable",
+    "no response from servers",
+  ]);
 });
 
 Deno.test("RoomAdmin.sendData() reaches those named, from nobody, and once per nonce", async () => {
   const { world, admin } = adminWorld();
   await world.joined("alice");
   const bob = await world.joined("bob");
-  const send = (request: ConstructorParameters<typeof SendDataRequest>[0]) =>
-    admin.sendData(
+  const send = async (request: ConstructorParameters<typeof SendDataRequest>[0]) =>
+    await admin.sendData(
       new SendDataRequest({ room: "lobby", data: new Uint8Array([1, 2]), ...request }),
     );
   const nonce = new Uint8Array(16).fill(9);
-  assert.equal(send({ destinationIdentities: ["bob"], topic: "t", nonce }), undefined);
-  assert.equal(send({ destinationIdentities: ["bob"], topic: "t", nonce }), undefined);
+  assert.equal(await send({ destinationIdentities: ["bob"], topic: "t", nonce }), undefined);
+  assert.equal(await send({ destinationIdentities: ["bob"], topic: "t", nonce }), undefined);
   const sent = world.engine.of("send_data");
   assert.deepEqual(sent.map(({ connections, kind }) => [connections, kind]), [
     [[bob.participant.subscriber.id], "reliable"],
@@ -339,19 +350,22 @@ Deno.test("RoomAdmin.sendData() reaches those named, from nobody, and once per n
   assert.ok(packet.value.case === "user");
   assert.deepEqual([...packet.value.value.payload], [1, 2]);
   assert.equal(packet.value.value.topic, "t");
-  send({ kind: DataPacket_Kind.LOSSY });
+  await send({ kind: DataPacket_Kind.LOSSY });
   const lossy = world.engine.of("send_data").at(-1)!;
   assert.deepEqual([lossy.kind, lossy.connections.length], ["lossy", 2]);
-  assert.deepEqual(failed(send({ room: "nowhere" })), ["unavailable", "no response from servers"]);
+  assert.deepEqual(failed(await send({ room: "nowhere" })), [
+    "unavailable",
+    "no response from servers",
+  ]);
 });
 
 Deno.test("RoomAdmin.updateRoomMetadata() tells everybody at once", async () => {
   const { world, admin } = adminWorld();
   const alice = await world.joined("alice");
-  assert.equal(succeeded(admin.updateRoomMetadata("lobby", "new")).metadata, "new");
+  assert.equal(succeeded(await admin.updateRoomMetadata("lobby", "new")).metadata, "new");
   await world.settle();
   assert.equal(alice.last("roomUpdate").room!.metadata, "new");
-  assert.deepEqual(failed(admin.updateRoomMetadata("nowhere", "new")), [
+  assert.deepEqual(failed(await admin.updateRoomMetadata("nowhere", "new")), [
     "not_found",
     "requested room does not exist",
   ]);
@@ -447,20 +461,20 @@ Deno.test("RoomAdmin.performRpc() maps every way to fail", async () => {
 Deno.test("LOCK_TAG keeps newcomers out of a room and nobody else", async () => {
   const { world, admin } = adminWorld();
   await world.joined("alice");
-  const setLock = (value: string) =>
-    admin.createRoom(
+  const setLock = async (value: string) =>
+    await admin.createRoom(
       new CreateRoomRequest({ name: "lobby", tags: { "roomwire.locked": value } }),
     );
   const admit = (identity: string, grant = FULL_GRANT) => {
     const admission = world.service.admit(world.parameters(identity, { grant }));
     return admission.ok ? "admitted" : `${admission.status} ${admission.body}`;
   };
-  succeeded(setLock("true"));
+  succeeded(await setLock("true"));
   assert.equal(admit("bob"), "403 room is locked");
   assert.equal(admit("alice"), "admitted", "she may come back from a lost connection");
   assert.equal(admit("host", { ...FULL_GRANT, roomAdmin: true }), "admitted");
   assert.equal(admit("egress", { ...FULL_GRANT, recorder: true }), "admitted");
-  succeeded(setLock("false"));
+  succeeded(await setLock("false"));
   assert.equal(admit("bob"), "admitted");
 });
 

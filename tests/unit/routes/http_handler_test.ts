@@ -19,6 +19,7 @@ interface World {
   readonly opened: JoinParameters[];
   readonly counters: DropCounters;
   admission: Admission;
+  placement: Admission;
   sessionAdmission: Admission;
   ageMs: number;
   upgradeFails: boolean;
@@ -42,6 +43,7 @@ function world(log: Log = silentLog): World {
     rtc: {
       signals: {
         admit: () => state.admission,
+        place: () => Promise.resolve(state.placement),
         admitSession: () => state.sessionAdmission,
         open: (join) => opened.push(join),
       },
@@ -65,6 +67,7 @@ function world(log: Log = silentLog): World {
     opened,
     counters,
     admission: { ok: true },
+    placement: { ok: true },
     sessionAdmission: { ok: true },
     ageMs: 0,
     upgradeFails: false,
@@ -327,4 +330,12 @@ Deno.test("/demo/livekit-client.js is the installed client SDK", async () => {
   const response = await get(world(), "/demo/livekit-client.js");
   assert.equal(response.headers.get("Content-Type"), "text/javascript; charset=utf-8");
   assert.match(await response.text(), /LivekitClient/);
+});
+
+Deno.test("a newcomer that is served elsewhere starts no session here", async () => {
+  const w = world();
+  w.placement = { ok: false, status: 503, body: "room is served by another node" };
+  const answer = await get(w, `/rtc?access_token=${await token()}`, UPGRADE);
+  assert.deepEqual(await statusAndBody(answer), [503, "room is served by another node"]);
+  assert.deepEqual(w.opened, []);
 });

@@ -319,7 +319,7 @@ async function forwardedWorld() {
   const dan = await world.joined("dan", STAGE);
   const forward = async () => {
     const request = { room: "lobby", identity: "alice", destinationRoom: "stage" };
-    assert.equal(admin.forwardParticipant(new ForwardParticipantRequest(request)), undefined);
+    assert.equal(await admin.forwardParticipant(new ForwardParticipantRequest(request)), undefined);
     await world.settle();
     return world.rooms.get("stage")!.byIdentity("alice")!;
   };
@@ -416,7 +416,7 @@ Deno.test("a forwarded participant's blobs can be fetched in the second room", a
   const blob = new DataBlob({ key, contents: new Uint8Array([1, 2]) });
   await alice.request({ case: "storeDataBlobRequest", value: new StoreDataBlobRequest({ blob }) });
   const request = { room: "lobby", identity: "alice", destinationRoom: "stage" };
-  admin.forwardParticipant(new ForwardParticipantRequest(request));
+  await admin.forwardParticipant(new ForwardParticipantRequest(request));
   const value = new GetDataBlobRequest({ participantIdentity: "alice", key });
   await carol.request({ case: "getDataBlobRequest", value });
   assert.deepEqual(carol.last("getDataBlobResponse").blob, blob);

@@ -134,7 +134,7 @@ Deno.test("a removed participant's publish-only sessions end, and none of their 
   assert.equal(repeated.read.join.identity, "alice#screen");
   await world.joined("alice#2");
   const request = new RoomParticipantIdentity({ room: "lobby", identity: "alice" });
-  assert.equal(admin.removeParticipant(request), undefined);
+  assert.equal(await admin.removeParticipant(request), undefined);
   await world.settle();
   const left = [...world.rooms.get("lobby")!.participants()].map(({ identity }) => identity);
   assert.deepEqual(left, ["alice#2"], "a name of its own that happens to look like it stays");
@@ -156,7 +156,7 @@ Deno.test("removing a publish-only session leaves its user in the room", async (
   const alice = await world.joined("alice");
   await world.joined("alice#screen", { publish: "screen", tokenIdentity: "alice" });
   const request = new RoomParticipantIdentity({ room: "lobby", identity: "alice#screen" });
-  assert.equal(admin.removeParticipant(request), undefined);
+  assert.equal(await admin.removeParticipant(request), undefined);
   await world.settle();
   assert.ok(alice.participant.active);
   const admitted = (identity: string) =>
@@ -177,13 +177,15 @@ Deno.test("who leaves right before being removed is kept out, also when the room
     alice.participant.close(1, "none");
     await world.pass(60_000, 1_000);
     assert.equal(world.rooms.get("lobby") !== undefined, outlives);
-    const remove = () =>
-      admin.removeParticipant(new RoomParticipantIdentity({ room: "lobby", identity: "alice" }));
-    assert.equal(remove(), undefined);
+    const remove = async () =>
+      await admin.removeParticipant(
+        new RoomParticipantIdentity({ room: "lobby", identity: "alice" }),
+      );
+    assert.equal(await remove(), undefined);
     assert.equal(world.service.admit(world.parameters("alice")).ok, false);
-    assert.deepEqual(failed(remove())[0], "not_found");
+    assert.deepEqual(failed(await remove())[0], "not_found");
     const other = new RoomParticipantIdentity({ room: "lobby", identity: "nobody" });
-    assert.deepEqual(failed(admin.removeParticipant(other))[0], "not_found");
+    assert.deepEqual(failed(await admin.removeParticipant(other))[0], "not_found");
     assert.equal(world.service.admit(world.parameters("nobody")).ok, true);
   }
 });
