@@ -3,7 +3,7 @@
  * {@linkcode Config} type that follows from it. All durations are in milliseconds after parsing.
  * Sizes and lengths are bytes and 0 means "no limit".
  *
- * Which keys already have an effect is said in `config_effects.ts`, the only such list.
+ * Which keys have an effect is found out by `config_effects.ts`.
  *
  * @module
  */

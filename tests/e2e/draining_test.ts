@@ -13,8 +13,12 @@ import {
   TEST_KEY,
   TEST_SECRET,
 } from "../support/roomwire_process.ts";
+import type { SdkClient } from "../support/sdk_client.ts";
 import { TcpProxy } from "../support/tcp_proxy.ts";
+import { CallFixture } from "../support/call_fixture.ts";
+import { serveClientPage } from "../support/client_page_server.ts";
 
+const fixture = CallFixture.forThisFile();
 const ROOM = "draining";
 
 Deno.test.afterAll(() => disposeRtcNode());
@@ -23,14 +27,11 @@ function participantsOf({ httpUrl }: RoomwireProcess) {
   return new RoomServiceClient(httpUrl, TEST_KEY, TEST_SECRET).listParticipants(ROOM);
 }
 
-/** Ann, who has a camera on, through the proxy. */
-async function join(proxy: TcpProxy): Promise<{ ann: RtcNodeClient; camera: string }> {
-  const ann = new RtcNodeClient("ann");
-  await ann.connect(
-    `ws://127.0.0.1:${proxy.port}`,
-    await mintToken({ identity: "ann", room: ROOM }),
-  );
-  return { ann, camera: await ann.publishVideo({ width: 320, height: 180 }) };
+/** Ann, who has a camera on, through the proxy. @returns Her camera's sid. */
+async function join(ann: SdkClient, proxy: TcpProxy): Promise<string> {
+  const url = `ws://127.0.0.1:${proxy.port}`;
+  await ann.connect(url, await mintToken({ identity: "ann", room: ROOM }));
+  return await ann.publishVideo({ width: 320, height: 180 });
 }
 
 /** Her camera's sid on the server. */
@@ -39,28 +40,44 @@ async function cameraOn(server: RoomwireProcess): Promise<string | undefined> {
   return ann?.tracks[0]?.sid;
 }
 
+/** Ann's server drains for a second; meanwhile whoever comes is sent to another. */
+async function outlasts(ann: SdkClient): Promise<void> {
+  await using first = await startRoomwire({ config: { drain_timeout: "1s" } });
+  await using second = await startRoomwire();
+  await using proxy = await TcpProxy.open(first.ports.http);
+  const camera = await join(ann, proxy);
+  assert.equal(await eventually("her camera", () => cameraOn(first)), camera);
+  first.kill("SIGTERM");
+  // As a load balancer does.
+  await eventually("not ready", async () => {
+    const response = await fetch(first.httpUrl);
+    await response.body?.cancel();
+    return response.status === 406;
+  });
+  proxy.target = second.ports.http;
+  assert.equal((await first.status).code, 0, first.logTail());
+  await eventually("her camera on the other server", () => cameraOn(second));
+  await eventually("her to be back", async () => (await ann.snapshot()).state === "connected");
+  assert.deepEqual((await participantsOf(second)).map(({ identity }) => identity), ["ann"]);
+}
+
 endToEndTest(
-  "a client whose server ran out of patience goes on with its call on another",
+  "rtc-node goes on with its call elsewhere when its server has drained",
   [],
   async () => {
-    await using first = await startRoomwire({ config: { drain_timeout: "1s" } });
-    await using second = await startRoomwire();
-    await using proxy = await TcpProxy.open(first.ports.http);
-    const { ann, camera } = await join(proxy);
-    await using _ = ann;
-    assert.equal(await eventually("her camera", () => cameraOn(first)), camera);
-    // As a load balancer does that has heard "not ready".
-    first.kill("SIGTERM");
-    await eventually("not ready", async () => {
-      const response = await fetch(first.httpUrl);
-      await response.body?.cancel();
-      return response.status === 406;
-    });
-    proxy.target = second.ports.http;
-    assert.equal((await first.status).code, 0, first.logTail());
-    await eventually("her camera on the other server", () => cameraOn(second));
-    assert.equal((await ann.snapshot()).state, "connected");
-    assert.deepEqual((await participantsOf(second)).map(({ identity }) => identity), ["ann"]);
+    await using ann = new RtcNodeClient("ann");
+    await outlasts(ann);
+  },
+);
+
+endToEndTest(
+  "livekit-client goes on with its call elsewhere when its server has drained",
+  ["chromium"],
+  async () => {
+    const browser = await fixture.chromium();
+    await using pages = serveClientPage();
+    await using ann = await browser.openClient("ann", pages.url);
+    await outlasts(ann);
   },
 );
 
@@ -70,7 +87,8 @@ endToEndTest(
   async () => {
     await using server = await startRoomwire({ config: { drain_timeout: undefined } });
     await using proxy = await TcpProxy.open(server.ports.http);
-    const { ann, camera } = await join(proxy);
+    await using ann = new RtcNodeClient("ann");
+    const camera = await join(ann, proxy);
     await eventually("her camera", () => cameraOn(server));
     const [before] = await participantsOf(server);
     server.kill("SIGTERM");
