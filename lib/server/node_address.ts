@@ -25,9 +25,9 @@ export interface NodeAddressOptions {
 }
 
 /**
- * @returns Literal addresses in order of preference, never empty: the configured ones, else the
- * first IPv4 address that is neither loopback nor link-local, else such an IPv6 address, else
- * loopback.
+ * @returns Literal addresses in order of preference, never empty: the configured ones; if those are
+ * none, or loopback alone, the first IPv4 address that is neither loopback nor link-local, else such an
+ * IPv6 address; if there is none, loopback.
  */
 export function chooseNodeAddresses(
   interfaces: readonly InterfaceAddress[],
@@ -35,7 +35,8 @@ export function chooseNodeAddresses(
 ): readonly string[] {
   const chosen = [...nodeIp];
   const allowed = allowedAddresses(interfaces, rule);
-  if (chosen.length === 0) {
+  // Firefox pairs none of its addresses with a loopback one, and has none on loopback itself.
+  if (chosen.every(isLoopback)) {
     const usable = allowed.filter((address) => !isLoopback(address) && !isLinkLocal(address));
     const best = usable.find((address) => !address.includes(":")) ?? usable[0];
     if (best !== undefined) chosen.push(best);

@@ -1,5 +1,6 @@
 /**
- * Headless Firefox through Puppeteer's WebDriver BiDi, set up for WebRTC tests on loopback.
+ * Headless Firefox through Puppeteer's WebDriver BiDi. What concerns ICE is as people have it: there
+ * is no candidate on loopback, so a server there is asked at the machine's own address.
  *
  * @module
  */
@@ -7,10 +8,6 @@ import puppeteer, { type Browser } from "puppeteer-core";
 import { BrowserClient } from "./browser_client.ts";
 import { firefoxPath } from "./e2e_requirements.ts";
 
-/**
- * Nothing about ICE: as it comes, Firefox has no candidate of the loopback interface, and hides its
- * others behind names of mDNS.
- */
 const PREFERENCES = {
   "media.navigator.streams.fake": true,
   "media.navigator.permission.disabled": true,

@@ -92,7 +92,7 @@ Deno.test("mediaListeners() uses and advertises only what rtc.interfaces and rtc
   assert.deepEqual(advertisedOf(development), ["10.1.2.3"]);
   const named = { rtc: { ...vpn.rtc, node_ip: "127.0.0.1" } };
   assert.deepEqual(addressesOf(named), ["127.0.0.1", "10.1.2.3"]);
-  assert.deepEqual(advertisedOf(named), ["127.0.0.1"]);
+  assert.deepEqual(advertisedOf(named), ["127.0.0.1", "10.1.2.3"]);
 });
 
 Deno.test("mediaListeners() never gives media more addresses because of bind_addresses", () => {

@@ -28,7 +28,15 @@ Deno.test("chooseNodeAddresses() prefers IPv4 over IPv6 over loopback, never lin
 Deno.test("chooseNodeAddresses() adds loopback once where it is asked for", () => {
   const choose = (nodeIp: string[]) => chooseNodeAddresses(ALL, { nodeIp, loopback: true });
   assert.deepEqual(choose([]), ["192.0.2.5", "127.0.0.1"]);
-  assert.deepEqual(choose(["127.0.0.1"]), ["127.0.0.1"]);
+  assert.deepEqual(choose(["198.51.100.7", "127.0.0.1"]), ["198.51.100.7", "127.0.0.1"]);
+});
+
+Deno.test("chooseNodeAddresses() adds the machine's address to loopback, with which Firefox pairs nothing", () => {
+  const choose = (nodeIp: string[], interfaces = ALL) =>
+    chooseNodeAddresses(interfaces, { nodeIp, loopback: true });
+  assert.deepEqual(choose(["127.0.0.1"]), ["127.0.0.1", "192.0.2.5"]);
+  assert.deepEqual(choose(["::1"]), ["::1", "192.0.2.5", "127.0.0.1"]);
+  assert.deepEqual(choose(["127.0.0.1"], [LOOPBACK, LINK_LOCAL]), ["127.0.0.1"]);
 });
 
 Deno.test("generateKeyPair() writes 32 random bytes in base 62", () => {

