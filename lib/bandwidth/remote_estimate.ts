@@ -1,6 +1,6 @@
 /**
- * What the subscriber's side last said about one connection's bandwidth: REMB, or figures derived from
- * transport-wide feedback, and loss. Pure; newest wins, and what is old is no longer believed.
+ * What the subscriber's side last said about one connection's bandwidth: REMB, or figures derived
+ * from transport-wide feedback, and loss. Pure; newest wins, and what is old is no longer believed.
  *
  * @module
  */
@@ -51,7 +51,9 @@ export class RemoteEstimate {
     return now - this.#bitrateAt <= STALE_MS ? this.#bitrateBps : undefined;
   }
 
-  /** Smoothed part of the packets that are lost, 0–1; `undefined` if nobody said anything lately. */
+  /**
+   * Smoothed part of the packets that are lost, 0–1; `undefined` if nobody said anything lately.
+   */
   loss(now: number): number | undefined {
     return now - this.#lossAt <= STALE_MS ? this.#loss : undefined;
   }

@@ -1,6 +1,6 @@
 /**
- * The real {@linkcode Platform}: the only file below the composition root that touches the process's
- * clocks, timers and randomness.
+ * The real {@linkcode Platform}: the only file below the composition root that touches the
+ * process's clocks, timers and randomness.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Every piece of outside input that is not used is counted under a name; counters, not logs, are how
- * a running server explains itself.
+ * Every piece of outside input that is not used is counted under a name; counters, not logs, are
+ * how a running server explains itself.
  *
  * @module
  */

@@ -49,7 +49,8 @@ export function mayBeSid(text: string): boolean {
 }
 
 /**
- * `prefix` followed by 12 characters made of `bytes`, for ids that a repeated request must get again.
+ * `prefix` followed by 12 characters made of `bytes`, for ids that a repeated request must get
+ * again.
  *
  * @param bytes At least 12, evenly distributed: a hash.
  */

@@ -90,14 +90,16 @@ export interface ReceiveSection {
   readonly mid: string;
   readonly kind: MediaKind;
   /**
-   * Names the track this section carries *now*. When a client reuses the m-line for another track the
-   * control plane gives the section a new id, and the engine ends the old up-track.
+   * Names the track this section carries *now*. When a client reuses the m-line for another track
+   * the control plane gives the section a new id, and the engine ends the old up-track.
    */
   readonly upTrack: UpTrackId;
   /** In order of preference. */
   readonly codecs: readonly CodecParameters[];
   readonly extensions: readonly HeaderExtension[];
-  /** Simulcast RIDs, lowest layer first: the index is the spatial layer. Empty without simulcast. */
+  /**
+   * Simulcast RIDs, lowest layer first: the index is the spatial layer. Empty without simulcast.
+   */
   readonly rids: readonly string[];
   /** `a=ssrc` lines of the section, in order; needed where packets carry no mid. */
   readonly ssrcs: readonly { readonly ssrc: number; readonly rtxSsrc?: number }[];

@@ -31,7 +31,10 @@ export interface Random {
   uint32(): number;
 }
 
-/** `error`: a user felt it. `warn`: we retried or guessed. `info`: lifecycle steps. `debug`: the rest. */
+/**
+ * `error`: a user felt it. `warn`: we retried or guessed. `info`: lifecycle steps. `debug`: the
+ * rest.
+ */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** Structured log; never pass it a token, a secret or an address. */

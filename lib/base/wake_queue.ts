@@ -3,7 +3,8 @@
  * everybody.
  *
  * Contract: an entry stands in the queue once, at the time it was last given; what is taken has no
- * time any more until it is given one. Equal times come in the order of the heap, which says nothing.
+ * time any more until it is given one. Equal times come in the order of the heap, which says
+ * nothing.
  *
  * @module
  */

@@ -53,7 +53,10 @@ export class WakeTimer {
     return this.#at !== Infinity;
   }
 
-  /** Waits for `at`, monotonic ms, in place of what it waited for; `Infinity` and `undefined` for nothing. */
+  /**
+   * Waits for `at`, monotonic ms, in place of what it waited for; `Infinity` and `undefined` for
+   * nothing.
+   */
   set(at: number | undefined): void {
     this.#at = at === undefined ? Infinity : Math.ceil(at / this.grainMs) * this.grainMs;
     if (this.#at === Infinity) return this.stop();

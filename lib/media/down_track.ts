@@ -5,8 +5,8 @@
  * over everything sent or still recoverable, timestamps never go back at a switch, video starts and
  * switches on key frames only, and a resent packet equals its first sending.
  *
- * Driven by its up-track (packets, layers, mute) and by the engine (feedback, targets, ticks); sends
- * through a {@linkcode PacketSink}. No clock; no allocation per packet.
+ * Driven by its up-track (packets, layers, mute) and by the engine (feedback, targets, ticks);
+ * sends through a {@linkcode PacketSink}. No clock; no allocation per packet.
  *
  * @module
  */
@@ -339,7 +339,8 @@ export class DownTrack implements PacketReceiver {
   /**
    * Fills a sender report: the publisher's own wall clock, carried on to `now`, with our timestamp.
    *
-   * @returns `false` if there is nothing to report yet (nothing sent, or no report from the publisher).
+   * @returns `false` if there is nothing to report yet (nothing sent, or no report from the
+   *   publisher).
    */
   senderReport(now: number, out: SenderReportFigures): boolean {
     const clock = this.#clock;

@@ -1,9 +1,9 @@
 /**
- * How well one down-track fares: what its subscriber reports against what was really sent, and which
- * layers it misses.
+ * How well one down-track fares: what its subscriber reports against what was really sent, and
+ * which layers it misses.
  *
- * Pure. Losses that are not the subscriber's path's are told apart: holes the publisher's path left,
- * and packets that were sent late because they came late.
+ * Pure. Losses that are not the subscriber's path's are told apart: holes the publisher's path
+ * left, and packets that were sent late because they came late.
  *
  * @module
  */

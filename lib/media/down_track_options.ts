@@ -49,7 +49,9 @@ export interface DownTrackOptions {
   readonly firstTimestamp?: number;
 }
 
-/** The sender part of a sender report (RFC 3550 §6.4.1), all unsigned 32 bits. Reused by its owner. */
+/**
+ * The sender part of a sender report (RFC 3550 §6.4.1), all unsigned 32 bits. Reused by its owner.
+ */
 export class SenderReportFigures {
   ssrc = 0;
   ntpSeconds = 0;

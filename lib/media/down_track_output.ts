@@ -1,9 +1,9 @@
 /**
- * How the packets of one down-track leave: written into the sink's room, counted, and remembered for
- * those that get lost.
+ * How the packets of one down-track leave: written into the sink's room, counted, and remembered
+ * for those that get lost.
  *
- * Contract: what was handed over once can be resent as it was, even if there was no room for it then.
- * No allocation per packet.
+ * Contract: what was handed over once can be resent as it was, even if there was no room for it
+ * then. No allocation per packet.
  *
  * @module
  */

@@ -84,8 +84,8 @@ export class ExtensionMap {
    * Writes the extension block for a packet at `out[at…]`.
    *
    * @param transportSequence 16 bits, or -1 for none.
-   * @param activeTargets Decode targets that the dependency descriptor shall say are sent, as a mask;
-   *   -1 to leave it as it is.
+   * @param activeTargets Decode targets that the dependency descriptor shall say are sent, as a
+   *   mask; -1 to leave it as it is.
    * @param targetCount Decode targets there are; read only with a mask.
    * @returns Bytes written, a multiple of four; 0 for no block, then the X bit must be 0.
    */

@@ -1,6 +1,6 @@
 /**
- * The seams of the forwarding plane: what an up-track and its down-tracks see of each other, and how a
- * packet leaves.
+ * The seams of the forwarding plane: what an up-track and its down-tracks see of each other, and
+ * how a packet leaves.
  *
  * @module
  */
@@ -15,9 +15,9 @@ export const SEAL_BYTES = 32;
 /** Where a down-track's packets go; usually one per connection. */
 export interface PacketSink {
   /**
-   * Where the next packet is written, from index 0 on; the last {@linkcode SEAL_BYTES} are the sink's
-   * own. `undefined` if nothing can be sent now, which the sink counts. Valid until the next call of
-   * any sink, and may be left unused.
+   * Where the next packet is written, from index 0 on; the last {@linkcode SEAL_BYTES} are the
+   * sink's own. `undefined` if nothing can be sent now, which the sink counts. Valid until the next
+   * call of any sink, and may be left unused.
    */
   reserve(): Uint8Array | undefined;
   /**

@@ -1,6 +1,7 @@
 /**
- * Merges key-frame requests for one layer: the publisher is asked at most once per interval, however
- * many subscribers want a key frame, and a request that came too soon is kept until its time.
+ * Merges key-frame requests for one layer: the publisher is asked at most once per interval,
+ * however many subscribers want a key frame, and a request that came too soon is kept until its
+ * time.
  *
  * @module
  */

@@ -10,8 +10,8 @@ const MAX_LAYERS = 3;
 export const NO_LAYER = -1;
 
 /**
- * The highest live layer at or below `maxSpatial`; if only higher ones live, the lowest of those, for
- * a picture that is too good beats none.
+ * The highest live layer at or below `maxSpatial`; if only higher ones live, the lowest of those,
+ * for a picture that is too good beats none.
  *
  * @param liveLayers Bit `1 << spatial` per live layer.
  * @returns The layer, or {@linkcode NO_LAYER} if none lives.

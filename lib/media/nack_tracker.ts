@@ -1,10 +1,10 @@
 /**
- * Decides which lost packets of one SSRC to ask for again (generic NACK, RFC 4585 §6.2.1; limits as a
- * LiveKit server has them).
+ * Decides which lost packets of one SSRC to ask for again (generic NACK, RFC 4585 §6.2.1; limits as
+ * a LiveKit server has them).
  *
  * Pure state: feed it every packet, call {@linkcode NackTracker.collect} at
- * {@linkcode NackTracker.nextWakeAt}, send what it wrote. Numbers are extended, so a wrap is nothing
- * special. Memory is fixed, no method allocates.
+ * {@linkcode NackTracker.nextWakeAt}, send what it wrote. Numbers are extended, so a wrap is
+ * nothing special. Memory is fixed, no method allocates.
  *
  * @module
  */

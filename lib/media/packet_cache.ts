@@ -107,7 +107,10 @@ export class PacketCache {
     return bytes;
   }
 
-  /** Copies the whole packet in a slot, in words of 4 bytes (the last one filled up), to `into[at]` on. */
+  /**
+   * Copies the whole packet in a slot, in words of 4 bytes (the last one filled up), to `into[at]`
+   * on.
+   */
   copyWords(slot: number, into: Int32Array, at: number): void {
     const words = this.#words;
     const from = slot * (SLOT_BYTES / 4);

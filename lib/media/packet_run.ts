@@ -1,6 +1,7 @@
 /**
- * The packets of one up-track that came in one batch and wait to be fanned out together, so that each
- * subscriber gets its own in one go: its state is touched once, and its packets leave side by side.
+ * The packets of one up-track that came in one batch and wait to be fanned out together, so that
+ * each subscriber gets its own in one go: its state is touched once, and its packets leave side by
+ * side.
  *
  * @module
  */

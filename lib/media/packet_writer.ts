@@ -1,6 +1,6 @@
 /**
- * Writes one outgoing packet from a cached one: the same function for the first sending and for every
- * resending, which is why they agree byte for byte.
+ * Writes one outgoing packet from a cached one: the same function for the first sending and for
+ * every resending, which is why they agree byte for byte.
  *
  * @module
  */
@@ -19,13 +19,13 @@ const BARE = new RtpView();
 BARE.wrap(Uint8Array.of(0x80, ...new Uint8Array(FIXED_HEADER_BYTES - 1)));
 
 /**
- * Writes the part of the packet that differs from the cached one to the start of `out`, and notes in
- * `packet` where the rest is.
+ * Writes the part of the packet that differs from the cached one to the start of `out`, and notes
+ * in `packet` where the rest is.
  *
  * @param out As reserved from a sink.
  * @param slot Where the source packet is cached.
- * @param source A view on the source packet's header; its payload offset and length must be those of
- *   the slot.
+ * @param source A view on the source packet's header; its payload offset and length must be those
+ *   of the slot.
  * @param vp8 The source's descriptor; read only if `packet.pictureId` is not -1.
  * @returns `false`, with nothing to be sent, if the packet is too long for `out`.
  */
@@ -58,8 +58,8 @@ export function writePacket(
 }
 
 /**
- * Writes a packet that is padding alone (RFC 3550 §5.1), or its retransmission, from which padding is
- * left out (RFC 4588 §4).
+ * Writes a packet that is padding alone (RFC 3550 §5.1), or its retransmission, from which padding
+ * is left out (RFC 4588 §4).
  *
  * @returns `false`, with nothing to be sent, if the packet is too long for `out`.
  */

@@ -9,7 +9,8 @@ import { SVC } from "./svc_stream.ts";
 
 /**
  * Fills the packet's payload fields, of which {@linkcode placeInStream} needs some; its view, layer
- * and number are set already. Changes nothing but the packet, and the size its layer is known to have.
+ * and number are set already. Changes nothing but the packet, and the size its layer is known to
+ * have.
  *
  * @param descriptorId Id of the dependency descriptor extension, or 0.
  * @returns `false` if the payload is malformed: its number is taken, so it is forwarded as an empty

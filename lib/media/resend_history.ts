@@ -1,6 +1,6 @@
 /**
- * What was sent to one subscriber under which number, so that a lost packet can be written again byte
- * by byte from the up-track's cache.
+ * What was sent to one subscriber under which number, so that a lost packet can be written again
+ * byte by byte from the up-track's cache.
  *
  * @module
  */

@@ -9,7 +9,9 @@ import type { UpTrackLayer } from "./up_track_layer.ts";
 /** Bytes of the original sequence number in front of the payload. */
 export const OSN_BYTES = 2;
 
-/** The original sequence number (16 bits) of a packet with more than {@linkcode OSN_BYTES} payload. */
+/**
+ * The original sequence number (16 bits) of a packet with more than {@linkcode OSN_BYTES} payload.
+ */
 export function originalSequence({ bytes, payloadOffset }: RtpView): number {
   return (bytes[payloadOffset]! << 8) | bytes[payloadOffset + 1]!;
 }

@@ -1,6 +1,6 @@
 /**
- * Maps one source's sequence numbers to a subscriber's: no gap where a packet was left out on purpose
- * or the source changed, the same gap where the source has one.
+ * Maps one source's sequence numbers to a subscriber's: no gap where a packet was left out on
+ * purpose or the source changed, the same gap where the source has one.
  *
  * Invariant: a source number gets at most one outgoing number, and outgoing numbers are dense over
  * what was forwarded, what is filled, and what the source itself still misses. All numbers are
@@ -65,8 +65,8 @@ export class SequenceRewriter {
   /**
    * Leaves `seq` out.
    *
-   * @returns -1 if no number is used; or the number that was already kept free for a late packet, and
-   *   which must be filled with an empty one.
+   * @returns -1 if no number is used; or the number that was already kept free for a late packet,
+   *   and which must be filled with an empty one.
    */
   drop(seq: number): number {
     if (seq <= this.#highest) return this.forward(seq);

@@ -1,6 +1,6 @@
 /**
- * What a down-track is given for each packet: everything that is the same for all subscribers, worked
- * out once when it arrives.
+ * What a down-track is given for each packet: everything that is the same for all subscribers,
+ * worked out once when it arrives.
  *
  * @module
  */

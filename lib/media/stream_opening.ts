@@ -1,9 +1,9 @@
 /**
- * Opens a subscriber's stream before there is anything to send: padding of its SSRC and payload type,
- * until media follows or the subscriber reports that it got some.
+ * Opens a subscriber's stream before there is anything to send: padding of its SSRC and payload
+ * type, until media follows or the subscriber reports that it got some.
  *
- * Many receivers show a track with its first packet and not before, and the first media may be late:
- * a muted track, or a publisher that takes its time with a key frame.
+ * Many receivers show a track with its first packet and not before, and the first media may be
+ * late: a muted track, or a publisher that takes its time with a key frame.
  *
  * Pure and bounded.
  *
@@ -24,7 +24,11 @@ export class StreamOpening {
   #nextAt = Infinity;
   #left = MAX_PACKETS;
 
-  /** The stream can be sent from now on; again: it goes on. @returns When the first packet is due. */
+  /**
+   * The stream can be sent from now on; again: it goes on.
+   *
+   * @returns When the first packet is due.
+   */
   begin(now: number): number {
     if (this.#left > 0 && this.#nextAt === Infinity) this.#nextAt = now + HEAD_START_MS;
     return this.#nextAt;

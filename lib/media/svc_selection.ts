@@ -1,10 +1,10 @@
 /**
  * Which frames of a stream with dependency descriptors (AV1, VP9) one subscriber gets.
  *
- * Contract: all packets of a frame share one fate. A frame is sent only if the decode target that is
- * being sent needs it and nothing it refers to was left out. Targets change between pictures, and
- * only to one whose chain (the frames it can't do without) is unbroken; until then the old one is
- * kept, for a picture of the wrong size beats none.
+ * Contract: all packets of a frame share one fate. A frame is sent only if the decode target that
+ * is being sent needs it and nothing it refers to was left out. Targets change between pictures,
+ * and only to one whose chain (the frames it can't do without) is unbroken; until then the old one
+ * is kept, for a picture of the wrong size beats none.
  *
  * Pure; fixed memory; nothing allocates.
  *
@@ -19,10 +19,14 @@ import {
 } from "../wire/dependency_structure.ts";
 import type { SvcStream } from "./svc_stream.ts";
 
-/** Frames remembered, a power of two; references reach 4096 frames back at most, in practice eight. */
+/**
+ * Frames remembered, a power of two; references reach 4096 frames back at most, in practice eight.
+ */
 const WINDOW = 256;
 const MASK = WINDOW - 1;
-/** Fates of a frame: sent as part of decode target `fate - SENT`, or to be if it comes (`PENDING`). */
+/**
+ * Fates of a frame: sent as part of decode target `fate - SENT`, or to be if it comes (`PENDING`).
+ */
 const UNKNOWN = 0;
 const LEFT_OUT = 1;
 const SENT = 2;

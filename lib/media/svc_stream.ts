@@ -1,5 +1,6 @@
 /**
- * What one received stream says about the spatial layers inside it (SVC), and how each packet fits in.
+ * What one received stream says about the spatial layers inside it (SVC), and how each packet fits
+ * in.
  *
  * Contract: per packet the result is one of {@linkcode SVC}; a stream with one spatial layer is
  * `none`, so that nothing is selected from it. The dependency descriptor is believed before the VP9
@@ -45,7 +46,9 @@ export class SvcStream {
     this.vp9Layers = 0;
   }
 
-  /** Reads the frame fields of a descriptor that was parsed; `seq` is the packet's extended number. */
+  /**
+   * Reads the frame fields of a descriptor that was parsed; `seq` is the packet's extended number.
+   */
   readDescribed(descriptor: DependencyDescriptor, seq: number): SvcKind {
     let structure = this.structure;
     if (descriptor.hasTemplateStructure) {

@@ -1,10 +1,10 @@
 /**
- * Maps a source's RTP timestamps to a subscriber's: an offset, chosen anew at each switch so that time
- * goes on as it really does.
+ * Maps a source's RTP timestamps to a subscriber's: an offset, chosen anew at each switch so that
+ * time goes on as it really does.
  *
- * At a switch the new source is placed by the sender reports of both (NTP); without them, or if they
- * disagree with the arrival times beyond reason, by the time that passed. Timestamps are the wire's
- * 32 bits; comparisons are modulo 2^32.
+ * At a switch the new source is placed by the sender reports of both (NTP); without them, or if
+ * they disagree with the arrival times beyond reason, by the time that passed. Timestamps are the
+ * wire's 32 bits; comparisons are modulo 2^32.
  *
  * @module
  */

@@ -2,9 +2,9 @@
  * Records when packets of one connection arrived, by transport-wide sequence number, and says when
  * and what to report to the sender (draft-holmer-rmcat-transport-wide-cc-extensions-01).
  *
- * One recorder per connection, never per track: the numbers run over all of its streams. Every number
- * between two reports is reported exactly once, as arrived or not; a packet that comes after it was
- * reported lost moves the next report back to itself. Memory is fixed, nothing allocates.
+ * One recorder per connection, never per track: the numbers run over all of its streams. Every
+ * number between two reports is reported exactly once, as arrived or not; a packet that comes after
+ * it was reported lost moves the next report back to itself. Memory is fixed, nothing allocates.
  *
  * @module
  */

@@ -49,7 +49,9 @@ export interface UpTrackListener {
   onKeyFrameNeeded(ssrc: number): void;
   /** {@linkcode UpTrack.neededLayers} may have changed. */
   onNeedsChanged?(): void;
-  /** {@linkcode UpTrack.tick} has something to do at `at`, which may be sooner than it had before. */
+  /**
+   * {@linkcode UpTrack.tick} has something to do at `at`, which may be sooner than it had before.
+   */
   onTimed?(at: number): void;
 }
 
@@ -152,7 +154,8 @@ export class UpTrack implements LayerSource, FanOut {
   /**
    * Takes one packet of a layer's own SSRC.
    *
-   * @param extended Its number as another up-track extended it; negative if it came from the network.
+   * @param extended Its number as another up-track extended it; negative if it came from the
+   *   network.
    * @returns 0 if it was new and offered to the down-tracks.
    */
   receive(spatial: SpatialLayer, view: RtpView, now: number, extended = -1): DropReason {
@@ -246,7 +249,9 @@ export class UpTrack implements LayerSource, FanOut {
     this.#fannedOut = until;
   }
 
-  /** Takes a sender report of the layer's SSRC (RFC 3550 §6.4.1); NTP parts are unsigned 32 bits. */
+  /**
+   * Takes a sender report of the layer's SSRC (RFC 3550 §6.4.1); NTP parts are unsigned 32 bits.
+   */
   receiveSenderReport(
     spatial: SpatialLayer,
     ntpSeconds: number,

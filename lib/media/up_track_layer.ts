@@ -2,8 +2,8 @@
  * One received stream: a simulcast layer, or the only stream of a track. It has its own SSRC,
  * sequence space, packet cache, NACK state, statistics and clock; layers share nothing.
  *
- * Sequence numbers are extended here, and a restart of the stream (RFC 3550 A.1) continues them above
- * all earlier ones, so a number names one packet for the life of the layer.
+ * Sequence numbers are extended here, and a restart of the stream (RFC 3550 A.1) continues them
+ * above all earlier ones, so a number names one packet for the life of the layer.
  *
  * @module
  */

@@ -2,8 +2,9 @@
  * Keeps a subscriber's VP8 picture ids, TL0PICIDX and KEYIDX continuous over switches of source and
  * frames left out, and decides which frames of higher temporal layers are left out (RFC 7741 §4.2).
  *
- * Invariant: all packets of one picture share one fate and one outgoing id, whatever order they come
- * in. A picture first seen late is sent, because its id is already kept free. Nothing allocates.
+ * Invariant: all packets of one picture share one fate and one outgoing id, whatever order they
+ * come in. A picture first seen late is sent, because its id is already kept free. Nothing
+ * allocates.
  *
  * @module
  */

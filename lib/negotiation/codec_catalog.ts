@@ -102,8 +102,8 @@ export function codecPolicy(
 /**
  * Which of a client's codecs we take, with its payload types and in its order.
  *
- * A variant in the catalog is taken; if the client has an allowed H.264 in other profiles only, those
- * are taken instead, because a decoder that says one profile plays the neighbouring ones.
+ * A variant in the catalog is taken; if the client has an allowed H.264 in other profiles only,
+ * those are taken instead, because a decoder that says one profile plays the neighbouring ones.
  */
 export function acceptedCodecs(
   offered: readonly CodecParameters[],
@@ -128,7 +128,8 @@ export function knownCodecs(mime: string): readonly CodecParameters[] {
 /**
  * Codecs for a section of our own offer through which a track is sent.
  *
- * @param deliverable What the up-track can deliver, preferred first, in the publisher's payload types.
+ * @param deliverable What the up-track can deliver, preferred first, in the publisher's payload
+ *   types.
  * @returns The same with the catalog's payload types; empty if nothing of it may be offered.
  */
 export function offeredCodecs(
@@ -144,9 +145,10 @@ export function offeredCodecs(
 }
 
 /**
- * Everything a section of our own offer lists: `own`, in which its track is sent, then whatever else
- * of the kind may be sent to this client. Many clients (pion's among them) fix their codecs at the
- * first section of a kind they see, so one that named its own track's alone would shut out the rest.
+ * Everything a section of our own offer lists: `own`, in which its track is sent, then whatever
+ * else of the kind may be sent to this client. Many clients (pion's among them) fix their codecs at
+ * the first section of a kind they see, so one that named its own track's alone would shut out the
+ * rest.
  *
  * @param own As {@linkcode offeredCodecs} returns it.
  */

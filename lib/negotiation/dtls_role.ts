@@ -31,7 +31,9 @@ export function roleAfterOffer(
   return keep(setup, current);
 }
 
-/** Our role after the client's answer to an offer with `actpass`; without `a=setup` it is `passive`. */
+/**
+ * Our role after the client's answer to an offer with `actpass`; without `a=setup` it is `passive`.
+ */
 export function roleAfterAnswer(
   setup: DtlsSetup | undefined,
   current: DtlsRole | undefined,

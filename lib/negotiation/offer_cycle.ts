@@ -1,6 +1,6 @@
 /**
- * When to send an offer: at most one is outstanding, changes close together share one, and an answer
- * that never comes is a failure.
+ * When to send an offer: at most one is outstanding, changes close together share one, and an
+ * answer that never comes is a failure.
  *
  * Contract: pure state. Tell it what happened; ask {@linkcode OfferCycle.due} at the latest at
  * {@linkcode OfferCycle.nextWakeAt}. After `"offer"` the caller sends one and says so.
@@ -15,7 +15,10 @@ const SLOW_DELAY_MS = 150;
 /** How long a client may take for its answer, ms. */
 const ANSWER_TIMEOUT_MS = 15_000;
 
-/** `none`: nothing outstanding. `remote`: waiting. `retry`: waiting, with another offer wanted after. */
+/**
+ * `none`: nothing outstanding. `remote`: waiting. `retry`: waiting, with another offer wanted
+ * after.
+ */
 export type OfferState = "none" | "remote" | "retry";
 
 /** See the module text. */
@@ -39,7 +42,9 @@ export class OfferCycle {
     return this.#state;
   }
 
-  /** Something changed that an offer must say. `force` sends it without waiting for more changes. */
+  /**
+   * Something changed that an offer must say. `force` sends it without waiting for more changes.
+   */
   request(now: number, force = false): void {
     if (this.#state !== "none") {
       this.#state = "retry";
@@ -65,9 +70,9 @@ export class OfferCycle {
    * Records an answer.
    *
    * @param id The offer's id as the client echoes it, 0 from clients that do not.
-   * @returns `expected`, and `other_id` for one that was never given out (worth a log line): apply it.
-   * `stale`: it belongs to an offer given up by `restart`. `unexpected`: no offer is outstanding.
-   * Neither of these two may be applied.
+   * @returns `expected`, and `other_id` for one that was never given out (worth a log line): apply
+   * it. `stale`: it belongs to an offer given up by `restart`. `unexpected`: no offer is
+   * outstanding. Neither of these two may be applied.
    */
   answered(now: number, id: number): "expected" | "other_id" | "stale" | "unexpected" {
     if (this.#outstandingId === undefined) return "unexpected";
@@ -80,8 +85,8 @@ export class OfferCycle {
   }
 
   /**
-   * Gives up the outstanding offer, which the client may never have seen, and wants a new one at once;
-   * for a resumed connection.
+   * Gives up the outstanding offer, which the client may never have seen, and wants a new one at
+   * once; for a resumed connection.
    */
   restart(now: number): void {
     this.#forgetOffer();

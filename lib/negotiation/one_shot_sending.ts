@@ -1,6 +1,6 @@
 /**
- * Which sections of a client's only offer carry which down-tracks, for a client that is answered once
- * and never asked for anything (WHIP).
+ * Which sections of a client's only offer carry which down-tracks, for a client that is answered
+ * once and never asked for anything (WHIP).
  *
  * Contract: a section in which the client receives gets the first waiting track of its kind that it
  * can decode, in the order the tracks were added; a track without a section is rejected with the

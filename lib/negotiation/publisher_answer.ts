@@ -3,8 +3,8 @@
  * header extensions we take of each section (RFC 3264, RFC 8829 §5.3, RFC 8853). Sections in which
  * the client offers to receive carry the down-tracks of a single peer connection.
  *
- * Contract: the answer has the offer's sections in the offer's order with the offer's mids, and every
- * payload type and extension id in it was offered for that section.
+ * Contract: the answer has the offer's sections in the offer's order with the offer's mids, and
+ * every payload type and extension id in it was offered for that section.
  *
  * @module
  */
@@ -62,8 +62,8 @@ export interface PublisherOfferInput {
   /** For clients that ignore the order of an answer: leave them the preferred video codec alone. */
   readonly singlePreferredVideoCodec: boolean;
   /**
-   * Asked once, in order, for each audio or video section that the client wants to send and that has
-   * a codec in common. `undefined` refuses the section: it is answered `inactive`.
+   * Asked once, in order, for each audio or video section that the client wants to send and that
+   * has a codec in common. `undefined` refuses the section: it is answered `inactive`.
    */
   readonly planFor: (section: RemoteSection) => TrackPlan | undefined;
   /** Absent where down-tracks have a connection of their own: nothing is sent on this one. */
@@ -83,7 +83,9 @@ export interface OfferedSending {
   trackFor(section: RemoteSection, codecs: readonly CodecParameters[]): PlacedTrack | undefined;
 }
 
-/** A down-track and the codecs of its section in which it is sent; the others are listed after them. */
+/**
+ * A down-track and the codecs of its section in which it is sent; the others are listed after them.
+ */
 export interface PlacedTrack {
   readonly track: SubscribedTrack;
   readonly codecs: readonly CodecParameters[];
@@ -153,9 +155,10 @@ type Decision =
 /**
  * Answers an offer on a connection on which the client sends and we receive.
  *
- * Where we send on it, too, every section has the header extensions of both directions, whichever it
- * has now: libwebrtc leaves out of its later sections of a kind what the answer to an earlier one
- * lacked, so a client that first only received could then send neither simulcast (rid) nor a level.
+ * Where we send on it, too, every section has the header extensions of both directions, whichever
+ * it has now: libwebrtc leaves out of its later sections of a kind what the answer to an earlier
+ * one lacked, so a client that first only received could then send neither simulcast (rid) nor a
+ * level.
  */
 export function answerPublisherOffer(input: PublisherOfferInput): PublisherAnswer {
   const { offer, local } = input;
@@ -258,7 +261,10 @@ function orderCodecs(
   return preferring(preferred, codecs);
 }
 
-/** `codecs` with `first` in front; nothing is left out, because many clients forget what an answer lacked. */
+/**
+ * `codecs` with `first` in front; nothing is left out, because many clients forget what an answer
+ * lacked.
+ */
 function preferring(
   first: readonly CodecParameters[],
   codecs: readonly CodecParameters[],
@@ -298,7 +304,9 @@ function withParameters(
   }
 }
 
-/** What we ask the publisher's encoder to do (RFC 7587 §7): an answer's fmtp is the receiver's wish. */
+/**
+ * What we ask the publisher's encoder to do (RFC 7587 §7): an answer's fmtp is the receiver's wish.
+ */
 function opusFmtp(offered: string, plan: TrackPlan): string {
   const kept = neutralOpusFmtp(offered);
   if (!plan.dtxDisabled) kept.push("usedtx=1");
@@ -306,14 +314,18 @@ function opusFmtp(offered: string, plan: TrackPlan): string {
   return kept.join(";");
 }
 
-/** What the client offered without what it asked of our sending: only an announcement decides that. */
+/**
+ * What the client offered without what it asked of our sending: only an announcement decides that.
+ */
 function neutralOpusFmtp(offered: string): string[] {
   const wishes = /^(stereo|sprop-stereo|usedtx|maxaveragebitrate)=/;
   return offered.split(";").map((pair) => pair.trim())
     .filter((pair) => pair !== "" && !wishes.test(pair));
 }
 
-/** A codec of the offer as one that we send: what the client wrote of its own side is not echoed. */
+/**
+ * A codec of the offer as one that we send: what the client wrote of its own side is not echoed.
+ */
 function withoutWishes(codec: CodecParameters): CodecParameters {
   switch (codec.mime) {
     case "audio/opus":

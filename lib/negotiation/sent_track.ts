@@ -1,6 +1,6 @@
 /**
- * A track on its way to a client, and how one section of a description says so. The same for sections
- * that we offer and for those in which a client offers to receive.
+ * A track on its way to a client, and how one section of a description says so. The same for
+ * sections that we offer and for those in which a client offers to receive.
  *
  * Pure.
  *
@@ -25,7 +25,9 @@ export interface SubscribedTrack {
   readonly stereo: boolean;
 }
 
-/** `codec_unsupported`: nothing in common. `section_rejected`: the client does not want to receive. */
+/**
+ * `codec_unsupported`: nothing in common. `section_rejected`: the client does not want to receive.
+ */
 export type RejectionReason = "codec_unsupported" | "section_rejected";
 
 /** A down-track the client will not get. */

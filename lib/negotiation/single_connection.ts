@@ -1,12 +1,13 @@
 /**
- * Which sections of a client's offers carry which down-tracks, on the single connection on which the
- * client both publishes and receives. Only the client can add sections, so this also says how many it
- * must add and when it should offer anew.
+ * Which sections of a client's offers carry which down-tracks, on the single connection on which
+ * the client both publishes and receives. Only the client can add sections, so this also says how
+ * many it must add and when it should offer anew.
  *
- * Contract: the table does not grow with the number of tracks ever sent. A section whose track ended
- * is answered `inactive` once and carries the next track of its kind after that, because a client
- * reports a new track only where a section goes from inactive to active (W3C WebRTC, "set a session
- * description"). Sections are asked for only if there is none to wait for, and not asked for twice.
+ * Contract: the table does not grow with the number of tracks ever sent. A section whose track
+ * ended is answered `inactive` once and carries the next track of its kind after that, because a
+ * client reports a new track only where a section goes from inactive to active (W3C WebRTC, "set a
+ * session description"). Sections are asked for only if there is none to wait for, and not asked
+ * for twice.
  *
  * Each offer is one round: {@linkcode SingleConnectionSections.begin}, then
  * {@linkcode SingleConnectionSections.trackFor} for each section that receives, then
@@ -25,11 +26,15 @@ import type { RejectedTrack, SubscribedTrack } from "./sent_track.ts";
 export interface SingleConnectionOptions {
   /** What may be sent to this client. */
   readonly codecs: CodecPolicy;
-  /** `false` for clients that cannot reuse a section (Safari, old protocols): the table then grows. */
+  /**
+   * `false` for clients that cannot reuse a section (Safari, old protocols): the table then grows.
+   */
   readonly reuseTransceivers: boolean;
 }
 
-/** Sections the client is to add before it offers; none of either means that it should just offer. */
+/**
+ * Sections the client is to add before it offers; none of either means that it should just offer.
+ */
 export interface SectionRequirement {
   readonly numAudios: number;
   readonly numVideos: number;
@@ -43,7 +48,9 @@ export interface RoundOutcome {
   readonly rejected: readonly RejectedTrack[];
 }
 
-/** An offer that was on its way when we asked for sections lacks them; the one after it does not. */
+/**
+ * An offer that was on its way when we asked for sections lacks them; the one after it does not.
+ */
 const OFFERS_UNTIL_ASKED_AGAIN = 2;
 const KINDS = ["audio", "video"] as const;
 

@@ -3,11 +3,11 @@
  *
  * Contract: sections never change their order and none disappears (RFC 3264 §8), yet the table does
  * not grow with the number of tracks ever sent: a section whose track was removed is offered
- * `recvonly`, and once the client has answered that, it carries the next track of its kind under the
- * same mid. It is not reused earlier, because a client reports a new track only where a section goes
- * from not sending to sending (W3C WebRTC, "set a session description"). It is not offered `inactive`,
- * which says the same to a browser but makes pion stop the transceiver for good. A section the client
- * refused (port 0) is reused under a new mid, as RFC 8829 §5.2.2 asks.
+ * `recvonly`, and once the client has answered that, it carries the next track of its kind under
+ * the same mid. It is not reused earlier, because a client reports a new track only where a section
+ * goes from not sending to sending (W3C WebRTC, "set a session description"). It is not offered
+ * `inactive`, which says the same to a browser but makes pion stop the transceiver for good. A
+ * section the client refused (port 0) is reused under a new mid, as RFC 8829 §5.2.2 asks.
  *
  * Every section lists all that may be sent to the client, its own track's codecs first, and not the
  * retransmission that the client refused in that section: offered again with its FID group, pion
@@ -53,7 +53,9 @@ import {
 export interface SubscriberSectionsOptions {
   /** Whether the offer has a data channel section; it is the first, and always there. */
   readonly createsDataChannels: boolean;
-  /** `false` for clients that cannot reuse a section (Safari, old protocols): the table then grows. */
+  /**
+   * `false` for clients that cannot reuse a section (Safari, old protocols): the table then grows.
+   */
   readonly reuseTransceivers: boolean;
   readonly codecs: CodecPolicy;
 }
@@ -314,7 +316,10 @@ function sendSection(
   };
 }
 
-/** What is known of the client's retransmission after an answer: a section without any has none at all. */
+/**
+ * What is known of the client's retransmission after an answer: a section without any has none at
+ * all.
+ */
 function noteRefusedRtx(section: Section, answered: readonly CodecParameters[]): void {
   if (answered.length === 0) return;
   const refused = usesRtx(answered)

@@ -2,9 +2,10 @@
  * AES counter mode for SRTP (RFC 3711 §4.1.1) on one AES object in ECB mode, which turns prepared
  * counter blocks into keystream.
  *
- * A call into `node:crypto` costs more than the cipher itself, so keystream is made for several packets
- * at once: a stream that counts on by one gets that of its next packets with this one's. Nothing is
- * ever made twice with another meaning, so how far it runs ahead changes no byte on the wire.
+ * A call into `node:crypto` costs more than the cipher itself, so keystream is made for several
+ * packets at once: a stream that counts on by one gets that of its next packets with this one's.
+ * Nothing is ever made twice with another meaning, so how far it runs ahead changes no byte on the
+ * wire.
  *
  * @module
  */

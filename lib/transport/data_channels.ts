@@ -1,9 +1,10 @@
 /**
  * The data channels of one peer connection (RFC 8831, RFC 8832) over one SCTP association.
  *
- * Contract: channels are known by label; those the peer opens and those we open are used alike. What
- * waits to be sent is bounded: a reliable channel says `false`, a lossy one drops and counts. Nothing
- * a peer sends throws or touches another connection; after `onFailed` or `close` no call comes.
+ * Contract: channels are known by label; those the peer opens and those we open are used alike.
+ * What waits to be sent is bounded: a reliable channel says `false`, a lossy one drops and counts.
+ * Nothing a peer sends throws or touches another connection; after `onFailed` or `close` no call
+ * comes.
  *
  * The channels we open have even stream ids where we are the DTLS client, and odd ones where we are
  * the server (RFC 8832 §6).
@@ -155,8 +156,8 @@ export class DataChannels {
    * Sends one message of at most 65,535 bytes.
    *
    * @returns `false` if the channel is not open, the message is too large, or a reliable channel
-   *   takes no more (its buffer is full, its reader too slow); a lossy one drops and counts then, and
-   *   says `true`.
+   *   takes no more (its buffer is full, its reader too slow); a lossy one drops and counts then,
+   *   and says `true`.
    */
   send(label: string, bytes: Uint8Array, isText = false): boolean {
     const channel = this.#byLabel.get(label);
@@ -197,8 +198,9 @@ export class DataChannels {
   }
 
   /**
-   * Whether those who write reliable messages to this peer should wait for it. It says so until half
-   * of what was too much has been read, or the reader turns out to be so slow that nobody should.
+   * Whether those who write reliable messages to this peer should wait for it. It says so until
+   * half of what was too much has been read, or the reader turns out to be so slow that nobody
+   * should.
    *
    * @param waits Whether somebody waits already.
    */

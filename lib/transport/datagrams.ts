@@ -1,9 +1,9 @@
 /**
  * The port through which the media plane sends and receives UDP. One socket, many peers.
  *
- * Shaped for batches, so a twin that moves 64 packets in one system call fits under it: input comes as
- * a run of `onDatagram` calls and then one `onBatchEnd`; output is queued and leaves at the latest on
- * `flush`. A twin whose system call carries one datagram makes batches of one.
+ * Shaped for batches, so a twin that moves 64 packets in one system call fits under it: input comes
+ * as a run of `onDatagram` calls and then one `onBatchEnd`; output is queued and leaves at the
+ * latest on `flush`. A twin whose system call carries one datagram makes batches of one.
  *
  * Output is written where it will be sent from: `reserve` lends a slot of the queue, `commit` sends
  * what was written into it. `send` is the same with a copy. Committing the datagrams of one
@@ -15,8 +15,8 @@
  */
 
 /**
- * Where a datagram came from, or goes to. Structurally a `Deno.NetAddr`. A value that never changes:
- * it may be kept, and one that came with a datagram is the cheapest to answer to.
+ * Where a datagram came from, or goes to. Structurally a `Deno.NetAddr`. A value that never
+ * changes: it may be kept, and one that came with a datagram is the cheapest to answer to.
  */
 export interface RemoteAddress {
   readonly transport: "udp" | "tcp";
@@ -25,18 +25,20 @@ export interface RemoteAddress {
   readonly port: number;
 }
 
-/** Room for one received datagram. WebRTC keeps to path MTUs; a longer one is cut and so dropped. */
+/**
+ * Room for one received datagram. WebRTC keeps to path MTUs; a longer one is cut and so dropped.
+ */
 export const MAX_DATAGRAM_BYTES = 2048;
 
 /**
- * Longest datagram that is sent, and the size of a send slot: an Ethernet frame's worth, above any MTU
- * WebRTC uses; a multiple of 32, so that every slot begins on a boundary ciphers like.
+ * Longest datagram that is sent, and the size of a send slot: an Ethernet frame's worth, above any
+ * MTU WebRTC uses; a multiple of 32, so that every slot begins on a boundary ciphers like.
  */
 export const MAX_SEND_BYTES = 1536;
 
 /**
- * What a datagram is to the send queue. A full queue drops the oldest `video` first: it is most of the
- * traffic, is stale soonest, and is repaired by retransmission and key frames.
+ * What a datagram is to the send queue. A full queue drops the oldest `video` first: it is most of
+ * the traffic, is stale soonest, and is repaired by retransmission and key frames.
  */
 export const SendKind = {
   /** Audio, RTCP, STUN, DTLS: what a call cannot do without. */
@@ -75,24 +77,25 @@ export interface Datagrams {
 
   /**
    * Lends the next free send slot: a persistent view of `slab` of `MAX_SEND_BYTES` bytes with the
-   * datagram's first byte at index 0, filled with leftovers. The slot is the caller's until the next
-   * `commit` or `send`; without one, the next `reserve` lends the same slot again.
+   * datagram's first byte at index 0, filled with leftovers. The slot is the caller's until the
+   * next `commit` or `send`; without one, the next `reserve` lends the same slot again.
    *
-   * A full queue is flushed first; then it drops its oldest video, counted `udp_send_dropped_video`.
+   * A full queue is flushed first; then it drops its oldest video, counted
+   * `udp_send_dropped_video`.
    *
-   * @returns `undefined` if all that waits is of another kind, counted `udp_send_queue_full`, and after
-   * `close`, counted `udp_send_closed`.
+   * @returns `undefined` if all that waits is of another kind, counted `udp_send_queue_full`, and
+   * after `close`, counted `udp_send_closed`.
    */
   reserve(): Uint8Array | undefined;
   /**
-   * Queues the first `length` bytes of the slot reserved last. Datagrams for one destination leave in
-   * the order of their commits. Dropped are a length above `MAX_SEND_BYTES`, counted
+   * Queues the first `length` bytes of the slot reserved last. Datagrams for one destination leave
+   * in the order of their commits. Dropped are a length above `MAX_SEND_BYTES`, counted
    * `udp_send_too_long`, and a commit with nothing reserved, counted `udp_send_not_reserved`.
    */
   commit(length: number, remote: RemoteAddress, kind: SendKind): void;
   /**
-   * Queues a copy of `bytes[0..length)` as `SendKind.other`: `reserve` and `commit` in one, with their
-   * order and their drops. The caller may reuse the bytes at once.
+   * Queues a copy of `bytes[0..length)` as `SendKind.other`: `reserve` and `commit` in one, with
+   * their order and their drops. The caller may reuse the bytes at once.
    */
   send(bytes: Uint8Array, length: number, remote: RemoteAddress): void;
   /** Promises that everything queued leaves without waiting for more. */
@@ -101,8 +104,9 @@ export interface Datagrams {
   close(): void;
 
   /**
-   * Set once, before the first datagram is due (in the task that bound the socket). `bytes` is valid
-   * during the call only and may be changed in place. Must not throw, as it would end the receiving.
+   * Set once, before the first datagram is due (in the task that bound the socket). `bytes` is
+   * valid during the call only and may be changed in place. Must not throw, as it would end the
+   * receiving.
    */
   onDatagram: (bytes: Uint8Array, length: number, remote: RemoteAddress) => void;
   /** After each run of `onDatagram` calls: the time for work that is better done once per batch. */

@@ -8,7 +8,10 @@
 const RLIMIT_NOFILE = 7;
 /** The soft limit, and the hard one: 64 bits each. */
 const RLIMIT_BYTES = 16;
-/** What is taken for granted where the system cannot be asked: the runtime has raised the usual 1024. */
+/**
+ * What is taken for granted where the system cannot be asked: the runtime has raised the usual
+ * 1024.
+ */
 const ASSUMED = 4096;
 
 /** The limit in force; a guess without native code. */

@@ -2,9 +2,9 @@
  * ICE over TCP for sessions in this thread while another one listens: each connection is a network
  * path here whose frames come and go as messages.
  *
- * Contract: as with a connection of this thread, only STUN is heard before a path is validated. What
- * waits for the listening thread is bounded as for a slow reader: beyond a measure RTP is dropped, far
- * beyond it the connection ends.
+ * Contract: as with a connection of this thread, only STUN is heard before a path is validated.
+ * What waits for the listening thread is bounded as for a slow reader: beyond a measure RTP is
+ * dropped, far beyond it the connection ends.
  *
  * @module
  */

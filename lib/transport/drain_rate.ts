@@ -2,8 +2,8 @@
  * How fast the reader of one data channel takes what waits for it.
  *
  * Only time in which something waited counts: a channel that is idle half of the time is not slow.
- * The figure covers the last 2 s. Pure: `now` is monotonic ms and never goes back. Memory is fixed and
- * no method allocates.
+ * The figure covers the last 2 s. Pure: `now` is monotonic ms and never goes back. Memory is fixed
+ * and no method allocates.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The client's half of a DTLS 1.2 handshake (RFC 6347 §4.2): ECDHE with AES-128-GCM, both sides with
- * a certificate.
+ * The client's half of a DTLS 1.2 handshake (RFC 6347 §4.2): ECDHE with AES-128-GCM, both sides
+ * with a certificate.
  *
  * Contract: that of `dtls_handshake.ts`. Everything is done in the call that brings it; each flight
  * is sent again, under new record numbers, until the server's next one is complete. What is not the

@@ -41,7 +41,9 @@ export interface HandshakeOptions {
 export interface DtlsHandshake {
   /** A word for logs: which step it is at. */
   readonly phase: string;
-  /** Whether the peer was given a reason to expect an answer: work was done that cannot be undone. */
+  /**
+   * Whether the peer was given a reason to expect an answer: work was done that cannot be undone.
+   */
   readonly begun: boolean;
   /** Whether plaintext handshake messages are of use. */
   readonly takesPlain: boolean;

@@ -1,8 +1,8 @@
 /**
  * DTLS 1.2 records and handshake headers, bytes to values and back (RFC 6347 §4.1, §4.2.2).
  *
- * Contract: readers are total; what does not parse is left out, and nothing is allocated by a length
- * the sender claims, only views on the bytes that came.
+ * Contract: readers are total; what does not parse is left out, and nothing is allocated by a
+ * length the sender claims, only views on the bytes that came.
  *
  * @module
  */

@@ -36,8 +36,8 @@ const CLIENT_FLIGHT: readonly number[] = [
 ];
 
 /**
- * `hello`: no valid cookie yet. `keys`: flight 4 is out. `finishing`: Finished was verified. `done`:
- * flight 6 is out.
+ * `hello`: no valid cookie yet. `keys`: flight 4 is out. `finishing`: Finished was verified.
+ * `done`: flight 6 is out.
  */
 type Phase = "hello" | "keys" | "finishing" | "done" | "ended";
 

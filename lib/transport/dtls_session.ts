@@ -3,10 +3,10 @@
  * `dtls_server_handshake.ts` and `dtls_client_handshake.ts`.
  *
  * Contract: `onConnected`, and with it any key, comes only after the peer proved the key of a
- * certificate that its description names, and after both Finished messages agree. Until then nothing
- * is delivered; after `onClosed`, `onFailed` or {@linkcode DtlsSession.close} no call comes any more
- * and no timer is left. Bytes that authenticate nothing (plaintext alerts, hellos after the
- * handshake, replayed or unknown records) are counted and have no effect. Nothing throws.
+ * certificate that its description names, and after both Finished messages agree. Until then
+ * nothing is delivered; after `onClosed`, `onFailed` or {@linkcode DtlsSession.close} no call comes
+ * any more and no timer is left. Bytes that authenticate nothing (plaintext alerts, hellos after
+ * the handshake, replayed or unknown records) are counted and have no effect. Nothing throws.
  *
  * The role is told by {@linkcode DtlsSession.setRole} and stays. A peer that speaks before it was
  * told is a client.
@@ -88,8 +88,8 @@ export class DtlsSession {
   }
 
   /**
-   * Says who opens the association. Again with the same role: ignored (RFC 8842 §5.3); with the other
-   * one once the handshake has begun: it fails.
+   * Says who opens the association. Again with the same role: ignored (RFC 8842 §5.3); with the
+   * other one once the handshake has begun: it fails.
    */
   setRole(role: DtlsRole): void {
     if (this.#state === "ended") return;
@@ -112,7 +112,9 @@ export class DtlsSession {
     this.#guarded(() => this.#handshake?.begin());
   }
 
-  /** The fingerprints of the peer's latest description. A proven peer they do not name is dropped. */
+  /**
+   * The fingerprints of the peer's latest description. A proven peer they do not name is dropped.
+   */
   setRemoteFingerprints(fingerprints: readonly DtlsFingerprint[]): void {
     this.#fingerprints = fingerprints;
     if (this.#state === "proven") this.#release();
@@ -132,7 +134,10 @@ export class DtlsSession {
     });
   }
 
-  /** Sends one record of application data; `false` before connection, after the end, or if too large. */
+  /**
+   * Sends one record of application data; `false` before connection, after the end, or if too
+   * large.
+   */
   sendData(bytes: Uint8Array): boolean {
     if (this.#state !== "connected" || bytes.length > MAX_PLAINTEXT_BYTES) return false;
     const record = this.#handshake?.seal(CONTENT_TYPE.applicationData, bytes);

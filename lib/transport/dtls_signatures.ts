@@ -1,6 +1,6 @@
 /**
- * The signatures of a handshake: ours over what we say, and the check of a peer's with the key of its
- * certificate (RFC 5246 §4.7, §7.4.1.4.1).
+ * The signatures of a handshake: ours over what we say, and the check of a peer's with the key of
+ * its certificate (RFC 5246 §4.7, §7.4.1.4.1).
  *
  * @module
  */
@@ -47,7 +47,9 @@ export function signWith(certificate: DtlsCertificate, data: Uint8Array): Uint8A
   return new Uint8Array(sign("sha256", Buffer.from(data), privateKeyOf(certificate)));
 }
 
-/** Whether the key of the certificate `der` signed `data`; `false` for whatever cannot be checked. */
+/**
+ * Whether the key of the certificate `der` signed `data`; `false` for whatever cannot be checked.
+ */
 export function isSignedBy(
   der: Uint8Array,
   scheme: number,

@@ -56,7 +56,9 @@ export class HandshakeOrder {
     this.#partial.delete(messageSeq);
   }
 
-  /** Keeps a copy of a fragment. Returns `false` if it is too old, too far ahead, too large or odd. */
+  /**
+   * Keeps a copy of a fragment. Returns `false` if it is too old, too far ahead, too large or odd.
+   */
   push(fragment: HandshakeFragment): boolean {
     const { messageSeq, type, length, offset } = fragment;
     if (messageSeq < this.#next || messageSeq >= this.#next + MAX_AHEAD) return false;

@@ -2,10 +2,10 @@
  * Finds the session a STUN request is for: every mux hands its STUN here, and the local half of
  * `USERNAME` names the agent (RFC 8445 §7.3).
  *
- * Contract: an agent sees only requests whose MESSAGE-INTEGRITY is right under the password that goes
- * with the ufrag they name, and only answers to its own open checks, by the path that was asked, with
- * MESSAGE-INTEGRITY under the client's password. Everything else is a counted drop, answered by silence,
- * so that strangers learn nothing and nothing is reflected.
+ * Contract: an agent sees only requests whose MESSAGE-INTEGRITY is right under the password that
+ * goes with the ufrag they name, and only answers to its own open checks, by the path that was
+ * asked, with MESSAGE-INTEGRITY under the client's password. Everything else is a counted drop,
+ * answered by silence, so that strangers learn nothing and nothing is reflected.
  *
  * @module
  */

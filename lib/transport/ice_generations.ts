@@ -1,6 +1,6 @@
 /**
- * The sets of local credentials of an ICE agent: the one in use, and those of restarts that the client
- * has not followed yet (RFC 8445 §9).
+ * The sets of local credentials of an ICE agent: the one in use, and those of restarts that the
+ * client has not followed yet (RFC 8445 §9).
  *
  * @module
  */

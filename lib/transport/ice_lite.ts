@@ -1,14 +1,15 @@
 /**
  * The ICE agent of one session: lite and always controlled (RFC 8445 §2.5). It answers the client's
- * checks and sends on the path the client nominated; it looks for no paths itself, but asks whether the
- * client is where a path leads (`path_checks.ts`) before it takes it in place of one that is proven.
+ * checks and sends on the path the client nominated; it looks for no paths itself, but asks whether
+ * the client is where a path leads (`path_checks.ts`) before it takes it in place of one that is
+ * proven.
  *
- * Contract: a path belongs to the session only after a request with valid MESSAGE-INTEGRITY came over
- * it; {@linkcode IceLiteAgent.mediaPath} is one that is proven, or none; the listener is called after the answer was sent; after `close` or `onFailed` it is not called
- * again. A lost session lives on for a while, so that an ICE restart (RFC 8445 §9) or the old path
- * can bring it back. A send over TCP may find its connection dead, so `onPathSelected` can come from
- * within `send`.
- * Sans-IO: `now` is an argument, and `nextWakeAt` says when `tick` has something to do.
+ * Contract: a path belongs to the session only after a request with valid MESSAGE-INTEGRITY came
+ * over it; {@linkcode IceLiteAgent.mediaPath} is one that is proven, or none; the listener is
+ * called after the answer was sent; after `close` or `onFailed` it is not called again. A lost
+ * session lives on for a while, so that an ICE restart (RFC 8445 §9) or the old path can bring it
+ * back. A send over TCP may find its connection dead, so `onPathSelected` can come from within
+ * `send`. Sans-IO: `now` is an argument, and `nextWakeAt` says when `tick` has something to do.
  *
  * @module
  */
@@ -34,9 +35,13 @@ import { PathChecks } from "./path_checks.ts";
 export const PATH_EXPIRY_MS = 30_000;
 /** Paths of one session: a client with four interfaces, two families, UDP and TCP. */
 export const MAX_PATHS = 16;
-/** A selected path silent this long gives way to any nomination, ms: above Chromium's 2.5 s checks. */
+/**
+ * A selected path silent this long gives way to any nomination, ms: above Chromium's 2.5 s checks.
+ */
 const SELECTED_SILENT_MS = 3_000;
-/** Requests that must nominate a worse path, with none for the selected one between, to move there. */
+/**
+ * Requests that must nominate a worse path, with none for the selected one between, to move there.
+ */
 const CLAIMS_TO_MOVE = 2;
 
 /** What an agent is made of. */
@@ -93,7 +98,9 @@ export class IceLiteAgent implements PathValidator {
     return this.#selected?.path;
   }
 
-  /** Whether the client nominated the selected path, rather than it being the first that was valid. */
+  /**
+   * Whether the client nominated the selected path, rather than it being the first that was valid.
+   */
   get isNominated(): boolean {
     return this.#selected?.nominated ?? false;
   }
@@ -115,8 +122,8 @@ export class IceLiteAgent implements PathValidator {
   }
 
   /**
-   * Tells the client's ufrag. From then on requests under the newest credentials must name it (or one
-   * told before); until then any is accepted, as checks may overtake the description.
+   * Tells the client's ufrag. From then on requests under the newest credentials must name it (or
+   * one told before); until then any is accepted, as checks may overtake the description.
    */
   setRemote(remote: IceCredentials, now: number): void {
     this.#checks.setRemote(remote);
@@ -272,7 +279,8 @@ export class IceLiteAgent implements PathValidator {
     record.username = `${remoteUfrag}:${generation.ufrag}`;
     record.priority = message.priority;
     record.generation = Math.max(record.generation, generation.index);
-    // What a client says that answers checks is heard where it answered one: anybody can say it again.
+    // What a client says that answers checks is heard where it answered one: anybody can say it
+    // again.
     const isHeard = !this.#checks.areAnswered || this.#checks.isProven(record, now);
     if (isHeard) this.#heard(now);
     // The listener may have closed the agent.
@@ -306,12 +314,12 @@ export class IceLiteAgent implements PathValidator {
   }
 
   /**
-   * Follows the client's nomination. A better path is taken at once (aggressive nomination, where the
-   * highest priority wins: RFC 5245 §8.1.1.2, still Firefox's way), a later generation, too. A worse
-   * one is taken when the selected path fell silent or the client insists with a second request: so
-   * Chromium's move to a worse network is followed within a check or two, and Firefox's one-time
-   * nomination of every pair does not make the path flap. From a proven path it goes to a proven one
-   * only; until then media stays where it is.
+   * Follows the client's nomination. A better path is taken at once (aggressive nomination, where
+   * the highest priority wins: RFC 5245 §8.1.1.2, still Firefox's way), a later generation, too. A
+   * worse one is taken when the selected path fell silent or the client insists with a second
+   * request: so Chromium's move to a worse network is followed within a check or two, and Firefox's
+   * one-time nomination of every pair does not make the path flap. From a proven path it goes to a
+   * proven one only; until then media stays where it is.
    */
   #nominate(record: PathRecord, tag: number, now: number): void {
     const selected = this.#selected;
@@ -361,8 +369,8 @@ export class IceLiteAgent implements PathValidator {
   }
 
   /**
-   * After the selected path is gone: the one heard last, a proven one if there is one, until the client
-   * nominates again.
+   * After the selected path is gone: the one heard last, a proven one if there is one, until the
+   * client nominates again.
    */
   #selectFreshest(now: number): void {
     const freshest = this.#paths.freshest((record) => this.#isProven(record, now));

@@ -17,12 +17,16 @@ export interface PathRecord extends PathProof {
   /** Highest generation a request on it was made under. */
   generation: number;
   nominated: boolean;
-  /** Nominations of this path since the selected one was last nominated; retransmissions count once. */
+  /**
+   * Nominations of this path since the selected one was last nominated; retransmissions count once.
+   */
   claims: number;
   claimTag: number;
 }
 
-/** When a check that a move waits for is repeated, ms after it began; the client's requests do more. */
+/**
+ * When a check that a move waits for is repeated, ms after it began; the client's requests do more.
+ */
 const REPEAT_AFTER_MS: readonly number[] = [100, 300];
 
 /** A path that the client nominated, and that is not proven yet. */

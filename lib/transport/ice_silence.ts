@@ -11,7 +11,9 @@
 export const INTERRUPTED_AFTER_MS = 10_000;
 /** Silence before a session is lost, ms: LiveKit's disconnected plus failed timeouts. */
 export const LOST_AFTER_MS = 15_000;
-/** Wait for the very first valid request, ms: a slow signalling round trip and a TCP fallback fit. */
+/**
+ * Wait for the very first valid request, ms: a slow signalling round trip and a TCP fallback fit.
+ */
 export const START_TIMEOUT_MS = 30_000;
 /** How long a lost session is kept for a restart, ms: above what a client is given to come back. */
 export const RELEASE_AFTER_MS = 30_000;

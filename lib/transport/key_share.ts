@@ -1,6 +1,6 @@
 /**
- * Our half of an elliptic-curve Diffie-Hellman exchange with a server that has already shown its own
- * (RFC 8422 §5).
+ * Our half of an elliptic-curve Diffie-Hellman exchange with a server that has already shown its
+ * own (RFC 8422 §5).
  *
  * @module
  */

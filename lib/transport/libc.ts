@@ -1,14 +1,16 @@
 /**
- * The C library through the foreign function interface: the few calls that move batches of datagrams.
+ * The C library through the foreign function interface: the few calls that move batches of
+ * datagrams.
  *
  * Contract: nothing here throws or asks for a permission. Where the library cannot be used (another
- * system, musl, no permission, a missing library or call, another memory layout) the result says why.
+ * system, musl, no permission, a missing library or call, another memory layout) the result says
+ * why.
  *
- * All calls are synchronous; on a socket they are made with MSG_DONTWAIT and so never wait. How to pass
- * an address, measured on Deno 2.9.6 with `memcmp`, for each call: as a `Deno.PointerObject` 5 ns, as a
- * `usize` with a `bigint` 3 ns, as a `buffer` 17 ns. One `usize` or `u64` parameter that is given as a
- * plain number sends every call the slow way: 95 to 130 ns and 16 bytes of garbage. Here addresses
- * never change, so they are pointer objects made once.
+ * All calls are synchronous; on a socket they are made with MSG_DONTWAIT and so never wait. How to
+ * pass an address, measured on Deno 2.9.6 with `memcmp`, for each call: as a `Deno.PointerObject` 5
+ * ns, as a `usize` with a `bigint` 3 ns, as a `buffer` 17 ns. One `usize` or `u64` parameter that
+ * is given as a plain number sends every call the slow way: 95 to 130 ns and 16 bytes of garbage.
+ * Here addresses never change, so they are pointer objects made once.
  *
  * @module
  */

@@ -1,15 +1,15 @@
 /**
- * OpenSSL's libcrypto through the foreign function interface: the few calls SRTP needs, and the cipher
- * contexts they work on.
+ * OpenSSL's libcrypto through the foreign function interface: the few calls SRTP needs, and the
+ * cipher contexts they work on.
  *
  * Contract: opening neither throws nor asks for a permission; where the library cannot be used, the
  * result says why. Every context is freed by who made it, and they are counted.
  *
- * Addresses are `bigint`s, which the packet path has nowhere else. Measured on Deno 2.9.6, a call with
- * such a parameter takes 3 ns, with a plain number 87 ns (never the fast path), with a byte array 9 ns
- * and a view to be made for every offset. Optimized code keeps sums of addresses in machine words, so
- * they allocate nothing, if it can see that what is added has 32 bits: `BigInt(offset | 0)` makes no
- * object, where `BigInt(offset)` makes one of 24 bytes.
+ * Addresses are `bigint`s, which the packet path has nowhere else. Measured on Deno 2.9.6, a call
+ * with such a parameter takes 3 ns, with a plain number 87 ns (never the fast path), with a byte
+ * array 9 ns and a view to be made for every offset. Optimized code keeps sums of addresses in
+ * machine words, so they allocate nothing, if it can see that what is added has 32 bits:
+ * `BigInt(offset | 0)` makes no object, where `BigInt(offset)` makes one of 24 bytes.
  *
  * @module
  */
@@ -35,7 +35,9 @@ const SYMBOLS = {
     parameters: ["usize", "usize", "usize", "usize", "usize", "i32"],
     result: "i32",
   },
-  /** Context, output, input, length: the cipher itself, without the buffering of `EVP_CipherUpdate`. */
+  /**
+   * Context, output, input, length: the cipher itself, without the buffering of `EVP_CipherUpdate`.
+   */
   EVP_Cipher: { parameters: ["usize", "usize", "usize", "u32"], result: "i32" },
   EVP_CIPHER_CTX_ctrl: { parameters: ["usize", "i32", "i32", "usize"], result: "i32" },
   /** Since 3.0, and cheaper than the same by `EVP_CIPHER_CTX_ctrl`. */
@@ -151,7 +153,9 @@ export function openLibcrypto(names: readonly string[] = LIBRARY_NAMES): Libcryp
   return { ok: false, reason: reasons.join("; ") };
 }
 
-/** Whether the calls are known to be what we expect in a version, as `OpenSSL_version_num` tells it. */
+/**
+ * Whether the calls are known to be what we expect in a version, as `OpenSSL_version_num` tells it.
+ */
 export function isKnownVersion(version: bigint): boolean {
   return version >= OLDEST_VERSION && version < NEXT_MAJOR;
 }

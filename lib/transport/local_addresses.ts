@@ -1,10 +1,10 @@
 /**
  * The addresses of this machine, and which of them an operator lets media use.
  *
- * A socket for each address, in place of one for all of them, because an answer has to come from the
- * address that was asked: otherwise the system picks the source by its routes, and a client that asked
- * another one drops the answer. (The kernel can tell the asked address with each datagram, but the
- * runtime keeps that to itself for those it receives.)
+ * A socket for each address, in place of one for all of them, because an answer has to come from
+ * the address that was asked: otherwise the system picks the source by its routes, and a client
+ * that asked another one drops the answer. (The kernel can tell the asked address with each
+ * datagram, but the runtime keeps that to itself for those it receives.)
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Which twin of each port a server uses: native or portable sockets, native or portable ciphers. The
- * one place that decides, out of the configured wish and what this machine has.
+ * Which twin of each port a server uses: native or portable sockets, native or portable ciphers.
+ * The one place that decides, out of the configured wish and what this machine has.
  *
  * @module
  */

@@ -8,11 +8,11 @@
 const known = new WeakMap<Uint8Array, bigint>();
 
 /**
- * The address of `bytes[0]`. From the second call for a view on it costs 3 ns, so use views that live
- * on.
+ * The address of `bytes[0]`. From the second call for a view on it costs 3 ns, so use views that
+ * live on.
  *
- * It holds as long as the view: memory of an `ArrayBuffer` never moves. A buffer that was detached or
- * shrunk makes `bytes.length` smaller, so check offsets against that before every use.
+ * It holds as long as the view: memory of an `ArrayBuffer` never moves. A buffer that was detached
+ * or shrunk makes `bytes.length` smaller, so check offsets against that before every use.
  */
 export function addressOf(bytes: Uint8Array): bigint {
   return known.get(bytes) ?? lookUp(bytes);

@@ -1,16 +1,17 @@
 /**
- * {@linkcode Datagrams} over the C library (Linux): whole batches in and out by one system call each,
- * and runs of equal datagrams for one destination as one message that the kernel cuts up (UDP GSO).
+ * {@linkcode Datagrams} over the C library (Linux): whole batches in and out by one system call
+ * each, and runs of equal datagrams for one destination as one message that the kernel cuts up (UDP
+ * GSO).
  *
- * `Deno.listenDatagram` binds the socket and tells when it is readable, at the price of handing over
- * the first datagram itself; everything behind that one is drained with `recvmmsg` in the same turn,
- * without a hop to another thread. What the kernel does not take at once waits in order, is tried
- * again a little later, and is dropped oldest video first when the queue is full.
+ * `Deno.listenDatagram` binds the socket and tells when it is readable, at the price of handing
+ * over the first datagram itself; everything behind that one is drained with `recvmmsg` in the same
+ * turn, without a hop to another thread. What the kernel does not take at once waits in order, is
+ * tried again a little later, and is dropped oldest video first when the queue is full.
  *
- * Received runs (UDP GRO) are not asked for. Measured on loopback: where the sender does not send runs,
- * nothing is ever joined and each datagram costs a third more (4.0 µs instead of 2.9); where it does, a
- * datagram costs half (0.6 instead of 1.1). Browsers send single datagrams, and what a publisher sends
- * is received once and sent on a hundred times.
+ * Received runs (UDP GRO) are not asked for. Measured on loopback: where the sender does not send
+ * runs, nothing is ever joined and each datagram costs a third more (4.0 µs instead of 2.9); where
+ * it does, a datagram costs half (0.6 instead of 1.1). Browsers send single datagrams, and what a
+ * publisher sends is received once and sent on a hundred times.
  *
  * A message that fails is skipped and counted by its reason:
  *
@@ -57,7 +58,9 @@ const RETRY_MS = 1;
 /** A turn of the event loop ends after so many received batches or sent datagrams: about 10 ms. */
 const TURN_BATCHES = 16;
 const TURN_SENDS = 4096;
-/** Receive errors in a row before pausing: one is noise (an ICMP error), many are a broken socket. */
+/**
+ * Receive errors in a row before pausing: one is noise (an ICMP error), many are a broken socket.
+ */
 const ERRORS_BEFORE_PAUSE = 16;
 /** The pause, ms: long enough not to spin, short enough not to be noticed when it recovers. */
 const ERROR_PAUSE_MS = 50;
@@ -242,8 +245,9 @@ class NativeDatagrams implements Datagrams {
   }
 
   /**
-   * A run that is not taken is sent again as single datagrams. Whose fault it is depends: a kernel or
-   * an interface that cannot do it has never done it, while a path's small MTU is that path's affair.
+   * A run that is not taken is sent again as single datagrams. Whose fault it is depends: a kernel
+   * or an interface that cannot do it has never done it, while a path's small MTU is that path's
+   * affair.
    */
   #refuseRuns(): void {
     if (this.#hasSentRun) {

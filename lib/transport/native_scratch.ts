@@ -1,8 +1,8 @@
 /**
  * The memory through which SRTP hands small things to libcrypto: IVs, the state of a hash, tags.
  *
- * All ciphers of a thread share it, because one packet is worked on at a time and nothing in it has to
- * outlive that.
+ * All ciphers of a thread share it, because one packet is worked on at a time and nothing in it has
+ * to outlive that.
  *
  * @module
  */
@@ -82,8 +82,8 @@ export function saltWords(salt: Uint8Array, mode: "cm" | "gcm"): Int32Array {
 }
 
 /**
- * Writes the IV of a packet: of RFC 3711 §4.1.1 from `cmIv` on, of RFC 7714 §8.1 and §9.1 from `gcmIv`
- * on.
+ * Writes the IV of a packet: of RFC 3711 §4.1.1 from `cmIv` on, of RFC 7714 §8.1 and §9.1 from
+ * `gcmIv` on.
  *
  * @param high Upper 32 bits of the 48-bit index.
  * @param low Lower 16 bits of it.

@@ -9,7 +9,9 @@ import { NativeGcm } from "./native_gcm.ts";
 import type { SrtpCipherFactory } from "./srtp_cipher.ts";
 import { SRTP_PROFILE } from "./srtp_keys.ts";
 
-/** Makes the cipher for the profile of its keys; each holds memory of `library` until it is closed. */
+/**
+ * Makes the cipher for the profile of its keys; each holds memory of `library` until it is closed.
+ */
 export function nativeCipherFactory(library: Libcrypto): SrtpCipherFactory {
   return (keys) =>
     keys.profile === SRTP_PROFILE.aes128CmSha1_80

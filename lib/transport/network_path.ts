@@ -32,7 +32,9 @@ export interface PathOwner {
 
 /** Who validated a path: the ICE agent. */
 export interface PathValidator {
-  /** The path ended from below (a TCP connection closed). Not called for a path the agent closes. */
+  /**
+   * The path ended from below (a TCP connection closed). Not called for a path the agent closes.
+   */
   pathClosed(path: NetworkPath): void;
   /** Whether the path is in live use, so that no other session may claim its address. */
   holds(path: NetworkPath, now: number): boolean;
@@ -48,17 +50,21 @@ export interface NetworkPath {
   /**
    * Queues `bytes[0..length)`, which the caller may reuse at once.
    *
-   * @returns `false` if the packet was certainly not sent: closed path, or a slow reader's full queue.
+   * @returns `false` if the packet was certainly not sent: closed path, or a slow reader's full
+   *   queue.
    */
   send(bytes: Uint8Array, length: number): boolean;
   /**
-   * Lends room for the next packet, from index 0 on, until it is committed or something else is sent
-   * anywhere. `undefined` if nothing can be sent now, which is counted.
+   * Lends room for the next packet, from index 0 on, until it is committed or something else is
+   * sent anywhere. `undefined` if nothing can be sent now, which is counted.
    */
   reserve(): Uint8Array | undefined;
   /** Queues the first `length` bytes of what was reserved last. */
   commit(length: number, kind: SendKind): void;
-  /** Forgets the address (UDP), or closes the connection once its queue is written (TCP). Idempotent. */
+  /**
+   * Forgets the address (UDP), or closes the connection once its queue is written (TCP).
+   * Idempotent.
+   */
   close(): void;
 }
 

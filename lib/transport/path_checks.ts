@@ -1,16 +1,18 @@
 /**
- * Whether the client is where a path leads, found out by asking: a request of the client's says who it
- * is, but a copy of it can be sent with any source address, and media would follow to whoever lives
- * there. So a path is *proven* by an answer to a check of our own, which nobody can give who does not
- * receive at that address; by a DTLS handshake that went over it alone; or by being a TCP connection.
+ * Whether the client is where a path leads, found out by asking: a request of the client's says who
+ * it is, but a copy of it can be sent with any source address, and media would follow to whoever
+ * lives there. So a path is *proven* by an answer to a check of our own, which nobody can give who
+ * does not receive at that address; by a DTLS handshake that went over it alone; or by being a TCP
+ * connection.
  *
- * Lite agents need not send checks (RFC 8445 §2.5); every full agent answers them. As soon as a client
- * has answered one, proofs age: it has to go on answering (consent, RFC 7675), or sending media, which
- * is authenticated and cannot be said again (FFmpeg answers nothing once it is connected).
+ * Lite agents need not send checks (RFC 8445 §2.5); every full agent answers them. As soon as a
+ * client has answered one, proofs age: it has to go on answering (consent, RFC 7675), or sending
+ * media, which is authenticated and cannot be said again (FFmpeg answers nothing once it is
+ * connected).
  *
- * An address that is not proven is asked when requests come, at most once for each (and twice more if it
- * is urgent): what never answers gets little more than it was made to send. The path in use is asked in
- * any case, for clients that send no checks once they are connected (FFmpeg's).
+ * An address that is not proven is asked when requests come, at most once for each (and twice more
+ * if it is urgent): what never answers gets little more than it was made to send. The path in use
+ * is asked in any case, for clients that send no checks once they are connected (FFmpeg's).
  *
  * @module
  */
@@ -74,8 +76,8 @@ export class PathChecks {
   #answersSince = Infinity;
 
   /**
-   * @param onAnswer After the proof was noted; with the round trip, or -1 for a check that was sent again:
-   *   it cannot be told which copy was answered.
+   * @param onAnswer After the proof was noted; with the round trip, or -1 for a check that was sent
+   *   again: it cannot be told which copy was answered.
    */
   constructor(
     directory: IceDirectory,
@@ -119,7 +121,11 @@ export class PathChecks {
     return Math.max(proof.provenAt, proof.sentAt) + RENEW_ANYWAY_MS;
   }
 
-  /** A request came by the path: asks back if there is a reason. @param renew Whether it is in use. */
+  /**
+   * A request came by the path: asks back if there is a reason.
+   *
+   * @param renew Whether it is in use.
+   */
   requested(proof: PathProof, now: number, renew: boolean): void {
     if (proof.path.protocol === "tcp") return;
     const isProven = this.isProven(proof, now);

@@ -1,10 +1,10 @@
 /**
- * One peer connection below RTP: an ICE-lite agent finds the path, DTLS proves the peer and gives the
- * keys, SRTP seals, and SCTP carries data. What comes out is clear RTP, RTCP and messages.
+ * One peer connection below RTP: an ICE-lite agent finds the path, DTLS proves the peer and gives
+ * the keys, SRTP seals, and SCTP carries data. What comes out is clear RTP, RTCP and messages.
  *
- * Contract: nothing of the peer reaches the listener, and nothing of its owner's is sent, before the
- * peer's certificate matched its description; after {@linkcode PeerTransport.close} or `onFailed` no call
- * comes any more.
+ * Contract: nothing of the peer reaches the listener, and nothing of its owner's is sent, before
+ * the peer's certificate matched its description; after {@linkcode PeerTransport.close} or
+ * `onFailed` no call comes any more.
  *
  * @module
  */
@@ -101,13 +101,13 @@ export interface RemoteParameters {
 /** Where clear RTP packets go to be sealed and sent, one at a time. */
 export interface RtpOutlet {
   /**
-   * Lends room for the next packet, from index 0 on, of which the last 32 bytes are kept for sealing.
-   * `undefined` if nothing can be sent now. Valid until anything else is sent.
+   * Lends room for the next packet, from index 0 on, of which the last 32 bytes are kept for
+   * sealing. `undefined` if nothing can be sent now. Valid until anything else is sent.
    */
   reserveRtp(): Uint8Array | undefined;
   /**
-   * Sends the packet that begins in the reserved bytes, `[0, written)` with the whole header, and ends
-   * in `source[at, at + length)`, which is only read.
+   * Sends the packet that begins in the reserved bytes, `[0, written)` with the whole header, and
+   * ends in `source[at, at + length)`, which is only read.
    */
   sendRtp(isVideo: boolean, written: number, source: Uint8Array, at: number, length: number): void;
 }
@@ -215,7 +215,9 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     if (sealed > 0) path.commit(sealed, isVideo ? SendKind.video : SendKind.other);
   }
 
-  /** Seals and sends a compound RTCP packet `bytes[0, length)`, which has 32 bytes of room behind. */
+  /**
+   * Seals and sends a compound RTCP packet `bytes[0, length)`, which has 32 bytes of room behind.
+   */
   sendRtcp(bytes: Uint8Array, length: number): void {
     const path = this.#ice.mediaPath;
     if (this.#srtp === undefined || path === undefined) return;
@@ -224,8 +226,8 @@ export class PeerTransport implements PathOwner, RtpOutlet {
   }
 
   /**
-   * Sends a message on LiveKit's channel of that kind, or on the first of the peer's own; `false` if
-   * it was not taken.
+   * Sends a message on LiveKit's channel of that kind, or on the first of the peer's own; `false`
+   * if it was not taken.
    */
   sendData(kind: ChannelKind | "raw", bytes: Uint8Array): boolean {
     const channels = this.#channels;

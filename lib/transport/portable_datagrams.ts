@@ -1,12 +1,13 @@
 /**
- * {@linkcode Datagrams} without native code: over `Deno.listenDatagram`, or over `node:dgram` where the
- * embedding program runs without Deno's unstable `net` flag.
+ * {@linkcode Datagrams} without native code: over `Deno.listenDatagram`, or over `node:dgram` where
+ * the embedding program runs without Deno's unstable `net` flag.
  *
- * Two properties of both runtimes' send calls, found by experiment on Deno 2.9.6, shape this file. The
- * bytes are read *after* the call returns (refill the buffer and the refilled bytes are sent), so they
- * wait in a slot that stays untouched until the call has settled. And `Deno.listenDatagram`'s
- * calls that are pending together complete newest first, which turns a burst around; so exactly one is
- * pending at a time. Awaiting each costs no more CPU than overlapping them: about 5 µs either way.
+ * Two properties of both runtimes' send calls, found by experiment on Deno 2.9.6, shape this file.
+ * The bytes are read *after* the call returns (refill the buffer and the refilled bytes are sent),
+ * so they wait in a slot that stays untouched until the call has settled. And
+ * `Deno.listenDatagram`'s calls that are pending together complete newest first, which turns a
+ * burst around; so exactly one is pending at a time. Awaiting each costs no more CPU than
+ * overlapping them: about 5 µs either way.
  *
  * `Deno.listenDatagram` cannot set socket buffers: for it the operator raises the system's default
  * (`net.core.rmem_default`).
@@ -30,7 +31,9 @@ import { QUEUE_SLOTS, SendQueue } from "./send_queue.ts";
 const RECEIVE_PAUSE_SLOTS = QUEUE_SLOTS / 4;
 /** Socket buffers asked for, as the LiveKit server asks; the kernel gives what its limit allows. */
 const SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;
-/** Receive errors in a row before pausing: one is noise (an ICMP error), many are a broken socket. */
+/**
+ * Receive errors in a row before pausing: one is noise (an ICMP error), many are a broken socket.
+ */
 const ERRORS_BEFORE_PAUSE = 16;
 /** The pause, ms: long enough not to spin, short enough not to be noticed when it recovers. */
 const ERROR_PAUSE_MS = 50;
@@ -176,9 +179,9 @@ class DenoDatagrams extends PortableDatagrams {
    * One receive at a time keeps the order of arrival, for the reason sends are not overlapped. A
    * datagram that fills the buffer may have been cut, and is dropped.
    *
-   * Receives and sends take turns, and one received packet may be hundreds to send: after a pause of
-   * the process the backlog would be read as fast as the first packet of it is sent on. So a long
-   * queue is sent before more is received; the kernel's buffer holds what comes meanwhile.
+   * Receives and sends take turns, and one received packet may be hundreds to send: after a pause
+   * of the process the backlog would be read as fast as the first packet of it is sent on. So a
+   * long queue is sent before more is received; the kernel's buffer holds what comes meanwhile.
    */
   async #receive(): Promise<void> {
     const buffer = new Uint8Array(MAX_DATAGRAM_BYTES);

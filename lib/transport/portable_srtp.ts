@@ -1,8 +1,8 @@
 /**
  * SRTP ciphers on node:crypto alone, for every platform Deno runs on.
  *
- * AES128_CM_HMAC_SHA1_80 avoids what is slow there, making cipher and HMAC objects per packet: one AES
- * object in ECB mode makes keystream for several packets, and HMAC is two plain SHA-1 hashes.
+ * AES128_CM_HMAC_SHA1_80 avoids what is slow there, making cipher and HMAC objects per packet: one
+ * AES object in ECB mode makes keystream for several packets, and HMAC is two plain SHA-1 hashes.
  * The AEAD ciphers have no such way and make an object per packet, so prefer the former.
  *
  * @module

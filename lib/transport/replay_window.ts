@@ -1,8 +1,8 @@
 /**
  * A sliding window that says whether a packet number was seen (RFC 3711 §3.3.2, RFC 6347 §4.1.2.6).
  *
- * Contract: {@linkcode ReplayWindow.isFresh} changes nothing, and {@linkcode ReplayWindow.accept} is
- * called only for packets that authenticated. Numbers are exact up to 2^53; memory is fixed.
+ * Contract: {@linkcode ReplayWindow.isFresh} changes nothing, and {@linkcode ReplayWindow.accept}
+ * is called only for packets that authenticated. Numbers are exact up to 2^53; memory is fixed.
  *
  * @module
  */

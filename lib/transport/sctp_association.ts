@@ -1,11 +1,11 @@
 /**
- * One SCTP association (RFC 9260, RFC 8831) over DTLS: werift's stack behind a door that checks every
- * packet, and a queue that gives it one message at a time.
+ * One SCTP association (RFC 9260, RFC 8831) over DTLS: werift's stack behind a door that checks
+ * every packet, and a queue that gives it one message at a time.
  *
  * Contract: whatever a peer sends affects this association only: bad packets are counted, never
- * thrown, never an unhandled rejection, and memory for unfinished messages is bounded. We wait for the
- * peer's INIT (every WebRTC client sends one). After `onClosed` or `close` no call comes and no timer
- * is left.
+ * thrown, never an unhandled rejection, and memory for unfinished messages is bounded. We wait for
+ * the peer's INIT (every WebRTC client sends one). After `onClosed` or `close` no call comes and no
+ * timer is left.
  *
  * @module
  */
@@ -113,8 +113,8 @@ export class SctpAssociation {
   }
 
   /**
-   * Queues a message; those that may be lost go before those that may not. Dropped if the association
-   * has ended.
+   * Queues a message; those that may be lost go before those that may not. Dropped if the
+   * association has ended.
    */
   send(message: OutgoingMessage): void {
     if (this.#ended) return;
@@ -300,7 +300,10 @@ export class SctpAssociation {
     return advertisedRwnd < length && tsnDistance(tsn, lastReceivedTsn!) !== 1;
   }
 
-  /** Acknowledges only what was sent, in ascending blocks; werift walks through every number in them. */
+  /**
+   * Acknowledges only what was sent, in ascending blocks; werift walks through every number in
+   * them.
+   */
   #isSoundSack(view: DataView, at: number): boolean {
     const cumulative = view.getUint32(at + 4);
     const outstanding = tsnDistance(this.#internals.localTsn - 1, cumulative);
@@ -341,7 +344,10 @@ export class SctpAssociation {
     return false;
   }
 
-  /** Gives the stack one message at a time: it slows down quadratically with messages that wait in it. */
+  /**
+   * Gives the stack one message at a time: it slows down quadratically with messages that wait in
+   * it.
+   */
   async #write(): Promise<void> {
     if (this.#writing || !this.established) return;
     this.#writing = true;

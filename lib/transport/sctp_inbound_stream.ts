@@ -1,8 +1,8 @@
 /**
  * Puts the messages of one received SCTP stream together (RFC 9260 §6.9, ordering §6.5).
  *
- * Takes the place of werift's class of the same shape, which delivers one ordered message per arriving
- * chunk and so falls behind for ever after the first loss.
+ * Takes the place of werift's class of the same shape, which delivers one ordered message per
+ * arriving chunk and so falls behind for ever after the first loss.
  *
  * Contract: chunks are added once each; a message comes out once, when all its fragments are there
  * and, if it is ordered, all before it came out.
@@ -87,7 +87,8 @@ export class InboundStream {
     let tsn = this.reassembly[at]!.tsn;
     for (let i = at; i < this.reassembly.length; i++, tsn = (tsn + 1) >>> 0) {
       const chunk = this.reassembly[i]!;
-      // Also a message cannot begin within another: looked at no further, all of the list stays linear.
+      // Also a message cannot begin within another: looked at no further, all of the list stays
+      // linear.
       if (chunk.tsn !== tsn || (i > at && (chunk.flags & FIRST_FRAGMENT) !== 0)) return 0;
       if ((chunk.flags & LAST_FRAGMENT) !== 0) return i - at + 1;
     }

@@ -33,7 +33,10 @@ const CHUNK_HEADER_BYTES = 4;
 const CHECKSUM_AT = 8;
 /** A packet of browsers has up to a few dozen small chunks. */
 const MAX_CHUNKS = 256;
-/** Parameters an outgoing stream reset, a response, and an added-streams request must have (RFC 6525 §4). */
+/**
+ * Parameters an outgoing stream reset, a response, and an added-streams request must have (RFC 6525
+ * §4).
+ */
 const RECONFIG_PARAMETER_BYTES: ReadonlyMap<number, number> = new Map([[13, 16], [16, 12], [
   17,
   12,

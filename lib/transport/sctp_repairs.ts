@@ -1,12 +1,13 @@
 /**
- * Replaces, on one instance of werift's SCTP, the steps that are wrong, by ones that follow the RFCs.
+ * Replaces, on one instance of werift's SCTP, the steps that are wrong, by ones that follow the
+ * RFCs.
  *
- * What is wrong there: ordered messages are delivered one per arriving chunk; numbers are sorted as text, so cumulative acknowledgement and gap blocks go
- * astray; FORWARD-TSN on receipt throws away fragments beyond what it says, which stalls the reliable
- * channel whenever the lossy one loses a packet; `maxRetransmits: 0` means "for ever"; giving up a
- * message gives up the one at the head of the queue instead; and a lost FORWARD-TSN is never sent
- * again. Its names are private to werift, so they are all in {@linkcode SctpInternals}, and the
- * version is pinned.
+ * What is wrong there: ordered messages are delivered one per arriving chunk; numbers are sorted as
+ * text, so cumulative acknowledgement and gap blocks go astray; FORWARD-TSN on receipt throws away
+ * fragments beyond what it says, which stalls the reliable channel whenever the lossy one loses a
+ * packet; `maxRetransmits: 0` means "for ever"; giving up a message gives up the one at the head of
+ * the queue instead; and a lost FORWARD-TSN is never sent again. Its names are private to werift,
+ * so they are all in {@linkcode SctpInternals}, and the version is pinned.
  *
  * @module
  */

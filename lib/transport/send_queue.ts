@@ -3,10 +3,11 @@
  * its twins have in common.
  *
  * A slot is free, lent (reserved, or taken and not given back), or waiting. What waits is a line of
- * *positions*, each with a slot, a length, a remote and a kind, in arrays of their own: dropping from
- * the middle of the line marks its position and frees its slot, and moves no bytes. The line grows to
- * the right; it starts over at 0 whenever nothing waits, and is closed up to the left when it reaches
- * the end of its arrays, which are so long that this costs two moves for each commit at most.
+ * *positions*, each with a slot, a length, a remote and a kind, in arrays of their own: dropping
+ * from the middle of the line marks its position and frees its slot, and moves no bytes. The line
+ * grows to the right; it starts over at 0 whenever nothing waits, and is closed up to the left when
+ * it reaches the end of its arrays, which are so long that this costs two moves for each commit at
+ * most.
  *
  * Memory is fixed at construction. Slots are reused last in, first out, so a queue that is emptied
  * often stays within the processor's cache however long it could be.
@@ -16,7 +17,9 @@
 import type { DropCounters } from "../base/drop_counters.ts";
 import { MAX_SEND_BYTES, type RemoteAddress, SendKind } from "./datagrams.ts";
 
-/** Datagrams that may wait: a key frame of 16 packets to 500 subscribers. 12 MiB, touched when used. */
+/**
+ * Datagrams that may wait: a key frame of 16 packets to 500 subscribers. 12 MiB, touched when used.
+ */
 export const QUEUE_SLOTS = 8192;
 /** Marks the position of a datagram that was dropped while it waited; no {@linkcode SendKind}. */
 export const DROPPED = 2;

@@ -1,9 +1,9 @@
 /**
  * SHA-1 written out (FIPS 180-4 §6.1), for HMACs with a key that stays (RFC 2104).
  *
- * For short input the calls into `node:crypto` cost several times the hashing itself: its HMAC has no
- * reset, so each message takes two hash objects. Everything here is synchronous and allocates nothing
- * per message, with one scratch for the one hash that can run at a time.
+ * For short input the calls into `node:crypto` cost several times the hashing itself: its HMAC has
+ * no reset, so each message takes two hash objects. Everything here is synchronous and allocates
+ * nothing per message, with one scratch for the one hash that can run at a time.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
- * Remote addresses that carry the bytes the kernel wants (`sockaddr_in`, `sockaddr_in6`), and a table
- * that finds the one for received bytes without building a text or an object.
+ * Remote addresses that carry the bytes the kernel wants (`sockaddr_in`, `sockaddr_in6`), and a
+ * table that finds the one for received bytes without building a text or an object.
  *
- * The table is a cache and nothing depends on it: an address that was pushed out lives on where it is
- * held, is made anew when its peer sends again, and is then equal to the old one as a value.
+ * The table is a cache and nothing depends on it: an address that was pushed out lives on where it
+ * is held, is made anew when its peer sends again, and is then equal to the old one as a value.
  *
  * @module
  */
@@ -109,7 +109,9 @@ export class SocketAddressTable {
     return this.#entries.reduce((sum, entry) => entry === undefined ? sum : sum + 1, 0);
   }
 
-  /** The address of the `sockaddr` from word `at` on, the same object while it stays in the table. */
+  /**
+   * The address of the `sockaddr` from word `at` on, the same object while it stays in the table.
+   */
   find(words: Int32Array, at: number): SocketAddress {
     const set = this.#setOf(words, at);
     for (let entry = set; entry < set + WAYS; entry++) {
@@ -167,8 +169,9 @@ export class SocketAddressTable {
   }
 
   /**
-   * Where in a set a new address goes: an empty place, else that of one never heard again, as all the
-   * invented ones are, else the next in turn, after which the others have to be found once more.
+   * Where in a set a new address goes: an empty place, else that of one never heard again, as all
+   * the invented ones are, else the next in turn, after which the others have to be found once
+   * more.
    */
   #placeIn(set: number): number {
     for (let way = 0; way < WAYS; way++) {

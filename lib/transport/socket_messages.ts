@@ -1,10 +1,10 @@
 /**
- * The memory that `sendmmsg` and `recvmmsg` read and write: arrays of `struct mmsghdr` with all that
- * they point to, built once, so that a packet costs a few 32-bit stores.
+ * The memory that `sendmmsg` and `recvmmsg` read and write: arrays of `struct mmsghdr` with all
+ * that they point to, built once, so that a packet costs a few 32-bit stores.
  *
  * The layout is that of 64-bit little-endian Linux (x86-64 and aarch64 agree): 64 bytes a message,
- * 16 an I/O vector, 24 a control message with one 16-bit value. `libc.ts` tries it out before anybody
- * relies on it. Needs the permission for native code.
+ * 16 an I/O vector, 24 a control message with one 16-bit value. `libc.ts` tries it out before
+ * anybody relies on it. Needs the permission for native code.
  *
  * @module
  */
@@ -16,7 +16,9 @@ import { NAME_WORDS, type SocketAddress } from "./socket_address.ts";
 export const SEND_BATCH = 1024;
 /** Datagrams that one call receives at most. */
 export const RECEIVE_BATCH = 64;
-/** Limits of UDP_SEGMENT: `UDP_MAX_SEGMENTS` of kernels before 6.9, and what an IPv4 datagram holds. */
+/**
+ * Limits of UDP_SEGMENT: `UDP_MAX_SEGMENTS` of kernels before 6.9, and what an IPv4 datagram holds.
+ */
 const MAX_SEGMENTS = 64;
 const MAX_MESSAGE_BYTES = 65_507;
 
@@ -102,7 +104,9 @@ export class SendMessages {
   /** The first slot that begins beyond a multiple of 4 GiB, where the high half is one more. */
   readonly #crossing: number;
 
-  /** @param nameLength Of the socket's addresses: 16 (IPv4), 28 (IPv6), or 0 for a connected socket. */
+  /**
+   * @param nameLength Of the socket's addresses: 16 (IPv4), 28 (IPv6), or 0 for a connected socket.
+   */
   constructor(queue: SendQueue<SocketAddress>, nameLength: number) {
     this.#queue = queue;
     this.pointer = this.#headers.pointer;
@@ -129,8 +133,8 @@ export class SendMessages {
   /**
    * Makes messages of what waits, from the front, as many as one call takes.
    *
-   * @param mayMerge Whether consecutive datagrams for one destination, of equal length except that the
-   * last may be shorter, become one message that the kernel cuts up again (UDP_SEGMENT).
+   * @param mayMerge Whether consecutive datagrams for one destination, of equal length except that
+   * the last may be shorter, become one message that the kernel cuts up again (UDP_SEGMENT).
    */
   fill(mayMerge: boolean): void {
     const { kinds, lengths, remotes, tail } = this.#queue;

@@ -39,8 +39,8 @@ export interface SocketDescriptor {
 }
 
 /**
- * Finds the UDP socket that is bound to `local`, by asking each descriptor for its name: no two sockets
- * have the same unless both allow it, and the runtime's do not.
+ * Finds the UDP socket that is bound to `local`, by asking each descriptor for its name: no two
+ * sockets have the same unless both allow it, and the runtime's do not.
  */
 export function findDescriptor(
   libc: Libc,
@@ -65,8 +65,8 @@ export function findDescriptor(
 }
 
 /**
- * Enlarges the buffers, beyond the system's limit where we may, and sets the marks asked for. What the
- * system refuses stays as it was: the socket works, with less room for bursts or without marks.
+ * Enlarges the buffers, beyond the system's limit where we may, and sets the marks asked for. What
+ * the system refuses stays as it was: the socket works, with less room for bursts or without marks.
  */
 export function setSocketOptions(
   libc: Libc,

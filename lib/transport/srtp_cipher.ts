@@ -3,8 +3,8 @@
  *
  * Contract: a cipher knows one direction's session keys and nothing about packet order; roll-over,
  * replay and header parsing are the session's (`srtp_session.ts`). Calls are synchronous, keep no
- * reference to a packet, and touch only `bytes[0 .. length + overhead)`; arguments that reach beyond
- * `bytes` are refused. A failed `open` may leave the packet's bytes changed.
+ * reference to a packet, and touch only `bytes[0 .. length + overhead)`; arguments that reach
+ * beyond `bytes` are refused. A failed `open` may leave the packet's bytes changed.
  *
  * @module
  */
@@ -72,7 +72,9 @@ export interface SrtpCipher {
   /** Checks and decrypts a compound RTCP packet with the E bit. Returns its clear length, or -1. */
   openRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number;
 
-  /** Lets go of the keys and of memory the collector does not see. Idempotent; later calls refuse. */
+  /**
+   * Lets go of the keys and of memory the collector does not see. Idempotent; later calls refuse.
+   */
   close(): void;
 }
 

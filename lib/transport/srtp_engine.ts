@@ -1,6 +1,6 @@
 /**
- * Which SRTP ciphers a server uses, and which profiles it prefers with them. The one place that knows
- * both the portable and the native ones.
+ * Which SRTP ciphers a server uses, and which profiles it prefers with them. The one place that
+ * knows both the portable and the native ones.
  *
  * @module
  */
@@ -31,7 +31,9 @@ const PORTABLE_PROFILES: readonly SrtpProfile[] = [
   SRTP_PROFILE.aeadAes128Gcm,
   SRTP_PROFILE.aeadAes256Gcm,
 ];
-/** AEAD takes half the time of AES-CM with SHA-1, and a shorter key a little less than a longer one. */
+/**
+ * AEAD takes half the time of AES-CM with SHA-1, and a shorter key a little less than a longer one.
+ */
 const NATIVE_PROFILES: readonly SrtpProfile[] = [
   SRTP_PROFILE.aeadAes128Gcm,
   SRTP_PROFILE.aeadAes256Gcm,
@@ -45,7 +47,9 @@ function portable(detail: string): SrtpEngine {
 /** For every platform, and the default everywhere. */
 export const PORTABLE_SRTP: SrtpEngine = portable("native code is off");
 
-/** The native engine, or why it cannot be used; opened once in a thread, as libraries stay loaded. */
+/**
+ * The native engine, or why it cannot be used; opened once in a thread, as libraries stay loaded.
+ */
 type NativeResult =
   | { readonly ok: true; readonly engine: SrtpEngine }
   | { readonly ok: false; readonly reason: string };

@@ -1,6 +1,6 @@
 /**
- * Whether ciphers compute SRTP, by one published packet for each algorithm: what is asked of a library
- * that we did not build before anybody's media depends on it.
+ * Whether ciphers compute SRTP, by one published packet for each algorithm: what is asked of a
+ * library that we did not build before anybody's media depends on it.
  *
  * @module
  */

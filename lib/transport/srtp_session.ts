@@ -3,10 +3,10 @@
  * windows (§3.3.2) per SSRC around an {@linkcode SrtpCipher}.
  *
  * Contract: receive state changes only after a packet authenticated; network input is never thrown
- * at, a packet that is not used is counted under its reason. The number of received SSRCs with state
- * is bounded: the longest silent one gives way. Sent SSRCs keep their state for the session's life,
- * because starting one over would use a keystream twice. After {@linkcode SrtpSession.close} every
- * packet is a counted drop.
+ * at, a packet that is not used is counted under its reason. The number of received SSRCs with
+ * state is bounded: the longest silent one gives way. Sent SSRCs keep their state for the session's
+ * life, because starting one over would use a keystream twice. After {@linkcode SrtpSession.close}
+ * every packet is a counted drop.
  *
  * @module
  */
@@ -18,7 +18,10 @@ import type { SrtpCipher, SrtpCipherFactory } from "./srtp_cipher.ts";
 import { deriveSessionKeys, type SrtpParameters } from "./srtp_keys.ts";
 import { E_BIT, readInt32, readUint32, RTCP_HEADER_BYTES } from "./srtp_layout.ts";
 
-/** RTP packets an SSRC may be late: a second of 8 Mbit/s video. Browsers repeat old packets to probe. */
+/**
+ * RTP packets an SSRC may be late: a second of 8 Mbit/s video. Browsers repeat old packets to
+ * probe.
+ */
 const RTP_WINDOW = 1024;
 const RTCP_WINDOW = 128;
 /** Received SSRCs with state: 30 published tracks with three layers and RTX stay below it. */
@@ -79,10 +82,11 @@ export class SrtpSession {
   }
 
   /**
-   * Seals an RTP packet in place. Packets of one SSRC may be late by less than 2^15 numbers; the same
-   * number may be sealed again only with the same content.
+   * Seals an RTP packet in place. Packets of one SSRC may be late by less than 2^15 numbers; the
+   * same number may be sealed again only with the same content.
    *
-   * @returns The new length, or 0 (counted) if it is no RTP packet or `bytes` has no room for the tag.
+   * @returns The new length, or 0 (counted) if it is no RTP packet or `bytes` has no room for the
+   *   tag.
    */
   protectRtp(bytes: Uint8Array, length: number): number {
     const headerLength = this.#headerToSeal(bytes, length, length);
@@ -96,8 +100,8 @@ export class SrtpSession {
   }
 
   /**
-   * As {@linkcode protectRtp}, for a packet whose payload's end is read from elsewhere: cheaper than
-   * copying it and sealing then.
+   * As {@linkcode protectRtp}, for a packet whose payload's end is read from elsewhere: cheaper
+   * than copying it and sealing then.
    *
    * @param out Holds the header and, up to `length`, what of the payload differs from `source`.
    * @param source Is not changed, and must not overlap `out`.
@@ -156,7 +160,9 @@ export class SrtpSession {
     return sealed === 0 ? this.#drop("srtcp_cannot_seal") : sealed;
   }
 
-  /** Opens an SRTCP packet in place; it must be encrypted. Returns the RTCP length, or 0 (counted). */
+  /**
+   * Opens an SRTCP packet in place; it must be encrypted. Returns the RTCP length, or 0 (counted).
+   */
   unprotectRtcp(bytes: Uint8Array, length: number): number {
     if (this.#isClosed) return this.#drop("srtp_closed");
     const cipher = this.#opener;

@@ -2,8 +2,8 @@
  * What passes between the thread that listens for ICE over TCP and the threads where the sessions
  * live. One listener serves them all: the first STUN request on a connection names its session.
  *
- * Both directions are bounded: who passes bytes on counts them until the other end says that it took
- * them. Plain structured-cloneable data.
+ * Both directions are bounded: who passes bytes on counts them until the other end says that it
+ * took them. Plain structured-cloneable data.
  *
  * @module
  */

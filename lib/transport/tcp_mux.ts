@@ -1,7 +1,7 @@
 /**
- * One TCP listener for every session (ICE-TCP passive). The first proven STUN request on a connection
- * names its session; connections that name none are few, from no one address many, short-lived, and
- * give way to newcomers (`tcp_strangers.ts`).
+ * One TCP listener for every session (ICE-TCP passive). The first proven STUN request on a
+ * connection names its session; connections that name none are few, from no one address many,
+ * short-lived, and give way to newcomers (`tcp_strangers.ts`).
  *
  * @module
  */

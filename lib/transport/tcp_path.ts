@@ -1,9 +1,9 @@
 /**
  * One accepted TCP connection as a network path (ICE-TCP passive, RFC 6544, framed by RFC 4571).
  *
- * Contract: memory per connection is bounded whatever the peer sends or fails to read; until a proven
- * STUN request names its session, anything but STUN ends it. Reads and writes use buffers of its own,
- * so callers may reuse theirs at once.
+ * Contract: memory per connection is bounded whatever the peer sends or fails to read; until a
+ * proven STUN request names its session, anything but STUN ends it. Reads and writes use buffers of
+ * its own, so callers may reuse theirs at once.
  *
  * @module
  */
@@ -35,7 +35,9 @@ export interface TcpLimits {
   readonly lingerMs: number;
 }
 
-/** Half a second of 4 Mbit/s video may wait; ICE gives up after 15 s, so 10 s without progress do. */
+/**
+ * Half a second of 4 Mbit/s video may wait; ICE gives up after 15 s, so 10 s without progress do.
+ */
 export const DEFAULT_TCP_LIMITS: TcpLimits = {
   firstFrameMs: 3_000,
   namingTimeoutMs: 10_000,
@@ -70,7 +72,10 @@ const WRITE_BYTES = 8 * 1024;
 /** A larger write buffer is given back once it is empty. */
 const KEEP_WRITE_BYTES = 64 * 1024;
 
-/** The byte stream below; the part of `Deno.TcpConn` that is used, so that tests can stand in for it. */
+/**
+ * The byte stream below; the part of `Deno.TcpConn` that is used, so that tests can stand in for
+ * it.
+ */
 export interface ByteStream {
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
@@ -273,7 +278,9 @@ export class TcpPath implements NetworkPath, StunOrigin {
     if (this.#isClosing) this.#end();
   }
 
-  /** Ends the connection now; `false`, so that `send` can return it. Counts `reason` the first time. */
+  /**
+   * Ends the connection now; `false`, so that `send` can return it. Counts `reason` the first time.
+   */
   #end(reason?: string): false {
     if (this.#isEnded) return false;
     this.#isEnded = true;

@@ -1,10 +1,11 @@
 /**
- * TCP connections that have not named their session yet: how many there may be, and who goes for whom.
+ * TCP connections that have not named their session yet: how many there may be, and who goes for
+ * whom.
  *
- * A client names its session with its first frame, a round trip after it connected; whoever has not done
- * so for longer than others is most likely nobody. So a newcomer is always let in, and when there are
- * too many it takes the place of the oldest one of the address that has the most, of those that have
- * said nothing if there are any. An address is an IPv4 address or an IPv6 /64.
+ * A client names its session with its first frame, a round trip after it connected; whoever has not
+ * done so for longer than others is most likely nobody. So a newcomer is always let in, and when
+ * there are too many it takes the place of the oldest one of the address that has the most, of
+ * those that have said nothing if there are any. An address is an IPv4 address or an IPv6 /64.
  *
  * @module
  */
@@ -42,8 +43,8 @@ export class TcpStrangers<S extends Stranger> {
   }
 
   /**
-   * Who has to end before a newcomer from `hostname` is added, and why; `undefined` if there is room.
-   * The caller ends it, which {@linkcode TcpStrangers.delete}s it.
+   * Who has to end before a newcomer from `hostname` is added, and why; `undefined` if there is
+   * room. The caller ends it, which {@linkcode TcpStrangers.delete}s it.
    */
   inTheWayOf(
     hostname: string,

@@ -3,8 +3,8 @@
  * directory behind a `TcpMux`, finds the thread a connection is for, and passes its frames on.
  *
  * The local ufrag of the first STUN request names the thread; that thread alone decides whether the
- * request is proven. Until it says so, the mux's limits for unnamed connections hold and nothing but
- * STUN passes; so a stranger costs a few messages, and no more than its credit in memory.
+ * request is proven. Until it says so, the mux's limits for unnamed connections hold and nothing
+ * but STUN passes; so a stranger costs a few messages, and no more than its credit in memory.
  *
  * @module
  */

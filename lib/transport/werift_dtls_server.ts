@@ -189,7 +189,9 @@ export class WeriftDtlsServer {
     return Buffer.concat(this.#server.dtls.sortedHandshakeCache.map((m) => m.serialize()));
   }
 
-  /** Runs one werift step; its effects are complete when this returns, its errors mean "no effect". */
+  /**
+   * Runs one werift step; its effects are complete when this returns, its errors mean "no effect".
+   */
   #handle(message: HandshakeMessage): void {
     this.#server.onHandleHandshakes([toWerift(message)]).catch(() => {});
   }

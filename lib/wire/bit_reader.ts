@@ -33,7 +33,9 @@ export class BitReader {
     return value;
   }
 
-  /** A number below `range` in as few bits as it takes: `ns(n)` of the AV1 specification, §4.10.7. */
+  /**
+   * A number below `range` in as few bits as it takes: `ns(n)` of the AV1 specification, §4.10.7.
+   */
   readBelow(range: number): number {
     let width = 0;
     for (let x = range; x !== 0; x >>= 1) width++;

@@ -2,8 +2,8 @@
  * Packets of LiveKit's data tracks, as they travel on the `_data_track` channel.
  *
  * A header of 12 bytes, big endian: version (3 bits), start and end of a frame, extensions follow,
- * 10 reserved bits; handle; sequence number; frame number; timestamp. Extensions are a 16-bit count of
- * 32-bit words less one, which counts itself, then `id, size, data` each, padded with zeros.
+ * 10 reserved bits; handle; sequence number; frame number; timestamp. Extensions are a 16-bit count
+ * of 32-bit words less one, which counts itself, then `id, size, data` each, padded with zeros.
  *
  * Contract: readers are total. A server looks only at the handle and writes another one for each
  * receiver; everything else belongs to the participants, who may encrypt it.

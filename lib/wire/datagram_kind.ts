@@ -21,8 +21,8 @@ const RTP_MIN = 12;
 const RTCP_MIN = 8;
 
 /**
- * The protocol of `bytes[0..length)`. A datagram shorter than its protocol's fixed header is `other`,
- * so the handlers behind may read that header unchecked.
+ * The protocol of `bytes[0..length)`. A datagram shorter than its protocol's fixed header is
+ * `other`, so the handlers behind may read that header unchecked.
  */
 export function datagramKind(bytes: Uint8Array, length: number): DatagramKind {
   if (length < RTCP_MIN || length > bytes.length) return "other";

@@ -1,8 +1,8 @@
 /**
  * The dependency descriptor header extension (RTP payload format for AV1, appendix A.8).
  *
- * Contract: `parse` reads what every descriptor says of itself; `readStructure` and `readFrame` read
- * what lies behind it, the latter with the structure of the last key frame. Nothing allocates.
+ * Contract: `parse` reads what every descriptor says of itself; `readStructure` and `readFrame`
+ * read what lies behind it, the latter with the structure of the last key frame. Nothing allocates.
  *
  * @module
  */
@@ -72,8 +72,8 @@ export class DependencyDescriptor {
   }
 
   /**
-   * Reads the frame's layers, indications and references. A structure in the descriptor must have been
-   * read by `readStructure`; `structure` is that one, or the last before.
+   * Reads the frame's layers, indications and references. A structure in the descriptor must have
+   * been read by `readStructure`; `structure` is that one, or the last before.
    *
    * @returns `false` if the descriptor is cut short or refers to another structure.
    */
@@ -130,7 +130,9 @@ export class DependencyDescriptor {
   }
 }
 
-/** Whether {@linkcode writeActiveTargets} can say something in the descriptor at `bytes[offset…]`. */
+/**
+ * Whether {@linkcode writeActiveTargets} can say something in the descriptor at `bytes[offset…]`.
+ */
 export function takesActiveTargets(bytes: Uint8Array, offset: number, length: number): boolean {
   return length >= MANDATORY_BYTES &&
     (length === MANDATORY_BYTES || (bytes[offset + MANDATORY_BYTES]! & 0x80) === 0);
@@ -149,8 +151,8 @@ export function activeTargetsLength(
 }
 
 /**
- * Copies a descriptor without a structure ({@linkcode takesActiveTargets}) to `out[at…]` and makes it
- * say that only the decode targets in `mask` are sent.
+ * Copies a descriptor without a structure ({@linkcode takesActiveTargets}) to `out[at…]` and makes
+ * it say that only the decode targets in `mask` are sent.
  *
  * @param mask Bit `1 << target` per decode target.
  * @param targetCount Decode targets of the structure it refers to.

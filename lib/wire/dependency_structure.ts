@@ -1,9 +1,10 @@
 /**
  * The template structure of the dependency descriptor (RTP payload format for AV1, appendix A.8.3):
- * what kinds of frames a stream has, which decode targets need them, and how they refer to each other.
+ * what kinds of frames a stream has, which decode targets need them, and how they refer to each
+ * other.
  *
- * Contract: fixed arrays, so reading one allocates nothing; what does not fit the format's own bounds
- * is refused. It comes with key frames; all descriptors up to the next one refer to it.
+ * Contract: fixed arrays, so reading one allocates nothing; what does not fit the format's own
+ * bounds is refused. It comes with key frames; all descriptors up to the next one refer to it.
  *
  * @module
  */
@@ -44,7 +45,9 @@ export class DependencyStructure {
   readonly width = new Uint32Array(MAX_SPATIAL + 1);
   readonly height = new Uint32Array(MAX_SPATIAL + 1);
 
-  /** Reads a structure and leaves the reader behind it; `false` if it is cut short or impossible. */
+  /**
+   * Reads a structure and leaves the reader behind it; `false` if it is cut short or impossible.
+   */
   read(reader: BitReader): boolean {
     this.templateIdOffset = reader.read(6);
     this.targetCount = reader.read(5) + 1;

@@ -2,8 +2,8 @@
  * How large the pictures of a video stream are, as its key frames say: VP8 (RFC 7741 §4.3, RFC 6386
  * §9.1), H.264 (ITU-T H.264 §7.3.2.1.1), VP9 (RFC 9628 §4.2.1) and AV1 (AV1 specification §5.5).
  *
- * Total: what cannot be read leaves the last size. Called for key frames only, so it may take its time;
- * it allocates nothing.
+ * Total: what cannot be read leaves the last size. Called for key frames only, so it may take its
+ * time; it allocates nothing.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Reading single RTP header extensions and writing an extension block (RFC 8285).
  *
- * Reading works on an {@linkcode RtpView} and allocates nothing, except for the text forms, which are
- * used only on a stream's first packets.
+ * Reading works on an {@linkcode RtpView} and allocates nothing, except for the text forms, which
+ * are used only on a stream's first packets.
  *
  * @module
  */
@@ -57,8 +57,8 @@ export function readTextExtension(view: RtpView, id: number): string | undefined
 /**
  * Writes one extension block element by element; one writer is reused for all packets.
  *
- * Call `begin`, then `reserve` for each element, then `end`. Whether the two-byte form is needed must
- * be known at `begin`, see {@linkcode needsTwoByteForm}.
+ * Call `begin`, then `reserve` for each element, then `end`. Whether the two-byte form is needed
+ * must be known at `begin`, see {@linkcode needsTwoByteForm}.
  */
 export class ExtensionWriter {
   #out: Uint8Array = new Uint8Array(0);

@@ -1,6 +1,7 @@
 /**
- * ICE candidates as text: the `candidate` attribute (RFC 8839 §5.1, TCP: RFC 6544 §4.5) and the JSON
- * object of `RTCIceCandidate.toJSON()`, which LiveKit's trickle message carries as `candidateInit`.
+ * ICE candidates as text: the `candidate` attribute (RFC 8839 §5.1, TCP: RFC 6544 §4.5) and the
+ * JSON object of `RTCIceCandidate.toJSON()`, which LiveKit's trickle message carries as
+ * `candidateInit`.
  *
  * Parsing is total: whatever a client sends gives a value or `undefined`.
  *
@@ -71,9 +72,9 @@ export function parseCandidate(text: string): IceCandidate | undefined {
 }
 
 /**
- * Whether the address is a name (an mDNS `.local` one, draft-ietf-mmusic-mdns-ice-candidates, or any
- * other). A server has nothing to look up: it learns the client's address from its STUN requests, so
- * such candidates are dropped.
+ * Whether the address is a name (an mDNS `.local` one, draft-ietf-mmusic-mdns-ice-candidates, or
+ * any other). A server has nothing to look up: it learns the client's address from its STUN
+ * requests, so such candidates are dropped.
  */
 export function isNamedCandidate(candidate: IceCandidate): boolean {
   return !/^[0-9.]+$/.test(candidate.address) && !candidate.address.includes(":");
@@ -88,7 +89,8 @@ export function formatCandidate(candidate: IceCandidate): string {
 }
 
 /**
- * Reads the JSON of a trickle message. An empty candidate string (or none) says that no more follow.
+ * Reads the JSON of a trickle message. An empty candidate string (or none) says that no more
+ * follow.
  *
  * @returns `undefined` for what is not such JSON, or holds a candidate that cannot be used.
  */

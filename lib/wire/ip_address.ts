@@ -9,8 +9,9 @@
 /**
  * Parses a literal address into 4 (IPv4) or 16 (IPv6, RFC 4291 §2.2) bytes in network order.
  *
- * An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) gives its 4 IPv4 bytes: a dual-stack socket reports
- * IPv4 peers in that form, while the peer knows itself by the plain one. A zone (`%eth0`) is ignored.
+ * An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) gives its 4 IPv4 bytes: a dual-stack socket
+ * reports IPv4 peers in that form, while the peer knows itself by the plain one. A zone (`%eth0`)
+ * is ignored.
  */
 export function parseIpAddress(text: string): Uint8Array | undefined {
   return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
@@ -86,7 +87,9 @@ export function addressBlock(text: string): string | undefined {
   return parseIpAddress(text)?.subarray(0, 8).join(".");
 }
 
-/** Whether an address is of the public internet: not of this machine, a private network or a link. */
+/**
+ * Whether an address is of the public internet: not of this machine, a private network or a link.
+ */
 export function isPublicAddress(text: string): boolean {
   const bytes = parseIpAddress(text);
   if (bytes === undefined) return false;

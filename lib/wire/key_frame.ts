@@ -60,7 +60,8 @@ export function isKeyFrameStart(
     case CODEC.h265:
       return isH265KeyFrameStart(bytes, offset, length);
     case CODEC.av1:
-      // An end-to-end encrypted payload hides the aggregation header; the extension is in the clear.
+      // An end-to-end encrypted payload hides the aggregation header; the extension is in the
+      // clear.
       if (descriptor !== undefined) return descriptor.keyFrameStart;
       return isAv1KeyFrameStart(bytes, offset, length);
     default:

@@ -1,9 +1,9 @@
 /**
- * How much there is in a protobuf message, found out before any of it is decoded: a message of a few
- * megabytes can hold a million empty parts, each of which would become an object.
+ * How much there is in a protobuf message, found out before any of it is decoded: a message of a
+ * few megabytes can hold a million empty parts, each of which would become an object.
  *
- * Pure and total. Both forms of a message are weighed against its schema, without making anything of
- * the binary one. Source: Protocol Buffers, "Encoding" and "ProtoJSON".
+ * Pure and total. Both forms of a message are weighed against its schema, without making anything
+ * of the binary one. Source: Protocol Buffers, "Encoding" and "ProtoJSON".
  *
  * @module
  */
@@ -48,9 +48,9 @@ const WIRE_OF_SCALAR: ReadonlyMap<unknown, number> = new Map([
 ]);
 
 /**
- * Whether a binary message has at most `limit` parts: fields, list members and what is unknown, in all
- * messages within it. `false` also for what cannot be walked through, and for a known field that is not
- * written as its type is: a decoder would find something else there.
+ * Whether a binary message has at most `limit` parts: fields, list members and what is unknown, in
+ * all messages within it. `false` also for what cannot be walked through, and for a known field
+ * that is not written as its type is: a decoder would find something else there.
  */
 export function hasFewElements(bytes: Uint8Array, type: WeighedType, limit: number): boolean {
   return new Walk(bytes, limit).message(type, bytes.length, 0);
@@ -119,8 +119,8 @@ function wireOf({ kind, T }: WeighedField): number {
 }
 
 /**
- * Whether JSON text has at most `limit` parts, before it is parsed: members of objects and arrays, by
- * what stands between them outside of strings.
+ * Whether JSON text has at most `limit` parts, before it is parsed: members of objects and arrays,
+ * by what stands between them outside of strings.
  */
 export function hasFewJsonElements(text: string, limit: number): boolean {
   let left = limit;
@@ -150,8 +150,8 @@ function isEscaped(text: string, at: number): boolean {
 }
 
 /**
- * Whether parsed JSON has no number too long to be read in little time, where `type` has one written
- * as text, and is no deeper than messages are.
+ * Whether parsed JSON has no number too long to be read in little time, where `type` has one
+ * written as text, and is no deeper than messages are.
  */
 export function isQuickJson(value: unknown, type: WeighedType | undefined, depth = 0): boolean {
   if (typeof value !== "object" || value === null) return true;

@@ -1,6 +1,6 @@
 /**
- * Redundant audio (RFC 2198): one payload that holds its own frame last, and before it copies of the
- * frames that went before.
+ * Redundant audio (RFC 2198): one payload that holds its own frame last, and before it copies of
+ * the frames that went before.
  *
  * A parser of outside bytes that is reused packet after packet: it allocates nothing, and anything
  * that is not a whole payload is `false`.

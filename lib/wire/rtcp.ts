@@ -32,7 +32,9 @@ const XR_REFERENCE_TIME = 4;
 const XR_DELAY_SINCE = 5;
 const DELAY_BYTES = 12;
 const REPORT_BLOCK_BYTES = 24;
-/** Numbers one generic NACK packet may name that we look at; the rest of a longer list is ignored. */
+/**
+ * Numbers one generic NACK packet may name that we look at; the rest of a longer list is ignored.
+ */
 const MAX_NACKED = 1024;
 const REMB_IDENTIFIER = 0x52454d42; // "REMB"
 
@@ -78,8 +80,8 @@ export interface RtcpHandler {
   /** Receiver reference time (RFC 3611 §4.4), which asks for a DLRR answer. */
   receiverReferenceTime(senderSsrc: number, ntpSeconds: number, ntpFraction: number): void;
   /**
-   * An answer to a receiver reference time of `ssrc` (DLRR, RFC 3611 §4.5): the middle 32 bits of it,
-   * and how long it was held, in 1/65536 s.
+   * An answer to a receiver reference time of `ssrc` (DLRR, RFC 3611 §4.5): the middle 32 bits of
+   * it, and how long it was held, in 1/65536 s.
    */
   delaySinceReceiverReference(ssrc: number, reference: number, delay: number): void;
 }
@@ -92,8 +94,8 @@ export class RtcpReader {
   /**
    * Hands every understood piece to `handler`.
    *
-   * @returns `false` if the bytes are not a well-formed compound packet; pieces before the damage have
-   * been handed over.
+   * @returns `false` if the bytes are not a well-formed compound packet; pieces before the damage
+   * have been handed over.
    */
   read(bytes: Uint8Array, length: number, handler: RtcpHandler): boolean {
     if (length < HEADER_BYTES || length > bytes.length) return false;

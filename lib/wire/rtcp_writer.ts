@@ -2,8 +2,8 @@
  * Writing RTCP compound packets into one reused buffer (RFC 3550 §6.1).
  *
  * A compound packet is built by appending; `length` says how much of `bytes` is valid, and `reset`
- * starts the next one. Appending what does not fit changes nothing and returns `false`, so the caller
- * flushes and appends again.
+ * starts the next one. Appending what does not fit changes nothing and returns `false`, so the
+ * caller flushes and appends again.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * A reusable, read-only view on one RTP packet (RFC 3550 §5.1, header extensions RFC 8285).
  *
- * One view is made per receiver and wrapped around packet after packet, so reading a header allocates
- * nothing. A view is valid until the next `wrap` and only while the bytes under it are.
+ * One view is made per receiver and wrapped around packet after packet, so reading a header
+ * allocates nothing. A view is valid until the next `wrap` and only while the bytes under it are.
  *
  * @module
  */

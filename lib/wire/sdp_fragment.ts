@@ -26,8 +26,8 @@ const MAX_LINE_CHARS = 4096;
 /**
  * Reads one fragment.
  *
- * @returns `undefined` unless it has exactly one media section, the same valid credentials wherever it
- *   names some, and, if it names a bundle group, the section that stands for the group.
+ * @returns `undefined` unless it has exactly one media section, the same valid credentials wherever
+ *   it names some, and, if it names a bundle group, the section that stands for the group.
  */
 export function parseSdpFragment(text: string): SdpFragment | undefined {
   if (text.length > MAX_CHARS) return undefined;

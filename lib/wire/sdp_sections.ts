@@ -1,10 +1,10 @@
 /**
- * One media section of a client's description as a typed value: what it sends or receives, with which
- * codecs, header extensions, simulcast layers and SSRCs.
+ * One media section of a client's description as a typed value: what it sends or receives, with
+ * which codecs, header extensions, simulcast layers and SSRCs.
  *
- * Reading is tolerant where clients differ (unknown codecs, restrictions of rids, unknown attributes
- * are passed over) and strict where an error would bind media to the wrong place (a section without
- * a mid, with a kind we cannot answer).
+ * Reading is tolerant where clients differ (unknown codecs, restrictions of rids, unknown
+ * attributes are passed over) and strict where an error would bind media to the wrong place (a
+ * section without a mid, with a kind we cannot answer).
  *
  * @module
  */

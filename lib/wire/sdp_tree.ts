@@ -3,16 +3,16 @@
  * front of it and typed, total readers behind it.
  *
  * The package has no types and returns numbers where a value happens to look like one, so nothing
- * outside this file touches its result: everything is read with {@linkcode textOf} and friends, which
- * give `undefined` for whatever is not there or not of the right kind.
+ * outside this file touches its result: everything is read with {@linkcode textOf} and friends,
+ * which give `undefined` for whatever is not there or not of the right kind.
  *
  * @module
  */
 import { parse } from "sdp-transform";
 
 /**
- * Longest description read. On a single peer connection a browser's offer names every codec in every
- * section: about 3 KiB for each track received.
+ * Longest description read. On a single peer connection a browser's offer names every codec in
+ * every section: about 3 KiB for each track received.
  */
 export const MAX_SDP_CHARS = 1024 * 1024;
 /** Most media sections read. */
@@ -23,8 +23,8 @@ const MAX_LINES = 65_536;
 const MAX_LINE_CHARS = 4096;
 
 /**
- * Attributes the grammar reads wrongly, so they are renamed before it sees them and read raw: it cuts
- * an msid at `{` or `|`, and keeps only the last of several fingerprints.
+ * Attributes the grammar reads wrongly, so they are renamed before it sees them and read raw: it
+ * cuts an msid at `{` or `|`, and keeps only the last of several fingerprints.
  */
 const RAW_ATTRIBUTE = /^a=(msid|fingerprint):/gm;
 const RAW_PREFIX = "x-raw-";
@@ -48,7 +48,9 @@ export interface SdpTree {
 export class SectionMemo {
   #sections = new Map<string, readonly SdpNode[]>();
 
-  /** The nodes of `texts`, read by `read` where they are new; what is not among them is forgotten. */
+  /**
+   * The nodes of `texts`, read by `read` where they are new; what is not among them is forgotten.
+   */
   recall(
     texts: readonly string[],
     read: (text: string) => readonly SdpNode[],

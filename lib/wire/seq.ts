@@ -10,8 +10,8 @@ import type { Brand } from "../base/ids.ts";
 export type ExtSeq = Brand<number, "ExtSeq">;
 
 /**
- * Extends `wire` to the value nearest to `reference` (RFC 3711 §3.3.1 and RFC 3550 A.1 make the same
- * choice: less than half the range away).
+ * Extends `wire` to the value nearest to `reference` (RFC 3711 §3.3.1 and RFC 3550 A.1 make the
+ * same choice: less than half the range away).
  *
  * @param wire The 16-bit number from the packet.
  * @param reference Any extended number seen recently, usually the highest.

@@ -1,9 +1,9 @@
 /**
  * A client's whole session description as a typed value (RFC 8866, RFC 8829, BUNDLE: RFC 9143).
  *
- * Contract: {@linkcode parseDescription} is total. A description it accepts has unique mids, and ICE
- * credentials and a fingerprint unless every section is rejected, because everything here runs over
- * one bundled transport.
+ * Contract: {@linkcode parseDescription} is total. A description it accepts has unique mids, and
+ * ICE credentials and a fingerprint unless every section is rejected, because everything here runs
+ * over one bundled transport.
  *
  * @module
  */

@@ -33,8 +33,8 @@ export class FrameSplitter {
   /**
    * Takes the next `length` bytes of the stream and hands out each frame they complete, in order.
    *
-   * `onFrame` gets the splitter's own buffer: valid, and free to be changed in place, during the call.
-   * Empty frames are skipped.
+   * `onFrame` gets the splitter's own buffer: valid, and free to be changed in place, during the
+   * call. Empty frames are skipped.
    *
    * @returns `false` once a frame was announced that is too long; the stream cannot be read on, and
    *   everything later is ignored.

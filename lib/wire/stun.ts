@@ -1,18 +1,19 @@
 /**
- * STUN binding messages as ICE uses them (RFC 8489, RFC 8445 §7): reading what comes, and writing the
- * answers and requests of a controlled agent.
+ * STUN binding messages as ICE uses them (RFC 8489, RFC 8445 §7): reading what comes, and writing
+ * the answers and requests of a controlled agent.
  *
- * Reading is total: bytes that are no well-formed STUN message give `undefined`. Nothing here proves
- * who sent a message; {@linkcode verifyIntegrity} does, given the password as a {@linkcode StunMac}.
- * Writers fill a buffer of the caller's and return the length, at most {@linkcode MAX_ANSWER_BYTES}.
+ * Reading is total: bytes that are no well-formed STUN message give `undefined`. Nothing here
+ * proves who sent a message; {@linkcode verifyIntegrity} does, given the password as a
+ * {@linkcode StunMac}. Writers fill a buffer of the caller's and return the length, at most
+ * {@linkcode MAX_ANSWER_BYTES}.
  *
  * @module
  */
 
 /**
  * HMAC-SHA1 over `bytes[0..length)` with the short-term password already bound as its key (RFC 8489
- * §14.5): 20 bytes, which need to stay valid only until the next call. A function, because this folder
- * holds no cryptography; binding the key lets its owner prepare it once.
+ * §14.5): 20 bytes, which need to stay valid only until the next call. A function, because this
+ * folder holds no cryptography; binding the key lets its owner prepare it once.
  */
 export type StunMac = (bytes: Uint8Array, length: number) => Uint8Array;
 
@@ -25,7 +26,10 @@ export const BINDING_ERROR = 0x0111;
 /** Room every writer needs: the largest is an error response with eight unknown attributes. */
 export const MAX_ANSWER_BYTES = 128;
 
-/** Room for a request whose USERNAME has {@linkcode MAX_REQUEST_NAME} characters, the most there may be. */
+/**
+ * Room for a request whose USERNAME has {@linkcode MAX_REQUEST_NAME} characters, the most there may
+ * be.
+ */
 export const MAX_REQUEST_BYTES = 384;
 /** Two ufrags of at most 256 characters need more than is ever seen; longer ones are not asked. */
 export const MAX_REQUEST_NAME = 304;
@@ -85,7 +89,9 @@ export interface StunMessage {
   readonly controlling: boolean;
   /** Has `ICE-CONTROLLED`. */
   readonly controlled: boolean;
-  /** Where the `MESSAGE-INTEGRITY` attribute starts, or -1. What follows it is not authenticated. */
+  /**
+   * Where the `MESSAGE-INTEGRITY` attribute starts, or -1. What follows it is not authenticated.
+   */
   readonly integrityOffset: number;
   /** Comprehension-required attributes not known here (RFC 8489 §6.3.1), at most eight. */
   readonly unknownRequired: readonly number[];
@@ -153,8 +159,8 @@ export function parseStun(bytes: Uint8Array, length: number): StunMessage | unde
 /**
  * Whether `MESSAGE-INTEGRITY` is present and right.
  *
- * The length field is patched during the call, as RFC 8489 §14.5 wants it covered up to and including
- * the attribute, and restored before it returns. Compares in constant time.
+ * The length field is patched during the call, as RFC 8489 §14.5 wants it covered up to and
+ * including the attribute, and restored before it returns. Compares in constant time.
  */
 export function verifyIntegrity(bytes: Uint8Array, message: StunMessage, mac: StunMac): boolean {
   const at = message.integrityOffset;
@@ -197,7 +203,9 @@ export function writeBindingSuccess(
   return finish(out, 28 + address.length, mac);
 }
 
-/** Codes an authenticated request can be refused with, and their RFC 8489 / RFC 8445 reason phrases. */
+/**
+ * Codes an authenticated request can be refused with, and their RFC 8489 / RFC 8445 reason phrases.
+ */
 const REASONS = {
   400: "Bad Request",
   420: "Unknown Attribute",
@@ -245,7 +253,9 @@ export function writeBindingError(
 export interface BindingRequestFields {
   /** `TRANSACTION_BYTES`, drawn for this request. */
   readonly transaction: Uint8Array;
-  /** `remote ufrag:local ufrag`, as the one who is asked knows it; at most `MAX_REQUEST_NAME` long. */
+  /**
+   * `remote ufrag:local ufrag`, as the one who is asked knows it; at most `MAX_REQUEST_NAME` long.
+   */
   readonly username: string;
   readonly priority: number;
   /** 8 bytes, the same for all requests of an agent (RFC 8445 §7.1.3). */
@@ -296,7 +306,9 @@ function writeHeader(out: Uint8Array, messageType: number, request: Uint8Array):
   for (let i = 4; i < HEADER_BYTES; i++) out[i] = request[i]!;
 }
 
-/** Appends integrity and fingerprint to the message that ends at `end`; returns its final length. */
+/**
+ * Appends integrity and fingerprint to the message that ends at `end`; returns its final length.
+ */
 function finish(out: Uint8Array, end: number, mac: StunMac): number {
   write16(out, 2, end + INTEGRITY_BYTES - HEADER_BYTES);
   const digest = mac(out, end);

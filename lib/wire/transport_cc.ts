@@ -2,8 +2,8 @@
  * Transport-wide congestion control feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01
  * §3.1): the part behind the sender and media SSRCs, written and read.
  *
- * {@linkcode TransportFeedback} has a fixed capacity and is reused, so neither direction allocates and
- * a sender cannot choose how much memory is used.
+ * {@linkcode TransportFeedback} has a fixed capacity and is reused, so neither direction allocates
+ * and a sender cannot choose how much memory is used.
  *
  * @module
  */
@@ -36,7 +36,9 @@ export class TransportFeedback {
   /** 8 bits, counts messages. */
   feedbackCount = 0;
   statusCount = 0;
-  /** Per status: steps of 250 µs since the previous received packet, or {@linkcode NOT_RECEIVED}. */
+  /**
+   * Per status: steps of 250 µs since the previous received packet, or {@linkcode NOT_RECEIVED}.
+   */
   readonly deltas: Int32Array = new Int32Array(MAX_FEEDBACK_STATUSES);
 }
 
@@ -119,8 +121,8 @@ function writeChunk(
 /**
  * Reads a message into `into`.
  *
- * @returns `false`, with `into` undefined, for a message that is cut short, uses the reserved status
- *   or has more than {@linkcode MAX_FEEDBACK_STATUSES} statuses.
+ * @returns `false`, with `into` undefined, for a message that is cut short, uses the reserved
+ *   status or has more than {@linkcode MAX_FEEDBACK_STATUSES} statuses.
  */
 export function parseTransportFeedback(
   bytes: Uint8Array,

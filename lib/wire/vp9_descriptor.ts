@@ -1,6 +1,7 @@
 /**
- * The VP9 payload descriptor (RFC 9628 §4.2), as far as a forwarder needs it: frame boundaries, layer
- * indices, whether a key frame starts, and how many spatial layers the scalability structure names.
+ * The VP9 payload descriptor (RFC 9628 §4.2), as far as a forwarder needs it: frame boundaries,
+ * layer indices, whether a key frame starts, and how many spatial layers the scalability structure
+ * names.
  *
  * @module
  */
