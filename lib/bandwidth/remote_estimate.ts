@@ -10,7 +10,10 @@ const STALE_MS = 5000;
 /** Weight of a new loss figure: one bad report is not yet a bad link. */
 const LOSS_WEIGHT = 0.3;
 
-/** See the module text. */
+/**
+ * The newest word of one subscriber; what is too old is no longer given. Bits per second; `now` is
+ * an argument.
+ */
 export class RemoteEstimate {
   #bitrateBps = 0;
   #bitrateAt = -Infinity;

@@ -6,7 +6,10 @@
  * @module
  */
 
-/** See the module text. Full when made. */
+/**
+ * A bucket that is full when made: `take` says whether one more may happen now, and takes it if so.
+ * `now` need not advance.
+ */
 export class TokenBucket {
   #tokens: number;
   #filledAt = 0;

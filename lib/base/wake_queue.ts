@@ -19,7 +19,7 @@ export class WakeEntry<T> {
   constructor(readonly owner: T) {}
 }
 
-/** See the module text. */
+/** Entries by time, each in the queue once at most, at the time it was last given. */
 export class WakeQueue<T> {
   readonly #heap: WakeEntry<T>[] = [];
 

@@ -37,7 +37,10 @@ export function linearLevel(dbov: number): number {
   return 10 ** (-dbov / 20);
 }
 
-/** See the module text. */
+/**
+ * One microphone's smoothed level, linear from 0 to about 1, out of levels fed in order with the
+ * time each stands for. Reads no clock.
+ */
 export class AudioLevel {
   readonly #options: AudioLevelOptions;
   readonly #smoothing: number;

@@ -46,7 +46,10 @@ const DEFAULT_RTT_MS = 70;
 const MIN_SEEK_MS = 200;
 const MAX_SEEK_MS = 1000;
 
-/** See the module text. */
+/**
+ * One subscriber's stream of one track: dense sequence numbers, timestamps that never go back,
+ * video from key frames only. No clock and no allocation per packet.
+ */
 export class DownTrack implements PacketReceiver {
   readonly drops: DropTally = new DropTally();
   readonly #section: DownTrackSection;

@@ -16,7 +16,10 @@ import { TimeAverage } from "./time_average.ts";
 
 const MAX_LAYERS = 3;
 
-/** See the module text. */
+/**
+ * One down-track's figures, interval after interval. Losses that are not of the subscriber's path
+ * are taken out.
+ */
 export class DownTrackCondition {
   readonly #losses = new LossInterval();
   readonly #missing = new TimeAverage(0);

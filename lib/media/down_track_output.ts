@@ -17,7 +17,10 @@ import { writePacket, writePadding } from "./packet_writer.ts";
 import { NO_SOURCE, type Resender } from "./resender.ts";
 import type { SourcePacket } from "./source_packet.ts";
 
-/** See the module text. Counters are totals since start. */
+/**
+ * One down-track's way out. What was handed over can be resent as it was, even if there was no room
+ * for it; counters are totals since start.
+ */
 export class DownTrackOutput {
   /** What leaves next; the down-track fills it. */
   readonly packet: OutgoingPacket = new OutgoingPacket();

@@ -29,7 +29,10 @@ const ABS_SEND_TIME_BYTES = 3;
 /** The longest mid that is written; longer ones are left out (the SSRC names the section, too). */
 const MAX_MID_BYTES = 16;
 
-/** See the module text. */
+/**
+ * The extensions of one publisher for one subscriber, fixed when made: `write` looks nothing up by
+ * name and never passes on what describes the publisher's transport.
+ */
 export class ExtensionMap {
   readonly #from: Uint8Array;
   readonly #to: Uint8Array;

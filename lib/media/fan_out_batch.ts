@@ -11,7 +11,10 @@ export interface FanOut {
   endRun(now: number): void;
 }
 
-/** See the module text. */
+/**
+ * The up-tracks whose run is open. Whoever adds ends the batch in the same turn, which ends each
+ * run once.
+ */
 export class FanOutBatch {
   readonly #waiting: FanOut[] = [];
   #length = 0;

@@ -13,7 +13,10 @@ const SEED_INTERVAL_MS = 1000;
 /** …for this long, ms. */
 const SEED_DURATION_MS = 30_000;
 
-/** See the module text. */
+/**
+ * One layer's requests: at most one in an interval, and one that came too soon is sent at its time,
+ * unless a key frame came first.
+ */
 export class KeyFrameThrottle {
   readonly #intervalMs: number;
   #lastSentAt = -Infinity;

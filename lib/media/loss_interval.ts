@@ -16,7 +16,7 @@ export interface LossFigures {
   readonly outOfOrder: number;
 }
 
-/** See the module text. */
+/** One stream's losses between two looks; never negative, whatever the totals do. */
 export class LossInterval {
   #expected = 0;
   #lost = 0;

@@ -22,7 +22,10 @@ const BACKOFF = 1.25;
 /** A loss this old is of no use to anybody, ms. */
 const LIFETIME_MS = 2 * 60 * 1000;
 
-/** See the module text. Never shared between layers: each SSRC has its own numbers. */
+/**
+ * One SSRC's missing packets, never shared between layers, because each SSRC has its own numbers.
+ * Each is asked for a bounded number of times; memory is fixed.
+ */
 export class NackTracker {
   // The lost packets, oldest first; only the first `#count` entries count.
   readonly #seq = new Float64Array(CAPACITY);

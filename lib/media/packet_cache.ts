@@ -14,7 +14,10 @@ export const SLOT_BYTES = 1504;
 /** Where a received packet lands first: receive buffers up to this size are copied in one go. */
 const STAGING_BYTES = 2048;
 
-/** See the module text. */
+/**
+ * One layer's recent packets, found under their extended numbers until a later packet takes the
+ * slot. Only the first view of a slot allocates.
+ */
 export class PacketCache {
   /** All slots, one behind the other; to be read only. */
   readonly arena: Uint8Array;

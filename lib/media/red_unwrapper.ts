@@ -16,7 +16,10 @@ import { RedPayload } from "../wire/red_payload.ts";
 const WINDOW = 64;
 const MASK = WINDOW - 1;
 
-/** See the module text. */
+/**
+ * The frames one subscriber gets of a redundant stream: each is given out once, by its packet or by
+ * a copy, whichever comes first. Memory is fixed.
+ */
 export class RedUnwrapper {
   /** Why the last packet was not opened. */
   refusal: DropReason = DROP.none;

@@ -26,7 +26,10 @@ const MAX_GAP_MS = 100;
 /** The source number of what came from no source: padding. */
 export const NO_SOURCE = -1;
 
-/** See the module text. */
+/**
+ * One down-track's memory of what it sent. A resent packet equals its first sending but for what
+ * RTX and the connection number anew, and goes out a bounded number of times.
+ */
 export class Resender {
   /** Packets resent so far. */
   resent = 0;

@@ -15,7 +15,10 @@ const MASK = WINDOW - 1;
 /** Outgoing numbers that come from no source start above one cycle, so that none is negative. */
 const FIRST_CYCLE = 0x1_0000;
 
-/** See the module text. */
+/**
+ * One subscriber's numbers. A source number gets at most one outgoing number, and no outgoing
+ * number is left out but where the source itself has a hole.
+ */
 export class SequenceRewriter {
   /** Outgoing number by source number; -1 for one that was left out. */
   readonly #out = new Float64Array(WINDOW);

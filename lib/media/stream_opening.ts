@@ -19,7 +19,10 @@ const HEAD_START_MS = 100;
 const INTERVAL_MS = 100;
 const MAX_PACKETS = 50;
 
-/** See the module text. */
+/**
+ * The padding that opens one stream: due only before media or a report of it, and for a bounded
+ * time. Pure.
+ */
 export class StreamOpening {
   #nextAt = Infinity;
   #left = MAX_PACKETS;

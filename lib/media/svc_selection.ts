@@ -35,7 +35,10 @@ const PENDING = SENT + MAX_DECODE_TARGETS;
 const PENDING_NONE = PENDING + MAX_DECODE_TARGETS;
 const NO_TARGET = -1;
 
-/** See the module text. */
+/**
+ * One subscriber's choice of frames: all packets of a frame share one fate, and no frame is sent
+ * whose references were left out. Fixed memory; nothing allocates.
+ */
 export class SvcSelection {
   /** The decode target being sent, or -1. */
   target = NO_TARGET;

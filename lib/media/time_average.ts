@@ -6,7 +6,7 @@
  * @module
  */
 
-/** See the module text. */
+/** One value's average since it was last taken. Times are monotonic milliseconds. */
 export class TimeAverage {
   #value: number;
   #sum = 0;

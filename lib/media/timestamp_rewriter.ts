@@ -17,7 +17,10 @@ export const SWITCH_LAG_MS = 2000;
 /** After the publisher muted, its clock may have stood still: believe less, ms. */
 export const UNMUTE_LAG_MS = 200;
 
-/** See the module text. */
+/**
+ * One subscriber's timestamps: within a source the distances are the source's, and across a switch
+ * time goes on as it passed, and not back.
+ */
 export class TimestampRewriter {
   #started = false;
   #offset = 0;

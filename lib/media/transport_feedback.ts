@@ -28,7 +28,10 @@ const MARKER_INTERVAL_MS = 50;
 const MAX_HELD = 100;
 const TICKS_PER_REFERENCE = REFERENCE_TIME_MICROS / DELTA_MICROS;
 
-/** See the module text. */
+/**
+ * One connection's arrivals. Every number between two reports is reported once, as arrived or lost,
+ * but for what comes after it was reported lost; memory is fixed.
+ */
 export class TransportFeedbackRecorder {
   /** Arrival in 250 µs ticks for `#highest - HISTORY + 1 .. #highest`; -1 is "not arrived". */
   readonly #ticks = new Float64Array(HISTORY).fill(-1);

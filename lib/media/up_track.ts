@@ -68,7 +68,10 @@ export interface UpTrackOptions {
   readonly isRelayed?: boolean;
 }
 
-/** See the module text. */
+/**
+ * One received section. Each new packet is given to every down-track once, in order of arrival, and
+ * is then in its layer's cache; nothing reads a clock, throws or allocates per packet.
+ */
 export class UpTrack implements LayerSource, FanOut {
   readonly kind: MediaKind;
   /** Publisher-side header extensions, for down-tracks to map from. */

@@ -8,7 +8,7 @@ import { streamCondition, type UpTrackIntervalFigures } from "./interval_figures
 import { TimeAverage } from "./time_average.ts";
 import type { UpTrackLayer } from "./up_track_layer.ts";
 
-/** See the module text. */
+/** One up-track's figures, interval after interval, layers that never came included. */
 export class UpTrackCondition {
   readonly #topLayer = new TimeAverage(-1);
   #unmutedAt = -Infinity;

@@ -45,7 +45,10 @@ export interface UpTrackLayerStats {
   readonly plisSent: number;
 }
 
-/** See the module text. Fields are read by {@linkcode UpTrack} and by down-tracks, written here. */
+/**
+ * One received stream. Its fields are read by {@linkcode UpTrack} and by down-tracks and written
+ * here alone; an extended number names one packet for the layer's life.
+ */
 export class UpTrackLayer {
   ssrc: number;
   codec: CodecParameters;

@@ -16,7 +16,10 @@ const MASK = WINDOW - 1;
 /** Outgoing ids start above one cycle, so that none is negative. */
 const FIRST_CYCLE = 0x8000;
 
-/** See the module text. The three `…Out` fields hold the result of the last `decide`. */
+/**
+ * One subscriber's picture ids. All packets of a picture share one fate and id; the three `…Out`
+ * fields hold the result of the last `decide`, until the next.
+ */
 export class Vp8Rewriter {
   pictureIdOut = 0;
   tl0PicIdxOut = 0;

@@ -16,7 +16,10 @@ import type { Vp9Descriptor } from "../wire/vp9_descriptor.ts";
 const WINDOW = 512;
 const MASK = WINDOW - 1;
 
-/** See the module text. */
+/**
+ * One subscriber's choice of packets. Layers are added only where they can be decoded, and removed
+ * between pictures. Fixed memory; nothing allocates.
+ */
 export class Vp9Selection {
   /** The highest spatial layer being sent. */
   spatial = 0;

@@ -21,7 +21,10 @@ const ANSWER_TIMEOUT_MS = 15_000;
  */
 export type OfferState = "none" | "remote" | "retry";
 
-/** See the module text. */
+/**
+ * One connection's offers as pure state: at most one is outstanding, and only
+ * {@linkcode OfferCycle.due} says that one is to be sent or has failed.
+ */
 export class OfferCycle {
   readonly #firstId: number;
   #state: OfferState = "none";

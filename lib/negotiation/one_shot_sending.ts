@@ -15,7 +15,10 @@ import { type CodecPolicy, sendableCodecs } from "./codec_catalog.ts";
 import type { OfferedSending, PlacedTrack } from "./publisher_answer.ts";
 import type { RejectedTrack, SubscribedTrack } from "./sent_track.ts";
 
-/** See the module text. */
+/**
+ * The down-tracks of a client's only offer: a section carries one track of its kind at most, and a
+ * track that found none is rejected with the round.
+ */
 export class OneShotSending implements OfferedSending {
   readonly #waiting = new Map<DownTrackId, SubscribedTrack>();
   readonly #unsupported = new Set<DownTrackId>();

@@ -68,7 +68,10 @@ interface Section {
   bound: string;
 }
 
-/** See the module text. */
+/**
+ * The down-tracks in the sections of a client's offers: one live track a section, the table bounded
+ * by the tracks alive at one time, and nothing asked for twice.
+ */
 export class SingleConnectionSections implements OfferedSending {
   readonly codecs: CodecPolicy;
   readonly #reuse: boolean;

@@ -103,7 +103,10 @@ interface Section {
   bound: string;
 }
 
-/** See the module text. */
+/**
+ * The sections we offer: in an order that never changes, each with one live track at most, and as
+ * many as tracks were ever alive at one time.
+ */
 export class SubscriberSections {
   readonly #options: SubscriberSectionsOptions;
   readonly #sections: Section[] = [];

@@ -37,7 +37,10 @@ const counters = new Uint8Array(PACKETS_AHEAD * MAX_BLOCKS * BLOCK_BYTES);
 /** The same bytes as words, whose order is not the counters'. */
 const counterWords = new Int32Array(counters.buffer);
 
-/** See the module text. */
+/**
+ * One key's keystream, added to packets in place: what encrypts also decrypts. It holds memory of
+ * the runtime until `close`, which is called once.
+ */
 export class CounterMode {
   readonly #aes: Cipheriv;
   readonly #salt: Int32Array;

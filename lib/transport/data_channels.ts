@@ -83,7 +83,10 @@ interface Channel {
   waitingMessages: number;
 }
 
-/** See the module text. */
+/**
+ * The channels of one connection by label. `send` never blocks: a full reliable channel answers
+ * `false`, a full lossy one drops; nothing throws for what a peer sends.
+ */
 export class DataChannels {
   readonly #options: DataChannelsOptions;
   readonly #drops: DropCounters;

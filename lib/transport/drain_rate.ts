@@ -13,7 +13,10 @@ const SLOT_MS = 100;
 /** Slots of the window. */
 const SLOTS = 20;
 
-/** See the module text. */
+/**
+ * One reader's rate over the last 2 s, counting only time in which something waited. `now` never
+ * goes back; memory is fixed.
+ */
 export class DrainRate {
   readonly #bytes = new Float64Array(SLOTS);
   readonly #busyMs = new Float64Array(SLOTS);

@@ -95,7 +95,10 @@ interface Sent {
  */
 type Phase = "idle" | "hello" | "finished" | "done" | "ended";
 
-/** See the module text. */
+/**
+ * The client's twin of {@linkcode DtlsHandshake}: what is not the server's next message has no
+ * effect, and no message is acted on before it is whole.
+ */
 export class DtlsClientHandshake implements DtlsHandshake {
   readonly #owner: HandshakeOwner;
   readonly #drops: DropCounters;

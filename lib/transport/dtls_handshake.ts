@@ -37,7 +37,10 @@ export interface HandshakeOptions {
   readonly owner: HandshakeOwner;
 }
 
-/** One role's half of a handshake, and the keys it ends with. See the module text. */
+/**
+ * One role's half of a handshake, and the keys it ends with. Says `proven` once at most, only after
+ * certificate key and both Finished messages agree; after `end` it is silent and holds no timer.
+ */
 export interface DtlsHandshake {
   /** A word for logs: which step it is at. */
   readonly phase: string;

@@ -16,7 +16,10 @@ const NONCE_BYTES = 12;
 /** DTLS 1.2 (RFC 6347 §4.1). */
 const VERSION = 0xfefd;
 
-/** See the module text. Epoch 1 is the only one: there is no renegotiation. */
+/**
+ * Keys and numbers of one direction pair in epoch 1, the only one, as there is no renegotiation. No
+ * number is used twice; a record that does not open is `undefined`.
+ */
 export class DtlsRecordSeal {
   readonly #local: RecordKey;
   readonly #remote: RecordKey;

@@ -41,7 +41,10 @@ const CLIENT_FLIGHT: readonly number[] = [
  */
 type Phase = "hello" | "keys" | "finishing" | "done" | "ended";
 
-/** See the module text. */
+/**
+ * The server's twin of {@linkcode DtlsHandshake}: no key work and no lasting state for a client
+ * that has not returned the cookie.
+ */
 export class DtlsServerHandshake implements DtlsHandshake {
   readonly #owner: HandshakeOwner;
   readonly #drops: DropCounters;

@@ -58,7 +58,11 @@ const RECORD_WINDOW = 128;
 /** `proven`: handshake done, the description's fingerprints are awaited. */
 type State = "handshake" | "proven" | "connected" | "ended";
 
-/** See the module text. */
+/**
+ * One association. Keys and data come only after the peer proved the key of a certificate its
+ * description names; nothing a peer sends throws, and after an end no call comes and no timer is
+ * left.
+ */
 export class DtlsSession {
   readonly #options: DtlsSessionOptions;
   readonly #drops: DropCounters;

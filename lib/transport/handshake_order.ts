@@ -31,7 +31,10 @@ interface PartialMessage {
   readonly fragments: { readonly offset: number; readonly bytes: Uint8Array }[];
 }
 
-/** See the module text. */
+/**
+ * One peer's handshake messages, put together: each comes out once, whole, in order of
+ * `message_seq`, and memory is bounded whatever comes.
+ */
 export class HandshakeOrder {
   /** `message_seq` of the next message to give out. */
   #next = 0;

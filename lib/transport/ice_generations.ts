@@ -30,7 +30,10 @@ export class Generation implements LocalCredential {
   }
 }
 
-/** See the module text. */
+/**
+ * The credentials an agent answers to, oldest first and a few at most. A path nominated under the
+ * newest ends the others; `close` ends all.
+ */
 export class IceGenerations {
   readonly #directory: IceDirectory;
   readonly #agent: LocalCredential["agent"];

@@ -5,7 +5,10 @@
  */
 import type { NetworkPath } from "./network_path.ts";
 
-/** See the module text. */
+/**
+ * Told by an {@linkcode IceLiteAgent} in the order things happened, after the answer was sent, and
+ * never again after the agent's end.
+ */
 export interface IceListener {
   /** Send here from now on. Called for the first path, and whenever it changes. */
   onPathSelected(path: NetworkPath): void;

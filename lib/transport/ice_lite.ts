@@ -57,7 +57,10 @@ export interface IceLiteOptions {
   readonly now: number;
 }
 
-/** See the module's contract. */
+/**
+ * One session's agent. `mediaPath` is always a proven path, or none; time is an argument, and
+ * nothing is told after `close` or `onFailed`.
+ */
 export class IceLiteAgent implements PathValidator {
   readonly #owner: PathOwner;
   readonly #listener: IceListener;

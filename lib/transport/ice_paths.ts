@@ -48,7 +48,10 @@ export class WantedPath {
   }
 }
 
-/** See the module text. Paths are few. */
+/**
+ * An agent's paths in the order in which they came. A removed one has no owner any more. Paths are
+ * few, so looking one up walks them all.
+ */
 export class IcePaths {
   #records: readonly PathRecord[] = [];
 

@@ -18,7 +18,10 @@ export const START_TIMEOUT_MS = 30_000;
 /** How long a lost session is kept for a restart, ms: above what a client is given to come back. */
 export const RELEASE_AFTER_MS = 30_000;
 
-/** See the module text. */
+/**
+ * One client's silence as pure state: each stage is due once until the client is heard or a restart
+ * begins the count anew.
+ */
 export class IceSilence {
   #phase: "alive" | "interrupted" | "lost" = "alive";
   #heard = false;

@@ -14,7 +14,10 @@ import { chooseSrtpEngine, type NativeUse, type SrtpEngine } from "./srtp_engine
 /** What both twins of a socket are made from; the portable one cannot mark what it sends. */
 export type DatagramsOptions = Omit<NativeDatagramsOptions, "libc">;
 
-/** See the module text. Holds functions: each thread chooses its own. */
+/**
+ * The twins one thread uses. Holds functions, so it is not sent between threads: each chooses its
+ * own.
+ */
 export interface MediaPorts {
   readonly srtp: SrtpEngine;
   /** For the start line: which twins run, and why. */

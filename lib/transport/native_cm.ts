@@ -30,7 +30,10 @@ import {
   writeUint32,
 } from "./srtp_layout.ts";
 
-/** See the module text. */
+/**
+ * One direction's AES-CM cipher: seals the same bytes as its portable twin. It holds memory of
+ * libcrypto until `close`, after which it may not be called.
+ */
 export class NativeCm implements SrtpCipher {
   readonly rtpOverhead = SHA1_TAG_BYTES;
   readonly rtcpOverhead = SHA1_TAG_BYTES + RTCP_INDEX_BYTES;

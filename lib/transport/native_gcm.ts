@@ -30,7 +30,10 @@ const SET_TAG = 0x11;
 const OPENS = 0;
 const SEALS = 1;
 
-/** See the module text. */
+/**
+ * One direction's AES-GCM cipher: seals the same bytes as its portable twin. It holds memory of
+ * libcrypto until `close`, after which it may not be called.
+ */
 export class NativeGcm implements SrtpCipher {
   readonly rtpOverhead = GCM_TAG_BYTES;
   readonly rtcpOverhead = GCM_TAG_BYTES + RTCP_INDEX_BYTES;

@@ -7,7 +7,10 @@
  * @module
  */
 
-/** See the module text. */
+/**
+ * Waiting messages in two lanes, each first in, first out; the urgent lane is always taken from
+ * first.
+ */
 export class OutboundLanes<T> {
   #urgent: T[] = [];
   #patient: (T | undefined)[] = [];

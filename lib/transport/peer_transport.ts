@@ -112,7 +112,10 @@ export interface RtpOutlet {
   sendRtp(isVideo: boolean, written: number, source: Uint8Array, at: number, length: number): void;
 }
 
-/** See the module text. */
+/**
+ * One connection below RTP. Its listener gets nothing, and its owner's packets go nowhere, before
+ * the peer's certificate matched; after `close` or `onFailed` no call comes.
+ */
 export class PeerTransport implements PathOwner, RtpOutlet {
   readonly #options: PeerTransportOptions;
   readonly #ice: IceLiteAgent;

@@ -7,7 +7,10 @@
  * @module
  */
 
-/** See the module text. */
+/**
+ * The numbers seen of one sender. A number is fresh once; only `accept` moves the window, so forged
+ * packets change nothing.
+ */
 export class ReplayWindow {
   readonly #bits: Uint32Array;
   readonly #size: number;

@@ -72,7 +72,10 @@ export interface OutgoingMessage {
   readonly onTaken?: () => void;
 }
 
-/** See the module text. */
+/**
+ * One association. Whatever the peer sends is counted or delivered and never thrown; memory is
+ * bounded, and after its end no call comes and no timer is left.
+ */
 export class SctpAssociation {
   readonly #options: SctpAssociationOptions;
   readonly #sctp: RTCSctpTransport["sctp"];

@@ -34,7 +34,10 @@ export function tsnDistance(tsn: number, reference: number): number {
   return (tsn - reference) | 0;
 }
 
-/** See the module text. */
+/**
+ * One received stream: each message comes out once and whole, ordered ones in order, however its
+ * chunks arrive. The members have the names werift calls.
+ */
 export class InboundStream {
   /** Chunks held, in order of their TSN. */
   reassembly: InboundChunk[] = [];

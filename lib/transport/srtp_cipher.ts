@@ -10,7 +10,10 @@
  */
 import type { SrtpSessionKeys } from "./srtp_keys.ts";
 
-/** See the module text. All lengths and offsets are in bytes from the start of `bytes`. */
+/**
+ * One direction's cipher, without memory of packet order. Lengths and offsets are in bytes from the
+ * start of `bytes`; calls are synchronous and touch only the packet and its overhead.
+ */
 export interface SrtpCipher {
   /** Added to an RTP packet: the authentication tag. */
   readonly rtpOverhead: number;

@@ -52,7 +52,10 @@ export interface SrtpSessionOptions {
   readonly cipherFactory?: SrtpCipherFactory;
 }
 
-/** See the module text. `bytes` always starts with the packet; `length` is the packet's. */
+/**
+ * One peer's SRTP in both directions. `bytes` always starts with the packet and `length` is the
+ * packet's; a packet that does not authenticate changes nothing and is counted.
+ */
 export class SrtpSession {
   readonly #sealer: SrtpCipher;
   readonly #opener: SrtpCipher;

@@ -82,7 +82,10 @@ export interface ByteStream {
   close(): void;
 }
 
-/** See the module's contract. */
+/**
+ * One TCP connection. What it buffers is bounded both ways; it becomes a session's path only by a
+ * proven STUN request.
+ */
 export class TcpPath implements NetworkPath, StunOrigin {
   readonly protocol = "tcp";
   readonly remote: RemoteAddress;

@@ -27,7 +27,10 @@ export interface StrangerLimits {
 /** Why somebody has to go. */
 export type StrangerReason = "tcp_too_many_unnamed" | "tcp_too_many_unnamed_from_address";
 
-/** See the module text. */
+/**
+ * The connections without a session, within a limit: a newcomer always gets in, and `inTheWayOf`
+ * names the one to close for it.
+ */
 export class TcpStrangers<S extends Stranger> {
   readonly #limits: StrangerLimits;
   /** By address; the oldest first. */

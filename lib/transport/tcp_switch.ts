@@ -29,7 +29,10 @@ export interface TcpSwitchOptions {
   readonly drops: DropCounters;
 }
 
-/** See the module text. */
+/**
+ * Passes frames of TCP connections to the threads of their sessions. Until a thread proves a
+ * connection only STUN passes, within the connection's credit.
+ */
 export class TcpSwitch implements StunReceiver {
   readonly #options: TcpSwitchOptions;
   readonly #byPath = new Map<TcpPath, SwitchedConnection>();

@@ -42,7 +42,10 @@ type WeriftPacket = Parameters<CipherContext["encryptPacket"]>[0];
  */
 const FLIGHT_TAKEN = new Error("flight 4 was taken");
 
-/** See the module text. One object serves one handshake. */
+/**
+ * The key schedule of one handshake, once. Nothing rejects or throws for a peer's bytes: a refused
+ * step is `false`, a record that does not open `undefined`.
+ */
 export class WeriftDtlsServer {
   readonly #server: DtlsServer;
   #written: Uint8Array[] = [];

@@ -12,7 +12,10 @@
 const MAX_COPIES = 9;
 const COPY_HEADER_BYTES = 4;
 
-/** See the module text. Offsets are from the start of the bytes given to `parse`. */
+/**
+ * A reused view on one RFC 2198 payload, valid until the next `parse`. Offsets are from the start
+ * of the bytes given to `parse`.
+ */
 export class RedPayload {
   /** How many copies of earlier frames there are. */
   copies = 0;

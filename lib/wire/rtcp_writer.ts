@@ -15,7 +15,10 @@ const COMPOUND_LIMIT_BYTES = 1200;
 const TAIL_ROOM_BYTES = 64;
 const REPORT_BLOCK_BYTES = 24;
 
-/** See the module text. */
+/**
+ * One compound packet at a time, whole in `bytes[0..length)`: what does not fit is not begun and
+ * answers `false`. All RTCP headers that are sent are written here.
+ */
 export class RtcpWriter {
   readonly bytes = new Uint8Array(COMPOUND_LIMIT_BYTES + TAIL_ROOM_BYTES);
   length = 0;

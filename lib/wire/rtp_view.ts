@@ -11,7 +11,10 @@
 const MAX_EXTENSION_ID = 15;
 const MIN_HEADER_BYTES = 12;
 
-/** See the module text. All offsets are from the start of the packet, in bytes. */
+/**
+ * A read-only view on one packet, valid until the next `wrap`. All offsets are from the start of
+ * the packet, in bytes; nothing in it reaches beyond the packet.
+ */
 export class RtpView {
   bytes: Uint8Array = new Uint8Array(0);
   /** Packet length in bytes, padding included. */

@@ -23,7 +23,10 @@ export type { Direction, RemoteSection, SsrcPair } from "./sdp_sections.ts";
 /** `a=setup` (RFC 8842): who opens the DTLS connection. `holdconn` has no meaning there. */
 export type DtlsSetup = "active" | "passive" | "actpass";
 
-/** See the module text. */
+/**
+ * A description that {@linkcode parseDescription} accepted: mids are unique, and there are ICE
+ * credentials and a fingerprint unless every section is rejected.
+ */
 export interface RemoteDescription {
   /** Of the bundled transport; empty strings only when every section is rejected. */
   readonly ice: IceCredentials;
