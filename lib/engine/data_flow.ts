@@ -1,11 +1,13 @@
 /**
- * Data between connections: who waits for whom, and where data tracks go. Where several engines share
- * rooms, a reader here may hold up a writer elsewhere, and packets of data tracks go on to others.
+ * Data between connections: who waits for whom, and where data tracks go. Where several engines
+ * share rooms, a reader here may hold up a writer elsewhere, and packets of data tracks go on to
+ * others.
  *
- * Contract: while a reader that keeps up at least somewhat has too much waiting, the connections whose
- * messages it did not take yet are not read, so that SCTP stops the clients behind them. Nobody waits
- * for a connection that is gone. Packets of data tracks never leave the media plane: each is sent on
- * by the routes of the connection it came on, with another handle and nothing else changed.
+ * Contract: while a reader that keeps up at least somewhat has too much waiting, the connections
+ * whose messages it did not take yet are not read, so that SCTP stops the clients behind them.
+ * Nobody waits for a connection that is gone. Packets of data tracks never leave the media plane:
+ * each is sent on by the routes of the connection it came on, with another handle and nothing else
+ * changed.
  *
  * @module
  */

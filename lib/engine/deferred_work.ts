@@ -1,7 +1,7 @@
 /**
- * Work that media must not wait for, above all the steps of DTLS handshakes, which take a millisecond
- * of cryptography each: a crowd that joins at once would otherwise stand between a call's packets and
- * their subscribers.
+ * Work that media must not wait for, above all the steps of DTLS handshakes, which take a
+ * millisecond of cryptography each: a crowd that joins at once would otherwise stand between a
+ * call's packets and their subscribers.
  *
  * Steps run in the order they were deferred, for a short while after each batch of packets has been
  * sent on, and in turns of their own while nothing is received.

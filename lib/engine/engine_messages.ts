@@ -1,7 +1,7 @@
 /**
  * What one engine is told and tells: the language of the media plane's border
- * (`media_messages.ts`), and what only a pool says to its engines, about relays and neighbours. Rooms
- * do not know this one.
+ * (`media_messages.ts`), and what only a pool says to its engines, about relays and neighbours.
+ * Rooms do not know this one.
  *
  * @module
  */

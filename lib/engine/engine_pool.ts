@@ -1,9 +1,10 @@
 /**
- * One media engine made of several: each connection lives on one of them, tracks cross where they are
- * wanted, and data goes where its receivers are. The control plane sees a single `MediaEngine`.
+ * One media engine made of several: each connection lives on one of them, tracks cross where they
+ * are wanted, and data goes where its receivers are. The control plane sees a single `MediaEngine`.
  *
  * Contract: commands keep their order for each connection. An engine that is lost takes its
- * connections with it, each told as failed with `worker_lost`, and comes back; nothing else notices.
+ * connections with it, each told as failed with `worker_lost`, and comes back; nothing else
+ * notices.
  *
  * @module
  */
@@ -47,7 +48,9 @@ export interface EnginePoolOptions {
   readonly prepare?: () => Promise<void>;
   /** Makes one, for the first time or again. */
   readonly createEngine: (index: number) => PooledEngine;
-  /** A lost engine did not come back because its address is still taken: the next may use another. */
+  /**
+   * A lost engine did not come back because its address is still taken: the next may use another.
+   */
   readonly addressTaken?: (index: number) => void;
   readonly createTcp: (host: PoolTcpHost) => PoolTcp;
   readonly drops: DropCounters;

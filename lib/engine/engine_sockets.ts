@@ -1,6 +1,6 @@
 /**
- * The sockets of one engine: where it listens, what its clients are told of that, and the end of each
- * batch of what came.
+ * The sockets of one engine: where it listens, what its clients are told of that, and the end of
+ * each batch of what came.
  *
  * @module
  */
@@ -49,7 +49,11 @@ export class EngineSockets {
     distantTcp.start(directory);
   }
 
-  /** What clients are told, as bound. @param advertised Literal addresses, in order of preference. */
+  /**
+   * What clients are told, as bound.
+   *
+   * @param advertised Literal addresses, in order of preference.
+   */
   addresses(advertised: readonly string[]): MediaAddress[] {
     const tcp = this.#tcp.map((mux) => mux.localAddress);
     return [

@@ -42,7 +42,9 @@ export class ForwardLatency {
     return this.#startedUs >= 0;
   }
 
-  /** Everything of the batch has been given to the sockets. A packet nobody receives says nothing. */
+  /**
+   * Everything of the batch has been given to the sockets. A packet nobody receives says nothing.
+   */
   batchEnded(nowUs: number): void {
     if (this.#startedUs < 0) return;
     if (this.#copies !== this.#copiesBefore && this.#count < MAX_SAMPLES) {

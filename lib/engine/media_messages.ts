@@ -1,10 +1,11 @@
 /**
- * The border between the control plane and the media plane: all that rooms say to it and hear of it.
+ * The border between the control plane and the media plane: all that rooms say to it and hear of
+ * it.
  *
  * Everything that crosses it is plain structured-cloneable data and nothing is shared, so the same
- * engine can run in this thread or in a worker. Commands are carried out in the order they are sent;
- * a command for a connection or track that no longer exists is ignored, because closing races with
- * everything. Events keep their order, too.
+ * engine can run in this thread or in a worker. Commands are carried out in the order they are
+ * sent; a command for a connection or track that no longer exists is ignored, because closing races
+ * with everything. Events keep their order, too.
  *
  * @module
  */
@@ -176,7 +177,9 @@ export type MediaEvent =
     readonly connection: ConnectionId;
   }
   | {
-    /** `label` is `_reliable`, `_lossy`, or a client's own; data tracks are routed by themselves. */
+    /**
+     * `label` is `_reliable`, `_lossy`, or a client's own; data tracks are routed by themselves.
+     */
     readonly type: "data_received";
     readonly connection: ConnectionId;
     readonly label: string;

@@ -1,7 +1,7 @@
 /**
- * What engines of one process tell each other over the control plane's thread, beside the packets in
- * their rings: few and small, so that a hop more costs nothing. Only a pool of engines sends these
- * commands, and it keeps these events to itself.
+ * What engines of one process tell each other over the control plane's thread, beside the packets
+ * in their rings: few and small, so that a hop more costs nothing. Only a pool of engines sends
+ * these commands, and it keeps these events to itself.
  *
  * @module
  */

@@ -3,8 +3,8 @@
  *
  * Connections of one room are best together, as nothing has to cross then. So a room begins on the
  * least loaded engine and stays there until that one has too much to do and another clearly less;
- * from then on the room's newcomers go to whichever of its engines is freest, and it takes in one more
- * when all of them are full.
+ * from then on the room's newcomers go to whichever of its engines is freest, and it takes in one
+ * more when all of them are full.
  *
  * Load is what engines measure (about twice a second) and, until a newcomer shows in that, a guess
  * for each. Pure.

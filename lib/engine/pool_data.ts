@@ -1,6 +1,6 @@
 /**
- * Data between the connections of a pool's engines: messages and packets go to the engines that have
- * their receivers, once each, and a reader on one engine can hold up a writer on another.
+ * Data between the connections of a pool's engines: messages and packets go to the engines that
+ * have their receivers, once each, and a reader on one engine can hold up a writer on another.
  *
  * Synchronous and without effects but the commands it hands out.
  *
@@ -49,7 +49,9 @@ export class PoolData {
     }
   }
 
-  /** Gives each engine the routes to its own receivers, and the publisher's the way to the others. */
+  /**
+   * Gives each engine the routes to its own receivers, and the publisher's the way to the others.
+   */
   setRoutes({ connection, routes }: CommandOf<"set_data_track_routes">): void {
     this.#stopAwaiting(connection);
     const engines = this.#publications.get(connection)?.engines ?? new Set();

@@ -1,8 +1,8 @@
 /**
  * Where the tracks of a pool's connections live, and which of them cross to which engine.
  *
- * Contract: a command reaches exactly the engines it concerns, after what it needs there. An up-track
- * crosses to another engine while, and only while, a down-track there uses it.
+ * Contract: a command reaches exactly the engines it concerns, after what it needs there. An
+ * up-track crosses to another engine while, and only while, a down-track there uses it.
  *
  * Synchronous and without effects but the commands it hands out.
  *

@@ -1,12 +1,12 @@
 /**
- * One layer of a received track: which stream feeds it, in which codec, and what the control plane has
- * been told of it.
+ * One layer of a received track: which stream feeds it, in which codec, and what the control plane
+ * has been told of it.
  *
  * Contract: a layer that is fed changes its stream or codec at most once in
- * {@linkcode CHANGE_INTERVAL_MS}, so that packets which disagree cost what one stream costs; redundant
- * audio and the codec inside it are one stream and may take turns. The first codec is told at once.
- * Changes are told when they have lasted, and only while the connection's budget allows, because each
- * may be told on to everybody in a room.
+ * {@linkcode CHANGE_INTERVAL_MS}, so that packets which disagree cost what one stream costs;
+ * redundant audio and the codec inside it are one stream and may take turns. The first codec is
+ * told at once. Changes are told when they have lasted, and only while the connection's budget
+ * allows, because each may be told on to everybody in a room.
  *
  * @module
  */

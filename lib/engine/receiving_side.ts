@@ -1,9 +1,9 @@
 /**
- * What one connection receives: packets find their up-track and layer, and the publisher is told what
- * it needs to send well (NACK, PLI, receiver reports, transport-wide feedback).
+ * What one connection receives: packets find their up-track and layer, and the publisher is told
+ * what it needs to send well (NACK, PLI, receiver reports, transport-wide feedback).
  *
- * Per packet: one map look-up by SSRC; everything else happens when a stream is first seen or a timer
- * is due.
+ * Per packet: one map look-up by SSRC; everything else happens when a stream is first seen or a
+ * timer is due.
  *
  * @module
  */
@@ -36,7 +36,9 @@ import { StreamDemux } from "./stream_demux.ts";
 
 /** Receiver reports, ms: LiveKit's interval; RFC 3550's minimum would starve publishers of RTT. */
 const REPORT_INTERVAL_MS = 1_000;
-/** Our SSRC in RTCP to publishers. We send no RTP there, so any value does; libwebrtc uses 1 too. */
+/**
+ * Our SSRC in RTCP to publishers. We send no RTP there, so any value does; libwebrtc uses 1 too.
+ */
 const OWN_SSRC = 1;
 /** Header bytes of a transport feedback packet before its content. */
 const FEEDBACK_HEADER_BYTES = 12;

@@ -1,9 +1,10 @@
 /**
- * What joins two engines that relay tracks to each other: records in, records out, in order and whole.
- * Within a process that is a ring of shared memory each way (`relay_ring.ts`).
+ * What joins two engines that relay tracks to each other: records in, records out, in order and
+ * whole. Within a process that is a ring of shared memory each way (`relay_ring.ts`).
  *
- * Contract: a record that was committed comes out as it went in, or the channel has ended; what there
- * is no room for is refused, never waited for. Nothing that is read is believed before it is checked.
+ * Contract: a record that was committed comes out as it went in, or the channel has ended; what
+ * there is no room for is refused, never waited for. Nothing that is read is believed before it is
+ * checked.
  *
  * @module
  */
@@ -30,7 +31,9 @@ export interface RecordWriter {
 export interface RecordReader {
   /** Where payloads are, from `at` on, until the next `next` or `release`. */
   readonly words: Int32Array;
-  /** The record read last: its kind, where its payload begins in `words`, and its length in words. */
+  /**
+   * The record read last: its kind, where its payload begins in `words`, and its length in words.
+   */
   readonly kind: number;
   readonly at: number;
   readonly length: number;
@@ -42,7 +45,9 @@ export interface RecordReader {
   next(): boolean;
   /** Gives the room of everything read so far back to the writer. */
   release(): void;
-  /** Settles when there may be something to read again; at once, but in a later turn, if there is. */
+  /**
+   * Settles when there may be something to read again; at once, but in a later turn, if there is.
+   */
   more(): Promise<unknown>;
   /** Ends a pending {@linkcode RecordReader.more}. */
   interrupt(): void;

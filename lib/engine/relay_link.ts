@@ -1,8 +1,8 @@
 /**
  * All relays between this engine and one other, in both directions, over one channel.
  *
- * Contract: whatever order the two engines are told in, both ends of a relay meet: an offer waits for
- * its receiver and a receiver for its offer. What comes for a relay that is no more is counted.
+ * Contract: whatever order the two engines are told in, both ends of a relay meet: an offer waits
+ * for its receiver and a receiver for its offer. What comes for a relay that is no more is counted.
  *
  * The channel is read in turns that are short in packets and in time, so that sockets have theirs.
  *

@@ -14,7 +14,9 @@ export const RELAY = {
   /** Bytes of the up-track's id, and the id in UTF-8. */
   offer: 1,
   withdraw: 2,
-  /** Flags ({@linkcode stateFlags}), then for each layer: SSRC, payload type (-1: not bound), epoch. */
+  /**
+   * Flags ({@linkcode stateFlags}), then for each layer: SSRC, payload type (-1: not bound), epoch.
+   */
   state: 3,
   /** Layer, NTP seconds, NTP fraction, RTP timestamp, age in ms. */
   report: 4,

@@ -1,23 +1,24 @@
 /**
- * A single-producer single-consumer ring of records in shared memory, one for each direction between
- * two engines.
+ * A single-producer single-consumer ring of records in shared memory, one for each direction
+ * between two engines.
  *
  * Contract: records come out whole and in the order they went in, or were refused when there was no
  * room. No locks and no allocation per record. The memory is shared, so nothing read from it is
  * believed: a length that cannot be is counted, and everything up to the writer's position skipped.
  *
- * Layout: three indices, each in a cache line of its own, then words of 32 bits. A record is one word
- * (kind and length) and its payload; it never crosses the end of the memory, where padding fills up.
+ * Layout: three indices, each in a cache line of its own, then words of 32 bits. A record is one
+ * word (kind and length) and its payload; it never crosses the end of the memory, where padding
+ * fills up.
  *
  * Waking the reader was measured on Deno 2.9 between two workers on two shared cores, one wake-up
  * each millisecond: `Atomics.notify` on an `Atomics.waitAsync` took 10–19 µs to the reader (p50;
  * p99 56–115 µs), a message port 11–15 µs (p99 0.5–0.8 ms). Notifying costs the writer 8–12 µs if
  * somebody waits and 0.04 µs if nobody does, so a reader says when it sleeps and is woken once per
  * batch. There and back through two rings took 13 µs (p50; p90 18 µs, p99 0.1–0.8 ms under load),
- * and a packet of 1,200 bytes costs each side about half a microsecond. A wait that is pending keeps
- * neither the event loop nor the process alive. A thread that notifies itself gets its turn after
- * everything else that was due, timers and sockets included, for 1.8 µs (a message port: 2.7 µs; a
- * timer: 2 ms): that is how a reader with more to do steps back.
+ * and a packet of 1,200 bytes costs each side about half a microsecond. A wait that is pending
+ * keeps neither the event loop nor the process alive. A thread that notifies itself gets its turn
+ * after everything else that was due, timers and sockets included, for 1.8 µs (a message port: 2.7
+ * µs; a timer: 2 ms): that is how a reader with more to do steps back.
  *
  * @module
  */
@@ -134,7 +135,9 @@ export class RelayRingWriter implements RecordWriter {
 export class RelayRingReader implements RecordReader {
   /** Where payloads are, from `at` on, until the next `next` or `release`. */
   readonly words: Int32Array;
-  /** The record read last: its kind, where its payload begins in `words`, and its length in words. */
+  /**
+   * The record read last: its kind, where its payload begins in `words`, and its length in words.
+   */
   kind = 0;
   at = 0;
   length = 0;
@@ -194,7 +197,9 @@ export class RelayRingReader implements RecordReader {
     Atomics.store(this.#indices, TAIL, this.#position[0]!);
   }
 
-  /** Settles when there may be something to read again; at once, but in a later turn, if there is. */
+  /**
+   * Settles when there may be something to read again; at once, but in a later turn, if there is.
+   */
   more(): Promise<unknown> {
     const indices = this.#indices;
     Atomics.store(indices, SLEEPING, 1);

@@ -1,19 +1,23 @@
 /**
- * The round trip of a connection on which we receive, by receiver reference times (RFC 3611 §4.4) and
- * their answers (§4.5).
+ * The round trip of a connection on which we receive, by receiver reference times (RFC 3611 §4.4)
+ * and their answers (§4.5).
  *
- * The peer may say anything: only answers to one of our last reference times count, the time since is
- * our own, and what is left after the peer's delay is kept within bounds.
+ * The peer may say anything: only answers to one of our last reference times count, the time since
+ * is our own, and what is left after the peer's delay is kept within bounds.
  *
  * @module
  */
 import { compactNtp, ntpFraction, ntpSeconds } from "../media/rtcp_clock.ts";
 
-/** Reference times that can still be answered: one a second, so more than the longest round trip. */
+/**
+ * Reference times that can still be answered: one a second, so more than the longest round trip.
+ */
 const REMEMBERED = 16;
 /** Longest believable round trip, ms; anything above comes from a broken clock. */
 export const MAX_RTT_MS = 10_000;
-/** Our reference times count from here, so that they do not tell how long this machine is up, ms. */
+/**
+ * Our reference times count from here, so that they do not tell how long this machine is up, ms.
+ */
 const EPOCH_MS = 3_900_000_000_000;
 
 /** See the module text. */

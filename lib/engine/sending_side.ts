@@ -26,7 +26,9 @@ import { roundTripMs } from "./round_trip.ts";
 const REPORT_INTERVAL_MS = 3_000;
 /** The first reports come sooner, so that receivers can synchronise lips early. */
 const FIRST_REPORT_MS = 300;
-/** The forwarded layer is told at most once in so many ms: packets may change it with every frame. */
+/**
+ * The forwarded layer is told at most once in so many ms: packets may change it with every frame.
+ */
 const LAYER_INTERVAL_MS = 1_000;
 /** Header bytes of a transport feedback packet before its content. */
 const FEEDBACK_HEADER_BYTES = 12;

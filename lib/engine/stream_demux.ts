@@ -18,8 +18,8 @@ import { readTextExtension } from "../wire/header_extensions.ts";
 import type { RtpView } from "../wire/rtp_view.ts";
 
 /**
- * SSRCs remembered for one connection: 64 sections of three layers with retransmission each would be
- * 384; an authenticated client that invents more gets them dropped.
+ * SSRCs remembered for one connection: 64 sections of three layers with retransmission each would
+ * be 384; an authenticated client that invents more gets them dropped.
  */
 const MAX_BINDINGS = 512;
 
@@ -97,8 +97,8 @@ export class StreamDemux {
   }
 
   /**
-   * The binding for a packet, made now if its SSRC is new and its extensions, the description or its
-   * payload type tell where it belongs.
+   * The binding for a packet, made now if its SSRC is new and its extensions, the description or
+   * its payload type tell where it belongs.
    */
   resolve(view: RtpView): StreamBinding | undefined {
     return this.#bindings.get(view.ssrc) ?? this.#bindNew(view);

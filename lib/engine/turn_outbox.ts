@@ -1,6 +1,6 @@
 /**
- * Collects what one turn of the event loop has to say and posts it as one message at the turn's end:
- * a message between threads costs far more than what is in it.
+ * Collects what one turn of the event loop has to say and posts it as one message at the turn's
+ * end: a message between threads costs far more than what is in it.
  *
  * Contract: everything pushed is posted once, in order, before the turn's microtasks are over.
  *

@@ -138,7 +138,9 @@ export class UdpListeners {
     await Promise.all(this.#sockets.map(({ datagrams }) => datagrams.closed));
   }
 
-  /** Opens a socket on each address, all with one port. Those that are not there yet are left out. */
+  /**
+   * Opens a socket on each address, all with one port. Those that are not there yet are left out.
+   */
   async #openAll(
     hostnames: readonly string[],
     port: number,
@@ -255,7 +257,9 @@ function addressesOf(
   );
 }
 
-/** An address that the machine does not have any more, or not yet (IPv6 looks for duplicates first). */
+/**
+ * An address that the machine does not have any more, or not yet (IPv6 looks for duplicates first).
+ */
 function isMissing(error: unknown): boolean {
   return error instanceof SfuError && error.code === "address_not_available";
 }

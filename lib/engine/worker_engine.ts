@@ -1,9 +1,10 @@
 /**
  * A media engine that lives in a worker, seen from the main thread.
  *
- * Contract: after `onLost` or `close` nothing comes from the worker any more. A worker is lost when it
- * ends by an error, or gives no sign of life for {@linkcode SILENCE_MS}; it is ended then, as far as
- * the runtime can: Deno 2.9 cannot end a thread that loops for ever, and its sockets stay open.
+ * Contract: after `onLost` or `close` nothing comes from the worker any more. A worker is lost when
+ * it ends by an error, or gives no sign of life for {@linkcode SILENCE_MS}; it is ended then, as
+ * far as the runtime can: Deno 2.9 cannot end a thread that loops for ever, and its sockets stay
+ * open.
  *
  * @module
  */
@@ -21,7 +22,9 @@ import type { PooledEngine } from "./pooled_engine.ts";
 import { TurnOutbox } from "./turn_outbox.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./worker_messages.ts";
 
-/** Without a report for this long a worker counts as hung, ms: ten reports, or a very long pause. */
+/**
+ * Without a report for this long a worker counts as hung, ms: ten reports, or a very long pause.
+ */
 const SILENCE_MS = 6_000;
 /** How often that is looked at, ms. */
 const WATCH_MS = 1_000;

@@ -101,7 +101,9 @@ export class WorkerHost {
     this.#outbox.push({ type: "closed" });
   }
 
-  /** Drops are told in reports; what a `stats` event adds are those of tracks, which end with them. */
+  /**
+   * Drops are told in reports; what a `stats` event adds are those of tracks, which end with them.
+   */
   #own(event: EngineEvent): EngineEvent {
     if (event.type !== "stats") return event;
     this.#reportDrops();

@@ -1,6 +1,6 @@
 /**
- * What passes between the main thread and a worker that runs a media engine: always a batch, an array
- * of these, so that a busy turn costs one message. Everything is structured-cloneable.
+ * What passes between the main thread and a worker that runs a media engine: always a batch, an
+ * array of these, so that a busy turn costs one message. Everything is structured-cloneable.
  *
  * @module
  */

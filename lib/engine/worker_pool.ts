@@ -15,7 +15,9 @@ import { TcpListener } from "./pool_tcp.ts";
 import type { PooledEngine } from "./pooled_engine.ts";
 import { WorkerEngine, type WorkerThread } from "./worker_engine.ts";
 
-/** What the workers' engines are made of: as an engine in this thread, but for the UDP addresses. */
+/**
+ * What the workers' engines are made of: as an engine in this thread, but for the UDP addresses.
+ */
 export interface WorkerPoolOptions extends
   Pick<
     LocalEngineOptions,
@@ -31,8 +33,8 @@ export interface WorkerPoolOptions extends
   /** For each worker the addresses it binds for UDP; their number is that of the workers. */
   readonly udpOf: readonly (readonly ListenAddress[])[];
   /**
-   * What a worker may bind instead when it is started anew. The runtime (Deno 2.9) cannot end a thread
-   * that loops for ever, so that the sockets of one that hangs stay open.
+   * What a worker may bind instead when it is started anew. The runtime (Deno 2.9) cannot end a
+   * thread that loops for ever, so that the sockets of one that hangs stay open.
    */
   readonly spareUdp?: readonly (readonly ListenAddress[])[];
   readonly placement?: PlacementPolicy;
