@@ -10,7 +10,7 @@ import type { AudioLevelEntry } from "./media_messages.ts";
 
 const NOTHING: readonly AudioLevelEntry[] = [];
 
-/** See the module text. */
+/** One engine's levels for one interval: microphones that are active or have changed, each once. */
 export class AudioLevelReport {
   /** Up-tracks whose last reported level was not 0. */
   readonly #heard = new Set<UpTrackId>();

@@ -35,7 +35,10 @@ export interface DataNeighbours {
   pass(from: ConnectionId, engines: readonly number[], packet: Uint8Array): void;
 }
 
-/** See the module text. */
+/**
+ * One engine's data: nobody waits for a connection that is gone, and a connection that waits for
+ * nobody is read.
+ */
 export class DataFlow {
   /** Writer → the readers here that it waits for. */
   readonly #waits = new Map<ConnectionId, Set<ConnectionId>>();

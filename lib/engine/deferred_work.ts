@@ -13,7 +13,10 @@ import type { Cancel, Clock, Timers } from "../base/platform.ts";
 /** How long steps may hold up the next batch, µs; the step during which it is over is finished. */
 const TURN_US = 2_000;
 
-/** See the module text. */
+/**
+ * Steps in the order they were deferred, each run once, in short turns. A step that throws ends no
+ * other; after `close` none runs.
+ */
 export class DeferredWork {
   #steps: (() => void)[] = [];
   /** First of `#steps` that has not run. */

@@ -58,7 +58,10 @@ export interface EngineShared {
   readonly wakeAt: (entry: WakeEntry<EngineConnection>, at: number) => void;
 }
 
-/** See the module text. */
+/**
+ * One connection of the engine. An exception while it is served ends it alone; after `close`
+ * nothing of it reaches the control plane or the socket.
+ */
 export class EngineConnection implements PeerTransportListener, RtcpHandler, DataEndpoint {
   readonly receiving: ReceivingSide;
   readonly sending: SendingSide;

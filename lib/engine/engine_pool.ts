@@ -79,7 +79,10 @@ interface Home {
   readonly ufrags: string[];
 }
 
-/** See the module text. */
+/**
+ * The pool as one engine: commands keep their order for each connection, and a lost engine fails
+ * its own connections and nothing else.
+ */
 export class EnginePool implements MediaEngine {
   onEvent: (event: EngineEvent) => void = () => {};
   readonly #options: EnginePoolOptions;

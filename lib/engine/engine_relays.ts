@@ -19,7 +19,10 @@ export interface RelayNeighbours {
   readonly peers: readonly RelayPeer[];
 }
 
-/** See the module text. */
+/**
+ * One engine's ends of relays. A relayed track is told to the control plane by its publisher's
+ * engine alone.
+ */
 export class EngineRelays {
   readonly #world: RelayWorld;
   readonly #links = new Map<number, RelayLink>();

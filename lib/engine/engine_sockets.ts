@@ -19,7 +19,10 @@ export interface EngineSocketsOptions extends UdpListenersOptions {
   readonly distantTcp?: DistantTcp;
 }
 
-/** See the module text. */
+/**
+ * One engine's sockets. Each batch that was received is ended once, after its last packet, and then
+ * what was queued is sent.
+ */
 export class EngineSockets {
   readonly #options: EngineSocketsOptions;
   readonly #udp: UdpListeners;

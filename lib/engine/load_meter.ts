@@ -9,7 +9,7 @@
 import type { EngineTotals } from "./local_engine.ts";
 import type { EngineLoad } from "./placement.ts";
 
-/** See the module text. */
+/** One engine's load since the last look, from 0 to 1. `nowUs` is monotonic microseconds. */
 export class LoadMeter {
   #atUs: number;
   #before: EngineTotals = { busyUs: 0, packetsOut: 0 };

@@ -52,7 +52,10 @@ class EngineState {
   }
 }
 
-/** See the module text. */
+/**
+ * The loads and rooms of a pool's engines. `place` always names a living engine if there is one,
+ * and every placed connection is taken back by `gone`.
+ */
 export class Placement {
   readonly #engines: readonly EngineState[];
   readonly #policy: PlacementPolicy;

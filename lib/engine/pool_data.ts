@@ -27,7 +27,10 @@ interface Publication {
   readonly engines: Set<number>;
 }
 
-/** See the module text. */
+/**
+ * A pool's data: a message goes once to each engine that has receivers. Effects are the commands
+ * handed out, and nothing else.
+ */
 export class PoolData {
   readonly #host: PoolDataHost;
   readonly #publications = new Map<ConnectionId, Publication>();

@@ -11,7 +11,10 @@ interface PendingRequest {
   readonly parts: EngineStats[];
 }
 
-/** See the module text. */
+/**
+ * The requests that wait: each is answered once, when every engine that was asked has answered or
+ * is gone.
+ */
 export class PoolStats {
   readonly #pending = new Map<number, PendingRequest>();
   readonly #answer: (request: number, parts: readonly EngineStats[]) => void;

@@ -22,7 +22,7 @@ export interface TcpListenerOptions extends AddressChoice {
   readonly advertised: readonly string[];
 }
 
-/** See the module text. */
+/** The pool's TCP ports. A lost engine's connections are closed, and those of the others go on. */
 export class TcpListener implements PoolTcp {
   readonly #options: TcpListenerOptions;
   readonly #switch: TcpSwitch;

@@ -45,7 +45,10 @@ interface TracksOfConnection {
   readonly downs: Set<DownTrackId>;
 }
 
-/** See the module text. */
+/**
+ * A pool's tracks: an up-track crosses to an engine while, and only while, a down-track there uses
+ * it. Effects are the commands handed out, and nothing else.
+ */
 export class PoolTracks {
   readonly #send: (engine: number, command: EngineCommand) => void;
   readonly #ups = new Map<UpTrackId, UpTrackPlace>();

@@ -33,7 +33,10 @@ export interface FeedingStream {
   payloadType: number;
 }
 
-/** See the module text. */
+/**
+ * One layer's stream and what was told of it. It changes at most once in
+ * {@linkcode CHANGE_INTERVAL_MS}, whatever packets say.
+ */
 export class ReceivedLayer {
   #stream: FeedingStream | undefined;
   #codec: CodecParameters | undefined;

@@ -75,7 +75,10 @@ export interface ReceivingSideOptions {
   readonly startedAt: number;
 }
 
-/** See the module text. */
+/**
+ * One connection's receiving half. A packet of an unknown stream is a counted drop; per packet
+ * there is one look-up and no allocation.
+ */
 export class ReceivingSide {
   readonly #options: ReceivingSideOptions;
   readonly #demux = new StreamDemux();

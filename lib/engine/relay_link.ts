@@ -40,7 +40,10 @@ export interface RelayWorld {
   readonly spent: (us: number) => void;
 }
 
-/** See the module text. */
+/**
+ * The relays to one other engine. An offer and its receiver meet in whatever order they come; what
+ * comes for no relay is counted.
+ */
 export class RelayLink {
   readonly #world: RelayWorld;
   readonly #output: RelayOutput;

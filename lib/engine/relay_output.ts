@@ -12,7 +12,10 @@ export interface RelayMember {
   flush(): boolean;
 }
 
-/** See the module text. */
+/**
+ * One channel's writing end. Records keep their order, what does not fit waits, and the reader is
+ * woken at the end of the turn.
+ */
 export class RelayOutput {
   readonly channel: RecordWriter;
   readonly #changed = new Set<RelayMember>();

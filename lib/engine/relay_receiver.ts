@@ -36,7 +36,10 @@ const COPY_BYTES = 2048;
 /** Numbers above this are no sequence numbers: they could not be counted in doubles. */
 const MAX_UPPER_HALF = 1 << 20;
 
-/** See the module text. */
+/**
+ * One relayed up-track at its far end: to its down-tracks like a local one, in the near end's
+ * numbers, layers and mute.
+ */
 export class RelayReceiver implements RelayMember {
   readonly track: UpTrack;
   readonly #output: RelayOutput;

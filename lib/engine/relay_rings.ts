@@ -7,7 +7,10 @@
 import type { EngineCommand } from "./engine_messages.ts";
 import { createRelayRing } from "./relay_ring.ts";
 
-/** See the module text. */
+/**
+ * A pool's rings: a pair for two engines that have something to cross, and a new pair when one of
+ * them was lost since.
+ */
 export class RelayRings {
   readonly #send: (engine: number, command: EngineCommand) => void;
   readonly #create: () => SharedArrayBuffer;

@@ -30,7 +30,10 @@ import type { RelayMember, RelayOutput } from "./relay_output.ts";
 
 const MAX_LAYERS = 3;
 
-/** See the module text. */
+/**
+ * One relayed up-track at its near end: each packet of a wanted layer is written once, after
+ * everything the far end must know before it.
+ */
 export class RelaySender implements PacketReceiver, RelayMember {
   readonly #output: RelayOutput;
   readonly #drops: DropCounters;

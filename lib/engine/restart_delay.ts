@@ -13,7 +13,10 @@ const LONGEST_DELAY_MS = 30_000;
 /** An engine that lived this long had nothing to do with how it was lost before, ms. */
 const STABLE_MS = 60_000;
 
-/** See the module text. */
+/**
+ * One engine's delay in milliseconds, longer each time it is lost soon after its return, up to a
+ * limit. `now` is monotonic ms.
+ */
 export class RestartDelay {
   #delayMs = 0;
   #startedAt: number;

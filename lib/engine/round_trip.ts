@@ -20,7 +20,10 @@ export const MAX_RTT_MS = 10_000;
  */
 const EPOCH_MS = 3_900_000_000_000;
 
-/** See the module text. */
+/**
+ * One connection's round trip in milliseconds. Only answers to one of the last reference times
+ * count, so a peer can be wrong about itself alone.
+ */
 export class RoundTrip {
   /** NTP of the newest reference time, unsigned 32 bits each. */
   ntpSeconds = 0;

@@ -65,7 +65,10 @@ export interface SendingSideOptions {
   readonly timed: (at: number) => void;
 }
 
-/** See the module text. */
+/**
+ * One connection's sending half. Feedback on an SSRC that is not sent here is ignored; a down-track
+ * is ticked until it is removed.
+ */
 export class SendingSide implements PacketSink {
   /** What the subscriber says it can receive. */
   readonly estimate: RemoteEstimate = new RemoteEstimate();

@@ -7,7 +7,7 @@
  * @module
  */
 
-/** See the module text. */
+/** What one turn says, posted once, in order, before the turn's microtasks are over. */
 export class TurnOutbox<T> {
   #waiting: T[] = [];
 

@@ -61,7 +61,10 @@ interface Listener {
 
 type OpenSocket = (hostname: string, port: number) => Promise<UdpSocket>;
 
-/** See the module text. */
+/**
+ * One engine's sockets, one for each address. An answer leaves by the socket that was asked; after
+ * `close` none is left, though addresses change.
+ */
 export class UdpListeners {
   readonly #options: UdpListenersOptions;
   readonly #listeners: Listener[] = [];

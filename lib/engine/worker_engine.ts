@@ -56,7 +56,10 @@ export function spawnEngineWorker(): WorkerThread {
   return new Worker(new URL("./engine_worker.ts", import.meta.url), { type: "module" });
 }
 
-/** See the module text. */
+/**
+ * One worker's engine. It is lost once at most, by an error or by silence, and after that or
+ * `close` nothing comes from it.
+ */
 export class WorkerEngine implements PooledEngine {
   onEvent: (event: EngineEvent) => void = () => {};
   onLoad: (load: EngineLoad) => void = () => {};

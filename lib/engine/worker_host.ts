@@ -27,7 +27,7 @@ export interface WorkerScope {
   platform(log: Log): Platform;
 }
 
-/** See the module text. */
+/** The engine of this worker. A stray error is logged and counted, and the engine goes on. */
 export class WorkerHost {
   readonly #outbox: TurnOutbox<FromWorker>;
   readonly #platform: Platform;
