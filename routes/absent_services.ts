@@ -1,9 +1,10 @@
 /**
- * The services this server does not have (recording, ingress, telephony): their methods check grants
- * and bodies as always and then say what LiveKit says when the workers behind them are missing, so
- * that applications see an error they know.
+ * The services this server does not have (recording, ingress, telephony): their methods check
+ * grants and bodies as always and then say what LiveKit says when the workers behind them are
+ * missing, so that applications see an error they know.
  *
- * `Connector` and the other services of LiveKit's cloud are no routes at all, as on its open server.
+ * `Connector` and the other services of LiveKit's cloud are no routes at all, as on its open
+ * server.
  *
  * @module
  */

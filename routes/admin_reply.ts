@@ -7,7 +7,9 @@ import { AdminFailure } from "../lib/room/admin_failure.ts";
 import type { TwirpReply } from "./twirp.ts";
 import { relayedError, TwirpError } from "./twirp_error.ts";
 
-/** A failure in LiveKit's words: bad arguments are named in `meta`, the rest comes with a prefix. */
+/**
+ * A failure in LiveKit's words: bad arguments are named in `meta`, the rest comes with a prefix.
+ */
 export function said(outcome: Exclude<TwirpReply, TwirpError> | AdminFailure): TwirpReply {
   if (!(outcome instanceof AdminFailure)) return outcome;
   const { code, message, detail } = outcome;

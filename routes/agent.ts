@@ -20,7 +20,10 @@ export interface AgentRouteOptions {
   };
 }
 
-/** 404 without an upgrade, 401 without the `agent` grant, 503 while the node drains, else a worker's session. */
+/**
+ * 404 without an upgrade, 401 without the `agent` grant, 503 while the node drains, else a worker's
+ * session.
+ */
 export function agentRoute({ agents, refusal, upgrade }: AgentRouteOptions): RouteHandler {
   return ({ request, token }) => {
     if (!wantsWebSocket(request)) return new Response(null, { status: 404 });

@@ -21,7 +21,9 @@ export interface BodyBudget {
   readonly deadlineMs: number;
 }
 
-/** Enough for several of the largest calls at once; a body comes within a second or is hardly sent. */
+/**
+ * Enough for several of the largest calls at once; a body comes within a second or is hardly sent.
+ */
 export const BODY_BUDGET: BodyBudget = { bytesInFlight: 64 * 1024 * 1024, deadlineMs: 15_000 };
 
 /** What the reader needs. */
@@ -50,7 +52,8 @@ export class BodyReader {
   }
 
   /**
-   * Reads a whole body, whatever its declared length, and gives it to `use`, which must not keep it.
+   * Reads a whole body, whatever its declared length, and gives it to `use`, which must not keep
+   * it.
    *
    * @param limit Bytes; 0 means no limit. What is beyond is not read.
    * @returns What `use` gave, or why there is no body; that is counted.

@@ -1,6 +1,7 @@
 /**
- * `livekit.RoomService`: each method checks the grant, calls one function of {@linkcode RoomAdmin} and
- * words the outcome. The order of grant and limit checks is LiveKit's and differs between methods.
+ * `livekit.RoomService`: each method checks the grant, calls one function of {@linkcode RoomAdmin}
+ * and words the outcome. The order of grant and limit checks is LiveKit's and differs between
+ * methods.
  *
  * @module
  */

@@ -1,10 +1,10 @@
 /**
- * `/rtc` and `/rtc/v1` (signalling over WebSocket), and below each `/validate` (the same checks as a
- * plain request, which browsers use to learn why a WebSocket failed).
+ * `/rtc` and `/rtc/v1` (signalling over WebSocket), and below each `/validate` (the same checks as
+ * a plain request, which browsers use to learn why a WebSocket failed).
  *
- * With a `join_request` a client joins on a single peer connection; `/rtc/v1` demands one. A room that
- * does not exist is a 404 with a body of its own: clients take any other 404 for a server without
- * version 1 and fall back to version 0.
+ * With a `join_request` a client joins on a single peer connection; `/rtc/v1` demands one. A room
+ * that does not exist is a 404 with a body of its own: clients take any other 404 for a server
+ * without version 1 and fall back to version 0.
  *
  * @module
  */
@@ -32,7 +32,9 @@ export interface SignalEntrance {
   place(join: JoinParameters): Promise<Admission>;
   /** What else can refuse the start of a session, for example a full room. */
   admitSession(join: JoinParameters): Admission;
-  /** Starts the session; the socket may still be opening. `receivedAt`: of the request, monotonic. */
+  /**
+   * Starts the session; the socket may still be opening. `receivedAt`: of the request, monotonic.
+   */
   open(join: JoinParameters, socket: SignalSocket, receivedAt: number): void;
 }
 

@@ -1,10 +1,10 @@
 /**
- * Twirp over HTTP (specification version 7): `POST /twirp/livekit.<Service>/<Method>` with protobuf or
- * JSON, answered in kind.
+ * Twirp over HTTP (specification version 7): `POST /twirp/livekit.<Service>/<Method>` with protobuf
+ * or JSON, answered in kind.
  *
- * A request is looked at in this order: route, grant, size, weight, and then decoded. A service is a
- * list of methods; a method gets its decoded request and the caller's verified token,
- * and gives its answer or a {@linkcode TwirpError}. A method that throws has a bug: its caller gets
+ * A request is looked at in this order: route, grant, size, weight, and then decoded. A service is
+ * a list of methods; a method gets its decoded request and the caller's verified token, and gives
+ * its answer or a {@linkcode TwirpError}. A method that throws has a bug: its caller gets
  * `internal` and nobody else notices.
  *
  * @module

@@ -1,5 +1,6 @@
 /**
- * Which grant each kind of server API call needs. A check gives the error to answer, or `undefined`.
+ * Which grant each kind of server API call needs. A check gives the error to answer, or
+ * `undefined`.
  *
  * @module
  */
@@ -24,7 +25,10 @@ export function needsSomeRoomAdmin(token: Token): Check {
   return unless(token?.video?.roomAdmin);
 }
 
-/** `roomAdmin` for exactly this room; a token without a room is no token for the room without a name. */
+/**
+ * `roomAdmin` for exactly this room; a token without a room is no token for the room without a
+ * name.
+ */
 export function needsRoomAdmin(token: Token, room: string): Check {
   return unless(token?.video?.roomAdmin && room !== "" && token.video.room === room);
 }

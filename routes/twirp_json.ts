@@ -1,7 +1,7 @@
 /**
- * Messages as Twirp's JSON: field names as in the `.proto` file, and fields that are not set written
- * with their default (`""`, `0`, `[]`, `{}`, `null` for a message), as other servers of this protocol
- * do and some callers rely on.
+ * Messages as Twirp's JSON: field names as in the `.proto` file, and fields that are not set
+ * written with their default (`""`, `0`, `[]`, `{}`, `null` for a message), as other servers of
+ * this protocol do and some callers rely on.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
- * `/whip/v1` and `/whip/v1/{participant_id}`: publishing (and receiving) over one HTTP exchange, RFC
- * 9725.
+ * `/whip/v1` and `/whip/v1/{participant_id}`: publishing (and receiving) over one HTTP exchange,
+ * RFC 9725.
  *
- * Every refusal of these routes is JSON with an `error`. The entity tag is the ufrag as it is, without
- * the quotes of RFC 9110, as LiveKit's clients know it; both spellings are understood.
+ * Every refusal of these routes is JSON with an `error`. The entity tag is the ufrag as it is,
+ * without the quotes of RFC 9110, as LiveKit's clients know it; both spellings are understood.
  *
  * @module
  */
@@ -126,8 +126,8 @@ function created({ sid, sdp, iceServers, ufrag }: WhipAnswer): Response {
 }
 
 /**
- * Relative to the address of the offer (RFC 9110 §10.2.2), of which we may not know all: a proxy that
- * strips a prefix off its path leaves the prefix in what the client resolves this against.
+ * Relative to the address of the offer (RFC 9110 §10.2.2), of which we may not know all: a proxy
+ * that strips a prefix off its path leaves the prefix in what the client resolves this against.
  */
 function locationOf(sid: string): string {
   return `${PATH.slice(PATH.lastIndexOf("/") + 1)}/${sid}`;

@@ -1,10 +1,11 @@
 /**
  * Who speaks in one room, and what has changed about it since that was last told.
  *
- * Pure: levels of microphones go in, changes come out. Levels are rounded up to eighths, so that only
- * audible changes are told; when somebody speaks or stops is the measurement's decision (its windows
- * and smoothing are what keeps speakers from flickering), except that a microphone of which nothing is
- * heard for two intervals has stopped. Each speaker that was told of ends with one inactive entry.
+ * Pure: levels of microphones go in, changes come out. Levels are rounded up to eighths, so that
+ * only audible changes are told; when somebody speaks or stops is the measurement's decision (its
+ * windows and smoothing are what keeps speakers from flickering), except that a microphone of which
+ * nothing is heard for two intervals has stopped. Each speaker that was told of ends with one
+ * inactive entry.
  *
  * @module
  */

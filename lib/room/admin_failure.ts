@@ -1,6 +1,6 @@
 /**
- * Why a call of the server API did nothing, as a value. The words are LiveKit's, because applications
- * compare them.
+ * Why a call of the server API did nothing, as a value. The words are LiveKit's, because
+ * applications compare them.
  *
  * @module
  */

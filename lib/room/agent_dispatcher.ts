@@ -1,10 +1,11 @@
 /**
- * Which agents go to which rooms: the dispatches of every open room, and the jobs launched for them.
+ * Which agents go to which rooms: the dispatches of every open room, and the jobs launched for
+ * them.
  *
- * A room that asks for no agents has one dispatch without a name, so unnamed agents join every room;
- * a named agent joins only where it was dispatched. A room job is launched when the room opens, a
- * participant job for each participant, a publisher job at each participant's first track. Agents and
- * recorders cause no jobs.
+ * A room that asks for no agents has one dispatch without a name, so unnamed agents join every
+ * room; a named agent joins only where it was dispatched. A room job is launched when the room
+ * opens, a participant job for each participant, a publisher job at each participant's first track.
+ * Agents and recorders cause no jobs.
  *
  * @module
  */
@@ -29,7 +30,9 @@ import type { RoomObserver } from "./room_events.ts";
 /** After its dispatch was deleted an agent has this long to leave by itself, ms. */
 const LEAVE_GRACE_MS = 3_000;
 
-/** Jobs a dispatch lists; in a room that is open for months, those that ended first are forgotten. */
+/**
+ * Jobs a dispatch lists; in a room that is open for months, those that ended first are forgotten.
+ */
 export const MAX_LISTED_JOBS = 1_000;
 
 /** What the dispatcher needs of the rooms. */

@@ -1,8 +1,8 @@
 /**
  * What a client can and cannot do, by its protocol version and by what it says it is.
  *
- * Pure. Every exception the server makes for a client is named here and nowhere else. Sources: LiveKit
- * protocol versions; known faults of SDKs and browsers.
+ * Pure. Every exception the server makes for a client is named here and nowhere else. Sources:
+ * LiveKit protocol versions; known faults of SDKs and browsers.
  *
  * @module
  */
@@ -87,7 +87,9 @@ export class ClientTraits {
     return this.info.sdk !== ClientInfo_SDK.JS || compareVersions(this.info.version, "1.6.3") >= 0;
   }
 
-  /** Go raises a video track only when its packets come, so the description alone proves nothing. */
+  /**
+   * Go raises a video track only when its packets come, so the description alone proves nothing.
+   */
   get publishesByDescription(): boolean {
     return this.info.sdk !== ClientInfo_SDK.GO;
   }

@@ -27,7 +27,9 @@ export function leaveMessage(
   });
 }
 
-/** Asks a client to resume its session; `undefined` for old ones, which do so when the socket ends. */
+/**
+ * Asks a client to resume its session; `undefined` for old ones, which do so when the socket ends.
+ */
 export function resumeRequest(
   traits: ClientTraits,
   reason: DisconnectReason,

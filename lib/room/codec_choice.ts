@@ -1,6 +1,7 @@
 /**
  * Which codec of a published track a subscriber is sent. A track may be announced in several: the
- * first is what its publisher prefers, the others (backup codecs) are sent once somebody needs them.
+ * first is what its publisher prefers, the others (backup codecs) are sent once somebody needs
+ * them.
  *
  * Pure. Of the codecs a client accepts it gets the first whose media is there, and only without any
  * the first that is merely announced; asking for that one makes the publisher send it. After a

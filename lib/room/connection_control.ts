@@ -1,6 +1,6 @@
 /**
- * What the two kinds of peer connection have in common on the control side: their place in the media
- * plane, our half of their descriptions, and what is told to their participant.
+ * What the two kinds of peer connection have in common on the control side: their place in the
+ * media plane, our half of their descriptions, and what is told to their participant.
  *
  * Contract: the media plane hears of a connection between `open` and `close`, each of which counts
  * once; our candidates follow the first description with their credentials, and only that one.
@@ -79,8 +79,8 @@ export class ConnectionControl {
   }
 
   /**
-   * Makes the media plane listen; its events go to `owner`. Called with the first description and not
-   * before: the media plane gives up on connections that nobody comes to.
+   * Makes the media plane listen; its events go to `owner`. Called with the first description and
+   * not before: the media plane gives up on connections that nobody comes to.
    */
   open(owner: ConnectionOwner, dataChannels: "accept" | "create"): void {
     if (this.#opened) return;
@@ -130,7 +130,9 @@ export class ConnectionControl {
     return undefined;
   }
 
-  /** Tells the media plane the client's side of a description; one without a fingerprint has none. */
+  /**
+   * Tells the media plane the client's side of a description; one without a fingerprint has none.
+   */
   setRemote(
     { ice, fingerprints }: Pick<RemoteDescription, "ice" | "fingerprints">,
     sctp: Sctp | undefined,

@@ -1,9 +1,10 @@
 /**
- * How good the path of one track is: a score of 0–100 out of losses and missing layers, smoothed, and
- * the words and marks users see.
+ * How good the path of one track is: a score of 0–100 out of losses and missing layers, smoothed,
+ * and the words and marks users see.
  *
- * Pure: call {@linkcode QualityScore.update} once per interval. A score rises slowly and falls fast; it
- * never falls below a floor while packets flow, so that a path that has recovered shows it soon.
+ * Pure: call {@linkcode QualityScore.update} once per interval. A score rises slowly and falls
+ * fast; it never falls below a floor while packets flow, so that a path that has recovered shows it
+ * soon.
  *
  * @module
  */
@@ -138,8 +139,8 @@ function layerScore(missing: number): number {
 }
 
 /**
- * How the packet rate of an interval compares with the most common one. Loss in silence or on a still
- * screen, when few packets flow, is not much heard or seen.
+ * How the packet rate of an interval compares with the most common one. Loss in silence or on a
+ * still screen, when few packets flow, is not much heard or seen.
  */
 class UsualRate {
   readonly #readings = new Uint32Array(RATE_STEPS);

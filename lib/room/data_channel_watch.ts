@@ -1,6 +1,7 @@
 /**
  * Makes a client join anew whose data channels have ended while its connection lives on, where
- * `rtc.reconnect_on_data_channel_error` says so: nothing short of a new connection brings them back.
+ * `rtc.reconnect_on_data_channel_error` says so: nothing short of a new connection brings them
+ * back.
  *
  * A client that goes away ends its association a moment before its connection, and may have said so
  * on its socket; so a moment passes first.

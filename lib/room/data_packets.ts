@@ -2,8 +2,8 @@
  * What the server does to a data packet between its sender and its receivers.
  *
  * Pure but for the small memory of {@linkcode NonceMemory}. A packet is decoded once, stamped with
- * who really sent it, and encoded once for all receivers; a packet that may not pass is a named drop.
- * Source: LiveKit `DataPacket`.
+ * who really sent it, and encoded once for all receivers; a packet that may not pass is a named
+ * drop. Source: LiveKit `DataPacket`.
  *
  * @module
  */

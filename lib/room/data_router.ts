@@ -3,8 +3,8 @@
  *
  * A packet is never sent back to its sender and is encoded once, whatever the number of receivers;
  * receivers of one packet go to the media plane in one command. A participant whose channel is not
- * open yet gets the reliable packets of those seconds when it is, in the order of each sender; lossy
- * ones are dropped. What a sender repeats is delivered once.
+ * open yet gets the reliable packets of those seconds when it is, in the order of each sender;
+ * lossy ones are dropped. What a sender repeats is delivered once.
  *
  * @module
  */
@@ -184,7 +184,9 @@ export class DataRouter {
     this.deliver(data, sender);
   }
 
-  /** Numbered packets are kept once for the whole room; of the others each receiver keeps its own. */
+  /**
+   * Numbered packets are kept once for the whole room; of the others each receiver keeps its own.
+   */
   #hold(
     state: PeerState,
     peer: DataPeer,

@@ -1,6 +1,7 @@
 /**
- * Where one publisher's data tracks go: to receivers in its own room, and in those it is forwarded to.
- * Each room sets its part, under the sid the publisher has there; the media plane is told the whole.
+ * Where one publisher's data tracks go: to receivers in its own room, and in those it is forwarded
+ * to. Each room sets its part, under the sid the publisher has there; the media plane is told the
+ * whole.
  *
  * @module
  */

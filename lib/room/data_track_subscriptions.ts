@@ -1,9 +1,9 @@
 /**
  * Which data tracks one participant wants, which it has, and under which handle. Pure.
  *
- * Contract: a wanted track is had as soon as it exists and is allowed, and not longer; a handle names
- * one track at a time and is not given out again while any other is free. A track that ended is not
- * wanted any more.
+ * Contract: a wanted track is had as soon as it exists and is allowed, and not longer; a handle
+ * names one track at a time and is not given out again while any other is free. A track that ended
+ * is not wanted any more.
  *
  * @module
  */

@@ -2,8 +2,8 @@
  * A member of another room, shown in this one with its tracks (`ForwardParticipant`).
  *
  * It has a sid of its own here and no client: what this room's participants receive is forwarded
- * straight from the origin's media and data tracks, as far as the origin's rule lets them. It follows
- * every change of its origin and ends with it, or when it is removed here.
+ * straight from the origin's media and data tracks, as far as the origin's rule lets them. It
+ * follows every change of its origin and ends with it, or when it is removed here.
  *
  * @module
  */

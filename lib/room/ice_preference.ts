@@ -1,7 +1,7 @@
 /**
- * Over what a client is to reach us: anything (`none`), TCP only, or a TURN server over TLS only. What
- * was found out for a client is remembered for a while, so that it does not have to be found out again
- * when it rejoins.
+ * Over what a client is to reach us: anything (`none`), TCP only, or a TURN server over TLS only.
+ * What was found out for a client is remembered for a while, so that it does not have to be found
+ * out again when it rejoins.
  *
  * Source: LiveKit's ICE fallback.
  *

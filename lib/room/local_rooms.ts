@@ -1,8 +1,9 @@
 /**
- * All rooms of this process by name. The server API and the signalling layer both come through here.
+ * All rooms of this process by name. The server API and the signalling layer both come through
+ * here.
  *
- * A name leads to at most one open room; a room that closed is gone from here before anybody hears of
- * it, so the same name makes a new room with a new sid.
+ * A name leads to at most one open room; a room that closed is gone from here before anybody hears
+ * of it, so the same name makes a new room with a new sid.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Who is in a room: what the room shows of it, and what others may subscribe to, wherever its client
- * is served. A member whose client is here is a `Session`; one that is shown from another room
- * (`ForwardedMember`) has no session in this one.
+ * Who is in a room: what the room shows of it, and what others may subscribe to, wherever its
+ * client is served. A member whose client is here is a `Session`; one that is shown from another
+ * room (`ForwardedMember`) has no session in this one.
  *
  * @module
  */
@@ -68,7 +68,11 @@ export interface Member extends ParticipantFacts {
   /** Tells its client of itself, as far as that is news. */
   sendUpdates(updates: readonly QueuedUpdate[]): void;
 
-  /** Mutes on behalf of the server API. @returns The track now; `undefined` without such a track. */
+  /**
+   * Mutes on behalf of the server API.
+   *
+   * @returns The track now; `undefined` without such a track.
+   */
   muteByServer(trackSid: TrackSid, muted: boolean): Promise<TrackInfo | undefined>;
   /** Changes names or attributes and tells everybody; see {@linkcode ParticipantProfile.update}. */
   updateProfile(change: ProfileChange): void;

@@ -1,6 +1,6 @@
 /**
- * What a room asks of the world beyond its node, as ports: which node serves a newcomer, who is in the
- * room elsewhere, and where data goes from here. A node that is alone has the twins below.
+ * What a room asks of the world beyond its node, as ports: which node serves a newcomer, who is in
+ * the room elsewhere, and where data goes from here. A node that is alone has the twins below.
  *
  * Contract: nothing here is waited for while a call runs: the answers that may be far are promises,
  * asked before somebody is let in; everything else is told and not answered.

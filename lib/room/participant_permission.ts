@@ -14,8 +14,8 @@ const TYPE_OF: ReadonlyMap<TrackSource, TrackType> = new Map([
 ]);
 
 /**
- * Whether tracks of `source` and `type` may be published: an empty list of sources means every source
- * with every type, else a source listed allows the type of track that comes from it.
+ * Whether tracks of `source` and `type` may be published: an empty list of sources means every
+ * source with every type, else a source listed allows the type of track that comes from it.
  */
 export function canPublishSource(
   { canPublish, canPublishSources }: ParticipantPermission,

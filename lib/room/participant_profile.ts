@@ -1,8 +1,9 @@
 /**
- * What a participant is, as data: names, permission, state and version, and how it is shown to others
- * (`ParticipantInfo`).
+ * What a participant is, as data: names, permission, state and version, and how it is shown to
+ * others (`ParticipantInfo`).
  *
- * The version goes up with the first showing after a change, so that equal versions are equal infos.
+ * The version goes up with the first showing after a change, so that equal versions are equal
+ * infos.
  *
  * @module
  */
@@ -184,8 +185,8 @@ export class ParticipantProfile {
   }
 
   /**
-   * The info of the present version for whoever only passes it on: the same object as long as nothing
-   * changes, so that it is built and encoded once. Not to be changed.
+   * The info of the present version for whoever only passes it on: the same object as long as
+   * nothing changes, so that it is built and encoded once. Not to be changed.
    *
    * @param make Builds it, by {@linkcode toInfo}.
    */

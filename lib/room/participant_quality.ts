@@ -15,8 +15,8 @@ import { lossWeight, opinionOf, QualityScore } from "./connection_quality.ts";
 const REPORT_TIMEOUT_MS = 30_000;
 
 /**
- * The highest layer that an up-track's publisher is to send, or `"nothing"` if nobody wants the track
- * now.
+ * The highest layer that an up-track's publisher is to send, or `"nothing"` if nobody wants the
+ * track now.
  */
 export type LayerExpectation = (upTrack: string) => number | "nothing";
 

@@ -1,10 +1,11 @@
 /**
  * The announcements of one publisher that have no media yet, oldest first.
  *
- * There is one slot for each signal cid. Its first entry is *current* (matched with media) or, while
- * another track goes by that name, *queued* (never matched); entries behind the first are always
- * queued, and only a slot that was queued has any. All entries of a slot share one sid, which no published track has: when the first entry is
- * published and takes the sid along, the rest get a new one.
+ * There is one slot for each signal cid. Its first entry is *current* (matched with media) or,
+ * while another track goes by that name, *queued* (never matched); entries behind the first are
+ * always queued, and only a slot that was queued has any. All entries of a slot share one sid,
+ * which no published track has: when the first entry is published and takes the sid along, the rest
+ * get a new one.
  *
  * @module
  */

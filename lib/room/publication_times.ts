@@ -1,7 +1,7 @@
 /**
  * How long publications take, for metrics: from the announcement of a track, or from when the
- * publisher's connection is up if that is later, to the track's media. A publication that its client
- * gave up is counted as canceled; one that ended otherwise took until then.
+ * publisher's connection is up if that is later, to the track's media. A publication that its
+ * client gave up is counted as canceled; one that ended otherwise took until then.
  *
  * @module
  */

@@ -1,7 +1,8 @@
 /**
  * Notices publications that never happen: a track that is announced, not muted, and brings no media
- * although its publisher's connection is up. That is logged and counted, and the client is made to join
- * anew where `rtc.reconnect_on_publication_error` says so. What does happen is timed on the way.
+ * although its publisher's connection is up. That is logged and counted, and the client is made to
+ * join anew where `rtc.reconnect_on_publication_error` says so. What does happen is timed on the
+ * way.
  *
  * @module
  */

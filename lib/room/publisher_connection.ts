@@ -2,9 +2,9 @@
  * The peer connection on which a client publishes: it offers, we answer.
  *
  * Contract: an offer is answered exactly once with its own id, or the client is told to join anew.
- * What an offer says about tracks reaches the registry in the order closes, plan, claims; the answer
- * goes out between plan and claims, so a client never hears of a track before the answer that
- * carries it. The caller handles one offer at a time.
+ * What an offer says about tracks reaches the registry in the order closes, plan, claims; the
+ * answer goes out between plan and claims, so a client never hears of a track before the answer
+ * that carries it. The caller handles one offer at a time.
  *
  * @module
  */
@@ -156,7 +156,9 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     this.host.bug(error);
   }
 
-  /** A changed ufrag or password is an ICE restart, which we join with new credentials of our own. */
+  /**
+   * A changed ufrag or password is an ICE restart, which we join with new credentials of our own.
+   */
   #takeRemoteCredentials({ ice }: Pick<RemoteDescription, "ice">): void {
     const { ufrag, pwd } = ice;
     if (ufrag === "") return;

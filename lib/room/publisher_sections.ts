@@ -2,8 +2,8 @@
  * Which up-track each sending section of a publisher's offers stands for.
  *
  * Pure state. A section keeps its up-track as long as it names the same track; another track on the
- * same mid is a new up-track, and a section that stops sending ends the one it had. Nothing else ends
- * a track: the protocol has no request for it.
+ * same mid is a new up-track, and a section that stops sending ends the one it had. Nothing else
+ * ends a track: the protocol has no request for it.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Who has left a room a while ago, so that somebody who leaves before being removed is kept out like
- * those who are removed in time. Rooms come and go meanwhile. Memory is bounded, oldest first.
+ * Who has left a room a while ago, so that somebody who leaves before being removed is kept out
+ * like those who are removed in time. Rooms come and go meanwhile. Memory is bounded, oldest first.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What a client is told of its own request in a `RequestResponse`: a small one whole, of a large one
- * what tells it apart from others. Pure.
+ * What a client is told of its own request in a `RequestResponse`: a small one whole, of a large
+ * one what tells it apart from others. Pure.
  *
  * @module
  */

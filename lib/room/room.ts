@@ -1,8 +1,8 @@
 /**
  * One room: its participants, what they publish, and what they are told.
  *
- * Contract: an identity is in the room at most once; a participant that has closed is in no list when
- * the others hear of it; after {@linkcode Room.close} the room takes nobody in.
+ * Contract: an identity is in the room at most once; a participant that has closed is in no list
+ * when the others hear of it; after {@linkcode Room.close} the room takes nobody in.
  *
  * @module
  */
@@ -173,8 +173,8 @@ export class Room implements RoomPort<Session> {
   }
 
   /**
-   * Takes a participant in, in state JOINING; an older session of its identity is ended first. Follow
-   * with {@linkcode begin}.
+   * Takes a participant in, in state JOINING; an older session of its identity is ended first.
+   * Follow with {@linkcode begin}.
    */
   join(init: ParticipantInit, sink: SignalSink): Session | JoinRefusal {
     const dependent = init.permission.agent || init.permission.recorder;
@@ -199,7 +199,9 @@ export class Room implements RoomPort<Session> {
     this.#announcements.roomChanged(false);
   }
 
-  /** The client of `participant` came back; `reconnected` is its first message if it can read it. */
+  /**
+   * The client of `participant` came back; `reconnected` is its first message if it can read it.
+   */
   resume(participant: Session, sink: SignalSink, reconnected: SignalMessage): void {
     participant.resume(sink, () => {
       if (participant.traits.reconnectResponse) participant.send(reconnected);

@@ -110,9 +110,9 @@ export class RoomAdmin {
   }
 
   /**
-   * Ends a session, with the publish-only ones beside it, and refuses the tokens they could come back
-   * with: those not valid before `revokeTokenTs` (Unix seconds), or before now and some leeway if the
-   * request does not say. Who has just left is kept out as well.
+   * Ends a session, with the publish-only ones beside it, and refuses the tokens they could come
+   * back with: those not valid before `revokeTokenTs` (Unix seconds), or before now and some leeway
+   * if the request does not say. Who has just left is kept out as well.
    */
   async removeParticipant(request: RoomParticipantIdentity): Promise<AdminFailure | undefined> {
     const { room, identity, revokeTokenTs } = request;
@@ -265,7 +265,9 @@ export class RoomAdmin {
   }
 }
 
-/** Agents and recorders are made by the token they come with: their rights reach beyond one room. */
+/**
+ * Agents and recorders are made by the token they come with: their rights reach beyond one room.
+ */
 function whyNotGrant(
   { agent, recorder }: ParticipantPermission,
   { isAgent, isRecorder }: ParticipantProfile,

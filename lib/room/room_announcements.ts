@@ -2,7 +2,8 @@
  * What a room tells its participants about each other and about itself, and when.
  *
  * Urgent changes go out at once, or together where they come too fast to be told one by one
- * (`update_pace.ts`), and the rest in batches; room counts are sent at most every few seconds. Hidden participants are announced to nobody but themselves.
+ * (`update_pace.ts`), and the rest in batches; room counts are sent at most every few seconds.
+ * Hidden participants are announced to nobody but themselves.
  *
  * @module
  */
@@ -123,9 +124,9 @@ export class RoomAnnouncements {
   }
 
   /**
-   * Who has left since the client of `receiver` was last heard, as little as it needs to know. Where
-   * it tells sessions of one identity apart, one that is back is not named: it would take the end of
-   * the old session for that of the new.
+   * Who has left since the client of `receiver` was last heard, as little as it needs to know.
+   * Where it tells sessions of one identity apart, one that is back is not named: it would take the
+   * end of the old session for that of the new.
    */
   missedDepartures(receiver: Session): ParticipantInfo[] {
     const { traits, link } = receiver;

@@ -1,5 +1,6 @@
 /**
- * What a room is made with, and how requests, presets and the server's defaults come together. Pure.
+ * What a room is made with, and how requests, presets and the server's defaults come together.
+ * Pure.
  *
  * A request's zero and empty values mean "not said": a new room then takes the preset's value, else
  * the server's; an existing room keeps what it has.

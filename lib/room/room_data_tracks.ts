@@ -1,11 +1,11 @@
 /**
- * The data tracks of one room: who publishes which, who receives which, and the media plane's routes
- * between them.
+ * The data tracks of one room: who publishes which, who receives which, and the media plane's
+ * routes between them.
  *
  * Contract: after each call subscriptions, what clients were told and the routes agree, but for a
- * client whose tracks change faster than can be told one by one (`update_pace.ts`). A participant hears
- * of a track (in the publisher's info) before it hears of its handle. The packets themselves never come
- * here.
+ * client whose tracks change faster than can be told one by one (`update_pace.ts`). A participant
+ * hears of a track (in the publisher's info) before it hears of its handle. The packets themselves
+ * never come here.
  *
  * @module
  */

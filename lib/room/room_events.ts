@@ -1,11 +1,11 @@
 /**
  * What happens in rooms, told to observers outside (webhooks, metrics).
  *
- * Contract: an observer hears of a change after it was committed, in the order in which changes were
- * made, and gets values that are its own. One that throws harms neither the room nor the other
- * observers: it is logged and counted as `room_observer_bug`. Each participant that connects is told
- * of by `participantConnecting`, possibly `participantJoined`, and then either `participantLeft` (it
- * had joined) or `participantConnectionAborted`.
+ * Contract: an observer hears of a change after it was committed, in the order in which changes
+ * were made, and gets values that are its own. One that throws harms neither the room nor the other
+ * observers: it is logged and counted as `room_observer_bug`. Each participant that connects is
+ * told of by `participantConnecting`, possibly `participantJoined`, and then either
+ * `participantLeft` (it had joined) or `participantConnectionAborted`.
  *
  * @module
  */

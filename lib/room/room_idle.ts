@@ -24,7 +24,9 @@ export class IdleWatch {
     this.restart();
   }
 
-  /** Tells whether anybody is there who keeps the room open; saying the same again changes nothing. */
+  /**
+   * Tells whether anybody is there who keeps the room open; saying the same again changes nothing.
+   */
   setOccupied(occupied: boolean): void {
     if (occupied === this.#occupied) return;
     this.#occupied = occupied;

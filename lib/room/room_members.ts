@@ -1,6 +1,6 @@
 /**
- * Who is in a room, by identity: at most one member each. Those whose client is served here are known
- * by their sessions, too.
+ * Who is in a room, by identity: at most one member each. Those whose client is served here are
+ * known by their sessions, too.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Tells the participants of one room how good their own connection is, and those of the participants
- * they receive tracks of: at first, and when it has changed.
+ * Tells the participants of one room how good their own connection is, and those of the
+ * participants they receive tracks of: at first, and when it has changed.
  *
  * A participant's quality is that of its worst track, published or received.
  *

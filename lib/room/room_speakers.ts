@@ -1,8 +1,9 @@
 /**
  * Tells the participants of one room who speaks.
  *
- * Each participant hears of itself and of those it receives a track of. Whoever was told that somebody
- * speaks is told when that ends, be it through silence, a mute, or the end of the subscription.
+ * Each participant hears of itself and of those it receives a track of. Whoever was told that
+ * somebody speaks is told when that ends, be it through silence, a mute, or the end of the
+ * subscription.
  *
  * @module
  */

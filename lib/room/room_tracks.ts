@@ -1,8 +1,8 @@
 /**
  * All published tracks of one room by sid, and for each what its subscribers want of it.
  *
- * A record exists from the moment the track is published until it is unpublished or its publisher has
- * left, and never twice for one sid.
+ * A record exists from the moment the track is published until it is unpublished or its publisher
+ * has left, and never twice for one sid.
  *
  * @module
  */

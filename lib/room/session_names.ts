@@ -1,6 +1,6 @@
 /**
- * The names one user's sessions go by: a publish-only session `ann#cam` is ann's, and what is done to
- * ann is done to it. Pure.
+ * The names one user's sessions go by: a publish-only session `ann#cam` is ann's, and what is done
+ * to ann is done to it. Pure.
  *
  * @module
  */

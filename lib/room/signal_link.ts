@@ -1,10 +1,10 @@
 /**
  * One client's end of the signalling, across the sockets it uses one after the other.
  *
- * Contract: a message goes to the newest socket or to none; what a client may have missed because its
- * socket was gone, or was dead without anybody knowing, is sent again when it resumes, in order. Kept
- * are those messages that no other part of a resume repeats; each says a fact or ends a question, so
- * that hearing it twice changes nothing.
+ * Contract: a message goes to the newest socket or to none; what a client may have missed because
+ * its socket was gone, or was dead without anybody knowing, is sent again when it resumes, in
+ * order. Kept are those messages that no other part of a resume repeats; each says a fact or ends a
+ * question, so that hearing it twice changes nothing.
  *
  * @module
  */
@@ -27,8 +27,8 @@ const DROP_WINDOW_MS = 5_000;
 const MAX_SILENT_DROPS = 3;
 
 /**
- * Not kept: what opens or ends a session, what a resume repeats from the present state, and what only
- * concerns the moment. Offers are made anew.
+ * Not kept: what opens or ends a session, what a resume repeats from the present state, and what
+ * only concerns the moment. Offers are made anew.
  */
 const NOT_KEPT: ReadonlySet<SignalMessage["case"]> = new Set<SignalMessage["case"]>([
   "join",
@@ -149,7 +149,10 @@ export class SignalLink {
     return true;
   }
 
-  /** Ends the socket in use, after `last` if there is one. Its owner hears of it as of any other end. */
+  /**
+   * Ends the socket in use, after `last` if there is one. Its owner hears of it as of any other
+   * end.
+   */
   end(last?: SignalMessage): void {
     if (last !== undefined) this.#sink?.send(last);
     this.#sink?.close();
@@ -165,8 +168,8 @@ export class SignalLink {
   }
 
   /**
-   * Drops the next socket as soon as everything was said on it, or, if `silent`, the next few before
-   * anything is said.
+   * Drops the next socket as soon as everything was said on it, or, if `silent`, the next few
+   * before anything is said.
    */
   dropNext(silent: boolean): void {
     const until = this.clock.now() + DROP_WINDOW_MS;

@@ -3,8 +3,8 @@
  * offers, and it is asked for an offer, or for more sections in it, when something waits.
  *
  * Contract: changes close together share one request; nothing is asked for that an offer on its way
- * will bring; the tracks of an answer are bound right after it was sent. The connection itself is the
- * publisher's.
+ * will bring; the tracks of an answer are bound right after it was sent. The connection itself is
+ * the publisher's.
  *
  * @module
  */
@@ -24,8 +24,8 @@ import { SubscribedTracks } from "./subscribed_tracks.ts";
 import type { DownTrackRequest } from "./subscriptions.ts";
 
 /**
- * How long a client may take for its first offer before it is asked, ms. It makes one by itself, with
- * room for a few tracks; asked before, it would add as much again.
+ * How long a client may take for its first offer before it is asked, ms. It makes one by itself,
+ * with room for a few tracks; asked before, it would add as much again.
  */
 const FIRST_OFFER_MS = 1_000;
 /** Wait before a request when the last round is long past, ms: collects changes made together. */

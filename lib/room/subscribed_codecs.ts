@@ -2,8 +2,8 @@
  * Dynacast over all codecs of one published track: for each of them what its subscribers want at
  * most, and when the publisher is told.
  *
- * Pure; time is an argument. Each subscriber wants one codec at a time. After a regression wishes for
- * the one codec count for the other, whatever subscribers still say, and the first is off.
+ * Pure; time is an argument. Each subscriber wants one codec at a time. After a regression wishes
+ * for the one codec count for the other, whatever subscribers still say, and the first is off.
  *
  * @module
  */

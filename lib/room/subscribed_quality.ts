@@ -2,8 +2,9 @@
  * Dynacast: which qualities of one codec of a published track somebody wants, so that the publisher
  * can stop encoding the rest.
  *
- * Pure. A higher wish is reported at once and a lower one only after it has held for a while, because
- * turning an encoder layer off and on again costs a key frame. Nothing is reported while muted.
+ * Pure. A higher wish is reported at once and a lower one only after it has held for a while,
+ * because turning an encoder layer off and on again costs a key frame. Nothing is reported while
+ * muted.
  *
  * @module
  */
@@ -78,7 +79,10 @@ export class SubscribedQualityTracker {
     return wanted;
   }
 
-  /** When {@linkcode collect} will next have something to say without another wish; else `undefined`. */
+  /**
+   * When {@linkcode collect} will next have something to say without another wish; else
+   * `undefined`.
+   */
   nextWakeAt(): number | undefined {
     if (this.#muted || this.#lowerSince === undefined) return undefined;
     return this.#lowerSince + this.#delay();

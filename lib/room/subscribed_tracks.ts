@@ -1,6 +1,6 @@
 /**
- * How a down-track appears in the descriptions of one connection: its stream and track ids, and SSRCs
- * that were never used there before.
+ * How a down-track appears in the descriptions of one connection: its stream and track ids, and
+ * SSRCs that were never used there before.
  *
  * @module
  */

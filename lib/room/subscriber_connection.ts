@@ -1,9 +1,9 @@
 /**
  * The peer connection on which a client receives: we offer, it answers.
  *
- * Contract: at most one offer is outstanding; changes close together share an offer; an offer that a
- * reachable client with a working connection does not answer in time, or answers with what cannot be
- * read, makes it join anew. Without a connection, other clocks run (join timeout, departure).
+ * Contract: at most one offer is outstanding; changes close together share an offer; an offer that
+ * a reachable client with a working connection does not answer in time, or answers with what cannot
+ * be read, makes it join anew. Without a connection, other clocks run (join timeout, departure).
  * SSRCs are never used twice on one connection.
  *
  * @module
@@ -91,8 +91,8 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   }
 
   /**
-   * Restarts ICE with new credentials after the client came back on another socket. An offer that it
-   * may never have seen is given up. Before the first offer there is nothing to restart.
+   * Restarts ICE with new credentials after the client came back on another socket. An offer that
+   * it may never have seen is given up. Before the first offer there is nothing to restart.
    */
   restart(): void {
     if (this.#control.closed || !this.#control.opened) return;

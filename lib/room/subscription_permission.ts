@@ -1,5 +1,6 @@
 /**
- * Who may subscribe to one publisher's tracks, as the publisher last said (`SubscriptionPermission`).
+ * Who may subscribe to one publisher's tracks, as the publisher last said
+ * (`SubscriptionPermission`).
  *
  * Pure and immutable: each message replaces the whole rule. Never having sent one allows everybody.
  * A rule is for identities, so that it still holds for somebody who left and came back.

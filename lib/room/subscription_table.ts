@@ -2,10 +2,11 @@
  * One subscriber's wishes, kept apart from what is so: desired tracks against existing down-tracks,
  * and what must happen next to make them agree.
  *
- * Pure: no clock, no effects. Ask {@linkcode SubscriptionTable.reconcile} after every change about what
- * changed, and on a slow tick about what is unsettled, carry out what it returns, and tell the table
- * how it went. So one publication costs each subscriber one look, however many tracks there are. At most one down-track exists
- * per track, because an entry that has one never asks for another.
+ * Pure: no clock, no effects. Ask {@linkcode SubscriptionTable.reconcile} after every change about
+ * what changed, and on a slow tick about what is unsettled, carry out what it returns, and tell the
+ * table how it went. So one publication costs each subscriber one look, however many tracks there
+ * are. At most one down-track exists per track, because an entry that has one never asks for
+ * another.
  *
  * @module
  */
@@ -192,8 +193,8 @@ export class SubscriptionTable {
    *
    * @param source What the room knows of a track.
    * @param maySubscribe The subscriber's own permission.
-   * @param changed Tracks of which something is not as it was; all of them if absent. Those that wait
-   * for room under a limit are looked at, too.
+   * @param changed Tracks of which something is not as it was; all of them if absent. Those that
+   * wait for room under a limit are looked at, too.
    */
   reconcile(
     now: number,
@@ -229,7 +230,11 @@ export class SubscriptionTable {
     return actions;
   }
 
-  /** What to do about a track without a down-track. @param used Down-tracks there will be, by kind. */
+  /**
+   * What to do about a track without a down-track.
+   *
+   * @param used Down-tracks there will be, by kind.
+   */
   #begin(
     trackSid: string,
     now: number,

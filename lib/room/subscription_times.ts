@@ -1,7 +1,7 @@
 /**
- * How long a subscriber waits for tracks, for metrics: for its client's answer that takes the track,
- * and from there for the first packet. A track that is muted when it is taken has no first packet to
- * wait for.
+ * How long a subscriber waits for tracks, for metrics: for its client's answer that takes the
+ * track, and from there for the first packet. A track that is muted when it is taken has no first
+ * packet to wait for.
  *
  * @module
  */

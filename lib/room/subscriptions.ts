@@ -33,7 +33,9 @@ import type { PublishedTrack } from "./track_effects.ts";
 import { qualityOfSpatial } from "./track_info.ts";
 import { declaredLayers, sameTarget, targetFor } from "./track_settings.ts";
 
-/** Settings are applied this long after the last change, ms; a client resizing a tile sends many. */
+/**
+ * Settings are applied this long after the last change, ms; a client resizing a tile sends many.
+ */
 const SETTINGS_DEBOUNCE_MS = 100;
 
 /** A down-track to be put into the subscriber's description. */
@@ -79,7 +81,9 @@ export interface SubscriptionHost {
 interface DownTrack {
   readonly id: DownTrackId;
   readonly trackSid: string;
-  /** The codec the client is sent, or is to be sent; before its answer the best of those offered. */
+  /**
+   * The codec the client is sent, or is to be sent; before its answer the best of those offered.
+   */
   codec: CodecOption;
   /** Where the client accepted it. */
   bound: { readonly connection: ConnectionId; readonly section: SendSection } | undefined;

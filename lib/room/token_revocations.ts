@@ -1,11 +1,11 @@
 /**
- * Which access tokens no longer let anybody in, although their signature is good: those issued before
- * their bearer was removed from a room.
+ * Which access tokens no longer let anybody in, although their signature is good: those issued
+ * before their bearer was removed from a room.
  *
- * One entry per room and identity: tokens whose `nbf` (else `iat`) is before a moment are refused. An
- * entry is kept as long as a token it refuses may be valid: the usual longest life of a token, or
- * longer where a longer-lived one is known of. Memory is bounded; entries that would expire first go
- * first, counted.
+ * One entry per room and identity: tokens whose `nbf` (else `iat`) is before a moment are refused.
+ * An entry is kept as long as a token it refuses may be valid: the usual longest life of a token,
+ * or longer where a longer-lived one is known of. Memory is bounded; entries that would expire
+ * first go first, counted.
  *
  * @module
  */
@@ -47,8 +47,8 @@ export class TokenRevocations {
   }
 
   /**
-   * Refuses the tokens of `identity` for `room` that were issued before `beforeMs`. A later call may
-   * move that moment in both directions.
+   * Refuses the tokens of `identity` for `room` that were issued before `beforeMs`. A later call
+   * may move that moment in both directions.
    *
    * @param knownExpiryMs When the last token known of expires; 0 if none is.
    */

@@ -1,6 +1,6 @@
 /**
- * What an `AddTrack` request does: a new pending track, the same one announced anew, one more entry in
- * a queue, a codec for a published track, or a refusal.
+ * What an `AddTrack` request does: a new pending track, the same one announced anew, one more entry
+ * in a queue, a codec for a published track, or a refusal.
  *
  * @module
  */

@@ -2,11 +2,11 @@
  * The tracks of one publisher, safe against everything that races: announcements, offers, one
  * media callback for each simulcast layer, mutes, and closing.
  *
- * Each call is one critical section over the {@linkcode TrackTable}; only local work happens inside,
- * and there are no timers. What the world is to be told goes into an outbox before the lock is
- * released and is delivered, in the order of the commits, only while nobody holds the lock. A call
- * resolves once its own effects have been delivered, so `deliver` may start further calls but must
- * not be waited for by one.
+ * Each call is one critical section over the {@linkcode TrackTable}; only local work happens
+ * inside, and there are no timers. What the world is to be told goes into an outbox before the lock
+ * is released and is delivered, in the order of the commits, only while nobody holds the lock. A
+ * call resolves once its own effects have been delivered, so `deliver` may start further calls but
+ * must not be waited for by one.
  *
  * @module
  */
@@ -71,7 +71,9 @@ export class TrackRegistry {
     return this.#run(() => this.#table.plan(sections));
   }
 
-  /** Media (or the offer alone) has come: a new track, a further layer or codec, or not yet known. */
+  /**
+   * Media (or the offer alone) has come: a new track, a further layer or codec, or not yet known.
+   */
   claim(media: MediaArrival): Promise<ClaimOutcome> {
     return this.#run(() => this.#table.claim(media));
   }
@@ -152,8 +154,8 @@ export class TrackRegistry {
   }
 
   /**
-   * Delivers while the lock is free; whoever holds it drains on its way out. There is one drainer at
-   * a time: this is synchronous, and a call made by `deliver` drains in a later turn.
+   * Delivers while the lock is free; whoever holds it drains on its way out. There is one drainer
+   * at a time: this is synchronous, and a call made by `deliver` drains in a later turn.
    */
   #drain(): void {
     while (!this.#mutex.locked) {

@@ -5,8 +5,8 @@
  * what the world is to be told. There are no timers: a layer finds its track however late it comes,
  * because media is looked up among the published tracks first.
  *
- * Invariants: a sid is in one state; a signal cid has one live entry; an SDP cid names one track; an
- * up-track belongs to one track; a track is told published once and unpublished once.
+ * Invariants: a sid is in one state; a signal cid has one live entry; an SDP cid names one track;
+ * an up-track belongs to one track; a track is told published once and unpublished once.
  *
  * @module
  */

@@ -5,7 +5,9 @@
  */
 import { TimedVersion } from "@livekit/protocol";
 
-/** Each version is later than all before it, also when the wall clock stands still or jumps back. */
+/**
+ * Each version is later than all before it, also when the wall clock stands still or jumps back.
+ */
 export class TrackVersions {
   readonly #wallMs: () => number;
   #unixMs = 0;

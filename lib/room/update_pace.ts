@@ -1,8 +1,9 @@
 /**
- * How fast one participant's changes are told: at once while they are few, and beyond a rate together.
+ * How fast one participant's changes are told: at once while they are few, and beyond a rate
+ * together.
  *
- * What a change weighs is what it is told in: its bytes times its receivers. So two hundred mutes in a
- * row are a few updates, while in a small room, or at the pace of people, each is one. Pure.
+ * What a change weighs is what it is told in: its bytes times its receivers. So two hundred mutes
+ * in a row are a few updates, while in a small room, or at the pace of people, each is one. Pure.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Which configuration keys have an effect. Nobody keeps a list: a key has one if the server reads it,
- * which {@linkcode recordReads} finds out. Every other key of the schema is accepted, so that a LiveKit
- * configuration works unchanged, and whoever sets it is told.
+ * Which configuration keys have an effect. Nobody keeps a list: a key has one if the server reads
+ * it, which {@linkcode recordReads} finds out. Every other key of the schema is accepted, so that a
+ * LiveKit configuration works unchanged, and whoever sets it is told.
  *
  * @module
  */
@@ -29,8 +29,9 @@ export interface IdleKey {
 const records = new WeakMap<object, RecordedConfig>();
 
 /**
- * The same configuration, which remembers its reads; what is recorded already is given back. To copy a
- * whole group is to read all of it, so name what is used, and read it while the server is composed.
+ * The same configuration, which remembers its reads; what is recorded already is given back. To
+ * copy a whole group is to read all of it, so name what is used, and read it while the server is
+ * composed.
  */
 export function recordReads(config: Config): RecordedConfig {
   const known = records.get(config);
@@ -70,8 +71,8 @@ export function isInEffect(path: string, read: ReadonlySet<string>): boolean {
 }
 
 /**
- * The keys that somebody set although nobody reads them, in the order of the schema. A switch that is
- * off, and an empty value that is the default, ask for nothing and are not among them.
+ * The keys that somebody set although nobody reads them, in the order of the schema. A switch that
+ * is off, and an empty value that is the default, ask for nothing and are not among them.
  *
  * @param written Keys that were set.
  */

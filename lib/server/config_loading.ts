@@ -51,7 +51,8 @@ const KEYS_FORMAT =
 /**
  * Reads everything and validates it.
  *
- * @throws {SfuError} `invalid_config`, `unreadable_file` or `missing_keys`, with text for the operator.
+ * @throws {SfuError} `invalid_config`, `unreadable_file` or `missing_keys`, with text for the
+ *   operator.
  */
 export function loadConfig(values: CommandLineValues, sources: ConfigSources): Config {
   return loadWrittenConfig(values, sources).config;
@@ -151,8 +152,8 @@ function readerFor(schema: z.ZodType): (text: string) => unknown {
 const KEY_MAP = mapOf(text(), "a map from API key to secret");
 
 /**
- * Reads `--keys` and `LIVEKIT_KEYS`: a YAML map. Secrets and keys are text however they look, so that
- * `key: 0123` keeps its zero.
+ * Reads `--keys` and `LIVEKIT_KEYS`: a YAML map. Secrets and keys are text however they look, so
+ * that `key: 0123` keeps its zero.
  *
  * @throws {SfuError} `invalid_config` if the text is no map, or a secret is missing or no text.
  */

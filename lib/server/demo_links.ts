@@ -26,8 +26,8 @@ export function demoLinks(config: Config, nowMs: number): Promise<readonly strin
 }
 
 /**
- * Joins with `token` from a browser on this machine. The token is in the fragment, which browsers do
- * not send, so it reaches no server log.
+ * Joins with `token` from a browser on this machine. The token is in the fragment, which browsers
+ * do not send, so it reaches no server log.
  */
 export function demoLink(port: number, token: string, name: string): string {
   return `http://localhost:${port}/demo#token=${token}&name=${encodeURIComponent(name)}`;

@@ -1,9 +1,9 @@
 /**
  * Who may hold one of the HTTP listener's connections, and for how long.
  *
- * Descriptors are few and strangers are many, so newcomers are preferred to those who wait: when all
- * places are taken, whoever has waited longest without a request gives way, first of all those of the
- * newcomer's own network. A connection with a request under way, or a WebSocket, never does.
+ * Descriptors are few and strangers are many, so newcomers are preferred to those who wait: when
+ * all places are taken, whoever has waited longest without a request gives way, first of all those
+ * of the newcomer's own network. A connection with a request under way, or a WebSocket, never does.
  *
  * Pure state: no clock and no socket; the caller closes what it is told to.
  *
@@ -15,7 +15,9 @@ import { addressBlock } from "../wire/ip_address.ts";
 export interface HttpConnectionLimits {
   /** In all. */
   readonly connections: number;
-  /** Without a request under way, and no WebSockets: when they all end at once, that takes its time. */
+  /**
+   * Without a request under way, and no WebSockets: when they all end at once, that takes its time.
+   */
   readonly waiting: number;
   /** Of one IPv4 address or IPv6 /64, WebSockets not counted: a proxy has many of those. */
   readonly connectionsOfAddress: number;
@@ -61,7 +63,9 @@ export interface Entry<C> {
 export class HttpConnections<C> {
   readonly #places = new Map<C, Place<C>>();
   readonly #blocks = new Map<string, Block<C>>();
-  /** In the order in which they came into this phase, so the first is the one that waits longest. */
+  /**
+   * In the order in which they came into this phase, so the first is the one that waits longest.
+   */
   readonly #inPhase: Readonly<Record<"fresh" | "idle" | "answering", Set<Place<C>>>> = {
     fresh: new Set(),
     idle: new Set(),

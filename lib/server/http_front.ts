@@ -1,10 +1,10 @@
 /**
  * The process's own HTTP listener: `node:http` below a fetch-style handler, because there every
- * connection can be counted, timed and closed, which `Deno.serve` does not offer. WebSockets are the
- * runtime's own as ever.
+ * connection can be counted, timed and closed, which `Deno.serve` does not offer. WebSockets are
+ * the runtime's own as ever.
  *
- * A listener that no longer accepts says nothing (it ends so when descriptors run out), so it is tried
- * out from time to time, and opened again if it does not answer.
+ * A listener that no longer accepts says nothing (it ends so when descriptors run out), so it is
+ * tried out from time to time, and opened again if it does not answer.
  *
  * @module
  */
@@ -205,7 +205,9 @@ class HttpFront implements HttpListener {
     });
   }
 
-  /** What is no HTTP, or too large a header of it: an answer where one can be given, and the end. */
+  /**
+   * What is no HTTP, or too large a header of it: an answer where one can be given, and the end.
+   */
   #clientError(error: Error & { readonly code?: string }, socket: Socket): void {
     this.#options.counters.count("http_malformed");
     const status = error.code === "HPE_HEADER_OVERFLOW"

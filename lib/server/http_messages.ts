@@ -1,6 +1,6 @@
 /**
- * Requests and responses of the Fetch standard on `node:http`'s connections, which the process's own
- * listener has because only they can be counted, timed and closed one by one.
+ * Requests and responses of the Fetch standard on `node:http`'s connections, which the process's
+ * own listener has because only they can be counted, timed and closed one by one.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The token that `create-join-token` prints: for one participant of one room, with the rights that were
- * asked for.
+ * The token that `create-join-token` prints: for one participant of one room, with the rights that
+ * were asked for.
  *
  * @module
  */

@@ -9,7 +9,9 @@ import type { Random } from "../base/platform.ts";
 const BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const SECRET_BYTES = 32;
 
-/** `API` with 12 random characters, and 32 random bytes in base 62 (43 characters or a few less). */
+/**
+ * `API` with 12 random characters, and 32 random bytes in base 62 (43 characters or a few less).
+ */
 export function generateKeyPair(random: Random): {
   readonly apiKey: string;
   readonly secret: string;

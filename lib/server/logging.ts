@@ -39,8 +39,8 @@ const LOGTAPE_LEVEL = {
 } as const;
 
 /**
- * Sets up the process's log. LogTape's configuration is global, so this is for the composition root,
- * once; a later call replaces it.
+ * Sets up the process's log. LogTape's configuration is global, so this is for the composition
+ * root, once; a later call replaces it.
  */
 export function createLog(options: LogOptions): Log {
   const format = options.format === "json"

@@ -15,7 +15,11 @@ export interface BasicCredentials {
   readonly password: string;
 }
 
-/** Answers scrapes. Binds nothing. @param credentials Basic authentication (RFC 7617), if wanted. */
+/**
+ * Answers scrapes. Binds nothing.
+ *
+ * @param credentials Basic authentication (RFC 7617), if wanted.
+ */
 export function metricsHandler(
   metrics: Pick<Metrics, "text" | "contentType">,
   credentials: BasicCredentials | undefined,

@@ -1,6 +1,7 @@
 /**
  * Every metric this server exposes: name, type, labels and buckets. Names beginning with `livekit_`
- * mean what they mean on a LiveKit server, so that its dashboards work; ours begin with `roomwire_`.
+ * mean what they mean on a LiveKit server, so that its dashboards work; ours begin with
+ * `roomwire_`.
  *
  * @module
  */
@@ -12,7 +13,9 @@ export const COUNTRY = "";
 const STREAM = ["direction", "source", "type", "country"] as const;
 const PERCENT = [0, 0.1, 0.3, 0.5, 0.7, 1, 5, 10, 40, 100];
 
-/** Protocols from here on do not exist; each value is a series, and clients write what they like. */
+/**
+ * Protocols from here on do not exist; each value is a series, and clients write what they like.
+ */
 const FIRST_UNLIKELY_PROTOCOL = 100;
 
 /** The value of a `protocol_version` label. */

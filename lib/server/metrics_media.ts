@@ -1,6 +1,6 @@
 /**
- * Metrics of the media plane: totals out of its figures, which are per track and end with the track,
- * and distributions out of its quality reports.
+ * Metrics of the media plane: totals out of its figures, which are per track and end with the
+ * track, and distributions out of its quality reports.
  *
  * What happens on a track between the last look and the track's end is not counted.
  *

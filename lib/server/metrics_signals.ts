@@ -1,6 +1,6 @@
 /**
- * Metrics of signalling. Messages are counted in plain numbers, because there are many, and put into
- * the metrics when somebody looks.
+ * Metrics of signalling. Messages are counted in plain numbers, because there are many, and put
+ * into the metrics when somebody looks.
  *
  * @module
  */

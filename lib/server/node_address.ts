@@ -26,8 +26,8 @@ export interface NodeAddressOptions {
 
 /**
  * @returns Literal addresses in order of preference, never empty: the configured ones; if those are
- * none, or loopback alone, the first IPv4 address that is neither loopback nor link-local, else such an
- * IPv6 address; if there is none, loopback.
+ * none, or loopback alone, the first IPv4 address that is neither loopback nor link-local, else
+ * such an IPv6 address; if there is none, loopback.
  */
 export function chooseNodeAddresses(
   interfaces: readonly InterfaceAddress[],

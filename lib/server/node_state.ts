@@ -1,9 +1,9 @@
 /**
- * Whether this node takes newcomers, and the sign that it is alive: it starts, serves, drains, and is
- * closed, in this order.
+ * Whether this node takes newcomers, and the sign that it is alive: it starts, serves, drains, and
+ * is closed, in this order.
  *
- * While it drains, those who are here stay, and may come back to their sessions; others are refused and
- * load balancers are told to send nobody.
+ * While it drains, those who are here stay, and may come back to their sessions; others are refused
+ * and load balancers are told to send nobody.
  *
  * @module
  */
@@ -54,7 +54,9 @@ export class NodeState {
     return this.#phase === "starting" || this.#phase === "serving";
   }
 
-  /** Why somebody may not join; who returns to a session of this node may as long as there are any. */
+  /**
+   * Why somebody may not join; who returns to a session of this node may as long as there are any.
+   */
   refusal(join?: Joining): Refusal | undefined {
     if (this.#phase === "serving") return undefined;
     if (this.#phase === "starting") {
@@ -72,7 +74,8 @@ export class NodeState {
   }
 
   /**
-   * Resolves when nobody is here but agents and recorders, after `timeoutMs`, or when it is hurried.
+   * Resolves when nobody is here but agents and recorders, after `timeoutMs`, or when it is
+   * hurried.
    *
    * @param timeoutMs Unlimited if absent.
    */

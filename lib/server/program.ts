@@ -1,6 +1,6 @@
 /**
- * The program behind `main.ts`: command line in, exit status out. Startup errors are one clear line on
- * standard error and exit status 1.
+ * The program behind `main.ts`: command line in, exit status out. Startup errors are one clear line
+ * on standard error and exit status 1.
  *
  * @module
  */

@@ -11,7 +11,9 @@ const JSON_WEB_TOKEN = /\beyJ[\w-]*(?:\.[\w-]*){1,2}/g;
 const TOKEN_PARAMETER = /(access_token|token)=[^&\s"']+/g;
 const BEARER = /\bBearer\s+\S+/gi;
 const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d)/g;
-/** Runs of hexadecimal groups; {@linkcode looksLikeIpv6} tells addresses from times and the like. */
+/**
+ * Runs of hexadecimal groups; {@linkcode looksLikeIpv6} tells addresses from times and the like.
+ */
 const HEX_GROUPS = /(?<![\w:.])[\da-f]*:[\da-f:.]*[\da-f:](?:%\w+)?(?![\w:])/gi;
 
 /** Values nested deeper than this are not printed. */
@@ -44,8 +46,8 @@ function looksLikeIpv6(run: string): boolean {
 }
 
 /**
- * A plain copy of `value` for a log line: text redacted, errors as name, message and stack, bytes as
- * their count, cycles and very deep values cut off.
+ * A plain copy of `value` for a log line: text redacted, errors as name, message and stack, bytes
+ * as their count, cycles and very deep values cut off.
  */
 export function redactValue(value: unknown, depth = 0): unknown {
   if (typeof value === "string") return redactText(value);

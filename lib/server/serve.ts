@@ -1,10 +1,10 @@
 /**
  * Runs one server as a process: listens, waits for a signal, tells everybody, ends.
  *
- * The first SIGINT, SIGTERM or SIGQUIT drains: nobody new comes in, and who is here stays until the end,
- * or until `drain_timeout`, and is then told to join elsewhere. A second one does not wait any longer.
- * Once it closes, it is closed within {@linkcode STOP_WITHIN_MS}. Errors that nobody handled are logged
- * and counted, and the process lives.
+ * The first SIGINT, SIGTERM or SIGQUIT drains: nobody new comes in, and who is here stays until the
+ * end, or until `drain_timeout`, and is then told to join elsewhere. A second one does not wait any
+ * longer. Once it closes, it is closed within {@linkcode STOP_WITHIN_MS}. Errors that nobody
+ * handled are logged and counted, and the process lives.
  *
  * @module
  */

@@ -87,7 +87,9 @@ export interface SfuServer extends AsyncDisposable {
   quiesce(options?: QuiesceOptions): Promise<void>;
   /** {@linkcode SfuServer.quiesce}, then tells who is left to join elsewhere, and closes. */
   drain(options?: QuiesceOptions): Promise<void>;
-  /** Tells every participant, then closes all sockets. Idempotent: the first call's words are said. */
+  /**
+   * Tells every participant, then closes all sockets. Idempotent: the first call's words are said.
+   */
   close(options?: CloseOptions): Promise<void>;
 }
 

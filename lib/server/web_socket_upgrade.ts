@@ -1,6 +1,6 @@
 /**
- * Turns a request into a WebSocket, whoever brought it: the process's own listener, which hands over
- * its connection, or `Deno.serve`, where the server is embedded.
+ * Turns a request into a WebSocket, whoever brought it: the process's own listener, which hands
+ * over its connection, or `Deno.serve`, where the server is embedded.
  *
  * @module
  */
@@ -27,7 +27,8 @@ export function offerConnection(request: Request, connection: UpgradableConnecti
 /**
  * Answers the upgrade.
  *
- * @param idleTimeoutS Seconds without an answer before the socket ends; it pings every half of this.
+ * @param idleTimeoutS Seconds without an answer before the socket ends; it pings every half of
+ *   this.
  * @throws {TypeError} for a request that is no upgrade.
  */
 export function upgradeWebSocket(request: Request, idleTimeoutS: number): Deno.WebSocketUpgrade {

@@ -11,7 +11,9 @@ import type { Timers } from "../base/platform.ts";
 
 /** How long a signature is good for, s. */
 const SIGNATURE_LIFE_S = 5 * 60;
-/** Not the type of the JSON inside, so that no framework parses it before the signature is checked. */
+/**
+ * Not the type of the JSON inside, so that no framework parses it before the signature is checked.
+ */
 const CONTENT_TYPE = "application/webhook+json";
 /** Receivers' firewalls know LiveKit by this name. */
 const USER_AGENT = "LiveKit";

@@ -2,9 +2,9 @@
  * One webhook URL: a queue for each resource, so that the events of one room arrive in order and a
  * room whose events are stuck holds up no other.
  *
- * Contract: {@linkcode WebhookEndpoint.accept} returns at once and never throws. An event leaves its
- * queue delivered, refused by the receiver, or dropped; what was dropped is counted, and the next
- * event to this URL says how many there were (`num_dropped`). A queue exists only while it has
+ * Contract: {@linkcode WebhookEndpoint.accept} returns at once and never throws. An event leaves
+ * its queue delivered, refused by the receiver, or dropped; what was dropped is counted, and the
+ * next event to this URL says how many there were (`num_dropped`). A queue exists only while it has
  * something to do. The log names the receiver's host, never the rest of its URL.
  *
  * @module
@@ -59,7 +59,9 @@ interface QueuedEvent {
 
 /** See the module text. */
 export class WebhookEndpoint {
-  /** Events of each resource that wait; a resource is here exactly while its events are worked on. */
+  /**
+   * Events of each resource that wait; a resource is here exactly while its events are worked on.
+   */
   readonly #queues = new Map<string, QueuedEvent[]>();
   /** Dropped, and not yet told of in a delivered event. */
   #dropped = 0;
@@ -172,7 +174,9 @@ export class WebhookEndpoint {
     });
   }
 
-  /** One line when deliveries begin to fail and one when they work again, not one for each event. */
+  /**
+   * One line when deliveries begin to fail and one when they work again, not one for each event.
+   */
   #note(outcome: AttemptOutcome, event: string): void {
     if (outcome.type === "delivered") {
       if (this.#failing) this.#log.info("webhooks are delivered again", this.#where());

@@ -76,7 +76,9 @@ export function resourceKey(event: WebhookEvent): string {
     track?.sid ?? "";
 }
 
-/** Which events are wanted: those listed, or all but those listed; `include` wins over `exclude`. */
+/**
+ * Which events are wanted: those listed, or all but those listed; `include` wins over `exclude`.
+ */
 export function isWanted(
   event: string,
   filter: { readonly include: readonly string[]; readonly exclude: readonly string[] },

@@ -1,13 +1,16 @@
 /**
  * When a webhook that could not be delivered is tried again.
  *
- * Four retries, as LiveKit makes, and then more for as long as the event is not older than events may
- * become: LiveKit gives the first event up after 15 s although those behind it may wait for 30 s.
+ * Four retries, as LiveKit makes, and then more for as long as the event is not older than events
+ * may become: LiveKit gives the first event up after 15 s although those behind it may wait for 30
+ * s.
  *
  * @module
  */
 
-/** Wait before the first retry; each further one is twice as long, up to {@linkcode MIN_RETRIES}. */
+/**
+ * Wait before the first retry; each further one is twice as long, up to {@linkcode MIN_RETRIES}.
+ */
 const FIRST_WAIT_MS = 1_000;
 const MAX_WAIT_MS = 30_000;
 /** From then on the wait does not grow: whoever comes back is served while the window is open. */

@@ -56,7 +56,9 @@ export class Webhooks {
     for (const endpoint of this.#endpoints) endpoint.accept(event);
   }
 
-  /** Sends what waits, for at most `timeoutMs`, then drops the rest. Nothing is accepted any more. */
+  /**
+   * Sends what waits, for at most `timeoutMs`, then drops the rest. Nothing is accepted any more.
+   */
   async close(timeoutMs: number): Promise<void> {
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.close(timeoutMs)));
   }

@@ -1,9 +1,9 @@
 /**
  * Access tokens: HS256 JSON Web Tokens that say who may do what in which room.
  *
- * {@linkcode verifyAccessToken} turns text from outside into a frozen {@linkcode AccessToken} or into
- * the HTTP answer LiveKit gives for it; it never throws on bad input. {@linkcode signAccessToken}
- * makes tokens that every LiveKit server accepts. Time is an argument.
+ * {@linkcode verifyAccessToken} turns text from outside into a frozen {@linkcode AccessToken} or
+ * into the HTTP answer LiveKit gives for it; it never throws on bad input.
+ * {@linkcode signAccessToken} makes tokens that every LiveKit server accepts. Time is an argument.
  *
  * Source: LiveKit access token format (claims beside the registered ones of RFC 7519).
  *
@@ -59,7 +59,9 @@ export interface AccessToken {
   readonly tokenId?: string;
   /** `sub`, or `jti` where there is no `sub`; empty if the token names nobody. */
   readonly identity: string;
-  /** Whose second, publish-only session `identity` is, if it is one; set in refreshed tokens alone. */
+  /**
+   * Whose second, publish-only session `identity` is, if it is one; set in refreshed tokens alone.
+   */
   readonly publishOf?: string;
   readonly name: string;
   readonly kind: ParticipantInfo_Kind;
@@ -149,8 +151,8 @@ const ownClaims = z.looseObject({
  * Verifies signature, times and shape.
  *
  * @param nowMs Unix milliseconds.
- * @returns The token, or 401 with the text LiveKit sends: `invalid authorization token` if it cannot
- * be read at all, `invalid API key` if the issuer is unknown, else
+ * @returns The token, or 401 with the text LiveKit sends: `invalid authorization token` if it
+ * cannot be read at all, `invalid API key` if the issuer is unknown, else
  * `invalid authorization token: <detail>`.
  */
 export async function verifyAccessToken(
@@ -283,7 +285,9 @@ export function signAccessToken(
     .sign(new TextEncoder().encode(key.secret));
 }
 
-/** Booleans that are `true` when a token does not mention them, so `false` has to be written out. */
+/**
+ * Booleans that are `true` when a token does not mention them, so `false` has to be written out.
+ */
 const TRUE_WHEN_ABSENT: ReadonlySet<string> = new Set([
   "canPublish",
   "canSubscribe",

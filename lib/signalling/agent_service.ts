@@ -90,7 +90,8 @@ export class AgentService {
   /**
    * Dispatches an agent to an open room.
    *
-   * @param requestId The same for every attempt of one request, which gets the same dispatch; or empty.
+   * @param requestId The same for every attempt of one request, which gets the same dispatch; or
+   *   empty.
    */
   createDispatch(
     request: CreateAgentDispatchRequest,

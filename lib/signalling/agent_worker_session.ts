@@ -1,9 +1,9 @@
 /**
  * One agent worker's socket (`/agent`): registration, keep-alive, job offers and their answers.
  *
- * Contract: a worker registers within {@linkcode REGISTER_TIMEOUT_MS} or its socket closes; a message
- * that cannot be read, or has no place here, closes the socket; every offer is answered once, by the
- * worker, by time, or by the end of the socket.
+ * Contract: a worker registers within {@linkcode REGISTER_TIMEOUT_MS} or its socket closes; a
+ * message that cannot be read, or has no place here, closes the socket; every offer is answered
+ * once, by the worker, by time, or by the end of the socket.
  *
  * @module
  */

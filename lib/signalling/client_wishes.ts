@@ -1,6 +1,6 @@
 /**
- * What a client asks for when it joins, apart from what its token grants; the same whether it says so
- * in a query string (version 0) or in a join request (single peer connection).
+ * What a client asks for when it joins, apart from what its token grants; the same whether it says
+ * so in a query string (version 0) or in a join request (single peer connection).
  *
  * @module
  */

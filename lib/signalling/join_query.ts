@@ -55,7 +55,9 @@ export function wishesOfQuery(query: URLSearchParams): ClientWishes {
   };
 }
 
-/** `attributes`: URL-safe, padded base64 of a JSON map of strings; `undefined` if it is not that. */
+/**
+ * `attributes`: URL-safe, padded base64 of a JSON map of strings; `undefined` if it is not that.
+ */
 export function readAttributes(query: URLSearchParams): Record<string, string> | undefined {
   const encoded = query.get("attributes") ?? "";
   if (encoded === "") return {};

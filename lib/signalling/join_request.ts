@@ -1,6 +1,6 @@
 /**
- * The `join_request` parameter, with which a client joins on a single peer connection: URL-safe base64
- * of a `WrappedJoinRequest` whose content may be compressed.
+ * The `join_request` parameter, with which a client joins on a single peer connection: URL-safe
+ * base64 of a `WrappedJoinRequest` whose content may be compressed.
  *
  * Contract: total, and never more than a mebibyte is made of what a client sends: inflating stops
  * there, whatever the compressed bytes would become.
@@ -19,7 +19,9 @@ import type { ClientWishes } from "./client_wishes.ts";
 import { decodeMessage } from "./signal_codec.ts";
 import { decodeUrlBase64 } from "./url_base64.ts";
 
-/** Largest join request, compressed or not, bytes: what an HTTP header may have at most in LiveKit. */
+/**
+ * Largest join request, compressed or not, bytes: what an HTTP header may have at most in LiveKit.
+ */
 export const MAX_JOIN_REQUEST_BYTES = 1024 * 1024;
 
 /** The request, or LiveKit's words for what is wrong with it. */

@@ -1,6 +1,6 @@
 /**
- * A permission and the fields of a token's `video` claim that it governs (LiveKit's video grant), both
- * ways; names differ in one place, `canUpdateOwnMetadata`.
+ * A permission and the fields of a token's `video` claim that it governs (LiveKit's video grant),
+ * both ways; names differ in one place, `canUpdateOwnMetadata`.
  *
  * @module
  */

@@ -2,8 +2,8 @@
  * How many sessions there may be at once of one user, with one token, from one address.
  *
  * Counted are participants, however they came in, for as long as they are there; one that takes its
- * own place (the same identity in the same room) is not counted beside itself. Forwarded participants
- * are nobody's sessions. Pure.
+ * own place (the same identity in the same room) is not counted beside itself. Forwarded
+ * participants are nobody's sessions. Pure.
  *
  * @module
  */
@@ -20,8 +20,8 @@ export interface SessionCaps {
   readonly perIdentity: number;
   readonly perToken: number;
   /**
-   * From one IPv4 address or one IPv6 /64. `undefined` is the default, for public addresses alone: in
-   * a private network there are proxies, which everybody comes through.
+   * From one IPv4 address or one IPv6 /64. `undefined` is the default, for public addresses alone:
+   * in a private network there are proxies, which everybody comes through.
    */
   readonly perAddress: number | undefined;
 }

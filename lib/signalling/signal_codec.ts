@@ -1,9 +1,9 @@
 /**
  * Signalling messages as WebSocket frames: binary frames are protobuf, text frames are protojson.
  *
- * Decoding is total: a frame that is no `SignalRequest` gives `undefined`. Unknown fields are dropped
- * in both forms, because newer clients send what this version does not know. A frame that would become
- * more objects than any request has is not decoded at all.
+ * Decoding is total: a frame that is no `SignalRequest` gives `undefined`. Unknown fields are
+ * dropped in both forms, because newer clients send what this version does not know. A frame that
+ * would become more objects than any request has is not decoded at all.
  *
  * @module
  */

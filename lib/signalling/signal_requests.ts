@@ -1,8 +1,8 @@
 /**
  * What each request of a client does: one request in, one call into the room layer.
  *
- * A request about something unknown, or not allowed, is answered with a `RequestResponse` and changes
- * nothing. Requests of one client are handled one after the other, in the order they came.
+ * A request about something unknown, or not allowed, is answered with a `RequestResponse` and
+ * changes nothing. Requests of one client are handled one after the other, in the order they came.
  *
  * @module
  */
@@ -90,8 +90,8 @@ export async function handleRequest(participant: Session, request: Request): Pro
 }
 
 /**
- * ICE-lite needs no candidates of the client; they are checked for being candidates, and the relayed
- * ones tell what path its media takes.
+ * ICE-lite needs no candidates of the client; they are checked for being candidates, and the
+ * relayed ones tell what path its media takes.
  */
 function handleTrickle(
   participant: Session,

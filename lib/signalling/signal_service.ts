@@ -1,5 +1,6 @@
 /**
- * Opens signalling sessions: from validated join parameters and a socket to a participant in a room.
+ * Opens signalling sessions: from validated join parameters and a socket to a participant in a
+ * room.
  *
  * Contract: `join` (or `reconnect`, or for a session that cannot be resumed a `leave`) is the first
  * message on the socket. A socket whose join is refused is told why and closed.
@@ -33,7 +34,9 @@ export interface SignalServiceOptions {
   readonly serverVersion: string;
   /** A room is made by the first join; else only by the API or a token with `roomCreate`. */
   readonly autoCreateRooms: boolean;
-  /** `limit.num_tracks`, in and out together: beyond it only clients that return come in; 0 is none. */
+  /**
+   * `limit.num_tracks`, in and out together: beyond it only clients that return come in; 0 is none.
+   */
   readonly maxTracks?: number;
   readonly caps?: SessionCaps;
   /** Bytes one client may leave unread (`limit.signal_buffer_limit`); 0 is no limit. */
@@ -164,8 +167,8 @@ export class SignalService {
   }
 
   /**
-   * Tells every participant that the server goes away, and whether to join anew, which is elsewhere;
-   * then closes all sockets.
+   * Tells every participant that the server goes away, and whether to join anew, which is
+   * elsewhere; then closes all sockets.
    */
   close(farewell: "disconnect" | "reconnect" = "disconnect"): void {
     this.options.rooms.close(DisconnectReason.SERVER_SHUTDOWN, farewell);

@@ -1,10 +1,11 @@
 /**
  * One WebSocket as one end of a participant's session.
  *
- * Contract: requests are handled one after the other; pings are answered as soon as they are read. A
- * frame that cannot be read, or is too large, ends this socket with its code and nothing else. An
- * exception while a request is handled ends this participant alone. Who asks for more than its share of
- * the main thread waits for it, and beyond what may wait is refused; see `request_budget.ts`.
+ * Contract: requests are handled one after the other; pings are answered as soon as they are read.
+ * A frame that cannot be read, or is too large, ends this socket with its code and nothing else. An
+ * exception while a request is handled ends this participant alone. Who asks for more than its
+ * share of the main thread waits for it, and beyond what may wait is refused; see
+ * `request_budget.ts`.
  *
  * @module
  */
@@ -138,7 +139,9 @@ export class SignalSession implements SignalSink {
     if (this.#participant?.traits.requestResponses) this.send({ case: "requestResponse", value });
   }
 
-  /** Reads the oldest frame of the backlog when there is budget for it, in a turn with time for it. */
+  /**
+   * Reads the oldest frame of the backlog when there is budget for it, in a turn with time for it.
+   */
   #readLater(): void {
     const { timers, turns } = this.options;
     const waitMs = this.#budget?.waitMs() ?? 0;

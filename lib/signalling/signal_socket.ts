@@ -16,8 +16,8 @@ export const CLOSE_CODE = {
 export const DEFAULT_BUFFERED_BYTES = 4 * 1024 * 1024;
 
 /**
- * Whether `bytes` more are too many for a socket whose peer may leave `limit` unread; 0 is no limit. A
- * single message is never too many.
+ * Whether `bytes` more are too many for a socket whose peer may leave `limit` unread; 0 is no
+ * limit. A single message is never too many.
  */
 export function isUnread(
   { bufferedAmount }: Pick<SignalSocket, "bufferedAmount">,

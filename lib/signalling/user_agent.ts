@@ -16,7 +16,9 @@ export interface UserAgent {
 /** A header longer than this says nothing more; it bounds the work done on it. */
 const MAX_LENGTH = 512;
 
-/** Most specific first: Edge and Opera also call themselves Chrome, and Chrome calls itself Safari. */
+/**
+ * Most specific first: Edge and Opera also call themselves Chrome, and Chrome calls itself Safari.
+ */
 const BROWSERS: readonly (readonly [name: string, pattern: RegExp])[] = [
   ["OBS Studio", /OBS-Studio\/([\d.]+)/],
   ["Edge", /(?:Edg|EdgA|EdgiOS|Edge)\/([\d.]+)/],

@@ -1,10 +1,10 @@
 /**
- * WHIP sessions (RFC 9725): a client that offers once over HTTP, is answered once, and is a participant
- * like any other from then on, but for having no socket.
+ * WHIP sessions (RFC 9725): a client that offers once over HTTP, is answered once, and is a
+ * participant like any other from then on, but for having no socket.
  *
- * Contract: a session exists from its answer until its participant ends, for whatever reason. Only who
- * may join its room under its identity can reach it; to everybody else it does not exist. What fails
- * leaves no participant behind.
+ * Contract: a session exists from its answer until its participant ends, for whatever reason. Only
+ * who may join its room under its identity can reach it; to everybody else it does not exist. What
+ * fails leaves no participant behind.
  *
  * @module
  */
