@@ -33,7 +33,10 @@ export interface BodyReaderOptions {
   readonly budget?: BodyBudget;
 }
 
-/** See the module text. One for all requests of a server. */
+/**
+ * One budget for all requests of a server. What a client does is a value and never thrown; what was
+ * read counts until its use is over.
+ */
 export class BodyReader {
   readonly #timers: Timers;
   readonly #counters: DropCounters;

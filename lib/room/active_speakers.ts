@@ -32,7 +32,10 @@ interface Microphone {
   heardAt: number;
 }
 
-/** See the module text. */
+/**
+ * One room's speakers, levels in, changes out. Every speaker that was told of ends with one
+ * inactive entry.
+ */
 export class ActiveSpeakers {
   readonly #microphones = new Map<UpTrackId, Microphone>();
   /** Rounded level that was last told, by participant. */

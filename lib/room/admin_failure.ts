@@ -19,7 +19,7 @@ export type AdminFailureCode =
   | "unimplemented"
   | "internal";
 
-/** See the module text. */
+/** A call that changed nothing: its code, and LiveKit's words for it. */
 export class AdminFailure {
   constructor(
     readonly code: AdminFailureCode,

@@ -66,7 +66,10 @@ interface OpenRoom {
   readonly publishers: Set<string>;
 }
 
-/** See the module text. */
+/**
+ * The dispatches and jobs of open rooms. A job is offered once for what causes it, belongs to the
+ * worker that took it, and ends with its room, its dispatch or its agent.
+ */
 export class AgentDispatcher implements RoomObserver {
   readonly #open = new Map<string, OpenRoom>();
   readonly #graces = new Set<Cancel>();

@@ -42,7 +42,10 @@ export interface JobAudience {
   readonly deployment: string;
 }
 
-/** See the module text. */
+/**
+ * The workers that may be asked. `assign` asks one after the other, each once at most, until one
+ * takes the job or none is left.
+ */
 export class AgentPool {
   readonly #workers = new Set<AgentWorker>();
 

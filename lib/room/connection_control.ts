@@ -34,7 +34,10 @@ export interface WrittenDescription {
   readonly midToTrackId: Readonly<Record<string, string>>;
 }
 
-/** See the module text. */
+/**
+ * One connection's place in the media plane, between `open` and `close`, each of which counts once;
+ * after `close` no event of it is handled.
+ */
 export class ConnectionControl {
   readonly id: ConnectionId;
   readonly #channels: DataChannelWatch;

@@ -24,7 +24,10 @@ export interface SignalSink {
 /** Seen from the client: it offers on `publisher`, we offer on `subscriber`. */
 export type ConnectionRole = "publisher" | "subscriber";
 
-/** See the module text. Methods are called in the order things happened. */
+/**
+ * What a connection may ask of and tell its participant. Methods are called in the order things
+ * happened.
+ */
 export interface ConnectionHost {
   /** The room it is in; it may be moved to another. */
   readonly roomName: string;

@@ -69,7 +69,10 @@ export function opinionOf(score: number): number {
   return 1 + 0.035 * score + 7e-6 * score * (score - 60) * (100 - score);
 }
 
-/** See the module text. Times are monotonic milliseconds. */
+/**
+ * One track's score, updated once per interval: it falls fast, rises slowly, and stays above a
+ * floor while packets flow. Times are monotonic milliseconds.
+ */
 export class QualityScore {
   #score = BEST;
   #weight: number;

@@ -18,7 +18,10 @@ export interface BlobRefusal {
   readonly message: string;
 }
 
-/** See the module text. */
+/**
+ * One participant's blobs by key, within the configured sizes. A refusal is a value and changes
+ * nothing.
+ */
 export class DataBlobs {
   readonly #blobs = new Map<string, DataBlob>();
 

@@ -7,7 +7,10 @@
  */
 import type { DataTrackRoute } from "../engine/media_messages.ts";
 
-/** See the module text. */
+/**
+ * The routes of one publisher: each room sets its part, and the media plane is told the sum of all
+ * parts.
+ */
 export class DataTrackRoutes {
   readonly #parts = new Map<string, readonly DataTrackRoute[]>();
 

@@ -40,7 +40,10 @@ interface Entry {
   source: DataTrackSource | undefined;
 }
 
-/** See the module text. */
+/**
+ * One participant's data tracks: a wanted track is had as soon as it exists and is allowed, and a
+ * handle names one track at a time.
+ */
 export class DataTrackSubscriptions {
   readonly #wanted = new Map<string, Entry>();
   /** Tracks no longer wanted that are still had until the next round. */

@@ -48,7 +48,10 @@ interface Wish {
   readonly subscriber: ParticipantFacts;
 }
 
-/** See the module text. */
+/**
+ * A member with no client here. It shows its origin under a sid of its own, never allows more than
+ * the origin's rule, and ends with the origin or here, once.
+ */
 export class ForwardedMember extends MemberRecord implements Member {
   readonly sid: ParticipantSid;
   readonly init: ParticipantInit;

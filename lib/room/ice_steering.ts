@@ -31,7 +31,10 @@ interface Path {
   countsAnew: boolean;
 }
 
-/** See the module text. */
+/**
+ * One session's preference: it goes one step for each resume at most, and never for a client that
+ * is not heard or cannot be told.
+ */
 export class IceSteering {
   #preference: IcePreference;
   readonly #paths = new Map<ConnectionRole, Path>();

@@ -29,7 +29,10 @@ interface OrderedSection {
   settled: boolean;
 }
 
-/** See the module text. */
+/**
+ * One connection's simulcast ids by layer. Ids with a known meaning keep their layer; the order of
+ * others may change until all of them were measured.
+ */
 export class LayerOrder {
   readonly #sections = new Map<UpTrackId, OrderedSection>();
 

@@ -22,7 +22,10 @@ import type { RoomContext } from "./room_context.ts";
 import { applyRequest, defaultPlan, type RoomRequest, withPreset } from "./room_creation.ts";
 import { TokenRevocations } from "./token_revocations.ts";
 
-/** See the module text. */
+/**
+ * The rooms of this process. A name leads to at most one open room, and a closed one is gone before
+ * anybody hears of it.
+ */
 export class LocalRooms {
   readonly #rooms = new Map<string, Room>();
 

@@ -35,7 +35,10 @@ export interface OfferedTrack {
   readonly regressed: boolean;
 }
 
-/** See the module text. */
+/**
+ * Somebody in a room, wherever its client is served. Its tracks are what its room lists, and after
+ * `close` it has none.
+ */
 export interface Member extends ParticipantFacts {
   readonly log: Log;
   /** In the order they were published. */

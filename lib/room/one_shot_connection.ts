@@ -21,7 +21,10 @@ import type { RoomContext } from "./room_context.ts";
 import { SubscribedTracks } from "./subscribed_tracks.ts";
 import type { DownTrackRequest } from "./subscriptions.ts";
 
-/** See the module text. */
+/**
+ * The receiving half of a client with one round. Tracks are in its answer or rejected; the client
+ * is asked for nothing.
+ */
 export class OneShotConnection implements SubscribingSide, OfferCompanion {
   readonly final = true;
   readonly #sending: OneShotSending;

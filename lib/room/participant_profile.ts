@@ -53,7 +53,10 @@ export interface ProfileChange {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-/** See the module text. */
+/**
+ * One participant's data. Infos with equal versions are equal, and a sent one is not changed any
+ * more.
+ */
 export class ParticipantProfile {
   #name: string;
   #metadata: string;

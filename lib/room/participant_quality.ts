@@ -34,7 +34,10 @@ export interface Worst {
   readonly opinion: number;
 }
 
-/** See the module text. */
+/**
+ * One participant's quality, that of its worst track. Tracks that a report on their connection no
+ * longer names do not count.
+ */
 export class ParticipantQuality {
   /** By up-track or down-track. */
   readonly #entries = new Map<string, Entry>();

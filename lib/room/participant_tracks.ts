@@ -12,7 +12,10 @@ import type { PublishedTrack, RegistryEffect } from "./track_effects.ts";
 import { muteCommands, publisherMessage } from "./track_messages.ts";
 import type { HostedSession } from "./session_facts.ts";
 
-/** See the module text. */
+/**
+ * One participant's published tracks, changed by the registry's effects alone, in their order;
+ * client, room and media plane are told of each change once.
+ */
 export class ParticipantTracks<Self extends HostedSession<Self>> {
   readonly #tracks = new Map<TrackSid, PublishedTrack>();
 

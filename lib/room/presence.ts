@@ -21,7 +21,10 @@ export const JOIN_TIMEOUT_MS = 60_000;
 /** What a client that lost a connection has to come back, ms. */
 export const RESUME_GRACE_MS = 5_000;
 
-/** See the module text. */
+/**
+ * One session's ties to its client. Ends the session when the last tie that could bring the client
+ * back is gone; after `stop` no timer is left.
+ */
 export class Presence {
   readonly #lost = new Set<ConnectionRole>();
   #primaryUp = false;

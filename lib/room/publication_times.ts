@@ -21,7 +21,7 @@ const CANCELS: ReadonlySet<Reason> = new Set([
   Reason.ROOM_CLOSED,
 ]);
 
-/** See the module text. */
+/** One publisher's publications, each counted once: with its time, or as canceled. */
 export class PublicationTimes {
   /** By sid, for what is announced. */
   #announcedAt = new Map<TrackSid, number>();

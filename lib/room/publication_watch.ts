@@ -18,7 +18,10 @@ export const PUBLISH_WAIT_MS = 30_000;
 /** How often it is looked for. */
 const CHECK_INTERVAL_MS = 1_000;
 
-/** See the module text. It holds a timer only while something is announced. */
+/**
+ * One publisher's announced tracks: one that brings no media in time is told of once. It holds a
+ * timer only while something is announced.
+ */
 export class PublicationWatch {
   /** When a track's time began; `Infinity` once it was told. */
   #since = new Map<TrackSid, number>();

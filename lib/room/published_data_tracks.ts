@@ -22,7 +22,9 @@ export type DataTrackPublication =
   | { readonly ok: true; readonly info: DataTrackInfo }
   | { readonly ok: false; readonly reason: Reason; readonly message: string };
 
-/** See the module text. */
+/**
+ * One participant's data tracks, unique by handle and by name. A refused request changes nothing.
+ */
 export class PublishedDataTracks {
   readonly #byHandle = new Map<number, DataTrackInfo>();
 

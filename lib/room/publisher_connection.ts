@@ -35,7 +35,10 @@ import type { TrackRegistry } from "./track_registry.ts";
 type LayerArrived = Extract<MediaEvent, { type: "layer_arrived" }>;
 type LayerSized = Extract<MediaEvent, { type: "layer_size" }>;
 
-/** See the module text. */
+/**
+ * One client's publishing half. An offer is answered once with its id, or the client is made to
+ * join anew; offers are handled one at a time, which the caller sees to.
+ */
 export class PublisherConnection implements ConnectionOwner, PublishingSide {
   readonly #control: ConnectionControl;
   readonly #sections: PublisherSections;

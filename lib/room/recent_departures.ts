@@ -21,7 +21,10 @@ interface Entry extends Departure {
   readonly at: number;
 }
 
-/** See the module text. */
+/**
+ * Who left lately, by room and identity, for a bounded time and in bounded memory; the oldest go
+ * first.
+ */
 export class RecentDepartures {
   /** In the order in which they left. */
   #entries: Entry[] = [];

@@ -60,7 +60,10 @@ const SIF_TRAILER_BYTES = 16;
 /** Why somebody cannot join. */
 export type JoinRefusal = "room_full" | "room_closed";
 
-/** See the module text. */
+/**
+ * One room. An identity is in it at most once; a closed participant is in no list when others hear
+ * of it; a closed room takes nobody in.
+ */
 export class Room implements RoomPort<Session> {
   readonly sid: RoomSid;
   readonly createdAtMs: number;

@@ -59,7 +59,10 @@ interface Found {
   readonly participant: Member;
 }
 
-/** See the module text. */
+/**
+ * The server API without HTTP. A call either does what it says or returns an
+ * {@linkcode AdminFailure} and changes nothing.
+ */
 export class RoomAdmin {
   constructor(readonly rooms: RoomDirectory, readonly options: RoomAdminOptions) {}
 

@@ -55,7 +55,10 @@ export interface AnnouncementSource {
   info(): RoomInfo;
 }
 
-/** See the module text. */
+/**
+ * One room's updates. Nobody hears of a hidden participant but itself, and nobody hears an older
+ * info after a newer one.
+ */
 export class RoomAnnouncements {
   readonly #queue = new ParticipantUpdateQueue();
   readonly #pace = new UpdatePace<Member>();

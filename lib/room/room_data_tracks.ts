@@ -27,7 +27,10 @@ import { UpdatePace } from "./update_pace.ts";
 /** What one handle with its track and publisher takes in a message, about. */
 const HANDLE_BYTES = 64;
 
-/** See the module text. */
+/**
+ * One room's data tracks. Subscriptions, what clients were told and the routes agree after each
+ * call, but for changes that wait for their pace.
+ */
 export class RoomDataTracks implements DataTrackHost<Session> {
   /** Who publishes a track, by its sid. */
   readonly #publishers = new Map<string, Member>();

@@ -9,7 +9,10 @@ import type { LocalRooms } from "./local_rooms.ts";
 import type { Room } from "./room.ts";
 import type { RoomRequest } from "./room_creation.ts";
 
-/** See the module text. */
+/**
+ * Rooms by name, wherever they are. Every answer is a promise, although today all rooms are this
+ * process's.
+ */
 export class RoomDirectory {
   constructor(readonly local: LocalRooms) {}
 

@@ -38,7 +38,10 @@ interface Measured {
   readonly told: WeakMap<Session, ConnectionQuality>;
 }
 
-/** See the module text. */
+/**
+ * One room's qualities: whoever receives a track of a participant is told its quality at first and
+ * when it has changed, and each participant its own.
+ */
 export class RoomQuality {
   readonly #members = new WeakMap<Member, Measured>();
 

@@ -11,7 +11,9 @@ import { RoomQuality } from "./room_quality.ts";
 import { RoomSpeakers } from "./room_speakers.ts";
 import type { RoomTracks } from "./room_tracks.ts";
 
-/** See the module text. Give it everybody who comes and goes. */
+/**
+ * One room's measurements. Give it everybody who comes and goes; after `close` it holds no timer.
+ */
 export class RoomReports {
   readonly #speakers: RoomSpeakers;
   readonly #quality: RoomQuality;

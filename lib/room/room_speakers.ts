@@ -32,7 +32,10 @@ interface WatchedTrack {
   readonly upTracks: readonly UpTrackId[];
 }
 
-/** See the module text. */
+/**
+ * One room's speakers as told: whoever heard that somebody speaks hears of its end, and nobody
+ * hears of a participant whose track it does not receive.
+ */
 export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
   readonly #active: ActiveSpeakers;
   /** Unmuted microphones, by track sid. */

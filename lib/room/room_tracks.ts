@@ -48,7 +48,10 @@ interface Record<P extends TrackPublisher> {
   subscriptionAnnounced: boolean;
 }
 
-/** See the module text. */
+/**
+ * One room's tracks by sid: a record lives from publication to its end or its publisher's, and
+ * there is never a second for one sid.
+ */
 export class RoomTracks<P extends TrackPublisher> {
   /** Set once, by whoever made this. */
   watcher: TrackWatcher<P> | undefined;

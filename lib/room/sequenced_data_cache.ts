@@ -23,7 +23,10 @@ interface Entry extends CachedData {
   readonly at: number;
 }
 
-/** See the module text. */
+/**
+ * One room's reliable packets of the last two seconds, oldest first, bounded in bytes. `now` is
+ * monotonic ms.
+ */
 export class SequencedDataCache {
   #entries: Entry[] = [];
   #bytes = 0;

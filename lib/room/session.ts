@@ -3,9 +3,7 @@
  * it begins and ends.
  *
  * States only go forward: JOINING (nothing is sent) → JOINED (the join response went out) → ACTIVE
- * (the primary connection was up once) → DISCONNECTED (everything is freed). {@linkcode close} is
- * idempotent, and after it nothing of this participant reaches the room, the client or the media
- * plane.
+ * (the primary connection was up once) → DISCONNECTED (everything is freed).
  *
  * @module
  */
@@ -87,7 +85,7 @@ import type { SubscribableTrack } from "./codec_choice.ts";
 import type { DataTrackPublication, PublishedDataTracks } from "./published_data_tracks.ts";
 import { TrackRegistry } from "./track_registry.ts";
 
-/** See the module text. */
+/** Nothing of it reaches room, client or media plane after `close`, which is idempotent. */
 export class Session extends MemberRecord
   implements HostedSession<Session>, DataPeer, ConnectionHost {
   /** New in each room it is moved to. */

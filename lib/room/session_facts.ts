@@ -13,7 +13,10 @@ import type { RoomContext } from "./room_context.ts";
 import type { SignalLink } from "./signal_link.ts";
 import type { TrackRegistry } from "./track_registry.ts";
 
-/** See the module text. */
+/**
+ * A session as its parts see it. They read and send; what belongs to another part they leave to the
+ * session.
+ */
 export interface SessionFacts extends Member {
   /** A throw of its timers is this session's bug, and nobody else's. */
   readonly context: RoomContext;

@@ -25,7 +25,9 @@ export type ConnectionState = "started" | "ice_connected" | "connected" | "fully
  */
 export type StreamStep = "publish" | "subscribe" | "subscribe-stream-start";
 
-/** See the module text. */
+/**
+ * What is counted of sessions. Methods are quick and never throw, and each outcome is told once.
+ */
 export interface SessionFigures {
   subscription(outcome: SubscriptionOutcome): void;
   /** How far a connection came, each state once. */

@@ -47,7 +47,10 @@ const NOT_KEPT: ReadonlySet<SignalMessage["case"]> = new Set<SignalMessage["case
   "roomMoved",
 ]);
 
-/** See the module text. */
+/**
+ * One client's signalling over all its sockets: a message goes to the newest or to none, and what
+ * was missed is sent again at a resume, in order.
+ */
 export class SignalLink {
   #sink: SignalSink | undefined;
   /** Round trip of the signalling as the client measured it, ms; 0 before it did. */

@@ -33,7 +33,10 @@ const FAST_DELAY_MS = 10;
 /** The same soon after a round. */
 const SLOW_DELAY_MS = 150;
 
-/** See the module text. */
+/**
+ * The receiving half of a client with one connection. Tracks ride on the client's offers, nothing
+ * is asked for twice, and bound is told after the answer went out.
+ */
 export class SingleConnection implements SubscribingSide, OfferCompanion {
   readonly final = false;
   readonly #sections: SingleConnectionSections;

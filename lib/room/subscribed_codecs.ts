@@ -28,7 +28,10 @@ export interface CodecWish {
   readonly quality: VideoQuality;
 }
 
-/** See the module text. */
+/**
+ * One track's wishes, summed for each codec. What the publisher was told last is what
+ * {@linkcode SubscribedCodecs.collect} compares with.
+ */
 export class SubscribedCodecs {
   /** In the order in which they were first wanted or came. */
   readonly #trackers = new Map<string, SubscribedQualityTracker>();

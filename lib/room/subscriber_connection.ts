@@ -31,7 +31,10 @@ export interface SubscriberConnectionOptions extends BindingListener {
   readonly primary: boolean;
 }
 
-/** See the module text. */
+/**
+ * One client's receiving half with two connections. At most one offer is outstanding, and no SSRC
+ * is used twice.
+ */
 export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   readonly #control: ConnectionControl;
   readonly #sections: SubscriberSections;

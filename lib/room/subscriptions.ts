@@ -91,7 +91,10 @@ interface DownTrack {
   sent: LayerTarget | undefined;
 }
 
-/** See the module text. */
+/**
+ * One subscriber's subscriptions: the table agrees with the room after each `reconcile`, and a
+ * published track has one down-track here at most.
+ */
 export class Subscriptions {
   readonly #table: SubscriptionTable;
   readonly #downTracks = new Map<DownTrackId, DownTrack>();

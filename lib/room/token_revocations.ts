@@ -31,7 +31,10 @@ export interface DatedToken {
   readonly expiresAtMs: number;
 }
 
-/** See the module text. */
+/**
+ * The tokens that are refused although signed, in bounded memory. An entry outlives every token it
+ * refuses, unless memory runs out, which is counted.
+ */
 export class TokenRevocations {
   readonly #entries = new Map<string, Entry>();
   #sweepAtMs = 0;

@@ -16,7 +16,10 @@ const MAX_WAIT_MS = 1_000;
 /** What one message costs beside its content, bytes. */
 const MESSAGE_BYTES = 64;
 
-/** See the module text. */
+/**
+ * How long each participant's next change has to wait: not at all while changes are small and few,
+ * and never longer than a second.
+ */
 export class UpdatePace<P extends object> {
   readonly #levels = new WeakMap<P, { level: number; at: number }>();
 

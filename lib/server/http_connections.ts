@@ -59,7 +59,10 @@ export interface Entry<C> {
   readonly evicted?: C;
 }
 
-/** See the module text. */
+/**
+ * The places for connections. A connection with a request under way, or a WebSocket, never gives
+ * way; whom to close is returned, as the caller holds the sockets.
+ */
 export class HttpConnections<C> {
   readonly #places = new Map<C, Place<C>>();
   readonly #blocks = new Map<string, Block<C>>();

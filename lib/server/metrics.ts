@@ -32,7 +32,10 @@ export interface MetricsSource {
   stats(): Promise<EngineStats>;
 }
 
-/** See the module text. */
+/**
+ * One server's metrics. Figures are looked up at most once a second, whoever asks; between `start`
+ * and `stop` also without being asked.
+ */
 export class Metrics {
   readonly roomObserver: RoomObserver;
   readonly signalObserver: SignalObserver;

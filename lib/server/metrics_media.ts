@@ -19,7 +19,7 @@ const UNSENT = ["udp_send_queue_full", "udp_send_dropped_video", "udp_send_faile
 type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;
 type Figures = Readonly<Record<string, number>>;
 
-/** See the module text. */
+/** The media plane's metrics. Totals never go back when a track ends. */
 export class MediaMetrics {
   /** What was known of each stream at the last look, by stream. */
   #before = new Map<string, Figures>();

@@ -36,7 +36,7 @@ interface Session {
   joinedAt: number | undefined;
 }
 
-/** See the module text. */
+/** Rooms and sessions, as an observer that keeps nothing of a room after its end. */
 export class RoomMetrics implements RoomObserver {
   /** By participant sid; exactly those that are in a room. */
   readonly #sessions = new Map<string, Session>();

@@ -27,7 +27,10 @@ const MIME_FAMILIES: readonly string[] = ["text", "image", "application", "audio
 /** From here on subscriptions of one track are no longer told apart: each number is a series. */
 const MAX_COUNT = 10;
 
-/** See the module text. */
+/**
+ * What sessions attempted, counted once each as it is told. Labels come from fixed lists, whatever
+ * clients say.
+ */
 export class SessionMetrics implements SessionFigures {
   constructor(readonly instruments: Instruments) {}
 

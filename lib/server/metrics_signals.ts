@@ -14,7 +14,10 @@ import type { SignalMessage } from "../room/connection_host.ts";
 import type { SignalObserver } from "../signalling/signal_observer.ts";
 import { type Instruments, protocolLabel } from "./metrics_instruments.ts";
 
-/** See the module text. */
+/**
+ * What signalling did, counted once each. Messages become metrics when somebody looks, and labels
+ * are never a client's words.
+ */
 export class SignalMetrics implements SignalObserver {
   #requests = 0;
   #badRequests = 0;

@@ -20,7 +20,7 @@ const DRAIN_POLL_MS = 500;
 /** What of a join is looked at. */
 type Joining = Pick<JoinParameters, "reconnect" | "roomName" | "identity">;
 
-/** See the module text. */
+/** One node's life: starts, serves, drains, is closed, in this order and never back. */
 export class NodeState {
   #phase: "starting" | "serving" | "draining" | "closed" = "starting";
   #stopHeartbeat: Cancel | undefined;

@@ -57,7 +57,10 @@ interface QueuedEvent {
   readonly queuedAt: number;
 }
 
-/** See the module text. */
+/**
+ * One URL's queues. `accept` returns at once and never throws; events of one resource arrive in
+ * order, and what is dropped is counted and told.
+ */
 export class WebhookEndpoint {
   /**
    * Events of each resource that wait; a resource is here exactly while its events are worked on.

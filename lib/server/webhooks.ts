@@ -24,7 +24,10 @@ const NO_STATISTICS: WebhookStatistics = {
   queueLength() {},
 };
 
-/** See the module text. */
+/**
+ * Every configured URL. Nothing that happens in a receiver, or is thrown on the way, reaches a
+ * room.
+ */
 export class Webhooks {
   /** Give it to the rooms; absent without URLs, so that no event is even built. */
   readonly observer: RoomObserver | undefined;

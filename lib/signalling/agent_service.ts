@@ -42,7 +42,7 @@ export interface AgentServiceOptions extends AgentJobOptions {
   readonly targetLoad: number;
 }
 
-/** See the module text. */
+/** The agents of this node. After `close` every worker's socket is closed and no job is offered. */
 export class AgentService {
   /** Put it among the rooms' observers; it answers the server API, too. */
   readonly dispatcher: AgentDispatcher;

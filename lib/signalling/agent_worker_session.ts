@@ -75,7 +75,10 @@ export interface AgentWorkerSessionOptions {
   readonly onClosed: (worker: AgentWorkerSession) => void;
 }
 
-/** See the module text. */
+/**
+ * One worker's socket. Every offer is answered once, by the worker, by time, or by the end of the
+ * socket; a frame that has no place here closes it.
+ */
 export class AgentWorkerSession implements AgentWorker {
   readonly id: string;
   jobType = JobType.JT_ROOM;

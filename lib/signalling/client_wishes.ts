@@ -13,7 +13,7 @@ import {
 } from "@livekit/protocol";
 import { parseUserAgent } from "./user_agent.ts";
 
-/** See the module text. */
+/** A client's wishes, checked and bounded; what it did not say has the value older clients mean. */
 export interface ClientWishes {
   readonly clientInfo: ClientInfo;
   readonly autoSubscribe: boolean;

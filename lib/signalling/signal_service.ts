@@ -48,7 +48,10 @@ export interface SignalServiceOptions {
   readonly observer?: SignalObserver | undefined;
 }
 
-/** See the module text. */
+/**
+ * Opens sessions. The first message on a socket is `join`, `reconnect` or a `leave`; a refusal is
+ * told and the socket closed.
+ */
 export class SignalService {
   readonly #server: ServerIdentity;
   readonly #sessions = new Set<SignalSession>();

@@ -57,7 +57,10 @@ export interface SignalSessionOptions {
   readonly onClosed: (session: SignalSession) => void;
 }
 
-/** See the module text. */
+/**
+ * One socket's requests, one after the other. What cannot be read ends the socket; what throws ends
+ * this participant alone.
+ */
 export class SignalSession implements SignalSink {
   #encoding: FrameEncoding = "binary";
   #participant: Session | undefined;

@@ -22,7 +22,10 @@ export type TokenSigner = (
   validForMs: number,
 ) => Promise<string>;
 
-/** See the module text. */
+/**
+ * One participant's tokens: each says what the participant may do when it is sent. After `stop`
+ * none is sent.
+ */
 export class TokenRefresher {
   #cancel: Cancel | undefined;
   /** Of the newest refresh: an older signature that is ready later is not sent. */

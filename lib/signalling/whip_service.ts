@@ -59,7 +59,10 @@ export interface WhipDone {
   readonly ok: true;
 }
 
-/** See the module text. */
+/**
+ * The WHIP sessions of this node: each exists from its answer until its participant ends, and only
+ * for who may join its room under its identity.
+ */
 export class WhipService {
   readonly #sessions = new Map<
     string,
