@@ -1,7 +1,7 @@
 /**
- * Programs of the benchmark as child processes: a JSON line on standard input is a call, a marked line
- * on standard error its answer. Both ends are here, so that they cannot disagree. Standard output is
- * left to V8, which writes its trace of garbage collections there.
+ * Programs of the benchmark as child processes: a JSON line on standard input is a call, a marked
+ * line on standard error its answer. Both ends are here, so that they cannot disagree. Standard
+ * output is left to V8, which writes its trace of garbage collections there.
  *
  * @module
  */
@@ -82,7 +82,9 @@ export class BenchChild<T extends Calls<T>> implements AsyncDisposable {
     }
   }
 
-  /** Garbage collections of the whole run, if it was started with V8's `--trace-gc`. Ends the child. */
+  /**
+   * Garbage collections of the whole run, if it was started with V8's `--trace-gc`. Ends the child.
+   */
   async collections(): Promise<Collection[]> {
     await this[Symbol.asyncDispose]();
     return readCollections(await this.#trace);

@@ -1,6 +1,6 @@
 /**
- * Datagrams the kernel dropped because a socket of this process was not read in time: tells whose fault
- * a loss was.
+ * Datagrams the kernel dropped because a socket of this process was not read in time: tells whose
+ * fault a loss was.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Looks at the runtime that `deno compile` is told to put the program into (`DENORT_BIN`), before it
- * does: with `deno` itself, instead of its run-only half `denort`, everything appears to work and the
- * result is a command line of Deno that never starts the program.
+ * Looks at the runtime that `deno compile` is told to put the program into (`DENORT_BIN`), before
+ * it does: with `deno` itself, instead of its run-only half `denort`, everything appears to work
+ * and the result is a command line of Deno that never starts the program.
  *
  * @module
  */
@@ -18,7 +18,9 @@ if (runtime !== undefined && await isCommandLine(runtime)) {
   Deno.exit(1);
 }
 
-/** A file that does not run is no command line: whoever gave it knows why (a cross-build, a test). */
+/**
+ * A file that does not run is no command line: whoever gave it knows why (a cross-build, a test).
+ */
 async function isCommandLine(path: string): Promise<boolean> {
   try {
     const { stdout } = await new Deno.Command(path, {

@@ -1,14 +1,15 @@
 /**
- * `deno task test`: gets what the end-to-end tests need where it may, then runs every test. Arguments
- * go to `deno test`, but for two: `--workers=2` runs servers and engines on so many workers,
- * `--native=off` (or `auto`, `require`) says whether they may use native code.
+ * `deno task test`: gets what the end-to-end tests need where it may, then runs every test.
+ * Arguments go to `deno test`, but for two: `--workers=2` runs servers and engines on so many
+ * workers, `--native=off` (or `auto`, `require`) says whether they may use native code.
  *
  * Browsers and tools that are there are used. Missing ones are installed with apt when this runs as
  * root on Debian; elsewhere the tests that need them are ignored with a line that says how to get
  * them. With `CI=true` nothing is ignored, so what is missing fails.
  *
- * Without arguments there are several runs of `deno test` side by side: most end-to-end tests wait for
- * browsers and for time to pass. Each of their files has a run of its own; all other tests share one.
+ * Without arguments there are several runs of `deno test` side by side: most end-to-end tests wait
+ * for browsers and for time to pass. Each of their files has a run of its own; all other tests
+ * share one.
  *
  * @module
  */
@@ -55,8 +56,8 @@ const FIRST = [
 /** Runs at once: one of all small tests, the others of end-to-end tests. Two cores bear so many. */
 const RUNS_AT_ONCE = 3;
 /**
- * Everything together must have ended by then, ms. A run that hangs is killed, and what it said last
- * is printed, before a CI server loses patience; people may have slower machines.
+ * Everything together must have ended by then, ms. A run that hangs is killed, and what it said
+ * last is printed, before a CI server loses patience; people may have slower machines.
  */
 const DEADLINE_MS = (Deno.env.get("CI") === "true" ? 20 : 60) * 60_000;
 

@@ -1,6 +1,6 @@
 /**
- * The calls of what is measured at a whole server: to the server, to the process with its participants,
- * and to that of a call that runs beside.
+ * The calls of what is measured at a whole server: to the server, to the process with its
+ * participants, and to that of a call that runs beside.
  *
  * @module
  */
@@ -78,7 +78,9 @@ export interface CallFigures {
   readonly streams: number;
   readonly expected: number;
   readonly lost: number;
-  /** Time between two packets of a stream, 20 ms if nothing disturbs; as its receiver reads them. */
+  /**
+   * Time between two packets of a stream, 20 ms if nothing disturbs; as its receiver reads them.
+   */
   readonly gapP99Ms: number;
   readonly longestGapMs: number;
   /** Datagrams that the call's own clients did not read in time. */

@@ -21,7 +21,9 @@ const SETTLE_MS = 1_500;
 /** Everything here, ms. */
 const LIMIT_MS = 60_000;
 
-/** Requests per second: enough to show beside an idle server's timers, and no more than half a core. */
+/**
+ * Requests per second: enough to show beside an idle server's timers, and no more than half a core.
+ */
 const REQUESTS: Readonly<Record<RequestKind, number>> = { ping: 2_000, metadata: 200, mute: 400 };
 
 /** What is told of it. */

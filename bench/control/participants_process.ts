@@ -1,6 +1,6 @@
 /**
- * All participants of a measured server: real signalling over WebSockets in the flavour that clients
- * use by default, real ICE, DTLS and SRTP.
+ * All participants of a measured server: real signalling over WebSockets in the flavour that
+ * clients use by default, real ICE, DTLS and SRTP.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A call that goes on while the server has other things to do: everybody publishes voice and video, and
- * every received stream is looked through for missing packets and pauses.
+ * A call that goes on while the server has other things to do: everybody publishes voice and video,
+ * and every received stream is looked through for missing packets and pauses.
  *
  * @module
  */

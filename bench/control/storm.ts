@@ -1,6 +1,6 @@
 /**
- * A storm: hundreds join other rooms of a server as fast as they can, and a call that is going on must
- * not notice.
+ * A storm: hundreds join other rooms of a server as fast as they can, and a call that is going on
+ * must not notice.
  *
  * @module
  */

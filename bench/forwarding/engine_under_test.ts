@@ -1,6 +1,6 @@
 /**
- * Makes the engine that is asked for, or says why it cannot be had: the one place of the benchmark that
- * knows how an engine is chosen.
+ * Makes the engine that is asked for, or says why it cannot be had: the one place of the benchmark
+ * that knows how an engine is chosen.
  *
  * @module
  */

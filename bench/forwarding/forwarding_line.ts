@@ -1,6 +1,6 @@
 /**
- * An SFU process and a load process, connected, checked by a packet that reaches every subscriber, and
- * then run at any rate.
+ * An SFU process and a load process, connected, checked by a packet that reaches every subscriber,
+ * and then run at any rate.
  *
  * @module
  */
@@ -46,8 +46,8 @@ export interface PhaseTimes {
 /** What one phase at one rate showed. */
 export interface Phase {
   /**
-   * Packets per second that left the SFU in the window, and those that should have: fewer than asked
-   * for if the clients could not publish as much.
+   * Packets per second that left the SFU in the window, and those that should have: fewer than
+   * asked for if the clients could not publish as much.
    */
   readonly outPerSecond: number;
   readonly offeredPerSecond: number;

@@ -1,6 +1,6 @@
 /**
- * One line of the forwarding table: an SFU under a scenario, first driven up to see what it can carry,
- * then measured at half of that and at seven tenths.
+ * One line of the forwarding table: an SFU under a scenario, first driven up to see what it can
+ * carry, then measured at half of that and at seven tenths.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The search for how much an SFU can carry, in few steps: from what a packet costs at one rate follows
- * the next rate to try. Pure.
+ * The search for how much an SFU can carry, in few steps: from what a packet costs at one rate
+ * follows the next rate to try. Pure.
  *
  * @module
  */
@@ -24,7 +24,9 @@ export interface Search {
   readonly ceiling: number;
   /** Cores the SFU can use. */
   readonly cores: number;
-  /** Share of the predicted capacity to try next: below 1 for one that does not recover from more. */
+  /**
+   * Share of the predicted capacity to try next: below 1 for one that does not recover from more.
+   */
   readonly reach: number;
   /** A step with this much of the cores in use tells enough. */
   readonly enough: number;
@@ -60,8 +62,9 @@ export function nextRate(steps: readonly Step[], search: Search): number | undef
 }
 
 /**
- * Packets per second the SFU can carry: what the best step would come to on whole cores, but no more
- * than what came out when there was too much, on a machine that has not got whole cores to give.
+ * Packets per second the SFU can carry: what the best step would come to on whole cores, but no
+ * more than what came out when there was too much, on a machine that has not got whole cores to
+ * give.
  */
 export function saturationOf(steps: readonly Step[], { cores }: Search): number {
   const carried = steps.filter((step) => !isOverloaded(step));

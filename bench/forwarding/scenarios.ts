@@ -22,7 +22,9 @@ const CAMERA: StreamShape = {
 };
 /** The same in a grid of many. */
 const THUMBNAIL: StreamShape = { ...CAMERA, frameRate: 24, packetsPerFrame: 3 };
-/** A frame leaves at once, as a media server or a recorder sends it: its packets can share one call. */
+/**
+ * A frame leaves at once, as a media server or a recorder sends it: its packets can share one call.
+ */
 const WHOLE_FRAMES: StreamShape = { ...CAMERA, packetsPerFrame: 9, burst: 1_000 };
 /** 32 kbit/s of Opus in packets of 20 ms. */
 const VOICE: StreamShape = {

@@ -1,6 +1,6 @@
 /**
- * A soak: a meeting at 70 % of what the engine can carry, for minutes, with clients that come and go,
- * over UDP and TCP. Memory, latency and descriptors must stay where they are.
+ * A soak: a meeting at 70 % of what the engine can carry, for minutes, with clients that come and
+ * go, over UDP and TCP. Memory, latency and descriptors must stay where they are.
  *
  * @module
  */
@@ -21,7 +21,11 @@ const PASSERS_BY = 4;
 /** Beside the soak itself: connecting, finding the load, ending, ms. */
 const AROUND_MS = 90_000;
 
-/** Runs for so many seconds; `onSample` is told each sample. @throws {Error} saying why it could not. */
+/**
+ * Runs for so many seconds; `onSample` is told each sample.
+ *
+ * @throws {Error} saying why it could not.
+ */
 export async function soak(
   sfu: Sfu,
   seconds: number,

@@ -41,8 +41,8 @@ export interface SoakFigures extends SoakTotals {
 }
 
 /**
- * Growth from the first third to the last that is called flat. RSS itself is no measure of it: V8 takes
- * pages when it is late with a collection, and keeps them.
+ * Growth from the first third to the last that is called flat. RSS itself is no measure of it: V8
+ * takes pages when it is late with a collection, and keeps them.
  */
 const MAX_GROWTH = 1.1;
 const SLACK_BYTES = 8e6;

@@ -1,7 +1,7 @@
 /**
- * The same work done by werift's own `RTCPeerConnection`: one receives, its track is added to all the
- * others, and werift forwards. The clients' descriptions are made from werift's own offers. One room
- * with one video, which is what the comparison needs.
+ * The same work done by werift's own `RTCPeerConnection`: one receives, its track is added to all
+ * the others, and werift forwards. The clients' descriptions are made from werift's own offers. One
+ * room with one video, which is what the comparison needs.
  *
  * @module
  */

@@ -34,9 +34,9 @@ export async function measureWorkers(
 }
 
 /**
- * The speed-up. With few cores the clients take theirs from the second worker, so packets per second
- * say nothing; then it is what two workers do with two cores of their own at the measured cost per
- * packet, both of them running, as far as they share the work evenly.
+ * The speed-up. With few cores the clients take theirs from the second worker, so packets per
+ * second say nothing; then it is what two workers do with two cores of their own at the measured
+ * cost per packet, both of them running, as far as they share the work evenly.
  */
 export function speedupOf(one: Carried, two: Carried, cores: number): WorkersFigures {
   const [busier = 1, other = busier] = two.threadShares;

@@ -1,6 +1,7 @@
 /**
- * werift's clients on a busy machine: their SCTP rejects promises that nobody holds when an answer comes
- * twice. One client's trouble shows as a client without media; it must not end all the others.
+ * werift's clients on a busy machine: their SCTP rejects promises that nobody holds when an answer
+ * comes twice. One client's trouble shows as a client without media; it must not end all the
+ * others.
  *
  * @module
  */

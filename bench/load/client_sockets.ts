@@ -1,10 +1,10 @@
 /**
  * The sockets of all clients of a load process, read together.
  *
- * Each client has a socket of its own, as in reality, and everything that arrives is really read: what
- * is left unread is dropped by the kernel at half the price. Sockets are swept by a timer instead of
- * waking somebody for each datagram, because a wake-up would be paid by the sender under test, and
- * because on a small machine the readers must be cheap.
+ * Each client has a socket of its own, as in reality, and everything that arrives is really read:
+ * what is left unread is dropped by the kernel at half the price. Sockets are swept by a timer
+ * instead of waking somebody for each datagram, because a wake-up would be paid by the sender under
+ * test, and because on a small machine the readers must be cheap.
  *
  * @module
  */
@@ -25,7 +25,9 @@ export interface ClientSocket extends WireSocket {
   sendBurst(slots: readonly Uint8Array[], lengths: ArrayLike<number>, count: number): number;
 }
 
-/** Takes each arriving RTP datagram: `bytes[offset .. offset + length)` is valid during the call. */
+/**
+ * Takes each arriving RTP datagram: `bytes[offset .. offset + length)` is valid during the call.
+ */
 export type RtpListener = (
   bytes: Uint8Array,
   offset: number,

@@ -1,5 +1,6 @@
 /**
- * Messages on data channels: publishers send them with the time in front, everybody else reads them.
+ * Messages on data channels: publishers send them with the time in front, everybody else reads
+ * them.
  *
  * @module
  */

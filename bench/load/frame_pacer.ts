@@ -1,7 +1,7 @@
 /**
- * When a publisher's packets are due: frames at a steady rate, which a pacer lets out in bursts at a
- * multiple of the average rate, as browsers do, so that a key frame may take longer than one frame's
- * time. Pure: time is an argument.
+ * When a publisher's packets are due: frames at a steady rate, which a pacer lets out in bursts at
+ * a multiple of the average rate, as browsers do, so that a key frame may take longer than one
+ * frame's time. Pure: time is an argument.
  *
  * @module
  */
@@ -46,8 +46,8 @@ export function nominalRate(shape: StreamShape): number {
 }
 
 /**
- * Packets that should have left by `elapsedMs`: no more than have been made, and than the pacer lets
- * out from whenever it last had nothing to do.
+ * Packets that should have left by `elapsedMs`: no more than have been made, and than the pacer
+ * lets out from whenever it last had nothing to do.
  *
  * @param scale Frames come this many times as often as at a scale of 1.
  */

@@ -1,7 +1,7 @@
 /**
- * All clients of one measurement. They speak real STUN and DTLS; then the publishers send SRTP paced as
- * a browser paces it, and the subscribers read every datagram and tell packets apart by their headers,
- * without opening them.
+ * All clients of one measurement. They speak real STUN and DTLS; then the publishers send SRTP
+ * paced as a browser paces it, and the subscribers read every datagram and tell packets apart by
+ * their headers, without opening them.
  *
  * @module
  */

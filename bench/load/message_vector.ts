@@ -1,6 +1,6 @@
 /**
- * The memory of `recvmmsg` and `sendmmsg` (Linux, 64 bits, little-endian): message headers that point
- * to fixed slots, written once.
+ * The memory of `recvmmsg` and `sendmmsg` (Linux, 64 bits, little-endian): message headers that
+ * point to fixed slots, written once.
  *
  * @module
  */

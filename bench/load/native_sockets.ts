@@ -1,6 +1,6 @@
 /**
- * {@linkcode ClientSockets} over libc: batches in and out, and the kernel's own times of arrival, so
- * that a latency does not depend on when this process gets round to reading.
+ * {@linkcode ClientSockets} over libc: batches in and out, and the kernel's own times of arrival,
+ * so that a latency does not depend on when this process gets round to reading.
  *
  * @module
  */

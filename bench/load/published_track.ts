@@ -1,6 +1,6 @@
 /**
- * A publisher's track: makes its packets from a template, seals them in place, and remembers when each
- * left, so that an arrival can be told apart by what stays readable of it.
+ * A publisher's track: makes its packets from a template, seals them in place, and remembers when
+ * each left, so that an arrival can be told apart by what stays readable of it.
  *
  * @module
  */

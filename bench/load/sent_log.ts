@@ -3,9 +3,9 @@
  *
  * A forwarded packet is sealed, and its sequence number and timestamp are rewritten; but both are
  * shifted by constants as long as the SFU neither drops nor inserts packets. The shifts are learnt
- * from a first packet and checked with each one: the timestamp of the packet that the sequence number
- * names must fit. If it does not, the packet's frame is looked up by its timestamp and the shift of
- * numbers learnt anew.
+ * from a first packet and checked with each one: the timestamp of the packet that the sequence
+ * number names must fit. If it does not, the packet's frame is looked up by its timestamp and the
+ * shift of numbers learnt anew.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The cost per packet as a bar chart: scenarios side by side, one bar per engine. Pure; plain SVG 1.1
- * that any browser shows.
+ * The cost per packet as a bar chart: scenarios side by side, one bar per engine. Pure; plain SVG
+ * 1.1 that any browser shows.
  *
  * @module
  */

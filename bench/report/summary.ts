@@ -1,6 +1,6 @@
 /**
- * What a run of the benchmark comes to: its lines with every column, and the few figures the project
- * has targets for. Pure; names are those of the JSON.
+ * What a run of the benchmark comes to: its lines with every column, and the few figures the
+ * project has targets for. Pure; names are those of the JSON.
  *
  * @module
  */

@@ -2,8 +2,8 @@
  * What every script here needs: a client of the server API, and the words of the command line.
  *
  * The environment says where the server is and who calls: `LIVEKIT_URL` (`http://…`),
- * `LIVEKIT_API_KEY`, `LIVEKIT_API_SECRET`. The client signs a short-lived token with just the grants
- * each call needs.
+ * `LIVEKIT_API_KEY`, `LIVEKIT_API_SECRET`. The client signs a short-lived token with just the
+ * grants each call needs.
  *
  * @module
  */

@@ -1,4 +1,6 @@
-/** Shows a participant and its tracks in a second room, for example a speaker to an overflow room. */
+/**
+ * Shows a participant and its tracks in a second room, for example a speaker to an overflow room.
+ */
 import { client, words } from "./client.ts";
 
 const [room, identity, destination] = words("room", "identity", "destination");

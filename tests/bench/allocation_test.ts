@@ -1,6 +1,7 @@
 /**
- * The forwarding path allocates nothing, nor do sealing and sending by native code: heap growth per packet is
- * measured with `Deno.memoryUsage()`, in stretches short enough that most see no garbage collection.
+ * The forwarding path allocates nothing, nor do sealing and sending by native code: heap growth per
+ * packet is measured with `Deno.memoryUsage()`, in stretches short enough that most see no garbage
+ * collection.
  *
  * @module
  */
@@ -45,8 +46,8 @@ class NullSink implements PacketSink {
 }
 
 /**
- * Runs `step(i)` in stretches and returns the median heap growth per step, in bytes: what each packet
- * allocates is in every stretch, while compiling the code falls on a few.
+ * Runs `step(i)` in stretches and returns the median heap growth per step, in bytes: what each
+ * packet allocates is in every stretch, while compiling the code falls on a few.
  */
 function growthPerStep(steps: number, step: (i: number) => void): number {
   const growths: number[] = [];
@@ -63,8 +64,8 @@ function growthPerStep(steps: number, step: (i: number) => void): number {
 const ATTEMPTS = 5;
 
 /**
- * The least of some measurements, made until one is below the gate: what each packet allocates is in
- * all of them, what the rest of the machine makes the runtime do is not.
+ * The least of some measurements, made until one is below the gate: what each packet allocates is
+ * in all of them, what the rest of the machine makes the runtime do is not.
  */
 function untilQuiet(measure: () => number): number {
   let least = Infinity;

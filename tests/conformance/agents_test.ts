@@ -64,7 +64,8 @@ scenario("TestAgent", async (test) => {
   ]);
   const claims = await new TokenVerifier(TEST_KEY, TEST_SECRET).verify(token);
   assert.equal(claims.attributes!["lk.agent_name"], agentName);
-  // LiveKit's has `video.agent`, too, which would make a worker of the agent; its kind makes it one.
+  // LiveKit's has `video.agent`, too, which would make a worker of the agent; its kind makes it
+  // one.
   assert.deepEqual([claims.video!.room, claims.kind, claims.video!.agent], [
     ROOM,
     "agent",

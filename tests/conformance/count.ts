@@ -1,7 +1,7 @@
 /**
- * Runs the conformance tests and prints how many of LiveKit's scenarios have a passing one, in all and
- * by section: `deno run --allow-all tests/conformance/count.ts`. With `--missing` it also names those
- * that have none. Exits with 1 if a test fails.
+ * Runs the conformance tests and prints how many of LiveKit's scenarios have a passing one, in all
+ * and by section: `deno run --allow-all tests/conformance/count.ts`. With `--missing` it also names
+ * those that have none. Exits with 1 if a test fails.
  *
  * A scenario marked `③` counts once for each signalling flavour, as LiveKit runs it.
  *

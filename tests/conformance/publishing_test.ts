@@ -20,8 +20,8 @@ import { unitScenario } from "./support.ts";
 
 const { LOW, MEDIUM, HIGH, OFF } = VideoQuality;
 
-// LiveKit orders updates that come through several nodes by versions. Here they come from one client,
-// in its order, and the last one holds.
+// LiveKit orders updates that come through several nodes by versions. Here they come from one
+// client, in its order, and the last one holds.
 unitScenario("TestUpdateSubscriptionPermission", async (t) => {
   const everyTrack = (fields: ConstructorParameters<typeof TrackPermission>[0]) =>
     new TrackPermission({ allTracks: true, ...fields });

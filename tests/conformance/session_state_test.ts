@@ -15,8 +15,9 @@ import type { WireParticipant } from "../support/wire_participant.ts";
 import { ROOM, scenario, type TestServer } from "./support.ts";
 
 /**
- * Where nothing but the server's own waits takes time: grace, and batches of updates. Clients show every
- * two real seconds that they are there; less than ten of the server's may have passed meanwhile.
+ * Where nothing but the server's own waits takes time: grace, and batches of updates. Clients show
+ * every two real seconds that they are there; less than ten of the server's may have passed
+ * meanwhile.
  */
 const SPEED = 4;
 

@@ -1,4 +1,6 @@
-/** LiveKit's tests of the subscription loop, on virtual time over a media plane that only remembers. */
+/**
+ * LiveKit's tests of the subscription loop, on virtual time over a media plane that only remembers.
+ */
 import assert from "node:assert/strict";
 import {
   DisconnectReason,

@@ -4,7 +4,8 @@
  * its own on free loopback ports.
  *
  * After each test the server is closed and must have logged no error: whatever a test does to it, a
- * bug of ours fails the test. What it did log, before any scrubbing, must hold no address and no token.
+ * bug of ours fails the test. What it did log, before any scrubbing, must hold no address and no
+ * token.
  *
  * @module
  */
@@ -150,7 +151,9 @@ export type ScenarioBody = (test: TestServer) => Promise<void>;
 export interface ScenarioOptions {
   /** LiveKit's YAML keys. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** See {@linkcode TestServer.start}; for scenarios that wait for the server or measure its time. */
+  /**
+   * See {@linkcode TestServer.start}; for scenarios that wait for the server or measure its time.
+   */
   readonly speed?: number;
 }
 

@@ -83,8 +83,9 @@ unitScenario("TestMissingAnswerDuringICERestart", async () => {
   assert.equal(bob.closeCode, undefined);
 });
 
-// LiveKit repeats the lost offer and restarts in a second one; here one new offer does both. Whether
-// the offer or its answer was lost looks the same from the server, but for an answer that comes late.
+// LiveKit repeats the lost offer and restarts in a second one; here one new offer does both.
+// Whether the offer or its answer was lost looks the same from the server, but for an answer that
+// comes late.
 for (const lost of ["Offer", "Answer"] as const) {
   unitScenario(`TestFirst${lost}MissedDuringICERestart`, async () => {
     const world = new World();

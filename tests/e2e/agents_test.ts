@@ -1,6 +1,6 @@
 /**
- * LiveKit's own agents SDK as a worker of this server. The SDK runs under Node, and is installed from
- * its lock file into a folder that is kept between runs.
+ * LiveKit's own agents SDK as a worker of this server. The SDK runs under Node, and is installed
+ * from its lock file into a folder that is kept between runs.
  */
 import assert from "node:assert/strict";
 import { ParticipantInfo_Kind } from "@livekit/protocol";
@@ -14,7 +14,10 @@ import { startRoomwire, TEST_KEY, TEST_SECRET } from "../support/roomwire_proces
 
 /** What describes the installation, and the agent. */
 const SOURCES = new URL("../support/agents_sdk/", import.meta.url);
-/** A first start unpacks models and starts a process for each job; on a busy machine that takes long. */
+/**
+ * A first start unpacks models and starts a process for each job; on a busy machine that takes
+ * long.
+ */
 const AGENT_DEADLINE_MS = 90_000;
 
 function startWorker(folder: string, url: string, agentName: string): Deno.ChildProcess {

@@ -1,6 +1,7 @@
 /**
- * Bad calls of the server API over real HTTP, each with the exact answer, while two bystanders are in
- * the room they are about: they go on receiving, and nothing of it reaches them. Needs no browser.
+ * Bad calls of the server API over real HTTP, each with the exact answer, while two bystanders are
+ * in the room they are about: they go on receiving, and nothing of it reaches them. Needs no
+ * browser.
  */
 import assert from "node:assert/strict";
 import { ROOM } from "../conformance/support.ts";

@@ -1,9 +1,9 @@
 /**
- * Bad input over real HTTP and WebSockets, each with the exact answer, while two bystanders are in a
- * call: they go on receiving, and nothing of it reaches them. Needs no browser.
+ * Bad input over real HTTP and WebSockets, each with the exact answer, while two bystanders are in
+ * a call: they go on receiving, and nothing of it reaches them. Needs no browser.
  *
- * What a single function answers is tested beside it in `tests/unit/`; here is what gets through the
- * whole server. Answers are those of LiveKit's server.
+ * What a single function answers is tested beside it in `tests/unit/`; here is what gets through
+ * the whole server. Answers are those of LiveKit's server.
  */
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";

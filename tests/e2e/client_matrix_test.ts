@@ -1,6 +1,6 @@
 /**
- * Four makes of clients in one room, with the default options of each: who publishes first, second or
- * third, in sequence or at once, and by which version of signalling, makes no difference.
+ * Four makes of clients in one room, with the default options of each: who publishes first, second
+ * or third, in sequence or at once, and by which version of signalling, makes no difference.
  *
  * @module
  */
@@ -11,8 +11,8 @@ import { endToEndTest } from "../support/e2e_requirements.ts";
 const fixture = CallFixture.forThisFile();
 
 /**
- * Each make is in each place once, and comes once right after each other one (a Latin square that is
- * balanced for neighbours), so four rooms show every pair in both orders.
+ * Each make is in each place once, and comes once right after each other one (a Latin square that
+ * is balanced for neighbours), so four rooms show every pair in both orders.
  */
 const ORDERS: readonly (readonly MemberKind[])[] = [
   ["chromium", "firefox", "pion", "rtc-node"],

@@ -1,6 +1,6 @@
 /**
- * The compile task, with a stand-in for the runtime that it would download: it must come to its end,
- * and what it embeds must be enough to hold a call. Needs no browser.
+ * The compile task, with a stand-in for the runtime that it would download: it must come to its
+ * end, and what it embeds must be enough to hold a call. Needs no browser.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";

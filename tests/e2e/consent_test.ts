@@ -1,6 +1,6 @@
 /**
- * A client has to go on answering the server's checks for media to go on, which every stack does; a call
- * is watched for longer than consent lasts without answers.
+ * A client has to go on answering the server's checks for media to go on, which every stack does; a
+ * call is watched for longer than consent lasts without answers.
  *
  * @module
  */

@@ -204,7 +204,8 @@ endToEndTest(
     );
     assert.deepEqual(drops.snapshot(), { udp_send_dropped_video: dropped });
     await assertAnswers(peer, echo.address, total);
-    // The kernel may let them overtake each other, between two cores; what it was given is in order.
+    // The kernel may let them overtake each other, between two cores; what it was given is in
+    // order.
     const marks = handed.filter((mark) => mark < total);
     assert.equal(marks.length, total - dropped);
     assert.ok(marks.every((mark, i) => i === 0 || mark > marks[i - 1]!));

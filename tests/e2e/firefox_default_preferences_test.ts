@@ -1,6 +1,6 @@
 /**
- * Firefox as people have it has no candidate on loopback and pairs none with one: a server on 127.0.0.1 is
- * asked there, at the address that is advertised beside it.
+ * Firefox as people have it has no candidate on loopback and pairs none with one: a server on
+ * 127.0.0.1 is asked there, at the address that is advertised beside it.
  *
  * @module
  */

@@ -13,8 +13,8 @@ import type { PionPeer } from "../support/pion_peer.ts";
 const fixture = CallFixture.forThisFile();
 
 /**
- * From a connection to its first packet, ms: a LiveKit server takes 100 to 300, and a machine that is
- * busy with other tests a little more. The publisher's key frames are 3,000 apart.
+ * From a connection to its first packet, ms: a LiveKit server takes 100 to 300, and a machine that
+ * is busy with other tests a little more. The publisher's key frames are 3,000 apart.
  */
 const MAX_WAIT_MS = 1_000;
 /** Subscribers come one after the other, so that not all can be lucky with a key frame. */

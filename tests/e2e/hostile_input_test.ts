@@ -106,8 +106,8 @@ async function underAttack(
 }
 
 /**
- * A room with bystanders; afterwards they must be unharmed, with nothing thrown inside the engine and
- * no rejection unhandled. werift's client keeps timers, so the sanitizers are off.
+ * A room with bystanders; afterwards they must be unharmed, with nothing thrown inside the engine
+ * and no rejection unhandled. werift's client keeps timers, so the sanitizers are off.
  */
 function hostileTest(
   name: string,

@@ -1,4 +1,6 @@
-/** A process that has run out of descriptors goes on when there are some again. Needs no browser. */
+/**
+ * A process that has run out of descriptors goes on when there are some again. Needs no browser.
+ */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { until } from "../support/until.ts";

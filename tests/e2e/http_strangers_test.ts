@@ -1,6 +1,7 @@
 /**
  * What strangers may do to the HTTP listener without anybody else noticing: while they do it, and
- * after it, newcomers are answered and join, media flows, and no memory stays behind. Needs no browser.
+ * after it, newcomers are answered and join, media flows, and no memory stays behind. Needs no
+ * browser.
  */
 import assert from "node:assert/strict";
 import { mintToken } from "../support/access_tokens.ts";

@@ -1,4 +1,6 @@
-/** Clients move to TCP and the call goes on: by the SDK's own `force-tcp`, and because they must. */
+/**
+ * Clients move to TCP and the call goes on: by the SDK's own `force-tcp`, and because they must.
+ */
 import assert from "node:assert/strict";
 import { mintToken } from "../support/access_tokens.ts";
 import { assertVideoFlows, remote } from "../support/call_assertions.ts";

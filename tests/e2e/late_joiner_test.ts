@@ -1,7 +1,7 @@
 /**
- * Who joins a running call publishes as well as the first: a camera with simulcast and a microphone,
- * with what the SDKs do by themselves and on two connections. On a single connection a late joiner's
- * own sections come after those in which it receives.
+ * Who joins a running call publishes as well as the first: a camera with simulcast and a
+ * microphone, with what the SDKs do by themselves and on two connections. On a single connection a
+ * late joiner's own sections come after those in which it receives.
  *
  * @module
  */

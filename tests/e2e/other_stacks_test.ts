@@ -1,7 +1,7 @@
 /**
- * Clients whose WebRTC is neither a browser's nor pion: aiortc, FFmpeg's own and libdatachannel over WHIP,
- * each as it comes; and LiveKit's Python SDK in both versions of signalling. Who watches is rtc-node,
- * which costs less than a browser.
+ * Clients whose WebRTC is neither a browser's nor pion: aiortc, FFmpeg's own and libdatachannel
+ * over WHIP, each as it comes; and LiveKit's Python SDK in both versions of signalling. Who watches
+ * is rtc-node, which costs less than a browser.
  *
  * @module
  */

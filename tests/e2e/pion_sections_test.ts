@@ -1,6 +1,6 @@
 /**
- * What a client on pion makes of our sections: it fixes its codecs at the first one of a kind, and a
- * transceiver that it has stopped never starts again.
+ * What a client on pion makes of our sections: it fixes its codecs at the first one of a kind, and
+ * a transceiver that it has stopped never starts again.
  *
  * @module
  */

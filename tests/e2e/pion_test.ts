@@ -1,7 +1,7 @@
 /**
- * Participants on pion, the WebRTC stack of LiveKit's Go SDK and of what is built upon it, with its own
- * defaults: it answers an ICE-lite offer as DTLS server, starts nothing again that was stopped, and
- * keeps to the codecs of its first negotiation.
+ * Participants on pion, the WebRTC stack of LiveKit's Go SDK and of what is built upon it, with its
+ * own defaults: it answers an ICE-lite offer as DTLS server, starts nothing again that was stopped,
+ * and keeps to the codecs of its first negotiation.
  *
  * @module
  */

@@ -63,7 +63,8 @@ for (const mode of CONNECTION_MODES) {
         const { total, sdpLength } = await receivingSections(bob);
         assert.ok(first);
         assert.ok(total <= SECTIONS_ALLOWED[mode], `${total} subscriber media sections`);
-        // A slow round may need its spare section after the warm-up; how many there are is bounded above.
+        // A slow round may need its spare section after the warm-up; how many there are is bounded
+        // above.
         const perSection = first.sdpLength / first.total;
         const allowed = Math.max(0, total - first.total) * perSection + SDP_GROWTH_ALLOWED;
         assert.ok(

@@ -1,6 +1,6 @@
 /**
- * `RoomServiceClient` of the real server SDK against a real server process, with real SDK clients in
- * the rooms.
+ * `RoomServiceClient` of the real server SDK against a real server process, with real SDK clients
+ * in the rooms.
  *
  * @module
  */

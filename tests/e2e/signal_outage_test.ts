@@ -14,7 +14,9 @@ import { TcpProxy } from "../support/tcp_proxy.ts";
 
 const fixture = CallFixture.forThisFile();
 
-/** Media must have gone on for most of an outage: frames a second sent, and the part that must come. */
+/**
+ * Media must have gone on for most of an outage: frames a second sent, and the part that must come.
+ */
 const FRAMES_PER_S = 15;
 const PART_WANTED = 0.5;
 
@@ -57,7 +59,8 @@ async function outage(seconds: number, mode: ConnectionMode): Promise<void> {
   await assertReceives(bob, ann, fromAnn);
   await assertReceives(ann, bob, fromBob);
   for (const client of [ann, bob]) {
-    // Whoever publishes nothing is told of up to three seconds later, and not at all once it has left.
+    // Whoever publishes nothing is told of up to three seconds later, and not at all once it has
+    // left.
     await eventually(
       "carol to be seen",
       async () => (await client.snapshot()).remotes.some(({ identity }) => identity === "carol"),

@@ -19,8 +19,8 @@ const LONGEST_GAP_MS = 100;
 /** Between two looks at the server, ms. */
 const LOOK_INTERVAL_MS = 15;
 /**
- * What is noisy is measured until it is quiet. Beside the server that is attacked another one is left
- * alone: what its people feel is the machine's doing.
+ * What is noisy is measured until it is quiet. Beside the server that is attacked another one is
+ * left alone: what its people feel is the machine's doing.
  */
 const ATTEMPTS = 5;
 

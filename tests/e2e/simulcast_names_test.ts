@@ -10,7 +10,9 @@ import { eventually } from "../support/eventually.ts";
 
 const fixture = CallFixture.forThisFile();
 
-/** Ids of the smaller and the larger layer. Listed in this order the first would be the best one. */
+/**
+ * Ids of the smaller and the larger layer. Listed in this order the first would be the best one.
+ */
 const NAMES = [["0", "1"], ["anna", "berta"], ["l", "h"]] as const;
 const SMALL = 180;
 const LARGE = 360;

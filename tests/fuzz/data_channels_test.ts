@@ -78,7 +78,8 @@ Deno.test("DataChannels survives random packets of its own association without a
   try {
     for (let seed = 1; seed <= 12; seed++) {
       const random = new SeededRandom(seed);
-      // Half of the runs get no chunk that may end the association, and it must still be up after them.
+      // Half of the runs get no chunk that may end the association, and it must still be up after
+      // them.
       const peaceful = seed % 2 === 0;
       const types = CHUNK_TYPES.filter((type) => !peaceful || !ENDING.has(type));
       const pair = new SctpPair({ role: "create" });

@@ -56,7 +56,8 @@ Deno.test("readJoinParameters() answers an arbitrary query with parameters or a 
       };
       const limits = { maxRoomNameLength: 256, maxParticipantIdentityLength: 256 };
       const result = readJoinParameters(request, limits, strict, () => ({ ok: true }));
-      // Only undecodable attributes can be wrong here, and they are refused only where that is strict.
+      // Only undecodable attributes can be wrong here, and they are refused only where that is
+      // strict.
       if (!result.ok) assert.deepEqual([strict, result.status], [true, 400]);
     }),
     RUN,

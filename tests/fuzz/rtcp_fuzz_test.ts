@@ -146,7 +146,8 @@ Deno.test("RtcpReader.read() hands over no more than random and damaged compound
       handler.bytes = bytes;
       const before = handler.total;
       if (reader.read(bytes, bytes.length, handler)) accepted++;
-      // Every piece has bytes of its own: a full intra request eight, the least of all but a goodbye's four.
+      // Every piece has bytes of its own: a full intra request eight, the least of all but a
+      // goodbye's four.
       assert.ok(handler.total - before <= bytes.length / 4 * 2, "no more than there is room for");
       // What was damaged before must not show in what comes after.
       if (round % 1_000 === 0) {

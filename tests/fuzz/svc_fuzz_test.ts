@@ -1,6 +1,6 @@
 /**
- * Bent dependency descriptors through the parsers, and bent SVC streams through the forwarding plane:
- * no throw, what is accepted is within bounds, and a key frame puts everything right again.
+ * Bent dependency descriptors through the parsers, and bent SVC streams through the forwarding
+ * plane: no throw, what is accepted is within bounds, and a key frame puts everything right again.
  *
  * @module
  */

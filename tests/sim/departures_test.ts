@@ -97,7 +97,8 @@ function heapInUse(): number {
 }
 
 Deno.test("Room is left as it was by a thousand joins and leaves: heap, timers, sockets", async () => {
-  // One stays without a connection, which the server ends after a minute, so its time is the process's.
+  // One stays without a connection, which the server ends after a minute, so its time is the
+  // process's.
   const platform = scaledPlatform(1, silentLog);
   await using test = await start(platform);
   /** News that waited for their batch are sent: they are no growth. */

@@ -1,7 +1,7 @@
 /**
  * The whole media engine over real sockets on the loopback address, seen by clients that speak the
- * wire protocols with another implementation (werift's DTLS, SRTP and RTCP). Every command and event
- * passes through `structuredClone`.
+ * wire protocols with another implementation (werift's DTLS, SRTP and RTCP). Every command and
+ * event passes through `structuredClone`.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -44,7 +44,9 @@ function extension(packet: ReceivedRtp, id: number): Buffer | undefined {
   return header.extensions.find((element) => element.id === id)?.payload;
 }
 
-/** Registers a test on a room of its own. werift's client keeps timers, so the sanitizers are off. */
+/**
+ * Registers a test on a room of its own. werift's client keeps timers, so the sanitizers are off.
+ */
 function roomTest(name: string, body: (room: WireRoom) => Promise<void>): void {
   Deno.test({
     name,
@@ -59,8 +61,8 @@ function roomTest(name: string, body: (room: WireRoom) => Promise<void>): void {
 }
 
 /**
- * Sends a key frame of every layer, lowest first, and waits until the subscriber has all three: each
- * is a step up that it takes.
+ * Sends a key frame of every layer, lowest first, and waits until the subscriber has all three:
+ * each is a step up that it takes.
  */
 async function untilHighest(room: WireRoom, from: Publisher, to: Peer, ssrc: number) {
   await frames(from, { key: true });
@@ -95,7 +97,8 @@ roomTest(
       assert.equal(extension(packets[0]!, SUBSCRIBED_ID.mid)?.toString(), `s${ssrc}`);
     }
     assert.ok(second.client.rtpOf(6000).every((packet) => layerOf(packet) === 0));
-    // The publisher's own numbers, unless this thread was so late that the stream was opened before.
+    // The publisher's own numbers, unless this thread was so late that the stream was opened
+    // before.
     const opened = second.client.paddingOf(6000).at(-1)?.sequenceNumber;
     const last = opened === undefined ? sentLow - 1 : opened + 31;
     assert.equal(second.client.rtpOf(6000).at(-1)!.sequenceNumber, last & 0xffff);

@@ -1,6 +1,6 @@
 /**
- * Seeded worlds: what a subscriber receives looks like one sender's stream, whatever the publisher's
- * network does.
+ * Seeded worlds: what a subscriber receives looks like one sender's stream, whatever the
+ * publisher's network does.
  *
  * @module
  */
@@ -197,7 +197,8 @@ Deno.test("DownTrack aligns the new layer's timestamps with both sender reports"
   world.run(2000);
   down.setTarget(HIGH, world.now);
   world.run(2000);
-  // Layer clocks differ by a million ticks, yet frames of all layers are 33 ms apart in capture time.
+  // Layer clocks differ by a million ticks, yet frames of all layers are 33 ms apart in capture
+  // time.
   const start = sink.received[0]!;
   for (const packet of sink.received) {
     const frames = packet.frame - start.frame;

@@ -1,6 +1,6 @@
 /**
- * The media engine with native SRTP ciphers, against clients with werift's: both ways, RTP and RTCP,
- * for the profiles werift knows; and what is left when connections end.
+ * The media engine with native SRTP ciphers, against clients with werift's: both ways, RTP and
+ * RTCP, for the profiles werift knows; and what is left when connections end.
  */
 import assert from "node:assert/strict";
 import type { UpTrackId } from "../../lib/base/ids.ts";

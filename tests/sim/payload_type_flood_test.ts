@@ -9,7 +9,10 @@ import { CLIENT_CODECS } from "../support/client_description.ts";
 import { SyntheticTrack } from "../support/synthetic_track.ts";
 
 const SECONDS = 3;
-/** One packet each ms, a fraction of what a member may send: before they were bounded, each was told to all. */
+/**
+ * One packet each ms, a fraction of what a member may send: before they were bounded, each was told
+ * to all.
+ */
 const PACKETS_EACH_TURN = 10;
 const TURN_MS = 10;
 /** What a connection may have told in that time: see `received_layer.ts`. */

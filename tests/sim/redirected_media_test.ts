@@ -1,6 +1,6 @@
 /**
- * Media over real sockets goes where its client is: copies of checks do not move it, and a client that
- * moves takes it along.
+ * Media over real sockets goes where its client is: copies of checks do not move it, and a client
+ * that moves takes it along.
  *
  * @module
  */

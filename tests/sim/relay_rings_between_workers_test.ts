@@ -1,5 +1,6 @@
 /**
- * The rings between two real threads: nothing is lost, torn or out of order, and no wake-up is missed.
+ * The rings between two real threads: nothing is lost, torn or out of order, and no wake-up is
+ * missed.
  */
 import assert from "node:assert/strict";
 import { createRelayRing, RelayRingReader, RelayRingWriter } from "../../lib/engine/relay_ring.ts";

@@ -7,7 +7,10 @@ import { WireRoom } from "../support/wire_room.ts";
 
 /** How far the publisher pretends to be, ms; until it is known, 70 ms are assumed. */
 const FAR_MS = 300;
-/** Five requests for a packet take 70 × (1 + 1.25 + 1.25² + 1.25³) ms then, and 300 + 375 + 400 + 400 ms now. */
+/**
+ * Five requests for a packet take 70 × (1 + 1.25 + 1.25² + 1.25³) ms then, and 300 + 375 + 400 +
+ * 400 ms now.
+ */
 const NEAR_SPAN_MS = 404;
 const FAR_SPAN_MS = 1_475;
 const TRIES = 5;

@@ -1,5 +1,6 @@
 /**
- * A host with several addresses: each is asked in turn, by clients that hear no answer from another.
+ * A host with several addresses: each is asked in turn, by clients that hear no answer from
+ * another.
  *
  * @module
  */
@@ -132,7 +133,8 @@ for (const native of ["off", "auto"] as const) {
       const outside = Deno.networkInterfaces().find(({ family, address }) =>
         family === "IPv4" && !address.startsWith("127.")
       );
-      // What a browser does that has no candidate on loopback; any address of loopback's is like it.
+      // What a browser does that has no candidate on loopback; any address of loopback's is like
+      // it.
       const from = outside?.address ?? "127.0.0.9";
       const engine = await openEngine(["127.0.0.1"], native, 0);
       const [{ server, remote, local }] = await openConnections(engine) as [AskedAddress];

@@ -1,6 +1,6 @@
 /**
- * A subscriber's stream that is opened before its publisher sends anything fit to begin with, over real
- * sockets; with several engines, also across them.
+ * A subscriber's stream that is opened before its publisher sends anything fit to begin with, over
+ * real sockets; with several engines, also across them.
  */
 import assert from "node:assert/strict";
 import { SUBSCRIBED_PT } from "../support/wire_media.ts";
@@ -15,7 +15,9 @@ import {
 import { WireRoom } from "../support/wire_room.ts";
 import { createTestEngine, createTestPool, SPREAD } from "../support/test_engine.ts";
 
-/** Registers a test on a room of its own. werift's client keeps timers, so the sanitizers are off. */
+/**
+ * Registers a test on a room of its own. werift's client keeps timers, so the sanitizers are off.
+ */
 function roomTest(name: string, open: () => Promise<WireRoom>, body: (room: WireRoom) => unknown) {
   Deno.test({
     name,

@@ -1,6 +1,6 @@
 /**
- * Seeded worlds: of a stream with layers inside, a subscriber gets the layers it asked for, whole and
- * decodable, and can't tell from the numbers that anything was left out.
+ * Seeded worlds: of a stream with layers inside, a subscriber gets the layers it asked for, whole
+ * and decodable, and can't tell from the numbers that anything was left out.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A pool of real workers over real sockets on the loopback address: rooms that span workers, data and
- * TCP across them, and workers that die.
+ * A pool of real workers over real sockets on the loopback address: rooms that span workers, data
+ * and TCP across them, and workers that die.
  */
 import assert from "node:assert/strict";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
@@ -73,8 +73,8 @@ function portOf(room: WireRoom, { id }: Peer): number {
 }
 
 /**
- * A connected peer on another worker than `from`'s, in a room of its own unless `options` say where:
- * which worker is the freest depends on what the machine does besides.
+ * A connected peer on another worker than `from`'s, in a room of its own unless `options` say
+ * where: which worker is the freest depends on what the machine does besides.
  */
 async function connectAway(room: WireRoom, from: Peer, options: PeerOptions = {}): Promise<Peer> {
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {

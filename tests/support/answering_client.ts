@@ -1,7 +1,7 @@
 /**
- * A client that answers an offer as browsers do: it takes every section it has a codec for, receives
- * what is sent, and refuses the rest with port 0. Works on the text, so that it shares no code with
- * what it tests.
+ * A client that answers an offer as browsers do: it takes every section it has a codec for,
+ * receives what is sent, and refuses the rest with port 0. Works on the text, so that it shares no
+ * code with what it tests.
  *
  * @module
  */
@@ -10,8 +10,8 @@ export interface AnsweringOptions {
   /** Codecs as `video/AV1`; RTX goes with its codec. `video/rtx` is RTX alone. */
   readonly unsupported?: readonly string[];
   /**
-   * Makes it a client that fixes its codecs at the first section of a kind, as pion does: by kind the
-   * payload types it knows from then on. Kept by the caller, empty at first.
+   * Makes it a client that fixes its codecs at the first section of a kind, as pion does: by kind
+   * the payload types it knows from then on. Kept by the caller, empty at first.
    */
   readonly memory?: Map<string, ReadonlySet<string>>;
 }

@@ -1,6 +1,6 @@
 /**
- * A program that connects to a media engine at one address after the other, and writes a line for each
- * connection that came about. Its argument is a list of {@linkcode AskedAddress} in JSON.
+ * A program that connects to a media engine at one address after the other, and writes a line for
+ * each connection that came about. Its argument is a list of {@linkcode AskedAddress} in JSON.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Ways to knock at a server with what may be wrong: tokens with any claims, the doors to signalling,
- * and Twirp; each gives the exact answer.
+ * Ways to knock at a server with what may be wrong: tokens with any claims, the doors to
+ * signalling, and Twirp; each gives the exact answer.
  *
  * @module
  */

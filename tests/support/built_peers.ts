@@ -1,6 +1,6 @@
 /**
- * Folders in which test runs keep what they build or install of clients in other languages: out of the
- * way of version control, of Deno's packages and of type checks.
+ * Folders in which test runs keep what they build or install of clients in other languages: out of
+ * the way of version control, of Deno's packages and of type checks.
  *
  * @module
  */

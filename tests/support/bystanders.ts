@@ -43,7 +43,8 @@ export class Bystanders {
     const { sid } = await carol!.publish("audio");
     await dave!.track(sid);
     await Promise.all([carol!.openData(), dave!.openData()]);
-    // News of those who publish nothing come in batches, this one up to three of the server's seconds later.
+    // News of those who publish nothing come in batches, this one up to three of the server's
+    // seconds later.
     await carol!.remote("dave", ({ state }) => state === ParticipantInfo_State.ACTIVE);
     const bystanders = new Bystanders(test, carol!, dave!, sid);
     await bystanders.settle();

@@ -157,8 +157,8 @@ const IDLE_SECTIONS_OF_KIND = 3;
 
 /**
  * Checks a browser's descriptions: one data section per connection, one media section for each
- * track sent and each track received, and nothing more. On a single connection the sections it offers
- * at first count as received tracks, and must do for as many as there are.
+ * track sent and each track received, and nothing more. On a single connection the sections it
+ * offers at first count as received tracks, and must do for as many as there are.
  */
 export async function assertNoExtraMediaSections(
   client: SdkClient,

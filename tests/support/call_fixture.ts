@@ -17,7 +17,10 @@ import { WhipClient } from "./whip_client.ts";
 
 export type ClientKind = "chromium" | "firefox" | "rtc-node";
 
-/** `default`: what the SDK does by itself, a single peer connection; `dual`: two, as older SDKs have. */
+/**
+ * `default`: what the SDK does by itself, a single peer connection; `dual`: two, as older SDKs
+ * have.
+ */
 export type ConnectionMode = "default" | "dual";
 export const CONNECTION_MODES: readonly ConnectionMode[] = ["default", "dual"];
 

@@ -1,6 +1,6 @@
 /**
- * Calls among clients of different makes, each with the default options of its SDK, in which everybody
- * has to see and hear everybody else.
+ * Calls among clients of different makes, each with the default options of its SDK, in which
+ * everybody has to see and hear everybody else.
  *
  * @module
  */
@@ -91,8 +91,8 @@ function pionMember(peer: PionPeer): Member {
 }
 
 /**
- * Members join in this order, each as soon as everybody before sees and hears each other, and publish at
- * once; in the end everybody sees and hears everybody and nobody has reconnected.
+ * Members join in this order, each as soon as everybody before sees and hears each other, and
+ * publish at once; in the end everybody sees and hears everybody and nobody has reconnected.
  */
 export async function meetInSequence(call: Call, kinds: readonly MemberKind[]): Promise<void> {
   const members: Member[] = [];

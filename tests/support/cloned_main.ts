@@ -1,7 +1,7 @@
 /**
  * The program as `main.ts` runs it, but without workers every command to the media engine and every
- * event from it passes through `structuredClone`: end-to-end tests show so that the border is made of
- * messages.
+ * event from it passes through `structuredClone`: end-to-end tests show so that the border is made
+ * of messages.
  *
  * @module
  */

@@ -27,7 +27,9 @@ export interface HeardData {
 export class DataClient {
   private constructor(readonly client: BrowserClient) {}
 
-  /** Takes part: text on the topic "chat", files on "files", the method "greet", all data tracks. */
+  /**
+   * Takes part: text on the topic "chat", files on "files", the method "greet", all data tracks.
+   */
   static async of(client: BrowserClient): Promise<DataClient> {
     await client.call("listenForData");
     return new DataClient(client);

@@ -62,8 +62,8 @@ export const TWINS: readonly Twin[] = [
 ];
 
 /**
- * True where native code cannot run; says so once. Never on Linux with `CI=true`, where the test fails
- * instead.
+ * True where native code cannot run; says so once. Never on Linux with `CI=true`, where the test
+ * fails instead.
  */
 export function mustIgnoreNative(): boolean {
   const result = libc();
@@ -82,8 +82,8 @@ export function realLibc(): Libc {
 }
 
 /**
- * The real library, except that a script may answer `sendmmsg` in the kernel's place: full buffers and
- * broken interfaces are hard to get at will. What it does not answer really happens.
+ * The real library, except that a script may answer `sendmmsg` in the kernel's place: full buffers
+ * and broken interfaces are hard to get at will. What it does not answer really happens.
  */
 export class FaultyLibc implements Libc {
   readonly #real = realLibc();

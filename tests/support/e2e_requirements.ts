@@ -138,7 +138,8 @@ export function mustIgnore(requirements: readonly Requirement[]): boolean {
  * Registers one end-to-end test. Deno's leak checks are off because the browsers and the server are
  * shared by the tests of a file and outlive each of them.
  *
- * @param body Fails the test by throwing. A failure shows the last output of the servers of this file.
+ * @param body Fails the test by throwing. A failure shows the last output of the servers of this
+ *   file.
  */
 export function endToEndTest(
   name: string,

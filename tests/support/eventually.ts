@@ -9,8 +9,8 @@
 const POLL_INTERVAL_MS = 50;
 
 /**
- * How long {@linkcode eventually} waits when the caller does not say, ms: long beside everything that
- * a browser does on a machine with other work, because only a failing test ever waits so long.
+ * How long {@linkcode eventually} waits when the caller does not say, ms: long beside everything
+ * that a browser does on a machine with other work, because only a failing test ever waits so long.
  */
 const DEFAULT_DEADLINE_MS = 45_000;
 

@@ -16,8 +16,8 @@ const TEST_DEADLINE_MS = 240_000;
  * Runs the body of a test.
  *
  * @param output Called when it fails: the output of the servers it used, by name.
- * @throws What the body throws, with `output` added to its message; an {@linkcode Error} when it has
- * not ended after four minutes.
+ * @throws What the body throws, with `output` added to its message; an {@linkcode Error} when it
+ * has not ended after four minutes.
  */
 export async function reporting(
   body: () => Promise<void>,

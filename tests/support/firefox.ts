@@ -1,6 +1,6 @@
 /**
- * Headless Firefox through Puppeteer's WebDriver BiDi. What concerns ICE is as people have it: there
- * is no candidate on loopback, so a server there is asked at the machine's own address.
+ * Headless Firefox through Puppeteer's WebDriver BiDi. What concerns ICE is as people have it:
+ * there is no candidate on loopback, so a server there is asked at the machine's own address.
  *
  * @module
  */

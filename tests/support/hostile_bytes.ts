@@ -1,6 +1,6 @@
 /**
- * Bytes nobody should send: random ones, and real messages cut short or changed, for every protocol on
- * the media port. The same seed gives the same bytes.
+ * Bytes nobody should send: random ones, and real messages cut short or changed, for every protocol
+ * on the media port. The same seed gives the same bytes.
  *
  * @module
  */
@@ -12,7 +12,10 @@ import type { IceCredentials } from "../../lib/base/media_vocabulary.ts";
 /** Longest datagram made. */
 const MAX_BYTES = 1_400;
 
-/** `count` datagrams that a demux takes for the protocol, with a real-looking start and a random rest. */
+/**
+ * `count` datagrams that a demux takes for the protocol, with a real-looking start and a random
+ * rest.
+ */
 export function hostileDatagrams(
   protocol: "noise" | "stun" | "dtls" | "rtp" | "rtcp",
   random: SeededRandom,

@@ -1,6 +1,6 @@
 /**
- * Two ways to kill the worker this is imported into: told to `vanish`, it ends without a word; told to
- * `fail`, by an error that nobody catches. Imported before the worker's program.
+ * Two ways to kill the worker this is imported into: told to `vanish`, it ends without a word; told
+ * to `fail`, by an error that nobody catches. Imported before the worker's program.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * The media worker's program, with two ways to kill it.
  *
- * Both are imported at once and not awaited, as messages come from the first wait on: the one to start
- * would be lost before the program listens.
+ * Both are imported at once and not awaited, as messages come from the first wait on: the one to
+ * start would be lost before the program listens.
  *
  * @module
  */

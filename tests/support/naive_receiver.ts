@@ -1,6 +1,6 @@
 /**
- * What a bookkeeper and a browser know about the tracks a table of m-lines describes: which are live,
- * where they were said to be, and what the browser was last shown in each section.
+ * What a bookkeeper and a browser know about the tracks a table of m-lines describes: which are
+ * live, where they were said to be, and what the browser was last shown in each section.
  *
  * Deliberately simple: random tests of the tables compare them with it.
  *
@@ -37,7 +37,10 @@ export class NaiveReceiver {
   readonly mostLive: Record<Kind, number> = { audio: 0, video: 0 };
   #added = 0;
 
-  /** @param idle What a section without a track says: an offer of ours `recvonly`, an answer `inactive`. */
+  /**
+   * @param idle What a section without a track says: an offer of ours `recvonly`, an answer
+   *   `inactive`.
+   */
   constructor(readonly table: TrackTable, readonly idle: "recvonly" | "inactive") {}
 
   /** A track of this codec enters the table, with SSRCs that tell it from others. */
@@ -71,8 +74,8 @@ export class NaiveReceiver {
   }
 
   /**
-   * Checks that a section we send in says what the mapping says, and shows a new track only where the
-   * browser saw the section idle before.
+   * Checks that a section we send in says what the mapping says, and shows a new track only where
+   * the browser saw the section idle before.
    */
   look(
     { mid, msid, direction, ssrcs }: RemoteDescription["sections"][number],

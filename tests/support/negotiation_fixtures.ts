@@ -31,7 +31,9 @@ export function localParameters(version = 1): LocalParameters {
   };
 }
 
-/** A codec as some publisher negotiated it: the first of that name, under a foreign payload type. */
+/**
+ * A codec as some publisher negotiated it: the first of that name, under a foreign payload type.
+ */
 export function publishedCodec(mime: string, fmtp?: string): CodecParameters {
   const known = CATALOG.find((codec) =>
     codec.mime === mime && (fmtp === undefined || codec.fmtp.includes(fmtp))

@@ -1,7 +1,7 @@
 /**
  * A Linux network namespace joined to this one by a pair of virtual wires, in which UDP can be made
- * to go nowhere: routing rules swallow what comes in and send what goes out to a neighbour that does
- * not exist, so datagrams vanish as behind a firewall that drops. Needs root and iproute2.
+ * to go nowhere: routing rules swallow what comes in and send what goes out to a neighbour that
+ * does not exist, so datagrams vanish as behind a firewall that drops. Needs root and iproute2.
  *
  * @module
  */
@@ -81,7 +81,8 @@ export async function createNamespace(): Promise<ClientNamespace> {
   };
   const inNamespace = (...args: readonly string[]) => run(ip, "-netns", name, ...args);
   const udp = ["ipproto", "udp"];
-  // What comes in; and what goes out, except over loopback, which the local table has already taken.
+  // What comes in; and what goes out, except over loopback, which the local table has already
+  // taken.
   const rules = [
     ["preference", "10", "iif", inner, ...udp, "blackhole"],
     ["preference", "30", ...udp, "lookup", UDP_TABLE],
@@ -146,7 +147,9 @@ export async function createNamespace(): Promise<ClientNamespace> {
   };
 }
 
-/** One that no other test run uses: it begins elsewhere in each process, and looks what is there. */
+/**
+ * One that no other test run uses: it begins elsewhere in each process, and looks what is there.
+ */
 function freeSubnet(): number {
   const taken = new Set(Deno.networkInterfaces().map(({ address }) => address));
   for (let i = 0; i < SUBNETS; i++) {

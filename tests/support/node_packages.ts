@@ -1,6 +1,6 @@
 /**
- * Packages of npm that the project itself does without: installed by the test that needs them, from a
- * lock file, into a folder that is kept between runs.
+ * Packages of npm that the project itself does without: installed by the test that needs them, from
+ * a lock file, into a folder that is kept between runs.
  *
  * @module
  */
@@ -15,8 +15,8 @@ const PROJECT_FILES: Readonly<Record<string, string>> = {
 const UNCHECKED = ".txt";
 
 /**
- * Copies the files of `sources` into a folder of its own, with `.txt` cut off the names of programs, and
- * installs there unless it already holds what the lock file says.
+ * Copies the files of `sources` into a folder of its own, with `.txt` cut off the names of
+ * programs, and installs there unless it already holds what the lock file says.
  *
  * @param name Of the folder.
  * @returns the folder, without a trailing slash.

@@ -1,6 +1,6 @@
 /**
- * A client in another language, as a process that tells what happens in lines of JSON and ends with its
- * input, so that it never outlives its test.
+ * A client in another language, as a process that tells what happens in lines of JSON and ends with
+ * its input, so that it never outlives its test.
  *
  * @module
  */
@@ -73,7 +73,9 @@ export class PeerProcess<E extends PeerEvent> implements AsyncDisposable {
     );
   }
 
-  /** The last event of each kind and the end of the error output, for the message of a failing test. */
+  /**
+   * The last event of each kind and the end of the error output, for the message of a failing test.
+   */
   story(): readonly unknown[] {
     const last = new Map(this.events.map((event) => [event.event, event]));
     return [...last.values(), { log: this.#log.slice(-LOG_LINES_SHOWN) }];

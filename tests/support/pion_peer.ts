@@ -1,6 +1,6 @@
 /**
- * A participant on pion (Go), with nothing of libwebrtc in it: the program in `tests/peers/pion`, built
- * where Go is found, one process for each participant.
+ * A participant on pion (Go), with nothing of libwebrtc in it: the program in `tests/peers/pion`,
+ * built where Go is found, one process for each participant.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Reads the Prometheus text format (version 0.0.4) strictly enough that a malformed exposition fails
- * the test that reads it.
+ * Reads the Prometheus text format (version 0.0.4) strictly enough that a malformed exposition
+ * fails the test that reads it.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Clients in Python (`tests/peers/python`) in an environment of their own, made by the first test that
- * needs it: aiortc, FFmpeg by way of PyAV, and LiveKit's Python SDK.
+ * Clients in Python (`tests/peers/python`) in an environment of their own, made by the first test
+ * that needs it: aiortc, FFmpeg by way of PyAV, and LiveKit's Python SDK.
  *
  * @module
  */

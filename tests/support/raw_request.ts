@@ -1,6 +1,6 @@
 /**
- * One HTTP request over a bare TCP connection, for what `fetch` cannot send or show: the answer to a
- * refused WebSocket upgrade, and headers larger than a client would make them.
+ * One HTTP request over a bare TCP connection, for what `fetch` cannot send or show: the answer to
+ * a refused WebSocket upgrade, and headers larger than a client would make them.
  *
  * @module
  */

@@ -204,8 +204,8 @@ function configFor(
     rtc: {
       udp_port: TEST_WORKERS < 2 ? ports.udp : `${ports.udp}-${ports.udp + TEST_WORKERS - 1}`,
       tcp_port: ports.tcp,
-      // Without an address of its own the server advertises the machine's first one beside loopback:
-      // Firefox gathers no loopback candidates, so it never pairs with 127.0.0.1.
+      // Without an address of its own the server advertises the machine's first one beside
+      // loopback: Firefox gathers no loopback candidates, so it never pairs with 127.0.0.1.
       ...(address === undefined ? {} : { node_ip: address }),
       enable_loopback_candidate: true,
       ...(rtc as Record<string, unknown> | undefined),
@@ -249,8 +249,8 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
 }
 
 /**
- * Ports are drawn from below the range that systems give to outgoing connections (from 32768 on), or
- * a connection could take one between the probe and the server's start.
+ * Ports are drawn from below the range that systems give to outgoing connections (from 32768 on),
+ * or a connection could take one between the probe and the server's start.
  */
 const FIRST_PORT = 20_000;
 const PORT_COUNT = 12_000;

@@ -1,10 +1,10 @@
 /**
- * The real world with its time running faster, for tests with real sockets of what takes long: every
- * wait of the server is shorter by the same factor, so nothing changes but the waiting. Clients keep
- * real time, so the factor must leave room for what they do regularly.
+ * The real world with its time running faster, for tests with real sockets of what takes long:
+ * every wait of the server is shorter by the same factor, so nothing changes but the waiting.
+ * Clients keep real time, so the factor must leave room for what they do regularly.
  *
- * While this process does not run, because the machine has other work, its time stands still: how long
- * something took says something about the server, and not about the machine.
+ * While this process does not run, because the machine has other work, its time stands still: how
+ * long something took says something about the server, and not about the machine.
  *
  * @module
  */

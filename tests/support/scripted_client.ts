@@ -1,6 +1,6 @@
 /**
- * A whole control plane over a fake media plane on virtual time, and clients that speak to it through
- * their sockets alone, as SDKs do.
+ * A whole control plane over a fake media plane on virtual time, and clients that speak to it
+ * through their sockets alone, as SDKs do.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * The seeded {@linkcode Random} of all tests: the same seed gives the same numbers on every machine.
+ * The seeded {@linkcode Random} of all tests: the same seed gives the same numbers on every
+ * machine.
  *
  * @module
  */

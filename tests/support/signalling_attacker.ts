@@ -1,5 +1,6 @@
 /**
- * A worker that joins a room several times and sends what weighs most, as fast as its sockets take it.
+ * A worker that joins a room several times and sends what weighs most, as fast as its sockets take
+ * it.
  *
  * Post it an {@linkcode Attack}; it posts how many frames it sent, and how many sockets the server
  * closed, when it is done.

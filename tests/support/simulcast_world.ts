@@ -2,8 +2,8 @@
  * A seeded publisher with up to three VP8 layers, a network that loses, delays and doubles its
  * packets, an up-track and its down-tracks, on virtual time.
  *
- * The publisher answers NACKs with RTX and PLIs with key frames. Each payload names its layer, frame
- * and packet, so a test can tell what became of it.
+ * The publisher answers NACKs with RTX and PLIs with key frames. Each payload names its layer,
+ * frame and packet, so a test can tell what became of it.
  *
  * @module
  */

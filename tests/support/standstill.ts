@@ -20,7 +20,11 @@ export interface Standstill {
   readonly ownMs: number;
 }
 
-/** Measures while `action` runs. @param httpUrl Where `/` is asked over one connection after another. */
+/**
+ * Measures while `action` runs.
+ *
+ * @param httpUrl Where `/` is asked over one connection after another.
+ */
 export async function standstillDuring(
   httpUrl: string,
   subscriber: WireParticipant,

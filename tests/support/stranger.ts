@@ -1,6 +1,7 @@
 /**
- * A stranger that wants to be in the way, as a process of its own so that its work does not slow the
- * test down. Runs one attack, says `ready` once it stands, and keeps it up until its input ends.
+ * A stranger that wants to be in the way, as a process of its own so that its work does not slow
+ * the test down. Runs one attack, says `ready` once it stands, and keeps it up until its input
+ * ends.
  *
  * Arguments: the attack, the server's HTTP port, and a number whose meaning is the attack's.
  *

@@ -1,6 +1,6 @@
 /**
- * STUN binding requests as an ICE client sends them, and its answers (RFC 8489, RFC 8445 §7), written
- * with `node:crypto` alone: an independent writer beside the code under test.
+ * STUN binding requests as an ICE client sends them, and its answers (RFC 8489, RFC 8445 §7),
+ * written with `node:crypto` alone: an independent writer beside the code under test.
  *
  * @module
  */
@@ -43,8 +43,8 @@ export function bindingRequest(request: BindingRequest): Uint8Array {
 }
 
 /**
- * A client's success response, if `bytes` are a request with a valid `MESSAGE-INTEGRITY` under its own
- * password; the address in it is made up.
+ * A client's success response, if `bytes` are a request with a valid `MESSAGE-INTEGRITY` under its
+ * own password; the address in it is made up.
  */
 export function answerTo(bytes: Uint8Array, client: IceCredentials): Uint8Array | undefined {
   const message = Buffer.from(bytes);

@@ -1,7 +1,7 @@
 /**
- * A seeded publisher of one SVC stream (three spatial, three temporal layers), a network that loses and
- * delays its packets, an up-track and one down-track, on virtual time. The dependency descriptors are
- * written here bit by bit, from a model of which frame needs which.
+ * A seeded publisher of one SVC stream (three spatial, three temporal layers), a network that loses
+ * and delays its packets, an up-track and one down-track, on virtual time. The dependency
+ * descriptors are written here bit by bit, from a model of which frame needs which.
  *
  * @module
  */
@@ -53,7 +53,9 @@ export function isNeeded(f: Frame, S: number, T: number, mode: Mode): boolean {
 
 export type Mode = "L3T3" | "L3T3_KEY";
 
-/** The structure: nine templates and nine decode targets by spatial, then temporal layer; 3 chains. */
+/**
+ * The structure: nine templates and nine decode targets by spatial, then temporal layer; 3 chains.
+ */
 export function writeStructure(w: BitWriter, mode: Mode, offset = 0): void {
   w.write(offset, 6).write(9 - 1, 5);
   for (let i = 0; i < 9; i++) w.write(i === 8 ? 3 : i % 3 === 2 ? 2 : 1, 2);

@@ -1,6 +1,6 @@
 /**
- * A TCP relay in front of a server, whose connections a test can cut: clients see their socket reset
- * and new ones refused, as when a proxy or a Wi-Fi fails, while datagrams go on untouched.
+ * A TCP relay in front of a server, whose connections a test can cut: clients see their socket
+ * reset and new ones refused, as when a proxy or a Wi-Fi fails, while datagrams go on untouched.
  *
  * @module
  */

@@ -6,7 +6,9 @@
  * @module
  */
 
-/** Lines of one failure that are repeated at the end: its beginning, and its end with server output. */
+/**
+ * Lines of one failure that are repeated at the end: its beginning, and its end with server output.
+ */
 const FIRST_LINES = 30;
 const LAST_LINES = 45;
 /** Failures that are repeated; the rest are named only. */

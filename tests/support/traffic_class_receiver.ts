@@ -1,6 +1,6 @@
 /**
- * A UDP socket on loopback that tells the traffic class (DSCP and ECN) of what arrives, which neither
- * the runtime's sockets nor ours show. Linux with glibc only.
+ * A UDP socket on loopback that tells the traffic class (DSCP and ECN) of what arrives, which
+ * neither the runtime's sockets nor ours show. Linux with glibc only.
  *
  * @module
  */

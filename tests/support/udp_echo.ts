@@ -1,6 +1,6 @@
 /**
- * A program of its own that answers every datagram with the same bytes: `udp_echo.ts ADDRESS` prints
- * the port it listens on.
+ * A program of its own that answers every datagram with the same bytes: `udp_echo.ts ADDRESS`
+ * prints the port it listens on.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Waiting inside one process: a condition is looked at every few milliseconds, so that a test ends as
- * soon as what it waits for is true. Waiting for browsers is `eventually.ts`.
+ * Waiting inside one process: a condition is looked at every few milliseconds, so that a test ends
+ * as soon as what it waits for is true. Waiting for browsers is `eventually.ts`.
  *
  * @module
  */

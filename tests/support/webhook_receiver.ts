@@ -1,6 +1,6 @@
 /**
- * A webhook receiver on a free loopback port, as an application has one: every request is checked by
- * the server SDK's own `WebhookReceiver`, so that our signer is never checked by our own code.
+ * A webhook receiver on a free loopback port, as an application has one: every request is checked
+ * by the server SDK's own `WebhookReceiver`, so that our signer is never checked by our own code.
  *
  * @module
  */

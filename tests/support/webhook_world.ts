@@ -10,7 +10,9 @@ import { WebhookEndpoint, type WebhookEndpointOptions } from "../../lib/server/w
 import { TEST_KEY, TEST_SECRET } from "./roomwire_process.ts";
 import { settle, VirtualPlatform } from "./virtual_platform.ts";
 
-/** How the receiver takes a request: a status, `down` refuses the connection, `hang` says nothing. */
+/**
+ * How the receiver takes a request: a status, `down` refuses the connection, `hang` says nothing.
+ */
 export type ReceiverState = number | "down" | "hang";
 
 export interface Delivery {

@@ -75,7 +75,11 @@ export class WhipWorld {
     return { ...token, identity, name: `${identity}'s name` };
   }
 
-  /** Sends one request. @param reference As a client resolves it against the address of its offer. */
+  /**
+   * Sends one request.
+   *
+   * @param reference As a client resolves it against the address of its offer.
+   */
   async request(reference: string, request: WhipRequest = {}): Promise<WhipReply> {
     const path = new URL(reference, "http://sfu.example/whip/v1").pathname;
     const { method = "GET", headers = {}, body, token = this.token() } = request;

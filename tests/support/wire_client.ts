@@ -1,7 +1,7 @@
 /**
  * A peer connection made of single wire protocols, for tests that need to say exactly what is sent:
- * STUN checks, a DTLS handshake, SRTP and SCTP, all over one socket. DTLS, SRTP and SCTP are werift's,
- * so they agree with the code under test only if both follow the RFCs.
+ * STUN checks, a DTLS handshake, SRTP and SCTP, all over one socket. DTLS, SRTP and SCTP are
+ * werift's, so they agree with the code under test only if both follow the RFCs.
  *
  * werift's DTLS client keeps timers that cannot be stopped, so tests that use this switch off the
  * sanitizers.
@@ -47,13 +47,18 @@ export interface WireClientOptions {
   readonly certificate: DtlsCertificate;
   /** Opens an SCTP association once DTLS is up. */
   readonly dataChannels?: boolean;
-  /** Takes RTP as it comes, sealed; `rtp` and `rtcp` stay empty. For counting at no cost of opening. */
+  /**
+   * Takes RTP as it comes, sealed; `rtp` and `rtcp` stay empty. For counting at no cost of opening.
+   */
   readonly onSealedRtp?: (bytes: Uint8Array) => void;
   /** Another kind of socket than the usual one. */
   readonly openSocket?: (server: MediaAddress) => Promise<WireSocket>;
   /** Does not answer the engine's checks, which no known client does. */
   readonly ignoresChecks?: boolean;
-  /** Offered in this order, of those werift's sessions know; by default AES128_CM_HMAC_SHA1_80 alone. */
+  /**
+   * Offered in this order, of those werift's sessions know; by default AES128_CM_HMAC_SHA1_80
+   * alone.
+   */
   readonly srtpProfiles?: readonly WeriftProfile[];
 }
 

@@ -1,6 +1,7 @@
 /**
  * The client's end of one peer connection of a {@linkcode WireParticipant}: learns the server's
- * transport from descriptions and trickled candidates, connects by itself, and follows ICE restarts.
+ * transport from descriptions and trickled candidates, connects by itself, and follows ICE
+ * restarts.
  *
  * @module
  */

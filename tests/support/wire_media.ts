@@ -1,6 +1,6 @@
 /**
- * What a publisher of the wire-level tests sends: sections of a description, and VP8 and Opus packets
- * that fit them.
+ * What a publisher of the wire-level tests sends: sections of a description, and VP8 and Opus
+ * packets that fit them.
  *
  * @module
  */

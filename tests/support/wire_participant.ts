@@ -1,10 +1,10 @@
 /**
  * A participant without a browser: real signalling over a WebSocket, real ICE, DTLS, SRTP and SCTP
- * over loopback, synthetic packets. It answers the server as SDKs do and keeps what it is told, so a
- * test says what happens and asks what arrived.
+ * over loopback, synthetic packets. It answers the server as SDKs do and keeps what it is told, so
+ * a test says what happens and asks what arrived.
  *
- * Speaks each signalling flavour: two peer connections (`v0`), one through `join_request` on `/rtc`,
- * and one on `/rtc/v1`.
+ * Speaks each signalling flavour: two peer connections (`v0`), one through `join_request` on
+ * `/rtc`, and one on `/rtc/v1`.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A publisher of the wire-level tests, with a simulcast video and an audio track, and what tells in a
- * subscriber's packets where they came from.
+ * A publisher of the wire-level tests, with a simulcast video and an audio track, and what tells in
+ * a subscriber's packets where they came from.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A media engine on loopback and the wire-level clients connected to it: the control plane's part is
- * played by the test, and every command and event passes through `structuredClone`, or between
+ * A media engine on loopback and the wire-level clients connected to it: the control plane's part
+ * is played by the test, and every command and event passes through `structuredClone`, or between
  * threads.
  *
  * @module

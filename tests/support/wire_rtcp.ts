@@ -59,8 +59,8 @@ export function receptionReports(
 }
 
 /**
- * Transport-wide numbers reported so far. Statuses are read from the chunks here, because werift's own
- * summary of them goes wrong where the numbers wrap.
+ * Transport-wide numbers reported so far. Statuses are read from the chunks here, because werift's
+ * own summary of them goes wrong where the numbers wrap.
  */
 export function transportWideReports(
   compounds: readonly Uint8Array[],

@@ -53,7 +53,8 @@ export async function openUdpSocket(
     while (!isClosed) {
       try {
         const [bytes, source] = await conn.receive(buffer);
-        // As every ICE agent does: an answer from another address is nobody's (RFC 8445 §7.2.5.2.1).
+        // As every ICE agent does: an answer from another address is nobody's (RFC 8445
+        // §7.2.5.2.1).
         const { hostname: by, port: byPort } = source as Deno.NetAddr;
         if (by === hostname && byPort === port) socket.onDatagram(bytes.slice());
       } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * How much a publisher's packets make the receiving side of a connection say, and that it still says
- * what is so.
+ * How much a publisher's packets make the receiving side of a connection say, and that it still
+ * says what is so.
  */
 import assert from "node:assert/strict";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
@@ -24,7 +24,10 @@ const H264 = codec("video/H264", 102, 103);
 const OPUS = codec("audio/opus", 111);
 const RED = codec("audio/red", 63);
 const MID = 4;
-/** As the module promises: one change of each layer a second, and for a connection 12 and 2 a second. */
+/**
+ * As the module promises: one change of each layer a second, and for a connection 12 and 2 a
+ * second.
+ */
 const CHANGES_AT_ONCE = 12;
 const CHANGES_PER_SECOND = 2;
 const CHANGE_INTERVAL_MS = 1000;
@@ -234,7 +237,9 @@ Deno.test("ReceivingSide tells a size at once, another when it has lasted, and n
   assert.deepEqual(sizes().map(({ width }) => width), [160, 640]);
 });
 
-/** The middle 32 bits of the newest reference time the publisher was sent (RFC 3611 §4.4), by hand. */
+/**
+ * The middle 32 bits of the newest reference time the publisher was sent (RFC 3611 §4.4), by hand.
+ */
 function lastReference({ rtcp }: World): number {
   for (const { bytes } of rtcp.toReversed()) {
     const view = new DataView(bytes.buffer);

@@ -1,4 +1,7 @@
-/** Random rounds on a single connection against a naive model of the client and of what must be true. */
+/**
+ * Random rounds on a single connection against a naive model of the client and of what must be
+ * true.
+ */
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../../lib/negotiation/codec_catalog.ts";
@@ -12,8 +15,9 @@ import { type OfferSection, singleOffer } from "../../support/single_offer.ts";
 const ROUNDS_TO_SETTLE = 4;
 
 /**
- * Adds a codec's track, removes the n-th live one, lets the server ask if it wants to, lets the client
- * offer (`late`: made before it heard what it was asked), makes it publish or stop, loses its answer.
+ * Adds a codec's track, removes the n-th live one, lets the server ask if it wants to, lets the
+ * client offer (`late`: made before it heard what it was asked), makes it publish or stop, loses
+ * its answer.
  */
 const command = fc.oneof(
   {

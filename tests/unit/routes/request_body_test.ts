@@ -17,7 +17,9 @@ function world() {
   return { platform, counters, bodies, read };
 }
 
-/** A body in chunks of these sizes, filled with their numbers; it waits for `more` where it is 0. */
+/**
+ * A body in chunks of these sizes, filled with their numbers; it waits for `more` where it is 0.
+ */
 function streamed(sizes: readonly number[], more: Promise<void> = Promise.resolve()) {
   let pulled = 0;
   let canceled = false;

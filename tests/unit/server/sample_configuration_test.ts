@@ -1,6 +1,6 @@
 /**
- * The keys that LiveKit's sample configuration shows, in words of our own, every line switched on: each
- * one starts, or says exactly why not.
+ * The keys that LiveKit's sample configuration shows, in words of our own, every line switched on:
+ * each one starts, or says exactly why not.
  *
  * @module
  */

@@ -22,7 +22,9 @@ import {
   World,
 } from "../../support/scripted_client.ts";
 
-/** What these clients are told from now on, in the order in which the server says it to any of them. */
+/**
+ * What these clients are told from now on, in the order in which the server says it to any of them.
+ */
 function inOrder(...clients: readonly ScriptedClient[]): string[] {
   const told: string[] = [];
   for (const client of clients) {

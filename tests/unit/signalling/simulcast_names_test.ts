@@ -66,7 +66,10 @@ class Publisher {
   }
 }
 
-/** A name, ids as the description lists them, and the same from the smallest pictures to the largest. */
+/**
+ * A name, ids as the description lists them, and the same from the smallest pictures to the
+ * largest.
+ */
 const CASES: readonly (readonly [string, readonly string[], readonly string[]])[] = [
   ["most preferred first, as RFC 8853 has it", ["h", "m", "l"], ["l", "m", "h"]],
   ["numbers that begin with the largest", ["0", "1", "2"], ["2", "1", "0"]],

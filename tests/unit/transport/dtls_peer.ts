@@ -1,7 +1,8 @@
 /**
  * A DTLS client in the same process (werift's) on a pipe the test can meddle with.
  *
- * werift's client keeps timers that cannot be stopped, so tests that use it switch off the sanitizers.
+ * werift's client keeps timers that cannot be stopped, so tests that use it switch off the
+ * sanitizers.
  *
  * @module
  */

@@ -29,8 +29,8 @@ async function connected(options: Partial<PeerOptions> = {}): Promise<DtlsPair> 
   const made = pair(options);
   assert.equal(await within("the handshake", made.connect()), "connected");
   await within("the client", made.clientConnected);
-  // werift's client starts epoch 1 over after its Finished and so repeats that record's number, which
-  // a replay window rightly drops; no other client does.
+  // werift's client starts epoch 1 over after its Finished and so repeats that record's number,
+  // which a replay window rightly drops; no other client does.
   made.client.dtls.recordSequenceNumber = 100;
   return made;
 }
@@ -96,7 +96,8 @@ withClient("DtlsSession packs each flight into datagrams of at most 1,200 bytes"
   const made = await connected();
   const records = made.fromServer.flatMap(readRecords);
   assert.ok(made.fromServer.every((datagram) => datagram.length <= 1200));
-  // HelloVerifyRequest, one for ServerHello to ServerHelloDone, one for ChangeCipherSpec and Finished.
+  // HelloVerifyRequest, one for ServerHello to ServerHelloDone, one for ChangeCipherSpec and
+  // Finished.
   assert.equal(made.fromServer.length, 3);
   assert.equal(records.length, 1 + 5 + 2);
   made.session.close();

@@ -83,7 +83,10 @@ export function check(local: IceCredentials, options: CheckOptions = {}): Uint8A
   return Uint8Array.from(message.bytes);
 }
 
-/** A check of the agent's own, as werift reads it, with its integrity checked under the client's password. */
+/**
+ * A check of the agent's own, as werift reads it, with its integrity checked under the client's
+ * password.
+ */
 export function readCheck(bytes: Uint8Array, client: IceCredentials) {
   const message = parseMessage(Buffer.from(bytes), Buffer.from(client.pwd));
   if (message?.messageClass !== classes.REQUEST) return undefined;

@@ -26,8 +26,8 @@ Deno.test({
       "cannot open libroomwire-is-not-there.so.7: libroomwire-is-not-there.so.7: " +
         "cannot open shared object file: No such file or directory",
     );
-    // A library that is there and lacks the calls, as another version or musl would. It needs no other
-    // library, so the calls are not found by way of one.
+    // A library that is there and lacks the calls, as another version or musl would. It needs no
+    // other library, so the calls are not found by way of one.
     const name = Deno.build.arch === "aarch64" ? "ld-linux-aarch64.so.1" : "ld-linux-x86-64.so.2";
     const other = openLibc(name);
     assert.ok(!other.ok);

@@ -67,7 +67,8 @@ function rtp(seq: number, { ssrc = 0x1234_5678, size = 100, extension = 0 } = {}
   bytes[0] = extension > 0 ? 0x90 : 0x80;
   bytes.set([96, seq >> 8, seq, 0, 0, 1, 2], 1);
   new DataView(bytes.buffer, 1).setUint32(8, ssrc);
-  // One element of one-byte form that fills the extension: werift drops padding as it writes headers.
+  // One element of one-byte form that fills the extension: werift drops padding as it writes
+  // headers.
   if (extension > 0) bytes.set([0xbe, 0xde, 0, extension, 0x10 | (extension * 4 - 2)], 12);
   for (let i = header; i < length; i++) bytes[i] = i * 7 + seq;
   return { bytes, length };
@@ -303,7 +304,9 @@ Deno.test({
   },
 });
 
-/** Far above what the collector leaves lying about, far below what a kept cipher would add up to. */
+/**
+ * Far above what the collector leaves lying about, far below what a kept cipher would add up to.
+ */
 const MAX_GROWTH_MIB = 30;
 
 /** By how much resident memory grows in so many rounds, MiB; some before them warm up. */

@@ -1,6 +1,7 @@
 /**
- * The twins against each other and against werift's pure functions, byte for byte, over random packets
- * of every size: what one seals is what the others seal, and what one opens the others open.
+ * The twins against each other and against werift's pure functions, byte for byte, over random
+ * packets of every size: what one seals is what the others seal, and what one opens the others
+ * open.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -129,7 +130,8 @@ for (const profile of SRTP_PROFILES) {
     const random = new SeededRandom(300 + profile);
     const parameters = randomParameters(profile, random);
     const [sender, receiver] = [new Peer(parameters), new Peer(mirrored(parameters))];
-    // werift counts from one, for each SSRC; the index is written with the packet, so either will do.
+    // werift counts from one, for each SSRC; the index is written with the packet, so either will
+    // do.
     sender.all(withRoom(new Uint8Array(8)), (session, copy) => session.protectRtcp(copy, 8));
     for (let words = 1; words <= MAX_PAYLOAD_BYTES / 4; words++) {
       const clear = random.bytes(4 + 4 * words);
