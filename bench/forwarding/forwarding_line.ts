@@ -64,7 +64,10 @@ export interface Phase {
   readonly load: LoadFigures;
 }
 
-/** See the module text. */
+/**
+ * An SFU and its load, two processes that end with this object. A phase runs only after every
+ * subscriber got a packet.
+ */
 export class ForwardingLine implements AsyncDisposable {
   /** What it was doing when it was given up. */
   stage = "starting";

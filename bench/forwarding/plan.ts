@@ -12,7 +12,10 @@ const FIRST_FORWARDED_SSRC = 1_000_000;
 /** Each stream may have a second SSRC for retransmissions. */
 const SSRC_STEP = 2;
 
-/** See the module text. */
+/**
+ * Everybody and everything of one scenario; plain data that crosses to the processes, and the same
+ * for the same scenario.
+ */
 export interface Plan {
   readonly clients: readonly OpenedClient[];
   readonly tracks: readonly (PlannedTrack & { readonly shape: StreamShape })[];

@@ -36,7 +36,10 @@ export type RtpListener = (
   arrivedAt: number,
 ) => void;
 
-/** See the module text. */
+/**
+ * The sockets of all clients of this process. `sweep` reads what has arrived, all of it, and gives
+ * it out before it returns.
+ */
 export interface ClientSockets {
   /** In words, for the report. */
   readonly kind: string;

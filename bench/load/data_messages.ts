@@ -9,7 +9,10 @@ import type { LoadClients } from "./load_clients.ts";
 
 const LABEL = "_lossy";
 
-/** See the module text. */
+/**
+ * The messages of one run: what is expected is counted as it is sent, so that received and expected
+ * can be compared.
+ */
 export class DataMessages {
   published = 0;
   expected = 0;

@@ -20,7 +20,9 @@ export interface Percentiles {
   readonly max: number;
 }
 
-/** See the module text. */
+/**
+ * Times in fixed memory: `add` allocates nothing, and percentiles are within about one per cent.
+ */
 export class LatencyHistogram {
   readonly #buckets = new Uint32Array(PER_DOUBLING * DOUBLINGS);
   #count = 0;

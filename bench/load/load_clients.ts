@@ -29,7 +29,7 @@ export interface LoadClient {
   readonly opened: OpenedClient;
 }
 
-/** See the module text. */
+/** The clients of one load process, each with a socket and keys of its own. */
 export class LoadClients {
   readonly connected = new Map<number, LoadClient>();
   readonly parameters: ClientParameters;

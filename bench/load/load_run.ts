@@ -29,7 +29,7 @@ const PHASE_STEP = 0.618;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** See the module text. */
+/** One load process at work: counts and times hold what happened between two marks. */
 export class LoadRun {
   readonly #tracks: PublishedTrack[] = [];
   readonly #streams = new Map<number, { stream: ReceivedStream; planned: PlannedStream }>();

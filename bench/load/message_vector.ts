@@ -16,7 +16,10 @@ const CONTROL_BYTES = 32;
 const SECONDS_WORD = 4;
 const NANOSECONDS_WORD = 6;
 
-/** See the module text. */
+/**
+ * Headers and slots of one vector. Addresses stay right as long as this object lives, because its
+ * memory never moves.
+ */
 export class MessageVector {
   /** All slots, one after the other. */
   readonly bytes: Uint8Array<ArrayBuffer>;

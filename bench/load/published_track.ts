@@ -35,7 +35,10 @@ export interface Publisher {
   transportNumber: number;
 }
 
-/** See the module text. */
+/**
+ * One track being sent: `sendUpTo` sends what is due and no more, and `sent` knows when each packet
+ * left.
+ */
 export class PublishedTrack {
   readonly sent = new SentLog();
   /** Packets sent since {@linkcode PublishedTrack.restart}. */

@@ -16,7 +16,7 @@ import { AccessToken } from "livekit-server-sdk";
 import { TEST_KEY, TEST_SECRET } from "./roomwire_process.ts";
 import { until } from "./until.ts";
 
-/** See the module text. */
+/** A worker that takes every job and keeps its assignments, in order, for the test to read. */
 export class SocketWorker {
   readonly #socket: WebSocket;
   /** In the order in which they came. */

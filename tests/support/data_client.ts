@@ -23,7 +23,10 @@ export interface HeardData {
   }[];
 }
 
-/** See the module text. The client must be connected. */
+/**
+ * Data functions of a connected {@linkcode BrowserClient}; each resolves when the client's SDK says
+ * so, and rejects with its error.
+ */
 export class DataClient {
   private constructor(readonly client: BrowserClient) {}
 

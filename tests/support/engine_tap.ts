@@ -8,7 +8,7 @@ import type { EngineStats, MediaEngine, MediaEvent } from "../../lib/engine/medi
 /** How the tracks of one connection fared in one interval. */
 export type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;
 
-/** See the module text. */
+/** A wrapped engine with the reports it made. What passes is not changed. */
 export class EngineTap {
   /** Every report so far, oldest first. */
   readonly reports: QualityReport[] = [];

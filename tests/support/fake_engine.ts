@@ -20,7 +20,10 @@ export const FAKE_ENGINE_READY: EngineReady = {
   ports: "none",
 };
 
-/** See the module text. */
+/**
+ * Keeps every command, and emits what a test says. Both are cloned, so what cannot cross a thread
+ * fails here.
+ */
 export class FakeEngine implements MediaEngine {
   readonly commands: EngineCommand[] = [];
   onEvent: (event: MediaEvent) => void = () => {};

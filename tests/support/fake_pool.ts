@@ -14,7 +14,9 @@ import { FakeEngine } from "./fake_engine.ts";
 import { SPREAD } from "./test_engine.ts";
 import { VirtualPlatform } from "./virtual_platform.ts";
 
-/** See the module text. */
+/**
+ * An engine that keeps its commands and does nothing; the test may refuse its start and lose it.
+ */
 export class FakePooledEngine extends FakeEngine implements PooledEngine {
   onLoad: (load: EngineLoad) => void = () => {};
   onLost: (reason: string) => void = () => {};
@@ -45,7 +47,7 @@ export class FakePooledEngine extends FakeEngine implements PooledEngine {
   }
 }
 
-/** See the module text. */
+/** A pool over {@linkcode FakePooledEngine}s, with everything it told. */
 export class FakePool {
   readonly platform = new VirtualPlatform();
   readonly drops = new DropCounters();

@@ -5,7 +5,10 @@
  */
 import type { WorkerThread } from "../../lib/engine/worker_engine.ts";
 
-/** See the module text; `spawn` is a pool's. */
+/**
+ * Makes the workers of a pool (`spawn` is the pool's) and ends them by their UDP ports, as a crash
+ * or a hang would.
+ */
 export class MortalWorkers {
   readonly #alive = new Map<number, Worker>();
 

@@ -25,7 +25,10 @@ interface TrackTable {
   removeTrack(downTrack: DownTrackId): void;
 }
 
-/** See the module text. */
+/**
+ * One receiver as its tests expect it to be. It remembers what a browser remembers, so a track is
+ * found where it was last shown.
+ */
 export class NaiveReceiver {
   /** Live tracks and their codec. */
   readonly live = new Map<DownTrackId, string>();

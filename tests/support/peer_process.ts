@@ -23,7 +23,10 @@ const END_DEADLINE_MS = 5_000;
 /** Lines of its error output in the message of a failing test. */
 const LOG_LINES_SHOWN = 10;
 
-/** See the module text. Dispose it to let the client leave. */
+/**
+ * A process that ends with this object: dispose it to let the client leave. Its events are kept in
+ * order, so a test may ask for the past.
+ */
 export class PeerProcess<E extends PeerEvent> implements AsyncDisposable {
   readonly events: E[] = [];
   readonly #name: string;

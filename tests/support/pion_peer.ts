@@ -72,7 +72,7 @@ export type PionEvent =
     | { readonly event: "error"; readonly message: string }
   );
 
-/** See the module text. Dispose it to leave. */
+/** One pion participant. Its calls resolve when the program says so; dispose it to leave. */
 export class PionPeer implements AsyncDisposable {
   readonly identity: string;
   readonly #process: PeerProcess<PionEvent>;

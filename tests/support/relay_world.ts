@@ -70,7 +70,7 @@ export class RelaySide {
   }
 }
 
-/** See the module text. */
+/** Two sides with their rings. Everything is seeded, and time moves in `run` alone. */
 export class RelayWorld {
   readonly world: SimulcastWorld;
   readonly near: RelaySide;

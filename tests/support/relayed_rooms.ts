@@ -12,7 +12,7 @@ import { createRelayRing } from "../../lib/engine/relay_ring.ts";
 import { clonedEngine } from "./cloned_engine.ts";
 import { WireRoom } from "./wire_room.ts";
 
-/** See the module text. Dispose it to end engines and clients. */
+/** Two engines with their relays. Dispose it to end engines and clients. */
 export class RelayedRooms implements AsyncDisposable {
   private constructor(
     readonly near: WireRoom,

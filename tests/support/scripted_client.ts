@@ -266,7 +266,10 @@ export function cameraRequest(cid: string): Partial<AddTrackRequest> & { cid: st
   };
 }
 
-/** See the module text. */
+/**
+ * One server on virtual time. Time moves in `pass` and `settle` alone, so what a test sees is the
+ * same each time.
+ */
 export class World {
   readonly platform: VirtualPlatform;
   readonly engine = new FakeEngine();

@@ -16,7 +16,10 @@ export class UpgradeRefused extends Error {
   override readonly name = "UpgradeRefused";
 }
 
-/** See the module text. */
+/**
+ * One connection. Messages are kept in order of arrival; `message` finds one that came before it
+ * was asked for as well as one to come.
+ */
 export class SignalClient {
   readonly received: ResponseMessage[] = [];
   /** Set once the socket has closed, by whichever side. */

@@ -90,7 +90,10 @@ class Layer {
   }
 }
 
-/** See the module text. */
+/**
+ * One seeded publisher with its network and down-tracks. Time moves in `run` alone, and equal seeds
+ * give equal packets.
+ */
 export class SimulcastWorld {
   now = 1000;
   readonly up: UpTrack;

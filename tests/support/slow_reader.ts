@@ -13,7 +13,10 @@ type Message = Parameters<Deliver>;
 /** WebRTC's identifier of channel negotiation, which must not wait. */
 const DCEP = 50;
 
-/** See the module text. */
+/**
+ * A client that reads only what `read` allows: until then messages stay in its receive window,
+ * which closes.
+ */
 export class SlowReader {
   readonly #sctp: SctpInternals;
   readonly #deliver: Deliver;

@@ -113,7 +113,10 @@ export interface SvcWorldOptions {
   readonly target: LayerTarget;
 }
 
-/** See the module text. */
+/**
+ * One seeded publisher with one down-track. Time moves in `run` alone, and equal seeds give equal
+ * packets.
+ */
 export class SvcWorld {
   now = 1000;
   readonly frames = new Map<number, Frame>();

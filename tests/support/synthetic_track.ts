@@ -9,7 +9,7 @@ import { vp8Payload } from "./forwarding_fixtures.ts";
 import { rtpPacket } from "./rtp_packets.ts";
 import { PUBLISHED_ID } from "./wire_media.ts";
 
-/** See the module text. */
+/** One track's packets, with numbers and timestamps in order; each is a whole key frame. */
 export class SyntheticTrack {
   /** Pause between two packets, ms. */
   static readonly INTERVAL_MS = 20;

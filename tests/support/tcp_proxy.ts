@@ -6,7 +6,10 @@
  */
 import { connect, createServer, type Socket } from "node:net";
 
-/** See the module text. Dispose it to end every connection. */
+/**
+ * A relay on a free port that passes bytes untouched until `cut`. Dispose it to end every
+ * connection.
+ */
 export class TcpProxy implements AsyncDisposable {
   readonly #server;
   readonly #sockets = new Set<Socket>();

@@ -18,7 +18,10 @@ export const TEST_NATIVE = Deno.env.get("ROOMWIRE_TEST_NATIVE") as NativeUse | u
 /** Every newcomer goes to the freest engine, whatever its room. */
 export const SPREAD: PlacementPolicy = { fullLoad: 0, clearlyLess: 0 };
 
-/** See the module text; each worker binds the UDP addresses that are given, so ports must be 0. */
+/**
+ * An engine as the environment says, behind the same port either way. Each worker binds the UDP
+ * addresses that are given, so ports must be 0.
+ */
 export function createTestEngine(
   options: LocalEngineOptions,
   placement: PlacementPolicy = DEFAULT_PLACEMENT,

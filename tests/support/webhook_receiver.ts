@@ -12,7 +12,10 @@ import { until } from "./until.ts";
 /** What the receiver answers; the request counts as received only with a status below 300. */
 export type ReceiverBehaviour = (event: WebhookEvent) => number | Promise<number>;
 
-/** See the module text. */
+/**
+ * A receiver that ends with this object. `events` holds only what the SDK's own receiver accepted;
+ * the rest is in `failures`.
+ */
 export class WebhookReceiver implements AsyncDisposable {
   /** Verified events in the order in which they came. */
   readonly events: WebhookEvent[] = [];

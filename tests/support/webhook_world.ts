@@ -20,7 +20,10 @@ export interface Delivery {
   readonly event: WebhookEvent;
 }
 
-/** See the module text. */
+/**
+ * One endpoint and its receiver. Unless it is `real`, time moves in `pass` alone; requests are kept
+ * in order.
+ */
 export class WebhookWorld {
   readonly platform = new VirtualPlatform();
   readonly delivered: Delivery[] = [];

@@ -46,7 +46,7 @@ export interface WhipInbound {
   readonly packetsReceived: number;
 }
 
-/** See the module text. */
+/** One WHIP client in its page. A refused request is a value with its status. */
 export class WhipClient {
   readonly identity: string;
 

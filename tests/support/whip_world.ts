@@ -53,7 +53,9 @@ export function fragment(
   ].join("\r\n");
 }
 
-/** See the module text. */
+/**
+ * WHIP's routes over one {@linkcode World}; a request is handled as over HTTP, but for the port.
+ */
 export class WhipWorld {
   readonly world: World;
   readonly whip: WhipService;

@@ -72,7 +72,10 @@ export interface ReceivedRtp {
   readonly isPadding: boolean;
 }
 
-/** See the module text. */
+/**
+ * One connection from the client's side. What arrives is kept in order, and what is sent is exactly
+ * what the test says.
+ */
 export class WireClient {
   /** Everything received, in order of arrival. */
   readonly rtp: ReceivedRtp[] = [];

@@ -19,7 +19,10 @@ export function clientCertificate(): Promise<DtlsCertificate> {
   return certificate;
 }
 
-/** See the module text. */
+/**
+ * One connection of a {@linkcode WireParticipant}; it connects once it knows enough, and `ready`
+ * rejects if it cannot.
+ */
 export class WireConnection {
   readonly transport: ClientTransport;
   client: WireClient | undefined;

@@ -69,7 +69,10 @@ export interface OwnTrack {
   readonly info: TrackInfo;
 }
 
-/** See the module text. */
+/**
+ * One participant without a browser. Answers as SDKs do, keeps what it is told, and leaves when
+ * disposed.
+ */
 export class WireParticipant implements AsyncDisposable {
   readonly signal: SignalClient;
   /** The only connection in single mode. */

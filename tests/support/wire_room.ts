@@ -55,7 +55,10 @@ export interface PeerOptions {
   readonly ignoresChecks?: boolean;
 }
 
-/** See the module text. Dispose it to end engine and clients. */
+/**
+ * One engine and its clients; every command and event is cloned on its way. Dispose it to end
+ * engine and clients.
+ */
 export class WireRoom implements AsyncDisposable {
   readonly events: MediaEvent[] = [];
   readonly drops: DropCounters;

@@ -79,7 +79,10 @@ export interface TwinsOptions {
   readonly serverProfiles?: readonly SrtpProfile[];
 }
 
-/** See the module text. The client is told its role and has a path as soon as it is started. */
+/**
+ * Two sessions on one pipe. The client is told its role and has a path as soon as it is started;
+ * time moves in `run` alone.
+ */
 export class DtlsTwins {
   readonly platform: VirtualPlatform;
   readonly client: DtlsEnd;
