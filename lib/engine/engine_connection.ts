@@ -95,6 +95,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
       local,
       dataChannels,
       listener: this,
+      copies: shared.latency,
       drops,
       srtp,
       defer: (step) => shared.deferred.defer(step),
@@ -116,8 +117,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     });
     this.sending = new SendingSide({
       emit,
-      outlet: this.#transport,
-      latency: shared.latency,
+      sink: this.#transport.rtp,
       sendRtcp,
       random: platform.random,
       failed: (error) => shared.failed(id, error),

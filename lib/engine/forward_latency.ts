@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { CopyCounter } from "../transport/rtp_outlet.ts";
 
 /** One packet in so many; a prime, so that no layer or frame pattern is met again and again. */
 const SAMPLE_EVERY = 61;
@@ -14,7 +15,7 @@ const SAMPLE_EVERY = 61;
 const MAX_SAMPLES = 1_024;
 
 /** One per engine. */
-export class ForwardLatency {
+export class ForwardLatency implements CopyCounter {
   readonly #samplesUs = new Float64Array(MAX_SAMPLES);
   #count = 0;
   #untilSample = 1;

@@ -7,19 +7,16 @@
 import { RemoteEstimate } from "../bandwidth/remote_estimate.ts";
 import type { DownTrackId, UpTrackId } from "../base/ids.ts";
 import type { LayerTarget, SendSection, SpatialLayer } from "../base/media_vocabulary.ts";
+import type { PacketSink } from "../base/packet_sink.ts";
 import type { Random } from "../base/platform.ts";
 import { DownTrack } from "../media/down_track.ts";
 import { SenderReportFigures } from "../media/down_track_options.ts";
-import type { PacketSink } from "../media/forwarding_ports.ts";
-import type { OutgoingPacket } from "../media/outgoing_packet.ts";
 import { compactNtp } from "../media/rtcp_clock.ts";
 import type { UpTrack } from "../media/up_track.ts";
-import type { RtpOutlet } from "../transport/peer_transport.ts";
 import type { ReportBlock } from "../wire/rtcp.ts";
 import { RtcpWriter } from "../wire/rtcp_writer.ts";
 import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../wire/transport_cc.ts";
 import type { DownTrackInterval, DownTrackStats, MediaEvent } from "./media_messages.ts";
-import type { ForwardLatency } from "./forward_latency.ts";
 import { roundTripMs } from "./round_trip.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval). */
@@ -53,8 +50,8 @@ interface SentTrack {
 /** The world as seen from the sending side of a connection. */
 export interface SendingSideOptions {
   readonly emit: (event: MediaEvent) => void;
-  readonly outlet: RtpOutlet;
-  readonly latency: ForwardLatency;
+  /** Where RTP packets leave. */
+  readonly sink: PacketSink;
   readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
   readonly random: Random;
   /** Forwarding on this connection hit a bug of ours. */
@@ -69,12 +66,10 @@ export interface SendingSideOptions {
  * One connection's sending half. Feedback on an SSRC that is not sent here is ignored; a down-track
  * is ticked until it is removed.
  */
-export class SendingSide implements PacketSink {
+export class SendingSide {
   /** What the subscriber says it can receive. */
   readonly estimate: RemoteEstimate = new RemoteEstimate();
   readonly #options: SendingSideOptions;
-  readonly #outlet: RtpOutlet;
-  readonly #latency: ForwardLatency;
   readonly #sent = new Map<DownTrackId, SentTrack>();
   /** By media SSRC, for feedback. */
   readonly #bySsrc = new Map<number, SentTrack>();
@@ -83,13 +78,10 @@ export class SendingSide implements PacketSink {
   readonly #feedback = new TransportFeedback();
   /** Before the keys are there a key frame would be asked for, and lost. */
   #started = false;
-  #transportSequence = 0;
   #rttMs = -1;
 
   constructor(options: SendingSideOptions) {
     this.#options = options;
-    this.#outlet = options.outlet;
-    this.#latency = options.latency;
   }
 
   /** Starts forwarding; an id that is in use is left alone. */
@@ -102,11 +94,11 @@ export class SendingSide implements PacketSink {
     now: number,
   ): void {
     if (this.#sent.has(id)) return;
-    const { random, failed, timed } = this.#options;
+    const { sink, random, failed, timed } = this.#options;
     const track = new DownTrack({
       section,
       publisherExtensions: upTrack.extensions,
-      sink: this,
+      sink,
       listener: {
         onLayer: (spatial) => this.#layerChanged(id, spatial),
         onTimed: timed,
@@ -165,21 +157,6 @@ export class SendingSide implements PacketSink {
 
   setTarget(id: DownTrackId, target: LayerTarget, now: number): void {
     this.#sent.get(id)?.track.setTarget(target, now);
-  }
-
-  reserve(): Uint8Array | undefined {
-    return this.#outlet.reserveRtp();
-  }
-
-  send({ isVideo, written, source, sourceAt, sourceLength }: OutgoingPacket): void {
-    this.#outlet.sendRtp(isVideo, written, source, sourceAt, sourceLength);
-    this.#latency.copied();
-  }
-
-  nextTransportSequence(): number {
-    const sequence = this.#transportSequence;
-    this.#transportSequence = (sequence + 1) & 0xffff;
-    return sequence;
   }
 
   receiveNack(mediaSsrc: number, numbers: Uint16Array, count: number, now: number): void {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { PacketSink } from "../base/packet_sink.ts";
 import type {
   CodecParameters,
   HeaderExtension,
@@ -10,7 +11,6 @@ import type {
   MediaKind,
   SpatialLayer,
 } from "../base/media_vocabulary.ts";
-import type { PacketSink } from "./forwarding_ports.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "./rtcp_clock.ts";
 
 /** The section the track is sent in, as the subscriber accepted it. */

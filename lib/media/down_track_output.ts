@@ -7,11 +7,11 @@
  *
  * @module
  */
+import type { PacketSink } from "../base/packet_sink.ts";
 import type { DownTrackCondition } from "./down_track_condition.ts";
 import type { DownTrackSection } from "./down_track_options.ts";
 import { DROP, type DropReason } from "./drop_reason.ts";
 import type { ExtensionMap } from "./extension_map.ts";
-import type { PacketSink } from "./forwarding_ports.ts";
 import { OutgoingPacket } from "./outgoing_packet.ts";
 import { writePacket, writePadding } from "./packet_writer.ts";
 import { NO_SOURCE, type Resender } from "./resender.ts";

@@ -1,33 +1,12 @@
 /**
- * The seams of the forwarding plane: what an up-track and its down-tracks see of each other, and
- * how a packet leaves.
+ * The seams of the forwarding plane: what an up-track and its down-tracks see of each other. How a
+ * packet leaves is `base/packet_sink.ts`.
  *
  * @module
  */
 import type { DropReason } from "./drop_reason.ts";
-import type { OutgoingPacket } from "./outgoing_packet.ts";
 import type { SourcePacket } from "./source_packet.ts";
 import type { UpTrackLayer } from "./up_track_layer.ts";
-
-/** Tail of a reserved buffer that a sink uses to seal in place. */
-export const SEAL_BYTES = 32;
-
-/** Where a down-track's packets go; usually one per connection. */
-export interface PacketSink {
-  /**
-   * Where the next packet is written, from index 0 on; the last {@linkcode SEAL_BYTES} are the
-   * sink's own. `undefined` if nothing can be sent now, which the sink counts. Valid until the next
-   * call of any sink, and may be left unused.
-   */
-  reserve(): Uint8Array | undefined;
-  /**
-   * Sends the packet that begins in the reserved bytes and ends in `packet.source`, which is only
-   * read, and only during the call: sealing and copying are one step. See `writePacket`.
-   */
-  send(packet: OutgoingPacket): void;
-  /** The connection's next transport-wide sequence number (16 bits), or -1 if it uses none. */
-  nextTransportSequence(): number;
-}
 
 /** An up-track as its down-tracks see it. */
 export interface LayerSource {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { WrittenPacket } from "../base/packet_sink.ts";
 
 const NO_SOURCE = new Uint8Array(0);
 
@@ -10,8 +11,7 @@ const NO_SOURCE = new Uint8Array(0);
  * What differs from the cached packet, and then where the packet written is; one per down-track,
  * filled anew for each packet.
  */
-export class OutgoingPacket {
-  /** Video is the first to go where a queue is full. */
+export class OutgoingPacket implements WrittenPacket {
   isVideo = false;
   payloadType = 0;
   /** Extended; the low 16 bits are written. */
@@ -36,11 +36,9 @@ export class OutgoingPacket {
   activeTargets = -1;
   /** Decode targets there are. */
   targetCount = 0;
-  /** Set by `writePacket`: bytes of the header, which are not encrypted. */
+  // The rest is set by `writePacket`.
   headerLength = 0;
-  /** Bytes written: the header, and what was rewritten of the payload. */
   written = 0;
-  /** The rest of the payload is `source[sourceAt, sourceAt + sourceLength)`. */
   source: Uint8Array = NO_SOURCE;
   sourceAt = 0;
   sourceLength = 0;

@@ -4,10 +4,10 @@
  *
  * @module
  */
+import { SEAL_BYTES } from "../base/packet_sink.ts";
 import { RtpView } from "../wire/rtp_view.ts";
 import { type Vp8Descriptor, writeVp8Descriptor } from "../wire/vp8_descriptor.ts";
 import type { ExtensionMap } from "./extension_map.ts";
-import { SEAL_BYTES } from "./forwarding_ports.ts";
 import type { OutgoingPacket } from "./outgoing_packet.ts";
 import type { PacketCache } from "./packet_cache.ts";
 

@@ -7,12 +7,13 @@
  *
  * @module
  */
+import type { PacketSink } from "../base/packet_sink.ts";
 import { RtpView } from "../wire/rtp_view.ts";
 import { Vp8Descriptor } from "../wire/vp8_descriptor.ts";
 import type { DownTrackSection } from "./down_track_options.ts";
 import { DROP, type DropReason } from "./drop_reason.ts";
 import type { ExtensionMap } from "./extension_map.ts";
-import type { LayerSource, PacketSink } from "./forwarding_ports.ts";
+import type { LayerSource } from "./forwarding_ports.ts";
 import { OutgoingPacket } from "./outgoing_packet.ts";
 import { writePacket, writePadding } from "./packet_writer.ts";
 import { MAX_RESENDS, ResendHistory } from "./resend_history.ts";

@@ -23,8 +23,9 @@ import type { DtlsFailure } from "./dtls_listener.ts";
 import { DtlsSession } from "./dtls_session.ts";
 import type { IceDirectory } from "./ice_directory.ts";
 import { IceLiteAgent } from "./ice_lite.ts";
-import { type RemoteAddress, SendKind } from "./datagrams.ts";
+import type { RemoteAddress } from "./datagrams.ts";
 import type { NetworkPath, PathOwner, SessionDatagramKind } from "./network_path.ts";
+import { type CopyCounter, RtpOutlet } from "./rtp_outlet.ts";
 import { PORTABLE_SRTP, type SrtpEngine } from "./srtp_engine.ts";
 import type { SrtpParameters } from "./srtp_keys.ts";
 import { SrtpSession } from "./srtp_session.ts";
@@ -84,6 +85,8 @@ export interface PeerTransportOptions {
   readonly srtp?: SrtpEngine;
   /** Does something soon, when media has been seen to; absent: at once. */
   readonly defer?: (step: () => void) => void;
+  /** Is told of every RTP packet that is sent. */
+  readonly copies?: CopyCounter;
   readonly listener: PeerTransportListener;
   readonly drops: DropCounters;
 }
@@ -98,31 +101,17 @@ export interface RemoteParameters {
   readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
 }
 
-/** Where clear RTP packets go to be sealed and sent, one at a time. */
-export interface RtpOutlet {
-  /**
-   * Lends room for the next packet, from index 0 on, of which the last 32 bytes are kept for
-   * sealing. `undefined` if nothing can be sent now. Valid until anything else is sent.
-   */
-  reserveRtp(): Uint8Array | undefined;
-  /**
-   * Sends the packet that begins in the reserved bytes, `[0, written)` with the whole header, and
-   * ends in `source[at, at + length)`, which is only read.
-   */
-  sendRtp(isVideo: boolean, written: number, source: Uint8Array, at: number, length: number): void;
-}
-
 /**
  * One connection below RTP. Its listener gets nothing, and its owner's packets go nowhere, before
  * the peer's certificate matched; after `close` or `onFailed` no call comes.
  */
-export class PeerTransport implements PathOwner, RtpOutlet {
+export class PeerTransport implements PathOwner {
+  /** Where RTP packets leave. */
+  readonly rtp: RtpOutlet;
   readonly #options: PeerTransportOptions;
   readonly #ice: IceLiteAgent;
   readonly #dtls: DtlsSession;
   #srtp: SrtpSession | undefined;
-  /** Lent by the selected path for the next RTP packet. */
-  #reserved: Uint8Array | undefined;
   #channels: DataChannels | undefined;
   #sctp: RemoteParameters["sctp"];
   #protocol: "udp" | "tcp" | undefined;
@@ -161,6 +150,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
       random: platform.random,
       now: this.#startedAt,
     });
+    this.rtp = new RtpOutlet(this.#ice, options.copies);
     this.#dtls = new DtlsSession({
       certificate: options.certificate,
       send: (datagram) => this.#sendDtls(datagram),
@@ -196,26 +186,6 @@ export class PeerTransport implements PathOwner, RtpOutlet {
       this.#secureBy = now + MIN_SECURE_MS;
     }
     this.#options.listener.onTimed(this.nextWakeAt());
-  }
-
-  reserveRtp(): Uint8Array | undefined {
-    const path = this.#ice.mediaPath;
-    if (this.#srtp === undefined || path === undefined) return undefined;
-    this.#reserved = path.reserve();
-    return this.#reserved;
-  }
-
-  sendRtp(
-    isVideo: boolean,
-    written: number,
-    source: Uint8Array,
-    at: number,
-    length: number,
-  ): void {
-    const path = this.#ice.mediaPath;
-    if (this.#srtp === undefined || path === undefined || this.#reserved === undefined) return;
-    const sealed = this.#srtp.protectRtpFrom(this.#reserved, written, source, at, length);
-    if (sealed > 0) path.commit(sealed, isVideo ? SendKind.video : SendKind.other);
   }
 
   /**
@@ -358,7 +328,7 @@ export class PeerTransport implements PathOwner, RtpOutlet {
     this.#handshakePaths.clear();
     const { drops, srtp: engine = PORTABLE_SRTP } = this.#options;
     const { cipherFactory } = engine;
-    this.#srtp = new SrtpSession({ parameters: srtp, drops, cipherFactory });
+    this.#srtp = this.rtp.srtp = new SrtpSession({ parameters: srtp, drops, cipherFactory });
     this.#options.listener.onConnected(this.protocol);
     this.#startChannels();
   }

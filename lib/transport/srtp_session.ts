@@ -11,6 +11,7 @@
  * @module
  */
 import type { DropCounters } from "../base/drop_counters.ts";
+import type { WrittenPacket } from "../base/packet_sink.ts";
 import { extendSeq, type ExtSeq } from "../wire/seq.ts";
 import { portableCipher } from "./portable_srtp.ts";
 import { ReplayWindow } from "./replay_window.ts";
@@ -92,8 +93,11 @@ export class SrtpSession {
    *   tag.
    */
   protectRtp(bytes: Uint8Array, length: number): number {
-    const headerLength = this.#headerToSeal(bytes, length, length);
-    if (headerLength < 0) return 0;
+    if (this.#isClosed) return this.#drop("srtp_closed");
+    const headerLength = rtpHeaderLength(bytes, length);
+    if (headerLength < 0 || length + this.#sealer.rtpOverhead > bytes.length) {
+      return this.#drop("srtp_cannot_seal");
+    }
     const ssrc = readInt32(bytes, 8);
     const seq = (bytes[2]! << 8) | bytes[3]!;
     const index = this.#indexToSeal(ssrc, seq);
@@ -104,30 +108,28 @@ export class SrtpSession {
 
   /**
    * As {@linkcode protectRtp}, for a packet whose payload's end is read from elsewhere: cheaper
-   * than copying it and sealing then.
+   * than copying it and sealing then. What is in the header is taken as `packet` says.
    *
-   * @param out Holds the header and, up to `length`, what of the payload differs from `source`.
-   * @param source Is not changed, and must not overlap `out`.
+   * @param out Holds the header and, up to `packet.written`, what of the payload differs from the
+   *   source, which must not overlap it.
    */
-  protectRtpFrom(
-    out: Uint8Array,
-    length: number,
-    source: Uint8Array,
-    sourceAt: number,
-    sourceLength: number,
-  ): number {
-    const headerLength = this.#headerToSeal(out, length, length + sourceLength);
-    if (headerLength < 0) return 0;
-    const ssrc = readInt32(out, 8);
-    const seq = (out[2]! << 8) | out[3]!;
+  protectWritten(out: Uint8Array, packet: WrittenPacket): number {
+    if (this.#isClosed) return this.#drop("srtp_closed");
+    const { headerLength, written, sourceLength } = packet;
+    if (
+      headerLength < MIN_RTP_BYTES || headerLength > written ||
+      written + sourceLength + this.#sealer.rtpOverhead > out.length
+    ) return this.#drop("srtp_cannot_seal");
+    const ssrc = packet.ssrc | 0;
+    const seq = packet.sequence & 0xffff;
     const index = this.#indexToSeal(ssrc, seq);
     if (index < 0) return 0;
     const sealed = this.#sealer.sealRtpFrom(
       out,
       headerLength,
-      length - headerLength,
-      source,
-      sourceAt,
+      written - headerLength,
+      packet.source,
+      packet.sourceAt,
       sourceLength,
       ssrc,
       rocOf(index),
@@ -190,20 +192,6 @@ export class SrtpSession {
     this.#isClosed = true;
     this.#sealer.close();
     this.#opener.close();
-  }
-
-  /** The length of the header of `bytes[0 .. length)`, or -1 (counted) if it cannot be sealed. */
-  #headerToSeal(bytes: Uint8Array, length: number, clearLength: number): number {
-    if (this.#isClosed) {
-      this.#drops.count("srtp_closed");
-      return -1;
-    }
-    const headerLength = rtpHeaderLength(bytes, length);
-    if (headerLength >= 0 && clearLength + this.#sealer.rtpOverhead <= bytes.length) {
-      return headerLength;
-    }
-    this.#drops.count("srtp_cannot_seal");
-    return -1;
   }
 
   /** The packet's 48-bit index, or -1 (counted) if there is none left. */

@@ -7,9 +7,9 @@
  */
 import assert from "node:assert/strict";
 import { EXTENSION_URI, type HeaderExtension } from "../../lib/base/media_vocabulary.ts";
+import type { PacketSink } from "../../lib/base/packet_sink.ts";
 import { createRelayRing } from "../../lib/engine/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down_track.ts";
-import type { PacketSink } from "../../lib/media/forwarding_ports.ts";
 import { UpTrack } from "../../lib/media/up_track.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { SendKind } from "../../lib/transport/datagrams.ts";
@@ -18,7 +18,7 @@ import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { codec, layerListener, vp8Payload } from "../support/forwarding_fixtures.ts";
 import { mustIgnoreNative, openNativePeer } from "../support/datagram_peers.ts";
 import { RelaySide, SECTION, TRACK } from "../support/relay_world.ts";
-import { rtpPacket } from "../support/rtp_packets.ts";
+import { rtpPacket, writtenPacket } from "../support/rtp_packets.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { randomParameters, SRTP_PROFILES, SRTP_TWINS } from "../support/srtp_twins.ts";
 import { descriptorOf, packetWith } from "../support/svc_world.ts";
@@ -286,7 +286,7 @@ const native = SRTP_TWINS.find(({ name }) => name === "native");
 
 for (const profile of SRTP_PROFILES) {
   Deno.test({
-    name: `SrtpSession.protectRtpFrom() on libcrypto takes under 4 heap bytes (profile ${profile})`,
+    name: `SrtpSession.protectWritten() on libcrypto takes under 4 heap bytes (profile ${profile})`,
     ignore: native === undefined,
     fn: () => {
       const session = new SrtpSession({
@@ -297,12 +297,15 @@ for (const profile of SRTP_PROFILES) {
       const header = rtpPacket({ ssrc: 0xfedc_ba98, payloadType: 96, payload: new Uint8Array(2) });
       const out = new Uint8Array(1_536);
       const source = new Uint8Array(100_000);
+      const packet = writtenPacket(header, header.length, source, 0, 1_150);
       let sealed = 0;
       const perPacket = growthPerStep(100 * STRETCH, (i) => {
         out.set(header);
         out[2] = (i >> 8) & 0xff;
         out[3] = i & 0xff;
-        sealed += session.protectRtpFrom(out, header.length, source, i & 0xffff, 1_150);
+        packet.sequence = i;
+        packet.sourceAt = i & 0xffff;
+        sealed += session.protectWritten(out, packet);
       });
       session.close();
       assert.ok(sealed > 100 * STRETCH * 1_150);

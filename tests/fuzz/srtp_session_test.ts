@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { SrtpSession } from "../../lib/transport/srtp_session.ts";
+import { writtenPacket } from "../support/rtp_packets.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { mirrored, randomParameters, SRTP_PROFILES, SRTP_TWINS } from "../support/srtp_twins.ts";
 
@@ -22,7 +23,8 @@ for (const { name, factory } of SRTP_TWINS) {
         const sealed = session.protectRtp(bytes.slice(), length);
         assert.ok(sealed <= bytes.length);
         const [at, some] = [random.below(2200), random.below(200)];
-        assert.ok(session.protectRtpFrom(bytes.slice(), length, source, at, some) <= bytes.length);
+        const packet = writtenPacket(bytes, length, source, at, some);
+        assert.ok(session.protectWritten(bytes.slice(), packet) <= bytes.length);
       }
       const counted = Object.entries(drops.snapshot())
         .filter(([reason]) => !reason.endsWith("cannot_seal"))

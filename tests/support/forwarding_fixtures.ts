@@ -5,8 +5,7 @@
  * @module
  */
 import type { CodecParameters, SpatialLayer } from "../../lib/base/media_vocabulary.ts";
-import { type PacketSink, SEAL_BYTES } from "../../lib/media/forwarding_ports.ts";
-import type { OutgoingPacket } from "../../lib/media/outgoing_packet.ts";
+import { type PacketSink, SEAL_BYTES, type WrittenPacket } from "../../lib/base/packet_sink.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 
 /** A view on a packet. */
@@ -83,7 +82,7 @@ export class RecordingSink implements PacketSink {
     return this.#reserved;
   }
 
-  send({ written, source, sourceAt, sourceLength }: OutgoingPacket): void {
+  send({ written, source, sourceAt, sourceLength }: WrittenPacket): void {
     const length = written + sourceLength;
     if (this.#reserved.length < length + SEAL_BYTES) throw new Error("no room to seal");
     const packet = this.#reserved.slice(0, length);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { WrittenPacket } from "../../lib/base/packet_sink.ts";
 
 /** Fields of a packet; what is left out is zero, unset or empty. */
 export interface RtpFields {
@@ -35,6 +36,32 @@ export function rtpPacket(fields: RtpFields): Uint8Array {
   bytes.set(payload, 12 + extension.length);
   if (padding > 0) bytes[length - 1] = padding;
   return bytes;
+}
+
+/**
+ * The packet whose header and first bytes are `bytes[0, written)`, as a writer hands it to a sink: what
+ * is in the header is read here, whether it is one or not.
+ */
+export function writtenPacket(
+  bytes: Uint8Array,
+  written: number,
+  source: Uint8Array,
+  sourceAt: number,
+  sourceLength: number,
+) {
+  const at = (index: number) => bytes[index] ?? 0;
+  const fixed = 12 + (at(0) & 0x0f) * 4;
+  const extension = (at(0) & 0x10) === 0 ? 0 : 4 + ((at(fixed + 2) << 8) | at(fixed + 3)) * 4;
+  return {
+    isVideo: false,
+    ssrc: ((at(8) << 24) | (at(9) << 16) | (at(10) << 8) | at(11)) >>> 0,
+    sequence: (at(2) << 8) | at(3),
+    headerLength: fixed + extension,
+    written,
+    source,
+    sourceAt,
+    sourceLength,
+  } satisfies WrittenPacket;
 }
 
 function extensionBlock(extensions: Readonly<Record<number, Uint8Array | string>>): Uint8Array {

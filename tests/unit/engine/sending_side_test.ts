@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
 import type { SpatialLayer } from "../../../lib/base/media_vocabulary.ts";
 import type { MediaEvent } from "../../../lib/engine/media_messages.ts";
-import { ForwardLatency } from "../../../lib/engine/forward_latency.ts";
 import { SendingSide } from "../../../lib/engine/sending_side.ts";
 import { UpTrack } from "../../../lib/media/up_track.ts";
 import { ReportBlock } from "../../../lib/wire/rtcp.ts";
-import { codec, viewOf, vp8Payload } from "../../support/forwarding_fixtures.ts";
+import { codec, RecordingSink, viewOf, vp8Payload } from "../../support/forwarding_fixtures.ts";
 import { rtpPacket } from "../../support/rtp_packets.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import { sendSection } from "../../support/wire_media.ts";
@@ -22,8 +21,7 @@ Deno.test("SendingSide tells the first layer at once, and later ones at most onc
     emit: (event: MediaEvent) => {
       if (event.type === "down_track_layer") told.push({ at: now, spatial: event.spatial });
     },
-    outlet: { reserveRtp: () => new Uint8Array(1_536), sendRtp: () => {} },
-    latency: new ForwardLatency(),
+    sink: new RecordingSink(),
     sendRtcp: () => {},
     random: new SeededRandom(1),
     failed: (error) => {
@@ -81,8 +79,7 @@ Deno.test("SendingSide measures the round trip by the reports about what it send
   let now = 10_000;
   const side = new SendingSide({
     emit: () => {},
-    outlet: { reserveRtp: () => new Uint8Array(1_536), sendRtp: () => {} },
-    latency: new ForwardLatency(),
+    sink: new RecordingSink(),
     sendRtcp: (bytes, length) => compounds.push(bytes.slice(0, length)),
     random: new SeededRandom(1),
     failed: (error) => {

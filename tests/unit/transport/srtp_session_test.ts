@@ -8,6 +8,7 @@ import {
   type SrtpProfile,
 } from "../../../lib/transport/srtp_keys.ts";
 import { MAX_RECEIVED_SSRCS, SrtpSession } from "../../../lib/transport/srtp_session.ts";
+import { writtenPacket } from "../../support/rtp_packets.ts";
 import { SeededRandom } from "../../support/seeded_random.ts";
 import {
   LIBCRYPTO,
@@ -219,7 +220,7 @@ for (const each of CASES) {
     receiver.close();
   });
 
-  Deno.test(`SrtpSession.protectRtpFrom() seals as protectRtp() does, ${each.title}`, () => {
+  Deno.test(`SrtpSession.protectWritten() seals as protectRtp() does, ${each.title}`, () => {
     const ours = each.parameters();
     const drops = new DropCounters();
     const [whole, from] = [each.session(ours), each.session(ours, drops)];
@@ -235,14 +236,17 @@ for (const each of CASES) {
       out.fill(0xee, length - size + prefix);
       const sealed = whole.protectRtp(bytes, length);
       const start = length - size + prefix;
-      assert.equal(from.protectRtpFrom(out, start, source, sourceAt, size - prefix), sealed);
+      const packet = writtenPacket(out, start, source, sourceAt, size - prefix);
+      assert.equal(from.protectWritten(out, packet), sealed);
       assert.deepEqual(out.subarray(0, sealed), bytes.subarray(0, sealed), `packet ${i}`);
     }
     assert.deepEqual(drops.snapshot(), {});
     const { bytes } = rtp(500, { size: 0 });
-    assert.equal(from.protectRtpFrom(bytes, 12, source, 4990, 11), 0, "beyond the source");
-    assert.equal(from.protectRtpFrom(bytes, 12, source, 0, bytes.length), 0, "no room");
-    assert.equal(from.protectRtpFrom(bytes, 11, source, 0, 20), 0, "no header");
+    const seal = (written: number, at: number, size: number) =>
+      from.protectWritten(bytes, writtenPacket(bytes, written, source, at, size));
+    assert.equal(seal(12, 4990, 11), 0, "beyond the source");
+    assert.equal(seal(12, 0, bytes.length), 0, "no room");
+    assert.equal(seal(11, 0, 20), 0, "no header");
     assert.deepEqual(drops.snapshot(), { srtp_cannot_seal: 3 });
     whole.close();
     from.close();
@@ -260,7 +264,8 @@ for (const each of CASES) {
     assert.equal(receiver.unprotectRtp(bytes, sealed), 0);
     assert.equal(receiver.unprotectRtcp(report, sealedReport), 0);
     assert.equal(receiver.protectRtp(rtp(2).bytes, length), 0);
-    assert.equal(receiver.protectRtpFrom(rtp(3).bytes, 12, new Uint8Array(40), 0, 40), 0);
+    const written = writtenPacket(rtp(3).bytes, 12, new Uint8Array(40), 0, 40);
+    assert.equal(receiver.protectWritten(rtp(3).bytes, written), 0);
     assert.equal(receiver.protectRtcp(report, 8), 0);
     assert.deepEqual(drops.snapshot(), { srtp_closed: 5 });
     sender.close();

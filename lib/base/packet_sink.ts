@@ -1,0 +1,47 @@
+/**
+ * The port between what writes RTP packets and what seals and sends them.
+ *
+ * A packet is handed over as a header written into borrowed room and a payload that is only read, so
+ * that sealing it is the one time its payload is touched. Whoever wrote the header says what is in it:
+ * nobody behind the port reads it again.
+ *
+ * @module
+ */
+
+/** Tail of a reserved buffer that a sink uses to seal in place. */
+export const SEAL_BYTES = 32;
+
+/** One packet that is written: it begins in the reserved bytes and ends in `source`. */
+export interface WrittenPacket {
+  /** Video is the first to go where a queue is full. */
+  readonly isVideo: boolean;
+  /** 32 bits, as in the header. */
+  readonly ssrc: number;
+  /** The low 16 bits are those in the header. */
+  readonly sequence: number;
+  /** Bytes of the header, which are not encrypted. */
+  readonly headerLength: number;
+  /** Bytes written to the reserved room: the header, and what was rewritten of the payload. */
+  readonly written: number;
+  /** The rest of the payload is `source[sourceAt, sourceAt + sourceLength)`. */
+  readonly source: Uint8Array;
+  readonly sourceAt: number;
+  readonly sourceLength: number;
+}
+
+/** Where a down-track's packets go, one at a time; one per connection. */
+export interface PacketSink {
+  /**
+   * Where the next packet is written, from index 0 on; the last {@linkcode SEAL_BYTES} are the
+   * sink's own. `undefined` if nothing can be sent now, which the sink counts. Valid until the next
+   * call of any sink, and may be left unused.
+   */
+  reserve(): Uint8Array | undefined;
+  /**
+   * Sends the packet that begins in the reserved bytes and ends in `packet.source`, which is only
+   * read, and only during the call: sealing and copying are one step.
+   */
+  send(packet: WrittenPacket): void;
+  /** The connection's next transport-wide sequence number (16 bits), or -1 if it uses none. */
+  nextTransportSequence(): number;
+}

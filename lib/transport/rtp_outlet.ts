@@ -1,0 +1,62 @@
+/**
+ * Where the RTP packets of one peer connection leave: sealed in the room that the path in use lends.
+ *
+ * Contract: without keys or a proven path nothing is lent and nothing is sent. Per packet there is no
+ * allocation, and its header is not read again.
+ *
+ * @module
+ */
+import type { PacketSink, WrittenPacket } from "../base/packet_sink.ts";
+import { SendKind } from "./datagrams.ts";
+import type { NetworkPath } from "./network_path.ts";
+import type { SrtpSession } from "./srtp_session.ts";
+
+/** Who is told of every packet that is sent: shared by the connections of an engine. */
+export interface CopyCounter {
+  /** A packet was given to a path. */
+  copied(): void;
+}
+
+/**
+ * One connection's way out for RTP. Lends and sends nothing before it has keys and a proven path;
+ * numbers are handed out all the same.
+ */
+export class RtpOutlet implements PacketSink {
+  /** The keys, from when there are some. */
+  srtp: SrtpSession | undefined;
+  readonly #route: { readonly mediaPath: NetworkPath | undefined };
+  readonly #copies: CopyCounter | undefined;
+  /** Lent by the path in use for the next packet. */
+  #reserved: Uint8Array | undefined;
+  #transportSequence = 0;
+
+  /** @param route Says which path is in use. */
+  constructor(
+    route: { readonly mediaPath: NetworkPath | undefined },
+    copies: CopyCounter | undefined,
+  ) {
+    this.#route = route;
+    this.#copies = copies;
+  }
+
+  reserve(): Uint8Array | undefined {
+    const path = this.#route.mediaPath;
+    if (this.srtp === undefined || path === undefined) return undefined;
+    return this.#reserved = path.reserve();
+  }
+
+  send(packet: WrittenPacket): void {
+    const path = this.#route.mediaPath;
+    if (this.srtp === undefined || path === undefined || this.#reserved === undefined) return;
+    const sealed = this.srtp.protectWritten(this.#reserved, packet);
+    if (sealed === 0) return;
+    path.commit(sealed, packet.isVideo ? SendKind.video : SendKind.other);
+    this.#copies?.copied();
+  }
+
+  nextTransportSequence(): number {
+    const sequence = this.#transportSequence;
+    this.#transportSequence = (sequence + 1) & 0xffff;
+    return sequence;
+  }
+}
