@@ -11,12 +11,13 @@
  */
 import type { AnyMessage, Message, MessageType } from "@bufbuild/protobuf";
 import type { DropCounters } from "../lib/base/drop_counters.ts";
-import type { Log, Timers } from "../lib/base/platform.ts";
+import type { Clock, Log, Timers } from "../lib/base/platform.ts";
+import type { ApiTelemetry } from "../lib/room/context/telemetry.ts";
 import type { AccessToken } from "../lib/signalling/access_token.ts";
 import { decodeMessage } from "../lib/signalling/signal_codec.ts";
 import type { HttpExchange, RouteHandler } from "./http_exchange.ts";
 import { type BodyReader, bodyRefused } from "./request_body.ts";
-import { type TwirpCode, TwirpError } from "./twirp_error.ts";
+import { TwirpError } from "./twirp_error.ts";
 import { writeTwirpJson } from "./twirp_json.ts";
 
 /** What a method knows besides its request. */
@@ -56,14 +57,11 @@ export interface TwirpOptions {
   /** Bytes; 0 means no limit. */
   readonly maxBodyBytes: number;
   readonly bodies: BodyReader;
+  readonly clock: Pick<Clock, "now">;
   readonly timers: Timers;
   readonly log: Log;
   readonly counters: DropCounters;
-  /** A call begins (`method` is empty if there is no such); what it gives is told how it ended. */
-  readonly observe?: (
-    service: string,
-    method: string,
-  ) => (status: number, code: TwirpCode | "") => void;
+  readonly telemetry: ApiTelemetry;
 }
 
 /** Ties a request type, and who may send one, to the function that answers it. */
@@ -101,11 +99,19 @@ async function observedAnswer(
   options: TwirpOptions,
 ): Promise<Response> {
   const name = methodName(service, exchange.path);
-  const ended = options.observe?.(service.name, Object.hasOwn(service.methods, name) ? name : "");
+  const method = Object.hasOwn(service.methods, name) ? name : "";
+  const startedAt = options.clock.now();
   const answered = await answer(service, exchange, options);
   const failed = answered instanceof TwirpError;
   const response = failed ? answered.toResponse() : answered;
-  ended?.(response.status, failed ? answered.code : "");
+  const ms = options.clock.now() - startedAt;
+  options.telemetry.apiCall(
+    service.name,
+    method,
+    response.status,
+    failed ? answered.code : "",
+    ms,
+  );
   return response;
 }
 

@@ -88,7 +88,7 @@ export class ConnectionControl {
   open(owner: ConnectionOwner, dataChannels: "accept" | "create"): void {
     if (this.#opened) return;
     this.#opened = true;
-    this.context.figures?.connection(this.role, "started");
+    this.context.telemetry.connection(this.role, "started");
     this.context.router.attach(this.id, owner);
     this.context.router.send({
       type: "open_connection",
@@ -185,9 +185,9 @@ export class ConnectionControl {
   handleEngineEvent(event: ConnectionEvent): void {
     switch (event.type) {
       case "ice_connected":
-        return this.context.figures?.connection(this.role, "ice_connected");
+        return this.context.telemetry.connection(this.role, "ice_connected");
       case "connection_connected":
-        if (!this.#connected) this.context.figures?.connection(this.role, "connected");
+        if (!this.#connected) this.context.telemetry.connection(this.role, "connected");
         this.#connected = true;
         this.#noteEstablished();
         return this.host.connectionUp(this.role, event.protocol, event.remote);
@@ -213,7 +213,7 @@ export class ConnectionControl {
   #noteEstablished(): void {
     if (this.#established || !this.#connected || this.#awaited.size > 0) return;
     this.#established = true;
-    this.context.figures?.connection(this.role, "fully_established");
+    this.context.telemetry.connection(this.role, "fully_established");
   }
 
   #parameters(): LocalParameters {

@@ -26,7 +26,7 @@ import {
 } from "./data_packets.ts";
 import type { ParticipantFacts } from "./participant_facts.ts";
 import { SequencedDataCache } from "./sequenced_data_cache.ts";
-import type { SessionFigures } from "./session_figures.ts";
+import type { SessionTelemetry } from "./context/telemetry.ts";
 
 /** Bytes of unnumbered reliable data held for one participant that is still connecting. */
 const MAX_WAITING_BYTES = 100_000;
@@ -57,7 +57,7 @@ export interface PeerState {
 export interface DataRouterContext {
   readonly platform: { readonly clock: Pick<Clock, "now"> };
   readonly counters: DropCounters;
-  readonly figures?: Pick<SessionFigures, "dataStream"> | undefined;
+  readonly telemetry: Pick<SessionTelemetry, "dataStream">;
 }
 
 /** Data of one room. */
@@ -94,7 +94,7 @@ export class DataRouter {
     const data = stampDataPacket(packet, kind, sender);
     if ("drop" in data) return this.context.counters.count(data.drop);
     if (packet.value.case === "streamHeader") {
-      this.context.figures?.dataStream(packet.value.value, packet.destinationIdentities.length);
+      this.context.telemetry.dataStream(packet.value.value, packet.destinationIdentities.length);
     }
     const { rpcAnswer } = data;
     if (rpcAnswer !== undefined && this.takeRpcAnswer(sender, rpcAnswer)) return;

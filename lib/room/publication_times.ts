@@ -60,7 +60,7 @@ export class PublicationTimes {
       const info = entries[0]?.info;
       if (info === undefined) continue;
       const announcedAt = this.#announcedAt.get(sid);
-      if (canceled) this.publisher.context.figures?.publishCanceled(info.type, entries.length);
+      if (canceled) this.publisher.context.telemetry.publishCanceled(info.type, entries.length);
       else if (announcedAt !== undefined) this.#observe(info, announcedAt);
     }
     this.#announcedAt.clear();
@@ -69,7 +69,7 @@ export class PublicationTimes {
   #observe(info: PublishedTrack["info"], announcedAt: number): void {
     const { context, init } = this.publisher;
     const ms = this.#now() - Math.max(announcedAt, this.#connectedAt ?? announcedAt);
-    context.figures?.streamTime("publish", info, init, ms, 1);
+    context.telemetry.streamTime("publish", info, init, ms, 1);
   }
 
   #now(): number {

@@ -12,10 +12,10 @@ import { DEFAULT_ENABLED_MIMES } from "../negotiation/codec_catalog.ts";
 import { type DataOptions, DEFAULT_DATA_OPTIONS } from "./data_options.ts";
 import type { EngineRouter } from "./engine_router.ts";
 import type { IcePreferences } from "./ice_preference.ts";
+import type { Telemetry } from "./context/telemetry.ts";
 import type { RecentDepartures } from "./recent_departures.ts";
 import type { NodePorts } from "./node_ports.ts";
 import type { RoomObserver } from "./room_events.ts";
-import type { SessionFigures } from "./session_figures.ts";
 import type { SubscriptionLimits } from "./subscription_table.ts";
 
 /** Defaults of new rooms and limits of all; times in the units of LiveKit's configuration. */
@@ -101,7 +101,7 @@ export interface RoomContext {
   readonly counters: DropCounters;
   /** Who hears of what happens in rooms. */
   readonly observers?: readonly RoomObserver[];
-  readonly figures?: SessionFigures | undefined;
+  readonly telemetry: Telemetry;
   /** Over what clients are to reach us that had trouble. */
   readonly icePreferences: IcePreferences;
   /** Who has left any room; the directory's. */

@@ -9,7 +9,11 @@ import type { TrackInfo } from "@livekit/protocol";
 import type { DownTrackId } from "../base/ids.ts";
 import type { EngineRouter } from "./engine_router.ts";
 import type { RoomContext } from "./room_context.ts";
-import type { SessionFigures, SubscriptionOutcome } from "./session_figures.ts";
+import {
+  NO_TELEMETRY,
+  type SessionTelemetry,
+  type SubscriptionOutcome,
+} from "./context/telemetry.ts";
 import type { ClientFacts } from "./participant_facts.ts";
 
 /** Tracks whose earlier subscriptions are remembered; the oldest are forgotten first. */
@@ -26,7 +30,7 @@ interface Waiting {
 export interface SubscriptionTimesContext {
   readonly platform: Pick<RoomContext["platform"], "clock">;
   readonly router: Pick<EngineRouter, "watchDownTrack" | "unwatchDownTrack">;
-  readonly figures?: Pick<SessionFigures, "subscription" | "streamTime"> | undefined;
+  readonly telemetry: Pick<SessionTelemetry, "subscription" | "streamTime">;
 }
 
 /** One subscriber's; see the module text. */
@@ -43,9 +47,10 @@ export class SubscriptionTimes {
 
   /** A subscription goes on. */
   outcome(outcome: SubscriptionOutcome, downTrack: DownTrackId, trackSid: string): void {
-    const { figures, platform: { clock } } = this.context;
-    if (figures === undefined) return;
-    figures.subscription(outcome);
+    const { telemetry, platform: { clock } } = this.context;
+    // Nothing is remembered for the sake of times that nobody hears of.
+    if (telemetry === NO_TELEMETRY) return;
+    telemetry.subscription(outcome);
     if (outcome === "attempt") {
       this.#waiting.set(downTrack, { trackSid, since: clock.now(), bound: false });
     } else if (outcome === "success") this.#bound(downTrack);
@@ -79,7 +84,7 @@ export class SubscriptionTimes {
     const info = this.infoOf(trackSid);
     if (info === undefined) return;
     const ms = this.context.platform.clock.now() - since;
-    this.context.figures?.streamTime(step, info, this.subscriber, ms, count);
+    this.context.telemetry.streamTime(step, info, this.subscriber, ms, count);
   }
 
   #count(trackSid: string): number {

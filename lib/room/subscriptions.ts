@@ -20,7 +20,7 @@ import type { Cancel, Platform } from "../base/platform.ts";
 import type { MediaCommand } from "../engine/media_messages.ts";
 import { chooseCodec, type CodecOption, type SubscribableTrack } from "./codec_choice.ts";
 import type { SignalMessage } from "./connection_host.ts";
-import type { SubscriptionOutcome } from "./session_figures.ts";
+import type { SubscriptionOutcome } from "./context/telemetry.ts";
 import type { CodecWish } from "./subscribed_codecs.ts";
 import {
   RECONCILE_INTERVAL_MS,

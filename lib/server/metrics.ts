@@ -9,16 +9,16 @@
  */
 import process from "node:process";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { EngineStats, MediaEvent } from "../engine/media_messages.ts";
+import type { EngineStats } from "../engine/media_messages.ts";
 import type { RoomObserver } from "../room/room_events.ts";
-import type { SessionFigures } from "../room/session_figures.ts";
-import type { SignalObserver } from "../signalling/signal_observer.ts";
+import { describeError } from "../room/close_reason.ts";
+import { type Telemetry, telemetryOf } from "../room/context/telemetry.ts";
 import { createInstruments, type Instruments } from "./metrics_instruments.ts";
+import { HttpMetrics } from "./metrics_http.ts";
 import { MediaMetrics } from "./metrics_media.ts";
 import { type CountedRoom, RoomMetrics } from "./metrics_rooms.ts";
 import { SessionMetrics } from "./metrics_sessions.ts";
 import { SignalMetrics } from "./metrics_signals.ts";
-import type { WebhookStatistics } from "./webhook_endpoint.ts";
 
 /** How old an answer may be. */
 const FRESH_FOR_MS = 1_000;
@@ -37,10 +37,10 @@ export interface MetricsSource {
  * and `stop` also without being asked.
  */
 export class Metrics {
+  /** Give it to the rooms. */
   readonly roomObserver: RoomObserver;
-  readonly signalObserver: SignalObserver;
-  readonly sessionFigures: SessionFigures;
-  readonly webhookStatistics: WebhookStatistics;
+  /** Give it to everybody who counts. */
+  readonly telemetry: Telemetry;
   readonly #instruments: Instruments;
   readonly #rooms: RoomMetrics;
   readonly #signals: SignalMetrics;
@@ -51,20 +51,24 @@ export class Metrics {
   #lookedAt = -Infinity;
   #cpuSeconds = 0;
 
-  constructor(readonly platform: Pick<Platform, "clock" | "timers">, nodeId: string) {
+  constructor(readonly platform: Pick<Platform, "clock" | "timers" | "log">, nodeId: string) {
     this.#instruments = createInstruments({ node_id: nodeId, node_type: "SERVER" });
     this.roomObserver = this.#rooms = new RoomMetrics(this.#instruments, platform.clock);
-    this.signalObserver = this.#signals = new SignalMetrics(this.#instruments);
+    this.#signals = new SignalMetrics(this.#instruments);
     this.#media = new MediaMetrics(this.#instruments);
-    this.sessionFigures = new SessionMetrics(this.#instruments);
+    const listeners = [
+      this.#signals,
+      this.#media,
+      new SessionMetrics(this.#instruments),
+      new HttpMetrics(this.#instruments),
+    ];
+    const failed = new Set<string>();
+    this.telemetry = telemetryOf(listeners, (figure, error) => {
+      if (failed.has(figure)) return;
+      failed.add(figure);
+      platform.log.error("metrics failed", { figure, error: describeError(error) });
+    });
     this.#instruments.startTime.set(Math.trunc(platform.clock.wallMs() / 1000));
-    const { webhooks, webhookQueueLength } = this.#instruments;
-    this.webhookStatistics = {
-      delivered: () => webhooks.inc({ status: "success", reason: "" }),
-      failed: () => webhooks.inc({ status: "failure", reason: "" }),
-      dropped: (reason) => webhooks.inc({ status: "drop", reason }),
-      queueLength: (length) => webhookQueueLength.observe(length),
-    };
   }
 
   /** Looks regularly from now on. */
@@ -76,28 +80,6 @@ export class Metrics {
   stop(): void {
     this.#source = undefined;
     this.#cancelLook?.();
-  }
-
-  /** Give it every event of the media plane. */
-  engineEvent(event: MediaEvent): void {
-    if (event.type === "quality_report") this.#media.report(event);
-  }
-
-  /** A call of the server API begins. @returns What to call with its answer. */
-  twirpCall(service: string, method: string): (status: number, code: string) => void {
-    const startedAt = this.platform.clock.now();
-    const { twirpStatus, twirpLatency } = this.#instruments;
-    return (status, code) => {
-      const family = status >= 500 ? "5xx" : status >= 400 ? "4xx" : String(status);
-      const labels = { service: service.replace(/^livekit\./, ""), method, status: family };
-      twirpStatus.inc({ ...labels, code });
-      twirpLatency.observe(labels, this.platform.clock.now() - startedAt);
-    };
-  }
-
-  /** A join was answered with an HTTP error. */
-  joinRefused(status: number): void {
-    this.#signals.refused(status);
   }
 
   /** Prometheus text format, version 0.0.4. */

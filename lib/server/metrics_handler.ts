@@ -4,6 +4,7 @@
  * @module
  */
 import type { HttpHandler } from "../../routes/http_handler.ts";
+import type { SignalTelemetry } from "../room/context/telemetry.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Where clients join, as opposed to asking whether they could. */
@@ -39,12 +40,12 @@ export function metricsHandler(
 /** The server's own handler, but joins that it refuses are counted. */
 export function countingRefusals(
   handler: HttpHandler,
-  metrics: Pick<Metrics, "joinRefused">,
+  telemetry: Pick<SignalTelemetry, "joinRefused">,
 ): HttpHandler {
   return async (request, info) => {
     const response = await handler(request, info);
     if (response.status >= 400 && JOIN_PATH.test(new URL(request.url).pathname)) {
-      metrics.joinRefused(response.status);
+      telemetry.joinRefused(response.status);
     }
     return response;
   };

@@ -8,19 +8,19 @@
  */
 import { TrackSource } from "@livekit/protocol";
 import type { DownTrackId, UpTrackId } from "../base/ids.ts";
-import type { EngineStats, MediaEvent } from "../engine/media_messages.ts";
+import type { EngineStats } from "../engine/media_messages.ts";
 import type { IntervalLosses } from "../media/interval_figures.ts";
+import type { MediaTelemetry, QualityReport } from "../room/context/telemetry.ts";
 import { COUNTRY, type Instruments } from "./metrics_instruments.ts";
 import type { TrackSources } from "./metrics_rooms.ts";
 
 /** Drops of datagrams that were to be sent and could not be. */
 const UNSENT = ["udp_send_queue_full", "udp_send_dropped_video", "udp_send_failed"];
 
-type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;
 type Figures = Readonly<Record<string, number>>;
 
 /** The media plane's metrics. Totals never go back when a track ends. */
-export class MediaMetrics {
+export class MediaMetrics implements MediaTelemetry {
   /** What was known of each stream at the last look, by stream. */
   #before = new Map<string, Figures>();
   #dropsBefore: Figures = {};
@@ -61,7 +61,7 @@ export class MediaMetrics {
   }
 
   /** Observes losses, jitter and round trips. */
-  report({ upTracks, downTracks }: QualityReport): void {
+  qualityReport({ upTracks, downTracks }: QualityReport): void {
     for (const { upTrack, mime, layers } of upTracks) {
       for (const layer of layers) this.#observe("incoming", upTrack, mime, layer);
     }

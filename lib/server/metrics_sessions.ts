@@ -14,10 +14,10 @@ import {
 import type { ConnectionRole } from "../room/connection_host.ts";
 import type {
   ConnectionState,
-  SessionFigures,
+  SessionTelemetry,
   StreamStep,
   SubscriptionOutcome,
-} from "../room/session_figures.ts";
+} from "../room/context/telemetry.ts";
 import type { ClientFacts } from "../room/participant_facts.ts";
 import { COUNTRY, type Instruments } from "./metrics_instruments.ts";
 
@@ -31,7 +31,7 @@ const MAX_COUNT = 10;
  * What sessions attempted, counted once each as it is told. Labels come from fixed lists, whatever
  * clients say.
  */
-export class SessionMetrics implements SessionFigures {
+export class SessionMetrics implements SessionTelemetry {
   constructor(readonly instruments: Instruments) {}
 
   subscription(outcome: SubscriptionOutcome): void {

@@ -11,14 +11,14 @@ import {
   TrackType,
 } from "@livekit/protocol";
 import type { SignalMessage } from "../room/connection_host.ts";
-import type { SignalObserver } from "../signalling/signal_observer.ts";
+import type { SignalTelemetry } from "../room/context/telemetry.ts";
 import { type Instruments, protocolLabel } from "./metrics_instruments.ts";
 
 /**
  * What signalling did, counted once each. Messages become metrics when somebody looks, and labels
  * are never a client's words.
  */
-export class SignalMetrics implements SignalObserver {
+export class SignalMetrics implements SignalTelemetry {
   #requests = 0;
   #badRequests = 0;
   #responses = 0;
@@ -26,21 +26,20 @@ export class SignalMetrics implements SignalObserver {
 
   constructor(readonly instruments: Instruments) {}
 
-  connected(): void {
+  signalConnected(): void {
     this.instruments.joins.inc({ state: "signal_connected", warp: "" });
   }
 
-  answered(protocol: number, ms: number): void {
+  joinAnswered(protocol: number, ms: number): void {
     this.instruments.joinLatencyMs.observe({ protocol_version: protocolLabel(protocol) }, ms);
   }
 
-  /** A join was answered with an HTTP error. */
-  refused(status: number): void {
+  joinRefused(status: number): void {
     const state = status < 500 ? "signal_validation_failed" : "signal_failed";
     this.instruments.joins.inc({ state, warp: "" });
   }
 
-  request(message: SignalRequest["message"]): void {
+  signalRequest(message: SignalRequest["message"]): void {
     this.#requests++;
     if (message.case !== "addTrack") return;
     // The number is the client's: only the two kinds there are become labels.
@@ -48,11 +47,11 @@ export class SignalMetrics implements SignalObserver {
     this.instruments.publishAttempts.inc({ kind, state: "attempt" });
   }
 
-  requestFailed(): void {
+  signalRequestFailed(): void {
     this.#badRequests++;
   }
 
-  response(message: SignalMessage, recipient: string | undefined): void {
+  signalResponse(message: SignalMessage, recipient: string | undefined): void {
     this.#responses++;
     if (message.case === "subscriptionResponse") {
       const error = SubscriptionError[message.value.err] ?? "";
@@ -65,7 +64,7 @@ export class SignalMetrics implements SignalObserver {
     }
   }
 
-  responseFailed(): void {
+  signalResponseFailed(): void {
     this.#lostResponses++;
   }
 

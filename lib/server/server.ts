@@ -41,6 +41,7 @@ import { recordReads, refuseWhatBreaks } from "./config_effects.ts";
 import type { Config } from "./config_parsing.ts";
 import { lacksPorts, mediaListeners } from "./media_listeners.ts";
 import { createMediaPlane } from "./media_plane.ts";
+import { NO_TELEMETRY, type Telemetry } from "../room/context/telemetry.ts";
 import { Metrics } from "./metrics.ts";
 import { countingRefusals, metricsHandler } from "./metrics_handler.ts";
 import type { InterfaceAddress } from "../transport/local_addresses.ts";
@@ -146,6 +147,7 @@ class ComposedServer implements SfuServer {
   readonly #lacksPorts: boolean;
   readonly #router: EngineRouter;
   readonly #metrics: Metrics | undefined;
+  readonly #telemetry: Telemetry;
   readonly #webhooks: Webhooks;
   readonly #signals: SignalService;
   readonly #agents: AgentService;
@@ -180,18 +182,19 @@ class ComposedServer implements SfuServer {
     this.#lacksPorts = lacksPorts(config, cores);
     const nodeId = randomId<NodeId>(platform.random, "ND_");
     const router = this.#router = new EngineRouter(this.#engine, platform.log, nodeId);
-    this.#engine.onEvent = (event) => {
-      this.#metrics?.engineEvent(event);
-      router.dispatch(event);
-    };
     const { port, username, password } = config.prometheus;
     const metrics = port === 0 ? undefined : new Metrics(platform, nodeId);
     this.#metrics = metrics;
+    const telemetry = this.#telemetry = metrics?.telemetry ?? NO_TELEMETRY;
+    this.#engine.onEvent = (event) => {
+      if (event.type === "quality_report") telemetry.qualityReport(event);
+      router.dispatch(event);
+    };
     this.metricsHandler = metrics &&
       metricsHandler(metrics, username === "" ? undefined : { username, password });
     this.#webhooks = new Webhooks(config, keys, platform, {
       fetch: parts.fetch ?? fetch,
-      statistics: metrics?.webhookStatistics,
+      telemetry,
     });
     this.#agents = this.#createAgents(config, keys, nodeId);
     const context: RoomContext = {
@@ -205,7 +208,7 @@ class ComposedServer implements SfuServer {
       region: config.region,
       observers: [this.#webhooks.observer, metrics?.roomObserver, this.#agents.dispatcher]
         .filter((observer) => observer !== undefined),
-      figures: metrics?.sessionFigures,
+      telemetry,
     };
     this.rooms = new LocalRooms(context);
     this.admin = new RoomAdmin(new RoomDirectory(this.rooms), {
@@ -221,7 +224,6 @@ class ComposedServer implements SfuServer {
       maxBufferedBytes: config.limit.signal_buffer_limit,
       caps: sessionCaps(config),
       signToken: firstKeySigner(keys),
-      observer: metrics?.signalObserver,
     });
     this.handler = this.#createHandler(config, keys);
   }
@@ -350,10 +352,11 @@ class ComposedServer implements SfuServer {
       ], {
         maxBodyBytes,
         bodies,
+        clock: this.#platform.clock,
         timers: this.#platform.timers,
         log: this.#platform.log,
         counters: this.counters,
-        observe: (service, method) => this.#metrics?.twirpCall(service, method) ?? (() => {}),
+        telemetry: this.#telemetry,
       }),
     });
     const handler = createHttpHandler({
@@ -364,7 +367,7 @@ class ComposedServer implements SfuServer {
       log: this.#platform.log,
       counters: this.counters,
     });
-    return this.#metrics === undefined ? handler : countingRefusals(handler, this.#metrics);
+    return countingRefusals(handler, this.#telemetry);
   }
 
   #dispatchService(config: Config): TwirpService {

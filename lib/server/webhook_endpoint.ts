@@ -12,6 +12,7 @@
 import { WebhookEvent } from "@livekit/protocol";
 import type { Cancel, Log, Platform } from "../base/platform.ts";
 import { describeError } from "../room/close_reason.ts";
+import type { WebhookDrop, WebhookTelemetry } from "../room/context/telemetry.ts";
 import { ownAddress } from "./redaction.ts";
 import { type AttemptOutcome, postWebhook, type WebhookFetch } from "./webhook_attempt.ts";
 import { isWanted, resourceKey } from "./webhook_events.ts";
@@ -21,19 +22,6 @@ import { retryDelayMs } from "./webhook_retry.ts";
 export const REQUEST_TIMEOUT_MS = 10_000;
 /** Requests under way at once: a receiver that hangs must not use up this process's sockets. */
 const MAX_REQUESTS = 128;
-
-/** Why an event was dropped; values of the `reason` label of `livekit_webhook_dispatch_total`. */
-export type DropReason = "queue is full" | "age" | "shutdown";
-
-/** Told how deliveries go; metrics. */
-export interface WebhookStatistics {
-  delivered(): void;
-  /** The receiver refused it, or every attempt failed. */
-  failed(): void;
-  dropped(reason: DropReason): void;
-  /** How many wait behind an event that is about to be sent. */
-  queueLength(length: number): void;
-}
 
 /** What one endpoint needs. */
 export interface WebhookEndpointOptions {
@@ -48,7 +36,7 @@ export interface WebhookEndpointOptions {
   readonly maxDepth: number;
   readonly platform: Pick<Platform, "clock" | "timers" | "log">;
   readonly fetch: WebhookFetch;
-  readonly statistics: WebhookStatistics;
+  readonly telemetry: WebhookTelemetry;
 }
 
 interface QueuedEvent {
@@ -131,7 +119,7 @@ export class WebhookEndpoint {
   }
 
   async #deliver({ event, queuedAt }: QueuedEvent, waiting: number): Promise<void> {
-    const { maxAgeMs, platform: { clock }, statistics } = this.options;
+    const { maxAgeMs, platform: { clock }, telemetry } = this.options;
     let body: Uint8Array<ArrayBuffer> | undefined;
     let numDropped = 0;
     for (let retries = 0;; retries++) {
@@ -140,7 +128,7 @@ export class WebhookEndpoint {
       try {
         if (body === undefined) {
           if (clock.now() - queuedAt > maxAgeMs) return this.#drop(0, "age");
-          statistics.queueLength(waiting);
+          telemetry.webhookQueue(waiting);
           numDropped = this.#dropped;
           this.#dropped = 0;
           body = encode(event, numDropped);
@@ -150,10 +138,10 @@ export class WebhookEndpoint {
         this.#freeSlot();
       }
       this.#note(outcome, event.event);
-      if (outcome.type === "delivered") return statistics.delivered();
+      if (outcome.type === "delivered") return telemetry.webhook("delivered");
       if (outcome.type === "refused") {
         this.#lose();
-        return statistics.failed();
+        return telemetry.webhook("failed");
       }
       if (this.#closing) return this.#drop(numDropped, "shutdown");
       const age = clock.now() - queuedAt;
@@ -161,7 +149,7 @@ export class WebhookEndpoint {
       if (wait === undefined) {
         this.#dropped += numDropped + 1;
         this.#lose();
-        return statistics.failed();
+        return telemetry.webhook("failed");
       }
       await this.#sleep(wait);
     }
@@ -194,10 +182,10 @@ export class WebhookEndpoint {
   }
 
   /** @param alsoLost Drops that this event would have told of. */
-  #drop(alsoLost: number, reason: DropReason): void {
+  #drop(alsoLost: number, reason: WebhookDrop): void {
     this.#dropped += alsoLost + 1;
     this.#lose();
-    this.options.statistics.dropped(reason);
+    this.options.telemetry.webhook(reason);
   }
 
   /** Says so at the first, the tenth, the hundredth and so on. */

@@ -10,19 +10,13 @@ import type { RoomObserver } from "../room/room_events.ts";
 import type { ApiKeys } from "../signalling/access_token.ts";
 import type { Config } from "./config_parsing.ts";
 import { signWebhook, type WebhookFetch } from "./webhook_attempt.ts";
-import { WebhookEndpoint, type WebhookStatistics } from "./webhook_endpoint.ts";
+import type { WebhookTelemetry } from "../room/context/telemetry.ts";
+import { WebhookEndpoint } from "./webhook_endpoint.ts";
 import { WebhookEvents } from "./webhook_events.ts";
 
 /** LiveKit's values for keys that are 0. */
 const DEFAULT_MAX_AGE_MS = 30_000;
 const DEFAULT_MAX_DEPTH = 200;
-
-const NO_STATISTICS: WebhookStatistics = {
-  delivered() {},
-  failed() {},
-  dropped() {},
-  queueLength() {},
-};
 
 /**
  * Every configured URL. Nothing that happens in a receiver, or is thrown on the way, reaches a
@@ -40,12 +34,11 @@ export class Webhooks {
     platform: Platform,
     ports: {
       readonly fetch: WebhookFetch;
-      readonly statistics?: WebhookStatistics | undefined;
+      readonly telemetry: WebhookTelemetry;
     },
   ) {
     const { webhook, room } = config;
-    const { fetch, statistics = NO_STATISTICS } = ports;
-    this.#endpoints = endpoints(webhook, keys, platform, { fetch, statistics });
+    this.#endpoints = endpoints(webhook, keys, platform, ports);
     this.observer = this.#endpoints.length === 0 ? undefined : new WebhookEvents({
       clock: platform.clock,
       random: platform.random,
@@ -71,7 +64,7 @@ function endpoints(
   webhook: Config["webhook"],
   keys: ApiKeys,
   platform: Platform,
-  ports: { readonly fetch: WebhookFetch; readonly statistics: WebhookStatistics },
+  ports: { readonly fetch: WebhookFetch; readonly telemetry: WebhookTelemetry },
 ): WebhookEndpoint[] {
   const { urls, api_key: apiKey, filter_params: filter, resource_url_notifier: queue } = webhook;
   if (urls.length === 0) return [];

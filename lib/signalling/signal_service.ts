@@ -23,7 +23,6 @@ import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_res
 import { capRefusal, DEFAULT_SESSION_CAPS, type SessionCaps } from "./session_caps.ts";
 import { RequestBudget, RequestTurns } from "./request_budget.ts";
 import { ResponseEncoder } from "./signal_codec.ts";
-import type { SignalObserver } from "./signal_observer.ts";
 import { SignalSession } from "./signal_session.ts";
 import { DEFAULT_BUFFERED_BYTES, type SignalSocket } from "./signal_socket.ts";
 import { TokenRefresher, type TokenSigner } from "./token_refresher.ts";
@@ -45,7 +44,6 @@ export interface SignalServiceOptions {
   readonly maxFrameBytes: number;
   /** Signs refreshed tokens with the first configured key. */
   readonly signToken: TokenSigner;
-  readonly observer?: SignalObserver | undefined;
 }
 
 /**
@@ -119,15 +117,15 @@ export class SignalService {
    * @param receivedAt When the request for it came, monotonic ms; now if absent.
    */
   open(join: JoinParameters, socket: SignalSocket, receivedAt?: number): void {
-    const { observer, rooms: { context: { platform: { clock } } } } = this.options;
+    const { platform: { clock }, telemetry } = this.options.rooms.context;
     const startedAt = receivedAt ?? clock.now();
     this.#start(join, socket);
-    observer?.answered(join.clientInfo.protocol, clock.now() - startedAt);
+    telemetry.joinAnswered(join.clientInfo.protocol, clock.now() - startedAt);
   }
 
   #start(join: JoinParameters, socket: SignalSocket): void {
-    const { rooms, maxFrameBytes, observer } = this.options;
-    const { platform, counters } = rooms.context;
+    const { rooms, maxFrameBytes } = this.options;
+    const { platform, counters, telemetry } = rooms.context;
     const session = new SignalSession(socket, {
       clock: platform.clock,
       timers: platform.timers,
@@ -137,11 +135,11 @@ export class SignalService {
       encoder: this.#encoder,
       maxFrameBytes,
       maxBufferedBytes: this.options.maxBufferedBytes ?? DEFAULT_BUFFERED_BYTES,
-      observer,
+      telemetry,
       onClosed: (closed) => this.#sessions.delete(closed),
     });
     this.#sessions.add(session);
-    observer?.connected();
+    telemetry.signalConnected();
     if (join.reconnect) return this.#resume(join, session);
     const room = roomOf(rooms, join);
     const participant = room.join(participantInit(join), session);

@@ -25,7 +25,7 @@ import {
   type FrameEncoding,
   type ResponseEncoder,
 } from "./signal_codec.ts";
-import type { SignalObserver } from "./signal_observer.ts";
+import type { SignalTelemetry } from "../room/context/telemetry.ts";
 import { costUs, estimatedUs, type RequestBudget, type RequestTurns } from "./request_budget.ts";
 import { answerPing, handleRequest } from "./signal_requests.ts";
 import { CLOSE_CODE, isUnread, type SignalSocket } from "./signal_socket.ts";
@@ -52,7 +52,7 @@ export interface SignalSessionOptions {
   readonly maxFrameBytes: number;
   /** Bytes the client may leave unread; 0 is no limit. */
   readonly maxBufferedBytes: number;
-  readonly observer?: SignalObserver | undefined;
+  readonly telemetry: SignalTelemetry;
   /** Called once, whoever ended the socket. */
   readonly onClosed: (session: SignalSession) => void;
 }
@@ -99,11 +99,11 @@ export class SignalSession implements SignalSink {
     const frame = this.options.encoder.encode(message, this.#encoding);
     if (isUnread(this.socket, frame.length, this.options.maxBufferedBytes)) {
       this.options.counters.count("signal_slow_reader");
-      this.options.observer?.responseFailed();
+      this.options.telemetry.signalResponseFailed();
       return this.#end(CLOSE_CODE.policy, "too slow");
     }
     this.socket.send(frame);
-    this.options.observer?.response(message, this.#participant?.sid);
+    this.options.telemetry.signalResponse(message, this.#participant?.sid);
   }
 
   close(): void {
@@ -114,7 +114,7 @@ export class SignalSession implements SignalSink {
     if (this.#closed) return;
     if (exceedsLimit(data, this.options.maxFrameBytes)) {
       this.options.counters.count("signal_frame_too_large");
-      this.options.observer?.requestFailed();
+      this.options.telemetry.signalRequestFailed();
       return this.#end(CLOSE_CODE.tooBig, "message too large");
     }
     const mayRead = this.#backlog.length === 0 && this.options.turns.open &&
@@ -171,11 +171,11 @@ export class SignalSession implements SignalSink {
     this.#budget?.charge(costUs(data.length, measuredUs));
     if (request === undefined) {
       this.options.counters.count("signal_undecodable");
-      this.options.observer?.requestFailed();
+      this.options.telemetry.signalRequestFailed();
       return this.#end(CLOSE_CODE.invalidPayload, "cannot decode message");
     }
     this.#encoding = encodingOf(data);
-    this.options.observer?.request(request.message);
+    this.options.telemetry.signalRequest(request.message);
     const { case: kind } = request.message;
     this.#participant?.heard(kind === "ping" || kind === "pingReq");
     if (kind === "pingReq") this.#participant?.signalMeasured(request.message.value.rtt);

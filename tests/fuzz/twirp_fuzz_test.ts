@@ -5,6 +5,7 @@ import { twirpRoutes } from "../../routes/twirp.ts";
 import { adminWorld, tokenWith } from "../support/admin_world.ts";
 import { testBodies } from "../support/test_bodies.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
+import { NO_TELEMETRY } from "../../lib/room/context/telemetry.ts";
 
 const ROUNDS = 400;
 
@@ -15,9 +16,11 @@ function api() {
   const routes = twirpRoutes(services, {
     maxBodyBytes: 0,
     bodies: testBodies(),
+    clock: world.platform.clock,
     timers: world.platform.timers,
     log: world.platform.log,
     counters: world.counters,
+    telemetry: NO_TELEMETRY,
   });
   const token = tokenWith({
     roomCreate: true,

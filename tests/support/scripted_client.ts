@@ -32,6 +32,7 @@ import type { TokenClaims, VideoGrant } from "../../lib/signalling/access_token.
 import type { JoinParameters } from "../../lib/signalling/join_parameters.ts";
 import { SignalService } from "../../lib/signalling/signal_service.ts";
 import type { SignalSocket } from "../../lib/signalling/signal_socket.ts";
+import { NO_TELEMETRY } from "../../lib/room/context/telemetry.ts";
 import { answerAsClient } from "./answering_client.ts";
 import { FAKE_ENGINE_READY, FakeEngine } from "./fake_engine.ts";
 import { settle, VirtualPlatform } from "./virtual_platform.ts";
@@ -298,7 +299,8 @@ export class World {
       engine: () => FAKE_ENGINE_READY,
       options: { ...DEFAULT_ROOM_OPTIONS, ...options },
       counters: this.counters,
-      figures: {
+      telemetry: {
+        ...NO_TELEMETRY,
         subscription: (outcome) => this.figures.push(`subscription ${outcome}`),
         connection: (role, state) => this.figures.push(`${role} ${state}`),
         dataStream: ({ mimeType }, to) => this.figures.push(`stream of ${mimeType} to ${to}`),

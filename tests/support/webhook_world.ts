@@ -47,11 +47,9 @@ export class WebhookWorld {
       maxDepth: 200,
       platform: this.platform,
       fetch: (_url, init) => this.#receive(init),
-      statistics: {
-        delivered: () => count("delivered"),
-        failed: () => count("failed"),
-        dropped: (reason) => count(reason),
-        queueLength: (length) => this.queueLengths.push(length),
+      telemetry: {
+        webhook: count,
+        webhookQueue: (length) => this.queueLengths.push(length),
       },
       ...options,
     });

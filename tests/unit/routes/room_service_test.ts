@@ -3,6 +3,7 @@ import { absentServices } from "../../../routes/absent_services.ts";
 import { roomService } from "../../../routes/room_service.ts";
 import { twirpRoutes } from "../../../routes/twirp.ts";
 import type { AccessToken, VideoGrant } from "../../../lib/signalling/access_token.ts";
+import { NO_TELEMETRY } from "../../../lib/room/context/telemetry.ts";
 import { adminWorld, tokenWith } from "../../support/admin_world.ts";
 import { testBodies } from "../../support/test_bodies.ts";
 
@@ -13,9 +14,11 @@ async function api(limits: Parameters<typeof adminWorld>[1] = {}) {
   const routes = twirpRoutes([roomService(admin), ...absentServices()], {
     maxBodyBytes: 0,
     bodies: testBodies(),
+    clock: world.platform.clock,
     timers: world.platform.timers,
     log: world.platform.log,
     counters: world.counters,
+    telemetry: NO_TELEMETRY,
   });
   const raw = async (
     path: string,

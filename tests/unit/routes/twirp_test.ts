@@ -9,6 +9,7 @@ import {
 } from "@livekit/protocol";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import { silentLog } from "../../../lib/base/platform.ts";
+import { type ApiTelemetry, NO_TELEMETRY } from "../../../lib/room/context/telemetry.ts";
 import { permissionsDenied, TwirpError } from "../../../routes/twirp_error.ts";
 import { writeTwirpJson } from "../../../routes/twirp_json.ts";
 import { twirpMethod, type TwirpReply, twirpRoutes } from "../../../routes/twirp.ts";
@@ -21,6 +22,7 @@ const LIST_ROOMS = "/twirp/livekit.RoomService/ListRooms";
 function service(
   reply: (names: readonly string[]) => TwirpReply | Promise<TwirpReply>,
   maxBodyBytes = 1_000,
+  telemetry: ApiTelemetry = NO_TELEMETRY,
 ) {
   const platform = new VirtualPlatform();
   const counters = new DropCounters();
@@ -29,9 +31,11 @@ function service(
   const routes = twirpRoutes([{ name: "livekit.RoomService", methods }], {
     maxBodyBytes,
     bodies: testBodies(),
+    clock: platform.clock,
     timers: platform.timers,
     log: silentLog,
     counters,
+    telemetry,
   });
   const send = async (init: RequestInit, path = LIST_ROOMS) => {
     const request = new Request(`http://sfu.example${path}`, { method: "POST", ...init });
@@ -68,6 +72,26 @@ Deno.test("twirpRoutes() answers protobuf with protobuf and JSON with JSON", asy
     const { rooms } = JSON.parse(await response.text());
     assert.equal(rooms[0].name, "c");
   }
+});
+
+Deno.test("twirpRoutes() tells of every call how it ended and how long it took", async () => {
+  const calls: Parameters<ApiTelemetry["apiCall"]>[] = [];
+  const { platform, send } = service(
+    (names) => {
+      platform.advance(12);
+      return names.length === 0 ? new TwirpError("not_found", "none") : new ListRoomsResponse();
+    },
+    1_000,
+    { apiCall: (...call) => calls.push(call) },
+  );
+  await send(json('{"names":["a"]}'));
+  await send(json("{}"));
+  await send(json("{}"), "/twirp/livekit.RoomService/__proto__");
+  assert.deepEqual(calls, [
+    ["livekit.RoomService", "ListRooms", 200, "", 12],
+    ["livekit.RoomService", "ListRooms", 404, "not_found", 12],
+    ["livekit.RoomService", "", 404, "bad_route", 0],
+  ]);
 });
 
 Deno.test("twirpRoutes() knows what is no route", async () => {
@@ -243,8 +267,9 @@ Deno.test("twirpRoutes() asks for the grant before a byte of the body is read", 
     ),
   };
   const bodies = testBodies();
-  const { timers } = platform;
-  const options = { maxBodyBytes: 0, bodies, timers, log: silentLog, counters };
+  const { clock, timers } = platform;
+  const telemetry = NO_TELEMETRY;
+  const options = { maxBodyBytes: 0, bodies, clock, timers, log: silentLog, counters, telemetry };
   const routes = twirpRoutes([{ name: "livekit.RoomService", methods }], options);
   let pulled = 0;
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -276,8 +301,16 @@ Deno.test("twirpRoutes() takes no more of a request that names things than names
     ),
   });
   const send = async (carries: "names" | "content", maxBodyBytes: number, init: RequestInit) => {
-    const { platform: { timers }, counters } = service(() => new ListRoomsResponse());
-    const options = { maxBodyBytes, bodies: testBodies(), timers, log: silentLog, counters };
+    const { platform: { clock, timers }, counters } = service(() => new ListRoomsResponse());
+    const options = {
+      maxBodyBytes,
+      bodies: testBodies(),
+      clock,
+      timers,
+      log: silentLog,
+      counters,
+      telemetry: NO_TELEMETRY,
+    };
     const services = [{ name: "livekit.RoomService", methods: methods(carries) }];
     const request = new Request(`http://sfu.example${LIST_ROOMS}`, { method: "POST", ...init });
     const exchange = { url: new URL(request.url), path: LIST_ROOMS, receivedAt: 0 };

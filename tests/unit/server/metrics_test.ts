@@ -17,6 +17,7 @@ import {
   TrackType,
 } from "@livekit/protocol";
 import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
+import { silentLog } from "../../../lib/base/platform.ts";
 import type { EngineStats } from "../../../lib/engine/media_messages.ts";
 import { Metrics, type MetricsSource } from "../../../lib/server/metrics.ts";
 import { metricsHandler } from "../../../lib/server/metrics_handler.ts";
@@ -148,7 +149,7 @@ Deno.test("Metrics observes losses, jitter and round trips of quality reports", 
   const world = new MetricsWorld();
   const condition = { mime: "audio/opus", inbandFec: true, muted: false };
   const losses = { expected: 200, lost: 10, outOfOrder: 1, jitterMs: 4 };
-  world.metrics.engineEvent({
+  world.metrics.telemetry.qualityReport({
     type: "quality_report",
     connection: "CN_1" as never,
     intervalMs: 5_000,
@@ -194,9 +195,9 @@ Deno.test("Metrics shows sockets, datagrams, and how long packets take", async (
 
 Deno.test("Metrics times joins, and what publishing and subscribing take", async () => {
   const world = new MetricsWorld();
-  const { signalObserver, sessionFigures: told } = world.metrics;
-  signalObserver.answered(16, 25);
-  signalObserver.answered(-5, 30);
+  const { telemetry: told } = world.metrics;
+  told.joinAnswered(16, 25);
+  told.joinAnswered(-5, 30);
   const camera = { source: TrackSource.CAMERA, type: TrackType.VIDEO };
   const browser = {
     clientInfo: { sdk: ClientInfo_SDK.JS },
@@ -292,7 +293,7 @@ Deno.test("Metrics counts each participant's quality once, though everybody is t
   );
   const value = new ConnectionQualityUpdate({ updates });
   for (const recipient of ["PA_1", "PA_2", "PA_3"]) {
-    world.metrics.signalObserver.response({ case: "connectionQuality", value }, recipient);
+    world.metrics.telemetry.signalResponse({ case: "connectionQuality", value }, recipient);
   }
   const text = await world.text();
   assert.equal(text.value("livekit_quality_rating_count"), 2);
@@ -303,13 +304,13 @@ Deno.test("Metrics counts each participant's quality once, though everybody is t
 
 Deno.test("Metrics counts subscriptions and connections by how far they came, a failure once", async () => {
   const world = new MetricsWorld();
-  const { sessionFigures: told, signalObserver } = world.metrics;
+  const { telemetry: told } = world.metrics;
   for (let i = 0; i < 3; i++) told.subscription("attempt");
   told.subscription("success");
   told.subscription("cancel");
   told.subscription("failure");
   const value = new SubscriptionResponse({ err: SubscriptionError.SE_CODEC_UNSUPPORTED });
-  signalObserver.response({ case: "subscriptionResponse", value }, "PA_1");
+  told.signalResponse({ case: "subscriptionResponse", value }, "PA_1");
   told.connection("publisher", "started");
   told.connection("subscriber", "started");
   told.connection("subscriber", "connected");
@@ -327,7 +328,7 @@ Deno.test("Metrics counts subscriptions and connections by how far they came, a 
 Deno.test("Metrics knows data streams by five families of types and no more", async () => {
   const world = new MetricsWorld();
   const tell = (mimeType: string, to: number, totalLength?: bigint) =>
-    world.metrics.sessionFigures.dataStream(
+    world.metrics.telemetry.dataStream(
       new DataStream_Header({
         mimeType,
         contentHeader: { case: "byteHeader", value: { name: "f" } },
@@ -350,9 +351,7 @@ Deno.test("Metrics knows data streams by five families of types and no more", as
 Deno.test("Metrics names families of server API statuses, and times the calls", async () => {
   const world = new MetricsWorld();
   for (const [status, code] of [[200, ""], [404, "not_found"], [401, "unauthenticated"]] as const) {
-    const ended = world.metrics.twirpCall("livekit.RoomService", "DeleteRoom");
-    world.platform.advance(7);
-    ended(status, code);
+    world.metrics.telemetry.apiCall("livekit.RoomService", "DeleteRoom", status, code, 7);
   }
   const text = await world.text();
   const call = { service: "RoomService", method: "DeleteRoom" };
@@ -363,6 +362,39 @@ Deno.test("Metrics names families of server API statuses, and times the calls", 
     text.value("livekit_node_twirp_request_latency_ms_sum", { ...call, status: "4xx" }),
     14,
   );
+});
+
+Deno.test("Metrics counts what becomes of webhooks, and refused joins by whose fault it is", async () => {
+  const world = new MetricsWorld();
+  const { telemetry: told } = world.metrics;
+  for (
+    const outcome of ["delivered", "failed", "age", "age", "queue is full", "shutdown"] as const
+  ) {
+    told.webhook(outcome);
+  }
+  told.webhookQueue(3);
+  for (const status of [401, 404, 503]) told.joinRefused(status);
+  const text = await world.text();
+  const webhooks = (status: string, reason = "") =>
+    text.value("livekit_webhook_dispatch_total", { status, reason });
+  assert.deepEqual([webhooks("success"), webhooks("failure")], [1, 1]);
+  assert.deepEqual(
+    ["age", "queue is full", "shutdown"].map((reason) => webhooks("drop", reason)),
+    [2, 1, 1],
+  );
+  assert.equal(text.value("livekit_webhook_queue_length_sum"), 3);
+  const joins = (state: string) => text.value("livekit_participant_join_total", { state });
+  assert.deepEqual([joins("signal_validation_failed"), joins("signal_failed")], [2, 1]);
+});
+
+Deno.test("Metrics that cannot take a figure harm nobody, and say so once", async () => {
+  const errors: unknown[] = [];
+  const log = { ...silentLog, error: (...told: readonly unknown[]) => errors.push(told[1]) };
+  const { telemetry } = new Metrics(new VirtualPlatform(7, log), "ND_test");
+  for (let i = 0; i < 3; i++) telemetry.webhookQueue("many" as never);
+  assert.equal(errors.length, 1);
+  assert.equal((errors[0] as { readonly figure: string }).figure, "webhookQueue");
+  await settle();
 });
 
 Deno.test("metricsHandler() needs no password where none is set", async () => {

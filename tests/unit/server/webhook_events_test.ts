@@ -7,6 +7,7 @@ import { parseConfig } from "../../../lib/server/config_parsing.ts";
 import { signWebhook } from "../../../lib/server/webhook_attempt.ts";
 import { resourceKey, WebhookEvents } from "../../../lib/server/webhook_events.ts";
 import { Webhooks } from "../../../lib/server/webhooks.ts";
+import { NO_TELEMETRY } from "../../../lib/room/context/telemetry.ts";
 import { VirtualPlatform } from "../../support/virtual_platform.ts";
 
 const ROOM = new Room({ sid: "RM_1", name: "lobby", numParticipants: 2, metadata: "m" });
@@ -91,6 +92,7 @@ function webhooks(section: Record<string, unknown>): Webhooks {
   const config = parseConfig({ keys: { key: "s".repeat(32) }, webhook: section });
   return new Webhooks(config, new Map(Object.entries(config.keys)), new VirtualPlatform(), {
     fetch: () => Promise.reject(new Error("not expected")),
+    telemetry: NO_TELEMETRY,
   });
 }
 
