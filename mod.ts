@@ -15,13 +15,13 @@
 export { denoPlatform } from "./lib/base/deno_platform.ts";
 export { SfuError, type SfuErrorCode } from "./lib/base/errors.ts";
 export type { Clock, Log, LogLevel, Platform, Random, Timers } from "./lib/base/platform.ts";
-export type { RoomAdmin } from "./lib/room/room_admin.ts";
+export type { RoomAdmin } from "./lib/admin/room_admin.ts";
 export {
   type Config,
   ConfigError,
   parseConfig,
   parseConfigText,
-} from "./lib/server/config_parsing.ts";
+} from "./lib/server/config/config_parsing.ts";
 export { createLog, type LogOptions } from "./lib/server/logging.ts";
 export {
   type CloseOptions,

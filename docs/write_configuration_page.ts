@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { configReference } from "../lib/server/config_reference.ts";
+import { configReference } from "../lib/server/config/config_reference.ts";
 import { keysInEffect } from "../lib/server/keys_in_effect.ts";
 
 await Deno.writeTextFile(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AdminFailure } from "../lib/room/admin_failure.ts";
+import { AdminFailure } from "../lib/admin/admin_failure.ts";
 import type { TwirpReply } from "./twirp.ts";
 import { relayedError, TwirpError } from "./twirp_error.ts";
 

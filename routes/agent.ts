@@ -4,7 +4,7 @@
  * @module
  */
 import type { Refusal } from "../lib/signalling/access_token.ts";
-import type { AgentService } from "../lib/signalling/agent_service.ts";
+import type { AgentService } from "../lib/agents/agent_service.ts";
 import type { SignalSocket } from "../lib/signalling/signal_socket.ts";
 import { plainText, type RouteHandler, wantsWebSocket } from "./http_exchange.ts";
 

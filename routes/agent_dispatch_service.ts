@@ -9,9 +9,9 @@ import {
   ListAgentDispatchRequest,
   ListAgentDispatchResponse,
 } from "@livekit/protocol";
-import { AdminFailure, nobodyServes } from "../lib/room/admin_failure.ts";
-import { type AdminLimits, checkAttributes, checkMetadata } from "../lib/room/admin_limits.ts";
-import type { AgentService } from "../lib/signalling/agent_service.ts";
+import { AdminFailure, nobodyServes } from "../lib/admin/admin_failure.ts";
+import { type AdminLimits, checkAttributes, checkMetadata } from "../lib/admin/admin_limits.ts";
+import type { AgentService } from "../lib/agents/agent_service.ts";
 import { said } from "./admin_reply.ts";
 import { type TwirpCall, twirpMethod, type TwirpReply, type TwirpService } from "./twirp.ts";
 import { needsRoomAdmin, needsSomeRoomAdmin } from "./twirp_grants.ts";

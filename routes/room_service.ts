@@ -30,8 +30,8 @@ import {
   UpdateSubscriptionsRequest,
   UpdateSubscriptionsResponse,
 } from "@livekit/protocol";
-import { AdminFailure } from "../lib/room/admin_failure.ts";
-import type { RoomAdmin } from "../lib/room/room_admin.ts";
+import { AdminFailure } from "../lib/admin/admin_failure.ts";
+import type { RoomAdmin } from "../lib/admin/room_admin.ts";
 import { said } from "./admin_reply.ts";
 import { relayedError, TwirpError } from "./twirp_error.ts";
 import {

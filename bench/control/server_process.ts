@@ -4,7 +4,7 @@
  * @module
  */
 import process from "node:process";
-import { parseConfig } from "../../lib/server/config_parsing.ts";
+import { parseConfig } from "../../lib/server/config/config_parsing.ts";
 import { createLog } from "../../lib/server/logging.ts";
 import { serve } from "../../lib/server/serve.ts";
 import {

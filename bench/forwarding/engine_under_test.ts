@@ -5,9 +5,9 @@
  * @module
  */
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
-import type { MediaEngine } from "../../lib/engine/media_messages.ts";
-import { createLocalEngine } from "../../lib/engine/local_engine.ts";
-import { createWorkerPool } from "../../lib/engine/worker_pool.ts";
+import type { MediaEngine } from "../../lib/engine/messages/media_messages.ts";
+import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
+import { createWorkerPool } from "../../lib/engine/worker/worker_pool.ts";
 import type { EngineChoice } from "./forwarding_calls.ts";
 
 const LOOPBACK = "127.0.0.1";

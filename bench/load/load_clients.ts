@@ -4,10 +4,10 @@
  * @module
  */
 import { DropCounters } from "../../lib/base/drop_counters.ts";
-import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
-import { chooseSrtpEngine } from "../../lib/transport/srtp_engine.ts";
-import { SRTP_PROFILE } from "../../lib/transport/srtp_keys.ts";
-import { SrtpSession } from "../../lib/transport/srtp_session.ts";
+import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
+import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
+import { SRTP_PROFILE } from "../../lib/transport/srtp/srtp_keys.ts";
+import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import { WireClient } from "../../tests/support/wire_client.ts";
 import type { ClientParameters, Endpoint, OpenedClient } from "../forwarding/forwarding_calls.ts";
 import type { ClientSocket, ClientSockets } from "./client_sockets.ts";

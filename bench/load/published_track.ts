@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { SrtpSession } from "../../lib/transport/srtp_session.ts";
+import type { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import { vp8Payload } from "../../tests/support/forwarding_fixtures.ts";
 import { rtpPacket } from "../../tests/support/rtp_packets.ts";
 import { PUBLISHED_ID, PUBLISHED_PT } from "../../tests/support/wire_media.ts";

@@ -14,11 +14,11 @@ import {
   type Room as RoomInfo,
 } from "@livekit/protocol";
 import { invariant } from "../base/errors.ts";
-import type { Farewell } from "./close_reason.ts";
-import type { ParticipantInit } from "./participant_profile.ts";
-import { RecentDepartures } from "./recent_departures.ts";
+import type { Farewell } from "./context/close_reason.ts";
+import type { ParticipantInit } from "./context/participant_profile.ts";
+import { RecentDepartures } from "./context/recent_departures.ts";
 import { Room } from "./room.ts";
-import type { RoomContext } from "./room_context.ts";
+import type { RoomContext } from "./context/room_context.ts";
 import { applyRequest, defaultPlan, type RoomRequest, withPreset } from "./room_creation.ts";
 import { TokenRevocations } from "./token_revocations.ts";
 

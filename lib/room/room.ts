@@ -18,19 +18,19 @@ import {
 import { randomId, type RoomSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
 import { guardedPlatform } from "../base/wake_timer.ts";
-import { describeError, type Farewell } from "./close_reason.ts";
+import { describeError, type Farewell } from "./context/close_reason.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
-import { clientSummary } from "./client_summary.ts";
-import type { SignalMessage, SignalSink } from "./connection_host.ts";
-import { DataRouter, type PeerState } from "./data_router.ts";
-import { ForwardedMember, type Origin } from "./forwarded_member.ts";
-import type { Member } from "./member.ts";
-import type { ParticipantFacts } from "./participant_facts.ts";
-import { Session } from "./session.ts";
-import type { RoomPort } from "./room_port.ts";
-import type { ParticipantInit } from "./participant_profile.ts";
+import { clientSummary } from "./context/client_summary.ts";
+import type { SignalMessage, SignalSink } from "./connection/connection_host.ts";
+import { DataRouter, type PeerState } from "./data/data_router.ts";
+import { ForwardedMember, type Origin } from "./participant/forwarded_member.ts";
+import type { Member } from "./participant/member.ts";
+import type { ParticipantFacts } from "./context/participant_facts.ts";
+import { Session } from "./participant/session.ts";
+import type { RoomPort } from "./participant/room_port.ts";
+import type { ParticipantInit } from "./context/participant_profile.ts";
 import { RoomAnnouncements } from "./room_announcements.ts";
-import type { RoomContext } from "./room_context.ts";
+import type { RoomContext } from "./context/room_context.ts";
 import {
   applyRequest,
   LOCK_TAG,
@@ -40,19 +40,19 @@ import {
   type RoomSettings,
 } from "./room_creation.ts";
 import { RoomDataTracks } from "./room_data_tracks.ts";
-import { RoomEvents } from "./room_events.ts";
+import { RoomEvents } from "./context/room_events.ts";
 import { RoomForwards } from "./room_forwards.ts";
-import { IdleWatch } from "./room_idle.ts";
+import { IdleWatch } from "./idle_watch.ts";
 import { roomInfo } from "./room_info.ts";
-import { type NodePorts, type RoomLink, SINGLE_NODE } from "./node_ports.ts";
-import { RoomMembers } from "./room_members.ts";
-import { RoomReports } from "./room_reports.ts";
-import { RoomTracks } from "./room_tracks.ts";
-import { ServerRpcs } from "./server_rpc.ts";
-import type { CodecWish } from "./subscribed_codecs.ts";
-import { NO_SOURCE, type SourceState } from "./subscription_table.ts";
-import type { SubscribableTrack } from "./codec_choice.ts";
-import type { PublishedTrack } from "./track_effects.ts";
+import { type NodePorts, type RoomLink, SINGLE_NODE } from "./context/node_ports.ts";
+import { RoomMembers } from "./participant/room_members.ts";
+import { RoomReports } from "./measure/room_reports.ts";
+import { RoomTracks } from "./subscription/room_tracks.ts";
+import { ServerRpcs } from "./data/server_rpc.ts";
+import type { CodecWish } from "./subscription/wanted_codecs.ts";
+import { NO_SOURCE, type SourceState } from "./subscription/subscription_table.ts";
+import type { SubscribableTrack } from "./subscription/codec_choice.ts";
+import type { PublishedTrack } from "./registry/registry_messages.ts";
 
 /** Random bytes that mark frames the server makes up where media is end-to-end encrypted. */
 const SIF_TRAILER_BYTES = 16;

@@ -17,17 +17,17 @@ import {
   SpeakersChanged,
 } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { SignalMessage } from "./connection_host.ts";
-import { encodedInfo } from "./encoded_info.ts";
-import type { Member } from "./member.ts";
-import { sharedInfo } from "./participant_facts.ts";
-import type { Session } from "./session.ts";
+import type { SignalMessage } from "./connection/connection_host.ts";
+import { encodedInfo } from "./participant/encoded_info.ts";
+import type { Member } from "./participant/member.ts";
+import { sharedInfo } from "./context/participant_facts.ts";
+import type { Session } from "./participant/session.ts";
 import {
   ParticipantUpdateQueue,
   type QueuedUpdate,
   UPDATE_BATCH_INTERVAL_MS,
-} from "./participant_updates.ts";
-import { UpdatePace } from "./update_pace.ts";
+} from "./participant/participant_updates.ts";
+import { UpdatePace } from "./participant/update_pace.ts";
 
 /** Counts are sent at most this often, ms. */
 const ROOM_UPDATE_INTERVAL_MS = 5_000;

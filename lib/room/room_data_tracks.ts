@@ -16,13 +16,13 @@ import {
   type UpdateDataSubscription,
 } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { DataTrackHost } from "./data_track_host.ts";
-import type { DataTrackSource } from "./data_track_subscriptions.ts";
-import type { Member } from "./member.ts";
-import type { Session } from "./session.ts";
-import type { DataTrackPublication } from "./published_data_tracks.ts";
-import type { RoomMembers } from "./room_members.ts";
-import { UpdatePace } from "./update_pace.ts";
+import type { DataTrackHost } from "./participant/data_track_host.ts";
+import type { DataTrackSource } from "./data/data_track_subscriptions.ts";
+import type { Member } from "./participant/member.ts";
+import type { Session } from "./participant/session.ts";
+import type { DataTrackPublication } from "./data/published_data_tracks.ts";
+import type { RoomMembers } from "./participant/room_members.ts";
+import { UpdatePace } from "./participant/update_pace.ts";
 
 /** What one handle with its track and publisher takes in a message, about. */
 const HANDLE_BYTES = 64;

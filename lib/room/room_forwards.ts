@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { ForwardedMember } from "./forwarded_member.ts";
-import type { Member } from "./member.ts";
+import type { ForwardedMember } from "./participant/forwarded_member.ts";
+import type { Member } from "./participant/member.ts";
 
 /** One room's participants that are shown elsewhere. */
 export class RoomForwards {

@@ -4,9 +4,9 @@
  * @module
  */
 import { Codec, Room as RoomInfo } from "@livekit/protocol";
-import type { ParticipantProfile } from "./participant_profile.ts";
+import type { ParticipantProfile } from "./context/participant_profile.ts";
 import type { RoomPlan } from "./room_creation.ts";
-import type { RoomOptions } from "./room_context.ts";
+import type { RoomOptions } from "./context/room_context.ts";
 
 /** What is read of a room. */
 export interface DescribedRoom {

@@ -5,8 +5,8 @@
  * @module
  */
 import { Command, CommanderError, Option } from "commander";
-import { type CommandLineValues, type ConfigSources, generatedFlags } from "./config_loading.ts";
-import type { ConfigOverride } from "./config_parsing.ts";
+import { type CommandLineValues, type ConfigSources, generatedFlags } from "./config/config_loading.ts";
+import type { ConfigOverride } from "./config/config_parsing.ts";
 import { keysInEffect } from "./keys_in_effect.ts";
 import type { JoinTokenRequest } from "./join_token.ts";
 import { explainUsage } from "./usage_error.ts";

@@ -6,8 +6,8 @@
 import { denoPlatform } from "../base/deno_platform.ts";
 import { signAccessToken } from "../signalling/access_token.ts";
 import type { CommandLineActions } from "./command_line.ts";
-import { recordReads } from "./config_effects.ts";
-import { type ConfigSources, loadConfig, loadWrittenConfig } from "./config_loading.ts";
+import { recordReads } from "./config/config_effects.ts";
+import { type ConfigSources, loadConfig, loadWrittenConfig } from "./config/config_loading.ts";
 import { demoLink, demoLinks } from "./demo_links.ts";
 import { joinTokenClaims } from "./join_token.ts";
 import { generateKeyPair } from "./key_generation.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { signAccessToken } from "../signalling/access_token.ts";
-import type { Config } from "./config_parsing.ts";
+import type { Config } from "./config/config_parsing.ts";
 
 const IDENTITIES = ["alice", "bob"] as const;
 const ROOM = "demo";

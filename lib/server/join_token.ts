@@ -7,8 +7,8 @@
 import { TrackSource } from "@livekit/protocol";
 import { SfuError } from "../base/errors.ts";
 import type { TokenClaims, VideoGrant } from "../signalling/access_token.ts";
-import { parseGoDuration } from "./config_values.ts";
-import { nearestName } from "./nearest_name.ts";
+import { parseGoDuration } from "./config/config_values.ts";
+import { nearestName } from "./config/nearest_name.ts";
 
 /** A month, as LiveKit's `create-join-token` gives. */
 const VALID_FOR_MS = 30 * 24 * 3_600_000;

@@ -5,9 +5,9 @@
  * @module
  */
 import { denoPlatform } from "../base/deno_platform.ts";
-import { configKeys } from "./config_schema.ts";
-import { isInEffect, recordReads } from "./config_effects.ts";
-import { parseConfig } from "./config_parsing.ts";
+import { configKeys } from "./config/config_schema.ts";
+import { isInEffect, recordReads } from "./config/config_effects.ts";
+import { parseConfig } from "./config/config_parsing.ts";
 import { logOptions } from "./logging.ts";
 import { servePlan } from "./serve.ts";
 import { createServer } from "./server.ts";

@@ -14,8 +14,8 @@ import {
   type LogRecord,
 } from "@logtape/logtape";
 import type { Log, LogLevel } from "../base/platform.ts";
-import type { Config } from "./config_parsing.ts";
-import { redactText, redactValue } from "./redaction.ts";
+import type { Config } from "./config/config_parsing.ts";
+import { redactText, redactValue } from "./log/redaction.ts";
 
 /** How and where to log. */
 export interface LogOptions {

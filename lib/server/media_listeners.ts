@@ -5,12 +5,12 @@
  * @module
  */
 import { SfuError } from "../base/errors.ts";
-import { isWildcard, type ListenAddress } from "../engine/listen_address.ts";
-import type { AddressRule, InterfaceAddress } from "../transport/local_addresses.ts";
+import { isWildcard, type ListenAddress } from "../engine/messages/listen_address.ts";
+import type { AddressRule, InterfaceAddress } from "../transport/datagrams/local_addresses.ts";
 import { parseIpAddress } from "../wire/ip_address.ts";
-import { DEFAULT_UDP_PORT } from "./config_loading.ts";
-import type { Config } from "./config_parsing.ts";
-import type { PortRange } from "./config_values.ts";
+import { DEFAULT_UDP_PORT } from "./config/config_loading.ts";
+import type { Config } from "./config/config_parsing.ts";
+import type { PortRange } from "./config/config_values.ts";
 import { chooseNodeAddresses, isLoopback } from "./node_address.ts";
 
 /** What engines bind, and the addresses their candidates show. */

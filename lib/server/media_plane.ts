@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { MediaEngine } from "../engine/media_messages.ts";
-import { createLocalEngine, type LocalEngineOptions } from "../engine/local_engine.ts";
-import { createWorkerPool } from "../engine/worker_pool.ts";
+import type { MediaEngine } from "../engine/messages/media_messages.ts";
+import { createLocalEngine, type LocalEngineOptions } from "../engine/local/local_engine.ts";
+import { createWorkerPool } from "../engine/worker/worker_pool.ts";
 import type { MediaListeners } from "./media_listeners.ts";
 
 /** What every engine is made of, wherever it runs. */

@@ -10,7 +10,7 @@ import {
   allowedAddresses,
   ANY_ADDRESS,
   type InterfaceAddress,
-} from "../transport/local_addresses.ts";
+} from "../transport/datagrams/local_addresses.ts";
 
 const LOOPBACK = "127.0.0.1";
 

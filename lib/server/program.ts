@@ -7,7 +7,7 @@
 import { SfuError } from "../base/errors.ts";
 import { runCommandLine } from "./command_line.ts";
 import { processCommands } from "./commands.ts";
-import { processSources } from "./config_loading.ts";
+import { processSources } from "./config/config_loading.ts";
 import type { ServerParts } from "./server.ts";
 
 /**

@@ -11,18 +11,18 @@
 import { denoPlatform } from "../base/deno_platform.ts";
 import type { Socket } from "node:net";
 import type { Log } from "../base/platform.ts";
-import { descriptorLimit } from "../transport/descriptor_limit.ts";
-import type { Config } from "./config_parsing.ts";
-import { MIN_SECRET_LENGTH } from "./config_loading.ts";
-import { idleKeys, recordReads } from "./config_effects.ts";
+import { descriptorLimit } from "../transport/datagrams/descriptor_limit.ts";
+import type { Config } from "./config/config_parsing.ts";
+import { MIN_SECRET_LENGTH } from "./config/config_loading.ts";
+import { idleKeys, recordReads } from "./config/config_effects.ts";
 import {
   type HttpConnectionLimits,
   httpConnectionLimits,
   HttpConnections,
-} from "./http_connections.ts";
-import type { HttpListener } from "./http_front.ts";
-import { type HttpPlace, listenHttp } from "./http_listeners.ts";
-import { ownAddress } from "./redaction.ts";
+} from "./http/http_connections.ts";
+import type { HttpListener } from "./http/http_front.ts";
+import { type HttpPlace, listenHttp } from "./http/http_listeners.ts";
+import { ownAddress } from "./log/redaction.ts";
 import { createServer, type ServerParts, type SfuServer } from "./server.ts";
 import { VERSION } from "./version.ts";
 

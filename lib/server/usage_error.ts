@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { nearestName } from "./nearest_name.ts";
+import { nearestName } from "./config/nearest_name.ts";
 
 const UNKNOWN_OPTION = /^error: unknown option '(-{1,2})([^'=]*)(?:=[^']*)?'/;
 const UNKNOWN_COMMAND =

@@ -14,8 +14,8 @@ import {
   StoreDataBlobResponse,
   UnpublishDataTrackResponse,
 } from "@livekit/protocol";
-import { echoOf } from "../room/request_echo.ts";
-import type { Session } from "../room/session.ts";
+import { echoOf } from "../room/registry/request_echo.ts";
+import type { Session } from "../room/participant/session.ts";
 
 /** Carries out `request` if it is about data; `false` if it is about something else. */
 export function handleDataRequest(

@@ -4,7 +4,7 @@
  * @module
  */
 import { ParticipantInfo_Kind } from "@livekit/protocol";
-import type { ParticipantInit } from "../room/participant_profile.ts";
+import type { ParticipantInit } from "../room/context/participant_profile.ts";
 import type { Room } from "../room/room.ts";
 import { roomRequest } from "../room/room_creation.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { LocalRooms } from "../room/local_rooms.ts";
-import { sessionNames } from "../room/session_names.ts";
+import { sessionNames } from "../room/context/session_names.ts";
 import type { Refusal } from "./access_token.ts";
 import { isDependentJoin } from "./join_admission.ts";
 import type { JoinParameters } from "./join_parameters.ts";

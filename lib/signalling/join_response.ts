@@ -19,7 +19,7 @@ import {
   ServerInfo_Edition,
 } from "@livekit/protocol";
 
-import { type IcePreference, offersTls, preferredServers } from "../room/ice_preference.ts";
+import { type IcePreference, offersTls, preferredServers } from "../room/context/ice_preference.ts";
 
 /** Seconds between a client's pings, and without any answer until it gives up. */
 const PING_INTERVAL_S = 5;

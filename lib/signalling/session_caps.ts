@@ -8,7 +8,7 @@
  * @module
  */
 import type { DropCounters } from "../base/drop_counters.ts";
-import type { ParticipantInit } from "../room/participant_profile.ts";
+import type { ParticipantInit } from "../room/context/participant_profile.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";
 import { addressBlock, isPublicAddress } from "../wire/ip_address.ts";
 import type { Refusal } from "./access_token.ts";

@@ -23,8 +23,8 @@ import {
   SignalResponse,
 } from "@livekit/protocol";
 import { invariant } from "../base/errors.ts";
-import type { SignalMessage } from "../room/connection_host.ts";
-import { encodedInfo } from "../room/encoded_info.ts";
+import type { SignalMessage } from "../room/connection/connection_host.ts";
+import { encodedInfo } from "../room/participant/encoded_info.ts";
 import { hasFewElements, hasFewJsonElements, isQuickJson } from "../wire/message_elements.ts";
 
 export type FrameEncoding = "binary" | "json";

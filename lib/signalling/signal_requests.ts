@@ -19,12 +19,12 @@ import {
   type UpdateParticipantMetadata,
 } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
-import { checkAttributes, checkMetadata, checkName } from "../room/admin_limits.ts";
-import { reasonOfClientLeave } from "../room/close_reason.ts";
-import type { SignalMessage } from "../room/connection_host.ts";
-import type { IcePreference } from "../room/ice_preference.ts";
-import type { Session } from "../room/session.ts";
-import { echoOf } from "../room/request_echo.ts";
+import { checkAttributes, checkMetadata, checkName } from "../admin/admin_limits.ts";
+import { reasonOfClientLeave } from "../room/context/close_reason.ts";
+import type { SignalMessage } from "../room/connection/connection_host.ts";
+import type { IcePreference } from "../room/context/ice_preference.ts";
+import type { Session } from "../room/participant/session.ts";
+import { echoOf } from "../room/registry/request_echo.ts";
 import { parseCandidateInit } from "../wire/ice_candidate.ts";
 import { handleDataRequest } from "./data_requests.ts";
 

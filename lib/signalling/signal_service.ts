@@ -8,13 +8,13 @@
  * @module
  */
 import { DisconnectReason } from "@livekit/protocol";
-import { checkAttributes, checkMetadata } from "../room/admin_limits.ts";
-import { ClientTraits } from "../room/client_traits.ts";
-import { leaveMessage } from "../room/close_reason.ts";
-import type { Session } from "../room/session.ts";
-import { publishableCodecs } from "../room/publisher_connection.ts";
-import { DEFAULT_ICE_SERVERS } from "../room/room_context.ts";
-import { SINGLE_NODE } from "../room/node_ports.ts";
+import { checkAttributes, checkMetadata } from "../admin/admin_limits.ts";
+import { ClientTraits } from "../room/context/client_traits.ts";
+import { leaveMessage } from "../room/context/close_reason.ts";
+import type { Session } from "../room/participant/session.ts";
+import { publishableCodecs } from "../room/connection/publisher_connection.ts";
+import { DEFAULT_ICE_SERVERS } from "../room/context/room_context.ts";
+import { SINGLE_NODE } from "../room/context/node_ports.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";
 import type { Admission, JoinParameters } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";

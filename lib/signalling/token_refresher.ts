@@ -6,7 +6,7 @@
  */
 import { ParticipantInfo_Kind } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { Session } from "../room/session.ts";
+import type { Session } from "../room/participant/session.ts";
 import type { TokenClaims, VideoGrant } from "./access_token.ts";
 import type { JoinParameters } from "./join_parameters.ts";
 import { permissionClaims } from "./permission_claims.ts";

@@ -5,11 +5,11 @@
  * @module
  */
 import { SfuError } from "../base/errors.ts";
-import type { Datagrams } from "./datagrams.ts";
-import { libc, type LibcResult } from "./libc.ts";
-import { type NativeDatagramsOptions, openNativeDatagrams } from "./native_datagrams.ts";
-import { openPortableDatagrams } from "./portable_datagrams.ts";
-import { chooseSrtpEngine, type NativeUse, type SrtpEngine } from "./srtp_engine.ts";
+import type { Datagrams } from "./datagrams/datagrams.ts";
+import { libc, type LibcResult } from "./datagrams/libc.ts";
+import { type NativeDatagramsOptions, openNativeDatagrams } from "./datagrams/native_datagrams.ts";
+import { openPortableDatagrams } from "./datagrams/portable_datagrams.ts";
+import { chooseSrtpEngine, type NativeUse, type SrtpEngine } from "./srtp/srtp_engine.ts";
 
 /** What both twins of a socket are made from; the portable one cannot mark what it sends. */
 export type DatagramsOptions = Omit<NativeDatagramsOptions, "libc">;

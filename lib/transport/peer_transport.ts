@@ -16,19 +16,19 @@ import type {
   IceCredentials,
 } from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
-import { CHANNEL_LABELS, type ChannelKind } from "./data_channel_policy.ts";
-import { DataChannels } from "./data_channels.ts";
-import type { DtlsCertificate } from "./dtls_certificate.ts";
-import type { DtlsFailure } from "./dtls_listener.ts";
-import { DtlsSession } from "./dtls_session.ts";
-import type { IceDirectory } from "./ice_directory.ts";
-import { IceLiteAgent } from "./ice_lite.ts";
-import type { RemoteAddress } from "./datagrams.ts";
-import type { NetworkPath, PathOwner, SessionDatagramKind } from "./network_path.ts";
+import { CHANNEL_LABELS, type ChannelKind } from "./sctp/data_channel_policy.ts";
+import { DataChannels } from "./sctp/data_channels.ts";
+import type { DtlsCertificate } from "./dtls/dtls_certificate.ts";
+import type { DtlsFailure } from "./dtls/dtls_listener.ts";
+import { DtlsSession } from "./dtls/dtls_session.ts";
+import type { IceDirectory } from "./ice/ice_directory.ts";
+import { IceLiteAgent } from "./ice/ice_lite.ts";
+import type { RemoteAddress } from "./datagrams/datagrams.ts";
+import type { NetworkPath, PathOwner, SessionDatagramKind } from "./ice/network_path.ts";
 import { type CopyCounter, RtpOutlet } from "./rtp_outlet.ts";
-import { PORTABLE_SRTP, type SrtpEngine } from "./srtp_engine.ts";
-import type { SrtpParameters } from "./srtp_keys.ts";
-import { SrtpSession } from "./srtp_session.ts";
+import { PORTABLE_SRTP, type SrtpEngine } from "./srtp/srtp_engine.ts";
+import type { SrtpParameters } from "./srtp/srtp_keys.ts";
+import { SrtpSession } from "./srtp/srtp_session.ts";
 
 /** After ICE has a path, DTLS may take three times as long as ICE did, within these bounds, ms. */
 const MIN_SECURE_MS = 10_000;

@@ -7,9 +7,9 @@
  * @module
  */
 import type { PacketSink, WrittenPacket } from "../base/packet_sink.ts";
-import { SendKind } from "./datagrams.ts";
-import type { NetworkPath } from "./network_path.ts";
-import type { SrtpSession } from "./srtp_session.ts";
+import { SendKind } from "./datagrams/datagrams.ts";
+import type { NetworkPath } from "./ice/network_path.ts";
+import type { SrtpSession } from "./srtp/srtp_session.ts";
 
 /** Who is told of every packet that is sent: shared by the connections of an engine. */
 export interface CopyCounter {

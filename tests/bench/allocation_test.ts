@@ -8,12 +8,12 @@
 import assert from "node:assert/strict";
 import { EXTENSION_URI, type HeaderExtension } from "../../lib/base/media_vocabulary.ts";
 import type { PacketSink } from "../../lib/base/packet_sink.ts";
-import { createRelayRing } from "../../lib/engine/relay_ring.ts";
-import { DownTrack } from "../../lib/media/down_track.ts";
-import { UpTrack } from "../../lib/media/up_track.ts";
+import { createRelayRing } from "../../lib/engine/relay/relay_ring.ts";
+import { DownTrack } from "../../lib/media/down/down_track.ts";
+import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
-import { SendKind } from "../../lib/transport/datagrams.ts";
-import { SrtpSession } from "../../lib/transport/srtp_session.ts";
+import { SendKind } from "../../lib/transport/datagrams/datagrams.ts";
+import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { codec, layerListener, vp8Payload } from "../support/forwarding_fixtures.ts";
 import { mustIgnoreNative, openNativePeer } from "../support/datagram_peers.ts";

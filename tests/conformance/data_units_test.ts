@@ -11,15 +11,15 @@ import {
   SubscriptionPermission,
   TrackPermission,
 } from "@livekit/protocol";
-import { DataBlobs } from "../../lib/room/data_blobs.ts";
-import { DEFAULT_DATA_OPTIONS } from "../../lib/room/data_options.ts";
-import { DataTrackSubscriptions } from "../../lib/room/data_track_subscriptions.ts";
+import { DataBlobs } from "../../lib/room/data/data_blobs.ts";
+import { DEFAULT_DATA_OPTIONS } from "../../lib/room/context/data_options.ts";
+import { DataTrackSubscriptions } from "../../lib/room/data/data_track_subscriptions.ts";
 import {
   DEFAULT_DATA_POLICY,
   isSlowReader,
   refusal,
-} from "../../lib/transport/data_channel_policy.ts";
-import { DrainRate } from "../../lib/transport/drain_rate.ts";
+} from "../../lib/transport/sctp/data_channel_policy.ts";
+import { DrainRate } from "../../lib/transport/sctp/drain_rate.ts";
 import {
   DATA_TRACK_EXTENSION,
   type DataTrackPacket,

@@ -1,15 +1,15 @@
 /** LiveKit's tests of the forwarding core: numbers, VP8 descriptors, retransmission, layers. */
 import assert from "node:assert/strict";
 import { VideoLayer, VideoQuality } from "@livekit/protocol";
-import { AudioLevel } from "../../lib/media/audio_level.ts";
-import { DownTrack } from "../../lib/media/down_track.ts";
-import { NackTracker } from "../../lib/media/nack_tracker.ts";
-import { RtcpClock } from "../../lib/media/rtcp_clock.ts";
-import { SequenceRewriter } from "../../lib/media/sequence_rewriter.ts";
-import { TimestampRewriter } from "../../lib/media/timestamp_rewriter.ts";
-import { UpTrack } from "../../lib/media/up_track.ts";
-import { Vp8Rewriter } from "../../lib/media/vp8_rewriter.ts";
-import { assignLayerIds, qualityOfSpatial, spatialOfQuality } from "../../lib/room/track_info.ts";
+import { AudioLevel } from "../../lib/media/up/audio_level.ts";
+import { DownTrack } from "../../lib/media/down/down_track.ts";
+import { NackTracker } from "../../lib/media/layer/nack_tracker.ts";
+import { RtcpClock } from "../../lib/media/layer/rtcp_clock.ts";
+import { SequenceRewriter } from "../../lib/media/down/sequence_rewriter.ts";
+import { TimestampRewriter } from "../../lib/media/down/timestamp_rewriter.ts";
+import { UpTrack } from "../../lib/media/up/up_track.ts";
+import { Vp8Rewriter } from "../../lib/media/select/vp8_rewriter.ts";
+import { assignLayerIds, qualityOfSpatial, spatialOfQuality } from "../../lib/room/registry/track_info.ts";
 import { extendSeq, type ExtSeq } from "../../lib/wire/seq.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
 import {

@@ -15,7 +15,7 @@ import {
   TrackType,
   UserPacket,
 } from "@livekit/protocol";
-import { ParticipantProfile } from "../../lib/room/participant_profile.ts";
+import { ParticipantProfile } from "../../lib/room/context/participant_profile.ts";
 import { sectionText } from "../support/negotiation_fixtures.ts";
 import { cameraRequest, clientOffer, FULL_GRANT, World } from "../support/scripted_client.ts";
 import { scenario, unitScenario } from "./support.ts";

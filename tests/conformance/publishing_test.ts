@@ -11,10 +11,10 @@ import {
   VideoLayer,
   VideoQuality,
 } from "@livekit/protocol";
-import { SubscribedCodecs } from "../../lib/room/subscribed_codecs.ts";
-import { readSubscriptionRule } from "../../lib/room/subscription_permission.ts";
-import { SubscribedQualityTracker } from "../../lib/room/subscribed_quality.ts";
-import { qualityForDimensions } from "../../lib/room/track_settings.ts";
+import { SubscribedCodecs } from "../../lib/room/subscription/wanted_codecs.ts";
+import { readSubscriptionRule } from "../../lib/room/subscription/subscription_permission.ts";
+import { SubscribedQualityTracker } from "../../lib/room/subscription/wanted_quality.ts";
+import { qualityForDimensions } from "../../lib/room/subscription/track_settings.ts";
 import { World } from "../support/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 

@@ -1,7 +1,7 @@
 /** LiveKit's tests of redundant audio for subscribers that know only opus. */
 import assert from "node:assert/strict";
-import { DownTrack } from "../../lib/media/down_track.ts";
-import { UpTrack } from "../../lib/media/up_track.ts";
+import { DownTrack } from "../../lib/media/down/down_track.ts";
+import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { RedPayload } from "../../lib/wire/red_payload.ts";
 import { codec, layerListener, RecordingSink, viewOf } from "../support/forwarding_fixtures.ts";
 import { redundantPayload } from "../support/redundant_payload.ts";

@@ -10,7 +10,7 @@ import {
   UpdateParticipantMetadata,
   UserPacket,
 } from "@livekit/protocol";
-import { ParticipantUpdateQueue } from "../../lib/room/participant_updates.ts";
+import { ParticipantUpdateQueue } from "../../lib/room/participant/participant_updates.ts";
 import { FULL_GRANT, type ScriptedClient, World } from "../support/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 

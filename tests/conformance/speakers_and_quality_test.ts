@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { ClientInfo, ClientInfo_SDK, ConnectionQuality } from "@livekit/protocol";
 import type { UpTrackId } from "../../lib/base/ids.ts";
-import { AudioLevel } from "../../lib/media/audio_level.ts";
+import { AudioLevel } from "../../lib/media/up/audio_level.ts";
 import {
   lossWeight,
   type QualityInterval,
   QualityScore,
-} from "../../lib/room/connection_quality.ts";
+} from "../../lib/room/measure/quality_score.ts";
 import { type ScriptedClient, World } from "../support/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 

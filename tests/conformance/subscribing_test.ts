@@ -9,7 +9,7 @@ import {
   UpdateTrackSettings,
   VideoQuality,
 } from "@livekit/protocol";
-import { receivesFrom } from "../../lib/room/room_speakers.ts";
+import { receivesFrom } from "../../lib/room/measure/room_speakers.ts";
 import { cameraRequest, type ScriptedClient, World } from "../support/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 

@@ -17,8 +17,8 @@ import {
   offeredCodecs,
 } from "../../lib/negotiation/codec_catalog.ts";
 import { SubscriberSections } from "../../lib/negotiation/subscriber_offer.ts";
-import { ClientTraits } from "../../lib/room/client_traits.ts";
-import { inBatches } from "../../lib/room/participant_updates.ts";
+import { ClientTraits } from "../../lib/room/context/client_traits.ts";
+import { inBatches } from "../../lib/room/participant/participant_updates.ts";
 import { localParameters, publishedCodec, sectionText } from "../support/negotiation_fixtures.ts";
 import { World } from "../support/scripted_client.ts";
 import { unitScenario } from "./support.ts";

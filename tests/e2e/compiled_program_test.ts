@@ -16,7 +16,7 @@ const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
 const STAND_IN = "/bin/true";
 /** Written into the project by the task; the test's goes elsewhere. */
 const OUTPUT = "--output=roomwire";
-const WORKER = "lib/engine/engine_worker.ts";
+const WORKER = "lib/engine/worker/worker_main.ts";
 const CLIENT_SDK = "livekit-client/dist/livekit-client.umd.js";
 /** What an executable keeps of the flags it was made with. */
 const PERMISSION = /^--(?:allow-|no-prompt)/;

@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
-import { type RemoteAddress, SendKind } from "../../lib/transport/datagrams.ts";
-import type { Libc } from "../../lib/transport/libc.ts";
-import { openNativeDatagrams } from "../../lib/transport/native_datagrams.ts";
+import { type RemoteAddress, SendKind } from "../../lib/transport/datagrams/datagrams.ts";
+import type { Libc } from "../../lib/transport/datagrams/libc.ts";
+import { openNativeDatagrams } from "../../lib/transport/datagrams/native_datagrams.ts";
 import {
   mustIgnoreNative,
   type Open,

@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { UpTrackId } from "../../lib/base/ids.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
-import { SrtpSession } from "../../lib/transport/srtp_session.ts";
+import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import {
   hostileDatagrams,
   mutations,

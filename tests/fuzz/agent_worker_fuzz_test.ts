@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Job, RegisterWorkerRequest, WorkerMessage } from "@livekit/protocol";
-import { decodeWorkerMessage } from "../../lib/signalling/agent_worker_session.ts";
+import { decodeWorkerMessage } from "../../lib/agents/agent_worker_session.ts";
 import { AgentWorld } from "../support/agent_worker.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { readDcep } from "../../lib/transport/data_channel_messages.ts";
-import { checksum, readSctpPacket } from "../../lib/transport/sctp_packets.ts";
+import { readDcep } from "../../lib/transport/sctp/data_channel_messages.ts";
+import { checksum, readSctpPacket } from "../../lib/transport/sctp/sctp_packets.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { settle } from "../support/virtual_platform.ts";
-import { within } from "../unit/transport/dtls_peer.ts";
-import { SctpPair } from "../unit/transport/sctp_peer.ts";
+import { within } from "../unit/transport/dtls/dtls_peer.ts";
+import { SctpPair } from "../unit/transport/sctp/sctp_peer.ts";
 
 const CHUNK_TYPES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 130, 192, 99, 200];
 /** ABORT and the SHUTDOWN family: these end an association, as they should. */

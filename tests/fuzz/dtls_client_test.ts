@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { createCertificate } from "../../lib/transport/dtls_certificate.ts";
-import { writeClientHello } from "../../lib/transport/dtls_client_flight.ts";
+import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
+import { writeClientHello } from "../../lib/transport/dtls/dtls_client_flight.ts";
 import {
   CONTENT_TYPE,
   HANDSHAKE_HEADER_BYTES,
@@ -9,7 +9,7 @@ import {
   readClientHello,
   writeHandshake,
   writeRecord,
-} from "../../lib/transport/dtls_records.ts";
+} from "../../lib/transport/dtls/dtls_records.ts";
 import {
   readCertificate,
   readCertificateRequest,
@@ -17,9 +17,9 @@ import {
   readHelloVerifyRequest,
   readServerHello,
   readServerKeyExchange,
-} from "../../lib/transport/dtls_server_flight.ts";
+} from "../../lib/transport/dtls/dtls_server_flight.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
-import { type DtlsEnd, DtlsTwins } from "../unit/transport/dtls_twins.ts";
+import { type DtlsEnd, DtlsTwins } from "../unit/transport/dtls/dtls_twins.ts";
 
 const [server, client] = await Promise.all([createCertificate(), createCertificate()]);
 /** All a server may say in the clear. */

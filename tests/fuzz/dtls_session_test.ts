@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
-import { createCertificate } from "../../lib/transport/dtls_certificate.ts";
+import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import {
   readClientHello,
   readHandshakeFragments,
   readRecords,
-} from "../../lib/transport/dtls_records.ts";
-import { DtlsSession } from "../../lib/transport/dtls_session.ts";
+} from "../../lib/transport/dtls/dtls_records.ts";
+import { DtlsSession } from "../../lib/transport/dtls/dtls_session.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { settle, VirtualPlatform } from "../support/virtual_platform.ts";
-import { DtlsPair, within, WITHOUT_SANITIZERS } from "../unit/transport/dtls_peer.ts";
+import { DtlsPair, within, WITHOUT_SANITIZERS } from "../unit/transport/dtls/dtls_peer.ts";
 
 const [server, client] = await Promise.all([createCertificate(), createCertificate()]);
 

@@ -6,8 +6,8 @@
  */
 import assert from "node:assert/strict";
 import { EXTENSION_URI } from "../../lib/base/media_vocabulary.ts";
-import { DownTrack } from "../../lib/media/down_track.ts";
-import { UpTrack } from "../../lib/media/up_track.ts";
+import { DownTrack } from "../../lib/media/down/down_track.ts";
+import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { isAv1KeyFrameStart } from "../../lib/wire/av1_payload.ts";
 import { DependencyDescriptor } from "../../lib/wire/dependency_descriptor.ts";
 import { isH264KeyFrameStart, isH265KeyFrameStart } from "../../lib/wire/h264_payload.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SignalRequest } from "@livekit/protocol";
-import { readDataPacket, stampDataPacket } from "../../lib/room/data_packets.ts";
+import { readDataPacket, stampDataPacket } from "../../lib/room/data/data_packets.ts";
 import { decodeRequest } from "../../lib/signalling/signal_codec.ts";
 import { clientOffer, World } from "../support/scripted_client.ts";
 

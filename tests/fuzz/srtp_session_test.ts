@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
-import { SrtpSession } from "../../lib/transport/srtp_session.ts";
+import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import { writtenPacket } from "../support/rtp_packets.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 import { mirrored, randomParameters, SRTP_PROFILES, SRTP_TWINS } from "../support/srtp_twins.ts";

@@ -3,7 +3,7 @@ import { datagramKind } from "../../lib/wire/datagram_kind.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { MAX_ANSWER_BYTES, parseStun, verifyIntegrity } from "../../lib/wire/stun.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
-import { check, credentials, IceWorld, udp } from "../unit/transport/ice_world.ts";
+import { check, credentials, IceWorld, udp } from "../unit/transport/ice/ice_world.ts";
 
 const SEEDS = [1, 8489, 0xdeadbeef];
 const ROUNDS = 20_000;

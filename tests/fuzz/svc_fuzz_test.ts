@@ -6,8 +6,8 @@
  */
 import assert from "node:assert/strict";
 import { EXTENSION_URI } from "../../lib/base/media_vocabulary.ts";
-import { DownTrack } from "../../lib/media/down_track.ts";
-import { UpTrack } from "../../lib/media/up_track.ts";
+import { DownTrack } from "../../lib/media/down/down_track.ts";
+import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { DependencyDescriptor } from "../../lib/wire/dependency_descriptor.ts";
 import { DependencyStructure } from "../../lib/wire/dependency_structure.ts";
 import { codec, layerListener, RecordingSink, viewOf } from "../support/forwarding_fixtures.ts";

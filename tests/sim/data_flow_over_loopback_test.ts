@@ -1,6 +1,6 @@
 /** Data tracks and slow readers through the whole media engine over real sockets. */
 import assert from "node:assert/strict";
-import type { EngineEvent } from "../../lib/engine/engine_messages.ts";
+import type { EngineEvent } from "../../lib/engine/messages/engine_messages.ts";
 import { readDataTrackPacket, writeDataTrackPacket } from "../../lib/wire/data_track_packet.ts";
 import { WireRoom } from "../support/wire_room.ts";
 

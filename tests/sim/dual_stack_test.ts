@@ -7,8 +7,8 @@ import assert from "node:assert/strict";
 import type { ConnectionId } from "../../lib/base/ids.ts";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
-import { createLocalEngine } from "../../lib/engine/local_engine.ts";
-import { createCertificate } from "../../lib/transport/dtls_certificate.ts";
+import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
+import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import { eventually } from "../support/eventually.ts";
 import { WireClient } from "../support/wire_client.ts";
 

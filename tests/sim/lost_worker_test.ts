@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { LeaveRequest_Action as Action } from "@livekit/protocol";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
-import { createWorkerPool } from "../../lib/engine/worker_pool.ts";
+import { createWorkerPool } from "../../lib/engine/worker/worker_pool.ts";
 import { createServer, parseConfig } from "../../mod.ts";
 import { mintToken } from "../support/access_tokens.ts";
 import { MortalWorkers } from "../support/mortal_workers.ts";

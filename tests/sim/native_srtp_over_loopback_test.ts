@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import type { UpTrackId } from "../../lib/base/ids.ts";
-import { createLocalEngine } from "../../lib/engine/local_engine.ts";
-import { nativeSrtp, type SrtpEngine } from "../../lib/transport/srtp_engine.ts";
+import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
+import { nativeSrtp, type SrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
 import { clonedEngine } from "../support/cloned_engine.ts";
 import { LIBCRYPTO } from "../support/srtp_twins.ts";
 import { audioSection, AudioStream, TransportNumbers } from "../support/wire_media.ts";

@@ -3,8 +3,8 @@
  * publisher's own engine gets, and no more crosses than is needed.
  */
 import assert from "node:assert/strict";
-import { SenderReportFigures } from "../../lib/media/down_track_options.ts";
-import { DROP } from "../../lib/media/drop_reason.ts";
+import { SenderReportFigures } from "../../lib/media/down/down_track_options.ts";
+import { DROP } from "../../lib/media/layer/drop_reason.ts";
 import {
   EVERYTHING,
   RelayWorld,

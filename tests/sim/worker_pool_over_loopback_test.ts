@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
-import type { MediaEvent } from "../../lib/engine/media_messages.ts";
-import { DEFAULT_PLACEMENT } from "../../lib/engine/placement.ts";
-import { createWorkerPool } from "../../lib/engine/worker_pool.ts";
+import type { MediaEvent } from "../../lib/engine/messages/media_messages.ts";
+import { DEFAULT_PLACEMENT } from "../../lib/engine/pool/placement.ts";
+import { createWorkerPool } from "../../lib/engine/worker/worker_pool.ts";
 import { readDataTrackPacket, writeDataTrackPacket } from "../../lib/wire/data_track_packet.ts";
 import { MortalWorkers } from "../support/mortal_workers.ts";
 import { freeUdpPort } from "../support/roomwire_process.ts";

@@ -5,10 +5,10 @@
  * @module
  */
 import { ParticipantInfo_Kind } from "@livekit/protocol";
-import type { AdminLimits } from "../../lib/room/admin_limits.ts";
-import { AdminFailure } from "../../lib/room/admin_failure.ts";
+import type { AdminLimits } from "../../lib/admin/admin_limits.ts";
+import { AdminFailure } from "../../lib/admin/admin_failure.ts";
 import { RoomDirectory } from "../../lib/room/room_directory.ts";
-import { RoomAdmin } from "../../lib/room/room_admin.ts";
+import { RoomAdmin } from "../../lib/admin/room_admin.ts";
 import type { AccessToken, VideoGrant } from "../../lib/signalling/access_token.ts";
 import { FULL_GRANT, World } from "./scripted_client.ts";
 

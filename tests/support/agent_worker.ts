@@ -18,7 +18,7 @@ import {
   WorkerMessage,
 } from "@livekit/protocol";
 import type { PartialMessage } from "@bufbuild/protobuf";
-import { AgentService, type AgentServiceOptions } from "../../lib/signalling/agent_service.ts";
+import { AgentService, type AgentServiceOptions } from "../../lib/agents/agent_service.ts";
 import { FakeSocket } from "./scripted_client.ts";
 import { settle, VirtualPlatform } from "./virtual_platform.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 import type { IceCredentials, MediaAddress } from "../../lib/base/media_vocabulary.ts";
-import { createCertificate } from "../../lib/transport/dtls_certificate.ts";
+import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import { WireClient } from "./wire_client.ts";
 import { openUdpSocket } from "./wire_socket.ts";
 

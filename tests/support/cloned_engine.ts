@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { SingleEngine } from "../../lib/engine/engine_messages.ts";
+import type { SingleEngine } from "../../lib/engine/messages/engine_messages.ts";
 
 /** Wraps `engine`; the wrapper is used in its place. */
 export function clonedEngine(engine: SingleEngine): SingleEngine {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { createLocalEngine } from "../../lib/engine/local_engine.ts";
+import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
 import { runProgram } from "../../lib/server/program.ts";
 import { clonedEngine } from "./cloned_engine.ts";
 import { TEST_WORKERS } from "./test_engine.ts";

@@ -8,8 +8,8 @@ import type { Socket } from "node:net";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { silentLog } from "../../lib/base/platform.ts";
-import { httpConnectionLimits, HttpConnections } from "../../lib/server/http_connections.ts";
-import { openHttpFront } from "../../lib/server/http_front.ts";
+import { httpConnectionLimits, HttpConnections } from "../../lib/server/http/http_connections.ts";
+import { openHttpFront } from "../../lib/server/http/http_front.ts";
 
 const counters = new DropCounters();
 const front = await openHttpFront({

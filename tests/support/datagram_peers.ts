@@ -6,13 +6,13 @@
  */
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import type { Timers } from "../../lib/base/platform.ts";
-import type { Datagrams, RemoteAddress } from "../../lib/transport/datagrams.ts";
-import { Errno, type Libc, libc } from "../../lib/transport/libc.ts";
+import type { Datagrams, RemoteAddress } from "../../lib/transport/datagrams/datagrams.ts";
+import { Errno, type Libc, libc } from "../../lib/transport/datagrams/libc.ts";
 import {
   type NativeDatagramsOptions,
   openNativeDatagrams,
-} from "../../lib/transport/native_datagrams.ts";
-import { openDenoDatagrams, openNodeDatagrams } from "../../lib/transport/portable_datagrams.ts";
+} from "../../lib/transport/datagrams/native_datagrams.ts";
+import { openDenoDatagrams, openNodeDatagrams } from "../../lib/transport/datagrams/portable_datagrams.ts";
 import { VirtualPlatform } from "./virtual_platform.ts";
 
 export interface OpenOptions {

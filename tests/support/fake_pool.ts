@@ -5,11 +5,11 @@
  */
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { SfuError } from "../../lib/base/errors.ts";
-import type { EngineEvent } from "../../lib/engine/engine_messages.ts";
-import { EnginePool } from "../../lib/engine/engine_pool.ts";
-import type { EngineLoad } from "../../lib/engine/placement.ts";
-import type { PooledEngine } from "../../lib/engine/pooled_engine.ts";
-import type { TcpFromSession, TcpToSession } from "../../lib/transport/tcp_handover.ts";
+import type { EngineEvent } from "../../lib/engine/messages/engine_messages.ts";
+import { EnginePool } from "../../lib/engine/pool/engine_pool.ts";
+import type { EngineLoad } from "../../lib/engine/pool/placement.ts";
+import type { PooledEngine } from "../../lib/engine/pool/pooled_engine.ts";
+import type { TcpFromSession, TcpToSession } from "../../lib/transport/tcp/tcp_handover.ts";
 import { FakeEngine } from "./fake_engine.ts";
 import { SPREAD } from "./test_engine.ts";
 import { VirtualPlatform } from "./virtual_platform.ts";

@@ -7,4 +7,4 @@
  * @module
  */
 import "./mortal_signals.ts";
-import "../../lib/engine/engine_worker.ts";
+import "../../lib/engine/worker/worker_main.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { WorkerThread } from "../../lib/engine/worker_engine.ts";
+import type { WorkerThread } from "../../lib/engine/worker/worker_proxy.ts";
 
 /**
  * Makes the workers of a pool (`spawn` is the pool's) and ends them by their UDP ports, as a crash

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { createLocalEngine } from "../../lib/engine/local_engine.ts";
+import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
 import { runProgram } from "../../lib/server/program.ts";
-import { chooseSrtpEngine } from "../../lib/transport/srtp_engine.ts";
-import { SRTP_PROFILE, type SrtpProfile } from "../../lib/transport/srtp_keys.ts";
+import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
+import { SRTP_PROFILE, type SrtpProfile } from "../../lib/transport/srtp/srtp_keys.ts";
 import { clonedEngine } from "./cloned_engine.ts";
 
 const [number, ...args] = Deno.args;

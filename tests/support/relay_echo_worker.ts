@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { RelayRingReader, RelayRingWriter } from "../../lib/engine/relay_ring.ts";
+import { RelayRingReader, RelayRingWriter } from "../../lib/engine/relay/relay_ring.ts";
 
 /** What the worker is started with. */
 export interface EchoRings {

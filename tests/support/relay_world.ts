@@ -13,11 +13,11 @@ import {
   type ReceiveSection,
 } from "../../lib/base/media_vocabulary.ts";
 import { type Log, silentLog } from "../../lib/base/platform.ts";
-import { RelayLink } from "../../lib/engine/relay_link.ts";
-import { createRelayRing, ringChannel } from "../../lib/engine/relay_ring.ts";
-import { DownTrack } from "../../lib/media/down_track.ts";
-import { FanOutBatch } from "../../lib/media/fan_out_batch.ts";
-import type { UpTrack } from "../../lib/media/up_track.ts";
+import { RelayLink } from "../../lib/engine/relay/relay_link.ts";
+import { createRelayRing, ringChannel } from "../../lib/engine/relay/relay_ring.ts";
+import { DownTrack } from "../../lib/media/down/down_track.ts";
+import { FanOutBatch } from "../../lib/media/packet/fan_out_batch.ts";
+import type { UpTrack } from "../../lib/media/up/up_track.ts";
 import { codec, layerListener } from "./forwarding_fixtures.ts";
 import {
   PUBLISHER_CODEC,

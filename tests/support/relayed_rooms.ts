@@ -5,10 +5,10 @@
  */
 import type { UpTrackId } from "../../lib/base/ids.ts";
 import type { ReceiveSection } from "../../lib/base/media_vocabulary.ts";
-import type { RelayNeighbours } from "../../lib/engine/engine_relays.ts";
-import { createLocalEngine } from "../../lib/engine/local_engine.ts";
-import type { SingleEngine } from "../../lib/engine/engine_messages.ts";
-import { createRelayRing } from "../../lib/engine/relay_ring.ts";
+import type { RelayNeighbours } from "../../lib/engine/relay/engine_relays.ts";
+import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
+import type { SingleEngine } from "../../lib/engine/messages/engine_messages.ts";
+import { createRelayRing } from "../../lib/engine/relay/relay_ring.ts";
 import { clonedEngine } from "./cloned_engine.ts";
 import { WireRoom } from "./wire_room.ts";
 

@@ -8,7 +8,7 @@
 import { createServer } from "node:net";
 import { createSocket } from "node:dgram";
 import { stringify } from "yaml";
-import type { SrtpProfile } from "../../lib/transport/srtp_keys.ts";
+import type { SrtpProfile } from "../../lib/transport/srtp/srtp_keys.ts";
 import { eventually } from "./eventually.ts";
 import { TEST_NATIVE, TEST_WORKERS } from "./test_engine.ts";
 

@@ -22,11 +22,11 @@ import {
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { type Log, silentLog } from "../../lib/base/platform.ts";
 import type { ConnectionId, NodeId, UpTrackId } from "../../lib/base/ids.ts";
-import { EngineRouter } from "../../lib/room/engine_router.ts";
-import type { Session } from "../../lib/room/session.ts";
-import { IcePreferences } from "../../lib/room/ice_preference.ts";
-import { DEFAULT_ROOM_OPTIONS, type RoomOptions } from "../../lib/room/room_context.ts";
-import { type NodePorts, SINGLE_NODE } from "../../lib/room/node_ports.ts";
+import { EngineRouter } from "../../lib/room/context/engine_router.ts";
+import type { Session } from "../../lib/room/participant/session.ts";
+import { IcePreferences } from "../../lib/room/context/ice_preference.ts";
+import { DEFAULT_ROOM_OPTIONS, type RoomOptions } from "../../lib/room/context/room_context.ts";
+import { type NodePorts, SINGLE_NODE } from "../../lib/room/context/node_ports.ts";
 import { LocalRooms } from "../../lib/room/local_rooms.ts";
 import type { TokenClaims, VideoGrant } from "../../lib/signalling/access_token.ts";
 import type { JoinParameters } from "../../lib/signalling/join_parameters.ts";

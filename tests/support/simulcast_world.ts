@@ -12,10 +12,10 @@ import {
   type LayerTarget,
   type SpatialLayer,
 } from "../../lib/base/media_vocabulary.ts";
-import { DownTrack } from "../../lib/media/down_track.ts";
-import { FanOutBatch } from "../../lib/media/fan_out_batch.ts";
-import type { OutgoingPacket } from "../../lib/media/outgoing_packet.ts";
-import { UpTrack } from "../../lib/media/up_track.ts";
+import { DownTrack } from "../../lib/media/down/down_track.ts";
+import { FanOutBatch } from "../../lib/media/packet/fan_out_batch.ts";
+import type { OutgoingPacket } from "../../lib/media/packet/outgoing_packet.ts";
+import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
 import { codec, layerListener, RecordingSink, viewOf, vp8Payload } from "./forwarding_fixtures.ts";

@@ -4,17 +4,17 @@
  *
  * @module
  */
-import { Libcrypto, type LibcryptoResult, openLibcrypto } from "../../lib/transport/libcrypto.ts";
-import { nativeCipherFactory } from "../../lib/transport/native_srtp.ts";
-import { portableCipher } from "../../lib/transport/portable_srtp.ts";
-import type { SrtpCipherFactory } from "../../lib/transport/srtp_cipher.ts";
+import { Libcrypto, type LibcryptoResult, openLibcrypto } from "../../lib/transport/crypto/libcrypto.ts";
+import { nativeCipherFactory } from "../../lib/transport/srtp/native_srtp.ts";
+import { portableCipher } from "../../lib/transport/srtp/portable_srtp.ts";
+import type { SrtpCipherFactory } from "../../lib/transport/srtp/srtp_cipher.ts";
 import {
   keyBytes,
   saltBytes,
   type SrtpParameters,
   type SrtpProfile,
   type SrtpSessionKeys,
-} from "../../lib/transport/srtp_keys.ts";
+} from "../../lib/transport/srtp/srtp_keys.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 
 export interface SrtpTwin {

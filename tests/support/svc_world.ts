@@ -6,8 +6,8 @@
  * @module
  */
 import { EXTENSION_URI, type LayerTarget } from "../../lib/base/media_vocabulary.ts";
-import { DownTrack } from "../../lib/media/down_track.ts";
-import { UpTrack } from "../../lib/media/up_track.ts";
+import { DownTrack } from "../../lib/media/down/down_track.ts";
+import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { codec, layerListener, RecordingSink, viewOf } from "./forwarding_fixtures.ts";
 import { rtpPacket } from "./rtp_packets.ts";

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import type { MediaEngine } from "../../lib/engine/media_messages.ts";
-import { createLocalEngine, type LocalEngineOptions } from "../../lib/engine/local_engine.ts";
-import { DEFAULT_PLACEMENT, type PlacementPolicy } from "../../lib/engine/placement.ts";
-import { createWorkerPool, type WorkerPoolOptions } from "../../lib/engine/worker_pool.ts";
-import type { NativeUse } from "../../lib/transport/srtp_engine.ts";
+import type { MediaEngine } from "../../lib/engine/messages/media_messages.ts";
+import { createLocalEngine, type LocalEngineOptions } from "../../lib/engine/local/local_engine.ts";
+import { DEFAULT_PLACEMENT, type PlacementPolicy } from "../../lib/engine/pool/placement.ts";
+import { createWorkerPool, type WorkerPoolOptions } from "../../lib/engine/worker/worker_pool.ts";
+import type { NativeUse } from "../../lib/transport/srtp/srtp_engine.ts";
 import { clonedEngine } from "./cloned_engine.ts";
 
 /** How many workers tests run their engines on. */

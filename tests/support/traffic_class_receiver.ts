@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { RemoteAddress } from "../../lib/transport/datagrams.ts";
+import type { RemoteAddress } from "../../lib/transport/datagrams/datagrams.ts";
 
 const [AF_INET, AF_INET6, SOCK_DGRAM, SOL_IP, SOL_IPV6] = [2, 10, 2, 0, 41];
 const [IP_RECVTOS, IPV6_RECVTCLASS] = [13, 66];

@@ -12,13 +12,13 @@ import { Buffer } from "node:buffer";
 import { DtlsClient, RtpPacket, SrtcpSession, SrtpSession } from "werift";
 import type { IceCredentials, MediaAddress } from "../../lib/base/media_vocabulary.ts";
 import { datagramKind } from "../../lib/wire/datagram_kind.ts";
-import type { DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
+import type { DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import {
   saltBytes,
   SRTP_PROFILE,
   type SrtpParameters,
   type SrtpProfile,
-} from "../../lib/transport/srtp_keys.ts";
+} from "../../lib/transport/srtp/srtp_keys.ts";
 import { answerTo, bindingRequest, isSuccessFor } from "./stun_requests.ts";
 import { WireDataChannels } from "./wire_data_channels.ts";
 import { openWireSocket, type WireSocket } from "./wire_socket.ts";

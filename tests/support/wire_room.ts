@@ -20,9 +20,9 @@ import type {
   MediaCommand,
   MediaEngine,
   MediaEvent,
-} from "../../lib/engine/media_messages.ts";
-import type { LocalEngineOptions } from "../../lib/engine/local_engine.ts";
-import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls_certificate.ts";
+} from "../../lib/engine/messages/media_messages.ts";
+import type { LocalEngineOptions } from "../../lib/engine/local/local_engine.ts";
+import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import { eventually } from "./eventually.ts";
 import { createTestEngine } from "./test_engine.ts";
 import { WireClient } from "./wire_client.ts";

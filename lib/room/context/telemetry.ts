@@ -13,9 +13,9 @@
  * @module
  */
 import type { DataStream_Header, SignalRequest, TrackInfo, TrackType } from "@livekit/protocol";
-import type { MediaEvent } from "../../engine/media_messages.ts";
-import type { ConnectionRole, SignalMessage } from "../connection_host.ts";
-import type { ClientFacts } from "../participant_facts.ts";
+import type { MediaEvent } from "../../engine/messages/media_messages.ts";
+import type { ConnectionRole, SignalMessage } from "../connection/connection_host.ts";
+import type { ClientFacts } from "./participant_facts.ts";
 
 /**
  * A subscription is attempted when its track is put into a description, succeeds with the client's

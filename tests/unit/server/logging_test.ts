@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseConfig } from "../../../lib/server/config_parsing.ts";
+import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
 import { createLog, type LogOptions, logOptions } from "../../../lib/server/logging.ts";
-import { ownAddress, redactText, redactValue } from "../../../lib/server/redaction.ts";
+import { ownAddress, redactText, redactValue } from "../../../lib/server/log/redaction.ts";
 import { signAccessToken } from "../../../lib/signalling/access_token.ts";
 
 function recorded(options: Partial<LogOptions> = {}) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { parseConfig } from "../../../lib/server/config_parsing.ts";
-import { allowedAddresses } from "../../../lib/transport/local_addresses.ts";
+import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
+import { allowedAddresses } from "../../../lib/transport/datagrams/local_addresses.ts";
 import { lacksPorts, mediaListeners, udpPorts } from "../../../lib/server/media_listeners.ts";
 
 const LAN = { family: "IPv4", address: "192.0.2.5" } as const;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPair } from "../../../lib/server/key_generation.ts";
 import { chooseNodeAddresses } from "../../../lib/server/node_address.ts";
-import type { InterfaceAddress } from "../../../lib/transport/local_addresses.ts";
+import type { InterfaceAddress } from "../../../lib/transport/datagrams/local_addresses.ts";
 
 const LOOPBACK: InterfaceAddress = { family: "IPv4", address: "127.0.0.1" };
 const LOOPBACK6: InterfaceAddress = { family: "IPv6", address: "::1" };

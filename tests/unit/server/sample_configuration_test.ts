@@ -7,8 +7,8 @@
 import assert from "node:assert/strict";
 import { SfuError } from "../../../lib/base/errors.ts";
 import { denoPlatform } from "../../../lib/base/deno_platform.ts";
-import { idleKeys, recordReads } from "../../../lib/server/config_effects.ts";
-import { loadWrittenConfig } from "../../../lib/server/config_loading.ts";
+import { idleKeys, recordReads } from "../../../lib/server/config/config_effects.ts";
+import { loadWrittenConfig } from "../../../lib/server/config/config_loading.ts";
 import { createServer } from "../../../lib/server/server.ts";
 import { FakeEngine } from "../../support/fake_engine.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createLog } from "../../../lib/server/logging.ts";
-import { parseConfig } from "../../../lib/server/config_parsing.ts";
+import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
 import { serve } from "../../../lib/server/serve.ts";
 import { FakeEngine } from "../../support/fake_engine.ts";
 import { freeTcpPort } from "../../support/roomwire_process.ts";

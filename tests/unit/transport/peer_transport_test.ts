@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { createCertificate } from "../../../lib/transport/dtls_certificate.ts";
-import { HANDSHAKE_TYPE } from "../../../lib/transport/dtls_records.ts";
-import { DtlsSession } from "../../../lib/transport/dtls_session.ts";
+import { createCertificate } from "../../../lib/transport/dtls/dtls_certificate.ts";
+import { HANDSHAKE_TYPE } from "../../../lib/transport/dtls/dtls_records.ts";
+import { DtlsSession } from "../../../lib/transport/dtls/dtls_session.ts";
 import { datagramKind } from "../../../lib/wire/datagram_kind.ts";
 import { settle } from "../../support/virtual_platform.ts";
 import {
@@ -9,7 +9,7 @@ import {
   type PeerTransportListener,
   type RemoteParameters,
 } from "../../../lib/transport/peer_transport.ts";
-import { check, credentials, IceWorld, udp } from "./ice_world.ts";
+import { check, credentials, IceWorld, udp } from "./ice/ice_world.ts";
 
 const HOME = udp("198.51.100.7", 50001);
 const REMOTE = {

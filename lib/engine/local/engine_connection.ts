@@ -1,0 +1,316 @@
+/**
+ * One peer connection in the engine: a transport with a receiving and a sending side.
+ *
+ * @module
+ */
+import type { DropCounters } from "../../base/drop_counters.ts";
+import type { ConnectionId, UpTrackId } from "../../base/ids.ts";
+import type { DataChannelPolicy, DataKind, IceCredentials } from "../../base/media_vocabulary.ts";
+import type { Platform } from "../../base/platform.ts";
+import { WakeEntry } from "../../base/wake_queue.ts";
+import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
+import type { UpTrack } from "../../media/up/up_track.ts";
+import { CHANNEL_LABELS } from "../../transport/sctp/data_channel_policy.ts";
+import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
+import type { IceDirectory } from "../../transport/ice/ice_directory.ts";
+import {
+  PeerTransport,
+  type PeerTransportListener,
+  type RemoteParameters,
+  type TransportFailure,
+} from "../../transport/peer_transport.ts";
+import type { SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
+import { type ReportBlock, type RtcpHandler, RtcpReader } from "../../wire/rtcp.ts";
+import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
+import type { DataEndpoint } from "./data_flow.ts";
+import type { DeferredWork } from "./deferred_work.ts";
+import { type MediaEvent, QUALITY_INTERVAL_MS } from "../messages/media_messages.ts";
+import type { ForwardLatency } from "./forward_latency.ts";
+import { ReceivingSide } from "./receiving_side.ts";
+import { SendingSide } from "./sending_side.ts";
+
+/** A change of the path's protocol is told at most once in so many ms: each check may bring one. */
+const CONNECTED_INTERVAL_MS = 1_000;
+
+/** What all connections of an engine share. */
+export interface EngineShared {
+  readonly platform: Platform;
+  readonly directory: IceDirectory;
+  readonly certificate: DtlsCertificate;
+  readonly drops: DropCounters;
+  /** Up-tracks of all connections. */
+  readonly upTracks: Map<UpTrackId, UpTrack>;
+  readonly emit: (event: MediaEvent) => void;
+  readonly audioLevel: AudioLevelOptions;
+  readonly latency: ForwardLatency;
+  readonly srtp: SrtpEngine;
+  /** A packet of a data track came from this connection. */
+  readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
+  /** For what media must not wait for. */
+  readonly deferred: DeferredWork;
+  /** Received packets wait here for the end of the batch they came in. */
+  readonly batch: FanOutBatch;
+  /** A bug of ours was hit on behalf of this connection, which is to be closed. */
+  readonly failed: (connection: ConnectionId, error: unknown) => void;
+  /** The connection ended by itself and is to be forgotten. */
+  readonly ended: (connection: ConnectionId) => void;
+  /** The connection has timed work at `at`, sooner than its entry says. */
+  readonly wakeAt: (entry: WakeEntry<EngineConnection>, at: number) => void;
+}
+
+/**
+ * One connection of the engine. An exception while it is served ends it alone; after `close`
+ * nothing of it reaches the control plane or the socket.
+ */
+export class EngineConnection implements PeerTransportListener, RtcpHandler, DataEndpoint {
+  readonly receiving: ReceivingSide;
+  readonly sending: SendingSide;
+  /** Its place among those that have timed work. */
+  readonly wake: WakeEntry<EngineConnection> = new WakeEntry<EngineConnection>(this);
+  readonly #shared: EngineShared;
+  readonly #transport: PeerTransport;
+  readonly #rtcp = new RtcpReader();
+  /** The instant of the RTCP packet being read. */
+  #now = 0;
+  /** What is to be told of the path in use, and when its last one was told. */
+  #connectedOver: "udp" | "tcp" | undefined;
+  #connectedAt = -Infinity;
+  /** When the interval of the next quality report began; none begins before media flows. */
+  #intervalAt: number | undefined;
+  #isClosed = false;
+
+  constructor(
+    readonly id: ConnectionId,
+    local: IceCredentials,
+    dataChannels: "accept" | "create",
+    shared: EngineShared,
+    dataPolicy?: DataChannelPolicy,
+  ) {
+    this.#shared = shared;
+    const { platform, directory, certificate, drops, srtp, upTracks, emit } = shared;
+    this.#transport = new PeerTransport({
+      platform,
+      directory,
+      certificate,
+      local,
+      dataChannels,
+      listener: this,
+      copies: shared.latency,
+      drops,
+      srtp,
+      defer: (step) => shared.deferred.defer(step),
+      ...(dataPolicy === undefined ? {} : { dataPolicy }),
+    });
+    const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);
+    const { audioLevel } = shared;
+    const timed = (at: number) => this.onTimed(at);
+    this.receiving = new ReceivingSide({
+      connection: id,
+      emit,
+      sendRtcp,
+      upTracks,
+      drops,
+      audioLevel,
+      batch: shared.batch,
+      startedAt: platform.clock.now(),
+      timed,
+    });
+    this.sending = new SendingSide({
+      emit,
+      sink: this.#transport.rtp,
+      sendRtcp,
+      random: platform.random,
+      failed: (error) => shared.failed(id, error),
+      // The round trip is the same both ways.
+      measured: (rttMs) => this.receiving.updateRtt(rttMs),
+      timed,
+    });
+    this.onTimed(this.#transport.nextWakeAt());
+  }
+
+  setRemote(remote: RemoteParameters): void {
+    this.#transport.setRemote(remote);
+  }
+
+  restartIce(local: IceCredentials): void {
+    this.#transport.restartIce(local);
+  }
+
+  /** One message on LiveKit's channel of that kind, or the client's own; counted if not taken. */
+  sendData(kind: DataKind | "data_track" | "raw", bytes: Uint8Array): void {
+    if (!this.#transport.sendData(kind, bytes)) {
+      this.#shared.drops.count(`data_not_sent_${kind}`);
+    }
+  }
+
+  isDataBacklogged(waits: boolean): boolean {
+    return this.#transport.isDataBacklogged(waits);
+  }
+
+  holdData(held: boolean): void {
+    this.#transport.holdData(held);
+  }
+
+  /** All timed work of this connection; to be called at {@linkcode EngineConnection.nextWakeAt}. */
+  tick(now: number): void {
+    this.#transport.tick(now);
+    if (!this.#transport.connected) return;
+    this.receiving.tick(now);
+    this.sending.tick(now);
+    this.#tellConnected(now);
+    const since = this.#intervalAt;
+    if (since !== undefined && now - since >= QUALITY_INTERVAL_MS) this.#reportQuality(now, since);
+  }
+
+  /** When there is timed work, monotonic ms; `Infinity` if nothing is foreseen. */
+  nextWakeAt(): number {
+    if (this.#isClosed) return Infinity;
+    const at = this.#transport.nextWakeAt();
+    if (!this.#transport.connected) return at;
+    const reportAt = this.#intervalAt === undefined
+      ? Infinity
+      : this.#intervalAt + QUALITY_INTERVAL_MS;
+    const tellAt = this.#connectedOver === undefined
+      ? Infinity
+      : this.#connectedAt + CONNECTED_INTERVAL_MS;
+    return Math.min(at, reportAt, tellAt, this.receiving.nextWakeAt(), this.sending.nextWakeAt());
+  }
+
+  onTimed(at: number): void {
+    if (at < this.wake.at && !this.#isClosed) this.#shared.wakeAt(this.wake, at);
+  }
+
+  #reportQuality(now: number, since: number): void {
+    this.#intervalAt = now;
+    this.#shared.emit({
+      type: "quality_report",
+      connection: this.id,
+      intervalMs: now - since,
+      upTracks: this.receiving.intervals(now),
+      downTracks: this.sending.intervals(now),
+    });
+  }
+
+  /** Idempotent; no event follows. */
+  close(): void {
+    this.#isClosed = true;
+    this.sending.close();
+    this.receiving.close();
+    this.#transport.close();
+  }
+
+  onPathFound(): void {
+    this.#shared.emit({ type: "ice_connected", connection: this.id });
+  }
+
+  onConnected(protocol: "udp" | "tcp"): void {
+    const now = this.#shared.platform.clock.now();
+    this.#intervalAt ??= now;
+    this.sending.start(now);
+    this.#connectedOver = protocol;
+    this.#tellConnected(now);
+    this.onTimed(this.nextWakeAt());
+  }
+
+  #tellConnected(now: number): void {
+    const protocol = this.#connectedOver;
+    if (protocol === undefined || now - this.#connectedAt < CONNECTED_INTERVAL_MS) return;
+    this.#connectedOver = undefined;
+    this.#connectedAt = now;
+    const { hostname, port } = this.#transport.remote ?? {};
+    const remote = hostname === undefined || port === undefined
+      ? {}
+      : { remote: { hostname, port } };
+    this.#shared.emit({ type: "connection_connected", connection: this.id, protocol, ...remote });
+  }
+
+  /** Also of clients that answer no reference times. */
+  onRoundTrip(rttMs: number): void {
+    this.receiving.updateRtt(rttMs);
+  }
+
+  onInterrupted(): void {
+    this.#connectedOver = undefined;
+    this.#shared.emit({ type: "connection_interrupted", connection: this.id });
+  }
+
+  onLost(): void {
+    this.#connectedOver = undefined;
+    this.#shared.emit({ type: "connection_lost", connection: this.id });
+  }
+
+  onResumed(): void {
+    this.onConnected(this.#transport.protocol);
+  }
+
+  onFailed(reason: TransportFailure): void {
+    this.#isClosed = true;
+    this.sending.close();
+    this.receiving.close();
+    this.#shared.ended(this.id);
+    this.#shared.emit({ type: "connection_failed", connection: this.id, reason });
+  }
+
+  onRtp(bytes: Uint8Array, length: number, now: number): void {
+    const nowUs = this.#shared.platform.clock.nowUs();
+    this.#shared.latency.received(nowUs);
+    this.receiving.receiveRtp(bytes, length, now, nowUs);
+  }
+
+  onRtcp(bytes: Uint8Array, length: number, now: number): void {
+    this.#now = now;
+    if (!this.#rtcp.read(bytes, length, this)) this.#shared.drops.count("rtcp_malformed");
+  }
+
+  onChannelOpen(label: string): void {
+    this.#shared.emit({ type: "data_channel_open", connection: this.id, label });
+  }
+
+  onChannelsFailed(): void {
+    this.#shared.emit({ type: "data_channels_failed", connection: this.id });
+  }
+
+  onMessage(label: string, bytes: Uint8Array): void {
+    if (label === CHANNEL_LABELS.data_track) return this.#shared.forwardDataTrack(this.id, bytes);
+    this.#shared.emit({ type: "data_received", connection: this.id, label, bytes });
+  }
+
+  senderReport(ssrc: number, seconds: number, fraction: number, timestamp: number): void {
+    this.receiving.receiveSenderReport(ssrc, seconds, fraction, timestamp, this.#now);
+  }
+
+  reportBlock(_senderSsrc: number, block: ReportBlock): void {
+    this.sending.receiveReport(block, this.#now);
+  }
+
+  /** Ends of streams are told by signalling; a goodbye alone changes nothing. */
+  goodbye(): void {}
+
+  nack(mediaSsrc: number, numbers: Uint16Array, count: number): void {
+    this.sending.receiveNack(mediaSsrc, numbers, count, this.#now);
+  }
+
+  pictureLoss(mediaSsrc: number): void {
+    this.sending.receivePictureLoss(mediaSsrc, this.#now);
+  }
+
+  fullIntra(mediaSsrc: number): void {
+    this.sending.receiveFullIntra(mediaSsrc, this.#now);
+  }
+
+  remb(bitrateBps: number): void {
+    this.sending.receiveRemb(bitrateBps, this.#now);
+  }
+
+  transportCc(bytes: Uint8Array, offset: number, length: number): void {
+    this.sending.receiveTransportCc(bytes, offset, length, this.#now);
+  }
+
+  delaySinceReceiverReference(ssrc: number, reference: number, delay: number): void {
+    this.receiving.receiveReferenceAnswer(ssrc, reference, delay, this.#now);
+  }
+
+  receiverReferenceTime(ssrc: number, seconds: number, fraction: number): void {
+    this.sending.receiveReferenceTime(ssrc, seconds, fraction);
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * What one connection sends: its down-tracks, and the subscriber's feedback on them (NACK, PLI,
+ * reports, bandwidth estimates).
+ *
+ * @module
+ */
+import { RemoteEstimate } from "../../bandwidth/remote_estimate.ts";
+import type { DownTrackId, UpTrackId } from "../../base/ids.ts";
+import type { LayerTarget, SendSection, SpatialLayer } from "../../base/media_vocabulary.ts";
+import type { PacketSink } from "../../base/packet_sink.ts";
+import type { Random } from "../../base/platform.ts";
+import { DownTrack } from "../../media/down/down_track.ts";
+import { SenderReportFigures } from "../../media/down/down_track_options.ts";
+import { compactNtp } from "../../media/layer/rtcp_clock.ts";
+import type { UpTrack } from "../../media/up/up_track.ts";
+import type { ReportBlock } from "../../wire/rtcp.ts";
+import { RtcpWriter } from "../../wire/rtcp_writer.ts";
+import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../../wire/transport_cc.ts";
+import type { DownTrackInterval, DownTrackStats, MediaEvent } from "../messages/media_messages.ts";
+import { roundTripMs } from "./round_trip.ts";
+
+/** Sender reports per down-track, ms (LiveKit's interval). */
+const REPORT_INTERVAL_MS = 3_000;
+/** The first reports come sooner, so that receivers can synchronise lips early. */
+const FIRST_REPORT_MS = 300;
+/**
+ * The forwarded layer is told at most once in so many ms: packets may change it with every frame.
+ */
+const LAYER_INTERVAL_MS = 1_000;
+/** Header bytes of a transport feedback packet before its content. */
+const FEEDBACK_HEADER_BYTES = 12;
+
+/** One subscribed track with what its reports need. */
+interface SentTrack {
+  upTrackId: UpTrackId;
+  upTrack: UpTrack;
+  readonly track: DownTrack;
+  readonly section: SendSection;
+  reportAt: number;
+  /** Middle 32 bits of the NTP time of our last sender report, and when it left. */
+  reportNtp: number;
+  reportSentAt: number;
+  firsReceived: number;
+  /** The forwarded layer; what was told of it, and when the next may be. */
+  spatial: SpatialLayer | undefined;
+  toldSpatial: SpatialLayer | undefined;
+  tellAt: number;
+}
+
+/** The world as seen from the sending side of a connection. */
+export interface SendingSideOptions {
+  readonly emit: (event: MediaEvent) => void;
+  /** Where RTP packets leave. */
+  readonly sink: PacketSink;
+  readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
+  readonly random: Random;
+  /** Forwarding on this connection hit a bug of ours. */
+  readonly failed: (error: unknown) => void;
+  /** The round trip to the subscriber was measured, ms. */
+  readonly measured: (rttMs: number) => void;
+  /** There is timed work at `at`, which may be sooner than before. */
+  readonly timed: (at: number) => void;
+}
+
+/**
+ * One connection's sending half. Feedback on an SSRC that is not sent here is ignored; a down-track
+ * is ticked until it is removed.
+ */
+export class SendingSide {
+  /** What the subscriber says it can receive. */
+  readonly estimate: RemoteEstimate = new RemoteEstimate();
+  readonly #options: SendingSideOptions;
+  readonly #sent = new Map<DownTrackId, SentTrack>();
+  /** By media SSRC, for feedback. */
+  readonly #bySsrc = new Map<number, SentTrack>();
+  readonly #writer = new RtcpWriter();
+  readonly #figures = new SenderReportFigures();
+  readonly #feedback = new TransportFeedback();
+  /** Before the keys are there a key frame would be asked for, and lost. */
+  #started = false;
+  #rttMs = -1;
+
+  constructor(options: SendingSideOptions) {
+    this.#options = options;
+  }
+
+  /** Starts forwarding; an id that is in use is left alone. */
+  add(
+    id: DownTrackId,
+    upTrackId: UpTrackId,
+    upTrack: UpTrack,
+    section: SendSection,
+    target: LayerTarget,
+    now: number,
+  ): void {
+    if (this.#sent.has(id)) return;
+    const { sink, random, failed, timed } = this.#options;
+    const track = new DownTrack({
+      section,
+      publisherExtensions: upTrack.extensions,
+      sink,
+      listener: {
+        onLayer: (spatial) => this.#layerChanged(id, spatial),
+        onTimed: timed,
+        onFailed: failed,
+      },
+      target,
+      // Low numbers: a first wrap-around that is lost would confuse SRTP (RFC 3711 §3.3.1).
+      firstRtxSequence: random.uint32() & 0x7fff,
+      firstSequence: random.uint32() & 0x7fff,
+      firstTimestamp: random.uint32(),
+    });
+    const sent: SentTrack = {
+      upTrackId,
+      upTrack,
+      track,
+      section,
+      reportAt: now + FIRST_REPORT_MS,
+      reportNtp: 0,
+      reportSentAt: 0,
+      firsReceived: 0,
+      spatial: undefined,
+      toldSpatial: undefined,
+      tellAt: 0,
+    };
+    this.#sent.set(id, sent);
+    this.#bySsrc.set(section.ssrc, sent);
+    timed(sent.reportAt);
+    this.#attach(sent, now);
+  }
+
+  /** Packets can be sent from now on: every down-track begins, with a key frame of its own. */
+  start(now: number): void {
+    if (this.#started) return;
+    this.#started = true;
+    for (const sent of this.#sent.values()) this.#attach(sent, now);
+  }
+
+  /** Stops forwarding; unknown ids are ignored. */
+  remove(id: DownTrackId): void {
+    const sent = this.#sent.get(id);
+    if (sent === undefined) return;
+    this.#sent.delete(id);
+    this.#bySsrc.delete(sent.section.ssrc);
+    sent.upTrack.removeDownTrack(sent.track);
+  }
+
+  /** Goes on with another up-track; unknown ids are ignored. */
+  setSource(id: DownTrackId, upTrackId: UpTrackId, upTrack: UpTrack, now: number): void {
+    const sent = this.#sent.get(id);
+    if (sent === undefined) return;
+    sent.upTrack.removeDownTrack(sent.track);
+    sent.upTrackId = upTrackId;
+    sent.upTrack = upTrack;
+    this.#attach(sent, now);
+  }
+
+  setTarget(id: DownTrackId, target: LayerTarget, now: number): void {
+    this.#sent.get(id)?.track.setTarget(target, now);
+  }
+
+  receiveNack(mediaSsrc: number, numbers: Uint16Array, count: number, now: number): void {
+    this.#bySsrc.get(mediaSsrc)?.track.receiveNack(numbers, count, now);
+  }
+
+  /** PLI: asks for a key frame. */
+  receivePictureLoss(mediaSsrc: number, now: number): void {
+    this.#bySsrc.get(mediaSsrc)?.track.receivePictureLoss(now);
+  }
+
+  /** FIR: asks for a key frame, too, and is only counted apart. */
+  receiveFullIntra(mediaSsrc: number, now: number): void {
+    const sent = this.#bySsrc.get(mediaSsrc);
+    if (sent === undefined) return;
+    sent.firsReceived++;
+    sent.track.receivePictureLoss(now);
+  }
+
+  receiveReport(block: ReportBlock, now: number): void {
+    const sent = this.#bySsrc.get(block.ssrc);
+    if (sent === undefined) return;
+    // Our reports carry the publisher's clock, so the round trip is taken from our own notes.
+    if (block.lastSenderReport !== 0 && block.lastSenderReport === sent.reportNtp) {
+      const rttMs = roundTripMs(sent.reportSentAt, block.delaySinceLastSenderReport, now);
+      if (rttMs >= 0) {
+        this.#rttMs = Math.round(rttMs);
+        this.#options.measured(rttMs);
+      }
+    }
+    sent.track.receiveReport(this.#rttMs, block, now);
+    this.estimate.receiveFractionLost(block.fractionLost, now);
+  }
+
+  /** Receiver estimated maximum bitrate. */
+  receiveRemb(bitrateBps: number, now: number): void {
+    this.estimate.receiveRemb(bitrateBps, now);
+  }
+
+  /** A whole transport-cc feedback packet at `offset`. */
+  receiveTransportCc(bytes: Uint8Array, offset: number, length: number, now: number): void {
+    const at = offset + FEEDBACK_HEADER_BYTES;
+    const content = length - FEEDBACK_HEADER_BYTES;
+    if (!parseTransportFeedback(bytes, at, content, this.#feedback)) return;
+    const { deltas, statusCount } = this.#feedback;
+    let lost = 0;
+    for (let i = 0; i < statusCount; i++) if (deltas[i] === NOT_RECEIVED) lost++;
+    this.estimate.receiveTransportFeedback(statusCount - lost, lost, undefined, now);
+  }
+
+  /** Receiver reference time: answered at once, with no delay (RFC 3611 §4.5). */
+  receiveReferenceTime(ssrc: number, ntpSeconds: number, ntpFraction: number): void {
+    const first = this.#sent.values().next().value;
+    if (first === undefined) return;
+    this.#writer.reset();
+    const lastReport = compactNtp(ntpSeconds, ntpFraction);
+    this.#writer.delaySinceReceiverReport(first.section.ssrc, ssrc, lastReport, 0);
+    this.#flush();
+  }
+
+  /** Timed work; cheap when nothing is due. */
+  tick(now: number): void {
+    this.#writer.reset();
+    for (const [id, sent] of this.#sent) {
+      if (now >= sent.track.nextWakeAt()) sent.track.tick(now);
+      if (now >= sent.reportAt) this.#report(sent, now);
+      const { spatial } = sent;
+      if (spatial === sent.toldSpatial || spatial === undefined || now < sent.tellAt) continue;
+      sent.tellAt = now + LAYER_INTERVAL_MS;
+      this.#tellLayer(id, sent, spatial);
+    }
+    this.#flush();
+  }
+
+  /** When {@linkcode SendingSide.tick} has something to do; `Infinity` if nothing is foreseen. */
+  nextWakeAt(): number {
+    let at = Infinity;
+    for (const { track, reportAt, spatial, toldSpatial, tellAt } of this.#sent.values()) {
+      at = Math.min(at, reportAt, track.nextWakeAt(), spatial === toldSpatial ? Infinity : tellAt);
+    }
+    return at;
+  }
+
+  /** Leaves every up-track. */
+  close(): void {
+    for (const id of [...this.#sent.keys()]) this.remove(id);
+  }
+
+  stats(): DownTrackStats[] {
+    return [...this.#sent].map(([downTrack, { upTrackId: upTrack, track, firsReceived }]) => {
+      const figures = track.stats();
+      const plisReceived = figures.plisReceived - firsReceived;
+      return { downTrack, upTrack, ...figures, plisReceived, firsReceived };
+    });
+  }
+
+  /** How the down-tracks fared since the last call; those without a packet yet are left out. */
+  intervals(now: number): DownTrackInterval[] {
+    const intervals: DownTrackInterval[] = [];
+    for (const [downTrack, { track }] of this.#sent) {
+      const figures = track.interval(now);
+      if (figures !== undefined) intervals.push({ downTrack, ...figures });
+    }
+    return intervals;
+  }
+
+  /** Adds the drops of all down-tracks to `into`, by name. */
+  addDropsTo(into: Record<string, number>): void {
+    for (const sent of this.#sent.values()) sent.track.drops.addTo(into);
+  }
+
+  #attach(sent: SentTrack, now: number): void {
+    if (this.#started) sent.upTrack.addDownTrack(sent.track, now);
+  }
+
+  /** The first layer is told with its first packet, others when their time has come. */
+  #layerChanged(id: DownTrackId, spatial: SpatialLayer): void {
+    const sent = this.#sent.get(id);
+    if (sent === undefined) return;
+    sent.spatial = spatial;
+    if (sent.toldSpatial === undefined) this.#tellLayer(id, sent, spatial);
+    else this.#options.timed(sent.tellAt);
+  }
+
+  #tellLayer(downTrack: DownTrackId, sent: SentTrack, spatial: SpatialLayer): void {
+    sent.toldSpatial = spatial;
+    this.#options.emit({ type: "down_track_layer", downTrack, spatial });
+  }
+
+  #report(sent: SentTrack, now: number): void {
+    const figures = this.#figures;
+    if (!sent.track.senderReport(now, figures)) {
+      sent.reportAt = now + FIRST_REPORT_MS; // the publisher has not reported yet
+      return;
+    }
+    sent.reportAt = now + REPORT_INTERVAL_MS;
+    sent.reportNtp = compactNtp(figures.ntpSeconds, figures.ntpFraction);
+    sent.reportSentAt = now;
+    if (this.#append(sent.section)) return;
+    this.#flush();
+    this.#writer.reset();
+    this.#append(sent.section);
+  }
+
+  #append(section: SendSection): boolean {
+    const { ssrc, ntpSeconds, ntpFraction, rtpTimestamp, packetCount, octetCount } = this.#figures;
+    const writer = this.#writer;
+    const before = writer.length;
+    if (
+      writer.senderReport(ssrc, ntpSeconds, ntpFraction, rtpTimestamp, packetCount, octetCount) &&
+      writer.sourceDescription(ssrc, section.cname, section.mid)
+    ) return true;
+    writer.length = before;
+    return false;
+  }
+
+  #flush(): void {
+    if (this.#writer.length > 0) this.#options.sendRtcp(this.#writer.bytes, this.#writer.length);
+  }
+}

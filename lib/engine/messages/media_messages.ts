@@ -1,0 +1,320 @@
+/**
+ * The border between the control plane and the media plane: all that rooms say to it and hear of
+ * it.
+ *
+ * Everything that crosses it is plain structured-cloneable data and nothing is shared, so the same
+ * engine can run in this thread or in a worker. Commands are carried out in the order they are
+ * sent; a command for a connection or track that no longer exists is ignored, because closing races
+ * with everything. Events keep their order, too.
+ *
+ * @module
+ */
+import type { ConnectionId, DownTrackId, UpTrackId } from "../../base/ids.ts";
+import type {
+  DataChannelPolicy,
+  DataKind,
+  DtlsFingerprint,
+  DtlsRole,
+  IceCredentials,
+  LayerTarget,
+  MediaAddress,
+  ReceiveSection,
+  SendSection,
+  SpatialLayer,
+} from "../../base/media_vocabulary.ts";
+import type {
+  DownTrackIntervalFigures,
+  UpTrackIntervalFigures,
+} from "../../media/layer/interval_figures.ts";
+
+/** Where packets of one data track go; they stay in the media plane. */
+export interface DataTrackRoute {
+  /** The publisher's. */
+  readonly handle: number;
+  readonly receivers: readonly {
+    readonly connection: ConnectionId;
+    /** The receiver's own handle of the track. */
+    readonly handle: number;
+  }[];
+}
+
+export type MediaCommand =
+  | {
+    /** Makes a peer connection that waits for STUN with these local credentials. */
+    readonly type: "open_connection";
+    readonly connection: ConnectionId;
+    readonly local: IceCredentials;
+    /** `accept`: the client opens the channels; `create`: we open LiveKit's. */
+    readonly dataChannels: "accept" | "create";
+    /** Absent: no data tracks, and nobody is too slow. */
+    readonly dataPolicy?: DataChannelPolicy;
+    /** Connections with the same word are best together: their room's. */
+    readonly placement?: string;
+  }
+  | {
+    /** The client's side of the description; sent again for each description that changes it. */
+    readonly type: "set_remote";
+    readonly connection: ConnectionId;
+    readonly remote: IceCredentials;
+    readonly fingerprints: readonly DtlsFingerprint[];
+    /** Ours in the DTLS handshake, the same in all of them; absent: server. */
+    readonly dtlsRole?: DtlsRole;
+    /** SCTP parameters of the application section, if it has one. */
+    readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
+  }
+  | {
+    /** ICE restart: new local credentials for the same DTLS session (RFC 8445 §9, ICE-lite). */
+    readonly type: "restart_ice";
+    readonly connection: ConnectionId;
+    readonly local: IceCredentials;
+  }
+  | { readonly type: "close_connection"; readonly connection: ConnectionId }
+  | {
+    /** Replaces the whole list of received sections of a connection. */
+    readonly type: "set_receive";
+    readonly connection: ConnectionId;
+    readonly sections: readonly ReceiveSection[];
+  }
+  | { readonly type: "set_up_track_muted"; readonly upTrack: UpTrackId; readonly muted: boolean }
+  | {
+    /** Starts forwarding `upTrack` on `connection`; ignored if `downTrack` exists. */
+    readonly type: "add_down_track";
+    readonly connection: ConnectionId;
+    readonly downTrack: DownTrackId;
+    readonly upTrack: UpTrackId;
+    readonly section: SendSection;
+    readonly target: LayerTarget;
+  }
+  | {
+    readonly type: "set_down_track_target";
+    readonly downTrack: DownTrackId;
+    readonly target: LayerTarget;
+  }
+  | {
+    /**
+     * Forwards another up-track of the same publisher from now on, which may have another of the
+     * section's codecs. What the subscriber sees goes on: numbers and time continue.
+     */
+    readonly type: "set_down_track_source";
+    readonly downTrack: DownTrackId;
+    readonly upTrack: UpTrackId;
+  }
+  | { readonly type: "remove_down_track"; readonly downTrack: DownTrackId }
+  | {
+    /** Sends one message on each of several connections; not yet open channels drop it, counted. */
+    readonly type: "send_data";
+    readonly connections: readonly ConnectionId[];
+    /** `raw` is a bare message on the first channel that the client opened for itself. */
+    readonly kind: DataKind | "raw";
+    readonly bytes: Uint8Array;
+    /** Where it came from: not read while a reliable reader has too much waiting. */
+    readonly from?: ConnectionId;
+  }
+  | {
+    /**
+     * Replaces all routes of the data tracks published on a connection, which may be opened later.
+     * They end with it.
+     */
+    readonly type: "set_data_track_routes";
+    readonly connection: ConnectionId;
+    readonly routes: readonly DataTrackRoute[];
+  }
+  | { readonly type: "request_stats"; readonly request: number };
+
+/** Why a connection ended by itself. */
+export type ConnectionFailure =
+  | "ice_timeout"
+  | "dtls_failed"
+  | "dtls_timeout"
+  | "fingerprint_mismatch"
+  | "closed_by_peer"
+  | "internal_error"
+  /** The worker it lived on is gone, or there is none. */
+  | "worker_lost";
+
+export type MediaEvent =
+  | {
+    /** A path was found for the first time; DTLS begins. */
+    readonly type: "ice_connected";
+    readonly connection: ConnectionId;
+  }
+  | {
+    /** ICE has a pair and DTLS is up: media flows. Again after an ICE restart or a path change. */
+    readonly type: "connection_connected";
+    readonly connection: ConnectionId;
+    readonly protocol: "udp" | "tcp";
+    /** Where the peer's packets come from; absent if nobody looked. */
+    readonly remote?: { readonly hostname: string; readonly port: number };
+  }
+  | {
+    /** No valid STUN for a while, though it may come back (RFC 7675 in spirit). */
+    readonly type: "connection_interrupted";
+    readonly connection: ConnectionId;
+  }
+  | {
+    /**
+     * No valid STUN for so long that the client must act, or a path but no DTLS in time. The engine
+     * keeps the connection a while longer: after `restart_ice`, or when the path comes back,
+     * `connection_connected` can follow. Again if a restart is not followed.
+     */
+    readonly type: "connection_lost";
+    readonly connection: ConnectionId;
+  }
+  | {
+    /** Final; the engine has freed the connection. */
+    readonly type: "connection_failed";
+    readonly connection: ConnectionId;
+    readonly reason: ConnectionFailure;
+  }
+  | {
+    readonly type: "data_channel_open";
+    readonly connection: ConnectionId;
+    readonly label: string;
+  }
+  | {
+    /** Every data channel is gone for good, though the connection lives on. */
+    readonly type: "data_channels_failed";
+    readonly connection: ConnectionId;
+  }
+  | {
+    /**
+     * `label` is `_reliable`, `_lossy`, or a client's own; data tracks are routed by themselves.
+     */
+    readonly type: "data_received";
+    readonly connection: ConnectionId;
+    readonly label: string;
+    readonly bytes: Uint8Array;
+  }
+  | {
+    /** First packet of a layer (each simulcast layer once, whenever it comes). */
+    readonly type: "layer_arrived";
+    readonly connection: ConnectionId;
+    readonly upTrack: UpTrackId;
+    readonly mid: string;
+    /** Absent without simulcast. */
+    readonly rid?: string;
+    readonly spatial: SpatialLayer;
+    readonly ssrc: number;
+    readonly rtxSsrc?: number;
+    readonly mime: string;
+  }
+  | {
+    /** How large a layer's pictures are, pixels; when that is known or changes, within a second. */
+    readonly type: "layer_size";
+    readonly connection: ConnectionId;
+    readonly upTrack: UpTrackId;
+    /** The simulcast id of the stream they came in. */
+    readonly rid?: string;
+    readonly spatial: SpatialLayer;
+    readonly width: number;
+    readonly height: number;
+  }
+  | {
+    /** The first packet was forwarded, or the forwarded layer changed. */
+    readonly type: "down_track_layer";
+    readonly downTrack: DownTrackId;
+    readonly spatial: SpatialLayer;
+  }
+  | {
+    /** Microphone levels, every `audio.update_interval`; only those that are active or changed. */
+    readonly type: "audio_levels";
+    readonly levels: readonly AudioLevelEntry[];
+  }
+  | {
+    /** How the tracks of a connection that is up fared, every {@linkcode QUALITY_INTERVAL_MS}. */
+    readonly type: "quality_report";
+    readonly connection: ConnectionId;
+    readonly intervalMs: number;
+    readonly upTracks: readonly UpTrackInterval[];
+    readonly downTracks: readonly DownTrackInterval[];
+  }
+  | { readonly type: "stats"; readonly request: number; readonly stats: EngineStats };
+
+/** How often each connection's quality is reported, ms. */
+export const QUALITY_INTERVAL_MS = 5_000;
+
+/** One up-track's loudness. */
+export interface AudioLevelEntry {
+  readonly upTrack: UpTrackId;
+  /** Linear, 0–1. */
+  readonly level: number;
+  /** Somebody speaks. */
+  readonly active: boolean;
+}
+
+/** A publisher's path to us. */
+export interface UpTrackInterval extends UpTrackIntervalFigures {
+  readonly upTrack: UpTrackId;
+}
+
+/** Our path to a subscriber. */
+export interface DownTrackInterval extends DownTrackIntervalFigures {
+  readonly downTrack: DownTrackId;
+}
+
+/** Totals since start, and what is alive now. Byte counts are RTP bytes without SRTP overhead. */
+export interface EngineStats {
+  readonly connections: number;
+  readonly upTracks: readonly UpTrackStats[];
+  readonly downTracks: readonly DownTrackStats[];
+  /** UDP sockets, and clients' TCP connections. */
+  readonly sockets: number;
+  /** Datagrams handed to the operating system. */
+  readonly datagramsSent: number;
+  /** How long some packets since the last request took through the engine, µs. */
+  readonly forwardLatencyUs: readonly number[];
+  /** Input that was not used, by reason. */
+  readonly drops: Readonly<Record<string, number>>;
+}
+
+export interface UpTrackStats {
+  readonly upTrack: UpTrackId;
+  readonly layers: readonly {
+    readonly spatial: SpatialLayer;
+    readonly ssrc: number;
+    readonly packets: number;
+    readonly bytes: number;
+    readonly lost: number;
+    readonly nacksSent: number;
+    readonly plisSent: number;
+  }[];
+}
+
+export interface DownTrackStats {
+  readonly downTrack: DownTrackId;
+  readonly upTrack: UpTrackId;
+  readonly spatial: SpatialLayer | undefined;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly retransmitted: number;
+  readonly nacksReceived: number;
+  readonly plisReceived: number;
+  readonly firsReceived: number;
+}
+
+/** What the control plane must know to write descriptions. */
+export interface EngineReady {
+  /** Fingerprint of the one certificate of this process. */
+  readonly fingerprint: DtlsFingerprint;
+  /** Every address clients reach; {@linkcode MediaEngine.addressesOf} says which for whom. */
+  readonly addresses: readonly MediaAddress[];
+  /** Which sockets and ciphers run, in words. */
+  readonly ports: string;
+}
+
+/** The media plane, wherever it runs. */
+export interface MediaEngine {
+  /** Opens sockets; rejects with `SfuError` (`address_in_use`, `address_not_available`). */
+  start(): Promise<EngineReady>;
+  /** Never throws and never blocks. */
+  send(command: MediaCommand): void;
+  /**
+   * Where the client of this connection reaches it: each becomes an `a=candidate` line. To be asked
+   * after `open_connection`.
+   */
+  addressesOf(connection: ConnectionId): readonly MediaAddress[];
+  /** One listener; set before `start`. */
+  onEvent: (event: MediaEvent) => void;
+  /** Says goodbye to every connection (DTLS close_notify), closes sockets. Idempotent. */
+  close(): Promise<void>;
+}

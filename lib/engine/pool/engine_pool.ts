@@ -1,0 +1,315 @@
+/**
+ * One media engine made of several: each connection lives on one of them, tracks cross where they
+ * are wanted, and data goes where its receivers are. The control plane sees a single `MediaEngine`.
+ *
+ * Contract: commands keep their order for each connection. An engine that is lost takes its
+ * connections with it, each told as failed with `worker_lost`, and comes back; nothing else
+ * notices.
+ *
+ * @module
+ */
+import type { DropCounters } from "../../base/drop_counters.ts";
+import { SfuError } from "../../base/errors.ts";
+import type { ConnectionId } from "../../base/ids.ts";
+import type { MediaAddress } from "../../base/media_vocabulary.ts";
+import type { Cancel, Platform } from "../../base/platform.ts";
+import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
+import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
+import type { EngineReady, MediaEngine } from "../messages/media_messages.ts";
+import { DEFAULT_PLACEMENT, Placement, type PlacementPolicy } from "./placement.ts";
+import { PoolData } from "./pool_data.ts";
+import { mergeStats, PoolStats } from "./pool_stats.ts";
+import { PoolTracks } from "./pool_tracks.ts";
+import type { PooledEngine } from "./pooled_engine.ts";
+import { RelayRings } from "./ring_wiring.ts";
+import { RestartDelay } from "./restart_delay.ts";
+
+/** ICE over TCP for all engines of a pool. */
+export interface PoolTcp {
+  /** Starts listening. @returns what clients are told. */
+  start(): Promise<readonly MediaAddress[]>;
+  receive(engine: number, message: TcpFromSession): void;
+  engineLost(engine: number): void;
+  close(): Promise<void>;
+}
+
+/** What listens needs of the pool. */
+export interface PoolTcpHost {
+  engineOfUfrag(ufrag: string): number | undefined;
+  send(engine: number, message: TcpToSession): void;
+}
+
+/** What a pool is made of. */
+export interface EnginePoolOptions {
+  readonly platform: Platform;
+  /** How many engines. */
+  readonly size: number;
+  /** Makes what they share, once, before the first. */
+  readonly prepare?: () => Promise<void>;
+  /** Makes one, for the first time or again. */
+  readonly createEngine: (index: number) => PooledEngine;
+  /**
+   * A lost engine did not come back because its address is still taken: the next may use another.
+   */
+  readonly addressTaken?: (index: number) => void;
+  readonly createTcp: (host: PoolTcpHost) => PoolTcp;
+  readonly drops: DropCounters;
+  readonly placement?: PlacementPolicy;
+  /** Memory of a ring between two engines; for tests that need none. */
+  readonly createRing?: () => SharedArrayBuffer;
+}
+
+/** Local ufrags of a connection that name it at once: that of its description, and restarts. */
+const MAX_UFRAGS = 4;
+
+/** One place of the pool. */
+interface Slot {
+  /** Absent while it is away. */
+  engine: PooledEngine | undefined;
+  /** It has started. */
+  isUp: boolean;
+  readonly restart: RestartDelay;
+  cancelRestart: Cancel | undefined;
+}
+
+/** Where a connection lives. */
+interface Home {
+  readonly engine: number;
+  readonly room: string | undefined;
+  readonly ufrags: string[];
+}
+
+/**
+ * The pool as one engine: commands keep their order for each connection, and a lost engine fails
+ * its own connections and nothing else.
+ */
+export class EnginePool implements MediaEngine {
+  onEvent: (event: EngineEvent) => void = () => {};
+  readonly #options: EnginePoolOptions;
+  readonly #slots: readonly Slot[];
+  readonly #homes = new Map<ConnectionId, Home>();
+  /** Local ufrag → engine. */
+  readonly #ufrags = new Map<string, number>();
+  readonly #placement: Placement;
+  readonly #rings: RelayRings;
+  readonly #tracks: PoolTracks;
+  readonly #data: PoolData;
+  readonly #stats: PoolStats;
+  readonly #tcp: PoolTcp;
+  #tcpAddresses: readonly MediaAddress[] = [];
+  #isClosed = false;
+
+  constructor(options: EnginePoolOptions) {
+    this.#options = options;
+    const { size, platform, drops } = options;
+    const now = platform.clock.now();
+    this.#slots = Array.from({ length: size }, () => ({
+      engine: undefined,
+      isUp: false,
+      restart: new RestartDelay(now),
+      cancelRestart: undefined,
+    }));
+    this.#placement = new Placement(size, options.placement ?? DEFAULT_PLACEMENT);
+    const send = (engine: number, command: EngineCommand) => this.#sendTo(engine, command);
+    this.#rings = new RelayRings(send, options.createRing);
+    this.#tracks = new PoolTracks((engine, command) => {
+      if (command.type === "receive_relay") this.#rings.connect(engine, command.from);
+      send(engine, command);
+    });
+    this.#data = new PoolData({ engineOf: (id) => this.#homes.get(id)?.engine, send });
+    this.#stats = new PoolStats((request, parts) => {
+      const stats = mergeStats(parts, drops.snapshot());
+      this.onEvent({ type: "stats", request, stats });
+    });
+    this.#tcp = options.createTcp({
+      engineOfUfrag: (ufrag) => this.#ufrags.get(ufrag),
+      send: (engine, message) => this.#slots[engine]?.engine?.sendTcp(message),
+    });
+  }
+
+  async start(): Promise<EngineReady> {
+    try {
+      await this.#options.prepare?.();
+      const ready = await Promise.all(this.#slots.map((_, index) => this.#startEngine(index)));
+      this.#tcpAddresses = await this.#tcp.start();
+      const addresses = [...ready.flatMap((engine) => engine.addresses), ...this.#tcpAddresses];
+      return { ...ready[0]!, addresses };
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  addressesOf(connection: ConnectionId): readonly MediaAddress[] {
+    const home = this.#homes.get(connection);
+    if (home === undefined) return [];
+    const own = this.#slots[home.engine]?.engine?.addressesOf(connection) ?? [];
+    return [...own, ...this.#tcpAddresses];
+  }
+
+  send(command: EngineCommand): void {
+    if (this.#isClosed) return;
+    switch (command.type) {
+      case "open_connection":
+        return this.#open(command);
+      case "restart_ice":
+        this.#addUfrag(command.connection, command.local.ufrag);
+        return this.#sendHome(command.connection, command);
+      case "close_connection":
+        this.#sendHome(command.connection, command);
+        return this.#gone(command.connection);
+      case "set_receive":
+      case "add_down_track":
+      case "set_down_track_source":
+      case "set_down_track_target":
+      case "set_up_track_muted":
+      case "remove_down_track":
+        return this.#tracks.carryOut(command, (id) => this.#homes.get(id)?.engine);
+      case "send_data":
+        return this.#data.sendData(command);
+      case "set_data_track_routes":
+        return this.#data.setRoutes(command);
+      case "request_stats":
+        return this.#requestStats(command);
+      case "set_remote":
+        return this.#sendHome(command.connection, command);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const { cancelRestart } of this.#slots) cancelRestart?.();
+    await Promise.all(this.#slots.map(({ engine }) => engine?.close()));
+    await this.#tcp.close();
+  }
+
+  async #startEngine(index: number): Promise<EngineReady> {
+    const slot = this.#slots[index]!;
+    const engine = this.#options.createEngine(index);
+    engine.onEvent = (event) => this.#receive(index, event);
+    engine.onLoad = (load) => this.#placement.report(index, load);
+    engine.onTcp = (message) => this.#tcp.receive(index, message);
+    engine.onLost = (reason) => this.#lost(index, reason);
+    slot.engine = engine;
+    try {
+      const ready = await engine.start();
+      slot.isUp = true;
+      slot.restart.started(this.#now());
+      return ready;
+    } catch (error) {
+      slot.engine = undefined;
+      throw error;
+    }
+  }
+
+  #open(command: Extract<EngineCommand, { type: "open_connection" }>): void {
+    const { connection, placement: room } = command;
+    if (this.#homes.has(connection)) return;
+    const engine = this.#placement.place(room);
+    if (engine === undefined) {
+      // As if it had been opened just before the last one was lost.
+      this.#options.platform.timers.after(0, () => this.#fail(connection));
+      return;
+    }
+    this.#homes.set(connection, { engine, room, ufrags: [] });
+    this.#addUfrag(connection, command.local.ufrag);
+    this.#sendTo(engine, command);
+    this.#data.opened(connection);
+  }
+
+  #receive(engine: number, event: EngineEvent): void {
+    switch (event.type) {
+      case "stats":
+        return this.#stats.answered(engine, event.request, event.stats);
+      case "data_writer_held":
+        return this.#data.writerHeld(engine, event);
+      case "data_track_packet":
+        return this.#data.passOn(event);
+      case "connection_failed":
+        this.#gone(event.connection);
+    }
+    this.onEvent(event);
+  }
+
+  #lost(index: number, reason: string): void {
+    const { platform, drops } = this.#options;
+    drops.count("media_worker_lost");
+    const lost = [...this.#homes].filter(([, { engine }]) => engine === index);
+    platform.log.error("media worker lost", { worker: index, reason, connections: lost.length });
+    const slot = this.#slots[index]!;
+    slot.engine = undefined;
+    slot.isUp = false;
+    this.#placement.setAlive(index, false);
+    this.#tcp.engineLost(index);
+    this.#rings.engineLost(index);
+    this.#data.engineLost(index);
+    for (const [connection] of lost) this.#gone(connection);
+    this.#stats.engineLost(index);
+    for (const [connection] of lost) this.#fail(connection);
+    this.#restartLater(index);
+  }
+
+  #restartLater(index: number): void {
+    if (this.#isClosed) return;
+    const { platform: { timers, log } } = this.#options;
+    const slot = this.#slots[index]!;
+    slot.cancelRestart = timers.after(slot.restart.lost(this.#now()), () => {
+      this.#startEngine(index).then(() => {
+        this.#placement.setAlive(index, true);
+        log.warn("media worker restarted", { worker: index });
+      }, (error) => {
+        if (this.#isClosed) return;
+        log.error("media worker did not start", { worker: index, error });
+        if (error instanceof SfuError && error.code === "address_in_use") {
+          this.#options.addressTaken?.(index);
+        }
+        this.#restartLater(index);
+      });
+    });
+  }
+
+  /** Forgets a connection; what crossed because of it ends. */
+  #gone(connection: ConnectionId): void {
+    const home = this.#homes.get(connection);
+    if (home === undefined) return;
+    this.#tracks.connectionGone(connection);
+    this.#data.gone(connection);
+    this.#homes.delete(connection);
+    for (const ufrag of home.ufrags) this.#ufrags.delete(ufrag);
+    this.#placement.gone(home.engine, home.room);
+  }
+
+  #fail(connection: ConnectionId): void {
+    this.onEvent({ type: "connection_failed", connection, reason: "worker_lost" });
+  }
+
+  #addUfrag(connection: ConnectionId, ufrag: string): void {
+    const home = this.#homes.get(connection);
+    if (home === undefined) return;
+    home.ufrags.push(ufrag);
+    this.#ufrags.set(ufrag, home.engine);
+    // As the ICE agent does: the first may still be in use, and the latest.
+    if (home.ufrags.length > MAX_UFRAGS) this.#ufrags.delete(home.ufrags.splice(1, 1)[0]!);
+  }
+
+  #requestStats(command: Extract<EngineCommand, { type: "request_stats" }>): void {
+    const engines = [...this.#slots.keys()].filter((index) => this.#slots[index]!.isUp);
+    this.#stats.requested(command.request, engines);
+    for (const engine of engines) this.#sendTo(engine, command);
+  }
+
+  #sendHome(connection: ConnectionId, command: EngineCommand): void {
+    const home = this.#homes.get(connection);
+    if (home !== undefined) this.#sendTo(home.engine, command);
+  }
+
+  #sendTo(engine: number, command: EngineCommand): void {
+    const slot = this.#slots[engine];
+    if (slot?.isUp) slot.engine?.send(command);
+  }
+
+  #now(): number {
+    return this.#options.platform.clock.now();
+  }
+}

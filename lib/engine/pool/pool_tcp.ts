@@ -1,0 +1,63 @@
+/**
+ * ICE over TCP for a pool: one port for all engines, listened on in the main thread.
+ *
+ * @module
+ */
+import type { DropCounters } from "../../base/drop_counters.ts";
+import type { MediaAddress } from "../../base/media_vocabulary.ts";
+import type { Platform } from "../../base/platform.ts";
+import type { TcpFromSession } from "../../transport/tcp/tcp_handover.ts";
+import { openTcpMux, type TcpMux } from "../../transport/tcp/tcp_mux.ts";
+import { TcpSwitch } from "../../transport/tcp/tcp_switch.ts";
+import type { PoolTcp, PoolTcpHost } from "./engine_pool.ts";
+import { advertisedAddresses, type ListenAddress } from "../messages/listen_address.ts";
+import { type AddressChoice, withoutWildcards } from "../messages/udp_listeners.ts";
+
+/** Where a pool listens for TCP; nowhere if the list is empty. */
+export interface TcpListenerOptions extends AddressChoice {
+  readonly platform: Platform;
+  readonly drops: DropCounters;
+  readonly tcp: readonly ListenAddress[];
+  /** Literal addresses for candidates, in order of preference. */
+  readonly advertised: readonly string[];
+}
+
+/** The pool's TCP ports. A lost engine's connections are closed, and those of the others go on. */
+export class TcpListener implements PoolTcp {
+  readonly #options: TcpListenerOptions;
+  readonly #switch: TcpSwitch;
+  readonly #muxes: TcpMux[] = [];
+
+  constructor(options: TcpListenerOptions, host: PoolTcpHost) {
+    this.#options = options;
+    this.#switch = new TcpSwitch({
+      threadOf: (ufrag) => host.engineOfUfrag(ufrag),
+      post: (engine, message) => host.send(engine, message),
+      drops: options.drops,
+    });
+  }
+
+  async start(): Promise<readonly MediaAddress[]> {
+    const { platform: { clock, timers, log }, drops, advertised } = this.#options;
+    for (const { hostname, port } of withoutWildcards(this.#options.tcp, this.#options)) {
+      const directory = this.#switch;
+      this.#muxes.push(
+        await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),
+      );
+    }
+    return advertisedAddresses(advertised, "tcp", this.#muxes.map((mux) => mux.localAddress));
+  }
+
+  receive(engine: number, message: TcpFromSession): void {
+    this.#switch.receive(engine, message);
+  }
+
+  engineLost(engine: number): void {
+    this.#switch.threadLost(engine);
+  }
+
+  async close(): Promise<void> {
+    for (const mux of this.#muxes) mux.close();
+    await Promise.all(this.#muxes.map((mux) => mux.closed));
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * The relays of one engine: which of its up-tracks other engines get, and which it gets from them.
+ *
+ * Nothing here is told twice to the control plane: statistics, quality, loudness and arrivals of a
+ * relayed track are reported by the engine that its publisher is connected to.
+ *
+ * @module
+ */
+import type { UpTrackId } from "../../base/ids.ts";
+import type { RelayCommand } from "../messages/engine_messages.ts";
+import type { RelayPeer } from "../messages/neighbour_messages.ts";
+import { RelayLink, type RelayWorld } from "./relay_link.ts";
+import { ringChannel } from "./relay_ring.ts";
+
+/** What joins an engine to the others of its process: a ring for each direction to each of them. */
+export interface RelayNeighbours {
+  /** Which of them this engine is. */
+  readonly index: number;
+  readonly peers: readonly RelayPeer[];
+}
+
+/**
+ * One engine's ends of relays. A relayed track is told to the control plane by its publisher's
+ * engine alone.
+ */
+export class EngineRelays {
+  readonly #world: RelayWorld;
+  readonly #links = new Map<number, RelayLink>();
+  /** Where a relayed up-track comes from. */
+  readonly #origins = new Map<UpTrackId, RelayLink>();
+  #isStarted = false;
+
+  constructor(neighbours: RelayNeighbours | undefined, world: RelayWorld) {
+    this.#world = world;
+    for (const peer of neighbours?.peers ?? []) this.connect(peer);
+  }
+
+  /** Begins to read what other engines send. */
+  start(): void {
+    this.#isStarted = true;
+    for (const link of this.#links.values()) void link.run();
+  }
+
+  /** Joins another engine; again with new rings when that one was started anew. */
+  connect({ index, inbound, outbound }: RelayPeer): void {
+    this.#links.get(index)?.close();
+    const link = new RelayLink(ringChannel(inbound, outbound), this.#world);
+    this.#links.set(index, link);
+    if (this.#isStarted) void link.run();
+  }
+
+  /** Whether an up-track comes from another engine. */
+  has(upTrack: UpTrackId): boolean {
+    return this.#origins.has(upTrack);
+  }
+
+  /** Carries out a command; one about another engine that there is not is counted. */
+  carryOut(command: RelayCommand, now: number): void {
+    const { upTrack } = command;
+    switch (command.type) {
+      case "send_relay":
+        return this.#link(command.to)?.send(upTrack, now);
+      case "stop_relay":
+        return this.#link(command.to)?.stop(upTrack);
+      case "receive_relay": {
+        const link = this.#link(command.from);
+        if (link === undefined) return;
+        if (this.#origins.get(upTrack) !== link) this.#end(upTrack);
+        if (link.receive(upTrack, command.section)) this.#origins.set(upTrack, link);
+        return;
+      }
+      case "end_relay":
+        return this.#end(upTrack);
+    }
+  }
+
+  /** Whether anything crosses, so that {@linkcode EngineRelays.tick} is needed soon. */
+  get isActive(): boolean {
+    for (const link of this.#links.values()) if (link.isActive) return true;
+    return false;
+  }
+
+  tick(now: number): void {
+    for (const link of this.#links.values()) link.tick(now);
+  }
+
+  /** Idempotent. */
+  close(): void {
+    for (const link of this.#links.values()) link.close();
+  }
+
+  #end(upTrack: UpTrackId): void {
+    this.#origins.get(upTrack)?.end(upTrack);
+    this.#origins.delete(upTrack);
+  }
+
+  #link(index: number): RelayLink | undefined {
+    const link = this.#links.get(index);
+    if (link === undefined) this.#world.drops.count("relay_no_engine");
+    return link;
+  }
+}

@@ -1,0 +1,261 @@
+/**
+ * The far end of a relay: an up-track whose packets come from another engine.
+ *
+ * Contract: to its down-tracks the up-track looks like one whose publisher is connected here. Its
+ * numbers, restarts, living layers and mute are the near end's, in order with the packets; the near
+ * end knows which layers are needed here, before it is asked for a key frame of one.
+ *
+ * @module
+ */
+import type { DropCounters } from "../../base/drop_counters.ts";
+import type { CodecParameters, ReceiveSection, SpatialLayer } from "../../base/media_vocabulary.ts";
+import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
+import { SLOT_BYTES } from "../../media/layer/packet_cache.ts";
+import { UpTrack } from "../../media/up/up_track.ts";
+import { RtpView } from "../../wire/rtp_view.ts";
+import type { RelayMember, RelayOutput } from "./relay_output.ts";
+import {
+  beginsRun,
+  bytesOf,
+  isMuted,
+  joinHalves,
+  liveLayersOf,
+  NACK_HEAD_WORDS,
+  PACKET_HEAD_WORDS,
+  RELAY,
+  REPORT_WORDS,
+  spatialOf,
+  STATE_WORDS,
+} from "./relay_records.ts";
+
+const MAX_LAYERS = 3;
+const NOT_OFFERED = -1;
+const UNKNOWN_EPOCH = -1;
+/** Bytes a packet is copied out of the ring to. */
+const COPY_BYTES = 2048;
+/** Numbers above this are no sequence numbers: they could not be counted in doubles. */
+const MAX_UPPER_HALF = 1 << 20;
+
+/**
+ * One relayed up-track at its far end: to its down-tracks like a local one, in the near end's
+ * numbers, layers and mute.
+ */
+export class RelayReceiver implements RelayMember {
+  readonly track: UpTrack;
+  readonly #output: RelayOutput;
+  readonly #drops: DropCounters;
+  readonly #view = new RtpView();
+  readonly #copy = new Int32Array(COPY_BYTES / 4);
+  readonly #copyBytes = new Uint8Array(this.#copy.buffer);
+  #codecs: readonly CodecParameters[];
+  #number = NOT_OFFERED;
+  #joins = false;
+  /** What the near end was told. */
+  #demand = 0;
+  #keyFrames = 0;
+  /** The near end's, by layer. */
+  readonly #epochs = new Int32Array(MAX_LAYERS).fill(UNKNOWN_EPOCH);
+  /** Added to the near end's numbers, so that those of a new offer are above all earlier ones. */
+  readonly #base = new Float64Array(MAX_LAYERS);
+
+  /** @param batch Where its packets wait for the end of a run of records. */
+  constructor(
+    section: ReceiveSection,
+    output: RelayOutput,
+    drops: DropCounters,
+    batch?: FanOutBatch,
+  ) {
+    this.#output = output;
+    this.#drops = drops;
+    this.#codecs = section.codecs;
+    this.track = new UpTrack({
+      kind: section.kind,
+      extensions: section.extensions,
+      ...(batch === undefined ? {} : { batch }),
+      isRelayed: true,
+      listener: {
+        onNack: (ssrc, numbers, count) => this.#sendNack(ssrc, numbers, count),
+        onKeyFrameNeeded: (ssrc) => this.#needKeyFrame(ssrc),
+        onNeedsChanged: () => output.changed(this),
+      },
+    });
+  }
+
+  /** The offer it follows; negative if there is none. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** The publisher's section was described anew. */
+  setCodecs(codecs: readonly CodecParameters[]): void {
+    this.#codecs = codecs;
+  }
+
+  /** The near end offers the track (again, after it was withdrawn). */
+  begin(number: number): void {
+    this.#number = number;
+    this.#joins = true;
+    this.#demand = this.#keyFrames = 0;
+    for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
+      this.#epochs[spatial] = UNKNOWN_EPOCH;
+      const highest = this.track.layer(spatial)?.highest ?? 0;
+      this.#base[spatial] = Math.ceil(highest / 0x10000) * 0x10000;
+    }
+    this.#output.changed(this);
+  }
+
+  /** The near end has nothing any more: nothing lives until it offers the track again. */
+  withdrawn(now: number): void {
+    this.#number = NOT_OFFERED;
+    this.track.setLayers(0, 0, now);
+  }
+
+  /** Nobody here wants the track any more. */
+  ended(): void {
+    this.#number = NOT_OFFERED;
+  }
+
+  flush(): boolean {
+    if (this.#number === NOT_OFFERED) return true;
+    if (this.#joins) {
+      if (!this.#write(RELAY.join)) return false;
+      this.#joins = false;
+    }
+    const needed = this.track.neededLayers;
+    if (needed !== this.#demand) {
+      if (!this.#write(RELAY.demand, needed)) return false;
+      this.#demand = needed;
+    }
+    const keyFrames = this.#keyFrames & needed;
+    if (keyFrames !== 0 && !this.#write(RELAY.keyFrames, keyFrames)) return false;
+    this.#keyFrames = 0;
+    return true;
+  }
+
+  tick(now: number): void {
+    if (now >= this.track.nextWakeAt()) this.track.tick(now);
+  }
+
+  /** Takes a state record, `words[at, at + length)`. */
+  receiveState(words: Int32Array, at: number, length: number, now: number): void {
+    if (length !== STATE_WORDS) return this.#drops.count("relay_malformed");
+    this.track.endRun(now); // with the layers there were, and muted or not
+    const flags = words[at + 1]!;
+    let live = liveLayersOf(flags);
+    let restarted = 0;
+    for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
+      const ssrc = words[at + 2 + 3 * spatial]! >>> 0;
+      const payloadType = words[at + 3 + 3 * spatial]!;
+      const epoch = words[at + 4 + 3 * spatial]!;
+      const bit = 1 << spatial;
+      if (payloadType < 0) continue;
+      const codec = this.#codecs.find((known) => known.payloadType === payloadType);
+      if (codec === undefined) {
+        this.#drops.count("relay_unknown_codec");
+        live &= ~bit;
+        continue;
+      }
+      if (this.#bind(spatial as SpatialLayer, ssrc, codec, epoch, (live & bit) !== 0, now)) {
+        restarted |= bit;
+      }
+    }
+    if (restarted !== 0 || live !== this.track.liveLayers) {
+      this.track.setLayers(live, restarted, now);
+    }
+    this.track.setMuted(isMuted(flags), now);
+  }
+
+  /** @returns Whether the layer is to be restarted: it began anew, and not by being bound anew. */
+  #bind(
+    spatial: SpatialLayer,
+    ssrc: number,
+    codec: CodecParameters,
+    epoch: number,
+    isLive: boolean,
+    now: number,
+  ): boolean {
+    const { track } = this;
+    const before = track.layer(spatial)?.epoch;
+    track.bindLayer(spatial, ssrc, codec, now, isLive);
+    const layer = track.layer(spatial)!;
+    // The near end asks until the first key frame; here only those ask who want one.
+    if (layer.epoch !== before) layer.keyFrames.unseed();
+    const restarts = layer.epoch === before && epoch !== this.#epochs[spatial];
+    this.#epochs[spatial] = epoch;
+    return restarts;
+  }
+
+  /** Takes a report record, `words[at, at + length)`. */
+  receiveReport(words: Int32Array, at: number, length: number, now: number): void {
+    const spatial = words[at + 1]!;
+    if (length !== REPORT_WORDS || spatial < 0 || spatial >= MAX_LAYERS) {
+      return this.#drops.count("relay_malformed");
+    }
+    this.track.receiveSenderReport(
+      spatial as SpatialLayer,
+      words[at + 2]! >>> 0,
+      words[at + 3]! >>> 0,
+      words[at + 4]! >>> 0,
+      now - Math.max(0, words[at + 5]!),
+    );
+  }
+
+  /** Takes a packet record, `words[at, at + length)`. */
+  receivePacket(words: Int32Array, at: number, length: number, now: number): void {
+    const word = length < PACKET_HEAD_WORDS ? 0 : words[at + 1]!;
+    const bytes = bytesOf(word);
+    const spatial = spatialOf(word);
+    const count = (bytes + 3) >> 2;
+    if (
+      bytes > SLOT_BYTES || PACKET_HEAD_WORDS + count !== length || spatial >= MAX_LAYERS ||
+      words[at + 2]! >>> 0 > MAX_UPPER_HALF
+    ) return this.#drops.count("relay_malformed");
+    const copy = this.#copy;
+    for (let i = 0; i < count; i++) copy[i] = words[at + PACKET_HEAD_WORDS + i]!;
+    const view = this.#view;
+    const layer = this.track.layer(spatial);
+    if (layer === undefined || !view.wrap(this.#copyBytes, bytes)) {
+      return this.#drops.count("relay_malformed");
+    }
+    if (beginsRun(word)) layer.nack.reset();
+    const seq = joinHalves(words[at + 2]!, words[at + 3]!) + this.#base[spatial]!;
+    this.track.receive(spatial as SpatialLayer, view, now, seq);
+  }
+
+  #sendNack(ssrc: number, numbers: Uint16Array, count: number): void {
+    const spatial = this.#layerOf(ssrc);
+    if (this.#number === NOT_OFFERED || spatial < 0) return;
+    const { channel } = this.#output;
+    const at = channel.reserve(RELAY.nack, NACK_HEAD_WORDS + count);
+    if (at < 0) return; // it is asked for again
+    channel.words[at] = this.#number;
+    channel.words[at + 1] = spatial;
+    channel.words[at + 2] = count;
+    for (let i = 0; i < count; i++) channel.words[at + NACK_HEAD_WORDS + i] = numbers[i]!;
+    this.#output.commit();
+  }
+
+  #needKeyFrame(ssrc: number): void {
+    const spatial = this.#layerOf(ssrc);
+    if (spatial < 0) return;
+    this.#keyFrames |= 1 << spatial;
+    this.#output.changed(this);
+  }
+
+  #layerOf(ssrc: number): number {
+    for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
+      if (this.track.layer(spatial)?.ssrc === ssrc) return spatial;
+    }
+    return -1;
+  }
+
+  #write(kind: number, layers?: number): boolean {
+    const { channel } = this.#output;
+    const at = channel.reserve(kind, layers === undefined ? 1 : 2);
+    if (at < 0) return false;
+    channel.words[at] = this.#number;
+    if (layers !== undefined) channel.words[at + 1] = layers;
+    this.#output.commit();
+    return true;
+  }
+}

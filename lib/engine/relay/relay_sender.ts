@@ -1,0 +1,285 @@
+/**
+ * The near end of a relay: one more down-track of an up-track, whose subscriber is another engine.
+ *
+ * Contract: each packet of a layer that the far end wants is written to the ring once, as received,
+ * and again only if it is asked for after the ring was too full for it. What the far end must know
+ * before a packet (layers, restarts, mute) is written before it.
+ *
+ * @module
+ */
+import type { UpTrackId } from "../../base/ids.ts";
+import type { DropCounters } from "../../base/drop_counters.ts";
+import type { Log } from "../../base/platform.ts";
+import { DROP, DROP_NAMES, type DropReason } from "../../media/layer/drop_reason.ts";
+import type { LayerSource, PacketReceiver } from "../../media/packet/forwarding_ports.ts";
+import type { PacketCache } from "../../media/layer/packet_cache.ts";
+import { ntpFraction, ntpSeconds, type RtcpClock } from "../../media/layer/rtcp_clock.ts";
+import type { SourcePacket } from "../../media/packet/source_packet.ts";
+import type { UpTrack } from "../../media/up/up_track.ts";
+import { extendSeq } from "../../wire/seq.ts";
+import {
+  PACKET_HEAD_WORDS,
+  packetWord,
+  RELAY,
+  REPORT_WORDS,
+  STATE_WORDS,
+  stateFlags,
+  upperHalf,
+} from "./relay_records.ts";
+import type { RelayMember, RelayOutput } from "./relay_output.ts";
+
+const MAX_LAYERS = 3;
+
+/**
+ * One relayed up-track at its near end: each packet of a wanted layer is written once, after
+ * everything the far end must know before it.
+ */
+export class RelaySender implements PacketReceiver, RelayMember {
+  readonly #output: RelayOutput;
+  readonly #drops: DropCounters;
+  readonly #log: Log;
+  readonly #layers: readonly SentLayer[] = [new SentLayer(), new SentLayer(), new SentLayer()];
+  #source: LayerSource | undefined;
+  #offered = false;
+  /** The far end has joined: it knows the layers, and may want some. */
+  #joined = false;
+  #stateChanged = false;
+  /** Wanted layers, and those of them that cross: from a layer's first packet in order. */
+  #demand = 0;
+  #crossing = 0;
+
+  /** @param number Names the relay in all records. */
+  constructor(
+    readonly id: UpTrackId,
+    readonly upTrack: UpTrack,
+    readonly number: number,
+    output: RelayOutput,
+    drops: DropCounters,
+    log: Log,
+  ) {
+    this.#output = output;
+    this.#drops = drops;
+    this.#log = log;
+  }
+
+  get neededLayers(): number {
+    return this.#demand;
+  }
+
+  attach(source: LayerSource): void {
+    this.#source = source;
+    this.#output.changed(this);
+  }
+
+  detach(): void {
+    this.#source = undefined;
+    this.#demand = this.#crossing = 0;
+  }
+
+  layersChanged(): void {
+    this.#stateChanged = true;
+    this.#output.changed(this);
+  }
+
+  sourceMuted(muted: boolean): void {
+    if (muted) this.#crossing = 0;
+    this.layersChanged();
+  }
+
+  forward(packet: SourcePacket): DropReason {
+    const { layer, seq, highest } = packet;
+    const bit = 1 << layer.spatial;
+    if ((this.#demand & bit) === 0) return DROP.otherLayer;
+    if (this.#source === undefined || this.#source.muted) return DROP.muted;
+    const sent = this.#layers[layer.spatial]!;
+    const begins = (this.#crossing & bit) === 0;
+    if (begins ? seq !== highest : seq < sent.first[0]!) return DROP.beforeStart;
+    if (
+      (this.#stateChanged && !this.#writeState()) ||
+      !this.#writePacket(layer.cache, packet.slot, layer.spatial, seq, begins)
+    ) {
+      if (!begins) sent.refused.add(seq, layer.cache.capacity);
+      return this.#full();
+    }
+    if (begins) {
+      this.#crossing |= bit;
+      sent.first[0] = seq;
+      sent.refused.clear();
+    }
+    return DROP.none;
+  }
+
+  failed(error: unknown): void {
+    this.#drops.count("engine_threw");
+    this.#log.error("Relaying to another engine failed inside", { error });
+  }
+
+  /** The far end begins, or begins anew. */
+  receiveJoin(): void {
+    this.#joined = true;
+    this.#demand = this.#crossing = 0;
+    for (const layer of this.#layers) layer.reportedAt = NEVER;
+    this.layersChanged();
+  }
+
+  receiveLeave(): void {
+    this.#joined = false;
+    this.receiveDemand(0);
+  }
+
+  /** @param layers Bit `1 << spatial` for each. */
+  receiveDemand(layers: number): void {
+    if (!this.#joined && layers !== 0) return;
+    this.#demand = layers;
+    this.#crossing &= layers;
+    this.#source?.needsChanged();
+  }
+
+  /** @param layers Bit `1 << spatial` for each. */
+  receiveKeyFrameRequests(layers: number, now: number): void {
+    for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
+      if ((layers & this.#demand & (1 << spatial)) !== 0) {
+        this.#source?.requestKeyFrame(spatial, now);
+      }
+    }
+  }
+
+  /** The far end misses a packet: it gets it if the ring was too full for it. 16 bits. */
+  receiveNack(spatial: number, number: number): void {
+    const layer = this.#source?.layer(spatial);
+    if (layer === undefined || (this.#crossing & (1 << spatial)) === 0) return;
+    const seq = extendSeq(number, layer.highest);
+    const { refused, first } = this.#layers[spatial]!;
+    if (seq < first[0]! || !refused.has(seq)) return;
+    const slot = layer.cache.find(seq);
+    if (slot < 0) return;
+    if (this.#writePacket(layer.cache, slot, spatial, seq, false)) refused.remove(seq);
+    else this.#full();
+  }
+
+  flush(): boolean {
+    if (!this.#offered && !this.#writeOffer()) return false;
+    return !this.#joined || !this.#stateChanged || this.#writeState();
+  }
+
+  /** Passes new sender reports on. */
+  tick(now: number): void {
+    const source = this.#source;
+    if (!this.#joined || source === undefined || this.#stateChanged) return;
+    for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
+      const clock = source.layer(spatial)?.clock;
+      const layer = this.#layers[spatial]!;
+      if (clock === undefined || !clock.known || clock.arrivedAt === layer.reportedAt) continue;
+      if (this.#writeReport(spatial, clock, now)) layer.reportedAt = clock.arrivedAt;
+    }
+  }
+
+  #writeOffer(): boolean {
+    const id = new TextEncoder().encode(this.id);
+    const { channel } = this.#output;
+    const at = channel.reserve(RELAY.offer, 2 + ((id.length + 3) >> 2));
+    if (at < 0) return false;
+    channel.words[at] = this.number;
+    channel.words[at + 1] = id.length;
+    channel.writeBytes(at + 2, id);
+    this.#output.commit();
+    this.#offered = true;
+    return true;
+  }
+
+  #writeState(): boolean {
+    const source = this.#source;
+    if (source === undefined) return true;
+    const { channel } = this.#output;
+    const at = channel.reserve(RELAY.state, STATE_WORDS);
+    if (at < 0) return false;
+    const { words } = channel;
+    words[at] = this.number;
+    words[at + 1] = stateFlags(source.liveLayers, source.muted);
+    for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
+      const layer = source.layer(spatial);
+      words[at + 2 + 3 * spatial] = layer?.ssrc ?? 0;
+      words[at + 3 + 3 * spatial] = layer?.codec.payloadType ?? -1;
+      words[at + 4 + 3 * spatial] = layer?.epoch ?? 0;
+    }
+    this.#output.commit();
+    this.#stateChanged = false;
+    return true;
+  }
+
+  #writeReport(spatial: number, clock: RtcpClock, now: number): boolean {
+    const { channel } = this.#output;
+    const at = channel.reserve(RELAY.report, REPORT_WORDS);
+    if (at < 0) return false;
+    const { words } = channel;
+    words[at] = this.number;
+    words[at + 1] = spatial;
+    words[at + 2] = ntpSeconds(clock.ntpMs);
+    words[at + 3] = ntpFraction(clock.ntpMs);
+    words[at + 4] = clock.rtpTimestamp;
+    // The other engine's clock has another zero.
+    words[at + 5] = now - clock.arrivedAt;
+    this.#output.commit();
+    return true;
+  }
+
+  #writePacket(
+    cache: PacketCache,
+    slot: number,
+    spatial: number,
+    seq: number,
+    begins: boolean,
+  ): boolean {
+    const { channel } = this.#output;
+    const bytes = cache.lengthOf(slot);
+    const at = channel.reserve(RELAY.packet, PACKET_HEAD_WORDS + ((bytes + 3) >> 2));
+    if (at < 0) return false;
+    const { words } = channel;
+    words[at] = this.number;
+    words[at + 1] = packetWord(spatial, begins, bytes);
+    words[at + 2] = upperHalf(seq);
+    words[at + 3] = seq;
+    cache.copyWords(slot, words, at + PACKET_HEAD_WORDS);
+    this.#output.commit();
+    return true;
+  }
+
+  #full(): DropReason {
+    this.#drops.count(DROP_NAMES[DROP.relayFull]!);
+    return DROP.relayFull;
+  }
+}
+
+const NEVER = -1;
+
+/** What is known of one layer's way across. */
+class SentLayer {
+  /** The number its crossing began with. */
+  readonly first = new Float64Array(1);
+  readonly refused = new RefusedNumbers();
+  /** When the sender report arrived that was passed on last. */
+  reportedAt = NEVER;
+}
+
+/** Numbers that the ring had no room for, as far back as packets are cached. */
+class RefusedNumbers {
+  /** By the lower bits of the number; made when first needed. */
+  #seq: Float64Array | undefined;
+
+  add(seq: number, capacity: number): void {
+    this.#seq ??= new Float64Array(capacity).fill(NEVER);
+    this.#seq[seq & (this.#seq.length - 1)] = seq;
+  }
+
+  has(seq: number): boolean {
+    return this.#seq !== undefined && this.#seq[seq & (this.#seq.length - 1)] === seq;
+  }
+
+  remove(seq: number): void {
+    if (this.has(seq)) this.#seq![seq & (this.#seq!.length - 1)] = NEVER;
+  }
+
+  clear(): void {
+    this.#seq?.fill(NEVER);
+  }
+}

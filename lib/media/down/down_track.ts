@@ -1,0 +1,404 @@
+/**
+ * One up-track forwarded to one subscriber.
+ *
+ * Contract: what the subscriber receives looks like one sender's stream. Sequence numbers are dense
+ * over everything sent or still recoverable, timestamps never go back at a switch, video starts and
+ * switches on key frames only, and a resent packet equals its first sending.
+ *
+ * Driven by its up-track (packets, layers, mute) and by the engine (feedback, targets, ticks);
+ * sends through a {@linkcode PacketSink}. No clock; no allocation per packet.
+ *
+ * @module
+ */
+import type { CodecParameters, LayerTarget, SpatialLayer } from "../../base/media_vocabulary.ts";
+import type { ReportBlock } from "../../wire/rtcp.ts";
+import { extendSeq, type ExtSeq } from "../../wire/seq.ts";
+import { matchCodec } from "../select/codec_match.ts";
+import { DownTrackCondition } from "./down_track_condition.ts";
+import { DROP, type DropReason, DropTally } from "../layer/drop_reason.ts";
+import type {
+  DownTrackFigures,
+  DownTrackListener,
+  DownTrackOptions,
+  DownTrackSection,
+  SenderReportFigures,
+} from "./down_track_options.ts";
+import { DownTrackOutput } from "./down_track_output.ts";
+import { ExtensionMap } from "./extension_map.ts";
+import { FrameSelection } from "./frame_selection.ts";
+import type { LayerSource, PacketReceiver } from "../packet/forwarding_ports.ts";
+import type { DownTrackIntervalFigures } from "../layer/interval_figures.ts";
+import { isStepTowards, layerBits, NO_LAYER, wantedLayer } from "../select/layer_selection.ts";
+import { RedUnwrapper } from "./red_unwrapper.ts";
+import { Resender } from "./resender.ts";
+import type { RtcpClock } from "../layer/rtcp_clock.ts";
+import { SequenceRewriter } from "./sequence_rewriter.ts";
+import type { SourcePacket } from "../packet/source_packet.ts";
+import { openingCodec, StreamOpening } from "./stream_opening.ts";
+import { SVC } from "../layer/svc_stream.ts";
+import { SWITCH_LAG_MS, TimestampRewriter, UNMUTE_LAG_MS } from "./timestamp_rewriter.ts";
+
+/** A key frame whose start came later than this many packets behind it is too old to join at. */
+const MAX_REPLAY = 200;
+/** Round trip to the subscriber until one is measured, ms. */
+const DEFAULT_RTT_MS = 70;
+/** Bounds of the wait between two key-frame requests for the wanted layer, ms. */
+const MIN_SEEK_MS = 200;
+const MAX_SEEK_MS = 1000;
+
+/**
+ * One subscriber's stream of one track: dense sequence numbers, timestamps that never go back,
+ * video from key frames only. No clock and no allocation per packet.
+ */
+export class DownTrack implements PacketReceiver {
+  readonly drops: DropTally = new DropTally();
+  readonly #section: DownTrackSection;
+  readonly #listener: DownTrackListener;
+  readonly #isVideo: boolean;
+  readonly #resender: Resender;
+  readonly #output: DownTrackOutput;
+  readonly #sequence = new SequenceRewriter();
+  readonly #timestamps = new TimestampRewriter();
+  readonly #selection = new FrameSelection();
+  readonly #opening = new StreamOpening();
+  readonly #firstSequence: number;
+  readonly #firstTimestamp: number;
+  #source: LayerSource | undefined;
+  #target: LayerTarget;
+  #wanted = NO_LAYER;
+  /** The last layer the listener was told. */
+  #reported = NO_LAYER;
+  /** The layer being sent, and the epoch and codec it was joined with. */
+  #current = NO_LAYER;
+  #epoch = -1;
+  #clock: RtcpClock | undefined;
+  #clockRate = 90_000;
+  #codec: CodecParameters | undefined;
+  /** What `#codec` was chosen for. */
+  #sourceCodec: CodecParameters | undefined;
+  /** Takes redundant audio apart for a subscriber that knows only the codec in it. */
+  #unwrapper: RedUnwrapper | undefined;
+  /** The stream was interrupted: it goes on only where it could also start. */
+  #resync = true;
+  #maxLagMs = SWITCH_LAG_MS;
+  #seekAt = Infinity;
+  #rttMs = DEFAULT_RTT_MS;
+  #nacksReceived = 0;
+  #plisReceived = 0;
+  readonly #condition = new DownTrackCondition();
+
+  constructor(options: DownTrackOptions) {
+    this.#section = options.section;
+    this.#listener = options.listener;
+    this.#target = options.target;
+    this.#isVideo = options.section.kind === "video";
+    this.#firstSequence = options.firstSequence ?? 0;
+    this.#firstTimestamp = options.firstTimestamp ?? 0;
+    const { section, sink } = options;
+    const extensions = new ExtensionMap(
+      options.publisherExtensions,
+      section.extensions,
+      section.mid,
+    );
+    this.#resender = new Resender(section, sink, extensions, options.firstRtxSequence ?? 0);
+    const condition = this.#condition;
+    this.#output = new DownTrackOutput(section, sink, extensions, this.#resender, condition);
+  }
+
+  attach(source: LayerSource, now: number): void {
+    this.#source = source;
+    this.#listener.onTimed?.(this.#opening.begin(now));
+    this.layersChanged(now);
+  }
+
+  /** Another source may follow: it starts anew, and nothing of this one can be sent again. */
+  detach(): void {
+    this.#source = undefined;
+    this.#seekAt = Infinity;
+    this.#interrupt(SWITCH_LAG_MS);
+    this.#current = this.#reported = NO_LAYER;
+    this.#resender.forget();
+  }
+
+  /** Changes what is wanted; takes effect at the next suitable key frame, which is asked for. */
+  setTarget(target: LayerTarget, now: number): void {
+    if (this.#target.enabled && !target.enabled) this.#interrupt(SWITCH_LAG_MS);
+    this.#target = target;
+    this.#condition.setMuted(!target.enabled || (this.#source?.muted ?? false), now);
+    this.layersChanged(now);
+  }
+
+  sourceMuted(muted: boolean, now: number): void {
+    if (muted) this.#interrupt(UNMUTE_LAG_MS);
+    this.#condition.setMuted(muted || !this.#target.enabled, now);
+    this.layersChanged(now);
+  }
+
+  layersChanged(now: number): void {
+    const source = this.#source;
+    if (source === undefined) return;
+    this.#wanted = wantedLayer(this.#target.maxSpatial, source.liveLayers);
+    this.#condition.layersChanged(source, this.#target.maxSpatial, this.#wanted, now);
+    const current = source.layer(this.#current);
+    if (current !== undefined && current.epoch !== this.#epoch) this.#interrupt(SWITCH_LAG_MS);
+    source.needsChanged();
+    this.#seek(now);
+  }
+
+  get neededLayers(): number {
+    if (!this.#target.enabled) return 0;
+    return layerBits(this.#wanted, this.#resync ? NO_LAYER : this.#current);
+  }
+
+  forward(packet: SourcePacket, now: number): DropReason {
+    if (!this.#target.enabled) return this.drops.count(DROP.disabled);
+    if (this.#source === undefined || this.#source.muted) return this.drops.count(DROP.muted);
+    const layer = packet.layer;
+    const isSame = layer.spatial === this.#current && layer.epoch === this.#epoch &&
+      layer.codec === this.#sourceCodec;
+    if (this.#resync || !isSame) return this.#join(packet, now);
+    return this.#forwardCurrent(packet, now);
+  }
+
+  /** Switches to the packet's layer if this is a place to, and sends it. */
+  #join(packet: SourcePacket, now: number): DropReason {
+    const refused = this.#switch(packet, now);
+    if (refused !== DROP.none) return refused;
+    const reason = this.#forwardCurrent(packet, now);
+    // The start was recovered or overtaken: what followed it was refused when it came.
+    // `onLayer` may have led to our removal, hence the question mark.
+    if (packet.seq < packet.highest) this.#source?.replay(this, packet, now);
+    return reason;
+  }
+
+  #forwardCurrent(packet: SourcePacket, now: number): DropReason {
+    const seq = packet.seq;
+    if (!this.#sequence.isKnown(seq)) return this.drops.count(DROP.beforeStart);
+    const out = this.#output.packet;
+    out.empty = packet.payloadLength === 0;
+    out.asReceived();
+    if (this.#unwrapper !== undefined && !out.empty) {
+      return this.#forwardUnwrapped(this.#unwrapper, packet, now);
+    }
+    let sequence = -1;
+    if (out.empty) {
+      sequence = this.#sequence.drop(seq);
+      if (sequence < 0) return this.drops.count(DROP.paddingOnly);
+    } else if (this.#isVideo) {
+      const selection = this.#selection;
+      const late = seq <= this.#sequence.highest;
+      if (selection.decide(packet, late, this.#target, out)) {
+        sequence = this.#sequence.forward(seq);
+      } else {
+        sequence = this.#sequence.drop(seq);
+        out.empty = true;
+      }
+      if (selection.needsKeyFrame && this.#seekAt === Infinity) this.#seek(now);
+      if (sequence < 0 && out.empty) return this.drops.count(DROP.temporalLayer);
+    } else sequence = this.#sequence.forward(seq);
+    if (sequence < 0) return this.drops.count(DROP.beforeStart);
+    const reason = this.#send(packet, sequence, 0, now);
+    this.#report(this.#selection.spatial);
+    return reason;
+  }
+
+  /** Sends the frame in a redundant packet, and before it those missing frames that it repeats. */
+  #forwardUnwrapped(unwrapper: RedUnwrapper, packet: SourcePacket, now: number): DropReason {
+    const missing = packet.seq - this.#sequence.highest - 1;
+    if (!unwrapper.open(packet.view, packet.seq, missing)) {
+      return this.drops.count(unwrapper.refusal);
+    }
+    for (let back = unwrapper.oldest; back >= 0; back--) {
+      if (!unwrapper.take(back, this.#output.packet)) continue;
+      const sequence = this.#sequence.forward(packet.seq - back);
+      if (sequence < 0) return this.drops.count(DROP.beforeStart);
+      const reason = this.#send(packet, sequence, unwrapper.age, now);
+      if (reason !== DROP.none) return reason;
+    }
+    return DROP.none;
+  }
+
+  /** Makes the packet's layer the current one if this is a place to; the reason if it is not. */
+  #switch(packet: SourcePacket, now: number): DropReason {
+    const { layer } = packet;
+    const { spatial } = layer;
+    if (packet.payloadLength === 0) return this.drops.count(DROP.paddingOnly);
+    if (this.#isVideo) {
+      const from = this.#resync ? NO_LAYER : this.#current;
+      const isStep = isStepTowards(spatial, from, this.#wanted);
+      if (!isStep || !packet.keyFrameStart || packet.highest - packet.seq > MAX_REPLAY) {
+        const seeking = this.#resync && spatial === this.#wanted;
+        return this.drops.count(seeking ? DROP.awaitingKeyFrame : DROP.otherLayer);
+      }
+    }
+    const codec = matchCodec(layer.codec, this.#section.codecs);
+    if (codec === undefined) return this.drops.count(DROP.unsupportedCodec);
+    const sameSource = spatial === this.#current && layer.epoch === this.#epoch;
+    this.#timestamps.switchTo(
+      packet.view.timestamp,
+      // A restarted stream has a new clock, though in the same object.
+      sameSource || spatial !== this.#current ? this.#clock : undefined,
+      layer.clock,
+      layer.codec.clockRate,
+      this.#maxLagMs,
+      now,
+    );
+    this.#sequence.switchTo(packet.seq);
+    if (this.#isVideo) this.#selection.join(packet, this.#target);
+    this.#current = spatial;
+    this.#epoch = layer.epoch;
+    this.#clock = layer.clock;
+    this.#clockRate = layer.codec.clockRate;
+    this.#codec = codec;
+    this.#sourceCodec = layer.codec;
+    const unwraps = layer.codec.mime === "audio/red" && codec.mime !== "audio/red";
+    this.#unwrapper = unwraps ? new RedUnwrapper() : undefined;
+    this.#output.packet.wholePayload();
+    this.#opening.end();
+    this.#resync = false;
+    this.#maxLagMs = SWITCH_LAG_MS;
+    this.#source?.needsChanged();
+    if (this.#locked) this.#seekAt = Infinity;
+    // Of layers inside the stream the first frame decides.
+    if (packet.svc === SVC.none) this.#report(spatial);
+    return DROP.none;
+  }
+
+  #report(spatial: number): void {
+    if (spatial === this.#reported || spatial < 0) return;
+    this.#reported = spatial;
+    this.#listener.onLayer(spatial as SpatialLayer);
+  }
+
+  /** @param age How much older the frame is than its packet: a timestamp itself would be boxed. */
+  #send(packet: SourcePacket, seq: number, age: number, now: number): DropReason {
+    const out = this.#output.packet;
+    out.payloadType = this.#codec!.payloadType;
+    out.sequence = seq;
+    out.timestamp = this.#timestamps.forward((packet.view.timestamp - age) >>> 0, now);
+    // What was taken apart is not asked for again: redundancy takes the place of retransmission.
+    const reason = this.#output.send(packet, this.#unwrapper === undefined, now);
+    return reason === DROP.none ? reason : this.drops.count(reason);
+  }
+
+  /** Sends padding if the stream has to be opened, and it is known in what. */
+  #open(now: number): void {
+    const { codecs } = this.#section;
+    const codec = this.#source && openingCodec(this.#source, codecs);
+    if (!this.#opening.isDue(now) || codec === undefined) return;
+    const out = this.#output.packet;
+    out.payloadType = codec.payloadType;
+    out.sequence = this.#sequence.insert(this.#firstSequence);
+    out.timestamp = this.#timestamps.insert(this.#firstTimestamp, codec.clockRate, now);
+    const reason = this.#output.sendPadding(now);
+    if (reason !== DROP.none) this.drops.count(reason);
+  }
+
+  failed(error: unknown): void {
+    this.#listener.onFailed(error);
+  }
+
+  /** Resends what the subscriber misses: `numbers[0, count)`, 16 bits each (RFC 4585 §6.2.1). */
+  receiveNack(numbers: Uint16Array, count: number, now: number): void {
+    this.#nacksReceived += count;
+    const source = this.#source;
+    const last = this.#sequence.lastOut;
+    if (last < 0 || source === undefined || !this.#target.enabled) return;
+    for (let i = 0; i < count; i++) {
+      const sequence = extendSeq(numbers[i]!, last as ExtSeq);
+      const reason = this.#resender.resend(source, sequence, this.#rttMs, now);
+      if (reason !== DROP.none) this.drops.count(reason);
+    }
+  }
+
+  /** The subscriber lost its picture (PLI or FIR): asks for a key frame upstream. */
+  receivePictureLoss(now: number): void {
+    this.#plisReceived++;
+    const source = this.#source;
+    if (source === undefined || !this.#isVideo || !this.#target.enabled || source.muted) return;
+    const spatial = this.#locked ? this.#current : this.#wanted;
+    if (spatial !== NO_LAYER) source.requestKeyFrame(spatial, now);
+  }
+
+  /**
+   * Takes a reception report about this track.
+   *
+   * @param rttMs Round trip to the subscriber (RFC 3550 §6.4.1); negative if not measurable.
+   */
+  receiveReport(rttMs: number, block: ReportBlock, now: number): void {
+    if (rttMs >= 0) this.#rttMs = Math.round(rttMs);
+    this.#condition.receiveReport(block, rttMs, now);
+    // One of ours has come: the stream is open.
+    const behind = (this.#sequence.lastOut - block.highestSequence) & 0xffff;
+    if (behind < this.#output.packets) this.#opening.end();
+  }
+
+  /** What became of what was sent since the last call; `undefined` before the first packet. */
+  interval(now: number): DownTrackIntervalFigures | undefined {
+    const codec = this.#codec;
+    return codec && this.#condition.interval(codec, this.#clockRate, now);
+  }
+
+  /**
+   * Fills a sender report: the publisher's own wall clock, carried on to `now`, with our timestamp.
+   *
+   * @returns `false` if there is nothing to report yet (nothing sent, or no report from the
+   *   publisher).
+   */
+  senderReport(now: number, out: SenderReportFigures): boolean {
+    const clock = this.#clock;
+    if (clock === undefined || !clock.known || this.#output.packets === 0 || this.#resync) {
+      return false;
+    }
+    out.ssrc = this.#section.ssrc;
+    out.setTime(clock, this.#clockRate, this.#timestamps.offset, now);
+    out.packetCount = this.#output.packets >>> 0;
+    out.octetCount = this.#output.octets % 0x1_0000_0000;
+    return true;
+  }
+
+  /** Asks again for a key frame that has not come; opens the stream. */
+  tick(now: number): void {
+    if (now >= this.#seekAt) this.#seek(now);
+    if (now >= this.#opening.nextAt) this.#open(now);
+  }
+
+  /** When {@linkcode tick} has something to do; `Infinity` if nothing is foreseen. */
+  nextWakeAt(): number {
+    return Math.min(this.#seekAt, this.#opening.nextAt);
+  }
+
+  stats(): DownTrackFigures {
+    return {
+      spatial: this.#reported === NO_LAYER ? undefined : this.#reported as SpatialLayer,
+      packets: this.#output.packets,
+      bytes: this.#output.bytes,
+      retransmitted: this.#resender.resent,
+      nacksReceived: this.#nacksReceived,
+      plisReceived: this.#plisReceived,
+    };
+  }
+
+  get #locked(): boolean {
+    return !this.#resync && this.#current === this.#wanted && !this.#selection.needsKeyFrame;
+  }
+
+  #interrupt(maxLagMs: number): void {
+    // A publisher's mute makes its clock doubtful, whatever else interrupts before the end of it.
+    if (!this.#resync || maxLagMs < this.#maxLagMs) this.#maxLagMs = maxLagMs;
+    this.#resync = true;
+  }
+
+  /** Asks for a key frame of the wanted layer unless it is already being sent. */
+  #seek(now: number): void {
+    this.#seekAt = Infinity;
+    const source = this.#source;
+    if (source === undefined || !this.#isVideo || !this.#target.enabled || source.muted) return;
+    if (this.#locked || this.#wanted === NO_LAYER) return;
+    const layer = source.layer(this.#wanted);
+    if (layer === undefined || matchCodec(layer.codec, this.#section.codecs) === undefined) return;
+    source.requestKeyFrame(this.#wanted, now);
+    this.#seekAt = now + Math.min(MAX_SEEK_MS, Math.max(MIN_SEEK_MS, 2 * this.#rttMs));
+    this.#listener.onTimed?.(this.#seekAt);
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * How well one down-track fares: what its subscriber reports against what was really sent, and
+ * which layers it misses.
+ *
+ * Pure. Losses that are not the subscriber's path's are told apart: holes the publisher's path
+ * left, and packets that were sent late because they came late.
+ *
+ * @module
+ */
+import type { CodecParameters } from "../../base/media_vocabulary.ts";
+import type { ReportBlock } from "../../wire/rtcp.ts";
+import type { LayerSource } from "../packet/forwarding_ports.ts";
+import { type DownTrackIntervalFigures, streamCondition } from "../layer/interval_figures.ts";
+import { LossInterval } from "../layer/loss_interval.ts";
+import { TimeAverage } from "../layer/time_average.ts";
+
+const MAX_LAYERS = 3;
+
+/**
+ * One down-track's figures, interval after interval. Losses that are not of the subscriber's path
+ * are taken out.
+ */
+export class DownTrackCondition {
+  readonly #losses = new LossInterval();
+  readonly #missing = new TimeAverage(0);
+  #muted = false;
+  #unmutedAt = -Infinity;
+  #packets = 0;
+  #packetsBefore = 0;
+  /** Highest outgoing number, and how many packets left in order. */
+  #highest = -1;
+  #inOrder = 0;
+  /** The newest report: extended highest number, packets lost so far, jitter, round trip. */
+  #reportedHighest = 0;
+  #reportedLost = 0;
+  #reportedHoles = 0;
+  #jitter = 0;
+  #rttMs = -1;
+  #reportedAt = -Infinity;
+  #isReported = false;
+
+  /** A packet left under an extended outgoing number. */
+  sent(sequence: number): void {
+    this.#packets++;
+    if (sequence <= this.#highest) return;
+    if (this.#highest < 0) this.#highest = sequence - 1;
+    this.#inOrder++;
+    this.#highest = sequence;
+  }
+
+  /** Muted by the publisher or by the subscriber. */
+  setMuted(muted: boolean, now: number): void {
+    if (this.#muted === muted) return;
+    this.#muted = muted;
+    this.#unmutedAt = now;
+  }
+
+  /** The layers there are, or the one wanted of them, changed. */
+  layersChanged(source: LayerSource, maxSpatial: number, wanted: number, now: number): void {
+    let published = -1;
+    for (let i = 0; i < MAX_LAYERS; i++) if (source.layer(i) !== undefined) published = i;
+    this.#missing.set(Math.max(0, Math.min(published, maxSpatial) - wanted), now);
+  }
+
+  /** The subscriber's reception report (RFC 3550 §6.4.1); `rttMs` is negative if unknown. */
+  receiveReport(block: ReportBlock, rttMs: number, now: number): void {
+    this.#reportedHighest = block.highestSequence;
+    this.#reportedLost = block.cumulativeLost;
+    this.#reportedHoles = this.#highest - this.#inOrder;
+    this.#jitter = block.jitter;
+    this.#rttMs = rttMs;
+    if (this.#reportedAt === -Infinity) {
+      this.#losses.begin(this.#reportedHighest, this.#reportedLost, this.#reportedHoles);
+    }
+    this.#reportedAt = now;
+    this.#isReported = true;
+  }
+
+  /** The figures since the last call. */
+  interval(codec: CodecParameters, clockRate: number, now: number): DownTrackIntervalFigures {
+    const packetsSent = this.#packets - this.#packetsBefore;
+    this.#packetsBefore = this.#packets;
+    const isReported = this.#isReported;
+    this.#isReported = false;
+    return {
+      ...streamCondition(codec, this.#muted, this.#unmutedAt, now),
+      packetsSent,
+      missingLayers: this.#missing.take(now),
+      ...(this.#reportedAt === -Infinity ? {} : { reportAgeMs: now - this.#reportedAt }),
+      ...(isReported ? { reported: this.#takeReported(clockRate) } : {}),
+    };
+  }
+
+  #takeReported(clockRate: number): NonNullable<DownTrackIntervalFigures["reported"]> {
+    return {
+      ...this.#losses.take(this.#reportedHighest, this.#reportedLost, this.#reportedHoles),
+      jitterMs: (this.#jitter * 1000) / clockRate,
+      ...(this.#rttMs < 0 ? {} : { rttMs: this.#rttMs }),
+    };
+  }
+}

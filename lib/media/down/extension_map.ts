@@ -1,0 +1,169 @@
+/**
+ * Which header extensions of the publisher reach a subscriber, and under which id, worked out once
+ * when the two are joined. What describes the publisher's own transport (mid, rid, transport-wide
+ * numbers) never passes; the subscriber's own is written instead.
+ *
+ * @module
+ */
+import { EXTENSION_URI, type HeaderExtension } from "../../base/media_vocabulary.ts";
+import {
+  activeTargetsLength,
+  takesActiveTargets,
+  writeActiveTargets,
+} from "../../wire/dependency_descriptor.ts";
+import { absSendTime, ExtensionWriter, needsTwoByteForm } from "../../wire/header_extensions.ts";
+import type { RtpView } from "../../wire/rtp_view.ts";
+
+/** Passed on unchanged when both sides negotiated them. */
+const PASSED: readonly string[] = [
+  EXTENSION_URI.dependencyDescriptor,
+  EXTENSION_URI.absCaptureTime,
+  EXTENSION_URI.playoutDelay,
+  EXTENSION_URI.videoOrientation,
+  EXTENSION_URI.audioLevel,
+];
+/** An id is one byte in the two-byte form; 0 is padding. */
+const MAX_ID = 255;
+const ABS_SEND_TIME_BYTES = 3;
+
+/** The longest mid that is written; longer ones are left out (the SSRC names the section, too). */
+const MAX_MID_BYTES = 16;
+
+/**
+ * The extensions of one publisher for one subscriber, fixed when made: `write` looks nothing up by
+ * name and never passes on what describes the publisher's transport.
+ */
+export class ExtensionMap {
+  readonly #from: Uint8Array;
+  readonly #to: Uint8Array;
+  /** Publisher's id of the dependency descriptor if it is passed, else 0. */
+  readonly #descriptorId: number;
+  readonly #mid: Uint8Array;
+  readonly #midId: number;
+  readonly #absSendTimeId: number;
+  readonly #transportCcId: number;
+  readonly #alwaysTwoByte: boolean;
+  readonly #writer = new ExtensionWriter();
+
+  /**
+   * @param publisher What the publisher's section negotiated.
+   * @param subscriber What the subscriber's section negotiated.
+   * @param mid The subscriber's section.
+   */
+  constructor(
+    publisher: readonly HeaderExtension[],
+    subscriber: readonly HeaderExtension[],
+    mid: string,
+  ) {
+    const from: number[] = [];
+    const to: number[] = [];
+    for (const uri of PASSED) {
+      const source = idOf(publisher, uri);
+      const target = idOf(subscriber, uri);
+      if (source !== 0 && target !== 0) {
+        from.push(source);
+        to.push(target);
+      }
+    }
+    this.#from = Uint8Array.from(from);
+    this.#to = Uint8Array.from(to);
+    const descriptorId = idOf(publisher, EXTENSION_URI.dependencyDescriptor);
+    this.#descriptorId = from.includes(descriptorId) ? descriptorId : 0;
+    this.#mid = new TextEncoder().encode(mid);
+    const midFits = this.#mid.length > 0 && this.#mid.length <= MAX_MID_BYTES;
+    this.#midId = midFits ? idOf(subscriber, EXTENSION_URI.mid) : 0;
+    this.#absSendTimeId = idOf(subscriber, EXTENSION_URI.absSendTime);
+    this.#transportCcId = idOf(subscriber, EXTENSION_URI.transportCc);
+    this.#alwaysTwoByte = [this.#midId, this.#absSendTimeId, this.#transportCcId]
+      .some((id) => id !== 0 && needsTwoByteForm(id, 1));
+  }
+
+  /** Whether packets carry transport-wide sequence numbers. */
+  get usesTransportSequence(): boolean {
+    return this.#transportCcId !== 0;
+  }
+
+  /**
+   * Writes the extension block for a packet at `out[at…]`.
+   *
+   * @param transportSequence 16 bits, or -1 for none.
+   * @param activeTargets Decode targets that the dependency descriptor shall say are sent, as a
+   *   mask; -1 to leave it as it is.
+   * @param targetCount Decode targets there are; read only with a mask.
+   * @returns Bytes written, a multiple of four; 0 for no block, then the X bit must be 0.
+   */
+  write(
+    out: Uint8Array,
+    at: number,
+    source: RtpView,
+    transportSequence: number,
+    now: number,
+    activeTargets = -1,
+    targetCount = 0,
+  ): number {
+    const writer = this.#writer;
+    const rewritten = activeTargets === -1 ? 0 : this.#rewritable(source);
+    writer.begin(out, at, this.#needsTwoByte(source, rewritten, targetCount));
+    if (this.#midId !== 0) {
+      const mid = this.#mid;
+      const value = writer.reserve(this.#midId, mid.length);
+      for (let i = 0; i < mid.length; i++) out[value + i] = mid[i]!;
+    }
+    if (this.#absSendTimeId !== 0) {
+      const time = absSendTime(now);
+      const value = writer.reserve(this.#absSendTimeId, ABS_SEND_TIME_BYTES);
+      out[value] = time >> 16;
+      out[value + 1] = (time >> 8) & 0xff;
+      out[value + 2] = time & 0xff;
+    }
+    if (this.#transportCcId !== 0 && transportSequence >= 0) {
+      const value = writer.reserve(this.#transportCcId, 2);
+      out[value] = transportSequence >> 8;
+      out[value + 1] = transportSequence & 0xff;
+    }
+    const from = this.#from;
+    for (let i = 0; i < from.length; i++) {
+      const length = source.extensionLength(from[i]!);
+      if (length === 0) continue;
+      const start = source.extensionOffset(from[i]!);
+      const { bytes } = source;
+      if (from[i] === rewritten) {
+        const longer = activeTargetsLength(bytes, start, length, targetCount);
+        const value = writer.reserve(this.#to[i]!, longer);
+        writeActiveTargets(out, value, bytes, start, length, activeTargets, targetCount);
+        continue;
+      }
+      const value = writer.reserve(this.#to[i]!, length);
+      for (let b = 0; b < length; b++) out[value + b] = bytes[start + b]!;
+    }
+    return writer.end();
+  }
+
+  /** The publisher's id of a dependency descriptor that can announce decode targets, or 0. */
+  #rewritable(source: RtpView): number {
+    const id = this.#descriptorId;
+    if (id === 0) return 0;
+    const length = source.extensionLength(id);
+    return takesActiveTargets(source.bytes, source.extensionOffset(id), length) ? id : 0;
+  }
+
+  #needsTwoByte(source: RtpView, rewritten: number, targetCount: number): boolean {
+    if (this.#alwaysTwoByte) return true;
+    const from = this.#from;
+    for (let i = 0; i < from.length; i++) {
+      let length = source.extensionLength(from[i]!);
+      if (from[i] === rewritten && length !== 0) {
+        const start = source.extensionOffset(rewritten);
+        length = activeTargetsLength(source.bytes, start, length, targetCount);
+      }
+      if (length !== 0 && needsTwoByteForm(this.#to[i]!, length)) return true;
+    }
+    return false;
+  }
+}
+
+/** The id negotiated for `uri`, or 0. */
+function idOf(extensions: readonly HeaderExtension[], uri: string): number {
+  const id = extensions.find((extension) => extension.uri === uri)?.id ?? 0;
+  return id > 0 && id <= MAX_ID ? id : 0;
+}

@@ -1,0 +1,46 @@
+/**
+ * Turns a retransmission back into the packet it repeats (RFC 4588 §4).
+ *
+ * @module
+ */
+import type { RtpView } from "../../wire/rtp_view.ts";
+import type { UpTrackLayer } from "./up_track_layer.ts";
+
+/** Bytes of the original sequence number in front of the payload. */
+export const OSN_BYTES = 2;
+
+/**
+ * The original sequence number (16 bits) of a packet with more than {@linkcode OSN_BYTES} payload.
+ */
+export function originalSequence({ bytes, payloadOffset }: RtpView): number {
+  return (bytes[payloadOffset]! << 8) | bytes[payloadOffset + 1]!;
+}
+
+/**
+ * Stages the original in the layer's cache and wraps `into` around it.
+ *
+ * @param seq The original's number; the low 16 bits are written.
+ * @returns `false` if what comes out is no RTP packet.
+ */
+export function stageOriginal(
+  rtx: RtpView,
+  layer: UpTrackLayer,
+  seq: number,
+  into: RtpView,
+): boolean {
+  const { cache, ssrc } = layer;
+  const at = rtx.payloadOffset;
+  cache.stage(rtx.bytes, rtx.length);
+  cache.cutStaged(at, OSN_BYTES, at + rtx.payloadLength);
+  const { staging } = cache;
+  // Padding is cut off by the stored length, so its flag goes, too.
+  staging[0]! &= 0xdf;
+  staging[1] = (rtx.marker ? 0x80 : 0) | layer.codec.payloadType;
+  staging[2] = (seq >> 8) & 0xff;
+  staging[3] = seq & 0xff;
+  staging[8] = ssrc >>> 24;
+  staging[9] = (ssrc >>> 16) & 0xff;
+  staging[10] = (ssrc >>> 8) & 0xff;
+  staging[11] = ssrc & 0xff;
+  return into.wrap(staging, at + rtx.payloadLength - OSN_BYTES);
+}

@@ -1,0 +1,239 @@
+/**
+ * One received stream: a simulcast layer, or the only stream of a track. It has its own SSRC,
+ * sequence space, packet cache, NACK state, statistics and clock; layers share nothing.
+ *
+ * Sequence numbers are extended here, and a restart of the stream (RFC 3550 A.1) continues them
+ * above all earlier ones, so a number names one packet for the life of the layer.
+ *
+ * @module
+ */
+import type { CodecParameters, MediaKind, SpatialLayer } from "../../base/media_vocabulary.ts";
+import { FrameSize } from "../../wire/frame_size.ts";
+import type { ReportBlock } from "../../wire/rtcp.ts";
+import { CODEC, type CodecFamily, codecFamily } from "../../wire/key_frame.ts";
+import { extendSeq, type ExtSeq } from "../../wire/seq.ts";
+import type { Vp8Descriptor } from "../../wire/vp8_descriptor.ts";
+import { DROP, type DropReason } from "./drop_reason.ts";
+import { FrameRateMeter } from "./frame_rate_meter.ts";
+import { KeyFrameThrottle } from "./key_frame_throttle.ts";
+import { LossInterval } from "./loss_interval.ts";
+import { NackTracker } from "./nack_tracker.ts";
+import { PacketCache } from "./packet_cache.ts";
+import { ReceiveStatistics } from "./receive_statistics.ts";
+import { RtcpClock } from "./rtcp_clock.ts";
+import { SvcStream } from "./svc_stream.ts";
+
+const VIDEO_PACKETS = 512;
+const AUDIO_PACKETS = 256;
+/** Numbers further ahead than this may be a restart (RFC 3550 A.1 `MAX_DROPOUT`). */
+const MAX_DROPOUT = 3000;
+/** Numbers further back than this may be a restart; nearer ones are late or duplicates. */
+const MAX_MISORDER = 1000;
+/** A layer without packets for so long, ms… */
+const SILENCE_MS = 1000;
+/** …while the other layers had this many is switched off by its publisher, and not merely still. */
+export const SILENCE_PACKETS = 5;
+
+/** Figures of one layer, shaped for the engine's statistics. */
+export interface UpTrackLayerStats {
+  readonly spatial: SpatialLayer;
+  readonly ssrc: number;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly lost: number;
+  readonly nacksSent: number;
+  readonly plisSent: number;
+}
+
+/**
+ * One received stream. Its fields are read by {@linkcode UpTrack} and by down-tracks and written
+ * here alone; an extended number names one packet for the layer's life.
+ */
+export class UpTrackLayer {
+  ssrc: number;
+  codec: CodecParameters;
+  family: CodecFamily;
+  /** Changes with each restart or new binding: what was learnt of the old stream is void. */
+  epoch = 0;
+  readonly cache: PacketCache;
+  readonly nack: NackTracker = new NackTracker();
+  readonly statistics: ReceiveStatistics = new ReceiveStatistics();
+  readonly frameRate: FrameRateMeter = new FrameRateMeter();
+  readonly clock: RtcpClock = new RtcpClock();
+  readonly keyFrames: KeyFrameThrottle;
+  /** Monotonic ms of the newest packet. */
+  lastPacketAt: number;
+  /** Packets of the track's other layers since this one's newest. */
+  packetsElsewhere = 0;
+  /** Whether the publisher sends it; see {@linkcode UpTrack}. */
+  live = true;
+  nacksSent = 0;
+  /** Packets that came after their turn, retransmitted ones included. */
+  late = 0;
+  /** The spatial layers inside it, if any. */
+  readonly svc: SvcStream = new SvcStream();
+  readonly losses: LossInterval = new LossInterval();
+  /** Of its pictures, as the last key frame said. */
+  readonly size: FrameSize = new FrameSize();
+  #started = false;
+  #highest = 0 as ExtSeq;
+  /** The number that would confirm a restart, or -1. */
+  #restartAt = -1;
+
+  constructor(
+    readonly spatial: number,
+    kind: MediaKind,
+    ssrc: number,
+    codec: CodecParameters,
+    now: number,
+  ) {
+    this.ssrc = ssrc;
+    this.codec = codec;
+    this.family = codecFamily(codec.mime);
+    this.cache = new PacketCache(kind === "video" ? VIDEO_PACKETS : AUDIO_PACKETS);
+    this.keyFrames = new KeyFrameThrottle(spatial);
+    this.lastPacketAt = now;
+    if (kind === "video") this.keyFrames.seed(now);
+  }
+
+  /**
+   * The same layer continues with another SSRC or codec.
+   *
+   * @returns Whether it starts anew; redundant audio and the bare codec in it are one stream.
+   */
+  rebind(ssrc: number, codec: CodecParameters, now: number): boolean {
+    const isOneStream = ssrc === this.ssrc && isOpus(codec) && isOpus(this.codec);
+    this.ssrc = ssrc;
+    this.codec = codec;
+    if (isOneStream) return false;
+    this.family = codecFamily(codec.mime);
+    this.lastPacketAt = now;
+    this.restart();
+    this.size.forget();
+    if (this.family !== CODEC.other) this.keyFrames.seed(now);
+    return true;
+  }
+
+  /** Counts the frame that begins with a VP8 packet (RFC 7741 §4.2); other packets begin none. */
+  countFrame(vp8: Vp8Descriptor, payloadLength: number, now: number): void {
+    if (this.family !== CODEC.vp8 || payloadLength === 0) return;
+    if (!vp8.startOfPartition || vp8.partitionIndex !== 0) return;
+    this.frameRate.count(vp8.hasTemporalId ? vp8.temporalId : 0, now);
+  }
+
+  /** Extended highest number received; 0 before the first packet. */
+  get highest(): ExtSeq {
+    return this.#highest;
+  }
+
+  /**
+   * Extends a 16-bit number and says whether the packet is new.
+   *
+   * @returns The extended number, or a negative {@linkcode DropReason}.
+   */
+  admit(sequenceNumber: number): number {
+    if (!this.#started) {
+      this.#started = true;
+      // Above every earlier number of this layer, and never below one cycle.
+      const cycle = Math.floor(this.#highest / 0x10000) + 1;
+      this.#highest = (cycle * 0x10000 + sequenceNumber) as ExtSeq;
+      this.#restartAt = -1;
+      return this.#highest;
+    }
+    const seq = extendSeq(sequenceNumber, this.#highest);
+    const ahead = seq - this.#highest;
+    if (ahead > MAX_DROPOUT || ahead < -MAX_MISORDER) return this.#admitJump(sequenceNumber);
+    this.#restartAt = -1;
+    if (ahead > 0) {
+      this.#highest = seq;
+      return seq;
+    }
+    if (ahead <= -this.cache.capacity) return -DROP.tooOld;
+    return this.cache.find(seq) >= 0 ? -DROP.duplicate : seq;
+  }
+
+  /** As {@linkcode admit} for a retransmission: it cannot restart the stream or move it ahead. */
+  admitRetransmission(sequenceNumber: number): number {
+    if (!this.#started) return -DROP.tooOld;
+    const seq = extendSeq(sequenceNumber, this.#highest);
+    const ahead = seq - this.#highest;
+    if (ahead > 0) return ahead > MAX_DROPOUT ? -DROP.sequenceJump : (this.#highest = seq);
+    if (ahead <= -this.cache.capacity) return -DROP.tooOld;
+    return this.cache.find(seq) >= 0 ? -DROP.duplicate : seq;
+  }
+
+  /** Whether {@linkcode admit} may find in this number that the stream was restarted. */
+  isJump(sequenceNumber: number): boolean {
+    if (!this.#started) return false;
+    const ahead = extendSeq(sequenceNumber, this.#highest) - this.#highest;
+    return ahead > MAX_DROPOUT || ahead < -MAX_MISORDER;
+  }
+
+  /**
+   * As {@linkcode admit} for a number that another up-track has extended already: it is believed,
+   * however far ahead it is.
+   */
+  admitExtended(seq: ExtSeq): number {
+    this.#started = true;
+    if (seq > this.#highest) return this.#highest = seq;
+    if (this.#highest - seq >= this.cache.capacity) return -DROP.tooOld;
+    return this.cache.find(seq) >= 0 ? -DROP.duplicate : seq;
+  }
+
+  /** Two consecutive numbers far from the rest are a restart; one alone is noise. */
+  #admitJump(sequenceNumber: number): number {
+    if (sequenceNumber !== this.#restartAt) {
+      this.#restartAt = (sequenceNumber + 1) & 0xffff;
+      return -(DROP.sequenceJump satisfies DropReason);
+    }
+    this.restart();
+    return this.admit(sequenceNumber);
+  }
+
+  /** When it counts as stopped if nothing comes; `Infinity` while the others are as still. */
+  get silentAt(): number {
+    return this.live && this.packetsElsewhere >= SILENCE_PACKETS
+      ? this.lastPacketAt + SILENCE_MS
+      : Infinity;
+  }
+
+  /** Fills a report block and begins its next interval. */
+  report(now: number, out: ReportBlock): void {
+    this.statistics.report(out);
+    out.ssrc = this.ssrc;
+    // Our numbers start one cycle up, the report's cycle count at 0.
+    out.highestSequence = Math.max(0, this.#highest - 0x10000) % 0x1_0000_0000;
+    const { clock } = this;
+    out.lastSenderReport = clock.known ? clock.lastSenderReport : 0;
+    out.delaySinceLastSenderReport = clock.known
+      ? Math.floor(((now - clock.arrivedAt) * 65_536) / 1000) >>> 0
+      : 0;
+  }
+
+  stats(): UpTrackLayerStats {
+    return {
+      spatial: this.spatial as SpatialLayer,
+      ssrc: this.ssrc,
+      packets: this.statistics.packets,
+      bytes: this.statistics.bytes,
+      lost: this.statistics.lost,
+      nacksSent: this.nacksSent,
+      plisSent: this.keyFrames.sent,
+    };
+  }
+
+  /** The publisher began anew: numbers and clock have nothing to do with the earlier ones. */
+  restart(): void {
+    this.epoch++;
+    this.#started = false;
+    this.nack.reset();
+    this.statistics.restart();
+    this.frameRate.reset();
+    this.clock.reset();
+    this.svc.restart();
+  }
+}
+
+function isOpus({ mime }: CodecParameters): boolean {
+  return mime === "audio/opus" || mime === "audio/red";
+}

@@ -1,0 +1,58 @@
+/**
+ * One packet on its way to one subscriber, as what differs from the cached one.
+ *
+ * @module
+ */
+import type { WrittenPacket } from "../../base/packet_sink.ts";
+
+const NO_SOURCE = new Uint8Array(0);
+
+/**
+ * What differs from the cached packet, and then where the packet written is; one per down-track,
+ * filled anew for each packet.
+ */
+export class OutgoingPacket implements WrittenPacket {
+  isVideo = false;
+  payloadType = 0;
+  /** Extended; the low 16 bits are written. */
+  sequence = 0;
+  timestamp = 0;
+  ssrc = 0;
+  /** Write no payload: the packet only fills its number. */
+  empty = false;
+  /** The part of the payload that is written, from its start: bytes left out, and length or -1. */
+  payloadSkip = 0;
+  payloadBytes = -1;
+  /** Original sequence number in front of the payload (RFC 4588 §4), or -1. */
+  originalSequence = -1;
+  /** VP8 picture id, or -1 to leave the payload as it is. */
+  pictureId = -1;
+  tl0PicIdx = 0;
+  keyIdx = 0;
+  transportSequence = -1;
+  /** Set the marker though the source's is not: the rest of the picture is left out. */
+  setsMarker = false;
+  /** Decode targets to announce in the dependency descriptor, or -1 to leave it as it is. */
+  activeTargets = -1;
+  /** Decode targets there are. */
+  targetCount = 0;
+  // The rest is set by `writePacket`.
+  headerLength = 0;
+  written = 0;
+  source: Uint8Array = NO_SOURCE;
+  sourceAt = 0;
+  sourceLength = 0;
+
+  /** Nothing of the payload or its descriptors is rewritten. */
+  asReceived(): void {
+    this.pictureId = -1;
+    this.setsMarker = false;
+    this.activeTargets = -1;
+  }
+
+  /** The payload is written as it is. */
+  wholePayload(): void {
+    this.payloadSkip = 0;
+    this.payloadBytes = -1;
+  }
+}

@@ -1,0 +1,416 @@
+/**
+ * One received media section: up to three layers in, all down-tracks out, in the same turn.
+ *
+ * Contract: each new packet of each layer is given to every down-track exactly once, whole or empty
+ * (padding), in the order in which they came, and is found in the layer's cache under its extended
+ * number. With a {@linkcode FanOutBatch} this happens when the batch ends, else at once.
+ *
+ * Nothing here reads a clock or allocates per packet; errors are {@linkcode DropReason}s.
+ *
+ * @module
+ */
+import {
+  type CodecParameters,
+  EXTENSION_URI,
+  type HeaderExtension,
+  type MediaKind,
+  type SpatialLayer,
+} from "../../base/media_vocabulary.ts";
+import type { ReportBlock } from "../../wire/rtcp.ts";
+import { RtpView } from "../../wire/rtp_view.ts";
+import type { ExtSeq } from "../../wire/seq.ts";
+import { AudioLevel, type AudioLevelOptions } from "./audio_level.ts";
+import { DROP, type DropReason, DropTally } from "../layer/drop_reason.ts";
+import type { LayerSource, PacketReceiver } from "../packet/forwarding_ports.ts";
+import { SLOT_BYTES } from "../layer/packet_cache.ts";
+import type { UpTrackIntervalFigures } from "../layer/interval_figures.ts";
+import type { FanOut, FanOutBatch } from "../packet/fan_out_batch.ts";
+import { PacketRun } from "../packet/packet_run.ts";
+import { changesStream, placeInStream, readPayload } from "../packet/payload_reader.ts";
+import { originalSequence, OSN_BYTES, stageOriginal } from "../layer/rtx_original.ts";
+import { SourcePacket } from "../packet/source_packet.ts";
+import { UpTrackCondition } from "./up_track_condition.ts";
+import { MIN_INTERVAL_MS } from "../layer/nack_tracker.ts";
+import { SILENCE_PACKETS, UpTrackLayer, type UpTrackLayerStats } from "../layer/up_track_layer.ts";
+
+const MAX_LAYERS = 3;
+/** Round trip to the publisher until one is measured, ms. */
+const DEFAULT_RTT_MS = 70;
+/** Weight of a new round-trip measurement. */
+const RTT_WEIGHT = 0.75;
+/** Lost numbers in one NACK request. */
+const MAX_NACKS = 100;
+
+/** What an up-track wants sent to its publisher. */
+export interface UpTrackListener {
+  /** `numbers[0, count)` are lost; valid during the call only. */
+  onNack(ssrc: number, numbers: Uint16Array, count: number): void;
+  /** Send a PLI for this layer now. */
+  onKeyFrameNeeded(ssrc: number): void;
+  /** {@linkcode UpTrack.neededLayers} may have changed. */
+  onNeedsChanged?(): void;
+  /**
+   * {@linkcode UpTrack.tick} has something to do at `at`, which may be sooner than it had before.
+   */
+  onTimed?(at: number): void;
+}
+
+export interface UpTrackOptions {
+  readonly kind: MediaKind;
+  readonly listener: UpTrackListener;
+  /** What the publisher's section negotiated. */
+  readonly extensions: readonly HeaderExtension[];
+  /** How loudness is measured; LiveKit's defaults if absent. */
+  readonly audioLevel?: AudioLevelOptions;
+  /** Where it says that packets wait to be fanned out; absent: they do not wait. */
+  readonly batch?: FanOutBatch;
+  /** It comes from another up-track, where loudness is measured and the living layers are known. */
+  readonly isRelayed?: boolean;
+}
+
+/**
+ * One received section. Each new packet is given to every down-track once, in order of arrival, and
+ * is then in its layer's cache; nothing reads a clock, throws or allocates per packet.
+ */
+export class UpTrack implements LayerSource, FanOut {
+  readonly kind: MediaKind;
+  /** Publisher-side header extensions, for down-tracks to map from. */
+  readonly extensions: readonly HeaderExtension[];
+  readonly drops: DropTally = new DropTally();
+  /** How loud it is; absent for video and where packets carry no levels. */
+  readonly level: AudioLevel | undefined;
+  muted = false;
+  readonly #condition = new UpTrackCondition();
+  readonly #listener: UpTrackListener;
+  readonly #layers: (UpTrackLayer | undefined)[] = [undefined, undefined, undefined];
+  readonly #descriptorId: number;
+  readonly #rtxView = new RtpView();
+  readonly #nacks = new Uint16Array(MAX_NACKS);
+  readonly #batch: FanOutBatch | undefined;
+  readonly #run = new PacketRun();
+  /** For `replay`, which runs while others are being forwarded. */
+  #replayed: SourcePacket | undefined;
+  /** Packets stored so far, and how many of them have been fanned out. */
+  #arrivals = 0;
+  #fannedOut = 0;
+  #downTracks: readonly PacketReceiver[] = [];
+  #rttMs = DEFAULT_RTT_MS;
+
+  constructor(options: UpTrackOptions) {
+    this.kind = options.kind;
+    this.extensions = options.extensions;
+    this.#listener = options.listener;
+    this.#batch = options.batch;
+    const id = (uri: string) => options.extensions.find((e) => e.uri === uri)?.id ?? 0;
+    this.#descriptorId = id(EXTENSION_URI.dependencyDescriptor);
+    const isHeard = options.kind === "audio" && options.isRelayed !== true;
+    const levelId = isHeard ? id(EXTENSION_URI.audioLevel) : 0;
+    if (levelId !== 0) this.level = new AudioLevel(options.audioLevel, levelId);
+  }
+
+  /** The first packet of a layer came, or its SSRC or codec changed. Call before `receive`. */
+  bindLayer(
+    spatial: SpatialLayer,
+    ssrc: number,
+    codec: CodecParameters,
+    now: number,
+    live = true,
+  ): void {
+    const bound = this.#layers[spatial];
+    if (bound !== undefined) {
+      const { mime, payloadType } = bound.codec;
+      if (bound.ssrc === ssrc && payloadType === codec.payloadType && mime === codec.mime) return;
+      this.endRun(now); // of the stream as it was
+      if (bound.rebind(ssrc, codec, now)) this.level?.restart();
+    } else {
+      const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
+      layer.live = live;
+      this.endRun(now); // with the layers there were
+      this.#layers[spatial] = layer;
+    }
+    this.#layersChanged(now);
+    this.#listener.onTimed?.(this.nextWakeAt());
+  }
+
+  /** Which layers live and which began anew, as another up-track has it; not to be guessed here. */
+  setLayers(live: number, restarted: number, now: number): void {
+    this.endRun(now); // with the layers there were
+    for (let i = 0; i < MAX_LAYERS; i++) {
+      const layer = this.#layers[i];
+      if (layer === undefined) continue;
+      layer.live = (live & (1 << i)) !== 0;
+      if ((restarted & (1 << i)) !== 0) layer.restart();
+    }
+    this.#layersChanged(now);
+  }
+
+  layer(spatial: number): UpTrackLayer | undefined {
+    return this.#layers[spatial];
+  }
+
+  get liveLayers(): number {
+    let mask = 0;
+    for (let i = 0; i < MAX_LAYERS; i++) if (this.#layers[i]?.live) mask |= 1 << i;
+    return mask;
+  }
+
+  /**
+   * Takes one packet of a layer's own SSRC.
+   *
+   * @param extended Its number as another up-track extended it; negative if it came from the
+   *   network.
+   * @returns 0 if it was new and offered to the down-tracks.
+   */
+  receive(spatial: SpatialLayer, view: RtpView, now: number, extended = -1): DropReason {
+    const layer = this.#layers[spatial];
+    if (layer === undefined) return this.drops.count(DROP.unboundLayer);
+    if (view.payloadType !== layer.codec.payloadType) return this.drops.count(DROP.payloadType);
+    if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
+    // What came before a restart belongs to the old stream.
+    if (extended < 0 && layer.isJump(view.sequenceNumber)) this.endRun(now);
+    const before = layer.highest;
+    const epoch = layer.epoch;
+    const seq = extended < 0
+      ? layer.admit(view.sequenceNumber)
+      : layer.admitExtended(extended as ExtSeq);
+    if (seq < 0) return this.drops.count(-seq as DropReason);
+    if (layer.epoch !== epoch) {
+      this.level?.restart();
+      this.#layersChanged(now);
+    }
+    this.level?.observeView(view, layer.codec.clockRate, now);
+    layer.cache.stage(view.bytes, view.length);
+    // Padding is cut off by the stored length, so its flag goes, too.
+    layer.cache.staging[0]! &= 0xdf;
+    if (view.payloadLength > 0 && extended < 0) this.#noteLife(layer, now);
+    this.#accept(layer, seq as ExtSeq, view, now, seq > before);
+    return DROP.none;
+  }
+
+  /**
+   * Takes one packet of a layer's RTX SSRC and turns it into the original (RFC 4588 §4).
+   *
+   * @returns 0 if it brought a packet that was missing.
+   */
+  receiveRtx(spatial: SpatialLayer, view: RtpView, now: number): DropReason {
+    const layer = this.#layers[spatial];
+    if (layer === undefined) return this.drops.count(DROP.unboundLayer);
+    if (view.payloadLength <= OSN_BYTES) return this.drops.count(DROP.rtxPadding);
+    if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
+    const seq = layer.admitRetransmission(originalSequence(view));
+    if (seq < 0) return this.drops.count(-seq as DropReason);
+    if (!stageOriginal(view, layer, seq, this.#rtxView)) {
+      return this.drops.count(DROP.rtxMalformed);
+    }
+    this.#accept(layer, seq as ExtSeq, this.#rtxView, now, false);
+    return DROP.none;
+  }
+
+  /** Stores the staged packet, which then waits to be offered to the down-tracks. */
+  #accept(layer: UpTrackLayer, seq: ExtSeq, view: RtpView, now: number, inOrder: boolean): void {
+    const { cache } = layer;
+    const missing = layer.nack.pending;
+    layer.nack.receive(seq, now);
+    if (layer.nack.pending > missing) this.#listener.onTimed?.(now + MIN_INTERVAL_MS);
+    if (!inOrder) layer.late++;
+    const isOriginal = inOrder && view.payloadLength > 0;
+    layer.statistics.receive(seq, view, layer.codec.clockRate, now, isOriginal);
+    const slot = cache.slotFor(seq);
+    const run = this.#run;
+    // A packet that waits must not be overwritten by one far ahead of it.
+    if (run.isFull || cache.arrivalOf(slot) > this.#fannedOut) this.endRun(now);
+    const packet = run.next(layer);
+    packet.seq = seq;
+    packet.slot = slot;
+    packet.highest = layer.highest;
+    packet.arrival = ++this.#arrivals;
+    const length = view.payloadOffset + view.payloadLength;
+    cache.storeStaged(seq, length, packet.arrival);
+    packet.view.wrap(cache.slotBytes(slot), length); // cannot fail: `view` is the same packet
+    if (!readPayload(packet, this.#descriptorId)) this.drops.count(DROP.malformedPayload);
+    if (changesStream(packet)) this.#fanOut(packet.arrival - 1, now);
+    placeInStream(packet);
+    layer.countFrame(packet.vp8, packet.payloadLength, now);
+    if (packet.keyFrameStart) layer.keyFrames.keyFrameArrived();
+    run.add(packet);
+    if (this.#batch === undefined) this.endRun(now);
+    else if (run.length === 1) this.#batch.add(this);
+  }
+
+  endRun(now: number): void {
+    this.#fanOut(this.#arrivals, now);
+  }
+
+  /** Offers what waits, which ends with the packet that came as number `until`. */
+  #fanOut(until: number, now: number): void {
+    const run = this.#run;
+    if (run.length > 0) {
+      const downTracks = this.#downTracks;
+      for (let i = 0; i < downTracks.length; i++) forwardRun(downTracks[i]!, run, now);
+      run.clear();
+    }
+    this.#fannedOut = until;
+  }
+
+  /**
+   * Takes a sender report of the layer's SSRC (RFC 3550 §6.4.1); NTP parts are unsigned 32 bits.
+   */
+  receiveSenderReport(
+    spatial: SpatialLayer,
+    ntpSeconds: number,
+    ntpFraction: number,
+    rtpTimestamp: number,
+    now: number,
+  ): void {
+    this.#layers[spatial]?.clock.update(ntpSeconds, ntpFraction, rtpTimestamp, now);
+  }
+
+  /** Fills the report block of a layer and begins its next interval; `false` if it is unbound. */
+  receiverReport(spatial: SpatialLayer, now: number, out: ReportBlock): boolean {
+    this.#layers[spatial]?.report(now, out);
+    return this.#layers[spatial] !== undefined;
+  }
+
+  /** A new measurement of the round trip to the publisher. */
+  updateRtt(rttMs: number): void {
+    this.#rttMs = Math.round(rttMs * RTT_WEIGHT + this.#rttMs * (1 - RTT_WEIGHT));
+  }
+
+  /** The publisher muted or unmuted: down-tracks stop, or start anew. */
+  setMuted(muted: boolean, now: number): void {
+    if (this.muted === muted) return;
+    this.muted = muted;
+    this.#condition.muteChanged(now);
+    this.level?.restart();
+    if (muted) { for (const layer of this.#layers) layer?.keyFrames.cancel(); }
+    for (const downTrack of this.#downTracks) downTrack.sourceMuted(muted, now);
+    this.#listener.onTimed?.(this.nextWakeAt());
+  }
+
+  addDownTrack(downTrack: PacketReceiver, now: number): void {
+    if (this.#downTracks.includes(downTrack)) return;
+    this.#downTracks = [...this.#downTracks, downTrack];
+    downTrack.attach(this, now);
+    this.needsChanged();
+  }
+
+  removeDownTrack(downTrack: PacketReceiver): void {
+    if (!this.#downTracks.includes(downTrack)) return;
+    this.#downTracks = this.#downTracks.filter((other) => other !== downTrack);
+    downTrack.detach();
+    this.needsChanged();
+  }
+
+  /** Bit `1 << spatial` for each layer that some down-track needs; looks at all of them. */
+  get neededLayers(): number {
+    return this.#downTracks.reduce((mask, downTrack) => mask | downTrack.neededLayers, 0);
+  }
+
+  needsChanged(): void {
+    this.#listener.onNeedsChanged?.();
+  }
+
+  /** Subscribers now. */
+  get downTrackCount(): number {
+    return this.#downTracks.length;
+  }
+
+  requestKeyFrame(spatial: number, now: number): void {
+    const layer = this.#layers[spatial];
+    if (layer === undefined || this.kind === "audio" || this.muted) return;
+    if (layer.keyFrames.request(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
+    else this.#listener.onTimed?.(layer.keyFrames.nextWakeAt());
+  }
+
+  replay(receiver: PacketReceiver, start: SourcePacket, now: number): void {
+    const { layer, arrival, highest } = start;
+    const { cache } = layer;
+    const packet = (this.#replayed ??= new SourcePacket(layer));
+    packet.layer = layer;
+    for (let s = start.seq + 1; s <= highest; s++) {
+      const slot = cache.find(s);
+      // What came after `start` in the same run is still to be offered.
+      if (slot < 0 || cache.arrivalOf(slot) > arrival) continue;
+      if (!packet.view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) continue;
+      packet.seq = packet.highest = s as ExtSeq;
+      packet.slot = slot;
+      readPayload(packet, this.#descriptorId);
+      placeInStream(packet);
+      receiver.forward(packet, now);
+    }
+  }
+
+  /** Sends what is due: NACKs and key-frame requests; notices layers that stopped. */
+  tick(now: number): void {
+    let changed = false;
+    for (let i = 0; i < MAX_LAYERS; i++) {
+      const layer = this.#layers[i];
+      if (layer === undefined) continue;
+      if (layer.nack.pending > 0) {
+        const count = layer.nack.collect(now, this.#rttMs, this.#nacks);
+        layer.nacksSent += count;
+        if (count > 0) this.#listener.onNack(layer.ssrc, this.#nacks, count);
+      }
+      if (!this.muted && layer.keyFrames.tick(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
+      if (now >= layer.silentAt) {
+        layer.live = false;
+        changed = true;
+      }
+    }
+    if (changed) this.#layersChanged(now);
+  }
+
+  /** When {@linkcode tick} has something to do; `Infinity` if nothing is foreseen. */
+  nextWakeAt(): number {
+    let earliest = Infinity;
+    for (let i = 0; i < MAX_LAYERS; i++) {
+      const layer = this.#layers[i];
+      if (layer === undefined) continue;
+      if (layer.nack.pending > 0) earliest = Math.min(earliest, layer.nack.nextWakeAt());
+      if (!this.muted) earliest = Math.min(earliest, layer.keyFrames.nextWakeAt());
+      earliest = Math.min(earliest, layer.silentAt);
+    }
+    return earliest;
+  }
+
+  /** Figures of the bound layers, lowest first. */
+  stats(): UpTrackLayerStats[] {
+    return this.#layers.flatMap((layer) => layer?.stats() ?? []);
+  }
+
+  /** What came since the last call; `undefined` before the first packet. */
+  interval(now: number): UpTrackIntervalFigures | undefined {
+    return this.#condition.interval(this.#layers, this.muted, now);
+  }
+
+  /** A packet with media came: its layer lives, and the others fall behind. */
+  #noteLife(layer: UpTrackLayer, now: number): void {
+    for (let i = 0; i < MAX_LAYERS; i++) {
+      const other = this.#layers[i];
+      if (other === undefined) continue;
+      if (++other.packetsElsewhere === SILENCE_PACKETS && other !== layer) {
+        this.#listener.onTimed?.(other.silentAt);
+      }
+    }
+    layer.packetsElsewhere = 0;
+    layer.lastPacketAt = now;
+    if (layer.live) return;
+    this.endRun(now); // with the layers there were
+    layer.live = true;
+    this.#layersChanged(now);
+  }
+
+  #layersChanged(now: number): void {
+    this.#condition.layersChanged(this.liveLayers, now);
+    for (const downTrack of this.#downTracks) downTrack.layersChanged(now);
+  }
+}
+
+/** A throw is a bug on the way to this receiver: the others get their packets all the same. */
+function forwardRun(receiver: PacketReceiver, run: PacketRun, now: number): void {
+  try {
+    for (let i = 0; i < run.length; i++) receiver.forward(run.at(i), now);
+  } catch (error) {
+    receiver.failed(error);
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * What a participant's two peer connections tell the participant that owns them.
+ *
+ * @module
+ */
+import { randomId } from "../../base/ids.ts";
+import type { IceCredentials } from "../../base/media_vocabulary.ts";
+import type { Random } from "../../base/platform.ts";
+import type { ConnectionFailure } from "../../engine/messages/media_messages.ts";
+import type { IcePreference } from "../context/ice_preference.ts";
+import { candidateInits, type LocalParameters } from "../../negotiation/local_description.ts";
+import { type SignalResponse, type SignalTarget, TrickleRequest } from "@livekit/protocol";
+
+/** One message to a client. Not changed any more once it was sent: others may be sent the same. */
+export type SignalMessage = SignalResponse["message"];
+
+/** Where a participant's messages go; replaced when its client resumes on another socket. */
+export interface SignalSink {
+  send(message: SignalMessage): void;
+  /** Ends the socket normally, after everything sent before. */
+  close(): void;
+}
+
+/** Seen from the client: it offers on `publisher`, we offer on `subscriber`. */
+export type ConnectionRole = "publisher" | "subscriber";
+
+/**
+ * What a connection may ask of and tell its participant. Methods are called in the order things
+ * happened.
+ */
+export interface ConnectionHost {
+  /** The room it is in; it may be moved to another. */
+  readonly roomName: string;
+  /** The client has a socket, so that it could answer. */
+  readonly reachable: boolean;
+  /** Over what it is to reach us, from its next description on. */
+  readonly icePreference: IcePreference;
+  send(message: SignalMessage): void;
+  /**
+   * A description could not be used or was not answered, or the data channels are gone: the client
+   * must join anew.
+   */
+  connectionUnusable(role: ConnectionRole, detail: string): void;
+  /** Media can flow: for the first time, or again. */
+  connectionUp(
+    role: ConnectionRole,
+    protocol: "udp" | "tcp",
+    remote: { readonly hostname: string; readonly port: number } | undefined,
+  ): void;
+  /** Nothing comes from the client any more; a resume with an ICE restart can bring it back. */
+  connectionLost(role: ConnectionRole): void;
+  /** Final: the media plane has freed the connection. */
+  connectionDown(role: ConnectionRole, reason: ConnectionFailure): void;
+  dataChannelOpen(role: ConnectionRole, label: string): void;
+  dataReceived(label: string, bytes: Uint8Array): void;
+  /** A bug of ours was hit on this participant's behalf: it must close, nobody else. */
+  bug(error: unknown): void;
+}
+
+/** Fresh credentials, far above the minimum of RFC 8839 §5.4 (24 and 128 bits). */
+export function newIceCredentials(random: Random): IceCredentials {
+  return { ufrag: randomId(random, ""), pwd: randomId(random, randomId(random, "")) };
+}
+
+/** Our candidates as messages, the last one marked `final`. */
+export function trickleMessages(
+  local: LocalParameters,
+  mid: string,
+  target: SignalTarget,
+): SignalMessage[] {
+  const inits = candidateInits(local, mid);
+  return inits.map((init, index) => ({
+    case: "trickle",
+    value: new TrickleRequest({
+      candidateInit: JSON.stringify(init),
+      target,
+      final: index === inits.length - 1,
+    }),
+  }));
+}

@@ -1,0 +1,188 @@
+/**
+ * The control plane's only door to the media plane: hands out ids, sends commands, and brings each
+ * event to whoever owns the connection or down-track it names.
+ *
+ * Events for what is gone are ignored, because closing races with everything. An owner that throws
+ * is told so and nobody else notices.
+ *
+ * @module
+ */
+import type { ConnectionId, DownTrackId, NodeId, UpTrackId } from "../../base/ids.ts";
+import type { MediaAddress } from "../../base/media_vocabulary.ts";
+import type { Log } from "../../base/platform.ts";
+import type {
+  AudioLevelEntry,
+  EngineStats,
+  MediaCommand,
+  MediaEngine,
+  MediaEvent,
+} from "../../engine/messages/media_messages.ts";
+
+/** Events for the owner of the connection they name. */
+export type ConnectionEvent = Exclude<
+  Extract<MediaEvent, { readonly connection: ConnectionId }>,
+  QualityReport
+>;
+
+/** Whoever opened a connection. */
+export interface ConnectionOwner {
+  handleEngineEvent(event: ConnectionEvent): void;
+  /** {@linkcode ConnectionOwner.handleEngineEvent} threw: a bug of ours, this owner must close. */
+  handleBug(error: unknown): void;
+}
+
+/** How the tracks of one connection fared. */
+export type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;
+
+/** Whoever wants to know how loud some up-tracks are. */
+export interface LevelListener {
+  /** One report's levels of the up-tracks it watches. */
+  audioLevels(levels: readonly AudioLevelEntry[]): void;
+}
+
+/** Dispatch between one `MediaEngine` and the participants. */
+export class EngineRouter {
+  readonly #owners = new Map<ConnectionId, ConnectionOwner>();
+  readonly #layerListeners = new Map<DownTrackId, (spatial: number) => void>();
+  readonly #levelListeners = new Map<UpTrackId, Set<LevelListener>>();
+  readonly #qualityListeners = new Map<ConnectionId, (report: QualityReport) => void>();
+  readonly #stats = new Map<number, (stats: EngineStats) => void>();
+  #lastId = 0;
+
+  /** What follows the prefix of every id made here: the node's own id and a full stop. */
+  readonly #idStem: string;
+
+  /** @param node Goes into every id, so that ids of several nodes can meet. */
+  constructor(
+    readonly engine: Pick<MediaEngine, "send" | "addressesOf">,
+    readonly log: Log,
+    node: NodeId,
+  ) {
+    this.#idStem = `${node.replace(/^ND_/, "")}.`;
+  }
+
+  newConnectionId(): ConnectionId {
+    return this.#newId("CN_");
+  }
+
+  newUpTrackId(): UpTrackId {
+    return this.#newId("UT_");
+  }
+
+  newDownTrackId(): DownTrackId {
+    return this.#newId("DT_");
+  }
+
+  #newId<T extends string>(prefix: string): T {
+    return `${prefix}${this.#idStem}${++this.#lastId}` as T;
+  }
+
+  /** Events of `connection` go to `owner` until {@linkcode detach}. */
+  attach(connection: ConnectionId, owner: ConnectionOwner): void {
+    this.#owners.set(connection, owner);
+  }
+
+  detach(connection: ConnectionId): void {
+    this.#owners.delete(connection);
+  }
+
+  /** Calls `listener` whenever the forwarded layer of `downTrack` changes. */
+  watchDownTrack(downTrack: DownTrackId, listener: (spatial: number) => void): void {
+    this.#layerListeners.set(downTrack, listener);
+  }
+
+  unwatchDownTrack(downTrack: DownTrackId): void {
+    this.#layerListeners.delete(downTrack);
+  }
+
+  /** Tells `listener` the levels of `upTrack`, which may be shown in several rooms. */
+  watchLevels(upTrack: UpTrackId, listener: LevelListener): void {
+    const listeners = this.#levelListeners.get(upTrack);
+    if (listeners === undefined) this.#levelListeners.set(upTrack, new Set([listener]));
+    else listeners.add(listener);
+  }
+
+  unwatchLevels(upTrack: UpTrackId, listener: LevelListener): void {
+    const listeners = this.#levelListeners.get(upTrack);
+    if (listeners?.delete(listener) && listeners.size === 0) this.#levelListeners.delete(upTrack);
+  }
+
+  /** Calls `listener` with every report on `connection`. */
+  watchQuality(connection: ConnectionId, listener: (report: QualityReport) => void): void {
+    this.#qualityListeners.set(connection, listener);
+  }
+
+  unwatchQuality(connection: ConnectionId): void {
+    this.#qualityListeners.delete(connection);
+  }
+
+  send(command: MediaCommand): void {
+    this.engine.send(command);
+  }
+
+  /** Where the client of a connection that was opened reaches it. */
+  addressesOf(connection: ConnectionId): readonly MediaAddress[] {
+    return this.engine.addressesOf(connection);
+  }
+
+  /** Asks the media plane for its figures. */
+  stats(): Promise<EngineStats> {
+    const request = ++this.#lastId;
+    return new Promise((resolve) => {
+      this.#stats.set(request, resolve);
+      this.engine.send({ type: "request_stats", request });
+    });
+  }
+
+  /** Give every `MediaEngine.onEvent` to this. Never throws. */
+  dispatch(event: MediaEvent): void {
+    if (event.type === "stats") {
+      this.#stats.get(event.request)?.(event.stats);
+      this.#stats.delete(event.request);
+      return;
+    }
+    if (event.type === "down_track_layer") {
+      try {
+        this.#layerListeners.get(event.downTrack)?.(event.spatial);
+      } catch (error) {
+        this.log.error("layer listener failed", { error: String(error) });
+      }
+      return;
+    }
+    if (event.type === "audio_levels") return this.#dispatchLevels(event.levels);
+    if (event.type === "quality_report") return this.#dispatchQuality(event);
+    const owner = this.#owners.get(event.connection);
+    if (owner === undefined) return;
+    try {
+      owner.handleEngineEvent(event);
+    } catch (error) {
+      owner.handleBug(error);
+    }
+  }
+
+  #dispatchQuality(report: QualityReport): void {
+    try {
+      this.#qualityListeners.get(report.connection)?.(report);
+    } catch (error) {
+      this.log.error("quality listener failed", { error: String(error) });
+    }
+  }
+
+  #dispatchLevels(levels: readonly AudioLevelEntry[]): void {
+    const byListener = new Map<LevelListener, AudioLevelEntry[]>();
+    for (const entry of levels) {
+      for (const listener of this.#levelListeners.get(entry.upTrack) ?? []) {
+        const entries = byListener.get(listener);
+        if (entries === undefined) byListener.set(listener, [entry]);
+        else entries.push(entry);
+      }
+    }
+    for (const [listener, entries] of byListener) {
+      try {
+        listener.audioLevels(entries);
+      } catch (error) {
+        this.log.error("level listener failed", { error: String(error) });
+      }
+    }
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * A member of another room, shown in this one with its tracks (`ForwardParticipant`).
+ *
+ * It has a sid of its own here and no client: what this room's participants receive is forwarded
+ * straight from the origin's media and data tracks, as far as the origin's rule lets them. It
+ * follows every change of its origin and ends with it, or when it is removed here.
+ *
+ * @module
+ */
+import {
+  type DataBlob,
+  type DataBlobKey,
+  DisconnectReason,
+  ParticipantInfo_KindDetail as KindDetail,
+  ParticipantInfo_State as State,
+  type ParticipantPermission,
+} from "@livekit/protocol";
+import { attemptAll } from "../../base/attempt_all.ts";
+import { type ParticipantSid, randomId } from "../../base/ids.ts";
+import type { Log } from "../../base/platform.ts";
+import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
+import { describeError } from "../context/close_reason.ts";
+import type { SubscribableTrack } from "../subscription/codec_choice.ts";
+import { type Member, MemberRecord, type OfferedTrack } from "./member.ts";
+import type { ParticipantFacts } from "../context/participant_facts.ts";
+import type { MemberPort } from "./room_port.ts";
+import {
+  type ParticipantInit,
+  ParticipantProfile,
+  type ProfileChange,
+} from "../context/participant_profile.ts";
+import { PublishedDataTracks } from "../data/published_data_tracks.ts";
+import type { RoomContext } from "../context/room_context.ts";
+import type { CodecWish } from "../subscription/wanted_codecs.ts";
+import type { SourceState } from "../subscription/subscription_table.ts";
+import type { PublishedTrack } from "../registry/registry_messages.ts";
+
+/** What is followed: a member and the room it is in. */
+export interface Origin extends Member {
+  readonly host: Pick<MemberPort, "resolveTrack" | "sourceState" | "wish">;
+  /** Where packets of its data tracks go from another room, in which it goes by `sid`. */
+  setDataRoutesOf(sid: string, routes: readonly DataTrackRoute[]): void;
+}
+
+/** One wish of this room that the origin's room has been told of. */
+interface Wish {
+  readonly trackSid: string;
+  readonly subscriber: ParticipantFacts;
+}
+
+/**
+ * A member with no client here. It shows its origin under a sid of its own, never allows more than
+ * the origin's rule, and ends with the origin or here, once.
+ */
+export class ForwardedMember extends MemberRecord implements Member {
+  readonly sid: ParticipantSid;
+  readonly init: ParticipantInit;
+  readonly profile: ParticipantProfile;
+  readonly dataTracks: PublishedDataTracks;
+  readonly log: Log;
+  /** Called once, when it is no longer here. */
+  onClosed: () => void = () => {};
+  readonly #mirrored = new Map<string, PublishedTrack>();
+  readonly #wishes = new Map<string, Wish>();
+
+  constructor(
+    readonly context: RoomContext,
+    readonly host: MemberPort,
+    readonly origin: Origin,
+    log: Log,
+  ) {
+    super();
+    const { platform: { clock, random }, region, options } = context;
+    this.sid = randomId<ParticipantSid>(random, "PA_");
+    this.init = initOf(origin);
+    this.log = log.child({ participant: this.init.identity, sid: this.sid });
+    this.profile = new ParticipantProfile(this.sid, this.init, clock.wallMs(), region);
+    this.dataTracks = new PublishedDataTracks(
+      options.data.maxCustomEncodingLength,
+      () => randomId(random, "DTR_"),
+    );
+    this.profile.advance(State.JOINED);
+    this.profile.advance(State.ACTIVE);
+  }
+
+  get tracks(): readonly PublishedTrack[] {
+    return [...this.#mirrored.values()];
+  }
+
+  /** What a publisher allows is allowed by identity, whatever the room. */
+  allowsSubscription(trackSid: string, subscriber: ParticipantFacts): boolean {
+    return this.origin.allowsSubscription(trackSid, subscriber);
+  }
+
+  /** A track is what its origin's room says it is; only the publisher it shows is this room's. */
+  source({ track }: OfferedTrack, subscriber: ParticipantFacts): SubscribableTrack | undefined {
+    const source = this.origin.host.resolveTrack(track.sid, subscriber);
+    return source && { ...source, publisherSid: this.sid };
+  }
+
+  sourceState({ sid }: PublishedTrack, subscriber: ParticipantFacts): SourceState {
+    return this.origin.host.sourceState(sid, subscriber);
+  }
+
+  /** Takes over what its origin is now. */
+  follow(): void {
+    if (this.closed) return;
+    this.#followProfile();
+    const now = new Map(this.origin.tracks.map((track) => [track.sid as string, track]));
+    for (const [sid, track] of [...this.#mirrored]) {
+      if (now.has(sid)) continue;
+      this.#mirrored.delete(sid);
+      this.profile.touch();
+      this.host.trackUnpublished(this, track);
+      this.#withdraw(({ trackSid }) => trackSid === sid);
+    }
+    for (const [sid, track] of now) {
+      const before = this.#mirrored.get(sid);
+      if (before === track) continue;
+      this.#mirrored.set(sid, track);
+      this.profile.becomePublisher();
+      if (before === undefined) this.host.trackPublished(this, track);
+      else this.host.trackUpdated(this, track);
+    }
+    this.host.dataTracks.mirror(this, this.origin.dataTracks.infos());
+  }
+
+  /** What `subscriber`, of this room, wants of a track is told where its media comes from. */
+  relayWish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): boolean {
+    const key = `${trackSid} ${subscriber.sid}`;
+    if (wish === undefined) this.#wishes.delete(key);
+    else this.#wishes.set(key, { trackSid, subscriber });
+    this.origin.host.wish(trackSid, subscriber, wish);
+    return true;
+  }
+
+  setDataRoutes(routes: readonly DataTrackRoute[]): void {
+    this.origin.setDataRoutesOf(this.sid, routes);
+  }
+
+  blob(key: DataBlobKey): DataBlob | undefined {
+    return this.origin.blob(key);
+  }
+
+  /** Its client belongs to another room, which tells it what it is to hear. */
+  tell(): void {}
+
+  tellSubscribed(trackSid: string): void {
+    this.origin.tellSubscribed(trackSid);
+  }
+
+  sendUpdates(): void {}
+
+  /** Its tracks are muted where they are published. */
+  muteByServer(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  updateProfile(change: ProfileChange): void {
+    if (this.profile.update(change)) this.host.participantChanged(this, true);
+  }
+
+  // deno-lint-ignore require-await
+  async setPermission(permission: ParticipantPermission): Promise<void> {
+    const { hidden } = this;
+    if (!this.profile.setPermission(permission)) return;
+    this.host.participantChanged(this, true);
+    if (hidden !== this.hidden) this.host.visibilityChanged(this);
+    if (!this.closed) this.host.permissionChanged(this);
+  }
+
+  /** Its origin is gone. */
+  end(): void {
+    this.close(DisconnectReason.CLIENT_INITIATED);
+  }
+
+  close(reason: DisconnectReason): void {
+    if (this.closed) return;
+    attemptAll([
+      () => this.profile.disconnect(reason),
+      () => this.log.info("participant closed", { reason: DisconnectReason[reason] }),
+      () => this.host.participantClosed(this),
+      () => this.onClosed(),
+      () => this.#withdraw(() => true),
+      () => this.#mirrored.clear(),
+    ], (error) => this.#noteBug(error));
+  }
+
+  #withdraw(concerned: (wish: Wish) => boolean): void {
+    for (const [key, wish] of [...this.#wishes]) {
+      if (!concerned(wish)) continue;
+      this.#wishes.delete(key);
+      this.origin.host.wish(wish.trackSid, wish.subscriber, undefined);
+    }
+  }
+
+  #followProfile(): void {
+    const { name, metadata, attributes, permission } = this.origin.profile;
+    const removed = Object.keys(this.profile.attributes).filter((key) => !(key in attributes));
+    const gone = Object.fromEntries(removed.map((key) => [key, ""]));
+    this.updateProfile({ name, metadata, attributes: { ...gone, ...attributes } });
+    this.setPermission(permission).catch((error) => {
+      this.#noteBug(error);
+      this.close(DisconnectReason.STATE_MISMATCH);
+    });
+  }
+
+  #noteBug(error: unknown): void {
+    this.log.error("participant hit a bug", { error: describeError(error) });
+    this.context.counters.count("participant_bug");
+  }
+}
+
+function initOf({ init, profile }: Member): ParticipantInit {
+  return {
+    ...init,
+    name: profile.name,
+    metadata: profile.metadata,
+    attributes: profile.attributes,
+    permission: profile.permission,
+    kindDetails: [...new Set([...init.kindDetails, KindDetail.FORWARDED])],
+    autoSubscribe: false,
+    oneShot: false,
+    autoSubscribeDataTrack: false,
+  };
+}

@@ -1,0 +1,127 @@
+/**
+ * Who is in a room: what the room shows of it, and what others may subscribe to, wherever its
+ * client is served. A member whose client is here is a `Session`; one that is shown from another
+ * room (`ForwardedMember`) has no session in this one.
+ *
+ * @module
+ */
+import type {
+  DataBlob,
+  DataBlobKey,
+  DisconnectReason,
+  ParticipantInfo,
+  ParticipantInfo_State as State,
+  ParticipantPermission,
+  TrackInfo,
+} from "@livekit/protocol";
+import type { ParticipantSid, TrackSid } from "../../base/ids.ts";
+import type { Log } from "../../base/platform.ts";
+import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
+import type { Farewell } from "../context/close_reason.ts";
+import type { SubscribableTrack } from "../subscription/codec_choice.ts";
+import type { SignalMessage } from "../connection/connection_host.ts";
+import type { ParticipantFacts } from "../context/participant_facts.ts";
+import type { ParticipantInit, ParticipantProfile, ProfileChange } from "../context/participant_profile.ts";
+import type { QueuedUpdate } from "./participant_updates.ts";
+import type { PublishedDataTracks } from "../data/published_data_tracks.ts";
+import type { CodecWish } from "../subscription/wanted_codecs.ts";
+import type { SourceState } from "../subscription/subscription_table.ts";
+import type { PublishedTrack } from "../registry/registry_messages.ts";
+
+/** A published track as its publisher is asked about it. */
+export interface OfferedTrack {
+  readonly track: PublishedTrack;
+  /** Its backup codec has taken the place of its first one. */
+  readonly regressed: boolean;
+}
+
+/**
+ * Somebody in a room, wherever its client is served. Its tracks are what its room lists, and after
+ * `close` it has none.
+ */
+export interface Member extends ParticipantFacts {
+  readonly log: Log;
+  /** In the order they were published. */
+  readonly tracks: readonly PublishedTrack[];
+  readonly dataTracks: PublishedDataTracks;
+  /** Of which member of another room it is the image; absent if it is here itself. */
+  readonly origin?: Member;
+
+  /** Whether `subscriber` may have `trackSid` of this publisher. */
+  allowsSubscription(trackSid: string, subscriber: ParticipantFacts): boolean;
+  /** A track of its own for `subscriber`; `undefined` if it cannot have it at all. */
+  source(offered: OfferedTrack, subscriber: ParticipantFacts): SubscribableTrack | undefined;
+  /** As much of {@linkcode Member.source} as is asked most often. */
+  sourceState(track: PublishedTrack, subscriber: ParticipantFacts): SourceState;
+  /**
+   * What `subscriber` wants of a track.
+   *
+   * @returns Whether somebody else sums it up; else the room does.
+   */
+  relayWish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): boolean;
+  /** Where packets of its data tracks go from this room. */
+  setDataRoutes(routes: readonly DataTrackRoute[]): void;
+  /** A blob it left to be fetched. */
+  blob(key: DataBlobKey): DataBlob | undefined;
+
+  /** Tells its client, as far as this room is its client's. */
+  tell(message: SignalMessage): void;
+  /** Tells its client, wherever that is, that somebody receives the track. */
+  tellSubscribed(trackSid: string): void;
+  /** Tells its client of itself, as far as that is news. */
+  sendUpdates(updates: readonly QueuedUpdate[]): void;
+
+  /**
+   * Mutes on behalf of the server API.
+   *
+   * @returns The track now; `undefined` without such a track.
+   */
+  muteByServer(trackSid: TrackSid, muted: boolean): Promise<TrackInfo | undefined>;
+  /** Changes names or attributes and tells everybody; see {@linkcode ParticipantProfile.update}. */
+  updateProfile(change: ProfileChange): void;
+  /** Replaces what it may do; what it no longer may ends at once. */
+  setPermission(permission: ParticipantPermission): Promise<void>;
+  /** It is no longer here; idempotent. */
+  close(reason: DisconnectReason, farewell: Farewell): void;
+}
+
+/** The facts of a member, out of its profile. */
+export abstract class MemberRecord implements ParticipantFacts {
+  abstract readonly sid: ParticipantSid;
+  abstract readonly init: ParticipantInit;
+  abstract readonly profile: ParticipantProfile;
+  abstract readonly tracks: readonly PublishedTrack[];
+  abstract readonly dataTracks: PublishedDataTracks;
+
+  get identity(): string {
+    return this.init.identity;
+  }
+
+  get state(): State {
+    return this.profile.state;
+  }
+
+  get hidden(): boolean {
+    return this.profile.permission.hidden;
+  }
+
+  get agent(): boolean {
+    return this.profile.isAgent;
+  }
+
+  get active(): boolean {
+    return this.profile.isActive;
+  }
+
+  get closed(): boolean {
+    return this.profile.isClosed;
+  }
+
+  get canPublishData(): boolean {
+    return this.profile.permission.canPublishData;
+  }
+
+  info(): ParticipantInfo {
+    return this.profile.toInfo(this.tracks.map(({ info }) => info), this.dataTracks.infos());
+  }
+}

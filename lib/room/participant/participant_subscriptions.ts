@@ -1,0 +1,45 @@
+/**
+ * Ties a participant's subscriptions to its room, its client and the media plane.
+ *
+ * Everything is looked up when it happens, because the room changes when a participant is moved.
+ *
+ * @module
+ */
+import { DisconnectReason } from "@livekit/protocol";
+import { SubscriptionTimes } from "../subscription/subscription_times.ts";
+import type { SubscriptionHost } from "../subscription/subscriptions.ts";
+import type { HostedSession } from "./session_facts.ts";
+
+/** What `participant`'s subscriptions see of the world. */
+export function subscriptionHost<Self extends HostedSession<Self>>(
+  participant: Self,
+): SubscriptionHost {
+  const { router } = participant.context;
+  const times = new SubscriptionTimes(
+    participant.context,
+    participant.init,
+    (trackSid) => participant.host.resolveTrack(trackSid, participant)?.track.info,
+  );
+  return {
+    maySubscribe: () => participant.profile.permission.canSubscribe,
+    // Who cannot be offered anything else has no choice.
+    followsCodecChange: () => participant.traits.followsCodecChange || participant.oneShot,
+    canAnswer: () => participant.reachable,
+    resolve: (trackSid) => participant.host.resolveTrack(trackSid, participant),
+    sourceState: (trackSid) => participant.host.sourceState(trackSid, participant),
+    send: (message) => participant.send(message),
+    introduce: (trackSid) => participant.host.introduce(trackSid, participant),
+    subscriptionBound: (trackSid) => participant.host.subscriptionBound(trackSid, participant),
+    wish: (trackSid, wish) => participant.host.wish(trackSid, participant, wish),
+    addToOffer: (request) => participant.subscriber.addTrack(request),
+    removeFromOffer: (id) => participant.subscriber.removeTrack(id),
+    newDownTrackId: () => router.newDownTrackId(),
+    engine: (command) => router.send(command),
+    outcome: (outcome, id, trackSid) => times.outcome(outcome, id, trackSid),
+    ended: (id) => times.ended(id),
+    failed: () => {
+      if (!participant.context.options.reconnectOnSubscriptionError) return;
+      participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");
+    },
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * What those who are in a room ask of it and tell it; the room implements it.
+ *
+ * @module
+ */
+import type { DataTrackInfo } from "@livekit/protocol";
+import type { SubscribableTrack } from "../subscription/codec_choice.ts";
+import type { DataTrackHost } from "./data_track_host.ts";
+import type { Member } from "./member.ts";
+import type { ParticipantFacts } from "../context/participant_facts.ts";
+import type { CodecWish } from "../subscription/wanted_codecs.ts";
+import type { SourceState } from "../subscription/subscription_table.ts";
+import type { PublishedTrack } from "../registry/registry_messages.ts";
+
+/** The room as every member sees it, wherever its client is. */
+export interface MemberPort {
+  readonly name: string;
+  readonly dataTracks: {
+    /** `copy` is a member of another room that publishes `infos` now. */
+    mirror(copy: Member, infos: readonly DataTrackInfo[]): void;
+  };
+  participants(): Iterable<Member>;
+  byIdentity(identity: string): Member | undefined;
+  participantChanged(member: Member, immediate: boolean): void;
+  permissionChanged(member: Member): void;
+  /** It was hidden, or is no longer. */
+  visibilityChanged(member: Member): void;
+  participantClosed(member: Member): void;
+  trackPublished(member: Member, track: PublishedTrack): void;
+  trackUpdated(member: Member, track: PublishedTrack): void;
+  trackUnpublished(member: Member, track: PublishedTrack): void;
+  subscriptionRuleChanged(member: Member): void;
+  resolveTrack(trackSid: string, subscriber: ParticipantFacts): SubscribableTrack | undefined;
+  sourceState(trackSid: string, subscriber: ParticipantFacts): SourceState;
+  wish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): void;
+}
+
+/** The room as a session sees it. */
+export interface RoomPort<Session> extends MemberPort {
+  readonly dataTracks: DataTrackHost<Session>;
+  participantActive(session: Session): void;
+  /** Its client is on a new socket. */
+  participantResumed(session: Session): void;
+  introduce(trackSid: string, receiver: Session): void;
+  subscriptionBound(trackSid: string, subscriber: Session): void;
+  simulateSpeaker(session: Session, seconds: number): void;
+  dataReceived(session: Session, label: string, bytes: Uint8Array): void;
+  dataChannelOpen(session: Session): void;
+}

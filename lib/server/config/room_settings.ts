@@ -1,0 +1,101 @@
+/**
+ * The slice of the configuration that rooms need, in their words. Pure.
+ *
+ * @module
+ */
+import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
+import type { DataOptions } from "../../room/context/data_options.ts";
+import {
+  DEFAULT_ICE_SERVERS,
+  DEFAULT_ROOM_OPTIONS,
+  type RoomOptions,
+} from "../../room/context/room_context.ts";
+import type { AdminLimits } from "../../admin/admin_limits.ts";
+import type { SessionCaps } from "../../signalling/session_caps.ts";
+import type { Config } from "./config_parsing.ts";
+
+/** How loudness is measured. */
+export function audioLevelOptions({ audio }: Config): AudioLevelOptions {
+  return {
+    activeLevel: audio.active_level,
+    minPercentile: audio.min_percentile,
+    updateIntervalMs: audio.update_interval,
+    smoothIntervals: audio.smooth_intervals,
+  };
+}
+
+/** Options of all rooms. */
+export function roomOptions(config: Config): RoomOptions {
+  const { room, rtc, limit, video, audio } = config;
+  const { playout_delay: delay } = room;
+  const iceServers = rtc.stun_servers.length === 0 ? DEFAULT_ICE_SERVERS : [{
+    urls: rtc.stun_servers.map((server) => `stun:${server}`),
+    username: "",
+    credential: "",
+  }];
+  return {
+    ...DEFAULT_ROOM_OPTIONS,
+    emptyTimeoutS: room.empty_timeout,
+    departureTimeoutS: room.departure_timeout,
+    maxParticipants: room.max_participants,
+    enabledCodecs: room.enabled_codecs.map(({ mime, fmtp_line }) => ({
+      mime,
+      fmtpLine: fmtp_line,
+    })),
+    enableRemoteUnmute: room.enable_remote_unmute,
+    syncStreams: room.sync_streams,
+    playoutDelay: { enabled: delay.enabled, min: delay.min, max: delay.max },
+    roomPresets: room.room_configurations,
+    subscriptionLimits: {
+      audio: limit.subscription_limit_audio,
+      video: limit.subscription_limit_video,
+    },
+    iceServers,
+    data: dataOptions(config),
+    updateBatchTargetSize: room.update_batch_target_size,
+    dynacastPauseDelayMs: video.dynacast_pause_delay,
+    codecRegressionThreshold: video.codec_regression_threshold,
+    audioUpdateIntervalMs: audio.update_interval,
+    allowTcpFallback: rtc.allow_tcp_fallback ?? true,
+    tcpFallbackRttThresholdMs: rtc.tcp_fallback_rtt_threshold,
+    reconnectOnPublicationError: rtc.reconnect_on_publication_error ?? false,
+    reconnectOnSubscriptionError: rtc.reconnect_on_subscription_error ?? false,
+    reconnectOnDataChannelError: rtc.reconnect_on_data_channel_error ?? false,
+    maxParticipantNameLength: limit.max_participant_name_length,
+    maxMetadataSize: limit.max_metadata_size,
+    maxAttributesSize: limit.max_attributes_size,
+  };
+}
+
+function dataOptions(config: Config): DataOptions {
+  const { rtc, limit } = config;
+  return {
+    dataTracks: config.enable_data_tracks,
+    slowThresholdBps: rtc.datachannel_slow_threshold,
+    lossyTargetLatencyMs: rtc.datachannel_lossy_target_latency,
+    dataTrackTargetLatencyMs: rtc.datachannel_data_track_target_latency,
+    dataBlobs: config.enable_participant_data_blob,
+    maxBlobKeyLength: limit.max_data_blob_key_length,
+    maxBlobsSize: limit.max_data_blobs_size,
+    maxCustomEncodingLength: limit.max_data_track_custom_encoding_length,
+  };
+}
+
+/** Limits of the server API. */
+export function adminLimits({ limit }: Config): AdminLimits {
+  return {
+    maxRoomNameLength: limit.max_room_name_length,
+    maxParticipantNameLength: limit.max_participant_name_length,
+    maxMetadataSize: limit.max_metadata_size,
+    maxAttributesSize: limit.max_attributes_size,
+  };
+}
+
+/** How many sessions there may be at once. */
+export function sessionCaps({ limit }: Config): SessionCaps {
+  return {
+    perIdentity: limit.max_sessions_per_identity,
+    perToken: limit.max_sessions_per_token,
+    perAddress: limit.max_sessions_per_address,
+  };
+}

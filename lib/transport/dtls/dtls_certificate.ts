@@ -1,0 +1,71 @@
+/**
+ * The one self-signed certificate of this process, and the check of a peer's certificate against
+ * the fingerprints of its description (RFC 8122).
+ *
+ * Only SHA-2 fingerprints count: an algorithm this module does not know never matches.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { createHash, timingSafeEqual } from "node:crypto";
+import { CipherContext } from "werift";
+import type { DtlsFingerprint } from "../../base/media_vocabulary.ts";
+
+/** A certificate with its key, as the DTLS handshake needs them. */
+export interface DtlsCertificate {
+  readonly certPem: string;
+  readonly keyPem: string;
+  /** TLS 1.2 codes: SHA-256 (4) with ECDSA (3), RFC 5246 §7.4.1.4.1. */
+  readonly signatureHash: { readonly hash: 4; readonly signature: 3 };
+  /** What goes into `a=fingerprint`. */
+  readonly fingerprint: DtlsFingerprint;
+}
+
+/** TLS code of the curve P-256 (RFC 8422 §5.1.1). */
+const SECP256R1 = 23;
+const ECDSA_SHA256 = { hash: 4, signature: 3 } as const;
+
+/** Hash functions of RFC 8122 §5 that are still sound, by their SDP names, with digest length. */
+const FINGERPRINT_HASHES: Readonly<Record<string, { name: string; bytes: number }>> = {
+  "sha-256": { name: "sha256", bytes: 32 },
+  "sha-384": { name: "sha384", bytes: 48 },
+  "sha-512": { name: "sha512", bytes: 64 },
+};
+
+/** Makes a P-256 key and a self-signed certificate for it; about 40 ms, so once per process. */
+export async function createCertificate(): Promise<DtlsCertificate> {
+  const made = await CipherContext.createSelfSignedCertificateWithKey(ECDSA_SHA256, SECP256R1);
+  return {
+    certPem: made.certPem,
+    keyPem: made.keyPem,
+    signatureHash: ECDSA_SHA256,
+    fingerprint: fingerprintOf(pemToDer(made.certPem)),
+  };
+}
+
+/** The `sha-256` fingerprint of a DER certificate, upper-case hex pairs joined by colons. */
+export function fingerprintOf(der: Uint8Array): DtlsFingerprint {
+  const hex = createHash("sha256").update(der).digest("hex").toUpperCase();
+  return { algorithm: "sha-256", value: hex.match(/../g)!.join(":") };
+}
+
+/** Whether `der` is the certificate that at least one of `fingerprints` names (RFC 8122 §5). */
+export function matchesFingerprint(
+  der: Uint8Array,
+  fingerprints: readonly DtlsFingerprint[],
+): boolean {
+  return fingerprints.some(({ algorithm, value }) => {
+    const hash = Object.hasOwn(FINGERPRINT_HASHES, algorithm.toLowerCase())
+      ? FINGERPRINT_HASHES[algorithm.toLowerCase()]
+      : undefined;
+    if (hash === undefined) return false;
+    const wanted = Buffer.from(value.replaceAll(":", ""), "hex");
+    if (wanted.length !== hash.bytes) return false;
+    return timingSafeEqual(createHash(hash.name).update(der).digest(), wanted);
+  });
+}
+
+/** The bytes inside a PEM block. */
+export function pemToDer(pem: string): Uint8Array {
+  return Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64");
+}

@@ -1,0 +1,77 @@
+/**
+ * The messages of a DTLS 1.2 client, values to bytes (RFC 5246 §7.4, RFC 6347 §4.2, RFC 8422 §5).
+ *
+ * @module
+ */
+import { EXTENSION } from "./dtls_server_flight.ts";
+import { SIGNATURE_SCHEME } from "./dtls_signatures.ts";
+import type { SrtpProfile } from "../srtp/srtp_keys.ts";
+
+/** DTLS 1.2 on the wire (RFC 6347 §4.1). */
+export const DTLS_1_2 = 0xfefd;
+/** ECDHE with AES-128-GCM, signed by ECDSA or RSA (RFC 5289 §3.2). */
+export const CIPHER_SUITES: readonly number[] = [0xc02b, 0xc02f];
+/** Curves for the key share (RFC 8422 §5.1.1), in order of our preference. */
+export const CURVE = { x25519: 29, secp256r1: 23 } as const;
+const UNCOMPRESSED = 0;
+const NO_COMPRESSION = 0;
+
+/** A ClientHello; the second one says the same again, with the server's cookie. */
+export function writeClientHello(
+  random: Uint8Array,
+  cookie: Uint8Array,
+  profiles: readonly SrtpProfile[],
+): Uint8Array {
+  const extensions = [
+    ...extension(EXTENSION.supportedGroups, vector16(words([CURVE.x25519, CURVE.secp256r1]))),
+    ...extension(EXTENSION.pointFormats, vector8([UNCOMPRESSED])),
+    ...extension(EXTENSION.signatureAlgorithms, vector16(words(Object.values(SIGNATURE_SCHEME)))),
+    ...extension(EXTENSION.useSrtp, [...vector16(words(profiles)), ...vector8([])]),
+    ...extension(EXTENSION.extendedMasterSecret, []),
+    ...extension(EXTENSION.renegotiationInfo, vector8([])),
+  ];
+  return Uint8Array.from([
+    ...words([DTLS_1_2]),
+    ...random,
+    ...vector8([]), // no session to resume
+    ...vector8([...cookie]),
+    ...vector16(words(CIPHER_SUITES)),
+    ...vector8([NO_COMPRESSION]),
+    ...vector16(extensions),
+  ]);
+}
+
+/** A Certificate with one certificate in DER. */
+export function writeCertificate(der: Uint8Array): Uint8Array {
+  return Uint8Array.from(vector24(vector24([...der])));
+}
+
+/** A ClientKeyExchange with our share of ECDHE. */
+export function writeClientKeyExchange(publicKey: Uint8Array): Uint8Array {
+  return Uint8Array.from(vector8([...publicKey]));
+}
+
+/** A CertificateVerify. */
+export function writeCertificateVerify(scheme: number, signature: Uint8Array): Uint8Array {
+  return Uint8Array.from([...words([scheme]), ...vector16([...signature])]);
+}
+
+function extension(type: number, value: readonly number[]): number[] {
+  return [...words([type]), ...vector16(value)];
+}
+
+function words(values: readonly number[]): number[] {
+  return values.flatMap((value) => [value >> 8, value & 255]);
+}
+
+function vector8(bytes: readonly number[]): number[] {
+  return [bytes.length, ...bytes];
+}
+
+function vector16(bytes: readonly number[]): number[] {
+  return [bytes.length >> 8, bytes.length & 255, ...bytes];
+}
+
+function vector24(bytes: readonly number[]): number[] {
+  return [bytes.length >> 16, (bytes.length >> 8) & 255, bytes.length & 255, ...bytes];
+}

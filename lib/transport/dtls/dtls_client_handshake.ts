@@ -1,0 +1,390 @@
+/**
+ * The client's half of a DTLS 1.2 handshake (RFC 6347 §4.2): ECDHE with AES-128-GCM, both sides
+ * with a certificate.
+ *
+ * Contract: that of `dtls_handshake.ts`. Everything is done in the call that brings it; each flight
+ * is sent again, under new record numbers, until the server's next one is complete. What is not the
+ * next message of a server is counted and has no effect; a message that is, and is wrong, ends it.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { DropCounters } from "../../base/drop_counters.ts";
+import { type DtlsCertificate, pemToDer } from "./dtls_certificate.ts";
+import {
+  CIPHER_SUITES,
+  DTLS_1_2,
+  writeCertificate,
+  writeCertificateVerify,
+  writeClientHello,
+  writeClientKeyExchange,
+} from "./dtls_client_flight.ts";
+import {
+  type DtlsHandshake,
+  FlightTimer,
+  type HandshakeOptions,
+  type HandshakeOwner,
+} from "./dtls_handshake.ts";
+import { DtlsRecordSeal } from "./dtls_record_seal.ts";
+import {
+  ALERT_LEVEL,
+  CONTENT_TYPE,
+  type DtlsRecord,
+  equalBytes,
+  HANDSHAKE_TYPE,
+  type HandshakeFragment,
+  packDatagrams,
+  writeHandshake,
+  writeRecord,
+} from "./dtls_records.ts";
+import {
+  EXTENSION,
+  readCertificate,
+  readCertificateRequest,
+  readChosenProfile,
+  readHelloVerifyRequest,
+  readServerHello,
+  readServerKeyExchange,
+} from "./dtls_server_flight.ts";
+import { isSameSecret, isSignedBy, SIGNATURE_SCHEME, signWith } from "./dtls_signatures.ts";
+import { agreeOnKey, type KeyShare } from "./key_share.ts";
+import { type HandshakeMessage, HandshakeOrder } from "./handshake_order.ts";
+import type { SrtpProfile } from "../srtp/srtp_keys.ts";
+import {
+  exportKeys,
+  extendedMasterSecret,
+  type HandshakeRandoms,
+  masterSecret,
+  recordKeys,
+  transcriptHash,
+  verifyData,
+} from "./tls_key_schedule.ts";
+
+const RANDOM_BYTES = 32;
+/**
+ * First wait for an answer to a hello. It comes when ICE has a path here, but a server listens when
+ * ICE has one there: the first hello is often too early.
+ */
+const HELLO_RETRANSMIT_MS = 50;
+/** Cookies taken: a server whose secret changes, or is new each time, asks again. */
+const MAX_COOKIES = 8;
+/** Certificate type of an ECDSA key (RFC 8422 §5.5). */
+const ECDSA_SIGN = 64;
+/**
+ * What a server may say at each place after its hello verify request. It need not ask for our
+ * certificate; then what follows moves up.
+ */
+const SERVER_FLIGHT: readonly (readonly number[])[] = [
+  [HANDSHAKE_TYPE.serverHello],
+  [HANDSHAKE_TYPE.certificate],
+  [HANDSHAKE_TYPE.serverKeyExchange],
+  [HANDSHAKE_TYPE.certificateRequest, HANDSHAKE_TYPE.serverHelloDone],
+  [HANDSHAKE_TYPE.serverHelloDone, HANDSHAKE_TYPE.finished],
+  [HANDSHAKE_TYPE.finished],
+];
+
+/** A message of ours; Finished alone is sealed. */
+interface Sent {
+  readonly type: number;
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * `idle`: there is no path yet. `hello`: flight 1 or 3 is out. `finished`: flight 5 is out. `done`:
+ * the server's Finished was verified.
+ */
+type Phase = "idle" | "hello" | "finished" | "done" | "ended";
+
+/**
+ * The client's twin of {@linkcode DtlsHandshake}: what is not the server's next message has no
+ * effect, and no message is acted on before it is whole.
+ */
+export class DtlsClientHandshake implements DtlsHandshake {
+  readonly #owner: HandshakeOwner;
+  readonly #drops: DropCounters;
+  readonly #certificate: DtlsCertificate;
+  readonly #profiles: readonly SrtpProfile[];
+  readonly #order = new HandshakeOrder();
+  readonly #timer: FlightTimer;
+  readonly #random: Uint8Array;
+  #phase: Phase = "idle";
+  #cookie: Uint8Array = new Uint8Array(0);
+  #cookies = 0;
+  /** `message_seq` of the server's hello. */
+  #serverFlightSeq = 0;
+  /** Next `message_seq` and next epoch-0 record number of ours. */
+  #messageSeq = 0;
+  #plainSequence = 0;
+  /** All messages that count for Finished, in order (RFC 6347 §4.2.6). */
+  #transcript: Uint8Array[] = [];
+  #flight: readonly Sent[] = [];
+  #randoms: HandshakeRandoms | undefined;
+  #isExtended = false;
+  #srtpProfile: SrtpProfile | undefined;
+  #remoteCertificate: Uint8Array | undefined;
+  #share: KeyShare | undefined;
+  #certificateAsked = false;
+  #master: Uint8Array | undefined;
+  #seal: DtlsRecordSeal | undefined;
+
+  constructor(options: HandshakeOptions) {
+    this.#owner = options.owner;
+    this.#drops = options.drops;
+    this.#certificate = options.certificate;
+    this.#profiles = options.profiles;
+    this.#timer = new FlightTimer(options.platform.timers);
+    this.#random = options.platform.random.bytes(RANDOM_BYTES);
+  }
+
+  get phase(): string {
+    return this.#phase;
+  }
+
+  get begun(): boolean {
+    return this.#phase !== "idle";
+  }
+
+  get takesPlain(): boolean {
+    return this.#phase === "hello";
+  }
+
+  get hasKeys(): boolean {
+    return this.#seal !== undefined;
+  }
+
+  get remoteCertificate(): Uint8Array | undefined {
+    return this.#remoteCertificate;
+  }
+
+  get srtpProfile(): SrtpProfile | undefined {
+    return this.#srtpProfile;
+  }
+
+  begin(): void {
+    if (this.#phase !== "idle") return;
+    this.#phase = "hello";
+    this.#sayHello();
+  }
+
+  receive(fragment: HandshakeFragment, epoch: number): void {
+    if (this.#phase === "hello" && fragment.type === HANDSHAKE_TYPE.helloVerifyRequest) {
+      return this.#onHelloVerifyRequest(fragment, epoch);
+    }
+    const expected = SERVER_FLIGHT[fragment.messageSeq - this.#serverFlightSeq];
+    const isFinished = fragment.type === HANDSHAKE_TYPE.finished;
+    // Only Finished is sealed, and it always is.
+    const isNext = isFinished
+      ? this.#phase === "finished" && epoch === 1
+      : this.#phase === "hello" && epoch === 0;
+    if (!isNext || expected?.includes(fragment.type) !== true) {
+      return this.#drops.count("dtls_unexpected_handshake");
+    }
+    if (!this.#order.push(fragment)) return this.#drops.count("dtls_bad_fragment");
+    for (;;) {
+      const message = this.#phase === "hello" || this.#phase === "finished"
+        ? this.#order.take()
+        : undefined;
+      if (message === undefined) return;
+      this.#onServerMessage(message);
+    }
+  }
+
+  open(record: DtlsRecord): Uint8Array | undefined {
+    return this.#seal?.open(record);
+  }
+
+  seal(type: number, body: Uint8Array): Uint8Array | undefined {
+    return this.#phase === "done" ? this.#seal?.seal(type, body) : undefined;
+  }
+
+  fatalAlert(description: number): Uint8Array | undefined {
+    if (!this.begun) return undefined;
+    const body = Uint8Array.of(ALERT_LEVEL.fatal, description);
+    return this.#seal?.seal(CONTENT_TYPE.alert, body) ??
+      writeRecord(CONTENT_TYPE.alert, 0, this.#plainSequence++, body);
+  }
+
+  exportKeyingMaterial(label: string, length: number): Uint8Array {
+    return exportKeys(this.#master!, this.#randoms!, label, length);
+  }
+
+  end(): void {
+    this.#phase = "ended";
+    this.#timer.stop();
+    this.#flight = [];
+    this.#transcript = [];
+  }
+
+  /** A server that wants to see our address first; neither hello counts for Finished. */
+  #onHelloVerifyRequest(fragment: HandshakeFragment, epoch: number): void {
+    const cookie = fragment.bytes.length === fragment.length
+      ? readHelloVerifyRequest(fragment.bytes)
+      : undefined;
+    if (epoch !== 0 || cookie === undefined) return this.#drops.count("dtls_malformed");
+    const isRepeated = this.#cookies > 0 && equalBytes(cookie, this.#cookie);
+    const isTooLate = this.#order.next > this.#serverFlightSeq;
+    const isAhead = fragment.messageSeq > this.#serverFlightSeq;
+    if (isRepeated || isTooLate || isAhead || this.#cookies === MAX_COOKIES) {
+      return this.#drops.count("dtls_unexpected_handshake");
+    }
+    this.#cookies++;
+    this.#cookie = cookie.slice();
+    // A server that keeps no state counts from 0 again (RFC 6347 §4.2.1).
+    this.#serverFlightSeq = Math.max(this.#serverFlightSeq, fragment.messageSeq + 1);
+    this.#order.skipTo(this.#serverFlightSeq);
+    this.#sayHello();
+  }
+
+  #sayHello(): void {
+    const body = writeClientHello(this.#random, this.#cookie, this.#profiles);
+    this.#transcript = [];
+    this.#sendFlight([this.#say(HANDSHAKE_TYPE.clientHello, body)], HELLO_RETRANSMIT_MS);
+  }
+
+  #onServerMessage(message: HandshakeMessage): void {
+    const bytes = writeHandshake(message.type, message.messageSeq, message.body);
+    if (message.type === HANDSHAKE_TYPE.finished) return this.#onFinished(message.body);
+    this.#transcript.push(bytes);
+    const fault = this.#take(message);
+    if (fault !== undefined) return this.#owner.failed(fault);
+    if (message.type === HANDSHAKE_TYPE.serverHelloDone) this.#answer();
+  }
+
+  /** What is wrong with a message of flight 4, in words. */
+  #take({ type, body }: HandshakeMessage): string | undefined {
+    switch (type) {
+      case HANDSHAKE_TYPE.serverHello:
+        return this.#takeHello(body);
+      case HANDSHAKE_TYPE.certificate:
+        this.#remoteCertificate = readCertificate(body)?.slice();
+        return this.#remoteCertificate === undefined ? "no server certificate" : undefined;
+      case HANDSHAKE_TYPE.serverKeyExchange:
+        return this.#takeKeyExchange(body);
+      case HANDSHAKE_TYPE.certificateRequest:
+        return this.#takeCertificateRequest(body);
+      default:
+        return body.length > 0 ? "bad ServerHelloDone" : undefined;
+    }
+  }
+
+  #takeHello(body: Uint8Array): string | undefined {
+    const hello = readServerHello(body);
+    if (hello === undefined) return "bad ServerHello";
+    if (hello.version !== DTLS_1_2) return "no common version";
+    if (!CIPHER_SUITES.includes(hello.cipherSuite) || hello.compression !== 0) {
+      return "no common parameters";
+    }
+    // A server answers extensions and names none of its own (RFC 5246 §7.4.1.4).
+    const known: readonly number[] = Object.values(EXTENSION);
+    for (const [type, value] of hello.extensions) {
+      if (!known.includes(type)) return "an extension that was not offered";
+      const isFirst = type !== EXTENSION.renegotiationInfo || equalBytes(value, Uint8Array.of(0));
+      if (!isFirst) return "a renegotiation"; // RFC 5746 §3.4
+    }
+    this.#randoms = { client: this.#random, server: hello.random.slice() };
+    this.#isExtended = hello.extensions.has(EXTENSION.extendedMasterSecret);
+    const useSrtp = hello.extensions.get(EXTENSION.useSrtp);
+    if (useSrtp === undefined) return undefined;
+    const chosen = readChosenProfile(useSrtp);
+    this.#srtpProfile = this.#profiles.find((profile) => profile === chosen);
+    return this.#srtpProfile === undefined ? "an SRTP profile that was not offered" : undefined;
+  }
+
+  /** The share, signed by the certificate's key together with both random values. */
+  #takeKeyExchange(body: Uint8Array): string | undefined {
+    const exchange = readServerKeyExchange(body);
+    if (exchange === undefined) return "bad ServerKeyExchange";
+    const { curve, publicKey, parameters, scheme, signature } = exchange;
+    const { client, server } = this.#randoms!;
+    const signed = Buffer.concat([client, server, parameters]);
+    if (!isSignedBy(this.#remoteCertificate!, scheme, signed, signature)) {
+      return "ServerKeyExchange does not verify";
+    }
+    this.#share = agreeOnKey(curve, publicKey);
+    return this.#share === undefined ? "bad key share" : undefined;
+  }
+
+  #takeCertificateRequest(body: Uint8Array): string | undefined {
+    const request = readCertificateRequest(body);
+    if (request === undefined) return "bad CertificateRequest";
+    this.#certificateAsked = true;
+    return request.certificateTypes.includes(ECDSA_SIGN) &&
+        request.schemes.includes(SIGNATURE_SCHEME.ecdsaSha256)
+      ? undefined
+      : "our certificate is not wanted";
+  }
+
+  /** Flight 5: the proof of our certificate's key, and the keys. */
+  #answer(): void {
+    const flight: Sent[] = [];
+    const say = (type: number, body: Uint8Array) => flight.push(this.#say(type, body));
+    if (this.#certificateAsked) {
+      say(HANDSHAKE_TYPE.certificate, writeCertificate(pemToDer(this.#certificate.certPem)));
+    }
+    const { publicKey, secret } = this.#share!;
+    say(HANDSHAKE_TYPE.clientKeyExchange, writeClientKeyExchange(publicKey));
+    const randoms = this.#randoms!;
+    const master = this.#isExtended
+      ? extendedMasterSecret(secret, transcriptHash(this.#transcript))
+      : masterSecret(secret, randoms);
+    this.#share = undefined;
+    if (this.#certificateAsked) {
+      const signature = signWith(this.#certificate, Buffer.concat(this.#transcript));
+      const verify = writeCertificateVerify(SIGNATURE_SCHEME.ecdsaSha256, signature);
+      say(HANDSHAKE_TYPE.certificateVerify, verify);
+    }
+    say(
+      HANDSHAKE_TYPE.finished,
+      verifyData(master, "client", transcriptHash(this.#transcript)),
+    );
+    const keys = recordKeys(master, randoms);
+    this.#master = master;
+    this.#seal = new DtlsRecordSeal(keys.client, keys.server);
+    this.#phase = "finished";
+    // What was kept for the next place came in the clear, so it is no Finished.
+    this.#order.forget(this.#order.next);
+    this.#sendFlight(flight);
+  }
+
+  /** Whether both sides saw the same handshake (RFC 5246 §7.4.9). */
+  #onFinished(body: Uint8Array): void {
+    const expected = verifyData(this.#master!, "server", transcriptHash(this.#transcript));
+    if (!isSameSecret(body, expected)) return this.#owner.failed("Finished does not verify");
+    this.#phase = "done";
+    this.#timer.stop();
+    this.#flight = [];
+    this.#transcript = [];
+    this.#owner.proven();
+  }
+
+  /** A message under the next number, entered into the transcript. */
+  #say(type: number, body: Uint8Array): Sent {
+    const bytes = writeHandshake(type, this.#messageSeq++, body);
+    this.#transcript.push(bytes);
+    return { type, bytes };
+  }
+
+  #sendFlight(flight: readonly Sent[], firstRetransmitMs?: number): void {
+    this.#flight = flight;
+    this.#transmit();
+    this.#timer.start(() => this.#owner.guarded(() => this.#transmit()), firstRetransmitMs);
+  }
+
+  /** The flight in new records: repeated ones would be lost on a peer's replay window. */
+  #transmit(): void {
+    const records: Uint8Array[] = [];
+    for (const { type, bytes } of this.#flight) {
+      if (type !== HANDSHAKE_TYPE.finished) {
+        records.push(this.#plain(CONTENT_TYPE.handshake, bytes));
+        continue;
+      }
+      records.push(this.#plain(CONTENT_TYPE.changeCipherSpec, Uint8Array.of(1)));
+      records.push(this.#seal!.seal(CONTENT_TYPE.handshake, bytes));
+    }
+    for (const datagram of packDatagrams(records)) this.#owner.send(datagram);
+  }
+
+  #plain(type: number, body: Uint8Array): Uint8Array {
+    return writeRecord(type, 0, this.#plainSequence++, body);
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * What a DTLS session needs of its role, and what a role needs of its session: the server's half
+ * (`dtls_server_handshake.ts`) and the client's (`dtls_client_handshake.ts`) are twins.
+ *
+ * Contract: a role orders, authenticates and answers handshake messages and repeats its flights. It
+ * says `proven` once, after the peer proved its certificate's key and both Finished messages agree;
+ * whether that certificate is the right one is the session's to judge. After `end` it sends nothing
+ * and leaves no timer.
+ *
+ * @module
+ */
+import type { DropCounters } from "../../base/drop_counters.ts";
+import type { Cancel, Random, Timers } from "../../base/platform.ts";
+import type { DtlsCertificate } from "./dtls_certificate.ts";
+import type { DtlsRecord, HandshakeFragment } from "./dtls_records.ts";
+import type { SrtpProfile } from "../srtp/srtp_keys.ts";
+
+/** What a role does to its session. */
+export interface HandshakeOwner {
+  /** Sends one datagram. */
+  send(datagram: Uint8Array): void;
+  /** The peer proved its certificate's key and the whole handshake. */
+  proven(): void;
+  /** It cannot succeed any more; `detail` names the step. */
+  failed(detail: string): void;
+  /** Runs a step that comes from a timer or promise; a throw ends this session and nothing else. */
+  guarded(step: () => void): void;
+}
+
+/** What both roles are made of. */
+export interface HandshakeOptions {
+  readonly certificate: DtlsCertificate;
+  /** In order of our preference. */
+  readonly profiles: readonly SrtpProfile[];
+  readonly platform: { readonly timers: Timers; readonly random: Random };
+  readonly drops: DropCounters;
+  readonly owner: HandshakeOwner;
+}
+
+/**
+ * One role's half of a handshake, and the keys it ends with. Says `proven` once at most, only after
+ * certificate key and both Finished messages agree; after `end` it is silent and holds no timer.
+ */
+export interface DtlsHandshake {
+  /** A word for logs: which step it is at. */
+  readonly phase: string;
+  /**
+   * Whether the peer was given a reason to expect an answer: work was done that cannot be undone.
+   */
+  readonly begun: boolean;
+  /** Whether plaintext handshake messages are of use. */
+  readonly takesPlain: boolean;
+  /** Whether epoch-1 records can be opened. */
+  readonly hasKeys: boolean;
+  /** The peer's certificate in DER, proven only after `proven`. */
+  readonly remoteCertificate: Uint8Array | undefined;
+  /** What was agreed on (RFC 5764 §4.1.1). */
+  readonly srtpProfile: SrtpProfile | undefined;
+  /** There is a path: the role that speaks first does. Idempotent. */
+  begin(): void;
+  /** One fragment of a record of `epoch`, which opened if it was sealed. */
+  receive(fragment: HandshakeFragment, epoch: number): void;
+  /** Opens an epoch-1 record. */
+  open(record: DtlsRecord): Uint8Array | undefined;
+  /** Seals a record of epoch 1; `undefined` before both sides agreed. */
+  seal(type: number, body: Uint8Array): Uint8Array | undefined;
+  /** A fatal alert as a record, sealed if possible; `undefined` if the peer knows nothing of us. */
+  fatalAlert(description: number): Uint8Array | undefined;
+  /** Exported keying material (RFC 5705), once proven. */
+  exportKeyingMaterial(label: string, length: number): Uint8Array;
+  /** Lets go of timers and of what was kept. Idempotent. */
+  end(): void;
+}
+
+/** First wait before a flight is sent again; doubles up to the second number. */
+const RETRANSMIT_MS = 200;
+const MAX_RETRANSMIT_MS = 2000;
+
+/** Sends a flight again and again, until told to stop (RFC 6347 §4.2.4). */
+export class FlightTimer {
+  #cancel: Cancel | undefined;
+
+  constructor(readonly timers: Timers) {}
+
+  /**
+   * Calls `send` after a while, then after longer and longer; replaces what ran before.
+   *
+   * @param firstMs The first wait.
+   */
+  start(send: () => void, firstMs = RETRANSMIT_MS): void {
+    this.#after(firstMs, send);
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  #after(delayMs: number, send: () => void): void {
+    this.stop();
+    this.#cancel = this.timers.after(delayMs, () => {
+      this.#after(Math.min(delayMs * 2, MAX_RETRANSMIT_MS), send);
+      send();
+    });
+  }
+}

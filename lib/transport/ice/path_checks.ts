@@ -1,0 +1,177 @@
+/**
+ * Whether the client is where a path leads, found out by asking: a request of the client's says who
+ * it is, but a copy of it can be sent with any source address, and media would follow to whoever
+ * lives there. So a path is *proven* by an answer to a check of our own, which nobody can give who
+ * does not receive at that address; by a DTLS handshake that went over it alone; or by being a TCP
+ * connection.
+ *
+ * Lite agents need not send checks (RFC 8445 §2.5); every full agent answers them. As soon as a
+ * client has answered one, proofs age: it has to go on answering (consent, RFC 7675), or sending
+ * media, which is authenticated and cannot be said again (FFmpeg answers nothing once it is
+ * connected).
+ *
+ * An address that is not proven is asked when requests come, at most once for each (and twice more
+ * if it is urgent): what never answers gets little more than it was made to send. The path in use
+ * is asked in any case, for clients that send no checks once they are connected (FFmpeg's).
+ *
+ * @module
+ */
+import type { IceCredentials } from "../../base/media_vocabulary.ts";
+import type { Random } from "../../base/platform.ts";
+import {
+  MAX_REQUEST_BYTES,
+  MAX_REQUEST_NAME,
+  type StunMac,
+  TRANSACTION_BYTES,
+  writeBindingRequest,
+} from "../../wire/stun.ts";
+import type { IceDirectory, OpenCheck } from "./ice_directory.ts";
+import type { NetworkPath } from "./network_path.ts";
+import { stunKey } from "./stun_key.ts";
+
+/** How long an answer proves a path, ms (RFC 7675 §5.1). */
+export const CONSENT_MS = 30_000;
+/** After this long the next request is a reason to ask again, ms. */
+const RENEW_AFTER_MS = 4_000;
+/** After this long it is asked without one, ms (RFC 7675 §5.1). */
+const RENEW_ANYWAY_MS = 5_000;
+/** Least time between two checks on a path, ms: proven, and not. */
+const PROVEN_SPACING_MS = 500;
+const SPACING_MS = 40;
+/** For so long what is sent again is the same check, ms; an answer to any copy counts. */
+const CHECK_LIFE_MS = 2_000;
+/** Passwords of the client's that are known: its first and those of restarts. */
+const MAX_REMOTES = 8;
+/** RFC 8445 §5.1.2.1: of a peer-reflexive candidate. */
+const PRIORITY = 0x6eff_ffff;
+
+/** What is known of one path. */
+export interface PathProof {
+  readonly path: NetworkPath;
+  /** Names of the last request on it: theirs first. */
+  username: string;
+  /** When the client last showed to be there, monotonic ms; -Infinity if never. */
+  provenAt: number;
+  /** When authenticated media last came from there while it was proven. */
+  mediaAt: number;
+  sentAt: number;
+  check: (OpenCheck & { readonly openedAt: number }) | undefined;
+}
+
+/** A path of which nothing is known. */
+export function unprovenPath(path: NetworkPath): PathProof {
+  const never = -Infinity;
+  return { path, username: "", provenAt: never, mediaAt: never, sentAt: never, check: undefined };
+}
+
+/** The checks of one agent. */
+export class PathChecks {
+  readonly #directory: IceDirectory;
+  readonly #random: Random;
+  readonly #onAnswer: (proof: PathProof, now: number, rttMs: number) => void;
+  readonly #remotes: { readonly ufrag: string; readonly mac: StunMac }[] = [];
+  readonly #out = new Uint8Array(MAX_REQUEST_BYTES);
+  readonly #tieBreaker: Uint8Array;
+  /** Since when the client is known to answer. */
+  #answersSince = Infinity;
+
+  /**
+   * @param onAnswer After the proof was noted; with the round trip, or -1 for a check that was sent
+   *   again: it cannot be told which copy was answered.
+   */
+  constructor(
+    directory: IceDirectory,
+    random: Random,
+    onAnswer: (proof: PathProof, now: number, rttMs: number) => void,
+  ) {
+    this.#directory = directory;
+    this.#random = random;
+    this.#onAnswer = onAnswer;
+    this.#tieBreaker = random.bytes(8);
+  }
+
+  /** Whether the client has answered a check: then proofs age. */
+  get areAnswered(): boolean {
+    return this.#answersSince < Infinity;
+  }
+
+  /** Tells the client's credentials, without which nothing can be asked. */
+  setRemote({ ufrag, pwd }: IceCredentials): void {
+    const known = this.#remotes.findIndex((remote) => remote.ufrag === ufrag);
+    if (known >= 0) this.#remotes.splice(known, 1);
+    this.#remotes.push({ ufrag, mac: stunKey(pwd) });
+    if (this.#remotes.length > MAX_REMOTES) this.#remotes.shift();
+  }
+
+  /** Whether the client is there: media may be sent. */
+  isProven(proof: PathProof, now: number): boolean {
+    return now < this.endsAt(proof);
+  }
+
+  /** When that ends unless it answers again, monotonic ms; -Infinity if it never began. */
+  endsAt({ path, provenAt, mediaAt }: PathProof): number {
+    if (path.protocol === "tcp") return Infinity;
+    if (provenAt === -Infinity) return -Infinity;
+    return Math.max(provenAt, mediaAt, this.#answersSince) + CONSENT_MS;
+  }
+
+  /** When the path in use is to be asked whatever comes, monotonic ms. */
+  renewsAt(proof: PathProof): number {
+    if (!this.areAnswered || proof.path.protocol === "tcp") return Infinity;
+    return Math.max(proof.provenAt, proof.sentAt) + RENEW_ANYWAY_MS;
+  }
+
+  /**
+   * A request came by the path: asks back if there is a reason.
+   *
+   * @param renew Whether it is in use.
+   */
+  requested(proof: PathProof, now: number, renew: boolean): void {
+    if (proof.path.protocol === "tcp") return;
+    const isProven = this.isProven(proof, now);
+    if (isProven && this.areAnswered && !(renew && now - proof.provenAt >= RENEW_AFTER_MS)) return;
+    if (now - proof.sentAt >= (isProven ? PROVEN_SPACING_MS : SPACING_MS)) this.send(proof, now);
+  }
+
+  /** Sends a check, if the client's password is known. */
+  send(proof: PathProof, now: number): void {
+    const { username, path } = proof;
+    const ufrag = username.slice(0, username.indexOf(":"));
+    const mac = this.#remotes.find((remote) => remote.ufrag === ufrag)?.mac;
+    if (mac === undefined || username.length > MAX_REQUEST_NAME) return;
+    if (proof.check === undefined || now - proof.check.openedAt >= CHECK_LIFE_MS) {
+      this.#open(proof, mac, now);
+    }
+    const { transaction } = proof.check!;
+    const fields = { transaction, username, priority: PRIORITY, tieBreaker: this.#tieBreaker };
+    path.send(this.#out, writeBindingRequest(this.#out, fields, mac));
+    proof.sentAt = now;
+  }
+
+  /** The path is gone. */
+  forget(proof: PathProof): void {
+    if (proof.check !== undefined) this.#directory.deleteCheck(proof.check);
+    proof.check = undefined;
+  }
+
+  #open(proof: PathProof, mac: StunMac, now: number): void {
+    this.forget(proof);
+    let transaction: Uint8Array;
+    let tag: number;
+    do {
+      transaction = this.#random.bytes(TRANSACTION_BYTES);
+      tag = new DataView(transaction.buffer, transaction.byteOffset).getUint32(0);
+    } while (!this.#directory.isFree(tag));
+    const answered = (at: number) => this.#answered(proof, at);
+    proof.check = { transaction, tag, mac, path: proof.path, openedAt: now, answered };
+    this.#directory.addCheck(proof.check);
+  }
+
+  #answered(proof: PathProof, now: number): void {
+    const rttMs = proof.check?.openedAt === proof.sentAt ? now - proof.sentAt : -1;
+    proof.check = undefined;
+    proof.provenAt = now;
+    this.#answersSince = Math.min(this.#answersSince, now);
+    this.#onAnswer(proof, now, rttMs);
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * One UDP socket for every session: STUN goes to the ICE directory, everything else to the owner of
+ * the validated path it came on, and what came on no such path is dropped and counted.
+ *
+ * @module
+ */
+import type { DropCounters } from "../../base/drop_counters.ts";
+import type { Clock, Log } from "../../base/platform.ts";
+import { datagramKind } from "../../wire/datagram_kind.ts";
+import type { Datagrams, RemoteAddress } from "../datagrams/datagrams.ts";
+import type { IceDirectory, StunOrigin } from "./ice_directory.ts";
+import { type NetworkPath, PathTable, UdpPath } from "./network_path.ts";
+
+/** What the mux joins. */
+export interface UdpMuxOptions {
+  readonly datagrams: Datagrams;
+  readonly directory: IceDirectory;
+  readonly clock: Clock;
+  readonly drops: DropCounters;
+  readonly log: Log;
+}
+
+/** Takes the datagrams' two callbacks for itself. */
+export class UdpMux {
+  /** After each batch of datagrams was delivered; set by the engine. */
+  onBatchEnd: (now: number) => void = () => {};
+  readonly #options: UdpMuxOptions;
+  readonly #paths = new PathTable();
+  readonly #origin: UdpOrigin;
+  /** The batch's time, read once; -1 between batches. */
+  #now = -1;
+  #startedUs = 0;
+  #busyUs = 0;
+
+  constructor(options: UdpMuxOptions) {
+    this.#options = options;
+    this.#origin = new UdpOrigin(options.datagrams, this.#paths);
+    options.datagrams.onDatagram = (bytes, length, remote) => this.#receive(bytes, length, remote);
+    options.datagrams.onBatchEnd = () => this.#endBatch();
+  }
+
+  /** Number of validated remote addresses. */
+  get pathCount(): number {
+    return this.#paths.size;
+  }
+
+  /** Time spent on batches since the start, µs. */
+  get busyUs(): number {
+    return this.#busyUs;
+  }
+
+  #receive(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
+    if (this.#now < 0) {
+      this.#now = this.#options.clock.now();
+      this.#startedUs = this.#options.clock.nowUs();
+    }
+    const { drops, log } = this.#options;
+    const kind = datagramKind(bytes, length);
+    if (kind === "other") return drops.count("udp_unknown_protocol");
+    const path = this.#paths.get(remote);
+    // A bug behind the seam must not end the one receive loop that everybody shares.
+    try {
+      if (kind === "stun") {
+        this.#origin.remote = remote;
+        this.#origin.path = path;
+        this.#options.directory.receiveStun(bytes, length, this.#origin, this.#now);
+      } else if (path?.owner === undefined) drops.count("udp_not_validated");
+      else path.owner.receive(kind, bytes, length, path, this.#now);
+    } catch (error) {
+      drops.count("receive_threw");
+      log.error("Receiving a datagram failed inside", { kind, error });
+    }
+  }
+
+  #endBatch(): void {
+    const now = this.#now < 0 ? this.#options.clock.now() : this.#now;
+    this.#now = -1;
+    try {
+      this.onBatchEnd(now);
+    } catch (error) {
+      this.#options.drops.count("receive_threw");
+      this.#options.log.error("Ending a batch of datagrams failed inside", { error });
+    }
+    this.#options.datagrams.flush();
+    if (this.#startedUs > 0) this.#busyUs += this.#options.clock.nowUs() - this.#startedUs;
+    this.#startedUs = 0;
+  }
+}
+
+/** The one origin all STUN over UDP passes with, refilled for each message. */
+class UdpOrigin implements StunOrigin {
+  remote: RemoteAddress = { transport: "udp", hostname: "", port: 0 };
+  path: NetworkPath | undefined;
+
+  constructor(private readonly datagrams: Datagrams, private readonly table: PathTable) {}
+
+  reply(bytes: Uint8Array, length: number): void {
+    this.datagrams.send(bytes, length, this.remote);
+  }
+
+  openPath(): NetworkPath {
+    const path = new UdpPath(this.remote, this.datagrams, this.table);
+    this.table.add(path);
+    this.path = path;
+    return path;
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * What becomes of messages for a reader that is slower than its writers.
+ *
+ * Reliable messages are never thrown away while the reader makes progress: its writers are slowed
+ * down instead (see `data_flow.ts` in the engine), so that memory stays bounded and files arrive
+ * whole. A reader below the threshold does not slow anybody down: it loses messages. Messages of
+ * lossy channels are dropped once they would wait longer than their target latency.
+ *
+ * @module
+ */
+import type { DataChannelPolicy } from "../../base/media_vocabulary.ts";
+import type { DrainRate } from "./drain_rate.ts";
+
+/** LiveKit's three channels by what they are for. */
+export type ChannelKind = "reliable" | "lossy" | "data_track";
+
+/** Labels of LiveKit's channels, whoever opens them. */
+export const CHANNEL_LABELS: Readonly<Record<ChannelKind, string>> = {
+  reliable: "_reliable",
+  lossy: "_lossy",
+  data_track: "_data_track",
+};
+
+/** Bytes that may wait in a reliable channel: seconds of a slow phone's link. */
+export const MAX_RELIABLE_BUFFER_BYTES = 4 * 1024 * 1024;
+/** Bytes that may wait in a lossy one, where late is as bad as lost. */
+export const MAX_LOSSY_BUFFER_BYTES = 256 * 1024;
+/** With a threshold: waiting reliable bytes from which writers wait, or a slow reader loses. */
+export const BACKLOG_BYTES = 128 * 1024;
+/** Without one, writers wait only where messages would be lost otherwise. */
+const LAST_RESORT_BACKLOG_BYTES = 3 * 1024 * 1024;
+/** Without a threshold: a reader below this, bit/s, may not slow a whole room down to its pace. */
+const STALLED_BPS = 100_000;
+/** Waiting lossy bytes that are never too many, whatever the rate. */
+const MIN_LOSSY_BUFFER_BYTES = 8 * 1024;
+
+/** No thresholds and no data tracks: what holds where nothing is configured. */
+export const DEFAULT_DATA_POLICY: DataChannelPolicy = {
+  dataTracks: false,
+  slowThresholdBps: 0,
+  lossyTargetLatencyMs: 0,
+  dataTrackTargetLatencyMs: 0,
+};
+
+/** Whether the reader of a reliable channel is so slow that nobody should wait for it. */
+export function isSlowReader(policy: DataChannelPolicy, rate: DrainRate, now: number): boolean {
+  const bps = rate.bps(now);
+  return bps !== undefined && bps < (policy.slowThresholdBps || STALLED_BPS);
+}
+
+/** Waiting reliable bytes from which writers are to wait; they may go on at half of it. */
+export function backlogLimit({ slowThresholdBps }: DataChannelPolicy): number {
+  return slowThresholdBps > 0 ? BACKLOG_BYTES : LAST_RESORT_BACKLOG_BYTES;
+}
+
+/** Why a message must not be queued, as a drop reason. */
+export function refusal(
+  policy: DataChannelPolicy,
+  channel: { readonly label: string; readonly lossy: boolean; readonly rate: DrainRate },
+  waitingBytes: number,
+  messageBytes: number,
+  now: number,
+): string | undefined {
+  if (channel.lossy) {
+    if (waitingBytes + messageBytes > MAX_LOSSY_BUFFER_BYTES) return "data_lossy_buffer_full";
+    return isLate(policy, channel, waitingBytes, now) ? "data_lossy_late" : undefined;
+  }
+  if (waitingBytes + messageBytes > MAX_RELIABLE_BUFFER_BYTES) return "data_reliable_buffer_full";
+  const slow = policy.slowThresholdBps > 0 && waitingBytes >= BACKLOG_BYTES &&
+    isSlowReader(policy, channel.rate, now);
+  return slow ? "data_slow_reader" : undefined;
+}
+
+function isLate(
+  policy: DataChannelPolicy,
+  { label, rate }: { readonly label: string; readonly rate: DrainRate },
+  waitingBytes: number,
+  now: number,
+): boolean {
+  if (waitingBytes <= MIN_LOSSY_BUFFER_BYTES) return false;
+  const latencyMs = label === CHANNEL_LABELS.data_track
+    ? policy.dataTrackTargetLatencyMs
+    : policy.lossyTargetLatencyMs;
+  const bps = latencyMs > 0 ? rate.bps(now) : undefined;
+  return bps !== undefined && waitingBytes > bps * latencyMs / 8000;
+}

@@ -1,0 +1,195 @@
+/**
+ * AEAD_AES_128_GCM and AEAD_AES_256_GCM (RFC 7714 §8 and §9) on libcrypto, by address and in place.
+ *
+ * @module
+ */
+import type { Libcrypto, LibcryptoCalls } from "../crypto/libcrypto.ts";
+import { addressOf } from "../crypto/native_address.ts";
+import {
+  nativeScratch,
+  RTCP_DATA_BYTES,
+  saltWords,
+  setIv,
+  setRtcpData,
+  setTagParam,
+} from "./native_scratch.ts";
+import type { SrtpCipher } from "./srtp_cipher.ts";
+import { SRTP_PROFILE, type SrtpSessionKeys } from "./srtp_keys.ts";
+import {
+  E_BIT,
+  GCM_TAG_BYTES,
+  isWithin,
+  RTCP_HEADER_BYTES,
+  RTCP_INDEX_BYTES,
+  writeUint32,
+} from "./srtp_layout.ts";
+
+/** `EVP_CTRL_AEAD_GET_TAG` and `EVP_CTRL_AEAD_SET_TAG` of `openssl/evp.h`. */
+const GET_TAG = 0x10;
+const SET_TAG = 0x11;
+const OPENS = 0;
+const SEALS = 1;
+
+/**
+ * One direction's AES-GCM cipher: seals the same bytes as its portable twin. It holds memory of
+ * libcrypto until `close`, after which it may not be called.
+ */
+export class NativeGcm implements SrtpCipher {
+  readonly rtpOverhead = GCM_TAG_BYTES;
+  readonly rtcpOverhead = GCM_TAG_BYTES + RTCP_INDEX_BYTES;
+  readonly rtcpIndexFromEnd = RTCP_INDEX_BYTES;
+  readonly #library: Libcrypto;
+  readonly #calls: LibcryptoCalls;
+  readonly #scratch = nativeScratch();
+  readonly #rtp: bigint;
+  readonly #rtcp: bigint;
+  readonly #rtpSalt: Int32Array;
+  readonly #rtcpSalt: Int32Array;
+  #isClosed = false;
+
+  constructor(library: Libcrypto, keys: SrtpSessionKeys) {
+    this.#library = library;
+    this.#calls = library.calls;
+    this.#rtpSalt = saltWords(keys.rtpSalt, "gcm");
+    this.#rtcpSalt = saltWords(keys.rtcpSalt, "gcm");
+    const cipher = keys.profile === SRTP_PROFILE.aeadAes256Gcm ? "aes-256-gcm" : "aes-128-gcm";
+    [this.#rtp, this.#rtcp] = library.newContextPair(cipher, keys.rtpKey, keys.rtcpKey);
+  }
+
+  sealRtp(
+    bytes: Uint8Array,
+    length: number,
+    headerLength: number,
+    ssrc: number,
+    roc: number,
+    seq: number,
+  ): number {
+    if (!this.#fits(bytes, headerLength, length, GCM_TAG_BYTES)) return 0;
+    const context = this.#rtp;
+    const address = addressOf(bytes);
+    const payload = address + BigInt(headerLength | 0);
+    setIv(this.#rtpSalt, ssrc, roc, seq);
+    if (!this.#begin(context, SEALS, address, headerLength)) return 0;
+    if (!this.#apply(context, payload, payload, length - headerLength)) return 0;
+    return this.#finishSeal(context, address + BigInt(length | 0)) ? length + GCM_TAG_BYTES : 0;
+  }
+
+  sealRtpFrom(
+    out: Uint8Array,
+    headerLength: number,
+    prefixLength: number,
+    source: Uint8Array,
+    sourceAt: number,
+    sourceLength: number,
+    ssrc: number,
+    roc: number,
+    seq: number,
+  ): number {
+    const from = headerLength + prefixLength;
+    const length = from + sourceLength;
+    if (prefixLength < 0 || !isWithin(source, sourceAt, sourceLength)) return 0;
+    if (!this.#fits(out, headerLength, length, GCM_TAG_BYTES)) return 0;
+    const context = this.#rtp;
+    const address = addressOf(out);
+    const payload = address + BigInt(headerLength | 0);
+    const sourceAddress = addressOf(source) + BigInt(sourceAt | 0);
+    setIv(this.#rtpSalt, ssrc, roc, seq);
+    if (!this.#begin(context, SEALS, address, headerLength)) return 0;
+    if (!this.#apply(context, payload, payload, prefixLength)) return 0;
+    if (!this.#apply(context, address + BigInt(from | 0), sourceAddress, sourceLength)) return 0;
+    return this.#finishSeal(context, address + BigInt(length | 0)) ? length + GCM_TAG_BYTES : 0;
+  }
+
+  openRtp(
+    bytes: Uint8Array,
+    length: number,
+    headerLength: number,
+    ssrc: number,
+    roc: number,
+    seq: number,
+  ): number {
+    const end = length - GCM_TAG_BYTES;
+    if (!this.#fits(bytes, headerLength, end, GCM_TAG_BYTES)) return -1;
+    const context = this.#rtp;
+    const address = addressOf(bytes);
+    const payload = address + BigInt(headerLength | 0);
+    setIv(this.#rtpSalt, ssrc, roc, seq);
+    if (!this.#begin(context, OPENS, address, headerLength)) return -1;
+    if (!this.#apply(context, payload, payload, end - headerLength)) return -1;
+    return this.#finishOpen(context, address + BigInt(end | 0)) ? end : -1;
+  }
+
+  sealRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
+    if (!this.#fits(bytes, RTCP_HEADER_BYTES, length, this.rtcpOverhead)) return 0;
+    const context = this.#rtcp;
+    const address = addressOf(bytes);
+    const body = address + BigInt(RTCP_HEADER_BYTES);
+    setIv(this.#rtcpSalt, ssrc, index >>> 16, index & 0xffff);
+    setRtcpData(bytes, index | E_BIT);
+    if (!this.#begin(context, SEALS, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return 0;
+    if (!this.#apply(context, body, body, length - RTCP_HEADER_BYTES)) return 0;
+    if (!this.#finishSeal(context, address + BigInt(length | 0))) return 0;
+    writeUint32(bytes, length + GCM_TAG_BYTES, index | E_BIT);
+    return length + GCM_TAG_BYTES + RTCP_INDEX_BYTES;
+  }
+
+  openRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
+    const end = length - GCM_TAG_BYTES - RTCP_INDEX_BYTES;
+    if (!this.#fits(bytes, RTCP_HEADER_BYTES, end, this.rtcpOverhead)) return -1;
+    const context = this.#rtcp;
+    const address = addressOf(bytes);
+    const body = address + BigInt(RTCP_HEADER_BYTES);
+    setIv(this.#rtcpSalt, ssrc, index >>> 16, index & 0xffff);
+    setRtcpData(bytes, index | E_BIT);
+    if (!this.#begin(context, OPENS, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return -1;
+    if (!this.#apply(context, body, body, end - RTCP_HEADER_BYTES)) return -1;
+    return this.#finishOpen(context, address + BigInt(end | 0)) ? end : -1;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#library.freeContext(this.#rtp);
+    this.#library.freeContext(this.#rtcp);
+  }
+
+  /** Whether `[from .. to)` of `bytes` can be worked on and `overhead` bytes follow. */
+  #fits(bytes: Uint8Array, from: number, to: number, overhead: number): boolean {
+    return !this.#isClosed && from >= 0 && from <= to && to + overhead <= bytes.length;
+  }
+
+  /** Starts with the IV in the scratch and takes in what is only authenticated. */
+  #begin(context: bigint, direction: number, data: bigint, dataLength: number): boolean {
+    const calls = this.#calls;
+    return calls.EVP_CipherInit_ex(context, 0n, 0n, 0n, this.#scratch.gcmIv, direction) === 1 &&
+      calls.EVP_Cipher(context, 0n, data, dataLength) >= 0;
+  }
+
+  /** Encrypts or decrypts the next `length` bytes. */
+  #apply(context: bigint, to: bigint, from: bigint, length: number): boolean {
+    return length === 0 || this.#calls.EVP_Cipher(context, to, from, length) >= 0;
+  }
+
+  /** Writes the 16 bytes of the tag to `tag`. */
+  #finishSeal(context: bigint, tag: bigint): boolean {
+    const calls = this.#calls;
+    if (calls.EVP_Cipher(context, tag, 0n, 0) < 0) return false;
+    if (calls.EVP_CIPHER_CTX_get_params === null) {
+      return calls.EVP_CIPHER_CTX_ctrl(context, GET_TAG, GCM_TAG_BYTES, tag) === 1;
+    }
+    setTagParam(tag);
+    return calls.EVP_CIPHER_CTX_get_params(context, this.#scratch.tagParam) === 1;
+  }
+
+  /** Compares the 16 bytes at `tag`, in constant time. */
+  #finishOpen(context: bigint, tag: bigint): boolean {
+    const calls = this.#calls;
+    if (calls.EVP_CIPHER_CTX_set_params === null) {
+      if (calls.EVP_CIPHER_CTX_ctrl(context, SET_TAG, GCM_TAG_BYTES, tag) !== 1) return false;
+    } else {
+      setTagParam(tag);
+      if (calls.EVP_CIPHER_CTX_set_params(context, this.#scratch.tagParam) !== 1) return false;
+    }
+    return calls.EVP_Cipher(context, tag, 0n, 0) >= 0;
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * SRTP ciphers on libcrypto: byte for byte what `portable_srtp.ts` does, many times faster.
+ *
+ * @module
+ */
+import type { Libcrypto } from "../crypto/libcrypto.ts";
+import { NativeCm } from "./native_cm.ts";
+import { NativeGcm } from "./native_gcm.ts";
+import type { SrtpCipherFactory } from "./srtp_cipher.ts";
+import { SRTP_PROFILE } from "./srtp_keys.ts";
+
+/**
+ * Makes the cipher for the profile of its keys; each holds memory of `library` until it is closed.
+ */
+export function nativeCipherFactory(library: Libcrypto): SrtpCipherFactory {
+  return (keys) =>
+    keys.profile === SRTP_PROFILE.aes128CmSha1_80
+      ? new NativeCm(library, keys)
+      : new NativeGcm(library, keys);
+}

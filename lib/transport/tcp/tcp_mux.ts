@@ -1,0 +1,142 @@
+/**
+ * One TCP listener for every session (ICE-TCP passive). The first proven STUN request on a
+ * connection names its session; connections that name none are few, from no one address many,
+ * short-lived, and give way to newcomers (`tcp_strangers.ts`).
+ *
+ * @module
+ */
+import type { DropCounters } from "../../base/drop_counters.ts";
+import type { Clock, Log, Timers } from "../../base/platform.ts";
+import { bindError } from "../datagrams/bind_error.ts";
+import type { StunReceiver } from "../ice/ice_directory.ts";
+import { DEFAULT_TCP_LIMITS, type TcpLimits, TcpPath, type TcpPathHost } from "./tcp_path.ts";
+import { TcpStrangers } from "./tcp_strangers.ts";
+
+/** What the mux needs. */
+export interface TcpMuxOptions {
+  /** Literal address; `0.0.0.0` or `::` (both families on most systems) for all interfaces. */
+  readonly hostname: string;
+  /** 0 for any. */
+  readonly port: number;
+  readonly directory: StunReceiver;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly drops: DropCounters;
+  readonly log: Log;
+  readonly limits?: Partial<TcpLimits>;
+}
+
+/** Pause after a failed accept, ms: out of file descriptors is the usual cause, and passes. */
+const ACCEPT_PAUSE_MS = 100;
+
+/**
+ * Starts listening.
+ *
+ * @throws `SfuError` `address_in_use`, `address_not_available` or `permission_denied`.
+ */
+export async function openTcpMux(options: TcpMuxOptions): Promise<TcpMux> {
+  const { hostname, port } = options;
+  try {
+    return new TcpMux(Deno.listen({ transport: "tcp", hostname, port }), options);
+  } catch (error) {
+    throw bindError(error, "tcp", hostname, port);
+  }
+}
+
+/** Made by {@linkcode openTcpMux}. */
+export class TcpMux implements TcpPathHost {
+  readonly directory: StunReceiver;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly drops: DropCounters;
+  readonly log: Log;
+  readonly limits: TcpLimits;
+  /** After what one read brought was delivered; set by the engine. Must not throw. */
+  onBatchEnd: (now: number) => void = () => {};
+  /** As bound: the port is the real one when 0 was asked for. */
+  readonly localAddress: { readonly hostname: string; readonly port: number };
+  /** Settles when, after `close`, no operation is pending; never rejects. */
+  readonly closed: Promise<void>;
+  readonly #listener: Deno.TcpListener;
+  readonly #paths = new Set<TcpPath>();
+  readonly #strangers: TcpStrangers<TcpPath>;
+  #isClosed = false;
+
+  constructor(listener: Deno.TcpListener, options: TcpMuxOptions) {
+    this.directory = options.directory;
+    this.clock = options.clock;
+    this.timers = options.timers;
+    this.drops = options.drops;
+    this.log = options.log;
+    this.limits = { ...DEFAULT_TCP_LIMITS, ...options.limits };
+    this.#strangers = new TcpStrangers(this.limits);
+    this.#listener = listener;
+    const { hostname, port } = listener.addr;
+    this.localAddress = { hostname, port };
+    this.closed = this.#accept();
+  }
+
+  /** Open connections, and how many of them have not named a session. */
+  get connections(): { readonly total: number; readonly unnamed: number } {
+    return { total: this.#paths.size, unnamed: this.#strangers.size };
+  }
+
+  /** Stops listening and closes all connections once their queues are written. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#listener.close();
+    for (const path of [...this.#paths]) path.close();
+  }
+
+  /** For {@linkcode TcpPath}. */
+  unnamedDone(path: TcpPath): void {
+    this.#strangers.delete(path);
+  }
+
+  /** For {@linkcode TcpPath}. */
+  ended(path: TcpPath): void {
+    this.#paths.delete(path);
+  }
+
+  async #accept(): Promise<void> {
+    /** Connections that may have operations pending. */
+    const alive = new Set<Promise<void>>();
+    while (!this.#isClosed) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await this.#listener.accept();
+      } catch {
+        if (this.#isClosed) break;
+        this.drops.count("tcp_accept_failed");
+        await new Promise<void>((resume) => this.timers.after(ACCEPT_PAUSE_MS, resume));
+        continue;
+      }
+      const done = this.#admit(conn)?.done;
+      if (done === undefined) continue;
+      alive.add(done);
+      done.finally(() => alive.delete(done));
+    }
+    await Promise.all(alive);
+  }
+
+  #admit(conn: Deno.TcpConn): TcpPath | undefined {
+    const { hostname, port } = conn.remoteAddr;
+    if (this.#isClosed) {
+      conn.close();
+      return undefined;
+    }
+    const other = this.#strangers.inTheWayOf(hostname);
+    other?.stranger.giveWay(other.reason);
+    try {
+      // Media must not wait for acknowledgements of earlier packets.
+      conn.setNoDelay(true);
+    } catch {
+      // Already reset by the peer: the first read will say so.
+    }
+    const path = new TcpPath(conn, { transport: "tcp", hostname, port }, this);
+    this.#paths.add(path);
+    this.#strangers.add(path);
+    return path;
+  }
+}

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { DropCounters } from "../../../../lib/base/drop_counters.ts";
+import type { ConnectionId } from "../../../../lib/base/ids.ts";
+import { createLocalEngine } from "../../../../lib/engine/local/local_engine.ts";
+import { silentLog } from "../../../../lib/base/platform.ts";
+import { mustIgnoreNative } from "../../../support/datagram_peers.ts";
+import { VirtualPlatform } from "../../../support/virtual_platform.ts";
+
+/** Longer than a connection that nobody comes to is kept, ms. */
+const LONG_MS = 120_000;
+
+Deno.test("createLocalEngine() goes on ticking for others when whoever hears of one connection throws", async () => {
+  const platform = new VirtualPlatform();
+  const drops = new DropCounters();
+  const engine = createLocalEngine({
+    platform,
+    udp: [{ hostname: "127.0.0.1", port: 0 }],
+    tcp: [],
+    advertised: ["127.0.0.1"],
+    drops,
+  });
+  const failed: string[] = [];
+  engine.onEvent = (event) => {
+    if (!("connection" in event)) return;
+    if (event.connection === "CN_broken") throw new Error("a listener's bug");
+    if (event.type === "connection_failed") failed.push(event.connection);
+  };
+  await engine.start();
+  for (const connection of ["CN_broken", "CN_whole"] as ConnectionId[]) {
+    const local = { ufrag: connection, pwd: "p".repeat(24) };
+    engine.send({ type: "open_connection", connection, local, dataChannels: "accept" });
+  }
+  platform.advance(LONG_MS);
+  assert.deepEqual(failed, ["CN_whole"]);
+  assert.ok(drops.snapshot()["engine_threw"]! > 0);
+  assert.equal(platform.pendingTimers, 0, "nobody is left to tick for");
+  const closed = engine.close();
+  platform.advance(0);
+  await closed;
+});
+
+for (const [native, isWarned] of [["off", true], ["require", false]] as const) {
+  Deno.test({
+    name: `createLocalEngine() says where packets cannot be marked as asked (native: ${native})`,
+    ignore: native === "require" && mustIgnoreNative(),
+    fn: async () => {
+      const warnings: string[] = [];
+      const platform = new VirtualPlatform(1, {
+        ...silentLog,
+        warn: (message) => warnings.push(message),
+      });
+      const engine = createLocalEngine({
+        platform,
+        udp: [{ hostname: "127.0.0.1", port: 0 }],
+        tcp: [],
+        advertised: ["127.0.0.1"],
+        native,
+        marks: { dscp: 46 },
+      });
+      await engine.start();
+      const closed = engine.close();
+      platform.advance(0);
+      await closed;
+      assert.equal(warnings.some((message) => message.includes("not marked")), isWarned);
+    },
+  });
+}

@@ -1,0 +1,355 @@
+import assert from "node:assert/strict";
+import { SfuError } from "../../../../lib/base/errors.ts";
+import type { ConnectionId, DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
+import type { EngineCommand } from "../../../../lib/engine/messages/engine_messages.ts";
+import { DEFAULT_PLACEMENT } from "../../../../lib/engine/pool/placement.ts";
+import type { CommandOf } from "../../../support/fake_engine.ts";
+import { FakePool, type FakePooledEngine } from "../../../support/fake_pool.ts";
+import { SeededRandom } from "../../../support/seeded_random.ts";
+import { settle } from "../../../support/virtual_platform.ts";
+import { audioSection, sendSection } from "../../../support/wire_media.ts";
+import { EVERYTHING } from "../../../support/wire_room.ts";
+
+const ENGINES = 3;
+const connection = (n: number) => `C${n}` as ConnectionId;
+const upTrack = (n: number) => `U${n}` as UpTrackId;
+const downTrack = (n: number) => `D${n}` as DownTrackId;
+
+function open(id: ConnectionId, placement = "room"): EngineCommand {
+  const local = { ufrag: `ufrag-${id}`, pwd: "p".repeat(24) };
+  return { type: "open_connection", connection: id, local, dataChannels: "accept", placement };
+}
+
+function receive(id: ConnectionId, ...upTracks: UpTrackId[]): EngineCommand {
+  const sections = upTracks.map((track) => audioSection("0", track));
+  return { type: "set_receive", connection: id, sections };
+}
+
+function add(to: ConnectionId, down: DownTrackId, up: UpTrackId): EngineCommand {
+  const section = sendSection("s", "audio", 5000);
+  return {
+    type: "add_down_track",
+    connection: to,
+    downTrack: down,
+    upTrack: up,
+    section,
+    target: EVERYTHING,
+  };
+}
+
+async function started(placement?: typeof DEFAULT_PLACEMENT): Promise<FakePool> {
+  const world = new FakePool(ENGINES, placement);
+  await world.pool.start();
+  return world;
+}
+
+/** The engine that was told to open a connection, by index. */
+function homeOf(world: FakePool, id: ConnectionId): number {
+  return world.engines.findIndex((engine) =>
+    engine.of("open_connection").some((command) => command.connection === id)
+  );
+}
+
+/** Up-tracks that an engine makes of what another sends, as `up-track from`. */
+function receiving(engine: FakePooledEngine): string[] {
+  const live = new Set<string>();
+  for (const command of engine.commands) {
+    if (command.type === "receive_relay") live.add(`${command.upTrack} ${command.from}`);
+    if (command.type !== "end_relay") continue;
+    for (const relay of live) if (relay.startsWith(`${command.upTrack} `)) live.delete(relay);
+  }
+  return [...live].sort();
+}
+
+/** Up-tracks that an engine sends to others, as `up-track to`. */
+function sending(engine: FakePooledEngine): string[] {
+  const live = new Set<string>();
+  for (const command of engine.commands) {
+    if (command.type === "send_relay") live.add(`${command.upTrack} ${command.to}`);
+    if (command.type === "stop_relay") live.delete(`${command.upTrack} ${command.to}`);
+  }
+  return [...live].sort();
+}
+
+/** What should be: the naive model keeps everything and derives each engine's part anew. */
+class Model {
+  readonly homes = new Map<ConnectionId, number>();
+  readonly ups = new Map<UpTrackId, ConnectionId>();
+  readonly downs = new Map<DownTrackId, { to: ConnectionId; up: UpTrackId }>();
+
+  close(id: ConnectionId): void {
+    this.homes.delete(id);
+    for (const [up, from] of this.ups) if (from === id) this.ups.delete(up);
+    for (const [down, { to }] of this.downs) if (to === id) this.downs.delete(down);
+  }
+
+  lose(engine: number): ConnectionId[] {
+    const lost = [...this.homes].filter(([, home]) => home === engine).map(([id]) => id);
+    for (const id of lost) this.close(id);
+    return lost;
+  }
+
+  /** `up-track from to` for each crossing there should be. */
+  crossings(): { up: UpTrackId; from: number; to: number }[] {
+    const found = new Map<string, { up: UpTrackId; from: number; to: number }>();
+    for (const { to, up } of this.downs.values()) {
+      const publisher = this.ups.get(up);
+      if (publisher === undefined) continue;
+      const [from, there] = [this.homes.get(publisher)!, this.homes.get(to)!];
+      if (from !== there) found.set(`${up} ${there}`, { up, from, to: there });
+    }
+    return [...found.values()];
+  }
+}
+
+function assertCrossings(world: FakePool, model: Model, step: string): void {
+  const wanted = model.crossings();
+  for (const [index, engine] of world.engines.entries()) {
+    const inbound = wanted.filter(({ to }) => to === index).map(({ up, from }) => `${up} ${from}`);
+    const outbound = wanted.filter(({ from }) => from === index).map(({ up, to }) => `${up} ${to}`);
+    assert.deepEqual(receiving(engine), inbound.sort(), `${step}: received by ${index}`);
+    assert.deepEqual(sending(engine), outbound.sort(), `${step}: sent by ${index}`);
+  }
+}
+
+for (let seed = 1; seed <= 20; seed++) {
+  Deno.test(`EnginePool carries out random commands as the model says, seed ${seed}`, async () => {
+    const random = new SeededRandom(seed);
+    const below = (n: number) => random.uint32() % n;
+    const world = await started();
+    const model = new Model();
+    const anyConnection = () => connection(below(12));
+    for (let step = 0; step < 300; step++) {
+      const before = world.engines.map((engine) => engine.commands.length);
+      const told = (type: EngineCommand["type"]) =>
+        world.engines.flatMap((engine, index) =>
+          engine.commands.slice(before[index]).filter((command) => command.type === type)
+            .map(() => index)
+        );
+      const kind = below(9);
+      if (kind <= 1) {
+        const id = anyConnection();
+        const fresh = !model.homes.has(id);
+        world.pool.send(open(id, `room ${below(3)}`));
+        const [home] = told("open_connection");
+        assert.equal(home !== undefined, fresh, `step ${step}`);
+        if (home !== undefined) model.homes.set(id, home);
+      } else if (kind === 2) {
+        const id = anyConnection();
+        const kept = [...model.ups].filter(([, from]) => from === id).map(([up]) => up)
+          .filter(() => below(2) === 0);
+        const all = below(2) === 0 ? kept : [...kept, upTrack(step)];
+        world.pool.send(receive(id, ...all));
+        const home = model.homes.get(id);
+        assert.deepEqual(told("set_receive"), home === undefined ? [] : [home], `step ${step}`);
+        if (home === undefined) continue;
+        for (const [up, from] of model.ups) {
+          if (from === id && !all.includes(up)) model.ups.delete(up);
+        }
+        for (const up of all) model.ups.set(up, id);
+      } else if (kind <= 5) {
+        const [to, down] = [anyConnection(), downTrack(below(40))];
+        const ups = [...model.ups.keys()];
+        const up = ups[below(ups.length + 1)] ?? upTrack(-1);
+        const home = model.homes.get(to);
+        const taken = home !== undefined && model.ups.has(up) && !model.downs.has(down);
+        world.pool.send(add(to, down, up));
+        assert.deepEqual(told("add_down_track"), taken ? [home] : [], `step ${step}`);
+        if (taken) model.downs.set(down, { to, up });
+      } else if (kind === 6) {
+        const down = downTrack(below(40));
+        const ups = [...model.ups.keys()];
+        const up = ups[below(ups.length + 1)] ?? upTrack(-1);
+        const known = model.downs.get(down);
+        world.pool.send({ type: "set_down_track_source", downTrack: down, upTrack: up });
+        const taken = known !== undefined && model.ups.has(up);
+        const home = known && model.homes.get(known.to);
+        assert.deepEqual(told("set_down_track_source"), taken ? [home] : [], `step ${step}`);
+        if (taken) model.downs.set(down, { ...known, up });
+      } else if (kind === 7) {
+        const down = downTrack(below(40));
+        const known = model.downs.get(down);
+        world.pool.send({ type: "remove_down_track", downTrack: down });
+        const home = known && model.homes.get(known.to);
+        assert.deepEqual(told("remove_down_track"), known ? [home] : [], `step ${step}`);
+        model.downs.delete(down);
+      } else if (below(4) > 0) {
+        const id = anyConnection();
+        const home = model.homes.get(id);
+        if (below(2) === 0) world.pool.send({ type: "close_connection", connection: id });
+        else if (home !== undefined) {
+          world.engines[home]!.emit({
+            type: "connection_failed",
+            connection: id,
+            reason: "ice_timeout",
+          });
+        }
+        model.close(id);
+      } else {
+        const index = below(ENGINES);
+        const events = world.events.length;
+        const lost = model.lose(index);
+        world.engines[index]!.onLost("the test said so");
+        assert.deepEqual(
+          world.events.slice(events).map((event) => "connection" in event && event.connection),
+          lost,
+        );
+        await world.platform.advanceAsync(30_000, 10_000);
+      }
+      assertCrossings(world, model, `step ${step}`);
+    }
+    await world.pool.close();
+    assert.equal(world.platform.pendingTimers, 0);
+  });
+}
+
+Deno.test("EnginePool joins two engines by rings once, and anew when one was lost", async () => {
+  const world = await started();
+  const rings = () =>
+    world.engines.map((engine) => engine.of("connect_relay").map(({ peer }) => peer.index));
+  for (const n of [0, 1]) world.pool.send(open(connection(n)));
+  world.pool.send(receive(connection(0), upTrack(0), upTrack(1)));
+  for (const n of [0, 1]) world.pool.send(add(connection(1), downTrack(n), upTrack(n)));
+  assert.deepEqual(rings(), [[1], [0], []]);
+  const order = world.engines[1]!.commands.map(({ type }) => type);
+  assert.ok(order.indexOf("connect_relay") < order.indexOf("receive_relay"));
+  assert.ok(order.indexOf("receive_relay") < order.indexOf("add_down_track"));
+  world.engines[1]!.onLost("gone");
+  await world.platform.advanceAsync(1_000, 100);
+  world.pool.send(open(connection(2)));
+  world.pool.send(open(connection(3)));
+  const back = [2, 3].map(connection).find((id) => homeOf(world, id) === 1)!;
+  world.pool.send(add(back, downTrack(9), upTrack(0)));
+  assert.deepEqual(rings()[1], [0], "the new engine is told");
+  assert.deepEqual(rings()[0], [1, 1], "the old one is told again");
+});
+
+Deno.test("EnginePool sends data once to each engine that has receivers", async () => {
+  const world = await started();
+  for (let n = 0; n < 6; n++) world.pool.send(open(connection(n)));
+  const connections = [0, 1, 2, 3, 7].map(connection);
+  const bytes = Uint8Array.of(1, 2);
+  world.pool.send({ type: "send_data", connections, kind: "reliable", bytes, from: connection(5) });
+  const sent = world.engines.map((engine) => engine.of("send_data"));
+  assert.ok(sent.every((commands) => commands.length <= 1));
+  assert.deepEqual(sent.flat().flatMap((command) => command.connections).sort(), [
+    ...[0, 1, 2, 3].map(connection),
+  ]);
+  for (const [index, [command]] of sent.entries()) {
+    for (const id of command?.connections ?? []) assert.equal(homeOf(world, id), index);
+    assert.equal(command?.from, connection(5));
+  }
+});
+
+Deno.test("EnginePool holds a writer while any other engine says so", async () => {
+  const world = await started();
+  const [writer] = [connection(0)];
+  world.pool.send(open(writer));
+  const home = world.engines[homeOf(world, writer)]!;
+  const [one, other] = world.engines.filter((engine) => engine !== home) as [
+    FakePooledEngine,
+    FakePooledEngine,
+  ];
+  const say = (engine: FakePooledEngine, held: boolean) =>
+    engine.emit({ type: "data_writer_held", connection: writer, held });
+  say(one, true);
+  say(other, true);
+  say(one, false);
+  assert.deepEqual(home.of("hold_data").map(({ held }) => held), [true]);
+  other.onLost("gone");
+  assert.deepEqual(home.of("hold_data").map(({ held }) => held), [true, false]);
+  assert.equal(world.events.some(({ type }) => type === "data_writer_held"), false);
+});
+
+Deno.test("EnginePool completes routes of data tracks when a receiver is placed, and ends them", async () => {
+  const world = await started();
+  const [publisher, early, late] = [0, 1, 2].map(connection) as [
+    ConnectionId,
+    ConnectionId,
+    ConnectionId,
+  ];
+  world.pool.send(open(publisher));
+  world.pool.send(open(early));
+  const receivers = [early, late].map((id, i) => ({ connection: id, handle: 10 + i }));
+  const type = "set_data_track_routes";
+  world.pool.send({ type, connection: publisher, routes: [{ handle: 1, receivers }] });
+  world.pool.send(open(late));
+  const last = (index: number) => world.engines[index]!.of(type).at(-1)?.routes;
+  const [home, first, second] = [publisher, early, late].map((id) => homeOf(world, id));
+  assert.equal(new Set([home, first, second]).size, 3);
+  assert.deepEqual(last(home!), [{ handle: 1, receivers: [], engines: [first, second] }]);
+  assert.deepEqual(last(first!), [{ handle: 1, receivers: [receivers[0]] }]);
+  assert.deepEqual(last(second!), [{ handle: 1, receivers: [receivers[1]] }]);
+  const bytes = Uint8Array.of(1);
+  const engines = [first!, second!];
+  world.engines[home!]!.emit({ type: "data_track_packet", connection: publisher, engines, bytes });
+  for (const index of engines) {
+    assert.equal(world.engines[index]!.of("forward_data_track").length, 1);
+  }
+  world.pool.send({ type: "close_connection", connection: publisher });
+  for (const index of engines) assert.deepEqual(last(index), []);
+});
+
+Deno.test("EnginePool answers one request for figures with those of all engines, dead ones left out", async () => {
+  const world = await started();
+  world.drops.count("at_the_pool", 2);
+  world.pool.send({ type: "request_stats", request: 5 });
+  const stats = (name: string) => ({
+    connections: 1,
+    sockets: 2,
+    datagramsSent: 10,
+    forwardLatencyUs: [name === "a" ? 100 : 200],
+    upTracks: [{ upTrack: name as UpTrackId, layers: [] }],
+    downTracks: [],
+    drops: { in_a_track: 1 },
+  });
+  world.engines[0]!.emit({ type: "stats", request: 5, stats: stats("a") });
+  world.engines[1]!.emit({ type: "stats", request: 5, stats: stats("b") });
+  assert.deepEqual(world.events, []);
+  world.engines[2]!.onLost("gone");
+  assert.deepEqual(world.events, [{
+    type: "stats",
+    request: 5,
+    stats: {
+      connections: 2,
+      sockets: 4,
+      datagramsSent: 20,
+      forwardLatencyUs: [100, 200],
+      upTracks: ["a", "b"].map((upTrack) => ({ upTrack, layers: [] })),
+      downTracks: [],
+      drops: { in_a_track: 2, at_the_pool: 2, media_worker_lost: 1 },
+    },
+  }]);
+});
+
+Deno.test("EnginePool fails connections while no engine lives, and tries again after longer and longer", async () => {
+  const world = await started(DEFAULT_PLACEMENT);
+  world.refusal = new SfuError("address_in_use", "taken");
+  for (const engine of [...world.engines]) engine.onLost("gone");
+  world.pool.send(open(connection(0)));
+  assert.deepEqual(world.pool.addressesOf(connection(0)), []);
+  assert.deepEqual(world.events, []);
+  await world.platform.advanceAsync(90, 10);
+  assert.deepEqual(world.events, [
+    { type: "connection_failed", connection: connection(0), reason: "worker_lost" },
+  ]);
+  await world.platform.advanceAsync(10, 10);
+  assert.deepEqual(world.taken, [0, 1, 2]);
+  await world.platform.advanceAsync(390, 10);
+  assert.equal(world.taken.length, 3);
+  world.refusal = undefined;
+  await world.platform.advanceAsync(20, 10);
+  world.pool.send(open(connection(1)));
+  assert.ok(homeOf(world, connection(1)) >= 0);
+  assert.equal(world.drops.get("media_worker_lost"), 3);
+});
+
+Deno.test("EnginePool.start() closes what was started when one engine refuses", async () => {
+  const world = new FakePool(ENGINES);
+  world.refusal = new SfuError("address_in_use", "taken");
+  await assert.rejects(world.pool.start(), { code: "address_in_use" });
+  await settle();
+  const command: CommandOf<"request_stats"> = { type: "request_stats", request: 1 };
+  world.pool.send(command);
+  assert.deepEqual(world.engines.flatMap(({ commands }) => commands), []);
+});

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { DropCounters } from "../../../../lib/base/drop_counters.ts";
+import type { UpTrackId } from "../../../../lib/base/ids.ts";
+import { silentLog } from "../../../../lib/base/platform.ts";
+import { RelayOutput } from "../../../../lib/engine/relay/relay_output.ts";
+import { RELAY } from "../../../../lib/engine/relay/relay_records.ts";
+import {
+  createRelayRing,
+  RelayRingReader,
+  RelayRingWriter,
+} from "../../../../lib/engine/relay/relay_ring.ts";
+import { RelaySender } from "../../../../lib/engine/relay/relay_sender.ts";
+import { UpTrack } from "../../../../lib/media/up/up_track.ts";
+import { codec, viewOf, vp8Payload } from "../../../support/forwarding_fixtures.ts";
+import { rtpPacket } from "../../../support/rtp_packets.ts";
+
+const SSRC = 77;
+const NUMBER = 5;
+
+/** A near end that was joined, on a VP8 track of one layer. */
+function sender() {
+  const up = new UpTrack({
+    kind: "video",
+    extensions: [],
+    listener: { onNack() {}, onKeyFrameNeeded() {} },
+  });
+  up.bindLayer(0, SSRC, codec("video/VP8", 96), 0);
+  const ring = createRelayRing(4096);
+  const output = new RelayOutput(new RelayRingWriter(ring));
+  const reader = new RelayRingReader(ring);
+  const drops = new DropCounters();
+  const sender = new RelaySender("TR_x" as UpTrackId, up, NUMBER, output, drops, silentLog);
+  up.addDownTrack(sender, 0);
+  sender.receiveJoin();
+  const receive = (sequenceNumber: number) => {
+    const payload = vp8Payload({ pictureId: sequenceNumber, tl0: 0, key: true });
+    const packet = rtpPacket({ ssrc: SSRC, payloadType: 96, sequenceNumber, payload });
+    up.receive(0, viewOf(packet), 0);
+  };
+  /** Numbers of the packets written since the last call; `*` behind those that begin a run. */
+  const written = () => {
+    const numbers: string[] = [];
+    while (reader.next()) {
+      const { kind, at, words } = reader;
+      assert.equal(words[at], NUMBER);
+      if (kind !== RELAY.packet) continue;
+      numbers.push(`${words[at + 3]! & 0xffff}${(words[at + 1]! & 0x100) !== 0 ? "*" : ""}`);
+    }
+    reader.release();
+    return numbers;
+  };
+  return { sender, up, drops, receive, written };
+}
+
+Deno.test("RelaySender begins with the first packet in order once a layer is wanted", () => {
+  const { sender: relay, up, receive, written } = sender();
+  for (const number of [10, 12, 13]) receive(number);
+  assert.deepEqual(written(), []);
+  assert.equal(up.neededLayers, 0);
+  relay.receiveDemand(1);
+  assert.equal(up.neededLayers, 1);
+  receive(11); // late: it belongs to what nobody wanted
+  assert.deepEqual(written(), []);
+  for (const number of [14, 16, 15]) receive(number);
+  assert.deepEqual(written(), ["14*", "16", "15"]);
+  relay.receiveDemand(0);
+  receive(17);
+  relay.receiveDemand(1);
+  receive(18);
+  assert.deepEqual(written(), ["18*"]);
+});
+
+Deno.test("RelaySender answers a NACK only for what the ring had no room for, and once", () => {
+  const { sender: relay, drops, receive, written } = sender();
+  relay.receiveDemand(1);
+  receive(100);
+  assert.deepEqual(written(), ["100*"]);
+  relay.receiveNack(0, 100);
+  relay.receiveNack(0, 99);
+  relay.receiveNack(1, 100);
+  assert.deepEqual(written(), [], "it crossed, or never came");
+  let sent = 101;
+  while (drops.get("relay_full") === 0) receive(sent++);
+  const refused = sent - 1;
+  assert.equal(written().length, refused - 101);
+  relay.receiveNack(0, refused);
+  relay.receiveNack(0, refused);
+  assert.deepEqual(written(), [String(refused)]);
+});
+
+Deno.test("RelaySender wants nothing any more when the far end has left", () => {
+  const { sender: relay, up, receive, written } = sender();
+  relay.receiveDemand(1);
+  receive(1);
+  relay.receiveLeave();
+  assert.equal(up.neededLayers, 0);
+  receive(2);
+  assert.deepEqual(written(), ["1*"]);
+  relay.receiveDemand(1);
+  receive(3);
+  assert.deepEqual(written(), [], "it must join first");
+});

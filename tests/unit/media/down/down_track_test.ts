@@ -1,0 +1,417 @@
+import assert from "node:assert/strict";
+import {
+  EXTENSION_URI,
+  type HeaderExtension,
+  type LayerTarget,
+} from "../../../../lib/base/media_vocabulary.ts";
+import { DownTrack } from "../../../../lib/media/down/down_track.ts";
+import { SenderReportFigures } from "../../../../lib/media/down/down_track_options.ts";
+import { DROP } from "../../../../lib/media/layer/drop_reason.ts";
+import { ntpToMs } from "../../../../lib/media/layer/rtcp_clock.ts";
+import { UpTrack } from "../../../../lib/media/up/up_track.ts";
+import { readTextExtension, readTransportSequence } from "../../../../lib/wire/header_extensions.ts";
+import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
+import {
+  codec,
+  layerListener,
+  RecordingSink,
+  viewOf,
+  vp8Payload,
+} from "../../../support/forwarding_fixtures.ts";
+import { rtpPacket } from "../../../support/rtp_packets.ts";
+
+const ALL: LayerTarget = { enabled: true, maxSpatial: 2, maxTemporal: 3 };
+const PUBLISHER_EXTENSIONS: readonly HeaderExtension[] = [
+  { id: 1, uri: EXTENSION_URI.mid },
+  { id: 2, uri: EXTENSION_URI.rid },
+  { id: 3, uri: EXTENSION_URI.transportCc },
+  { id: 4, uri: EXTENSION_URI.audioLevel },
+  { id: 5, uri: EXTENSION_URI.dependencyDescriptor },
+  { id: 6, uri: EXTENSION_URI.repairedRid },
+];
+const SUBSCRIBER_EXTENSIONS: readonly HeaderExtension[] = [
+  { id: 7, uri: EXTENSION_URI.mid },
+  { id: 8, uri: EXTENSION_URI.transportCc },
+  { id: 9, uri: EXTENSION_URI.absSendTime },
+  { id: 10, uri: EXTENSION_URI.audioLevel },
+  { id: 11, uri: EXTENSION_URI.dependencyDescriptor },
+];
+const PUBLISHED = {
+  1: "0",
+  2: "q",
+  3: Uint8Array.of(9, 9),
+  4: Uint8Array.of(0x80 | 20),
+  6: "q",
+} as const;
+
+interface Setup {
+  readonly kind?: "audio" | "video";
+  readonly source?: ReturnType<typeof codec>;
+  readonly codecs?: readonly ReturnType<typeof codec>[];
+  readonly rtx?: boolean;
+  readonly subscriberExtensions?: readonly HeaderExtension[];
+}
+
+function setup(options: Setup = {}) {
+  const kind = options.kind ?? "video";
+  const source = options.source ??
+    (kind === "audio" ? codec("audio/opus", 111) : codec("video/VP8", 96, 97));
+  const plis: number[] = [];
+  const up = new UpTrack({
+    kind,
+    extensions: PUBLISHER_EXTENSIONS,
+    listener: { onNack() {}, onKeyFrameNeeded: (ssrc) => plis.push(ssrc) },
+  });
+  up.bindLayer(0, 1000, source, 0);
+  const sink = new RecordingSink();
+  const layers: number[] = [];
+  const down = new DownTrack({
+    section: {
+      mid: "17",
+      kind,
+      ssrc: 0xcafe_0001,
+      ...(options.rtx === false ? {} : { rtxSsrc: 0xcafe_0002 }),
+      codecs: options.codecs ?? [codec(source.mime, 120, 121)],
+      extensions: options.subscriberExtensions ?? SUBSCRIBER_EXTENSIONS,
+    },
+    publisherExtensions: up.extensions,
+    sink,
+    listener: layerListener((spatial) => layers.push(spatial)),
+    target: ALL,
+    firstRtxSequence: 65_535,
+  });
+  up.addDownTrack(down, 0);
+  const send = (
+    sequenceNumber: number,
+    payload: Uint8Array,
+    more: { now?: number; timestamp?: number; extensions?: Record<number, Uint8Array | string> } =
+      {},
+  ) =>
+    up.receive(
+      0,
+      viewOf(rtpPacket({
+        ssrc: 1000,
+        payloadType: source.payloadType,
+        sequenceNumber,
+        timestamp: more.timestamp ?? 0,
+        extensions: more.extensions ?? PUBLISHED,
+        payload,
+      })),
+      more.now ?? 0,
+    );
+  return { up, down, sink, layers, plis, send };
+}
+
+const KEY = vp8Payload({ pictureId: 5, bits: 7, tl0: 1, key: true });
+const DELTA = vp8Payload({ pictureId: 6, bits: 7, tl0: 2 });
+
+Deno.test("DownTrack writes its own SSRC, payload type and extensions; the publisher's never leak", () => {
+  const { sink, send } = setup();
+  send(65_535, KEY, { timestamp: 0xffff_fff0 });
+  const [view] = sink.views;
+  assert.ok(view !== undefined);
+  assert.deepEqual([view.ssrc, view.payloadType, view.sequenceNumber, view.timestamp], [
+    0xcafe_0001,
+    120,
+    65_535,
+    0xffff_fff0,
+  ]);
+  assert.equal(readTextExtension(view, 7), "17");
+  assert.equal(readTransportSequence(view, 8), 65_530);
+  assert.equal(view.extensionLength(9), 3);
+  assert.equal(view.bytes[view.extensionOffset(10)], 0x80 | 20, "audio level passed on");
+  for (const id of [1, 2, 3, 4, 5, 6, 11]) assert.equal(view.extensionLength(id), 0, `id ${id}`);
+});
+
+Deno.test("DownTrack writes 7-bit VP8 picture ids with 15 bits and leaves the rest of the payload", () => {
+  const { sink, send } = setup();
+  send(1, KEY);
+  send(2, DELTA);
+  const payloads = sink.views.map((view) => [...view.bytes.subarray(view.payloadOffset)]);
+  const wide = [
+    vp8Payload({ pictureId: 5, tl0: 1, key: true }),
+    vp8Payload({ pictureId: 6, tl0: 2 }),
+  ];
+  assert.deepEqual(payloads, wide.map((payload) => [...payload]));
+});
+
+Deno.test("DownTrack resumes audio at once after a subscriber's mute, with numbers and time going on", () => {
+  const { down, sink, send } = setup({ kind: "audio" });
+  const audio = (sequenceNumber: number, now: number) =>
+    send(sequenceNumber, Uint8Array.of(1), { now, timestamp: (0xffff_ff00 + now * 48) >>> 0 });
+  for (let i = 0; i < 5; i++) audio(65_534 + i, i * 20);
+  down.setTarget({ ...ALL, enabled: false }, 100);
+  for (let i = 5; i < 50; i++) audio(65_534 + i, i * 20);
+  down.setTarget(ALL, 1000);
+  audio(65_534 + 50, 1000);
+  const [before, after] = sink.views.slice(-2);
+  assert.equal(sink.packets.length, 6);
+  assert.equal(after!.sequenceNumber, (before!.sequenceNumber + 1) & 0xffff);
+  assert.equal((after!.timestamp - before!.timestamp) | 0, (1000 - 80) * 48);
+});
+
+Deno.test("DownTrack passes a long dependency descriptor in the two-byte form", () => {
+  const { up, sink, send } = setup();
+  // Two-byte source: profile 0x1000, id 5 with 20 bytes.
+  const long = Uint8Array.from({ length: 20 }, (_, i) => i === 0 ? 0x80 : i === 3 ? 0x80 : i);
+  const plain = rtpPacket({ ssrc: 1000, payloadType: 96, sequenceNumber: 3, payload: KEY });
+  const bytes = Uint8Array.of(
+    plain[0]! | 0x10,
+    ...plain.subarray(1, 12),
+    ...[0x10, 0x00, 0, 6, 5, 20, ...long, 0, 0],
+    ...plain.subarray(12),
+  );
+  assert.equal(up.receive(0, viewOf(bytes), 0), DROP.none);
+  const [view] = sink.views;
+  assert.ok(view !== undefined);
+  const at = view.extensionOffset(11);
+  assert.deepEqual([...view.bytes.subarray(at, at + view.extensionLength(11))], [...long]);
+  assert.equal(readTextExtension(view, 7), "17");
+  send(4, DELTA);
+  assert.equal(sink.packets[1]![12], 0xbe, "short ones stay in the one-byte form");
+});
+
+Deno.test("DownTrack starts video on a key frame only, audio at once", () => {
+  const video = setup();
+  video.send(1, DELTA);
+  video.send(2, DELTA);
+  assert.equal(video.sink.packets.length, 0);
+  assert.ok(video.plis.length > 0, "and asks for one");
+  video.send(3, KEY);
+  assert.equal(video.sink.packets.length, 1);
+  assert.deepEqual(video.layers, [0]);
+  const audio = setup({ kind: "audio" });
+  audio.send(50, Uint8Array.of(1, 2, 3));
+  assert.equal(audio.sink.packets.length, 1);
+  assert.deepEqual(audio.plis, []);
+});
+
+Deno.test("DownTrack joins at a key frame whose start RTX brings, with what followed it", () => {
+  const { up, sink, send } = setup();
+  send(1, DELTA);
+  send(3, vp8Payload({ pictureId: 9, tl0: 3, start: false, body: [7] }));
+  send(4, vp8Payload({ pictureId: 10, tl0: 4, body: [8] }));
+  assert.equal(sink.packets.length, 0);
+  const key = vp8Payload({ pictureId: 9, tl0: 3, key: true });
+  const rtx = rtpPacket({ ssrc: 2, payloadType: 97, payload: Uint8Array.of(0, 2, ...key) });
+  assert.equal(up.receiveRtx(0, viewOf(rtx), 50), DROP.none);
+  assert.deepEqual(sink.views.map((view) => view.sequenceNumber), [2, 3, 4]);
+});
+
+Deno.test("DownTrack resends by RTX exactly what it sent, framed by the original number", () => {
+  const { down, sink, send } = setup({ subscriberExtensions: [SUBSCRIBER_EXTENSIONS[0]!] });
+  send(100, KEY, { timestamp: 1000 });
+  send(101, DELTA, { timestamp: 4000, now: 33 });
+  down.receiveNack(Uint16Array.of(101, 100), 2, 200);
+  const [first, second, resent, other] = sink.packets.map(viewOf);
+  assert.ok(first && second && resent && other);
+  assert.deepEqual([resent.ssrc, resent.payloadType, resent.sequenceNumber], [
+    0xcafe_0002,
+    121,
+    65_535,
+  ]);
+  assert.equal(other.sequenceNumber, 0, "RTX has its own sequence");
+  for (const [rtx, original] of [[resent, second], [other, first]] as const) {
+    const header = 12 + 4 + 4;
+    const expected = [
+      ...original.bytes.subarray(12, header),
+      original.sequenceNumber >> 8,
+      original.sequenceNumber & 0xff,
+      ...original.bytes.subarray(header),
+    ];
+    assert.deepEqual([...rtx.bytes.subarray(12)], expected);
+    assert.equal(rtx.timestamp, original.timestamp);
+    assert.equal(rtx.marker, original.marker);
+  }
+  assert.equal(down.stats().retransmitted, 2);
+});
+
+Deno.test("DownTrack without RTX resends the same bytes", () => {
+  const { down, sink, send } = setup({
+    rtx: false,
+    subscriberExtensions: [SUBSCRIBER_EXTENSIONS[0]!],
+  });
+  send(100, KEY);
+  down.receiveNack(Uint16Array.of(100), 1, 200);
+  assert.deepEqual(sink.packets[1], sink.packets[0]);
+});
+
+Deno.test("DownTrack resends one packet at most 3 times, 100 ms or two round trips apart", () => {
+  const { down, sink, send } = setup();
+  send(100, KEY);
+  const nack = (now: number) => {
+    const before = sink.packets.length;
+    down.receiveNack(Uint16Array.of(100), 1, now);
+    return sink.packets.length - before;
+  };
+  assert.deepEqual([10, 50, 109, 110].map(nack), [1, 0, 0, 1]);
+  down.receiveReport(20, new ReportBlock(), 110);
+  assert.deepEqual([149, 150, 500].map(nack), [0, 1, 0]);
+  assert.equal(down.drops.get(DROP.nackTooSoon), 3);
+  assert.equal(down.drops.get(DROP.nackExhausted), 1);
+  down.receiveNack(Uint16Array.of(99, 5000), 2, 600);
+  assert.equal(down.drops.get(DROP.nackUnknown), 2);
+});
+
+Deno.test("DownTrack leaves padding-only packets out of its numbers", () => {
+  const { sink, send } = setup();
+  send(1, KEY);
+  send(2, new Uint8Array(0));
+  send(3, DELTA);
+  send(5, vp8Payload({ pictureId: 7, tl0: 2 }));
+  send(4, new Uint8Array(0));
+  const views = sink.views;
+  assert.deepEqual(views.map((view) => view.sequenceNumber), [1, 2, 4, 3]);
+  assert.equal(views[3]!.payloadLength, 0, "a late one fills the number kept for it");
+  assert.equal(views[3]!.paddingLength, 0);
+});
+
+Deno.test("DownTrack maps the publisher's sender report to its own timestamps (lip sync)", () => {
+  const { up, down, sink, send } = setup();
+  const figures = new SenderReportFigures();
+  send(1, KEY, { timestamp: 900_000 });
+  assert.equal(down.senderReport(0, figures), false, "nothing to map yet");
+  up.receiveSenderReport(0, 3_900_000_000, 0x8000_0000, 900_000, 10);
+  // Muted for a while: the offset changes, because the publisher's clock stood still.
+  up.setMuted(true, 20);
+  up.setMuted(false, 5000);
+  send(2, vp8Payload({ pictureId: 6, tl0: 2, key: true }), { timestamp: 903_000, now: 5010 });
+  const out = sink.views[1]!.timestamp;
+  assert.equal(out, 900_000 + 5010 * 90);
+  assert.ok(down.senderReport(6010, figures));
+  const ntpMs = ntpToMs(figures.ntpSeconds, figures.ntpFraction);
+  assert.ok(Math.abs(ntpMs - (3_900_000_000_500 + 6000)) < 0.01);
+  // The publisher says 903000 is 33.3 ms after its report; so must we.
+  const captured = 3_900_000_000_500 + 3000 / 90;
+  const mapped = ntpMs + ((out - figures.rtpTimestamp) | 0) / 90;
+  assert.ok(Math.abs(mapped - captured) < 0.1, `${mapped - captured} ms off`);
+  assert.deepEqual([figures.ssrc, figures.packetCount], [0xcafe_0001, 2]);
+  assert.equal(figures.octetCount, KEY.length + KEY.length + 1);
+});
+
+Deno.test("DownTrack picks the payload type by codec and profile, and refuses what fits none", () => {
+  const h264 = (pt: number, mode: number, profile: string) =>
+    codec("video/H264", pt, pt + 1, `packetization-mode=${mode};profile-level-id=${profile}`);
+  const sps = Uint8Array.of(0x67, 1, 2, 3);
+  const match = setup({
+    source: h264(96, 1, "42e01f"),
+    codecs: [h264(30, 0, "42e01f"), h264(32, 1, "640032"), h264(34, 1, "42E034")],
+  });
+  match.send(1, sps);
+  assert.equal(match.sink.views[0]!.payloadType, 34);
+  assert.deepEqual([...match.sink.packets[0]!.slice(-4)], [...sps], "H.264 is not touched");
+  const vp9 = setup({
+    source: codec("video/VP9", 98, 99, "profile-id=0"),
+    codecs: [codec("video/VP9", 100, 101, "profile-id=2"), codec("video/VP8", 96)],
+  });
+  vp9.send(1, Uint8Array.of(0x08, 1, 2));
+  assert.equal(vp9.sink.packets.length, 0);
+  assert.equal(vp9.down.drops.get(DROP.unsupportedCodec), 1);
+  assert.deepEqual(vp9.plis, [], "no key frame is asked for what cannot be sent");
+});
+
+Deno.test("DownTrack goes on when the publisher restarts or changes codec on a layer", () => {
+  const { up, down, sink, send } = setup({
+    codecs: [codec("video/VP8", 120, 121), codec("video/H264", 122, 123, "packetization-mode=1")],
+  });
+  send(100, KEY, { timestamp: 500 });
+  send(40_000, DELTA, { now: 100 });
+  send(40_001, vp8Payload({ pictureId: 900, tl0: 77 }), { now: 100, timestamp: 77 });
+  assert.equal(sink.packets.length, 1, "waits for a key frame of the new stream");
+  send(40_002, vp8Payload({ pictureId: 901, tl0: 78, key: true }), { now: 200, timestamp: 3077 });
+  up.bindLayer(0, 1000, codec("video/H264", 102, 103, "packetization-mode=1"), 300);
+  const sps = rtpPacket({
+    ssrc: 1000,
+    payloadType: 102,
+    sequenceNumber: 9,
+    payload: Uint8Array.of(0x67, 1),
+  });
+  up.receive(0, viewOf(sps), 300);
+  const views = sink.views;
+  assert.deepEqual(views.map((view) => view.sequenceNumber), [100, 101, 102]);
+  assert.deepEqual(views.map((view) => view.timestamp), [500, 500 + 18_000, 500 + 27_000]);
+  assert.deepEqual(views.map((view) => view.payloadType), [120, 120, 122]);
+  down.receiveNack(Uint16Array.of(101), 1, 1000);
+  assert.equal(viewOf(sink.packets[3]!).payloadType, 121, "still resent as it was sent");
+});
+
+Deno.test("DownTrack goes over to another up-track of another codec with numbers and time going on", () => {
+  const h264 = codec("video/H264", 102, 103, "packetization-mode=1");
+  const { up, down, sink, send } = setup({
+    codecs: [codec("video/VP8", 120, 121), codec("video/H264", 122, 123, "packetization-mode=1")],
+  });
+  send(100, KEY, { timestamp: 500 });
+  send(101, DELTA, { timestamp: 3500, now: 33 });
+  const asked: number[] = [];
+  const other = new UpTrack({
+    kind: "video",
+    extensions: PUBLISHER_EXTENSIONS,
+    listener: { onNack() {}, onKeyFrameNeeded: (ssrc) => asked.push(ssrc) },
+  });
+  other.bindLayer(0, 2000, h264, 50);
+  up.removeDownTrack(down);
+  other.addDownTrack(down, 100);
+  assert.deepEqual(asked, [2000], "it starts with a key frame");
+  const packet = (sequenceNumber: number, payload: Uint8Array, timestamp: number) =>
+    viewOf(rtpPacket({ ssrc: 2000, payloadType: 102, sequenceNumber, timestamp, payload }));
+  other.receive(0, packet(7_000, Uint8Array.of(0x41, 1), 90_000), 100);
+  assert.equal(sink.packets.length, 2, "a delta frame is no start");
+  other.receive(0, packet(7_001, Uint8Array.of(0x67, 1), 99_000), 133);
+  send(102, DELTA, { timestamp: 6500, now: 140 });
+  const views = sink.views;
+  assert.deepEqual(views.map((view) => view.ssrc), [0xcafe_0001, 0xcafe_0001, 0xcafe_0001]);
+  assert.deepEqual(views.map((view) => view.sequenceNumber), [100, 101, 102]);
+  assert.deepEqual(views.map((view) => view.payloadType), [120, 120, 122]);
+  assert.deepEqual(views.map((view) => view.timestamp), [500, 3500, 3500 + 9_000]);
+  down.receiveNack(Uint16Array.of(100, 102), 2, 500);
+  assert.deepEqual(sink.views.slice(3).map((view) => [view.ssrc, view.payloadType]), [
+    [0xcafe_0002, 123],
+  ], "what came from the first cannot be sent again");
+});
+
+Deno.test("DownTrack asks for the wanted layer every 2 × RTT within 200–1000 ms until it is locked", () => {
+  for (const [rtt, interval] of [[10, 200], [150, 300], [5000, 1000]] as const) {
+    const asked: number[] = [];
+    const { up, down } = setup();
+    down.receiveReport(rtt, new ReportBlock(), 0);
+    const original = up.requestKeyFrame.bind(up);
+    up.requestKeyFrame = (spatial, now) => {
+      asked.push(now);
+      original(spatial, now);
+    };
+    down.setTarget(ALL, 0);
+    for (let now = 1; now <= 3000; now++) if (now >= down.nextWakeAt()) down.tick(now);
+    assert.deepEqual(asked.slice(0, 3), [0, interval, 2 * interval]);
+  }
+});
+
+Deno.test("DownTrack removed from its up-track gets nothing more, and NACKs find nothing", () => {
+  const { up, down, sink, send } = setup();
+  send(1, KEY);
+  up.removeDownTrack(down);
+  send(2, DELTA);
+  down.receiveNack(Uint16Array.of(1), 1, 500);
+  assert.equal(sink.packets.length, 1);
+  assert.equal(up.downTrackCount, 0);
+  assert.equal(down.nextWakeAt(), Infinity);
+});
+
+Deno.test("DownTrack removed by its own onLayer, in the middle of a packet, does no harm", () => {
+  const { up, sink, send } = setup();
+  const second = new RecordingSink();
+  const down: DownTrack = new DownTrack({
+    section: { mid: "1", kind: "video", ssrc: 9, codecs: [codec("video/VP8", 96)], extensions: [] },
+    publisherExtensions: [],
+    sink: second,
+    listener: layerListener(() => up.removeDownTrack(down)),
+    target: ALL,
+  });
+  up.addDownTrack(down, 0);
+  send(1, DELTA);
+  send(3, DELTA);
+  send(2, KEY);
+  send(4, vp8Payload({ pictureId: 8, tl0: 3 }));
+  assert.equal(sink.packets.length, 3);
+  assert.equal(second.packets.length, 1, "the packet that was on its way");
+  assert.equal(up.downTrackCount, 1);
+});

@@ -1,0 +1,219 @@
+/** The process's own listener over loopback. */
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import { denoPlatform } from "../../../../lib/base/deno_platform.ts";
+import { DropCounters } from "../../../../lib/base/drop_counters.ts";
+import { silentLog } from "../../../../lib/base/platform.ts";
+import {
+  type HttpConnectionLimits,
+  httpConnectionLimits,
+  HttpConnections,
+} from "../../../../lib/server/http/http_connections.ts";
+import { openHttpFront } from "../../../../lib/server/http/http_front.ts";
+import { upgradeWebSocket } from "../../../../lib/server/http/web_socket_upgrade.ts";
+import type { HttpHandler } from "../../../../routes/http_handler.ts";
+import { until } from "../../../support/until.ts";
+
+const HOST = "127.0.0.1";
+const text = new TextDecoder();
+
+/** A listener on a free port, and the table of its connections. */
+async function open(handler: HttpHandler, limits: Partial<HttpConnectionLimits> = {}) {
+  const connections = new HttpConnections<Socket>({ ...httpConnectionLimits(4_096), ...limits });
+  const counters = new DropCounters();
+  const platform = denoPlatform(silentLog);
+  const options = { hostname: HOST, port: 0, handler, connections, counters, platform };
+  const front = await openHttpFront(options);
+  return { front, connections, counters, url: `http://${HOST}:${front.port}` };
+}
+
+/** Sends `request` as it stands and reads until the other side ends. */
+async function raw(port: number, request: string): Promise<string> {
+  using connection = await Deno.connect({ hostname: HOST, port });
+  await connection.write(new TextEncoder().encode(request));
+  return text.decode(await new Response(connection.readable).bytes().catch(() => new Uint8Array()));
+}
+
+const hello: HttpHandler = () => Promise.resolve(new Response("hello"));
+
+Deno.test("openHttpFront() brings requests and answers whole, and says who asks", async () => {
+  const { front, url } = await open(async (request, info) => {
+    const { method, url, headers } = request;
+    const body = await request.text();
+    const answer = {
+      method,
+      url,
+      header: headers.get("x-it"),
+      body,
+      from: info?.remoteAddr?.hostname,
+    };
+    const response = Response.json(answer, { status: 207, headers: { "ETag": "tag" } });
+    response.headers.append("Link", "<a>");
+    response.headers.append("Link", "<b>");
+    return response;
+  });
+  const body = "x".repeat(300_000);
+  const response = await fetch(`${url}//a/b?c=%20`, {
+    method: "PATCH",
+    body,
+    headers: { "X-It": "is" },
+  });
+  assert.deepEqual([response.status, response.headers.get("ETag")], [207, "tag"]);
+  assert.equal(response.headers.get("Link"), "<a>, <b>");
+  assert.deepEqual(await response.json(), {
+    method: "PATCH",
+    url: `${url}//a/b?c=%20`,
+    header: "is",
+    body,
+    from: HOST,
+  });
+  await front.shutdown();
+});
+
+Deno.test("openHttpFront() answers HEAD and 204 without a body, and keeps the connection", async () => {
+  const { front, connections } = await open(({ method }) =>
+    Promise.resolve(method === "PUT" ? new Response(null, { status: 204 }) : new Response("hello"))
+  );
+  const request = (method: string, more = "") => `${method} / HTTP/1.1\r\nHost: x\r\n${more}\r\n`;
+  const said = await raw(
+    front.port,
+    request("HEAD") + request("PUT") + request("GET", "Connection: close\r\n"),
+  );
+  const statuses = [...said.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status);
+  assert.deepEqual(statuses, ["200", "204", "200"]);
+  assert.equal(said.match(/hello/g)?.length, 1);
+  await until("the connection's end", () => connections.size === 0);
+  await front.shutdown();
+});
+
+Deno.test("openHttpFront() refuses what is no HTTP, and lives on", async () => {
+  const { front, url, counters } = await open(hello);
+  const rows = [
+    ["nonsense\r\n\r\n", 400],
+    ["GET http://elsewhere/ HTTP/1.1\r\nHost: x\r\n\r\n", 400],
+    ["GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400],
+    ["OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 400],
+    ["GET / HTTP/1.1\r\nHost: x\r\nContent-Length: z\r\n\r\n", 400],
+    [`GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(70_000)}\r\n\r\n`, 431],
+  ] as const;
+  for (const [request, status] of rows) {
+    assert.match(await raw(front.port, request), new RegExp(`^HTTP/1\\.1 ${status} `), request);
+  }
+  assert.ok(counters.get("http_malformed") >= 3);
+  const join = await fetch(`${url}/rtc?join_request=${"x".repeat(60_000)}`);
+  assert.equal(await join.text(), "hello", "a join request in the address has room");
+  await front.shutdown();
+});
+
+Deno.test("openHttpFront() reads no body that the handler does not, and ends its connection", async () => {
+  const { front, connections } = await open(() =>
+    Promise.resolve(new Response("no", { status: 401 }))
+  );
+  const post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n";
+  const said = await raw(front.port, `${post}\r\nsome`);
+  assert.match(said, /^HTTP\/1\.1 401 /);
+  assert.match(said, /\r\nconnection: close\r\n/i);
+  assert.doesNotMatch(
+    await raw(front.port, `${post}Expect: 100-continue\r\n\r\n`),
+    /100 Continue/i,
+  );
+  await until("the connections' end", () => connections.size === 0);
+  await front.shutdown();
+});
+
+Deno.test("openHttpFront() asks for an announced body once it is wanted", async () => {
+  const { front } = await open(async (request) => new Response(await request.text()));
+  using connection = await Deno.connect({ hostname: HOST, port: front.port });
+  const send = (part: string) => connection.write(new TextEncoder().encode(part));
+  await send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+  const buffer = new Uint8Array(4_096);
+  assert.match(
+    text.decode(buffer.subarray(0, await connection.read(buffer) ?? 0)),
+    / 100 Continue/,
+  );
+  await send("body");
+  let said = "";
+  while (!said.endsWith("body")) {
+    said += text.decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
+  }
+  assert.match(said, / 200 /);
+  connection.close();
+  await front.shutdown();
+});
+
+Deno.test("openHttpFront() makes a sender that goes away an end of its body", async () => {
+  const ended = Promise.withResolvers<string>();
+  const { front } = await open(async (request) => {
+    ended.resolve(await request.text().then(() => "whole", (error) => error.name));
+    return new Response();
+  });
+  const connection = await Deno.connect({ hostname: HOST, port: front.port });
+  const part = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf";
+  await connection.write(new TextEncoder().encode(part));
+  connection.close();
+  assert.equal(await ended.promise, "TypeError");
+  await front.shutdown();
+});
+
+Deno.test({
+  name: "openHttpFront() carries WebSockets, which are ended by nobody but themselves",
+  // The runtime's client closes its resources a moment after its close event.
+  sanitizeResources: false,
+  sanitizeOps: false,
+  fn: async () => {
+    const { front, connections } = await open((request) => {
+      if (request.headers.get("Upgrade") === null) return Promise.resolve(new Response("hello"));
+      if (request.url.endsWith("/no")) {
+        return Promise.resolve(new Response("permissions denied", { status: 401 }));
+      }
+      const { socket, response } = upgradeWebSocket(request, 20);
+      socket.onmessage = ({ data }) => socket.send(data);
+      return Promise.resolve(response);
+    }, { connections: 3, headerMs: 300, idleMs: 300 });
+    const refused = await raw(
+      front.port,
+      "GET /no HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    assert.match(refused, /^HTTP\/1\.1 401 [^]*\r\n\r\npermissions denied$/);
+    const echo = async (socket: WebSocket, message: string) => {
+      const heard = new Promise((resolve) => socket.onmessage = ({ data }) => resolve(data));
+      socket.send(message);
+      assert.equal(await heard, message);
+    };
+    const socket = new WebSocket(`ws://${HOST}:${front.port}/yes`);
+    await new Promise((resolve) => socket.onopen = resolve);
+    await echo(socket, "one");
+    for (let at = 0; at < 10; at++) await (await fetch(`http://${HOST}:${front.port}/`)).text();
+    const strangers = await Promise.all(
+      Array.from({ length: 10 }, () => Deno.connect({ hostname: HOST, port: front.port })),
+    );
+    await until("all places to be taken", () => connections.size === 3);
+    await echo(socket, "two");
+    await until("the strangers' end", () => connections.size === 1);
+    await echo(socket, "y".repeat(100_000));
+    for (const stranger of strangers) stranger.close();
+    let isDown = false;
+    const down = front.shutdown().then(() => isDown = true);
+    await echo(socket, "three");
+    assert.equal(isDown, false, "it waits for the WebSocket");
+    const closed = new Promise((resolve) => socket.onclose = resolve);
+    socket.close();
+    await Promise.all([closed, down]);
+    assert.equal(connections.size, 0);
+  },
+});
+
+Deno.test("openHttpFront() rejects with what the system says against the place", async () => {
+  using other = Deno.listen({ hostname: HOST, port: 0 });
+  const { port } = other.addr as Deno.NetAddr;
+  const options = {
+    hostname: HOST,
+    port,
+    handler: hello,
+    connections: new HttpConnections<Socket>(httpConnectionLimits(4_096)),
+    counters: new DropCounters(),
+    platform: denoPlatform(silentLog),
+  };
+  await assert.rejects(openHttpFront(options), { code: "EADDRINUSE" });
+});

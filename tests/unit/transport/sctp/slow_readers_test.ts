@@ -1,0 +1,174 @@
+/** What data channels do when one side reads slower than the other writes. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import type { DataChannelPolicy } from "../../../../lib/base/media_vocabulary.ts";
+import { BACKLOG_BYTES, DEFAULT_DATA_POLICY } from "../../../../lib/transport/sctp/data_channel_policy.ts";
+import type { SctpInternals } from "../../../../lib/transport/sctp/sctp_repairs.ts";
+import { SlowReader } from "../../../support/slow_reader.ts";
+import { until } from "../../../support/until.ts";
+import { within } from "../dtls/dtls_peer.ts";
+import { SctpPair, type SctpPairOptions } from "./sctp_peer.ts";
+
+/** A pair whose clock the test moves. */
+interface Stage {
+  readonly pair: SctpPair;
+  /** Of the client; it reads nothing until it is told to. */
+  readonly reader: SlowReader;
+  at(now: number): void;
+}
+
+function staged(name: string, options: SctpPairOptions, run: (stage: Stage) => Promise<void>) {
+  Deno.test(name, async () => {
+    let now = 0;
+    const pair = new SctpPair({ ...options, now: () => now });
+    const reader = new SlowReader(pair.client.sctp as unknown as SctpInternals);
+    const at = (later: number) => now = later;
+    try {
+      await within("the exchange", run({ pair, reader, at }));
+    } finally {
+      await pair.close();
+    }
+  });
+}
+
+const policy = (changes: Partial<DataChannelPolicy>) => ({ ...DEFAULT_DATA_POLICY, ...changes });
+const SMALL = new Uint8Array(16_000);
+
+/** Sends until the client's window is full and `bytes` wait behind it. */
+async function fill(pair: SctpPair, bytes: number): Promise<void> {
+  const { channels } = pair;
+  const sctp = pair.client.sctp as unknown as SctpInternals;
+  while (sctp.advertisedRwnd > SMALL.length) {
+    channels.send("_reliable", SMALL);
+    await until("the message to be taken", () => channels.bufferedAmount("_reliable") === 0);
+  }
+  while (channels.bufferedAmount("_reliable") < bytes) {
+    assert.ok(channels.send("_reliable", SMALL));
+  }
+}
+
+staged("DataChannels opens a third channel for data tracks, if they are used", {
+  role: "create",
+  policy: policy({ dataTracks: true }),
+}, async ({ pair }) => {
+  await pair.until(() => pair.opened.length === 3);
+  const { label, ordered, maxRetransmits } = pair.clientChannels[2]!;
+  assert.deepEqual({ label, ordered, maxRetransmits }, {
+    label: "_data_track",
+    ordered: false,
+    maxRetransmits: 0,
+  });
+});
+
+staged("DataChannels closes a client's data track channel where they are not used", {}, async (
+  { pair },
+) => {
+  const channel = pair.open("_data_track", 0, { ordered: false, maxRetransmits: 0 });
+  await pair.until(() => channel.readyState === "closed");
+  assert.deepEqual(pair.opened, []);
+  assert.equal(pair.drops.get("data_tracks_not_enabled"), 1);
+});
+
+staged("DataChannels lets lossy messages pass reliable ones that wait", {
+  role: "create",
+}, async ({ pair, reader }) => {
+  reader.readAll();
+  await pair.until(() => pair.channels.isOpen("_reliable") && pair.channels.isOpen("_lossy"));
+  for (let i = 0; i < 40; i++) pair.channels.send("_reliable", SMALL);
+  pair.channels.send("_lossy", new Uint8Array(1));
+  await pair.until(() => pair.clientMessages.some(({ label }) => label === "_lossy"));
+  assert.ok(pair.clientMessages.length < 10, `${pair.clientMessages.length} came first`);
+  await pair.until(() => pair.clientMessages.length === 41);
+});
+
+staged("DataChannels.holdReliable() stops a client by its window, and loses nothing", {}, async (
+  { pair, reader },
+) => {
+  reader.readAll();
+  const reliable = pair.open("_reliable", 0);
+  const lossy = pair.open("_lossy", 2, { ordered: false, maxRetransmits: 0 });
+  await pair.until(() => reliable.readyState === "open" && lossy.readyState === "open");
+  pair.channels.holdReliable(true);
+  const count = 120; // 1.9 MB, twice the window
+  for (let i = 0; i < count; i++) {
+    reliable.send(Buffer.alloc(16_000, i));
+    if (i === 5) lossy.send(Buffer.from("passes"));
+  }
+  await pair.until(() => pair.messages.length === 1);
+  assert.equal(pair.messages[0]!.label, "_lossy");
+  const sctp = pair.client.sctp as unknown as SctpInternals;
+  const unsent = () => sctp.outboundQueue.reduce((sum, { bookSize }) => sum + bookSize, 0);
+  const window = () => new DataView(pair.toClient.at(-1)!.buffer).getUint32(20);
+  await until("the window to close", () => window() < 16_000);
+  assert.ok(unsent() > 700_000, `${unsent()} bytes wait at the client`);
+  assert.equal(pair.messages.length, 1);
+  pair.channels.holdReliable(false);
+  await pair.until(() => pair.messages.length === count + 1);
+  pair.messages.slice(1).forEach(({ bytes }, i) => assert.equal(bytes[0], i & 0xff));
+});
+
+staged("DataChannels drops reliable messages for a reader below the threshold only", {
+  role: "create",
+  policy: policy({ slowThresholdBps: 80_000 }),
+}, async ({ pair, reader, at }) => {
+  await pair.until(() => pair.channels.isOpen("_reliable"));
+  await fill(pair, 2 * BACKLOG_BYTES);
+  const { channels } = pair;
+  assert.equal(channels.isBacklogged(false), true, "writers should wait");
+  // 20 kB/s, twice the threshold.
+  at(1000);
+  const before = channels.bufferedAmount("_reliable");
+  reader.read(32_000);
+  await until("a message to be taken", () => channels.bufferedAmount("_reliable") < before);
+  assert.equal(channels.isBacklogged(true), true);
+  assert.equal(channels.send("_reliable", SMALL), true);
+  // Nothing for 2 s more.
+  at(3500);
+  assert.equal(channels.isBacklogged(true), false, "nobody waits for it");
+  assert.equal(channels.send("_reliable", SMALL), false);
+  assert.equal(pair.drops.get("data_slow_reader"), 1);
+});
+
+staged("DataChannels tells writers to go on when half of the backlog is gone", {
+  role: "create",
+  policy: policy({ slowThresholdBps: 8 }),
+}, async ({ pair, reader }) => {
+  await pair.until(() => pair.channels.isOpen("_reliable"));
+  await fill(pair, BACKLOG_BYTES);
+  const { channels } = pair;
+  reader.read(48_000);
+  await until("messages to be taken", () => !channels.isBacklogged(false));
+  assert.deepEqual([channels.isBacklogged(false), channels.isBacklogged(true)], [false, true]);
+  reader.readAll();
+  await until("half of them to be taken", () => !channels.isBacklogged(true));
+  assert.ok(channels.bufferedAmount("_reliable") < BACKLOG_BYTES / 2);
+});
+
+staged("DataChannels without a threshold keeps reliable messages until its buffer is full", {
+  role: "create",
+}, async ({ pair, at }) => {
+  await pair.until(() => pair.channels.isOpen("_reliable"));
+  await fill(pair, 2 * 1024 * 1024);
+  at(60_000);
+  assert.equal(pair.channels.isBacklogged(false), false);
+  assert.equal(pair.channels.send("_reliable", SMALL), true, "slow as it is");
+  assert.equal(pair.drops.get("data_slow_reader"), 0);
+});
+
+staged("DataChannels drops lossy messages that would wait longer than the target", {
+  role: "create",
+  policy: policy({ dataTracks: true, lossyTargetLatencyMs: 1000, dataTrackTargetLatencyMs: 100 }),
+}, async ({ pair, at }) => {
+  const { channels, drops } = pair;
+  await pair.until(() => channels.isOpen("_lossy") && channels.isOpen("_data_track"));
+  await fill(pair, 1);
+  const message = new Uint8Array(5000);
+  // The window is full, so these wait; nothing is known of the rate yet.
+  for (const label of ["_lossy", "_data_track"]) {
+    for (let i = 0; i < 4; i++) channels.send(label, message);
+  }
+  assert.equal(drops.get("data_lossy_late"), 0);
+  at(1000);
+  for (const label of ["_lossy", "_data_track"]) channels.send(label, message);
+  assert.equal(drops.get("data_lossy_late"), 2, "a reader that takes nothing");
+});
