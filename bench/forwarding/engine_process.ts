@@ -5,7 +5,11 @@
  */
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../lib/base/ids.ts";
 import type { IceCredentials } from "../../lib/base/media_vocabulary.ts";
-import type { EngineStats, MediaEngine, MediaEvent } from "../../lib/engine/messages/media_messages.ts";
+import type {
+  EngineStats,
+  MediaEngine,
+  MediaEvent,
+} from "../../lib/engine/messages/media_messages.ts";
 import { audioSection, sendSection, videoSection } from "../../tests/support/wire_media.ts";
 import { EVERYTHING } from "../../tests/support/wire_room.ts";
 import { answerCalls } from "../bench_child.ts";

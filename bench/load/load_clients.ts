@@ -4,7 +4,10 @@
  * @module
  */
 import { DropCounters } from "../../lib/base/drop_counters.ts";
-import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
+import {
+  createCertificate,
+  type DtlsCertificate,
+} from "../../lib/transport/dtls/dtls_certificate.ts";
 import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
 import { SRTP_PROFILE } from "../../lib/transport/srtp/srtp_keys.ts";
 import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";

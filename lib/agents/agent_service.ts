@@ -10,11 +10,7 @@ import {
   type ServerInfo,
 } from "@livekit/protocol";
 import type { Platform } from "../base/platform.ts";
-import {
-  AgentDispatcher,
-  type AgentJobOptions,
-  type AgentRooms,
-} from "./agent_dispatcher.ts";
+import { AgentDispatcher, type AgentJobOptions, type AgentRooms } from "./agent_dispatcher.ts";
 import { AgentPool } from "./agent_pool.ts";
 import type { TokenClaims } from "../signalling/access_token.ts";
 import { type AgentIdentity, AgentWorkerSession } from "./agent_worker_session.ts";

@@ -21,7 +21,7 @@ import { guardedPlatform } from "../base/wake_timer.ts";
 import { describeError, type Farewell } from "./context/close_reason.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
 import { clientSummary } from "./context/client_summary.ts";
-import type { SignalMessage, SignalSink } from "./connection/connection_host.ts";
+import type { SignalMessage, SignalSink } from "./context/signal_message.ts";
 import { DataRouter, type PeerState } from "./data/data_router.ts";
 import { ForwardedMember, type Origin } from "./participant/forwarded_member.ts";
 import type { Member } from "./participant/member.ts";

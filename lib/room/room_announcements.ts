@@ -17,7 +17,7 @@ import {
   SpeakersChanged,
 } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { SignalMessage } from "./connection/connection_host.ts";
+import type { SignalMessage } from "./context/signal_message.ts";
 import { encodedInfo } from "./participant/encoded_info.ts";
 import type { Member } from "./participant/member.ts";
 import { sharedInfo } from "./context/participant_facts.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 import type { RoomAgentDispatch, RoomConfiguration, RoomEgress } from "@livekit/protocol";
-import type { RoomOptions } from "./context/room_context.ts";
+import type { RoomOptions } from "./context/room_options.ts";
 
 /** A tag with this name and the value `true` locks a room: nobody new may join. */
 export const LOCK_TAG = "roomwire.locked";

@@ -6,7 +6,7 @@
 import { Codec, Room as RoomInfo } from "@livekit/protocol";
 import type { ParticipantProfile } from "./context/participant_profile.ts";
 import type { RoomPlan } from "./room_creation.ts";
-import type { RoomOptions } from "./context/room_context.ts";
+import type { RoomOptions } from "./context/room_options.ts";
 
 /** What is read of a room. */
 export interface DescribedRoom {

@@ -5,7 +5,11 @@
  * @module
  */
 import { Command, CommanderError, Option } from "commander";
-import { type CommandLineValues, type ConfigSources, generatedFlags } from "./config/config_loading.ts";
+import {
+  type CommandLineValues,
+  type ConfigSources,
+  generatedFlags,
+} from "./config/config_loading.ts";
 import type { ConfigOverride } from "./config/config_parsing.ts";
 import { keysInEffect } from "./keys_in_effect.ts";
 import type { JoinTokenRequest } from "./join_token.ts";

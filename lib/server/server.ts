@@ -46,7 +46,12 @@ import { Metrics } from "./metrics/metrics.ts";
 import { countingRefusals, metricsHandler } from "./metrics/metrics_handler.ts";
 import type { InterfaceAddress } from "../transport/datagrams/local_addresses.ts";
 import { NodeState } from "./node_state.ts";
-import { adminLimits, audioLevelOptions, roomOptions, sessionCaps } from "./config/room_settings.ts";
+import {
+  adminLimits,
+  audioLevelOptions,
+  roomOptions,
+  sessionCaps,
+} from "./config/room_settings.ts";
 import { PROTOCOL_VERSION } from "./version.ts";
 import { upgradeWebSocket } from "./http/web_socket_upgrade.ts";
 import type { WebhookFetch } from "./webhooks/webhook_attempt.ts";

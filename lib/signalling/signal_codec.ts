@@ -23,7 +23,7 @@ import {
   SignalResponse,
 } from "@livekit/protocol";
 import { invariant } from "../base/errors.ts";
-import type { SignalMessage } from "../room/connection/connection_host.ts";
+import type { SignalMessage } from "../room/context/signal_message.ts";
 import { encodedInfo } from "../room/participant/encoded_info.ts";
 import { hasFewElements, hasFewJsonElements, isQuickJson } from "../wire/message_elements.ts";
 

@@ -21,7 +21,7 @@ import {
 import type { TrackSid } from "../base/ids.ts";
 import { checkAttributes, checkMetadata, checkName } from "../admin/admin_limits.ts";
 import { reasonOfClientLeave } from "../room/context/close_reason.ts";
-import type { SignalMessage } from "../room/connection/connection_host.ts";
+import type { SignalMessage } from "../room/context/signal_message.ts";
 import type { IcePreference } from "../room/context/ice_preference.ts";
 import type { Session } from "../room/participant/session.ts";
 import { echoOf } from "../room/registry/request_echo.ts";

@@ -13,7 +13,7 @@ import { ClientTraits } from "../room/context/client_traits.ts";
 import { leaveMessage } from "../room/context/close_reason.ts";
 import type { Session } from "../room/participant/session.ts";
 import { publishableCodecs } from "../room/connection/publisher_connection.ts";
-import { DEFAULT_ICE_SERVERS } from "../room/context/room_context.ts";
+import { DEFAULT_ICE_SERVERS } from "../room/context/room_options.ts";
 import { SINGLE_NODE } from "../room/context/node_ports.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";
 import type { Admission, JoinParameters } from "./join_parameters.ts";

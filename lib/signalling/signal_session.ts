@@ -16,7 +16,7 @@ import {
 } from "@livekit/protocol";
 import type { DropCounters } from "../base/drop_counters.ts";
 import type { Cancel, Clock, Timers } from "../base/platform.ts";
-import type { SignalMessage, SignalSink } from "../room/connection/connection_host.ts";
+import type { SignalMessage, SignalSink } from "../room/context/signal_message.ts";
 import type { Session } from "../room/participant/session.ts";
 import {
   decodeRequest,

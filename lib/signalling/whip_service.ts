@@ -10,11 +10,11 @@
  */
 import { DisconnectReason, type ICEServer, SessionDescription } from "@livekit/protocol";
 import { transportSection, writeIceFragment } from "../negotiation/ice_fragment.ts";
-import type { SignalMessage, SignalSink } from "../room/connection/connection_host.ts";
+import type { SignalMessage, SignalSink } from "../room/context/signal_message.ts";
 import type { Member } from "../room/participant/member.ts";
 import type { Session } from "../room/participant/session.ts";
 import type { Room } from "../room/room.ts";
-import { DEFAULT_ICE_SERVERS } from "../room/context/room_context.ts";
+import { DEFAULT_ICE_SERVERS } from "../room/context/room_options.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";
 import { parseSdpFragment } from "../wire/sdp_fragment.ts";
 import { parseDescription, type RemoteDescription } from "../wire/session_description.ts";

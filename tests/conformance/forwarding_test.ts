@@ -9,7 +9,11 @@ import { SequenceRewriter } from "../../lib/media/down/sequence_rewriter.ts";
 import { TimestampRewriter } from "../../lib/media/down/timestamp_rewriter.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { Vp8Rewriter } from "../../lib/media/select/vp8_rewriter.ts";
-import { assignLayerIds, qualityOfSpatial, spatialOfQuality } from "../../lib/room/registry/track_info.ts";
+import {
+  assignLayerIds,
+  qualityOfSpatial,
+  spatialOfQuality,
+} from "../../lib/room/registry/track_info.ts";
 import { extendSeq, type ExtSeq } from "../../lib/wire/seq.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
 import {

@@ -15,7 +15,11 @@ import {
   type ConfigSources,
   loadConfig,
 } from "../../lib/server/config/config_loading.ts";
-import { type Config, parseConfig, parseConfigText } from "../../lib/server/config/config_parsing.ts";
+import {
+  type Config,
+  parseConfig,
+  parseConfigText,
+} from "../../lib/server/config/config_parsing.ts";
 import { decodeJoinRequest } from "../../lib/signalling/join_request.ts";
 import { authenticate } from "../../routes/authentication.ts";
 import { testBodies } from "../support/test_bodies.ts";

@@ -16,7 +16,7 @@ import {
   preferredAddresses,
 } from "../../lib/room/context/ice_preference.ts";
 import { FAILURE_WINDOW_MS, SHORT_CONNECTION_MS } from "../../lib/room/participant/ice_steering.ts";
-import type { RoomOptions } from "../../lib/room/context/room_context.ts";
+import type { RoomOptions } from "../../lib/room/context/room_options.ts";
 import type { JoinParameters } from "../../lib/signalling/join_parameters.ts";
 import { FAKE_ENGINE_READY } from "../support/fake_engine.ts";
 import { FakeSocket, type ScriptedClient, World } from "../support/scripted_client.ts";

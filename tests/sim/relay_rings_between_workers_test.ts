@@ -3,7 +3,11 @@
  * missed.
  */
 import assert from "node:assert/strict";
-import { createRelayRing, RelayRingReader, RelayRingWriter } from "../../lib/engine/relay/relay_ring.ts";
+import {
+  createRelayRing,
+  RelayRingReader,
+  RelayRingWriter,
+} from "../../lib/engine/relay/relay_ring.ts";
 import type { EchoRings } from "../support/relay_echo_worker.ts";
 import { SeededRandom } from "../support/seeded_random.ts";
 

@@ -12,7 +12,10 @@ import {
   type NativeDatagramsOptions,
   openNativeDatagrams,
 } from "../../lib/transport/datagrams/native_datagrams.ts";
-import { openDenoDatagrams, openNodeDatagrams } from "../../lib/transport/datagrams/portable_datagrams.ts";
+import {
+  openDenoDatagrams,
+  openNodeDatagrams,
+} from "../../lib/transport/datagrams/portable_datagrams.ts";
 import { VirtualPlatform } from "./virtual_platform.ts";
 
 export interface OpenOptions {

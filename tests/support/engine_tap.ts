@@ -3,7 +3,11 @@
  *
  * @module
  */
-import type { EngineStats, MediaEngine, MediaEvent } from "../../lib/engine/messages/media_messages.ts";
+import type {
+  EngineStats,
+  MediaEngine,
+  MediaEvent,
+} from "../../lib/engine/messages/media_messages.ts";
 
 /** How the tracks of one connection fared in one interval. */
 export type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;

@@ -6,7 +6,11 @@
  */
 import type { ConnectionId } from "../../lib/base/ids.ts";
 import type { EngineCommand } from "../../lib/engine/messages/engine_messages.ts";
-import type { EngineReady, MediaEngine, MediaEvent } from "../../lib/engine/messages/media_messages.ts";
+import type {
+  EngineReady,
+  MediaEngine,
+  MediaEvent,
+} from "../../lib/engine/messages/media_messages.ts";
 
 /** One kind of command. */
 export type CommandOf<T extends EngineCommand["type"]> = Extract<EngineCommand, { type: T }>;

@@ -25,7 +25,7 @@ import type { ConnectionId, NodeId, UpTrackId } from "../../lib/base/ids.ts";
 import { EngineRouter } from "../../lib/room/context/engine_router.ts";
 import type { Session } from "../../lib/room/participant/session.ts";
 import { IcePreferences } from "../../lib/room/context/ice_preference.ts";
-import { DEFAULT_ROOM_OPTIONS, type RoomOptions } from "../../lib/room/context/room_context.ts";
+import { DEFAULT_ROOM_OPTIONS, type RoomOptions } from "../../lib/room/context/room_options.ts";
 import { type NodePorts, SINGLE_NODE } from "../../lib/room/context/node_ports.ts";
 import { LocalRooms } from "../../lib/room/local_rooms.ts";
 import type { TokenClaims, VideoGrant } from "../../lib/signalling/access_token.ts";

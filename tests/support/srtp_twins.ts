@@ -4,7 +4,11 @@
  *
  * @module
  */
-import { Libcrypto, type LibcryptoResult, openLibcrypto } from "../../lib/transport/crypto/libcrypto.ts";
+import {
+  Libcrypto,
+  type LibcryptoResult,
+  openLibcrypto,
+} from "../../lib/transport/crypto/libcrypto.ts";
 import { nativeCipherFactory } from "../../lib/transport/srtp/native_srtp.ts";
 import { portableCipher } from "../../lib/transport/srtp/portable_srtp.ts";
 import type { SrtpCipherFactory } from "../../lib/transport/srtp/srtp_cipher.ts";

@@ -6,7 +6,10 @@
 import { Room, WebhookEvent } from "@livekit/protocol";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { signWebhook } from "../../lib/server/webhooks/webhook_attempt.ts";
-import { WebhookEndpoint, type WebhookEndpointOptions } from "../../lib/server/webhooks/webhook_endpoint.ts";
+import {
+  WebhookEndpoint,
+  type WebhookEndpointOptions,
+} from "../../lib/server/webhooks/webhook_endpoint.ts";
 import { TEST_KEY, TEST_SECRET } from "./roomwire_process.ts";
 import { settle, VirtualPlatform } from "./virtual_platform.ts";
 

@@ -6,7 +6,7 @@
  */
 import type { AccessToken } from "../../lib/signalling/access_token.ts";
 import { WhipService } from "../../lib/signalling/whip_service.ts";
-import type { RoomOptions } from "../../lib/room/context/room_context.ts";
+import type { RoomOptions } from "../../lib/room/context/room_options.ts";
 import { whipRoutes } from "../../routes/whip.ts";
 import { tokenWith } from "./admin_world.ts";
 import { testBodies } from "./test_bodies.ts";

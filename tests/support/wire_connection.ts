@@ -6,7 +6,10 @@
  * @module
  */
 import type { MediaAddress } from "../../lib/base/media_vocabulary.ts";
-import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
+import {
+  createCertificate,
+  type DtlsCertificate,
+} from "../../lib/transport/dtls/dtls_certificate.ts";
 import type { ClientTransport, ReadDescription } from "./client_description.ts";
 import { until } from "./until.ts";
 import { type ReceivedRtp, WireClient } from "./wire_client.ts";

@@ -22,7 +22,10 @@ import type {
   MediaEvent,
 } from "../../lib/engine/messages/media_messages.ts";
 import type { LocalEngineOptions } from "../../lib/engine/local/local_engine.ts";
-import { createCertificate, type DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
+import {
+  createCertificate,
+  type DtlsCertificate,
+} from "../../lib/transport/dtls/dtls_certificate.ts";
 import { eventually } from "./eventually.ts";
 import { createTestEngine } from "./test_engine.ts";
 import { WireClient } from "./wire_client.ts";

@@ -9,8 +9,16 @@ import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { IceDirectory } from "../../transport/ice/ice_directory.ts";
 import type { MediaPorts } from "../../transport/media_ports.ts";
 import { openTcpMux, type TcpMux } from "../../transport/tcp/tcp_mux.ts";
-import { advertisedAddresses, type ListenAddress, requireAddress } from "../messages/listen_address.ts";
-import { UdpListeners, type UdpListenersOptions, withoutWildcards } from "../messages/udp_listeners.ts";
+import {
+  advertisedAddresses,
+  type ListenAddress,
+  requireAddress,
+} from "../messages/listen_address.ts";
+import {
+  UdpListeners,
+  type UdpListenersOptions,
+  withoutWildcards,
+} from "../messages/udp_listeners.ts";
 
 /** What an engine opens. */
 export interface EngineSocketsOptions extends UdpListenersOptions {

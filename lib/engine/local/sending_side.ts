@@ -15,7 +15,11 @@ import { compactNtp } from "../../media/layer/rtcp_clock.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
 import { RtcpWriter } from "../../wire/rtcp_writer.ts";
-import { NOT_RECEIVED, parseTransportFeedback, TransportFeedback } from "../../wire/transport_cc.ts";
+import {
+  NOT_RECEIVED,
+  parseTransportFeedback,
+  TransportFeedback,
+} from "../../wire/transport_cc.ts";
 import type { DownTrackInterval, DownTrackStats, MediaEvent } from "../messages/media_messages.ts";
 import { roundTripMs } from "./round_trip.ts";
 

@@ -13,12 +13,8 @@ import type { DtlsRole, IceCredentials } from "../../base/media_vocabulary.ts";
 import { roleAfterAnswer, roleAfterOffer } from "../../negotiation/dtls_role.ts";
 import type { LocalParameters } from "../../negotiation/local_description.ts";
 import type { RemoteDescription } from "../../wire/session_description.ts";
-import {
-  type ConnectionHost,
-  type ConnectionRole,
-  newIceCredentials,
-  trickleMessages,
-} from "./connection_host.ts";
+import { type ConnectionHost, newIceCredentials, trickleMessages } from "./connection_host.ts";
+import type { ConnectionRole } from "../context/signal_message.ts";
 import { DataChannelWatch } from "./data_channel_watch.ts";
 import { channelPolicy } from "../context/data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "../context/engine_router.ts";

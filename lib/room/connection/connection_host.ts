@@ -7,22 +7,10 @@ import { randomId } from "../../base/ids.ts";
 import type { IceCredentials } from "../../base/media_vocabulary.ts";
 import type { Random } from "../../base/platform.ts";
 import type { ConnectionFailure } from "../../engine/messages/media_messages.ts";
+import type { ConnectionRole, SignalMessage } from "../context/signal_message.ts";
 import type { IcePreference } from "../context/ice_preference.ts";
 import { candidateInits, type LocalParameters } from "../../negotiation/local_description.ts";
-import { type SignalResponse, type SignalTarget, TrickleRequest } from "@livekit/protocol";
-
-/** One message to a client. Not changed any more once it was sent: others may be sent the same. */
-export type SignalMessage = SignalResponse["message"];
-
-/** Where a participant's messages go; replaced when its client resumes on another socket. */
-export interface SignalSink {
-  send(message: SignalMessage): void;
-  /** Ends the socket normally, after everything sent before. */
-  close(): void;
-}
-
-/** Seen from the client: it offers on `publisher`, we offer on `subscriber`. */
-export type ConnectionRole = "publisher" | "subscriber";
+import { type SignalTarget, TrickleRequest } from "@livekit/protocol";
 
 /**
  * What a connection may ask of and tell its participant. Methods are called in the order things

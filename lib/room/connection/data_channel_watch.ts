@@ -9,7 +9,8 @@
  * @module
  */
 import type { Cancel } from "../../base/platform.ts";
-import type { ConnectionHost, ConnectionRole } from "./connection_host.ts";
+import type { ConnectionHost } from "./connection_host.ts";
+import type { ConnectionRole } from "../context/signal_message.ts";
 import type { RoomContext } from "../context/room_context.ts";
 
 /** What a client that is leaving has to say so, ms. */

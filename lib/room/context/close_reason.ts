@@ -8,7 +8,7 @@
  */
 import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from "@livekit/protocol";
 import type { ClientTraits } from "./client_traits.ts";
-import type { SignalMessage } from "../connection/connection_host.ts";
+import type { SignalMessage } from "./signal_message.ts";
 
 /** `disconnect`: stay away; `reconnect`: join anew; `none`: say nothing. */
 export type Farewell = "disconnect" | "reconnect" | "none";

@@ -4,7 +4,7 @@
  * @module
  */
 import { SignalResponse } from "@livekit/protocol";
-import type { SignalMessage } from "../connection/connection_host.ts";
+import type { SignalMessage } from "./signal_message.ts";
 
 /** A message and its size go together: messages do not change once they were sent. */
 const weights = new WeakMap<SignalMessage, number>();

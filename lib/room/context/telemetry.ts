@@ -14,7 +14,7 @@
  */
 import type { DataStream_Header, SignalRequest, TrackInfo, TrackType } from "@livekit/protocol";
 import type { MediaEvent } from "../../engine/messages/media_messages.ts";
-import type { ConnectionRole, SignalMessage } from "../connection/connection_host.ts";
+import type { ConnectionRole, SignalMessage } from "./signal_message.ts";
 import type { ClientFacts } from "./participant_facts.ts";
 
 /**

@@ -12,7 +12,7 @@
  * @module
  */
 import { ReconnectReason } from "@livekit/protocol";
-import type { ConnectionRole } from "../connection/connection_host.ts";
+import type { ConnectionRole } from "../context/signal_message.ts";
 import { type IcePreference, offersTcp, offersTls } from "../context/ice_preference.ts";
 import type { SessionFacts } from "./session_facts.ts";
 

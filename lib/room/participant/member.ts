@@ -19,9 +19,13 @@ import type { Log } from "../../base/platform.ts";
 import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
 import type { Farewell } from "../context/close_reason.ts";
 import type { SubscribableTrack } from "../subscription/codec_choice.ts";
-import type { SignalMessage } from "../connection/connection_host.ts";
+import type { SignalMessage } from "../context/signal_message.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";
-import type { ParticipantInit, ParticipantProfile, ProfileChange } from "../context/participant_profile.ts";
+import type {
+  ParticipantInit,
+  ParticipantProfile,
+  ProfileChange,
+} from "../context/participant_profile.ts";
 import type { QueuedUpdate } from "./participant_updates.ts";
 import type { PublishedDataTracks } from "../data/published_data_tracks.ts";
 import type { CodecWish } from "../subscription/wanted_codecs.ts";

@@ -13,7 +13,7 @@ import { DisconnectReason as Reason } from "@livekit/protocol";
 import type { Cancel, Timers } from "../../base/platform.ts";
 import type { ConnectionFailure } from "../../engine/messages/media_messages.ts";
 import { resumeRequest } from "../context/close_reason.ts";
-import type { ConnectionRole, SignalSink } from "../connection/connection_host.ts";
+import type { ConnectionRole, SignalSink } from "../context/signal_message.ts";
 import type { SessionFacts } from "./session_facts.ts";
 
 /** A participant whose primary connection never came up is removed after this, ms. */

@@ -37,12 +37,8 @@ import { guardedPlatform } from "../../base/wake_timer.ts";
 import type { ConnectionFailure, DataTrackRoute } from "../../engine/messages/media_messages.ts";
 import { ClientTraits } from "../context/client_traits.ts";
 import { describeError, type Farewell, leaveMessage } from "../context/close_reason.ts";
-import type {
-  ConnectionHost,
-  ConnectionRole,
-  SignalMessage,
-  SignalSink,
-} from "../connection/connection_host.ts";
+import type { ConnectionHost } from "../connection/connection_host.ts";
+import type { ConnectionRole, SignalMessage, SignalSink } from "../context/signal_message.ts";
 import type { IceState, PublishingSide, SubscribingSide } from "../connection/connection_sides.ts";
 import type { BlobRefusal } from "../data/data_blobs.ts";
 import type { LocalParameters } from "../../negotiation/local_description.ts";

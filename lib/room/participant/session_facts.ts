@@ -6,7 +6,7 @@
 import type { Log } from "../../base/platform.ts";
 import type { SubscribingSide } from "../connection/connection_sides.ts";
 import type { ClientTraits } from "../context/client_traits.ts";
-import type { SignalMessage } from "../connection/connection_host.ts";
+import type { SignalMessage } from "../context/signal_message.ts";
 import type { Member } from "./member.ts";
 import type { RoomPort } from "./room_port.ts";
 import type { RoomContext } from "../context/room_context.ts";

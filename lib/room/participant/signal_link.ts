@@ -9,7 +9,7 @@
  * @module
  */
 import type { Clock } from "../../base/platform.ts";
-import type { SignalMessage, SignalSink } from "../connection/connection_host.ts";
+import type { SignalMessage, SignalSink } from "../context/signal_message.ts";
 import { messageWeight } from "../context/message_weight.ts";
 
 /** On their way when the last sign of life left the client, ms: a slow network's round trip. */

@@ -10,7 +10,7 @@ import {
 } from "@livekit/protocol";
 import type { MediaCommand } from "../../engine/messages/media_messages.ts";
 import type { ClientTraits } from "../context/client_traits.ts";
-import type { SignalMessage } from "../connection/connection_host.ts";
+import type { SignalMessage } from "../context/signal_message.ts";
 import type { PublishedTrack, RegistryEffect } from "../registry/registry_messages.ts";
 
 /** Effects that concern the publisher alone. */

@@ -10,7 +10,7 @@ import { TrackType, type VideoQuality } from "@livekit/protocol";
 import type { TrackSid } from "../../base/ids.ts";
 import { WakeTimer } from "../../base/wake_timer.ts";
 import { regressionOf } from "./codec_choice.ts";
-import type { SignalMessage } from "../connection/connection_host.ts";
+import type { SignalMessage } from "../context/signal_message.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { RoomEvents } from "../context/room_events.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";

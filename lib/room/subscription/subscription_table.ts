@@ -13,6 +13,7 @@
 import { type DownTrackId, mayBeSid } from "../../base/ids.ts";
 import type { MediaKind } from "../../base/media_vocabulary.ts";
 import { initialSettings, type TrackSettings } from "./track_settings.ts";
+import type { SubscriptionLimits } from "../context/room_options.ts";
 
 /** How often what is unsettled is looked at again, ms. */
 export const RECONCILE_INTERVAL_MS = 3_000;
@@ -36,12 +37,6 @@ export type SourceState =
 
 /** There is no such track, or none of its media has come. */
 export const NO_SOURCE: SourceState = { exists: false };
-
-/** Limits per kind; 0 is no limit. */
-export interface SubscriptionLimits {
-  readonly audio: number;
-  readonly video: number;
-}
 
 /** What a reconcile wants done, in order. */
 export type SubscriptionAction =

@@ -19,16 +19,16 @@ import type { CodecParameters, LayerTarget, SendSection } from "../../base/media
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { MediaCommand } from "../../engine/messages/media_messages.ts";
 import { chooseCodec, type CodecOption, type SubscribableTrack } from "./codec_choice.ts";
-import type { SignalMessage } from "../connection/connection_host.ts";
+import type { SignalMessage } from "../context/signal_message.ts";
 import type { SubscriptionOutcome } from "../context/telemetry.ts";
 import type { CodecWish } from "./wanted_codecs.ts";
 import {
   RECONCILE_INTERVAL_MS,
   type SourceState,
   type SubscriptionAction,
-  type SubscriptionLimits,
   SubscriptionTable,
 } from "./subscription_table.ts";
+import type { SubscriptionLimits } from "../context/room_options.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
 import { qualityOfSpatial } from "../registry/track_info.ts";
 import { declaredLayers, sameTarget, targetFor } from "./track_settings.ts";

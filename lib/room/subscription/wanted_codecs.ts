@@ -18,7 +18,7 @@ import {
   VideoQuality,
 } from "@livekit/protocol";
 import type { Regression } from "./codec_choice.ts";
-import type { SignalMessage } from "../connection/connection_host.ts";
+import type { SignalMessage } from "../context/signal_message.ts";
 import { isQualityEnabled, SubscribedQualityTracker } from "./wanted_quality.ts";
 
 /** What one subscriber wants of a track. */

@@ -9,7 +9,7 @@ import {
   DEFAULT_ICE_SERVERS,
   DEFAULT_ROOM_OPTIONS,
   type RoomOptions,
-} from "../../room/context/room_context.ts";
+} from "../../room/context/room_options.ts";
 import type { AdminLimits } from "../../admin/admin_limits.ts";
 import type { SessionCaps } from "../../signalling/session_caps.ts";
 import type { Config } from "./config_parsing.ts";

@@ -11,7 +11,7 @@ import {
   TrackSource,
   TrackType,
 } from "@livekit/protocol";
-import type { ConnectionRole } from "../../room/connection/connection_host.ts";
+import type { ConnectionRole } from "../../room/context/signal_message.ts";
 import type {
   ConnectionState,
   SessionTelemetry,

@@ -10,7 +10,7 @@ import {
   SubscriptionError,
   TrackType,
 } from "@livekit/protocol";
-import type { SignalMessage } from "../../room/connection/connection_host.ts";
+import type { SignalMessage } from "../../room/context/signal_message.ts";
 import type { SignalTelemetry } from "../../room/context/telemetry.ts";
 import { type Instruments, protocolLabel } from "./metrics_instruments.ts";
 

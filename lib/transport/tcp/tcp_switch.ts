@@ -11,7 +11,12 @@
 import type { DropCounters } from "../../base/drop_counters.ts";
 import { parseStun } from "../../wire/stun.ts";
 import type { StunOrigin, StunReceiver } from "../ice/ice_directory.ts";
-import type { NetworkPath, PathOwner, PathValidator, SessionDatagramKind } from "../ice/network_path.ts";
+import type {
+  NetworkPath,
+  PathOwner,
+  PathValidator,
+  SessionDatagramKind,
+} from "../ice/network_path.ts";
 import {
   HANDOVER_BYTES,
   TAKEN_STEP_BYTES,

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { SfuError } from "../../../lib/base/errors.ts";
-import type { EngineReady, MediaCommand, MediaEngine } from "../../../lib/engine/messages/media_messages.ts";
+import type {
+  EngineReady,
+  MediaCommand,
+  MediaEngine,
+} from "../../../lib/engine/messages/media_messages.ts";
 import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
 import { createServer, type ServerParts } from "../../../lib/server/server.ts";
 import { signAccessToken } from "../../../lib/signalling/access_token.ts";

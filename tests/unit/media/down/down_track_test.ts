@@ -9,7 +9,10 @@ import { SenderReportFigures } from "../../../../lib/media/down/down_track_optio
 import { DROP } from "../../../../lib/media/layer/drop_reason.ts";
 import { ntpToMs } from "../../../../lib/media/layer/rtcp_clock.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
-import { readTextExtension, readTransportSequence } from "../../../../lib/wire/header_extensions.ts";
+import {
+  readTextExtension,
+  readTransportSequence,
+} from "../../../../lib/wire/header_extensions.ts";
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
 import {
   codec,

@@ -4,7 +4,12 @@ import type { CodecParameters } from "../../../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../../../lib/media/down/down_track.ts";
 import { DROP } from "../../../../lib/media/layer/drop_reason.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
-import { codec, layerListener, RecordingSink, viewOf } from "../../../support/forwarding_fixtures.ts";
+import {
+  codec,
+  layerListener,
+  RecordingSink,
+  viewOf,
+} from "../../../support/forwarding_fixtures.ts";
 import { redundantPayload } from "../../../support/redundant_payload.ts";
 import { rtpPacket } from "../../../support/rtp_packets.ts";
 

@@ -8,7 +8,10 @@ import {
 import { DownTrack } from "../../../../lib/media/down/down_track.ts";
 import { SenderReportFigures } from "../../../../lib/media/down/down_track_options.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
-import { readTextExtension, readTransportSequence } from "../../../../lib/wire/header_extensions.ts";
+import {
+  readTextExtension,
+  readTransportSequence,
+} from "../../../../lib/wire/header_extensions.ts";
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
 import {
   codec,

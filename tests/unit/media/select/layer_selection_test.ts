@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { isStepTowards, NO_LAYER, wantedLayer } from "../../../../lib/media/select/layer_selection.ts";
+import {
+  isStepTowards,
+  NO_LAYER,
+  wantedLayer,
+} from "../../../../lib/media/select/layer_selection.ts";
 
 Deno.test("wantedLayer() is the highest live layer at or below the target, else the lowest above", () => {
   const cases: readonly (readonly [number, number, number])[] = [

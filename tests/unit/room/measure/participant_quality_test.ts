@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { ConnectionQuality } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
-import type { DownTrackInterval, UpTrackInterval } from "../../../../lib/engine/messages/media_messages.ts";
+import type {
+  DownTrackInterval,
+  UpTrackInterval,
+} from "../../../../lib/engine/messages/media_messages.ts";
 import type { QualityReport } from "../../../../lib/room/context/engine_router.ts";
 import { ParticipantQuality } from "../../../../lib/room/measure/participant_quality.ts";
 

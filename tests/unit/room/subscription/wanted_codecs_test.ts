@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { SimulcastCodecInfo, TrackInfo, TrackType, VideoQuality } from "@livekit/protocol";
-import { SubscribedCodecs, subscribedCodecsMessage } from "../../../../lib/room/subscription/wanted_codecs.ts";
+import {
+  SubscribedCodecs,
+  subscribedCodecsMessage,
+} from "../../../../lib/room/subscription/wanted_codecs.ts";
 
 const { LOW, MEDIUM, HIGH, OFF } = VideoQuality;
 const AV1 = "video/AV1";

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { silentLog } from "../../../../lib/base/platform.ts";
 import { SfuError } from "../../../../lib/base/errors.ts";
-import { ADVICE, adviceFor, REFUSED_UNTIL_READ } from "../../../../lib/server/config/config_advice.ts";
+import {
+  ADVICE,
+  adviceFor,
+  REFUSED_UNTIL_READ,
+} from "../../../../lib/server/config/config_advice.ts";
 import {
   idleKeys,
   isInEffect,

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { ConfigError, parseConfig, parseConfigText } from "../../../../lib/server/config/config_parsing.ts";
+import {
+  ConfigError,
+  parseConfig,
+  parseConfigText,
+} from "../../../../lib/server/config/config_parsing.ts";
 import { configKeys, configSchema, unwrap } from "../../../../lib/server/config/config_schema.ts";
 
 function problems(run: () => unknown): readonly string[] {

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
-import { httpConnectionLimits, HttpConnections } from "../../../../lib/server/http/http_connections.ts";
+import {
+  httpConnectionLimits,
+  HttpConnections,
+} from "../../../../lib/server/http/http_connections.ts";
 import { SeededRandom } from "../../../support/seeded_random.ts";
 
 const LIMITS = {

@@ -4,7 +4,10 @@ import { silentLog } from "../../../../lib/base/platform.ts";
 import { SfuError } from "../../../../lib/base/errors.ts";
 import { denoPlatform } from "../../../../lib/base/deno_platform.ts";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
-import { httpConnectionLimits, HttpConnections } from "../../../../lib/server/http/http_connections.ts";
+import {
+  httpConnectionLimits,
+  HttpConnections,
+} from "../../../../lib/server/http/http_connections.ts";
 import type { HttpListener } from "../../../../lib/server/http/http_front.ts";
 import { listenHttp } from "../../../../lib/server/http/http_listeners.ts";
 import { freeTcpPort } from "../../../support/roomwire_process.ts";

@@ -8,7 +8,11 @@ import {
 } from "../../../../lib/transport/crypto/libcrypto.ts";
 import { addressOf } from "../../../../lib/transport/crypto/native_address.ts";
 import { nativeCipherFactory } from "../../../../lib/transport/srtp/native_srtp.ts";
-import { chooseSrtpEngine, nativeSrtp, PORTABLE_SRTP } from "../../../../lib/transport/srtp/srtp_engine.ts";
+import {
+  chooseSrtpEngine,
+  nativeSrtp,
+  PORTABLE_SRTP,
+} from "../../../../lib/transport/srtp/srtp_engine.ts";
 import { SRTP_PROFILE } from "../../../../lib/transport/srtp/srtp_keys.ts";
 import { passesSelfTest } from "../../../../lib/transport/srtp/srtp_self_test.ts";
 import { LIBCRYPTO } from "../../../support/srtp_twins.ts";

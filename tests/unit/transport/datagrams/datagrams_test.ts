@@ -5,7 +5,11 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import { SfuError } from "../../../../lib/base/errors.ts";
-import { MAX_DATAGRAM_BYTES, MAX_SEND_BYTES, SendKind } from "../../../../lib/transport/datagrams/datagrams.ts";
+import {
+  MAX_DATAGRAM_BYTES,
+  MAX_SEND_BYTES,
+  SendKind,
+} from "../../../../lib/transport/datagrams/datagrams.ts";
 import { openDenoDatagrams } from "../../../../lib/transport/datagrams/portable_datagrams.ts";
 import { openPeer, Peer, type Twin, TWINS } from "../../../support/datagram_peers.ts";
 import { until } from "../../../support/until.ts";

@@ -4,7 +4,11 @@
  * offload are not to be had at will.
  */
 import assert from "node:assert/strict";
-import { MAX_SEND_BYTES, type RemoteAddress, SendKind } from "../../../../lib/transport/datagrams/datagrams.ts";
+import {
+  MAX_SEND_BYTES,
+  type RemoteAddress,
+  SendKind,
+} from "../../../../lib/transport/datagrams/datagrams.ts";
 import { Errno } from "../../../../lib/transport/datagrams/libc.ts";
 import {
   FaultyLibc,

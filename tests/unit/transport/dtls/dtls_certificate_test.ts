@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash, X509Certificate } from "node:crypto";
-import { createCertificate, matchesFingerprint } from "../../../../lib/transport/dtls/dtls_certificate.ts";
+import {
+  createCertificate,
+  matchesFingerprint,
+} from "../../../../lib/transport/dtls/dtls_certificate.ts";
 import {
   useNativeKeyExchange,
   x25519KeyPair,

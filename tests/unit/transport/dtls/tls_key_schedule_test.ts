@@ -11,7 +11,10 @@ import {
   transcriptHash,
   verifyData,
 } from "../../../../lib/transport/dtls/tls_key_schedule.ts";
-import { x25519KeyPair, x25519SharedSecret } from "../../../../lib/transport/dtls/werift_key_exchange.ts";
+import {
+  x25519KeyPair,
+  x25519SharedSecret,
+} from "../../../../lib/transport/dtls/werift_key_exchange.ts";
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex.replaceAll(/\s/g, ""), "hex"));
 const hex = (of: Uint8Array) => Buffer.from(of).toString("hex");

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
-import { type InboundChunk, InboundStream } from "../../../../lib/transport/sctp/sctp_inbound_stream.ts";
+import {
+  type InboundChunk,
+  InboundStream,
+} from "../../../../lib/transport/sctp/sctp_inbound_stream.ts";
 
 /** The chunks of `texts` as messages, cut into `size` letters, from TSN `tsn` on. */
 function chunksOf(texts: readonly string[], size: number, unordered: boolean, tsn: number) {

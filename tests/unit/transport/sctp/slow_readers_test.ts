@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { DataChannelPolicy } from "../../../../lib/base/media_vocabulary.ts";
-import { BACKLOG_BYTES, DEFAULT_DATA_POLICY } from "../../../../lib/transport/sctp/data_channel_policy.ts";
+import {
+  BACKLOG_BYTES,
+  DEFAULT_DATA_POLICY,
+} from "../../../../lib/transport/sctp/data_channel_policy.ts";
 import type { SctpInternals } from "../../../../lib/transport/sctp/sctp_repairs.ts";
 import { SlowReader } from "../../../support/slow_reader.ts";
 import { until } from "../../../support/until.ts";

@@ -5,7 +5,11 @@ import {
   type TcpFromSession,
   type TcpToSession,
 } from "../../../../lib/transport/tcp/tcp_handover.ts";
-import { type ByteStream, DEFAULT_TCP_LIMITS, TcpPath } from "../../../../lib/transport/tcp/tcp_path.ts";
+import {
+  type ByteStream,
+  DEFAULT_TCP_LIMITS,
+  TcpPath,
+} from "../../../../lib/transport/tcp/tcp_path.ts";
 import { TcpSwitch } from "../../../../lib/transport/tcp/tcp_switch.ts";
 import { FrameSplitter } from "../../../../lib/wire/stream_framing.ts";
 import { settle } from "../../../support/virtual_platform.ts";
