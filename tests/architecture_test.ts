@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { blankNonCode, importsOf } from "./support/source_scanner.ts";
+import { blankNonCode, functionsOf, importsOf } from "./support/source_scanner.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const ROOT_FILES = ["main.ts", "mod.ts"];
@@ -18,14 +18,45 @@ const RANK: Readonly<Record<string, number>> = {
   "lib/media": 2,
   "lib/bandwidth": 2,
   "lib/transport": 2,
+  "lib/recording": 2,
   "lib/engine": 3,
   "lib/room": 4,
-  "lib/signalling": 5,
-  "lib/cluster": 6,
-  "routes": 6,
-  "lib/server": 7,
-  "": 8,
+  "lib/admin": 5,
+  "lib/signalling": 6,
+  "lib/agents": 7,
+  "lib/cluster": 8,
+  "routes": 8,
+  "lib/server": 9,
+  "": 10,
 };
+
+/**
+ * The same inside folders that hold several ideas, from the first on: those that stand together never
+ * import each other. Files on top of all of them, in the folder itself, come last.
+ */
+const INSIDE: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  "lib/media": [["layer"], ["packet", "select"], ["up", "down"]],
+  "lib/transport": [["crypto", "datagrams", "sctp"], ["srtp", "ice"], ["dtls", "tcp", "turn"]],
+  "lib/engine": [["messages"], ["relay"], ["local", "pool"], ["worker"]],
+  "lib/room": [
+    ["context"],
+    ["registry"],
+    ["data", "subscription"],
+    ["connection"],
+    ["participant"],
+    ["measure"],
+  ],
+  "lib/server": [["log"], ["config"], ["webhooks"], ["metrics", "http"]],
+};
+
+/** Where a file stands inside its folder; {@linkcode INSIDE}'s end for those on top. */
+function placeInside({ folder, path }: SourceFile): { name: string; rank: number } | undefined {
+  const order = INSIDE[folder];
+  if (order === undefined) return undefined;
+  const name = path.slice(folder.length + 1).split("/").slice(0, -1).join("/");
+  if (name === "") return { name, rank: order.length };
+  return { name, rank: order.findIndex((names) => names.includes(name)) };
+}
 
 const PURE: ReadonlySet<string> = new Set([
   "lib/wire",
@@ -55,7 +86,10 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "node:timers",
   ],
   "lib/engine": [],
+  "lib/recording": [],
   "lib/room": ["@livekit/protocol"],
+  "lib/admin": ["@livekit/protocol"],
+  "lib/agents": ["@livekit/protocol", "@bufbuild/protobuf"],
   "lib/signalling": [
     "@livekit/protocol",
     "@bufbuild/protobuf",
@@ -102,6 +136,18 @@ const MAY_USE_TIME: readonly string[] = [
 const AMBIENT_TIME =
   /\b(?:performance|setTimeout|setInterval)\b|\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|\bMath\s*\.\s*random\b|\bcrypto\s*\.\s*(?:getRandomValues|randomUUID)\b/;
 
+/** A function fits on a screen. */
+const MAX_FUNCTION_LINES = 71;
+/** Imports of one file; what composes others may have more. */
+const MAX_IMPORTS = 20;
+/** Files that compose others. */
+const COMPOSES: readonly string[] = [
+  "lib/server/server.ts", // the process
+  "lib/room/room.ts", // a room
+  "lib/room/participant/session.ts", // a session
+  "lib/engine/local/local_engine.ts", // an engine
+  "lib/media/down/down_track.ts", // a down-track
+];
 /** A file is one idea; some ideas are long. */
 const MAX_LINES = 600;
 /** Longer files, each with the reason why it is better whole. */
@@ -184,6 +230,30 @@ Deno.test("architecture: imports go one way", () => {
       return allowed ? [] : [`${file.path}:${line}: ${specifier}`];
     })
   ));
+});
+
+Deno.test("architecture: imports go one way inside a folder, too", () => {
+  assertNone(files.flatMap((file) => {
+    const here = placeInside(file);
+    if (here === undefined) return [];
+    if (here.rank < 0) return [`${file.path}: ${here.name} has no place`];
+    return importsOf(file.source).flatMap(({ specifier, line }) => {
+      const target = targetOf(file, specifier);
+      const other = target === undefined ? undefined : byPath.get(target);
+      if (other === undefined || other.folder !== file.folder) return [];
+      const there = placeInside(other)!;
+      const allowed = there.name === here.name || there.rank < here.rank;
+      return allowed ? [] : [`${file.path}:${line}: ${specifier}`];
+    });
+  }));
+});
+
+Deno.test("architecture: folders without sub-folders have none", () => {
+  assertNone(
+    files.filter(({ folder, path }) =>
+      folder !== "" && !(folder in INSIDE) && path.slice(folder.length + 1).includes("/")
+    ).map(({ path }) => path),
+  );
 });
 
 Deno.test("architecture: what a pool says to its engines is not said by anybody else", () => {
@@ -283,6 +353,23 @@ Deno.test("architecture: files have at most 600 lines, or a reason", () => {
   assertNone(Object.keys(LONGER).filter((path) => !long.some((file) => file.path === path)));
 });
 
+Deno.test("architecture: functions have at most 60 lines", () => {
+  assertNone(
+    files.flatMap(({ path, code }) =>
+      functionsOf(code).filter(({ lines }) => lines > MAX_FUNCTION_LINES)
+        .map(({ line, lines }) => `${path}:${line}: ${lines} lines`)
+    ),
+  );
+});
+
+Deno.test("architecture: files have at most 20 imports, but for those that compose", () => {
+  assertNone(
+    files.filter(({ path }) => !COMPOSES.includes(path))
+      .map(({ path, source }) => ({ path, count: importsOf(source).length }))
+      .filter(({ count }) => count > MAX_IMPORTS).map(({ path, count }) => `${path}: ${count}`),
+  );
+});
+
 Deno.test("architecture: every module begins with its contract", () => {
   assertNone(
     files.filter(({ source }) => !/^\/\*\*[\s\S]*?@module\s*\*\//.test(source))
@@ -328,4 +415,30 @@ Deno.test("blankNonCode() keeps offsets and lines and leaves only code", () => {
   assert.equal(code.length, source.length);
   assert.equal(code.split("\n").length, source.split("\n").length);
   assert.equal(code.match(/Deno/g)?.length, 2);
+});
+
+Deno.test("functionsOf() measures functions and methods, and no other blocks", () => {
+  const code = [
+    "function one() {",
+    "  if (a) {",
+    "    b();",
+    "  }",
+    "}",
+    "class C {",
+    "  two(",
+    "    a: number,",
+    "  ): void {",
+    "    for (const x of y) {",
+    "    }",
+    "  }",
+    "  three = () => {",
+    "    return { a };",
+    "  };",
+    "}",
+  ].join("\n");
+  assert.deepEqual(functionsOf(code), [
+    { line: 1, lines: 5 },
+    { line: 9, lines: 4 },
+    { line: 13, lines: 3 },
+  ]);
 });

@@ -115,3 +115,26 @@ function endOfRegExp(source: string, from: number): number {
   }
   return Math.min(at, source.length);
 }
+
+/** A function's body in blanked code. */
+export interface FunctionBody {
+  /** Where its opening brace is. */
+  readonly line: number;
+  /** From there to its closing brace. */
+  readonly lines: number;
+}
+
+const BLOCK_WORDS = /(?:^|\s|\})(?:if|for|while|switch|catch|else|do|try|finally|with)\b[^;]*\{$/;
+/** What stands before the brace of a function: its parameters, with or without a type, or an arrow. */
+const FUNCTION_HEAD = /(?:\)|\)\s*:\s*[^={}]*(?:\{[^{}]*\}[^={}]*)?|=>)\s*\{$/;
+
+/** Functions and methods of code that {@linkcode blankNonCode} made, by indentation as `deno fmt` writes it. */
+export function functionsOf(code: string): FunctionBody[] {
+  const lines = code.split("\n");
+  return lines.flatMap((text, index) => {
+    if (!text.endsWith("{") || BLOCK_WORDS.test(text) || !FUNCTION_HEAD.test(text)) return [];
+    const indent = /^\s*/.exec(text)![0];
+    const end = lines.findIndex((other, at) => at > index && other.startsWith(`${indent}}`));
+    return end < 0 ? [] : [{ line: index + 1, lines: end - index + 1 }];
+  });
+}
