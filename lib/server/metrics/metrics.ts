@@ -14,7 +14,7 @@ import type { RoomObserver } from "../../room/context/room_events.ts";
 import { describeError } from "../../room/context/close_reason.ts";
 import { type Telemetry, telemetryOf } from "../../room/context/telemetry.ts";
 import { createInstruments, type Instruments } from "./metrics_instruments.ts";
-import { HttpMetrics } from "../metrics_http.ts";
+import { HttpMetrics } from "./metrics_http.ts";
 import { MediaMetrics } from "./metrics_media.ts";
 import { type CountedRoom, RoomMetrics } from "./metrics_rooms.ts";
 import { SessionMetrics } from "./metrics_sessions.ts";

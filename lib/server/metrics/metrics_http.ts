@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { ApiTelemetry, WebhookDrop, WebhookTelemetry } from "../room/context/telemetry.ts";
-import type { Instruments } from "./metrics/metrics_instruments.ts";
+import type { ApiTelemetry, WebhookDrop, WebhookTelemetry } from "../../room/context/telemetry.ts";
+import type { Instruments } from "./metrics_instruments.ts";
 
 /** Labels come from our own tables and codes, never from what a caller or a receiver wrote. */
 export class HttpMetrics implements ApiTelemetry, WebhookTelemetry {
