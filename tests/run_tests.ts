@@ -14,8 +14,13 @@
  * @module
  */
 import { existsSync } from "node:fs";
-import { chromiumPath, firefoxPath, ipPath } from "./support/e2e_requirements.ts";
-import { closingReport, FileByFile, type RunSummary, summarize } from "./support/test_report.ts";
+import { chromiumPath, firefoxPath, ipPath } from "./support/process/e2e_requirements.ts";
+import {
+  closingReport,
+  FileByFile,
+  type RunSummary,
+  summarize,
+} from "./support/process/test_report.ts";
 
 const PROJECT_ROOT = new URL("../", import.meta.url);
 const APT_GET = "/usr/bin/apt-get";

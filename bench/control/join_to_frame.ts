@@ -4,12 +4,12 @@
  *
  * @module
  */
-import { mintToken } from "../../tests/support/access_tokens.ts";
-import { ChromiumBrowser } from "../../tests/support/chromium.ts";
-import { serveClientPage } from "../../tests/support/client_page_server.ts";
-import { chromiumPath } from "../../tests/support/e2e_requirements.ts";
-import { eventually } from "../../tests/support/eventually.ts";
-import { startRoomwire } from "../../tests/support/roomwire_process.ts";
+import { mintToken } from "../../tests/support/process/access_tokens.ts";
+import { ChromiumBrowser } from "../../tests/support/sdk/chromium.ts";
+import { serveClientPage } from "../../tests/support/sdk/client_page_server.ts";
+import { chromiumPath } from "../../tests/support/process/e2e_requirements.ts";
+import { eventually } from "../../tests/support/process/eventually.ts";
+import { startRoomwire } from "../../tests/support/process/roomwire_process.ts";
 
 /** Joins measured; the first one warms everything up and does not count. */
 const JOINS = 6;

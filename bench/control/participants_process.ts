@@ -10,8 +10,8 @@ import {
   type SignalRequest,
   UpdateParticipantMetadata,
 } from "@livekit/protocol";
-import { mintToken } from "../../tests/support/access_tokens.ts";
-import { type OwnTrack, WireParticipant } from "../../tests/support/wire_participant.ts";
+import { mintToken } from "../../tests/support/process/access_tokens.ts";
+import { type OwnTrack, WireParticipant } from "../../tests/support/wire/wire_participant.ts";
 import { answerCalls } from "../bench_child.ts";
 import { outliveClientFaults } from "../load/client_faults.ts";
 import type { ParticipantCalls, RequestKind } from "./control_calls.ts";

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { mintToken } from "../../tests/support/access_tokens.ts";
-import { until } from "../../tests/support/until.ts";
-import type { ReceivedRtp } from "../../tests/support/wire_client.ts";
-import { WireParticipant } from "../../tests/support/wire_participant.ts";
+import { mintToken } from "../../tests/support/process/access_tokens.ts";
+import { until } from "../../tests/support/wire/until.ts";
+import type { ReceivedRtp } from "../../tests/support/wire/wire_client.ts";
+import { WireParticipant } from "../../tests/support/wire/wire_participant.ts";
 import { answerCalls } from "../bench_child.ts";
 import { outliveClientFaults } from "../load/client_faults.ts";
 import { kernelDrops } from "../kernel_drops.ts";

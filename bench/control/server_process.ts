@@ -12,7 +12,7 @@ import {
   freeUdpPort,
   TEST_KEY,
   TEST_SECRET,
-} from "../../tests/support/roomwire_process.ts";
+} from "../../tests/support/process/roomwire_process.ts";
 import { answerCalls } from "../bench_child.ts";
 import { kernelDrops } from "../kernel_drops.ts";
 import type { ServerCalls } from "./control_calls.ts";

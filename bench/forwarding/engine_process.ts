@@ -10,8 +10,8 @@ import type {
   MediaEngine,
   MediaEvent,
 } from "../../lib/engine/messages/media_messages.ts";
-import { audioSection, sendSection, videoSection } from "../../tests/support/wire_media.ts";
-import { EVERYTHING } from "../../tests/support/wire_room.ts";
+import { audioSection, sendSection, videoSection } from "../../tests/support/wire/wire_media.ts";
+import { EVERYTHING } from "../../tests/support/wire/wire_room.ts";
 import { answerCalls } from "../bench_child.ts";
 import { engineUnderTest } from "./engine_under_test.ts";
 import type {

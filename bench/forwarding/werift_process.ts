@@ -6,7 +6,7 @@
  * @module
  */
 import { MediaStreamTrack, RTCPeerConnection, RTCRtpCodecParameters } from "werift";
-import { PUBLISHED_ID, PUBLISHED_PT } from "../../tests/support/wire_media.ts";
+import { PUBLISHED_ID, PUBLISHED_PT } from "../../tests/support/wire/wire_media.ts";
 import { answerCalls } from "../bench_child.ts";
 import type { ClientParameters, Endpoint, OpenedClient, SfuCalls } from "./forwarding_calls.ts";
 import { processUsage } from "./process_usage.ts";

@@ -9,7 +9,7 @@
  * @module
  */
 import type { MediaAddress } from "../../lib/base/media_vocabulary.ts";
-import type { WireSocket } from "../../tests/support/wire_socket.ts";
+import type { WireSocket } from "../../tests/support/wire/wire_socket.ts";
 
 /** Room for one received datagram. */
 export const MAX_DATAGRAM_BYTES = 2048;

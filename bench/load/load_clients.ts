@@ -11,7 +11,7 @@ import {
 import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
 import { SRTP_PROFILE } from "../../lib/transport/srtp/srtp_keys.ts";
 import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
-import { WireClient } from "../../tests/support/wire_client.ts";
+import { WireClient } from "../../tests/support/wire/wire_client.ts";
 import type { ClientParameters, Endpoint, OpenedClient } from "../forwarding/forwarding_calls.ts";
 import type { ClientSocket, ClientSockets } from "./client_sockets.ts";
 import { openPortableSocket } from "./portable_sockets.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { MediaAddress } from "../../lib/base/media_vocabulary.ts";
-import { openWireSocket } from "../../tests/support/wire_socket.ts";
+import { openWireSocket } from "../../tests/support/wire/wire_socket.ts";
 import { type ClientSocket, type ClientSockets, isRtp, isRtpOrRtcp } from "./client_sockets.ts";
 
 /** The twin that runs everywhere. */

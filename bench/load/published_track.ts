@@ -5,9 +5,9 @@
  * @module
  */
 import type { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
-import { vp8Payload } from "../../tests/support/forwarding_fixtures.ts";
-import { rtpPacket } from "../../tests/support/rtp_packets.ts";
-import { PUBLISHED_ID, PUBLISHED_PT } from "../../tests/support/wire_media.ts";
+import { vp8Payload } from "../../tests/support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../../tests/support/media/rtp_packets.ts";
+import { PUBLISHED_ID, PUBLISHED_PT } from "../../tests/support/wire/wire_media.ts";
 import type { ClientSocket } from "./client_sockets.ts";
 import { packetsOfFrame, type StreamShape } from "./frame_pacer.ts";
 import { SentLog } from "./sent_log.ts";

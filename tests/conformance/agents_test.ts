@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { JobType, RoomAgentDispatch, UpdateWorkerStatus, WorkerStatus } from "@livekit/protocol";
 import { AccessToken, AgentDispatchClient, TokenVerifier } from "livekit-server-sdk";
 import { idForRequest } from "../../lib/signalling/request_id.ts";
-import { SocketWorker } from "../support/agent_socket.ts";
-import { AgentWorld } from "../support/agent_worker.ts";
-import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
-import { until } from "../support/until.ts";
-import { settle, VirtualPlatform } from "../support/virtual_platform.ts";
+import { SocketWorker } from "../support/sdk/agent_socket.ts";
+import { AgentWorld } from "../support/virtual/agent_worker.ts";
+import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
+import { until } from "../support/wire/until.ts";
+import { settle, VirtualPlatform } from "../support/virtual/virtual_platform.ts";
 import { ROOM, scenario, type TestServer, unitScenario } from "./support.ts";
 
 const { JT_ROOM, JT_PUBLISHER, JT_PARTICIPANT } = JobType;

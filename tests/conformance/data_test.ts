@@ -15,9 +15,9 @@ import {
   OwnDataTrack,
   receivedDataTrackPackets,
   subscribedDataTracks,
-} from "../support/data_track_publisher.ts";
-import { until } from "../support/until.ts";
-import type { WireParticipant } from "../support/wire_participant.ts";
+} from "../support/wire/data_track_publisher.ts";
+import { until } from "../support/wire/until.ts";
+import type { WireParticipant } from "../support/wire/wire_participant.ts";
 import { type ClientOptions, ROOM, scenario } from "./support.ts";
 
 const settings = { autoSubscribe: true, autoSubscribeDataTrack: true };

@@ -28,7 +28,7 @@ import {
   readDataTrackPacket,
   writeDataTrackPacket,
 } from "../../lib/wire/data_track_packet.ts";
-import { FULL_GRANT, type ScriptedClient, World } from "../support/scripted_client.ts";
+import { FULL_GRANT, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 
 const text = new TextEncoder();

@@ -23,8 +23,8 @@ import {
   viewOf,
   type Vp8Fields,
   vp8Payload,
-} from "../support/forwarding_fixtures.ts";
-import { rtpPacket } from "../support/rtp_packets.ts";
+} from "../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../support/media/rtp_packets.ts";
 import { unitScenario } from "./support.ts";
 
 const { LOW, MEDIUM, HIGH } = VideoQuality;

@@ -16,8 +16,13 @@ import {
   UserPacket,
 } from "@livekit/protocol";
 import { ParticipantProfile } from "../../lib/room/context/participant_profile.ts";
-import { sectionText } from "../support/negotiation_fixtures.ts";
-import { cameraRequest, clientOffer, FULL_GRANT, World } from "../support/scripted_client.ts";
+import { sectionText } from "../support/virtual/negotiation_fixtures.ts";
+import {
+  cameraRequest,
+  clientOffer,
+  FULL_GRANT,
+  World,
+} from "../support/virtual/scripted_client.ts";
 import { scenario, unitScenario } from "./support.ts";
 
 const { JOINING, JOINED, ACTIVE, DISCONNECTED } = ParticipantInfo_State;

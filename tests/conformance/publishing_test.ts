@@ -15,7 +15,7 @@ import { SubscribedCodecs } from "../../lib/room/subscription/wanted_codecs.ts";
 import { readSubscriptionRule } from "../../lib/room/subscription/subscription_permission.ts";
 import { SubscribedQualityTracker } from "../../lib/room/subscription/wanted_quality.ts";
 import { qualityForDimensions } from "../../lib/room/subscription/track_settings.ts";
-import { World } from "../support/scripted_client.ts";
+import { World } from "../support/virtual/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 
 const { LOW, MEDIUM, HIGH, OFF } = VideoQuality;

@@ -3,9 +3,14 @@ import assert from "node:assert/strict";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { RedPayload } from "../../lib/wire/red_payload.ts";
-import { codec, layerListener, RecordingSink, viewOf } from "../support/forwarding_fixtures.ts";
-import { redundantPayload } from "../support/redundant_payload.ts";
-import { rtpPacket } from "../support/rtp_packets.ts";
+import {
+  codec,
+  layerListener,
+  RecordingSink,
+  viewOf,
+} from "../support/media/forwarding_fixtures.ts";
+import { redundantPayload } from "../support/media/redundant_payload.ts";
+import { rtpPacket } from "../support/media/rtp_packets.ts";
 import { unitScenario } from "./support.ts";
 
 const OPUS = codec("audio/opus", 111);

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { DisconnectReason, TrackSource } from "@livekit/protocol";
-import { until } from "../support/until.ts";
+import { until } from "../support/wire/until.ts";
 import { FLAVOURS, ROOM, scenario } from "./support.ts";
 
 scenario("TestMultiNodeRoomList", async ({ api }) => {

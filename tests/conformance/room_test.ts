@@ -11,7 +11,7 @@ import {
   UserPacket,
 } from "@livekit/protocol";
 import { ParticipantUpdateQueue } from "../../lib/room/participant/participant_updates.ts";
-import { FULL_GRANT, type ScriptedClient, World } from "../support/scripted_client.ts";
+import { FULL_GRANT, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 
 const { ACTIVE, DISCONNECTED } = ParticipantInfo_State;

@@ -1,7 +1,7 @@
 /** LiveKit's tests of the server API on one node, through its own SDK. */
 import assert from "node:assert/strict";
 import { AccessToken, type VideoGrant } from "livekit-server-sdk";
-import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
 import { ROOM, scenario, type TestServer } from "./support.ts";
 
 const names = (rooms: readonly { readonly name: string }[]) => rooms.map(({ name }) => name).sort();

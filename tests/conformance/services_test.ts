@@ -22,10 +22,10 @@ import {
 } from "../../lib/server/config/config_parsing.ts";
 import { decodeJoinRequest } from "../../lib/signalling/join_request.ts";
 import { authenticate } from "../../routes/authentication.ts";
-import { testBodies } from "../support/test_bodies.ts";
-import { mintToken } from "../support/access_tokens.ts";
-import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
-import { World } from "../support/scripted_client.ts";
+import { testBodies } from "../support/virtual/test_bodies.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
+import { World } from "../support/virtual/scripted_client.ts";
 import { ROOM, scenario, unitScenario } from "./support.ts";
 
 unitScenario("TestAuthMiddleware", async (t) => {

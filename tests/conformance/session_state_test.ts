@@ -8,10 +8,10 @@ import {
   RequestResponse_Reason as Reason,
   UpdateParticipantMetadata,
 } from "@livekit/protocol";
-import { joinUrl } from "../support/join_url.ts";
-import { SignalClient } from "../support/signal_client.ts";
-import { until } from "../support/until.ts";
-import type { WireParticipant } from "../support/wire_participant.ts";
+import { joinUrl } from "../support/process/join_url.ts";
+import { SignalClient } from "../support/wire/signal_client.ts";
+import { until } from "../support/wire/until.ts";
+import type { WireParticipant } from "../support/wire/wire_participant.ts";
 import { ROOM, scenario, type TestServer } from "./support.ts";
 
 /**

@@ -1,8 +1,8 @@
 /** LiveKit's integration tests of signalling limits. */
 import assert from "node:assert/strict";
-import { joinUrl } from "../support/join_url.ts";
-import { SignalClient } from "../support/signal_client.ts";
-import { until } from "../support/until.ts";
+import { joinUrl } from "../support/process/join_url.ts";
+import { SignalClient } from "../support/wire/signal_client.ts";
+import { until } from "../support/wire/until.ts";
 import { scenario, unitScenario } from "./support.ts";
 import { adaptWebSocket, type RawWebSocket } from "../../routes/web_socket.ts";
 

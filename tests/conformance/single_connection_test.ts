@@ -1,6 +1,6 @@
 /** LiveKit's tests of the one connection of `/rtc/v1`, over real sockets. */
 import assert from "node:assert/strict";
-import type { PublishOptions } from "../support/wire_participant.ts";
+import type { PublishOptions } from "../support/wire/wire_participant.ts";
 import { scenario } from "./support.ts";
 
 /** Decodes H.264 and must not be let send it. */

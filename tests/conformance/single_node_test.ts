@@ -1,8 +1,8 @@
 /** LiveKit's integration tests of one node: joining, publishing, subscribing. */
 import assert from "node:assert/strict";
 import { ClientInfo_SDK, SubscriptionError } from "@livekit/protocol";
-import { UpgradeRefused } from "../support/signal_client.ts";
-import { until } from "../support/until.ts";
+import { UpgradeRefused } from "../support/wire/signal_client.ts";
+import { until } from "../support/wire/until.ts";
 import { ROOM, scenario } from "./support.ts";
 
 scenario("TestClientCouldConnect", async (test) => {

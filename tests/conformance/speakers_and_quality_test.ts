@@ -8,7 +8,7 @@ import {
   type QualityInterval,
   QualityScore,
 } from "../../lib/room/measure/quality_score.ts";
-import { type ScriptedClient, World } from "../support/scripted_client.ts";
+import { type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 
 const { EXCELLENT, GOOD, POOR, LOST } = ConnectionQuality;

@@ -10,7 +10,7 @@ import {
   VideoQuality,
 } from "@livekit/protocol";
 import { receivesFrom } from "../../lib/room/measure/room_speakers.ts";
-import { cameraRequest, type ScriptedClient, World } from "../support/scripted_client.ts";
+import { cameraRequest, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 
 const subscribe = (client: ScriptedClient, trackSids: string[], on = true) =>

@@ -14,15 +14,15 @@ import { RoomServiceClient } from "livekit-server-sdk";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import type { Log, Platform } from "../../lib/base/platform.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
-import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
-import { EngineTap } from "../support/engine_tap.ts";
-import { reporting } from "../support/failure_report.ts";
-import type { Flavour, JoinOptions } from "../support/join_url.ts";
-import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
-import { scaledPlatform } from "../support/scaled_platform.ts";
-import { createTestEngine, SPREAD } from "../support/test_engine.ts";
-import { until } from "../support/until.ts";
-import { WireParticipant } from "../support/wire_participant.ts";
+import { mintToken, type TokenOptions } from "../support/process/access_tokens.ts";
+import { EngineTap } from "../support/virtual/engine_tap.ts";
+import { reporting } from "../support/process/failure_report.ts";
+import type { Flavour, JoinOptions } from "../support/process/join_url.ts";
+import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
+import { scaledPlatform } from "../support/virtual/scaled_platform.ts";
+import { createTestEngine, SPREAD } from "../support/wire/test_engine.ts";
+import { until } from "../support/wire/until.ts";
+import { WireParticipant } from "../support/wire/wire_participant.ts";
 import { scenarioNamed } from "./scenarios.ts";
 
 /** Signalling flavours this server speaks: a scenario marked with `③` runs once for each. */

@@ -19,8 +19,12 @@ import {
 import { SubscriberSections } from "../../lib/negotiation/subscriber_offer.ts";
 import { ClientTraits } from "../../lib/room/context/client_traits.ts";
 import { inBatches } from "../../lib/room/participant/participant_updates.ts";
-import { localParameters, publishedCodec, sectionText } from "../support/negotiation_fixtures.ts";
-import { World } from "../support/scripted_client.ts";
+import {
+  localParameters,
+  publishedCodec,
+  sectionText,
+} from "../support/virtual/negotiation_fixtures.ts";
+import { World } from "../support/virtual/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 
 unitScenario("TestNegotiationTiming", async () => {

@@ -1,8 +1,8 @@
 /** LiveKit's webhook tests: what is told, to whom, and that it can be believed. */
 import assert from "node:assert/strict";
-import { WebhookReceiver } from "../support/webhook_receiver.ts";
-import { WebhookWorld } from "../support/webhook_world.ts";
-import { TEST_KEY } from "../support/roomwire_process.ts";
+import { WebhookReceiver } from "../support/process/webhook_receiver.ts";
+import { WebhookWorld } from "../support/virtual/webhook_world.ts";
+import { TEST_KEY } from "../support/process/roomwire_process.ts";
 import { ROOM, scenario, TestServer, unitScenario } from "./support.ts";
 
 scenario("TestWebhooks", async ({ flavour }) => {

@@ -1,9 +1,9 @@
 /** LiveKit's tests of what a subscriber gets on the wire, over real sockets. */
 import assert from "node:assert/strict";
 import { MuteTrackRequest } from "@livekit/protocol";
-import { until } from "../support/until.ts";
-import type { SubscribedTrack, WireParticipant } from "../support/wire_participant.ts";
-import { nackFor } from "../support/wire_rtcp.ts";
+import { until } from "../support/wire/until.ts";
+import type { SubscribedTrack, WireParticipant } from "../support/wire/wire_participant.ts";
+import { nackFor } from "../support/wire/wire_rtcp.ts";
 import { scenario, type TestServer } from "./support.ts";
 
 /** A camera, and a subscriber that has some packets of it. */

@@ -5,15 +5,15 @@
 import assert from "node:assert/strict";
 import { ParticipantInfo_Kind } from "@livekit/protocol";
 import { AgentDispatchClient, RoomServiceClient } from "livekit-server-sdk";
-import { mintToken } from "../support/access_tokens.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { installNodePackages } from "../support/node_packages.ts";
-import { disposeRtcNode, RtcNodeClient } from "../support/rtc_node_client.ts";
-import { startRoomwire, TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { installNodePackages } from "../support/process/node_packages.ts";
+import { disposeRtcNode, RtcNodeClient } from "../support/sdk/rtc_node_client.ts";
+import { startRoomwire, TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
 
 /** What describes the installation, and the agent. */
-const SOURCES = new URL("../support/agents_sdk/", import.meta.url);
+const SOURCES = new URL("../support/sdk/agents_sdk/", import.meta.url);
 /**
  * A first start unpacks models and starts a process for each job; on a busy machine that takes
  * long.

@@ -1,11 +1,11 @@
 /** livekit-client sends a track in a second codec when somebody cannot decode the first. */
 import assert from "node:assert/strict";
-import { mintToken } from "../support/access_tokens.ts";
-import { assertReceives } from "../support/call_assertions.ts";
-import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { WireParticipant } from "../support/wire_participant.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { assertReceives } from "../support/sdk/call_assertions.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { WireParticipant } from "../support/wire/wire_participant.ts";
 
 const fixture = CallFixture.forThisFile();
 

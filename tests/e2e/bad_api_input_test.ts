@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { ROOM } from "../conformance/support.ts";
-import { badInputTest, DENIED, JOIN, sign, twirp } from "../support/bad_input.ts";
+import { badInputTest, DENIED, JOIN, sign, twirp } from "../support/hostile/bad_input.ts";
 
 const ADMIN = { roomAdmin: true, room: ROOM };
 const TRANSFER = { ...ADMIN, destinationRoom: "stage" };

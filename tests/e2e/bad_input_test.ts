@@ -30,8 +30,8 @@ import {
   twirp,
   urlBase64,
   wrapped,
-} from "../support/bad_input.ts";
-import { until } from "../support/until.ts";
+} from "../support/hostile/bad_input.ts";
+import { until } from "../support/wire/until.ts";
 
 const NO_PERMISSION = "no permissions to access the room";
 const INVALID = "invalid authorization token";

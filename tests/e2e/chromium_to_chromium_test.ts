@@ -4,11 +4,11 @@ import {
   assertReceives,
   publishCameraAndMicrophone,
   remote,
-} from "../support/call_assertions.ts";
+} from "../support/sdk/call_assertions.ts";
 import assert from "node:assert/strict";
-import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
-import { meetAtOnce, meetInSequence, type MemberKind } from "../support/call_matrix.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
+import { meetAtOnce, meetInSequence, type MemberKind } from "../support/sdk/call_matrix.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
 
 const fixture = CallFixture.forThisFile();
 

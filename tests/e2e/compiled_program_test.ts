@@ -5,11 +5,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { mintToken } from "../support/access_tokens.ts";
-import { embeddedPackages, layOut, readEmbeddedFiles } from "../support/embedded_files.ts";
-import { projectTask, startRoomwire } from "../support/roomwire_process.ts";
-import { until } from "../support/until.ts";
-import { WireParticipant } from "../support/wire_participant.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { embeddedPackages, layOut, readEmbeddedFiles } from "../support/process/embedded_files.ts";
+import { projectTask, startRoomwire } from "../support/process/roomwire_process.ts";
+import { until } from "../support/wire/until.ts";
+import { WireParticipant } from "../support/wire/wire_participant.ts";
 
 const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
 /** Any executable of the system will do: what is made of it is looked at and not run. */

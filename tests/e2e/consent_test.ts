@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { assertSoundFlows } from "../support/call_assertions.ts";
-import { CallFixture, type ClientKind } from "../support/call_fixture.ts";
-import { endToEndTest, type Requirement } from "../support/e2e_requirements.ts";
+import { assertSoundFlows } from "../support/sdk/call_assertions.ts";
+import { CallFixture, type ClientKind } from "../support/sdk/call_fixture.ts";
+import { endToEndTest, type Requirement } from "../support/process/e2e_requirements.ts";
 
 const fixture = CallFixture.forThisFile();
 

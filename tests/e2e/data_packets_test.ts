@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { remote } from "../support/call_assertions.ts";
+import { remote } from "../support/sdk/call_assertions.ts";
 import {
   CallFixture,
   type ClientKind,
   CONNECTION_MODES,
   type ConnectionMode,
-} from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import type { DataMessage, SdkClient } from "../support/sdk_client.ts";
+} from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import type { DataMessage, SdkClient } from "../support/sdk/sdk_client.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -1,12 +1,12 @@
 /** What applications build on data packets: streams, files, remote procedure calls, data tracks. */
 import assert from "node:assert/strict";
 import { Room } from "@livekit/rtc-node";
-import { mintToken } from "../support/access_tokens.ts";
-import { remote } from "../support/call_assertions.ts";
-import { type Call, CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
-import { DataClient, type HeardData } from "../support/data_client.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { remote } from "../support/sdk/call_assertions.ts";
+import { type Call, CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
+import { DataClient, type HeardData } from "../support/sdk/data_client.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -15,12 +15,12 @@ import {
   type Peer,
   realLibc,
   TWINS,
-} from "../support/datagram_peers.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { type ClientNamespace, createNamespace } from "../support/network_namespace.ts";
+} from "../support/wire/datagram_peers.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { type ClientNamespace, createNamespace } from "../support/wire/network_namespace.ts";
 
-const ECHO = new URL("../support/udp_echo.ts", import.meta.url).pathname;
+const ECHO = new URL("../support/wire/udp_echo.ts", import.meta.url).pathname;
 
 /** A program inside that answers. */
 class Echo implements AsyncDisposable {

@@ -3,20 +3,20 @@
  */
 import assert from "node:assert/strict";
 import { RoomServiceClient } from "livekit-server-sdk";
-import { mintToken } from "../support/access_tokens.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { disposeRtcNode, RtcNodeClient } from "../support/rtc_node_client.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { disposeRtcNode, RtcNodeClient } from "../support/sdk/rtc_node_client.ts";
 import {
   type RoomwireProcess,
   startRoomwire,
   TEST_KEY,
   TEST_SECRET,
-} from "../support/roomwire_process.ts";
-import type { SdkClient } from "../support/sdk_client.ts";
-import { TcpProxy } from "../support/tcp_proxy.ts";
-import { CallFixture } from "../support/call_fixture.ts";
-import { serveClientPage } from "../support/client_page_server.ts";
+} from "../support/process/roomwire_process.ts";
+import type { SdkClient } from "../support/sdk/sdk_client.ts";
+import { TcpProxy } from "../support/process/tcp_proxy.ts";
+import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { serveClientPage } from "../support/sdk/client_page_server.ts";
 
 const fixture = CallFixture.forThisFile();
 const ROOM = "draining";

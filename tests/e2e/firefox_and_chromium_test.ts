@@ -9,9 +9,9 @@ import {
   assertNoExtraMediaSections,
   assertReceives,
   publishCameraAndMicrophone,
-} from "../support/call_assertions.ts";
-import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
+} from "../support/sdk/call_assertions.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
 
 const fixture = CallFixture.forThisFile();
 

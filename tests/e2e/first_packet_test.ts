@@ -5,10 +5,10 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import type { PionPeer } from "../support/pion_peer.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import type { PionPeer } from "../support/peers/pion_peer.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -16,19 +16,19 @@ import {
   spoofedDtls,
   truncations,
   unprovenRequests,
-} from "../support/hostile_bytes.ts";
-import { rtpPacket } from "../support/rtp_packets.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
-import { bindingRequest } from "../support/stun_requests.ts";
+} from "../support/hostile/hostile_bytes.ts";
+import { rtpPacket } from "../support/media/rtp_packets.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
+import { bindingRequest } from "../support/wire/stun_requests.ts";
 import {
   audioSection,
   AudioStream,
   PUBLISHED_PT,
   TransportNumbers,
   videoSection,
-} from "../support/wire_media.ts";
-import { type Peer, WireRoom } from "../support/wire_room.ts";
-import { openWireSocket } from "../support/wire_socket.ts";
+} from "../support/wire/wire_media.ts";
+import { type Peer, WireRoom } from "../support/wire/wire_room.ts";
+import { openWireSocket } from "../support/wire/wire_socket.ts";
 
 /** A datagram of the attack is followed by a packet of the bystanders this often. */
 const ATTACKS_PER_PACKET = 8;

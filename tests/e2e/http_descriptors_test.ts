@@ -3,9 +3,9 @@
  */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { until } from "../support/until.ts";
+import { until } from "../support/wire/until.ts";
 
-const PROGRAM = fileURLToPath(new URL("../support/crowded_front.ts", import.meta.url));
+const PROGRAM = fileURLToPath(new URL("../support/hostile/crowded_front.ts", import.meta.url));
 const DESCRIPTORS = 120;
 const HOST = "127.0.0.1";
 

@@ -4,13 +4,13 @@
  * browser.
  */
 import assert from "node:assert/strict";
-import { mintToken } from "../support/access_tokens.ts";
-import { type RoomwireProcess, startRoomwire } from "../support/roomwire_process.ts";
-import { type Standstill, standstillDuring } from "../support/standstill.ts";
-import { until } from "../support/until.ts";
-import { WireParticipant } from "../support/wire_participant.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { type RoomwireProcess, startRoomwire } from "../support/process/roomwire_process.ts";
+import { type Standstill, standstillDuring } from "../support/process/standstill.ts";
+import { until } from "../support/wire/until.ts";
+import { WireParticipant } from "../support/wire/wire_participant.ts";
 
-const STRANGER = new URL("../support/stranger.ts", import.meta.url);
+const STRANGER = new URL("../support/hostile/stranger.ts", import.meta.url);
 const ROOM = "strangers";
 const MAX_MAIN_THREAD_MS = 250;
 const MAX_MEDIA_MS = 100;

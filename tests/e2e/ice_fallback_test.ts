@@ -2,15 +2,15 @@
  * Clients move to TCP and the call goes on: by the SDK's own `force-tcp`, and because they must.
  */
 import assert from "node:assert/strict";
-import { mintToken } from "../support/access_tokens.ts";
-import { assertVideoFlows, remote } from "../support/call_assertions.ts";
-import { CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
-import { ChromiumBrowser } from "../support/chromium.ts";
-import { serveClientPage } from "../support/client_page_server.ts";
-import { chromiumPath, endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { createNamespace } from "../support/network_namespace.ts";
-import { startRoomwire } from "../support/roomwire_process.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { assertVideoFlows, remote } from "../support/sdk/call_assertions.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
+import { ChromiumBrowser } from "../support/sdk/chromium.ts";
+import { serveClientPage } from "../support/sdk/client_page_server.ts";
+import { chromiumPath, endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { createNamespace } from "../support/wire/network_namespace.ts";
+import { startRoomwire } from "../support/process/roomwire_process.ts";
 
 const fixture = CallFixture.forThisFile();
 

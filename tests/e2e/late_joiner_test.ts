@@ -6,11 +6,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { assertReceives, type Published, remote } from "../support/call_assertions.ts";
-import { type Call, CallFixture, type ClientKind } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import type { SdkClient } from "../support/sdk_client.ts";
+import { assertReceives, type Published, remote } from "../support/sdk/call_assertions.ts";
+import { type Call, CallFixture, type ClientKind } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import type { SdkClient } from "../support/sdk/sdk_client.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -10,17 +10,17 @@ import {
   ParticipantInfo_KindDetail as KindDetail,
   TrackSource,
 } from "@livekit/protocol";
-import { mintToken, type TokenOptions } from "../support/access_tokens.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
+import { mintToken, type TokenOptions } from "../support/process/access_tokens.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
 import {
   type RoomwireProcess,
   startRoomwire,
   TEST_KEY,
   TEST_SECRET,
-} from "../support/roomwire_process.ts";
-import { UpgradeRefused } from "../support/signal_client.ts";
-import { WireParticipant } from "../support/wire_participant.ts";
+} from "../support/process/roomwire_process.ts";
+import { UpgradeRefused } from "../support/wire/signal_client.ts";
+import { WireParticipant } from "../support/wire/wire_participant.ts";
 
 const SCRIPTS = new URL("../../docs/moderation/", import.meta.url);
 /** Which scripts a test has run; the last test checks that none was forgotten. */

@@ -7,10 +7,10 @@ import {
   assertCleanLeave,
   assertReceives,
   publishCameraAndMicrophone,
-} from "../support/call_assertions.ts";
-import { CallFixture } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { LIBCRYPTO, SRTP_PROFILES } from "../support/srtp_twins.ts";
+} from "../support/sdk/call_assertions.ts";
+import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { LIBCRYPTO, SRTP_PROFILES } from "../support/media/srtp_twins.ts";
 
 const PAIRS = [["chromium", "chromium"], ["firefox", "chromium"]] as const;
 

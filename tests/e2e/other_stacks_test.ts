@@ -6,15 +6,15 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { mintToken } from "../support/access_tokens.ts";
-import { assertSoundFlows, assertVideoFlows, remote } from "../support/call_assertions.ts";
-import { type Call, CallFixture, CONNECTION_MODES } from "../support/call_fixture.ts";
-import { endToEndTest, type Requirement } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { installNodePackages } from "../support/node_packages.ts";
-import { type PeerCommand, PeerProcess } from "../support/peer_process.ts";
-import { pythonPeer } from "../support/python_peers.ts";
-import type { SdkClient } from "../support/sdk_client.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { assertSoundFlows, assertVideoFlows, remote } from "../support/sdk/call_assertions.ts";
+import { type Call, CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
+import { endToEndTest, type Requirement } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { installNodePackages } from "../support/process/node_packages.ts";
+import { type PeerCommand, PeerProcess } from "../support/peers/peer_process.ts";
+import { pythonPeer } from "../support/peers/python_peers.ts";
+import type { SdkClient } from "../support/sdk/sdk_client.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import type { BrowserClient } from "../support/browser_client.ts";
+import type { BrowserClient } from "../support/sdk/browser_client.ts";
 import {
   assertSoundFlows,
   assertVideoFlows,
   type Published,
   remote,
-} from "../support/call_assertions.ts";
-import { CallFixture, CONNECTION_MODES, type ConnectionMode } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import type { MediaSections } from "../support/sdk_client.ts";
+} from "../support/sdk/call_assertions.ts";
+import { CallFixture, CONNECTION_MODES, type ConnectionMode } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import type { MediaSections } from "../support/sdk/sdk_client.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -1,11 +1,11 @@
 /** LiveKit's React components, which most applications are made of, in Chromium. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { mintToken } from "../support/access_tokens.ts";
-import { CallFixture } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { installNodePackages } from "../support/node_packages.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { installNodePackages } from "../support/process/node_packages.ts";
 
 const fixture = CallFixture.forThisFile();
 

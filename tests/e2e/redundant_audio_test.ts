@@ -1,8 +1,8 @@
 /** Redundant audio: received as it is by whom knows it, as plain opus by everybody else. */
 import assert from "node:assert/strict";
-import { assertSoundFlows, remote } from "../support/call_assertions.ts";
-import { CallFixture } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
+import { assertSoundFlows, remote } from "../support/sdk/call_assertions.ts";
+import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -6,12 +6,12 @@
  */
 import assert from "node:assert/strict";
 import { DataPacket_Kind, RoomServiceClient, TrackSource } from "livekit-server-sdk";
-import { assertReceives, publishCameraAndMicrophone } from "../support/call_assertions.ts";
-import { CallFixture } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
-import type { SdkClient } from "../support/sdk_client.ts";
+import { assertReceives, publishCameraAndMicrophone } from "../support/sdk/call_assertions.ts";
+import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
+import type { SdkClient } from "../support/sdk/sdk_client.ts";
 
 const fixture = CallFixture.forThisFile({
   config: { room: { enable_remote_unmute: true } },

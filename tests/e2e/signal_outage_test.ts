@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { mintToken } from "../support/access_tokens.ts";
-import type { BrowserClient } from "../support/browser_client.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import type { BrowserClient } from "../support/sdk/browser_client.ts";
 import {
   assertReceives,
   publishCameraAndMicrophone,
   type Published,
-} from "../support/call_assertions.ts";
-import { CallFixture, type ConnectionMode } from "../support/call_fixture.ts";
-import { serveClientPage } from "../support/client_page_server.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { TcpProxy } from "../support/tcp_proxy.ts";
+} from "../support/sdk/call_assertions.ts";
+import { CallFixture, type ConnectionMode } from "../support/sdk/call_fixture.ts";
+import { serveClientPage } from "../support/sdk/client_page_server.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { TcpProxy } from "../support/process/tcp_proxy.ts";
 
 const fixture = CallFixture.forThisFile();
 

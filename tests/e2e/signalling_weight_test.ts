@@ -3,12 +3,16 @@
  * from several sessions at once, to a server that does everything on one thread. Needs no browser.
  */
 import assert from "node:assert/strict";
-import { mintToken } from "../support/access_tokens.ts";
-import { joinUrl } from "../support/join_url.ts";
-import { PrometheusText } from "../support/prometheus_text.ts";
-import { freeTcpPort, type RoomwireProcess, startRoomwire } from "../support/roomwire_process.ts";
-import type { Attack, AttackOutcome } from "../support/signalling_attacker.ts";
-import { WireParticipant } from "../support/wire_participant.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { joinUrl } from "../support/process/join_url.ts";
+import { PrometheusText } from "../support/process/prometheus_text.ts";
+import {
+  freeTcpPort,
+  type RoomwireProcess,
+  startRoomwire,
+} from "../support/process/roomwire_process.ts";
+import type { Attack, AttackOutcome } from "../support/hostile/signalling_attacker.ts";
+import { WireParticipant } from "../support/wire/wire_participant.ts";
 
 const SESSIONS = 8;
 const ROUNDS = 2;
@@ -57,7 +61,7 @@ function watch<T>(look: () => Promise<T>): { end(): Promise<T[]> } {
 }
 
 async function runAttack(urls: readonly string[]): Promise<AttackOutcome> {
-  const module = new URL("../support/signalling_attacker.ts", import.meta.url);
+  const module = new URL("../support/hostile/signalling_attacker.ts", import.meta.url);
   const worker = new Worker(module, { type: "module" });
   const outcome = new Promise<AttackOutcome>((resolve, reject) => {
     worker.onmessage = ({ data }) => resolve(data);

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { remote } from "../support/call_assertions.ts";
-import { CallFixture } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
+import { remote } from "../support/sdk/call_assertions.ts";
+import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import type { BrowserClient } from "../support/browser_client.ts";
-import { assertNoExtraMediaSections } from "../support/call_assertions.ts";
-import { CallFixture } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import type { Quality, ReceivedMedia, VideoOptions } from "../support/sdk_client.ts";
+import type { BrowserClient } from "../support/sdk/browser_client.ts";
+import { assertNoExtraMediaSections } from "../support/sdk/call_assertions.ts";
+import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import type { Quality, ReceivedMedia, VideoOptions } from "../support/sdk/sdk_client.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -1,10 +1,10 @@
 /** Who speaks and how good connections are, as livekit-client shows it. */
 import assert from "node:assert/strict";
-import { remote } from "../support/call_assertions.ts";
-import { CallFixture } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import type { SdkClient } from "../support/sdk_client.ts";
+import { remote } from "../support/sdk/call_assertions.ts";
+import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import type { SdkClient } from "../support/sdk/sdk_client.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -4,10 +4,10 @@ import {
   assertCleanLeave,
   assertReceives,
   publishCameraAndMicrophone,
-} from "../support/call_assertions.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { type ClientNamespace, createTcpOnlyNamespace } from "../support/network_namespace.ts";
-import { withSplitCall } from "../support/split_call.ts";
+} from "../support/sdk/call_assertions.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { type ClientNamespace, createTcpOnlyNamespace } from "../support/wire/network_namespace.ts";
+import { withSplitCall } from "../support/sdk/split_call.ts";
 
 /**
  * Sends datagrams from inside and then opens a TCP connection, both to the host.

@@ -3,11 +3,11 @@ import {
   assertReceives,
   assertVideoFlows,
   publishCameraAndMicrophone,
-} from "../support/call_assertions.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { createNamespace } from "../support/network_namespace.ts";
-import { withSplitCall } from "../support/split_call.ts";
+} from "../support/sdk/call_assertions.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { createNamespace } from "../support/wire/network_namespace.ts";
+import { withSplitCall } from "../support/sdk/split_call.ts";
 
 /** The server calls a client lost after 15 s of silence; Chromium does so after about as long. */
 const SHORT_BLOCK_MS = 10_000;

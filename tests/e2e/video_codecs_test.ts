@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { assertNoExtraMediaSections, assertReceives } from "../support/call_assertions.ts";
-import { CallFixture } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import type { ReceivedMedia } from "../support/sdk_client.ts";
+import { assertNoExtraMediaSections, assertReceives } from "../support/sdk/call_assertions.ts";
+import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import type { ReceivedMedia } from "../support/sdk/sdk_client.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -1,18 +1,18 @@
 /** A real server process, real SDK clients, and what an operator sees of them. */
 import assert from "node:assert/strict";
-import { mintToken } from "../support/access_tokens.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import { PrometheusText } from "../support/prometheus_text.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { PrometheusText } from "../support/process/prometheus_text.ts";
 import {
   freeTcpPort,
   type RoomwireProcess,
   startRoomwire,
   TEST_KEY,
   TEST_SECRET,
-} from "../support/roomwire_process.ts";
-import { disposeRtcNode, RtcNodeClient } from "../support/rtc_node_client.ts";
-import { WebhookReceiver } from "../support/webhook_receiver.ts";
+} from "../support/process/roomwire_process.ts";
+import { disposeRtcNode, RtcNodeClient } from "../support/sdk/rtc_node_client.ts";
+import { WebhookReceiver } from "../support/process/webhook_receiver.ts";
 import { RoomServiceClient } from "livekit-server-sdk";
 
 const ROOM = "observed";

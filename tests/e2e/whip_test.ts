@@ -1,11 +1,11 @@
 /** WHIP from real browsers' own peer connections, beside participants of LiveKit's SDK. */
 import assert from "node:assert/strict";
-import { assertSoundFlows, assertVideoFlows, remote } from "../support/call_assertions.ts";
-import { type Call, CallFixture } from "../support/call_fixture.ts";
-import { endToEndTest } from "../support/e2e_requirements.ts";
-import { eventually } from "../support/eventually.ts";
-import type { SdkClient } from "../support/sdk_client.ts";
-import type { WhipClient, WhipInbound } from "../support/whip_client.ts";
+import { assertSoundFlows, assertVideoFlows, remote } from "../support/sdk/call_assertions.ts";
+import { type Call, CallFixture } from "../support/sdk/call_fixture.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import type { SdkClient } from "../support/sdk/sdk_client.ts";
+import type { WhipClient, WhipInbound } from "../support/sdk/whip_client.ts";
 
 const fixture = CallFixture.forThisFile();
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Job, RegisterWorkerRequest, WorkerMessage } from "@livekit/protocol";
 import { decodeWorkerMessage } from "../../lib/agents/agent_worker_session.ts";
-import { AgentWorld } from "../support/agent_worker.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import { AgentWorld } from "../support/virtual/agent_worker.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 
 const SEEDS = [3, 77, 0xabcdef];
 const ROUNDS = 2_000;

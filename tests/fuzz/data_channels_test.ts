@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readDcep } from "../../lib/transport/sctp/data_channel_messages.ts";
 import { checksum, readSctpPacket } from "../../lib/transport/sctp/sctp_packets.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
-import { settle } from "../support/virtual_platform.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
+import { settle } from "../support/virtual/virtual_platform.ts";
 import { within } from "../unit/transport/dtls/dtls_peer.ts";
 import { SctpPair } from "../unit/transport/sctp/sctp_peer.ts";
 

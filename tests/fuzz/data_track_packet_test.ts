@@ -4,7 +4,7 @@ import {
   readDataTrackPacket,
   writeDataTrackPacket,
 } from "../../lib/wire/data_track_packet.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 
 Deno.test("readDataTrackPacket reads any bytes without throwing, and reads again what it writes", () => {
   const random = new SeededRandom(81);

@@ -18,7 +18,7 @@ import {
   readServerHello,
   readServerKeyExchange,
 } from "../../lib/transport/dtls/dtls_server_flight.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import { type DtlsEnd, DtlsTwins } from "../unit/transport/dtls/dtls_twins.ts";
 
 const [server, client] = await Promise.all([createCertificate(), createCertificate()]);

@@ -7,8 +7,8 @@ import {
   readRecords,
 } from "../../lib/transport/dtls/dtls_records.ts";
 import { DtlsSession } from "../../lib/transport/dtls/dtls_session.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
-import { settle, VirtualPlatform } from "../support/virtual_platform.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
+import { settle, VirtualPlatform } from "../support/virtual/virtual_platform.ts";
 import { DtlsPair, within, WITHOUT_SANITIZERS } from "../unit/transport/dtls/dtls_peer.ts";
 
 const [server, client] = await Promise.all([createCertificate(), createCertificate()]);

@@ -3,8 +3,8 @@ import { FrameSize } from "../../lib/wire/frame_size.ts";
 import { CODEC } from "../../lib/wire/key_frame.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
 import { Vp9Descriptor } from "../../lib/wire/vp9_descriptor.ts";
-import { mutations } from "../support/hostile_bytes.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import { mutations } from "../support/hostile/hostile_bytes.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 
 const ROUNDS = 3_000;
 /** Starts of key frames, by family. */

@@ -15,9 +15,14 @@ import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { parseTransportFeedback, TransportFeedback } from "../../lib/wire/transport_cc.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
 import { Vp9Descriptor } from "../../lib/wire/vp9_descriptor.ts";
-import { codec, layerListener, RecordingSink, vp8Payload } from "../support/forwarding_fixtures.ts";
-import { rtpPacket } from "../support/rtp_packets.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import {
+  codec,
+  layerListener,
+  RecordingSink,
+  vp8Payload,
+} from "../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../support/media/rtp_packets.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 
 const ROUNDS = 20_000;
 

@@ -1,7 +1,7 @@
 /** Random bytes as redundant audio: no throw, and what is accepted lies within the bytes. */
 import assert from "node:assert/strict";
 import { RedPayload } from "../../lib/wire/red_payload.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 
 Deno.test("RedPayload.parse() accepts or refuses random bytes and stays within them", () => {
   const random = new SeededRandom(2198);

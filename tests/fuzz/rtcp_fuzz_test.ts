@@ -1,7 +1,7 @@
 import { ReportBlock, type RtcpHandler, RtcpReader } from "../../lib/wire/rtcp.ts";
 import { RtcpWriter } from "../../lib/wire/rtcp_writer.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import assert from "node:assert/strict";
 
 const SEEDS = [1, 20_260_101, 0xdeadbeef];

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { transportSection, writeIceFragment } from "../../lib/negotiation/ice_fragment.ts";
 import { parseSdpFragment } from "../../lib/wire/sdp_fragment.ts";
 import { parseDescription } from "../../lib/wire/session_description.ts";
-import { mutations } from "../support/hostile_bytes.ts";
-import { localParameters, sdpFixture } from "../support/negotiation_fixtures.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
-import { fragment, WhipWorld } from "../support/whip_world.ts";
+import { mutations } from "../support/hostile/hostile_bytes.ts";
+import { localParameters, sdpFixture } from "../support/virtual/negotiation_fixtures.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
+import { fragment, WhipWorld } from "../support/virtual/whip_world.ts";
 
 const ROUNDS = 2_000;
 

@@ -6,7 +6,7 @@ import { SectionMemo } from "../../lib/wire/sdp_tree.ts";
 import { parseDescription } from "../../lib/wire/session_description.ts";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../lib/negotiation/codec_catalog.ts";
 import { answerPublisherOffer } from "../../lib/negotiation/publisher_answer.ts";
-import { localParameters, sdpFixture } from "../support/negotiation_fixtures.ts";
+import { localParameters, sdpFixture } from "../support/virtual/negotiation_fixtures.ts";
 
 const FIXTURES = [
   "chromium_camera_mic_simulcast_offer",

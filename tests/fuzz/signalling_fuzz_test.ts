@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { SignalRequest } from "@livekit/protocol";
 import { readDataPacket, stampDataPacket } from "../../lib/room/data/data_packets.ts";
 import { decodeRequest } from "../../lib/signalling/signal_codec.ts";
-import { clientOffer, World } from "../support/scripted_client.ts";
+import { clientOffer, World } from "../support/virtual/scripted_client.ts";
 
 const SEED = 20260102;
 

@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
-import { writtenPacket } from "../support/rtp_packets.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
-import { mirrored, randomParameters, SRTP_PROFILES, SRTP_TWINS } from "../support/srtp_twins.ts";
+import { writtenPacket } from "../support/media/rtp_packets.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
+import {
+  mirrored,
+  randomParameters,
+  SRTP_PROFILES,
+  SRTP_TWINS,
+} from "../support/media/srtp_twins.ts";
 
 for (const { name, factory } of SRTP_TWINS) {
   Deno.test(`SrtpSession counts every random packet as dropped and throws at none, ${name}`, () => {

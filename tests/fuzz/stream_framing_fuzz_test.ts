@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FrameSplitter } from "../../lib/wire/stream_framing.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 
 const MAX = 64;
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { datagramKind } from "../../lib/wire/datagram_kind.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { MAX_ANSWER_BYTES, parseStun, verifyIntegrity } from "../../lib/wire/stun.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import { check, credentials, IceWorld, udp } from "../unit/transport/ice/ice_world.ts";
 
 const SEEDS = [1, 8489, 0xdeadbeef];

@@ -10,9 +10,14 @@ import { DownTrack } from "../../lib/media/down/down_track.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { DependencyDescriptor } from "../../lib/wire/dependency_descriptor.ts";
 import { DependencyStructure } from "../../lib/wire/dependency_structure.ts";
-import { codec, layerListener, RecordingSink, viewOf } from "../support/forwarding_fixtures.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
-import { descriptorOf, type Frame, packetWith } from "../support/svc_world.ts";
+import {
+  codec,
+  layerListener,
+  RecordingSink,
+  viewOf,
+} from "../support/media/forwarding_fixtures.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
+import { descriptorOf, type Frame, packetWith } from "../support/media/svc_world.ts";
 
 const ROUNDS = 20_000;
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { absentServices } from "../../routes/absent_services.ts";
 import { roomService } from "../../routes/room_service.ts";
 import { twirpRoutes } from "../../routes/twirp.ts";
-import { adminWorld, tokenWith } from "../support/admin_world.ts";
-import { testBodies } from "../support/test_bodies.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import { adminWorld, tokenWith } from "../support/virtual/admin_world.ts";
+import { testBodies } from "../support/virtual/test_bodies.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import { NO_TELEMETRY } from "../../lib/room/context/telemetry.ts";
 
 const ROUNDS = 400;

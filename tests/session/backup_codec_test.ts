@@ -10,7 +10,7 @@ import {
   SimulcastCodec,
   SubscriptionError,
 } from "@livekit/protocol";
-import { cameraRequest, ScriptedClient, World } from "../support/scripted_client.ts";
+import { cameraRequest, ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 const H264 = "h264";
 const VP8 = "vp8";

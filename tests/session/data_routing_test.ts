@@ -15,7 +15,7 @@ import {
   UserPacket,
 } from "@livekit/protocol";
 import type { ConnectionId } from "../../lib/base/ids.ts";
-import { FULL_GRANT, type ScriptedClient, World } from "../support/scripted_client.ts";
+import { FULL_GRANT, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
 const user = (packet: Partial<UserPacket> = {}, outer: Partial<DataPacket> = {}) =>

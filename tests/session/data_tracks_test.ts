@@ -19,8 +19,8 @@ import {
   UpdateDataSubscription_Update as Update,
 } from "@livekit/protocol";
 import { DEFAULT_DATA_OPTIONS } from "../../lib/room/context/data_options.ts";
-import { adminWorld } from "../support/admin_world.ts";
-import { FULL_GRANT, type ScriptedClient, World } from "../support/scripted_client.ts";
+import { adminWorld } from "../support/virtual/admin_world.ts";
+import { FULL_GRANT, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 type Fields = ConstructorParameters<typeof PublishDataTrackRequest>[0];
 

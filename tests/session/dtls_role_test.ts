@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DisconnectReason, SessionDescription } from "@livekit/protocol";
-import { clientOffer, ScriptedClient, World } from "../support/scripted_client.ts";
+import { clientOffer, ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 const CAMERA = [{ mid: "1", kind: "video", cid: "cam" }] as const;
 

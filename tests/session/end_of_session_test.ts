@@ -13,7 +13,7 @@ import {
   reasonOfClientLeave,
   resumeRequest,
 } from "../../lib/room/context/close_reason.ts";
-import { type ScriptedClient, World } from "../support/scripted_client.ts";
+import { type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 const traits = (world: World, protocol: number) => {
   const info = world.parameters("").clientInfo.clone();

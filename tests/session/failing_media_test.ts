@@ -5,7 +5,7 @@ import {
   MuteTrackRequest,
   UpdateSubscription,
 } from "@livekit/protocol";
-import { cameraRequest, type ScriptedClient, World } from "../support/scripted_client.ts";
+import { cameraRequest, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 /** The publisher's connection comes up. */
 async function publisherUp(client: ScriptedClient): Promise<void> {

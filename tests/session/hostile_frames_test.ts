@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Ping, SignalRequest, SignalResponse } from "@livekit/protocol";
-import { World } from "../support/scripted_client.ts";
+import { World } from "../support/virtual/scripted_client.ts";
 
 Deno.test("SignalSession answers ping and ping_req at once with the server's clock", async () => {
   const world = new World();

@@ -18,10 +18,10 @@ import {
 import { FAILURE_WINDOW_MS, SHORT_CONNECTION_MS } from "../../lib/room/participant/ice_steering.ts";
 import type { RoomOptions } from "../../lib/room/context/room_options.ts";
 import type { JoinParameters } from "../../lib/signalling/join_parameters.ts";
-import { FAKE_ENGINE_READY } from "../support/fake_engine.ts";
-import { FakeSocket, type ScriptedClient, World } from "../support/scripted_client.ts";
-import { singleOffer } from "../support/single_offer.ts";
-import { WhipWorld } from "../support/whip_world.ts";
+import { FAKE_ENGINE_READY } from "../support/virtual/fake_engine.ts";
+import { FakeSocket, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
+import { singleOffer } from "../support/virtual/single_offer.ts";
+import { WhipWorld } from "../support/virtual/whip_world.ts";
 
 const TLS_SERVERS: RoomOptions["iceServers"] = [
   { urls: ["stun:stun.example"], username: "", credential: "" },

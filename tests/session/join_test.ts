@@ -7,7 +7,7 @@ import {
   ParticipantInfo_State,
   RoomConfiguration,
 } from "@livekit/protocol";
-import { FULL_GRANT, World } from "../support/scripted_client.ts";
+import { FULL_GRANT, World } from "../support/virtual/scripted_client.ts";
 
 const clientOf = (protocol: number, sdk = ClientInfo_SDK.JS, version = "2.23.0") =>
   new ClientInfo({ sdk, version, protocol });

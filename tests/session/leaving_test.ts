@@ -9,7 +9,12 @@ import {
   TrackInfo,
   TrackPublishedResponse,
 } from "@livekit/protocol";
-import { FakeSocket, FULL_GRANT, type ScriptedClient, World } from "../support/scripted_client.ts";
+import {
+  FakeSocket,
+  FULL_GRANT,
+  type ScriptedClient,
+  World,
+} from "../support/virtual/scripted_client.ts";
 
 const disconnects = (client: ScriptedClient, sid: string) =>
   client.all("update").flatMap(({ participants }) => participants)

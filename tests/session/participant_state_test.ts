@@ -6,7 +6,7 @@ import {
   RequestResponse_Reason as Reason,
   UpdateParticipantMetadata,
 } from "@livekit/protocol";
-import { FULL_GRANT, type ScriptedClient, World } from "../support/scripted_client.ts";
+import { FULL_GRANT, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 async function update(
   client: ScriptedClient,

@@ -13,8 +13,8 @@ import {
 } from "@livekit/protocol";
 import { signAccessToken, verifyAccessToken } from "../../lib/signalling/access_token.ts";
 import { readJoinParameters } from "../../lib/signalling/join_parameters.ts";
-import { adminWorld, failed, succeeded } from "../support/admin_world.ts";
-import { cameraRequest, FULL_GRANT, type World } from "../support/scripted_client.ts";
+import { adminWorld, failed, succeeded } from "../support/virtual/admin_world.ts";
+import { cameraRequest, FULL_GRANT, type World } from "../support/virtual/scripted_client.ts";
 
 const KEY = { apiKey: "devkey", secret: "secret" };
 

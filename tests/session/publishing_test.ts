@@ -20,7 +20,7 @@ import {
   FULL_GRANT,
   type ScriptedClient,
   World,
-} from "../support/scripted_client.ts";
+} from "../support/virtual/scripted_client.ts";
 
 /**
  * What these clients are told from now on, in the order in which the server says it to any of them.

@@ -16,7 +16,12 @@ import {
 } from "@livekit/protocol";
 import type { TrackSid } from "../../lib/base/ids.ts";
 import type { JoinParameters } from "../../lib/signalling/join_parameters.ts";
-import { FakeSocket, FULL_GRANT, type ScriptedClient, World } from "../support/scripted_client.ts";
+import {
+  FakeSocket,
+  FULL_GRANT,
+  type ScriptedClient,
+  World,
+} from "../support/virtual/scripted_client.ts";
 
 /** The same client on a new socket with `reconnect=1`. */
 async function resume(

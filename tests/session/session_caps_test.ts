@@ -7,8 +7,8 @@ import type { ParticipantInit } from "../../lib/room/context/participant_profile
 import type { JoinParameters } from "../../lib/signalling/join_parameters.ts";
 import { capRefusal, type SessionCaps } from "../../lib/signalling/session_caps.ts";
 import { isUnread } from "../../lib/signalling/signal_socket.ts";
-import { AgentWorld } from "../support/agent_worker.ts";
-import { World } from "../support/scripted_client.ts";
+import { AgentWorld } from "../support/virtual/agent_worker.ts";
+import { World } from "../support/virtual/scripted_client.ts";
 
 const NONE: SessionCaps = { perIdentity: 0, perToken: 0, perAddress: 0 };
 const world = new World();

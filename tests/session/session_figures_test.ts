@@ -8,7 +8,7 @@ import {
   MuteTrackRequest,
   UpdateSubscription,
 } from "@livekit/protocol";
-import { cameraRequest, World } from "../support/scripted_client.ts";
+import { cameraRequest, World } from "../support/virtual/scripted_client.ts";
 
 /** What was counted since the last call, of one sort. */
 function counted(world: World, sort: string): string[] {

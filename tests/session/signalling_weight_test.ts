@@ -17,7 +17,7 @@ import {
   UpdateSubscription,
   VideoLayer,
 } from "@livekit/protocol";
-import { cameraRequest, type ScriptedClient, World } from "../support/scripted_client.ts";
+import { cameraRequest, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 const { AUDIO } = TrackType;
 const { MICROPHONE } = TrackSource;

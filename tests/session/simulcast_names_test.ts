@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { TrackType, VideoLayer, VideoQuality } from "@livekit/protocol";
 import type { SpatialLayer } from "../../lib/base/media_vocabulary.ts";
-import { cameraRequest, type ScriptedClient, World } from "../support/scripted_client.ts";
+import { cameraRequest, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 const { LOW, MEDIUM, HIGH } = VideoQuality;
 const HEIGHTS = [180, 360, 720];

@@ -10,8 +10,8 @@ import {
   UserPacket,
 } from "@livekit/protocol";
 import type { JoinParameters } from "../../lib/signalling/join_parameters.ts";
-import { cameraRequest, type ScriptedClient, World } from "../support/scripted_client.ts";
-import { type OfferSection, singleOffer } from "../support/single_offer.ts";
+import { cameraRequest, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
+import { type OfferSection, singleOffer } from "../support/virtual/single_offer.ts";
 
 /** What livekit-client offers at first, after its data section. */
 const LAYOUT: readonly OfferSection[] = [

@@ -8,7 +8,7 @@ import {
   UpdateTrackSettings,
   VideoQuality,
 } from "@livekit/protocol";
-import { FULL_GRANT, type ScriptedClient, World } from "../support/scripted_client.ts";
+import { FULL_GRANT, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 const subscribe = (client: ScriptedClient, trackSids: string[], on = true) =>
   client.request({

@@ -8,9 +8,9 @@ import {
 } from "@livekit/protocol";
 import type { ConnectionId, UpTrackId } from "../../lib/base/ids.ts";
 import { moveParticipant } from "../../lib/admin/participant_transfer.ts";
-import { sdpFixture } from "../support/negotiation_fixtures.ts";
-import { singleOffer } from "../support/single_offer.ts";
-import { WHIP_OFFER, WhipWorld } from "../support/whip_world.ts";
+import { sdpFixture } from "../support/virtual/negotiation_fixtures.ts";
+import { singleOffer } from "../support/virtual/single_offer.ts";
+import { WHIP_OFFER, WhipWorld } from "../support/virtual/whip_world.ts";
 
 const RECEIVER = singleOffer([
   { mid: "1", kind: "video", direction: "recvonly" },

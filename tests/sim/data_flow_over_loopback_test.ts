@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { EngineEvent } from "../../lib/engine/messages/engine_messages.ts";
 import { readDataTrackPacket, writeDataTrackPacket } from "../../lib/wire/data_track_packet.ts";
-import { WireRoom } from "../support/wire_room.ts";
+import { WireRoom } from "../support/wire/wire_room.ts";
 
 const LABEL = "_data_track";
 const dataPolicy = {

@@ -9,8 +9,8 @@ import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
 import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
-import { eventually } from "../support/eventually.ts";
-import { WireClient } from "../support/wire_client.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { WireClient } from "../support/wire/wire_client.ts";
 
 const ADVERTISED = ["127.0.0.1", "::1"] as const;
 

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import type { ConnectionId } from "../../lib/base/ids.ts";
 import type { DataKind } from "../../lib/base/media_vocabulary.ts";
 import type { EngineEvent } from "../../lib/engine/messages/engine_messages.ts";
-import { WireRoom } from "../support/wire_room.ts";
+import { WireRoom } from "../support/wire/wire_room.ts";
 
 type Received = Extract<EngineEvent, { type: "data_received" }>;
 

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { RtpPacket } from "werift";
 import type { DownTrackId, UpTrackId } from "../../lib/base/ids.ts";
-import type { ReceivedRtp } from "../support/wire_client.ts";
+import type { ReceivedRtp } from "../support/wire/wire_client.ts";
 import {
   audioSection,
   AudioStream,
@@ -15,7 +15,7 @@ import {
   SUBSCRIBED_ID,
   SUBSCRIBED_PT,
   TransportNumbers,
-} from "../support/wire_media.ts";
+} from "../support/wire/wire_media.ts";
 import {
   assertDense,
   AUDIO,
@@ -26,8 +26,8 @@ import {
   publisher,
   sequenceNumbers,
   VIDEO,
-} from "../support/wire_publisher.ts";
-import { EVERYTHING, type Peer, WireRoom } from "../support/wire_room.ts";
+} from "../support/wire/wire_publisher.ts";
+import { EVERYTHING, type Peer, WireRoom } from "../support/wire/wire_room.ts";
 import {
   nackedNumbers,
   nackFor,
@@ -37,7 +37,7 @@ import {
   senderReportOf,
   senderReports,
   transportWideReports,
-} from "../support/wire_rtcp.ts";
+} from "../support/wire/wire_rtcp.ts";
 
 function extension(packet: ReceivedRtp, id: number): Buffer | undefined {
   const { header } = RtpPacket.deSerialize(Buffer.from(packet.bytes));

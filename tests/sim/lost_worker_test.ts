@@ -7,11 +7,11 @@ import { LeaveRequest_Action as Action } from "@livekit/protocol";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { createWorkerPool } from "../../lib/engine/worker/worker_pool.ts";
 import { createServer, parseConfig } from "../../mod.ts";
-import { mintToken } from "../support/access_tokens.ts";
-import { MortalWorkers } from "../support/mortal_workers.ts";
-import { freeUdpPort, TEST_KEY, TEST_SECRET } from "../support/roomwire_process.ts";
-import { until } from "../support/until.ts";
-import { WireParticipant } from "../support/wire_participant.ts";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { MortalWorkers } from "../support/wire/mortal_workers.ts";
+import { freeUdpPort, TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
+import { until } from "../support/wire/until.ts";
+import { WireParticipant } from "../support/wire/wire_participant.ts";
 
 const HOST = "127.0.0.1";
 

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type Received, SimulcastWorld } from "../support/simulcast_world.ts";
+import { type Received, SimulcastWorld } from "../support/media/simulcast_world.ts";
 
 const HIGH = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
 const LOW = { enabled: true, maxSpatial: 0, maxTemporal: 3 } as const;

@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import type { UpTrackId } from "../../lib/base/ids.ts";
 import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
 import { nativeSrtp, type SrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
-import { clonedEngine } from "../support/cloned_engine.ts";
-import { LIBCRYPTO } from "../support/srtp_twins.ts";
-import { audioSection, AudioStream, TransportNumbers } from "../support/wire_media.ts";
-import { receptionReports, senderReportOf, senderReports } from "../support/wire_rtcp.ts";
-import { WireRoom } from "../support/wire_room.ts";
+import { clonedEngine } from "../support/virtual/cloned_engine.ts";
+import { LIBCRYPTO } from "../support/media/srtp_twins.ts";
+import { audioSection, AudioStream, TransportNumbers } from "../support/wire/wire_media.ts";
+import { receptionReports, senderReportOf, senderReports } from "../support/wire/wire_rtcp.ts";
+import { WireRoom } from "../support/wire/wire_room.ts";
 
 const AUDIO = "audio-1" as UpTrackId;
 /** Contexts a connection holds: RTP and RTCP, both ways. */

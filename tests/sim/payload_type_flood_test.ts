@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { TestServer } from "../conformance/support.ts";
-import { Bystanders } from "../support/bystanders.ts";
-import { CLIENT_CODECS } from "../support/client_description.ts";
-import { SyntheticTrack } from "../support/synthetic_track.ts";
+import { Bystanders } from "../support/hostile/bystanders.ts";
+import { CLIENT_CODECS } from "../support/virtual/client_description.ts";
+import { SyntheticTrack } from "../support/media/synthetic_track.ts";
 
 const SECONDS = 3;
 /**

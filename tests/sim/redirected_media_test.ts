@@ -6,10 +6,10 @@
  */
 import assert from "node:assert/strict";
 import { datagramKind } from "../../lib/wire/datagram_kind.ts";
-import { bindingRequest } from "../support/stun_requests.ts";
-import { assertDense, AUDIO, publisher, sequenceNumbers } from "../support/wire_publisher.ts";
-import { type Peer, WireRoom } from "../support/wire_room.ts";
-import { openWireSocket } from "../support/wire_socket.ts";
+import { bindingRequest } from "../support/wire/stun_requests.ts";
+import { assertDense, AUDIO, publisher, sequenceNumbers } from "../support/wire/wire_publisher.ts";
+import { type Peer, WireRoom } from "../support/wire/wire_room.ts";
+import { openWireSocket } from "../support/wire/wire_socket.ts";
 
 const SSRC = 5000;
 const OTHER_SSRC = 6000;

@@ -8,8 +8,8 @@ import {
   RelayRingReader,
   RelayRingWriter,
 } from "../../lib/engine/relay/relay_ring.ts";
-import type { EchoRings } from "../support/relay_echo_worker.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
+import type { EchoRings } from "../support/wire/relay_echo_worker.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 
 /** Ends a test that would wait for ever for a wake-up, ms. */
 const DEADLINE_MS = 30_000;
@@ -19,7 +19,7 @@ async function withEcho(
   body: (writer: RelayRingWriter, reader: RelayRingReader) => Promise<void>,
 ): Promise<void> {
   const rings: EchoRings = { inbound: createRelayRing(bytes), outbound: createRelayRing(bytes) };
-  const worker = new Worker(new URL("../support/relay_echo_worker.ts", import.meta.url), {
+  const worker = new Worker(new URL("../support/wire/relay_echo_worker.ts", import.meta.url), {
     type: "module",
   });
   let deadline: ReturnType<typeof setTimeout> | undefined;

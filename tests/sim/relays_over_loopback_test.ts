@@ -5,10 +5,15 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { RtpPacket } from "werift";
-import { RelayedRooms } from "../support/relayed_rooms.ts";
-import { until } from "../support/until.ts";
-import type { ReceivedRtp } from "../support/wire_client.ts";
-import { audioSection, SUBSCRIBED_ID, SUBSCRIBED_PT, videoSection } from "../support/wire_media.ts";
+import { RelayedRooms } from "../support/wire/relayed_rooms.ts";
+import { until } from "../support/wire/until.ts";
+import type { ReceivedRtp } from "../support/wire/wire_client.ts";
+import {
+  audioSection,
+  SUBSCRIBED_ID,
+  SUBSCRIBED_PT,
+  videoSection,
+} from "../support/wire/wire_media.ts";
 import {
   assertDense,
   AUDIO,
@@ -17,15 +22,15 @@ import {
   publisher,
   sequenceNumbers,
   VIDEO,
-} from "../support/wire_publisher.ts";
-import { EVERYTHING } from "../support/wire_room.ts";
+} from "../support/wire/wire_publisher.ts";
+import { EVERYTHING } from "../support/wire/wire_room.ts";
 import {
   nackFor,
   pictureLosses,
   pictureLossFor,
   senderReportOf,
   senderReports,
-} from "../support/wire_rtcp.ts";
+} from "../support/wire/wire_rtcp.ts";
 
 const LOW = { ...EVERYTHING, maxSpatial: 0 } as const;
 

@@ -11,9 +11,9 @@ import {
   type RelayWorldOptions,
   SECTION,
   TRACK,
-} from "../support/relay_world.ts";
-import { SeededRandom } from "../support/seeded_random.ts";
-import type { Received, TimedSink } from "../support/simulcast_world.ts";
+} from "../support/media/relay_world.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
+import type { Received, TimedSink } from "../support/media/simulcast_world.ts";
 
 /** A world with a relay between its two sides, both told. */
 function relayed(options: Partial<RelayWorldOptions> = {}): RelayWorld {

@@ -1,9 +1,9 @@
 /** A publisher's round trip, measured over its connection, and what it is used for. */
 import assert from "node:assert/strict";
-import { until } from "../support/until.ts";
-import { publisher, VIDEO } from "../support/wire_publisher.ts";
-import { nackedNumbers } from "../support/wire_rtcp.ts";
-import { WireRoom } from "../support/wire_room.ts";
+import { until } from "../support/wire/until.ts";
+import { publisher, VIDEO } from "../support/wire/wire_publisher.ts";
+import { nackedNumbers } from "../support/wire/wire_rtcp.ts";
+import { WireRoom } from "../support/wire/wire_room.ts";
 
 /** How far the publisher pretends to be, ms; until it is known, 70 ms are assumed. */
 const FAR_MS = 300;

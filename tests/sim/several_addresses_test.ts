@@ -13,12 +13,12 @@ import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
 import { createWorkerPool } from "../../lib/engine/worker/worker_pool.ts";
 import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import type { AddressRule } from "../../lib/transport/datagrams/local_addresses.ts";
-import type { AskedAddress } from "../support/asking_client.ts";
-import { mustIgnore } from "../support/e2e_requirements.ts";
-import { type ClientNamespace, createNamespace } from "../support/network_namespace.ts";
-import { freeUdpPort } from "../support/roomwire_process.ts";
-import { WireClient } from "../support/wire_client.ts";
-import { openUdpSocket } from "../support/wire_socket.ts";
+import type { AskedAddress } from "../support/hostile/asking_client.ts";
+import { mustIgnore } from "../support/process/e2e_requirements.ts";
+import { type ClientNamespace, createNamespace } from "../support/wire/network_namespace.ts";
+import { freeUdpPort } from "../support/process/roomwire_process.ts";
+import { WireClient } from "../support/wire/wire_client.ts";
+import { openUdpSocket } from "../support/wire/wire_socket.ts";
 
 const IPV6 = ["fd00:213::1", "fd00:213::3"] as const;
 const ANYWHERE = { hostname: "::", port: 0 } as const;
@@ -93,7 +93,7 @@ async function askFromInside(
   namespace: ClientNamespace,
   asked: readonly AskedAddress[],
 ): Promise<string[]> {
-  const script = new URL("../support/asking_client.ts", import.meta.url).pathname;
+  const script = new URL("../support/hostile/asking_client.ts", import.meta.url).pathname;
   const options = ["run", "--quiet", "--no-check", "--unstable-net", "--allow-all"];
   const [program, ...args] = namespace.command(Deno.execPath(), ...options, script);
   const output = await new Deno.Command(program!, { args: [...args, JSON.stringify(asked)] })

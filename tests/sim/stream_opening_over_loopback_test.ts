@@ -3,7 +3,7 @@
  * real sockets; with several engines, also across them.
  */
 import assert from "node:assert/strict";
-import { SUBSCRIBED_PT } from "../support/wire_media.ts";
+import { SUBSCRIBED_PT } from "../support/wire/wire_media.ts";
 import {
   assertDense,
   AUDIO,
@@ -11,9 +11,9 @@ import {
   publisher,
   sequenceNumbers,
   VIDEO,
-} from "../support/wire_publisher.ts";
-import { WireRoom } from "../support/wire_room.ts";
-import { createTestEngine, createTestPool, SPREAD } from "../support/test_engine.ts";
+} from "../support/wire/wire_publisher.ts";
+import { WireRoom } from "../support/wire/wire_room.ts";
+import { createTestEngine, createTestPool, SPREAD } from "../support/wire/test_engine.ts";
 
 /**
  * Registers a test on a room of its own. werift's client keeps timers, so the sanitizers are off.

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type SvcReceived, SvcWorld, type SvcWorldOptions } from "../support/svc_world.ts";
+import { type SvcReceived, SvcWorld, type SvcWorldOptions } from "../support/media/svc_world.ts";
 
 const target = (maxSpatial: 0 | 1 | 2, maxTemporal: 0 | 1 | 2 | 3 = 3) =>
   ({ enabled: true, maxSpatial, maxTemporal }) as const;

@@ -8,11 +8,11 @@ import type { MediaEvent } from "../../lib/engine/messages/media_messages.ts";
 import { DEFAULT_PLACEMENT } from "../../lib/engine/pool/placement.ts";
 import { createWorkerPool } from "../../lib/engine/worker/worker_pool.ts";
 import { readDataTrackPacket, writeDataTrackPacket } from "../../lib/wire/data_track_packet.ts";
-import { MortalWorkers } from "../support/mortal_workers.ts";
-import { freeUdpPort } from "../support/roomwire_process.ts";
-import { SPREAD } from "../support/test_engine.ts";
-import { until } from "../support/until.ts";
-import { audioSection, AudioStream, TransportNumbers } from "../support/wire_media.ts";
+import { MortalWorkers } from "../support/wire/mortal_workers.ts";
+import { freeUdpPort } from "../support/process/roomwire_process.ts";
+import { SPREAD } from "../support/wire/test_engine.ts";
+import { until } from "../support/wire/until.ts";
+import { audioSection, AudioStream, TransportNumbers } from "../support/wire/wire_media.ts";
 import {
   assertDense,
   AUDIO,
@@ -22,9 +22,9 @@ import {
   publisher,
   sequenceNumbers,
   VIDEO,
-} from "../support/wire_publisher.ts";
-import type { ReceivedRtp } from "../support/wire_client.ts";
-import { type Peer, type PeerOptions, WireRoom } from "../support/wire_room.ts";
+} from "../support/wire/wire_publisher.ts";
+import type { ReceivedRtp } from "../support/wire/wire_client.ts";
+import { type Peer, type PeerOptions, WireRoom } from "../support/wire/wire_room.ts";
 
 const HOST = "127.0.0.1";
 /** Data messages, of 8,000 bytes each. */

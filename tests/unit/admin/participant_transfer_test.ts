@@ -12,8 +12,8 @@ import {
   UserPacket,
   VideoQuality,
 } from "@livekit/protocol";
-import { adminWorld, failed, succeeded } from "../../support/admin_world.ts";
-import { FULL_GRANT, type ScriptedClient } from "../../support/scripted_client.ts";
+import { adminWorld, failed, succeeded } from "../../support/virtual/admin_world.ts";
+import { FULL_GRANT, type ScriptedClient } from "../../support/virtual/scripted_client.ts";
 
 const STAGE = { roomName: "stage", grant: { ...FULL_GRANT, room: "stage" } };
 

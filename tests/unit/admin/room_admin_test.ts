@@ -22,8 +22,12 @@ import {
   UpdateParticipantRequest,
   UpdateSubscriptionsRequest,
 } from "@livekit/protocol";
-import { adminWorld, failed, succeeded } from "../../support/admin_world.ts";
-import { FULL_GRANT, type ScriptedClient, type World } from "../../support/scripted_client.ts";
+import { adminWorld, failed, succeeded } from "../../support/virtual/admin_world.ts";
+import {
+  FULL_GRANT,
+  type ScriptedClient,
+  type World,
+} from "../../support/virtual/scripted_client.ts";
 
 const FULL_PERMISSION = {
   canSubscribe: true,

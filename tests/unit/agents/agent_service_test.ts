@@ -11,8 +11,8 @@ import {
 } from "@livekit/protocol";
 import { signAccessToken, verifyAccessToken } from "../../../lib/signalling/access_token.ts";
 import { MAX_LISTED_JOBS } from "../../../lib/agents/agent_dispatcher.ts";
-import { AgentWorld, describeJobs, WORKER_KEY } from "../../support/agent_worker.ts";
-import { settle } from "../../support/virtual_platform.ts";
+import { AgentWorld, describeJobs, WORKER_KEY } from "../../support/virtual/agent_worker.ts";
+import { settle } from "../../support/virtual/virtual_platform.ts";
 
 Deno.test("AgentWorkerSession answers a registration with an id and the server's info", async () => {
   const world = new AgentWorld();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { WakeEntry, WakeQueue } from "../../../lib/base/wake_queue.ts";
-import { SeededRandom } from "../../support/seeded_random.ts";
+import { SeededRandom } from "../../support/virtual/seeded_random.ts";
 
 Deno.test("WakeQueue takes what is due, earliest first, and nothing twice", () => {
   const queue = new WakeQueue<string>();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { guardedTimers, WakeTimer } from "../../../lib/base/wake_timer.ts";
-import { VirtualPlatform } from "../../support/virtual_platform.ts";
+import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
 Deno.test("WakeTimer runs once at the time it was given last", () => {
   const platform = new VirtualPlatform();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { LatencyHistogram } from "../../../bench/load/latency_histogram.ts";
-import { SeededRandom } from "../../support/seeded_random.ts";
+import { SeededRandom } from "../../support/virtual/seeded_random.ts";
 
 Deno.test("LatencyHistogram tells percentiles within 1.1 % of the exact ones", () => {
   const random = new SeededRandom(11);

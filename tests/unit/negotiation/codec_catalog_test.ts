@@ -7,7 +7,11 @@ import {
   offeredCodecs,
   sameCodec,
 } from "../../../lib/negotiation/codec_catalog.ts";
-import { mustParse, publishedCodec, sdpFixture } from "../../support/negotiation_fixtures.ts";
+import {
+  mustParse,
+  publishedCodec,
+  sdpFixture,
+} from "../../support/virtual/negotiation_fixtures.ts";
 
 const MAIN_MODE_1 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=4d001f";
 const policy = codecPolicy(DEFAULT_ENABLED_CODECS);

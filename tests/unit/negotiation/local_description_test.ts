@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { candidateInits, hostCandidates } from "../../../lib/negotiation/local_description.ts";
 import { parseCandidate } from "../../../lib/wire/ice_candidate.ts";
-import { localParameters } from "../../support/negotiation_fixtures.ts";
+import { localParameters } from "../../support/virtual/negotiation_fixtures.ts";
 
 Deno.test("hostCandidates() prefers UDP to TCP and earlier addresses to later ones", () => {
   const [tcp, udp, udp6] = hostCandidates([

@@ -11,7 +11,7 @@ import {
   mustParse,
   sdpFixture,
   sectionText,
-} from "../../support/negotiation_fixtures.ts";
+} from "../../support/virtual/negotiation_fixtures.ts";
 
 const PLAN = { stereo: false, dtxDisabled: false, redDisabled: false };
 const OFFERS = [

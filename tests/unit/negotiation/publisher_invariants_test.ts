@@ -5,7 +5,11 @@ import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../../lib/negotiation/codec_catalog.ts";
 import { answerPublisherOffer } from "../../../lib/negotiation/publisher_answer.ts";
 import { SingleConnectionSections } from "../../../lib/negotiation/single_connection.ts";
-import { localParameters, mustParse, publishedCodec } from "../../support/negotiation_fixtures.ts";
+import {
+  localParameters,
+  mustParse,
+  publishedCodec,
+} from "../../support/virtual/negotiation_fixtures.ts";
 
 const CODECS = {
   audio: ["opus/48000/2", "red/48000/2", "PCMU/8000", "G722/8000", "telephone-event/8000"],

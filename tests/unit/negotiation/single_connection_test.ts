@@ -16,8 +16,8 @@ import {
   mustParse,
   publishedCodec,
   sectionText,
-} from "../../support/negotiation_fixtures.ts";
-import { type OfferSection, singleOffer } from "../../support/single_offer.ts";
+} from "../../support/virtual/negotiation_fixtures.ts";
+import { type OfferSection, singleOffer } from "../../support/virtual/single_offer.ts";
 
 const CODECS = codecPolicy(DEFAULT_ENABLED_CODECS);
 const recv = (mid: string, kind: "audio" | "video", more: Partial<OfferSection> = {}) =>

@@ -7,9 +7,9 @@ import fc from "fast-check";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../../lib/negotiation/codec_catalog.ts";
 import { answerPublisherOffer } from "../../../lib/negotiation/publisher_answer.ts";
 import { SingleConnectionSections } from "../../../lib/negotiation/single_connection.ts";
-import { MIMES, NaiveReceiver } from "../../support/naive_receiver.ts";
-import { localParameters, mustParse } from "../../support/negotiation_fixtures.ts";
-import { type OfferSection, singleOffer } from "../../support/single_offer.ts";
+import { MIMES, NaiveReceiver } from "../../support/virtual/naive_receiver.ts";
+import { localParameters, mustParse } from "../../support/virtual/negotiation_fixtures.ts";
+import { type OfferSection, singleOffer } from "../../support/virtual/single_offer.ts";
 
 /** Rounds in which everything that can be said must have been said: an end, then a beginning. */
 const ROUNDS_TO_SETTLE = 4;

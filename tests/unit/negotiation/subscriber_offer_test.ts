@@ -7,14 +7,14 @@ import {
   SubscriberSections,
   type SubscriberSectionsOptions,
 } from "../../../lib/negotiation/subscriber_offer.ts";
-import { answerAsClient } from "../../support/answering_client.ts";
+import { answerAsClient } from "../../support/virtual/answering_client.ts";
 import {
   localParameters,
   mustParse,
   publishedCodec,
   sdpFixture,
   sectionText,
-} from "../../support/negotiation_fixtures.ts";
+} from "../../support/virtual/negotiation_fixtures.ts";
 
 /** What a client without video does not know. */
 const ALL_VIDEO = ["VP8", "VP9", "H264", "AV1", "H265"].map((name) => `video/${name}`);

@@ -4,9 +4,9 @@ import fc from "fast-check";
 import type { DownTrackId } from "../../../lib/base/ids.ts";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../../lib/negotiation/codec_catalog.ts";
 import { SubscriberSections } from "../../../lib/negotiation/subscriber_offer.ts";
-import { answerAsClient, type AnsweringOptions } from "../../support/answering_client.ts";
-import { MIMES, NaiveReceiver, UNSUPPORTED } from "../../support/naive_receiver.ts";
-import { localParameters, mustParse } from "../../support/negotiation_fixtures.ts";
+import { answerAsClient, type AnsweringOptions } from "../../support/virtual/answering_client.ts";
+import { MIMES, NaiveReceiver, UNSUPPORTED } from "../../support/virtual/naive_receiver.ts";
+import { localParameters, mustParse } from "../../support/virtual/negotiation_fixtures.ts";
 import type { RemoteDescription } from "../../../lib/wire/session_description.ts";
 
 /** Adds a codec's track, removes the n-th live one, or has a round; `lost` loses the answer. */

@@ -7,7 +7,7 @@ import type { SignalSocket } from "../../../lib/signalling/signal_socket.ts";
 import { createHttpHandler, type HttpHandler } from "../../../routes/http_handler.ts";
 import { routeTable } from "../../../routes/route_table.ts";
 import type { WhipRouteOptions } from "../../../routes/whip.ts";
-import { testBodies } from "../../support/test_bodies.ts";
+import { testBodies } from "../../support/virtual/test_bodies.ts";
 
 const NOW = 1_800_000_000_000;
 const NO_SOCKET = {} as SignalSocket;

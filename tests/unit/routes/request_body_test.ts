@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import { BodyReader, bodyRefused } from "../../../routes/request_body.ts";
-import { settle, VirtualPlatform } from "../../support/virtual_platform.ts";
+import { settle, VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
 const BUDGET = { bytesInFlight: 100, deadlineMs: 1_000 };
 

@@ -4,8 +4,8 @@ import { roomService } from "../../../routes/room_service.ts";
 import { twirpRoutes } from "../../../routes/twirp.ts";
 import type { AccessToken, VideoGrant } from "../../../lib/signalling/access_token.ts";
 import { NO_TELEMETRY } from "../../../lib/room/context/telemetry.ts";
-import { adminWorld, tokenWith } from "../../support/admin_world.ts";
-import { testBodies } from "../../support/test_bodies.ts";
+import { adminWorld, tokenWith } from "../../support/virtual/admin_world.ts";
+import { testBodies } from "../../support/virtual/test_bodies.ts";
 
 /** The routes over a world in which alice is in the lobby. */
 async function api(limits: Parameters<typeof adminWorld>[1] = {}) {

@@ -13,8 +13,8 @@ import { type ApiTelemetry, NO_TELEMETRY } from "../../../lib/room/context/telem
 import { permissionsDenied, TwirpError } from "../../../routes/twirp_error.ts";
 import { writeTwirpJson } from "../../../routes/twirp_json.ts";
 import { twirpMethod, type TwirpReply, twirpRoutes } from "../../../routes/twirp.ts";
-import { VirtualPlatform } from "../../support/virtual_platform.ts";
-import { testBodies } from "../../support/test_bodies.ts";
+import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
+import { testBodies } from "../../support/virtual/test_bodies.ts";
 
 const LIST_ROOMS = "/twirp/livekit.RoomService/ListRooms";
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { singleOffer } from "../../support/single_offer.ts";
+import { singleOffer } from "../../support/virtual/single_offer.ts";
 import {
   fragment,
   OFFER_ICE,
   WHIP_OFFER,
   type WhipReply,
   WhipWorld,
-} from "../../support/whip_world.ts";
+} from "../../support/virtual/whip_world.ts";
 
 function errorOf({ status, headers, body }: WhipReply): readonly [number, string] {
   assert.equal(headers.get("Content-Type"), "application/json");

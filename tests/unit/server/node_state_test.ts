@@ -6,7 +6,7 @@ import {
   ParticipantInfo_Kind,
 } from "@livekit/protocol";
 import { NodeState } from "../../../lib/server/node_state.ts";
-import { World } from "../../support/scripted_client.ts";
+import { World } from "../../support/virtual/scripted_client.ts";
 
 const LEAVING = { ok: false, status: 503, body: "server is shutting down" } as const;
 const joinOf = (identity: string, reconnect: boolean) => ({

@@ -7,9 +7,9 @@
 import assert from "node:assert/strict";
 import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from "@livekit/protocol";
 import { signAccessToken } from "../../../lib/signalling/access_token.ts";
-import { joinUrl } from "../../support/join_url.ts";
-import { freeTcpPort, freeUdpPort } from "../../support/roomwire_process.ts";
-import { SignalClient, UpgradeRefused } from "../../support/signal_client.ts";
+import { joinUrl } from "../../support/process/join_url.ts";
+import { freeTcpPort, freeUdpPort } from "../../support/process/roomwire_process.ts";
+import { SignalClient, UpgradeRefused } from "../../support/wire/signal_client.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 const ADDRESS = "127.0.0.1";

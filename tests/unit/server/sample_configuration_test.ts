@@ -10,7 +10,7 @@ import { denoPlatform } from "../../../lib/base/deno_platform.ts";
 import { idleKeys, recordReads } from "../../../lib/server/config/config_effects.ts";
 import { loadWrittenConfig } from "../../../lib/server/config/config_loading.ts";
 import { createServer } from "../../../lib/server/server.ts";
-import { FakeEngine } from "../../support/fake_engine.ts";
+import { FakeEngine } from "../../support/virtual/fake_engine.ts";
 
 const KEYS = "keys:\n  key1: secret1\n  key2: secret2\n";
 const NO_FILES = {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createLog } from "../../../lib/server/logging.ts";
 import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
 import { serve } from "../../../lib/server/serve.ts";
-import { FakeEngine } from "../../support/fake_engine.ts";
-import { freeTcpPort } from "../../support/roomwire_process.ts";
+import { FakeEngine } from "../../support/virtual/fake_engine.ts";
+import { freeTcpPort } from "../../support/process/roomwire_process.ts";
 
 const ADDRESS = "127.0.0.1";
 

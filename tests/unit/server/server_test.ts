@@ -8,7 +8,7 @@ import type {
 import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
 import { createServer, type ServerParts } from "../../../lib/server/server.ts";
 import { signAccessToken } from "../../../lib/signalling/access_token.ts";
-import { VirtualPlatform } from "../../support/virtual_platform.ts";
+import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
 const CONFIG = parseConfig({ keys: { devkey: "secret" }, rtc: { node_ip: "192.0.2.1" } });
 const READY: EngineReady = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { costUs, RequestBudget, RequestTurns } from "../../../lib/signalling/request_budget.ts";
-import { VirtualPlatform } from "../../support/virtual_platform.ts";
+import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
 Deno.test("RequestBudget lets two thousand small requests a second through for ever", () => {
   const { clock } = new VirtualPlatform();

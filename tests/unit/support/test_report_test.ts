@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { closingReport, FileByFile, summarize } from "../../support/test_report.ts";
+import { closingReport, FileByFile, summarize } from "../../support/process/test_report.ts";
 
 const GOOD = `running 2 tests from ./tests/a_test.ts
 one ... ok (1ms)

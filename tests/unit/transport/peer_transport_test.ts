@@ -3,7 +3,7 @@ import { createCertificate } from "../../../lib/transport/dtls/dtls_certificate.
 import { HANDSHAKE_TYPE } from "../../../lib/transport/dtls/dtls_records.ts";
 import { DtlsSession } from "../../../lib/transport/dtls/dtls_session.ts";
 import { datagramKind } from "../../../lib/wire/datagram_kind.ts";
-import { settle } from "../../support/virtual_platform.ts";
+import { settle } from "../../support/virtual/virtual_platform.ts";
 import {
   PeerTransport,
   type PeerTransportListener,

@@ -9,8 +9,8 @@ import {
   readTransportSequence,
 } from "../../../lib/wire/header_extensions.ts";
 import { RtpView } from "../../../lib/wire/rtp_view.ts";
-import { viewOf } from "../../support/forwarding_fixtures.ts";
-import { rtpPacket } from "../../support/rtp_packets.ts";
+import { viewOf } from "../../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../../support/media/rtp_packets.ts";
 
 const FIXED = { ssrc: 1, payloadType: 96 };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { parseIpAddress } from "../../../lib/wire/ip_address.ts";
 import { isInNetwork, parseIpNetwork } from "../../../lib/wire/ip_network.ts";
-import { SeededRandom } from "../../support/seeded_random.ts";
+import { SeededRandom } from "../../support/virtual/seeded_random.ts";
 
 function isIn(network: string, address: string): boolean {
   return isInNetwork(parseIpNetwork(network)!, parseIpAddress(address)!);

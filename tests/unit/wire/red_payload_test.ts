@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { RedPayload } from "../../../lib/wire/red_payload.ts";
-import { redundantPayload } from "../../support/redundant_payload.ts";
+import { redundantPayload } from "../../support/media/redundant_payload.ts";
 
 Deno.test("RedPayload.parse() finds the frame behind its copies, newest copy last", () => {
   const bytes = redundantPayload([1, 2, 3], [{ age: 960, frame: [4, 5] }, {

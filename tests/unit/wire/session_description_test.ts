@@ -3,7 +3,7 @@ import { EXTENSION_URI } from "../../../lib/base/media_vocabulary.ts";
 import { SectionMemo } from "../../../lib/wire/sdp_tree.ts";
 import { parseDescription } from "../../../lib/wire/session_description.ts";
 import { orderRids } from "../../../lib/wire/sdp_sections.ts";
-import { mustParse, sdpFixture } from "../../support/negotiation_fixtures.ts";
+import { mustParse, sdpFixture } from "../../support/virtual/negotiation_fixtures.ts";
 
 /** A small description with one video section; `lines` are added to the section. */
 function video(lines: readonly string[], options: { mLine?: string; session?: string[] } = {}) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FrameSplitter, writeFrameHeader } from "../../../lib/wire/stream_framing.ts";
-import { SeededRandom } from "../../support/seeded_random.ts";
+import { SeededRandom } from "../../support/virtual/seeded_random.ts";
 
 function framed(frames: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(frames.reduce((sum, frame) => sum + 2 + frame.length, 0));

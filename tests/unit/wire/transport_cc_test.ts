@@ -9,7 +9,7 @@ import {
   TransportFeedback,
   writeTransportFeedback,
 } from "../../../lib/wire/transport_cc.ts";
-import { SeededRandom } from "../../support/seeded_random.ts";
+import { SeededRandom } from "../../support/virtual/seeded_random.ts";
 
 function feedbackOf(deltas: readonly number[], baseSequence = 65_530): TransportFeedback {
   const feedback = new TransportFeedback();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DeferredWork } from "../../../../lib/engine/local/deferred_work.ts";
-import { VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 /** Deferred work whose steps say how long they take, on a clock that only they move. */
 function world() {

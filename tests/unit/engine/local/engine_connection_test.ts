@@ -10,7 +10,7 @@ import { FanOutBatch } from "../../../../lib/media/packet/fan_out_batch.ts";
 import { createCertificate } from "../../../../lib/transport/dtls/dtls_certificate.ts";
 import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
 import { PORTABLE_SRTP } from "../../../../lib/transport/srtp/srtp_engine.ts";
-import { VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 /** A connection, and the protocols it says it is up over. */
 async function world() {

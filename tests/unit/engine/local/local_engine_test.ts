@@ -3,8 +3,8 @@ import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { ConnectionId } from "../../../../lib/base/ids.ts";
 import { createLocalEngine } from "../../../../lib/engine/local/local_engine.ts";
 import { silentLog } from "../../../../lib/base/platform.ts";
-import { mustIgnoreNative } from "../../../support/datagram_peers.ts";
-import { VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { mustIgnoreNative } from "../../../support/wire/datagram_peers.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 /** Longer than a connection that nobody comes to is kept, ms. */
 const LONG_MS = 120_000;

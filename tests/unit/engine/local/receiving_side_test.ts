@@ -15,9 +15,9 @@ import { ReceivingSide } from "../../../../lib/engine/local/receiving_side.ts";
 import { DEFAULT_AUDIO_LEVEL } from "../../../../lib/media/up/audio_level.ts";
 import { FanOutBatch } from "../../../../lib/media/packet/fan_out_batch.ts";
 import type { UpTrack } from "../../../../lib/media/up/up_track.ts";
-import { codec, vp8Payload } from "../../../support/forwarding_fixtures.ts";
-import { rtpPacket } from "../../../support/rtp_packets.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { codec, vp8Payload } from "../../../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const VP8 = codec("video/VP8", 96, 97);
 const H264 = codec("video/H264", 102, 103);

@@ -6,10 +6,15 @@ import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.
 import { SendingSide } from "../../../../lib/engine/local/sending_side.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
-import { codec, RecordingSink, viewOf, vp8Payload } from "../../../support/forwarding_fixtures.ts";
-import { rtpPacket } from "../../../support/rtp_packets.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
-import { sendSection } from "../../../support/wire_media.ts";
+import {
+  codec,
+  RecordingSink,
+  viewOf,
+  vp8Payload,
+} from "../../../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
+import { sendSection } from "../../../support/wire/wire_media.ts";
 
 const VP8 = codec("video/VP8", 96);
 const DOWN = "DT_1" as DownTrackId;

@@ -7,7 +7,7 @@ import {
 } from "../../../../lib/base/media_vocabulary.ts";
 import { StreamDemux } from "../../../../lib/engine/local/stream_demux.ts";
 import { RtpView } from "../../../../lib/wire/rtp_view.ts";
-import { rtpPacket } from "../../../support/rtp_packets.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 
 const VP8: CodecParameters = {
   mime: "video/VP8",

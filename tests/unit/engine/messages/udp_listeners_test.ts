@@ -8,8 +8,8 @@ import {
 import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
 import type { InterfaceAddress } from "../../../../lib/transport/datagrams/local_addresses.ts";
 import { chooseMediaPorts } from "../../../../lib/transport/media_ports.ts";
-import { eventually } from "../../../support/eventually.ts";
-import { VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { eventually } from "../../../support/process/eventually.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 /** How often changes are looked for, ms. */
 const LOOK_MS = 10_000;

@@ -3,12 +3,12 @@ import { SfuError } from "../../../../lib/base/errors.ts";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
 import type { EngineCommand } from "../../../../lib/engine/messages/engine_messages.ts";
 import { DEFAULT_PLACEMENT } from "../../../../lib/engine/pool/placement.ts";
-import type { CommandOf } from "../../../support/fake_engine.ts";
-import { FakePool, type FakePooledEngine } from "../../../support/fake_pool.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
-import { settle } from "../../../support/virtual_platform.ts";
-import { audioSection, sendSection } from "../../../support/wire_media.ts";
-import { EVERYTHING } from "../../../support/wire_room.ts";
+import type { CommandOf } from "../../../support/virtual/fake_engine.ts";
+import { FakePool, type FakePooledEngine } from "../../../support/virtual/fake_pool.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
+import { settle } from "../../../support/virtual/virtual_platform.ts";
+import { audioSection, sendSection } from "../../../support/wire/wire_media.ts";
+import { EVERYTHING } from "../../../support/wire/wire_room.ts";
 
 const ENGINES = 3;
 const connection = (n: number) => `C${n}` as ConnectionId;

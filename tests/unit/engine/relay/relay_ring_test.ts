@@ -5,7 +5,7 @@ import {
   RelayRingReader,
   RelayRingWriter,
 } from "../../../../lib/engine/relay/relay_ring.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 interface Written {
   readonly kind: number;

@@ -11,8 +11,8 @@ import {
 } from "../../../../lib/engine/relay/relay_ring.ts";
 import { RelaySender } from "../../../../lib/engine/relay/relay_sender.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
-import { codec, viewOf, vp8Payload } from "../../../support/forwarding_fixtures.ts";
-import { rtpPacket } from "../../../support/rtp_packets.ts";
+import { codec, viewOf, vp8Payload } from "../../../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 
 const SSRC = 77;
 const NUMBER = 5;

@@ -6,8 +6,8 @@ import { RestartDelay } from "../../../../lib/engine/pool/restart_delay.ts";
 import { TurnOutbox } from "../../../../lib/engine/worker/turn_outbox.ts";
 import { WorkerEngine, type WorkerThread } from "../../../../lib/engine/worker/worker_proxy.ts";
 import type { FromWorker, ToWorker } from "../../../../lib/engine/worker/worker_messages.ts";
-import { FAKE_ENGINE_READY } from "../../../support/fake_engine.ts";
-import { settle, VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { FAKE_ENGINE_READY } from "../../../support/virtual/fake_engine.ts";
+import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 /** A worker that does what the test says. */
 class FakeThread implements WorkerThread {

@@ -8,8 +8,8 @@ import {
   RecordingSink,
   viewOf,
   vp8Payload,
-} from "../../../support/forwarding_fixtures.ts";
-import { rtpPacket } from "../../../support/rtp_packets.ts";
+} from "../../../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 
 const VP8 = codec("video/VP8", 96);
 /** 30 frames a second in the three temporal layers of libvpx. */

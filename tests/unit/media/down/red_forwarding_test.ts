@@ -9,9 +9,9 @@ import {
   layerListener,
   RecordingSink,
   viewOf,
-} from "../../../support/forwarding_fixtures.ts";
-import { redundantPayload } from "../../../support/redundant_payload.ts";
-import { rtpPacket } from "../../../support/rtp_packets.ts";
+} from "../../../support/media/forwarding_fixtures.ts";
+import { redundantPayload } from "../../../support/media/redundant_payload.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 
 const OPUS = codec("audio/opus", 111, undefined, "minptime=10;useinbandfec=1");
 const RED = codec("audio/red", 63, undefined, "111/111");

@@ -4,8 +4,8 @@ import { SequenceRewriter } from "../../../../lib/media/down/sequence_rewriter.t
 import { TimestampRewriter } from "../../../../lib/media/down/timestamp_rewriter.ts";
 import { Vp8Rewriter } from "../../../../lib/media/select/vp8_rewriter.ts";
 import { Vp8Descriptor } from "../../../../lib/wire/vp8_descriptor.ts";
-import { type Vp8Fields, vp8Payload } from "../../../support/forwarding_fixtures.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { type Vp8Fields, vp8Payload } from "../../../support/media/forwarding_fixtures.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 Deno.test("SequenceRewriter keeps the source's own numbers until something is left out", () => {
   const rewriter = new SequenceRewriter();

@@ -19,8 +19,8 @@ import {
   RecordingSink,
   viewOf,
   vp8Payload,
-} from "../../../support/forwarding_fixtures.ts";
-import { rtpPacket } from "../../../support/rtp_packets.ts";
+} from "../../../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 
 const ALL: LayerTarget = { enabled: true, maxSpatial: 2, maxTemporal: 3 };
 const SSRC = 0xcafe_0001;

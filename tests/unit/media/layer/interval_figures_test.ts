@@ -8,7 +8,7 @@ import { UpTrack } from "../../../../lib/media/up/up_track.ts";
 import type { UpTrackLayer } from "../../../../lib/media/layer/up_track_layer.ts";
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
 import { RtpView } from "../../../../lib/wire/rtp_view.ts";
-import { rtpPacket } from "../../../support/rtp_packets.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 
 const OPUS: CodecParameters = {
   mime: "audio/opus",

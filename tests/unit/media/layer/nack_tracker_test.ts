@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { NackTracker } from "../../../../lib/media/layer/nack_tracker.ts";
 import type { ExtSeq } from "../../../../lib/wire/seq.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const ext = (n: number) => n as ExtSeq;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { TransportFeedbackRecorder } from "../../../../lib/media/up/transport_feedback.ts";
 import { NOT_RECEIVED, TransportFeedback } from "../../../../lib/wire/transport_cc.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 /** Arrival times in µs by 16-bit number, as the sender would read them. */
 function decode(feedback: TransportFeedback, into: Map<number, number | undefined>): void {

@@ -4,8 +4,8 @@ import type { PacketReceiver } from "../../../../lib/media/packet/forwarding_por
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
 import type { SourcePacket } from "../../../../lib/media/packet/source_packet.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
-import { codec, viewOf, vp8Payload } from "../../../support/forwarding_fixtures.ts";
-import { rtpPacket } from "../../../support/rtp_packets.ts";
+import { codec, viewOf, vp8Payload } from "../../../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 
 const SSRC = 0x8765_4321;
 const OPUS = codec("audio/opus", 111);

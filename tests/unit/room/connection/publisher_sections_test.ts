@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { UpTrackId } from "../../../../lib/base/ids.ts";
 import { PublisherSections } from "../../../../lib/room/connection/publisher_sections.ts";
 import { parseDescription } from "../../../../lib/wire/session_description.ts";
-import { clientOffer, type OfferedTrack } from "../../../support/scripted_client.ts";
+import { clientOffer, type OfferedTrack } from "../../../support/virtual/scripted_client.ts";
 
 function sections() {
   let next = 0;

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { clientSummary, RelayedAddresses } from "../../../../lib/room/context/client_summary.ts";
 import { createLog } from "../../../../lib/server/logging.ts";
 import { parseCandidate } from "../../../../lib/wire/ice_candidate.ts";
-import { World } from "../../../support/scripted_client.ts";
+import { World } from "../../../support/virtual/scripted_client.ts";
 
 const RELAYED = "candidate:1 1 udp 41885695 198.51.100.4 50123 typ relay raddr 0.0.0.0 rport 0";
 const HOST = "candidate:2 1 udp 2122260223 192.0.2.7 40000 typ host";

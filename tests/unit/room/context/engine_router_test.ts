@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { DownTrackId, NodeId } from "../../../../lib/base/ids.ts";
 import { silentLog } from "../../../../lib/base/platform.ts";
 import { type ConnectionEvent, EngineRouter } from "../../../../lib/room/context/engine_router.ts";
-import { FakeEngine } from "../../../support/fake_engine.ts";
+import { FakeEngine } from "../../../support/virtual/fake_engine.ts";
 
 function routed() {
   const engine = new FakeEngine();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DataPacket, UserPacket } from "@livekit/protocol";
 import { silentLog } from "../../../../lib/base/platform.ts";
 import type { NodePorts } from "../../../../lib/room/context/node_ports.ts";
-import { World } from "../../../support/scripted_client.ts";
+import { World } from "../../../support/virtual/scripted_client.ts";
 
 function portsWithLog() {
   const told: string[] = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DisconnectReason, ParticipantInfo_State as State } from "@livekit/protocol";
 import { sharedInfo } from "../../../../lib/room/context/participant_facts.ts";
-import { World } from "../../../support/scripted_client.ts";
+import { World } from "../../../support/virtual/scripted_client.ts";
 
 Deno.test("ParticipantProfile.sharedInfo() gives one object a version, equal to a fresh one", async () => {
   const world = new World();

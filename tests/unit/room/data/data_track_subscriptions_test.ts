@@ -3,7 +3,7 @@ import {
   type DataTrackSource,
   DataTrackSubscriptions,
 } from "../../../../lib/room/data/data_track_subscriptions.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const source = (allowed = true): DataTrackSource => ({
   publisherSid: "PA_p",

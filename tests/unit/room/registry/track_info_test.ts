@@ -19,7 +19,7 @@ import {
   spatialOfQuality,
   trackInfoFromRequest,
 } from "../../../../lib/room/registry/track_info.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { ALL_CODECS, camera, microphone } from "./track_world.ts";
 
 const SID = "TR_test" as TrackSid;

@@ -15,7 +15,7 @@ import type {
   SectionQuery,
 } from "../../../../lib/room/registry/registry_messages.ts";
 import { TrackRegistry } from "../../../../lib/room/registry/track_registry.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 /** Codecs enabled by default, in the order of LiveKit's configuration. */
 export const ALL_CODECS = [

@@ -8,7 +8,7 @@ import {
   type SourceState,
   SubscriptionTable,
 } from "../../../../lib/room/subscription/subscription_table.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const NO_LIMITS = { audio: 0, video: 0 };
 const video: SourceState = { exists: true, kind: "video", allowed: true };

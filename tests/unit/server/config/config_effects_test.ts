@@ -17,8 +17,8 @@ import { configKeys } from "../../../../lib/server/config/config_schema.ts";
 import { EVERYTHING_ON, keysInEffect } from "../../../../lib/server/keys_in_effect.ts";
 import { serve } from "../../../../lib/server/serve.ts";
 import { createServer } from "../../../../lib/server/server.ts";
-import { FakeEngine } from "../../../support/fake_engine.ts";
-import { freeTcpPort } from "../../../support/roomwire_process.ts";
+import { FakeEngine } from "../../../support/virtual/fake_engine.ts";
+import { freeTcpPort } from "../../../support/process/roomwire_process.ts";
 
 const ADDRESS = "127.0.0.1";
 const PATHS = configKeys().map(({ path }) => path);

@@ -3,7 +3,7 @@ import {
   httpConnectionLimits,
   HttpConnections,
 } from "../../../../lib/server/http/http_connections.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const LIMITS = {
   connections: 6,

@@ -12,7 +12,7 @@ import {
 import { openHttpFront } from "../../../../lib/server/http/http_front.ts";
 import { upgradeWebSocket } from "../../../../lib/server/http/web_socket_upgrade.ts";
 import type { HttpHandler } from "../../../../routes/http_handler.ts";
-import { until } from "../../../support/until.ts";
+import { until } from "../../../support/wire/until.ts";
 
 const HOST = "127.0.0.1";
 const text = new TextDecoder();

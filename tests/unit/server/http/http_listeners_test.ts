@@ -10,7 +10,7 @@ import {
 } from "../../../../lib/server/http/http_connections.ts";
 import type { HttpListener } from "../../../../lib/server/http/http_front.ts";
 import { listenHttp } from "../../../../lib/server/http/http_listeners.ts";
-import { freeTcpPort } from "../../../support/roomwire_process.ts";
+import { freeTcpPort } from "../../../support/process/roomwire_process.ts";
 
 const EVERYWHERE: readonly (readonly string[])[] = [[], [""], ["", "127.0.0.1"]];
 const noIpv6 = () => new Deno.errors.AddrNotAvailable("Cannot assign requested address");

@@ -21,8 +21,8 @@ import { silentLog } from "../../../../lib/base/platform.ts";
 import type { EngineStats } from "../../../../lib/engine/messages/media_messages.ts";
 import { Metrics, type MetricsSource } from "../../../../lib/server/metrics/metrics.ts";
 import { metricsHandler } from "../../../../lib/server/metrics/metrics_handler.ts";
-import { PrometheusText } from "../../../support/prometheus_text.ts";
-import { settle, VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { PrometheusText } from "../../../support/process/prometheus_text.ts";
+import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 const UP = "UT_1" as UpTrackId;
 const DOWN = "DT_1" as DownTrackId;

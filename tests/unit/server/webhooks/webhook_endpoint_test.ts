@@ -6,8 +6,8 @@ import {
   REQUEST_TIMEOUT_MS,
   type WebhookEndpointOptions,
 } from "../../../../lib/server/webhooks/webhook_endpoint.ts";
-import { settle, VirtualPlatform } from "../../../support/virtual_platform.ts";
-import { type ReceiverState, WebhookWorld } from "../../../support/webhook_world.ts";
+import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
+import { type ReceiverState, WebhookWorld } from "../../../support/virtual/webhook_world.ts";
 
 function ids(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, index) => `EV_${from + index}`);

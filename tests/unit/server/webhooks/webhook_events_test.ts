@@ -8,7 +8,7 @@ import { signWebhook } from "../../../../lib/server/webhooks/webhook_attempt.ts"
 import { resourceKey, WebhookEvents } from "../../../../lib/server/webhooks/webhook_events.ts";
 import { Webhooks } from "../../../../lib/server/webhooks/webhooks.ts";
 import { NO_TELEMETRY } from "../../../../lib/room/context/telemetry.ts";
-import { VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 const ROOM = new Room({ sid: "RM_1", name: "lobby", numParticipants: 2, metadata: "m" });
 const ANN = new ParticipantInfo({ sid: "PA_1", identity: "ann", name: "Ann" });

@@ -15,7 +15,7 @@ import {
 } from "../../../../lib/transport/srtp/srtp_engine.ts";
 import { SRTP_PROFILE } from "../../../../lib/transport/srtp/srtp_keys.ts";
 import { passesSelfTest } from "../../../../lib/transport/srtp/srtp_self_test.ts";
-import { LIBCRYPTO } from "../../../support/srtp_twins.ts";
+import { LIBCRYPTO } from "../../../support/media/srtp_twins.ts";
 
 const ignore = LIBCRYPTO === undefined;
 // Opened here, as it stays open: the sanitizer takes what a test opens for a leak.

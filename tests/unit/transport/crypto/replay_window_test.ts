@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ReplayWindow } from "../../../../lib/transport/crypto/replay_window.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 Deno.test("ReplayWindow agrees with a list of everything accepted", () => {
   for (let seed = 1; seed <= 20; seed++) {

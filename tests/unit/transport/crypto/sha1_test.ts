@@ -8,7 +8,7 @@ import {
   SHA1_BLOCK_BYTES,
   SHA1_DIGEST_BYTES,
 } from "../../../../lib/transport/crypto/sha1.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const hex = (of: Uint8Array) => Buffer.from(of).toString("hex");
 const text = (of: string) => new TextEncoder().encode(of);

@@ -11,9 +11,9 @@ import {
   SendKind,
 } from "../../../../lib/transport/datagrams/datagrams.ts";
 import { openDenoDatagrams } from "../../../../lib/transport/datagrams/portable_datagrams.ts";
-import { openPeer, Peer, type Twin, TWINS } from "../../../support/datagram_peers.ts";
-import { until } from "../../../support/until.ts";
-import { VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { openPeer, Peer, type Twin, TWINS } from "../../../support/wire/datagram_peers.ts";
+import { until } from "../../../support/wire/until.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 /** Datagrams that every twin lets wait. */
 const QUEUE = 8192;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { openLibc } from "../../../../lib/transport/datagrams/libc.ts";
-import { mustIgnoreNative } from "../../../support/datagram_peers.ts";
+import { mustIgnoreNative } from "../../../support/wire/datagram_peers.ts";
 
 const LIBC = new URL("../../../../lib/transport/datagrams/libc.ts", import.meta.url).href;
 const isLinux = Deno.build.os === "linux";

@@ -15,10 +15,10 @@ import {
   mustIgnoreNative,
   openNativePeer,
   type Peer,
-} from "../../../support/datagram_peers.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
-import { TrafficClassReceiver } from "../../../support/traffic_class_receiver.ts";
-import { until } from "../../../support/until.ts";
+} from "../../../support/wire/datagram_peers.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
+import { TrafficClassReceiver } from "../../../support/wire/traffic_class_receiver.ts";
+import { until } from "../../../support/wire/until.ts";
 
 const ignore = mustIgnoreNative();
 

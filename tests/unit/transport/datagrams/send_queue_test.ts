@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import { MAX_SEND_BYTES, SendKind } from "../../../../lib/transport/datagrams/datagrams.ts";
 import { DROPPED, QUEUE_SLOTS, SendQueue } from "../../../../lib/transport/datagrams/send_queue.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const REMOTE = { transport: "udp" as const, hostname: "192.0.2.1", port: 9 };
 

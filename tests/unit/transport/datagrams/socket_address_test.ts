@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SocketAddressTable } from "../../../../lib/transport/datagrams/socket_address.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;

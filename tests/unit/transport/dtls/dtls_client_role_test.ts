@@ -11,7 +11,7 @@ import {
 import type { DtlsHandshake } from "../../../../lib/transport/dtls/dtls_handshake.ts";
 import { DtlsServerHandshake } from "../../../../lib/transport/dtls/dtls_server_handshake.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "../../../../lib/transport/dtls/dtls_session.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { type DtlsEnd, DtlsTwins, type TwinsOptions } from "./dtls_twins.ts";
 
 const [server, client, mallory] = await Promise.all([

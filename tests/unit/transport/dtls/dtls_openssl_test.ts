@@ -9,7 +9,7 @@ import {
   type SrtpParameters,
   type SrtpProfile,
 } from "../../../../lib/transport/srtp/srtp_keys.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { within } from "./dtls_peer.ts";
 
 const hasOpenssl = await new Deno.Command("openssl", { args: ["version"], stdout: "null" }).output()

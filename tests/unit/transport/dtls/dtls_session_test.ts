@@ -10,8 +10,8 @@ import {
 } from "../../../../lib/transport/dtls/dtls_records.ts";
 import { DtlsSession, HANDSHAKE_TIMEOUT_MS } from "../../../../lib/transport/dtls/dtls_session.ts";
 import { keyingMaterialBytes } from "../../../../lib/transport/srtp/srtp_keys.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
-import { settle, VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
+import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 import { DtlsPair, type PeerOptions, within, WITHOUT_SANITIZERS } from "./dtls_peer.ts";
 
 const [server, alice, mallory] = await Promise.all([

@@ -10,7 +10,7 @@ import type { DtlsFingerprint } from "../../../../lib/base/media_vocabulary.ts";
 import type { DtlsCertificate } from "../../../../lib/transport/dtls/dtls_certificate.ts";
 import { DtlsSession } from "../../../../lib/transport/dtls/dtls_session.ts";
 import type { SrtpParameters, SrtpProfile } from "../../../../lib/transport/srtp/srtp_keys.ts";
-import { VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 /** How long a datagram is under way, ms. */
 const TRANSIT_MS = 5;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { HandshakeOrder } from "../../../../lib/transport/dtls/handshake_order.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const BODY = Uint8Array.from({ length: 300 }, (_, i) => i & 0xff);
 

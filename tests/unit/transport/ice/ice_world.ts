@@ -16,7 +16,7 @@ import {
 import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
 import { IceLiteAgent } from "../../../../lib/transport/ice/ice_lite.ts";
 import { UdpMux } from "../../../../lib/transport/ice/udp_mux.ts";
-import { VirtualPlatform } from "../../../support/virtual_platform.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 /** {@linkcode Datagrams} whose network is two arrays. */
 export class MemoryDatagrams implements Datagrams {

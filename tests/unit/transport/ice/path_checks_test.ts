@@ -9,7 +9,7 @@ import type { RemoteAddress } from "../../../../lib/transport/datagrams/datagram
 import { MAX_PATHS } from "../../../../lib/transport/ice/ice_lite.ts";
 import { LOST_AFTER_MS } from "../../../../lib/transport/ice/ice_silence.ts";
 import { CONSENT_MS } from "../../../../lib/transport/ice/path_checks.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { answer, check, credentials, IceWorld, readCheck, udp } from "./ice_world.ts";
 
 const HOME = udp("198.51.100.7", 50_001);

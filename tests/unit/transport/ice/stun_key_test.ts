@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { stunKey } from "../../../../lib/transport/ice/stun_key.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 Deno.test("stunKey() is HMAC-SHA1 for every length of key and message up to several blocks", () => {
   const random = new SeededRandom(2104);

@@ -7,8 +7,8 @@ import {
 } from "../../../../lib/transport/sctp/data_channel_policy.ts";
 import { DataChannels, MAX_CHANNELS } from "../../../../lib/transport/sctp/data_channels.ts";
 import { checksum } from "../../../../lib/transport/sctp/sctp_packets.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
-import { settle } from "../../../support/virtual_platform.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
+import { settle } from "../../../support/virtual/virtual_platform.ts";
 import { within } from "../dtls/dtls_peer.ts";
 import { SctpPair, type SctpPairOptions } from "./sctp_peer.ts";
 

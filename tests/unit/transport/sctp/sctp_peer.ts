@@ -9,7 +9,7 @@ import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { DataChannelPolicy, DtlsRole } from "../../../../lib/base/media_vocabulary.ts";
 import { DataChannels } from "../../../../lib/transport/sctp/data_channels.ts";
 import { repairSctp, type SctpInternals } from "../../../../lib/transport/sctp/sctp_repairs.ts";
-import { settle } from "../../../support/virtual_platform.ts";
+import { settle } from "../../../support/virtual/virtual_platform.ts";
 
 export interface SctpPairOptions {
   readonly role?: "accept" | "create";

@@ -7,8 +7,8 @@ import {
   DEFAULT_DATA_POLICY,
 } from "../../../../lib/transport/sctp/data_channel_policy.ts";
 import type { SctpInternals } from "../../../../lib/transport/sctp/sctp_repairs.ts";
-import { SlowReader } from "../../../support/slow_reader.ts";
-import { until } from "../../../support/until.ts";
+import { SlowReader } from "../../../support/wire/slow_reader.ts";
+import { until } from "../../../support/wire/until.ts";
 import { within } from "../dtls/dtls_peer.ts";
 import { SctpPair, type SctpPairOptions } from "./sctp_peer.ts";
 

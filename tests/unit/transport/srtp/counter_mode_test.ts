@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createCipheriv } from "node:crypto";
 import { CounterMode } from "../../../../lib/transport/srtp/counter_mode.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, "hex"));
 const KEY = bytes("2b7e151628aed2a6abf7158809cf4f3c");

@@ -1,8 +1,8 @@
 /** The cipher port's contract, on both twins. */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { SeededRandom } from "../../../support/seeded_random.ts";
-import { randomSessionKeys, SRTP_PROFILES, SRTP_TWINS } from "../../../support/srtp_twins.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
+import { randomSessionKeys, SRTP_PROFILES, SRTP_TWINS } from "../../../support/media/srtp_twins.ts";
 
 const HEADER_BYTES = 12;
 const SHA1_TAG_BYTES = 10;

@@ -8,8 +8,8 @@ import {
   type SrtpProfile,
 } from "../../../../lib/transport/srtp/srtp_keys.ts";
 import { MAX_RECEIVED_SSRCS, SrtpSession } from "../../../../lib/transport/srtp/srtp_session.ts";
-import { writtenPacket } from "../../../support/rtp_packets.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { writtenPacket } from "../../../support/media/rtp_packets.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import {
   LIBCRYPTO,
   mirrored,
@@ -17,7 +17,7 @@ import {
   SRTP_PROFILES,
   SRTP_TWINS,
   type SrtpTwin,
-} from "../../../support/srtp_twins.ts";
+} from "../../../support/media/srtp_twins.ts";
 
 /** A twin and a profile, with what makes sessions of them. */
 class Case {

@@ -9,14 +9,14 @@ import { RtpHeader, SrtcpSession, SrtpSession as WeriftSession } from "werift";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { SrtpParameters } from "../../../../lib/transport/srtp/srtp_keys.ts";
 import { SrtpSession } from "../../../../lib/transport/srtp/srtp_session.ts";
-import { SeededRandom } from "../../../support/seeded_random.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import {
   mirrored,
   randomParameters,
   SRTP_PROFILES,
   SRTP_TWINS,
   type SrtpTwin,
-} from "../../../support/srtp_twins.ts";
+} from "../../../support/media/srtp_twins.ts";
 
 /** Room for every overhead. */
 const ROOM_BYTES = 32;

@@ -9,7 +9,7 @@ import {
   type SrtpSessionKeys,
 } from "../../../../lib/transport/srtp/srtp_keys.ts";
 import { passesSelfTest } from "../../../../lib/transport/srtp/srtp_self_test.ts";
-import { SRTP_PROFILES, SRTP_TWINS } from "../../../support/srtp_twins.ts";
+import { SRTP_PROFILES, SRTP_TWINS } from "../../../support/media/srtp_twins.ts";
 
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex.replaceAll(/\s/g, ""), "hex"));
 const hex = (of: Uint8Array) => Buffer.from(of).toString("hex");

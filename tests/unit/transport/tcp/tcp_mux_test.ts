@@ -8,7 +8,7 @@ import {
   TcpPath,
 } from "../../../../lib/transport/tcp/tcp_path.ts";
 import { FrameSplitter } from "../../../../lib/wire/stream_framing.ts";
-import { settle } from "../../../support/virtual_platform.ts";
+import { settle } from "../../../support/virtual/virtual_platform.ts";
 import { check, IceWorld, packets, readAnswer, udp } from "../ice/ice_world.ts";
 
 function openMux(world: IceWorld, hostname = "127.0.0.1", limits: Partial<TcpLimits> = {}) {

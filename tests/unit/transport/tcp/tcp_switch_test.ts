@@ -12,7 +12,7 @@ import {
 } from "../../../../lib/transport/tcp/tcp_path.ts";
 import { TcpSwitch } from "../../../../lib/transport/tcp/tcp_switch.ts";
 import { FrameSplitter } from "../../../../lib/wire/stream_framing.ts";
-import { settle } from "../../../support/virtual_platform.ts";
+import { settle } from "../../../support/virtual/virtual_platform.ts";
 import { check, IceWorld, packets, readAnswer } from "../ice/ice_world.ts";
 
 /** A client's TCP connection in memory. */

@@ -1,0 +1,160 @@
+/**
+ * The publisher of a {@linkcode SimulcastWorld} on one engine's side and its subscribers on
+ * another's, with the relays of both and the rings between them, on virtual time. The two sides'
+ * clocks have different zeros, as those of two workers do.
+ *
+ * @module
+ */
+import { DropCounters } from "../../../lib/base/drop_counters.ts";
+import type { UpTrackId } from "../../../lib/base/ids.ts";
+import {
+  EXTENSION_URI,
+  type LayerTarget,
+  type ReceiveSection,
+} from "../../../lib/base/media_vocabulary.ts";
+import { type Log, silentLog } from "../../../lib/base/platform.ts";
+import { RelayLink } from "../../../lib/engine/relay/relay_link.ts";
+import { createRelayRing, ringChannel } from "../../../lib/engine/relay/relay_ring.ts";
+import { DownTrack } from "../../../lib/media/down/down_track.ts";
+import { FanOutBatch } from "../../../lib/media/packet/fan_out_batch.ts";
+import type { UpTrack } from "../../../lib/media/up/up_track.ts";
+import { codec, layerListener } from "./forwarding_fixtures.ts";
+import {
+  PUBLISHER_CODEC,
+  SimulcastWorld,
+  TimedSink,
+  type WorldOptions,
+} from "./simulcast_world.ts";
+
+export const TRACK = "TR_relayed" as UpTrackId;
+/** All layers, all frame rates. */
+export const EVERYTHING: LayerTarget = { enabled: true, maxSpatial: 2, maxTemporal: 3 };
+/** The far side's clock is ahead by so much, ms. */
+const FAR_AHEAD_MS = 7_000;
+
+/** The publisher's section, as the control plane tells the far engine of it. */
+export const SECTION: ReceiveSection = {
+  mid: "0",
+  kind: "video",
+  upTrack: TRACK,
+  codecs: [PUBLISHER_CODEC],
+  extensions: [{ id: 4, uri: EXTENSION_URI.mid }],
+  rids: ["q", "h", "f"],
+  ssrcs: [],
+};
+
+export interface RelayWorldOptions extends WorldOptions {
+  /** Bytes of each ring, a power of two. */
+  readonly ringBytes?: number;
+}
+
+/** One engine's side. */
+export class RelaySide {
+  readonly upTracks = new Map<UpTrackId, UpTrack>();
+  readonly drops = new DropCounters();
+  readonly errors: unknown[] = [];
+  readonly batch = new FanOutBatch();
+  readonly link: RelayLink;
+
+  constructor(inbound: SharedArrayBuffer, outbound: SharedArrayBuffer, now: () => number) {
+    const log: Log = { ...silentLog, error: (_message, fields) => this.errors.push(fields?.error) };
+    this.link = new RelayLink(ringChannel(inbound, outbound), {
+      clock: { now, nowUs: () => now() * 1000, wallMs: now },
+      log,
+      drops: this.drops,
+      upTracks: this.upTracks,
+      batch: this.batch,
+      endBatch: (now) => this.batch.end(now),
+      spent: () => {},
+    });
+  }
+}
+
+/** Two sides with their rings. Everything is seeded, and time moves in `run` alone. */
+export class RelayWorld {
+  readonly world: SimulcastWorld;
+  readonly near: RelaySide;
+  readonly far: RelaySide;
+  readonly toFar: SharedArrayBuffer;
+  readonly toNear: SharedArrayBuffer;
+  /** `false` while the far engine's thread is busy with something else. */
+  farReads = true;
+  readonly #downTracks: DownTrack[] = [];
+
+  constructor(options: RelayWorldOptions) {
+    this.world = new SimulcastWorld(options);
+    this.toFar = createRelayRing(options.ringBytes);
+    this.toNear = createRelayRing(options.ringBytes);
+    this.near = new RelaySide(this.toNear, this.toFar, () => this.world.now);
+    this.far = new RelaySide(this.toFar, this.toNear, () => this.farNow);
+    this.near.upTracks.set(TRACK, this.world.up);
+  }
+
+  get farNow(): number {
+    return this.world.now + FAR_AHEAD_MS;
+  }
+
+  /** The track as the far side has it. */
+  get farTrack(): UpTrack {
+    return this.far.upTracks.get(TRACK)!;
+  }
+
+  /** What crossed of each layer so far, in packets that the far side took. */
+  get crossed(): number[] {
+    const stats = this.farTrack.stats();
+    return [0, 1, 2].map((spatial) =>
+      stats.find((layer) => layer.spatial === spatial)?.packets ?? 0
+    );
+  }
+
+  /** Both engines are told of the relay. */
+  open(): void {
+    this.near.link.send(TRACK, this.world.now);
+    this.far.link.receive(TRACK, SECTION);
+  }
+
+  /** A subscriber on the far side. */
+  subscribe(target: LayerTarget): { readonly down: DownTrack; readonly sink: TimedSink } {
+    const sink = new TimedSink(this.world);
+    const down = new DownTrack({
+      section: {
+        mid: "3",
+        kind: "video",
+        ssrc: 0x1234,
+        rtxSsrc: 0x1235,
+        codecs: [codec("video/VP8", 100, 101)],
+        extensions: [{ id: 1, uri: EXTENSION_URI.mid }],
+      },
+      publisherExtensions: this.farTrack.extensions,
+      sink,
+      listener: layerListener((spatial) => sink.layers.push({ spatial, at: this.world.now })),
+      target,
+    });
+    this.#downTracks.push(down);
+    this.farTrack.addDownTrack(down, this.farNow);
+    return { down, sink };
+  }
+
+  /** Lets `ms` of virtual time pass; the rings are read once each ms. */
+  run(ms: number): void {
+    for (let i = 0; i < ms; i++) {
+      this.world.run(1);
+      this.exchange();
+    }
+  }
+
+  /** Timed work of both sides, and all that they have written. */
+  exchange(): void {
+    this.near.link.tick(this.world.now);
+    for (const down of this.#downTracks) {
+      if (this.farNow >= down.nextWakeAt()) down.tick(this.farNow);
+    }
+    if (!this.farReads) return;
+    for (let turn = 0; turn < 3; turn++) {
+      this.far.link.drain();
+      this.far.link.tick(this.farNow);
+      this.near.link.drain();
+      this.near.link.tick(this.world.now);
+    }
+  }
+}

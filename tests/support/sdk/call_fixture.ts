@@ -1,0 +1,153 @@
+/**
+ * What the end-to-end tests of one file share: a server, the client page, and browsers started on
+ * first use. Participants live as long as their test.
+ *
+ * @module
+ */
+import { mintToken, type TokenOptions } from "../process/access_tokens.ts";
+import type { BrowserClient } from "./browser_client.ts";
+import { ChromiumBrowser } from "./chromium.ts";
+import { type ClientPageServer, serveClientPage } from "./client_page_server.ts";
+import { FirefoxBrowser } from "./firefox.ts";
+import { PionPeer } from "../peers/pion_peer.ts";
+import {
+  type RoomwireOptions,
+  type RoomwireProcess,
+  startRoomwire,
+} from "../process/roomwire_process.ts";
+import type { RtcNodeClient } from "./rtc_node_client.ts";
+import type { ConnectOptions, SdkClient } from "./sdk_client.ts";
+import { WhipClient } from "./whip_client.ts";
+
+export type ClientKind = "chromium" | "firefox" | "rtc-node";
+
+/**
+ * `default`: what the SDK does by itself, a single peer connection; `dual`: two, as older SDKs
+ * have.
+ */
+export type ConnectionMode = "default" | "dual";
+export const CONNECTION_MODES: readonly ConnectionMode[] = ["default", "dual"];
+
+export interface JoinOptions extends Omit<TokenOptions, "identity" | "room"> {
+  readonly connect?: ConnectOptions;
+}
+
+/** The shared parts of one test file. */
+export class CallFixture {
+  #server: RoomwireProcess | undefined;
+  #pages: ClientPageServer | undefined;
+  #chromium: Promise<ChromiumBrowser> | undefined;
+  #firefox: Promise<FirefoxBrowser> | undefined;
+  #rtcNode: Promise<typeof import("./rtc_node_client.ts")> | undefined;
+
+  /** Registers start and end with the test runner; call it once at the top of a file. */
+  static forThisFile(options: RoomwireOptions = {}): CallFixture {
+    const fixture = new CallFixture();
+    Deno.test.afterAll(() => fixture.#close());
+    fixture.#options = options;
+    return fixture;
+  }
+  #options: RoomwireOptions = {};
+
+  /** The server, started on first use. */
+  async server(): Promise<RoomwireProcess> {
+    return this.#server ??= await startRoomwire(this.#options);
+  }
+
+  /** Chromium, started on first use. */
+  chromium(): Promise<ChromiumBrowser> {
+    return this.#chromium ??= ChromiumBrowser.launch();
+  }
+
+  /**
+   * Runs one scenario in a room of its own and lets everybody leave at its end.
+   */
+  async call(
+    room: string,
+    scenario: (call: Call) => Promise<void>,
+    mode: ConnectionMode = "default",
+  ): Promise<void> {
+    const server = await this.server();
+    await using clients = new AsyncDisposableStack();
+    const open = (kind: ClientKind, identity: string) => this.#open(kind, identity);
+    await scenario(new Call(`${room}-${mode}`, mode, server, open, clients));
+  }
+
+  async #open(kind: ClientKind, identity: string): Promise<SdkClient> {
+    const url = (this.#pages ??= serveClientPage()).url;
+    switch (kind) {
+      case "chromium":
+        return (await this.chromium()).openClient(identity, url);
+      case "firefox":
+        return (await (this.#firefox ??= FirefoxBrowser.launch())).openClient(identity, url);
+      case "rtc-node": {
+        const { RtcNodeClient } = await (this.#rtcNode ??= import("./rtc_node_client.ts"));
+        return new RtcNodeClient(identity);
+      }
+    }
+  }
+
+  async #close(): Promise<void> {
+    await (await this.#chromium)?.[Symbol.asyncDispose]();
+    await (await this.#firefox)?.[Symbol.asyncDispose]();
+    await (await this.#rtcNode)?.disposeRtcNode();
+    await this.#pages?.[Symbol.asyncDispose]();
+    await this.#server?.[Symbol.asyncDispose]();
+  }
+}
+
+/** One room during one test. */
+export class Call {
+  readonly room: string;
+  readonly mode: ConnectionMode;
+  readonly server: RoomwireProcess;
+  readonly #open: (kind: ClientKind, identity: string) => Promise<SdkClient>;
+  readonly #clients: AsyncDisposableStack;
+
+  constructor(
+    room: string,
+    mode: ConnectionMode,
+    server: RoomwireProcess,
+    open: (kind: ClientKind, identity: string) => Promise<SdkClient>,
+    clients: AsyncDisposableStack,
+  ) {
+    this.room = room;
+    this.mode = mode;
+    this.server = server;
+    this.#open = open;
+    this.#clients = clients;
+  }
+
+  /** A page that can start a WHIP session; it has not. */
+  async whip(kind: "chromium" | "firefox", identity: string): Promise<WhipClient> {
+    const page = this.#clients.use(await this.#open(kind, identity)) as BrowserClient;
+    const token = (grant?: JoinOptions["grant"]) =>
+      mintToken({ identity, room: this.room, ...(grant === undefined ? {} : { grant }) });
+    return new WhipClient(page, this.server.url.replace(/^ws/, "http"), token);
+  }
+
+  /** Connects a participant on pion in this call's mode. */
+  async joinPion(identity: string): Promise<PionPeer> {
+    const token = await mintToken({ identity, room: this.room });
+    const peer = this.#clients.use(await PionPeer.start(identity));
+    await peer.connect(this.server.url, token, { single: this.mode === "default" });
+    return peer;
+  }
+
+  /** Connects a participant in this call's mode; `options.connect` goes over it. */
+  join(kind: "chromium" | "firefox", identity: string, o?: JoinOptions): Promise<BrowserClient>;
+  join(kind: "rtc-node", identity: string, o?: JoinOptions): Promise<RtcNodeClient>;
+  join(kind: ClientKind, identity: string, o?: JoinOptions): Promise<SdkClient>;
+  async join(
+    kind: ClientKind,
+    identity: string,
+    options: JoinOptions = {},
+  ): Promise<SdkClient> {
+    const { connect = {}, ...tokenOptions } = options;
+    const mode = this.mode === "dual" ? { singlePeerConnection: false } : {};
+    const token = await mintToken({ identity, room: this.room, ...tokenOptions });
+    const client = this.#clients.use(await this.#open(kind, identity));
+    await client.connect(this.server.url, token, { ...mode, ...connect });
+    return client;
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * A pool over engines that only remember what they were told, and can be lost.
+ *
+ * @module
+ */
+import { DropCounters } from "../../../lib/base/drop_counters.ts";
+import { SfuError } from "../../../lib/base/errors.ts";
+import type { EngineEvent } from "../../../lib/engine/messages/engine_messages.ts";
+import { EnginePool } from "../../../lib/engine/pool/engine_pool.ts";
+import type { EngineLoad } from "../../../lib/engine/pool/placement.ts";
+import type { PooledEngine } from "../../../lib/engine/pool/pooled_engine.ts";
+import type { TcpFromSession, TcpToSession } from "../../../lib/transport/tcp/tcp_handover.ts";
+import { FakeEngine } from "./fake_engine.ts";
+import { SPREAD } from "../wire/test_engine.ts";
+import { VirtualPlatform } from "./virtual_platform.ts";
+
+/**
+ * An engine that keeps its commands and does nothing; the test may refuse its start and lose it.
+ */
+export class FakePooledEngine extends FakeEngine implements PooledEngine {
+  onLoad: (load: EngineLoad) => void = () => {};
+  onLost: (reason: string) => void = () => {};
+  onTcp: (message: TcpFromSession) => void = () => {};
+  override onEvent: (event: EngineEvent) => void = () => {};
+  readonly frames: TcpToSession[] = [];
+  isClosed = false;
+
+  constructor(readonly refusal: SfuError | undefined) {
+    super();
+  }
+
+  override start(): ReturnType<FakeEngine["start"]> {
+    return this.refusal === undefined ? super.start() : Promise.reject(this.refusal);
+  }
+
+  override emit(event: EngineEvent): void {
+    this.onEvent(structuredClone(event));
+  }
+
+  sendTcp(message: TcpToSession): void {
+    this.frames.push(message);
+  }
+
+  override close(): Promise<void> {
+    this.isClosed = true;
+    return super.close();
+  }
+}
+
+/** A pool over {@linkcode FakePooledEngine}s, with everything it told. */
+export class FakePool {
+  readonly platform = new VirtualPlatform();
+  readonly drops = new DropCounters();
+  /** The engine in each place now. */
+  readonly engines: FakePooledEngine[] = [];
+  readonly events: EngineEvent[] = [];
+  readonly taken: number[] = [];
+  /** What the next engines say when they are to start. */
+  refusal: SfuError | undefined;
+  readonly pool: EnginePool;
+
+  constructor(size: number, placement = SPREAD) {
+    this.pool = new EnginePool({
+      platform: this.platform,
+      size,
+      createEngine: (index) => this.engines[index] = new FakePooledEngine(this.refusal),
+      addressTaken: (index) => this.taken.push(index),
+      createTcp: () => ({
+        start: () => Promise.resolve([]),
+        receive() {},
+        engineLost() {},
+        close: () => Promise.resolve(),
+      }),
+      createRing: () => new SharedArrayBuffer(0),
+      drops: this.drops,
+      placement,
+    });
+    this.pool.onEvent = (event) => this.events.push(event);
+  }
+}
