@@ -8,22 +8,39 @@
  * @module
  */
 import { FEEDBACK_FORMAT, type ReportBlock, RTCP_TYPE } from "./rtcp.ts";
+import {
+  MAX_FEEDBACK_BYTES,
+  type TransportFeedback,
+  writeTransportFeedback,
+} from "./transport_cc.ts";
 
 /** Below any path MTU in use, with room left for the SRTCP trailer. */
 const COMPOUND_LIMIT_BYTES = 1200;
 /** Room behind the compound for sealing in place: index, tag, and a margin. */
 const TAIL_ROOM_BYTES = 64;
 const REPORT_BLOCK_BYTES = 24;
+/** Header, sender SSRC and media SSRC of a feedback packet (RFC 4585 §6.1). */
+const FEEDBACK_HEADER_BYTES = 12;
+/** Room for one transport feedback packet, however much it reports. */
+export const MAX_FEEDBACK_PACKET_BYTES = FEEDBACK_HEADER_BYTES + MAX_FEEDBACK_BYTES;
 
 /**
  * One compound packet at a time, whole in `bytes[0..length)`: what does not fit is not begun and
  * answers `false`. All RTCP headers that are sent are written here.
  */
 export class RtcpWriter {
-  readonly bytes = new Uint8Array(COMPOUND_LIMIT_BYTES + TAIL_ROOM_BYTES);
+  readonly bytes: Uint8Array<ArrayBuffer>;
   length = 0;
-  readonly #view = new DataView(this.bytes.buffer);
+  readonly #limitBytes: number;
+  readonly #view: DataView;
   readonly #text = new TextEncoder();
+
+  /** @param limitBytes The longest compound. */
+  constructor(limitBytes: number = COMPOUND_LIMIT_BYTES) {
+    this.#limitBytes = limitBytes;
+    this.bytes = new Uint8Array(limitBytes + TAIL_ROOM_BYTES);
+    this.#view = new DataView(this.bytes.buffer);
+  }
 
   reset(): void {
     this.length = 0;
@@ -156,16 +173,27 @@ export class RtcpWriter {
     return true;
   }
 
-  /** Appends a packet that was written elsewhere whole, such as transport-cc feedback. */
-  append(packet: Uint8Array, length: number): boolean {
-    if (this.length + length > COMPOUND_LIMIT_BYTES) return false;
-    this.bytes.set(packet.subarray(0, length), this.length);
-    this.length += length;
+  /**
+   * Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1).
+   *
+   * @returns `false` unless there is room for the largest, {@linkcode MAX_FEEDBACK_PACKET_BYTES}.
+   */
+  transportFeedback(senderSsrc: number, mediaSsrc: number, feedback: TransportFeedback): boolean {
+    if (this.length + MAX_FEEDBACK_PACKET_BYTES > this.#limitBytes) return false;
+    const content = writeTransportFeedback(
+      this.bytes,
+      this.length + FEEDBACK_HEADER_BYTES,
+      feedback,
+    );
+    const size = FEEDBACK_HEADER_BYTES + content;
+    const at = this.#begin(size, FEEDBACK_FORMAT.transportCc, RTCP_TYPE.transportFeedback);
+    this.#view.setUint32(at + 4, senderSsrc);
+    this.#view.setUint32(at + 8, mediaSsrc);
     return true;
   }
 
   #begin(size: number, count: number, type: number): number {
-    if (this.length + size > COMPOUND_LIMIT_BYTES) return -1;
+    if (this.length + size > this.#limitBytes) return -1;
     const at = this.length;
     this.bytes[at] = 0x80 | count;
     this.bytes[at + 1] = type;

@@ -15,14 +15,10 @@ import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import { TransportFeedbackRecorder } from "../../media/up/transport_feedback.ts";
 import { UpTrack } from "../../media/up/up_track.ts";
 import { readTransportSequence } from "../../wire/header_extensions.ts";
-import { FEEDBACK_FORMAT, ReportBlock, RTCP_TYPE } from "../../wire/rtcp.ts";
-import { RtcpWriter } from "../../wire/rtcp_writer.ts";
+import { ReportBlock } from "../../wire/rtcp.ts";
+import { MAX_FEEDBACK_PACKET_BYTES, RtcpWriter } from "../../wire/rtcp_writer.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
-import {
-  MAX_FEEDBACK_BYTES,
-  TransportFeedback,
-  writeTransportFeedback,
-} from "../../wire/transport_cc.ts";
+import { TransportFeedback } from "../../wire/transport_cc.ts";
 import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
 import type { MediaEvent, UpTrackInterval } from "../messages/media_messages.ts";
 import {
@@ -40,8 +36,6 @@ const REPORT_INTERVAL_MS = 1_000;
  * Our SSRC in RTCP to publishers. We send no RTP there, so any value does; libwebrtc uses 1 too.
  */
 const OWN_SSRC = 1;
-/** Header bytes of a transport feedback packet before its content. */
-const FEEDBACK_HEADER_BYTES = 12;
 
 type LayerArrived = Extract<MediaEvent, { readonly type: "layer_arrived" }>;
 
@@ -93,7 +87,8 @@ export class ReceivingSide {
   readonly #block = new ReportBlock();
   readonly #arrivals = new TransportFeedbackRecorder();
   readonly #feedback = new TransportFeedback();
-  readonly #feedbackPacket = new Uint8Array(FEEDBACK_HEADER_BYTES + MAX_FEEDBACK_BYTES + 64);
+  /** Feedback goes alone: it may be longer than a compound. */
+  readonly #feedbackWriter = new RtcpWriter(MAX_FEEDBACK_PACKET_BYTES);
   readonly #roundTrip: RoundTrip;
   /** The last one measured, ms; negative before. */
   #rttMs = -1;
@@ -348,17 +343,11 @@ export class ReceivingSide {
   }
 
   #sendTransportFeedback(): void {
-    const packet = this.#feedbackPacket;
+    const writer = this.#feedbackWriter;
     while (this.#arrivals.take(this.#feedback)) {
-      const content = writeTransportFeedback(packet, FEEDBACK_HEADER_BYTES, this.#feedback);
-      const length = FEEDBACK_HEADER_BYTES + content;
-      const header = new DataView(packet.buffer);
-      header.setUint8(0, 0x80 | FEEDBACK_FORMAT.transportCc);
-      header.setUint8(1, RTCP_TYPE.transportFeedback);
-      header.setUint16(2, length / 4 - 1);
-      header.setUint32(4, OWN_SSRC);
-      header.setUint32(8, this.#feedbackSsrc);
-      this.#options.sendRtcp(packet, length);
+      writer.reset();
+      writer.transportFeedback(OWN_SSRC, this.#feedbackSsrc, this.#feedback);
+      this.#options.sendRtcp(writer.bytes, writer.length);
     }
   }
 

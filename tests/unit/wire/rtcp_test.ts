@@ -14,7 +14,8 @@ import {
   RtcpTransportLayerFeedback,
 } from "werift";
 import { ReportBlock, type RtcpHandler, RtcpReader } from "../../../lib/wire/rtcp.ts";
-import { RtcpWriter } from "../../../lib/wire/rtcp_writer.ts";
+import { MAX_FEEDBACK_PACKET_BYTES, RtcpWriter } from "../../../lib/wire/rtcp_writer.ts";
+import { NOT_RECEIVED, TransportFeedback } from "../../../lib/wire/transport_cc.ts";
 
 /** Collects what a reader hands over, as text that is easy to compare. */
 class Recorder implements RtcpHandler {
@@ -202,4 +203,25 @@ Deno.test("RtcpWriter refuses what does not fit and leaves the compound as it wa
   assert.equal(fitted, 100);
   assert.equal(writer.length, 1200);
   assert.equal(read(written(writer)).seen.length, 100);
+});
+
+Deno.test("RtcpWriter.transportFeedback() writes a packet of the draft, if any would fit", () => {
+  const feedback = new TransportFeedback();
+  feedback.baseSequence = 10;
+  feedback.referenceTime = 0x123456;
+  feedback.feedbackCount = 200;
+  feedback.statusCount = 3;
+  feedback.deltas.set([4, NOT_RECEIVED, 8]);
+  const writer = new RtcpWriter(MAX_FEEDBACK_PACKET_BYTES);
+  assert.equal(writer.transportFeedback(1, 0xcafe, feedback), true);
+  // deno-fmt-ignore
+  assert.deepEqual([...written(writer)], [
+    0x80 | 15, 205, 0, 5, 0, 0, 0, 1, 0, 0, 0xca, 0xfe, // format 15, six words; the two SSRCs
+    0, 10, 0, 3, 0x12, 0x34, 0x56, 200,
+    0x80 | 0x28, 0x00, 4, 8, // one-bit vector 101…, and two deltas
+  ]);
+  const before = written(writer).slice();
+  assert.equal(writer.transportFeedback(1, 0xcafe, feedback), false);
+  assert.deepEqual(written(writer), before);
+  assert.equal(new RtcpWriter().transportFeedback(1, 0xcafe, feedback), false);
 });
