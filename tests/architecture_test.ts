@@ -105,6 +105,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "@logtape/logtape",
     "commander",
     "jose",
+    "node:crypto",
     "node:http",
     "node:net",
     "node:process",

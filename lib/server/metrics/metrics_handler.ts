@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { HttpHandler } from "../../../routes/http_handler.ts";
 import type { SignalTelemetry } from "../../room/context/telemetry.ts";
 import type { Metrics } from "./metrics.ts";
@@ -25,7 +26,7 @@ export function metricsHandler(
   metrics: Pick<Metrics, "text" | "contentType">,
   credentials: BasicCredentials | undefined,
 ): (request: Request) => Promise<Response> {
-  const expected = credentials && basicAuthorization(credentials);
+  const expected = credentials && digest(basicAuthorization(credentials));
   return async (request) => {
     if (expected !== undefined && !isSame(request.headers.get("Authorization"), expected)) {
       return new Response(null, {
@@ -57,12 +58,12 @@ function basicAuthorization({ username, password }: BasicCredentials): string {
   return btoa(String.fromCharCode(...bytes));
 }
 
-/** Takes the same time wherever the two differ. */
-function isSame(header: string | null, expected: string): boolean {
+function isSame(header: string | null, expected: Uint8Array): boolean {
   const given = /^basic +(.*)$/i.exec(header ?? "")?.[1] ?? "";
-  let difference = given.length ^ expected.length;
-  for (let at = 0; at < expected.length; at++) {
-    difference |= (given.charCodeAt(at) || 0) ^ expected.charCodeAt(at);
-  }
-  return difference === 0;
+  return timingSafeEqual(digest(given), expected);
+}
+
+/** What is compared: of one length for every password, so that time does not even tell that. */
+function digest(authorization: string): Uint8Array {
+  return createHash("sha256").update(authorization).digest();
 }

@@ -12,7 +12,6 @@ import {
   ALERT_LEVEL,
   CONTENT_TYPE,
   type DtlsRecord,
-  equalBytes,
   HANDSHAKE_TYPE,
   type HandshakeFragment,
   packDatagrams,
@@ -20,6 +19,7 @@ import {
   writeHandshake,
   writeRecord,
 } from "./dtls_records.ts";
+import { isSameSecret } from "./dtls_signatures.ts";
 import { type HandshakeMessage, HandshakeOrder } from "./handshake_order.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
 import { WeriftDtlsServer } from "./werift_dtls_server.ts";
@@ -133,7 +133,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
     const hello = readClientHello(message.body);
     this.#order.forget(message.messageSeq); // a repeated hello is answered again
     if (hello === undefined) return this.#drops.count("dtls_malformed");
-    if (!equalBytes(hello.cookie, this.#cookie)) return this.#askForCookie();
+    if (!isSameSecret(hello.cookie, this.#cookie)) return this.#askForCookie();
     this.#answerHello(message, hello.withoutCookie);
   }
 

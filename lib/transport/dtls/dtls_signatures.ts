@@ -67,7 +67,7 @@ export function isSignedBy(
   }
 }
 
-/** Whether two Finished values are the same, in constant time. */
+/** Whether two Finished values, or cookies, are the same, in a time that does not tell where not. */
 export function isSameSecret(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { timingSafeEqual } from "node:crypto";
 import type { DropCounters } from "../../base/drop_counters.ts";
 import { invariant } from "../../base/errors.ts";
 import {
@@ -134,7 +135,7 @@ export class IceDirectory implements StunReceiver {
     if (username === undefined || colon < 0) return this.drops.count("stun_no_username");
     const credential = this.#byUfrag.get(username.slice(0, colon));
     if (credential === undefined) return this.drops.count("stun_unknown_ufrag");
-    if (!verifyIntegrity(bytes, message, credential.mac)) {
+    if (!verifyIntegrity(bytes, message, credential.mac, timingSafeEqual)) {
       return this.drops.count("stun_bad_integrity");
     }
     const remoteUfrag = username.slice(colon + 1);
@@ -156,7 +157,9 @@ export class IceDirectory implements StunReceiver {
       return this.drops.count("stun_unknown_transaction");
     }
     if (check.path !== path) return this.drops.count("stun_answer_from_elsewhere");
-    if (!verifyIntegrity(bytes, message, check.mac)) return this.drops.count("stun_bad_integrity");
+    if (!verifyIntegrity(bytes, message, check.mac, timingSafeEqual)) {
+      return this.drops.count("stun_bad_integrity");
+    }
     this.deleteCheck(check);
     check.answered(now);
   }

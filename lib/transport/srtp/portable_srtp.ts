@@ -188,7 +188,10 @@ class CmCipher implements SrtpCipher {
     for (let i = 0; i < SHA1_TAG_BYTES; i++) this.#tag[i] = bytes[at + i]!;
   }
 
-  /** Compares every byte whatever the others are, so that time tells nothing. */
+  /**
+   * Compares every byte whatever the others are, so that time tells nothing. By hand, because
+   * `timingSafeEqual` takes ten times as long (0.6 µs in Deno 2.9.6), for every packet.
+   */
   #isTag(digest: Uint8Array): boolean {
     let difference = 0;
     for (let i = 0; i < SHA1_TAG_BYTES; i++) difference |= this.#tag[i]! ^ digest[i]!;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHmac } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 import { classes, Message, methods, parseMessage } from "werift";
 import { parseIpAddress } from "../../../lib/wire/ip_address.ts";
 import {
@@ -56,9 +56,12 @@ Deno.test("verifyIntegrity() accepts all samples of RFC 5769 and leaves their by
   for (const sample of [SAMPLE_REQUEST, SAMPLE_IPV4_RESPONSE, SAMPLE_IPV6_RESPONSE]) {
     const bytes = sample.slice();
     const message = parseStun(bytes, bytes.length)!;
-    assert.equal(verifyIntegrity(bytes, message, SAMPLE_MAC), true);
+    assert.equal(verifyIntegrity(bytes, message, SAMPLE_MAC, timingSafeEqual), true);
     assert.deepEqual(bytes, sample);
-    assert.equal(verifyIntegrity(bytes, message, macOf("VOkJxbRl1RmTxUk/WvJxBu")), false);
+    assert.equal(
+      verifyIntegrity(bytes, message, macOf("VOkJxbRl1RmTxUk/WvJxBu"), timingSafeEqual),
+      false,
+    );
   }
 });
 
@@ -70,7 +73,8 @@ Deno.test("parseStun() or verifyIntegrity() refuses a sample with any one bit ch
     const bytes = SAMPLE_REQUEST.slice();
     bytes[bit >> 3]! ^= 1 << (bit & 7);
     const message = parseStun(bytes, bytes.length);
-    const isAccepted = message !== undefined && verifyIntegrity(bytes, message, SAMPLE_MAC);
+    const isAccepted = message !== undefined &&
+      verifyIntegrity(bytes, message, SAMPLE_MAC, timingSafeEqual);
     assert.equal(isAccepted, false, `bit ${bit}`);
   }
 });
@@ -106,7 +110,10 @@ Deno.test("parseStun() reads what werift writes", () => {
   assert.equal(message.controlling, true);
   assert.equal(message.controlled, false);
   assert.equal(message.useCandidate, true);
-  assert.equal(verifyIntegrity(bytes, message, macOf("secretsecretsecretsecret")), true);
+  assert.equal(
+    verifyIntegrity(bytes, message, macOf("secretsecretsecretsecret"), timingSafeEqual),
+    true,
+  );
 });
 
 Deno.test("parseStun() does not read attributes behind MESSAGE-INTEGRITY", () => {
@@ -117,7 +124,7 @@ Deno.test("parseStun() does not read attributes behind MESSAGE-INTEGRITY", () =>
   forged[3]! += 4;
   const parsed = parseStun(forged, forged.length)!;
   assert.equal(parsed.useCandidate, false);
-  assert.equal(verifyIntegrity(forged, parsed, macOf("pwd")), true);
+  assert.equal(verifyIntegrity(forged, parsed, macOf("pwd"), timingSafeEqual), true);
 });
 
 Deno.test("parseStun() names unknown comprehension-required attributes, eight at most", () => {
@@ -127,7 +134,7 @@ Deno.test("parseStun() names unknown comprehension-required attributes, eight at
   for (let i = 0; i < 12; i++) bytes.set([i === 0 ? 0xff : 0x7f, i, 0, 0], 20 + 4 * i);
   const message = parseStun(bytes, bytes.length)!;
   assert.deepEqual(message.unknownRequired, [1, 2, 3, 4, 5, 6, 7, 8].map((i) => 0x7f00 + i));
-  assert.equal(verifyIntegrity(bytes, message, macOf("")), false);
+  assert.equal(verifyIntegrity(bytes, message, macOf(""), timingSafeEqual), false);
 });
 
 Deno.test("writeBindingSuccess() maps addresses as RFC 5769 §2.2 and §2.3 do", () => {
@@ -144,7 +151,7 @@ Deno.test("writeBindingSuccess() maps addresses as RFC 5769 §2.2 and §2.3 do",
     assert.deepEqual(out.slice(20, 28 + address.length), sample.slice(36, 44 + address.length));
     const message = parseStun(out, length)!;
     assert.equal(message.messageType, BINDING_SUCCESS);
-    assert.equal(verifyIntegrity(out, message, SAMPLE_MAC), true);
+    assert.equal(verifyIntegrity(out, message, SAMPLE_MAC, timingSafeEqual), true);
   }
 });
 
