@@ -403,3 +403,22 @@ Deno.test("metricsHandler() needs no password where none is set", async () => {
   assert.equal(response.status, 200);
   assert.ok(new PrometheusText(await response.text()).samples.length > 0);
 });
+
+Deno.test("metricsHandler() takes the whole password and nothing like it", async () => {
+  const credentials = { username: "prometheus", password: "päss:word" };
+  const handler = metricsHandler(new MetricsWorld().metrics, credentials);
+  const basic = (password: string) =>
+    btoa(String.fromCharCode(...new TextEncoder().encode(`prometheus:${password}`)));
+  const statusFor = async (authorization: string | undefined) => {
+    const headers = authorization === undefined ? {} : { "Authorization": authorization };
+    return (await handler(new Request("http://node.test/", { headers }))).status;
+  };
+  const right = basic("päss:word");
+  for (const taken of [`Basic ${right}`, `basic  ${right}`]) {
+    assert.equal(await statusFor(taken), 200, taken);
+  }
+  const near = [basic("päss:worD"), basic("päss:wor"), basic("päss:words"), right.slice(1), ""];
+  for (const refused of [undefined, right, `Bearer ${right}`, ...near.map((it) => `Basic ${it}`)]) {
+    assert.equal(await statusFor(refused), 401, refused);
+  }
+});
