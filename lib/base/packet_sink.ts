@@ -1,9 +1,9 @@
 /**
  * The port between what writes RTP packets and what seals and sends them.
  *
- * A packet is handed over as a header written into borrowed room and a payload that is only read, so
- * that sealing it is the one time its payload is touched. Whoever wrote the header says what is in it:
- * nobody behind the port reads it again.
+ * A packet is handed over as a header written into borrowed room and a payload that is only read,
+ * so that sealing it is the one time its payload is touched. Whoever wrote the header says what is
+ * in it: nobody behind the port reads it again.
  *
  * @module
  */

@@ -29,6 +29,7 @@ import { type CopyCounter, RtpOutlet } from "./rtp_outlet.ts";
 import { PORTABLE_SRTP, type SrtpEngine } from "./srtp/srtp_engine.ts";
 import type { SrtpParameters } from "./srtp/srtp_keys.ts";
 import { SrtpSession } from "./srtp/srtp_session.ts";
+import type { RtpView } from "../wire/rtp_view.ts";
 
 /** After ICE has a path, DTLS may take three times as long as ICE did, within these bounds, ms. */
 const MIN_SECURE_MS = 10_000;
@@ -64,8 +65,9 @@ export interface PeerTransportListener {
   onTimed(at: number): void;
   /** Final; everything below is closed. */
   onFailed(reason: TransportFailure): void;
-  /** One clear-text packet in `bytes[0, length)`, valid during the call and free to change. */
-  onRtp(bytes: Uint8Array, length: number, now: number): void;
+  /** One clear-text packet, valid during the call and free to change. */
+  onRtp(packet: RtpView, now: number): void;
+  /** One clear-text compound in `bytes[0, length)`, valid during the call and free to change. */
   onRtcp(bytes: Uint8Array, length: number, now: number): void;
   onChannelOpen(label: string): void;
   /** The SCTP association has ended and every channel with it; there will be no other. */
@@ -247,7 +249,9 @@ export class PeerTransport implements PathOwner {
     if (kind === "rtp") {
       const clear = srtp.unprotectRtp(bytes, length);
       if (clear <= 0) return;
-      this.#options.listener.onRtp(bytes, clear, now);
+      const { packet } = srtp;
+      if (packet.opened(clear)) this.#options.listener.onRtp(packet, now);
+      else this.#options.drops.count("rtp_malformed");
       this.#ice.mediaCame(path, now);
     } else {
       const clear = srtp.unprotectRtcp(bytes, length);

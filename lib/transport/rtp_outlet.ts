@@ -1,8 +1,9 @@
 /**
- * Where the RTP packets of one peer connection leave: sealed in the room that the path in use lends.
+ * Where the RTP packets of one peer connection leave: sealed in the room that the path in use
+ * lends.
  *
- * Contract: without keys or a proven path nothing is lent and nothing is sent. Per packet there is no
- * allocation, and its header is not read again.
+ * Contract: without keys or a proven path nothing is lent and nothing is sent. Per packet there is
+ * no allocation, and its header is not read again.
  *
  * @module
  */

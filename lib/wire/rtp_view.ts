@@ -3,6 +3,7 @@
  *
  * One view is made per receiver and wrapped around packet after packet, so reading a header
  * allocates nothing. A view is valid until the next `wrap` and only while the bytes under it are.
+ * Whoever keeps a copy of the packet takes the view over with it: a header is read once.
  *
  * @module
  */
@@ -32,6 +33,8 @@ export class RtpView {
   payloadLength = 0;
   /** Padding bytes at the end, the count byte included. */
   paddingLength = 0;
+  /** Where the extension block starts; 0 without one. */
+  #blockAt = 0;
   readonly #extensionOffset = new Uint16Array(MAX_EXTENSION_ID);
   readonly #extensionLength = new Uint8Array(MAX_EXTENSION_ID);
 
@@ -41,39 +44,85 @@ export class RtpView {
    * @returns `false`, with the view unusable, for anything that is not a whole RTP packet.
    */
   wrap(bytes: Uint8Array, length: number = bytes.length): boolean {
+    return this.wrapSealed(bytes, length) && this.opened(length);
+  }
+
+  /**
+   * Points this view at a packet whose payload is still sealed. The fixed header and where the
+   * payload starts can be read at once; the rest, which nobody vouches for yet, waits for
+   * {@linkcode RtpView.opened}.
+   *
+   * @returns `false`, with the view unusable, for anything that does not begin with a whole header.
+   */
+  wrapSealed(bytes: Uint8Array, length: number): boolean {
     if (length < MIN_HEADER_BYTES || length > bytes.length) return false;
     const first = bytes[0]!;
     if (first >> 6 !== 2) return false;
     const second = bytes[1]!;
     this.bytes = bytes;
-    this.length = length;
     this.marker = (second & 0x80) !== 0;
     this.payloadType = second & 0x7f;
     this.sequenceNumber = (bytes[2]! << 8) | bytes[3]!;
     this.timestamp = readUint32(bytes, 4);
     this.ssrc = readUint32(bytes, 8);
-    this.#extensionLength.fill(0);
-    this.#extensionOffset.fill(0);
     let offset = MIN_HEADER_BYTES + (first & 0x0f) * 4;
     if (offset > length) return false;
+    this.#blockAt = 0;
     if ((first & 0x10) !== 0) {
       if (offset + 4 > length) return false;
-      const profile = (bytes[offset]! << 8) | bytes[offset + 1]!;
-      const end = offset + 4 + ((bytes[offset + 2]! << 8) | bytes[offset + 3]!) * 4;
-      if (end > length) return false;
-      if (profile === 0xbede) this.#readOneByte(offset + 4, end);
-      else if ((profile & 0xfff0) === 0x1000) this.#readTwoByte(offset + 4, end);
-      offset = end;
+      this.#blockAt = offset;
+      offset += 4 + ((bytes[offset + 2]! << 8) | bytes[offset + 3]!) * 4;
+      if (offset > length) return false;
     }
     this.payloadOffset = offset;
+    return true;
+  }
+
+  /**
+   * The payload is clear now: reads what is left, the header extensions and the padding.
+   *
+   * @param length What the packet is without a tag, bytes; not less than its header.
+   * @returns `false`, with the view unusable, if its padding is longer than what is padded.
+   */
+  opened(length: number): boolean {
+    const { bytes, payloadOffset } = this;
+    this.length = length;
+    this.#extensionLength.fill(0);
+    this.#extensionOffset.fill(0);
+    const block = this.#blockAt;
+    if (block !== 0) {
+      const profile = (bytes[block]! << 8) | bytes[block + 1]!;
+      if (profile === 0xbede) this.#readOneByte(block + 4, payloadOffset);
+      else if ((profile & 0xfff0) === 0x1000) this.#readTwoByte(block + 4, payloadOffset);
+    }
     this.paddingLength = 0;
-    if ((first & 0x20) !== 0) {
+    if ((bytes[0]! & 0x20) !== 0) {
       const padding = bytes[length - 1]!;
-      if (padding === 0 || offset + padding > length) return false;
+      if (padding === 0 || payloadOffset + padding > length) return false;
       this.paddingLength = padding;
     }
-    this.payloadLength = length - offset - this.paddingLength;
+    this.payloadLength = length - payloadOffset - this.paddingLength;
     return true;
+  }
+
+  /**
+   * Takes over all that `other` has read, for a copy of its packet in `bytes` without the padding.
+   */
+  takeOver(other: RtpView, bytes: Uint8Array): void {
+    this.bytes = bytes;
+    this.length = other.payloadOffset + other.payloadLength;
+    this.marker = other.marker;
+    this.payloadType = other.payloadType;
+    this.sequenceNumber = other.sequenceNumber;
+    this.timestamp = other.timestamp;
+    this.ssrc = other.ssrc;
+    this.payloadOffset = other.payloadOffset;
+    this.payloadLength = other.payloadLength;
+    this.paddingLength = 0;
+    for (let id = 1; id < MAX_EXTENSION_ID; id++) {
+      this.#extensionOffset[id] = other.#extensionOffset[id]!;
+      this.#extensionLength[id] = other.#extensionLength[id]!;
+    }
   }
 
   /** Where extension `id` starts, or 0 if the packet has none (or an empty one). */

@@ -167,6 +167,55 @@ Deno.test("RtcpReader.read() hands over no more than random and damaged compound
   }
 });
 
+Deno.test("RtpView.takeOver() says what reading the copy would, and wrapSealed() reads no further than it may", () => {
+  const facts = (view: RtpView) => ({
+    length: view.length,
+    marker: view.marker,
+    payloadType: view.payloadType,
+    sequenceNumber: view.sequenceNumber,
+    timestamp: view.timestamp,
+    ssrc: view.ssrc,
+    payloadOffset: view.payloadOffset,
+    payloadLength: view.payloadLength,
+    paddingLength: view.paddingLength,
+    extensions: Array.from({ length: 16 }, (_, id) => [
+      view.extensionOffset(id),
+      view.extensionLength(id),
+    ]),
+  });
+  for (const seed of SEEDS) {
+    const random = new SeededRandom(seed);
+    const [read, taken, again, sealed] = Array.from({ length: 4 }, () => new RtpView());
+    let padded = 0;
+    for (let round = 0; round < ROUNDS / 4; round++) {
+      const bytes = random.bytes(24 + random.below(80));
+      bytes[0] = 0x80 | (bytes[0]! & 0x30);
+      bytes.set(random.chance(0.5) ? [0xbe, 0xde] : [0x10, 0x00], 12);
+      bytes.set([0, random.below(4)], 14);
+      bytes[bytes.length - 1] = random.below(12);
+      const tag = random.bytes(16);
+      const whole = Uint8Array.of(...bytes, ...tag);
+      const begins = sealed!.wrapSealed(whole, bytes.length);
+      if (!read!.wrap(bytes)) {
+        assert.ok(!begins || !sealed!.opened(bytes.length));
+        continue;
+      }
+      assert.ok(begins);
+      assert.equal(sealed!.payloadOffset, read!.payloadOffset);
+      assert.ok(sealed!.opened(bytes.length));
+      assert.deepEqual(facts(sealed!), facts(read!));
+      const copy = bytes.slice(0, bytes.length - read!.paddingLength);
+      copy[0]! &= 0xdf;
+      if (read!.paddingLength > 0) padded++;
+      taken!.takeOver(read!, copy);
+      assert.ok(again!.wrap(copy));
+      assert.equal(taken!.bytes, copy);
+      assert.deepEqual(facts(taken!), facts(again!));
+    }
+    assert.ok(padded > 100, `${padded} padded`);
+  }
+});
+
 Deno.test("RtpView.wrap() never points outside the packet", () => {
   for (const seed of SEEDS) {
     const random = new SeededRandom(seed);

@@ -21,6 +21,7 @@ import {
 } from "../../transport/peer_transport.ts";
 import type { SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
 import { type ReportBlock, type RtcpHandler, RtcpReader } from "../../wire/rtcp.ts";
+import type { RtpView } from "../../wire/rtp_view.ts";
 import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
 import type { DeferredWork } from "./deferred_work.ts";
@@ -251,10 +252,10 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#shared.emit({ type: "connection_failed", connection: this.id, reason });
   }
 
-  onRtp(bytes: Uint8Array, length: number, now: number): void {
+  onRtp(packet: RtpView, now: number): void {
     const nowUs = this.#shared.platform.clock.nowUs();
     this.#shared.latency.received(nowUs);
-    this.receiving.receiveRtp(bytes, length, now, nowUs);
+    this.receiving.receiveRtp(packet, now, nowUs);
   }
 
   onRtcp(bytes: Uint8Array, length: number, now: number): void {

@@ -17,7 +17,7 @@ import { UpTrack } from "../../media/up/up_track.ts";
 import { readTransportSequence } from "../../wire/header_extensions.ts";
 import { ReportBlock } from "../../wire/rtcp.ts";
 import { MAX_FEEDBACK_PACKET_BYTES, RtcpWriter } from "../../wire/rtcp_writer.ts";
-import { RtpView } from "../../wire/rtp_view.ts";
+import type { RtpView } from "../../wire/rtp_view.ts";
 import { TransportFeedback } from "../../wire/transport_cc.ts";
 import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
 import type { MediaEvent, UpTrackInterval } from "../messages/media_messages.ts";
@@ -82,7 +82,6 @@ export class ReceivingSide {
   /** Layers whose news wait to be told, and how many may be. */
   readonly #unsettled = new Set<ReceivedLayer>();
   readonly #news = new TokenBucket(CHANGES_AT_ONCE, CHANGES_PER_SECOND);
-  readonly #view = new RtpView();
   readonly #writer = new RtcpWriter();
   readonly #block = new ReportBlock();
   readonly #arrivals = new TransportFeedbackRecorder();
@@ -131,9 +130,7 @@ export class ReceivingSide {
   }
 
   /** One clear-text RTP packet. `nowUs` is the same instant as `now`, in microseconds. */
-  receiveRtp(bytes: Uint8Array, length: number, now: number, nowUs: number): void {
-    const view = this.#view;
-    if (!view.wrap(bytes, length)) return this.#options.drops.count("rtp_malformed");
+  receiveRtp(view: RtpView, now: number, nowUs: number): void {
     if (this.#demux.transportCcId !== 0) {
       const sequence = readTransportSequence(view, this.#demux.transportCcId);
       if (sequence >= 0) {

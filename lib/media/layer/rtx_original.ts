@@ -17,30 +17,35 @@ export function originalSequence({ bytes, payloadOffset }: RtpView): number {
 }
 
 /**
- * Stages the original in the layer's cache and wraps `into` around it.
+ * Stages the original in the layer's cache, and makes `into` the view on it.
  *
+ * @param rtx A packet with more than {@linkcode OSN_BYTES} payload.
  * @param seq The original's number; the low 16 bits are written.
- * @returns `false` if what comes out is no RTP packet.
  */
 export function stageOriginal(
   rtx: RtpView,
   layer: UpTrackLayer,
   seq: number,
   into: RtpView,
-): boolean {
+): void {
   const { cache, ssrc } = layer;
   const at = rtx.payloadOffset;
   cache.stage(rtx.bytes, rtx.length);
   cache.cutStaged(at, OSN_BYTES, at + rtx.payloadLength);
   const { staging } = cache;
+  into.takeOver(rtx, staging);
+  into.length -= OSN_BYTES;
+  into.payloadLength -= OSN_BYTES;
+  into.payloadType = layer.codec.payloadType;
+  into.sequenceNumber = seq & 0xffff;
+  into.ssrc = ssrc;
   // Padding is cut off by the stored length, so its flag goes, too.
   staging[0]! &= 0xdf;
-  staging[1] = (rtx.marker ? 0x80 : 0) | layer.codec.payloadType;
-  staging[2] = (seq >> 8) & 0xff;
-  staging[3] = seq & 0xff;
+  staging[1] = (into.marker ? 0x80 : 0) | into.payloadType;
+  staging[2] = into.sequenceNumber >> 8;
+  staging[3] = into.sequenceNumber & 0xff;
   staging[8] = ssrc >>> 24;
   staging[9] = (ssrc >>> 16) & 0xff;
   staging[10] = (ssrc >>> 8) & 0xff;
   staging[11] = ssrc & 0xff;
-  return into.wrap(staging, at + rtx.payloadLength - OSN_BYTES);
 }

@@ -199,9 +199,7 @@ export class UpTrack implements LayerSource, FanOut {
     if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
     const seq = layer.admitRetransmission(originalSequence(view));
     if (seq < 0) return this.drops.count(-seq as DropReason);
-    if (!stageOriginal(view, layer, seq, this.#rtxView)) {
-      return this.drops.count(DROP.rtxMalformed);
-    }
+    stageOriginal(view, layer, seq, this.#rtxView);
     this.#accept(layer, seq as ExtSeq, this.#rtxView, now, false);
     return DROP.none;
   }
@@ -224,9 +222,8 @@ export class UpTrack implements LayerSource, FanOut {
     packet.slot = slot;
     packet.highest = layer.highest;
     packet.arrival = ++this.#arrivals;
-    const length = view.payloadOffset + view.payloadLength;
-    cache.storeStaged(seq, length, packet.arrival);
-    packet.view.wrap(cache.slotBytes(slot), length); // cannot fail: `view` is the same packet
+    packet.view.takeOver(view, cache.slotBytes(slot));
+    cache.storeStaged(seq, packet.view.length, packet.arrival);
     if (!readPayload(packet, this.#descriptorId)) this.drops.count(DROP.malformedPayload);
     if (changesStream(packet)) this.#fanOut(packet.arrival - 1, now);
     placeInStream(packet);

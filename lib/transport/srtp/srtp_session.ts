@@ -12,6 +12,7 @@
  */
 import type { DropCounters } from "../../base/drop_counters.ts";
 import type { WrittenPacket } from "../../base/packet_sink.ts";
+import { RtpView } from "../../wire/rtp_view.ts";
 import { extendSeq, type ExtSeq } from "../../wire/seq.ts";
 import { portableCipher } from "./portable_srtp.ts";
 import { ReplayWindow } from "../crypto/replay_window.ts";
@@ -32,6 +33,9 @@ const MIN_RTP_BYTES = 12;
 const SRTCP_INDEX_LIMIT = E_BIT;
 /** 2^48 packets per key (RFC 3711 §9.2): beyond any session, but checked. */
 const RTP_INDEX_LIMIT = 2 ** 48;
+
+/** On the packet that is being sealed. */
+const CLEAR = new RtpView();
 
 /** A received SSRC. */
 interface ReceivedSource {
@@ -58,6 +62,8 @@ export interface SrtpSessionOptions {
  * packet's; a packet that does not authenticate changes nothing and is counted.
  */
 export class SrtpSession {
+  /** On the packet that was opened last, but for what {@linkcode RtpView.opened} reads. */
+  readonly packet: RtpView = new RtpView();
   readonly #sealer: SrtpCipher;
   readonly #opener: SrtpCipher;
   readonly #drops: DropCounters;
@@ -94,12 +100,12 @@ export class SrtpSession {
    */
   protectRtp(bytes: Uint8Array, length: number): number {
     if (this.#isClosed) return this.#drop("srtp_closed");
-    const headerLength = rtpHeaderLength(bytes, length);
-    if (headerLength < 0 || length + this.#sealer.rtpOverhead > bytes.length) {
-      return this.#drop("srtp_cannot_seal");
-    }
-    const ssrc = readInt32(bytes, 8);
-    const seq = (bytes[2]! << 8) | bytes[3]!;
+    if (
+      !CLEAR.wrapSealed(bytes, length) || length + this.#sealer.rtpOverhead > bytes.length
+    ) return this.#drop("srtp_cannot_seal");
+    const headerLength = CLEAR.payloadOffset;
+    const ssrc = CLEAR.ssrc | 0;
+    const seq = CLEAR.sequenceNumber;
     const index = this.#indexToSeal(ssrc, seq);
     if (index < 0) return 0;
     const sealed = this.#sealer.sealRtp(bytes, length, headerLength, ssrc, rocOf(index), seq);
@@ -138,19 +144,25 @@ export class SrtpSession {
     return sealed === 0 ? this.#drop("srtp_cannot_seal") : sealed;
   }
 
-  /** Opens an SRTP packet in place. Returns the RTP packet's length, or 0 (counted). */
+  /**
+   * Opens an SRTP packet in place, with {@linkcode SrtpSession.packet} on it.
+   *
+   * @returns The RTP packet's length, or 0 (counted).
+   */
   unprotectRtp(bytes: Uint8Array, length: number): number {
     if (this.#isClosed) return this.#drop("srtp_closed");
-    const headerLength = rtpHeaderLength(bytes, length - this.#opener.rtpOverhead);
-    if (headerLength < 0 || length > bytes.length) return this.#drop("srtp_malformed");
-    const ssrc = readInt32(bytes, 8);
-    const seq = (bytes[2]! << 8) | bytes[3]!;
+    const { packet } = this;
+    const isPacket = packet.wrapSealed(bytes, length - this.#opener.rtpOverhead);
+    if (!isPacket || length > bytes.length) return this.#drop("srtp_malformed");
+    const ssrc = packet.ssrc | 0;
+    const seq = packet.sequenceNumber;
     const source = this.#rtpSources.get(ssrc);
     const index = source === undefined ? seq : extendSeq(seq, source.window.highest as ExtSeq);
     // Below zero is a packet older than the first one heard: its counter would be negative.
     if (index < 0 || index >= RTP_INDEX_LIMIT) return this.#drop("srtp_too_old");
     if (source !== undefined && !source.window.isFresh(index)) return this.#drop("srtp_replayed");
-    const opened = this.#opener.openRtp(bytes, length, headerLength, ssrc, rocOf(index), seq);
+    const { payloadOffset } = packet;
+    const opened = this.#opener.openRtp(bytes, length, payloadOffset, ssrc, rocOf(index), seq);
     if (opened < 0) return this.#drop("srtp_not_authentic");
     this.#accept(this.#rtpSources, source, ssrc, index, RTP_WINDOW);
     return opened;
@@ -249,17 +261,4 @@ export class SrtpSession {
 /** Roll-over counter of a 48-bit index. */
 function rocOf(index: number): number {
   return Math.floor(index / 0x1_0000);
-}
-
-/** Fixed header, CSRCs and extension (RFC 3550 §5.1), or -1 if they are not all there. */
-function rtpHeaderLength(bytes: Uint8Array, length: number): number {
-  if (length < MIN_RTP_BYTES || length > bytes.length) return -1;
-  const first = bytes[0]!;
-  if (first >> 6 !== 2) return -1;
-  let header = MIN_RTP_BYTES + (first & 0x0f) * 4;
-  if ((first & 0x10) !== 0) {
-    if (header + 4 > length) return -1;
-    header += 4 + ((bytes[header + 2]! << 8) | bytes[header + 3]!) * 4;
-  }
-  return header > length ? -1 : header;
 }

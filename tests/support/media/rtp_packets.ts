@@ -39,8 +39,8 @@ export function rtpPacket(fields: RtpFields): Uint8Array {
 }
 
 /**
- * The packet whose header and first bytes are `bytes[0, written)`, as a writer hands it to a sink: what
- * is in the header is read here, whether it is one or not.
+ * The packet whose header and first bytes are `bytes[0, written)`, as a writer hands it to a sink:
+ * what is in the header is read here, whether it is one or not.
  */
 export function writtenPacket(
   bytes: Uint8Array,

@@ -15,7 +15,7 @@ import { ReceivingSide } from "../../../../lib/engine/local/receiving_side.ts";
 import { DEFAULT_AUDIO_LEVEL } from "../../../../lib/media/up/audio_level.ts";
 import { FanOutBatch } from "../../../../lib/media/packet/fan_out_batch.ts";
 import type { UpTrack } from "../../../../lib/media/up/up_track.ts";
-import { codec, vp8Payload } from "../../../support/media/forwarding_fixtures.ts";
+import { codec, viewOf, vp8Payload } from "../../../support/media/forwarding_fixtures.ts";
 import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
@@ -78,7 +78,7 @@ class World {
       extensions: { [MID]: mid },
       payload: payload ?? vp8Payload({ pictureId: sequenceNumber & 0x7fff, tl0: 0 }),
     });
-    this.side.receiveRtp(bytes, bytes.length, this.now, this.now * 1000);
+    this.side.receiveRtp(viewOf(bytes), this.now, this.now * 1000);
     for (const track of this.upTracks.values()) track.endRun(this.now);
   }
 
@@ -329,7 +329,7 @@ Deno.test("ReceivingSide swaps layers whose ids were described the other way rou
         extensions: { [MID]: "0", [rid]: id },
         payload: vp8Payload({ pictureId: sequenceNumber, tl0: 0, key: true, body }),
       });
-      world.side.receiveRtp(bytes, bytes.length, world.now, world.now * 1000);
+      world.side.receiveRtp(viewOf(bytes), world.now, world.now * 1000);
     }
     world.advance(1_000);
   };
