@@ -3,13 +3,10 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
-import type { ConnectionId, UpTrackId } from "../../base/ids.ts";
+import type { ConnectionId } from "../../base/ids.ts";
 import type { DataChannelPolicy, DataKind, IceCredentials } from "../../base/media_vocabulary.ts";
 import type { Platform } from "../../base/platform.ts";
 import { WakeEntry } from "../../base/wake_queue.ts";
-import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
-import type { UpTrack } from "../../media/up/up_track.ts";
 import { CHANNEL_LABELS } from "../../transport/sctp/data_channel_policy.ts";
 import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
 import type { IceDirectory } from "../../transport/ice/ice_directory.ts";
@@ -22,35 +19,27 @@ import {
 import type { SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
 import { type ReportBlock, type RtcpHandler, RtcpReader } from "../../wire/rtcp.ts";
 import type { RtpView } from "../../wire/rtp_view.ts";
-import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
 import type { DataEndpoint } from "./data_flow.ts";
 import type { DeferredWork } from "./deferred_work.ts";
-import { type MediaEvent, QUALITY_INTERVAL_MS } from "../messages/media_messages.ts";
+import { QUALITY_INTERVAL_MS } from "../messages/media_messages.ts";
 import type { ForwardLatency } from "./forward_latency.ts";
-import { ReceivingSide } from "./receiving_side.ts";
+import { type ReceivingShared, ReceivingSide } from "./receiving_side.ts";
 import { SendingSide } from "./sending_side.ts";
 
 /** A change of the path's protocol is told at most once in so many ms: each check may bring one. */
 const CONNECTED_INTERVAL_MS = 1_000;
 
 /** What all connections of an engine share. */
-export interface EngineShared {
+export interface EngineShared extends ReceivingShared {
   readonly platform: Platform;
   readonly directory: IceDirectory;
   readonly certificate: DtlsCertificate;
-  readonly drops: DropCounters;
-  /** Up-tracks of all connections. */
-  readonly upTracks: Map<UpTrackId, UpTrack>;
-  readonly emit: (event: MediaEvent) => void;
-  readonly audioLevel: AudioLevelOptions;
   readonly latency: ForwardLatency;
   readonly srtp: SrtpEngine;
   /** A packet of a data track came from this connection. */
   readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
   /** For what media must not wait for. */
   readonly deferred: DeferredWork;
-  /** Received packets wait here for the end of the batch they came in. */
-  readonly batch: FanOutBatch;
   /** A bug of ours was hit on behalf of this connection, which is to be closed. */
   readonly failed: (connection: ConnectionId, error: unknown) => void;
   /** The connection ended by itself and is to be forgotten. */

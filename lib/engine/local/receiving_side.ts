@@ -52,17 +52,22 @@ interface ReceivedTrack {
   readonly layers: (ReceivedLayer | undefined)[];
 }
 
-/** The world as seen from the receiving side of a connection. */
-export interface ReceivingSideOptions {
-  readonly connection: ConnectionId;
+/** What the receiving sides of an engine share. */
+export interface ReceivingShared {
   readonly emit: (event: MediaEvent) => void;
-  /** Sends a clear-text compound; sealed in place. */
-  readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
-  /** Up-tracks of the whole engine, by id; this side adds and removes its own. */
+  /** Up-tracks of all connections, by id; each side adds and removes its own. */
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly drops: DropCounters;
   readonly audioLevel: AudioLevelOptions;
+  /** Received packets wait here for the end of the batch they came in. */
   readonly batch: FanOutBatch;
+}
+
+/** The world as seen from the receiving side of a connection. */
+export interface ReceivingSideOptions extends ReceivingShared {
+  readonly connection: ConnectionId;
+  /** Sends a clear-text compound; sealed in place. */
+  readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
   /** There is timed work at `at`, which may be sooner than before. */
   readonly timed: (at: number) => void;
   /** Now, monotonic ms. */
