@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { linksOf, namesInCode } from "./support/page_scanner.ts";
 import { blankNonCode, functionsOf, importsOf } from "./support/source_scanner.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -181,6 +182,20 @@ function loadFiles(): SourceFile[] {
     };
   });
 }
+
+/** Pages that name files. */
+const PAGES: readonly string[] = [
+  "README.md",
+  "tests/support/README.md",
+  "bench/README.md",
+  ...walk("docs").filter((path) => path.endsWith(".md")),
+];
+
+/** Everything that a page may name. */
+const nameable: readonly string[] = [
+  ...files.map(({ path }) => path),
+  ...["bench", "docs", "tests", "web"].flatMap(walk),
+];
 
 function walk(folder: string): string[] {
   return [...Deno.readDirSync(new URL(`${folder}/`, ROOT))].flatMap((entry) => {
@@ -376,6 +391,73 @@ Deno.test("architecture: every module begins with its contract", () => {
     files.filter(({ source }) => !/^\/\*\*[\s\S]*?@module\s*\*\//.test(source))
       .map(({ path }) => path),
   );
+});
+
+/** Folders with the same rank, as the pages write them. */
+function together(names: readonly string[]): string {
+  return names.length === 1 ? names[0]! : `{ ${names.join(" · ")} }`;
+}
+
+Deno.test("architecture: docs/architecture.md shows the order of folders, and the order inside", () => {
+  const page = Deno.readTextFileSync(new URL("docs/architecture.md", ROOT));
+  const ranks = [...new Set(Object.values(RANK))].sort((a, b) => a - b);
+  const order = ranks.map((rank) =>
+    together(
+      Object.keys(RANK).filter((folder) => RANK[folder] === rank)
+        .flatMap((folder) => folder === "" ? ROOT_FILES : [folder.replace("lib/", "")]),
+    )
+  );
+  const lines = [
+    order.join(" → "),
+    ...Object.entries(INSIDE).map(([folder, inside]) =>
+      `${folder.replace("lib/", "")} ${inside.map(together).join(" → ")}`
+    ),
+  ];
+  const words = (text: string) => text.split(/\s+/).join(" ");
+  assertNone(lines.filter((line) => !words(page).includes(words(line))));
+});
+
+Deno.test("architecture: what a page names is there, and is the only file of its name", () => {
+  const exists = (name: string, page: string) => {
+    const isPath = /^(?:lib|routes|tests)\//.test(name);
+    if (isPath && !/\.\w+$/.test(name)) {
+      const folder = name.replace(/\/$/, "");
+      return folder in RANK || nameable.some((path) => path.startsWith(`${folder}/`));
+    }
+    if (!isPath && !name.endsWith(".ts")) return true;
+    const beside = new URL(name, `http://x/${page}`).pathname.slice(1);
+    if (nameable.includes(name) || nameable.includes(beside)) return true;
+    return nameable.filter((path) => path.endsWith(`/${name}`)).length === 1;
+  };
+  assertNone(PAGES.flatMap((page) =>
+    namesInCode(Deno.readTextFileSync(new URL(page, ROOT)))
+      .filter((name) => !exists(name, page)).map((name) => `${page}: ${name}`)
+  ));
+});
+
+Deno.test("architecture: links of the pages lead somewhere", () => {
+  assertNone(
+    PAGES.flatMap((page) =>
+      linksOf(Deno.readTextFileSync(new URL(page, ROOT))).filter((target) => {
+        try {
+          Deno.statSync(new URL(target, new URL(page, ROOT)));
+          return false;
+        } catch {
+          return true;
+        }
+      }).map((target) => `${page}: ${target}`)
+    ),
+  );
+});
+
+Deno.test("namesInCode() reads names in lines and blocks of code, and paths of folders", () => {
+  const page = "`a.ts` and `b/c.ts`, `a.ts`; `lib/x` `d/`\n```sh\nrun e/f.ts --x=g.ts\n```\n`no.ts";
+  assert.deepEqual(namesInCode(page), ["a.ts", "b/c.ts", "lib/x", "e/f.ts", "g.ts"]);
+});
+
+Deno.test("linksOf() gives relative targets without their anchors", () => {
+  const page = "[a](x.md) [b](https://y.example/z.md) ![c](docs/i.png) [d](#e) [f](g/h.md#i)";
+  assert.deepEqual(linksOf(page), ["x.md", "docs/i.png", "g/h.md"]);
 });
 
 Deno.test("importsOf() finds every form of import and none in comments, text or patterns", () => {
