@@ -52,7 +52,12 @@ const ADMIN_CONTENT: TwirpAccess = { grant: needsSomeRoomAdmin, carries: "conten
 export function roomService(admin: RoomAdmin): TwirpService {
   return {
     name: "livekit.RoomService",
-    methods: { ...roomMethods(admin), ...participantMethods(admin), ...transferMethods(admin) },
+    methods: {
+      ...roomMethods(admin),
+      ...participantMethods(admin),
+      ...trackMethods(admin),
+      ...transferMethods(admin),
+    },
   };
 }
 
@@ -121,17 +126,6 @@ function participantMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
         needsRoomAdmin(token, request.room) ??
           said(await admin.removeParticipant(request) ?? new RemoveParticipantResponse()),
     ),
-    MutePublishedTrack: twirpMethod(
-      MuteRoomTrackRequest,
-      ADMIN_NAMES,
-      async (request, { token }) => {
-        const denied = needsRoomAdmin(token, request.room);
-        if (denied !== undefined) return denied;
-        const track = await admin.mutePublishedTrack(request);
-        if (track instanceof AdminFailure) return said(track);
-        return new MuteRoomTrackResponse(track === undefined ? {} : { track });
-      },
-    ),
     UpdateParticipant: twirpMethod(
       UpdateParticipantRequest,
       ADMIN_CONTENT,
@@ -140,13 +134,6 @@ function participantMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
         if (tooLarge !== undefined) return said(tooLarge);
         return needsRoomAdmin(token, request.room) ?? said(await admin.updateParticipant(request));
       },
-    ),
-    UpdateSubscriptions: twirpMethod(
-      UpdateSubscriptionsRequest,
-      ADMIN_NAMES,
-      async (request, { token }) =>
-        needsRoomAdmin(token, request.room) ??
-          said(await admin.updateSubscriptions(request) ?? new UpdateSubscriptionsResponse()),
     ),
     PerformRpc: twirpMethod(PerformRpcRequest, ADMIN_CONTENT, async (request, { token }) => {
       const denied = needsRoomAdmin(token, request.room);
@@ -158,6 +145,29 @@ function participantMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
       if (payload instanceof AdminFailure) return said(payload);
       return new PerformRpcResponse({ payload });
     }),
+  };
+}
+
+function trackMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
+  return {
+    MutePublishedTrack: twirpMethod(
+      MuteRoomTrackRequest,
+      ADMIN_NAMES,
+      async (request, { token }) => {
+        const denied = needsRoomAdmin(token, request.room);
+        if (denied !== undefined) return denied;
+        const track = await admin.mutePublishedTrack(request);
+        if (track instanceof AdminFailure) return said(track);
+        return new MuteRoomTrackResponse(track === undefined ? {} : { track });
+      },
+    ),
+    UpdateSubscriptions: twirpMethod(
+      UpdateSubscriptionsRequest,
+      ADMIN_NAMES,
+      async (request, { token }) =>
+        needsRoomAdmin(token, request.room) ??
+          said(await admin.updateSubscriptions(request) ?? new UpdateSubscriptionsResponse()),
+    ),
   };
 }
 

@@ -139,7 +139,7 @@ const AMBIENT_TIME =
   /\b(?:performance|setTimeout|setInterval)\b|\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|\bMath\s*\.\s*random\b|\bcrypto\s*\.\s*(?:getRandomValues|randomUUID)\b/;
 
 /** A function fits on a screen. */
-const MAX_FUNCTION_LINES = 71;
+const MAX_FUNCTION_LINES = 60;
 /** Imports of one file; what composes others may have more. */
 const MAX_IMPORTS = 20;
 /** Files that compose others. */

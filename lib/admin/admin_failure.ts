@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { RPC_ERROR, type RpcOutcome } from "../room/data/server_rpc.ts";
 
 export type AdminFailureCode =
   | "invalid_argument"
@@ -40,4 +41,24 @@ export function participantNotFound(): AdminFailure {
 /** Calls that are routed to a participant or an open room end like this when nobody is there. */
 export function nobodyServes(): AdminFailure {
   return new AdminFailure("unavailable", "no response from servers");
+}
+
+const CODES: Readonly<Record<number, AdminFailureCode>> = {
+  [RPC_ERROR.unsupportedMethod]: "invalid_argument",
+  [RPC_ERROR.recipientNotFound]: "not_found",
+  [RPC_ERROR.requestTooLarge]: "malformed",
+  [RPC_ERROR.unsupportedServer]: "unimplemented",
+  [RPC_ERROR.unsupportedVersion]: "unimplemented",
+  [RPC_ERROR.application]: "internal",
+  [RPC_ERROR.connectionTimeout]: "canceled",
+  [RPC_ERROR.responseTimeout]: "canceled",
+  [RPC_ERROR.recipientDisconnected]: "unavailable",
+  [RPC_ERROR.responseTooLarge]: "dataloss",
+  [RPC_ERROR.sendFailed]: "internal",
+};
+
+/** A failed remote procedure call. Codes of the application itself are internal errors to the caller. */
+export function rpcFailure({ code, message, data }: RpcOutcome & { ok: false }): AdminFailure {
+  const detail = data === "" ? "" : `: ${data}`;
+  return new AdminFailure(CODES[code] ?? "internal", `RpcError ${code}: ${message}${detail}`);
 }

@@ -27,7 +27,13 @@ import {
   UserPacket,
 } from "@livekit/protocol";
 import type { TrackSid } from "../base/ids.ts";
-import { AdminFailure, nobodyServes, participantNotFound, roomNotFound } from "./admin_failure.ts";
+import {
+  AdminFailure,
+  nobodyServes,
+  participantNotFound,
+  roomNotFound,
+  rpcFailure,
+} from "./admin_failure.ts";
 import {
   type AdminLimits,
   checkAttributes,
@@ -42,7 +48,6 @@ import type { ParticipantProfile } from "../room/context/participant_profile.ts"
 import type { Room } from "../room/room.ts";
 import { roomRequest } from "../room/room_creation.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
-import { rpcFailure } from "./rpc_failure.ts";
 import { isSessionOf } from "../room/context/session_names.ts";
 import { REVOCATION_LEEWAY_MS } from "../room/token_revocations.ts";
 

@@ -18,11 +18,11 @@ import {
 } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { SignalMessage } from "./context/signal_message.ts";
-import { encodedInfo } from "./participant/encoded_info.ts";
 import type { Member } from "./participant/member.ts";
 import { sharedInfo } from "./context/participant_facts.ts";
 import type { Session } from "./participant/session.ts";
 import {
+  encodedInfo,
   ParticipantUpdateQueue,
   type QueuedUpdate,
   UPDATE_BATCH_INTERVAL_MS,

@@ -16,7 +16,7 @@ import {
   type UpdateDataSubscription,
 } from "@livekit/protocol";
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { DataTrackHost } from "./participant/data_track_host.ts";
+import type { DataTrackHost } from "./participant/room_port.ts";
 import type { DataTrackSource } from "./data/data_track_subscriptions.ts";
 import type { Member } from "./participant/member.ts";
 import type { Session } from "./participant/session.ts";

@@ -39,7 +39,7 @@ import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
 import { adaptWebSocket } from "../../routes/web_socket.ts";
 import { recordReads, refuseWhatBreaks } from "./config/config_effects.ts";
 import type { Config } from "./config/config_parsing.ts";
-import { lacksPorts, mediaListeners } from "./media_listeners.ts";
+import { lacksPorts, type MediaListeners, mediaListeners } from "./media_listeners.ts";
 import { createMediaPlane } from "./media_plane.ts";
 import { NO_TELEMETRY, type Telemetry } from "../room/context/telemetry.ts";
 import { Metrics } from "./metrics/metrics.ts";
@@ -168,21 +168,10 @@ class ComposedServer implements SfuServer {
     }
     this.#platform = platform;
     this.#state = new NodeState(platform, () => this.rooms);
-    const interfaces = parts.networkInterfaces ?? Deno.networkInterfaces;
     const cores = parts.cores ?? navigator.hardwareConcurrency;
+    const interfaces = parts.networkInterfaces ?? Deno.networkInterfaces;
     const listeners = mediaListeners(config, interfaces(), cores);
-    const { native, rtc: { dscp, ecn } } = config;
-    const media = {
-      platform,
-      drops: this.counters,
-      audioLevel: audioLevelOptions(config),
-      native,
-      ...(dscp > 0 || ecn ? { marks: { dscp, ecn } } : {}),
-    };
-    const [udp = []] = listeners.udpOf;
-    const { tcp, advertised, addressRule } = listeners;
-    this.#engine = parts.createEngine?.({ ...media, udp, tcp, advertised, addressRule }) ??
-      createMediaPlane(listeners, media);
+    this.#engine = this.#createEngine(config, listeners, parts);
     this.#workers = listeners.workers;
     this.#lacksPorts = lacksPorts(config, cores);
     const nodeId = randomId<NodeId>(platform.random, "ND_");
@@ -220,16 +209,7 @@ class ComposedServer implements SfuServer {
       limits: adminLimits(config),
       autoCreateRooms: config.room.auto_create,
     });
-    this.#signals = new SignalService({
-      rooms: this.rooms,
-      serverVersion: PROTOCOL_VERSION,
-      autoCreateRooms: config.room.auto_create,
-      maxTracks: config.limit.num_tracks,
-      maxFrameBytes: config.limit.signal_message_size_limit,
-      maxBufferedBytes: config.limit.signal_buffer_limit,
-      caps: sessionCaps(config),
-      signToken: firstKeySigner(keys),
-    });
+    this.#signals = this.#createSignals(config, keys);
     this.handler = this.#createHandler(config, keys);
   }
 
@@ -286,6 +266,34 @@ class ComposedServer implements SfuServer {
     await this.#starting?.catch(() => {});
     this.#metrics?.stop();
     await Promise.all([this.#engine.close(), this.#webhooks.close(WEBHOOK_DRAIN_MS)]);
+  }
+
+  #createEngine(config: Config, listeners: MediaListeners, parts: ServerParts): MediaEngine {
+    const { native, rtc: { dscp, ecn } } = config;
+    const media = {
+      platform: this.#platform,
+      drops: this.counters,
+      audioLevel: audioLevelOptions(config),
+      native,
+      ...(dscp > 0 || ecn ? { marks: { dscp, ecn } } : {}),
+    };
+    const [udp = []] = listeners.udpOf;
+    const { tcp, advertised, addressRule } = listeners;
+    return parts.createEngine?.({ ...media, udp, tcp, advertised, addressRule }) ??
+      createMediaPlane(listeners, media);
+  }
+
+  #createSignals(config: Config, keys: ApiKeys): SignalService {
+    return new SignalService({
+      rooms: this.rooms,
+      serverVersion: PROTOCOL_VERSION,
+      autoCreateRooms: config.room.auto_create,
+      maxTracks: config.limit.num_tracks,
+      maxFrameBytes: config.limit.signal_message_size_limit,
+      maxBufferedBytes: config.limit.signal_buffer_limit,
+      caps: sessionCaps(config),
+      signToken: firstKeySigner(keys),
+    });
   }
 
   #createAgents(config: Config, keys: ApiKeys, nodeId: NodeId): AgentService {

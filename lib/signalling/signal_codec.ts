@@ -24,7 +24,7 @@ import {
 } from "@livekit/protocol";
 import { invariant } from "../base/errors.ts";
 import type { SignalMessage } from "../room/context/signal_message.ts";
-import { encodedInfo } from "../room/participant/encoded_info.ts";
+import { encodedInfo } from "../room/participant/participant_updates.ts";
 import { hasFewElements, hasFewJsonElements, isQuickJson } from "../wire/message_elements.ts";
 
 export type FrameEncoding = "binary" | "json";

@@ -17,6 +17,8 @@ import {
   ParticipantInfo_State as State,
   type ParticipantPermission,
   type TrackInfo,
+  TrackSource,
+  TrackType,
 } from "@livekit/protocol";
 
 /** What a participant is made of when it joins. */
@@ -247,4 +249,25 @@ function sameAttributes(
 ): boolean {
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}
+
+/** What comes from a source; where sources are listed, a picture is no microphone. */
+const TYPE_OF: ReadonlyMap<TrackSource, TrackType> = new Map([
+  [TrackSource.CAMERA, TrackType.VIDEO],
+  [TrackSource.MICROPHONE, TrackType.AUDIO],
+  [TrackSource.SCREEN_SHARE, TrackType.VIDEO],
+  [TrackSource.SCREEN_SHARE_AUDIO, TrackType.AUDIO],
+]);
+
+/**
+ * Whether tracks of `source` and `type` may be published: an empty list of sources means every
+ * source with every type, else a source listed allows the type of track that comes from it.
+ */
+export function canPublishSource(
+  { canPublish, canPublishSources }: ParticipantPermission,
+  source: TrackSource,
+  type: TrackType,
+): boolean {
+  if (!canPublish || canPublishSources.length === 0) return canPublish;
+  return canPublishSources.includes(source) && (TYPE_OF.get(source) ?? type) === type;
 }

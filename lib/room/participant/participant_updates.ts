@@ -8,7 +8,6 @@
  * @module
  */
 import { DisconnectReason, ParticipantInfo, ParticipantInfo_State } from "@livekit/protocol";
-import { encodedInfo } from "./encoded_info.ts";
 
 /** How often the batch of held-back updates is sent, ms. */
 export const UPDATE_BATCH_INTERVAL_MS = 3_000;
@@ -130,6 +129,22 @@ export class UpdateFilter {
       break;
     }
   }
+}
+
+/** An info and its bytes go together. */
+const encoded = new WeakMap<ParticipantInfo, Uint8Array>();
+
+/**
+ * The protobuf form of `info`, made once however many are told; not to be written to.
+ *
+ * Contract: an info is not changed any more once it was encoded.
+ */
+export function encodedInfo(info: ParticipantInfo): Uint8Array {
+  const known = encoded.get(info);
+  if (known !== undefined) return known;
+  const bytes = info.toBinary();
+  encoded.set(info, bytes);
+  return bytes;
 }
 
 /** Splits `infos` so that no batch of several is larger than `targetBytes` when encoded. */

@@ -3,14 +3,28 @@
  *
  * @module
  */
-import type { DataTrackInfo } from "@livekit/protocol";
+import type {
+  DataTrackInfo,
+  PublishDataTrackRequest,
+  UpdateDataSubscription,
+} from "@livekit/protocol";
 import type { SubscribableTrack } from "../subscription/codec_choice.ts";
-import type { DataTrackHost } from "./data_track_host.ts";
+import type { DataTrackPublication } from "../data/published_data_tracks.ts";
 import type { Member } from "./member.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";
 import type { CodecWish } from "../subscription/wanted_codecs.ts";
 import type { SourceState } from "../subscription/subscription_table.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
+
+/** The room's data tracks as its participants see them. */
+export interface DataTrackHost<Session> {
+  publish(publisher: Session, request: PublishDataTrackRequest): DataTrackPublication;
+  /** @returns what ended; `undefined` if there is no such track. */
+  unpublish(publisher: Session, pubHandle: number): DataTrackInfo | undefined;
+  update(subscriber: Session, message: UpdateDataSubscription): void;
+  /** `copy` is a member of another room that publishes `infos` now. */
+  mirror(copy: Member, infos: readonly DataTrackInfo[]): void;
+}
 
 /** The room as every member sees it, wherever its client is. */
 export interface MemberPort {

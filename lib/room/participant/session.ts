@@ -49,11 +49,11 @@ import { IceSteering } from "./ice_steering.ts";
 import { ParticipantData } from "../data/participant_data.ts";
 import { mediaSides } from "../connection/media_sides.ts";
 import {
+  canPublishSource,
   type ParticipantInit,
   ParticipantProfile,
   type ProfileChange,
 } from "../context/participant_profile.ts";
-import { canPublishSource } from "./participant_permission.ts";
 import { subscriptionHost } from "./participant_subscriptions.ts";
 import { ParticipantTracks } from "./participant_tracks.ts";
 import { isOwnLabel } from "../data/data_packets.ts";

@@ -8,9 +8,9 @@
  *
  * @module
  */
+import { SignalResponse } from "@livekit/protocol";
 import type { Clock } from "../../base/platform.ts";
 import type { SignalMessage, SignalSink } from "../context/signal_message.ts";
-import { messageWeight } from "../context/message_weight.ts";
 
 /** On their way when the last sign of life left the client, ms: a slow network's round trip. */
 const IN_FLIGHT_MS = 1_000;
@@ -190,4 +190,17 @@ export class SignalLink {
     this.end();
     return true;
   }
+}
+
+/** A message and its size go together: messages do not change once they were sent. */
+const weights = new WeakMap<SignalMessage, number>();
+
+/** Bytes of `message` as it is sent, found out once however many clients it is kept for. */
+function messageWeight(message: SignalMessage): number {
+  let weight = weights.get(message);
+  if (weight === undefined) {
+    weight = new SignalResponse({ message }).toBinary().length;
+    weights.set(message, weight);
+  }
+  return weight;
 }
