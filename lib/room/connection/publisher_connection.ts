@@ -89,6 +89,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     const { ended, sending: named } = this.#sections.apply(offer);
     for (const upTrack of ended) {
       this.#order.forget(upTrack);
+      // Awaited for its effects: what ended is told before the answer.
       await this.registry.closeUpTrack(upTrack);
     }
     const sending = named.map((section) => this.#ordered(section));
@@ -191,6 +192,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     if (found === undefined) {
       // Other clients say themselves how large their pictures are.
       if (!this.companion?.final) return;
+      // Awaited, here and below, for its failure alone, which is then our caller's.
       return await this.registry.measured(upTrack, { sizes: [{ spatial, width, height }] });
     }
     const { rids } = found;
@@ -213,6 +215,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       // Go names no simulcast layers in the description: only its packets tell.
       if (kind === "video" && !this.traits.publishesByDescription) continue;
       const { sdpCid } = section;
+      // Awaited for its effects: the client hears of its track before its next offer is read.
       await this.registry.claim({ sdpCid, kind, mid, upTrack, mime: codec.mime, rids });
     }
   }
@@ -222,6 +225,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     if (section === undefined || this.#control.closed) return;
     const { sdpCid, kind, rids } = section;
     const { mid, upTrack, mime, rid, spatial, ssrc, rtxSsrc } = event;
+    // Awaited for its failure alone: whether the track is known yet is the registry's to remember.
     await this.registry.claim({
       sdpCid,
       kind,

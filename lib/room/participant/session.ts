@@ -369,6 +369,8 @@ export class Session extends MemberRecord
     return this.registry.has(trackSid);
   }
 
+  // The next three await what they do not ask for, so that the next request finds it told.
+
   async muteTrack(trackSid: TrackSid, muted: boolean): Promise<void> {
     await this.registry.setMuted(trackSid, muted, "publisher");
   }
@@ -494,6 +496,7 @@ export class Session extends MemberRecord
     this.host.participantChanged(this, true);
     if (hidden !== this.hidden) this.host.visibilityChanged(this);
     this.onClaimsChanged();
+    // Awaited for its effects: others hear that the tracks are gone before the room takes stock.
     await this.registry.unpublishWhere(({ source, type }) =>
       !canPublishSource(permission, source, type)
     );
