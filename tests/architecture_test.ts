@@ -147,8 +147,6 @@ const COMPOSES: readonly string[] = [
   "lib/server/server.ts", // the process
   "lib/room/room.ts", // a room
   "lib/room/participant/session.ts", // a session
-  "lib/engine/local/local_engine.ts", // an engine
-  "lib/media/down/down_track.ts", // a down-track
 ];
 /** A file is one idea; some ideas are long. */
 const MAX_LINES = 600;

@@ -4,7 +4,8 @@
  * @module
  */
 import type { MediaEngine } from "../engine/messages/media_messages.ts";
-import { createLocalEngine, type LocalEngineOptions } from "../engine/local/local_engine.ts";
+import { createLocalEngine } from "../engine/local/local_engine.ts";
+import type { LocalEngineOptions } from "../engine/local/local_engine_options.ts";
 import { createWorkerPool } from "../engine/worker/worker_pool.ts";
 import type { MediaListeners } from "./media_listeners.ts";
 

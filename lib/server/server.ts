@@ -15,7 +15,7 @@ import { type NodeId, randomId } from "../base/ids.ts";
 import type { MediaAddress } from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
 import type { EngineReady, MediaEngine } from "../engine/messages/media_messages.ts";
-import type { LocalEngineOptions } from "../engine/local/local_engine.ts";
+import type { LocalEngineOptions } from "../engine/local/local_engine_options.ts";
 import { EngineRouter } from "../room/context/engine_router.ts";
 import { IcePreferences } from "../room/context/ice_preference.ts";
 import type { RoomContext } from "../room/context/room_context.ts";

@@ -3,84 +3,30 @@
  * that is timed with one timer, set to the earliest time that any connection has given: whoever has
  * nothing to do costs nothing.
  *
- * A throw while carrying out a command, or on a tick, is a bug of ours: it closes the connection it
- * happened on, is logged and counted, and nobody else notices.
+ * Each command goes to the part it concerns: connections, relays, data.
  *
  * @module
  */
 import { DropCounters } from "../../base/drop_counters.ts";
-import type { ConnectionId, DownTrackId, UpTrackId } from "../../base/ids.ts";
+import type { UpTrackId } from "../../base/ids.ts";
 import type { MediaAddress } from "../../base/media_vocabulary.ts";
-import type { Platform } from "../../base/platform.ts";
-import { WakeQueue } from "../../base/wake_queue.ts";
 import { WakeTimer } from "../../base/wake_timer.ts";
 import { type AudioLevelOptions, DEFAULT_AUDIO_LEVEL } from "../../media/up/audio_level.ts";
 import { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
-import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
-import { createCertificate, type DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
+import { createCertificate } from "../../transport/dtls/dtls_certificate.ts";
 import { IceDirectory } from "../../transport/ice/ice_directory.ts";
-import type { PacketMarks } from "../../transport/datagrams/datagrams.ts";
 import { chooseMediaPorts } from "../../transport/media_ports.ts";
-import type { NativeUse, SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataFlow } from "./data_flow.ts";
 import { DeferredWork } from "./deferred_work.ts";
-import { EngineConnection, type EngineShared } from "./engine_connection.ts";
-import { EngineRelays, type RelayNeighbours } from "../relay/engine_relays.ts";
+import { EngineRelays } from "../relay/engine_relays.ts";
+import { EngineConnections, GRAIN_MS } from "./engine_connections.ts";
+import type { EngineTotals, LocalEngineOptions, ThreadEngine } from "./local_engine_options.ts";
 import { ForwardLatency } from "./forward_latency.ts";
-import type { EngineCommand, EngineEvent, SingleEngine } from "../messages/engine_messages.ts";
+import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
 import type { EngineReady } from "../messages/media_messages.ts";
 import { EngineSockets } from "./engine_sockets.ts";
-import type { ListenAddress } from "../messages/listen_address.ts";
-import type { AddressChoice } from "../messages/udp_listeners.ts";
-
-/**
- * Timed work is done in turns so far apart, ms, and a connection's no more often: what is due a
- * little later is one turn then. The shortest useful NACK delay is twice that.
- */
-const GRAIN_MS = 10;
-
-/** Where the engine listens and how clients reach it. */
-export interface LocalEngineOptions extends AddressChoice {
-  readonly platform: Platform;
-  /** Addresses to bind for UDP; a wildcard is a socket for each address. Port 0 takes any. */
-  readonly udp: readonly ListenAddress[];
-  /** Addresses to bind for ICE over TCP; may be empty. */
-  readonly tcp: readonly ListenAddress[];
-  /** Literal addresses for candidates, in order of preference, each valid for all sockets. */
-  readonly advertised: readonly string[];
-  readonly drops?: DropCounters;
-  /** How loudness is measured; LiveKit's defaults if absent. */
-  readonly audioLevel?: AudioLevelOptions;
-  /** Whether sockets and ciphers use native code; `off` if absent. */
-  readonly native?: NativeUse;
-  /** How packets are marked; not at all if absent. */
-  readonly marks?: PacketMarks;
-  /** What seals media, in place of what `native` means. */
-  readonly srtp?: SrtpEngine;
-  /** The other engines of this process, for rooms that span several; absent if it is alone. */
-  readonly relays?: RelayNeighbours;
-  /** Made here if absent. Engines that one client may meet share it. */
-  readonly certificate?: DtlsCertificate;
-  /** ICE over TCP that another thread listens for. */
-  readonly distantTcp?: DistantTcp;
-}
-
-/** How much an engine has done since it started. */
-export interface EngineTotals {
-  /** Time spent on packets and timed work, µs. */
-  readonly busyUs: number;
-  /** Datagrams handed to the system. */
-  readonly packetsOut: number;
-}
-
-/** An engine in this thread. */
-export interface ThreadEngine extends SingleEngine {
-  totals(): EngineTotals;
-}
-
-type ConnectionCommand = Extract<EngineCommand, { readonly connection: ConnectionId }>;
 
 /** An engine that has not opened anything yet. */
 export function createLocalEngine(options: LocalEngineOptions): ThreadEngine {
@@ -91,9 +37,8 @@ class LocalEngine implements ThreadEngine {
   onEvent: (event: EngineEvent) => void = () => {};
   readonly #options: LocalEngineOptions;
   readonly #drops: DropCounters;
-  readonly #connections = new Map<ConnectionId, EngineConnection>();
-  /** Which connection sends a down-track. */
-  readonly #downTracks = new Map<DownTrackId, ConnectionId>();
+  /** Absent until the sockets are open. */
+  #connections: EngineConnections | undefined;
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
   readonly #dataFlow: DataFlow;
   readonly #batch = new FanOutBatch();
@@ -103,12 +48,9 @@ class LocalEngine implements ThreadEngine {
   readonly #audioLevel: AudioLevelOptions;
   readonly #levels: AudioLevelReport;
   readonly #relays: EngineRelays;
-  #shared: EngineShared | undefined;
   #addresses: readonly MediaAddress[] = [];
   /** Time spent on timers and relays, µs; sockets count their own. */
   #busyUs = 0;
-  /** Connections by when they have timed work. */
-  readonly #wakes = new WakeQueue<EngineConnection>();
   readonly #wakeTimer: WakeTimer;
   #isClosed = false;
 
@@ -116,7 +58,7 @@ class LocalEngine implements ThreadEngine {
     this.#options = options;
     this.#drops = options.drops ?? new DropCounters();
     this.#dataFlow = new DataFlow(
-      (id) => this.#connections.get(id),
+      (id) => this.#connections?.get(id),
       this.#drops,
       options.relays && {
         hold: (connection, held) => this.onEvent({ type: "data_writer_held", connection, held }),
@@ -159,7 +101,7 @@ class LocalEngine implements ThreadEngine {
       await this.close();
       throw error;
     }
-    this.#shared = {
+    this.#connections = new EngineConnections({
       platform,
       directory,
       certificate,
@@ -172,20 +114,16 @@ class LocalEngine implements ThreadEngine {
       forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
       deferred: this.#deferred,
       batch: this.#batch,
-      failed: (connection, error) => this.#failed(connection, error),
-      ended: (connection) => this.#forget(connection),
-      wakeAt: (entry, at) => {
-        this.#wakes.move(entry, at);
-        this.#wakeTimer.atMost(at);
-      },
-    };
+      gone: (connection) => this.#dataFlow.forget(connection),
+      timed: (at) => this.#wakeTimer.atMost(at),
+    });
     this.#relays.start();
     const addresses = this.#addresses = this.#sockets.addresses(advertised);
     const { fingerprint } = certificate;
     return { fingerprint, addresses, ports: ports.description };
   }
 
-  addressesOf(_connection: ConnectionId): readonly MediaAddress[] {
+  addressesOf(): readonly MediaAddress[] {
     return this.#addresses;
   }
 
@@ -195,40 +133,35 @@ class LocalEngine implements ThreadEngine {
   }
 
   send(command: EngineCommand): void {
-    if (this.#shared === undefined || this.#isClosed) return;
-    this.#carryOutAny(command, this.#shared);
+    const connections = this.#connections;
+    if (connections === undefined || this.#isClosed) return;
+    this.#carryOut(command, connections);
     this.#wakeTimer.atMost(this.#sharedWakeAt());
   }
 
-  #carryOutAny(command: EngineCommand, shared: EngineShared): void {
+  #carryOut(command: EngineCommand, connections: EngineConnections): void {
+    const dataFlow = this.#dataFlow;
     switch (command.type) {
       case "set_up_track_muted":
         // Of a relayed one its own engine tells, in order with the packets.
         if (this.#relays.has(command.upTrack)) return;
         this.#upTracks.get(command.upTrack)?.setMuted(command.muted, this.#now());
         return;
-      case "set_down_track_target":
-        this.#ofDownTrack(command.downTrack)?.sending
-          .setTarget(command.downTrack, command.target, this.#now());
-        return;
-      case "set_down_track_source": {
-        const upTrack = this.#upTracks.get(command.upTrack);
-        if (upTrack === undefined) return;
-        this.#ofDownTrack(command.downTrack)?.sending
-          .setSource(command.downTrack, command.upTrack, upTrack, this.#now());
-        return;
-      }
-      case "remove_down_track":
-        this.#ofDownTrack(command.downTrack)?.sending.remove(command.downTrack);
-        this.#downTracks.delete(command.downTrack);
-        return;
-      case "send_data":
+      case "send_data": {
+        const { kind, bytes, from } = command;
         for (const id of command.connections) {
-          this.#guard(id, () => this.#dataFlow.send(id, command.kind, command.bytes, command.from));
+          connections.guard(id, () => dataFlow.send(id, kind, bytes, from));
         }
         return;
+      }
       case "set_data_track_routes":
-        return this.#dataFlow.setRoutes(command.connection, command.routes);
+        return dataFlow.setRoutes(command.connection, command.routes);
+      case "hold_data": {
+        const { connection, held } = command;
+        return connections.guard(connection, () => dataFlow.holdFromAfar(connection, held));
+      }
+      case "forward_data_track":
+        return dataFlow.forward(command.connection, command.bytes);
       case "send_relay":
       case "stop_relay":
       case "receive_relay":
@@ -236,17 +169,10 @@ class LocalEngine implements ThreadEngine {
         return this.#relays.carryOut(command, this.#now());
       case "connect_relay":
         return this.#relays.connect(command.peer);
-      case "hold_data":
-        return this.#guard(
-          command.connection,
-          () => this.#dataFlow.holdFromAfar(command.connection, command.held),
-        );
-      case "forward_data_track":
-        return this.#dataFlow.forward(command.connection, command.bytes);
       case "request_stats":
-        return this.#reportStats(command.request);
+        return this.#reportStats(command.request, connections);
       default:
-        this.#guard(command.connection, () => this.#carryOut(command, shared));
+        return connections.carryOut(command);
     }
   }
 
@@ -256,8 +182,7 @@ class LocalEngine implements ThreadEngine {
     this.#wakeTimer.stop();
     this.#relays.close();
     this.#deferred.close();
-    for (const connection of this.#connections.values()) connection.close();
-    this.#connections.clear();
+    this.#connections?.close();
     this.#sockets.flush();
     // The goodbyes are queued in the socket's own time; one turn lets them leave.
     await new Promise<void>((resolve) => this.#options.platform.timers.after(0, resolve));
@@ -272,92 +197,15 @@ class LocalEngine implements ThreadEngine {
     this.#deferred.run();
   }
 
-  #carryOut(command: ConnectionCommand, shared: EngineShared): void {
-    const id = command.connection;
-    if (command.type === "open_connection") {
-      if (this.#connections.has(id)) return;
-      const { local, dataChannels, dataPolicy } = command;
-      const opened = new EngineConnection(id, local, dataChannels, shared, dataPolicy);
-      this.#connections.set(id, opened);
-      return;
-    }
-    const connection = this.#connections.get(id);
-    if (connection === undefined) return;
-    switch (command.type) {
-      case "set_remote":
-        return connection.setRemote({
-          ice: command.remote,
-          fingerprints: command.fingerprints,
-          ...(command.dtlsRole === undefined ? {} : { dtlsRole: command.dtlsRole }),
-          ...(command.sctp === undefined ? {} : { sctp: command.sctp }),
-        });
-      case "restart_ice":
-        return connection.restartIce(command.local);
-      case "set_receive":
-        return connection.receiving.setSections(command.sections);
-      case "add_down_track": {
-        const upTrack = this.#upTracks.get(command.upTrack);
-        if (upTrack === undefined || this.#downTracks.has(command.downTrack)) return;
-        this.#downTracks.set(command.downTrack, id);
-        return connection.sending.add(
-          command.downTrack,
-          command.upTrack,
-          upTrack,
-          command.section,
-          command.target,
-          this.#now(),
-        );
-      }
-      case "close_connection":
-        this.#forget(id);
-        return connection.close();
-    }
-  }
-
-  #forget(id: ConnectionId): void {
-    const connection = this.#connections.get(id);
-    if (connection !== undefined) this.#wakes.move(connection.wake, Infinity);
-    this.#connections.delete(id);
-    this.#dataFlow.forget(id);
-    for (const [downTrack, connection] of this.#downTracks) {
-      if (connection === id) this.#downTracks.delete(downTrack);
-    }
-  }
-
-  #ofDownTrack(id: DownTrackId): EngineConnection | undefined {
-    const connection = this.#downTracks.get(id);
-    return connection === undefined ? undefined : this.#connections.get(connection);
-  }
-
-  /** Runs `step`; a throw closes `id` and is told as a failure of it alone. */
-  #guard(id: ConnectionId, step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      this.#failed(id, error);
-    }
-  }
-
-  #failed(id: ConnectionId, error: unknown): void {
-    this.#drops.count("engine_threw");
-    this.#options.platform.log.error("Media engine failed on a connection", {
-      connection: id,
-      error,
-    });
-    const connection = this.#connections.get(id);
-    if (connection === undefined) return;
-    this.#forget(id);
-    connection.close();
-    this.onEvent({ type: "connection_failed", connection: id, reason: "internal_error" });
-  }
-
   /** Does what is due, and sets the timer for what is next. */
   #wake(now: number): void {
     const { clock, log } = this.#options.platform;
+    const connections = this.#connections;
+    if (connections === undefined) return;
     const startedUs = clock.nowUs();
     try {
-      this.#wakeConnections(now);
-      this.#dataFlow.tick((id, step) => this.#guard(id, step));
+      connections.wake(now);
+      this.#dataFlow.tick((id, step) => connections.guard(id, step));
       this.#relays.tick(now);
       this.#sockets.flush();
       const levels = this.#levels.collect(now);
@@ -368,21 +216,8 @@ class LocalEngine implements ThreadEngine {
       log.error("Media engine failed on timed work", { error });
     }
     this.#busyUs += clock.nowUs() - startedUs;
-    if (!this.#isClosed) this.#wakeTimer.set(Math.min(this.#wakes.nextAt, this.#sharedWakeAt()));
-  }
-
-  #wakeConnections(now: number): void {
-    for (;;) {
-      const connection = this.#wakes.take(now);
-      if (connection === undefined) return;
-      try {
-        connection.tick(now);
-        const at = connection.nextWakeAt();
-        if (at !== Infinity) this.#wakes.move(connection.wake, Math.max(at, now + GRAIN_MS));
-      } catch (error) {
-        this.#failed(connection.id, error);
-      }
-    }
+    if (this.#isClosed) return;
+    this.#wakeTimer.set(Math.min(connections.nextWakeAt, this.#sharedWakeAt()));
   }
 
   /** When there is timed work that is no single connection's; `Infinity` if nothing is foreseen. */
@@ -391,8 +226,8 @@ class LocalEngine implements ThreadEngine {
     return Math.min(this.#levels.nextWakeAt(), isPolled ? this.#now() + GRAIN_MS : Infinity);
   }
 
-  #reportStats(request: number): void {
-    const connections = [...this.#connections.values()];
+  #reportStats(request: number, engine: EngineConnections): void {
+    const connections = engine.all();
     const drops = this.#drops.snapshot();
     for (const upTrack of this.#upTracks.values()) upTrack.drops.addTo(drops);
     for (const connection of connections) connection.sending.addDropsTo(drops);

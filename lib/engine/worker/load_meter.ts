@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { EngineTotals } from "../local/local_engine.ts";
+import type { EngineTotals } from "../local/local_engine_options.ts";
 import type { EngineLoad } from "../pool/placement.ts";
 
 /** One engine's load since the last look, from 0 to 1. `nowUs` is monotonic microseconds. */

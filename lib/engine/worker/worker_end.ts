@@ -11,7 +11,8 @@ import type { Log, Platform } from "../../base/platform.ts";
 import { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { EngineEvent } from "../messages/engine_messages.ts";
 import { LoadMeter } from "./load_meter.ts";
-import { createLocalEngine, type ThreadEngine } from "../local/local_engine.ts";
+import { createLocalEngine } from "../local/local_engine.ts";
+import type { ThreadEngine } from "../local/local_engine_options.ts";
 import { messageLog } from "./message_log.ts";
 import { TurnOutbox } from "./turn_outbox.ts";
 import {

@@ -9,7 +9,7 @@ import type { LogLevel } from "../../base/platform.ts";
 import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
 import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
 import type { EngineReady } from "../messages/media_messages.ts";
-import type { LocalEngineOptions } from "../local/local_engine.ts";
+import type { LocalEngineOptions } from "../local/local_engine_options.ts";
 import type { EngineLoad } from "../pool/placement.ts";
 
 /** What an engine in a worker is made of: all but what is of a thread's own. */

@@ -9,7 +9,7 @@ import { createCertificate, type DtlsCertificate } from "../../transport/dtls/dt
 import type { MediaEngine } from "../messages/media_messages.ts";
 import { EnginePool } from "../pool/engine_pool.ts";
 import { type ListenAddress, requireAddress } from "../messages/listen_address.ts";
-import type { LocalEngineOptions } from "../local/local_engine.ts";
+import type { LocalEngineOptions } from "../local/local_engine_options.ts";
 import type { PlacementPolicy } from "../pool/placement.ts";
 import { TcpListener } from "../pool/pool_tcp.ts";
 import type { PooledEngine } from "../pool/pooled_engine.ts";

@@ -12,7 +12,6 @@
  */
 import type { CodecParameters, LayerTarget, SpatialLayer } from "../../base/media_vocabulary.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
-import { extendSeq, type ExtSeq } from "../../wire/seq.ts";
 import { matchCodec } from "../select/codec_match.ts";
 import { DownTrackCondition } from "./down_track_condition.ts";
 import { DROP, type DropReason, DropTally } from "../layer/drop_reason.ts";
@@ -100,7 +99,13 @@ export class DownTrack implements PacketReceiver {
       section.extensions,
       section.mid,
     );
-    this.#resender = new Resender(section, sink, extensions, options.firstRtxSequence ?? 0);
+    this.#resender = new Resender(
+      section,
+      sink,
+      extensions,
+      options.firstRtxSequence ?? 0,
+      this.drops,
+    );
     const condition = this.#condition;
     this.#output = new DownTrackOutput(section, sink, extensions, this.#resender, condition);
   }
@@ -304,11 +309,7 @@ export class DownTrack implements PacketReceiver {
     const source = this.#source;
     const last = this.#sequence.lastOut;
     if (last < 0 || source === undefined || !this.#target.enabled) return;
-    for (let i = 0; i < count; i++) {
-      const sequence = extendSeq(numbers[i]!, last as ExtSeq);
-      const reason = this.#resender.resend(source, sequence, this.#rttMs, now);
-      if (reason !== DROP.none) this.drops.count(reason);
-    }
+    this.#resender.answer(source, numbers, count, last, this.#rttMs, now);
   }
 
   /** The subscriber lost its picture (PLI or FIR): asks for a key frame upstream. */

@@ -9,9 +9,10 @@
  */
 import type { PacketSink } from "../../base/packet_sink.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
+import { extendSeq, type ExtSeq } from "../../wire/seq.ts";
 import { Vp8Descriptor } from "../../wire/vp8_descriptor.ts";
 import type { DownTrackSection } from "./down_track_options.ts";
-import { DROP, type DropReason } from "../layer/drop_reason.ts";
+import { DROP, type DropReason, type DropTally } from "../layer/drop_reason.ts";
 import type { ExtensionMap } from "./extension_map.ts";
 import type { LayerSource } from "../packet/forwarding_ports.ts";
 import { OutgoingPacket } from "../packet/outgoing_packet.ts";
@@ -48,6 +49,7 @@ export class Resender {
     sink: PacketSink,
     extensions: ExtensionMap,
     firstRtxSequence: number,
+    readonly drops: DropTally,
   ) {
     this.#section = section;
     this.#packet.isVideo = section.kind === "video";
@@ -79,8 +81,27 @@ export class Resender {
     this.#history.clear();
   }
 
+  /**
+   * Resends what a NACK asks for: `numbers[0, count)`, 16 bits each (RFC 4585 §6.2.1), around the
+   * extended number `last`, the highest that was sent.
+   */
+  answer(
+    source: LayerSource,
+    numbers: Uint16Array,
+    count: number,
+    last: number,
+    rttMs: number,
+    now: number,
+  ): void {
+    for (let i = 0; i < count; i++) {
+      const sequence = extendSeq(numbers[i]!, last as ExtSeq);
+      const reason = this.#resend(source, sequence, rttMs, now);
+      if (reason !== DROP.none) this.drops.count(reason);
+    }
+  }
+
   /** Resends the packet with extended outgoing number `sequence`; 0 if it was sent. */
-  resend(source: LayerSource, sequence: number, rttMs: number, now: number): DropReason {
+  #resend(source: LayerSource, sequence: number, rttMs: number, now: number): DropReason {
     const history = this.#history;
     const entry = history.find(sequence);
     if (entry < 0) return DROP.nackUnknown;

@@ -5,10 +5,8 @@
  * @module
  */
 import type { MediaEngine } from "../../../lib/engine/messages/media_messages.ts";
-import {
-  createLocalEngine,
-  type LocalEngineOptions,
-} from "../../../lib/engine/local/local_engine.ts";
+import { createLocalEngine } from "../../../lib/engine/local/local_engine.ts";
+import type { LocalEngineOptions } from "../../../lib/engine/local/local_engine_options.ts";
 import { DEFAULT_PLACEMENT, type PlacementPolicy } from "../../../lib/engine/pool/placement.ts";
 import {
   createWorkerPool,

@@ -21,7 +21,7 @@ import type {
   MediaEngine,
   MediaEvent,
 } from "../../../lib/engine/messages/media_messages.ts";
-import type { LocalEngineOptions } from "../../../lib/engine/local/local_engine.ts";
+import type { LocalEngineOptions } from "../../../lib/engine/local/local_engine_options.ts";
 import {
   createCertificate,
   type DtlsCertificate,

@@ -1,0 +1,184 @@
+/**
+ * The connections of one engine, with the down-tracks they send, and their timed work.
+ *
+ * A throw on behalf of a connection, in a command or on a tick, is a bug of ours: it closes that
+ * connection, is logged and counted, and nobody else notices.
+ *
+ * @module
+ */
+import type { ConnectionId, DownTrackId } from "../../base/ids.ts";
+import { WakeQueue } from "../../base/wake_queue.ts";
+import type { EngineCommand } from "../messages/engine_messages.ts";
+import { EngineConnection, type EngineShared } from "./engine_connection.ts";
+
+/**
+ * Timed work is done in turns so far apart, ms, and a connection's no more often: what is due a
+ * little later is one turn then. The shortest useful NACK delay is twice that.
+ */
+export const GRAIN_MS = 10;
+
+/** A command about one connection, or about a down-track that one sends. */
+export type ConnectionCommand = Extract<
+  EngineCommand,
+  { readonly connection: ConnectionId } | { readonly downTrack: DownTrackId }
+>;
+
+/** What the connections of an engine are given of it. */
+export interface ConnectionsWorld extends Omit<EngineShared, "failed" | "ended" | "wakeAt"> {
+  /** A connection is no longer here. */
+  readonly gone: (connection: ConnectionId) => void;
+  /** Some connection has timed work at `at`, perhaps sooner than all others. */
+  readonly timed: (at: number) => void;
+}
+
+/**
+ * One engine's connections. An exception on behalf of one closes it alone and is told once; what is
+ * not here is passed over.
+ */
+export class EngineConnections {
+  readonly #world: ConnectionsWorld;
+  readonly #shared: EngineShared;
+  readonly #connections = new Map<ConnectionId, EngineConnection>();
+  /** Which connection sends a down-track. */
+  readonly #downTracks = new Map<DownTrackId, ConnectionId>();
+  /** Connections by when they have timed work. */
+  readonly #wakes = new WakeQueue<EngineConnection>();
+
+  constructor(world: ConnectionsWorld) {
+    this.#world = world;
+    this.#shared = {
+      ...world,
+      failed: (connection, error) => this.#failed(connection, error),
+      ended: (connection) => this.#forget(connection),
+      wakeAt: (entry, at) => {
+        this.#wakes.move(entry, at);
+        world.timed(at);
+      },
+    };
+  }
+
+  get(id: ConnectionId): EngineConnection | undefined {
+    return this.#connections.get(id);
+  }
+
+  /** All of them, as they are now. */
+  all(): EngineConnection[] {
+    return [...this.#connections.values()];
+  }
+
+  /** When the first has timed work; `Infinity` if nothing is foreseen. */
+  get nextWakeAt(): number {
+    return this.#wakes.nextAt;
+  }
+
+  /** Does the timed work of those for whom it is due. */
+  wake(now: number): void {
+    for (;;) {
+      const connection = this.#wakes.take(now);
+      if (connection === undefined) return;
+      try {
+        connection.tick(now);
+        const at = connection.nextWakeAt();
+        if (at !== Infinity) this.#wakes.move(connection.wake, Math.max(at, now + GRAIN_MS));
+      } catch (error) {
+        this.#failed(connection.id, error);
+      }
+    }
+  }
+
+  /** Runs `step`; a throw closes `id` and is told as a failure of it alone. */
+  guard(id: ConnectionId, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#failed(id, error);
+    }
+  }
+
+  carryOut(command: ConnectionCommand): void {
+    const id = "connection" in command
+      ? command.connection
+      : this.#downTracks.get(command.downTrack);
+    if (id === undefined) return;
+    if (command.type === "open_connection") return this.guard(id, () => this.#open(command));
+    const connection = this.#connections.get(id);
+    if (connection !== undefined) this.guard(id, () => this.#command(command, connection));
+  }
+
+  /** Closes all. */
+  close(): void {
+    for (const connection of this.#connections.values()) connection.close();
+    this.#connections.clear();
+  }
+
+  #open({ connection, local, dataChannels, dataPolicy }: OpenConnection): void {
+    if (this.#connections.has(connection)) return;
+    const opened = new EngineConnection(connection, local, dataChannels, this.#shared, dataPolicy);
+    this.#connections.set(connection, opened);
+  }
+
+  #command(
+    command: Exclude<ConnectionCommand, OpenConnection>,
+    connection: EngineConnection,
+  ): void {
+    const { upTracks, platform: { clock } } = this.#world;
+    const { sending } = connection;
+    switch (command.type) {
+      case "set_remote":
+        return connection.setRemote({
+          ice: command.remote,
+          fingerprints: command.fingerprints,
+          ...(command.dtlsRole === undefined ? {} : { dtlsRole: command.dtlsRole }),
+          ...(command.sctp === undefined ? {} : { sctp: command.sctp }),
+        });
+      case "restart_ice":
+        return connection.restartIce(command.local);
+      case "set_receive":
+        return connection.receiving.setSections(command.sections);
+      case "add_down_track": {
+        const { downTrack, section, target } = command;
+        const upTrack = upTracks.get(command.upTrack);
+        if (upTrack === undefined || this.#downTracks.has(downTrack)) return;
+        this.#downTracks.set(downTrack, connection.id);
+        return sending.add(downTrack, command.upTrack, upTrack, section, target, clock.now());
+      }
+      case "set_down_track_target":
+        return sending.setTarget(command.downTrack, command.target, clock.now());
+      case "set_down_track_source": {
+        const upTrack = upTracks.get(command.upTrack);
+        if (upTrack === undefined) return;
+        return sending.setSource(command.downTrack, command.upTrack, upTrack, clock.now());
+      }
+      case "remove_down_track":
+        sending.remove(command.downTrack);
+        this.#downTracks.delete(command.downTrack);
+        return;
+      case "close_connection":
+        this.#forget(connection.id);
+        return connection.close();
+    }
+  }
+
+  #forget(id: ConnectionId): void {
+    const connection = this.#connections.get(id);
+    if (connection !== undefined) this.#wakes.move(connection.wake, Infinity);
+    this.#connections.delete(id);
+    this.#world.gone(id);
+    for (const [downTrack, sender] of this.#downTracks) {
+      if (sender === id) this.#downTracks.delete(downTrack);
+    }
+  }
+
+  #failed(id: ConnectionId, error: unknown): void {
+    const { drops, platform, emit } = this.#world;
+    drops.count("engine_threw");
+    platform.log.error("Media engine failed on a connection", { connection: id, error });
+    const connection = this.#connections.get(id);
+    if (connection === undefined) return;
+    this.#forget(id);
+    connection.close();
+    emit({ type: "connection_failed", connection: id, reason: "internal_error" });
+  }
+}
+
+type OpenConnection = Extract<EngineCommand, { readonly type: "open_connection" }>;

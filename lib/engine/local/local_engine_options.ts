@@ -1,0 +1,55 @@
+/**
+ * What a local engine is made of, and what it is to those who run one.
+ *
+ * @module
+ */
+import type { DropCounters } from "../../base/drop_counters.ts";
+import type { Platform } from "../../base/platform.ts";
+import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
+import type { PacketMarks } from "../../transport/datagrams/datagrams.ts";
+import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
+import type { NativeUse, SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
+import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
+import type { SingleEngine } from "../messages/engine_messages.ts";
+import type { ListenAddress } from "../messages/listen_address.ts";
+import type { AddressChoice } from "../messages/udp_listeners.ts";
+import type { RelayNeighbours } from "../relay/engine_relays.ts";
+
+/** Where the engine listens and how clients reach it. */
+export interface LocalEngineOptions extends AddressChoice {
+  readonly platform: Platform;
+  /** Addresses to bind for UDP; a wildcard is a socket for each address. Port 0 takes any. */
+  readonly udp: readonly ListenAddress[];
+  /** Addresses to bind for ICE over TCP; may be empty. */
+  readonly tcp: readonly ListenAddress[];
+  /** Literal addresses for candidates, in order of preference, each valid for all sockets. */
+  readonly advertised: readonly string[];
+  readonly drops?: DropCounters;
+  /** How loudness is measured; LiveKit's defaults if absent. */
+  readonly audioLevel?: AudioLevelOptions;
+  /** Whether sockets and ciphers use native code; `off` if absent. */
+  readonly native?: NativeUse;
+  /** How packets are marked; not at all if absent. */
+  readonly marks?: PacketMarks;
+  /** What seals media, in place of what `native` means. */
+  readonly srtp?: SrtpEngine;
+  /** The other engines of this process, for rooms that span several; absent if it is alone. */
+  readonly relays?: RelayNeighbours;
+  /** Made here if absent. Engines that one client may meet share it. */
+  readonly certificate?: DtlsCertificate;
+  /** ICE over TCP that another thread listens for. */
+  readonly distantTcp?: DistantTcp;
+}
+
+/** How much an engine has done since it started. */
+export interface EngineTotals {
+  /** Time spent on packets and timed work, µs. */
+  readonly busyUs: number;
+  /** Datagrams handed to the system. */
+  readonly packetsOut: number;
+}
+
+/** An engine in this thread. */
+export interface ThreadEngine extends SingleEngine {
+  totals(): EngineTotals;
+}
