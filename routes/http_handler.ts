@@ -1,6 +1,7 @@
 /**
  * The HTTP handler: a fetch-style function that needs no port. It runs LiveKit's middleware in
- * LiveKit's order (recovery, CORS, `//` paths, body limit, authentication) around the route table.
+ * LiveKit's order (1.13.5, `pkg/service/server.go`: recovery, CORS, `//` paths, body limit,
+ * authentication) around the route table.
  *
  * @module
  */

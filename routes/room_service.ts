@@ -1,7 +1,7 @@
 /**
  * `livekit.RoomService`: each method checks the grant, calls one function of {@linkcode RoomAdmin}
- * and words the outcome. The order of grant and limit checks is LiveKit's and differs between
- * methods.
+ * and words the outcome. The order of grant and limit checks is LiveKit's (1.13.5,
+ * `pkg/service/roomservice.go`) and differs between methods.
  *
  * @module
  */

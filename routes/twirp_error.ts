@@ -49,8 +49,8 @@ export class TwirpError {
 }
 
 /**
- * An error as LiveKit words those that come from behind its API layer: SDKs and applications
- * compare the text, prefix included.
+ * An error as LiveKit 1.13.5 (psrpc, `errors.go`) words those that come from behind its API layer:
+ * SDKs and applications compare the text, prefix included.
  */
 export function relayedError(code: TwirpCode, msg: string): TwirpError {
   return new TwirpError(code, `twirp error unknown: ${msg}`);

@@ -3,7 +3,8 @@
  * RFC 9725.
  *
  * Every refusal of these routes is JSON with an `error`. The entity tag is the ufrag as it is,
- * without the quotes of RFC 9110, as LiveKit's clients know it; both spellings are understood.
+ * without the quotes of RFC 9110 §8.8.3, as LiveKit's clients know it; both spellings are
+ * understood.
  *
  * @module
  */

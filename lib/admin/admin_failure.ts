@@ -57,7 +57,10 @@ const CODES: Readonly<Record<number, AdminFailureCode>> = {
   [RPC_ERROR.sendFailed]: "internal",
 };
 
-/** A failed remote procedure call. Codes of the application itself are internal errors to the caller. */
+/**
+ * A failed remote procedure call. Codes of the application itself are internal errors to the
+ * caller.
+ */
 export function rpcFailure({ code, message, data }: RpcOutcome & { ok: false }): AdminFailure {
   const detail = data === "" ? "" : `: ${data}`;
   return new AdminFailure(CODES[code] ?? "internal", `RpcError ${code}: ${message}${detail}`);

@@ -2,8 +2,9 @@
  * The agent workers of this node, and the choice of one for a job.
  *
  * A worker takes jobs of one type, under one agent name, namespace and deployment. Among those that
- * fit and are available and below the target load, one is drawn at random with weight 1 − load; one
- * that declines or vanishes is not asked again for the same job.
+ * fit and are available and below the target load, one is drawn at random with weight 1 − load
+ * (LiveKit 1.13.5, `pkg/service/agentservice.go`); one that declines or vanishes is not asked again
+ * for the same job.
  *
  * @module
  */

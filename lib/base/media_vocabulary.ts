@@ -20,11 +20,11 @@ export interface CodecParameters {
   readonly fmtp: string;
   /** `a=rtcp-fb` values: `nack`, `nack pli`, `ccm fir`, `transport-cc`, `goog-remb`. */
   readonly feedback: readonly string[];
-  /** Payload type of the `rtx` codec whose `apt` is this one (RFC 4588), if negotiated. */
+  /** Payload type of the `rtx` codec whose `apt` is this one (RFC 4588 §8), if negotiated. */
   readonly rtxPayloadType?: number;
 }
 
-/** One negotiated RTP header extension (`a=extmap`), RFC 8285. */
+/** One negotiated RTP header extension (`a=extmap`), RFC 8285 §5. */
 export interface HeaderExtension {
   readonly id: number;
   readonly uri: string;
@@ -110,7 +110,7 @@ export interface SendSection {
   readonly mid: string;
   readonly kind: MediaKind;
   readonly ssrc: number;
-  /** Retransmission SSRC (RFC 4588); absent without RTX. */
+  /** Retransmission SSRC (RFC 4588 §5); absent without RTX. */
   readonly rtxSsrc?: number;
   /** RTCP canonical name (RFC 3550 §6.5.1). */
   readonly cname: string;

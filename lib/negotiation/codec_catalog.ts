@@ -34,7 +34,7 @@ export interface CodecPolicy {
   readonly codecs: readonly CatalogCodec[];
 }
 
-/** LiveKit's default `enabled_codecs`. */
+/** LiveKit's default `enabled_codecs` (1.13.5, `pkg/config/config.go`). */
 export const DEFAULT_ENABLED_MIMES: readonly string[] = [
   "audio/PCMU",
   "audio/PCMA",
@@ -63,7 +63,10 @@ const h264 = (payloadType: number, packetizationMode: 0 | 1, profileLevelId: str
     `level-asymmetry-allowed=1;packetization-mode=${packetizationMode};profile-level-id=${profileLevelId}`,
   );
 
-/** Every codec, with the payload types that LiveKit's clients have always seen. */
+/**
+ * Every codec, with the payload types that LiveKit's clients have always seen (1.13.5,
+ * `pkg/rtc/mediaengine.go`).
+ */
 export const CATALOG: readonly CatalogCodec[] = [
   audio("audio/opus", 111, "minptime=10;useinbandfec=1", 48_000, 2),
   audio("audio/red", 63, "111/111", 48_000, 2),
@@ -201,7 +204,7 @@ export function sameCodec(
   }
 }
 
-/** Whether `red` is redundancy for `opus` (RFC 2198 in SDP: its fmtp lists payload types). */
+/** Whether `red` is redundancy for `opus` (RFC 2198 §5, in SDP: its fmtp lists payload types). */
 export function redCarries(red: CodecParameters, opus: CodecParameters | undefined): boolean {
   return opus !== undefined && red.fmtp.split("/").includes(String(opus.payloadType));
 }
@@ -261,7 +264,7 @@ function packetizationMode(codec: { readonly fmtp: string }): string {
   return fmtpValue(codec.fmtp, "packetization-mode", "0");
 }
 
-/** The profile a `profile-level-id` names (RFC 6184 table 5); absent means Baseline. */
+/** The profile a `profile-level-id` names (RFC 6184 §8.1, table 5); absent means Baseline. */
 function h264Profile(fmtp: string): string {
   const id = fmtpValue(fmtp, "profile-level-id", "42000a").toLowerCase();
   if (!/^[0-9a-f]{6}$/.test(id)) return id;

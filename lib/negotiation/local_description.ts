@@ -30,11 +30,11 @@ export interface LocalParameters {
   readonly dtlsRole?: DtlsRole;
 }
 
-/** SCTP port of every WebRTC data channel transport (RFC 8841). */
+/** SCTP port of every WebRTC data channel transport (RFC 8841 §5). */
 export const SCTP_PORT = 5000;
 /** Largest message we take from a client, bytes. */
 export const MAX_MESSAGE_SIZE = 65_535;
-/** Protocol of the `m=application` line for data channels (RFC 8841). */
+/** Protocol of the `m=application` line for data channels (RFC 8841 §4). */
 export const DATA_CHANNEL_PROTOCOL = "UDP/DTLS/SCTP";
 export const DATA_CHANNEL_FORMAT = "webrtc-datachannel";
 /** Protocol of our own media sections (RFC 8829 §5.1.2). */
@@ -97,7 +97,7 @@ export function sessionLines(
   ];
 }
 
-/** The `m=` and `c=` lines; port 9 (discard) stands for ICE (RFC 8840), 0 refuses. */
+/** The `m=` and `c=` lines; port 9 (discard) stands for ICE (RFC 8840 §4.1.1), 0 refuses. */
 export function mediaLines(
   media: string,
   protocol: string,
@@ -156,7 +156,7 @@ export function extensionLines(extensions: readonly HeaderExtension[]): readonly
   return extensions.map(({ id, uri }) => `a=extmap:${id} ${uri}`);
 }
 
-/** The `m=application` section of the data channels (RFC 8841). */
+/** The `m=application` section of the data channels (RFC 8841 §4). */
 export function dataChannelLines(
   local: LocalParameters,
   mid: string,

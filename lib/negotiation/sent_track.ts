@@ -65,7 +65,7 @@ export function msidLine({ streamId, trackId }: SubscribedTrack): string {
   return `a=msid:${streamId} ${trackId}`;
 }
 
-/** `a=ssrc-group` and `a=ssrc` lines (RFC 5576). */
+/** `a=ssrc-group` and `a=ssrc` lines (RFC 5576 §4). */
 export function ssrcLines(
   track: SubscribedTrack,
   codecs: readonly CodecParameters[],

@@ -1,6 +1,6 @@
 /**
- * The command line: LiveKit's flags, environment variables and subcommands. Parses and calls one
- * action; what the actions do is `main.ts`'s to say.
+ * The command line: LiveKit's flags, environment variables and subcommands (1.13.5,
+ * `cmd/server/main.go`). Parses and calls one action; what the actions do is `main.ts`'s to say.
  *
  * @module
  */

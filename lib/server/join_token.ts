@@ -10,7 +10,7 @@ import type { TokenClaims, VideoGrant } from "../signalling/access_token.ts";
 import { parseGoDuration } from "./config/config_values.ts";
 import { nearestName } from "./config/nearest_name.ts";
 
-/** A month, as LiveKit's `create-join-token` gives. */
+/** A month, as LiveKit's `create-join-token` gives (1.13.5, `cmd/server/commands.go`). */
 const VALID_FOR_MS = 30 * 24 * 3_600_000;
 
 /** What `create-join-token` was asked for; absent where nothing was said. */

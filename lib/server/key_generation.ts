@@ -1,5 +1,5 @@
 /**
- * Makes API keys and secrets in LiveKit's form.
+ * Makes API keys and secrets in LiveKit's form (1.13.5, `cmd/server/commands.go`).
  *
  * @module
  */

@@ -5,7 +5,8 @@
  * into the HTTP answer LiveKit gives for it; it never throws on bad input.
  * {@linkcode signAccessToken} makes tokens that every LiveKit server accepts. Time is an argument.
  *
- * Source: LiveKit access token format (claims beside the registered ones of RFC 7519).
+ * Source: livekit/protocol 1.50, `auth/grants.go` and `auth/verifier.go` (claims beside the
+ * registered ones of RFC 7519 §4.1).
  *
  * @module
  */
@@ -331,7 +332,7 @@ function readRoomConfig(
   }
 }
 
-/** The words LiveKit servers use for the same failures. */
+/** The words LiveKit servers use for the same failures (1.13.5, `pkg/service/auth.go`). */
 function verifyDetail(error: unknown): string {
   if (error instanceof errors.JWTExpired) return "token has invalid claims: token is expired";
   if (error instanceof errors.JWTClaimValidationFailed) {

@@ -1,7 +1,8 @@
 /**
  * Reads a signalling request (`/rtc`, `/rtc/v1` and their `/validate`): query string and verified
- * token in, join parameters or LiveKit's exact HTTP refusal out. The order of the checks is part of
- * the contract, because clients tell failures apart by status and body.
+ * token in, join parameters or LiveKit's exact HTTP refusal out (1.13.5,
+ * `pkg/service/rtcservice.go`). The order of the checks is part of the contract, because clients
+ * tell failures apart by status and body.
  *
  * Pure but for the `admit` callback, which asks the room layer between two of the checks.
  *

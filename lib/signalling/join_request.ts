@@ -20,7 +20,8 @@ import { decodeMessage } from "./signal_codec.ts";
 import { decodeUrlBase64 } from "./url_base64.ts";
 
 /**
- * Largest join request, compressed or not, bytes: what an HTTP header may have at most in LiveKit.
+ * Largest join request, compressed or not, bytes: what an HTTP header may have at most in LiveKit
+ * (1.13.5, `pkg/service/rtcservice.go`).
  */
 export const MAX_JOIN_REQUEST_BYTES = 1024 * 1024;
 

@@ -1,6 +1,6 @@
 /**
  * Reads a WHIP client's request to join: query, headers and verified token in, join parameters or
- * LiveKit's refusal out, in LiveKit's order of checks.
+ * LiveKit's refusal out, in LiveKit's order of checks (1.13.5, `pkg/service/whipservice.go`).
  *
  * Pure.
  *

@@ -1,5 +1,5 @@
 /**
- * WHIP sessions (RFC 9725): a client that offers once over HTTP, is answered once, and is a
+ * WHIP sessions (RFC 9725 §4): a client that offers once over HTTP, is answered once, and is a
  * participant like any other from then on, but for having no socket.
  *
  * Contract: a session exists from its answer until its participant ends, for whatever reason. Only

@@ -1,5 +1,6 @@
 /**
- * Packets of LiveKit's data tracks, as they travel on the `_data_track` channel.
+ * Packets of LiveKit's data tracks, as they travel on the `_data_track` channel (LiveKit's server
+ * 1.13.5, `pkg/rtc/datatrack/packet.go`).
  *
  * A header of 12 bytes, big endian: version (3 bits), start and end of a frame, extensions follow,
  * 10 reserved bits; handle; sequence number; frame number; timestamp. Extensions are a 16-bit count

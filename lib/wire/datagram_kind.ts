@@ -29,7 +29,8 @@ export function datagramKind(bytes: Uint8Array, length: number): DatagramKind {
   const first = bytes[0]!;
   if (first >= 128 && first <= 191) {
     const second = bytes[1]!;
-    // RTCP types 192–223 are RTP payload types 64–95 with the marker bit, which RFC 5761 forbids.
+    // RTCP types 192–223 are RTP payload types 64–95 with the marker bit, which RFC 5761 §4
+    // forbids.
     if (second >= 192 && second <= 223) return "rtcp";
     return length >= RTP_MIN ? "rtp" : "other";
   }

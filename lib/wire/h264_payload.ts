@@ -1,5 +1,5 @@
 /**
- * Where a key frame starts in H.264 (RFC 6184) and H.265 (RFC 7798) payloads.
+ * Where a key frame starts in H.264 (RFC 6184 §5) and H.265 (RFC 7798 §4) payloads.
  *
  * A key frame is joined at its sequence parameter set, not at the picture: a decoder that starts at
  * an IDR or IRAP picture without parameter sets shows nothing.

@@ -1,5 +1,5 @@
 /**
- * Reading single RTP header extensions and writing an extension block (RFC 8285).
+ * Reading single RTP header extensions and writing an extension block (RFC 8285 §4).
  *
  * Reading works on an {@linkcode RtpView} and allocates nothing, except for the text forms, which
  * are used only on a stream's first packets.
@@ -35,7 +35,7 @@ export function readTransportSequence(view: RtpView, id: number): number {
   return (view.bytes[at]! << 8) | view.bytes[at + 1]!;
 }
 
-/** Audio level in -dBov, 0 (loudest) to 127 (silence), RFC 6464; -1 if absent. */
+/** Audio level in -dBov, 0 (loudest) to 127 (silence), RFC 6464 §3; -1 if absent. */
 export function readAudioLevel(view: RtpView, id: number): number {
   return view.extensionLength(id) < 1 ? -1 : view.bytes[view.extensionOffset(id)]! & 0x7f;
 }

@@ -1,5 +1,5 @@
 /**
- * Redundant audio (RFC 2198): one payload that holds its own frame last, and before it copies of
+ * Redundant audio (RFC 2198 §3): one payload that holds its own frame last, and before it copies of
  * the frames that went before.
  *
  * A parser of outside bytes that is reused packet after packet: it allocates nothing, and anything

@@ -14,7 +14,7 @@ import { nodeOf, nodesOf, rawValues, type SdpNode, textOf, uintOf } from "./sdp_
 /** Who sends, seen from the side that wrote the description. */
 export type Direction = "sendrecv" | "sendonly" | "recvonly" | "inactive";
 
-/** SSRCs of one encoding: the media and, with RFC 4588, its retransmissions. */
+/** SSRCs of one encoding: the media and, with RFC 4588 §5, its retransmissions. */
 export interface SsrcPair {
   readonly ssrc: number;
   readonly rtxSsrc?: number;
@@ -35,9 +35,9 @@ export interface RemoteSection {
   /** Codecs this server knows, in the client's order, `rtx` folded into `rtxPayloadType`. */
   readonly codecs: readonly CodecParameters[];
   readonly extensions: readonly HeaderExtension[];
-  /** Ids of the MediaStream and the MediaStreamTrack (RFC 8830); braces of Firefox kept. */
+  /** Ids of the MediaStream and the MediaStreamTrack (RFC 8830 §2); braces of Firefox kept. */
   readonly msid?: { readonly stream: string; readonly track: string };
-  /** Simulcast layers the client sends (RFC 8853), lowest resolution first, at most three. */
+  /** Simulcast layers the client sends (RFC 8853 §5), lowest resolution first, at most three. */
   readonly rids: readonly string[];
   /** SSRCs in the order of their `SIM` group, else of their first line. */
   readonly ssrcs: readonly SsrcPair[];
@@ -74,7 +74,7 @@ const MIME_BY_NAME: Readonly<Record<"audio" | "video", ReadonlyMap<string, strin
     ["av1", "video/AV1"],
   ]),
 };
-/** Payload types that need no `a=rtpmap` (RFC 3551 table 4). */
+/** Payload types that need no `a=rtpmap` (RFC 3551 §6, table 4). */
 const STATIC_CODECS = new Map([["0", { mime: "audio/PCMU" }], ["8", { mime: "audio/PCMA" }]]);
 
 /**
@@ -197,7 +197,7 @@ function readExtensions(node: SdpNode): readonly HeaderExtension[] {
   for (const line of nodesOf(node, "ext")) {
     const id = uintOf(line, "value", 255);
     const uri = textOf(line, "uri");
-    // An encrypted extension (RFC 9335) is another thing than the plain one of the same name.
+    // An encrypted extension (RFC 6904 §4) is another thing than the plain one of the same name.
     if (!id || !uri || byId.has(id) || textOf(line, "encrypt-uri") !== undefined) continue;
     byId.set(id, { id, uri });
   }

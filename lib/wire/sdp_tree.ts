@@ -1,6 +1,6 @@
 /**
- * The SDP grammar (RFC 8866) as an untyped tree, from the `sdp-transform` package, with limits in
- * front of it and typed, total readers behind it.
+ * The SDP grammar (RFC 8866 §9) as an untyped tree, from the `sdp-transform` package, with limits
+ * in front of it and typed, total readers behind it.
  *
  * The package has no types and returns numbers where a value happens to look like one, so nothing
  * outside this file touches its result: everything is read with {@linkcode textOf} and friends,

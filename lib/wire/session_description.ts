@@ -1,5 +1,6 @@
 /**
- * A client's whole session description as a typed value (RFC 8866, RFC 8829, BUNDLE: RFC 9143).
+ * A client's whole session description as a typed value (RFC 8866 §5, RFC 8829 §5.8, BUNDLE: RFC
+ * 9143 §7).
  *
  * Contract: {@linkcode parseDescription} is total. A description it accepts has unique mids, and
  * ICE credentials and a fingerprint unless every section is rejected, because everything here runs
@@ -20,7 +21,7 @@ import { directionOf, readSection, type RemoteSection } from "./sdp_sections.ts"
 
 export type { Direction, RemoteSection, SsrcPair } from "./sdp_sections.ts";
 
-/** `a=setup` (RFC 8842): who opens the DTLS connection. `holdconn` has no meaning there. */
+/** `a=setup` (RFC 8842 §5): who opens the DTLS connection. `holdconn` has no meaning there. */
 export type DtlsSetup = "active" | "passive" | "actpass";
 
 /**

@@ -215,7 +215,8 @@ export function writeBindingSuccess(
 }
 
 /**
- * Codes an authenticated request can be refused with, and their RFC 8489 / RFC 8445 reason phrases.
+ * Codes an authenticated request can be refused with, and their reason phrases (RFC 8489 §14.8, RFC
+ * 8445 §7.3.1.1).
  */
 const REASONS = {
   400: "Bad Request",

@@ -30,7 +30,10 @@ import {
 import { RoundTrip } from "./round_trip.ts";
 import { StreamDemux } from "./stream_demux.ts";
 
-/** Receiver reports, ms: LiveKit's interval; RFC 3550's minimum would starve publishers of RTT. */
+/**
+ * Receiver reports, ms: LiveKit's interval (1.13.5, `pkg/sfu/buffer/buffer.go`); RFC 3550 §6.2's
+ * minimum would starve publishers of RTT.
+ */
 const REPORT_INTERVAL_MS = 1_000;
 /**
  * Our SSRC in RTCP to publishers. We send no RTP there, so any value does; libwebrtc uses 1 too.

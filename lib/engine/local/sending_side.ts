@@ -23,7 +23,7 @@ import {
 import type { DownTrackInterval, DownTrackStats, MediaEvent } from "../messages/media_messages.ts";
 import { roundTripMs } from "./round_trip.ts";
 
-/** Sender reports per down-track, ms (LiveKit's interval). */
+/** Sender reports per down-track, ms (LiveKit's interval: 1.13.5, `pkg/rtc/participant.go`). */
 const REPORT_INTERVAL_MS = 3_000;
 /** The first reports come sooner, so that receivers can synchronise lips early. */
 const FIRST_REPORT_MS = 300;

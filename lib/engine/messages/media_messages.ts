@@ -147,7 +147,7 @@ export type MediaEvent =
     readonly remote?: { readonly hostname: string; readonly port: number };
   }
   | {
-    /** No valid STUN for a while, though it may come back (RFC 7675 in spirit). */
+    /** No valid STUN for a while, though it may come back (RFC 7675 §5.1 in spirit). */
     readonly type: "connection_interrupted";
     readonly connection: ConnectionId;
   }

@@ -1,5 +1,5 @@
 /**
- * Which frames of redundant audio (RFC 2198) a subscriber gets that can only decode the codec in
+ * Which frames of redundant audio (RFC 2198 §3) a subscriber gets that can only decode the codec in
  * it: each packet's own frame, and from its copies those frames whose own packets did not come.
  *
  * Contract: a frame is given out once, even if its packet comes after a copy of it. Memory is

@@ -1,5 +1,5 @@
 /**
- * Answers one subscriber's NACKs from the up-track's caches, as RTX (RFC 4588) where negotiated.
+ * Answers one subscriber's NACKs from the up-track's caches, as RTX (RFC 4588 §4) where negotiated.
  *
  * Contract: a resent packet equals its first sending byte for byte, except for what RTX and the
  * connection number anew (RTX header, transport-wide number, abs-send-time); it is resent at most

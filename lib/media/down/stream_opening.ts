@@ -15,7 +15,10 @@ import type { LayerSource } from "../packet/forwarding_ports.ts";
 
 /** What media has to come first, ms, so that most streams need no padding. */
 const HEAD_START_MS = 100;
-/** Pause between two packets, ms, and how many there are at most: 5 s, as a LiveKit server does. */
+/**
+ * Pause between two packets, ms, and how many there are at most: 5 s, as a LiveKit server does
+ * (1.13.5, `pkg/sfu/downtrack.go`).
+ */
 const INTERVAL_MS = 100;
 const MAX_PACKETS = 50;
 

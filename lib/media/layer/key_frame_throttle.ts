@@ -6,7 +6,10 @@
  * @module
  */
 
-/** Least time between two requests by spatial layer, ms (`rtc.pli_throttle`). */
+/**
+ * Least time between two requests by spatial layer, ms (`rtc.pli_throttle`; LiveKit 1.13.5,
+ * `pkg/sfu/receiver_base.go`).
+ */
 const THROTTLE_MS: readonly number[] = [500, 1000, 1000];
 /** Until the first key frame of a layer a request is repeated this often, ms… */
 const SEED_INTERVAL_MS = 1000;

@@ -1,6 +1,6 @@
 /**
  * Decides which lost packets of one SSRC to ask for again (generic NACK, RFC 4585 §6.2.1; limits as
- * a LiveKit server has them).
+ * in livekit/mediatransportutil, June 2026, `pkg/nack/nack.go`).
  *
  * Pure state: feed it every packet, call {@linkcode NackTracker.collect} at
  * {@linkcode NackTracker.nextWakeAt}, send what it wrote. Numbers are extended, so a wrap is

@@ -9,8 +9,8 @@ import type { CodecParameters } from "../../base/media_vocabulary.ts";
  * The best entry of `offered` for a stream of `source`, or `undefined` if none can decode it.
  *
  * H.264 prefers the same profile and packetization mode, then the same mode, then any. VP9 and AV1
- * profiles are different bitstreams, so they must be equal. Redundant audio (RFC 2198) goes as it
- * is where its frames keep their payload type, else as the opus in it.
+ * profiles are different bitstreams, so they must be equal. Redundant audio (RFC 2198 §3) goes as
+ * it is where its frames keep their payload type, else as the opus in it.
  */
 export function matchCodec(
   source: CodecParameters,

@@ -1,6 +1,6 @@
 /**
- * How loud one microphone is, from the audio levels in its packets (RFC 6464), as a LiveKit server
- * measures it for active speakers.
+ * How loud one microphone is, from the audio levels in its packets (RFC 6464 §3), as a LiveKit
+ * server measures it for active speakers (1.13.5, `pkg/sfu/audio/audiolevel.go`).
  *
  * Pure: feed it every level with the duration it stands for, read {@linkcode AudioLevel.level}.
  *

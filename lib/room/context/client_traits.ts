@@ -2,7 +2,8 @@
  * What a client can and cannot do, by its protocol version and by what it says it is.
  *
  * Pure. Every exception the server makes for a client is named here and nowhere else. Sources:
- * LiveKit protocol versions; known faults of SDKs and browsers.
+ * LiveKit's server 1.13.5, `pkg/rtc/types/protocol_version.go`, `pkg/rtc/clientinfo.go` and
+ * `pkg/clientconfiguration/conf.go`; faults of SDKs and browsers that tests here show.
  *
  * @module
  */

@@ -3,7 +3,7 @@
  * What was found out for a client is remembered for a while, so that it does not have to be found
  * out again when it rejoins.
  *
- * Source: LiveKit's ICE fallback.
+ * Source: LiveKit's server 1.13.5, `pkg/utils/iceconfigcache.go`.
  *
  * @module
  */

@@ -13,7 +13,10 @@ export interface SubscriptionLimits {
   readonly video: number;
 }
 
-/** Defaults of new rooms and limits of all; times in the units of LiveKit's configuration. */
+/**
+ * Defaults of new rooms and limits of all; times in the units of LiveKit's configuration (1.13.5,
+ * `pkg/config/config.go`).
+ */
 export interface RoomOptions {
   readonly emptyTimeoutS: number;
   readonly departureTimeoutS: number;

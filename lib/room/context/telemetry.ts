@@ -24,8 +24,8 @@ import type { ClientFacts } from "./participant_facts.ts";
 export type SubscriptionOutcome = "attempt" | "success" | "failure" | "cancel";
 
 /**
- * The media plane was told of a connection; it had a path; DTLS was up; and its data channels, if it
- * has any, were open as well.
+ * The media plane was told of a connection; it had a path; DTLS was up; and its data channels, if
+ * it has any, were open as well.
  */
 export type ConnectionState = "started" | "ice_connected" | "connected" | "fully_established";
 

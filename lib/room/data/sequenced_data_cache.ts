@@ -2,7 +2,7 @@
  * The reliable packets of a room's last two seconds, for participants whose data channels open only
  * now. Pure: `now` is monotonic ms. Bounded by time and by bytes; the oldest go first.
  *
- * Source: LiveKit's handling of reliable data while a participant joins.
+ * Source: LiveKit's server 1.13.5, `pkg/rtc/room.go` (`dataMessageCache`).
  *
  * @module
  */

@@ -4,7 +4,7 @@
  *
  * A call ends exactly once: with the participant's response, with an error code, or when it is too
  * late. The recipient sees an ordinary request from a caller whose identity is the call's id.
- * Protocol: LiveKit RPC over data packets, version 1.
+ * Protocol: LiveKit RPC over data packets, version 1 (LiveKit 1.13.5, `pkg/rtc/participant.go`).
  *
  * @module
  */

@@ -11,7 +11,7 @@
  */
 import type { UpTrackId } from "../../base/ids.ts";
 
-/** Levels are told in steps of one over this. */
+/** Levels are told in steps of one over this (LiveKit 1.13.5, `pkg/rtc/room.go`). */
 const STEPS = 8;
 /** A microphone is silent when nothing was heard of it for this many intervals. */
 const STALE_INTERVALS = 2;

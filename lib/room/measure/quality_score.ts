@@ -2,9 +2,9 @@
  * How good the path of one track is: a score of 0–100 out of losses and missing layers, smoothed,
  * and the words and marks users see.
  *
- * Pure: call {@linkcode QualityScore.update} once per interval. A score rises slowly and falls
- * fast; it never falls below a floor while packets flow, so that a path that has recovered shows it
- * soon.
+ * Source: LiveKit's server 1.13.5, `pkg/sfu/connectionquality/scorer.go`. Pure: call
+ * {@linkcode QualityScore.update} once per interval. A score rises slowly and falls fast; it never
+ * falls below a floor while packets flow, so that a path that has recovered shows it soon.
  *
  * @module
  */

@@ -7,7 +7,7 @@
  * came up is enough; else it takes two failures close together. A client without a socket cannot be
  * told and is not steered.
  *
- * Source: LiveKit's ICE fallback.
+ * Source: LiveKit's server 1.13.5, `pkg/rtc/transportmanager.go` (`handleConnectionFailed`).
  *
  * @module
  */

@@ -14,9 +14,12 @@ import type { TrackSid, UpTrackId } from "../../base/ids.ts";
 import type { MediaKind } from "../../base/media_vocabulary.ts";
 import { mediaKindOf } from "./track_info.ts";
 
-/** Signal cids announced and not published, per publisher (as LiveKit). */
+/**
+ * Signal cids announced and not published, per publisher (LiveKit 1.13.5,
+ * `pkg/rtc/participant.go`).
+ */
 export const MAX_PENDING_TRACKS = 20;
-/** Announcements kept for one cid, the current one included (as LiveKit). */
+/** Announcements kept for one cid, the current one included (as there). */
 export const MAX_ENTRIES_PER_CID = 3;
 
 export interface PendingEntry {

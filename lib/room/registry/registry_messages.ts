@@ -39,7 +39,7 @@ export interface SectionPlan {
   readonly stereo: boolean;
   /** Discontinuous transmission is allowed. */
   readonly dtx: boolean;
-  /** Redundant audio (RFC 2198) is allowed, and preferred if offered. */
+  /** Redundant audio (RFC 2198 §3) is allowed, and preferred if offered. */
   readonly red: boolean;
 }
 

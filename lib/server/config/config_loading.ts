@@ -23,7 +23,10 @@ import { parseYaml } from "./yaml_document.ts";
 export const DEV_KEY = { apiKey: "devkey", secret: "secret" } as const;
 /** Default port of all UDP media. */
 export const DEFAULT_UDP_PORT = 7882;
-/** Shorter secrets are accepted with an error in the log, as LiveKit does. */
+/**
+ * Shorter secrets are accepted with an error in the log, as LiveKit does (1.13.5,
+ * `pkg/config/config.go`).
+ */
 export const MIN_SECRET_LENGTH = 32;
 
 /** The outside world as far as configuration needs it. */
@@ -180,7 +183,7 @@ function readKeyFile(path: string, sources: ConfigSources): Record<string, strin
   return parseKeys(text);
 }
 
-/** `~/…`, `$NAME` and `${NAME}`, as LiveKit expands them. */
+/** `~/…`, `$NAME` and `${NAME}`, as LiveKit expands them (1.13.5, `pkg/config/config.go`). */
 function expandPath(path: string, sources: ConfigSources): string {
   const home = sources.env("HOME") ?? "";
   return path.replace(/^~(?=\/|$)/, home).replace(

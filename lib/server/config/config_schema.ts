@@ -1,7 +1,7 @@
 /**
- * The whole configuration: every key of LiveKit's YAML file with its type and default, and the
- * {@linkcode Config} type that follows from it. All durations are in milliseconds after parsing.
- * Sizes and lengths are bytes and 0 means "no limit".
+ * The whole configuration: every key of LiveKit's YAML file (1.13.5, `pkg/config/config.go`) with
+ * its type and default, and the {@linkcode Config} type that follows from it. All durations are in
+ * milliseconds after parsing. Sizes and lengths are bytes and 0 means "no limit".
  *
  * Which keys have an effect is found out by `config_effects.ts`.
  *

@@ -1,6 +1,6 @@
 /**
  * Keys below `rtc.congestion_control`, with the names (including two that are misspelt in LiveKit)
- * and defaults of LiveKit's configuration.
+ * and defaults of LiveKit's configuration (1.13.5, `pkg/config/config.go`).
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Keys below `rtc` and `turn`, with LiveKit's names and defaults.
+ * Keys below `rtc` and `turn`, with LiveKit's names and defaults (1.13.5, `pkg/config/config.go`).
  *
  * @module
  */

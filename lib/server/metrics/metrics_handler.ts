@@ -20,7 +20,7 @@ export interface BasicCredentials {
 /**
  * Answers scrapes. Binds nothing.
  *
- * @param credentials Basic authentication (RFC 7617), if wanted.
+ * @param credentials Basic authentication (RFC 7617 §2), if wanted.
  */
 export function metricsHandler(
   metrics: Pick<Metrics, "text" | "contentType">,

@@ -1,7 +1,7 @@
 /**
  * Every metric this server exposes: name, type, labels and buckets. Names beginning with `livekit_`
- * mean what they mean on a LiveKit server, so that its dashboards work; ours begin with
- * `roomwire_`.
+ * mean what they mean on a LiveKit server (1.13.5, `pkg/telemetry/prometheus`), so that its
+ * dashboards work; ours begin with `roomwire_`.
  *
  * @module
  */

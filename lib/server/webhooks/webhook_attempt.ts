@@ -1,8 +1,8 @@
 /**
  * One signed POST of one webhook body to one URL, and what to make of its outcome.
  *
- * Source: LiveKit webhooks: a bare JSON Web Token in `Authorization` whose `sha256` claim is the
- * standard base64 SHA-256 of the body.
+ * Source: livekit/protocol 1.50, `webhook/url_notifier.go`: a bare JSON Web Token in
+ * `Authorization` whose `sha256` claim is the standard base64 SHA-256 of the body.
  *
  * @module
  */

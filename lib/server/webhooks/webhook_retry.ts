@@ -1,9 +1,9 @@
 /**
  * When a webhook that could not be delivered is tried again.
  *
- * Four retries, as LiveKit makes, and then more for as long as the event is not older than events
- * may become: LiveKit gives the first event up after 15 s although those behind it may wait for 30
- * s.
+ * Four retries, as LiveKit makes (livekit/protocol 1.50, `webhook/http_client.go`), and then more
+ * for as long as the event is not older than events may become: LiveKit gives the first event up
+ * after 15 s although those behind it may wait for 30 s.
  *
  * @module
  */

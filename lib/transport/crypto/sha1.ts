@@ -8,7 +8,7 @@
  * @module
  */
 
-/** SHA-1's block, to which RFC 2104 pads the key. */
+/** SHA-1's block, to which RFC 2104 §2 pads the key. */
 export const SHA1_BLOCK_BYTES = 64;
 export const SHA1_DIGEST_BYTES = 20;
 

@@ -58,7 +58,7 @@ export interface DatagramCounters {
 
 /** How routers are to treat what is sent. */
 export interface PacketMarks {
-  /** Differentiated services code point, 0 to 63 (RFC 2474); 46 is expedited forwarding. */
+  /** Differentiated services code point, 0 to 63 (RFC 2474 §3); 46 is expedited forwarding. */
   readonly dscp?: number;
   /** ECN-capable, ECT(0), as RFC 6679 §6 has it for RTP. */
   readonly ecn?: boolean;

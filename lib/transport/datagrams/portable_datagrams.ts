@@ -29,7 +29,10 @@ import { QUEUE_SLOTS, SendQueue } from "./send_queue.ts";
 
 /** While more than these wait to be sent, nothing is received: see `DenoDatagrams.#receive`. */
 const RECEIVE_PAUSE_SLOTS = QUEUE_SLOTS / 4;
-/** Socket buffers asked for, as the LiveKit server asks; the kernel gives what its limit allows. */
+/**
+ * Socket buffers asked for, as LiveKit asks (see `socket_options.ts`); the kernel gives what its
+ * limit allows.
+ */
 const SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;
 /**
  * Receive errors in a row before pausing: one is noise (an ICMP error), many are a broken socket.

@@ -187,7 +187,7 @@ export class SocketAddressTable {
   }
 }
 
-/** RFC 5952, with an IPv4-mapped address as the runtime's own sockets show it. */
+/** RFC 5952 §4, with an IPv4-mapped address as the runtime's own sockets show it. */
 function ipv6Text(bytes: Uint8Array): string {
   const words = new DataView(bytes.buffer, bytes.byteOffset, 16);
   const isMapped = words.getUint32(0) === 0 && words.getUint32(4) === 0 &&

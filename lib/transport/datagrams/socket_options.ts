@@ -14,7 +14,10 @@ import {
   SocketAddress,
 } from "./socket_address.ts";
 
-/** Buffers asked for, as the LiveKit server asks; the kernel gives what its limit allows. */
+/**
+ * Buffers asked for, as LiveKit asks (livekit/mediatransportutil, June 2026,
+ * `pkg/rtcconfig/webrtc_config.go`); the kernel gives what its limit allows.
+ */
 const SOCKET_BUFFER_BYTES = 16 * 1024 * 1024;
 /** Descriptors looked at. They are given out from the lowest free one. */
 const MAX_DESCRIPTORS = 65_536;

@@ -1,6 +1,6 @@
 /**
  * The one self-signed certificate of this process, and the check of a peer's certificate against
- * the fingerprints of its description (RFC 8122).
+ * the fingerprints of its description (RFC 8122 §5).
  *
  * Only SHA-2 fingerprints count: an algorithm this module does not know never matches.
  *

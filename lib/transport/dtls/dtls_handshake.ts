@@ -66,7 +66,7 @@ export interface DtlsHandshake {
   seal(type: number, body: Uint8Array): Uint8Array | undefined;
   /** A fatal alert as a record, sealed if possible; `undefined` if the peer knows nothing of us. */
   fatalAlert(description: number): Uint8Array | undefined;
-  /** Exported keying material (RFC 5705), once proven. */
+  /** Exported keying material (RFC 5705 §4), once proven. */
   exportKeyingMaterial(label: string, length: number): Uint8Array;
   /** Lets go of timers and of what was kept. Idempotent. */
   end(): void;

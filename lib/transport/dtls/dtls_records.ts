@@ -170,7 +170,9 @@ export function readClientHello(
   return { cookie: body.subarray(cookieAt + 1, end), withoutCookie };
 }
 
-/** Whether two byte strings are the same. For what is no secret: its time tells where they differ. */
+/**
+ * Whether two byte strings are the same. For what is no secret: its time tells where they differ.
+ */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

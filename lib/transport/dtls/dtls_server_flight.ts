@@ -7,7 +7,10 @@
  * @module
  */
 
-/** Extensions that a client of ours names (RFC 5764, RFC 7627, RFC 5746, RFC 8422). */
+/**
+ * Extensions that a client of ours names (RFC 5764 §4.1, RFC 7627 §5.1, RFC 5746 §3.2, RFC 8422
+ * §5.1).
+ */
 export const EXTENSION = {
   supportedGroups: 10,
   pointFormats: 11,
@@ -76,7 +79,7 @@ export function readServerHello(body: Uint8Array): ServerHello | undefined {
   return reader.isDone ? { version, random, cipherSuite, compression, extensions } : undefined;
 }
 
-/** The first certificate of the list, in DER; the others are nobody's business (RFC 8122). */
+/** The first certificate of the list, in DER; the others are nobody's business (RFC 8122 §6.2). */
 export function readCertificate(body: Uint8Array): Uint8Array | undefined {
   const reader = new Reader(body);
   const list = new Reader(reader.vector(3));

@@ -150,7 +150,7 @@ export class DtlsSession {
     return true;
   }
 
-  /** Exported keying material (RFC 5705), once connected. */
+  /** Exported keying material (RFC 5705 §4), once connected. */
   exportKeyingMaterial(label: string, length: number): Uint8Array | undefined {
     if (this.#state !== "connected") return undefined;
     return this.#handshake?.exportKeyingMaterial(label, length);

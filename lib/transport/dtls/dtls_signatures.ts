@@ -67,7 +67,9 @@ export function isSignedBy(
   }
 }
 
-/** Whether two Finished values, or cookies, are the same, in a time that does not tell where not. */
+/**
+ * Whether two Finished values, or cookies, are the same, in a time that does not tell where not.
+ */
 export function isSameSecret(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -163,7 +163,7 @@ export class WeriftDtlsServer {
     return this.#server.srtp.srtpProfile;
   }
 
-  /** Exported keying material (RFC 5705), once the handshake is done. */
+  /** Exported keying material (RFC 5705 §4), once the handshake is done. */
   exportKeyingMaterial(label: string, length: number): Uint8Array {
     return new Uint8Array(this.#server.exportKeyingMaterial(label, length));
   }

@@ -1,10 +1,10 @@
 /**
  * Lets werift's DTLS do its X25519 in native code.
  *
- * werift 0.25.2 (`dtls/src/cipher/namedCurve.ts`) computes X25519 with `tweetnacl`, which is plain
- * JavaScript and takes 0.8 ms for a key pair and as long again for the shared secret; node:crypto
- * needs a tenth. `tweetnacl` is one shared object, so replacing two of its functions with others of
- * the same meaning (RFC 7748 §6.1) is enough; nothing else here uses it.
+ * werift 0.25.2 (`dtls/src/cipher/namedCurve.ts`, `prf.ts`) computes X25519 with `tweetnacl`, which
+ * is plain JavaScript and takes 0.8 ms for a key pair and as long again for the shared secret;
+ * node:crypto needs a tenth. `tweetnacl` is one shared object, so replacing two of its functions
+ * with others of the same meaning (RFC 7748 §6.1) is enough; nothing else here uses it.
  *
  * @module
  */

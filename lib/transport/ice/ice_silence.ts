@@ -7,9 +7,12 @@
  * @module
  */
 
-/** Silence before a session counts as interrupted, ms: LiveKit's ICE disconnected timeout. */
+/**
+ * Silence before a session counts as interrupted, ms: LiveKit's ICE disconnected timeout (1.13.5,
+ * `pkg/rtc/transport.go`).
+ */
 export const INTERRUPTED_AFTER_MS = 10_000;
-/** Silence before a session is lost, ms: LiveKit's disconnected plus failed timeouts. */
+/** Silence before a session is lost, ms: LiveKit's disconnected plus failed timeouts, as there. */
 export const LOST_AFTER_MS = 15_000;
 /**
  * Wait for the very first valid request, ms: a slow signalling round trip and a TCP fallback fit.

@@ -6,8 +6,8 @@
  * connection.
  *
  * Lite agents need not send checks (RFC 8445 §2.5); every full agent answers them. As soon as a
- * client has answered one, proofs age: it has to go on answering (consent, RFC 7675), or sending
- * media, which is authenticated and cannot be said again (FFmpeg answers nothing once it is
+ * client has answered one, proofs age: it has to go on answering (consent, RFC 7675 §5.1), or
+ * sending media, which is authenticated and cannot be said again (FFmpeg answers nothing once it is
  * connected).
  *
  * An address that is not proven is asked when requests come, at most once for each (and twice more

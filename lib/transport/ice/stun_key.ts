@@ -1,5 +1,5 @@
 /**
- * HMAC-SHA1 with a fixed key (RFC 2104), prepared once per ICE password.
+ * HMAC-SHA1 with a fixed key (RFC 2104 §2), prepared once per ICE password.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The data channels of one peer connection (RFC 8831, RFC 8832) over one SCTP association.
+ * The data channels of one peer connection (RFC 8831 §6, RFC 8832 §5) over one SCTP association.
  *
  * Contract: channels are known by label; those the peer opens and those we open are used alike.
  * What waits to be sent is bounded: a reliable channel says `false`, a lossy one drops and counts.

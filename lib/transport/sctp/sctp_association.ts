@@ -1,6 +1,6 @@
 /**
- * One SCTP association (RFC 9260, RFC 8831) over DTLS: werift's stack behind a door that checks
- * every packet, and a queue that gives it one message at a time.
+ * One SCTP association (RFC 9260 §5 to §9, RFC 8831 §5) over DTLS: werift's stack behind a door
+ * that checks every packet, and a queue that gives it one message at a time.
  *
  * Contract: whatever a peer sends affects this association only: bad packets are counted, never
  * thrown, never an unhandled rejection, and memory for unfinished messages is bounded. We wait for
@@ -22,7 +22,10 @@ import {
 import { CHUNK_TYPE, readSctpPacket, type SctpPacket } from "./sctp_packets.ts";
 import { repairSctp, type SctpInternals } from "./sctp_repairs.ts";
 
-/** Largest message taken from or given to a peer, bytes; LiveKit's limit. */
+/**
+ * Largest message taken from or given to a peer, bytes; LiveKit's limit (1.13.5,
+ * `pkg/rtc/transport.go`).
+ */
 export const MAX_MESSAGE_BYTES = 65_535;
 /** `a=sctp-port` of ours. */
 export const LOCAL_SCTP_PORT = 5000;

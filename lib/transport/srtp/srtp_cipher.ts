@@ -1,5 +1,6 @@
 /**
- * The cipher port of SRTP (RFC 3711, RFC 7714): seals and opens single packets in place.
+ * The cipher port of SRTP (RFC 3711 §3, RFC 7714 §8 and §9): seals and opens single packets in
+ * place.
  *
  * Contract: a cipher knows one direction's session keys and nothing about packet order; roll-over,
  * replay and header parsing are the session's (`srtp_session.ts`). Calls are synchronous, keep no

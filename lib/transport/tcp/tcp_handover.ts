@@ -18,7 +18,7 @@ export const TAKEN_STEP_BYTES = 16 * 1024;
 /** To the session's thread. `path` numbers a TCP connection, for as long as the process lives. */
 export type TcpToSession =
   | {
-    /** One frame (RFC 4571) that came. The first makes the path known. */
+    /** One frame (RFC 4571 §2) that came. The first makes the path known. */
     readonly type: "tcp_received";
     readonly path: number;
     readonly hostname: string;

@@ -1,5 +1,6 @@
 /**
- * One accepted TCP connection as a network path (ICE-TCP passive, RFC 6544, framed by RFC 4571).
+ * One accepted TCP connection as a network path (ICE-TCP passive, RFC 6544 §4.4, framed by RFC 4571
+ * §2).
  *
  * Contract: memory per connection is bounded whatever the peer sends or fails to read; until a
  * proven STUN request names its session, anything but STUN ends it. Reads and writes use buffers of
