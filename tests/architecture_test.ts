@@ -111,6 +111,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "node:net",
     "node:process",
     "@platformatic/prom-client",
+    "ws",
     "yaml",
     "zod",
   ],

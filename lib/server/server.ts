@@ -334,7 +334,11 @@ class ComposedServer implements SfuServer {
     const signals = this.#signals;
     const state = this.#state;
     const upgrade = (request: Request, maxMessageBytes: number) => {
-      const { socket, response } = upgradeWebSocket(request, SOCKET_IDLE_TIMEOUT_S);
+      const { socket, response } = upgradeWebSocket(request, {
+        idleTimeoutS: SOCKET_IDLE_TIMEOUT_S,
+        maxMessageBytes,
+        timers: this.#platform.timers,
+      });
       return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
     };
     const limits = { maxRoomNameLength, maxParticipantIdentityLength };

@@ -186,14 +186,22 @@ class HttpFront implements HttpListener {
     const upgrade = async () => {
       const request = toRequest(message);
       if (request === undefined) return await refuse(new Response(null, { status: 400 }));
+      let isTaken = false;
       const onTaken = () => {
+        isTaken = true;
         upgradedSockets.add(socket);
         connections.upgraded(socket, clock.now());
       };
-      offerConnection(request, { socket, head, onTaken, onEnd: () => this.#leave(socket) });
+      offerConnection(request, {
+        message,
+        socket,
+        head,
+        onTaken,
+        onEnd: () => this.#leave(socket),
+      });
       const remoteAddr = { hostname: socket.remoteAddress ?? "" };
       const answer = await handler(request, { remoteAddr });
-      if (answer.status !== 101) await refuse(answer);
+      if (!isTaken) await refuse(answer);
     };
     const refuse = async (answer: Response) => {
       connections.answered(socket, clock.now());

@@ -1,23 +1,55 @@
 /**
- * Turns a request into a WebSocket, whoever brought it: the process's own listener, which hands
- * over its connection, or `Deno.serve`, where the server is embedded.
+ * Turns a request into a WebSocket. On the process's own listener `ws` takes the connection over:
+ * what a message has brought is counted while it comes, and a peer that does not read can be cut off,
+ * neither of which the runtime's own WebSocket offers. Where the server is embedded in `Deno.serve`,
+ * the runtime does it.
  *
  * @module
  */
+import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+// @ts-types="@types/ws"
+import { type WebSocket as TakenSocket, WebSocketServer } from "ws";
+import type { Cancel, Timers } from "../../base/platform.ts";
+import type { RawWebSocket } from "../../../routes/web_socket.ts";
+
+/** A message may be this much longer than allowed before it is cut off: then it is refused in words. */
+const REFUSED_IN_WORDS_BYTES = 64 * 1024;
+/** The longest message where the configuration sets no limit, bytes. */
+const LONGEST_MESSAGE_BYTES = 64 * 1024 * 1024;
+/** What a peer has to answer a close before its connection is cut, ms. */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 /** A request's connection, to be taken over. */
 export interface UpgradableConnection {
+  readonly message: IncomingMessage;
   readonly socket: Socket;
   /** What came behind the request's header. */
   readonly head: Uint8Array;
-  /** Called before it becomes a WebSocket. */
+  /** Called before it becomes a WebSocket; after that its answer is none of the caller's. */
   readonly onTaken: () => void;
   /** Called once when that has ended, or could not be made. */
   readonly onEnd: () => void;
 }
 
+/** How a WebSocket is kept. */
+export interface WebSocketRules {
+  /** Seconds without a sign of life before it ends; it is pinged every half of this. */
+  readonly idleTimeoutS: number;
+  /** Bytes of a message; 0 is no limit. */
+  readonly maxMessageBytes: number;
+  readonly timers: Timers;
+}
+
+/** A WebSocket, and what is to be answered. */
+export interface WebSocketUpgrade {
+  readonly response: Response;
+  readonly socket: RawWebSocket;
+}
+
 const connections = new WeakMap<Request, UpgradableConnection>();
+/** By the longest message, which `ws` takes once for all its sockets. */
+const servers = new Map<number, WebSocketServer>();
 
 /** Says over which connection a request came. */
 export function offerConnection(request: Request, connection: UpgradableConnection): void {
@@ -27,23 +59,66 @@ export function offerConnection(request: Request, connection: UpgradableConnecti
 /**
  * Answers the upgrade.
  *
- * @param idleTimeoutS Seconds without an answer before the socket ends; it pings every half of
- *   this.
  * @throws {TypeError} for a request that is no upgrade.
  */
-export function upgradeWebSocket(request: Request, idleTimeoutS: number): Deno.WebSocketUpgrade {
+export function upgradeWebSocket(request: Request, rules: WebSocketRules): WebSocketUpgrade {
   const connection = connections.get(request);
   if (connection === undefined) {
-    return Deno.upgradeWebSocket(request, { idleTimeout: idleTimeoutS });
+    return Deno.upgradeWebSocket(request, { idleTimeout: rules.idleTimeoutS });
   }
-  const { socket, head, onTaken, onEnd } = connection;
+  const socket = takeOver(connection, rules.maxMessageBytes);
+  if (socket === undefined) throw new TypeError("no WebSocket handshake");
+  watchLife(socket, rules);
+  return { response: new Response(null), socket: socket as unknown as RawWebSocket };
+}
+
+/** `undefined` if the handshake is none; it has been answered then, and the connection ends. */
+function takeOver(
+  { message, socket, head, onTaken, onEnd }: UpgradableConnection,
+  maxMessageBytes: number,
+): TakenSocket | undefined {
+  let taken: TakenSocket | undefined;
   onTaken();
-  try {
-    const upgrade = Deno.upgradeWebSocket(request, { idleTimeout: idleTimeoutS, socket, head });
-    upgrade.socket.addEventListener("close", onEnd, { once: true });
-    return upgrade;
-  } catch (error) {
-    onEnd();
-    throw error;
-  }
+  socket.once("close", onEnd);
+  serverFor(maxMessageBytes).handleUpgrade(message, socket, head as never, (opened) => {
+    taken = opened;
+  });
+  return taken;
+}
+
+function serverFor(maxMessageBytes: number): WebSocketServer {
+  const maxPayload = maxMessageBytes === 0
+    ? LONGEST_MESSAGE_BYTES
+    : maxMessageBytes + REFUSED_IN_WORDS_BYTES;
+  const known = servers.get(maxPayload);
+  if (known !== undefined) return known;
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload,
+    // Its types do not know it yet.
+    ...{ closeTimeout: CLOSE_TIMEOUT_MS },
+  });
+  servers.set(maxPayload, server);
+  return server;
+}
+
+/** Pings, and ends a socket from which nothing came since the last ping. */
+function watchLife(socket: TakenSocket, { idleTimeoutS, timers }: WebSocketRules): void {
+  let isAlive = true;
+  let cancel: Cancel;
+  const heard = () => void (isAlive = true);
+  const look = () => {
+    if (!isAlive) return socket.terminate();
+    isAlive = false;
+    socket.ping();
+    cancel = timers.after(idleTimeoutS * 500, look);
+  };
+  cancel = timers.after(idleTimeoutS * 500, look);
+  // An error is followed by the end, which says all there is to know; unheard it would end the process.
+  socket.on("error", () => {});
+  socket.on("pong", heard);
+  socket.on("message", heard);
+  socket.on("close", () => cancel());
 }

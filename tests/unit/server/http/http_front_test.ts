@@ -155,6 +155,91 @@ Deno.test("openHttpFront() makes a sender that goes away an end of its body", as
   await front.shutdown();
 });
 
+/** All that comes until the other side ends. */
+async function readAll(connection: Deno.TcpConn): Promise<Uint8Array> {
+  const all: number[] = [];
+  const buffer = new Uint8Array(1_024);
+  for (;;) {
+    const length = await connection.read(buffer).catch(() => null);
+    if (length === null) break;
+    all.push(...buffer.subarray(0, length));
+  }
+  connection.close();
+  return Uint8Array.from(all);
+}
+
+const RULES = {
+  idleTimeoutS: 20,
+  maxMessageBytes: 1_000_000,
+  timers: denoPlatform(silentLog).timers,
+};
+
+/** A raw WebSocket client's end, after its handshake. */
+async function openRaw(port: number): Promise<Deno.TcpConn> {
+  const connection = await Deno.connect({ hostname: HOST, port });
+  const request = "GET /yes HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  await connection.write(new TextEncoder().encode(request));
+  const answer = new Uint8Array(1_024);
+  const length = await connection.read(answer);
+  assert.match(new TextDecoder().decode(answer.subarray(0, length!)), /^HTTP\/1\.1 101 /);
+  return connection;
+}
+
+Deno.test({
+  name: "upgradeWebSocket() cuts a message off that grows beyond what may be, however it comes",
+  sanitizeResources: false,
+  sanitizeOps: false,
+  fn: async () => {
+    let received = 0;
+    const { front, connections } = await open((request) => {
+      const { socket, response } = upgradeWebSocket(request, RULES);
+      socket.onmessage = () => void received++;
+      return Promise.resolve(response);
+    }, { connections: 8, headerMs: 3_000, idleMs: 3_000 });
+    for (const whole of [true, false]) {
+      const connection = await openRaw(front.port);
+      // One frame of 60 MB that never ends, or fragments of 100 kB of a message that never ends.
+      const size = whole ? 60_000_000 : 100_000;
+      const header = new Uint8Array(14);
+      header.set([whole ? 0x82 : 0x02, 0xff]);
+      new DataView(header.buffer).setBigUint64(2, BigInt(size));
+      const payload = new Uint8Array(100_000);
+      const told = readAll(connection);
+      try {
+        for (let at = 0; at < 600; at++) {
+          if (!whole || at === 0) await connection.write(header);
+          if (!whole) header[0] = 0x00; // a continuation
+          await connection.write(payload);
+        }
+      } catch {
+        // It need not be read to its end.
+      }
+      // Close frame, status 1009 (RFC 6455 §7.4.1), long before the message could have ended.
+      assert.deepEqual([...(await told).subarray(0, 4)], [0x88, 2, 1_009 >> 8, 1_009 & 0xff]);
+    }
+    assert.equal(received, 0);
+    await until("both to be gone", () => connections.size === 0);
+    await front.shutdown();
+  },
+});
+
+Deno.test({
+  name: "upgradeWebSocket() ends a peer that shows no life",
+  sanitizeResources: false,
+  sanitizeOps: false,
+  fn: async () => {
+    const { front, connections } = await open((request) => {
+      const { response } = upgradeWebSocket(request, { ...RULES, idleTimeoutS: 0.2 });
+      return Promise.resolve(response);
+    }, { connections: 8, headerMs: 3_000, idleMs: 3_000 });
+    const silent = await openRaw(front.port);
+    await until("the silent one to be gone", () => connections.size === 0);
+    silent.close();
+    await front.shutdown();
+  },
+});
+
 Deno.test({
   name: "openHttpFront() carries WebSockets, which are ended by nobody but themselves",
   // The runtime's client closes its resources a moment after its close event.
@@ -166,7 +251,7 @@ Deno.test({
       if (request.url.endsWith("/no")) {
         return Promise.resolve(new Response("permissions denied", { status: 401 }));
       }
-      const { socket, response } = upgradeWebSocket(request, 20);
+      const { socket, response } = upgradeWebSocket(request, RULES);
       socket.onmessage = ({ data }) => socket.send(data);
       return Promise.resolve(response);
     }, { connections: 3, headerMs: 300, idleMs: 300 });
