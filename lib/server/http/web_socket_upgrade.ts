@@ -8,8 +8,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-// @ts-types="@types/ws"
-import { type WebSocket as TakenSocket, WebSocketServer } from "ws";
+import { WebSocketServer } from "ws";
 import type { Cancel, Timers } from "../../base/platform.ts";
 import type { RawWebSocket } from "../../../routes/web_socket.ts";
 
@@ -47,9 +46,26 @@ export interface WebSocketUpgrade {
   readonly socket: RawWebSocket;
 }
 
+/** As much of a WebSocket of `ws` as is used here; its own types would bring Node's for everything. */
+interface TakenSocket {
+  on(event: "pong" | "message" | "close" | "error", listener: () => void): void;
+  ping(): void;
+  terminate(): void;
+}
+
+/** As much of its server. */
+interface TakingServer {
+  handleUpgrade(
+    message: IncomingMessage,
+    socket: Socket,
+    head: Uint8Array,
+    done: (socket: TakenSocket) => void,
+  ): void;
+}
+
 const connections = new WeakMap<Request, UpgradableConnection>();
 /** By the longest message, which `ws` takes once for all its sockets. */
-const servers = new Map<number, WebSocketServer>();
+const servers = new Map<number, TakingServer>();
 
 /** Says over which connection a request came. */
 export function offerConnection(request: Request, connection: UpgradableConnection): void {
@@ -80,25 +96,24 @@ function takeOver(
   let taken: TakenSocket | undefined;
   onTaken();
   socket.once("close", onEnd);
-  serverFor(maxMessageBytes).handleUpgrade(message, socket, head as never, (opened) => {
+  serverFor(maxMessageBytes).handleUpgrade(message, socket, head, (opened) => {
     taken = opened;
   });
   return taken;
 }
 
-function serverFor(maxMessageBytes: number): WebSocketServer {
+function serverFor(maxMessageBytes: number): TakingServer {
   const maxPayload = maxMessageBytes === 0
     ? LONGEST_MESSAGE_BYTES
     : maxMessageBytes + REFUSED_IN_WORDS_BYTES;
   const known = servers.get(maxPayload);
   if (known !== undefined) return known;
-  const server = new WebSocketServer({
+  const server: TakingServer = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload,
-    // Its types do not know it yet.
-    ...{ closeTimeout: CLOSE_TIMEOUT_MS },
+    closeTimeout: CLOSE_TIMEOUT_MS,
   });
   servers.set(maxPayload, server);
   return server;
