@@ -333,14 +333,8 @@ class ComposedServer implements SfuServer {
     } = config.limit;
     const signals = this.#signals;
     const state = this.#state;
-    const upgrade = (request: Request, maxMessageBytes: number) => {
-      const { socket, response } = upgradeWebSocket(request, {
-        idleTimeoutS: SOCKET_IDLE_TIMEOUT_S,
-        maxMessageBytes,
-        timers: this.#platform.timers,
-      });
-      return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
-    };
+    const upgrade = (request: Request, maxMessageBytes: number) =>
+      this.#upgrade(request, maxMessageBytes);
     const limits = { maxRoomNameLength, maxParticipantIdentityLength };
     const entrance: SignalEntrance = {
       admit: (join) => state.refusal(join) ?? signals.admit(join),
@@ -385,6 +379,13 @@ class ComposedServer implements SfuServer {
       counters: this.counters,
     });
     return countingRefusals(handler, this.#telemetry);
+  }
+
+  #upgrade(request: Request, maxMessageBytes: number) {
+    const { timers } = this.#platform;
+    const rules = { idleTimeoutS: SOCKET_IDLE_TIMEOUT_S, maxMessageBytes, timers };
+    const { socket, response } = upgradeWebSocket(request, rules);
+    return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
   }
 
   #dispatchService(config: Config): TwirpService {
