@@ -32,8 +32,8 @@ const RANK: Readonly<Record<string, number>> = {
 };
 
 /**
- * The same inside folders that hold several ideas, from the first on: those that stand together never
- * import each other. Files on top of all of them, in the folder itself, come last.
+ * The same inside folders that hold several ideas, from the first on: those that stand together
+ * never import each other. Files on top of all of them, in the folder itself, come last.
  */
 const INSIDE: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "lib/media": [["layer"], ["packet", "select"], ["up", "down"]],

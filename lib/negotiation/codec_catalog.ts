@@ -149,9 +149,9 @@ export function offeredCodecs(
 
 /**
  * Everything a section of our own offer lists: `own`, in which its track is sent, then whatever
- * else of the kind may be sent to this client. Many clients (pion's among them) fix their codecs at
- * the first section of a kind they see, so one that named its own track's alone would shut out the
- * rest.
+ * else of the kind may be sent to this client. Many clients (pion's among them: v4.2.18,
+ * `mediaengine.go`) fix their codecs at the first section of a kind they see, so one that named its
+ * own track's alone would shut out the rest.
  *
  * @param own As {@linkcode offeredCodecs} returns it.
  */

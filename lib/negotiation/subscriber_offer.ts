@@ -6,8 +6,9 @@
  * `recvonly`, and once the client has answered that, it carries the next track of its kind under
  * the same mid. It is not reused earlier, because a client reports a new track only where a section
  * goes from not sending to sending (W3C WebRTC, "set a session description"). It is not offered
- * `inactive`, which says the same to a browser but makes pion stop the transceiver for good. A
- * section the client refused (port 0) is reused under a new mid, as RFC 8829 §5.2.2 asks.
+ * `inactive`, which says the same to a browser but makes pion (v4.2.18, `peerconnection.go`) stop
+ * the transceiver for good. A section the client refused (port 0) is reused under a new mid, as RFC
+ * 8829 §5.2.2 asks.
  *
  * Every section lists all that may be sent to the client, its own track's codecs first, and not the
  * retransmission that the client refused in that section: offered again with its FID group, pion

@@ -8,7 +8,10 @@
  * @module
  */
 
-/** Copies that are looked at; libwebrtc sends up to two, nine is the most it could be told to. */
+/**
+ * Copies that are looked at; libwebrtc sends up to two, nine is the most it could be told to
+ * (`modules/audio_coding/codecs/red/audio_encoder_copy_red.cc`).
+ */
 const MAX_COPIES = 9;
 const COPY_HEADER_BYTES = 4;
 

@@ -125,10 +125,15 @@ export interface FunctionBody {
 }
 
 const BLOCK_WORDS = /(?:^|\s|\})(?:if|for|while|switch|catch|else|do|try|finally|with)\b[^;]*\{$/;
-/** What stands before the brace of a function: its parameters, with or without a type, or an arrow. */
+/**
+ * What stands before the brace of a function: its parameters, with or without a type, or an arrow.
+ */
 const FUNCTION_HEAD = /(?:\)|\)\s*:\s*[^={}]*(?:\{[^{}]*\}[^={}]*)?|=>)\s*\{$/;
 
-/** Functions and methods of code that {@linkcode blankNonCode} made, by indentation as `deno fmt` writes it. */
+/**
+ * Functions and methods of code that {@linkcode blankNonCode} made, by indentation as `deno fmt`
+ * writes it.
+ */
 export function functionsOf(code: string): FunctionBody[] {
   const lines = code.split("\n");
   return lines.flatMap((text, index) => {

@@ -36,7 +36,8 @@ import { StreamDemux } from "./stream_demux.ts";
  */
 const REPORT_INTERVAL_MS = 1_000;
 /**
- * Our SSRC in RTCP to publishers. We send no RTP there, so any value does; libwebrtc uses 1 too.
+ * Our SSRC in RTCP to publishers. We send no RTP there, so any value does; libwebrtc uses 1 too
+ * (`media/engine/webrtc_video_engine.cc`).
  */
 const OWN_SSRC = 1;
 

@@ -1,7 +1,7 @@
 /**
- * YAML text as Go's parser takes it into fields of known types, which is how LiveKit's files were
- * written: `yes` and `Off` are switches where a switch is expected, and `0123` is text, digit by
- * digit, where text is expected.
+ * YAML text as Go's parser (`gopkg.in/yaml.v3` 3.0.1) takes it into fields of known types, which is
+ * how LiveKit's files were written: `yes` and `Off` are switches where a switch is expected, and
+ * `0123` is text, digit by digit, where text is expected.
  *
  * @module
  */

@@ -36,7 +36,8 @@ export const PATH_EXPIRY_MS = 30_000;
 /** Paths of one session: a client with four interfaces, two families, UDP and TCP. */
 export const MAX_PATHS = 16;
 /**
- * A selected path silent this long gives way to any nomination, ms: above Chromium's 2.5 s checks.
+ * A selected path silent this long gives way to any nomination, ms: above Chromium's 2.5 s checks
+ * (libwebrtc, `p2p/base/p2p_constants.cc`).
  */
 const SELECTED_SILENT_MS = 3_000;
 /**
