@@ -7,49 +7,7 @@ import {
   SessionDescription,
   SimulateScenario,
 } from "@livekit/protocol";
-import { ClientTraits } from "../../lib/room/context/client_traits.ts";
-import {
-  leaveMessage,
-  reasonOfClientLeave,
-  resumeRequest,
-} from "../../lib/room/context/close_reason.ts";
 import { type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
-
-const traits = (world: World, protocol: number) => {
-  const info = world.parameters("").clientInfo.clone();
-  info.protocol = protocol;
-  return new ClientTraits(info);
-};
-
-Deno.test("leaveMessage() says by action or by can_reconnect whether to come back, as the client reads it", () => {
-  const world = new World();
-  const cases = [
-    [12, "disconnect", false, Action.DISCONNECT],
-    [12, "reconnect", true, Action.DISCONNECT],
-    [13, "disconnect", false, Action.DISCONNECT],
-    [13, "reconnect", false, Action.RECONNECT],
-  ] as const;
-  for (const [protocol, farewell, canReconnect, action] of cases) {
-    const leave = leaveMessage(traits(world, protocol), Reason.STATE_MISMATCH, farewell);
-    assert.deepEqual([leave.canReconnect, leave.action, leave.reason], [
-      canReconnect,
-      action,
-      Reason.STATE_MISMATCH,
-    ], `protocol ${protocol}, ${farewell}`);
-  }
-  assert.equal(resumeRequest(traits(world, 12), Reason.CONNECTION_TIMEOUT), undefined);
-  const asked = resumeRequest(traits(world, 13), Reason.CONNECTION_TIMEOUT);
-  assert.ok(asked?.case === "leave");
-  assert.equal(asked.value.action, Action.RESUME);
-});
-
-Deno.test("reasonOfClientLeave() takes over three reasons of the client's, and no other word of it", () => {
-  const own = [Reason.USER_UNAVAILABLE, Reason.USER_REJECTED, Reason.AGENT_ERROR];
-  for (const reason of Object.values(Reason).filter((value) => typeof value === "number")) {
-    const expected = own.includes(reason) ? reason : Reason.CLIENT_INITIATED;
-    assert.equal(reasonOfClientLeave(new LeaveRequest({ reason })), expected);
-  }
-});
 
 type Ending = (client: ScriptedClient) => unknown;
 

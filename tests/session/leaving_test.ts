@@ -97,17 +97,6 @@ function bobsOldClient(world: World) {
   return info;
 }
 
-Deno.test("Participant whose primary connection does not come up in a minute is told JOIN_FAILURE", async () => {
-  const world = new World();
-  const alice = await world.open("alice");
-  await world.pass(59_900, 100);
-  assert.equal(alice.closeCode, undefined);
-  await world.pass(200, 100);
-  assert.equal(alice.last("leave").reason, DisconnectReason.JOIN_FAILURE);
-  assert.equal(alice.last("leave").action, LeaveRequest_Action.DISCONNECT);
-  assert.equal(alice.closeCode, 1000);
-});
-
 Deno.test("Participant opens a connection with its first offer, because the media plane gives up on idle ones", async () => {
   const world = new World();
   const alice = await world.joined("alice");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import {
   ClientInfo,
   ClientInfo_SDK,
+  DisconnectReason,
   ParticipantInfo_Kind,
   RequestResponse_Reason as Reason,
   UpdateParticipantMetadata,
@@ -83,9 +84,10 @@ Deno.test("SignalService.admitSession() refuses tokens with oversized metadata o
   assert.equal(admission({ name: "a longer name", metadata: "0123456789" }).ok, true);
 });
 
-Deno.test("Participant that is hidden sees everybody, is seen by nobody, and is told of itself", async () => {
+Deno.test("Participant that is hidden sees and receives everybody, is seen by nobody, and is told of itself", async () => {
   const world = new World();
   const bob = await world.joined("bob");
+  const sid = await bob.publishCamera();
   const ghost = await world.joined("ghost", { grant: { ...FULL_GRANT, hidden: true } });
   const late = await world.joined("late");
   await update(ghost, { name: "Boo" });
@@ -97,7 +99,10 @@ Deno.test("Participant that is hidden sees everybody, is seen by nobody, and is 
     ].map(({ identity }) => identity);
   assert.ok(!heardOf(bob).includes("ghost"));
   assert.ok(!heardOf(late).includes("ghost"));
+  assert.deepEqual(late.last("join").otherParticipants.map(({ identity }) => identity), ["bob"]);
   assert.ok(heardOf(ghost).includes("late"));
+  assert.equal(ghost.forwarded().length, 1);
+  assert.ok(ghost.participant.subscriptions.isBound(sid));
   assert.equal(
     ghost.all("update").flatMap(({ participants }) => participants)
       .findLast(({ identity }) => identity === "ghost")!.name,
@@ -115,7 +120,7 @@ Deno.test("Room counts neither agents nor recorders, and says while one records"
   assert.deepEqual([room.numParticipants, room.activeRecording], [1, true]);
 });
 
-Deno.test("TokenRefresher sends a token at the join, every five minutes, and with each change", async () => {
+Deno.test("TokenRefresher sends a token at the join, every five minutes, and with each change, until the end", async () => {
   const world = new World();
   const alice = await world.joined("alice");
   const count = () => alice.all("refreshToken").length;
@@ -124,8 +129,14 @@ Deno.test("TokenRefresher sends a token at the join, every five minutes, and wit
   assert.equal(count(), 1);
   await world.pass(2_000, 1_000);
   assert.equal(count(), 2);
-  await update(alice, { name: "Alice" });
+  await world.pass(300_000, 1_000);
   assert.equal(count(), 3);
   await update(alice, { name: "Alice" });
-  assert.equal(count(), 3, "nothing has changed");
+  assert.equal(count(), 4);
+  await update(alice, { name: "Alice" });
+  assert.equal(count(), 4, "nothing has changed");
+  alice.participant.close(DisconnectReason.PARTICIPANT_REMOVED, "disconnect");
+  const frames = alice.socket.frames.length;
+  await world.pass(600_000, 10_000);
+  assert.equal(alice.socket.frames.length, frames);
 });

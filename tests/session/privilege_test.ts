@@ -83,16 +83,6 @@ Deno.test("a refreshed token has no worker rights, and still makes the agent one
   }
 });
 
-Deno.test("an agent by its kind finds a full room open, as one by its grant does", async () => {
-  const { world } = adminWorld({ maxParticipants: 1 });
-  await world.joined("alice");
-  const admits = (changes: Parameters<World["parameters"]>[1]) =>
-    world.service.admitSession(world.parameters("agent", changes)).ok;
-  assert.equal(admits({}), false);
-  for (const kind of [Kind.AGENT, Kind.EGRESS]) assert.equal(admits({ kind }), true);
-  assert.equal(admits({ grant: { ...FULL_GRANT, agent: true } }), true);
-});
-
 Deno.test("rights over a room, and what it is made with, do not move to another one", async () => {
   const { world, admin } = adminWorld();
   await world.joined("alice", {

@@ -39,7 +39,7 @@ export function resumeRequest(
   return { case: "leave", value };
 }
 
-/** What a client's own `leave` means; everything but four named reasons is its own wish. */
+/** What a client's own `leave` means; everything but three named reasons is its own wish. */
 export function reasonOfClientLeave(leave: LeaveRequest): DisconnectReason {
   switch (leave.reason) {
     case DisconnectReason.USER_UNAVAILABLE:

@@ -7,9 +7,9 @@ import {
   MuteTrackRequest,
   UpdateSubscription,
 } from "@livekit/protocol";
-import type { UpTrackId } from "../../../../lib/base/ids.ts";
-import type { UpTrackInterval } from "../../../../lib/engine/messages/media_messages.ts";
-import { type ScriptedClient, World } from "../../../support/virtual/scripted_client.ts";
+import type { UpTrackId } from "../../lib/base/ids.ts";
+import type { UpTrackInterval } from "../../lib/engine/messages/media_messages.ts";
+import { type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 const { EXCELLENT, GOOD, POOR, LOST } = ConnectionQuality;
 
