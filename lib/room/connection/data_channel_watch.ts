@@ -22,7 +22,10 @@ export interface DataChannelWatchContext {
   readonly options: Pick<RoomContext["options"], "reconnectOnDataChannelError">;
 }
 
-/** One connection's; see the module text. */
+/**
+ * One connection's watch. Its participant is told once, after a moment, that the channels are gone;
+ * not after {@linkcode DataChannelWatch.stop}.
+ */
 export class DataChannelWatch {
   #cancel: Cancel | undefined;
 

@@ -47,7 +47,10 @@ type Observed =
 /** Names of the events about one participant that is there. */
 type ParticipantEvent = "participantConnecting" | "participantJoined";
 
-/** One room's voice; see the module text. */
+/**
+ * One room's voice: tells each observer of each change once, in order, in values of its own; an
+ * observer that throws harms nobody.
+ */
 export class RoomEvents {
   /** Those that have joined and not left. */
   readonly #joined = new Set<Observed>();

@@ -33,7 +33,10 @@ export interface SubscriptionTimesContext {
   readonly telemetry: Pick<SessionTelemetry, "subscription" | "streamTime">;
 }
 
-/** One subscriber's; see the module text. */
+/**
+ * One subscriber's waits. Each is told once, when what was waited for has come; one whose
+ * down-track ends before is not told.
+ */
 export class SubscriptionTimes {
   readonly #waiting = new Map<DownTrackId, Waiting>();
   /** How often each track was taken. */

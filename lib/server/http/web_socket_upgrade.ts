@@ -1,8 +1,8 @@
 /**
  * Turns a request into a WebSocket. On the process's own listener `ws` takes the connection over:
- * what a message has brought is counted while it comes, and a peer that does not read can be cut off,
- * neither of which the runtime's own WebSocket offers. Where the server is embedded in `Deno.serve`,
- * the runtime does it.
+ * what a message has brought is counted while it comes, and a peer that does not read can be cut
+ * off, neither of which the runtime's own WebSocket offers. Where the server is embedded in
+ * `Deno.serve`, the runtime does it.
  *
  * @module
  */
@@ -12,7 +12,9 @@ import { WebSocketServer } from "ws";
 import type { Cancel, Timers } from "../../base/platform.ts";
 import type { RawWebSocket } from "../../../routes/web_socket.ts";
 
-/** A message may be this much longer than allowed before it is cut off: then it is refused in words. */
+/**
+ * A message may be this much longer than allowed before it is cut off: then it is refused in words.
+ */
 const REFUSED_IN_WORDS_BYTES = 64 * 1024;
 /** The longest message where the configuration sets no limit, bytes. */
 const LONGEST_MESSAGE_BYTES = 64 * 1024 * 1024;
@@ -46,7 +48,9 @@ export interface WebSocketUpgrade {
   readonly socket: RawWebSocket;
 }
 
-/** As much of a WebSocket of `ws` as is used here; its own types would bring Node's for everything. */
+/**
+ * As much of a WebSocket of `ws` as is used here; its own types would bring Node's for everything.
+ */
 interface TakenSocket {
   on(event: "pong" | "message" | "close" | "error", listener: () => void): void;
   ping(): void;
@@ -131,7 +135,8 @@ function watchLife(socket: TakenSocket, { idleTimeoutS, timers }: WebSocketRules
     cancel = timers.after(idleTimeoutS * 500, look);
   };
   cancel = timers.after(idleTimeoutS * 500, look);
-  // An error is followed by the end, which says all there is to know; unheard it would end the process.
+  // An error is followed by the end, which says all there is to know; unheard it would end the
+  // process.
   socket.on("error", () => {});
   socket.on("pong", heard);
   socket.on("message", heard);

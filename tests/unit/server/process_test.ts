@@ -151,7 +151,8 @@ Deno.test("main: a second signal ends a server at once that is still waiting for
   const head = "POST /twirp/livekit.RoomService/ListRooms HTTP/1.1\r\nHost: a\r\n" +
     "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
   await connection.write(new TextEncoder().encode(head));
-  const answered = await fetch(`http://${ADDRESS}:${port}/`); // the server has read what came before
+  // Once this is answered the server has read what came before.
+  const answered = await fetch(`http://${ADDRESS}:${port}/`);
   await answered.body?.cancel();
   child.kill("SIGTERM");
   await untilLine(reader, '"stopping"');

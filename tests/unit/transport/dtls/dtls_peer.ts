@@ -15,7 +15,7 @@ import type { DtlsCertificate } from "../../../../lib/transport/dtls/dtls_certif
 import { DtlsSession } from "../../../../lib/transport/dtls/dtls_session.ts";
 import type { SrtpParameters, SrtpProfile } from "../../../../lib/transport/srtp/srtp_keys.ts";
 
-/** For tests with werift's client; see the module text. */
+/** For tests with werift's client, whose timers cannot be stopped. */
 export const WITHOUT_SANITIZERS = { sanitizeOps: false, sanitizeResources: false } as const;
 
 type ClientProfiles = NonNullable<ConstructorParameters<typeof DtlsClient>[0]["srtpProfiles"]>;
