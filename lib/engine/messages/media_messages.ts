@@ -267,6 +267,7 @@ export interface EngineStats {
   readonly drops: Readonly<Record<string, number>>;
 }
 
+/** What was received of a track, layer by layer: totals since each layer began. */
 export interface UpTrackStats {
   readonly upTrack: UpTrackId;
   readonly layers: readonly {
@@ -280,6 +281,7 @@ export interface UpTrackStats {
   }[];
 }
 
+/** What was sent of a track to one subscriber, and asked for by it: totals since its start. */
 export interface DownTrackStats {
   readonly downTrack: DownTrackId;
   readonly upTrack: UpTrackId;

@@ -23,6 +23,7 @@ export interface DownTrackSection {
   readonly extensions: readonly HeaderExtension[];
 }
 
+/** What a down-track tells its owner, from within the call that made it so. */
 export interface DownTrackListener {
   /** The first packet was sent, or the layer being sent changed. */
   onLayer(spatial: SpatialLayer): void;
@@ -32,6 +33,7 @@ export interface DownTrackListener {
   onFailed(error: unknown): void;
 }
 
+/** What a down-track is made of; none of it changes afterwards but the target. */
 export interface DownTrackOptions {
   readonly section: DownTrackSection;
   /** Header extensions of the publisher's section ({@linkcode UpTrack.extensions}). */

@@ -22,6 +22,7 @@ export interface StreamCondition {
   readonly unmutedForMs?: number;
 }
 
+/** One interval of a track as it came from its publisher. */
 export interface UpTrackIntervalFigures extends StreamCondition {
   readonly layers: readonly (IntervalLosses & { readonly spatial: SpatialLayer })[];
   /** Index of the highest layer received, -1 for none, averaged over the interval. */
@@ -30,6 +31,7 @@ export interface UpTrackIntervalFigures extends StreamCondition {
   readonly senderReportAgeMs?: number;
 }
 
+/** One interval of a track as it went to one subscriber. */
 export interface DownTrackIntervalFigures extends StreamCondition {
   readonly packetsSent: number;
   /** What the subscriber reported; absent if it did not in this interval. */

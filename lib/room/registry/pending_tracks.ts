@@ -22,11 +22,13 @@ export const MAX_PENDING_TRACKS = 20;
 /** Announcements kept for one cid, the current one included (as there). */
 export const MAX_ENTRIES_PER_CID = 3;
 
+/** One announcement: what others would be told of its track, and the request itself. */
 export interface PendingEntry {
   readonly info: TrackInfo;
   readonly request: AddTrackRequest;
 }
 
+/** The announcements under one cid, the one that media is matched with first. */
 export interface PendingSlot {
   readonly signalCid: string;
   sid: TrackSid;
@@ -46,6 +48,7 @@ export interface RemovedEntry {
   readonly section: UpTrackId | undefined;
 }
 
+/** A section of an offer, as far as the registry asks about it. */
 export interface ExpectedSection {
   readonly sdpCid: string;
   readonly upTrack: UpTrackId;

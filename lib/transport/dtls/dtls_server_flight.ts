@@ -26,6 +26,7 @@ const MAX_EXTENSIONS = 16;
 const NAMED_CURVE = 3;
 const RANDOM_BYTES = 32;
 
+/** What a server chose (RFC 5246 §7.4.1.3). */
 export interface ServerHello {
   /** 0xfefd is DTLS 1.2. */
   readonly version: number;
@@ -35,6 +36,7 @@ export interface ServerHello {
   readonly extensions: ReadonlyMap<number, Uint8Array>;
 }
 
+/** A server's signed half of the key exchange (RFC 8422 §5.4). */
 export interface ServerKeyExchange {
   readonly curve: number;
   readonly publicKey: Uint8Array;
@@ -44,6 +46,7 @@ export interface ServerKeyExchange {
   readonly signature: Uint8Array;
 }
 
+/** What a server takes as a certificate and its proof (RFC 5246 §7.4.4). */
 export interface CertificateRequest {
   readonly certificateTypes: readonly number[];
   readonly schemes: readonly number[];

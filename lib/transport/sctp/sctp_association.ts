@@ -47,6 +47,7 @@ const STATE = { closed: 1, established: 4, shutdownPending: 5 } as const;
 /** Why an association ended. */
 export type SctpCloseReason = "closed_by_peer" | "message_too_large" | "internal_error";
 
+/** Told by an association in the order things happened; nothing comes after `onClosed`. */
 export interface SctpListener {
   onEstablished(): void;
   /** One whole message. `bytes` may be kept. */
