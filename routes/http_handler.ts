@@ -5,11 +5,12 @@
  *
  * @module
  */
-import type { DropCounters } from "../lib/base/drop_counters.ts";
+import type { DropSink } from "../lib/base/drop_counters.ts";
 import type { Clock, Log } from "../lib/base/platform.ts";
 import type { ApiKeys } from "../lib/signalling/access_token.ts";
 import { authenticate } from "./authentication.ts";
 import { allowOrigin, answerPreflight } from "./cors.ts";
+import type { RoutesDrop } from "./drop_reasons.ts";
 import { notFound, plainText } from "./http_exchange.ts";
 import { bodyRefused, declaresTooMuch } from "./request_body.ts";
 import type { RouteTable } from "./route_table.ts";
@@ -30,7 +31,7 @@ export interface HttpHandlerOptions {
   readonly maxBodyBytes: number;
   readonly clock: Clock;
   readonly log: Log;
-  readonly counters: DropCounters;
+  readonly counters: DropSink<RoutesDrop>;
 }
 
 /** Browsers read the body of a refusal here even where the refusal comes before any route. */

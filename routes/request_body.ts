@@ -6,8 +6,9 @@
  *
  * @module
  */
-import type { DropCounters } from "../lib/base/drop_counters.ts";
+import type { DropSink } from "../lib/base/drop_counters.ts";
 import type { Timers } from "../lib/base/platform.ts";
+import type { RoutesDrop } from "./drop_reasons.ts";
 import { plainText } from "./http_exchange.ts";
 
 /** Why a body is not there. `aborted`: its sender is gone, so nobody reads the answer either. */
@@ -29,7 +30,7 @@ export const BODY_BUDGET: BodyBudget = { bytesInFlight: 64 * 1024 * 1024, deadli
 /** What the reader needs. */
 export interface BodyReaderOptions {
   readonly timers: Timers;
-  readonly counters: DropCounters;
+  readonly counters: DropSink<RoutesDrop>;
   readonly budget?: BodyBudget;
 }
 
@@ -39,7 +40,7 @@ export interface BodyReaderOptions {
  */
 export class BodyReader {
   readonly #timers: Timers;
-  readonly #counters: DropCounters;
+  readonly #counters: DropSink<RoutesDrop>;
   readonly #budget: BodyBudget;
   #inFlight = 0;
 

@@ -10,11 +10,12 @@
  * @module
  */
 import type { AnyMessage, Message, MessageType } from "@bufbuild/protobuf";
-import type { DropCounters } from "../lib/base/drop_counters.ts";
+import type { DropSink } from "../lib/base/drop_counters.ts";
 import type { Clock, Log, Timers } from "../lib/base/platform.ts";
 import type { ApiTelemetry } from "../lib/room/context/telemetry.ts";
 import type { AccessToken } from "../lib/signalling/access_token.ts";
 import { decodeMessage } from "../lib/signalling/signal_codec.ts";
+import type { RoutesDrop } from "./drop_reasons.ts";
 import type { HttpExchange, RouteHandler } from "./http_exchange.ts";
 import { type BodyReader, bodyRefused } from "./request_body.ts";
 import { TwirpError } from "./twirp_error.ts";
@@ -60,7 +61,7 @@ export interface TwirpOptions {
   readonly clock: Pick<Clock, "now">;
   readonly timers: Timers;
   readonly log: Log;
-  readonly counters: DropCounters;
+  readonly counters: DropSink<RoutesDrop>;
   readonly telemetry: ApiTelemetry;
 }
 

@@ -33,7 +33,8 @@ const RANK: Readonly<Record<string, number>> = {
 
 /**
  * The same inside folders that hold several ideas, from the first on: those that stand together
- * never import each other. Files on top of all of them, in the folder itself, come last.
+ * never import each other. Files on top of all of them, in the folder itself, come last; what is
+ * counted everywhere (`drop_reasons.ts`) comes first.
  */
 const INSIDE: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "lib/media": [["layer"], ["packet", "select"], ["up", "down"]],
@@ -54,9 +55,11 @@ const INSIDE: Readonly<Record<string, readonly (readonly string[])[]>> = {
 function placeInside({ folder, path }: SourceFile): { name: string; rank: number } | undefined {
   const order = INSIDE[folder];
   if (order === undefined) return undefined;
+  if (path === `${folder}/drop_reasons.ts`) return { name: "drop_reasons", rank: 0 };
   const name = path.slice(folder.length + 1).split("/").slice(0, -1).join("/");
-  if (name === "") return { name, rank: order.length };
-  return { name, rank: order.findIndex((names) => names.includes(name)) };
+  if (name === "") return { name, rank: order.length + 1 };
+  const rank = order.findIndex((names) => names.includes(name));
+  return { name, rank: rank < 0 ? rank : rank + 1 };
 }
 
 const PURE: ReadonlySet<string> = new Set([

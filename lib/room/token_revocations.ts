@@ -9,8 +9,9 @@
  *
  * @module
  */
-import type { DropCounters } from "../base/drop_counters.ts";
+import type { DropSink } from "../base/drop_counters.ts";
 import type { Clock } from "../base/platform.ts";
+import type { RoomDrop } from "./drop_reasons.ts";
 
 /** Clocks that issue tokens may be this far ahead of ours, ms: what verification allows, too. */
 export const REVOCATION_LEEWAY_MS = 60_000;
@@ -41,7 +42,7 @@ export class TokenRevocations {
 
   constructor(
     readonly clock: Pick<Clock, "wallMs">,
-    readonly counters: DropCounters,
+    readonly counters: DropSink<RoomDrop>,
     readonly maxEntries = MAX_ENTRIES,
   ) {}
 

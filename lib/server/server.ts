@@ -39,6 +39,7 @@ import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
 import { adaptWebSocket } from "../../routes/web_socket.ts";
 import { recordReads, refuseWhatBreaks } from "./config/config_effects.ts";
 import type { Config } from "./config/config_parsing.ts";
+import type { AnyDrop } from "./drop_reasons.ts";
 import { lacksPorts, type MediaListeners, mediaListeners } from "./media_listeners.ts";
 import { createMediaPlane } from "./media_plane.ts";
 import { NO_TELEMETRY, type Telemetry } from "../room/context/telemetry.ts";
@@ -86,7 +87,7 @@ export interface SfuServer extends AsyncDisposable {
   /** The functions behind the server API. */
   readonly admin: RoomAdmin;
   /** What came in and was not used, by reason. */
-  readonly counters: DropCounters;
+  readonly counters: DropCounters<AnyDrop>;
   /** Participants that are here, agents and recorders not counted. */
   readonly occupants: number;
   /** Refuses newcomers and waits until everybody has left; resolves even on time-out. */
@@ -145,7 +146,7 @@ class ComposedServer implements SfuServer {
   readonly metricsHandler: ((request: Request) => Promise<Response>) | undefined;
   readonly rooms: LocalRooms;
   readonly admin: RoomAdmin;
-  readonly counters = new DropCounters();
+  readonly counters = new DropCounters<AnyDrop>();
   readonly #platform: Platform;
   readonly #engine: MediaEngine;
   readonly #workers: number;
@@ -186,10 +187,8 @@ class ComposedServer implements SfuServer {
     };
     this.metricsHandler = metrics &&
       metricsHandler(metrics, username === "" ? undefined : { username, password });
-    this.#webhooks = new Webhooks(config, keys, platform, {
-      fetch: parts.fetch ?? fetch,
-      telemetry,
-    });
+    const hooks = { fetch: parts.fetch ?? fetch, telemetry };
+    this.#webhooks = new Webhooks(config, keys, platform, hooks);
     this.#agents = this.#createAgents(config, keys, nodeId);
     const context: RoomContext = {
       platform,
@@ -286,6 +285,7 @@ class ComposedServer implements SfuServer {
   #createSignals(config: Config, keys: ApiKeys): SignalService {
     return new SignalService({
       rooms: this.rooms,
+      counters: this.counters,
       serverVersion: PROTOCOL_VERSION,
       autoCreateRooms: config.room.auto_create,
       maxTracks: config.limit.num_tracks,

@@ -7,11 +7,12 @@
  *
  * @module
  */
-import type { DropCounters } from "../base/drop_counters.ts";
+import type { DropSink } from "../base/drop_counters.ts";
 import type { ParticipantInit } from "../room/context/participant_profile.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";
 import { addressBlock, isPublicAddress } from "../wire/ip_address.ts";
 import type { Refusal } from "./access_token.ts";
+import type { SignallingDrop } from "./drop_reasons.ts";
 import type { JoinParameters } from "./join_parameters.ts";
 
 /** 0 is no limit. */
@@ -40,7 +41,7 @@ export function capRefusal(
   join: JoinParameters,
   rooms: Sessions,
   caps: SessionCaps,
-  counters: DropCounters,
+  counters: DropSink<SignallingDrop>,
 ): Refusal | undefined {
   // Who resumes is counted already.
   if (join.reconnect) return undefined;

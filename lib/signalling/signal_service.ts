@@ -23,12 +23,13 @@ import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_res
 import { capRefusal, DEFAULT_SESSION_CAPS, type SessionCaps } from "./session_caps.ts";
 import { RequestBudget, RequestTurns } from "./request_budget.ts";
 import { ResponseEncoder } from "./signal_codec.ts";
-import { SignalSession } from "./signal_session.ts";
+import { SignalSession, type SignalSessionOptions } from "./signal_session.ts";
 import { DEFAULT_BUFFERED_BYTES, type SignalSocket } from "./signal_socket.ts";
 import { TokenRefresher, type TokenSigner } from "./token_refresher.ts";
 
 export interface SignalServiceOptions {
   readonly rooms: LocalRooms;
+  readonly counters: SignalSessionOptions["counters"];
   /** Shown to clients as the server's version. */
   readonly serverVersion: string;
   /** A room is made by the first join; else only by the API or a token with `roomCreate`. */
@@ -103,8 +104,8 @@ export class SignalService {
     if (room === undefined && !this.options.rooms.hasPreset(join.roomPreset ?? "")) {
       return { ok: false, status: 400, body: "unknown room configuration in create room request" };
     }
-    const { caps = DEFAULT_SESSION_CAPS, rooms } = this.options;
-    const capped = capRefusal(join, rooms, caps, rooms.context.counters);
+    const { caps = DEFAULT_SESSION_CAPS, counters, rooms } = this.options;
+    const capped = capRefusal(join, rooms, caps, counters);
     if (capped !== undefined) return capped;
     const refusal = room?.admits(join.identity, isDependentJoin(join));
     if (join.reconnect || refusal === undefined) return { ok: true };
@@ -124,8 +125,8 @@ export class SignalService {
   }
 
   #start(join: JoinParameters, socket: SignalSocket): void {
-    const { rooms, maxFrameBytes } = this.options;
-    const { platform, counters, telemetry } = rooms.context;
+    const { rooms, counters, maxFrameBytes } = this.options;
+    const { platform, telemetry } = rooms.context;
     const session = new SignalSession(socket, {
       clock: platform.clock,
       timers: platform.timers,

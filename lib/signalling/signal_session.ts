@@ -14,10 +14,11 @@ import {
   RequestResponse_Reason as Reason,
   type SignalRequest,
 } from "@livekit/protocol";
-import type { DropCounters } from "../base/drop_counters.ts";
+import type { DropSink } from "../base/drop_counters.ts";
 import type { Cancel, Clock, Timers } from "../base/platform.ts";
 import type { SignalMessage, SignalSink } from "../room/context/signal_message.ts";
 import type { Session } from "../room/participant/session.ts";
+import type { SignallingDrop } from "./drop_reasons.ts";
 import {
   decodeRequest,
   encodingOf,
@@ -45,7 +46,7 @@ export interface SignalSessionOptions {
   readonly budgetOf: (participant: Session) => RequestBudget;
   /** Shared with the other sessions. */
   readonly turns: RequestTurns;
-  readonly counters: DropCounters;
+  readonly counters: DropSink<SignallingDrop>;
   /** Shared with the other sessions, which are often sent the same. */
   readonly encoder: ResponseEncoder;
   /** Bytes; 0 is no limit. */

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { DropCounters } from "../base/drop_counters.ts";
+import type { DropSink } from "../base/drop_counters.ts";
 import type {
   DataChannelPolicy,
   DtlsFingerprint,
@@ -16,6 +16,7 @@ import type {
   IceCredentials,
 } from "../base/media_vocabulary.ts";
 import type { Platform } from "../base/platform.ts";
+import type { TransportDrop } from "./drop_reasons.ts";
 import { CHANNEL_LABELS, type ChannelKind } from "./sctp/data_channel_policy.ts";
 import { DataChannels } from "./sctp/data_channels.ts";
 import type { DtlsCertificate } from "./dtls/dtls_certificate.ts";
@@ -90,7 +91,7 @@ export interface PeerTransportOptions {
   /** Is told of every RTP packet that is sent. */
   readonly copies?: CopyCounter;
   readonly listener: PeerTransportListener;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
 }
 
 /** What the client's description says about the transport. */

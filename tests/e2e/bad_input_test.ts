@@ -18,6 +18,7 @@ import {
   UpdateParticipantMetadata,
   WrappedJoinRequest_Compression as Compression,
 } from "@livekit/protocol";
+import type { AnyDrop } from "../../lib/server/drop_reasons.ts";
 import { ROOM } from "../conformance/support.ts";
 import {
   badInputTest,
@@ -268,7 +269,8 @@ badInputTest(
     await bystanders.settle();
     const { channels } = mallory.publisher.client!;
     const { counters } = test.server;
-    const dropped = (reason: string) => until(`the drop ${reason}`, () => counters.get(reason) > 0);
+    const dropped = (reason: AnyDrop) =>
+      until(`the drop ${reason}`, () => counters.get(reason) > 0);
     channels!.send("_reliable", Uint8Array.of(0x0a, 0xff, 0xff));
     await dropped("data_undecodable");
     channels!.send("_reliable", new DataPacket({ participantIdentity: "carol" }).toBinary());

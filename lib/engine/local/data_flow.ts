@@ -11,10 +11,11 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { ConnectionId } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
 import { dataTrackHandle, withDataTrackHandle } from "../../wire/data_track_packet.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import type { EngineDataTrackRoute } from "../messages/engine_messages.ts";
 
 /** The data side of one connection. */
@@ -49,7 +50,7 @@ export class DataFlow {
 
   constructor(
     readonly endpoint: (id: ConnectionId) => DataEndpoint | undefined,
-    readonly drops: DropCounters,
+    readonly drops: DropSink<EngineDrop>,
     readonly neighbours?: DataNeighbours,
   ) {}
 

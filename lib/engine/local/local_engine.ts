@@ -36,7 +36,7 @@ export function createLocalEngine(options: LocalEngineOptions): ThreadEngine {
 class LocalEngine implements ThreadEngine {
   onEvent: (event: EngineEvent) => void = () => {};
   readonly #options: LocalEngineOptions;
-  readonly #drops: DropCounters;
+  readonly #drops: NonNullable<LocalEngineOptions["drops"]>;
   /** Absent until the sockets are open. */
   #connections: EngineConnections | undefined;
   readonly #upTracks = new Map<UpTrackId, UpTrack>();

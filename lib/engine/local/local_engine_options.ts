@@ -10,6 +10,7 @@ import type { PacketMarks } from "../../transport/datagrams/datagrams.ts";
 import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
 import type { NativeUse, SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
 import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import type { SingleEngine } from "../messages/engine_messages.ts";
 import type { ListenAddress } from "../messages/listen_address.ts";
 import type { AddressChoice } from "../messages/udp_listeners.ts";
@@ -24,7 +25,7 @@ export interface LocalEngineOptions extends AddressChoice {
   readonly tcp: readonly ListenAddress[];
   /** Literal addresses for candidates, in order of preference, each valid for all sockets. */
   readonly advertised: readonly string[];
-  readonly drops?: DropCounters;
+  readonly drops?: DropCounters<EngineDrop>;
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
   /** Whether sockets and ciphers use native code; `off` if absent. */

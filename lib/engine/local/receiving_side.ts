@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { ConnectionId, UpTrackId } from "../../base/ids.ts";
 import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import { TokenBucket } from "../../base/token_bucket.ts";
@@ -20,6 +20,7 @@ import { MAX_FEEDBACK_PACKET_BYTES, RtcpWriter } from "../../wire/rtcp_writer.ts
 import type { RtpView } from "../../wire/rtp_view.ts";
 import { TransportFeedback } from "../../wire/transport_cc.ts";
 import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import type { MediaEvent, UpTrackInterval } from "../messages/media_messages.ts";
 import {
   CHANGES_AT_ONCE,
@@ -61,7 +62,7 @@ export interface ReceivingShared {
   readonly emit: (event: MediaEvent) => void;
   /** Up-tracks of all connections, by id; each side adds and removes its own. */
   readonly upTracks: Map<UpTrackId, UpTrack>;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<EngineDrop>;
   readonly audioLevel: AudioLevelOptions;
   /** Received packets wait here for the end of the batch they came in. */
   readonly batch: FanOutBatch;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import { SfuError } from "../../base/errors.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { Datagrams, PacketMarks } from "../../transport/datagrams/datagrams.ts";
@@ -19,6 +19,7 @@ import {
 } from "../../transport/datagrams/local_addresses.ts";
 import type { MediaPorts } from "../../transport/media_ports.ts";
 import { UdpMux } from "../../transport/ice/udp_mux.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import { isWildcard, type ListenAddress } from "./listen_address.ts";
 
 /** How often addresses that are new, or gone, are looked for, ms. */
@@ -41,7 +42,7 @@ export interface UdpListenersOptions extends AddressChoice {
   readonly platform: Platform;
   /** `0.0.0.0` and `::` mean a socket for each IPv4 address, and for each address. */
   readonly udp: readonly ListenAddress[];
-  readonly drops: DropCounters;
+  readonly drops: DropSink<EngineDrop>;
   readonly marks?: PacketMarks;
   readonly onBatchEnd: (now: number) => void;
 }

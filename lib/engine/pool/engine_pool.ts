@@ -14,6 +14,7 @@ import type { ConnectionId } from "../../base/ids.ts";
 import type { MediaAddress } from "../../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
 import type { EngineReady, MediaEngine } from "../messages/media_messages.ts";
 import { DEFAULT_PLACEMENT, Placement, type PlacementPolicy } from "./placement.ts";
@@ -53,7 +54,7 @@ export interface EnginePoolOptions {
    */
   readonly addressTaken?: (index: number) => void;
   readonly createTcp: (host: PoolTcpHost) => PoolTcp;
-  readonly drops: DropCounters;
+  readonly drops: DropCounters<EngineDrop>;
   readonly placement?: PlacementPolicy;
   /** Memory of a ring between two engines; for tests that need none. */
   readonly createRing?: () => SharedArrayBuffer;

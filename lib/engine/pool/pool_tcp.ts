@@ -3,12 +3,13 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { MediaAddress } from "../../base/media_vocabulary.ts";
 import type { Platform } from "../../base/platform.ts";
 import type { TcpFromSession } from "../../transport/tcp/tcp_handover.ts";
 import { openTcpMux, type TcpMux } from "../../transport/tcp/tcp_mux.ts";
 import { TcpSwitch } from "../../transport/tcp/tcp_switch.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import type { PoolTcp, PoolTcpHost } from "./engine_pool.ts";
 import { advertisedAddresses, type ListenAddress } from "../messages/listen_address.ts";
 import { type AddressChoice, withoutWildcards } from "../messages/udp_listeners.ts";
@@ -16,7 +17,7 @@ import { type AddressChoice, withoutWildcards } from "../messages/udp_listeners.
 /** Where a pool listens for TCP; nowhere if the list is empty. */
 export interface TcpListenerOptions extends AddressChoice {
   readonly platform: Platform;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<EngineDrop>;
   readonly tcp: readonly ListenAddress[];
   /** Literal addresses for candidates, in order of preference. */
   readonly advertised: readonly string[];

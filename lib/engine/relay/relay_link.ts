@@ -8,12 +8,13 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { UpTrackId } from "../../base/ids.ts";
 import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { Clock, Log } from "../../base/platform.ts";
 import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import { type RelayMember, RelayOutput } from "./relay_output.ts";
 import { RelayReceiver } from "./relay_receiver.ts";
 import { MAX_ID_BYTES, NACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
@@ -29,7 +30,7 @@ const MAX_TURN_MS = 2;
 export interface RelayWorld {
   readonly clock: Clock;
   readonly log: Log;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<EngineDrop>;
   /** Up-tracks of the whole engine. */
   readonly upTracks: Map<UpTrackId, UpTrack>;
   /** Where received packets wait; absent: they do not wait. */

@@ -7,12 +7,13 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { CodecParameters, ReceiveSection, SpatialLayer } from "../../base/media_vocabulary.ts";
 import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import { SLOT_BYTES } from "../../media/layer/packet_cache.ts";
 import { UpTrack } from "../../media/up/up_track.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import type { RelayMember, RelayOutput } from "./relay_output.ts";
 import {
   beginsRun,
@@ -43,7 +44,7 @@ const MAX_UPPER_HALF = 1 << 20;
 export class RelayReceiver implements RelayMember {
   readonly track: UpTrack;
   readonly #output: RelayOutput;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<EngineDrop>;
   readonly #view = new RtpView();
   readonly #copy = new Int32Array(COPY_BYTES / 4);
   readonly #copyBytes = new Uint8Array(this.#copy.buffer);
@@ -62,7 +63,7 @@ export class RelayReceiver implements RelayMember {
   constructor(
     section: ReceiveSection,
     output: RelayOutput,
-    drops: DropCounters,
+    drops: DropSink<EngineDrop>,
     batch?: FanOutBatch,
   ) {
     this.#output = output;

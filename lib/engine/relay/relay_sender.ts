@@ -8,15 +8,16 @@
  * @module
  */
 import type { UpTrackId } from "../../base/ids.ts";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { Log } from "../../base/platform.ts";
-import { DROP, DROP_NAMES, type DropReason } from "../../media/layer/drop_reason.ts";
+import { DROP, type DropReason } from "../../media/layer/drop_reason.ts";
 import type { LayerSource, PacketReceiver } from "../../media/packet/forwarding_ports.ts";
 import type { PacketCache } from "../../media/layer/packet_cache.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "../../media/layer/rtcp_clock.ts";
 import type { SourcePacket } from "../../media/packet/source_packet.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import { extendSeq } from "../../wire/seq.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import {
   PACKET_HEAD_WORDS,
   packetWord,
@@ -36,7 +37,7 @@ const MAX_LAYERS = 3;
  */
 export class RelaySender implements PacketReceiver, RelayMember {
   readonly #output: RelayOutput;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<EngineDrop>;
   readonly #log: Log;
   readonly #layers: readonly SentLayer[] = [new SentLayer(), new SentLayer(), new SentLayer()];
   #source: LayerSource | undefined;
@@ -54,7 +55,7 @@ export class RelaySender implements PacketReceiver, RelayMember {
     readonly upTrack: UpTrack,
     readonly number: number,
     output: RelayOutput,
-    drops: DropCounters,
+    drops: DropSink<EngineDrop>,
     log: Log,
   ) {
     this.#output = output;
@@ -245,7 +246,7 @@ export class RelaySender implements PacketReceiver, RelayMember {
   }
 
   #full(): DropReason {
-    this.#drops.count(DROP_NAMES[DROP.relayFull]!);
+    this.#drops.count("relay_full");
     return DROP.relayFull;
   }
 }

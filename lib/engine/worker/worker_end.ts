@@ -9,6 +9,7 @@ import { DropCounters } from "../../base/drop_counters.ts";
 import { SfuError } from "../../base/errors.ts";
 import type { Log, Platform } from "../../base/platform.ts";
 import { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import type { EngineEvent } from "../messages/engine_messages.ts";
 import { LoadMeter } from "./load_meter.ts";
 import { createLocalEngine } from "../local/local_engine.ts";
@@ -32,7 +33,7 @@ export interface WorkerScope {
 export class WorkerHost {
   readonly #outbox: TurnOutbox<FromWorker>;
   readonly #platform: Platform;
-  readonly #drops = new DropCounters();
+  readonly #drops = new DropCounters<EngineDrop>();
   readonly #tcp: DistantTcp;
   #dropsReported: Readonly<Record<string, number>> = {};
   #engine: ThreadEngine | undefined;
@@ -128,9 +129,9 @@ export class WorkerHost {
 
   #reportDrops(): void {
     const now = this.#drops.snapshot();
-    const drops: Record<string, number> = {};
-    for (const [reason, count] of Object.entries(now)) {
-      const by = count - (this.#dropsReported[reason] ?? 0);
+    const drops: Partial<Record<EngineDrop, number>> = {};
+    for (const reason of Object.keys(now) as EngineDrop[]) {
+      const by = now[reason]! - (this.#dropsReported[reason] ?? 0);
       if (by > 0) drops[reason] = by;
     }
     this.#dropsReported = now;

@@ -4,9 +4,11 @@
  *
  * @module
  */
+import type { DropCounts } from "../../base/drop_counters.ts";
 import type { SfuErrorCode } from "../../base/errors.ts";
 import type { LogLevel } from "../../base/platform.ts";
 import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
 import type { EngineReady } from "../messages/media_messages.ts";
 import type { LocalEngineOptions } from "../local/local_engine_options.ts";
@@ -35,7 +37,7 @@ export type FromWorker =
   /** Every {@linkcode REPORT_INTERVAL_MS}, also as a sign of life. */
   | { readonly type: "load"; readonly load: EngineLoad }
   /** What was dropped since the last time, by reason. */
-  | { readonly type: "drops"; readonly drops: Readonly<Record<string, number>> }
+  | { readonly type: "drops"; readonly drops: DropCounts<EngineDrop> }
   /** The last: goodbyes are said and sockets closed. */
   | { readonly type: "closed" };
 

@@ -6,6 +6,7 @@
  */
 import { DropCounters } from "../../base/drop_counters.ts";
 import { createCertificate, type DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import type { MediaEngine } from "../messages/media_messages.ts";
 import { EnginePool } from "../pool/engine_pool.ts";
 import { type ListenAddress, requireAddress } from "../messages/listen_address.ts";
@@ -48,7 +49,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
   const addresses = options.addressRule && { addressRule: options.addressRule };
   const udpOf = [...options.udpOf];
   const spares = [...options.spareUdp ?? []];
-  const drops = options.drops ?? new DropCounters();
+  const drops = options.drops ?? new DropCounters<EngineDrop>();
   let certificate: DtlsCertificate | undefined;
   const createEngine = (index: number): PooledEngine =>
     new WorkerEngine({

@@ -14,6 +14,7 @@ import type { ConnectionId } from "../../base/ids.ts";
 import type { MediaAddress } from "../../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
 import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
 import type { EngineReady } from "../messages/media_messages.ts";
 import { writeLine } from "./message_log.ts";
@@ -47,7 +48,7 @@ export interface WorkerEngineOptions {
   readonly platform: Platform;
   readonly setup: WorkerSetup;
   /** The worker's drops are added here. */
-  readonly drops: DropCounters;
+  readonly drops: DropCounters<EngineDrop>;
   readonly spawn?: () => WorkerThread;
 }
 
@@ -146,10 +147,7 @@ export class WorkerEngine implements PooledEngine {
       case "load":
         return this.onLoad(message.load);
       case "drops":
-        for (const [reason, by] of Object.entries(message.drops)) {
-          this.#options.drops.count(reason, by);
-        }
-        return;
+        return this.#options.drops.merge(message.drops);
       case "started":
         this.#watch();
         this.#starting?.resolve(message.ready);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { DropReasons } from "../../base/drop_counters.ts";
 
 /** 0 means the packet was used. */
 export const DROP = {
@@ -36,32 +37,40 @@ export const DROP = {
 /** One value of {@linkcode DROP}. */
 export type DropReason = (typeof DROP)[keyof typeof DROP];
 
+/** By counter name, in the order of {@linkcode DROP}. */
+export const MEDIA_DROPS = {
+  rtp_unbound_layer: "a packet is of a layer that is not here",
+  rtp_payload_type: "a packet's payload type is not its stream's",
+  rtp_duplicate: "a packet came twice",
+  rtp_too_old: "a packet is too late to be put in order",
+  rtp_sequence_jump: "a packet's number is far from the stream's",
+  rtp_too_large: "a packet is larger than the cache takes",
+  rtx_padding: "a retransmission carries nothing",
+  rtp_malformed_payload: "a packet's payload cannot be read",
+  rtp_padding_only: "a packet carries nothing and fills no gap",
+  forward_disabled: "a subscriber does not want the track now",
+  forward_muted: "the track is muted",
+  forward_other_layer: "a packet is of a layer the subscriber is not sent",
+  forward_awaiting_key_frame: "a subscriber's layer changes with the next key frame",
+  forward_temporal_layer: "a packet is of a frame rate the subscriber is not sent",
+  forward_unsupported_codec: "a packet is of a codec the subscriber does not have",
+  forward_before_start: "a packet is older than the subscription's start",
+  nack_unknown: "what a subscriber misses was never sent or is forgotten",
+  nack_too_soon: "what a subscriber misses was sent again just now",
+  nack_exhausted: "what a subscriber misses was sent again often enough",
+  nack_expired: "what a subscriber misses is too old",
+  forward_no_room: "the transport had no room for a packet; it counts why",
+  forward_too_large: "a packet would be larger than a datagram",
+  relay_full: "the memory between two engines is full",
+} as const satisfies DropReasons;
+
+/** One of {@linkcode MEDIA_DROPS}. */
+export type MediaDrop = keyof typeof MEDIA_DROPS;
+
 /** Counter names by reason; index 0 is unused. */
-export const DROP_NAMES: readonly string[] = [
+export const DROP_NAMES: readonly ("" | MediaDrop)[] = [
   "",
-  "rtp_unbound_layer",
-  "rtp_payload_type",
-  "rtp_duplicate",
-  "rtp_too_old",
-  "rtp_sequence_jump",
-  "rtp_too_large",
-  "rtx_padding",
-  "rtp_malformed_payload",
-  "rtp_padding_only",
-  "forward_disabled",
-  "forward_muted",
-  "forward_other_layer",
-  "forward_awaiting_key_frame",
-  "forward_temporal_layer",
-  "forward_unsupported_codec",
-  "forward_before_start",
-  "nack_unknown",
-  "nack_too_soon",
-  "nack_exhausted",
-  "nack_expired",
-  "forward_no_room",
-  "forward_too_large",
-  "relay_full",
+  ...Object.keys(MEDIA_DROPS) as MediaDrop[],
 ];
 
 /** Counts by {@linkcode DropReason}. */

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { NodeId } from "../../base/ids.ts";
 import type { Platform } from "../../base/platform.ts";
 import type { EngineReady } from "../../engine/messages/media_messages.ts";
+import type { RoomDrop } from "../drop_reasons.ts";
 import type { EngineRouter } from "./engine_router.ts";
 import type { IcePreferences } from "./ice_preference.ts";
 import type { Telemetry } from "./telemetry.ts";
@@ -22,7 +23,7 @@ export interface RoomContext {
   /** Known once the media plane has started; rooms are only joined after that. */
   readonly engine: () => EngineReady;
   readonly options: RoomOptions;
-  readonly counters: DropCounters;
+  readonly counters: DropSink<RoomDrop>;
   /** Who hears of what happens in rooms. */
   readonly observers?: readonly RoomObserver[];
   readonly telemetry: Telemetry;

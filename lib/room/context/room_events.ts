@@ -16,8 +16,9 @@ import type {
   Room as RoomInfo,
   TrackInfo,
 } from "@livekit/protocol";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { Log } from "../../base/platform.ts";
+import type { RoomDrop } from "../drop_reasons.ts";
 import { describeError } from "./close_reason.ts";
 import type { ParticipantFacts } from "./participant_facts.ts";
 
@@ -59,7 +60,7 @@ export class RoomEvents {
     readonly observers: readonly RoomObserver[],
     readonly info: () => RoomInfo,
     readonly log: Log,
-    readonly counters: DropCounters,
+    readonly counters: DropSink<RoomDrop>,
   ) {}
 
   started(): void {

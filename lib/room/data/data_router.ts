@@ -9,11 +9,12 @@
  * @module
  */
 import type { DataPacket } from "@livekit/protocol";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { ConnectionId } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
 import type { Clock } from "../../base/platform.ts";
 import type { MediaCommand } from "../../engine/messages/media_messages.ts";
+import type { RoomDrop } from "../drop_reasons.ts";
 import {
   isDestination,
   NonceMemory,
@@ -56,7 +57,7 @@ export interface PeerState {
 /** What a router needs of its room's world. */
 export interface DataRouterContext {
   readonly platform: { readonly clock: Pick<Clock, "now"> };
-  readonly counters: DropCounters;
+  readonly counters: DropSink<RoomDrop>;
   readonly telemetry: Pick<SessionTelemetry, "dataStream">;
 }
 

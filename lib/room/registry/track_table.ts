@@ -19,9 +19,10 @@ import {
   UpdateLocalAudioTrack,
   UpdateLocalVideoTrack,
 } from "@livekit/protocol";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { TrackSid, UpTrackId } from "../../base/ids.ts";
 import type { Log } from "../../base/platform.ts";
+import type { RoomDrop } from "../drop_reasons.ts";
 import { ParkedMedia } from "./parked_media.ts";
 import { type PendingSlot, PendingTracks } from "./pending_tracks.ts";
 import { type AnnouncementOptions, announceTrack } from "./track_announcement.ts";
@@ -59,7 +60,7 @@ export interface TrackTableOptions extends AnnouncementOptions {
   /** Unix milliseconds, for the version of a `TrackInfo`. */
   readonly wallMs: () => number;
   readonly log: Log;
-  readonly counters: DropCounters;
+  readonly counters: DropSink<RoomDrop>;
 }
 
 /** The result of a transition, and what the world is to be told, in order. */

@@ -10,9 +10,10 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { HttpHandler } from "../../../routes/http_handler.ts";
+import type { ServerDrop } from "../drop_reasons.ts";
 import type { HttpConnections } from "./http_connections.ts";
 import { toRequest, writeLastResponse, writeResponse } from "./http_messages.ts";
 import { offerConnection } from "./web_socket_upgrade.ts";
@@ -36,7 +37,7 @@ export interface HttpFrontOptions {
   /** Of all listeners of the process. */
   readonly connections: HttpConnections<Socket>;
   readonly platform: Pick<Platform, "clock" | "timers" | "log">;
-  readonly counters: DropCounters;
+  readonly counters: DropSink<ServerDrop>;
 }
 
 /** An open listener. */

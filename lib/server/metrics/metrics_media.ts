@@ -11,11 +11,16 @@ import type { DownTrackId, UpTrackId } from "../../base/ids.ts";
 import type { EngineStats } from "../../engine/messages/media_messages.ts";
 import type { IntervalLosses } from "../../media/layer/interval_figures.ts";
 import type { MediaTelemetry, QualityReport } from "../../room/context/telemetry.ts";
+import type { TransportDrop } from "../../transport/drop_reasons.ts";
 import { COUNTRY, type Instruments } from "./metrics_instruments.ts";
 import type { TrackSources } from "./metrics_rooms.ts";
 
 /** Drops of datagrams that were to be sent and could not be. */
-const UNSENT = ["udp_send_queue_full", "udp_send_dropped_video", "udp_send_failed"];
+const UNSENT: readonly TransportDrop[] = [
+  "udp_send_queue_full",
+  "udp_send_dropped_video",
+  "udp_send_failed",
+];
 
 type Figures = Readonly<Record<string, number>>;
 

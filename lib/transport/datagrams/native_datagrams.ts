@@ -28,9 +28,10 @@
  * @module
  */
 import { setImmediate } from "node:timers";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import { SfuError } from "../../base/errors.ts";
 import type { Cancel, Timers } from "../../base/platform.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import { bindError } from "./bind_error.ts";
 import {
   type DatagramCounters,
@@ -68,7 +69,7 @@ const ERROR_PAUSE_MS = 50;
 /** What the kernel says to a run where it, the interface or the path's MTU does not allow one. */
 const REFUSES_RUNS: ReadonlySet<number> = new Set([Errno.EIO, Errno.EINVAL, Errno.EMSGSIZE]);
 /** Names for what else it says. */
-const SEND_FAILURES: ReadonlyMap<number, string> = new Map([
+const SEND_FAILURES: ReadonlyMap<number, TransportDrop> = new Map([
   [Errno.ENETUNREACH, "udp_send_unreachable"],
   [Errno.EHOSTUNREACH, "udp_send_unreachable"],
   [Errno.EHOSTDOWN, "udp_send_unreachable"],
@@ -86,7 +87,7 @@ export interface NativeDatagramsOptions extends PacketMarks {
   readonly hostname: string;
   /** 0 for any. */
   readonly port: number;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   readonly timers: Timers;
   readonly libc: Libc;
 }
@@ -123,7 +124,7 @@ class NativeDatagrams implements Datagrams {
   onBatchEnd: Datagrams["onBatchEnd"] = () => {};
   readonly #conn: Deno.DatagramConn;
   readonly #libc: Libc;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<TransportDrop>;
   readonly #timers: Timers;
   readonly #addresses: SocketAddressTable;
   readonly #queue: SendQueue<SocketAddress>;

@@ -15,8 +15,9 @@
  * @module
  */
 import dgram from "node:dgram";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { Timers } from "../../base/platform.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import { bindError } from "./bind_error.ts";
 import {
   type DatagramCounters,
@@ -47,7 +48,7 @@ export interface PortableDatagramsOptions {
   readonly hostname: string;
   /** 0 for any. */
   readonly port: number;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   readonly timers: Timers;
 }
 
@@ -74,10 +75,10 @@ abstract class PortableDatagrams implements Datagrams {
   onBatchEnd: Datagrams["onBatchEnd"] = () => {};
   readonly #queue: SendQueue;
   readonly #transmit: Transmit;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<TransportDrop>;
   #draining: Promise<void> | undefined;
 
-  constructor(transmit: Transmit, drops: DropCounters) {
+  constructor(transmit: Transmit, drops: DropSink<TransportDrop>) {
     this.#queue = new SendQueue(drops);
     this.#transmit = transmit;
     this.#drops = drops;
@@ -156,12 +157,12 @@ class DenoDatagrams extends PortableDatagrams {
   readonly localAddress: { readonly hostname: string; readonly port: number };
   readonly closed: Promise<void>;
   readonly #conn: Deno.DatagramConn;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<TransportDrop>;
   readonly #timers: Timers;
   readonly #sendsDone = Promise.withResolvers<void>();
   #isClosed = false;
 
-  constructor(conn: Deno.DatagramConn, drops: DropCounters, timers: Timers) {
+  constructor(conn: Deno.DatagramConn, drops: DropSink<TransportDrop>, timers: Timers) {
     super((bytes, remote) => conn.send(bytes, remote), drops);
     this.#conn = conn;
     this.#drops = drops;
@@ -233,7 +234,7 @@ class NodeDatagrams extends PortableDatagrams {
   readonly #done = Promise.withResolvers<void>();
   #isClosed = false;
 
-  constructor(socket: dgram.Socket, drops: DropCounters) {
+  constructor(socket: dgram.Socket, drops: DropSink<TransportDrop>) {
     super((bytes, remote) => transmitOver(socket, bytes, remote), drops);
     this.#socket = socket;
     const { address, port } = socket.address();

@@ -14,7 +14,8 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import { MAX_SEND_BYTES, type RemoteAddress, SendKind } from "./datagrams.ts";
 
 /**
@@ -39,7 +40,7 @@ export class SendQueue<Remote extends RemoteAddress = RemoteAddress> {
   tail = 0;
   /** Datagrams from `head` to `tail` that are not dropped. */
   count = 0;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<TransportDrop>;
   /** By slot, made at its first use: most sockets never need most of them. */
   readonly #views: (Uint8Array | undefined)[];
   /** A stack. */
@@ -52,7 +53,7 @@ export class SendQueue<Remote extends RemoteAddress = RemoteAddress> {
   #isClosed = false;
 
   /** @param slots At most 65,536. */
-  constructor(drops: DropCounters, slots: number = QUEUE_SLOTS) {
+  constructor(drops: DropSink<TransportDrop>, slots: number = QUEUE_SLOTS) {
     this.#drops = drops;
     this.slab = new ArrayBuffer(slots * MAX_SEND_BYTES);
     // Twice what may wait, so that closing up the line always frees half of it.

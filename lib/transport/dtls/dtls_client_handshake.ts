@@ -9,7 +9,8 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import { type DtlsCertificate, pemToDer } from "./dtls_certificate.ts";
 import {
   CIPHER_SUITES,
@@ -101,7 +102,7 @@ type Phase = "idle" | "hello" | "finished" | "done" | "ended";
  */
 export class DtlsClientHandshake implements DtlsHandshake {
   readonly #owner: HandshakeOwner;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<TransportDrop>;
   readonly #certificate: DtlsCertificate;
   readonly #profiles: readonly SrtpProfile[];
   readonly #order = new HandshakeOrder();

@@ -9,8 +9,9 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { Cancel, Random, Timers } from "../../base/platform.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import type { DtlsCertificate } from "./dtls_certificate.ts";
 import type { DtlsRecord, HandshakeFragment } from "./dtls_records.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
@@ -33,7 +34,7 @@ export interface HandshakeOptions {
   /** In order of our preference. */
   readonly profiles: readonly SrtpProfile[];
   readonly platform: { readonly timers: Timers; readonly random: Random };
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   readonly owner: HandshakeOwner;
 }
 

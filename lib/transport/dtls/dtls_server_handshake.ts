@@ -5,9 +5,10 @@
  *
  * @module
  */
+import type { TransportDrop } from "../drop_reasons.ts";
 import type { DtlsHandshake, HandshakeOptions, HandshakeOwner } from "./dtls_handshake.ts";
 import { FlightTimer } from "./dtls_handshake.ts";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import {
   ALERT_LEVEL,
   CONTENT_TYPE,
@@ -47,7 +48,7 @@ type Phase = "hello" | "keys" | "finishing" | "done" | "ended";
  */
 export class DtlsServerHandshake implements DtlsHandshake {
   readonly #owner: HandshakeOwner;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<TransportDrop>;
   readonly #server: WeriftDtlsServer;
   readonly #order = new HandshakeOrder();
   readonly #cookie: Uint8Array;

@@ -15,9 +15,10 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { DtlsFingerprint, DtlsRole } from "../../base/media_vocabulary.ts";
 import type { Cancel, Random, Timers } from "../../base/platform.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import { type DtlsCertificate, matchesFingerprint } from "./dtls_certificate.ts";
 import { DtlsClientHandshake } from "./dtls_client_handshake.ts";
 import type { DtlsHandshake, HandshakeOptions } from "./dtls_handshake.ts";
@@ -42,7 +43,7 @@ export interface DtlsSessionOptions {
   readonly send: (datagram: Uint8Array) => void;
   readonly listener: DtlsListener;
   readonly platform: { readonly timers: Timers; readonly random: Random };
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   /** From the peer's description; may come later by `setRemoteFingerprints`. */
   readonly fingerprints?: readonly DtlsFingerprint[];
   /** In order of our preference. The default suits the portable ciphers. */
@@ -65,7 +66,7 @@ type State = "handshake" | "proven" | "connected" | "ended";
  */
 export class DtlsSession {
   readonly #options: DtlsSessionOptions;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<TransportDrop>;
   readonly #window = new ReplayWindow(RECORD_WINDOW);
   #state: State = "handshake";
   #role: DtlsRole = "server";

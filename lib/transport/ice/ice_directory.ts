@@ -10,7 +10,7 @@
  * @module
  */
 import { timingSafeEqual } from "node:crypto";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import { invariant } from "../../base/errors.ts";
 import {
   BINDING_ERROR,
@@ -24,6 +24,7 @@ import {
   verifyIntegrity,
 } from "../../wire/stun.ts";
 import type { RemoteAddress } from "../datagrams/datagrams.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import type { NetworkPath } from "./network_path.ts";
 
 /** Where a STUN message came from, and the ways back. Valid during the call only. */
@@ -78,7 +79,7 @@ export class IceDirectory implements StunReceiver {
   readonly #byUfrag = new Map<string, LocalCredential>();
   readonly #checks = new Map<number, OpenCheck>();
 
-  constructor(private readonly drops: DropCounters) {}
+  constructor(private readonly drops: DropSink<TransportDrop>) {}
 
   /** Number of local ufrags known. */
   get size(): number {

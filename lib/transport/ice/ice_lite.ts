@@ -13,7 +13,7 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { IceCredentials } from "../../base/media_vocabulary.ts";
 import type { Random } from "../../base/platform.ts";
 import { parseIpAddress } from "../../wire/ip_address.ts";
@@ -23,6 +23,7 @@ import {
   writeBindingError,
   writeBindingSuccess,
 } from "../../wire/stun.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import type { IceDirectory, ProvenRequest } from "./ice_directory.ts";
 import { type Generation, IceGenerations } from "./ice_generations.ts";
 import { IcePaths, type PathRecord, WantedPath } from "./ice_paths.ts";
@@ -52,7 +53,7 @@ export interface IceLiteOptions {
   /** Gets what arrives on validated paths. */
   readonly owner: PathOwner;
   readonly listener: IceListener;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   readonly random: Random;
   /** Monotonic ms; the wait for the first request counts from here. */
   readonly now: number;
@@ -65,7 +66,7 @@ export interface IceLiteOptions {
 export class IceLiteAgent implements PathValidator {
   readonly #owner: PathOwner;
   readonly #listener: IceListener;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<TransportDrop>;
   readonly #answer = new Uint8Array(MAX_ANSWER_BYTES);
   readonly #generations: IceGenerations;
   readonly #paths = new IcePaths();

@@ -4,10 +4,11 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log } from "../../base/platform.ts";
 import { datagramKind } from "../../wire/datagram_kind.ts";
 import type { Datagrams, RemoteAddress } from "../datagrams/datagrams.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import type { IceDirectory, StunOrigin } from "./ice_directory.ts";
 import { type NetworkPath, PathTable, UdpPath } from "./network_path.ts";
 
@@ -16,7 +17,7 @@ export interface UdpMuxOptions {
   readonly datagrams: Datagrams;
   readonly directory: IceDirectory;
   readonly clock: Clock;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   readonly log: Log;
 }
 

@@ -9,6 +9,7 @@
  * @module
  */
 import type { DataChannelPolicy } from "../../base/media_vocabulary.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import type { DrainRate } from "./drain_rate.ts";
 
 /** LiveKit's three channels by what they are for. */
@@ -60,7 +61,7 @@ export function refusal(
   waitingBytes: number,
   messageBytes: number,
   now: number,
-): string | undefined {
+): TransportDrop | undefined {
   if (channel.lossy) {
     if (waitingBytes + messageBytes > MAX_LOSSY_BUFFER_BYTES) return "data_lossy_buffer_full";
     return isLate(policy, channel, waitingBytes, now) ? "data_lossy_late" : undefined;

@@ -11,9 +11,10 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { DataChannelPolicy, DtlsRole } from "../../base/media_vocabulary.ts";
 import { TokenBucket } from "../../base/token_bucket.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import {
   type DataChannelReliability,
   PPID,
@@ -55,7 +56,7 @@ export interface DataChannelsOptions {
   /** Sends one SCTP packet as one DTLS record. */
   readonly sendPacket: (bytes: Uint8Array) => void;
   readonly listener: DataChannelListener;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   /** Monotonic ms, for measuring how fast the peer reads. */
   readonly now: () => number;
   readonly policy?: DataChannelPolicy;
@@ -89,7 +90,7 @@ interface Channel {
  */
 export class DataChannels {
   readonly #options: DataChannelsOptions;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<TransportDrop>;
   readonly #policy: DataChannelPolicy;
   readonly #association: SctpAssociation;
   readonly #byStream = new Map<number, Channel>();

@@ -11,7 +11,8 @@
  */
 import { Buffer } from "node:buffer";
 import { RTCSctpTransport } from "werift";
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import { OutboundLanes } from "./outbound_lanes.ts";
 import {
   FIRST_FRAGMENT,
@@ -63,7 +64,7 @@ export interface SctpAssociationOptions {
   /** Sends one packet as one DTLS record. */
   readonly sendPacket: (bytes: Uint8Array) => void;
   readonly listener: SctpListener;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
 }
 
 /** A message to send, with what to do when the stack has taken it. */
@@ -263,7 +264,7 @@ export class SctpAssociation {
   }
 
   /** Why the stack must not see this packet: claims that no honest peer makes in this state. */
-  #refusal({ bytes, chunks }: SctpPacket): string | undefined {
+  #refusal({ bytes, chunks }: SctpPacket): TransportDrop | undefined {
     const state = this.#internals;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     for (const { type, at, length } of chunks) {

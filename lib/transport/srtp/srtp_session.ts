@@ -10,10 +10,11 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { WrittenPacket } from "../../base/packet_sink.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
 import { extendSeq, type ExtSeq } from "../../wire/seq.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import { portableCipher } from "./portable_srtp.ts";
 import { ReplayWindow } from "../crypto/replay_window.ts";
 import type { SrtpCipher, SrtpCipherFactory } from "./srtp_cipher.ts";
@@ -52,7 +53,7 @@ interface SentSource {
 
 export interface SrtpSessionOptions {
   readonly parameters: SrtpParameters;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   /** Default: the portable cipher. */
   readonly cipherFactory?: SrtpCipherFactory;
 }
@@ -66,7 +67,7 @@ export class SrtpSession {
   readonly packet: RtpView = new RtpView();
   readonly #sealer: SrtpCipher;
   readonly #opener: SrtpCipher;
-  readonly #drops: DropCounters;
+  readonly #drops: DropSink<TransportDrop>;
   // By SSRC as signed 32 bits: numbers that V8 looks up without making an object.
   readonly #rtpSources = new Map<number, ReceivedSource>();
   readonly #rtcpSources = new Map<number, ReceivedSource>();
@@ -222,7 +223,7 @@ export class SrtpSession {
     return index;
   }
 
-  #drop(reason: string): 0 {
+  #drop(reason: TransportDrop): 0 {
     this.#drops.count(reason);
     return 0;
   }

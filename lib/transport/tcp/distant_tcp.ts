@@ -8,10 +8,11 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log } from "../../base/platform.ts";
 import { datagramKind } from "../../wire/datagram_kind.ts";
 import { MAX_SEND_BYTES, type RemoteAddress } from "../datagrams/datagrams.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunOrigin, StunReceiver } from "../ice/ice_directory.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "../ice/network_path.ts";
 import {
@@ -27,7 +28,7 @@ export interface DistantTcpOptions {
   /** To the listening thread; keeps the order. */
   readonly post: (message: TcpFromSession) => void;
   readonly clock: Clock;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   readonly log: Log;
 }
 

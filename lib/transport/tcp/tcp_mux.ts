@@ -5,9 +5,10 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log, Timers } from "../../base/platform.ts";
 import { bindError } from "../datagrams/bind_error.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunReceiver } from "../ice/ice_directory.ts";
 import { DEFAULT_TCP_LIMITS, type TcpLimits, TcpPath, type TcpPathHost } from "./tcp_path.ts";
 import { TcpStrangers } from "./tcp_strangers.ts";
@@ -21,7 +22,7 @@ export interface TcpMuxOptions {
   readonly directory: StunReceiver;
   readonly clock: Clock;
   readonly timers: Timers;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   readonly log: Log;
   readonly limits?: Partial<TcpLimits>;
 }
@@ -48,7 +49,7 @@ export class TcpMux implements TcpPathHost {
   readonly directory: StunReceiver;
   readonly clock: Clock;
   readonly timers: Timers;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   readonly log: Log;
   readonly limits: TcpLimits;
   /** After what one read brought was delivered; set by the engine. Must not throw. */

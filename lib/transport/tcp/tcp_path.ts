@@ -8,11 +8,12 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import type { Cancel, Clock, Log, Timers } from "../../base/platform.ts";
 import { datagramKind } from "../../wire/datagram_kind.ts";
 import { FRAME_HEADER_BYTES, FrameSplitter, writeFrameHeader } from "../../wire/stream_framing.ts";
 import { MAX_DATAGRAM_BYTES, MAX_SEND_BYTES, type RemoteAddress } from "../datagrams/datagrams.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunOrigin, StunReceiver } from "../ice/ice_directory.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "../ice/network_path.ts";
 
@@ -55,7 +56,7 @@ export interface TcpPathHost {
   readonly directory: StunReceiver;
   readonly clock: Clock;
   readonly timers: Timers;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
   readonly log: Log;
   readonly limits: TcpLimits;
   /** After the frames of one read were delivered. */
@@ -182,7 +183,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
   }
 
   /** Ends a connection without a session for the sake of a newcomer. */
-  giveWay(reason: string): void {
+  giveWay(reason: TransportDrop): void {
     this.#end(reason);
   }
 
@@ -285,7 +286,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
   /**
    * Ends the connection now; `false`, so that `send` can return it. Counts `reason` the first time.
    */
-  #end(reason?: string): false {
+  #end(reason?: TransportDrop): false {
     if (this.#isEnded) return false;
     this.#isEnded = true;
     if (reason !== undefined) this.#host.drops.count(reason);

@@ -8,8 +8,9 @@
  *
  * @module
  */
-import type { DropCounters } from "../../base/drop_counters.ts";
+import type { DropSink } from "../../base/drop_counters.ts";
 import { parseStun } from "../../wire/stun.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunOrigin, StunReceiver } from "../ice/ice_directory.ts";
 import type {
   NetworkPath,
@@ -31,7 +32,7 @@ export interface TcpSwitchOptions {
   readonly threadOf: (ufrag: string) => number | undefined;
   /** Keeps the order of messages to one thread. */
   readonly post: (thread: number, message: TcpToSession) => void;
-  readonly drops: DropCounters;
+  readonly drops: DropSink<TransportDrop>;
 }
 
 /**

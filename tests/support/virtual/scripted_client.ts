@@ -315,6 +315,7 @@ export class World {
     });
     this.service = new SignalService({
       rooms: this.rooms,
+      counters: this.counters,
       serverVersion: "1.2.3",
       autoCreateRooms,
       maxTracks,

@@ -1,0 +1,43 @@
+/**
+ * Why an engine does not use what came. Its transport's reasons are counted with them.
+ *
+ * @module
+ */
+import type { DropReasons } from "../base/drop_counters.ts";
+import type { MediaDrop } from "../media/layer/drop_reason.ts";
+import type { TransportDrop } from "../transport/drop_reasons.ts";
+
+/** By counter name. */
+export const ENGINE_DROPS = {
+  // Packets
+  rtp_unknown_ssrc: "a media packet is of no stream that was described",
+  rtp_stream_unsettled: "a layer changed its stream or codec too often",
+  rtcp_malformed: "a control packet cannot be read",
+  rtcp_unknown_reference: "a report is of a stream that is not here",
+  // Data
+  data_track_malformed: "a packet of a data track cannot be read",
+  data_track_unknown_handle: "a packet is of a data track that is not here",
+  data_writer_held: "a publisher of data is held up by its slowest reader",
+  data_not_sent_reliable: "a reliable message could not be queued",
+  data_not_sent_lossy: "a lossy message could not be queued",
+  data_not_sent_data_track: "a packet of a data track could not be queued",
+  data_not_sent_raw: "a message on a client's own channel could not be queued",
+  // From engine to engine
+  relay_malformed: "a record of another engine cannot be read",
+  relay_unknown: "a record is of a relay that is not here",
+  relay_unknown_codec: "a relay's codec is unknown",
+  relay_no_engine: "a relay is to an engine that is not there",
+  relay_no_track: "a relay is of an up-track that is not here",
+  relay_track_exists: "a relay is of an up-track that is here already",
+  relay_ring_corrupt: "the memory between two engines holds no records",
+  // Engines
+  engine_threw: "a bug of ours ended the handling of a packet, command or timer",
+  engine_listener_threw: "a bug of ours ended the handling of an engine's event",
+  media_worker_lost: "a media worker ended and was replaced",
+  udp_address_not_bound: "a new address of this machine could not be listened on",
+  unhandled_error: "something was thrown that nobody caught",
+  unhandled_rejection: "a promise was rejected and nobody caught it",
+} as const satisfies DropReasons;
+
+/** One of {@linkcode ENGINE_DROPS}, or of what an engine is made of. */
+export type EngineDrop = keyof typeof ENGINE_DROPS | MediaDrop | TransportDrop;

@@ -1,0 +1,19 @@
+/**
+ * Why a route does not use a request.
+ *
+ * @module
+ */
+import type { DropReasons } from "../lib/base/drop_counters.ts";
+
+/** By counter name. */
+export const ROUTES_DROPS = {
+  http_body_too_large: "a body is larger than is taken",
+  http_body_too_slow: "a body did not come in time",
+  http_body_aborted: "the connection ended before the body did",
+  http_body_busy: "too much is being read already",
+  http_internal_error: "a bug of ours ended a request",
+  twirp_internal_error: "a bug of ours ended a call of the server API",
+} as const satisfies DropReasons;
+
+/** One of {@linkcode ROUTES_DROPS}. */
+export type RoutesDrop = keyof typeof ROUTES_DROPS;
