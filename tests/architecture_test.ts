@@ -437,6 +437,14 @@ Deno.test("architecture: what a page names is there, and is the only file of its
   ));
 });
 
+Deno.test("architecture: what docs/architecture.md calls by name is in the sources", () => {
+  const page = Deno.readTextFileSync(new URL("docs/architecture.md", ROOT));
+  const words = new Set(files.flatMap(({ source }) => source.match(/\w+/g) ?? []));
+  const called = [...page.matchAll(/`([A-Za-z][a-z]+[A-Z]\w*)`/g)].map(([, name]) => name!);
+  assert.ok(called.includes("PeerTransport"));
+  assertNone([...new Set(called)].filter((name) => !words.has(name)));
+});
+
 Deno.test("architecture: links of the pages lead somewhere", () => {
   assertNone(
     PAGES.flatMap((page) =>
