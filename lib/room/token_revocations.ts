@@ -33,8 +33,8 @@ export interface DatedToken {
 }
 
 /**
- * The tokens that are refused although signed, in bounded memory. An entry outlives every token it
- * refuses, unless memory runs out, which is counted.
+ * The tokens that are refused although signed. An entry is kept as long as a token it refuses is
+ * known, or likely, to be valid, unless memory runs out, which is counted.
  */
 export class TokenRevocations {
   readonly #entries = new Map<string, Entry>();

@@ -43,8 +43,8 @@ const CLIENT_FLIGHT: readonly number[] = [
 type Phase = "hello" | "keys" | "finishing" | "done" | "ended";
 
 /**
- * The server's twin of {@linkcode DtlsHandshake}: no key work and no lasting state for a client
- * that has not returned the cookie.
+ * The server's twin of {@linkcode DtlsHandshake}: no key work before the client returned the
+ * cookie.
  */
 export class DtlsServerHandshake implements DtlsHandshake {
   readonly #owner: HandshakeOwner;
