@@ -10,6 +10,7 @@ interface VirtualTimer {
   readonly at: number;
   readonly order: number;
   readonly callback: () => void;
+  cancelled: boolean;
 }
 
 /** Wall clock of virtual time zero: 2026-01-01T00:00:00Z. */
@@ -19,7 +20,9 @@ const WALL_START_MS = 1_767_225_600_000;
 export class VirtualPlatform implements Platform {
   #now = 0;
   #order = 0;
-  #timers: VirtualTimer[] = [];
+  #pending = 0;
+  /** A heap by time, then by order; cancelled ones stay until they come up. */
+  readonly #timers: VirtualTimer[] = [];
   readonly random: SeededRandom;
 
   constructor(seed = 1, readonly log: Log = silentLog) {
@@ -34,32 +37,67 @@ export class VirtualPlatform implements Platform {
 
   readonly timers = {
     after: (delayMs: number, callback: () => void): Cancel => {
-      const timer = { at: this.#now + Math.max(0, delayMs), order: this.#order++, callback };
-      this.#timers.push(timer);
+      const at = this.#now + Math.max(0, delayMs);
+      const timer = { at, order: this.#order++, callback, cancelled: false };
+      this.#push(timer);
+      this.#pending++;
       return () => {
-        this.#timers = this.#timers.filter((other) => other !== timer);
+        if (!timer.cancelled) this.#pending--;
+        timer.cancelled = true;
       };
     },
   };
 
   /** Timers that have not run or been cancelled. */
   get pendingTimers(): number {
-    return this.#timers.length;
+    return this.#pending;
   }
 
   /** Moves time on by `ms`, running due timers in order of time, then of their making. */
   advance(ms: number): void {
     const end = this.#now + ms;
-    for (;;) {
-      const next = this.#timers
-        .filter((timer) => timer.at <= end)
-        .sort((a, b) => a.at - b.at || a.order - b.order)[0];
-      if (next === undefined) break;
-      this.#timers = this.#timers.filter((other) => other !== next);
+    while (this.#timers.length > 0 && this.#timers[0]!.at <= end) {
+      const next = this.#pop();
+      if (next.cancelled) continue;
+      // Its cancelling from now on changes nothing.
+      next.cancelled = true;
+      this.#pending--;
       this.#now = Math.max(this.#now, next.at);
       next.callback();
     }
     this.#now = end;
+  }
+
+  #push(timer: VirtualTimer): void {
+    const heap = this.#timers;
+    let index = heap.push(timer) - 1;
+    for (
+      let up = (index - 1) >> 1;
+      index > 0 && isBefore(timer, heap[up]!);
+      up = (index - 1) >> 1
+    ) {
+      heap[index] = heap[up]!;
+      index = up;
+    }
+    heap[index] = timer;
+  }
+
+  /** Takes the first one out. */
+  #pop(): VirtualTimer {
+    const heap = this.#timers;
+    const first = heap[0]!;
+    const last = heap.pop()!;
+    if (heap.length === 0) return first;
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
+      if (child >= heap.length || !isBefore(heap[child]!, last)) break;
+      heap[index] = heap[child]!;
+      index = child;
+    }
+    heap[index] = last;
+    return first;
   }
 
   /** Time passes and nothing runs, as in a process that stands still. */
@@ -79,4 +117,8 @@ export class VirtualPlatform implements Platform {
 /** Lets everything that is only waiting for promises run. */
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+}
+
+function isBefore(a: VirtualTimer, b: VirtualTimer): boolean {
+  return a.at < b.at || a.at === b.at && a.order < b.order;
 }
