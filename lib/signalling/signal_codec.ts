@@ -24,6 +24,7 @@ import {
 } from "@livekit/protocol";
 import { invariant } from "../base/errors.ts";
 import type { SignalMessage } from "../room/context/signal_message.ts";
+import { encodedMessage } from "../room/context/encoded_message.ts";
 import { encodedInfo } from "../room/participant/participant_updates.ts";
 import { hasFewElements, hasFewJsonElements, isQuickJson } from "../wire/message_elements.ts";
 
@@ -87,7 +88,7 @@ export class ResponseEncoder {
 function binaryFrame(message: SignalMessage): Uint8Array {
   if (message.case === "update") return updateFrame(message.value);
   if (message.case === "join") return joinFrame(message.value);
-  return new SignalResponse({ message }).toBinary();
+  return encodedMessage(message);
 }
 
 const UPDATE = fieldNumber(SignalResponse, "update");

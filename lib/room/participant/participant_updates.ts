@@ -7,7 +7,13 @@
  *
  * @module
  */
-import { DisconnectReason, ParticipantInfo, ParticipantInfo_State } from "@livekit/protocol";
+import {
+  DisconnectReason,
+  ParticipantInfo,
+  ParticipantInfo_State,
+  ParticipantUpdate,
+} from "@livekit/protocol";
+import type { SignalMessage } from "../context/signal_message.ts";
 
 /** How often the batch of held-back updates is sent, ms. */
 export const UPDATE_BATCH_INTERVAL_MS = 3_000;
@@ -167,4 +173,25 @@ export function inBatches(
     }
   }
   return batches;
+}
+
+/** Updates of one participant are the same for everybody. */
+const updates = new WeakMap<ParticipantInfo, SignalMessage>();
+
+/** Tells `infos`, none of which is changed later, in messages of about `targetBytes`. */
+export function updateMessages(
+  infos: readonly ParticipantInfo[],
+  targetBytes: number,
+): readonly SignalMessage[] {
+  return inBatches(infos, targetBytes).map(updateMessage);
+}
+
+function updateMessage(participants: readonly ParticipantInfo[]): SignalMessage {
+  const single = participants.length === 1 ? participants[0] : undefined;
+  const known = single && updates.get(single);
+  if (known !== undefined) return known;
+  const value = new ParticipantUpdate({ participants: [...participants] });
+  const message: SignalMessage = { case: "update", value };
+  if (single !== undefined) updates.set(single, message);
+  return message;
 }

@@ -18,7 +18,6 @@ import {
   type ParticipantInfo,
   ParticipantInfo_State as State,
   type ParticipantPermission,
-  ParticipantUpdate,
   type PublishDataTrackRequest,
   type ReconnectReason,
   type SessionDescription,
@@ -57,7 +56,7 @@ import {
 import { subscriptionHost } from "./participant_subscriptions.ts";
 import { ParticipantTracks } from "./participant_tracks.ts";
 import { isOwnLabel } from "../data/data_packets.ts";
-import { inBatches, type QueuedUpdate, UpdateFilter } from "./participant_updates.ts";
+import { type QueuedUpdate, UpdateFilter, updateMessages } from "./participant_updates.ts";
 import { publishableCodecs } from "../connection/publisher_connection.ts";
 import { Presence } from "./presence.ts";
 import { PublicationWatch } from "./publication_watch.ts";
@@ -321,9 +320,8 @@ export class Session extends MemberRecord
   /** Sends infos whatever was sent before. */
   sendInfos(infos: readonly ParticipantInfo[]): void {
     for (const info of infos) this.#updates.remember(info);
-    for (const participants of inBatches(infos, this.context.options.updateBatchTargetSize)) {
-      this.send({ case: "update", value: new ParticipantUpdate({ participants }) });
-    }
+    const { updateBatchTargetSize } = this.context.options;
+    for (const message of updateMessages(infos, updateBatchTargetSize)) this.send(message);
   }
 
   // What its client asks for.

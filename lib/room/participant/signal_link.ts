@@ -8,8 +8,8 @@
  *
  * @module
  */
-import { SignalResponse } from "@livekit/protocol";
 import type { Clock } from "../../base/platform.ts";
+import { encodedMessage } from "../context/encoded_message.ts";
 import type { SignalMessage, SignalSink } from "../context/signal_message.ts";
 
 /** On their way when the last sign of life left the client, ms: a slow network's round trip. */
@@ -199,7 +199,7 @@ const weights = new WeakMap<SignalMessage, number>();
 function messageWeight(message: SignalMessage): number {
   let weight = weights.get(message);
   if (weight === undefined) {
-    weight = new SignalResponse({ message }).toBinary().length;
+    weight = encodedMessage(message).length;
     weights.set(message, weight);
   }
   return weight;

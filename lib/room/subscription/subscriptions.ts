@@ -9,7 +9,6 @@
  */
 import {
   SubscriptionError,
-  SubscriptionPermissionUpdate,
   SubscriptionResponse,
   type UpdateSubscription,
   type UpdateTrackSettings,
@@ -20,6 +19,7 @@ import type { Cancel, Platform } from "../../base/platform.ts";
 import type { MediaCommand } from "../../engine/messages/media_messages.ts";
 import { chooseCodec, type CodecOption, type SubscribableTrack } from "./codec_choice.ts";
 import type { SignalMessage } from "../context/signal_message.ts";
+import { permissionMessage } from "./permission_messages.ts";
 import type { SubscriptionOutcome } from "../context/telemetry.ts";
 import type { CodecWish } from "./wanted_codecs.ts";
 import {
@@ -279,13 +279,9 @@ export class Subscriptions {
         this.#end(this.#of(trackSid), "failure");
         return this.host.failed();
       case "permission": {
-        const participantSid = this.host.resolve(trackSid)?.publisherSid ?? "";
-        const value = new SubscriptionPermissionUpdate({
-          participantSid,
-          trackSid,
-          allowed: action.allowed,
-        });
-        return this.host.send({ case: "subscriptionPermissionUpdate", value });
+        const source = this.host.resolve(trackSid);
+        if (source === undefined) return;
+        return this.host.send(permissionMessage(source, action.allowed));
       }
     }
   }
