@@ -15,9 +15,13 @@ export const DYNACAST_PAUSE_DELAY_MS = 5_000;
 /** A track nobody ever wanted is turned off after this, ms. */
 export const DYNACAST_UNSUBSCRIBED_DELAY_MS = 10_000;
 
+const DESCENDING = [VideoQuality.HIGH, VideoQuality.MEDIUM, VideoQuality.LOW] as const;
+
 /** Highest wanted quality over its subscribers, and what the publisher was told. */
 export class SubscribedQualityTracker {
   readonly #wishes = new Map<string, VideoQuality>();
+  /** How many want each quality, so that one wish costs the same however many there are. */
+  readonly #counts = [0, 0, 0, 0];
   #told: VideoQuality | undefined;
   #lowerSince: number | undefined;
   #muted: boolean;
@@ -36,8 +40,14 @@ export class SubscribedQualityTracker {
 
   /** Records what `subscriber` wants at most; `undefined` when it no longer subscribes. */
   wish(subscriber: string, quality: VideoQuality | undefined): void {
+    const before = this.#wishes.get(subscriber);
+    if (before === quality) return;
+    if (before !== undefined) this.#counts[before]!--;
     if (quality === undefined) this.#wishes.delete(subscriber);
-    else this.#wishes.set(subscriber, quality);
+    else {
+      this.#wishes.set(subscriber, quality);
+      this.#counts[quality]!++;
+    }
   }
 
   /** Unmuting reports again, because the publisher may have dropped its layers meanwhile. */
@@ -93,12 +103,8 @@ export class SubscribedQualityTracker {
   }
 
   #wanted(): VideoQuality {
-    let highest = VideoQuality.OFF;
-    if (this.#suspended) return highest;
-    for (const quality of this.#wishes.values()) {
-      if (rank(quality) > rank(highest)) highest = quality;
-    }
-    return highest;
+    if (this.#suspended) return VideoQuality.OFF;
+    return DESCENDING.find((quality) => this.#counts[quality]! > 0) ?? VideoQuality.OFF;
   }
 }
 
