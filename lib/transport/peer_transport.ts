@@ -66,8 +66,11 @@ export interface PeerTransportListener {
   onTimed(at: number): void;
   /** Final; everything below is closed. */
   onFailed(reason: TransportFailure): void;
-  /** One clear-text packet, valid during the call and free to change. */
-  onRtp(packet: RtpView, now: number): void;
+  /**
+   * One clear-text packet, valid during the call and free to change. `nowUs` is the instant `now`,
+   * at which its batch came, in microseconds.
+   */
+  onRtp(packet: RtpView, now: number, nowUs: number): void;
   /** One clear-text compound in `bytes[0, length)`, valid during the call and free to change. */
   onRtcp(bytes: Uint8Array, length: number, now: number): void;
   onChannelOpen(label: string): void;
@@ -242,6 +245,7 @@ export class PeerTransport implements PathOwner {
     length: number,
     path: NetworkPath,
     now: number,
+    nowUs: number,
   ): void {
     // The DTLS session may keep parts of the datagram, whose buffer is the socket's.
     if (kind === "dtls") return this.#receiveDtls(bytes.slice(0, length));
@@ -251,7 +255,7 @@ export class PeerTransport implements PathOwner {
       const clear = srtp.unprotectRtp(bytes, length);
       if (clear <= 0) return;
       const { packet } = srtp;
-      if (packet.opened(clear)) this.#options.listener.onRtp(packet, now);
+      if (packet.opened(clear)) this.#options.listener.onRtp(packet, now, nowUs);
       else this.#options.drops.count("rtp_malformed");
       this.#ice.mediaCame(path, now);
     } else {

@@ -241,8 +241,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     this.#shared.emit({ type: "connection_failed", connection: this.id, reason });
   }
 
-  onRtp(packet: RtpView, now: number): void {
-    const nowUs = this.#shared.platform.clock.nowUs();
+  onRtp(packet: RtpView, now: number, nowUs: number): void {
     this.#shared.latency.received(nowUs);
     this.receiving.receiveRtp(packet, now, nowUs);
   }

@@ -109,6 +109,9 @@ export interface Datagrams {
    * receiving.
    */
   onDatagram: (bytes: Uint8Array, length: number, remote: RemoteAddress) => void;
-  /** After each run of `onDatagram` calls: the time for work that is better done once per batch. */
+  /**
+   * After each run of `onDatagram` calls: the time for work that is better done once per batch, and
+   * to flush. What is queued afterwards leaves soon by itself.
+   */
   onBatchEnd: () => void;
 }

@@ -329,7 +329,8 @@ class NativeDatagrams implements Datagrams {
     if (!this.#isDelivering || this.#isClosed) return;
     this.onBatchEnd();
     this.#isDelivering = false;
-    this.flush();
+    // Who ends batches flushes what they led to; here leaves what was queued after that.
+    if (this.#retry === undefined) this.flush();
   }
 
   #deliver(bytes: Uint8Array, length: number, remote: RemoteAddress): void {

@@ -19,7 +19,8 @@ export interface PathOwner {
    * Takes one datagram from a validated path of this session.
    *
    * @param bytes Valid during the call only; may be decrypted in place. Starts at index 0.
-   * @param now Monotonic milliseconds, an integer.
+   * @param now When its batch came, monotonic milliseconds, an integer.
+   * @param nowUs The same in whole microseconds.
    */
   receive(
     kind: SessionDatagramKind,
@@ -27,6 +28,7 @@ export interface PathOwner {
     length: number,
     path: NetworkPath,
     now: number,
+    nowUs: number,
   ): void;
 }
 

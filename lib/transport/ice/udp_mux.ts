@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BatchTime } from "../../base/batch_time.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log } from "../../base/platform.ts";
 import { datagramKind } from "../../wire/datagram_kind.ts";
@@ -23,18 +24,17 @@ export interface UdpMuxOptions {
 
 /** Takes the datagrams' two callbacks for itself. */
 export class UdpMux {
-  /** After each batch of datagrams was delivered; set by the engine. */
-  onBatchEnd: (now: number) => void = () => {};
+  /** After each batch of datagrams was delivered. Flushes; whoever takes its place does, too. */
+  onBatchEnd: (now: number) => void = () => this.#options.datagrams.flush();
   readonly #options: UdpMuxOptions;
   readonly #paths = new PathTable();
   readonly #origin: UdpOrigin;
-  /** The batch's time, read once; -1 between batches. */
-  #now = -1;
-  #startedUs = 0;
+  readonly #time: BatchTime;
   #busyUs = 0;
 
   constructor(options: UdpMuxOptions) {
     this.#options = options;
+    this.#time = new BatchTime(options.clock);
     this.#origin = new UdpOrigin(options.datagrams, this.#paths);
     options.datagrams.onDatagram = (bytes, length, remote) => this.#receive(bytes, length, remote);
     options.datagrams.onBatchEnd = () => this.#endBatch();
@@ -51,10 +51,8 @@ export class UdpMux {
   }
 
   #receive(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
-    if (this.#now < 0) {
-      this.#now = this.#options.clock.now();
-      this.#startedUs = this.#options.clock.nowUs();
-    }
+    const time = this.#time;
+    time.begin();
     const { drops, log } = this.#options;
     const kind = datagramKind(bytes, length);
     if (kind === "other") return drops.count("udp_unknown_protocol");
@@ -64,9 +62,9 @@ export class UdpMux {
       if (kind === "stun") {
         this.#origin.remote = remote;
         this.#origin.path = path;
-        this.#options.directory.receiveStun(bytes, length, this.#origin, this.#now);
+        this.#options.directory.receiveStun(bytes, length, this.#origin, time.ms);
       } else if (path?.owner === undefined) drops.count("udp_not_validated");
-      else path.owner.receive(kind, bytes, length, path, this.#now);
+      else path.owner.receive(kind, bytes, length, path, time.ms, time.us);
     } catch (error) {
       drops.count("receive_threw");
       log.error("Receiving a datagram failed inside", { kind, error });
@@ -74,17 +72,18 @@ export class UdpMux {
   }
 
   #endBatch(): void {
-    const now = this.#now < 0 ? this.#options.clock.now() : this.#now;
-    this.#now = -1;
+    const { clock, drops, log } = this.#options;
+    const time = this.#time;
+    // Of a batch in which nothing could be read, the end is also the beginning.
+    time.begin();
     try {
-      this.onBatchEnd(now);
+      this.onBatchEnd(time.ms);
     } catch (error) {
-      this.#options.drops.count("receive_threw");
-      this.#options.log.error("Ending a batch of datagrams failed inside", { error });
+      drops.count("receive_threw");
+      log.error("Ending a batch of datagrams failed inside", { error });
     }
-    this.#options.datagrams.flush();
-    if (this.#startedUs > 0) this.#busyUs += this.#options.clock.nowUs() - this.#startedUs;
-    this.#startedUs = 0;
+    time.end();
+    this.#busyUs += clock.nowUs() - time.us;
   }
 }
 

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { BatchTime } from "../../base/batch_time.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log } from "../../base/platform.ts";
 import { datagramKind } from "../../wire/datagram_kind.ts";
@@ -37,10 +38,12 @@ export class DistantTcp {
   /** After each run of messages; set by the engine. */
   onBatchEnd: (now: number) => void = () => {};
   readonly #paths = new Map<number, DistantTcpPath>();
-  #hasReceived = false;
+  readonly #time: BatchTime;
   #directory: StunReceiver | undefined;
 
-  constructor(readonly options: DistantTcpOptions) {}
+  constructor(readonly options: DistantTcpOptions) {
+    this.#time = new BatchTime(options.clock);
+  }
 
   /** From now on STUN goes to `directory`. */
   start(directory: StunReceiver): void {
@@ -62,10 +65,11 @@ export class DistantTcp {
     }
     if (this.#directory === undefined) return;
     const path = known ?? this.#add(message.path, message.hostname, message.port);
-    this.#hasReceived = true;
-    const { clock, drops, log } = this.options;
+    const time = this.#time;
+    time.begin();
+    const { drops, log } = this.options;
     try {
-      path.receive(message.bytes, this.#directory, clock.now());
+      path.receive(message.bytes, this.#directory, time);
     } catch (error) {
       // A bug behind the seam must end at most what this frame was for.
       drops.count("receive_threw");
@@ -75,11 +79,12 @@ export class DistantTcp {
 
   /** The run of messages is over. Never throws. */
   endBatch(): void {
-    if (!this.#hasReceived) return;
-    this.#hasReceived = false;
-    const { clock, drops, log } = this.options;
+    const time = this.#time;
+    if (!time.isOpen) return;
+    time.end();
+    const { drops, log } = this.options;
     try {
-      this.onBatchEnd(clock.now());
+      this.onBatchEnd(time.ms);
     } catch (error) {
       drops.count("receive_threw");
       log.error("Ending a batch of frames failed inside", { error });
@@ -166,7 +171,7 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
     this.options.post({ type: "tcp_close", path: this.number });
   }
 
-  receive(bytes: Uint8Array, directory: StunReceiver, now: number): void {
+  receive(bytes: Uint8Array, directory: StunReceiver, { ms, us }: BatchTime): void {
     this.#taken += bytes.length;
     if (this.#taken >= TAKEN_STEP_BYTES) {
       this.options.post({ type: "tcp_taken", path: this.number, bytes: this.#taken });
@@ -174,10 +179,10 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
     }
     if (this.#isClosed) return;
     const kind = datagramKind(bytes, bytes.length);
-    if (kind === "stun") directory.receiveStun(bytes, bytes.length, this, now);
+    if (kind === "stun") directory.receiveStun(bytes, bytes.length, this, ms);
     else if (this.owner === undefined) this.options.drops.count("tcp_not_validated");
     else if (kind === "other") this.options.drops.count("tcp_unknown_protocol");
-    else this.owner.receive(kind, bytes, bytes.length, this, now);
+    else this.owner.receive(kind, bytes, bytes.length, this, ms, us);
   }
 
   taken(bytes: number): void {

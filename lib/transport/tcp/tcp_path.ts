@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { BatchTime } from "../../base/batch_time.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Cancel, Clock, Log, Timers } from "../../base/platform.ts";
 import { datagramKind } from "../../wire/datagram_kind.ts";
@@ -101,6 +102,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
   readonly done: Promise<void>;
   readonly #stream: ByteStream;
   readonly #host: TcpPathHost;
+  readonly #time: BatchTime;
   readonly #splitter = new FrameSplitter(MAX_DATAGRAM_BYTES);
   readonly #onFrame = (bytes: Uint8Array, length: number) => this.#receive(bytes, length);
   #filling = new Uint8Array(WRITE_BYTES);
@@ -121,6 +123,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
   constructor(stream: ByteStream, remote: RemoteAddress, host: TcpPathHost) {
     this.#stream = stream;
     this.#host = host;
+    this.#time = new BatchTime(host.clock);
     this.remote = remote;
     const { firstFrameMs, namingTimeoutMs } = host.limits;
     this.#cancelTimer = host.timers.after(Math.min(firstFrameMs, namingTimeoutMs), () => {
@@ -205,6 +208,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
         // A reset is one way for a connection to end.
         length = null;
       }
+      this.#time.begin();
       if (length === null) this.#end();
       else if (!this.#isEnded && !this.#splitter.push(chunk, length, this.#onFrame)) {
         this.#end("tcp_frame_too_long");
@@ -218,14 +222,15 @@ export class TcpPath implements NetworkPath, StunOrigin {
   #receive(bytes: Uint8Array, length: number): void {
     if (this.#isClosing || this.#isEnded) return;
     this.hasSpoken = true;
-    const { directory, clock, drops, log } = this.#host;
+    const { directory, drops, log } = this.#host;
+    const { ms, us } = this.#time;
     const kind = datagramKind(bytes, length);
     // A bug behind the seam must end at most this connection.
     try {
-      if (kind === "stun") directory.receiveStun(bytes, length, this, clock.now());
+      if (kind === "stun") directory.receiveStun(bytes, length, this, ms);
       else if (this.owner === undefined) this.#end("tcp_not_validated");
       else if (kind === "other") drops.count("tcp_unknown_protocol");
-      else this.owner.receive(kind, bytes, length, this, clock.now());
+      else this.owner.receive(kind, bytes, length, this, ms, us);
     } catch (error) {
       drops.count("receive_threw");
       log.error("Receiving a frame failed inside", { kind, error });
@@ -233,9 +238,10 @@ export class TcpPath implements NetworkPath, StunOrigin {
   }
 
   #endBatch(): void {
-    const { clock, drops, log } = this.#host;
+    const { drops, log } = this.#host;
+    this.#time.end();
     try {
-      this.#host.onBatchEnd(clock.now());
+      this.#host.onBatchEnd(this.#time.ms);
     } catch (error) {
       drops.count("receive_threw");
       log.error("Ending a batch of frames failed inside", { error });

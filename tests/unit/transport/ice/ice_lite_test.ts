@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { classes, Message, methods } from "werift";
+import { DropCounters } from "../../../../lib/base/drop_counters.ts";
+import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
 import { MAX_PATHS, PATH_EXPIRY_MS } from "../../../../lib/transport/ice/ice_lite.ts";
 import {
   INTERRUPTED_AFTER_MS,
@@ -8,7 +10,16 @@ import {
   RELEASE_AFTER_MS,
   START_TIMEOUT_MS,
 } from "../../../../lib/transport/ice/ice_silence.ts";
-import { check, credentials, IceWorld, packets, readAnswer, udp } from "./ice_world.ts";
+import { UdpMux } from "../../../../lib/transport/ice/udp_mux.ts";
+import {
+  check,
+  credentials,
+  IceWorld,
+  MemoryDatagrams,
+  packets,
+  readAnswer,
+  udp,
+} from "./ice_world.ts";
 
 const HOME = udp("198.51.100.7", 50_001);
 const MOBILE = udp("203.0.113.9", 40_002);
@@ -151,6 +162,31 @@ Deno.test("UdpMux survives an owner that throws, and flushes every batch", () =>
   world.datagrams.arrive(packets.rtp(1), HOME);
   assert.equal(world.drops.get("receive_threw"), 1);
   assert.equal(world.datagrams.flushes, 2);
+});
+
+Deno.test("UdpMux reads the clock when a batch begins and ends, however long it is, and lets its owner flush", () => {
+  const drops = new DropCounters();
+  const datagrams = new MemoryDatagrams();
+  const { platform } = new IceWorld();
+  let readings = 0;
+  const clock = {
+    ...platform.clock,
+    nowUs: () => 7_000_900 + 500 * readings++,
+    now: () => assert.fail("it is the same time"),
+  };
+  const directory = new IceDirectory(drops);
+  const mux = new UdpMux({ datagrams, directory, clock, drops, log: platform.log });
+  const ended: number[] = [];
+  mux.onBatchEnd = (now) => ended.push(now);
+  for (const size of [1, 64]) {
+    for (let i = 0; i < size; i++) datagrams.onDatagram(packets.rtp(1), 13, HOME);
+    datagrams.onBatchEnd();
+  }
+  assert.equal(readings, 4);
+  assert.deepEqual(ended, [7_000, 7_001]);
+  assert.equal(mux.busyUs, 1_000);
+  assert.equal(datagrams.flushes, 0);
+  assert.equal(drops.get("udp_not_validated"), 65);
 });
 
 Deno.test("IceLiteAgent follows a nomination with higher priority at once", () => {
