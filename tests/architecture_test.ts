@@ -445,6 +445,17 @@ Deno.test("architecture: what docs/architecture.md calls by name is in the sourc
   assertNone([...new Set(called)].filter((name) => !words.has(name)));
 });
 
+Deno.test("architecture: README.md says why each package is there", () => {
+  const named = Deno.readTextFileSync(new URL("README.md", ROOT));
+  const specifiers = files.flatMap((file) =>
+    importsOf(file.source).map(({ specifier }) => specifier)
+      .filter((specifier) => targetOf(file, specifier) === undefined).map(packageOf)
+  );
+  const packages = [...new Set(specifiers)].filter((name) => !name.startsWith("node:"));
+  assert.ok(packages.includes("werift"));
+  assertNone(packages.filter((name) => !named.includes(`\`${name}\``)));
+});
+
 Deno.test("architecture: links of the pages lead somewhere", () => {
   assertNone(
     PAGES.flatMap((page) =>
