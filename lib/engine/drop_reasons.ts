@@ -13,7 +13,7 @@ export const ENGINE_DROPS = {
   rtp_unknown_ssrc: "a media packet is of no stream that was described",
   rtp_stream_unsettled: "a layer changed its stream or codec too often",
   rtcp_malformed: "a control packet cannot be read",
-  rtcp_unknown_reference: "a report is of a stream that is not here",
+  rtcp_unknown_reference: "an answer is to no reference time of ours",
   // Data
   data_track_malformed: "a packet of a data track cannot be read",
   data_track_unknown_handle: "a packet is of a data track that is not here",

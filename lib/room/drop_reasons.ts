@@ -12,9 +12,9 @@ export const ROOM_DROPS = {
   data_undecodable: "a data packet cannot be read",
   data_unknown_value: "a data packet holds nothing that is known",
   data_not_allowed: "a participant sent data it may not send",
-  data_not_raw: "a client's own channel was used by a client that may not",
+  data_not_raw: "a message cannot be put for a receiver that takes bare bytes",
   data_duplicate: "a data packet came twice",
-  data_lossy_not_open: "a receiver has no lossy channel yet",
+  data_lossy_not_open: "a receiver has no channel open for a lossy message",
   data_waiting_overflow: "too many data packets wait for a receiver",
   // Tracks
   track_matched_by_kind: "media was matched with an announcement by its kind alone",
@@ -32,8 +32,7 @@ export const ROOM_DROPS = {
   subscription_permission_invalid: "a publisher's rule of who may subscribe cannot be used",
   subscriber_answer_stale: "an answer is to an offer that was replaced",
   subscriber_answer_unexpected: "an answer is to no offer",
-  single_connection_answer:
-    "a client with one connection answered, though it is the one that offers",
+  single_connection_answer: "a client answered, though no offer was made to it",
   // Sessions
   token_revocation_evicted: "the oldest of too many revoked tokens was forgotten",
   participant_bug: "a bug of ours ended a participant's session",

@@ -58,7 +58,7 @@ export const MEDIA_DROPS = {
   nack_unknown: "what a subscriber misses was never sent or is forgotten",
   nack_too_soon: "what a subscriber misses was sent again just now",
   nack_exhausted: "what a subscriber misses was sent again often enough",
-  nack_expired: "what a subscriber misses is too old",
+  nack_expired: "what a subscriber misses is no longer kept",
   forward_no_room: "the transport had no room for a packet; it counts why",
   forward_too_large: "a packet would be larger than a datagram",
   relay_full: "the memory between two engines is full",

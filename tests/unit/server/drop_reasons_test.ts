@@ -8,6 +8,7 @@ import { SERVER_DROPS } from "../../../lib/server/drop_reasons.ts";
 import { SIGNALLING_DROPS } from "../../../lib/signalling/drop_reasons.ts";
 import { TRANSPORT_DROPS } from "../../../lib/transport/drop_reasons.ts";
 import { ROUTES_DROPS } from "../../../routes/drop_reasons.ts";
+import { dropsPage } from "../../../docs/write_drops_page.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 const LISTS: Readonly<Record<string, DropReasons>> = {
@@ -52,6 +53,12 @@ Deno.test("Reasons of drops are counter names with a phrase, one meaning for one
       meanings.set(reason, phrase);
     }
   }
+});
+
+Deno.test("docs/drops.md is what the lists say (`deno task docs` writes it)", () => {
+  const words = (text: string) => text.split(/\s+/).join(" ");
+  const page = Deno.readTextFileSync(new URL("docs/drops.md", ROOT));
+  assert.equal(words(page), words(dropsPage()));
 });
 
 Deno.test("DROP and its counter names go together", () => {
