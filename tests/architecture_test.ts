@@ -150,7 +150,6 @@ const MAX_IMPORTS = 20;
 const COMPOSES: readonly string[] = [
   "lib/server/server.ts", // the process
   "lib/room/room.ts", // a room
-  "lib/room/participant/session.ts", // a session
 ];
 /** A file is one idea; some ideas are long. */
 const MAX_LINES = 600;

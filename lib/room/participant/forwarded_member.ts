@@ -16,19 +16,14 @@ import {
   type ParticipantPermission,
 } from "@livekit/protocol";
 import { attemptAll } from "../../base/attempt_all.ts";
-import { type ParticipantSid, randomId } from "../../base/ids.ts";
+import { randomId } from "../../base/ids.ts";
 import type { Log } from "../../base/platform.ts";
 import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
-import { describeError } from "../context/close_reason.ts";
 import type { SubscribableTrack } from "../subscription/codec_choice.ts";
 import { type Member, MemberRecord, type OfferedTrack } from "./member.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";
 import type { MemberPort } from "./room_port.ts";
-import {
-  type ParticipantInit,
-  ParticipantProfile,
-  type ProfileChange,
-} from "../context/participant_profile.ts";
+import type { ParticipantInit, ProfileChange } from "../context/participant_profile.ts";
 import { PublishedDataTracks } from "../data/published_data_tracks.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { CodecWish } from "../subscription/wanted_codecs.ts";
@@ -53,28 +48,20 @@ interface Wish {
  * the origin's rule, and ends with the origin or here, once.
  */
 export class ForwardedMember extends MemberRecord implements Member {
-  readonly sid: ParticipantSid;
-  readonly init: ParticipantInit;
-  readonly profile: ParticipantProfile;
   readonly dataTracks: PublishedDataTracks;
-  readonly log: Log;
   /** Called once, when it is no longer here. */
   onClosed: () => void = () => {};
   readonly #mirrored = new Map<string, PublishedTrack>();
   readonly #wishes = new Map<string, Wish>();
 
   constructor(
-    readonly context: RoomContext,
+    context: RoomContext,
     readonly host: MemberPort,
     readonly origin: Origin,
     log: Log,
   ) {
-    super();
-    const { platform: { clock, random }, region, options } = context;
-    this.sid = randomId<ParticipantSid>(random, "PA_");
-    this.init = initOf(origin);
-    this.log = log.child({ participant: this.init.identity, sid: this.sid });
-    this.profile = new ParticipantProfile(this.sid, this.init, clock.wallMs(), region);
+    super(context, initOf(origin), log);
+    const { platform: { random }, options } = context;
     this.dataTracks = new PublishedDataTracks(
       options.data.maxCustomEncodingLength,
       () => randomId(random, "DTR_"),
@@ -183,7 +170,7 @@ export class ForwardedMember extends MemberRecord implements Member {
       () => this.onClosed(),
       () => this.#withdraw(() => true),
       () => this.#mirrored.clear(),
-    ], (error) => this.#noteBug(error));
+    ], (error) => this.noteBug(error));
   }
 
   #withdraw(concerned: (wish: Wish) => boolean): void {
@@ -199,15 +186,7 @@ export class ForwardedMember extends MemberRecord implements Member {
     const removed = Object.keys(this.profile.attributes).filter((key) => !(key in attributes));
     const gone = Object.fromEntries(removed.map((key) => [key, ""]));
     this.updateProfile({ name, metadata, attributes: { ...gone, ...attributes } });
-    this.setPermission(permission).catch((error) => {
-      this.#noteBug(error);
-      this.close(DisconnectReason.STATE_MISMATCH);
-    });
-  }
-
-  #noteBug(error: unknown): void {
-    this.log.error("participant hit a bug", { error: describeError(error) });
-    this.context.counters.count("participant_bug");
+    this.setPermission(permission).catch((error) => this.bug(error));
   }
 }
 

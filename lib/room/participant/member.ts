@@ -5,26 +5,29 @@
  *
  * @module
  */
-import type {
-  DataBlob,
-  DataBlobKey,
-  DisconnectReason,
-  ParticipantInfo,
-  ParticipantInfo_State as State,
-  ParticipantPermission,
-  TrackInfo,
+import {
+  type DataBlob,
+  type DataBlobKey,
+  type DisconnectReason,
+  DisconnectReason as Reason,
+  type ParticipantInfo,
+  type ParticipantInfo_State as State,
+  type ParticipantPermission,
+  type TrackInfo,
 } from "@livekit/protocol";
-import type { ParticipantSid, TrackSid } from "../../base/ids.ts";
+import { type ParticipantSid, randomId, type TrackSid } from "../../base/ids.ts";
 import type { Log } from "../../base/platform.ts";
+import { guardedPlatform } from "../../base/wake_timer.ts";
 import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
-import type { Farewell } from "../context/close_reason.ts";
+import { describeError, type Farewell } from "../context/close_reason.ts";
+import type { RoomContext } from "../context/room_context.ts";
 import type { SubscribableTrack } from "../subscription/codec_choice.ts";
 import type { SignalMessage } from "../context/signal_message.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";
-import type {
-  ParticipantInit,
+import {
+  type ParticipantInit,
   ParticipantProfile,
-  ProfileChange,
+  type ProfileChange,
 } from "../context/participant_profile.ts";
 import type { QueuedUpdate } from "./participant_updates.ts";
 import type { PublishedDataTracks } from "../data/published_data_tracks.ts";
@@ -89,13 +92,35 @@ export interface Member extends ParticipantFacts {
   close(reason: DisconnectReason, farewell: Farewell): void;
 }
 
-/** The facts of a member, out of its profile. */
+/** What makes a member, and its facts out of its profile. */
 export abstract class MemberRecord implements ParticipantFacts {
-  abstract readonly sid: ParticipantSid;
-  abstract readonly init: ParticipantInit;
-  abstract readonly profile: ParticipantProfile;
+  /** New in each room it is moved to. */
+  sid: ParticipantSid;
+  readonly profile: ParticipantProfile;
+  readonly log: Log;
   abstract readonly tracks: readonly PublishedTrack[];
   abstract readonly dataTracks: PublishedDataTracks;
+
+  /** A throw of its timers is this member's bug, and nobody else's. */
+  readonly context: RoomContext;
+
+  constructor(context: RoomContext, readonly init: ParticipantInit, log: Log) {
+    const { platform: { clock, random }, region } = context;
+    const platform = guardedPlatform(context.platform, (error) => this.bug(error));
+    this.context = { ...context, platform };
+    this.sid = randomId<ParticipantSid>(random, "PA_");
+    this.log = log.child({ participant: init.identity, sid: this.sid });
+    this.profile = new ParticipantProfile(this.sid, init, clock.wallMs(), region);
+  }
+
+  abstract sendUpdates(updates: readonly QueuedUpdate[]): void;
+  abstract close(reason: DisconnectReason, farewell: Farewell): void;
+
+  /** A bug of ours was hit on its behalf: it must close, nobody else. */
+  bug(error: unknown): void {
+    this.noteBug(error);
+    this.close(Reason.STATE_MISMATCH, "reconnect");
+  }
 
   get identity(): string {
     return this.init.identity;
@@ -127,5 +152,17 @@ export abstract class MemberRecord implements ParticipantFacts {
 
   info(): ParticipantInfo {
     return this.profile.toInfo(this.tracks.map(({ info }) => info), this.dataTracks.infos());
+  }
+
+  /** It goes on in another room, under a new sid. */
+  protected renamed(): void {
+    const { clock, random } = this.context.platform;
+    this.sid = randomId<ParticipantSid>(random, "PA_");
+    this.profile.moved(this.sid, clock.wallMs());
+  }
+
+  protected noteBug(error: unknown): void {
+    this.log.error("participant hit a bug", { error: describeError(error) });
+    this.context.counters.count("participant_bug");
   }
 }

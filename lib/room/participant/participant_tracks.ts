@@ -6,23 +6,56 @@
  *
  * @module
  */
+import type { DisconnectReason } from "@livekit/protocol";
 import type { TrackSid } from "../../base/ids.ts";
-import type { PublicationWatch } from "./publication_watch.ts";
+import { publishableCodecs } from "../connection/publisher_connection.ts";
+import { canPublishSource } from "../context/participant_profile.ts";
+import { PublicationWatch } from "./publication_watch.ts";
 import type { PublishedTrack, RegistryEffect } from "../registry/registry_messages.ts";
+import { TrackRegistry } from "../registry/track_registry.ts";
+import type { MemberPort } from "./room_port.ts";
 import { muteCommands, publisherMessage } from "./track_messages.ts";
-import type { HostedSession } from "./session_facts.ts";
+import type { SessionFacts } from "./session_facts.ts";
+
+/** Whose tracks they are, as far as is needed here. */
+type Publisher =
+  & Omit<SessionFacts, "link" | "registry" | "subscriber" | "subscriberPrimary" | "oneShot">
+  & { readonly host: MemberPort; bug(error: unknown): void };
 
 /**
  * One participant's published tracks, changed by the registry's effects alone, in their order;
- * client, room and media plane are told of each change once.
+ * client, room and media plane are told of each change once. A throw there is the participant's.
  */
-export class ParticipantTracks<Self extends HostedSession<Self>> {
+export class ParticipantTracks {
+  readonly registry: TrackRegistry;
   readonly #tracks = new Map<TrackSid, PublishedTrack>();
+  readonly #publications: PublicationWatch;
 
-  constructor(
-    readonly participant: Self,
-    readonly publications: Pick<PublicationWatch, "announced" | "published">,
-  ) {}
+  constructor(readonly participant: Publisher) {
+    const { context, traits, log, profile } = participant;
+    const { platform, options, counters } = context;
+    this.registry = new TrackRegistry({
+      random: platform.random,
+      wallMs: () => platform.clock.wallMs(),
+      canPublishSource: (...media) => canPublishSource(profile.permission, ...media),
+      enabledCodecs: publishableCodecs(options.enabledCodecs, traits).map(({ mime }) => mime),
+      incompleteSenderReports: traits.incompleteSenderReports,
+      deliver: (effect) => this.#deliver(effect),
+      log,
+      counters,
+    });
+    this.#publications = new PublicationWatch(participant, this.registry);
+  }
+
+  /** The publisher's connection is up; before that no media is expected. */
+  connected(): void {
+    this.#publications.connected();
+  }
+
+  /** The session is over, and nothing comes of what was announced. */
+  stop(reason: DisconnectReason): void {
+    this.#publications.stop(reason);
+  }
 
   /** In the order they were published. */
   list(): readonly PublishedTrack[] {
@@ -33,15 +66,22 @@ export class ParticipantTracks<Self extends HostedSession<Self>> {
     this.#tracks.clear();
   }
 
-  /** Carries out one effect of the registry. */
-  deliver(effect: RegistryEffect): void {
+  #deliver(effect: RegistryEffect): void {
+    try {
+      this.#carryOut(effect);
+    } catch (error) {
+      this.participant.bug(error);
+    }
+  }
+
+  #carryOut(effect: RegistryEffect): void {
     switch (effect.type) {
       case "published":
       case "updated":
       case "unpublished":
         return this.#changed(effect.type, effect.track);
       default: {
-        this.publications.announced();
+        this.#publications.announced();
         const message = publisherMessage(effect, this.participant.traits);
         if (message !== undefined) this.participant.send(message);
       }
@@ -61,7 +101,7 @@ export class ParticipantTracks<Self extends HostedSession<Self>> {
     this.#tracks.set(track.sid, track);
     for (const command of muteCommands(before, track)) context.router.send(command);
     if (change === "updated") return host.trackUpdated(participant, track);
-    this.publications.published(track);
+    this.#publications.published(track);
     profile.becomePublisher();
     host.trackPublished(participant, track);
   }

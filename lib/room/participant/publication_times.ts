@@ -27,7 +27,7 @@ export class PublicationTimes {
   #announcedAt = new Map<TrackSid, number>();
   #connectedAt: number | undefined;
 
-  constructor(readonly publisher: SessionFacts) {}
+  constructor(readonly publisher: Pick<SessionFacts, "context" | "init">) {}
 
   /** The publisher's connection is up for the first time, or again. */
   connected(): void {

@@ -11,6 +11,7 @@ import type { TrackSid } from "../../base/ids.ts";
 import { WakeTimer } from "../../base/wake_timer.ts";
 import { PublicationTimes } from "./publication_times.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
+import type { TrackRegistry } from "../registry/track_registry.ts";
 import type { SessionFacts } from "./session_facts.ts";
 
 /** How long an announced track may bring no media, ms. */
@@ -29,7 +30,10 @@ export class PublicationWatch {
   readonly #timer: WakeTimer;
   readonly #times: PublicationTimes;
 
-  constructor(readonly publisher: SessionFacts) {
+  constructor(
+    readonly publisher: Pick<SessionFacts, "context" | "init" | "log" | "close">,
+    readonly registry: TrackRegistry,
+  ) {
     this.#times = new PublicationTimes(publisher);
     this.#timer = new WakeTimer(publisher.context.platform, () => this.#check());
   }
@@ -43,7 +47,7 @@ export class PublicationWatch {
 
   /** A track may have been announced. */
   announced(): void {
-    this.#times.announced(this.publisher.registry.contents().pending);
+    this.#times.announced(this.registry.contents().pending);
     if (!this.#isConnected || this.#timer.isSet) return;
     this.#check();
   }
@@ -55,17 +59,17 @@ export class PublicationWatch {
 
   /** The session is over. */
   stop(reason: DisconnectReason): void {
-    this.#times.ended(this.publisher.registry.contents().pending, reason);
+    this.#times.ended(this.registry.contents().pending, reason);
     this.#isConnected = false;
     this.#timer.stop();
   }
 
   #check(): void {
-    const { log, registry, context: { platform, counters, options } } = this.publisher;
+    const { log, context: { platform, counters, options } } = this.publisher;
     const now = platform.clock.now();
     const since = new Map<TrackSid, number>();
     let isOverdue = false;
-    for (const { sid, queued, entries } of registry.contents().pending) {
+    for (const { sid, queued, entries } of this.registry.contents().pending) {
       // Behind another track of the same name it waits for that one.
       if (queued) continue;
       const began = entries[0]?.info.muted ? now : this.#since.get(sid) ?? now;

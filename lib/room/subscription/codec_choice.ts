@@ -12,6 +12,7 @@
 import { BackupCodecPolicy, TrackType } from "@livekit/protocol";
 import type { UpTrackId } from "../../base/ids.ts";
 import type { CodecParameters } from "../../base/media_vocabulary.ts";
+import { knownCodecs } from "../../negotiation/codec_catalog.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
 
 /** A codec in which a track can be had. */
@@ -78,4 +79,26 @@ export function regressionOf(
     info.backupCodecPolicy === BackupCodecPolicy.PREFER_REGRESSION && preferred;
   const there = upTracks.some(({ mime }) => mime === backup.mimeType);
   return wanted && there ? { from: first.mimeType, to: backup.mimeType } : undefined;
+}
+
+/**
+ * A track published by a client that is served here, to somebody who wants to receive it.
+ *
+ * @param allowed Whether the publisher lets the subscriber have it.
+ * @param codecsOf What was negotiated for one of its up-tracks, by codec.
+ */
+export function subscribableTrack(
+  publisherSid: string,
+  { track, regressed }: { readonly track: PublishedTrack; readonly regressed: boolean },
+  allowed: boolean,
+  codecsOf: (upTrack: UpTrackId, mime: string) => readonly CodecParameters[],
+): SubscribableTrack {
+  return {
+    publisherSid,
+    track,
+    allowed,
+    options: codecOptions(track, regressed),
+    codecsOf: ({ upTrack, mime }) =>
+      upTrack === undefined ? knownCodecs(mime) : codecsOf(upTrack, mime),
+  };
 }

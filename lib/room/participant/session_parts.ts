@@ -1,17 +1,46 @@
 /**
- * Ties a participant's subscriptions to its room, its client and the media plane.
+ * How a session's media sides and subscriptions are made, and tied to its room, its client and the
+ * media plane.
  *
- * Everything is looked up when it happens, because the room changes when a participant is moved.
+ * Everything is looked up when it happens, because the room changes when a session is moved.
  *
  * @module
  */
 import { DisconnectReason } from "@livekit/protocol";
+import type { ConnectionHost } from "../connection/connection_host.ts";
+import type { PublishingSide, SubscribingSide } from "../connection/connection_sides.ts";
+import { mediaSides, type MediaTopology } from "../connection/media_sides.ts";
 import { SubscriptionTimes } from "../subscription/subscription_times.ts";
-import type { SubscriptionHost } from "../subscription/subscriptions.ts";
+import { type SubscriptionHost, Subscriptions } from "../subscription/subscriptions.ts";
 import type { HostedSession } from "./session_facts.ts";
 
+/** What a session is given to send, to receive, and to wish for tracks. */
+export interface SessionParts {
+  readonly publisher: PublishingSide;
+  readonly subscriber: SubscribingSide;
+  readonly subscriptions: Subscriptions;
+}
+
+/** Makes them for `session`; nothing is opened before the first description. */
+export function sessionParts<Self extends HostedSession<Self> & ConnectionHost & MediaTopology>(
+  session: Self,
+): SessionParts {
+  const { context, registry, traits, init } = session;
+  const sides = mediaSides(context, session, registry, traits, session, {
+    bound: (id, connection, section) => subscriptions.bound(id, connection, section),
+    rejected: (id) => subscriptions.rejected(id),
+  });
+  const subscriptions = new Subscriptions(
+    subscriptionHost(session),
+    context.platform,
+    init.adaptiveStream,
+    context.options.subscriptionLimits,
+  );
+  return { ...sides, subscriptions };
+}
+
 /** What `participant`'s subscriptions see of the world. */
-export function subscriptionHost<Self extends HostedSession<Self>>(
+function subscriptionHost<Self extends HostedSession<Self>>(
   participant: Self,
 ): SubscriptionHost {
   const { router } = participant.context;
