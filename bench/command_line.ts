@@ -4,7 +4,7 @@
  * @module
  */
 
-export const PARTS = ["forwarding", "workers", "storm", "control", "join"] as const;
+export const PARTS = ["forwarding", "workers", "storm", "control", "rooms", "join"] as const;
 export type Part = (typeof PARTS)[number];
 export const ENGINES = ["native", "portable", "werift", "c"] as const;
 

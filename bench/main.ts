@@ -7,6 +7,7 @@ import { BenchChild, killAllChildren } from "./bench_child.ts";
 import { type Part, readCommandLine, USAGE } from "./command_line.ts";
 import { measureControlPlane } from "./control/control_cost.ts";
 import { measureJoins } from "./control/join_to_frame.ts";
+import { measureRoomGrowth } from "./control/room_growth.ts";
 import { measureStorm } from "./control/storm.ts";
 import type { LoadCalls } from "./forwarding/forwarding_calls.ts";
 import { measureTable, SFUS } from "./forwarding/forwarding_table.ts";
@@ -95,6 +96,10 @@ const PART_FUNCTIONS: Readonly<Record<Part, () => Promise<void>>> = {
   control: async () => {
     report.control = await measureControlPlane();
     tables.printControl(report.control);
+  },
+  rooms: async () => {
+    tables.printRoomsHead();
+    report.rooms = await measureRoomGrowth(tables.printRoom);
   },
   join: async () => {
     const times = await measureJoins(() => budget.leftMs());

@@ -38,6 +38,8 @@ export interface ParticipantCalls {
   arrive(options: ArrivalOptions): Promise<Arrivals>;
   /** Joins participants that send and subscribe to nothing; tells how many there are. */
   gather(options: { url: string; rooms: number; perRoom: number }): Promise<{ connected: number }>;
+  /** Whether participants show that they are there; the server takes them for lost after 10 s. */
+  keepAlive(options: { on: boolean }): Promise<Nothing>;
   /** The first participant of each room publishes an audio track. */
   publishAudio(options: Nothing): Promise<Nothing>;
   /** The first participant of each room sends requests for `ms`; tells how many all sent. */
@@ -85,4 +87,20 @@ export interface CallFigures {
   readonly longestGapMs: number;
   /** Datagrams that the call's own clients did not read in time. */
   readonly kernelDrops: number;
+}
+
+/** A control plane without media, in a process of its own. */
+export interface GrowthCalls {
+  /** What happens in a room of `members` that publish and receive each other. */
+  measure(options: { members: number }): Promise<RoomCost>;
+}
+
+/** CPU time of what one member does in a room of `members`, with all that follows. */
+export interface RoomCost {
+  readonly members: number;
+  readonly joinMicros: number;
+  readonly publicationMicros: number;
+  readonly leaveMicros: number;
+  /** A subscriber's offer with another track, and its answer once it has been read. */
+  readonly offerMicros: number;
 }

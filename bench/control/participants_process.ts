@@ -114,6 +114,14 @@ await answerCalls<ParticipantCalls>({
     }
     return { connected };
   },
+  keepAlive: async ({ on }) => {
+    for (const { publisher, subscriber } of everybody) {
+      for (const connection of new Set([publisher, subscriber])) {
+        (await connection.ready()).isSilent = !on;
+      }
+    }
+    return {};
+  },
   publishAudio: async () => {
     for (const speaker of speakers) speaker.track = await speaker.participant.publish("audio");
     return {};

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { RoomCost } from "../control/control_calls.ts";
 import type { ControlFigures } from "../control/control_cost.ts";
 import type { JoinTimes } from "../control/join_to_frame.ts";
 import type { StormFigures } from "../control/storm.ts";
@@ -127,6 +128,7 @@ export interface Report {
   workers?: WorkersFigures;
   storm?: StormFigures;
   control?: ControlFigures;
+  rooms?: readonly RoomCost[];
   join?: JoinTimes;
   soak?: SoakFigures;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { RequestKind } from "../control/control_calls.ts";
+import type { RequestKind, RoomCost } from "../control/control_calls.ts";
 import type { ControlFigures } from "../control/control_cost.ts";
 import { type JoinTimes, median } from "../control/join_to_frame.ts";
 import type { StormFigures } from "../control/storm.ts";
@@ -97,6 +97,21 @@ export function printControl({ crowd, requests, idle }: ControlFigures): void {
       `${whole(idle.heapBytes / 1e3)} kB of it heap, ` +
       `${whole(idle.cpuMicros)} µs CPU per second (of ${idle.participants})`,
   );
+}
+
+/** Prints the titles; costs that are linear are the same per member in each room. */
+export function printRoomsHead(): void {
+  console.log(`\nSignalling of a room in which everybody publishes and receives everybody`);
+  console.log("  µs CPU, and µs for each member");
+  console.log("  members        a join    a publication      a leave     one offer");
+}
+
+export function printRoom(cost: RoomCost): void {
+  const { members, joinMicros, publicationMicros, leaveMicros, offerMicros } = cost;
+  const cells = [joinMicros, publicationMicros, leaveMicros, offerMicros].map((micros) =>
+    `${whole(micros)} (${fixed(micros / members, 1)})`.padStart(15)
+  );
+  console.log(`  ${whole(members).padStart(7)}${cells.join("")}`);
 }
 
 /** Prints the middle join and the slowest. */

@@ -88,6 +88,8 @@ export class WireClient {
   onRtp: (packet: ReceivedRtp) => void = () => {};
   /** How long it takes to answer the engine's checks, ms. */
   checkDelayMs = 0;
+  /** While set it neither checks the path nor answers the engine's checks. */
+  isSilent = false;
   readonly #options: WireClientOptions;
   readonly #dtlsTransport: { onData: (bytes: Buffer) => void };
   #remote: IceCredentials;
@@ -139,7 +141,7 @@ export class WireClient {
   async connect(): Promise<void> {
     await this.check();
     await this.shakeHands();
-    this.#keepAlive = setInterval(() => this.#sendCheck(false), KEEP_ALIVE_MS);
+    this.#keepAlive = setInterval(() => this.isSilent || this.#sendCheck(false), KEEP_ALIVE_MS);
   }
 
   /** Sends binding requests until one is answered. */
@@ -304,6 +306,7 @@ export class WireClient {
 
   /** Answers what the engine asks, as full agents do. */
   #receiveStun(bytes: Uint8Array): void {
+    if (this.isSilent) return;
     const { local, ignoresChecks = false } = this.#options;
     const answer = ignoresChecks ? undefined : answerTo(bytes, local);
     if (answer === undefined) this.#answered?.(bytes);
