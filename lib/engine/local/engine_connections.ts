@@ -41,6 +41,8 @@ export class EngineConnections {
   readonly #connections = new Map<ConnectionId, EngineConnection>();
   /** Which connection sends a down-track. */
   readonly #downTracks = new Map<DownTrackId, ConnectionId>();
+  /** The same by connection: one that ends is not looked for among everybody's. */
+  readonly #downTracksOf = new Map<ConnectionId, Set<DownTrackId>>();
   /** Connections by when they have timed work. */
   readonly #wakes = new WakeQueue<EngineConnection>();
 
@@ -115,6 +117,7 @@ export class EngineConnections {
     if (this.#connections.has(connection)) return;
     const opened = new EngineConnection(connection, local, dataChannels, this.#shared, dataPolicy);
     this.#connections.set(connection, opened);
+    this.#downTracksOf.set(connection, new Set());
   }
 
   #command(
@@ -140,6 +143,7 @@ export class EngineConnections {
         const upTrack = upTracks.get(command.upTrack);
         if (upTrack === undefined || this.#downTracks.has(downTrack)) return;
         this.#downTracks.set(downTrack, connection.id);
+        this.#downTracksOf.get(connection.id)?.add(downTrack);
         return sending.add(downTrack, command.upTrack, upTrack, section, target, clock.now());
       }
       case "set_down_track_target":
@@ -152,6 +156,7 @@ export class EngineConnections {
       case "remove_down_track":
         sending.remove(command.downTrack);
         this.#downTracks.delete(command.downTrack);
+        this.#downTracksOf.get(connection.id)?.delete(command.downTrack);
         return;
       case "close_connection":
         this.#forget(connection.id);
@@ -164,9 +169,8 @@ export class EngineConnections {
     if (connection !== undefined) this.#wakes.move(connection.wake, Infinity);
     this.#connections.delete(id);
     this.#world.gone(id);
-    for (const [downTrack, sender] of this.#downTracks) {
-      if (sender === id) this.#downTracks.delete(downTrack);
-    }
+    for (const downTrack of this.#downTracksOf.get(id) ?? []) this.#downTracks.delete(downTrack);
+    this.#downTracksOf.delete(id);
   }
 
   #failed(id: ConnectionId, error: unknown): void {
