@@ -76,6 +76,8 @@ export class SingleConnectionSections implements OfferedSending {
   readonly codecs: CodecPolicy;
   readonly #reuse: boolean;
   #sections = new Map<string, Section>();
+  /** Which section carries a track. */
+  readonly #carriers = new Map<DownTrackId, Section>();
   /** Tracks without a section, in the order they were added. */
   readonly #waiting = new Map<DownTrackId, SubscribedTrack>();
   /** Waiting tracks that no free section of this round could carry. */
@@ -99,15 +101,16 @@ export class SingleConnectionSections implements OfferedSending {
   /** Puts a track into the next answer; ignored if it is already there. */
   addTrack(track: SubscribedTrack): void {
     const { downTrack } = track;
-    if (this.#waiting.has(downTrack) || this.#sectionOf(downTrack) !== undefined) return;
+    if (this.#waiting.has(downTrack) || this.#carriers.has(downTrack)) return;
     this.#waiting.set(downTrack, track);
   }
 
   /** Takes a track out of the next answer; ignored if it is not there. */
   removeTrack(downTrack: DownTrackId): void {
     if (this.#waiting.delete(downTrack)) return;
-    const section = this.#sectionOf(downTrack);
+    const section = this.#carriers.get(downTrack);
     if (section === undefined) return;
+    this.#carriers.delete(downTrack);
     section.track = undefined;
     section.bound = "";
   }
@@ -141,13 +144,16 @@ export class SingleConnectionSections implements OfferedSending {
       if (kind === "application" || !receives) continue;
       const shared = direction === "sendrecv";
       const known = before.get(mid);
-      before.delete(mid);
-      if (known?.kind === kind) known.shared = shared;
-      else added[kind]++;
+      if (known?.kind === kind) {
+        before.delete(mid);
+        known.shared = shared;
+      } else added[kind]++;
       this.#sections.set(mid, known?.kind === kind ? known : newSection(kind, shared));
     }
     for (const { track } of before.values()) {
-      if (track !== undefined) this.#waiting.set(track.downTrack, track);
+      if (track === undefined) continue;
+      this.#carriers.delete(track.downTrack);
+      this.#waiting.set(track.downTrack, track);
     }
     this.#patience--;
     for (const kind of KINDS) {
@@ -169,6 +175,7 @@ export class SingleConnectionSections implements OfferedSending {
     const sendable = sendableCodecs(track.codecs, codecs);
     if (sendable.length > 0) return { track, codecs: sendable };
     section.track = undefined;
+    this.#carriers.delete(track.downTrack);
     this.#waiting.set(track.downTrack, track);
     this.#unsupported.add(track.downTrack);
     return undefined;
@@ -207,13 +214,6 @@ export class SingleConnectionSections implements OfferedSending {
     }
   }
 
-  #sectionOf(downTrack: DownTrackId): Section | undefined {
-    for (const section of this.#sections.values()) {
-      if (section.track?.downTrack === downTrack) return section;
-    }
-    return undefined;
-  }
-
   #isFree({ activeAtClient, used, shared }: Section): boolean {
     return !activeAtClient && !shared && (this.#reuse || !used);
   }
@@ -228,6 +228,7 @@ export class SingleConnectionSections implements OfferedSending {
       this.#unsupported.delete(downTrack);
       this.#waiting.delete(downTrack);
       section.track = track;
+      this.#carriers.set(downTrack, section);
       section.bound = "";
       return;
     }
@@ -236,6 +237,7 @@ export class SingleConnectionSections implements OfferedSending {
   #release(section: Section): void {
     const { track } = section;
     if (track === undefined) return;
+    this.#carriers.delete(track.downTrack);
     section.track = undefined;
     section.bound = "";
     this.#waiting.set(track.downTrack, track);

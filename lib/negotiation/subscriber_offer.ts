@@ -111,6 +111,8 @@ interface Section {
 export class SubscriberSections {
   readonly #options: SubscriberSectionsOptions;
   readonly #sections: Section[] = [];
+  /** Which section carries a track; there are as many without one as are missing here. */
+  readonly #carriers = new Map<DownTrackId, Section>();
   /** Tracks that wait for the next offer to give them a section, in the order they were added. */
   readonly #waiting = new Map<DownTrackId, SubscribedTrack>();
   readonly #unsupported: DownTrackId[] = [];
@@ -136,7 +138,7 @@ export class SubscriberSections {
   /** Puts a track into the next offer; ignored if it is already there. */
   addTrack(track: SubscribedTrack): void {
     const { downTrack } = track;
-    if (this.#waiting.has(downTrack) || this.#sectionOf(downTrack) !== undefined) return;
+    if (this.#waiting.has(downTrack) || this.#carriers.has(downTrack)) return;
     this.#waiting.set(downTrack, track);
     this.#changed = true;
   }
@@ -144,8 +146,9 @@ export class SubscriberSections {
   /** Takes a track out of the next offer; ignored if it is not there. */
   removeTrack(downTrack: DownTrackId): void {
     if (this.#waiting.delete(downTrack)) return;
-    const section = this.#sectionOf(downTrack);
+    const section = this.#carriers.get(downTrack);
     if (section === undefined) return;
+    this.#carriers.delete(downTrack);
     section.track = undefined;
     section.bound = "";
     this.#changed = true;
@@ -199,6 +202,7 @@ export class SubscriberSections {
       if (result === undefined) continue;
       if ("reason" in result) {
         rejected.push(result);
+        this.#carriers.delete(result.downTrack);
         // The client believes it receives: the next offer takes that back.
         this.#changed ||= !section.refused;
       } else bound.push(result);
@@ -208,10 +212,6 @@ export class SubscriberSections {
     const port = data.sctpPort ?? 5000;
     const maxMessageSize = data.maxMessageSize ?? DEFAULT_MAX_MESSAGE_SIZE;
     return { bound, rejected, sctp: { port, maxMessageSize } };
-  }
-
-  #sectionOf(downTrack: DownTrackId): Section | undefined {
-    return this.#sections.find((section) => section.track?.downTrack === downTrack);
   }
 
   #place(track: SubscribedTrack): void {
@@ -232,6 +232,7 @@ export class SubscriberSections {
     section.own = section.codecs.slice(0, own.length);
     section.codecText = undefined;
     section.track = track;
+    this.#carriers.set(track.downTrack, section);
     section.bound = "";
   }
 
@@ -254,6 +255,7 @@ export class SubscriberSections {
   }
 
   #reusable(kind: MediaKind): Section | undefined {
+    if (this.#carriers.size === this.#sections.length) return undefined;
     const refused = (section: Section) => section.refused && section.track === undefined;
     if (!this.#options.reuseTransceivers) return this.#sections.find(refused);
     return this.#sections.find((section) =>
