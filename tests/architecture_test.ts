@@ -149,7 +149,6 @@ const MAX_IMPORTS = 20;
 /** Files that compose others. */
 const COMPOSES: readonly string[] = [
   "lib/server/server.ts", // the process
-  "lib/room/room.ts", // a room
 ];
 /** A file is one idea; some ideas are long. */
 const MAX_LINES = 600;

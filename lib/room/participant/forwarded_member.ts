@@ -20,7 +20,8 @@ import { randomId } from "../../base/ids.ts";
 import type { Log } from "../../base/platform.ts";
 import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
 import type { SubscribableTrack } from "../subscription/codec_choice.ts";
-import { type Member, MemberRecord, type OfferedTrack } from "./member.ts";
+import { type Member, MemberRecord } from "./member.ts";
+import type { OfferedTrack } from "../subscription/room_tracks.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";
 import type { MemberPort } from "./room_port.ts";
 import type { ParticipantInit, ProfileChange } from "../context/participant_profile.ts";
@@ -32,7 +33,7 @@ import type { PublishedTrack } from "../registry/registry_messages.ts";
 
 /** What is followed: a member and the room it is in. */
 export interface Origin extends Member {
-  readonly host: Pick<MemberPort, "resolveTrack" | "sourceState" | "wish">;
+  readonly host: Pick<MemberPort, "tracks">;
   /** Where packets of its data tracks go from another room, in which it goes by `sid`. */
   setDataRoutesOf(sid: string, routes: readonly DataTrackRoute[]): void;
 }
@@ -81,12 +82,12 @@ export class ForwardedMember extends MemberRecord implements Member {
 
   /** A track is what its origin's room says it is; only the publisher it shows is this room's. */
   source({ track }: OfferedTrack, subscriber: ParticipantFacts): SubscribableTrack | undefined {
-    const source = this.origin.host.resolveTrack(track.sid, subscriber);
+    const source = this.origin.host.tracks.resolve(track.sid, subscriber);
     return source && { ...source, publisherSid: this.sid };
   }
 
   sourceState({ sid }: PublishedTrack, subscriber: ParticipantFacts): SourceState {
-    return this.origin.host.sourceState(sid, subscriber);
+    return this.origin.host.tracks.sourceState(sid, subscriber);
   }
 
   /** Takes over what its origin is now. */
@@ -117,7 +118,7 @@ export class ForwardedMember extends MemberRecord implements Member {
     const key = `${trackSid} ${subscriber.sid}`;
     if (wish === undefined) this.#wishes.delete(key);
     else this.#wishes.set(key, { trackSid, subscriber });
-    this.origin.host.wish(trackSid, subscriber, wish);
+    this.origin.host.tracks.wish(trackSid, subscriber, wish);
     return true;
   }
 
@@ -177,7 +178,7 @@ export class ForwardedMember extends MemberRecord implements Member {
     for (const [key, wish] of [...this.#wishes]) {
       if (!concerned(wish)) continue;
       this.#wishes.delete(key);
-      this.origin.host.wish(wish.trackSid, wish.subscriber, undefined);
+      this.origin.host.tracks.wish(wish.trackSid, wish.subscriber, undefined);
     }
   }
 

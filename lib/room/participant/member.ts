@@ -21,8 +21,6 @@ import { guardedPlatform } from "../../base/wake_timer.ts";
 import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
 import { describeError, type Farewell } from "../context/close_reason.ts";
 import type { RoomContext } from "../context/room_context.ts";
-import type { SubscribableTrack } from "../subscription/codec_choice.ts";
-import type { SignalMessage } from "../context/signal_message.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";
 import {
   type ParticipantInit,
@@ -31,22 +29,14 @@ import {
 } from "../context/participant_profile.ts";
 import type { QueuedUpdate } from "./participant_updates.ts";
 import type { PublishedDataTracks } from "../data/published_data_tracks.ts";
-import type { CodecWish } from "../subscription/wanted_codecs.ts";
-import type { SourceState } from "../subscription/subscription_table.ts";
+import type { TrackPublisher } from "../subscription/room_tracks.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
-
-/** A published track as its publisher is asked about it. */
-export interface OfferedTrack {
-  readonly track: PublishedTrack;
-  /** Its backup codec has taken the place of its first one. */
-  readonly regressed: boolean;
-}
 
 /**
  * Somebody in a room, wherever its client is served. Its tracks are what its room lists, and after
  * `close` it has none.
  */
-export interface Member extends ParticipantFacts {
+export interface Member extends TrackPublisher {
   readonly log: Log;
   /** In the order they were published. */
   readonly tracks: readonly PublishedTrack[];
@@ -56,23 +46,11 @@ export interface Member extends ParticipantFacts {
 
   /** Whether `subscriber` may have `trackSid` of this publisher. */
   allowsSubscription(trackSid: string, subscriber: ParticipantFacts): boolean;
-  /** A track of its own for `subscriber`; `undefined` if it cannot have it at all. */
-  source(offered: OfferedTrack, subscriber: ParticipantFacts): SubscribableTrack | undefined;
-  /** As much of {@linkcode Member.source} as is asked most often. */
-  sourceState(track: PublishedTrack, subscriber: ParticipantFacts): SourceState;
-  /**
-   * What `subscriber` wants of a track.
-   *
-   * @returns Whether somebody else sums it up; else the room does.
-   */
-  relayWish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): boolean;
   /** Where packets of its data tracks go from this room. */
   setDataRoutes(routes: readonly DataTrackRoute[]): void;
   /** A blob it left to be fetched. */
   blob(key: DataBlobKey): DataBlob | undefined;
 
-  /** Tells its client, as far as this room is its client's. */
-  tell(message: SignalMessage): void;
   /** Tells its client, wherever that is, that somebody receives the track. */
   tellSubscribed(trackSid: string): void;
   /** Tells its client of itself, as far as that is news. */

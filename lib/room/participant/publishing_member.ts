@@ -37,7 +37,8 @@ import {
   type SubscriptionRule,
 } from "../subscription/subscription_permission.ts";
 import { NO_SOURCE, type SourceState } from "../subscription/subscription_table.ts";
-import { type Member, MemberRecord, type OfferedTrack } from "./member.ts";
+import { type Member, MemberRecord } from "./member.ts";
+import type { OfferedTrack } from "../subscription/room_tracks.ts";
 import { ParticipantTracks } from "./participant_tracks.ts";
 import type { MemberPort } from "./room_port.ts";
 

@@ -8,12 +8,9 @@ import type {
   PublishDataTrackRequest,
   UpdateDataSubscription,
 } from "@livekit/protocol";
-import type { SubscribableTrack } from "../subscription/codec_choice.ts";
 import type { DataTrackPublication } from "../data/published_data_tracks.ts";
 import type { Member } from "./member.ts";
-import type { ParticipantFacts } from "../context/participant_facts.ts";
-import type { CodecWish } from "../subscription/wanted_codecs.ts";
-import type { SourceState } from "../subscription/subscription_table.ts";
+import type { TrackSources } from "../subscription/room_tracks.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
 
 /** The room's data tracks as its participants see them. */
@@ -29,6 +26,7 @@ export interface DataTrackHost<Session> {
 /** The room as every member sees it, wherever its client is. */
 export interface MemberPort {
   readonly name: string;
+  readonly tracks: TrackSources;
   readonly dataTracks: {
     /** `copy` is a member of another room that publishes `infos` now. */
     mirror(copy: Member, infos: readonly DataTrackInfo[]): void;
@@ -44,9 +42,6 @@ export interface MemberPort {
   trackUpdated(member: Member, track: PublishedTrack): void;
   trackUnpublished(member: Member, track: PublishedTrack): void;
   subscriptionRuleChanged(member: Member): void;
-  resolveTrack(trackSid: string, subscriber: ParticipantFacts): SubscribableTrack | undefined;
-  sourceState(trackSid: string, subscriber: ParticipantFacts): SourceState;
-  wish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): void;
 }
 
 /** The room as a session sees it. */

@@ -47,19 +47,19 @@ function subscriptionHost<Self extends HostedSession<Self>>(
   const times = new SubscriptionTimes(
     participant.context,
     participant.init,
-    (trackSid) => participant.host.resolveTrack(trackSid, participant)?.track.info,
+    (trackSid) => participant.host.tracks.resolve(trackSid, participant)?.track.info,
   );
   return {
     maySubscribe: () => participant.profile.permission.canSubscribe,
     // Who cannot be offered anything else has no choice.
     followsCodecChange: () => participant.traits.followsCodecChange || participant.oneShot,
     canAnswer: () => participant.reachable,
-    resolve: (trackSid) => participant.host.resolveTrack(trackSid, participant),
-    sourceState: (trackSid) => participant.host.sourceState(trackSid, participant),
+    resolve: (trackSid) => participant.host.tracks.resolve(trackSid, participant),
+    sourceState: (trackSid) => participant.host.tracks.sourceState(trackSid, participant),
     send: (message) => participant.send(message),
     introduce: (trackSid) => participant.host.introduce(trackSid, participant),
     subscriptionBound: (trackSid) => participant.host.subscriptionBound(trackSid, participant),
-    wish: (trackSid, wish) => participant.host.wish(trackSid, participant, wish),
+    wish: (trackSid, wish) => participant.host.tracks.wish(trackSid, participant, wish),
     addToOffer: (request) => participant.subscriber.addTrack(request),
     removeFromOffer: (id) => participant.subscriber.removeTrack(id),
     newDownTrackId: () => router.newDownTrackId(),

@@ -9,7 +9,8 @@
 import { TrackType, type VideoQuality } from "@livekit/protocol";
 import type { TrackSid } from "../../base/ids.ts";
 import { WakeTimer } from "../../base/wake_timer.ts";
-import { regressionOf } from "./codec_choice.ts";
+import { regressionOf, type SubscribableTrack } from "./codec_choice.ts";
+import { NO_SOURCE, type SourceState } from "./subscription_table.ts";
 import type { SignalMessage } from "../context/signal_message.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { RoomEvents } from "../context/room_events.ts";
@@ -17,18 +18,41 @@ import type { ParticipantFacts } from "../context/participant_facts.ts";
 import { type CodecWish, SubscribedCodecs, subscribedCodecsMessage } from "./wanted_codecs.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
 
+/** A published track as its publisher is asked about it. */
+export interface OfferedTrack {
+  readonly track: PublishedTrack;
+  /** Its backup codec has taken the place of its first one. */
+  readonly regressed: boolean;
+}
+
 /** The publisher of a track, as far as this table cares. */
 export interface TrackPublisher extends ParticipantFacts {
+  /** A track of its own for `subscriber`; `undefined` if it cannot have it at all. */
+  source(offered: OfferedTrack, subscriber: ParticipantFacts): SubscribableTrack | undefined;
+  /** As much of {@linkcode TrackPublisher.source} as is asked most often. */
+  sourceState(track: PublishedTrack, subscriber: ParticipantFacts): SourceState;
+  /**
+   * What `subscriber` wants of a track.
+   *
+   * @returns Whether somebody else sums it up; else the room does.
+   */
+  relayWish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): boolean;
   /** Tells its client, as far as this room is its client's. */
   tell(message: SignalMessage): void;
 }
 
 /** One published track and who publishes it. */
-export interface RoomTrack<P extends TrackPublisher> {
+export interface RoomTrack<P extends TrackPublisher> extends OfferedTrack {
   readonly publisher: P;
-  readonly track: PublishedTrack;
-  /** Its backup codec has taken the place of its first one. */
-  readonly regressed: boolean;
+}
+
+/** What subscribers ask of the tracks in a room. */
+export interface TrackSources {
+  resolve(trackSid: string, subscriber: ParticipantFacts): SubscribableTrack | undefined;
+  /** As much of {@linkcode TrackSources.resolve} as is asked most often. */
+  sourceState(trackSid: string, subscriber: ParticipantFacts): SourceState;
+  /** What `subscriber` wants of a track; `undefined` when it no longer subscribes. */
+  wish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): void;
 }
 
 /** Whoever must know of every track there is, and of each change of one. */
@@ -52,7 +76,7 @@ interface Record<P extends TrackPublisher> {
  * One room's tracks by sid: a record lives from publication to its end or its publisher's, and
  * there is never a second for one sid.
  */
-export class RoomTracks<P extends TrackPublisher> {
+export class RoomTracks<P extends TrackPublisher> implements TrackSources {
   /** Set once, by whoever made this. */
   watcher: TrackWatcher<P> | undefined;
   readonly #records = new Map<string, Record<P>>();
@@ -125,11 +149,21 @@ export class RoomTracks<P extends TrackPublisher> {
     if (record !== undefined) this.events.unpublished(record.publisher, record.track.info);
   }
 
-  /** What `subscriber` wants of a track; `undefined` when it no longer subscribes. */
-  wish(trackSid: string, subscriber: string, wish: CodecWish | undefined): void {
+  resolve(trackSid: string, subscriber: ParticipantFacts): SubscribableTrack | undefined {
+    const record = this.#records.get(trackSid);
+    return record?.publisher.source(record, subscriber);
+  }
+
+  sourceState(trackSid: string, subscriber: ParticipantFacts): SourceState {
+    const record = this.#records.get(trackSid);
+    return record?.publisher.sourceState(record.track, subscriber) ?? NO_SOURCE;
+  }
+
+  wish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): void {
     const record = this.#records.get(trackSid);
     if (record === undefined) return;
-    record.codecs.wish(subscriber, wish, this.context.platform.clock.now());
+    if (record.publisher.relayWish(trackSid, subscriber, wish)) return;
+    record.codecs.wish(subscriber.sid, wish, this.context.platform.clock.now());
     this.#pump(record);
   }
 

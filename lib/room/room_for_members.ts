@@ -1,0 +1,242 @@
+/**
+ * One room as those who are in it use it: they ask and tell it ({@linkcode RoomPort}), and it keeps
+ * its lists and tells the others.
+ *
+ * Contract: an identity is in the room at most once; a participant that has closed is in no list
+ * when the others hear of it.
+ *
+ * @module
+ */
+import { DisconnectReason, type Room as RoomInfo } from "@livekit/protocol";
+import { randomId, type RoomSid } from "../base/ids.ts";
+import type { Log } from "../base/platform.ts";
+import { guardedPlatform } from "../base/wake_timer.ts";
+import { type NodePorts, type RoomLink, SINGLE_NODE } from "./context/node_ports.ts";
+import type { RoomContext } from "./context/room_context.ts";
+import { RoomEvents } from "./context/room_events.ts";
+import { DataRouter } from "./data/data_router.ts";
+import { ServerRpcs } from "./data/server_rpc.ts";
+import { RoomReports } from "./measure/room_reports.ts";
+import type { Member } from "./participant/member.ts";
+import { RoomMembers } from "./participant/room_members.ts";
+import type { RoomPort } from "./participant/room_port.ts";
+import type { Session } from "./participant/session.ts";
+import type { PublishedTrack } from "./registry/registry_messages.ts";
+import { RoomAnnouncements } from "./room_announcements.ts";
+import { RoomDataTracks } from "./room_data_tracks.ts";
+import { RoomForwards } from "./room_forwards.ts";
+import { RoomTracks } from "./subscription/room_tracks.ts";
+
+/**
+ * A room's members and what they publish, with who is told of it. An identity is in it at most
+ * once; a closed participant is in no list when others hear of it.
+ */
+export abstract class RoomForMembers implements RoomPort<Session> {
+  readonly sid: RoomSid;
+  readonly createdAtMs: number;
+  readonly log: Log;
+  /** A throw of its timers ends nothing: it is logged and counted. */
+  readonly context: RoomContext;
+  readonly tracks: RoomTracks<Member>;
+  readonly dataTracks: RoomDataTracks;
+  /** Calls that the server API makes of participants. */
+  readonly rpcs: ServerRpcs;
+  /** What observers outside are told. */
+  readonly events: RoomEvents;
+  /** Unix seconds; 0 before the first join. */
+  firstJoinedAt = 0;
+  /** Unix seconds; 0 before the first leave. */
+  lastLeftAt = 0;
+  protected readonly members: RoomMembers = new RoomMembers();
+  protected readonly data: DataRouter;
+  protected readonly announcements: RoomAnnouncements;
+  protected readonly reports: RoomReports;
+  protected readonly forwards: RoomForwards = new RoomForwards();
+  protected readonly ports: NodePorts;
+  /** Other nodes that follow this room. */
+  protected readonly link: RoomLink;
+
+  constructor(readonly name: string, context: RoomContext) {
+    const { router, counters } = context;
+    const platform = guardedPlatform(context.platform, (error) => this.noteBug(error));
+    this.context = { ...context, platform };
+    this.sid = randomId<RoomSid>(platform.random, "RM_");
+    this.createdAtMs = platform.clock.wallMs();
+    this.log = platform.log.child({ room: name, roomSid: this.sid });
+    this.ports = context.ports ?? SINGLE_NODE;
+    this.link = this.ports.remoteMembers.open(this);
+    this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
+    this.tracks = new RoomTracks(this.context, this.events, this.members);
+    this.data = new DataRouter(() => this.sessions(), (c) => router.send(c), this.context);
+    this.data.bridge = (data) => this.ports.dataBridge.deliver(name, data);
+    const tell = (member: Member) => this.participantChanged(member, true);
+    this.dataTracks = new RoomDataTracks(this.members, platform, tell);
+    this.rpcs = new ServerRpcs(platform, (data) => this.data.deliver(data));
+    this.data.takeRpcAnswer = (sender, answer) => this.rpcs.take(sender, answer);
+    this.announcements = new RoomAnnouncements(this, platform);
+    this.reports = new RoomReports(this.context, () => this.sessions(), this.tracks);
+  }
+
+  abstract info(): RoomInfo;
+
+  protected abstract noteBug(error: unknown): void;
+
+  /** There may be fewer or more who keep the room open. */
+  protected abstract occupancyChanged(): void;
+
+  /** Everybody, wherever their clients are. */
+  participants(): Iterable<Member> {
+    return this.members.values();
+  }
+
+  byIdentity(identity: string): Member | undefined {
+    return this.members.get(identity);
+  }
+
+  /** Those whose clients are served here. */
+  sessions(): Iterable<Session> {
+    return this.members.sessions();
+  }
+
+  session(identity: string): Session | undefined {
+    return this.members.session(identity);
+  }
+
+  participantChanged(member: Member, immediate: boolean): void {
+    this.announcements.participant(member, immediate, true);
+    this.forwards.changed(member);
+    this.link.changed(member);
+  }
+
+  participantActive(participant: Session): void {
+    this.events.joined(participant);
+    this.link.changed(participant);
+    this.announcements.participant(participant, false, false);
+    this.autoSubscribe(participant);
+    this.dataTracks.entered(participant);
+  }
+
+  participantResumed(participant: Session): void {
+    this.tracks.restart(participant);
+  }
+
+  permissionChanged(member: Member): void {
+    this.occupancyChanged();
+    const session = this.members.sessionOf(member);
+    if (session !== undefined) {
+      this.autoSubscribe(session);
+      session.subscriptions.reconcile();
+    }
+    this.dataTracks.permissionChanged(member);
+  }
+
+  visibilityChanged(member: Member): void {
+    this.dataTracks.visibilityChanged(member);
+    if (member.hidden) this.announcements.departed(member, true);
+    for (const sid of this.tracks.of(member)) {
+      if (member.hidden) this.members.withdrawTrack(sid);
+      else this.members.offerTrack(member, sid);
+    }
+  }
+
+  participantClosed(member: Member): void {
+    const session = this.members.sessionOf(member);
+    if (!this.members.has(member)) return;
+    this.remove(member);
+    if (session !== undefined) this.data.release(session);
+  }
+
+  trackPublished(member: Member, track: PublishedTrack): void {
+    this.tracks.add(member, track);
+    this.participantChanged(member, true);
+    this.announcements.roomChanged(false);
+    this.members.offerTrack(member, track.sid);
+  }
+
+  trackUpdated(member: Member, track: PublishedTrack): void {
+    this.tracks.update(track);
+    this.participantChanged(member, true);
+    for (const { subscriptions } of this.members.othersThan(member)) {
+      subscriptions.sourceChanged(track.sid);
+    }
+  }
+
+  trackUnpublished(member: Member, track: PublishedTrack): void {
+    this.#removeTrack(track.sid);
+    this.participantChanged(member, true);
+  }
+
+  subscriptionRuleChanged(member: Member): void {
+    const sids = this.tracks.of(member);
+    for (const { subscriptions } of this.members.allSessions()) subscriptions.reconcile(sids);
+    this.dataTracks.reconcileAll();
+    this.forwards.ruleChanged(member);
+  }
+
+  introduce(trackSid: string, receiver: Session): void {
+    const publisher = this.tracks.get(trackSid)?.publisher;
+    if (publisher !== undefined) this.announcements.introduce(publisher, receiver);
+  }
+
+  subscriptionBound(trackSid: string, subscriber: Session): void {
+    this.reports.subscribed(trackSid, subscriber);
+    if (subscriber.hidden || !this.tracks.announceSubscribed(trackSid)) return;
+    this.tracks.get(trackSid)?.publisher.tellSubscribed(trackSid);
+  }
+
+  dataReceived(participant: Session, label: string, bytes: Uint8Array): void {
+    this.data.receive(participant, label, bytes);
+  }
+
+  dataChannelOpen(participant: Session): void {
+    this.data.channelOpen(participant);
+  }
+
+  /** Shows everybody `participant` as speaking for a while, as a client under test asks. */
+  simulateSpeaker(participant: Session, seconds: number): void {
+    this.announcements.simulateSpeaker(participant, seconds);
+  }
+
+  /** Takes `member` out of every list, then tells the others. */
+  protected remove(member: Member): void {
+    const session = this.members.sessionOf(member);
+    this.forwards.end(member);
+    if (session !== undefined) this.rpcs.left(session);
+    this.members.delete(member);
+    this.link.left(member);
+    this.dataTracks.left(member, session);
+    if (session !== undefined) this.reports.left(session);
+    for (const trackSid of this.tracks.of(member)) this.#removeTrack(trackSid);
+    this.lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
+    this.context.departures?.note(this.name, member.init);
+    this.announcements.departed(member);
+    this.announcements.roomChanged(false);
+    this.occupancyChanged();
+    this.events.gone(member);
+  }
+
+  /**
+   * Adds a member; an older one of its identity is ended first.
+   *
+   * @param session The same, if its client is served here.
+   */
+  protected add(member: Member, session?: Session): void {
+    this.members.get(member.identity)?.close(DisconnectReason.DUPLICATE_IDENTITY, "disconnect");
+    this.members.set(member, session);
+    this.link.changed(member);
+    if (session !== undefined) this.reports.joined(session);
+    this.firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
+    this.occupancyChanged();
+    this.events.entered(member);
+  }
+
+  #removeTrack(trackSid: string): void {
+    this.tracks.remove(trackSid);
+    this.members.withdrawTrack(trackSid);
+  }
+
+  protected autoSubscribe(participant: Session): void {
+    if (!participant.active || !participant.init.autoSubscribe) return;
+    participant.subscriptions.desire(this.tracks.notOf(participant));
+  }
+}
