@@ -117,6 +117,11 @@ export interface SendSection {
   /** What the subscriber accepted, in its order. */
   readonly codecs: readonly CodecParameters[];
   readonly extensions: readonly HeaderExtension[];
+  /**
+   * What media has to come first, ms, until padding may open the stream; absent: the usual time. For a
+   * client that must know the stream before anything of it comes.
+   */
+  readonly openAfterMs?: number;
 }
 
 /** What a subscriber wants of one track, after permissions and settings. */

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import {
   AddTrackRequest,
+  ClientInfo,
+  ClientInfo_SDK,
   DataPacket,
   SessionDescription,
   SubscriptionError,
@@ -356,4 +358,23 @@ Deno.test("a hundred publishers fit into one client's offer", async () => {
   assert.equal(Object.keys(ann.tracks).length, publishers);
   assert.equal(ann.client.participant.active, true);
   assert.equal(ann.sections.length, publishers + 3, "its three audio sections stay idle");
+});
+
+Deno.test("a stream is opened late for Firefox on a single connection, which must have the answer first", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  await alice.publishCamera("cam");
+  const openAfter = async (browser: string, isSingle: boolean) => {
+    const clientInfo = new ClientInfo({ sdk: ClientInfo_SDK.JS, protocol: 16, browser });
+    const before = world.engine.of("add_down_track").length;
+    if (isSingle) await (await SingleClient.join(world, browser, { clientInfo })).follow();
+    else await world.joined(`${browser} with two`, { clientInfo });
+    await world.settle();
+    const added = world.engine.of("add_down_track").slice(before);
+    assert.equal(added.length, 1);
+    return added[0]!.section.openAfterMs;
+  };
+  assert.equal(await openAfter("Firefox", true), 2_000);
+  assert.equal(await openAfter("Chrome", true), undefined);
+  assert.equal(await openAfter("Firefox", false), undefined);
 });

@@ -59,7 +59,7 @@ export class DownTrack implements PacketReceiver {
   readonly #sequence = new SequenceRewriter();
   readonly #timestamps = new TimestampRewriter();
   readonly #selection = new FrameSelection();
-  readonly #opening = new StreamOpening();
+  readonly #opening: StreamOpening;
   readonly #firstSequence: number;
   readonly #firstTimestamp: number;
   #source: LayerSource | undefined;
@@ -88,6 +88,7 @@ export class DownTrack implements PacketReceiver {
 
   constructor(options: DownTrackOptions) {
     this.#section = options.section;
+    this.#opening = new StreamOpening(options.section.openAfterMs);
     this.#listener = options.listener;
     this.#target = options.target;
     this.#isVideo = options.section.kind === "video";

@@ -21,6 +21,7 @@ export interface DownTrackSection {
   readonly rtxSsrc?: number;
   readonly codecs: readonly CodecParameters[];
   readonly extensions: readonly HeaderExtension[];
+  readonly openAfterMs?: number;
 }
 
 /** What a down-track tells its owner, from within the call that made it so. */

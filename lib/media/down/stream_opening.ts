@@ -30,13 +30,16 @@ export class StreamOpening {
   #nextAt = Infinity;
   #left = MAX_PACKETS;
 
+  /** @param headStartMs What media has to come first. */
+  constructor(readonly headStartMs: number = HEAD_START_MS) {}
+
   /**
    * The stream can be sent from now on; again: it goes on.
    *
    * @returns When the first packet is due.
    */
   begin(now: number): number {
-    if (this.#left > 0 && this.#nextAt === Infinity) this.#nextAt = now + HEAD_START_MS;
+    if (this.#left > 0 && this.#nextAt === Infinity) this.#nextAt = now + this.headStartMs;
     return this.#nextAt;
   }
 

@@ -15,6 +15,9 @@ interface DisabledCodec {
   readonly fmtp: "";
 }
 
+/** What an answer has to be applied before padding follows it, ms: on a busy machine 400 is too short. */
+const FIREFOX_OPEN_AFTER_MS = 2_000;
+
 /** Answers about one client. */
 export class ClientTraits {
   constructor(readonly info: ClientInfo) {}
@@ -103,6 +106,15 @@ export class ClientTraits {
   /** Goes on with a track whose codec changes to another of those it accepted. */
   get followsCodecChange(): boolean {
     return this.info.sdk !== ClientInfo_SDK.GO && this.info.sdk !== ClientInfo_SDK.UNKNOWN;
+  }
+
+  /**
+   * What media has to come first, ms, before padding may open a stream that was accepted in an answer
+   * of ours. Firefox (153) that gets padding before it has applied the answer shows a picture a second
+   * at most from then on.
+   */
+  get openAfterAnswerMs(): number | undefined {
+    return this.isFirefox ? FIREFOX_OPEN_AFTER_MS : undefined;
   }
 
   /** Go opens no TCP connections for ICE; Swift does since 1.0.5. */

@@ -28,6 +28,8 @@ export interface SessionFacts extends Member {
   readonly registry: TrackRegistry;
   readonly subscriber: SubscribingSide;
   readonly subscriberPrimary: boolean;
+  /** It publishes and receives on one connection. */
+  readonly singlePeerConnection: boolean;
   /** There is no socket: nobody to tell anything, and nobody who could come back. */
   readonly oneShot: boolean;
   /** The client has a socket, so that it could answer. */

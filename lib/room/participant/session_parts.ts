@@ -53,6 +53,8 @@ function subscriptionHost<Self extends HostedSession<Self>>(
     maySubscribe: () => participant.profile.permission.canSubscribe,
     // Who cannot be offered anything else has no choice.
     followsCodecChange: () => participant.traits.followsCodecChange || participant.oneShot,
+    openAfterMs: () =>
+      participant.singlePeerConnection ? participant.traits.openAfterAnswerMs : undefined,
     canAnswer: () => participant.reachable,
     resolve: (trackSid) => participant.host.tracks.resolve(trackSid, participant),
     sourceState: (trackSid) => participant.host.tracks.sourceState(trackSid, participant),

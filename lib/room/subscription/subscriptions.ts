@@ -54,6 +54,8 @@ export interface SubscriptionHost {
   canAnswer(): boolean;
   /** The client goes on with a track whose codec changes. */
   followsCodecChange(): boolean;
+  /** See {@linkcode SendSection.openAfterMs}. */
+  openAfterMs(): number | undefined;
   resolve(trackSid: string): SubscribableTrack | undefined;
   /** As much of {@linkcode SubscriptionHost.resolve} as decides whether the track can be had. */
   sourceState(trackSid: string): SourceState;
@@ -179,7 +181,11 @@ export class Subscriptions {
     // A second binding has other parameters, which the media plane takes only anew.
     this.#stop(down);
     if (down.bound === undefined) this.host.outcome("success", id, down.trackSid);
-    down.bound = { connection, section };
+    const openAfterMs = this.host.openAfterMs();
+    down.bound = {
+      connection,
+      section: openAfterMs === undefined ? section : { ...section, openAfterMs },
+    };
     down.codec = codec;
     this.#table.bound(down.trackSid);
     this.#apply(down.trackSid);

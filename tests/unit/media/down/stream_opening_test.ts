@@ -41,6 +41,7 @@ interface Setup {
   readonly source?: CodecParameters;
   readonly accepted?: readonly CodecParameters[];
   readonly target?: LayerTarget;
+  readonly openAfterMs?: number;
 }
 
 class World {
@@ -51,7 +52,7 @@ class World {
   #wakeAt = Infinity;
 
   constructor(readonly options: Setup = {}) {
-    const { kind = "video", source, target = ALL } = options;
+    const { kind = "video", source, target = ALL, openAfterMs } = options;
     this.up = new UpTrack({
       kind,
       extensions: [],
@@ -70,6 +71,7 @@ class World {
           { id: MID, uri: EXTENSION_URI.mid },
           { id: TRANSPORT_CC, uri: EXTENSION_URI.transportCc },
         ],
+        ...(openAfterMs === undefined ? {} : { openAfterMs }),
       },
       publisherExtensions: [],
       sink: this.sink,
@@ -275,4 +277,17 @@ Deno.test("DownTrack counts padding in its sender reports as packets without oct
   assert.equal(world.down.senderReport(world.now, report), true);
   assert.deepEqual([report.packetCount, report.octetCount], [3, 3]);
   assert.equal(report.rtpTimestamp, world.sent.at(-1)![1], "on the subscriber's time line");
+});
+
+Deno.test("DownTrack opens a stream later where the client must know it first", () => {
+  const world = new World({ source: VP8, openAfterMs: 2_000 });
+  world.run(1_990);
+  assert.deepEqual(world.sent, []);
+  world.run(10);
+  assert.equal(world.sent.length, 1);
+  const prompt = new World({ source: VP8, openAfterMs: 2_000 });
+  prompt.run(500);
+  prompt.send(1, 1_000);
+  prompt.run(5_000);
+  assert.equal(prompt.sent.length, 1, "media came first");
 });
