@@ -19,7 +19,10 @@ import type { SessionFacts } from "./session_facts.ts";
 
 /** Whose tracks they are, as far as is needed here. */
 type Publisher =
-  & Omit<SessionFacts, "link" | "registry" | "subscriber" | "subscriberPrimary" | "oneShot">
+  & Omit<
+    SessionFacts,
+    "link" | "registry" | "subscriber" | "subscriberPrimary" | "singlePeerConnection" | "oneShot"
+  >
   & { readonly host: MemberPort; bug(error: unknown): void };
 
 /**
