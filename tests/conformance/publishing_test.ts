@@ -11,9 +11,9 @@ import {
   VideoLayer,
   VideoQuality,
 } from "@livekit/protocol";
-import { SubscribedCodecs } from "../../lib/room/subscription/wanted_codecs.ts";
+import { WantedCodecs } from "../../lib/room/subscription/wanted_codecs.ts";
 import { readSubscriptionRule } from "../../lib/room/subscription/subscription_permission.ts";
-import { SubscribedQualityTracker } from "../../lib/room/subscription/wanted_quality.ts";
+import { WantedQuality } from "../../lib/room/subscription/wanted_quality.ts";
 import { qualityForDimensions } from "../../lib/room/subscription/track_settings.ts";
 import { World } from "../support/virtual/scripted_client.ts";
 import { unitScenario } from "./support.ts";
@@ -167,14 +167,14 @@ unitScenario("TestGetQualityForDimension", async (t) => {
 
 unitScenario("TestSubscribedMaxQuality", async (t) => {
   await t.step("nobody wants anything: everything is off", () => {
-    const tracker = new SubscribedQualityTracker(0, false, 0);
+    const tracker = new WantedQuality(0, false, 0);
     tracker.wish("s1", HIGH);
     assert.equal(tracker.collect(0), HIGH);
     tracker.wish("s1", OFF);
     assert.equal(tracker.collect(1), OFF);
   });
   await t.step("the highest wish counts, also when it goes", () => {
-    const tracker = new SubscribedQualityTracker(0, false, 0);
+    const tracker = new WantedQuality(0, false, 0);
     tracker.wish("s1", HIGH);
     tracker.wish("s2", MEDIUM);
     assert.equal(tracker.collect(0), HIGH);
@@ -185,7 +185,7 @@ unitScenario("TestSubscribedMaxQuality", async (t) => {
     assert.equal(tracker.collect(2), HIGH);
   });
   await t.step("unmute tells it again", () => {
-    const tracker = new SubscribedQualityTracker(0, false, 0);
+    const tracker = new WantedQuality(0, false, 0);
     tracker.wish("s1", LOW);
     assert.equal(tracker.collect(0), LOW);
     tracker.setMuted(true);
@@ -198,11 +198,11 @@ unitScenario("TestSubscribedMaxQuality", async (t) => {
 
 unitScenario("TestCodecRegression", async (t) => {
   /** What was last told, by codec. */
-  const told = (codecs: SubscribedCodecs, now: number) =>
+  const told = (codecs: WantedCodecs, now: number) =>
     Object.fromEntries(codecs.collect(now)!.map(({ mime, quality }) => [mime, quality]));
   await t.step("video: wishes for the first codec become wishes for its backup", () => {
     const [from, to] = ["video/AV1", "video/VP8"] as const;
-    const codecs = new SubscribedCodecs(false, 0);
+    const codecs = new WantedCodecs(false, 0);
     codecs.wish("s1", { mime: from, quality: HIGH }, 0);
     assert.deepEqual(told(codecs, 0), { [from]: HIGH });
     codecs.setRegression({ from, to }, 1);
@@ -212,7 +212,7 @@ unitScenario("TestCodecRegression", async (t) => {
   });
   await t.step("audio", () => {
     const [from, to] = ["audio/red", "audio/opus"] as const;
-    const codecs = new SubscribedCodecs(false, 0);
+    const codecs = new WantedCodecs(false, 0);
     codecs.wish("s1", { mime: from, quality: HIGH }, 0);
     assert.deepEqual(told(codecs, 0), { [from]: HIGH });
     codecs.setRegression({ from, to }, 1);

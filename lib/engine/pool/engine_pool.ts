@@ -22,7 +22,7 @@ import { PoolData } from "./pool_data.ts";
 import { mergeStats, PoolStats } from "./pool_stats.ts";
 import { PoolTracks } from "./pool_tracks.ts";
 import type { PooledEngine } from "./pooled_engine.ts";
-import { RelayRings } from "./ring_wiring.ts";
+import { RingWiring } from "./ring_wiring.ts";
 import { RestartDelay } from "./restart_delay.ts";
 
 /** ICE over TCP for all engines of a pool. */
@@ -92,7 +92,7 @@ export class EnginePool implements MediaEngine {
   /** Local ufrag → engine. */
   readonly #ufrags = new Map<string, number>();
   readonly #placement: Placement;
-  readonly #rings: RelayRings;
+  readonly #rings: RingWiring;
   readonly #tracks: PoolTracks;
   readonly #data: PoolData;
   readonly #stats: PoolStats;
@@ -112,7 +112,7 @@ export class EnginePool implements MediaEngine {
     }));
     this.#placement = new Placement(size, options.placement ?? DEFAULT_PLACEMENT);
     const send = (engine: number, command: EngineCommand) => this.#sendTo(engine, command);
-    this.#rings = new RelayRings(send, options.createRing);
+    this.#rings = new RingWiring(send, options.createRing);
     this.#tracks = new PoolTracks((engine, command) => {
       if (command.type === "receive_relay") this.#rings.connect(engine, command.from);
       send(engine, command);

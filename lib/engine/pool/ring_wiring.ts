@@ -11,7 +11,7 @@ import { createRelayRing } from "../relay/relay_ring.ts";
  * A pool's rings: a pair for two engines that have something to cross, and a new pair when one of
  * them was lost since.
  */
-export class RelayRings {
+export class RingWiring {
   readonly #send: (engine: number, command: EngineCommand) => void;
   readonly #create: () => SharedArrayBuffer;
   /** Pairs that are joined, the lower index first. */

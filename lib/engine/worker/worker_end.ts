@@ -1,5 +1,5 @@
 /**
- * Runs a media engine in a worker: the other end of {@linkcode WorkerEngine}.
+ * Runs a media engine in a worker: the other end of {@linkcode WorkerProxy}.
  *
  * Errors that nobody handled are logged and counted, and the worker lives, as the main thread does.
  *
@@ -30,7 +30,7 @@ export interface WorkerScope {
 }
 
 /** The engine of this worker. A stray error is logged and counted, and the engine goes on. */
-export class WorkerHost {
+export class WorkerEnd {
   readonly #outbox: TurnOutbox<FromWorker>;
   readonly #platform: Platform;
   readonly #drops = new DropCounters<EngineDrop>();

@@ -5,7 +5,7 @@
  */
 import { denoPlatform } from "../../base/deno_platform.ts";
 import type { FromWorker, ToWorker } from "./worker_messages.ts";
-import { WorkerHost } from "./worker_end.ts";
+import { WorkerEnd } from "./worker_end.ts";
 
 /** The global scope of a worker, of which the project's types know nothing. */
 interface Scope extends EventTarget {
@@ -14,7 +14,7 @@ interface Scope extends EventTarget {
 }
 
 const scope = globalThis as unknown as Scope;
-const host = new WorkerHost({
+const host = new WorkerEnd({
   post: (batch) => scope.postMessage(batch),
   platform: denoPlatform,
 });

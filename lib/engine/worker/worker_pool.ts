@@ -14,7 +14,7 @@ import type { LocalEngineOptions } from "../local/local_engine_options.ts";
 import type { PlacementPolicy } from "../pool/placement.ts";
 import { TcpListener } from "../pool/pool_tcp.ts";
 import type { PooledEngine } from "../pool/pooled_engine.ts";
-import { WorkerEngine, type WorkerThread } from "./worker_proxy.ts";
+import { WorkerProxy, type WorkerThread } from "./worker_proxy.ts";
 
 /**
  * What the workers' engines are made of: as an engine in this thread, but for the UDP addresses.
@@ -52,7 +52,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
   const drops = options.drops ?? new DropCounters<EngineDrop>();
   let certificate: DtlsCertificate | undefined;
   const createEngine = (index: number): PooledEngine =>
-    new WorkerEngine({
+    new WorkerProxy({
       platform,
       drops,
       setup: {

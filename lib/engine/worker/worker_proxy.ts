@@ -44,7 +44,7 @@ export interface WorkerThread {
 }
 
 /** What a worker's engine is made of. */
-export interface WorkerEngineOptions {
+export interface WorkerProxyOptions {
   readonly platform: Platform;
   readonly setup: WorkerSetup;
   /** The worker's drops are added here. */
@@ -53,7 +53,7 @@ export interface WorkerEngineOptions {
 }
 
 /** A worker with this project's own engine. */
-export function spawnEngineWorker(): WorkerThread {
+export function spawnWorker(): WorkerThread {
   return new Worker(new URL("./worker_main.ts", import.meta.url), { type: "module" });
 }
 
@@ -61,12 +61,12 @@ export function spawnEngineWorker(): WorkerThread {
  * One worker's engine. It is lost once at most, by an error or by silence, and after that or
  * `close` nothing comes from it.
  */
-export class WorkerEngine implements PooledEngine {
+export class WorkerProxy implements PooledEngine {
   onEvent: (event: EngineEvent) => void = () => {};
   onLoad: (load: EngineLoad) => void = () => {};
   onLost: (reason: string) => void = () => {};
   onTcp: (message: TcpFromSession) => void = () => {};
-  readonly #options: WorkerEngineOptions;
+  readonly #options: WorkerProxyOptions;
   readonly #outbox = new TurnOutbox<ToWorker>((batch) => this.#worker?.postMessage(batch));
   #worker: WorkerThread | undefined;
   #starting: PromiseWithResolvers<EngineReady> | undefined;
@@ -75,14 +75,14 @@ export class WorkerEngine implements PooledEngine {
   #heardAt = 0;
   #cancelWatch: Cancel | undefined;
 
-  constructor(options: WorkerEngineOptions) {
+  constructor(options: WorkerProxyOptions) {
     this.#options = options;
   }
 
   async start(): Promise<EngineReady> {
     if (this.#closing !== undefined) throw new SfuError("closed", "Cannot start: it is closed");
     const starting = this.#starting = Promise.withResolvers<EngineReady>();
-    const worker = this.#worker = (this.#options.spawn ?? spawnEngineWorker)();
+    const worker = this.#worker = (this.#options.spawn ?? spawnWorker)();
     worker.onmessage = ({ data }) => this.#receive(data as readonly FromWorker[]);
     worker.onerror = (event) => {
       // Or it would end the process.

@@ -13,7 +13,7 @@ import type { DownTrackRequest } from "../subscription/subscriptions.ts";
 const SSRC_STEP = 0x9e37_79b1;
 
 /** One per connection that sends. */
-export class SubscribedTracks {
+export class DownTrackNames {
   /** Tracks of one stream share a MediaStream, so that the client plays them in step. */
   readonly syncStreams: boolean;
   #lastSsrc: number;

@@ -18,7 +18,7 @@ import type { ConnectionHost } from "./connection_host.ts";
 import type { BindingListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
-import { SubscribedTracks } from "./down_track_names.ts";
+import { DownTrackNames } from "./down_track_names.ts";
 import type { DownTrackRequest } from "../subscription/subscriptions.ts";
 
 /**
@@ -28,7 +28,7 @@ import type { DownTrackRequest } from "../subscription/subscriptions.ts";
 export class OneShotConnection implements SubscribingSide, OfferCompanion {
   readonly final = true;
   readonly #sending: OneShotSending;
-  readonly #tracks: SubscribedTracks;
+  readonly #tracks: DownTrackNames;
   #answered = false;
   #cancelTimer: Cancel | undefined;
 
@@ -39,7 +39,7 @@ export class OneShotConnection implements SubscribingSide, OfferCompanion {
     readonly listener: BindingListener,
     traits: ClientTraits,
   ) {
-    this.#tracks = new SubscribedTracks(context, traits);
+    this.#tracks = new DownTrackNames(context, traits);
     this.#sending = new OneShotSending(codecPolicy(
       publishableCodecs(context.options.enabledCodecs),
       [...traits.disabledCodecs, ...traits.disabledReceiveCodecs],

@@ -20,7 +20,7 @@ import type { ConnectionHost } from "./connection_host.ts";
 import type { BindingListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
-import { SubscribedTracks } from "./down_track_names.ts";
+import { DownTrackNames } from "./down_track_names.ts";
 import type { DownTrackRequest } from "../subscription/subscriptions.ts";
 
 /**
@@ -40,7 +40,7 @@ const SLOW_DELAY_MS = 150;
 export class SingleConnection implements SubscribingSide, OfferCompanion {
   readonly final = false;
   readonly #sections: SingleConnectionSections;
-  readonly #tracks: SubscribedTracks;
+  readonly #tracks: DownTrackNames;
   /** Absent before the client's first offer. */
   #lastRoundAt: number | undefined;
   #cancelTimer: Cancel | undefined;
@@ -53,7 +53,7 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
     readonly listener: BindingListener,
     traits: ClientTraits,
   ) {
-    this.#tracks = new SubscribedTracks(context, traits);
+    this.#tracks = new DownTrackNames(context, traits);
     this.#sections = new SingleConnectionSections({
       codecs: codecPolicy(
         publishableCodecs(context.options.enabledCodecs),

@@ -23,7 +23,7 @@ import type { BindingListener, SubscribingSide } from "./connection_sides.ts";
 import type { ConnectionEvent, ConnectionOwner } from "../context/engine_router.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
-import { SubscribedTracks } from "./down_track_names.ts";
+import { DownTrackNames } from "./down_track_names.ts";
 import type { DownTrackRequest } from "../subscription/subscriptions.ts";
 
 export interface SubscriberConnectionOptions extends BindingListener {
@@ -40,7 +40,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   readonly #sections: SubscriberSections;
   readonly #cycle: OfferCycle;
   readonly #memo = new SectionMemo();
-  readonly #tracks: SubscribedTracks;
+  readonly #tracks: DownTrackNames;
   readonly #timer: WakeTimer;
   /** ICE and DTLS are up and not interrupted. */
   #up = false;
@@ -53,7 +53,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
   ) {
     this.#control = new ConnectionControl(context, host, "subscriber");
     this.#timer = new WakeTimer(context.platform, () => this.#pump());
-    this.#tracks = new SubscribedTracks(context, traits);
+    this.#tracks = new DownTrackNames(context, traits);
     this.#sections = new SubscriberSections({
       createsDataChannels: options.primary,
       reuseTransceivers: this.#tracks.reuseTransceivers,

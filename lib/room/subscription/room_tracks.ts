@@ -15,7 +15,7 @@ import type { SignalMessage } from "../context/signal_message.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { RoomEvents } from "../context/room_events.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";
-import { type CodecWish, SubscribedCodecs, subscribedCodecsMessage } from "./wanted_codecs.ts";
+import { type CodecWish, WantedCodecs, wantedCodecsMessage } from "./wanted_codecs.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
 
 /** A published track as its publisher is asked about it. */
@@ -66,7 +66,7 @@ interface Record<P extends TrackPublisher> {
   readonly publisher: P;
   track: PublishedTrack;
   regressed: boolean;
-  readonly codecs: SubscribedCodecs;
+  readonly codecs: WantedCodecs;
   readonly timer: WakeTimer;
   /** The publisher has been told that somebody receives it. */
   subscriptionAnnounced: boolean;
@@ -115,7 +115,7 @@ export class RoomTracks<P extends TrackPublisher> implements TrackSources {
       publisher,
       track,
       regressed: false,
-      codecs: new SubscribedCodecs(track.info.muted, this.context.options.dynacastPauseDelayMs),
+      codecs: new WantedCodecs(track.info.muted, this.context.options.dynacastPauseDelayMs),
       timer: new WakeTimer(this.context.platform, () => this.#pump(record)),
       subscriptionAnnounced: false,
     };
@@ -217,7 +217,7 @@ export class RoomTracks<P extends TrackPublisher> implements TrackSources {
     if (info.type === TrackType.AUDIO && info.codecs.length < 2) return;
     const now = this.context.platform.clock.now();
     const wishes = codecs.collect(now);
-    if (wishes !== undefined) publisher.tell(subscribedCodecsMessage(info, wishes));
+    if (wishes !== undefined) publisher.tell(wantedCodecsMessage(info, wishes));
     record.timer.set(codecs.nextWakeAt());
   }
 }

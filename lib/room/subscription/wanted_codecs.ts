@@ -19,7 +19,7 @@ import {
 } from "@livekit/protocol";
 import type { Regression } from "./codec_choice.ts";
 import type { SignalMessage } from "../context/signal_message.ts";
-import { isQualityEnabled, SubscribedQualityTracker } from "./wanted_quality.ts";
+import { isQualityEnabled, WantedQuality } from "./wanted_quality.ts";
 
 /** What one subscriber wants of a track. */
 export interface CodecWish {
@@ -30,11 +30,11 @@ export interface CodecWish {
 
 /**
  * One track's wishes, summed for each codec. What the publisher was told last is what
- * {@linkcode SubscribedCodecs.collect} compares with.
+ * {@linkcode WantedCodecs.collect} compares with.
  */
-export class SubscribedCodecs {
+export class WantedCodecs {
   /** In the order in which they were first wanted or came. */
-  readonly #trackers = new Map<string, SubscribedQualityTracker>();
+  readonly #trackers = new Map<string, WantedQuality>();
   readonly #wishes = new Map<string, CodecWish>();
   #regression: Regression | undefined;
   #muted: boolean;
@@ -111,17 +111,17 @@ export class SubscribedCodecs {
     }
   }
 
-  #tracker(mime: string, now: number): SubscribedQualityTracker {
+  #tracker(mime: string, now: number): WantedQuality {
     const known = this.#trackers.get(mime);
     if (known !== undefined) return known;
-    const tracker = new SubscribedQualityTracker(now, this.#muted, this.pauseDelayMs);
+    const tracker = new WantedQuality(now, this.#muted, this.pauseDelayMs);
     this.#trackers.set(mime, tracker);
     return tracker;
   }
 }
 
 /** How `wishes`, one for each codec, are worded to the publisher of `track`. */
-export function subscribedCodecsMessage(
+export function wantedCodecsMessage(
   track: TrackInfo,
   wishes: readonly CodecWish[],
 ): SignalMessage {

@@ -18,7 +18,7 @@ export const DYNACAST_UNSUBSCRIBED_DELAY_MS = 10_000;
 const DESCENDING = [VideoQuality.HIGH, VideoQuality.MEDIUM, VideoQuality.LOW] as const;
 
 /** Highest wanted quality over its subscribers, and what the publisher was told. */
-export class SubscribedQualityTracker {
+export class WantedQuality {
   readonly #wishes = new Map<string, VideoQuality>();
   /** How many want each quality, so that one wish costs the same however many there are. */
   readonly #counts = [0, 0, 0, 0];

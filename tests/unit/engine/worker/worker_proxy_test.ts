@@ -4,7 +4,7 @@ import type { ConnectionId } from "../../../../lib/base/ids.ts";
 import { LoadMeter } from "../../../../lib/engine/worker/load_meter.ts";
 import { RestartDelay } from "../../../../lib/engine/pool/restart_delay.ts";
 import { TurnOutbox } from "../../../../lib/engine/worker/turn_outbox.ts";
-import { WorkerEngine, type WorkerThread } from "../../../../lib/engine/worker/worker_proxy.ts";
+import { WorkerProxy, type WorkerThread } from "../../../../lib/engine/worker/worker_proxy.ts";
 import type { FromWorker, ToWorker } from "../../../../lib/engine/worker/worker_messages.ts";
 import { FAKE_ENGINE_READY } from "../../../support/virtual/fake_engine.ts";
 import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
@@ -41,7 +41,7 @@ function world() {
   const thread = new FakeThread();
   const drops = new DropCounters();
   const setup = { udp: [], advertised: [] };
-  const engine = new WorkerEngine({ platform, setup, drops, spawn: () => thread });
+  const engine = new WorkerProxy({ platform, setup, drops, spawn: () => thread });
   const lost: string[] = [];
   engine.onLost = (reason) => lost.push(reason);
   const start = async () => {
@@ -52,7 +52,7 @@ function world() {
   return { platform, thread, drops, engine, lost, start };
 }
 
-Deno.test("WorkerEngine posts what one turn sends as one message, in order", async () => {
+Deno.test("WorkerProxy posts what one turn sends as one message, in order", async () => {
   const { thread, engine, start } = world();
   await start();
   assert.deepEqual(thread.batches.map((batch) => batch.map(({ type }) => type)), [["start"]]);
@@ -69,7 +69,7 @@ Deno.test("WorkerEngine posts what one turn sends as one message, in order", asy
   ]);
 });
 
-Deno.test("WorkerEngine is lost once after 6 s without a sign of life, and then says nothing", async () => {
+Deno.test("WorkerProxy is lost once after 6 s without a sign of life, and then says nothing", async () => {
   const { platform, thread, engine, lost, start } = world();
   await start();
   for (let i = 0; i < 40; i++) {
@@ -90,7 +90,7 @@ Deno.test("WorkerEngine is lost once after 6 s without a sign of life, and then 
   assert.equal(platform.pendingTimers, 0);
 });
 
-Deno.test("WorkerEngine forgives silence while this thread stood still", async () => {
+Deno.test("WorkerProxy forgives silence while this thread stood still", async () => {
   const { platform, thread, lost, start } = world();
   await start();
   platform.stall(60_000);
@@ -100,7 +100,7 @@ Deno.test("WorkerEngine forgives silence while this thread stood still", async (
   assert.deepEqual(lost, []);
 });
 
-Deno.test("WorkerEngine.start() rejects with the worker's own error, or when it fails or stays silent", async () => {
+Deno.test("WorkerProxy.start() rejects with the worker's own error, or when it fails or stays silent", async () => {
   const refused = world();
   const refusal = refused.engine.start();
   refused.thread.say({ type: "refused", code: "address_in_use", message: "taken" });
@@ -120,7 +120,7 @@ Deno.test("WorkerEngine.start() rejects with the worker's own error, or when it 
   }
 });
 
-Deno.test("WorkerEngine.close() waits for the goodbyes, but not for ever", async () => {
+Deno.test("WorkerProxy.close() waits for the goodbyes, but not for ever", async () => {
   const polite = world();
   await polite.start();
   const closed = polite.engine.close();
@@ -140,7 +140,7 @@ Deno.test("WorkerEngine.close() waits for the goodbyes, but not for ever", async
   }
 });
 
-Deno.test("WorkerEngine adds the worker's drops, and a listener that throws keeps nobody from theirs", async () => {
+Deno.test("WorkerProxy adds the worker's drops, and a listener that throws keeps nobody from theirs", async () => {
   const { thread, drops, engine, start } = world();
   await start();
   const heard: string[] = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { ClientTraits } from "../../../../lib/room/context/client_traits.ts";
 import type { RoomContext } from "../../../../lib/room/context/room_context.ts";
-import { SubscribedTracks } from "../../../../lib/room/connection/down_track_names.ts";
+import { DownTrackNames } from "../../../../lib/room/connection/down_track_names.ts";
 import type { DownTrackRequest } from "../../../../lib/room/subscription/subscriptions.ts";
 
 const REQUEST = {
@@ -12,16 +12,16 @@ const REQUEST = {
 } as unknown as DownTrackRequest;
 
 /** Names tracks after a connection's one random number. */
-function tracksFrom(firstRandom: number): SubscribedTracks {
+function tracksFrom(firstRandom: number): DownTrackNames {
   const random = { uint32: () => firstRandom };
   const context = { platform: { random }, options: { syncStreams: false } };
-  return new SubscribedTracks(
+  return new DownTrackNames(
     context as unknown as RoomContext,
     { protocol: 16 } as ClientTraits,
   );
 }
 
-Deno.test("SubscribedTracks.describe() never gives an SSRC twice, nor 0, wherever it begins", () => {
+Deno.test("DownTrackNames.describe() never gives an SSRC twice, nor 0, wherever it begins", () => {
   const step = 0x9e37_79b1;
   for (const first of [0, 1, 2 ** 32 - 1, 2 ** 32 - step, 2 ** 33 - 2 * step]) {
     const tracks = tracksFrom(first);

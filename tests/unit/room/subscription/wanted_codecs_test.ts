@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { SimulcastCodecInfo, TrackInfo, TrackType, VideoQuality } from "@livekit/protocol";
 import {
-  SubscribedCodecs,
-  subscribedCodecsMessage,
+  WantedCodecs,
+  wantedCodecsMessage,
 } from "../../../../lib/room/subscription/wanted_codecs.ts";
 
 const { LOW, MEDIUM, HIGH, OFF } = VideoQuality;
 const AV1 = "video/AV1";
 const VP8 = "video/VP8";
 
-Deno.test("SubscribedCodecs.collect() tells all codecs when one has changed", () => {
-  const codecs = new SubscribedCodecs(false, 5_000);
+Deno.test("WantedCodecs.collect() tells all codecs when one has changed", () => {
+  const codecs = new WantedCodecs(false, 5_000);
   codecs.wish("bob", { mime: AV1, quality: HIGH }, 0);
   assert.deepEqual(codecs.collect(0), [{ mime: AV1, quality: HIGH }]);
   assert.equal(codecs.collect(0), undefined);
@@ -21,8 +21,8 @@ Deno.test("SubscribedCodecs.collect() tells all codecs when one has changed", ()
   ]);
 });
 
-Deno.test("SubscribedCodecs.wish() moves a subscriber from codec to codec", () => {
-  const codecs = new SubscribedCodecs(false, 0);
+Deno.test("WantedCodecs.wish() moves a subscriber from codec to codec", () => {
+  const codecs = new WantedCodecs(false, 0);
   codecs.wish("bob", { mime: AV1, quality: HIGH }, 0);
   codecs.collect(0);
   codecs.wish("bob", { mime: VP8, quality: MEDIUM }, 1);
@@ -32,8 +32,8 @@ Deno.test("SubscribedCodecs.wish() moves a subscriber from codec to codec", () =
   ]);
 });
 
-Deno.test("SubscribedCodecs.add() turns a codec off that nobody has wanted for ten seconds", () => {
-  const codecs = new SubscribedCodecs(false, 5_000);
+Deno.test("WantedCodecs.add() turns a codec off that nobody has wanted for ten seconds", () => {
+  const codecs = new WantedCodecs(false, 5_000);
   codecs.add(VP8, 0);
   assert.equal(codecs.collect(0), undefined);
   assert.equal(codecs.nextWakeAt(), 10_000);
@@ -41,8 +41,8 @@ Deno.test("SubscribedCodecs.add() turns a codec off that nobody has wanted for t
   assert.equal(codecs.nextWakeAt(), undefined);
 });
 
-Deno.test("SubscribedCodecs.setRegression() gives way again when the backup codec is gone", () => {
-  const codecs = new SubscribedCodecs(false, 0);
+Deno.test("WantedCodecs.setRegression() gives way again when the backup codec is gone", () => {
+  const codecs = new WantedCodecs(false, 0);
   codecs.wish("bob", { mime: AV1, quality: HIGH }, 0);
   codecs.setRegression({ from: AV1, to: VP8 }, 0);
   assert.deepEqual(codecs.collect(0), [
@@ -56,10 +56,10 @@ Deno.test("SubscribedCodecs.setRegression() gives way again when the backup code
   ]);
 });
 
-Deno.test("subscribedCodecsMessage() enables everything up to the wish, for old and new clients", () => {
+Deno.test("wantedCodecsMessage() enables everything up to the wish, for old and new clients", () => {
   const info = (mimeType: string, type: TrackType) =>
     new TrackInfo({ sid: "TR_x", type, codecs: [new SimulcastCodecInfo({ mimeType })] });
-  const message = subscribedCodecsMessage(info(VP8, TrackType.VIDEO), [
+  const message = wantedCodecsMessage(info(VP8, TrackType.VIDEO), [
     { mime: AV1, quality: OFF },
     { mime: VP8, quality: MEDIUM },
   ]);
@@ -71,7 +71,7 @@ Deno.test("subscribedCodecsMessage() enables everything up to the wish, for old 
     [["av1", [false, false, false]], ["vp8", [true, true, false]]],
   );
   assert.deepEqual(subscribedQualities.map((q) => q.enabled), [true, true, false]);
-  const audio = subscribedCodecsMessage(info("audio/opus", TrackType.AUDIO), [
+  const audio = wantedCodecsMessage(info("audio/opus", TrackType.AUDIO), [
     { mime: "audio/red", quality: OFF },
     { mime: "audio/opus", quality: HIGH },
   ]);

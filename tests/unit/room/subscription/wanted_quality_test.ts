@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { VideoQuality } from "@livekit/protocol";
-import { SubscribedQualityTracker } from "../../../../lib/room/subscription/wanted_quality.ts";
+import { WantedQuality } from "../../../../lib/room/subscription/wanted_quality.ts";
 
 const { LOW, MEDIUM, HIGH, OFF } = VideoQuality;
 
-Deno.test("SubscribedQualityTracker.collect() reports a higher wish at once and each wish once", () => {
-  const tracker = new SubscribedQualityTracker(0, false);
+Deno.test("WantedQuality.collect() reports a higher wish at once and each wish once", () => {
+  const tracker = new WantedQuality(0, false);
   tracker.wish("bob", LOW);
   assert.equal(tracker.collect(0), LOW);
   assert.equal(tracker.collect(0), undefined);
@@ -13,8 +13,8 @@ Deno.test("SubscribedQualityTracker.collect() reports a higher wish at once and 
   assert.equal(tracker.collect(1), HIGH);
 });
 
-Deno.test("SubscribedQualityTracker.collect() reports a lower wish after it has held, and not if it rose again", () => {
-  const tracker = new SubscribedQualityTracker(0, false, 5_000);
+Deno.test("WantedQuality.collect() reports a lower wish after it has held, and not if it rose again", () => {
+  const tracker = new WantedQuality(0, false, 5_000);
   tracker.wish("bob", HIGH);
   tracker.collect(0);
   tracker.wish("bob", LOW);
@@ -29,8 +29,8 @@ Deno.test("SubscribedQualityTracker.collect() reports a lower wish after it has 
   assert.equal(tracker.collect(8_000), MEDIUM);
 });
 
-Deno.test("SubscribedQualityTracker.collect() turns everything off when the last subscriber goes", () => {
-  const tracker = new SubscribedQualityTracker(0, false, 5_000);
+Deno.test("WantedQuality.collect() turns everything off when the last subscriber goes", () => {
+  const tracker = new WantedQuality(0, false, 5_000);
   tracker.wish("bob", MEDIUM);
   tracker.collect(0);
   tracker.wish("bob", undefined);
@@ -40,8 +40,8 @@ Deno.test("SubscribedQualityTracker.collect() turns everything off when the last
   assert.equal(tracker.collect(5_011), LOW);
 });
 
-Deno.test("SubscribedQualityTracker.collect() is silent while muted and reports on unmute", () => {
-  const tracker = new SubscribedQualityTracker(0, true);
+Deno.test("WantedQuality.collect() is silent while muted and reports on unmute", () => {
+  const tracker = new WantedQuality(0, true);
   tracker.wish("bob", HIGH);
   assert.equal(tracker.collect(20_000), undefined);
   tracker.setMuted(false);
@@ -51,8 +51,8 @@ Deno.test("SubscribedQualityTracker.collect() is silent while muted and reports 
   assert.equal(tracker.collect(20_001), HIGH, "again, although nothing changed");
 });
 
-Deno.test("SubscribedQualityTracker.setSuspended() turns off at once and lets wishes count again", () => {
-  const tracker = new SubscribedQualityTracker(0, false);
+Deno.test("WantedQuality.setSuspended() turns off at once and lets wishes count again", () => {
+  const tracker = new WantedQuality(0, false);
   tracker.wish("bob", HIGH);
   assert.equal(tracker.collect(0), HIGH);
   tracker.setSuspended(true);
@@ -61,8 +61,8 @@ Deno.test("SubscribedQualityTracker.setSuspended() turns off at once and lets wi
   assert.equal(tracker.collect(2), HIGH);
 });
 
-Deno.test("SubscribedQualityTracker wants no wake-up while its track is muted", () => {
-  const tracker = new SubscribedQualityTracker(0, false);
+Deno.test("WantedQuality wants no wake-up while its track is muted", () => {
+  const tracker = new WantedQuality(0, false);
   assert.equal(tracker.collect(0), undefined);
   assert.equal(tracker.nextWakeAt(), 10_000);
   tracker.setMuted(true);
