@@ -147,7 +147,7 @@ class GrowingRoom {
           codecs,
           extensions: [],
         };
-        session.subscriptions.bound(downTrack, session.subscriber.id, section);
+        session.subscriptions.accepted(downTrack, session.subscriber.id, section);
       }
     }
   }

@@ -43,7 +43,7 @@ export interface SectionRequirement {
 /** What a round decided. */
 export interface RoundOutcome {
   /** Tracks that can be sent now, or whose parameters changed. */
-  readonly bound: readonly SentSection[];
+  readonly accepted: readonly SentSection[];
   /** Tracks the client cannot get; they are out of the table. */
   readonly rejected: readonly RejectedTrack[];
 }
@@ -64,8 +64,8 @@ interface Section {
   used: boolean;
   /** The client also sends here: it keeps what it carries and takes nothing new. */
   shared: boolean;
-  /** What was last reported as bound, to report only changes. */
-  bound: string;
+  /** What was last reported as accepted, to report only changes. */
+  accepted: string;
 }
 
 /**
@@ -112,7 +112,7 @@ export class SingleConnectionSections implements OfferedSending {
     if (section === undefined) return;
     this.#carriers.delete(downTrack);
     section.track = undefined;
-    section.bound = "";
+    section.accepted = "";
   }
 
   /** Whether the client has to be asked for something it was not asked for yet. */
@@ -184,14 +184,14 @@ export class SingleConnectionSections implements OfferedSending {
   /** The answer is decided; `sent` is what it says that we send. */
   finish(sent: readonly SentSection[]): RoundOutcome {
     const byMid = new Map(sent.map((entry) => [entry.section.mid, entry]));
-    const bound: SentSection[] = [];
+    const accepted: SentSection[] = [];
     for (const [mid, section] of this.#sections) {
       const entry = byMid.get(mid);
       section.activeAtClient = entry !== undefined;
       section.used ||= entry !== undefined;
       // A section that the answer refused carries nothing.
       if (entry === undefined) this.#release(section);
-      else if (report(section, entry)) bound.push(entry);
+      else if (report(section, entry)) accepted.push(entry);
     }
     const rejected: RejectedTrack[] = [];
     for (const downTrack of this.#unsupported) {
@@ -199,7 +199,7 @@ export class SingleConnectionSections implements OfferedSending {
       rejected.push({ downTrack, reason: "codec_unsupported" });
     }
     this.#unsupported.clear();
-    return { bound, rejected };
+    return { accepted, rejected };
   }
 
   /**
@@ -229,7 +229,7 @@ export class SingleConnectionSections implements OfferedSending {
       this.#waiting.delete(downTrack);
       section.track = track;
       this.#carriers.set(downTrack, section);
-      section.bound = "";
+      section.accepted = "";
       return;
     }
   }
@@ -239,7 +239,7 @@ export class SingleConnectionSections implements OfferedSending {
     if (track === undefined) return;
     this.#carriers.delete(track.downTrack);
     section.track = undefined;
-    section.bound = "";
+    section.accepted = "";
     this.#waiting.set(track.downTrack, track);
   }
 
@@ -274,11 +274,11 @@ export class SingleConnectionSections implements OfferedSending {
 /** Whether `entry` says something else than what was reported last. */
 function report(section: Section, entry: SentSection): boolean {
   const said = JSON.stringify(entry);
-  if (section.bound === said) return false;
-  section.bound = said;
+  if (section.accepted === said) return false;
+  section.accepted = said;
   return true;
 }
 
 function newSection(kind: MediaKind, shared: boolean): Section {
-  return { kind, track: undefined, activeAtClient: false, used: false, shared, bound: "" };
+  return { kind, track: undefined, activeAtClient: false, used: false, shared, accepted: "" };
 }

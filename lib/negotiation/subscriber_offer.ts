@@ -64,7 +64,7 @@ export interface SubscriberSectionsOptions {
 /** What an answer decided. */
 export interface AppliedAnswer {
   /** Tracks that can be sent now, or whose parameters changed. */
-  readonly bound: readonly { readonly downTrack: DownTrackId; readonly section: SendSection }[];
+  readonly accepted: readonly { readonly downTrack: DownTrackId; readonly section: SendSection }[];
   /** Tracks the client will not get; they are out of the table. */
   readonly rejected: readonly RejectedTrack[];
   /** The client's SCTP parameters, if it accepted the data channels. */
@@ -100,8 +100,8 @@ interface Section {
   activeAtClient: boolean;
   /** The client refused it with port 0. */
   refused: boolean;
-  /** What was last reported as bound, to report only changes. */
-  bound: string;
+  /** What was last reported as accepted, to report only changes. */
+  accepted: string;
 }
 
 /**
@@ -150,7 +150,7 @@ export class SubscriberSections {
     if (section === undefined) return;
     this.#carriers.delete(downTrack);
     section.track = undefined;
-    section.bound = "";
+    section.accepted = "";
     this.#changed = true;
   }
 
@@ -192,7 +192,7 @@ export class SubscriberSections {
   /** Takes the client's answer to the last offer. Sections are told apart by mid. */
   applyAnswer(answer: RemoteDescription): AppliedAnswer {
     const byMid = new Map(answer.sections.map((section) => [section.mid, section]));
-    const bound: AppliedAnswer["bound"][number][] = [];
+    const accepted: AppliedAnswer["accepted"][number][] = [];
     const rejected: RejectedTrack[] = [];
     for (const downTrack of this.#unsupported.splice(0)) {
       rejected.push({ downTrack, reason: "codec_unsupported" });
@@ -205,13 +205,13 @@ export class SubscriberSections {
         this.#carriers.delete(result.downTrack);
         // The client believes it receives: the next offer takes that back.
         this.#changed ||= !section.refused;
-      } else bound.push(result);
+      } else accepted.push(result);
     }
     const data = this.#options.createsDataChannels ? byMid.get(DATA_MID) : undefined;
-    if (data === undefined || data.rejected) return { bound, rejected };
+    if (data === undefined || data.rejected) return { accepted, rejected };
     const port = data.sctpPort ?? 5000;
     const maxMessageSize = data.maxMessageSize ?? DEFAULT_MAX_MESSAGE_SIZE;
-    return { bound, rejected, sctp: { port, maxMessageSize } };
+    return { accepted, rejected, sctp: { port, maxMessageSize } };
   }
 
   #place(track: SubscribedTrack): void {
@@ -233,7 +233,7 @@ export class SubscriberSections {
     section.codecText = undefined;
     section.track = track;
     this.#carriers.set(track.downTrack, section);
-    section.bound = "";
+    section.accepted = "";
   }
 
   #append(kind: MediaKind): Section {
@@ -248,7 +248,7 @@ export class SubscriberSections {
       offered: undefined,
       activeAtClient: false,
       refused: false,
-      bound: "",
+      accepted: "",
     };
     this.#sections.push(section);
     return section;
@@ -274,7 +274,7 @@ function settle(
   section: Section,
   answer: RemoteSection | undefined,
 ):
-  | AppliedAnswer["bound"][number]
+  | AppliedAnswer["accepted"][number]
   | RejectedTrack
   | undefined {
   if (section.refused) return undefined;
@@ -297,8 +297,8 @@ function settle(
   }
   const send = sendSection(section, offered, codecs, answer!);
   const fingerprint = JSON.stringify(send);
-  if (fingerprint === section.bound) return undefined;
-  section.bound = fingerprint;
+  if (fingerprint === section.accepted) return undefined;
+  section.accepted = fingerprint;
   return { downTrack, section: send };
 }
 

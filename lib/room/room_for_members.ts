@@ -178,7 +178,7 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     if (publisher !== undefined) this.announcements.introduce(publisher, receiver);
   }
 
-  subscriptionBound(trackSid: string, subscriber: Session): void {
+  subscriptionAccepted(trackSid: string, subscriber: Session): void {
     this.reports.subscribed(trackSid, subscriber);
     if (subscriber.hidden || !this.tracks.announceSubscribed(trackSid)) return;
     this.tracks.get(trackSid)?.publisher.tellSubscribed(trackSid);

@@ -186,7 +186,7 @@ unitScenario("TestNewTrack", async () => {
   const joined = await world.open("joined");
   const sid = await alice!.publishCamera();
   await world.pass(400);
-  assert.equal(active!.participant.subscriptions.isBound(sid), true);
+  assert.equal(active!.participant.subscriptions.isAccepted(sid), true);
   assert.equal(joined.participant.subscriptions.isDesired(sid), false);
 });
 

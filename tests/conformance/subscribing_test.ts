@@ -40,7 +40,7 @@ unitScenario("TestSubscribe/happy path", async () => {
   assert.equal(subscriptions.isDesired(sid), true);
   await world.pass(400);
   assert.deepEqual(subscriptions.subscribedTracks(), [sid]);
-  assert.equal(subscriptions.isBound(sid), true);
+  assert.equal(subscriptions.isAccepted(sid), true);
   const [first] = bob.forwarded();
   // The down-track ends while it is still wanted: it is made again.
   await permit(alice, false);
@@ -49,7 +49,7 @@ unitScenario("TestSubscribe/happy path", async () => {
   assert.equal(subscriptions.isDesired(sid), true);
   await permit(alice, true);
   await world.pass(400);
-  assert.equal(subscriptions.isBound(sid), true);
+  assert.equal(subscriptions.isAccepted(sid), true);
   assert.notEqual(bob.forwarded()[0]!.downTrack, first!.downTrack);
 });
 
@@ -63,7 +63,7 @@ unitScenario("TestSubscribe/no track permission", async () => {
   assert.deepEqual(bob.all("subscriptionResponse"), []);
   await permit(alice, true);
   await world.pass(400);
-  assert.equal(subscriptions.isBound(sid), true);
+  assert.equal(subscriptions.isAccepted(sid), true);
 });
 
 unitScenario("TestSubscribe/publisher left", async () => {
@@ -123,7 +123,7 @@ unitScenario("TestUnsubscribe", async () => {
   await subscribe(bob, [sid]);
   await bob.request({ case: "trackSetting", value: settings });
   await world.pass(400);
-  assert.equal(subscriptions.isBound(sid), true);
+  assert.equal(subscriptions.isAccepted(sid), true);
   await subscribe(bob, [sid], false);
   assert.equal(subscriptions.isDesired(sid), false);
   await world.pass(15_000, 100);

@@ -78,7 +78,7 @@ Deno.test("PublicationWatch is content with a published track, and sleeps when n
 
 for (const reconnects of [false, true]) {
   const what = reconnects ? "makes its client join anew" : "is told to its client";
-  Deno.test(`Subscriptions whose offer is never bound: the failure ${what}`, async () => {
+  Deno.test(`Subscriptions whose offer is never accepted: the failure ${what}`, async () => {
     const world = new World({ reconnectOnSubscriptionError: reconnects });
     const alice = await world.joined("alice");
     const bob = await world.open("bob");

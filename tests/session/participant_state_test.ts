@@ -102,7 +102,7 @@ Deno.test("Participant that is hidden sees and receives everybody, is seen by no
   assert.deepEqual(late.last("join").otherParticipants.map(({ identity }) => identity), ["bob"]);
   assert.ok(heardOf(ghost).includes("late"));
   assert.equal(ghost.forwarded().length, 1);
-  assert.ok(ghost.participant.subscriptions.isBound(sid));
+  assert.ok(ghost.participant.subscriptions.isAccepted(sid));
   assert.equal(
     ghost.all("update").flatMap(({ participants }) => participants)
       .findLast(({ identity }) => identity === "ghost")!.name,

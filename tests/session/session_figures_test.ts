@@ -110,7 +110,7 @@ Deno.test("SessionFigures wait for no first packet of a track that is muted", as
   await alice.request({ case: "mute", value: new MuteTrackRequest({ sid, muted: true }) });
   const bob = await world.joined("bob");
   await world.pass(1_000);
-  assert.equal(bob.participant.subscriptions.isBound(sid), true);
+  assert.equal(bob.participant.subscriptions.isAccepted(sid), true);
   counted(world, "");
   await alice.request({ case: "mute", value: new MuteTrackRequest({ sid, muted: false }) });
   await world.pass(5_000);
@@ -125,7 +125,7 @@ Deno.test("SessionFigures count a subscription as attempted, then as successful,
   const bob = await world.joined("bob");
   const sid = await alice.publishCamera();
   await world.pass(1_000);
-  assert.equal(bob.participant.subscriptions.isBound(sid), true);
+  assert.equal(bob.participant.subscriptions.isAccepted(sid), true);
   assert.deepEqual(counted(world, "subscription"), [
     "subscription attempt",
     "subscription success",

@@ -59,9 +59,9 @@ export interface SubscribingSide {
 }
 
 /** What became of described down-tracks. */
-export interface BindingListener {
+export interface AcceptanceListener {
   /** The client receives on it. Again when what it accepted has changed. */
-  bound(downTrack: DownTrackId, connection: ConnectionId, section: SendSection): void;
+  accepted(downTrack: DownTrackId, connection: ConnectionId, section: SendSection): void;
   rejected(downTrack: DownTrackId, reason: RejectionReason): void;
 }
 

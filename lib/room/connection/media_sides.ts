@@ -5,7 +5,7 @@
  */
 import type { ClientTraits } from "../context/client_traits.ts";
 import type { ConnectionHost } from "./connection_host.ts";
-import type { BindingListener, PublishingSide, SubscribingSide } from "./connection_sides.ts";
+import type { AcceptanceListener, PublishingSide, SubscribingSide } from "./connection_sides.ts";
 import { OneShotConnection } from "./one_shot_connection.ts";
 import { PublisherConnection } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
@@ -30,15 +30,15 @@ export function mediaSides(
   registry: TrackRegistry,
   traits: ClientTraits,
   topology: MediaTopology,
-  binding: BindingListener,
+  listener: AcceptanceListener,
 ): { readonly publisher: PublishingSide; readonly subscriber: SubscribingSide } {
   const publisher = new PublisherConnection(context, host, registry, traits);
   if (!topology.singlePeerConnection) {
-    const options = { primary: topology.subscriberPrimary, ...binding };
+    const options = { primary: topology.subscriberPrimary, ...listener };
     return { publisher, subscriber: new SubscriberConnection(context, host, traits, options) };
   }
   const Companion = topology.oneShot ? OneShotConnection : SingleConnection;
-  const subscriber = new Companion(publisher.id, context, host, binding, traits);
+  const subscriber = new Companion(publisher.id, context, host, listener, traits);
   publisher.companion = subscriber;
   return { publisher, subscriber };
 }

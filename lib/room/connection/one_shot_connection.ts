@@ -15,7 +15,7 @@ import { OneShotSending } from "../../negotiation/one_shot_sending.ts";
 import type { OfferedSending, SentSection } from "../../negotiation/publisher_answer.ts";
 import type { ClientTraits } from "../context/client_traits.ts";
 import type { ConnectionHost } from "./connection_host.ts";
-import type { BindingListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
+import type { AcceptanceListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import { DownTrackNames } from "./down_track_names.ts";
@@ -36,7 +36,7 @@ export class OneShotConnection implements SubscribingSide, OfferCompanion {
     readonly id: ConnectionId,
     readonly context: RoomContext,
     readonly host: ConnectionHost,
-    readonly listener: BindingListener,
+    readonly listener: AcceptanceListener,
     traits: ClientTraits,
   ) {
     this.#tracks = new DownTrackNames(context, traits);
@@ -84,7 +84,7 @@ export class OneShotConnection implements SubscribingSide, OfferCompanion {
   answered(connection: ConnectionId, sent: readonly SentSection[]): void {
     this.#answered = true;
     for (const { downTrack, section } of sent) {
-      this.listener.bound(downTrack, connection, section);
+      this.listener.accepted(downTrack, connection, section);
     }
     this.#rejectRest();
   }

@@ -3,7 +3,7 @@
  * offers, and it is asked for an offer, or for more sections in it, when something waits.
  *
  * Contract: changes close together share one request; nothing is asked for that an offer on its way
- * will bring; the tracks of an answer are bound right after it was sent. The connection itself is
+ * will bring; the tracks of an answer are accepted right after it was sent. The connection itself is
  * the publisher's.
  *
  * @module
@@ -17,7 +17,7 @@ import { SingleConnectionSections } from "../../negotiation/single_connection.ts
 import type { RemoteDescription } from "../../wire/session_description.ts";
 import type { ClientTraits } from "../context/client_traits.ts";
 import type { ConnectionHost } from "./connection_host.ts";
-import type { BindingListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
+import type { AcceptanceListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import { DownTrackNames } from "./down_track_names.ts";
@@ -35,7 +35,7 @@ const SLOW_DELAY_MS = 150;
 
 /**
  * The receiving half of a client with one connection. Tracks ride on the client's offers, nothing
- * is asked for twice, and bound is told after the answer went out.
+ * is asked for twice, and acceptance is told after the answer went out.
  */
 export class SingleConnection implements SubscribingSide, OfferCompanion {
   readonly final = false;
@@ -50,7 +50,7 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
     readonly id: ConnectionId,
     readonly context: RoomContext,
     readonly host: ConnectionHost,
-    readonly listener: BindingListener,
+    readonly listener: AcceptanceListener,
     traits: ClientTraits,
   ) {
     this.#tracks = new DownTrackNames(context, traits);
@@ -109,9 +109,9 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
   }
 
   answered(connection: ConnectionId, sent: readonly SentSection[]): void {
-    const { bound, rejected } = this.#sections.finish(sent);
-    for (const { downTrack, section } of bound) {
-      this.listener.bound(downTrack, connection, section);
+    const { accepted, rejected } = this.#sections.finish(sent);
+    for (const { downTrack, section } of accepted) {
+      this.listener.accepted(downTrack, connection, section);
     }
     for (const { downTrack, reason } of rejected) this.listener.rejected(downTrack, reason);
     this.negotiate(true);

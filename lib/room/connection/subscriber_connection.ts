@@ -19,14 +19,14 @@ import { parseDescription } from "../../wire/session_description.ts";
 import type { ClientTraits } from "../context/client_traits.ts";
 import { ConnectionControl } from "./connection_control.ts";
 import type { ConnectionHost } from "./connection_host.ts";
-import type { BindingListener, SubscribingSide } from "./connection_sides.ts";
+import type { AcceptanceListener, SubscribingSide } from "./connection_sides.ts";
 import type { ConnectionEvent, ConnectionOwner } from "../context/engine_router.ts";
 import { publishableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import { DownTrackNames } from "./down_track_names.ts";
 import type { DownTrackRequest } from "../subscription/subscriptions.ts";
 
-export interface SubscriberConnectionOptions extends BindingListener {
+export interface SubscriberConnectionOptions extends AcceptanceListener {
   /** It carries the data channels, which we create. */
   readonly primary: boolean;
 }
@@ -121,9 +121,11 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     if (contradiction !== undefined) {
       return this.host.connectionUnusable("subscriber", contradiction);
     }
-    const { bound, rejected, sctp } = this.#sections.applyAnswer(parsed.value);
+    const { accepted, rejected, sctp } = this.#sections.applyAnswer(parsed.value);
     this.#control.setRemote(parsed.value, sctp);
-    for (const { downTrack, section } of bound) this.options.bound(downTrack, this.id, section);
+    for (const { downTrack, section } of accepted) {
+      this.options.accepted(downTrack, this.id, section);
+    }
     for (const { downTrack, reason } of rejected) this.options.rejected(downTrack, reason);
     if (this.#sections.needsOffer && this.#cycle.state === "none") this.negotiate(false);
     else this.#pump();

@@ -24,7 +24,7 @@ const MIN_PROTOCOL = 3;
 
 /** Whether `receiver` has a track of `publisher`. */
 export function receivesFrom(receiver: Session, publisher: Member): boolean {
-  return publisher.tracks.some(({ sid }) => receiver.subscriptions.isBound(sid));
+  return publisher.tracks.some(({ sid }) => receiver.subscriptions.isAccepted(sid));
 }
 
 interface WatchedTrack {

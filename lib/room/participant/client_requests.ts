@@ -123,7 +123,7 @@ export abstract class ClientRequests extends PublishingMember {
 
   /** Whether a track is in what its client accepted. */
   receives(trackSid: string): boolean {
-    return this.subscriptions.isBound(trackSid);
+    return this.subscriptions.isAccepted(trackSid);
   }
 
   publishDataTrack(request: PublishDataTrackRequest): DataTrackPublication {

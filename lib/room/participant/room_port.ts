@@ -51,7 +51,7 @@ export interface RoomPort<Session> extends MemberPort {
   /** Its client is on a new socket. */
   participantResumed(session: Session): void;
   introduce(trackSid: string, receiver: Session): void;
-  subscriptionBound(trackSid: string, subscriber: Session): void;
+  subscriptionAccepted(trackSid: string, subscriber: Session): void;
   simulateSpeaker(session: Session, seconds: number): void;
   dataReceived(session: Session, label: string, bytes: Uint8Array): void;
   dataChannelOpen(session: Session): void;

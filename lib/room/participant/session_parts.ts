@@ -27,7 +27,7 @@ export function sessionParts<Self extends HostedSession<Self> & ConnectionHost &
 ): SessionParts {
   const { context, registry, traits, init } = session;
   const sides = mediaSides(context, session, registry, traits, session, {
-    bound: (id, connection, section) => subscriptions.bound(id, connection, section),
+    accepted: (id, connection, section) => subscriptions.accepted(id, connection, section),
     rejected: (id) => subscriptions.rejected(id),
   });
   const subscriptions = new Subscriptions(
@@ -60,7 +60,8 @@ function subscriptionHost<Self extends HostedSession<Self>>(
     sourceState: (trackSid) => participant.host.tracks.sourceState(trackSid, participant),
     send: (message) => participant.send(message),
     introduce: (trackSid) => participant.host.introduce(trackSid, participant),
-    subscriptionBound: (trackSid) => participant.host.subscriptionBound(trackSid, participant),
+    subscriptionAccepted: (trackSid) =>
+      participant.host.subscriptionAccepted(trackSid, participant),
     wish: (trackSid, wish) => participant.host.tracks.wish(trackSid, participant, wish),
     addToOffer: (request) => participant.subscriber.addTrack(request),
     removeFromOffer: (id) => participant.subscriber.removeTrack(id),

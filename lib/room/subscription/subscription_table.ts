@@ -20,7 +20,7 @@ export const RECONCILE_INTERVAL_MS = 3_000;
 /** How long a wish for a track that does not exist, or settings without a wish, are kept, ms. */
 export const NOT_FOUND_TIMEOUT_MS = 60_000;
 /** How long a down-track may wait for the subscriber's answer before it is given up, ms. */
-export const NOT_BOUND_TIMEOUT_MS = 15_000;
+export const NOT_ACCEPTED_TIMEOUT_MS = 15_000;
 
 /** Tracks one subscriber may have wishes about, known or not: more than any room has. */
 export const MAX_ENTRIES = 10_000;
@@ -43,7 +43,7 @@ export type SubscriptionAction =
   | { readonly type: "subscribe"; readonly trackSid: string }
   | { readonly type: "unsubscribe"; readonly trackSid: string; readonly downTrack: DownTrackId }
   | { readonly type: "not_found"; readonly trackSid: string }
-  | { readonly type: "not_bound"; readonly trackSid: string }
+  | { readonly type: "not_accepted"; readonly trackSid: string }
   | { readonly type: "permission"; readonly trackSid: string; readonly allowed: boolean };
 
 interface Entry {
@@ -53,7 +53,7 @@ interface Entry {
   downTrack:
     | { readonly id: DownTrackId; readonly kind: MediaKind; since: number }
     | undefined;
-  bound: boolean;
+  accepted: boolean;
   /** Last permission evaluated; `undefined` before the first time. */
   allowed: boolean | undefined;
   /** When the wish was made, or last had its track; runs {@linkcode NOT_FOUND_TIMEOUT_MS}. */
@@ -106,7 +106,7 @@ export class SubscriptionTable {
     if (entry.downTrack !== undefined) this.#open[entry.downTrack.kind]--;
     this.#open[kind]++;
     entry.downTrack = { id, kind, since: now };
-    entry.bound = false;
+    entry.accepted = false;
     this.#note(trackSid, entry);
   }
 
@@ -114,10 +114,10 @@ export class SubscriptionTable {
    * The subscriber's answer accepted the down-track. With adaptive stream a stored `disabled` is
    * cleared, because the client will say again what is visible.
    */
-  bound(trackSid: string): void {
+  accepted(trackSid: string): void {
     const entry = this.#entries.get(trackSid);
     if (entry?.downTrack === undefined) return;
-    entry.bound = true;
+    entry.accepted = true;
     this.#note(trackSid, entry);
     if (this.adaptiveStream && entry.settings?.disabled) {
       entry.settings = { ...entry.settings, disabled: false };
@@ -130,7 +130,7 @@ export class SubscriptionTable {
     if (entry === undefined) return;
     if (entry.downTrack !== undefined) this.#open[entry.downTrack.kind]--;
     entry.downTrack = undefined;
-    entry.bound = false;
+    entry.accepted = false;
     entry.missingSince = now;
     if (entry.desired) this.#note(trackSid, entry);
     else this.#delete(trackSid);
@@ -154,15 +154,15 @@ export class SubscriptionTable {
     return this.#entries.get(trackSid)?.desired ?? false;
   }
 
-  isBound(trackSid: string): boolean {
-    return this.#entries.get(trackSid)?.bound ?? false;
+  isAccepted(trackSid: string): boolean {
+    return this.#entries.get(trackSid)?.accepted ?? false;
   }
 
   downTrack(trackSid: string): DownTrackId | undefined {
     return this.#entries.get(trackSid)?.downTrack?.id;
   }
 
-  /** Sids of tracks that have a down-track, bound or not. */
+  /** Sids of tracks that have a down-track, accepted or not. */
   subscribedTracks(): string[] {
     return [...this.#entries].filter(([, e]) => e.downTrack !== undefined).map(([sid]) => sid);
   }
@@ -211,8 +211,8 @@ export class SubscriptionTable {
         continue;
       }
       if (entry.desired && maySubscribe && state.exists && state.allowed) {
-        if (entry.bound || now - downTrack.since < NOT_BOUND_TIMEOUT_MS) continue;
-        actions.push({ type: "not_bound", trackSid });
+        if (entry.accepted || now - downTrack.since < NOT_ACCEPTED_TIMEOUT_MS) continue;
+        actions.push({ type: "not_accepted", trackSid });
       } else {
         used[downTrack.kind]--;
         actions.push({ type: "unsubscribe", trackSid, downTrack: downTrack.id });
@@ -277,7 +277,7 @@ export class SubscriptionTable {
       desired: false,
       settings: undefined,
       downTrack: undefined,
-      bound: false,
+      accepted: false,
       allowed: undefined,
       missingSince: now,
     };
@@ -286,8 +286,8 @@ export class SubscriptionTable {
     return entry;
   }
 
-  #note(trackSid: string, { desired, downTrack, bound }: Entry): void {
-    if (desired && downTrack !== undefined && bound) this.#unsettled.delete(trackSid);
+  #note(trackSid: string, { desired, downTrack, accepted }: Entry): void {
+    if (desired && downTrack !== undefined && accepted) this.#unsettled.delete(trackSid);
     else this.#unsettled.add(trackSid);
   }
 

@@ -23,7 +23,7 @@ const MAX_COUNTS = 256;
 interface Waiting {
   readonly trackSid: string;
   since: number;
-  bound: boolean;
+  accepted: boolean;
 }
 
 /** What is needed of the world. */
@@ -55,8 +55,8 @@ export class SubscriptionTimes {
     if (telemetry === NO_TELEMETRY) return;
     telemetry.subscription(outcome);
     if (outcome === "attempt") {
-      this.#waiting.set(downTrack, { trackSid, since: clock.now(), bound: false });
-    } else if (outcome === "success") this.#bound(downTrack);
+      this.#waiting.set(downTrack, { trackSid, since: clock.now(), accepted: false });
+    } else if (outcome === "success") this.#accepted(downTrack);
     else this.ended(downTrack);
   }
 
@@ -65,13 +65,13 @@ export class SubscriptionTimes {
     if (this.#waiting.delete(downTrack)) this.context.router.unwatchDownTrack(downTrack);
   }
 
-  #bound(downTrack: DownTrackId): void {
+  #accepted(downTrack: DownTrackId): void {
     const waiting = this.#waiting.get(downTrack);
-    if (waiting === undefined || waiting.bound) return;
+    if (waiting === undefined || waiting.accepted) return;
     this.#observe("subscribe", waiting, this.#count(waiting.trackSid));
     const info = this.infoOf(waiting.trackSid);
     if (info === undefined || info.muted) return this.ended(downTrack);
-    waiting.bound = true;
+    waiting.accepted = true;
     waiting.since = this.context.platform.clock.now();
     this.context.router.watchDownTrack(downTrack, () => {
       this.#observe("subscribe-stream-start", waiting, 1);

@@ -63,7 +63,7 @@ export interface SubscriptionHost {
   /** Before a track is offered its subscriber must know the publisher. */
   introduce(trackSid: string): void;
   /** The subscriber's answer accepted the track. */
-  subscriptionBound(trackSid: string): void;
+  subscriptionAccepted(trackSid: string): void;
   /** How an attempt to subscribe goes on; for counting only. */
   outcome(outcome: SubscriptionOutcome, downTrack: DownTrackId, trackSid: string): void;
   /** A down-track is gone. */
@@ -88,7 +88,7 @@ interface DownTrack {
    */
   codec: CodecOption;
   /** Where the client accepted it. */
-  bound: { readonly connection: ConnectionId; readonly section: SendSection } | undefined;
+  accepted: { readonly connection: ConnectionId; readonly section: SendSection } | undefined;
   /** The target in force; absent while nothing is forwarded. */
   sent: LayerTarget | undefined;
 }
@@ -171,25 +171,25 @@ export class Subscriptions {
   }
 
   /** The answer took the down-track: it is forwarded from now on. */
-  bound(id: DownTrackId, connection: ConnectionId, section: SendSection): void {
+  accepted(id: DownTrackId, connection: ConnectionId, section: SendSection): void {
     const down = this.#downTracks.get(id);
     if (down === undefined) return;
     const source = this.host.resolve(down.trackSid);
     if (source === undefined) return;
     const codec = chooseCodec(source.options, section.codecs);
     if (codec === undefined) return;
-    // A second binding has other parameters, which the media plane takes only anew.
+    // What is accepted a second time has other parameters, which the media plane takes only anew.
     this.#stop(down);
-    if (down.bound === undefined) this.host.outcome("success", id, down.trackSid);
+    if (down.accepted === undefined) this.host.outcome("success", id, down.trackSid);
     const openAfterMs = this.host.openAfterMs();
-    down.bound = {
+    down.accepted = {
       connection,
       section: openAfterMs === undefined ? section : { ...section, openAfterMs },
     };
     down.codec = codec;
-    this.#table.bound(down.trackSid);
+    this.#table.accepted(down.trackSid);
     this.#apply(down.trackSid);
-    this.host.subscriptionBound(down.trackSid);
+    this.host.subscriptionAccepted(down.trackSid);
   }
 
   /** The answer refused the down-track: the subscriber knows none of its codecs. */
@@ -202,13 +202,13 @@ export class Subscriptions {
     this.reconcile([down.trackSid]);
   }
 
-  /** Tracks that are subscribed to, bound or not. */
+  /** Tracks that are subscribed to, accepted or not. */
   subscribedTracks(): string[] {
     return this.#table.subscribedTracks();
   }
 
-  isBound(trackSid: string): boolean {
-    return this.#table.isBound(trackSid);
+  isAccepted(trackSid: string): boolean {
+    return this.#table.isAccepted(trackSid);
   }
 
   isDesired(trackSid: string): boolean {
@@ -259,8 +259,8 @@ export class Subscriptions {
     this.#cancelTick?.();
     for (const cancel of this.#settingsTimers.values()) cancel();
     this.#settingsTimers.clear();
-    for (const { id, trackSid, bound } of this.#downTracks.values()) {
-      if (bound === undefined) this.host.outcome("cancel", id, trackSid);
+    for (const { id, trackSid, accepted } of this.#downTracks.values()) {
+      if (accepted === undefined) this.host.outcome("cancel", id, trackSid);
       this.host.ended(id);
       this.host.wish(trackSid, undefined);
     }
@@ -277,7 +277,7 @@ export class Subscriptions {
         return this.#end(this.#downTracks.get(action.downTrack));
       case "not_found":
         return this.#respond(trackSid, SubscriptionError.SE_TRACK_NOTFOUND);
-      case "not_bound":
+      case "not_accepted":
         // A client that is cut off for a while gets its tracks when it resumes.
         if (!this.host.canAnswer()) return this.#table.waitLonger(trackSid, this.#now());
         this.#table.desire(trackSid, false, this.#now());
@@ -297,7 +297,7 @@ export class Subscriptions {
     const codec = source?.options[0];
     if (source === undefined || codec === undefined) return;
     const id = this.host.newDownTrackId();
-    const down: DownTrack = { id, trackSid, codec, bound: undefined, sent: undefined };
+    const down: DownTrack = { id, trackSid, codec, accepted: undefined, sent: undefined };
     this.#downTracks.set(id, down);
     this.#table.subscribed(trackSid, id, source.track.kind, this.#now());
     this.host.introduce(trackSid);
@@ -310,12 +310,12 @@ export class Subscriptions {
   /** Goes along with a change of the track. @returns `false` if it takes another down-track. */
   #follow(down: DownTrack): boolean {
     const source = this.host.resolve(down.trackSid);
-    const { bound, codec: before } = down;
+    const { accepted, codec: before } = down;
     const same = (option: CodecOption) =>
       option.mime === before.mime && option.upTrack === before.upTrack;
     if (source === undefined) return false;
-    if (bound === undefined) return source.options.some(same);
-    const codec = chooseCodec(source.options, bound.section.codecs);
+    if (accepted === undefined) return source.options.some(same);
+    const codec = chooseCodec(source.options, accepted.section.codecs);
     if (codec === undefined) return false;
     // What waits for its first packet may still get any codec.
     if (!same(codec) && down.sent !== undefined) {
@@ -331,7 +331,7 @@ export class Subscriptions {
 
   #end(down: DownTrack | undefined, outcome: SubscriptionOutcome = "cancel"): void {
     if (down === undefined) return;
-    if (down.bound === undefined) this.host.outcome(outcome, down.id, down.trackSid);
+    if (down.accepted === undefined) this.host.outcome(outcome, down.id, down.trackSid);
     this.host.ended(down.id);
     this.#downTracks.delete(down.id);
     this.#table.closed(down.trackSid, this.#now());
@@ -367,12 +367,12 @@ export class Subscriptions {
     this.#settingsTimers.delete(trackSid);
   }
 
-  /** Forwards a bound down-track once there is media, under the target that is to be in force. */
+  /** Forwards an accepted down-track once there is media, under the target that is to be in force. */
   #apply(trackSid: string): void {
     const down = this.#of(trackSid);
     const source = this.host.resolve(trackSid);
-    if (down?.bound === undefined || source === undefined) return;
-    const { bound: { connection, section }, codec: { mime, upTrack }, id: downTrack } = down;
+    if (down?.accepted === undefined || source === undefined) return;
+    const { accepted: { connection, section }, codec: { mime, upTrack }, id: downTrack } = down;
     const target = targetFor(this.#table.settings(trackSid), source.track.info);
     const quality = qualityOfSpatial(target.maxSpatial, declaredLayers(source.track.info));
     // A paused track is wanted by nobody here: its publisher may stop sending it.

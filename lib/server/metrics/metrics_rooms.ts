@@ -123,7 +123,7 @@ export class RoomMetrics implements RoomObserver {
       for (const { subscriptions } of room.sessions()) {
         for (const sid of subscriptions.subscribedTracks()) {
           const kind = kinds.get(sid);
-          if (kind !== undefined && subscriptions.isBound(sid)) subscribed.count(kind);
+          if (kind !== undefined && subscriptions.isAccepted(sid)) subscribed.count(kind);
         }
       }
     }

@@ -33,7 +33,7 @@ export class NaiveReceiver {
   /** Live tracks and their codec. */
   readonly live = new Map<DownTrackId, string>();
   /** Down-track to mid, as last reported. */
-  readonly bound = new Map<DownTrackId, string>();
+  readonly accepted = new Map<DownTrackId, string>();
   /** By mid the track the browser was last shown there, empty if none. */
   readonly shown = new Map<string, string>();
   /** The most live tracks there ever were at once. */
@@ -73,7 +73,7 @@ export class NaiveReceiver {
     if (downTrack === undefined) return;
     this.table.removeTrack(downTrack);
     this.live.delete(downTrack);
-    this.bound.delete(downTrack);
+    this.accepted.delete(downTrack);
   }
 
   /**
@@ -97,18 +97,18 @@ export class NaiveReceiver {
   }
 
   /** Down-tracks were reported as received in their sections. */
-  bind(
+  accept(
     tracks: readonly {
       readonly downTrack: DownTrackId;
       readonly section: { readonly mid: string; readonly ssrc: number };
     }[],
   ): void {
     for (const { downTrack, section } of tracks) {
-      assert.ok(this.live.has(downTrack), "bound a track that is gone");
+      assert.ok(this.live.has(downTrack), "accepted a track that is gone");
       assert.equal(section.ssrc, ssrcOf(trackOf(downTrack)));
-      this.bound.set(downTrack, section.mid);
+      this.accepted.set(downTrack, section.mid);
     }
-    const mids = [...this.bound.values()];
+    const mids = [...this.accepted.values()];
     assert.equal(new Set(mids).size, mids.length, "two tracks in one section");
   }
 
@@ -129,9 +129,9 @@ export class NaiveReceiver {
     assert.deepEqual(named, new Set([...tracks].map(trackOf)), "the description's tracks");
   }
 
-  /** Checks that every live track is bound, and no other. */
+  /** Checks that every live track is accepted, and no other. */
   settled(): void {
-    assert.deepEqual([...this.bound.keys()].sort(), [...this.live.keys()].sort());
+    assert.deepEqual([...this.accepted.keys()].sort(), [...this.live.keys()].sort());
     for (const mime of this.live.values()) assert.notEqual(mime, UNSUPPORTED);
   }
 }

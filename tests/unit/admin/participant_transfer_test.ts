@@ -68,7 +68,7 @@ Deno.test("moveParticipant() continues the session in another room: tracks along
     .filter(({ connection }) => connection === participant.subscriber.id);
   assert.deepEqual(received.map((down) => down.upTrack), [carol.upTrack("1")]);
   assert.ok(!participant.subscriptions.isDesired(bobs));
-  assert.ok(participant.subscriptions.isBound(carols));
+  assert.ok(participant.subscriptions.isAccepted(carols));
   assert.equal(world.rooms.get("stage")!.byIdentity("alice"), participant);
   assert.equal(world.rooms.get("lobby")!.byIdentity("alice"), undefined);
 });

@@ -81,9 +81,9 @@ Deno.test("SingleConnectionSections puts waiting tracks into free sections of th
   const sections = table();
   sections.addTrack(track("cam", "video/VP8"));
   sections.addTrack(track("mic", "audio/opus"));
-  const { sdp, bound, midToTrackId, receive } = round(sections, LAYOUT);
+  const { sdp, accepted, midToTrackId, receive } = round(sections, LAYOUT);
   assert.deepEqual(midToTrackId, { "1": "TR_mic", "4": "TR_cam" });
-  assert.deepEqual(bound.map(({ downTrack, section }) => [downTrack, section.mid]), [
+  assert.deepEqual(accepted.map(({ downTrack, section }) => [downTrack, section.mid]), [
     ["mic", "1"],
     ["cam", "4"],
   ]);
@@ -97,12 +97,12 @@ Deno.test("SingleConnectionSections writes msid, ssrc and cname lines for what i
   const sections = table();
   const sent = track("cam", "video/VP8");
   sections.addTrack(sent);
-  const { sdp, bound } = round(sections, LAYOUT);
+  const { sdp, accepted } = round(sections, LAYOUT);
   const lines = sectionText(sdp, "4");
   assert.ok(lines.includes("a=msid:PA_x|TR_cam TR_cam"));
   assert.ok(lines.includes(`a=ssrc:${sent.ssrc} cname:PA_x|TR_cam`));
   assert.ok(lines.includes(`a=ssrc-group:FID ${sent.ssrc} ${sent.rtxSsrc}`));
-  const { section } = bound[0]!;
+  const { section } = accepted[0]!;
   assert.deepEqual([section.ssrc, section.rtxSsrc, section.cname], [
     sent.ssrc,
     sent.rtxSsrc,
@@ -120,10 +120,10 @@ Deno.test("SingleConnectionSections echoes the offer's payload types and extensi
     recv("1", "audio", { payloadTypes: { "audio/opus": 109 } }),
     recv("4", "video", { payloadTypes: { "video/VP8": 120 } }),
   ];
-  const { sdp, bound } = round(sections, offered);
+  const { sdp, accepted } = round(sections, offered);
   assert.match(sectionText(sdp, "1")[0]!, / 109$/);
   assert.match(sectionText(sdp, "4")[0]!, /SAVPF 120 121 125 126 98 99$/);
-  const video = bound.find(({ downTrack }) => downTrack === "cam")!.section;
+  const video = accepted.find(({ downTrack }) => downTrack === "cam")!.section;
   assert.deepEqual(video.codecs.map((codec) => [codec.payloadType, codec.rtxPayloadType]), [
     [120, 121],
   ]);
@@ -156,7 +156,7 @@ Deno.test("SingleConnectionSections keeps what the client needs for sending in e
     { mid: "8", kind: "audio", direction: "sendonly" },
     { mid: "9", kind: "video", direction: "inactive" },
   ] as const;
-  const { sdp, bound, receive } = round(sections, offered);
+  const { sdp, accepted, receive } = round(sections, offered);
   const extensions = (mid: string) =>
     mustParse(sdp).sections.find((section) => section.mid === mid)!.extensions;
   // Whether we send in a section, or could, or receive: libwebrtc leaves out of later sections what
@@ -173,7 +173,7 @@ Deno.test("SingleConnectionSections keeps what the client needs for sending in e
     for (const { id, uri } of extensions) assert.equal(ids.get(id) ?? uri, (ids.set(id, uri), uri));
   }
   const written = (name: string) =>
-    bound.find(({ downTrack }) => downTrack === name)!.section.extensions.map(({ uri }) => uri);
+    accepted.find(({ downTrack }) => downTrack === name)!.section.extensions.map(({ uri }) => uri);
   assert.deepEqual(written("cam"), [absSendTime, uri("sdes:mid")]);
   assert.deepEqual(written("mic"), [uri("sdes:mid")]);
   const read = receive.find(({ mid }) => mid === "7")!.extensions;
@@ -212,8 +212,8 @@ Deno.test("SingleConnectionSections advertises what may be published where the c
 Deno.test("SingleConnectionSections asks for exactly what is missing, once", () => {
   const sections = table();
   for (let i = 0; i < 5; i++) sections.addTrack(track(`cam${i}`, "video/VP8"));
-  const { bound } = round(sections, LAYOUT);
-  assert.equal(bound.length, 3);
+  const { accepted } = round(sections, LAYOUT);
+  assert.equal(accepted.length, 3);
   assert.equal(sections.needsOffer, true);
   assert.deepEqual(sections.requirement(), { numAudios: 0, numVideos: 2 });
   assert.equal(sections.needsOffer, false);
@@ -221,7 +221,7 @@ Deno.test("SingleConnectionSections asks for exactly what is missing, once", () 
   sections.addTrack(track("cam5", "video/VP8"));
   assert.deepEqual(sections.requirement(), { numAudios: 0, numVideos: 1 });
   const more = ["7", "8", "9"].map((mid) => recv(mid, "video"));
-  assert.equal(round(sections, [...LAYOUT, ...more]).bound.length, 3);
+  assert.equal(round(sections, [...LAYOUT, ...more]).accepted.length, 3);
   assert.equal(sections.needsOffer, false);
 });
 
@@ -231,9 +231,9 @@ Deno.test("SingleConnectionSections does not ask again because of an offer that 
   for (let i = 0; i < 4; i++) sections.addTrack(track(`mic${i}`, "audio/opus"));
   assert.deepEqual(sections.requirement(), { numAudios: 1, numVideos: 0 });
   // This one the client made before it heard of the requirement.
-  assert.equal(round(sections, LAYOUT).bound.length, 3);
+  assert.equal(round(sections, LAYOUT).accepted.length, 3);
   assert.equal(sections.needsOffer, false);
-  assert.equal(round(sections, [...LAYOUT, recv("7", "audio")]).bound.length, 1);
+  assert.equal(round(sections, [...LAYOUT, recv("7", "audio")]).accepted.length, 1);
 });
 
 Deno.test("SingleConnectionSections asks again when two offers ignored the requirement", () => {
@@ -255,7 +255,7 @@ Deno.test("SingleConnectionSections asks for a bare offer where a section is fre
   sections.addTrack(track("mic", "audio/opus"));
   assert.deepEqual(sections.requirement(), { numAudios: 0, numVideos: 0 });
   assert.equal(sections.needsOffer, false);
-  assert.equal(round(sections, LAYOUT).bound.length, 1);
+  assert.equal(round(sections, LAYOUT).accepted.length, 1);
 });
 
 Deno.test("SingleConnectionSections reuses a section only after the client has seen it inactive", () => {
@@ -273,7 +273,7 @@ Deno.test("SingleConnectionSections reuses a section only after the client has s
   assert.deepEqual(sections.requirement(), { numAudios: 0, numVideos: 0 });
   const again = round(sections, one);
   assert.deepEqual(again.midToTrackId, { "1": "TR_b" });
-  assert.deepEqual(again.bound.map(({ downTrack }) => downTrack), ["b"]);
+  assert.deepEqual(again.accepted.map(({ downTrack }) => downTrack), ["b"]);
 });
 
 Deno.test("SingleConnectionSections never reuses sections for clients that cannot", () => {
@@ -312,11 +312,11 @@ Deno.test("SingleConnectionSections moves a track whose section the client took 
   sections.addTrack(track("cam", "video/VP8"));
   round(sections, [recv("1", "video")]);
   const gone = round(sections, [{ mid: "1", kind: "video", direction: "inactive" }]);
-  assert.deepEqual(gone.bound, []);
+  assert.deepEqual(gone.accepted, []);
   assert.deepEqual(sections.requirement(), { numAudios: 0, numVideos: 1 });
   const offered = [{ mid: "1", kind: "video", direction: "inactive" } as const, recv("2", "video")];
-  const { bound } = round(sections, offered);
-  assert.deepEqual(bound.map(({ section }) => section.mid), ["2"]);
+  const { accepted } = round(sections, offered);
+  assert.deepEqual(accepted.map(({ section }) => section.mid), ["2"]);
 });
 
 Deno.test("SingleConnectionSections keeps a track where the client begins to send, too, and adds none there", () => {
@@ -336,10 +336,10 @@ Deno.test("SingleConnectionSections reports a binding again only if it changed",
   const sections = table();
   sections.addTrack(track("cam", "video/VP8"));
   const offered = [recv("1", "video")];
-  assert.equal(round(sections, offered).bound.length, 1);
-  assert.equal(round(sections, offered).bound.length, 0);
+  assert.equal(round(sections, offered).accepted.length, 1);
+  assert.equal(round(sections, offered).accepted.length, 0);
   const renumbered = [recv("1", "video", { payloadTypes: { "video/VP8": 101 } })];
-  assert.equal(round(sections, renumbered).bound.length, 1);
+  assert.equal(round(sections, renumbered).accepted.length, 1);
 });
 
 Deno.test("SingleConnectionSections shows an end again to a client that may have missed it", () => {

@@ -80,13 +80,13 @@ class World {
       planFor: () => undefined,
       sending: this.table,
     });
-    const { bound, rejected } = this.table.finish(send);
+    const { accepted, rejected } = this.table.finish(send);
     const { sections } = mustParse(sdp);
     const media = sections.filter(({ kind }) => kind !== "application");
     for (const section of media) this.client.look(section, midToTrackId);
-    this.client.bind(bound);
+    this.client.accept(accepted);
     this.client.reject(rejected);
-    this.client.names(midToTrackId, this.client.bound.keys());
+    this.client.names(midToTrackId, this.client.accepted.keys());
     if (lost) this.table.clientReturned();
     else this.client.show(media);
   }

@@ -61,8 +61,8 @@ for (const browser of ["chromium", "firefox"]) {
       table.offer(localParameters());
       return table.applyAnswer(mustParse(sdpFixture(`${browser}_answer_to_round_${name}`)));
     };
-    const bound = (applied: ReturnType<typeof round>) =>
-      applied.bound.map(({ downTrack, section }) => [
+    const accepted = (applied: ReturnType<typeof round>) =>
+      applied.accepted.map(({ downTrack, section }) => [
         downTrack,
         section.mid,
         section.codecs[0]?.mime,
@@ -70,10 +70,10 @@ for (const browser of ["chromium", "firefox"]) {
     table.addTrack(track("mic", "audio/opus", true));
     table.addTrack(track("cam", "video/VP8"));
     const first = round("first");
-    assert.deepEqual(bound(first), [["mic", "1", "audio/opus"], ["cam", "2", "video/VP8"]]);
+    assert.deepEqual(accepted(first), [["mic", "1", "audio/opus"], ["cam", "2", "video/VP8"]]);
     assert.equal(first.sctp?.port, 5000);
-    assert.equal(first.bound[1]?.section.codecs[0]?.rtxPayloadType, 97);
-    assert.ok(first.bound[1]!.section.extensions.some((extension) => extension.id === 3));
+    assert.equal(first.accepted[1]?.section.codecs[0]?.rtxPayloadType, 97);
+    assert.ok(first.accepted[1]!.section.extensions.some((extension) => extension.id === 3));
 
     table.addTrack(track("mic2", "audio/opus"));
     table.addTrack(track("av1", "video/AV1"));
@@ -82,7 +82,7 @@ for (const browser of ["chromium", "firefox"]) {
     table.addTrack(track("h264", "video/H264"));
     const more = round("more");
     const isChromium = browser === "chromium";
-    assert.deepEqual(bound(more), [
+    assert.deepEqual(accepted(more), [
       ["mic2", "3", "audio/opus"],
       ["av1", "4", "video/AV1"],
       ["red", "6", isChromium ? "audio/red" : "audio/opus"],
@@ -98,12 +98,12 @@ for (const browser of ["chromium", "firefox"]) {
 
     table.removeTrack(id("cam"));
     table.removeTrack(id("mic"));
-    assert.deepEqual(bound(round("removed")), []);
+    assert.deepEqual(accepted(round("removed")), []);
 
     table.addTrack(track("vp9", "video/VP9"));
     table.addTrack(track("mic3", "audio/opus"));
     table.addTrack(track("vp8", "video/VP8"));
-    assert.deepEqual(bound(round("reused")), [
+    assert.deepEqual(accepted(round("reused")), [
       ["mic3", "1", "audio/opus"],
       ["vp9", "2", "video/VP9"],
       ["vp8", "8", "video/VP8"],
@@ -118,8 +118,8 @@ Deno.test("SubscriberSections.offer() has not grown after 50 publish and unpubli
     lastSsrc = 100_000 + round * 10; // the same number of digits in every round
     table.addTrack(track(`cam${round}`, "video/VP8"));
     table.addTrack(track(`mic${round}`, "audio/opus"));
-    const { bound, sdp } = negotiate(table);
-    assert.deepEqual(bound.map(({ section }) => section.mid), ["1", "2"]);
+    const { accepted, sdp } = negotiate(table);
+    assert.deepEqual(accepted.map(({ section }) => section.mid), ["1", "2"]);
     lengths.add(sdp.length);
     table.removeTrack(id(`cam${round}`));
     table.removeTrack(id(`mic${round}`));
@@ -170,30 +170,30 @@ Deno.test("SubscriberSections.offer() lists every codec of the kind, the track's
   const table = sections();
   table.addTrack(track("h264", "video/H264"));
   table.addTrack(track("mic", "audio/opus"));
-  const { sdp, bound } = negotiate(table);
+  const { sdp, accepted } = negotiate(table);
   assert.match(
     sectionText(sdp, "1")[0]!,
     /SAVPF 125 126 96 97 98 99 100 101 108 109 35 36 116 117$/,
   );
   assert.match(sectionText(sdp, "2")[0]!, /SAVPF 111 63 0 8$/);
   // It is sent in its own alone.
-  const sent = bound.map(({ section }) => section.codecs.map(({ payloadType }) => payloadType));
+  const sent = accepted.map(({ section }) => section.codecs.map(({ payloadType }) => payloadType));
   assert.deepEqual(sent, [[125], [111]]);
 });
 
 Deno.test("SubscriberSections serves a client that fixes its codecs at the first section", () => {
   const table = sections();
   const memory = new Map<string, ReadonlySet<string>>();
-  const bound: unknown[] = [];
+  const accepted: unknown[] = [];
   for (const mime of ["video/VP8", "video/H264", "audio/opus", "audio/PCMA", "video/VP9"]) {
     table.addTrack(track(mime, mime));
     const { sdp } = table.offer(localParameters());
     const applied = table.applyAnswer(mustParse(answerAsClient(sdp, { memory })));
-    bound.push(
-      ...applied.bound.map(({ downTrack, section }) => [downTrack, section.codecs[0]?.mime]),
+    accepted.push(
+      ...applied.accepted.map(({ downTrack, section }) => [downTrack, section.codecs[0]?.mime]),
     );
   }
-  assert.deepEqual(bound, [
+  assert.deepEqual(accepted, [
     ["video/VP8", "video/VP8"],
     ["video/H264", "video/H264"],
     ["audio/opus", "audio/opus"],
@@ -205,7 +205,7 @@ Deno.test("SubscriberSections serves a client that fixes its codecs at the first
 Deno.test("SubscriberSections keeps out of a section the retransmission that was refused in it", () => {
   const table = sections();
   const answer = (sdp: string, unsupported: string[]) =>
-    table.applyAnswer(mustParse(answerAsClient(sdp, { unsupported }))).bound;
+    table.applyAnswer(mustParse(answerAsClient(sdp, { unsupported }))).accepted;
   const offer = () => table.offer(localParameters()).sdp;
   const mentionsRtx = (sdp: string, mid: string) =>
     sectionText(sdp, mid).some((line) => /rtx|apt=|FID/.test(line));
@@ -222,8 +222,8 @@ Deno.test("SubscriberSections keeps out of a section the retransmission that was
   table.addTrack(track("d", "video/VP8"));
   const reused = offer();
   assert.deepEqual([mentionsRtx(reused, "1"), mentionsRtx(reused, "2")], [false, true]);
-  const bound = answer(reused, []);
-  assert.deepEqual(bound.map(({ section }) => [section.mid, section.rtxSsrc !== undefined]), [
+  const accepted = answer(reused, []);
+  assert.deepEqual(accepted.map(({ section }) => [section.mid, section.rtxSsrc !== undefined]), [
     ["1", false],
     ["2", true],
   ]);
@@ -235,12 +235,12 @@ Deno.test("SubscriberSections does not reuse a section before the client saw its
   negotiate(table);
   table.removeTrack(id("a"));
   table.addTrack(track("b", "video/VP8"));
-  const { sdp, bound } = negotiate(table);
+  const { sdp, accepted } = negotiate(table);
   // Not `inactive`, which would stop pion's transceiver for good.
   assert.ok(sectionText(sdp, "1").includes("a=recvonly"));
-  assert.deepEqual(bound.map(({ section }) => section.mid), ["2"]);
+  assert.deepEqual(accepted.map(({ section }) => section.mid), ["2"]);
   table.addTrack(track("c", "video/VP9"));
-  assert.deepEqual(negotiate(table).bound.map(({ section }) => section.mid), ["1"]);
+  assert.deepEqual(negotiate(table).accepted.map(({ section }) => section.mid), ["1"]);
 });
 
 Deno.test("SubscriberSections does not reuse a section whose offer was lost with the answer", () => {
@@ -249,7 +249,7 @@ Deno.test("SubscriberSections does not reuse a section whose offer was lost with
   table.offer(localParameters());
   table.removeTrack(id("a"));
   table.addTrack(track("b", "video/VP8"));
-  assert.deepEqual(negotiate(table).bound.map(({ section }) => section.mid), ["2"]);
+  assert.deepEqual(negotiate(table).accepted.map(({ section }) => section.mid), ["2"]);
 });
 
 Deno.test("SubscriberSections.applyAnswer() binds nothing that left while the offer was out", () => {
@@ -260,17 +260,17 @@ Deno.test("SubscriberSections.applyAnswer() binds nothing that left while the of
   table.removeTrack(id("a"));
   table.addTrack(track("late", "video/VP8"));
   const applied = table.applyAnswer(mustParse(answerAsClient(sdp, {})));
-  assert.deepEqual(applied.bound.map(({ downTrack }) => downTrack), ["b"]);
+  assert.deepEqual(applied.accepted.map(({ downTrack }) => downTrack), ["b"]);
   assert.equal(table.needsOffer, true);
-  assert.deepEqual(negotiate(table).bound.map(({ downTrack }) => downTrack), ["late"]);
+  assert.deepEqual(negotiate(table).accepted.map(({ downTrack }) => downTrack), ["late"]);
 });
 
 Deno.test("SubscriberSections.applyAnswer() reports a binding again only if it changed", () => {
   const table = sections();
   table.addTrack(track("a", "video/VP8"));
-  assert.equal(negotiate(table).bound.length, 1);
+  assert.equal(negotiate(table).accepted.length, 1);
   assert.equal(table.needsOffer, false);
-  assert.equal(negotiate(table).bound.length, 0);
+  assert.equal(negotiate(table).accepted.length, 0);
 });
 
 Deno.test("SubscriberSections recycles a refused section under a new mid for any kind", () => {
@@ -279,25 +279,25 @@ Deno.test("SubscriberSections recycles a refused section under a new mid for any
   const { rejected } = negotiate(table, ALL_VIDEO);
   assert.deepEqual(rejected, [{ downTrack: id("a"), reason: "codec_unsupported" }]);
   table.addTrack(track("b", "audio/opus"));
-  const { sdp, bound } = negotiate(table);
+  const { sdp, accepted } = negotiate(table);
   assert.deepEqual(mustParse(sdp).sections.map(({ mid, kind }) => [mid, kind]), [
     ["0", "application"],
     ["2", "audio"],
   ]);
-  assert.deepEqual(bound.map(({ downTrack }) => downTrack), ["b"]);
+  assert.deepEqual(accepted.map(({ downTrack }) => downTrack), ["b"]);
 });
 
 Deno.test("SubscriberSections takes a track back that the client lacks the codec of, and its section goes on", () => {
   const table = sections();
   table.addTrack(track("a", "video/AV1"));
-  const { rejected, bound } = negotiate(table, ["video/AV1"]);
+  const { rejected, accepted } = negotiate(table, ["video/AV1"]);
   assert.deepEqual(rejected, [{ downTrack: id("a"), reason: "codec_unsupported" }]);
-  assert.deepEqual(bound, []);
+  assert.deepEqual(accepted, []);
   // The client believes that it receives there.
   assert.equal(table.needsOffer, true);
   assert.ok(sectionText(negotiate(table).sdp, "1").includes("a=recvonly"));
   table.addTrack(track("b", "video/VP8"));
-  assert.deepEqual(negotiate(table).bound.map(({ section }) => section.mid), ["1"]);
+  assert.deepEqual(negotiate(table).accepted.map(({ section }) => section.mid), ["1"]);
 });
 
 Deno.test("SubscriberSections keeps refused sections out of the bundle, at port 0", () => {
@@ -322,9 +322,9 @@ Deno.test("SubscriberSections says section_rejected where the client will not re
   table.addTrack(track("a", "video/VP8"));
   const { sdp } = table.offer(localParameters());
   const refusing = answerAsClient(sdp, {}).replace("a=recvonly", "a=inactive");
-  const { rejected, bound } = table.applyAnswer(mustParse(refusing));
+  const { rejected, accepted } = table.applyAnswer(mustParse(refusing));
   assert.deepEqual(rejected, [{ downTrack: id("a"), reason: "section_rejected" }]);
-  assert.deepEqual(bound, []);
+  assert.deepEqual(accepted, []);
   assert.equal(table.needsOffer, true);
 });
 
@@ -334,9 +334,9 @@ Deno.test("SubscriberSections gives no rtx SSRC to a client without rtx", () => 
   const { sdp } = table.offer(localParameters());
   const plain = answerAsClient(sdp, {}).replace(" 96 97", " 96")
     .replace(/a=(rtpmap:97 rtx\/90000|fmtp:97 apt=96)\r\n/g, "");
-  const { bound } = table.applyAnswer(mustParse(plain));
-  assert.equal(bound[0]?.section.rtxSsrc, undefined);
-  assert.equal(bound[0]?.section.codecs[0]?.rtxPayloadType, undefined);
+  const { accepted } = table.applyAnswer(mustParse(plain));
+  assert.equal(accepted[0]?.section.rtxSsrc, undefined);
+  assert.equal(accepted[0]?.section.codecs[0]?.rtxPayloadType, undefined);
 });
 
 Deno.test("SubscriberSections never reuses sections for clients that cannot", () => {

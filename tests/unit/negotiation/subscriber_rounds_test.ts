@@ -82,13 +82,15 @@ class World {
         this.withoutRtx.add(mid);
       }
     }
-    const { bound, rejected } = this.table.applyAnswer(answer);
-    for (const { downTrack } of bound) assert.ok(tracks.has(downTrack), "bound, but not offered");
-    this.client.bind(bound);
+    const { accepted, rejected } = this.table.applyAnswer(answer);
+    for (const { downTrack } of accepted) {
+      assert.ok(tracks.has(downTrack), "accepted, but not offered");
+    }
+    this.client.accept(accepted);
     this.client.reject(rejected);
     for (const downTrack of tracks) {
       if (!this.client.live.has(downTrack)) continue;
-      assert.ok(this.client.bound.has(downTrack), "a track was not bound");
+      assert.ok(this.client.accepted.has(downTrack), "a track was not accepted");
     }
   }
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { DownTrackId } from "../../../../lib/base/ids.ts";
 import {
   MAX_ENTRIES,
-  NOT_BOUND_TIMEOUT_MS,
+  NOT_ACCEPTED_TIMEOUT_MS,
   NOT_FOUND_TIMEOUT_MS,
   type SourceState,
   SubscriptionTable,
@@ -37,10 +37,10 @@ Deno.test("SubscriptionTable.reconcile() subscribes again when a down-track was 
   t.desire("A", true, 0);
   t.reconcile(0, () => video, true);
   t.subscribed("A", down("D"), "video", 0);
-  t.bound("A");
+  t.accepted("A");
   t.closed("A", 10);
   assert.deepEqual(types(t.reconcile(10, () => video, true)), ["subscribe"]);
-  assert.equal(t.isBound("A"), false);
+  assert.equal(t.isAccepted("A"), false);
 });
 
 Deno.test("SubscriptionTable.reconcile() gives a missing track up after its time, counted from the last sight", () => {
@@ -68,8 +68,10 @@ Deno.test("SubscriptionTable.reconcile() reports a down-track that is never answ
   t.desire("A", true, 0);
   t.reconcile(0, () => video, true);
   t.subscribed("A", down("D"), "video", 0);
-  assert.deepEqual(t.reconcile(NOT_BOUND_TIMEOUT_MS - 1, () => video, true), []);
-  assert.deepEqual(types(t.reconcile(NOT_BOUND_TIMEOUT_MS, () => video, true)), ["not_bound"]);
+  assert.deepEqual(t.reconcile(NOT_ACCEPTED_TIMEOUT_MS - 1, () => video, true), []);
+  assert.deepEqual(types(t.reconcile(NOT_ACCEPTED_TIMEOUT_MS, () => video, true)), [
+    "not_accepted",
+  ]);
 });
 
 Deno.test("SubscriptionTable.reconcile() reports each change of permission once", () => {
@@ -89,7 +91,7 @@ Deno.test("SubscriptionTable.settings() keeps what came early and clears disable
   t.desire("A", true, 0);
   t.subscribed("A", down("D"), "video", 0);
   assert.equal(t.settings("A").disabled, true);
-  t.bound("A");
+  t.accepted("A");
   assert.deepEqual([t.settings("A").disabled, t.settings("A").quality], [false, 1]);
 });
 
@@ -182,7 +184,7 @@ Deno.test("SubscriptionTable.reconcile() asks the room only about what changed",
     t.desire(`T${i}`, true, 0);
     t.reconcile(0, source, true, [`T${i}`]);
     t.subscribed(`T${i}`, down(`D${i}`), "video", 0);
-    t.bound(`T${i}`);
+    t.accepted(`T${i}`);
   }
   asked.length = 0;
   t.desire("T500", true, 1);
@@ -219,7 +221,7 @@ Deno.test("SubscriptionTable.reconcile() of what changed comes to what a look at
             if (action.type === "unsubscribe") t.closed(action.trackSid, step);
             if (action.type !== "subscribe" || kind?.exists !== true) continue;
             t.subscribed(action.trackSid, down(`D${id}${action.trackSid}`), kind.kind, step);
-            t.bound(action.trackSid);
+            t.accepted(action.trackSid);
           }
         }
         return t.subscribedTracks();
