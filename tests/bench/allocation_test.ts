@@ -8,11 +8,14 @@
 import assert from "node:assert/strict";
 import { EXTENSION_URI, type HeaderExtension } from "../../lib/base/media_vocabulary.ts";
 import type { PacketSink } from "../../lib/base/packet_sink.ts";
+import { ForwardLatency } from "../../lib/engine/local/forward_latency.ts";
 import { createRelayRing } from "../../lib/engine/relay/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { SendKind } from "../../lib/transport/datagrams/datagrams.ts";
+import type { NetworkPath } from "../../lib/transport/ice/network_path.ts";
+import { RtpOutlet } from "../../lib/transport/rtp_outlet.ts";
 import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { codec, layerListener, vp8Payload } from "../support/media/forwarding_fixtures.ts";
@@ -310,6 +313,38 @@ for (const profile of SRTP_PROFILES) {
       session.close();
       assert.ok(sealed > 100 * STRETCH * 1_150);
       assert.ok(perPacket < MAX_BYTES, `${perPacket} bytes per packet`);
+    },
+  });
+}
+
+for (const profile of SRTP_PROFILES) {
+  Deno.test({
+    name: `RtpOutlet seals what down-tracks write with under 4 heap bytes (profile ${profile})`,
+    ignore: native === undefined,
+    fn: () => {
+      const session = new SrtpSession({
+        parameters: randomParameters(profile, new SeededRandom(1)),
+        drops: new DropCounters(),
+        cipherFactory: native!.factory,
+      });
+      const slot = new Uint8Array(1_536);
+      let bytes = 0;
+      const mediaPath: NetworkPath = {
+        protocol: "udp",
+        remote: { transport: "udp", hostname: "192.0.2.1", port: 9 },
+        owner: undefined,
+        validator: undefined,
+        send: () => true,
+        reserve: () => slot,
+        commit: (length) => void (bytes += length),
+        close() {},
+      };
+      const outlet = new RtpOutlet({ mediaPath }, new ForwardLatency());
+      outlet.srtp = session;
+      const perReceived = growthPerStep(50 * STRETCH, forwardingStep(outlet));
+      session.close();
+      assert.ok(bytes > 50 * STRETCH * DOWN_TRACKS * 12, `${bytes} bytes sealed`);
+      assert.ok(perReceived / DOWN_TRACKS < MAX_BYTES, `${perReceived / DOWN_TRACKS} bytes`);
     },
   });
 }

@@ -71,7 +71,7 @@ export class NativeGcm implements SrtpCipher {
     setIv(this.#rtpSalt, ssrc, roc, seq);
     if (!this.#begin(context, SEALS, address, headerLength)) return 0;
     if (!this.#apply(context, payload, payload, length - headerLength)) return 0;
-    return this.#finishSeal(context, address + BigInt(length | 0)) ? length + GCM_TAG_BYTES : 0;
+    return this.#finishSeal(context, address, length) ? length + GCM_TAG_BYTES : 0;
   }
 
   sealRtpFrom(
@@ -97,7 +97,7 @@ export class NativeGcm implements SrtpCipher {
     if (!this.#begin(context, SEALS, address, headerLength)) return 0;
     if (!this.#apply(context, payload, payload, prefixLength)) return 0;
     if (!this.#apply(context, address + BigInt(from | 0), sourceAddress, sourceLength)) return 0;
-    return this.#finishSeal(context, address + BigInt(length | 0)) ? length + GCM_TAG_BYTES : 0;
+    return this.#finishSeal(context, address, length) ? length + GCM_TAG_BYTES : 0;
   }
 
   openRtp(
@@ -116,7 +116,7 @@ export class NativeGcm implements SrtpCipher {
     setIv(this.#rtpSalt, ssrc, roc, seq);
     if (!this.#begin(context, OPENS, address, headerLength)) return -1;
     if (!this.#apply(context, payload, payload, end - headerLength)) return -1;
-    return this.#finishOpen(context, address + BigInt(end | 0)) ? end : -1;
+    return this.#finishOpen(context, address, end) ? end : -1;
   }
 
   sealRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
@@ -128,7 +128,7 @@ export class NativeGcm implements SrtpCipher {
     setRtcpData(bytes, index | E_BIT);
     if (!this.#begin(context, SEALS, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return 0;
     if (!this.#apply(context, body, body, length - RTCP_HEADER_BYTES)) return 0;
-    if (!this.#finishSeal(context, address + BigInt(length | 0))) return 0;
+    if (!this.#finishSeal(context, address, length)) return 0;
     writeUint32(bytes, length + GCM_TAG_BYTES, index | E_BIT);
     return length + GCM_TAG_BYTES + RTCP_INDEX_BYTES;
   }
@@ -143,7 +143,7 @@ export class NativeGcm implements SrtpCipher {
     setRtcpData(bytes, index | E_BIT);
     if (!this.#begin(context, OPENS, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return -1;
     if (!this.#apply(context, body, body, end - RTCP_HEADER_BYTES)) return -1;
-    return this.#finishOpen(context, address + BigInt(end | 0)) ? end : -1;
+    return this.#finishOpen(context, address, end) ? end : -1;
   }
 
   close(): void {
@@ -170,9 +170,13 @@ export class NativeGcm implements SrtpCipher {
     return length === 0 || this.#calls.EVP_Cipher(context, to, from, length) >= 0;
   }
 
-  /** Writes the 16 bytes of the tag to `tag`. */
-  #finishSeal(context: bigint, tag: bigint): boolean {
+  /**
+   * Writes the 16 bytes of the tag behind the first `length` at `address`: the sum is made here, as
+   * one handed over would be an object where V8 does not inline the call.
+   */
+  #finishSeal(context: bigint, address: bigint, length: number): boolean {
     const calls = this.#calls;
+    const tag = address + BigInt(length | 0);
     if (calls.EVP_Cipher(context, tag, 0n, 0) < 0) return false;
     if (calls.EVP_CIPHER_CTX_get_params === null) {
       return calls.EVP_CIPHER_CTX_ctrl(context, GET_TAG, GCM_TAG_BYTES, tag) === 1;
@@ -181,9 +185,10 @@ export class NativeGcm implements SrtpCipher {
     return calls.EVP_CIPHER_CTX_get_params(context, this.#scratch.tagParam) === 1;
   }
 
-  /** Compares the 16 bytes at `tag`, in constant time. */
-  #finishOpen(context: bigint, tag: bigint): boolean {
+  /** Compares the 16 bytes behind the first `length` at `address`, in constant time. */
+  #finishOpen(context: bigint, address: bigint, length: number): boolean {
     const calls = this.#calls;
+    const tag = address + BigInt(length | 0);
     if (calls.EVP_CIPHER_CTX_set_params === null) {
       if (calls.EVP_CIPHER_CTX_ctrl(context, SET_TAG, GCM_TAG_BYTES, tag) !== 1) return false;
     } else {
