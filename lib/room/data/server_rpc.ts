@@ -10,6 +10,7 @@
  */
 import { DataPacket, DataPacket_Kind, RpcRequest } from "@livekit/protocol";
 import type { Cancel, Platform } from "../../base/platform.ts";
+import type { ParticipantFacts } from "../context/participant_facts.ts";
 import { outgoing, type OutgoingData, type RpcAnswer } from "./data_packets.ts";
 
 /** Why a call failed, by LiveKit's numbers. */
@@ -54,9 +55,7 @@ export interface RpcCall {
 }
 
 /** Who is called. */
-export interface RpcRecipient {
-  readonly identity: string;
-}
+type RpcRecipient = Pick<ParticipantFacts, "identity">;
 
 interface Pending {
   readonly recipient: RpcRecipient;

@@ -3,12 +3,10 @@
  *
  * @module
  */
-import type { Log } from "../../base/platform.ts";
 import type { SubscribingSide } from "../connection/connection_sides.ts";
 import type { ClientTraits } from "../context/client_traits.ts";
 import type { SignalMessage } from "../context/signal_message.ts";
 import type { Member } from "./member.ts";
-import type { RoomPort } from "./room_port.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { SignalLink } from "./signal_link.ts";
 import type { TrackRegistry } from "../registry/track_registry.ts";
@@ -20,7 +18,6 @@ import type { TrackRegistry } from "../registry/track_registry.ts";
 export interface SessionFacts extends Member {
   /** A throw of its timers is this session's bug, and nobody else's. */
   readonly context: RoomContext;
-  readonly log: Log;
   /** The room it is in; it may be moved to another. */
   readonly roomName: string;
   readonly traits: ClientTraits;
@@ -35,9 +32,4 @@ export interface SessionFacts extends Member {
   /** The client has a socket, so that it could answer. */
   readonly reachable: boolean;
   send(message: SignalMessage): void;
-}
-
-/** A session, `Self`, with the room it is in. */
-export interface HostedSession<Self> extends SessionFacts {
-  readonly host: RoomPort<Self>;
 }

@@ -9,10 +9,14 @@
 import { DisconnectReason } from "@livekit/protocol";
 import type { ConnectionHost } from "../connection/connection_host.ts";
 import type { PublishingSide, SubscribingSide } from "../connection/connection_sides.ts";
-import { mediaSides, type MediaTopology } from "../connection/media_sides.ts";
+import { mediaSides } from "../connection/media_sides.ts";
 import { SubscriptionTimes } from "../subscription/subscription_times.ts";
 import { type SubscriptionHost, Subscriptions } from "../subscription/subscriptions.ts";
-import type { HostedSession } from "./session_facts.ts";
+import type { RoomPort } from "./room_port.ts";
+import type { SessionFacts } from "./session_facts.ts";
+
+/** A session with the room it is in. */
+type Hosted<Self> = SessionFacts & { readonly host: RoomPort<Self> };
 
 /** What a session is given to send, to receive, and to wish for tracks. */
 export interface SessionParts {
@@ -22,7 +26,7 @@ export interface SessionParts {
 }
 
 /** Makes them for `session`; nothing is opened before the first description. */
-export function sessionParts<Self extends HostedSession<Self> & ConnectionHost & MediaTopology>(
+export function sessionParts<Self extends Hosted<Self> & ConnectionHost>(
   session: Self,
 ): SessionParts {
   const { context, registry, traits, init } = session;
@@ -40,7 +44,7 @@ export function sessionParts<Self extends HostedSession<Self> & ConnectionHost &
 }
 
 /** What `participant`'s subscriptions see of the world. */
-function subscriptionHost<Self extends HostedSession<Self>>(
+function subscriptionHost<Self extends Hosted<Self>>(
   participant: Self,
 ): SubscriptionHost {
   const { router } = participant.context;
