@@ -14,7 +14,7 @@ export const MIN_LINE_MS = 15_000;
 export const RESERVE_MS: Readonly<Record<string, number>> = {
   workers: 50_000,
   storm: 30_000,
-  control: 40_000,
+  control: 55_000,
   rooms: 90_000,
   join: 20_000,
 };

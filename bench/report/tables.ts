@@ -95,7 +95,8 @@ export function printControl({ crowd, requests, idle }: ControlFigures): void {
   console.log(
     `  idle participant: ${whole(idle.rssBytes / 1e3)} kB RSS, ` +
       `${whole(idle.heapBytes / 1e3)} kB of it heap, ` +
-      `${whole(idle.cpuMicros)} µs CPU per second (of ${idle.participants})`,
+      `${whole(idle.cpuMicros)} µs CPU per second, ` +
+      `${whole(idle.silentCpuMicros)} of it beside keepalives (of ${idle.participants})`,
   );
 }
 

@@ -3,6 +3,7 @@ import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { ConnectionId } from "../../../../lib/base/ids.ts";
 import { createLocalEngine } from "../../../../lib/engine/local/local_engine.ts";
 import { silentLog } from "../../../../lib/base/platform.ts";
+import { START_TIMEOUT_MS } from "../../../../lib/transport/ice/ice_silence.ts";
 import { mustIgnoreNative } from "../../../support/wire/datagram_peers.ts";
 import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
@@ -34,6 +35,41 @@ Deno.test("createLocalEngine() goes on ticking for others when whoever hears of 
   assert.deepEqual(failed, ["CN_whole"]);
   assert.ok(drops.snapshot()["engine_threw"]! > 0);
   assert.equal(platform.pendingTimers, 0, "nobody is left to tick for");
+  const closed = engine.close();
+  platform.advance(0);
+  await closed;
+});
+
+Deno.test("createLocalEngine() does nothing for connections that wait, and little when they end", async () => {
+  const platform = new VirtualPlatform();
+  let fired = 0;
+  const after = (delayMs: number, callback: () => void) =>
+    platform.timers.after(delayMs, () => {
+      fired++;
+      callback();
+    });
+  const engine = createLocalEngine({
+    platform: { ...platform, timers: { after } },
+    udp: [{ hostname: "127.0.0.1", port: 0 }],
+    tcp: [],
+    advertised: ["127.0.0.1"],
+  });
+  const ended: string[] = [];
+  engine.onEvent = (event) => {
+    if (event.type === "connection_failed") ended.push(event.connection);
+  };
+  await engine.start();
+  const connections = Array.from({ length: 100 }, (_, i) => `CN_${i}` as ConnectionId);
+  for (const connection of connections) {
+    const local = { ufrag: connection, pwd: "p".repeat(24) };
+    engine.send({ type: "open_connection", connection, local, dataChannels: "accept" });
+  }
+  platform.advance(START_TIMEOUT_MS - 1);
+  assert.equal(fired, 0, "nothing is due");
+  platform.advance(LONG_MS);
+  assert.equal(ended.length, connections.length);
+  // Lost and let go: what is due for all at one time is one turn.
+  assert.ok(fired <= 2, `${fired} timers`);
   const closed = engine.close();
   platform.advance(0);
   await closed;
