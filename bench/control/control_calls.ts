@@ -12,6 +12,8 @@ export interface ServerCalls {
   listen(options: Nothing): Promise<{ url: string }>;
   /** What the process has used so far; `collect` frees the heap's garbage first. */
   usage(options: { collect: boolean }): Promise<Usage>;
+  /** Datagrams that came faster than the server read them, since the start. */
+  unread(options: Nothing): Promise<{ kernelDrops: number }>;
 }
 
 /** CPU time since the start and memory now. */
@@ -20,8 +22,6 @@ export interface Usage {
   readonly rssBytes: number;
   /** V8's heap in use and what it holds outside. */
   readonly heapBytes: number;
-  /** Datagrams that came faster than the server read them, since the start. */
-  readonly kernelDrops: number;
 }
 
 /** Requests a participant sends; a mute is followed by an unmute. */

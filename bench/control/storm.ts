@@ -72,7 +72,7 @@ export async function measureStorm(): Promise<StormFigures> {
     const { firstMediaMs, failures, wallMs } = await crowd.call("arrive", options);
     await pause(SETTLE_MS);
     const storm = await call.call("mark", {});
-    const { kernelDrops } = await server.call("usage", { collect: false });
+    const { kernelDrops } = await server.call("unread", {});
     if (firstMediaMs.length === 0) throw new Error(`nobody got in: ${failures[0]}`);
     const times = firstMediaMs.toSorted((a, b) => a - b);
     return {
