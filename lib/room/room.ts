@@ -7,11 +7,12 @@
  * @module
  */
 import {
+  Codec,
   type DataPacket,
   type DisconnectReason,
   DisconnectReason as Reason,
   type ParticipantInfo,
-  type Room as RoomInfo,
+  Room as RoomInfo,
   RoomMovedResponse,
   RoomUpdate,
 } from "@livekit/protocol";
@@ -34,7 +35,6 @@ import {
   type RoomSettings,
 } from "./room_creation.ts";
 import { IdleWatch } from "./idle_watch.ts";
-import { roomInfo } from "./room_info.ts";
 
 /** Random bytes that mark frames the server makes up where media is end-to-end encrypted. */
 const SIF_TRAILER_BYTES = 16;
@@ -170,8 +170,24 @@ export class Room extends RoomForMembers {
     from.forwards.add(copy);
   }
 
+  /** As clients and the server API see it; dependents count as publishers, not as participants. */
   override info(): RoomInfo {
-    return roomInfo(this, this.#plan);
+    const { settings, metadata } = this.#plan;
+    const profiles = Array.from(this.participants(), ({ profile }) => profile);
+    return new RoomInfo({
+      sid: this.sid,
+      name: this.name,
+      emptyTimeout: settings.emptyTimeoutS,
+      departureTimeout: settings.departureTimeoutS,
+      maxParticipants: settings.maxParticipants,
+      creationTime: BigInt(Math.trunc(this.createdAtMs / 1000)),
+      creationTimeMs: BigInt(this.createdAtMs),
+      enabledCodecs: this.context.options.enabledCodecs.map((codec) => new Codec(codec)),
+      metadata,
+      numParticipants: this.members.counted,
+      numPublishers: profiles.filter((profile) => profile.isPublisher).length,
+      activeRecording: profiles.some((profile) => profile.isRecorder),
+    });
   }
 
   /** Tells everybody. */

@@ -27,7 +27,6 @@ import type { TransportDrop } from "../drop_reasons.ts";
 import type { IceDirectory, ProvenRequest } from "./ice_directory.ts";
 import { type Generation, IceGenerations } from "./ice_generations.ts";
 import { IcePaths, type PathRecord, WantedPath } from "./ice_paths.ts";
-import type { IceListener } from "./ice_listener.ts";
 import { IceSilence, INTERRUPTED_AFTER_MS } from "./ice_silence.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
 import { PathChecks } from "./path_checks.ts";
@@ -57,6 +56,30 @@ export interface IceLiteOptions {
   readonly random: Random;
   /** Monotonic ms; the wait for the first request counts from here. */
   readonly now: number;
+}
+
+/**
+ * Told by an {@linkcode IceLiteAgent} in the order things happened, after the answer was sent, and
+ * never again after the agent's end.
+ */
+export interface IceListener {
+  /** Send here from now on. Called for the first path, and whenever it changes. */
+  onPathSelected(path: NetworkPath): void;
+  /** No valid request for a while (see `ice_silence.ts`). */
+  onInterrupted(): void;
+  /**
+   * No valid request for so long that only the client can mend it; once more after each restart
+   * that it does not follow.
+   */
+  onLost(): void;
+  /** Requests came (back) after `onInterrupted` or `onLost`. */
+  onResumed(): void;
+  /** How long the client's answer to a check of ours took by the selected path, ms. */
+  onRoundTrip?(rttMs: number): void;
+  /** The agent's `tick` has something to do at `at`, perhaps sooner than before. */
+  onTimed(at: number): void;
+  /** Final: the agent has let go of all paths and credentials. */
+  onFailed(): void;
 }
 
 /**
