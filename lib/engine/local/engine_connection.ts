@@ -24,6 +24,7 @@ import type { DeferredWork } from "./deferred_work.ts";
 import { QUALITY_INTERVAL_MS } from "../messages/media_messages.ts";
 import type { ForwardLatency } from "./forward_latency.ts";
 import { type ReceivingShared, ReceivingSide } from "./receiving_side.ts";
+import { ReportPace } from "./report_pace.ts";
 import { SendingSide } from "./sending_side.ts";
 
 /** A change of the path's protocol is told at most once in so many ms: each check may bring one. */
@@ -67,6 +68,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
   #connectedAt = -Infinity;
   /** When the interval of the next quality report began; none begins before media flows. */
   #intervalAt: number | undefined;
+  readonly #reportPace = new ReportPace();
   #isClosed = false;
 
   constructor(
@@ -172,13 +174,12 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
 
   #reportQuality(now: number, since: number): void {
     this.#intervalAt = now;
-    this.#shared.emit({
-      type: "quality_report",
-      connection: this.id,
-      intervalMs: now - since,
-      upTracks: this.receiving.intervals(now),
-      downTracks: this.sending.intervals(now),
-    });
+    const upTracks = this.receiving.intervals(now);
+    const downTracks = this.sending.intervals(now);
+    if (!this.#reportPace.isDue(upTracks.length + downTracks.length === 0, now)) return;
+    const { id: connection } = this;
+    const intervalMs = now - since;
+    this.#shared.emit({ type: "quality_report", connection, intervalMs, upTracks, downTracks });
   }
 
   /** Idempotent; no event follows. */
