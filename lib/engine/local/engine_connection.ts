@@ -29,6 +29,11 @@ import { SendingSide } from "./sending_side.ts";
 
 /** A change of the path's protocol is told at most once in so many ms: each check may bring one. */
 const CONNECTED_INTERVAL_MS = 1_000;
+/**
+ * Quality reports of all connections come at multiples of this, ms: waking up costs more than what
+ * is then done for one of them.
+ */
+const TOGETHER_MS = 250;
 
 /** What all connections of an engine share. */
 export interface EngineShared extends ReceivingShared {
@@ -161,7 +166,7 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
     if (!this.#transport.connected) return at;
     const reportAt = this.#intervalAt === undefined
       ? Infinity
-      : this.#intervalAt + QUALITY_INTERVAL_MS;
+      : Math.ceil((this.#intervalAt + QUALITY_INTERVAL_MS) / TOGETHER_MS) * TOGETHER_MS;
     const tellAt = this.#connectedOver === undefined
       ? Infinity
       : this.#connectedAt + CONNECTED_INTERVAL_MS;
