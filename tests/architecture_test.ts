@@ -386,6 +386,16 @@ Deno.test("architecture: files have at most 20 imports, but for those that compo
   );
 });
 
+Deno.test("architecture: comments wrap at 100 characters, and say what they mean where they stand", () => {
+  assertNone(files.flatMap(({ path, source }) =>
+    source.split("\n").flatMap((line, index) => {
+      const isComment = /^\s*(?:\/\*\*|\*|\/\/)/.test(line);
+      const isBad = isComment && ([...line].length > 100 || /See the module/.test(line));
+      return isBad ? [`${path}:${index + 1}: ${line.trim().slice(0, 60)}`] : [];
+    })
+  ));
+});
+
 Deno.test("architecture: every module begins with its contract", () => {
   assertNone(
     files.filter(({ source }) => !/^\/\*\*[\s\S]*?@module\s*\*\//.test(source))

@@ -18,7 +18,9 @@ const ROOM_SIZE = 10;
 const WINDOW_MS = 3_000;
 /** For what goes on after everybody has joined or left, ms. */
 const SETTLE_MS = 1_500;
-/** How long nobody shows that it is there, ms: less than what the server takes for an interruption. */
+/**
+ * How long nobody shows that it is there, ms: less than what the server takes for an interruption.
+ */
 const SILENCE_MS = 7_000;
 /** The next keepalives come within this, ms. */
 const HEARD_AGAIN_MS = 2_500;

@@ -1,6 +1,6 @@
 /**
- * Every piece of outside input that is not used is counted under a name; counters, not logs, are how
- * a running server explains itself.
+ * Every piece of outside input that is not used is counted under a name; counters, not logs, are
+ * how a running server explains itself.
  *
  * Each folder that counts lists its reasons in its `drop_reasons.ts` with a phrase that says what
  * happened, and takes a {@linkcode DropSink} of those alone.

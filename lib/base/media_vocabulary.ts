@@ -118,8 +118,8 @@ export interface SendSection {
   readonly codecs: readonly CodecParameters[];
   readonly extensions: readonly HeaderExtension[];
   /**
-   * What media has to come first, ms, until padding may open the stream; absent: the usual time. For a
-   * client that must know the stream before anything of it comes.
+   * What media has to come first, ms, until padding may open the stream; absent: the usual time.
+   * For a client that must know the stream before anything of it comes.
    */
   readonly openAfterMs?: number;
 }

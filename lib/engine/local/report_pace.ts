@@ -1,6 +1,6 @@
 /**
- * How often a connection is reported on: each interval while it has tracks, and now and then while it
- * has none, so that whoever begins to listen hears of it, too.
+ * How often a connection is reported on: each interval while it has tracks, and now and then while
+ * it has none, so that whoever begins to listen hears of it, too.
  *
  * @module
  */
@@ -13,7 +13,9 @@ export class ReportPace {
   #wasEmpty = false;
   #emptyToldAt = -Infinity;
 
-  /** @param isEmpty Whether the report of `now` names no track. The first of these is always due. */
+  /**
+   * @param isEmpty Whether the report of `now` names no track. The first of these is always due.
+   */
   isDue(isEmpty: boolean, now: number): boolean {
     const isNews = isEmpty !== this.#wasEmpty;
     this.#wasEmpty = isEmpty;

@@ -3,8 +3,8 @@
  * offers, and it is asked for an offer, or for more sections in it, when something waits.
  *
  * Contract: changes close together share one request; nothing is asked for that an offer on its way
- * will bring; the tracks of an answer are accepted right after it was sent. The connection itself is
- * the publisher's.
+ * will bring; the tracks of an answer are accepted right after it was sent. The connection itself
+ * is the publisher's.
  *
  * @module
  */

@@ -15,7 +15,10 @@ interface DisabledCodec {
   readonly fmtp: "";
 }
 
-/** What an answer has to be applied before padding follows it, ms: on a busy machine 400 is too short. */
+/**
+ * What an answer has to be applied before padding follows it, ms: on a busy machine 400 is too
+ * short.
+ */
 const FIREFOX_OPEN_AFTER_MS = 2_000;
 
 /** Answers about one client. */
@@ -109,9 +112,9 @@ export class ClientTraits {
   }
 
   /**
-   * What media has to come first, ms, before padding may open a stream that was accepted in an answer
-   * of ours. Firefox (153) that gets padding before it has applied the answer shows a picture a second
-   * at most from then on.
+   * What media has to come first, ms, before padding may open a stream that was accepted in an
+   * answer of ours. Firefox (153) that gets padding before it has applied the answer shows a
+   * picture a second at most from then on.
    */
   get openAfterAnswerMs(): number | undefined {
     return this.isFirefox ? FIREFOX_OPEN_AFTER_MS : undefined;

@@ -367,7 +367,9 @@ export class Subscriptions {
     this.#settingsTimers.delete(trackSid);
   }
 
-  /** Forwards an accepted down-track once there is media, under the target that is to be in force. */
+  /**
+   * Forwards an accepted down-track once there is media, under the target that is to be in force.
+   */
   #apply(trackSid: string): void {
     const down = this.#of(trackSid);
     const source = this.host.resolve(trackSid);
