@@ -83,7 +83,7 @@
       type: headers.get("content-type") ?? "",
     };
     if (status !== 201) return outcome;
-    resource = new URL(outcome.location, url).href;
+    resource = new URL(outcome.location, response.url).href;
     etag = outcome.etag;
     mid = /a=group:BUNDLE (\S+)/.exec(pc.localDescription.sdp)?.[1];
     await pc.setRemoteDescription({ type: "answer", sdp: body });
