@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,8 @@ type localTrack struct {
 	encodings []*encoding
 	sender    *webrtc.RTPSender
 	cancel    context.CancelFunc
+	// sending is done when no packet will be sent any more.
+	sending sync.WaitGroup
 }
 
 // encoding is one stream of packets: a layer, or all of a track without layers.
@@ -153,6 +156,7 @@ func (p *peer) publish(cid, sid string) {
 	for _, layer := range track.encodings {
 		go layer.heed(track.sender, track.wanted.Deaf)
 	}
+	track.sending.Add(1)
 	go track.send(ctx, transceiver)
 	p.publisher.negotiate()
 }
@@ -182,7 +186,11 @@ func (p *peer) unpublish(cid string) error {
 	return nil
 }
 
-func (t *localTrack) stop() { t.cancel() }
+// stop returns when nothing is sent any more: a transceiver whose track is removed has no sender.
+func (t *localTrack) stop() {
+	t.cancel()
+	t.sending.Wait()
+}
 
 // heed reads what receivers say of one encoding until its sender ends.
 func (e *encoding) heed(sender *webrtc.RTPSender, deaf bool) {
@@ -208,6 +216,7 @@ func (e *encoding) heed(sender *webrtc.RTPSender, deaf bool) {
 
 // send sends the recording at its own pace until the track is stopped.
 func (t *localTrack) send(ctx context.Context, transceiver *webrtc.RTPTransceiver) {
+	defer t.sending.Done()
 	pace, ticks := time.Second/framesPerSecond, uint32(videoClock/framesPerSecond)
 	if t.wanted.Kind == "audio" {
 		pace, ticks = audioFrame, uint32(audioFrame.Seconds()*audioClock)
