@@ -7,6 +7,7 @@ import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
 import { UPDATE_BATCH_INTERVAL_MS } from "../../lib/room/participant/participant_updates.ts";
 import { createServer, parseConfig, type SfuServer } from "../../mod.ts";
 import { mintToken } from "../support/process/access_tokens.ts";
+import { eventually } from "../support/process/eventually.ts";
 import { joinUrl } from "../support/process/join_url.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
 import { scaledPlatform } from "../support/virtual/scaled_platform.ts";
@@ -131,7 +132,12 @@ Deno.test("Room is left as it was by a thousand joins and leaves: heap, timers, 
   const room = test.server.rooms.get(ROOM)!;
   await until("everybody to have left", () => [...room.participants()].length === 1);
   await batchIsSent();
-  const growth = heapInUse() - before;
-  assert.ok(growth < MAX_GROWTH_BYTES, `${growth} bytes more after ${JOINS} joins and leaves`);
+  // Sockets of the last ones may still be closing; what is kept never goes.
+  let growth = 0;
+  await eventually(`the heap to shrink after ${JOINS} joins and leaves`, () => {
+    growth = heapInUse() - before;
+    return growth < MAX_GROWTH_BYTES;
+  }, { seen: () => `${growth} bytes more` });
+  assert.ok(test.server.rooms.get(ROOM) === room, "the room that must keep nothing is still there");
   await stayer.close();
 });
