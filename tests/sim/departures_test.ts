@@ -86,7 +86,7 @@ Deno.test({
 const JOINS = 1_000;
 const AT_ONCE = 25;
 /** Joins before the heap is first measured: code is compiled, tables have their size. */
-const WARM_UP = 1_000;
+const WARM_UP = 500;
 /** What a thousand sessions may leave, in all; one alone is several times ten kilobytes. */
 const MAX_GROWTH_BYTES = 500_000;
 
