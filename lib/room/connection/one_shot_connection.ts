@@ -10,13 +10,12 @@
 import type { SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId } from "../../base/ids.ts";
 import type { Cancel } from "../../base/platform.ts";
-import { codecPolicy } from "../../negotiation/codec_catalog.ts";
 import { OneShotSending } from "../../negotiation/one_shot_sending.ts";
 import type { OfferedSending, SentSection } from "../../negotiation/publisher_answer.ts";
 import type { ClientTraits } from "../context/client_traits.ts";
 import type { ConnectionHost } from "./connection_host.ts";
 import type { AcceptanceListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
-import { publishableCodecs } from "./publisher_connection.ts";
+import { receivableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import { DownTrackNames } from "./down_track_names.ts";
 import type { DownTrackRequest } from "../subscription/subscriptions.ts";
@@ -40,10 +39,7 @@ export class OneShotConnection implements SubscribingSide, OfferCompanion {
     traits: ClientTraits,
   ) {
     this.#tracks = new DownTrackNames(context, traits);
-    this.#sending = new OneShotSending(codecPolicy(
-      publishableCodecs(context.options.enabledCodecs),
-      [...traits.disabledCodecs, ...traits.disabledReceiveCodecs],
-    ));
+    this.#sending = new OneShotSending(receivableCodecs(context, traits));
   }
 
   get sectionCount(): number {

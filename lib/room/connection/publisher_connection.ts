@@ -257,6 +257,17 @@ export function publishableCodecs<C extends { readonly mime: string; readonly fm
     .map(({ mime, fmtpLine }) => ({ mime, fmtp: fmtpLine }));
 }
 
+/** What a room's codecs leave for a client to receive. */
+export function receivableCodecs(
+  { options }: Pick<RoomContext, "options">,
+  { disabledCodecs, disabledReceiveCodecs }: ClientTraits,
+): CodecPolicy {
+  return codecPolicy(
+    publishableCodecs(options.enabledCodecs),
+    [...disabledCodecs, ...disabledReceiveCodecs],
+  );
+}
+
 function trackPlan(
   mid: string,
   sending: readonly SectionQuery[],

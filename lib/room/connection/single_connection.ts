@@ -11,14 +11,13 @@
 import { MediaSectionsRequirement, type SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId } from "../../base/ids.ts";
 import type { Cancel } from "../../base/platform.ts";
-import { codecPolicy } from "../../negotiation/codec_catalog.ts";
 import type { OfferedSending, SentSection } from "../../negotiation/publisher_answer.ts";
 import { SingleConnectionSections } from "../../negotiation/single_connection.ts";
 import type { RemoteDescription } from "../../wire/session_description.ts";
 import type { ClientTraits } from "../context/client_traits.ts";
 import type { ConnectionHost } from "./connection_host.ts";
 import type { AcceptanceListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
-import { publishableCodecs } from "./publisher_connection.ts";
+import { receivableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import { DownTrackNames } from "./down_track_names.ts";
 import type { DownTrackRequest } from "../subscription/subscriptions.ts";
@@ -55,10 +54,7 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
   ) {
     this.#tracks = new DownTrackNames(context, traits);
     this.#sections = new SingleConnectionSections({
-      codecs: codecPolicy(
-        publishableCodecs(context.options.enabledCodecs),
-        [...traits.disabledCodecs, ...traits.disabledReceiveCodecs],
-      ),
+      codecs: receivableCodecs(context, traits),
       reuseTransceivers: this.#tracks.reuseTransceivers,
     });
   }

@@ -11,7 +11,6 @@
 import type { SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId } from "../../base/ids.ts";
 import { WakeTimer } from "../../base/wake_timer.ts";
-import { codecPolicy } from "../../negotiation/codec_catalog.ts";
 import { OfferCycle } from "../../negotiation/offer_cycle.ts";
 import { SubscriberSections } from "../../negotiation/subscriber_offer.ts";
 import { SectionMemo } from "../../wire/sdp_tree.ts";
@@ -21,7 +20,7 @@ import { ConnectionControl } from "./connection_control.ts";
 import type { ConnectionHost } from "./connection_host.ts";
 import type { AcceptanceListener, SubscribingSide } from "./connection_sides.ts";
 import type { ConnectionEvent, ConnectionOwner } from "../context/engine_router.ts";
-import { publishableCodecs } from "./publisher_connection.ts";
+import { receivableCodecs } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import { DownTrackNames } from "./down_track_names.ts";
 import type { DownTrackRequest } from "../subscription/subscriptions.ts";
@@ -57,10 +56,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     this.#sections = new SubscriberSections({
       createsDataChannels: options.primary,
       reuseTransceivers: this.#tracks.reuseTransceivers,
-      codecs: codecPolicy(
-        publishableCodecs(context.options.enabledCodecs),
-        [...traits.disabledCodecs, ...traits.disabledReceiveCodecs],
-      ),
+      codecs: receivableCodecs(context, traits),
     });
     this.#cycle = new OfferCycle(1 + context.platform.random.uint32() % 256);
   }
