@@ -87,6 +87,11 @@ export function addressBlock(text: string): string | undefined {
   return parseIpAddress(text)?.subarray(0, 8).join(".");
 }
 
+/** As {@linkcode addressBlock}; what is no literal address is a block of its own. */
+export function peerBlock(hostname: string): string {
+  return addressBlock(hostname) ?? hostname;
+}
+
 /**
  * Whether an address is of the public internet: not of this machine, a private network or a link.
  */

@@ -13,6 +13,7 @@
 import type { UpTrackId } from "../../base/ids.ts";
 import type { CodecParameters, SpatialLayer } from "../../base/media_vocabulary.ts";
 import type { TokenBucket } from "../../base/token_bucket.ts";
+import { isOpus } from "../../media/layer/up_track_layer.ts";
 import type { MediaEvent } from "../messages/media_messages.ts";
 import type { StreamBinding } from "./stream_demux.ts";
 
@@ -143,10 +144,6 @@ export class ReceivedLayer {
 /** Whether one takes turns with the other without anything beginning anew. */
 function isOneStream(a: CodecParameters, b: CodecParameters): boolean {
   return a.payloadType === b.payloadType && a.mime === b.mime || isOpus(a) && isOpus(b);
-}
-
-function isOpus({ mime }: CodecParameters): boolean {
-  return mime === "audio/opus" || mime === "audio/red";
 }
 
 function isSameArrival(a: Arrival, b: Arrival): boolean {

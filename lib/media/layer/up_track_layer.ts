@@ -234,6 +234,7 @@ export class UpTrackLayer {
   }
 }
 
-function isOpus({ mime }: CodecParameters): boolean {
+/** Opus, bare or redundant (RFC 2198): one stream, in which the two may take turns. */
+export function isOpus({ mime }: CodecParameters): boolean {
   return mime === "audio/opus" || mime === "audio/red";
 }

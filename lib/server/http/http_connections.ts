@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { addressBlock } from "../../wire/ip_address.ts";
+import { peerBlock } from "../../wire/ip_address.ts";
 
 /** How many, and how long. */
 export interface HttpConnectionLimits {
@@ -83,7 +83,7 @@ export class HttpConnections<C> {
 
   /** A connection was accepted. @param now Monotonic ms. */
   enter(connection: C, address: string, now: number): Entry<C> {
-    const key = addressBlock(address) ?? address;
+    const key = peerBlock(address);
     const block = this.#blocks.get(key);
     let evicted: Place<C> | undefined;
     if (block !== undefined && block.count >= this.limits.connectionsOfAddress) {

@@ -1,7 +1,7 @@
 /**
  * The process's own HTTP listener: `node:http` below a fetch-style handler, because there every
- * connection can be counted, timed and closed, which `Deno.serve` does not offer. WebSockets are
- * the runtime's own as ever.
+ * connection can be counted, timed and closed, which `Deno.serve` does not offer. An upgraded one
+ * is handed to `ws` (`web_socket_upgrade.ts`).
  *
  * A listener that no longer accepts says nothing (it ends so when descriptors run out), so it is
  * tried out from time to time, and opened again if it does not answer.

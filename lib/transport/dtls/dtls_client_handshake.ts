@@ -243,9 +243,8 @@ export class DtlsClientHandshake implements DtlsHandshake {
   }
 
   #onServerMessage(message: HandshakeMessage): void {
-    const bytes = writeHandshake(message.type, message.messageSeq, message.body);
     if (message.type === HANDSHAKE_TYPE.finished) return this.#onFinished(message.body);
-    this.#transcript.push(bytes);
+    this.#transcript.push(writeHandshake(message.type, message.messageSeq, message.body));
     const fault = this.#take(message);
     if (fault !== undefined) return this.#owner.failed(fault);
     if (message.type === HANDSHAKE_TYPE.serverHelloDone) this.#answer();

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { addressBlock } from "../../wire/ip_address.ts";
+import { peerBlock } from "../../wire/ip_address.ts";
 
 /** What is known of a connection. */
 export interface Stranger {
@@ -52,7 +52,7 @@ export class TcpStrangers<S extends Stranger> {
   inTheWayOf(
     hostname: string,
   ): { readonly stranger: S; readonly reason: StrangerReason } | undefined {
-    const own = this.#byBlock.get(blockOf(hostname));
+    const own = this.#byBlock.get(peerBlock(hostname));
     if (own !== undefined && own.size >= this.#limits.unnamedPerAddress) {
       return { stranger: leastLikely(own), reason: "tcp_too_many_unnamed_from_address" };
     }
@@ -65,7 +65,7 @@ export class TcpStrangers<S extends Stranger> {
   }
 
   add(stranger: S): void {
-    const block = blockOf(stranger.remote.hostname);
+    const block = peerBlock(stranger.remote.hostname);
     const known = this.#byBlock.get(block);
     if (known === undefined) this.#byBlock.set(block, new Set([stranger]));
     else known.add(stranger);
@@ -74,16 +74,12 @@ export class TcpStrangers<S extends Stranger> {
 
   /** It has named its session, or ended. Nothing happens if it is not known. */
   delete(stranger: S): void {
-    const block = blockOf(stranger.remote.hostname);
+    const block = peerBlock(stranger.remote.hostname);
     const known = this.#byBlock.get(block);
     if (known === undefined || !known.delete(stranger)) return;
     this.#size--;
     if (known.size === 0) this.#byBlock.delete(block);
   }
-}
-
-function blockOf(hostname: string): string {
-  return addressBlock(hostname) ?? hostname;
 }
 
 /** The oldest that has said nothing, else the oldest. */
