@@ -13,12 +13,9 @@ import {
   advertisedAddresses,
   type ListenAddress,
   requireAddress,
-} from "../messages/listen_address.ts";
-import {
-  UdpListeners,
-  type UdpListenersOptions,
   withoutWildcards,
-} from "../messages/udp_listeners.ts";
+} from "../messages/listen_address.ts";
+import { UdpListeners, type UdpListenersOptions } from "./udp_listeners.ts";
 
 /** What an engine opens. */
 export interface EngineSocketsOptions extends UdpListenersOptions {

@@ -12,8 +12,7 @@ import type { NativeUse, SrtpEngine } from "../../transport/srtp/srtp_engine.ts"
 import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { SingleEngine } from "../messages/engine_messages.ts";
-import type { ListenAddress } from "../messages/listen_address.ts";
-import type { AddressChoice } from "../messages/udp_listeners.ts";
+import type { AddressChoice, ListenAddress } from "../messages/listen_address.ts";
 import type { RelayNeighbours } from "../relay/engine_relays.ts";
 
 /** Where the engine listens and how clients reach it. */

@@ -11,8 +11,12 @@ import { openTcpMux, type TcpMux } from "../../transport/tcp/tcp_mux.ts";
 import { TcpSwitch } from "../../transport/tcp/tcp_switch.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { PoolTcp, PoolTcpHost } from "./engine_pool.ts";
-import { advertisedAddresses, type ListenAddress } from "../messages/listen_address.ts";
-import { type AddressChoice, withoutWildcards } from "../messages/udp_listeners.ts";
+import {
+  type AddressChoice,
+  advertisedAddresses,
+  type ListenAddress,
+  withoutWildcards,
+} from "../messages/listen_address.ts";
 
 /** Where a pool listens for TCP; nowhere if the list is empty. */
 export interface TcpListenerOptions extends AddressChoice {

@@ -4,7 +4,7 @@ import { isWildcard } from "../../../../lib/engine/messages/listen_address.ts";
 import {
   UdpListeners,
   type UdpListenersOptions,
-} from "../../../../lib/engine/messages/udp_listeners.ts";
+} from "../../../../lib/engine/local/udp_listeners.ts";
 import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
 import type { InterfaceAddress } from "../../../../lib/transport/datagrams/local_addresses.ts";
 import { chooseMediaPorts } from "../../../../lib/transport/media_ports.ts";

@@ -9,33 +9,15 @@ import { SfuError } from "../../base/errors.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { Datagrams, PacketMarks } from "../../transport/datagrams/datagrams.ts";
 import type { IceDirectory } from "../../transport/ice/ice_directory.ts";
-import {
-  type AddressRule,
-  allowedAddresses,
-  ANY_ADDRESS,
-  type InterfaceAddress,
-  isFilter,
-  readInterfaces,
-} from "../../transport/datagrams/local_addresses.ts";
 import type { MediaPorts } from "../../transport/media_ports.ts";
 import { UdpMux } from "../../transport/ice/udp_mux.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
-import { isWildcard, type ListenAddress } from "./listen_address.ts";
+import { type AddressChoice, addressesOf, type ListenAddress } from "../messages/listen_address.ts";
 
 /** How often addresses that are new, or gone, are looked for, ms. */
 const LOOK_INTERVAL_MS = 10_000;
-/** Sockets for one listen address; a machine with many containers has that many bridges. */
-const MAX_ADDRESSES = 64;
 /** Ports tried until one is free on every address, where any will do. */
 const PORT_TRIES = 8;
-
-/** Which addresses the wildcards `0.0.0.0` and `::` stand for. */
-export interface AddressChoice {
-  /** All of them if absent. */
-  readonly addressRule?: AddressRule;
-  /** The machine's addresses; `undefined` if they cannot be known. The real ones if absent. */
-  readonly networkInterfaces?: () => readonly InterfaceAddress[] | undefined;
-}
 
 /** What the sockets are made with. */
 export interface UdpListenersOptions extends AddressChoice {
@@ -220,45 +202,6 @@ export class UdpListeners {
   #refresh(): void {
     this.#sockets = this.#listeners.flatMap(({ sockets }) => sockets);
   }
-}
-
-/**
- * For TCP, whose answers always leave from where they were asked: wildcards stay, unless a filter
- * leaves addresses out.
- *
- * @throws {SfuError} if it leaves none.
- */
-export function withoutWildcards(
-  listen: readonly ListenAddress[],
-  choice: AddressChoice,
-): readonly ListenAddress[] {
-  if (!isFilter(choice.addressRule ?? ANY_ADDRESS)) return listen;
-  return listen.flatMap((address) => {
-    const hostnames = addressesOf(address, choice) ?? [address.hostname];
-    return hostnames.map((hostname) => ({ hostname, port: address.port }));
-  });
-}
-
-/**
- * What a wildcard stands for now; `undefined` for any other address, and if nobody knows.
- *
- * @throws {SfuError} if a filter leaves none.
- */
-function addressesOf(
-  { hostname }: ListenAddress,
-  { addressRule = ANY_ADDRESS, networkInterfaces = readInterfaces }: AddressChoice,
-): readonly string[] | undefined {
-  if (!isWildcard(hostname)) return undefined;
-  const interfaces = networkInterfaces();
-  const allowed = allowedAddresses(interfaces ?? [], addressRule)
-    .filter((address) => hostname === "::" || !address.includes(":"));
-  if (allowed.length > 0) return allowed.slice(0, MAX_ADDRESSES);
-  // Without a filter the system's own wildcard is better than nothing.
-  if (!isFilter(addressRule)) return undefined;
-  throw new SfuError(
-    "invalid_config",
-    "Cannot start media: rtc.ips and rtc.interfaces leave none of this machine's addresses",
-  );
 }
 
 /**
