@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { readDcep } from "../../lib/transport/sctp/data_channel_messages.ts";
-import { checksum, readSctpPacket } from "../../lib/transport/sctp/sctp_packets.ts";
+import { readSctpPacket } from "../../lib/transport/sctp/sctp_packets.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import { settle } from "../support/virtual/virtual_platform.ts";
 import { within } from "../unit/transport/dtls/dtls_peer.ts";
-import { SctpPair } from "../unit/transport/sctp/sctp_peer.ts";
+import { sctpPacket, SctpPair } from "../unit/transport/sctp/sctp_peer.ts";
 
 const CHUNK_TYPES = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 130, 192, 99, 200];
 /** ABORT and the SHUTDOWN family: these end an association, as they should. */
@@ -26,18 +26,7 @@ function randomPacket(random: SeededRandom, tag: number, types: readonly number[
     while (chunk.length % 4 !== 0) chunk.push(0);
     body.push(...chunk);
   }
-  return sealed(tag, body);
-}
-
-function sealed(tag: number, body: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(12 + body.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, 5000);
-  view.setUint16(2, 5000);
-  view.setUint32(4, tag);
-  bytes.set(body, 12);
-  view.setUint32(8, checksum(bytes), true);
-  return bytes;
+  return sctpPacket(tag, body);
 }
 
 Deno.test("readSctpPacket() and readDcep() take any bytes without a throw, and stay within them", () => {

@@ -18,6 +18,7 @@ import {
   readServerHello,
   readServerKeyExchange,
 } from "../../lib/transport/dtls/dtls_server_flight.ts";
+import { mutate } from "../support/hostile/mutate.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import { type DtlsEnd, DtlsTwins } from "../unit/transport/dtls/dtls_twins.ts";
 
@@ -35,18 +36,6 @@ const SERVER_TYPES = [
 
 function twins(seed = 1): DtlsTwins {
   return new DtlsTwins({ client, server, seed });
-}
-
-/** Changes, cuts or lengthens a datagram. */
-function mutate(random: SeededRandom, datagram: Uint8Array): Uint8Array {
-  const bytes = datagram.slice(
-    0,
-    random.chance(0.3) ? random.below(datagram.length + 1) : undefined,
-  );
-  for (let n = random.below(4); n >= 0 && bytes.length > 0; n--) {
-    bytes[random.below(bytes.length)] = random.below(256);
-  }
-  return random.chance(0.1) ? Uint8Array.from([...bytes, ...random.bytes(40)]) : bytes;
 }
 
 Deno.test("the readers of a server's flight take any bytes, and only whole messages", () => {

@@ -7,23 +7,12 @@ import {
   readRecords,
 } from "../../lib/transport/dtls/dtls_records.ts";
 import { DtlsSession } from "../../lib/transport/dtls/dtls_session.ts";
+import { mutate } from "../support/hostile/mutate.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import { settle, VirtualPlatform } from "../support/virtual/virtual_platform.ts";
 import { DtlsPair, within, WITHOUT_SANITIZERS } from "../unit/transport/dtls/dtls_peer.ts";
 
 const [server, client] = await Promise.all([createCertificate(), createCertificate()]);
-
-/** Changes, cuts or lengthens a datagram. */
-function mutate(random: SeededRandom, datagram: Uint8Array): Uint8Array {
-  const bytes = datagram.slice(
-    0,
-    random.chance(0.3) ? random.below(datagram.length + 1) : undefined,
-  );
-  for (let n = random.below(4); n >= 0 && bytes.length > 0; n--) {
-    bytes[random.below(bytes.length)] = random.below(256);
-  }
-  return random.chance(0.1) ? Uint8Array.from([...bytes, ...random.bytes(40)]) : bytes;
-}
 
 Deno.test("DTLS readers take any bytes without a throw", () => {
   const random = new SeededRandom(11);

@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import type { ConnectionId } from "../../lib/base/ids.ts";
 import type { DataKind } from "../../lib/base/media_vocabulary.ts";
 import type { EngineEvent } from "../../lib/engine/messages/engine_messages.ts";
-import { WireRoom } from "../support/wire/wire_room.ts";
+import { roomTest } from "../support/wire/room_tests.ts";
+import type { WireRoom } from "../support/wire/wire_room.ts";
 
 type Received = Extract<EngineEvent, { type: "data_received" }>;
 
@@ -24,20 +25,6 @@ function sendData(
   content: string,
 ): void {
   room.send({ type: "send_data", connections, kind, bytes: new TextEncoder().encode(content) });
-}
-
-/** werift's client keeps timers, so the sanitizers are off. */
-function roomTest(name: string, body: (room: WireRoom) => Promise<void>): void {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      await using room = await WireRoom.open();
-      await body(room);
-      assert.deepEqual(room.errors, [], "nothing failed inside the engine");
-    },
-  });
 }
 
 for (const protocol of ["udp", "tcp"] as const) {

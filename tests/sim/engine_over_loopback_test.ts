@@ -27,7 +27,8 @@ import {
   sequenceNumbers,
   VIDEO,
 } from "../support/wire/wire_publisher.ts";
-import { EVERYTHING, type Peer, WireRoom } from "../support/wire/wire_room.ts";
+import { roomTest } from "../support/wire/room_tests.ts";
+import { EVERYTHING, type Peer, type WireRoom } from "../support/wire/wire_room.ts";
 import {
   nackedNumbers,
   nackFor,
@@ -42,22 +43,6 @@ import {
 function extension(packet: ReceivedRtp, id: number): Buffer | undefined {
   const { header } = RtpPacket.deSerialize(Buffer.from(packet.bytes));
   return header.extensions.find((element) => element.id === id)?.payload;
-}
-
-/**
- * Registers a test on a room of its own. werift's client keeps timers, so the sanitizers are off.
- */
-function roomTest(name: string, body: (room: WireRoom) => Promise<void>): void {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      await using room = await WireRoom.open();
-      await body(room);
-      assert.deepEqual(room.errors, [], "nothing failed inside the engine");
-    },
-  });
 }
 
 /**

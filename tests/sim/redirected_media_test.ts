@@ -8,7 +8,8 @@ import assert from "node:assert/strict";
 import { datagramKind } from "../../lib/wire/datagram_kind.ts";
 import { bindingRequest } from "../support/wire/stun_requests.ts";
 import { assertDense, AUDIO, publisher, sequenceNumbers } from "../support/wire/wire_publisher.ts";
-import { type Peer, WireRoom } from "../support/wire/wire_room.ts";
+import { roomTest } from "../support/wire/room_tests.ts";
+import type { Peer } from "../support/wire/wire_room.ts";
 import { openWireSocket } from "../support/wire/wire_socket.ts";
 
 const SSRC = 5000;
@@ -16,20 +17,6 @@ const OTHER_SSRC = 6000;
 /** Audio packets come this often, ms. */
 const INTERVAL_MS = 10;
 const TOP_PRIORITY = 0xffff_ffff;
-
-function roomTest(name: string, body: (room: WireRoom) => Promise<void>): void {
-  Deno.test({
-    name,
-    // werift's DTLS client keeps timers that cannot be stopped.
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      await using room = await WireRoom.open();
-      await body(room);
-      assert.deepEqual(room.errors, []);
-    },
-  });
-}
 
 /** Two checks as the client would send them, from a socket that is not its own. */
 function forge(peer: Peer): Uint8Array[] {

@@ -12,24 +12,9 @@ import {
   sequenceNumbers,
   VIDEO,
 } from "../support/wire/wire_publisher.ts";
+import { roomTest } from "../support/wire/room_tests.ts";
 import { WireRoom } from "../support/wire/wire_room.ts";
 import { createTestEngine, createTestPool, SPREAD } from "../support/wire/test_engine.ts";
-
-/**
- * Registers a test on a room of its own. werift's client keeps timers, so the sanitizers are off.
- */
-function roomTest(name: string, open: () => Promise<WireRoom>, body: (room: WireRoom) => unknown) {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      await using room = await open();
-      await body(room);
-      assert.deepEqual(room.errors, [], "nothing failed inside the engine");
-    },
-  });
-}
 
 const WORLDS = {
   "one engine": () => WireRoom.open(createTestEngine),
@@ -39,7 +24,6 @@ const WORLDS = {
 for (const [where, open] of Object.entries(WORLDS)) {
   roomTest(
     `MediaEngine opens streams that have nothing to begin with, and media goes on from there (${where})`,
-    open,
     async (room) => {
       const from = await publisher(room);
       const to = await room.connect();
@@ -65,5 +49,6 @@ for (const [where, open] of Object.entries(WORLDS)) {
         assert.ok(all.slice(media).every(({ isPadding }) => !isPadding), "no padding after media");
       }
     },
+    open,
   );
 }

@@ -18,11 +18,11 @@ import { createRelayRing, ringChannel } from "../../../lib/engine/relay/relay_ri
 import { DownTrack } from "../../../lib/media/down/down_track.ts";
 import { FanOutBatch } from "../../../lib/media/packet/fan_out_batch.ts";
 import type { UpTrack } from "../../../lib/media/up/up_track.ts";
-import { codec, layerListener } from "./forwarding_fixtures.ts";
 import {
   PUBLISHER_CODEC,
   SimulcastWorld,
-  TimedSink,
+  type TimedSubscriber,
+  timedSubscriber,
   type WorldOptions,
 } from "./simulcast_world.ts";
 
@@ -114,22 +114,8 @@ export class RelayWorld {
   }
 
   /** A subscriber on the far side. */
-  subscribe(target: LayerTarget): { readonly down: DownTrack; readonly sink: TimedSink } {
-    const sink = new TimedSink(this.world);
-    const down = new DownTrack({
-      section: {
-        mid: "3",
-        kind: "video",
-        ssrc: 0x1234,
-        rtxSsrc: 0x1235,
-        codecs: [codec("video/VP8", 100, 101)],
-        extensions: [{ id: 1, uri: EXTENSION_URI.mid }],
-      },
-      publisherExtensions: this.farTrack.extensions,
-      sink,
-      listener: layerListener((spatial) => sink.layers.push({ spatial, at: this.world.now })),
-      target,
-    });
+  subscribe(target: LayerTarget): TimedSubscriber {
+    const { down, sink } = timedSubscriber(this.world, this.farTrack, target);
     this.#downTracks.push(down);
     this.farTrack.addDownTrack(down, this.farNow);
     return { down, sink };

@@ -111,7 +111,7 @@ export class SimulcastWorld {
   #frame = 0;
   #nextFrameAt = 1001;
   #nextReportAt = 1000;
-  readonly #subscribers: { readonly down: DownTrack; readonly sink: TimedSink }[] = [];
+  readonly #subscribers: TimedSubscriber[] = [];
 
   constructor(options: WorldOptions) {
     this.#random = new SeededRandom(options.seed);
@@ -142,24 +142,9 @@ export class SimulcastWorld {
   }
 
   /** Adds a subscriber; what it receives is in the returned sink. */
-  subscribe(target: LayerTarget): { readonly down: DownTrack; readonly sink: TimedSink } {
-    const sink = new TimedSink(this);
-    const down = new DownTrack({
-      section: {
-        mid: "3",
-        kind: "video",
-        ssrc: 0x1234,
-        rtxSsrc: 0x1235,
-        codecs: [codec("video/VP8", 100, 101)],
-        extensions: [{ id: 1, uri: EXTENSION_URI.mid }],
-      },
-      publisherExtensions: this.up.extensions,
-      sink,
-      listener: layerListener((spatial) => sink.layers.push({ spatial, at: this.now })),
-      target,
-    });
-    this.up.addDownTrack(down, this.now);
-    const subscriber = { down, sink };
+  subscribe(target: LayerTarget): TimedSubscriber {
+    const subscriber = timedSubscriber(this, this.up, target);
+    this.up.addDownTrack(subscriber.down, this.now);
     this.#subscribers.push(subscriber);
     return subscriber;
   }
@@ -324,4 +309,34 @@ export class TimedSink extends RecordingSink {
       at: this.#world.now,
     });
   }
+}
+
+/** A down-track, and what it sent by the clock of its world. */
+export interface TimedSubscriber {
+  readonly down: DownTrack;
+  readonly sink: TimedSink;
+}
+
+/** A subscriber of VP8 to a track that is received as `source`; to be added to that. */
+export function timedSubscriber(
+  world: SimulcastWorld,
+  source: UpTrack,
+  target: LayerTarget,
+): TimedSubscriber {
+  const sink = new TimedSink(world);
+  const down = new DownTrack({
+    section: {
+      mid: "3",
+      kind: "video",
+      ssrc: 0x1234,
+      rtxSsrc: 0x1235,
+      codecs: [codec("video/VP8", 100, 101)],
+      extensions: [{ id: 1, uri: EXTENSION_URI.mid }],
+    },
+    publisherExtensions: source.extensions,
+    sink,
+    listener: layerListener((spatial) => sink.layers.push({ spatial, at: world.now })),
+    target,
+  });
+  return { down, sink };
 }

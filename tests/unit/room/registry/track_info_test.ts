@@ -20,11 +20,12 @@ import {
   trackInfoFromRequest,
 } from "../../../../lib/room/registry/track_info.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
-import { ALL_CODECS, camera, microphone } from "./track_world.ts";
+import { DEFAULT_ENABLED_MIMES } from "../../../../lib/negotiation/codec_catalog.ts";
+import { camera, microphone } from "./track_world.ts";
 
 const SID = "TR_test" as TrackSid;
 const { LOW, MEDIUM, HIGH, OFF } = VideoQuality;
-const infoOf = (request: AddTrackRequest, enabledCodecs = ALL_CODECS) =>
+const infoOf = (request: AddTrackRequest, enabledCodecs = DEFAULT_ENABLED_MIMES) =>
   trackInfoFromRequest(request, SID, { enabledCodecs });
 const declare = (...qualities: VideoQuality[]) => qualities.map((quality) => ({ quality }));
 

@@ -9,6 +9,7 @@ import type { UpTrackId } from "../../../../lib/base/ids.ts";
 import type { MediaKind } from "../../../../lib/base/media_vocabulary.ts";
 import { Mutex } from "../../../../lib/base/mutex.ts";
 import { type Log, silentLog } from "../../../../lib/base/platform.ts";
+import { DEFAULT_ENABLED_MIMES } from "../../../../lib/negotiation/codec_catalog.ts";
 import type {
   MediaArrival,
   RegistryEffect,
@@ -16,20 +17,6 @@ import type {
 } from "../../../../lib/room/registry/registry_messages.ts";
 import { TrackRegistry } from "../../../../lib/room/registry/track_registry.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
-
-/** Codecs enabled by default, in the order of LiveKit's configuration. */
-export const ALL_CODECS = [
-  "audio/PCMU",
-  "audio/PCMA",
-  "audio/opus",
-  "audio/red",
-  "video/VP8",
-  "video/H264",
-  "video/VP9",
-  "video/AV1",
-  "video/H265",
-  "video/rtx",
-];
 
 export interface WorldOptions {
   readonly enabledCodecs?: readonly string[];
@@ -53,7 +40,7 @@ export class World {
       random: new SeededRandom(1),
       wallMs: () => this.wallMs,
       canPublishSource: (source) => !this.denied.has(source),
-      enabledCodecs: options.enabledCodecs ?? ALL_CODECS,
+      enabledCodecs: options.enabledCodecs ?? DEFAULT_ENABLED_MIMES,
       counters: this.counters,
       log,
       mutex: this.mutex,

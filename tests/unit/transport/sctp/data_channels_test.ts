@@ -6,11 +6,10 @@ import {
   MAX_LOSSY_BUFFER_BYTES,
 } from "../../../../lib/transport/sctp/data_channel_policy.ts";
 import { DataChannels, MAX_CHANNELS } from "../../../../lib/transport/sctp/data_channels.ts";
-import { checksum } from "../../../../lib/transport/sctp/sctp_packets.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { settle } from "../../../support/virtual/virtual_platform.ts";
 import { within } from "../dtls/dtls_peer.ts";
-import { SctpPair, type SctpPairOptions } from "./sctp_peer.ts";
+import { sctpPacket, SctpPair, type SctpPairOptions } from "./sctp_peer.ts";
 
 const text = new TextEncoder();
 
@@ -24,18 +23,6 @@ function withPair(name: string, options: SctpPairOptions, run: (pair: SctpPair) 
       await pair.close();
     }
   });
-}
-
-/** An SCTP packet with a right checksum. */
-function packet(tag: number, body: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(12 + body.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, 5000);
-  view.setUint16(2, 5000);
-  view.setUint32(4, tag);
-  bytes.set(body, 12);
-  view.setUint32(8, checksum(bytes), true);
-  return bytes;
 }
 
 withPair(
@@ -158,19 +145,37 @@ withPair("DataChannels drops broken packets and stays usable", {}, async (pair) 
   const broken: [string, Uint8Array][] = [
     ["sctp_too_short", Uint8Array.of(7)],
     ["sctp_too_short", new Uint8Array(11)],
-    ["sctp_no_chunk", packet(tag, [])],
+    ["sctp_no_chunk", sctpPacket(tag, [])],
     ["sctp_bad_checksum", new Uint8Array(40)],
-    ["sctp_bad_chunk", packet(tag, [0, 3, 0, 0])],
-    ["sctp_bad_chunk", packet(tag, [0, 3, 0, 40, 1, 2, 3, 4])],
-    ["sctp_bad_chunk", packet(tag, [4, 0, 0, 8, 0, 1, 0, 0])],
-    ["sctp_bad_chunk", packet(tag, [130, 0, 0, 10, 0, 13, 0, 6, 1, 2, 0, 0])],
+    ["sctp_bad_chunk", sctpPacket(tag, [0, 3, 0, 0])],
+    ["sctp_bad_chunk", sctpPacket(tag, [0, 3, 0, 40, 1, 2, 3, 4])],
+    ["sctp_bad_chunk", sctpPacket(tag, [4, 0, 0, 8, 0, 1, 0, 0])],
+    ["sctp_bad_chunk", sctpPacket(tag, [130, 0, 0, 10, 0, 13, 0, 6, 1, 2, 0, 0])],
     // All was acknowledged, and then 65,535 numbers that were never sent.
     [
       "sctp_bad_sack",
-      packet(tag, [3, 0, 0, 20, ...lastTsn(pair.toClient), 0, 0, 9, 9, 0, 1, 0, 0, 0, 1, 255, 255]),
+      sctpPacket(tag, [
+        3,
+        0,
+        0,
+        20,
+        ...lastTsn(pair.toClient),
+        0,
+        0,
+        9,
+        9,
+        0,
+        1,
+        0,
+        0,
+        0,
+        1,
+        255,
+        255,
+      ]),
     ],
-    ["sctp_no_chunk", packet(tag, [99, 0, 0, 4])],
-    ["sctp_tsn_too_far", packet(tag, [192, 0, 0, 8, ...lastTsn(pair.toServer, 2 ** 20)])],
+    ["sctp_no_chunk", sctpPacket(tag, [99, 0, 0, 4])],
+    ["sctp_tsn_too_far", sctpPacket(tag, [192, 0, 0, 8, ...lastTsn(pair.toServer, 2 ** 20)])],
   ];
   for (const [reason, bytes] of broken) {
     const before = pair.drops.get(reason);

@@ -8,8 +8,21 @@ import { RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport } from "weri
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { DataChannelPolicy, DtlsRole } from "../../../../lib/base/media_vocabulary.ts";
 import { DataChannels } from "../../../../lib/transport/sctp/data_channels.ts";
+import { checksum } from "../../../../lib/transport/sctp/sctp_packets.ts";
 import { repairSctp, type SctpInternals } from "../../../../lib/transport/sctp/sctp_repairs.ts";
 import { settle } from "../../../support/virtual/virtual_platform.ts";
+
+/** An SCTP packet of the chunks in `body`, with a right checksum. */
+export function sctpPacket(tag: number, body: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(12 + body.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, 5000);
+  view.setUint16(2, 5000);
+  view.setUint32(4, tag);
+  bytes.set(body, 12);
+  view.setUint32(8, checksum(bytes), true);
+  return bytes;
+}
 
 export interface SctpPairOptions {
   readonly role?: "accept" | "create";
