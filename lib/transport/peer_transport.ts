@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { DataOutlet } from "./data_outlet.ts";
 import type { DropSink } from "../base/drop_counters.ts";
 import type {
   DataChannelPolicy,
@@ -21,6 +22,7 @@ import { CHANNEL_LABELS, type ChannelKind } from "./sctp/data_channel_policy.ts"
 import { DataChannels } from "./sctp/data_channels.ts";
 import type { DtlsCertificate } from "./dtls/dtls_certificate.ts";
 import type { DtlsFailure } from "./dtls/dtls_listener.ts";
+import { CONTENT_TYPE } from "./dtls/dtls_records.ts";
 import { DtlsSession } from "./dtls/dtls_session.ts";
 import type { IceDirectory } from "./ice/ice_directory.ts";
 import { IceLiteAgent } from "./ice/ice_lite.ts";
@@ -35,9 +37,6 @@ import type { RtpView } from "../wire/rtp_view.ts";
 /** After ICE has a path, DTLS may take three times as long as ICE did, within these bounds, ms. */
 const MIN_SECURE_MS = 10_000;
 const MAX_SECURE_MS = 20_000;
-
-/** DTLS content type of what is not part of a handshake (RFC 5246 §6.2.1). */
-const APPLICATION_DATA = 23;
 
 /** DTLS datagrams of one peer that may wait for their turn: more than a handshake has. */
 const MAX_DEFERRED = 16;
@@ -87,7 +86,7 @@ export interface PeerTransportOptions {
   /** `create`: open LiveKit's channels as soon as SCTP is up. */
   readonly dataChannels: "accept" | "create";
   readonly dataPolicy?: DataChannelPolicy;
-  /** What seals media, and which profiles are preferred; portable if absent. */
+  /** What seals media and data, and which profiles are preferred; portable if absent. */
   readonly srtp?: SrtpEngine;
   /** Does something soon, when media has been seen to; absent: at once. */
   readonly defer?: (step: () => void) => void;
@@ -117,6 +116,8 @@ export class PeerTransport implements PathOwner {
   readonly #options: PeerTransportOptions;
   readonly #ice: IceLiteAgent;
   readonly #dtls: DtlsSession;
+  /** Where SCTP packets leave. */
+  readonly #data: DataOutlet;
   #srtp: SrtpSession | undefined;
   #channels: DataChannels | undefined;
   #sctp: RemoteParameters["sctp"];
@@ -162,14 +163,16 @@ export class PeerTransport implements PathOwner {
       send: (datagram) => this.#sendDtls(datagram),
       listener: {
         onConnected: (srtp) => this.#secured(srtp),
-        onData: (bytes) => this.#receiveSctp(bytes),
+        onData: (bytes, at, length) => this.#receiveSctp(bytes, at, length),
         onClosed: () => this.#fail("closed_by_peer"),
         onFailed: (reason) => this.#fail(reason),
       },
       platform,
       drops,
       srtpProfiles: (options.srtp ?? PORTABLE_SRTP).profiles,
+      recordCipherFactory: (options.srtp ?? PORTABLE_SRTP).recordCipherFactory,
     });
+    this.#data = new DataOutlet(this.#ice, this.#dtls);
   }
 
   /** The client's parameters; again for each description that changes them. */
@@ -247,8 +250,7 @@ export class PeerTransport implements PathOwner {
     now: number,
     nowUs: number,
   ): void {
-    // The DTLS session may keep parts of the datagram, whose buffer is the socket's.
-    if (kind === "dtls") return this.#receiveDtls(bytes.slice(0, length));
+    if (kind === "dtls") return this.#receiveDtls(bytes, length);
     const srtp = this.#srtp;
     if (srtp === undefined) return this.#options.drops.count("srtp_before_keys");
     if (kind === "rtp") {
@@ -268,7 +270,7 @@ export class PeerTransport implements PathOwner {
 
   /** Handshakes go where the client asked last, and prove it if they went nowhere else. */
   #sendDtls(datagram: Uint8Array): boolean {
-    if (datagram[0] === APPLICATION_DATA) {
+    if (datagram[0] === CONTENT_TYPE.applicationData) {
       return this.#ice.mediaPath?.send(datagram, datagram.length) ?? false;
     }
     const path = this.#ice.selectedPath;
@@ -278,13 +280,14 @@ export class PeerTransport implements PathOwner {
   }
 
   /** Steps of a handshake cost much, and can wait; nothing overtakes them. */
-  #receiveDtls(datagram: Uint8Array): void {
+  #receiveDtls(bytes: Uint8Array, length: number): void {
     const { defer, drops } = this.#options;
     if (defer === undefined || this.#deferred === 0 && this.#dtls.connected) {
-      return this.#dtls.receive(datagram);
+      return this.#dtls.receive(bytes, length);
     }
     if (this.#deferred === MAX_DEFERRED) return drops.count("dtls_backlog");
     this.#deferred++;
+    const datagram = bytes.slice(0, length); // the buffer is the socket's
     defer(() => {
       this.#deferred--;
       this.#dtls.receive(datagram);
@@ -350,7 +353,7 @@ export class PeerTransport implements PathOwner {
       dtlsRole: this.#dtls.role,
       remotePort: this.#sctp.port,
       maxMessageSize: this.#sctp.maxMessageSize,
-      sendPacket: (packet) => void this.#dtls.sendData(packet),
+      sendPacket: (packet) => void this.#data.send(packet),
       listener: {
         onOpen: (label) => listener.onChannelOpen(label),
         onMessage: (label, bytes) => listener.onMessage(label, bytes),
@@ -366,9 +369,9 @@ export class PeerTransport implements PathOwner {
     });
   }
 
-  #receiveSctp(bytes: Uint8Array): void {
+  #receiveSctp(bytes: Uint8Array, at: number, length: number): void {
     if (this.#channels === undefined) return this.#options.drops.count("sctp_unexpected");
-    this.#channels.receive(bytes);
+    this.#channels.receive(bytes.slice(at, at + length)); // parts of it are kept
   }
 
   #now(): number {

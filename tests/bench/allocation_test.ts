@@ -13,12 +13,17 @@ import { createRelayRing } from "../../lib/engine/relay/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
+import { RECORD_CONTENT_AT } from "../../lib/transport/crypto/record_cipher.ts";
+import { DataOutlet } from "../../lib/transport/data_outlet.ts";
+import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import { SendKind } from "../../lib/transport/datagrams/datagrams.ts";
-import type { NetworkPath } from "../../lib/transport/ice/network_path.ts";
 import { RtpOutlet } from "../../lib/transport/rtp_outlet.ts";
 import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { codec, layerListener, vp8Payload } from "../support/media/forwarding_fixtures.ts";
+import { RECORD_TWINS } from "../support/media/record_twins.ts";
+import { slotPath } from "../support/wire/slot_path.ts";
+import { DtlsTwins } from "../unit/transport/dtls/dtls_twins.ts";
 import { mustIgnoreNative, openNativePeer } from "../support/wire/datagram_peers.ts";
 import { RelaySide, SECTION, TRACK } from "../support/media/relay_world.ts";
 import { rtpPacket, writtenPacket } from "../support/media/rtp_packets.ts";
@@ -286,6 +291,7 @@ Deno.test("UpTrack.receive() selects inside SVC streams with under 4 heap bytes 
 });
 
 const native = SRTP_TWINS.find(({ name }) => name === "native");
+const nativeRecords = RECORD_TWINS.find(({ name }) => name === "native");
 
 for (const profile of SRTP_PROFILES) {
   Deno.test({
@@ -329,16 +335,7 @@ for (const profile of SRTP_PROFILES) {
       });
       const slot = new Uint8Array(1_536);
       let bytes = 0;
-      const mediaPath: NetworkPath = {
-        protocol: "udp",
-        remote: { transport: "udp", hostname: "192.0.2.1", port: 9 },
-        owner: undefined,
-        validator: undefined,
-        send: () => true,
-        reserve: () => slot,
-        commit: (length) => void (bytes += length),
-        close() {},
-      };
+      const mediaPath = slotPath(slot, (length) => void (bytes += length));
       const outlet = new RtpOutlet({ mediaPath }, new ForwardLatency());
       outlet.srtp = session;
       const perReceived = growthPerStep(50 * STRETCH, forwardingStep(outlet));
@@ -348,6 +345,34 @@ for (const profile of SRTP_PROFILES) {
     },
   });
 }
+
+Deno.test({
+  name: "DataOutlet seals, and DtlsSession opens, on libcrypto with under 4 heap bytes per record",
+  ignore: nativeRecords === undefined,
+  fn: async () => {
+    const [server, client] = await Promise.all([createCertificate(), createCertificate()]);
+    const recordCipherFactory = nativeRecords!.factory;
+    const pair = new DtlsTwins({ client, server, recordCipherFactory });
+    await pair.run(200);
+    const slot = new Uint8Array(1_536);
+    let sent = 0;
+    let heard = 0;
+    pair.server.onData = (_bytes, at, length) => void (heard += at + length);
+    const mediaPath = slotPath(slot, (length) => {
+      sent += length;
+      pair.server.session.receive(slot, length);
+    });
+    const outlet = new DataOutlet({ mediaPath }, pair.client.session);
+    const perRecord = growthPerStep(100 * STRETCH, (i) => {
+      const room = outlet.reserve()!;
+      room[RECORD_CONTENT_AT] = i & 0xff;
+      outlet.commit(150 + (i & 511));
+    });
+    assert.equal(heard, sent - 100 * STRETCH * 16, "all was opened");
+    assert.ok(perRecord < MAX_BYTES, `${perRecord} bytes per record`);
+    await pair.close();
+  },
+});
 
 Deno.test({
   name: "openNativeDatagrams() sends with under 4 heap bytes per datagram, singly and in runs",

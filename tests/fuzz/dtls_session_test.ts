@@ -1,15 +1,12 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
-import {
-  readClientHello,
-  readHandshakeFragments,
-  readRecords,
-} from "../../lib/transport/dtls/dtls_records.ts";
+import { readClientHello, readHandshakeFragments } from "../../lib/transport/dtls/dtls_records.ts";
 import { DtlsSession } from "../../lib/transport/dtls/dtls_session.ts";
 import { mutate } from "../support/hostile/mutate.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import { settle, VirtualPlatform } from "../support/virtual/virtual_platform.ts";
+import { readRecords } from "../unit/transport/dtls/sent_records.ts";
 import { DtlsPair, within, WITHOUT_SANITIZERS } from "../unit/transport/dtls/dtls_peer.ts";
 
 const [server, client] = await Promise.all([createCertificate(), createCertificate()]);

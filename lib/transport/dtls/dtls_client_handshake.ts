@@ -9,6 +9,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import type { RecordCipherFactory } from "../crypto/record_cipher.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import { type DtlsCertificate, pemToDer } from "./dtls_certificate.ts";
@@ -30,7 +31,6 @@ import { DtlsRecordSeal } from "./dtls_record_seal.ts";
 import {
   ALERT_LEVEL,
   CONTENT_TYPE,
-  type DtlsRecord,
   equalBytes,
   HANDSHAKE_TYPE,
   type HandshakeFragment,
@@ -105,6 +105,7 @@ export class DtlsClientHandshake implements DtlsHandshake {
   readonly #drops: DropSink<TransportDrop>;
   readonly #certificate: DtlsCertificate;
   readonly #profiles: readonly SrtpProfile[];
+  readonly #recordCipherFactory: RecordCipherFactory;
   readonly #order = new HandshakeOrder();
   readonly #timer: FlightTimer;
   readonly #random: Uint8Array;
@@ -133,6 +134,7 @@ export class DtlsClientHandshake implements DtlsHandshake {
     this.#drops = options.drops;
     this.#certificate = options.certificate;
     this.#profiles = options.profiles;
+    this.#recordCipherFactory = options.recordCipherFactory;
     this.#timer = new FlightTimer(options.platform.timers);
     this.#random = options.platform.random.bytes(RANDOM_BYTES);
   }
@@ -149,8 +151,8 @@ export class DtlsClientHandshake implements DtlsHandshake {
     return this.#phase === "hello";
   }
 
-  get hasKeys(): boolean {
-    return this.#seal !== undefined;
+  get records(): DtlsRecordSeal | undefined {
+    return this.#seal;
   }
 
   get remoteCertificate(): Uint8Array | undefined {
@@ -190,10 +192,6 @@ export class DtlsClientHandshake implements DtlsHandshake {
     }
   }
 
-  open(record: DtlsRecord): Uint8Array | undefined {
-    return this.#seal?.open(record);
-  }
-
   seal(type: number, body: Uint8Array): Uint8Array | undefined {
     return this.#phase === "done" ? this.#seal?.seal(type, body) : undefined;
   }
@@ -214,6 +212,7 @@ export class DtlsClientHandshake implements DtlsHandshake {
     this.#timer.stop();
     this.#flight = [];
     this.#transcript = [];
+    this.#seal?.close();
   }
 
   /** A server that wants to see our address first; neither hello counts for Finished. */
@@ -339,7 +338,7 @@ export class DtlsClientHandshake implements DtlsHandshake {
     );
     const keys = recordKeys(master, randoms);
     this.#master = master;
-    this.#seal = new DtlsRecordSeal(keys.client, keys.server);
+    this.#seal = new DtlsRecordSeal(keys.client, keys.server, this.#recordCipherFactory);
     this.#phase = "finished";
     // What was kept for the next place came in the clear, so it is no Finished.
     this.#order.forget(this.#order.next);
@@ -379,7 +378,7 @@ export class DtlsClientHandshake implements DtlsHandshake {
         continue;
       }
       records.push(this.#plain(CONTENT_TYPE.changeCipherSpec, Uint8Array.of(1)));
-      records.push(this.#seal!.seal(CONTENT_TYPE.handshake, bytes));
+      records.push(this.#seal!.seal(CONTENT_TYPE.handshake, bytes)!);
     }
     for (const datagram of packDatagrams(records)) this.#owner.send(datagram);
   }

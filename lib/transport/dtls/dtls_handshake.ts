@@ -10,10 +10,12 @@
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
+import type { RecordCipherFactory } from "../crypto/record_cipher.ts";
 import type { Cancel, Random, Timers } from "../../base/platform.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { DtlsCertificate } from "./dtls_certificate.ts";
-import type { DtlsRecord, HandshakeFragment } from "./dtls_records.ts";
+import type { DtlsRecordSeal } from "./dtls_record_seal.ts";
+import type { HandshakeFragment } from "./dtls_records.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
 
 /** What a role does to its session. */
@@ -33,6 +35,7 @@ export interface HandshakeOptions {
   readonly certificate: DtlsCertificate;
   /** In order of our preference. */
   readonly profiles: readonly SrtpProfile[];
+  readonly recordCipherFactory: RecordCipherFactory;
   readonly platform: { readonly timers: Timers; readonly random: Random };
   readonly drops: DropSink<TransportDrop>;
   readonly owner: HandshakeOwner;
@@ -51,8 +54,8 @@ export interface DtlsHandshake {
   readonly begun: boolean;
   /** Whether plaintext handshake messages are of use. */
   readonly takesPlain: boolean;
-  /** Whether epoch-1 records can be opened. */
-  readonly hasKeys: boolean;
+  /** What opens epoch-1 records; absent before there are keys. It ends with the handshake. */
+  readonly records: DtlsRecordSeal | undefined;
   /** The peer's certificate in DER, proven only after `proven`. */
   readonly remoteCertificate: Uint8Array | undefined;
   /** What was agreed on (RFC 5764 §4.1.1). */
@@ -61,15 +64,13 @@ export interface DtlsHandshake {
   begin(): void;
   /** One fragment of a record of `epoch`, which opened if it was sealed. */
   receive(fragment: HandshakeFragment, epoch: number): void;
-  /** Opens an epoch-1 record. */
-  open(record: DtlsRecord): Uint8Array | undefined;
   /** Seals a record of epoch 1; `undefined` before both sides agreed. */
   seal(type: number, body: Uint8Array): Uint8Array | undefined;
   /** A fatal alert as a record, sealed if possible; `undefined` if the peer knows nothing of us. */
   fatalAlert(description: number): Uint8Array | undefined;
   /** Exported keying material (RFC 5705 §4), once proven. */
   exportKeyingMaterial(label: string, length: number): Uint8Array;
-  /** Lets go of timers and of what was kept. Idempotent. */
+  /** Lets go of timers, keys and what was kept. Idempotent. */
   end(): void;
 }
 

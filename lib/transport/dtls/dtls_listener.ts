@@ -12,8 +12,11 @@ export type DtlsFailure = "dtls_failed" | "dtls_timeout" | "fingerprint_mismatch
 export interface DtlsListener {
   /** Once; `srtp` is absent if the peer offered no profile of ours (data channels only). */
   onConnected(srtp: SrtpParameters | undefined): void;
-  /** One application record, a view that the listener may keep. */
-  onData(bytes: Uint8Array): void;
+  /**
+   * The content `bytes[at, at + length)` of one application record, valid during the call and free
+   * to change.
+   */
+  onData(bytes: Uint8Array, at: number, length: number): void;
   /** The peer said goodbye: an authenticated close_notify or fatal alert. */
   onClosed(reason: "close_notify" | "fatal_alert"): void;
   /** `detail` names the step for logs. */

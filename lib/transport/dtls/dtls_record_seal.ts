@@ -1,87 +1,92 @@
 /**
- * Seals and opens DTLS 1.2 records with AES-128-GCM (RFC 5288 §3, RFC 6347 §4.1.2).
+ * Seals and opens the records of epoch 1 in place (RFC 6347 §4.1.2, RFC 5288 §3).
  *
- * Contract: a sequence number is never used twice under one key; what does not open is `undefined`.
+ * Contract: a sequence number is never used twice under one key, and when there is none left
+ * nothing is sealed any more; what is not authentic does not open. Per record nothing is allocated
+ * where the ciphers do not. Whether a number was seen before is asked elsewhere.
  *
  * @module
  */
-import { createCipheriv, createDecipheriv } from "node:crypto";
-import { type DtlsRecord, RECORD_HEADER_BYTES, writeRecord } from "./dtls_records.ts";
-import type { RecordKey } from "./tls_key_schedule.ts";
+import {
+  RECORD_CONTENT_AT,
+  RECORD_OVERHEAD_BYTES,
+  RECORD_TAG_BYTES,
+  type RecordCipher,
+  type RecordCipherFactory,
+  type RecordKey,
+} from "../crypto/record_cipher.ts";
+import {
+  MAX_PLAINTEXT_BYTES,
+  RECORD_HEADER_BYTES,
+  SEQUENCE_LIMIT,
+  writeRecordHeader,
+} from "./dtls_records.ts";
 
-const ALGORITHM = "aes-128-gcm";
-const EXPLICIT_NONCE_BYTES = 8;
-const TAG_BYTES = 16;
-const NONCE_BYTES = 12;
-/** DTLS 1.2 (RFC 6347 §4.1). */
-const VERSION = 0xfefd;
+/** The only one that is sealed, as there is no renegotiation. */
+const EPOCH = 1;
 
 /**
- * Keys and numbers of one direction pair in epoch 1, the only one, as there is no renegotiation. No
- * number is used twice; a record that does not open is `undefined`.
+ * Keys and numbers of one direction pair. No number is used twice; a record that is not authentic
+ * does not open. Holds its ciphers until `close`, after which it does neither.
  */
 export class DtlsRecordSeal {
-  readonly #local: RecordKey;
-  readonly #remote: RecordKey;
+  readonly #sealer: RecordCipher;
+  readonly #opener: RecordCipher;
   /** Next sequence number of ours. */
   #sequence = 0;
 
-  constructor(local: RecordKey, remote: RecordKey) {
-    this.#local = local;
-    this.#remote = remote;
-  }
-
-  /** A whole record of epoch 1. */
-  seal(type: number, body: Uint8Array): Uint8Array {
-    const sequence = this.#sequence++;
-    const sealed = new Uint8Array(EXPLICIT_NONCE_BYTES + body.length + TAG_BYTES);
-    const record = writeRecord(type, 1, sequence, sealed);
-    // The explicit part of the nonce is epoch and sequence number, as they stand in the header.
-    const explicit = record.slice(3, 11);
-    const cipher = createCipheriv(ALGORITHM, this.#local.key, nonceOf(this.#local, explicit));
-    cipher.setAAD(additionalData(explicit, type, body.length));
-    const text = cipher.update(body);
-    cipher.final();
-    record.set(explicit, RECORD_HEADER_BYTES);
-    record.set(text, RECORD_HEADER_BYTES + EXPLICIT_NONCE_BYTES);
-    record.set(cipher.getAuthTag(), record.length - TAG_BYTES);
-    return record;
-  }
-
-  /** The plain content of a record that the peer sealed. */
-  open({ type, epoch, sequence, body }: DtlsRecord): Uint8Array | undefined {
-    const length = body.length - EXPLICIT_NONCE_BYTES - TAG_BYTES;
-    if (length < 0) return undefined;
+  constructor(local: RecordKey, remote: RecordKey, factory: RecordCipherFactory) {
+    this.#sealer = factory(local);
     try {
-      const explicit = body.subarray(0, EXPLICIT_NONCE_BYTES);
-      const header = writeRecord(type, epoch, sequence, new Uint8Array(0)).subarray(3, 11);
-      const key = this.#remote;
-      const decipher = createDecipheriv(ALGORITHM, key.key, nonceOf(key, explicit));
-      decipher.setAAD(additionalData(header, type, length));
-      decipher.setAuthTag(body.subarray(body.length - TAG_BYTES));
-      const text = decipher.update(body.subarray(EXPLICIT_NONCE_BYTES, body.length - TAG_BYTES));
-      decipher.final();
-      return new Uint8Array(text);
-    } catch {
-      return undefined;
+      this.#opener = factory(remote);
+    } catch (error) {
+      this.#sealer.close();
+      throw error;
     }
   }
-}
 
-function nonceOf({ salt }: RecordKey, explicit: Uint8Array): Uint8Array {
-  const nonce = new Uint8Array(NONCE_BYTES);
-  nonce.set(salt);
-  nonce.set(explicit, salt.length);
-  return nonce;
-}
+  /** Goes on from `sequence`, if numbers up to there were used by others. */
+  skipTo(sequence: number): void {
+    this.#sequence = Math.max(this.#sequence, sequence);
+  }
 
-/** Epoch and sequence number, type, version, length of the content (RFC 5246 §6.2.3.3). */
-function additionalData(numbers: Uint8Array, type: number, length: number): Uint8Array {
-  const data = new Uint8Array(13);
-  data.set(numbers);
-  const view = new DataView(data.buffer);
-  view.setUint8(8, type);
-  view.setUint16(9, VERSION);
-  view.setUint16(11, length);
-  return data;
+  /** A whole record around a copy of `body`; `undefined` if it cannot be sealed. */
+  seal(type: number, body: Uint8Array): Uint8Array | undefined {
+    const record = new Uint8Array(RECORD_CONTENT_AT + body.length + RECORD_TAG_BYTES);
+    record.set(body, RECORD_CONTENT_AT);
+    return this.sealInPlace(record, type, body.length) > 0 ? record : undefined;
+  }
+
+  /**
+   * Makes a record of the `length` bytes of content that stand in `bytes` from
+   * {@linkcode RECORD_CONTENT_AT} on. It begins at index 0.
+   *
+   * @returns Its length, or 0 if it has no room or number.
+   */
+  sealInPlace(bytes: Uint8Array, type: number, length: number): number {
+    const end = RECORD_CONTENT_AT + length + RECORD_TAG_BYTES;
+    const fits = length >= 0 && length <= MAX_PLAINTEXT_BYTES && end <= bytes.length;
+    if (!fits || this.#sequence >= SEQUENCE_LIMIT) return 0;
+    writeRecordHeader(bytes, type, EPOCH, this.#sequence++, length + RECORD_OVERHEAD_BYTES);
+    // The explicit part of the nonce is epoch and sequence number, as they stand in the header.
+    for (let i = 0; i < 8; i++) bytes[RECORD_HEADER_BYTES + i] = bytes[3 + i]!;
+    return this.#sealer.seal(bytes, 0, length) ? end : 0;
+  }
+
+  /**
+   * Opens the record `bytes[at, end)` of the peer's. Its content then stands from
+   * `at + `{@linkcode RECORD_CONTENT_AT} on.
+   *
+   * @returns The content's length, or -1 if it is not authentic.
+   */
+  open(bytes: Uint8Array, at: number, end: number): number {
+    const length = end - at - RECORD_CONTENT_AT - RECORD_TAG_BYTES;
+    return length >= 0 && this.#opener.open(bytes, at, length) ? length : -1;
+  }
+
+  /** Lets go of the keys. Idempotent. */
+  close(): void {
+    this.#sealer.close();
+    this.#opener.close();
+  }
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { RECORD_HEADER_BYTES, RECORD_OVERHEAD_BYTES } from "../crypto/record_cipher.ts";
 
 /** Content types of RFC 5246 §6.2.1. */
 export const CONTENT_TYPE = {
@@ -33,23 +34,17 @@ export const HANDSHAKE_TYPE = {
 export const ALERT = { closeNotify: 0, handshakeFailure: 40, badCertificate: 42 } as const;
 export const ALERT_LEVEL = { warning: 1, fatal: 2 } as const;
 
-export const RECORD_HEADER_BYTES = 13;
+export { RECORD_HEADER_BYTES };
 export const HANDSHAKE_HEADER_BYTES = 12;
 /** Largest plaintext of one record (RFC 5246 §6.2.1). */
 export const MAX_PLAINTEXT_BYTES = 16_384;
-/** Explicit nonce and tag that AES-128-GCM adds to a record (RFC 5288 §3). */
-const GCM_OVERHEAD_BYTES = 24;
-/** Records read from one datagram; a flight of five messages needs no more than eight. */
-const MAX_RECORDS = 32;
-
-/** One record; `body` is a view on the datagram. */
-export interface DtlsRecord {
-  readonly type: number;
-  readonly epoch: number;
-  /** 48 bits. */
-  readonly sequence: number;
-  readonly body: Uint8Array;
-}
+/** Sequence numbers have 48 bits (RFC 6347 §4.1). */
+export const SEQUENCE_LIMIT = 2 ** 48;
+/** Fragments read from one record; a flight of five messages needs no more than eight. */
+const MAX_FRAGMENTS = 32;
+const VERSION_HIGH = 0xfe;
+/** Of DTLS 1.2. */
+const VERSION_LOW = 0xfd;
 
 /** One fragment of a handshake message; `bytes` is a view. */
 export interface HandshakeFragment {
@@ -76,25 +71,49 @@ export function packDatagrams(records: readonly Uint8Array[]): Uint8Array[] {
   return datagrams.map((bytes) => Uint8Array.from(bytes));
 }
 
-/** The whole records of a datagram, in order; stops at the first thing that is none. */
-export function readRecords(datagram: Uint8Array): DtlsRecord[] {
-  const records: DtlsRecord[] = [];
-  let at = 0;
-  while (at + RECORD_HEADER_BYTES <= datagram.length && records.length < MAX_RECORDS) {
-    const length = read16(datagram, at + 11);
-    const end = at + RECORD_HEADER_BYTES + length;
-    // Major version 254 is every DTLS; the minor one is 255 in first hellos and 253 afterwards.
-    if (datagram[at + 1] !== 254 || end > datagram.length) break;
-    if (length > MAX_PLAINTEXT_BYTES + GCM_OVERHEAD_BYTES) break;
-    records.push({
-      type: datagram[at]!,
-      epoch: read16(datagram, at + 3),
-      sequence: read48(datagram, at + 5),
-      body: datagram.subarray(at + RECORD_HEADER_BYTES, end),
-    });
-    at = end;
-  }
-  return records;
+/**
+ * Where the whole record that begins at `at` ends within `bytes[0, length)`; -1 if there is none.
+ */
+export function recordEnd(bytes: Uint8Array, at: number, length: number): number {
+  // Major version 254 is every DTLS; the minor one is 255 in first hellos and 253 afterwards.
+  if (at + RECORD_HEADER_BYTES > length || bytes[at + 1] !== VERSION_HIGH) return -1;
+  const bodyLength = read16(bytes, at + 11);
+  const end = at + RECORD_HEADER_BYTES + bodyLength;
+  return end > length || bodyLength > MAX_PLAINTEXT_BYTES + RECORD_OVERHEAD_BYTES ? -1 : end;
+}
+
+/** The epoch of the record at `at`. */
+export function recordEpoch(bytes: Uint8Array, at: number): number {
+  return read16(bytes, at + 3);
+}
+
+/** The sequence number, 48 bits, of the record at `at`. */
+export function recordSequence(bytes: Uint8Array, at: number): number {
+  return read24(bytes, at + 5) * 0x100_0000 + read24(bytes, at + 8);
+}
+
+/** Writes the header of a record that begins at index 0; `sequence` up to 48 bits. */
+export function writeRecordHeader(
+  bytes: Uint8Array,
+  type: number,
+  epoch: number,
+  sequence: number,
+  bodyLength: number,
+): void {
+  const high = Math.floor(sequence / 0x100_0000);
+  bytes[0] = type;
+  bytes[1] = VERSION_HIGH;
+  bytes[2] = VERSION_LOW;
+  bytes[3] = epoch >> 8;
+  bytes[4] = epoch;
+  bytes[5] = high >> 16;
+  bytes[6] = high >> 8;
+  bytes[7] = high;
+  bytes[8] = sequence >> 16;
+  bytes[9] = sequence >> 8;
+  bytes[10] = sequence;
+  bytes[11] = bodyLength >> 8;
+  bytes[12] = bodyLength;
 }
 
 /** A record with a plain body; `sequence` up to 48 bits. */
@@ -105,13 +124,7 @@ export function writeRecord(
   body: Uint8Array,
 ): Uint8Array {
   const record = new Uint8Array(RECORD_HEADER_BYTES + body.length);
-  const view = new DataView(record.buffer);
-  view.setUint8(0, type);
-  view.setUint16(1, 0xfefd);
-  view.setUint16(3, epoch);
-  view.setUint16(5, Math.floor(sequence / 0x1_0000_0000));
-  view.setUint32(7, sequence >>> 0);
-  view.setUint16(11, body.length);
+  writeRecordHeader(record, type, epoch, sequence, body.length);
   record.set(body, RECORD_HEADER_BYTES);
   return record;
 }
@@ -121,7 +134,7 @@ export function readHandshakeFragments(body: Uint8Array): HandshakeFragment[] | 
   const fragments: HandshakeFragment[] = [];
   let at = 0;
   while (at < body.length) {
-    if (at + HANDSHAKE_HEADER_BYTES > body.length || fragments.length === MAX_RECORDS) {
+    if (at + HANDSHAKE_HEADER_BYTES > body.length || fragments.length === MAX_FRAGMENTS) {
       return undefined;
     }
     const length = read24(body, at + 1);
@@ -183,8 +196,4 @@ function read16(bytes: Uint8Array, at: number): number {
 
 function read24(bytes: Uint8Array, at: number): number {
   return (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
-}
-
-function read48(bytes: Uint8Array, at: number): number {
-  return read24(bytes, at) * 0x100_0000 + read24(bytes, at + 3);
 }

@@ -12,7 +12,6 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import {
   ALERT_LEVEL,
   CONTENT_TYPE,
-  type DtlsRecord,
   HANDSHAKE_TYPE,
   type HandshakeFragment,
   packDatagrams,
@@ -20,6 +19,7 @@ import {
   writeHandshake,
   writeRecord,
 } from "./dtls_records.ts";
+import type { DtlsRecordSeal } from "./dtls_record_seal.ts";
 import { isSameSecret } from "./dtls_signatures.ts";
 import { type HandshakeMessage, HandshakeOrder } from "./handshake_order.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
@@ -63,7 +63,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
     this.#drops = options.drops;
     this.#cookie = options.platform.random.bytes(COOKIE_BYTES);
     this.#timer = new FlightTimer(options.platform.timers);
-    this.#server = new WeriftDtlsServer(options.certificate, options.profiles);
+    this.#server = new WeriftDtlsServer(options);
   }
 
   get phase(): string {
@@ -78,8 +78,8 @@ export class DtlsServerHandshake implements DtlsHandshake {
     return this.#phase === "hello" || this.#phase === "keys";
   }
 
-  get hasKeys(): boolean {
-    return this.#server.hasKeys;
+  get records(): DtlsRecordSeal | undefined {
+    return this.#server.records;
   }
 
   get remoteCertificate(): Uint8Array | undefined {
@@ -97,10 +97,6 @@ export class DtlsServerHandshake implements DtlsHandshake {
     if (this.#phase === "hello") this.#onHelloFragment(fragment, epoch);
     else if (this.#phase === "keys") this.#onKeysFragment(fragment, epoch);
     else this.#onLateFragment(fragment);
-  }
-
-  open(record: DtlsRecord): Uint8Array | undefined {
-    return this.#server.open(record);
   }
 
   seal(type: number, body: Uint8Array): Uint8Array | undefined {
@@ -122,6 +118,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
     this.#phase = "ended";
     this.#timer.stop();
     this.#lastFlight = [];
+    this.#server.close();
   }
 
   #onHelloFragment(fragment: HandshakeFragment, epoch: number): void {

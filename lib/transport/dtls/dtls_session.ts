@@ -18,6 +18,8 @@
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { DtlsFingerprint, DtlsRole } from "../../base/media_vocabulary.ts";
 import type { Cancel, Random, Timers } from "../../base/platform.ts";
+import { portableRecordCipher } from "../crypto/portable_record_cipher.ts";
+import { RECORD_CONTENT_AT, type RecordCipherFactory } from "../crypto/record_cipher.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import { type DtlsCertificate, matchesFingerprint } from "./dtls_certificate.ts";
 import { DtlsClientHandshake } from "./dtls_client_handshake.ts";
@@ -27,11 +29,13 @@ import {
   ALERT,
   ALERT_LEVEL,
   CONTENT_TYPE,
-  type DtlsRecord,
-  MAX_PLAINTEXT_BYTES,
   readHandshakeFragments,
-  readRecords,
+  RECORD_HEADER_BYTES,
+  recordEnd,
+  recordEpoch,
+  recordSequence,
 } from "./dtls_records.ts";
+import type { DtlsRecordSeal } from "./dtls_record_seal.ts";
 import { DtlsServerHandshake } from "./dtls_server_handshake.ts";
 import { ReplayWindow } from "../crypto/replay_window.ts";
 import { PORTABLE_SRTP } from "../srtp/srtp_engine.ts";
@@ -48,6 +52,8 @@ export interface DtlsSessionOptions {
   readonly fingerprints?: readonly DtlsFingerprint[];
   /** In order of our preference. The default suits the portable ciphers. */
   readonly srtpProfiles?: readonly SrtpProfile[];
+  /** What seals records. The default is portable. */
+  readonly recordCipherFactory?: RecordCipherFactory;
 }
 
 /** From the first datagram (or `pathReady`) to the verified Finished. */
@@ -55,6 +61,8 @@ export const HANDSHAKE_TIMEOUT_MS = 30_000;
 /** Records of epoch 1 kept while the key exchange is still missing (reordered datagrams). */
 const MAX_EARLY_RECORDS = 8;
 const RECORD_WINDOW = 128;
+/** Records read from one datagram; a flight of five messages needs no more than eight. */
+const MAX_RECORDS = 32;
 
 /** `proven`: handshake done, the description's fingerprints are awaited. */
 type State = "handshake" | "proven" | "connected" | "ended";
@@ -73,7 +81,9 @@ export class DtlsSession {
   /** Made when the role is known, or assumed. */
   #handshake: DtlsHandshake | undefined;
   #fingerprints: readonly DtlsFingerprint[];
-  #early: DtlsRecord[] = [];
+  #early: Uint8Array[] = [];
+  /** From connection to the end. */
+  #records: DtlsRecordSeal | undefined;
   #cancelTimeout: Cancel | undefined;
 
   constructor(options: DtlsSessionOptions) {
@@ -128,27 +138,39 @@ export class DtlsSession {
     }
   }
 
-  /** Takes one datagram of DTLS. Whatever its bytes are, only this session is affected. */
-  receive(datagram: Uint8Array): void {
+  /**
+   * Takes one datagram of DTLS, `bytes[0, length)`, which is opened in place and not kept. Whatever
+   * its bytes are, only this session is affected.
+   */
+  receive(bytes: Uint8Array, length: number = bytes.length): void {
     if (this.#state === "ended") return;
     this.pathReady();
-    this.#guarded(() => {
-      const records = readRecords(datagram);
-      if (records.length === 0) this.#drops.count("dtls_malformed");
-      for (const record of records) this.#onRecord(record);
-    });
+    try {
+      this.#onDatagram(bytes, length);
+    } catch {
+      this.#fail("dtls_failed", "internal error");
+    }
   }
 
   /**
-   * Sends one record of application data; `false` before connection, after the end, or if too
-   * large.
+   * Sends one record of application data, which is copied; `false` before connection, after the
+   * end, or if too large.
    */
-  sendData(bytes: Uint8Array): boolean {
-    if (this.#state !== "connected" || bytes.length > MAX_PLAINTEXT_BYTES) return false;
-    const record = this.#handshake?.seal(CONTENT_TYPE.applicationData, bytes);
+  sendData(bytes: Uint8Array, length: number = bytes.length): boolean {
+    const record = this.#records?.seal(CONTENT_TYPE.applicationData, bytes.subarray(0, length));
     if (record === undefined) return false;
     this.#options.send(record);
     return true;
+  }
+
+  /**
+   * Makes a record of the `length` bytes of application data that stand in `bytes` from
+   * `RECORD_CONTENT_AT` on, for the caller to send. It begins at index 0.
+   *
+   * @returns Its length; 0 before connection, after the end, or if it has no room.
+   */
+  sealData(bytes: Uint8Array, length: number): number {
+    return this.#records?.sealInPlace(bytes, CONTENT_TYPE.applicationData, length) ?? 0;
   }
 
   /** Exported keying material (RFC 5705 §4), once connected. */
@@ -175,11 +197,13 @@ export class DtlsSession {
 
   #begin(role: DtlsRole): DtlsHandshake {
     const { certificate, platform, send, srtpProfiles } = this.#options;
+    const { recordCipherFactory = portableRecordCipher } = this.#options;
     const options: HandshakeOptions = {
       certificate,
       platform,
       drops: this.#drops,
       profiles: srtpProfiles ?? PORTABLE_SRTP.profiles,
+      recordCipherFactory,
       owner: {
         send,
         proven: () => this.#proven(),
@@ -193,42 +217,56 @@ export class DtlsSession {
       : new DtlsClientHandshake(options);
   }
 
-  #onRecord(record: DtlsRecord): void {
-    if (this.#state === "ended") return;
-    const handshake = this.#handshake ?? this.#begin(this.#role);
-    if (record.epoch === 0) return this.#onPlainRecord(handshake, record);
-    if (record.epoch !== 1) return this.#drops.count("dtls_unknown_epoch");
-    if (!handshake.hasKeys) {
-      if (this.#early.length === MAX_EARLY_RECORDS) return this.#drops.count("dtls_early_record");
-      this.#early.push({ ...record, body: record.body.slice() });
-      return;
+  /** The whole records of a datagram, in order, up to the first thing that is none. */
+  #onDatagram(bytes: Uint8Array, length: number): void {
+    let at = 0;
+    for (let count = 0; count < MAX_RECORDS; count++) {
+      const end = recordEnd(bytes, at, length);
+      if (end < 0) break;
+      this.#onRecord(bytes, at, end);
+      at = end;
     }
-    this.#onSealedRecord(handshake, record);
+    if (at === 0) this.#drops.count("dtls_malformed");
   }
 
-  #onPlainRecord(handshake: DtlsHandshake, record: DtlsRecord): void {
-    if (record.type === CONTENT_TYPE.changeCipherSpec) return; // the epoch says it already
-    if (record.type !== CONTENT_TYPE.handshake) return this.#drops.count("dtls_plaintext_record");
+  #onRecord(bytes: Uint8Array, at: number, end: number): void {
+    if (this.#state === "ended") return;
+    const epoch = recordEpoch(bytes, at);
+    if (epoch === 0) return this.#onPlainRecord(bytes, at, end);
+    if (epoch !== 1) return this.#drops.count("dtls_unknown_epoch");
+    const records = this.#records ?? this.#handshake?.records;
+    if (records !== undefined) return this.#onSealedRecord(records, bytes, at, end);
+    if (this.#early.length === MAX_EARLY_RECORDS) return this.#drops.count("dtls_early_record");
+    this.#early.push(bytes.slice(at, end));
+  }
+
+  #onPlainRecord(bytes: Uint8Array, at: number, end: number): void {
+    const handshake = this.#handshake ?? this.#begin(this.#role);
+    const type = bytes[at];
+    if (type === CONTENT_TYPE.changeCipherSpec) return; // the epoch says it already
+    if (type !== CONTENT_TYPE.handshake) return this.#drops.count("dtls_plaintext_record");
     if (!handshake.takesPlain) return this.#drops.count("dtls_plaintext_late");
-    this.#onFragments(handshake, record);
-    if (!handshake.hasKeys) return;
+    this.#onFragments(handshake, bytes.subarray(at + RECORD_HEADER_BYTES, end), 0);
+    if (handshake.records === undefined) return;
     // Records that overtook the key exchange.
-    for (const early of this.#early.splice(0)) this.#onRecord(early);
+    for (const early of this.#early.splice(0)) this.#onRecord(early, 0, early.length);
   }
 
-  #onSealedRecord(handshake: DtlsHandshake, record: DtlsRecord): void {
-    if (!this.#window.isFresh(record.sequence)) return this.#drops.count("dtls_replayed");
-    const body = handshake.open(record);
-    if (body === undefined) return this.#drops.count("dtls_bad_record");
-    this.#window.accept(record.sequence);
-    switch (record.type) {
+  #onSealedRecord(records: DtlsRecordSeal, bytes: Uint8Array, at: number, end: number): void {
+    const sequence = recordSequence(bytes, at);
+    if (!this.#window.isFresh(sequence)) return this.#drops.count("dtls_replayed");
+    const length = records.open(bytes, at, end);
+    if (length < 0) return this.#drops.count("dtls_bad_record");
+    this.#window.accept(sequence);
+    const from = at + RECORD_CONTENT_AT;
+    switch (bytes[at]) {
       case CONTENT_TYPE.handshake:
-        return this.#onFragments(handshake, { ...record, body });
+        return this.#onFragments(this.#handshake!, bytes.subarray(from, from + length), 1);
       case CONTENT_TYPE.alert:
-        return this.#onAlert(body);
+        return this.#onAlert(bytes.subarray(from, from + length));
       case CONTENT_TYPE.applicationData:
         if (this.#state !== "connected") return this.#drops.count("dtls_early_data");
-        return this.#options.listener.onData(body);
+        return this.#options.listener.onData(bytes, from, length);
       default:
         this.#drops.count("dtls_unknown_content");
     }
@@ -250,10 +288,10 @@ export class DtlsSession {
     }
   }
 
-  #onFragments(handshake: DtlsHandshake, record: DtlsRecord): void {
-    const fragments = readHandshakeFragments(record.body);
+  #onFragments(handshake: DtlsHandshake, body: Uint8Array, epoch: number): void {
+    const fragments = readHandshakeFragments(body);
     if (fragments === undefined) return this.#drops.count("dtls_malformed");
-    for (const fragment of fragments) handshake.receive(fragment, record.epoch);
+    for (const fragment of fragments) handshake.receive(fragment, epoch);
   }
 
   #proven(): void {
@@ -272,6 +310,7 @@ export class DtlsSession {
     if (!this.#peerMatches()) return this.#fail("fingerprint_mismatch", "handshake");
     this.#cancelTimeout?.();
     this.#state = "connected";
+    this.#records = this.#handshake?.records;
     const profile = this.#handshake?.srtpProfile;
     if (profile === undefined) return this.#options.listener.onConnected(undefined);
     const length = keyingMaterialBytes(profile);
@@ -304,6 +343,7 @@ export class DtlsSession {
     this.#state = "ended";
     this.#cancelTimeout?.();
     this.#handshake?.end();
+    this.#records = undefined;
     this.#early = [];
   }
 }

@@ -6,19 +6,10 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash, createHmac } from "node:crypto";
+import { RECORD_KEY_BYTES, RECORD_SALT_BYTES, type RecordKey } from "../crypto/record_cipher.ts";
 
 const MASTER_SECRET_BYTES = 48;
 const VERIFY_DATA_BYTES = 12;
-/** AES-128-GCM (RFC 5288 §3): a key and the fixed part of the nonce for each direction. */
-const KEY_BYTES = 16;
-const SALT_BYTES = 4;
-
-/** One direction's key of AES-128-GCM. */
-export interface RecordKey {
-  readonly key: Uint8Array;
-  /** The four bytes of the nonce that stay. */
-  readonly salt: Uint8Array;
-}
 
 /** Both random values of a handshake, 32 bytes each. */
 export interface HandshakeRandoms {
@@ -49,11 +40,17 @@ export function recordKeys(
   randoms: HandshakeRandoms,
 ): { readonly client: RecordKey; readonly server: RecordKey } {
   const seed = join(randoms.server, randoms.client);
-  const block = prf(master, "key expansion", seed, 2 * (KEY_BYTES + SALT_BYTES));
-  const salts = 2 * KEY_BYTES;
+  const block = prf(master, "key expansion", seed, 2 * (RECORD_KEY_BYTES + RECORD_SALT_BYTES));
+  const salts = 2 * RECORD_KEY_BYTES;
   return {
-    client: { key: block.slice(0, KEY_BYTES), salt: block.slice(salts, salts + SALT_BYTES) },
-    server: { key: block.slice(KEY_BYTES, salts), salt: block.slice(salts + SALT_BYTES) },
+    client: {
+      key: block.slice(0, RECORD_KEY_BYTES),
+      salt: block.slice(salts, salts + RECORD_SALT_BYTES),
+    },
+    server: {
+      key: block.slice(RECORD_KEY_BYTES, salts),
+      salt: block.slice(salts + RECORD_SALT_BYTES),
+    },
   };
 }
 

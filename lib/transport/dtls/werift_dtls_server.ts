@@ -1,10 +1,10 @@
 /**
- * werift's DTLS server, reduced to what it does well: choosing parameters, the key schedule, and
- * sealing records. Ordering, authentication, retransmission and timers are ours
- * (`dtls_server_handshake.ts`).
+ * werift's DTLS server, reduced to what it does well: choosing parameters and the key schedule.
+ * Ordering, authentication, retransmission and timers are ours (`dtls_server_handshake.ts`), and so
+ * are the records that its keys seal (`dtls_record_seal.ts`).
  *
  * Contract: nothing here starts a timer or leaves a rejected promise; a handshake step that werift
- * refuses is `false`, and a record that does not open is `undefined`.
+ * refuses is `false`.
  *
  * @module
  */
@@ -13,28 +13,36 @@ import { sign } from "node:crypto";
 import { CipherContext, DtlsServer } from "werift";
 import type { DtlsCertificate } from "./dtls_certificate.ts";
 import {
+  RECORD_SALT_BYTES,
+  type RecordCipherFactory,
+  type RecordKey,
+} from "../crypto/record_cipher.ts";
+import { DtlsRecordSeal } from "./dtls_record_seal.ts";
+import {
   CONTENT_TYPE,
-  type DtlsRecord,
   HANDSHAKE_TYPE,
   RECORD_HEADER_BYTES,
+  recordSequence,
   writeHandshake,
-  writeRecord,
 } from "./dtls_records.ts";
 import { isSameSecret, isSignedBy, privateKeyOf } from "./dtls_signatures.ts";
 import type { HandshakeMessage } from "./handshake_order.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
 import { useNativeKeyExchange } from "./werift_key_exchange.ts";
 
-/** DTLS 1.2 on the wire (RFC 6347 §4.1). */
-const DTLS_1_2 = { major: 254, minor: 253 } as const;
 /** werift's name for the client's side of the key schedule. */
 const CLIENT_SESSION = 1;
-/** Explicit nonce (8) and tag (16) of AES-GCM, RFC 5288 §3. */
-const GCM_OVERHEAD_BYTES = 24;
 
 type WeriftOptions = ConstructorParameters<typeof DtlsServer>[0];
 type WeriftHandshake = Parameters<DtlsServer["onHandleHandshakes"]>[0][number];
-type WeriftPacket = Parameters<CipherContext["encryptPacket"]>[0];
+
+/** What werift's cipher keeps of the key block; the nonces begin with the salts (RFC 5288 §3). */
+interface WeriftKeys {
+  readonly clientWriteKey: Uint8Array;
+  readonly serverWriteKey: Uint8Array;
+  readonly clientNonce: Uint8Array;
+  readonly serverNonce: Uint8Array;
+}
 
 /**
  * Thrown into werift as it writes ServerHelloDone. Everything of flight 4 is done by then except
@@ -42,19 +50,28 @@ type WeriftPacket = Parameters<CipherContext["encryptPacket"]>[0];
  */
 const FLIGHT_TAKEN = new Error("flight 4 was taken");
 
+export interface WeriftDtlsServerOptions {
+  readonly certificate: DtlsCertificate;
+  /** In order of our preference. */
+  readonly profiles: readonly SrtpProfile[];
+  readonly recordCipherFactory: RecordCipherFactory;
+}
+
 /**
  * The key schedule of one handshake, once. Nothing rejects or throws for a peer's bytes: a refused
- * step is `false`, a record that does not open `undefined`.
+ * step is `false`.
  */
 export class WeriftDtlsServer {
   readonly #server: DtlsServer;
+  readonly #recordCipherFactory: RecordCipherFactory;
   #written: Uint8Array[] = [];
-  /** Next epoch-1 sequence number. */
-  #sequence = 0;
+  #records: DtlsRecordSeal | undefined;
   #connected = false;
 
-  constructor(certificate: DtlsCertificate, profiles: readonly SrtpProfile[]) {
+  constructor(options: WeriftDtlsServerOptions) {
     useNativeKeyExchange();
+    const { certificate, profiles } = options;
+    this.#recordCipherFactory = options.recordCipherFactory;
     this.#server = new DtlsServer({
       transport: {
         type: "udp",
@@ -104,7 +121,13 @@ export class WeriftDtlsServer {
   /** Computes the master secret and the record keys; `false` for a bad key share. */
   takeKeyExchange(message: HandshakeMessage): boolean {
     this.#handle(message);
-    return this.hasKeys;
+    const { masterSecret, cipher } = this.#server.cipher;
+    if (masterSecret === undefined || cipher === undefined) return false;
+    const keys = cipher as unknown as WeriftKeys;
+    const server = recordKey(keys.serverWriteKey, keys.serverNonce);
+    const client = recordKey(keys.clientWriteKey, keys.clientNonce);
+    this.#records = new DtlsRecordSeal(server, client, this.#recordCipherFactory);
+    return true;
   }
 
   /** Whether the client holds its certificate's private key (RFC 5246 §7.4.8). */
@@ -137,9 +160,9 @@ export class WeriftDtlsServer {
         const flight = this.#written;
         this.#written = [];
         if (flight.length !== 2) return done(undefined);
-        // werift counts epoch 1 from zero again after its Finished; using that number a second time
-        // under the same key would break GCM, so we count on from it ourselves.
-        this.#sequence = Buffer.from(flight[1]!).readUIntBE(5, 6) + 1;
+        // werift sealed its Finished itself; using that number a second time under the same key
+        // would break GCM, so we count on from it.
+        this.#records!.skipTo(recordSequence(flight[1]!, 0) + 1);
         this.#connected = true;
         done(flight);
       },
@@ -147,10 +170,9 @@ export class WeriftDtlsServer {
     );
   }
 
-  /** Whether epoch-1 records can be opened. */
-  get hasKeys(): boolean {
-    return this.#server.cipher.masterSecret !== undefined &&
-      this.#server.cipher.cipher !== undefined;
+  /** What opens epoch-1 records, once there are keys. */
+  get records(): DtlsRecordSeal | undefined {
+    return this.#records;
   }
 
   /** The client's certificate in DER. */
@@ -168,24 +190,14 @@ export class WeriftDtlsServer {
     return new Uint8Array(this.#server.exportKeyingMaterial(label, length));
   }
 
-  /** Opens an epoch-1 record. */
-  open(record: DtlsRecord): Uint8Array | undefined {
-    if (!this.hasKeys || record.body.length < GCM_OVERHEAD_BYTES) return undefined;
-    try {
-      return this.#server.cipher.decryptPacket(
-        toPacket(record.type, record.epoch, record.sequence, record.body),
-      );
-    } catch {
-      return undefined;
-    }
-  }
-
   /** Seals a record of epoch 1; `undefined` before the handshake is done. */
   seal(type: number, body: Uint8Array): Uint8Array | undefined {
-    if (!this.#connected) return undefined;
-    const sequence = this.#sequence++;
-    const sealed = this.#server.cipher.encryptPacket(toPacket(type, 1, sequence, body));
-    return writeRecord(type, 1, sequence, sealed.fragment);
+    return this.#connected ? this.#records?.seal(type, body) : undefined;
+  }
+
+  /** Lets go of the keys. Idempotent. */
+  close(): void {
+    this.#records?.close();
   }
 
   #transcript(): Buffer {
@@ -228,16 +240,7 @@ function toWerift({ type, messageSeq, body }: HandshakeMessage): WeriftHandshake
   return message as unknown as WeriftHandshake;
 }
 
-function toPacket(type: number, epoch: number, sequence: number, body: Uint8Array): WeriftPacket {
-  const packet = {
-    recordLayerHeader: {
-      contentType: type,
-      protocolVersion: { ...DTLS_1_2 },
-      epoch,
-      sequenceNumber: sequence,
-      contentLen: body.length,
-    },
-    fragment: Buffer.from(body),
-  };
-  return packet as unknown as WeriftPacket;
+/** @param nonce Salt and explicit part; werift writes the latter anew for each record. */
+function recordKey(key: Uint8Array, nonce: Uint8Array): RecordKey {
+  return { key: Uint8Array.from(key), salt: nonce.slice(0, RECORD_SALT_BYTES) };
 }

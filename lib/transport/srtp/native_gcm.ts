@@ -5,14 +5,8 @@
  */
 import type { Libcrypto, LibcryptoCalls } from "../crypto/libcrypto.ts";
 import { addressOf } from "../crypto/native_address.ts";
-import {
-  nativeScratch,
-  RTCP_DATA_BYTES,
-  saltWords,
-  setIv,
-  setRtcpData,
-  setTagParam,
-} from "./native_scratch.ts";
+import { GET_TAG, SET_TAG, setTagParam } from "../crypto/native_tag.ts";
+import { nativeScratch, RTCP_DATA_BYTES, saltWords, setIv, setRtcpData } from "./native_scratch.ts";
 import type { SrtpCipher } from "./srtp_cipher.ts";
 import { SRTP_PROFILE, type SrtpSessionKeys } from "./srtp_keys.ts";
 import {
@@ -24,9 +18,6 @@ import {
   writeUint32,
 } from "./srtp_layout.ts";
 
-/** `EVP_CTRL_AEAD_GET_TAG` and `EVP_CTRL_AEAD_SET_TAG` of `openssl/evp.h`. */
-const GET_TAG = 0x10;
-const SET_TAG = 0x11;
 const OPENS = 0;
 const SEALS = 1;
 

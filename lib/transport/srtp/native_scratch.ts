@@ -1,5 +1,5 @@
 /**
- * The memory through which SRTP hands small things to libcrypto: IVs, the state of a hash, tags.
+ * The memory through which SRTP hands small things to libcrypto: IVs and the state of a hash.
  *
  * All ciphers of a thread share it, because one packet is worked on at a time and nothing in it has
  * to outlive that.
@@ -7,35 +7,29 @@
  * @module
  */
 import { addressOf } from "../crypto/native_address.ts";
+import { tagParam } from "../crypto/native_tag.ts";
 import { SHA1_BLOCK_BYTES, SHA1_DIGEST_BYTES } from "../crypto/sha1.ts";
-import { GCM_TAG_BYTES, RTCP_HEADER_BYTES, RTCP_INDEX_BYTES, swapBytes } from "./srtp_layout.ts";
+import { RTCP_HEADER_BYTES, RTCP_INDEX_BYTES, swapBytes } from "./srtp_layout.ts";
 
 /** Where things stand, bytes from the start. */
 const IV = 0;
 /** A GCM IV has 12 bytes; from here its words are those of AES-CM's. */
 const GCM_IV = IV + 2;
 const RTCP_DATA = 16;
-const TAG_NAME = 32;
-/** `OSSL_PARAM tag[2]` (`openssl/core.h`): what it is, and the end of the list. */
-const TAG_PARAM = 64;
 /** `SHA_CTX` (`openssl/sha.h`), 96 bytes. */
-const SHA = 160;
+const SHA = 32;
 /** The block that an HMAC's outer hash takes: the inner digest and padding. */
-const OUTER = 256;
+const OUTER = 128;
 const TOTAL_BYTES = OUTER + SHA1_BLOCK_BYTES;
-
-const OSSL_PARAM_OCTET_STRING = 5;
 
 const bytes = new Uint8Array(TOTAL_BYTES);
 const words = new Int32Array(bytes.buffer);
-const addresses = new BigUint64Array(bytes.buffer);
 
 const SHA_WORD = SHA >> 2;
 /** Low and high word of the number of bits hashed. */
 const SHA_BITS_WORD = SHA_WORD + 5;
 /** How many bytes of data wait for the rest of their block. */
 const SHA_PENDING_WORD = SHA_WORD + 23;
-const TAG_PARAM_DATA = (TAG_PARAM + 16) >> 3;
 
 /** Addresses of the parts; made once the library is used, as it takes the permission. */
 export class NativeScratch {
@@ -56,14 +50,10 @@ export class NativeScratch {
     this.rtcpData = base + BigInt(RTCP_DATA);
     this.sha = base + BigInt(SHA);
     this.outer = base + BigInt(OUTER);
-    this.tagParam = base + BigInt(TAG_PARAM);
+    this.tagParam = tagParam();
     const view = new DataView(bytes.buffer);
     bytes[OUTER + SHA1_DIGEST_BYTES] = 0x80;
     view.setUint16(OUTER + SHA1_BLOCK_BYTES - 2, (SHA1_BLOCK_BYTES + SHA1_DIGEST_BYTES) * 8);
-    bytes.set(new TextEncoder().encode("tag\0"), TAG_NAME);
-    addresses[TAG_PARAM >> 3] = base + BigInt(TAG_NAME);
-    view.setUint32(TAG_PARAM + 8, OSSL_PARAM_OCTET_STRING, true);
-    addresses[(TAG_PARAM + 24) >> 3] = BigInt(GCM_TAG_BYTES);
   }
 }
 
@@ -101,11 +91,6 @@ export function setRtcpData(packet: Uint8Array, indexWord: number): void {
   words[(RTCP_DATA + RTCP_HEADER_BYTES) >> 2] = swapBytes(indexWord);
 }
 export const RTCP_DATA_BYTES = RTCP_HEADER_BYTES + RTCP_INDEX_BYTES;
-
-/** Points `tagParam` at the 16 bytes from `address` on. */
-export function setTagParam(address: bigint): void {
-  addresses[TAG_PARAM_DATA] = address;
-}
 
 /** Makes the hash that of one block, after which it had this state, and nothing more. */
 export function setShaAfterBlock(state: Int32Array): void {

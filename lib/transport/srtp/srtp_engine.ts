@@ -6,6 +6,9 @@
  */
 import { SfuError } from "../../base/errors.ts";
 import { type LibcryptoResult, openLibcrypto } from "../crypto/libcrypto.ts";
+import { nativeRecordCipherFactory } from "../crypto/native_record_cipher.ts";
+import { portableRecordCipher } from "../crypto/portable_record_cipher.ts";
+import type { RecordCipherFactory } from "../crypto/record_cipher.ts";
 import { nativeCipherFactory } from "./native_srtp.ts";
 import { portableCipher } from "./portable_srtp.ts";
 import type { SrtpCipherFactory } from "./srtp_cipher.ts";
@@ -21,6 +24,8 @@ export interface SrtpEngine {
   /** For the start line: the library's version, or why it is not used. */
   readonly detail: string;
   readonly cipherFactory: SrtpCipherFactory;
+  /** For what goes by DTLS once it is connected: data. */
+  readonly recordCipherFactory: RecordCipherFactory;
   /** In order of preference; a peer's order is of no account. */
   readonly profiles: readonly SrtpProfile[];
 }
@@ -41,7 +46,13 @@ const NATIVE_PROFILES: readonly SrtpProfile[] = [
 ];
 
 function portable(detail: string): SrtpEngine {
-  return { name: "portable", detail, cipherFactory: portableCipher, profiles: PORTABLE_PROFILES };
+  return {
+    name: "portable",
+    detail,
+    cipherFactory: portableCipher,
+    recordCipherFactory: portableRecordCipher,
+    profiles: PORTABLE_PROFILES,
+  };
 }
 
 /** For every platform, and the default everywhere. */
@@ -77,5 +88,15 @@ export function nativeSrtp(libcrypto: LibcryptoResult): NativeResult {
     return { ok: false, reason: `libcrypto: ${library.version} computes something else than SRTP` };
   }
   const detail = library.version;
-  return { ok: true, engine: { name: "native", detail, cipherFactory, profiles: NATIVE_PROFILES } };
+  const recordCipherFactory = nativeRecordCipherFactory(library);
+  return {
+    ok: true,
+    engine: {
+      name: "native",
+      detail,
+      cipherFactory,
+      recordCipherFactory,
+      profiles: NATIVE_PROFILES,
+    },
+  };
 }

@@ -70,7 +70,8 @@ async function handshake(
         srtp = parameters;
         outcome.resolve("connected");
       },
-      onData: (bytes) => data.resolve(new TextDecoder().decode(bytes)),
+      onData: (bytes, at, length) =>
+        data.resolve(new TextDecoder().decode(bytes.subarray(at, at + length))),
       onClosed: closed.resolve,
       onFailed: (reason, detail) => outcome.resolve(`${reason}: ${detail}`),
     },
@@ -200,7 +201,8 @@ async function handshakeAsClient(
         srtp = parameters;
         outcome.resolve("connected");
       },
-      onData: (bytes) => data.resolve(new TextDecoder().decode(bytes)),
+      onData: (bytes, at, length) =>
+        data.resolve(new TextDecoder().decode(bytes.subarray(at, at + length))),
       onClosed: (reason) => data.resolve(reason),
       onFailed: (reason, detail) => outcome.resolve(`${reason}: ${detail}`),
     },

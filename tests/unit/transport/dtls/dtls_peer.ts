@@ -74,7 +74,8 @@ export class DtlsPair {
           this.srtp = srtp;
           resolve("connected");
         },
-        onData: (bytes) => this.received.push(new TextDecoder().decode(bytes)),
+        onData: (bytes, at, length) =>
+          this.received.push(new TextDecoder().decode(bytes.subarray(at, at + length))),
         onClosed: (reason) => this.closed.push(reason),
         onFailed: (reason, detail) => resolve(`${reason}: ${detail}`),
       },
@@ -87,7 +88,7 @@ export class DtlsPair {
       send: (bytes: Uint8Array) => {
         const datagram = Uint8Array.from(bytes);
         this.fromClient.push(datagram);
-        toServer(datagram, (copy) => queueMicrotask(() => this.session.receive(copy)));
+        toServer(datagram, (copy) => queueMicrotask(() => this.session.receive(copy.slice())));
         return Promise.resolve();
       },
       close: () => Promise.resolve(),

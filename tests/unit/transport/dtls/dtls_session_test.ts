@@ -3,15 +3,12 @@ import { Buffer } from "node:buffer";
 import { denoPlatform } from "../../../../lib/base/deno_platform.ts";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import { createCertificate } from "../../../../lib/transport/dtls/dtls_certificate.ts";
-import {
-  CONTENT_TYPE,
-  readRecords,
-  writeRecord,
-} from "../../../../lib/transport/dtls/dtls_records.ts";
+import { CONTENT_TYPE, writeRecord } from "../../../../lib/transport/dtls/dtls_records.ts";
 import { DtlsSession, HANDSHAKE_TIMEOUT_MS } from "../../../../lib/transport/dtls/dtls_session.ts";
 import { keyingMaterialBytes } from "../../../../lib/transport/srtp/srtp_keys.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
+import { readRecords } from "./sent_records.ts";
 import { DtlsPair, type PeerOptions, within, WITHOUT_SANITIZERS } from "./dtls_peer.ts";
 
 const [server, alice, mallory] = await Promise.all([

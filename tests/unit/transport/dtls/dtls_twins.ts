@@ -7,6 +7,8 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { DtlsFingerprint } from "../../../../lib/base/media_vocabulary.ts";
+import { portableRecordCipher } from "../../../../lib/transport/crypto/portable_record_cipher.ts";
+import type { RecordCipherFactory } from "../../../../lib/transport/crypto/record_cipher.ts";
 import type { DtlsCertificate } from "../../../../lib/transport/dtls/dtls_certificate.ts";
 import { DtlsSession } from "../../../../lib/transport/dtls/dtls_session.ts";
 import type { SrtpParameters, SrtpProfile } from "../../../../lib/transport/srtp/srtp_keys.ts";
@@ -29,6 +31,10 @@ export class DtlsEnd {
   readonly received: string[] = [];
   srtp: SrtpParameters | undefined;
   readonly session: DtlsSession;
+  /** What becomes of what it hears. */
+  onData = (bytes: Uint8Array, at: number, length: number): void => {
+    this.received.push(new TextDecoder().decode(bytes.subarray(at, at + length)));
+  };
   /** What becomes of what it sends. */
   tamper: Tamper = (datagram, deliver) => deliver(datagram);
   peer: DtlsEnd | undefined;
@@ -38,12 +44,14 @@ export class DtlsEnd {
     certificate: DtlsCertificate,
     fingerprints: readonly DtlsFingerprint[],
     srtpProfiles?: readonly SrtpProfile[],
+    recordCipherFactory: RecordCipherFactory = portableRecordCipher,
   ) {
     this.session = new DtlsSession({
       certificate,
       platform,
       drops: this.drops,
       fingerprints,
+      recordCipherFactory,
       ...(srtpProfiles === undefined ? {} : { srtpProfiles }),
       send: (datagram) => {
         this.sent.push(datagram.slice());
@@ -57,7 +65,7 @@ export class DtlsEnd {
           this.srtp = srtp;
           this.events.push("connected");
         },
-        onData: (bytes) => this.received.push(new TextDecoder().decode(bytes)),
+        onData: (bytes, at, length) => this.onData(bytes, at, length),
         onClosed: (reason) => this.events.push(`closed: ${reason}`),
         onFailed: (reason, detail) => this.events.push(`failed: ${reason}: ${detail}`),
       },
@@ -77,6 +85,8 @@ export interface TwinsOptions {
   readonly fingerprints?: readonly DtlsFingerprint[];
   readonly clientProfiles?: readonly SrtpProfile[];
   readonly serverProfiles?: readonly SrtpProfile[];
+  /** What seals the records of both; default: portable. */
+  readonly recordCipherFactory?: RecordCipherFactory;
 }
 
 /**
@@ -91,12 +101,20 @@ export class DtlsTwins {
   constructor(options: TwinsOptions) {
     const { client, server, fingerprints = [server.fingerprint] } = options;
     this.platform = new VirtualPlatform(options.seed ?? 1);
-    this.client = new DtlsEnd(this.platform, client, fingerprints, options.clientProfiles);
+    const ciphers = options.recordCipherFactory;
+    this.client = new DtlsEnd(
+      this.platform,
+      client,
+      fingerprints,
+      options.clientProfiles,
+      ciphers,
+    );
     this.server = new DtlsEnd(
       this.platform,
       server,
       [client.fingerprint],
       options.serverProfiles,
+      ciphers,
     );
     this.client.peer = this.server;
     this.server.peer = this.client;

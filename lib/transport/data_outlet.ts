@@ -1,0 +1,59 @@
+/**
+ * Where the SCTP packets of one peer connection leave: sealed in the room that the path in use
+ * lends.
+ *
+ * Contract: before the handshake, or without a proven path, nothing is lent and nothing is sent.
+ * Per packet there is no copy but the caller's own, and no allocation where the ciphers make none.
+ *
+ * @module
+ */
+import { RECORD_CONTENT_AT, RECORD_TAG_BYTES } from "./crypto/record_cipher.ts";
+import { SendKind } from "./datagrams/datagrams.ts";
+import type { DtlsSession } from "./dtls/dtls_session.ts";
+import type { NetworkPath } from "./ice/network_path.ts";
+
+/** One connection's way out for data. Lends and sends nothing before it has keys and a path. */
+export class DataOutlet {
+  readonly #route: { readonly mediaPath: NetworkPath | undefined };
+  readonly #dtls: DtlsSession;
+  /** Lent by the path in use for the next packet. */
+  #reserved: Uint8Array | undefined;
+
+  /** @param route Says which path is in use. */
+  constructor(route: { readonly mediaPath: NetworkPath | undefined }, dtls: DtlsSession) {
+    this.#route = route;
+    this.#dtls = dtls;
+  }
+
+  /**
+   * Where the next packet is written, from `RECORD_CONTENT_AT` on, with `RECORD_TAG_BYTES` left
+   * behind it. `undefined` if nothing can be sent now. Valid until anything is sent by anybody, and
+   * may be left unused.
+   */
+  reserve(): Uint8Array | undefined {
+    if (!this.#dtls.connected) return undefined;
+    return this.#reserved = this.#route.mediaPath?.reserve();
+  }
+
+  /** Seals and sends the `length` bytes of packet in the reserved room; `false` if it could not. */
+  commit(length: number): boolean {
+    const path = this.#route.mediaPath;
+    const room = this.#reserved;
+    this.#reserved = undefined;
+    if (path === undefined || room === undefined) return false;
+    const sealed = this.#dtls.sealData(room, length);
+    if (sealed > 0) path.commit(sealed, SendKind.other);
+    return sealed > 0;
+  }
+
+  /** Sends a copy of the packet `bytes[0, length)`; `false` if it could not. */
+  send(bytes: Uint8Array, length: number = bytes.length): boolean {
+    const room = this.reserve();
+    if (room === undefined) return false;
+    if (RECORD_CONTENT_AT + length + RECORD_TAG_BYTES > room.length) {
+      return this.#dtls.sendData(bytes, length); // longer than any path's lent room
+    }
+    room.set(length === bytes.length ? bytes : bytes.subarray(0, length), RECORD_CONTENT_AT);
+    return this.commit(length);
+  }
+}
