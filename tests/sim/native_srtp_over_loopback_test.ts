@@ -13,8 +13,8 @@ import { receptionReports, senderReportOf, senderReports } from "../support/wire
 import { WireRoom } from "../support/wire/wire_room.ts";
 
 const AUDIO = "audio-1" as UpTrackId;
-/** Contexts a connection holds: RTP and RTCP, both ways. */
-const CONTEXTS_EACH = 4;
+/** Contexts a connection holds: RTP, RTCP and DTLS records, both ways. */
+const CONTEXTS_EACH = 6;
 
 /** Registers a test on a room with native ciphers. werift's client keeps timers: no sanitizers. */
 function nativeRoomTest(name: string, body: (room: WireRoom) => Promise<void>): void {
