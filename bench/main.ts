@@ -14,27 +14,55 @@ import { measureTable, SFUS } from "./forwarding/forwarding_table.ts";
 import { SCENARIOS } from "./forwarding/scenarios.ts";
 import { soak } from "./forwarding/soak.ts";
 import { measureWorkers } from "./forwarding/workers_speedup.ts";
+import { LOAD_SCENARIOS, USUAL_LOADS } from "./real_loads/load_scenarios.ts";
+import { measureLoads } from "./real_loads/load_table.ts";
+import { peerServer, roomwire } from "./real_loads/server_under_load.ts";
+import { drawLoads } from "./report/load_plot.ts";
+import * as loadRows from "./report/load_rows.ts";
 import { drawReport } from "./report/plot.ts";
 import { type Report, reportJson } from "./report/summary.ts";
 import * as tables from "./report/tables.ts";
-import { LINE_MS, MIN_LINE_MS, RESERVE_MS, TimeBudget, TOTAL_MS } from "./time_budget.ts";
+import { LINE_MS, LOAD_MS, MIN_LINE_MS, RESERVE_MS, TimeBudget, TOTAL_MS } from "./time_budget.ts";
 
 /** Beyond a soak's own time, ms. */
 const AROUND_SOAK_MS = 120_000;
 
-const options = readCommandLine(Deno.args, SCENARIOS.map(({ name }) => name));
+const options = readCommandLine(Deno.args, {
+  scenarios: SCENARIOS.map(({ name }) => name),
+  loads: LOAD_SCENARIOS.map(({ name }) => name),
+  env: (name) => Deno.env.get(name),
+});
 if (typeof options === "string") {
   console.error(`${options}\n\n${USAGE}`);
   Deno.exit(2);
 }
-const totalMs = options.soak === undefined ? TOTAL_MS : options.soak * 1000 + AROUND_SOAK_MS;
+const loads = plannedLoads();
+const totalMs = options.soak === undefined
+  ? TOTAL_MS + loads.ms
+  : options.soak * 1000 + AROUND_SOAK_MS;
 const budget = new TimeBudget(totalMs);
-const report: Report = { runs: [], missing: [], machine: machine() };
+const report: Report = { runs: [], loads: [], missing: [], machine: machine() };
 
 function machine(): Report["machine"] {
   const { os, arch } = Deno.build;
   const memory = Deno.systemMemoryInfo().total;
   return { os, arch, cores: navigator.hardwareConcurrency, memory, deno: Deno.version.deno };
+}
+
+/** What the part with loads consists of, and the time it may take. */
+function plannedLoads() {
+  const { parts, loads: { scenarios, engines, peer, repeat } } = options as Exclude<
+    typeof options,
+    string
+  >;
+  const all = LOAD_SCENARIOS.map(({ name }) => name);
+  const names = scenarios ?? (parts.length === 1 ? all : USUAL_LOADS);
+  const servers = [
+    ...engines.map(roomwire),
+    ...(peer === undefined ? [] : [peerServer(peer)]),
+  ];
+  const lines = parts.includes("loads") ? names.length * servers.length * repeat : 0;
+  return { names, servers, ms: lines * LOAD_MS };
 }
 
 function missing(what: string, reason: string): void {
@@ -46,6 +74,31 @@ function reservedAfter(part: Part): number {
   const { parts } = options as Exclude<typeof options, string>;
   const later = parts.slice(parts.indexOf(part) + 1);
   return later.reduce((sum, name) => sum + (RESERVE_MS[name] ?? 0), 0);
+}
+
+async function measureLoadsPart(): Promise<void> {
+  const { loads: { repeat, profile, signalling }, flags } = options as Exclude<
+    typeof options,
+    string
+  >;
+  const endsAt = performance.now() + loads.ms;
+  loadRows.printLoadsHead(`${profile}, ${signalling}`);
+  await measureLoads({
+    scenarios: loads.names,
+    servers: loads.servers,
+    repeat,
+    profile,
+    signalling,
+    flags,
+    hasTime: () => performance.now() < endsAt,
+    onRow: (row) => {
+      report.loads.push(row);
+      loadRows.printLoad(row);
+    },
+    onMissing: missing,
+  });
+  loadRows.printLoadSummary(report.loads);
+  console.log("");
 }
 
 async function measureForwarding({ scenarios, engines, flags }: {
@@ -87,6 +140,7 @@ async function measureWorkersPart(): Promise<void> {
 }
 
 const PART_FUNCTIONS: Readonly<Record<Part, () => Promise<void>>> = {
+  loads: measureLoadsPart,
   forwarding: () => measureForwarding(options as Exclude<typeof options, string>),
   workers: measureWorkersPart,
   storm: async () => {
@@ -131,6 +185,7 @@ function finish(): never {
   Deno.mkdirSync(out, { recursive: true });
   Deno.writeTextFileSync(`${out}/report.json`, `${JSON.stringify(json, null, 2)}\n`);
   Deno.writeTextFileSync(`${out}/report.svg`, drawReport(report.runs));
+  Deno.writeTextFileSync(`${out}/loads.svg`, drawLoads(report.loads));
   if (isJson) console.log(JSON.stringify(json));
   Deno.exit(report.missing.length === 0 ? 0 : 1);
 }

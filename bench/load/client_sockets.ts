@@ -17,6 +17,10 @@ export const MAX_DATAGRAM_BYTES = 2048;
 /** A client's socket. */
 export interface ClientSocket extends WireSocket {
   readonly localPort: number;
+  /** Takes this socket's RTP; at first {@linkcode ClientSockets.onRtp} does. */
+  onRtp: RtpListener;
+  /** Takes this socket's RTCP; at first nobody does. */
+  onRtcp: RtpListener;
   /**
    * Sends datagrams as one burst; `lengths[i]` bytes from `slots[i]`.
    *
@@ -43,7 +47,7 @@ export type RtpListener = (
 export interface ClientSockets {
   /** In words, for the report. */
   readonly kind: string;
-  /** Datagrams that are RTP; RTCP is counted by nobody, everything else goes to its socket. */
+  /** Datagrams that are RTP, of sockets that nobody else listens to. */
   onRtp: RtpListener;
   /** A socket connected to `server`, or one that takes from anybody. */
   open(server: MediaAddress | undefined): Promise<ClientSocket>;

@@ -74,7 +74,7 @@ class NativeSockets implements ClientSockets {
   async open(server: MediaAddress | undefined): Promise<ClientSocket> {
     const libc = this.#libc;
     const fd = check(libc.socket(AF_INET, SOCK_DGRAM, 0), "socket");
-    const address = socketAddress(server?.hostname ?? "127.0.0.1", 0);
+    const address = socketAddress(localHost(server), 0);
     check(libc.bind(fd, address, address.length), "bind");
     if (server !== undefined) {
       const remote = socketAddress(server.hostname, server.port);
@@ -107,11 +107,13 @@ class NativeSockets implements ClientSockets {
         const offset = i * MAX_DATAGRAM_BYTES;
         const length = this.#in.received(i);
         const first = bytes[offset]!;
-        if (isRtp(first, bytes[offset + 1]!)) {
-          this.onRtp(bytes, offset, length, this.#in.arrivedAt(i, this.#baseSeconds));
-        } else if (!isRtpOrRtcp(first)) {
+        if (!isRtpOrRtcp(first)) {
           socket.onDatagram(bytes.slice(offset, offset + length));
+          continue;
         }
+        const arrivedAt = this.#in.arrivedAt(i, this.#baseSeconds);
+        if (isRtp(first, bytes[offset + 1]!)) socket.onRtp(bytes, offset, length, arrivedAt);
+        else socket.onRtcp(bytes, offset, length, arrivedAt);
       }
       if (count > 0) this.#in.resetControl(count);
     }
@@ -120,6 +122,8 @@ class NativeSockets implements ClientSockets {
 
 class NativeSocket implements ClientSocket {
   onDatagram: (bytes: Uint8Array) => void = () => {};
+  onRtp: RtpListener = (bytes, offset, length, at) => this.#all.onRtp(bytes, offset, length, at);
+  onRtcp: RtpListener = () => {};
   readonly ended: Promise<void>;
   readonly #ended = Promise.withResolvers<void>();
   readonly #all: NativeSockets;
@@ -173,6 +177,11 @@ function outgoing(): MessageVector {
     out.clearControl();
   }
   return out;
+}
+
+/** Loopback stays on loopback; elsewhere the route decides. */
+function localHost(server: MediaAddress | undefined): string {
+  return server === undefined || server.hostname.startsWith("127.") ? "127.0.0.1" : "0.0.0.0";
 }
 
 /** `struct sockaddr_in`. */

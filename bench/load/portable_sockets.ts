@@ -34,6 +34,8 @@ export async function openPortableSocket(
     localPort: 0,
     ended: wire.ended,
     onDatagram: () => {},
+    onRtp: (bytes, offset, length, at) => all.onRtp(bytes, offset, length, at),
+    onRtcp: () => {},
     send: (bytes) => wire.send(bytes),
     sendBurst(slots, lengths, count) {
       const leftAt = all.now();
@@ -44,8 +46,9 @@ export async function openPortableSocket(
   };
   wire.onDatagram = (bytes) => {
     const first = bytes[0] ?? 0;
-    if (isRtp(first, bytes[1] ?? 0)) all.onRtp(bytes, 0, bytes.length, all.now());
-    else if (!isRtpOrRtcp(first)) socket.onDatagram(bytes);
+    if (!isRtpOrRtcp(first)) socket.onDatagram(bytes);
+    else if (isRtp(first, bytes[1] ?? 0)) socket.onRtp(bytes, 0, bytes.length, all.now());
+    else socket.onRtcp(bytes, 0, bytes.length, all.now());
   };
   return socket;
 }

@@ -24,8 +24,9 @@ const TRANSPORT_NUMBER_AT = { video: 17, audio: 19 } as const;
 const VP8 = { first: 0, pictureId: 2, tl0: 4, frameTag: 6 } as const;
 const START_OF_PARTITION = 0x10;
 const NOT_KEY = 0x01;
-/** `V` bit and -30 dBov: speech. */
-const AUDIO_LEVEL = Uint8Array.of(0x80 | 30);
+/** Where it has its audio level, and what a speaker's is: `V` bit and -30 dBov. */
+const AUDIO_LEVEL_AT = 17;
+const SPEECH = 0x80 | 30;
 
 /** One client's way out. */
 export interface Publisher {
@@ -43,6 +44,8 @@ export class PublishedTrack {
   readonly sent = new SentLog();
   /** Packets sent since {@linkcode PublishedTrack.restart}. */
   published = 0;
+  /** Of the client-to-mixer extension (RFC 6464): `V` bit and -dBov. */
+  audioLevel = SPEECH;
   readonly #template: Uint8Array;
   readonly #payloadAt: number;
   readonly #slots: Uint8Array<ArrayBuffer>[];
@@ -53,17 +56,30 @@ export class PublishedTrack {
   /** Frames since the restart, and packets of the present one that are out. */
   #frame = 0;
   #packetOfFrame = 0;
+  #isKeyWanted = false;
+  #isKey = false;
 
   constructor(
     readonly publisher: Publisher,
     readonly ssrc: number,
     mid: string,
     readonly shape: StreamShape,
+    rid?: string,
   ) {
-    this.#template = template(shape, ssrc, mid);
+    this.#template = template(shape, ssrc, mid, rid);
     this.#payloadAt = 12 + 4 + ((this.#template[14]! << 8) | this.#template[15]!) * 4;
     const bytes = this.#template.length + SEAL_BYTES;
     this.#slots = Array.from({ length: BURST_SLOTS }, () => new Uint8Array(bytes));
+  }
+
+  /** Of the packet that was sent last. */
+  get timestamp(): number {
+    return this.#timestamp;
+  }
+
+  /** The next frame is a key frame, of the size it has anyway: rates stay what they are. */
+  requestKeyFrame(): void {
+    this.#isKeyWanted = true;
   }
 
   /** Begins a new run: with a key frame. */
@@ -100,16 +116,18 @@ export class PublishedTrack {
   /** Writes and seals the next packet; returns its length. */
   #write(slot: Uint8Array, shape: StreamShape, isProbe: boolean): number {
     const packets = isProbe ? 1 : packetsOfFrame(shape, this.#frame);
-    const isKey = isProbe || this.#frame % shape.keyFrameEvery === 0;
     const isFirst = this.#packetOfFrame === 0;
     const isLast = this.#packetOfFrame === packets - 1;
     if (isFirst) {
+      this.#isKey = isProbe || this.#isKeyWanted || this.#frame % shape.keyFrameEvery === 0;
+      this.#isKeyWanted = false;
       this.#timestamp = (this.#timestamp + TICKS[shape.kind]) >>> 0;
       this.#pictureId = (this.#pictureId + 1) & 0x7fff;
     }
     slot.set(this.#template);
     this.#writeHeader(slot, isLast && shape.kind === "video");
-    if (shape.kind === "video") this.#writeVp8(slot, isFirst, isKey);
+    if (shape.kind === "video") this.#writeVp8(slot, isFirst, this.#isKey);
+    else slot[AUDIO_LEVEL_AT] = this.audioLevel;
     this.sent.next(this.#sequence, this.#timestamp);
     this.#sequence = (this.#sequence + 1) & 0xffff;
     this.#packetOfFrame = isLast ? 0 : this.#packetOfFrame + 1;
@@ -142,7 +160,12 @@ export class PublishedTrack {
 }
 
 /** The longest packet of the track, with nothing in its changing fields. */
-function template({ kind, packetBytes }: StreamShape, ssrc: number, mid: string): Uint8Array {
+function template(
+  { kind, packetBytes }: StreamShape,
+  ssrc: number,
+  mid: string,
+  rid: string | undefined,
+): Uint8Array {
   const isVideo = kind === "video";
   const payload = isVideo
     ? vp8Payload({ pictureId: 0, tl0: 0, key: true })
@@ -151,9 +174,10 @@ function template({ kind, packetBytes }: StreamShape, ssrc: number, mid: string)
     ssrc,
     payloadType: isVideo ? PUBLISHED_PT.vp8 : PUBLISHED_PT.opus,
     extensions: {
-      ...(isVideo ? {} : { [PUBLISHED_ID.audioLevel]: AUDIO_LEVEL }),
+      ...(isVideo ? {} : { [PUBLISHED_ID.audioLevel]: Uint8Array.of(SPEECH) }),
       [PUBLISHED_ID.transportCc]: Uint8Array.of(0, 0),
       [PUBLISHED_ID.mid]: mid,
+      ...(rid === undefined ? {} : { [PUBLISHED_ID.rid]: rid }),
     },
     payload,
   });

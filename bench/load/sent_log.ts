@@ -45,6 +45,16 @@ export class SentLog {
     return this.#leftAt[sequence & MASK]!;
   }
 
+  /** The newest packet that had left at `micros`; the newest of all if none is known. */
+  newestAt(micros: number): number {
+    for (let i = 0; i < SEARCH; i++) {
+      const sequence = (this.#newest - i) & 0xffff;
+      const at = this.leftAt(sequence);
+      if (at > 0 && at <= micros) return sequence;
+    }
+    return this.#newest;
+  }
+
   /** The oldest recent packet with this timestamp, or -1. */
   find(timestamp: number): number {
     let found = -1;
@@ -74,7 +84,7 @@ export class ReceivedStream {
   }
 
   /**
-   * Takes an arriving packet. The first one must be the newest that was sent.
+   * Takes an arriving packet. The first one must be the newest that had been sent when it came.
    *
    * @returns How long it took, µs, or -1 if that is not known.
    */
@@ -82,8 +92,9 @@ export class ReceivedStream {
     this.received++;
     const { sent } = this;
     if (this.#numberShift < 0) {
-      this.#numberShift = (sequence - sent.newest) & 0xffff;
-      this.#timeShift = (timestamp - sent.timestamp(sent.newest)) >>> 0;
+      const newest = sent.newestAt(arrivedAt);
+      this.#numberShift = (sequence - newest) & 0xffff;
+      this.#timeShift = (timestamp - sent.timestamp(newest)) >>> 0;
     }
     let original = (sequence - this.#numberShift) & 0xffff;
     const wanted = (timestamp - this.#timeShift) >>> 0;

@@ -10,6 +10,8 @@ import type { JoinTimes } from "../control/join_to_frame.ts";
 import type { StormFigures } from "../control/storm.ts";
 import type { SoakFigures } from "../forwarding/soak_verdict.ts";
 import type { Percentiles } from "../load/latency_histogram.ts";
+import type { LoadRow } from "../real_loads/load_measurement.ts";
+import { summarizeLoads } from "./load_summary.ts";
 
 /** One measured line. Columns that could not be measured are absent. */
 export interface Run {
@@ -112,6 +114,8 @@ export function costRatio(run: Run | undefined, other: Run | undefined): number 
 /** Everything measured so far. */
 export interface Report {
   readonly runs: Run[];
+  /** Lines of the table of loads. */
+  readonly loads: LoadRow[];
   /** What could not be measured and why. */
   readonly missing: string[];
   readonly machine: {
@@ -138,6 +142,7 @@ export function reportJson(report: Report): Record<string, unknown> {
   const { runs, workers, ...rest } = report;
   return {
     ...summarize(runs, workers),
+    ...summarizeLoads(report.loads),
     ...rest,
     ...(workers === undefined ? {} : { workers }),
     runs,

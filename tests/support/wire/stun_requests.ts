@@ -14,6 +14,7 @@ const HEADER_BYTES = 20;
 const TRANSACTION_BYTES = 12;
 const REQUEST_TYPE = 0x0001;
 const SUCCESS_TYPE = 0x0101;
+const TIE_BREAKER = Buffer.from("0123456789abcdef", "hex");
 
 /** What goes into a request. */
 export interface BindingRequest {
@@ -24,6 +25,8 @@ export interface BindingRequest {
   /** 12 bytes. */
   readonly transaction: Uint8Array;
   readonly useCandidate?: boolean;
+  /** Says that the server decides, as one does who answers an offer of a full agent. */
+  readonly isControlled?: boolean;
   /** Default: that of a host candidate (RFC 8445 §5.1.2). */
   readonly priority?: number;
 }
@@ -35,7 +38,8 @@ export function bindingRequest(request: BindingRequest): Uint8Array {
   priority.writeUInt32BE(request.priority ?? 0x6e7f_00ff);
   const parts = [
     attribute(0x0006, Buffer.from(`${server.ufrag}:${clientUfrag}`)),
-    attribute(0x802a, Buffer.from("0123456789abcdef", "hex")), // ICE-CONTROLLING
+    // ICE-CONTROLLED or ICE-CONTROLLING.
+    attribute(request.isControlled === true ? 0x8029 : 0x802a, TIE_BREAKER),
     attribute(0x0024, priority),
     ...(request.useCandidate === true ? [attribute(0x0025, Buffer.alloc(0))] : []),
   ];

@@ -2,12 +2,20 @@ import assert from "node:assert/strict";
 import { ENGINES, PARTS, readCommandLine } from "../../../bench/command_line.ts";
 import { TimeBudget } from "../../../bench/time_budget.ts";
 
-const read = (...args: string[]) => readCommandLine(args, ["video-10", "video-100"]);
+const secrets: Record<string, string> = {};
+const read = (...args: string[]) =>
+  readCommandLine(args, {
+    scenarios: ["video-10", "video-100"],
+    loads: ["video-1-50", "idle-200"],
+    env: (name) => secrets[name],
+  });
+const LOADS = { engines: ["native"], profile: "pion", signalling: "v0", repeat: 1 };
 
 Deno.test("readCommandLine() measures everything by default", () => {
   assert.deepEqual(read(), {
     parts: PARTS,
     engines: ENGINES,
+    loads: LOADS,
     isJson: false,
     out: "bench/results",
     flags: [],
@@ -27,6 +35,7 @@ Deno.test("readCommandLine() takes lists, in any combination", () => {
       parts: ["storm", "join"],
       scenarios: ["video-100"],
       engines: ["c", "native"],
+      loads: { ...LOADS, scenarios: [] },
       isJson: true,
       out: "/tmp/x",
       flags: [],
@@ -35,11 +44,43 @@ Deno.test("readCommandLine() takes lists, in any combination", () => {
   assert.deepEqual(read("--soak=600", "--cpu-prof"), {
     parts: PARTS,
     engines: ENGINES,
+    loads: LOADS,
     soak: 600,
     isJson: false,
     out: "bench/results",
     flags: ["--cpu-prof"],
   });
+});
+
+Deno.test("readCommandLine() measures loads alone if only loads are named", () => {
+  const parts = (...args: string[]) => {
+    const options = read(...args);
+    assert.ok(typeof options !== "string", String(options));
+    return options;
+  };
+  assert.deepEqual(parts("--scenario=video-1-50").parts, ["loads"]);
+  const both = parts("--scenario=video-1-50,video-10", "--engine=portable,c", "--repeat=3");
+  assert.deepEqual(both.parts, PARTS);
+  assert.deepEqual(both.scenarios, ["video-10"]);
+  assert.deepEqual(both.loads, {
+    ...LOADS,
+    scenarios: ["video-1-50"],
+    engines: ["portable"],
+    repeat: 3,
+  });
+  const other = parts("--only=loads", "--clients=libwebrtc", "--signalling=v1");
+  assert.deepEqual(other.loads, { ...LOADS, profile: "libwebrtc", signalling: "v1" });
+});
+
+Deno.test("readCommandLine() takes a peer, its secret also from the environment", () => {
+  const peer = { url: "ws://127.0.0.1:7880", pid: 12, key: "k", secret: "s" };
+  const address = ["--peer=ws://127.0.0.1:7880", "--peer-pid=12"];
+  const loads = { ...LOADS, peer };
+  const given = read(...address, "--peer-key=k", "--peer-secret=s");
+  assert.deepEqual(given, { ...(read() as object), parts: ["loads"], loads });
+  assert.match(read(...address) as string, /needs --peer-key and --peer-secret/);
+  Object.assign(secrets, { LIVEKIT_API_KEY: "k", LIVEKIT_API_SECRET: "s" });
+  assert.deepEqual(read(...address), given);
 });
 
 Deno.test("readCommandLine() says what is wrong", () => {
@@ -50,6 +91,11 @@ Deno.test("readCommandLine() says what is wrong", () => {
   for (const seconds of ["0", "-1", "x", "1e9", ""]) {
     assert.match(read(`--soak=${seconds}`) as string, /--soak takes seconds/, seconds);
   }
+  assert.match(read("--clients=gecko") as string, /--clients takes pion, libwebrtc; got "gecko"/);
+  assert.match(read("--signalling=v2") as string, /--signalling takes v0, v1; got "v2"/);
+  assert.match(read("--repeat=0") as string, /--repeat takes/);
+  assert.match(read("--peer=http://x") as string, /--peer takes ws:/);
+  assert.match(read("--peer=ws://x:1") as string, /--peer needs --peer-pid/);
   assert.match(read("--jsno") as string, /Unknown argument "--jsno"/);
   assert.match(read("json") as string, /Unknown argument "json"/);
 });

@@ -78,6 +78,7 @@ Deno.test("summarize() does not take a line with workers for one without", () =>
 Deno.test("reportJson() is one flat object with the runs and the summary's keys", () => {
   const report: Report = {
     runs: RUNS,
+    loads: [],
     missing: ["video-1000 werift: no time left"],
     machine: { os: "linux", arch: "x86_64", cores: 2, memory: 1, deno: "2.9.6" },
   };

@@ -1,0 +1,346 @@
+/**
+ * One peer connection of a load's client: finds its path as a full ICE agent, shakes hands, and
+ * then reads what comes and sends what its profile says.
+ *
+ * @module
+ */
+import { DropCounters } from "../../lib/base/drop_counters.ts";
+import type { IceCredentials, MediaAddress } from "../../lib/base/media_vocabulary.ts";
+import type { DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
+import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
+import { SRTP_PROFILE } from "../../lib/transport/srtp/srtp_keys.ts";
+import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
+import { datagramKind } from "../../lib/wire/datagram_kind.ts";
+import { type RtcpHandler, RtcpReader } from "../../lib/wire/rtcp.ts";
+import type { RtcpWriter } from "../../lib/wire/rtcp_writer.ts";
+import type {
+  ClientTransport,
+  ReadDescription,
+} from "../../tests/support/virtual/client_description.ts";
+import { answerTo, bindingRequest, isSuccessFor } from "../../tests/support/wire/stun_requests.ts";
+import { WireClient } from "../../tests/support/wire/wire_client.ts";
+import {
+  type ClientSocket,
+  type ClientSockets,
+  MAX_DATAGRAM_BYTES,
+} from "../load/client_sockets.ts";
+import type { Publisher } from "../load/published_track.ts";
+import type { ReceivedStream } from "../load/sent_log.ts";
+import type { SentSection } from "./client_offer.ts";
+import type { ClientProfile } from "./client_profiles.ts";
+import { ClientReports, type Draw, type ReceivedMedia } from "./client_reports.ts";
+import type { LoadCounts } from "./load_counts.ts";
+
+/** Pause between two checks until one is answered, ms; and how long that may take. */
+const CHECK_REPEAT_MS = 100;
+const CONNECT_LIMIT_MS = 20_000;
+/** Both; the server takes the one it prefers. */
+const PROFILES = [SRTP_PROFILE.aes128CmSha1_80, SRTP_PROFILE.aeadAes128Gcm] as const;
+/** Sealing is not what is measured here: as cheap as it can be had. */
+const SEALING = chooseSrtpEngine("auto");
+const SSRC_AT = 8;
+
+/** What a connection is made of. */
+export interface ConnectionParts {
+  readonly sockets: ClientSockets;
+  readonly certificate: DtlsCertificate;
+  readonly profile: ClientProfile;
+  readonly draw: Draw;
+  readonly counts: LoadCounts;
+  /** Tells the server a candidate, in the words of `a=candidate`. */
+  readonly onCandidate: (candidate: string) => void;
+  /** The server asks for a key frame of this published stream. */
+  readonly onPictureLoss: (ssrc: number) => void;
+}
+
+/** A stream that the server sends, by its SSRC. */
+interface Incoming {
+  readonly media: ReceivedMedia;
+  /** Set on the stream that carries repetitions. */
+  readonly isRepair: boolean;
+  /** To know when a packet left; absent where layers may change. */
+  matched: ReceivedStream | undefined;
+}
+
+/** One connection. `poll` sends what is due; what arrives is counted as it is read. */
+export class LoadConnection {
+  readonly transport: ClientTransport;
+  readonly reports: ClientReports;
+  /** Settles when media and data can flow. */
+  readonly connected: Promise<void>;
+  readonly #connected = Promise.withResolvers<void>();
+  readonly #incoming = new Map<number, Incoming>();
+  readonly #reader = new RtcpReader();
+  readonly #scratch = new Uint8Array(MAX_DATAGRAM_BYTES);
+  readonly #handler: RtcpHandler;
+  #wire: WireClient | undefined;
+  #socket: ClientSocket | undefined;
+  #srtp: SrtpSession | undefined;
+  #publisher: Publisher | undefined;
+  #candidate: MediaAddress | undefined;
+  #remote: IceCredentials | undefined;
+  #isControlled = false;
+  #hasBegun = false;
+  #isClosed = false;
+  #checks: Uint8Array[] = [];
+  #onPath: (() => void) | undefined;
+  #stunAt = Infinity;
+
+  constructor(private readonly parts: ConnectionParts) {
+    const random = crypto.randomUUID().replaceAll("-", "");
+    this.transport = {
+      credentials: { ufrag: random.slice(0, 8), pwd: random },
+      fingerprint: parts.certificate.fingerprint.value,
+    };
+    this.connected = this.#connected.promise;
+    this.connected.catch(() => {});
+    const ssrc = Math.floor(parts.draw() * 2 ** 32) >>> 0;
+    this.reports = new ClientReports(ssrc, parts.profile, parts.draw, (w) => this.#sendRtcp(w));
+    this.#handler = this.#rtcpHandler();
+  }
+
+  /** Takes a description of the server; `isOffer` unless it is an answer. */
+  describe(description: ReadDescription, sdp: string, isOffer: boolean): void {
+    const { credentials, candidates } = description;
+    // The one who offers decides, unless it is lite (RFC 8445 §6.1.1).
+    this.#isControlled = isOffer && !sdp.includes("a=ice-lite");
+    for (const candidate of candidates) this.#learn(candidate);
+    this.#remote ??= credentials;
+    this.#begin();
+  }
+
+  /** Takes one trickled candidate. */
+  trickle(candidateInit: string): void {
+    const { candidate = "" } = JSON.parse(candidateInit) as { candidate?: string };
+    this.#learn(candidate);
+    this.#begin();
+  }
+
+  /** Expects a stream; a second call with the same SSRC changes nothing. */
+  expect(
+    stream: { kind: "audio" | "video"; ssrc: number; rtxSsrc: number | undefined },
+    section: SentSection,
+    matched: ReceivedStream | undefined,
+  ): void {
+    if (this.#incoming.has(stream.ssrc | 0)) return;
+    const media = this.reports.receive(stream.kind, stream.ssrc, section, performance.now());
+    this.#incoming.set(stream.ssrc | 0, { media, isRepair: false, matched });
+    if (stream.rtxSsrc !== undefined) {
+      this.#incoming.set(stream.rtxSsrc | 0, { media, isRepair: true, matched: undefined });
+    }
+  }
+
+  /** Streams that are expected; those that have come, if asked for. */
+  streams(haveCome = false): number {
+    let count = 0;
+    for (const { media, isRepair } of this.#incoming.values()) {
+      if (!isRepair && (!haveCome || media.reception.expected > 0)) count++;
+    }
+    return count;
+  }
+
+  /** Numbers that should have come since the last call, less those that came. */
+  takeReception(): { expected: number; lost: number } {
+    let [expected, lost] = [0, 0];
+    for (const { media: { reception }, isRepair } of this.#incoming.values()) {
+      if (isRepair) continue;
+      expected += reception.expectedSince;
+      lost += Math.max(0, reception.expectedSince - reception.received);
+      reception.restart();
+    }
+    return { expected, lost };
+  }
+
+  get channels() {
+    return this.#wire?.channels;
+  }
+
+  /** The way out; only while connected. */
+  get publisher(): Publisher {
+    return this.#publisher!;
+  }
+
+  /** Sends reports and checks that are due. */
+  poll(now: number): void {
+    if (this.#srtp === undefined) return;
+    this.reports.poll(now);
+    if (now < this.#stunAt) return;
+    this.#stunAt = now + this.parts.profile.stunMs;
+    this.#sendCheck(false);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#srtp?.close();
+    this.#srtp = undefined;
+    await this.#wire?.close();
+  }
+
+  /** UDP over IPv4, on the loopback address if there is one. */
+  #learn(candidate: string): void {
+    const [, protocol, hostname, port] =
+      /^candidate:\S+ 1 (\w+) \d+ (\S+) (\d+) typ host/i.exec(candidate) ?? [];
+    if (protocol?.toLowerCase() !== "udp" || hostname!.includes(":")) return;
+    if (this.#candidate !== undefined && hostname !== "127.0.0.1") return;
+    this.#candidate = { protocol: "udp", hostname: hostname!, port: Number(port) };
+  }
+
+  #begin(): void {
+    if (this.#candidate === undefined || this.#remote === undefined || this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#connect(this.#candidate, this.#remote).then(this.#connected.resolve, (error) => {
+      if (!this.#isClosed) this.#connected.reject(error);
+    });
+  }
+
+  async #connect(server: MediaAddress, remote: IceCredentials): Promise<void> {
+    const { sockets, certificate, profile, draw } = this.parts;
+    const socket = this.#socket = await sockets.open(server);
+    const wire = this.#wire = await WireClient.open({
+      server,
+      remote,
+      local: this.transport.credentials,
+      certificate,
+      dataChannels: true,
+      srtpProfiles: PROFILES,
+      openSocket: () => Promise.resolve(socket),
+    });
+    const toWire = socket.onDatagram;
+    socket.onDatagram = (bytes) => {
+      if (datagramKind(bytes, bytes.length) === "stun") this.#receiveStun(bytes);
+      else toWire(bytes);
+    };
+    socket.onRtp = (bytes, offset, length, at) => this.#receiveRtp(bytes, offset, length, at);
+    socket.onRtcp = (bytes, offset, length) => this.#receiveRtcp(bytes, offset, length);
+    const address = server.hostname.startsWith("127.") ? "127.0.0.1" : "0.0.0.0";
+    this.parts.onCandidate(
+      `candidate:1 1 udp 2130706431 ${address} ${socket.localPort} typ host generation 0`,
+    );
+    await this.#findPath();
+    await wire.shakeHands();
+    const parameters = wire.srtpParameters;
+    const { cipherFactory } = SEALING;
+    this.#srtp = new SrtpSession({ parameters, drops: new DropCounters(), cipherFactory });
+    this.#publisher = { socket, srtp: this.#srtp, transportNumber: 0 };
+    this.#stunAt = performance.now() + profile.stunMs * draw();
+  }
+
+  /** Checks until one is answered. */
+  async #findPath(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#onPath = resolve;
+    const send = () => this.#checks.push(this.#sendCheck(!this.#isControlled));
+    send();
+    const repeat = setInterval(send, CHECK_REPEAT_MS);
+    const limit = setTimeout(
+      () => reject(new Error("No check was answered")),
+      CONNECT_LIMIT_MS,
+    );
+    try {
+      await promise;
+    } finally {
+      clearInterval(repeat);
+      clearTimeout(limit);
+      this.#onPath = undefined;
+      this.#checks = [];
+    }
+  }
+
+  #sendCheck(useCandidate: boolean): Uint8Array {
+    const transaction = crypto.getRandomValues(new Uint8Array(12));
+    this.#socket!.send(bindingRequest({
+      server: this.#remote!,
+      clientUfrag: this.transport.credentials.ufrag,
+      transaction,
+      useCandidate,
+      isControlled: this.#isControlled,
+    }));
+    this.parts.counts.checks++;
+    return transaction;
+  }
+
+  #receiveStun(bytes: Uint8Array): void {
+    const answer = answerTo(bytes, this.transport.credentials);
+    if (answer !== undefined) this.#socket!.send(answer);
+    else if (this.#onPath !== undefined) {
+      const { pwd } = this.#remote!;
+      if (this.#checks.some((check) => isSuccessFor(bytes, check, pwd))) this.#onPath();
+    }
+  }
+
+  #receiveRtp(bytes: Uint8Array, offset: number, length: number, arrivedAt: number): void {
+    const { counts } = this.parts;
+    counts.received++;
+    counts.bytes += length;
+    const incoming = this.#incoming.get(int32(bytes, offset + SSRC_AT));
+    if (incoming === undefined) return;
+    const { media, matched } = incoming;
+    const sequence = (bytes[offset + 2]! << 8) | bytes[offset + 3]!;
+    const timestamp = int32(bytes, offset + 4) >>> 0;
+    if (!incoming.isRepair) media.reception.arrive(sequence, timestamp, arrivedAt);
+    const number = media.transportCcId === 0
+      ? -1
+      : transportNumber(bytes, offset, media.transportCcId);
+    if (!incoming.isRepair || number >= 0) {
+      this.reports.arrive(media, sequence, number, arrivedAt, performance.now());
+    }
+    if (matched === undefined) return;
+    const micros = matched.arrive(sequence, timestamp, arrivedAt);
+    if (micros >= 0) counts.latency.add(micros);
+  }
+
+  #receiveRtcp(bytes: Uint8Array, offset: number, length: number): void {
+    if (this.#srtp === undefined) return;
+    this.#scratch.set(bytes.subarray(offset, offset + length));
+    const opened = this.#srtp.unprotectRtcp(this.#scratch, length);
+    if (opened > 0) this.#reader.read(this.#scratch, opened, this.#handler);
+  }
+
+  #sendRtcp(writer: RtcpWriter): void {
+    const sealed = this.#srtp!.protectRtcp(writer.bytes, writer.length);
+    if (sealed === 0) return;
+    this.#socket!.send(writer.bytes.subarray(0, sealed));
+    this.parts.counts.reports++;
+  }
+
+  #rtcpHandler(): RtcpHandler {
+    const nothing = () => {};
+    return {
+      senderReport: (ssrc, ntpSeconds, ntpFraction) => {
+        const incoming = this.#incoming.get(ssrc | 0);
+        incoming?.media.reception.reported(ntpSeconds, ntpFraction, performance.now());
+      },
+      pictureLoss: (ssrc) => this.parts.onPictureLoss(ssrc),
+      fullIntra: (ssrc) => this.parts.onPictureLoss(ssrc),
+      reportBlock: nothing,
+      goodbye: nothing,
+      nack: nothing,
+      remb: nothing,
+      transportCc: nothing,
+      receiverReferenceTime: nothing,
+      delaySinceReceiverReference: nothing,
+    };
+  }
+}
+
+function int32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+}
+
+/** The transport-wide number among the one-byte header extensions (RFC 8285 §4.2), or -1. */
+export function transportNumber(bytes: Uint8Array, offset: number, id: number): number {
+  if ((bytes[offset]! & 0x10) === 0) return -1;
+  const head = offset + 12 + (bytes[offset]! & 0x0f) * 4;
+  if (bytes[head] !== 0xbe || bytes[head + 1] !== 0xde) return -1;
+  const end = head + 4 + ((bytes[head + 2]! << 8) | bytes[head + 3]!) * 4;
+  for (let at = head + 4; at < end;) {
+    const first = bytes[at]!;
+    if (first === 0) {
+      at++;
+      continue;
+    }
+    if (first >> 4 === id) return (bytes[at + 1]! << 8) | bytes[at + 2]!;
+    at += 2 + (first & 0x0f);
+  }
+  return -1;
+}
