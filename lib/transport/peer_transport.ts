@@ -20,6 +20,7 @@ import type { Platform } from "../base/platform.ts";
 import type { TransportDrop } from "./drop_reasons.ts";
 import { CHANNEL_LABELS, type ChannelKind } from "./sctp/data_channel_policy.ts";
 import { DataChannels } from "./sctp/data_channels.ts";
+import { MAX_PACKET_BYTES } from "./sctp/sctp_packet.ts";
 import type { DtlsCertificate } from "./dtls/dtls_certificate.ts";
 import type { DtlsFailure } from "./dtls/dtls_listener.ts";
 import { CONTENT_TYPE } from "./dtls/dtls_records.ts";
@@ -37,6 +38,11 @@ import type { RtpView } from "../wire/rtp_view.ts";
 /** After ICE has a path, DTLS may take three times as long as ICE did, within these bounds, ms. */
 const MIN_SECURE_MS = 10_000;
 const MAX_SECURE_MS = 20_000;
+
+/** Messages of a peer that has said goodbye are still handed over, as many as this. */
+const LAST_MESSAGES = 1024;
+/** Where SCTP packets are written before they are sealed, all in one thread. */
+const SCTP_PACKET = new Uint8Array(MAX_PACKET_BYTES);
 
 /** DTLS datagrams of one peer that may wait for their turn: more than a handshake has. */
 const MAX_DEFERRED = 16;
@@ -75,7 +81,13 @@ export interface PeerTransportListener {
   onChannelOpen(label: string): void;
   /** The SCTP association has ended and every channel with it; there will be no other. */
   onChannelsFailed(): void;
+  /** One message, in a {@linkcode PeerTransport.deliverData}; `bytes` may be kept. */
   onMessage(label: string, bytes: Uint8Array): void;
+  /**
+   * Data came or is to go: {@linkcode PeerTransport.deliverData} and `flushData` have something to
+   * do, once for all of this turn.
+   */
+  onDataPending(): void;
 }
 
 export interface PeerTransportOptions {
@@ -127,6 +139,8 @@ export class PeerTransport implements PathOwner {
   readonly #handshakePaths = new Set<NetworkPath>();
   /** DTLS datagrams whose turn has not come. */
   #deferred = 0;
+  /** When the datagram of DTLS that is being read came. */
+  #dtlsAt = 0;
   /** When ICE began: with the peer's first description. */
   #startedAt: number;
   #hasRemote = false;
@@ -164,7 +178,10 @@ export class PeerTransport implements PathOwner {
       listener: {
         onConnected: (srtp) => this.#secured(srtp),
         onData: (bytes, at, length) => this.#receiveSctp(bytes, at, length),
-        onClosed: () => this.#fail("closed_by_peer"),
+        onClosed: () => {
+          this.#channels?.deliver(LAST_MESSAGES, this.#dtlsAt);
+          this.#fail("closed_by_peer");
+        },
         onFailed: (reason) => this.#fail(reason),
       },
       platform,
@@ -209,22 +226,50 @@ export class PeerTransport implements PathOwner {
 
   /**
    * Sends a message on LiveKit's channel of that kind, or on the first of the peer's own; `false`
-   * if it was not taken.
+   * if it was not taken. It leaves with the next {@linkcode PeerTransport.flushData}; `bytes` are
+   * kept until the peer has them and must not change, but may be sent to many.
    */
   sendData(kind: ChannelKind | "raw", bytes: Uint8Array): boolean {
     const channels = this.#channels;
     const label = kind === "raw" ? channels?.ownLabel : CHANNEL_LABELS[kind];
-    return label !== undefined && (channels?.send(label, bytes) ?? false);
+    if (channels === undefined || label === undefined) return false;
+    if (!channels.send(label, bytes, false, this.#now())) return false;
+    this.#options.listener.onDataPending();
+    return true;
   }
 
   /** See {@linkcode DataChannels.isBacklogged}. */
   isDataBacklogged(waits: boolean): boolean {
-    return this.#channels?.isBacklogged(waits) ?? false;
+    return this.#channels?.isBacklogged(waits, this.#now()) ?? false;
   }
 
   /** See {@linkcode DataChannels.holdReliable}. */
   holdData(held: boolean): void {
     this.#channels?.holdReliable(held);
+    if (!held) this.#options.listener.onDataPending();
+  }
+
+  /** Hands over messages, at most `limit`. Returns whether there are more. */
+  deliverData(limit: number, now: number): boolean {
+    const channels = this.#channels;
+    if (channels === undefined || this.#isClosed || !channels.hasMessages) return false;
+    return channels.deliver(limit, now);
+  }
+
+  /** Sends what SCTP has to send. */
+  flushData(now: number): void {
+    const channels = this.#channels;
+    if (channels === undefined || this.#isClosed) return;
+    this.#flush(channels, now);
+    this.#options.listener.onTimed(channels.nextWakeAt());
+  }
+
+  #flush(channels: DataChannels, now: number): void {
+    for (;;) {
+      const length = channels.poll(SCTP_PACKET, now);
+      if (length === 0) return;
+      this.#data.send(SCTP_PACKET, length);
+    }
   }
 
   /** What the selected path runs over. */
@@ -250,7 +295,7 @@ export class PeerTransport implements PathOwner {
     now: number,
     nowUs: number,
   ): void {
-    if (kind === "dtls") return this.#receiveDtls(bytes, length);
+    if (kind === "dtls") return this.#receiveDtls(bytes, length, now);
     const srtp = this.#srtp;
     if (srtp === undefined) return this.#options.drops.count("srtp_before_keys");
     if (kind === "rtp") {
@@ -280,8 +325,9 @@ export class PeerTransport implements PathOwner {
   }
 
   /** Steps of a handshake cost much, and can wait; nothing overtakes them. */
-  #receiveDtls(bytes: Uint8Array, length: number): void {
+  #receiveDtls(bytes: Uint8Array, length: number, now: number): void {
     const { defer, drops } = this.#options;
+    this.#dtlsAt = now;
     if (defer === undefined || this.#deferred === 0 && this.#dtls.connected) {
       return this.#dtls.receive(bytes, length);
     }
@@ -290,6 +336,7 @@ export class PeerTransport implements PathOwner {
     const datagram = bytes.slice(0, length); // the buffer is the socket's
     defer(() => {
       this.#deferred--;
+      this.#dtlsAt = this.#now();
       this.#dtls.receive(datagram);
     });
   }
@@ -297,12 +344,18 @@ export class PeerTransport implements PathOwner {
   /** When {@linkcode PeerTransport.tick} has something to do; `Infinity` if nothing is foreseen. */
   nextWakeAt(): number {
     if (this.#isClosed) return Infinity;
-    return Math.min(this.#ice.nextWakeAt(), this.#secureBy ?? Infinity);
+    return Math.min(
+      this.#ice.nextWakeAt(),
+      this.#secureBy ?? Infinity,
+      this.#channels?.nextWakeAt() ?? Infinity,
+    );
   }
 
-  /** Timed work of ICE and of the wait for the handshake. */
+  /** Timed work of ICE, of the wait for the handshake, and of SCTP. */
   tick(now: number): void {
     if (now >= this.#ice.nextWakeAt()) this.#ice.tick(now);
+    const channels = this.#channels;
+    if (channels !== undefined && now >= channels.nextWakeAt()) this.flushData(now);
     if (this.#secureBy === undefined || now < this.#secureBy) return;
     this.#secureBy = Infinity;
     if (!this.#isClosed && !this.connected) this.#options.listener.onLost();
@@ -312,7 +365,11 @@ export class PeerTransport implements PathOwner {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#channels?.close();
+    const channels = this.#channels;
+    if (channels !== undefined) {
+      channels.close();
+      this.#flush(channels, this.#now());
+    }
     this.#dtls.close();
     this.#ice.close();
     this.#srtp?.close();
@@ -347,16 +404,16 @@ export class PeerTransport implements PathOwner {
 
   #startChannels(): void {
     if (this.#sctp === undefined || this.#channels !== undefined || !this.#dtls.connected) return;
-    const { listener, drops, dataChannels, dataPolicy } = this.#options;
-    this.#channels = new DataChannels({
+    const { listener, drops, dataChannels, dataPolicy, platform } = this.#options;
+    const options = {
       role: dataChannels,
       dtlsRole: this.#dtls.role,
       remotePort: this.#sctp.port,
       maxMessageSize: this.#sctp.maxMessageSize,
-      sendPacket: (packet) => void this.#data.send(packet),
+      random: platform.random,
       listener: {
-        onOpen: (label) => listener.onChannelOpen(label),
-        onMessage: (label, bytes) => listener.onMessage(label, bytes),
+        onOpen: (label: string) => listener.onChannelOpen(label),
+        onMessage: (label: string, bytes: Uint8Array) => listener.onMessage(label, bytes),
         onClosed: () => {},
         onFailed: () => {
           drops.count("sctp_association_failed");
@@ -364,14 +421,16 @@ export class PeerTransport implements PathOwner {
         },
       },
       drops,
-      now: () => this.#now(),
       ...(dataPolicy === undefined ? {} : { policy: dataPolicy }),
-    });
+    };
+    this.#channels = new DataChannels(options, this.#now());
+    listener.onTimed(this.#channels.nextWakeAt());
   }
 
   #receiveSctp(bytes: Uint8Array, at: number, length: number): void {
     if (this.#channels === undefined) return this.#options.drops.count("sctp_unexpected");
-    this.#channels.receive(bytes.slice(at, at + length)); // parts of it are kept
+    this.#channels.receive(bytes.subarray(at, at + length), length, this.#dtlsAt);
+    this.#options.listener.onDataPending();
   }
 
   #now(): number {

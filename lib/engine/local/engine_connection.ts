@@ -20,6 +20,7 @@ import type { SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
 import { type ReportBlock, type RtcpHandler, RtcpReader } from "../../wire/rtcp.ts";
 import type { RtpView } from "../../wire/rtp_view.ts";
 import type { DataEndpoint } from "./data_flow.ts";
+import type { DataTurnTaker } from "./data_turns.ts";
 import type { DeferredWork } from "./deferred_work.ts";
 import { QUALITY_INTERVAL_MS } from "../messages/media_messages.ts";
 import type { ForwardLatency } from "./forward_latency.ts";
@@ -52,17 +53,21 @@ export interface EngineShared extends ReceivingShared {
   readonly ended: (connection: ConnectionId) => void;
   /** The connection has timed work at `at`, sooner than its entry says. */
   readonly wakeAt: (entry: WakeEntry<EngineConnection>, at: number) => void;
+  /** The connection has data to see to, in this turn or the next. */
+  readonly dataPending: (connection: EngineConnection) => void;
 }
 
 /**
  * One connection of the engine. An exception while it is served ends it alone; after `close`
  * nothing of it reaches the control plane or the socket.
  */
-export class EngineConnection implements PeerTransportListener, RtcpHandler, DataEndpoint {
+export class EngineConnection
+  implements PeerTransportListener, RtcpHandler, DataEndpoint, DataTurnTaker {
   readonly receiving: ReceivingSide;
   readonly sending: SendingSide;
   /** Its place among those that have timed work. */
   readonly wake: WakeEntry<EngineConnection> = new WakeEntry<EngineConnection>(this);
+  hasDataTurn = false;
   readonly #shared: EngineShared;
   readonly #transport: PeerTransport;
   readonly #rtcp = new RtcpReader();
@@ -146,6 +151,18 @@ export class EngineConnection implements PeerTransportListener, RtcpHandler, Dat
 
   holdData(held: boolean): void {
     this.#transport.holdData(held);
+  }
+
+  deliverData(limit: number, now: number): boolean {
+    return this.#transport.deliverData(limit, now);
+  }
+
+  flushData(now: number): void {
+    this.#transport.flushData(now);
+  }
+
+  onDataPending(): void {
+    if (!this.#isClosed) this.#shared.dataPending(this);
   }
 
   /** All timed work of this connection; to be called at {@linkcode EngineConnection.nextWakeAt}. */

@@ -9,6 +9,7 @@
 import type { ConnectionId, DownTrackId } from "../../base/ids.ts";
 import { WakeQueue } from "../../base/wake_queue.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
+import { DataTurns } from "./data_turns.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
 
 /**
@@ -24,11 +25,14 @@ export type ConnectionCommand = Extract<
 >;
 
 /** What the connections of an engine are given of it. */
-export interface ConnectionsWorld extends Omit<EngineShared, "failed" | "ended" | "wakeAt"> {
+export interface ConnectionsWorld
+  extends Omit<EngineShared, "failed" | "ended" | "wakeAt" | "dataPending"> {
   /** A connection is no longer here. */
   readonly gone: (connection: ConnectionId) => void;
   /** Some connection has timed work at `at`, perhaps sooner than all others. */
   readonly timed: (at: number) => void;
+  /** Some connection has data to see to, by {@linkcode EngineConnections.dataTurn}. */
+  readonly dataPending: () => void;
 }
 
 /**
@@ -45,6 +49,7 @@ export class EngineConnections {
   readonly #downTracksOf = new Map<ConnectionId, Set<DownTrackId>>();
   /** Connections by when they have timed work. */
   readonly #wakes = new WakeQueue<EngineConnection>();
+  readonly #dataTurns: DataTurns<EngineConnection>;
 
   constructor(world: ConnectionsWorld) {
     this.#world = world;
@@ -56,7 +61,15 @@ export class EngineConnections {
         this.#wakes.move(entry, at);
         world.timed(at);
       },
+      dataPending: (connection) => {
+        if (!this.#dataTurns.isWaiting) world.dataPending();
+        this.#dataTurns.add(connection);
+      },
     };
+    this.#dataTurns = new DataTurns(
+      world.platform.clock,
+      ({ id }, error) => this.#failed(id, error),
+    );
   }
 
   get(id: ConnectionId): EngineConnection | undefined {
@@ -86,6 +99,12 @@ export class EngineConnections {
         this.#failed(connection.id, error);
       }
     }
+  }
+
+  /** Sees to data that came or is to go. Returns whether there is more than one turn's share. */
+  dataTurn(now: number): boolean {
+    this.#dataTurns.run(now);
+    return this.#dataTurns.isWaiting;
   }
 
   /** Runs `step`; a throw closes `id` and is told as a failure of it alone. */

@@ -52,6 +52,7 @@ class LocalEngine implements ThreadEngine {
   /** Time spent on timers and relays, µs; sockets count their own. */
   #busyUs = 0;
   readonly #wakeTimer: WakeTimer;
+  #cancelDataTurn: (() => void) | undefined;
   #isClosed = false;
 
   constructor(options: LocalEngineOptions) {
@@ -116,6 +117,7 @@ class LocalEngine implements ThreadEngine {
       batch: this.#batch,
       gone: (connection) => this.#dataFlow.forget(connection),
       timed: (at) => this.#wakeTimer.atMost(at),
+      dataPending: () => queueMicrotask(this.#dataTurn),
     });
     this.#relays.start();
     const addresses = this.#addresses = this.#sockets.addresses(advertised);
@@ -180,6 +182,7 @@ class LocalEngine implements ThreadEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#wakeTimer.stop();
+    this.#cancelDataTurn?.();
     this.#relays.close();
     this.#deferred.close();
     this.#connections?.close();
@@ -192,9 +195,22 @@ class LocalEngine implements ThreadEngine {
   /** What was received in one go leaves in the same turn, whatever it came over. */
   #endBatch(now: number): void {
     this.#batch.end(now);
+    this.#seeToData(now);
     this.#sockets.flush();
     if (this.#latency.isWatching) this.#latency.batchEnded(this.#options.platform.clock.nowUs());
     this.#deferred.run();
+  }
+
+  /** Of what is sent outside batches: everything of one turn of the event loop together. */
+  readonly #dataTurn = () => this.#seeToData(this.#now());
+
+  /** What is more than one turn's share goes on in the next. */
+  #seeToData(now: number): void {
+    if (this.#isClosed || !this.#connections?.dataTurn(now)) return;
+    this.#cancelDataTurn ??= this.#options.platform.timers.after(0, () => {
+      this.#cancelDataTurn = undefined;
+      this.#dataTurn();
+    });
   }
 
   /** Does what is due, and sets the timer for what is next. */
@@ -206,6 +222,7 @@ class LocalEngine implements ThreadEngine {
     try {
       connections.wake(now);
       this.#dataFlow.tick((id, step) => connections.guard(id, step));
+      this.#seeToData(now);
       this.#relays.tick(now);
       this.#sockets.flush();
       const levels = this.#levels.collect(now);

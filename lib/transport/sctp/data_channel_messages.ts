@@ -20,41 +20,67 @@ const OPEN_HEADER_BYTES = 12;
 /** Channel types of RFC 8832 §8.2.2; the upper bit means unordered. */
 const RELIABLE = 0x00;
 const REXMIT = 0x01;
+const TIMED = 0x02;
 const UNORDERED = 0x80;
-/** Longest label we keep; LiveKit's are a dozen letters. */
+/** Longest label, and subprotocol, we keep; LiveKit's are a dozen letters. */
 const MAX_LABEL_BYTES = 256;
 
-/** How a channel delivers (RFC 8831 §6.1). */
+/** How a channel delivers (RFC 8831 §6.1); at most one of the limits is there. */
 export interface DataChannelReliability {
   readonly ordered: boolean;
   /** Absent: as often as needed. */
   readonly maxRetransmits?: number;
+  /** For how long a message may be sent again, ms. */
+  readonly maxLifetimeMs?: number;
 }
 
 export type DcepMessage =
-  | { readonly type: "open"; readonly label: string; readonly reliability: DataChannelReliability }
+  | {
+    readonly type: "open";
+    readonly label: string;
+    /** The subprotocol, `""` for none. */
+    readonly protocol: string;
+    readonly reliability: DataChannelReliability;
+  }
   | { readonly type: "ack" };
 
-/** Reads a DCEP message; `undefined` if it is none. */
+/** Whether messages may get lost. */
+export function isLossy({ maxRetransmits, maxLifetimeMs }: DataChannelReliability): boolean {
+  return maxRetransmits !== undefined || maxLifetimeMs !== undefined;
+}
+
+/** Reads a DCEP message; `undefined` if it is none. Priorities are not looked at. */
 export function readDcep(bytes: Uint8Array): DcepMessage | undefined {
   if (bytes[0] === ACK) return { type: "ack" };
   if (bytes[0] !== OPEN || bytes.length < OPEN_HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const labelLength = view.getUint16(8);
-  const protocolLength = view.getUint16(10);
-  if (labelLength > MAX_LABEL_BYTES) return undefined;
-  if (OPEN_HEADER_BYTES + labelLength + protocolLength > bytes.length) return undefined;
-  const channelType = bytes[1]!;
-  const ordered = (channelType & UNORDERED) === 0;
-  // A lifetime is not carried over to what we send back: nothing of ours waits for it.
-  const limited = (channelType & 0x7f) === REXMIT;
+  const protocolAt = OPEN_HEADER_BYTES + view.getUint16(8);
+  const end = protocolAt + view.getUint16(10);
+  if (protocolAt > OPEN_HEADER_BYTES + MAX_LABEL_BYTES) return undefined;
+  if (end > protocolAt + MAX_LABEL_BYTES || end > bytes.length) return undefined;
+  const reliability = readReliability(view.getUint8(1), view.getUint32(4));
+  if (reliability === undefined) return undefined;
+  const decoder = new TextDecoder();
   return {
     type: "open",
-    label: new TextDecoder().decode(
-      bytes.subarray(OPEN_HEADER_BYTES, OPEN_HEADER_BYTES + labelLength),
-    ),
-    reliability: limited ? { ordered, maxRetransmits: view.getUint32(4) } : { ordered },
+    label: decoder.decode(bytes.subarray(OPEN_HEADER_BYTES, protocolAt)),
+    protocol: decoder.decode(bytes.subarray(protocolAt, end)),
+    reliability,
   };
+}
+
+function readReliability(channelType: number, limit: number): DataChannelReliability | undefined {
+  const ordered = (channelType & UNORDERED) === 0;
+  switch (channelType & 0x7f) {
+    case RELIABLE:
+      return { ordered };
+    case REXMIT:
+      return { ordered, maxRetransmits: limit };
+    case TIMED:
+      return { ordered, maxLifetimeMs: limit };
+    default:
+      return undefined;
+  }
 }
 
 /** DATA_CHANNEL_OPEN with an empty protocol. */
@@ -62,10 +88,15 @@ export function writeOpen(label: string, reliability: DataChannelReliability): U
   const labelBytes = new TextEncoder().encode(label);
   const message = new Uint8Array(OPEN_HEADER_BYTES + labelBytes.length);
   const view = new DataView(message.buffer);
-  const limited = reliability.maxRetransmits !== undefined;
+  const { ordered, maxRetransmits, maxLifetimeMs } = reliability;
+  const kind = maxRetransmits !== undefined
+    ? REXMIT
+    : maxLifetimeMs !== undefined
+    ? TIMED
+    : RELIABLE;
   view.setUint8(0, OPEN);
-  view.setUint8(1, (limited ? REXMIT : RELIABLE) | (reliability.ordered ? 0 : UNORDERED));
-  view.setUint32(4, reliability.maxRetransmits ?? 0);
+  view.setUint8(1, kind | (ordered ? 0 : UNORDERED));
+  view.setUint32(4, maxRetransmits ?? maxLifetimeMs ?? 0);
   view.setUint16(8, labelBytes.length);
   message.set(labelBytes, OPEN_HEADER_BYTES);
   return message;

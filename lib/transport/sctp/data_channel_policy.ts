@@ -34,6 +34,11 @@ const LAST_RESORT_BACKLOG_BYTES = 3 * 1024 * 1024;
 const STALLED_BPS = 100_000;
 /** Waiting lossy bytes that are never too many, whatever the rate. */
 const MIN_LOSSY_BUFFER_BYTES = 8 * 1024;
+/** How long a lossy message may wait, ms, whatever is configured: it is of no use later. */
+export const MAX_LOSSY_AGE_MS = 2_000;
+/** A slow reader is behind by this at most, ms at the threshold, so that it soon sees the gap. */
+const SLOW_READER_BEHIND_MS = 2_000;
+const MIN_SLOW_BACKLOG_BYTES = 8 * 1024;
 
 /** No thresholds and no data tracks: what holds where nothing is configured. */
 export const DEFAULT_DATA_POLICY: DataChannelPolicy = {
@@ -67,9 +72,15 @@ export function refusal(
     return isLate(policy, channel, waitingBytes, now) ? "data_lossy_late" : undefined;
   }
   if (waitingBytes + messageBytes > MAX_RELIABLE_BUFFER_BYTES) return "data_reliable_buffer_full";
-  const slow = policy.slowThresholdBps > 0 && waitingBytes >= BACKLOG_BYTES &&
+  const slow = policy.slowThresholdBps > 0 && waitingBytes >= slowBacklog(policy) &&
     isSlowReader(policy, channel.rate, now);
   return slow ? "data_slow_reader" : undefined;
+}
+
+/** Waiting reliable bytes from which a reader that turned out to be slow loses messages. */
+function slowBacklog({ slowThresholdBps }: DataChannelPolicy): number {
+  const bytes = slowThresholdBps * SLOW_READER_BEHIND_MS / 8_000;
+  return Math.min(Math.max(bytes, MIN_SLOW_BACKLOG_BYTES), BACKLOG_BYTES);
 }
 
 function isLate(

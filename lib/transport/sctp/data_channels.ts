@@ -2,9 +2,10 @@
  * The data channels of one peer connection (RFC 8831 §6, RFC 8832 §5) over one SCTP association.
  *
  * Contract: channels are known by label; those the peer opens and those we open are used alike.
- * What waits to be sent is bounded: a reliable channel says `false`, a lossy one drops and counts.
- * Nothing a peer sends throws or touches another connection; after `onFailed` or `close` no call
- * comes.
+ * Like the association below, they do nothing by themselves: the owner gives packets, delivers
+ * messages in turns of a size it chooses, and polls for packets. What waits to be sent is bounded:
+ * a reliable channel says `false`, a lossy one drops and counts. Nothing a peer sends throws or
+ * touches another connection; after `onFailed` or `close` no call comes.
  *
  * The channels we open have even stream ids where we are the DTLS client, and odd ones where we are
  * the server (RFC 8832 §6).
@@ -13,10 +14,12 @@
  */
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { DataChannelPolicy, DtlsRole } from "../../base/media_vocabulary.ts";
+import type { Random } from "../../base/platform.ts";
 import { TokenBucket } from "../../base/token_bucket.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import {
   type DataChannelReliability,
+  isLossy,
   PPID,
   readDcep,
   writeAck,
@@ -27,12 +30,16 @@ import {
   CHANNEL_LABELS,
   DEFAULT_DATA_POLICY,
   isSlowReader,
+  MAX_LOSSY_AGE_MS,
   refusal,
 } from "./data_channel_policy.ts";
 import { DrainRate } from "./drain_rate.ts";
-import { MAX_MESSAGE_BYTES, SctpAssociation, type SctpCloseReason } from "./sctp_association.ts";
+import { STREAM_END } from "./inbound_queue.ts";
+import { UNLIMITED } from "./outgoing_messages.ts";
+import { MAX_MESSAGE_BYTES } from "./reassembly.ts";
+import { SctpAssociation, type SctpCloseReason } from "./sctp_association.ts";
 
-/** What data channels do to their owner. */
+/** What data channels do to their owner, within `receive`, `deliver` and `poll`. */
 export interface DataChannelListener {
   /** The channel can be used; again if the peer opens another one with this label. */
   onOpen(label: string): void;
@@ -53,12 +60,9 @@ export interface DataChannelsOptions {
   readonly remotePort: number;
   /** From the peer's `a=max-message-size`; 0 is "any size" (RFC 8841 §6). */
   readonly maxMessageSize: number;
-  /** Sends one SCTP packet as one DTLS record. */
-  readonly sendPacket: (bytes: Uint8Array) => void;
+  readonly random: Random;
   readonly listener: DataChannelListener;
   readonly drops: DropSink<TransportDrop>;
-  /** Monotonic ms, for measuring how fast the peer reads. */
-  readonly now: () => number;
   readonly policy?: DataChannelPolicy;
 }
 
@@ -69,7 +73,12 @@ const OPENS_PER_SECOND = 1;
 /** Acknowledgements that may wait for a peer that opens and closes channels and reads nothing. */
 const MAX_WAITING_ACKS = 256;
 /** Charged to every waiting message, so that empty ones are bounded too. */
-const MESSAGE_COST_BYTES = 64;
+const WAITING_COST_BYTES = 64;
+/** Every WebRTC peer sends an INIT; one that does not in this time, ms, gets ours. */
+const BEGIN_AFTER_MS = 1_000;
+/** SCTP cannot carry nothing: an empty message is one byte under its own identifier. */
+const EMPTY_MESSAGE = new Uint8Array(1);
+const NO_BYTES = new Uint8Array(0);
 
 const RESERVED_LABELS: ReadonlySet<string> = new Set(Object.values(CHANNEL_LABELS));
 
@@ -99,38 +108,91 @@ export class DataChannels {
   readonly #opens = new TokenBucket(MAX_CHANNELS, OPENS_PER_SECOND);
   #nextStreamId: number;
   #waitingAcks = 0;
+  /** Reliable messages are left standing. */
+  #isHeld = false;
+  /** When the association is begun by us, monotonic ms. */
+  #beginAt: number;
+  /** The owner was told of the end, or said it. */
+  #isOver = false;
+  /** The present, of the call that is being served. */
+  #now: number;
 
-  constructor(options: DataChannelsOptions) {
+  /** @param now Monotonic ms. */
+  constructor(options: DataChannelsOptions, now: number) {
     this.#options = options;
     this.#drops = options.drops;
     this.#policy = options.policy ?? DEFAULT_DATA_POLICY;
     this.#nextStreamId = options.dtlsRole === "client" ? 0 : 1;
+    this.#beginAt = now + BEGIN_AFTER_MS;
+    this.#now = now;
     this.#association = new SctpAssociation({
       remotePort: options.remotePort,
-      sendPacket: options.sendPacket,
+      random: options.random,
       drops: options.drops,
       listener: {
-        onEstablished: () => {},
-        onMessage: (streamId, ppid, bytes) => this.#onMessage(streamId, ppid, bytes),
-        onStreamsReset: (streamIds) => streamIds.forEach((id) => this.#forget(id)),
-        onClosed: (reason) => {
-          this.#byStream.clear();
-          this.#byLabel.clear();
-          options.listener.onFailed(reason);
-        },
+        onRestarted: () => this.#onRestarted(),
+        onLeft: (streamId, ppid, bytes) => this.#onLeft(streamId, ppid, bytes),
       },
     });
-    if (options.role === "create") {
-      const lossy = { ordered: false, maxRetransmits: 0 };
-      this.open(CHANNEL_LABELS.reliable, { ordered: true });
-      this.open(CHANNEL_LABELS.lossy, lossy);
-      if (this.#policy.dataTracks) this.open(CHANNEL_LABELS.data_track, lossy);
+    this.#openOwn();
+  }
+
+  /** Takes the SCTP packet `bytes[0, length)`, the content of one DTLS record; it is not kept. */
+  receive(bytes: Uint8Array, length: number, now: number): void {
+    this.#now = now;
+    try {
+      this.#association.receive(bytes, length, now);
+    } catch {
+      this.#association.fail();
     }
   }
 
-  /** Takes one SCTP packet, the content of one DTLS record; it may be kept. */
-  receive(packet: Uint8Array): void {
-    this.#association.receive(packet);
+  /**
+   * Hands over messages that have come, at most `limit`: everything else gets its turn, too.
+   *
+   * @returns Whether there are more.
+   */
+  deliver(limit: number, now: number): boolean {
+    this.#now = now;
+    const association = this.#association;
+    for (let i = 0; i < limit; i++) {
+      // A turn may bring the end, or that the rest is to stand.
+      if (this.#isOver || !association.take(!this.#isHeld)) break;
+      const { streamId, ppid, bytes } = association.message;
+      this.#onMessage(streamId, ppid, bytes);
+    }
+    if (this.#isOver) return false;
+    if (association.hasMessage(!this.#isHeld)) return true;
+    if (association.endReason !== undefined && !association.hasMessage(true)) {
+      this.#end();
+      this.#options.listener.onFailed(association.endReason);
+    }
+    return false;
+  }
+
+  /** When {@linkcode DataChannels.poll} has something to do, monotonic ms. */
+  nextWakeAt(): number {
+    const at = this.#association.nextWakeAt();
+    return this.#association.hasBegun ? at : Math.min(at, this.#beginAt);
+  }
+
+  /**
+   * Writes the next SCTP packet into `out`, which has room for `MAX_PACKET_BYTES`.
+   *
+   * @returns Its length; 0 if nothing is to be sent now.
+   */
+  poll(out: Uint8Array, now: number): number {
+    this.#now = now;
+    try {
+      if (now >= this.#beginAt) {
+        this.#beginAt = Infinity;
+        if (!this.#association.hasBegun) this.#association.begin();
+      }
+      return this.#association.poll(out, now);
+    } catch {
+      this.#association.fail();
+      return 0;
+    }
   }
 
   /** Opens a channel; `onOpen` follows when the peer agrees. `false` if there are too many. */
@@ -157,46 +219,39 @@ export class DataChannels {
   }
 
   /**
-   * Sends one message of at most 65,535 bytes.
+   * Sends one message of at most 65,535 bytes, which are kept until they have come and must not
+   * change; the same ones may be sent to many.
    *
    * @returns `false` if the channel is not open, the message is too large, or a reliable channel
    *   takes no more (its buffer is full, its reader too slow); a lossy one drops and counts then,
    *   and says `true`.
    */
-  send(label: string, bytes: Uint8Array, isText = false): boolean {
+  send(label: string, bytes: Uint8Array, isText: boolean, now: number): boolean {
+    this.#now = now;
     const channel = this.#byLabel.get(label);
     const limit = this.#options.maxMessageSize || MAX_MESSAGE_BYTES;
     if (channel === undefined || !channel.open) return false;
     if (bytes.length > Math.min(limit, MAX_MESSAGE_BYTES)) return false;
-    const now = this.#options.now();
     const refused = refusal(this.#policy, channel, waitingBytes(channel), bytes.length, now);
     if (refused !== undefined) {
       this.#drops.count(refused);
       return channel.lossy;
     }
-    channel.bufferedBytes += bytes.length;
-    channel.waitingMessages++;
-    channel.rate.queued(bytes.length, now);
-    // SCTP cannot carry nothing: an empty message is one byte under its own identifier.
     const empty = bytes.length === 0;
+    const sent = empty ? EMPTY_MESSAGE : bytes;
+    channel.bufferedBytes += sent.length;
+    channel.waitingMessages++;
+    channel.rate.queued(sent.length, now);
     const ppid = isText
       ? (empty ? PPID.stringEmpty : PPID.string)
       : (empty ? PPID.binaryEmpty : PPID.binary);
-    this.#association.send({
-      streamId: channel.streamId,
-      ppid,
-      bytes: empty ? new Uint8Array(1) : bytes,
-      ...channel.reliability,
-      onTaken: () => {
-        channel.bufferedBytes -= bytes.length;
-        channel.waitingMessages--;
-        channel.rate.drained(bytes.length, this.#options.now());
-      },
-    });
+    const { ordered, maxRetransmits = UNLIMITED, maxLifetimeMs = Infinity } = channel.reliability;
+    const ageMs = channel.lossy ? Math.min(maxLifetimeMs, MAX_LOSSY_AGE_MS) : Infinity;
+    this.#association.send(channel.streamId, ppid, sent, ordered, maxRetransmits, now + ageMs);
     return true;
   }
 
-  /** Bytes of messages under `label` that the SCTP stack has not taken yet. */
+  /** Bytes of messages under `label` that are not on their way yet. */
   bufferedAmount(label: string): number {
     return this.#byLabel.get(label)?.bufferedBytes ?? 0;
   }
@@ -208,30 +263,71 @@ export class DataChannels {
    *
    * @param waits Whether somebody waits already.
    */
-  isBacklogged(waits: boolean): boolean {
+  isBacklogged(waits: boolean, now: number): boolean {
     const channel = this.#byLabel.get(CHANNEL_LABELS.reliable);
     if (channel === undefined) return false;
     const limit = backlogLimit(this.#policy) / (waits ? 2 : 1);
-    return waitingBytes(channel) >= limit &&
-      !isSlowReader(this.#policy, channel.rate, this.#options.now());
+    return waitingBytes(channel) >= limit && !isSlowReader(this.#policy, channel.rate, now);
   }
 
   /** Stops, or goes on, reading the peer's reliable channels; what it sends waits in its window. */
   holdReliable(held: boolean): void {
-    if (!held) return this.#association.resume();
-    this.#association.hold((streamId, ppid) =>
-      ppid !== PPID.dcep && this.#byStream.get(streamId)?.lossy === false
-    );
+    this.#isHeld = held;
   }
 
-  /** Aborts the association. Idempotent. */
+  /** Whether {@linkcode DataChannels.deliver} has something to do. */
+  get hasMessages(): boolean {
+    const association = this.#association;
+    if (this.#isOver) return false;
+    return association.hasMessage(!this.#isHeld) ||
+      (association.endReason !== undefined && !association.hasMessage(true));
+  }
+
+  /** Aborts the association, which leaves one packet to be polled. Idempotent. */
   close(): void {
+    this.#end();
     this.#association.close();
+  }
+
+  #end(): void {
+    this.#isOver = true;
     this.#byStream.clear();
     this.#byLabel.clear();
   }
 
+  #openOwn(): void {
+    if (this.#options.role !== "create") return;
+    const lossy = { ordered: false, maxRetransmits: 0 };
+    this.open(CHANNEL_LABELS.reliable, { ordered: true });
+    this.open(CHANNEL_LABELS.lossy, lossy);
+    if (this.#policy.dataTracks) this.open(CHANNEL_LABELS.data_track, lossy);
+  }
+
+  /** Channels do not outlive the peer's state; ours are opened again. */
+  #onRestarted(): void {
+    const gone = [...this.#byStream.values()];
+    this.#byStream.clear();
+    this.#byLabel.clear();
+    this.#waitingAcks = 0;
+    this.#nextStreamId &= 1;
+    this.#openOwn();
+    for (const { label } of gone) this.#options.listener.onClosed(label);
+  }
+
+  #onLeft(streamId: number, ppid: number, bytes: number): void {
+    if (ppid === PPID.dcep) {
+      if (this.#waitingAcks > 0 && bytes === 1) this.#waitingAcks--;
+      return;
+    }
+    const channel = this.#byStream.get(streamId);
+    if (channel === undefined) return;
+    channel.bufferedBytes -= bytes;
+    channel.waitingMessages--;
+    channel.rate.drained(bytes, this.#now);
+  }
+
   #onMessage(streamId: number, ppid: number, bytes: Uint8Array): void {
+    if (ppid === STREAM_END) return this.#onStreamEnd(streamId);
     if (ppid === PPID.dcep) return this.#onDcep(streamId, bytes);
     const channel = this.#byStream.get(streamId);
     if (channel === undefined) return this.#drops.count("data_unknown_channel");
@@ -239,7 +335,7 @@ export class DataChannels {
     const empty = ppid === PPID.stringEmpty || ppid === PPID.binaryEmpty;
     if (!isText && !empty && ppid !== PPID.binary) return this.#drops.count("data_unknown_ppid");
     this.#markOpen(channel); // data may overtake the acknowledgement (RFC 8832 §6)
-    this.#options.listener.onMessage(channel.label, empty ? new Uint8Array(0) : bytes, isText);
+    this.#options.listener.onMessage(channel.label, empty ? NO_BYTES : bytes, isText);
   }
 
   #onDcep(streamId: number, bytes: Uint8Array): void {
@@ -251,26 +347,24 @@ export class DataChannels {
       return this.#markOpen(known);
     }
     if (known !== undefined) return this.#drops.count("data_repeated_open");
-    if (this.#byStream.size >= MAX_CHANNELS) {
-      this.#drops.count("data_too_many_channels");
-      return this.#association.resetStreams([streamId]);
-    }
-    if (!this.#opens.take(this.#options.now())) {
-      this.#drops.count("data_channels_opened_too_fast");
-      return this.#association.resetStreams([streamId]);
-    }
-    if (this.#waitingAcks >= MAX_WAITING_ACKS) {
-      this.#drops.count("data_acks_unread");
-      return this.#association.resetStreams([streamId]);
-    }
-    if (message.label === CHANNEL_LABELS.data_track && !this.#policy.dataTracks) {
-      this.#drops.count("data_tracks_not_enabled");
+    const refused = this.#refusesOpen(message.label);
+    if (refused !== undefined) {
+      this.#drops.count(refused);
       return this.#association.resetStreams([streamId]);
     }
     const channel = this.#add(streamId, message.label, message.reliability);
     this.#waitingAcks++;
-    this.#sendDcep(channel, writeAck(), () => this.#waitingAcks--);
+    this.#sendDcep(channel, writeAck());
     this.#markOpen(channel);
+  }
+
+  /** Why a channel of the peer's must not be opened, as a drop reason. */
+  #refusesOpen(label: string): TransportDrop | undefined {
+    if (this.#byStream.size >= MAX_CHANNELS) return "data_too_many_channels";
+    if (!this.#opens.take(this.#now)) return "data_channels_opened_too_fast";
+    if (this.#waitingAcks >= MAX_WAITING_ACKS) return "data_acks_unread";
+    if (label !== CHANNEL_LABELS.data_track || this.#policy.dataTracks) return undefined;
+    return "data_tracks_not_enabled";
   }
 
   #add(streamId: number, label: string, reliability: DataChannelReliability): Channel {
@@ -278,26 +372,21 @@ export class DataChannels {
       label,
       streamId,
       reliability,
-      lossy: reliability.maxRetransmits !== undefined,
-      rate: new DrainRate(this.#options.now()),
+      lossy: isLossy(reliability),
+      rate: new DrainRate(this.#now),
       open: false,
       bufferedBytes: 0,
       waitingMessages: 0,
     };
     this.#byStream.set(streamId, channel);
     this.#byLabel.set(label, channel);
+    this.#association.setPatient(streamId, !channel.lossy);
     return channel;
   }
 
   /** DCEP is ordered and reliable whatever the channel is (RFC 8832 §6). */
-  #sendDcep(channel: Channel, bytes: Uint8Array, onTaken = () => {}): void {
-    this.#association.send({
-      streamId: channel.streamId,
-      ppid: PPID.dcep,
-      bytes,
-      ordered: true,
-      onTaken,
-    });
+  #sendDcep(channel: Channel, bytes: Uint8Array): void {
+    this.#association.send(channel.streamId, PPID.dcep, bytes, true, UNLIMITED, Infinity);
   }
 
   #markOpen(channel: Channel): void {
@@ -306,16 +395,19 @@ export class DataChannels {
     this.#options.listener.onOpen(channel.label);
   }
 
-  #forget(streamId: number): void {
+  /** The peer closed a channel, or agrees that we did: our side of it is closed, too. */
+  #onStreamEnd(streamId: number): void {
     const channel = this.#byStream.get(streamId);
     if (channel === undefined) return;
     this.#byStream.delete(streamId);
     if (this.#byLabel.get(channel.label) === channel) this.#byLabel.delete(channel.label);
+    this.#association.setPatient(streamId, false);
+    this.#association.resetStreams([streamId]);
     this.#options.listener.onClosed(channel.label);
   }
 }
 
 /** What waits in a channel, with what each message costs besides its bytes. */
 function waitingBytes(channel: Channel): number {
-  return channel.bufferedBytes + channel.waitingMessages * MESSAGE_COST_BYTES;
+  return channel.bufferedBytes + channel.waitingMessages * WAITING_COST_BYTES;
 }

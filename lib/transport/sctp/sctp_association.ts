@@ -1,379 +1,426 @@
 /**
- * One SCTP association (RFC 9260 §5 to §9, RFC 8831 §5) over DTLS: werift's stack behind a door
- * that checks every packet, and a queue that gives it one message at a time.
+ * One SCTP association (RFC 9260, RFC 8831 §5) over DTLS, without sockets, timers or a clock.
  *
- * Contract: whatever a peer sends affects this association only: bad packets are counted, never
- * thrown, never an unhandled rejection, and memory for unfinished messages is bounded. We wait for
- * the peer's INIT (every WebRTC client sends one). After `onClosed` or `close` no call comes and no
- * timer is left.
+ * Contract: its owner gives it packets, takes whole messages when it likes ({@linkcode
+ * SctpAssociation.take}; what waits counts against the peer's window), and asks for packets with
+ * {@linkcode SctpAssociation.poll} until there is none: after each batch of packets, after sending,
+ * and when {@linkcode SctpAssociation.nextWakeAt} has come. Whatever a peer sends affects this
+ * association only: bad input is counted, never thrown, and memory is bounded in bytes and in
+ * chunks. After an end only what had come can still be taken.
+ *
+ * The peer of a path is watched by ICE, so nothing is given up after a number of attempts, and no
+ * heartbeats of ours are needed; the peer's are answered.
  *
  * @module
  */
-import { Buffer } from "node:buffer";
-import { RTCSctpTransport } from "werift";
 import type { DropSink } from "../../base/drop_counters.ts";
+import type { Random } from "../../base/platform.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
-import { OutboundLanes } from "./outbound_lanes.ts";
+import { Handshake } from "./handshake.ts";
+import { Inbound } from "./inbound.ts";
+import { InboundQueue, type ReceivedMessage, STREAM_END } from "./inbound_queue.ts";
+import { Outbound } from "./outbound.ts";
 import {
-  FIRST_FRAGMENT,
-  type InboundMessage,
-  LAST_FRAGMENT,
-  tsnDistance,
-} from "./sctp_inbound_stream.ts";
-import { CHUNK_TYPE, readSctpPacket, type SctpPacket } from "./sctp_packets.ts";
-import { repairSctp, type SctpInternals } from "./sctp_repairs.ts";
-
-/**
- * Largest message taken from or given to a peer, bytes; LiveKit's limit (1.13.5,
- * `pkg/rtc/transport.go`).
- */
-export const MAX_MESSAGE_BYTES = 65_535;
-/** `a=sctp-port` of ours. */
-export const LOCAL_SCTP_PORT = 5000;
-/** Chunks a peer may be ahead of the first missing one: 1 MiB of window in 128-byte chunks. */
-const MAX_TSN_AHEAD = 8192;
-/** Receive window werift offers, bytes. */
-const RECEIVE_WINDOW_BYTES = 1024 * 1024;
-/** Stream ids in use; browsers count up from 0 or 1 and stop at 1,023. */
-const MAX_STREAM_ID = 2047;
-/** Chunks held for missing ones, in all streams: each is an object, however few bytes it has. */
-const MAX_HELD_CHUNKS = 20_000;
-/** How often, in chunks, the held ones are counted. */
-const AUDIT_INTERVAL = 1024;
-/** Packets waiting while an earlier one is still being worked on. */
-const MAX_INBOX = 1024;
-/** werift's names for association states. */
-const STATE = { closed: 1, established: 4, shutdownPending: 5 } as const;
+  CHUNK,
+  CHUNK_HEADER_BYTES,
+  copyOf,
+  nextChunk,
+  PACKET_HEADER_BYTES,
+  packetRefusal,
+  PacketWriter,
+} from "./sctp_packet.ts";
+import type { MessageLeft } from "./stream_scheduler.ts";
+import { StreamResets } from "./stream_resets.ts";
 
 /** Why an association ended. */
 export type SctpCloseReason = "closed_by_peer" | "message_too_large" | "internal_error";
 
-/** Told by an association in the order things happened; nothing comes after `onClosed`. */
+/** Told by an association as things happen, within `receive` and `poll`. */
 export interface SctpListener {
-  onEstablished(): void;
-  /** One whole message. `bytes` may be kept. */
-  onMessage(streamId: number, ppid: number, bytes: Uint8Array): void;
-  /** Streams were reset by either side: their channels are closed (RFC 8831 §6.7). */
-  onStreamsReset(streamIds: readonly number[]): void;
-  onClosed(reason: SctpCloseReason): void;
+  /** The peer began anew: its streams, and ours, are gone with all that waited. */
+  onRestarted(): void;
+  /** The last byte of a message is on its way, or the message was given up before. */
+  readonly onLeft: MessageLeft;
 }
 
 export interface SctpAssociationOptions {
   /** From the peer's `a=sctp-port`. */
   readonly remotePort: number;
-  /** Sends one packet as one DTLS record. */
-  readonly sendPacket: (bytes: Uint8Array) => void;
+  readonly random: Random;
   readonly listener: SctpListener;
   readonly drops: DropSink<TransportDrop>;
 }
 
-/** A message to send, with what to do when the stack has taken it. */
-export interface OutgoingMessage {
-  readonly streamId: number;
-  readonly ppid: number;
-  readonly bytes: Uint8Array;
-  readonly ordered: boolean;
-  readonly maxRetransmits?: number;
-  readonly onTaken?: () => void;
-}
+/** ABORT and SHUTDOWN COMPLETE in answer to a tag that we did not know (RFC 9260 §8.5.1). */
+const TAG_REFLECTED = 1;
+/** SHUTDOWN ACKs before the association ends without the peer's last word. */
+const MAX_SHUTDOWN_ACKS = 5;
+/** Bytes of a heartbeat that are sent back; those of real stacks have some dozens. */
+const MAX_HEARTBEAT_BYTES = 512;
+const NO_BYTES = new Uint8Array(0);
 
-/**
- * One association. Whatever the peer sends is counted or delivered and never thrown; memory is
- * bounded, and after its end no call comes and no timer is left.
- */
+/** One association. Nothing a peer sends throws; memory is bounded. */
 export class SctpAssociation {
   readonly #options: SctpAssociationOptions;
-  readonly #sctp: RTCSctpTransport["sctp"];
-  readonly #internals: SctpInternals;
-  #inbox: Uint8Array[] = [];
-  #reading = false;
-  readonly #outbox = new OutboundLanes<OutgoingMessage>();
-  /** Which messages are kept back; absent while reading goes on. */
-  #holds: ((streamId: number, ppid: number) => boolean) | undefined;
-  /** Whole messages kept back: the peer sees them in a smaller window. */
-  #held: InboundMessage[] = [];
-  #writing = false;
-  #ended = false;
-  #chunksSinceAudit = 0;
+  readonly #drops: DropSink<TransportDrop>;
+  readonly #handshake: Handshake;
+  #queue = new InboundQueue();
+  #outbound: Outbound;
+  /** Absent before the association stands. */
+  #inbound: Inbound | undefined;
+  #resets: StreamResets | undefined;
+  readonly #writer = new PacketWriter();
+  /** Of the buffer that packets come in, which is often the same. */
+  #view: DataView = new DataView(NO_BYTES.buffer);
+  #viewed: Uint8Array = NO_BYTES;
+  /** The heartbeat to be answered. */
+  #heartbeat: Uint8Array | undefined;
+  /** The peer wants to end (§9.2): when the answer goes, again, and how often it has. */
+  #isShuttingDown = false;
+  #shutdownAt = Infinity;
+  #shutdownAcks = 0;
+  /** An ABORT is to be sent with this tag. */
+  #abortTag: number | undefined;
+  #endReason: SctpCloseReason | undefined;
+  #isClosed = false;
 
   constructor(options: SctpAssociationOptions) {
     this.#options = options;
-    const transport = new RTCSctpTransport(LOCAL_SCTP_PORT, MAX_MESSAGE_BYTES);
-    transport.setDtlsTransport(this.#fakeDtls());
-    this.#sctp = transport.sctp;
-    this.#internals = this.#sctp as unknown as SctpInternals;
-    this.#listen();
-    repairSctp(this.#internals);
-    this.#sctp.isServer = true;
-    this.#sctp.start(options.remotePort).catch(() => this.#end("internal_error"));
+    this.#drops = options.drops;
+    this.#handshake = new Handshake(options.random, options.drops);
+    this.#outbound = this.#makeOutbound();
   }
 
-  get established(): boolean {
-    return !this.#ended && this.#internals.associationState === STATE.established;
+  /** Whether it stands: data flows. */
+  get isUp(): boolean {
+    return this.#inbound !== undefined;
   }
 
-  /** Takes one packet, which may be kept. */
-  receive(packet: Uint8Array): void {
-    if (this.#ended) return;
-    if (this.#inbox.length >= MAX_INBOX) return this.#options.drops.count("sctp_inbox_full");
-    this.#inbox.push(packet);
-    if (!this.#reading) this.#read();
+  /** Why it ended, once it has. */
+  get endReason(): SctpCloseReason | undefined {
+    return this.#endReason;
   }
 
-  /**
-   * Queues a message; those that may be lost go before those that may not. Dropped if the
-   * association has ended.
-   */
-  send(message: OutgoingMessage): void {
-    if (this.#ended) return;
-    this.#outbox.push(message, message.maxRetransmits !== undefined);
-    this.#write();
+  /** What {@linkcode SctpAssociation.take} took last. */
+  get message(): ReceivedMessage {
+    return this.#queue.message;
   }
 
-  /**
-   * Keeps back the messages that `holds` names, until {@linkcode resume}. They stay in the receive
-   * window, so a peer that goes on sending is stopped by it (RFC 9260 §6.2).
-   */
-  hold(holds: (streamId: number, ppid: number) => boolean): void {
-    this.#holds = holds;
+  /** Whether anything has begun: an INIT came, or one of ours is under way. */
+  get hasBegun(): boolean {
+    return this.#handshake.localTag !== 0 || this.#handshake.wasAsked;
   }
 
-  /** Hands over what was kept back and tells the peer of the room there is again. */
-  resume(): void {
-    this.#holds = undefined;
-    const held = this.#held;
-    let handedOver = 0;
-    // What the listener does may be to hold again, or to end.
-    while (handedOver < held.length && this.#holds === undefined && !this.#ended) {
-      const [streamId, ppid, bytes] = held[handedOver++]!;
-      this.#internals.advertisedRwnd += bytes.length;
-      this.#options.listener.onMessage(streamId, ppid, new Uint8Array(bytes));
+  /** Sends an INIT of ours, unless the association has begun: the peer need not be the first. */
+  begin(): void {
+    if (!this.#isOver) this.#handshake.begin();
+  }
+
+  /** Takes the packet `bytes[0, length)`, which is the caller's again afterwards. */
+  receive(bytes: Uint8Array, length: number, now: number): void {
+    if (this.#isOver) return;
+    if (this.#viewed !== bytes) {
+      this.#viewed = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     }
-    if (handedOver === 0 || this.#ended) return;
-    this.#held = held.slice(handedOver);
-    this.#internals.sackNeeded = true;
-    this.#internals.sendSack().catch(() => {});
+    const view = this.#view;
+    const refusal = packetRefusal(bytes, view, length, this.#handshake.takesZeroChecksum);
+    if (refusal !== undefined) this.#drops.count(refusal);
+    else this.#receiveChunks(bytes, view, length, now);
   }
 
-  /** Asks the peer to close these streams' channels. */
+  /**
+   * Queues a message. `bytes`, at least one, are kept and must not change.
+   *
+   * @param maxRetransmits `UNLIMITED` for as often as needed.
+   * @param expiresAt When it is worth nothing any more, monotonic ms; `Infinity` for never.
+   */
+  send(
+    streamId: number,
+    ppid: number,
+    bytes: Uint8Array,
+    ordered: boolean,
+    maxRetransmits: number,
+    expiresAt: number,
+  ): void {
+    if (this.#isOver || this.#isShuttingDown) return;
+    const { messages, streams } = this.#outbound;
+    streams.push(messages.add(streamId, ppid, bytes, ordered, maxRetransmits, expiresAt));
+  }
+
+  /** Messages on this stream may be left standing while others are taken. */
+  setPatient(streamId: number, patient: boolean): void {
+    this.#queue.setPatient(streamId, patient);
+  }
+
+  /** Whether {@linkcode SctpAssociation.take} would take something. */
+  hasMessage(withPatient: boolean): boolean {
+    return this.#queue.has(withPatient);
+  }
+
+  /** Takes the next message into {@linkcode SctpAssociation.message}; `false` if there is none. */
+  take(withPatient: boolean): boolean {
+    if (!this.#queue.take(withPatient)) return false;
+    this.#inbound?.roomMade();
+    return true;
+  }
+
+  /** Ends streams of ours; what waits on them is dropped. */
   resetStreams(streamIds: readonly number[]): void {
-    if (!this.established) return;
-    for (const id of streamIds) {
-      if (!this.#internals.reconfigQueue.includes(id)) this.#internals.reconfigQueue.push(id);
-    }
-    this.#internals.transmitReconfigRequest().catch(() => {});
+    if (!this.#isOver) this.#resets?.request(streamIds);
   }
 
-  /** Sends ABORT and ends. Idempotent. */
-  close(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#stop();
-  }
-
-  #stop(): void {
-    this.#inbox = [];
-    this.#outbox.clear();
-    this.#held = [];
-    if (this.#internals.associationState !== STATE.closed) this.#internals.abort().catch(() => {});
-    this.#internals.setState(STATE.closed); // clears every timer
-  }
-
-  #end(reason: SctpCloseReason): void {
-    if (this.#ended) return;
-    this.close();
-    this.#options.listener.onClosed(reason);
-  }
-
-  /** What werift's SCTP transport wants of a DTLS transport. */
-  #fakeDtls(): RTCSctpTransport["dtlsTransport"] {
-    const fake = {
-      id: "roomwire",
-      onStateChange: { subscribe: () => ({ unSubscribe: () => {} }) },
-      iceTransport: { role: "controlled" },
-      dataReceiver: () => {},
-      sendData: (bytes: Uint8Array) => {
-        if (!this.#ended || bytes[12] === CHUNK_TYPE.abort) this.#options.sendPacket(bytes);
-        return Promise.resolve();
-      },
-    };
-    return fake as unknown as RTCSctpTransport["dtlsTransport"];
-  }
-
-  /** Takes the place of werift's own data channels as the listener of its SCTP. */
-  #listen(): void {
-    const sctp = this.#sctp;
-    const { listener } = this.#options;
-    for (const event of [sctp.onReceive, sctp.onReconfigStreams]) event.allUnsubscribe();
-    for (const event of Object.values(sctp.stateChanged)) event.allUnsubscribe();
-    sctp.onSackReceived = () => Promise.resolve();
-    sctp.onReceive.subscribe((streamId: number, ppid: number, bytes: Buffer) => {
-      if (this.#ended) return;
-      if (bytes.length > MAX_MESSAGE_BYTES) return this.#end("message_too_large");
-      if (this.#holds?.(streamId, ppid)) {
-        this.#internals.advertisedRwnd -= bytes.length;
-        this.#held.push([streamId, ppid, bytes]);
-        return;
-      }
-      listener.onMessage(streamId, ppid, new Uint8Array(bytes));
-    });
-    sctp.onReconfigStreams.subscribe((ids: number[]) => {
-      if (!this.#ended) listener.onStreamsReset(ids);
-    });
-    sctp.stateChanged.connected.subscribe(() => {
-      if (this.#ended) return;
-      listener.onEstablished();
-      this.#write();
-    });
-    sctp.stateChanged.closed.subscribe(() => this.#end("closed_by_peer"));
-  }
-
-  /** One packet after the other: werift awaits in the middle of one. */
-  async #read(): Promise<void> {
-    this.#reading = true;
-    while (this.#inbox.length > 0) {
-      const waiting = this.#inbox;
-      this.#inbox = [];
-      for (const bytes of waiting) {
-        if (this.#ended) break;
-        await this.#readPacket(bytes);
-      }
-    }
-    this.#reading = false;
-  }
-
-  async #readPacket(bytes: Uint8Array): Promise<void> {
-    const { drops } = this.#options;
-    try {
-      const packet = readSctpPacket(bytes);
-      if (typeof packet === "string") return drops.count(packet);
-      const refusal = this.#refusal(packet);
-      if (refusal !== undefined) return drops.count(refusal);
-      const view = packet.bytes;
-      await this.#internals.handleData(Buffer.from(view.buffer, view.byteOffset, view.length));
-      if (this.#ended) return;
-      if (this.#internals.associationState >= STATE.shutdownPending) {
-        return this.#end("closed_by_peer");
-      }
-      if (this.#hasOversizeMessage(packet) || this.#holdsTooMany(packet)) {
-        this.#end("message_too_large");
-      }
-    } catch {
-      drops.count("sctp_internal_error");
-    }
-  }
-
-  /** Why the stack must not see this packet: claims that no honest peer makes in this state. */
-  #refusal({ bytes, chunks }: SctpPacket): TransportDrop | undefined {
-    const state = this.#internals;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    for (const { type, at, length } of chunks) {
-      if (type === CHUNK_TYPE.init) {
-        if (chunks.length > 1) return "sctp_bad_chunk";
-        // A late copy would set the receive state back.
-        if (state.associationState === STATE.established) return "sctp_repeated_init";
-      } else if (type === CHUNK_TYPE.data || type === CHUNK_TYPE.forwardTsn) {
-        if (state.lastReceivedTsn === undefined) return "sctp_not_established";
-        const tsn = view.getUint32(at + 4);
-        if (tsnDistance(tsn, state.lastReceivedTsn) > MAX_TSN_AHEAD) return "sctp_tsn_too_far";
-        if (type === CHUNK_TYPE.data) {
-          if (view.getUint16(at + 8) > MAX_STREAM_ID) return "sctp_bad_stream";
-          if (this.#overrunsWindow(tsn, length)) return "sctp_window_exceeded";
-        } else if (!this.#namesGoodStreams(view, at + 8, at + length)) return "sctp_bad_stream";
-      } else if (type === CHUNK_TYPE.sack && !this.#isSoundSack(view, at)) {
-        return "sctp_bad_sack";
-      }
-    }
-    return undefined;
-  }
-
-  #namesGoodStreams(view: DataView, from: number, to: number): boolean {
-    for (let at = from; at < to; at += 4) if (view.getUint16(at) > MAX_STREAM_ID) return false;
-    return true;
-  }
-
-  /** Now and then counts the chunks that wait, in all streams, for something that does not come. */
-  #holdsTooMany({ chunks }: SctpPacket): boolean {
-    this.#chunksSinceAudit += chunks.length;
-    if (this.#chunksSinceAudit < AUDIT_INTERVAL) return false;
-    this.#chunksSinceAudit = 0;
-    const held = Object.values(this.#internals.inboundStreams)
-      .reduce((sum, stream) => sum + stream.reassembly.length, 0);
-    return held > MAX_HELD_CHUNKS;
-  }
-
-  /** A peer may exceed its window only with the chunk that everything else waits for. */
-  #overrunsWindow(tsn: number, length: number): boolean {
-    const { advertisedRwnd, lastReceivedTsn } = this.#internals;
-    return advertisedRwnd < length && tsnDistance(tsn, lastReceivedTsn!) !== 1;
-  }
-
-  /**
-   * Acknowledges only what was sent, in ascending blocks; werift walks through every number in
-   * them.
-   */
-  #isSoundSack(view: DataView, at: number): boolean {
-    const cumulative = view.getUint32(at + 4);
-    const outstanding = tsnDistance(this.#internals.localTsn - 1, cumulative);
-    if (outstanding < 0) return false;
-    let previous = 0;
-    for (let gap = 0; gap < view.getUint16(at + 12); gap++) {
-      const start = view.getUint16(at + 16 + gap * 4);
-      const end = view.getUint16(at + 18 + gap * 4);
-      if (start <= previous || end < start || end > outstanding) return false;
-      previous = end;
-    }
-    return true;
-  }
-
-  /** Whether fragments of one message that already exceed the limit are held for its end. */
-  #hasOversizeMessage({ bytes, chunks }: SctpPacket): boolean {
-    const held = RECEIVE_WINDOW_BYTES - this.#internals.advertisedRwnd;
-    if (held <= MAX_MESSAGE_BYTES) return false;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    return chunks.some((chunk) =>
-      chunk.type === CHUNK_TYPE.data && this.#holdsTooMuch(view.getUint16(chunk.at + 8))
+  /** When {@linkcode SctpAssociation.poll} has something to do, monotonic ms. */
+  nextWakeAt(): number {
+    if (this.#isOver) return this.#abortTag === undefined ? Infinity : -Infinity;
+    return Math.min(
+      this.#handshake.dueAt,
+      this.#inbound?.sackAt ?? Infinity,
+      this.#outbound.timerAt,
+      this.#resets?.dueAt ?? Infinity,
+      this.#shutdownAt,
     );
   }
 
-  #holdsTooMuch(streamId: number): boolean {
-    let size = 0;
-    let expected = -1;
-    for (
-      const { tsn, flags, userData } of this.#internals.inboundStreams[streamId]?.reassembly ??
-        []
-    ) {
-      if ((flags & FIRST_FRAGMENT) !== 0 || tsn !== expected) size = 0;
-      size += userData.length;
-      if (size > MAX_MESSAGE_BYTES) return true;
-      if ((flags & LAST_FRAGMENT) !== 0) size = 0;
-      expected = (tsn + 1) >>> 0;
-    }
-    return false;
+  /**
+   * Writes the next packet into `out`, which has room for `MAX_PACKET_BYTES`.
+   *
+   * @returns Its length; 0 if nothing is to be sent now.
+   */
+  poll(out: Uint8Array, now: number): number {
+    const { remotePort } = this.#options;
+    const writer = this.#writer;
+    const handshake = this.#handshake;
+    if (this.#isOver) return this.#writeAbort(out);
+    if (handshake.writeAlone(writer, out, remotePort, now)) return writer.end(false);
+    const tag = handshake.offeredTag ?? handshake.peer?.tag;
+    if (tag === undefined) return 0;
+    writer.begin(out, remotePort, tag);
+    handshake.writeBundled(writer, now);
+    const isOpening = handshake.offeredTag !== undefined;
+    if (!isOpening) this.#writeChunks(writer, now);
+    if (writer.isEmpty) return 0;
+    return writer.end(!isOpening && handshake.peer?.zeroChecksum === true);
   }
 
-  /**
-   * Gives the stack one message at a time: it slows down quadratically with messages that wait in
-   * it.
-   */
-  async #write(): Promise<void> {
-    if (this.#writing || !this.established) return;
-    this.#writing = true;
-    try {
-      while (!this.#ended) {
-        const message = this.#outbox.take();
-        if (message === undefined) return;
-        const { streamId, ppid, bytes, ordered, maxRetransmits } = message;
-        await this.#sctp.send(streamId, ppid, Buffer.from(bytes), {
-          ordered,
-          ...(maxRetransmits === undefined ? {} : { maxRetransmits }),
-        });
-        message.onTaken?.();
-      }
-    } catch {
-      this.#end("internal_error");
-    } finally {
-      this.#writing = false;
+  /** Ends with an ABORT, which is the last packet to be polled. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#endReason === undefined) this.#abortTag = this.#handshake.peer?.tag;
+    this.#queue = new InboundQueue();
+    this.#letGo();
+  }
+
+  /** Ends because a bug of ours was hit. */
+  fail(): void {
+    this.#drops.count("sctp_internal_error");
+    this.#end("internal_error", true);
+  }
+
+  get #isOver(): boolean {
+    return this.#isClosed || this.#endReason !== undefined;
+  }
+
+  #end(reason: SctpCloseReason, abort: boolean): void {
+    if (this.#isOver) return;
+    this.#endReason = reason;
+    if (abort) this.#abortTag = this.#handshake.peer?.tag;
+    this.#letGo();
+  }
+
+  /** Whatever is only of use to an association that lives. */
+  #letGo(): void {
+    this.#outbound = this.#makeOutbound();
+    this.#inbound = undefined;
+    this.#resets = undefined;
+  }
+
+  #makeOutbound(): Outbound {
+    return new Outbound(this.#drops, this.#options.listener.onLeft);
+  }
+
+  #receiveChunks(bytes: Uint8Array, view: DataView, length: number, now: number): void {
+    const first = view.getUint8(PACKET_HEADER_BYTES);
+    const tag = view.getInt32(4);
+    if (first === CHUNK.init) return this.#receiveInit(view, tag, length);
+    for (let at = PACKET_HEADER_BYTES; at < length; at = nextChunk(view, at, length)) {
+      const type = view.getUint8(at);
+      const size = view.getUint16(at + 2);
+      if (type === CHUNK.cookieEcho) {
+        const cookie = bytes.subarray(at + CHUNK_HEADER_BYTES, at + size);
+        this.#receiveCookie(cookie, tag, now);
+      } else if (type === CHUNK.abort || type === CHUNK.shutdownComplete) {
+        return this.#receiveLast(type, view.getUint8(at + 1), tag);
+      } else if (tag !== this.#handshake.localTag || tag === 0) {
+        return this.#drops.count(tag === 0 ? "sctp_not_established" : "sctp_bad_tag");
+      } else if (type === CHUNK.initAck) this.#handshake.receiveInitAck(bytes, view, at, size);
+      else if (type === CHUNK.cookieAck) {
+        if (this.#handshake.receiveCookieAck()) this.#establish();
+      } else if (this.#inbound === undefined) {
+        if (type === CHUNK.error) this.#handshake.receiveError(view, at, size);
+        else this.#drops.count("sctp_not_established");
+      } else this.#receiveChunk(type, bytes, view, at, size, now);
+      if (this.#isOver) return;
     }
+    this.#endPacket(now);
+  }
+
+  #endPacket(now: number): void {
+    const inbound = this.#inbound;
+    if (inbound === undefined) return;
+    inbound.endPacket(now);
+    this.#resets!.dataCame();
+    if (inbound.isTooLong) this.#end("message_too_large", true);
+  }
+
+  #receiveChunk(
+    type: number,
+    bytes: Uint8Array,
+    view: DataView,
+    at: number,
+    size: number,
+    now: number,
+  ): void {
+    switch (type) {
+      case CHUNK.data:
+        return this.#inbound!.receiveData(bytes, view, at, size);
+      case CHUNK.sack: {
+        const gaps = view.getUint16(at + 12);
+        return this.#receiveSack(
+          view,
+          view.getInt32(at + 4),
+          view.getUint32(at + 8),
+          at,
+          gaps,
+          now,
+        );
+      }
+      case CHUNK.forwardTsn:
+        return this.#inbound!.receiveForwardTsn(view, at, size);
+      case CHUNK.reconfig:
+        return this.#resets!.receive(view, at, size);
+      case CHUNK.heartbeat:
+        if (size > MAX_HEARTBEAT_BYTES) return this.#drops.count("sctp_bad_chunk");
+        this.#heartbeat = copyOf(bytes, at + CHUNK_HEADER_BYTES, at + size);
+        return;
+      case CHUNK.shutdown:
+        return this.#receiveShutdown(view, at, now);
+    }
+  }
+
+  #receiveInit(view: DataView, tag: number, length: number): void {
+    const isAlone = nextChunk(view, PACKET_HEADER_BYTES, length) >= length;
+    if (!isAlone || tag !== 0) return this.#drops.count("sctp_bad_chunk");
+    const size = view.getUint16(PACKET_HEADER_BYTES + 2);
+    this.#handshake.receiveInit(view, PACKET_HEADER_BYTES, size);
+  }
+
+  #receiveCookie(cookie: Uint8Array, tag: number, now: number): void {
+    const outcome = this.#handshake.receiveCookieEcho(cookie, tag, now);
+    if (outcome === "restarted") {
+      this.#outbound = this.#makeOutbound();
+      this.#queue = new InboundQueue();
+      this.#isShuttingDown = false;
+      this.#shutdownAt = Infinity;
+      this.#establish();
+      this.#options.listener.onRestarted();
+    } else if (outcome === "established") this.#establish();
+  }
+
+  #establish(): void {
+    const { peer, localTsn } = this.#handshake;
+    const { initialTsn, window, canForward } = peer!;
+    const outbound = this.#outbound;
+    outbound.start(localTsn, window, canForward);
+    const inbound = this.#inbound = new Inbound(initialTsn, this.#queue, this.#drops);
+    const { streams } = outbound;
+    const owner = {
+      get lastTsn() {
+        return outbound.lastTsn;
+      },
+      get cumulativeTsn() {
+        return inbound.tracker.cumulative;
+      },
+      isBusy: (id: number) => streams.isBusy(id),
+      pause: (id: number) => streams.pause(id),
+      restart: (id: number) => streams.restart(id),
+      ended: (id: number) => {
+        inbound.resetStream(id);
+        this.#queue.push(id, STREAM_END, NO_BYTES, false);
+      },
+    };
+    this.#resets = new StreamResets(owner, this.#drops, localTsn, initialTsn);
+  }
+
+  #receiveSack(
+    view: DataView,
+    cumulative: number,
+    window: number,
+    at: number,
+    gaps: number,
+    now: number,
+  ): void {
+    if (!this.#outbound.covers(cumulative, view, at + 16, gaps)) {
+      return this.#drops.count("sctp_bad_sack");
+    }
+    this.#outbound.acknowledge(cumulative, window, view, at + 16, gaps, now);
+    if (this.#isShuttingDown && this.#shutdownAcks === 0) this.#shutdownAt = -Infinity;
+  }
+
+  /** The peer sends no more; when all that we sent has come, we say so (§9.2). */
+  #receiveShutdown(view: DataView, at: number, now: number): void {
+    const outbound = this.#outbound;
+    const cumulative = view.getInt32(at + 4);
+    if (!outbound.covers(cumulative, view, 0, 0)) return this.#drops.count("sctp_bad_sack");
+    outbound.acknowledge(cumulative, outbound.peerWindow, view, 0, 0, now);
+    this.#isShuttingDown = true;
+    this.#shutdownAt = -Infinity;
+  }
+
+  #receiveLast(type: number, flags: number, tag: number): void {
+    const { localTag, peer } = this.#handshake;
+    const expected = (flags & TAG_REFLECTED) !== 0 ? peer?.tag : localTag;
+    if (tag === 0 || tag !== expected) return this.#drops.count("sctp_bad_tag");
+    if (type === CHUNK.abort || this.#shutdownAcks > 0) this.#end("closed_by_peer", false);
+  }
+
+  #writeChunks(writer: PacketWriter, now: number): void {
+    const outbound = this.#outbound;
+    const inbound = this.#inbound!;
+    const resets = this.#resets!;
+    if (now >= outbound.timerAt) outbound.timeOut(now);
+    const hasData = outbound.hasOutput(now);
+    if (now >= inbound.sackAt || (hasData && inbound.hasSack)) inbound.writeSack(writer);
+    const heartbeat = this.#heartbeat;
+    if (heartbeat !== undefined && writer.room >= CHUNK_HEADER_BYTES + MAX_HEARTBEAT_BYTES) {
+      this.#heartbeat = undefined;
+      const size = CHUNK_HEADER_BYTES + heartbeat.length;
+      const at = writer.chunk(CHUNK.heartbeatAck, 0, size);
+      writer.bytes.set(heartbeat, at + CHUNK_HEADER_BYTES);
+    }
+    if (now >= resets.dueAt) resets.write(writer, now, outbound.timeout.ms);
+    if (hasData) outbound.write(writer, now);
+    if (this.#isShuttingDown && now >= this.#shutdownAt) this.#writeShutdownAck(writer, now);
+  }
+
+  #writeShutdownAck(writer: PacketWriter, now: number): void {
+    const outbound = this.#outbound;
+    if (!outbound.isDrained) {
+      this.#shutdownAt = Infinity; // the next SACK, or SHUTDOWN, looks again
+      return;
+    }
+    if (this.#shutdownAcks++ === MAX_SHUTDOWN_ACKS) return this.#end("closed_by_peer", false);
+    writer.chunk(CHUNK.shutdownAck, 0, CHUNK_HEADER_BYTES);
+    this.#shutdownAt = now + outbound.timeout.ms;
+  }
+
+  #writeAbort(out: Uint8Array): number {
+    const tag = this.#abortTag;
+    if (tag === undefined) return 0;
+    this.#abortTag = undefined;
+    this.#writer.begin(out, this.#options.remotePort, tag);
+    this.#writer.chunk(CHUNK.abort, 0, CHUNK_HEADER_BYTES);
+    return this.#writer.end(false);
   }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Buffer } from "node:buffer";
-import type { SctpInternals } from "../../../lib/transport/sctp/sctp_repairs.ts";
+import type { SctpInternals } from "./werift_sctp_repairs.ts";
 
 type Deliver = SctpInternals["receive"];
 type Message = Parameters<Deliver>;

@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { Event, RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport } from "werift";
-import { repairSctp, type SctpInternals } from "../../../lib/transport/sctp/sctp_repairs.ts";
+import { repairSctp, type SctpInternals } from "./werift_sctp_repairs.ts";
 import { SlowReader } from "./slow_reader.ts";
 
 /** One received message. */

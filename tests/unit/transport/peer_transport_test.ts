@@ -38,6 +38,7 @@ async function silentPeer(
     onChannelOpen() {},
     onChannelsFailed() {},
     onMessage() {},
+    onDataPending() {},
   };
   const { platform, directory, drops } = world;
   const local = credentials("server");

@@ -37,6 +37,7 @@ async function world() {
       failed: () => {},
       ended: () => {},
       wakeAt: () => {},
+      dataPending: () => {},
     },
   );
   return { platform, connection, events };

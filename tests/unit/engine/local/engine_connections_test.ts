@@ -50,6 +50,7 @@ Deno.test("EngineConnections.carryOut() closes the connection alone whose down-t
     batch: new FanOutBatch(),
     gone: (id) => gone.push(id),
     timed: () => {},
+    dataPending: () => {},
   });
   const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
   const [first, second] = ["CN_1", "CN_2"] as ConnectionId[];

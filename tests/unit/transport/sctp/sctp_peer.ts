@@ -8,8 +8,10 @@ import { RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport } from "weri
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { DataChannelPolicy, DtlsRole } from "../../../../lib/base/media_vocabulary.ts";
 import { DataChannels } from "../../../../lib/transport/sctp/data_channels.ts";
-import { checksum } from "../../../../lib/transport/sctp/sctp_packets.ts";
-import { repairSctp, type SctpInternals } from "../../../../lib/transport/sctp/sctp_repairs.ts";
+import { packetChecksum } from "../../../../lib/transport/sctp/crc32c.ts";
+import { MAX_PACKET_BYTES } from "../../../../lib/transport/sctp/sctp_packet.ts";
+import { repairSctp, type SctpInternals } from "../../../support/wire/werift_sctp_repairs.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { settle } from "../../../support/virtual/virtual_platform.ts";
 
 /** An SCTP packet of the chunks in `body`, with a right checksum. */
@@ -20,8 +22,17 @@ export function sctpPacket(tag: number, body: readonly number[]): Uint8Array {
   view.setUint16(2, 5000);
   view.setUint32(4, tag);
   bytes.set(body, 12);
-  view.setUint32(8, checksum(bytes), true);
+  view.setUint32(8, packetChecksum(bytes, bytes.length), true);
   return bytes;
+}
+
+/** Where the first DATA chunk of a packet is; -1 if it has none. */
+export function dataAt(packet: Uint8Array): number {
+  const view = new DataView(packet.buffer, packet.byteOffset, packet.length);
+  for (let at = 12; at < packet.length; at += (view.getUint16(at + 2) + 3) & ~3) {
+    if (packet[at] === 0) return at;
+  }
+  return -1;
 }
 
 export interface SctpPairOptions {
@@ -29,7 +40,7 @@ export interface SctpPairOptions {
   /** Ours. */
   readonly dtlsRole?: DtlsRole;
   readonly policy?: DataChannelPolicy;
-  /** Monotonic ms; stands still where a test gives none. */
+  /** Monotonic ms; real time where a test gives none. */
   readonly now?: () => number;
   /** Whether a packet is lost; `number` counts the packets of its direction. */
   readonly losesToServer?: (packet: Uint8Array, number: number) => boolean;
@@ -51,25 +62,25 @@ export class SctpPair {
   readonly channels: DataChannels;
   readonly client: RTCSctpTransport;
   readonly #waiters = new Set<Waiter>();
+  readonly #now: () => number;
+  readonly #out = new Uint8Array(MAX_PACKET_BYTES);
+  readonly #losesToClient: SctpPairOptions["losesToClient"];
+  #toClientNow = (_packet: Uint8Array) => {};
+  #isPumping = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   readonly toClient: Uint8Array[] = [];
 
   constructor(options: SctpPairOptions = {}) {
-    let toClient = (_packet: Uint8Array) => {};
+    this.#now = options.now ?? (() => Math.floor(performance.now()));
+    this.#losesToClient = options.losesToClient;
     this.channels = new DataChannels({
       role: options.role ?? "accept",
       dtlsRole: options.dtlsRole ?? "server",
       remotePort: 5000,
       maxMessageSize: 65_536,
       drops: this.drops,
-      now: options.now ?? (() => 0),
+      random: new SeededRandom(1),
       ...(options.policy === undefined ? {} : { policy: options.policy }),
-      sendPacket: (packet) => {
-        const copy = packet.slice();
-        this.toClient.push(copy);
-        if (!options.losesToClient?.(copy, this.toClient.length - 1)) {
-          settle().then(() => toClient(copy));
-        }
-      },
       listener: {
         onOpen: (label) => this.#note(() => this.opened.push(label)),
         onMessage: (label, bytes, isText) =>
@@ -77,7 +88,7 @@ export class SctpPair {
         onClosed: (label) => this.#note(() => this.closed.push(label)),
         onFailed: (reason) => this.#note(() => this.failed.push(reason)),
       },
-    });
+    }, this.#now());
     const fake = {
       id: "client",
       onStateChange: { subscribe: () => ({ unSubscribe: () => {} }) },
@@ -87,7 +98,7 @@ export class SctpPair {
         const copy = packet.slice();
         this.toServer.push(copy);
         if (!options.losesToServer?.(copy, this.toServer.length - 1)) {
-          settle().then(() => this.channels.receive(copy));
+          settle().then(() => this.receive(copy));
         }
         return Promise.resolve();
       },
@@ -95,7 +106,7 @@ export class SctpPair {
     this.client = new RTCSctpTransport(5000);
     this.client.setDtlsTransport(fake as unknown as RTCSctpTransport["dtlsTransport"]);
     repairSctp(this.client.sctp as unknown as SctpInternals);
-    toClient = (packet) => fake.dataReceiver?.(Buffer.from(packet));
+    this.#toClientNow = (packet) => fake.dataReceiver?.(Buffer.from(packet));
     this.client.onDataChannel.subscribe((channel) => this.#watch(channel));
     this.client.start(5000);
   }
@@ -110,6 +121,48 @@ export class SctpPair {
     return channel;
   }
 
+  /** A packet reaches our side. */
+  receive(packet: Uint8Array): void {
+    this.channels.receive(packet, packet.length, this.#now());
+    this.pump();
+  }
+
+  /** Our side sends a message. */
+  send(label: string, bytes: Uint8Array, isText = false): boolean {
+    const taken = this.channels.send(label, bytes, isText, this.#now());
+    this.pump();
+    return taken;
+  }
+
+  isBacklogged(waits: boolean): boolean {
+    return this.channels.isBacklogged(waits, this.#now());
+  }
+
+  /** Soon lets our side hand over and send what there is, again when its time comes. */
+  pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    queueMicrotask(() => {
+      this.#isPumping = false;
+      this.#pumpNow();
+    });
+  }
+
+  #pumpNow(): void {
+    this.channels.deliver(Infinity, this.#now());
+    for (;;) {
+      const length = this.channels.poll(this.#out, this.#now());
+      if (length === 0) break;
+      const copy = this.#out.slice(0, length);
+      this.toClient.push(copy);
+      if (this.#losesToClient?.(copy, this.toClient.length - 1)) continue;
+      settle().then(() => this.#toClientNow(copy));
+    }
+    clearTimeout(this.#timer);
+    const wait = this.channels.nextWakeAt() - this.#now();
+    if (wait !== Infinity) this.#timer = setTimeout(() => this.pump(), Math.max(1, wait));
+  }
+
   /** Resolves once `look` holds; looks again after each event of either side. */
   until(look: () => boolean): Promise<void> {
     return new Promise((done) => {
@@ -120,6 +173,7 @@ export class SctpPair {
 
   async close(): Promise<void> {
     this.channels.close();
+    clearTimeout(this.#timer);
     await this.client.stop();
   }
 

@@ -6,7 +6,7 @@ import {
   BACKLOG_BYTES,
   DEFAULT_DATA_POLICY,
 } from "../../../../lib/transport/sctp/data_channel_policy.ts";
-import type { SctpInternals } from "../../../../lib/transport/sctp/sctp_repairs.ts";
+import type { SctpInternals } from "../../../support/wire/werift_sctp_repairs.ts";
 import { SlowReader } from "../../../support/wire/slow_reader.ts";
 import { until } from "../../../support/wire/until.ts";
 import { within } from "../dtls/dtls_peer.ts";
@@ -42,11 +42,11 @@ async function fill(pair: SctpPair, bytes: number): Promise<void> {
   const { channels } = pair;
   const sctp = pair.client.sctp as unknown as SctpInternals;
   while (sctp.advertisedRwnd > SMALL.length) {
-    channels.send("_reliable", SMALL);
+    pair.send("_reliable", SMALL);
     await until("the message to be taken", () => channels.bufferedAmount("_reliable") === 0);
   }
   while (channels.bufferedAmount("_reliable") < bytes) {
-    assert.ok(channels.send("_reliable", SMALL));
+    assert.ok(pair.send("_reliable", SMALL));
   }
 }
 
@@ -77,8 +77,8 @@ staged("DataChannels lets lossy messages pass reliable ones that wait", {
 }, async ({ pair, reader }) => {
   reader.readAll();
   await pair.until(() => pair.channels.isOpen("_reliable") && pair.channels.isOpen("_lossy"));
-  for (let i = 0; i < 40; i++) pair.channels.send("_reliable", SMALL);
-  pair.channels.send("_lossy", new Uint8Array(1));
+  for (let i = 0; i < 40; i++) pair.send("_reliable", SMALL);
+  pair.send("_lossy", new Uint8Array(1));
   await pair.until(() => pair.clientMessages.some(({ label }) => label === "_lossy"));
   assert.ok(pair.clientMessages.length < 10, `${pair.clientMessages.length} came first`);
   await pair.until(() => pair.clientMessages.length === 41);
@@ -106,6 +106,7 @@ staged("DataChannels.holdReliable() stops a client by its window, and loses noth
   assert.ok(unsent() > 700_000, `${unsent()} bytes wait at the client`);
   assert.equal(pair.messages.length, 1);
   pair.channels.holdReliable(false);
+  pair.pump();
   await pair.until(() => pair.messages.length === count + 1);
   pair.messages.slice(1).forEach(({ bytes }, i) => assert.equal(bytes[0], i & 0xff));
 });
@@ -117,18 +118,18 @@ staged("DataChannels drops reliable messages for a reader below the threshold on
   await pair.until(() => pair.channels.isOpen("_reliable"));
   await fill(pair, 2 * BACKLOG_BYTES);
   const { channels } = pair;
-  assert.equal(channels.isBacklogged(false), true, "writers should wait");
+  assert.equal(pair.isBacklogged(false), true, "writers should wait");
   // 20 kB/s, twice the threshold.
   at(1000);
   const before = channels.bufferedAmount("_reliable");
   reader.read(32_000);
   await until("a message to be taken", () => channels.bufferedAmount("_reliable") < before);
-  assert.equal(channels.isBacklogged(true), true);
-  assert.equal(channels.send("_reliable", SMALL), true);
+  assert.equal(pair.isBacklogged(true), true);
+  assert.equal(pair.send("_reliable", SMALL), true);
   // Nothing for 2 s more.
   at(3500);
-  assert.equal(channels.isBacklogged(true), false, "nobody waits for it");
-  assert.equal(channels.send("_reliable", SMALL), false);
+  assert.equal(pair.isBacklogged(true), false, "nobody waits for it");
+  assert.equal(pair.send("_reliable", SMALL), false);
   assert.equal(pair.drops.get("data_slow_reader"), 1);
 });
 
@@ -140,10 +141,10 @@ staged("DataChannels tells writers to go on when half of the backlog is gone", {
   await fill(pair, BACKLOG_BYTES);
   const { channels } = pair;
   reader.read(48_000);
-  await until("messages to be taken", () => !channels.isBacklogged(false));
-  assert.deepEqual([channels.isBacklogged(false), channels.isBacklogged(true)], [false, true]);
+  await until("messages to be taken", () => !pair.isBacklogged(false));
+  assert.deepEqual([pair.isBacklogged(false), pair.isBacklogged(true)], [false, true]);
   reader.readAll();
-  await until("half of them to be taken", () => !channels.isBacklogged(true));
+  await until("half of them to be taken", () => !pair.isBacklogged(true));
   assert.ok(channels.bufferedAmount("_reliable") < BACKLOG_BYTES / 2);
 });
 
@@ -153,8 +154,8 @@ staged("DataChannels without a threshold keeps reliable messages until its buffe
   await pair.until(() => pair.channels.isOpen("_reliable"));
   await fill(pair, 2 * 1024 * 1024);
   at(60_000);
-  assert.equal(pair.channels.isBacklogged(false), false);
-  assert.equal(pair.channels.send("_reliable", SMALL), true, "slow as it is");
+  assert.equal(pair.isBacklogged(false), false);
+  assert.equal(pair.send("_reliable", SMALL), true, "slow as it is");
   assert.equal(pair.drops.get("data_slow_reader"), 0);
 });
 
@@ -168,10 +169,10 @@ staged("DataChannels drops lossy messages that would wait longer than the target
   const message = new Uint8Array(5000);
   // The window is full, so these wait; nothing is known of the rate yet.
   for (const label of ["_lossy", "_data_track"]) {
-    for (let i = 0; i < 4; i++) channels.send(label, message);
+    for (let i = 0; i < 4; i++) pair.send(label, message);
   }
   assert.equal(drops.get("data_lossy_late"), 0);
   at(1000);
-  for (const label of ["_lossy", "_data_track"]) channels.send(label, message);
+  for (const label of ["_lossy", "_data_track"]) pair.send(label, message);
   assert.equal(drops.get("data_lossy_late"), 2, "a reader that takes nothing");
 });

@@ -1,6 +1,6 @@
 /**
- * Replaces, on one instance of werift's SCTP, the steps that are wrong, by ones that follow the
- * RFCs.
+ * Replaces, on one instance of werift's SCTP, which plays the client in tests, the steps that are
+ * wrong, by ones that follow the RFCs.
  *
  * What is wrong there: ordered messages are delivered one per arriving chunk; numbers are sorted as
  * text, so cumulative acknowledgement and gap blocks go astray; FORWARD-TSN on receipt throws away
@@ -18,7 +18,7 @@ import {
   LAST_FRAGMENT,
   tsnDistance,
   UNORDERED,
-} from "./sctp_inbound_stream.ts";
+} from "./werift_inbound_stream.ts";
 
 /** Of a chunk that was sent, or waits to be. */
 export interface OutboundChunk {
