@@ -11,6 +11,16 @@ import { RECORD_CONTENT_AT, RECORD_TAG_BYTES } from "./crypto/record_cipher.ts";
 import { SendKind } from "./datagrams/datagrams.ts";
 import type { DtlsSession } from "./dtls/dtls_session.ts";
 import type { NetworkPath } from "./ice/network_path.ts";
+import { MAX_PACKET_BYTES } from "./sctp/sctp_packet.ts";
+
+/** What has packets to send. */
+export interface PacketSource {
+  /** Writes the next one into `out` and returns its length; 0 if there is none now. */
+  poll(out: Uint8Array, now: number): number;
+}
+
+/** Where packets are written before they are copied to where they leave. */
+const PACKET = new Uint8Array(MAX_PACKET_BYTES);
 
 /** One connection's way out for data. Lends and sends nothing before it has keys and a path. */
 export class DataOutlet {
@@ -44,6 +54,15 @@ export class DataOutlet {
     const sealed = this.#dtls.sealData(room, length);
     if (sealed > 0) path.commit(sealed, SendKind.other);
     return sealed > 0;
+  }
+
+  /** Sends all that `source` has to send; what no path takes is lost, as on the way. */
+  drain(source: PacketSource, now: number): void {
+    for (;;) {
+      const length = source.poll(PACKET, now);
+      if (length === 0) return;
+      this.send(PACKET, length);
+    }
   }
 
   /** Sends a copy of the packet `bytes[0, length)`; `false` if it could not. */

@@ -20,7 +20,6 @@ import type { Platform } from "../base/platform.ts";
 import type { TransportDrop } from "./drop_reasons.ts";
 import { CHANNEL_LABELS, type ChannelKind } from "./sctp/data_channel_policy.ts";
 import { DataChannels } from "./sctp/data_channels.ts";
-import { MAX_PACKET_BYTES } from "./sctp/sctp_packet.ts";
 import type { DtlsCertificate } from "./dtls/dtls_certificate.ts";
 import type { DtlsFailure } from "./dtls/dtls_listener.ts";
 import { CONTENT_TYPE } from "./dtls/dtls_records.ts";
@@ -41,8 +40,6 @@ const MAX_SECURE_MS = 20_000;
 
 /** Messages of a peer that has said goodbye are still handed over, as many as this. */
 const LAST_MESSAGES = 1024;
-/** Where SCTP packets are written before they are sealed, all in one thread. */
-const SCTP_PACKET = new Uint8Array(MAX_PACKET_BYTES);
 
 /** DTLS datagrams of one peer that may wait for their turn: more than a handshake has. */
 const MAX_DEFERRED = 16;
@@ -260,16 +257,8 @@ export class PeerTransport implements PathOwner {
   flushData(now: number): void {
     const channels = this.#channels;
     if (channels === undefined || this.#isClosed) return;
-    this.#flush(channels, now);
+    this.#data.drain(channels, now);
     this.#options.listener.onTimed(channels.nextWakeAt());
-  }
-
-  #flush(channels: DataChannels, now: number): void {
-    for (;;) {
-      const length = channels.poll(SCTP_PACKET, now);
-      if (length === 0) return;
-      this.#data.send(SCTP_PACKET, length);
-    }
   }
 
   /** What the selected path runs over. */
@@ -368,7 +357,7 @@ export class PeerTransport implements PathOwner {
     const channels = this.#channels;
     if (channels !== undefined) {
       channels.close();
-      this.#flush(channels, this.#now());
+      this.#data.drain(channels, this.#now());
     }
     this.#dtls.close();
     this.#ice.close();
