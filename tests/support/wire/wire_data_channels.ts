@@ -35,6 +35,8 @@ export class WireDataChannels {
     this.#sctp.setDtlsTransport(
       this.#dtls as unknown as Parameters<RTCSctpTransport["setDtlsTransport"]>[0],
     );
+    // Or an INIT that comes before ours is answered, and ours has a tag that it must not have.
+    this.#sctp.sctp.isServer = false;
     repairSctp(this.#sctp.sctp as unknown as SctpInternals);
     this.#sctp.onDataChannel.subscribe((channel) => this.#adopt(channel));
   }
