@@ -6,9 +6,11 @@
  */
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import type { IceCredentials, MediaAddress } from "../../lib/base/media_vocabulary.ts";
+import type { Platform } from "../../lib/base/platform.ts";
 import type { DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
+import { DtlsSession } from "../../lib/transport/dtls/dtls_session.ts";
 import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
-import { SRTP_PROFILE } from "../../lib/transport/srtp/srtp_keys.ts";
+import type { SrtpParameters } from "../../lib/transport/srtp/srtp_keys.ts";
 import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import { datagramKind } from "../../lib/wire/datagram_kind.ts";
 import { type RtcpHandler, RtcpReader } from "../../lib/wire/rtcp.ts";
@@ -18,7 +20,7 @@ import type {
   ReadDescription,
 } from "../../tests/support/virtual/client_description.ts";
 import { answerTo, bindingRequest, isSuccessFor } from "../../tests/support/wire/stun_requests.ts";
-import { WireClient } from "../../tests/support/wire/wire_client.ts";
+import { WireDataChannels } from "../../tests/support/wire/wire_data_channels.ts";
 import {
   type ClientSocket,
   type ClientSockets,
@@ -34,8 +36,6 @@ import type { LoadCounts } from "./load_counts.ts";
 /** Pause between two checks until one is answered, ms; and how long that may take. */
 const CHECK_REPEAT_MS = 100;
 const CONNECT_LIMIT_MS = 20_000;
-/** Both; the server takes the one it prefers. */
-const PROFILES = [SRTP_PROFILE.aes128CmSha1_80, SRTP_PROFILE.aeadAes128Gcm] as const;
 /** Sealing is not what is measured here: as cheap as it can be had. */
 const SEALING = chooseSrtpEngine("auto");
 const SSRC_AT = 8;
@@ -43,6 +43,7 @@ const SSRC_AT = 8;
 /** What a connection is made of. */
 export interface ConnectionParts {
   readonly sockets: ClientSockets;
+  readonly platform: Platform;
   readonly certificate: DtlsCertificate;
   readonly profile: ClientProfile;
   readonly draw: Draw;
@@ -73,12 +74,15 @@ export class LoadConnection {
   readonly #reader = new RtcpReader();
   readonly #scratch = new Uint8Array(MAX_DATAGRAM_BYTES);
   readonly #handler: RtcpHandler;
-  #wire: WireClient | undefined;
+  #dtls: DtlsSession | undefined;
+  #channels: WireDataChannels | undefined;
   #socket: ClientSocket | undefined;
   #srtp: SrtpSession | undefined;
   #publisher: Publisher | undefined;
   #candidate: MediaAddress | undefined;
   #remote: IceCredentials | undefined;
+  #fingerprint = "";
+  #isClient = true;
   #isControlled = false;
   #hasBegun = false;
   #isClosed = false;
@@ -104,6 +108,9 @@ export class LoadConnection {
     const { credentials, candidates } = description;
     // The one who offers decides, unless it is lite (RFC 8445 §6.1.1).
     this.#isControlled = isOffer && !sdp.includes("a=ice-lite");
+    // We answer `active`; so may the server, and then it begins.
+    this.#isClient = isOffer || !sdp.includes("a=setup:active");
+    this.#fingerprint = /a=fingerprint:sha-256 (\S+)/i.exec(sdp)?.[1] ?? "";
     for (const candidate of candidates) this.#learn(candidate);
     this.#remote ??= credentials;
     this.#begin();
@@ -151,8 +158,9 @@ export class LoadConnection {
     return { expected, lost };
   }
 
-  get channels() {
-    return this.#wire?.channels;
+  /** Of the association; there once it is connected. */
+  get channels(): WireDataChannels | undefined {
+    return this.#channels;
   }
 
   /** The way out; only while connected. */
@@ -173,7 +181,9 @@ export class LoadConnection {
     this.#isClosed = true;
     this.#srtp?.close();
     this.#srtp = undefined;
-    await this.#wire?.close();
+    await this.#channels?.close();
+    this.#dtls?.close();
+    this.#socket?.close();
   }
 
   /** UDP over IPv4, on the loopback address if there is one. */
@@ -188,41 +198,66 @@ export class LoadConnection {
   #begin(): void {
     if (this.#candidate === undefined || this.#remote === undefined || this.#hasBegun) return;
     this.#hasBegun = true;
-    this.#connect(this.#candidate, this.#remote).then(this.#connected.resolve, (error) => {
+    this.#connect(this.#candidate).then(this.#connected.resolve, (error) => {
       if (!this.#isClosed) this.#connected.reject(error);
     });
   }
 
-  async #connect(server: MediaAddress, remote: IceCredentials): Promise<void> {
-    const { sockets, certificate, profile, draw } = this.parts;
+  async #connect(server: MediaAddress): Promise<void> {
+    const { sockets, profile, draw } = this.parts;
     const socket = this.#socket = await sockets.open(server);
-    const wire = this.#wire = await WireClient.open({
-      server,
-      remote,
-      local: this.transport.credentials,
-      certificate,
-      dataChannels: true,
-      srtpProfiles: PROFILES,
-      openSocket: () => Promise.resolve(socket),
-    });
-    const toWire = socket.onDatagram;
     socket.onDatagram = (bytes) => {
-      if (datagramKind(bytes, bytes.length) === "stun") this.#receiveStun(bytes);
-      else toWire(bytes);
+      switch (datagramKind(bytes, bytes.length)) {
+        case "stun":
+          return this.#receiveStun(bytes);
+        case "dtls":
+          return this.#dtls?.receive(bytes);
+      }
     };
     socket.onRtp = (bytes, offset, length, at) => this.#receiveRtp(bytes, offset, length, at);
     socket.onRtcp = (bytes, offset, length) => this.#receiveRtcp(bytes, offset, length);
+    const { promise, dtls } = this.#createDtls(socket);
+    this.#dtls = dtls;
     const address = server.hostname.startsWith("127.") ? "127.0.0.1" : "0.0.0.0";
     this.parts.onCandidate(
       `candidate:1 1 udp 2130706431 ${address} ${socket.localPort} typ host generation 0`,
     );
     await this.#findPath();
-    await wire.shakeHands();
-    const parameters = wire.srtpParameters;
+    dtls.pathReady();
+    const parameters = await promise;
     const { cipherFactory } = SEALING;
     this.#srtp = new SrtpSession({ parameters, drops: new DropCounters(), cipherFactory });
     this.#publisher = { socket, srtp: this.#srtp, transportNumber: 0 };
+    await this.#channels!.start();
     this.#stunAt = performance.now() + profile.stunMs * draw();
+  }
+
+  /** This project's own: werift's client does not survive a flight that is sent twice. */
+  #createDtls(socket: ClientSocket): { dtls: DtlsSession; promise: Promise<SrtpParameters> } {
+    const { platform, certificate } = this.parts;
+    const { promise, resolve, reject } = Promise.withResolvers<SrtpParameters>();
+    const ended = (reason: string) => reject(new Error(`DTLS: ${reason}`));
+    const dtls = new DtlsSession({
+      certificate,
+      platform,
+      drops: new DropCounters(),
+      send: (datagram) => void socket.send(datagram),
+      fingerprints: [{ algorithm: "sha-256", value: this.#fingerprint.toUpperCase() }],
+      srtpProfiles: SEALING.profiles,
+      recordCipherFactory: SEALING.recordCipherFactory,
+      listener: {
+        onConnected: (srtp) => srtp === undefined ? ended("no SRTP profile") : resolve(srtp),
+        onData: (bytes, at, length) => this.#channels!.receive(bytes.slice(at, at + length)),
+        onClosed: ended,
+        onFailed: ended,
+      },
+    });
+    this.#channels = new WireDataChannels((packet) => {
+      dtls.sendData(packet);
+      return Promise.resolve();
+    });
+    dtls.setRole(this.#isClient ? "client" : "server");
+    return { dtls, promise };
   }
 
   /** Checks until one is answered. */

@@ -37,8 +37,7 @@ export function writeLoadOffer(
     `a=ice-pwd:${credentials.pwd}`,
     "a=ice-options:trickle",
     `a=fingerprint:sha-256 ${fingerprint}`,
-    // Leaves no choice: who answers `active` nevertheless, as pion does, listens all the same.
-    "a=setup:active",
+    "a=setup:actpass",
   ];
   const lines = [
     "v=0",

@@ -66,7 +66,7 @@ export interface JoiningParticipant {
 export interface SharedParts extends
   Pick<
     ConnectionParts,
-    "sockets" | "certificate" | "profile" | "draw" | "counts"
+    "sockets" | "platform" | "certificate" | "profile" | "draw" | "counts"
   > {
   /** Published single-layer tracks by their sid, to know when a packet left. */
   readonly published: Map<string, PublishedTrack>;

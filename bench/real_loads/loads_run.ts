@@ -9,6 +9,7 @@ import {
   createCertificate,
   type DtlsCertificate,
 } from "../../lib/transport/dtls/dtls_certificate.ts";
+import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { SeededRandom } from "../../tests/support/virtual/seeded_random.ts";
 import { kernelDrops } from "../kernel_drops.ts";
 import type { ClientSockets } from "../load/client_sockets.ts";
@@ -58,6 +59,7 @@ interface Member {
 export class LoadsRun {
   readonly #counts = new LoadCounts();
   readonly #published = new Map<string, PublishedTrack>();
+  readonly #platform = denoPlatform();
   readonly #random = new SeededRandom(SEED);
   readonly #sending: Sending[] = [];
   #members: Member[] = [];
@@ -158,6 +160,7 @@ export class LoadsRun {
       autoSubscribe: !isPublisher || scenario.isMeeting,
     }, {
       sockets: this.sockets,
+      platform: this.#platform,
       certificate: this.#certificate!,
       profile: clientProfile(options.profile),
       draw: () => this.#random.uint32() / 2 ** 32,
