@@ -17,7 +17,7 @@ import {
   type TransportFailure,
 } from "../../transport/peer_transport.ts";
 import type { SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
-import { type ReportBlock, type RtcpHandler, RtcpReader } from "../../wire/rtcp.ts";
+import type { ReportBlock, RtcpHandler } from "../../wire/rtcp.ts";
 import type { RtpView } from "../../wire/rtp_view.ts";
 import type { DataEndpoint } from "./data_flow.ts";
 import type { DataTurnTaker } from "./data_turns.ts";
@@ -70,7 +70,6 @@ export class EngineConnection
   hasDataTurn = false;
   readonly #shared: EngineShared;
   readonly #transport: PeerTransport;
-  readonly #rtcp = new RtcpReader();
   /** The instant of the RTCP packet being read. */
   #now = 0;
   /** What is to be told of the path in use, and when its last one was told. */
@@ -114,6 +113,7 @@ export class EngineConnection
       drops,
       audioLevel,
       batch: shared.batch,
+      rtcp: shared.rtcp,
       startedAt: platform.clock.now(),
       timed,
     });
@@ -126,6 +126,7 @@ export class EngineConnection
       // The round trip is the same both ways.
       measured: (rttMs) => this.receiving.updateRtt(rttMs),
       timed,
+      rtcp: shared.rtcp,
     });
     this.onTimed(this.#transport.nextWakeAt());
   }
@@ -271,7 +272,8 @@ export class EngineConnection
 
   onRtcp(bytes: Uint8Array, length: number, now: number): void {
     this.#now = now;
-    if (!this.#rtcp.read(bytes, length, this)) this.#shared.drops.count("rtcp_malformed");
+    const { drops, rtcp } = this.#shared;
+    if (!rtcp.reader.read(bytes, length, this)) drops.count("rtcp_malformed");
   }
 
   onChannelOpen(label: string): void {

@@ -11,6 +11,7 @@ import { WakeQueue } from "../../base/wake_queue.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
 import { DataTurns } from "./data_turns.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
+import { RtcpScratch } from "./rtcp_scratch.ts";
 
 /**
  * Timed work is done in turns so far apart, ms, and a connection's no more often: what is due a
@@ -26,7 +27,7 @@ export type ConnectionCommand = Extract<
 
 /** What the connections of an engine are given of it. */
 export interface ConnectionsWorld
-  extends Omit<EngineShared, "failed" | "ended" | "wakeAt" | "dataPending"> {
+  extends Omit<EngineShared, "rtcp" | "failed" | "ended" | "wakeAt" | "dataPending"> {
   /** A connection is no longer here. */
   readonly gone: (connection: ConnectionId) => void;
   /** Some connection has timed work at `at`, perhaps sooner than all others. */
@@ -55,6 +56,7 @@ export class EngineConnections {
     this.#world = world;
     this.#shared = {
       ...world,
+      rtcp: new RtcpScratch(),
       failed: (connection, error) => this.#failed(connection, error),
       ended: (connection) => this.#forget(connection),
       wakeAt: (entry, at) => {

@@ -16,9 +16,8 @@ import { TransportFeedbackRecorder } from "../../media/up/transport_feedback.ts"
 import { UpTrack } from "../../media/up/up_track.ts";
 import { readTransportSequence } from "../../wire/header_extensions.ts";
 import { ReportBlock } from "../../wire/rtcp.ts";
-import { MAX_FEEDBACK_PACKET_BYTES, RtcpWriter } from "../../wire/rtcp_writer.ts";
+import type { RtcpWriter } from "../../wire/rtcp_writer.ts";
 import type { RtpView } from "../../wire/rtp_view.ts";
-import { TransportFeedback } from "../../wire/transport_cc.ts";
 import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { MediaEvent, UpTrackInterval } from "../messages/media_messages.ts";
@@ -29,6 +28,7 @@ import {
   ReceivedLayer,
 } from "./received_layer.ts";
 import { RoundTrip } from "./round_trip.ts";
+import type { RtcpScratch } from "./rtcp_scratch.ts";
 import { StreamDemux } from "./stream_demux.ts";
 
 /**
@@ -66,6 +66,7 @@ export interface ReceivingShared {
   readonly audioLevel: AudioLevelOptions;
   /** Received packets wait here for the end of the batch they came in. */
   readonly batch: FanOutBatch;
+  readonly rtcp: RtcpScratch;
 }
 
 /** The world as seen from the receiving side of a connection. */
@@ -92,12 +93,9 @@ export class ReceivingSide {
   /** Layers whose news wait to be told, and how many may be. */
   readonly #unsettled = new Set<ReceivedLayer>();
   readonly #news = new TokenBucket(CHANGES_AT_ONCE, CHANGES_PER_SECOND);
-  readonly #writer = new RtcpWriter();
+  readonly #writer: RtcpWriter;
   readonly #block = new ReportBlock();
   readonly #arrivals = new TransportFeedbackRecorder();
-  readonly #feedback = new TransportFeedback();
-  /** Feedback goes alone: it may be longer than a compound. */
-  readonly #feedbackWriter = new RtcpWriter(MAX_FEEDBACK_PACKET_BYTES);
   readonly #roundTrip: RoundTrip;
   /** The last one measured, ms; negative before. */
   #rttMs = -1;
@@ -106,6 +104,7 @@ export class ReceivingSide {
 
   constructor(options: ReceivingSideOptions) {
     this.#options = options;
+    this.#writer = options.rtcp.toPublisher;
     this.#roundTrip = new RoundTrip(options.startedAt);
   }
 
@@ -350,10 +349,10 @@ export class ReceivingSide {
   }
 
   #sendTransportFeedback(): void {
-    const writer = this.#feedbackWriter;
-    while (this.#arrivals.take(this.#feedback)) {
+    const { feedback, feedbackWriter: writer } = this.#options.rtcp;
+    while (this.#arrivals.take(feedback)) {
       writer.reset();
-      writer.transportFeedback(OWN_SSRC, this.#feedbackSsrc, this.#feedback);
+      writer.transportFeedback(OWN_SSRC, this.#feedbackSsrc, feedback);
       this.#options.sendRtcp(writer.bytes, writer.length);
     }
   }

@@ -14,14 +14,11 @@ import { SenderReportFigures } from "../../media/down/down_track_options.ts";
 import { compactNtp } from "../../media/layer/rtcp_clock.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
-import { RtcpWriter } from "../../wire/rtcp_writer.ts";
-import {
-  NOT_RECEIVED,
-  parseTransportFeedback,
-  TransportFeedback,
-} from "../../wire/transport_cc.ts";
+import type { RtcpWriter } from "../../wire/rtcp_writer.ts";
+import { NOT_RECEIVED, parseTransportFeedback } from "../../wire/transport_cc.ts";
 import type { DownTrackInterval, DownTrackStats, MediaEvent } from "../messages/media_messages.ts";
 import { roundTripMs } from "./round_trip.ts";
+import type { RtcpScratch } from "./rtcp_scratch.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval: 1.13.5, `pkg/rtc/participant.go`). */
 const REPORT_INTERVAL_MS = 3_000;
@@ -64,6 +61,7 @@ export interface SendingSideOptions {
   readonly measured: (rttMs: number) => void;
   /** There is timed work at `at`, which may be sooner than before. */
   readonly timed: (at: number) => void;
+  readonly rtcp: RtcpScratch;
 }
 
 /**
@@ -77,15 +75,15 @@ export class SendingSide {
   readonly #sent = new Map<DownTrackId, SentTrack>();
   /** By media SSRC, for feedback. */
   readonly #bySsrc = new Map<number, SentTrack>();
-  readonly #writer = new RtcpWriter();
+  readonly #writer: RtcpWriter;
   readonly #figures = new SenderReportFigures();
-  readonly #feedback = new TransportFeedback();
   /** Before the keys are there a key frame would be asked for, and lost. */
   #started = false;
   #rttMs = -1;
 
   constructor(options: SendingSideOptions) {
     this.#options = options;
+    this.#writer = options.rtcp.toSubscriber;
   }
 
   /** Starts forwarding; an id that is in use is left alone. */
@@ -204,8 +202,9 @@ export class SendingSide {
   receiveTransportCc(bytes: Uint8Array, offset: number, length: number, now: number): void {
     const at = offset + FEEDBACK_HEADER_BYTES;
     const content = length - FEEDBACK_HEADER_BYTES;
-    if (!parseTransportFeedback(bytes, at, content, this.#feedback)) return;
-    const { deltas, statusCount } = this.#feedback;
+    const { feedback } = this.#options.rtcp;
+    if (!parseTransportFeedback(bytes, at, content, feedback)) return;
+    const { deltas, statusCount } = feedback;
     let lost = 0;
     for (let i = 0; i < statusCount; i++) if (deltas[i] === NOT_RECEIVED) lost++;
     this.estimate.receiveTransportFeedback(statusCount - lost, lost, undefined, now);
@@ -223,16 +222,16 @@ export class SendingSide {
 
   /** Timed work; cheap when nothing is due. */
   tick(now: number): void {
-    this.#writer.reset();
+    let reportsDue = false;
     for (const [id, sent] of this.#sent) {
       if (now >= sent.track.nextWakeAt()) sent.track.tick(now);
-      if (now >= sent.reportAt) this.#report(sent, now);
+      reportsDue ||= now >= sent.reportAt;
       const { spatial } = sent;
       if (spatial === sent.toldSpatial || spatial === undefined || now < sent.tellAt) continue;
       sent.tellAt = now + LAYER_INTERVAL_MS;
       this.#tellLayer(id, sent, spatial);
     }
-    this.#flush();
+    if (reportsDue) this.#sendReports(now);
   }
 
   /** When {@linkcode SendingSide.tick} has something to do; `Infinity` if nothing is foreseen. */
@@ -288,6 +287,15 @@ export class SendingSide {
   #tellLayer(downTrack: DownTrackId, sent: SentTrack, spatial: SpatialLayer): void {
     sent.toldSpatial = spatial;
     this.#options.emit({ type: "down_track_layer", downTrack, spatial });
+  }
+
+  /** Apart from everything else that is due, because that may send by the same writer. */
+  #sendReports(now: number): void {
+    this.#writer.reset();
+    for (const sent of this.#sent.values()) {
+      if (now >= sent.reportAt) this.#report(sent, now);
+    }
+    this.#flush();
   }
 
   #report(sent: SentTrack, now: number): void {

@@ -4,7 +4,8 @@
  *
  * One recorder per connection, never per track: the numbers run over all of its streams. Every
  * number between two reports is reported exactly once, as arrived or not; a packet that comes after
- * it was reported lost moves the next report back to itself. Memory is fixed, nothing allocates.
+ * it was reported lost moves the next report back to itself. Memory is fixed and taken with the
+ * first packet, because most connections never bring one; after it nothing allocates.
  *
  * @module
  */
@@ -26,6 +27,8 @@ const INTERVAL_MS = 100;
 const MARKER_INTERVAL_MS = 50;
 /** More packets than this are reported at once. */
 const MAX_HELD = 100;
+/** Shared by all that have recorded nothing. */
+const NOTHING = new Float64Array(0);
 const TICKS_PER_REFERENCE = REFERENCE_TIME_MICROS / DELTA_MICROS;
 
 /**
@@ -34,7 +37,7 @@ const TICKS_PER_REFERENCE = REFERENCE_TIME_MICROS / DELTA_MICROS;
  */
 export class TransportFeedbackRecorder {
   /** Arrival in 250 µs ticks for `#highest - HISTORY + 1 .. #highest`; -1 is "not arrived". */
-  readonly #ticks = new Float64Array(HISTORY).fill(-1);
+  #ticks: Float64Array = NOTHING;
   #started = false;
   #highest = 0 as ExtSeq;
   /** First number of the next report. */
@@ -53,6 +56,7 @@ export class TransportFeedbackRecorder {
   record(sequence: number, arrivalMicros: number, marker: boolean, now: number): void {
     if (!this.#started) {
       this.#started = true;
+      this.#ticks = new Float64Array(HISTORY).fill(-1);
       this.#highest = (0x10000 + sequence) as ExtSeq;
       this.#nextBase = this.#highest;
     }
@@ -82,6 +86,7 @@ export class TransportFeedbackRecorder {
    * many numbers, make more than one.
    */
   take(into: TransportFeedback): boolean {
+    if (!this.#started) return false;
     let lastArrived = this.#highest as number;
     while (lastArrived >= this.#nextBase && this.#ticks[lastArrived & MASK] === -1) lastArrived--;
     let first = this.#nextBase;

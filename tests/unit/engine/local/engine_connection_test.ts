@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { ConnectionId } from "../../../../lib/base/ids.ts";
 import { DeferredWork } from "../../../../lib/engine/local/deferred_work.ts";
+import { RtcpScratch } from "../../../../lib/engine/local/rtcp_scratch.ts";
 import { EngineConnection } from "../../../../lib/engine/local/engine_connection.ts";
 import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
 import { ForwardLatency } from "../../../../lib/engine/local/forward_latency.ts";
@@ -34,6 +35,7 @@ async function world() {
       forwardDataTrack: () => {},
       deferred: new DeferredWork(platform.clock, platform.timers, () => {}),
       batch: new FanOutBatch(),
+      rtcp: new RtcpScratch(),
       failed: () => {},
       ended: () => {},
       wakeAt: () => {},

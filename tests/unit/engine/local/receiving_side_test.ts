@@ -12,6 +12,7 @@ import {
 } from "../../../../lib/base/media_vocabulary.ts";
 import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
 import { ReceivingSide } from "../../../../lib/engine/local/receiving_side.ts";
+import { RtcpScratch } from "../../../../lib/engine/local/rtcp_scratch.ts";
 import { DEFAULT_AUDIO_LEVEL } from "../../../../lib/media/up/audio_level.ts";
 import { FanOutBatch } from "../../../../lib/media/packet/fan_out_batch.ts";
 import type { UpTrack } from "../../../../lib/media/up/up_track.ts";
@@ -52,7 +53,7 @@ class World {
   readonly side: ReceivingSide;
   readonly #numbers = new Map<number, number>();
 
-  constructor(readonly sections: readonly ReceiveSection[]) {
+  constructor(readonly sections: readonly ReceiveSection[], rtcp = new RtcpScratch()) {
     this.side = new ReceivingSide({
       connection: "CN_1" as ConnectionId,
       emit: (event) => this.events.push(event),
@@ -63,6 +64,7 @@ class World {
       batch: new FanOutBatch(),
       startedAt: this.now,
       timed: () => {},
+      rtcp,
     });
     this.side.setSections(sections);
   }
@@ -308,6 +310,31 @@ Deno.test("ReceivingSide believes no answer to what it never asked, and none tha
   assert.deepEqual(lose(world), [0, 70, 160, 270, 410], "as before");
   for (let i = 0; i < 8; i++) answer(1, lastReference(world), 0xffff_ffff);
   assert.deepEqual(lose(world), [0, 20, 40, 60, 80], "a delay beyond all time is no time at all");
+});
+
+/** Report blocks of the receiver reports that were sent (RFC 3550 §6.4.2), by hand. */
+function reportBlocks({ rtcp }: World): { ssrc: number; highest: number }[] {
+  const reports = rtcp.map(({ bytes }) => bytes).filter((bytes) => bytes[1] === 201);
+  return reports.map((bytes) => {
+    const view = new DataView(bytes.buffer);
+    return { ssrc: view.getUint32(8), highest: view.getUint32(16) };
+  });
+}
+
+Deno.test("ReceivingSide reports what it received, not what others did that share its scratch", () => {
+  const scratch = new RtcpScratch();
+  const worlds = [1, 2, 3].map((ssrc) => {
+    const world = new World([section("0", "video", [VP8])], scratch);
+    for (let i = 0; i < ssrc * 10; i++) world.send("0", ssrc, VP8.payloadType);
+    return world;
+  });
+  for (let turn = 0; turn < 200; turn++) for (const world of worlds) world.advance(10);
+  worlds.forEach((world, i) => {
+    const reported = reportBlocks(world);
+    assert.ok(reported.length > 0);
+    const [ssrc, highest] = [i + 1, 100 + (i + 1) * 10];
+    for (const block of reported) assert.deepEqual(block, { ssrc, highest });
+  });
 });
 
 Deno.test("ReceivingSide swaps layers whose ids were described the other way round", () => {

@@ -4,6 +4,7 @@ import type { DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
 import type { SpatialLayer } from "../../../../lib/base/media_vocabulary.ts";
 import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
 import { SendingSide } from "../../../../lib/engine/local/sending_side.ts";
+import { RtcpScratch } from "../../../../lib/engine/local/rtcp_scratch.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
 import {
@@ -34,6 +35,7 @@ Deno.test("SendingSide tells the first layer at once, and later ones at most onc
     },
     measured: () => {},
     timed: () => {},
+    rtcp: new RtcpScratch(),
   });
   const upTrack = new UpTrack({
     kind: "video",
@@ -92,6 +94,7 @@ Deno.test("SendingSide measures the round trip by the reports about what it send
     },
     measured: (rttMs) => measured.push(rttMs),
     timed: () => {},
+    rtcp: new RtcpScratch(),
   });
   const upTrack = new UpTrack({
     kind: "audio",
