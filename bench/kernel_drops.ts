@@ -1,6 +1,6 @@
 /**
- * Datagrams the kernel dropped because a socket of this process was not read in time: tells whose
- * fault a loss was.
+ * Datagrams the kernel dropped because a socket of a process was not read in time: tells whose fault
+ * a loss was.
  *
  * @module
  */
@@ -9,12 +9,12 @@
 const INODE = 9;
 const DROPS = 12;
 
-/** All UDP sockets of this process together; 0 where the system does not tell. */
-export function kernelDrops(): number {
+/** All UDP sockets of a process together, this one by default; 0 where the system does not tell. */
+export function kernelDrops(pid: number | "self" = "self"): number {
   try {
     const inodes = new Set<string>();
-    for (const { name } of Deno.readDirSync("/proc/self/fd")) {
-      const target = linkOf(`/proc/self/fd/${name}`);
+    for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
+      const target = linkOf(`/proc/${pid}/fd/${name}`);
       const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
       if (inode !== undefined) inodes.add(inode);
     }

@@ -27,7 +27,7 @@ import {
   MAX_DATAGRAM_BYTES,
 } from "../load/client_sockets.ts";
 import type { Publisher } from "../load/published_track.ts";
-import type { ReceivedStream } from "../load/sent_log.ts";
+import { ReceivedStream, type SentLog } from "../load/sent_log.ts";
 import type { SentSection } from "./client_offer.ts";
 import type { ClientProfile } from "./client_profiles.ts";
 import { ClientReports, type Draw, type ReceivedMedia } from "./client_reports.ts";
@@ -59,9 +59,13 @@ interface Incoming {
   readonly media: ReceivedMedia;
   /** Set on the stream that carries repetitions. */
   readonly isRepair: boolean;
-  /** To know when a packet left; absent where layers may change. */
-  matched: ReceivedStream | undefined;
+  /** To know when a packet left; `undefined` until that is told, `null` if it cannot be known. */
+  matched: ReceivedStream | null | undefined;
+  readonly sentOf: SentLogOf;
 }
+
+/** What a stream was made from: `undefined` as long as it is not published, `null` if never told. */
+export type SentLogOf = () => SentLog | null | undefined;
 
 /** One connection. `poll` sends what is due; what arrives is counted as it is read. */
 export class LoadConnection {
@@ -127,13 +131,14 @@ export class LoadConnection {
   expect(
     stream: { kind: "audio" | "video"; ssrc: number; rtxSsrc: number | undefined },
     section: SentSection,
-    matched: ReceivedStream | undefined,
+    sentOf: SentLogOf,
   ): void {
     if (this.#incoming.has(stream.ssrc | 0)) return;
     const media = this.reports.receive(stream.kind, stream.ssrc, section, performance.now());
-    this.#incoming.set(stream.ssrc | 0, { media, isRepair: false, matched });
+    const matched = undefined;
+    this.#incoming.set(stream.ssrc | 0, { media, isRepair: false, matched, sentOf });
     if (stream.rtxSsrc !== undefined) {
-      this.#incoming.set(stream.rtxSsrc | 0, { media, isRepair: true, matched: undefined });
+      this.#incoming.set(stream.rtxSsrc | 0, { media, isRepair: true, matched: null, sentOf });
     }
   }
 
@@ -309,7 +314,7 @@ export class LoadConnection {
     counts.bytes += length;
     const incoming = this.#incoming.get(int32(bytes, offset + SSRC_AT));
     if (incoming === undefined) return;
-    const { media, matched } = incoming;
+    const { media } = incoming;
     const sequence = (bytes[offset + 2]! << 8) | bytes[offset + 3]!;
     const timestamp = int32(bytes, offset + 4) >>> 0;
     if (!incoming.isRepair) media.reception.arrive(sequence, timestamp, arrivedAt);
@@ -319,8 +324,12 @@ export class LoadConnection {
     if (!incoming.isRepair || number >= 0) {
       this.reports.arrive(media, sequence, number, arrivedAt, performance.now());
     }
-    if (matched === undefined) return;
-    const micros = matched.arrive(sequence, timestamp, arrivedAt);
+    if (incoming.matched === undefined) {
+      const sent = incoming.sentOf();
+      incoming.matched = sent && new ReceivedStream(sent, 0);
+    }
+    if (!incoming.matched) return;
+    const micros = incoming.matched.arrive(sequence, timestamp, arrivedAt);
     if (micros >= 0) counts.latency.add(micros);
   }
 

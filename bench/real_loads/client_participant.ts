@@ -18,6 +18,7 @@ import {
   TrackSource,
   TrackType,
   TrickleRequest,
+  UpdateTrackSettings,
   UserPacket,
   VideoLayer,
   VideoQuality,
@@ -32,7 +33,7 @@ import {
 } from "../../tests/support/virtual/client_description.ts";
 import { type ResponseMessage, SignalClient } from "../../tests/support/wire/signal_client.ts";
 import { PublishedTrack } from "../load/published_track.ts";
-import { ReceivedStream } from "../load/sent_log.ts";
+import type { SentLog } from "../load/sent_log.ts";
 import { type ConnectionParts, LoadConnection } from "./client_connection.ts";
 import { type LoadSection, readSentSection, writeLoadOffer } from "./client_offer.ts";
 import type { ProfileName } from "./client_profiles.ts";
@@ -68,8 +69,8 @@ export interface SharedParts extends
     ConnectionParts,
     "sockets" | "platform" | "certificate" | "profile" | "draw" | "counts"
   > {
-  /** Published single-layer tracks by their sid, to know when a packet left. */
-  readonly published: Map<string, PublishedTrack>;
+  /** By the sid of a published track: when its packets left; `null` if it has layers. */
+  readonly published: Map<string, SentLog | null>;
 }
 
 /** One participant. `poll` sends everything that is due but media. */
@@ -157,6 +158,18 @@ export class LoadParticipant {
 
   takeReception(): { expected: number; lost: number } {
     return this.#subscriber.takeReception();
+  }
+
+  /** Server's id of its video. */
+  get videoSid(): string | undefined {
+    const section = this.#sections.find(({ kind, cid }) => kind === "video" && cid !== undefined);
+    return this.#sids.get(section?.cid ?? "");
+  }
+
+  /** Wants this size of somebody's video from now on. */
+  ask(trackSid: string, { width, height }: { width: number; height: number }): void {
+    const value = new UpdateTrackSettings({ trackSids: [trackSid], width, height });
+    this.#request({ case: "trackSetting", value });
   }
 
   get canSendData(): boolean {
@@ -277,7 +290,8 @@ export class LoadParticipant {
           timestamp: () => published.timestamp,
           packets: () => published.published,
         }, performance.now());
-        if (layers.length === 1) this.shared.published.set(this.#sids.get(cid!)!, published);
+        const sent = layers.length === 1 ? published.sent : null;
+        this.shared.published.set(this.#sids.get(cid!)!, sent);
       }
     }
   }
@@ -331,9 +345,8 @@ export class LoadParticipant {
     for (const { kind, port, direction, trackId, ssrc, rtxSsrc, text } of sections) {
       if (kind !== "audio" && kind !== "video") continue;
       if (port === 0 || !direction.startsWith("send") || ssrc === undefined) continue;
-      const track = this.shared.published.get(trackId ?? "");
-      const matched = track === undefined ? undefined : new ReceivedStream(track.sent, 0);
-      this.#subscriber.expect({ kind, ssrc, rtxSsrc }, readSentSection(text), matched);
+      const sentOf = () => this.shared.published.get(trackId ?? "");
+      this.#subscriber.expect({ kind, ssrc, rtxSsrc }, readSentSection(text), sentOf);
     }
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { BenchChild } from "../bench_child.ts";
+import { kernelDrops } from "../kernel_drops.ts";
 import type { Percentiles } from "../load/latency_histogram.ts";
 import type { ProfileName } from "./client_profiles.ts";
 import { type LoadScenario, participantsOf, streamsOf } from "./load_scenarios.ts";
@@ -51,7 +52,9 @@ export interface LoadRow {
   /** The process with the clients. */
   readonly clients_cpu_share: number;
   readonly clients_longest_gap_ms: number;
+  /** Datagrams that came faster than they were read: whose fault a loss was. */
   readonly unread_by_clients: number;
+  readonly unread_by_server: number;
 }
 
 /** How a line is measured. */
@@ -72,6 +75,7 @@ interface Window {
   readonly seconds: number;
   readonly gatherMs: number;
   readonly seen: LoadsFigures;
+  readonly unread: number;
   /** A datagram over loopback. */
   readonly baseline: Percentiles;
 }
@@ -115,6 +119,8 @@ async function measureWindow(
   const who = { server: server.access, scenario, profile, signalling };
   const { ms: gatherMs } = await clients.call("gather", who);
   await pause(WARM_UP_MS);
+  // Looking through its descriptors costs the server nothing.
+  const unreadBefore = kernelDrops(server.pid);
   await clients.call("mark", {});
   const before = processCost(server.pid);
   const beganAt = performance.now();
@@ -122,15 +128,16 @@ async function measureWindow(
   const after = processCost(server.pid);
   const seconds = (performance.now() - beganAt) / 1_000;
   const seen = await clients.call("mark", {});
+  const unread = kernelDrops(server.pid) - unreadBefore;
   await clients.call("leave", {});
-  return { start, before, after, seconds, gatherMs, seen, baseline };
+  return { start, before, after, seconds, gatherMs, seen, unread, baseline };
 }
 
 function rowOf(
   server: string,
   scenario: LoadScenario,
   { profile, signalling }: LineOptions,
-  { start, before, after, seconds, gatherMs, seen, baseline }: Window,
+  { start, before, after, seconds, gatherMs, seen, unread, baseline }: Window,
 ): LoadRow {
   const microsPerSecond = (after.cpuMicros - before.cpuMicros) / seconds;
   const participants = participantsOf(scenario);
@@ -162,5 +169,6 @@ function rowOf(
     clients_cpu_share: seen.cpuMicros / seen.wallMs / 1_000,
     clients_longest_gap_ms: seen.longestGapMs,
     unread_by_clients: seen.kernelDrops,
+    unread_by_server: unread,
   };
 }

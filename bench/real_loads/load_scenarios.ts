@@ -32,6 +32,8 @@ export interface LoadScenario {
   readonly audience: number;
   /** Publishers receive each other; otherwise they subscribe to nothing. */
   readonly isMeeting: boolean;
+  /** Who receives video asks for the best of whoever speaks, and for the middle of the others. */
+  readonly followsSpeakers?: boolean;
   /** Messages on the reliable data channel, of each publisher to everybody else of its room. */
   readonly messages?: { readonly perSecond: number; readonly bytes: number };
   /** The time that is measured, ms. */
@@ -70,7 +72,7 @@ const CAMERA: LoadTrack = {
   }],
 };
 /** The three layers of a browser's 720p camera: 0.15, 0.5 and 1.7 Mbit/s. */
-const SIMULCAST: LoadTrack = {
+const SIMULCAST: LoadTrack & { readonly kind: "video" } = {
   kind: "video",
   layers: [
     { rid: "q", width: 320, height: 180, bitrateBps: 150_000, shape: videoShape(1, 610, 610) },
@@ -131,6 +133,10 @@ function data(publishers: number, audience: number, bytes: number, perSecond: nu
   } satisfies LoadScenario;
 }
 
+/** Of what is asked for while somebody else speaks. */
+export const MIDDLE = SIMULCAST.layers[1]!;
+export const BEST = SIMULCAST.layers[2]!;
+
 /** In the order of the report. */
 export const LOAD_SCENARIOS: readonly LoadScenario[] = [
   video(1, 10),
@@ -151,6 +157,16 @@ export const LOAD_SCENARIOS: readonly LoadScenario[] = [
     publishers: times(8, [SIMULCAST, VOICE]),
     audience: 0,
     isMeeting: true,
+    windowMs: WINDOW_MS,
+  },
+  {
+    name: "speakers-8",
+    title: "8 × 8, speakers large",
+    rooms: 1,
+    publishers: times(8, [SIMULCAST, VOICE]),
+    audience: 0,
+    isMeeting: true,
+    followsSpeakers: true,
     windowMs: WINDOW_MS,
   },
   {

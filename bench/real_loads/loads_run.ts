@@ -15,10 +15,11 @@ import { kernelDrops } from "../kernel_drops.ts";
 import type { ClientSockets } from "../load/client_sockets.ts";
 import { packetsDue } from "../load/frame_pacer.ts";
 import type { PublishedTrack } from "../load/published_track.ts";
+import type { SentLog } from "../load/sent_log.ts";
 import { LoadParticipant } from "./client_participant.ts";
 import { clientProfile } from "./client_profiles.ts";
 import { LoadCounts } from "./load_counts.ts";
-import { type LoadScenario, streamsOf } from "./load_scenarios.ts";
+import { BEST, type LoadScenario, MIDDLE, streamsOf } from "./load_scenarios.ts";
 import type { GatherOptions, LoadsFigures } from "./loads_calls.ts";
 
 /** Sockets are read this often, ms, and less often when there are so many that looking costs. */
@@ -58,7 +59,7 @@ interface Member {
 /** One load process at work. */
 export class LoadsRun {
   readonly #counts = new LoadCounts();
-  readonly #published = new Map<string, PublishedTrack>();
+  readonly #published = new Map<string, SentLog | null>();
   readonly #platform = denoPlatform();
   readonly #random = new SeededRandom(SEED);
   readonly #sending: Sending[] = [];
@@ -66,6 +67,8 @@ export class LoadsRun {
   #scenario: LoadScenario | undefined;
   #certificate: DtlsCertificate | undefined;
   #speaksSince = 0;
+  /** Turns that have begun, -1 before everybody is there. */
+  #turn = -1;
   #messagesSince = 0;
   #messages = 0;
   #markedAt = 0;
@@ -84,6 +87,7 @@ export class LoadsRun {
       this.#longestGapMs = Math.max(this.#longestGapMs, now - turnAt);
       for (let i = 0; i < this.#sending.length; i++) this.#send(this.#sending[i]!, now);
       if (this.#messagesSince > 0) this.#sendMessages(now);
+      if (this.#turn >= 0) this.#followSpeakers(now);
       for (let i = 0; i < this.#members.length; i++) this.#members[i]!.participant.poll(now);
       if (now - sweptAt < Math.max(SWEEP_MS, this.#members.length * 2 / SOCKETS_PER_MS)) continue;
       sweptAt = now;
@@ -106,6 +110,7 @@ export class LoadsRun {
     }
     await this.#allStreams(streamsOf(scenario));
     if (scenario.messages !== undefined) await this.#beginMessages();
+    if (scenario.followsSpeakers) this.#turn = 0;
     return { streams: this.#streams(true), participants: this.#members.length };
   }
 
@@ -145,6 +150,7 @@ export class LoadsRun {
     const members = this.#members.splice(0);
     this.#sending.length = 0;
     this.#messagesSince = 0;
+    this.#turn = -1;
     this.#published.clear();
     await Promise.all(members.map(({ participant }) => participant.leave().catch(() => {})));
   }
@@ -215,11 +221,35 @@ export class LoadsRun {
 
   #send({ track, since, place }: Sending, now: number): void {
     if (track.shape.kind === "audio") {
-      const speaks = Math.floor((now - this.#speaksSince) / TURN_MS);
-      const voices = this.#scenario!.publishers.length;
-      track.audioLevel = place === speaks % voices ? SPEECH : ROOM_NOISE;
+      track.audioLevel = place === this.#speaker(now) ? SPEECH : ROOM_NOISE;
     }
     track.sendUpTo(packetsDue(track.shape, 1, now - since));
+  }
+
+  /** Place of whoever speaks, the same in every room. */
+  #speaker(now: number): number {
+    const turn = Math.floor((now - this.#speaksSince) / TURN_MS);
+    return turn % this.#scenario!.publishers.length;
+  }
+
+  /** Once a turn: everybody shows the speaker large, and who spoke before small again. */
+  #followSpeakers(now: number): void {
+    const turn = 1 + Math.floor((now - this.#speaksSince) / TURN_MS);
+    if (turn === this.#turn) return;
+    const isFirst = this.#turn === 0;
+    this.#turn = turn;
+    const { length } = this.#scenario!.publishers;
+    const [speaker, before] = [this.#speaker(now), (this.#speaker(now) + length - 1) % length];
+    for (const shown of this.#members) {
+      const sid = shown.participant.videoSid;
+      if (sid === undefined || !(isFirst || shown.place === speaker || shown.place === before)) {
+        continue;
+      }
+      for (const viewer of this.#members) {
+        if (viewer.room !== shown.room || viewer === shown) continue;
+        viewer.participant.ask(sid, shown.place === speaker ? BEST : MIDDLE);
+      }
+    }
   }
 
   /** Senders of all rooms in turns, so that the messages come evenly. */

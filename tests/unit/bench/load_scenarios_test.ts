@@ -26,6 +26,7 @@ Deno.test("LOAD_SCENARIOS have as many participants and streams as their titles 
     "video-6-40": [46, 240],
     "audio-10-50": [60, 500],
     "meeting-8": [8, 8 * 7 * 2],
+    "speakers-8": [8, 8 * 7 * 2],
     "rooms-20x4": [80, 20 * 4 * 3 * 2],
     "idle-200": [200, 0],
     "data-1-20-100": [21, 0],

@@ -29,6 +29,7 @@ function row(scenario: string, server: string, micros: number | undefined, each 
     clients_cpu_share: 0,
     clients_longest_gap_ms: 0,
     unread_by_clients: 0,
+    unread_by_server: 0,
   };
 }
 
