@@ -43,6 +43,7 @@ export class ChunksInFlight {
   count = 0;
   lost = 0;
   #ackedInGaps = 0;
+  #abandoned = 0;
   /** What the last SACK acknowledged for the first time. */
   newlyAcked = 0;
   /** Chunks that the last SACK, or the timer, showed to be lost. */
@@ -165,16 +166,26 @@ export class ChunksInFlight {
    */
   addAbandoned(slot: number): void {
     this.#append(slot, 0, 0, ABANDONED);
+    this.#abandoned++;
   }
 
-  /** Moves {@linkcode ChunksInFlight.abandonedTo} as far as it goes. */
+  /**
+   * Moves {@linkcode ChunksInFlight.abandonedTo} as far as it goes: over what was acknowledged in
+   * between, too, or a lossy path with more losses than round trips would never be told of all. An
+   * ordered message of a stream that loses some stops it, because peers throw it away then.
+   */
   advanceAbandoned(): void {
     if (tsnDistance(this.cumulative, this.abandonedTo) > 0) this.abandonedTo = this.cumulative;
-    for (;;) {
-      const next = (this.abandonedTo + 1) | 0;
-      if (next === this.nextTsn || this.#state[next & this.#mask] !== ABANDONED) return;
-      this.abandonedTo = next;
+    if (this.#abandoned === 0) return;
+    for (let tsn = (this.abandonedTo + 1) | 0; tsn !== this.nextTsn; tsn = (tsn + 1) | 0) {
+      const state = this.#state[tsn & this.#mask];
+      if (state === ABANDONED) this.abandonedTo = tsn;
+      else if (state !== ACKED || this.#mustStay(this.#slot[tsn & this.#mask]!)) return;
     }
+  }
+
+  #mustStay(slot: number): boolean {
+    return this.#messages.ordered[slot] !== 0 && this.#messages.isLimited(slot);
   }
 
   /** Writes a FORWARD-TSN chunk (RFC 3758 §3.2) with the ordered streams that skip something. */
@@ -187,7 +198,7 @@ export class ChunksInFlight {
     for (let tsn = this.cumulative; tsn !== this.abandonedTo;) {
       tsn = (tsn + 1) | 0;
       const slot = this.#slot[tsn & this.#mask]!;
-      if (slot === last) continue;
+      if (slot === last || this.#state[tsn & this.#mask] !== ABANDONED) continue;
       last = slot;
       if (messages.ordered[slot] === 0) continue;
       const streamId = messages.streamId[slot]!;
@@ -244,6 +255,7 @@ export class ChunksInFlight {
       const state = this.#state[at]!;
       if (state === IN_FLIGHT || state === LOST) this.#acked(at, state);
       else if (state === ACKED) this.#ackedInGaps--;
+      else this.#abandoned--;
       this.#messages.chunkDone(this.#slot[at]!);
     }
     if (tsnDistance(cumulative, this.#lostFrom) >= 0) this.#lostFrom = (cumulative + 1) | 0;
@@ -324,7 +336,9 @@ export class ChunksInFlight {
 
   #abandonChunk(at: number): void {
     const state = this.#state[at]!;
+    if (state === ABANDONED) return;
     this.#state[at] = ABANDONED;
+    this.#abandoned++;
     if (state === IN_FLIGHT) this.#leave(this.#length[at]!);
     else if (state === LOST) this.lost--;
     else if (state === ACKED) this.#ackedInGaps--;

@@ -24,6 +24,10 @@ import { type MessageLeft, StreamScheduler } from "./stream_scheduler.ts";
 /** A fragment that would be shorter waits for the next packet, unless it ends its message. */
 const MIN_FRAGMENT_BYTES = 256;
 
+/** Round trips, and more, ms, after which a FORWARD-TSN without an effect is taken for lost. */
+const FORWARD_AGAIN_RTTS = 1.5;
+const FORWARD_AGAIN_MS = 10;
+
 /** What one association sends. */
 export class Outbound {
   readonly messages = new OutgoingMessages();
@@ -48,6 +52,8 @@ export class Outbound {
   /** A chunk may be sent although the peer has no room (RFC 9260 §6.1, A). */
   #mayProbe = false;
   #forwardNow = false;
+  /** When the peer was last told what it need not wait for. */
+  #forwardedAt = 0;
   /** When something was last in flight. */
   #activeAt = 0;
 
@@ -133,6 +139,10 @@ export class Outbound {
     );
     if (flight.newlyLost > 0) this.#noticeLoss();
     this.#forward();
+    // SACKs that were under way must not each draw another one; a lost one is said again.
+    if (now - this.#forwardedAt > this.timeout.rttMs * FORWARD_AGAIN_RTTS + FORWARD_AGAIN_MS) {
+      this.#forwardNow = flight.mustForward;
+    }
     if (advanced) this.timeout.succeeded();
     // What was refused for want of room goes again as soon as there is some.
     if (wasProbing && !advanced && window >= MAX_FRAGMENT_BYTES && flight.count > 0) {
@@ -173,6 +183,7 @@ export class Outbound {
     const before = writer.length;
     if (this.#forwardNow && writer.room >= 8 + 4 * 64) {
       this.#forwardNow = false;
+      this.#forwardedAt = now;
       flight.writeForwardTsn(writer);
       if (this.#timerAt === Infinity) this.#timerAt = now + this.timeout.ms;
     }
@@ -292,7 +303,7 @@ export class Outbound {
     view.setUint32(at + 12, messages.ppid[slot]!);
     const out = writer.bytes;
     const to = at + DATA_HEADER_BYTES;
-    if (length <= 128) { for (let i = 0; i < length; i++) out[to + i] = bytes[offset + i]!; }
+    if (length <= 32) { for (let i = 0; i < length; i++) out[to + i] = bytes[offset + i]!; }
     else if (length === bytes.length) out.set(bytes, to);
     else out.set(bytes.subarray(offset, offset + length), to);
   }

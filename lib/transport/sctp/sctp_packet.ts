@@ -108,7 +108,7 @@ export function padded(length: number): number {
 /** A copy of `bytes[from, to)`: `slice` of a Node buffer would be no copy. */
 export function copyOf(bytes: Uint8Array, from: number, to: number): Uint8Array {
   const copy = new Uint8Array(to - from);
-  if (to - from > 64) copy.set(bytes.subarray(from, to));
+  if (to - from > 32) copy.set(bytes.subarray(from, to));
   else for (let i = from; i < to; i++) copy[i - from] = bytes[i]!;
   return copy;
 }

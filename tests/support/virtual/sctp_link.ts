@@ -48,9 +48,11 @@ export class SctpSide {
   readonly drops = new DropCounters();
   readonly association: SctpAssociation;
   readonly taken: { streamId: number; ppid: number; bytes: Uint8Array }[] = [];
-  /** Packets sent, and chunks of data in them. */
+  /** Packets sent, chunks of data in them, and those of them that had been sent before. */
   packets = 0;
   dataChunks = 0;
+  resent = 0;
+  #lastTsn: number | undefined;
   /** Payload bytes that left for the first time or were given up. */
   leftBytes = 0;
   restarts = 0;
@@ -79,6 +81,18 @@ export class SctpSide {
     { streamId = 1, ppid = 53, ordered = true, maxRetransmits = -1, expiresAt = Infinity } = {},
   ): void {
     this.association.send(streamId, ppid, bytes, ordered, maxRetransmits, expiresAt);
+  }
+
+  /** Counts the chunks of data in a packet of this side's. */
+  countChunks(packet: Uint8Array): void {
+    const view = new DataView(packet.buffer);
+    for (let at = 12; at < packet.length; at += (view.getUint16(at + 2) + 3) & ~3) {
+      if (packet[at] !== 0) continue;
+      this.dataChunks++;
+      const tsn = view.getInt32(at + 4);
+      if (this.#lastTsn !== undefined && ((tsn - this.#lastTsn) | 0) <= 0) this.resent++;
+      else this.#lastTsn = tsn;
+    }
   }
 
   take(): void {
@@ -111,6 +125,12 @@ export class SctpLink {
     this.left.association.begin();
     this.run(2_000, () => this.left.association.isUp && this.right.association.isUp);
     return this;
+  }
+
+  /** Whether nothing is under way, and nobody waits for anything. */
+  get isQuiet(): boolean {
+    return this.#flying.length === 0 && this.left.association.nextWakeAt() === Infinity &&
+      this.right.association.nextWakeAt() === Infinity;
   }
 
   /** Lets time pass, for `ms` or until `done` holds. Returns whether it held. */
@@ -146,7 +166,7 @@ export class SctpLink {
       if (length === 0) return;
       const packet = this.#out.slice(0, length);
       from.packets++;
-      from.dataChunks += dataChunks(packet);
+      from.countChunks(packet);
       from.onPacket(packet);
       this.#carry(from, to, packet);
     }
@@ -170,14 +190,4 @@ export class SctpLink {
     while (index > 0 && this.#flying[index - 1]!.at > flying.at) index--;
     this.#flying.splice(index, 0, flying);
   }
-}
-
-/** Chunks of data in a packet. */
-function dataChunks(packet: Uint8Array): number {
-  const view = new DataView(packet.buffer);
-  let count = 0;
-  for (let at = 12; at < packet.length; at += (view.getUint16(at + 2) + 3) & ~3) {
-    if (packet[at] === 0) count++;
-  }
-  return count;
 }
