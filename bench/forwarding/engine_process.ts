@@ -40,20 +40,31 @@ const opened = new Map<number, Opened>();
 let tracks: readonly PlannedTrack[] = [];
 let connections = 0;
 let downTracks = 0;
-let forwardedMessages = 0;
 let answerStats: (stats: EngineStats) => void = () => {};
 
 function receive(event: MediaEvent): void {
   if (event.type === "stats") answerStats(event.stats);
-  if (event.type === "data_received") forwardMessage(event.connection, event.bytes);
 }
 
-/** As a room's data router does it, without its permissions. */
-function forwardMessage(from: ConnectionId, bytes: Uint8Array): void {
-  const receivers = [...opened.values()].map(({ connection }) => connection)
-    .filter((connection) => connection !== from);
-  forwardedMessages += receivers.length;
-  engine.send({ type: "send_data", connections: receivers, kind: "lossy", bytes, from });
+/** A client as its room's data knows it, which may send as much as it likes. */
+function joinData({ client, room }: OpenedClient, connection: ConnectionId): void {
+  const data = {
+    member: client + 1,
+    room: room + 1,
+    sid: `PA_${client}`,
+    identity: `client ${client}`,
+    hidden: false,
+    agent: false,
+    maySend: true,
+    active: true,
+    raw: false,
+    publisher: connection,
+    receiver: connection,
+    awaited: [],
+    bridged: false,
+    limits: { messagesPerS: 0, bytesPerS: 0 },
+  };
+  engine.send({ type: "set_data_member", data });
 }
 
 function readStats(): Promise<EngineStats> {
@@ -85,6 +96,7 @@ function open(client: OpenedClient, { fingerprint, clientUfrag }: ClientParamete
     fingerprints: [{ algorithm: "sha-256", value: fingerprint }],
     ...(client.hasData ? { sctp: SCTP } : {}),
   });
+  if (client.hasData) joinData(client, connection);
   const wanted = client.overTcp === true ? "tcp" : "udp";
   const addresses = engine.addressesOf(connection);
   return { server: addresses.find(({ protocol }) => protocol === wanted)!, remote };
@@ -92,7 +104,10 @@ function open(client: OpenedClient, { fingerprint, clientUfrag }: ClientParamete
 
 function close(client: number): void {
   const connection = opened.get(client)?.connection;
-  if (connection !== undefined) engine.send({ type: "close_connection", connection });
+  if (connection !== undefined) {
+    engine.send({ type: "close_connection", connection });
+    engine.send({ type: "remove_data_member", member: client + 1 });
+  }
   opened.delete(client);
 }
 
@@ -139,8 +154,8 @@ await answerCalls<SfuCalls>({
   },
   usage: async () => {
     const usage = processUsage();
-    const { downTracks, drops } = await readStats();
+    const { downTracks, drops, messagesSent } = await readStats();
     const packets = downTracks.reduce((sum, { packets }) => sum + packets, 0);
-    return { ...usage, forwarded: packets + forwardedMessages, drops };
+    return { ...usage, forwarded: packets + messagesSent, drops };
   },
 });

@@ -4,10 +4,14 @@
  *
  * @module
  */
+import { DataPacketReader, userPacketOf } from "../../lib/wire/data_packet.ts";
 import type { LatencyHistogram } from "./latency_histogram.ts";
 import type { LoadClients } from "./load_clients.ts";
 
 const LABEL = "_lossy";
+const EMPTY = new Uint8Array(0);
+/** Clients say nothing of who they are: the server knows. */
+const ANYBODY = { sid: EMPTY, identity: EMPTY };
 
 /**
  * The messages of one run: what is expected is counted as it is sent, so that received and expected
@@ -18,7 +22,10 @@ export class DataMessages {
   expected = 0;
   received = 0;
   #perSecond = 0;
-  #message = new Uint8Array(0);
+  #message: Uint8Array = EMPTY;
+  /** Where the payload begins in it. */
+  #payloadAt = 0;
+  readonly #reader = new DataPacketReader();
   #startedAt = 0;
 
   constructor(
@@ -26,12 +33,13 @@ export class DataMessages {
     private readonly latency: LatencyHistogram,
   ) {}
 
-  /** Publishers send messages of `bytes`, so many per second together. */
+  /** Publishers send user packets with a payload of `bytes`, so many per second together. */
   begin(perSecond: number, bytes: number): void {
     this.published = this.expected = this.received = 0;
     this.#readAll();
     this.received = 0;
-    this.#message = new Uint8Array(bytes).fill(0x5a);
+    this.#message = userPacketOf(new Uint8Array(bytes).fill(0x5a), ANYBODY);
+    this.#payloadAt = this.#message.length - bytes;
     this.#startedAt = performance.now();
     this.#perSecond = perSecond;
   }
@@ -50,7 +58,8 @@ export class DataMessages {
     const publishers = everybody.filter(({ opened }) => opened.publishes);
     for (; this.published < due; this.published++) {
       const { wire } = publishers[this.published % publishers.length]!;
-      new DataView(this.#message.buffer).setFloat64(0, performance.now());
+      const { buffer } = this.#message;
+      new DataView(buffer).setFloat64(this.#payloadAt, performance.now());
       wire.channels!.send(LABEL, this.#message);
       this.expected += everybody.length - 1;
     }
@@ -62,7 +71,9 @@ export class DataMessages {
       if (messages === undefined || messages.length === 0) continue;
       for (const { bytes } of messages.splice(0)) {
         this.received++;
-        const sentAt = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0);
+        this.#reader.read(bytes);
+        const payload = this.#reader.payload() ?? EMPTY;
+        const sentAt = new DataView(payload.buffer, payload.byteOffset).getFloat64(0);
         this.latency.add((performance.now() - sentAt) * 1000);
       }
     }

@@ -37,7 +37,8 @@ export async function moveParticipant(
   if (after !== undefined) return after;
   const to = destination();
   session.log.info("participant moves", { from: from.name, to: to.name });
-  to.takeOver(session, from.release(session), token);
+  from.release(session);
+  to.takeOver(session, token);
   session.onClaimsChanged();
   return undefined;
 }

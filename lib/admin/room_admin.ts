@@ -227,7 +227,7 @@ export class RoomAdmin {
     const found = await this.rooms.find(room);
     const session = found?.session(destinationIdentity);
     if (found === undefined || session === undefined) return nobodyServes();
-    const outcome = await found.rpcs.call(session, request);
+    const outcome = await found.data.rpcs.call(session, request);
     return outcome.ok ? outcome.payload : rpcFailure(outcome);
   }
 

@@ -1,6 +1,5 @@
 /**
- * What happens in rooms that nobody may have wanted: requests and data that are not used, guesses,
- * and bugs.
+ * What happens in rooms that nobody may have wanted: requests that are not used, guesses, and bugs.
  *
  * @module
  */
@@ -8,14 +7,6 @@ import type { DropReasons } from "../base/drop_counters.ts";
 
 /** By counter name. */
 export const ROOM_DROPS = {
-  // Data
-  data_undecodable: "a data packet cannot be read",
-  data_unknown_value: "a data packet holds nothing that is known",
-  data_not_allowed: "a participant sent data it may not send",
-  data_not_raw: "a message cannot be put for a receiver that takes bare bytes",
-  data_duplicate: "a data packet came twice",
-  data_lossy_not_open: "a receiver has no channel open for a lossy message",
-  data_waiting_overflow: "too many data packets wait for a receiver",
   // Tracks
   track_matched_by_kind: "media was matched with an announcement by its kind alone",
   track_match_ambiguous: "media fits several announcements",

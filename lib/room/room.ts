@@ -20,7 +20,6 @@ import { describeError, type Farewell } from "./context/close_reason.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
 import { clientSummary } from "./context/client_summary.ts";
 import type { SignalMessage, SignalSink } from "./context/signal_message.ts";
-import type { PeerState } from "./data/data_router.ts";
 import { ForwardedMember, type Origin } from "./participant/forwarded_member.ts";
 import { Session } from "./participant/session.ts";
 import type { ParticipantInit } from "./context/participant_profile.ts";
@@ -117,6 +116,7 @@ export class Room extends RoomForMembers {
     const others = this.members.visibleTo(participant);
     const tracks = participant.init.autoSubscribe ? this.tracks.notOf(participant) : [];
     participant.start(compose(others), others, tracks);
+    this.data.changed(participant);
     const { identity, traits: { info } } = participant;
     this.log.info("participant joined", { participant: identity, ...clientSummary(info) });
     this.announcements.participant(participant, false, false);
@@ -135,17 +135,16 @@ export class Room extends RoomForMembers {
     });
   }
 
-  /** Takes `participant` out while its session goes on; give the result to the other room. */
-  release(participant: Session): PeerState {
+  /** Takes `participant` out while its session goes on; another room is to take it over. */
+  release(participant: Session): void {
     this.remove(participant);
-    return this.data.release(participant);
   }
 
   /** Takes in a participant that another room released, and tells its client with `token`. */
-  takeOver(participant: Session, data: PeerState, token: string): void {
+  takeOver(participant: Session, token: string): void {
     participant.moveTo(this);
-    this.data.adopt(participant, data);
     this.add(participant, participant);
+    this.data.changed(participant);
     const value = new RoomMovedResponse({
       room: this.info(),
       token,
@@ -206,12 +205,7 @@ export class Room extends RoomForMembers {
 
   /** Sends a packet of the server itself. */
   sendData(packet: DataPacket, kind: DataKind): void {
-    this.data.deliverOwn(packet, kind);
-  }
-
-  /** Highest reliable sequence that came from `participant`. */
-  lastDataSequence(participant: Session): number {
-    return this.data.lastSequence(participant);
+    this.data.send(packet, kind);
   }
 
   /** Ends every session, and tells clients whether to join anew; idempotent. */

@@ -14,8 +14,8 @@ import { guardedPlatform } from "../base/wake_timer.ts";
 import { type NodePorts, type RoomLink, SINGLE_NODE } from "./context/node_ports.ts";
 import type { RoomContext } from "./context/room_context.ts";
 import { RoomEvents } from "./context/room_events.ts";
-import { DataRouter } from "./data/data_router.ts";
-import { ServerRpcs } from "./data/server_rpc.ts";
+import type { DataEvent } from "../engine/messages/data_messages.ts";
+import { RoomData } from "./data/room_data.ts";
 import { RoomReports } from "./measure/room_reports.ts";
 import type { Member } from "./participant/member.ts";
 import { RoomMembers } from "./participant/room_members.ts";
@@ -39,8 +39,7 @@ export abstract class RoomForMembers implements RoomPort<Session> {
   readonly context: RoomContext;
   readonly tracks: RoomTracks<Member>;
   readonly dataTracks: RoomDataTracks;
-  /** Calls that the server API makes of participants. */
-  readonly rpcs: ServerRpcs;
+  readonly data: RoomData;
   /** What observers outside are told. */
   readonly events: RoomEvents;
   /** Unix seconds; 0 before the first join. */
@@ -48,7 +47,6 @@ export abstract class RoomForMembers implements RoomPort<Session> {
   /** Unix seconds; 0 before the first leave. */
   lastLeftAt = 0;
   protected readonly members: RoomMembers = new RoomMembers();
-  protected readonly data: DataRouter;
   protected readonly announcements: RoomAnnouncements;
   protected readonly reports: RoomReports;
   protected readonly forwards: RoomForwards = new RoomForwards();
@@ -57,7 +55,7 @@ export abstract class RoomForMembers implements RoomPort<Session> {
   protected readonly link: RoomLink;
 
   constructor(readonly name: string, context: RoomContext) {
-    const { router, counters } = context;
+    const { counters } = context;
     const platform = guardedPlatform(context.platform, (error) => this.noteBug(error));
     this.context = { ...context, platform };
     this.sid = randomId<RoomSid>(platform.random, "RM_");
@@ -67,12 +65,9 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     this.link = this.ports.remoteMembers.open(this);
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
     this.tracks = new RoomTracks(this.context, this.events, this.members);
-    this.data = new DataRouter(() => this.sessions(), (c) => router.send(c), this.context);
-    this.data.bridge = (data) => this.ports.dataBridge.deliver(name, data);
+    this.data = new RoomData(name, context, platform, this.ports.dataBridge);
     const tell = (member: Member) => this.participantChanged(member, true);
     this.dataTracks = new RoomDataTracks(this.members, platform, tell);
-    this.rpcs = new ServerRpcs(platform, (data) => this.data.deliver(data));
-    this.data.takeRpcAnswer = (sender, answer) => this.rpcs.take(sender, answer);
     this.announcements = new RoomAnnouncements(this, platform);
     this.reports = new RoomReports(this.context, () => this.sessions(), this.tracks);
   }
@@ -103,12 +98,15 @@ export abstract class RoomForMembers implements RoomPort<Session> {
   }
 
   participantChanged(member: Member, immediate: boolean): void {
+    const session = this.members.sessionOf(member);
+    if (session !== undefined) this.data.changed(session);
     this.announcements.participant(member, immediate, true);
     this.forwards.changed(member);
     this.link.changed(member);
   }
 
   participantActive(participant: Session): void {
+    this.data.changed(participant);
     this.events.joined(participant);
     this.link.changed(participant);
     this.announcements.participant(participant, false, false);
@@ -140,10 +138,7 @@ export abstract class RoomForMembers implements RoomPort<Session> {
   }
 
   participantClosed(member: Member): void {
-    const session = this.members.sessionOf(member);
-    if (!this.members.has(member)) return;
-    this.remove(member);
-    if (session !== undefined) this.data.release(session);
+    if (this.members.has(member)) this.remove(member);
   }
 
   trackPublished(member: Member, track: PublishedTrack): void {
@@ -184,12 +179,8 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     this.tracks.get(trackSid)?.publisher.tellSubscribed(trackSid);
   }
 
-  dataReceived(participant: Session, label: string, bytes: Uint8Array): void {
-    this.data.receive(participant, label, bytes);
-  }
-
-  dataChannelOpen(participant: Session): void {
-    this.data.channelOpen(participant);
+  dataEvent(participant: Session, event: DataEvent): void {
+    this.data.handle(participant, event);
   }
 
   /** Shows everybody `participant` as speaking for a while, as a client under test asks. */
@@ -201,7 +192,7 @@ export abstract class RoomForMembers implements RoomPort<Session> {
   protected remove(member: Member): void {
     const session = this.members.sessionOf(member);
     this.forwards.end(member);
-    if (session !== undefined) this.rpcs.left(session);
+    if (session !== undefined) this.data.left(session);
     this.members.delete(member);
     this.link.left(member);
     this.dataTracks.left(member, session);

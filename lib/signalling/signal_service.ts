@@ -189,7 +189,7 @@ export class SignalService {
     room.resume(participant, session, {
       case: "reconnect",
       value: reconnectResponse(this.#server, {
-        lastMessageSeq: room.lastDataSequence(participant),
+        lastMessageSeq: participant.data.membership.lastSequence,
         disabledCodecs: traits.disabledCodecs,
         disabledPublishCodecs: traits.disabledPublishCodecs,
         icePreference,

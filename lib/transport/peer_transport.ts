@@ -235,6 +235,12 @@ export class PeerTransport implements PathOwner {
     return true;
   }
 
+  /** Whether {@linkcode PeerTransport.sendData} has such a channel now. */
+  isDataOpen(kind: ChannelKind | "raw"): boolean {
+    if (kind === "raw") return this.#channels?.ownLabel !== undefined;
+    return this.#channels?.isOpen(CHANNEL_LABELS[kind]) ?? false;
+  }
+
   /** See {@linkcode DataChannels.isBacklogged}. */
   isDataBacklogged(waits: boolean): boolean {
     return this.#channels?.isBacklogged(waits, this.#now()) ?? false;

@@ -184,9 +184,7 @@ unitScenario("TestUnsequencedReliableDataBufferedWhileJoining", async (t) => {
       },
     }).toBinary();
   const textsTo = (world: World, connection: unknown) =>
-    world.engine.of("send_data").filter(({ connections }) =>
-      connections.includes(connection as never)
-    )
+    world.engine.sent.filter(({ connections }) => connections.includes(connection as never))
       .map(({ bytes }) => DataPacket.fromBinary(bytes).value.value as UserPacket)
       .map(({ payload }) => new TextDecoder().decode(payload));
   await t.step("reliable packets wait in order, lossy ones do not", async () => {

@@ -199,7 +199,7 @@ unitScenario("TestDataChannel", async (t) => {
     })
       .toBinary();
   const delivered = (world: World) =>
-    world.engine.of("send_data").map(({ connections, bytes }) => {
+    world.engine.sent.map(({ connections, bytes }) => {
       const outer = DataPacket.fromBinary(bytes);
       return { connections, outer, inner: outer.value.value as UserPacket };
     });

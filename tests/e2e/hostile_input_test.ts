@@ -27,6 +27,7 @@ import {
   TransportNumbers,
   videoSection,
 } from "../support/wire/wire_media.ts";
+import { userPacket } from "../support/wire/user_packet.ts";
 import { type Peer, WireRoom } from "../support/wire/wire_room.ts";
 import { openWireSocket } from "../support/wire/wire_socket.ts";
 
@@ -216,8 +217,9 @@ hostileTest(
     await room.event("data_channel_open");
     const attack = spoofedDtls();
     await underAttack(bystanders, attack, (bytes) => victim.client.sendRaw(bytes));
-    victim.client.channels!.send("_reliable", "still here");
-    await room.event("data_received", ({ connection }) => connection === victim.id);
+    room.joinData(victim, { bridged: true });
+    victim.client.channels!.send("_reliable", userPacket("still here"));
+    await room.event("data_sent", ({ connection }) => connection === victim.id);
     await room.recount();
     assert.ok(room.drops.get("dtls_plaintext_record") + room.drops.get("dtls_plaintext_late") > 0);
     assert.ok(!room.events.some(({ type }) => type === "connection_failed"));
@@ -263,8 +265,9 @@ hostileTest(
     const named = Object.keys(stats.drops).filter((reason) => reason.startsWith("sctp_"));
     assert.notDeepEqual(named, []);
     // Bytes without a valid checksum or tag harm not even their own association.
-    peer.client.channels!.send("_reliable", "still here");
-    await room.event("data_received", ({ connection }) => connection === peer.id);
+    room.joinData(peer, { bridged: true });
+    peer.client.channels!.send("_reliable", userPacket("still here"));
+    await room.event("data_sent", ({ connection }) => connection === peer.id);
   },
 );
 

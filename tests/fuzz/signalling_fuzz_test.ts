@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SignalRequest } from "@livekit/protocol";
-import { readDataPacket, stampDataPacket } from "../../lib/room/data/data_packets.ts";
 import { decodeRequest } from "../../lib/signalling/signal_codec.ts";
 import { clientOffer, World } from "../support/virtual/scripted_client.ts";
 
@@ -12,19 +11,6 @@ Deno.test("decodeRequest() gives a request or undefined for any bytes and any te
     fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), fc.string(), fc.json()), (frame) => {
       const request = decodeRequest(frame);
       assert.ok(request === undefined || request instanceof SignalRequest);
-    }),
-    { seed: SEED, numRuns: 3_000 },
-  );
-});
-
-Deno.test("readDataPacket() and stampDataPacket() give a packet, a named drop or nothing for any bytes", () => {
-  const sender = { sid: "PA_1", identity: "alice", hidden: false, agent: false };
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-      const packet = readDataPacket(bytes);
-      if (packet === undefined) return;
-      const data = stampDataPacket(packet, "lossy", sender);
-      assert.ok("drop" in data ? data.drop.startsWith("data_") : data.bytes.length > 0);
     }),
     { seed: SEED, numRuns: 3_000 },
   );

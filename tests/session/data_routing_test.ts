@@ -9,6 +9,8 @@ import {
   DataStream_TextHeader,
   DataStream_Trailer,
   EncryptedPacket,
+  LeaveRequest,
+  ParticipantPermission,
   RpcRequest,
   SipDTMF,
   Transcription,
@@ -25,7 +27,7 @@ const user = (packet: Partial<UserPacket> = {}, outer: Partial<DataPacket> = {})
   }).toBinary();
 
 function sent(world: World) {
-  return world.engine.of("send_data").map(({ connections, kind, bytes }) => ({
+  return world.engine.sent.map(({ connections, kind, bytes }) => ({
     connections,
     kind,
     packet: DataPacket.fromBinary(bytes),
@@ -41,7 +43,7 @@ async function three() {
   return { world, alice: clients[0]!, bob: clients[1]!, carol: clients[2]! };
 }
 
-Deno.test("DataRouter sends a user packet to everyone but its sender in one command, stamped", async () => {
+Deno.test("DataPlane sends a user packet to everyone but its sender in one command, stamped", async () => {
   const { world, alice, bob, carol } = await three();
   await alice.sendData("_lossy", user({ participantSid: "PA_forged" }));
   const [only, ...more] = sent(world);
@@ -56,7 +58,7 @@ Deno.test("DataRouter sends a user packet to everyone but its sender in one comm
   assert.deepEqual([inner.participantSid, inner.participantIdentity], [sid, "alice"]);
 });
 
-Deno.test("DataRouter sends only to destinations, named the new way or one of the old ways", async () => {
+Deno.test("DataPlane sends only to destinations, named the new way or one of the old ways", async () => {
   const { world, alice, bob, carol } = await three();
   await alice.sendData("_reliable", user({}, { destinationIdentities: ["bob", "alice"] }));
   await alice.sendData("_reliable", user({ destinationIdentities: ["carol"] }));
@@ -72,7 +74,7 @@ Deno.test("DataRouter sends only to destinations, named the new way or one of th
   assert.deepEqual(second!.destinationIdentities, ["carol"], "mirrored outwards");
 });
 
-Deno.test("DataRouter drops and counts what may not pass", async () => {
+Deno.test("DataPlane drops and counts what may not pass", async () => {
   const { world, alice } = await three();
   const mute = await world.joined("mute", { grant: { ...FULL_GRANT, canPublishData: false } });
   await mute.sendData("_reliable", user());
@@ -90,7 +92,7 @@ Deno.test("DataRouter drops and counts what may not pass", async () => {
   });
 });
 
-Deno.test("DataRouter hides the identity of hidden senders and lets agents speak for others", async () => {
+Deno.test("DataPlane hides the identity of hidden senders and lets agents speak for others", async () => {
   const { world, alice } = await three();
   const ghost = await world.joined("ghost", { grant: { ...FULL_GRANT, hidden: true } });
   for (const label of ["_reliable", "_lossy", "own"]) {
@@ -114,7 +116,7 @@ Deno.test("DataRouter hides the identity of hidden senders and lets agents speak
   assert.equal((own.value.value as ChatMessage).generated, false);
 });
 
-Deno.test("DataRouter forwards other kinds of packets unchanged but for their sender", async () => {
+Deno.test("DataPlane forwards other kinds of packets unchanged but for their sender", async () => {
   const { world, alice, bob } = await three();
   const request = new RpcRequest({ id: "1", method: "m", payload: "p", version: 1 });
   const packet = new DataPacket({
@@ -126,7 +128,7 @@ Deno.test("DataRouter forwards other kinds of packets unchanged but for their se
   assert.deepEqual(sent(world)[0]!.packet.value.value, request);
 });
 
-Deno.test("DataRouter wraps messages of a client's own channel as user packets", async () => {
+Deno.test("DataPlane wraps messages of a client's own channel as user packets", async () => {
   const { world, alice, bob, carol } = await three();
   await alice.sendData("my-channel", text("raw"));
   const { connections, kind, packet } = sent(world)[0]!;
@@ -135,13 +137,16 @@ Deno.test("DataRouter wraps messages of a client's own channel as user packets",
   assert.equal(packet.participantIdentity, "alice");
 });
 
-Deno.test("DataRouter drops what a resumed client sends again, and repeated nonces", async () => {
+Deno.test("DataPlane drops what a resumed client sends again, and repeated nonces", async () => {
   const { world, alice } = await three();
+  const before = world.engine.of("set_data_member").length;
   for (const sequence of [1, 2, 2, 1, 3]) {
     await alice.sendData("_reliable", user({}, { sequence }));
   }
   assert.deepEqual(sent(world).map(({ packet }) => packet.sequence), [1, 2, 3]);
-  assert.equal(world.rooms.get("lobby")!.lastDataSequence(alice.participant), 3);
+  assert.equal(world.engine.of("set_data_member").length, before, "nothing of it is told");
+  await world.pass(500);
+  assert.equal(alice.participant.data.membership.lastSequence, 3, "but how far it came, soon");
   const nonce = new Uint8Array(16).fill(9);
   await alice.sendData("_lossy", user({ nonce }));
   await alice.sendData("_lossy", user({ nonce }));
@@ -149,7 +154,7 @@ Deno.test("DataRouter drops what a resumed client sends again, and repeated nonc
   assert.equal(world.counters.get("data_duplicate"), 3);
 });
 
-Deno.test("DataRouter keeps reliable packets in order for a participant that is still connecting", async () => {
+Deno.test("DataPlane keeps reliable packets in order for a participant that is still connecting", async () => {
   const { world, alice } = await three();
   const dave = await world.open("dave");
   await alice.sendData("_lossy", user({ topic: "lossy" }));
@@ -164,7 +169,7 @@ Deno.test("DataRouter keeps reliable packets in order for a participant that is 
   assert.deepEqual(to(), ["1", "2", "3"]);
 });
 
-Deno.test("DataRouter sends lossy packets to ACTIVE participants only, reliable ones as soon as it can", async () => {
+Deno.test("DataPlane sends lossy packets to ACTIVE participants only, reliable ones as soon as it can", async () => {
   const { world, alice } = await three();
   const dave = await world.open("dave");
   const connection = inbox(dave);
@@ -175,7 +180,7 @@ Deno.test("DataRouter sends lossy packets to ACTIVE participants only, reliable 
   assert.deepEqual(kinds, ["reliable"]);
 });
 
-Deno.test("DataRouter bounds what it keeps for a participant that is still connecting", async () => {
+Deno.test("DataPlane bounds what it keeps for a participant that is still connecting", async () => {
   const { world, alice } = await three();
   const dave = await world.open("dave");
   const payload = new Uint8Array(40_000);
@@ -186,7 +191,7 @@ Deno.test("DataRouter bounds what it keeps for a participant that is still conne
   assert.equal(sent(world).length, before + 2);
 });
 
-Deno.test("DataRouter uses the publisher connection of a client that cannot subscribe", async () => {
+Deno.test("DataPlane uses the publisher connection of a client that cannot subscribe", async () => {
   const { world, alice } = await three();
   const dave = await world.joined("dave", { grant: { ...FULL_GRANT, canSubscribe: false } });
   await alice.sendData("_reliable", user({}, { destinationIdentities: ["dave"] }));
@@ -199,7 +204,7 @@ function topics(world: World, client: ScriptedClient): string[] {
     .map(({ packet }) => (packet.value.value as UserPacket).topic ?? "");
 }
 
-Deno.test("DataRouter replays numbered packets to a joiner from the first it missed on, in order", async () => {
+Deno.test("DataPlane replays numbered packets to a joiner from the first it missed on, in order", async () => {
   const { world, alice, bob } = await three();
   await alice.sendData("_reliable", user({ topic: "before" }, { sequence: 1 }));
   const dave = await world.open("dave");
@@ -216,7 +221,7 @@ Deno.test("DataRouter replays numbered packets to a joiner from the first it mis
   assert.deepEqual(topics(world, dave).slice(4), ["a5"]);
 });
 
-Deno.test("DataRouter keeps numbered packets for joiners for 2 s", async () => {
+Deno.test("DataPlane keeps numbered packets for joiners for 2 s", async () => {
   const { world, alice } = await three();
   const dave = await world.open("dave");
   await alice.sendData("_reliable", user({ topic: "old" }, { sequence: 1 }));
@@ -227,7 +232,7 @@ Deno.test("DataRouter keeps numbered packets for joiners for 2 s", async () => {
   assert.deepEqual(topics(world, dave), ["recent"]);
 });
 
-Deno.test("DataRouter keeps 100,000 bytes of numbered packets for all joiners, the newest", async () => {
+Deno.test("DataPlane keeps 100,000 bytes of numbered packets for all joiners, the newest", async () => {
   const { world, alice } = await three();
   const dave = await world.open("dave");
   const payload = new Uint8Array(30_000);
@@ -238,7 +243,7 @@ Deno.test("DataRouter keeps 100,000 bytes of numbered packets for all joiners, t
   assert.deepEqual(topics(world, dave), ["2", "3", "4"]);
 });
 
-Deno.test("DataRouter counts packets that may not pass as received, so that none is sent again", async () => {
+Deno.test("DataPlane counts packets that may not pass as received, so that none is sent again", async () => {
   const { world, alice } = await three();
   const transcription = new DataPacket({
     sequence: 5,
@@ -247,22 +252,43 @@ Deno.test("DataRouter counts packets that may not pass as received, so that none
   await alice.sendData("_reliable", transcription.toBinary());
   await alice.sendData("_reliable", user({}, { sequence: 4 }));
   assert.deepEqual(sent(world), []);
-  assert.equal(world.rooms.get("lobby")!.lastDataSequence(alice.participant), 5);
+  await world.pass(500);
+  assert.equal(alice.participant.data.membership.lastSequence, 5);
   await alice.sendData("_lossy", user({ topic: "lossy" }, { sequence: 1 }));
   assert.equal(sent(world).length, 1, "lossy packets have no sequence");
 });
 
-Deno.test("DataRouter tells the media plane who waits for slow readers, but not for the server", async () => {
-  const { world, alice } = await three();
-  await alice.sendData("_reliable", user());
-  const room = world.rooms.get("lobby")!;
-  room.sendData(DataPacket.fromBinary(user()), "reliable");
-  const [own, servers] = world.engine.of("send_data");
-  assert.equal(own!.from, alice.participant.publisher.id);
-  assert.equal(servers!.from, undefined);
+Deno.test("DataPlane heeds what a participant may no longer do, from its next packet on", async () => {
+  const { world, alice, bob } = await three();
+  await alice.sendData("_reliable", user({ topic: "1" }));
+  const change = (canPublishData: boolean) =>
+    alice.participant.setPermission(
+      new ParticipantPermission({ ...alice.participant.profile.permission, canPublishData }),
+    );
+  const revoked = change(false);
+  // Before anything that this leads to is done.
+  world.engine.receiveData(alice.participant.publisher.id, "_reliable", user({ topic: "2" }));
+  await revoked;
+  await alice.sendData("_reliable", user({ topic: "3" }));
+  await change(true);
+  await alice.sendData("_reliable", user({ topic: "4" }));
+  assert.deepEqual(topics(world, bob), ["1", "4"]);
+  assert.equal(world.counters.get("data_not_allowed"), 2);
 });
 
-Deno.test("DataRouter passes DTMF, encrypted packets and byte streams through", async () => {
+Deno.test("DataPlane sends nothing more to a participant that has left, nor takes anything of it", async () => {
+  const { world, alice, bob, carol } = await three();
+  const connection = alice.participant.publisher.id;
+  await alice.openPublisher();
+  await alice.request({ case: "leave", value: new LeaveRequest() });
+  world.engine.receiveData(connection, "_reliable", user());
+  assert.deepEqual(sent(world), []);
+  assert.equal(world.counters.get("data_no_member"), 1);
+  await bob.sendData("_reliable", user());
+  assert.deepEqual(sent(world).map(({ connections }) => connections), [[inbox(carol)]]);
+});
+
+Deno.test("DataPlane passes DTMF, encrypted packets and byte streams through", async () => {
   const { world, alice } = await three();
   const values: DataPacket["value"][] = [
     { case: "sipDtmf", value: new SipDTMF({ code: 5, digit: "5" }) },
@@ -277,7 +303,7 @@ Deno.test("DataRouter passes DTMF, encrypted packets and byte streams through", 
   assert.deepEqual(sent(world).map(({ packet }) => packet.value), values);
 });
 
-Deno.test("DataRouter lets agents transcribe, and speak for others in text streams only", async () => {
+Deno.test("DataPlane lets agents transcribe, and speak for others in text streams only", async () => {
   const { world } = await three();
   const agent = await world.joined("agent", { grant: { ...FULL_GRANT, agent: true } });
   const as = async (participantIdentity: string, value: DataPacket["value"]) => {

@@ -101,14 +101,14 @@ Deno.test("EngineRouter.dispatch() turns an owner's exception into the end of th
   const bob = await world.joined("bob");
   await alice.openPublisher();
   const connection = alice.participant.publisher.id;
-  alice.participant.dataReceived = () => {
+  alice.participant.dataEvent = () => {
     throw new Error("a bug");
   };
-  const bytes = new Uint8Array([1]);
-  world.engine.emit({ type: "data_received", connection, label: "_reliable", bytes });
+  const event = { type: "data_progress", connection, sequence: 1, streams: [] } as const;
+  world.engine.emit(event);
   assert.equal(alice.closeCode, 1000);
   assert.equal(bob.closeCode, undefined);
   // Events of what is gone mean nothing.
-  world.engine.emit({ type: "data_received", connection, label: "_reliable", bytes });
+  world.engine.emit(event);
   await world.settle();
 });

@@ -335,7 +335,7 @@ Deno.test("Participant whose signalling is cut for a minute goes on: its media, 
   assert.deepEqual(world.engine.forwarding(), forwarding, "media goes on");
   const packet = new DataPacket({ value: { case: "user", value: new UserPacket() } });
   await alice.sendData("_lossy", packet.toBinary());
-  const sent = world.engine.of("send_data").at(-1)!;
+  const sent = world.engine.sent.at(-1)!;
   assert.deepEqual(sent.connections, [before.subscriber.id], "data, too");
   assert.ok(!statesOf(alice, "bob").includes(State.DISCONNECTED));
   await resume(bob);
@@ -424,11 +424,12 @@ Deno.test("ReconnectResponse tells the last reliable message that came, and its 
     return alice.sendData("_reliable", packet.toBinary());
   };
   for (const sequence of [1, 2, 3]) await send(sequence);
+  await world.pass(500);
   cut(alice);
   await resume(alice);
   assert.equal(alice.last("reconnect").lastMessageSeq, 3);
   for (const sequence of [2, 3, 4]) await send(sequence);
-  const toBob = world.engine.of("send_data").filter(({ connections }) =>
+  const toBob = world.engine.sent.filter(({ connections }) =>
     connections.includes(bob.participant.subscriber.id)
   );
   assert.deepEqual(toBob.map(({ bytes }) => DataPacket.fromBinary(bytes).sequence), [1, 2, 3, 4]);

@@ -163,5 +163,6 @@ Deno.test("SessionFigures count a data stream once, by its header", async () => 
     value: { case: "streamHeader", value },
   });
   await alice.sendData("_reliable", header.toBinary());
+  await world.pass(1_000);
   assert.deepEqual(counted(world, "stream"), ["stream of text/plain to 1"]);
 });

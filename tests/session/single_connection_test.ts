@@ -331,7 +331,7 @@ Deno.test("data reaches a single connection on the channels its client opened", 
     value: { case: "user", value: new UserPacket({ payload: Uint8Array.of(1) }) },
   });
   await bob.sendData("_reliable", packet.toBinary());
-  const sent = world.engine.of("send_data").at(-1)!;
+  const sent = world.engine.sent.at(-1)!;
   assert.deepEqual(sent.connections, [ann.client.participant.publisher.id]);
 });
 

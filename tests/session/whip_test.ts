@@ -172,7 +172,7 @@ Deno.test("a WHIP client and others exchange the bare payloads of user packets",
   connect(world);
   const connection = world.participant()!.publisher.id;
   const raw = () =>
-    engine.of("send_data").filter((command) => command.connections.includes(connection))
+    engine.sent.filter((command) => command.connections.includes(connection))
       .map(({ kind, bytes }) => [kind, new TextDecoder().decode(bytes)]);
   const user = (text: string, sequence = 0) => {
     const payload = new TextEncoder().encode(text);
@@ -196,8 +196,8 @@ Deno.test("a WHIP client and others exchange the bare payloads of user packets",
   assert.equal(world.world.counters.get("data_not_raw"), 1);
 
   const hello = new TextEncoder().encode("hello");
-  engine.emit({ type: "data_received", connection, label: "chat", bytes: hello });
-  const toAnn = engine.of("send_data").at(-1)!;
+  engine.receiveData(connection, "chat", hello);
+  const toAnn = engine.sent.at(-1)!;
   assert.deepEqual(toAnn.connections, [ann.participant.subscriber.id]);
   const packet = DataPacket.fromBinary(toAnn.bytes);
   assert.equal(packet.participantIdentity, "cam");

@@ -7,7 +7,6 @@ import type { ConnectionId } from "../../base/ids.ts";
 import type { DataChannelPolicy, DataKind, IceCredentials } from "../../base/media_vocabulary.ts";
 import type { Platform } from "../../base/platform.ts";
 import { WakeEntry } from "../../base/wake_queue.ts";
-import { CHANNEL_LABELS } from "../../transport/sctp/data_channel_policy.ts";
 import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
 import type { IceDirectory } from "../../transport/ice/ice_directory.ts";
 import {
@@ -19,7 +18,8 @@ import {
 import type { SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
 import type { ReportBlock, RtcpHandler } from "../../wire/rtcp.ts";
 import type { RtpView } from "../../wire/rtp_view.ts";
-import type { DataEndpoint } from "./data_flow.ts";
+import type { DataEndpoint } from "../data/data_endpoint.ts";
+import type { DataPlane } from "../data/data_plane.ts";
 import type { DataTurnTaker } from "./data_turns.ts";
 import type { DeferredWork } from "./deferred_work.ts";
 import { QUALITY_INTERVAL_MS } from "../messages/media_messages.ts";
@@ -43,8 +43,8 @@ export interface EngineShared extends ReceivingShared {
   readonly certificate: DtlsCertificate;
   readonly latency: ForwardLatency;
   readonly srtp: SrtpEngine;
-  /** A packet of a data track came from this connection. */
-  readonly forwardDataTrack: (from: ConnectionId, packet: Uint8Array) => void;
+  /** Where its messages go. */
+  readonly data: Pick<DataPlane, "receive" | "channelOpen">;
   /** For what media must not wait for. */
   readonly deferred: DeferredWork;
   /** A bug of ours was hit on behalf of this connection, which is to be closed. */
@@ -144,6 +144,10 @@ export class EngineConnection
     if (!this.#transport.sendData(kind, bytes)) {
       this.#shared.drops.count(`data_not_sent_${kind}`);
     }
+  }
+
+  isDataOpen(kind: "reliable" | "raw"): boolean {
+    return this.#transport.isDataOpen(kind);
   }
 
   isDataBacklogged(waits: boolean): boolean {
@@ -278,6 +282,7 @@ export class EngineConnection
 
   onChannelOpen(label: string): void {
     this.#shared.emit({ type: "data_channel_open", connection: this.id, label });
+    this.#shared.data.channelOpen(this.id, label);
   }
 
   onChannelsFailed(): void {
@@ -285,8 +290,7 @@ export class EngineConnection
   }
 
   onMessage(label: string, bytes: Uint8Array): void {
-    if (label === CHANNEL_LABELS.data_track) return this.#shared.forwardDataTrack(this.id, bytes);
-    this.#shared.emit({ type: "data_received", connection: this.id, label, bytes });
+    this.#shared.data.receive(this.id, label, bytes);
   }
 
   senderReport(ssrc: number, seconds: number, fraction: number, timestamp: number): void {

@@ -57,7 +57,7 @@ export class EngineConnections {
     this.#shared = {
       ...world,
       rtcp: new RtcpScratch(),
-      failed: (connection, error) => this.#failed(connection, error),
+      failed: (connection, error) => this.failed(connection, error),
       ended: (connection) => this.#forget(connection),
       wakeAt: (entry, at) => {
         this.#wakes.move(entry, at);
@@ -70,7 +70,7 @@ export class EngineConnections {
     };
     this.#dataTurns = new DataTurns(
       world.platform.clock,
-      ({ id }, error) => this.#failed(id, error),
+      ({ id }, error) => this.failed(id, error),
     );
   }
 
@@ -98,7 +98,7 @@ export class EngineConnections {
         const at = connection.nextWakeAt();
         if (at !== Infinity) this.#wakes.move(connection.wake, Math.max(at, now + GRAIN_MS));
       } catch (error) {
-        this.#failed(connection.id, error);
+        this.failed(connection.id, error);
       }
     }
   }
@@ -114,7 +114,7 @@ export class EngineConnections {
     try {
       step();
     } catch (error) {
-      this.#failed(id, error);
+      this.failed(id, error);
     }
   }
 
@@ -194,7 +194,8 @@ export class EngineConnections {
     this.#downTracksOf.delete(id);
   }
 
-  #failed(id: ConnectionId, error: unknown): void {
+  /** A bug of ours was hit on behalf of `id`: it is closed, and told as a failure of it alone. */
+  failed(id: ConnectionId, error: unknown): void {
     const { drops, platform, emit } = this.#world;
     drops.count("engine_threw");
     platform.log.error("Media engine failed on a connection", { connection: id, error });

@@ -18,14 +18,14 @@ import { createCertificate } from "../../transport/dtls/dtls_certificate.ts";
 import { IceDirectory } from "../../transport/ice/ice_directory.ts";
 import { chooseMediaPorts } from "../../transport/media_ports.ts";
 import { AudioLevelReport } from "./audio_level_report.ts";
-import { DataFlow } from "./data_flow.ts";
+import { DataPlane } from "../data/data_plane.ts";
 import { DeferredWork } from "./deferred_work.ts";
 import { EngineRelays } from "../relay/engine_relays.ts";
 import { EngineConnections, GRAIN_MS } from "./engine_connections.ts";
 import type { EngineTotals, LocalEngineOptions, ThreadEngine } from "./local_engine_options.ts";
 import { ForwardLatency } from "./forward_latency.ts";
-import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
-import type { EngineReady } from "../messages/media_messages.ts";
+import type { EngineCommand } from "../messages/engine_messages.ts";
+import type { EngineReady, MediaEvent } from "../messages/media_messages.ts";
 import { EngineSockets } from "./engine_sockets.ts";
 
 /** An engine that has not opened anything yet. */
@@ -34,13 +34,13 @@ export function createLocalEngine(options: LocalEngineOptions): ThreadEngine {
 }
 
 class LocalEngine implements ThreadEngine {
-  onEvent: (event: EngineEvent) => void = () => {};
+  onEvent: (event: MediaEvent) => void = () => {};
   readonly #options: LocalEngineOptions;
   readonly #drops: NonNullable<LocalEngineOptions["drops"]>;
   /** Absent until the sockets are open. */
   #connections: EngineConnections | undefined;
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
-  readonly #dataFlow: DataFlow;
+  readonly #data: DataPlane;
   readonly #batch = new FanOutBatch();
   readonly #deferred: DeferredWork;
   readonly #latency = new ForwardLatency();
@@ -58,15 +58,6 @@ class LocalEngine implements ThreadEngine {
   constructor(options: LocalEngineOptions) {
     this.#options = options;
     this.#drops = options.drops ?? new DropCounters();
-    this.#dataFlow = new DataFlow(
-      (id) => this.#connections?.get(id),
-      this.#drops,
-      options.relays && {
-        hold: (connection, held) => this.onEvent({ type: "data_writer_held", connection, held }),
-        pass: (connection, engines, bytes) =>
-          this.onEvent({ type: "data_track_packet", connection, engines, bytes }),
-      },
-    );
     this.#sockets = new EngineSockets({
       ...options,
       drops: this.#drops,
@@ -80,12 +71,22 @@ class LocalEngine implements ThreadEngine {
       this.#drops.count("engine_threw");
       log.error("Media engine failed on deferred work", { error });
     });
+    this.#data = new DataPlane({
+      clock,
+      drops: this.#drops,
+      endpoint: (connection) => this.#connections?.get(connection),
+      emit: (event) => this.onEvent(event),
+      failed: (connection, error) => this.#connections?.failed(connection, error),
+      timed: (at) => this.#wakeTimer.atMost(at),
+      lane: (engine) => this.#relays.lane(engine),
+    });
     this.#relays = new EngineRelays(options.relays, {
       clock,
       log,
       drops: this.#drops,
       upTracks: this.#upTracks,
       batch: this.#batch,
+      data: this.#data,
       endBatch: (now) => this.#endBatch(now),
       spent: (us) => this.#busyUs += us,
     });
@@ -112,10 +113,10 @@ class LocalEngine implements ThreadEngine {
       audioLevel: this.#audioLevel,
       latency: this.#latency,
       srtp: this.#options.srtp ?? ports.srtp,
-      forwardDataTrack: (from, packet) => this.#dataFlow.forward(from, packet),
+      data: this.#data,
       deferred: this.#deferred,
       batch: this.#batch,
-      gone: (connection) => this.#dataFlow.forget(connection),
+      gone: (connection) => this.#data.forget(connection),
       timed: (at) => this.#wakeTimer.atMost(at),
       dataPending: () => queueMicrotask(this.#dataTurn),
     });
@@ -142,28 +143,17 @@ class LocalEngine implements ThreadEngine {
   }
 
   #carryOut(command: EngineCommand, connections: EngineConnections): void {
-    const dataFlow = this.#dataFlow;
     switch (command.type) {
       case "set_up_track_muted":
         // Of a relayed one its own engine tells, in order with the packets.
         if (this.#relays.has(command.upTrack)) return;
         this.#upTracks.get(command.upTrack)?.setMuted(command.muted, this.#now());
         return;
-      case "send_data": {
-        const { kind, bytes, from } = command;
-        for (const id of command.connections) {
-          connections.guard(id, () => dataFlow.send(id, kind, bytes, from));
-        }
-        return;
-      }
+      case "set_data_member":
+      case "remove_data_member":
+      case "send_room_data":
       case "set_data_track_routes":
-        return dataFlow.setRoutes(command.connection, command.routes);
-      case "hold_data": {
-        const { connection, held } = command;
-        return connections.guard(connection, () => dataFlow.holdFromAfar(connection, held));
-      }
-      case "forward_data_track":
-        return dataFlow.forward(command.connection, command.bytes);
+        return this.#data.carryOut(command);
       case "send_relay":
       case "stop_relay":
       case "receive_relay":
@@ -171,6 +161,8 @@ class LocalEngine implements ThreadEngine {
         return this.#relays.carryOut(command, this.#now());
       case "connect_relay":
         return this.#relays.connect(command.peer);
+      case "disconnect_relay":
+        return this.#relays.disconnect(command.index);
       case "request_stats":
         return this.#reportStats(command.request, connections);
       default:
@@ -221,7 +213,7 @@ class LocalEngine implements ThreadEngine {
     const startedUs = clock.nowUs();
     try {
       connections.wake(now);
-      this.#dataFlow.tick((id, step) => connections.guard(id, step));
+      this.#data.tick(now);
       this.#seeToData(now);
       this.#relays.tick(now);
       this.#sockets.flush();
@@ -239,8 +231,9 @@ class LocalEngine implements ThreadEngine {
 
   /** When there is timed work that is no single connection's; `Infinity` if nothing is foreseen. */
   #sharedWakeAt(): number {
-    const isPolled = this.#dataFlow.isWaiting || this.#relays.isActive;
-    return Math.min(this.#levels.nextWakeAt(), isPolled ? this.#now() + GRAIN_MS : Infinity);
+    const now = this.#now();
+    const pollAt = this.#relays.isActive ? now + GRAIN_MS : Infinity;
+    return Math.min(this.#levels.nextWakeAt(), this.#data.nextWakeAt(now), pollAt);
   }
 
   #reportStats(request: number, engine: EngineConnections): void {
@@ -255,6 +248,7 @@ class LocalEngine implements ThreadEngine {
         connections: connections.length,
         sockets: this.#sockets.count,
         datagramsSent: this.#sockets.packetsOut,
+        messagesSent: this.#data.messagesSent,
         forwardLatencyUs: this.#latency.take(),
         upTracks: [...this.#upTracks]
           .filter(([upTrack]) => !this.#relays.has(upTrack))

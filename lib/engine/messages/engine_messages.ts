@@ -7,8 +7,15 @@
  */
 import type { UpTrackId } from "../../base/ids.ts";
 import type { ReceiveSection } from "../../base/media_vocabulary.ts";
-import type { DataTrackRoute, MediaCommand, MediaEngine, MediaEvent } from "./media_messages.ts";
-import type { NeighbourCommand, NeighbourEvent } from "./neighbour_messages.ts";
+import type { DataCommand, DataMember, DataTrackRoute } from "./data_messages.ts";
+import type { MediaCommand, MediaEngine } from "./media_messages.ts";
+import type { NeighbourCommand } from "./neighbour_messages.ts";
+
+/** A member, and where its receiving connection is. */
+export interface EngineDataMember extends DataMember {
+  /** Another engine, by its index; -1: none that is known. Absent: here. */
+  readonly elsewhere?: number;
+}
 
 /** Where packets of one data track go, on this engine and on others. */
 export interface EngineDataTrackRoute extends DataTrackRoute {
@@ -16,7 +23,18 @@ export interface EngineDataTrackRoute extends DataTrackRoute {
   readonly engines?: readonly number[];
 }
 
+type MemberCommand = Extract<MediaCommand, { readonly type: "set_data_member" }>;
 type RouteCommand = Extract<MediaCommand, { readonly type: "set_data_track_routes" }>;
+
+/** A command about data. */
+export type EngineDataCommand =
+  | Exclude<DataCommand, MemberCommand | RouteCommand>
+  | Omit<MemberCommand, "data"> & { readonly data: EngineDataMember }
+  | Omit<RouteCommand, "routes"> & {
+    readonly routes: readonly EngineDataTrackRoute[];
+    /** Names the publisher in what engines pass to each other; absent if nothing is. */
+    readonly source?: number;
+  };
 
 /** A command about relays. */
 export type RelayCommand =
@@ -49,18 +67,13 @@ export type RelayCommand =
 
 /** All that one engine is told. */
 export type EngineCommand =
-  | Exclude<MediaCommand, RouteCommand>
-  | Omit<RouteCommand, "routes"> & { readonly routes: readonly EngineDataTrackRoute[] }
+  | Exclude<MediaCommand, DataCommand>
+  | EngineDataCommand
   | RelayCommand
   | NeighbourCommand;
 
-/** All that one engine tells. */
-export type EngineEvent = MediaEvent | NeighbourEvent;
-
 /** An engine that may be one of several: what a pool needs of it beside its place in the border. */
-export interface SingleEngine extends Omit<MediaEngine, "send" | "onEvent"> {
+export interface SingleEngine extends Omit<MediaEngine, "send"> {
   /** Never throws and never blocks. */
   send(command: EngineCommand): void;
-  /** One listener; set before `start`. */
-  onEvent: (event: EngineEvent) => void;
 }

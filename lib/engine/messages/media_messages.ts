@@ -12,7 +12,6 @@
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../base/ids.ts";
 import type {
   DataChannelPolicy,
-  DataKind,
   DtlsFingerprint,
   DtlsRole,
   IceCredentials,
@@ -26,17 +25,7 @@ import type {
   DownTrackIntervalFigures,
   UpTrackIntervalFigures,
 } from "../../media/layer/interval_figures.ts";
-
-/** Where packets of one data track go; they stay in the media plane. */
-export interface DataTrackRoute {
-  /** The publisher's. */
-  readonly handle: number;
-  readonly receivers: readonly {
-    readonly connection: ConnectionId;
-    /** The receiver's own handle of the track. */
-    readonly handle: number;
-  }[];
-}
+import type { DataCommand, DataEvent } from "./data_messages.ts";
 
 export type MediaCommand =
   | {
@@ -100,25 +89,7 @@ export type MediaCommand =
     readonly upTrack: UpTrackId;
   }
   | { readonly type: "remove_down_track"; readonly downTrack: DownTrackId }
-  | {
-    /** Sends one message on each of several connections; not yet open channels drop it, counted. */
-    readonly type: "send_data";
-    readonly connections: readonly ConnectionId[];
-    /** `raw` is a bare message on the first channel that the client opened for itself. */
-    readonly kind: DataKind | "raw";
-    readonly bytes: Uint8Array;
-    /** Where it came from: not read while a reliable reader has too much waiting. */
-    readonly from?: ConnectionId;
-  }
-  | {
-    /**
-     * Replaces all routes of the data tracks published on a connection, which may be opened later.
-     * They end with it.
-     */
-    readonly type: "set_data_track_routes";
-    readonly connection: ConnectionId;
-    readonly routes: readonly DataTrackRoute[];
-  }
+  | DataCommand
   | { readonly type: "request_stats"; readonly request: number };
 
 /** Why a connection ended by itself. */
@@ -176,15 +147,7 @@ export type MediaEvent =
     readonly type: "data_channels_failed";
     readonly connection: ConnectionId;
   }
-  | {
-    /**
-     * `label` is `_reliable`, `_lossy`, or a client's own; data tracks are routed by themselves.
-     */
-    readonly type: "data_received";
-    readonly connection: ConnectionId;
-    readonly label: string;
-    readonly bytes: Uint8Array;
-  }
+  | DataEvent
   | {
     /** First packet of a layer (each simulcast layer once, whenever it comes). */
     readonly type: "layer_arrived";
@@ -261,6 +224,8 @@ export interface EngineStats {
   readonly sockets: number;
   /** Datagrams handed to the operating system. */
   readonly datagramsSent: number;
+  /** Messages given to clients' data channels, packets of data tracks left out. */
+  readonly messagesSent: number;
   /** How long some packets since the last request took through the engine, µs. */
   readonly forwardLatencyUs: readonly number[];
   /** Input that was not used, by reason. */

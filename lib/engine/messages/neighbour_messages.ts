@@ -1,12 +1,9 @@
 /**
- * What engines of one process tell each other over the control plane's thread, beside the packets
- * in their rings: few and small, so that a hop more costs nothing. Only a pool of engines sends
- * these commands, and it keeps these events to itself.
+ * What an engine is told of the others of its process, by their pool alone. What they say to each
+ * other is in the rings between them.
  *
  * @module
  */
-import type { ConnectionId } from "../../base/ids.ts";
-
 /** Memory between two engines: a ring (`createRelayRing`) for each direction. */
 export interface RelayPeer {
   /** The other engine. */
@@ -24,29 +21,7 @@ export type NeighbourCommand =
     readonly peer: RelayPeer;
   }
   | {
-    /** A reader on another engine cannot follow: this writer's reliable messages are not read. */
-    readonly type: "hold_data";
-    readonly connection: ConnectionId;
-    readonly held: boolean;
-  }
-  | {
-    /** A packet of a data track published on another engine's connection, for receivers here. */
-    readonly type: "forward_data_track";
-    readonly connection: ConnectionId;
-    readonly bytes: Uint8Array;
-  };
-
-export type NeighbourEvent =
-  | {
-    /** A reader here holds up a writer that is not here, or does so no longer. */
-    readonly type: "data_writer_held";
-    readonly connection: ConnectionId;
-    readonly held: boolean;
-  }
-  | {
-    /** A packet of a data track, once for all receivers on each of these engines. */
-    readonly type: "data_track_packet";
-    readonly connection: ConnectionId;
-    readonly engines: readonly number[];
-    readonly bytes: Uint8Array;
+    /** The other engine was lost: nothing comes from it, and nobody here waits for it. */
+    readonly type: "disconnect_relay";
+    readonly index: number;
   };

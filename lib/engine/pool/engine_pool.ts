@@ -15,10 +15,11 @@ import type { MediaAddress } from "../../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
-import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
-import type { EngineReady, MediaEngine } from "../messages/media_messages.ts";
+import type { EngineCommand } from "../messages/engine_messages.ts";
+import type { EngineReady, MediaEngine, MediaEvent } from "../messages/media_messages.ts";
 import { DEFAULT_PLACEMENT, Placement, type PlacementPolicy } from "./placement.ts";
 import { PoolData } from "./pool_data.ts";
+import { PoolDataTracks } from "./pool_data_tracks.ts";
 import { mergeStats, PoolStats } from "./pool_stats.ts";
 import { PoolTracks } from "./pool_tracks.ts";
 import type { PooledEngine } from "./pooled_engine.ts";
@@ -76,6 +77,8 @@ interface Slot {
 /** Where a connection lives. */
 interface Home {
   readonly engine: number;
+  /** Else its place is only kept for it. */
+  isOpen: boolean;
   readonly room: string | undefined;
   readonly ufrags: string[];
 }
@@ -85,7 +88,7 @@ interface Home {
  * its own connections and nothing else.
  */
 export class EnginePool implements MediaEngine {
-  onEvent: (event: EngineEvent) => void = () => {};
+  onEvent: (event: MediaEvent) => void = () => {};
   readonly #options: EnginePoolOptions;
   readonly #slots: readonly Slot[];
   readonly #homes = new Map<ConnectionId, Home>();
@@ -95,6 +98,7 @@ export class EnginePool implements MediaEngine {
   readonly #rings: RingWiring;
   readonly #tracks: PoolTracks;
   readonly #data: PoolData;
+  readonly #dataTracks: PoolDataTracks;
   readonly #stats: PoolStats;
   readonly #tcp: PoolTcp;
   #tcpAddresses: readonly MediaAddress[] = [];
@@ -117,7 +121,15 @@ export class EnginePool implements MediaEngine {
       if (command.type === "receive_relay") this.#rings.connect(engine, command.from);
       send(engine, command);
     });
-    this.#data = new PoolData({ engineOf: (id) => this.#homes.get(id)?.engine, send });
+    const host = {
+      engineOf: (id: ConnectionId) => this.#homes.get(id)?.engine,
+      reserve: (id: ConnectionId, room: string | undefined) => void this.#reserve(id, room),
+      release: (id: ConnectionId) => this.#release(id),
+      join: (one: number, other: number) => this.#rings.connect(one, other),
+      send,
+    };
+    this.#data = new PoolData(host);
+    this.#dataTracks = new PoolDataTracks(host);
     this.#stats = new PoolStats((request, parts) => {
       const stats = mergeStats(parts, drops.snapshot());
       this.onEvent({ type: "stats", request, stats });
@@ -166,10 +178,14 @@ export class EnginePool implements MediaEngine {
       case "set_up_track_muted":
       case "remove_down_track":
         return this.#tracks.carryOut(command, (id) => this.#homes.get(id)?.engine);
-      case "send_data":
-        return this.#data.sendData(command);
+      case "set_data_member":
+        return this.#data.set(command);
+      case "remove_data_member":
+        return this.#data.remove(command);
+      case "send_room_data":
+        return this.#data.sendOwn(command);
       case "set_data_track_routes":
-        return this.#data.setRoutes(command);
+        return this.#dataTracks.setRoutes(command);
       case "request_stats":
         return this.#requestStats(command);
       case "set_remote":
@@ -206,27 +222,40 @@ export class EnginePool implements MediaEngine {
 
   #open(command: Extract<EngineCommand, { type: "open_connection" }>): void {
     const { connection, placement: room } = command;
-    if (this.#homes.has(connection)) return;
-    const engine = this.#placement.place(room);
-    if (engine === undefined) {
+    if (this.#homes.get(connection)?.isOpen) return;
+    const home = this.#reserve(connection, room);
+    if (home === undefined) {
       // As if it had been opened just before the last one was lost.
       this.#options.platform.timers.after(0, () => this.#fail(connection));
       return;
     }
-    this.#homes.set(connection, { engine, room, ufrags: [] });
+    home.isOpen = true;
     this.#addUfrag(connection, command.local.ufrag);
-    this.#sendTo(engine, command);
-    this.#data.opened(connection);
+    this.#data.moved(connection);
+    this.#sendTo(home.engine, command);
+    this.#dataTracks.opened(connection);
   }
 
-  #receive(engine: number, event: EngineEvent): void {
+  /** The place of a connection, from now on if it has none; none if no engine lives. */
+  #reserve(connection: ConnectionId, room: string | undefined): Home | undefined {
+    const known = this.#homes.get(connection);
+    if (known !== undefined) return known;
+    const engine = this.#placement.place(room);
+    if (engine === undefined) return undefined;
+    const home = { engine, isOpen: false, room, ufrags: [] };
+    this.#homes.set(connection, home);
+    return home;
+  }
+
+  /** Gives up a place that was kept for a connection. */
+  #release(connection: ConnectionId): void {
+    if (this.#homes.get(connection)?.isOpen === false) this.#gone(connection);
+  }
+
+  #receive(engine: number, event: MediaEvent): void {
     switch (event.type) {
       case "stats":
         return this.#stats.answered(engine, event.request, event.stats);
-      case "data_writer_held":
-        return this.#data.writerHeld(engine, event);
-      case "data_track_packet":
-        return this.#data.passOn(event);
       case "connection_failed":
         this.#gone(event.connection);
     }
@@ -243,9 +272,9 @@ export class EnginePool implements MediaEngine {
     slot.isUp = false;
     this.#placement.setAlive(index, false);
     this.#tcp.engineLost(index);
-    this.#rings.engineLost(index);
-    this.#data.engineLost(index);
+    this.#dataTracks.engineLost(index);
     for (const [connection] of lost) this.#gone(connection);
+    this.#rings.engineLost(index);
     this.#stats.engineLost(index);
     for (const [connection] of lost) this.#fail(connection);
     this.#restartLater(index);
@@ -275,8 +304,9 @@ export class EnginePool implements MediaEngine {
     const home = this.#homes.get(connection);
     if (home === undefined) return;
     this.#tracks.connectionGone(connection);
-    this.#data.gone(connection);
+    this.#dataTracks.gone(connection);
     this.#homes.delete(connection);
+    this.#data.moved(connection);
     for (const ufrag of home.ufrags) this.#ufrags.delete(ufrag);
     this.#placement.gone(home.engine, home.room);
   }

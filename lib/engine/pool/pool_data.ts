@@ -1,184 +1,167 @@
 /**
- * Data between the connections of a pool's engines: messages and packets go to the engines that
- * have their receivers, once each, and a reader on one engine can hold up a writer on another.
+ * Which of a pool's engines know which rooms' members: those that have a connection of the room,
+ * and these know all of its members.
+ *
+ * Contract: an engine is told of a room's members before anything can come of their connections
+ * there, and is joined to the others of the room. A member's receiving connection has a place as
+ * soon as the member is known, so that what is sent to it waits there.
  *
  * Synchronous and without effects but the commands it hands out.
  *
  * @module
  */
 import type { ConnectionId } from "../../base/ids.ts";
-import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
-import type { DataTrackRoute } from "../messages/media_messages.ts";
+import type { EngineCommand } from "../messages/engine_messages.ts";
+import type { DataCommand, DataMember } from "../messages/data_messages.ts";
 
-type CommandOf<T extends EngineCommand["type"]> = Extract<EngineCommand, { type: T }>;
-type EventOf<T extends EngineEvent["type"]> = Extract<EngineEvent, { type: T }>;
+type CommandOf<T extends DataCommand["type"]> = Extract<DataCommand, { readonly type: T }>;
 
 /** The pool as its data sees it. */
 export interface PoolDataHost {
   engineOf(connection: ConnectionId): number | undefined;
+  /** Gives a connection that will be opened its place, if any engine lives. */
+  reserve(connection: ConnectionId, placement: string | undefined): void;
+  /** The connection will not be opened any more, if it has not been. */
+  release(connection: ConnectionId): void;
   /** Brings a command to one engine; keeps the order. */
   send(engine: number, command: EngineCommand): void;
+  /** Joins two engines. */
+  join(one: number, other: number): void;
 }
 
-/** Routes of the data tracks of one connection. */
-interface Publication {
-  readonly routes: readonly DataTrackRoute[];
-  /** Engines other than the publisher's that were given routes. */
-  readonly engines: Set<number>;
+interface Entry {
+  readonly data: DataMember;
+  readonly placement: string | undefined;
+  /** Engines its connections are counted on. */
+  readonly engines: readonly number[];
+}
+
+interface Room {
+  readonly members: Set<number>;
+  /** Engine → connections of members there. */
+  readonly engines: Map<number, number>;
 }
 
 /**
- * A pool's data: a message goes once to each engine that has receivers. Effects are the commands
- * handed out, and nothing else.
+ * A pool's rooms as far as data is concerned: an engine knows all members of a room, or none.
+ * Effects are the commands handed out, and nothing else.
  */
 export class PoolData {
   readonly #host: PoolDataHost;
-  readonly #publications = new Map<ConnectionId, Publication>();
-  /** Receiver that no engine has yet → the publishers whose routes name it. */
-  readonly #awaited = new Map<ConnectionId, Set<ConnectionId>>();
-  /** Writer → the engines whose readers hold it up. */
-  readonly #holds = new Map<ConnectionId, Set<number>>();
+  readonly #entries = new Map<number, Entry>();
+  readonly #rooms = new Map<number, Room>();
+  /** Connection → the member it is of. */
+  readonly #members = new Map<ConnectionId, number>();
 
   constructor(host: PoolDataHost) {
     this.#host = host;
   }
 
-  /** Brings a message to the engines that have its receivers. */
-  sendData(command: CommandOf<"send_data">): void {
-    const byEngine = groupByEngine(command.connections, (id) => this.#host.engineOf(id));
-    for (const [engine, connections] of byEngine) {
-      const isWhole = connections.length === command.connections.length;
-      this.#host.send(engine, isWhole ? command : { ...command, connections });
+  set({ data, placement }: CommandOf<"set_data_member">): void {
+    if (this.#host.engineOf(data.receiver) === undefined) {
+      this.#host.reserve(data.receiver, placement);
+    }
+    const before = this.#entries.get(data.member)?.data;
+    const left = before === undefined || before.room === data.room ? [] : this.#leave(before);
+    for (const connection of [data.publisher, data.receiver]) {
+      this.#members.set(connection, data.member);
+    }
+    this.#place(data, placement);
+    // Those that know its new room have moved it there, with all that waits for it.
+    const { engines } = this.#rooms.get(data.room)!;
+    this.#forget(data.member, left.filter((engine) => !engines.has(engine)));
+  }
+
+  remove({ member }: CommandOf<"remove_data_member">): void {
+    const entry = this.#entries.get(member);
+    if (entry === undefined) return;
+    const { data } = entry;
+    this.#forget(member, this.#leave(data));
+    for (const connection of [data.publisher, data.receiver]) {
+      this.#members.delete(connection);
+      this.#host.release(connection);
     }
   }
 
-  /**
-   * Gives each engine the routes to its own receivers, and the publisher's the way to the others.
-   */
-  setRoutes({ connection, routes }: CommandOf<"set_data_track_routes">): void {
-    this.#stopAwaiting(connection);
-    const engines = this.#publications.get(connection)?.engines ?? new Set();
-    if (routes.length === 0) this.#publications.delete(connection);
-    else this.#publications.set(connection, { routes, engines });
-    this.#route(connection, routes, engines);
-  }
-
-  /** A connection was opened: routes that name it can be completed. */
-  opened(connection: ConnectionId): void {
-    const publishers = new Set(this.#awaited.get(connection));
-    if (this.#publications.has(connection)) publishers.add(connection);
-    for (const publisher of publishers) {
-      const publication = this.#publications.get(publisher);
-      if (publication === undefined) continue;
-      this.#stopAwaiting(publisher);
-      this.#route(publisher, publication.routes, publication.engines);
+  /** Brings a packet of the server to the engines that have the room. */
+  sendOwn(command: CommandOf<"send_room_data">): void {
+    for (const engine of this.#rooms.get(command.room)?.engines.keys() ?? []) {
+      this.#host.send(engine, command);
     }
   }
 
-  /** A connection is gone: what it publishes ends, and nobody holds it. */
-  gone(connection: ConnectionId): void {
-    const publication = this.#publications.get(connection);
-    this.#publications.delete(connection);
-    this.#holds.delete(connection);
-    this.#stopAwaiting(connection);
-    for (const engine of publication?.engines ?? []) {
-      this.#host.send(engine, { type: "set_data_track_routes", connection, routes: [] });
+  /** A connection was opened, or is gone: its member may be known to other engines now. */
+  moved(connection: ConnectionId): void {
+    const member = this.#members.get(connection);
+    const entry = member === undefined ? undefined : this.#entries.get(member);
+    if (entry !== undefined) this.#place(entry.data, entry.placement);
+  }
+
+  /** Counts a member where its connections are, and tells all engines of its room. */
+  #place(data: DataMember, placement: string | undefined): void {
+    const room = this.#rooms.get(data.room) ?? { members: new Set(), engines: new Map() };
+    this.#rooms.set(data.room, room);
+    const before = this.#entries.get(data.member);
+    const known = before?.data.room === data.room ? before.engines : [];
+    const engines = [data.publisher, data.receiver]
+      .map((connection) => this.#host.engineOf(connection))
+      .filter((engine) => engine !== undefined);
+    this.#entries.set(data.member, { data, placement, engines });
+    room.members.add(data.member);
+    const fresh = engines.filter((engine) => add(room.engines, engine, 1));
+    for (const engine of known) {
+      if (add(room.engines, engine, -1)) this.#forgetAll(room, engine);
+    }
+    // Engines are joined before one hears of members on the other.
+    for (const engine of fresh) this.#introduce(engine, room);
+    for (const engine of room.engines.keys()) {
+      if (!fresh.includes(engine)) this.#tell(engine, data);
     }
   }
 
-  /** A reader on `engine` holds up a writer elsewhere, or no longer does. */
-  writerHeld(engine: number, { connection, held }: EventOf<"data_writer_held">): void {
-    const home = this.#host.engineOf(connection);
-    const holds = this.#holds.get(connection) ?? new Set();
-    const before = holds.size;
-    if (held && home !== undefined) holds.add(engine);
-    else holds.delete(engine);
-    if (holds.size > 0) this.#holds.set(connection, holds);
-    else this.#holds.delete(connection);
-    if (home === undefined || (before > 0) === (holds.size > 0)) return;
-    this.#host.send(home, { type: "hold_data", connection, held: holds.size > 0 });
+  /** An engine hears of a room for the first time. */
+  #introduce(engine: number, room: Room): void {
+    for (const other of room.engines.keys()) {
+      if (other !== engine) this.#host.join(engine, other);
+    }
+    for (const member of room.members) this.#tell(engine, this.#entries.get(member)!.data);
   }
 
-  /** A packet of a data track goes on to receivers on other engines. */
-  passOn({ connection, engines, bytes }: EventOf<"data_track_packet">): void {
-    for (const engine of engines) {
-      this.#host.send(engine, { type: "forward_data_track", connection, bytes });
-    }
+  #tell(engine: number, data: DataMember): void {
+    const receiver = this.#host.engineOf(data.receiver) ?? -1;
+    const elsewhere = receiver === engine ? {} : { elsewhere: receiver };
+    this.#host.send(engine, { type: "set_data_member", data: { ...data, ...elsewhere } });
   }
 
-  /** An engine was lost, with its readers. Those connections are told as gone by themselves. */
-  engineLost(engine: number): void {
-    for (const [connection, holds] of [...this.#holds]) {
-      if (!holds.has(engine)) continue;
-      this.writerHeld(engine, { type: "data_writer_held", connection, held: false });
+  /** @returns the engines that knew it. */
+  #leave({ member, room: id }: DataMember): number[] {
+    const room = this.#rooms.get(id);
+    const entry = this.#entries.get(member);
+    if (room === undefined || entry === undefined) return [];
+    const knew = [...room.engines.keys()];
+    this.#entries.delete(member);
+    room.members.delete(member);
+    for (const engine of entry.engines) {
+      if (add(room.engines, engine, -1)) this.#forgetAll(room, engine);
     }
-    for (const { engines } of this.#publications.values()) engines.delete(engine);
+    if (room.members.size === 0) this.#rooms.delete(id);
+    return knew;
   }
 
-  #route(
-    publisher: ConnectionId,
-    routes: readonly DataTrackRoute[],
-    engines: Set<number>,
-  ): void {
-    const home = this.#host.engineOf(publisher);
-    if (home === undefined) return;
-    const own: DataTrackRoute[] = [];
-    const elsewhere = new Map<number, DataTrackRoute[]>();
-    for (const { handle, receivers } of routes) {
-      const byEngine = groupByEngine(receivers, ({ connection }) => {
-        const engine = this.#host.engineOf(connection);
-        if (engine === undefined) this.#await(connection, publisher);
-        return engine;
-      });
-      const others = [...byEngine.keys()].filter((engine) => engine !== home);
-      own.push({
-        handle,
-        receivers: byEngine.get(home) ?? [],
-        ...(others.length === 0 ? {} : { engines: others }),
-      });
-      for (const engine of others) {
-        const route = { handle, receivers: byEngine.get(engine)! };
-        elsewhere.set(engine, [...elsewhere.get(engine) ?? [], route]);
-      }
-    }
-    const type = "set_data_track_routes";
-    for (const engine of [...engines]) {
-      if (elsewhere.has(engine)) continue;
-      engines.delete(engine);
-      this.#host.send(engine, { type, connection: publisher, routes: [] });
-    }
-    for (const [engine, routes] of elsewhere) {
-      engines.add(engine);
-      this.#host.send(engine, { type, connection: publisher, routes });
-    }
-    this.#host.send(home, { type, connection: publisher, routes: own });
+  /** An engine has nothing more to do with a room. */
+  #forgetAll(room: Room, engine: number): void {
+    for (const member of room.members) this.#forget(member, [engine]);
   }
 
-  #await(receiver: ConnectionId, publisher: ConnectionId): void {
-    const publishers = this.#awaited.get(receiver);
-    if (publishers === undefined) this.#awaited.set(receiver, new Set([publisher]));
-    else publishers.add(publisher);
-  }
-
-  #stopAwaiting(publisher: ConnectionId): void {
-    for (const [receiver, publishers] of this.#awaited) {
-      if (publishers.delete(publisher) && publishers.size === 0) this.#awaited.delete(receiver);
-    }
+  #forget(member: number, engines: readonly number[]): void {
+    for (const engine of engines) this.#host.send(engine, { type: "remove_data_member", member });
   }
 }
 
-/** Items by the engine they are on; those on none are left out. */
-function groupByEngine<T>(
-  items: readonly T[],
-  engineOf: (item: T) => number | undefined,
-): Map<number, T[]> {
-  const groups = new Map<number, T[]>();
-  for (const item of items) {
-    const engine = engineOf(item);
-    if (engine === undefined) continue;
-    const group = groups.get(engine);
-    if (group === undefined) groups.set(engine, [item]);
-    else group.push(item);
-  }
-  return groups;
+/** Adds to a count. @returns whether it began or ended by that. */
+function add(counts: Map<number, number>, engine: number, by: number): boolean {
+  const before = counts.get(engine) ?? 0;
+  if (before + by > 0) counts.set(engine, before + by);
+  else counts.delete(engine);
+  return before === 0 || before + by === 0;
 }

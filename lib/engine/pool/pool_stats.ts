@@ -66,6 +66,7 @@ export function mergeStats(
     connections: sum(parts, ({ connections }) => connections),
     sockets: sum(parts, ({ sockets }) => sockets),
     datagramsSent: sum(parts, ({ datagramsSent }) => datagramsSent),
+    messagesSent: sum(parts, ({ messagesSent }) => messagesSent),
     forwardLatencyUs: parts.flatMap(({ forwardLatencyUs }) => forwardLatencyUs),
     upTracks: parts.flatMap(({ upTracks }) => upTracks),
     downTracks: parts.flatMap(({ downTracks }) => downTracks),

@@ -41,7 +41,10 @@ export class RingWiring {
   /** Whatever it wrote last may be half written, so nobody goes on with its rings. */
   engineLost(engine: number): void {
     for (const pair of [...this.#joined]) {
-      if (pair.split(" ").includes(String(engine))) this.#joined.delete(pair);
+      const [one, other] = pair.split(" ").map(Number) as [number, number];
+      if (one !== engine && other !== engine) continue;
+      this.#joined.delete(pair);
+      this.#send(one === engine ? other : one, { type: "disconnect_relay", index: engine });
     }
   }
 }

@@ -9,6 +9,7 @@
 import type { UpTrackId } from "../../base/ids.ts";
 import type { RelayCommand } from "../messages/engine_messages.ts";
 import type { RelayPeer } from "../messages/neighbour_messages.ts";
+import type { DataLane } from "./data_lane.ts";
 import { RelayLink, type RelayWorld } from "./relay_link.ts";
 import { ringChannel } from "./relay_ring.ts";
 
@@ -44,9 +45,20 @@ export class EngineRelays {
   /** Joins another engine; again with new rings when that one was started anew. */
   connect({ index, inbound, outbound }: RelayPeer): void {
     this.#links.get(index)?.close();
-    const link = new RelayLink(ringChannel(inbound, outbound), this.#world);
+    const link = new RelayLink(index, ringChannel(inbound, outbound), this.#world);
     this.#links.set(index, link);
     if (this.#isStarted) void link.run();
+  }
+
+  /** The other engine was lost. */
+  disconnect(index: number): void {
+    this.#links.get(index)?.close();
+    this.#links.delete(index);
+  }
+
+  /** The way of data to another engine; counted if there is none. */
+  lane(index: number): DataLane | undefined {
+    return this.#link(index)?.data;
   }
 
   /** Whether an up-track comes from another engine. */

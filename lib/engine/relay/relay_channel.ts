@@ -16,9 +16,10 @@ export interface RecordWriter {
   /**
    * Makes room for a record of `kind` (1 to 127) with `length` words.
    *
+   * @param spare Words that must be free besides, for records that matter more.
    * @returns Index of the payload in `words`, or -1 if there is no room now.
    */
-  reserve(kind: number, length: number): number;
+  reserve(kind: number, length: number, spare?: number): number;
   /** Writes bytes of the payload, from index `at` of `words` on. */
   writeBytes(at: number, bytes: Uint8Array): void;
   /** Gives the reader the record that was reserved last. */
@@ -41,6 +42,8 @@ export interface RecordReader {
   readonly corrupted: number;
   /** Bytes of the payload as text, from index `at` of `words` on. */
   readText(at: number, bytes: number): string;
+  /** A copy of bytes of the payload, from index `at` of `words` on. */
+  readBytes(at: number, bytes: number): Uint8Array<ArrayBuffer>;
   /** Goes on to the next record; `false` if there is none. */
   next(): boolean;
   /** Gives the room of everything read so far back to the writer. */

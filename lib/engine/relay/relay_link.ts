@@ -1,5 +1,6 @@
 /**
- * All relays between this engine and one other, in both directions, over one channel.
+ * All relays between this engine and one other, in both directions, over one channel, and the data
+ * that goes between them.
  *
  * Contract: whatever order the two engines are told in, both ends of a relay meet: an offer waits
  * for its receiver and a receiver for its offer. What comes for a relay that is no more is counted.
@@ -15,6 +16,7 @@ import type { Clock, Log } from "../../base/platform.ts";
 import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
+import { type DataArrivals, DataLane } from "./data_lane.ts";
 import { type RelayMember, RelayOutput } from "./relay_output.ts";
 import { RelayReceiver } from "./relay_receiver.ts";
 import { MAX_ID_BYTES, NACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
@@ -38,6 +40,8 @@ export interface RelayWorld {
   readonly upTracks: Map<UpTrackId, UpTrack>;
   /** Where received packets wait; absent: they do not wait. */
   readonly batch?: FanOutBatch;
+  /** Where data goes that comes from other engines. */
+  readonly data: DataArrivals;
   /** After each run of relayed packets, as after a batch of datagrams: fans out what waits. */
   readonly endBatch: (now: number) => void;
   /** A turn of reading, its batch included, took so long. */
@@ -49,6 +53,8 @@ export interface RelayWorld {
  * comes for no relay is counted.
  */
 export class RelayLink {
+  /** Data on its way to the other engine. */
+  readonly data: DataLane;
   readonly #world: RelayWorld;
   readonly #output: RelayOutput;
   readonly #reader: RecordReader;
@@ -62,10 +68,12 @@ export class RelayLink {
   #corrupted = 0;
   #isClosed = false;
 
-  constructor({ reader, writer }: RelayChannel, world: RelayWorld) {
+  /** @param engine The other one's index. */
+  constructor(engine: number, { reader, writer }: RelayChannel, world: RelayWorld) {
     this.#world = world;
     this.#reader = reader;
     this.#output = new RelayOutput(writer);
+    this.data = new DataLane(engine, this.#output, world.data, world.drops);
   }
 
   /** Offers an up-track of this engine to the other. */
@@ -160,9 +168,10 @@ export class RelayLink {
     spent(clock.nowUs() - startedUs);
   }
 
-  /** Whether there is a relay, or something still to be said of one. */
+  /** Whether there is a relay, or something still to be said. */
   get isActive(): boolean {
-    return this.#senders.size > 0 || this.#receivers.size > 0 || this.#output.isPending;
+    return this.#senders.size > 0 || this.#receivers.size > 0 || this.#output.isPending ||
+      this.data.isPending;
   }
 
   /** Timed work; also writes again what the ring had no room for. */
@@ -173,6 +182,7 @@ export class RelayLink {
       else this.stop(id);
     }
     for (const receiver of this.#receivers.values()) receiver.tick(now);
+    this.data.flush();
     this.#output.flush();
   }
 
@@ -184,11 +194,16 @@ export class RelayLink {
     for (const id of [...this.#senders.keys()]) this.stop(id);
     const now = this.#world.clock.now();
     for (const receiver of this.#receivers.values()) receiver.withdrawn(now);
+    this.data.close();
   }
 
   #take(now: number): void {
     const { kind, words, at, length } = this.#reader;
     if (length === 0) return this.#world.drops.count("relay_malformed");
+    if (kind >= RELAY.data) {
+      if (!this.data.take(this.#reader)) this.#world.drops.count("relay_malformed");
+      return;
+    }
     const number = words[at]!;
     if (kind === RELAY.offer) return this.#takeOffer(number, at + 1, length - 1);
     if (kind === RELAY.withdraw) return this.#takeWithdrawal(number, now);

@@ -1,9 +1,11 @@
 /**
- * What engines tell each other about relayed tracks: the records in the rings between them.
+ * What engines tell each other about relayed tracks, and of data: the records in the rings between
+ * them.
  *
  * A relay is known by a number that its near end (the engine that the publisher is connected to)
  * gives it, new for every offer. `offer` and `withdraw` begin and end it; between them the far end
- * may join and leave. Each record's payload begins with the number; all words are 32 bits.
+ * may join and leave. Each record's payload begins with the number; all words are 32 bits. Data has
+ * no relay: it goes by the numbers of rooms, members and publishers.
  *
  * @module
  */
@@ -31,6 +33,13 @@ export const RELAY = {
   keyFrames: 9,
   /** Layer, count, and that many numbers of 16 bits. */
   nack: 10,
+  // Of data, in place of a relay's number what is said here.
+  /** Room, member, 1 if lossy, bytes, a packet as it goes on. */
+  data: 11,
+  /** The publisher's number, bytes, a packet of a data track. */
+  dataTrack: 12,
+  /** Member, 1 if it is to wait and 0 if it may go on. */
+  dataHold: 13,
 } as const;
 
 /** Words of the records of fixed size, the number included. */
@@ -40,6 +49,10 @@ export const REPORT_WORDS = 6;
 export const PACKET_HEAD_WORDS = 4;
 /** Words of a NACK's record before the numbers. */
 export const NACK_HEAD_WORDS = 3;
+/** Words of the records of data before the bytes; their number is the last of them. */
+export const DATA_HEAD_WORDS = 4;
+export const DATA_TRACK_HEAD_WORDS = 2;
+export const DATA_HOLD_WORDS = 2;
 /** Longest id of an up-track, bytes; our own are far shorter. */
 export const MAX_ID_BYTES = 256;
 

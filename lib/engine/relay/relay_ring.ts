@@ -85,15 +85,16 @@ export class RelayRingWriter implements RecordWriter {
   /**
    * Makes room for a record of `kind` (1 to {@linkcode MAX_KIND}) with `length` words.
    *
+   * @param spare Words that must be free besides.
    * @returns Index of the payload in `words`, or -1 if the ring is too full.
    */
-  reserve(kind: number, length: number): number {
+  reserve(kind: number, length: number, spare = 0): number {
     const position = this.#position;
     const size = length + 1;
     let at = position[0]! & (this.#capacity - 1);
     const toEnd = this.#capacity - at;
     const padding = size <= toEnd ? 0 : toEnd;
-    if (!this.#hasRoom(padding + size)) return -1;
+    if (!this.#hasRoom(padding + size + spare)) return -1;
     if (padding > 0) {
       this.words[at] = (PADDING << LENGTH_BITS) | padding;
       at = 0;
@@ -162,7 +163,14 @@ export class RelayRingReader implements RecordReader {
   /** Bytes of the payload as text, from index `at` of `words` on. */
   readText(at: number, bytes: number): string {
     // A decoder takes no shared memory.
-    return new TextDecoder().decode(this.#bytes.slice(at * 4, at * 4 + bytes));
+    return new TextDecoder().decode(this.readBytes(at, bytes));
+  }
+
+  /** A copy, in memory that is not shared. */
+  readBytes(at: number, bytes: number): Uint8Array<ArrayBuffer> {
+    const copy = new Uint8Array(bytes);
+    copy.set(this.#bytes.subarray(at * 4, at * 4 + bytes));
+    return copy;
   }
 
   next(): boolean {

@@ -10,7 +10,7 @@ import { SfuError } from "../../base/errors.ts";
 import type { Log, Platform } from "../../base/platform.ts";
 import { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
-import type { EngineEvent } from "../messages/engine_messages.ts";
+import type { MediaEvent } from "../messages/media_messages.ts";
 import { LoadMeter } from "./load_meter.ts";
 import { createLocalEngine } from "../local/local_engine.ts";
 import type { ThreadEngine } from "../local/local_engine_options.ts";
@@ -106,7 +106,7 @@ export class WorkerEnd {
   /**
    * Drops are told in reports; what a `stats` event adds are those of tracks, which end with them.
    */
-  #own(event: EngineEvent): EngineEvent {
+  #own(event: MediaEvent): MediaEvent {
     if (event.type !== "stats") return event;
     this.#reportDrops();
     const drops: Record<string, number> = {};

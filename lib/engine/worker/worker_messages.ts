@@ -9,8 +9,8 @@ import type { SfuErrorCode } from "../../base/errors.ts";
 import type { LogLevel } from "../../base/platform.ts";
 import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
-import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
-import type { EngineReady } from "../messages/media_messages.ts";
+import type { EngineCommand } from "../messages/engine_messages.ts";
+import type { EngineReady, MediaEvent } from "../messages/media_messages.ts";
 import type { LocalEngineOptions } from "../local/local_engine_options.ts";
 import type { EngineLoad } from "../pool/placement.ts";
 
@@ -31,7 +31,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: "started"; readonly ready: EngineReady }
   | { readonly type: "refused"; readonly code: SfuErrorCode; readonly message: string }
-  | { readonly type: "event"; readonly event: EngineEvent }
+  | { readonly type: "event"; readonly event: MediaEvent }
   | { readonly type: "tcp"; readonly message: TcpFromSession }
   | LogLine
   /** Every {@linkcode REPORT_INTERVAL_MS}, also as a sign of life. */

@@ -15,8 +15,8 @@ import type { MediaAddress } from "../../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
-import type { EngineCommand, EngineEvent } from "../messages/engine_messages.ts";
-import type { EngineReady } from "../messages/media_messages.ts";
+import type { EngineCommand } from "../messages/engine_messages.ts";
+import type { EngineReady, MediaEvent } from "../messages/media_messages.ts";
 import { writeLine } from "./message_log.ts";
 import type { EngineLoad } from "../pool/placement.ts";
 import type { PooledEngine } from "../pool/pooled_engine.ts";
@@ -62,7 +62,7 @@ export function spawnWorker(): WorkerThread {
  * `close` nothing comes from it.
  */
 export class WorkerProxy implements PooledEngine {
-  onEvent: (event: EngineEvent) => void = () => {};
+  onEvent: (event: MediaEvent) => void = () => {};
   onLoad: (load: EngineLoad) => void = () => {};
   onLost: (reason: string) => void = () => {};
   onTcp: (message: TcpFromSession) => void = () => {};

@@ -194,12 +194,13 @@ export class ConnectionControl {
         return this.host.connectionDown(this.role, event.reason);
       case "data_channel_open":
         this.#awaited = new Set([...this.#awaited].filter((label) => label !== event.label));
-        this.#noteEstablished();
-        return this.host.dataChannelOpen(this.role, event.label);
+        return this.#noteEstablished();
       case "data_channels_failed":
         return this.#channels.failed();
-      case "data_received":
-        return this.host.dataReceived(event.label, event.bytes);
+      case "data_progress":
+      case "data_rpc_answer":
+      case "data_sent":
+        return this.host.dataEvent(event);
       case "connection_interrupted":
       case "layer_arrived":
         return;

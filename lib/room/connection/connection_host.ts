@@ -6,6 +6,7 @@
 import { randomId } from "../../base/ids.ts";
 import type { IceCredentials } from "../../base/media_vocabulary.ts";
 import type { Random } from "../../base/platform.ts";
+import type { DataEvent } from "../../engine/messages/data_messages.ts";
 import type { ConnectionFailure } from "../../engine/messages/media_messages.ts";
 import type { ConnectionRole, SignalMessage } from "../context/signal_message.ts";
 import type { IcePreference } from "../context/ice_preference.ts";
@@ -39,8 +40,7 @@ export interface ConnectionHost {
   connectionLost(role: ConnectionRole): void;
   /** Final: the media plane has freed the connection. */
   connectionDown(role: ConnectionRole, reason: ConnectionFailure): void;
-  dataChannelOpen(role: ConnectionRole, label: string): void;
-  dataReceived(label: string, bytes: Uint8Array): void;
+  dataEvent(event: DataEvent): void;
   /** A bug of ours was hit on this participant's behalf: it must close, nobody else. */
   bug(error: unknown): void;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { DataChannelPolicy } from "../../base/media_vocabulary.ts";
+import type { DataLimits } from "../../engine/messages/data_messages.ts";
 
 /** Sizes in bytes; 0 is no limit. */
 export interface DataOptions extends DataChannelPolicy {
@@ -14,6 +15,8 @@ export interface DataOptions extends DataChannelPolicy {
   readonly maxBlobsSize: number;
   /** Of the name of an encoding that has no number. */
   readonly maxCustomEncodingLength: number;
+  /** What one participant may send. */
+  readonly limits: DataLimits;
 }
 
 export const DEFAULT_DATA_OPTIONS: DataOptions = {
@@ -25,6 +28,7 @@ export const DEFAULT_DATA_OPTIONS: DataOptions = {
   maxBlobKeyLength: 256,
   maxBlobsSize: 64_000,
   maxCustomEncodingLength: 32,
+  limits: { messagesPerS: 10_000, bytesPerS: 12_500_000 },
 };
 
 /** What the media plane is to know of them. */

@@ -73,6 +73,11 @@ export class EngineRouter {
     return this.#newId("DT_");
   }
 
+  /** Names a room, or a session, where data is carried; never 0. */
+  newDataId(): number {
+    return ++this.#lastId;
+  }
+
   #newId<T extends string>(prefix: string): T {
     return `${prefix}${this.#idStem}${++this.#lastId}` as T;
   }

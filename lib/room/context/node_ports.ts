@@ -57,7 +57,8 @@ export interface DataBridge {
 export interface NodePorts {
   readonly placement: RoomPlacement;
   readonly remoteMembers: RemoteMembers;
-  readonly dataBridge: DataBridge;
+  /** Absent: nobody elsewhere wants data, and none of it comes here. */
+  readonly dataBridge?: DataBridge;
 }
 
 const HERE: Promise<Place> = Promise.resolve({ here: true });
@@ -66,5 +67,4 @@ const HERE: Promise<Place> = Promise.resolve({ here: true });
 export const SINGLE_NODE: NodePorts = {
   placement: { place: () => HERE, released() {} },
   remoteMembers: { open: () => ({ changed() {}, left() {}, close() {} }) },
-  dataBridge: { deliver() {} },
 };

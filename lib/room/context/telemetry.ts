@@ -12,7 +12,8 @@
  *
  * @module
  */
-import type { DataStream_Header, SignalRequest, TrackInfo, TrackType } from "@livekit/protocol";
+import type { SignalRequest, TrackInfo, TrackType } from "@livekit/protocol";
+import type { DataStreamBegun } from "../../engine/messages/data_messages.ts";
 import type { MediaEvent } from "../../engine/messages/media_messages.ts";
 import type { ConnectionRole, SignalMessage } from "./signal_message.ts";
 import type { ClientFacts } from "./participant_facts.ts";
@@ -60,8 +61,8 @@ export interface SessionTelemetry {
   ): void;
   /** Announced tracks of a client that left before it sent them. */
   publishCanceled(type: TrackType, count: number): void;
-  /** A participant began a data stream to so many named destinations; 0 is everybody. */
-  dataStream(header: DataStream_Header, destinations: number): void;
+  /** A participant began a data stream. */
+  dataStream(stream: DataStreamBegun): void;
 }
 
 /** What goes through signalling. */

@@ -4,8 +4,9 @@
  * @module
  */
 import { type ConnectionId, randomId } from "../../base/ids.ts";
-import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
+import type { DataTrackRoute } from "../../engine/messages/data_messages.ts";
 import { DataBlobs } from "./data_blobs.ts";
+import { DataMembership } from "./data_membership.ts";
 import { DataTrackSubscriptions } from "./data_track_subscriptions.ts";
 import { PublishedDataTracks } from "./published_data_tracks.ts";
 import type { RoomContext } from "../context/room_context.ts";
@@ -15,6 +16,8 @@ export class ParticipantData {
   readonly tracks: PublishedDataTracks;
   readonly subscriptions: DataTrackSubscriptions;
   readonly blobs: DataBlobs;
+  /** Of what it sends and receives, beside data tracks. */
+  readonly membership: DataMembership;
   /** Of what its client sends. */
   readonly routes: DataTrackRoutes;
 
@@ -26,6 +29,7 @@ export class ParticipantData {
     // Handles start somewhere, so that nobody relies on the first one.
     this.subscriptions = new DataTrackSubscriptions(random.uint32() % 256);
     this.blobs = new DataBlobs(data);
+    this.membership = new DataMembership(router, data.limits);
     this.routes = new DataTrackRoutes((routes) => {
       router.send({ type: "set_data_track_routes", connection: publisher(), routes });
     });

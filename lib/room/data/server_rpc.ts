@@ -11,7 +11,7 @@
 import { DataPacket, DataPacket_Kind, RpcRequest } from "@livekit/protocol";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";
-import { outgoing, type OutgoingData, type RpcAnswer } from "./data_packets.ts";
+import type { DataMembership } from "./data_membership.ts";
 
 /** Why a call failed, by LiveKit's numbers. */
 export const RPC_ERROR = {
@@ -54,8 +54,22 @@ export interface RpcCall {
   readonly responseTimeoutMs: number;
 }
 
+/** What a participant says about a call. */
+export type RpcAnswer =
+  | { readonly type: "ack"; readonly requestId: string }
+  | { readonly type: "payload"; readonly requestId: string; readonly payload: string }
+  | {
+    readonly type: "error";
+    readonly requestId: string;
+    readonly code: number;
+    readonly message: string;
+    readonly data: string;
+  };
+
 /** Who is called. */
-type RpcRecipient = Pick<ParticipantFacts, "identity">;
+interface RpcRecipient extends Pick<ParticipantFacts, "identity"> {
+  readonly data: { readonly membership: Pick<DataMembership, "await"> };
+}
 
 interface Pending {
   readonly recipient: RpcRecipient;
@@ -70,7 +84,8 @@ export class ServerRpcs {
 
   constructor(
     readonly platform: Pick<Platform, "timers" | "random">,
-    readonly send: (data: OutgoingData) => void,
+    /** Sends a packet of the server itself to identities. */
+    readonly send: (packet: DataPacket, to: readonly string[]) => void,
   ) {}
 
   /** Calls `recipient`, which must be in the room. */
@@ -107,15 +122,15 @@ export class ServerRpcs {
       participantIdentity: id,
       value: { case: "rpcRequest", value: request },
     });
-    const destinationIdentities = new Set([recipient.identity]);
-    this.send({ ...outgoing(packet, "reliable"), destinationIdentities });
+    recipient.data.membership.await(id, true);
+    this.send(packet, [recipient.identity]);
     return promise;
   }
 
-  /** Whether `answer` is one of `sender` to a call of ours; then nobody else may get it. */
-  take(sender: RpcRecipient, answer: RpcAnswer): boolean {
+  /** `sender` says something about a call; if it is none to `sender`, or over, nothing happens. */
+  take(sender: RpcRecipient, answer: RpcAnswer): void {
     const pending = this.#pending.get(answer.requestId);
-    if (pending === undefined || pending.recipient !== sender) return false;
+    if (pending === undefined || pending.recipient !== sender) return;
     pending.cancelAck();
     if (answer.type === "payload") {
       this.#end(answer.requestId, { ok: true, payload: answer.payload });
@@ -123,7 +138,6 @@ export class ServerRpcs {
       const { code, message, data } = answer;
       this.#end(answer.requestId, { ok: false, code, message, data });
     }
-    return true;
   }
 
   /** `recipient` is gone. */
@@ -140,8 +154,20 @@ export class ServerRpcs {
     this.#pending.delete(id);
     pending.cancelAck();
     pending.cancelResponse();
+    pending.recipient.data.membership.await(id, false);
     pending.settle(outcome);
   }
+}
+
+/** What a packet says about a call, if it does. */
+export function rpcAnswerOf({ value }: DataPacket): RpcAnswer | undefined {
+  if (value.case === "rpcAck") return { type: "ack", requestId: value.value.requestId };
+  if (value.case !== "rpcResponse") return undefined;
+  const { requestId, value: result } = value.value;
+  if (result.case === "payload") return { type: "payload", requestId, payload: result.value };
+  if (result.case !== "error") return undefined;
+  const { code, message, data } = result.value;
+  return { type: "error", requestId, code, message, data };
 }
 
 function failure(code: number, message: string): RpcOutcome {

@@ -18,7 +18,7 @@ import {
 import { attemptAll } from "../../base/attempt_all.ts";
 import { randomId } from "../../base/ids.ts";
 import type { Log } from "../../base/platform.ts";
-import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
+import type { DataTrackRoute } from "../../engine/messages/data_messages.ts";
 import type { SubscribableTrack } from "../subscription/codec_choice.ts";
 import { type Member, MemberRecord } from "./member.ts";
 import type { OfferedTrack } from "../subscription/room_tracks.ts";

@@ -18,7 +18,7 @@ import {
 import { type ParticipantSid, randomId, type TrackSid } from "../../base/ids.ts";
 import type { Log } from "../../base/platform.ts";
 import { guardedPlatform } from "../../base/wake_timer.ts";
-import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
+import type { DataTrackRoute } from "../../engine/messages/data_messages.ts";
 import { describeError, type Farewell } from "../context/close_reason.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";

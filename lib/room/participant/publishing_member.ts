@@ -16,7 +16,7 @@ import {
 } from "@livekit/protocol";
 import type { TrackSid } from "../../base/ids.ts";
 import type { Log } from "../../base/platform.ts";
-import type { DataTrackRoute } from "../../engine/messages/media_messages.ts";
+import type { DataTrackRoute } from "../../engine/messages/data_messages.ts";
 import type { PublishingSide } from "../connection/connection_sides.ts";
 import { ClientTraits } from "../context/client_traits.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";

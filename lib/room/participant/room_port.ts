@@ -8,6 +8,7 @@ import type {
   PublishDataTrackRequest,
   UpdateDataSubscription,
 } from "@livekit/protocol";
+import type { DataEvent } from "../../engine/messages/data_messages.ts";
 import type { DataTrackPublication } from "../data/published_data_tracks.ts";
 import type { Member } from "./member.ts";
 import type { TrackSources } from "../subscription/room_tracks.ts";
@@ -53,6 +54,6 @@ export interface RoomPort<Session> extends MemberPort {
   introduce(trackSid: string, receiver: Session): void;
   subscriptionAccepted(trackSid: string, subscriber: Session): void;
   simulateSpeaker(session: Session, seconds: number): void;
-  dataReceived(session: Session, label: string, bytes: Uint8Array): void;
-  dataChannelOpen(session: Session): void;
+  /** The media plane tells something of its data. */
+  dataEvent(session: Session, event: DataEvent): void;
 }

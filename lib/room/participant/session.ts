@@ -16,6 +16,7 @@ import {
 import { attemptAll } from "../../base/attempt_all.ts";
 import type { ConnectionId } from "../../base/ids.ts";
 import type { Log } from "../../base/platform.ts";
+import type { DataEvent } from "../../engine/messages/data_messages.ts";
 import type { ConnectionFailure } from "../../engine/messages/media_messages.ts";
 import type { ConnectionHost } from "../connection/connection_host.ts";
 import { clientSummary } from "../context/client_summary.ts";
@@ -23,8 +24,7 @@ import { type Farewell, leaveMessage } from "../context/close_reason.ts";
 import type { ParticipantInit } from "../context/participant_profile.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { ConnectionRole, SignalMessage, SignalSink } from "../context/signal_message.ts";
-import { isOwnLabel } from "../data/data_packets.ts";
-import type { DataPeer } from "../data/data_router.ts";
+import type { DataPeer } from "../data/data_membership.ts";
 import { ClientRequests } from "./client_requests.ts";
 import { IceSteering } from "./ice_steering.ts";
 import { type QueuedUpdate, UpdateFilter, updateMessages } from "./participant_updates.ts";
@@ -95,10 +95,6 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
   /** Whether a client that lost its socket may go on with this session. */
   get resumable(): boolean {
     return this.ready && !this.#presence.transportGone;
-  }
-
-  get receivesData(): boolean {
-    return this.ready;
   }
 
   get dataConnection(): ConnectionId | undefined {
@@ -191,6 +187,7 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
       () => this.#presence.stop(),
       () => this.published.stop(reason),
       () => this.link.close(),
+      () => this.data.membership.end(),
       () => this.subscriptions.close(),
       () => this.publisher.close(),
       () => this.subscriber.close(),
@@ -233,13 +230,7 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
     if (!this.closed) this.#presence.connectionDown(role, reason);
   }
 
-  dataChannelOpen(role: ConnectionRole, label: string): void {
-    if ((role === "subscriber") !== this.subscriberPrimary) return;
-    const carriesData = this.rawData ? isOwnLabel(label) : label === "_reliable";
-    if (carriesData) this.host.dataChannelOpen(this);
-  }
-
-  dataReceived(label: string, bytes: Uint8Array): void {
-    if (this.ready) this.host.dataReceived(this, label, bytes);
+  dataEvent(event: DataEvent): void {
+    if (this.ready) this.host.dataEvent(this, event);
   }
 }

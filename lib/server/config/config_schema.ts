@@ -167,6 +167,8 @@ const limit = section({
   max_data_blob_key_length: limitValue(256),
   max_data_blobs_size: limitValue(64_000),
   max_data_track_custom_encoding_length: limitValue(32),
+  data_messages_per_sec: limitValue(10_000),
+  data_bytes_per_sec: limitValue(12_500_000),
   signal_message_size_limit: limitValue(2_097_152),
   agent_signal_message_size_limit: limitValue(2_097_152),
   max_api_request_body_size: limitValue(10_485_760),

@@ -78,6 +78,7 @@ function dataOptions(config: Config): DataOptions {
     maxBlobKeyLength: limit.max_data_blob_key_length,
     maxBlobsSize: limit.max_data_blobs_size,
     maxCustomEncodingLength: limit.max_data_track_custom_encoding_length,
+    limits: { messagesPerS: limit.data_messages_per_sec, bytesPerS: limit.data_bytes_per_sec },
   };
 }
 

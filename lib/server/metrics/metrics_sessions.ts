@@ -5,12 +5,12 @@
  */
 import {
   ClientInfo_SDK,
-  type DataStream_Header,
   ParticipantInfo_Kind,
   type TrackInfo,
   TrackSource,
   TrackType,
 } from "@livekit/protocol";
+import type { DataStreamBegun } from "../../engine/messages/data_messages.ts";
 import type { ConnectionRole } from "../../room/context/signal_message.ts";
 import type {
   ConnectionState,
@@ -67,17 +67,13 @@ export class SessionMetrics implements SessionTelemetry {
     this.instruments.publishAttempts.inc({ kind, state: "cancel" }, count);
   }
 
-  dataStream({ contentHeader, mimeType, totalLength }: DataStream_Header, to: number): void {
+  dataStream({ type, mimeType, totalLength, destinations }: DataStreamBegun): void {
     const family = mimeType.slice(0, mimeType.search(/\/|$/)).toLowerCase();
     const labels = {
-      type: STREAM_TYPES[contentHeader.case ?? "none"],
+      type,
       mime_type: MIME_FAMILIES.includes(family) ? family : "unknown",
     };
-    this.instruments.streamDestinations.observe(labels, to);
-    if (totalLength !== undefined) {
-      this.instruments.streamBytes.observe(labels, Number(totalLength));
-    }
+    this.instruments.streamDestinations.observe(labels, destinations);
+    if (totalLength !== undefined) this.instruments.streamBytes.observe(labels, totalLength);
   }
 }
-
-const STREAM_TYPES = { textHeader: "text", byteHeader: "bytes", none: "unknown" } as const;

@@ -13,6 +13,7 @@ import {
   type ReceiveSection,
 } from "../../../lib/base/media_vocabulary.ts";
 import { type Log, silentLog } from "../../../lib/base/platform.ts";
+import type { DataArrivals } from "../../../lib/engine/relay/data_lane.ts";
 import { RelayLink } from "../../../lib/engine/relay/relay_link.ts";
 import { createRelayRing, ringChannel } from "../../../lib/engine/relay/relay_ring.ts";
 import { DownTrack } from "../../../lib/media/down/down_track.ts";
@@ -31,6 +32,15 @@ export const TRACK = "TR_relayed" as UpTrackId;
 export const EVERYTHING: LayerTarget = { enabled: true, maxSpatial: 2, maxTemporal: 3 };
 /** The far side's clock is ahead by so much, ms. */
 const FAR_AHEAD_MS = 7_000;
+
+/** Nobody here sends messages. */
+const NO_DATA: DataArrivals = {
+  receiveMessage() {},
+  receiveTrackPacket() {},
+  receiveHold() {},
+  laneFree() {},
+  engineGone() {},
+};
 
 /** The publisher's section, as the control plane tells the far engine of it. */
 export const SECTION: ReceiveSection = {
@@ -58,12 +68,13 @@ export class RelaySide {
 
   constructor(inbound: SharedArrayBuffer, outbound: SharedArrayBuffer, now: () => number) {
     const log: Log = { ...silentLog, error: (_message, fields) => this.errors.push(fields?.error) };
-    this.link = new RelayLink(ringChannel(inbound, outbound), {
+    this.link = new RelayLink(0, ringChannel(inbound, outbound), {
       clock: { now, nowUs: () => now() * 1000, wallMs: now },
       log,
       drops: this.drops,
       upTracks: this.upTracks,
       batch: this.batch,
+      data: NO_DATA,
       endBatch: (now) => this.batch.end(now),
       spent: () => {},
     });

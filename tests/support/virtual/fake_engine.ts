@@ -1,16 +1,23 @@
 /**
  * A media plane that does nothing but remember: tests look at the commands it was sent and make it
- * emit events. Both cross it as structured clones.
+ * emit events. Both cross it as structured clones. Data alone is carried, as an engine does, and
+ * what would go to clients remembered.
  *
  * @module
  */
 import type { ConnectionId } from "../../../lib/base/ids.ts";
+import { DropCounters } from "../../../lib/base/drop_counters.ts";
+import type { Platform } from "../../../lib/base/platform.ts";
+import { WakeTimer } from "../../../lib/base/wake_timer.ts";
+import type { DataEndpoint } from "../../../lib/engine/data/data_endpoint.ts";
+import { DataPlane } from "../../../lib/engine/data/data_plane.ts";
 import type { EngineCommand } from "../../../lib/engine/messages/engine_messages.ts";
 import type {
   EngineReady,
   MediaEngine,
   MediaEvent,
 } from "../../../lib/engine/messages/media_messages.ts";
+import { VirtualPlatform } from "./virtual_platform.ts";
 
 /** One kind of command. */
 export type CommandOf<T extends EngineCommand["type"]> = Extract<EngineCommand, { type: T }>;
@@ -24,20 +31,66 @@ export const FAKE_ENGINE_READY: EngineReady = {
   ports: "none",
 };
 
+/** One message as it would leave: the same bytes for all that come one after the other. */
+export interface SentData {
+  readonly connections: ConnectionId[];
+  readonly kind: string;
+  readonly bytes: Uint8Array;
+}
+
 /**
  * Keeps every command, and emits what a test says. Both are cloned, so what cannot cross a thread
  * fails here.
  */
 export class FakeEngine implements MediaEngine {
   readonly commands: EngineCommand[] = [];
+  /** Messages that went to clients, in order. */
+  readonly sent: SentData[] = [];
+  /** Whose reliable messages are not read now. */
+  readonly held = new Set<ConnectionId>();
+  readonly #data: DataPlane;
   onEvent: (event: MediaEvent) => void = () => {};
+
+  constructor(
+    platform: Pick<Platform, "clock" | "timers"> = new VirtualPlatform(),
+    drops: DropCounters = new DropCounters(),
+  ) {
+    const wake = new WakeTimer(platform, (now) => {
+      this.#data.tick(now);
+      wake.atMost(this.#data.nextWakeAt(now));
+    });
+    this.#data = new DataPlane({
+      clock: platform.clock,
+      drops,
+      endpoint: (connection) => this.#endpoint(connection),
+      emit: (event) => this.emit(event),
+      failed: (_connection, error) => {
+        throw error;
+      },
+      timed: (at) => wake.atMost(at),
+      lane: () => undefined,
+    });
+  }
 
   start(): Promise<EngineReady> {
     return Promise.resolve(structuredClone(FAKE_ENGINE_READY));
   }
 
   send(command: EngineCommand): void {
-    this.commands.push(structuredClone(command));
+    const own = structuredClone(command);
+    this.commands.push(own);
+    switch (own.type) {
+      case "set_data_member":
+      case "remove_data_member":
+      case "send_room_data":
+      case "set_data_track_routes":
+        this.#data.carryOut(own);
+    }
+  }
+
+  /** A client sent a message. */
+  receiveData(connection: ConnectionId, label: string, bytes: Uint8Array): void {
+    this.#data.receive(connection, label, bytes.slice());
   }
 
   addressesOf(_connection: ConnectionId): EngineReady["addresses"] {
@@ -50,6 +103,7 @@ export class FakeEngine implements MediaEngine {
 
   emit(event: MediaEvent): void {
     this.onEvent(structuredClone(event));
+    if (event.type === "data_channel_open") this.#data.channelOpen(event.connection, event.label);
   }
 
   /** Commands of one kind, in the order they came. */
@@ -83,5 +137,18 @@ export class FakeEngine implements MediaEngine {
       }
     }
     return [...live.values()];
+  }
+
+  #endpoint(connection: ConnectionId): DataEndpoint {
+    return {
+      sendData: (kind, bytes) => {
+        const last = this.sent.at(-1);
+        if (last?.bytes === bytes && last.kind === kind) last.connections.push(connection);
+        else this.sent.push({ connections: [connection], kind, bytes });
+      },
+      isDataOpen: () => false,
+      isDataBacklogged: () => false,
+      holdData: (held) => void (held ? this.held.add(connection) : this.held.delete(connection)),
+    };
   }
 }

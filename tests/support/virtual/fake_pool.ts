@@ -5,7 +5,7 @@
  */
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import { SfuError } from "../../../lib/base/errors.ts";
-import type { EngineEvent } from "../../../lib/engine/messages/engine_messages.ts";
+import type { MediaEvent } from "../../../lib/engine/messages/media_messages.ts";
 import { EnginePool } from "../../../lib/engine/pool/engine_pool.ts";
 import type { EngineLoad } from "../../../lib/engine/pool/placement.ts";
 import type { PooledEngine } from "../../../lib/engine/pool/pooled_engine.ts";
@@ -21,19 +21,19 @@ export class FakePooledEngine extends FakeEngine implements PooledEngine {
   onLoad: (load: EngineLoad) => void = () => {};
   onLost: (reason: string) => void = () => {};
   onTcp: (message: TcpFromSession) => void = () => {};
-  override onEvent: (event: EngineEvent) => void = () => {};
+  override onEvent: (event: MediaEvent) => void = () => {};
   readonly frames: TcpToSession[] = [];
   isClosed = false;
 
-  constructor(readonly refusal: SfuError | undefined) {
-    super();
+  constructor(platform: VirtualPlatform, readonly refusal: SfuError | undefined) {
+    super(platform);
   }
 
   override start(): ReturnType<FakeEngine["start"]> {
     return this.refusal === undefined ? super.start() : Promise.reject(this.refusal);
   }
 
-  override emit(event: EngineEvent): void {
+  override emit(event: MediaEvent): void {
     this.onEvent(structuredClone(event));
   }
 
@@ -53,7 +53,7 @@ export class FakePool {
   readonly drops = new DropCounters();
   /** The engine in each place now. */
   readonly engines: FakePooledEngine[] = [];
-  readonly events: EngineEvent[] = [];
+  readonly events: MediaEvent[] = [];
   readonly taken: number[] = [];
   /** What the next engines say when they are to start. */
   refusal: SfuError | undefined;
@@ -63,7 +63,8 @@ export class FakePool {
     this.pool = new EnginePool({
       platform: this.platform,
       size,
-      createEngine: (index) => this.engines[index] = new FakePooledEngine(this.refusal),
+      createEngine: (index) =>
+        this.engines[index] = new FakePooledEngine(this.platform, this.refusal),
       addressTaken: (index) => this.taken.push(index),
       createTcp: () => ({
         start: () => Promise.resolve([]),

@@ -237,7 +237,7 @@ export class ScriptedClient {
   async sendData(label: string, bytes: Uint8Array): Promise<void> {
     await this.openPublisher();
     const connection: ConnectionId = this.participant.publisher.id;
-    this.world.engine.emit({ type: "data_received", connection, label, bytes });
+    this.world.engine.receiveData(connection, label, bytes);
     await this.world.settle();
   }
 
@@ -273,7 +273,7 @@ export function cameraRequest(cid: string): Partial<AddTrackRequest> & { cid: st
  */
 export class World {
   readonly platform: VirtualPlatform;
-  readonly engine = new FakeEngine();
+  readonly engine: FakeEngine;
   readonly counters = new DropCounters();
   /** What was counted of sessions, one line each. */
   readonly figures: string[] = [];
@@ -291,6 +291,7 @@ export class World {
     ports: NodePorts = SINGLE_NODE,
   ) {
     this.platform = new VirtualPlatform(7, log);
+    this.engine = new FakeEngine(this.platform, this.counters);
     const router = new EngineRouter(this.engine, this.platform.log, "ND_test" as NodeId);
     this.engine.onEvent = (event) => router.dispatch(event);
     this.rooms = new LocalRooms({
@@ -303,7 +304,8 @@ export class World {
         ...NO_TELEMETRY,
         subscription: (outcome) => this.figures.push(`subscription ${outcome}`),
         connection: (role, state) => this.figures.push(`${role} ${state}`),
-        dataStream: ({ mimeType }, to) => this.figures.push(`stream of ${mimeType} to ${to}`),
+        dataStream: ({ mimeType, destinations }) =>
+          this.figures.push(`stream of ${mimeType} to ${destinations}`),
         streamTime: (step, { type }, _, ms, count) =>
           this.figures.push(`${step} ${TrackType[type]} after ${ms} ms, number ${count}`),
         publishCanceled: (type, count) => this.figures.push(`${count} ${TrackType[type]} canceled`),

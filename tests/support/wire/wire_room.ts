@@ -14,6 +14,7 @@ import type {
   LayerTarget,
 } from "../../../lib/base/media_vocabulary.ts";
 import type { Log } from "../../../lib/base/platform.ts";
+import type { DataMember } from "../../../lib/engine/messages/data_messages.ts";
 import type {
   EngineReady,
   EngineStats,
@@ -27,6 +28,7 @@ import {
   type DtlsCertificate,
 } from "../../../lib/transport/dtls/dtls_certificate.ts";
 import { eventually } from "../process/eventually.ts";
+import { dataMember } from "../virtual/data_plane_world.ts";
 import { createTestEngine } from "./test_engine.ts";
 import { WireClient } from "./wire_client.ts";
 import { sendSection } from "./wire_media.ts";
@@ -171,6 +173,13 @@ export class WireRoom implements AsyncDisposable {
       target,
     });
     return downTrack;
+  }
+
+  /** Puts a peer into the room as far as data is concerned; it sends and receives alike. */
+  joinData(peer: Peer, changes: Partial<DataMember> = {}): void {
+    const { id } = peer;
+    const data = dataMember(id, { publisher: id, receiver: id, ...changes });
+    this.send({ type: "set_data_member", data });
   }
 
   send(command: MediaCommand): void {

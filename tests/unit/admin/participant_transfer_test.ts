@@ -82,9 +82,9 @@ Deno.test("moveParticipant() lets the moved publish, send data, leave and come b
     const value = { case: "user" as const, value: new UserPacket({ payload: new Uint8Array(1) }) };
     const connection = world.rooms.get("stage")!.session("alice")!.publisher.id;
     const bytes = new DataPacket({ value, sequence }).toBinary();
-    world.engine.emit({ type: "data_received", connection, label: "_reliable", bytes });
+    world.engine.receiveData(connection, "_reliable", bytes);
     await world.settle();
-    return world.engine.of("send_data").flatMap(({ connections }) => connections);
+    return world.engine.sent.flatMap(({ connections }) => connections);
   };
   await alice.openPublisher();
   assert.equal(await admin.moveParticipant(toStage("alice")), undefined);

@@ -345,7 +345,7 @@ Deno.test("RoomAdmin.sendData() reaches those named, from nobody, and once per n
   const nonce = new Uint8Array(16).fill(9);
   assert.equal(await send({ destinationIdentities: ["bob"], topic: "t", nonce }), undefined);
   assert.equal(await send({ destinationIdentities: ["bob"], topic: "t", nonce }), undefined);
-  const sent = world.engine.of("send_data");
+  const sent = world.engine.sent;
   assert.deepEqual(sent.map(({ connections, kind }) => [connections, kind]), [
     [[bob.participant.subscriber.id], "reliable"],
   ]);
@@ -355,7 +355,7 @@ Deno.test("RoomAdmin.sendData() reaches those named, from nobody, and once per n
   assert.deepEqual([...packet.value.value.payload], [1, 2]);
   assert.equal(packet.value.value.topic, "t");
   await send({ kind: DataPacket_Kind.LOSSY });
-  const lossy = world.engine.of("send_data").at(-1)!;
+  const lossy = world.engine.sent.at(-1)!;
   assert.deepEqual([lossy.kind, lossy.connections.length], ["lossy", 2]);
   assert.deepEqual(failed(await send({ room: "nowhere" })), [
     "unavailable",
@@ -387,7 +387,7 @@ async function rpc(world: World, admin: ReturnType<typeof adminWorld>["admin"], 
     }),
   );
   await world.settle();
-  const sent = world.engine.of("send_data").at(-1);
+  const sent = world.engine.sent.at(-1);
   const packet = sent && DataPacket.fromBinary(sent.bytes);
   return { call, packet };
 }
@@ -406,16 +406,16 @@ Deno.test("RoomAdmin.performRpc() gives the payload of the response, and nobody 
   assert.deepEqual([method, payload, version, responseTimeoutMs], ["greet", "hi", 1, 5_000]);
   assert.match(requestId, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.equal(packet.participantIdentity, requestId);
-  const before = world.engine.of("send_data").length;
+  const before = world.engine.sent.length;
   const forged = new RpcResponse({ requestId, value: { case: "payload", value: "forged" } });
   await answer(mallory, { case: "rpcResponse", value: forged });
-  assert.equal(world.engine.of("send_data").length, before + 1, "not an answer, just a packet");
+  assert.equal(world.engine.sent.length, before + 1, "not an answer, just a packet");
   await answer(alice, { case: "rpcAck", value: new RpcAck({ requestId }) });
   await world.pass(3_000);
   const response = new RpcResponse({ requestId, value: { case: "payload", value: "hello" } });
   await answer(alice, { case: "rpcResponse", value: response });
   assert.equal(await call, "hello");
-  assert.equal(world.engine.of("send_data").length, before + 1);
+  assert.equal(world.engine.sent.length, before + 1);
 });
 
 Deno.test("RoomAdmin.performRpc() maps every way to fail", async () => {

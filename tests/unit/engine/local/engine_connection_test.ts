@@ -32,7 +32,7 @@ async function world() {
       audioLevel: DEFAULT_AUDIO_LEVEL,
       latency: new ForwardLatency(),
       srtp: PORTABLE_SRTP,
-      forwardDataTrack: () => {},
+      data: { receive() {}, channelOpen() {} },
       deferred: new DeferredWork(platform.clock, platform.timers, () => {}),
       batch: new FanOutBatch(),
       rtcp: new RtcpScratch(),

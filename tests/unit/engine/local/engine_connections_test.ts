@@ -4,7 +4,7 @@ import type { ConnectionId, DownTrackId, UpTrackId } from "../../../../lib/base/
 import { EngineConnections } from "../../../../lib/engine/local/engine_connections.ts";
 import { DeferredWork } from "../../../../lib/engine/local/deferred_work.ts";
 import { ForwardLatency } from "../../../../lib/engine/local/forward_latency.ts";
-import type { EngineEvent } from "../../../../lib/engine/messages/engine_messages.ts";
+import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
 import { FanOutBatch } from "../../../../lib/media/packet/fan_out_batch.ts";
 import { DEFAULT_AUDIO_LEVEL } from "../../../../lib/media/up/audio_level.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
@@ -33,7 +33,7 @@ Deno.test("EngineConnections.carryOut() closes the connection alone whose down-t
     extensions: [],
     listener: { onNack: () => {}, onKeyFrameNeeded: () => {} },
   });
-  const events: EngineEvent[] = [];
+  const events: MediaEvent[] = [];
   const gone: ConnectionId[] = [];
   const connections = new EngineConnections({
     platform,
@@ -45,7 +45,7 @@ Deno.test("EngineConnections.carryOut() closes the connection alone whose down-t
     audioLevel: DEFAULT_AUDIO_LEVEL,
     latency: new ForwardLatency(),
     srtp: chooseMediaPorts("off").srtp,
-    forwardDataTrack: () => {},
+    data: { receive() {}, channelOpen() {} },
     deferred: new DeferredWork(platform.clock, platform.timers, assert.ifError),
     batch: new FanOutBatch(),
     gone: (id) => gone.push(id),

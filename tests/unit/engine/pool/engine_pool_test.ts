@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { DataPacket } from "@livekit/protocol";
 import { SfuError } from "../../../../lib/base/errors.ts";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
 import type { EngineCommand } from "../../../../lib/engine/messages/engine_messages.ts";
 import { DEFAULT_PLACEMENT } from "../../../../lib/engine/pool/placement.ts";
+import { dataMember } from "../../../support/virtual/data_plane_world.ts";
 import type { CommandOf } from "../../../support/virtual/fake_engine.ts";
 import { FakePool, type FakePooledEngine } from "../../../support/virtual/fake_pool.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
@@ -224,41 +226,102 @@ Deno.test("EnginePool joins two engines by rings once, and anew when one was los
   assert.deepEqual(rings()[0], [1, 1], "the old one is told again");
 });
 
-Deno.test("EnginePool sends data once to each engine that has receivers", async () => {
-  const world = await started();
-  for (let n = 0; n < 6; n++) world.pool.send(open(connection(n)));
-  const connections = [0, 1, 2, 3, 7].map(connection);
-  const bytes = Uint8Array.of(1, 2);
-  world.pool.send({ type: "send_data", connections, kind: "reliable", bytes, from: connection(5) });
-  const sent = world.engines.map((engine) => engine.of("send_data"));
-  assert.ok(sent.every((commands) => commands.length <= 1));
-  assert.deepEqual(sent.flat().flatMap((command) => command.connections).sort(), [
-    ...[0, 1, 2, 3].map(connection),
-  ]);
-  for (const [index, [command]] of sent.entries()) {
-    for (const id of command?.connections ?? []) assert.equal(homeOf(world, id), index);
-    assert.equal(command?.from, connection(5));
+/** Member `n` publishes on connection 2n and receives on 2n + 1. */
+function member(n: number, room = 1): EngineCommand {
+  const [publisher, receiver] = [connection(2 * n), connection(2 * n + 1)];
+  const data = dataMember(`m${n}`, { member: n, room, publisher, receiver });
+  return { type: "set_data_member", data, placement: `room ${room}` };
+}
+
+/** What an engine knows now: member → where its receiver is, `here` or an engine. */
+function membersOf(engine: FakePooledEngine): Record<number, number | "here"> {
+  const known: Record<number, number | "here"> = {};
+  for (const command of engine.commands) {
+    if (command.type === "set_data_member") {
+      known[command.data.member] = command.data.elsewhere ?? "here";
+    } else if (command.type === "remove_data_member") delete known[command.member];
   }
+  return known;
+}
+
+Deno.test("EnginePool tells of a room's members every engine that has a connection of it", async () => {
+  const world = await started();
+  for (const n of [1, 3, 5]) world.pool.send(open(connection(n)));
+  const [a, b, c] = [1, 3, 5].map((n) => homeOf(world, connection(n))) as [number, number, number];
+  assert.equal(new Set([a, b, c]).size, ENGINES);
+  for (const n of [0, 1]) world.pool.send(member(n));
+  const known = () => world.engines.map(membersOf);
+  assert.deepEqual(known()[a], { 0: "here", 1: b });
+  assert.deepEqual(known()[b], { 0: a, 1: "here" });
+  assert.deepEqual(known()[c], {});
+  const order = world.engines[a]!.commands.map(({ type }) => type);
+  assert.ok(order.indexOf("connect_relay") < order.lastIndexOf("set_data_member"));
+  world.pool.send({
+    type: "send_room_data",
+    room: 1,
+    kind: "reliable",
+    bytes: new DataPacket().toBinary(),
+  });
+  assert.deepEqual(world.engines.map((engine) => engine.of("send_room_data").length), [
+    ...[0, 1, 2].map((index) => index === c ? 0 : 1),
+  ]);
+  // In another room: only who has something to do with that knows it.
+  world.pool.send(member(2, 2));
+  world.pool.send(member(0, 2));
+  assert.deepEqual(known()[a], { 0: "here", 2: c });
+  assert.deepEqual(known()[b], { 1: "here" });
+  assert.deepEqual(known()[c], { 0: a, 2: "here" });
+  world.pool.send({ type: "remove_data_member", member: 0 });
+  assert.deepEqual(known()[a], {});
+  assert.deepEqual(known()[c], { 2: "here" });
 });
 
-Deno.test("EnginePool holds a writer while any other engine says so", async () => {
+Deno.test("EnginePool lets a moved member keep its place where both rooms are known", async () => {
   const world = await started();
-  const [writer] = [connection(0)];
-  world.pool.send(open(writer));
-  const home = world.engines[homeOf(world, writer)]!;
-  const [one, other] = world.engines.filter((engine) => engine !== home) as [
-    FakePooledEngine,
-    FakePooledEngine,
-  ];
-  const say = (engine: FakePooledEngine, held: boolean) =>
-    engine.emit({ type: "data_writer_held", connection: writer, held });
-  say(one, true);
-  say(other, true);
-  say(one, false);
-  assert.deepEqual(home.of("hold_data").map(({ held }) => held), [true]);
-  other.onLost("gone");
-  assert.deepEqual(home.of("hold_data").map(({ held }) => held), [true, false]);
-  assert.equal(world.events.some(({ type }) => type === "data_writer_held"), false);
+  for (const n of [1, 3]) world.pool.send(open(connection(n)));
+  for (const [n, room] of [[0, 1], [1, 2]] as const) world.pool.send(member(n, room));
+  const home = world.engines[homeOf(world, connection(1))]!;
+  world.pool.send(member(0, 2));
+  assert.equal(home.of("remove_data_member").filter(({ member }) => member === 0).length, 0);
+  assert.equal(home.of("set_data_member").findLast(({ data }) => data.member === 0)!.data.room, 2);
+});
+
+Deno.test("EnginePool keeps a place for a member's receiving connection, until it goes", async () => {
+  const world = await started();
+  world.pool.send(member(0));
+  const home = world.engines.findIndex((engine) => engine.of("set_data_member").length > 0);
+  assert.deepEqual(membersOf(world.engines[home]!), { 0: "here" });
+  world.pool.send(open(connection(1), "room 1"));
+  assert.equal(homeOf(world, connection(1)), home);
+  // The publisher's comes on another engine: that one must know where its data goes.
+  world.pool.send(open(connection(0), "room 1"));
+  const away = homeOf(world, connection(0));
+  assert.notEqual(away, home);
+  assert.deepEqual(membersOf(world.engines[away]!), { 0: home });
+  world.pool.send({ type: "close_connection", connection: connection(0) });
+  assert.deepEqual(membersOf(world.engines[away]!), {});
+  world.pool.send(member(7));
+  assert.notEqual(world.pool.addressesOf(connection(15)).length, 0);
+  world.pool.send({ type: "remove_data_member", member: 7 });
+  assert.deepEqual(world.pool.addressesOf(connection(15)), [], "its place is free again");
+});
+
+Deno.test("EnginePool tells the others of a lost engine, and of its rooms when it is back", async () => {
+  const world = await started();
+  for (const n of [1, 3]) world.pool.send(open(connection(n)));
+  for (const n of [0, 1]) world.pool.send(member(n));
+  const [a, b] = [1, 3].map((n) => homeOf(world, connection(n))) as [number, number];
+  world.engines[b]!.onLost("gone");
+  assert.deepEqual(membersOf(world.engines[a]!), { 0: "here", 1: -1 });
+  assert.deepEqual(world.engines[a]!.of("disconnect_relay").map(({ index }) => index), [b]);
+  await world.platform.advanceAsync(1_000, 100);
+  for (const n of [20, 21, 22]) world.pool.send(open(connection(n)));
+  const back = [20, 21, 22].find((n) => homeOf(world, connection(n)) === b)!;
+  const data = dataMember("new", { member: 9, receiver: connection(back) });
+  world.pool.send({ type: "set_data_member", data });
+  assert.deepEqual(membersOf(world.engines[b]!), { 0: a, 1: -1, 9: "here" });
+  assert.deepEqual(membersOf(world.engines[a]!), { 0: "here", 1: -1, 9: b });
+  assert.equal(world.engines[a]!.of("connect_relay").length, 2, "joined anew");
 });
 
 Deno.test("EnginePool completes routes of data tracks when a receiver is placed, and ends them", async () => {
@@ -278,14 +341,13 @@ Deno.test("EnginePool completes routes of data tracks when a receiver is placed,
   const [home, first, second] = [publisher, early, late].map((id) => homeOf(world, id));
   assert.equal(new Set([home, first, second]).size, 3);
   assert.deepEqual(last(home!), [{ handle: 1, receivers: [], engines: [first, second] }]);
+  const sources = world.engines.map((engine) => engine.of(type).at(-1)?.source);
+  assert.ok(sources[0] !== undefined && sources.every((source) => source === sources[0]));
   assert.deepEqual(last(first!), [{ handle: 1, receivers: [receivers[0]] }]);
   assert.deepEqual(last(second!), [{ handle: 1, receivers: [receivers[1]] }]);
-  const bytes = Uint8Array.of(1);
   const engines = [first!, second!];
-  world.engines[home!]!.emit({ type: "data_track_packet", connection: publisher, engines, bytes });
-  for (const index of engines) {
-    assert.equal(world.engines[index]!.of("forward_data_track").length, 1);
-  }
+  const joined = world.engines[home!]!.of("connect_relay").map(({ peer }) => peer.index);
+  assert.deepEqual(joined.sort(), engines.toSorted());
   world.pool.send({ type: "close_connection", connection: publisher });
   for (const index of engines) assert.deepEqual(last(index), []);
 });
@@ -298,6 +360,7 @@ Deno.test("EnginePool answers one request for figures with those of all engines,
     connections: 1,
     sockets: 2,
     datagramsSent: 10,
+    messagesSent: 3,
     forwardLatencyUs: [name === "a" ? 100 : 200],
     upTracks: [{ upTrack: name as UpTrackId, layers: [] }],
     downTracks: [],
@@ -314,6 +377,7 @@ Deno.test("EnginePool answers one request for figures with those of all engines,
       connections: 2,
       sockets: 4,
       datagramsSent: 20,
+      messagesSent: 6,
       forwardLatencyUs: [100, 200],
       upTracks: ["a", "b"].map((upTrack) => ({ upTrack, layers: [] })),
       downTracks: [],

@@ -71,6 +71,7 @@ Deno.test("EngineRouter.stats() resolves with the answer to its own request", as
     downTracks: [],
     sockets: 0,
     datagramsSent: 0,
+    messagesSent: 0,
     forwardLatencyUs: [],
     drops: {},
   });

@@ -1,25 +1,20 @@
 /**
- * The reliable packets of a room's last two seconds, for participants whose data channels open only
- * now. Pure: `now` is monotonic ms. Bounded by time and by bytes; the oldest go first.
+ * The reliable packets of a room's last two seconds, for members whose data channels open only now.
+ * Pure: `now` is monotonic ms. Bounded by time and by bytes; the oldest go first.
  *
  * Source: LiveKit's server 1.13.5, `pkg/rtc/room.go` (`dataMessageCache`).
  *
  * @module
  */
-import type { OutgoingData } from "./data_packets.ts";
+import type { RoutedData } from "./routed_data.ts";
 
 /** How long a packet is kept, ms. */
 const TTL_MS = 2_000;
 /** Bytes of all packets kept. */
 const MAX_BYTES = 100_000;
 
-/** A packet with the session that sent it. */
-export interface CachedData {
-  readonly senderSid: string;
-  readonly data: OutgoingData;
-}
-
-interface Entry extends CachedData {
+interface Entry {
+  readonly data: RoutedData;
   readonly at: number;
 }
 
@@ -31,16 +26,21 @@ export class SequencedDataCache {
   #entries: Entry[] = [];
   #bytes = 0;
 
-  add(senderSid: string, data: OutgoingData, now: number): void {
-    this.#entries.push({ senderSid, data, at: now });
+  add(data: RoutedData, now: number): void {
+    this.#entries.push({ data, at: now });
     this.#bytes += data.bytes.length;
     this.#prune(now);
   }
 
   /** In the order they came. */
-  recent(now: number): readonly CachedData[] {
+  recent(now: number): RoutedData[] {
     this.#prune(now);
-    return this.#entries;
+    return this.#entries.map(({ data }) => data);
+  }
+
+  clear(): void {
+    this.#entries = [];
+    this.#bytes = 0;
   }
 
   #prune(now: number): void {

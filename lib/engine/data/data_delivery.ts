@@ -1,0 +1,136 @@
+/**
+ * Gives messages to a room's members on this engine, now or when their channels are open.
+ *
+ * @module
+ */
+import type { DataWorld } from "./data_endpoint.ts";
+import type { DataFlow, DataWriter } from "./data_flow.ts";
+import type { DataRoom, DataTableEntry } from "./data_table.ts";
+import { isDestination, type RoutedData } from "./routed_data.ts";
+
+/** Bytes of unnumbered reliable data held for one member that is still connecting. */
+const MAX_WAITING_BYTES = 100_000;
+
+/** Who a message is given to, and what is kept for whom. Each gets a message once. */
+export class DataDelivery {
+  /** How many were given, those that waited included. */
+  messagesSent = 0;
+  readonly #world: DataWorld;
+  readonly #flow: DataFlow;
+  /** Numbers messages that name their receivers. */
+  #lastNamed = 0;
+
+  constructor(world: DataWorld, flow: DataFlow) {
+    this.#world = world;
+    this.#flow = flow;
+  }
+
+  /**
+   * Gives a message to everybody here whom it is for, but its sender.
+   *
+   * @param writer Waits for readers that cannot follow; absent: nobody does.
+   */
+  deliver(room: DataRoom, data: RoutedData, writer: DataWriter | undefined, now: number): void {
+    if (room.connecting === 0) room.recent.clear();
+    else if (data.sequence > 0) room.recent.add(data, now);
+    const { identities, sids } = data;
+    if (identities.length === 0 && sids.length === 0) {
+      for (const entry of room.here) this.#give(entry, data, writer);
+      return;
+    }
+    const number = ++this.#lastNamed;
+    for (const identity of identities) {
+      this.#giveOnce(room.byIdentity(identity), number, data, writer);
+    }
+    for (const sid of sids) this.#giveOnce(room.bySid(sid), number, data, writer);
+  }
+
+  /** Other engines that have receivers of a message. */
+  enginesOf(room: DataRoom, { identities, sids }: RoutedData): readonly number[] {
+    if (identities.length === 0 && sids.length === 0) return room.engines;
+    const engines: number[] = [];
+    for (const identity of identities) noteEngine(engines, room.byIdentity(identity));
+    for (const sid of sids) noteEngine(engines, room.bySid(sid));
+    return engines;
+  }
+
+  /** The channel towards a member is open: what waited goes out first. */
+  open(entry: DataTableEntry, now: number): void {
+    const { room, data, firstMissed } = entry;
+    const missed = room.recent.recent(now).filter((message) =>
+      message.sequence >= (firstMissed.get(message.from) ?? Infinity) &&
+      isDestination(message, data)
+    );
+    const all = [...missed.flatMap((message) => encodedFor(entry, message)), ...entry.waiting];
+    entry.isOpen = true;
+    room.connecting--;
+    entry.forgetMissed();
+    const endpoint = this.#world.endpoint(data.receiver);
+    const kind = data.raw ? "raw" : "reliable";
+    this.messagesSent += all.length;
+    try {
+      for (const bytes of all) endpoint?.sendData(kind, bytes);
+    } catch (error) {
+      this.#world.failed(data.receiver, error);
+    }
+  }
+
+  #giveOnce(
+    entry: DataTableEntry | undefined,
+    number: number,
+    data: RoutedData,
+    writer: DataWriter | undefined,
+  ): void {
+    if (entry === undefined || entry.lastGiven === number) return;
+    entry.lastGiven = number;
+    if (entry.data.elsewhere === undefined) this.#give(entry, data, writer);
+  }
+
+  #give(entry: DataTableEntry, data: RoutedData, writer: DataWriter | undefined): void {
+    const { drops } = this.#world;
+    const { member, raw, active, receiver } = entry.data;
+    if (member === data.from) return;
+    const bytes = raw ? data.payload : data.bytes;
+    const isReliable = data.kind === "reliable";
+    if (bytes === undefined) return drops.count("data_not_raw");
+    if (!entry.isOpen) {
+      return isReliable ? this.#hold(entry, data, bytes) : drops.count("data_lossy_not_open");
+    }
+    if (!isReliable && !active) return;
+    const endpoint = this.#world.endpoint(receiver);
+    if (endpoint === undefined) return;
+    this.messagesSent++;
+    try {
+      endpoint.sendData(raw ? "raw" : data.kind, bytes);
+      if (isReliable && !raw && writer !== undefined) this.#flow.sent(writer, receiver, endpoint);
+    } catch (error) {
+      this.#world.failed(receiver, error);
+    }
+  }
+
+  /**
+   * Numbered packets are kept once for the whole room; of the others each receiver keeps its own.
+   */
+  #hold(entry: DataTableEntry, { from, sequence }: RoutedData, bytes: Uint8Array): void {
+    if (sequence > 0) {
+      if (!entry.firstMissed.has(from)) entry.firstMissed.set(from, sequence);
+      return;
+    }
+    if (entry.waitingBytes + bytes.length > MAX_WAITING_BYTES) {
+      return this.#world.drops.count("data_waiting_overflow");
+    }
+    entry.waiting.push(bytes);
+    entry.waitingBytes += bytes.length;
+  }
+}
+
+/** The message that a member is sent: none if it cannot read such a packet. */
+function encodedFor({ data }: DataTableEntry, { bytes, payload }: RoutedData): Uint8Array[] {
+  if (!data.raw) return [bytes];
+  return payload === undefined ? [] : [payload];
+}
+
+function noteEngine(engines: number[], entry: DataTableEntry | undefined): void {
+  const engine = entry?.data.elsewhere ?? -1;
+  if (engine >= 0 && !engines.includes(engine)) engines.push(engine);
+}

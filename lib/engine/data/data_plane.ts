@@ -1,0 +1,377 @@
+/**
+ * Data of one engine: what a member sends goes to the others of its room, by the table that the
+ * control plane keeps up to date, and the control plane does not notice.
+ *
+ * Contract: a packet is stamped once, with who really sent it, and its bytes are shared by all
+ * receivers; it never goes back to its sender, and to each engine that has receivers once. A
+ * member whose channel is not open yet gets the reliable packets of those seconds when it is, in
+ * the order of each sender; lossy ones are dropped. What a sender repeats is delivered once. A
+ * throw ends the connection on whose behalf it happened, and no other.
+ *
+ * Source: LiveKit's server 1.13.5 (`pkg/rtc/room.go`, `participant.go`).
+ *
+ * @module
+ */
+import type { ConnectionId } from "../../base/ids.ts";
+import type { DataKind } from "../../base/media_vocabulary.ts";
+import { DATA_VALUE, DataPacketReader, userPacketOf } from "../../wire/data_packet.ts";
+import type { EngineDataCommand, EngineDataMember } from "../messages/engine_messages.ts";
+import type { DataArrivals } from "../relay/data_lane.ts";
+import { AnswerWatch } from "./answer_watch.ts";
+import { DataDelivery } from "./data_delivery.ts";
+import type { DataWorld } from "./data_endpoint.ts";
+import { DataFlow, type DataWriter } from "./data_flow.ts";
+import { DataReports } from "./data_reports.ts";
+import { DataSender, HOLD } from "./data_sender.ts";
+import { type DataRoom, DataTable, type DataTableEntry } from "./data_table.ts";
+import { DataTrackRoutes } from "./data_track_routes.ts";
+import type { RoutedData } from "./routed_data.ts";
+
+/** How often it is looked whether readers have caught up, ms. */
+const LOOK_MS = 10;
+const DATA_TRACK_LABEL = "_data_track";
+const NOBODY: readonly string[] = [];
+const SERVER = 0;
+
+/** One engine's data. */
+export class DataPlane implements DataArrivals {
+  readonly #world: DataWorld;
+  readonly #table: DataTable;
+  readonly #flow: DataFlow;
+  readonly #delivery: DataDelivery;
+  readonly #routes: DataTrackRoutes;
+  readonly #reports: DataReports;
+  readonly #answers: AnswerWatch;
+  readonly #reader = new DataPacketReader();
+  /** Members that have sent more than they may. */
+  readonly #overdrawn = new Set<DataTableEntry>();
+  /** Engine → members of ours that wait for room on the way there. */
+  readonly #laneWaits = new Map<number, Set<DataTableEntry>>();
+  /** Engine → members of ours that readers there hold. */
+  readonly #heldFrom = new Map<number, Set<number>>();
+  /** Writers elsewhere whom readers here have held, by their members. */
+  readonly #writersElsewhere = new Map<number, WriterElsewhere>();
+
+  constructor(world: DataWorld) {
+    this.#world = world;
+    const endpoint = (id: ConnectionId) => world.endpoint(id);
+    this.#table = new DataTable((publisher) =>
+      new DataSender((held) => world.endpoint(publisher)?.holdData(held))
+    );
+    this.#flow = new DataFlow(endpoint, world.drops);
+    this.#delivery = new DataDelivery(world, this.#flow);
+    this.#routes = new DataTrackRoutes(world);
+    this.#reports = new DataReports((event) => world.emit(event), world.drops);
+    this.#answers = new AnswerWatch((event) => world.emit(event));
+  }
+
+  carryOut(command: EngineDataCommand): void {
+    switch (command.type) {
+      case "set_data_member":
+        return this.#setMember(command.data);
+      case "remove_data_member":
+        return this.#removeMember(command.member);
+      case "send_room_data":
+        return this.#sendOwn(command);
+      case "set_data_track_routes":
+        return this.#routes.set(command);
+    }
+  }
+
+  /** A message came on a channel of a connection; `bytes` may be kept, and do not change. */
+  receive(publisher: ConnectionId, label: string, bytes: Uint8Array): void {
+    const { clock, drops, failed } = this.#world;
+    const entry = this.#table.byPublisher(publisher);
+    const now = clock.now();
+    try {
+      if (entry === undefined) {
+        if (label === DATA_TRACK_LABEL) return this.#routes.forward(publisher, bytes);
+        return drops.count("data_no_member");
+      }
+      if (this.#admits(entry, label, bytes, now)) this.#handle(entry, label, bytes);
+    } catch (error) {
+      failed(publisher, error);
+    }
+  }
+
+  /** A channel of this connection can be used: what waited goes out first. */
+  channelOpen(receiver: ConnectionId, label: string): void {
+    const entry = this.#table.byReceiver(receiver);
+    if (entry === undefined || entry.isOpen || !carriesData(entry, label)) return;
+    this.#delivery.open(entry, this.#world.clock.now());
+  }
+
+  /** The connection is gone. */
+  forget(connection: ConnectionId): void {
+    this.#routes.forget(connection);
+  }
+
+  /** How many messages were given to clients here. */
+  get messagesSent(): number {
+    return this.#delivery.messagesSent;
+  }
+
+  /** When there is timed work, monotonic ms; `Infinity` if nothing is foreseen. */
+  nextWakeAt(now: number): number {
+    let at = this.#reports.nextWakeAt;
+    if (this.#flow.isWaiting) at = Math.min(at, now + LOOK_MS);
+    for (const { sender } of this.#overdrawn) at = Math.min(at, sender.allowance.freeAt());
+    return at;
+  }
+
+  tick(now: number): void {
+    this.#reports.tick(now);
+    this.#flow.tick();
+    for (const entry of this.#overdrawn) {
+      if (entry.sender.allowance.isOverdrawn(now)) continue;
+      this.#overdrawn.delete(entry);
+      this.#guard(entry, () => entry.sender.hold(HOLD.rate, false));
+    }
+  }
+
+  // DataArrivals
+
+  receiveMessage(
+    engine: number,
+    room: number,
+    member: number,
+    kind: DataKind,
+    bytes: Uint8Array,
+  ): void {
+    const there = this.#table.room(room);
+    if (there === undefined || !this.#reader.read(bytes)) return;
+    const data = this.#routed(kind, bytes, member, there);
+    if (!there.nonces.accept(this.#reader.nonce())) {
+      return this.#world.drops.count("data_duplicate");
+    }
+    const writer = this.#writersElsewhere.get(member) ??
+      new WriterElsewhere(member, engine, this.#writersElsewhere, this.#world);
+    this.#delivery.deliver(there, data, writer, this.#world.clock.now());
+    this.#lookSoon();
+  }
+
+  receiveTrackPacket(source: number, packet: Uint8Array): void {
+    this.#routes.forwardOf(source, packet);
+  }
+
+  receiveHold(engine: number, member: number, held: boolean): void {
+    const members = this.#heldFrom.get(engine) ?? new Set();
+    if (held) members.add(member);
+    else members.delete(member);
+    this.#heldFrom.set(engine, members);
+    this.#updateHoldFromAfar(member);
+  }
+
+  laneFree(engine: number): void {
+    const waiting = this.#laneWaits.get(engine);
+    this.#laneWaits.delete(engine);
+    for (const entry of waiting ?? []) {
+      const waits = this.#laneWaits.values().some((entries) => entries.has(entry));
+      this.#guard(entry, () => entry.sender.hold(HOLD.lane, waits));
+    }
+  }
+
+  engineGone(engine: number): void {
+    this.laneFree(engine);
+    const held = this.#heldFrom.get(engine);
+    this.#heldFrom.delete(engine);
+    for (const member of held ?? []) this.#updateHoldFromAfar(member);
+    for (const writer of [...this.#writersElsewhere.values()]) {
+      if (writer.engine !== engine) continue;
+      this.#flow.forget(writer);
+      this.#writersElsewhere.delete(writer.member);
+    }
+  }
+
+  #setMember(data: EngineDataMember): void {
+    const entry = this.#table.set(data);
+    this.#answers.keep(data.publisher, data.awaited);
+    if (entry.isOpen || data.elsewhere !== undefined) return;
+    const endpoint = this.#world.endpoint(data.receiver);
+    if (endpoint?.isDataOpen(data.raw ? "raw" : "reliable")) {
+      this.#delivery.open(entry, this.#world.clock.now());
+    }
+  }
+
+  #removeMember(member: number): void {
+    const entry = this.#table.delete(member);
+    if (entry === undefined) return;
+    this.#flow.forget(entry);
+    this.#overdrawn.delete(entry);
+    this.#answers.keep(entry.data.publisher, NOBODY);
+    for (const entries of this.#laneWaits.values()) entries.delete(entry);
+    for (const members of this.#heldFrom.values()) members.delete(member);
+  }
+
+  #sendOwn(
+    { room, kind, bytes, to }: Extract<EngineDataCommand, { readonly type: "send_room_data" }>,
+  ): void {
+    const there = this.#table.room(room);
+    if (there === undefined || !this.#reader.read(bytes)) return;
+    const data = this.#routed(kind, bytes, SERVER, there);
+    if (!there.nonces.accept(this.#reader.nonce())) {
+      return this.#world.drops.count("data_duplicate");
+    }
+    const addressed = to === undefined ? data : { ...data, identities: to, sids: NOBODY };
+    this.#delivery.deliver(there, addressed, undefined, this.#world.clock.now());
+  }
+
+  /** Whether a message may come; an account that it overdraws stops those that follow. */
+  #admits(entry: DataTableEntry, label: string, bytes: Uint8Array, now: number): boolean {
+    const { sender, sender: { allowance } } = entry;
+    const isOverdrawn = allowance.isOverdrawn(now);
+    if (isOverdrawn && (label === "_lossy" || label === DATA_TRACK_LABEL)) {
+      this.#world.drops.count("data_rate_exceeded");
+      return false;
+    }
+    allowance.charge(bytes.length, now);
+    if (isOverdrawn || !allowance.isOverdrawn(now)) return true;
+    if (!sender.isHeldBy(HOLD.rate)) this.#world.drops.count("data_rate_held");
+    this.#overdrawn.add(entry);
+    sender.hold(HOLD.rate, true);
+    this.#world.timed(allowance.freeAt());
+    return true;
+  }
+
+  #handle(entry: DataTableEntry, label: string, bytes: Uint8Array): void {
+    const { drops } = this.#world;
+    const { data, sender, stamp, room } = entry;
+    if (label === DATA_TRACK_LABEL) {
+      return this.#routes.forward(data.publisher, bytes);
+    }
+    if (!data.maySend) return drops.count("data_not_allowed");
+    const kind = kindOfLabel(label);
+    const reader = this.#reader;
+    if (kind === undefined) {
+      const wrapped = userPacketOf(bytes, stamp);
+      reader.read(wrapped);
+      return this.#send(entry, this.#routed("reliable", wrapped, data.member, room));
+    }
+    if (!reader.read(bytes)) return drops.count("data_undecodable");
+    const { sequence, value } = reader;
+    if (kind === "reliable" && sequence > 0) {
+      // A client that resumed sends again what it does not know to have arrived.
+      if (sequence <= sender.lastSequence) return drops.count("data_duplicate");
+      sender.lastSequence = sequence;
+      this.#reports.progress(data.publisher, sequence, this.#world.clock.now());
+      this.#world.timed(this.#reports.nextWakeAt);
+    }
+    if (value === DATA_VALUE.none) return drops.count("data_unknown_value");
+    // Metrics are for those who may read them, which no released server passes on.
+    if (value === DATA_VALUE.metrics || value === DATA_VALUE.transcription && !data.agent) {
+      return drops.count("data_not_allowed");
+    }
+    if (value === DATA_VALUE.streamHeader) this.#noteStream(entry);
+    const isAnswer = value === DATA_VALUE.rpcAck || value === DATA_VALUE.rpcResponse;
+    if (isAnswer && this.#answers.take(data.publisher, reader, bytes)) return;
+    if (!room.nonces.accept(reader.nonce())) return drops.count("data_duplicate");
+    const stamped = reader.stamp(kind, stamp, this.#speaksForAnother(entry));
+    return this.#send(entry, this.#routed(kind, stamped, data.member, room));
+  }
+
+  /** What was read last, as it goes on in `bytes`. */
+  #routed(kind: DataKind, bytes: Uint8Array, from: number, room: DataRoom): RoutedData {
+    const reader = this.#reader;
+    const isNamed = reader.hasDestinations;
+    return {
+      kind,
+      bytes,
+      payload: room.raw > 0 ? reader.payload() : undefined,
+      sequence: kind === "reliable" ? reader.sequence : 0,
+      from,
+      identities: isNamed ? reader.destinationIdentities() : NOBODY,
+      sids: isNamed ? reader.destinationSids() : NOBODY,
+    };
+  }
+
+  /** To everybody here, and to the engines that have others. */
+  #send(entry: DataTableEntry, data: RoutedData): void {
+    const { room, data: { publisher, bridged } } = entry;
+    const now = this.#world.clock.now();
+    this.#delivery.deliver(room, data, entry, now);
+    if (room.engines.length > 0) this.#passOn(entry, data);
+    if (bridged) {
+      const { kind, bytes } = data;
+      this.#world.emit({ type: "data_sent", connection: publisher, kind, bytes });
+    }
+    this.#lookSoon();
+  }
+
+  #passOn(entry: DataTableEntry, data: RoutedData): void {
+    for (const engine of this.#delivery.enginesOf(entry.room, data)) {
+      const lane = this.#world.lane(engine);
+      if (lane === undefined) continue;
+      if (lane.send(entry.room.id, data.from, data.kind, data.bytes)) continue;
+      const waiting = this.#laneWaits.get(engine);
+      if (waiting === undefined) this.#laneWaits.set(engine, new Set([entry]));
+      else waiting.add(entry);
+      entry.sender.hold(HOLD.lane, true);
+    }
+  }
+
+  #lookSoon(): void {
+    if (this.#flow.isWaiting) this.#world.timed(this.#world.clock.now() + LOOK_MS);
+  }
+
+  #noteStream({ data, sender }: DataTableEntry): void {
+    const reader = this.#reader;
+    const destinations = reader.destinationIdentities().length;
+    const stream = { ...reader.stream(), destinations };
+    const now = this.#world.clock.now();
+    this.#reports.streamBegun(data.publisher, sender.lastSequence, stream, now);
+    this.#world.timed(this.#reports.nextWakeAt);
+  }
+
+  #speaksForAnother({ data, stamp }: DataTableEntry): boolean {
+    const reader = this.#reader;
+    const { value } = reader;
+    if (!data.agent || !reader.claimsAnother(stamp.identity)) return false;
+    return value === DATA_VALUE.chatMessage ||
+      value === DATA_VALUE.streamHeader && reader.stream().type === "text";
+  }
+
+  #updateHoldFromAfar(member: number): void {
+    const entry = this.#table.get(member);
+    if (entry === undefined) return;
+    const held = this.#heldFrom.values().some((members) => members.has(member));
+    this.#guard(entry, () => entry.sender.hold(HOLD.readerAfar, held));
+  }
+
+  #guard({ data: { publisher } }: DataTableEntry, step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#world.failed(publisher, error);
+    }
+  }
+}
+
+/** A member whose client is on another engine, as readers here hold it. */
+class WriterElsewhere implements DataWriter {
+  constructor(
+    readonly member: number,
+    readonly engine: number,
+    private readonly held: Map<number, WriterElsewhere>,
+    private readonly world: DataWorld,
+  ) {}
+
+  holdForReaders(held: boolean): void {
+    if (held) this.held.set(this.member, this);
+    else this.held.delete(this.member);
+    this.world.lane(this.engine)?.hold(this.member, held);
+  }
+}
+
+function carriesData({ data }: DataTableEntry, label: string): boolean {
+  return data.raw ? isOwnLabel(label) : label === "_reliable";
+}
+
+/** Whether `label` is of a client's own channel, not one of LiveKit's. */
+function isOwnLabel(label: string): boolean {
+  return label !== DATA_TRACK_LABEL && kindOfLabel(label) === undefined;
+}
+
+function kindOfLabel(label: string): DataKind | undefined {
+  if (label === "_reliable") return "reliable";
+  return label === "_lossy" ? "lossy" : undefined;
+}

@@ -1,0 +1,172 @@
+/**
+ * Data on its way to one other engine: messages in order, packets of data tracks, and who is to
+ * wait for whom.
+ *
+ * Contract: reliable messages are never lost here: what the channel has no room for waits, and
+ * whoever sends more is to be stopped. Lossy ones are dropped then. Data takes a part of the
+ * channel alone, so that tracks always have room, and what is under way to a slow reader is little.
+ *
+ * @module
+ */
+import type { DropSink } from "../../base/drop_counters.ts";
+import type { DataKind } from "../../base/media_vocabulary.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
+import type { RecordReader } from "./relay_channel.ts";
+import type { RelayOutput } from "./relay_output.ts";
+import { DATA_HEAD_WORDS, DATA_HOLD_WORDS, DATA_TRACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
+
+/** Data may fill one part in so many of a channel. */
+const SHARE = 8;
+
+/** What comes of data from another engine. */
+export interface DataArrivals {
+  /** A packet of a room's member, as it goes on. */
+  receiveMessage(
+    engine: number,
+    room: number,
+    member: number,
+    kind: DataKind,
+    bytes: Uint8Array,
+  ): void;
+  /** A packet of a data track of the publisher that goes by `source`. */
+  receiveTrackPacket(source: number, packet: Uint8Array): void;
+  /** Readers on `engine` cannot follow this member's messages, or can again. */
+  receiveHold(engine: number, member: number, held: boolean): void;
+  /** Everything that waited for room on the way to `engine` is written. */
+  laneFree(engine: number): void;
+  /** The engine is gone, with whom it held and what was to go there. */
+  engineGone(engine: number): void;
+}
+
+interface WaitingMessage {
+  readonly room: number;
+  readonly member: number;
+  readonly kind: DataKind;
+  readonly bytes: Uint8Array;
+}
+
+/** The writing end, and the reading of what the other engine wrote in the same way. */
+export class DataLane {
+  readonly #output: RelayOutput;
+  readonly #spare: number;
+  #waiting: WaitingMessage[] = [];
+  /** What the other engine does not know yet of whom it is to hold. */
+  readonly #holds = new Map<number, boolean>();
+
+  constructor(
+    readonly engine: number,
+    output: RelayOutput,
+    readonly arrivals: DataArrivals,
+    readonly drops: DropSink<EngineDrop>,
+  ) {
+    this.#output = output;
+    const words = output.channel.words.length;
+    this.#spare = words - Math.floor(words / SHARE);
+  }
+
+  /** Whether something waits for room. */
+  get isPending(): boolean {
+    return this.#waiting.length > 0 || this.#holds.size > 0;
+  }
+
+  /**
+   * Passes a packet on.
+   *
+   * @returns `false` if it waits for room: its sender is to be stopped until `laneFree`.
+   */
+  send(room: number, member: number, kind: DataKind, bytes: Uint8Array): boolean {
+    const message = { room, member, kind, bytes };
+    if (this.#waiting.length === 0 && this.#write(message)) return true;
+    if (kind === "lossy") {
+      this.drops.count("data_not_passed_lossy");
+      return true;
+    }
+    this.#waiting.push(message);
+    return false;
+  }
+
+  /** Passes a packet of a data track on, if there is room. */
+  sendTrackPacket(source: number, packet: Uint8Array): void {
+    const at = this.#reserve(RELAY.dataTrack, DATA_TRACK_HEAD_WORDS, packet);
+    if (at < 0) return this.drops.count("data_not_passed_data_track");
+    const { words } = this.#output.channel;
+    words[at] = source;
+    words[at + 1] = packet.length;
+    this.#output.commit();
+  }
+
+  /** The other engine is to hold this member of its own, or need not any longer. */
+  hold(member: number, held: boolean): void {
+    this.#holds.set(member, held);
+    this.#writeHolds();
+  }
+
+  /** Writes what there is room for now. */
+  flush(): void {
+    this.#writeHolds();
+    if (this.#waiting.length === 0) return;
+    let written = 0;
+    while (written < this.#waiting.length && this.#write(this.#waiting[written]!)) written++;
+    this.#waiting = this.#waiting.slice(written);
+    if (this.#waiting.length === 0) this.arrivals.laneFree(this.engine);
+  }
+
+  /** Takes a record of the other engine; `false` if it makes no sense. */
+  take(reader: RecordReader): boolean {
+    const { kind, words, at, length } = reader;
+    if (kind === RELAY.dataHold) {
+      if (length !== DATA_HOLD_WORDS) return false;
+      this.arrivals.receiveHold(this.engine, words[at]!, words[at + 1] !== 0);
+      return true;
+    }
+    const head = kind === RELAY.data ? DATA_HEAD_WORDS : DATA_TRACK_HEAD_WORDS;
+    const bytes = length < head ? -1 : words[at + head - 1]!;
+    if (bytes < 0 || length - head !== (bytes + 3) >> 2) return false;
+    const content = reader.readBytes(at + head, bytes);
+    if (kind !== RELAY.data) this.arrivals.receiveTrackPacket(words[at]!, content);
+    else {
+      const dataKind = words[at + 2] === 0 ? "reliable" : "lossy";
+      this.arrivals.receiveMessage(this.engine, words[at]!, words[at + 1]!, dataKind, content);
+    }
+    return true;
+  }
+
+  /** The other engine, or this one, is gone. */
+  close(): void {
+    this.#waiting = [];
+    this.#holds.clear();
+    this.arrivals.engineGone(this.engine);
+  }
+
+  #write({ room, member, kind, bytes }: WaitingMessage): boolean {
+    const at = this.#reserve(RELAY.data, DATA_HEAD_WORDS, bytes);
+    if (at < 0) return false;
+    const { words } = this.#output.channel;
+    words[at] = room;
+    words[at + 1] = member;
+    words[at + 2] = kind === "lossy" ? 1 : 0;
+    words[at + 3] = bytes.length;
+    this.#output.commit();
+    return true;
+  }
+
+  #writeHolds(): void {
+    for (const [member, held] of this.#holds) {
+      const { channel } = this.#output;
+      const at = channel.reserve(RELAY.dataHold, DATA_HOLD_WORDS);
+      if (at < 0) return;
+      channel.words[at] = member;
+      channel.words[at + 1] = held ? 1 : 0;
+      this.#output.commit();
+      this.#holds.delete(member);
+    }
+  }
+
+  /** Makes room for a record that ends with `content`, and writes that. */
+  #reserve(kind: number, head: number, content: Uint8Array): number {
+    const { channel } = this.#output;
+    const at = channel.reserve(kind, head + ((content.length + 3) >> 2), this.#spare);
+    if (at >= 0) channel.writeBytes(at + head, content);
+    return at;
+  }
+}

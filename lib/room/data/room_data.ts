@@ -1,0 +1,101 @@
+/**
+ * One room's data as the control plane sees it: the media plane carries it, and is told here who is
+ * in the room and what the server itself says.
+ *
+ * @module
+ */
+import { DataPacket } from "@livekit/protocol";
+import type { DataKind } from "../../base/media_vocabulary.ts";
+import type { Platform } from "../../base/platform.ts";
+import type { DataEvent } from "../../engine/messages/data_messages.ts";
+import type { BridgedData, DataBridge } from "../context/node_ports.ts";
+import type { RoomContext } from "../context/room_context.ts";
+import type { DataMembership, DataPeer, DataRoomFacts } from "./data_membership.ts";
+import { rpcAnswerOf, ServerRpcs } from "./server_rpc.ts";
+
+/** A session that has a place in a room's data. */
+export interface DataSession extends DataPeer {
+  readonly data: { readonly membership: DataMembership };
+}
+
+/** One room's data. What the server says takes the same way as what participants do. */
+export class RoomData implements DataRoomFacts {
+  readonly id: number;
+  /** Calls that the server API makes of participants. */
+  readonly rpcs: ServerRpcs;
+  readonly #bridge: DataBridge | undefined;
+
+  /** @param platform The room's own, whose timers are guarded. */
+  constructor(
+    readonly name: string,
+    readonly context: Pick<RoomContext, "router" | "telemetry">,
+    platform: Pick<Platform, "timers" | "random">,
+    bridge: DataBridge | undefined,
+  ) {
+    this.id = context.router.newDataId();
+    this.#bridge = bridge;
+    const send = (packet: DataPacket, to: readonly string[]) => this.send(packet, "reliable", to);
+    this.rpcs = new ServerRpcs(platform, send);
+  }
+
+  get bridged(): boolean {
+    return this.#bridge !== undefined;
+  }
+
+  /** A session is in the room, or is not as it was. */
+  changed(session: DataSession): void {
+    session.data.membership.update(session, this);
+  }
+
+  /** A session is no longer in the room; its place in another one is told from there. */
+  left(session: DataSession): void {
+    this.rpcs.left(session);
+  }
+
+  /**
+   * Sends a packet of the server itself; a user packet that has been sent before is dropped.
+   *
+   * @param to Identities it is for in place of those it names.
+   */
+  send(packet: DataPacket, kind: DataKind, to?: readonly string[]): void {
+    const bytes = packet.toBinary();
+    const addressed = to === undefined ? {} : { to };
+    this.context.router.send({ type: "send_room_data", room: this.id, kind, bytes, ...addressed });
+    this.#bridge?.deliver(this.name, bridged(packet, kind, bytes, to));
+  }
+
+  /** What the media plane tells of a session's data. */
+  handle(session: DataSession, event: DataEvent): void {
+    switch (event.type) {
+      case "data_progress":
+        session.data.membership.lastSequence = event.sequence;
+        for (const stream of event.streams) this.context.telemetry.dataStream(stream);
+        return;
+      case "data_rpc_answer": {
+        const answer = rpcAnswerOf(DataPacket.fromBinary(event.bytes));
+        if (answer !== undefined) this.rpcs.take(session, answer);
+        return;
+      }
+      case "data_sent": {
+        const { kind, bytes } = event;
+        const packet = DataPacket.fromBinary(bytes);
+        this.#bridge?.deliver(this.name, bridged(packet, kind, bytes));
+      }
+    }
+  }
+}
+
+function bridged(
+  { destinationIdentities, value }: DataPacket,
+  kind: DataKind,
+  bytes: Uint8Array,
+  to: readonly string[] = destinationIdentities,
+): BridgedData {
+  const sids = value.case === "user" ? value.value.destinationSids : [];
+  return {
+    kind,
+    bytes,
+    destinationIdentities: new Set(to),
+    destinationSids: new Set(sids),
+  };
+}

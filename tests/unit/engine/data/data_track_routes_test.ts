@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import type { ConnectionId } from "../../../../lib/base/ids.ts";
+import {
+  type DataTrackPacket,
+  readDataTrackPacket,
+  writeDataTrackPacket,
+} from "../../../../lib/wire/data_track_packet.ts";
+import { DataEngine, joinEngines, pass } from "../../../support/virtual/data_plane_world.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
+
+const id = (name: string) => name as ConnectionId;
+const LABEL = "_data_track";
+const type = "set_data_track_routes";
+const PACKET: DataTrackPacket = {
+  version: 0,
+  startOfFrame: true,
+  finalOfFrame: true,
+  handle: 7,
+  sequence: 1,
+  frameNumber: 2,
+  timestamp: 3,
+  extensions: [],
+  payload: Uint8Array.of(1, 2, 3),
+};
+
+function engine(...names: string[]): DataEngine {
+  const made = new DataEngine(new VirtualPlatform());
+  for (const name of names) made.join(name);
+  return made;
+}
+
+Deno.test("DataTrackRoutes sends each receiver its own copy under its own handle", () => {
+  const one = engine("publisher", "a", "b");
+  const receivers = [{ connection: id("a"), handle: 300 }, { connection: id("b"), handle: 1 }];
+  one.data.carryOut({ type, connection: id("publisher"), routes: [{ handle: 7, receivers }] });
+  const packet = writeDataTrackPacket(PACKET)!;
+  one.receive("publisher", packet, LABEL);
+  for (const { connection, handle } of receivers) {
+    const [only, ...more] = one.at(connection).sent;
+    assert.deepEqual(more, []);
+    assert.equal(only!.kind, "data_track");
+    assert.deepEqual(readDataTrackPacket(only!.bytes), { ...PACKET, handle });
+  }
+  assert.deepEqual(readDataTrackPacket(packet), PACKET, "the original is untouched");
+  assert.deepEqual(one.at("publisher").sent, []);
+});
+
+Deno.test("DataTrackRoutes drops what has no route and what is no packet", () => {
+  const one = engine("publisher", "a");
+  const receivers = [{ connection: id("a"), handle: 1 }, { connection: id("gone"), handle: 1 }];
+  const packet = writeDataTrackPacket(PACKET)!;
+  const route = (handle: number) =>
+    one.data.carryOut({ type, connection: id("publisher"), routes: [{ handle, receivers }] });
+  one.receive("publisher", packet, LABEL);
+  route(8);
+  one.receive("publisher", packet, LABEL);
+  route(7);
+  one.receive("stranger", packet, LABEL);
+  one.receive("publisher", packet.subarray(0, 9), LABEL);
+  assert.deepEqual(one.at("a").sent, []);
+  assert.deepEqual(one.drops.snapshot(), {
+    data_track_unknown_handle: 3,
+    data_track_malformed: 1,
+  });
+  one.receive("publisher", packet, LABEL);
+  assert.equal(one.at("a").sent.length, 1);
+  one.data.forget(id("publisher"));
+  one.receive("publisher", packet, LABEL);
+  assert.equal(one.at("a").sent.length, 1);
+});
+
+Deno.test("DataTrackRoutes pass a packet on once for all receivers of another engine", () => {
+  const platform = new VirtualPlatform();
+  const [home, far] = [new DataEngine(platform), new DataEngine(platform)];
+  joinEngines(home, far);
+  home.join("publisher");
+  for (const name of ["a", "b"]) far.join(name);
+  const connection = id("publisher");
+  const routes = [{ handle: 7, receivers: [], engines: [1] }];
+  home.data.carryOut({ type, connection, source: 5, routes });
+  const receivers = [{ connection: id("a"), handle: 2 }, { connection: id("b"), handle: 3 }];
+  far.data.carryOut({ type, connection, source: 5, routes: [{ handle: 7, receivers }] });
+  home.receive("publisher", writeDataTrackPacket(PACKET)!, LABEL);
+  pass([home, far], 1);
+  for (const { connection, handle } of receivers) {
+    const got = far.at(connection).sent.map(({ bytes }) => readDataTrackPacket(bytes));
+    assert.deepEqual(got, [{ ...PACKET, handle }]);
+  }
+  far.data.carryOut({ type, connection, source: 5, routes: [] });
+  home.receive("publisher", writeDataTrackPacket(PACKET)!, LABEL);
+  pass([home, far], 1);
+  assert.deepEqual(far.drops.snapshot(), { data_track_unknown_handle: 1 });
+});
