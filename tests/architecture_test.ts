@@ -82,7 +82,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "lib/bandwidth": [],
   "lib/transport": [
     "werift",
-    "tweetnacl",
     "node:buffer",
     "node:crypto",
     "node:dgram",

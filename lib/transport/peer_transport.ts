@@ -147,7 +147,7 @@ export class PeerTransport implements PathOwner {
 
   constructor(options: PeerTransportOptions) {
     this.#options = options;
-    const { platform, drops } = options;
+    const { platform, drops, srtp = PORTABLE_SRTP } = options;
     this.#startedAt = platform.clock.now();
     this.#ice = new IceLiteAgent({
       directory: options.directory,
@@ -183,8 +183,9 @@ export class PeerTransport implements PathOwner {
       },
       platform,
       drops,
-      srtpProfiles: (options.srtp ?? PORTABLE_SRTP).profiles,
-      recordCipherFactory: (options.srtp ?? PORTABLE_SRTP).recordCipherFactory,
+      srtpProfiles: srtp.profiles,
+      recordCipherFactory: srtp.recordCipherFactory,
+      crypto: srtp.handshakeCrypto,
     });
     this.#data = new DataOutlet(this.#ice, this.#dtls);
   }

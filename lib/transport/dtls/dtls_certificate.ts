@@ -15,6 +15,8 @@ import type { DtlsFingerprint } from "../../base/media_vocabulary.ts";
 export interface DtlsCertificate {
   readonly certPem: string;
   readonly keyPem: string;
+  /** The certificate as it is sent. */
+  readonly certDer: Uint8Array;
   /** TLS 1.2 codes: SHA-256 (4) with ECDSA (3), RFC 5246 §7.4.1.4.1. */
   readonly signatureHash: { readonly hash: 4; readonly signature: 3 };
   /** What goes into `a=fingerprint`. */
@@ -35,11 +37,13 @@ const FINGERPRINT_HASHES: Readonly<Record<string, { name: string; bytes: number 
 /** Makes a P-256 key and a self-signed certificate for it; about 40 ms, so once per process. */
 export async function createCertificate(): Promise<DtlsCertificate> {
   const made = await CipherContext.createSelfSignedCertificateWithKey(ECDSA_SHA256, SECP256R1);
+  const certDer = pemToDer(made.certPem);
   return {
     certPem: made.certPem,
     keyPem: made.keyPem,
+    certDer,
     signatureHash: ECDSA_SHA256,
-    fingerprint: fingerprintOf(pemToDer(made.certPem)),
+    fingerprint: fingerprintOf(certDer),
   };
 }
 
@@ -66,6 +70,6 @@ export function matchesFingerprint(
 }
 
 /** The bytes inside a PEM block. */
-export function pemToDer(pem: string): Uint8Array {
-  return Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64");
+function pemToDer(pem: string): Uint8Array {
+  return new Uint8Array(Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64"));
 }

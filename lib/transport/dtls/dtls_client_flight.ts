@@ -3,16 +3,21 @@
  *
  * @module
  */
-import { EXTENSION } from "./dtls_server_flight.ts";
+import { CURVE } from "../crypto/handshake_crypto.ts";
 import { SIGNATURE_SCHEME } from "./dtls_signatures.ts";
+import {
+  EXTENSION,
+  extension,
+  vector16,
+  vector24,
+  vector8,
+  VERSION_1_2,
+  words,
+} from "./tls_vectors.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
 
-/** DTLS 1.2 on the wire (RFC 6347 §4.1). */
-export const DTLS_1_2 = 0xfefd;
 /** ECDHE with AES-128-GCM, signed by ECDSA or RSA (RFC 5289 §3.2). */
 export const CIPHER_SUITES: readonly number[] = [0xc02b, 0xc02f];
-/** Curves for the key share (RFC 8422 §5.1.1), in order of our preference. */
-export const CURVE = { x25519: 29, secp256r1: 23 } as const;
 const UNCOMPRESSED = 0;
 const NO_COMPRESSION = 0;
 
@@ -31,7 +36,7 @@ export function writeClientHello(
     ...extension(EXTENSION.renegotiationInfo, vector8([])),
   ];
   return Uint8Array.from([
-    ...words([DTLS_1_2]),
+    ...words([VERSION_1_2]),
     ...random,
     ...vector8([]), // no session to resume
     ...vector8([...cookie]),
@@ -54,24 +59,4 @@ export function writeClientKeyExchange(publicKey: Uint8Array): Uint8Array {
 /** A CertificateVerify. */
 export function writeCertificateVerify(scheme: number, signature: Uint8Array): Uint8Array {
   return Uint8Array.from([...words([scheme]), ...vector16([...signature])]);
-}
-
-function extension(type: number, value: readonly number[]): number[] {
-  return [...words([type]), ...vector16(value)];
-}
-
-function words(values: readonly number[]): number[] {
-  return values.flatMap((value) => [value >> 8, value & 255]);
-}
-
-function vector8(bytes: readonly number[]): number[] {
-  return [bytes.length, ...bytes];
-}
-
-function vector16(bytes: readonly number[]): number[] {
-  return [bytes.length >> 8, bytes.length & 255, ...bytes];
-}
-
-function vector24(bytes: readonly number[]): number[] {
-  return [bytes.length >> 16, (bytes.length >> 8) & 255, bytes.length & 255, ...bytes];
 }

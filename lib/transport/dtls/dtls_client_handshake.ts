@@ -8,25 +8,19 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
+import { CURVE, type HandshakeCrypto } from "../crypto/handshake_crypto.ts";
 import type { RecordCipherFactory } from "../crypto/record_cipher.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
-import { type DtlsCertificate, pemToDer } from "./dtls_certificate.ts";
+import type { DtlsCertificate } from "./dtls_certificate.ts";
 import {
   CIPHER_SUITES,
-  DTLS_1_2,
   writeCertificate,
   writeCertificateVerify,
   writeClientHello,
   writeClientKeyExchange,
 } from "./dtls_client_flight.ts";
-import {
-  type DtlsHandshake,
-  FlightTimer,
-  type HandshakeOptions,
-  type HandshakeOwner,
-} from "./dtls_handshake.ts";
+import type { DtlsHandshake, HandshakeOptions, HandshakeOwner } from "./dtls_handshake.ts";
 import { DtlsRecordSeal } from "./dtls_record_seal.ts";
 import {
   ALERT_LEVEL,
@@ -34,12 +28,10 @@ import {
   equalBytes,
   HANDSHAKE_TYPE,
   type HandshakeFragment,
-  packDatagrams,
+  joinBytes,
   writeHandshake,
-  writeRecord,
 } from "./dtls_records.ts";
 import {
-  EXTENSION,
   readCertificate,
   readCertificateRequest,
   readChosenProfile,
@@ -48,18 +40,11 @@ import {
   readServerKeyExchange,
 } from "./dtls_server_flight.ts";
 import { isSameSecret, isSignedBy, SIGNATURE_SCHEME, signWith } from "./dtls_signatures.ts";
-import { agreeOnKey, type KeyShare } from "./key_share.ts";
+import { type FlightMessage, HandshakeFlight } from "./handshake_flight.ts";
 import { type HandshakeMessage, HandshakeOrder } from "./handshake_order.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
-import {
-  exportKeys,
-  extendedMasterSecret,
-  type HandshakeRandoms,
-  masterSecret,
-  recordKeys,
-  transcriptHash,
-  verifyData,
-} from "./tls_key_schedule.ts";
+import { type HandshakeRandoms, TlsKeySchedule } from "./tls_key_schedule.ts";
+import { EXTENSION, VERSION_1_2 } from "./tls_vectors.ts";
 
 const RANDOM_BYTES = 32;
 /**
@@ -84,10 +69,10 @@ const SERVER_FLIGHT: readonly (readonly number[])[] = [
   [HANDSHAKE_TYPE.finished],
 ];
 
-/** A message of ours; Finished alone is sealed. */
-interface Sent {
-  readonly type: number;
-  readonly bytes: Uint8Array;
+/** Our share of the key exchange, and what both sides then know. */
+interface KeyShare {
+  readonly publicKey: Uint8Array;
+  readonly secret: Uint8Array;
 }
 
 /**
@@ -107,26 +92,25 @@ export class DtlsClientHandshake implements DtlsHandshake {
   readonly #profiles: readonly SrtpProfile[];
   readonly #recordCipherFactory: RecordCipherFactory;
   readonly #order = new HandshakeOrder();
-  readonly #timer: FlightTimer;
+  readonly #flight: HandshakeFlight;
+  readonly #crypto: HandshakeCrypto;
   readonly #random: Uint8Array;
   #phase: Phase = "idle";
   #cookie: Uint8Array = new Uint8Array(0);
   #cookies = 0;
   /** `message_seq` of the server's hello. */
   #serverFlightSeq = 0;
-  /** Next `message_seq` and next epoch-0 record number of ours. */
+  /** Next `message_seq` of ours. */
   #messageSeq = 0;
-  #plainSequence = 0;
   /** All messages that count for Finished, in order (RFC 6347 §4.2.6). */
   #transcript: Uint8Array[] = [];
-  #flight: readonly Sent[] = [];
   #randoms: HandshakeRandoms | undefined;
   #isExtended = false;
   #srtpProfile: SrtpProfile | undefined;
   #remoteCertificate: Uint8Array | undefined;
   #share: KeyShare | undefined;
   #certificateAsked = false;
-  #master: Uint8Array | undefined;
+  #schedule: TlsKeySchedule | undefined;
   #seal: DtlsRecordSeal | undefined;
 
   constructor(options: HandshakeOptions) {
@@ -135,7 +119,8 @@ export class DtlsClientHandshake implements DtlsHandshake {
     this.#certificate = options.certificate;
     this.#profiles = options.profiles;
     this.#recordCipherFactory = options.recordCipherFactory;
-    this.#timer = new FlightTimer(options.platform.timers);
+    this.#crypto = options.crypto;
+    this.#flight = new HandshakeFlight(options.owner, options.platform.timers);
     this.#random = options.platform.random.bytes(RANDOM_BYTES);
   }
 
@@ -200,17 +185,16 @@ export class DtlsClientHandshake implements DtlsHandshake {
     if (!this.begun) return undefined;
     const body = Uint8Array.of(ALERT_LEVEL.fatal, description);
     return this.#seal?.seal(CONTENT_TYPE.alert, body) ??
-      writeRecord(CONTENT_TYPE.alert, 0, this.#plainSequence++, body);
+      this.#flight.plain(CONTENT_TYPE.alert, body);
   }
 
   exportKeyingMaterial(label: string, length: number): Uint8Array {
-    return exportKeys(this.#master!, this.#randoms!, label, length);
+    return this.#schedule!.exportKeys(label, length);
   }
 
   end(): void {
     this.#phase = "ended";
-    this.#timer.stop();
-    this.#flight = [];
+    this.#flight.end();
     this.#transcript = [];
     this.#seal?.close();
   }
@@ -238,7 +222,8 @@ export class DtlsClientHandshake implements DtlsHandshake {
   #sayHello(): void {
     const body = writeClientHello(this.#random, this.#cookie, this.#profiles);
     this.#transcript = [];
-    this.#sendFlight([this.#say(HANDSHAKE_TYPE.clientHello, body)], HELLO_RETRANSMIT_MS);
+    const hello = this.#say(HANDSHAKE_TYPE.clientHello, body);
+    this.#flight.start([hello], undefined, HELLO_RETRANSMIT_MS);
   }
 
   #onServerMessage(message: HandshakeMessage): void {
@@ -269,7 +254,7 @@ export class DtlsClientHandshake implements DtlsHandshake {
   #takeHello(body: Uint8Array): string | undefined {
     const hello = readServerHello(body);
     if (hello === undefined) return "bad ServerHello";
-    if (hello.version !== DTLS_1_2) return "no common version";
+    if (hello.version !== VERSION_1_2) return "no common version";
     if (!CIPHER_SUITES.includes(hello.cipherSuite) || hello.compression !== 0) {
       return "no common parameters";
     }
@@ -295,12 +280,20 @@ export class DtlsClientHandshake implements DtlsHandshake {
     if (exchange === undefined) return "bad ServerKeyExchange";
     const { curve, publicKey, parameters, scheme, signature } = exchange;
     const { client, server } = this.#randoms!;
-    const signed = Buffer.concat([client, server, parameters]);
-    if (!isSignedBy(this.#remoteCertificate!, scheme, signed, signature)) {
+    const signed = joinBytes([client, server, parameters]);
+    if (!isSignedBy(this.#remoteCertificate!, scheme, signed, signature, this.#crypto)) {
       return "ServerKeyExchange does not verify";
     }
-    this.#share = agreeOnKey(curve, publicKey);
+    this.#share = this.#agree(curve, publicKey);
     return this.#share === undefined ? "bad key share" : undefined;
+  }
+
+  /** A fresh key of ours, and the secret; `undefined` for another curve or a bad point. */
+  #agree(curve: number, theirs: Uint8Array): KeyShare | undefined {
+    if (curve !== CURVE.x25519 && curve !== CURVE.secp256r1) return undefined;
+    const { privateKey, publicKey } = this.#crypto.newKey(curve);
+    const secret = this.#crypto.sharedSecret(curve, privateKey, theirs);
+    return secret === undefined ? undefined : { publicKey, secret };
   }
 
   #takeCertificateRequest(body: Uint8Array): string | undefined {
@@ -315,75 +308,50 @@ export class DtlsClientHandshake implements DtlsHandshake {
 
   /** Flight 5: the proof of our certificate's key, and the keys. */
   #answer(): void {
-    const flight: Sent[] = [];
+    const flight: FlightMessage[] = [];
     const say = (type: number, body: Uint8Array) => flight.push(this.#say(type, body));
     if (this.#certificateAsked) {
-      say(HANDSHAKE_TYPE.certificate, writeCertificate(pemToDer(this.#certificate.certPem)));
+      say(HANDSHAKE_TYPE.certificate, writeCertificate(this.#certificate.certDer));
     }
     const { publicKey, secret } = this.#share!;
-    say(HANDSHAKE_TYPE.clientKeyExchange, writeClientKeyExchange(publicKey));
-    const randoms = this.#randoms!;
-    const master = this.#isExtended
-      ? extendedMasterSecret(secret, transcriptHash(this.#transcript))
-      : masterSecret(secret, randoms);
     this.#share = undefined;
+    say(HANDSHAKE_TYPE.clientKeyExchange, writeClientKeyExchange(publicKey));
+    const hash = this.#isExtended ? this.#transcriptHash() : undefined;
+    const schedule = new TlsKeySchedule(this.#crypto, secret, this.#randoms!, hash);
     if (this.#certificateAsked) {
-      const signature = signWith(this.#certificate, Buffer.concat(this.#transcript));
+      const said = joinBytes(this.#transcript);
+      const signature = signWith(this.#certificate, said, this.#crypto);
       const verify = writeCertificateVerify(SIGNATURE_SCHEME.ecdsaSha256, signature);
       say(HANDSHAKE_TYPE.certificateVerify, verify);
     }
-    say(
-      HANDSHAKE_TYPE.finished,
-      verifyData(master, "client", transcriptHash(this.#transcript)),
-    );
-    const keys = recordKeys(master, randoms);
-    this.#master = master;
+    say(HANDSHAKE_TYPE.finished, schedule.verifyData("client", this.#transcriptHash()));
+    const keys = schedule.recordKeys();
+    this.#schedule = schedule;
     this.#seal = new DtlsRecordSeal(keys.client, keys.server, this.#recordCipherFactory);
     this.#phase = "finished";
     // What was kept for the next place came in the clear, so it is no Finished.
     this.#order.forget(this.#order.next);
-    this.#sendFlight(flight);
+    this.#flight.start(flight, this.#seal);
   }
 
   /** Whether both sides saw the same handshake (RFC 5246 §7.4.9). */
   #onFinished(body: Uint8Array): void {
-    const expected = verifyData(this.#master!, "server", transcriptHash(this.#transcript));
+    const expected = this.#schedule!.verifyData("server", this.#transcriptHash());
     if (!isSameSecret(body, expected)) return this.#owner.failed("Finished does not verify");
     this.#phase = "done";
-    this.#timer.stop();
-    this.#flight = [];
+    this.#flight.end();
     this.#transcript = [];
     this.#owner.proven();
   }
 
   /** A message under the next number, entered into the transcript. */
-  #say(type: number, body: Uint8Array): Sent {
+  #say(type: number, body: Uint8Array): FlightMessage {
     const bytes = writeHandshake(type, this.#messageSeq++, body);
     this.#transcript.push(bytes);
     return { type, bytes };
   }
 
-  #sendFlight(flight: readonly Sent[], firstRetransmitMs?: number): void {
-    this.#flight = flight;
-    this.#transmit();
-    this.#timer.start(() => this.#owner.guarded(() => this.#transmit()), firstRetransmitMs);
-  }
-
-  /** The flight in new records: repeated ones would be lost on a peer's replay window. */
-  #transmit(): void {
-    const records: Uint8Array[] = [];
-    for (const { type, bytes } of this.#flight) {
-      if (type !== HANDSHAKE_TYPE.finished) {
-        records.push(this.#plain(CONTENT_TYPE.handshake, bytes));
-        continue;
-      }
-      records.push(this.#plain(CONTENT_TYPE.changeCipherSpec, Uint8Array.of(1)));
-      records.push(this.#seal!.seal(CONTENT_TYPE.handshake, bytes)!);
-    }
-    for (const datagram of packDatagrams(records)) this.#owner.send(datagram);
-  }
-
-  #plain(type: number, body: Uint8Array): Uint8Array {
-    return writeRecord(type, 0, this.#plainSequence++, body);
+  #transcriptHash(): Uint8Array {
+    return this.#crypto.sha256(joinBytes(this.#transcript));
   }
 }

@@ -10,8 +10,9 @@
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
+import type { HandshakeCrypto } from "../crypto/handshake_crypto.ts";
 import type { RecordCipherFactory } from "../crypto/record_cipher.ts";
-import type { Cancel, Random, Timers } from "../../base/platform.ts";
+import type { Random, Timers } from "../../base/platform.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { DtlsCertificate } from "./dtls_certificate.ts";
 import type { DtlsRecordSeal } from "./dtls_record_seal.ts";
@@ -26,7 +27,7 @@ export interface HandshakeOwner {
   proven(): void;
   /** It cannot succeed any more; `detail` names the step. */
   failed(detail: string): void;
-  /** Runs a step that comes from a timer or promise; a throw ends this session and nothing else. */
+  /** Runs a step that comes from a timer; a throw ends this session and nothing else. */
   guarded(step: () => void): void;
 }
 
@@ -36,6 +37,7 @@ export interface HandshakeOptions {
   /** In order of our preference. */
   readonly profiles: readonly SrtpProfile[];
   readonly recordCipherFactory: RecordCipherFactory;
+  readonly crypto: HandshakeCrypto;
   readonly platform: { readonly timers: Timers; readonly random: Random };
   readonly drops: DropSink<TransportDrop>;
   readonly owner: HandshakeOwner;
@@ -72,37 +74,4 @@ export interface DtlsHandshake {
   exportKeyingMaterial(label: string, length: number): Uint8Array;
   /** Lets go of timers, keys and what was kept. Idempotent. */
   end(): void;
-}
-
-/** First wait before a flight is sent again; doubles up to the second number. */
-const RETRANSMIT_MS = 200;
-const MAX_RETRANSMIT_MS = 2000;
-
-/** Sends a flight again and again, until told to stop (RFC 6347 §4.2.4). */
-export class FlightTimer {
-  #cancel: Cancel | undefined;
-
-  constructor(readonly timers: Timers) {}
-
-  /**
-   * Calls `send` after a while, then after longer and longer; replaces what ran before.
-   *
-   * @param firstMs The first wait.
-   */
-  start(send: () => void, firstMs = RETRANSMIT_MS): void {
-    this.#after(firstMs, send);
-  }
-
-  stop(): void {
-    this.#cancel?.();
-    this.#cancel = undefined;
-  }
-
-  #after(delayMs: number, send: () => void): void {
-    this.stop();
-    this.#cancel = this.timers.after(delayMs, () => {
-      this.#after(Math.min(delayMs * 2, MAX_RETRANSMIT_MS), send);
-      send();
-    });
-  }
 }

@@ -61,14 +61,30 @@ const MAX_FLIGHT_DATAGRAM_BYTES = 1200;
 
 /** Joins whole records into as few datagrams of at most 1,200 bytes as fit. */
 export function packDatagrams(records: readonly Uint8Array[]): Uint8Array[] {
-  const datagrams: number[][] = [];
+  const datagrams: Uint8Array[][] = [];
+  let length = Infinity;
   for (const record of records) {
-    const last = datagrams.at(-1);
-    if (last !== undefined && last.length + record.length <= MAX_FLIGHT_DATAGRAM_BYTES) {
-      last.push(...record);
-    } else datagrams.push([...record]);
+    length += record.length;
+    if (length <= MAX_FLIGHT_DATAGRAM_BYTES) datagrams.at(-1)!.push(record);
+    else {
+      datagrams.push([record]);
+      length = record.length;
+    }
   }
-  return datagrams.map((bytes) => Uint8Array.from(bytes));
+  return datagrams.map(joinBytes);
+}
+
+/** All parts in one. */
+export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const joined = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
 }
 
 /**
@@ -163,24 +179,6 @@ export function writeHandshake(type: number, messageSeq: number, body: Uint8Arra
   view.setUint32(8, body.length);
   message.set(body, HANDSHAKE_HEADER_BYTES);
   return message;
-}
-
-/** The cookie of a ClientHello, and the same hello without it (RFC 6347 §4.2.1). */
-export function readClientHello(
-  body: Uint8Array,
-): { cookie: Uint8Array; withoutCookie: Uint8Array } | undefined {
-  // client_version (2) and random (32) come before the session id.
-  const sessionIdLength = body[34];
-  if (sessionIdLength === undefined || sessionIdLength > 32) return undefined;
-  const cookieAt = 35 + sessionIdLength;
-  const cookieLength = body[cookieAt];
-  if (cookieLength === undefined) return undefined;
-  const end = cookieAt + 1 + cookieLength;
-  if (end > body.length) return undefined;
-  const withoutCookie = new Uint8Array(body.length - cookieLength);
-  withoutCookie.set(body.subarray(0, cookieAt));
-  withoutCookie.set(body.subarray(end), cookieAt + 1);
-  return { cookie: body.subarray(cookieAt + 1, end), withoutCookie };
 }
 
 /**

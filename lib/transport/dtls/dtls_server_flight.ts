@@ -6,22 +6,8 @@
  *
  * @module
  */
+import { readExtensions, VectorReader } from "./tls_vectors.ts";
 
-/**
- * Extensions that a client of ours names (RFC 5764 §4.1, RFC 7627 §5.1, RFC 5746 §3.2, RFC 8422
- * §5.1).
- */
-export const EXTENSION = {
-  supportedGroups: 10,
-  pointFormats: 11,
-  signatureAlgorithms: 13,
-  useSrtp: 14,
-  extendedMasterSecret: 23,
-  renegotiationInfo: 0xff01,
-} as const;
-
-/** Extensions of one ServerHello; it may only answer ours, which are six. */
-const MAX_EXTENSIONS = 16;
 /** RFC 8422 §5.4: the curve is named. */
 const NAMED_CURVE = 3;
 const RANDOM_BYTES = 32;
@@ -54,7 +40,7 @@ export interface CertificateRequest {
 
 /** The cookie of a HelloVerifyRequest (RFC 6347 §4.2.1). */
 export function readHelloVerifyRequest(body: Uint8Array): Uint8Array | undefined {
-  const reader = new Reader(body);
+  const reader = new VectorReader(body);
   reader.take(2); // any version: it is not what will be spoken
   const cookie = reader.vector(1);
   return reader.isDone ? cookie : undefined;
@@ -62,30 +48,21 @@ export function readHelloVerifyRequest(body: Uint8Array): Uint8Array | undefined
 
 /** A ServerHello; one that names an extension twice is none. */
 export function readServerHello(body: Uint8Array): ServerHello | undefined {
-  const reader = new Reader(body);
+  const reader = new VectorReader(body);
   const version = reader.number(2);
   const random = reader.take(RANDOM_BYTES);
   reader.vector(1); // a session that could be resumed, which we never do
   const cipherSuite = reader.number(2);
   const compression = reader.number(1);
-  const extensions = new Map<number, Uint8Array>();
-  if (!reader.isFailed && !reader.isAtEnd) {
-    const list = new Reader(reader.vector(2));
-    while (!list.isFailed && !list.isAtEnd) {
-      const type = list.number(2);
-      const value = list.vector(2);
-      if (extensions.has(type) || extensions.size === MAX_EXTENSIONS) return undefined;
-      extensions.set(type, value);
-    }
-    if (!list.isDone) return undefined;
-  }
-  return reader.isDone ? { version, random, cipherSuite, compression, extensions } : undefined;
+  const extensions = readExtensions(reader);
+  if (extensions === undefined || !reader.isDone) return undefined;
+  return { version, random, cipherSuite, compression, extensions };
 }
 
 /** The first certificate of the list, in DER; the others are nobody's business (RFC 8122 §6.2). */
 export function readCertificate(body: Uint8Array): Uint8Array | undefined {
-  const reader = new Reader(body);
-  const list = new Reader(reader.vector(3));
+  const reader = new VectorReader(body);
+  const list = new VectorReader(reader.vector(3));
   const first = list.vector(3);
   while (!list.isFailed && !list.isAtEnd) list.vector(3);
   return reader.isDone && list.isDone && first.length > 0 ? first : undefined;
@@ -93,7 +70,7 @@ export function readCertificate(body: Uint8Array): Uint8Array | undefined {
 
 /** A signed ECDHE share on a named curve (RFC 8422 §5.4). */
 export function readServerKeyExchange(body: Uint8Array): ServerKeyExchange | undefined {
-  const reader = new Reader(body);
+  const reader = new VectorReader(body);
   if (reader.number(1) !== NAMED_CURVE) return undefined;
   const curve = reader.number(2);
   const publicKey = reader.vector(1);
@@ -106,7 +83,7 @@ export function readServerKeyExchange(body: Uint8Array): ServerKeyExchange | und
 
 /** Which certificates and signatures the server takes (RFC 5246 §7.4.4). */
 export function readCertificateRequest(body: Uint8Array): CertificateRequest | undefined {
-  const reader = new Reader(body);
+  const reader = new VectorReader(body);
   const certificateTypes = [...reader.vector(1)];
   const list = reader.vector(2);
   reader.vector(2); // authorities: ours is nobody's
@@ -118,46 +95,9 @@ export function readCertificateRequest(body: Uint8Array): CertificateRequest | u
 
 /** The one profile a server chose, as a number (RFC 5764 §4.1.1); an MKI is not for us. */
 export function readChosenProfile(extension: Uint8Array): number | undefined {
-  const reader = new Reader(extension);
+  const reader = new VectorReader(extension);
   const list = reader.vector(2);
   const mki = reader.vector(1);
   if (!reader.isDone || list.length !== 2 || mki.length > 0) return undefined;
   return (list[0]! << 8) | list[1]!;
-}
-
-/** Takes numbers and vectors off the front; after the first that is not there, all are empty. */
-class Reader {
-  #at = 0;
-  #isFailed = false;
-
-  constructor(readonly bytes: Uint8Array) {}
-
-  get isFailed(): boolean {
-    return this.#isFailed;
-  }
-
-  get isAtEnd(): boolean {
-    return this.#at === this.bytes.length;
-  }
-
-  /** Everything was there, and nothing is left. */
-  get isDone(): boolean {
-    return !this.#isFailed && this.isAtEnd;
-  }
-
-  take(length: number): Uint8Array {
-    if (this.#at + length > this.bytes.length) this.#isFailed = true;
-    if (this.#isFailed) return this.bytes.subarray(0, 0);
-    this.#at += length;
-    return this.bytes.subarray(this.#at - length, this.#at);
-  }
-
-  number(bytes: number): number {
-    return this.take(bytes).reduce((value, byte) => value * 256 + byte, 0);
-  }
-
-  /** A vector whose length stands before it in `lengthBytes` bytes. */
-  vector(lengthBytes: number): Uint8Array {
-    return this.take(this.number(lengthBytes));
-  }
 }

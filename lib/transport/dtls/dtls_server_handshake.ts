@@ -1,33 +1,43 @@
 /**
- * The server's half of a DTLS 1.2 handshake (RFC 6347 §4.2), hardened around werift's.
+ * The server's half of a DTLS 1.2 handshake (RFC 6347 §4.2): ECDHE with AES-128-GCM, both sides
+ * with a certificate.
  *
- * Contract: that of `dtls_handshake.ts`. No key work is done before the client returned the cookie.
+ * Contract: that of `dtls_handshake.ts`. No key work is done before the client returned the cookie;
+ * everything else is done in the call that brings it. What is not the client's next message is
+ * counted and has no effect; a message that is, and is wrong, ends it.
  *
  * @module
  */
-import type { TransportDrop } from "../drop_reasons.ts";
-import type { DtlsHandshake, HandshakeOptions, HandshakeOwner } from "./dtls_handshake.ts";
-import { FlightTimer } from "./dtls_handshake.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
+import type { Random } from "../../base/platform.ts";
+import type { CurveKey, HandshakeCrypto } from "../crypto/handshake_crypto.ts";
+import type { TransportDrop } from "../drop_reasons.ts";
+import {
+  readCertificateVerify,
+  readClientHello,
+  readClientKeyExchange,
+} from "./dtls_client_hello.ts";
+import { writeCertificate } from "./dtls_client_flight.ts";
+import type { DtlsHandshake, HandshakeOptions, HandshakeOwner } from "./dtls_handshake.ts";
+import { DtlsRecordSeal } from "./dtls_record_seal.ts";
 import {
   ALERT_LEVEL,
   CONTENT_TYPE,
   HANDSHAKE_TYPE,
   type HandshakeFragment,
-  packDatagrams,
-  readClientHello,
+  joinBytes,
   writeHandshake,
-  writeRecord,
 } from "./dtls_records.ts";
-import type { DtlsRecordSeal } from "./dtls_record_seal.ts";
-import { isSameSecret } from "./dtls_signatures.ts";
+import * as answer from "./dtls_server_answer.ts";
+import { readCertificate } from "./dtls_server_flight.ts";
+import { isSameSecret, isSignedBy, signWith } from "./dtls_signatures.ts";
+import { type FlightMessage, HandshakeFlight } from "./handshake_flight.ts";
 import { type HandshakeMessage, HandshakeOrder } from "./handshake_order.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
-import { WeriftDtlsServer } from "./werift_dtls_server.ts";
+import { type HandshakeRandoms, TlsKeySchedule } from "./tls_key_schedule.ts";
 
 const COOKIE_BYTES = 20;
-/** Far above the numbers of flight 4, so that no window takes an alert for a repetition. */
-const ALERT_SEQUENCE = 64;
+const RANDOM_BYTES = 32;
 /** A client's flight 5, in order of `message_seq` after its second hello. */
 const CLIENT_FLIGHT: readonly number[] = [
   HANDSHAKE_TYPE.certificate,
@@ -36,34 +46,44 @@ const CLIENT_FLIGHT: readonly number[] = [
   HANDSHAKE_TYPE.finished,
 ];
 
-/**
- * `hello`: no valid cookie yet. `keys`: flight 4 is out. `finishing`: Finished was verified.
- * `done`: flight 6 is out.
- */
-type Phase = "hello" | "keys" | "finishing" | "done" | "ended";
+/** `hello`: no valid cookie yet. `keys`: flight 4 is out. `done`: flight 6 is out. */
+type Phase = "hello" | "keys" | "done" | "ended";
 
 /**
  * The server's twin of {@linkcode DtlsHandshake}: no key work before the client returned the
  * cookie.
  */
 export class DtlsServerHandshake implements DtlsHandshake {
+  readonly #options: HandshakeOptions;
   readonly #owner: HandshakeOwner;
   readonly #drops: DropSink<TransportDrop>;
-  readonly #server: WeriftDtlsServer;
+  readonly #crypto: HandshakeCrypto;
+  readonly #random: Random;
   readonly #order = new HandshakeOrder();
+  readonly #flight: HandshakeFlight;
   readonly #cookie: Uint8Array;
-  readonly #timer: FlightTimer;
   #phase: Phase = "hello";
   /** First `message_seq` of flight 5. */
   #clientFlightSeq = 0;
-  #lastFlight: readonly Uint8Array[] = [];
+  /** Next `message_seq` of ours; the question for the cookie has number 0. */
+  #messageSeq = 1;
+  /** All messages that count for Finished, in order (RFC 6347 §4.2.6). */
+  #transcript: Uint8Array[] = [];
+  #parameters: answer.CommonParameters | undefined;
+  #randoms: HandshakeRandoms | undefined;
+  #ownKey: CurveKey | undefined;
+  #remoteCertificate: Uint8Array | undefined;
+  #schedule: TlsKeySchedule | undefined;
+  #records: DtlsRecordSeal | undefined;
 
   constructor(options: HandshakeOptions) {
+    this.#options = options;
     this.#owner = options.owner;
     this.#drops = options.drops;
-    this.#cookie = options.platform.random.bytes(COOKIE_BYTES);
-    this.#timer = new FlightTimer(options.platform.timers);
-    this.#server = new WeriftDtlsServer(options);
+    this.#crypto = options.crypto;
+    this.#random = options.platform.random;
+    this.#cookie = this.#random.bytes(COOKIE_BYTES);
+    this.#flight = new HandshakeFlight(options.owner, options.platform.timers);
   }
 
   get phase(): string {
@@ -79,15 +99,15 @@ export class DtlsServerHandshake implements DtlsHandshake {
   }
 
   get records(): DtlsRecordSeal | undefined {
-    return this.#server.records;
+    return this.#records;
   }
 
   get remoteCertificate(): Uint8Array | undefined {
-    return this.#server.remoteCertificate;
+    return this.#remoteCertificate;
   }
 
   get srtpProfile(): SrtpProfile | undefined {
-    return this.#server.srtpProfile;
+    return this.#parameters?.profile;
   }
 
   /** The client speaks first. */
@@ -100,25 +120,24 @@ export class DtlsServerHandshake implements DtlsHandshake {
   }
 
   seal(type: number, body: Uint8Array): Uint8Array | undefined {
-    return this.#server.seal(type, body);
+    return this.#phase === "done" ? this.#records?.seal(type, body) : undefined;
   }
 
   fatalAlert(description: number): Uint8Array | undefined {
+    if (!this.begun) return undefined;
     const body = Uint8Array.of(ALERT_LEVEL.fatal, description);
-    const sealed = this.#server.seal(CONTENT_TYPE.alert, body);
-    if (sealed !== undefined || !this.begun) return sealed;
-    return writeRecord(CONTENT_TYPE.alert, 0, ALERT_SEQUENCE, body);
+    return this.seal(CONTENT_TYPE.alert, body) ?? this.#flight.plain(CONTENT_TYPE.alert, body);
   }
 
   exportKeyingMaterial(label: string, length: number): Uint8Array {
-    return this.#server.exportKeyingMaterial(label, length);
+    return this.#schedule!.exportKeys(label, length);
   }
 
   end(): void {
     this.#phase = "ended";
-    this.#timer.stop();
-    this.#lastFlight = [];
-    this.#server.close();
+    this.#flight.end();
+    this.#transcript = [];
+    this.#records?.close();
   }
 
   #onHelloFragment(fragment: HandshakeFragment, epoch: number): void {
@@ -128,32 +147,48 @@ export class DtlsServerHandshake implements DtlsHandshake {
     if (!this.#order.push(fragment)) return this.#drops.count("dtls_bad_fragment");
     const message = this.#order.peek(fragment.messageSeq);
     if (message === undefined) return;
-    const hello = readClientHello(message.body);
     this.#order.forget(message.messageSeq); // a repeated hello is answered again
+    const hello = readClientHello(message.body);
     if (hello === undefined) return this.#drops.count("dtls_malformed");
     if (!isSameSecret(hello.cookie, this.#cookie)) return this.#askForCookie();
-    this.#answerHello(message, hello.withoutCookie);
+    const parameters = answer.commonParameters(hello, this.#options.profiles);
+    if (parameters === undefined) return this.#owner.failed("no common parameters");
+    this.#parameters = parameters;
+    this.#randoms = { client: hello.random, server: this.#random.bytes(RANDOM_BYTES) };
+    this.#answerHello(message, parameters, this.#randoms);
   }
 
   /** HelloVerifyRequest (RFC 6347 §4.2.1): smaller than the hello, and no key work before it. */
   #askForCookie(): void {
-    const body = new Uint8Array(3 + COOKIE_BYTES);
-    body.set([254, 253, COOKIE_BYTES]);
-    body.set(this.#cookie, 3);
-    const message = writeHandshake(HANDSHAKE_TYPE.helloVerifyRequest, 0, body);
-    this.#owner.send(writeRecord(CONTENT_TYPE.handshake, 0, 0, message));
+    const type = HANDSHAKE_TYPE.helloVerifyRequest;
+    const message = writeHandshake(type, 0, answer.writeHelloVerifyRequest(this.#cookie));
+    this.#owner.send(this.#flight.plain(CONTENT_TYPE.handshake, message));
   }
 
-  #answerHello(hello: HandshakeMessage, withoutCookie: Uint8Array): void {
-    const flight = this.#server.answerHello(hello, withoutCookie, this.#cookie);
-    if (flight === undefined) return this.#owner.failed("no common parameters");
+  /** Flight 4: our certificate, and our share, which its key signs. */
+  #answerHello(
+    hello: HandshakeMessage,
+    parameters: answer.CommonParameters,
+    randoms: HandshakeRandoms,
+  ): void {
+    const { certificate } = this.#options;
+    const ownKey = this.#ownKey = this.#crypto.newKey(parameters.curve);
+    const share = answer.writeKeyParameters(parameters.curve, ownKey.publicKey);
+    const signed = joinBytes([randoms.client, randoms.server, share]);
+    const signature = signWith(certificate, signed, this.#crypto);
+    this.#hear(hello);
+    const flight = [
+      this.#say(HANDSHAKE_TYPE.serverHello, answer.writeServerHello(randoms.server, parameters)),
+      this.#say(HANDSHAKE_TYPE.certificate, writeCertificate(certificate.certDer)),
+      this.#say(HANDSHAKE_TYPE.serverKeyExchange, answer.writeServerKeyExchange(share, signature)),
+      this.#say(HANDSHAKE_TYPE.certificateRequest, answer.writeCertificateRequest()),
+      this.#say(HANDSHAKE_TYPE.serverHelloDone, new Uint8Array(0)),
+    ];
     this.#phase = "keys";
     this.#clientFlightSeq = hello.messageSeq + 1;
     this.#order.skipTo(this.#clientFlightSeq);
-    this.#lastFlight = packDatagrams(flight);
-    this.#sendFlight();
     // Until flight 5 is complete; the handshake timeout is the last word.
-    this.#timer.start(() => this.#owner.guarded(() => this.#sendFlight()));
+    this.#flight.start(flight);
   }
 
   #onKeysFragment(fragment: HandshakeFragment, epoch: number): void {
@@ -167,51 +202,90 @@ export class DtlsServerHandshake implements DtlsHandshake {
     for (;;) {
       const message = this.#phase === "keys" ? this.#order.take() : undefined;
       if (message === undefined) return;
-      this.#onClientMessage(message);
+      const fault = this.#take(message);
+      if (fault !== undefined) return this.#owner.failed(fault);
     }
   }
 
-  #onClientMessage(message: HandshakeMessage): void {
-    const server = this.#server;
+  /** What is wrong with a message of flight 5, in words. */
+  #take(message: HandshakeMessage): string | undefined {
     switch (message.type) {
       case HANDSHAKE_TYPE.certificate:
-        if (!server.takeCertificate(message)) this.#owner.failed("no client certificate");
-        return;
+        this.#remoteCertificate = readCertificate(message.body);
+        this.#hear(message);
+        return this.#remoteCertificate === undefined ? "no client certificate" : undefined;
       case HANDSHAKE_TYPE.clientKeyExchange:
-        if (!server.takeKeyExchange(message)) this.#owner.failed("bad key share");
-        return;
+        this.#hear(message);
+        return this.#takeKeyExchange(message.body) ? undefined : "bad key share";
       case HANDSHAKE_TYPE.certificateVerify:
-        if (!server.takeCertificateVerify(message)) {
-          this.#owner.failed("CertificateVerify does not verify");
-        }
-        return;
+        if (!this.#verifies(message.body)) return "CertificateVerify does not verify";
+        this.#hear(message);
+        return undefined;
       default:
-        if (!server.verifyFinished(message)) {
-          return this.#owner.failed("Finished does not verify");
-        }
-        this.#phase = "finishing";
-        server.takeFinished(message, (flight) => this.#owner.guarded(() => this.#finish(flight)));
+        return this.#takeFinished(message) ? undefined : "Finished does not verify";
     }
   }
 
-  /** @param flight Records of flight 6. */
-  #finish(flight: Uint8Array[] | undefined): void {
-    if (this.#phase !== "finishing") return;
-    if (flight === undefined) return this.#owner.failed("no Finished of our own");
-    this.#timer.stop();
-    this.#lastFlight = packDatagrams(flight);
-    this.#sendFlight();
+  /** Computes the master secret and the record keys. */
+  #takeKeyExchange(body: Uint8Array): boolean {
+    const theirs = readClientKeyExchange(body);
+    const { curve, isExtended } = this.#parameters!;
+    const { privateKey } = this.#ownKey!;
+    this.#ownKey = undefined;
+    if (theirs === undefined) return false;
+    const secret = this.#crypto.sharedSecret(curve, privateKey, theirs);
+    if (secret === undefined) return false;
+    const hash = isExtended ? this.#transcriptHash() : undefined;
+    const schedule = new TlsKeySchedule(this.#crypto, secret, this.#randoms!, hash);
+    const { server, client } = schedule.recordKeys();
+    this.#schedule = schedule;
+    this.#records = new DtlsRecordSeal(server, client, this.#options.recordCipherFactory);
+    return true;
+  }
+
+  /** Whether the client holds its certificate's private key (RFC 5246 §7.4.8). */
+  #verifies(body: Uint8Array): boolean {
+    const verify = readCertificateVerify(body);
+    if (verify === undefined) return false;
+    const { scheme, signature } = verify;
+    const said = joinBytes(this.#transcript);
+    return isSignedBy(this.#remoteCertificate!, scheme, said, signature, this.#crypto);
+  }
+
+  /** Whether both sides saw the same handshake (RFC 5246 §7.4.9); then flight 6 says it, too. */
+  #takeFinished(message: HandshakeMessage): boolean {
+    const schedule = this.#schedule!;
+    const expected = schedule.verifyData("client", this.#transcriptHash());
+    if (!isSameSecret(message.body, expected)) return false;
+    this.#hear(message);
+    const verify = schedule.verifyData("server", this.#transcriptHash());
+    const finished = this.#say(HANDSHAKE_TYPE.finished, verify);
+    this.#transcript = [];
+    this.#flight.once([finished], this.#records);
     this.#phase = "done";
     this.#owner.proven();
+    return true;
   }
 
   /** A Finished that comes again means ours was lost (RFC 6347 §4.2.4); anything else is old. */
   #onLateFragment(fragment: HandshakeFragment): void {
-    if (fragment.type === HANDSHAKE_TYPE.finished && this.#phase === "done") this.#sendFlight();
+    if (fragment.type === HANDSHAKE_TYPE.finished && this.#phase === "done") this.#flight.repeat();
     else this.#drops.count("dtls_unexpected_handshake");
   }
 
-  #sendFlight(): void {
-    for (const datagram of this.#lastFlight) this.#owner.send(datagram);
+  #transcriptHash(): Uint8Array {
+    return this.#crypto.sha256(joinBytes(this.#transcript));
+  }
+
+  /** Enters a message of the client's into the transcript. */
+  #hear({ type, messageSeq, body }: HandshakeMessage): void {
+    this.#transcript.push(writeHandshake(type, messageSeq, body));
+  }
+
+  /** A message under the next number, entered into the transcript. */
+  #say(type: number, body: Uint8Array): FlightMessage {
+    const bytes = writeHandshake(type, this.#messageSeq++, body);
+    this.#transcript.push(bytes);
+    return { type, bytes };
   }
 }

@@ -18,6 +18,8 @@
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { DtlsFingerprint, DtlsRole } from "../../base/media_vocabulary.ts";
 import type { Cancel, Random, Timers } from "../../base/platform.ts";
+import type { HandshakeCrypto } from "../crypto/handshake_crypto.ts";
+import { PORTABLE_HANDSHAKE_CRYPTO } from "../crypto/portable_handshake_crypto.ts";
 import { portableRecordCipher } from "../crypto/portable_record_cipher.ts";
 import { RECORD_CONTENT_AT, type RecordCipherFactory } from "../crypto/record_cipher.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
@@ -54,6 +56,8 @@ export interface DtlsSessionOptions {
   readonly srtpProfiles?: readonly SrtpProfile[];
   /** What seals records. The default is portable. */
   readonly recordCipherFactory?: RecordCipherFactory;
+  /** What computes the handshake. The default is portable. */
+  readonly crypto?: HandshakeCrypto;
 }
 
 /** From the first datagram (or `pathReady`) to the verified Finished. */
@@ -197,13 +201,15 @@ export class DtlsSession {
 
   #begin(role: DtlsRole): DtlsHandshake {
     const { certificate, platform, send, srtpProfiles } = this.#options;
-    const { recordCipherFactory = portableRecordCipher } = this.#options;
+    const { recordCipherFactory = portableRecordCipher, crypto = PORTABLE_HANDSHAKE_CRYPTO } =
+      this.#options;
     const options: HandshakeOptions = {
       certificate,
       platform,
       drops: this.#drops,
       profiles: srtpProfiles ?? PORTABLE_SRTP.profiles,
       recordCipherFactory,
+      crypto,
       owner: {
         send,
         proven: () => this.#proven(),

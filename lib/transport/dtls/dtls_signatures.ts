@@ -5,14 +5,9 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import {
-  createPrivateKey,
-  type KeyObject,
-  sign,
-  timingSafeEqual,
-  verify,
-  X509Certificate,
-} from "node:crypto";
+import { createPrivateKey, timingSafeEqual, verify, X509Certificate } from "node:crypto";
+import type { HandshakeCrypto } from "../crypto/handshake_crypto.ts";
+import { p256PointOf } from "./certificate_key.ts";
 import type { DtlsCertificate } from "./dtls_certificate.ts";
 
 /** Signature schemes we ask for and check, by their numbers in TLS 1.2. */
@@ -29,22 +24,26 @@ const KEY_TYPES: ReadonlyMap<number, string> = new Map([
 const MAX_RSA_BITS = 4096;
 const MAX_RSA_EXPONENT = 0x1_0000_0001n;
 
-/** Parsed once per certificate: parsing takes as long as signing. */
-const privateKeys = new WeakMap<DtlsCertificate, KeyObject>();
+/** Private scalars of P-256, read once per certificate: reading takes as long as signing. */
+const scalars = new WeakMap<DtlsCertificate, Uint8Array>();
 
-/** The private key of a certificate of ours. */
-export function privateKeyOf(certificate: DtlsCertificate): KeyObject {
-  let key = privateKeys.get(certificate);
-  if (key === undefined) {
-    key = createPrivateKey(certificate.keyPem);
-    privateKeys.set(certificate, key);
+function scalarOf(certificate: DtlsCertificate): Uint8Array {
+  let scalar = scalars.get(certificate);
+  if (scalar === undefined) {
+    const { d } = createPrivateKey(certificate.keyPem).export({ format: "jwk" });
+    scalar = new Uint8Array(Buffer.from(d!, "base64url"));
+    scalars.set(certificate, scalar);
   }
-  return key;
+  return scalar;
 }
 
 /** ECDSA with SHA-256, as `ecdsaSha256` wants it. */
-export function signWith(certificate: DtlsCertificate, data: Uint8Array): Uint8Array {
-  return new Uint8Array(sign("sha256", Buffer.from(data), privateKeyOf(certificate)));
+export function signWith(
+  certificate: DtlsCertificate,
+  data: Uint8Array,
+  crypto: HandshakeCrypto,
+): Uint8Array {
+  return crypto.sign(scalarOf(certificate), data);
 }
 
 /**
@@ -55,7 +54,10 @@ export function isSignedBy(
   scheme: number,
   data: Uint8Array,
   signature: Uint8Array,
+  crypto: HandshakeCrypto,
 ): boolean {
+  const point = scheme === SIGNATURE_SCHEME.ecdsaSha256 ? p256PointOf(der) : undefined;
+  if (point !== undefined) return crypto.isSigned(point, data, signature);
   try {
     const key = new X509Certificate(der).publicKey;
     if (key.asymmetricKeyType !== KEY_TYPES.get(scheme)) return false;

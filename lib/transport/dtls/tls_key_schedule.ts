@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
-import { createHash, createHmac } from "node:crypto";
+import type { HandshakeCrypto } from "../crypto/handshake_crypto.ts";
 import { RECORD_KEY_BYTES, RECORD_SALT_BYTES, type RecordKey } from "../crypto/record_cipher.ts";
+import { joinBytes } from "./dtls_records.ts";
 
 const MASTER_SECRET_BYTES = 48;
 const VERIFY_DATA_BYTES = 12;
@@ -17,80 +17,83 @@ export interface HandshakeRandoms {
   readonly server: Uint8Array;
 }
 
-/** SHA-256 of all handshake messages so far. */
-export function transcriptHash(messages: readonly Uint8Array[]): Uint8Array {
-  const hash = createHash("sha256");
-  for (const message of messages) hash.update(message);
-  return hash.digest();
-}
+/** The keys of one handshake. */
+export class TlsKeySchedule {
+  readonly #crypto: HandshakeCrypto;
+  readonly #randoms: HandshakeRandoms;
+  readonly #master: Uint8Array;
 
-/** The master secret without the extension for a safer one (RFC 5246 §8.1). */
-export function masterSecret(preMaster: Uint8Array, randoms: HandshakeRandoms): Uint8Array {
-  return prf(preMaster, "master secret", join(randoms.client, randoms.server), MASTER_SECRET_BYTES);
-}
+  /**
+   * @param preMaster The shared secret.
+   * @param hash Of the messages up to ClientKeyExchange, where both sides extend the master secret
+   *   by it (RFC 7627 §4); else the random values stand for them (RFC 5246 §8.1).
+   */
+  constructor(
+    crypto: HandshakeCrypto,
+    preMaster: Uint8Array,
+    randoms: HandshakeRandoms,
+    hash: Uint8Array | undefined,
+  ) {
+    this.#crypto = crypto;
+    this.#randoms = randoms;
+    this.#master = hash === undefined
+      ? this.#prf(preMaster, "master secret", bothRandoms(randoms), MASTER_SECRET_BYTES)
+      : this.#prf(preMaster, "extended master secret", hash, MASTER_SECRET_BYTES);
+  }
 
-/** The extended master secret (RFC 7627 §4); `hash` covers the messages up to ClientKeyExchange. */
-export function extendedMasterSecret(preMaster: Uint8Array, hash: Uint8Array): Uint8Array {
-  return prf(preMaster, "extended master secret", hash, MASTER_SECRET_BYTES);
-}
+  /** The record keys of both directions (RFC 5246 §6.3). */
+  recordKeys(): { readonly client: RecordKey; readonly server: RecordKey } {
+    const seed = joinBytes([this.#randoms.server, this.#randoms.client]);
+    const length = 2 * (RECORD_KEY_BYTES + RECORD_SALT_BYTES);
+    const block = this.#prf(this.#master, "key expansion", seed, length);
+    const salts = 2 * RECORD_KEY_BYTES;
+    return {
+      client: {
+        key: block.slice(0, RECORD_KEY_BYTES),
+        salt: block.slice(salts, salts + RECORD_SALT_BYTES),
+      },
+      server: {
+        key: block.slice(RECORD_KEY_BYTES, salts),
+        salt: block.slice(salts + RECORD_SALT_BYTES),
+      },
+    };
+  }
 
-/** The record keys of both directions (RFC 5246 §6.3). */
-export function recordKeys(
-  master: Uint8Array,
-  randoms: HandshakeRandoms,
-): { readonly client: RecordKey; readonly server: RecordKey } {
-  const seed = join(randoms.server, randoms.client);
-  const block = prf(master, "key expansion", seed, 2 * (RECORD_KEY_BYTES + RECORD_SALT_BYTES));
-  const salts = 2 * RECORD_KEY_BYTES;
-  return {
-    client: {
-      key: block.slice(0, RECORD_KEY_BYTES),
-      salt: block.slice(salts, salts + RECORD_SALT_BYTES),
-    },
-    server: {
-      key: block.slice(RECORD_KEY_BYTES, salts),
-      salt: block.slice(salts + RECORD_SALT_BYTES),
-    },
-  };
-}
+  /** What Finished of that side carries (RFC 5246 §7.4.9); `hash` covers what was said before. */
+  verifyData(side: "client" | "server", hash: Uint8Array): Uint8Array {
+    return this.#prf(this.#master, `${side} finished`, hash, VERIFY_DATA_BYTES);
+  }
 
-/** What Finished of that side carries (RFC 5246 §7.4.9). */
-export function verifyData(
-  master: Uint8Array,
-  side: "client" | "server",
-  hash: Uint8Array,
-): Uint8Array {
-  return prf(master, `${side} finished`, hash, VERIFY_DATA_BYTES);
-}
+  /** Exported keying material without a context (RFC 5705 §4). */
+  exportKeys(label: string, length: number): Uint8Array {
+    return this.#prf(this.#master, label, bothRandoms(this.#randoms), length);
+  }
 
-/** Exported keying material without a context (RFC 5705 §4). */
-export function exportKeys(
-  master: Uint8Array,
-  randoms: HandshakeRandoms,
-  label: string,
-  length: number,
-): Uint8Array {
-  return prf(master, label, join(randoms.client, randoms.server), length);
+  #prf(secret: Uint8Array, label: string, seed: Uint8Array, length: number): Uint8Array {
+    return prf(this.#crypto, secret, label, seed, length);
+  }
 }
 
 /** P_SHA256 over label and seed (RFC 5246 §5). */
-function prf(secret: Uint8Array, label: string, seed: Uint8Array, length: number): Uint8Array {
-  const labelled = join(new TextEncoder().encode(label), seed);
+export function prf(
+  crypto: HandshakeCrypto,
+  secret: Uint8Array,
+  label: string,
+  seed: Uint8Array,
+  length: number,
+): Uint8Array {
+  const labelled = joinBytes([new TextEncoder().encode(label), seed]);
   const out = new Uint8Array(length);
   let chained = labelled;
   for (let at = 0; at < length;) {
-    chained = hmac(secret, chained);
-    const bytes = hmac(secret, join(chained, labelled)).subarray(0, length - at);
+    chained = crypto.hmac(secret, chained);
+    const bytes = crypto.hmac(secret, joinBytes([chained, labelled])).subarray(0, length - at);
     out.set(bytes, at);
     at += bytes.length;
   }
   return out;
 }
 
-function hmac(secret: Uint8Array, data: Uint8Array): Uint8Array {
-  return new Uint8Array(createHmac("sha256", secret).update(data).digest());
-}
-
-function join(a: Uint8Array, b: Uint8Array): Uint8Array {
-  return new Uint8Array(Buffer.concat([a, b]));
+function bothRandoms({ client, server }: HandshakeRandoms): Uint8Array {
+  return joinBytes([client, server]);
 }

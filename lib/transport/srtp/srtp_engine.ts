@@ -5,8 +5,11 @@
  * @module
  */
 import { SfuError } from "../../base/errors.ts";
+import type { HandshakeCrypto } from "../crypto/handshake_crypto.ts";
 import { type LibcryptoResult, openLibcrypto } from "../crypto/libcrypto.ts";
+import { nativeHandshakeCrypto } from "../crypto/native_handshake_crypto.ts";
 import { nativeRecordCipherFactory } from "../crypto/native_record_cipher.ts";
+import { PORTABLE_HANDSHAKE_CRYPTO } from "../crypto/portable_handshake_crypto.ts";
 import { portableRecordCipher } from "../crypto/portable_record_cipher.ts";
 import type { RecordCipherFactory } from "../crypto/record_cipher.ts";
 import { nativeCipherFactory } from "./native_srtp.ts";
@@ -26,6 +29,7 @@ export interface SrtpEngine {
   readonly cipherFactory: SrtpCipherFactory;
   /** For what goes by DTLS once it is connected: data. */
   readonly recordCipherFactory: RecordCipherFactory;
+  readonly handshakeCrypto: HandshakeCrypto;
   /** In order of preference; a peer's order is of no account. */
   readonly profiles: readonly SrtpProfile[];
 }
@@ -51,6 +55,7 @@ function portable(detail: string): SrtpEngine {
     detail,
     cipherFactory: portableCipher,
     recordCipherFactory: portableRecordCipher,
+    handshakeCrypto: PORTABLE_HANDSHAKE_CRYPTO,
     profiles: PORTABLE_PROFILES,
   };
 }
@@ -96,6 +101,8 @@ export function nativeSrtp(libcrypto: LibcryptoResult): NativeResult {
       detail,
       cipherFactory,
       recordCipherFactory,
+      // A library without some of the calls still seals.
+      handshakeCrypto: nativeHandshakeCrypto(library) ?? PORTABLE_HANDSHAKE_CRYPTO,
       profiles: NATIVE_PROFILES,
     },
   };

@@ -21,6 +21,7 @@ import {
 } from "../../../lib/transport/srtp/srtp_keys.ts";
 import { answerTo, bindingRequest, isSuccessFor } from "./stun_requests.ts";
 import { WireDataChannels } from "./wire_data_channels.ts";
+import "./werift_x25519.ts";
 import { openWireSocket, type WireSocket } from "./wire_socket.ts";
 
 /** How often an unanswered check is repeated, ms. */

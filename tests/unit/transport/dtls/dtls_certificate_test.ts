@@ -5,16 +5,11 @@ import {
   createCertificate,
   matchesFingerprint,
 } from "../../../../lib/transport/dtls/dtls_certificate.ts";
-import {
-  useNativeKeyExchange,
-  x25519KeyPair,
-  x25519SharedSecret,
-} from "../../../../lib/transport/dtls/werift_key_exchange.ts";
-import nacl from "tweetnacl";
 
 Deno.test("createCertificate() gives a P-256 certificate and its fingerprint", async () => {
-  const { certPem, fingerprint } = await createCertificate();
+  const { certPem, certDer, fingerprint } = await createCertificate();
   const certificate = new X509Certificate(certPem);
+  assert.deepEqual(certDer, new Uint8Array(certificate.raw));
   assert.equal(certificate.publicKey.asymmetricKeyType, "ec");
   assert.deepEqual(fingerprint, { algorithm: "sha-256", value: certificate.fingerprint256 });
 });
@@ -39,22 +34,4 @@ Deno.test("matchesFingerprint() takes SHA-2 in either case and nothing else", ()
   assert.equal(matchesFingerprint(der, [{ algorithm: "sha-1", value: value("sha1") }]), false);
   assert.equal(matchesFingerprint(der, [{ algorithm: "toString", value: "" }]), false);
   assert.equal(matchesFingerprint(der, []), false);
-});
-
-Deno.test("x25519SharedSecret() refuses keys of the wrong length and of small order", () => {
-  const { secretKey, publicKey } = x25519KeyPair();
-  assert.throws(() => x25519SharedSecret(secretKey, publicKey.subarray(1)));
-  assert.throws(() => x25519SharedSecret(secretKey, new Uint8Array(32)));
-});
-
-Deno.test("useNativeKeyExchange() makes tweetnacl's functions the native ones, with one meaning", () => {
-  const before = nacl.scalarMult;
-  const [a, b] = [x25519KeyPair(), x25519KeyPair()];
-  const portable = before(a.secretKey, b.publicKey);
-  useNativeKeyExchange();
-  useNativeKeyExchange();
-  assert.notEqual(nacl.scalarMult, before);
-  assert.deepEqual(nacl.scalarMult(a.secretKey, b.publicKey), portable);
-  assert.deepEqual(nacl.scalarMult(b.secretKey, a.publicKey), portable);
-  assert.equal(nacl.box.keyPair().publicKey.length, 32);
 });

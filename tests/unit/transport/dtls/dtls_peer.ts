@@ -11,9 +11,13 @@ import { DtlsClient } from "werift";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { DtlsFingerprint } from "../../../../lib/base/media_vocabulary.ts";
 import type { Platform } from "../../../../lib/base/platform.ts";
+import type { HandshakeCrypto } from "../../../../lib/transport/crypto/handshake_crypto.ts";
+import type { RecordCipherFactory } from "../../../../lib/transport/crypto/record_cipher.ts";
 import type { DtlsCertificate } from "../../../../lib/transport/dtls/dtls_certificate.ts";
 import { DtlsSession } from "../../../../lib/transport/dtls/dtls_session.ts";
 import type { SrtpParameters, SrtpProfile } from "../../../../lib/transport/srtp/srtp_keys.ts";
+
+import "../../../support/wire/werift_x25519.ts";
 
 /** For tests with werift's client, whose timers cannot be stopped. */
 export const WITHOUT_SANITIZERS = { sanitizeOps: false, sanitizeResources: false } as const;
@@ -32,6 +36,11 @@ export interface PeerOptions {
   readonly serverProfiles?: readonly SrtpProfile[];
   /** What the client offers; default: 7 and 1. */
   readonly clientProfiles?: readonly SrtpProfile[];
+  /** What computes and seals on the server's side. */
+  readonly recordCipherFactory?: RecordCipherFactory;
+  readonly crypto?: HandshakeCrypto;
+  /** Whether the client extends the master secret (RFC 7627); it does by default. */
+  readonly extendedMasterSecret?: boolean;
   /** Decides what the server gets when the client sends a datagram; default: just it. */
   readonly toServer?: (datagram: Uint8Array, deliver: (datagram: Uint8Array) => void) => void;
   readonly toClient?: (datagram: Uint8Array, deliver: (datagram: Uint8Array) => void) => void;
@@ -64,6 +73,10 @@ export class DtlsPair {
       ...("fingerprints" in options
         ? options.fingerprints ? { fingerprints: options.fingerprints } : {}
         : { fingerprints: [options.clientCertificate.fingerprint] }),
+      ...(options.recordCipherFactory === undefined
+        ? {}
+        : { recordCipherFactory: options.recordCipherFactory }),
+      ...(options.crypto === undefined ? {} : { crypto: options.crypto }),
       ...(options.serverProfiles ? { srtpProfiles: options.serverProfiles } : {}),
       send: (datagram) => {
         this.fromServer.push(datagram.slice());
@@ -99,7 +112,7 @@ export class DtlsPair {
       key: options.clientKey ?? options.clientCertificate.keyPem,
       signatureHash: options.clientCertificate.signatureHash,
       srtpProfiles: [...options.clientProfiles ?? [7, 1]] as ClientProfiles,
-      extendedMasterSecret: true,
+      extendedMasterSecret: options.extendedMasterSecret ?? true,
     });
     this.transportOnData = (bytes) => transport.onData(Buffer.from(bytes));
     this.clientConnected = new Promise((done) => this.client.onConnect.subscribe(() => done()));

@@ -6,6 +6,8 @@ import { createCertificate } from "../../../../lib/transport/dtls/dtls_certifica
 import { CONTENT_TYPE, writeRecord } from "../../../../lib/transport/dtls/dtls_records.ts";
 import { DtlsSession, HANDSHAKE_TIMEOUT_MS } from "../../../../lib/transport/dtls/dtls_session.ts";
 import { keyingMaterialBytes } from "../../../../lib/transport/srtp/srtp_keys.ts";
+import { HANDSHAKE_TWINS } from "../../../support/media/handshake_twins.ts";
+import { RECORD_TWINS } from "../../../support/media/record_twins.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 import { readRecords } from "./sent_records.ts";
@@ -67,6 +69,31 @@ withClient(
     session.close();
   },
 );
+
+for (const { name, crypto } of HANDSHAKE_TWINS) {
+  const { factory: recordCipherFactory } = RECORD_TWINS.find((twin) => twin.name === name)!;
+  for (const extendedMasterSecret of [true, false]) {
+    const how = extendedMasterSecret ? "an extended" : "a plain";
+    withClient(`DtlsSession with ${name} crypto connects by ${how} master secret`, async () => {
+      const options = { crypto, recordCipherFactory, extendedMasterSecret };
+      const { session, client, received, receivedByClient } = await connected(options);
+      assert.equal(client.dtls.remoteExtendedMasterSecret, extendedMasterSecret);
+      await client.send(Buffer.from("up"));
+      session.sendData(new TextEncoder().encode("down"));
+      await settle();
+      assert.deepEqual([received, receivedByClient], [["up"], ["down"]]);
+      session.close();
+    });
+  }
+
+  withClient(`DtlsSession with ${name} crypto refuses who does not hold the key`, async () => {
+    const made = pair({ crypto, recordCipherFactory, clientKey: mallory.keyPem });
+    assert.equal(
+      await within("the refusal", made.connect()),
+      "dtls_failed: CertificateVerify does not verify",
+    );
+  });
+}
 
 withClient("DtlsSession takes the first of its SRTP profiles that the client offers", async () => {
   const cases = [
