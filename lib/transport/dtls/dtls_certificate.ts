@@ -8,8 +8,8 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
-import { CipherContext } from "werift";
 import type { DtlsFingerprint } from "../../base/media_vocabulary.ts";
+import { selfSignedCertificate } from "./self_signed_certificate.ts";
 
 /** A certificate with its key, as the DTLS handshake needs them. */
 export interface DtlsCertificate {
@@ -23,8 +23,6 @@ export interface DtlsCertificate {
   readonly fingerprint: DtlsFingerprint;
 }
 
-/** TLS code of the curve P-256 (RFC 8422 §5.1.1). */
-const SECP256R1 = 23;
 const ECDSA_SHA256 = { hash: 4, signature: 3 } as const;
 
 /** Hash functions of RFC 8122 §5 that are still sound, by their SDP names, with digest length. */
@@ -34,13 +32,12 @@ const FINGERPRINT_HASHES: Readonly<Record<string, { name: string; bytes: number 
   "sha-512": { name: "sha512", bytes: 64 },
 };
 
-/** Makes a P-256 key and a self-signed certificate for it; about 40 ms, so once per process. */
+/** Makes a P-256 key and a self-signed certificate for it. */
 export async function createCertificate(): Promise<DtlsCertificate> {
-  const made = await CipherContext.createSelfSignedCertificateWithKey(ECDSA_SHA256, SECP256R1);
-  const certDer = pemToDer(made.certPem);
+  const { der: certDer, keyPem } = selfSignedCertificate();
   return {
-    certPem: made.certPem,
-    keyPem: made.keyPem,
+    certPem: pemOf(certDer),
+    keyPem,
     certDer,
     signatureHash: ECDSA_SHA256,
     fingerprint: fingerprintOf(certDer),
@@ -69,7 +66,8 @@ export function matchesFingerprint(
   });
 }
 
-/** The bytes inside a PEM block. */
-function pemToDer(pem: string): Uint8Array {
-  return new Uint8Array(Buffer.from(pem.replace(/-----[^-]+-----/g, ""), "base64"));
+/** The same as text (RFC 7468 §5). */
+function pemOf(der: Uint8Array): string {
+  const lines = Buffer.from(der).toString("base64").match(/.{1,64}/g)!;
+  return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
 }
