@@ -9,6 +9,8 @@ import type { IceCredentials, MediaAddress } from "../../lib/base/media_vocabula
 import type { Platform } from "../../lib/base/platform.ts";
 import type { DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import { DtlsSession } from "../../lib/transport/dtls/dtls_session.ts";
+import { DataChannels } from "../../lib/transport/sctp/data_channels.ts";
+import { MAX_PACKET_BYTES } from "../../lib/transport/sctp/sctp_packet.ts";
 import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
 import type { SrtpParameters } from "../../lib/transport/srtp/srtp_keys.ts";
 import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
@@ -20,7 +22,6 @@ import type {
   ReadDescription,
 } from "../../tests/support/virtual/client_description.ts";
 import { answerTo, bindingRequest, isSuccessFor } from "../../tests/support/wire/stun_requests.ts";
-import { WireDataChannels } from "../../tests/support/wire/wire_data_channels.ts";
 import {
   type ClientSocket,
   type ClientSockets,
@@ -39,6 +40,17 @@ const CONNECT_LIMIT_MS = 20_000;
 /** Sealing is not what is measured here: as cheap as it can be had. */
 const SEALING = chooseSrtpEngine("auto");
 const SSRC_AT = 8;
+const RELIABLE = "_reliable";
+const LOSSY = "_lossy";
+/** As all WebRTC endpoints have it; of the messages of loads none is as long. */
+const SCTP_PORT = 5_000;
+const MAX_MESSAGE_BYTES = 65_535;
+/** Other endpoints begin an association at once; ours waits for them so long, ms. */
+const ASSOCIATION_WAITS_MS = 1_000;
+/** Messages that are read in one turn. */
+const READ_AT_ONCE = 1_000;
+/** All connections share it: a packet has left when the next one is written. */
+const PACKET = new Uint8Array(MAX_PACKET_BYTES);
 
 /** What a connection is made of. */
 export interface ConnectionParts {
@@ -52,6 +64,8 @@ export interface ConnectionParts {
   readonly onCandidate: (candidate: string) => void;
   /** The server asks for a key frame of this published stream. */
   readonly onPictureLoss: (ssrc: number) => void;
+  /** One message of a data channel; the bytes may be kept. */
+  readonly onMessage: (bytes: Uint8Array) => void;
 }
 
 /** A stream that the server sends, by its SSRC. */
@@ -79,7 +93,9 @@ export class LoadConnection {
   readonly #scratch = new Uint8Array(MAX_DATAGRAM_BYTES);
   readonly #handler: RtcpHandler;
   #dtls: DtlsSession | undefined;
-  #channels: WireDataChannels | undefined;
+  #channels: DataChannels | undefined;
+  /** Packets came or messages were sent since the association was polled. */
+  #hasData = false;
   #socket: ClientSocket | undefined;
   #srtp: SrtpSession | undefined;
   #publisher: Publisher | undefined;
@@ -163,9 +179,21 @@ export class LoadConnection {
     return { expected, lost };
   }
 
-  /** Of the association; there once it is connected. */
-  get channels(): WireDataChannels | undefined {
-    return this.#channels;
+  /** Opens the channels that every client opens. */
+  openChannels(): void {
+    this.#channels!.open(RELIABLE, { ordered: true });
+    this.#channels!.open(LOSSY, { ordered: false, maxRetransmits: 0 });
+    this.#hasData = true;
+  }
+
+  get canSendData(): boolean {
+    return this.#channels?.isOpen(RELIABLE) ?? false;
+  }
+
+  /** Sends a message on the reliable channel; `false` if it takes no more. */
+  sendMessage(bytes: Uint8Array, now: number): boolean {
+    this.#hasData = true;
+    return this.#channels?.send(RELIABLE, bytes, false, now) ?? false;
   }
 
   /** The way out; only while connected. */
@@ -173,10 +201,11 @@ export class LoadConnection {
     return this.#publisher!;
   }
 
-  /** Sends reports and checks that are due. */
+  /** Sends reports, checks and data that are due, and reads data that came. */
   poll(now: number): void {
     if (this.#srtp === undefined) return;
     this.reports.poll(now);
+    this.#pollData(now);
     if (now < this.#stunAt) return;
     this.#stunAt = now + this.parts.profile.stunMs;
     this.#sendCheck(false);
@@ -186,7 +215,8 @@ export class LoadConnection {
     this.#isClosed = true;
     this.#srtp?.close();
     this.#srtp = undefined;
-    await this.#channels?.close();
+    this.#channels?.close();
+    this.#channels = undefined;
     this.#dtls?.close();
     this.#socket?.close();
   }
@@ -233,7 +263,7 @@ export class LoadConnection {
     const { cipherFactory } = SEALING;
     this.#srtp = new SrtpSession({ parameters, drops: new DropCounters(), cipherFactory });
     this.#publisher = { socket, srtp: this.#srtp, transportNumber: 0 };
-    await this.#channels!.start();
+    this.#channels = this.#createChannels();
     this.#stunAt = performance.now() + profile.stunMs * draw();
   }
 
@@ -252,17 +282,45 @@ export class LoadConnection {
       recordCipherFactory: SEALING.recordCipherFactory,
       listener: {
         onConnected: (srtp) => srtp === undefined ? ended("no SRTP profile") : resolve(srtp),
-        onData: (bytes, at, length) => this.#channels!.receive(bytes.slice(at, at + length)),
+        onData: (bytes, at, length) => {
+          this.#hasData = true;
+          this.#channels?.receive(bytes.subarray(at, at + length), length, performance.now());
+        },
         onClosed: ended,
         onFailed: ended,
       },
     });
-    this.#channels = new WireDataChannels((packet) => {
-      dtls.sendData(packet);
-      return Promise.resolve();
-    });
     dtls.setRole(this.#isClient ? "client" : "server");
     return { dtls, promise };
+  }
+
+  #createChannels(): DataChannels {
+    const nothing = () => {};
+    return new DataChannels({
+      role: "accept",
+      dtlsRole: this.#isClient ? "client" : "server",
+      remotePort: SCTP_PORT,
+      maxMessageSize: MAX_MESSAGE_BYTES,
+      random: this.parts.platform.random,
+      drops: new DropCounters(),
+      listener: {
+        onOpen: nothing,
+        onMessage: (_label, bytes) => this.parts.onMessage(bytes),
+        onClosed: nothing,
+        onFailed: nothing,
+      },
+    }, performance.now() - ASSOCIATION_WAITS_MS);
+  }
+
+  #pollData(now: number): void {
+    const channels = this.#channels!;
+    if (!this.#hasData && now < channels.nextWakeAt()) return;
+    this.#hasData = channels.deliver(READ_AT_ONCE, now);
+    for (;;) {
+      const length = channels.poll(PACKET, now);
+      if (length === 0) return;
+      this.#dtls!.sendData(PACKET, length);
+    }
   }
 
   /** Checks until one is answered. */

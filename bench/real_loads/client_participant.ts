@@ -40,8 +40,6 @@ import type { ProfileName } from "./client_profiles.ts";
 import type { LoadLayer, LoadTrack } from "./load_scenarios.ts";
 import type { ServerAccess, Signalling } from "./loads_calls.ts";
 
-const RELIABLE = { label: "_reliable", ordered: true } as const;
-const LOSSY = { label: "_lossy", ordered: false, maxRetransmits: 0 } as const;
 /** Longest wait for an answer of the server, ms. */
 const ANSWER_LIMIT_MS = 20_000;
 /** Between two looks at what has come, ms. */
@@ -96,6 +94,7 @@ export class LoadParticipant {
         ...shared,
         onCandidate: (candidate) => this.#trickle(target, candidate),
         onPictureLoss: (ssrc) => this.#track(ssrc)?.requestKeyFrame(),
+        onMessage: (bytes) => this.#readMessage(bytes),
       });
     this.#publisher = connect(SignalTarget.PUBLISHER);
     this.#subscriber = this.#isSingle ? this.#publisher : connect(SignalTarget.SUBSCRIBER);
@@ -137,9 +136,7 @@ export class LoadParticipant {
       const id = this.#offer();
       await within("an answer", () => this.#answers.includes(id));
       await this.#publisher.connected;
-      for (const { label, ...options } of [RELIABLE, LOSSY]) {
-        this.#publisher.channels!.open(label, options);
-      }
+      this.#publisher.openChannels();
     }
     // Without a track or an offer of the server there is nothing to subscribe with.
     if (subscriberPrimary) await this.#subscriber.connected;
@@ -173,7 +170,7 @@ export class LoadParticipant {
   }
 
   get canSendData(): boolean {
-    return this.#publisher.channels?.isOpen(RELIABLE.label) ?? false;
+    return this.#publisher.canSendData;
   }
 
   /** Sends a message of so many bytes, with the time in front, to everybody else. */
@@ -182,24 +179,7 @@ export class LoadParticipant {
     new DataView(payload.buffer).setFloat64(0, now);
     const value = new UserPacket({ payload });
     const packet = new DataPacket({ value: { case: "user", value } });
-    this.#publisher.channels!.send(RELIABLE.label, packet.toBinary());
-  }
-
-  /** Takes what has come on data channels. */
-  readMessages(now: number): void {
-    const { counts } = this.shared;
-    for (const { channels } of this.connections) {
-      if (channels === undefined || channels.messages.length === 0) continue;
-      for (const { bytes } of channels.messages.splice(0)) {
-        const { value } = DataPacket.fromBinary(bytes);
-        if (value.case !== "user") continue;
-        const { payload } = value.value;
-        const sentAt = new DataView(payload.buffer, payload.byteOffset).getFloat64(0);
-        counts.messages++;
-        counts.bytes += bytes.length;
-        counts.latency.add((now - sentAt) * 1_000);
-      }
-    }
+    this.#publisher.sendMessage(packet.toBinary(), now);
   }
 
   /** Sends reports, checks and pings that are due. */
@@ -241,6 +221,17 @@ export class LoadParticipant {
 
   #track(ssrc: number): PublishedTrack | undefined {
     return this.tracks.find((track) => track.ssrc === ssrc);
+  }
+
+  #readMessage(bytes: Uint8Array): void {
+    const { value } = DataPacket.fromBinary(bytes);
+    if (value.case !== "user") return;
+    const { payload } = value.value;
+    const sentAt = new DataView(payload.buffer, payload.byteOffset).getFloat64(0);
+    const { counts } = this.shared;
+    counts.messages++;
+    counts.bytes += bytes.length;
+    counts.latency.add((performance.now() - sentAt) * 1_000);
   }
 
   async #announce(track: LoadTrack, cid: string): Promise<void> {

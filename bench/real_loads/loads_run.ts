@@ -263,6 +263,5 @@ export class LoadsRun {
       participant.sendMessage(messages!.bytes, performance.now());
       this.#counts.expectedMessages += publishers.length - 1 + audience;
     }
-    for (const { participant } of this.#members) participant.readMessages(performance.now());
   }
 }
