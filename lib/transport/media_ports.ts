@@ -8,6 +8,7 @@ import { SfuError } from "../base/errors.ts";
 import type { Datagrams } from "./datagrams/datagrams.ts";
 import { libc, type LibcResult } from "./datagrams/libc.ts";
 import { type NativeDatagramsOptions, openNativeDatagrams } from "./datagrams/native_datagrams.ts";
+import { SocketLoop, type SocketLoopOptions } from "./datagrams/socket_loop.ts";
 import { openPortableDatagrams } from "./datagrams/portable_datagrams.ts";
 import { chooseSrtpEngine, type NativeUse, type SrtpEngine } from "./srtp/srtp_engine.ts";
 
@@ -56,6 +57,15 @@ export function chooseMediaPorts(native: NativeUse): MediaPorts {
       ? (options) => openWithFallback({ ...options, libc: library.libc }, native)
       : openPortableDatagrams,
   };
+}
+
+/** What a thread of its own waits in; `undefined` where its sockets are portable. */
+export function createSocketLoop(
+  native: NativeUse,
+  options: Omit<SocketLoopOptions, "libc">,
+): SocketLoop | undefined {
+  const library = native === "off" ? undefined : libc();
+  return library?.ok === true ? new SocketLoop({ ...options, libc: library.libc }) : undefined;
 }
 
 async function openWithFallback(

@@ -7,6 +7,7 @@ import type { DropCounters } from "../../base/drop_counters.ts";
 import type { Platform } from "../../base/platform.ts";
 import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
 import type { PacketMarks } from "../../transport/datagrams/datagrams.ts";
+import type { SocketLoop } from "../../transport/datagrams/socket_loop.ts";
 import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
 import type { NativeUse, SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
 import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
@@ -31,6 +32,8 @@ export interface LocalEngineOptions extends AddressChoice {
   readonly native?: NativeUse;
   /** How packets are marked; not at all if absent. */
   readonly marks?: PacketMarks;
+  /** What this thread waits in, if it is the engine's own; `platform.timers` are of it then. */
+  readonly loop?: SocketLoop;
   /** What seals media, in place of what `native` means. */
   readonly srtp?: SrtpEngine;
   /** The other engines of this process, for rooms that span several; absent if it is alone. */

@@ -8,6 +8,7 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import { SfuError } from "../../base/errors.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { Datagrams, PacketMarks } from "../../transport/datagrams/datagrams.ts";
+import type { SocketLoop } from "../../transport/datagrams/socket_loop.ts";
 import type { IceDirectory } from "../../transport/ice/ice_directory.ts";
 import type { MediaPorts } from "../../transport/media_ports.ts";
 import { UdpMux } from "../../transport/ice/udp_mux.ts";
@@ -26,6 +27,8 @@ export interface UdpListenersOptions extends AddressChoice {
   readonly udp: readonly ListenAddress[];
   readonly drops: DropSink<EngineDrop>;
   readonly marks?: PacketMarks;
+  /** What this thread waits in, if it is a thread of the engine's own. */
+  readonly loop?: SocketLoop;
   readonly onBatchEnd: (now: number) => void;
 }
 
@@ -65,9 +68,16 @@ export class UdpListeners {
 
   /** @throws {SfuError} for an address that cannot be listened on, or if the rule leaves none. */
   async open(directory: IceDirectory, ports: MediaPorts): Promise<void> {
-    const { platform: { clock, timers, log }, drops, marks, onBatchEnd } = this.#options;
+    const { platform: { clock, timers, log }, drops, marks, loop, onBatchEnd } = this.#options;
     const openSocket: OpenSocket = async (hostname, port) => {
-      const datagrams = await ports.openDatagrams({ hostname, port, drops, timers, ...marks });
+      const datagrams = await ports.openDatagrams({
+        hostname,
+        port,
+        drops,
+        timers,
+        ...marks,
+        ...(loop === undefined ? {} : { loop }),
+      });
       const mux = new UdpMux({ datagrams, directory, clock, drops, log });
       mux.onBatchEnd = onBatchEnd;
       return { hostname, datagrams, mux };

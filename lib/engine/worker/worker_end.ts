@@ -8,6 +8,8 @@
 import { DropCounters } from "../../base/drop_counters.ts";
 import { SfuError } from "../../base/errors.ts";
 import type { Log, Platform } from "../../base/platform.ts";
+import type { SocketLoop } from "../../transport/datagrams/socket_loop.ts";
+import { createSocketLoop } from "../../transport/media_ports.ts";
 import { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { MediaEvent } from "../messages/media_messages.ts";
@@ -37,6 +39,8 @@ export class WorkerEnd {
   readonly #tcp: DistantTcp;
   #dropsReported: Readonly<Record<string, number>> = {};
   #engine: ThreadEngine | undefined;
+  /** What this thread waits in once the engine has native sockets. */
+  #loop: SocketLoop | undefined;
 
   constructor(scope: WorkerScope) {
     this.#outbox = new TurnOutbox((batch) => scope.post(batch));
@@ -78,9 +82,17 @@ export class WorkerEnd {
   }
 
   async #start(setup: WorkerSetup): Promise<void> {
+    const { clock, timers } = this.#platform;
+    const loop = createSocketLoop(setup.native ?? "off", {
+      clock,
+      timers,
+      failed: (error) => this.strayError("error", error),
+    });
+    this.#loop = loop;
     const engine = createLocalEngine({
       ...setup,
-      platform: this.#platform,
+      platform: loop === undefined ? this.#platform : { ...this.#platform, timers: loop.timers },
+      ...(loop === undefined ? {} : { loop }),
       drops: this.#drops,
       tcp: [],
       distantTcp: this.#tcp,
@@ -99,6 +111,7 @@ export class WorkerEnd {
 
   async #close(): Promise<void> {
     await this.#engine?.close();
+    this.#loop?.stop();
     this.#reportDrops();
     this.#outbox.push({ type: "closed" });
   }
@@ -118,7 +131,8 @@ export class WorkerEnd {
   }
 
   #reportLater(engine: ThreadEngine, meter: LoadMeter): void {
-    const { clock, timers } = this.#platform;
+    const { clock } = this.#platform;
+    const timers = this.#loop?.timers ?? this.#platform.timers;
     timers.after(REPORT_INTERVAL_MS, () => {
       const load = meter.read(engine.totals(), REPORT_INTERVAL_MS, clock.nowUs());
       this.#outbox.push({ type: "load", load });

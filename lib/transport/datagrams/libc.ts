@@ -1,12 +1,13 @@
 /**
  * The C library through the foreign function interface: the few calls that move batches of
- * datagrams.
+ * datagrams, and those by which a thread waits for them.
  *
  * Contract: nothing here throws or asks for a permission. Where the library cannot be used (another
  * system, musl, no permission, a missing library or call, another memory layout) the result says
  * why.
  *
- * All calls are synchronous; on a socket they are made with MSG_DONTWAIT and so never wait. How to
+ * All calls are synchronous; on a socket they are made with MSG_DONTWAIT and so never wait, and two
+ * are there to wait. How to
  * pass an address, measured on Deno 2.9.6 with `memcmp`, for each call: as a `Deno.PointerObject` 5
  * ns, as a `usize` with a `bigint` 3 ns, as a `buffer` 17 ns. One `usize` or `u64` parameter that
  * is given as a plain number sends every call the slow way: 95 to 130 ns and 16 bytes of garbage.
@@ -28,6 +29,8 @@ const ARCHITECTURES: readonly string[] = ["x86_64", "aarch64"];
 export const MSG_DONTWAIT = 0x40;
 const AF_UNIX = 1;
 export const SOCK_DGRAM = 2;
+/** Of `open` and `epoll_create1` alike; opened files are only read (`O_RDONLY`, which is 0). */
+const CLOSE_ON_EXEC = 0o2000000;
 
 /** `errno` values that mean something to a UDP socket. */
 export const Errno = {
@@ -59,6 +62,12 @@ const SYMBOLS = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  epoll_wait: { parameters: ["i32", "pointer", "i32", "i32"], result: "i32" },
+  usleep: { parameters: ["u32"], result: "i32" },
 } as const;
 
 /** The calls, as `man 2` tells: a negative result is a failure whose reason is in `errno`. */
@@ -93,6 +102,21 @@ export interface Libc {
     value: Int32Array<ArrayBuffer>,
     length: number,
   ): number;
+  /** Fills `into` from the file's beginning. @returns Its bytes, or a negative number. */
+  readFile(path: string, into: Uint8Array<ArrayBuffer>): number;
+  close(fd: number): number;
+  epollCreate(): number;
+  /** `operation` and `event` as the kernel has them; `event` is not looked at for a removal. */
+  epollControl(
+    epoll: number,
+    operation: number,
+    fd: number,
+    event: Uint8Array<ArrayBuffer>,
+  ): number;
+  /** Waits, and the whole thread with it, until something is ready or `timeoutMs` is over. */
+  epollWait(epoll: number, events: Deno.PointerObject, count: number, timeoutMs: number): number;
+  /** The thread does nothing for so long, less than a second. */
+  sleepUs(us: number): void;
   /** `errno` as the last failed call left it: to be read before anything else is called. */
   errno(): number;
 }
@@ -144,6 +168,12 @@ export function openLibc(name: string = LIBRARY_NAME): LibcResult {
       getsockname: calls.getsockname,
       getsockopt: calls.getsockopt,
       setsockopt: calls.setsockopt,
+      readFile: (path, into) => readFile(calls, path, into),
+      close: calls.close,
+      epollCreate: () => calls.epoll_create1(CLOSE_ON_EXEC),
+      epollControl: calls.epoll_ctl,
+      epollWait: calls.epoll_wait,
+      sleepUs: calls.usleep,
       errno: () => errno[0]!,
     },
   };
@@ -157,6 +187,19 @@ function unavailable(reason: string): LibcResult {
 function lastPart(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replace(/^(?:Could not open library: |Failed to register symbol [^:]*: )+/, "");
+}
+
+function readFile(calls: Calls, path: string, into: Uint8Array<ArrayBuffer>): number {
+  const fd = calls.open(new TextEncoder().encode(`${path}\0`), CLOSE_ON_EXEC);
+  if (fd < 0) return fd;
+  let length = 0;
+  for (;;) {
+    const more = Number(calls.read(fd, into.subarray(length), BigInt(into.length - length)));
+    if (more <= 0) break;
+    length += more;
+  }
+  calls.close(fd);
+  return length;
 }
 
 type Calls = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];

@@ -50,6 +50,7 @@ import {
   SocketAddressTable,
 } from "./socket_address.ts";
 import { RECEIVE_BATCH, ReceiveMessages, SendMessages } from "./socket_messages.ts";
+import type { SocketLoop } from "./socket_loop.ts";
 import { findDescriptor, setSocketOptions, type SocketDescriptor } from "./socket_options.ts";
 
 /** Datagrams that wait at most before they are sent: few enough to be still in the cache. */
@@ -90,6 +91,8 @@ export interface NativeDatagramsOptions extends PacketMarks {
   readonly drops: DropSink<TransportDrop>;
   readonly timers: Timers;
   readonly libc: Libc;
+  /** What this thread waits in; the runtime's event loop if absent. */
+  readonly loop?: SocketLoop;
 }
 
 /**
@@ -132,6 +135,10 @@ class NativeDatagrams implements Datagrams {
   readonly #incoming = new ReceiveMessages();
   /** Never used after `close`: the number may then be somebody else's. */
   readonly #fd: number;
+  readonly #loop: SocketLoop | undefined;
+  /** Set while the loop receives for this socket. */
+  readonly #unwatch: (() => void) | undefined;
+  readonly #closing = Promise.withResolvers<void>();
   readonly #flushLater = () => this.#flushSoon();
   #isClosed = false;
   /** Whether a batch is being delivered, after which comes a flush. */
@@ -159,7 +166,9 @@ class NativeDatagrams implements Datagrams {
     this.slab = this.#queue.slab;
     const { hostname, port } = conn.addr as Deno.NetAddr;
     this.localAddress = { hostname, port };
-    this.closed = this.#receive();
+    this.#loop = options.loop;
+    this.#unwatch = options.loop?.watch(fd, () => this.#receiveTurn());
+    this.closed = this.#unwatch === undefined ? this.#receive() : this.#closing.promise;
   }
 
   reserve(): Uint8Array | undefined {
@@ -192,7 +201,9 @@ class NativeDatagrams implements Datagrams {
     this.#isClosed = true;
     this.#retry?.();
     this.#queue.close();
+    this.#unwatch?.();
     this.#conn.close();
+    this.#closing.resolve();
   }
 
   #flushSoon(): void {
@@ -286,6 +297,13 @@ class NativeDatagrams implements Datagrams {
     }
   }
 
+  /** What the loop calls. @returns How many datagrams there were. */
+  #receiveTurn(): number {
+    const before = this.counters.received;
+    this.#drain();
+    return this.counters.received - before;
+  }
+
   /**
    * Receives what is there, or as much of it as one turn may take.
    *
@@ -320,7 +338,9 @@ class NativeDatagrams implements Datagrams {
         continue;
       }
       const address = this.#addresses.find(incoming.names, i * NAME_WORDS);
-      this.#deliver(incoming.views[i]!, incoming.lengthOf(i), address);
+      const view = incoming.views[i]!;
+      if (isDtls(view[0]!)) this.#loop?.expectRuntimeWork();
+      this.#deliver(view, incoming.lengthOf(i), address);
     }
     return count;
   }
@@ -339,4 +359,9 @@ class NativeDatagrams implements Datagrams {
     this.counters.receivedBytes += length;
     this.onDatagram(bytes, length, remote);
   }
+}
+
+/** Whether a datagram that begins so is of DTLS (RFC 7983 §7): werift has timers of its own. */
+function isDtls(first: number): boolean {
+  return first >= 20 && first <= 63;
 }

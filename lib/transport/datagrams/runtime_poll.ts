@@ -1,0 +1,29 @@
+/**
+ * The epoll instance in which this thread's event loop waits, found by a socket that stands in it.
+ *
+ * The kernel lists what an epoll instance watches in `/proc/self/fdinfo` (`man 5 proc_pid_fdinfo`):
+ * `tfd: 29 events: 8000201d data: 563d5dcd5500 …`, numbers but the first in hexadecimal.
+ *
+ * @module
+ */
+import type { Libc } from "./libc.ts";
+
+/** Descriptors looked through: those of a thread's event loop are among its first. */
+const MAX_DESCRIPTORS = 4_096;
+/** More than such a file is read to, bytes: some hundred watched descriptors. */
+const FILE_BYTES = 65_536;
+
+/**
+ * @returns The descriptor of an epoll instance that watches `fd`; `undefined` if there is none, or
+ * the system does not say.
+ */
+export function findPollOf(libc: Libc, fd: number): number | undefined {
+  const buffer = new Uint8Array(FILE_BYTES);
+  const line = new RegExp(`^tfd:\\s+${fd} `, "m");
+  const decoder = new TextDecoder();
+  for (let candidate = 0; candidate < MAX_DESCRIPTORS; candidate++) {
+    const length = libc.readFile(`/proc/self/fdinfo/${candidate}`, buffer);
+    if (length > 0 && line.test(decoder.decode(buffer.subarray(0, length)))) return candidate;
+  }
+  return undefined;
+}
