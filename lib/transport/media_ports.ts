@@ -62,10 +62,12 @@ export function chooseMediaPorts(native: NativeUse): MediaPorts {
 /** What a thread of its own waits in; `undefined` where its sockets are portable. */
 export function createSocketLoop(
   native: NativeUse,
-  options: Omit<SocketLoopOptions, "libc">,
+  options: Omit<SocketLoopOptions, "calls">,
 ): SocketLoop | undefined {
   const library = native === "off" ? undefined : libc();
-  return library?.ok === true ? new SocketLoop({ ...options, libc: library.libc }) : undefined;
+  return library?.ok === true
+    ? new SocketLoop({ ...options, calls: library.libc.waiting })
+    : undefined;
 }
 
 async function openWithFallback(

@@ -111,7 +111,6 @@ export class WorkerEnd {
 
   async #close(): Promise<void> {
     await this.#engine?.close();
-    this.#loop?.stop();
     this.#reportDrops();
     this.#outbox.push({ type: "closed" });
   }

@@ -102,6 +102,14 @@ export interface Libc {
     value: Int32Array<ArrayBuffer>,
     length: number,
   ): number;
+  /** What a thread needs that waits here and not in the runtime. */
+  readonly waiting: WaitingCalls;
+  /** `errno` as the last failed call left it: to be read before anything else is called. */
+  errno(): number;
+}
+
+/** The calls by which a thread waits for descriptors. */
+export interface WaitingCalls {
   /** Fills `into` from the file's beginning. @returns Its bytes, or a negative number. */
   readFile(path: string, into: Uint8Array<ArrayBuffer>): number;
   close(fd: number): number;
@@ -117,8 +125,6 @@ export interface Libc {
   epollWait(epoll: number, events: Deno.PointerObject, count: number, timeoutMs: number): number;
   /** The thread does nothing for so long, less than a second. */
   sleepUs(us: number): void;
-  /** `errno` as the last failed call left it: to be read before anything else is called. */
-  errno(): number;
 }
 
 /** What opening the library gives. */
@@ -168,12 +174,14 @@ export function openLibc(name: string = LIBRARY_NAME): LibcResult {
       getsockname: calls.getsockname,
       getsockopt: calls.getsockopt,
       setsockopt: calls.setsockopt,
-      readFile: (path, into) => readFile(calls, path, into),
-      close: calls.close,
-      epollCreate: () => calls.epoll_create1(CLOSE_ON_EXEC),
-      epollControl: calls.epoll_ctl,
-      epollWait: calls.epoll_wait,
-      sleepUs: calls.usleep,
+      waiting: {
+        readFile: (path, into) => readFile(calls, path, into),
+        close: calls.close,
+        epollCreate: () => calls.epoll_create1(CLOSE_ON_EXEC),
+        epollControl: calls.epoll_ctl,
+        epollWait: calls.epoll_wait,
+        sleepUs: calls.usleep,
+      },
       errno: () => errno[0]!,
     },
   };

@@ -5,7 +5,8 @@
  *
  * `Deno.listenDatagram` binds the socket and tells when it is readable, at the price of handing
  * over the first datagram itself; everything behind that one is drained with `recvmmsg` in the same
- * turn, without a hop to another thread. What the kernel does not take at once waits in order, is
+ * turn, without a hop to another thread. In a {@linkcode SocketLoop} the thread waits in the kernel
+ * and receives everything so. What the kernel does not take at once waits in order, is
  * tried again a little later, and is dropped oldest video first when the queue is full.
  *
  * Received runs (UDP GRO) are not asked for. Measured on loopback: where the sender does not send
@@ -137,7 +138,7 @@ class NativeDatagrams implements Datagrams {
   readonly #fd: number;
   readonly #loop: SocketLoop | undefined;
   /** Set while the loop receives for this socket. */
-  readonly #unwatch: (() => void) | undefined;
+  readonly #unwatch: (() => Promise<void>) | undefined;
   readonly #closing = Promise.withResolvers<void>();
   readonly #flushLater = () => this.#flushSoon();
   #isClosed = false;
@@ -201,9 +202,9 @@ class NativeDatagrams implements Datagrams {
     this.#isClosed = true;
     this.#retry?.();
     this.#queue.close();
-    this.#unwatch?.();
+    const released = this.#unwatch?.();
     this.#conn.close();
-    this.#closing.resolve();
+    released?.then(this.#closing.resolve);
   }
 
   #flushSoon(): void {

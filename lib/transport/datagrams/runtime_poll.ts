@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Libc } from "./libc.ts";
+import type { WaitingCalls } from "./libc.ts";
 
 /** Descriptors looked through: those of a thread's event loop are among its first. */
 const MAX_DESCRIPTORS = 4_096;
@@ -17,12 +17,12 @@ const FILE_BYTES = 65_536;
  * @returns The descriptor of an epoll instance that watches `fd`; `undefined` if there is none, or
  * the system does not say.
  */
-export function findPollOf(libc: Libc, fd: number): number | undefined {
+export function findPollOf(calls: WaitingCalls, fd: number): number | undefined {
   const buffer = new Uint8Array(FILE_BYTES);
   const line = new RegExp(`^tfd:\\s+${fd} `, "m");
   const decoder = new TextDecoder();
   for (let candidate = 0; candidate < MAX_DESCRIPTORS; candidate++) {
-    const length = libc.readFile(`/proc/self/fdinfo/${candidate}`, buffer);
+    const length = calls.readFile(`/proc/self/fdinfo/${candidate}`, buffer);
     if (length > 0 && line.test(decoder.decode(buffer.subarray(0, length)))) return candidate;
   }
   return undefined;

@@ -12,14 +12,14 @@
  * handshakes, wait for the next turn, of which there is one every {@linkcode QUIET_STAY_US}, and
  * one every {@linkcode RESTLESS_STAY_US} while such work is likely.
  *
- * Contract: between two waits all microtasks run. A throw of a timer or a socket ends nothing. Where
+ * Contract: it lives while it has a socket; between two waits all microtasks run. A throw of a timer or a socket ends nothing. Where
  * the kernel does not let the event loop be found, `watch` says so and nothing has changed.
  *
  * @module
  */
 import type { Cancel, Clock, Timers } from "../../base/platform.ts";
 import { WakeEntry, WakeQueue } from "../../base/wake_queue.ts";
-import type { Libc } from "./libc.ts";
+import type { WaitingCalls } from "./libc.ts";
 import { ReceivePace } from "./receive_pace.ts";
 import { findPollOf } from "./runtime_poll.ts";
 
@@ -45,7 +45,7 @@ const RUNTIME = -1;
 
 /** What a loop is made of. */
 export interface SocketLoopOptions {
-  readonly libc: Libc;
+  readonly calls: WaitingCalls;
   readonly clock: Pick<Clock, "nowUs">;
   /** The runtime's. */
   readonly timers: Timers;
@@ -56,9 +56,9 @@ export interface SocketLoopOptions {
 /** Receives what has come without waiting. @returns How many datagrams that were. */
 export type Receive = () => number;
 
-/** One thread's loop: begins with the first socket, and ends with {@linkcode SocketLoop.stop}. */
+/** One thread's loop: begins with the first socket and ends with the last. */
 export class SocketLoop {
-  /** Timers that need no turn of the runtime; before the loop has begun, the runtime's. */
+  /** Timers that need no turn of the runtime; while there is no socket, the runtime's. */
   readonly timers: Timers = { after: (delayMs, callback) => this.#after(delayMs, callback) };
   readonly #options: SocketLoopOptions;
   readonly #sockets = new Map<number, Receive>();
@@ -69,6 +69,7 @@ export class SocketLoop {
   /** Ours, and the event loop's; `undefined` outside of the loop's life. */
   #poll: number | undefined;
   #runtimePoll = -1;
+  #running: Promise<void> = Promise.resolve();
   #stayBy = 0;
   #restlessUntil = 0;
 
@@ -77,21 +78,27 @@ export class SocketLoop {
   }
 
   /**
-   * Takes over a socket that the runtime has opened, until it is closed or the loop stops.
+   * Takes over a socket that the runtime has opened.
    *
-   * @returns Lets go of the socket, to be called before it is closed; `undefined` if it could not be
-   * taken over.
+   * @returns Lets go of the socket, to be called once, before it is closed; settles when nothing of
+   * the loop waits for it any more. `undefined` if it could not be taken over.
    */
-  watch(fd: number, receive: Receive): (() => void) | undefined {
-    const { libc } = this.#options;
-    if (this.#poll === undefined && !this.#begin(fd)) return undefined;
-    if (libc.epollControl(this.#runtimePoll, EPOLL_CTL_DEL, fd, eventOf(fd)) !== 0) return undefined;
-    const poll = this.#poll!;
-    libc.epollControl(poll, EPOLL_CTL_ADD, fd, eventOf(fd));
+  watch(fd: number, receive: Receive): (() => Promise<void>) | undefined {
+    const { calls } = this.#options;
+    const poll = this.#poll ?? this.#begin(fd);
+    if (poll === undefined) return undefined;
+    if (
+      calls.epollControl(this.#runtimePoll, EPOLL_CTL_DEL, fd, eventOf(fd)) !== 0 ||
+      calls.epollControl(poll, EPOLL_CTL_ADD, fd, eventOf(fd)) !== 0
+    ) {
+      this.#endIfUnused();
+      return undefined;
+    }
     this.#sockets.set(fd, receive);
     return () => {
-      if (!this.#sockets.delete(fd) || this.#poll !== poll) return;
-      libc.epollControl(poll, EPOLL_CTL_DEL, fd, eventOf(fd));
+      this.#sockets.delete(fd);
+      calls.epollControl(poll, EPOLL_CTL_DEL, fd, eventOf(fd));
+      return this.#endIfUnused();
     };
   }
 
@@ -102,11 +109,17 @@ export class SocketLoop {
     this.#stayBy = Math.min(this.#stayBy, nowUs + RESTLESS_STAY_US);
   }
 
-  /** The thread waits in the event loop again, which also gets the timers that are left. */
-  stop(): void {
-    if (this.#poll === undefined) return;
-    this.#options.libc.close(this.#poll);
+  /** Without sockets the thread waits in the event loop again, which gets the timers, too. */
+  #endIfUnused(): Promise<void> {
+    const poll = this.#poll;
+    if (poll === undefined || this.#sockets.size > 0) return Promise.resolve();
+    this.#options.calls.close(poll);
     this.#poll = undefined;
+    this.#handOver();
+    return this.#running;
+  }
+
+  #handOver(): void {
     const nowUs = this.#options.clock.nowUs();
     for (;;) {
       const atUs = this.#timers.nextAt;
@@ -116,20 +129,19 @@ export class SocketLoop {
     }
   }
 
-  #begin(fd: number): boolean {
-    const { libc } = this.#options;
-    const runtimePoll = findPollOf(libc, fd);
-    if (runtimePoll === undefined) return false;
-    const poll = libc.epollCreate();
-    if (poll < 0) return false;
-    if (libc.epollControl(poll, EPOLL_CTL_ADD, runtimePoll, eventOf(RUNTIME)) !== 0) {
-      libc.close(poll);
-      return false;
+  #begin(fd: number): number | undefined {
+    const { calls } = this.#options;
+    const runtimePoll = findPollOf(calls, fd);
+    if (runtimePoll === undefined) return undefined;
+    const poll = calls.epollCreate();
+    if (poll < 0) return undefined;
+    if (calls.epollControl(poll, EPOLL_CTL_ADD, runtimePoll, eventOf(RUNTIME)) !== 0) {
+      calls.close(poll);
+      return undefined;
     }
     this.#runtimePoll = runtimePoll;
-    this.#poll = poll;
-    void this.#run(poll);
-    return true;
+    this.#running = this.#run(poll);
+    return this.#poll = poll;
   }
 
   #after(delayMs: number, callback: () => void): Cancel {
@@ -140,6 +152,7 @@ export class SocketLoop {
   }
 
   async #run(poll: number): Promise<void> {
+    // Whoever opened the socket sets it up before anything is received.
     await this.#stay();
     while (this.#poll === poll) {
       this.#runTimers();
@@ -178,10 +191,10 @@ export class SocketLoop {
    * @returns Whether the runtime has something to do.
    */
   #wait(poll: number): boolean {
-    const { clock, libc } = this.#options;
+    const { calls, clock } = this.#options;
     const untilUs = Math.min(this.#timers.nextAt, this.#stayBy);
     const waitMs = Math.max(0, Math.ceil((untilUs - clock.nowUs()) / 1_000));
-    const count = libc.epollWait(poll, this.#eventsAddress, MAX_EVENTS, waitMs);
+    const count = calls.epollWait(poll, this.#eventsAddress, MAX_EVENTS, waitMs);
     let isRuntimeReady = false;
     let isPaced = false;
     let nowUs = 0;
@@ -196,7 +209,7 @@ export class SocketLoop {
         isPaced = true;
         nowUs = clock.nowUs();
         const delayUs = this.#pace.delayUs(nowUs);
-        if (delayUs > 0) libc.sleepUs(delayUs);
+        if (delayUs > 0) calls.sleepUs(delayUs);
         nowUs += delayUs;
       }
       received += this.#receive(name);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { denoPlatform } from "../../../lib/base/deno_platform.ts";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { Timers } from "../../../lib/base/platform.ts";
 import type { Datagrams, RemoteAddress } from "../../../lib/transport/datagrams/datagrams.ts";
@@ -16,6 +17,7 @@ import {
   openDenoDatagrams,
   openNodeDatagrams,
 } from "../../../lib/transport/datagrams/portable_datagrams.ts";
+import { SocketLoop } from "../../../lib/transport/datagrams/socket_loop.ts";
 import { VirtualPlatform } from "../virtual/virtual_platform.ts";
 
 export interface OpenOptions {
@@ -62,7 +64,25 @@ export const TWINS: readonly Twin[] = [
     },
     ignore: mustIgnoreNative(),
   },
+  {
+    name: "openNativeDatagrams() in a loop",
+    open: (options) => openNativeDatagrams({ ...options, libc: realLibc(), loop: threadLoop() }),
+    isBatching: true,
+    async openStuck(options) {
+      const [stuck, letGo] = stuckLibc();
+      return [await openNativeDatagrams({ ...options, libc: stuck, loop: threadLoop() }), letGo];
+    },
+    ignore: mustIgnoreNative(),
+  },
 ];
+
+let loop: SocketLoop | undefined;
+/** The loop of this thread, which lives while it has sockets. */
+function threadLoop(): SocketLoop {
+  const { clock, timers } = denoPlatform();
+  const failed = (error: unknown) => reportError(error);
+  return loop ??= new SocketLoop({ calls: realLibc().waiting, clock, timers, failed });
+}
 
 /**
  * True where native code cannot run; says so once. Never on Linux with `CI=true`, where the test
@@ -96,6 +116,7 @@ export class FaultyLibc implements Libc {
   readonly getsockname = this.#real.getsockname;
   readonly getsockopt = this.#real.getsockopt;
   readonly setsockopt: Libc["setsockopt"] = this.#real.setsockopt;
+  readonly waiting: Libc["waiting"] = this.#real.waiting;
   /** Messages of each call that was let through. */
   readonly calls: number[] = [];
   /** `errno` of a failure, or how many messages to let through at most. */

@@ -1,0 +1,161 @@
+/**
+ * A thread that waits in the kernel: its timers, the runtime's turns, and how it begins and ends.
+ * That sockets in it behave as all others is in `datagrams_test.ts`, where it is one of the twins.
+ */
+import assert from "node:assert/strict";
+import { denoPlatform } from "../../../../lib/base/deno_platform.ts";
+import type { Cancel, Timers } from "../../../../lib/base/platform.ts";
+import type { WaitingCalls } from "../../../../lib/transport/datagrams/libc.ts";
+import { SocketLoop } from "../../../../lib/transport/datagrams/socket_loop.ts";
+import {
+  mustIgnoreNative,
+  openNativePeer,
+  type Peer,
+  realLibc,
+} from "../../../support/wire/datagram_peers.ts";
+
+const ignore = mustIgnoreNative();
+
+function test(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name: `SocketLoop ${name}`, ignore, fn });
+}
+
+/** A loop of this thread, what it was told of, and how often it gave the runtime a turn. */
+function newLoop(changed: Partial<WaitingCalls> = {}) {
+  const { clock, timers } = denoPlatform();
+  const failures: unknown[] = [];
+  let stays = 0;
+  const counted: Timers = {
+    after(delayMs, callback): Cancel {
+      if (delayMs === 0) stays++;
+      return timers.after(delayMs, callback);
+    },
+  };
+  const loop = new SocketLoop({
+    calls: { ...realLibc().waiting, ...changed },
+    clock,
+    timers: counted,
+    failed: (error) => failures.push(error),
+  });
+  return { loop, failures, clock, stays: () => stays };
+}
+
+function peerIn(loop: SocketLoop): Promise<Peer> {
+  return openNativePeer({ loop });
+}
+
+function after(timers: Timers, delayMs: number): Promise<void> {
+  return new Promise((resolve) => void timers.after(delayMs, resolve));
+}
+
+test("runs its timers in their order, not before their time, and none that was cancelled", async () => {
+  const { loop, clock } = newLoop();
+  await using _peer = await peerIn(loop);
+  const order: number[] = [];
+  const from = clock.nowUs();
+  loop.timers.after(30, () => order.push(30));
+  loop.timers.after(10, () => order.push(10));
+  loop.timers.after(20, () => order.push(20))();
+  loop.timers.after(0, () => order.push(0));
+  await after(loop.timers, 40);
+  assert.ok(clock.nowUs() - from >= 40_000);
+  assert.deepEqual(order, [0, 10, 30]);
+});
+
+test("lets the runtime's timers and promises go on while nothing comes", async () => {
+  const { loop } = newLoop();
+  await using _peer = await peerIn(loop);
+  const own = denoPlatform().timers;
+  const digest = await crypto.subtle.digest("SHA-256", new Uint8Array(1_000));
+  assert.equal(digest.byteLength, 32);
+  await after(own, 5);
+});
+
+test("hears other threads at once, not when its wait is over", async () => {
+  const { loop, clock, stays } = newLoop();
+  await using _peer = await peerIn(loop);
+  const source = "onmessage = ({ data }) => postMessage(data)";
+  const worker = new Worker(`data:text/javascript,${source}`, { type: "module" });
+  try {
+    const echo = () =>
+      new Promise((resolve) => {
+        worker.onmessage = ({ data }) => resolve(data);
+        worker.postMessage(1);
+      });
+    await echo();
+    const before = stays();
+    const from = clock.nowUs();
+    for (let i = 0; i < 20; i++) {
+      // Within one turn of the runtime several echoes may come.
+      await after(loop.timers, 4);
+      await echo();
+    }
+    // Each echo took a turn of the runtime that was not due: those alone come each 250 ms.
+    assert.ok(stays() - before > (clock.nowUs() - from) / 250_000 + 10);
+  } finally {
+    worker.terminate();
+  }
+});
+
+test("gives the runtime many turns while handshakes are likely, and few otherwise", async () => {
+  const { loop, stays } = newLoop();
+  await using a = await peerIn(loop);
+  await using b = await peerIn(loop);
+  await after(loop.timers, 20);
+  const quiet = stays();
+  await after(loop.timers, 200);
+  assert.ok(stays() - quiet <= 3, `${stays() - quiet} turns`);
+  a.socket.send(Uint8Array.of(22, 254, 253), 3, b.address);
+  await b.received(1);
+  const restless = stays();
+  await after(loop.timers, 200);
+  assert.ok(stays() - restless >= 5, `${stays() - restless} turns`);
+});
+
+test("tells of what a timer and a socket throw, and goes on", async () => {
+  const { loop, failures } = newLoop();
+  await using a = await peerIn(loop);
+  await using b = await peerIn(loop);
+  loop.timers.after(0, () => {
+    throw new Error("timer");
+  });
+  const keep = b.socket.onDatagram;
+  b.socket.onDatagram = () => {
+    b.socket.onDatagram = keep;
+    throw new Error("socket");
+  };
+  a.socket.send(Uint8Array.of(1), 1, b.address);
+  await after(loop.timers, 20);
+  a.socket.send(Uint8Array.of(2), 1, b.address);
+  await b.received(1);
+  assert.deepEqual(failures.map((error) => (error as Error).message).sort(), ["socket", "timer"]);
+});
+
+test("ends with its last socket, hands its timers to the runtime, and begins again", async () => {
+  const { loop } = newLoop();
+  const first = await peerIn(loop);
+  const fired = after(loop.timers, 15);
+  await first[Symbol.asyncDispose]();
+  await fired;
+  await using a = await peerIn(loop);
+  await using b = await peerIn(loop);
+  a.socket.send(Uint8Array.of(7), 1, b.address);
+  await b.received(1);
+  assert.deepEqual([...b.arrivals[0]!.bytes], [7]);
+});
+
+const REFUSALS: readonly (readonly [string, Partial<WaitingCalls>])[] = [
+  ["the event loop is not found", { readFile: () => -1 }],
+  ["there is no epoll instance", { epollCreate: () => -1 }],
+  ["nothing can be added to it", { epollControl: () => -1 }],
+];
+for (const [what, changed] of REFUSALS) {
+  test(`leaves sockets to the runtime where ${what}`, async () => {
+    const { loop } = newLoop(changed);
+    await using a = await peerIn(loop);
+    await using b = await peerIn(loop);
+    a.socket.send(Uint8Array.of(9), 1, b.address);
+    await b.received(1);
+    await after(loop.timers, 1);
+  });
+}
