@@ -12,8 +12,9 @@
  * handshakes, wait for the next turn, of which there is one every {@linkcode QUIET_STAY_US}, and
  * one every {@linkcode RESTLESS_STAY_US} while such work is likely.
  *
- * Contract: it lives while it has a socket; between two waits all microtasks run. A throw of a timer or a socket ends nothing. Where
- * the kernel does not let the event loop be found, `watch` says so and nothing has changed.
+ * Contract: it lives while it has a socket; between two waits all microtasks run. A throw of a
+ * timer or a socket ends nothing. Where the kernel does not let the event loop be found, `watch`
+ * says so and nothing has changed.
  *
  * @module
  */
