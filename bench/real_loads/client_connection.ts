@@ -5,7 +5,7 @@
  * @module
  */
 import { DropCounters } from "../../lib/base/drop_counters.ts";
-import type { IceCredentials, MediaAddress } from "../../lib/base/media_vocabulary.ts";
+import type { MediaAddress } from "../../lib/base/media_vocabulary.ts";
 import type { Platform } from "../../lib/base/platform.ts";
 import type { DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import { DtlsSession } from "../../lib/transport/dtls/dtls_session.ts";
@@ -21,7 +21,6 @@ import type {
   ClientTransport,
   ReadDescription,
 } from "../../tests/support/virtual/client_description.ts";
-import { answerTo, bindingRequest, isSuccessFor } from "../../tests/support/wire/stun_requests.ts";
 import {
   type ClientSocket,
   type ClientSockets,
@@ -29,14 +28,12 @@ import {
 } from "../load/client_sockets.ts";
 import type { Publisher } from "../load/published_track.ts";
 import { ReceivedStream, type SentLog } from "../load/sent_log.ts";
+import { ClientPath } from "./client_path.ts";
 import type { SentSection } from "./client_offer.ts";
 import type { ClientProfile } from "./client_profiles.ts";
 import { ClientReports, type Draw, type ReceivedMedia } from "./client_reports.ts";
 import type { LoadCounts } from "./load_counts.ts";
 
-/** Pause between two checks until one is answered, ms; and how long that may take. */
-const CHECK_REPEAT_MS = 100;
-const CONNECT_LIMIT_MS = 20_000;
 /** Sealing is not what is measured here: as cheap as it can be had. */
 const SEALING = chooseSrtpEngine("auto");
 const SSRC_AT = 8;
@@ -99,15 +96,11 @@ export class LoadConnection {
   #socket: ClientSocket | undefined;
   #srtp: SrtpSession | undefined;
   #publisher: Publisher | undefined;
-  #candidate: MediaAddress | undefined;
-  #remote: IceCredentials | undefined;
+  readonly #path: ClientPath;
   #fingerprint = "";
   #isClient = true;
-  #isControlled = false;
   #hasBegun = false;
   #isClosed = false;
-  #checks: Uint8Array[] = [];
-  #onPath: (() => void) | undefined;
   #stunAt = Infinity;
 
   constructor(private readonly parts: ConnectionParts) {
@@ -116,6 +109,7 @@ export class LoadConnection {
       credentials: { ufrag: random.slice(0, 8), pwd: random },
       fingerprint: parts.certificate.fingerprint.value,
     };
+    this.#path = new ClientPath(this.transport.credentials, () => parts.counts.checks++);
     this.connected = this.#connected.promise;
     this.connected.catch(() => {});
     const ssrc = Math.floor(parts.draw() * 2 ** 32) >>> 0;
@@ -125,21 +119,17 @@ export class LoadConnection {
 
   /** Takes a description of the server; `isOffer` unless it is an answer. */
   describe(description: ReadDescription, sdp: string, isOffer: boolean): void {
-    const { credentials, candidates } = description;
-    // The one who offers decides, unless it is lite (RFC 8445 §6.1.1).
-    this.#isControlled = isOffer && !sdp.includes("a=ice-lite");
     // We answer `active`; so may the server, and then it begins.
     this.#isClient = isOffer || !sdp.includes("a=setup:active");
     this.#fingerprint = /a=fingerprint:sha-256 (\S+)/i.exec(sdp)?.[1] ?? "";
-    for (const candidate of candidates) this.#learn(candidate);
-    this.#remote ??= credentials;
+    this.#path.describe(description, sdp, isOffer);
     this.#begin();
   }
 
   /** Takes one trickled candidate. */
   trickle(candidateInit: string): void {
     const { candidate = "" } = JSON.parse(candidateInit) as { candidate?: string };
-    this.#learn(candidate);
+    this.#path.learn(candidate);
     this.#begin();
   }
 
@@ -208,7 +198,7 @@ export class LoadConnection {
     this.#pollData(now);
     if (now < this.#stunAt) return;
     this.#stunAt = now + this.parts.profile.stunMs;
-    this.#sendCheck(false);
+    this.#path.keep();
   }
 
   async close(): Promise<void> {
@@ -221,19 +211,11 @@ export class LoadConnection {
     this.#socket?.close();
   }
 
-  /** UDP over IPv4, on the loopback address if there is one. */
-  #learn(candidate: string): void {
-    const [, protocol, hostname, port] =
-      /^candidate:\S+ 1 (\w+) \d+ (\S+) (\d+) typ host/i.exec(candidate) ?? [];
-    if (protocol?.toLowerCase() !== "udp" || hostname!.includes(":")) return;
-    if (this.#candidate !== undefined && hostname !== "127.0.0.1") return;
-    this.#candidate = { protocol: "udp", hostname: hostname!, port: Number(port) };
-  }
-
   #begin(): void {
-    if (this.#candidate === undefined || this.#remote === undefined || this.#hasBegun) return;
+    const { server } = this.#path;
+    if (server === undefined || this.#hasBegun) return;
     this.#hasBegun = true;
-    this.#connect(this.#candidate).then(this.#connected.resolve, (error) => {
+    this.#connect(server).then(this.#connected.resolve, (error) => {
       if (!this.#isClosed) this.#connected.reject(error);
     });
   }
@@ -244,7 +226,7 @@ export class LoadConnection {
     socket.onDatagram = (bytes) => {
       switch (datagramKind(bytes, bytes.length)) {
         case "stun":
-          return this.#receiveStun(bytes);
+          return this.#path.receive(bytes);
         case "dtls":
           return this.#dtls?.receive(bytes);
       }
@@ -257,7 +239,7 @@ export class LoadConnection {
     this.parts.onCandidate(
       `candidate:1 1 udp 2130706431 ${address} ${socket.localPort} typ host generation 0`,
     );
-    await this.#findPath();
+    await this.#path.find((bytes) => void socket.send(bytes));
     dtls.pathReady();
     const parameters = await promise;
     const { cipherFactory } = SEALING;
@@ -320,49 +302,6 @@ export class LoadConnection {
       const length = channels.poll(PACKET, now);
       if (length === 0) return;
       this.#dtls!.sendData(PACKET, length);
-    }
-  }
-
-  /** Checks until one is answered. */
-  async #findPath(): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#onPath = resolve;
-    const send = () => this.#checks.push(this.#sendCheck(!this.#isControlled));
-    send();
-    const repeat = setInterval(send, CHECK_REPEAT_MS);
-    const limit = setTimeout(
-      () => reject(new Error("No check was answered")),
-      CONNECT_LIMIT_MS,
-    );
-    try {
-      await promise;
-    } finally {
-      clearInterval(repeat);
-      clearTimeout(limit);
-      this.#onPath = undefined;
-      this.#checks = [];
-    }
-  }
-
-  #sendCheck(useCandidate: boolean): Uint8Array {
-    const transaction = crypto.getRandomValues(new Uint8Array(12));
-    this.#socket!.send(bindingRequest({
-      server: this.#remote!,
-      clientUfrag: this.transport.credentials.ufrag,
-      transaction,
-      useCandidate,
-      isControlled: this.#isControlled,
-    }));
-    this.parts.counts.checks++;
-    return transaction;
-  }
-
-  #receiveStun(bytes: Uint8Array): void {
-    const answer = answerTo(bytes, this.transport.credentials);
-    if (answer !== undefined) this.#socket!.send(answer);
-    else if (this.#onPath !== undefined) {
-      const { pwd } = this.#remote!;
-      if (this.#checks.some((check) => isSuccessFor(bytes, check, pwd))) this.#onPath();
     }
   }
 
