@@ -12,6 +12,8 @@ import type { SrtpProfile } from "../srtp/srtp_keys.ts";
 
 /** ECDHE with AES-128-GCM, signed by ECDSA as our certificate is (RFC 5289 §3.2). */
 const CIPHER_SUITE = 0xc02b;
+/** No suite: the client knows of secure renegotiation (RFC 5746 §3.3). */
+const RENEGOTIATION_INFO_SCSV = 0x00ff;
 /** Every version of DTLS has this first byte. */
 const MAJOR_VERSION = 0xfe00;
 const UNCOMPRESSED = 0;
@@ -44,8 +46,11 @@ export function commonParameters(
   if (schemes !== undefined && !hasWord(readList(schemes), SIGNATURE_SCHEME.ecdsaSha256)) {
     return undefined;
   }
-  const groups = readList(extensions.get(EXTENSION.supportedGroups) ?? new Uint8Array(0));
-  const curve = [CURVE.x25519, CURVE.secp256r1].find((known) => hasWord(groups, known));
+  const groups = extensions.get(EXTENSION.supportedGroups);
+  // Who names none takes any (RFC 8422 §4), and everybody has this one.
+  const curve = groups === undefined
+    ? CURVE.secp256r1
+    : [CURVE.x25519, CURVE.secp256r1].find((known) => hasWord(readList(groups), known));
   if (curve === undefined) return undefined;
   const isExtended = extensions.has(EXTENSION.extendedMasterSecret);
   const useSrtp = extensions.get(EXTENSION.useSrtp);
@@ -55,13 +60,19 @@ export function commonParameters(
   return profile === undefined ? undefined : { curve, profile, isExtended };
 }
 
+/** Names extensions only that the client named, as clients may insist on (RFC 5246 §7.4.1.4). */
 export function writeServerHello(
   random: Uint8Array,
+  { cipherSuites, extensions: offered }: ClientHello,
   { profile, isExtended }: CommonParameters,
 ): Uint8Array {
+  const knowsRenegotiation = offered.has(EXTENSION.renegotiationInfo) ||
+    hasWord(cipherSuites, RENEGOTIATION_INFO_SCSV);
   const extensions = [
-    ...extension(EXTENSION.renegotiationInfo, vector8([])),
-    ...extension(EXTENSION.pointFormats, vector8([UNCOMPRESSED])),
+    ...(knowsRenegotiation ? extension(EXTENSION.renegotiationInfo, vector8([])) : []),
+    ...(offered.has(EXTENSION.pointFormats)
+      ? extension(EXTENSION.pointFormats, vector8([UNCOMPRESSED]))
+      : []),
     ...(isExtended ? extension(EXTENSION.extendedMasterSecret, []) : []),
     ...(profile === undefined
       ? []

@@ -13,6 +13,7 @@ import type { Random } from "../../base/platform.ts";
 import type { CurveKey, HandshakeCrypto } from "../crypto/handshake_crypto.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import {
+  type ClientHello,
   readCertificateVerify,
   readClientHello,
   readClientKeyExchange,
@@ -155,7 +156,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
     if (parameters === undefined) return this.#owner.failed("no common parameters");
     this.#parameters = parameters;
     this.#randoms = { client: hello.random, server: this.#random.bytes(RANDOM_BYTES) };
-    this.#answerHello(message, parameters, this.#randoms);
+    this.#answerHello(message, hello, parameters, this.#randoms);
   }
 
   /** HelloVerifyRequest (RFC 6347 §4.2.1): smaller than the hello, and no key work before it. */
@@ -167,7 +168,8 @@ export class DtlsServerHandshake implements DtlsHandshake {
 
   /** Flight 4: our certificate, and our share, which its key signs. */
   #answerHello(
-    hello: HandshakeMessage,
+    message: HandshakeMessage,
+    hello: ClientHello,
     parameters: answer.CommonParameters,
     randoms: HandshakeRandoms,
   ): void {
@@ -176,16 +178,19 @@ export class DtlsServerHandshake implements DtlsHandshake {
     const share = answer.writeKeyParameters(parameters.curve, ownKey.publicKey);
     const signed = joinBytes([randoms.client, randoms.server, share]);
     const signature = signWith(certificate, signed, this.#crypto);
-    this.#hear(hello);
+    this.#hear(message);
     const flight = [
-      this.#say(HANDSHAKE_TYPE.serverHello, answer.writeServerHello(randoms.server, parameters)),
+      this.#say(
+        HANDSHAKE_TYPE.serverHello,
+        answer.writeServerHello(randoms.server, hello, parameters),
+      ),
       this.#say(HANDSHAKE_TYPE.certificate, writeCertificate(certificate.certDer)),
       this.#say(HANDSHAKE_TYPE.serverKeyExchange, answer.writeServerKeyExchange(share, signature)),
       this.#say(HANDSHAKE_TYPE.certificateRequest, answer.writeCertificateRequest()),
       this.#say(HANDSHAKE_TYPE.serverHelloDone, new Uint8Array(0)),
     ];
     this.#phase = "keys";
-    this.#clientFlightSeq = hello.messageSeq + 1;
+    this.#clientFlightSeq = message.messageSeq + 1;
     this.#order.skipTo(this.#clientFlightSeq);
     // Until flight 5 is complete; the handshake timeout is the last word.
     this.#flight.start(flight);

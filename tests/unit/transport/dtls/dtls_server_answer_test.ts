@@ -4,7 +4,11 @@ import {
   type ClientHello,
   readClientHello,
 } from "../../../../lib/transport/dtls/dtls_client_hello.ts";
-import { commonParameters } from "../../../../lib/transport/dtls/dtls_server_answer.ts";
+import {
+  commonParameters,
+  writeServerHello,
+} from "../../../../lib/transport/dtls/dtls_server_answer.ts";
+import { readServerHello } from "../../../../lib/transport/dtls/dtls_server_flight.ts";
 import { EXTENSION, vector16, vector8, words } from "../../../../lib/transport/dtls/tls_vectors.ts";
 
 const HELLO = readClientHello(writeClientHello(new Uint8Array(32), new Uint8Array(0), [1, 7, 8]))!;
@@ -28,7 +32,8 @@ Deno.test("commonParameters() takes what both can do, by our preference", () => 
   assert.equal(curveOf(24, 23), 23);
   assert.equal(curveOf(24, 25), undefined);
   assert.equal(curveOf(), undefined);
-  assert.equal(commonParameters(saying(supportedGroups, undefined), [1]), undefined);
+  assert.equal(commonParameters(saying(supportedGroups, undefined), [1])?.curve, 23, "any");
+  assert.equal(commonParameters(saying(supportedGroups, [0, 29]), [1]), undefined, "no list");
   const plain = commonParameters(saying(extendedMasterSecret, undefined), [1]);
   assert.equal(plain?.isExtended, false);
   const data = commonParameters(saying(useSrtp, undefined), [1])!;
@@ -54,4 +59,22 @@ Deno.test("commonParameters() has nothing in common with older versions, or with
   assert.ok(commonParameters({ ...HELLO, version: 0xfefc }, [1]), "1.3 and 1.2");
   const compressions = Uint8Array.of(1);
   assert.equal(commonParameters({ ...HELLO, compressions }, [1]), undefined);
+});
+
+Deno.test("writeServerHello() names no extension that the client did not", () => {
+  const answered = (hello: ClientHello) => {
+    const bytes = writeServerHello(new Uint8Array(32), hello, commonParameters(hello, [1])!);
+    return [...readServerHello(bytes)!.extensions.keys()].sort((a, b) => a - b);
+  };
+  const { pointFormats, useSrtp, extendedMasterSecret, renegotiationInfo } = EXTENSION;
+  assert.deepEqual(answered(HELLO), [
+    pointFormats,
+    useSrtp,
+    extendedMasterSecret,
+    renegotiationInfo,
+  ]);
+  const bare = { ...HELLO, extensions: new Map<number, Uint8Array>() };
+  assert.deepEqual(answered(bare), []);
+  const cipherSuites = Uint8Array.of(0xc0, 0x2b, 0x00, 0xff);
+  assert.deepEqual(answered({ ...bare, cipherSuites }), [renegotiationInfo], "by RFC 5746 §3.3");
 });
