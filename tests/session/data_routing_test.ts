@@ -19,6 +19,8 @@ import {
 import type { ConnectionId } from "../../lib/base/ids.ts";
 import { FULL_GRANT, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
+/** Messages of each kind: as many as may come at once. */
+const FLOOD = 4_000;
 const text = (value: string) => new TextEncoder().encode(value);
 const user = (packet: Partial<UserPacket> = {}, outer: Partial<DataPacket> = {}) =>
   new DataPacket({
@@ -274,6 +276,36 @@ Deno.test("DataPlane heeds what a participant may no longer do, from its next pa
   await alice.sendData("_reliable", user({ topic: "4" }));
   assert.deepEqual(topics(world, bob), ["1", "4"]);
   assert.equal(world.counters.get("data_not_allowed"), 2);
+});
+
+Deno.test("DataPlane bothers the control plane with a flood no more often than with a trickle", async () => {
+  const { world, alice, bob } = await three();
+  await alice.openPublisher();
+  const connection = alice.participant.publisher.id;
+  const { engine } = world;
+  const told: string[] = [];
+  const { onEvent } = engine;
+  engine.onEvent = (event) => {
+    told.push(event.type);
+    onEvent(event);
+  };
+  const commands = engine.commands.length;
+  const value = new DataStream_Header({ streamId: "s", mimeType: "text/plain" });
+  const header = new DataPacket({ value: { case: "streamHeader", value } }).toBinary();
+  for (let sequence = 1; sequence <= FLOOD; sequence++) {
+    engine.receiveData(connection, "_reliable", user({}, { sequence }));
+    engine.receiveData(connection, "_lossy", sequence % 2 === 0 ? header : user());
+  }
+  await world.pass(1_000);
+  assert.deepEqual(told, ["data_progress"]);
+  assert.equal(engine.commands.length, commands);
+  assert.equal(alice.participant.data.membership.lastSequence, FLOOD);
+  // What is begun is counted, as far as a person could begin streams.
+  const begun = world.figures.filter((line) => line.startsWith("stream ")).length;
+  assert.ok(begun > 0 && begun < FLOOD / 10, `${begun} streams`);
+  assert.equal(begun + world.counters.get("data_stream_untold"), FLOOD / 2);
+  const reached = engine.sent.filter(({ connections }) => connections.includes(inbox(bob)));
+  assert.equal(reached.length, 2 * FLOOD);
 });
 
 Deno.test("DataPlane sends nothing more to a participant that has left, nor takes anything of it", async () => {

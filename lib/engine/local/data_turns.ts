@@ -15,15 +15,18 @@ import type { Clock } from "../../base/platform.ts";
 export interface DataTurnTaker {
   /** Whether it stands in the line. */
   hasDataTurn: boolean;
-  /** Hands over at most so many messages. Returns whether there are more. */
-  deliverData(limit: number, now: number): boolean;
+  /** Hands over one message, if there is one. Returns whether there are more. */
+  deliverData(now: number): boolean;
   /** Sends what is to be sent. */
   flushData(now: number): void;
 }
 
 /** Messages of one connection in a row; each may go to many receivers. */
 const MESSAGES_IN_A_ROW = 16;
-/** How long handing over may take in one turn, µs; the row during which it is over is finished. */
+/**
+ * How long handing over may take in one turn, µs; the message during which it is over is finished:
+ * one to a thousand receivers takes as long as many others.
+ */
 const TURN_US = 4_000;
 
 /** The line of those who have data to see to. A throw is told, and ends nobody else's turn. */
@@ -72,10 +75,19 @@ export class DataTurns<T extends DataTurnTaker> {
       const taker = takers[i]!;
       if (i > 0 && this.clock.nowUs() >= until) break;
       this.#guard(taker, () => {
-        if (taker.deliverData(MESSAGES_IN_A_ROW, now)) more.push(taker);
+        if (this.#deliverRow(taker, until, now)) more.push(taker);
       });
     }
     return i < takers.length ? [...takers.slice(i), ...more] : more;
+  }
+
+  /** Returns whether it has more. */
+  #deliverRow(taker: T, until: number, now: number): boolean {
+    for (let i = 0; i < MESSAGES_IN_A_ROW; i++) {
+      if (!taker.deliverData(now)) return false;
+      if (this.clock.nowUs() >= until) return true;
+    }
+    return true;
   }
 
   #guard(taker: T, step: () => void): void {

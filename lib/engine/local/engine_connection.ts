@@ -158,8 +158,8 @@ export class EngineConnection
     this.#transport.holdData(held);
   }
 
-  deliverData(limit: number, now: number): boolean {
-    return this.#transport.deliverData(limit, now);
+  deliverData(now: number): boolean {
+    return this.#transport.deliverData(1, now);
   }
 
   flushData(now: number): void {

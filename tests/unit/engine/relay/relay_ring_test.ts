@@ -36,6 +36,28 @@ function anyRecord(random: SeededRandom, maxWords: number): Written {
   };
 }
 
+Deno.test("A relay ring keeps room to spare for other records, and gives bytes as copies", () => {
+  const ring = createRelayRing(RING_BYTES);
+  const [writer, reader] = [new RelayRingWriter(ring), new RelayRingReader(ring)];
+  const spare = RING_WORDS - 20;
+  const put = (bytes: Uint8Array) => {
+    const at = writer.reserve(1, (bytes.length + 3) >> 2, spare);
+    if (at < 0) return false;
+    writer.writeBytes(at, bytes);
+    writer.commit();
+    return true;
+  };
+  const bytes = Uint8Array.from({ length: 37 }, (_, i) => i);
+  assert.equal(put(bytes), true, "eleven words of twenty");
+  assert.equal(put(bytes), false);
+  assert.ok(write(writer, { kind: 2, words: [1, 2, 3] }), "there is room for others");
+  assert.ok(reader.next());
+  const copy = reader.readBytes(reader.at, bytes.length);
+  reader.words.fill(0);
+  assert.deepEqual(copy, bytes);
+  assert.ok(copy.buffer instanceof ArrayBuffer);
+});
+
 Deno.test("A relay ring gives back what was put in, whole and in order, around its end for long", () => {
   for (let seed = 1; seed <= 20; seed++) {
     const random = new SeededRandom(seed);
