@@ -265,6 +265,8 @@ export class PeerTransport implements PathOwner {
     const channels = this.#channels;
     if (channels === undefined || this.#isClosed) return;
     this.#data.drain(channels, now);
+    // It may have ended of itself, which is told in a delivery.
+    if (channels.hasMessages) this.#options.listener.onDataPending();
     this.#options.listener.onTimed(channels.nextWakeAt());
   }
 

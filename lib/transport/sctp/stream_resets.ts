@@ -34,6 +34,8 @@ const RESULT = {
 } as const;
 const OUTGOING_BYTES = 16;
 const RESPONSE_BYTES = 12;
+/** A peer that answers no requests is asked this seldom, ms. */
+const MAX_REPEAT_MS = 3_000;
 /** Streams in one request of ours. */
 const MAX_REQUESTED = 256;
 
@@ -65,8 +67,9 @@ export class StreamResets {
   /** The peer's request that ours answers, if it does. */
   #answers: number;
   #requestTsn = 0;
-  /** When the request goes, again: monotonic ms. */
+  /** When the request goes, again: monotonic ms; and how often it has. */
   #requestAt = Infinity;
+  #attempts = 0;
   /** The number of the peer's next request, and what the last one came to. */
   #nextRequest: number;
   #result: number = RESULT.nothing;
@@ -157,7 +160,7 @@ export class StreamResets {
     view.setInt32(at + 12, this.#answers);
     view.setInt32(at + 16, this.#requestTsn);
     this.#requested.forEach((id, i) => view.setUint16(at + 20 + 2 * i, id));
-    this.#requestAt = now + timeoutMs;
+    this.#requestAt = now + Math.min(timeoutMs * 2 ** this.#attempts++, MAX_REPEAT_MS);
   }
 
   #beginRequest(): void {
@@ -177,6 +180,7 @@ export class StreamResets {
     }
     const done = this.#requested;
     this.#requested = [];
+    this.#attempts = 0;
     this.#requestNumber = (this.#requestNumber + 1) | 0;
     this.#requestAt = Infinity;
     for (const id of done) {
