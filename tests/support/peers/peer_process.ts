@@ -29,6 +29,8 @@ const LOG_LINES_SHOWN = 10;
  */
 export class PeerProcess<E extends PeerEvent> implements AsyncDisposable {
   readonly events: E[] = [];
+  /** Called for each event after it was put into {@linkcode events}. */
+  onEvent: (event: E) => void = () => {};
   readonly #name: string;
   readonly #log: string[] = [];
   readonly #process: Deno.ChildProcess;
@@ -48,7 +50,11 @@ export class PeerProcess<E extends PeerEvent> implements AsyncDisposable {
     }).spawn();
     this.#input = this.#process.stdin.getWriter();
     this.#ended = Promise.all([
-      readLines(this.#process.stdout, (line) => this.events.push(parsed<E>(line))),
+      readLines(this.#process.stdout, (line) => {
+        const event = parsed<E>(line);
+        this.events.push(event);
+        this.onEvent(event);
+      }),
       readLines(this.#process.stderr, (line) => this.#log.push(line)),
       this.#process.status,
     ]);

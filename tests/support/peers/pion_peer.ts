@@ -159,16 +159,28 @@ export class PionPeer implements AsyncDisposable {
   }
 }
 
-/** Path of the program, built once for each run of tests. */
+/** Path of the program that joins by itself. */
 function pionProgram(): Promise<string> {
-  return program ??= cachedBuild("pion_peer", async (folder) => {
+  return peerProgram ??= buildPion("pion_peer", ".");
+}
+let peerProgram: Promise<string> | undefined;
+
+/** Path of the program that knows nothing of signalling. */
+export function pionDataProgram(): Promise<string> {
+  return dataProgram ??= buildPion("pion_data", "./data");
+}
+let dataProgram: Promise<string> | undefined;
+
+/** Builds one of the programs, once for each run of tests. */
+function buildPion(name: string, folderOfProgram: string): Promise<string> {
+  return cachedBuild(name, async (folder) => {
     const go = goPath();
     if (go === undefined) throw new Error("Go is not installed");
-    const built = `${folder}/pion_peer`;
+    const built = `${folder}/${name}`;
     const command = new Deno.Command(go, {
       // A Go that is too old is not to fetch another one, nor ask the repository for its state.
       env: { GOTOOLCHAIN: "local", GOFLAGS: "-mod=readonly -buildvcs=false", CGO_ENABLED: "0" },
-      args: ["build", "-o", built, "."],
+      args: ["build", "-o", built, folderOfProgram],
       cwd: SOURCES,
       stdout: "piped",
       stderr: "piped",
@@ -178,4 +190,3 @@ function pionProgram(): Promise<string> {
     return built;
   });
 }
-let program: Promise<string> | undefined;

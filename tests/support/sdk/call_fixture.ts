@@ -9,7 +9,11 @@ import type { BrowserClient } from "./browser_client.ts";
 import { ChromiumBrowser } from "./chromium.ts";
 import { type ClientPageServer, serveClientPage } from "./client_page_server.ts";
 import { FirefoxBrowser } from "./firefox.ts";
+import type { DataPeer, StackName } from "../peers/data_peer.ts";
+import { processStack } from "../peers/data_stacks.ts";
 import { PionPeer } from "../peers/pion_peer.ts";
+import { RawDataPeer, type RawJoin } from "../peers/raw_data_peer.ts";
+import { PageStack, type RawStack } from "../peers/raw_stack.ts";
 import {
   type RoomwireOptions,
   type RoomwireProcess,
@@ -70,21 +74,41 @@ export class CallFixture {
     const server = await this.server();
     await using clients = new AsyncDisposableStack();
     const open = (kind: ClientKind, identity: string) => this.#open(kind, identity);
-    await scenario(new Call(`${room}-${mode}`, mode, server, open, clients));
+    const openData: OpenData = (join) => this.#openData(join);
+    await scenario(new Call(`${room}-${mode}`, mode, server, open, openData, clients));
+  }
+
+  async #openData(join: RawJoin): Promise<DataPeer> {
+    const { stack, identity } = join;
+    if (stack !== "rtc-node") return RawDataPeer.join(join, await this.#rawStack(stack, identity));
+    // Its end is the native library's, for which the other module knows a call.
+    this.#rtcNode ??= import("./rtc_node_client.ts");
+    const { RtcNodeDataPeer } = await import("../peers/rtc_node_data_peer.ts");
+    return await RtcNodeDataPeer.join(join);
+  }
+
+  async #rawStack(
+    stack: Exclude<StackName, "rtc-node">,
+    identity: string,
+  ): Promise<RawStack> {
+    if (stack !== "chromium" && stack !== "firefox") return processStack(stack, identity);
+    return new PageStack(await this.#openPage(stack, identity, "data_peer"));
+  }
+
+  async #openPage(
+    kind: "chromium" | "firefox",
+    identity: string,
+    page: "" | "data_peer",
+  ): Promise<BrowserClient> {
+    const url = `${(this.#pages ??= serveClientPage()).url}${page}`;
+    if (kind === "chromium") return (await this.chromium()).openClient(identity, url);
+    return (await (this.#firefox ??= FirefoxBrowser.launch())).openClient(identity, url);
   }
 
   async #open(kind: ClientKind, identity: string): Promise<SdkClient> {
-    const url = (this.#pages ??= serveClientPage()).url;
-    switch (kind) {
-      case "chromium":
-        return (await this.chromium()).openClient(identity, url);
-      case "firefox":
-        return (await (this.#firefox ??= FirefoxBrowser.launch())).openClient(identity, url);
-      case "rtc-node": {
-        const { RtcNodeClient } = await (this.#rtcNode ??= import("./rtc_node_client.ts"));
-        return new RtcNodeClient(identity);
-      }
-    }
+    if (kind !== "rtc-node") return this.#openPage(kind, identity, "");
+    const { RtcNodeClient } = await (this.#rtcNode ??= import("./rtc_node_client.ts"));
+    return new RtcNodeClient(identity);
   }
 
   async #close(): Promise<void> {
@@ -96,12 +120,18 @@ export class CallFixture {
   }
 }
 
+type OpenData = (join: RawJoin) => Promise<DataPeer>;
+
+/** What of a {@linkcode RawJoin} a test chooses, where the stack lets it. */
+export type DataJoinOptions = Pick<RawJoin, "reach" | "window" | "isStopped">;
+
 /** One room during one test. */
 export class Call {
   readonly room: string;
   readonly mode: ConnectionMode;
   readonly server: RoomwireProcess;
   readonly #open: (kind: ClientKind, identity: string) => Promise<SdkClient>;
+  readonly #openData: OpenData;
   readonly #clients: AsyncDisposableStack;
 
   constructor(
@@ -109,12 +139,14 @@ export class Call {
     mode: ConnectionMode,
     server: RoomwireProcess,
     open: (kind: ClientKind, identity: string) => Promise<SdkClient>,
+    openData: OpenData,
     clients: AsyncDisposableStack,
   ) {
     this.room = room;
     this.mode = mode;
     this.server = server;
     this.#open = open;
+    this.#openData = openData;
     this.#clients = clients;
   }
 
@@ -132,6 +164,25 @@ export class Call {
     const peer = this.#clients.use(await PionPeer.start(identity));
     await peer.connect(this.server.url, token, { single: this.mode === "default" });
     return peer;
+  }
+
+  /** Connects a participant that sends and receives data alone, in this call's mode. */
+  joinData(stack: "rtc-node", identity: string): Promise<DataPeer>;
+  joinData(
+    stack: Exclude<StackName, "rtc-node">,
+    identity: string,
+    options?: DataJoinOptions,
+  ): Promise<RawDataPeer>;
+  joinData(stack: StackName, identity: string, options?: DataJoinOptions): Promise<DataPeer>;
+  async joinData(
+    stack: StackName,
+    identity: string,
+    options: DataJoinOptions = {},
+  ): Promise<DataPeer> {
+    const token = await mintToken({ identity, room: this.room });
+    const [server, single] = [this.server.url, this.mode === "default"];
+    const join = { identity, stack, server, token, single, ...options };
+    return this.#clients.use(await this.#openData(join));
   }
 
   /** Connects a participant in this call's mode; `options.connect` goes over it. */

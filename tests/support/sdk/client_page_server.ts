@@ -1,10 +1,11 @@
 /**
- * Serves the test participant's page and the real livekit-client bundle over HTTP.
+ * Serves the test participants' pages and the real livekit-client bundle over HTTP.
  *
  * @module
  */
 
 const SUPPORT = new URL("./", import.meta.url);
+const PEERS = new URL("../../peers/", import.meta.url);
 const BUNDLE = new URL(
   "../../../node_modules/livekit-client/dist/livekit-client.umd.js",
   import.meta.url,
@@ -19,6 +20,15 @@ const FILES: Readonly<Record<string, readonly [URL, string]>> = {
   ],
   "/client_page_whip.js": [
     new URL("client_page_whip.js", SUPPORT),
+    "text/javascript; charset=utf-8",
+  ],
+  "/data_peer": [new URL("page/data_peer.html", PEERS), "text/html; charset=utf-8"],
+  "/data_peer.mjs": [
+    new URL("page/data_peer.mjs.txt", PEERS),
+    "text/javascript; charset=utf-8",
+  ],
+  "/data_messages.mjs": [
+    new URL("node/data_messages.mjs.txt", PEERS),
     "text/javascript; charset=utf-8",
   ],
   "/livekit-client.js": [BUNDLE, "text/javascript; charset=utf-8"],
