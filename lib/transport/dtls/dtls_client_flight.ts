@@ -5,15 +5,7 @@
  */
 import { CURVE } from "../crypto/handshake_crypto.ts";
 import { SIGNATURE_SCHEME } from "./dtls_signatures.ts";
-import {
-  EXTENSION,
-  extension,
-  vector16,
-  vector24,
-  vector8,
-  VERSION_1_2,
-  words,
-} from "./tls_vectors.ts";
+import { EXTENSION, extension, vector16, vector8, VERSION_1_2, words } from "./tls_vectors.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
 
 /** ECDHE with AES-128-GCM, signed by ECDSA or RSA (RFC 5289 §3.2). */
@@ -48,7 +40,11 @@ export function writeClientHello(
 
 /** A Certificate with one certificate in DER. */
 export function writeCertificate(der: Uint8Array): Uint8Array {
-  return Uint8Array.from(vector24(vector24([...der])));
+  const list = der.length + 3;
+  const body = new Uint8Array(list + 3);
+  body.set([list >> 16, list >> 8, list, der.length >> 16, der.length >> 8, der.length]);
+  body.set(der, 6);
+  return body;
 }
 
 /** A ClientKeyExchange with our share of ECDHE. */

@@ -98,6 +98,10 @@ export class HandshakeOrder {
   peek(messageSeq: number): HandshakeMessage | undefined {
     const partial = this.#partial.get(messageSeq);
     if (partial === undefined) return undefined;
+    const [first] = partial.fragments;
+    if (first !== undefined && first.bytes.length === partial.length) {
+      return { type: partial.type, messageSeq, body: first.bytes }; // whole, as most are
+    }
     const ordered = partial.fragments.toSorted((a, b) => a.offset - b.offset);
     let covered = 0;
     for (const { offset, bytes } of ordered) {

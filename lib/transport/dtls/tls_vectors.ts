@@ -110,8 +110,3 @@ export function vector8(bytes: readonly number[]): number[] {
 export function vector16(bytes: readonly number[]): number[] {
   return [bytes.length >> 8, bytes.length & 255, ...bytes];
 }
-
-/** One whose length has 24 bits. */
-export function vector24(bytes: readonly number[]): number[] {
-  return [bytes.length >> 16, (bytes.length >> 8) & 255, bytes.length & 255, ...bytes];
-}
