@@ -28,6 +28,8 @@ export interface ReadSection {
 export interface ReadDescription {
   readonly sections: readonly ReadSection[];
   readonly credentials: IceCredentials | undefined;
+  /** SHA-256 of the server's certificate. */
+  readonly fingerprint: string | undefined;
   /** Lines after `a=`. */
   readonly candidates: readonly string[];
 }
@@ -39,6 +41,7 @@ export function readDescription(sdp: string): ReadDescription {
   const pwd = /a=ice-pwd:(\S+)/.exec(sdp)?.[1];
   return {
     sections,
+    fingerprint: /a=fingerprint:sha-256 (\S+)/i.exec(sdp)?.[1],
     credentials: ufrag === undefined || pwd === undefined ? undefined : { ufrag, pwd },
     candidates: [...sdp.matchAll(/a=(candidate:.*)/g)].map(([, line]) => line!.trim()),
   };

@@ -20,6 +20,7 @@ import {
   type SrtpProfile,
 } from "../../../lib/transport/srtp/srtp_keys.ts";
 import { answerTo, bindingRequest, isSuccessFor } from "./stun_requests.ts";
+import type { DtlsTransport } from "./quick_dtls.ts";
 import { WireDataChannels } from "./wire_data_channels.ts";
 import "./werift_x25519.ts";
 import { openWireSocket, type WireSocket } from "./wire_socket.ts";
@@ -52,6 +53,8 @@ export interface WireClientOptions {
    * Takes RTP as it comes, sealed; `rtp` and `rtcp` stay empty. For counting at no cost of opening.
    */
   readonly onSealedRtp?: (bytes: Uint8Array) => void;
+  /** Another DTLS client than werift's, as {@linkcode quickDtls} makes it. */
+  readonly openDtls?: (transport: DtlsTransport) => DtlsClient;
   /** Another kind of socket than the usual one. */
   readonly openSocket?: (server: MediaAddress) => Promise<WireSocket>;
   /** Does not answer the engine's checks, which no known client does. */
@@ -115,7 +118,7 @@ export class WireClient {
     };
     this.#dtlsTransport = transport;
     const { certificate } = options;
-    this.dtls = new DtlsClient({
+    this.dtls = options.openDtls?.(transport) ?? new DtlsClient({
       transport: transport as unknown as ConstructorParameters<typeof DtlsClient>[0]["transport"],
       cert: certificate.certPem,
       key: certificate.keyPem,

@@ -11,6 +11,7 @@ import {
   type DtlsCertificate,
 } from "../../../lib/transport/dtls/dtls_certificate.ts";
 import type { ClientTransport, ReadDescription } from "../virtual/client_description.ts";
+import { quickDtls } from "./quick_dtls.ts";
 import { until } from "./until.ts";
 import { type ReceivedRtp, WireClient } from "./wire_client.ts";
 
@@ -38,7 +39,14 @@ export class WireConnection {
   #started = false;
   #closed = false;
 
-  constructor(readonly name: string, readonly own: DtlsCertificate) {
+  #fingerprint: string | undefined;
+
+  /** @param isQuick Shakes hands by {@linkcode quickDtls}. */
+  constructor(
+    readonly name: string,
+    readonly own: DtlsCertificate,
+    readonly isQuick: boolean = false,
+  ) {
     const random = crypto.randomUUID().replaceAll("-", "");
     this.transport = {
       credentials: { ufrag: random.slice(0, 8), pwd: random },
@@ -47,7 +55,8 @@ export class WireConnection {
   }
 
   /** Takes what a description of the server says about its transport. */
-  describe({ credentials, candidates }: ReadDescription): void {
+  describe({ credentials, candidates, fingerprint }: ReadDescription): void {
+    this.#fingerprint = fingerprint;
     for (const candidate of candidates) this.#learn(candidate);
     if (credentials !== undefined && credentials.ufrag !== this.#remote?.ufrag) {
       this.#remote = credentials;
@@ -101,7 +110,12 @@ export class WireConnection {
       const { credentials: local } = this.transport;
       const { own: certificate } = this;
       const options = { server, remote, local, certificate, dataChannels: true };
-      this.client = await WireClient.open(options);
+      const fingerprint = this.#fingerprint;
+      this.client = await WireClient.open(
+        !this.isQuick || fingerprint === undefined
+          ? options
+          : { ...options, openDtls: (transport) => quickDtls(transport, certificate, fingerprint) },
+      );
       if (this.#closed) return;
       await this.client.connect();
       this.connected = true;

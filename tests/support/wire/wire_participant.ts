@@ -125,16 +125,20 @@ export class WireParticipant implements AsyncDisposable {
   static async open(
     server: string,
     token: string,
-    options: JoinOptions & { readonly unsupported?: readonly string[] } = {},
+    options: JoinOptions & {
+      readonly unsupported?: readonly string[];
+      /** Handshakes are not what is looked at, so they may be quick. */
+      readonly isQuick?: boolean;
+    } = {},
   ): Promise<WireParticipant> {
-    const { flavour = "v0" } = options;
+    const { flavour = "v0", isQuick = false } = options;
     const own = await clientCertificate();
     const signal = await SignalClient.open(joinUrl(server, token, options));
     const join = await signal.message("join");
     const { identity } = join.participant!;
-    const publisher = new WireConnection(`${identity}'s publisher`, own);
+    const publisher = new WireConnection(`${identity}'s publisher`, own, isQuick);
     const subscriber = flavour === "v0"
-      ? new WireConnection(`${identity}'s subscriber`, own)
+      ? new WireConnection(`${identity}'s subscriber`, own, isQuick)
       : publisher;
     const connections = { publisher, subscriber };
     const { unsupported = [] } = options;
