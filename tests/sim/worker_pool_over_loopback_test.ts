@@ -182,6 +182,59 @@ poolTest("EnginePool holds a writer whose reader on another worker cannot follow
   );
 });
 
+poolTest(
+  "EnginePool carries messages between clients of both workers, as the table says",
+  async (room) => {
+    const options = { dataChannels: "accept", dataPolicy: DATA_POLICY } as const;
+    const one = await room.connect(options);
+    const away = await connectAway(room, one, options);
+    const third = await connectAway(room, away, options);
+    const peers = [one, away, third];
+    for (const peer of peers) room.joinData(peer);
+    for (const { client } of peers) {
+      client.channels!.open("_reliable", { ordered: true });
+      await room.until("the channel", () => client.channels!.isOpen("_reliable"));
+    }
+    const count = 300;
+    const say = (peer: Peer, text: string) =>
+      peer.client.channels!.send("_reliable", userPacket(text));
+    for (let i = 0; i < count; i++) peers.forEach((peer, sender) => say(peer, `${sender} ${i}`));
+    const from = (peer: Peer, sender: string) =>
+      peer.client.channels!.messages.map(({ bytes }) => userText(bytes))
+        .filter((text) => text.startsWith(sender));
+    for (const [receiver, peer] of peers.entries()) {
+      for (const sender of [0, 1, 2]) {
+        const expected = sender === receiver
+          ? []
+          : Array.from({ length: count }, (_, i) => `${sender} ${i}`);
+        const came = () => from(peer, `${sender} `);
+        await room.until(
+          `all of ${sender} at ${receiver}`,
+          () => came().length === expected.length,
+        );
+        assert.deepEqual(came(), expected, "in order, once");
+      }
+    }
+    // In the midst of a flood it may not speak any more, and then it may again.
+    for (let i = 0; i < count; i++) {
+      say(one, `before ${i}`);
+    }
+    room.joinData(one, { maySend: false });
+    say(one, "while it may not");
+    const refused = () => room.drops.get("data_not_allowed");
+    const passed = () => from(third, "before ").length;
+    await room.until("what it said to pass or not", () => passed() + refused() === count + 1);
+    assert.deepEqual(from(third, "while"), []);
+    room.joinData(one);
+    say(one, "again");
+    room.send({ type: "send_room_data", room: 1, kind: "reliable", bytes: userPacket("server") });
+    for (const peer of [away, third]) {
+      await room.until("what came after", () => from(peer, "again").length === 1);
+      await room.until("the server's word", () => from(peer, "server").length === 1);
+    }
+  },
+);
+
 poolTest("EnginePool brings data tracks to receivers on both workers", async (room) => {
   const dataPolicy = DATA_POLICY;
   const label = "_data_track";
