@@ -354,6 +354,19 @@ Deno.test("DataPlane lets agents transcribe, and speak for others in text stream
   assert.equal(written.participantIdentity, "bob");
   const { contentHeader } = written.value.value as DataStream_Header;
   assert.equal((contentHeader.value as DataStream_TextHeader).generated, true);
+  // One that is hidden may speak for others, and not tell who it is by speaking for itself.
+  const ghost = await world.joined("ghost", {
+    grant: { ...FULL_GRANT, agent: true, hidden: true },
+  });
+  for (const [claimed, shown] of [["bob", "bob"], ["ghost", ""]] as const) {
+    const value = new ChatMessage({ message: "boo" });
+    const packet = new DataPacket({
+      participantIdentity: claimed,
+      value: { case: "chatMessage", value },
+    });
+    await ghost.sendData("_reliable", packet.toBinary());
+    assert.equal(sent(world).at(-1)!.packet.participantIdentity, shown);
+  }
   const file = await as("bob", header({ case: "byteHeader", value: new DataStream_ByteHeader() }));
   assert.equal(file.participantIdentity, "agent");
 });

@@ -20,7 +20,8 @@ import type { DataArrivals } from "../relay/data_lane.ts";
 import { AnswerWatch } from "./answer_watch.ts";
 import { DataDelivery } from "./data_delivery.ts";
 import type { DataWorld } from "./data_endpoint.ts";
-import { DataFlow, type DataWriter } from "./data_flow.ts";
+import { DataFlow } from "./data_flow.ts";
+import { DataNeighbours } from "./data_neighbours.ts";
 import { DataReports } from "./data_reports.ts";
 import { DataSender, HOLD } from "./data_sender.ts";
 import { type DataRoom, DataTable, type DataTableEntry } from "./data_table.ts";
@@ -38,6 +39,7 @@ export class DataPlane implements DataArrivals {
   readonly #world: DataWorld;
   readonly #table: DataTable;
   readonly #flow: DataFlow;
+  readonly #neighbours: DataNeighbours;
   readonly #delivery: DataDelivery;
   readonly #routes: DataTrackRoutes;
   readonly #reports: DataReports;
@@ -45,12 +47,6 @@ export class DataPlane implements DataArrivals {
   readonly #reader = new DataPacketReader();
   /** Members that have sent more than they may. */
   readonly #overdrawn = new Set<DataTableEntry>();
-  /** Engine → members of ours that wait for room on the way there. */
-  readonly #laneWaits = new Map<number, Set<DataTableEntry>>();
-  /** Engine → members of ours that readers there hold. */
-  readonly #heldFrom = new Map<number, Set<number>>();
-  /** Writers elsewhere whom readers here have held, by their members. */
-  readonly #writersElsewhere = new Map<number, WriterElsewhere>();
 
   constructor(world: DataWorld) {
     this.#world = world;
@@ -59,6 +55,7 @@ export class DataPlane implements DataArrivals {
       new DataSender((held) => world.endpoint(publisher)?.holdData(held))
     );
     this.#flow = new DataFlow(endpoint, world.drops);
+    this.#neighbours = new DataNeighbours(world, this.#table, this.#flow);
     this.#delivery = new DataDelivery(world, this.#flow);
     this.#routes = new DataTrackRoutes(world);
     this.#reports = new DataReports((event) => world.emit(event), world.drops);
@@ -88,7 +85,7 @@ export class DataPlane implements DataArrivals {
         if (label === DATA_TRACK_LABEL) return this.#routes.forward(publisher, bytes);
         return drops.count("data_no_member");
       }
-      if (this.#admits(entry, label, bytes, now)) this.#handle(entry, label, bytes);
+      if (this.#admits(entry, label, bytes, now)) this.#handle(entry, label, bytes, now);
     } catch (error) {
       failed(publisher, error);
     }
@@ -139,13 +136,10 @@ export class DataPlane implements DataArrivals {
     bytes: Uint8Array,
   ): void {
     const there = this.#table.room(room);
-    if (there === undefined || !this.#reader.read(bytes)) return;
-    const data = this.#routed(kind, bytes, member, there);
-    if (!there.nonces.accept(this.#reader.nonce())) {
-      return this.#world.drops.count("data_duplicate");
-    }
-    const writer = this.#writersElsewhere.get(member) ??
-      new WriterElsewhere(member, engine, this.#writersElsewhere, this.#world);
+    if (there === undefined) return;
+    const data = this.#readStamped(kind, bytes, member, there);
+    if (data === undefined) return;
+    const writer = this.#neighbours.writer(engine, member);
     this.#delivery.deliver(there, data, writer, this.#world.clock.now());
     this.#lookSoon();
   }
@@ -155,32 +149,15 @@ export class DataPlane implements DataArrivals {
   }
 
   receiveHold(engine: number, member: number, held: boolean): void {
-    const members = this.#heldFrom.get(engine) ?? new Set();
-    if (held) members.add(member);
-    else members.delete(member);
-    this.#heldFrom.set(engine, members);
-    this.#updateHoldFromAfar(member);
+    this.#neighbours.hold(engine, member, held);
   }
 
   laneFree(engine: number): void {
-    const waiting = this.#laneWaits.get(engine);
-    this.#laneWaits.delete(engine);
-    for (const entry of waiting ?? []) {
-      const waits = this.#laneWaits.values().some((entries) => entries.has(entry));
-      this.#guard(entry, () => entry.sender.hold(HOLD.lane, waits));
-    }
+    this.#neighbours.laneFree(engine);
   }
 
   engineGone(engine: number): void {
-    this.laneFree(engine);
-    const held = this.#heldFrom.get(engine);
-    this.#heldFrom.delete(engine);
-    for (const member of held ?? []) this.#updateHoldFromAfar(member);
-    for (const writer of [...this.#writersElsewhere.values()]) {
-      if (writer.engine !== engine) continue;
-      this.#flow.forget(writer);
-      this.#writersElsewhere.delete(writer.member);
-    }
+    this.#neighbours.gone(engine);
   }
 
   #setMember(data: EngineDataMember): void {
@@ -199,21 +176,31 @@ export class DataPlane implements DataArrivals {
     this.#flow.forget(entry);
     this.#overdrawn.delete(entry);
     this.#answers.keep(entry.data.publisher, NOBODY);
-    for (const entries of this.#laneWaits.values()) entries.delete(entry);
-    for (const members of this.#heldFrom.values()) members.delete(member);
+    this.#neighbours.forget(entry);
   }
 
   #sendOwn(
     { room, kind, bytes, to }: Extract<EngineDataCommand, { readonly type: "send_room_data" }>,
   ): void {
     const there = this.#table.room(room);
-    if (there === undefined || !this.#reader.read(bytes)) return;
-    const data = this.#routed(kind, bytes, SERVER, there);
-    if (!there.nonces.accept(this.#reader.nonce())) {
-      return this.#world.drops.count("data_duplicate");
-    }
+    const data = there && this.#readStamped(kind, bytes, SERVER, there);
+    if (data === undefined) return;
     const addressed = to === undefined ? data : { ...data, identities: to, sids: NOBODY };
-    this.#delivery.deliver(there, addressed, undefined, this.#world.clock.now());
+    this.#delivery.deliver(there!, addressed, undefined, this.#world.clock.now());
+  }
+
+  /** A packet that says who it is from; `undefined` if it cannot be read, or came before. */
+  #readStamped(
+    kind: DataKind,
+    bytes: Uint8Array,
+    from: number,
+    room: DataRoom,
+  ): RoutedData | undefined {
+    const { drops } = this.#world;
+    if (!this.#reader.read(bytes)) drops.count("data_undecodable");
+    else if (!room.nonces.accept(this.#reader.nonce())) drops.count("data_duplicate");
+    else return this.#routed(kind, bytes, from, room);
+    return undefined;
   }
 
   /** Whether a message may come; an account that it overdraws stops those that follow. */
@@ -233,19 +220,17 @@ export class DataPlane implements DataArrivals {
     return true;
   }
 
-  #handle(entry: DataTableEntry, label: string, bytes: Uint8Array): void {
+  #handle(entry: DataTableEntry, label: string, bytes: Uint8Array, now: number): void {
     const { drops } = this.#world;
     const { data, sender, stamp, room } = entry;
-    if (label === DATA_TRACK_LABEL) {
-      return this.#routes.forward(data.publisher, bytes);
-    }
+    if (label === DATA_TRACK_LABEL) return this.#routes.forward(data.publisher, bytes);
     if (!data.maySend) return drops.count("data_not_allowed");
     const kind = kindOfLabel(label);
     const reader = this.#reader;
     if (kind === undefined) {
       const wrapped = userPacketOf(bytes, stamp);
       reader.read(wrapped);
-      return this.#send(entry, this.#routed("reliable", wrapped, data.member, room));
+      return this.#send(entry, this.#routed("reliable", wrapped, data.member, room), now);
     }
     if (!reader.read(bytes)) return drops.count("data_undecodable");
     const { sequence, value } = reader;
@@ -253,7 +238,7 @@ export class DataPlane implements DataArrivals {
       // A client that resumed sends again what it does not know to have arrived.
       if (sequence <= sender.lastSequence) return drops.count("data_duplicate");
       sender.lastSequence = sequence;
-      this.#reports.progress(data.publisher, sequence, this.#world.clock.now());
+      this.#reports.progress(data.publisher, sequence, now);
       this.#world.timed(this.#reports.nextWakeAt);
     }
     if (value === DATA_VALUE.none) return drops.count("data_unknown_value");
@@ -261,12 +246,12 @@ export class DataPlane implements DataArrivals {
     if (value === DATA_VALUE.metrics || value === DATA_VALUE.transcription && !data.agent) {
       return drops.count("data_not_allowed");
     }
-    if (value === DATA_VALUE.streamHeader) this.#noteStream(entry);
+    if (value === DATA_VALUE.streamHeader) this.#noteStream(entry, now);
     const isAnswer = value === DATA_VALUE.rpcAck || value === DATA_VALUE.rpcResponse;
     if (isAnswer && this.#answers.take(data.publisher, reader, bytes)) return;
     if (!room.nonces.accept(reader.nonce())) return drops.count("data_duplicate");
     const stamped = reader.stamp(kind, stamp, this.#speaksForAnother(entry));
-    return this.#send(entry, this.#routed(kind, stamped, data.member, room));
+    return this.#send(entry, this.#routed(kind, stamped, data.member, room), now);
   }
 
   /** What was read last, as it goes on in `bytes`. */
@@ -285,11 +270,12 @@ export class DataPlane implements DataArrivals {
   }
 
   /** To everybody here, and to the engines that have others. */
-  #send(entry: DataTableEntry, data: RoutedData): void {
+  #send(entry: DataTableEntry, data: RoutedData, now: number): void {
     const { room, data: { publisher, bridged } } = entry;
-    const now = this.#world.clock.now();
     this.#delivery.deliver(room, data, entry, now);
-    if (room.engines.length > 0) this.#passOn(entry, data);
+    if (room.engines.length > 0) {
+      this.#neighbours.passOn(this.#delivery.enginesOf(room, data), entry, data);
+    }
     if (bridged) {
       const { kind, bytes } = data;
       this.#world.emit({ type: "data_sent", connection: publisher, kind, bytes });
@@ -297,44 +283,24 @@ export class DataPlane implements DataArrivals {
     this.#lookSoon();
   }
 
-  #passOn(entry: DataTableEntry, data: RoutedData): void {
-    for (const engine of this.#delivery.enginesOf(entry.room, data)) {
-      const lane = this.#world.lane(engine);
-      if (lane === undefined) continue;
-      if (lane.send(entry.room.id, data.from, data.kind, data.bytes)) continue;
-      const waiting = this.#laneWaits.get(engine);
-      if (waiting === undefined) this.#laneWaits.set(engine, new Set([entry]));
-      else waiting.add(entry);
-      entry.sender.hold(HOLD.lane, true);
-    }
-  }
-
   #lookSoon(): void {
     if (this.#flow.isWaiting) this.#world.timed(this.#world.clock.now() + LOOK_MS);
   }
 
-  #noteStream({ data, sender }: DataTableEntry): void {
+  #noteStream({ data, sender }: DataTableEntry, now: number): void {
     const reader = this.#reader;
     const destinations = reader.destinationIdentities().length;
     const stream = { ...reader.stream(), destinations };
-    const now = this.#world.clock.now();
     this.#reports.streamBegun(data.publisher, sender.lastSequence, stream, now);
     this.#world.timed(this.#reports.nextWakeAt);
   }
 
-  #speaksForAnother({ data, stamp }: DataTableEntry): boolean {
+  #speaksForAnother({ data, identity }: DataTableEntry): boolean {
     const reader = this.#reader;
     const { value } = reader;
-    if (!data.agent || !reader.claimsAnother(stamp.identity)) return false;
+    if (!data.agent || !reader.claimsAnother(identity)) return false;
     return value === DATA_VALUE.chatMessage ||
       value === DATA_VALUE.streamHeader && reader.stream().type === "text";
-  }
-
-  #updateHoldFromAfar(member: number): void {
-    const entry = this.#table.get(member);
-    if (entry === undefined) return;
-    const held = this.#heldFrom.values().some((members) => members.has(member));
-    this.#guard(entry, () => entry.sender.hold(HOLD.readerAfar, held));
   }
 
   #guard({ data: { publisher } }: DataTableEntry, step: () => void): void {
@@ -343,22 +309,6 @@ export class DataPlane implements DataArrivals {
     } catch (error) {
       this.#world.failed(publisher, error);
     }
-  }
-}
-
-/** A member whose client is on another engine, as readers here hold it. */
-class WriterElsewhere implements DataWriter {
-  constructor(
-    readonly member: number,
-    readonly engine: number,
-    private readonly held: Map<number, WriterElsewhere>,
-    private readonly world: DataWorld,
-  ) {}
-
-  holdForReaders(held: boolean): void {
-    if (held) this.held.set(this.member, this);
-    else this.held.delete(this.member);
-    this.world.lane(this.engine)?.hold(this.member, held);
   }
 }
 

@@ -79,6 +79,8 @@ export class DataRoom {
 /** One member: what is said of it, what waits for it, and how it sends. */
 export class DataTableEntry implements DataWriter {
   stamp: DataStamp = NOBODY;
+  /** Also of who is hidden, in UTF-8. */
+  identity: Uint8Array = NOBODY.identity;
   /** Its reliable channel is open, or its own if it takes bare payloads. */
   isOpen = false;
   /** Unnumbered messages for it, and the first numbered one of each sender that it missed. */
@@ -97,7 +99,8 @@ export class DataTableEntry implements DataWriter {
     const utf8 = new TextEncoder();
     this.data = data;
     this.sender.allowance.setLimits(limits);
-    this.stamp = hidden ? NOBODY : { sid: utf8.encode(sid), identity: utf8.encode(identity) };
+    this.identity = utf8.encode(identity);
+    this.stamp = hidden ? NOBODY : { sid: utf8.encode(sid), identity: this.identity };
   }
 
   holdForReaders(held: boolean): void {

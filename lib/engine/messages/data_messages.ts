@@ -7,6 +7,7 @@
  */
 import type { ConnectionId } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
+import type { DataStreamFigures } from "../../wire/data_packet.ts";
 
 /** How much one participant may send in the long run, a second's worth at once; 0 is no limit. */
 export interface DataLimits {
@@ -84,11 +85,7 @@ export type DataCommand =
   };
 
 /** A stream that a participant began, by its header. */
-export interface DataStreamBegun {
-  readonly type: "text" | "bytes" | "unknown";
-  readonly mimeType: string;
-  /** Bytes; absent if it is not known. */
-  readonly totalLength?: number;
+export interface DataStreamBegun extends DataStreamFigures {
   /** How many receivers were named; 0 is everybody. */
   readonly destinations: number;
 }
