@@ -36,6 +36,8 @@ interface Opened {
 }
 
 let engine: MediaEngine;
+/** Of its certificate. */
+let ownFingerprint = "";
 const opened = new Map<number, Opened>();
 let tracks: readonly PlannedTrack[] = [];
 let connections = 0;
@@ -99,7 +101,8 @@ function open(client: OpenedClient, { fingerprint, clientUfrag }: ClientParamete
   if (client.hasData) joinData(client, connection);
   const wanted = client.overTcp === true ? "tcp" : "udp";
   const addresses = engine.addressesOf(connection);
-  return { server: addresses.find(({ protocol }) => protocol === wanted)!, remote };
+  const server = addresses.find(({ protocol }) => protocol === wanted)!;
+  return { server, remote, fingerprint: ownFingerprint };
 }
 
 function close(client: number): void {
@@ -137,6 +140,7 @@ await answerCalls<SfuCalls>({
     engine = engineUnderTest(choice);
     engine.onEvent = receive;
     const ready = await engine.start();
+    ownFingerprint = ready.fingerprint.value;
     return { engine: ready.ports };
   },
   open: async ({ clients, ...parameters }) => clients.map((client) => open(client, parameters)),

@@ -20,6 +20,8 @@ export interface EngineChoice {
 export interface Endpoint {
   readonly server: MediaAddress;
   readonly remote: IceCredentials;
+  /** SHA-256 of the SFU's certificate, as hexadecimal pairs joined by colons. */
+  readonly fingerprint: string;
 }
 
 /** What all clients have in common, for the SFU's side of the descriptions. */

@@ -86,6 +86,7 @@ async function open(client: OpenedClient, parameters: ClientParameters): Promise
       ufrag: /^a=ice-ufrag:(.*)$/m.exec(offer)![1]!.trim(),
       pwd: /^a=ice-pwd:(.*)$/m.exec(offer)![1]!.trim(),
     },
+    fingerprint: /^a=fingerprint:sha-256 (.*)$/m.exec(offer)![1]!.trim(),
   };
 }
 

@@ -3,40 +3,35 @@
  *
  * @module
  */
-import { DropCounters } from "../../lib/base/drop_counters.ts";
+import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import {
   createCertificate,
   type DtlsCertificate,
 } from "../../lib/transport/dtls/dtls_certificate.ts";
-import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
-import { SRTP_PROFILE } from "../../lib/transport/srtp/srtp_keys.ts";
-import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
-import { WireClient } from "../../tests/support/wire/wire_client.ts";
 import type { ClientParameters, Endpoint, OpenedClient } from "../forwarding/forwarding_calls.ts";
-import type { ClientSocket, ClientSockets } from "./client_sockets.ts";
+import { ClientAssociation } from "./client_association.ts";
+import type { ClientSockets } from "./client_sockets.ts";
 import { openPortableSocket } from "./portable_sockets.ts";
 import type { Publisher } from "./published_track.ts";
 
-/** Both; the SFU takes the one it prefers. */
-const PROFILES = [SRTP_PROFILE.aes128CmSha1_80, SRTP_PROFILE.aeadAes128Gcm] as const;
-/** Sealing is not what is measured here: as cheap as it can be had. */
-const SEALING = chooseSrtpEngine("auto");
 const LOCAL = { ufrag: "benchclient", pwd: "client-password-of-24-chars-or-more" };
-/** What LiveKit's clients open. */
-const LOSSY = { label: "_lossy", ordered: false, maxRetransmits: 0 } as const;
+/** Keeps the connection alive; the SFU takes it for interrupted after 10 s. */
+const KEEP_ALIVE_MS = 2_000;
 
 /** A connected client. */
 export interface LoadClient {
-  readonly wire: WireClient;
-  readonly socket: ClientSocket;
+  readonly association: ClientAssociation;
   readonly opened: OpenedClient;
+  keepAt: number;
 }
 
 /** The clients of one load process, each with a socket and keys of its own. */
 export class LoadClients {
   readonly connected = new Map<number, LoadClient>();
   readonly parameters: ClientParameters;
-  readonly #publishers = new Map<WireClient, Publisher>();
+  /** Takes every message that comes on a data channel. */
+  onMessage: (bytes: Uint8Array) => void = () => {};
+  readonly #platform = denoPlatform();
 
   private constructor(
     private readonly sockets: ClientSockets,
@@ -69,47 +64,47 @@ export class LoadClients {
     return failed;
   }
 
-  async drop(numbers: readonly number[]): Promise<void> {
+  drop(numbers: readonly number[]): void {
     for (const number of numbers) {
-      await this.connected.get(number)?.wire.close();
+      this.connected.get(number)?.association.close();
       this.connected.delete(number);
+    }
+  }
+
+  /** Keeps connections alive, and sends and reads data. */
+  poll(now: number): void {
+    for (const client of this.connected.values()) {
+      if (client.opened.hasData) client.association.poll(now);
+      if (now < client.keepAt) continue;
+      client.keepAt = now + KEEP_ALIVE_MS;
+      client.association.path.keep();
     }
   }
 
   /** The way out of a connected client; the same one each time. */
   publisher(number: number): Publisher {
-    const { wire, socket } = this.connected.get(number)!;
-    let publisher = this.#publishers.get(wire);
-    if (publisher === undefined) {
-      const parameters = wire.srtpParameters;
-      const { cipherFactory } = SEALING;
-      const srtp = new SrtpSession({ parameters, drops: new DropCounters(), cipherFactory });
-      publisher = { socket, srtp, transportNumber: 0 };
-      this.#publishers.set(wire, publisher);
-    }
-    return publisher;
+    return this.connected.get(number)!.association.publisher!;
   }
 
-  async #connect(opened: OpenedClient, { server, remote }: Endpoint): Promise<LoadClient> {
+  async #connect(opened: OpenedClient, endpoint: Endpoint): Promise<LoadClient> {
+    const { server, remote, fingerprint } = endpoint;
     const socket = server.protocol === "udp"
       ? await this.sockets.open(server)
       : await openPortableSocket(server, this.sockets);
-    const wire = await WireClient.open({
-      server,
-      remote,
-      local: LOCAL,
+    const association = new ClientAssociation(LOCAL, {
+      platform: this.#platform,
       certificate: this.certificate,
-      dataChannels: opened.hasData,
-      srtpProfiles: PROFILES,
-      openSocket: () => Promise.resolve(socket),
+      onCheck: () => {},
+      onMessage: (bytes) => this.onMessage(bytes),
     });
+    association.path.aim(server, remote);
     try {
-      await wire.connect();
-      if (opened.hasData && opened.publishes) wire.channels!.open(LOSSY.label, LOSSY);
+      await association.connect(socket, { role: "client", fingerprint });
     } catch (error) {
-      await wire.close();
+      association.close();
       throw error;
     }
-    return { wire, socket, opened };
+    if (opened.hasData && opened.publishes) association.openChannels();
+    return { association, opened, keepAt: performance.now() + KEEP_ALIVE_MS * Math.random() };
   }
 }

@@ -27,7 +27,7 @@ await answerCalls<LoadCalls>({
     failed: await clients.connect(opened, endpoints),
   }),
   drop: async ({ clients: numbers }) => {
-    await clients.drop(numbers);
+    clients.drop(numbers);
     return {};
   },
   publish: async ({ tracks }) => {

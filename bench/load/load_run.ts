@@ -58,6 +58,7 @@ export class LoadRun {
       this.#longestGapMs = Math.max(this.#longestGapMs, now - turnAt);
       if (this.#scale > 0) this.#send(now - this.#startedAt);
       this.#data.sendDue(now);
+      this.clients.poll(now);
       const sockets = this.clients.connected.size + this.#listening;
       if (now - sweptAt < Math.max(SWEEP_MS, sockets / SOCKETS_PER_MS)) continue;
       sweptAt = now;

@@ -4,50 +4,25 @@
  *
  * @module
  */
-import { DropCounters } from "../../lib/base/drop_counters.ts";
 import type { MediaAddress } from "../../lib/base/media_vocabulary.ts";
 import type { Platform } from "../../lib/base/platform.ts";
 import type { DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
-import { DtlsSession } from "../../lib/transport/dtls/dtls_session.ts";
-import { DataChannels } from "../../lib/transport/sctp/data_channels.ts";
-import { MAX_PACKET_BYTES } from "../../lib/transport/sctp/sctp_packet.ts";
-import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
-import type { SrtpParameters } from "../../lib/transport/srtp/srtp_keys.ts";
-import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
-import { datagramKind } from "../../lib/wire/datagram_kind.ts";
 import { type RtcpHandler, RtcpReader } from "../../lib/wire/rtcp.ts";
 import type { RtcpWriter } from "../../lib/wire/rtcp_writer.ts";
 import type {
   ClientTransport,
   ReadDescription,
 } from "../../tests/support/virtual/client_description.ts";
-import {
-  type ClientSocket,
-  type ClientSockets,
-  MAX_DATAGRAM_BYTES,
-} from "../load/client_sockets.ts";
+import { type ClientSockets, MAX_DATAGRAM_BYTES } from "../load/client_sockets.ts";
+import { ClientAssociation, RELIABLE } from "../load/client_association.ts";
 import type { Publisher } from "../load/published_track.ts";
 import { ReceivedStream, type SentLog } from "../load/sent_log.ts";
-import { ClientPath } from "./client_path.ts";
 import type { SentSection } from "./client_offer.ts";
 import type { ClientProfile } from "./client_profiles.ts";
 import { ClientReports, type Draw, type ReceivedMedia } from "./client_reports.ts";
 import type { LoadCounts } from "./load_counts.ts";
 
-/** Sealing is not what is measured here: as cheap as it can be had. */
-const SEALING = chooseSrtpEngine("auto");
 const SSRC_AT = 8;
-const RELIABLE = "_reliable";
-const LOSSY = "_lossy";
-/** As all WebRTC endpoints have it; of the messages of loads none is as long. */
-const SCTP_PORT = 5_000;
-const MAX_MESSAGE_BYTES = 65_535;
-/** Other endpoints begin an association at once; ours waits for them so long, ms. */
-const ASSOCIATION_WAITS_MS = 1_000;
-/** Messages that are read in one turn. */
-const READ_AT_ONCE = 1_000;
-/** All connections share it: a packet has left when the next one is written. */
-const PACKET = new Uint8Array(MAX_PACKET_BYTES);
 
 /** What a connection is made of. */
 export interface ConnectionParts {
@@ -89,14 +64,7 @@ export class LoadConnection {
   readonly #reader = new RtcpReader();
   readonly #scratch = new Uint8Array(MAX_DATAGRAM_BYTES);
   readonly #handler: RtcpHandler;
-  #dtls: DtlsSession | undefined;
-  #channels: DataChannels | undefined;
-  /** Packets came or messages were sent since the association was polled. */
-  #hasData = false;
-  #socket: ClientSocket | undefined;
-  #srtp: SrtpSession | undefined;
-  #publisher: Publisher | undefined;
-  readonly #path: ClientPath;
+  readonly #below: ClientAssociation;
   #fingerprint = "";
   #isClient = true;
   #hasBegun = false;
@@ -109,7 +77,12 @@ export class LoadConnection {
       credentials: { ufrag: random.slice(0, 8), pwd: random },
       fingerprint: parts.certificate.fingerprint.value,
     };
-    this.#path = new ClientPath(this.transport.credentials, () => parts.counts.checks++);
+    this.#below = new ClientAssociation(this.transport.credentials, {
+      platform: parts.platform,
+      certificate: parts.certificate,
+      onCheck: () => parts.counts.checks++,
+      onMessage: parts.onMessage,
+    });
     this.connected = this.#connected.promise;
     this.connected.catch(() => {});
     const ssrc = Math.floor(parts.draw() * 2 ** 32) >>> 0;
@@ -122,14 +95,14 @@ export class LoadConnection {
     // We answer `active`; so may the server, and then it begins.
     this.#isClient = isOffer || !sdp.includes("a=setup:active");
     this.#fingerprint = /a=fingerprint:sha-256 (\S+)/i.exec(sdp)?.[1] ?? "";
-    this.#path.describe(description, sdp, isOffer);
+    this.#below.path.describe(description, sdp, isOffer);
     this.#begin();
   }
 
   /** Takes one trickled candidate. */
   trickle(candidateInit: string): void {
     const { candidate = "" } = JSON.parse(candidateInit) as { candidate?: string };
-    this.#path.learn(candidate);
+    this.#below.path.learn(candidate);
     this.#begin();
   }
 
@@ -171,48 +144,40 @@ export class LoadConnection {
 
   /** Opens the channels that every client opens. */
   openChannels(): void {
-    this.#channels!.open(RELIABLE, { ordered: true });
-    this.#channels!.open(LOSSY, { ordered: false, maxRetransmits: 0 });
-    this.#hasData = true;
+    this.#below.openChannels();
   }
 
   get canSendData(): boolean {
-    return this.#channels?.isOpen(RELIABLE) ?? false;
+    return this.#below.canSend(RELIABLE);
   }
 
   /** Sends a message on the reliable channel; `false` if it takes no more. */
   sendMessage(bytes: Uint8Array, now: number): boolean {
-    this.#hasData = true;
-    return this.#channels?.send(RELIABLE, bytes, false, now) ?? false;
+    return this.#below.send(RELIABLE, bytes, now);
   }
 
   /** The way out; only while connected. */
   get publisher(): Publisher {
-    return this.#publisher!;
+    return this.#below.publisher!;
   }
 
   /** Sends reports, checks and data that are due, and reads data that came. */
   poll(now: number): void {
-    if (this.#srtp === undefined) return;
+    if (this.#below.publisher === undefined) return;
     this.reports.poll(now);
-    this.#pollData(now);
+    this.#below.poll(now);
     if (now < this.#stunAt) return;
     this.#stunAt = now + this.parts.profile.stunMs;
-    this.#path.keep();
+    this.#below.path.keep();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#srtp?.close();
-    this.#srtp = undefined;
-    this.#channels?.close();
-    this.#channels = undefined;
-    this.#dtls?.close();
-    this.#socket?.close();
+    this.#below.close();
   }
 
   #begin(): void {
-    const { server } = this.#path;
+    const { server } = this.#below.path;
     if (server === undefined || this.#hasBegun) return;
     this.#hasBegun = true;
     this.#connect(server).then(this.#connected.resolve, (error) => {
@@ -222,87 +187,16 @@ export class LoadConnection {
 
   async #connect(server: MediaAddress): Promise<void> {
     const { sockets, profile, draw } = this.parts;
-    const socket = this.#socket = await sockets.open(server);
-    socket.onDatagram = (bytes) => {
-      switch (datagramKind(bytes, bytes.length)) {
-        case "stun":
-          return this.#path.receive(bytes);
-        case "dtls":
-          return this.#dtls?.receive(bytes);
-      }
-    };
+    const socket = await sockets.open(server);
     socket.onRtp = (bytes, offset, length, at) => this.#receiveRtp(bytes, offset, length, at);
     socket.onRtcp = (bytes, offset, length) => this.#receiveRtcp(bytes, offset, length);
-    const { promise, dtls } = this.#createDtls(socket);
-    this.#dtls = dtls;
     const address = server.hostname.startsWith("127.") ? "127.0.0.1" : "0.0.0.0";
     this.parts.onCandidate(
       `candidate:1 1 udp 2130706431 ${address} ${socket.localPort} typ host generation 0`,
     );
-    await this.#path.find((bytes) => void socket.send(bytes));
-    dtls.pathReady();
-    const parameters = await promise;
-    const { cipherFactory } = SEALING;
-    this.#srtp = new SrtpSession({ parameters, drops: new DropCounters(), cipherFactory });
-    this.#publisher = { socket, srtp: this.#srtp, transportNumber: 0 };
-    this.#channels = this.#createChannels();
+    const role = this.#isClient ? "client" : "server";
+    await this.#below.connect(socket, { role, fingerprint: this.#fingerprint });
     this.#stunAt = performance.now() + profile.stunMs * draw();
-  }
-
-  /** This project's own: werift's client does not survive a flight that is sent twice. */
-  #createDtls(socket: ClientSocket): { dtls: DtlsSession; promise: Promise<SrtpParameters> } {
-    const { platform, certificate } = this.parts;
-    const { promise, resolve, reject } = Promise.withResolvers<SrtpParameters>();
-    const ended = (reason: string) => reject(new Error(`DTLS: ${reason}`));
-    const dtls = new DtlsSession({
-      certificate,
-      platform,
-      drops: new DropCounters(),
-      send: (datagram) => void socket.send(datagram),
-      fingerprints: [{ algorithm: "sha-256", value: this.#fingerprint.toUpperCase() }],
-      srtpProfiles: SEALING.profiles,
-      recordCipherFactory: SEALING.recordCipherFactory,
-      listener: {
-        onConnected: (srtp) => srtp === undefined ? ended("no SRTP profile") : resolve(srtp),
-        onData: (bytes, at, length) => {
-          this.#hasData = true;
-          this.#channels?.receive(bytes.subarray(at, at + length), length, performance.now());
-        },
-        onClosed: ended,
-        onFailed: ended,
-      },
-    });
-    dtls.setRole(this.#isClient ? "client" : "server");
-    return { dtls, promise };
-  }
-
-  #createChannels(): DataChannels {
-    const nothing = () => {};
-    return new DataChannels({
-      role: "accept",
-      dtlsRole: this.#isClient ? "client" : "server",
-      remotePort: SCTP_PORT,
-      maxMessageSize: MAX_MESSAGE_BYTES,
-      random: this.parts.platform.random,
-      drops: new DropCounters(),
-      listener: {
-        onOpen: nothing,
-        onMessage: (_label, bytes) => this.parts.onMessage(bytes),
-        onClosed: nothing,
-        onFailed: nothing,
-      },
-    }, performance.now() - ASSOCIATION_WAITS_MS);
-  }
-
-  #pollData(now: number): void {
-    const channels = this.#channels!;
-    if (!this.#hasData && now < channels.nextWakeAt()) return;
-    this.#hasData = channels.deliver(READ_AT_ONCE, now);
-    for (;;) {
-      const length = channels.poll(PACKET, now);
-      if (length === 0) return;
-      this.#dtls!.sendData(PACKET, length);
-    }
   }
 
   #receiveRtp(bytes: Uint8Array, offset: number, length: number, arrivedAt: number): void {
@@ -331,16 +225,18 @@ export class LoadConnection {
   }
 
   #receiveRtcp(bytes: Uint8Array, offset: number, length: number): void {
-    if (this.#srtp === undefined) return;
+    const srtp = this.#below.publisher?.srtp;
+    if (srtp === undefined) return;
     this.#scratch.set(bytes.subarray(offset, offset + length));
-    const opened = this.#srtp.unprotectRtcp(this.#scratch, length);
+    const opened = srtp.unprotectRtcp(this.#scratch, length);
     if (opened > 0) this.#reader.read(this.#scratch, opened, this.#handler);
   }
 
   #sendRtcp(writer: RtcpWriter): void {
-    const sealed = this.#srtp!.protectRtcp(writer.bytes, writer.length);
+    const { srtp, socket } = this.publisher;
+    const sealed = srtp.protectRtcp(writer.bytes, writer.length);
     if (sealed === 0) return;
-    this.#socket!.send(writer.bytes.subarray(0, sealed));
+    socket.send(writer.bytes.subarray(0, sealed));
     this.parts.counts.reports++;
   }
 

@@ -187,10 +187,10 @@ export const LOAD_SCENARIOS: readonly LoadScenario[] = [
     isMeeting: false,
     windowMs: QUIET_WINDOW_MS,
   },
-  data(1, 20, 100, 100),
-  data(1, 20, 10_000, 20),
-  data(20, 0, 100, 10),
-  data(20, 0, 10_000, 1),
+  data(1, 20, 100, 500),
+  data(1, 20, 10_000, 50),
+  data(20, 0, 100, 50),
+  data(20, 0, 10_000, 5),
 ];
 
 /** What the whole benchmark measures; the others are measured when asked for. */

@@ -88,10 +88,12 @@ export class LoadsRun {
       for (let i = 0; i < this.#sending.length; i++) this.#send(this.#sending[i]!, now);
       if (this.#messagesSince > 0) this.#sendMessages(now);
       if (this.#turn >= 0) this.#followSpeakers(now);
+      if (now - sweptAt >= Math.max(SWEEP_MS, this.#members.length * 2 / SOCKETS_PER_MS)) {
+        sweptAt = now;
+        this.sockets.sweep();
+      }
+      // What has come is answered in the same turn.
       for (let i = 0; i < this.#members.length; i++) this.#members[i]!.participant.poll(now);
-      if (now - sweptAt < Math.max(SWEEP_MS, this.#members.length * 2 / SOCKETS_PER_MS)) continue;
-      sweptAt = now;
-      this.sockets.sweep();
     }
   }
 

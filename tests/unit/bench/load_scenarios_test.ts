@@ -40,10 +40,10 @@ Deno.test("LOAD_SCENARIOS have as many participants and streams as their titles 
 
 Deno.test("LOAD_SCENARIOS deliver data to everybody but the sender", () => {
   const rates: Readonly<Record<string, number>> = {
-    "data-1-20-100": 20 * 100,
-    "data-1-20-10k": 20 * 20,
-    "data-20-20-100": 20 * 19 * 10,
-    "data-20-20-10k": 20 * 19,
+    "data-1-20-100": 20 * 500,
+    "data-1-20-10k": 20 * 50,
+    "data-20-20-100": 20 * 19 * 50,
+    "data-20-20-10k": 20 * 19 * 5,
     "video-1-10": 0,
   };
   for (const [name, rate] of Object.entries(rates)) {

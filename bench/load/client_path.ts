@@ -35,6 +35,12 @@ export class ClientPath {
     return this.#remote === undefined ? undefined : this.#server;
   }
 
+  /** Takes what would be in descriptions, of a server that is lite. */
+  aim(server: MediaAddress, remote: IceCredentials): void {
+    this.#server = server;
+    this.#remote = remote;
+  }
+
   /** Takes a description of the server; `isOffer` unless it is an answer. */
   describe({ credentials, candidates }: ReadDescription, sdp: string, isOffer: boolean): void {
     // The one who offers decides, unless it is lite (RFC 8445 §6.1.1).

@@ -1,0 +1,186 @@
+/**
+ * One client's connection below media: a path, DTLS in either role, the keys of SRTP, and data
+ * channels. All of it is this project's own: clients have to be cheap, and werift's DTLS sometimes
+ * ends with unequal keys when a flight is sent twice.
+ *
+ * @module
+ */
+import { DropCounters } from "../../lib/base/drop_counters.ts";
+import type { DtlsRole, IceCredentials } from "../../lib/base/media_vocabulary.ts";
+import type { Platform } from "../../lib/base/platform.ts";
+import type { DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
+import { DtlsSession } from "../../lib/transport/dtls/dtls_session.ts";
+import { DataChannels } from "../../lib/transport/sctp/data_channels.ts";
+import { MAX_PACKET_BYTES } from "../../lib/transport/sctp/sctp_packet.ts";
+import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
+import type { SrtpParameters } from "../../lib/transport/srtp/srtp_keys.ts";
+import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
+import { datagramKind } from "../../lib/wire/datagram_kind.ts";
+import { ClientPath } from "./client_path.ts";
+import type { ClientSocket } from "./client_sockets.ts";
+import type { Publisher } from "./published_track.ts";
+
+/** What LiveKit's clients open. */
+export const RELIABLE = "_reliable";
+export const LOSSY = "_lossy";
+/** Sealing is not what is measured here: as cheap as it can be had. */
+const SEALING = chooseSrtpEngine("auto");
+/** As all WebRTC endpoints have it; of the messages of loads none is as long. */
+const SCTP_PORT = 5_000;
+const MAX_MESSAGE_BYTES = 65_535;
+/** Other endpoints begin an association at once; ours waits for them so long, ms. */
+const ASSOCIATION_WAITS_MS = 1_000;
+/** Messages that are read in one turn. */
+const READ_AT_ONCE = 1_000;
+/** All connections share it: a packet has left when the next one is written. */
+const PACKET = new Uint8Array(MAX_PACKET_BYTES);
+
+/** What a connection is made of. */
+export interface AssociationParts {
+  readonly platform: Platform;
+  readonly certificate: DtlsCertificate;
+  /** Is told of each check that is sent. */
+  readonly onCheck: () => void;
+  /** One message of a data channel; the bytes may be kept. */
+  readonly onMessage: (bytes: Uint8Array) => void;
+}
+
+/** What the server's description says of DTLS. */
+export interface RemoteDtls {
+  /** The client's own. */
+  readonly role: DtlsRole;
+  /** SHA-256 as hexadecimal pairs joined by colons. */
+  readonly fingerprint: string;
+}
+
+/** One connection. RTP and RTCP are its socket's listeners' business. */
+export class ClientAssociation {
+  readonly path: ClientPath;
+  readonly #parts: AssociationParts;
+  #dtls: DtlsSession | undefined;
+  #channels: DataChannels | undefined;
+  /** Packets came or messages were sent since the association was polled. */
+  #hasData = false;
+  #socket: ClientSocket | undefined;
+  #publisher: Publisher | undefined;
+
+  constructor(local: IceCredentials, parts: AssociationParts) {
+    this.path = new ClientPath(local, parts.onCheck);
+    this.#parts = parts;
+  }
+
+  /** The way out, with the session that seals and opens; `undefined` before and after. */
+  get publisher(): Publisher | undefined {
+    return this.#publisher;
+  }
+
+  /**
+   * Finds the path and shakes hands over `socket`, which it closes in the end.
+   *
+   * @throws {Error} that says at what it failed.
+   */
+  async connect(socket: ClientSocket, remote: RemoteDtls): Promise<void> {
+    this.#socket = socket;
+    const { promise, dtls } = this.#createDtls(socket, remote);
+    this.#dtls = dtls;
+    socket.onDatagram = (bytes) => {
+      switch (datagramKind(bytes, bytes.length)) {
+        case "stun":
+          return this.path.receive(bytes);
+        case "dtls":
+          return dtls.receive(bytes);
+      }
+    };
+    await this.path.find((bytes) => void socket.send(bytes));
+    dtls.pathReady();
+    const parameters = await promise;
+    const { cipherFactory } = SEALING;
+    const srtp = new SrtpSession({ parameters, drops: new DropCounters(), cipherFactory });
+    this.#publisher = { socket, srtp, transportNumber: 0 };
+    this.#channels = this.#createChannels(remote.role);
+  }
+
+  /** Opens the channels that every client opens. */
+  openChannels(): void {
+    this.#channels!.open(RELIABLE, { ordered: true });
+    this.#channels!.open(LOSSY, { ordered: false, maxRetransmits: 0 });
+    this.#hasData = true;
+  }
+
+  canSend(label: string): boolean {
+    return this.#channels?.isOpen(label) ?? false;
+  }
+
+  /** Sends a message; `false` if the channel takes no more. */
+  send(label: string, bytes: Uint8Array, now: number): boolean {
+    this.#hasData = true;
+    return this.#channels?.send(label, bytes, false, now) ?? false;
+  }
+
+  /** Sends data that is due, and reads data that came. */
+  poll(now: number): void {
+    const channels = this.#channels;
+    if (channels === undefined || (!this.#hasData && now < channels.nextWakeAt())) return;
+    this.#hasData = channels.deliver(READ_AT_ONCE, now);
+    for (;;) {
+      const length = channels.poll(PACKET, now);
+      if (length === 0) return;
+      this.#dtls!.sendData(PACKET, length);
+    }
+  }
+
+  close(): void {
+    this.#publisher?.srtp.close();
+    this.#publisher = undefined;
+    this.#channels?.close();
+    this.#channels = undefined;
+    this.#dtls?.close();
+    this.#socket?.close();
+  }
+
+  #createDtls(socket: ClientSocket, { role, fingerprint }: RemoteDtls) {
+    const { platform, certificate } = this.#parts;
+    const { promise, resolve, reject } = Promise.withResolvers<SrtpParameters>();
+    // Whoever waits for the path first hears of it then.
+    promise.catch(() => {});
+    const ended = (reason: string) => reject(new Error(`DTLS: ${reason}`));
+    const dtls = new DtlsSession({
+      certificate,
+      platform,
+      drops: new DropCounters(),
+      send: (datagram) => void socket.send(datagram),
+      fingerprints: [{ algorithm: "sha-256", value: fingerprint.toUpperCase() }],
+      srtpProfiles: SEALING.profiles,
+      recordCipherFactory: SEALING.recordCipherFactory,
+      listener: {
+        onConnected: (srtp) => srtp === undefined ? ended("no SRTP profile") : resolve(srtp),
+        onData: (bytes, at, length) => {
+          this.#hasData = true;
+          this.#channels?.receive(bytes.subarray(at, at + length), length, performance.now());
+        },
+        onClosed: ended,
+        onFailed: ended,
+      },
+    });
+    dtls.setRole(role);
+    return { dtls, promise };
+  }
+
+  #createChannels(dtlsRole: DtlsRole): DataChannels {
+    const nothing = () => {};
+    return new DataChannels({
+      role: "accept",
+      dtlsRole,
+      remotePort: SCTP_PORT,
+      maxMessageSize: MAX_MESSAGE_BYTES,
+      random: this.#parts.platform.random,
+      drops: new DropCounters(),
+      listener: {
+        onOpen: nothing,
+        onMessage: (_label, bytes) => this.#parts.onMessage(bytes),
+        onClosed: nothing,
+        onFailed: nothing,
+      },
+    }, performance.now() - ASSOCIATION_WAITS_MS);
+  }
+}
