@@ -141,7 +141,7 @@ for (const ordered of [true, false]) {
         left.send(numbered(i, 50), { streamId: 1 });
         world.run(20);
       }
-      assert.ok(world.run(20_000, () => world.isQuiet), `seed ${seed}: nothing is left to be done`);
+      assert.ok(world.run(2_500, () => world.isQuiet), `seed ${seed}: nothing is left to be done`);
       assert.deepEqual(numbers(right, 1), upTo(400), "the reliable ones are whole");
       const lossy = numbers(right, 2);
       assert.ok(lossy.length > 250 && lossy.length < 395, `seed ${seed}: ${lossy.length} came`);
@@ -180,7 +180,7 @@ Deno.test("SctpAssociation gives a long message up in its middle, and the next o
   left.link.queueBytes = 3_000;
   assert.ok(world.run(120_000, () => numbers(right, 1).length === 1));
   assert.ok(world.run(10_000, () => world.isQuiet));
-  assert.equal(right.drops.get("sctp_bad_sack"), 0);
+  assert.deepEqual(right.drops.snapshot(), {}, "nothing looks broken to the peer");
 });
 
 Deno.test("SctpAssociation waits for a reader that stops for 30 s, and goes on at once", () => {

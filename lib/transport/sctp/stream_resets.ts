@@ -183,11 +183,8 @@ export class StreamResets {
     this.#attempts = 0;
     this.#requestNumber = (this.#requestNumber + 1) | 0;
     this.#requestAt = Infinity;
-    for (const id of done) {
-      this.#owner.restart(id);
-      // Its next use has ended, too.
-      if (this.#wanted.has(id)) this.#owner.pause(id);
-    }
+    // One whose next use has ended, too, goes on when the peer has taken note of that.
+    for (const id of done) if (!this.#wanted.has(id)) this.#owner.restart(id);
   }
 
   #onRequest(view: DataView, type: number, at: number, length: number): void {

@@ -122,6 +122,7 @@ Deno.test("Reassembly.giveUp() forgets parts of what was given up and nothing th
   receiver.add(chunk(7, 1, "whole", 3));
   assert.deepEqual(receiver.taken(), ["five", "next, whole"]);
   assert.equal(receiver.reassembly.weight, 0);
+  assert.deepEqual(receiver.drops.snapshot(), {});
 });
 
 Deno.test("Reassembly.skipSeq() lets go what came before its turn, in order", () => {
@@ -131,6 +132,14 @@ Deno.test("Reassembly.skipSeq() lets go what came before its turn, in order", ()
   assert.deepEqual(receiver.taken(), ["1", "3", "4", "5"]);
   receiver.forward(9, [[1, 6]]);
   assert.deepEqual(receiver.taken(), ["7"]);
+});
+
+Deno.test("Reassembly hands over what was skipped and comes after all, and stays where it was", () => {
+  const receiver = new Receiver();
+  receiver.forward(3, [[1, 4]]);
+  receiver.add(chunk(4, 3, "3, late", 3));
+  receiver.add(chunk(5, 3, "5", 5));
+  assert.deepEqual(receiver.taken(), ["3, late", "5"]);
 });
 
 Deno.test("Reassembly drops parts that do not fit together, counted, and goes on", () => {

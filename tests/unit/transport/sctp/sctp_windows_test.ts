@@ -126,6 +126,24 @@ Deno.test("SctpAssociation keeps to the peer's window with all that is in flight
   assert.equal(dataTsns(peer.sent()).length, 0);
 });
 
+Deno.test("SctpAssociation repairs losses within the window that is left", () => {
+  const peer = new RawSctpPeer();
+  peer.begin();
+  for (let i = 0; i < 30; i++) {
+    peer.association.send(1, 53, new Uint8Array(1_100), true, -1, Infinity);
+  }
+  const sent = dataTsns(peer.sent()).length;
+  assert.ok(sent >= 8 && sent <= 12, `${sent} at the beginning`);
+  const resent: number[] = [];
+  // The first five are lost; the others are acknowledged one after the other.
+  for (let last = 6; last <= sent; last++) {
+    peer.packet([peer.sack(0, 1 << 20, [[6, last]])]);
+    resent.push(dataTsns(peer.sent()).filter((tsn) => tsn - peer.theirTsn < sent).length);
+  }
+  assert.deepEqual(resent.slice(0, 2), [0, 0]);
+  assert.ok(resent[2]! >= 1 && resent[2]! < 5, `${resent}`);
+});
+
 Deno.test("SctpAssociation lets patient streams stand while others are read", () => {
   const peer = new RawSctpPeer();
   peer.begin();

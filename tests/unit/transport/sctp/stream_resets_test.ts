@@ -137,6 +137,30 @@ Deno.test("SctpAssociation ends streams of its own that the peer asks it to end"
   assert.deepEqual([body.getUint16(16), body.getUint16(18)], [4, 6]);
 });
 
+Deno.test("SctpAssociation sends nothing on a stream that ended again before the peer took note", () => {
+  const peer = new RawSctpPeer();
+  peer.begin();
+  const requests = (chunks: readonly SentChunk[]) =>
+    chunks.filter(({ type }) => type === CHUNK.reconfig).map(({ body }) => body.getUint32(4));
+  peer.association.resetStreams([2]);
+  assert.deepEqual(requests(peer.sent()), [peer.theirTsn]);
+  peer.association.send(2, 53, text.encode("second use"), true, -1, Infinity);
+  peer.association.resetStreams([2]);
+  peer.association.send(2, 53, text.encode("third use"), true, -1, Infinity);
+  const performed = (number: number) =>
+    peer.packet([
+      chunk(CHUNK.reconfig, 0, [...u16(16), ...u16(12), ...u32(number), ...u32(PERFORMED)]),
+    ]);
+  performed(peer.theirTsn);
+  const next = peer.sent();
+  assert.deepEqual(requests(next), [peer.theirTsn + 1]);
+  assert.ok(next.every(({ type }) => type !== CHUNK.data));
+  performed(peer.theirTsn + 1);
+  const [data] = peer.sent().filter(({ type }) => type === CHUNK.data);
+  assert.deepEqual([data!.body.getUint16(4), data!.body.getUint16(6)], [2, 0]);
+  assert.equal(data!.body.byteLength, 12 + "third use".length);
+});
+
 Deno.test("SctpAssociation repeats a request until it is answered, one at a time", () => {
   const peer = new RawSctpPeer();
   peer.begin();
