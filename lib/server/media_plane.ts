@@ -3,8 +3,15 @@
  *
  * @module
  */
-import type { MediaEngine } from "../engine/messages/media_messages.ts";
-import { createLocalEngine } from "../engine/local/local_engine.ts";
+import { SfuError } from "../base/errors.ts";
+import type { ConnectionId } from "../base/ids.ts";
+import type { MediaAddress } from "../base/media_vocabulary.ts";
+import type {
+  EngineReady,
+  MediaCommand,
+  MediaEngine,
+  MediaEvent,
+} from "../engine/messages/media_messages.ts";
 import type { LocalEngineOptions } from "../engine/local/local_engine_options.ts";
 import { createWorkerPool } from "../engine/worker/worker_pool.ts";
 import type { MediaListeners } from "./media_listeners.ts";
@@ -21,5 +28,42 @@ export function createMediaPlane(
 ): MediaEngine {
   const { workers, udpOf, tcp, advertised, addressRule } = listeners;
   if (workers > 0) return createWorkerPool({ ...options, ...listeners });
-  return createLocalEngine({ ...options, udp: udpOf[0]!, tcp, advertised, addressRule });
+  return new EngineOfThisThread({ ...options, udp: udpOf[0]!, tcp, advertised, addressRule });
+}
+
+/**
+ * The engine in this thread. Its modules are loaded when it starts: a process whose engines run on
+ * workers does without 180 of them here.
+ */
+class EngineOfThisThread implements MediaEngine {
+  onEvent: (event: MediaEvent) => void = () => {};
+  readonly #options: LocalEngineOptions;
+  /** Absent until it starts. */
+  #engine: MediaEngine | undefined;
+  #isClosed = false;
+
+  constructor(options: LocalEngineOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<EngineReady> {
+    const { createLocalEngine } = await import("../engine/local/local_engine.ts");
+    if (this.#isClosed) throw new SfuError("closed", "The media engine was closed");
+    this.#engine = createLocalEngine(this.#options);
+    this.#engine.onEvent = (event) => this.onEvent(event);
+    return await this.#engine.start();
+  }
+
+  send(command: MediaCommand): void {
+    this.#engine?.send(command);
+  }
+
+  addressesOf(connection: ConnectionId): readonly MediaAddress[] {
+    return this.#engine?.addressesOf(connection) ?? [];
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#engine?.close();
+  }
 }
