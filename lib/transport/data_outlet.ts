@@ -2,8 +2,8 @@
  * Where the SCTP packets of one peer connection leave: sealed in the room that the path in use
  * lends.
  *
- * Contract: before the handshake, or without a proven path, nothing is lent and nothing is sent.
- * Per packet there is no copy but the caller's own, and no allocation where the ciphers make none.
+ * Contract: before the handshake, or without a proven path, nothing is sent. Per packet there is no
+ * copy, as sealing is one, and no allocation where the ciphers make none.
  *
  * @module
  */
@@ -19,41 +19,18 @@ export interface PacketSource {
   poll(out: Uint8Array, now: number): number;
 }
 
-/** Where packets are written before they are copied to where they leave. */
+/** Where packets are written, to be sealed from here to where they leave. */
 const PACKET = new Uint8Array(MAX_PACKET_BYTES);
 
-/** One connection's way out for data. Lends and sends nothing before it has keys and a path. */
+/** One connection's way out for data. Sends nothing before it has keys and a path. */
 export class DataOutlet {
   readonly #route: { readonly mediaPath: NetworkPath | undefined };
   readonly #dtls: DtlsSession;
-  /** Lent by the path in use for the next packet. */
-  #reserved: Uint8Array | undefined;
 
   /** @param route Says which path is in use. */
   constructor(route: { readonly mediaPath: NetworkPath | undefined }, dtls: DtlsSession) {
     this.#route = route;
     this.#dtls = dtls;
-  }
-
-  /**
-   * Where the next packet is written, from `RECORD_CONTENT_AT` on, with `RECORD_TAG_BYTES` left
-   * behind it. `undefined` if nothing can be sent now. Valid until anything is sent by anybody, and
-   * may be left unused.
-   */
-  reserve(): Uint8Array | undefined {
-    if (!this.#dtls.connected) return undefined;
-    return this.#reserved = this.#route.mediaPath?.reserve();
-  }
-
-  /** Seals and sends the `length` bytes of packet in the reserved room; `false` if it could not. */
-  commit(length: number): boolean {
-    const path = this.#route.mediaPath;
-    const room = this.#reserved;
-    this.#reserved = undefined;
-    if (path === undefined || room === undefined) return false;
-    const sealed = this.#dtls.sealData(room, length);
-    if (sealed > 0) path.commit(sealed, SendKind.other);
-    return sealed > 0;
   }
 
   /** Sends all that `source` has to send; what no path takes is lost, as on the way. */
@@ -65,14 +42,16 @@ export class DataOutlet {
     }
   }
 
-  /** Sends a copy of the packet `bytes[0, length)`; `false` if it could not. */
+  /** Sends the packet `bytes[0, length)`, which is only read; `false` if it could not. */
   send(bytes: Uint8Array, length: number = bytes.length): boolean {
-    const room = this.reserve();
-    if (room === undefined) return false;
-    if (RECORD_CONTENT_AT + length + RECORD_TAG_BYTES > room.length) {
+    const path = this.#route.mediaPath;
+    const room = this.#dtls.connected ? path?.reserve() : undefined;
+    if (path === undefined || room === undefined) return false;
+    if (length + RECORD_CONTENT_AT + RECORD_TAG_BYTES > room.length) {
       return this.#dtls.sendData(bytes, length); // longer than any path's lent room
     }
-    room.set(length === bytes.length ? bytes : bytes.subarray(0, length), RECORD_CONTENT_AT);
-    return this.commit(length);
+    const sealed = this.#dtls.sealData(room, bytes, length);
+    if (sealed > 0) path.commit(sealed, SendKind.other);
+    return sealed > 0;
   }
 }

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { RECORD_CONTENT_AT } from "../../lib/transport/crypto/record_cipher.ts";
 import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import { mutate } from "../support/hostile/mutate.ts";
 import { RECORD_TWINS } from "../support/media/record_twins.ts";
@@ -14,8 +13,7 @@ const ROUNDS = 10_000;
 function recordOf(end: DtlsEnd, text: string): Uint8Array {
   const content = new TextEncoder().encode(text);
   const room = new Uint8Array(1_536);
-  room.set(content, RECORD_CONTENT_AT);
-  return room.slice(0, end.session.sealData(room, content.length));
+  return room.slice(0, end.session.sealData(room, content, content.length));
 }
 
 /** One byte of a record is another; where it ends stays what it was. */

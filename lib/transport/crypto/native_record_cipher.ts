@@ -7,6 +7,7 @@ import type { Libcrypto, LibcryptoCalls } from "./libcrypto.ts";
 import { addressOf } from "./native_address.ts";
 import { GET_TAG, SET_TAG, setTagParam, tagParam } from "./native_tag.ts";
 import {
+  holdsContent,
   holdsRecord,
   RECORD_CONTENT_AT,
   RECORD_DATA_BYTES,
@@ -52,13 +53,21 @@ class NativeRecordCipher implements RecordCipher {
     this.#context = library.newContext("aes-128-gcm", key);
   }
 
-  seal(bytes: Uint8Array, at: number, length: number): boolean {
+  seal(
+    bytes: Uint8Array,
+    at: number,
+    source: Uint8Array,
+    sourceAt: number,
+    length: number,
+  ): boolean {
     if (this.#isClosed || !holdsRecord(bytes, at, length)) return false;
+    if (!holdsContent(source, sourceAt, length)) return false;
     if (!this.#begin(SEALS, bytes, at, length)) return false;
     const calls = this.#calls;
     const context = this.#context;
     const content = addressOf(bytes) + BigInt((at + RECORD_CONTENT_AT) | 0);
-    if (length > 0 && calls.EVP_Cipher(context, content, content, length) < 0) return false;
+    const from = addressOf(source) + BigInt(sourceAt | 0);
+    if (length > 0 && calls.EVP_Cipher(context, content, from, length) < 0) return false;
     if (calls.EVP_Cipher(context, content, 0n, 0) < 0) return false;
     const tag = content + BigInt(length | 0);
     if (calls.EVP_CIPHER_CTX_get_params === null) {

@@ -5,6 +5,7 @@
  */
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import {
+  holdsContent,
   holdsRecord,
   RECORD_CONTENT_AT,
   RECORD_DATA_BYTES,
@@ -40,13 +41,20 @@ class PortableRecordCipher implements RecordCipher {
     this.#nonce.set(salt.subarray(0, RECORD_SALT_BYTES));
   }
 
-  seal(bytes: Uint8Array, at: number, length: number): boolean {
+  seal(
+    bytes: Uint8Array,
+    at: number,
+    source: Uint8Array,
+    sourceAt: number,
+    length: number,
+  ): boolean {
     if (this.#isClosed || !holdsRecord(bytes, at, length)) return false;
+    if (!holdsContent(source, sourceAt, length)) return false;
     this.#begin(bytes, at, length);
     const from = at + RECORD_CONTENT_AT;
     const cipher = createCipheriv(ALGORITHM, this.#key, this.#nonce);
     cipher.setAAD(this.#data);
-    bytes.set(cipher.update(bytes.subarray(from, from + length)), from);
+    bytes.set(cipher.update(source.subarray(sourceAt, sourceAt + length)), from);
     cipher.final();
     bytes.set(cipher.getAuthTag(), from + length);
     return true;

@@ -39,8 +39,18 @@ export interface RecordKey {
  * read, and its explicit nonce stand; `length` bytes of content follow, and the tag.
  */
 export interface RecordCipher {
-  /** Encrypts the content and writes the tag. Returns whether it did. */
-  seal(bytes: Uint8Array, at: number, length: number): boolean;
+  /**
+   * Encrypts the content out of `source[sourceAt, sourceAt + length)`, which is the same as copying
+   * it, and writes the tag. The source may be where the content belongs; else it must not overlap
+   * `bytes`. Returns whether it did.
+   */
+  seal(
+    bytes: Uint8Array,
+    at: number,
+    source: Uint8Array,
+    sourceAt: number,
+    length: number,
+  ): boolean;
   /** Decrypts the content. Returns whether it and the header are authentic. */
   open(bytes: Uint8Array, at: number, length: number): boolean;
   /**
@@ -54,6 +64,11 @@ export interface RecordCipher {
  * another length, or without memory.
  */
 export type RecordCipherFactory = (key: RecordKey) => RecordCipher;
+
+/** Whether `source[at, at + length)` is there. */
+export function holdsContent(source: Uint8Array, at: number, length: number): boolean {
+  return at >= 0 && length >= 0 && at + length <= source.length;
+}
 
 /** Whether a record with `length` bytes of content, from `at` on, is within `bytes`. */
 export function holdsRecord(bytes: Uint8Array, at: number, length: number): boolean {

@@ -1,5 +1,5 @@
 /**
- * Seals and opens the records of epoch 1 in place (RFC 6347 §4.1.2, RFC 5288 §3).
+ * Seals the records of epoch 1 where they leave and opens them in place (RFC 6347 §4.1.2, RFC 5288 §3).
  *
  * Contract: a sequence number is never used twice under one key, and when there is none left
  * nothing is sealed any more; what is not authentic does not open. Per record nothing is allocated
@@ -53,24 +53,29 @@ export class DtlsRecordSeal {
   /** A whole record around a copy of `body`; `undefined` if it cannot be sealed. */
   seal(type: number, body: Uint8Array): Uint8Array | undefined {
     const record = new Uint8Array(RECORD_CONTENT_AT + body.length + RECORD_TAG_BYTES);
-    record.set(body, RECORD_CONTENT_AT);
-    return this.sealInPlace(record, type, body.length) > 0 ? record : undefined;
+    return this.sealInto(record, type, body, 0, body.length) > 0 ? record : undefined;
   }
 
   /**
-   * Makes a record of the `length` bytes of content that stand in `bytes` from
-   * {@linkcode RECORD_CONTENT_AT} on. It begins at index 0.
+   * Makes a record around `source[sourceAt, sourceAt + length)`, which is only read, in `out` from
+   * index 0 on.
    *
    * @returns Its length, or 0 if it has no room or number.
    */
-  sealInPlace(bytes: Uint8Array, type: number, length: number): number {
+  sealInto(
+    out: Uint8Array,
+    type: number,
+    source: Uint8Array,
+    sourceAt: number,
+    length: number,
+  ): number {
     const end = RECORD_CONTENT_AT + length + RECORD_TAG_BYTES;
-    const fits = length >= 0 && length <= MAX_PLAINTEXT_BYTES && end <= bytes.length;
+    const fits = length >= 0 && length <= MAX_PLAINTEXT_BYTES && end <= out.length;
     if (!fits || this.#sequence >= SEQUENCE_LIMIT) return 0;
-    writeRecordHeader(bytes, type, EPOCH, this.#sequence++, length + RECORD_OVERHEAD_BYTES);
+    writeRecordHeader(out, type, EPOCH, this.#sequence++, length + RECORD_OVERHEAD_BYTES);
     // The explicit part of the nonce is epoch and sequence number, as they stand in the header.
-    for (let i = 0; i < 8; i++) bytes[RECORD_HEADER_BYTES + i] = bytes[3 + i]!;
-    return this.#sealer.seal(bytes, 0, length) ? end : 0;
+    for (let i = 0; i < 8; i++) out[RECORD_HEADER_BYTES + i] = out[3 + i]!;
+    return this.#sealer.seal(out, 0, source, sourceAt, length) ? end : 0;
   }
 
   /**

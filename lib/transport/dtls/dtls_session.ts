@@ -168,13 +168,13 @@ export class DtlsSession {
   }
 
   /**
-   * Makes a record of the `length` bytes of application data that stand in `bytes` from
-   * `RECORD_CONTENT_AT` on, for the caller to send. It begins at index 0.
+   * Makes a record of application data, `source[0, length)`, in `out` from index 0 on, for the
+   * caller to send. They must not overlap.
    *
    * @returns Its length; 0 before connection, after the end, or if it has no room.
    */
-  sealData(bytes: Uint8Array, length: number): number {
-    return this.#records?.sealInPlace(bytes, CONTENT_TYPE.applicationData, length) ?? 0;
+  sealData(out: Uint8Array, source: Uint8Array, length: number): number {
+    return this.#records?.sealInto(out, CONTENT_TYPE.applicationData, source, 0, length) ?? 0;
   }
 
   /** Exported keying material (RFC 5705 §4), once connected. */

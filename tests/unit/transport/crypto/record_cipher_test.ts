@@ -30,7 +30,7 @@ for (const { name, factory } of RECORD_TWINS) {
     const record = new Uint8Array(RECORD_CONTENT_AT + 5 + RECORD_TAG_BYTES);
     record.set(Uint8Array.fromHex("17fefd0001000000000007001d" + "0001000000000007"));
     record.set(new TextEncoder().encode("hello"), RECORD_CONTENT_AT);
-    assert.equal(cipher.seal(record, 0, 5), true);
+    assert.equal(cipher.seal(record, 0, record, RECORD_CONTENT_AT, 5), true);
     assert.equal(
       record.subarray(RECORD_CONTENT_AT).toHex(),
       "703cc91246b51d0674d6dc7571e78e7d6613569716",
@@ -52,9 +52,19 @@ Deno.test("RecordCipher twins seal the same bytes, open each other's, and touch 
       const content = at + RECORD_CONTENT_AT;
       const sealed = ciphers.map((cipher) => {
         const bytes = before.slice();
-        assert.equal(cipher.seal(bytes, at, length), true);
+        assert.equal(cipher.seal(bytes, at, bytes, content, length), true);
         return bytes;
       });
+      // Out of another buffer, which stays as it is.
+      const source = random.bytes(5 + length + 3);
+      source.set(before.subarray(content, content + length), 5);
+      for (const cipher of ciphers) {
+        const [bytes, kept] = [before.slice(), source.slice()];
+        bytes.fill(0, content, content + length);
+        assert.equal(cipher.seal(bytes, at, source, 5, length), true);
+        assert.deepEqual(source, kept);
+        sealed.push(bytes);
+      }
       for (const bytes of sealed) assert.deepEqual(bytes, sealed[0]);
       const end = content + length + RECORD_TAG_BYTES;
       assert.deepEqual(sealed[0]!.subarray(0, content), before.subarray(0, content));
@@ -75,7 +85,7 @@ Deno.test("RecordCipher twins open nothing that was changed, and open what follo
     for (let round = 0; round < 2_000; round++) {
       const length = random.below(200);
       const bytes = random.bytes(RECORD_CONTENT_AT + length + RECORD_TAG_BYTES);
-      ciphers[0]!.seal(bytes, 0, length);
+      ciphers[0]!.seal(bytes, 0, bytes, RECORD_CONTENT_AT, length);
       const changed = bytes.slice();
       // The length field is no part of what is authenticated: the real length is.
       let at = random.below(bytes.length);
@@ -96,13 +106,16 @@ Deno.test("RecordCipher refuses what reaches beyond its buffer, and everything o
     const cipher = factory(randomRecordKey(random));
     const bytes = new Uint8Array(RECORD_CONTENT_AT + 10 + RECORD_TAG_BYTES);
     for (const [at, length] of [[0, 11], [1, 10], [-1, 5], [0, -1], [bytes.length, 0]] as const) {
-      assert.equal(cipher.seal(bytes, at, length), false);
+      assert.equal(cipher.seal(bytes, at, new Uint8Array(20), 0, length), false);
       assert.equal(cipher.open(bytes, at, length), false);
+    }
+    for (const sourceAt of [-1, 11, 20]) {
+      assert.equal(cipher.seal(bytes, 0, new Uint8Array(20), sourceAt, 10), false);
     }
     assert.deepEqual(bytes, new Uint8Array(bytes.length));
     cipher.close();
     cipher.close();
-    assert.equal(cipher.seal(bytes, 0, 10), false);
+    assert.equal(cipher.seal(bytes, 0, new Uint8Array(10), 0, 10), false);
     assert.equal(cipher.open(bytes, 0, 10), false);
   }
 });
