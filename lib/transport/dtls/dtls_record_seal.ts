@@ -1,5 +1,6 @@
 /**
- * Seals the records of epoch 1 where they leave and opens them in place (RFC 6347 §4.1.2, RFC 5288 §3).
+ * Seals the records of epoch 1 where they leave and opens them in place (RFC 6347 §4.1.2, RFC 5288
+ * §3).
  *
  * Contract: a sequence number is never used twice under one key, and when there is none left
  * nothing is sealed any more; what is not authentic does not open. Per record nothing is allocated
