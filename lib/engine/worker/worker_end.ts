@@ -60,7 +60,9 @@ export class WorkerEnd {
     for (const message of batch) {
       switch (message.type) {
         case "start":
-          this.#start(message.setup).catch((error) => this.strayError("rejection", error));
+          this.#start(message.setup, message.bell).catch((error) =>
+            this.strayError("rejection", error)
+          );
           break;
         case "command":
           this.#engine?.send(message.command);
@@ -81,11 +83,12 @@ export class WorkerEnd {
     this.#platform.log.error(`unhandled ${kind}`, { error });
   }
 
-  async #start(setup: WorkerSetup): Promise<void> {
+  async #start(setup: WorkerSetup, bell: number | undefined): Promise<void> {
     const { clock, timers } = this.#platform;
     const loop = createSocketLoop(setup.native ?? "off", {
       clock,
       timers,
+      ...(bell === undefined ? {} : { bell }),
       failed: (error) => this.strayError("error", error),
     });
     this.#loop = loop;

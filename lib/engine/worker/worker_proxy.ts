@@ -13,6 +13,7 @@ import { SfuError } from "../../base/errors.ts";
 import type { ConnectionId } from "../../base/ids.ts";
 import type { MediaAddress } from "../../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
+import { openThreadBell, type ThreadBell } from "../../transport/datagrams/thread_bell.ts";
 import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
@@ -67,7 +68,12 @@ export class WorkerProxy implements PooledEngine {
   onLost: (reason: string) => void = () => {};
   onTcp: (message: TcpFromSession) => void = () => {};
   readonly #options: WorkerProxyOptions;
-  readonly #outbox = new TurnOutbox<ToWorker>((batch) => this.#worker?.postMessage(batch));
+  readonly #outbox = new TurnOutbox<ToWorker>((batch) => {
+    this.#worker?.postMessage(batch);
+    this.#bell?.ring();
+  });
+  /** Absent where the worker's sockets are portable. */
+  #bell: ThreadBell | undefined;
   #worker: WorkerThread | undefined;
   #starting: PromiseWithResolvers<EngineReady> | undefined;
   #closing: PromiseWithResolvers<void> | undefined;
@@ -90,7 +96,15 @@ export class WorkerProxy implements PooledEngine {
       this.#lose(`it ended by an error: ${event.message}`);
     };
     this.#cancelWatch = this.#after(START_MS, () => this.#lose("it did not start in time"));
-    this.#outbox.push({ type: "start", setup: this.#options.setup });
+    const { setup } = this.#options;
+    this.#bell = setup.native === undefined || setup.native === "off"
+      ? undefined
+      : openThreadBell();
+    this.#outbox.push({
+      type: "start",
+      setup,
+      ...(this.#bell === undefined ? {} : { bell: this.#bell.fd }),
+    });
     const ready = await starting.promise;
     this.#addresses = ready.addresses;
     return ready;
@@ -185,6 +199,7 @@ export class WorkerProxy implements PooledEngine {
     this.#cancelWatch?.();
     this.#worker?.terminate();
     this.#worker = undefined;
+    this.#bell?.close();
     const error = typeof reason === "string"
       ? new SfuError("worker_failed", `The media worker is gone: ${reason}`)
       : reason;

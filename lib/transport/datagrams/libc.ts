@@ -29,6 +29,7 @@ const ARCHITECTURES: readonly string[] = ["x86_64", "aarch64"];
 export const MSG_DONTWAIT = 0x40;
 const AF_UNIX = 1;
 export const SOCK_DGRAM = 2;
+const NON_BLOCKING = 0o4000;
 /** Of `open` and `epoll_create1` alike; opened files are only read (`O_RDONLY`, which is 0). */
 const CLOSE_ON_EXEC = 0o2000000;
 
@@ -64,6 +65,8 @@ const SYMBOLS = {
   close: { parameters: ["i32"], result: "i32" },
   open: { parameters: ["buffer", "i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   epoll_wait: { parameters: ["i32", "pointer", "i32", "i32"], result: "i32" },
@@ -113,6 +116,10 @@ export interface WaitingCalls {
   /** Fills `into` from the file's beginning. @returns Its bytes, or a negative number. */
   readFile(path: string, into: Uint8Array<ArrayBuffer>): number;
   close(fd: number): number;
+  /** A counter as a descriptor: readable while it is above 0, and reading sets it to 0. */
+  openCounter(): number;
+  read(fd: number, into: Uint8Array<ArrayBuffer>, length: bigint): bigint | number;
+  write(fd: number, bytes: Uint8Array<ArrayBuffer>, length: bigint): bigint | number;
   epollCreate(): number;
   /** `operation` and `event` as the kernel has them; `event` is not looked at for a removal. */
   epollControl(
@@ -177,6 +184,9 @@ export function openLibc(name: string = LIBRARY_NAME): LibcResult {
       waiting: {
         readFile: (path, into) => readFile(calls, path, into),
         close: calls.close,
+        openCounter: () => calls.eventfd(0, CLOSE_ON_EXEC | NON_BLOCKING),
+        read: calls.read,
+        write: calls.write,
         epollCreate: () => calls.epoll_create1(CLOSE_ON_EXEC),
         epollControl: calls.epoll_ctl,
         epollWait: calls.epoll_wait,

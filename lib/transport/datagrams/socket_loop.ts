@@ -18,6 +18,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 import type { Cancel, Clock, Timers } from "../../base/platform.ts";
 import { WakeEntry, WakeQueue } from "../../base/wake_queue.ts";
 import type { WaitingCalls } from "./libc.ts";
@@ -34,6 +35,9 @@ const SETTLING_STEPS = 4;
 /** The same after a turn of the runtime, which may have resolved what leads to more. */
 const SETTLING_STEPS_AFTER_STAY = 32;
 
+/** Turns until everything is delivered that had come when a timer fired. */
+const TURNS_AFTER_TIMER = 2;
+
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLLIN = 1;
@@ -41,12 +45,15 @@ const EPOLLIN = 1;
 const EVENT_WORDS = Deno.build.arch === "x86_64" ? 3 : 4;
 const EVENT_DATA = EVENT_WORDS - 2;
 const MAX_EVENTS = 16;
-/** Data of the event loop's own entry; sockets are named by their descriptors. */
+/** Data of the event loop's entry and of the bell's; sockets are named by their descriptors. */
 const RUNTIME = -1;
+const BELL = -2;
 
 /** What a loop is made of. */
 export interface SocketLoopOptions {
   readonly calls: WaitingCalls;
+  /** Descriptor of the {@linkcode ThreadBell} by which another thread says that it has posted. */
+  readonly bell?: number;
   readonly clock: Pick<Clock, "nowUs">;
   /** The runtime's. */
   readonly timers: Timers;
@@ -67,11 +74,14 @@ export class SocketLoop {
   readonly #pace = new ReceivePace();
   readonly #events = new Int32Array(EVENT_WORDS * MAX_EVENTS);
   readonly #eventsAddress = Deno.UnsafePointer.of(this.#events)!;
+  readonly #rings = new Uint8Array(8);
   /** Ours, and the event loop's; `undefined` outside of the loop's life. */
   #poll: number | undefined;
   #runtimePoll = -1;
   #running: Promise<void> = Promise.resolve();
   #stayBy = 0;
+  /** Whether packets were left where they are for the runtime's turn, so that they are next. */
+  #hasLeftPackets = false;
   #restlessUntil = 0;
 
   constructor(options: SocketLoopOptions) {
@@ -140,6 +150,8 @@ export class SocketLoop {
       calls.close(poll);
       return undefined;
     }
+    const { bell } = this.#options;
+    if (bell !== undefined) calls.epollControl(poll, EPOLL_CTL_ADD, bell, eventOf(BELL));
     this.#runtimePoll = runtimePoll;
     this.#running = this.#run(poll);
     return this.#poll = poll;
@@ -167,6 +179,10 @@ export class SocketLoop {
   async #stay(): Promise<void> {
     const { clock, timers } = this.#options;
     await new Promise<void>((resume) => void timers.after(0, resume));
+    // Timers come before what else the same turn has for us, of which the kernel says no more.
+    for (let turn = 0; turn < TURNS_AFTER_TIMER; turn++) {
+      await new Promise<void>((resume) => void setImmediate(resume));
+    }
     for (let step = 0; step < SETTLING_STEPS_AFTER_STAY; step++) await undefined;
     const nowUs = clock.nowUs();
     this.#stayBy = nowUs + (nowUs < this.#restlessUntil ? RESTLESS_STAY_US : QUIET_STAY_US);
@@ -187,7 +203,8 @@ export class SocketLoop {
   }
 
   /**
-   * Waits for the next thing to do, and receives what has come.
+   * Waits for the next thing to do, and receives what has come. What another thread has said goes
+   * first, as it may be about the packets behind it: then they are left for the time after that.
    *
    * @returns Whether the runtime has something to do.
    */
@@ -196,16 +213,17 @@ export class SocketLoop {
     const untilUs = Math.min(this.#timers.nextAt, this.#stayBy);
     const waitMs = Math.max(0, Math.ceil((untilUs - clock.nowUs()) / 1_000));
     const count = calls.epollWait(poll, this.#eventsAddress, MAX_EVENTS, waitMs);
-    let isRuntimeReady = false;
+    const isRung = this.#isAmong(BELL, count);
+    if (isRung) calls.read(this.#options.bell!, this.#rings, 8n);
+    const isRuntimeReady = isRung || this.#isAmong(RUNTIME, count);
+    this.#hasLeftPackets = isRuntimeReady && !this.#hasLeftPackets;
+    if (this.#hasLeftPackets) return true;
     let isPaced = false;
     let nowUs = 0;
     let received = 0;
     for (let i = 0; i < count; i++) {
       const name = this.#events[i * EVENT_WORDS + EVENT_DATA]!;
-      if (name === RUNTIME) {
-        isRuntimeReady = true;
-        continue;
-      }
+      if (name < 0) continue;
       if (!isPaced) {
         isPaced = true;
         nowUs = clock.nowUs();
@@ -217,6 +235,13 @@ export class SocketLoop {
     }
     if (isPaced) this.#pace.received(received, nowUs);
     return isRuntimeReady;
+  }
+
+  #isAmong(name: number, count: number): boolean {
+    for (let i = 0; i < count; i++) {
+      if (this.#events[i * EVENT_WORDS + EVENT_DATA] === name) return true;
+    }
+    return false;
   }
 
   #receive(fd: number): number {

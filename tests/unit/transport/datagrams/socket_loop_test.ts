@@ -6,6 +6,10 @@ import assert from "node:assert/strict";
 import { denoPlatform } from "../../../../lib/base/deno_platform.ts";
 import type { Cancel, Timers } from "../../../../lib/base/platform.ts";
 import type { WaitingCalls } from "../../../../lib/transport/datagrams/libc.ts";
+import {
+  openThreadBell,
+  type ThreadBell,
+} from "../../../../lib/transport/datagrams/thread_bell.ts";
 import { SocketLoop } from "../../../../lib/transport/datagrams/socket_loop.ts";
 import {
   mustIgnoreNative,
@@ -21,7 +25,7 @@ function test(name: string, fn: () => Promise<void>): void {
 }
 
 /** A loop of this thread, what it was told of, and how often it gave the runtime a turn. */
-function newLoop(changed: Partial<WaitingCalls> = {}) {
+function newLoop(changed: Partial<WaitingCalls> = {}, bell?: ThreadBell) {
   const { clock, timers } = denoPlatform();
   const failures: unknown[] = [];
   let stays = 0;
@@ -35,6 +39,7 @@ function newLoop(changed: Partial<WaitingCalls> = {}) {
     calls: { ...realLibc().waiting, ...changed },
     clock,
     timers: counted,
+    ...(bell === undefined ? {} : { bell: bell.fd }),
     failed: (error) => failures.push(error),
   });
   return { loop, failures, clock, stays: () => stays };
@@ -94,6 +99,33 @@ test("hears other threads at once, not when its wait is over", async () => {
     assert.ok(stays() - before > (clock.nowUs() - from) / 250_000 + 10);
   } finally {
     worker.terminate();
+  }
+});
+
+test("gives the runtime its turn before the packets behind what rang, and not again", async () => {
+  const bell = openThreadBell()!;
+  const { loop, stays } = newLoop({}, bell);
+  try {
+    await using a = await peerIn(loop);
+    await using b = await peerIn(loop);
+    const turns: number[] = [];
+    b.socket.onBatchEnd = () => turns.push(stays());
+    const before: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      await after(loop.timers, 3);
+      before.push(stays());
+      bell.ring();
+      a.socket.send(Uint8Array.of(i), 1, b.address);
+      a.socket.flush();
+      await b.received(i + 1);
+    }
+    assert.ok(turns.every((at, i) => at > before[i]!), `${turns} after ${before}`);
+    await after(loop.timers, 100);
+    assert.ok(stays() - turns.at(-1)! <= 2, "a bell that was heard is silent");
+  } finally {
+    bell.close();
+    bell.close();
+    bell.ring();
   }
 });
 
