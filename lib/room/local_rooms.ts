@@ -81,11 +81,14 @@ export class LocalRooms {
     return this.#rooms.values();
   }
 
-  /** Everybody who has come in by itself, and where it is. */
-  *sessions(): Iterable<{ readonly room: string; readonly init: ParticipantInit }> {
+  /**
+   * Shows `visit` everybody who has come in by itself, and where it is. Every newcomer makes a look
+   * at all of them necessary, so nothing is made for each.
+   */
+  forEachSession(visit: (room: string, init: ParticipantInit) => void): void {
     for (const room of this.#rooms.values()) {
       for (const { init } of room.participants()) {
-        if (!init.kindDetails.includes(KindDetail.FORWARDED)) yield { room: room.name, init };
+        if (!init.kindDetails.includes(KindDetail.FORWARDED)) visit(room.name, init);
       }
     }
   }

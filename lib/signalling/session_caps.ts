@@ -34,7 +34,7 @@ export const DEFAULT_SESSION_CAPS: SessionCaps = {
 };
 const DEFAULT_PER_ADDRESS = 1_000;
 
-type Sessions = Pick<LocalRooms, "sessions">;
+type Sessions = Pick<LocalRooms, "forEachSession">;
 
 /** The refusal of one session too many; counted under what there were too many of. */
 export function capRefusal(
@@ -63,12 +63,12 @@ function exceededCap(
   let sameUser = 0;
   let sameToken = 0;
   let sameAddress = 0;
-  for (const { room, init } of rooms.sessions()) {
-    if (room === roomName && init.identity === identity) continue;
+  rooms.forEachSession((room, init) => {
+    if (room === roomName && init.identity === identity) return;
     if (room === roomName && userOf(init) === user) sameUser++;
     if (tokenId !== undefined && init.tokenId === tokenId) sameToken++;
     if (block !== undefined && init.addressBlock === block) sameAddress++;
-  }
+  });
   if (perIdentity > 0 && sameUser >= perIdentity) return "identity";
   if (perToken > 0 && sameToken >= perToken) return "token";
   return addressCap > 0 && sameAddress >= addressCap ? "address" : undefined;

@@ -105,7 +105,9 @@ function updateFrame({ participants }: ParticipantUpdate): Uint8Array {
 
 /** The same for a join response: the others' infos, which are most of it, come last. */
 function joinFrame(join: JoinResponse): Uint8Array {
-  const rest = new JoinResponse({ ...join, otherParticipants: [] });
+  // A shallow copy, where the constructor would copy every part.
+  const rest: JoinResponse = Object.assign(Object.create(JoinResponse.prototype), join);
+  rest.otherParticipants = [];
   const writer = new BinaryWriter().tag(JOIN, WireType.LengthDelimited).fork().raw(rest.toBinary());
   writeInfos(writer, OTHER_PARTICIPANTS, join.otherParticipants);
   return writer.join().finish();

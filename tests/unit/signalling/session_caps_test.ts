@@ -17,8 +17,9 @@ function refusal(
 ): string | undefined {
   const counters = new DropCounters();
   const rooms = {
-    sessions: () =>
-      others.map(({ room = "lobby", ...init }) => ({ room, init: init as ParticipantInit })),
+    forEachSession: (visit: (room: string, init: ParticipantInit) => void) => {
+      for (const { room = "lobby", ...init } of others) visit(room, init as ParticipantInit);
+    },
   };
   const parameters = world.parameters(join.identity, join);
   const refused = capRefusal(parameters, rooms, { ...NONE, ...caps }, counters);
@@ -60,7 +61,8 @@ Deno.test("capRefusal() counts an IPv6 /64 as one address", async () => {
   await from("b", "2001:db8:1:2:ffff::9");
   await from("c", "192.0.2.1");
   await from("d", "::ffff:192.0.2.1");
-  const sessions = [...full.rooms.sessions()].map(({ init }) => init);
+  const sessions: ParticipantInit[] = [];
+  full.rooms.forEachSession((_room, init) => sessions.push(init));
   const says = (socketAddress: string) =>
     refusal({ perAddress: 2 }, sessions, { identity: "next", socketAddress });
   for (const address of ["2001:db8:1:2:3::", "192.0.2.1"]) {
