@@ -3,8 +3,9 @@
  *
  * Reliable messages are never thrown away while the reader makes progress: its writers are slowed
  * down instead (see `data_flow.ts` in the engine), so that memory stays bounded and files arrive
- * whole. A reader below the threshold does not slow anybody down: it loses messages. Messages of
- * lossy channels are dropped once they would wait longer than their target latency.
+ * whole. A reader below the threshold does not slow anybody down: it loses its oldest messages, so
+ * that it soon sees the gap and what is new. Messages of lossy channels are dropped once they would
+ * wait longer than their target latency.
  *
  * @module
  */
@@ -71,14 +72,17 @@ export function refusal(
     if (waitingBytes + messageBytes > MAX_LOSSY_BUFFER_BYTES) return "data_lossy_buffer_full";
     return isLate(policy, channel, waitingBytes, now) ? "data_lossy_late" : undefined;
   }
-  if (waitingBytes + messageBytes > MAX_RELIABLE_BUFFER_BYTES) return "data_reliable_buffer_full";
-  const slow = policy.slowThresholdBps > 0 && waitingBytes >= slowBacklog(policy) &&
-    isSlowReader(policy, channel.rate, now);
-  return slow ? "data_slow_reader" : undefined;
+  const full = waitingBytes + messageBytes > MAX_RELIABLE_BUFFER_BYTES;
+  return full ? "data_reliable_buffer_full" : undefined;
 }
 
-/** Waiting reliable bytes from which a reader that turned out to be slow loses messages. */
-function slowBacklog({ slowThresholdBps }: DataChannelPolicy): number {
+/**
+ * Reliable bytes that may wait for a reader before its oldest messages are given up: any number
+ * unless it turned out to be slow.
+ */
+export function keptBacklog(policy: DataChannelPolicy, rate: DrainRate, now: number): number {
+  const { slowThresholdBps } = policy;
+  if (slowThresholdBps === 0 || !isSlowReader(policy, rate, now)) return Infinity;
   const bytes = slowThresholdBps * SLOW_READER_BEHIND_MS / 8_000;
   return Math.min(Math.max(bytes, MIN_SLOW_BACKLOG_BYTES), BACKLOG_BYTES);
 }

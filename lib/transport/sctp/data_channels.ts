@@ -30,6 +30,7 @@ import {
   CHANNEL_LABELS,
   DEFAULT_DATA_POLICY,
   isSlowReader,
+  keptBacklog,
   MAX_LOSSY_AGE_MS,
   refusal,
 } from "./data_channel_policy.ts";
@@ -72,6 +73,11 @@ export const MAX_CHANNELS = 64;
 const OPENS_PER_SECOND = 1;
 /** Acknowledgements that may wait for a peer that opens and closes channels and reads nothing. */
 const MAX_WAITING_ACKS = 256;
+/**
+ * What a client sent may be all that we take, and goes on with who sent it and for whom, each of
+ * which stands there twice.
+ */
+const MAX_SENT_BYTES = 2 * MAX_MESSAGE_BYTES;
 /** Charged to every waiting message, so that empty ones are bounded too. */
 const WAITING_COST_BYTES = 64;
 /** Every WebRTC peer sends an INIT; one that does not in this time, ms, gets ours. */
@@ -108,6 +114,8 @@ export class DataChannels {
   readonly #opens = new TokenBucket(MAX_CHANNELS, OPENS_PER_SECOND);
   #nextStreamId: number;
   #waitingAcks = 0;
+  /** What leaves now was not read. */
+  #isGivingUp = false;
   /** Reliable messages are left standing. */
   #isHeld = false;
   /** When the association is begun by us, monotonic ms. */
@@ -219,19 +227,20 @@ export class DataChannels {
   }
 
   /**
-   * Sends one message of at most 65,535 bytes, which are kept until they have come and must not
+   * Sends one message, as large as the peer says it takes, whose bytes are kept until they have come and must not
    * change; the same ones may be sent to many.
    *
-   * @returns `false` if the channel is not open, the message is too large, or a reliable channel
-   *   takes no more (its buffer is full, its reader too slow); a lossy one drops and counts then,
-   *   and says `true`.
+   * @returns `false` if the channel is not open, the message is too large, or a reliable channel's
+   *   buffer is full; a lossy one drops and counts then, and says `true`.
    */
   send(label: string, bytes: Uint8Array, isText: boolean, now: number): boolean {
     this.#now = now;
     const channel = this.#byLabel.get(label);
-    const limit = this.#options.maxMessageSize || MAX_MESSAGE_BYTES;
     if (channel === undefined || !channel.open) return false;
-    if (bytes.length > Math.min(limit, MAX_MESSAGE_BYTES)) return false;
+    if (bytes.length > Math.min(this.#options.maxMessageSize || Infinity, MAX_SENT_BYTES)) {
+      return false;
+    }
+    if (!channel.lossy) this.#giveUpOldest(channel);
     const refused = refusal(this.#policy, channel, waitingBytes(channel), bytes.length, now);
     if (refused !== undefined) {
       this.#drops.count(refused);
@@ -314,6 +323,16 @@ export class DataChannels {
     for (const { label } of gone) this.#options.listener.onClosed(label);
   }
 
+  /** A reader that is too slow for its threshold goes without what has waited longest. */
+  #giveUpOldest(channel: Channel): void {
+    const kept = keptBacklog(this.#policy, channel.rate, this.#now);
+    this.#isGivingUp = true;
+    while (waitingBytes(channel) >= kept && this.#association.dropOldest(channel.streamId)) {
+      this.#drops.count("data_slow_reader");
+    }
+    this.#isGivingUp = false;
+  }
+
   #onLeft(streamId: number, ppid: number, bytes: number): void {
     if (ppid === PPID.dcep) {
       if (this.#waitingAcks > 0 && bytes === 1) this.#waitingAcks--;
@@ -323,7 +342,8 @@ export class DataChannels {
     if (channel === undefined) return;
     channel.bufferedBytes -= bytes;
     channel.waitingMessages--;
-    channel.rate.drained(bytes, this.#now);
+    if (this.#isGivingUp) channel.rate.dropped(bytes, this.#now);
+    else channel.rate.drained(bytes, this.#now);
   }
 
   #onMessage(streamId: number, ppid: number, bytes: Uint8Array): void {

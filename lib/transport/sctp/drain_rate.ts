@@ -41,6 +41,12 @@ export class DrainRate {
     this.#bytes[Math.floor(Math.max(0, now - 1) / SLOT_MS) % SLOTS]! += bytes;
   }
 
+  /** `bytes` that waited were given up, which is no credit to the reader. */
+  dropped(bytes: number, now: number): void {
+    this.#advance(now);
+    this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
+  }
+
   /** Bits per second; `undefined` if nothing waited for long enough to tell. */
   bps(now: number): number | undefined {
     this.#advance(now);

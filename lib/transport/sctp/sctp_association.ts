@@ -148,6 +148,11 @@ export class SctpAssociation {
     streams.push(messages.add(streamId, ppid, bytes, ordered, maxRetransmits, expiresAt));
   }
 
+  /** Gives up the oldest message that waits on this stream; `false` if none does. */
+  dropOldest(streamId: number): boolean {
+    return this.#outbound.streams.dropOldest(streamId);
+  }
+
   /** Messages on this stream may be left standing while others are taken. */
   setPatient(streamId: number, patient: boolean): void {
     this.#queue.setPatient(streamId, patient);

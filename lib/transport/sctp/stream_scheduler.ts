@@ -130,6 +130,32 @@ export class StreamScheduler {
     if (begun) stream.head = stream.tail = slot;
   }
 
+  /**
+   * Gives up the oldest message that waits on a stream, as nothing of it has been sent nor has it a
+   * number; `false` if there is none.
+   */
+  dropOldest(streamId: number): boolean {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined || stream.head === NO_SLOT) return false;
+    const { next, ppid } = this.#messages;
+    if (ppid[stream.head] === DCEP) return false;
+    if (!this.isBusy(streamId)) {
+      if (stream.inLine) this.#leave(stream);
+      this.#drop(stream);
+      this.#enter(stream);
+      return true;
+    }
+    // The one that has begun stays, and is put back before what is left.
+    const begun = stream.head;
+    if (next[begun] === NO_SLOT) return false;
+    stream.head = next[begun]!;
+    this.#drop(stream);
+    next[begun] = stream.head;
+    stream.head = begun;
+    if (stream.tail === NO_SLOT) stream.tail = begun;
+    return true;
+  }
+
   /** Whether a message of the stream has begun, so that its reset must wait. */
   isBusy(streamId: number): boolean {
     return this.#begun && this.#current!.id === streamId;

@@ -36,6 +36,16 @@ Deno.test("DrainRate of a reader that has stopped falls to 0 within 2 s", () => 
   assert.equal(rate.bps(60_000), 0, "a gap longer than the window");
 });
 
+Deno.test("DrainRate gives a reader no credit for what was given up", () => {
+  const rate = new DrainRate(0);
+  rate.queued(100_000, 0);
+  rate.drained(1000, 500);
+  rate.dropped(90_000, 1000);
+  assert.equal(rate.bps(1000), 8000, "1,000 bytes in 1 s");
+  rate.dropped(9000, 1000);
+  assert.equal(rate.bps(1900), 8000, "nothing waits any more");
+});
+
 Deno.test("DrainRate forgets what is older than 2 s", () => {
   const rate = new DrainRate(0);
   rate.queued(1000, 0);

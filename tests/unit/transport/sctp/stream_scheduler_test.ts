@@ -106,3 +106,22 @@ Deno.test("OutgoingMessages uses slots again, and forgets their bytes", () => {
     assert.ok(messages.bytes.every(({ length }) => length === 0));
   }
 });
+
+Deno.test("StreamScheduler.dropOldest() takes what waits longest, and nothing that has begun", () => {
+  const sender = new Sender();
+  const { streams } = sender;
+  assert.equal(streams.dropOldest(1), false, "nothing waits");
+  for (const body of ["a0", "a1", "a2", "a3"]) sender.push(1, body);
+  sender.push(2, "b0");
+  assert.equal(streams.dropOldest(1), true);
+  assert.equal(sender.cut(1), "b#0", "it stands behind the others again");
+  assert.equal(streams.dropOldest(2), false, "that one has begun");
+  sender.push(2, "b1");
+  assert.equal(streams.dropOldest(2), true);
+  assert.equal(streams.dropOldest(2), false);
+  sender.push(2, "b2");
+  assert.deepEqual(sender.all(), ["0#0", "a1#0", "b2#1", "a2#1", "a3#2"], "numbers have no gap");
+  assert.equal(streams.isEmpty, true);
+  sender.push(3, "open", { ppid: DCEP });
+  assert.equal(streams.dropOldest(3), false, "a channel is to open");
+});
