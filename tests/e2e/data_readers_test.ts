@@ -1,0 +1,209 @@
+/**
+ * Readers that stop, readers that are slow, and a writer that floods: what becomes of the reliable
+ * channel towards them, of those who write to it, and of everybody else. On pion, whose
+ * applications can leave messages in the window that they give a sender; all others read on.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { type RoomwireProcess, startRoomwire } from "../support/process/roomwire_process.ts";
+import { type Standstill, standstillDuring } from "../support/process/standstill.ts";
+import { type Burst, RELIABLE } from "../support/peers/data_peer.ts";
+import { all, expectedOf, Inboxes } from "../support/peers/data_scenarios.ts";
+import type { RawDataPeer } from "../support/peers/raw_data_peer.ts";
+import { type Call, CallFixture, type DataJoinOptions } from "../support/sdk/call_fixture.ts";
+import { WireParticipant } from "../support/wire/wire_participant.ts";
+
+/** LiveKit's threshold in its own test of slow readers, bit/s. */
+const THRESHOLD_BPS = 21_024;
+
+const fixture = CallFixture.forThisFile();
+const slowFixture = CallFixture.forThisFile({
+  config: { rtc: { datachannel_slow_threshold: THRESHOLD_BPS } },
+});
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** Two in a call of their own on a server, who feel what it does. */
+class Bystanders implements AsyncDisposable {
+  private constructor(
+    readonly server: RoomwireProcess,
+    readonly speaker: WireParticipant,
+    readonly listener: WireParticipant,
+  ) {}
+
+  static async on(server: RoomwireProcess): Promise<Bystanders> {
+    const join = async (identity: string) => {
+      const token = await mintToken({ room: "bystanders", identity });
+      return (await WireParticipant.open(server.url, token)).connected();
+    };
+    const [speaker, listener] = [await join("speaker"), await join("listener")];
+    const { sid } = await speaker.publish("audio");
+    await listener.track(sid);
+    return new Bystanders(server, speaker, listener);
+  }
+
+  feel(action: () => Promise<void>): Promise<Standstill> {
+    return standstillDuring(this.server.httpUrl, this.listener, action);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.speaker[Symbol.asyncDispose]();
+    await this.listener[Symbol.asyncDispose]();
+  }
+}
+
+/** How long readers stand still, or read slowly, ms. */
+const STOP_MS = 30_000;
+/** What is written to those that stop: more than their window, less than may wait for a reader. */
+const STOPPED = { label: RELIABLE, count: 300, size: 10_000 };
+/** What is written to one that reads on: much more than all windows and buffers on the way hold. */
+const LONG = { label: RELIABLE, count: 1_500, size: 16_000 };
+const UNHURRIED_BPS = 800_000;
+/** A small window, bytes. */
+const NARROW_WINDOW = 16 * 1024;
+/** Part of it that may be on its way meanwhile; its reader has had an eighth then. */
+const MOST_ON_ITS_WAY = 0.6;
+/** No bystander waits longer than this beside what this process was late itself, ms. */
+const LONGEST_WAIT_MS = 500;
+
+/** One who writes to one reader. */
+interface Pair {
+  readonly writer: RawDataPeer;
+  readonly reader: RawDataPeer;
+  readonly burst: Burst;
+}
+
+async function pairsIn(call: Call): Promise<Pair[]> {
+  const pairOf = async (name: string, options: DataJoinOptions, burst: Burst) => {
+    const reader = await call.joinData("pion", name, options);
+    const writer = await call.joinData("pion", `writer-to-${name}`);
+    return { writer, reader, burst: { ...burst, to: [name] } };
+  };
+  const stopped = await pairOf("stopped", { isStopped: true }, STOPPED);
+  // What it has room for is full with the first message.
+  const narrow = await pairOf("narrow", { isStopped: true, window: NARROW_WINDOW }, STOPPED);
+  const unhurried = await pairOf("unhurried", {}, LONG);
+  await unhurried.reader.read(UNHURRIED_BPS);
+  return [stopped, narrow, unhurried];
+}
+
+endToEndTest(
+  "readers that stop for 30 s and go on have everything, and hold up their writers alone",
+  ["go"],
+  () =>
+    fixture.call("stopped-readers", async (call) => {
+      const pairs = await pairsIn(call);
+      const talker = await call.joinData("pion", "talker");
+      const listener = await call.joinData("pion", "listener");
+      await using bystanders = await Bystanders.on(call.server);
+      const inboxes = await Inboxes.of([...pairs.map(({ reader }) => reader), listener]);
+      const talk = { label: RELIABLE, count: STOP_MS / 50, size: 100, perSecond: 20 };
+      const sending = Promise.all([
+        talker.send({ ...talk, to: [listener.identity] }),
+        ...pairs.map(({ writer, burst }) => writer.send(burst)),
+      ]);
+      const felt = await bystanders.feel(() => pause(STOP_MS));
+      const [{ sent }, heard] = [await talker.state(), await inboxes.from(talker, listener)];
+      const unhurried = pairs.at(-1)!;
+      const long = await unhurried.writer.state();
+      const onItsWay = long.sent - long.buffered / LONG.size;
+      for (const { reader } of pairs) await reader.read(-1);
+      await all(pairs, ({ reader }) =>
+        reader.identity, ({ writer, reader, burst }) =>
+        inboxes.expect(writer, reader, expectedOf(burst)));
+      await inboxes.expect(talker, listener, expectedOf(talk));
+      await sending;
+      assert.ok(onItsWay < LONG.count * MOST_ON_ITS_WAY, `${onItsWay} messages wait for a reader`);
+      assert.ok(heard.length >= sent - talk.perSecond, "somebody else was held up");
+      assert.ok(felt.mainThreadMs <= LONGEST_WAIT_MS + felt.ownMs, Deno.inspect(felt));
+      assert.ok(felt.mediaMs <= LONGEST_WAIT_MS + felt.ownMs, Deno.inspect(felt));
+    }, "dual"),
+);
+
+/** How fast the slow one reads, bit/s: half of the threshold. */
+const SLOW_BPS = THRESHOLD_BPS / 2;
+/** What it lets a sender have on its way, bytes. */
+const SLOW_WINDOW = 4_096;
+/** It sees that something is missing so soon, in the time of its own reading, ms. */
+const GAP_DEADLINE_MS = 6_000;
+
+endToEndTest(
+  "a reader of 10 kbit/s soon sees what is new, and holds up nobody",
+  ["go"],
+  () =>
+    slowFixture.call("slow-reader", async (call) => {
+      const slow = await call.joinData("pion", "slow", { window: SLOW_WINDOW });
+      const fast = await call.joinData("pion", "fast");
+      const writer = await call.joinData("pion", "writer");
+      await slow.read(SLOW_BPS);
+      const inboxes = await Inboxes.of([slow, fast]);
+      const burst = { label: RELIABLE, count: 1_000, size: 1_000, perSecond: 100 };
+      const sending = writer.send(burst);
+      const read = async () => (await inboxes.from(writer, slow)).map(({ number }) => number);
+      const gap = await eventually("a gap", async () => {
+        const at = (await read()).findIndex((number, at) => number !== at);
+        return at >= 0 && at;
+      }, { seen: read });
+      const gapMs = gap * burst.size * 8_000 / SLOW_BPS;
+      assert.ok(gapMs <= GAP_DEADLINE_MS, `it took ${gapMs} ms: ${await read()}`);
+      await sending;
+      await inboxes.expect(writer, fast, expectedOf(burst));
+      const numbers = await read();
+      assert.ok(numbers.every((number, at) => at === 0 || number > numbers[at - 1]!), `${numbers}`);
+    }, "dual"),
+);
+
+/** Of so many tiny messages at once. */
+const FLOOD = { label: RELIABLE, count: 108_000, size: 10 };
+/** Main thread and media stand no longer than this beside another server left alone, ms. */
+const LONGEST_STALL_MS = 250;
+const LONGEST_GAP_MS = 100;
+/** What is noisy is measured until it is quiet. */
+const ATTEMPTS = 3;
+
+endToEndTest(
+  "a flood of tiny messages arrives and holds up nobody",
+  ["go"],
+  () =>
+    fixture.call("flood", async (call) => {
+      await using other = await startRoomwire();
+      await using here = await Bystanders.on(call.server);
+      await using there = await Bystanders.on(other);
+      const flooder = await call.joinData("pion", "flooder");
+      const sink = await call.joinData("pion", "sink");
+      const measure = async (first: number) => {
+        const inboxes = await Inboxes.of([sink]);
+        const burst = { ...FLOOD, first };
+        const startedAt = performance.now();
+        let sentMs = 0;
+        const act = async () => {
+          await flooder.send(burst);
+          sentMs = performance.now() - startedAt;
+          await eventually("the whole flood", async () => {
+            return (await sink.state()).arrived >= first + FLOOD.count;
+          }, { seen: async () => (await sink.state()).arrived });
+        };
+        let over!: () => void;
+        const done = new Promise<void>((resolve) => over = resolve);
+        const noise = there.feel(() => done);
+        const felt = await here.feel(act).finally(over);
+        const quiet = await noise;
+        await inboxes.expect(flooder, sink, expectedOf(burst));
+        return { felt, quiet, sentMs, arrivedMs: performance.now() - startedAt };
+      };
+      const runs: Awaited<ReturnType<typeof measure>>[] = [];
+      const isQuiet = () =>
+        runs.some(({ felt, quiet }) =>
+          felt.mainThreadMs - quiet.mainThreadMs <= LONGEST_STALL_MS &&
+          felt.mediaMs - quiet.mediaMs <= LONGEST_GAP_MS
+        );
+      do runs.push(await measure(runs.length * FLOOD.count)); while (
+        !isQuiet() && runs.length < ATTEMPTS
+      );
+      assert.ok(isQuiet(), `somebody noticed: ${Deno.inspect(runs, { depth: 4 })}`);
+    }, "dual"),
+);
