@@ -227,8 +227,8 @@ export class DataChannels {
   }
 
   /**
-   * Sends one message, as large as the peer says it takes, whose bytes are kept until they have come and must not
-   * change; the same ones may be sent to many.
+   * Sends one message, as large as the peer says it takes. Its bytes are kept until they have come
+   * and must not change; the same ones may be sent to many.
    *
    * @returns `false` if the channel is not open, the message is too large, or a reliable channel's
    *   buffer is full; a lossy one drops and counts then, and says `true`.
