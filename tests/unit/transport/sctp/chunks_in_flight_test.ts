@@ -159,6 +159,22 @@ Deno.test("ChunksInFlight gives up what was lost too often and tells the peer of
   flight.assertInFlight(1);
 });
 
+Deno.test("ChunksInFlight tells of all that was given up at once, over what came in between", () => {
+  for (const ordered of [false, true]) {
+    const flight = new Flight();
+    flight.send(1, 0, ordered); // 0 is lost
+    flight.send(1); // 1 comes, reliable
+    flight.send(1, 0, ordered); // 2 is lost
+    flight.send(1, 0, ordered); // 3 comes
+    flight.send(1, 0, ordered); // 4 is lost
+    flight.sack(0, [1, 1], [3, 3]);
+    flight.chunks.loseAll();
+    flight.chunks.advanceAbandoned();
+    // Peers throw away ordered messages of a stream that skips to a later one.
+    assert.equal(flight.index(flight.chunks.abandonedTo), ordered ? 2 : 4);
+  }
+});
+
 Deno.test("ChunksInFlight keeps its books while its table grows", () => {
   const flight = new Flight();
   flight.send(40);

@@ -144,6 +144,19 @@ Deno.test("SctpAssociation repairs losses within the window that is left", () =>
   assert.ok(resent[2]! >= 1 && resent[2]! < 5, `${resent}`);
 });
 
+Deno.test("SctpAssociation gives up a message that was sent by half with a number for the rest", () => {
+  const peer = new RawSctpPeer();
+  peer.begin(2_300);
+  peer.association.send(1, 53, new Uint8Array(5_000), false, 0, Infinity);
+  peer.association.send(1, 53, new Uint8Array(100), true, -1, Infinity);
+  assert.deepEqual(dataTsns(peer.sent()), [0, 1].map((i) => peer.theirTsn + i));
+  peer.now = peer.association.nextWakeAt();
+  const chunks = peer.sent();
+  const forward = chunks.find(({ type }) => type === CHUNK.forwardTsn)!;
+  assert.equal(forward.body.getUint32(0), peer.theirTsn + 2);
+  assert.deepEqual(dataTsns(chunks), [peer.theirTsn + 3], "the next message");
+});
+
 Deno.test("SctpAssociation lets patient streams stand while others are read", () => {
   const peer = new RawSctpPeer();
   peer.begin();
