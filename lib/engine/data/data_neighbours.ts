@@ -62,6 +62,7 @@ export class DataNeighbours {
 
   /** Readers on an engine cannot follow a member here, or can again. */
   hold(engine: number, member: number, held: boolean): void {
+    if (this.#table.get(member) === undefined) return;
     const members = this.#held.get(engine) ?? new Set();
     if (held) members.add(member);
     else members.delete(member);

@@ -34,23 +34,36 @@ function portsWithLog() {
 
 Deno.test("Room tells other nodes of its members and data, from its opening to its end", async () => {
   const { told, world } = portsWithLog();
-  await world.joined("ann");
+  const ann = await world.joined("ann");
   const user = new UserPacket({ payload: new Uint8Array([1]) });
   const packet = new DataPacket({
     destinationIdentities: ["bob"],
     value: { case: "user", value: user },
   });
   world.rooms.get("lobby")!.sendData(packet, "reliable");
+  await ann.sendData("_lossy", packet.toBinary());
   world.rooms.delete("lobby");
   assert.deepEqual(told.filter((line, i) => line !== told[i - 1]), [
     "open lobby",
     "ann false",
     "ann true",
     "reliable data of lobby to bob",
+    "lossy data of lobby to bob",
     "ann left",
     "close lobby",
     "released lobby",
   ]);
+});
+
+Deno.test("Room has nobody told of data that is alone", async () => {
+  const world = new World();
+  const ann = await world.joined("ann");
+  await ann.openPublisher();
+  const told: string[] = [];
+  world.engine.onEvent = ({ type }) => void told.push(type);
+  const value = new UserPacket({ payload: new Uint8Array([1]) });
+  await ann.sendData("_lossy", new DataPacket({ value: { case: "user", value } }).toBinary());
+  assert.deepEqual(told, []);
 });
 
 Deno.test("SignalService.place() refuses whom another node serves", async () => {
