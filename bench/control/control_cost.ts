@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { runtimeFlags } from "../runtime_flags.ts";
 import { BenchChild } from "../bench_child.ts";
 import type { ParticipantCalls, RequestKind, ServerCalls } from "./control_calls.ts";
 
@@ -73,9 +74,10 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
  * @throws {Error} if it takes longer than its limit, or nobody of the crowd gets media.
  */
 export async function measureControlPlane(): Promise<ControlFigures> {
-  await using server = new BenchChild<ServerCalls>("control/server_process.ts", [
-    "--v8-flags=--expose-gc",
-  ]);
+  await using server = new BenchChild<ServerCalls>(
+    "control/server_process.ts",
+    await runtimeFlags(),
+  );
   await using participants = new BenchChild<ParticipantCalls>("control/participants_process.ts");
   let isLate = false;
   const limit = setTimeout(() => {

@@ -43,7 +43,7 @@ await answerCalls<ServerCalls>({
   listen,
   usage: async ({ collect }) => {
     const { user, system } = process.cpuUsage();
-    // Present because the benchmark starts this process with V8's --expose-gc.
+    // Present because this process is started with the flags of the start task.
     if (collect) (globalThis as unknown as { gc(): void }).gc();
     const { rss, heapUsed, external } = Deno.memoryUsage();
     return {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { runtimeFlags } from "../runtime_flags.ts";
 import { BenchChild } from "../bench_child.ts";
 import type {
   CallFigures,
@@ -50,7 +51,10 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @throws {Error} if it takes longer than its limit, or nobody gets in. */
 export async function measureStorm(): Promise<StormFigures> {
-  await using server = new BenchChild<ServerCalls>("control/server_process.ts");
+  await using server = new BenchChild<ServerCalls>(
+    "control/server_process.ts",
+    await runtimeFlags(),
+  );
   await using call = new BenchChild<RunningCallCalls>("control/running_call_process.ts");
   await using crowd = new BenchChild<ParticipantCalls>("control/participants_process.ts");
   let isLate = false;

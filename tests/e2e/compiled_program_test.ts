@@ -17,9 +17,10 @@ const STAND_IN = "/bin/true";
 /** Written into the project by the task; the test's goes elsewhere. */
 const OUTPUT = "--output=roomwire";
 const WORKER = "lib/engine/worker/worker_main.ts";
+const ENGINE = "lib/engine/local/local_engine.ts";
 const CLIENT_SDK = "livekit-client/dist/livekit-client.umd.js";
 /** What an executable keeps of the flags it was made with. */
-const PERMISSION = /^--(?:allow-|no-prompt)/;
+const PERMISSION = /^--(?:allow-|no-prompt|v8-flags)/;
 
 /** Runs the compile task. @returns Its status and all it said. */
 async function compile(runtime: string, output: string) {
@@ -75,11 +76,12 @@ Deno.test({
           file.path === path || (file.isFolder && path.startsWith(`${file.path}/`))
         );
       assert.ok(embeds(WORKER), "the worker");
+      assert.ok(embeds(ENGINE), "what a server without workers loads when it starts");
       assert.ok(embeds("web/index.html"), "the demo page");
       assert.ok(files.some(({ path }) => path.endsWith(CLIENT_SDK)), "the client library");
       const packages = embeddedPackages(files);
-      assert.ok(packages.has("werift") && packages.has("@livekit/protocol"), "packages");
-      for (const unused of ["fast-check", "playwright-core", "@livekit/rtc-node"]) {
+      assert.ok(packages.has("jose") && packages.has("@livekit/protocol"), "packages");
+      for (const unused of ["fast-check", "playwright-core", "@livekit/rtc-node", "werift"]) {
         assert.ok(!packages.has(unused), `${unused} is for tests`);
       }
       const program = join(folder, "program");

@@ -62,3 +62,13 @@ Deno.test("neither loads what is for tests and benchmarks alone", async () => {
   ];
   assert.deepEqual(under(loaded, ["werift", "tweetnacl", "livekit-client", "fast-check"]), []);
 });
+
+Deno.test("every task that runs or makes a server bounds V8's young generation alike", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+  const flagsOf = (task: string) => /--v8-flags=(\S+)/.exec(task)?.[1];
+  const flags = flagsOf(tasks.start)?.split(",") ?? [];
+  assert.ok(flags.includes("--expose-gc"), "the server looks for it when it has started");
+  assert.ok(flags.some((flag) => flag.startsWith("--max-semi-space-size=")));
+  const compile = tasks.compile.slice(tasks.compile.indexOf("deno compile "));
+  for (const task of [tasks.dev, compile]) assert.deepEqual(flagsOf(task), flagsOf(tasks.start));
+});
