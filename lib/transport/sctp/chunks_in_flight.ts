@@ -12,7 +12,7 @@
 import { type OutgoingMessages, UNLIMITED } from "./outgoing_messages.ts";
 import { CHUNK, DATA_HEADER_BYTES, type PacketWriter, padded, tsnDistance } from "./sctp_packet.ts";
 
-const FIRST_CHUNKS = 64;
+const FIRST_CHUNKS = 8;
 /** Chunks that may be unacknowledged: what every peer's table of numbers holds. */
 export const MAX_CHUNKS_IN_FLIGHT = 4096;
 /** SACKs that acknowledge later ones before a chunk counts as lost (RFC 9260 §7.2.4). */

@@ -2,8 +2,8 @@
  * How fast the reader of one data channel takes what waits for it.
  *
  * Only time in which something waited counts: a channel that is idle half of the time is not slow.
- * The figure covers the last 2 s. Pure: `now` is monotonic ms and never goes back. Memory is fixed
- * and no method allocates.
+ * The figure covers the last 2 s. Pure: `now` is monotonic ms and never goes back. Memory is made
+ * with the first message, and fixed.
  *
  * @module
  */
@@ -12,14 +12,16 @@
 const SLOT_MS = 100;
 /** Slots of the window. */
 const SLOTS = 20;
+const NO_SLOTS = new Float64Array(0);
 
 /**
  * One reader's rate over the last 2 s, counting only time in which something waited. `now` never
  * goes back; memory is fixed.
  */
 export class DrainRate {
-  readonly #bytes = new Float64Array(SLOTS);
-  readonly #busyMs = new Float64Array(SLOTS);
+  /** Made when something waits for the first time. */
+  #bytes = NO_SLOTS;
+  #busyMs = NO_SLOTS;
   #waitingBytes = 0;
   #last: number;
 
@@ -29,12 +31,17 @@ export class DrainRate {
 
   /** `bytes` came to wait. */
   queued(bytes: number, now: number): void {
+    if (this.#bytes === NO_SLOTS) {
+      this.#bytes = new Float64Array(SLOTS);
+      this.#busyMs = new Float64Array(SLOTS);
+    }
     this.#advance(now);
     this.#waitingBytes += bytes;
   }
 
   /** `bytes` that waited were taken. */
   drained(bytes: number, now: number): void {
+    if (this.#bytes === NO_SLOTS) return;
     this.#advance(now);
     this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
     // They were taken in the time up to now, which ends one slot before it begins the next.
@@ -43,12 +50,14 @@ export class DrainRate {
 
   /** `bytes` that waited were given up, which is no credit to the reader. */
   dropped(bytes: number, now: number): void {
+    if (this.#bytes === NO_SLOTS) return;
     this.#advance(now);
     this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
   }
 
   /** Bits per second; `undefined` if nothing waited for long enough to tell. */
   bps(now: number): number | undefined {
+    if (this.#bytes === NO_SLOTS) return undefined;
     this.#advance(now);
     let bytes = 0;
     let busyMs = 0;

@@ -26,6 +26,7 @@ export const MAX_STREAMS = 2048;
 /** Longest wait of an acknowledgement, ms, and in how many packets it comes (§6.2). */
 const SACK_DELAY_MS = 100;
 const PACKETS_BEFORE_SACK = 2;
+const NO_BYTES = new Uint8Array(0);
 
 /** What one association receives. */
 export class Inbound {
@@ -35,7 +36,7 @@ export class Inbound {
   readonly #drops: DropSink<TransportDrop>;
   readonly #chunk: ReceivedChunk = {
     ...{ tsn: 0, flags: 0, streamId: 0, streamSeq: 0, ppid: 0 },
-    ...{ bytes: new Uint8Array(0), from: 0, length: 0 },
+    ...{ bytes: NO_BYTES, from: 0, length: 0 },
   };
   /** Packets since the last SACK; the first of all is acknowledged at once. */
   #unacknowledged = PACKETS_BEFORE_SACK - 1;
@@ -179,5 +180,3 @@ export class Inbound {
     return room < MIN_WINDOW_BYTES ? 0 : room;
   }
 }
-
-const NO_BYTES = new Uint8Array(0);

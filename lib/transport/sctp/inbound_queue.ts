@@ -13,13 +13,17 @@ export const MESSAGE_COST_BYTES = 96;
 /** Stands for the end of a stream in place of a payload protocol identifier. */
 export const STREAM_END = -1;
 const NO_BYTES = new Uint8Array(0);
+/** What a queue begins with; most connections never have a message. */
+const NO_STREAMS = new Uint16Array(0);
+const NO_PROTOCOLS = new Float64Array(0);
+const FIRST_MESSAGES = 4;
 
 /** Messages in order, in parallel arrays that grow to the longest queue there was. */
 class MessageRing {
-  #streams = new Uint16Array(16);
+  #streams = NO_STREAMS;
   /** Numbers up to 2^32, and {@linkcode STREAM_END}. */
-  #protocols = new Float64Array(16);
-  #bytes: Uint8Array[] = new Array(16).fill(NO_BYTES);
+  #protocols = NO_PROTOCOLS;
+  #bytes: Uint8Array[] = [];
   #head = 0;
   length = 0;
 
@@ -44,9 +48,10 @@ class MessageRing {
 
   #grow(): void {
     const size = this.#bytes.length;
-    const streams = new Uint16Array(2 * size);
-    const protocols = new Float64Array(2 * size);
-    const bytes: Uint8Array[] = new Array(2 * size).fill(NO_BYTES);
+    const grown = Math.max(FIRST_MESSAGES, 2 * size);
+    const streams = new Uint16Array(grown);
+    const protocols = new Float64Array(grown);
+    const bytes: Uint8Array[] = new Array(grown).fill(NO_BYTES);
     for (let i = 0; i < size; i++) {
       const at = (this.#head + i) & (size - 1);
       streams[i] = this.#streams[at]!;

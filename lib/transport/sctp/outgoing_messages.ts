@@ -9,7 +9,7 @@
  */
 
 const NO_BYTES = new Uint8Array(0);
-const FIRST_SLOTS = 16;
+const FIRST_SLOTS = 4;
 /** No slot: the end of a list. */
 export const NO_SLOT = -1;
 /** As often as needed. */

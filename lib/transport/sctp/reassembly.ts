@@ -24,6 +24,8 @@ const FIRST_OPEN_BYTES = 4096;
 /** Payload protocol identifier of channel negotiation, which never stands behind messages. */
 const DCEP = 50;
 
+const NO_BYTES = new Uint8Array(0);
+
 /** A chunk as it came; the payload is `bytes[from, from + length)`, valid during the call. */
 export interface ReceivedChunk {
   tsn: number;
@@ -63,7 +65,7 @@ export class Reassembly {
   readonly #queue: InboundQueue;
   readonly #drops: DropSink<TransportDrop>;
   /** By stream: the number of the next ordered message. */
-  #nextSeq = new Uint16Array(64);
+  #nextSeq = new Uint16Array(8);
   /** By stream and number: whole messages before their turn. */
   readonly #early = new Map<number, Map<number, EarlyMessage>>();
   readonly #fragments = new Map<number, Fragment>();
@@ -73,7 +75,7 @@ export class Reassembly {
   #streamId = 0;
   #streamSeq = 0;
   #ppid = 0;
-  #open = new Uint8Array(0);
+  #open: Uint8Array = NO_BYTES;
   #length = 0;
 
   constructor(queue: InboundQueue, drops: DropSink<TransportDrop>) {

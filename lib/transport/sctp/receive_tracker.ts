@@ -27,7 +27,8 @@ export class ReceiveTracker {
   highest: number;
   /** Made when something is missing for the first time. */
   #bits: Int32Array | undefined;
-  readonly #duplicates = new Int32Array(MAX_DUPLICATES);
+  /** Made when something comes twice for the first time. */
+  #duplicates: Int32Array | undefined;
   #duplicateCount = 0;
 
   /** @param initialTsn The peer's first number. */
@@ -56,7 +57,8 @@ export class ReceiveTracker {
 
   /** Remembers a duplicate for the next SACK. */
   addDuplicate(tsn: number): void {
-    if (this.#duplicateCount < MAX_DUPLICATES) this.#duplicates[this.#duplicateCount++] = tsn;
+    const duplicates = this.#duplicates ??= new Int32Array(MAX_DUPLICATES);
+    if (this.#duplicateCount < MAX_DUPLICATES) duplicates[this.#duplicateCount++] = tsn;
   }
 
   /** Takes the number that is `next`; {@linkcode ReceiveTracker.advance} may go on from there. */
@@ -115,7 +117,7 @@ export class ReceiveTracker {
     }
     let duplicates = 0;
     while (duplicates < this.#duplicateCount && writer.room >= 4) {
-      view.setInt32(writer.length, this.#duplicates[duplicates++]!);
+      view.setInt32(writer.length, this.#duplicates![duplicates++]!);
       writer.length += 4;
     }
     this.#duplicateCount = 0;

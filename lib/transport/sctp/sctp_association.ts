@@ -25,6 +25,7 @@ import {
   CHUNK_HEADER_BYTES,
   copyOf,
   nextChunk,
+  NO_VIEW,
   PACKET_HEADER_BYTES,
   packetRefusal,
   PacketWriter,
@@ -71,7 +72,7 @@ export class SctpAssociation {
   #resets: StreamResets | undefined;
   readonly #writer = new PacketWriter();
   /** Of the buffer that packets come in, which is often the same. */
-  #view: DataView = new DataView(NO_BYTES.buffer);
+  #view: DataView = NO_VIEW;
   #viewed: Uint8Array = NO_BYTES;
   /** The heartbeat to be answered. */
   #heartbeat: Uint8Array | undefined;

@@ -165,10 +165,14 @@ function minimumReconfigBytes(parameter: number): number {
   return parameter >= 15 && parameter <= 18 ? (parameter === 15 ? 8 : 12) : CHUNK_HEADER_BYTES;
 }
 
+const NO_BYTES = new Uint8Array(0);
+/** Of no bytes, in place of one of a buffer that is not there yet. */
+export const NO_VIEW: DataView = new DataView(NO_BYTES.buffer);
+
 /** Writes one packet into a buffer of its caller's. */
 export class PacketWriter {
-  bytes: Uint8Array = new Uint8Array(0);
-  view: DataView = new DataView(this.bytes.buffer);
+  bytes: Uint8Array = NO_BYTES;
+  view: DataView = NO_VIEW;
   /** Bytes written. */
   length = 0;
 
