@@ -17,6 +17,7 @@ import { DataTrackSubscriptions } from "../../lib/room/data/data_track_subscript
 import {
   DEFAULT_DATA_POLICY,
   isSlowReader,
+  keptBacklog,
   refusal,
 } from "../../lib/transport/sctp/data_channel_policy.ts";
 import { DrainRate } from "../../lib/transport/sctp/drain_rate.ts";
@@ -295,10 +296,14 @@ unitScenario("TestExtensionParticipantSid", () => {
   assert.equal(participantSidOf({ extensions: [extension] }), "test");
 });
 
-/** What a channel with 256 KiB waiting says to one message more. */
-function verdict(policy: Partial<typeof DEFAULT_DATA_POLICY>, rate: DrainRate, now: number) {
+const WAITING_BYTES = 256 * 1024;
+
+/** Whether a channel with 256 KiB waiting loses some of it for one message more. */
+function loses(policy: Partial<typeof DEFAULT_DATA_POLICY>, rate: DrainRate, now: number) {
+  const whole = { ...DEFAULT_DATA_POLICY, ...policy };
   const channel = { label: "_reliable", lossy: false, rate };
-  return refusal({ ...DEFAULT_DATA_POLICY, ...policy }, channel, 256 * 1024, 1_000, now);
+  assert.equal(refusal(whole, channel, WAITING_BYTES, 1_000, now), undefined);
+  return WAITING_BYTES >= keptBacklog(whole, rate, now);
 }
 
 unitScenario("TestDataChannelWriter", () => {
@@ -306,15 +311,15 @@ unitScenario("TestDataChannelWriter", () => {
   const rate = new DrainRate(0);
   rate.queued(10_000, 0);
   rate.drained(2_000, 1_500);
-  assert.equal(verdict(policy, rate, 1_500), undefined, "2,000 bytes in 1.5 s are enough");
+  assert.equal(loses(policy, rate, 1_500), false, "2,000 bytes in 1.5 s are enough");
   assert.equal(isSlowReader({ ...DEFAULT_DATA_POLICY, ...policy }, rate, 1_500), false);
-  assert.equal(verdict(policy, rate, 4_000), "data_slow_reader", "nothing in 2 s is not");
+  assert.equal(loses(policy, rate, 4_000), true, "nothing in 2 s is not");
 });
 
 unitScenario("TestDataChannelWriter_NoSlowThreshold", () => {
   const rate = new DrainRate(0);
   rate.queued(10_000, 0);
-  assert.equal(verdict({}, rate, 60_000), undefined, "kept as long as there is room");
+  assert.equal(loses({}, rate, 60_000), false, "kept as long as there is room");
 });
 
 unitScenario("TestDataChannelWriter_Unreliable", () => {
