@@ -19,9 +19,9 @@ import { OutgoingPacket } from "../packet/outgoing_packet.ts";
 import { writePacket, writePadding } from "./packet_writer.ts";
 import { MAX_RESENDS, ResendHistory } from "./resend_history.ts";
 
-/** Packets that can be resent. */
+/** Packets that can be resent: as many as an up-track keeps. */
 const VIDEO_HISTORY = 512;
-const AUDIO_HISTORY = 256;
+const AUDIO_HISTORY = 128;
 /** A packet is resent at most once in so many ms, or twice the round trip if that is less. */
 const MAX_GAP_MS = 100;
 

@@ -81,6 +81,14 @@ Deno.test("UpTrack.receive() forwards each packet once, whatever is doubled or l
   assert.deepEqual(probe.seen.map(({ seq }) => seq), [65_534, 0, 65_535]);
 });
 
+Deno.test("UpTrack keeps a second of a voice in frames of 10 ms, in less than 200 kB", () => {
+  const { up, probe, receive } = audioTrack();
+  for (let number = 1; number <= 100; number++) if (number !== 2) receive(number, number * 10, 480);
+  assert.equal(receive(2, 1_000), DROP.none, "asked for again, it comes a second late");
+  assert.equal(probe.seen.length, 100);
+  assert.ok(up.layer(0)!.cache.arena.byteLength < 200_000, "each microphone has one");
+});
+
 Deno.test("UpTrack.receive() names the reason for what it does not use", () => {
   const { up, receive } = audioTrack();
   const packet = { ssrc: SSRC, payloadType: 111, payload: new Uint8Array(10) };
@@ -94,7 +102,7 @@ Deno.test("UpTrack.receive() names the reason for what it does not use", () => {
   assert.equal(up.receive(0, viewOf(large), 0), DROP.tooLarge);
   receive(1000);
   receive(1400);
-  assert.equal(receive(1100), DROP.tooOld, "256 audio packets are remembered");
+  assert.equal(receive(1100), DROP.tooOld, "300 packets are too late even for frames of 2.5 ms");
   const counts: Record<string, number> = {};
   up.drops.addTo(counts);
   assert.deepEqual(counts, {
