@@ -132,7 +132,11 @@ export class PublishedTrack {
     this.#sequence = (this.#sequence + 1) & 0xffff;
     this.#packetOfFrame = isLast ? 0 : this.#packetOfFrame + 1;
     if (isLast && !isProbe) this.#frame++;
-    return this.publisher.srtp.protectRtp(slot, isLast ? shape.lastPacketBytes : shape.packetBytes);
+    const length = isLast ? shape.lastPacketBytes : shape.packetBytes;
+    // Its number once more, where no server changes it: for receivers who look inside.
+    slot[length - 2] = slot[2]!;
+    slot[length - 1] = slot[3]!;
+    return this.publisher.srtp.protectRtp(slot, length);
   }
 
   #writeHeader(slot: Uint8Array, marker: boolean): void {

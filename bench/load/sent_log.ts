@@ -83,6 +83,12 @@ export class ReceivedStream {
     this.unmatched = 0;
   }
 
+  /** Says which packet one that arrives was when it was sent, for who knows. */
+  anchor(sequence: number, timestamp: number, original: number): void {
+    this.#numberShift = (sequence - original) & 0xffff;
+    this.#timeShift = (timestamp - this.sent.timestamp(original)) >>> 0;
+  }
+
   /**
    * Takes an arriving packet. The first one must be the newest that had been sent when it came.
    *

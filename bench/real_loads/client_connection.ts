@@ -23,6 +23,8 @@ import { ClientReports, type Draw, type ReceivedMedia } from "./client_reports.t
 import type { LoadCounts } from "./load_counts.ts";
 
 const SSRC_AT = 8;
+/** In the first byte of a header (RFC 3550 §5.1). */
+const PADDING_BIT = 0x20;
 
 /** What a connection is made of. */
 export interface ConnectionParts {
@@ -217,11 +219,27 @@ export class LoadConnection {
     }
     if (incoming.matched === undefined) {
       const sent = incoming.sentOf();
-      incoming.matched = sent && new ReceivedStream(sent, 0);
+      incoming.matched = sent && this.#match(sent, bytes, offset, length);
     }
     if (!incoming.matched) return;
     const micros = incoming.matched.arrive(sequence, timestamp, arrivedAt);
     if (micros >= 0) counts.latency.add(micros);
+  }
+
+  /**
+   * A stream that knows which packet this one was: its number stands at its end, where it was
+   * sealed twice. `undefined` for padding, which the server made.
+   */
+  #match(sent: SentLog, bytes: Uint8Array, offset: number, length: number) {
+    if ((bytes[offset]! & PADDING_BIT) !== 0) return undefined;
+    const scratch = this.#scratch;
+    scratch.set(bytes.subarray(offset, offset + length));
+    const opened = this.#below.publisher?.srtp.unprotectRtp(scratch, length) ?? 0;
+    if (opened === 0) return undefined;
+    const stream = new ReceivedStream(sent, 0);
+    const original = (scratch[opened - 2]! << 8) | scratch[opened - 1]!;
+    stream.anchor((scratch[2]! << 8) | scratch[3]!, int32(scratch, 4) >>> 0, original);
+    return stream;
   }
 
   #receiveRtcp(bytes: Uint8Array, offset: number, length: number): void {

@@ -37,6 +37,17 @@ Deno.test("ReceivedStream knows each packet's time under shifted numbers, across
   assert.equal(stream.received, 1 + 999 * 3);
 });
 
+Deno.test("ReceivedStream.anchor() tells times right even if the first packet is late by frames", () => {
+  const { log, sent } = track(10, 65_530);
+  const stream = new ReceivedStream(log, 1);
+  const { sequence, timestamp, leftAt } = sent[6]!;
+  // Everything had left long before it came: the newest is not what it was.
+  const late = sent.at(-1)!.leftAt + 500;
+  stream.anchor((sequence + 9) & 0xffff, timestamp, sequence);
+  assert.equal(stream.arrive((sequence + 9) & 0xffff, timestamp, late), late - leftAt);
+  assert.equal(stream.unmatched, 0);
+});
+
 Deno.test("ReceivedStream learns anew when the SFU inserts or drops numbers", () => {
   const { log, sent, send } = track(1, 10);
   const stream = new ReceivedStream(log, 1);
