@@ -22,7 +22,11 @@ const OLDEST_VERSION = 0x1010_0000n;
 /** Past every 3.x, which counts `0xMNN00PP0`. */
 const NEXT_MAJOR = 0x4000_0000n;
 
+/** `OPENSSL_INIT_NO_ATEXIT` of `openssl/crypto.h`. */
+const NO_CLEANUP_AT_EXIT = 0x0008_0000n;
+
 const SYMBOLS = {
+  OPENSSL_init_crypto: { parameters: ["u64", "usize"], result: "i32" },
   OpenSSL_version_num: { parameters: [], result: "usize" },
   OpenSSL_version: { parameters: ["i32"], result: "pointer" },
   EVP_aes_128_ctr: { parameters: [], result: "usize" },
@@ -214,6 +218,10 @@ export function openLibcrypto(names: readonly string[] = LIBRARY_NAMES): Libcryp
     }
     const version = library.symbols.OpenSSL_version_num();
     if (isKnownVersion(version)) {
+      // By default the library frees what it has when the process exits, while threads of workers
+      // still compute with it or give back what is theirs: that ended every third such process with
+      // a damaged heap. The first call that initializes anything decides.
+      library.symbols.OPENSSL_init_crypto(NO_CLEANUP_AT_EXIT, 0n);
       return { ok: true, library: new Libcrypto(library.symbols) };
     }
     library.close();
