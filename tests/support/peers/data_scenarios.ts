@@ -304,8 +304,16 @@ export async function underLoss(
     }));
   };
   loss(part);
-  await all(peers, ({ stack }) => `${stack} sends`, (sender, index) => send(sender, index));
-  loss(0);
+  // A stack that doubles its timeouts each time would go on for long if it never ended.
+  const lossEnds = new Promise<void>((resolve) =>
+    setTimeout(() => resolve(loss(0)), 1_000 * count / burst.perSecond)
+  );
+  const sending = all(
+    peers,
+    ({ stack }) => `${stack} sends`,
+    (sender, index) => send(sender, index),
+  );
+  await Promise.all([sending, lossEnds]);
   const after = 5;
   const late = { count: after, first: count, perSecond: 20 };
   await all(
