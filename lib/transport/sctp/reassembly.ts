@@ -11,6 +11,7 @@
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import { type InboundQueue, MESSAGE_COST_BYTES } from "./inbound_queue.ts";
+import { PPID } from "./data_channel_messages.ts";
 import { copyOf, DATA_FLAG } from "./sctp_packet.ts";
 
 /**
@@ -21,8 +22,6 @@ export const MAX_MESSAGE_BYTES = 65_535;
 /** What a chunk that is kept weighs besides its bytes. */
 const CHUNK_COST_BYTES = 128;
 const FIRST_OPEN_BYTES = 4096;
-/** Payload protocol identifier of channel negotiation, which never stands behind messages. */
-const DCEP = 50;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -270,8 +269,9 @@ export class Reassembly {
     if (this.#early.size > 0) this.#releaseEarly(streamId);
   }
 
+  /** Channel negotiation never stands behind messages. */
   #push(streamId: number, ppid: number, bytes: Uint8Array): void {
-    this.#queue.push(streamId, ppid, bytes, ppid === DCEP);
+    this.#queue.push(streamId, ppid, bytes, ppid === PPID.dcep);
   }
 
   #keepEarly(streamId: number, seq: number, ppid: number, bytes: Uint8Array): void {

@@ -8,10 +8,8 @@
  *
  * @module
  */
+import { PPID } from "./data_channel_messages.ts";
 import { NO_SLOT, type OutgoingMessages } from "./outgoing_messages.ts";
-
-/** Payload protocol identifier of channel negotiation. */
-const DCEP = 50;
 
 interface OutgoingStream {
   readonly id: number;
@@ -138,7 +136,7 @@ export class StreamScheduler {
     const stream = this.#streams.get(streamId);
     if (stream === undefined || stream.head === NO_SLOT) return false;
     const { next, ppid } = this.#messages;
-    if (ppid[stream.head] === DCEP) return false;
+    if (ppid[stream.head] === PPID.dcep) return false;
     if (!this.isBusy(streamId)) {
       if (stream.inLine) this.#leave(stream);
       this.#drop(stream);
@@ -181,7 +179,7 @@ export class StreamScheduler {
 
   #line(stream: OutgoingStream): OutgoingStream[] {
     const { head } = stream;
-    const urgent = this.#messages.ppid[head] === DCEP || this.#messages.isLimited(head);
+    const urgent = this.#messages.ppid[head] === PPID.dcep || this.#messages.isLimited(head);
     return urgent ? this.#urgent : this.#patient;
   }
 
