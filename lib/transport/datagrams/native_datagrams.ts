@@ -362,7 +362,7 @@ class NativeDatagrams implements Datagrams {
   }
 }
 
-/** Whether a datagram that begins so is of DTLS (RFC 7983 §7): werift has timers of its own. */
+/** Whether a datagram that begins so is of DTLS (RFC 7983 §7): data, which crosses in rings, too. */
 function isDtls(first: number): boolean {
   return first >= 20 && first <= 63;
 }

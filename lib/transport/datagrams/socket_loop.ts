@@ -8,9 +8,10 @@
  * an operation that is complete) wakes this up, too, and then the runtime gets a turn. Timers given
  * out here need none.
  *
- * What the runtime does by time alone, it does late: timers that are not of here, those of werift's
- * handshakes, wait for the next turn, of which there is one every {@linkcode QUIET_STAY_US}, and
- * one every {@linkcode RESTLESS_STAY_US} while such work is likely.
+ * What the runtime alone hears of may be late, because its own wake-up does not reach a thread that
+ * began to wait in the moment before: what another engine put into a relay's ring (`Atomics.notify`)
+ * waits for the next turn then. There is one every {@linkcode QUIET_STAY_US}, and one every
+ * {@linkcode RESTLESS_STAY_US} while such work is likely.
  *
  * Contract: it lives while it has a socket; between two waits all microtasks run. A throw of a
  * timer or a socket ends nothing. Where the kernel does not let the event loop be found, `watch`
@@ -28,7 +29,7 @@ import { findPollOf } from "./runtime_poll.ts";
 /** The runtime gets a turn at least so often, µs. */
 const QUIET_STAY_US = 250_000;
 const RESTLESS_STAY_US = 10_000;
-/** How long work by the runtime's timers is likely after it was foreseen, µs. */
+/** How long such work is likely after it was foreseen, µs. */
 const RESTLESS_US = 3_000_000;
 /** Promises that wait for promises: so many in a row are settled between two waits. */
 const SETTLING_STEPS = 4;
@@ -113,7 +114,7 @@ export class SocketLoop {
     };
   }
 
-  /** The runtime's own timers are likely to be needed for a while: handshakes, data. */
+  /** Something that only the runtime hears of is likely for a while: other threads' rings. */
   expectRuntimeWork(): void {
     const nowUs = this.#options.clock.nowUs();
     this.#restlessUntil = nowUs + RESTLESS_US;

@@ -129,7 +129,7 @@ test("gives the runtime its turn before the packets behind what rang, and not ag
   }
 });
 
-test("gives the runtime many turns while handshakes are likely, and few otherwise", async () => {
+test("gives the runtime many turns while data comes, and few otherwise", async () => {
   const { loop, stays } = newLoop();
   await using a = await peerIn(loop);
   await using b = await peerIn(loop);
