@@ -12,7 +12,7 @@ import type { DtlsCertificate } from "../../lib/transport/dtls/dtls_certificate.
 import { DtlsSession } from "../../lib/transport/dtls/dtls_session.ts";
 import { DataChannels } from "../../lib/transport/sctp/data_channels.ts";
 import { MAX_PACKET_BYTES } from "../../lib/transport/sctp/sctp_packet.ts";
-import { chooseSrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
+import { chooseMediaCrypto } from "../../lib/transport/media_crypto.ts";
 import type { SrtpParameters } from "../../lib/transport/srtp/srtp_keys.ts";
 import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import { datagramKind } from "../../lib/wire/datagram_kind.ts";
@@ -24,7 +24,7 @@ import type { Publisher } from "./published_track.ts";
 export const RELIABLE = "_reliable";
 export const LOSSY = "_lossy";
 /** Sealing is not what is measured here: as cheap as it can be had. */
-const SEALING = chooseSrtpEngine("auto");
+const SEALING = chooseMediaCrypto("auto");
 /** As all WebRTC endpoints have it; of the messages of loads none is as long. */
 const SCTP_PORT = 5_000;
 const MAX_MESSAGE_BYTES = 65_535;
@@ -94,7 +94,7 @@ export class ClientAssociation {
     await this.path.find((bytes) => void socket.send(bytes));
     dtls.pathReady();
     const parameters = await promise;
-    const { cipherFactory } = SEALING;
+    const cipherFactory = SEALING.srtpCipherFactory;
     const srtp = new SrtpSession({ parameters, drops: new DropCounters(), cipherFactory });
     this.#publisher = { socket, srtp, transportNumber: 0 };
     this.#channels = this.#createChannels(remote.role);
@@ -150,7 +150,7 @@ export class ClientAssociation {
       drops: new DropCounters(),
       send: (datagram) => void socket.send(datagram),
       fingerprints: [{ algorithm: "sha-256", value: fingerprint.toUpperCase() }],
-      srtpProfiles: SEALING.profiles,
+      srtpProfiles: SEALING.srtpProfiles,
       recordCipherFactory: SEALING.recordCipherFactory,
       listener: {
         onConnected: (srtp) => srtp === undefined ? ended("no SRTP profile") : resolve(srtp),

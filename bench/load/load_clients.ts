@@ -43,8 +43,8 @@ export class LoadClients {
     };
   }
 
-  static async create(sockets: ClientSockets): Promise<LoadClients> {
-    return new LoadClients(sockets, await createCertificate());
+  static create(sockets: ClientSockets): LoadClients {
+    return new LoadClients(sockets, createCertificate());
   }
 
   /** Connects all at once; returns the numbers of those that failed. */

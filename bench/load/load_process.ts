@@ -16,7 +16,7 @@ import { LoadRun } from "./load_run.ts";
 
 outliveClientFaults();
 const sockets = openNativeSockets() ?? openPortableSockets();
-const clients = await LoadClients.create(sockets);
+const clients = LoadClients.create(sockets);
 const run = new LoadRun(sockets, clients);
 run.start();
 

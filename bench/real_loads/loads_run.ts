@@ -101,7 +101,7 @@ export class LoadsRun {
   async gather(options: GatherOptions): Promise<{ streams: number; participants: number }> {
     const { scenario } = options;
     this.#scenario = scenario;
-    this.#certificate ??= await createCertificate();
+    this.#certificate ??= createCertificate();
     for (let room = 0; room < scenario.rooms; room++) {
       const publishers = scenario.publishers.map((_, place) => ({ room, place }));
       await this.#inBatches(publishers, ({ place }) => this.#join(options, room, place));

@@ -10,7 +10,7 @@ import { libc, type LibcResult } from "./datagrams/libc.ts";
 import { type NativeDatagramsOptions, openNativeDatagrams } from "./datagrams/native_datagrams.ts";
 import { SocketLoop, type SocketLoopOptions } from "./datagrams/socket_loop.ts";
 import { openPortableDatagrams } from "./datagrams/portable_datagrams.ts";
-import { chooseSrtpEngine, type NativeUse, type SrtpEngine } from "./srtp/srtp_engine.ts";
+import { chooseMediaCrypto, type MediaCrypto, type NativeUse } from "./media_crypto.ts";
 
 /** What both twins of a socket are made from; the portable one cannot mark what it sends. */
 export type DatagramsOptions = Omit<NativeDatagramsOptions, "libc">;
@@ -20,7 +20,7 @@ export type DatagramsOptions = Omit<NativeDatagramsOptions, "libc">;
  * own.
  */
 export interface MediaPorts {
-  readonly srtp: SrtpEngine;
+  readonly crypto: MediaCrypto;
   /** For the start line: which twins run, and why. */
   readonly description: string;
   /** Whether sockets can mark what they send. */
@@ -39,7 +39,7 @@ export interface MediaPorts {
  * @throws {SfuError} `native_unavailable` with the reason, only if `native` is `require`.
  */
 export function chooseMediaPorts(native: NativeUse): MediaPorts {
-  const srtp = chooseSrtpEngine(native);
+  const crypto = chooseMediaCrypto(native);
   const library: LibcResult = native === "off"
     ? { ok: false, reason: "native code is off" }
     : libc();
@@ -50,9 +50,9 @@ export function chooseMediaPorts(native: NativeUse): MediaPorts {
     ? `native sockets (${library.libc.version})`
     : `portable sockets (${library.reason})`;
   return {
-    srtp,
+    crypto,
     canMark: library.ok,
-    description: `${sockets}, ${srtp.name} ciphers (${srtp.detail})`,
+    description: `${sockets}, ${crypto.name} ciphers (${crypto.detail})`,
     openDatagrams: library.ok
       ? (options) => openWithFallback({ ...options, libc: library.libc }, native)
       : openPortableDatagrams,

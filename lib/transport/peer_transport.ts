@@ -29,7 +29,7 @@ import { IceLiteAgent } from "./ice/ice_lite.ts";
 import type { RemoteAddress } from "./datagrams/datagrams.ts";
 import type { NetworkPath, PathOwner, SessionDatagramKind } from "./ice/network_path.ts";
 import { type CopyCounter, RtpOutlet } from "./rtp_outlet.ts";
-import { PORTABLE_SRTP, type SrtpEngine } from "./srtp/srtp_engine.ts";
+import { type MediaCrypto, PORTABLE_CRYPTO } from "./media_crypto.ts";
 import type { SrtpParameters } from "./srtp/srtp_keys.ts";
 import { SrtpSession } from "./srtp/srtp_session.ts";
 import type { RtpView } from "../wire/rtp_view.ts";
@@ -96,7 +96,7 @@ export interface PeerTransportOptions {
   readonly dataChannels: "accept" | "create";
   readonly dataPolicy?: DataChannelPolicy;
   /** What seals media and data, and which profiles are preferred; portable if absent. */
-  readonly srtp?: SrtpEngine;
+  readonly crypto?: MediaCrypto;
   /** Does something soon, when media has been seen to; absent: at once. */
   readonly defer?: (step: () => void) => void;
   /** Is told of every RTP packet that is sent. */
@@ -147,7 +147,7 @@ export class PeerTransport implements PathOwner {
 
   constructor(options: PeerTransportOptions) {
     this.#options = options;
-    const { platform, drops, srtp = PORTABLE_SRTP } = options;
+    const { platform, drops, crypto = PORTABLE_CRYPTO } = options;
     this.#startedAt = platform.clock.now();
     this.#ice = new IceLiteAgent({
       directory: options.directory,
@@ -183,9 +183,9 @@ export class PeerTransport implements PathOwner {
       },
       platform,
       drops,
-      srtpProfiles: srtp.profiles,
-      recordCipherFactory: srtp.recordCipherFactory,
-      crypto: srtp.handshakeCrypto,
+      srtpProfiles: crypto.srtpProfiles,
+      recordCipherFactory: crypto.recordCipherFactory,
+      crypto: crypto.handshakeCrypto,
     });
     this.#data = new DataOutlet(this.#ice, this.#dtls);
   }
@@ -393,8 +393,8 @@ export class PeerTransport implements PathOwner {
       this.#ice.provePath(path, this.#now());
     }
     this.#handshakePaths.clear();
-    const { drops, srtp: engine = PORTABLE_SRTP } = this.#options;
-    const { cipherFactory } = engine;
+    const { drops, crypto = PORTABLE_CRYPTO } = this.#options;
+    const cipherFactory = crypto.srtpCipherFactory;
     this.#srtp = this.rtp.srtp = new SrtpSession({ parameters: srtp, drops, cipherFactory });
     this.#options.listener.onConnected(this.protocol);
     this.#startChannels();

@@ -23,7 +23,7 @@ import { mutate } from "../support/hostile/mutate.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import { type DtlsEnd, DtlsTwins } from "../unit/transport/dtls/dtls_twins.ts";
 
-const [server, client] = await Promise.all([createCertificate(), createCertificate()]);
+const [server, client] = [createCertificate(), createCertificate()];
 /** All a server may say in the clear. */
 const SERVER_TYPES = [
   HANDSHAKE_TYPE.helloVerifyRequest,

@@ -6,7 +6,7 @@ import { LIBCRYPTO } from "../support/media/srtp_twins.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import { type DtlsEnd, DtlsTwins } from "../unit/transport/dtls/dtls_twins.ts";
 
-const [server, client] = await Promise.all([createCertificate(), createCertificate()]);
+const [server, client] = [createCertificate(), createCertificate()];
 const ROUNDS = 10_000;
 
 /** A record of data that `end` seals, which says `text`. */

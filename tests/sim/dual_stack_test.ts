@@ -35,7 +35,7 @@ for (const native of ["off", "auto"] as const) {
         if (event.type === "connection_connected") connected.push(event.connection);
       };
       const { addresses } = await engine.start();
-      const certificate = await createCertificate();
+      const certificate = createCertificate();
       assert.deepEqual(
         addresses.map(({ protocol, hostname }) => `${protocol} ${hostname}`),
         ["udp 127.0.0.1", "udp ::1", "tcp 127.0.0.1", "tcp ::1"],

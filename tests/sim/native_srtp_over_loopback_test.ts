@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import type { UpTrackId } from "../../lib/base/ids.ts";
 import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
-import { nativeSrtp, type SrtpEngine } from "../../lib/transport/srtp/srtp_engine.ts";
+import { type MediaCrypto, nativeCrypto } from "../../lib/transport/media_crypto.ts";
 import { clonedEngine } from "../support/virtual/cloned_engine.ts";
 import { LIBCRYPTO } from "../support/media/srtp_twins.ts";
 import { audioSection, AudioStream, TransportNumbers } from "../support/wire/wire_media.ts";
@@ -27,7 +27,7 @@ function nativeRoomTest(name: string, body: (room: WireRoom) => Promise<void>): 
       const before = LIBCRYPTO!.contexts;
       {
         await using room = await WireRoom.open((options) =>
-          clonedEngine(createLocalEngine({ ...options, srtp: nativeEngine() }))
+          clonedEngine(createLocalEngine({ ...options, crypto: nativeTwins() }))
         );
         await body(room);
         assert.deepEqual(room.errors, [], "nothing failed inside the engine");
@@ -37,10 +37,10 @@ function nativeRoomTest(name: string, body: (room: WireRoom) => Promise<void>): 
   });
 }
 
-function nativeEngine(): SrtpEngine {
-  const result = nativeSrtp({ ok: true, library: LIBCRYPTO! });
+function nativeTwins(): MediaCrypto {
+  const result = nativeCrypto({ ok: true, library: LIBCRYPTO! });
   if (!result.ok) throw new Error(result.reason);
-  return result.engine;
+  return result.crypto;
 }
 
 for (const profile of [1, 7] as const) {

@@ -53,7 +53,7 @@ async function openEngine(
 
 /** A connection for each advertised address. */
 async function openConnections(engine: MediaEngine): Promise<AskedAddress[]> {
-  const certificate = await createCertificate();
+  const certificate = createCertificate();
   const { addresses } = await engine.start();
   const asked: AskedAddress[] = [];
   const count = new Set(addresses.map(({ hostname }) => hostname)).size;
@@ -138,7 +138,7 @@ for (const native of ["off", "auto"] as const) {
       const from = outside?.address ?? "127.0.0.9";
       const engine = await openEngine(["127.0.0.1"], native, 0);
       const [{ server, remote, local }] = await openConnections(engine) as [AskedAddress];
-      const certificate = await createCertificate();
+      const certificate = createCertificate();
       const openSocket = () => openUdpSocket(server, from);
       const client = await WireClient.open({ server, remote, local, certificate, openSocket });
       await client.check();

@@ -15,7 +15,7 @@ import {
   type RemoteParameters,
   type TransportFailure,
 } from "../../transport/peer_transport.ts";
-import type { SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
+import type { MediaCrypto } from "../../transport/media_crypto.ts";
 import type { ReportBlock, RtcpHandler } from "../../wire/rtcp.ts";
 import type { RtpView } from "../../wire/rtp_view.ts";
 import type { DataEndpoint } from "../data/data_endpoint.ts";
@@ -42,7 +42,7 @@ export interface EngineShared extends ReceivingShared {
   readonly directory: IceDirectory;
   readonly certificate: DtlsCertificate;
   readonly latency: ForwardLatency;
-  readonly srtp: SrtpEngine;
+  readonly crypto: MediaCrypto;
   /** Where its messages go. */
   readonly data: Pick<DataPlane, "receive" | "channelOpen">;
   /** For what media must not wait for. */
@@ -88,7 +88,7 @@ export class EngineConnection
     dataPolicy?: DataChannelPolicy,
   ) {
     this.#shared = shared;
-    const { platform, directory, certificate, drops, srtp, upTracks, emit } = shared;
+    const { platform, directory, certificate, drops, crypto, upTracks, emit } = shared;
     this.#transport = new PeerTransport({
       platform,
       directory,
@@ -98,7 +98,7 @@ export class EngineConnection
       listener: this,
       copies: shared.latency,
       drops,
-      srtp,
+      crypto,
       defer: (step) => shared.deferred.defer(step),
       ...(dataPolicy === undefined ? {} : { dataPolicy }),
     });

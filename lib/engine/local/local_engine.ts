@@ -96,7 +96,7 @@ class LocalEngine implements ThreadEngine {
     const { platform, advertised } = this.#options;
     const directory = new IceDirectory(this.#drops);
     const ports = chooseMediaPorts(this.#options.native ?? "off");
-    const certificate = this.#options.certificate ?? await createCertificate();
+    const certificate = this.#options.certificate ?? createCertificate();
     try {
       await this.#sockets.open(directory, ports);
     } catch (error) {
@@ -112,7 +112,7 @@ class LocalEngine implements ThreadEngine {
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
       latency: this.#latency,
-      srtp: this.#options.srtp ?? ports.srtp,
+      crypto: this.#options.crypto ?? ports.crypto,
       data: this.#data,
       deferred: this.#deferred,
       batch: this.#batch,

@@ -9,7 +9,7 @@ import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
 import type { PacketMarks } from "../../transport/datagrams/datagrams.ts";
 import type { SocketLoop } from "../../transport/datagrams/socket_loop.ts";
 import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
-import type { NativeUse, SrtpEngine } from "../../transport/srtp/srtp_engine.ts";
+import type { MediaCrypto, NativeUse } from "../../transport/media_crypto.ts";
 import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { SingleEngine } from "../messages/engine_messages.ts";
@@ -34,8 +34,8 @@ export interface LocalEngineOptions extends AddressChoice {
   readonly marks?: PacketMarks;
   /** What this thread waits in, if it is the engine's own; `platform.timers` are of it then. */
   readonly loop?: SocketLoop;
-  /** What seals media, in place of what `native` means. */
-  readonly srtp?: SrtpEngine;
+  /** What seals and shakes hands, in place of what `native` means. */
+  readonly crypto?: MediaCrypto;
   /** The other engines of this process, for rooms that span several; absent if it is alone. */
   readonly relays?: RelayNeighbours;
   /** Made here if absent. Engines that one client may meet share it. */

@@ -72,7 +72,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
     size: udpOf.length,
     prepare: async () => {
       requireAddress([...udpOf.flat(), ...tcp]);
-      certificate = await createCertificate();
+      certificate = createCertificate();
     },
     createEngine,
     addressTaken: (index) => {

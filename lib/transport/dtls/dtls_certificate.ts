@@ -17,13 +17,9 @@ export interface DtlsCertificate {
   readonly keyPem: string;
   /** The certificate as it is sent. */
   readonly certDer: Uint8Array;
-  /** TLS 1.2 codes: SHA-256 (4) with ECDSA (3), RFC 5246 §7.4.1.4.1. */
-  readonly signatureHash: { readonly hash: 4; readonly signature: 3 };
   /** What goes into `a=fingerprint`. */
   readonly fingerprint: DtlsFingerprint;
 }
-
-const ECDSA_SHA256 = { hash: 4, signature: 3 } as const;
 
 /** Hash functions of RFC 8122 §5 that are still sound, by their SDP names, with digest length. */
 const FINGERPRINT_HASHES: Readonly<Record<string, { name: string; bytes: number }>> = {
@@ -33,19 +29,18 @@ const FINGERPRINT_HASHES: Readonly<Record<string, { name: string; bytes: number 
 };
 
 /** Makes a P-256 key and a self-signed certificate for it. */
-export async function createCertificate(): Promise<DtlsCertificate> {
+export function createCertificate(): DtlsCertificate {
   const { der: certDer, keyPem } = selfSignedCertificate();
   return {
     certPem: pemOf(certDer),
     keyPem,
     certDer,
-    signatureHash: ECDSA_SHA256,
     fingerprint: fingerprintOf(certDer),
   };
 }
 
 /** The `sha-256` fingerprint of a DER certificate, upper-case hex pairs joined by colons. */
-export function fingerprintOf(der: Uint8Array): DtlsFingerprint {
+function fingerprintOf(der: Uint8Array): DtlsFingerprint {
   const hex = createHash("sha256").update(der).digest("hex").toUpperCase();
   return { algorithm: "sha-256", value: hex.match(/../g)!.join(":") };
 }
@@ -66,7 +61,7 @@ export function matchesFingerprint(
   });
 }
 
-/** The same as text (RFC 7468 §5). */
+/** A certificate as text (RFC 7468 §5). */
 function pemOf(der: Uint8Array): string {
   const lines = Buffer.from(der).toString("base64").match(/.{1,64}/g)!;
   return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;

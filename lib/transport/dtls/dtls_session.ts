@@ -40,7 +40,7 @@ import {
 import type { DtlsRecordSeal } from "./dtls_record_seal.ts";
 import { DtlsServerHandshake } from "./dtls_server_handshake.ts";
 import { ReplayWindow } from "../crypto/replay_window.ts";
-import { PORTABLE_SRTP } from "../srtp/srtp_engine.ts";
+import { PORTABLE_PROFILES } from "../srtp/portable_srtp.ts";
 import { keyingMaterialBytes, srtpParameters, type SrtpProfile } from "../srtp/srtp_keys.ts";
 
 export interface DtlsSessionOptions {
@@ -200,14 +200,14 @@ export class DtlsSession {
   }
 
   #begin(role: DtlsRole): DtlsHandshake {
-    const { certificate, platform, send, srtpProfiles } = this.#options;
+    const { certificate, platform, send, srtpProfiles = PORTABLE_PROFILES } = this.#options;
     const { recordCipherFactory = portableRecordCipher, crypto = PORTABLE_HANDSHAKE_CRYPTO } =
       this.#options;
     const options: HandshakeOptions = {
       certificate,
       platform,
       drops: this.#drops,
-      profiles: srtpProfiles ?? PORTABLE_SRTP.profiles,
+      profiles: srtpProfiles,
       recordCipherFactory,
       crypto,
       owner: {

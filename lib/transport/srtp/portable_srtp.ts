@@ -19,7 +19,7 @@ import {
   SHA1_DIGEST_BYTES,
 } from "../crypto/sha1.ts";
 import type { SrtpCipher } from "./srtp_cipher.ts";
-import { SRTP_PROFILE, type SrtpSessionKeys } from "./srtp_keys.ts";
+import { SRTP_PROFILE, type SrtpProfile, type SrtpSessionKeys } from "./srtp_keys.ts";
 import {
   E_BIT,
   GCM_TAG_BYTES,
@@ -35,6 +35,13 @@ import {
 const SHORT_BYTES = 384;
 /** Beyond any MTU we receive; what is longer still is hashed in place, slowly. */
 const LONG_BYTES = 2048;
+
+/** In order of preference: an object per packet makes AEAD slow here, so it comes last. */
+export const PORTABLE_PROFILES: readonly SrtpProfile[] = [
+  SRTP_PROFILE.aes128CmSha1_80,
+  SRTP_PROFILE.aeadAes128Gcm,
+  SRTP_PROFILE.aeadAes256Gcm,
+];
 
 /** The portable cipher for the profile of `keys`. */
 export function portableCipher(keys: SrtpSessionKeys): SrtpCipher {

@@ -18,7 +18,7 @@ export interface AskedAddress {
 
 if (import.meta.main) {
   const asked = JSON.parse(Deno.args[0]!) as readonly AskedAddress[];
-  const certificate = await createCertificate();
+  const certificate = createCertificate();
   for (const { server, remote, local } of asked) {
     const openSocket = () =>
       openUdpSocket(server, server.hostname.includes(":") ? "::" : "0.0.0.0");

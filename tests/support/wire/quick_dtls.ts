@@ -10,10 +10,10 @@ import { denoPlatform } from "../../../lib/base/deno_platform.ts";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { DtlsCertificate } from "../../../lib/transport/dtls/dtls_certificate.ts";
 import { DtlsSession } from "../../../lib/transport/dtls/dtls_session.ts";
-import { chooseSrtpEngine } from "../../../lib/transport/srtp/srtp_engine.ts";
+import { chooseMediaCrypto } from "../../../lib/transport/media_crypto.ts";
 import { SRTP_PROFILE, type SrtpParameters } from "../../../lib/transport/srtp/srtp_keys.ts";
 
-const { recordCipherFactory, handshakeCrypto } = chooseSrtpEngine("auto");
+const { recordCipherFactory, handshakeCrypto } = chooseMediaCrypto("auto");
 const PLATFORM = denoPlatform();
 
 /** Where its datagrams come from and go to, as werift has it. */

@@ -12,7 +12,7 @@ import {
   createWorkerPool,
   type WorkerPoolOptions,
 } from "../../../lib/engine/worker/worker_pool.ts";
-import type { NativeUse } from "../../../lib/transport/srtp/srtp_engine.ts";
+import type { NativeUse } from "../../../lib/transport/media_crypto.ts";
 import { clonedEngine } from "../virtual/cloned_engine.ts";
 
 /** How many workers tests run their engines on. */

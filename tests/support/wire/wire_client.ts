@@ -122,7 +122,7 @@ export class WireClient {
       transport: transport as unknown as ConstructorParameters<typeof DtlsClient>[0]["transport"],
       cert: certificate.certPem,
       key: certificate.keyPem,
-      signatureHash: certificate.signatureHash,
+      signatureHash: { hash: 4, signature: 3 },
       srtpProfiles: [...options.srtpProfiles ?? [SRTP_PROFILE.aes128CmSha1_80]],
       extendedMasterSecret: true,
     });

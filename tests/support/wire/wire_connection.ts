@@ -15,10 +15,10 @@ import { quickDtls } from "./quick_dtls.ts";
 import { until } from "./until.ts";
 import { type ReceivedRtp, WireClient } from "./wire_client.ts";
 
-let certificate: Promise<DtlsCertificate> | undefined;
+let certificate: DtlsCertificate | undefined;
 
-/** The one certificate of all test clients in this process; making one takes 40 ms. */
-export function clientCertificate(): Promise<DtlsCertificate> {
+/** The one certificate of all test clients in this process. */
+export function clientCertificate(): DtlsCertificate {
   certificate ??= createCertificate();
   return certificate;
 }

@@ -132,7 +132,7 @@ export class WireParticipant implements AsyncDisposable {
     } = {},
   ): Promise<WireParticipant> {
     const { flavour = "v0", isQuick = false } = options;
-    const own = await clientCertificate();
+    const own = clientCertificate();
     const signal = await SignalClient.open(joinUrl(server, token, options));
     const join = await signal.message("join");
     const { identity } = join.participant!;

@@ -105,7 +105,7 @@ export class WireRoom implements AsyncDisposable {
       drops,
     });
     const ready = await engine.start();
-    return new WireRoom(engine, ready, await createCertificate(), drops, errors);
+    return new WireRoom(engine, ready, createCertificate(), drops, errors);
   }
 
   /** A peer that is not connected yet: the engine knows it, the client has a socket. */

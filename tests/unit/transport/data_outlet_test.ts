@@ -5,7 +5,7 @@ import { RECORD_TWINS } from "../../support/media/record_twins.ts";
 import { slotPath } from "../../support/wire/slot_path.ts";
 import { DtlsTwins } from "./dtls/dtls_twins.ts";
 
-const [server, client] = await Promise.all([createCertificate(), createCertificate()]);
+const [server, client] = [createCertificate(), createCertificate()];
 
 for (const { name, factory } of RECORD_TWINS) {
   Deno.test(`DataOutlet with ${name} ciphers seals packets where they leave`, async () => {

@@ -42,7 +42,7 @@ async function silentPeer(
   };
   const { platform, directory, drops } = world;
   const local = credentials("server");
-  const certificate = await createCertificate();
+  const certificate = createCertificate();
   const transport = new PeerTransport({
     platform,
     directory,
@@ -141,7 +141,7 @@ Deno.test("PeerTransport opens the DTLS association as a client as soon as ICE h
 });
 
 Deno.test("PeerTransport as a DTLS client connects, and an ICE restart keeps the association", async () => {
-  const theirs = await createCertificate();
+  const theirs = createCertificate();
   const remote = { ...REMOTE, fingerprints: [theirs.fingerprint], dtlsRole: "client" } as const;
   const { world, transport, events, local, certificate } = await silentPeer(undefined, remote);
   const peer = new DtlsSession({

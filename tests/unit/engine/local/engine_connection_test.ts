@@ -10,7 +10,7 @@ import { DEFAULT_AUDIO_LEVEL } from "../../../../lib/media/up/audio_level.ts";
 import { FanOutBatch } from "../../../../lib/media/packet/fan_out_batch.ts";
 import { createCertificate } from "../../../../lib/transport/dtls/dtls_certificate.ts";
 import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
-import { PORTABLE_SRTP } from "../../../../lib/transport/srtp/srtp_engine.ts";
+import { PORTABLE_CRYPTO } from "../../../../lib/transport/media_crypto.ts";
 import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 /** A connection, and the protocols it says it is up over. */
@@ -25,13 +25,13 @@ async function world() {
     {
       platform,
       directory: new IceDirectory(drops),
-      certificate: await createCertificate(),
+      certificate: createCertificate(),
       drops,
       upTracks: new Map(),
       emit: (event) => events.push(event),
       audioLevel: DEFAULT_AUDIO_LEVEL,
       latency: new ForwardLatency(),
-      srtp: PORTABLE_SRTP,
+      crypto: PORTABLE_CRYPTO,
       data: { receive() {}, channelOpen() {} },
       deferred: new DeferredWork(platform.clock, platform.timers, () => {}),
       batch: new FanOutBatch(),

@@ -9,21 +9,21 @@ import {
 import { addressOf } from "../../../../lib/transport/crypto/native_address.ts";
 import { nativeCipherFactory } from "../../../../lib/transport/srtp/native_srtp.ts";
 import {
-  chooseSrtpEngine,
-  nativeSrtp,
-  PORTABLE_SRTP,
-} from "../../../../lib/transport/srtp/srtp_engine.ts";
+  chooseMediaCrypto,
+  nativeCrypto,
+  PORTABLE_CRYPTO,
+} from "../../../../lib/transport/media_crypto.ts";
 import { SRTP_PROFILE } from "../../../../lib/transport/srtp/srtp_keys.ts";
 import { passesSelfTest } from "../../../../lib/transport/srtp/srtp_self_test.ts";
 import { LIBCRYPTO } from "../../../support/media/srtp_twins.ts";
 
 const ignore = LIBCRYPTO === undefined;
 // Opened here, as it stays open: the sanitizer takes what a test opens for a leak.
-const chosen = chooseSrtpEngine("auto");
+const chosen = chooseMediaCrypto("auto");
 
 /** Prints what the choice is, in a process with no more permissions than it is given. */
 async function chooseElsewhere(flags: readonly string[], native: string): Promise<string> {
-  const module = new URL("../../../../lib/transport/srtp/srtp_engine.ts", import.meta.url).href;
+  const module = new URL("../../../../lib/transport/media_crypto.ts", import.meta.url).href;
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--no-prompt", ...flags, "-"],
     stdin: "piped",
@@ -32,9 +32,9 @@ async function chooseElsewhere(flags: readonly string[], native: string): Promis
   }).spawn();
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(`
-    import { chooseSrtpEngine } from ${JSON.stringify(module)};
+    import { chooseMediaCrypto } from ${JSON.stringify(module)};
     try {
-      const { name, detail } = chooseSrtpEngine(${JSON.stringify(native)});
+      const { name, detail } = chooseMediaCrypto(${JSON.stringify(native)});
       console.log(name, detail);
     } catch (error) {
       console.log(error.code, error.message);
@@ -72,25 +72,25 @@ Deno.test("isKnownVersion() takes 1.1 and every 3", () => {
   assert.deepEqual([known(0n, 9n), known(1n, 0n), known(4n, 0n)], [false, false, false]);
 });
 
-Deno.test("chooseSrtpEngine() takes native ciphers, and AEAD first with them", { ignore }, () => {
+Deno.test("chooseMediaCrypto() takes native ciphers, and AEAD first with them", { ignore }, () => {
   assert.equal(chosen.name, "native");
   assert.match(chosen.detail, /^OpenSSL \d/);
-  assert.equal(chosen.profiles[0], SRTP_PROFILE.aeadAes128Gcm);
-  assert.equal(chooseSrtpEngine("require"), chosen);
+  assert.equal(chosen.srtpProfiles[0], SRTP_PROFILE.aeadAes128Gcm);
+  assert.equal(chooseMediaCrypto("require"), chosen);
 });
 
-Deno.test("chooseSrtpEngine() keeps native code out when told so, and AES-CM first then", () => {
-  assert.equal(chooseSrtpEngine("off"), PORTABLE_SRTP);
-  assert.equal(PORTABLE_SRTP.profiles[0], SRTP_PROFILE.aes128CmSha1_80);
+Deno.test("chooseMediaCrypto() keeps native code out when told so, and AES-CM first then", () => {
+  assert.equal(chooseMediaCrypto("off"), PORTABLE_CRYPTO);
+  assert.equal(PORTABLE_CRYPTO.srtpProfiles[0], SRTP_PROFILE.aes128CmSha1_80);
 });
 
 Deno.test("every engine offers all profiles", () => {
-  for (const { profiles } of [chosen, PORTABLE_SRTP]) {
-    assert.deepEqual([...profiles].sort(), Object.values(SRTP_PROFILE).sort());
+  for (const { srtpProfiles } of [chosen, PORTABLE_CRYPTO]) {
+    assert.deepEqual([...srtpProfiles].sort(), Object.values(SRTP_PROFILE).sort());
   }
 });
 
-Deno.test("chooseSrtpEngine() without the permission falls back, or fails if it must not", async () => {
+Deno.test("chooseMediaCrypto() without the permission falls back, or fails if it must not", async () => {
   assert.match(await chooseElsewhere([], "auto"), /^portable libcrypto: .*--allow-ffi|not used on/);
   assert.match(
     await chooseElsewhere([], "require"),
@@ -99,12 +99,12 @@ Deno.test("chooseSrtpEngine() without the permission falls back, or fails if it 
   assert.match(await chooseElsewhere([], "off"), /^portable native code is off$/);
 });
 
-Deno.test("chooseSrtpEngine() needs no permission besides --allow-ffi", { ignore }, async () => {
+Deno.test("chooseMediaCrypto() needs no permission besides --allow-ffi", { ignore }, async () => {
   assert.match(await chooseElsewhere(["--allow-ffi"], "require"), /^native OpenSSL \d/);
 });
 
-Deno.test("nativeSrtp() hands the reason on", () => {
-  const result = nativeSrtp({ ok: false, reason: "no such file" });
+Deno.test("nativeCrypto() hands the reason on", () => {
+  const result = nativeCrypto({ ok: false, reason: "no such file" });
   assert.deepEqual(result, { ok: false, reason: "libcrypto: no such file" });
   assert.equal(new SfuError("native_unavailable", "x").code, "native_unavailable");
 });
@@ -128,7 +128,7 @@ Deno.test("SRTP works without the calls that OpenSSL 1.1 does not have", { ignor
   assert.equal(old.contexts, 0);
 });
 
-Deno.test("nativeSrtp() refuses a library that computes something else", { ignore }, () => {
+Deno.test("nativeCrypto() refuses a library that computes something else", { ignore }, () => {
   const { calls } = LIBCRYPTO!;
   const wrong: Partial<LibcryptoCalls>[] = [
     { EVP_CIPHER_CTX_get_params: () => 1 },
@@ -140,7 +140,7 @@ Deno.test("nativeSrtp() refuses a library that computes something else", { ignor
   ];
   for (const each of wrong) {
     const library = new Libcrypto({ ...calls, ...each } as LibcryptoCalls);
-    const result = nativeSrtp({ ok: true, library });
+    const result = nativeCrypto({ ok: true, library });
     assert.ok(!result.ok, Object.keys(each)[0]);
     assert.match(result.reason, /^libcrypto: OpenSSL .* computes something else than SRTP$/);
     assert.equal(library.contexts, 0);

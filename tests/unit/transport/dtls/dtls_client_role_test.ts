@@ -16,11 +16,11 @@ import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { openedBy, readRecords } from "./sent_records.ts";
 import { type DtlsEnd, DtlsTwins, type TwinsOptions } from "./dtls_twins.ts";
 
-const [server, client, mallory] = await Promise.all([
+const [server, client, mallory] = [
   createCertificate(),
   createCertificate(),
   createCertificate(),
-]);
+];
 const LABEL = "EXTRACTOR-dtls_srtp";
 
 const twins = (options: Partial<TwinsOptions> = {}) =>

@@ -23,7 +23,7 @@ const PROFILE_NAMES: Readonly<Record<SrtpProfile, string>> = {
   8: "SRTP_AEAD_AES_256_GCM",
 };
 const LABEL = "EXTRACTOR-dtls_srtp";
-const [server, client] = await Promise.all([createCertificate(), createCertificate()]);
+const [server, client] = [createCertificate(), createCertificate()];
 
 /**
  * One handshake over a real socket; both directions lose datagrams with probability `loss`.

@@ -110,7 +110,7 @@ export class DtlsPair {
       transport: transport as unknown as ConstructorParameters<typeof DtlsClient>[0]["transport"],
       cert: options.clientCertificate.certPem,
       key: options.clientKey ?? options.clientCertificate.keyPem,
-      signatureHash: options.clientCertificate.signatureHash,
+      signatureHash: { hash: 4, signature: 3 },
       srtpProfiles: [...options.clientProfiles ?? [7, 1]] as ClientProfiles,
       extendedMasterSecret: options.extendedMasterSecret ?? true,
     });
