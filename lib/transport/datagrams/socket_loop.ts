@@ -9,8 +9,8 @@
  * out here need none.
  *
  * What the runtime alone hears of may be late, because its own wake-up does not reach a thread that
- * began to wait in the moment before: what another engine put into a relay's ring (`Atomics.notify`)
- * waits for the next turn then. There is one every {@linkcode QUIET_STAY_US}, and one every
+ * began to wait in the moment before: what another engine put into a relay's ring waits for the
+ * next turn then. There is one every {@linkcode QUIET_STAY_US}, and one every
  * {@linkcode RESTLESS_STAY_US} while such work is likely.
  *
  * Contract: it lives while it has a socket; between two waits all microtasks run. A throw of a
