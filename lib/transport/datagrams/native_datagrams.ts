@@ -362,7 +362,7 @@ class NativeDatagrams implements Datagrams {
   }
 }
 
-/** Whether a datagram that begins so is of DTLS (RFC 7983 §7): of data, which also goes by rings. */
+/** Whether a datagram begins as DTLS does (RFC 7983 §7): it is data, which also goes by rings. */
 function isDtls(first: number): boolean {
   return first >= 20 && first <= 63;
 }
