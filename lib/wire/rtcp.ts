@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { readUint16, readUint32 } from "./big_endian.ts";
 
 export const RTCP_TYPE = {
   senderReport: 200,
@@ -104,7 +105,7 @@ export class RtcpReader {
       if (at + HEADER_BYTES > length) return false;
       const first = bytes[at]!;
       if (first >> 6 !== 2) return false;
-      const size = (uint16(bytes, at + 2) + 1) * 4;
+      const size = (readUint16(bytes, at + 2) + 1) * 4;
       if (at + size > length) return false;
       let end = at + size;
       if ((first & 0x20) !== 0) {
@@ -130,20 +131,20 @@ export class RtcpReader {
       case RTCP_TYPE.senderReport:
         if (at + 28 > end) return false;
         handler.senderReport(
-          uint32(bytes, at + 4),
-          uint32(bytes, at + 8),
-          uint32(bytes, at + 12),
-          uint32(bytes, at + 16),
-          uint32(bytes, at + 20),
-          uint32(bytes, at + 24),
+          readUint32(bytes, at + 4),
+          readUint32(bytes, at + 8),
+          readUint32(bytes, at + 12),
+          readUint32(bytes, at + 16),
+          readUint32(bytes, at + 20),
+          readUint32(bytes, at + 24),
         );
-        return this.#readBlocks(bytes, at + 28, end, count, uint32(bytes, at + 4), handler);
+        return this.#readBlocks(bytes, at + 28, end, count, readUint32(bytes, at + 4), handler);
       case RTCP_TYPE.receiverReport:
         if (at + 8 > end) return false;
-        return this.#readBlocks(bytes, at + 8, end, count, uint32(bytes, at + 4), handler);
+        return this.#readBlocks(bytes, at + 8, end, count, readUint32(bytes, at + 4), handler);
       case RTCP_TYPE.goodbye:
         if (at + 4 + count * 4 > end) return false;
-        for (let i = 0; i < count; i++) handler.goodbye(uint32(bytes, at + 4 + i * 4));
+        for (let i = 0; i < count; i++) handler.goodbye(readUint32(bytes, at + 4 + i * 4));
         return true;
       case RTCP_TYPE.transportFeedback:
         return this.#readTransportFeedback(bytes, at, end, count, handler);
@@ -168,14 +169,14 @@ export class RtcpReader {
     const block = this.#block;
     for (let i = 0; i < count; i++) {
       const at = from + i * REPORT_BLOCK_BYTES;
-      block.ssrc = uint32(bytes, at);
+      block.ssrc = readUint32(bytes, at);
       block.fractionLost = bytes[at + 4]!;
       // Sign-extends 24 bits.
-      block.cumulativeLost = (uint32(bytes, at + 4) << 8) >> 8;
-      block.highestSequence = uint32(bytes, at + 8);
-      block.jitter = uint32(bytes, at + 12);
-      block.lastSenderReport = uint32(bytes, at + 16);
-      block.delaySinceLastSenderReport = uint32(bytes, at + 20);
+      block.cumulativeLost = (readUint32(bytes, at + 4) << 8) >> 8;
+      block.highestSequence = readUint32(bytes, at + 8);
+      block.jitter = readUint32(bytes, at + 12);
+      block.lastSenderReport = readUint32(bytes, at + 16);
+      block.delaySinceLastSenderReport = readUint32(bytes, at + 20);
       handler.reportBlock(senderSsrc, block);
     }
     return true;
@@ -194,14 +195,14 @@ export class RtcpReader {
     } else if (format === FEEDBACK_FORMAT.nack) {
       let count = 0;
       for (let entry = at + 12; entry + 4 <= end && count + 17 <= MAX_NACKED; entry += 4) {
-        const base = uint16(bytes, entry);
+        const base = readUint16(bytes, entry);
         this.#numbers[count++] = base;
-        let following = uint16(bytes, entry + 2);
+        let following = readUint16(bytes, entry + 2);
         for (let n = base + 1; following !== 0; n++, following >>= 1) {
           if ((following & 1) !== 0) this.#numbers[count++] = n;
         }
       }
-      handler.nack(uint32(bytes, at + 8), this.#numbers, count);
+      handler.nack(readUint32(bytes, at + 8), this.#numbers, count);
     }
     return true;
   }
@@ -216,13 +217,15 @@ function readPayloadFeedback(
 ): boolean {
   if (at + 12 > end) return false;
   if (format === FEEDBACK_FORMAT.pictureLoss) {
-    handler.pictureLoss(uint32(bytes, at + 8));
+    handler.pictureLoss(readUint32(bytes, at + 8));
   } else if (format === FEEDBACK_FORMAT.fullIntra) {
-    for (let entry = at + 12; entry + 8 <= end; entry += 8) handler.fullIntra(uint32(bytes, entry));
+    for (let entry = at + 12; entry + 8 <= end; entry += 8) {
+      handler.fullIntra(readUint32(bytes, entry));
+    }
   } else if (format === FEEDBACK_FORMAT.applicationLayer && at + 20 <= end) {
-    if (uint32(bytes, at + 12) !== REMB_IDENTIFIER) return true;
+    if (readUint32(bytes, at + 12) !== REMB_IDENTIFIER) return true;
     const exponent = bytes[at + 17]! >> 2;
-    const mantissa = ((bytes[at + 17]! & 0x03) << 16) | uint16(bytes, at + 18);
+    const mantissa = ((bytes[at + 17]! & 0x03) << 16) | readUint16(bytes, at + 18);
     handler.remb(mantissa * 2 ** exponent);
   }
   return true;
@@ -237,35 +240,26 @@ function readExtendedReport(
   if (at + 8 > end) return false;
   let hasReference = false;
   for (let block = at + 8; block + 4 <= end;) {
-    const size = (uint16(bytes, block + 2) + 1) * 4;
+    const size = (readUint16(bytes, block + 2) + 1) * 4;
     if (block + size > end) return false;
     if (bytes[block] === XR_REFERENCE_TIME && size >= 12 && !hasReference) {
       hasReference = true; // each is answered, and one is enough
       handler.receiverReferenceTime(
-        uint32(bytes, at + 4),
-        uint32(bytes, block + 4),
-        uint32(bytes, block + 8),
+        readUint32(bytes, at + 4),
+        readUint32(bytes, block + 4),
+        readUint32(bytes, block + 8),
       );
     } else if (bytes[block] === XR_DELAY_SINCE) {
       for (let entry = block + 4; entry + DELAY_BYTES <= block + size; entry += DELAY_BYTES) {
-        const reference = uint32(bytes, entry + 4);
+        const reference = readUint32(bytes, entry + 4);
         handler.delaySinceReceiverReference(
-          uint32(bytes, entry),
+          readUint32(bytes, entry),
           reference,
-          uint32(bytes, entry + 8),
+          readUint32(bytes, entry + 8),
         );
       }
     }
     block += size;
   }
   return true;
-}
-
-function uint16(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! << 8) | bytes[at + 1]!;
-}
-
-function uint32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>>
-    0;
 }

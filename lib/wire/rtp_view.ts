@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { readUint32 } from "./big_endian.ts";
 
 /** Room for extension ids of one-byte (1–14) and small two-byte headers. */
 const MAX_EXTENSION_ID = 15;
@@ -171,9 +172,4 @@ export class RtpView {
       at += 2 + size;
     }
   }
-}
-
-function readUint32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>>
-    0;
 }

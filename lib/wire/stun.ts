@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { readUint16, readUint32 } from "./big_endian.ts";
 
 /**
  * HMAC-SHA1 over `bytes[0..length)` with the short-term password already bound as its key (RFC 8489
@@ -111,8 +112,8 @@ export interface StunMessage {
  */
 export function parseStun(bytes: Uint8Array, length: number): StunMessage | undefined {
   if (length < HEADER_BYTES || length > bytes.length || bytes[0]! > 3) return undefined;
-  if ((length & 3) !== 0 || read16(bytes, 2) !== length - HEADER_BYTES) return undefined;
-  if (read32(bytes, 4) !== MAGIC_COOKIE) return undefined;
+  if ((length & 3) !== 0 || readUint16(bytes, 2) !== length - HEADER_BYTES) return undefined;
+  if (readUint32(bytes, 4) !== MAGIC_COOKIE) return undefined;
   let username: string | undefined;
   let priority = -1;
   let useCandidate = false;
@@ -122,8 +123,8 @@ export function parseStun(bytes: Uint8Array, length: number): StunMessage | unde
   let unknown: number[] | undefined;
   for (let at = HEADER_BYTES; at < length;) {
     // The length is a multiple of four, so a header of four bytes always fits here.
-    const type = read16(bytes, at);
-    const size = read16(bytes, at + 2);
+    const type = readUint16(bytes, at);
+    const size = readUint16(bytes, at + 2);
     const value = at + 4;
     if (size > length - value) return undefined;
     const next = value + ((size + 3) & ~3);
@@ -138,7 +139,7 @@ export function parseStun(bytes: Uint8Array, length: number): StunMessage | unde
         username ??= readText(bytes, value, size);
       } else if (type === PRIORITY) {
         if (size !== 4) return undefined;
-        if (priority < 0) priority = read32(bytes, value);
+        if (priority < 0) priority = readUint32(bytes, value);
       } else if (type === USE_CANDIDATE) useCandidate = true;
       else if (type === ICE_CONTROLLING) controlling = true;
       else if (type === ICE_CONTROLLED) controlled = true;
@@ -150,8 +151,8 @@ export function parseStun(bytes: Uint8Array, length: number): StunMessage | unde
     at = next;
   }
   return {
-    messageType: read16(bytes, 0),
-    transactionTag: read32(bytes, 8),
+    messageType: readUint16(bytes, 0),
+    transactionTag: readUint32(bytes, 8),
     username,
     priority: Math.max(priority, 0),
     useCandidate,
@@ -338,7 +339,7 @@ function finish(out: Uint8Array, end: number, mac: StunMac): number {
 }
 
 function hasFingerprint(bytes: Uint8Array, at: number): boolean {
-  return ((crc32(bytes, at) ^ FINGERPRINT_XOR) >>> 0) === read32(bytes, at + 4);
+  return ((crc32(bytes, at) ^ FINGERPRINT_XOR) >>> 0) === readUint32(bytes, at + 4);
 }
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -358,15 +359,6 @@ function readText(bytes: Uint8Array, at: number, size: number): string {
   let text = "";
   for (let i = 0; i < size; i++) text += String.fromCharCode(bytes[at + i]!);
   return text;
-}
-
-function read16(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! << 8) | bytes[at + 1]!;
-}
-
-function read32(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>>
-    0;
 }
 
 function write16(bytes: Uint8Array, at: number, value: number): void {

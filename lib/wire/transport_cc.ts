@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { readUint16 } from "./big_endian.ts";
 
 /** Statuses in one message: ten times what 100 ms of a fast publisher needs. */
 export const MAX_FEEDBACK_STATUSES = 1024;
@@ -191,8 +192,4 @@ function readDeltas(
 function writeUint16(out: Uint8Array, at: number, value: number): void {
   out[at] = value >> 8;
   out[at + 1] = value & 0xff;
-}
-
-function readUint16(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! << 8) | bytes[at + 1]!;
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { readUint16, readUint24 } from "../../wire/big_endian.ts";
 import { RECORD_HEADER_BYTES, RECORD_OVERHEAD_BYTES } from "../crypto/record_cipher.ts";
 
 /** Content types of RFC 5246 §6.2.1. */
@@ -93,19 +94,19 @@ export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
 export function recordEnd(bytes: Uint8Array, at: number, length: number): number {
   // Major version 254 is every DTLS; the minor one is 255 in first hellos and 253 afterwards.
   if (at + RECORD_HEADER_BYTES > length || bytes[at + 1] !== VERSION_HIGH) return -1;
-  const bodyLength = read16(bytes, at + 11);
+  const bodyLength = readUint16(bytes, at + 11);
   const end = at + RECORD_HEADER_BYTES + bodyLength;
   return end > length || bodyLength > MAX_PLAINTEXT_BYTES + RECORD_OVERHEAD_BYTES ? -1 : end;
 }
 
 /** The epoch of the record at `at`. */
 export function recordEpoch(bytes: Uint8Array, at: number): number {
-  return read16(bytes, at + 3);
+  return readUint16(bytes, at + 3);
 }
 
 /** The sequence number, 48 bits, of the record at `at`. */
 export function recordSequence(bytes: Uint8Array, at: number): number {
-  return read24(bytes, at + 5) * 0x100_0000 + read24(bytes, at + 8);
+  return readUint24(bytes, at + 5) * 0x100_0000 + readUint24(bytes, at + 8);
 }
 
 /** Writes the header of a record that begins at index 0; `sequence` up to 48 bits. */
@@ -153,15 +154,15 @@ export function readHandshakeFragments(body: Uint8Array): HandshakeFragment[] | 
     if (at + HANDSHAKE_HEADER_BYTES > body.length || fragments.length === MAX_FRAGMENTS) {
       return undefined;
     }
-    const length = read24(body, at + 1);
-    const offset = read24(body, at + 6);
-    const fragmentLength = read24(body, at + 9);
+    const length = readUint24(body, at + 1);
+    const offset = readUint24(body, at + 6);
+    const fragmentLength = readUint24(body, at + 9);
     const end = at + HANDSHAKE_HEADER_BYTES + fragmentLength;
     if (end > body.length || offset + fragmentLength > length) return undefined;
     fragments.push({
       type: body[at]!,
       length,
-      messageSeq: read16(body, at + 4),
+      messageSeq: readUint16(body, at + 4),
       offset,
       bytes: body.subarray(at + HANDSHAKE_HEADER_BYTES, end),
     });
@@ -186,12 +187,4 @@ export function writeHandshake(type: number, messageSeq: number, body: Uint8Arra
  */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
-function read16(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! << 8) | bytes[at + 1]!;
-}
-
-function read24(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
 }

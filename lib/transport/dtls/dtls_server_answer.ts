@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { readUint16 } from "../../wire/big_endian.ts";
 import { CURVE, type Curve } from "../crypto/handshake_crypto.ts";
 import { type ClientHello, readList, readOfferedProfiles } from "./dtls_client_hello.ts";
 import { SIGNATURE_SCHEME } from "./dtls_signatures.ts";
@@ -119,7 +120,7 @@ export function writeHelloVerifyRequest(cookie: Uint8Array): Uint8Array {
 function hasWord(list: Uint8Array | undefined, wanted: number): boolean {
   if (list === undefined) return false;
   for (let at = 0; at + 1 < list.length; at += 2) {
-    if (((list[at]! << 8) | list[at + 1]!) === wanted) return true;
+    if (readUint16(list, at) === wanted) return true;
   }
   return false;
 }

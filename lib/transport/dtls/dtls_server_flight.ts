@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { readUint16 } from "../../wire/big_endian.ts";
 import { readExtensions, VectorReader } from "./tls_vectors.ts";
 
 /** RFC 8422 §5.4: the curve is named. */
@@ -89,7 +90,7 @@ export function readCertificateRequest(body: Uint8Array): CertificateRequest | u
   reader.vector(2); // authorities: ours is nobody's
   if (!reader.isDone || list.length % 2 !== 0) return undefined;
   const schemes: number[] = [];
-  for (let at = 0; at < list.length; at += 2) schemes.push((list[at]! << 8) | list[at + 1]!);
+  for (let at = 0; at < list.length; at += 2) schemes.push(readUint16(list, at));
   return { certificateTypes, schemes };
 }
 
@@ -99,5 +100,5 @@ export function readChosenProfile(extension: Uint8Array): number | undefined {
   const list = reader.vector(2);
   const mki = reader.vector(1);
   if (!reader.isDone || list.length !== 2 || mki.length > 0) return undefined;
-  return (list[0]! << 8) | list[1]!;
+  return readUint16(list, 0);
 }

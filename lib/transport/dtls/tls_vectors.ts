@@ -41,13 +41,6 @@ export function readExtensions(reader: VectorReader): Map<number, Uint8Array> | 
   return list.isDone ? extensions : undefined;
 }
 
-/** The numbers of 16 bits that a vector is made of. */
-export function readWords(bytes: Uint8Array): number[] {
-  const read: number[] = [];
-  for (let at = 0; at + 1 < bytes.length; at += 2) read.push((bytes[at]! << 8) | bytes[at + 1]!);
-  return read;
-}
-
 /** Takes numbers and vectors off the front; after the first that is not there, all are empty. */
 export class VectorReader {
   #at = 0;

@@ -7,6 +7,7 @@
  * @module
  */
 import type { Libcrypto, LibcryptoCalls } from "../crypto/libcrypto.ts";
+import { readInt32 } from "../../wire/big_endian.ts";
 import { addressOf } from "../crypto/native_address.ts";
 import {
   nativeScratch,
@@ -23,7 +24,6 @@ import {
   E_BIT,
   isWithin,
   MAX_CM_BYTES,
-  readInt32,
   RTCP_HEADER_BYTES,
   RTCP_INDEX_BYTES,
   SHA1_TAG_BYTES,

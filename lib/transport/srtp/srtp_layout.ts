@@ -16,16 +16,6 @@ export const E_BIT = 0x8000_0000;
 /** Longest part of one packet that AES-CM encrypts: beyond any MTU we receive. */
 export const MAX_CM_BYTES = 2048;
 
-/** 32 bits in network order, unsigned. */
-export function readUint32(bytes: Uint8Array, at: number): number {
-  return readInt32(bytes, at) >>> 0;
-}
-
-/** The same 32 bits, signed: a small integer to V8, whatever they are. */
-export function readInt32(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
-}
-
 /** The low 32 bits of `value`, in network order. */
 export function writeUint32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 24;

@@ -12,6 +12,7 @@
  */
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { WrittenPacket } from "../../base/packet_sink.ts";
+import { readInt32, readUint32 } from "../../wire/big_endian.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
 import { extendSeq, type ExtSeq } from "../../wire/seq.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
@@ -19,7 +20,7 @@ import { portableCipher } from "./portable_srtp.ts";
 import { ReplayWindow } from "../crypto/replay_window.ts";
 import type { SrtpCipher, SrtpCipherFactory } from "./srtp_cipher.ts";
 import { deriveSessionKeys, type SrtpParameters } from "./srtp_keys.ts";
-import { E_BIT, readInt32, readUint32, RTCP_HEADER_BYTES } from "./srtp_layout.ts";
+import { E_BIT, RTCP_HEADER_BYTES } from "./srtp_layout.ts";
 
 /**
  * RTP packets an SSRC may be late: a second of 8 Mbit/s video. Browsers repeat old packets to
