@@ -54,7 +54,7 @@ export interface WorkerProxyOptions {
 }
 
 /** A worker with this project's own engine. */
-export function spawnWorker(): WorkerThread {
+function spawnWorker(): WorkerThread {
   return new Worker(new URL("./worker_main.ts", import.meta.url), { type: "module" });
 }
 

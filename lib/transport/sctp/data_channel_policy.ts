@@ -24,7 +24,7 @@ export const CHANNEL_LABELS: Readonly<Record<ChannelKind, string>> = {
 };
 
 /** Bytes that may wait in a reliable channel: seconds of a slow phone's link. */
-export const MAX_RELIABLE_BUFFER_BYTES = 4 * 1024 * 1024;
+const MAX_RELIABLE_BUFFER_BYTES = 4 * 1024 * 1024;
 /** Bytes that may wait in a lossy one, where late is as bad as lost. */
 export const MAX_LOSSY_BUFFER_BYTES = 256 * 1024;
 /** With a threshold: waiting reliable bytes from which writers wait, or a slow reader loses. */

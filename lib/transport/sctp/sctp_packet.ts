@@ -42,7 +42,7 @@ export const MAX_PACKET_BYTES = 1152;
 /** Payload of the longest chunk that fits into a packet of its own. */
 export const MAX_FRAGMENT_BYTES = MAX_PACKET_BYTES - PACKET_HEADER_BYTES - DATA_HEADER_BYTES;
 /** `a=sctp-port` of ours. */
-export const LOCAL_SCTP_PORT = 5000;
+const LOCAL_SCTP_PORT = 5000;
 
 /** Flags of DATA. */
 export const DATA_FLAG = { last: 1, first: 2, unordered: 4, immediate: 8 } as const;

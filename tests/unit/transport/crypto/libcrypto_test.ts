@@ -84,7 +84,7 @@ Deno.test("chooseMediaCrypto() keeps native code out when told so, and AES-CM fi
   assert.equal(PORTABLE_CRYPTO.srtpProfiles[0], SRTP_PROFILE.aes128CmSha1_80);
 });
 
-Deno.test("every engine offers all profiles", () => {
+Deno.test("native and portable ciphers offer all profiles", () => {
   for (const { srtpProfiles } of [chosen, PORTABLE_CRYPTO]) {
     assert.deepEqual([...srtpProfiles].sort(), Object.values(SRTP_PROFILE).sort());
   }
