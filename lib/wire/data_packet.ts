@@ -18,6 +18,9 @@ import { ProtobufFields, varintBytes, WIRE, writeVarint } from "./protobuf_field
 /** Fields of a packet, those within it included: 64 KiB could hold 32,000 empty ones. */
 const MAX_FIELDS = 8192;
 
+/** Longest MIME type that is told of; those that are registered have at most some 80 letters. */
+const MAX_MIME_BYTES = 128;
+
 /** Numbers of the fields of a packet. */
 const PACKET = { kind: 1, identity: 4, destinations: 5, sequence: 16, sid: 17 } as const;
 
@@ -145,6 +148,11 @@ export class DataPacketReader {
     return this.#named.count > 0 || this.#userSids.count > 0;
   }
 
+  /** How many identities it names. */
+  get destinationCount(): number {
+    return this.#named.count;
+  }
+
   /** Identities it is for, in the order it names them. */
   destinationIdentities(): string[] {
     return this.#texts(this.#named);
@@ -195,7 +203,11 @@ export class DataPacketReader {
       if (fields.number === HEADER.text) type = "text";
       else if (fields.number === HEADER.bytes) type = "bytes";
       else if (fields.number === HEADER.mimeType && fields.wire === WIRE.delimited) {
-        mimeType = text(this.#bytes, fields.from, fields.to);
+        mimeType = text(
+          this.#bytes,
+          fields.from,
+          Math.min(fields.to, fields.from + MAX_MIME_BYTES),
+        );
       } else if (fields.number === HEADER.totalLength && fields.wire === WIRE.varint) {
         totalLength = fields.uint64;
       }

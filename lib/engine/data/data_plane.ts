@@ -289,8 +289,7 @@ export class DataPlane implements DataArrivals {
 
   #noteStream({ data, sender }: DataTableEntry, now: number): void {
     const reader = this.#reader;
-    const destinations = reader.destinationIdentities().length;
-    const stream = { ...reader.stream(), destinations };
+    const stream = { ...reader.stream(), destinations: reader.destinationCount };
     this.#reports.streamBegun(data.publisher, sender.lastSequence, stream, now);
     this.#world.timed(this.#reports.nextWakeAt);
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DataPacket, UserPacket } from "@livekit/protocol";
+import { DataPacket, DataStream_Header, UserPacket } from "@livekit/protocol";
 import type { DataKind } from "../../../lib/base/media_vocabulary.ts";
 import { DATA_VALUE, DataPacketReader, userPacketOf } from "../../../lib/wire/data_packet.ts";
 import { SeededRandom } from "../../support/virtual/seeded_random.ts";
@@ -114,4 +114,23 @@ Deno.test("userPacketOf() wraps a bare message as a user packet from its sender"
     });
     assert.ok(packet.equals(expected));
   }
+});
+
+Deno.test("DataPacketReader.stream() tells the beginning of a MIME type as long as a packet", () => {
+  const value = new DataStream_Header({ mimeType: `text/${"x".repeat(60_000)}` });
+  const reader = new DataPacketReader();
+  assert.ok(reader.read(new DataPacket({ value: { case: "streamHeader", value } }).toBinary()));
+  const { mimeType } = reader.stream();
+  assert.match(mimeType, /^text\/x+$/);
+  assert.ok(mimeType.length < 1_000, `${mimeType.length} letters`);
+});
+
+Deno.test("DataPacketReader.destinationCount is how many identities a packet names", () => {
+  const reader = new DataPacketReader();
+  const value = new UserPacket({ destinationIdentities: ["a", "b"] });
+  reader.read(new DataPacket({ value: { case: "user", value } }).toBinary());
+  assert.equal(reader.destinationCount, 2);
+  const destinationIdentities = ["a", "b", "c"];
+  reader.read(new DataPacket({ destinationIdentities }).toBinary());
+  assert.equal(reader.destinationCount, 3);
 });
