@@ -155,21 +155,33 @@ export class Reassembly {
   /** The sender gave up what is missing of `from..to` (RFC 3758 §3.6); whole messages stay. */
   giveUp(from: number, to: number): void {
     if (this.#isOpen) this.#close();
-    for (let tsn = from; this.#fragments.size > 0 && ((tsn - to) | 0) <= 0; tsn = (tsn + 1) | 0) {
-      this.#forget(tsn);
+    // One part far ahead must not cost a look at every number before it.
+    if (this.#fragments.size <= ((to - from) | 0)) {
+      for (const tsn of this.#fragments.keys()) if (((tsn - to) | 0) <= 0) this.#forget(tsn);
+      return;
     }
+    for (let tsn = from; ((tsn - to) | 0) <= 0; tsn = (tsn + 1) | 0) this.#forget(tsn);
   }
 
   /** Ordered messages of a stream up to `streamSeq` need not be waited for any more. */
   skipSeq(streamId: number, streamSeq: number): void {
+    const from = this.#next(streamId);
     const next = (streamSeq + 1) & 0xffff;
-    if (seqDistance(next, this.#next(streamId)) <= 0) return;
+    const skipped = seqDistance(next, from);
+    if (skipped <= 0) return;
     const early = this.#early.get(streamId);
     this.#nextSeq[streamId] = next;
     if (early === undefined) return;
-    const come = [...early.keys()].filter((seq) => seqDistance(seq, next) < 0);
-    come.sort((a, b) => seqDistance(a, b));
-    for (const seq of come) this.#release(streamId, early, seq);
+    // Many small steps before many messages must not look at all of them each time.
+    if (skipped <= early.size) {
+      for (let seq = from; seq !== next; seq = (seq + 1) & 0xffff) {
+        if (early.has(seq)) this.#release(streamId, early, seq);
+      }
+    } else {
+      const come = [...early.keys()].filter((seq) => seqDistance(seq, next) < 0);
+      come.sort((a, b) => seqDistance(a, b));
+      for (const seq of come) this.#release(streamId, early, seq);
+    }
     this.#releaseEarly(streamId);
   }
 

@@ -89,8 +89,13 @@ export class ReceiveTracker {
     const bits = this.#bits;
     if (bits !== undefined) {
       const last = tsnDistance(this.highest, tsn) < 0 ? this.highest : tsn;
-      for (let t = (this.cumulative + 1) | 0; tsnDistance(t, last) <= 0; t = (t + 1) | 0) {
-        bits[(t & MASK) >>> 5]! &= ~(1 << (t & 31));
+      let left = tsnDistance(last, this.cumulative);
+      for (let t = (this.cumulative + 1) | 0; left > 0;) {
+        const bit = t & 31;
+        const count = Math.min(32 - bit, left);
+        bits[(t & MASK) >>> 5]! &= ~((0xffff_ffff >>> (32 - count)) << bit);
+        t = (t + count) | 0;
+        left -= count;
       }
     }
     this.cumulative = tsn;

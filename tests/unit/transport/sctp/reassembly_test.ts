@@ -168,3 +168,75 @@ for (const direction of ["in order", "backwards"] as const) {
     assert.equal(receiver.reassembly.isTooLong, true);
   });
 }
+
+/** How often maps are looked into while `run` runs. */
+function lookups(run: () => void): number {
+  const { get, has, keys } = Map.prototype;
+  let count = 0;
+  Map.prototype.get = function (key) {
+    count++;
+    return get.call(this, key);
+  };
+  Map.prototype.has = function (key) {
+    count++;
+    return has.call(this, key);
+  };
+  Map.prototype.keys = function () {
+    count += this.size;
+    return keys.call(this);
+  };
+  try {
+    run();
+  } finally {
+    Object.assign(Map.prototype, { get, has, keys });
+  }
+  return count;
+}
+
+Deno.test("Reassembly gives up thousands of numbers before one part without a look at each", () => {
+  const receiver = new Receiver();
+  const count = lookups(() => {
+    for (let i = 0; i < 40; i++) {
+      const cumulative = receiver.tracker.cumulative;
+      receiver.add(chunk(cumulative + 8000, 0, "x"));
+      receiver.forward(cumulative + 8000);
+    }
+  });
+  assert.ok(count < 1_000, `${count} lookups`);
+  assert.equal(receiver.reassembly.weight, 0);
+});
+
+Deno.test("Reassembly skips one number after another before many early messages without a look at all", () => {
+  const receiver = new Receiver();
+  for (let i = 0; i < 5_000; i++) receiver.add(chunk(i, 3, "x", 1_000 + i));
+  const count = lookups(() => {
+    for (let seq = 0; seq < 500; seq++) receiver.reassembly.skipSeq(1, seq);
+  });
+  assert.ok(count < 5_000, `${count} lookups`);
+  assert.deepEqual(receiver.taken(), []);
+  receiver.reassembly.skipSeq(1, 1_010);
+  assert.equal(receiver.taken().length, 5_000);
+});
+
+Deno.test("ReceiveTracker.skipTo() forgets what came up to there and nothing behind it", () => {
+  for (let seed = 1; seed <= 50; seed++) {
+    const random = new SeededRandom(seed);
+    const first = random.below(2 ** 32) | 0;
+    const tracker = new ReceiveTracker(first);
+    const come = new Set<number>();
+    for (let i = 0; i < 300; i++) {
+      const ahead = 2 + random.below(1_000);
+      come.add(ahead);
+      if (tracker.standing((first - 1 + ahead) | 0) === "ahead") {
+        tracker.addAhead((first - 1 + ahead) | 0);
+      }
+    }
+    const skipped = 1 + random.below(1_000);
+    tracker.skipTo((first - 1 + skipped) | 0);
+    // The ring of bits comes round to what was skipped.
+    for (let ahead = skipped + 2; ahead < skipped + 8_191; ahead++) {
+      const standing = come.has(ahead) ? "duplicate" : "ahead";
+      assert.equal(tracker.standing((first - 1 + ahead) | 0), standing, `seed ${seed}: ${ahead}`);
+    }
+  }
+});
