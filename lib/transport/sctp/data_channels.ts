@@ -87,6 +87,11 @@ const EMPTY_MESSAGE = new Uint8Array(1);
 const NO_BYTES = new Uint8Array(0);
 
 const RESERVED_LABELS: ReadonlySet<string> = new Set(Object.values(CHANNEL_LABELS));
+/** What comes on lossy channels with other labels goes on reliably, so that it can be held, too. */
+const DROPPED_LABELS: ReadonlySet<string> = new Set([
+  CHANNEL_LABELS.lossy,
+  CHANNEL_LABELS.data_track,
+]);
 
 interface Channel {
   readonly label: string;
@@ -279,7 +284,10 @@ export class DataChannels {
     return waitingBytes(channel) >= limit && !isSlowReader(this.#policy, channel.rate, now);
   }
 
-  /** Stops, or goes on, reading the peer's reliable channels; what it sends waits in its window. */
+  /**
+   * Stops, or goes on, reading the peer's channels, but LiveKit's lossy ones; what it sends waits
+   * in its window.
+   */
   holdReliable(held: boolean): void {
     this.#isHeld = held;
   }
@@ -400,7 +408,7 @@ export class DataChannels {
     };
     this.#byStream.set(streamId, channel);
     this.#byLabel.set(label, channel);
-    this.#association.setPatient(streamId, !channel.lossy);
+    this.#association.setPatient(streamId, !channel.lossy || !DROPPED_LABELS.has(label));
     return channel;
   }
 

@@ -58,6 +58,11 @@ export class Inbound {
     return this.#reassembly.isTooLong;
   }
 
+  /** Whether what waits is less than may. */
+  get hasRoom(): boolean {
+    return this.#weight < RECEIVE_WINDOW_BYTES;
+  }
+
   /** When a SACK is due, monotonic ms; `-Infinity` for now. */
   get sackAt(): number {
     return this.#sackNow ? -Infinity : this.#sackAt;

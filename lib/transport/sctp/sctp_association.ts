@@ -74,6 +74,8 @@ export class SctpAssociation {
   /** Of the buffer that packets come in, which is often the same. */
   #view: DataView = NO_VIEW;
   #viewed: Uint8Array = NO_BYTES;
+  /** The packet that is being read had a SACK. */
+  #hasSack = false;
   /** The heartbeat to be answered. */
   #heartbeat: Uint8Array | undefined;
   /** The peer wants to end (§9.2): when the answer goes, again, and how often it has. */
@@ -250,10 +252,13 @@ export class SctpAssociation {
     const first = view.getUint8(PACKET_HEADER_BYTES);
     const tag = view.getInt32(4);
     if (first === CHUNK.init) return this.#receiveInit(view, tag, length);
+    this.#hasSack = false;
     for (let at = PACKET_HEADER_BYTES; at < length; at = nextChunk(view, at, length)) {
       const type = view.getUint8(at);
       const size = view.getUint16(at + 2);
       if (type === CHUNK.cookieEcho) {
+        // It comes first (§5.1), and each costs a signature.
+        if (at !== PACKET_HEADER_BYTES) return this.#drops.count("sctp_bad_chunk");
         const cookie = bytes.subarray(at + CHUNK_HEADER_BYTES, at + size);
         this.#receiveCookie(cookie, tag, now);
       } else if (type === CHUNK.abort || type === CHUNK.shutdownComplete) {
@@ -292,15 +297,12 @@ export class SctpAssociation {
       case CHUNK.data:
         return this.#inbound!.receiveData(bytes, view, at, size);
       case CHUNK.sack: {
+        // Nobody sends two (§6.2), and each may name thousands of numbers.
+        if (this.#hasSack) return this.#drops.count("sctp_bad_chunk");
+        this.#hasSack = true;
         const gaps = view.getUint16(at + 12);
-        return this.#receiveSack(
-          view,
-          view.getInt32(at + 4),
-          view.getUint32(at + 8),
-          at,
-          gaps,
-          now,
-        );
+        const cumulative = view.getInt32(at + 4);
+        return this.#receiveSack(view, cumulative, view.getUint32(at + 8), at, gaps, now);
       }
       case CHUNK.forwardTsn:
         return this.#inbound!.receiveForwardTsn(view, at, size);
@@ -347,6 +349,9 @@ export class SctpAssociation {
       },
       get cumulativeTsn() {
         return inbound.tracker.cumulative;
+      },
+      get hasRoom() {
+        return inbound.hasRoom;
       },
       isBusy: (id: number) => streams.isBusy(id),
       pause: (id: number) => streams.pause(id),

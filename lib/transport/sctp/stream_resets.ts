@@ -45,6 +45,8 @@ export interface ResetOwner {
   readonly lastTsn: number;
   /** The last of the peer's numbers up to which everything came. */
   readonly cumulativeTsn: number;
+  /** Whether more may wait for our owner; ends of streams wait there, too. */
+  readonly hasRoom: boolean;
   /** Whether a message of the stream is half sent. */
   isBusy(streamId: number): boolean;
   /** What waits on the stream is dropped, and what comes to wait, waits for the peer's answer. */
@@ -131,6 +133,8 @@ export class StreamResets {
     const streams = this.#deferred;
     if (streams === undefined) return;
     if (tsnDistance(this.#deferredTsn, this.#owner.cumulativeTsn) > 0) return;
+    // The peer asks again until there is room.
+    if (!this.#owner.hasRoom) return;
     this.#deferred = undefined;
     for (const id of streams) this.#owner.ended(id);
     this.#respond((this.#nextRequest - 1) | 0, RESULT.performed);
@@ -170,6 +174,8 @@ export class StreamResets {
     }
     for (const id of this.#requested) this.#wanted.delete(id);
     this.#requestTsn = this.#owner.lastTsn;
+    // In the next packet if there is no room in this one.
+    this.#requestAt = -Infinity;
   }
 
   #onResponse(number: number, result: number): void {
@@ -221,14 +227,15 @@ export class StreamResets {
     this.request(streams);
   }
 
+  /** Each once: a stream that is named hundreds of times ends once, too. */
   #streamsIn(view: DataView, from: number, to: number): number[] {
-    const streams: number[] = [];
+    const streams = new Set<number>();
     for (let at = from; at + 2 <= to; at += 2) {
       const id = view.getUint16(at);
       if (id >= MAX_STREAMS) this.#drops.count("sctp_bad_stream");
-      else streams.push(id);
+      else streams.add(id);
     }
-    return streams;
+    return [...streams];
   }
 
   #respond(number: number, result: number): void {

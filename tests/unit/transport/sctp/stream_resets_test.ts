@@ -186,3 +186,14 @@ Deno.test("SctpAssociation repeats a request until it is answered, one at a time
   assert.equal(peer.drops.get("sctp_reset_refused"), 1);
   assert.equal(peer.association.nextWakeAt(), Infinity);
 });
+
+Deno.test("SctpAssociation asks for the end of streams in a later packet if a SACK fills this one", () => {
+  const peer = new RawSctpPeer();
+  peer.begin();
+  const first = peer.tsn;
+  // Every other number is missing: as many gaps as a packet holds, and more.
+  for (let i = 0; i < 400; i++) peer.packet([peer.data(1, { tsn: first + 1 + 2 * i, flags: 7 })]);
+  peer.association.resetStreams([4]);
+  const requests = peer.sent().filter(({ type }) => type === CHUNK.reconfig);
+  assert.deepEqual(requests.map(({ body }) => body.getUint16(16)), [4]);
+});
