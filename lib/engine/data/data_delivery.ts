@@ -11,6 +11,9 @@ import { isDestination, type RoutedData } from "./routed_data.ts";
 /** Bytes of unnumbered reliable data held for one member that is still connecting. */
 const MAX_WAITING_BYTES = 100_000;
 
+/** Senders whose first missed message is noted for one member: some never open a channel. */
+const MAX_MISSED_SENDERS = 1_024;
+
 /** Who a message is given to, and what is kept for whom. Each gets a message once. */
 export class DataDelivery {
   /** How many were given, those that waited included. */
@@ -113,7 +116,13 @@ export class DataDelivery {
    */
   #hold(entry: DataTableEntry, { from, sequence }: RoutedData, bytes: Uint8Array): void {
     if (sequence > 0) {
-      if (!entry.firstMissed.has(from)) entry.firstMissed.set(from, sequence);
+      const { firstMissed } = entry;
+      if (firstMissed.has(from)) return;
+      firstMissed.set(from, sequence);
+      // Of those noted long ago nothing is kept any more.
+      if (firstMissed.size > MAX_MISSED_SENDERS) {
+        firstMissed.delete(firstMissed.keys().next().value!);
+      }
       return;
     }
     if (entry.waitingBytes + bytes.length > MAX_WAITING_BYTES) {
