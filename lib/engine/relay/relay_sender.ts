@@ -99,7 +99,7 @@ export class RelaySender implements PacketReceiver, RelayMember {
       (this.#stateChanged && !this.#writeState()) ||
       !this.#writePacket(layer.cache, packet.slot, layer.spatial, seq, begins)
     ) {
-      if (!begins) sent.refused.add(seq, layer.cache.capacity);
+      if (!begins) sent.refused.add(seq, layer.cache.most);
       return this.#full();
     }
     if (begins) {

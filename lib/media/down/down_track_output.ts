@@ -56,7 +56,7 @@ export class DownTrackOutput {
   send(source: SourcePacket, resendable: boolean, now: number): DropReason {
     const out = this.packet;
     const { layer, slot, view, vp8 } = source;
-    if (resendable) this.#resender.remember(out, source.seq, layer.spatial);
+    if (resendable) this.#resender.remember(out, source.seq, layer.spatial, now);
     const bytes = this.#reserve();
     if (bytes === undefined) return DROP.noRoom;
     if (!writePacket(bytes, out, layer.cache, slot, view, vp8, this.#extensions, now)) {
@@ -71,7 +71,7 @@ export class DownTrackOutput {
     const out = this.packet;
     out.asReceived();
     out.empty = true;
-    this.#resender.remember(out, NO_SOURCE, 0);
+    this.#resender.remember(out, NO_SOURCE, 0, now);
     const bytes = this.#reserve();
     if (bytes === undefined) return DROP.noRoom;
     if (!writePadding(bytes, out, this.#extensions, now)) return DROP.outgoingTooLarge;

@@ -51,7 +51,7 @@ export function writePacket(
     left = source.payloadLength - skip;
   }
   packet.written = at;
-  packet.source = cache.arena;
+  packet.source = cache.memoryOf(slot);
   packet.sourceAt = cache.offsetOf(slot) + source.payloadOffset + skip;
   packet.sourceLength = left;
   return at + left + SEAL_BYTES <= out.length;

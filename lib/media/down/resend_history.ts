@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { KEPT_MS } from "../layer/packet_cache.ts";
 
 /** Resends of one packet before further requests are ignored. */
 export const MAX_RESENDS = 3;
@@ -15,6 +16,8 @@ export class ResendHistory {
   readonly #out: Float64Array;
   /** Extended number in the source layer. */
   readonly sourceSeq: Float64Array;
+  /** Monotonic ms of the first sending. */
+  readonly #sentAt: Float64Array;
   readonly spatial: Uint8Array;
   readonly payloadType: Uint8Array;
   readonly timestamp: Uint32Array;
@@ -32,11 +35,14 @@ export class ResendHistory {
   readonly resends: Uint8Array;
   /** Monotonic ms of the last resend. */
   readonly resentAt: Float64Array;
+  /** The columns that {@linkcode ResendHistory.doubled} copies. */
+  readonly #columns: readonly (Float64Array | Uint32Array | Int32Array | Uint8Array)[];
 
   /** @param capacity Packets remembered, a power of two. */
   constructor(capacity: number) {
     this.#mask = capacity - 1;
     this.#out = new Float64Array(capacity).fill(-1);
+    this.#sentAt = new Float64Array(capacity).fill(-Infinity);
     this.sourceSeq = new Float64Array(capacity);
     this.spatial = new Uint8Array(capacity);
     this.payloadType = new Uint8Array(capacity);
@@ -50,16 +56,51 @@ export class ResendHistory {
     this.targetCount = new Uint8Array(capacity);
     this.resends = new Uint8Array(capacity);
     this.resentAt = new Float64Array(capacity);
+    this.#columns = [
+      this.sourceSeq,
+      this.spatial,
+      this.payloadType,
+      this.timestamp,
+      this.empty,
+      this.pictureId,
+      this.tl0PicIdx,
+      this.keyIdx,
+      this.setsMarker,
+      this.activeTargets,
+      this.targetCount,
+      this.resends,
+      this.resentAt,
+    ];
   }
 
-  clear(): void {
-    this.#out.fill(-1);
+  get capacity(): number {
+    return this.#mask + 1;
+  }
+
+  /** Whether to claim `out` would forget a packet that its cache still keeps for resending. */
+  forgetsRecent(out: number, now: number): boolean {
+    return now - this.#sentAt[out & this.#mask]! < KEPT_MS;
+  }
+
+  /** The same entries with twice the room. */
+  doubled(): ResendHistory {
+    const into = new ResendHistory(2 * this.capacity);
+    for (let from = 0; from < this.capacity; from++) {
+      const out = this.#out[from]!;
+      if (out < 0) continue;
+      const to = into.claim(out, this.#sentAt[from]!);
+      for (let i = 0; i < this.#columns.length; i++) {
+        into.#columns[i]![to] = this.#columns[i]![from]!;
+      }
+    }
+    return into;
   }
 
   /** Claims the entry for outgoing number `out`; the caller fills the columns. */
-  claim(out: number): number {
+  claim(out: number, now: number): number {
     const entry = out & this.#mask;
     this.#out[entry] = out;
+    this.#sentAt[entry] = now;
     this.resends[entry] = 0;
     this.resentAt[entry] = -Infinity;
     return entry;

@@ -19,7 +19,8 @@ import { OutgoingPacket } from "../packet/outgoing_packet.ts";
 import { writePacket, writePadding } from "./packet_writer.ts";
 import { MAX_RESENDS, ResendHistory } from "./resend_history.ts";
 
-/** Packets that can be resent: as many as an up-track keeps. */
+/** Packets that can be resent at first, and at most: as many as an up-track keeps. */
+const LEAST_HISTORY = 64;
 const VIDEO_HISTORY = 512;
 const AUDIO_HISTORY = 128;
 /** A packet is resent at most once in so many ms, or twice the round trip if that is less. */
@@ -38,7 +39,8 @@ export class Resender {
   readonly #section: DownTrackSection;
   readonly #sink: PacketSink;
   readonly #extensions: ExtensionMap;
-  readonly #history: ResendHistory;
+  readonly #most: number;
+  #history = new ResendHistory(LEAST_HISTORY);
   readonly #packet = new OutgoingPacket();
   readonly #view = new RtpView();
   readonly #vp8 = new Vp8Descriptor();
@@ -55,14 +57,17 @@ export class Resender {
     this.#packet.isVideo = section.kind === "video";
     this.#sink = sink;
     this.#extensions = extensions;
-    this.#history = new ResendHistory(section.kind === "video" ? VIDEO_HISTORY : AUDIO_HISTORY);
+    this.#most = section.kind === "video" ? VIDEO_HISTORY : AUDIO_HISTORY;
     this.#rtxSequence = firstRtxSequence & 0xffff;
   }
 
   /** Notes a packet that is being sent for the first time. */
-  remember(sent: OutgoingPacket, sourceSeq: number, spatial: number): void {
-    const history = this.#history;
-    const entry = history.claim(sent.sequence);
+  remember(sent: OutgoingPacket, sourceSeq: number, spatial: number, now: number): void {
+    let history = this.#history;
+    while (history.capacity < this.#most && history.forgetsRecent(sent.sequence, now)) {
+      history = this.#history = history.doubled();
+    }
+    const entry = history.claim(sent.sequence, now);
     history.sourceSeq[entry] = sourceSeq;
     history.spatial[entry] = spatial;
     history.payloadType[entry] = sent.payloadType;
@@ -78,7 +83,7 @@ export class Resender {
 
   /** Nothing noted so far can be resent any more. */
   forget(): void {
-    this.#history.clear();
+    this.#history = new ResendHistory(LEAST_HISTORY);
   }
 
   /**

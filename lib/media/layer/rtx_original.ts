@@ -4,6 +4,7 @@
  * @module
  */
 import type { RtpView } from "../../wire/rtp_view.ts";
+import type { ExtSeq } from "../../wire/seq.ts";
 import type { UpTrackLayer } from "./up_track_layer.ts";
 
 /** Bytes of the original sequence number in front of the payload. */
@@ -20,19 +21,19 @@ export function originalSequence({ bytes, payloadOffset }: RtpView): number {
  * Stages the original in the layer's cache, and makes `into` the view on it.
  *
  * @param rtx A packet with more than {@linkcode OSN_BYTES} payload.
- * @param seq The original's number; the low 16 bits are written.
+ * @param seq The original's number, of which the low 16 bits are written.
  */
 export function stageOriginal(
   rtx: RtpView,
   layer: UpTrackLayer,
-  seq: number,
+  seq: ExtSeq,
   into: RtpView,
 ): void {
   const { cache, ssrc } = layer;
   const at = rtx.payloadOffset;
-  cache.stage(rtx.bytes, rtx.length);
-  cache.cutStaged(at, OSN_BYTES, at + rtx.payloadLength);
-  const { staging } = cache;
+  cache.stage(seq, rtx.bytes, rtx.length);
+  cache.cutStaged(seq, at, OSN_BYTES, at + rtx.payloadLength);
+  const staging = cache.staged(seq);
   into.takeOver(rtx, staging);
   into.length -= OSN_BYTES;
   into.payloadLength -= OSN_BYTES;

@@ -23,14 +23,15 @@ import { ReceiveStatistics } from "./receive_statistics.ts";
 import { RtcpClock } from "./rtcp_clock.ts";
 import { SvcStream } from "./svc_stream.ts";
 
+/** Packets of a video layer that is slow, or that nobody wants. */
+const LEAST_VIDEO_PACKETS = 64;
 /** Two seconds at 2 Mbit/s; a fast path asks for nothing older. */
-const VIDEO_PACKETS = 512;
-/**
- * 2.5 s of frames of 20 ms, 1.3 s of 10 ms: what is older is of no use to a listener. Every slot is
- * touched within that time, and each is made for the largest packet, so twice as many would hold
- * 190 kB more for each microphone.
- */
-const AUDIO_PACKETS = 128;
+const MOST_VIDEO_PACKETS = 512;
+const LEAST_AUDIO_PACKETS = 32;
+/** 2.5 s of frames of 20 ms, 1.3 s of 10 ms: what is older is of no use to a listener. */
+const MOST_AUDIO_PACKETS = 128;
+/** What a cache has grown by is let go when it was of no use for so long, ms, up to twice that. */
+const CACHE_REVIEW_MS = 3000;
 /** Numbers further ahead than this may be a restart (RFC 3550 A.1 `MAX_DROPOUT`). */
 const MAX_DROPOUT = 3000;
 /** Numbers further back than this may be a restart; nearer ones are late or duplicates. */
@@ -85,6 +86,10 @@ export class UpTrackLayer {
   #highest = 0 as ExtSeq;
   /** The number that would confirm a restart, or -1. */
   #restartAt = -1;
+  #reviewAt = Infinity;
+  /** Whether the cache was of no use at its last review, and the newest packet's arrival then. */
+  #isCacheIdle = false;
+  #reviewedHighest = 0 as ExtSeq;
 
   constructor(
     readonly spatial: number,
@@ -96,7 +101,9 @@ export class UpTrackLayer {
     this.ssrc = ssrc;
     this.codec = codec;
     this.family = codecFamily(codec.mime);
-    this.cache = new PacketCache(kind === "video" ? VIDEO_PACKETS : AUDIO_PACKETS);
+    this.cache = kind === "video"
+      ? new PacketCache(LEAST_VIDEO_PACKETS, MOST_VIDEO_PACKETS)
+      : new PacketCache(LEAST_AUDIO_PACKETS, MOST_AUDIO_PACKETS);
     this.keyFrames = new KeyFrameThrottle(spatial);
     this.lastPacketAt = now;
     if (kind === "video") this.keyFrames.seed(now);
@@ -226,6 +233,35 @@ export class UpTrackLayer {
       nacksSent: this.nacksSent,
       plisSent: this.keyFrames.sent,
     };
+  }
+
+  /** The cache has grown, or is to be looked at again. */
+  #scheduleReview(now: number): void {
+    this.#reviewAt = this.cache.hasGrown ? now + CACHE_REVIEW_MS : Infinity;
+    this.#reviewedHighest = this.#highest;
+  }
+
+  /** Doubles the cache, of which no packet may be waiting in a run. */
+  growCache(now: number): void {
+    this.cache.grow();
+    this.#isCacheIdle = false;
+    this.#scheduleReview(now);
+  }
+
+  /** When {@linkcode reviewCache} is due; `Infinity` while the cache is as small as it gets. */
+  get cacheReviewAt(): number {
+    return this.#reviewAt;
+  }
+
+  /**
+   * Lets go what the cache has grown by if at two reviews nobody wanted the layer, or nothing had
+   * come. No packet of it may be waiting in a run.
+   */
+  reviewCache(isNeeded: boolean, now: number): void {
+    const isIdle = !isNeeded || this.#highest === this.#reviewedHighest;
+    if (isIdle && this.#isCacheIdle) this.cache.shrink();
+    this.#isCacheIdle = isIdle;
+    this.#scheduleReview(now);
   }
 
   /** The publisher began anew: numbers and clock have nothing to do with the earlier ones. */

@@ -38,6 +38,8 @@ const MAX_LAYERS = 3;
 const DEFAULT_RTT_MS = 70;
 /** Weight of a new round-trip measurement. */
 const RTT_WEIGHT = 0.75;
+/** How long an answer of {@linkcode UpTrack.neededLayers} will do for sizing caches, ms. */
+const NEEDS_FRESH_MS = 100;
 /** Lost numbers in one NACK request. */
 const MAX_NACKS = 100;
 
@@ -95,6 +97,9 @@ export class UpTrack implements LayerSource, FanOut {
   #fannedOut = 0;
   #downTracks: readonly PacketReceiver[] = [];
   #rttMs = DEFAULT_RTT_MS;
+  /** The needed layers as last looked at, and until when that will do. */
+  #needed = 0;
+  #needsFreshUntil = -Infinity;
 
   constructor(options: UpTrackOptions) {
     this.kind = options.kind;
@@ -179,9 +184,10 @@ export class UpTrack implements LayerSource, FanOut {
       this.#layersChanged(now);
     }
     this.level?.observeView(view, layer.codec.clockRate, now);
-    layer.cache.stage(view.bytes, view.length);
+    this.#makeRoom(layer, seq as ExtSeq, now);
+    layer.cache.stage(seq as ExtSeq, view.bytes, view.length);
     // Padding is cut off by the stored length, so its flag goes, too.
-    layer.cache.staging[0]! &= 0xdf;
+    layer.cache.staged(seq as ExtSeq)[0]! &= 0xdf;
     if (view.payloadLength > 0 && extended < 0) this.#noteLife(layer, now);
     this.#accept(layer, seq as ExtSeq, view, now, seq > before);
     return DROP.none;
@@ -199,9 +205,30 @@ export class UpTrack implements LayerSource, FanOut {
     if (view.length > SLOT_BYTES) return this.drops.count(DROP.tooLarge);
     const seq = layer.admitRetransmission(originalSequence(view));
     if (seq < 0) return this.drops.count(-seq as DropReason);
-    stageOriginal(view, layer, seq, this.#rtxView);
+    this.#makeRoom(layer, seq as ExtSeq, now);
+    stageOriginal(view, layer, seq as ExtSeq, this.#rtxView);
     this.#accept(layer, seq as ExtSeq, this.#rtxView, now, false);
     return DROP.none;
+  }
+
+  /** Grows the cache of a layer that is needed rather than lose what may still be asked for. */
+  #makeRoom(layer: UpTrackLayer, seq: ExtSeq, now: number): void {
+    const { cache } = layer;
+    while (cache.capacity < cache.most && cache.overwritesRecent(seq, now)) {
+      if (!this.#needs(layer.spatial, now)) return;
+      this.endRun(now); // its packets move
+      layer.growCache(now);
+      this.#listener.onTimed?.(layer.cacheReviewAt);
+    }
+  }
+
+  /** {@linkcode neededLayers}, without looking at all down-tracks for each packet. */
+  #needs(spatial: number, now: number): boolean {
+    if (now >= this.#needsFreshUntil) {
+      this.#needed = this.neededLayers;
+      this.#needsFreshUntil = now + NEEDS_FRESH_MS;
+    }
+    return (this.#needed & (1 << spatial)) !== 0;
   }
 
   /** Stores the staged packet, which then waits to be offered to the down-tracks. */
@@ -223,7 +250,7 @@ export class UpTrack implements LayerSource, FanOut {
     packet.highest = layer.highest;
     packet.arrival = ++this.#arrivals;
     packet.view.takeOver(view, cache.slotBytes(slot));
-    cache.storeStaged(seq, packet.view.length, packet.arrival);
+    cache.storeStaged(seq, packet.view.length, packet.arrival, now);
     if (!readPayload(packet, this.#descriptorId)) this.drops.count(DROP.malformedPayload);
     if (changesStream(packet)) this.#fanOut(packet.arrival - 1, now);
     placeInStream(packet);
@@ -304,6 +331,7 @@ export class UpTrack implements LayerSource, FanOut {
   }
 
   needsChanged(): void {
+    this.#needsFreshUntil = -Infinity;
     this.#listener.onNeedsChanged?.();
   }
 
@@ -349,6 +377,10 @@ export class UpTrack implements LayerSource, FanOut {
         if (count > 0) this.#listener.onNack(layer.ssrc, this.#nacks, count);
       }
       if (!this.muted && layer.keyFrames.tick(now)) this.#listener.onKeyFrameNeeded(layer.ssrc);
+      if (now >= layer.cacheReviewAt) {
+        this.endRun(now); // its packets may move
+        layer.reviewCache(this.#needs(i, now), now);
+      }
       if (now >= layer.silentAt) {
         layer.live = false;
         changed = true;
@@ -365,7 +397,7 @@ export class UpTrack implements LayerSource, FanOut {
       if (layer === undefined) continue;
       if (layer.nack.pending > 0) earliest = Math.min(earliest, layer.nack.nextWakeAt());
       if (!this.muted) earliest = Math.min(earliest, layer.keyFrames.nextWakeAt());
-      earliest = Math.min(earliest, layer.silentAt);
+      earliest = Math.min(earliest, layer.silentAt, layer.cacheReviewAt);
     }
     return earliest;
   }
