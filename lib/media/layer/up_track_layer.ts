@@ -87,7 +87,7 @@ export class UpTrackLayer {
   /** The number that would confirm a restart, or -1. */
   #restartAt = -1;
   #reviewAt = Infinity;
-  /** Whether the cache was of no use at its last review, and the newest packet's arrival then. */
+  /** Whether the cache was of no use at its last review, and the highest number then. */
   #isCacheIdle = false;
   #reviewedHighest = 0 as ExtSeq;
 
