@@ -211,8 +211,6 @@ class LocalEngine implements ThreadEngine {
     const connections = this.#connections;
     if (connections === undefined) return;
     const startedUs = clock.nowUs();
-    // Other threads' rings wake the runtime, not the sockets.
-    if (this.#relays.isActive) this.#options.loop?.expectRuntimeWork();
     try {
       connections.wake(now);
       this.#data.tick(now);

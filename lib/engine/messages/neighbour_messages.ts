@@ -12,6 +12,8 @@ export interface RelayPeer {
   readonly inbound: SharedArrayBuffer;
   /** This engine writes, it reads. */
   readonly outbound: SharedArrayBuffer;
+  /** Its thread's bell (`thread_bell.ts`), if it waits for one. */
+  readonly bell?: number;
 }
 
 export type NeighbourCommand =

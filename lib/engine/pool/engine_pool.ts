@@ -59,6 +59,10 @@ export interface EnginePoolOptions {
   readonly placement?: PlacementPolicy;
   /** Memory of a ring between two engines; for tests that need none. */
   readonly createRing?: () => SharedArrayBuffer;
+  /** How the thread of an engine is woken, in all its lives; see `thread_bell.ts`. */
+  readonly bellOf?: (engine: number) => number | undefined;
+  /** All engines are closed. */
+  readonly closed?: () => void;
 }
 
 /** Local ufrags of a connection that name it at once: that of its description, and restarts. */
@@ -116,7 +120,7 @@ export class EnginePool implements MediaEngine {
     }));
     this.#placement = new Placement(size, options.placement ?? DEFAULT_PLACEMENT);
     const send = (engine: number, command: EngineCommand) => this.#sendTo(engine, command);
-    this.#rings = new RingWiring(send, options.createRing);
+    this.#rings = new RingWiring(send, options.createRing, options.bellOf);
     this.#tracks = new PoolTracks((engine, command) => {
       if (command.type === "receive_relay") this.#rings.connect(engine, command.from);
       send(engine, command);
@@ -199,6 +203,7 @@ export class EnginePool implements MediaEngine {
     for (const { cancelRestart } of this.#slots) cancelRestart?.();
     await Promise.all(this.#slots.map(({ engine }) => engine?.close()));
     await this.#tcp.close();
+    this.#options.closed?.();
   }
 
   async #startEngine(index: number): Promise<EngineReady> {

@@ -5,6 +5,7 @@
  * @module
  */
 import type { EngineCommand } from "../messages/engine_messages.ts";
+import type { RelayPeer } from "../messages/neighbour_messages.ts";
 import { createRelayRing } from "../relay/relay_ring.ts";
 
 /**
@@ -14,16 +15,22 @@ import { createRelayRing } from "../relay/relay_ring.ts";
 export class RingWiring {
   readonly #send: (engine: number, command: EngineCommand) => void;
   readonly #create: () => SharedArrayBuffer;
+  readonly #bellOf: (engine: number) => number | undefined;
   /** Pairs that are joined, the lower index first. */
   readonly #joined = new Set<string>();
 
-  /** @param send Brings a command to one engine; keeps the order. */
+  /**
+   * @param send Brings a command to one engine; keeps the order.
+   * @param bellOf How an engine's thread is woken, if it waits for a bell.
+   */
   constructor(
     send: (engine: number, command: EngineCommand) => void,
     create: () => SharedArrayBuffer = createRelayRing,
+    bellOf: (engine: number) => number | undefined = () => undefined,
   ) {
     this.#send = send;
     this.#create = create;
+    this.#bellOf = bellOf;
   }
 
   /** Joins two engines, unless they are. */
@@ -33,9 +40,14 @@ export class RingWiring {
     this.#joined.add(pair);
     const there = this.#create();
     const back = this.#create();
-    const type = "connect_relay";
-    this.#send(one, { type, peer: { index: other, outbound: there, inbound: back } });
-    this.#send(other, { type, peer: { index: one, outbound: back, inbound: there } });
+    this.#tell(one, { index: other, outbound: there, inbound: back });
+    this.#tell(other, { index: one, outbound: back, inbound: there });
+  }
+
+  #tell(engine: number, rings: RelayPeer): void {
+    const bell = this.#bellOf(rings.index);
+    const peer = bell === undefined ? rings : { ...rings, bell };
+    this.#send(engine, { type: "connect_relay", peer });
   }
 
   /** Whatever it wrote last may be half written, so nobody goes on with its rings. */

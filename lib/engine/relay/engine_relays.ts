@@ -12,12 +12,15 @@ import type { RelayPeer } from "../messages/neighbour_messages.ts";
 import type { DataLane } from "./data_lane.ts";
 import { RelayLink, type RelayWorld } from "./relay_link.ts";
 import { ringChannel } from "./relay_ring.ts";
+import { ringBell } from "../../transport/datagrams/thread_bell.ts";
 
 /** What joins an engine to the others of its process: a ring for each direction to each of them. */
 export interface RelayNeighbours {
   /** Which of them this engine is. */
   readonly index: number;
   readonly peers: readonly RelayPeer[];
+  /** This thread's bell (`thread_bell.ts`), if it waits for one. */
+  readonly bell?: number;
 }
 
 /**
@@ -29,10 +32,12 @@ export class EngineRelays {
   readonly #links = new Map<number, RelayLink>();
   /** Where a relayed up-track comes from. */
   readonly #origins = new Map<UpTrackId, RelayLink>();
+  readonly #bell: number | undefined;
   #isStarted = false;
 
   constructor(neighbours: RelayNeighbours | undefined, world: RelayWorld) {
     this.#world = world;
+    this.#bell = neighbours?.bell;
     for (const peer of neighbours?.peers ?? []) this.connect(peer);
   }
 
@@ -43,9 +48,13 @@ export class EngineRelays {
   }
 
   /** Joins another engine; again with new rings when that one was started anew. */
-  connect({ index, inbound, outbound }: RelayPeer): void {
+  connect({ index, inbound, outbound, bell }: RelayPeer): void {
     this.#links.get(index)?.close();
-    const link = new RelayLink(index, ringChannel(inbound, outbound), this.#world);
+    const channel = ringChannel(inbound, outbound, {
+      other: ringing(bell),
+      own: ringing(this.#bell),
+    });
+    const link = new RelayLink(index, channel, this.#world);
     this.#links.set(index, link);
     if (this.#isStarted) void link.run();
   }
@@ -111,4 +120,8 @@ export class EngineRelays {
     if (link === undefined) this.#world.drops.count("relay_no_engine");
     return link;
   }
+}
+
+function ringing(bell: number | undefined): () => void {
+  return bell === undefined ? () => {} : () => ringBell(bell);
 }

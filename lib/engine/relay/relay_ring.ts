@@ -18,7 +18,8 @@
  * and a packet of 1,200 bytes costs each side about half a microsecond. A wait that is pending
  * keeps neither the event loop nor the process alive. A thread that notifies itself gets its turn
  * after everything else that was due, timers and sockets included, for 1.8 µs (a message port: 2.7
- * µs; a timer: 2 ms): that is how a reader with more to do steps back.
+ * µs; a timer: 2 ms): that is how a reader with more to do steps back. A thread that waits in the
+ * kernel (`socket_loop.ts`) hears of none of this, and is told by its bell as well.
  *
  * @module
  */
@@ -51,6 +52,17 @@ export function createRelayRing(bytes = RING_BYTES): SharedArrayBuffer {
   return new SharedArrayBuffer(HEADER_WORDS * 4 + bytes);
 }
 
+/** Wakes threads that do not hear of {@linkcode Atomics.notify} where they wait. */
+export interface RingBells {
+  /** Wakes the other engine's thread. */
+  readonly other: () => void;
+  /** Gives this thread another turn. */
+  readonly own: () => void;
+}
+
+/** For threads that wait in the runtime. */
+const NO_BELLS: RingBells = { other: () => {}, own: () => {} };
+
 /**
  * One engine's end of two rings.
  *
@@ -59,8 +71,12 @@ export function createRelayRing(bytes = RING_BYTES): SharedArrayBuffer {
 export function ringChannel(
   inbound: SharedArrayBuffer,
   outbound: SharedArrayBuffer,
+  { other, own }: RingBells = NO_BELLS,
 ): RelayChannel {
-  return { reader: new RelayRingReader(inbound), writer: new RelayRingWriter(outbound) };
+  return {
+    reader: new RelayRingReader(inbound, own),
+    writer: new RelayRingWriter(outbound, other),
+  };
 }
 
 /** The one writer of a ring. */
@@ -73,7 +89,8 @@ export class RelayRingWriter implements RecordWriter {
   /** [own position, where the next commit leads to, reader's position when last looked]. */
   readonly #position = new Int32Array(3);
 
-  constructor(ring: SharedArrayBuffer) {
+  /** @param bell Wakes the reader's thread. */
+  constructor(ring: SharedArrayBuffer, readonly bell: () => void = NO_BELLS.other) {
     this.#indices = new Int32Array(ring, 0, HEADER_WORDS);
     this.words = new Int32Array(ring, HEADER_WORDS * 4);
     this.#bytes = new Uint8Array(ring, HEADER_WORDS * 4);
@@ -119,6 +136,7 @@ export class RelayRingWriter implements RecordWriter {
     if (Atomics.load(indices, SLEEPING) === 0) return;
     Atomics.store(indices, SLEEPING, 0);
     Atomics.notify(indices, SLEEPING);
+    this.bell();
   }
 
   #hasRoom(words: number): boolean {
@@ -152,7 +170,8 @@ export class RelayRingReader implements RecordReader {
   /** For stepping back: nobody else waits on it. */
   readonly #turn = new Int32Array(new SharedArrayBuffer(4));
 
-  constructor(ring: SharedArrayBuffer) {
+  /** @param bell Gives this thread another turn. */
+  constructor(ring: SharedArrayBuffer, readonly bell: () => void = NO_BELLS.own) {
     this.#indices = new Int32Array(ring, 0, HEADER_WORDS);
     this.words = new Int32Array(ring, HEADER_WORDS * 4);
     this.#bytes = new Uint8Array(ring, HEADER_WORDS * 4);
@@ -224,12 +243,14 @@ export class RelayRingReader implements RecordReader {
   interrupt(): void {
     Atomics.store(this.#indices, SLEEPING, 0);
     Atomics.notify(this.#indices, SLEEPING);
+    this.bell();
   }
 
   /** Settles in a later turn, after everything else that is due in this thread. */
   #stepBack(): Promise<unknown> {
     const wait = Atomics.waitAsync(this.#turn, 0, 0);
     Atomics.notify(this.#turn, 0);
+    this.bell();
     return wait.async ? wait.value : Promise.resolve();
   }
 

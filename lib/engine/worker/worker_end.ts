@@ -60,9 +60,7 @@ export class WorkerEnd {
     for (const message of batch) {
       switch (message.type) {
         case "start":
-          this.#start(message.setup, message.bell).catch((error) =>
-            this.strayError("rejection", error)
-          );
+          this.#start(message.setup).catch((error) => this.strayError("rejection", error));
           break;
         case "command":
           this.#engine?.send(message.command);
@@ -83,8 +81,9 @@ export class WorkerEnd {
     this.#platform.log.error(`unhandled ${kind}`, { error });
   }
 
-  async #start(setup: WorkerSetup, bell: number | undefined): Promise<void> {
+  async #start(setup: WorkerSetup): Promise<void> {
     const { clock, timers } = this.#platform;
+    const bell = setup.relays?.bell;
     const loop = createSocketLoop(setup.native ?? "off", {
       clock,
       timers,

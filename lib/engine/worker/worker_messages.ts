@@ -22,12 +22,7 @@ export type WorkerSetup = Omit<
 
 /** To the worker. The first is `start`. */
 export type ToWorker =
-  | {
-    readonly type: "start";
-    readonly setup: WorkerSetup;
-    /** Rung after each batch, for a worker that waits in the kernel. */
-    readonly bell?: number;
-  }
+  | { readonly type: "start"; readonly setup: WorkerSetup }
   | { readonly type: "command"; readonly command: EngineCommand }
   | { readonly type: "tcp"; readonly message: TcpToSession }
   | { readonly type: "close" };

@@ -14,6 +14,7 @@ import type { LocalEngineOptions } from "../local/local_engine_options.ts";
 import type { PlacementPolicy } from "../pool/placement.ts";
 import { TcpListener } from "../pool/pool_tcp.ts";
 import type { PooledEngine } from "../pool/pooled_engine.ts";
+import { openThreadBell } from "../../transport/datagrams/thread_bell.ts";
 import { WorkerProxy, type WorkerThread } from "./worker_proxy.ts";
 
 /**
@@ -51,15 +52,20 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
   const spares = [...options.spareUdp ?? []];
   const drops = options.drops ?? new DropCounters<EngineDrop>();
   let certificate: DtlsCertificate | undefined;
-  const createEngine = (index: number): PooledEngine =>
-    new WorkerProxy({
+  const waits = native !== undefined && native !== "off";
+  // Of the places, not of the workers: neighbours ring it, whoever is there.
+  const bells = udpOf.map(() => waits ? openThreadBell() : undefined);
+  const createEngine = (index: number): PooledEngine => {
+    const bell = bells[index];
+    return new WorkerProxy({
       platform,
       drops,
+      ...(bell === undefined ? {} : { bell }),
       setup: {
         udp: udpOf[index]!,
         advertised,
         ...addresses,
-        relays: { index, peers: [] },
+        relays: { index, peers: [], ...(bell === undefined ? {} : { bell: bell.fd }) },
         ...(certificate === undefined ? {} : { certificate }),
         ...(audioLevel === undefined ? {} : { audioLevel }),
         ...(native === undefined ? {} : { native }),
@@ -67,6 +73,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
       },
       ...(spawn === undefined ? {} : { spawn: () => spawn(index) }),
     });
+  };
   return new EnginePool({
     platform,
     size: udpOf.length,
@@ -81,6 +88,8 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
     },
     createTcp: (host) => new TcpListener({ platform, drops, tcp, advertised, ...addresses }, host),
     drops,
+    bellOf: (index) => bells[index]?.fd,
+    closed: () => bells.forEach((bell) => bell?.close()),
     ...(placement === undefined ? {} : { placement }),
   });
 }

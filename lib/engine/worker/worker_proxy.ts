@@ -13,7 +13,7 @@ import { SfuError } from "../../base/errors.ts";
 import type { ConnectionId } from "../../base/ids.ts";
 import type { MediaAddress } from "../../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
-import { openThreadBell, type ThreadBell } from "../../transport/datagrams/thread_bell.ts";
+import type { ThreadBell } from "../../transport/datagrams/thread_bell.ts";
 import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
@@ -50,6 +50,8 @@ export interface WorkerProxyOptions {
   readonly setup: WorkerSetup;
   /** The worker's drops are added here. */
   readonly drops: DropCounters<EngineDrop>;
+  /** The one that the worker's thread waits for; absent where its sockets are portable. */
+  readonly bell?: ThreadBell;
   readonly spawn?: () => WorkerThread;
 }
 
@@ -70,10 +72,8 @@ export class WorkerProxy implements PooledEngine {
   readonly #options: WorkerProxyOptions;
   readonly #outbox = new TurnOutbox<ToWorker>((batch) => {
     this.#worker?.postMessage(batch);
-    this.#bell?.ring();
+    this.#options.bell?.ring();
   });
-  /** Absent where the worker's sockets are portable. */
-  #bell: ThreadBell | undefined;
   #worker: WorkerThread | undefined;
   #starting: PromiseWithResolvers<EngineReady> | undefined;
   #closing: PromiseWithResolvers<void> | undefined;
@@ -96,15 +96,7 @@ export class WorkerProxy implements PooledEngine {
       this.#lose(`it ended by an error: ${event.message}`);
     };
     this.#cancelWatch = this.#after(START_MS, () => this.#lose("it did not start in time"));
-    const { setup } = this.#options;
-    this.#bell = setup.native === undefined || setup.native === "off"
-      ? undefined
-      : openThreadBell();
-    this.#outbox.push({
-      type: "start",
-      setup,
-      ...(this.#bell === undefined ? {} : { bell: this.#bell.fd }),
-    });
+    this.#outbox.push({ type: "start", setup: this.#options.setup });
     const ready = await starting.promise;
     this.#addresses = ready.addresses;
     return ready;
@@ -199,7 +191,6 @@ export class WorkerProxy implements PooledEngine {
     this.#cancelWatch?.();
     this.#worker?.terminate();
     this.#worker = undefined;
-    this.#bell?.close();
     const error = typeof reason === "string"
       ? new SfuError("worker_failed", `The media worker is gone: ${reason}`)
       : reason;

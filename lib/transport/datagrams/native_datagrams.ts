@@ -136,7 +136,6 @@ class NativeDatagrams implements Datagrams {
   readonly #incoming = new ReceiveMessages();
   /** Never used after `close`: the number may then be somebody else's. */
   readonly #fd: number;
-  readonly #loop: SocketLoop | undefined;
   /** Set while the loop receives for this socket. */
   readonly #unwatch: (() => Promise<void>) | undefined;
   readonly #closing = Promise.withResolvers<void>();
@@ -167,7 +166,6 @@ class NativeDatagrams implements Datagrams {
     this.slab = this.#queue.slab;
     const { hostname, port } = conn.addr as Deno.NetAddr;
     this.localAddress = { hostname, port };
-    this.#loop = options.loop;
     this.#unwatch = options.loop?.watch(fd, () => this.#receiveTurn());
     this.closed = this.#unwatch === undefined ? this.#receive() : this.#closing.promise;
   }
@@ -339,9 +337,7 @@ class NativeDatagrams implements Datagrams {
         continue;
       }
       const address = this.#addresses.find(incoming.names, i * NAME_WORDS);
-      const view = incoming.views[i]!;
-      if (isDtls(view[0]!)) this.#loop?.expectRuntimeWork();
-      this.#deliver(view, incoming.lengthOf(i), address);
+      this.#deliver(incoming.views[i]!, incoming.lengthOf(i), address);
     }
     return count;
   }
@@ -360,9 +356,4 @@ class NativeDatagrams implements Datagrams {
     this.counters.receivedBytes += length;
     this.onDatagram(bytes, length, remote);
   }
-}
-
-/** Whether a datagram begins as DTLS does (RFC 7983 §7): it is data, which also goes by rings. */
-function isDtls(first: number): boolean {
-  return first >= 20 && first <= 63;
 }

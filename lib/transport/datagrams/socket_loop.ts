@@ -9,9 +9,8 @@
  * out here need none.
  *
  * What the runtime alone hears of may be late, because its own wake-up does not reach a thread that
- * began to wait in the moment before: what another engine put into a relay's ring waits for the
- * next turn then. There is one every {@linkcode QUIET_STAY_US}, and one every
- * {@linkcode RESTLESS_STAY_US} while such work is likely.
+ * began to wait in the moment before. So whoever has something for this thread rings its bell, and
+ * the runtime has a turn every {@linkcode STAY_US} besides.
  *
  * Contract: it lives while it has a socket; between two waits all microtasks run. A throw of a
  * timer or a socket ends nothing. Where the kernel does not let the event loop be found, `watch`
@@ -27,10 +26,7 @@ import { ReceivePace } from "./receive_pace.ts";
 import { findPollOf } from "./runtime_poll.ts";
 
 /** The runtime gets a turn at least so often, µs. */
-const QUIET_STAY_US = 250_000;
-const RESTLESS_STAY_US = 10_000;
-/** How long such work is likely after it was foreseen, µs. */
-const RESTLESS_US = 3_000_000;
+const STAY_US = 250_000;
 /** Promises that wait for promises: so many in a row are settled between two waits. */
 const SETTLING_STEPS = 4;
 /** The same after a turn of the runtime, which may have resolved what leads to more. */
@@ -53,7 +49,7 @@ const BELL = -2;
 /** What a loop is made of. */
 export interface SocketLoopOptions {
   readonly calls: WaitingCalls;
-  /** Descriptor of the {@linkcode ThreadBell} by which another thread says that it has posted. */
+  /** Descriptor of the {@linkcode ThreadBell} by which threads say that there is something. */
   readonly bell?: number;
   readonly clock: Pick<Clock, "nowUs">;
   /** The runtime's. */
@@ -83,7 +79,6 @@ export class SocketLoop {
   #stayBy = 0;
   /** Whether packets were left where they are for the runtime's turn, so that they are next. */
   #hasLeftPackets = false;
-  #restlessUntil = 0;
 
   constructor(options: SocketLoopOptions) {
     this.#options = options;
@@ -112,13 +107,6 @@ export class SocketLoop {
       calls.epollControl(poll, EPOLL_CTL_DEL, fd, eventOf(fd));
       return this.#endIfUnused();
     };
-  }
-
-  /** Something that only the runtime hears of is likely for a while: other threads' rings. */
-  expectRuntimeWork(): void {
-    const nowUs = this.#options.clock.nowUs();
-    this.#restlessUntil = nowUs + RESTLESS_US;
-    this.#stayBy = Math.min(this.#stayBy, nowUs + RESTLESS_STAY_US);
   }
 
   /** Without sockets the thread waits in the event loop again, which gets the timers, too. */
@@ -185,8 +173,7 @@ export class SocketLoop {
       await new Promise<void>((resume) => void setImmediate(resume));
     }
     for (let step = 0; step < SETTLING_STEPS_AFTER_STAY; step++) await undefined;
-    const nowUs = clock.nowUs();
-    this.#stayBy = nowUs + (nowUs < this.#restlessUntil ? RESTLESS_STAY_US : QUIET_STAY_US);
+    this.#stayBy = clock.nowUs() + STAY_US;
   }
 
   #runTimers(): void {

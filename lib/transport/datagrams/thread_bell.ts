@@ -1,13 +1,17 @@
 /**
- * How one thread wakes another that waits in a {@linkcode SocketLoop}: an `eventfd` (`man 2
- * eventfd`), rung after a message was posted. The runtime's own wake-up does not reach a thread
- * that began to wait in the moment before.
+ * How a thread is woken that waits in a {@linkcode SocketLoop}: an `eventfd` (`man 2 eventfd`),
+ * rung after a message was posted to it, after something was put into a ring that it reads, or by
+ * itself for another turn. The runtime's own wake-up does not reach a thread that began to wait in
+ * the moment before.
+ *
+ * Descriptors are the process's and given out again, so a bell is closed only when no thread that
+ * knows of it lives.
  *
  * @module
  */
 import { libc } from "./libc.ts";
 
-/** One bell; made, rung and closed by the thread that posts. */
+/** One bell; closed by the thread that made it, rung by that one or by its number. */
 export interface ThreadBell {
   /** What the other thread waits for. */
   readonly fd: number;
@@ -23,16 +27,23 @@ export function openThreadBell(): ThreadBell | undefined {
   const { waiting } = library.libc;
   const fd = waiting.openCounter();
   if (fd < 0) return undefined;
-  const one = new Uint8Array(BigUint64Array.of(1n).buffer);
   let isOpen = true;
   return {
     fd,
     ring() {
-      if (isOpen) waiting.write(fd, one, 8n);
+      if (isOpen) ringBell(fd);
     },
     close() {
       if (isOpen) waiting.close(fd);
       isOpen = false;
     },
   };
+}
+
+const ONE = new Uint8Array(BigUint64Array.of(1n).buffer);
+
+/** Rings a bell that another thread has made and keeps open. */
+export function ringBell(fd: number): void {
+  const library = libc();
+  if (library.ok) library.libc.waiting.write(fd, ONE, 8n);
 }

@@ -196,3 +196,33 @@ Deno.test("RelayRingReader.more() settles when something is written, and lets ot
     clearInterval(keepAlive);
   }
 });
+
+Deno.test("A relay ring rings the bell of a reader that sleeps, and of one that steps back", async () => {
+  const ring = createRelayRing(RING_BYTES);
+  const rung: string[] = [];
+  const writer = new RelayRingWriter(ring, () => rung.push("writer"));
+  const reader = new RelayRingReader(ring, () => rung.push("reader"));
+  const keepAlive = setInterval(() => {}, 1000);
+  try {
+    write(writer, { kind: 1, words: [5] });
+    writer.wake();
+    assert.deepEqual(rung, [], "it does not sleep");
+    await reader.more();
+    assert.deepEqual(rung, ["reader"], "there is more: it needs another turn");
+    assert.equal(reader.next(), true);
+    reader.release();
+    const more = reader.more();
+    write(writer, { kind: 1, words: [6] });
+    writer.wake();
+    writer.wake();
+    assert.deepEqual(rung, ["reader", "writer"], "once for each sleep");
+    await more;
+    assert.equal(reader.next(), true);
+    const last = reader.more();
+    reader.interrupt();
+    await last;
+    assert.deepEqual(rung, ["reader", "writer", "reader"], "the end of the wait");
+  } finally {
+    clearInterval(keepAlive);
+  }
+});
