@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { StreamShape } from "../load/frame_pacer.ts";
+import { type StreamShape, VOICE } from "../load/frame_pacer.ts";
 
 /** RTP bytes of each full packet, header included: what a browser's video packets come to. */
 export const PACKET_BYTES = 1_200;
@@ -26,17 +26,6 @@ const THUMBNAIL: StreamShape = { ...CAMERA, frameRate: 24, packetsPerFrame: 3 };
  * A frame leaves at once, as a media server or a recorder sends it: its packets can share one call.
  */
 const WHOLE_FRAMES: StreamShape = { ...CAMERA, packetsPerFrame: 9, burst: 1_000 };
-/** 32 kbit/s of Opus in packets of 20 ms. */
-const VOICE: StreamShape = {
-  kind: "audio",
-  frameRate: 50,
-  packetsPerFrame: 1,
-  packetBytes: 108,
-  lastPacketBytes: 108,
-  burst: 1,
-  keyFrameEvery: 1_000_000,
-  keyFrameFactor: 1,
-};
 /** In a meeting so many speak at a time; the others' microphones send nothing. */
 const SPEAKERS = 3;
 

@@ -22,6 +22,18 @@ export interface StreamShape {
   readonly keyFrameFactor: number;
 }
 
+/** 32 kbit/s of Opus in packets of 20 ms. */
+export const VOICE: StreamShape = {
+  kind: "audio",
+  frameRate: 50,
+  packetsPerFrame: 1,
+  packetBytes: 108,
+  lastPacketBytes: 108,
+  burst: 1,
+  keyFrameEvery: 1_000_000,
+  keyFrameFactor: 1,
+};
+
 /** How much faster than the average the pacer sends: libwebrtc's factor. */
 const PACING_FACTOR = 2.5;
 /** Frames behind a key frame that may still wait for it. */

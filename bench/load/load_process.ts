@@ -8,13 +8,11 @@
 import { answerCalls } from "../bench_child.ts";
 import type { LoadCalls } from "../forwarding/forwarding_calls.ts";
 import { measureBaseline } from "./baseline.ts";
-import { outliveClientFaults } from "./client_faults.ts";
 import { openNativeSockets } from "./native_sockets.ts";
 import { openPortableSockets } from "./portable_sockets.ts";
 import { LoadClients } from "./load_clients.ts";
 import { LoadRun } from "./load_run.ts";
 
-outliveClientFaults();
 const sockets = openNativeSockets() ?? openPortableSockets();
 const clients = LoadClients.create(sockets);
 const run = new LoadRun(sockets, clients);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { StreamShape } from "../load/frame_pacer.ts";
+import { type StreamShape, VOICE } from "../load/frame_pacer.ts";
 
 /** One layer of a published video track, lowest first in its track. */
 export interface LoadLayer {
@@ -86,20 +86,7 @@ const SIMULCAST: LoadTrack & { readonly kind: "video" } = {
     },
   ],
 };
-/** 32 kbit/s of Opus in packets of 20 ms. */
-const VOICE: LoadTrack = {
-  kind: "audio",
-  shape: {
-    kind: "audio",
-    frameRate: 50,
-    packetsPerFrame: 1,
-    packetBytes: 108,
-    lastPacketBytes: 108,
-    burst: 1,
-    keyFrameEvery: 1_000_000,
-    keyFrameFactor: 1,
-  },
-};
+const MICROPHONE: LoadTrack = { kind: "audio", shape: VOICE };
 
 function times<T>(count: number, one: T): T[] {
   return Array.from({ length: count }, () => one);
@@ -148,13 +135,13 @@ export const LOAD_SCENARIOS: readonly LoadScenario[] = [
     ...video(10, 50),
     name: "audio-10-50",
     title: "audio 10 → 50",
-    publishers: times(10, [VOICE]),
+    publishers: times(10, [MICROPHONE]),
   },
   {
     name: "meeting-8",
     title: "8 × 8, simulcast and audio",
     rooms: 1,
-    publishers: times(8, [SIMULCAST, VOICE]),
+    publishers: times(8, [SIMULCAST, MICROPHONE]),
     audience: 0,
     isMeeting: true,
     windowMs: WINDOW_MS,
@@ -163,7 +150,7 @@ export const LOAD_SCENARIOS: readonly LoadScenario[] = [
     name: "speakers-8",
     title: "8 × 8, speakers large",
     rooms: 1,
-    publishers: times(8, [SIMULCAST, VOICE]),
+    publishers: times(8, [SIMULCAST, MICROPHONE]),
     audience: 0,
     isMeeting: true,
     followsSpeakers: true,
@@ -173,7 +160,7 @@ export const LOAD_SCENARIOS: readonly LoadScenario[] = [
     name: "rooms-20x4",
     title: "20 rooms of 4",
     rooms: 20,
-    publishers: times(4, [SIMULCAST, VOICE]),
+    publishers: times(4, [SIMULCAST, MICROPHONE]),
     audience: 0,
     isMeeting: true,
     windowMs: WINDOW_MS,

@@ -6,13 +6,11 @@
  */
 import { answerCalls } from "../bench_child.ts";
 import { measureBaseline } from "../load/baseline.ts";
-import { outliveClientFaults } from "../load/client_faults.ts";
 import { openNativeSockets } from "../load/native_sockets.ts";
 import { openPortableSockets } from "../load/portable_sockets.ts";
 import type { LoadsCalls } from "./loads_calls.ts";
 import { LoadsRun } from "./loads_run.ts";
 
-outliveClientFaults();
 const sockets = openNativeSockets() ?? openPortableSockets();
 const run = new LoadsRun(sockets);
 run.start();
