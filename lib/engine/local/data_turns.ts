@@ -57,20 +57,21 @@ export class DataTurns<T extends DataTurnTaker> {
     const until = this.clock.nowUs() + TURN_US;
     // Whoever is sent something meanwhile joins at the end.
     const line = this.#line;
-    let unserved = this.#deliver(line, 0, until, now);
+    let unserved = this.#deliver(line, until, now);
     while (unserved.length > 0 && this.clock.nowUs() < until) {
-      unserved = this.#deliver(unserved, 0, until, now);
+      unserved = this.#deliver(unserved, until, now);
     }
     this.#line = [];
     for (const taker of line) taker.hasDataTurn = false;
-    for (const taker of line) this.#guard(taker, () => taker.flushData(now));
+    // Before anybody sends: who has more says so then, and is to find that he waits already.
     for (const taker of unserved) this.add(taker);
+    for (const taker of line) this.#guard(taker, () => taker.flushData(now));
   }
 
   /** One round; returns those who have more, the ones who had nothing of it first. */
-  #deliver(takers: T[], from: number, until: number, now: number): T[] {
+  #deliver(takers: T[], until: number, now: number): T[] {
     const more: T[] = [];
-    let i = from;
+    let i = 0;
     for (; i < takers.length; i++) {
       const taker = takers[i]!;
       if (i > 0 && this.clock.nowUs() >= until) break;

@@ -21,6 +21,7 @@ class Taker implements DataTurnTaker {
   delivered = 0;
   flushes = 0;
   onDeliver: () => void = () => {};
+  onFlush: () => void = () => {};
 
   constructor(
     readonly stage: Stage,
@@ -43,6 +44,7 @@ class Taker implements DataTurnTaker {
   flushData(): void {
     this.flushes++;
     this.stage.log.push(`${this.name} sends`);
+    this.onFlush();
   }
 }
 
@@ -106,4 +108,23 @@ Deno.test("DataTurns tells of a throw, and everybody else has a turn", () => {
   stage.turns.run(0);
   assert.deepEqual(stage.failed, ["bad"]);
   assert.deepEqual([good.delivered, good.flushes], [1, 1]);
+});
+
+Deno.test("DataTurns has those in line already who find while they send that they have more", () => {
+  const stage = new Stage();
+  const takers = ["a", "b", "c"].map((name) => stage.taker(name, 1_000, 200));
+  let turnsAskedFor = 0;
+  for (const taker of takers) {
+    taker.onFlush = () => {
+      if (!stage.turns.isWaiting) turnsAskedFor++;
+      stage.turns.add(taker);
+    };
+    stage.turns.add(taker);
+  }
+  stage.turns.run(0);
+  assert.equal(turnsAskedFor, 0, "the turn that is over does not ask for the next at once");
+  const served = stage.log.filter((entry) => !entry.includes("sends")).length;
+  stage.turns.run(0);
+  const next = stage.log.slice(served + takers.length);
+  assert.equal(next[0], "c", "who had least of the last turn is first in this one");
 });
