@@ -256,8 +256,7 @@ export class PeerTransport implements PathOwner {
   /** Hands over messages, at most `limit`. Returns whether there are more. */
   deliverData(limit: number, now: number): boolean {
     const channels = this.#channels;
-    if (channels === undefined || this.#isClosed || !channels.hasMessages) return false;
-    return channels.deliver(limit, now);
+    return channels !== undefined && !this.#isClosed && channels.deliver(limit, now);
   }
 
   /** Sends what SCTP has to send. */

@@ -14,6 +14,7 @@
  */
 import type { ConnectionId } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
+import { CHANNEL_LABELS } from "../../transport/sctp/data_channel_policy.ts";
 import { DATA_VALUE, DataPacketReader, userPacketOf } from "../../wire/data_packet.ts";
 import type { EngineDataCommand, EngineDataMember } from "../messages/engine_messages.ts";
 import type { DataArrivals } from "../relay/data_lane.ts";
@@ -30,7 +31,6 @@ import type { RoutedData } from "./routed_data.ts";
 
 /** How often it is looked whether readers have caught up, ms. */
 const LOOK_MS = 10;
-const DATA_TRACK_LABEL = "_data_track";
 const NOBODY: readonly string[] = [];
 const SERVER = 0;
 
@@ -82,7 +82,7 @@ export class DataPlane implements DataArrivals {
     const now = clock.now();
     try {
       if (entry === undefined) {
-        if (label === DATA_TRACK_LABEL) return this.#routes.forward(publisher, bytes);
+        if (label === CHANNEL_LABELS.data_track) return this.#routes.forward(publisher, bytes);
         return drops.count("data_no_member");
       }
       if (this.#admits(entry, label, bytes, now)) this.#handle(entry, label, bytes, now);
@@ -207,13 +207,13 @@ export class DataPlane implements DataArrivals {
   #admits(entry: DataTableEntry, label: string, bytes: Uint8Array, now: number): boolean {
     const { sender, sender: { allowance } } = entry;
     const isOverdrawn = allowance.isOverdrawn(now);
-    if (isOverdrawn && (label === "_lossy" || label === DATA_TRACK_LABEL)) {
+    if (isOverdrawn && (label === CHANNEL_LABELS.lossy || label === CHANNEL_LABELS.data_track)) {
       this.#world.drops.count("data_rate_exceeded");
       return false;
     }
     allowance.charge(bytes.length, now);
     if (isOverdrawn || !allowance.isOverdrawn(now)) return true;
-    if (!sender.isHeldBy(HOLD.rate)) this.#world.drops.count("data_rate_held");
+    if (!this.#overdrawn.has(entry)) this.#world.drops.count("data_rate_held");
     this.#overdrawn.add(entry);
     sender.hold(HOLD.rate, true);
     this.#world.timed(allowance.freeAt());
@@ -223,7 +223,7 @@ export class DataPlane implements DataArrivals {
   #handle(entry: DataTableEntry, label: string, bytes: Uint8Array, now: number): void {
     const { drops } = this.#world;
     const { data, sender, stamp, room } = entry;
-    if (label === DATA_TRACK_LABEL) return this.#routes.forward(data.publisher, bytes);
+    if (label === CHANNEL_LABELS.data_track) return this.#routes.forward(data.publisher, bytes);
     if (!data.maySend) return drops.count("data_not_allowed");
     const kind = kindOfLabel(label);
     const reader = this.#reader;
@@ -312,15 +312,15 @@ export class DataPlane implements DataArrivals {
 }
 
 function carriesData({ data }: DataTableEntry, label: string): boolean {
-  return data.raw ? isOwnLabel(label) : label === "_reliable";
+  return data.raw ? isOwnLabel(label) : label === CHANNEL_LABELS.reliable;
 }
 
 /** Whether `label` is of a client's own channel, not one of LiveKit's. */
 function isOwnLabel(label: string): boolean {
-  return label !== DATA_TRACK_LABEL && kindOfLabel(label) === undefined;
+  return label !== CHANNEL_LABELS.data_track && kindOfLabel(label) === undefined;
 }
 
 function kindOfLabel(label: string): DataKind | undefined {
-  if (label === "_reliable") return "reliable";
-  return label === "_lossy" ? "lossy" : undefined;
+  if (label === CHANNEL_LABELS.reliable) return "reliable";
+  return label === CHANNEL_LABELS.lossy ? "lossy" : undefined;
 }

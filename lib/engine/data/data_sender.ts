@@ -33,8 +33,4 @@ export class DataSender {
     this.#heldBy = held ? before | reason : before & ~reason;
     if ((before === 0) !== (this.#heldBy === 0)) this.setHeld(this.#heldBy !== 0);
   }
-
-  isHeldBy(reason: number): boolean {
-    return (this.#heldBy & reason) !== 0;
-  }
 }

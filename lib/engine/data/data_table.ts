@@ -145,15 +145,14 @@ export class DataTable {
   set(data: EngineDataMember): DataTableEntry {
     const known = this.#members.get(data.member);
     const room = this.#rooms.get(data.room) ?? new DataRoom(data.room);
-    this.#rooms.set(data.room, room);
     const entry = known ?? new DataTableEntry(data, room, this.newSender(data.publisher));
     if (known !== undefined) {
       this.#leave(known);
       known.describe(data);
       known.room = room;
-      // The old room may have been this one, and its last member.
-      this.#rooms.set(data.room, room);
     }
+    // Only now: the old room may have been this one, and its last member.
+    this.#rooms.set(data.room, room);
     this.#members.set(data.member, entry);
     this.#byPublisher.set(data.publisher, entry);
     this.#byReceiver.set(data.receiver, entry);

@@ -39,6 +39,7 @@ export class SequencedDataCache {
   }
 
   clear(): void {
+    if (this.#entries.length === 0) return;
     this.#entries = [];
     this.#bytes = 0;
   }

@@ -19,7 +19,7 @@ type CommandOf<T extends DataCommand["type"]> = Extract<DataCommand, { readonly 
 /** The pool as its data sees it. */
 export interface PoolDataHost {
   engineOf(connection: ConnectionId): number | undefined;
-  /** Gives a connection that will be opened its place, if any engine lives. */
+  /** Gives a connection that will be opened its place, unless it has one, if any engine lives. */
   reserve(connection: ConnectionId, placement: string | undefined): void;
   /** The connection will not be opened any more, if it has not been. */
   release(connection: ConnectionId): void;
@@ -31,7 +31,6 @@ export interface PoolDataHost {
 
 interface Entry {
   readonly data: DataMember;
-  readonly placement: string | undefined;
   /** Engines its connections are counted on. */
   readonly engines: readonly number[];
 }
@@ -58,15 +57,13 @@ export class PoolData {
   }
 
   set({ data, placement }: CommandOf<"set_data_member">): void {
-    if (this.#host.engineOf(data.receiver) === undefined) {
-      this.#host.reserve(data.receiver, placement);
-    }
+    this.#host.reserve(data.receiver, placement);
     const before = this.#entries.get(data.member)?.data;
     const left = before === undefined || before.room === data.room ? [] : this.#leave(before);
     for (const connection of [data.publisher, data.receiver]) {
       this.#members.set(connection, data.member);
     }
-    this.#place(data, placement);
+    this.#place(data);
     // Those that know its new room have moved it there, with all that waits for it.
     const { engines } = this.#rooms.get(data.room)!;
     this.#forget(data.member, left.filter((engine) => !engines.has(engine)));
@@ -94,11 +91,11 @@ export class PoolData {
   moved(connection: ConnectionId): void {
     const member = this.#members.get(connection);
     const entry = member === undefined ? undefined : this.#entries.get(member);
-    if (entry !== undefined) this.#place(entry.data, entry.placement);
+    if (entry !== undefined) this.#place(entry.data);
   }
 
   /** Counts a member where its connections are, and tells all engines of its room. */
-  #place(data: DataMember, placement: string | undefined): void {
+  #place(data: DataMember): void {
     const room = this.#rooms.get(data.room) ?? { members: new Set(), engines: new Map() };
     this.#rooms.set(data.room, room);
     const before = this.#entries.get(data.member);
@@ -106,7 +103,7 @@ export class PoolData {
     const engines = [data.publisher, data.receiver]
       .map((connection) => this.#host.engineOf(connection))
       .filter((engine) => engine !== undefined);
-    this.#entries.set(data.member, { data, placement, engines });
+    this.#entries.set(data.member, { data, engines });
     room.members.add(data.member);
     const fresh = engines.filter((engine) => add(room.engines, engine, 1));
     for (const engine of known) {
