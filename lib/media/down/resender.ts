@@ -17,12 +17,11 @@ import type { ExtensionMap } from "./extension_map.ts";
 import type { LayerSource } from "../packet/forwarding_ports.ts";
 import { OutgoingPacket } from "../packet/outgoing_packet.ts";
 import { writePacket, writePadding } from "./packet_writer.ts";
+import { MOST_PACKETS } from "../layer/packet_cache.ts";
 import { MAX_RESENDS, ResendHistory } from "./resend_history.ts";
 
-/** Packets that can be resent at first, and at most: as many as an up-track keeps. */
+/** Packets that can be resent at first; at most those that an up-track keeps. */
 const LEAST_HISTORY = 64;
-const VIDEO_HISTORY = 512;
-const AUDIO_HISTORY = 128;
 /** A packet is resent at most once in so many ms, or twice the round trip if that is less. */
 const MAX_GAP_MS = 100;
 
@@ -57,7 +56,7 @@ export class Resender {
     this.#packet.isVideo = section.kind === "video";
     this.#sink = sink;
     this.#extensions = extensions;
-    this.#most = section.kind === "video" ? VIDEO_HISTORY : AUDIO_HISTORY;
+    this.#most = MOST_PACKETS[section.kind];
     this.#rtxSequence = firstRtxSequence & 0xffff;
   }
 

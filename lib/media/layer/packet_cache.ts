@@ -17,6 +17,12 @@ import type { ExtSeq } from "../../wire/seq.ts";
 export const SLOT_BYTES = 1504;
 /** How long a packet is kept for those who miss it, ms, if the largest capacity allows it. */
 export const KEPT_MS = 1000;
+/**
+ * Packets that are kept at most: of video two seconds at 2 Mbit/s, a fast path asks for nothing
+ * older; of audio 2.5 s of frames of 20 ms, 1.3 s of 10 ms, what is older is of no use to a
+ * listener.
+ */
+export const MOST_PACKETS = { video: 512, audio: 128 } as const;
 /** Where a received packet lands first: receive buffers up to this size are copied in one go. */
 const STAGING_BYTES = 2048;
 const CHUNK_SHIFT = 5;

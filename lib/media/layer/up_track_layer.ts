@@ -18,18 +18,14 @@ import { FrameRateMeter } from "./frame_rate_meter.ts";
 import { KeyFrameThrottle } from "./key_frame_throttle.ts";
 import { LossInterval } from "./loss_interval.ts";
 import { NackTracker } from "./nack_tracker.ts";
-import { PacketCache } from "./packet_cache.ts";
+import { MOST_PACKETS, PacketCache } from "./packet_cache.ts";
 import { ReceiveStatistics } from "./receive_statistics.ts";
 import { RtcpClock } from "./rtcp_clock.ts";
 import { SvcStream } from "./svc_stream.ts";
 
 /** Packets of a video layer that is slow, or that nobody wants. */
 const LEAST_VIDEO_PACKETS = 64;
-/** Two seconds at 2 Mbit/s; a fast path asks for nothing older. */
-const MOST_VIDEO_PACKETS = 512;
 const LEAST_AUDIO_PACKETS = 32;
-/** 2.5 s of frames of 20 ms, 1.3 s of 10 ms: what is older is of no use to a listener. */
-const MOST_AUDIO_PACKETS = 128;
 /** What a cache has grown by is let go when it was of no use for so long, ms, up to twice that. */
 const CACHE_REVIEW_MS = 3000;
 /** Numbers further ahead than this may be a restart (RFC 3550 A.1 `MAX_DROPOUT`). */
@@ -101,9 +97,8 @@ export class UpTrackLayer {
     this.ssrc = ssrc;
     this.codec = codec;
     this.family = codecFamily(codec.mime);
-    this.cache = kind === "video"
-      ? new PacketCache(LEAST_VIDEO_PACKETS, MOST_VIDEO_PACKETS)
-      : new PacketCache(LEAST_AUDIO_PACKETS, MOST_AUDIO_PACKETS);
+    const least = kind === "video" ? LEAST_VIDEO_PACKETS : LEAST_AUDIO_PACKETS;
+    this.cache = new PacketCache(least, MOST_PACKETS[kind]);
     this.keyFrames = new KeyFrameThrottle(spatial);
     this.lastPacketAt = now;
     if (kind === "video") this.keyFrames.seed(now);

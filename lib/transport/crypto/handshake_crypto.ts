@@ -14,6 +14,10 @@ export type Curve = (typeof CURVE)[keyof typeof CURVE];
 
 /** Uncompressed: 4, and both coordinates. */
 export const P256_POINT_BYTES = 65;
+/** SubjectPublicKeyInfo of a key on P-256 up to its point (RFC 5480 §2). */
+export const P256_KEY_HEAD: Uint8Array = Uint8Array.fromHex(
+  "3059301306072a8648ce3d020106082a8648ce3d030107034200",
+);
 export const P256_SCALAR_BYTES = 32;
 export const X25519_BYTES = 32;
 export const SHA256_BYTES = 32;

@@ -15,19 +15,15 @@ import {
   sign,
   verify,
 } from "node:crypto";
-import { CURVE, type HandshakeCrypto, X25519_BYTES } from "./handshake_crypto.ts";
+import { CURVE, type HandshakeCrypto, P256_KEY_HEAD, X25519_BYTES } from "./handshake_crypto.ts";
 
 const P256 = "prime256v1";
 /** DER in front of a raw key: PKCS#8 and SubjectPublicKeyInfo of RFC 8410 §4 and §7. */
 const X25519_PRIVATE_PREFIX = Buffer.from("302e020100300506032b656e04220420", "hex");
 const X25519_PUBLIC_PREFIX = Buffer.from("302a300506032b656e032100", "hex");
-/** The same for P-256 (RFC 5915 §3 inside PKCS#8, and RFC 5480 §2). */
+/** The same for P-256 (RFC 5915 §3 inside PKCS#8). */
 const P256_PRIVATE_PREFIX = Buffer.from(
   "3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420",
-  "hex",
-);
-const P256_PUBLIC_PREFIX = Buffer.from(
-  "3059301306072a8648ce3d020106082a8648ce3d030107034200",
   "hex",
 );
 
@@ -49,7 +45,7 @@ export const PORTABLE_HANDSHAKE_CRYPTO: HandshakeCrypto = {
   },
   isSigned: (point, data, signature) => {
     try {
-      const key = publicKeyOf(P256_PUBLIC_PREFIX, point);
+      const key = publicKeyOf(P256_KEY_HEAD, point);
       return verify("sha256", Buffer.from(data), key, signature);
     } catch {
       return false;

@@ -7,24 +7,24 @@
  *
  * @module
  */
-import { P256_POINT_BYTES } from "../crypto/handshake_crypto.ts";
+import { P256_KEY_HEAD, P256_POINT_BYTES } from "../crypto/handshake_crypto.ts";
 
 const SEQUENCE = 0x30;
 /** The version of a certificate. */
 const EXPLICIT_0 = 0xa0;
 /** Serial number, signature algorithm, issuer, validity and subject stand before the key. */
 const FIELDS_BEFORE_KEY = 5;
-/** SubjectPublicKeyInfo of a P-256 key up to its point. */
-const P256_HEAD = Uint8Array.fromHex("3059301306072a8648ce3d020106082a8648ce3d030107034200");
 
 /** The uncompressed point, a view on `der`. */
 export function p256PointOf(der: Uint8Array): Uint8Array | undefined {
   let at = contentOf(der, contentOf(der, 0));
   if (at >= 0 && der[at] === EXPLICIT_0) at = behind(der, at);
   for (let field = 0; field < FIELDS_BEFORE_KEY && at >= 0; field++) at = behind(der, at);
-  const point = at + P256_HEAD.length;
+  const point = at + P256_KEY_HEAD.length;
   if (at < 0 || point + P256_POINT_BYTES > der.length) return undefined;
-  for (let i = 0; i < P256_HEAD.length; i++) if (der[at + i] !== P256_HEAD[i]) return undefined;
+  for (let i = 0; i < P256_KEY_HEAD.length; i++) {
+    if (der[at + i] !== P256_KEY_HEAD[i]) return undefined;
+  }
   return der.subarray(point, point + P256_POINT_BYTES);
 }
 

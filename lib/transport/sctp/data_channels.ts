@@ -176,9 +176,9 @@ export class DataChannels {
     }
     if (this.#isOver) return false;
     if (association.hasMessage(!this.#isHeld)) return true;
-    if (association.endReason !== undefined && !association.hasMessage(true)) {
+    if (this.#isEndDue) {
       this.#end();
-      this.#options.listener.onFailed(association.endReason);
+      this.#options.listener.onFailed(association.endReason!);
     }
     return false;
   }
@@ -294,10 +294,12 @@ export class DataChannels {
 
   /** Whether {@linkcode DataChannels.deliver} has something to do. */
   get hasMessages(): boolean {
-    const association = this.#association;
-    if (this.#isOver) return false;
-    return association.hasMessage(!this.#isHeld) ||
-      (association.endReason !== undefined && !association.hasMessage(true));
+    return !this.#isOver && (this.#association.hasMessage(!this.#isHeld) || this.#isEndDue);
+  }
+
+  /** The association has ended, and all that had come was taken. */
+  get #isEndDue(): boolean {
+    return this.#association.endReason !== undefined && !this.#association.hasMessage(true);
   }
 
   /** Aborts the association, which leaves one packet to be polled. Idempotent. */

@@ -12,7 +12,7 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import { type InboundQueue, MESSAGE_COST_BYTES } from "./inbound_queue.ts";
 import { PPID } from "./data_channel_messages.ts";
-import { copyOf, DATA_FLAG } from "./sctp_packet.ts";
+import { copyOf, DATA_FLAG, tsnDistance } from "./sctp_packet.ts";
 
 /**
  * Largest message taken from or given to a peer, bytes; LiveKit's limit (1.13.5,
@@ -139,11 +139,9 @@ export class Reassembly {
 
   /** The number `tsn` became the next one: what was kept of it is added now. */
   advancedTo(tsn: number): void {
-    const fragment = this.#fragments.size === 0 ? undefined : this.#fragments.get(tsn);
+    const fragment = this.#fragments.size === 0 ? undefined : this.#forget(tsn);
     // Where a message is open, a whole one cannot have stood there.
     if (fragment === undefined) return this.#isOpen ? this.#drop("sctp_broken_message") : undefined;
-    this.#fragments.delete(tsn);
-    this.weight -= fragment.bytes.length + CHUNK_COST_BYTES;
     const { flags, streamId, streamSeq, ppid, bytes } = fragment;
     this.addNext({
       ...{ tsn, flags, streamId, streamSeq, ppid, bytes },
@@ -156,11 +154,11 @@ export class Reassembly {
   giveUp(from: number, to: number): void {
     if (this.#isOpen) this.#close();
     // One part far ahead must not cost a look at every number before it.
-    if (this.#fragments.size <= ((to - from) | 0)) {
-      for (const tsn of this.#fragments.keys()) if (((tsn - to) | 0) <= 0) this.#forget(tsn);
+    if (this.#fragments.size <= tsnDistance(to, from)) {
+      for (const tsn of this.#fragments.keys()) if (tsnDistance(tsn, to) <= 0) this.#forget(tsn);
       return;
     }
-    for (let tsn = from; ((tsn - to) | 0) <= 0; tsn = (tsn + 1) | 0) this.#forget(tsn);
+    for (let tsn = from; tsnDistance(tsn, to) <= 0; tsn = (tsn + 1) | 0) this.#forget(tsn);
   }
 
   /** Ordered messages of a stream up to `streamSeq` need not be waited for any more. */
@@ -208,19 +206,21 @@ export class Reassembly {
   #takeRun({ first, last, total, flags, streamId, streamSeq, ppid }: Fragment): void {
     const message = new Uint8Array(total);
     let length = 0;
-    for (let tsn = first; ((tsn - last) | 0) <= 0; tsn = (tsn + 1) | 0) {
-      message.set(this.#fragments.get(tsn)!.bytes, length);
-      length += this.#fragments.get(tsn)!.bytes.length;
-      this.#forget(tsn);
+    for (let tsn = first; tsnDistance(tsn, last) <= 0; tsn = (tsn + 1) | 0) {
+      const { bytes } = this.#forget(tsn)!;
+      message.set(bytes, length);
+      length += bytes.length;
     }
     this.#complete(flags, streamId, streamSeq, ppid, message);
   }
 
-  #forget(tsn: number): void {
+  /** Lets go of what was kept under this number, and returns it, if it was. */
+  #forget(tsn: number): Fragment | undefined {
     const fragment = this.#fragments.get(tsn);
-    if (fragment === undefined) return;
+    if (fragment === undefined) return undefined;
     this.#fragments.delete(tsn);
     this.weight -= fragment.bytes.length + CHUNK_COST_BYTES;
+    return fragment;
   }
 
   #continues(flags: number, streamId: number, streamSeq: number): boolean {

@@ -42,11 +42,6 @@ export class ReceiveTracker {
     return this.highest !== this.cumulative;
   }
 
-  /** Whether a SACK should tell that something came twice. */
-  get hasDuplicates(): boolean {
-    return this.#duplicateCount > 0;
-  }
-
   standing(tsn: number): TsnStanding {
     const ahead = tsnDistance(tsn, this.cumulative);
     if (ahead <= 0) return "duplicate";
