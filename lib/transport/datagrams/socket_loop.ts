@@ -203,8 +203,10 @@ export class SocketLoop {
     const count = calls.epollWait(poll, this.#eventsAddress, MAX_EVENTS, waitMs);
     const isRung = this.#isAmong(BELL, count);
     if (isRung) calls.read(this.#options.bell!, this.#rings, 8n);
-    const isRuntimeReady = isRung || this.#isAmong(RUNTIME, count);
-    this.#hasLeftPackets = isRuntimeReady && !this.#hasLeftPackets;
+    const isReady = this.#isAmong(RUNTIME, count);
+    const isRuntimeReady = isRung || isReady;
+    const hasPackets = count > Number(isRung) + Number(isReady);
+    this.#hasLeftPackets = isRuntimeReady && hasPackets && !this.#hasLeftPackets;
     if (this.#hasLeftPackets) return true;
     let isPaced = false;
     let nowUs = 0;

@@ -3,6 +3,7 @@
  * That sockets in it behave as all others is in `datagrams_test.ts`, where it is one of the twins.
  */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { denoPlatform } from "../../../../lib/base/deno_platform.ts";
 import type { Cancel, Timers } from "../../../../lib/base/platform.ts";
 import type { WaitingCalls } from "../../../../lib/transport/datagrams/libc.ts";
@@ -126,6 +127,39 @@ test("gives the runtime its turn before the packets behind what rang, and not ag
     bell.close();
     bell.close();
     bell.ring();
+  }
+});
+
+test("gives the runtime another turn for what rang during one", async () => {
+  const bell = openThreadBell()!;
+  let duringTurn: (() => void) | undefined;
+  const { loop, stays } = newLoop({
+    epollWait(poll, events, count, timeoutMs) {
+      const then = duringTurn;
+      if (then === undefined) return realLibc().waiting.epollWait(poll, events, count, timeoutMs);
+      duringTurn = undefined;
+      // The runtime alone has something to do.
+      new Int32Array(Deno.UnsafePointerView.getArrayBuffer(events, 12)).set([1, -1, -1]);
+      setImmediate(then);
+      return 1;
+    },
+  }, bell);
+  try {
+    await using a = await peerIn(loop);
+    await using b = await peerIn(loop);
+    let [rungAt, receivedAt] = [0, 0];
+    b.socket.onBatchEnd = () => receivedAt = stays();
+    duringTurn = () => {
+      rungAt = stays();
+      bell.ring();
+      a.socket.send(Uint8Array.of(1), 1, b.address);
+      a.socket.flush();
+    };
+    await b.received(1);
+    await after(loop.timers, 3);
+    assert.ok(receivedAt > rungAt, `turn ${receivedAt} after ${rungAt}`);
+  } finally {
+    bell.close();
   }
 });
 
