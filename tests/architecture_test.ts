@@ -48,6 +48,7 @@ const INSIDE: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["participant"],
     ["measure"],
   ],
+  "lib/cluster": [["directory", "link"], ["mirror"]],
   "lib/server": [["log"], ["config"], ["webhooks"], ["metrics", "http"]],
 };
 
@@ -76,7 +77,7 @@ const AMBIENT =
 /** Packages (and `node:` modules) by folder; what is not listed may not be imported there. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "lib/base": ["async-mutex"],
-  "lib/wire": ["@livekit/protocol", "sdp-transform"],
+  "lib/wire": ["@livekit/protocol", "@msgpack/msgpack", "sdp-transform"],
   "lib/negotiation": [],
   "lib/media": [],
   "lib/bandwidth": [],
@@ -100,7 +101,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "node:zlib",
     "zod",
   ],
-  "lib/cluster": ["redis"],
+  "lib/cluster": ["node:crypto", "redis"],
   "routes": ["@livekit/protocol", "@bufbuild/protobuf"],
   "lib/server": [
     "@livekit/protocol",
