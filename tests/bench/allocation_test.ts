@@ -96,7 +96,7 @@ function relayed(up: UpTrack, extensions: readonly HeaderExtension[]): RelayedTr
   const [near, far] = [new RelaySide(back, there, () => 0), new RelaySide(there, back, () => 0)];
   near.upTracks.set(TRACK, up);
   near.link.send(TRACK, 0);
-  far.link.receive(TRACK, { ...SECTION, extensions, codecs: [up.layer(0)!.codec] });
+  far.receive(TRACK, { ...SECTION, extensions, codecs: [up.layer(0)!.codec] });
   return {
     far: far.upTracks.get(TRACK)!,
     read: () => far.link.drain(),

@@ -271,7 +271,7 @@ Deno.test("The ends of a relay meet, whichever engine is told first", () => {
   for (const order of ["near", "far"] as const) {
     const relay = new RelayWorld({ seed: 1, layers: 3 });
     const near = () => relay.near.link.send(TRACK, relay.world.now);
-    const far = () => relay.far.link.receive(TRACK, SECTION);
+    const far = () => relay.far.receive(TRACK, SECTION);
     const [first, second] = order === "near" ? [near, far] : [far, near];
     first();
     relay.run(100);
@@ -307,12 +307,12 @@ Deno.test("A relay ends from either side, and can be made again", () => {
     assert.equal((sink.received[i]!.seq - sink.received[i - 1]!.seq) & 0xffff, 1, `index ${i}`);
   }
   relay.farTrack.removeDownTrack(down);
-  relay.far.link.end(TRACK);
-  relay.far.link.end(TRACK);
+  relay.far.end(TRACK);
+  relay.far.end(TRACK);
   assert.equal(relay.far.upTracks.size, 0);
   relay.run(1000);
   assert.equal(relay.world.up.neededLayers, 0);
-  relay.far.link.receive(TRACK, SECTION);
+  relay.far.receive(TRACK, SECTION);
   const again = relay.subscribe(EVERYTHING);
   relay.run(1500);
   assert.equal(again.sink.received.at(-1)!.spatial, 2);
@@ -341,7 +341,7 @@ Deno.test("A publisher that leaves without a word leaves nothing at either end",
   relay.run(50);
   assert.equal(relay.world.up.downTrackCount, 0);
   assert.equal(relay.farTrack.liveLayers, 0);
-  relay.far.link.end(TRACK);
+  relay.far.end(TRACK);
   relay.run(50);
   assert.equal(relay.far.upTracks.size, 0);
   assertClean(relay);
@@ -427,7 +427,7 @@ Deno.test("Sender reports cross, however old they are and whatever the two clock
     assert.equal(local.sink.received.at(-1)!.frame, remote.sink.received.at(-1)!.frame);
     assert.equal(offset(remote.sink, there), offset(local.sink, here));
     relay.farTrack.removeDownTrack(remote.down);
-    relay.far.link.end(TRACK);
+    relay.far.end(TRACK);
     relay.run(10);
   }
   assertClean(relay);
@@ -471,7 +471,7 @@ Deno.test("Bytes from another engine that make no sense are counted, and a new r
       relay.run(5);
     }
     relay.near.link.stop(TRACK);
-    relay.far.link.end(TRACK);
+    relay.far.end(TRACK);
     relay.run(50);
     relay.open();
     const { sink } = relay.subscribe(EVERYTHING);

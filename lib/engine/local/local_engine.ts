@@ -123,7 +123,8 @@ class LocalEngine implements ThreadEngine {
     this.#relays.start();
     const addresses = this.#addresses = this.#sockets.addresses(advertised);
     const { fingerprint } = certificate;
-    return { fingerprint, addresses, ports: ports.description };
+    const relays = [{ addresses: addresses.filter(({ protocol }) => protocol === "udp") }];
+    return { fingerprint, addresses, ports: ports.description, relays };
   }
 
   addressesOf(): readonly MediaAddress[] {
@@ -166,7 +167,8 @@ class LocalEngine implements ThreadEngine {
       case "request_stats":
         return this.#reportStats(command.request, connections);
       default:
-        return connections.carryOut(command);
+        // What is about other nodes a pool turns into relays.
+        if ("connection" in command || "downTrack" in command) connections.carryOut(command);
     }
   }
 

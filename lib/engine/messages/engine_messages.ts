@@ -40,8 +40,8 @@ export type EngineDataCommand =
 export type RelayCommand =
   | {
     /**
-     * Offers an up-track of a connection here to another engine of this process, by its index. It
-     * crosses a layer at a time, while the other engine wants it. Again for the same: ignored.
+     * Offers an up-track that is here to another engine, by its index. It crosses a layer at a
+     * time, while the other engine wants it. Again for the same: ignored.
      */
     readonly type: "send_relay";
     readonly upTrack: UpTrackId;
@@ -52,11 +52,12 @@ export type RelayCommand =
     /**
      * Makes an up-track out of what engine `from` sends of it; from now on down-tracks can name it.
      * Before or after the other engine's `send_relay`. `section` is the publisher's; again with
-     * another one: its codecs are used from now on.
+     * another one: its codecs are used from now on. Again with another `from`: what that one sends
+     * is the same track. Without `from` nobody sends it for now.
      */
     readonly type: "receive_relay";
     readonly upTrack: UpTrackId;
-    readonly from: number;
+    readonly from?: number;
     readonly section: ReceiveSection;
   }
   | {
@@ -65,7 +66,7 @@ export type RelayCommand =
     readonly upTrack: UpTrackId;
   };
 
-/** All that one engine is told. */
+/** All that one engine is told. What is about other nodes a pool turns into relays. */
 export type EngineCommand =
   | Exclude<MediaCommand, DataCommand>
   | EngineDataCommand

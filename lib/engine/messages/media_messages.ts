@@ -26,6 +26,7 @@ import type {
   UpTrackIntervalFigures,
 } from "../../media/layer/interval_figures.ts";
 import type { DataCommand, DataEvent } from "./data_messages.ts";
+import type { NodeCommand, NodeEvent, RelayEndpoint } from "./node_messages.ts";
 
 export type MediaCommand =
   | {
@@ -90,6 +91,7 @@ export type MediaCommand =
   }
   | { readonly type: "remove_down_track"; readonly downTrack: DownTrackId }
   | DataCommand
+  | NodeCommand
   | { readonly type: "request_stats"; readonly request: number };
 
 /** Why a connection ended by itself. */
@@ -148,6 +150,7 @@ export type MediaEvent =
     readonly connection: ConnectionId;
   }
   | DataEvent
+  | NodeEvent
   | {
     /** First packet of a layer (each simulcast layer once, whenever it comes). */
     readonly type: "layer_arrived";
@@ -267,6 +270,8 @@ export interface EngineReady {
   readonly addresses: readonly MediaAddress[];
   /** Which sockets and ciphers run, in words. */
   readonly ports: string;
+  /** Where other nodes reach each engine, by its index. */
+  readonly relays: readonly RelayEndpoint[];
 }
 
 /** The media plane, wherever it runs. */

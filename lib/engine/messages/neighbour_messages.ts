@@ -1,9 +1,11 @@
 /**
- * What an engine is told of the others of its process, by their pool alone. What they say to each
- * other is in the rings between them.
+ * What an engine is told of others, of its process and of other nodes, by its pool alone. What they
+ * say to each other is in the rings, and in the hops, between them.
  *
  * @module
  */
+import type { DistantEngine } from "./node_messages.ts";
+
 /** Memory between two engines: a ring (`createRelayRing`) for each direction. */
 export interface RelayPeer {
   /** The other engine. */
@@ -16,6 +18,24 @@ export interface RelayPeer {
   readonly bell?: number;
 }
 
+/**
+ * What this engine and one of another node know of each other. Never said twice: numbers that
+ * packets are sealed with would be used again.
+ */
+export interface HopPeer {
+  /** Names the other engine here; above those of this process. */
+  readonly index: number;
+  readonly own: DistantEngine;
+  readonly other: DistantEngine;
+  /** Names the way to it in what is sent. */
+  readonly sendId: number;
+  /** Names the way from it in what is received. */
+  readonly receiveId: number;
+  readonly secret: Uint8Array;
+  /** Where it listens; more than one if it has several addresses. */
+  readonly addresses: readonly { readonly hostname: string; readonly port: number }[];
+}
+
 export type NeighbourCommand =
   | {
     /** Joins this engine to another; again with new rings when that one was started anew. */
@@ -23,7 +43,18 @@ export type NeighbourCommand =
     readonly peer: RelayPeer;
   }
   | {
-    /** The other engine was lost: nothing comes from it, and nobody here waits for it. */
+    /** The other engine is gone: nothing comes from it, and nobody here waits for it. */
     readonly type: "disconnect_relay";
     readonly index: number;
+  }
+  | {
+    /** Joins this engine to one of another node. */
+    readonly type: "connect_hop";
+    readonly peer: HopPeer;
+  }
+  | {
+    /** A datagram of a hop that came by another way than UDP. */
+    readonly type: "hop_datagram";
+    readonly index: number;
+    readonly bytes: Uint8Array<ArrayBuffer>;
   };

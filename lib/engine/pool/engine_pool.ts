@@ -20,6 +20,7 @@ import type { EngineReady, MediaEngine, MediaEvent } from "../messages/media_mes
 import { DEFAULT_PLACEMENT, Placement, type PlacementPolicy } from "./placement.ts";
 import { PoolData } from "./pool_data.ts";
 import { PoolDataTracks } from "./pool_data_tracks.ts";
+import { HopWiring } from "./hop_wiring.ts";
 import { mergeStats, PoolStats } from "./pool_stats.ts";
 import { PoolTracks } from "./pool_tracks.ts";
 import type { PooledEngine } from "./pooled_engine.ts";
@@ -100,6 +101,7 @@ export class EnginePool implements MediaEngine {
   readonly #ufrags = new Map<string, number>();
   readonly #placement: Placement;
   readonly #rings: RingWiring;
+  readonly #hops: HopWiring;
   readonly #tracks: PoolTracks;
   readonly #data: PoolData;
   readonly #dataTracks: PoolDataTracks;
@@ -121,9 +123,16 @@ export class EnginePool implements MediaEngine {
     this.#placement = new Placement(size, options.placement ?? DEFAULT_PLACEMENT);
     const send = (engine: number, command: EngineCommand) => this.#sendTo(engine, command);
     this.#rings = new RingWiring(send, options.createRing, options.bellOf);
-    this.#tracks = new PoolTracks((engine, command) => {
-      if (command.type === "receive_relay") this.#rings.connect(engine, command.from);
-      send(engine, command);
+    this.#hops = new HopWiring(send, size);
+    this.#tracks = new PoolTracks({
+      send: (engine, command) => {
+        if (command.type === "receive_relay") this.#join(engine, command.from);
+        if (command.type === "send_relay") this.#join(engine, command.to);
+        send(engine, command);
+      },
+      distant: (node, engine) => this.#hops.indexOf(node, engine),
+      anyEngine: () => this.#placement.freest(),
+      emit: (event) => this.onEvent(event),
     });
     const host = {
       engineOf: (id: ConnectionId) => this.#homes.get(id)?.engine,
@@ -150,7 +159,7 @@ export class EnginePool implements MediaEngine {
       const ready = await Promise.all(this.#slots.map((_, index) => this.#startEngine(index)));
       this.#tcpAddresses = await this.#tcp.start();
       const addresses = [...ready.flatMap((engine) => engine.addresses), ...this.#tcpAddresses];
-      return { ...ready[0]!, addresses };
+      return { ...ready[0]!, addresses, relays: ready.flatMap(({ relays }) => relays) };
     } catch (error) {
       await this.close();
       throw error;
@@ -194,6 +203,22 @@ export class EnginePool implements MediaEngine {
         return this.#requestStats(command);
       case "set_remote":
         return this.#sendHome(command.connection, command);
+      case "set_node":
+        return this.#tracks.distantGone(this.#hops.set(command));
+      case "forget_node":
+        return this.#tracks.distantGone(this.#hops.forget(command.node));
+      case "relay_datagram": {
+        const { node, theirEngine, ownEngine, bytes } = command;
+        const index = this.#hops.indexOf(node, theirEngine);
+        if (index === undefined) return;
+        return this.#sendTo(ownEngine, { type: "hop_datagram", index, bytes });
+      }
+      case "add_remote_track":
+      case "remove_remote_track":
+      case "relay_from":
+      case "send_to_node":
+      case "stop_to_node":
+        return this.#tracks.carryOutNode(command);
     }
   }
 
@@ -280,6 +305,8 @@ export class EnginePool implements MediaEngine {
     this.#dataTracks.engineLost(index);
     for (const [connection] of lost) this.#gone(connection);
     this.#rings.engineLost(index);
+    this.#tracks.engineLost(index);
+    if (this.#hops.engineLost(index)) this.onEvent({ type: "relay_engine_lost", engine: index });
     this.#stats.engineLost(index);
     for (const [connection] of lost) this.#fail(connection);
     this.#restartLater(index);
@@ -333,6 +360,13 @@ export class EnginePool implements MediaEngine {
     const engines = [...this.#slots.keys()].filter((index) => this.#slots[index]!.isUp);
     this.#stats.requested(command.request, engines);
     for (const engine of engines) this.#sendTo(engine, command);
+  }
+
+  /** Joins an engine to one of this process, or of another node. */
+  #join(engine: number, other: number | undefined): void {
+    if (other === undefined) return;
+    if (this.#hops.has(other)) this.#hops.connect(engine, other);
+    else this.#rings.connect(engine, other);
   }
 
   #sendHome(connection: ConnectionId, command: EngineCommand): void {

@@ -86,6 +86,11 @@ export class Placement {
     return engine;
   }
 
+  /** The engine that has least to do; `undefined` if none is alive. */
+  freest(): number | undefined {
+    return this.#freest(this.#engines.keys());
+  }
+
   /** A connection that was placed is gone. */
   gone(engine: number, room: string | undefined): void {
     const state = this.#engines[engine]!;
@@ -114,7 +119,7 @@ export class Placement {
   }
 
   #choose(room: string | undefined): number | undefined {
-    const freest = this.#freest(this.#engines.keys());
+    const freest = this.freest();
     const homes = room === undefined ? undefined : this.#rooms.get(room);
     const home = homes === undefined ? undefined : this.#freest(homes.keys());
     if (home === undefined || freest === undefined) return freest;

@@ -1,16 +1,20 @@
 /**
- * Where the tracks of a pool's connections live, and which of them cross to which engine.
+ * Where the tracks of a pool's connections live, which of them cross to which engine, and which
+ * come from other nodes or go there.
  *
  * Contract: a command reaches exactly the engines it concerns, after what it needs there. An
- * up-track crosses to another engine while, and only while, a down-track there uses it.
+ * up-track crosses to another engine while, and only while, a down-track there uses it. One of
+ * another node is received by one engine, while a down-track here or a further node uses it, and
+ * crosses from there like any other.
  *
- * Synchronous and without effects but the commands it hands out.
+ * Synchronous and without effects but the commands and events it hands out.
  *
  * @module
  */
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../base/ids.ts";
 import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
+import type { NodeCommand, NodeEvent } from "../messages/node_messages.ts";
 
 type CommandOf<T extends EngineCommand["type"]> = Extract<EngineCommand, { type: T }>;
 
@@ -24,13 +28,36 @@ export type TrackCommand = CommandOf<
   | "remove_down_track"
 >;
 
+/** Commands about the tracks of other nodes, and those that go there. */
+export type NodeTrackCommand = Exclude<
+  NodeCommand,
+  { readonly type: "set_node" | "forget_node" | "relay_datagram" }
+>;
+
+/** The pool as its tracks see it. */
+export interface PoolTracksHost {
+  /** Brings a command to one engine; keeps the order. */
+  send(engine: number, command: EngineCommand): void;
+  /** Names an engine of another node among those that relays join; `undefined` if unknown. */
+  distant(node: string, engine: number): number | undefined;
+  /** The engine for a track that only other nodes use; `undefined` if none lives. */
+  anyEngine(): number | undefined;
+  emit(event: NodeEvent): void;
+}
+
 interface UpTrackPlace {
-  readonly connection: ConnectionId;
-  readonly engine: number;
-  /** As first described: later descriptions change nothing of a track. */
-  readonly section: ReceiveSection;
-  /** Engine → the down-tracks there that use it. Never its own engine, never empty. */
-  readonly relays: Map<number, Set<DownTrackId>>;
+  /** Where its publisher is connected; absent if that is on another node. */
+  readonly connection: ConnectionId | undefined;
+  /** As first described: later descriptions change nothing of a track that is published here. */
+  section: ReceiveSection;
+  /** Where it first is; absent for one of another node that nobody uses. */
+  engine: number | undefined;
+  /** Which engine of another node sends it, by its name among relays. */
+  from: number | undefined;
+  /** Engine → the down-tracks there that use it. Never empty. */
+  readonly users: Map<number, Set<DownTrackId>>;
+  /** Engines of other nodes that it is sent to, by their names among relays. */
+  readonly nodes: Set<number>;
 }
 
 interface DownTrackPlace {
@@ -47,23 +74,22 @@ interface TracksOfConnection {
 
 /**
  * A pool's tracks: an up-track crosses to an engine while, and only while, a down-track there uses
- * it. Effects are the commands handed out, and nothing else.
+ * it. Effects are the commands and events handed out, and nothing else.
  */
 export class PoolTracks {
-  readonly #send: (engine: number, command: EngineCommand) => void;
+  readonly #host: PoolTracksHost;
   readonly #ups = new Map<UpTrackId, UpTrackPlace>();
   readonly #downs = new Map<DownTrackId, DownTrackPlace>();
   readonly #connections = new Map<ConnectionId, TracksOfConnection>();
 
-  /** @param send Brings a command to one engine; keeps the order. */
-  constructor(send: (engine: number, command: EngineCommand) => void) {
-    this.#send = send;
+  constructor(host: PoolTracksHost) {
+    this.#host = host;
   }
 
-  /** How many relays there are: one for each up-track and engine it crosses to. */
+  /** How many relays there are between engines here: one for each up-track and engine. */
   get relayCount(): number {
     let count = 0;
-    for (const { relays } of this.#ups.values()) count += relays.size;
+    for (const up of this.#ups.values()) count += otherEngines(up).length;
     return count;
   }
 
@@ -85,20 +111,49 @@ export class PoolTracks {
         return this.#setSource(command);
       case "set_up_track_muted": {
         const up = this.#ups.get(command.upTrack);
-        if (up === undefined) return;
         // Where it crosses to it is told in order with the packets.
-        return this.#send(up.engine, command);
+        if (up?.connection !== undefined) this.#host.send(up.engine!, command);
+        return;
       }
       case "set_down_track_target": {
         const down = this.#downs.get(command.downTrack);
-        if (down !== undefined) this.#send(down.engine, command);
+        if (down !== undefined) this.#host.send(down.engine, command);
         return;
       }
       case "remove_down_track": {
         const down = this.#downs.get(command.downTrack);
         if (down === undefined) return;
-        this.#send(down.engine, command);
+        this.#host.send(down.engine, command);
         return this.#forgetDown(command.downTrack, down);
+      }
+    }
+  }
+
+  /** Carries out a command about what crosses between nodes. */
+  carryOutNode(command: NodeTrackCommand): void {
+    switch (command.type) {
+      case "add_remote_track":
+        return this.#addRemote(command.upTrack, command.section);
+      case "remove_remote_track": {
+        const up = this.#ups.get(command.upTrack);
+        if (up !== undefined && up.connection === undefined) this.#endUp(command.upTrack, up);
+        return;
+      }
+      case "relay_from": {
+        const up = this.#ups.get(command.upTrack);
+        const from = this.#host.distant(command.node, command.engine);
+        if (from === undefined || up?.connection !== undefined || up?.engine === undefined) return;
+        up.from = from;
+        return this.#receiveHere(command.upTrack, up);
+      }
+      case "send_to_node":
+        return this.#sendToNode(command);
+      case "stop_to_node": {
+        const up = this.#ups.get(command.upTrack);
+        const to = this.#host.distant(command.node, command.engine);
+        if (up === undefined || to === undefined || !up.nodes.delete(to)) return;
+        this.#host.send(up.engine!, { type: "stop_relay", upTrack: command.upTrack, to });
+        return this.#endIfUnused(command.upTrack, up);
       }
     }
   }
@@ -112,17 +167,60 @@ export class PoolTracks {
     this.#connections.delete(connection);
   }
 
+  /**
+   * An engine here was lost, and so were its connections: what it received from other nodes another
+   * receives.
+   */
+  engineLost(engine: number): void {
+    for (const [id, up] of this.#ups) {
+      if (up.connection !== undefined || up.engine !== engine) continue;
+      // What it sent on to other nodes they ask for again.
+      up.nodes.clear();
+      up.from = undefined;
+      up.engine = up.users.keys().next().value;
+      if (up.engine === undefined) this.#host.emit({ type: "relay_unwanted", upTrack: id });
+      else this.#begin(id, up);
+    }
+  }
+
+  /** Engines of another node are gone, or begin anew: nothing comes from them or goes there. */
+  distantGone(gone: ReadonlySet<number>): void {
+    for (const [id, up] of this.#ups) {
+      for (const to of up.nodes) {
+        if (gone.has(to)) up.nodes.delete(to);
+      }
+      if (up.from !== undefined && gone.has(up.from)) {
+        up.from = undefined;
+        this.#receiveHere(id, up);
+        this.#host.emit({ type: "relay_wanted", upTrack: id, engine: up.engine! });
+      }
+      this.#endIfUnused(id, up);
+    }
+  }
+
   #setReceive(engine: number, command: CommandOf<"set_receive">): void {
     const { connection, sections } = command;
     const tracks = this.#of(connection);
     const wanted = new Set(sections.map(({ upTrack }) => upTrack));
     for (const id of [...tracks.ups]) if (!wanted.has(id)) this.#endUp(id, this.#ups.get(id)!);
-    this.#send(engine, command);
+    this.#host.send(engine, command);
     for (const section of sections) {
       if (tracks.ups.has(section.upTrack)) continue;
       tracks.ups.add(section.upTrack);
-      const relays = new Map<number, Set<DownTrackId>>();
-      this.#ups.set(section.upTrack, { connection, engine, section, relays });
+      this.#ups.set(section.upTrack, placeOf(section, connection, engine));
+    }
+  }
+
+  #addRemote(upTrack: UpTrackId, section: ReceiveSection): void {
+    const known = this.#ups.get(upTrack);
+    if (known === undefined) return void this.#ups.set(upTrack, placeOf(section));
+    if (known.connection !== undefined) return;
+    known.section = section;
+    if (known.engine === undefined) return;
+    this.#receiveHere(upTrack, known);
+    const from = known.engine;
+    for (const engine of otherEngines(known)) {
+      this.#host.send(engine, { type: "receive_relay", upTrack, from, section });
     }
   }
 
@@ -132,7 +230,7 @@ export class PoolTracks {
     this.#downs.set(id, { connection, engine, upTrack });
     this.#of(connection).downs.add(id);
     this.#use(upTrack, engine, id);
-    this.#send(engine, command);
+    this.#host.send(engine, command);
   }
 
   #setSource(command: CommandOf<"set_down_track_source">): void {
@@ -142,39 +240,86 @@ export class PoolTracks {
     const before = down.upTrack;
     down.upTrack = upTrack;
     this.#use(upTrack, down.engine, id);
-    this.#send(down.engine, command);
+    this.#host.send(down.engine, command);
     if (before !== upTrack) this.#unuse(before, down.engine, id);
+  }
+
+  #sendToNode({ upTrack, node, engine }: Extract<NodeCommand, { type: "send_to_node" }>): void {
+    const up = this.#ups.get(upTrack);
+    const to = this.#host.distant(node, engine);
+    if (up === undefined || to === undefined) return;
+    if (up.engine === undefined) {
+      up.engine = this.#host.anyEngine();
+      if (up.engine === undefined) return;
+      this.#begin(upTrack, up);
+    }
+    up.nodes.add(to);
+    this.#host.send(up.engine, { type: "send_relay", upTrack, to });
+    this.#host.emit({ type: "relay_sending", upTrack, from: up.engine, node, engine });
   }
 
   /** A down-track on `engine` uses `upTrack`, which crosses to there if it must. */
   #use(upTrack: UpTrackId, engine: number, id: DownTrackId): void {
     const up = this.#ups.get(upTrack)!;
-    if (up.engine === engine) return;
-    const users = up.relays.get(engine);
+    const users = up.users.get(engine);
     if (users !== undefined) return void users.add(id);
-    up.relays.set(engine, new Set([id]));
-    const { section } = up;
-    this.#send(engine, { type: "receive_relay", upTrack, from: up.engine, section });
-    this.#send(up.engine, { type: "send_relay", upTrack, to: engine });
+    up.users.set(engine, new Set([id]));
+    if (up.engine === undefined) {
+      up.engine = engine;
+      this.#begin(upTrack, up);
+    } else if (up.engine !== engine) this.#relay(upTrack, up, engine);
   }
 
   #unuse(upTrack: UpTrackId, engine: number, id: DownTrackId): void {
     const up = this.#ups.get(upTrack);
-    const users = up?.relays.get(engine);
+    const users = up?.users.get(engine);
     if (up === undefined || !users?.delete(id) || users.size > 0) return;
-    up.relays.delete(engine);
-    this.#endRelay(upTrack, up.engine, engine);
+    up.users.delete(engine);
+    if (up.engine !== engine) this.#endRelay(upTrack, up.engine!, engine);
+    this.#endIfUnused(upTrack, up);
+  }
+
+  /** The first use here of a track of another node, on the engine that receives it from now on. */
+  #begin(upTrack: UpTrackId, up: UpTrackPlace): void {
+    this.#receiveHere(upTrack, up);
+    for (const engine of otherEngines(up)) this.#relay(upTrack, up, engine);
+    this.#host.emit({ type: "relay_wanted", upTrack, engine: up.engine! });
+  }
+
+  #receiveHere(upTrack: UpTrackId, { engine, from, section }: UpTrackPlace): void {
+    const source = from === undefined ? {} : { from };
+    this.#host.send(engine!, { type: "receive_relay", upTrack, ...source, section });
+  }
+
+  #relay(upTrack: UpTrackId, up: UpTrackPlace, engine: number): void {
+    const from = up.engine!;
+    this.#host.send(engine, { type: "receive_relay", upTrack, from, section: up.section });
+    this.#host.send(from, { type: "send_relay", upTrack, to: engine });
   }
 
   #endRelay(upTrack: UpTrackId, from: number, to: number): void {
-    this.#send(from, { type: "stop_relay", upTrack, to });
-    this.#send(to, { type: "end_relay", upTrack });
+    this.#host.send(from, { type: "stop_relay", upTrack, to });
+    this.#host.send(to, { type: "end_relay", upTrack });
+  }
+
+  /** A track of another node that nobody uses any more is not received. */
+  #endIfUnused(upTrack: UpTrackId, up: UpTrackPlace): void {
+    const { connection, engine, users, nodes } = up;
+    if (connection !== undefined || engine === undefined || users.size + nodes.size > 0) return;
+    up.engine = up.from = undefined;
+    this.#host.send(engine, { type: "end_relay", upTrack });
+    this.#host.emit({ type: "relay_unwanted", upTrack });
   }
 
   #endUp(id: UpTrackId, up: UpTrackPlace): void {
     this.#ups.delete(id);
-    this.#connections.get(up.connection)?.ups.delete(id);
-    for (const engine of up.relays.keys()) this.#endRelay(id, up.engine, engine);
+    if (up.connection !== undefined) this.#connections.get(up.connection)?.ups.delete(id);
+    if (up.engine === undefined) return;
+    for (const engine of otherEngines(up)) this.#endRelay(id, up.engine, engine);
+    for (const to of up.nodes) this.#host.send(up.engine, { type: "stop_relay", upTrack: id, to });
+    if (up.connection !== undefined) return;
+    this.#host.send(up.engine, { type: "end_relay", upTrack: id });
+    this.#host.emit({ type: "relay_unwanted", upTrack: id });
   }
 
   #forgetDown(id: DownTrackId, down: DownTrackPlace): void {
@@ -191,4 +336,24 @@ export class PoolTracks {
     }
     return tracks;
   }
+}
+
+function placeOf(
+  section: ReceiveSection,
+  connection?: ConnectionId,
+  engine?: number,
+): UpTrackPlace {
+  return {
+    connection,
+    section,
+    engine,
+    from: undefined,
+    users: new Map(),
+    nodes: new Set(),
+  };
+}
+
+/** Engines that get the track from the one where it first is. */
+function otherEngines({ engine, users }: UpTrackPlace): number[] {
+  return [...users.keys()].filter((user) => user !== engine);
 }

@@ -11,6 +11,7 @@ import type { RelayCommand } from "../messages/engine_messages.ts";
 import type { RelayPeer } from "../messages/neighbour_messages.ts";
 import type { DataLane } from "./data_lane.ts";
 import { RelayLink, type RelayWorld } from "./relay_link.ts";
+import { ReceivedTracks } from "./received_tracks.ts";
 import { ringChannel } from "./relay_ring.ts";
 import { ringBell } from "../../transport/datagrams/thread_bell.ts";
 
@@ -30,13 +31,13 @@ export interface RelayNeighbours {
 export class EngineRelays {
   readonly #world: RelayWorld;
   readonly #links = new Map<number, RelayLink>();
-  /** Where a relayed up-track comes from. */
-  readonly #origins = new Map<UpTrackId, RelayLink>();
+  readonly #received: ReceivedTracks;
   readonly #bell: number | undefined;
   #isStarted = false;
 
   constructor(neighbours: RelayNeighbours | undefined, world: RelayWorld) {
     this.#world = world;
+    this.#received = new ReceivedTracks(world);
     this.#bell = neighbours?.bell;
     for (const peer of neighbours?.peers ?? []) this.connect(peer);
   }
@@ -72,7 +73,7 @@ export class EngineRelays {
 
   /** Whether an up-track comes from another engine. */
   has(upTrack: UpTrackId): boolean {
-    return this.#origins.has(upTrack);
+    return this.#received.has(upTrack);
   }
 
   /** Carries out a command; one about another engine that there is not is counted. */
@@ -84,14 +85,13 @@ export class EngineRelays {
       case "stop_relay":
         return this.#link(command.to)?.stop(upTrack);
       case "receive_relay": {
-        const link = this.#link(command.from);
-        if (link === undefined) return;
-        if (this.#origins.get(upTrack) !== link) this.#end(upTrack);
-        if (link.receive(upTrack, command.section)) this.#origins.set(upTrack, link);
-        return;
+        const { from, section } = command;
+        const link = from === undefined ? undefined : this.#link(from);
+        if (from !== undefined && link === undefined) return;
+        return this.#received.receive(upTrack, link, section, now);
       }
       case "end_relay":
-        return this.#end(upTrack);
+        return this.#received.end(upTrack, now);
     }
   }
 
@@ -108,11 +108,6 @@ export class EngineRelays {
   /** Idempotent. */
   close(): void {
     for (const link of this.#links.values()) link.close();
-  }
-
-  #end(upTrack: UpTrackId): void {
-    this.#origins.get(upTrack)?.end(upTrack);
-    this.#origins.delete(upTrack);
   }
 
   #link(index: number): RelayLink | undefined {

@@ -11,14 +11,13 @@
  */
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { UpTrackId } from "../../base/ids.ts";
-import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { Clock, Log } from "../../base/platform.ts";
 import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import { type DataArrivals, DataLane } from "./data_lane.ts";
 import { type RelayMember, RelayOutput } from "./relay_output.ts";
-import { RelayReceiver } from "./relay_receiver.ts";
+import type { RelayReceiver } from "./relay_receiver.ts";
 import { MAX_ID_BYTES, NACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
 import type { RecordReader, RelayChannel } from "./relay_channel.ts";
 import { RelaySender } from "./relay_sender.ts";
@@ -100,41 +99,25 @@ export class RelayLink {
     this.#output.changed(new Farewell(RELAY.withdraw, sender.number, this.#output));
   }
 
-  /**
-   * Makes an up-track of what the other engine offers, now or later.
-   *
-   * @returns `false` if there is such an up-track that does not come from there.
-   */
-  receive(id: UpTrackId, section: ReceiveSection): boolean {
-    const { upTracks, drops, batch } = this.#world;
-    const receiving = this.#receivers.get(id);
-    if (receiving !== undefined) {
-      receiving.setCodecs(section.codecs);
-      return true;
-    }
-    if (upTracks.has(id)) {
-      drops.count("relay_track_exists");
-      return false;
-    }
-    const receiver = new RelayReceiver(section, this.#output, drops, batch);
+  /** `receiver` takes what the other engine offers under that id, now or later. */
+  follow(id: UpTrackId, receiver: RelayReceiver): void {
     this.#receivers.set(id, receiver);
-    upTracks.set(id, receiver.track);
+    receiver.follow(this.#output);
     for (const [number, offered] of this.#offers) {
       if (offered === id) this.#begin(receiver, number);
     }
-    return true;
   }
 
-  /** Ends an up-track that {@linkcode RelayLink.receive} made, if there is one. */
-  end(id: UpTrackId): void {
+  /** Ends what {@linkcode RelayLink.follow} began, if it did. */
+  unfollow(id: UpTrackId, now: number): void {
     const receiver = this.#receivers.get(id);
     if (receiver === undefined) return;
     this.#receivers.delete(id);
-    this.#world.upTracks.delete(id);
-    if (receiver.number < 0) return;
-    this.#receiversByNumber.delete(receiver.number);
-    this.#output.changed(new Farewell(RELAY.leave, receiver.number, this.#output));
-    receiver.ended();
+    const { number } = receiver;
+    receiver.unfollow(now);
+    if (number < 0) return;
+    this.#receiversByNumber.delete(number);
+    this.#output.changed(new Farewell(RELAY.leave, number, this.#output));
   }
 
   /** Reads the ring until {@linkcode RelayLink.close}. */

@@ -40,6 +40,11 @@ export class RelayOutput {
     this.#schedule();
   }
 
+  /** The member writes here no more. */
+  forget(member: RelayMember): void {
+    this.#changed.delete(member);
+  }
+
   /** Gives the reader the record that was reserved last. */
   commit(): void {
     this.channel.commit();

@@ -3,7 +3,8 @@
  *
  * Contract: to its down-tracks the up-track looks like one whose publisher is connected here. Its
  * numbers, restarts, living layers and mute are the near end's, in order with the packets; the near
- * end knows which layers are needed here, before it is asked for a key frame of one.
+ * end knows which layers are needed here, before it is asked for a key frame of one. Who the near
+ * end is may change: down-tracks see missing packets, and go on.
  *
  * @module
  */
@@ -43,7 +44,8 @@ const MAX_UPPER_HALF = 1 << 20;
  */
 export class RelayReceiver implements RelayMember {
   readonly track: UpTrack;
-  readonly #output: RelayOutput;
+  /** To where its packets come from; absent while they come from nowhere. */
+  #output: RelayOutput | undefined;
   readonly #drops: DropSink<EngineDrop>;
   readonly #view = new RtpView();
   readonly #copy = new Int32Array(COPY_BYTES / 4);
@@ -62,11 +64,9 @@ export class RelayReceiver implements RelayMember {
   /** @param batch Where its packets wait for the end of a run of records. */
   constructor(
     section: ReceiveSection,
-    output: RelayOutput,
     drops: DropSink<EngineDrop>,
     batch?: FanOutBatch,
   ) {
-    this.#output = output;
     this.#drops = drops;
     this.#codecs = section.codecs;
     this.track = new UpTrack({
@@ -77,7 +77,7 @@ export class RelayReceiver implements RelayMember {
       listener: {
         onNack: (ssrc, numbers, count) => this.#sendNack(ssrc, numbers, count),
         onKeyFrameNeeded: (ssrc) => this.#needKeyFrame(ssrc),
-        onNeedsChanged: () => output.changed(this),
+        onNeedsChanged: () => this.#output?.changed(this),
       },
     });
   }
@@ -92,6 +92,18 @@ export class RelayReceiver implements RelayMember {
     this.#codecs = codecs;
   }
 
+  /** Follows what `output` leads to from now on, which may offer the track. */
+  follow(output: RelayOutput): void {
+    this.#output = output;
+  }
+
+  /** Nobody sends it for now: its down-tracks wait. */
+  unfollow(now: number): void {
+    this.#output?.forget(this);
+    this.#output = undefined;
+    this.withdrawn(now);
+  }
+
   /** The near end offers the track (again, after it was withdrawn). */
   begin(number: number): void {
     this.#number = number;
@@ -102,7 +114,7 @@ export class RelayReceiver implements RelayMember {
       const highest = this.track.layer(spatial)?.highest ?? 0;
       this.#base[spatial] = Math.ceil(highest / 0x10000) * 0x10000;
     }
-    this.#output.changed(this);
+    this.#output?.changed(this);
   }
 
   /** The near end has nothing any more: nothing lives until it offers the track again. */
@@ -111,24 +123,20 @@ export class RelayReceiver implements RelayMember {
     this.track.setLayers(0, 0, now);
   }
 
-  /** Nobody here wants the track any more. */
-  ended(): void {
-    this.#number = NOT_OFFERED;
-  }
-
   flush(): boolean {
-    if (this.#number === NOT_OFFERED) return true;
+    const output = this.#output;
+    if (output === undefined || this.#number === NOT_OFFERED) return true;
     if (this.#joins) {
-      if (!this.#write(RELAY.join)) return false;
+      if (!this.#write(output, RELAY.join)) return false;
       this.#joins = false;
     }
     const needed = this.track.neededLayers;
     if (needed !== this.#demand) {
-      if (!this.#write(RELAY.demand, needed)) return false;
+      if (!this.#write(output, RELAY.demand, needed)) return false;
       this.#demand = needed;
     }
     const keyFrames = this.#keyFrames & needed;
-    if (keyFrames !== 0 && !this.#write(RELAY.keyFrames, keyFrames)) return false;
+    if (keyFrames !== 0 && !this.#write(output, RELAY.keyFrames, keyFrames)) return false;
     this.#keyFrames = 0;
     return true;
   }
@@ -225,22 +233,23 @@ export class RelayReceiver implements RelayMember {
 
   #sendNack(ssrc: number, numbers: Uint16Array, count: number): void {
     const spatial = this.#layerOf(ssrc);
-    if (this.#number === NOT_OFFERED || spatial < 0) return;
-    const { channel } = this.#output;
+    const output = this.#output;
+    if (output === undefined || this.#number === NOT_OFFERED || spatial < 0) return;
+    const { channel } = output;
     const at = channel.reserve(RELAY.nack, NACK_HEAD_WORDS + count);
     if (at < 0) return; // it is asked for again
     channel.words[at] = this.#number;
     channel.words[at + 1] = spatial;
     channel.words[at + 2] = count;
     for (let i = 0; i < count; i++) channel.words[at + NACK_HEAD_WORDS + i] = numbers[i]!;
-    this.#output.commit();
+    output.commit();
   }
 
   #needKeyFrame(ssrc: number): void {
     const spatial = this.#layerOf(ssrc);
     if (spatial < 0) return;
     this.#keyFrames |= 1 << spatial;
-    this.#output.changed(this);
+    this.#output?.changed(this);
   }
 
   #layerOf(ssrc: number): number {
@@ -250,13 +259,13 @@ export class RelayReceiver implements RelayMember {
     return -1;
   }
 
-  #write(kind: number, layers?: number): boolean {
-    const { channel } = this.#output;
+  #write(output: RelayOutput, kind: number, layers?: number): boolean {
+    const { channel } = output;
     const at = channel.reserve(kind, layers === undefined ? 1 : 2);
     if (at < 0) return false;
     channel.words[at] = this.#number;
     if (layers !== undefined) channel.words[at + 1] = layers;
-    this.#output.commit();
+    output.commit();
     return true;
   }
 }

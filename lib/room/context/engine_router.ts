@@ -17,6 +17,7 @@ import type {
   MediaEngine,
   MediaEvent,
 } from "../../engine/messages/media_messages.ts";
+import { isNodeEvent, type NodeEvent } from "../../engine/messages/node_messages.ts";
 
 /** Events for the owner of the connection they name. */
 export type ConnectionEvent = Exclude<
@@ -42,6 +43,8 @@ export interface LevelListener {
 
 /** Dispatch between one `MediaEngine` and the participants. */
 export class EngineRouter {
+  /** What crosses between nodes; set once, by whoever joins this one to others. */
+  onNodeEvent: (event: NodeEvent) => void = () => {};
   readonly #owners = new Map<ConnectionId, ConnectionOwner>();
   readonly #layerListeners = new Map<DownTrackId, (spatial: number) => void>();
   readonly #levelListeners = new Map<UpTrackId, Set<LevelListener>>();
@@ -141,6 +144,7 @@ export class EngineRouter {
 
   /** Give every `MediaEngine.onEvent` to this. Never throws. */
   dispatch(event: MediaEvent): void {
+    if (isNodeEvent(event)) return this.onNodeEvent(event);
     if (event.type === "stats") {
       this.#stats.get(event.request)?.(event.stats);
       this.#stats.delete(event.request);

@@ -14,6 +14,7 @@ import {
 } from "../../../lib/base/media_vocabulary.ts";
 import { type Log, silentLog } from "../../../lib/base/platform.ts";
 import type { DataArrivals } from "../../../lib/engine/relay/data_lane.ts";
+import { ReceivedTracks } from "../../../lib/engine/relay/received_tracks.ts";
 import { RelayLink } from "../../../lib/engine/relay/relay_link.ts";
 import { createRelayRing, ringChannel } from "../../../lib/engine/relay/relay_ring.ts";
 import { DownTrack } from "../../../lib/media/down/down_track.ts";
@@ -66,18 +67,33 @@ export class RelaySide {
   readonly batch = new FanOutBatch();
   readonly link: RelayLink;
 
+  readonly #received: ReceivedTracks;
+  readonly #now: () => number;
+
   constructor(inbound: SharedArrayBuffer, outbound: SharedArrayBuffer, now: () => number) {
+    this.#now = now;
     const log: Log = { ...silentLog, error: (_message, fields) => this.errors.push(fields?.error) };
-    this.link = new RelayLink(0, ringChannel(inbound, outbound), {
+    const world = {
       clock: { now, nowUs: () => now() * 1000, wallMs: now },
       log,
       drops: this.drops,
       upTracks: this.upTracks,
       batch: this.batch,
       data: NO_DATA,
-      endBatch: (now) => this.batch.end(now),
+      endBatch: (now: number) => this.batch.end(now),
       spent: () => {},
-    });
+    };
+    this.link = new RelayLink(0, ringChannel(inbound, outbound), world);
+    this.#received = new ReceivedTracks(world);
+  }
+
+  /** Makes an up-track of what the other side offers. */
+  receive(id: UpTrackId, section: ReceiveSection): void {
+    this.#received.receive(id, this.link, section, this.#now());
+  }
+
+  end(id: UpTrackId): void {
+    this.#received.end(id, this.#now());
   }
 }
 
@@ -121,7 +137,7 @@ export class RelayWorld {
   /** Both engines are told of the relay. */
   open(): void {
     this.near.link.send(TRACK, this.world.now);
-    this.far.link.receive(TRACK, SECTION);
+    this.far.receive(TRACK, SECTION);
   }
 
   /** A subscriber on the far side. */

@@ -29,6 +29,7 @@ export const FAKE_ENGINE_READY: EngineReady = {
     { protocol: "tcp", hostname: "192.0.2.1", port: 7881 },
   ],
   ports: "none",
+  relays: [],
 };
 
 /** One message as it would leave: the same bytes for all that come one after the other. */

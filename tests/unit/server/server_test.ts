@@ -15,6 +15,7 @@ const READY: EngineReady = {
   fingerprint: { algorithm: "sha-256", value: "00" },
   addresses: [{ protocol: "udp", hostname: "192.0.2.1", port: 7882 }],
   ports: "none",
+  relays: [],
 };
 
 /** An engine without sockets. */

@@ -1,0 +1,139 @@
+/**
+ * What the media plane is told of other nodes of a cluster, and what it tells about them: which
+ * tracks cross to and from there.
+ *
+ * An up-track has one id on all nodes. The control plane knows them all, says which node a track is
+ * taken from, and carries wants and answers between nodes; packets go straight from an engine here
+ * to an engine there.
+ *
+ * @module
+ */
+import type { NodeId, UpTrackId } from "../../base/ids.ts";
+import type { ReceiveSection } from "../../base/media_vocabulary.ts";
+
+/** Where one engine of a node receives what other nodes send. */
+export interface RelayEndpoint {
+  readonly addresses: readonly { readonly hostname: string; readonly port: number }[];
+}
+
+/** An engine of another node. */
+export interface DistantEngine {
+  readonly node: NodeId;
+  /** Its index there. */
+  readonly engine: number;
+}
+
+export type NodeCommand =
+  | {
+    /**
+     * How another node's engines are reached. Again for the same node: everything between the two
+     * begins anew, so that no secret is used by an engine and its successor.
+     */
+    readonly type: "set_node";
+    readonly node: NodeId;
+    /** This one, as the other calls it. */
+    readonly self: NodeId;
+    /** Names the other node in what it sends to this one; below 2^16. */
+    readonly slot: number;
+    /** Names this node in what it sends to the other; below 2^16. */
+    readonly theirSlot: number;
+    readonly engines: readonly RelayEndpoint[];
+    /** 32 bytes that both nodes know and nobody else; new for each `set_node`. */
+    readonly secret: Uint8Array;
+  }
+  | {
+    /** Nothing goes to that node or comes from it any more. */
+    readonly type: "forget_node";
+    readonly node: NodeId;
+  }
+  | {
+    /**
+     * A track that is published on another node: down-tracks may name it from now on. It costs
+     * nothing until one does. Again with another section: its codecs are used from now on.
+     */
+    readonly type: "add_remote_track";
+    readonly upTrack: UpTrackId;
+    readonly section: ReceiveSection;
+  }
+  | { readonly type: "remove_remote_track"; readonly upTrack: UpTrackId }
+  | (
+    & {
+      /**
+       * The answer to `relay_wanted`: the track is sent by that engine. Again with another: from
+       * that one from now on, without a gap in what subscribers see but the missing packets.
+       */
+      readonly type: "relay_from";
+      readonly upTrack: UpTrackId;
+    }
+    & DistantEngine
+  )
+  | (
+    & {
+      /** That engine wants the track; answered by `relay_sending` if there is such a track. */
+      readonly type: "send_to_node";
+      readonly upTrack: UpTrackId;
+    }
+    & DistantEngine
+  )
+  | ({ readonly type: "stop_to_node"; readonly upTrack: UpTrackId } & DistantEngine)
+  | RelayedDatagram;
+
+/**
+ * A sealed datagram between engines of two nodes that takes another way than UDP, which is blocked
+ * between them: told by one, given to the other.
+ */
+export interface RelayedDatagram {
+  readonly type: "relay_datagram";
+  /** The other node. */
+  readonly node: NodeId;
+  readonly theirEngine: number;
+  readonly ownEngine: number;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export type NodeEvent =
+  | {
+    /**
+     * A track of another node is used here, and `engine` wants to be sent it: somebody must be
+     * asked, and `relay_from` said. Again whenever the one it came from is gone.
+     */
+    readonly type: "relay_wanted";
+    readonly upTrack: UpTrackId;
+    readonly engine: number;
+  }
+  | {
+    /** Nobody here uses the track any more. */
+    readonly type: "relay_unwanted";
+    readonly upTrack: UpTrackId;
+  }
+  | (
+    & {
+      /** The track is sent to that engine, by `from` of this node; again when that changes. */
+      readonly type: "relay_sending";
+      readonly upTrack: UpTrackId;
+      readonly from: number;
+    }
+    & DistantEngine
+  )
+  | {
+    /** An engine here was started anew: a new secret is needed for each node, by `set_node`. */
+    readonly type: "relay_engine_lost";
+    readonly engine: number;
+  }
+  | (
+    & {
+      /** Whether UDP between an engine here and one there is blocked. */
+      readonly type: "relay_blocked";
+      readonly ownEngine: number;
+      readonly blocked: boolean;
+    }
+    & DistantEngine
+  )
+  | RelayedDatagram;
+
+/** Whether an event is about other nodes, which those who serve clients need not hear. */
+export function isNodeEvent<E extends { readonly type: string }>(
+  event: E,
+): event is Extract<E, NodeEvent> {
+  return event.type.startsWith("relay_");
+}
