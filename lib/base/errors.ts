@@ -15,6 +15,7 @@ export type SfuErrorCode =
   | "missing_keys"
   | "worker_failed"
   | "native_unavailable"
+  | "directory_down"
   | "closed";
 
 /** An operational failure: something outside the program did not do what was needed. */

@@ -1,0 +1,483 @@
+/**
+ * What every directory of a cluster does, as a table of tests for all of its twins. Each begins
+ * with a directory of its own, with nobody in it, and whose leases do not end while it runs unless
+ * the test ends them.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import type { NodeId, ParticipantSid, RoomSid } from "../../../lib/base/ids.ts";
+import type {
+  Claim,
+  ClusterDirectory,
+  EnterAnswer,
+  EnterRequest,
+  NodeRecord,
+  RoomSeed,
+} from "../../../lib/cluster/directory/cluster_directory.ts";
+
+export const A = "ND_a" as NodeId;
+export const B = "ND_b" as NodeId;
+export const C = "ND_c" as NodeId;
+
+/** A node of region `eu` that has nothing to do. */
+export function nodeRecord(nodeId: NodeId, more: Partial<NodeRecord> = {}): NodeRecord {
+  return {
+    nodeId,
+    region: "eu",
+    link: `ws://${nodeId}.test/cluster`,
+    protocol: { min: 1, max: 1 },
+    state: "serving",
+    load: { cpu: 0.25, participants: 0, rooms: 0, tracks: 0, headroom: 0.75 },
+    agents: [],
+    startedAtMs: 1_000,
+    ...more,
+  };
+}
+
+/** A room without limits. */
+export function roomSeed(sid: string, more: Partial<RoomSeed> = {}): RoomSeed {
+  return {
+    sid: sid as RoomSid,
+    createdAtMs: 5_000,
+    plan: `{"metadata":"é"}`,
+    maxParticipants: 0,
+    locked: false,
+    pin: "",
+    lingerMs: 20_000,
+    ...more,
+  };
+}
+
+/** Asks to let somebody in who takes a place, into a room that is made if there is none. */
+export function joining(
+  room: string,
+  node: NodeId,
+  identity: string,
+  sid: string,
+  more: Partial<EnterRequest> = {},
+): EnterRequest {
+  const claim = { identity, sid: sid as ParticipantSid, counted: true };
+  return { room, node, region: "eu", create: roomSeed(`RM_${room}`), claim, ...more };
+}
+
+type Entered = Extract<EnterAnswer, { ok: true }>;
+
+/** The answer to somebody who must be let in. */
+export async function entered(answer: Promise<EnterAnswer>): Promise<Entered> {
+  const value = await answer;
+  assert.ok(value.ok, JSON.stringify(value));
+  return value;
+}
+
+/** The claim of an answer, as others see it. */
+function claimOf({ claim }: Entered, node: NodeId, identity: string, sid: string): Claim {
+  return { identity, node, sid: sid as ParticipantSid, number: claim!.number };
+}
+
+async function isIn(directory: ClusterDirectory, room: string): Promise<readonly string[]> {
+  return (await directory.claims(room)).map(({ identity, node }) => `${identity}@${node}`);
+}
+
+/** Name of a test and what it asks of the directory. */
+export const DIRECTORY_TESTS: Readonly<
+  Record<string, (directory: ClusterDirectory) => Promise<void>>
+> = {
+  "the first to enter makes the room, the next finds it as it is": async (directory) => {
+    const first = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    assert.equal(first.created, true);
+    assert.deepEqual(first.record, {
+      ...roomSeed("RM_r"),
+      name: "r",
+      creator: A,
+      version: 1,
+      writer: A,
+    });
+    assert.deepEqual(first.nodes, [A]);
+    const create = roomSeed("RM_other", { plan: "{}" });
+    const second = await entered(directory.enter(joining("r", B, "bob", "PA_2", { create })));
+    assert.equal(second.created, false);
+    assert.deepEqual(second.record, first.record);
+    assert.deepEqual(second.nodes, [A, B]);
+    assert.equal(second.claim!.former, undefined);
+    assert.ok(second.claim!.number > first.claim!.number);
+    assert.deepEqual(await directory.find("r"), {
+      record: first.record,
+      nodes: [A, B],
+      claims: 2,
+      counted: 2,
+    });
+  },
+
+  "a room that is not there is not made unless it may be": async (directory) => {
+    const { create: _, ...request } = joining("r", A, "ann", "PA_1");
+    assert.deepEqual(await directory.enter(request), { ok: false, reason: "not_found" });
+    assert.equal(await directory.find("r"), undefined);
+    assert.deepEqual(await directory.claims("r"), []);
+    assert.equal(await directory.claim("r", "ann"), undefined);
+    assert.deepEqual(await directory.roomsOf(A), []);
+    assert.deepEqual(await directory.list(), []);
+  },
+
+  "a room can be entered by a node with nobody": async (directory) => {
+    const request = { room: "r", node: A, region: "eu", create: roomSeed("RM_r") };
+    const answer = await entered(directory.enter(request));
+    assert.equal(answer.claim, undefined);
+    assert.equal((await directory.find("r"))!.claims, 0);
+  },
+
+  "who asks again with the same sids gets the same answer": async (directory) => {
+    await directory.enter(joining("r", B, "ann", "PA_0"));
+    await directory.remove("r", "q");
+    const first = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    assert.deepEqual(await directory.enter(joining("r", A, "ann", "PA_1")), first);
+    const newer = await entered(directory.enter(joining("r", B, "ann", "PA_2")));
+    assert.deepEqual(newer.claim!.former, claimOf(first, A, "ann", "PA_1"));
+    assert.deepEqual(await directory.enter(joining("r", B, "ann", "PA_2")), newer);
+  },
+
+  "the newest claim of an identity replaces the one before": async (directory) => {
+    const first = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const former = claimOf(first, A, "ann", "PA_1");
+    assert.deepEqual(await directory.claim("r", "ann"), former);
+    const second = await entered(directory.enter(joining("r", B, "ann", "PA_2")));
+    assert.deepEqual(second.claim!.former, former);
+    const latter = claimOf(second, B, "ann", "PA_2");
+    assert.deepEqual(await directory.claim("r", "ann"), latter);
+    // What the former node says when it has evicted its session changes nothing.
+    assert.equal(await directory.release({ room: "r", ...former }), false);
+    assert.deepEqual(await directory.claims("r"), [{ ...latter, counted: true }]);
+    assert.equal(await directory.release({ room: "r", ...latter }), true);
+    assert.equal(await directory.release({ room: "r", ...latter }), false);
+    assert.deepEqual(await directory.claims("r"), []);
+  },
+
+  "a full room takes who is in it, and who takes no place": async (directory) => {
+    const create = roomSeed("RM_r", { maxParticipants: 2 });
+    const join = (node: NodeId, identity: string, sid: string, counted = true) => {
+      const claim = { identity, sid: sid as ParticipantSid, counted };
+      return directory.enter({ ...joining("r", node, identity, sid, { create }), claim });
+    };
+    await entered(join(A, "agent", "PA_0", false));
+    await entered(join(A, "ann", "PA_1"));
+    const { claim } = await entered(join(B, "bob", "PA_2"));
+    assert.deepEqual(await join(C, "cat", "PA_3"), { ok: false, reason: "room_full" });
+    assert.deepEqual((await directory.find("r"))!.nodes, [A, B]);
+    assert.deepEqual(await directory.roomsOf(C), []);
+    await entered(join(C, "recorder", "PA_4", false));
+    await entered(join(C, "ann", "PA_5"));
+    assert.equal((await directory.find("r"))!.claims, 4);
+    assert.equal((await directory.find("r"))!.counted, 2);
+    await directory.release({ room: "r", identity: "bob", number: claim!.number });
+    await entered(join(C, "cat", "PA_6"));
+    // A place that is given up for none is free, and the other way round.
+    await entered(join(A, "cat", "PA_7", false));
+    await entered(join(A, "dan", "PA_8"));
+    assert.deepEqual(await join(A, "eve", "PA_9"), { ok: false, reason: "room_full" });
+  },
+
+  "places of those whose node died are free before it is buried": async (directory) => {
+    const create = roomSeed("RM_r", { maxParticipants: 1 });
+    await directory.heartbeat(nodeRecord(A));
+    await directory.heartbeat(nodeRecord(B));
+    await entered(directory.enter(joining("r", A, "ann", "PA_1", { create })));
+    const bob = joining("r", B, "bob", "PA_2", { create });
+    assert.deepEqual(await directory.enter(bob), { ok: false, reason: "room_full" });
+    await directory.withdraw(A);
+    await entered(directory.enter(bob));
+    const cat = joining("r", B, "cat", "PA_3", { create });
+    assert.deepEqual(await directory.enter(cat), { ok: false, reason: "room_full" });
+  },
+
+  "a locked room takes who is in it, and who takes no place": async (directory) => {
+    await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const { record } = (await directory.find("r"))!;
+    const { sid, version } = record;
+    await directory.update({ room: "r", node: A, sid, version, change: { locked: true } });
+    const bob = joining("r", B, "bob", "PA_2");
+    assert.deepEqual(await directory.enter(bob), { ok: false, reason: "room_locked" });
+    await entered(directory.enter({ ...bob, claim: { ...bob.claim!, counted: false } }));
+    await entered(directory.enter(joining("r", B, "ann", "PA_3")));
+  },
+
+  "a pin holds while a node that it names lives and serves": async (directory) => {
+    await directory.heartbeat(nodeRecord(A));
+    await directory.heartbeat(nodeRecord(B, { region: "us" }));
+    await directory.heartbeat(nodeRecord(C, { region: "us" }));
+    const here = joining("r", A, "ann", "PA_1", { create: roomSeed("RM_r", { pin: "region:us" }) });
+    assert.deepEqual(await directory.enter(here), {
+      ok: false,
+      reason: "elsewhere",
+      nodes: [B, C],
+    });
+    assert.equal(await directory.find("r"), undefined);
+    await entered(directory.enter({ ...here, node: C, region: "us" }));
+    await directory.heartbeat(nodeRecord(C, { region: "us", state: "draining" }));
+    assert.deepEqual(await directory.enter(here), { ok: false, reason: "elsewhere", nodes: [B] });
+    const { sid, version } = (await directory.find("r"))!.record;
+    await directory.update({ room: "r", node: C, sid, version, change: { pin: B } });
+    assert.deepEqual(await directory.enter(here), { ok: false, reason: "elsewhere", nodes: [B] });
+    await directory.withdraw(B);
+    await entered(directory.enter(here));
+  },
+
+  "the last to leave keeps the room until its time is over": async (directory) => {
+    const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    await entered(directory.enter(joining("r", B, "bob", "PA_2")));
+    assert.equal(await directory.leave({ room: "r", node: A }), undefined);
+    assert.deepEqual(await directory.roomsOf(A), []);
+    const closing = (await directory.leave({ room: "r", node: B }))!;
+    assert.equal(closing.keeper, B);
+    assert.deepEqual(await directory.leave({ room: "r", node: B }), closing);
+    assert.deepEqual(await directory.roomsOf(B), ["r"]);
+    assert.deepEqual((await directory.find("r"))!.nodes, []);
+    const others = [{ ...closing, keeper: A }, { ...closing, number: closing.number - 1 }];
+    for (const other of others) assert.equal(await directory.close("r", other), undefined);
+    assert.deepEqual(await directory.close("r", closing), record);
+    // The answer may have been lost.
+    assert.deepEqual(await directory.close("r", closing), record);
+    assert.equal(await directory.find("r"), undefined);
+    assert.deepEqual(await directory.claims("r"), []);
+    assert.deepEqual(await directory.roomsOf(B), []);
+    assert.deepEqual(await directory.list(), []);
+    assert.equal(await directory.leave({ room: "r", node: B }), undefined);
+  },
+
+  "who enters cancels the closing": async (directory) => {
+    await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const closing = (await directory.leave({ room: "r", node: A }))!;
+    await entered(directory.enter(joining("r", B, "bob", "PA_2")));
+    assert.equal(await directory.close("r", closing), undefined);
+    assert.deepEqual(await directory.roomsOf(A), []);
+    const next = (await directory.leave({ room: "r", node: B }))!;
+    assert.ok(next.number > closing.number);
+    assert.equal(await directory.close("r", closing), undefined);
+    assert.ok(await directory.close("r", next));
+  },
+
+  "a keeper that serves the room again is not forgotten for an old closing": async (directory) => {
+    await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const closing = (await directory.leave({ room: "r", node: A }))!;
+    await entered(directory.enter(joining("r", A, "ann", "PA_2")));
+    assert.equal(await directory.close("r", closing), undefined);
+    assert.deepEqual(await directory.roomsOf(A), ["r"]);
+  },
+
+  "numbers of a room that is made anew are larger than all before": async (directory) => {
+    const first = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    await directory.remove("r", "q");
+    const create = roomSeed("RM_2");
+    const second = await entered(directory.enter(joining("r", A, "ann", "PA_2", { create })));
+    assert.equal(second.created, true);
+    assert.ok(second.claim!.number > first.claim!.number);
+    assert.equal(second.claim!.former, undefined);
+  },
+
+  "settings are changed by compare-and-set": async (directory) => {
+    const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const { sid, version } = record;
+    const request = { room: "r", node: B, sid, version, change: { plan: `["ü"]`, lingerMs: 0 } };
+    const next = { ...record, ...request.change, version: 2, writer: B };
+    assert.deepEqual(await directory.update(request), { ok: true, record: next });
+    assert.deepEqual(await directory.update(request), { ok: true, record: next });
+    assert.deepEqual(await directory.update({ ...request, change: { locked: true } }), {
+      ok: false,
+      reason: "conflict",
+      record: next,
+    });
+    assert.deepEqual(await directory.update({ ...request, node: A }), {
+      ok: false,
+      reason: "conflict",
+      record: next,
+    });
+    const other = { ...request, sid: "RM_other" as RoomSid, version: 2 };
+    assert.deepEqual(await directory.update(other), { ok: false, reason: "not_found" });
+    const all = { maxParticipants: 7, locked: true, pin: B, plan: "", lingerMs: 1 } as const;
+    const last = await directory.update({ room: "r", node: A, sid, version: 2, change: all });
+    assert.deepEqual(last, { ok: true, record: { ...next, ...all, version: 3, writer: A } });
+    assert.deepEqual((await directory.find("r"))!.record, {
+      ...next,
+      ...all,
+      version: 3,
+      writer: A,
+    });
+  },
+
+  "a room is removed once, with everybody": async (directory) => {
+    await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    await entered(directory.enter(joining("r", B, "bob", "PA_2")));
+    const before = await directory.find("r");
+    assert.deepEqual(await directory.remove("r", "q1"), before);
+    assert.equal(await directory.remove("r", "q2"), undefined);
+    assert.deepEqual(await directory.remove("r", "q1"), before);
+    assert.deepEqual([await directory.roomsOf(A), await directory.roomsOf(B)], [[], []]);
+    assert.equal(await directory.claim("r", "ann"), undefined);
+    assert.equal(await directory.leave({ room: "r", node: A }), undefined);
+  },
+
+  "rooms are listed by name, all or those asked for": async (directory) => {
+    const names = ["b", "a", "é{x}", "", "a\nb", "\u{1f600}", "*", "{"];
+    for (const name of names) await entered(directory.enter(joining(name, A, "ann", "PA_1")));
+    const listed = await directory.list();
+    assert.deepEqual(listed.map(({ record }) => record.name), [...names].sort());
+    assert.deepEqual(listed[1], await directory.find([...names].sort()[1]!));
+    assert.deepEqual(
+      (await directory.list(["b", "none", "", "b"])).map(({ record }) => record.name),
+      ["", "b"],
+    );
+    assert.deepEqual(await directory.list([]), []);
+    assert.deepEqual(await directory.roomsOf(A), [...names].sort());
+  },
+
+  "nodes are those with a lease": async (directory) => {
+    assert.deepEqual(await directory.nodes(), []);
+    const b = nodeRecord(B, {
+      region: "",
+      agents: [{ namespace: "", agentName: "é", jobType: 1, headroom: 0.5 }],
+    });
+    assert.deepEqual(await directory.heartbeat(b), { known: false, bury: [] });
+    assert.deepEqual(await directory.heartbeat(nodeRecord(A)), { known: false, bury: [] });
+    assert.deepEqual(await directory.heartbeat(b), { known: true, bury: [] });
+    const draining = nodeRecord(A, { state: "draining" });
+    assert.deepEqual(await directory.heartbeat(draining), { known: true, bury: [] });
+  },
+
+  "a dead node is given to one other to bury, and forgotten": async (directory) => {
+    for (const node of [A, B, C]) await directory.heartbeat(nodeRecord(node));
+    await entered(directory.enter(joining("shared", A, "ann", "PA_1")));
+    await entered(directory.enter(joining("shared", B, "bob", "PA_2")));
+    await entered(directory.enter(joining("alone", A, "ann", "PA_3")));
+    const ann = (await directory.claim("alone", "ann"))!;
+    await directory.withdraw(A);
+    assert.deepEqual(await directory.heartbeat(nodeRecord(B)), { known: true, bury: [A] });
+    assert.deepEqual(await directory.heartbeat(nodeRecord(C)), { known: true, bury: [] });
+    assert.deepEqual(await directory.heartbeat(nodeRecord(B)), { known: true, bury: [A] });
+    assert.deepEqual(await directory.roomsOf(A), ["alone", "shared"]);
+
+    const shared = (await directory.bury({ room: "shared", dead: A, by: B }))!;
+    assert.deepEqual(shared.freed.map(({ identity }) => identity), ["ann"]);
+    assert.equal(shared.closing, undefined);
+    assert.deepEqual(await isIn(directory, "shared"), [`bob@${B}`]);
+
+    const alone = (await directory.bury({ room: "alone", dead: A, by: B }))!;
+    assert.deepEqual(alone.freed, [ann]);
+    assert.equal(alone.closing!.keeper, B);
+    // The answer may have been lost; who left is told once.
+    const again = (await directory.bury({ room: "alone", dead: A, by: B }))!;
+    assert.deepEqual(again, { ...alone, freed: [] });
+    assert.deepEqual(await directory.roomsOf(A), []);
+    assert.deepEqual(await directory.roomsOf(B), ["alone", "shared"]);
+    assert.equal(await directory.forget(A), true);
+    assert.deepEqual(await directory.heartbeat(nodeRecord(C)), { known: true, bury: [] });
+    assert.deepEqual(await directory.close("alone", alone.closing!), alone.record);
+    assert.equal(await directory.bury({ room: "alone", dead: A, by: B }), undefined);
+  },
+
+  "a keeper that dies hands its rooms to who buries it": async (directory) => {
+    await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const closing = (await directory.leave({ room: "r", node: A }))!;
+    const burial = (await directory.bury({ room: "r", dead: A, by: B }))!;
+    assert.equal(burial.closing!.keeper, B);
+    assert.equal(await directory.close("r", closing), undefined);
+    assert.ok(await directory.close("r", burial.closing!));
+  },
+
+  "a node that comes back is told that it was without a lease": async (directory) => {
+    await directory.heartbeat(nodeRecord(A));
+    await directory.withdraw(A);
+    assert.equal((await directory.heartbeat(nodeRecord(A))).known, false);
+    assert.equal(await directory.forget(A), false);
+    assert.equal((await directory.heartbeat(nodeRecord(A))).known, true);
+    assert.equal(await directory.forget(C), true);
+  },
+
+  "what a node asserts is put right": async (directory) => {
+    const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const bob = await entered(directory.enter(joining("r", A, "bob", "PA_2")));
+    const cat = await entered(directory.enter(joining("r", A, "cat", "PA_3")));
+    const newer = await entered(directory.enter(joining("r", B, "bob", "PA_4")));
+    const later = await entered(directory.enter(joining("r", A, "dan", "PA_5")));
+    // A missed that bob is on B, has let ann go, and has not heard yet that dan is in.
+    const claims = [claimOf(bob, A, "bob", "PA_2"), claimOf(cat, A, "cat", "PA_3")]
+      .map((claim) => ({ ...claim, counted: false }));
+    assert.deepEqual(await directory.assert({ node: A, record, claims }), {
+      ok: true,
+      record,
+      nodes: [A, B],
+      newer: [claimOf(newer, B, "bob", "PA_4")],
+      beaten: [],
+    });
+    assert.deepEqual(await isIn(directory, "r"), [`bob@${B}`, `cat@${A}`, `dan@${A}`]);
+    assert.deepEqual(await directory.claim("r", "dan"), claimOf(later, A, "dan", "PA_5"));
+    assert.equal((await directory.find("r"))!.counted, 2);
+  },
+
+  "a directory that lost everything learns it from the nodes": async (directory) => {
+    const first = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const second = await entered(directory.enter(joining("r", B, "ann", "PA_2")));
+    await directory.remove("r", "q");
+    const { record } = first;
+    const older = [{ ...claimOf(first, A, "ann", "PA_1"), counted: true }];
+    const newer = [{ ...claimOf(second, B, "ann", "PA_2"), counted: true }];
+    const a = await directory.assert({ node: A, record, claims: older });
+    assert.deepEqual(a, { ok: true, record, nodes: [A], newer: [], beaten: [] });
+    const changed = { ...record, plan: "b", version: 2, writer: B };
+    const b = await directory.assert({ node: B, record: changed, claims: newer });
+    assert.deepEqual(b, {
+      ok: true,
+      record: changed,
+      nodes: [A, B],
+      newer: [],
+      beaten: [claimOf(first, A, "ann", "PA_1")],
+    });
+    assert.deepEqual(await isIn(directory, "r"), [`ann@${B}`]);
+    assert.deepEqual(await directory.roomsOf(B), ["r"]);
+    assert.deepEqual((await directory.list()).map(({ counted }) => counted), [1]);
+    const create = roomSeed("RM_2");
+    const next = await entered(directory.enter(joining("r", A, "cat", "PA_3", { create })));
+    assert.ok(next.claim!.number > second.claim!.number);
+    assert.equal(next.created, false);
+  },
+
+  "of two versions with one number the higher writer's holds": async (directory) => {
+    const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const byB = { ...record, plan: "b", version: 2, writer: B };
+    const byA = { ...record, plan: "a", version: 2, writer: A };
+    for (const asserted of [byA, byB, byA, record]) {
+      await directory.assert({ node: asserted.writer, record: asserted, claims: [] });
+    }
+    assert.deepEqual((await directory.find("r"))!.record, byB);
+  },
+
+  "a room under the same name is not another's": async (directory) => {
+    const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const other = { ...record, sid: "RM_other" as RoomSid, version: 9 };
+    assert.deepEqual(await directory.assert({ node: B, record: other, claims: [] }), {
+      ok: false,
+      record,
+    });
+    assert.deepEqual((await directory.find("r"))!.nodes, [A]);
+    assert.deepEqual(await directory.roomsOf(B), []);
+  },
+
+  "an assertion cancels the closing": async (directory) => {
+    const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const closing = (await directory.leave({ room: "r", node: A }))!;
+    await directory.assert({ node: B, record, claims: [] });
+    assert.equal(await directory.close("r", closing), undefined);
+    assert.deepEqual((await directory.find("r"))!.nodes, [B]);
+  },
+
+  "names may be anything": async (directory) => {
+    const names = ["__proto__", "a\0b", "'\"\\", "]]", "x".repeat(5_000), "\u2028", "constructor"];
+    for (const name of names) {
+      await entered(directory.enter(joining(name, A, name, "PA_1")));
+      const claim = (await directory.claim(name, name))!;
+      assert.equal(claim.identity, name);
+      assert.equal((await directory.find(name))!.record.name, name);
+      assert.equal(await directory.release({ room: name, ...claim }), true);
+      assert.ok(await directory.close(name, (await directory.leave({ room: name, node: A }))!));
+    }
+    assert.deepEqual(await directory.list(), []);
+  },
+};

@@ -1,0 +1,157 @@
+/**
+ * The directory in memory, for nodes of one process: simulations and tests. Its clock is the
+ * platform's, so it runs on virtual time, and it can go away as Redis can.
+ *
+ * Contract: as `cluster_directory.ts` says. Every node has a handle of its own to one
+ * {@linkcode DirectoryMemory}; a step is made at once, its answer comes with a later turn.
+ *
+ * @module
+ */
+import { SfuError } from "../../../lib/base/errors.ts";
+import type { NodeId } from "../../../lib/base/ids.ts";
+import type { Cancel, Clock } from "../../../lib/base/platform.ts";
+import type {
+  AssertAnswer,
+  AssertedClaim,
+  AssertRequest,
+  Burial,
+  Claim,
+  Closing,
+  ClusterDirectory,
+  DirectoryStatus,
+  EnterAnswer,
+  EnterRequest,
+  HeartbeatAnswer,
+  NodeRecord,
+  RoomListing,
+  RoomRecord,
+  UpdateAnswer,
+  UpdateRequest,
+} from "../../../lib/cluster/directory/cluster_directory.ts";
+import { DirectoryMemory } from "./directory_memory.ts";
+
+/** What becomes of a question: answered, not even heard, or carried out without an answer. */
+export type Reach = "here" | "away" | "deaf";
+
+/** One node's handle. */
+export class MemoryDirectory implements ClusterDirectory {
+  readonly #memory: DirectoryMemory;
+  readonly #listeners = new Set<(status: DirectoryStatus) => void>();
+  #reach: Reach = "here";
+  #status: DirectoryStatus = "up";
+  /** Nodes as last answered, for when it is away. */
+  #seen: readonly NodeRecord[] = [];
+  /** Until when those are still told after it came back, ms. */
+  #seenUntil = 0;
+
+  constructor(memory: DirectoryMemory, readonly clock: Clock) {
+    this.#memory = memory;
+  }
+
+  get status(): DirectoryStatus {
+    return this.#status;
+  }
+
+  onStatus(listener: (status: DirectoryStatus) => void): Cancel {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Cuts this node off from the directory, or connects it again. */
+  set reach(reach: Reach) {
+    this.#reach = reach;
+    const status = reach === "here" ? "up" : "down";
+    if (status === this.#status) return;
+    if (status === "up") this.#seenUntil = this.clock.now() + this.#memory.leaseMs;
+    this.#status = status;
+    for (const listener of this.#listeners) listener(status);
+  }
+
+  heartbeat(node: NodeRecord): Promise<HeartbeatAnswer> {
+    return this.#ask((memory) => memory.heartbeat(node));
+  }
+
+  withdraw(node: NodeId): Promise<void> {
+    return this.#ask((memory) => memory.withdraw(node));
+  }
+
+  async nodes(): Promise<readonly NodeRecord[]> {
+    if (this.#status === "down") return this.#seen;
+    const live = await this.#ask((memory) => memory.nodes());
+    if (this.clock.now() >= this.#seenUntil) return this.#seen = live;
+    const known = new Set(live.map(({ nodeId }) => nodeId));
+    const both = [...live, ...this.#seen.filter(({ nodeId }) => !known.has(nodeId))];
+    return this.#seen = both.sort((a, b) => a.nodeId < b.nodeId ? -1 : 1);
+  }
+
+  enter(request: EnterRequest): Promise<EnterAnswer> {
+    return this.#ask((memory) => memory.enter(request));
+  }
+
+  release(claim: { room: string; identity: string; number: number }): Promise<boolean> {
+    return this.#ask((memory) => memory.release(claim));
+  }
+
+  leave(departure: { room: string; node: NodeId }): Promise<Closing | undefined> {
+    return this.#ask((memory) => memory.leave(departure));
+  }
+
+  close(room: string, closing: Closing): Promise<RoomRecord | undefined> {
+    return this.#ask((memory) => memory.close(room, closing));
+  }
+
+  update(request: UpdateRequest): Promise<UpdateAnswer> {
+    return this.#ask((memory) => memory.update(request));
+  }
+
+  remove(room: string, request: string): Promise<RoomListing | undefined> {
+    return this.#ask((memory) => memory.remove(room, request));
+  }
+
+  assert(request: AssertRequest): Promise<AssertAnswer> {
+    return this.#ask((memory) => memory.assert(request));
+  }
+
+  find(room: string): Promise<RoomListing | undefined> {
+    return this.#ask((memory) => memory.find(room));
+  }
+
+  claim(room: string, identity: string): Promise<Claim | undefined> {
+    return this.#ask((memory) => memory.claim(room, identity));
+  }
+
+  claims(room: string): Promise<readonly AssertedClaim[]> {
+    return this.#ask((memory) => memory.claims(room));
+  }
+
+  list(names?: readonly string[]): Promise<readonly RoomListing[]> {
+    return this.#ask((memory) => memory.list(names));
+  }
+
+  roomsOf(node: NodeId): Promise<readonly string[]> {
+    return this.#ask((memory) => memory.roomsOf(node));
+  }
+
+  bury(funeral: { room: string; dead: NodeId; by: NodeId }): Promise<Burial | undefined> {
+    return this.#ask((memory) => memory.bury(funeral));
+  }
+
+  forget(dead: NodeId): Promise<boolean> {
+    return this.#ask((memory) => memory.forget(dead));
+  }
+
+  async end(): Promise<void> {
+    this.reach = "away";
+    this.#listeners.clear();
+  }
+
+  async #ask<T>(step: (memory: DirectoryMemory) => T): Promise<T> {
+    const answer = this.#reach === "away" ? undefined : { value: step(this.#memory) };
+    // What is answered is known here one turn later, as over a network.
+    await Promise.resolve();
+    if (answer === undefined || this.#reach !== "here") {
+      throw new SfuError("directory_down", "the directory is away");
+    }
+    return answer.value;
+  }
+}
