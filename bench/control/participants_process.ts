@@ -15,14 +15,14 @@ import { type OwnTrack, WireParticipant } from "../../tests/support/wire/wire_pa
 import { answerCalls } from "../bench_child.ts";
 import { outliveClientFaults } from "../load/client_faults.ts";
 import type { ParticipantCalls, RequestKind } from "./control_calls.ts";
+import { Crowd } from "./crowd.ts";
 
 /** Idle participants that join at once. */
 const GATHER_BATCH = 10;
-/** How often a crowd's first packets are looked for, ms. */
-const LOOK_EVERY_MS = 5;
 /** Steps in which requests are sent, per second. */
 const STEPS_PER_SECOND = 50;
 
+const crowd = new Crowd();
 let everybody: WireParticipant[] = [];
 /** The first of each room, who sends the requests. */
 const speakers: { readonly participant: WireParticipant; track?: OwnTrack }[] = [];
@@ -45,24 +45,6 @@ async function join(
   return participant;
 }
 
-/** Joins and resolves with the time until the first RTP packet, ms. */
-async function arrive(
-  url: string,
-  room: string,
-  identity: string,
-  limitMs: number,
-): Promise<number> {
-  const startedAt = performance.now();
-  const { subscriber, tracks } = await join(url, room, identity);
-  const hasMedia = () =>
-    [...tracks.values()].some(({ ssrc }) => subscriber.packets(ssrc).length > 0);
-  while (!hasMedia()) {
-    if (performance.now() - startedAt > limitMs) throw new Error("no media came");
-    await pause(LOOK_EVERY_MS);
-  }
-  return Math.round(performance.now() - startedAt);
-}
-
 function request(kind: RequestKind, number: number, track: OwnTrack | undefined) {
   switch (kind) {
     case "ping":
@@ -80,28 +62,11 @@ function request(kind: RequestKind, number: number, track: OwnTrack | undefined)
 
 outliveClientFaults();
 await answerCalls<ParticipantCalls>({
-  publish: async ({ url, room, every }) => {
-    const participant = await join(url, room, "publisher");
-    await participant.publish("video", { every });
-    await participant.connected();
+  publish: async (options) => {
+    await crowd.publish(options);
     return {};
   },
-  arrive: async ({ url, rooms, count, atOnce, limitMs }) => {
-    const startedAt = performance.now();
-    const firstMediaMs: number[] = [];
-    const failures: string[] = [];
-    let next = 0;
-    const joinOneAfterTheOther = async () => {
-      for (let i = next++; i < count; i = next++) {
-        await arrive(url, rooms[i % rooms.length]!, `newcomer${i}`, limitMs).then(
-          (ms) => firstMediaMs.push(ms),
-          (error) => failures.push(String(error).split("\n")[0]!),
-        );
-      }
-    };
-    await Promise.all(Array.from({ length: atOnce }, joinOneAfterTheOther));
-    return { firstMediaMs, failures, wallMs: performance.now() - startedAt };
-  },
+  arrive: (options) => crowd.arrive(options),
   gather: async ({ url, rooms, perRoom }) => {
     let connected = 0;
     for (let number = 0; number < rooms * perRoom; number += GATHER_BATCH) {
@@ -145,6 +110,7 @@ await answerCalls<ParticipantCalls>({
     return { sent };
   },
   leave: async () => {
+    await crowd.leave();
     await Promise.all(everybody.map((participant) => participant.leave().catch(() => {})));
     everybody = [];
     speakers.length = 0;

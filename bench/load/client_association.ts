@@ -152,6 +152,7 @@ export class ClientAssociation {
       fingerprints: [{ algorithm: "sha-256", value: fingerprint.toUpperCase() }],
       srtpProfiles: SEALING.srtpProfiles,
       recordCipherFactory: SEALING.recordCipherFactory,
+      crypto: SEALING.handshakeCrypto,
       listener: {
         onConnected: (srtp) => srtp === undefined ? ended("no SRTP profile") : resolve(srtp),
         onData: (bytes, at, length) => {

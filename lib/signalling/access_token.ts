@@ -10,7 +10,6 @@
  *
  * @module
  */
-import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT } from "jose";
 import {
   ParticipantInfo_Kind,
   ParticipantInfo_KindDetail,
@@ -18,27 +17,13 @@ import {
   TrackSource,
 } from "@livekit/protocol";
 import { z } from "zod";
+import { readToken, signatureFault, signToken, type UnverifiedToken } from "./json_web_token.ts";
 
 /** API key → secret. The first entry signs; every entry verifies. */
 export type ApiKeys = ReadonlyMap<string, string>;
 
 /** Tolerance for clocks that disagree, seconds: what LiveKit servers allow. */
 const LEEWAY_S = 60;
-
-/** Keys by secret; there are as many as are configured. */
-const imported = new Map<string, Promise<CryptoKey>>();
-
-/** The key of a secret, imported once: importing takes a third of what a token takes. */
-function keyOf(secret: string): Promise<CryptoKey> {
-  let key = imported.get(secret);
-  if (key === undefined) {
-    const algorithm = { name: "HMAC", hash: "SHA-256" };
-    const bytes = new TextEncoder().encode(secret);
-    key = crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign", "verify"]);
-    imported.set(secret, key);
-  }
-  return key;
-}
 
 /** What the `video` claim grants, with every default filled in. */
 export interface VideoGrant {
@@ -176,33 +161,26 @@ export async function verifyAccessToken(
   keys: ApiKeys,
   nowMs: number,
 ): Promise<{ readonly ok: true; readonly token: AccessToken } | Refusal> {
-  const claims = readRegisteredClaims(jwt);
-  if (claims === undefined) return refused("invalid authorization token");
+  const read = readToken(jwt);
+  const registered = registeredClaims.safeParse(read?.payload);
+  if (read === undefined || !registered.success) return refused("invalid authorization token");
+  const claims = registered.data;
   const apiKey = claims.iss ?? "";
   const secret = keys.get(apiKey);
   if (secret === undefined || secret === "") return refused("invalid API key");
-  try {
-    const { payload } = await jwtVerify(jwt, await keyOf(secret), {
-      algorithms: ["HS256"],
-      issuer: apiKey,
-      clockTolerance: LEEWAY_S,
-      currentDate: new Date(nowMs),
-      requiredClaims: ["exp"],
-    });
-    const own = ownClaims.safeParse(payload);
-    const roomConfig = own.success ? readRoomConfig(own.data.roomConfig) : undefined;
-    if (!own.success || roomConfig === "malformed") {
-      return refused("invalid authorization token: token is malformed: claims have the wrong type");
-    }
-    const identity = claims.sub || claims.jti || "";
-    const expiresAt = (payload.exp ?? 0) * 1000;
-    const notBefore = (payload.nbf ?? payload.iat ?? 0) * 1000;
-    const tokenId = jwt.slice(jwt.lastIndexOf(".") + 1);
-    const known = { apiKey, tokenId, identity, expiresAt, notBefore, roomConfig };
-    return { ok: true, token: toToken(own.data, known) };
-  } catch (error) {
-    return refused(`invalid authorization token: ${verifyDetail(error)}`);
+  const fault = signatureDetail(jwt, read, secret) ?? claimsDetail(claims, nowMs);
+  if (fault !== undefined) return refused(`invalid authorization token: ${fault}`);
+  const own = ownClaims.safeParse(read.payload);
+  const roomConfig = own.success ? readRoomConfig(own.data.roomConfig) : undefined;
+  if (!own.success || roomConfig === "malformed") {
+    return refused("invalid authorization token: token is malformed: claims have the wrong type");
   }
+  const identity = claims.sub || claims.jti || "";
+  const expiresAt = (claims.exp ?? 0) * 1000;
+  const notBefore = (claims.nbf ?? claims.iat ?? 0) * 1000;
+  const tokenId = jwt.slice(jwt.lastIndexOf(".") + 1);
+  const known = { apiKey, tokenId, identity, expiresAt, notBefore, roomConfig };
+  return { ok: true, token: toToken(own.data, known) };
 }
 
 function toToken(
@@ -291,14 +269,11 @@ export async function signAccessToken(
   if (claims.video) payload.video = toVideoClaim(claims.video);
   if (claims.roomConfig) payload.roomConfig = claims.roomConfig.toJson();
   if (claims.roomPreset) payload.roomPreset = claims.roomPreset;
-  return new SignJWT(payload)
-    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-    .setIssuer(key.apiKey)
-    .setSubject(claims.identity)
-    .setIssuedAt(issuedAt)
-    .setNotBefore(issuedAt)
-    .setExpirationTime(Math.trunc((nowMs + validForMs) / 1000))
-    .sign(await keyOf(key.secret));
+  payload.iss = key.apiKey;
+  payload.sub = claims.identity;
+  payload.iat = payload.nbf = issuedAt;
+  payload.exp = Math.trunc((nowMs + validForMs) / 1000);
+  return signToken(payload, key.secret);
 }
 
 /**
@@ -323,17 +298,6 @@ function toVideoClaim(grant: Partial<VideoGrant>): Record<string, unknown> {
   return claim;
 }
 
-/** The unverified part, needed to find the key; `undefined` if this is no JSON Web Token. */
-function readRegisteredClaims(jwt: string): z.infer<typeof registeredClaims> | undefined {
-  try {
-    if (typeof decodeProtectedHeader(jwt).alg !== "string") return undefined;
-    const parsed = registeredClaims.safeParse(decodeJwt(jwt));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
 function readRoomConfig(
   json: Record<string, unknown> | null | undefined,
 ): RoomConfiguration | undefined | "malformed" {
@@ -347,20 +311,32 @@ function readRoomConfig(
   }
 }
 
-/** The words LiveKit servers use for the same failures (1.13.5, `pkg/service/auth.go`). */
-function verifyDetail(error: unknown): string {
-  if (error instanceof errors.JWTExpired) return "token has invalid claims: token is expired";
-  if (error instanceof errors.JWTClaimValidationFailed) {
-    if (error.claim === "nbf") return "token has invalid claims: token is not valid yet";
-    if (error.claim === "exp") {
-      return "token has invalid claims: token is missing required claim: exp claim is required";
-    }
-    return `token has invalid claims: ${error.claim}`;
+/** In the words that LiveKit servers use (1.13.5, `pkg/service/auth.go`), as those below. */
+function signatureDetail(jwt: string, read: UnverifiedToken, secret: string): string | undefined {
+  switch (signatureFault(jwt, read, secret)) {
+    case "method":
+      return "token signature is invalid: signing method is not allowed";
+    case "signature":
+      return "token signature is invalid: signature is invalid";
+    default:
+      return undefined;
   }
-  if (error instanceof errors.JOSEAlgNotAllowed) {
-    return "token signature is invalid: signing method is not allowed";
+}
+
+/** What is wrong with a token's times (RFC 7519 §4.1.4, §4.1.5); a `null` is no time. */
+function claimsDetail(
+  { exp, nbf, iat }: z.infer<typeof registeredClaims>,
+  nowMs: number,
+): string | undefined {
+  const nowS = Math.floor(nowMs / 1000);
+  if (exp === undefined || exp === null) {
+    return "token has invalid claims: token is missing required claim: exp claim is required";
   }
-  return "token signature is invalid: signature is invalid";
+  if (iat === null) return "token has invalid claims: iat";
+  if (nbf === null || (nbf ?? 0) > nowS + LEEWAY_S) {
+    return "token has invalid claims: token is not valid yet";
+  }
+  return exp <= nowS - LEEWAY_S ? "token has invalid claims: token is expired" : undefined;
 }
 
 function refused(body: string): Refusal {

@@ -1,0 +1,142 @@
+/**
+ * Participants that come until each has its first RTP packet, and those who publish what they wait
+ * for. They are the clients of loads (`bench/real_loads`), because they share the server's cores: a
+ * crowd of dear ones would be measured instead of the server.
+ *
+ * @module
+ */
+import { denoPlatform } from "../../lib/base/deno_platform.ts";
+import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
+import { TEST_KEY, TEST_SECRET } from "../../tests/support/process/roomwire_process.ts";
+import { SeededRandom } from "../../tests/support/virtual/seeded_random.ts";
+import { packetsDue, type StreamShape } from "../load/frame_pacer.ts";
+import { openNativeSockets } from "../load/native_sockets.ts";
+import { openPortableSockets } from "../load/portable_sockets.ts";
+import { LoadParticipant, type SharedParts } from "../real_loads/client_participant.ts";
+import { clientProfile } from "../real_loads/client_profiles.ts";
+import { LoadCounts } from "../real_loads/load_counts.ts";
+import type { ArrivalOptions, Arrivals } from "./control_calls.ts";
+
+/** How often sockets are read and first packets looked for, ms. */
+const LOOK_EVERY_MS = 2;
+/** A packet of 1,000 bytes every 20 ms; a publisher sends one in so many of them. */
+const PACKETS_PER_SECOND = 50;
+const PACKET_BYTES = 1_000;
+const SEED = 5;
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What one publisher sends, at a rate of its own. */
+interface Sending {
+  readonly publisher: LoadParticipant;
+  readonly since: number;
+}
+
+/** Everybody who came into this process. */
+export class Crowd {
+  readonly #sockets = openNativeSockets() ?? openPortableSockets();
+  readonly #random = new SeededRandom(SEED);
+  readonly #shared: SharedParts = {
+    sockets: this.#sockets,
+    platform: denoPlatform(),
+    certificate: createCertificate(),
+    profile: clientProfile("libwebrtc"),
+    draw: () => this.#random.uint32() / 2 ** 32,
+    counts: new LoadCounts(),
+    published: new Map(),
+  };
+  #everybody: LoadParticipant[] = [];
+  #sending: Sending[] = [];
+  #isRunning = false;
+
+  /** Joins one that publishes a video track from then on. */
+  async publish(options: { url: string; room: string; every: number }): Promise<void> {
+    const publisher = await this.#join(options.url, options.room, "publisher");
+    const shape = videoShape(options.every);
+    const layer = {
+      width: 640,
+      height: 360,
+      bitrateBps: shape.frameRate * PACKET_BYTES * 8,
+      shape,
+    };
+    await publisher.begin([{ kind: "video", layers: [layer] }]);
+    this.#sending.push({ publisher, since: performance.now() });
+  }
+
+  /** See {@linkcode ParticipantCalls.arrive}. */
+  async arrive(options: ArrivalOptions): Promise<Arrivals> {
+    const { rooms, count, atOnce } = options;
+    const startedAt = performance.now();
+    const firstMediaMs: number[] = [];
+    const failures: string[] = [];
+    let next = 0;
+    const joinOneAfterTheOther = async () => {
+      for (let i = next++; i < count; i = next++) {
+        await this.#arrive(options, rooms[i % rooms.length]!, `newcomer${i}`).then(
+          (ms) => firstMediaMs.push(ms),
+          (error) => failures.push(String(error).split("\n")[0]!),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, joinOneAfterTheOther));
+    return { firstMediaMs, failures, wallMs: performance.now() - startedAt };
+  }
+
+  async leave(): Promise<void> {
+    const everybody = this.#everybody;
+    this.#everybody = [];
+    this.#sending = [];
+    await Promise.all(everybody.map((participant) => participant.leave().catch(() => {})));
+  }
+
+  /** Joins and resolves with the time until the first RTP packet, ms. */
+  async #arrive({ url, limitMs }: ArrivalOptions, room: string, identity: string): Promise<number> {
+    const startedAt = performance.now();
+    const participant = await this.#join(url, room, identity);
+    await participant.begin([]);
+    while (participant.streams(true) === 0) {
+      if (performance.now() - startedAt > limitMs) throw new Error("no media came");
+      await pause(LOOK_EVERY_MS);
+    }
+    return Math.round(performance.now() - startedAt);
+  }
+
+  async #join(url: string, room: string, identity: string): Promise<LoadParticipant> {
+    this.#run();
+    const server = { url, key: TEST_KEY, secret: TEST_SECRET };
+    const joining = { server, signalling: "v1", room, identity, autoSubscribe: true } as const;
+    const participant = await LoadParticipant.join(joining, this.#shared);
+    this.#everybody.push(participant);
+    return participant;
+  }
+
+  /** From the first one on, for the process's life. */
+  async #run(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    for (;;) {
+      await pause(LOOK_EVERY_MS);
+      this.#sockets.sweep();
+      const now = performance.now();
+      for (const { publisher, since } of this.#sending) {
+        for (const track of publisher.tracks) {
+          track.sendUpTo(packetsDue(track.shape, 1, now - since));
+        }
+      }
+      for (const participant of this.#everybody) participant.poll(now);
+    }
+  }
+}
+
+function videoShape(every: number): StreamShape {
+  return {
+    kind: "video",
+    frameRate: PACKETS_PER_SECOND / every,
+    packetsPerFrame: 1,
+    packetBytes: PACKET_BYTES,
+    lastPacketBytes: PACKET_BYTES,
+    burst: 1,
+    keyFrameEvery: PACKETS_PER_SECOND,
+    keyFrameFactor: 1,
+  };
+}
