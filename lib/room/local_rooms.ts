@@ -10,13 +10,12 @@
 import {
   type DisconnectReason,
   DisconnectReason as Reason,
-  ParticipantInfo_KindDetail as KindDetail,
   type Room as RoomInfo,
 } from "@livekit/protocol";
 import { invariant } from "../base/errors.ts";
 import type { Farewell } from "./context/close_reason.ts";
-import type { ParticipantInit } from "./context/participant_profile.ts";
 import { RecentDepartures } from "./context/recent_departures.ts";
+import { SessionCensus } from "./context/session_census.ts";
 import { Room } from "./room.ts";
 import type { RoomContext } from "./context/room_context.ts";
 import { applyRequest, defaultPlan, type RoomRequest, withPreset } from "./room_creation.ts";
@@ -34,11 +33,14 @@ export class LocalRooms {
   /** Who has left, also rooms that are closed by now. */
   readonly departures: RecentDepartures;
 
+  /** Who is in any room. */
+  readonly census = new SessionCensus();
+
   readonly context: RoomContext;
 
   constructor(context: RoomContext) {
     this.departures = new RecentDepartures(context.platform.clock);
-    this.context = { ...context, departures: this.departures };
+    this.context = { ...context, departures: this.departures, census: this.census };
     this.revocations = new TokenRevocations(context.platform.clock, context.counters);
   }
 
@@ -79,18 +81,6 @@ export class LocalRooms {
 
   all(): Iterable<Room> {
     return this.#rooms.values();
-  }
-
-  /**
-   * Shows `visit` everybody who has come in by itself, and where it is. Every newcomer makes a look
-   * at all of them necessary, so nothing is made for each.
-   */
-  forEachSession(visit: (room: string, init: ParticipantInit) => void): void {
-    for (const room of this.#rooms.values()) {
-      for (const { init } of room.participants()) {
-        if (!init.kindDetails.includes(KindDetail.FORWARDED)) visit(room.name, init);
-      }
-    }
   }
 
   /** Tracks that come in, and for each participant those that go out. */

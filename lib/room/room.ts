@@ -50,6 +50,8 @@ export class Room extends RoomForMembers {
   /** What participants are given: room-wide choices over the server's. */
   readonly #memberContext: RoomContext;
   readonly #idle: IdleWatch;
+  /** As clients are told of them: the same objects each time, so that they are encoded once. */
+  readonly #codecs: readonly Codec[];
   #plan: RoomPlan;
   #closed = false;
 
@@ -63,6 +65,7 @@ export class Room extends RoomForMembers {
     const { platform } = this.context;
     this.sifTrailer = platform.random.bytes(SIF_TRAILER_BYTES);
     this.#plan = plan;
+    this.#codecs = context.options.enabledCodecs.map((codec) => new Codec(codec));
     const { syncStreams } = plan.internal;
     this.#memberContext = { ...context, options: { ...context.options, syncStreams } };
     this.#idle = new IdleWatch(platform, () => this.settings, () => {
@@ -172,8 +175,13 @@ export class Room extends RoomForMembers {
   /** As clients and the server API see it; dependents count as publishers, not as participants. */
   override info(): RoomInfo {
     const { settings, metadata } = this.#plan;
-    const profiles = Array.from(this.participants(), ({ profile }) => profile);
-    return new RoomInfo({
+    let publishers = 0;
+    let isRecorded = false;
+    for (const { profile } of this.participants()) {
+      if (profile.isPublisher) publishers++;
+      if (profile.isRecorder) isRecorded = true;
+    }
+    return Object.assign(new RoomInfo(), {
       sid: this.sid,
       name: this.name,
       emptyTimeout: settings.emptyTimeoutS,
@@ -181,11 +189,11 @@ export class Room extends RoomForMembers {
       maxParticipants: settings.maxParticipants,
       creationTime: BigInt(Math.trunc(this.createdAtMs / 1000)),
       creationTimeMs: BigInt(this.createdAtMs),
-      enabledCodecs: this.context.options.enabledCodecs.map((codec) => new Codec(codec)),
+      enabledCodecs: [...this.#codecs],
       metadata,
       numParticipants: this.members.counted,
-      numPublishers: profiles.filter((profile) => profile.isPublisher).length,
-      activeRecording: profiles.some((profile) => profile.isRecorder),
+      numPublishers: publishers,
+      activeRecording: isRecorded,
     });
   }
 

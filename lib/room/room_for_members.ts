@@ -200,6 +200,7 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     for (const trackSid of this.tracks.of(member)) this.#removeTrack(trackSid);
     this.lastLeftAt = Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.context.departures?.note(this.name, member.init);
+    this.context.census?.left(this.name, member.init);
     this.announcements.departed(member);
     this.announcements.roomChanged(false);
     this.occupancyChanged();
@@ -214,6 +215,7 @@ export abstract class RoomForMembers implements RoomPort<Session> {
   protected add(member: Member, session?: Session): void {
     this.members.get(member.identity)?.close(DisconnectReason.DUPLICATE_IDENTITY, "disconnect");
     this.members.set(member, session);
+    this.context.census?.entered(this.name, member.init);
     this.link.changed(member);
     if (session !== undefined) this.reports.joined(session);
     this.firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);

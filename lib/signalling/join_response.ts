@@ -64,15 +64,16 @@ export interface ResumeFacts extends ClientFacts {
   readonly lastMessageSeq: number;
 }
 
-/** Composes the `join` message. */
+/** Composes the `join` message. Its parts are not to be changed: others are told of them, too. */
 export function joinResponse(server: ServerIdentity, facts: JoinFacts): JoinResponse {
-  return new JoinResponse({
+  // Given to the constructor, each part of each part would be looked at.
+  return Object.assign(new JoinResponse(), {
     room: facts.room,
     participant: facts.participant,
     otherParticipants: [...facts.others],
     serverVersion: server.version,
     serverRegion: server.region,
-    serverInfo: serverInfo(server),
+    serverInfo: partsOf(server).info,
     iceServers: iceServers(server, facts),
     subscriberPrimary: facts.subscriberPrimary,
     pingInterval: PING_INTERVAL_S,
@@ -92,7 +93,7 @@ export function reconnectResponse(
 ): ReconnectResponse {
   return new ReconnectResponse({
     iceServers: iceServers(server, facts),
-    serverInfo: serverInfo(server),
+    serverInfo: partsOf(server).info,
     lastMessageSeq: facts.lastMessageSeq,
     ...clientConfiguration(server, facts),
   });
@@ -112,11 +113,44 @@ export function serverInfo(
   });
 }
 
+/** What most clients of a process are told alike: made once, and so encoded once. */
+interface SharedParts {
+  readonly info: ServerInfo;
+  readonly iceServers: readonly ICEServer[];
+  /** In the order in which clients are told of them. */
+  readonly publishCodecs: readonly Codec[];
+}
+
+const sharedParts = new WeakMap<ServerIdentity, SharedParts>();
+
+function partsOf(server: ServerIdentity): SharedParts {
+  let parts = sharedParts.get(server);
+  if (parts === undefined) {
+    parts = {
+      info: serverInfo(server),
+      iceServers: toIceServers(server.iceServers),
+      publishCodecs: server.publishCodecs
+        .filter(({ mime }) => mime.toLowerCase() !== "video/rtx")
+        .toSorted((a, b) => rank(a.mime) - rank(b.mime))
+        .map(({ mime, fmtp }) => new Codec({ mime, fmtpLine: fmtp })),
+    };
+    sharedParts.set(server, parts);
+  }
+  return parts;
+}
+
 function iceServers(
   server: ServerIdentity,
   { icePreference = "none" }: ClientFacts,
 ): ICEServer[] {
-  return preferredServers(server.iceServers, icePreference).map(({ urls, username, credential }) =>
+  const preferred = preferredServers(server.iceServers, icePreference);
+  return preferred === server.iceServers
+    ? [...partsOf(server).iceServers]
+    : toIceServers(preferred);
+}
+
+function toIceServers(servers: ServerIdentity["iceServers"]): ICEServer[] {
+  return servers.map(({ urls, username, credential }) =>
     new ICEServer({ urls: [...urls], username, credential })
   );
 }
@@ -126,6 +160,9 @@ function clientConfiguration(
   { iceServers }: Pick<ServerIdentity, "iceServers">,
   { disabledCodecs = [], disabledPublishCodecs = [], icePreference }: ClientFacts,
 ): { readonly clientConfiguration?: ClientConfiguration } {
+  if (disabledCodecs.length + disabledPublishCodecs.length === 0 && icePreference !== "tls") {
+    return {};
+  }
   const configuration = new ClientConfiguration();
   if (disabledCodecs.length + disabledPublishCodecs.length > 0) {
     configuration.disabledCodecs = new DisabledCodecs({
@@ -141,20 +178,20 @@ function clientConfiguration(
   };
 }
 
-/** VP8 first, then H264, then other video, then audio: clients take the first they can. */
 function publishCodecs(server: ServerIdentity, facts: JoinFacts): Codec[] {
   const { disabledCodecs = [], disabledPublishCodecs = [] } = facts;
+  const all = partsOf(server).publishCodecs;
+  if (disabledCodecs.length + disabledPublishCodecs.length === 0) return [...all];
   const disabled = new Set(
     [...disabledCodecs, ...disabledPublishCodecs].map(({ mime }) => mime.toLowerCase()),
   );
-  const rank = (mime: string) => {
-    const name = mime.toLowerCase();
-    if (name === "video/vp8") return 0;
-    if (name === "video/h264") return 1;
-    return name.startsWith("video/") ? 2 : 3;
-  };
-  return server.publishCodecs
-    .filter(({ mime }) => mime.toLowerCase() !== "video/rtx" && !disabled.has(mime.toLowerCase()))
-    .toSorted((a, b) => rank(a.mime) - rank(b.mime))
-    .map(({ mime, fmtp }) => new Codec({ mime, fmtpLine: fmtp }));
+  return all.filter(({ mime }) => !disabled.has(mime.toLowerCase()));
+}
+
+/** VP8 first, then H264, then other video, then audio: clients take the first they can. */
+function rank(mime: string): number {
+  const name = mime.toLowerCase();
+  if (name === "video/vp8") return 0;
+  if (name === "video/h264") return 1;
+  return name.startsWith("video/") ? 2 : 3;
 }

@@ -8,8 +8,7 @@
  * @module
  */
 import type { DropSink } from "../base/drop_counters.ts";
-import type { ParticipantInit } from "../room/context/participant_profile.ts";
-import type { LocalRooms } from "../room/local_rooms.ts";
+import { type SessionCensus, userKey } from "../room/context/session_census.ts";
 import { addressBlock, isPublicAddress } from "../wire/ip_address.ts";
 import type { Refusal } from "./access_token.ts";
 import type { SignallingDrop } from "./drop_reasons.ts";
@@ -34,18 +33,16 @@ export const DEFAULT_SESSION_CAPS: SessionCaps = {
 };
 const DEFAULT_PER_ADDRESS = 1_000;
 
-type Sessions = Pick<LocalRooms, "forEachSession">;
-
 /** The refusal of one session too many; counted under what there were too many of. */
 export function capRefusal(
   join: JoinParameters,
-  rooms: Sessions,
+  sessions: Pick<SessionCensus, "hasMany">,
   caps: SessionCaps,
   counters: DropSink<SignallingDrop>,
 ): Refusal | undefined {
   // Who resumes is counted already.
   if (join.reconnect) return undefined;
-  const exceeded = exceededCap(join, rooms, caps);
+  const exceeded = exceededCap(join, sessions, caps);
   if (exceeded === undefined) return undefined;
   counters.count(`session_cap_${exceeded}`);
   return { ok: false, status: 429, body: `too many sessions with this ${exceeded}` };
@@ -53,27 +50,19 @@ export function capRefusal(
 
 function exceededCap(
   join: JoinParameters,
-  rooms: Sessions,
+  sessions: Pick<SessionCensus, "hasMany">,
   { perIdentity, perToken, perAddress }: SessionCaps,
 ): "identity" | "token" | "address" | undefined {
-  const { roomName, identity, tokenId, socketAddress = "" } = join;
-  const user = join.tokenIdentity ?? identity;
-  const block = addressBlock(socketAddress);
+  const { roomName: room, identity, tokenId, socketAddress = "" } = join;
+  const place = { room, identity };
+  const user = userKey(room, join.tokenIdentity ?? identity);
+  if (perIdentity > 0 && sessions.hasMany("user", user, perIdentity, place)) return "identity";
+  if (perToken > 0 && tokenId !== undefined) {
+    if (sessions.hasMany("token", tokenId, perToken, place)) return "token";
+  }
   const addressCap = perAddress ?? (isPublicAddress(socketAddress) ? DEFAULT_PER_ADDRESS : 0);
-  let sameUser = 0;
-  let sameToken = 0;
-  let sameAddress = 0;
-  rooms.forEachSession((room, init) => {
-    if (room === roomName && init.identity === identity) return;
-    if (room === roomName && userOf(init) === user) sameUser++;
-    if (tokenId !== undefined && init.tokenId === tokenId) sameToken++;
-    if (block !== undefined && init.addressBlock === block) sameAddress++;
-  });
-  if (perIdentity > 0 && sameUser >= perIdentity) return "identity";
-  if (perToken > 0 && sameToken >= perToken) return "token";
-  return addressCap > 0 && sameAddress >= addressCap ? "address" : undefined;
-}
-
-function userOf({ identity, userIdentity = identity }: ParticipantInit): string {
-  return userIdentity;
+  if (addressCap === 0) return undefined;
+  const block = addressBlock(socketAddress);
+  if (block === undefined) return undefined;
+  return sessions.hasMany("address", block, addressCap, place) ? "address" : undefined;
 }

@@ -8,6 +8,7 @@
  * @module
  */
 import {
+  type AnyMessage,
   BinaryWriter,
   type IBinaryWriter,
   type JsonValue,
@@ -19,6 +20,7 @@ import {
   JoinResponse,
   type ParticipantInfo,
   ParticipantUpdate,
+  Room,
   SignalRequest,
   SignalResponse,
 } from "@livekit/protocol";
@@ -94,7 +96,13 @@ function binaryFrame(message: SignalMessage): Uint8Array {
 const UPDATE = fieldNumber(SignalResponse, "update");
 const PARTICIPANTS = fieldNumber(ParticipantUpdate, "participants");
 const JOIN = fieldNumber(SignalResponse, "join");
+const ROOM = fieldNumber(JoinResponse, "room");
+const PARTICIPANT = fieldNumber(JoinResponse, "participant");
 const OTHER_PARTICIPANTS = fieldNumber(JoinResponse, "other_participants");
+const SERVER_INFO = fieldNumber(JoinResponse, "server_info");
+const ICE_SERVERS = fieldNumber(JoinResponse, "ice_servers");
+const PUBLISH_CODECS = fieldNumber(JoinResponse, "enabled_publish_codecs");
+const ROOM_CODECS = fieldNumber(Room, "enabled_codecs");
 
 /** The update as a response, put together from its infos' own wire forms. */
 function updateFrame({ participants }: ParticipantUpdate): Uint8Array {
@@ -103,14 +111,56 @@ function updateFrame({ participants }: ParticipantUpdate): Uint8Array {
   return writer.join().finish();
 }
 
-/** The same for a join response: the others' infos, which are most of it, come last. */
+/**
+ * The same for a join response: all of it but a few fields are parts that others are told of, too.
+ */
 function joinFrame(join: JoinResponse): Uint8Array {
-  // A shallow copy, where the constructor would copy every part.
-  const rest: JoinResponse = Object.assign(Object.create(JoinResponse.prototype), join);
-  rest.otherParticipants = [];
-  const writer = new BinaryWriter().tag(JOIN, WireType.LengthDelimited).fork().raw(rest.toBinary());
-  writeInfos(writer, OTHER_PARTICIPANTS, join.otherParticipants);
+  const { room, participant, otherParticipants, serverInfo, iceServers } = join;
+  const writer = new BinaryWriter().tag(JOIN, WireType.LengthDelimited).fork().raw(
+    without(JoinResponse, join, {
+      room: undefined,
+      participant: undefined,
+      otherParticipants: [],
+      serverInfo: undefined,
+      iceServers: [],
+      enabledPublishCodecs: [],
+    }).toBinary(),
+  );
+  if (room !== undefined) {
+    writer.tag(ROOM, WireType.LengthDelimited).fork()
+      .raw(without(Room, room, { enabledCodecs: [] }).toBinary());
+    writeParts(writer, ROOM_CODECS, room.enabledCodecs);
+    writer.join();
+  }
+  if (participant !== undefined) writeInfos(writer, PARTICIPANT, [participant]);
+  if (serverInfo !== undefined) writeParts(writer, SERVER_INFO, [serverInfo]);
+  writeParts(writer, ICE_SERVERS, iceServers);
+  writeParts(writer, PUBLISH_CODECS, join.enabledPublishCodecs);
+  writeInfos(writer, OTHER_PARTICIPANTS, otherParticipants);
   return writer.join().finish();
+}
+
+/** A shallow copy with other values, where the constructor would copy every part. */
+function without<T extends Message<T>>(
+  type: MessageType<T>,
+  message: T,
+  values: { readonly [Field in keyof T]?: T[Field] | undefined },
+): T {
+  return Object.assign(Object.create(type.prototype), message, values);
+}
+
+/** Parts of many join responses, which do not change. */
+const parts = new WeakMap<AnyMessage, Uint8Array>();
+
+function writeParts(writer: IBinaryWriter, field: number, messages: readonly AnyMessage[]): void {
+  for (const message of messages) {
+    let bytes = parts.get(message);
+    if (bytes === undefined) {
+      bytes = message.toBinary();
+      parts.set(message, bytes);
+    }
+    writer.tag(field, WireType.LengthDelimited).bytes(bytes);
+  }
 }
 
 function writeInfos(writer: IBinaryWriter, field: number, infos: readonly ParticipantInfo[]): void {
@@ -120,7 +170,7 @@ function writeInfos(writer: IBinaryWriter, field: number, infos: readonly Partic
 }
 
 function fieldNumber(
-  type: typeof SignalResponse | typeof ParticipantUpdate | typeof JoinResponse,
+  type: typeof SignalResponse | typeof ParticipantUpdate | typeof JoinResponse | typeof Room,
   name: string,
 ): number {
   const field = type.fields.list().find((candidate) => candidate.name === name);

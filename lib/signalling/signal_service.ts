@@ -11,6 +11,7 @@ import { DisconnectReason } from "@livekit/protocol";
 import { checkAttributes, checkMetadata } from "../admin/admin_limits.ts";
 import { ClientTraits } from "../room/context/client_traits.ts";
 import { leaveMessage } from "../room/context/close_reason.ts";
+import { sharedInfo } from "../room/context/participant_facts.ts";
 import type { Session } from "../room/participant/session.ts";
 import { publishableCodecs } from "../room/connection/publisher_connection.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/context/room_options.ts";
@@ -105,7 +106,7 @@ export class SignalService {
       return { ok: false, status: 400, body: "unknown room configuration in create room request" };
     }
     const { caps = DEFAULT_SESSION_CAPS, counters, rooms } = this.options;
-    const capped = capRefusal(join, rooms, caps, counters);
+    const capped = capRefusal(join, rooms.census, caps, counters);
     if (capped !== undefined) return capped;
     const refusal = room?.admits(join.identity, isDependentJoin(join));
     if (join.reconnect || refusal === undefined) return { ok: true };
@@ -152,7 +153,7 @@ export class SignalService {
       case: "join",
       value: joinResponse(this.#server, {
         room: room.info(),
-        participant: participant.info(),
+        participant: sharedInfo(participant),
         others,
         subscriberPrimary: participant.subscriberPrimary,
         canPublish: participant.profile.permission.canPublish,

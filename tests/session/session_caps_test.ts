@@ -26,9 +26,9 @@ Deno.test("forwarded participants are nobody's sessions", async () => {
     .showForwarded(ann.participant, full.rooms.get("lobby")!);
   const copy = full.rooms.get("stage")!.byIdentity("ann")!;
   assert.ok(copy.init.kindDetails.includes(KindDetail.FORWARDED));
-  const rooms: string[] = [];
-  full.rooms.forEachSession((room) => rooms.push(room));
-  assert.deepEqual(rooms, ["lobby"]);
+  const others = { room: "hall", identity: "bob" };
+  assert.equal(full.rooms.census.hasMany("token", "one", 1, others), true);
+  assert.equal(full.rooms.census.hasMany("token", "one", 2, others), false);
 });
 
 Deno.test("SignalSession and AgentWorkerSession let go of who leaves too much unread", async () => {

@@ -24,7 +24,9 @@ export function encodedMessage(message: SignalMessage): Uint8Array {
   if (last?.message === message) return last.frame;
   let frame = kept.get(message);
   if (frame === undefined) {
-    frame = new SignalResponse({ message }).toBinary();
+    const response = new SignalResponse();
+    response.message = message;
+    frame = response.toBinary();
     if (kept.has(message)) kept.set(message, frame);
   }
   last = { message, frame };

@@ -15,6 +15,7 @@ import type { RecentDepartures } from "./recent_departures.ts";
 import type { NodePorts } from "./node_ports.ts";
 import type { RoomObserver } from "./room_events.ts";
 import type { RoomOptions } from "./room_options.ts";
+import type { SessionCensus } from "./session_census.ts";
 
 /** The world of a room. */
 export interface RoomContext {
@@ -31,6 +32,8 @@ export interface RoomContext {
   readonly icePreferences: IcePreferences;
   /** Who has left any room; the directory's. */
   readonly departures?: RecentDepartures;
+  /** Who is in any room; the directory's. */
+  readonly census?: SessionCensus;
   /** What is beyond this node; absent: nothing. */
   readonly ports?: NodePorts;
   readonly nodeId: NodeId;

@@ -190,7 +190,9 @@ function updateMessage(participants: readonly ParticipantInfo[]): SignalMessage 
   const single = participants.length === 1 ? participants[0] : undefined;
   const known = single && updates.get(single);
   if (known !== undefined) return known;
-  const value = new ParticipantUpdate({ participants: [...participants] });
+  // Given to the constructor, each part would be looked at.
+  const value = new ParticipantUpdate();
+  value.participants = [...participants];
   const message: SignalMessage = { case: "update", value };
   if (single !== undefined) updates.set(single, message);
   return message;

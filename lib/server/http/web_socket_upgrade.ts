@@ -8,6 +8,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { nextTick } from "node:process";
 import { WebSocketServer } from "ws";
 import type { Cancel, Timers } from "../../base/platform.ts";
 import type { RawWebSocket } from "../../../routes/web_socket.ts";
@@ -52,6 +53,7 @@ export interface WebSocketUpgrade {
  * As much of a WebSocket of `ws` as is used here; its own types would bring Node's for everything.
  */
 interface TakenSocket {
+  send(data: Uint8Array | string): void;
   on(event: "pong" | "message" | "close" | "error", listener: () => void): void;
   ping(): void;
   terminate(): void;
@@ -101,9 +103,31 @@ function takeOver(
   onTaken();
   socket.once("close", onEnd);
   serverFor(maxMessageBytes).handleUpgrade(message, socket, head, (opened) => {
+    gatherWrites(opened, socket);
     taken = opened;
   });
   return taken;
+}
+
+/**
+ * What is sent in one turn goes out in one system call: a newcomer is told a dozen things at once.
+ * The turn is over when the promises that are settled have been followed, too.
+ */
+function gatherWrites(taken: TakenSocket, connection: Socket): void {
+  const send = taken.send.bind(taken);
+  let isGathering = false;
+  const release = () => {
+    isGathering = false;
+    connection.uncork();
+  };
+  taken.send = (data) => {
+    if (!isGathering) {
+      isGathering = true;
+      connection.cork();
+      queueMicrotask(() => nextTick(release));
+    }
+    send(data);
+  };
 }
 
 function serverFor(maxMessageBytes: number): TakingServer {

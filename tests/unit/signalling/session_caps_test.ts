@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { ParticipantInit } from "../../../lib/room/context/participant_profile.ts";
+import { SessionCensus, userKey } from "../../../lib/room/context/session_census.ts";
 import type { JoinParameters } from "../../../lib/signalling/join_parameters.ts";
 import { capRefusal, type SessionCaps } from "../../../lib/signalling/session_caps.ts";
 import { World } from "../../support/virtual/scripted_client.ts";
@@ -16,13 +17,12 @@ function refusal(
   join: Partial<JoinParameters> & { identity: string },
 ): string | undefined {
   const counters = new DropCounters();
-  const rooms = {
-    forEachSession: (visit: (room: string, init: ParticipantInit) => void) => {
-      for (const { room = "lobby", ...init } of others) visit(room, init as ParticipantInit);
-    },
-  };
+  const census = new SessionCensus();
+  for (const { room = "lobby", ...init } of others) {
+    census.entered(room, { kindDetails: [], ...init } as unknown as ParticipantInit);
+  }
   const parameters = world.parameters(join.identity, join);
-  const refused = capRefusal(parameters, rooms, { ...NONE, ...caps }, counters);
+  const refused = capRefusal(parameters, census, { ...NONE, ...caps }, counters);
   const counted = Object.keys(counters.snapshot());
   assert.deepEqual(counted.length, refused === undefined ? 0 : 1);
   assert.equal(refused?.status ?? 429, 429);
@@ -61,8 +61,7 @@ Deno.test("capRefusal() counts an IPv6 /64 as one address", async () => {
   await from("b", "2001:db8:1:2:ffff::9");
   await from("c", "192.0.2.1");
   await from("d", "::ffff:192.0.2.1");
-  const sessions: ParticipantInit[] = [];
-  full.rooms.forEachSession((_room, init) => sessions.push(init));
+  const sessions = Array.from(full.rooms.get("lobby")!.participants(), ({ init }) => init);
   const says = (socketAddress: string) =>
     refusal({ perAddress: 2 }, sessions, { identity: "next", socketAddress });
   for (const address of ["2001:db8:1:2:3::", "192.0.2.1"]) {
@@ -82,4 +81,23 @@ Deno.test("capRefusal() counts addresses by default where nobody stands for ever
   for (const address of ["127.0.0.1", "10.1.2.3", "172.20.0.1", "192.168.0.1"]) {
     assert.equal(says(address), undefined, address);
   }
+});
+
+Deno.test("SessionCensus forgets who left, and follows who moves", () => {
+  const census = new SessionCensus();
+  const place = { room: "hall", identity: "next" };
+  const ann = { identity: "ann", tokenId: "one", kindDetails: [] } as unknown as ParticipantInit;
+  const has = (kind: "user" | "token", key: string) => census.hasMany(kind, key, 1, place);
+  census.entered("lobby", ann);
+  assert.equal(has("user", userKey("lobby", "ann")), true);
+  census.left("lobby", ann);
+  census.entered("hall", ann);
+  assert.equal(has("user", userKey("lobby", "ann")), false);
+  assert.equal(has("user", userKey("hall", "ann")), true);
+  assert.equal(has("token", "one"), true);
+  // Late word of a room in which it is no longer.
+  census.left("lobby", ann);
+  assert.equal(has("token", "one"), true);
+  census.left("hall", ann);
+  assert.equal(has("token", "one"), false);
 });

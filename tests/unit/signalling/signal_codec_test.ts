@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import {
+  Codec,
+  ICEServer,
   JoinResponse,
   ParticipantInfo,
   ParticipantUpdate,
@@ -64,9 +66,12 @@ Deno.test("ResponseEncoder.encode() encodes an info once, in whatever updates it
 Deno.test("ResponseEncoder.encode() encodes an info once for all who join, and nothing else less", () => {
   const encoder = new ResponseEncoder();
   const { infos, encodings } = countedInfos();
+  const codec = new Codec({ mime: "video/VP8" });
   for (const others of [3, 2, 0]) {
     const value = new JoinResponse({
-      room: new Room({ name: "lobby", metadata: "m" }),
+      room: new Room({ name: "lobby", metadata: "m", enabledCodecs: [codec], numParticipants: 3 }),
+      iceServers: [new ICEServer({ urls: ["stun:example.com"] })],
+      enabledPublishCodecs: [codec],
       participant: new ParticipantInfo({ sid: "PA_own" }),
       otherParticipants: infos.slice(0, others),
       serverInfo: new ServerInfo({ protocol: 17 }),
