@@ -30,8 +30,6 @@ const SCTP_PORT = 5_000;
 const MAX_MESSAGE_BYTES = 65_535;
 /** Other endpoints begin an association at once; ours waits for them so long, ms. */
 const ASSOCIATION_WAITS_MS = 1_000;
-/** Messages that are read in one turn. */
-const READ_AT_ONCE = 1_000;
 /** All connections share it: a packet has left when the next one is written. */
 const PACKET = new Uint8Array(MAX_PACKET_BYTES);
 
@@ -41,8 +39,11 @@ export interface AssociationParts {
   readonly certificate: DtlsCertificate;
   /** Is told of each check that is sent. */
   readonly onCheck: () => void;
-  /** One message of a data channel; the bytes may be kept. */
-  readonly onMessage: (bytes: Uint8Array) => void;
+  /**
+   * One message of a data channel; the bytes may be kept. `arrivedAt` is when the kernel got the
+   * last of it, µs.
+   */
+  readonly onMessage: (bytes: Uint8Array, arrivedAt: number) => void;
 }
 
 /** What the server's description says of DTLS. */
@@ -61,6 +62,8 @@ export class ClientAssociation {
   #channels: DataChannels | undefined;
   /** Packets came or messages were sent since the association was polled. */
   #hasData = false;
+  /** Of the datagram that is being read. */
+  #arrivedAt = 0;
   #socket: ClientSocket | undefined;
   #publisher: Publisher | undefined;
 
@@ -83,7 +86,8 @@ export class ClientAssociation {
     this.#socket = socket;
     const { promise, dtls } = this.#createDtls(socket, remote);
     this.#dtls = dtls;
-    socket.onDatagram = (bytes) => {
+    socket.onDatagram = (bytes, arrivedAt) => {
+      this.#arrivedAt = arrivedAt;
       switch (datagramKind(bytes, bytes.length)) {
         case "stun":
           return this.path.receive(bytes);
@@ -117,11 +121,11 @@ export class ClientAssociation {
     return this.#channels?.send(label, bytes, false, now) ?? false;
   }
 
-  /** Sends data that is due, and reads data that came. */
+  /** Sends data that is due. */
   poll(now: number): void {
     const channels = this.#channels;
     if (channels === undefined || (!this.#hasData && now < channels.nextWakeAt())) return;
-    this.#hasData = channels.deliver(READ_AT_ONCE, now);
+    this.#hasData = false;
     for (;;) {
       const length = channels.poll(PACKET, now);
       if (length === 0) return;
@@ -157,7 +161,9 @@ export class ClientAssociation {
         onConnected: (srtp) => srtp === undefined ? ended("no SRTP profile") : resolve(srtp),
         onData: (bytes, at, length) => {
           this.#hasData = true;
-          this.#channels?.receive(bytes.subarray(at, at + length), length, performance.now());
+          const now = performance.now();
+          this.#channels?.receive(bytes.subarray(at, at + length), length, now);
+          this.#channels?.deliver(Infinity, now);
         },
         onClosed: ended,
         onFailed: ended,
@@ -178,7 +184,7 @@ export class ClientAssociation {
       drops: new DropCounters(),
       listener: {
         onOpen: nothing,
-        onMessage: (_label, bytes) => this.#parts.onMessage(bytes),
+        onMessage: (_label, bytes) => this.#parts.onMessage(bytes, this.#arrivedAt),
         onClosed: nothing,
         onFailed: nothing,
       },

@@ -15,8 +15,10 @@ import type { WireSocket } from "../../tests/support/wire/wire_socket.ts";
 export const MAX_DATAGRAM_BYTES = 2048;
 
 /** A client's socket. */
-export interface ClientSocket extends WireSocket {
+export interface ClientSocket extends Omit<WireSocket, "onDatagram"> {
   readonly localPort: number;
+  /** Takes what is neither RTP nor RTCP; `arrivedAt` as for {@linkcode RtpListener}. */
+  onDatagram: (bytes: Uint8Array, arrivedAt: number) => void;
   /** Takes this socket's RTP; at first {@linkcode ClientSockets.onRtp} does. */
   onRtp: RtpListener;
   /** Takes this socket's RTCP; at first nobody does. */

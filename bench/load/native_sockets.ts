@@ -107,11 +107,11 @@ class NativeSockets implements ClientSockets {
         const offset = i * MAX_DATAGRAM_BYTES;
         const length = this.#in.received(i);
         const first = bytes[offset]!;
+        const arrivedAt = this.#in.arrivedAt(i, this.#baseSeconds);
         if (!isRtpOrRtcp(first)) {
-          socket.onDatagram(bytes.slice(offset, offset + length));
+          socket.onDatagram(bytes.slice(offset, offset + length), arrivedAt);
           continue;
         }
-        const arrivedAt = this.#in.arrivedAt(i, this.#baseSeconds);
         if (isRtp(first, bytes[offset + 1]!)) socket.onRtp(bytes, offset, length, arrivedAt);
         else socket.onRtcp(bytes, offset, length, arrivedAt);
       }
@@ -121,7 +121,7 @@ class NativeSockets implements ClientSockets {
 }
 
 class NativeSocket implements ClientSocket {
-  onDatagram: (bytes: Uint8Array) => void = () => {};
+  onDatagram: ClientSocket["onDatagram"] = () => {};
   onRtp: RtpListener = (bytes, offset, length, at) => this.#all.onRtp(bytes, offset, length, at);
   onRtcp: RtpListener = () => {};
   readonly ended: Promise<void>;

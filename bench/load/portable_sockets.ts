@@ -46,7 +46,7 @@ export async function openPortableSocket(
   };
   wire.onDatagram = (bytes) => {
     const first = bytes[0] ?? 0;
-    if (!isRtpOrRtcp(first)) socket.onDatagram(bytes);
+    if (!isRtpOrRtcp(first)) socket.onDatagram(bytes, all.now());
     else if (isRtp(first, bytes[1] ?? 0)) socket.onRtp(bytes, 0, bytes.length, all.now());
     else socket.onRtcp(bytes, 0, bytes.length, all.now());
   };

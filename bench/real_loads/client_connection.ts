@@ -38,8 +38,8 @@ export interface ConnectionParts {
   readonly onCandidate: (candidate: string) => void;
   /** The server asks for a key frame of this published stream. */
   readonly onPictureLoss: (ssrc: number) => void;
-  /** One message of a data channel; the bytes may be kept. */
-  readonly onMessage: (bytes: Uint8Array) => void;
+  /** One message of a data channel, and when the kernel got the last of it, µs. */
+  readonly onMessage: (bytes: Uint8Array, arrivedAt: number) => void;
 }
 
 /** A stream that the server sends, by its SSRC. */

@@ -94,7 +94,7 @@ export class LoadParticipant {
         ...shared,
         onCandidate: (candidate) => this.#trickle(target, candidate),
         onPictureLoss: (ssrc) => this.#track(ssrc)?.requestKeyFrame(),
-        onMessage: (bytes) => this.#readMessage(bytes),
+        onMessage: (bytes, arrivedAt) => this.#readMessage(bytes, arrivedAt),
       });
     this.#publisher = connect(SignalTarget.PUBLISHER);
     this.#subscriber = this.#isSingle ? this.#publisher : connect(SignalTarget.SUBSCRIBER);
@@ -176,7 +176,7 @@ export class LoadParticipant {
   /** Sends a message of so many bytes, with the time in front, to everybody else. */
   sendMessage(bytes: number, now: number): void {
     const payload = new Uint8Array(bytes).fill(0x5a);
-    new DataView(payload.buffer).setFloat64(0, now);
+    new DataView(payload.buffer).setFloat64(0, this.shared.sockets.now());
     const value = new UserPacket({ payload });
     const packet = new DataPacket({ value: { case: "user", value } });
     this.#publisher.sendMessage(packet.toBinary(), now);
@@ -223,7 +223,7 @@ export class LoadParticipant {
     return this.tracks.find((track) => track.ssrc === ssrc);
   }
 
-  #readMessage(bytes: Uint8Array): void {
+  #readMessage(bytes: Uint8Array, arrivedAt: number): void {
     const { value } = DataPacket.fromBinary(bytes);
     if (value.case !== "user") return;
     const { payload } = value.value;
@@ -231,7 +231,7 @@ export class LoadParticipant {
     const { counts } = this.shared;
     counts.messages++;
     counts.bytes += bytes.length;
-    counts.latency.add((performance.now() - sentAt) * 1_000);
+    counts.latency.add(arrivedAt - sentAt);
   }
 
   async #announce(track: LoadTrack, cid: string): Promise<void> {

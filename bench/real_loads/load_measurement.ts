@@ -39,7 +39,7 @@ export interface LoadRow {
   /** CPU time per participant and second. */
   readonly us_per_participant_s: number;
   readonly loss: number;
-  /** Above what a datagram takes over loopback; of messages from call to call. */
+  /** Above what a datagram takes over loopback. */
   readonly latency_p50_ms: number;
   readonly latency_p99_ms: number;
   readonly rss_bytes: number;
@@ -142,8 +142,6 @@ function rowOf(
   const microsPerSecond = (after.cpuMicros - before.cpuMicros) / seconds;
   const participants = participantsOf(scenario);
   const perSecond = (count: number) => count / seen.wallMs * 1_000;
-  // Messages are timed by the clients, who know nothing of the kernel's times there.
-  const loopback = scenario.messages === undefined ? baseline : { p50: 0, p99: 0 };
   return {
     scenario: scenario.name,
     title: scenario.title,
@@ -158,8 +156,8 @@ function rowOf(
     cpu_share: microsPerSecond / 1e6,
     us_per_participant_s: microsPerSecond / participants,
     loss: seen.expected === 0 ? 0 : seen.lost / seen.expected,
-    latency_p50_ms: Math.max(0, seen.latency.p50 - loopback.p50),
-    latency_p99_ms: Math.max(0, seen.latency.p99 - loopback.p99),
+    latency_p50_ms: Math.max(0, seen.latency.p50 - baseline.p50),
+    latency_p99_ms: Math.max(0, seen.latency.p99 - baseline.p99),
     rss_bytes: after.rssBytes,
     start_rss_bytes: start.rssBytes,
     rss_bytes_per_participant: (after.rssBytes - start.rssBytes) / participants,

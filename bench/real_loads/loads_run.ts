@@ -263,6 +263,8 @@ export class LoadsRun {
     for (; this.#messages < due; this.#messages++) {
       const { participant } = senders[this.#messages % senders.length]!;
       participant.sendMessage(messages!.bytes, performance.now());
+      // What it says of when it was sent is to be true.
+      participant.poll(performance.now());
       this.#counts.expectedMessages += publishers.length - 1 + audience;
     }
   }
