@@ -73,6 +73,14 @@ export type SpatialLayer = 0 | 1 | 2;
 /** The data channels of LiveKit's protocol. */
 export type DataKind = "reliable" | "lossy";
 
+/**
+ * The largest message we say we take, bytes, by who opens the channels. Of clients what LiveKit's
+ * server takes (1.13.5, `pkg/rtc/transport.go`), so that most can be given to everybody; where we
+ * open them clients send nothing, but libwebrtc takes no more than the other side does, so what
+ * libwebrtc takes.
+ */
+export const MAX_MESSAGE_BYTES = { accept: 65_535, create: 262_144 } as const;
+
 /** How the data channels of a connection treat a reader that is too slow; 0 turns a rule off. */
 export interface DataChannelPolicy {
   /** `_data_track` channels are used; a client's own is closed otherwise. */

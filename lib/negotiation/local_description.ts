@@ -32,8 +32,6 @@ export interface LocalParameters {
 
 /** SCTP port of every WebRTC data channel transport (RFC 8841 §5). */
 export const SCTP_PORT = 5000;
-/** Largest message we take from a client, bytes. */
-export const MAX_MESSAGE_SIZE = 65_535;
 /** Protocol of the `m=application` line for data channels (RFC 8841 §4). */
 export const DATA_CHANNEL_PROTOCOL = "UDP/DTLS/SCTP";
 export const DATA_CHANNEL_FORMAT = "webrtc-datachannel";
@@ -162,13 +160,14 @@ export function dataChannelLines(
   mid: string,
   setup: DtlsSetup,
   withCandidates: boolean,
+  maxMessageBytes: number,
 ): readonly string[] {
   return [
     ...mediaLines("application", DATA_CHANNEL_PROTOCOL, [DATA_CHANNEL_FORMAT], 9),
     ...transportLines(local, setup, withCandidates),
     `a=mid:${mid}`,
     `a=sctp-port:${SCTP_PORT}`,
-    `a=max-message-size:${MAX_MESSAGE_SIZE}`,
+    `a=max-message-size:${maxMessageBytes}`,
   ];
 }
 

@@ -13,6 +13,7 @@ import {
   type CodecParameters,
   EXTENSION_URI,
   type HeaderExtension,
+  MAX_MESSAGE_BYTES,
   type MediaKind,
   type ReceiveSection,
   type SendSection,
@@ -353,7 +354,13 @@ function sectionLines(
       ];
     }
     case "data":
-      return dataChannelLines(local, section.mid, answeredSetup(local.dtlsRole), tagged);
+      return dataChannelLines(
+        local,
+        section.mid,
+        answeredSetup(local.dtlsRole),
+        tagged,
+        MAX_MESSAGE_BYTES.accept,
+      );
     case "media": {
       const { codecs, extensions, placed } = decision;
       // Also while nothing is received: an answer without the layers takes them from the client's

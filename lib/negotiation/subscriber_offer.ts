@@ -20,11 +20,12 @@
  * @module
  */
 import type { DownTrackId } from "../base/ids.ts";
-import type {
-  CodecParameters,
-  HeaderExtension,
-  MediaKind,
-  SendSection,
+import {
+  type CodecParameters,
+  type HeaderExtension,
+  MAX_MESSAGE_BYTES,
+  type MediaKind,
+  type SendSection,
 } from "../base/media_vocabulary.ts";
 import type { RemoteDescription, RemoteSection } from "../wire/session_description.ts";
 import { type CodecPolicy, listedCodecs, offeredCodecs, sameCodec } from "./codec_catalog.ts";
@@ -175,7 +176,7 @@ export class SubscriberSections {
     // The data section is never refused, so its candidates reach the client; without it any section
     // may turn out to be the one that stays.
     if (this.#options.createsDataChannels) {
-      lines.push(...dataChannelLines(local, DATA_MID, "actpass", true));
+      lines.push(...dataChannelLines(local, DATA_MID, "actpass", true, MAX_MESSAGE_BYTES.create));
     }
     const midToTrackId: Record<string, string> = {};
     for (const section of this.#sections) {

@@ -6,6 +6,8 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { DataPacket_Kind } from "@livekit/protocol";
+import { RoomServiceClient } from "livekit-server-sdk";
 import { endToEndTest, mustIgnore } from "../support/process/e2e_requirements.ts";
 import { LossyProxy } from "../support/process/lossy_proxy.ts";
 import type { DataPeer, StackName } from "../support/peers/data_peer.ts";
@@ -14,11 +16,13 @@ import {
   everySize,
   everySizeOnOwnChannels,
   hasOwnChannels,
+  largestThereAre,
   manyInOrder,
   opensAndCloses,
   underLoss,
 } from "../support/peers/data_scenarios.ts";
 import { STACK_NEEDS } from "../support/peers/data_stacks.ts";
+import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
 import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
 
 const fixture = CallFixture.forThisFile();
@@ -50,6 +54,16 @@ for (const mode of CONNECTION_MODES) {
         await t.step(
           "text of every size on a channel of one's own",
           () => everySizeOnOwnChannels(peers, { text: true }),
+        );
+        const { url } = call.server;
+        const rooms = new RoomServiceClient(url.replace(/^ws/, "http"), TEST_KEY, TEST_SECRET);
+        await t.step(
+          "the largest messages, to whoever takes them",
+          () =>
+            largestThereAre(
+              peers,
+              (payload) => rooms.sendData(call.room, payload, DataPacket_Kind.RELIABLE, {}),
+            ),
         );
         await t.step("2,000 messages in order", () => manyInOrder(peers, 2_000));
         await t.step(

@@ -25,6 +25,22 @@ const LOST = 2;
 const ACKED = 3;
 const ABANDONED = 4;
 
+/**
+ * Words of a chunk in the table, side by side because most connections' tables are in no cache when
+ * their turn comes.
+ */
+const FIELD = {
+  slot: 0,
+  offset: 1,
+  length: 2,
+  state: 3,
+  sends: 4,
+  missing: 5,
+  /** Which transmission of all it was, the last time; wraps. */
+  serial: 6,
+  size: 8,
+} as const;
+
 /** What a chunk counts against the congestion window. */
 export function chunkBytes(payload: number): number {
   return DATA_HEADER_BYTES + padded(payload);
@@ -52,14 +68,8 @@ export class ChunksInFlight {
   abandonedTo: number;
   readonly #messages: OutgoingMessages;
   #mask = FIRST_CHUNKS - 1;
-  #slot = new Int32Array(FIRST_CHUNKS);
-  #offset = new Uint32Array(FIRST_CHUNKS);
-  #length = new Uint16Array(FIRST_CHUNKS);
-  #state = new Uint8Array(FIRST_CHUNKS);
-  #sends = new Uint16Array(FIRST_CHUNKS);
-  #missing = new Uint8Array(FIRST_CHUNKS);
-  /** Which transmission of all it was, the last time. */
-  #serial = new Float64Array(FIRST_CHUNKS);
+  /** Of all, {@linkcode FIELD.size} words each. */
+  #table = new Int32Array(FIRST_CHUNKS * FIELD.size);
   #lastSerial = 0;
   /** No lost chunk is before it. */
   #lostFrom: number;
@@ -67,6 +77,7 @@ export class ChunksInFlight {
   #highestAcked: number;
   /** The latest transmission that the SACK being read acknowledged. */
   #latestAcked = 0;
+  #hasAcked = false;
 
   constructor(messages: OutgoingMessages, initialTsn: number) {
     this.#messages = messages;
@@ -89,13 +100,13 @@ export class ChunksInFlight {
   /** A new chunk of the message is sent. Returns its number. */
   add(slot: number, offset: number, length: number): number {
     const tsn = this.#append(slot, offset, length, IN_FLIGHT);
-    this.#sent(tsn & this.#mask);
+    this.#sent(this.#at(tsn));
     return tsn;
   }
 
   /** The first lost chunk, which there is, if `lost` says so. */
   firstLost(): number {
-    while (this.#state[this.#lostFrom & this.#mask] !== LOST) {
+    while (this.#table[this.#at(this.#lostFrom) + FIELD.state] !== LOST) {
       this.#lostFrom = (this.#lostFrom + 1) | 0;
     }
     return this.#lostFrom;
@@ -103,27 +114,28 @@ export class ChunksInFlight {
 
   /** A lost chunk is sent again. */
   resend(tsn: number): void {
-    const at = tsn & this.#mask;
-    this.#state[at] = IN_FLIGHT;
+    const at = this.#at(tsn);
+    this.#table[at + FIELD.state] = IN_FLIGHT;
     this.lost--;
     this.#sent(at);
   }
 
   slotOf(tsn: number): number {
-    return this.#slot[tsn & this.#mask]!;
+    return this.#table[this.#at(tsn) + FIELD.slot]!;
   }
 
   offsetOf(tsn: number): number {
-    return this.#offset[tsn & this.#mask]!;
+    return this.#table[this.#at(tsn) + FIELD.offset]!;
   }
 
   lengthOf(tsn: number): number {
-    return this.#length[tsn & this.#mask]!;
+    return this.#table[this.#at(tsn) + FIELD.length]!;
   }
 
   /** Whether the peer has acknowledged this number, in a gap or not. */
   isAcked(tsn: number): boolean {
-    return tsnDistance(tsn, this.cumulative) <= 0 || this.#state[tsn & this.#mask] === ACKED;
+    return tsnDistance(tsn, this.cumulative) <= 0 ||
+      this.#table[this.#at(tsn) + FIELD.state] === ACKED;
   }
 
   /**
@@ -132,7 +144,7 @@ export class ChunksInFlight {
    */
   acknowledge(cumulative: number, view: DataView, at: number, gaps: number): void {
     this.newlyAcked = this.newlyLost = 0;
-    this.#latestAcked = 0;
+    this.#hasAcked = false;
     this.#passTo(cumulative);
     if (gaps === 0 && this.#ackedInGaps === 0) return;
     this.#readGaps(view, at, gaps);
@@ -143,20 +155,20 @@ export class ChunksInFlight {
   loseAll(): void {
     this.newlyLost = 0;
     for (let tsn = (this.cumulative + 1) | 0; tsn !== this.nextTsn; tsn = (tsn + 1) | 0) {
-      if (this.#state[tsn & this.#mask] === IN_FLIGHT) this.#lose(tsn);
+      if (this.#table[this.#at(tsn) + FIELD.state] === IN_FLIGHT) this.#lose(tsn);
     }
   }
 
   /** Gives up every chunk of the message (RFC 3758 §3.5, A3). */
   abandon(slot: number, tsn: number): void {
-    this.#messages.abandoned[slot] = 1;
+    this.#messages.abandon(slot);
     for (let t = tsn; tsnDistance(t, this.cumulative) > 0; t = (t - 1) | 0) {
-      if (this.#slot[t & this.#mask] !== slot) break;
-      this.#abandonChunk(t & this.#mask);
+      if (this.#table[this.#at(t) + FIELD.slot] !== slot) break;
+      this.#abandonChunk(this.#at(t));
     }
     for (let t = (tsn + 1) | 0; t !== this.nextTsn; t = (t + 1) | 0) {
-      if (this.#slot[t & this.#mask] !== slot) break;
-      this.#abandonChunk(t & this.#mask);
+      if (this.#table[this.#at(t) + FIELD.slot] !== slot) break;
+      this.#abandonChunk(this.#at(t));
     }
   }
 
@@ -178,14 +190,14 @@ export class ChunksInFlight {
     if (tsnDistance(this.cumulative, this.abandonedTo) > 0) this.abandonedTo = this.cumulative;
     if (this.#abandoned === 0) return;
     for (let tsn = (this.abandonedTo + 1) | 0; tsn !== this.nextTsn; tsn = (tsn + 1) | 0) {
-      const state = this.#state[tsn & this.#mask];
+      const state = this.#table[this.#at(tsn) + FIELD.state];
       if (state === ABANDONED) this.abandonedTo = tsn;
-      else if (state !== ACKED || this.#mustStay(this.#slot[tsn & this.#mask]!)) return;
+      else if (state !== ACKED || this.#mustStay(this.#table[this.#at(tsn) + FIELD.slot]!)) return;
     }
   }
 
   #mustStay(slot: number): boolean {
-    return this.#messages.ordered[slot] !== 0 && this.#messages.isLimited(slot);
+    return this.#messages.isOrdered(slot) && this.#messages.isLimited(slot);
   }
 
   /** Writes a FORWARD-TSN chunk (RFC 3758 §3.2) with the ordered streams that skip something. */
@@ -197,11 +209,11 @@ export class ChunksInFlight {
     let last = -1;
     for (let tsn = this.cumulative; tsn !== this.abandonedTo;) {
       tsn = (tsn + 1) | 0;
-      const slot = this.#slot[tsn & this.#mask]!;
-      if (slot === last || this.#state[tsn & this.#mask] !== ABANDONED) continue;
+      const slot = this.#table[this.#at(tsn) + FIELD.slot]!;
+      if (slot === last || this.#table[this.#at(tsn) + FIELD.state] !== ABANDONED) continue;
       last = slot;
-      if (messages.ordered[slot] === 0) continue;
-      const streamId = messages.streamId[slot]!;
+      if (!messages.isOrdered(slot)) continue;
+      const streamId = messages.streamIdOf(slot);
       let entry = at + 8;
       while (entry < writer.length && view.getUint16(entry) !== streamId) entry += 4;
       if (entry === writer.length) {
@@ -209,7 +221,7 @@ export class ChunksInFlight {
         writer.length += 4;
       }
       view.setUint16(entry, streamId);
-      view.setUint16(entry + 2, messages.streamSeq[slot]!);
+      view.setUint16(entry + 2, messages.streamSeqOf(slot));
     }
     view.setUint16(at + 2, writer.length - at);
   }
@@ -217,22 +229,22 @@ export class ChunksInFlight {
   #append(slot: number, offset: number, length: number, state: number): number {
     if (this.outstanding === this.#mask) this.#grow();
     const tsn = this.nextTsn;
-    const at = tsn & this.#mask;
-    this.#slot[at] = slot;
-    this.#offset[at] = offset;
-    this.#length[at] = length;
-    this.#state[at] = state;
-    this.#sends[at] = 0;
-    this.#messages.chunks[slot]!++;
+    const at = this.#at(tsn);
+    this.#table[at + FIELD.slot] = slot;
+    this.#table[at + FIELD.offset] = offset;
+    this.#table[at + FIELD.length] = length;
+    this.#table[at + FIELD.state] = state;
+    this.#table[at + FIELD.sends] = 0;
+    this.#messages.chunkAdded(slot);
     this.nextTsn = (tsn + 1) | 0;
     return tsn;
   }
 
   #sent(at: number): void {
-    const length = this.#length[at]!;
-    this.#sends[at]!++;
-    this.#missing[at] = 0;
-    this.#serial[at] = ++this.#lastSerial;
+    const length = this.#table[at + FIELD.length]!;
+    this.#table[at + FIELD.sends]!++;
+    this.#table[at + FIELD.missing] = 0;
+    this.#table[at + FIELD.serial] = this.#lastSerial = (this.#lastSerial + 1) | 0;
     this.#enter(length);
   }
 
@@ -251,12 +263,12 @@ export class ChunksInFlight {
   #passTo(cumulative: number): void {
     while (this.cumulative !== cumulative) {
       const tsn = this.cumulative = (this.cumulative + 1) | 0;
-      const at = tsn & this.#mask;
-      const state = this.#state[at]!;
+      const at = this.#at(tsn);
+      const state = this.#table[at + FIELD.state]!;
       if (state === IN_FLIGHT || state === LOST) this.#acked(at, state);
       else if (state === ACKED) this.#ackedInGaps--;
       else this.#abandoned--;
-      this.#messages.chunkDone(this.#slot[at]!);
+      this.#messages.chunkDone(this.#table[at + FIELD.slot]!);
     }
     if (tsnDistance(cumulative, this.#lostFrom) >= 0) this.#lostFrom = (cumulative + 1) | 0;
     if (tsnDistance(cumulative, this.#highestAcked) > 0) this.#highestAcked = cumulative;
@@ -264,11 +276,14 @@ export class ChunksInFlight {
 
   /** A chunk is acknowledged for the first time. */
   #acked(at: number, state: number): void {
-    const length = this.#length[at]!;
+    const length = this.#table[at + FIELD.length]!;
     if (state === IN_FLIGHT) this.#leave(length);
     else this.lost--;
     this.newlyAcked += chunkBytes(length);
-    if (this.#serial[at]! > this.#latestAcked) this.#latestAcked = this.#serial[at]!;
+    const serial = this.#table[at + FIELD.serial]!;
+    if (this.#hasAcked && tsnDistance(serial, this.#latestAcked) <= 0) return;
+    this.#hasAcked = true;
+    this.#latestAcked = serial;
   }
 
   #readGaps(view: DataView, at: number, gaps: number): void {
@@ -278,11 +293,11 @@ export class ChunksInFlight {
       const end = (this.cumulative + view.getUint16(at + 4 * gap + 2)) | 0;
       tsn = this.#renege(tsn, start);
       for (; tsnDistance(tsn, end) <= 0; tsn = (tsn + 1) | 0) {
-        const index = tsn & this.#mask;
-        const state = this.#state[index]!;
+        const index = this.#at(tsn);
+        const state = this.#table[index + FIELD.state]!;
         if (state !== IN_FLIGHT && state !== LOST) continue;
         this.#acked(index, state);
-        this.#state[index] = ACKED;
+        this.#table[index + FIELD.state] = ACKED;
         this.#ackedInGaps++;
       }
       if (tsnDistance(end, this.#highestAcked) > 0) this.#highestAcked = end;
@@ -295,82 +310,69 @@ export class ChunksInFlight {
     if (this.#ackedInGaps === 0) return tsnDistance(to, from) > 0 ? to : from;
     let tsn = from;
     for (; tsnDistance(tsn, to) < 0; tsn = (tsn + 1) | 0) {
-      const at = tsn & this.#mask;
-      if (this.#state[at] !== ACKED) continue;
-      this.#state[at] = IN_FLIGHT;
+      const at = this.#at(tsn);
+      if (this.#table[at + FIELD.state] !== ACKED) continue;
+      this.#table[at + FIELD.state] = IN_FLIGHT;
       this.#ackedInGaps--;
-      this.#enter(this.#length[at]!);
+      this.#enter(this.#table[at + FIELD.length]!);
     }
     return tsn;
   }
 
   #countMissing(): void {
+    if (!this.#hasAcked) return;
     const latest = this.#latestAcked;
-    if (latest === 0) return;
     for (
       let tsn = (this.cumulative + 1) | 0;
       tsnDistance(tsn, this.#highestAcked) < 0;
       tsn = (tsn + 1) | 0
     ) {
-      const at = tsn & this.#mask;
-      if (this.#state[at] !== IN_FLIGHT || this.#serial[at]! > latest) continue;
-      if (++this.#missing[at]! >= LOSS_INDICATIONS) this.#lose(tsn);
+      const at = this.#at(tsn);
+      if (this.#table[at + FIELD.state] !== IN_FLIGHT) continue;
+      if (tsnDistance(this.#table[at + FIELD.serial]!, latest) > 0) continue;
+      if (++this.#table[at + FIELD.missing]! >= LOSS_INDICATIONS) this.#lose(tsn);
     }
   }
 
   /** A chunk is lost: it is to be sent again, or its message is given up. */
   #lose(tsn: number): void {
-    const at = tsn & this.#mask;
-    const slot = this.#slot[at]!;
+    const at = this.#at(tsn);
+    const slot = this.#table[at + FIELD.slot]!;
     this.newlyLost++;
-    this.#state[at] = LOST;
-    this.#leave(this.#length[at]!);
+    this.#table[at + FIELD.state] = LOST;
+    this.#leave(this.#table[at + FIELD.length]!);
     this.lost++;
     if (tsnDistance(tsn, this.#lostFrom) < 0) this.#lostFrom = tsn;
-    const limit = this.#messages.maxRetransmits[slot]!;
-    if (limit !== UNLIMITED && this.#sends[at]! > limit) this.onGivenUp(slot, tsn);
+    const limit = this.#messages.maxRetransmitsOf(slot);
+    if (limit !== UNLIMITED && this.#table[at + FIELD.sends]! > limit) this.onGivenUp(slot, tsn);
   }
 
   /** A message was lost too often; its owner gives it up, or does not if the peer cannot. */
   onGivenUp: (slot: number, tsn: number) => void = () => {};
 
   #abandonChunk(at: number): void {
-    const state = this.#state[at]!;
+    const state = this.#table[at + FIELD.state]!;
     if (state === ABANDONED) return;
-    this.#state[at] = ABANDONED;
+    this.#table[at + FIELD.state] = ABANDONED;
     this.#abandoned++;
-    if (state === IN_FLIGHT) this.#leave(this.#length[at]!);
+    if (state === IN_FLIGHT) this.#leave(this.#table[at + FIELD.length]!);
     else if (state === LOST) this.lost--;
     else if (state === ACKED) this.#ackedInGaps--;
   }
 
+  /** Where its words begin. */
+  #at(tsn: number): number {
+    return (tsn & this.#mask) * FIELD.size;
+  }
+
   #grow(): void {
     const size = 2 * (this.#mask + 1);
-    const slot = new Int32Array(size);
-    const offset = new Uint32Array(size);
-    const length = new Uint16Array(size);
-    const state = new Uint8Array(size);
-    const sends = new Uint16Array(size);
-    const missing = new Uint8Array(size);
-    const serial = new Float64Array(size);
+    const table = new Int32Array(size * FIELD.size);
     for (let tsn = (this.cumulative + 1) | 0; tsn !== this.nextTsn; tsn = (tsn + 1) | 0) {
-      const from = tsn & this.#mask;
-      const to = tsn & (size - 1);
-      slot[to] = this.#slot[from]!;
-      offset[to] = this.#offset[from]!;
-      length[to] = this.#length[from]!;
-      state[to] = this.#state[from]!;
-      sends[to] = this.#sends[from]!;
-      missing[to] = this.#missing[from]!;
-      serial[to] = this.#serial[from]!;
+      const from = this.#at(tsn);
+      table.set(this.#table.subarray(from, from + FIELD.size), (tsn & (size - 1)) * FIELD.size);
     }
-    this.#slot = slot;
-    this.#offset = offset;
-    this.#length = length;
-    this.#state = state;
-    this.#sends = sends;
-    this.#missing = missing;
-    this.#serial = serial;
+    this.#table = table;
     this.#mask = size - 1;
   }
 }

@@ -13,7 +13,11 @@
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
-import type { DataChannelPolicy, DtlsRole } from "../../base/media_vocabulary.ts";
+import {
+  type DataChannelPolicy,
+  type DtlsRole,
+  MAX_MESSAGE_BYTES,
+} from "../../base/media_vocabulary.ts";
 import type { Random } from "../../base/platform.ts";
 import { TokenBucket } from "../../base/token_bucket.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
@@ -37,7 +41,6 @@ import {
 import { DrainRate } from "./drain_rate.ts";
 import { STREAM_END } from "./inbound_queue.ts";
 import { UNLIMITED } from "./outgoing_messages.ts";
-import { MAX_MESSAGE_BYTES } from "./reassembly.ts";
 import { SctpAssociation, type SctpCloseReason } from "./sctp_association.ts";
 
 /** What data channels do to their owner, within `receive`, `deliver` and `poll`. */
@@ -74,10 +77,10 @@ const OPENS_PER_SECOND = 1;
 /** Acknowledgements that may wait for a peer that opens and closes channels and reads nothing. */
 const MAX_WAITING_ACKS = 256;
 /**
- * What a client sent may be all that we take, and goes on with who sent it and for whom, each of
- * which stands there twice.
+ * What is sent at most, whatever a peer takes: what a client sent may be all that we take, and goes
+ * on with who sent it and for whom, each of which stands there twice.
  */
-const MAX_SENT_BYTES = 2 * MAX_MESSAGE_BYTES;
+const MAX_SENT_BYTES = MAX_MESSAGE_BYTES.create;
 /** Charged to every waiting message, so that empty ones are bounded too. */
 const WAITING_COST_BYTES = 64;
 /** Every WebRTC peer sends an INIT; one that does not in this time, ms, gets ours. */
@@ -140,6 +143,7 @@ export class DataChannels {
     this.#now = now;
     this.#association = new SctpAssociation({
       remotePort: options.remotePort,
+      maxReceivedBytes: MAX_MESSAGE_BYTES[options.role],
       random: options.random,
       drops: options.drops,
       listener: {

@@ -17,7 +17,7 @@ import { DATA_FLAG, DATA_HEADER_BYTES, type PacketWriter, tsnDistance } from "./
 
 /** What a peer may have under way or waiting here, bytes. */
 export const RECEIVE_WINDOW_BYTES = 1024 * 1024;
-/** How far the chunk that others wait for may go beyond it: two of the longest messages. */
+/** How far the chunk that others wait for may go beyond it. */
 const OVERRUN_BYTES = 128 * 1024;
 /** Smaller windows are told as none (RFC 9260 §6.2, silly windows). */
 const MIN_WINDOW_BYTES = 2400;
@@ -46,11 +46,16 @@ export class Inbound {
   /** The window the peer was told last. */
   #toldWindow = RECEIVE_WINDOW_BYTES;
 
-  constructor(initialTsn: number, queue: InboundQueue, drops: DropSink<TransportDrop>) {
+  constructor(
+    initialTsn: number,
+    queue: InboundQueue,
+    drops: DropSink<TransportDrop>,
+    maxMessageBytes: number,
+  ) {
     this.#queue = queue;
     this.#drops = drops;
     this.tracker = new ReceiveTracker(initialTsn);
-    this.#reassembly = new Reassembly(queue, drops);
+    this.#reassembly = new Reassembly(queue, drops, maxMessageBytes);
   }
 
   /** A message is longer than any may be: the association is to end. */

@@ -215,7 +215,7 @@ export class Outbound {
     const flight = this.#flight;
     const tsn = flight.firstLost();
     const slot = flight.slotOf(tsn);
-    if (this.#peerCanForward && now >= this.messages.expiresAt[slot]!) {
+    if (this.#peerCanForward && now >= this.messages.expiresAt(slot)) {
       this.#giveUp(slot, tsn);
       this.#forward();
       return true;
@@ -240,7 +240,7 @@ export class Outbound {
     if (flight.count > 0 && (flight.bytes >= this.#window.bytes || this.#window.burst < 1)) {
       return 0;
     }
-    const left = this.messages.bytes[slot]!.length - this.messages.cut[slot]!;
+    const left = this.messages.bytesOf(slot).length - this.messages.cutOf(slot);
     const length = Math.min(left, room, MAX_FRAGMENT_BYTES);
     if (length < left && length < MIN_FRAGMENT_BYTES) return 0;
     if (flight.payload + length <= this.#peerWindow) return length;
@@ -267,16 +267,16 @@ export class Outbound {
     }
     this.#mayProbe = false;
     streams.cut();
-    const offset = messages.cut[slot]!;
-    messages.cut[slot] = offset + length;
+    const offset = messages.cutOf(slot);
+    messages.setCut(slot, offset + length);
     const tsn = flight.add(slot, offset, length);
     if (this.#timedTsn === undefined) {
       this.#timedTsn = tsn;
       this.#timedAt = now;
     }
     this.#writeData(writer, tsn, slot, offset, length);
-    if (offset + length === messages.bytes[slot]!.length) streams.finish();
-    else if (now >= messages.expiresAt[slot]! && this.#peerCanForward) {
+    if (offset + length === messages.bytesOf(slot).length) streams.finish();
+    else if (now >= messages.expiresAt(slot) && this.#peerCanForward) {
       this.#giveUp(slot, tsn);
       this.#forward();
     }
@@ -290,17 +290,17 @@ export class Outbound {
     length: number,
   ): void {
     const { messages } = this;
-    const bytes = messages.bytes[slot]!;
-    const ordered = messages.ordered[slot] !== 0;
+    const bytes = messages.bytesOf(slot);
+    const ordered = messages.isOrdered(slot);
     const flags = (offset === 0 ? DATA_FLAG.first : 0) |
       (offset + length === bytes.length ? DATA_FLAG.last : 0) |
       (ordered ? 0 : DATA_FLAG.unordered);
     const at = writer.chunk(CHUNK.data, flags, DATA_HEADER_BYTES + length);
     const { view } = writer;
     view.setInt32(at + 4, tsn);
-    view.setUint16(at + 8, messages.streamId[slot]!);
-    view.setUint16(at + 10, ordered ? messages.streamSeq[slot]! : 0);
-    view.setUint32(at + 12, messages.ppid[slot]!);
+    view.setUint16(at + 8, messages.streamIdOf(slot));
+    view.setUint16(at + 10, ordered ? messages.streamSeqOf(slot) : 0);
+    view.setUint32(at + 12, messages.ppidOf(slot));
     const out = writer.bytes;
     const to = at + DATA_HEADER_BYTES;
     if (length <= 32) { for (let i = 0; i < length; i++) out[to + i] = bytes[offset + i]!; }

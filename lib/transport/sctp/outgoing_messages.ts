@@ -15,26 +15,28 @@ export const NO_SLOT = -1;
 /** As often as needed. */
 export const UNLIMITED = -1;
 
+/** Words of a message in the table, side by side as few messages are in any cache. */
+const FIELD = {
+  ppid: 0,
+  streamId: 1,
+  streamSeq: 2,
+  ordered: 3,
+  maxRetransmits: 4,
+  cut: 5,
+  chunks: 6,
+  abandoned: 7,
+  next: 8,
+  /** Two words, as one number. */
+  expiresAt: 10,
+  size: 12,
+} as const;
+
 /** The messages of one association by slot. */
 export class OutgoingMessages {
-  bytes: Uint8Array[] = new Array(FIRST_SLOTS).fill(NO_BYTES);
-  ppid = new Uint32Array(FIRST_SLOTS);
-  streamId = new Uint16Array(FIRST_SLOTS);
-  /** Of an ordered message that has begun to be sent. */
-  streamSeq = new Uint16Array(FIRST_SLOTS);
-  ordered = new Uint8Array(FIRST_SLOTS);
-  /** How often a chunk may be sent again; {@linkcode UNLIMITED}. */
-  maxRetransmits = new Int32Array(FIRST_SLOTS);
-  /** When it is worth nothing any more, monotonic ms; `Infinity`. */
-  expiresAt = new Float64Array(FIRST_SLOTS);
-  /** Bytes that have been put into chunks. */
-  cut = new Uint32Array(FIRST_SLOTS);
-  /** Chunks whose numbers have not been acknowledged. */
-  chunks = new Int32Array(FIRST_SLOTS);
-  /** The peer is told not to wait for it. */
-  abandoned = new Uint8Array(FIRST_SLOTS);
-  /** The slot behind in the same list. */
-  next = new Int32Array(FIRST_SLOTS);
+  #bytes: Uint8Array[] = new Array(FIRST_SLOTS).fill(NO_BYTES);
+  #table = new Int32Array(FIRST_SLOTS * FIELD.size);
+  /** The same memory. */
+  #numbers = new Float64Array(this.#table.buffer);
   #free = NO_SLOT;
   #used = 0;
 
@@ -48,60 +50,117 @@ export class OutgoingMessages {
     expiresAt: number,
   ): number {
     let slot = this.#free;
-    if (slot !== NO_SLOT) this.#free = this.next[slot]!;
+    if (slot !== NO_SLOT) this.#free = this.nextOf(slot);
     else {
       slot = this.#used++;
-      if (slot === this.bytes.length) this.#grow();
+      if (slot === this.#bytes.length) this.#grow();
     }
-    this.bytes[slot] = bytes;
-    this.ppid[slot] = ppid;
-    this.streamId[slot] = streamId;
-    this.ordered[slot] = ordered ? 1 : 0;
-    this.maxRetransmits[slot] = maxRetransmits;
-    this.expiresAt[slot] = expiresAt;
-    this.cut[slot] = 0;
-    this.chunks[slot] = 0;
-    this.abandoned[slot] = 0;
-    this.next[slot] = NO_SLOT;
+    this.#bytes[slot] = bytes;
+    const at = slot * FIELD.size;
+    const table = this.#table;
+    table[at + FIELD.ppid] = ppid;
+    table[at + FIELD.streamId] = streamId;
+    table[at + FIELD.ordered] = ordered ? 1 : 0;
+    table[at + FIELD.maxRetransmits] = maxRetransmits;
+    this.#numbers[(at + FIELD.expiresAt) >> 1] = expiresAt;
+    table[at + FIELD.cut] = 0;
+    table[at + FIELD.chunks] = 0;
+    table[at + FIELD.abandoned] = 0;
+    table[at + FIELD.next] = NO_SLOT;
     return slot;
+  }
+
+  bytesOf(slot: number): Uint8Array {
+    return this.#bytes[slot]!;
+  }
+
+  ppidOf(slot: number): number {
+    return this.#table[slot * FIELD.size + FIELD.ppid]! >>> 0;
+  }
+
+  streamIdOf(slot: number): number {
+    return this.#table[slot * FIELD.size + FIELD.streamId]!;
+  }
+
+  isOrdered(slot: number): boolean {
+    return this.#table[slot * FIELD.size + FIELD.ordered] !== 0;
+  }
+
+  /** How often a chunk may be sent again; {@linkcode UNLIMITED}. */
+  maxRetransmitsOf(slot: number): number {
+    return this.#table[slot * FIELD.size + FIELD.maxRetransmits]!;
+  }
+
+  /** When it is worth nothing any more, monotonic ms; `Infinity`. */
+  expiresAt(slot: number): number {
+    return this.#numbers[(slot * FIELD.size + FIELD.expiresAt) >> 1]!;
+  }
+
+  /** Of an ordered message that has begun to be sent. */
+  streamSeqOf(slot: number): number {
+    return this.#table[slot * FIELD.size + FIELD.streamSeq]!;
+  }
+
+  setStreamSeq(slot: number, streamSeq: number): void {
+    this.#table[slot * FIELD.size + FIELD.streamSeq] = streamSeq;
+  }
+
+  /** Bytes that have been put into chunks. */
+  cutOf(slot: number): number {
+    return this.#table[slot * FIELD.size + FIELD.cut]!;
+  }
+
+  setCut(slot: number, bytes: number): void {
+    this.#table[slot * FIELD.size + FIELD.cut] = bytes;
+  }
+
+  /** The slot behind in the same list. */
+  nextOf(slot: number): number {
+    return this.#table[slot * FIELD.size + FIELD.next]!;
+  }
+
+  setNext(slot: number, next: number): void {
+    this.#table[slot * FIELD.size + FIELD.next] = next;
   }
 
   /** Gives the slot back. */
   remove(slot: number): void {
-    this.bytes[slot] = NO_BYTES;
-    this.next[slot] = this.#free;
+    this.#bytes[slot] = NO_BYTES;
+    this.setNext(slot, this.#free);
     this.#free = slot;
+  }
+
+  /** A chunk of the message got a number. */
+  chunkAdded(slot: number): void {
+    this.#table[slot * FIELD.size + FIELD.chunks]!++;
   }
 
   /** A chunk of the message needs no acknowledgement any more; the last one frees it. */
   chunkDone(slot: number): void {
-    if (--this.chunks[slot]! > 0) return;
-    if (this.abandoned[slot] !== 0 || this.cut[slot] === this.bytes[slot]!.length) {
+    const at = slot * FIELD.size;
+    const table = this.#table;
+    if (--table[at + FIELD.chunks]! > 0) return;
+    if (table[at + FIELD.abandoned] !== 0 || table[at + FIELD.cut] === this.#bytes[slot]!.length) {
       this.remove(slot);
     }
   }
 
+  /** The peer is told not to wait for it. */
+  abandon(slot: number): void {
+    this.#table[slot * FIELD.size + FIELD.abandoned] = 1;
+  }
+
   /** Whether it may be given up at all. */
   isLimited(slot: number): boolean {
-    return this.maxRetransmits[slot] !== UNLIMITED || this.expiresAt[slot] !== Infinity;
+    return this.maxRetransmitsOf(slot) !== UNLIMITED || this.expiresAt(slot) !== Infinity;
   }
 
   #grow(): void {
-    const size = 2 * this.bytes.length;
-    while (this.bytes.length < size) this.bytes.push(NO_BYTES);
-    const grown = <A extends { readonly length: number; set(from: A): void }>(into: A, from: A) => {
-      into.set(from);
-      return into;
-    };
-    this.ppid = grown(new Uint32Array(size), this.ppid);
-    this.streamId = grown(new Uint16Array(size), this.streamId);
-    this.streamSeq = grown(new Uint16Array(size), this.streamSeq);
-    this.ordered = grown(new Uint8Array(size), this.ordered);
-    this.maxRetransmits = grown(new Int32Array(size), this.maxRetransmits);
-    this.expiresAt = grown(new Float64Array(size), this.expiresAt);
-    this.cut = grown(new Uint32Array(size), this.cut);
-    this.chunks = grown(new Int32Array(size), this.chunks);
-    this.abandoned = grown(new Uint8Array(size), this.abandoned);
-    this.next = grown(new Int32Array(size), this.next);
+    const size = 2 * this.#bytes.length;
+    while (this.#bytes.length < size) this.#bytes.push(NO_BYTES);
+    const table = new Int32Array(size * FIELD.size);
+    table.set(this.#table);
+    this.#table = table;
+    this.#numbers = new Float64Array(table.buffer);
   }
 }

@@ -14,11 +14,6 @@ import { type InboundQueue, MESSAGE_COST_BYTES } from "./inbound_queue.ts";
 import { PPID } from "./data_channel_messages.ts";
 import { copyOf, DATA_FLAG, tsnDistance } from "./sctp_packet.ts";
 
-/**
- * Largest message taken from or given to a peer, bytes; LiveKit's limit (1.13.5,
- * `pkg/rtc/transport.go`).
- */
-export const MAX_MESSAGE_BYTES = 65_535;
 /** What a chunk that is kept weighs besides its bytes. */
 const CHUNK_COST_BYTES = 128;
 const FIRST_OPEN_BYTES = 4096;
@@ -63,6 +58,7 @@ export class Reassembly {
   isTooLong = false;
   readonly #queue: InboundQueue;
   readonly #drops: DropSink<TransportDrop>;
+  readonly #maxBytes: number;
   /** By stream: the number of the next ordered message. */
   #nextSeq = new Uint16Array(8);
   /** By stream and number: whole messages before their turn. */
@@ -77,7 +73,9 @@ export class Reassembly {
   #open: Uint8Array = NO_BYTES;
   #length = 0;
 
-  constructor(queue: InboundQueue, drops: DropSink<TransportDrop>) {
+  /** @param maxBytes Of the longest message. */
+  constructor(queue: InboundQueue, drops: DropSink<TransportDrop>, maxBytes: number) {
+    this.#maxBytes = maxBytes;
     this.#queue = queue;
     this.#drops = drops;
   }
@@ -198,7 +196,7 @@ export class Reassembly {
     start.last = end.last = added.last;
     start.first = end.first = added.first;
     start.total = end.total = added.total;
-    if (added.total > MAX_MESSAGE_BYTES) this.isTooLong = true;
+    if (added.total > this.#maxBytes) this.isTooLong = true;
     const isWhole = (start.flags & DATA_FLAG.first) !== 0 && (end.flags & DATA_FLAG.last) !== 0;
     if (isWhole && !this.isTooLong) this.#takeRun(start);
   }
@@ -230,13 +228,13 @@ export class Reassembly {
 
   #append(bytes: Uint8Array, from: number, length: number): boolean {
     const total = this.#length + length;
-    if (total > MAX_MESSAGE_BYTES) {
+    if (total > this.#maxBytes) {
       this.isTooLong = true;
       return false;
     }
     if (total > this.#open.length) {
       const size = Math.max(FIRST_OPEN_BYTES, 2 * this.#open.length, total);
-      const grown = new Uint8Array(Math.min(size, MAX_MESSAGE_BYTES));
+      const grown = new Uint8Array(Math.min(size, this.#maxBytes));
       grown.set(this.#open.subarray(0, this.#length));
       this.#open = grown;
     }

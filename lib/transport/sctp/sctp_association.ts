@@ -47,6 +47,8 @@ export interface SctpListener {
 export interface SctpAssociationOptions {
   /** From the peer's `a=sctp-port`. */
   readonly remotePort: number;
+  /** A longer message of the peer's ends the association. */
+  readonly maxReceivedBytes: number;
   readonly random: Random;
   readonly listener: SctpListener;
   readonly drops: DropSink<TransportDrop>;
@@ -341,7 +343,9 @@ export class SctpAssociation {
     const { initialTsn, window, canForward } = peer!;
     const outbound = this.#outbound;
     outbound.start(localTsn, window, canForward);
-    const inbound = this.#inbound = new Inbound(initialTsn, this.#queue, this.#drops);
+    const { maxReceivedBytes } = this.#options;
+    const inbound = new Inbound(initialTsn, this.#queue, this.#drops, maxReceivedBytes);
+    this.#inbound = inbound;
     const { streams } = outbound;
     const owner = {
       get lastTsn() {

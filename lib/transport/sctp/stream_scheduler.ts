@@ -53,9 +53,9 @@ export class StreamScheduler {
   /** Puts the message into its stream's queue. */
   push(slot: number): void {
     const messages = this.#messages;
-    const stream = this.#stream(messages.streamId[slot]!);
+    const stream = this.#stream(messages.streamIdOf(slot));
     if (stream.head === NO_SLOT) stream.head = slot;
-    else messages.next[stream.tail] = slot;
+    else messages.setNext(stream.tail, slot);
     stream.tail = slot;
     this.#waiting++;
     this.#enter(stream);
@@ -73,7 +73,7 @@ export class StreamScheduler {
       const stream = this.#urgent[0] ?? this.#patient[0];
       if (stream === undefined) return NO_SLOT;
       const slot = stream.head;
-      if (now < this.#messages.expiresAt[slot]!) {
+      if (now < this.#messages.expiresAt(slot)) {
         this.#current = stream;
         return slot;
       }
@@ -92,8 +92,8 @@ export class StreamScheduler {
     if (!this.#begun) {
       this.#begun = true;
       this.#leave(stream);
-      if (messages.ordered[slot] !== 0) {
-        messages.streamSeq[slot] = stream.nextSeq;
+      if (messages.isOrdered(slot)) {
+        messages.setStreamSeq(slot, stream.nextSeq);
         stream.nextSeq = (stream.nextSeq + 1) & 0xffff;
       }
     }
@@ -121,8 +121,8 @@ export class StreamScheduler {
     const slot = stream.head;
     if (slot === NO_SLOT) return;
     if (begun) {
-      stream.head = this.#messages.next[slot]!;
-      this.#messages.next[slot] = NO_SLOT;
+      stream.head = this.#messages.nextOf(slot);
+      this.#messages.setNext(slot, NO_SLOT);
     }
     while (stream.head !== NO_SLOT) this.#drop(stream);
     if (begun) stream.head = stream.tail = slot;
@@ -135,8 +135,8 @@ export class StreamScheduler {
   dropOldest(streamId: number): boolean {
     const stream = this.#streams.get(streamId);
     if (stream === undefined || stream.head === NO_SLOT) return false;
-    const { next, ppid } = this.#messages;
-    if (ppid[stream.head] === PPID.dcep) return false;
+    const messages = this.#messages;
+    if (messages.ppidOf(stream.head) === PPID.dcep) return false;
     if (!this.isBusy(streamId)) {
       if (stream.inLine) this.#leave(stream);
       this.#drop(stream);
@@ -145,10 +145,10 @@ export class StreamScheduler {
     }
     // The one that has begun stays, and is put back before what is left.
     const begun = stream.head;
-    if (next[begun] === NO_SLOT) return false;
-    stream.head = next[begun]!;
+    if (messages.nextOf(begun) === NO_SLOT) return false;
+    stream.head = messages.nextOf(begun);
     this.#drop(stream);
-    next[begun] = stream.head;
+    messages.setNext(begun, stream.head);
     stream.head = begun;
     if (stream.tail === NO_SLOT) stream.tail = begun;
     return true;
@@ -179,7 +179,7 @@ export class StreamScheduler {
 
   #line(stream: OutgoingStream): OutgoingStream[] {
     const { head } = stream;
-    const urgent = this.#messages.ppid[head] === PPID.dcep || this.#messages.isLimited(head);
+    const urgent = this.#messages.ppidOf(head) === PPID.dcep || this.#messages.isLimited(head);
     return urgent ? this.#urgent : this.#patient;
   }
 
@@ -198,11 +198,11 @@ export class StreamScheduler {
 
   #shift(stream: OutgoingStream): void {
     const slot = stream.head;
-    stream.head = this.#messages.next[slot]!;
+    stream.head = this.#messages.nextOf(slot);
     if (stream.head === NO_SLOT) stream.tail = NO_SLOT;
-    this.#messages.next[slot] = NO_SLOT;
+    this.#messages.setNext(slot, NO_SLOT);
     this.#waiting--;
-    this.#left(stream.id, this.#messages.ppid[slot]!, this.#messages.bytes[slot]!.length);
+    this.#left(stream.id, this.#messages.ppidOf(slot), this.#messages.bytesOf(slot).length);
   }
 
   #drop(stream: OutgoingStream): void {

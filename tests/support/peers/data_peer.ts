@@ -85,7 +85,7 @@ export interface DataPeer extends AsyncDisposable {
   story(): Promise<unknown>;
 }
 
-const PATTERN_BYTES = 1 << 17;
+const PATTERN_BYTES = 1 << 19;
 /** At how many places in the pattern a payload may begin. */
 const PHASES = 251;
 const NUMBER_BYTES = 4;

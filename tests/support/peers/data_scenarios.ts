@@ -13,11 +13,16 @@ import {
   isIntact,
   LOSSY,
   type OwnChannels,
+  packetHead,
+  payloadOf,
   RELIABLE,
+  type StackName,
 } from "./data_peer.ts";
 
 /** The largest message that the server says it takes, bytes. */
 const LARGEST = 65_535;
+/** Payload of 262,144 bytes, less what the server's packet has around it. */
+const LARGEST_OF_SERVER = 262_144 - 64;
 /** How long what was sent may take to arrive, ms: a busy machine. */
 const ARRIVAL_DEADLINE_MS = 30_000;
 
@@ -57,6 +62,9 @@ export function expectedOf({ count, size, first = 0 }: Burst): Expected[] {
   );
 }
 
+/** Whom a message is from. */
+type Sender = Pick<DataPeer, "identity" | "stack">;
+
 /** What came at each of some receivers since it was made. */
 export class Inboxes {
   private constructor(
@@ -70,14 +78,14 @@ export class Inboxes {
     return new Inboxes(receivers, marks);
   }
 
-  async from(sender: DataPeer, receiver: DataPeer): Promise<Arrival[]> {
+  async from(sender: Sender, receiver: DataPeer): Promise<Arrival[]> {
     const arrivals = await receiver.arrivals();
     return arrivals.slice(this.marks.get(receiver)!).filter(({ from }) => from === sender.identity);
   }
 
   /** Waits for as many messages as are expected, and compares all of them, whole and in order. */
   async expect(
-    sender: DataPeer,
+    sender: Sender,
     receiver: DataPeer,
     expected: readonly Expected[],
     text = false,
@@ -136,6 +144,35 @@ function largestPayload(sender: DataPeer): number {
     value: { case: "user", value: user },
   });
   return size + LARGEST - packet.toBinary().length;
+}
+
+/** Those that say they take 262,144 bytes and more; the others say 65,536 or nothing. */
+const TAKE_MORE: readonly StackName[] = ["libdatachannel", "chromium", "firefox", "rtc-node"];
+
+/**
+ * The largest message that a client may send, which is larger when it goes on, and what the server
+ * says of its own, as large as libwebrtc takes: to those who take them.
+ *
+ * @param sendAll Sends a message of the server's to everybody.
+ */
+export async function largestThereAre(
+  peers: readonly DataPeer[],
+  sendAll: (payload: Uint8Array) => Promise<void>,
+): Promise<void> {
+  const takers = peers.filter(({ stack }) => TAKE_MORE.includes(stack));
+  const inboxes = await Inboxes.of(takers);
+  const largest = LARGEST - packetHead(LARGEST).length;
+  const burst = { label: RELIABLE, count: 1, size: largest };
+  const senders = peers.filter(({ stack }) => stack !== "rtc-node");
+  await all(senders, ({ stack }) => `${stack} sends`, (sender) => sender.send(burst));
+  await all(pairsOf(senders, takers), pairName, async ([sender, receiver]) => {
+    await inboxes.expect(sender, receiver, expectedOf(burst));
+  });
+  await sendAll(payloadOf(0, LARGEST_OF_SERVER));
+  await all(takers, ({ stack }) => `server → ${stack}`, async (receiver) => {
+    const server = { identity: "", stack: receiver.stack };
+    await inboxes.expect(server, receiver, [{ number: 0, size: LARGEST_OF_SERVER }]);
+  });
 }
 
 const SIZES = [0, 1, 1_199, 1_200, 16 * 1024, 60_000] as const;

@@ -49,6 +49,7 @@ export class RawSctpPeer {
   constructor(seed = 1) {
     this.association = new SctpAssociation({
       remotePort: 5000,
+      maxReceivedBytes: 65_535,
       random: new SeededRandom(seed),
       drops: this.drops,
       listener: { onRestarted: () => this.restarts++, onLeft: () => {} },

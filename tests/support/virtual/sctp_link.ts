@@ -66,6 +66,7 @@ export class SctpSide {
   constructor(random: SeededRandom) {
     this.association = new SctpAssociation({
       remotePort: 5000,
+      maxReceivedBytes: 65_535,
       random,
       drops: this.drops,
       listener: {

@@ -374,3 +374,8 @@ Deno.test("SubscriberSections ignores a track added twice and one removed twice"
   assert.equal(table.needsOffer, false);
   assert.equal(table.size, 2);
 });
+
+Deno.test("SubscriberSections offers to take what libwebrtc takes, which takes no more than that", () => {
+  const { sdp } = sections().offer(localParameters());
+  assert.equal(mustParse(sdp).sections[0]!.maxMessageSize, 262_144);
+});

@@ -378,3 +378,19 @@ withPair(
     assert.equal(pair.channels.ownLabel, "second");
   },
 );
+
+withPair(
+  "DataChannels takes as much as is said where it opens the channels: 262,144 bytes, and no more",
+  { role: "create" },
+  async (pair) => {
+    await pair.until(() => pair.channels.isOpen("_reliable"));
+    pair.client.remoteMaxMessageSize = 0;
+    const largest = new SeededRandom(6).bytes(262_144);
+    pair.clientChannels[0]!.send(Buffer.from(largest));
+    await pair.until(() => pair.messages.length === 1);
+    assert.deepEqual(pair.messages[0]!.bytes, largest);
+    pair.clientChannels[0]!.send(Buffer.alloc(262_145));
+    await pair.until(() => pair.failed.length > 0);
+    assert.deepEqual(pair.failed, ["message_too_large"]);
+  },
+);

@@ -19,7 +19,7 @@ const text = new TextEncoder();
 class Receiver {
   readonly drops = new DropCounters();
   readonly queue = new InboundQueue();
-  readonly reassembly = new Reassembly(this.queue, this.drops);
+  readonly reassembly = new Reassembly(this.queue, this.drops, 65_535);
   readonly tracker = new ReceiveTracker(0);
 
   add(chunk: Chunk): void {

@@ -24,13 +24,14 @@ class Sender {
     const slot = this.streams.next(now, () => this.late++);
     if (slot < 0) return "nothing";
     this.streams.cut();
-    const { cut } = this.messages;
-    const body = this.messages.bytes[slot]!;
-    const from = cut[slot]!;
-    cut[slot] = Math.min(body.length, from + bytes);
-    const part = new TextDecoder().decode(body.subarray(from, cut[slot]));
-    const seq = this.messages.streamSeq[slot]!;
-    if (cut[slot] === body.length) this.streams.finish();
+    const { messages } = this;
+    const body = messages.bytesOf(slot);
+    const from = messages.cutOf(slot);
+    const to = Math.min(body.length, from + bytes);
+    messages.setCut(slot, to);
+    const part = new TextDecoder().decode(body.subarray(from, to));
+    const seq = messages.streamSeqOf(slot);
+    if (to === body.length) this.streams.finish();
     return `${part}#${seq}`;
   }
 
@@ -103,7 +104,7 @@ Deno.test("OutgoingMessages uses slots again, and forgets their bytes", () => {
     assert.equal(new Set(slots).size, 40);
     assert.ok(Math.max(...slots) < 40, "no more than there are at once");
     for (const slot of slots) messages.remove(slot);
-    assert.ok(messages.bytes.every(({ length }) => length === 0));
+    assert.ok(slots.every((slot) => messages.bytesOf(slot).length === 0));
   }
 });
 
