@@ -22,7 +22,7 @@ import { CHANNEL_LABELS, type ChannelKind } from "./sctp/data_channel_policy.ts"
 import { DataChannels } from "./sctp/data_channels.ts";
 import type { DtlsCertificate } from "./dtls/dtls_certificate.ts";
 import type { DtlsFailure } from "./dtls/dtls_listener.ts";
-import { CONTENT_TYPE } from "./dtls/dtls_records.ts";
+import { CONTENT_TYPE, MAX_PLAINTEXT_BYTES } from "./dtls/dtls_records.ts";
 import { DtlsSession } from "./dtls/dtls_session.ts";
 import type { IceDirectory } from "./ice/ice_directory.ts";
 import { IceLiteAgent } from "./ice/ice_lite.ts";
@@ -104,6 +104,11 @@ export interface PeerTransportOptions {
   readonly listener: PeerTransportListener;
   readonly drops: DropSink<TransportDrop>;
 }
+
+/** The longest record's content, where it is read: one buffer, so that nothing is made for each. */
+const CONTENT = new Uint8Array(MAX_PLAINTEXT_BYTES);
+/** Up to here copying by bytes is faster. */
+const LONG_BYTES = 128;
 
 /** What the client's description says about the transport. */
 export interface RemoteParameters {
@@ -227,11 +232,11 @@ export class PeerTransport implements PathOwner {
    * if it was not taken. It leaves with the next {@linkcode PeerTransport.flushData}; `bytes` are
    * kept until the peer has them and must not change, but may be sent to many.
    */
-  sendData(kind: ChannelKind | "raw", bytes: Uint8Array): boolean {
+  sendData(kind: ChannelKind | "raw", bytes: Uint8Array, now: number): boolean {
     const channels = this.#channels;
     const label = kind === "raw" ? channels?.ownLabel : CHANNEL_LABELS[kind];
     if (channels === undefined || label === undefined) return false;
-    if (!channels.send(label, bytes, false, this.#now())) return false;
+    if (!channels.send(label, bytes, false, now)) return false;
     this.#options.listener.onDataPending();
     return true;
   }
@@ -243,14 +248,19 @@ export class PeerTransport implements PathOwner {
   }
 
   /** See {@linkcode DataChannels.isBacklogged}. */
-  isDataBacklogged(waits: boolean): boolean {
-    return this.#channels?.isBacklogged(waits, this.#now()) ?? false;
+  isDataBacklogged(waits: boolean, now: number): boolean {
+    return this.#channels?.isBacklogged(waits, now) ?? false;
   }
 
   /** See {@linkcode DataChannels.holdReliable}. */
   holdData(held: boolean): void {
     this.#channels?.holdReliable(held);
     if (!held) this.#options.listener.onDataPending();
+  }
+
+  /** Whether {@linkcode PeerTransport.deliverData} has something to do. */
+  get hasMessages(): boolean {
+    return !this.#isClosed && this.#channels?.hasMessages === true;
   }
 
   /** Hands over messages, at most `limit`. Returns whether there are more. */
@@ -426,7 +436,9 @@ export class PeerTransport implements PathOwner {
 
   #receiveSctp(bytes: Uint8Array, at: number, length: number): void {
     if (this.#channels === undefined) return this.#options.drops.count("sctp_unexpected");
-    this.#channels.receive(bytes.subarray(at, at + length), length, this.#dtlsAt);
+    if (length <= LONG_BYTES) { for (let i = 0; i < length; i++) CONTENT[i] = bytes[at + i]!; }
+    else CONTENT.set(bytes.subarray(at, at + length));
+    this.#channels.receive(CONTENT, length, this.#dtlsAt);
     this.#options.listener.onDataPending();
   }
 

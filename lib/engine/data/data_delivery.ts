@@ -38,14 +38,14 @@ export class DataDelivery {
     else if (data.sequence > 0) room.recent.add(data, now);
     const { identities, sids } = data;
     if (identities.length === 0 && sids.length === 0) {
-      for (const entry of room.here) this.#give(entry, data, writer);
+      for (const entry of room.here) this.#give(entry, data, writer, now);
       return;
     }
     const number = ++this.#lastNamed;
     for (const identity of identities) {
-      this.#giveOnce(room.byIdentity(identity), number, data, writer);
+      this.#giveOnce(room.byIdentity(identity), number, data, writer, now);
     }
-    for (const sid of sids) this.#giveOnce(room.bySid(sid), number, data, writer);
+    for (const sid of sids) this.#giveOnce(room.bySid(sid), number, data, writer, now);
   }
 
   /** Other engines that have receivers of a message. */
@@ -72,7 +72,7 @@ export class DataDelivery {
     const kind = data.raw ? "raw" : "reliable";
     this.messagesSent += all.length;
     try {
-      for (const bytes of all) endpoint?.sendData(kind, bytes);
+      for (const bytes of all) endpoint?.sendData(kind, bytes, now);
     } catch (error) {
       this.#world.failed(data.receiver, error);
     }
@@ -83,13 +83,19 @@ export class DataDelivery {
     number: number,
     data: RoutedData,
     writer: DataWriter | undefined,
+    now: number,
   ): void {
     if (entry === undefined || entry.lastGiven === number) return;
     entry.lastGiven = number;
-    if (entry.data.elsewhere === undefined) this.#give(entry, data, writer);
+    if (entry.data.elsewhere === undefined) this.#give(entry, data, writer, now);
   }
 
-  #give(entry: DataTableEntry, data: RoutedData, writer: DataWriter | undefined): void {
+  #give(
+    entry: DataTableEntry,
+    data: RoutedData,
+    writer: DataWriter | undefined,
+    now: number,
+  ): void {
     const { drops } = this.#world;
     const { member, raw, active, receiver } = entry.data;
     if (member === data.from) return;
@@ -104,8 +110,10 @@ export class DataDelivery {
     if (endpoint === undefined) return;
     this.messagesSent++;
     try {
-      endpoint.sendData(raw ? "raw" : data.kind, bytes);
-      if (isReliable && !raw && writer !== undefined) this.#flow.sent(writer, receiver, endpoint);
+      endpoint.sendData(raw ? "raw" : data.kind, bytes, now);
+      if (isReliable && !raw && writer !== undefined) {
+        this.#flow.sent(writer, receiver, endpoint, now);
+      }
     } catch (error) {
       this.#world.failed(receiver, error);
     }

@@ -32,9 +32,9 @@ export class DataFlow {
   }
 
   /** A reliable message of `writer` was queued for the reader `to`. */
-  sent(writer: DataWriter, to: ConnectionId, reader: DataEndpoint): void {
+  sent(writer: DataWriter, to: ConnectionId, reader: DataEndpoint, now: number): void {
     const waitsFor = this.#waits.get(writer);
-    if (waitsFor?.has(to) || !reader.isDataBacklogged(false)) return;
+    if (waitsFor?.has(to) || !reader.isDataBacklogged(false, now)) return;
     if (waitsFor !== undefined) return void waitsFor.add(to);
     this.#waits.set(writer, new Set([to]));
     this.drops.count("data_writer_held");
@@ -42,10 +42,10 @@ export class DataFlow {
   }
 
   /** Lets those go on whose readers have caught up, or have turned out to be too slow. */
-  tick(): void {
+  tick(now: number): void {
     for (const [writer, waitsFor] of this.#waits) {
       for (const to of waitsFor) {
-        if (!this.endpoint(to)?.isDataBacklogged(true)) waitsFor.delete(to);
+        if (!this.endpoint(to)?.isDataBacklogged(true, now)) waitsFor.delete(to);
       }
       if (waitsFor.size > 0) continue;
       this.#waits.delete(writer);

@@ -118,7 +118,7 @@ export class DataPlane implements DataArrivals {
 
   tick(now: number): void {
     this.#reports.tick(now);
-    this.#flow.tick();
+    this.#flow.tick(now);
     for (const entry of this.#overdrawn) {
       if (entry.sender.allowance.isOverdrawn(now)) continue;
       this.#overdrawn.delete(entry);

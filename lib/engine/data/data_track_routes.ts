@@ -27,7 +27,7 @@ export class DataTrackRoutes {
   readonly #bySource = new Map<number, Publication>();
   readonly #drops: DropSink<EngineDrop>;
 
-  constructor(readonly world: Pick<DataWorld, "drops" | "endpoint" | "lane">) {
+  constructor(readonly world: Pick<DataWorld, "clock" | "drops" | "endpoint" | "lane">) {
     this.#drops = world.drops;
   }
 
@@ -63,9 +63,10 @@ export class DataTrackRoutes {
     if (handle === 0) return this.#drops.count("data_track_malformed");
     const route = publication?.routes.get(handle);
     if (route === undefined) return this.#drops.count("data_track_unknown_handle");
+    const now = this.world.clock.now();
     for (const receiver of route.receivers) {
       const copy = withDataTrackHandle(packet, receiver.handle);
-      this.world.endpoint(receiver.connection)?.sendData("data_track", copy);
+      this.world.endpoint(receiver.connection)?.sendData("data_track", copy, now);
     }
     const source = publication!.source;
     if (route.engines === undefined || source === undefined) return;

@@ -15,6 +15,8 @@ import type { Clock } from "../../base/platform.ts";
 export interface DataTurnTaker {
   /** Whether it stands in the line. */
   hasDataTurn: boolean;
+  /** Whether {@linkcode DataTurnTaker.deliverData} has something to do. */
+  readonly hasMessages: boolean;
   /** Hands over one message, if there is one. Returns whether there are more. */
   deliverData(now: number): boolean;
   /** Sends what is to be sent. */
@@ -65,19 +67,23 @@ export class DataTurns<T extends DataTurnTaker> {
     for (const taker of line) taker.hasDataTurn = false;
     // Before anybody sends: who has more says so then, and is to find that he waits already.
     for (const taker of unserved) this.add(taker);
-    for (const taker of line) this.#guard(taker, () => taker.flushData(now));
+    for (let i = 0; i < line.length; i++) this.#flush(line[i]!, now);
   }
 
   /** One round; returns those who have more, the ones who had nothing of it first. */
   #deliver(takers: T[], until: number, now: number): T[] {
     const more: T[] = [];
     let i = 0;
-    for (; i < takers.length; i++) {
+    // Most have only something to send: the clock is read for the others alone.
+    for (let isOver = false; i < takers.length && !isOver; i++) {
       const taker = takers[i]!;
-      if (i > 0 && this.clock.nowUs() >= until) break;
-      this.#guard(taker, () => {
+      try {
+        if (!taker.hasMessages) continue;
         if (this.#deliverRow(taker, until, now)) more.push(taker);
-      });
+      } catch (error) {
+        this.failed(taker, error);
+      }
+      isOver = this.clock.nowUs() >= until;
     }
     return i < takers.length ? [...takers.slice(i), ...more] : more;
   }
@@ -91,9 +97,9 @@ export class DataTurns<T extends DataTurnTaker> {
     return true;
   }
 
-  #guard(taker: T, step: () => void): void {
+  #flush(taker: T, now: number): void {
     try {
-      step();
+      taker.flushData(now);
     } catch (error) {
       this.failed(taker, error);
     }

@@ -140,8 +140,8 @@ export class EngineConnection
   }
 
   /** One message on LiveKit's channel of that kind, or the client's own; counted if not taken. */
-  sendData(kind: DataKind | "data_track" | "raw", bytes: Uint8Array): void {
-    if (!this.#transport.sendData(kind, bytes)) {
+  sendData(kind: DataKind | "data_track" | "raw", bytes: Uint8Array, now: number): void {
+    if (!this.#transport.sendData(kind, bytes, now)) {
       this.#shared.drops.count(`data_not_sent_${kind}`);
     }
   }
@@ -150,12 +150,16 @@ export class EngineConnection
     return this.#transport.isDataOpen(kind);
   }
 
-  isDataBacklogged(waits: boolean): boolean {
-    return this.#transport.isDataBacklogged(waits);
+  isDataBacklogged(waits: boolean, now: number): boolean {
+    return this.#transport.isDataBacklogged(waits, now);
   }
 
   holdData(held: boolean): void {
     this.#transport.holdData(held);
+  }
+
+  get hasMessages(): boolean {
+    return this.#transport.hasMessages;
   }
 
   deliverData(now: number): boolean {

@@ -103,7 +103,6 @@ interface Channel {
   readonly lossy: boolean;
   readonly rate: DrainRate;
   open: boolean;
-  bufferedBytes: number;
   waitingMessages: number;
 }
 
@@ -257,7 +256,6 @@ export class DataChannels {
     }
     const empty = bytes.length === 0;
     const sent = empty ? EMPTY_MESSAGE : bytes;
-    channel.bufferedBytes += sent.length;
     channel.waitingMessages++;
     channel.rate.queued(sent.length, now);
     const ppid = isText
@@ -271,7 +269,7 @@ export class DataChannels {
 
   /** Bytes of messages under `label` that are not on their way yet. */
   bufferedAmount(label: string): number {
-    return this.#byLabel.get(label)?.bufferedBytes ?? 0;
+    return this.#byLabel.get(label)?.rate.waitingBytes ?? 0;
   }
 
   /**
@@ -354,7 +352,6 @@ export class DataChannels {
     }
     const channel = this.#byStream.get(streamId);
     if (channel === undefined) return;
-    channel.bufferedBytes -= bytes;
     channel.waitingMessages--;
     if (this.#isGivingUp) channel.rate.dropped(bytes, this.#now);
     else channel.rate.drained(bytes, this.#now);
@@ -409,7 +406,6 @@ export class DataChannels {
       lossy: isLossy(reliability),
       rate: new DrainRate(this.#now),
       open: false,
-      bufferedBytes: 0,
       waitingMessages: 0,
     };
     this.#byStream.set(streamId, channel);
@@ -443,5 +439,5 @@ export class DataChannels {
 
 /** What waits in a channel, with what each message costs besides its bytes. */
 function waitingBytes(channel: Channel): number {
-  return channel.bufferedBytes + channel.waitingMessages * WAITING_COST_BYTES;
+  return channel.rate.waitingBytes + channel.waitingMessages * WAITING_COST_BYTES;
 }

@@ -19,10 +19,11 @@ const NO_SLOTS = new Float64Array(0);
  * goes back; memory is fixed.
  */
 export class DrainRate {
+  /** What waits now. */
+  waitingBytes = 0;
   /** Made when something waits for the first time. */
   #bytes = NO_SLOTS;
   #busyMs = NO_SLOTS;
-  #waitingBytes = 0;
   #last: number;
 
   constructor(now: number) {
@@ -36,14 +37,14 @@ export class DrainRate {
       this.#busyMs = new Float64Array(SLOTS);
     }
     this.#advance(now);
-    this.#waitingBytes += bytes;
+    this.waitingBytes += bytes;
   }
 
   /** `bytes` that waited were taken. */
   drained(bytes: number, now: number): void {
     if (this.#bytes === NO_SLOTS) return;
     this.#advance(now);
-    this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
+    this.waitingBytes = Math.max(0, this.waitingBytes - bytes);
     // They were taken in the time up to now, which ends one slot before it begins the next.
     this.#bytes[Math.floor(Math.max(0, now - 1) / SLOT_MS) % SLOTS]! += bytes;
   }
@@ -52,7 +53,7 @@ export class DrainRate {
   dropped(bytes: number, now: number): void {
     if (this.#bytes === NO_SLOTS) return;
     this.#advance(now);
-    this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes);
+    this.waitingBytes = Math.max(0, this.waitingBytes - bytes);
   }
 
   /** Bits per second; `undefined` if nothing waited for long enough to tell. */
@@ -70,7 +71,8 @@ export class DrainRate {
 
   /** Brings the window to `now`, slot by slot, and counts the time since as busy if it was. */
   #advance(now: number): void {
-    const busy = this.#waitingBytes > 0;
+    if (now === this.#last) return;
+    const busy = this.waitingBytes > 0;
     if (now - this.#last >= SLOTS * SLOT_MS) {
       this.#bytes.fill(0);
       this.#busyMs.fill(busy ? SLOT_MS : 0);

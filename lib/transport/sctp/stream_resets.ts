@@ -103,6 +103,7 @@ export class StreamResets {
   get dueAt(): number {
     if (this.#respondTo !== undefined) return -Infinity;
     if (this.#requested.length > 0) return this.#requestAt;
+    if (this.#wanted.size === 0) return Infinity;
     for (const id of this.#wanted) if (!this.#owner.isBusy(id)) return -Infinity;
     return Infinity;
   }

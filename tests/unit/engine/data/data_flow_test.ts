@@ -11,7 +11,7 @@ function flow(...names: string[]) {
   const data = new DataFlow((connection) => endpoints.get(connection), new DropCounters());
   const told: boolean[] = [];
   const writer = { holdForReaders: (held: boolean) => void told.push(held) };
-  const send = (to: string) => data.sent(writer, id(to), endpoints.get(id(to))!);
+  const send = (to: string) => data.sent(writer, id(to), endpoints.get(id(to))!, 0);
   return { data, told, writer, send, endpoints, at: (name: string) => endpoints.get(id(name))! };
 }
 
@@ -21,10 +21,10 @@ Deno.test("DataFlow.sent() holds a writer until every reader it waits for has ca
   for (const to of ["fast", "slow", "slower", "slow"]) send(to);
   assert.deepEqual(told, [true]);
   at("slow").backlogged = false;
-  data.tick();
+  data.tick(0);
   assert.deepEqual([told, data.isWaiting], [[true], true]);
   at("slower").backlogged = false;
-  data.tick();
+  data.tick(0);
   assert.deepEqual([told, data.isWaiting], [[true, false], false]);
 });
 
@@ -32,10 +32,10 @@ Deno.test("DataFlow.tick() lets a writer go on whose reader is gone", () => {
   const { data, told, at, send, endpoints } = flow("slow");
   at("slow").backlogged = true;
   send("slow");
-  data.tick();
+  data.tick(0);
   assert.deepEqual(told, [true]);
   endpoints.delete(id("slow"));
-  data.tick();
+  data.tick(0);
   assert.deepEqual(told, [true, false]);
 });
 
@@ -45,6 +45,6 @@ Deno.test("DataFlow.forget() tells a writer that is gone nothing more", () => {
   send("slow");
   data.forget(writer);
   at("slow").backlogged = false;
-  data.tick();
+  data.tick(0);
   assert.deepEqual(told, [true]);
 });

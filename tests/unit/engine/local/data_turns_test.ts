@@ -30,6 +30,10 @@ class Taker implements DataTurnTaker {
     readonly costUs: number,
   ) {}
 
+  get hasMessages(): boolean {
+    return this.messages > 0;
+  }
+
   deliverData(): boolean {
     if (this.messages > 0) {
       this.messages--;
