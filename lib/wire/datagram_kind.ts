@@ -20,6 +20,19 @@ const RTP_MIN = 12;
 /** An empty receiver report, the smallest RTCP packet in use, RFC 3550 §6.4.2. */
 const RTCP_MIN = 8;
 
+/** What RFC 7983 §7 leaves free, and is taken here for what engines of two nodes send. */
+const FIRST_HOP = 80;
+const LAST_HOP = 95;
+
+/**
+ * Whether a datagram claims to come from an engine of another node. Such come over UDP alone, where
+ * no client is asked for them: {@linkcode datagramKind} calls them `other`.
+ */
+export function isHopDatagram(bytes: Uint8Array): boolean {
+  const first = bytes[0]!;
+  return first >= FIRST_HOP && first <= LAST_HOP;
+}
+
 /**
  * The protocol of `bytes[0..length)`. A datagram shorter than its protocol's fixed header is
  * `other`, so the handlers behind may read that header unchecked.

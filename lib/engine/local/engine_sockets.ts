@@ -70,6 +70,11 @@ export class EngineSockets {
     ];
   }
 
+  /** UDP sockets that are open now. */
+  get udp(): UdpListeners["sockets"] {
+    return this.#udp.sockets;
+  }
+
   /** Time spent on batches since the start, µs. */
   get busyUs(): number {
     return this.#udp.busyUs;

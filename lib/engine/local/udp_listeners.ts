@@ -11,7 +11,7 @@ import type { Datagrams, PacketMarks } from "../../transport/datagrams/datagrams
 import type { SocketLoop } from "../../transport/datagrams/socket_loop.ts";
 import type { IceDirectory } from "../../transport/ice/ice_directory.ts";
 import type { MediaPorts } from "../../transport/media_ports.ts";
-import { UdpMux } from "../../transport/ice/udp_mux.ts";
+import { type HopEntrance, UdpMux } from "../../transport/ice/udp_mux.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import { type AddressChoice, addressesOf, type ListenAddress } from "../messages/listen_address.ts";
 
@@ -30,6 +30,7 @@ export interface UdpListenersOptions extends AddressChoice {
   /** What this thread waits in, if it is a thread of the engine's own. */
   readonly loop?: SocketLoop;
   readonly onBatchEnd: (now: number) => void;
+  readonly onHop?: HopEntrance;
 }
 
 /** One bound address. */
@@ -68,7 +69,9 @@ export class UdpListeners {
 
   /** @throws {SfuError} for an address that cannot be listened on, or if the rule leaves none. */
   async open(directory: IceDirectory, ports: MediaPorts): Promise<void> {
-    const { platform: { clock, timers, log }, drops, marks, loop, onBatchEnd } = this.#options;
+    const { platform: { clock, timers, log }, drops, marks, loop, onBatchEnd, onHop } =
+      this.#options;
+    const hop = onHop === undefined ? {} : { onHop };
     const openSocket: OpenSocket = async (hostname, port) => {
       const datagrams = await ports.openDatagrams({
         hostname,
@@ -78,7 +81,7 @@ export class UdpListeners {
         ...marks,
         ...(loop === undefined ? {} : { loop }),
       });
-      const mux = new UdpMux({ datagrams, directory, clock, drops, log });
+      const mux = new UdpMux({ datagrams, directory, clock, drops, log, ...hop });
       mux.onBatchEnd = onBatchEnd;
       return { hostname, datagrams, mux };
     };
@@ -106,6 +109,11 @@ export class UdpListeners {
   /** Sockets open now. */
   get count(): number {
     return this.#sockets.length;
+  }
+
+  /** Every socket that is open now; another list when one comes or goes. */
+  get sockets(): readonly { readonly hostname: string; readonly datagrams: Datagrams }[] {
+    return this.#sockets;
   }
 
   /** Time spent on batches since the start, µs. */

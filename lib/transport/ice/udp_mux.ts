@@ -7,11 +7,26 @@
 import { BatchTime } from "../../base/batch_time.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log } from "../../base/platform.ts";
-import { datagramKind } from "../../wire/datagram_kind.ts";
+import { datagramKind, isHopDatagram } from "../../wire/datagram_kind.ts";
 import type { Datagrams, RemoteAddress } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { IceDirectory, StunOrigin } from "./ice_directory.ts";
 import { type NetworkPath, PathTable, UdpPath } from "./network_path.ts";
+
+/**
+ * Takes what engines of other nodes send.
+ *
+ * @param bytes Valid during the call only; may be decrypted in place.
+ * @param datagrams The socket it came on.
+ * @param now When its batch came, monotonic ms.
+ */
+export type HopEntrance = (
+  bytes: Uint8Array,
+  length: number,
+  remote: RemoteAddress,
+  datagrams: Datagrams,
+  now: number,
+) => void;
 
 /** What the mux joins. */
 export interface UdpMuxOptions {
@@ -20,6 +35,8 @@ export interface UdpMuxOptions {
   readonly clock: Clock;
   readonly drops: DropSink<TransportDrop>;
   readonly log: Log;
+  /** Absent: no other nodes are known. */
+  readonly onHop?: HopEntrance;
 }
 
 /** Takes the datagrams' two callbacks for itself. */
@@ -55,7 +72,10 @@ export class UdpMux {
     time.begin();
     const { drops, log } = this.#options;
     const kind = datagramKind(bytes, length);
-    if (kind === "other") return drops.count("udp_unknown_protocol");
+    if (kind === "other") {
+      if (length > 0 && isHopDatagram(bytes)) return this.#receiveHop(bytes, length, remote);
+      return drops.count("udp_unknown_protocol");
+    }
     const path = this.#paths.get(remote);
     // A bug behind the seam must not end the one receive loop that everybody shares.
     try {
@@ -68,6 +88,17 @@ export class UdpMux {
     } catch (error) {
       drops.count("receive_threw");
       log.error("Receiving a datagram failed inside", { kind, error });
+    }
+  }
+
+  #receiveHop(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
+    const { onHop, datagrams, drops, log } = this.#options;
+    if (onHop === undefined) return drops.count("udp_unknown_protocol");
+    try {
+      onHop(bytes, length, remote, datagrams, this.#time.ms);
+    } catch (error) {
+      drops.count("receive_threw");
+      log.error("Receiving a datagram failed inside", { kind: "hop", error });
     }
   }
 
