@@ -4,6 +4,7 @@
  * @module
  */
 import type { DropReasons } from "../lib/base/drop_counters.ts";
+import { CLUSTER_DROPS } from "../lib/cluster/drop_reasons.ts";
 import { ENGINE_DROPS } from "../lib/engine/drop_reasons.ts";
 import { MEDIA_DROPS } from "../lib/media/layer/drop_reason.ts";
 import { ROOM_DROPS } from "../lib/room/drop_reasons.ts";
@@ -19,6 +20,7 @@ const CHAPTERS: readonly { readonly title: string; readonly reasons: DropReasons
   { title: "Engines", reasons: ENGINE_DROPS },
   { title: "Rooms", reasons: ROOM_DROPS },
   { title: "Signalling", reasons: SIGNALLING_DROPS },
+  { title: "Between nodes", reasons: CLUSTER_DROPS },
   { title: "HTTP requests", reasons: ROUTES_DROPS },
   { title: "HTTP connections and the process", reasons: SERVER_DROPS },
 ];

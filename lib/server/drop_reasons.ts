@@ -5,6 +5,7 @@
  */
 import type { RoutesDrop } from "../../routes/drop_reasons.ts";
 import type { DropReasons } from "../base/drop_counters.ts";
+import type { ClusterDrop } from "../cluster/drop_reasons.ts";
 import type { EngineDrop } from "../engine/drop_reasons.ts";
 import type { RoomDrop } from "../room/drop_reasons.ts";
 import type { SignallingDrop } from "../signalling/drop_reasons.ts";
@@ -24,4 +25,10 @@ export const SERVER_DROPS = {
 export type ServerDrop = keyof typeof SERVER_DROPS;
 
 /** Everything a server counts. */
-export type AnyDrop = EngineDrop | RoomDrop | SignallingDrop | RoutesDrop | ServerDrop;
+export type AnyDrop =
+  | EngineDrop
+  | RoomDrop
+  | SignallingDrop
+  | ClusterDrop
+  | RoutesDrop
+  | ServerDrop;

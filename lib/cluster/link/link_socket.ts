@@ -35,8 +35,6 @@ export const LINK_CLOSE = {
   protocol: 4000,
   /** Another connection to the same node is kept. */
   double: 4001,
-  /** No common version. */
-  version: 4002,
   /** Nothing came for too long. */
   dead: 4003,
   /** Too far behind. */

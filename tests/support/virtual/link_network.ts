@@ -230,6 +230,8 @@ class Pipe {
   readonly #held: Delivery[] = [];
   #isSending = false;
   #lastArrival = 0;
+  /** When everything sent has left, a fraction of ms kept. */
+  #freeAt = 0;
 
   constructor(readonly network: LinkNetwork, readonly from: End, readonly to: End) {}
 
@@ -251,14 +253,15 @@ class Pipe {
 
   #next(): void {
     while (!this.#isSending && !this.#isBlocked && this.#waiting.length > 0) {
-      const { platform: { timers }, weather: { bytesPerMs } } = this.network;
+      const { platform: { clock, timers }, weather: { bytesPerMs } } = this.network;
       const next = this.#waiting.shift()!;
       if (bytesPerMs === Infinity) {
         this.#depart(next);
         continue;
       }
       this.#isSending = true;
-      timers.after(next.bytes / bytesPerMs, () => {
+      this.#freeAt = Math.max(this.#freeAt, clock.now()) + next.bytes / bytesPerMs;
+      timers.after(Math.ceil(this.#freeAt - clock.now()), () => {
         this.#isSending = false;
         this.#depart(next);
         this.#next();

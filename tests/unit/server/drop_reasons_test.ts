@@ -1,6 +1,7 @@
 /** The lists of what is counted: said in words, and counted where they say. */
 import assert from "node:assert/strict";
 import type { DropReasons } from "../../../lib/base/drop_counters.ts";
+import { CLUSTER_DROPS } from "../../../lib/cluster/drop_reasons.ts";
 import { ENGINE_DROPS } from "../../../lib/engine/drop_reasons.ts";
 import { DROP, DROP_NAMES, MEDIA_DROPS } from "../../../lib/media/layer/drop_reason.ts";
 import { ROOM_DROPS } from "../../../lib/room/drop_reasons.ts";
@@ -16,6 +17,7 @@ const LISTS: Readonly<Record<string, DropReasons>> = {
   "lib/engine": ENGINE_DROPS,
   "lib/room": ROOM_DROPS,
   "lib/signalling": SIGNALLING_DROPS,
+  "lib/cluster": CLUSTER_DROPS,
   "lib/server": SERVER_DROPS,
   routes: ROUTES_DROPS,
 };
