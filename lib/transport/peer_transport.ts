@@ -19,7 +19,7 @@ import type {
 import type { Platform } from "../base/platform.ts";
 import type { TransportDrop } from "./drop_reasons.ts";
 import { CHANNEL_LABELS, type ChannelKind } from "./sctp/data_channel_policy.ts";
-import { DataChannels } from "./sctp/data_channels.ts";
+import { DataChannels, isHeartbeat } from "./sctp/data_channels.ts";
 import type { DtlsCertificate } from "./dtls/dtls_certificate.ts";
 import type { DtlsFailure } from "./dtls/dtls_listener.ts";
 import { CONTENT_TYPE, MAX_PLAINTEXT_BYTES } from "./dtls/dtls_records.ts";
@@ -101,6 +101,11 @@ export interface PeerTransportOptions {
   readonly defer?: (step: () => void) => void;
   /** Is told of every RTP packet that is sent. */
   readonly copies?: CopyCounter;
+  /**
+   * Somebody waits for what comes here next, since what came at `nowUs` is more than what keeps a
+   * connection alive: media, data, or a step of a handshake.
+   */
+  readonly active?: (nowUs: number) => void;
   readonly listener: PeerTransportListener;
   readonly drops: DropSink<TransportDrop>;
 }
@@ -302,12 +307,13 @@ export class PeerTransport implements PathOwner {
     now: number,
     nowUs: number,
   ): void {
-    if (kind === "dtls") return this.#receiveDtls(bytes, length, now);
+    if (kind === "dtls") return this.#receiveDtls(bytes, length, now, nowUs);
     const srtp = this.#srtp;
     if (srtp === undefined) return this.#options.drops.count("srtp_before_keys");
     if (kind === "rtp") {
       const clear = srtp.unprotectRtp(bytes, length);
       if (clear <= 0) return;
+      this.#options.active?.(nowUs);
       const { packet } = srtp;
       if (packet.opened(clear)) this.#options.listener.onRtp(packet, now, nowUs);
       else this.#options.drops.count("rtp_malformed");
@@ -332,9 +338,10 @@ export class PeerTransport implements PathOwner {
   }
 
   /** Steps of a handshake cost much, and can wait; nothing overtakes them. */
-  #receiveDtls(bytes: Uint8Array, length: number, now: number): void {
-    const { defer, drops } = this.#options;
+  #receiveDtls(bytes: Uint8Array, length: number, now: number, nowUs: number): void {
+    const { defer, drops, active } = this.#options;
     this.#dtlsAt = now;
+    if (!this.#dtls.connected) active?.(nowUs);
     if (defer === undefined || this.#deferred === 0 && this.#dtls.connected) {
       return this.#dtls.receive(bytes, length);
     }
@@ -386,6 +393,7 @@ export class PeerTransport implements PathOwner {
     const now = this.#now();
     const allowance = Math.max(MIN_SECURE_MS, 3 * (now - this.#startedAt));
     this.#secureBy ??= now + Math.min(allowance, MAX_SECURE_MS);
+    if (!this.connected) this.#active();
     this.#options.listener.onTimed(this.#secureBy);
     this.#dtls.pathReady();
     this.#remote = path.remote;
@@ -438,8 +446,14 @@ export class PeerTransport implements PathOwner {
     if (this.#channels === undefined) return this.#options.drops.count("sctp_unexpected");
     if (length <= LONG_BYTES) { for (let i = 0; i < length; i++) CONTENT[i] = bytes[at + i]!; }
     else CONTENT.set(bytes.subarray(at, at + length));
+    if (!isHeartbeat(CONTENT, length)) this.#active();
     this.#channels.receive(CONTENT, length, this.#dtlsAt);
     this.#options.listener.onDataPending();
+  }
+
+  #active(): void {
+    const { active, platform: { clock } } = this.#options;
+    active?.(clock.nowUs());
   }
 
   #now(): number {

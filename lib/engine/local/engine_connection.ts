@@ -45,6 +45,8 @@ export interface EngineShared extends ReceivingShared {
   readonly crypto: MediaCrypto;
   /** Where its messages go. */
   readonly data: Pick<DataPlane, "receive" | "channelOpen">;
+  /** Somebody waits for what comes next; see {@linkcode SocketLoop.active}. */
+  readonly active: (nowUs: number) => void;
   /** For what media must not wait for. */
   readonly deferred: DeferredWork;
   /** A bug of ours was hit on behalf of this connection, which is to be closed. */
@@ -97,6 +99,7 @@ export class EngineConnection
       dataChannels,
       listener: this,
       copies: shared.latency,
+      active: shared.active,
       drops,
       crypto,
       defer: (step) => shared.deferred.defer(step),

@@ -87,7 +87,11 @@ class LocalEngine implements ThreadEngine {
       upTracks: this.#upTracks,
       batch: this.#batch,
       data: this.#data,
-      endBatch: (now) => this.#endBatch(now),
+      endBatch: (now) => {
+        // What was sent on is answered.
+        this.#active(clock.nowUs());
+        this.#endBatch(now);
+      },
       spent: (us) => this.#busyUs += us,
     });
   }
@@ -119,6 +123,7 @@ class LocalEngine implements ThreadEngine {
       gone: (connection) => this.#data.forget(connection),
       timed: (at) => this.#wakeTimer.atMost(at),
       dataPending: () => queueMicrotask(this.#dataTurn),
+      active: this.#active,
     });
     this.#relays.start();
     const addresses = this.#addresses = this.#sockets.addresses(advertised);
@@ -139,6 +144,7 @@ class LocalEngine implements ThreadEngine {
   send(command: EngineCommand): void {
     const connections = this.#connections;
     if (connections === undefined || this.#isClosed) return;
+    if (command.type !== "request_stats") this.#active(this.#options.platform.clock.nowUs());
     this.#carryOut(command, connections);
     this.#wakeTimer.atMost(this.#sharedWakeAt());
   }
@@ -185,6 +191,9 @@ class LocalEngine implements ThreadEngine {
     await new Promise<void>((resolve) => this.#options.platform.timers.after(0, resolve));
     await this.#sockets.close();
   }
+
+  /** Somebody waits for what comes next. */
+  readonly #active = (nowUs: number) => this.#options.loop?.active(nowUs);
 
   /** What was received in one go leaves in the same turn, whatever it came over. */
   #endBatch(now: number): void {

@@ -12,6 +12,9 @@
  * began to wait in the moment before. So whoever has something for this thread rings its bell, and
  * the runtime has a turn every {@linkcode STAY_US} besides.
  *
+ * While nobody waits for what comes ({@linkcode SocketLoop.active} says that somebody does), the
+ * sockets are left alone for up to 10 ms, and only the bell and the runtime are listened to.
+ *
  * Contract: it lives while it has a socket; between two waits all microtasks run. A throw of a
  * timer or a socket ends nothing. Where the kernel does not let the event loop be found, `watch`
  * says so and nothing has changed.
@@ -27,6 +30,11 @@ import { findPollOf } from "./runtime_poll.ts";
 
 /** The runtime gets a turn at least so often, µs. */
 const STAY_US = 250_000;
+/**
+ * Sockets that are left alone are looked at again so much later than their grain begins, µs: timers
+ * of that grain were set in whole ms and are due by then, which is one wake-up for both.
+ */
+const GRAIN_SLACK_US = 1_000;
 /** Promises that wait for promises: so many in a row are settled between two waits. */
 const SETTLING_STEPS = 4;
 /** The same after a turn of the runtime, which may have resolved what leads to more. */
@@ -75,6 +83,8 @@ export class SocketLoop {
   /** Ours, and the event loop's; `undefined` outside of the loop's life. */
   #poll: number | undefined;
   #runtimePoll = -1;
+  /** Another of ours, without sockets. */
+  #quietPoll = -1;
   #running: Promise<void> = Promise.resolve();
   #stayBy = 0;
   /** Whether packets were left where they are for the runtime's turn, so that they are next. */
@@ -109,11 +119,22 @@ export class SocketLoop {
     };
   }
 
+  /**
+   * Somebody waits for what comes: media, data or a handshake is on its way. For the next second
+   * everything is received without delay.
+   *
+   * @param nowUs Monotonic µs of the loop's clock.
+   */
+  active(nowUs: number): void {
+    this.#pace.active(nowUs);
+  }
+
   /** Without sockets the thread waits in the event loop again, which gets the timers, too. */
   #endIfUnused(): Promise<void> {
     const poll = this.#poll;
     if (poll === undefined || this.#sockets.size > 0) return Promise.resolve();
     this.#options.calls.close(poll);
+    this.#options.calls.close(this.#quietPoll);
     this.#poll = undefined;
     this.#handOver();
     return this.#running;
@@ -133,17 +154,29 @@ export class SocketLoop {
     const { calls } = this.#options;
     const runtimePoll = findPollOf(calls, fd);
     if (runtimePoll === undefined) return undefined;
-    const poll = calls.epollCreate();
-    if (poll < 0) return undefined;
-    if (calls.epollControl(poll, EPOLL_CTL_ADD, runtimePoll, eventOf(RUNTIME)) !== 0) {
-      calls.close(poll);
+    const poll = this.#createPoll(runtimePoll);
+    const quietPoll = this.#createPoll(runtimePoll);
+    if (poll < 0 || quietPoll < 0) {
+      for (const one of [poll, quietPoll]) if (one >= 0) calls.close(one);
       return undefined;
     }
-    const { bell } = this.#options;
-    if (bell !== undefined) calls.epollControl(poll, EPOLL_CTL_ADD, bell, eventOf(BELL));
     this.#runtimePoll = runtimePoll;
+    this.#quietPoll = quietPoll;
     this.#running = this.#run(poll);
     return this.#poll = poll;
+  }
+
+  /** @returns An epoll instance for what other threads and the runtime say; negative if none. */
+  #createPoll(runtimePoll: number): number {
+    const { calls, bell } = this.#options;
+    const poll = calls.epollCreate();
+    if (poll < 0) return -1;
+    if (calls.epollControl(poll, EPOLL_CTL_ADD, runtimePoll, eventOf(RUNTIME)) !== 0) {
+      calls.close(poll);
+      return -1;
+    }
+    if (bell !== undefined) calls.epollControl(poll, EPOLL_CTL_ADD, bell, eventOf(BELL));
+    return poll;
   }
 
   #after(delayMs: number, callback: () => void): Cancel {
@@ -198,9 +231,14 @@ export class SocketLoop {
    */
   #wait(poll: number): boolean {
     const { calls, clock } = this.#options;
-    const untilUs = Math.min(this.#timers.nextAt, this.#stayBy);
-    const waitMs = Math.max(0, Math.ceil((untilUs - clock.nowUs()) / 1_000));
-    const count = calls.epollWait(poll, this.#eventsAddress, MAX_EVENTS, waitMs);
+    const beganUs = clock.nowUs();
+    const restsUntil = this.#pace.restsUntil(beganUs);
+    const isResting = restsUntil > beganUs;
+    const restEndsUs = isResting ? restsUntil + GRAIN_SLACK_US : Infinity;
+    const untilUs = Math.min(this.#timers.nextAt, this.#stayBy, restEndsUs);
+    const waitMs = Math.max(0, Math.ceil((untilUs - beganUs) / 1_000));
+    const waited = isResting ? this.#quietPoll : poll;
+    const count = calls.epollWait(waited, this.#eventsAddress, MAX_EVENTS, waitMs);
     const isRung = this.#isAmong(BELL, count);
     if (isRung) calls.read(this.#options.bell!, this.#rings, 8n);
     const isReady = this.#isAmong(RUNTIME, count);

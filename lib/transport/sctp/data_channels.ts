@@ -42,6 +42,7 @@ import { DrainRate } from "./drain_rate.ts";
 import { STREAM_END } from "./inbound_queue.ts";
 import { UNLIMITED } from "./outgoing_messages.ts";
 import { SctpAssociation, type SctpCloseReason } from "./sctp_association.ts";
+import { CHUNK, PACKET_HEADER_BYTES } from "./sctp_packet.ts";
 
 /** What data channels do to their owner, within `receive`, `deliver` and `poll`. */
 export interface DataChannelListener {
@@ -95,6 +96,15 @@ const DROPPED_LABELS: ReadonlySet<string> = new Set([
   CHANNEL_LABELS.lossy,
   CHANNEL_LABELS.data_track,
 ]);
+
+/**
+ * Whether the packet `bytes[0, length)` begins as one that only asks, or says, that somebody is
+ * there (RFC 9260 §8.3); to be asked before anything is known of it.
+ */
+export function isHeartbeat(bytes: Uint8Array, length: number): boolean {
+  const type = length > PACKET_HEADER_BYTES ? bytes[PACKET_HEADER_BYTES] : undefined;
+  return type === CHUNK.heartbeat || type === CHUNK.heartbeatAck;
+}
 
 interface Channel {
   readonly label: string;

@@ -40,6 +40,7 @@ async function world() {
       ended: () => {},
       wakeAt: () => {},
       dataPending: () => {},
+      active: () => {},
     },
   );
   return { platform, connection, events };

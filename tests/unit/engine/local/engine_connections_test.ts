@@ -51,6 +51,7 @@ Deno.test("EngineConnections.carryOut() closes the connection alone whose down-t
     gone: (id) => gone.push(id),
     timed: () => {},
     dataPending: () => {},
+    active: () => {},
   });
   const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
   const [first, second] = ["CN_1", "CN_2"] as ConnectionId[];

@@ -1,17 +1,18 @@
 /** Waiting only where much comes, never long, and not when a turn took long already. */
 import assert from "node:assert/strict";
-import { ReceivePace } from "../../../../lib/transport/datagrams/receive_pace.ts";
+import { QUIET_GRAIN_US, ReceivePace } from "../../../../lib/transport/datagrams/receive_pace.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const SECOND_US = 1_000_000;
 
-/** Receives one datagram each `everyUs` for a second. @returns The longest wait of its second half. */
+/** Receives one packet of media each `everyUs` for a second. @returns The longest wait of its second half. */
 function longestWait(pace: ReceivePace, everyUs: number, fromUs = 0): number {
   let longest = 0;
   for (let at = fromUs; at < fromUs + SECOND_US; at += everyUs) {
     const delay = pace.delayUs(at);
     if (at > fromUs + SECOND_US / 2) longest = Math.max(longest, delay);
     pace.received(1, at + delay);
+    pace.active(at + delay);
   }
   return longest;
 }
@@ -45,6 +46,7 @@ Deno.test("ReceivePace keeps receives 1 ms apart under any load, and adds no mor
     if (i > 1_000) assert.ok(now - last >= 1_000, `only ${now - last} µs apart`);
     last = now;
     pace.received(1 + random.uint32() % 8, now);
+    pace.active(now);
   }
 });
 
@@ -52,6 +54,26 @@ Deno.test("ReceivePace asks for no wait in a turn that comes late anyway", () =>
   const pace = new ReceivePace();
   longestWait(pace, 2_000);
   pace.received(64, SECOND_US);
+  pace.active(SECOND_US);
   assert.equal(pace.delayUs(SECOND_US + 400), 600);
   assert.equal(pace.delayUs(SECOND_US + 999), 1);
+});
+
+Deno.test("ReceivePace rests until the next grain while nobody waits for what comes", () => {
+  const pace = new ReceivePace();
+  pace.received(1, 3 * QUIET_GRAIN_US + 1_234);
+  assert.equal(pace.restsUntil(3 * QUIET_GRAIN_US + 1_500), 4 * QUIET_GRAIN_US);
+  // However much comes, nothing waits longer than that.
+  for (let at = 0; at < SECOND_US; at += 100) pace.received(100, at);
+  assert.equal(pace.delayUs(SECOND_US), 0);
+});
+
+Deno.test("ReceivePace does not rest for a second after something was waited for", () => {
+  const pace = new ReceivePace();
+  pace.active(0);
+  pace.received(1, SECOND_US - 2);
+  assert.ok(pace.restsUntil(SECOND_US - 1) < SECOND_US - 1);
+  assert.ok(pace.restsUntil(SECOND_US) <= SECOND_US);
+  pace.received(1, SECOND_US + 1);
+  assert.equal(pace.restsUntil(SECOND_US + 2), SECOND_US + QUIET_GRAIN_US);
 });
