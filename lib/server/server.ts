@@ -54,11 +54,12 @@ import {
   sessionCaps,
 } from "./config/room_settings.ts";
 import { PROTOCOL_VERSION } from "./version.ts";
+import { SocketLives } from "./http/socket_lives.ts";
 import { upgradeWebSocket } from "./http/web_socket_upgrade.ts";
 import type { WebhookFetch } from "./webhooks/webhook_attempt.ts";
 import { Webhooks } from "./webhooks/webhooks.ts";
 
-/** Seconds without an answer before the runtime drops a WebSocket; it pings every half of this. */
+/** Seconds without a sign of life before a WebSocket ends. */
 const SOCKET_IDLE_TIMEOUT_S = 20;
 /** Webhooks that are not delivered so long after everybody was told to leave are dropped. */
 const WEBHOOK_DRAIN_MS = 3000;
@@ -148,6 +149,7 @@ class ComposedServer implements SfuServer {
   readonly admin: RoomAdmin;
   readonly counters = new DropCounters<AnyDrop>();
   readonly #platform: Platform;
+  readonly #socketLives: SocketLives;
   readonly #engine: MediaEngine;
   readonly #workers: number;
   readonly #lacksPorts: boolean;
@@ -168,6 +170,7 @@ class ComposedServer implements SfuServer {
       throw new SfuError("missing_keys", "one of key-file or keys must be provided");
     }
     this.#platform = platform;
+    this.#socketLives = new SocketLives(SOCKET_IDLE_TIMEOUT_S, platform.timers);
     this.#state = new NodeState(platform, () => this.rooms);
     const cores = parts.cores ?? navigator.hardwareConcurrency;
     const interfaces = parts.networkInterfaces ?? Deno.networkInterfaces;
@@ -382,8 +385,7 @@ class ComposedServer implements SfuServer {
   }
 
   #upgrade(request: Request, maxMessageBytes: number) {
-    const { timers } = this.#platform;
-    const rules = { idleTimeoutS: SOCKET_IDLE_TIMEOUT_S, maxMessageBytes, timers };
+    const rules = { lives: this.#socketLives, maxMessageBytes };
     const { socket, response } = upgradeWebSocket(request, rules);
     return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
   }

@@ -20,6 +20,8 @@ const BYTE_US = 0.1;
 const MAX_MEASURED_US = 50_000;
 /** What all clients together may use before everything else gets its turn, µs. */
 const TURN_US = 20_000;
+/** Less than this is not worth a turn of its own: it is counted to those that follow, µs. */
+const COUNTED_US = 5_000;
 
 /** What is known of a request before it is read, µs. */
 export function estimatedUs(bytes: number): number {
@@ -70,7 +72,7 @@ export class RequestTurns {
   spend(us: number): void {
     if (us <= 0) return;
     this.#spentUs += us;
-    this.#endSoon();
+    if (this.#spentUs >= COUNTED_US) this.#endSoon();
   }
 
   /** Calls back in a later turn, after those that asked before. */

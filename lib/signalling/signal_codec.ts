@@ -20,6 +20,7 @@ import {
   JoinResponse,
   type ParticipantInfo,
   ParticipantUpdate,
+  Pong,
   Room,
   SignalRequest,
   SignalResponse,
@@ -90,6 +91,8 @@ export class ResponseEncoder {
 function binaryFrame(message: SignalMessage): Uint8Array {
   if (message.case === "update") return updateFrame(message.value);
   if (message.case === "join") return joinFrame(message.value);
+  if (message.case === "pong") return pongFrame(message.value);
+  if (message.case === "pongResp") return pongAnswerFrame(message.value);
   return encodedMessage(message);
 }
 
@@ -103,6 +106,27 @@ const SERVER_INFO = fieldNumber(JoinResponse, "server_info");
 const ICE_SERVERS = fieldNumber(JoinResponse, "ice_servers");
 const PUBLISH_CODECS = fieldNumber(JoinResponse, "enabled_publish_codecs");
 const ROOM_CODECS = fieldNumber(Room, "enabled_codecs");
+const PONG = fieldNumber(SignalResponse, "pong");
+const PONG_ANSWER = fieldNumber(SignalResponse, "pong_resp");
+const LAST_PING = fieldNumber(Pong, "last_ping_timestamp");
+const PONG_TIME = fieldNumber(Pong, "timestamp");
+
+/** The two that idle clients are sent, each every few seconds. */
+function pongFrame(wallMs: bigint): Uint8Array {
+  return new BinaryWriter().tag(PONG, WireType.Varint).int64(wallMs).finish();
+}
+
+function pongAnswerFrame(pong: Pong): Uint8Array {
+  const writer = new BinaryWriter().tag(PONG_ANSWER, WireType.LengthDelimited).fork();
+  // A zero is not written (proto3).
+  if (pong.lastPingTimestamp !== 0n) {
+    writer.tag(LAST_PING, WireType.Varint).int64(pong.lastPingTimestamp);
+  }
+  if (pong.timestamp !== 0n) {
+    writer.tag(PONG_TIME, WireType.Varint).int64(pong.timestamp);
+  }
+  return writer.join().finish();
+}
 
 /** The update as a response, put together from its infos' own wire forms. */
 function updateFrame({ participants }: ParticipantUpdate): Uint8Array {
@@ -170,7 +194,12 @@ function writeInfos(writer: IBinaryWriter, field: number, infos: readonly Partic
 }
 
 function fieldNumber(
-  type: typeof SignalResponse | typeof ParticipantUpdate | typeof JoinResponse | typeof Room,
+  type:
+    | typeof SignalResponse
+    | typeof ParticipantUpdate
+    | typeof JoinResponse
+    | typeof Room
+    | typeof Pong,
   name: string,
 ): number {
   const field = type.fields.list().find((candidate) => candidate.name === name);

@@ -10,8 +10,8 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { nextTick } from "node:process";
 import { WebSocketServer } from "ws";
-import type { Cancel, Timers } from "../../base/platform.ts";
 import type { RawWebSocket } from "../../../routes/web_socket.ts";
+import type { LivingSocket, SocketLives } from "./socket_lives.ts";
 
 /**
  * A message may be this much longer than allowed before it is cut off: then it is refused in words.
@@ -36,11 +36,10 @@ export interface UpgradableConnection {
 
 /** How a WebSocket is kept. */
 export interface WebSocketRules {
-  /** Seconds without a sign of life before it ends; it is pinged every half of this. */
-  readonly idleTimeoutS: number;
+  /** Who ends it when its peer is gone. */
+  readonly lives: SocketLives;
   /** Bytes of a message; 0 is no limit. */
   readonly maxMessageBytes: number;
-  readonly timers: Timers;
 }
 
 /** A WebSocket, and what is to be answered. */
@@ -52,11 +51,9 @@ export interface WebSocketUpgrade {
 /**
  * As much of a WebSocket of `ws` as is used here; its own types would bring Node's for everything.
  */
-interface TakenSocket {
+interface TakenSocket extends LivingSocket {
   send(data: Uint8Array | string): void;
   on(event: "pong" | "message" | "close" | "error", listener: () => void): void;
-  ping(): void;
-  terminate(): void;
 }
 
 /** As much of its server. */
@@ -86,11 +83,14 @@ export function offerConnection(request: Request, connection: UpgradableConnecti
 export function upgradeWebSocket(request: Request, rules: WebSocketRules): WebSocketUpgrade {
   const connection = connections.get(request);
   if (connection === undefined) {
-    return Deno.upgradeWebSocket(request, { idleTimeout: rules.idleTimeoutS });
+    return Deno.upgradeWebSocket(request, { idleTimeout: rules.lives.idleTimeoutS });
   }
   const socket = takeOver(connection, rules.maxMessageBytes);
   if (socket === undefined) throw new TypeError("no WebSocket handshake");
-  watchLife(socket, rules);
+  // An error is followed by the end, which says all there is to know; unheard it would end the
+  // process.
+  socket.on("error", () => {});
+  rules.lives.watch(socket);
   return { response: new Response(null), socket: socket as unknown as RawWebSocket };
 }
 
@@ -145,24 +145,4 @@ function serverFor(maxMessageBytes: number): TakingServer {
   });
   servers.set(maxPayload, server);
   return server;
-}
-
-/** Pings, and ends a socket from which nothing came since the last ping. */
-function watchLife(socket: TakenSocket, { idleTimeoutS, timers }: WebSocketRules): void {
-  let isAlive = true;
-  let cancel: Cancel;
-  const heard = () => void (isAlive = true);
-  const look = () => {
-    if (!isAlive) return socket.terminate();
-    isAlive = false;
-    socket.ping();
-    cancel = timers.after(idleTimeoutS * 500, look);
-  };
-  cancel = timers.after(idleTimeoutS * 500, look);
-  // An error is followed by the end, which says all there is to know; unheard it would end the
-  // process.
-  socket.on("error", () => {});
-  socket.on("pong", heard);
-  socket.on("message", heard);
-  socket.on("close", () => cancel());
 }

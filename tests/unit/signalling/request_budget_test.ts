@@ -52,3 +52,17 @@ Deno.test("RequestTurns close when their time is used up, and serve who waits in
   platform.advance(0);
   assert.equal(turns.open, true);
 });
+
+Deno.test("RequestTurns take no turn of their own for a little, and count it to those that follow", () => {
+  const platform = new VirtualPlatform();
+  const turns = new RequestTurns(platform.timers);
+  for (let i = 0; i < 4; i++) turns.spend(1_000);
+  assert.equal(platform.pendingTimers, 0);
+  turns.spend(15_999);
+  assert.equal(turns.open, true);
+  turns.spend(1);
+  assert.equal(turns.open, false);
+  platform.advance(0);
+  assert.equal(turns.open, true);
+  assert.equal(platform.pendingTimers, 0);
+});

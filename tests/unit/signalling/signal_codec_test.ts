@@ -5,6 +5,7 @@ import {
   JoinResponse,
   ParticipantInfo,
   ParticipantUpdate,
+  Pong,
   Room,
   RoomUpdate,
   ServerInfo,
@@ -34,6 +35,22 @@ Deno.test("ResponseEncoder.encode() writes the encoding it is asked for", () => 
   assert.deepEqual(SignalResponse.fromBinary(binary as Uint8Array).message.value, 7n);
   assert.equal(encodingOf(json), "json");
   assert.deepEqual(JSON.parse(json as string), { pong: "7" });
+});
+
+Deno.test("ResponseEncoder.encode() writes answers to pings as the library does", () => {
+  const encoder = new ResponseEncoder();
+  const times = [0n, 1n, 1_790_000_000_000n, -1n, 2n ** 63n - 1n];
+  for (const timestamp of times) {
+    for (const lastPingTimestamp of times) {
+      const value = new Pong({ lastPingTimestamp, timestamp });
+      const message = { case: "pongResp", value } as const;
+      const expected = new SignalResponse({ message }).toBinary();
+      assert.deepEqual(encoder.encode(message, "binary"), expected);
+    }
+    const message = { case: "pong", value: timestamp } as const;
+    const expected = new SignalResponse({ message }).toBinary();
+    assert.deepEqual(encoder.encode(message, "binary"), expected);
+  }
 });
 
 /** Three participants' infos, large and small; `encodings` counts how often each was written. */

@@ -10,6 +10,7 @@ import {
   HttpConnections,
 } from "../../../../lib/server/http/http_connections.ts";
 import { openHttpFront } from "../../../../lib/server/http/http_front.ts";
+import { SocketLives } from "../../../../lib/server/http/socket_lives.ts";
 import { upgradeWebSocket } from "../../../../lib/server/http/web_socket_upgrade.ts";
 import type { HttpHandler } from "../../../../routes/http_handler.ts";
 import { until } from "../../../support/wire/until.ts";
@@ -168,11 +169,8 @@ async function readAll(connection: Deno.TcpConn): Promise<Uint8Array> {
   return Uint8Array.from(all);
 }
 
-const RULES = {
-  idleTimeoutS: 20,
-  maxMessageBytes: 1_000_000,
-  timers: denoPlatform(silentLog).timers,
-};
+const { timers } = denoPlatform(silentLog);
+const RULES = { lives: new SocketLives(20, timers), maxMessageBytes: 1_000_000 };
 
 /** A raw WebSocket client's end, after its handshake. */
 async function openRaw(port: number): Promise<Deno.TcpConn> {
@@ -229,8 +227,9 @@ Deno.test({
   sanitizeResources: false,
   sanitizeOps: false,
   fn: async () => {
+    const lives = new SocketLives(0.2, timers);
     const { front, connections } = await open((request) => {
-      const { response } = upgradeWebSocket(request, { ...RULES, idleTimeoutS: 0.2 });
+      const { response } = upgradeWebSocket(request, { ...RULES, lives });
       return Promise.resolve(response);
     }, { connections: 8, headerMs: 3_000, idleMs: 3_000 });
     const silent = await openRaw(front.port);
