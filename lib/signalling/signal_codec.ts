@@ -20,7 +20,6 @@ import {
   JoinResponse,
   type ParticipantInfo,
   ParticipantUpdate,
-  Pong,
   Room,
   SignalRequest,
   SignalResponse,
@@ -28,6 +27,7 @@ import {
 import { invariant } from "../base/errors.ts";
 import type { SignalMessage } from "../room/context/signal_message.ts";
 import { encodedMessage } from "../room/context/encoded_message.ts";
+import { readPing, writePong, writePongAnswer } from "./ping_frames.ts";
 import { encodedInfo } from "../room/participant/participant_updates.ts";
 import { hasFewElements, hasFewJsonElements, isQuickJson } from "../wire/message_elements.ts";
 
@@ -45,7 +45,8 @@ const MAX_JSON_ELEMENTS = 16_384;
 
 /** Reads one frame; a request without a known `message` is a request, with `case` undefined. */
 export function decodeRequest(frame: Uint8Array | string): SignalRequest | undefined {
-  return decodeMessage(SignalRequest, frame);
+  const ping = typeof frame === "string" ? undefined : readPing(frame);
+  return ping ?? decodeMessage(SignalRequest, frame);
 }
 
 /** Reads a message of `type` in either form; `undefined` if it is none, or has too many parts. */
@@ -91,9 +92,12 @@ export class ResponseEncoder {
 function binaryFrame(message: SignalMessage): Uint8Array {
   if (message.case === "update") return updateFrame(message.value);
   if (message.case === "join") return joinFrame(message.value);
-  if (message.case === "pong") return pongFrame(message.value);
-  if (message.case === "pongResp") return pongAnswerFrame(message.value);
-  return encodedMessage(message);
+  const pong = message.case === "pong"
+    ? writePong(message.value)
+    : message.case === "pongResp"
+    ? writePongAnswer(message.value)
+    : undefined;
+  return pong ?? encodedMessage(message);
 }
 
 const UPDATE = fieldNumber(SignalResponse, "update");
@@ -106,27 +110,6 @@ const SERVER_INFO = fieldNumber(JoinResponse, "server_info");
 const ICE_SERVERS = fieldNumber(JoinResponse, "ice_servers");
 const PUBLISH_CODECS = fieldNumber(JoinResponse, "enabled_publish_codecs");
 const ROOM_CODECS = fieldNumber(Room, "enabled_codecs");
-const PONG = fieldNumber(SignalResponse, "pong");
-const PONG_ANSWER = fieldNumber(SignalResponse, "pong_resp");
-const LAST_PING = fieldNumber(Pong, "last_ping_timestamp");
-const PONG_TIME = fieldNumber(Pong, "timestamp");
-
-/** The two that idle clients are sent, each every few seconds. */
-function pongFrame(wallMs: bigint): Uint8Array {
-  return new BinaryWriter().tag(PONG, WireType.Varint).int64(wallMs).finish();
-}
-
-function pongAnswerFrame(pong: Pong): Uint8Array {
-  const writer = new BinaryWriter().tag(PONG_ANSWER, WireType.LengthDelimited).fork();
-  // A zero is not written (proto3).
-  if (pong.lastPingTimestamp !== 0n) {
-    writer.tag(LAST_PING, WireType.Varint).int64(pong.lastPingTimestamp);
-  }
-  if (pong.timestamp !== 0n) {
-    writer.tag(PONG_TIME, WireType.Varint).int64(pong.timestamp);
-  }
-  return writer.join().finish();
-}
 
 /** The update as a response, put together from its infos' own wire forms. */
 function updateFrame({ participants }: ParticipantUpdate): Uint8Array {
@@ -194,12 +177,7 @@ function writeInfos(writer: IBinaryWriter, field: number, infos: readonly Partic
 }
 
 function fieldNumber(
-  type:
-    | typeof SignalResponse
-    | typeof ParticipantUpdate
-    | typeof JoinResponse
-    | typeof Room
-    | typeof Pong,
+  type: typeof SignalResponse | typeof ParticipantUpdate | typeof JoinResponse | typeof Room,
   name: string,
 ): number {
   const field = type.fields.list().find((candidate) => candidate.name === name);

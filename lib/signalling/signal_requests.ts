@@ -34,10 +34,9 @@ type Request = SignalRequest["message"];
 export function answerPing(request: Request, wallMs: number): SignalMessage | undefined {
   if (request.case === "ping") return { case: "pong", value: BigInt(wallMs) };
   if (request.case !== "pingReq") return undefined;
-  const value = new Pong({
-    lastPingTimestamp: request.value.timestamp,
-    timestamp: BigInt(wallMs),
-  });
+  const value = new Pong();
+  value.lastPingTimestamp = request.value.timestamp;
+  value.timestamp = BigInt(wallMs);
   return { case: "pongResp", value };
 }
 
