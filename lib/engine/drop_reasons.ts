@@ -43,6 +43,16 @@ export const ENGINE_DROPS = {
   relay_no_track: "a relay is of an up-track that is not here",
   relay_track_exists: "a relay is of an up-track that is here already",
   relay_ring_corrupt: "the memory between two engines holds no records",
+  // From node to node
+  hop_malformed: "a datagram of another node, or a part of it, cannot be read",
+  hop_unknown_version: "a datagram between nodes is of a version that is unknown",
+  hop_unknown_frame: "a datagram of another node has a part of a kind that is unknown",
+  hop_before_keys: "a datagram of another node came before the keys",
+  hop_not_authentic: "a datagram between nodes is not sealed with their keys",
+  hop_replayed: "a datagram of another node came twice or is too old",
+  hop_cannot_seal: "a datagram to another node could not be encrypted",
+  hop_held_overflow: "too many packets of another node wait for what was said before them",
+  hop_reader_behind: "a packet of another node found too many unread",
   // Engines
   engine_threw: "a bug of ours ended the handling of a packet, command or timer",
   engine_listener_threw: "a bug of ours ended the handling of an engine's event",

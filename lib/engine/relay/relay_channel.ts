@@ -1,8 +1,10 @@
 /**
- * What joins two engines that relay tracks to each other: records in, records out, in order and
- * whole. Within a process that is a ring of shared memory each way (`relay_ring.ts`).
+ * What joins two engines that relay tracks to each other: records in, records out, whole. Within a
+ * process that is a ring of shared memory each way (`relay_ring.ts`), between nodes a hop of
+ * datagrams (`hop_link.ts`).
  *
- * Contract: a record that was committed comes out as it went in, or the channel has ended; what
+ * Contract: a record that was committed comes out as it went in and after those before it, or the
+ * channel has ended; but what a hop carries of packets may be lost or overtaken by others. What
  * there is no room for is refused, never waited for. Nothing that is read is believed before it is
  * checked.
  *
@@ -11,6 +13,10 @@
 
 /** Where records go. */
 export interface RecordWriter {
+  /** Packets may be lost on the way, so that the far end may miss any; absent: none is. */
+  readonly loses?: boolean;
+  /** Layers of video that may cross now, bit `1 << spatial` for each; absent: all. */
+  readonly allowedLayers?: number;
   /** Where payloads are written: between `reserve` and `commit`, from the index that was given. */
   readonly words: Int32Array;
   /**

@@ -151,6 +151,22 @@ export class RelayLink {
     spent(clock.nowUs() - startedUs);
   }
 
+  /** The other engine began anew, and the channel with it: everything is said again. */
+  renew(now: number): void {
+    for (const id of [...this.#senders.keys()]) {
+      this.stop(id);
+      this.send(id, now);
+    }
+    this.#offers.clear();
+    this.#receiversByNumber.clear();
+    for (const receiver of this.#receivers.values()) receiver.withdrawn(now);
+  }
+
+  /** The channel allows other layers of video. */
+  allowLayers(): void {
+    for (const sender of this.#senders.values()) sender.allowLayers();
+  }
+
   /** Whether there is a relay, or something still to be said. */
   get isActive(): boolean {
     return this.#senders.size > 0 || this.#receivers.size > 0 || this.#output.isPending ||

@@ -30,6 +30,7 @@ import {
 import type { RelayMember, RelayOutput } from "./relay_output.ts";
 
 const MAX_LAYERS = 3;
+const ALL_LAYERS = 0b111;
 
 /**
  * One relayed up-track at its near end: each packet of a wanted layer is written once, after
@@ -48,6 +49,8 @@ export class RelaySender implements PacketReceiver, RelayMember {
   /** Wanted layers, and those of them that cross: from a layer's first packet in order. */
   #demand = 0;
   #crossing = 0;
+  /** Layers that may cross. */
+  #allowed: number;
 
   /** @param number Names the relay in all records. */
   constructor(
@@ -61,10 +64,11 @@ export class RelaySender implements PacketReceiver, RelayMember {
     this.#output = output;
     this.#drops = drops;
     this.#log = log;
+    this.#allowed = this.#allowedNow;
   }
 
   get neededLayers(): number {
-    return this.#demand;
+    return this.#demand & this.#allowed;
   }
 
   attach(source: LayerSource): void {
@@ -90,7 +94,7 @@ export class RelaySender implements PacketReceiver, RelayMember {
   forward(packet: SourcePacket): DropReason {
     const { layer, seq, highest } = packet;
     const bit = 1 << layer.spatial;
-    if ((this.#demand & bit) === 0) return DROP.otherLayer;
+    if ((this.#demand & this.#allowed & bit) === 0) return DROP.otherLayer;
     if (this.#source === undefined || this.#source.muted) return DROP.muted;
     const sent = this.#layers[layer.spatial]!;
     const begins = (this.#crossing & bit) === 0;
@@ -145,13 +149,27 @@ export class RelaySender implements PacketReceiver, RelayMember {
     }
   }
 
-  /** The far end misses a packet: it gets it if the ring was too full for it. 16 bits. */
+  /** The channel allows other layers of video. */
+  allowLayers(): void {
+    const allowed = this.#allowedNow;
+    if (this.#allowed === allowed) return;
+    this.#allowed = allowed;
+    this.#crossing &= allowed;
+    this.layersChanged();
+    this.#source?.needsChanged();
+  }
+
+  /**
+   * The far end misses a packet: it gets it if the channel was too full for it, or may have lost it.
+   * 16 bits.
+   */
   receiveNack(spatial: number, number: number): void {
     const layer = this.#source?.layer(spatial);
     if (layer === undefined || (this.#crossing & (1 << spatial)) === 0) return;
     const seq = extendSeq(number, layer.highest);
     const { refused, first } = this.#layers[spatial]!;
-    if (seq < first[0]! || !refused.has(seq)) return;
+    const isLost = this.#output.channel.loses === true;
+    if (seq < first[0]! || !(isLost || refused.has(seq))) return;
     const slot = layer.cache.find(seq);
     if (slot < 0) return;
     if (this.#writePacket(layer.cache, slot, spatial, seq, false)) refused.remove(seq);
@@ -175,6 +193,12 @@ export class RelaySender implements PacketReceiver, RelayMember {
     }
   }
 
+  /** Video alone gives way. */
+  get #allowedNow(): number {
+    if (this.upTrack.kind !== "video") return ALL_LAYERS;
+    return this.#output.channel.allowedLayers ?? ALL_LAYERS;
+  }
+
   #writeOffer(): boolean {
     const id = new TextEncoder().encode(this.id);
     const { channel } = this.#output;
@@ -196,7 +220,7 @@ export class RelaySender implements PacketReceiver, RelayMember {
     if (at < 0) return false;
     const { words } = channel;
     words[at] = this.number;
-    words[at + 1] = stateFlags(source.liveLayers, source.muted);
+    words[at + 1] = stateFlags(source.liveLayers & this.#allowed, source.muted);
     for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
       const layer = source.layer(spatial);
       words[at + 2 + 3 * spatial] = layer?.ssrc ?? 0;

@@ -1,0 +1,27 @@
+/**
+ * The frames of the next datagram, put together.
+ *
+ * @module
+ */
+import { CONTENT_WORDS } from "./hop_datagram.ts";
+
+/** Frames for one datagram. */
+export class HopContent {
+  readonly words = new Int32Array(CONTENT_WORDS);
+  /** The same memory. */
+  readonly bytes = new Uint8Array(this.words.buffer);
+  /** Words that are written. */
+  length = 0;
+
+  /** Words that are free. */
+  get room(): number {
+    return CONTENT_WORDS - this.length;
+  }
+
+  /** Adds a frame of `count` words, from `words[at]` on. */
+  copy(words: Int32Array, at: number, count: number): void {
+    const to = this.length;
+    for (let i = 0; i < count; i++) this.words[to + i] = words[at + i]!;
+    this.length = to + count;
+  }
+}

@@ -1,0 +1,597 @@
+/**
+ * What joins an engine to one of another node: a {@linkcode RelayChannel} over datagrams.
+ *
+ * Contract: control records come out once and in order, and data does; a packet comes out at most
+ * once, on arrival, but not before the control records that were written before it. What is lost is
+ * asked for and sent again as long as it is of use. Only the other end is believed: datagrams are
+ * sealed, and each counts once. Memory is bounded whatever comes, and nothing throws.
+ *
+ * Sans-IO: datagrams come by {@linkcode HopLink.receive} and go by a {@linkcode HopOutlet}; timed
+ * work is done by {@linkcode HopLink.tick}.
+ *
+ * Each end is known to the other by a number that the other chose, and lives as long as its object:
+ * when one begins anew, the other end hears of it and must say again what it had said
+ * ({@linkcode HopListener.onRestarted}).
+ *
+ * @module
+ */
+import type { DropSink } from "../../base/drop_counters.ts";
+import type { Clock } from "../../base/platform.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
+import { HopArrivals, HopDepartures } from "./hop_arrivals.ts";
+import { type HopBandwidth, LossBandwidth } from "./hop_bandwidth.ts";
+import { HopContent } from "./hop_content.ts";
+import {
+  CONTENT_WORDS,
+  extendWord,
+  FRAME,
+  frameLength,
+  frameType,
+  frameWord,
+  HOP_HEADER_BYTES,
+  HOP_HELLO,
+  HOP_SEALED,
+  MEDIA_HEAD_WORDS,
+  OF_DATA,
+  PROBE_WORDS,
+  STREAM_HEAD_WORDS,
+} from "./hop_datagram.ts";
+import { FEEDBACK_WORDS, FeedbackView, type HopReception, writeFeedback } from "./hop_feedback.ts";
+import type { HopCrypto } from "./hop_keys.ts";
+import { HopMediaReceiver } from "./hop_media_receiver.ts";
+import { HopPath } from "./hop_path.ts";
+import { HopSession } from "./hop_session.ts";
+import { HopStreamReceiver } from "./hop_stream_receiver.ts";
+import { HopStreamSender } from "./hop_stream_sender.ts";
+import { type HopLane, HopWriter } from "./hop_writer.ts";
+import type { RelayChannel } from "./relay_channel.ts";
+import { RELAY } from "./relay_records.ts";
+import { createRelayRing, RelayRingReader, RelayRingWriter } from "./relay_ring.ts";
+
+/** Bytes of records that wait to be read. */
+const INBOUND_BYTES = 1 << 20;
+/** Words of the history: 4 MiB, a second at 33 Mbit/s. */
+const HISTORY_WORDS = 1 << 20;
+const CONTROL_WORDS = 1 << 16;
+const DATA_WORDS = 1 << 18;
+/** Longest datagram that is looked at. */
+const MAX_RECEIVED_BYTES = 2048;
+
+/** Feedback on media is as old as this at most, ms; on a stream, as this. */
+const FEEDBACK_MS = 50;
+const STREAM_FEEDBACK_MS = 5;
+/** While packets wait for a control record, which then is lost. */
+const HOLDING_FEEDBACK_MS = 10;
+/** While anything is relayed and nothing else asks. */
+const KEEPALIVE_MS = 1_000;
+/** The end of a burst may be lost: it is told of after so long, and again after twice that. */
+const TAIL_MS = 20;
+const MAX_TAIL_MS = 640;
+/** Hellos that are not answered are said again. */
+const HELLO_MS = 250;
+/** Nothing came for so long although we asked: the other end may live anew. */
+const SILENT_MS = 600;
+const FIRST_RTT_MS = 50;
+/** Streams give so many datagrams in one turn at most. */
+const MAX_BURST = 32;
+const REPORT_AGE_AT = 5;
+
+/** A way of datagrams to the other end. */
+export interface HopOutlet {
+  /** Lends room for one datagram, to be written from index 0 on; `undefined` if there is none. */
+  reserve(): Uint8Array | undefined;
+  /**
+   * Sends the first `length` bytes of what was lent last.
+   *
+   * @param isMedia It may give way to others: it is sent again if need be.
+   */
+  commit(length: number, isMedia: boolean): void;
+}
+
+/** What a hop tells its engine; called in the midst of `receive` or `tick`. */
+export interface HopListener {
+  /** UDP does not reach the other end: datagrams go by the other way. Or it does again. */
+  onBlocked(blocked: boolean): void;
+  /** The other end began anew and knows nothing of what was written before. */
+  onRestarted(): void;
+  /** Other layers of video may cross. */
+  onAllowedLayers(layers: number): void;
+}
+
+export interface HopLinkOptions {
+  readonly crypto: HopCrypto;
+  /** 32 bytes that both ends have, and nobody else. */
+  readonly secret: Uint8Array;
+  /** 16 random bytes of this object alone. */
+  readonly nonce: Uint8Array;
+  /** Names this hop in datagrams to us, and to the other end, 32 bits. */
+  readonly ourId: number;
+  readonly theirId: number;
+  readonly clock: Clock;
+  readonly drops: DropSink<EngineDrop>;
+  readonly udp: HopOutlet;
+  /** The way where UDP is blocked; absent: there is none. */
+  readonly fallback?: HopOutlet;
+  readonly listener: HopListener;
+  /** Words of the history that media is sent again from; a power of two. */
+  readonly historyWords?: number;
+  /** Datagrams sealed with one key. */
+  readonly epochDatagrams?: number;
+}
+
+/** How a hop does. Counts are since it began. */
+export interface HopStats {
+  readonly connected: boolean;
+  readonly blocked: boolean;
+  /** Smoothed, ms. */
+  readonly rttMs: number;
+  /** Of what we sent lately, 0 to 1. */
+  readonly loss: number;
+  /** How long datagrams wait on their way beyond what they need, ms. */
+  readonly queueMs: number;
+  readonly datagramsOut: number;
+  readonly bytesOut: number;
+  readonly datagramsIn: number;
+  readonly bytesIn: number;
+  /** Frames of media: sent again, not to be sent again, come by that, and given up. */
+  readonly repairsOut: number;
+  readonly unrepaired: number;
+  readonly repaired: number;
+  readonly lost: number;
+  /** Numbers of media that were asked for. */
+  readonly asked: number;
+  /** Parts of streams that were sent again. */
+  readonly repeated: number;
+  /** Layers of video that were taken away. */
+  readonly shed: number;
+  /** Changes of keys. */
+  readonly epochs: number;
+}
+
+/** One engine's end of the way to one engine of another node. */
+export class HopLink implements HopLane {
+  readonly channel: RelayChannel;
+  readonly control = new HopStreamSender(false, CONTROL_WORDS);
+  readonly data = new HopStreamSender(true, DATA_WORDS);
+  readonly #options: HopLinkOptions;
+  readonly #session: HopSession;
+  readonly #path = new HopPath();
+  readonly #bandwidth: HopBandwidth = new LossBandwidth();
+  readonly #departures = new HopDepartures();
+  readonly #writer: HopWriter;
+  readonly #inbound: RelayRingWriter;
+  readonly #reception: HopReception;
+  readonly #content = new HopContent();
+  readonly #feedback = new FeedbackView();
+  /** The frames of what was received. */
+  readonly #received = new Int32Array(MAX_RECEIVED_BYTES / 4);
+  readonly #receivedBytes = new Uint8Array(this.#received.buffer);
+  /** [smoothed round trip, datagrams out, bytes out, datagrams in, bytes in]. */
+  readonly #figures = Float64Array.of(FIRST_RTT_MS, 0, 0, 0, 0);
+  #knowsRtt = false;
+  #isActive = false;
+  #isClosed = false;
+  #wasConnected = false;
+  #wakes = false;
+  #feedbackAt = Infinity;
+  #helloAt = 0;
+  #tailAt = Infinity;
+  #tailMs = TAIL_MS;
+  /** When something last asked for feedback, and since when nothing at all has come. */
+  #askedAt = -Infinity;
+  #silentSince = -1;
+
+  constructor(options: HopLinkOptions) {
+    this.#options = options;
+    const { drops, clock } = options;
+    this.#session = new HopSession(options);
+    this.#writer = new HopWriter(this, clock, options.historyWords ?? HISTORY_WORDS);
+    const ring = createRelayRing(INBOUND_BYTES);
+    const inbound = this.#inbound = new RelayRingWriter(ring);
+    this.channel = { reader: new RelayRingReader(ring), writer: this.#writer };
+    this.#reception = {
+      control: new HopStreamReceiver(inbound, drops),
+      data: new HopStreamReceiver(inbound, drops),
+      media: new HopMediaReceiver(inbound, drops),
+      arrivals: new HopArrivals(),
+      asked: { sentAt: 0, cameAt: -1 },
+      hearsUdp: false,
+    };
+  }
+
+  /** Whether packets may go now. */
+  get isOpen(): boolean {
+    return this.#session.isConnected;
+  }
+
+  get isRepairing(): boolean {
+    return this.#reception.media.gaps.count > 0;
+  }
+
+  /** Layers of video that may cross, bit `1 << spatial` for each. */
+  get allowedLayers(): number {
+    return this.#bandwidth.allowedLayers;
+  }
+
+  get stats(): HopStats {
+    const { media } = this.#reception;
+    const figures = this.#figures;
+    return {
+      connected: this.#session.isConnected,
+      blocked: this.#path.isBlocked,
+      rttMs: figures[0]!,
+      loss: this.#bandwidth.loss,
+      queueMs: this.#departures.queueMs,
+      datagramsOut: figures[1]!,
+      bytesOut: figures[2]!,
+      datagramsIn: figures[3]!,
+      bytesIn: figures[4]!,
+      repairsOut: this.#writer.repeated,
+      unrepaired: this.#writer.unrepaired,
+      repaired: media.repaired,
+      lost: media.gaps.lost,
+      asked: media.gaps.asked,
+      repeated: this.control.repeated + this.data.repeated,
+      shed: this.#bandwidth.shed,
+      epochs: this.#session.epochs,
+    };
+  }
+
+  /** Whether anything is relayed: then the way is kept known. */
+  setActive(active: boolean): void {
+    this.#isActive = active;
+  }
+
+  /**
+   * Takes a datagram of this hop.
+   *
+   * @param bytes The datagram is `bytes[0, length)`; it is opened in place.
+   * @param byUdp `false` if it came by the other way.
+   */
+  receive(bytes: Uint8Array, length: number, now: number, byUdp = true): void {
+    if (this.#isClosed) return;
+    const first = bytes[0];
+    if (length < HOP_HEADER_BYTES || length > MAX_RECEIVED_BYTES || length > bytes.length) {
+      return this.#options.drops.count("hop_malformed");
+    }
+    if (first === HOP_HELLO) return this.#receiveHello(bytes, length, now, byUdp);
+    if (first !== HOP_SEALED) return this.#options.drops.count("hop_unknown_version");
+    const clear = this.#session.open(bytes, length, this.#options.ourId);
+    if (clear < 0) return;
+    const figures = this.#figures;
+    figures[3]!++;
+    figures[4]! += length;
+    this.#silentSince = -1;
+    if (byUdp) this.#reception.hearsUdp = true;
+    this.#reception.arrivals.record(this.#session.opened[0]!, now);
+    this.#copyContent(bytes, clear);
+    this.#takeFrames(clear >> 2, now);
+  }
+
+  /** After a batch of datagrams: the reader is told, and what is due goes. */
+  endBatch(now: number): void {
+    if (this.#wakes) this.#inbound.wake();
+    this.#wakes = false;
+    if (now >= this.#dueAt()) this.tick(now);
+  }
+
+  /** When {@linkcode HopLink.tick} is needed; `Infinity` if never. */
+  nextWakeAt(): number {
+    if (this.#isClosed) return Infinity;
+    if (!this.#session.isConnected) return this.#wants ? this.#helloAt : Infinity;
+    const keepaliveAt = this.#isActive ? this.#askedAt + KEEPALIVE_MS : Infinity;
+    const isAsking = this.#silentSince >= 0 && this.#wants;
+    const silentAt = isAsking ? Math.max(this.#silentSince + SILENT_MS, this.#helloAt) : Infinity;
+    const pathAt = this.#wants ? this.#path.wakeAt : Infinity;
+    return Math.min(this.#dueAt(), keepaliveAt, this.#tailAt, silentAt, pathAt);
+  }
+
+  /** Timed work. */
+  tick(now: number): void {
+    if (this.#isClosed) return;
+    if (this.#path.tick(now)) this.#options.listener.onBlocked(true);
+    const isSilent = this.#silentSince >= 0 && now - this.#silentSince >= SILENT_MS;
+    if (this.#wants && now >= this.#helloAt && (!this.#session.isConnected || isSilent)) {
+      this.#helloAt = now + HELLO_MS;
+      this.#sendHello(this.#session.hello(this.#reception.hearsUdp), now);
+    }
+    if (!this.#session.isConnected) return;
+    this.#session.tick(now, this.#silentSince < 0);
+    this.#drainEarly();
+    this.#sendDue(now);
+    this.#probe(now);
+  }
+
+  /** Sends what was written in this turn. */
+  flush(now: number): void {
+    if (this.#isClosed) return;
+    if (!this.#session.isConnected) return this.tick(now);
+    this.#writer.flush(now);
+    if (now >= this.#dueAt()) this.#sendDue(now);
+  }
+
+  /** Nothing is sent or taken any more. Idempotent. */
+  close(): void {
+    this.#isClosed = true;
+    this.#session.close();
+  }
+
+  /** For the writer: seals media out of its history. */
+  sendMedia(source: Uint8Array, at: number, length: number, now: number): void {
+    this.#send(source, at, length, true, true, now);
+    this.#tailMs = TAIL_MS;
+    this.#tailAt = now + TAIL_MS;
+  }
+
+  /** Something is to be said, or heard. */
+  get #wants(): boolean {
+    return this.#isActive || this.control.isPending || this.data.isPending;
+  }
+
+  #dueAt(): number {
+    const { media } = this.#reception;
+    return Math.min(this.#feedbackAt, media.gaps.wakeAt, this.control.wakeAt, this.data.wakeAt);
+  }
+
+  #receiveHello(bytes: Uint8Array, length: number, now: number, byUdp: boolean): void {
+    const hello = this.#session.receiveHello(bytes, length, byUdp);
+    if (hello === undefined) return;
+    if (hello.begins) this.#begin();
+    if (hello.hearsUdp) this.#hearUdp();
+    if (hello.answer !== undefined) this.#sendHello(hello.answer, now);
+    if (hello.begins) this.tick(now);
+  }
+
+  #begin(): void {
+    this.#silentSince = -1;
+    this.#departures.reset();
+    this.#reception.arrivals.reset();
+    if (this.#wasConnected) {
+      this.#writer.reset();
+      this.control.reset();
+      this.data.reset();
+      this.#reception.control.reset();
+      this.#reception.data.reset();
+      this.#reception.media.reset();
+      this.#tailAt = this.#feedbackAt = Infinity;
+      this.#options.listener.onRestarted();
+    }
+    this.#wasConnected = true;
+  }
+
+  #hearUdp(): void {
+    if (this.#path.answered()) this.#options.listener.onBlocked(false);
+  }
+
+  #copyContent(bytes: Uint8Array, clear: number): void {
+    const into = this.#receivedBytes;
+    if (bytes.length <= MAX_RECEIVED_BYTES) {
+      // The header's words stand before the frames.
+      into.set(bytes);
+      return;
+    }
+    // A receive buffer this large is unusual: a loop is slower, but makes no view.
+    for (let i = 0; i < HOP_HEADER_BYTES + clear; i++) into[i] = bytes[i]!;
+  }
+
+  #takeFrames(words: number, now: number): void {
+    const { drops } = this.#options;
+    const received = this.#received;
+    const end = HOP_HEADER_BYTES / 4 + words;
+    for (let at = HOP_HEADER_BYTES / 4; at < end;) {
+      const length = frameLength(received[at]!);
+      if (length === 0 || at + length > end || length > CONTENT_WORDS) {
+        return drops.count("hop_malformed");
+      }
+      this.#takeFrame(at, length, now);
+      at += length;
+    }
+  }
+
+  #takeFrame(at: number, length: number, now: number): void {
+    const words = this.#received;
+    const { media, control } = this.#reception;
+    switch (frameType(words[at]!)) {
+      case FRAME.media:
+        if (length < MEDIA_HEAD_WORDS) break;
+        media.take(words, at, control.next, now);
+        this.#wakes = true;
+        return this.#askedFor(now, media.isHolding ? HOLDING_FEEDBACK_MS : FEEDBACK_MS);
+      case FRAME.stream:
+        if (length < STREAM_HEAD_WORDS) break;
+        return this.#takeStream(at, now);
+      case FRAME.feedback:
+        if (!this.#feedback.wrap(words, at, length)) break;
+        return this.#takeFeedback(now);
+      case FRAME.probe: {
+        if (length < PROBE_WORDS) break;
+        const next = extendWord(words[at + 1]!, media.gaps.next);
+        if (next > media.gaps.next) media.gaps.expect(next, now);
+        return this.#askedFor(now, 0);
+      }
+      default: // of a later version
+        return this.#options.drops.count("hop_unknown_frame");
+    }
+    this.#options.drops.count("hop_malformed");
+  }
+
+  #takeStream(at: number, now: number): void {
+    const words = this.#received;
+    const { control, data, media } = this.#reception;
+    const isData = (words[at]! & OF_DATA) !== 0;
+    const stream = isData ? data : control;
+    if ((words[at]! >>> 24) === RELAY.report) {
+      const age = at + STREAM_HEAD_WORDS + REPORT_AGE_AT;
+      words[age]! += Math.round(this.#figures[0]! / 2);
+    }
+    if (stream.take(words, at)) {
+      this.#wakes = true;
+      if (!isData && media.isHolding) media.release(control.next);
+    }
+    this.#askedFor(now, STREAM_FEEDBACK_MS);
+  }
+
+  /** A datagram wants feedback within `ms`. */
+  #askedFor(now: number, ms: number): void {
+    const { asked, arrivals } = this.#reception;
+    asked.sentAt = this.#session.opened[1]!;
+    asked.cameAt = now;
+    this.#feedbackAt = Math.min(this.#feedbackAt, arrivals.isFull ? now : now + ms);
+  }
+
+  #takeFeedback(now: number): void {
+    const feedback = this.#feedback;
+    const { words } = feedback;
+    if (feedback.hearsUdp) this.#hearUdp();
+    this.#measure(feedback.roundTrip(now));
+    const rttMs = this.#figures[0]!;
+    const writer = this.#writer;
+    this.control.acknowledge(
+      feedback.controlNext,
+      words,
+      feedback.controlAt,
+      feedback.controlWords,
+      now,
+      rttMs,
+    );
+    this.data.acknowledge(
+      feedback.dataNext,
+      words,
+      feedback.dataAt,
+      feedback.dataWords,
+      now,
+      rttMs,
+    );
+    if (extendWord(feedback.mediaNext, writer.next) >= writer.next) this.#tailAt = Infinity;
+    for (let i = 0; i < feedback.pairs; i++) {
+      const first = extendWord(words[feedback.pairsAt + 2 * i]!, writer.next);
+      const more = words[feedback.pairsAt + 2 * i + 1]!;
+      writer.repair(first, now, rttMs);
+      for (let bit = 0; bit < 32; bit++) {
+        if ((more & (1 << bit)) !== 0) writer.repair(first + 1 + bit, now, rttMs);
+      }
+    }
+    if (feedback.arrivalWords > 0) this.#takeArrivals(now);
+  }
+
+  #takeArrivals(now: number): void {
+    const { words, arrivalsAt, arrivalWords } = this.#feedback;
+    const departures = this.#departures;
+    const next = this.#session.nextNumber;
+    if (!departures.take(words, arrivalsAt, arrivalWords, next, now)) {
+      return this.#options.drops.count("hop_malformed");
+    }
+    const { came, lost, queueMs } = departures;
+    if (this.#bandwidth.report(came, lost, queueMs, this.#figures[0]!, now)) {
+      this.#options.listener.onAllowedLayers(this.#bandwidth.allowedLayers);
+    }
+  }
+
+  #measure(rttMs: number): void {
+    if (rttMs < 0 || rttMs > 60_000) return;
+    const figures = this.#figures;
+    figures[0] = this.#knowsRtt ? figures[0]! + (rttMs - figures[0]!) / 8 : rttMs;
+    this.#knowsRtt = true;
+  }
+
+  /** What found no room with the reader may find it now. */
+  #drainEarly(): void {
+    const { control, data, media } = this.#reception;
+    if (data.hasEarly && data.drain()) this.#wakes = true;
+    if (!control.hasEarly || !control.drain()) return;
+    this.#wakes = true;
+    media.release(control.next);
+  }
+
+  /** Sends feedback and parts of streams that are due. */
+  #sendDue(now: number): void {
+    const content = this.#content;
+    const { gaps } = this.#reception.media;
+    for (let i = 0; i < MAX_BURST; i++) {
+      content.length = 0;
+      if (now >= this.#feedbackAt || now >= gaps.wakeAt) {
+        this.#feedbackAt = Infinity;
+        writeFeedback(content, this.#reception, now, this.#figures[0]!);
+      }
+      const before = content.length;
+      this.control.write(content, now, this.#figures[0]!);
+      this.data.write(content, now, this.#figures[0]!);
+      if (content.length === 0) return;
+      const { bytes, length } = content;
+      this.#send(bytes, 0, 4 * length, length > before, false, now);
+      if (content.room > FEEDBACK_WORDS && before === 0) return;
+    }
+  }
+
+  /** Asks whether the other end is there, and has everything. */
+  #probe(now: number): void {
+    const isTail = now >= this.#tailAt;
+    if (isTail) {
+      this.#tailMs = Math.min(MAX_TAIL_MS, 2 * this.#tailMs);
+      this.#tailAt = this.#tailMs === MAX_TAIL_MS ? Infinity : now + this.#tailMs;
+    }
+    const isKeepalive = this.#isActive && now - this.#askedAt >= KEEPALIVE_MS;
+    const asksPath = this.#wants && this.#path.isDue(now);
+    if (!isTail && !isKeepalive && !asksPath) return;
+    const content = this.#content;
+    content.words[0] = frameWord(FRAME.probe, 0, PROBE_WORDS);
+    content.words[1] = this.#writer.next;
+    this.#send(content.bytes, 0, 4 * PROBE_WORDS, true, false, now);
+    if (asksPath && this.#path.isBlocked) {
+      this.#sendBy(this.#options.udp, content.bytes, 0, 4 * PROBE_WORDS, false, now);
+    }
+  }
+
+  #send(
+    source: Uint8Array,
+    at: number,
+    length: number,
+    asks: boolean,
+    isMedia: boolean,
+    now: number,
+  ): void {
+    const { isBlocked } = this.#path;
+    if (asks) {
+      this.#askedAt = now;
+      if (this.#silentSince < 0) this.#silentSince = now;
+      if (!isBlocked) this.#path.asked(now);
+    }
+    const outlet = isBlocked ? this.#options.fallback : this.#options.udp;
+    if (outlet !== undefined) this.#sendBy(outlet, source, at, length, isMedia, now);
+  }
+
+  #sendBy(
+    outlet: HopOutlet,
+    source: Uint8Array,
+    at: number,
+    length: number,
+    isMedia: boolean,
+    now: number,
+  ): void {
+    const out = outlet.reserve();
+    if (out === undefined) return; // counted there
+    const number = this.#session.nextNumber;
+    const sealed = this.#session.seal(out, source, at, length, now);
+    if (sealed === 0) return this.#options.drops.count("hop_cannot_seal");
+    this.#departures.record(number, now);
+    const figures = this.#figures;
+    figures[1]!++;
+    figures[2]! += sealed;
+    outlet.commit(sealed, isMedia);
+  }
+
+  #sendHello(hello: Uint8Array, now: number): void {
+    const { udp, fallback } = this.#options;
+    const { isBlocked } = this.#path;
+    if (!isBlocked) this.#path.asked(now);
+    else if (fallback !== undefined) sendBytes(fallback, hello);
+    if (!isBlocked || this.#path.isDue(now)) sendBytes(udp, hello);
+  }
+}
+
+function sendBytes(outlet: HopOutlet, bytes: Uint8Array): void {
+  const out = outlet.reserve();
+  if (out === undefined) return; // counted there
+  out.set(bytes);
+  outlet.commit(bytes.length, false);
+}

@@ -1,0 +1,66 @@
+/**
+ * Whether UDP reaches the other end of a hop, and when to ask.
+ *
+ * @module
+ */
+
+/** Nothing came back for so long: UDP is blocked. */
+const BLOCKED_MS = 2_000;
+/** Then it is tried again this often. */
+const RETRY_MS = 10_000;
+/** What was not answered is asked again after so long. */
+const ASK_MS = 200;
+
+/** What is known of the way by UDP. */
+export class HopPath {
+  #askedSince = -1;
+  #askedAt = 0;
+  #retryAt = 0;
+  #isBlocked = false;
+
+  get isBlocked(): boolean {
+    return this.#isBlocked;
+  }
+
+  /** Something went by UDP that is to be answered. */
+  asked(now: number): void {
+    // Between two questions that far apart nobody wanted to know.
+    if (this.#askedSince < 0 || now - this.#askedAt > BLOCKED_MS / 2) this.#askedSince = now;
+    this.#askedAt = now;
+  }
+
+  /**
+   * The other end says that it got something by UDP.
+   *
+   * @returns Whether UDP had been blocked.
+   */
+  answered(): boolean {
+    const wasBlocked = this.#isBlocked;
+    this.#askedSince = -1;
+    this.#isBlocked = false;
+    return wasBlocked;
+  }
+
+  /** Returns whether UDP has become blocked. */
+  tick(now: number): boolean {
+    if (this.#isBlocked || this.#askedSince < 0 || now - this.#askedSince < BLOCKED_MS) {
+      return false;
+    }
+    this.#isBlocked = true;
+    this.#retryAt = now + RETRY_MS;
+    return true;
+  }
+
+  /** Whether UDP is to be asked now, although nothing else goes by it. */
+  isDue(now: number): boolean {
+    if (now < this.wakeAt) return false;
+    if (this.#isBlocked) this.#retryAt = now + RETRY_MS;
+    return true;
+  }
+
+  /** When it is to be asked next; `Infinity` if nothing is to be known. */
+  get wakeAt(): number {
+    if (this.#isBlocked) return this.#retryAt;
+    return this.#askedSince < 0 ? Infinity : this.#askedAt + ASK_MS;
+  }
+}
