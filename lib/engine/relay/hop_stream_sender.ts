@@ -51,7 +51,7 @@ export class HopStreamSender {
   readonly #dueAt = new Float64Array(MAX_PARTS);
   readonly #tries = new Uint8Array(MAX_PARTS);
   readonly #acknowledged = new Uint8Array(MAX_PARTS);
-  /** Parts that are not acknowledged are `[first, end)`, those sent at least once `[first, next)`. */
+  /** Parts from the first that is not acknowledged, of which those below `next` were sent. */
   #first = 0;
   #next = 0;
   #end = 0;

@@ -160,8 +160,8 @@ export class RelaySender implements PacketReceiver, RelayMember {
   }
 
   /**
-   * The far end misses a packet: it gets it if the channel was too full for it, or may have lost it.
-   * 16 bits.
+   * The far end misses a packet: it gets it if the channel was too full for it, or may have lost
+   * it. 16 bits.
    */
   receiveNack(spatial: number, number: number): void {
     const layer = this.#source?.layer(spatial);
