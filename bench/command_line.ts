@@ -26,6 +26,8 @@ export interface LoadOptions {
   /** Of this project's server. */
   readonly engines: readonly ("native" | "portable")[];
   readonly profile: ProfileName;
+  /** How far publishers' pacers may run ahead of their rate, ms; as the profile has it if absent. */
+  readonly aheadMs?: number;
   readonly signalling: Signalling;
   readonly repeat: number;
   /** Measured beside, in turns. */
@@ -67,6 +69,7 @@ export const USAGE = `deno task bench [options]
   --clients=${
   PROFILE_NAMES.join("|")
 }  whose reports, feedback and checks the clients of a load send
+  --ahead=MS              of a load: so far may pacers of video run ahead of their rate
   --signalling=${SIGNALLINGS.join("|")}   of a load: two connections each, or one
   --repeat=N              measures every load N times, servers in turns, and tells medians
   --peer=URL              puts the loads on another LiveKit-compatible server, too
@@ -79,12 +82,14 @@ export const USAGE = `deno task bench [options]
 
 const MAX_SOAK_S = 24 * 3600;
 const MAX_REPEAT = 20;
+const MAX_AHEAD_MS = 1_000;
 const KNOWN = new Set([
   "json",
   "only",
   "scenario",
   "engine",
   "clients",
+  "ahead",
   "signalling",
   "repeat",
   "peer",
@@ -151,6 +156,10 @@ function readLoads(
   if (!/^\d+$/.test(repeat) || Number(repeat) < 1 || Number(repeat) > MAX_REPEAT) {
     return `--repeat takes a number from 1 to ${MAX_REPEAT}; got "${repeat}"`;
   }
+  const ahead = values.get("ahead");
+  if (ahead !== undefined && !(/^\d+$/.test(ahead) && Number(ahead) <= MAX_AHEAD_MS)) {
+    return `--ahead takes ms from 0 to ${MAX_AHEAD_MS}; got "${ahead}"`;
+  }
   const peer = readPeer(values, env);
   if (typeof peer === "string") return peer;
   const engines = values.get("engine")?.split(",") ?? ["native"];
@@ -158,6 +167,7 @@ function readLoads(
     ...(named === undefined ? {} : { scenarios: named.filter((name) => loadNames.includes(name)) }),
     engines: (["native", "portable"] as const).filter((engine) => engines.includes(engine)),
     profile: profile.ok ? profile.value : PROFILE_NAMES[0],
+    ...(ahead === undefined ? {} : { aheadMs: Number(ahead) }),
     signalling: signalling.ok ? signalling.value : SIGNALLINGS[0],
     repeat: Number(repeat),
     ...(peer === undefined ? {} : { peer }),

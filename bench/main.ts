@@ -77,7 +77,7 @@ function reservedAfter(part: Part): number {
 }
 
 async function measureLoadsPart(): Promise<void> {
-  const { loads: { repeat, profile, signalling }, flags } = options as Exclude<
+  const { loads: { repeat, profile, aheadMs, signalling }, flags } = options as Exclude<
     typeof options,
     string
   >;
@@ -88,6 +88,7 @@ async function measureLoadsPart(): Promise<void> {
     servers: loads.servers,
     repeat,
     profile,
+    ...(aheadMs === undefined ? {} : { aheadMs }),
     signalling,
     flags,
     hasTime: () => performance.now() < endsAt,

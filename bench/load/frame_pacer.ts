@@ -39,6 +39,19 @@ const PACING_FACTOR = 2.5;
 /** Frames behind a key frame that may still wait for it. */
 const MAX_FRAMES_BEHIND = 16;
 
+/** What libwebrtc's pacer takes for the most that a socket's buffer holds, bytes. */
+const MAX_BURST_BYTES = 63_000;
+
+/**
+ * Packets of a burst if the pacer may run so many ms ahead of its rate; the whole of any frame for
+ * `Infinity`. What goes beyond the limit by a part of a packet still leaves.
+ */
+export function packetsAhead(shape: StreamShape, aheadMs: number): number {
+  const packets = Math.ceil(PACING_FACTOR * nominalRate(shape) * aheadMs / 1000);
+  const most = Math.floor(MAX_BURST_BYTES / shape.packetBytes);
+  return aheadMs === Infinity ? Infinity : Math.max(1, Math.min(packets, most));
+}
+
 /** Packets of frame number `frame`. */
 export function packetsOfFrame(shape: StreamShape, frame: number): number {
   const isKey = frame % shape.keyFrameEvery === 0;

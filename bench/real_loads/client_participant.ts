@@ -32,6 +32,7 @@ import {
   withTransport,
 } from "../../tests/support/virtual/client_description.ts";
 import { type ResponseMessage, SignalClient } from "../../tests/support/wire/signal_client.ts";
+import { packetsAhead } from "../load/frame_pacer.ts";
 import { PublishedTrack } from "../load/published_track.ts";
 import type { SentLog } from "../load/sent_log.ts";
 import { type ConnectionParts, LoadConnection } from "./client_connection.ts";
@@ -265,7 +266,9 @@ export class LoadParticipant {
         : track.layers;
       for (const [layer, { shape, rid }] of layers.entries()) {
         const own = (ssrc + layer) >>> 0;
-        const burst = shape.kind === "video" ? this.shared.profile.videoBurst : shape.burst;
+        const burst = shape.kind === "video"
+          ? packetsAhead(shape, this.shared.profile.videoAheadMs)
+          : shape.burst;
         const published = new PublishedTrack(
           this.#publisher.publisher,
           own,

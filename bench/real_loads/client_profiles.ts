@@ -24,8 +24,8 @@ export interface ClientProfile {
   readonly transportFeedbackMs: number;
   /** Receiver estimated maximum bitrate, where that is negotiated instead; 0 for never. */
   readonly rembMs: number;
-  /** Packets of a burst of a video frame; a frame as a whole if there is no pacer. */
-  readonly videoBurst: number;
+  /** So many ms may the pacer of video run ahead of its rate; `Infinity` if there is no pacer. */
+  readonly videoAheadMs: number;
 }
 
 /**
@@ -50,7 +50,7 @@ const PION: ClientProfile = {
   transportFeedbackMs: 100,
   rembMs: 0,
   // Samples are packetized and written at once.
-  videoBurst: 1_000,
+  videoAheadMs: Infinity,
 };
 
 const LIBWEBRTC: ClientProfile = {
@@ -67,8 +67,9 @@ const LIBWEBRTC: ClientProfile = {
   transportFeedbackMs: 50,
   // remote_bitrate_estimator: once a second, sooner where the estimate falls.
   rembMs: 1_000,
-  // pacing_controller: bursts, here of two full packets, at 2.5 times the rate.
-  videoBurst: 2,
+  // pacing_controller: kDefaultBurstInterval, at 2.5 times the rate. An ordinary frame leaves at
+  // once, a key frame in a few parts.
+  videoAheadMs: 40,
 };
 
 const PROFILES: Readonly<Record<ProfileName, ClientProfile>> = {
@@ -76,6 +77,10 @@ const PROFILES: Readonly<Record<ProfileName, ClientProfile>> = {
   libwebrtc: LIBWEBRTC,
 };
 
-export function clientProfile(name: ProfileName): ClientProfile {
-  return PROFILES[name];
+/** @param aheadMs In place of what the library does. */
+export function clientProfile(
+  name: ProfileName,
+  aheadMs: number = PROFILES[name].videoAheadMs,
+): ClientProfile {
+  return { ...PROFILES[name], videoAheadMs: aheadMs };
 }

@@ -60,6 +60,7 @@ export interface LoadRow {
 /** How a line is measured. */
 export interface LineOptions {
   readonly profile: ProfileName;
+  readonly aheadMs?: number;
   readonly signalling: Signalling;
   /** For the runtime of a server of this project. */
   readonly flags: readonly string[];
@@ -111,12 +112,13 @@ async function measureWindow(
   server: ServerUnderLoad,
   clients: BenchChild<LoadsCalls>,
   scenario: LoadScenario,
-  { profile, signalling }: LineOptions,
+  { profile, aheadMs, signalling }: LineOptions,
 ): Promise<Window> {
   const { baseline } = await clients.call("hello", {});
   await pause(ALONE_MS);
   const start = processCost(server.pid);
-  const who = { server: server.access, scenario, profile, signalling };
+  const ahead = aheadMs === undefined ? {} : { aheadMs };
+  const who = { server: server.access, scenario, profile, ...ahead, signalling };
   const { ms: gatherMs } = await clients.call("gather", who);
   await pause(WARM_UP_MS);
   // Looking through its descriptors costs the server nothing.

@@ -25,6 +25,8 @@ export interface GatherOptions {
   readonly server: ServerAccess;
   readonly scenario: LoadScenario;
   readonly profile: ProfileName;
+  /** In place of what the profile says of pacers of video, ms. */
+  readonly aheadMs?: number;
   readonly signalling: Signalling;
 }
 

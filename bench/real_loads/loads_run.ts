@@ -170,7 +170,7 @@ export class LoadsRun {
       sockets: this.sockets,
       platform: this.#platform,
       certificate: this.#certificate!,
-      profile: clientProfile(options.profile),
+      profile: clientProfile(options.profile, options.aheadMs),
       draw: () => this.#random.uint32() / 2 ** 32,
       counts: this.#counts,
       published: this.#published,

@@ -70,6 +70,7 @@ Deno.test("readCommandLine() measures loads alone if only loads are named", () =
   });
   const other = parts("--only=loads", "--clients=libwebrtc", "--signalling=v1");
   assert.deepEqual(other.loads, { ...LOADS, profile: "libwebrtc", signalling: "v1" });
+  assert.deepEqual(parts("--ahead=5").loads, { ...LOADS, aheadMs: 5 });
 });
 
 Deno.test("readCommandLine() takes a peer, its secret also from the environment", () => {
@@ -88,6 +89,9 @@ Deno.test("readCommandLine() says what is wrong", () => {
   assert.match(read("--only") as string, /--only takes/);
   assert.match(read("--scenario=video-11") as string, /video-10, video-100; got "video-11"/);
   assert.match(read("--engine=janus") as string, /got "janus"/);
+  for (const ahead of ["", "-1", "2.5", "1001"]) {
+    assert.match(read(`--ahead=${ahead}`) as string, /--ahead takes ms from 0 to 1000/);
+  }
   for (const seconds of ["0", "-1", "x", "1e9", ""]) {
     assert.match(read(`--soak=${seconds}`) as string, /--soak takes seconds/, seconds);
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   nominalRate,
+  packetsAhead,
   packetsBefore,
   packetsDue,
   packetsOfFrame,
@@ -81,4 +82,26 @@ Deno.test("packetsDue() has a frame out before the next one, at any rate", () =>
 
 Deno.test("packetsDue() is 0 before a track's own start", () => {
   assert.equal(packetsDue(SHAPE, 1, -0.1), 0);
+});
+
+Deno.test("packetsAhead() lets a frame leave at once, and a key frame in parts that the rate paces", () => {
+  // 24 packets, and 150 per second on average, paced at 375: 15 in 40 ms.
+  const large = { ...SHAPE, keyFrameFactor: 6 };
+  const burst = packetsAhead(large, 40);
+  assert.equal(burst, 15);
+  const paced = { ...large, burst };
+  assert.equal(packetsDue(paced, 1, 0), 15);
+  assert.equal(packetsDue(paced, 1, 39.9), 15);
+  assert.equal(packetsDue(paced, 1, 40.1), 28, "the rest, and the next frame behind it");
+  assert.equal(packetsDue(paced, 1, 400 * 40 - 0.1), packetsBefore(paced, 400));
+  assert.equal(packetsDue(paced, 1, 405 * 40), packetsBefore(paced, 406), "an ordinary frame");
+});
+
+Deno.test("packetsAhead() is within what a socket holds, at least a packet, and unbounded unpaced", () => {
+  assert.equal(packetsAhead({ ...SHAPE, packetsPerFrame: 400 }, 40), 52);
+  assert.equal(packetsAhead({ ...SHAPE, frameRate: 0.01 }, 40), 1);
+  const whole = { ...SHAPE, burst: packetsAhead(SHAPE, Infinity) };
+  for (const frame of [0, 1, 9, 10, 249]) {
+    assert.equal(packetsDue(whole, 1, frame * 40 + 0.1), packetsBefore(whole, frame + 1));
+  }
 });
