@@ -13,7 +13,7 @@ import { packetsDue, type StreamShape } from "../load/frame_pacer.ts";
 import { openNativeSockets } from "../load/native_sockets.ts";
 import { openPortableSockets } from "../load/portable_sockets.ts";
 import { LoadParticipant, type SharedParts } from "../real_loads/client_participant.ts";
-import { clientProfile } from "../real_loads/client_profiles.ts";
+import { type ClientProfile, clientProfile } from "../real_loads/client_profiles.ts";
 import { LoadCounts } from "../real_loads/load_counts.ts";
 import type { ArrivalOptions, Arrivals } from "./control_calls.ts";
 
@@ -23,6 +23,14 @@ const LOOK_EVERY_MS = 2;
 const PACKETS_PER_SECOND = 50;
 const PACKET_BYTES = 1_000;
 const SEED = 5;
+/** Whoever has come keeps its path, and says nothing of what it receives: others still come. */
+const QUIET: ClientProfile = {
+  ...clientProfile("libwebrtc"),
+  videoReportMs: Infinity,
+  audioReportMs: Infinity,
+  transportFeedbackMs: Infinity,
+  rembMs: Infinity,
+};
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -40,7 +48,7 @@ export class Crowd {
     sockets: this.#sockets,
     platform: denoPlatform(),
     certificate: createCertificate(),
-    profile: clientProfile("libwebrtc"),
+    profile: QUIET,
     draw: () => this.#random.uint32() / 2 ** 32,
     counts: new LoadCounts(),
     published: new Map(),
