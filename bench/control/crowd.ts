@@ -12,13 +12,22 @@ import { SeededRandom } from "../../tests/support/virtual/seeded_random.ts";
 import { packetsDue, type StreamShape } from "../load/frame_pacer.ts";
 import { openNativeSockets } from "../load/native_sockets.ts";
 import { openPortableSockets } from "../load/portable_sockets.ts";
-import { LoadParticipant, type SharedParts } from "../real_loads/client_participant.ts";
+import {
+  type JoiningParticipant,
+  joinToken,
+  LoadParticipant,
+  type SharedParts,
+} from "../real_loads/client_participant.ts";
 import { type ClientProfile, clientProfile } from "../real_loads/client_profiles.ts";
 import { LoadCounts } from "../real_loads/load_counts.ts";
 import type { ArrivalOptions, Arrivals } from "./control_calls.ts";
 
 /** How often sockets are read and first packets looked for, ms. */
 const LOOK_EVERY_MS = 2;
+/** Sockets are read less often when there are so many that looking costs. */
+const SOCKETS_PER_MS = 60;
+/** Whoever has come has little to say. */
+const LOOK_AT_ALL_MS = 50;
 /** A packet of 1,000 bytes every 20 ms; a publisher sends one in so many of them. */
 const PACKETS_PER_SECOND = 50;
 const PACKET_BYTES = 1_000;
@@ -54,12 +63,13 @@ export class Crowd {
     published: new Map(),
   };
   #everybody: LoadParticipant[] = [];
+  readonly #arriving = new Set<LoadParticipant>();
   #sending: Sending[] = [];
   #isRunning = false;
 
   /** Joins one that publishes a video track from then on. */
   async publish(options: { url: string; room: string; every: number }): Promise<void> {
-    const publisher = await this.#join(options.url, options.room, "publisher");
+    const publisher = await this.#join(joiningAt(options.url, options.room, "publisher"));
     const shape = videoShape(options.every);
     const layer = {
       width: 640,
@@ -68,19 +78,22 @@ export class Crowd {
       shape,
     };
     await publisher.begin([{ kind: "video", layers: [layer] }]);
+    this.#arriving.delete(publisher);
     this.#sending.push({ publisher, since: performance.now() });
   }
 
-  /** See {@linkcode ParticipantCalls.arrive}. */
-  async arrive(options: ArrivalOptions): Promise<Arrivals> {
-    const { rooms, count, atOnce } = options;
+  /** See {@linkcode ParticipantCalls.arrive}. Tokens are made before the first one comes. */
+  async arrive({ url, rooms, count, atOnce, limitMs }: ArrivalOptions): Promise<Arrivals> {
+    const newcomers = await Promise.all(Array.from({ length: count }, async (_, i) => {
+      const newcomer = joiningAt(url, rooms[i % rooms.length]!, `newcomer${i}`);
+      return { ...newcomer, token: await joinToken(newcomer) };
+    }));
     const startedAt = performance.now();
     const firstMediaMs: number[] = [];
     const failures: string[] = [];
-    let next = 0;
     const joinOneAfterTheOther = async () => {
-      for (let i = next++; i < count; i = next++) {
-        await this.#arrive(options, rooms[i % rooms.length]!, `newcomer${i}`).then(
+      for (let newcomer = newcomers.pop(); newcomer !== undefined; newcomer = newcomers.pop()) {
+        await this.#arrive(newcomer, limitMs).then(
           (ms) => firstMediaMs.push(ms),
           (error) => failures.push(String(error).split("\n")[0]!),
         );
@@ -98,23 +111,26 @@ export class Crowd {
   }
 
   /** Joins and resolves with the time until the first RTP packet, ms. */
-  async #arrive({ url, limitMs }: ArrivalOptions, room: string, identity: string): Promise<number> {
+  async #arrive(newcomer: JoiningParticipant, limitMs: number): Promise<number> {
     const startedAt = performance.now();
-    const participant = await this.#join(url, room, identity);
-    await participant.begin([]);
-    while (participant.streams(true) === 0) {
-      if (performance.now() - startedAt > limitMs) throw new Error("no media came");
-      await pause(LOOK_EVERY_MS);
+    const participant = await this.#join(newcomer);
+    try {
+      await participant.begin([]);
+      while (participant.streams(true) === 0) {
+        if (performance.now() - startedAt > limitMs) throw new Error("no media came");
+        await pause(LOOK_EVERY_MS);
+      }
+    } finally {
+      this.#arriving.delete(participant);
     }
     return Math.round(performance.now() - startedAt);
   }
 
-  async #join(url: string, room: string, identity: string): Promise<LoadParticipant> {
+  async #join(joining: JoiningParticipant): Promise<LoadParticipant> {
     this.#run();
-    const server = { url, key: TEST_KEY, secret: TEST_SECRET };
-    const joining = { server, signalling: "v1", room, identity, autoSubscribe: true } as const;
     const participant = await LoadParticipant.join(joining, this.#shared);
     this.#everybody.push(participant);
+    this.#arriving.add(participant);
     return participant;
   }
 
@@ -122,8 +138,9 @@ export class Crowd {
   async #run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
+    let lookAt = 0;
     for (;;) {
-      await pause(LOOK_EVERY_MS);
+      await pause(Math.max(LOOK_EVERY_MS, this.#everybody.length / SOCKETS_PER_MS));
       this.#sockets.sweep();
       const now = performance.now();
       for (const { publisher, since } of this.#sending) {
@@ -131,9 +148,16 @@ export class Crowd {
           track.sendUpTo(packetsDue(track.shape, 1, now - since));
         }
       }
-      for (const participant of this.#everybody) participant.poll(now);
+      const isLook = now >= lookAt;
+      if (isLook) lookAt = now + LOOK_AT_ALL_MS;
+      for (const participant of isLook ? this.#everybody : this.#arriving) participant.poll(now);
     }
   }
+}
+
+function joiningAt(url: string, room: string, identity: string): JoiningParticipant {
+  const server = { url, key: TEST_KEY, secret: TEST_SECRET };
+  return { server, signalling: "v1", room, identity, autoSubscribe: true };
 }
 
 function videoShape(every: number): StreamShape {

@@ -29,6 +29,7 @@ import type { IceState, OfferCompanion, PublishingSide } from "./connection_side
 import type { ConnectionEvent, ConnectionOwner } from "../context/engine_router.ts";
 import { PublisherSections } from "./publisher_sections.ts";
 import type { RoomContext } from "../context/room_context.ts";
+import type { RoomOptions } from "../context/room_options.ts";
 import type { SectionPlan, SectionQuery } from "../registry/registry_messages.ts";
 import type { TrackRegistry } from "../registry/track_registry.ts";
 
@@ -62,7 +63,10 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   ) {
     this.#control = new ConnectionControl(context, host, "publisher");
     this.#sections = new PublisherSections(() => context.router.newUpTrackId());
-    this.#codecs = codecPolicy(publishableCodecs(context.options.enabledCodecs, traits));
+    const { enabledCodecs } = context.options;
+    this.#codecs = traits.disabledCodecs.length + traits.disabledPublishCodecs.length === 0
+      ? policyOf(enabledCodecs)
+      : codecPolicy(publishableCodecs(enabledCodecs, traits));
   }
 
   get id(): ConnectionId {
@@ -257,11 +261,26 @@ export function publishableCodecs<C extends { readonly mime: string; readonly fm
     .map(({ mime, fmtpLine }) => ({ mime, fmtp: fmtpLine }));
 }
 
+/** By a room's codecs, for clients with which everything works: most of them. */
+const policies = new WeakMap<RoomOptions["enabledCodecs"], CodecPolicy>();
+
+function policyOf(enabled: RoomOptions["enabledCodecs"]): CodecPolicy {
+  let policy = policies.get(enabled);
+  if (policy === undefined) {
+    policy = codecPolicy(publishableCodecs(enabled));
+    policies.set(enabled, policy);
+  }
+  return policy;
+}
+
 /** What a room's codecs leave for a client to receive. */
 export function receivableCodecs(
   { options }: Pick<RoomContext, "options">,
   { disabledCodecs, disabledReceiveCodecs }: ClientTraits,
 ): CodecPolicy {
+  if (disabledCodecs.length + disabledReceiveCodecs.length === 0) {
+    return policyOf(options.enabledCodecs);
+  }
   return codecPolicy(
     publishableCodecs(options.enabledCodecs),
     [...disabledCodecs, ...disabledReceiveCodecs],
