@@ -21,7 +21,7 @@ export interface AgentDispatchOptions {
   readonly agents: AgentService;
   readonly limits: AdminLimits;
   /** Makes the room if rooms may be made by asking; nothing happens if it is there. */
-  readonly ensureRoom: (room: string) => void;
+  readonly ensureRoom: (room: string) => Promise<void>;
 }
 
 /** The service's methods. */
@@ -59,16 +59,16 @@ export function agentDispatchService(options: AgentDispatchOptions): TwirpServic
   };
 }
 
-function create(
+async function create(
   { agents, ensureRoom, limits }: AgentDispatchOptions,
   request: CreateAgentDispatchRequest,
   { token, requestId }: TwirpCall,
-): TwirpReply {
+): Promise<TwirpReply> {
   const denied = needsRoomAdmin(token, request.room);
   if (denied !== undefined) return denied;
   const tooLarge = checkMetadata(request.metadata, limits) ??
     checkAttributes(request.attributes, limits);
   if (tooLarge !== undefined) return said(tooLarge);
-  ensureRoom(request.room);
+  await ensureRoom(request.room);
   return said(agents.createDispatch(request, requestId) ?? nobodyServes());
 }

@@ -14,6 +14,7 @@ import {
   clientAddress,
   type JoinLimits,
   type JoinParameters,
+  type Placement,
   readJoinParameters,
 } from "../lib/signalling/join_parameters.ts";
 import type { SignalSocket } from "../lib/signalling/signal_socket.ts";
@@ -29,9 +30,13 @@ export interface SignalEntrance {
   /** Whether the room exists or may be made. */
   admit(join: JoinParameters): Admission;
   /** Whether this is the node to join at; asked before a session is started. */
-  place(join: JoinParameters): Promise<Admission>;
-  /** What else can refuse the start of a session, for example a full room. */
+  place(join: JoinParameters): Promise<Placement>;
+  /** As much of `admit` as may have to be asked of others. */
+  confirm(join: JoinParameters): Promise<Admission>;
+  /** What else can refuse the start of a session, for example a full room; then it is over. */
   admitSession(join: JoinParameters): Admission;
+  /** A join that was placed is not opened after all. */
+  forgo(join: JoinParameters): void;
   /**
    * Starts the session; the socket may still be opening. `receivedAt`: of the request, monotonic.
    */
@@ -64,11 +69,17 @@ export function rtcRoute(
     const placed = await signals.place(result.join);
     if (!placed.ok) return refuse(placed);
     // A full room shows only here: validation says yes to it.
-    const admission = signals.admitSession(result.join);
+    const { join } = placed;
+    const admission = signals.admitSession(join);
     if (!admission.ok) return refuse(admission);
-    const { response, socket } = upgrade(exchange.request);
-    signals.open(result.join, socket, exchange.receivedAt);
-    return response;
+    try {
+      const { response, socket } = upgrade(exchange.request);
+      signals.open(join, socket, exchange.receivedAt);
+      return response;
+    } catch (error) {
+      signals.forgo(join);
+      throw error;
+    }
   };
 }
 
@@ -77,9 +88,11 @@ export function validateRoute(
   { signals, limits }: RtcRouteOptions,
   version: SignalVersion,
 ): RouteHandler {
-  return (exchange) => {
+  return async (exchange) => {
     const result = read(exchange, limits, { version, strict: true }, signals);
-    return result.ok ? plainText(200, "success") : refuse(result);
+    if (!result.ok) return refuse(result);
+    const confirmed = await signals.confirm(result.join);
+    return confirmed.ok ? plainText(200, "success") : refuse(confirmed);
   };
 }
 

@@ -43,7 +43,11 @@ import {
   checkRoomName,
 } from "./admin_limits.ts";
 import type { Member } from "../room/participant/member.ts";
-import { forwardParticipant, moveParticipant } from "./participant_transfer.ts";
+import {
+  type DestinationEntry,
+  forwardParticipant,
+  moveParticipant,
+} from "./participant_transfer.ts";
 import type { ParticipantProfile } from "../room/context/participant_profile.ts";
 import type { Room } from "../room/room.ts";
 import { roomRequest } from "../room/room_creation.ts";
@@ -90,13 +94,13 @@ export class RoomAdmin {
       return nobodyServes();
     }
     const wanted = roomRequest(request.name, request);
-    const room = await this.rooms.createOrUpdate({
+    const entrance = await this.rooms.createOrUpdate({
       ...wanted,
       roomPreset,
       nodeId,
       replayEnabled,
     });
-    return room.info();
+    return entrance.ok ? entrance.room.info() : nobodyServes();
   }
 
   /** All rooms, or those of the names that exist. */
@@ -217,7 +221,7 @@ export class RoomAdmin {
   async updateRoomMetadata(name: string, metadata: string): Promise<RoomInfo | AdminFailure> {
     const room = await this.rooms.find(name);
     if (room === undefined) return roomNotFound();
-    room.setMetadata(metadata);
+    await room.setMetadata(metadata);
     return room.info();
   }
 
@@ -236,7 +240,7 @@ export class RoomAdmin {
     const transfer = await this.#transfer(request);
     return transfer instanceof AdminFailure
       ? transfer
-      : await moveParticipant(transfer.participant, transfer.room, transfer.destination);
+      : await moveParticipant(transfer.participant, transfer.room, transfer.entry);
   }
 
   /** The participant is in another room as well, to be seen and heard. */
@@ -244,12 +248,12 @@ export class RoomAdmin {
     const transfer = await this.#transfer(request);
     return transfer instanceof AdminFailure
       ? transfer
-      : forwardParticipant(transfer.participant, transfer.room, transfer.destination);
+      : await forwardParticipant(transfer.participant, transfer.room, transfer.entry);
   }
 
   async #transfer(
     { room, identity, destinationRoom }: MoveParticipantRequest | ForwardParticipantRequest,
-  ): Promise<Found & { readonly destination: () => Room } | AdminFailure> {
+  ): Promise<Found & { readonly entry: DestinationEntry } | AdminFailure> {
     if (room === destinationRoom) {
       return new AdminFailure(
         "invalid_argument",
@@ -263,7 +267,14 @@ export class RoomAdmin {
     if (found === undefined) return participantNotFound();
     const exists = await this.rooms.find(destinationRoom) !== undefined;
     if (!exists && !this.options.autoCreateRooms) return roomNotFound();
-    return { ...found, destination: () => this.rooms.local.create({ name: destinationRoom }) };
+    const { local } = this.rooms;
+    return {
+      ...found,
+      entry: {
+        enter: (newcomer) => this.rooms.enter({ name: destinationRoom }, newcomer),
+        release: (claim) => local.release(destinationRoom, identity, claim),
+      },
+    };
   }
 
   async #find(roomName: string, identity: string): Promise<Found | undefined> {

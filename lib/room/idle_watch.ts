@@ -5,7 +5,7 @@
  * @module
  */
 import type { Cancel, Platform } from "../base/platform.ts";
-import type { RoomSettings } from "./room_creation.ts";
+import type { RoomSettings } from "./context/room_plan.ts";
 
 /** One room's clock. */
 export class IdleWatch {

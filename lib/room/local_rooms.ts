@@ -13,13 +13,30 @@ import {
   type Room as RoomInfo,
 } from "@livekit/protocol";
 import { invariant } from "../base/errors.ts";
+import { randomId, type RoomSid } from "../base/ids.ts";
 import type { Farewell } from "./context/close_reason.ts";
+import type { Entry, Newcomer, RoomRecord } from "./context/node_ports.ts";
+import type { Claim } from "./context/room_claim.ts";
+import type { RoomPlan } from "./context/room_plan.ts";
 import { RecentDepartures } from "./context/recent_departures.ts";
 import { SessionCensus } from "./context/session_census.ts";
 import { Room } from "./room.ts";
 import type { RoomContext } from "./context/room_context.ts";
 import { applyRequest, defaultPlan, type RoomRequest, withPreset } from "./room_creation.ts";
 import { TokenRevocations } from "./token_revocations.ts";
+
+/** A room that is served here. */
+export interface Entrance {
+  readonly ok: true;
+  readonly room: Room;
+  /** It was made for this. */
+  readonly created?: boolean;
+  /** The newcomer's, where rooms are shared. */
+  readonly claim?: Claim;
+}
+
+/** Why it is not. */
+export type EntryRefused = Extract<Entry, { readonly ok: false }>;
 
 /**
  * The rooms of this process. A name leads to at most one open room, and a closed one is gone before
@@ -49,30 +66,66 @@ export class LocalRooms {
     return name === "" || Object.hasOwn(this.context.options.roomPresets ?? {}, name);
   }
 
+  /** Whether rooms are shared with other nodes, which have to be asked first. */
+  get shared(): boolean {
+    return this.context.ports?.placement !== undefined;
+  }
+
   /**
    * The room of that name, made if there is none; an existing one keeps its settings. An unknown
-   * preset is no preset: ask {@linkcode hasPreset} first.
+   * preset is no preset: ask {@linkcode hasPreset} first. Where rooms are shared, ask for
+   * {@linkcode enter} instead.
    */
   create(request: RoomRequest): Room {
     const existing = this.#rooms.get(request.name);
     if (existing !== undefined) return existing;
     invariant(request.name !== "", "a room has a name");
-    const plan = applyRequest(defaultPlan(this.context.options), this.#complete(request));
-    const room = new Room(request.name, plan, this.context, (closed) => {
-      if (this.#rooms.get(closed.name) === closed) this.#rooms.delete(closed.name);
-    });
-    this.#rooms.set(room.name, room);
-    room.log.info("room created");
-    room.events.started();
-    return room;
+    invariant(!this.shared, "a shared room is entered");
+    const { random, clock } = this.context.platform;
+    const sid = randomId<RoomSid>(random, "RM_");
+    const createdAtMs = clock.wallMs();
+    return this.#open(
+      request.name,
+      { sid, createdAtMs, version: 1, plan: this.#planOf(request) },
+      true,
+    );
   }
 
-  /** As {@linkcode create}, but an existing room takes over what the request says. */
-  createOrUpdate(request: RoomRequest): Room {
-    const existing = this.#rooms.get(request.name);
-    if (existing === undefined) return this.create(request);
-    existing.update(this.#complete(request));
-    return existing;
+  /**
+   * Serves a room, for a newcomer if one is named; the others who serve it agree.
+   *
+   * @param mayCreate It is made if there is none; an existing one keeps its settings.
+   * @throws SfuError If nobody can be asked.
+   */
+  async enter(
+    request: RoomRequest,
+    mayCreate: boolean,
+    newcomer?: Newcomer,
+  ): Promise<Entrance | EntryRefused> {
+    const { name } = request;
+    const placement = this.context.ports?.placement;
+    if (placement === undefined) {
+      const room = mayCreate ? this.create(request) : this.get(name);
+      return room === undefined ? { ok: false, reason: "not_found" } : { ok: true, room };
+    }
+    const entry = await placement.enter({
+      room: name,
+      ...(mayCreate ? { plan: this.#planOf(request) } : {}),
+      ...(newcomer === undefined ? {} : { newcomer }),
+    });
+    if (!entry.ok) return entry;
+    const room = this.#adopt(name, entry.record, entry.created);
+    const { claim, created } = entry;
+    return { ok: true, room, created, ...(claim === undefined ? {} : { claim }) };
+  }
+
+  /** As {@linkcode enter}, but an existing room takes over what the request says. */
+  async enterAndUpdate(request: RoomRequest): Promise<Entrance | EntryRefused> {
+    const entrance = this.get(request.name) === undefined || this.shared
+      ? await this.enter(request, true)
+      : { ok: true as const, room: this.get(request.name)!, created: false };
+    if (entrance.ok && !entrance.created) await entrance.room.update(this.#complete(request));
+    return entrance;
   }
 
   get(name: string): Room | undefined {
@@ -83,16 +136,34 @@ export class LocalRooms {
     return this.#rooms.values();
   }
 
-  /** Tracks that come in, and for each participant those that go out. */
+  /** Tracks that come in from clients, and for each participant those that go out. */
   trackCount(): number {
     let count = 0;
     for (const room of this.#rooms.values()) {
-      for (const { tracks } of room.participants()) count += tracks.length;
+      for (const { tracks, elsewhere } of room.participants()) {
+        if (!elsewhere) count += tracks.length;
+      }
       for (const { subscriptions } of room.sessions()) {
         count += subscriptions.subscribedTracks().length;
       }
     }
     return count;
+  }
+
+  /** Participants that are served here but agents and recorders. */
+  occupants(): number {
+    let count = 0;
+    for (const room of this.#rooms.values()) {
+      for (const { profile, elsewhere } of room.participants()) {
+        if (!elsewhere && !profile.isDependent) count++;
+      }
+    }
+    return count;
+  }
+
+  /** A claim of {@linkcode enter} comes to nothing. */
+  release(room: string, identity: string, claim: Claim | undefined): void {
+    if (claim !== undefined) this.context.ports?.placement?.release(room, identity, claim);
   }
 
   /** Infos of all rooms, or of those named. */
@@ -104,15 +175,52 @@ export class LocalRooms {
   }
 
   /** Ends a room and every session in it. @returns Whether there was one. */
-  delete(name: string): boolean {
+  async delete(name: string): Promise<boolean> {
     const room = this.#rooms.get(name);
-    room?.close(Reason.ROOM_DELETED);
-    return room !== undefined;
+    if (room === undefined) return false;
+    const placement = this.context.ports?.placement;
+    if (placement !== undefined && !await placement.remove(name, room.sid)) return false;
+    room.close(Reason.ROOM_DELETED);
+    return true;
   }
 
   /** Ends everything, telling each participant `reason`, and whether to join anew. */
   close(reason: DisconnectReason = Reason.SERVER_SHUTDOWN, farewell?: Farewell): void {
-    for (const room of [...this.#rooms.values()]) room.close(reason, farewell);
+    const placement = this.context.ports?.placement;
+    for (const room of [...this.#rooms.values()]) {
+      if (placement === undefined) {
+        room.close(reason, farewell);
+        continue;
+      }
+      room.abandon(reason, farewell);
+      // Whoever of them finds another node first goes on with the room there.
+      placement.leave(room.name, room.sid, "go").catch(() => {});
+    }
+  }
+
+  /** The room of that record; one of that name that is not this room has ended elsewhere. */
+  #adopt(name: string, record: RoomRecord, created: boolean): Room {
+    const existing = this.#rooms.get(name);
+    if (existing?.sid === record.sid) {
+      existing.adopt(record);
+      return existing;
+    }
+    existing?.abandon(Reason.ROOM_DELETED);
+    return this.#open(name, record, created);
+  }
+
+  #open(name: string, record: RoomRecord, created: boolean): Room {
+    const room = new Room(name, record, this.context, (closed) => {
+      if (this.#rooms.get(closed.name) === closed) this.#rooms.delete(closed.name);
+    });
+    this.#rooms.set(name, room);
+    room.log.info(created ? "room created" : "room joined by this node");
+    if (created) room.events.started();
+    return room;
+  }
+
+  #planOf(request: RoomRequest): RoomPlan {
+    return applyRequest(defaultPlan(this.context.options), this.#complete(request));
   }
 
   #complete(request: RoomRequest): RoomRequest {

@@ -25,21 +25,27 @@ import { Session } from "./participant/session.ts";
 import type { ParticipantInit } from "./context/participant_profile.ts";
 import { RoomForMembers } from "./room_for_members.ts";
 import type { RoomContext } from "./context/room_context.ts";
+import type { RoomRecord } from "./context/node_ports.ts";
+import { type Claim, isOlderClaim } from "./context/room_claim.ts";
 import {
-  applyRequest,
-  LOCK_TAG,
+  isLocked,
   type RoomInternal,
   type RoomPlan,
-  type RoomRequest,
   type RoomSettings,
-} from "./room_creation.ts";
+} from "./context/room_plan.ts";
+import { applyRequest, type RoomRequest } from "./room_creation.ts";
+import { RoomStay } from "./room_stay.ts";
 import { IdleWatch } from "./idle_watch.ts";
 
 /** Random bytes that mark frames the server makes up where media is end-to-end encrypted. */
 const SIF_TRAILER_BYTES = 16;
 
 /** Why somebody cannot join. */
-export type JoinRefusal = "room_full" | "room_closed";
+export type JoinRefusal =
+  | "room_full"
+  | "room_closed"
+  /** Its identity has been taken, by somebody who came later. */
+  | "replaced";
 
 /**
  * One room. An identity is in it at most once; a closed participant is in no list when others hear
@@ -52,38 +58,40 @@ export class Room extends RoomForMembers {
   readonly #idle: IdleWatch;
   /** As clients are told of them: the same objects each time, so that they are encoded once. */
   readonly #codecs: readonly Codec[];
-  #plan: RoomPlan;
+  readonly #stay: RoomStay;
+  #record: RoomRecord;
   #closed = false;
 
   constructor(
     name: string,
-    plan: RoomPlan,
+    record: RoomRecord,
     context: RoomContext,
     readonly onClosed: (room: Room) => void,
   ) {
-    super(name, context);
+    super(name, record, context);
     const { platform } = this.context;
     this.sifTrailer = platform.random.bytes(SIF_TRAILER_BYTES);
-    this.#plan = plan;
+    this.#record = record;
     this.#codecs = context.options.enabledCodecs.map((codec) => new Codec(codec));
-    const { syncStreams } = plan.internal;
+    const { syncStreams } = record.plan.internal;
     this.#memberContext = { ...context, options: { ...context.options, syncStreams } };
+    this.#stay = new RoomStay(this, this.members, platform, this.ports.placement);
     this.#idle = new IdleWatch(platform, () => this.settings, () => {
-      if (this.members.counted === 0) this.close(Reason.ROOM_CLOSED);
+      if (this.members.counted === 0) this.#stay.end();
     });
   }
 
   get settings(): RoomSettings {
-    return this.#plan.settings;
+    return this.#record.plan.settings;
   }
 
   get internal(): RoomInternal {
-    return this.#plan.internal;
+    return this.#record.plan.internal;
   }
 
   /** Whether nobody new may join. */
   get locked(): boolean {
-    return this.internal.tags[LOCK_TAG] === "true";
+    return isLocked(this.#record.plan);
   }
 
   get closed(): boolean {
@@ -106,6 +114,7 @@ export class Room extends RoomForMembers {
     const dependent = init.permission.agent || init.permission.recorder;
     const refusal = this.admits(init.identity, dependent);
     if (refusal !== undefined) return refusal;
+    if (isOlderClaim(init.claim, this.members.get(init.identity)?.claim)) return "replaced";
     const participant = new Session(this.#memberContext, this, init, sink, this.log);
     this.add(participant, participant);
     return participant;
@@ -144,8 +153,8 @@ export class Room extends RoomForMembers {
   }
 
   /** Takes in a participant that another room released, and tells its client with `token`. */
-  takeOver(participant: Session, token: string): void {
-    participant.moveTo(this);
+  takeOver(participant: Session, token: string, claim?: Claim): void {
+    participant.moveTo(this, claim);
     this.add(participant, participant);
     this.data.changed(participant);
     const value = new RoomMovedResponse({
@@ -164,8 +173,8 @@ export class Room extends RoomForMembers {
   }
 
   /** Shows `origin`, a member of the room `from`, here as well. */
-  showForwarded(origin: Origin, from: Room): void {
-    const copy = new ForwardedMember(this.context, this, origin, this.log);
+  showForwarded(origin: Origin, from: Room, claim?: Claim): void {
+    const copy = new ForwardedMember(this.context, this, origin, this.log, claim);
     this.add(copy);
     this.announcements.participant(copy, false, false);
     this.announcements.roomChanged(false);
@@ -174,7 +183,7 @@ export class Room extends RoomForMembers {
 
   /** As clients and the server API see it; dependents count as publishers, not as participants. */
   override info(): RoomInfo {
-    const { settings, metadata } = this.#plan;
+    const { settings, metadata } = this.#record.plan;
     let publishers = 0;
     let isRecorded = false;
     for (const { profile } of this.participants()) {
@@ -197,16 +206,28 @@ export class Room extends RoomForMembers {
     });
   }
 
-  /** Tells everybody. */
-  setMetadata(metadata: string): void {
-    this.#plan = { ...this.#plan, metadata };
-    this.announcements.roomChanged(true);
+  /** As nodes that share the room know it. */
+  get record(): RoomRecord {
+    return this.#record;
   }
 
-  /** Takes over what `request` says; clients hear of what they can see. */
-  update(request: RoomRequest): void {
+  /** Tells everybody. @throws SfuError If that cannot be agreed upon with other nodes now. */
+  async setMetadata(metadata: string): Promise<void> {
+    const { metadata: before } = this.#record.plan;
+    await this.#change((plan) => ({ ...plan, metadata }));
+    if (metadata === before) this.announcements.roomChanged(true);
+  }
+
+  /** Takes over what `request` says; clients hear of what they can see. Fails as the other. */
+  async update(request: RoomRequest): Promise<void> {
+    await this.#change((plan) => applyRequest(plan, request));
+  }
+
+  /** The room has been changed; what is not newer than what is known changes nothing. */
+  adopt(record: RoomRecord): void {
+    if (this.#closed || record.sid !== this.sid || record.version <= this.#record.version) return;
     const before = this.info();
-    this.#plan = applyRequest(this.#plan, request);
+    this.#record = record;
     this.#idle.restart();
     if (!before.equals(this.info())) this.announcements.roomChanged(true);
   }
@@ -216,24 +237,51 @@ export class Room extends RoomForMembers {
     this.data.send(packet, kind);
   }
 
-  /** Ends every session, and tells clients whether to join anew; idempotent. */
+  /** Ends the room, which was so by this node's word; idempotent. */
   close(reason: DisconnectReason, farewell: Farewell = "disconnect"): void {
+    if (!this.#closed) this.finish(reason, farewell);
+  }
+
+  /** As {@linkcode close}, and the world is told although it may have ended here before. */
+  finish(reason: DisconnectReason, farewell: Farewell = "disconnect"): void {
+    this.abandon(reason, farewell);
+    this.events.finished(reason);
+  }
+
+  /** Ends every session, and tells clients whether to join anew; the room may go on elsewhere. */
+  abandon(reason: DisconnectReason, farewell: Farewell = "disconnect"): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#idle.stop();
+    this.#stay.stop();
     for (const member of this.members.all()) member.close(reason, farewell);
     this.announcements.close();
     this.reports.close();
     this.tracks.close();
     this.link.close();
-    this.ports.placement.released(this.name);
     this.log.info("room closed", { reason: Reason[reason] });
     this.onClosed(this);
-    this.events.finished(reason);
   }
 
   protected override occupancyChanged(): void {
-    if (!this.#closed) this.#idle.setOccupied(this.members.counted > 0);
+    if (this.#closed) return;
+    this.#idle.setOccupied(this.members.counted > 0);
+    this.#stay.look();
+  }
+
+  /** Changes the plan for all nodes, however often others are faster. */
+  async #change(change: (plan: RoomPlan) => RoomPlan): Promise<void> {
+    const { placement } = this.ports;
+    for (;;) {
+      const { version, plan } = this.#record;
+      const wanted = change(plan);
+      if (placement === undefined) {
+        return this.adopt({ ...this.#record, version: version + 1, plan: wanted });
+      }
+      const outcome = await placement.update(this.name, version, wanted);
+      if (outcome !== undefined) this.adopt(outcome.record);
+      if (outcome === undefined || outcome.done) return;
+    }
   }
 
   protected override noteBug(error: unknown): void {

@@ -9,31 +9,7 @@
  */
 import type { RoomAgentDispatch, RoomConfiguration, RoomEgress } from "@livekit/protocol";
 import type { RoomOptions } from "./context/room_options.ts";
-
-/** A tag with this name and the value `true` locks a room: nobody new may join. */
-export const LOCK_TAG = "roomwire.locked";
-
-/** Times in seconds; 0 for `maxParticipants` is no limit. */
-export interface RoomSettings {
-  readonly emptyTimeoutS: number;
-  readonly departureTimeoutS: number;
-  readonly maxParticipants: number;
-}
-
-/** What the server keeps of a room and never shows to clients. */
-export interface RoomInternal {
-  readonly tags: Readonly<Record<string, string>>;
-  /** Dispatched when the room opens. */
-  readonly agents: readonly RoomAgentDispatch[];
-  /** Kept for a recording service; nothing here records. */
-  readonly egress: RoomEgress | undefined;
-  /** Milliseconds. */
-  readonly playoutDelay: { readonly enabled: boolean; readonly min: number; readonly max: number };
-  readonly syncStreams: boolean;
-  readonly replayEnabled: boolean;
-  /** Where the request wanted the room to be; empty if anywhere. */
-  readonly nodeId: string;
-}
+import type { RoomPlan } from "./context/room_plan.ts";
 
 /** What may be asked for when a room is made or changed. */
 export interface RoomRequest {
@@ -52,13 +28,6 @@ export interface RoomRequest {
   readonly syncStreams?: boolean;
   readonly replayEnabled?: boolean;
   readonly nodeId?: string;
-}
-
-/** Everything that is decided about a room. */
-export interface RoomPlan {
-  readonly settings: RoomSettings;
-  readonly internal: RoomInternal;
-  readonly metadata: string;
 }
 
 /** The fields of a `CreateRoomRequest` or of a token's `RoomConfiguration`. */

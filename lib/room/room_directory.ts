@@ -5,14 +5,12 @@
  * @module
  */
 import type { Room as RoomInfo } from "@livekit/protocol";
-import type { LocalRooms } from "./local_rooms.ts";
+import type { Newcomer } from "./context/node_ports.ts";
+import type { Entrance, EntryRefused, LocalRooms } from "./local_rooms.ts";
 import type { Room } from "./room.ts";
 import type { RoomRequest } from "./room_creation.ts";
 
-/**
- * Rooms by name, wherever they are. Every answer is a promise, although today all rooms are this
- * process's.
- */
+/** Rooms by name, wherever they are. What may be far is a promise. */
 export class RoomDirectory {
   constructor(readonly local: LocalRooms) {}
 
@@ -20,14 +18,14 @@ export class RoomDirectory {
     return Promise.resolve(this.local.get(name));
   }
 
-  /** The room of that name, made if there is none; an existing one keeps its settings. */
-  create(request: RoomRequest): Promise<Room> {
-    return Promise.resolve(this.local.create(request));
+  /** See {@linkcode LocalRooms.enter}. */
+  enter(request: RoomRequest, newcomer?: Newcomer): Promise<Entrance | EntryRefused> {
+    return this.local.enter(request, true, newcomer);
   }
 
-  /** As {@linkcode create}, but an existing room takes over what the request says. */
-  createOrUpdate(request: RoomRequest): Promise<Room> {
-    return Promise.resolve(this.local.createOrUpdate(request));
+  /** The room of that name, made if there is none; an existing one takes over the request. */
+  createOrUpdate(request: RoomRequest): Promise<Entrance | EntryRefused> {
+    return this.local.enterAndUpdate(request);
   }
 
   /** Infos of all rooms, or of those named. */
@@ -37,6 +35,6 @@ export class RoomDirectory {
 
   /** Ends a room and every session in it. @returns Whether there was one. */
   delete(name: string): Promise<boolean> {
-    return Promise.resolve(this.local.delete(name));
+    return this.local.delete(name);
   }
 }

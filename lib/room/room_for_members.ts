@@ -8,10 +8,10 @@
  * @module
  */
 import { DisconnectReason, type Room as RoomInfo } from "@livekit/protocol";
-import { randomId, type RoomSid } from "../base/ids.ts";
+import type { RoomSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
 import { guardedPlatform } from "../base/wake_timer.ts";
-import { type NodePorts, type RoomLink, SINGLE_NODE } from "./context/node_ports.ts";
+import { ALONE, type NodePorts, type RoomLink, type RoomRecord } from "./context/node_ports.ts";
 import type { RoomContext } from "./context/room_context.ts";
 import { RoomEvents } from "./context/room_events.ts";
 import type { DataEvent } from "../engine/messages/data_messages.ts";
@@ -54,14 +54,14 @@ export abstract class RoomForMembers implements RoomPort<Session> {
   /** Other nodes that follow this room. */
   protected readonly link: RoomLink;
 
-  constructor(readonly name: string, context: RoomContext) {
+  constructor(readonly name: string, record: RoomRecord, context: RoomContext) {
     const { counters } = context;
     const platform = guardedPlatform(context.platform, (error) => this.noteBug(error));
     this.context = { ...context, platform };
-    this.sid = randomId<RoomSid>(platform.random, "RM_");
-    this.createdAtMs = platform.clock.wallMs();
+    this.sid = record.sid;
+    this.createdAtMs = record.createdAtMs;
     this.log = platform.log.child({ room: name, roomSid: this.sid });
-    this.ports = context.ports ?? SINGLE_NODE;
+    this.ports = context.ports ?? ALONE;
     this.link = this.ports.remoteMembers.open(this);
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
     this.tracks = new RoomTracks(this.context, this.events, this.members);
@@ -205,6 +205,8 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     this.announcements.roomChanged(false);
     this.occupancyChanged();
     this.events.gone(member);
+    if (member.elsewhere || member.claim === undefined) return;
+    this.ports.placement?.release(this.name, member.identity, member.claim);
   }
 
   /**

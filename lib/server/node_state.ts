@@ -87,9 +87,9 @@ export class NodeState {
     }
   }
 
-  /** Participants of all rooms but agents and recorders. */
+  /** Participants that are served here but agents and recorders. */
   occupants(): number {
-    return this.rooms().list().reduce((sum, { numParticipants }) => sum + numParticipants, 0);
+    return this.rooms().occupants();
   }
 
   #returns({ reconnect, roomName, identity }: Joining): boolean {

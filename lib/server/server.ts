@@ -341,8 +341,10 @@ class ComposedServer implements SfuServer {
     const limits = { maxRoomNameLength, maxParticipantIdentityLength };
     const entrance: SignalEntrance = {
       admit: (join) => state.refusal(join) ?? signals.admit(join),
+      confirm: (join) => signals.confirm(join),
       place: (join) => signals.place(join),
       admitSession: (join) => signals.admitSession(join),
+      forgo: (join) => signals.forgo(join),
       open: (join, socket, receivedAt) => signals.open(join, socket, receivedAt),
     };
     const bodies = new BodyReader({ timers: this.#platform.timers, counters: this.counters });
@@ -394,8 +396,8 @@ class ComposedServer implements SfuServer {
     return agentDispatchService({
       agents: this.#agents,
       limits: adminLimits(config),
-      ensureRoom: (name) => {
-        if (config.room.auto_create) this.rooms.create({ name });
+      ensureRoom: async (name) => {
+        if (config.room.auto_create) await this.rooms.enter({ name }, true);
       },
     });
   }

@@ -6,16 +6,74 @@
 import { ParticipantInfo_Kind } from "@livekit/protocol";
 import type { ParticipantInit } from "../room/context/participant_profile.ts";
 import type { Room } from "../room/room.ts";
-import { roomRequest } from "../room/room_creation.ts";
-import type { LocalRooms } from "../room/local_rooms.ts";
+import type { EntryRefusal } from "../room/context/node_ports.ts";
+import { type RoomRequest, roomRequest } from "../room/room_creation.ts";
+import type { EntryRefused, LocalRooms } from "../room/local_rooms.ts";
+import type { Refusal } from "./access_token.ts";
 import { addressBlock } from "../wire/ip_address.ts";
-import type { JoinParameters } from "./join_parameters.ts";
+import type { JoinParameters, Placement } from "./join_parameters.ts";
 import { grantedPermission } from "./permission_claims.ts";
 
-/** The room of a join that has been admitted; made if there is none. */
-export function roomOf(rooms: LocalRooms, join: JoinParameters): Room {
-  const { roomName, roomConfig = {}, roomPreset = "" } = join;
-  return rooms.create({ ...roomRequest(roomName, roomConfig), roomPreset });
+export const NO_ROOM: Refusal = {
+  ok: false,
+  status: 404,
+  body: "requested room does not exist",
+};
+export const ROOM_FULL: Refusal = {
+  ok: false,
+  status: 500,
+  body: "room has exceeded its max participants",
+};
+export const UNKNOWN_PRESET: Refusal = {
+  ok: false,
+  status: 400,
+  body: "unknown room configuration in create room request",
+};
+
+/**
+ * The room of a join that has been admitted; made if there is none and it is this node's alone to
+ * make. One that nodes share may have ended since it was entered.
+ */
+export function roomOf(rooms: LocalRooms, join: JoinParameters): Room | undefined {
+  return rooms.shared ? rooms.get(join.roomName) : rooms.create(requestOf(join));
+}
+
+function requestOf({ roomName, roomConfig, roomPreset = "" }: JoinParameters): RoomRequest {
+  return { ...roomRequest(roomName, roomConfig ?? {}), roomPreset };
+}
+
+/** Takes a place for a join in a room that nodes share, the room made if it may be. */
+export async function enterRoom(
+  rooms: LocalRooms,
+  join: JoinParameters,
+  mayCreate: boolean,
+): Promise<Placement> {
+  const isDependent = isDependentJoin(join);
+  const passesLock = join.grant.roomAdmin || isDependent;
+  const isKnown = rooms.hasPreset(join.roomPreset ?? "");
+  const entrance = await rooms.enter(requestOf(join), mayCreate && isKnown, {
+    identity: join.identity,
+    counted: !isDependent,
+    passesLock,
+  }).catch((): EntryRefused => ({ ok: false, reason: "unavailable" }));
+  if (!entrance.ok) return refusalOf(entrance.reason, mayCreate && !isKnown);
+  const { claim } = entrance;
+  return { ok: true, join: claim === undefined ? join : { ...join, claim } };
+}
+
+function refusalOf(reason: EntryRefusal, lacksPreset: boolean): Refusal {
+  switch (reason) {
+    case "not_found":
+      return lacksPreset ? UNKNOWN_PRESET : NO_ROOM;
+    case "room_full":
+      return ROOM_FULL;
+    case "room_locked":
+      return { ok: false, status: 403, body: "room is locked" };
+    case "elsewhere":
+      return { ok: false, status: 503, body: "room is served by another node" };
+    case "unavailable":
+      return { ok: false, status: 503, body: "rooms of other nodes cannot be asked for now" };
+  }
 }
 
 /** There for others: an agent or a recorder, by its grants or its kind. */
@@ -46,6 +104,7 @@ export function participantInit(join: JoinParameters): ParticipantInit {
     adaptiveStream: join.adaptiveStream,
     singlePeerConnection: join.singlePeerConnection,
     tokenExpiresAt: join.tokenExpiresAt,
+    ...(join.claim === undefined ? {} : { claim: join.claim }),
   };
 }
 

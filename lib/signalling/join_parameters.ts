@@ -13,6 +13,7 @@ import type {
   ParticipantInfo_KindDetail,
   RoomConfiguration,
 } from "@livekit/protocol";
+import type { Claim } from "../room/context/room_claim.ts";
 import type { AccessToken, Refusal, VideoGrant } from "./access_token.ts";
 import { type ClientWishes, completeClientInfo } from "./client_wishes.ts";
 import { readAttributes, wishesOfQuery } from "./join_query.ts";
@@ -44,6 +45,8 @@ export interface JoinParameters extends Omit<ClientWishes, "publish"> {
   readonly socketAddress?: string;
   /** The identity of the user that the token was made for, without any `#<publish>`. */
   readonly tokenIdentity?: string;
+  /** What lets it be in its room, where several nodes serve rooms. */
+  readonly claim?: Claim;
 }
 
 /** Lengths in UTF-8 bytes; 0 means no limit. */
@@ -69,6 +72,9 @@ export interface JoinHttpRequest {
 
 /** What the room layer says to parameters that are otherwise in order. */
 export type Admission = { readonly ok: true } | Refusal;
+
+/** A join that this node is to serve, or why it is not. */
+export type Placement = { readonly ok: true; readonly join: JoinParameters } | Refusal;
 
 const NO_ACCESS = "no permissions to access the room";
 

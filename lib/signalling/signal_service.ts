@@ -15,11 +15,19 @@ import { sharedInfo } from "../room/context/participant_facts.ts";
 import type { Session } from "../room/participant/session.ts";
 import { publishableCodecs } from "../room/connection/publisher_connection.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/context/room_options.ts";
-import { SINGLE_NODE } from "../room/context/node_ports.ts";
+import { ALONE } from "../room/context/node_ports.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";
-import type { Admission, JoinParameters } from "./join_parameters.ts";
+import type { Admission, JoinParameters, Placement } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
-import { isDependentJoin, participantInit, roomOf } from "./join_admission.ts";
+import {
+  enterRoom,
+  isDependentJoin,
+  NO_ROOM,
+  participantInit,
+  ROOM_FULL,
+  roomOf,
+  UNKNOWN_PRESET,
+} from "./join_admission.ts";
 import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
 import { capRefusal, DEFAULT_SESSION_CAPS, type SessionCaps } from "./session_caps.ts";
 import { RequestBudget, RequestTurns } from "./request_budget.ts";
@@ -77,40 +85,64 @@ export class SignalService {
   admit(join: JoinParameters): Admission {
     const barred = moderationRefusal(join, this.options.rooms);
     if (barred !== undefined) return barred;
-    const mayCreate = this.options.autoCreateRooms || join.grant.roomCreate;
-    if (!mayCreate && this.options.rooms.get(join.roomName) === undefined) {
-      return { ok: false, status: 404, body: "requested room does not exist" };
-    }
     const { maxTracks = 0, rooms } = this.options;
+    if (!this.#mayCreate(join) && !rooms.shared && rooms.get(join.roomName) === undefined) {
+      return NO_ROOM;
+    }
     if (maxTracks === 0 || join.reconnect || rooms.trackCount() < maxTracks) return { ok: true };
     return { ok: false, status: 503, body: "node has exceeded its configured limit" };
   }
 
-  /** Whether this is the node to serve this join; asked before {@linkcode admitSession}. */
-  async place({ roomName, identity }: JoinParameters): Promise<Admission> {
-    const { placement } = this.options.rooms.context.ports ?? SINGLE_NODE;
-    const place = await placement.place(roomName, identity);
-    return place.here
-      ? { ok: true }
-      : { ok: false, status: 503, body: "room is served by another node" };
+  /** As much of {@linkcode admit} as may have to be asked of other nodes. */
+  async confirm(join: JoinParameters): Promise<Admission> {
+    const { placement } = this.options.rooms.context.ports ?? ALONE;
+    if (placement === undefined || this.#mayCreate(join)) return { ok: true };
+    return await placement.find(join.roomName) === undefined ? NO_ROOM : { ok: true };
   }
 
-  /** What else can refuse a join before the upgrade; asked by `/rtc` only, right before it. */
+  /**
+   * Whether this is the node to serve this join; asked before {@linkcode admitSession}, which takes
+   * the join that this gives. What comes of it is told by {@linkcode open} or {@linkcode forgo}.
+   */
+  place(join: JoinParameters): Promise<Placement> {
+    const { rooms } = this.options;
+    if (!rooms.shared || join.reconnect) return Promise.resolve({ ok: true, join });
+    return enterRoom(rooms, join, this.#mayCreate(join));
+  }
+
+  /** A join that was placed is not opened after all. */
+  forgo({ roomName, identity, claim }: JoinParameters): void {
+    this.options.rooms.release(roomName, identity, claim);
+  }
+
+  /**
+   * What else can refuse a join before the upgrade, and then it is over; asked by `/rtc` only,
+   * right before it.
+   */
   admitSession(join: JoinParameters): Admission {
+    const admission = this.#admitSession(join);
+    if (!admission.ok) this.forgo(join);
+    return admission;
+  }
+
+  #mayCreate({ grant }: JoinParameters): boolean {
+    return this.options.autoCreateRooms || grant.roomCreate;
+  }
+
+  #admitSession(join: JoinParameters): Admission {
     const { options } = this.options.rooms.context;
     const tooLarge = checkMetadata(join.metadata, options) ??
       checkAttributes(join.attributes, options);
     if (tooLarge !== undefined) return { ok: false, status: 500, body: tooLarge.message };
     const room = this.options.rooms.get(join.roomName);
     if (room === undefined && !this.options.rooms.hasPreset(join.roomPreset ?? "")) {
-      return { ok: false, status: 400, body: "unknown room configuration in create room request" };
+      return UNKNOWN_PRESET;
     }
     const { caps = DEFAULT_SESSION_CAPS, counters, rooms } = this.options;
     const capped = capRefusal(join, rooms.census, caps, counters);
     if (capped !== undefined) return capped;
     const refusal = room?.admits(join.identity, isDependentJoin(join));
-    if (join.reconnect || refusal === undefined) return { ok: true };
-    return { ok: false, status: 500, body: "room has exceeded its max participants" };
+    return join.reconnect || refusal === undefined ? { ok: true } : ROOM_FULL;
   }
 
   /**
@@ -144,9 +176,13 @@ export class SignalService {
     telemetry.signalConnected();
     if (join.reconnect) return this.#resume(join, session);
     const room = roomOf(rooms, join);
-    const participant = room.join(participantInit(join), session);
-    if (typeof participant === "string") {
-      return this.#refuse(join, session, DisconnectReason.JOIN_FAILURE, "disconnect");
+    const participant = room?.join(participantInit(join), session) ?? "room_closed";
+    if (room === undefined || typeof participant === "string") {
+      this.forgo(join);
+      const reason = participant === "replaced"
+        ? DisconnectReason.DUPLICATE_IDENTITY
+        : DisconnectReason.JOIN_FAILURE;
+      return this.#refuse(join, session, reason, "disconnect");
     }
     session.bind(participant);
     room.begin(participant, (others) => ({

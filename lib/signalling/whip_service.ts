@@ -20,7 +20,7 @@ import { parseSdpFragment } from "../wire/sdp_fragment.ts";
 import { parseDescription, type RemoteDescription } from "../wire/session_description.ts";
 import type { Refusal } from "./access_token.ts";
 import { participantInit, roomOf } from "./join_admission.ts";
-import type { Admission, JoinParameters } from "./join_parameters.ts";
+import type { Admission, JoinParameters, Placement } from "./join_parameters.ts";
 import { synthesizedTracks } from "./whip_offer.ts";
 import type { WantedTracks } from "./whip_parameters.ts";
 
@@ -32,8 +32,9 @@ const WANTED_TRACKS_POLL_MS = 50;
 /** Who may join; the same as for other clients. */
 export interface WhipAdmission {
   admit(join: JoinParameters): Admission;
-  place(join: JoinParameters): Promise<Admission>;
+  place(join: JoinParameters): Promise<Placement>;
   admitSession(join: JoinParameters): Admission;
+  forgo(join: JoinParameters): void;
 }
 
 /** A new session. */
@@ -73,7 +74,7 @@ export class WhipService {
 
   /** Lets a client in; resolves with the answer that carries everything it will ever be told. */
   async create(
-    join: JoinParameters,
+    asked: JoinParameters,
     offerSdp: string,
     wanted: WantedTracks,
   ): Promise<WhipAnswer | Refusal> {
@@ -82,17 +83,21 @@ export class WhipService {
     // Nothing could ever connect, and so nothing would ever end it.
     const isEmpty = parsed.value.sections.every(({ rejected }) => rejected);
     if (isEmpty) return refuse(400, "malformed SDP offer: no media section");
-    const admitted = this.admission.admit(join);
+    const admitted = this.admission.admit(asked);
     if (!admitted.ok) return admitted;
-    const placed = await this.admission.place(join);
+    const placed = await this.admission.place(asked);
     if (!placed.ok) return placed;
+    const { join } = placed;
     const session = this.admission.admitSession(join);
     if (!session.ok) return refuse(503, session.body);
     const room = roomOf(this.rooms, join);
     const sink = new AnswerSink();
     const init = { ...participantInit(join), oneShot: true, autoSubscribe: false };
-    const participant = room.join(init, sink);
-    if (typeof participant === "string") return refuse(503, participant.replace("_", " "));
+    const participant = room?.join(init, sink) ?? "room_closed";
+    if (room === undefined || typeof participant === "string") {
+      this.admission.forgo(join);
+      return refuse(503, String(participant).replace("_", " "));
+    }
     room.begin(participant, () => undefined);
     try {
       const refusal = await this.#negotiate(room, participant, parsed.value, offerSdp, wanted);

@@ -90,7 +90,7 @@ scenario("TestDrainMessageSource", async (test) => {
     const value = new RoomUpdate({ room: { metadata, numPublishers } });
     room.session("alice")!.send({ case: "roomUpdate", value });
   }
-  test.server.rooms.delete(ROOM);
+  await test.server.rooms.delete(ROOM);
   await alice.signal.ended();
   assert.deepEqual(numbered(), Array.from({ length: 200 }, (_, i) => i));
   assert.equal(alice.signal.received.at(-1)!.case, "leave");

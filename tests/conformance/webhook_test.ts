@@ -31,7 +31,7 @@ scenario("TestWebhooks", async ({ flavour }) => {
   await alice.leave();
   const left = await receiver.event("participant_left");
   assert.equal(left.participant!.identity, "alice");
-  assert.equal(test.server.rooms.delete(ROOM), true);
+  assert.equal(await test.server.rooms.delete(ROOM), true);
   await bob.signal.ended();
   const finished = await receiver.event("room_finished");
   assert.equal(finished.room!.name, ROOM);

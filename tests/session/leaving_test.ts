@@ -282,9 +282,9 @@ Deno.test("Room closes after empty_timeout when nobody ever joined, and not whil
 Deno.test("RoomDirectory.delete() ends every session with ROOM_DELETED and frees the name", async () => {
   const world = new World();
   const alice = await world.joined("alice");
-  assert.equal(world.rooms.delete("lobby"), true);
+  assert.equal(await world.rooms.delete("lobby"), true);
   assert.equal(alice.last("leave").reason, DisconnectReason.ROOM_DELETED);
-  assert.equal(world.rooms.delete("lobby"), false);
+  assert.equal(await world.rooms.delete("lobby"), false);
   await world.joined("alice");
   assert.ok(world.rooms.get("lobby"));
 });

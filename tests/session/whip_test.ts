@@ -219,7 +219,11 @@ Deno.test("a WHIP client cannot be moved to another room", async () => {
   await world.post();
   const { rooms } = world.world;
   const to = rooms.create({ name: "elsewhere" });
-  const outcome = await moveParticipant(world.participant()!, rooms.get("lobby")!, () => to);
+  const destination = {
+    enter: () => Promise.resolve({ ok: true as const, room: to }),
+    release() {},
+  };
+  const outcome = await moveParticipant(world.participant()!, rooms.get("lobby")!, destination);
   assert.equal(outcome?.code, "failed_precondition");
   assert.ok(world.participant());
 });

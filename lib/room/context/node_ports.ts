@@ -1,28 +1,109 @@
 /**
- * What a room asks of the world beyond its node, as ports: which node serves a newcomer, who is in
- * the room elsewhere, and where data goes from here. A node that is alone has the twins below.
+ * What a room asks of the world beyond its node, as ports: whether it may be served here and as
+ * what, and who is in it elsewhere. A node that is alone has none of it ({@linkcode ALONE}).
  *
  * Contract: nothing here is waited for while a call runs: the answers that may be far are promises,
- * asked before somebody is let in; everything else is told and not answered.
+ * asked before somebody is let in, or when a room begins, changes or ends; everything else is told
+ * and not answered.
  *
  * @module
  */
-import type { NodeId } from "../../base/ids.ts";
+import type { NodeId, RoomSid } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
 import type { ParticipantFacts } from "./participant_facts.ts";
+import type { Claim } from "./room_claim.ts";
+import type { RoomPlan } from "./room_plan.ts";
 
-/** Where a newcomer is served. */
-export type Place =
-  | { readonly here: true }
-  /** This node cannot take it; `node` can, if it is known. */
-  | { readonly here: false; readonly node?: NodeId };
+/** A room as all nodes know it. */
+export interface RoomRecord {
+  readonly sid: RoomSid;
+  /** Unix milliseconds. */
+  readonly createdAtMs: number;
+  /** Goes up with each change of the plan. */
+  readonly version: number;
+  readonly plan: RoomPlan;
+}
 
-/** Which node a room's newcomers go to. */
+/** Who wants to come in. */
+export interface Newcomer {
+  readonly identity: string;
+  /** It takes a place; agents and recorders do not. */
+  readonly counted: boolean;
+  /** It may come into a locked room. */
+  readonly passesLock: boolean;
+}
+
+/** A wish that a room be served here. */
+export interface EntryRequest {
+  readonly room: string;
+  /** The room is made by this if there is none; absent: it has to exist. */
+  readonly plan?: RoomPlan;
+  /** Absent: nobody comes in, yet. */
+  readonly newcomer?: Newcomer;
+}
+
+/** Why a room is not served here, or not to that newcomer. */
+export type EntryRefusal =
+  | "not_found"
+  | "room_full"
+  | "room_locked"
+  /** This node cannot take it; another can. */
+  | "elsewhere"
+  /** Nobody can tell now. */
+  | "unavailable";
+
+/** What came of an {@linkcode EntryRequest}. */
+export type Entry =
+  | {
+    readonly ok: true;
+    readonly record: RoomRecord;
+    /** By this request. */
+    readonly created: boolean;
+    /** Of the newcomer; to be released once, whatever becomes of it. */
+    readonly claim?: Claim;
+  }
+  | {
+    readonly ok: false;
+    readonly reason: EntryRefusal;
+    /** Who can take it, if that is known. */
+    readonly node?: NodeId;
+  };
+
+/** Where a room stands once nobody is served here. */
+export type Departure =
+  /** Somebody is about to come in here, or nobody else has it. */
+  | "kept"
+  /** Other nodes go on with it. */
+  | "left"
+  /** It has ended by this node's word, which tells the world. */
+  | "finished";
+
+/** Rooms and who is in them, as all nodes agree. */
 export interface RoomPlacement {
-  /** Asked before `identity` is let into `room`; again for each attempt. */
-  place(room: string, identity: string): Promise<Place>;
-  /** The room has ended here. */
-  released(room: string): void;
+  enter(request: EntryRequest): Promise<Entry>;
+  /** The nodes that serve a room, this one included; `undefined` without the room. */
+  find(room: string): Promise<readonly NodeId[] | undefined>;
+  /** A claim is not needed any more. */
+  release(room: string, identity: string, claim: Claim): void;
+  /**
+   * Nobody is served here any more.
+   *
+   * @param last If no other node has it: it is over; or this one goes on; or it waits for whoever
+   *   comes.
+   */
+  leave(room: string, sid: RoomSid, last: "finish" | "stay" | "go"): Promise<Departure>;
+  /**
+   * Replaces the plan of a room if its version is still `version`.
+   *
+   * @returns The room as it is now, and whether that is by this call; `undefined` without the room.
+   */
+  update(
+    room: string,
+    version: number,
+    plan: RoomPlan,
+  ): Promise<{ readonly done: boolean; readonly record: RoomRecord } | undefined>;
+  /** Ends a room for all. @returns Whether it ended by this call. */
+  remove(room: string, sid: RoomSid): Promise<boolean>;
 }
 
 /** One room as other nodes follow it, from its opening to its end. */
@@ -53,18 +134,16 @@ export interface DataBridge {
   deliver(room: string, data: BridgedData): void;
 }
 
-/** All of them. */
+/** What lies beyond this node. */
 export interface NodePorts {
-  readonly placement: RoomPlacement;
+  /** Absent: rooms are this node's alone. */
+  readonly placement?: RoomPlacement;
   readonly remoteMembers: RemoteMembers;
   /** Absent: nobody elsewhere wants data, and none of it comes here. */
   readonly dataBridge?: DataBridge;
 }
 
-const HERE: Promise<Place> = Promise.resolve({ here: true });
-
-/** A node that is alone: everybody is served here, and nobody is told anything. */
-export const SINGLE_NODE: NodePorts = {
-  placement: { place: () => HERE, released() {} },
+/** A node whose rooms are its own: nobody is asked, and nobody told. */
+export const ALONE: NodePorts = {
   remoteMembers: { open: () => ({ changed() {}, left() {}, close() {} }) },
 };

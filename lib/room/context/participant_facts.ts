@@ -26,6 +26,8 @@ export interface ParticipantFacts {
   readonly active: boolean;
   readonly closed: boolean;
   readonly canPublishData: boolean;
+  /** Another node serves it, and speaks for it. */
+  readonly elsewhere: boolean;
   /** Everything a receiver may know; the version goes up if something changed since last time. */
   info(): ParticipantInfo;
 }

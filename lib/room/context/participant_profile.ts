@@ -20,6 +20,7 @@ import {
   TrackSource,
   TrackType,
 } from "@livekit/protocol";
+import type { Claim } from "./room_claim.ts";
 
 /** What a participant is made of when it joins. */
 export interface ParticipantInit {
@@ -46,6 +47,8 @@ export interface ParticipantInit {
   readonly oneShot?: boolean;
   /** When the token it joined with expires, Unix milliseconds. */
   readonly tokenExpiresAt?: number;
+  /** What lets it be in its room, where several nodes serve rooms. */
+  readonly claim?: Claim;
 }
 
 /** What others are to see; see {@linkcode ParticipantProfile.update}. */

@@ -7,6 +7,8 @@
  * told of by `participantConnecting`, possibly `participantJoined`, and then either
  * `participantLeft` (it had joined) or `participantConnectionAborted`.
  *
+ * Of a participant that another node serves, that node tells.
+ *
  * @module
  */
 import type {
@@ -42,7 +44,7 @@ export interface RoomObserver {
 
 /** As much of a participant as observers are told. */
 type Observed =
-  & Pick<ParticipantFacts, "active" | "info">
+  & Pick<ParticipantFacts, "active" | "info" | "elsewhere">
   & { readonly init: Pick<ParticipantFacts["init"], "clientInfo"> };
 
 /** Names of the events about one participant that is there. */
@@ -73,6 +75,7 @@ export class RoomEvents {
 
   /** It is in the room. One that comes from another room and is ACTIVE has joined at once. */
   entered(participant: Observed): void {
+    if (participant.elsewhere) return;
     this.#about("participantConnecting", participant);
     if (participant.active) this.joined(participant);
   }
@@ -85,6 +88,7 @@ export class RoomEvents {
 
   /** It is no longer in the room. */
   gone(participant: Observed): void {
+    if (participant.elsewhere) return;
     const had = this.#joined.delete(participant);
     const event = had ? "participantLeft" : "participantConnectionAborted";
     this.#each(event, (observer) => {
@@ -96,12 +100,14 @@ export class RoomEvents {
   }
 
   published(publisher: Observed, track: TrackInfo): void {
+    if (publisher.elsewhere) return;
     this.#each("trackPublished", (observer) => {
       observer.trackPublished?.(this.info(), publisher.info(), track.clone());
     });
   }
 
   unpublished(publisher: Observed, track: TrackInfo): void {
+    if (publisher.elsewhere) return;
     this.#each("trackUnpublished", (observer) => {
       observer.trackUnpublished?.(this.info(), publisher.info(), track.clone());
     });

@@ -26,6 +26,7 @@ import type { ParticipantFacts } from "../context/participant_facts.ts";
 import type { MemberPort } from "./room_port.ts";
 import type { ParticipantInit, ProfileChange } from "../context/participant_profile.ts";
 import { PublishedDataTracks } from "../data/published_data_tracks.ts";
+import type { Claim } from "../context/room_claim.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { CodecWish } from "../subscription/wanted_codecs.ts";
 import type { SourceState } from "../subscription/subscription_table.ts";
@@ -60,8 +61,9 @@ export class ForwardedMember extends MemberRecord implements Member {
     readonly host: MemberPort,
     readonly origin: Origin,
     log: Log,
+    claim?: Claim,
   ) {
-    super(context, initOf(origin), log);
+    super(context, initOf(origin, claim), log);
     const { platform: { random }, options } = context;
     this.dataTracks = new PublishedDataTracks(
       options.data.maxCustomEncodingLength,
@@ -191,9 +193,11 @@ export class ForwardedMember extends MemberRecord implements Member {
   }
 }
 
-function initOf({ init, profile }: Member): ParticipantInit {
+function initOf({ init, profile }: Member, claim: Claim | undefined): ParticipantInit {
+  const { claim: _ofOrigin, ...its } = init;
   return {
-    ...init,
+    ...its,
+    ...(claim === undefined ? {} : { claim }),
     name: profile.name,
     metadata: profile.metadata,
     attributes: profile.attributes,

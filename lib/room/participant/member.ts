@@ -20,6 +20,7 @@ import type { Log } from "../../base/platform.ts";
 import { guardedPlatform } from "../../base/wake_timer.ts";
 import type { DataTrackRoute } from "../../engine/messages/data_messages.ts";
 import { describeError, type Farewell } from "../context/close_reason.ts";
+import type { Claim } from "../context/room_claim.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";
 import {
@@ -38,6 +39,8 @@ import type { PublishedTrack } from "../registry/registry_messages.ts";
  */
 export interface Member extends TrackPublisher {
   readonly log: Log;
+  /** What lets it be in its room, where several nodes serve rooms. */
+  readonly claim: Claim | undefined;
   /** In the order they were published. */
   readonly tracks: readonly PublishedTrack[];
   readonly dataTracks: PublishedDataTracks;
@@ -74,6 +77,8 @@ export interface Member extends TrackPublisher {
 export abstract class MemberRecord implements ParticipantFacts {
   /** New in each room it is moved to. */
   sid: ParticipantSid;
+  /** What lets it be in its room, where several nodes serve rooms. */
+  claim: Claim | undefined;
   readonly profile: ParticipantProfile;
   readonly log: Log;
   abstract readonly tracks: readonly PublishedTrack[];
@@ -86,7 +91,8 @@ export abstract class MemberRecord implements ParticipantFacts {
     const { platform: { clock, random }, region } = context;
     const platform = guardedPlatform(context.platform, (error) => this.bug(error));
     this.context = { ...context, platform };
-    this.sid = randomId<ParticipantSid>(random, "PA_");
+    this.claim = init.claim;
+    this.sid = init.claim?.sid ?? randomId<ParticipantSid>(random, "PA_");
     this.log = log.child({ participant: init.identity, sid: this.sid });
     this.profile = new ParticipantProfile(this.sid, init, clock.wallMs(), region);
   }
@@ -124,6 +130,10 @@ export abstract class MemberRecord implements ParticipantFacts {
     return this.profile.isClosed;
   }
 
+  get elsewhere(): boolean {
+    return false;
+  }
+
   get canPublishData(): boolean {
     return this.profile.permission.canPublishData;
   }
@@ -133,9 +143,10 @@ export abstract class MemberRecord implements ParticipantFacts {
   }
 
   /** It goes on in another room, under a new sid. */
-  protected renamed(): void {
+  protected renamed(claim: Claim | undefined): void {
     const { clock, random } = this.context.platform;
-    this.sid = randomId<ParticipantSid>(random, "PA_");
+    this.claim = claim;
+    this.sid = claim?.sid ?? randomId<ParticipantSid>(random, "PA_");
     this.profile.moved(this.sid, clock.wallMs());
   }
 

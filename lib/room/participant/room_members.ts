@@ -71,6 +71,12 @@ export class RoomMembers {
     return count;
   }
 
+  /** Whether anybody is served here, also from another room. */
+  get servesAnybody(): boolean {
+    for (const { elsewhere } of this.#members.values()) if (!elsewhere) return true;
+    return false;
+  }
+
   /** Whether they are fewer than `limit`; 0 is no limit. */
   isSmall(limit: number): boolean {
     return limit === 0 || this.#members.size < limit;

@@ -163,9 +163,9 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
   }
 
   /** The session goes on in another room, whose `host` has still to take it in. */
-  moveTo(host: RoomPort<Session>): void {
+  moveTo(host: RoomPort<Session>, claim?: Session["claim"]): void {
     this.subscriptions.reset();
-    this.renamed();
+    this.renamed(claim);
     this.#updates = new UpdateFilter(this.traits.protocol);
     this.host = host;
   }

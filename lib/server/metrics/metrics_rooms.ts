@@ -111,7 +111,7 @@ export class RoomMetrics implements RoomObserver {
     for (const room of rooms) {
       roomCount++;
       const kinds = new Map<string, TrackType>();
-      const participants = [...room.participants()];
+      const participants = [...room.participants()].filter(({ elsewhere }) => !elsewhere);
       participantCount += participants.length;
       for (const { tracks } of participants) {
         for (const { sid, info, source, upTracks } of tracks) {

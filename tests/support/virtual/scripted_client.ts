@@ -26,7 +26,8 @@ import { EngineRouter } from "../../../lib/room/context/engine_router.ts";
 import type { Session } from "../../../lib/room/participant/session.ts";
 import { IcePreferences } from "../../../lib/room/context/ice_preference.ts";
 import { DEFAULT_ROOM_OPTIONS, type RoomOptions } from "../../../lib/room/context/room_options.ts";
-import { type NodePorts, SINGLE_NODE } from "../../../lib/room/context/node_ports.ts";
+import { ALONE, type NodePorts } from "../../../lib/room/context/node_ports.ts";
+import type { RoomObserver } from "../../../lib/room/context/room_events.ts";
 import { LocalRooms } from "../../../lib/room/local_rooms.ts";
 import type { TokenClaims, VideoGrant } from "../../../lib/signalling/access_token.ts";
 import type { JoinParameters } from "../../../lib/signalling/join_parameters.ts";
@@ -288,7 +289,8 @@ export class World {
     autoCreateRooms = true,
     maxTracks = 0,
     log: Log = silentLog,
-    ports: NodePorts = SINGLE_NODE,
+    ports: NodePorts = ALONE,
+    observers: readonly RoomObserver[] = [],
   ) {
     this.platform = new VirtualPlatform(7, log);
     this.engine = new FakeEngine(this.platform, this.counters);
@@ -312,6 +314,7 @@ export class World {
       },
       icePreferences: new IcePreferences(this.platform.clock),
       ports,
+      observers,
       nodeId: "ND_test" as NodeId,
       region: "here",
     });

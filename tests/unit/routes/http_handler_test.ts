@@ -17,6 +17,7 @@ const WHIP = {} as WhipRouteOptions["whip"];
 interface World {
   readonly handler: HttpHandler;
   readonly opened: JoinParameters[];
+  readonly forgone: JoinParameters[];
   readonly counters: DropCounters;
   admission: Admission;
   placement: Admission;
@@ -27,6 +28,7 @@ interface World {
 
 function world(log: Log = silentLog): World {
   const opened: JoinParameters[] = [];
+  const forgone: JoinParameters[] = [];
   const counters = new DropCounters();
   const routes = routeTable({
     twirp: () => undefined,
@@ -43,9 +45,11 @@ function world(log: Log = silentLog): World {
     rtc: {
       signals: {
         admit: () => state.admission,
-        place: () => Promise.resolve(state.placement),
+        confirm: () => Promise.resolve(state.placement),
+        place: (join) => Promise.resolve(state.placement.ok ? { ok: true, join } : state.placement),
         admitSession: () => state.sessionAdmission,
         open: (join) => opened.push(join),
+        forgo: (join) => forgone.push(join),
       },
       limits: { maxRoomNameLength: 256, maxParticipantIdentityLength: 256 },
       upgrade: () => {
@@ -65,6 +69,7 @@ function world(log: Log = silentLog): World {
   const state: World = {
     handler,
     opened,
+    forgone,
     counters,
     admission: { ok: true },
     placement: { ok: true },
@@ -301,6 +306,7 @@ Deno.test("a throw inside a route is one logged and counted 500 with CORS header
   assert.ok(!(await response.text()).includes("no upgrade today"));
   assert.deepEqual(logged, ["HTTP request failed"]);
   assert.equal(w.counters.get("http_internal_error"), 1);
+  assert.deepEqual(w.forgone.map(({ identity }) => identity), ["ann"], "its place is free again");
 });
 
 Deno.test("/demo serves only known kinds of files from inside web/", async () => {

@@ -7,6 +7,7 @@ import { RoomEvents, type RoomObserver } from "../../../../lib/room/context/room
 
 class Guest {
   active = false;
+  elsewhere = false;
   readonly init = { clientInfo: new ClientInfo({ protocol: 16 }) };
   constructor(readonly identity: string) {}
   info(): ParticipantInfo {
@@ -122,4 +123,17 @@ Deno.test("RoomEvents builds nothing for events that nobody wants", () => {
   events.started();
   events.entered(new Guest("ann"));
   assert.equal(built, 0);
+});
+
+Deno.test("RoomEvents leaves it to another node to tell of those whom it serves", () => {
+  const heard: string[] = [];
+  const { events } = roomWith(recorder(heard));
+  const ann = new Guest("ann");
+  ann.elsewhere = true;
+  ann.active = true;
+  events.entered(ann);
+  events.published(ann, new TrackInfo({ sid: "TR_1" }));
+  events.unpublished(ann, new TrackInfo({ sid: "TR_1" }));
+  events.gone(ann);
+  assert.deepEqual(heard, []);
 });
