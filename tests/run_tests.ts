@@ -14,7 +14,12 @@
  * @module
  */
 import { existsSync } from "node:fs";
-import { chromiumPath, firefoxPath, ipPath } from "./support/process/e2e_requirements.ts";
+import {
+  chromiumPath,
+  firefoxPath,
+  ipPath,
+  redisPath,
+} from "./support/process/e2e_requirements.ts";
 import {
   closingReport,
   FileByFile,
@@ -44,6 +49,8 @@ const PACKAGES: Readonly<Record<string, () => boolean>> = {
   "chromium": () => chromiumPath() !== undefined,
   "firefox-esr": () => firefoxPath() !== undefined,
   "iproute2": () => ipPath() !== undefined,
+  "openssl": () => existsSync("/usr/bin/openssl"),
+  "redis-server": () => redisPath() !== undefined,
 };
 
 const NICE = "/usr/bin/nice";

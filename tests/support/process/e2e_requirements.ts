@@ -16,7 +16,9 @@ export type Requirement =
   | "go"
   | "network-namespaces"
   | "node"
-  | "python";
+  | "openssl"
+  | "python"
+  | "redis";
 
 const CHROMIUM_PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const FIREFOX_PATHS = ["/usr/bin/firefox-esr", "/usr/bin/firefox"];
@@ -36,6 +38,11 @@ export function firefoxPath(): string | undefined {
 /** iproute2's `ip`, or `undefined`. */
 export function ipPath(): string | undefined {
   return firstExisting(undefined, IP_PATHS);
+}
+
+/** `redis-server`, which is also the sentinel; or `undefined`. */
+export function redisPath(): string | undefined {
+  return onPath("redis-server");
 }
 
 /** The Go command, on the path or where Go's own packages put it; or `undefined`. */
@@ -103,6 +110,10 @@ function adviceFor(requirement: Requirement): string | undefined {
       return hasNode()
         ? undefined
         : "Node.js with npm (https://nodejs.org, or apt-get install npm)";
+    case "openssl":
+      return onPath("openssl") ? undefined : "openssl (apt-get install openssl)";
+    case "redis":
+      return redisPath() ? undefined : "redis-server (apt-get install redis-server)";
     case "network-namespaces":
       return Deno.build.os === "linux" && Deno.uid() === 0 && ipPath()
         ? undefined

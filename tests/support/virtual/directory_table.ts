@@ -338,8 +338,11 @@ export const DIRECTORY_TESTS: Readonly<
     assert.deepEqual(await directory.heartbeat(b), { known: false, bury: [] });
     assert.deepEqual(await directory.heartbeat(nodeRecord(A)), { known: false, bury: [] });
     assert.deepEqual(await directory.heartbeat(b), { known: true, bury: [] });
+    assert.deepEqual(await directory.nodes(), [nodeRecord(A), b]);
     const draining = nodeRecord(A, { state: "draining" });
     assert.deepEqual(await directory.heartbeat(draining), { known: true, bury: [] });
+    await directory.withdraw(B);
+    assert.deepEqual(await directory.nodes(), [draining]);
   },
 
   "a dead node is given to one other to bury, and forgotten": async (directory) => {

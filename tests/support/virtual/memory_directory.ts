@@ -39,9 +39,10 @@ export class MemoryDirectory implements ClusterDirectory {
   readonly #listeners = new Set<(status: DirectoryStatus) => void>();
   #reach: Reach = "here";
   #status: DirectoryStatus = "up";
-  /** Nodes as last answered, for when it is away. */
+  /** Nodes as last answered. */
+  #told: readonly NodeRecord[] = [];
+  /** As they were when it went away, and until when they are still told after it came back, ms. */
   #seen: readonly NodeRecord[] = [];
-  /** Until when those are still told after it came back, ms. */
   #seenUntil = 0;
 
   constructor(memory: DirectoryMemory, readonly clock: Clock) {
@@ -62,7 +63,8 @@ export class MemoryDirectory implements ClusterDirectory {
     this.#reach = reach;
     const status = reach === "here" ? "up" : "down";
     if (status === this.#status) return;
-    if (status === "up") this.#seenUntil = this.clock.now() + this.#memory.leaseMs;
+    if (status === "down") this.#seen = this.#told;
+    else this.#seenUntil = this.clock.now() + this.#memory.leaseMs;
     this.#status = status;
     for (const listener of this.#listeners) listener(status);
   }
@@ -76,12 +78,12 @@ export class MemoryDirectory implements ClusterDirectory {
   }
 
   async nodes(): Promise<readonly NodeRecord[]> {
-    if (this.#status === "down") return this.#seen;
+    if (this.#status === "down") return this.#told;
     const live = await this.#ask((memory) => memory.nodes());
-    if (this.clock.now() >= this.#seenUntil) return this.#seen = live;
+    if (this.clock.now() >= this.#seenUntil) this.#seen = [];
     const known = new Set(live.map(({ nodeId }) => nodeId));
     const both = [...live, ...this.#seen.filter(({ nodeId }) => !known.has(nodeId))];
-    return this.#seen = both.sort((a, b) => a.nodeId < b.nodeId ? -1 : 1);
+    return this.#told = both.sort((a, b) => a.nodeId < b.nodeId ? -1 : 1);
   }
 
   enter(request: EnterRequest): Promise<EnterAnswer> {

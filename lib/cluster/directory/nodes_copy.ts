@@ -1,0 +1,101 @@
+/**
+ * A node's copy of what the directory knows of nodes: read when somebody asks, at most once a
+ * second, and then only what changed; told as it is while the directory is away.
+ *
+ * Contract: a node whose lease held when the directory was last heard is told until the directory
+ * has been back for one lease: until then it could not renew.
+ *
+ * @module
+ */
+import type { NodeId } from "../../base/ids.ts";
+import type { Clock } from "../../base/platform.ts";
+import type { DirectoryStatus, NodeRecord } from "./cluster_directory.ts";
+import { list, nodeIds, nodeRecord, type Reply, text } from "./redis_replies.ts";
+
+/** How old what is told may be, ms. */
+const MAX_AGE_MS = 1_000;
+/** Now and then everything is read, in case a change was lost with a Redis that failed, ms. */
+const WHOLE_AFTER_MS = 60_000;
+
+export class NodesCopy {
+  readonly #clock: Clock;
+  readonly #leaseMs: number;
+  readonly #ask: (args: readonly string[]) => Promise<Reply>;
+  readonly #records = new Map<NodeId, NodeRecord>();
+  /** What is told. */
+  #live: readonly NodeRecord[] = [];
+  #readAt = -Infinity;
+  #wholeAt = -Infinity;
+  /** Number of the last change that is known, and the epoch of such numbers. */
+  #change = "0";
+  #epoch = "";
+  /** Those that were seen before the directory was away, and until when they are told, ms. */
+  #seen: readonly NodeRecord[] = [];
+  #graceUntil = -Infinity;
+  #reading: Promise<readonly NodeRecord[]> | undefined;
+
+  /** @param ask Runs the script `NODES_SINCE`. */
+  constructor(
+    clock: Clock,
+    leaseMs: number,
+    ask: (args: readonly string[]) => Promise<Reply>,
+  ) {
+    this.#clock = clock;
+    this.#leaseMs = leaseMs;
+    this.#ask = ask;
+  }
+
+  away(): void {
+    this.#seen = this.#live;
+  }
+
+  /** It may be another Redis, which has not all that the former one had. */
+  back(): void {
+    this.#graceUntil = this.#clock.now() + this.#leaseMs;
+    this.#wholeAt = -Infinity;
+    this.stale();
+  }
+
+  /** The next to ask hears what holds then. */
+  stale(): void {
+    this.#readAt = -Infinity;
+    this.#reading = undefined;
+  }
+
+  /** @throws {SfuError} `directory_down`, if it went away while it was asked. */
+  async read(status: DirectoryStatus): Promise<readonly NodeRecord[]> {
+    const now = this.#clock.now();
+    if (status === "down" && this.#live.length > 0) return this.#live;
+    if (now - this.#readAt < MAX_AGE_MS) return this.#live;
+    const reading = this.#reading ??= this.#readChanges();
+    try {
+      return await reading;
+    } finally {
+      if (this.#reading === reading) this.#reading = undefined;
+    }
+  }
+
+  async #readChanges(): Promise<readonly NodeRecord[]> {
+    const startedAt = this.#clock.now();
+    const isWhole = startedAt - this.#wholeAt >= WHOLE_AFTER_MS;
+    const reply = list(await this.#ask([isWhole ? "0" : this.#change, this.#epoch]));
+    this.#change = text(reply[0]);
+    this.#epoch = text(reply[1]);
+    if (text(reply[2]) === "all") {
+      this.#records.clear();
+      this.#wholeAt = startedAt;
+    }
+    for (const gone of nodeIds(reply[4])) this.#records.delete(gone);
+    for (const value of list(reply[5])) {
+      const record = nodeRecord(value);
+      this.#records.set(record.nodeId, record);
+    }
+    const dead = new Set(nodeIds(reply[3]));
+    const live = [...this.#records.values()].filter(({ nodeId }) => !dead.has(nodeId));
+    if (startedAt >= this.#graceUntil) this.#seen = [];
+    const known = new Set(live.map(({ nodeId }) => nodeId));
+    live.push(...this.#seen.filter(({ nodeId }) => !known.has(nodeId)));
+    this.#readAt = startedAt;
+    return this.#live = live.sort((a, b) => a.nodeId < b.nodeId ? -1 : 1);
+  }
+}

@@ -1,0 +1,486 @@
+/**
+ * The steps of the directory as Lua scripts, each atomic in Redis.
+ *
+ * Contract: `KEYS[1]` is the beginning of all keys of one tag (`redis_keys.ts`), which is the only
+ * thing that Redis Cluster has to know of a script's keys; times are Redis' own. Invariants after
+ * each: nobody serves a room exactly if it is closing; `counted` is the number of claims that take a
+ * place; what `of` has of a node holds all rooms that it serves or keeps; a fencing number is at
+ * most `last`. Answers are arrays of texts; absent is an empty array.
+ *
+ * @module
+ */
+
+/** A script, by the name that errors show. */
+export interface Script {
+  readonly name: string;
+  readonly source: string;
+}
+
+/** How long it is remembered who deleted a room, in case the answer was lost, ms. */
+const EPITAPH_MS = 60_000;
+/** Dead nodes that one node is asked to bury at a time. */
+const BURIALS_AT_ONCE = 8;
+/** Forgotten nodes that are remembered for those who read only changes. */
+const GONE_KEPT = 1_000;
+/** A page of a listing ends after so many rooms, or so many bytes of plans. */
+const PAGE_ROOMS = 200;
+const PAGE_BYTES = 262_144;
+
+/** What all scripts of rooms begin with. Claims are lines: number, node, sid, counted, former. */
+const ROOMS = `
+local base = KEYS[1]
+local FIELDS = {'name', 'sid', 'at', 'by', 'version', 'writer', 'plan', 'max', 'locked', 'pin', 'linger'}
+local function room_key(name) return base .. 'room:' .. name end
+local function serve_key(name) return base .. 'serve:' .. name end
+local function who_key(name) return base .. 'who:' .. name end
+local function of_key(node) return base .. 'of:' .. node end
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function raise(number)
+  local last = tonumber(redis.call('GET', base .. 'last') or '0')
+  if number > last then redis.call('SET', base .. 'last', string.format('%.0f', number)) end
+end
+local function next_number()
+  local time = redis.call('TIME')
+  local last = tonumber(redis.call('GET', base .. 'last') or '0')
+  local text = string.format('%.0f', math.max(last + 1, time[1] * 1000000 + time[2]))
+  redis.call('SET', base .. 'last', text)
+  return text
+end
+local function exists(name) return redis.call('EXISTS', room_key(name)) == 1 end
+local function record(name) return redis.call('HMGET', room_key(name), unpack(FIELDS)) end
+local function listing(name)
+  local counted = redis.call('HGET', room_key(name), 'counted')
+  local nodes = redis.call('SMEMBERS', serve_key(name))
+  return {record(name), nodes, tostring(redis.call('HLEN', who_key(name))), counted}
+end
+local function make(values)
+  local name = values[1]
+  local fields = {'counted', '0'}
+  for i, field in ipairs(FIELDS) do
+    fields[#fields + 1] = field
+    fields[#fields + 1] = values[i]
+  end
+  redis.call('HSET', room_key(name), unpack(fields))
+  redis.call('ZADD', base .. 'rooms', 0, name)
+end
+local function serve(name, node)
+  redis.call('HDEL', room_key(name), 'keeper', 'closing')
+  redis.call('SADD', serve_key(name), node)
+  redis.call('SADD', of_key(node), name)
+end
+local function close_by(name, node)
+  local number = next_number()
+  redis.call('HSET', room_key(name), 'keeper', node, 'closing', number)
+  redis.call('SADD', of_key(node), name)
+  return number
+end
+local function closing(name)
+  local values = redis.call('HMGET', room_key(name), 'keeper', 'closing')
+  return values[1] or '', values[2] or ''
+end
+local function read(value)
+  local number, node, sid, counted, former = string.match(value, '^(%d+)\\n([^\\n]*)\\n([^\\n]*)\\n([01])\\n(.*)$')
+  return {number = number, node = node, sid = sid, counted = counted, former = former}
+end
+local function held(name, identity)
+  local value = redis.call('HGET', who_key(name), identity)
+  if value then return read(value) end
+end
+local function drop(name, identity, claim)
+  redis.call('HDEL', who_key(name), identity)
+  if claim.counted == '1' then redis.call('HINCRBY', room_key(name), 'counted', -1) end
+end
+local function hold(name, identity, before, claim)
+  local value = table.concat({claim.number, claim.node, claim.sid, claim.counted, claim.former}, '\\n')
+  redis.call('HSET', who_key(name), identity, value)
+  local more = tonumber(claim.counted) - (before and tonumber(before.counted) or 0)
+  if more ~= 0 then redis.call('HINCRBY', room_key(name), 'counted', more) end
+end
+local function delete(name, cause)
+  local gone = listing(name)
+  local keeper = closing(name)
+  for _, node in ipairs(gone[2]) do redis.call('SREM', of_key(node), name) end
+  redis.call('SREM', of_key(keeper), name)
+  redis.call('UNLINK', room_key(name), serve_key(name), who_key(name))
+  redis.call('ZREM', base .. 'rooms', name)
+  local epitaph = base .. 'epitaph:' .. name
+  redis.call('SET', epitaph, cjson.encode({cause, gone}), 'PX', ${EPITAPH_MS})
+  return gone
+end
+local function epitaph(name, cause)
+  local text = redis.call('GET', base .. 'epitaph:' .. name)
+  if not text then return {} end
+  local said = cjson.decode(text)
+  return said[1] == cause and said[2] or {}
+end
+`;
+
+function ofRooms(name: string, body: string): Script {
+  return { name, source: ROOMS + body };
+}
+
+/**
+ * Room, node, region, whether its pin is ignored, identity, sid, counted (empty: no claim), a
+ * record's values (its name empty: not made), nodes whose claims take no place.
+ *
+ * @returns Refusal and the pin; or "", created, record, number, former, nodes.
+ */
+export const ENTER = ofRooms(
+  "enter",
+  `
+local name, node, region, unpinned, identity, sid, counted = unpack(ARGV, 1, 7)
+local seed = {}
+for i = 8, 18 do seed[#seed + 1] = ARGV[i] end
+local may_make = #seed[2] > 0
+local is_there = exists(name)
+if not is_there and not may_make then return {'not_found'} end
+local pin = is_there and redis.call('HGET', room_key(name), 'pin') or seed[10]
+if unpinned == '0' and pin ~= '' and pin ~= node and pin ~= 'region:' .. region then
+  return {'elsewhere', pin}
+end
+local before = is_there and counted ~= '' and held(name, identity) or nil
+if is_there and counted == '1' and not before then
+  local values = redis.call('HMGET', room_key(name), 'locked', 'max', 'counted')
+  if values[1] == '1' then return {'room_locked'} end
+  local max, taken = tonumber(values[2]), tonumber(values[3])
+  if max > 0 and taken >= max and #ARGV > 18 then
+    local dead = {}
+    for i = 19, #ARGV do dead[ARGV[i]] = true end
+    for _, value in ipairs(redis.call('HVALS', who_key(name))) do
+      local claim = read(value)
+      if claim.counted == '1' and dead[claim.node] then taken = taken - 1 end
+    end
+  end
+  if max > 0 and taken >= max then return {'room_full', redis.call('SMEMBERS', serve_key(name))} end
+end
+if not is_there then make(seed) end
+serve(name, node)
+local number, former = '', ''
+if counted ~= '' then
+  if before and before.sid == sid and before.node == node then
+    number, former = before.number, before.former
+  else
+    number = next_number()
+    if before then former = table.concat({before.number, before.node, before.sid}, '\\n') end
+  end
+  hold(name, identity, before, {number = number, node = node, sid = sid, counted = counted, former = former})
+end
+local values = record(name)
+local created = may_make and values[2] == seed[2] and values[4] == node
+return {'', created and '1' or '0', values, number, former, redis.call('SMEMBERS', serve_key(name))}
+`,
+);
+
+/** Room, identity, number. Returns `1` if it was that claim. */
+export const RELEASE = ofRooms(
+  "release",
+  `
+local name, identity, number = unpack(ARGV)
+local claim = held(name, identity)
+if not claim or claim.number ~= number then return {} end
+drop(name, identity, claim)
+return {'1'}
+`,
+);
+
+/** Room, identity, node, sid: ends a claim of which only these are known. */
+export const UNDO = ofRooms(
+  "undo",
+  `
+local name, identity, node, sid = unpack(ARGV)
+local claim = held(name, identity)
+if not claim or claim.node ~= node or claim.sid ~= sid then return {} end
+drop(name, identity, claim)
+return {'1'}
+`,
+);
+
+/** Room, node. Returns the closing's number if the node keeps the room. */
+export const LEAVE = ofRooms(
+  "leave",
+  `
+local name, node = unpack(ARGV)
+if exists(name) then
+  if redis.call('SREM', serve_key(name), node) == 1 and redis.call('EXISTS', serve_key(name)) == 0 then
+    return {close_by(name, node)}
+  end
+  local keeper, number = closing(name)
+  if keeper == node then return {number} end
+end
+redis.call('SREM', of_key(node), name)
+return {}
+`,
+);
+
+/** Room, keeper, number of the closing. Returns the room as it was. */
+export const CLOSE = ofRooms(
+  "close",
+  `
+local name, node, number = unpack(ARGV)
+local cause = table.concat({'close', node, number}, ' ')
+if exists(name) then
+  local keeper, stored = closing(name)
+  if keeper == node and stored == number then return delete(name, cause) end
+  if keeper ~= node and redis.call('SISMEMBER', serve_key(name), node) == 0 then
+    redis.call('SREM', of_key(node), name)
+  end
+end
+return epitaph(name, cause)
+`,
+);
+
+/** Room, request. Returns the room as it was. */
+export const REMOVE = ofRooms(
+  "remove",
+  `
+local name, request = unpack(ARGV)
+local cause = 'remove ' .. request
+if exists(name) then return delete(name, cause) end
+return epitaph(name, cause)
+`,
+);
+
+/** Room, node, sid, version, then fields and values. Returns `ok` or `conflict`, and the record. */
+export const UPDATE = ofRooms(
+  "update",
+  `
+local name, node, sid, version = unpack(ARGV, 1, 4)
+local values = redis.call('HMGET', room_key(name), 'sid', 'version', 'writer')
+if values[1] ~= sid then return {} end
+local next_version = string.format('%.0f', tonumber(version) + 1)
+if values[2] == next_version and values[3] == node then
+  for i = 5, #ARGV, 2 do
+    if redis.call('HGET', room_key(name), ARGV[i]) ~= ARGV[i + 1] then return {'conflict', record(name)} end
+  end
+  return {'ok', record(name)}
+end
+if values[2] ~= version then return {'conflict', record(name)} end
+for i = 5, #ARGV, 2 do redis.call('HSET', room_key(name), ARGV[i], ARGV[i + 1]) end
+redis.call('HSET', room_key(name), 'version', next_version, 'writer', node)
+return {'ok', record(name)}
+`,
+);
+
+/**
+ * Node, a record's values, then identity, sid, number and counted of each claim.
+ *
+ * @returns `other` and the record; or `ok`, record, nodes, newer and beaten claims.
+ */
+export const ASSERT = ofRooms(
+  "assert",
+  `
+local node = ARGV[1]
+local values = {}
+for i = 2, 12 do values[#values + 1] = ARGV[i] end
+local name = values[1]
+if not exists(name) then make(values) end
+local stored = redis.call('HMGET', room_key(name), 'sid', 'version', 'writer')
+if stored[1] ~= values[2] then return {'other', record(name)} end
+local mine, theirs = tonumber(values[5]), tonumber(stored[2])
+if mine > theirs or mine == theirs and values[6] > stored[3] then
+  local fields = {}
+  for i, field in ipairs(FIELDS) do
+    fields[#fields + 1] = field
+    fields[#fields + 1] = values[i]
+  end
+  redis.call('HSET', room_key(name), unpack(fields))
+end
+serve(name, node)
+local newest, asserted = 0, {}
+for i = 13, #ARGV, 4 do
+  newest = math.max(newest, tonumber(ARGV[i + 2]))
+  asserted[ARGV[i]] = true
+end
+raise(newest)
+local all = redis.call('HGETALL', who_key(name))
+for i = 1, #all, 2 do
+  local claim = read(all[i + 1])
+  if claim.node == node and tonumber(claim.number) <= newest and not asserted[all[i]] then
+    drop(name, all[i], claim)
+  end
+end
+local newer, beaten = {}, {}
+for i = 13, #ARGV, 4 do
+  local identity, sid, number, counted = unpack(ARGV, i, i + 3)
+  local before = held(name, identity)
+  if before and tonumber(before.number) > tonumber(number) then
+    newer[#newer + 1] = {identity, before.number, before.node, before.sid}
+  else
+    if before and before.node ~= node then
+      beaten[#beaten + 1] = {identity, before.number, before.node, before.sid}
+    end
+    hold(name, identity, before, {number = number, node = node, sid = sid, counted = counted, former = ''})
+  end
+end
+return {'ok', record(name), redis.call('SMEMBERS', serve_key(name)), newer, beaten}
+`,
+);
+
+/** Room. Returns record, nodes, claims, counted. */
+export const FIND = ofRooms(
+  "find",
+  `
+if not exists(ARGV[1]) then return {} end
+return listing(ARGV[1])
+`,
+);
+
+/** Where a page begins in the index. Returns where the next one does, and listings as of `find`. */
+export const LIST = ofRooms(
+  "list",
+  `
+local names = redis.call('ZRANGEBYLEX', base .. 'rooms', ARGV[1], '+', 'LIMIT', 0, ${PAGE_ROOMS})
+local page, bytes = {''}, 0
+for i, name in ipairs(names) do
+  page[#page + 1] = listing(name)
+  bytes = bytes + #name + #page[#page][1][7]
+  if bytes > ${PAGE_BYTES} or i == ${PAGE_ROOMS} then
+    page[1] = '(' .. name
+    break
+  end
+end
+return page
+`,
+);
+
+/** Room, dead node, who buries. Returns record, number if it keeps the room, claims that ended. */
+export const BURY = ofRooms(
+  "bury",
+  `
+local name, dead, node = unpack(ARGV)
+redis.call('SREM', of_key(dead), name)
+if not exists(name) then return {} end
+local freed = {}
+local all = redis.call('HGETALL', who_key(name))
+for i = 1, #all, 2 do
+  local claim = read(all[i + 1])
+  if claim.node == dead then
+    freed[#freed + 1] = {all[i], claim.number, claim.node, claim.sid}
+    drop(name, all[i], claim)
+  end
+end
+local was_served = redis.call('SREM', serve_key(name), dead) == 1 and redis.call('EXISTS', serve_key(name)) == 0
+local keeper, number = closing(name)
+if was_served or keeper == dead then
+  keeper, number = node, close_by(name, node)
+end
+return {record(name), keeper == node and number or '', freed}
+`,
+);
+
+/** What all scripts of nodes begin with; a lease's length is always the first argument, ms. */
+const NODES = `
+local base = KEYS[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local alive_after = now - tonumber(ARGV[1])
+local function change()
+  local number = redis.call('INCR', base .. 'change')
+  if number == 1 then redis.call('SET', base .. 'epoch', time[1] .. '.' .. time[2]) end
+  return number
+end
+`;
+
+function ofNodes(name: string, body: string): Script {
+  return { name, source: NODES + body };
+}
+
+/** Lease, node, record. Returns `1` if it was known, then nodes to bury. */
+export const HEARTBEAT = ofNodes(
+  "heartbeat",
+  `
+local node, text = ARGV[2], ARGV[3]
+local beat = tonumber(redis.call('ZSCORE', base .. 'beat', node) or '-1')
+redis.call('ZADD', base .. 'beat', now, node)
+redis.call('HDEL', base .. 'burial', node)
+if redis.call('HGET', base .. 'record', node) ~= text then
+  redis.call('HSET', base .. 'record', node, text)
+  redis.call('ZADD', base .. 'changed', change(), node)
+  redis.call('ZREM', base .. 'gone', node)
+end
+local answer = {beat > alive_after and '1' or '0'}
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', base .. 'beat', '-inf', alive_after)) do
+  local burial = redis.call('HGET', base .. 'burial', dead)
+  local by, till = string.match(burial or '', '^(.*) (%d+)$')
+  if not by or by == node or tonumber(till) <= now then
+    redis.call('HSET', base .. 'burial', dead, node .. ' ' .. string.format('%.0f', now + tonumber(ARGV[1])))
+    answer[#answer + 1] = dead
+    if #answer > ${BURIALS_AT_ONCE} then break end
+  end
+end
+return answer
+`,
+);
+
+/** Lease, node. */
+export const WITHDRAW = ofNodes(
+  "withdraw",
+  `
+redis.call('ZADD', base .. 'beat', 'XX', 0, ARGV[2])
+return {}
+`,
+);
+
+/**
+ * Lease, number of the last change that is known, and the epoch of such numbers.
+ *
+ * @returns Number of the last change, epoch, `all` if what was known is to be forgotten, nodes
+ *   without a lease, nodes that are gone, and records that changed.
+ */
+export const NODES_SINCE = ofNodes(
+  "nodes",
+  `
+local since = tonumber(ARGV[2])
+local last = tonumber(redis.call('GET', base .. 'change') or '0')
+local oldest = redis.call('ZRANGE', base .. 'gone', 0, 0, 'WITHSCORES')
+local is_full = redis.call('ZCARD', base .. 'gone') >= ${GONE_KEPT}
+local epoch = redis.call('GET', base .. 'epoch') or ''
+local all = since == 0 or epoch ~= ARGV[3] or is_full and since < tonumber(oldest[2])
+local from = all and '-inf' or '(' .. ARGV[2]
+local records, gone = {}, {}
+local changed = redis.call('ZRANGEBYSCORE', base .. 'changed', from, '+inf')
+for i = 1, #changed, 500 do
+  local part = {unpack(changed, i, math.min(i + 499, #changed))}
+  for _, text in ipairs(redis.call('HMGET', base .. 'record', unpack(part))) do
+    if text then records[#records + 1] = text end
+  end
+end
+if not all then gone = redis.call('ZRANGEBYSCORE', base .. 'gone', from, '+inf') end
+local dead = redis.call('ZRANGEBYSCORE', base .. 'beat', '-inf', alive_after)
+return {tostring(last), epoch, all and 'all' or '', dead, gone, records}
+`,
+);
+
+/** Lease, then nodes. Returns those of them that are known and have no lease. */
+export const DEAD_OF = ofNodes(
+  "dead",
+  `
+local dead = {}
+for i = 2, #ARGV do
+  local beat = redis.call('ZSCORE', base .. 'beat', ARGV[i])
+  if beat and tonumber(beat) <= alive_after then dead[#dead + 1] = ARGV[i] end
+end
+return dead
+`,
+);
+
+/** Lease, node. Returns `1` if it is forgotten now. */
+export const FORGET = ofNodes(
+  "forget",
+  `
+local node = ARGV[2]
+local beat = redis.call('ZSCORE', base .. 'beat', node)
+if not beat then return {'1'} end
+if tonumber(beat) > alive_after then return {} end
+redis.call('ZREM', base .. 'beat', node)
+redis.call('HDEL', base .. 'record', node)
+redis.call('HDEL', base .. 'burial', node)
+redis.call('ZREM', base .. 'changed', node)
+redis.call('ZADD', base .. 'gone', change(), node)
+redis.call('ZREMRANGEBYRANK', base .. 'gone', 0, -${GONE_KEPT + 1})
+return {'1'}
+`,
+);
