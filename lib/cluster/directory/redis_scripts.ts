@@ -3,8 +3,8 @@
  *
  * Contract: `KEYS[1]` is the beginning of all keys of one tag (`redis_keys.ts`), which is the only
  * thing that Redis Cluster has to know of a script's keys; times are Redis' own. Invariants after
- * each: nobody serves a room exactly if it is closing; `counted` is the number of claims that take a
- * place; what `of` has of a node holds all rooms that it serves or keeps; a fencing number is at
+ * each: nobody serves a room exactly if it is closing; `counted` is the number of claims that take
+ * a place; what `of` has of a node holds all rooms that it serves or keeps; a fencing number is at
  * most `last`. Answers are arrays of texts; absent is an empty array.
  *
  * @module
