@@ -250,7 +250,6 @@ export class DirectoryMemory {
     if (node === undefined) return true;
     if (this.#lives(node)) return false;
     this.#nodes.delete(dead);
-    this.#of.delete(dead);
     return true;
   }
 
