@@ -4,6 +4,7 @@
  * @module
  */
 import { agentRoute, type AgentRouteOptions } from "./agent.ts";
+import { clusterRoute, type ClusterRouteOptions } from "./cluster.ts";
 import { demoRoute } from "./demo.ts";
 import { healthRoute, type Heartbeat } from "./health.ts";
 import type { RouteHandler } from "./http_exchange.ts";
@@ -19,12 +20,16 @@ export interface RouteOptions {
   readonly rtc: RtcRouteOptions;
   readonly whip: WhipRouteOptions;
   readonly agent: AgentRouteOptions;
+  /** Absent where the node is alone. */
+  readonly cluster?: ClusterRouteOptions;
   /** The server API, see `twirpRoutes`. */
   readonly twirp: (path: string) => RouteHandler | undefined;
 }
 
 /** Builds the table; paths match whole but for the demo page, WHIP and the server API. */
-export function routeTable({ heartbeat, rtc, whip, agent, twirp }: RouteOptions): RouteTable {
+export function routeTable(
+  { heartbeat, rtc, whip, agent, cluster, twirp }: RouteOptions,
+): RouteTable {
   const routes: ReadonlyMap<string, RouteHandler> = new Map([
     ["/", healthRoute(heartbeat)],
     ["/rtc", rtcRoute(rtc, "v0")],
@@ -33,6 +38,7 @@ export function routeTable({ heartbeat, rtc, whip, agent, twirp }: RouteOptions)
     ["/rtc/v1/validate", validateRoute(rtc, "v1")],
     ["/agent", agentRoute(agent)],
     ["/demo", demoRoute],
+    ...(cluster === undefined ? [] : [["/cluster", clusterRoute(cluster)] as const]),
   ]);
   const whipRoute = whipRoutes(whip);
   return (path) =>

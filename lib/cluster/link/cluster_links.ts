@@ -192,8 +192,8 @@ export class ClusterLinks implements NodeLinks {
 
   close(): void {
     if (this.#isClosed) return;
+    for (const room of [...this.#rooms.values()]) room.close();
     this.#isClosed = true;
-    this.#rooms.clear();
     for (const [socket, cancel] of this.#accepting) {
       cancel();
       socket.close(LINK_CLOSE.done, "closed");

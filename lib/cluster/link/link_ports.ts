@@ -169,6 +169,6 @@ export interface NodeLinks {
   barrier(peer: NodeId, withinMs: number): Promise<void>;
   /** Sends what may get lost, outside of rooms. @returns Whether it was taken. */
   sendDatagram(peer: NodeId, kind: DatagramKind, bytes: Uint8Array): boolean;
-  /** Ends all links and rooms; calls reject with `closed`. Idempotent. */
+  /** Ends all rooms, and tells those who share them, and all links; calls reject with `closed`. */
   close(): void;
 }

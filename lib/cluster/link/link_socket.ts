@@ -24,9 +24,6 @@ export interface LinkSocket {
 /** Connects to another node; fails by closing. */
 export type LinkDial = (address: string, token: string) => LinkSocket;
 
-/** Name of the request's header in which a dialling node shows its token. */
-export const LINK_TOKEN_HEADER = "Roomwire-Node";
-
 /** Close codes of links (RFC 6455 §7.4.2: 4000 on is for private use). */
 export const LINK_CLOSE = {
   /** Nobody needs the link, or this node ends. */

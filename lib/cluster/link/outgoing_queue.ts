@@ -15,6 +15,10 @@ import type { DatagramKind } from "./link_ports.ts";
 export const SOCKET_WINDOW = 128 * 1024;
 /** A message that is longer leaves in parts. */
 export const PART_BYTES = 32 * 1024;
+/** Longer datagrams are refused. */
+const MAX_DATAGRAM_BYTES = 96 * 1024;
+/** What one message of the socket may be at most, sealed. */
+export const MAX_SOCKET_MESSAGE_BYTES = MAX_DATAGRAM_BYTES + 1024;
 /** Datagrams that waited longer are of no use any more, ms. */
 export const MAX_DATAGRAM_AGE_MS = 500;
 /** A kind is refused while more than this waits, bytes: what matters least gives way first. */
@@ -88,7 +92,8 @@ export class OutgoingQueue {
 
   /** @returns Whether there was room. */
   pushDatagram(kind: DatagramKind, message: Uint8Array, now: number): boolean {
-    if (this.bytes + this.outlet.bufferedAmount > MAX_BEHIND[kind]) {
+    const behind = this.bytes + this.outlet.bufferedAmount;
+    if (behind > MAX_BEHIND[kind] || message.length > MAX_DATAGRAM_BYTES) {
       this.counters.count("link_datagram_shed");
       return false;
     }

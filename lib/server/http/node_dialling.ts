@@ -1,0 +1,85 @@
+/**
+ * How this node connects to `/cluster` of another one.
+ *
+ * @module
+ */
+import { MAX_SOCKET_MESSAGE_BYTES } from "../../cluster/link/outgoing_queue.ts";
+import type { LinkDial, LinkSocket } from "../../cluster/link/link_socket.ts";
+import { NODE_TOKEN_HEADER } from "../../../routes/cluster.ts";
+import { adaptWebSocket } from "../../../routes/web_socket.ts";
+
+/** Connects to other nodes. */
+export interface NodeDialling extends Disposable {
+  readonly dial: LinkDial;
+}
+
+/**
+ * Dials with the runtime's WebSocket.
+ *
+ * @param caCerts Certificates (PEM) of authorities that sign other nodes' besides those the system
+ *   knows; for `wss://`.
+ */
+export function nodeDialling(caCerts: readonly string[] = []): NodeDialling {
+  const client = caCerts.length === 0
+    ? undefined
+    : Deno.createHttpClient({ caCerts: [...caCerts] });
+  return {
+    dial: (address, token) => {
+      try {
+        const headers = { [NODE_TOKEN_HEADER]: token };
+        const raw = new WebSocket(
+          address,
+          client === undefined ? { headers } : { headers, client },
+        );
+        return new DialledSocket(raw);
+      } catch {
+        // No address of a WebSocket: as good as nobody there.
+        return UNREACHABLE;
+      }
+    },
+    [Symbol.dispose]: () => client?.close(),
+  };
+}
+
+/** A socket that was dialled: given up, it does not wait to be connected first. */
+class DialledSocket implements LinkSocket {
+  readonly #raw: WebSocket;
+  readonly #socket: LinkSocket;
+
+  constructor(raw: WebSocket) {
+    this.#raw = raw;
+    this.#socket = adaptWebSocket(raw, MAX_SOCKET_MESSAGE_BYTES);
+  }
+
+  set onMessage(listener: (data: Uint8Array | string) => void) {
+    this.#socket.onMessage = listener;
+  }
+
+  set onClose(listener: () => void) {
+    this.#socket.onClose = listener;
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(data: Uint8Array): void {
+    this.#socket.send(data);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#raw.readyState === WebSocket.CONNECTING) this.#raw.close();
+    else this.#socket.close(code, reason);
+  }
+}
+
+/** Ends as soon as somebody asks. */
+const UNREACHABLE: LinkSocket = {
+  bufferedAmount: 0,
+  send() {},
+  close() {},
+  onMessage: () => {},
+  set onClose(listener: () => void) {
+    listener();
+  },
+};
