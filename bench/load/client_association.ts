@@ -115,6 +115,11 @@ export class ClientAssociation {
     return this.#channels?.isOpen(label) ?? false;
   }
 
+  /** Bytes of messages that are not on their way yet. */
+  waitingBytes(label: string): number {
+    return this.#channels?.bufferedAmount(label) ?? 0;
+  }
+
   /** Sends a message; `false` if the channel takes no more. */
   send(label: string, bytes: Uint8Array, now: number): boolean {
     this.#hasData = true;

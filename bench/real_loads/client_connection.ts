@@ -153,6 +153,11 @@ export class LoadConnection {
     return this.#below.canSend(RELIABLE);
   }
 
+  /** Bytes on the reliable channel that are not on their way yet. */
+  get waitingBytes(): number {
+    return this.#below.waitingBytes(RELIABLE);
+  }
+
   /** Sends a message on the reliable channel; `false` if it takes no more. */
   sendMessage(bytes: Uint8Array, now: number): boolean {
     return this.#below.send(RELIABLE, bytes, now);

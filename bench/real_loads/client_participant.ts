@@ -174,13 +174,21 @@ export class LoadParticipant {
     return this.#publisher.canSendData;
   }
 
-  /** Sends a message of so many bytes, with the time in front, to everybody else. */
-  sendMessage(bytes: number, now: number): void {
+  /** Bytes of messages that are not on their way yet. */
+  get waitingBytes(): number {
+    return this.#publisher.waitingBytes;
+  }
+
+  /**
+   * Sends a message of so many bytes, with the time in front, to everybody else; `false` if there
+   * was no room.
+   */
+  sendMessage(bytes: number, now: number): boolean {
     const payload = new Uint8Array(bytes).fill(0x5a);
     new DataView(payload.buffer).setFloat64(0, this.shared.sockets.now());
     const value = new UserPacket({ payload });
     const packet = new DataPacket({ value: { case: "user", value } });
-    this.#publisher.sendMessage(packet.toBinary(), now);
+    return this.#publisher.sendMessage(packet.toBinary(), now);
   }
 
   /** Sends reports, checks and pings that are due. */

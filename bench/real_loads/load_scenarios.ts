@@ -34,7 +34,10 @@ export interface LoadScenario {
   readonly isMeeting: boolean;
   /** Who receives video asks for the best of whoever speaks, and for the middle of the others. */
   readonly followsSpeakers?: boolean;
-  /** Messages on the reliable data channel, of each publisher to everybody else of its room. */
+  /**
+   * Messages on the reliable data channel, of each publisher to everybody else of its room;
+   * `Infinity` for as many as there is room for.
+   */
   readonly messages?: { readonly perSecond: number; readonly bytes: number };
   /** The time that is measured, ms. */
   readonly windowMs: number;
@@ -178,6 +181,11 @@ export const LOAD_SCENARIOS: readonly LoadScenario[] = [
   data(1, 20, 10_000, 50),
   data(20, 0, 100, 50),
   data(20, 0, 10_000, 5),
+  {
+    ...data(1, 1, 15_000, Infinity),
+    name: "data-stream",
+    title: "one reliable stream, 15k messages",
+  },
 ];
 
 /** What the whole benchmark measures; the others are measured when asked for. */

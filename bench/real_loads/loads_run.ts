@@ -24,6 +24,8 @@ import type { GatherOptions, LoadsFigures } from "./loads_calls.ts";
 
 /** Sockets are read this often, ms, and less often when there are so many that looking costs. */
 const SWEEP_MS = 1;
+/** Of a sender that sends as fast as it can: less than what makes the server's answers wait. */
+const MAX_WAITING_BYTES = 512 * 1024;
 const SOCKETS_PER_MS = 100;
 /** Clients join so many at once. */
 const BATCH = 8;
@@ -258,6 +260,7 @@ export class LoadsRun {
   #sendMessages(now: number): void {
     const { messages, rooms, publishers, audience } = this.#scenario!;
     const senders = this.#members.filter(({ place }) => place >= 0);
+    if (messages!.perSecond === Infinity) return this.#fill(senders, now);
     const perSecond = messages!.perSecond * rooms * publishers.length;
     const due = (now - this.#messagesSince) / 1_000 * perSecond;
     for (; this.#messages < due; this.#messages++) {
@@ -266,6 +269,17 @@ export class LoadsRun {
       // What it says of when it was sent is to be true.
       participant.poll(performance.now());
       this.#counts.expectedMessages += publishers.length - 1 + audience;
+    }
+  }
+
+  /** As much as goes: each sender has always something left to send. */
+  #fill(senders: readonly Member[], now: number): void {
+    const { messages, publishers, audience } = this.#scenario!;
+    for (const { participant } of senders) {
+      while (participant.waitingBytes < MAX_WAITING_BYTES) {
+        if (!participant.sendMessage(messages!.bytes, now)) break;
+        this.#counts.expectedMessages += publishers.length - 1 + audience;
+      }
     }
   }
 }

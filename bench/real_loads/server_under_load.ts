@@ -64,7 +64,12 @@ async function startOwn(
   const server: RoomwireProcess = await startRoomwire({
     program,
     address: LOOPBACK,
-    config: { workers: "auto", native: engine === "native" ? "auto" : "off" },
+    config: {
+      workers: "auto",
+      native: engine === "native" ? "auto" : "off",
+      // One load is of a stream as fast as it goes.
+      limit: { data_messages_per_sec: 0, data_bytes_per_sec: 0 },
+    },
   });
   return {
     name,

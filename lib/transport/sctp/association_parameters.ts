@@ -31,9 +31,6 @@ export interface AssociationParameters {
   readonly tag: number;
   readonly initialTsn: number;
   readonly window: number;
-  /** Streams it sends on, and takes. */
-  readonly outgoingStreams: number;
-  readonly incomingStreams: number;
   /** It understands FORWARD-TSN (RFC 3758). */
   readonly canForward: boolean;
   /** It takes a zero in place of the checksum (RFC 9653). */
@@ -64,17 +61,16 @@ export function readParameters(
     }
     from += padded(length);
   }
-  const parameters = {
-    tag: view.getInt32(at + 4),
+  const tag = view.getInt32(at + 4);
+  const hasStreams = view.getUint16(at + 12) > 0 && view.getUint16(at + 14) > 0;
+  if (tag === 0 || !hasStreams) return undefined;
+  return {
+    tag,
     window: view.getUint32(at + 8),
-    outgoingStreams: view.getUint16(at + 12),
-    incomingStreams: view.getUint16(at + 14),
     initialTsn: view.getInt32(at + 16),
     canForward,
     zeroChecksum,
   };
-  const { tag, outgoingStreams, incomingStreams } = parameters;
-  return tag === 0 || outgoingStreams === 0 || incomingStreams === 0 ? undefined : parameters;
 }
 
 /** The cookie in a sound INIT ACK, a copy; `undefined` if there is none that can be sent back. */

@@ -38,8 +38,6 @@ export type DcepMessage =
   | {
     readonly type: "open";
     readonly label: string;
-    /** The subprotocol, `""` for none. */
-    readonly protocol: string;
     readonly reliability: DataChannelReliability;
   }
   | { readonly type: "ack" };
@@ -49,7 +47,10 @@ export function isLossy({ maxRetransmits, maxLifetimeMs }: DataChannelReliabilit
   return maxRetransmits !== undefined || maxLifetimeMs !== undefined;
 }
 
-/** Reads a DCEP message; `undefined` if it is none. Priorities are not looked at. */
+/**
+ * Reads a DCEP message; `undefined` if it is none. Nobody here asks for the
+ * priority or the subprotocol.
+ */
 export function readDcep(bytes: Uint8Array): DcepMessage | undefined {
   if (bytes[0] === ACK) return { type: "ack" };
   if (bytes[0] !== OPEN || bytes.length < OPEN_HEADER_BYTES) return undefined;
@@ -60,13 +61,8 @@ export function readDcep(bytes: Uint8Array): DcepMessage | undefined {
   if (end > protocolAt + MAX_LABEL_BYTES || end > bytes.length) return undefined;
   const reliability = readReliability(view.getUint8(1), view.getUint32(4));
   if (reliability === undefined) return undefined;
-  const decoder = new TextDecoder();
-  return {
-    type: "open",
-    label: decoder.decode(bytes.subarray(OPEN_HEADER_BYTES, protocolAt)),
-    protocol: decoder.decode(bytes.subarray(protocolAt, end)),
-    reliability,
-  };
+  const label = new TextDecoder().decode(bytes.subarray(OPEN_HEADER_BYTES, protocolAt));
+  return { type: "open", label, reliability };
 }
 
 function readReliability(channelType: number, limit: number): DataChannelReliability | undefined {

@@ -28,6 +28,16 @@ export const CHUNK = {
   forwardTsn: 192,
 } as const;
 
+/** Parameters of RE-CONFIG (RFC 6525 §4): requests and the response to them. */
+export const RECONFIG = {
+  outgoingReset: 13,
+  incomingReset: 14,
+  associationReset: 15,
+  response: 16,
+  addOutgoing: 17,
+  addIncoming: 18,
+} as const;
+
 export const PACKET_HEADER_BYTES = 12;
 export const CHUNK_HEADER_BYTES = 4;
 /** DATA with its header (§3.3.1). */
@@ -158,11 +168,21 @@ function areParameters(view: DataView, from: number, to: number, reconfig = fals
   return true;
 }
 
-/** Requests and responses of RFC 6525 §4. */
+/** What a parameter of RE-CONFIG has at least. */
 function minimumReconfigBytes(parameter: number): number {
-  if (parameter === 13) return 16;
-  if (parameter === 14) return 8;
-  return parameter >= 15 && parameter <= 18 ? (parameter === 15 ? 8 : 12) : CHUNK_HEADER_BYTES;
+  switch (parameter) {
+    case RECONFIG.outgoingReset:
+      return 16;
+    case RECONFIG.incomingReset:
+    case RECONFIG.associationReset:
+      return 8;
+    case RECONFIG.response:
+    case RECONFIG.addOutgoing:
+    case RECONFIG.addIncoming:
+      return 12;
+    default:
+      return CHUNK_HEADER_BYTES;
+  }
 }
 
 const NO_BYTES = new Uint8Array(0);

@@ -10,7 +10,7 @@ import type { AssociationParameters } from "./association_parameters.ts";
 /** How long a cookie holds, ms (§16, Valid.Cookie.Life). */
 const LIFE_MS = 60_000;
 const SIGNATURE_BYTES = 16;
-const BODY_BYTES = 44;
+const BODY_BYTES = 40;
 const COOKIE_BYTES = BODY_BYTES + SIGNATURE_BYTES;
 
 const FLAG = { canForward: 1, zeroChecksum: 2 } as const;
@@ -34,14 +34,12 @@ export function writeCookie(content: CookieContent, secret: Uint8Array, now: num
   view.setInt32(8, peer.tag);
   view.setInt32(12, peer.initialTsn);
   view.setUint32(16, peer.window);
-  view.setUint16(20, peer.outgoingStreams);
-  view.setUint16(22, peer.incomingStreams);
-  view.setInt32(24, localTag);
-  view.setInt32(28, localTsn);
-  view.setInt32(32, tieLocal);
-  view.setInt32(36, tiePeer);
+  view.setInt32(20, localTag);
+  view.setInt32(24, localTsn);
+  view.setInt32(28, tieLocal);
+  view.setInt32(32, tiePeer);
   view.setUint32(
-    40,
+    36,
     (peer.canForward ? FLAG.canForward : 0) | (peer.zeroChecksum ? FLAG.zeroChecksum : 0),
   );
   cookie.set(signature(cookie, secret), BODY_BYTES);
@@ -59,21 +57,19 @@ export function readCookieContent(
   if (!timingSafeEqual(signed, signature(cookie, secret))) return undefined;
   const view = new DataView(cookie.buffer, cookie.byteOffset, cookie.length);
   if (now - view.getFloat64(0) > LIFE_MS) return "stale";
-  const flags = view.getUint32(40);
+  const flags = view.getUint32(36);
   return {
     peer: {
       tag: view.getInt32(8),
       initialTsn: view.getInt32(12),
       window: view.getUint32(16),
-      outgoingStreams: view.getUint16(20),
-      incomingStreams: view.getUint16(22),
       canForward: (flags & FLAG.canForward) !== 0,
       zeroChecksum: (flags & FLAG.zeroChecksum) !== 0,
     },
-    localTag: view.getInt32(24),
-    localTsn: view.getInt32(28),
-    tieLocal: view.getInt32(32),
-    tiePeer: view.getInt32(36),
+    localTag: view.getInt32(20),
+    localTsn: view.getInt32(24),
+    tieLocal: view.getInt32(28),
+    tiePeer: view.getInt32(32),
   };
 }
 

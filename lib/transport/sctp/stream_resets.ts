@@ -14,15 +14,11 @@ import {
   CHUNK_HEADER_BYTES,
   type PacketWriter,
   padded,
+  RECONFIG,
   tsnDistance,
 } from "./sctp_packet.ts";
 import { MAX_STREAMS } from "./inbound.ts";
 
-const OUTGOING_RESET = 13;
-const INCOMING_RESET = 14;
-const ASSOCIATION_RESET = 15;
-const RESPONSE = 16;
-const ADD_INCOMING = 18;
 /** Results (RFC 6525 §4.4). */
 const RESULT = {
   nothing: 0,
@@ -121,8 +117,9 @@ export class StreamResets {
     for (let from = at + CHUNK_HEADER_BYTES; from + CHUNK_HEADER_BYTES <= at + size;) {
       const type = view.getUint16(from);
       const length = view.getUint16(from + 2);
-      if (type === RESPONSE) this.#onResponse(view.getInt32(from + 4), view.getUint32(from + 8));
-      else if (type >= OUTGOING_RESET && type <= ADD_INCOMING) {
+      if (type === RECONFIG.response) {
+        this.#onResponse(view.getInt32(from + 4), view.getUint32(from + 8));
+      } else if (type >= RECONFIG.outgoingReset && type <= RECONFIG.addIncoming) {
         this.#onRequest(view, type, from, length);
       }
       from += padded(length);
@@ -145,7 +142,7 @@ export class StreamResets {
   write(writer: PacketWriter, now: number, timeoutMs: number): void {
     if (this.#respondTo !== undefined && writer.room >= CHUNK_HEADER_BYTES + RESPONSE_BYTES) {
       const at = writer.chunk(CHUNK.reconfig, 0, CHUNK_HEADER_BYTES + RESPONSE_BYTES);
-      writer.view.setUint16(at + 4, RESPONSE);
+      writer.view.setUint16(at + 4, RECONFIG.response);
       writer.view.setUint16(at + 6, RESPONSE_BYTES);
       writer.view.setInt32(at + 8, this.#respondTo);
       writer.view.setUint32(at + 12, this.#respondWith);
@@ -159,7 +156,7 @@ export class StreamResets {
     }
     const at = writer.chunk(CHUNK.reconfig, 0, CHUNK_HEADER_BYTES + parameter);
     const { view } = writer;
-    view.setUint16(at + 4, OUTGOING_RESET);
+    view.setUint16(at + 4, RECONFIG.outgoingReset);
     view.setUint16(at + 6, parameter);
     view.setInt32(at + 8, this.#requestNumber);
     view.setInt32(at + 12, this.#answers);
@@ -202,10 +199,10 @@ export class StreamResets {
     if (number !== this.#nextRequest) return this.#respond(number, RESULT.badSequence);
     if (this.#deferred !== undefined) return this.#respond(number, RESULT.busy);
     this.#nextRequest = (number + 1) | 0;
-    if (type === OUTGOING_RESET) return this.#onOutgoing(view, at, length);
-    if (type === INCOMING_RESET) return this.#onIncoming(view, at, length, number);
+    if (type === RECONFIG.outgoingReset) return this.#onOutgoing(view, at, length);
+    if (type === RECONFIG.incomingReset) return this.#onIncoming(view, at, length, number);
     // All numbers anew, or more streams than a channel needs (RFC 8831 §6.2 wants neither).
-    if (type >= ASSOCIATION_RESET) this.#respond(number, RESULT.denied);
+    if (type >= RECONFIG.associationReset) this.#respond(number, RESULT.denied);
   }
 
   #onOutgoing(view: DataView, at: number, length: number): void {
