@@ -103,6 +103,11 @@ export class EngineConnections {
     }
   }
 
+  /** Whether there is data to see to. */
+  get hasDataTurn(): boolean {
+    return this.#dataTurns.isWaiting;
+  }
+
   /** Sees to data that came or is to go. Returns whether there is more than one turn's share. */
   dataTurn(now: number): boolean {
     this.#dataTurns.run(now);

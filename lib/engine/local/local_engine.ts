@@ -198,6 +198,8 @@ class LocalEngine implements ThreadEngine {
   /** What was received in one go leaves in the same turn, whatever it came over. */
   #endBatch(now: number): void {
     this.#batch.end(now);
+    // Media does not wait until data has had its turn.
+    if (this.#connections?.hasDataTurn) this.#sockets.flush();
     this.#seeToData(now);
     this.#sockets.flush();
     if (this.#latency.isWatching) this.#latency.batchEnded(this.#options.platform.clock.nowUs());

@@ -255,7 +255,8 @@ export class SocketLoop {
       if (!isPaced) {
         isPaced = true;
         nowUs = clock.nowUs();
-        const delayUs = this.#pace.delayUs(nowUs);
+        // With work that waits there is nothing to wait for.
+        const delayUs = waitMs > 0 ? this.#pace.delayUs(nowUs) : 0;
         if (delayUs > 0) calls.sleepUs(delayUs);
         nowUs += delayUs;
       }
