@@ -35,10 +35,10 @@ export interface LoadScenario {
   /** Who receives video asks for the best of whoever speaks, and for the middle of the others. */
   readonly followsSpeakers?: boolean;
   /**
-   * Messages on the reliable data channel, of each publisher to everybody else of its room;
-   * `Infinity` for as many as there is room for.
+   * Messages on the reliable data channel, of each publisher to everybody else of its room: so many
+   * a second, or as many as there is room for.
    */
-  readonly messages?: { readonly perSecond: number; readonly bytes: number };
+  readonly messages?: { readonly perSecond: number | "all"; readonly bytes: number };
   /** The time that is measured, ms. */
   readonly windowMs: number;
 }
@@ -107,7 +107,7 @@ function video(publishers: number, audience: number): LoadScenario {
   };
 }
 
-function data(publishers: number, audience: number, bytes: number, perSecond: number) {
+function data(publishers: number, audience: number, bytes: number, perSecond: number | "all") {
   const size = bytes >= 1_000 ? `${bytes / 1_000}k` : `${bytes}`;
   const isMeeting = audience === 0;
   const to = isMeeting ? publishers : audience;
@@ -182,7 +182,7 @@ export const LOAD_SCENARIOS: readonly LoadScenario[] = [
   data(20, 0, 100, 50),
   data(20, 0, 10_000, 5),
   {
-    ...data(1, 1, 15_000, Infinity),
+    ...data(1, 1, 15_000, "all"),
     name: "data-stream",
     title: "one reliable stream, 15k messages",
   },
@@ -214,9 +214,9 @@ export function streamsOf({ rooms, publishers, audience, isMeeting }: LoadScenar
   return rooms * tracks * receivers;
 }
 
-/** Deliveries of messages per second, to all receivers together. */
+/** Deliveries of messages per second, to all receivers together; 0 if nobody knows before. */
 export function deliveriesPerSecond(scenario: LoadScenario): number {
   const { rooms, publishers, audience, messages } = scenario;
-  const perSender = publishers.length - 1 + audience;
-  return rooms * publishers.length * perSender * (messages?.perSecond ?? 0);
+  if (messages === undefined || messages.perSecond === "all") return 0;
+  return rooms * publishers.length * (publishers.length - 1 + audience) * messages.perSecond;
 }

@@ -260,7 +260,7 @@ export class LoadsRun {
   #sendMessages(now: number): void {
     const { messages, rooms, publishers, audience } = this.#scenario!;
     const senders = this.#members.filter(({ place }) => place >= 0);
-    if (messages!.perSecond === Infinity) return this.#fill(senders, now);
+    if (messages!.perSecond === "all") return this.#fill(senders, now);
     const perSecond = messages!.perSecond * rooms * publishers.length;
     const due = (now - this.#messagesSince) / 1_000 * perSecond;
     for (; this.#messages < due; this.#messages++) {
