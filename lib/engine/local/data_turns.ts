@@ -29,7 +29,7 @@ const MESSAGES_IN_A_ROW = 16;
  * How long handing over may take in one turn, µs; the message during which it is over is finished:
  * one to a thousand receivers takes as long as many others.
  */
-const TURN_US = 2_000;
+const TURN_US = 4_000;
 
 /** The line of those who have data to see to. A throw is told, and ends nobody else's turn. */
 export class DataTurns<T extends DataTurnTaker> {

@@ -255,8 +255,7 @@ export class SocketLoop {
       if (!isPaced) {
         isPaced = true;
         nowUs = clock.nowUs();
-        // With work that waits there is nothing to wait for.
-        const delayUs = waitMs > 0 ? this.#pace.delayUs(nowUs) : 0;
+        const delayUs = this.#pace.delayUs(nowUs);
         if (delayUs > 0) calls.sleepUs(delayUs);
         nowUs += delayUs;
       }
