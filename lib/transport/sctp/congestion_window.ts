@@ -103,6 +103,7 @@ export class CongestionWindow {
 
   /** Nothing was sent for `idleMs`: what the path carried may not hold any more (§7.2.1). */
   rested(idleMs: number, timeoutMs: number): void {
+    if (idleMs < timeoutMs) return;
     const floor = INITIAL_PACKETS * MAX_PACKET_BYTES;
     for (let left = idleMs; left >= timeoutMs && this.bytes > floor; left -= timeoutMs) {
       this.bytes = Math.max(this.bytes / 2, floor);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { CongestionWindow } from "../../../../lib/transport/sctp/congestion_window.ts";
 import { RetransmissionTimeout } from "../../../../lib/transport/sctp/retransmission_timeout.ts";
 import { MAX_PACKET_BYTES } from "../../../../lib/transport/sctp/sctp_packet.ts";
+import { SctpLink, type SctpSide } from "../../../support/virtual/sctp_link.ts";
 
 const RTT_MS = 50;
 
@@ -93,4 +94,36 @@ Deno.test("RetransmissionTimeout follows round trips, and doubles up to 3 s whil
   assert.equal(timeout.ms, 3_000);
   timeout.succeeded();
   assert.ok(timeout.ms < 1_100);
+});
+
+Deno.test("SctpAssociation sends more in each round trip although one SACK acknowledges all of the last", () => {
+  const link = new SctpLink(1).connect();
+  const { left, right } = link;
+  const out = new Uint8Array(MAX_PACKET_BYTES);
+  /** All that `side` sends at this instant. */
+  const packetsOf = ({ association }: SctpSide): Uint8Array[] => {
+    const packets: Uint8Array[] = [];
+    for (let length; (length = association.poll(out, link.now)) > 0;) {
+      packets.push(out.slice(0, length));
+    }
+    return packets;
+  };
+  const give = ({ association }: SctpSide, packets: readonly Uint8Array[]) => {
+    for (const packet of packets) association.receive(packet, packet.length, link.now);
+  };
+  for (let i = 0; i < 100; i++) left.send(new Uint8Array(15_000));
+  const flights: number[] = [];
+  for (let round = 0; round < 20; round++) {
+    const packets = packetsOf(left);
+    flights.push(packets.length);
+    link.now += 1;
+    give(right, packets);
+    right.take();
+    const answers = packetsOf(right);
+    assert.equal(answers.length, 1);
+    link.now += 1;
+    give(left, answers);
+  }
+  const grows = flights.every((count, round) => round === 0 || count > flights[round - 1]!);
+  assert.ok(grows && flights.at(-1)! >= 40, `${flights}`);
 });
