@@ -6,6 +6,8 @@
  */
 
 const ONE_NODE = "remove it, there is one node";
+const REDIS_TIME = "remove it, what Redis does not answer within 0.7 s has failed";
+const ONE_CONNECTION = "remove it, one connection to each Redis carries everything at once";
 const PUBLIC_ADDRESS = "set rtc.node_ip to the address that clients reach";
 const ONE_PORT = "set rtc.udp_port and open that: media uses one UDP port for each worker";
 const NO_ESTIMATE = "remove it, what subscribers get is not fitted to their bandwidth yet";
@@ -19,6 +21,10 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "logging.component_levels": "set logging.level, which is for all components",
   "logging.pion_level": "set logging.level",
   "redis": ONE_NODE,
+  "redis.read_timeout": REDIS_TIME,
+  "redis.write_timeout": REDIS_TIME,
+  "redis.pool_timeout": ONE_CONNECTION,
+  "redis.pool_size": ONE_CONNECTION,
   "rtc.port_range_start": ONE_PORT,
   "rtc.port_range_end": ONE_PORT,
   "rtc.use_external_ip": PUBLIC_ADDRESS,

@@ -193,9 +193,14 @@ function expandPath(path: string, sources: ConfigSources): string {
   );
 }
 
-function readOrExplain(
+/**
+ * Reads a file that the configuration names.
+ *
+ * @throws {SfuError} `unreadable_file`, with the reason.
+ */
+export function readOrExplain(
   path: string,
-  sources: ConfigSources,
+  sources: Pick<ConfigSources, "readFile">,
 ): ReturnType<ConfigSources["readFile"]> {
   try {
     return sources.readFile(path);

@@ -77,6 +77,13 @@ const redis = section({
   pool_size: count(0),
 });
 
+const cluster = section({
+  secret: text(),
+  link_address: text(),
+  prefix: text("roomwire:"),
+  lease: duration("5s"),
+});
+
 const audio = section({
   active_level: byte(35),
   min_percentile: byte(40),
@@ -229,6 +236,7 @@ export const configSchema = z.strictObject({
   enable_participant_data_blob: flag(false),
   logging,
   redis,
+  cluster,
   rtc,
   audio,
   video,

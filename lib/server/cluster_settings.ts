@@ -1,0 +1,177 @@
+/**
+ * What the configuration says of a cluster: where its directory is, and how nodes reach each other
+ * and prove that they belong together.
+ *
+ * Contract: every key is read whether or not there is a cluster, so that all of them count as known
+ * (`config_effects.ts`). Nothing is connected here, and the Redis package is loaded only when
+ * something is.
+ *
+ * @module
+ */
+import { hkdfSync } from "node:crypto";
+import { SfuError } from "../base/errors.ts";
+import type { Platform } from "../base/platform.ts";
+import type { RedisOptions, RedisTls } from "../cluster/directory/redis_connection.ts";
+import { RedisDirectory } from "../cluster/directory/redis_directory.ts";
+import { type ConfigSources, processSources, readOrExplain } from "./config/config_loading.ts";
+import type { Config } from "./config/config_parsing.ts";
+
+/** An attempt to connect takes no longer unless `redis.dial_timeout` says so, ms. */
+const DIAL_TIMEOUT_MS = 2_000;
+/** Leases have to outlast a heartbeat that is late, and one that is lost, ms. */
+const MIN_LEASE_MS = 1_000;
+const SECRET_BYTES = 32;
+
+/** What nodes need of each other, but for the directory. */
+export interface ClusterSettings {
+  /** Known to nodes alone. */
+  readonly secret: Uint8Array;
+  /** At which other nodes reach this one's `/cluster`. */
+  readonly linkAddress: string;
+  readonly leaseMs: number;
+}
+
+/**
+ * How nodes reach each other. Without `cluster.secret` it is made of all API keys, so that nodes
+ * with the same keys have the same one.
+ *
+ * @param addresses What this node advertises, the first one first.
+ * @throws {SfuError} `invalid_config`.
+ */
+export function clusterSettings(config: Config, addresses: readonly string[]): ClusterSettings {
+  const { secret, link_address, lease } = config.cluster;
+  const { port } = config;
+  if (lease < MIN_LEASE_MS) {
+    throw new SfuError("invalid_config", "cluster.lease: expected 1s or more");
+  }
+  return {
+    secret: secret === "" ? derivedSecret(config.keys) : new TextEncoder().encode(secret),
+    linkAddress: link_address === ""
+      ? linkAddress(addresses[0] ?? "127.0.0.1", port)
+      : checked(link_address),
+    leaseMs: lease,
+  };
+}
+
+/**
+ * The directory that `redis` names; absent without one, for a node that is alone. It begins to
+ * connect at once.
+ *
+ * @throws {SfuError} `invalid_config`, `unreadable_file`.
+ */
+export function clusterDirectory(
+  config: Config,
+  platform: Platform,
+  sources: Pick<ConfigSources, "readFile"> = processSources,
+): RedisDirectory | undefined {
+  const options = redisOptions(config.redis, sources);
+  const { prefix, lease } = config.cluster;
+  if (/[{}]/.test(prefix)) {
+    throw new SfuError("invalid_config", 'cluster.prefix: expected text without "{" and "}"');
+  }
+  if (options === undefined) return undefined;
+  return new RedisDirectory(
+    platform,
+    { prefix, leaseMs: lease },
+    async (lost, signal) => {
+      const { connectRedis } = await import("../cluster/directory/redis_connection.ts");
+      return await connectRedis(options, prefix, lost, signal);
+    },
+    options.dialTimeoutMs,
+  );
+}
+
+function redisOptions(
+  redis: Config["redis"],
+  sources: Pick<ConfigSources, "readFile">,
+): RedisOptions | undefined {
+  const mode = redisMode(redis);
+  const { username, password, db, use_tls, dial_timeout } = redis;
+  const tls = redisTls(redis, mode !== undefined, sources);
+  if (mode === undefined) return undefined;
+  return {
+    mode,
+    username,
+    password,
+    database: db,
+    tls: tls ?? (use_tls ? PLAIN_TLS : undefined),
+    dialTimeoutMs: dial_timeout === 0 ? DIAL_TIMEOUT_MS : dial_timeout,
+  };
+}
+
+/** Sentinels win over a cluster, and that over an address, as in LiveKit's server. */
+function redisMode(redis: Config["redis"]): RedisOptions["mode"] | undefined {
+  const { address, sentinel_master_name, sentinel_addresses, cluster_addresses } = redis;
+  const { sentinel_username, sentinel_password, max_redirects } = redis;
+  const addresses = [...sentinel_addresses];
+  const nodes = [...cluster_addresses];
+  if (addresses.length > 0) {
+    if (sentinel_master_name === "") {
+      throw new SfuError("invalid_config", "redis.sentinel_master_name: expected a name");
+    }
+    return {
+      kind: "sentinel",
+      master: sentinel_master_name,
+      addresses,
+      username: sentinel_username,
+      password: sentinel_password,
+    };
+  }
+  if (nodes.length > 0) return { kind: "cluster", addresses: nodes, maxRedirects: max_redirects };
+  return address === "" ? undefined : { kind: "single", address };
+}
+
+/** With the system's certificates, as `redis.use_tls` asked for before there was `redis.tls`. */
+const PLAIN_TLS: RedisTls = {
+  insecure: false,
+  serverName: "",
+  ca: "",
+  clientCert: "",
+  clientKey: "",
+};
+
+function redisTls(
+  redis: Config["redis"],
+  isUsed: boolean,
+  sources: Pick<ConfigSources, "readFile">,
+): RedisTls | undefined {
+  const { enabled, insecure, server_name } = redis.tls;
+  const { ca_cert_file, client_cert_file, client_key_file } = redis.tls;
+  if ((client_cert_file === "") !== (client_key_file === "")) {
+    throw new SfuError(
+      "invalid_config",
+      "redis.tls: expected both client_cert_file and client_key_file, or neither",
+    );
+  }
+  if (!enabled || !isUsed) return undefined;
+  const read = (path: string) => path === "" ? "" : readOrExplain(path, sources).text;
+  return {
+    insecure,
+    serverName: server_name,
+    ca: read(ca_cert_file),
+    clientCert: read(client_cert_file),
+    clientKey: read(client_key_file),
+  };
+}
+
+/** The same for all nodes that have the same keys, in whatever order. */
+function derivedSecret(keys: Readonly<Record<string, string>>): Uint8Array {
+  const pairs = Object.entries(keys).sort(([a], [b]) => a < b ? -1 : 1);
+  const material = new TextEncoder().encode(JSON.stringify(pairs));
+  return new Uint8Array(hkdfSync("sha256", material, "", "roomwire cluster", SECRET_BYTES));
+}
+
+function linkAddress(address: string, port: number): string {
+  return `ws://${address.includes(":") ? `[${address}]` : address}:${port}/cluster`;
+}
+
+function checked(address: string): string {
+  const url = URL.parse(address);
+  if (url === null || !["ws:", "wss:"].includes(url.protocol)) {
+    throw new SfuError(
+      "invalid_config",
+      `cluster.link_address: expected a ws:// or wss:// address, got "${address}"`,
+    );
+  }
+  return url.href;
+}

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { clusterDirectory, clusterSettings } from "../../../lib/server/cluster_settings.ts";
+import { recordReads } from "../../../lib/server/config/config_effects.ts";
+import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
+import { configKeys } from "../../../lib/server/config/config_schema.ts";
+import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
+
+const KEYS = { a: "secret-a", b: "secret-b" };
+
+function settings(cluster: Record<string, string>, addresses = ["192.0.2.1", "192.0.2.2"]) {
+  return clusterSettings(parseConfig({ keys: KEYS, cluster }), addresses);
+}
+
+Deno.test("clusterSettings() makes the secret of the API keys unless there is one", () => {
+  const { secret } = settings({});
+  assert.equal(secret.length, 32);
+  const turned = parseConfig({ keys: { b: KEYS.b, a: KEYS.a } });
+  assert.deepEqual(clusterSettings(turned, []).secret, secret);
+  for (
+    const keys of [{ a: KEYS.a }, { a: KEYS.b, b: KEYS.a }, { a: "secret-abb", b: "secret-b" }]
+  ) {
+    assert.notDeepEqual(clusterSettings(parseConfig({ keys }), []).secret, secret);
+  }
+  assert.deepEqual(settings({ secret: "mine" }).secret, new TextEncoder().encode("mine"));
+});
+
+Deno.test("clusterSettings() says where /cluster is reached, and for how long leases hold", () => {
+  assert.equal(settings({}).linkAddress, "ws://192.0.2.1:7880/cluster");
+  assert.equal(settings({}, ["2001:db8::1"]).linkAddress, "ws://[2001:db8::1]:7880/cluster");
+  assert.equal(
+    settings({ link_address: "wss://n1.test/cluster" }).linkAddress,
+    "wss://n1.test/cluster",
+  );
+  assert.equal(settings({}).leaseMs, 5_000);
+  assert.throws(() => settings({ link_address: "n1.test:7880" }), /ws:\/\/ or wss:\/\/ address/);
+  assert.throws(() => settings({ lease: "999ms" }), /cluster\.lease: expected 1s or more/);
+});
+
+Deno.test("clusterDirectory() is absent without redis, and reads every key that counts", () => {
+  const recorded = recordReads(parseConfig({ keys: KEYS }));
+  assert.equal(clusterDirectory(recorded.config, new VirtualPlatform()), undefined);
+  clusterSettings(recorded.config, []);
+  const unread = configKeys().map(({ path }) => path)
+    .filter((path) => /^(?:redis|cluster)\./.test(path) && !recorded.read.has(path));
+  assert.deepEqual(unread, [
+    "redis.read_timeout",
+    "redis.write_timeout",
+    "redis.pool_timeout",
+    "redis.pool_size",
+  ]);
+});
+
+Deno.test("clusterDirectory() refuses what cannot be meant", () => {
+  const open = (redis: object, cluster = {}) =>
+    clusterDirectory(parseConfig({ keys: KEYS, redis, cluster }), new VirtualPlatform(), {
+      readFile: () => {
+        throw new Error("there is none");
+      },
+    });
+  assert.throws(() => open({ sentinel_addresses: ["s:1"] }), /sentinel_master_name: expected/);
+  assert.throws(() => open({ address: "r:1" }, { prefix: "a{b}" }), /cluster\.prefix: expected/);
+  assert.throws(() => open({ tls: { client_cert_file: "c" } }), /both client_cert_file and/);
+  assert.throws(() => open({ address: "r:1", tls: { enabled: true, ca_cert_file: "/no/ca" } }), {
+    code: "unreadable_file",
+    message: 'Cannot read "/no/ca": there is none',
+  });
+  // Nothing is read for what is not used.
+  assert.equal(open({ tls: { enabled: true, ca_cert_file: "/no/ca" } }), undefined);
+});
