@@ -29,6 +29,7 @@ import type { SignalMessage } from "../room/context/signal_message.ts";
 import { encodedMessage } from "../room/context/encoded_message.ts";
 import { readPing, writePong, writePongAnswer } from "./ping_frames.ts";
 import { encodedInfo } from "../room/participant/participant_updates.ts";
+import { protobufBytes } from "../wire/protobuf_writer.ts";
 import { hasFewElements, hasFewJsonElements, isQuickJson } from "../wire/message_elements.ts";
 
 export type FrameEncoding = "binary" | "json";
@@ -124,18 +125,18 @@ function updateFrame({ participants }: ParticipantUpdate): Uint8Array {
 function joinFrame(join: JoinResponse): Uint8Array {
   const { room, participant, otherParticipants, serverInfo, iceServers } = join;
   const writer = new BinaryWriter().tag(JOIN, WireType.LengthDelimited).fork().raw(
-    without(JoinResponse, join, {
+    protobufBytes(without(JoinResponse, join, {
       room: undefined,
       participant: undefined,
       otherParticipants: [],
       serverInfo: undefined,
       iceServers: [],
       enabledPublishCodecs: [],
-    }).toBinary(),
+    })),
   );
   if (room !== undefined) {
     writer.tag(ROOM, WireType.LengthDelimited).fork()
-      .raw(without(Room, room, { enabledCodecs: [] }).toBinary());
+      .raw(protobufBytes(without(Room, room, { enabledCodecs: [] })));
     writeParts(writer, ROOM_CODECS, room.enabledCodecs);
     writer.join();
   }

@@ -6,6 +6,7 @@
  * @module
  */
 import { SignalResponse } from "@livekit/protocol";
+import { protobufMember } from "../../wire/protobuf_writer.ts";
 import type { SignalMessage } from "./signal_message.ts";
 
 /** Of what many are told, not only one after the other; absent before it is first needed. */
@@ -24,9 +25,8 @@ export function encodedMessage(message: SignalMessage): Uint8Array {
   if (last?.message === message) return last.frame;
   let frame = kept.get(message);
   if (frame === undefined) {
-    const response = new SignalResponse();
-    response.message = message;
-    frame = response.toBinary();
+    const { case: name, value } = message;
+    frame = name === undefined ? new Uint8Array(0) : protobufMember(SignalResponse, name, value);
     if (kept.has(message)) kept.set(message, frame);
   }
   last = { message, frame };

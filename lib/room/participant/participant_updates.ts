@@ -14,6 +14,7 @@ import {
   ParticipantUpdate,
 } from "@livekit/protocol";
 import type { SignalMessage } from "../context/signal_message.ts";
+import { protobufBytes } from "../../wire/protobuf_writer.ts";
 
 /** How often the batch of held-back updates is sent, ms. */
 export const UPDATE_BATCH_INTERVAL_MS = 3_000;
@@ -148,7 +149,7 @@ const encoded = new WeakMap<ParticipantInfo, Uint8Array>();
 export function encodedInfo(info: ParticipantInfo): Uint8Array {
   const known = encoded.get(info);
   if (known !== undefined) return known;
-  const bytes = info.toBinary();
+  const bytes = protobufBytes(info);
   encoded.set(info, bytes);
   return bytes;
 }
