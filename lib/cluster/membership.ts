@@ -1,0 +1,142 @@
+/**
+ * This node among the others: its lease, who else lives, and who is gone.
+ *
+ * Contract: a node is told of once when it is there, and as gone once when its lease has run out by
+ * the directory's clock. Nobody is gone because the directory is away: then those who were there
+ * last are there still, and whether they are is their links' matter.
+ *
+ * @module
+ */
+import type { NodeId } from "../base/ids.ts";
+import type { Cancel, Platform } from "../base/platform.ts";
+import type { ClusterDirectory, NodeRecord } from "./directory/cluster_directory.ts";
+
+/** How often a lease is renewed, and who else lives is looked at, ms. */
+const HEARTBEAT_MS = 1_000;
+/** Heartbeats of nodes that began together come apart by as much, ms. */
+const SPREAD_MS = 100;
+
+/** Whoever has to do with other nodes. */
+export interface MembershipObserver {
+  /** A node is there, or says something else of itself than before. */
+  onNode(node: NodeRecord): void;
+  /** Its lease is over. */
+  onGone(node: NodeId): void;
+  /** The directory had forgotten this node, or is back: what is served here has to be asserted. */
+  onForgotten(): void;
+  /** Nodes whose parts in rooms this one has to end. */
+  onBury(dead: readonly NodeId[]): void;
+}
+
+/** What membership works with. */
+export interface MembershipOptions {
+  readonly platform: Platform;
+  readonly directory: ClusterDirectory;
+  /** This node as it is now. */
+  readonly self: () => NodeRecord;
+  readonly observer: MembershipObserver;
+}
+
+/** One node's place in the cluster. */
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #nodes = new Map<NodeId, NodeRecord>();
+  #cancel: Cancel | undefined;
+  #cancelStatus: Cancel | undefined;
+  #isBeating = false;
+  #beatsAgain = false;
+  #isClosed = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes the lease, and from then on renews it.
+   *
+   * @returns Resolves when it is taken, or could not be for now; never rejects.
+   */
+  async start(): Promise<void> {
+    const { directory } = this.#options;
+    this.#cancelStatus = directory.onStatus((status) => {
+      if (status === "up" && !this.#isClosed) this.beat();
+    });
+    await this.#beat();
+  }
+
+  /** All other nodes that are there. */
+  get others(): readonly NodeRecord[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** A node, this one too; `undefined` if it is not there. */
+  get(node: NodeId): NodeRecord | undefined {
+    const self = this.#options.self();
+    return node === self.nodeId ? self : this.#nodes.get(node);
+  }
+
+  /** Says at once what this node is now; after a change that others should know of soon. */
+  beat(): void {
+    if (this.#isBeating) this.#beatsAgain = true;
+    else void this.#beat();
+  }
+
+  /** Ends the lease. Never rejects; idempotent. */
+  async end(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#cancel?.();
+    this.#cancelStatus?.();
+    await this.#options.directory.withdraw(this.#options.self().nodeId).catch(() => {});
+  }
+
+  /** One heartbeat and one look; never rejects. */
+  async #beat(): Promise<void> {
+    const { directory, self, observer } = this.#options;
+    this.#cancel?.();
+    this.#isBeating = true;
+    this.#beatsAgain = false;
+    try {
+      const { known, bury } = await directory.heartbeat(self());
+      if (!known && !this.#isClosed) observer.onForgotten();
+      const nodes = await directory.nodes();
+      if (!this.#isClosed) this.#look(nodes);
+      if (bury.length > 0 && !this.#isClosed) observer.onBury(bury);
+    } catch {
+      // The directory is away, which it says itself, or it hit a bug, which it counts: who was
+      // there is there.
+    }
+    this.#isBeating = false;
+    this.#beatLater();
+  }
+
+  #beatLater(): void {
+    if (this.#isClosed) return;
+    const { timers, random } = this.#options.platform;
+    const spread = random.uint32() % SPREAD_MS;
+    const delay = this.#beatsAgain ? 0 : HEARTBEAT_MS - spread;
+    this.#cancel = timers.after(delay, () => void this.#beat());
+  }
+
+  #look(nodes: readonly NodeRecord[]): void {
+    const { observer, self } = this.#options;
+    const own = self().nodeId;
+    const there = new Set(nodes.map(({ nodeId }) => nodeId));
+    for (const node of [...this.#nodes.keys()]) {
+      if (there.has(node)) continue;
+      this.#nodes.delete(node);
+      observer.onGone(node);
+    }
+    for (const node of nodes) {
+      if (node.nodeId === own) continue;
+      const before = this.#nodes.get(node.nodeId);
+      this.#nodes.set(node.nodeId, node);
+      if (before === undefined || isNews(before, node)) observer.onNode(node);
+    }
+  }
+}
+
+/** Whether a node says of itself what others act upon; loads are looked at when they are needed. */
+function isNews(before: NodeRecord, now: NodeRecord): boolean {
+  return before.state !== now.state || before.region !== now.region || before.link !== now.link;
+}

@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import type { NodeId } from "../../../lib/base/ids.ts";
+import type { NodeRecord } from "../../../lib/cluster/directory/cluster_directory.ts";
+import { Membership } from "../../../lib/cluster/membership.ts";
+import { chooseNode } from "../../../lib/cluster/node_choice.ts";
+import { DirectoryMemory } from "../../support/virtual/directory_memory.ts";
+import { MemoryDirectory } from "../../support/virtual/memory_directory.ts";
+import { SeededRandom } from "../../support/virtual/seeded_random.ts";
+import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
+
+const LEASE_MS = 5_000;
+
+function record(id: string, changes: Partial<NodeRecord> = {}): NodeRecord {
+  return {
+    nodeId: id as NodeId,
+    region: "eu",
+    link: `ws://${id}/cluster`,
+    protocol: { min: 1, max: 1 },
+    state: "serving",
+    load: { cpu: 0.1, participants: 0, rooms: 0, tracks: 0, headroom: 0.9 },
+    agents: [],
+    startedAtMs: 0,
+    ...changes,
+  };
+}
+
+/** Nodes of one directory, with what each was told. */
+class World {
+  readonly platform = new VirtualPlatform();
+  readonly memory = new DirectoryMemory(this.platform.clock, LEASE_MS);
+
+  add(id: string) {
+    const directory = new MemoryDirectory(this.memory, this.platform.clock);
+    const node = {
+      directory,
+      told: [] as string[],
+      self: record(id),
+      membership: undefined as unknown as Membership,
+    };
+    node.membership = new Membership({
+      platform: this.platform,
+      directory,
+      self: () => node.self,
+      observer: {
+        onNode: ({ nodeId, state }) => node.told.push(`${nodeId} ${state}`),
+        onGone: (gone) => node.told.push(`${gone} gone`),
+        onForgotten: () => node.told.push("forgotten"),
+        onBury: (dead) => node.told.push(`bury ${dead.join()}`),
+      },
+    });
+    void node.membership.start();
+    return node;
+  }
+
+  run(ms: number): Promise<void> {
+    return this.platform.advanceAsync(ms, 50);
+  }
+}
+
+Deno.test("Membership tells of nodes that come, change and go, each once", async () => {
+  const world = new World();
+  const [a, b] = [world.add("ND_a"), world.add("ND_b")];
+  await world.run(3000);
+  assert.deepEqual(a.told.filter((line) => line.startsWith("ND_")), ["ND_b serving"]);
+  assert.deepEqual(a.membership.others.map(({ nodeId }) => nodeId), ["ND_b"]);
+  b.self = record("ND_b", { state: "draining" });
+  b.membership.beat();
+  await world.run(1500);
+  assert.equal(a.told.at(-1), "ND_b draining");
+  await b.membership.end();
+  await world.run(1500);
+  assert.ok(a.told.includes("ND_b gone"));
+  assert.equal(a.membership.get("ND_b" as NodeId), undefined);
+  assert.equal(a.membership.get("ND_a" as NodeId)?.nodeId, "ND_a");
+});
+
+Deno.test("A node that dies is gone after one lease, and not before; somebody buries it", async () => {
+  const world = new World();
+  const [a, b, c] = [world.add("ND_a"), world.add("ND_b"), world.add("ND_c")];
+  await world.run(3000);
+  b.directory.reach = "away";
+  await world.run(LEASE_MS - 2000);
+  assert.ok(!a.told.includes("ND_b gone"));
+  await world.run(5000);
+  for (const { told } of [a, c]) {
+    assert.equal(told.filter((line) => line === "ND_b gone").length, 1);
+  }
+  assert.ok([...a.told, ...c.told].some((line) => line.startsWith("bury")));
+});
+
+Deno.test("Nobody is gone because the directory is away, and when it is back what is here is asserted", async () => {
+  const world = new World();
+  const nodes = [world.add("ND_a"), world.add("ND_b")];
+  await world.run(3000);
+  for (const { told } of nodes) told.length = 0;
+  for (const { directory } of nodes) directory.reach = "away";
+  await world.run(60_000);
+  for (const { membership, told } of nodes) {
+    assert.equal(membership.others.length, 1);
+    assert.deepEqual(told, []);
+  }
+  for (const { directory } of nodes) directory.reach = "here";
+  await world.run(3000);
+  for (const { told } of nodes) {
+    assert.ok(told.includes("forgotten"));
+    assert.ok(!told.some((line) => line.endsWith("gone")), told.join("; "));
+  }
+});
+
+Deno.test("chooseNode() draws two that may take the newcomer, and takes the freer", () => {
+  const random = new SeededRandom(1);
+  const node = (id: string, headroom: number, changes: Partial<NodeRecord> = {}) =>
+    record(id, { load: { ...record(id).load, headroom }, ...changes });
+  const nodes = [
+    node("ND_free", 0.9),
+    node("ND_half", 0.5),
+    node("ND_full", 0.05),
+    node("ND_leaving", 1, { state: "draining" }),
+    node("ND_far", 1, { region: "us" }),
+  ];
+  const wish = { region: "eu", pin: "", sharing: [] } as const;
+  for (let i = 0; i < 50; i++) assert.equal(chooseNode(nodes, wish, random)?.nodeId, "ND_free");
+  const far = { ...wish, region: "ap" } as const;
+  const seen = new Set(Array.from({ length: 200 }, () => chooseNode(nodes, far, random)?.nodeId));
+  assert.deepEqual([...seen].sort(), ["ND_far", "ND_free"], "where nobody is near, the roomy ones");
+  assert.equal(chooseNode(nodes, { ...wish, pin: "region:us" }, random)?.nodeId, "ND_far");
+  assert.equal(
+    chooseNode(nodes, { ...wish, pin: "ND_full" as NodeId }, random)?.nodeId,
+    "ND_full",
+    "who is pinned has no choice",
+  );
+  assert.equal(chooseNode(nodes.slice(2, 4), wish, random), undefined);
+  const pair = [node("ND_a", 0.5), node("ND_b", 0.55)];
+  const shared = { ...wish, sharing: ["ND_a" as NodeId] };
+  assert.equal(chooseNode(pair, shared, random)?.nodeId, "ND_a", "where its room is");
+});
+
+Deno.test("Of two that are drawn the freer is taken, so that load evens out", () => {
+  const random = new SeededRandom(7);
+  const load = new Map(Array.from({ length: 20 }, (_, i) => [`ND_${i}`, 0]));
+  for (let i = 0; i < 4000; i++) {
+    const nodes = [...load].map(([id, count]) =>
+      record(id, { load: { ...record(id).load, headroom: 1 - count / 400 } })
+    );
+    const chosen = chooseNode(nodes, { region: "eu", pin: "", sharing: [] }, random)!;
+    load.set(chosen.nodeId, load.get(chosen.nodeId)! + 1);
+  }
+  const counts = [...load.values()];
+  assert.ok(Math.max(...counts) - Math.min(...counts) <= 40, counts.join());
+});
