@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { EXTENSION_URI, type HeaderExtension } from "../../lib/base/media_vocabulary.ts";
 import type { PacketSink } from "../../lib/base/packet_sink.ts";
 import { ForwardLatency } from "../../lib/engine/local/forward_latency.ts";
-import { createRelayRing } from "../../lib/engine/relay/relay_ring.ts";
+import { createRelayRing, ringChannel } from "../../lib/engine/relay/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
@@ -93,7 +93,8 @@ interface RelayedTrack {
 
 function relayed(up: UpTrack, extensions: readonly HeaderExtension[]): RelayedTrack {
   const [there, back] = [createRelayRing(), createRelayRing()];
-  const [near, far] = [new RelaySide(back, there, () => 0), new RelaySide(there, back, () => 0)];
+  const near = new RelaySide(ringChannel(back, there), () => 0);
+  const far = new RelaySide(ringChannel(there, back), () => 0);
   near.upTracks.set(TRACK, up);
   near.link.send(TRACK, 0);
   far.receive(TRACK, { ...SECTION, extensions, codecs: [up.layer(0)!.codec] });

@@ -17,8 +17,6 @@ import { HELD_WORDS, type HopStreamReceiver } from "./hop_stream_receiver.ts";
 const HEAD_WORDS = 8;
 /** Pairs of missing numbers. */
 const MAX_PAIRS = 48;
-/** Words that the other parts may leave to arrivals. */
-export const FEEDBACK_WORDS = HEAD_WORDS + 2 * HELD_WORDS + 2 * MAX_PAIRS;
 
 const HEARS_UDP = 1;
 const HAS_ECHO = 2;
@@ -35,7 +33,7 @@ export interface HopReception {
   hearsUdp: boolean;
 }
 
-/** Adds a frame of feedback; there must be room for {@linkcode FEEDBACK_WORDS}. */
+/** Adds a frame of feedback, as the first of a datagram: what it may be of fits there. */
 export function writeFeedback(
   content: HopContent,
   from: HopReception,

@@ -1,8 +1,9 @@
 /**
  * Which numbers of media have not come, and when each is to be asked for.
  *
- * A gap is asked for once it is older than reordering usually is, and then about once a round trip.
- * Memory is fixed; what is too old is given up.
+ * A gap is asked for once it is older than reordering usually is, and then twice in a round trip,
+ * because the question may be lost; the sender takes care not to answer twice. Memory is fixed; what
+ * is too old is given up.
  *
  * @module
  */
@@ -10,7 +11,7 @@
 /** Numbers that are remembered; a power of two. */
 const CAPACITY = 1024;
 /** A number is asked for so often at most, and given up after so long, ms. */
-const MAX_TRIES = 10;
+const MAX_TRIES = 20;
 const LIFETIME_MS = 600;
 const FIRST_TOLERANCE_MS = 4;
 const MAX_TOLERANCE_MS = 60;
@@ -117,7 +118,7 @@ export class HopGaps {
         if (isNear || first === seq) {
           this.asked++;
           this.#tries[slot]!++;
-          this.#dueAt[slot] = now + 1.1 * rttMs + RETRY_MARGIN_MS;
+          this.#dueAt[slot] = now + 0.55 * rttMs + RETRY_MARGIN_MS;
         }
       }
       this.#wakeAt = Math.min(this.#wakeAt, this.#dueAt[slot]!);

@@ -6,18 +6,15 @@
  * asked for and sent again as long as it is of use. Only the other end is believed: datagrams are
  * sealed, and each counts once. Memory is bounded whatever comes, and nothing throws.
  *
- * Sans-IO: datagrams come by {@linkcode HopLink.receive} and go by a {@linkcode HopOutlet}; timed
+ * Sans-IO: datagrams come by {@linkcode HopLink.receive} and go by a `HopOutlet`; timed
  * work is done by {@linkcode HopLink.tick}.
  *
  * Each end is known to the other by a number that the other chose, and lives as long as its object:
  * when one begins anew, the other end hears of it and must say again what it had said
- * ({@linkcode HopListener.onRestarted}).
+ * (`onRestarted` of `hop_ports.ts`).
  *
  * @module
  */
-import type { DropSink } from "../../base/drop_counters.ts";
-import type { Clock } from "../../base/platform.ts";
-import type { EngineDrop } from "../drop_reasons.ts";
 import { HopArrivals, HopDepartures } from "./hop_arrivals.ts";
 import { type HopBandwidth, LossBandwidth } from "./hop_bandwidth.ts";
 import { HopContent } from "./hop_content.ts";
@@ -36,10 +33,10 @@ import {
   PROBE_WORDS,
   STREAM_HEAD_WORDS,
 } from "./hop_datagram.ts";
-import { FEEDBACK_WORDS, FeedbackView, type HopReception, writeFeedback } from "./hop_feedback.ts";
-import type { HopCrypto } from "./hop_keys.ts";
+import { FeedbackView, type HopReception, writeFeedback } from "./hop_feedback.ts";
 import { HopMediaReceiver } from "./hop_media_receiver.ts";
 import { HopPath } from "./hop_path.ts";
+import type { HopLinkOptions, HopOutlet, HopStats } from "./hop_ports.ts";
 import { HopSession } from "./hop_session.ts";
 import { HopStreamReceiver } from "./hop_stream_receiver.ts";
 import { HopStreamSender } from "./hop_stream_sender.ts";
@@ -71,82 +68,13 @@ const MAX_TAIL_MS = 640;
 const HELLO_MS = 250;
 /** Nothing came for so long although we asked: the other end may live anew. */
 const SILENT_MS = 600;
-const FIRST_RTT_MS = 50;
+/** Until it is known, ms. */
+const FIRST_RTT_MS = 200;
+/** Where more is lost, control records are sent twice. */
+const SURE_LOSS = 0.01;
 /** Streams give so many datagrams in one turn at most. */
 const MAX_BURST = 32;
 const REPORT_AGE_AT = 5;
-
-/** A way of datagrams to the other end. */
-export interface HopOutlet {
-  /** Lends room for one datagram, to be written from index 0 on; `undefined` if there is none. */
-  reserve(): Uint8Array | undefined;
-  /**
-   * Sends the first `length` bytes of what was lent last.
-   *
-   * @param isMedia It may give way to others: it is sent again if need be.
-   */
-  commit(length: number, isMedia: boolean): void;
-}
-
-/** What a hop tells its engine; called in the midst of `receive` or `tick`. */
-export interface HopListener {
-  /** UDP does not reach the other end: datagrams go by the other way. Or it does again. */
-  onBlocked(blocked: boolean): void;
-  /** The other end began anew and knows nothing of what was written before. */
-  onRestarted(): void;
-  /** Other layers of video may cross. */
-  onAllowedLayers(layers: number): void;
-}
-
-export interface HopLinkOptions {
-  readonly crypto: HopCrypto;
-  /** 32 bytes that both ends have, and nobody else. */
-  readonly secret: Uint8Array;
-  /** 16 random bytes of this object alone. */
-  readonly nonce: Uint8Array;
-  /** Names this hop in datagrams to us, and to the other end, 32 bits. */
-  readonly ourId: number;
-  readonly theirId: number;
-  readonly clock: Clock;
-  readonly drops: DropSink<EngineDrop>;
-  readonly udp: HopOutlet;
-  /** The way where UDP is blocked; absent: there is none. */
-  readonly fallback?: HopOutlet;
-  readonly listener: HopListener;
-  /** Words of the history that media is sent again from; a power of two. */
-  readonly historyWords?: number;
-  /** Datagrams sealed with one key. */
-  readonly epochDatagrams?: number;
-}
-
-/** How a hop does. Counts are since it began. */
-export interface HopStats {
-  readonly connected: boolean;
-  readonly blocked: boolean;
-  /** Smoothed, ms. */
-  readonly rttMs: number;
-  /** Of what we sent lately, 0 to 1. */
-  readonly loss: number;
-  /** How long datagrams wait on their way beyond what they need, ms. */
-  readonly queueMs: number;
-  readonly datagramsOut: number;
-  readonly bytesOut: number;
-  readonly datagramsIn: number;
-  readonly bytesIn: number;
-  /** Frames of media: sent again, not to be sent again, come by that, and given up. */
-  readonly repairsOut: number;
-  readonly unrepaired: number;
-  readonly repaired: number;
-  readonly lost: number;
-  /** Numbers of media that were asked for. */
-  readonly asked: number;
-  /** Parts of streams that were sent again. */
-  readonly repeated: number;
-  /** Layers of video that were taken away. */
-  readonly shed: number;
-  /** Changes of keys. */
-  readonly epochs: number;
-}
 
 /** One engine's end of the way to one engine of another node. */
 export class HopLink implements HopLane {
@@ -296,7 +224,7 @@ export class HopLink implements HopLane {
       this.#sendHello(this.#session.hello(this.#reception.hearsUdp), now);
     }
     if (!this.#session.isConnected) return;
-    this.#session.tick(now, this.#silentSince < 0);
+    this.#session.tick(now, !isSilent);
     this.#drainEarly();
     this.#sendDue(now);
     this.#probe(now);
@@ -514,12 +442,11 @@ export class HopLink implements HopLane {
         writeFeedback(content, this.#reception, now, this.#figures[0]!);
       }
       const before = content.length;
-      this.control.write(content, now, this.#figures[0]!);
-      this.data.write(content, now, this.#figures[0]!);
+      this.control.write(content, now, this.#figures[0]!, this.#bandwidth.loss > SURE_LOSS);
+      this.data.write(content, now, this.#figures[0]!, false);
       if (content.length === 0) return;
       const { bytes, length } = content;
       this.#send(bytes, 0, 4 * length, length > before, false, now);
-      if (content.room > FEEDBACK_WORDS && before === 0) return;
     }
   }
 
@@ -556,8 +483,16 @@ export class HopLink implements HopLane {
       if (this.#silentSince < 0) this.#silentSince = now;
       if (!isBlocked) this.#path.asked(now);
     }
-    const outlet = isBlocked ? this.#options.fallback : this.#options.udp;
-    if (outlet !== undefined) this.#sendBy(outlet, source, at, length, isMedia, now);
+    const outlet = isBlocked ? this.#otherWay(now) : this.#options.udp;
+    this.#sendBy(outlet, source, at, length, isMedia, now);
+  }
+
+  /** Where UDP is blocked; if nothing comes by the other way either, both are taken in turn. */
+  #otherWay(now: number): HopOutlet {
+    const { udp, fallback } = this.#options;
+    if (fallback === undefined) return udp;
+    const silentMs = this.#silentSince < 0 ? 0 : now - this.#silentSince;
+    return silentMs < SILENT_MS || Math.floor(silentMs / SILENT_MS) % 2 === 0 ? fallback : udp;
   }
 
   #sendBy(

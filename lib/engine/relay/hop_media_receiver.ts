@@ -24,8 +24,8 @@ import type { RecordWriter } from "./relay_channel.ts";
 const WINDOW = 8192;
 /** Frames that wait for control records. */
 const MAX_HELD = 512;
-/** First or last parts that wait for the other one; a power of two. */
-const JOINS = 8;
+/** Parts that wait for their other half, each made when first needed; a power of two. */
+const JOINS = 256;
 /** No number of 32 bits. */
 const NONE = Number.MAX_VALUE;
 

@@ -6,7 +6,8 @@
 
 /** Nothing came back for so long: UDP is blocked. */
 const BLOCKED_MS = 2_000;
-/** Then it is tried again this often. */
+/** Then it is tried again after so long, after twice that, and so on up to the longest. */
+const FIRST_RETRY_MS = 1_000;
 const RETRY_MS = 10_000;
 /** What was not answered is asked again after so long. */
 const ASK_MS = 200;
@@ -16,6 +17,7 @@ export class HopPath {
   #askedSince = -1;
   #askedAt = 0;
   #retryAt = 0;
+  #retryMs = FIRST_RETRY_MS;
   #isBlocked = false;
 
   get isBlocked(): boolean {
@@ -47,14 +49,18 @@ export class HopPath {
       return false;
     }
     this.#isBlocked = true;
-    this.#retryAt = now + RETRY_MS;
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#retryAt = now + FIRST_RETRY_MS;
     return true;
   }
 
   /** Whether UDP is to be asked now, although nothing else goes by it. */
   isDue(now: number): boolean {
     if (now < this.wakeAt) return false;
-    if (this.#isBlocked) this.#retryAt = now + RETRY_MS;
+    if (this.#isBlocked) {
+      this.#retryMs = Math.min(RETRY_MS, 2 * this.#retryMs);
+      this.#retryAt = now + this.#retryMs;
+    }
     return true;
   }
 

@@ -30,10 +30,15 @@ const MAX_PARTS = 4096;
 export const MAX_WINDOW = 256;
 const FIRST_WINDOW = 32;
 const LEAST_WINDOW = 8;
+/** Parts that it grows by in a round trip, and what it shrinks by when some were lost. */
+const GROWTH = 8;
+const SHRINKING = 0.85;
 /** How long an answer takes beside the round trip, ms: the other end's feedback waits. */
 const ANSWER_MS = 25;
 /** A part that was overtaken may still come so much later, ms. */
 const REORDERING_MS = 10;
+/** Between the two times that a part is sent where much is lost, ms. */
+const TWICE_MS = 8;
 const MAX_TIMEOUT_MS = 1000;
 /** Where a report's record has its age. */
 const REPORT_AGE_AT = 5;
@@ -59,7 +64,7 @@ export class HopStreamSender {
   #head = 0;
   #tail = 0;
   #window = FIRST_WINDOW;
-  #halvedAt = -Infinity;
+  #shrunkAt = -Infinity;
   #wakeAt = Infinity;
   /** Parts sent again. */
   repeated = 0;
@@ -113,16 +118,20 @@ export class HopStreamSender {
     return true;
   }
 
-  /** Adds frames that are due as long as they fit. */
-  write(content: HopContent, now: number, rttMs: number): void {
+  /**
+   * Adds frames that are due as long as they fit.
+   *
+   * @param twice Each is sent again before its answer can be here: losses are to be expected.
+   */
+  write(content: HopContent, now: number, rttMs: number, twice: boolean): void {
     if (this.#words === undefined) return;
     if (now >= this.#wakeAt) {
       this.#wakeAt = Infinity;
       for (let seq = this.#first; seq < this.#next; seq++) {
         const slot = seq & (MAX_PARTS - 1);
         if (this.#acknowledged[slot] === 1) continue;
-        if (now >= this.#dueAt[slot]! && this.#send(slot, content, now, rttMs)) {
-          this.#lost(now, rttMs);
+        if (now >= this.#dueAt[slot]! && this.#send(slot, content, now, rttMs, false)) {
+          if (!twice) this.#lost(now, rttMs);
           this.repeated++;
         }
         this.#wakeAt = Math.min(this.#wakeAt, this.#dueAt[slot]!);
@@ -130,7 +139,7 @@ export class HopStreamSender {
     }
     while (this.#next < this.#end && this.#hasWindow) {
       const slot = this.#next & (MAX_PARTS - 1);
-      if (!this.#send(slot, content, now, rttMs)) return;
+      if (!this.#send(slot, content, now, rttMs, twice)) return;
       this.#wakeAt = Math.min(this.#wakeAt, this.#dueAt[slot]!);
       this.#next++;
     }
@@ -214,7 +223,13 @@ export class HopStreamSender {
     this.#end++;
   }
 
-  #send(slot: number, content: HopContent, now: number, rttMs: number): boolean {
+  #send(
+    slot: number,
+    content: HopContent,
+    now: number,
+    rttMs: number,
+    twice: boolean,
+  ): boolean {
     const words = this.#words!;
     const start = this.#start[slot]!;
     const length = frameLength(words[start]!);
@@ -226,20 +241,20 @@ export class HopStreamSender {
     const tries = this.#tries[slot]!;
     const timeout = Math.min(MAX_TIMEOUT_MS, (1.5 * rttMs + ANSWER_MS) * 2 ** Math.min(tries, 6));
     this.#sentAt[slot] = now;
-    this.#dueAt[slot] = now + timeout;
+    this.#dueAt[slot] = now + (twice ? TWICE_MS : timeout);
     this.#tries[slot] = Math.min(255, tries + 1);
     return true;
   }
 
   #lost(now: number, rttMs: number): void {
-    if (now - this.#halvedAt < rttMs) return;
-    this.#halvedAt = now;
-    this.#window = Math.max(LEAST_WINDOW, this.#window / 2);
+    if (now - this.#shrunkAt < rttMs) return;
+    this.#shrunkAt = now;
+    this.#window = Math.max(LEAST_WINDOW, SHRINKING * this.#window);
   }
 
   #release(): void {
     this.#first++;
-    this.#window = Math.min(MAX_WINDOW, this.#window + 1 / this.#window);
+    this.#window = Math.min(MAX_WINDOW, this.#window + GROWTH / this.#window);
     if (this.#first === this.#end) {
       this.#tail = this.#head;
       this.#wakeAt = Infinity;

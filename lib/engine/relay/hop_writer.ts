@@ -30,6 +30,8 @@ const PART_WORDS = CONTENT_WORDS - MEDIA_HEAD_WORDS;
 const FRAMES = 8192;
 /** How long they can, ms. */
 const KEPT_MS = 1000;
+/** Round trips between two times that a frame is sent again. */
+const LEAST_REPEAT = 0.9;
 /** Bytes sent again for each byte sent, and as many as may be saved up. */
 const REPAIR_SHARE = 0.5;
 const REPAIR_SAVED_BYTES = 100_000;
@@ -157,7 +159,7 @@ export class HopWriter implements RecordWriter {
       this.unrepaired++;
       return;
     }
-    if (now - this.#repeatedAt[slot]! < 0.6 * rttMs) return;
+    if (now - this.#repeatedAt[slot]! < LEAST_REPEAT * rttMs) return;
     const at = start & (this.#capacity - 1);
     const bytes = 4 * frameLength(this.words[at]!);
     if (bytes > this.#repairBytes) {

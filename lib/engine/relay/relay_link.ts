@@ -160,6 +160,7 @@ export class RelayLink {
     this.#offers.clear();
     this.#receiversByNumber.clear();
     for (const receiver of this.#receivers.values()) receiver.withdrawn(now);
+    this.data.close(); // whom it held, and what was to go there
   }
 
   /** The channel allows other layers of video. */

@@ -226,8 +226,9 @@ export class RelayReceiver implements RelayMember {
     if (layer === undefined || !view.wrap(this.#copyBytes, bytes)) {
       return this.#drops.count("relay_malformed");
     }
-    if (beginsRun(word)) layer.nack.reset();
     const seq = joinHalves(words[at + 2]!, words[at + 3]!) + this.#base[spatial]!;
+    // Between nodes packets of the run may have overtaken its first.
+    if (beginsRun(word) && seq > layer.highest) layer.nack.reset();
     this.track.receive(spatial as SpatialLayer, view, now, seq);
   }
 

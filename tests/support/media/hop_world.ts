@@ -7,8 +7,9 @@
  */
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { EngineDrop } from "../../../lib/engine/drop_reasons.ts";
-import { HopLink, type HopOutlet } from "../../../lib/engine/relay/hop_link.ts";
 import type { HopCrypto } from "../../../lib/engine/relay/hop_keys.ts";
+import { HopLink } from "../../../lib/engine/relay/hop_link.ts";
+import type { HopOutlet } from "../../../lib/engine/relay/hop_ports.ts";
 import { PACKET_HEAD_WORDS, RELAY } from "../../../lib/engine/relay/relay_records.ts";
 import { PORTABLE_CRYPTO } from "../../../lib/transport/media_crypto.ts";
 import { SeededRandom } from "../virtual/seeded_random.ts";
@@ -77,9 +78,9 @@ export class HopEnd {
       udp: this.#outlet(true),
       fallback: this.#outlet(false),
       listener: {
-        onBlocked: (blocked) => this.events.push(blocked ? "blocked" : "free"),
-        onRestarted: () => this.events.push("restarted"),
-        onAllowedLayers: (layers) => this.events.push(`layers ${layers}`),
+        onBlocked: (blocked) => this.#told(blocked ? "blocked" : "free"),
+        onRestarted: () => this.#told("restarted"),
+        onAllowedLayers: (layers) => this.#told(`layers ${layers}`),
       },
       ...(epochDatagrams === undefined ? {} : { epochDatagrams }),
     });
@@ -101,18 +102,27 @@ export class HopEnd {
     return this.write(RELAY.packet, payload);
   }
 
-  read(): void {
+  /** Reads all records; to be replaced where something else reads them. */
+  read = (): void => {
     const { reader } = this.link.channel;
     while (reader.next()) {
       const words = [...reader.words.subarray(reader.at, reader.at + reader.length)];
       this.records.push({ kind: reader.kind, words, at: this.world.now });
     }
     reader.release();
-  }
+  };
+
+  /** After each event. */
+  onEvent: (event: string) => void = () => {};
 
   /** What was read of a kind. */
   of(kind: number): ReadRecord[] {
     return this.records.filter((record) => record.kind === kind);
+  }
+
+  #told(event: string): void {
+    this.events.push(event);
+    this.onEvent(event);
   }
 
   #outlet(byUdp: boolean): HopOutlet {

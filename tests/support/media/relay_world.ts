@@ -15,6 +15,7 @@ import {
 import { type Log, silentLog } from "../../../lib/base/platform.ts";
 import type { DataArrivals } from "../../../lib/engine/relay/data_lane.ts";
 import { ReceivedTracks } from "../../../lib/engine/relay/received_tracks.ts";
+import type { RelayChannel } from "../../../lib/engine/relay/relay_channel.ts";
 import { RelayLink } from "../../../lib/engine/relay/relay_link.ts";
 import { createRelayRing, ringChannel } from "../../../lib/engine/relay/relay_ring.ts";
 import { DownTrack } from "../../../lib/media/down/down_track.ts";
@@ -70,7 +71,7 @@ export class RelaySide {
   readonly #received: ReceivedTracks;
   readonly #now: () => number;
 
-  constructor(inbound: SharedArrayBuffer, outbound: SharedArrayBuffer, now: () => number) {
+  constructor(channel: RelayChannel, now: () => number) {
     this.#now = now;
     const log: Log = { ...silentLog, error: (_message, fields) => this.errors.push(fields?.error) };
     const world = {
@@ -83,7 +84,7 @@ export class RelaySide {
       endBatch: (now: number) => this.batch.end(now),
       spent: () => {},
     };
-    this.link = new RelayLink(0, ringChannel(inbound, outbound), world);
+    this.link = new RelayLink(0, channel, world);
     this.#received = new ReceivedTracks(world);
   }
 
@@ -112,8 +113,8 @@ export class RelayWorld {
     this.world = new SimulcastWorld(options);
     this.toFar = createRelayRing(options.ringBytes);
     this.toNear = createRelayRing(options.ringBytes);
-    this.near = new RelaySide(this.toNear, this.toFar, () => this.world.now);
-    this.far = new RelaySide(this.toFar, this.toNear, () => this.farNow);
+    this.near = new RelaySide(ringChannel(this.toNear, this.toFar), () => this.world.now);
+    this.far = new RelaySide(ringChannel(this.toFar, this.toNear), () => this.farNow);
     this.near.upTracks.set(TRACK, this.world.up);
   }
 

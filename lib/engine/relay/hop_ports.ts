@@ -1,0 +1,81 @@
+/**
+ * What a hop is made of, what it tells its engine, and where its datagrams go.
+ *
+ * @module
+ */
+import type { DropSink } from "../../base/drop_counters.ts";
+import type { Clock } from "../../base/platform.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
+import type { HopCrypto } from "./hop_keys.ts";
+
+/** A way of datagrams to the other end. */
+export interface HopOutlet {
+  /** Lends room for one datagram, to be written from index 0 on; `undefined` if there is none. */
+  reserve(): Uint8Array | undefined;
+  /**
+   * Sends the first `length` bytes of what was lent last.
+   *
+   * @param isMedia It may give way to others: it is sent again if need be.
+   */
+  commit(length: number, isMedia: boolean): void;
+}
+
+/** What a hop tells its engine; called in the midst of `receive` or `tick`. */
+export interface HopListener {
+  /** UDP does not reach the other end: datagrams go by the other way. Or it does again. */
+  onBlocked(blocked: boolean): void;
+  /** The other end began anew and knows nothing of what was written before. */
+  onRestarted(): void;
+  /** Other layers of video may cross. */
+  onAllowedLayers(layers: number): void;
+}
+
+export interface HopLinkOptions {
+  readonly crypto: HopCrypto;
+  /** 32 bytes that both ends have, and nobody else. */
+  readonly secret: Uint8Array;
+  /** 16 random bytes of this object alone. */
+  readonly nonce: Uint8Array;
+  /** Names this hop in datagrams to us, and to the other end, 32 bits. */
+  readonly ourId: number;
+  readonly theirId: number;
+  readonly clock: Clock;
+  readonly drops: DropSink<EngineDrop>;
+  readonly udp: HopOutlet;
+  /** The way where UDP is blocked; absent: there is none. */
+  readonly fallback?: HopOutlet;
+  readonly listener: HopListener;
+  /** Words of the history that media is sent again from; a power of two. */
+  readonly historyWords?: number;
+  /** Datagrams sealed with one key. */
+  readonly epochDatagrams?: number;
+}
+
+/** How a hop does. Counts are since it began. */
+export interface HopStats {
+  readonly connected: boolean;
+  readonly blocked: boolean;
+  /** Smoothed, ms. */
+  readonly rttMs: number;
+  /** Of what we sent lately, 0 to 1. */
+  readonly loss: number;
+  /** How long datagrams wait on their way beyond what they need, ms. */
+  readonly queueMs: number;
+  readonly datagramsOut: number;
+  readonly bytesOut: number;
+  readonly datagramsIn: number;
+  readonly bytesIn: number;
+  /** Frames of media: sent again, not to be sent again, come by that, and given up. */
+  readonly repairsOut: number;
+  readonly unrepaired: number;
+  readonly repaired: number;
+  readonly lost: number;
+  /** Numbers of media that were asked for. */
+  readonly asked: number;
+  /** Parts of streams that were sent again. */
+  readonly repeated: number;
+  /** Layers of video that were taken away. */
+  readonly shed: number;
+  /** Changes of keys. */
+  readonly epochs: number;
+}

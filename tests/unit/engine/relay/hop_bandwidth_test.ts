@@ -1,0 +1,47 @@
+/** When layers of video give way on a hop, and when they come back. */
+import assert from "node:assert/strict";
+import { LossBandwidth } from "../../../../lib/engine/relay/hop_bandwidth.ts";
+
+/** Reports each 50 ms of 50 datagrams; returns when each change came, ms from the start. */
+function changes(
+  bandwidth: LossBandwidth,
+  ms: number,
+  lost: number,
+  queueMs: number,
+  from = 0,
+): [number, number][] {
+  const found: [number, number][] = [];
+  for (let now = from; now < from + ms; now += 50) {
+    if (bandwidth.report(50 - lost, lost, queueMs, 50, now)) {
+      found.push([now - from, bandwidth.allowedLayers]);
+    }
+  }
+  return found;
+}
+
+Deno.test("hop bandwidth: a lossy but usable hop keeps all layers", () => {
+  assert.deepEqual(changes(new LossBandwidth(), 60_000, 4, 20), []);
+});
+
+Deno.test("hop bandwidth: a queue takes the highest layers away at once, one after the other", () => {
+  const found = changes(new LossBandwidth(), 3_000, 0, 150);
+  assert.deepEqual(found.map(([, layers]) => layers), [0b11, 0b1, 0]);
+  assert.equal(found[0]![0], 0);
+  assert.ok(found[1]![0] >= 350 && found[1]![0] <= 500);
+});
+
+Deno.test("hop bandwidth: heavy losses within a tenth of a second, others within two judgements", () => {
+  assert.ok(changes(new LossBandwidth(), 1_000, 15, 0)[0]![0] <= 100);
+  const [at] = changes(new LossBandwidth(), 3_000, 7, 0)[0]!;
+  assert.ok(at >= 500 && at <= 1_100, `${at} ms`);
+});
+
+Deno.test("hop bandwidth: a layer comes back after 5 s, and later where that was wrong", () => {
+  const bandwidth = new LossBandwidth();
+  assert.deepEqual(changes(bandwidth, 100, 0, 150), [[0, 0b11]]);
+  const [first] = changes(bandwidth, 5_200, 0, 0, 100);
+  assert.ok(first![0] >= 4_800 && first![0] <= 5_200);
+  assert.deepEqual(changes(bandwidth, 100, 0, 150, 5_600), [[0, 0b11]]);
+  const [second] = changes(bandwidth, 12_000, 0, 0, 5_700);
+  assert.ok(second![0] >= 9_800 && second![0] <= 10_200, `${second![0]} ms`);
+});
