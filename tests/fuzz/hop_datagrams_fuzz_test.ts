@@ -103,6 +103,7 @@ function hostileFrames(words: Int32Array, random: SeededRandom): number {
 Deno.test("hop fuzz: frames of a peer that means harm neither throw nor fill memory", () => {
   const world = new HopWorld({ seed: 21, crypto });
   const { far, random } = world;
+  world.near.link.close();
   const nonce = random.bytes(16);
   const drops = new DropCounters();
   const peer = new HopSession({ crypto, secret: world.secret, nonce, theirId: 22, drops });

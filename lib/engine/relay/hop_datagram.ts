@@ -30,6 +30,9 @@ const HOP_MTU = 1400;
 /** Words of frames in one datagram. */
 export const CONTENT_WORDS = (HOP_MTU - HOP_HEADER_BYTES - HOP_TAG_BYTES) >> 2;
 
+/** Kinds of records are 1 to this. */
+const MAX_KIND = 127;
+
 /** Kinds of frames. */
 export const FRAME = {
   /** Number, number of the control stream it waits for, and (a part of) a record. */
@@ -73,8 +76,9 @@ export function frameLength(word: number): number {
   return (word >>> 8) & 0xffff;
 }
 
+/** 0 if it is none: a part but the first has none of its own. */
 export function recordKind(word: number): number {
-  return word >>> 24;
+  return (word >>> 24) & MAX_KIND;
 }
 
 /** Whether a datagram that begins so is one between nodes. */

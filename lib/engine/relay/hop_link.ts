@@ -31,6 +31,7 @@ import {
   MEDIA_HEAD_WORDS,
   OF_DATA,
   PROBE_WORDS,
+  recordKind,
   STREAM_HEAD_WORDS,
 } from "./hop_datagram.ts";
 import { FeedbackView, type HopReception, writeFeedback } from "./hop_feedback.ts";
@@ -42,7 +43,7 @@ import { HopStreamReceiver } from "./hop_stream_receiver.ts";
 import { HopStreamSender } from "./hop_stream_sender.ts";
 import { type HopLane, HopWriter } from "./hop_writer.ts";
 import type { RelayChannel } from "./relay_channel.ts";
-import { RELAY } from "./relay_records.ts";
+import { RELAY, REPORT_WORDS } from "./relay_records.ts";
 import { createRelayRing, RelayRingReader, RelayRingWriter } from "./relay_ring.ts";
 
 /** Bytes of records that wait to be read. */
@@ -348,7 +349,9 @@ export class HopLink implements HopLane {
     const { control, data, media } = this.#reception;
     const isData = (words[at]! & OF_DATA) !== 0;
     const stream = isData ? data : control;
-    if ((words[at]! >>> 24) === RELAY.report) {
+    const isReport = recordKind(words[at]!) === RELAY.report &&
+      frameLength(words[at]!) === STREAM_HEAD_WORDS + REPORT_WORDS;
+    if (isReport) {
       const age = at + STREAM_HEAD_WORDS + REPORT_AGE_AT;
       words[age]! += Math.round(this.#figures[0]! / 2);
     }

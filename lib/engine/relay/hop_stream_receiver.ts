@@ -35,7 +35,9 @@ export class HopStreamReceiver {
   /** The record whose last part has not come. */
   #parts: Int32Array | undefined;
   #partWords = 0;
-  #isBroken = false;
+  #kind = 0;
+  /** Parts are skipped until a record begins. */
+  #isBroken = true;
 
   /** @param inbound Where records go. */
   constructor(inbound: RecordWriter, drops: DropSink<EngineDrop>) {
@@ -102,7 +104,7 @@ export class HopStreamReceiver {
   reset(): void {
     this.#next = this.#earlyCount = this.#partWords = 0;
     this.#has.fill(0);
-    this.#isBroken = false;
+    this.#isBroken = true;
   }
 
   /** @returns `false` if there is no room for the record. */
@@ -113,18 +115,19 @@ export class HopStreamReceiver {
     const from = at + STREAM_HEAD_WORDS;
     if ((word & FIRST_PART) !== 0) {
       this.#partWords = 0;
+      this.#kind = kind;
       this.#isBroken = kind === 0;
     }
     if ((word & WHOLE) === WHOLE && !this.#isBroken) return this.#write(kind, words, from, length);
     if (this.#isBroken || this.#partWords + length > MAX_RECORD_WORDS) {
-      if (!this.#isBroken || kind === 0) this.#drops.count("hop_malformed");
+      this.#drops.count("hop_malformed");
       this.#isBroken = true;
       return true;
     }
     const parts = this.#parts ??= new Int32Array(MAX_RECORD_WORDS);
     for (let i = 0; i < length; i++) parts[this.#partWords + i] = words[from + i]!;
     const total = this.#partWords + length;
-    if ((word & LAST_PART) !== 0 && !this.#write(kind, parts, 0, total)) return false;
+    if ((word & LAST_PART) !== 0 && !this.#write(this.#kind, parts, 0, total)) return false;
     this.#partWords = total;
     return true;
   }
