@@ -2,8 +2,8 @@
  * Which numbers of media have not come, and when each is to be asked for.
  *
  * A gap is asked for once it is older than reordering usually is, and then twice in a round trip,
- * because the question may be lost; the sender takes care not to answer twice. Memory is fixed; what
- * is too old is given up.
+ * because the question may be lost; the sender takes care not to answer twice. Memory is
+ * fixed; what is too old is given up.
  *
  * @module
  */
