@@ -15,7 +15,7 @@ import { type LinkIdentity, readToken, type ShownToken } from "./link_handshake.
  */
 export const TOKEN_LIFE_MS = 30_000;
 /** A token that is remembered for less could be shown again while it is still good. */
-const MEMORY_MS = 2 * TOKEN_LIFE_MS;
+const MEMORY_MS = 2 * TOKEN_LIFE_MS + 1_000;
 /** Only nodes make tokens, and each a few a second at most. */
 const MAX_REMEMBERED = 20_000;
 
