@@ -3,7 +3,7 @@
  * P-256 takes it twenty times as long, and a check of one seven times.
  *
  * Contract: that of `handshake_crypto.ts`. What is asked of the library is tried out before it is
- * used, and every key that is made is freed in the same call.
+ * used, and every key of a connection is freed in the call that made it.
  *
  * @module
  */
@@ -82,6 +82,7 @@ class NativeHandshakeCrypto implements HandshakeCrypto {
   /** Where calls write lengths and the address of a new key. */
   readonly #cell = new BigUint64Array(1);
   readonly #cellAt: bigint;
+  #kept = 0n;
 
   constructor(calls: Calls) {
     this.#calls = calls;
@@ -122,20 +123,24 @@ class NativeHandshakeCrypto implements HandshakeCrypto {
   sign(scalar: Uint8Array, data: Uint8Array): Uint8Array {
     const calls = this.#calls;
     const out = new Uint8Array(MAX_SIGNATURE_BYTES);
-    const key = this.#privateP256(scalar);
-    if (key === 0n) throw new Error("Cannot sign: libcrypto refused the key");
+    const key = this.#keptKey();
+    const isTaken = scalar.length === P256_SCALAR_BYTES &&
+      calls.EC_KEY_oct2priv(key, scalar as Uint8Array<ArrayBuffer>, BigInt(scalar.length)) === 1;
+    if (!isTaken) throw new Error("Cannot sign: libcrypto refused the key");
     this.#cell[0] = 0n;
     const digest = this.sha256(data) as Uint8Array<ArrayBuffer>;
     const isDone = calls.ECDSA_sign(0, digest, SHA256_BYTES, out, this.#cellAt, key) === 1;
-    calls.EC_KEY_free(key);
     if (!isDone) throw new Error("Cannot sign: libcrypto failed");
     return out.slice(0, Number(this.#cell[0]));
   }
 
   isSigned(point: Uint8Array, data: Uint8Array, signature: Uint8Array): boolean {
-    const key = this.#publicP256(point);
-    if (key === 0n) return false;
-    const isGood = this.#calls.ECDSA_verify(
+    const calls = this.#calls;
+    const key = this.#keptKey();
+    if (!isUncompressed(point)) return false;
+    const octets = point as Uint8Array<ArrayBuffer>;
+    if (calls.EC_KEY_oct2key(key, octets, BigInt(point.length), 0n) !== 1) return false;
+    return calls.ECDSA_verify(
       0,
       this.sha256(data) as Uint8Array<ArrayBuffer>,
       SHA256_BYTES,
@@ -143,8 +148,16 @@ class NativeHandshakeCrypto implements HandshakeCrypto {
       signature.length,
       key,
     ) === 1;
-    this.#calls.EC_KEY_free(key);
-    return isGood;
+  }
+
+  /**
+   * A place for keys of certificates, which are no secrets of one connection. To make one takes
+   * half as long as to sign.
+   */
+  #keptKey(): bigint {
+    if (this.#kept === 0n) this.#kept = this.#calls.EC_KEY_new_by_curve_name(NID_P256);
+    if (this.#kept === 0n) throw new Error("Cannot make a P-256 key: libcrypto gave none");
+    return this.#kept;
   }
 
   #newX25519(): CurveKey {
@@ -235,7 +248,7 @@ class NativeHandshakeCrypto implements HandshakeCrypto {
 
   /** A key to be freed; 0 for what is no point of the curve. */
   #publicP256(point: Uint8Array): bigint {
-    if (point.length !== P256_POINT_BYTES || point[0] !== UNCOMPRESSED) return 0n;
+    if (!isUncompressed(point)) return 0n;
     const calls = this.#calls;
     const key = calls.EC_KEY_new_by_curve_name(NID_P256);
     const octets = point as Uint8Array<ArrayBuffer>;
@@ -243,6 +256,10 @@ class NativeHandshakeCrypto implements HandshakeCrypto {
     calls.EC_KEY_free(key);
     return 0n;
   }
+}
+
+function isUncompressed(point: Uint8Array): boolean {
+  return point.length === P256_POINT_BYTES && point[0] === UNCOMPRESSED;
 }
 
 /** RFC 4231 §4.3, RFC 7748 §6.1, RFC 6979 §A.2.5, and that what is signed verifies. */

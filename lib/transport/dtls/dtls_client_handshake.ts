@@ -42,6 +42,7 @@ import {
 import { isSameSecret, isSignedBy, SIGNATURE_SCHEME, signWith } from "./dtls_signatures.ts";
 import { type FlightMessage, HandshakeFlight } from "./handshake_flight.ts";
 import { type HandshakeMessage, HandshakeOrder } from "./handshake_order.ts";
+import { HandshakeTranscript } from "./handshake_transcript.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
 import { type HandshakeRandoms, TlsKeySchedule } from "./tls_key_schedule.ts";
 import { EXTENSION, VERSION_1_2 } from "./tls_vectors.ts";
@@ -102,8 +103,7 @@ export class DtlsClientHandshake implements DtlsHandshake {
   #serverFlightSeq = 0;
   /** Next `message_seq` of ours. */
   #messageSeq = 0;
-  /** All messages that count for Finished, in order (RFC 6347 §4.2.6). */
-  #transcript: Uint8Array[] = [];
+  readonly #transcript: HandshakeTranscript;
   #randoms: HandshakeRandoms | undefined;
   #isExtended = false;
   #srtpProfile: SrtpProfile | undefined;
@@ -120,6 +120,7 @@ export class DtlsClientHandshake implements DtlsHandshake {
     this.#profiles = options.profiles;
     this.#recordCipherFactory = options.recordCipherFactory;
     this.#crypto = options.crypto;
+    this.#transcript = new HandshakeTranscript(options.crypto);
     this.#flight = new HandshakeFlight(options.owner, options.platform.timers);
     this.#random = options.platform.random.bytes(RANDOM_BYTES);
   }
@@ -195,7 +196,7 @@ export class DtlsClientHandshake implements DtlsHandshake {
   end(): void {
     this.#phase = "ended";
     this.#flight.end();
-    this.#transcript = [];
+    this.#transcript.end();
     this.#seal?.close();
   }
 
@@ -221,14 +222,14 @@ export class DtlsClientHandshake implements DtlsHandshake {
 
   #sayHello(): void {
     const body = writeClientHello(this.#random, this.#cookie, this.#profiles);
-    this.#transcript = [];
+    this.#transcript.clear();
     const hello = this.#say(HANDSHAKE_TYPE.clientHello, body);
     this.#flight.start([hello], undefined, HELLO_RETRANSMIT_MS);
   }
 
   #onServerMessage(message: HandshakeMessage): void {
     if (message.type === HANDSHAKE_TYPE.finished) return this.#onFinished(message.body);
-    this.#transcript.push(writeHandshake(message.type, message.messageSeq, message.body));
+    this.#transcript.add(writeHandshake(message.type, message.messageSeq, message.body));
     const fault = this.#take(message);
     if (fault !== undefined) return this.#owner.failed(fault);
     if (message.type === HANDSHAKE_TYPE.serverHelloDone) this.#answer();
@@ -316,15 +317,15 @@ export class DtlsClientHandshake implements DtlsHandshake {
     const { publicKey, secret } = this.#share!;
     this.#share = undefined;
     say(HANDSHAKE_TYPE.clientKeyExchange, writeClientKeyExchange(publicKey));
-    const hash = this.#isExtended ? this.#transcriptHash() : undefined;
+    const hash = this.#isExtended ? this.#transcript.hash() : undefined;
     const schedule = new TlsKeySchedule(this.#crypto, secret, this.#randoms!, hash);
     if (this.#certificateAsked) {
-      const said = joinBytes(this.#transcript);
+      const said = this.#transcript.said;
       const signature = signWith(this.#certificate, said, this.#crypto);
       const verify = writeCertificateVerify(SIGNATURE_SCHEME.ecdsaSha256, signature);
       say(HANDSHAKE_TYPE.certificateVerify, verify);
     }
-    say(HANDSHAKE_TYPE.finished, schedule.verifyData("client", this.#transcriptHash()));
+    say(HANDSHAKE_TYPE.finished, schedule.verifyData("client", this.#transcript.hash()));
     const keys = schedule.recordKeys();
     this.#schedule = schedule;
     this.#seal = new DtlsRecordSeal(keys.client, keys.server, this.#recordCipherFactory);
@@ -336,22 +337,22 @@ export class DtlsClientHandshake implements DtlsHandshake {
 
   /** Whether both sides saw the same handshake (RFC 5246 §7.4.9). */
   #onFinished(body: Uint8Array): void {
-    const expected = this.#schedule!.verifyData("server", this.#transcriptHash());
+    const expected = this.#schedule!.verifyData("server", this.#transcript.hash());
     if (!isSameSecret(body, expected)) return this.#owner.failed("Finished does not verify");
     this.#phase = "done";
     this.#flight.end();
-    this.#transcript = [];
+    this.#transcript.end();
     this.#owner.proven();
   }
 
   /** A message under the next number, entered into the transcript. */
   #say(type: number, body: Uint8Array): FlightMessage {
     const bytes = writeHandshake(type, this.#messageSeq++, body);
-    this.#transcript.push(bytes);
+    this.#transcript.add(bytes);
     return { type, bytes };
   }
 
   #transcriptHash(): Uint8Array {
-    return this.#crypto.sha256(joinBytes(this.#transcript));
+    return this.#crypto.sha256(this.#transcript.said);
   }
 }

@@ -34,6 +34,7 @@ import { readCertificate } from "./dtls_server_flight.ts";
 import { isSameSecret, isSignedBy, signWith } from "./dtls_signatures.ts";
 import { type FlightMessage, HandshakeFlight } from "./handshake_flight.ts";
 import { type HandshakeMessage, HandshakeOrder } from "./handshake_order.ts";
+import { HandshakeTranscript } from "./handshake_transcript.ts";
 import type { SrtpProfile } from "../srtp/srtp_keys.ts";
 import { type HandshakeRandoms, TlsKeySchedule } from "./tls_key_schedule.ts";
 
@@ -68,8 +69,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
   #clientFlightSeq = 0;
   /** Next `message_seq` of ours; the question for the cookie has number 0. */
   #messageSeq = 1;
-  /** All messages that count for Finished, in order (RFC 6347 §4.2.6). */
-  #transcript: Uint8Array[] = [];
+  readonly #transcript: HandshakeTranscript;
   #parameters: answer.CommonParameters | undefined;
   #randoms: HandshakeRandoms | undefined;
   #ownKey: CurveKey | undefined;
@@ -82,6 +82,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
     this.#owner = options.owner;
     this.#drops = options.drops;
     this.#crypto = options.crypto;
+    this.#transcript = new HandshakeTranscript(options.crypto);
     this.#random = options.platform.random;
     this.#cookie = this.#random.bytes(COOKIE_BYTES);
     this.#flight = new HandshakeFlight(options.owner, options.platform.timers);
@@ -137,7 +138,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
   end(): void {
     this.#phase = "ended";
     this.#flight.end();
-    this.#transcript = [];
+    this.#transcript.end();
     this.#records?.close();
   }
 
@@ -240,7 +241,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
     if (theirs === undefined) return false;
     const secret = this.#crypto.sharedSecret(curve, privateKey, theirs);
     if (secret === undefined) return false;
-    const hash = isExtended ? this.#transcriptHash() : undefined;
+    const hash = isExtended ? this.#transcript.hash() : undefined;
     const schedule = new TlsKeySchedule(this.#crypto, secret, this.#randoms!, hash);
     const { server, client } = schedule.recordKeys();
     this.#schedule = schedule;
@@ -253,19 +254,19 @@ export class DtlsServerHandshake implements DtlsHandshake {
     const verify = readCertificateVerify(body);
     if (verify === undefined) return false;
     const { scheme, signature } = verify;
-    const said = joinBytes(this.#transcript);
+    const said = this.#transcript.said;
     return isSignedBy(this.#remoteCertificate!, scheme, said, signature, this.#crypto);
   }
 
   /** Whether both sides saw the same handshake (RFC 5246 §7.4.9); then flight 6 says it, too. */
   #takeFinished(message: HandshakeMessage): boolean {
     const schedule = this.#schedule!;
-    const expected = schedule.verifyData("client", this.#transcriptHash());
+    const expected = schedule.verifyData("client", this.#transcript.hash());
     if (!isSameSecret(message.body, expected)) return false;
     this.#hear(message);
-    const verify = schedule.verifyData("server", this.#transcriptHash());
+    const verify = schedule.verifyData("server", this.#transcript.hash());
     const finished = this.#say(HANDSHAKE_TYPE.finished, verify);
-    this.#transcript = [];
+    this.#transcript.end();
     this.#flight.once([finished], this.#records);
     this.#phase = "done";
     this.#owner.proven();
@@ -278,19 +279,15 @@ export class DtlsServerHandshake implements DtlsHandshake {
     else this.#drops.count("dtls_unexpected_handshake");
   }
 
-  #transcriptHash(): Uint8Array {
-    return this.#crypto.sha256(joinBytes(this.#transcript));
-  }
-
   /** Enters a message of the client's into the transcript. */
   #hear({ type, messageSeq, body }: HandshakeMessage): void {
-    this.#transcript.push(writeHandshake(type, messageSeq, body));
+    this.#transcript.add(writeHandshake(type, messageSeq, body));
   }
 
   /** A message under the next number, entered into the transcript. */
   #say(type: number, body: Uint8Array): FlightMessage {
     const bytes = writeHandshake(type, this.#messageSeq++, body);
-    this.#transcript.push(bytes);
+    this.#transcript.add(bytes);
     return { type, bytes };
   }
 }
