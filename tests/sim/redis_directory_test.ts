@@ -1,12 +1,17 @@
 import assert from "node:assert/strict";
-import { denoPlatform } from "../../lib/base/deno_platform.ts";
-import { connectRedis, type RedisOptions } from "../../lib/cluster/directory/redis_connection.ts";
-import { RedisDirectory } from "../../lib/cluster/directory/redis_directory.ts";
 import { mustIgnore } from "../support/process/e2e_requirements.ts";
+import { connectedDirectory, newPrefix, redisOptions } from "../support/process/redis_handles.ts";
 import { RedisServer } from "../support/process/redis_server.ts";
 import { DirectoryHistory, violations } from "../support/virtual/directory_history.ts";
 import { DirectoryMemory } from "../support/virtual/directory_memory.ts";
-import { DIRECTORY_TESTS } from "../support/virtual/directory_table.ts";
+import {
+  A,
+  B,
+  DIRECTORY_TESTS,
+  entered,
+  joining,
+  roomSeed,
+} from "../support/virtual/directory_table.ts";
 import { MemoryDirectory } from "../support/virtual/memory_directory.ts";
 import { VirtualPlatform } from "../support/virtual/virtual_platform.ts";
 
@@ -15,25 +20,12 @@ const ignore = mustIgnore(["redis"]);
 /** Histories that both twins live through. */
 const SEEDS = 30;
 const STEPS = 60;
-
-let last = 0;
-function open(server: RedisServer): RedisDirectory {
-  const prefix = `test${++last}:`;
-  const options: RedisOptions = {
-    mode: { kind: "single", address: server.address },
-    username: "",
-    password: "",
-    database: 0,
-    tls: undefined,
-    dialTimeoutMs: 1_000,
-  };
-  return new RedisDirectory(
-    denoPlatform(),
-    { prefix, leaseMs: 60_000 },
-    (lost, signal) => connectRedis(options, prefix, lost, signal),
-    1_000,
-  );
-}
+const ROOMS = 20_000;
+/** Questions on their way at a time. */
+const AT_ONCE = 100;
+/** Characters of names; and bytes of what is said of a room: LiveKit's limit of metadata. */
+const LONG_NAME = 10_000;
+const LARGE_PLAN = 524_288;
 
 Deno.test({
   name: "RedisDirectory",
@@ -42,7 +34,7 @@ Deno.test({
     await using server = await RedisServer.start();
     for (const [name, run] of Object.entries(DIRECTORY_TESTS)) {
       await t.step(name, async () => {
-        const directory = open(server);
+        const directory = await connectedDirectory(redisOptions(server.address));
         try {
           await run(directory);
         } finally {
@@ -61,7 +53,7 @@ Deno.test({
     for (let seed = 1; seed <= SEEDS; seed++) {
       const { clock } = new VirtualPlatform(seed);
       const memory = new MemoryDirectory(new DirectoryMemory(clock, 5_000), clock);
-      const redis = open(server);
+      const redis = await connectedDirectory(redisOptions(server.address));
       const expected = new DirectoryHistory(memory, seed);
       const actual = new DirectoryHistory(redis, seed);
       for (let step = 0; step < STEPS; step++) {
@@ -70,5 +62,85 @@ Deno.test({
       assert.deepEqual(await violations(redis), [], `seed ${seed}`);
       await redis.end();
     }
+  },
+});
+
+Deno.test({
+  name: "RedisDirectory: what several nodes ask at a time leaves nothing that contradicts itself",
+  ignore,
+  fn: async () => {
+    await using server = await RedisServer.start();
+    const prefix = newPrefix();
+    const nodes = await Promise.all(
+      [1, 2, 3, 4].map(() => connectedDirectory(redisOptions(server.address), prefix)),
+    );
+    for (let round = 0; round < 10; round++) {
+      await Promise.all(nodes.map(async (node, index) => {
+        const history = new DirectoryHistory(node, 100 * round + index);
+        for (let step = 0; step < STEPS; step++) await history.step();
+      }));
+      assert.deepEqual(await violations(nodes[0]!), [], `round ${round}`);
+    }
+    for (const node of nodes) await node.end();
+  },
+});
+
+Deno.test({
+  name: "RedisDirectory: tens of thousands of rooms are listed in pages, whatever their size",
+  ignore,
+  fn: async () => {
+    await using server = await RedisServer.start();
+    const directory = await connectedDirectory(redisOptions(server.address));
+    const names = Array.from({ length: ROOMS }, (_, index) => `room ${index}`);
+    for (let from = 0; from < names.length; from += AT_ONCE) {
+      await Promise.all(
+        names.slice(from, from + AT_ONCE).map((name) =>
+          entered(directory.enter(joining(name, A, "ann", "PA_1")))
+        ),
+      );
+    }
+    const large = Array.from({ length: 40 }, (_, index) => `${"é".repeat(LONG_NAME)}${index}`);
+    const create = roomSeed("RM_l", { plan: "x".repeat(LARGE_PLAN) });
+    for (const name of large) {
+      await entered(directory.enter(joining(name, A, "i".repeat(LONG_NAME), "PA_1", { create })));
+    }
+    const listed = await directory.list();
+    assert.deepEqual(listed.map(({ record }) => record.name), [...names, ...large].sort());
+    assert.ok(listed.every(({ claims, counted }) => claims === 1 && counted === 1));
+    assert.deepEqual(await directory.roomsOf(A), [...names, ...large].sort());
+    const some = [...names.slice(0, 500), ...large];
+    assert.equal((await directory.list(some)).length, some.length);
+    const used = await server.ask("INFO", "commandstats");
+    assert.match(used, /cmdstat_evalsha/);
+    assert.doesNotMatch(used, /cmdstat_keys/);
+    await directory.end();
+  },
+});
+
+Deno.test({
+  name: "RedisDirectory: a room of thousands",
+  ignore,
+  fn: async () => {
+    await using server = await RedisServer.start();
+    const directory = await connectedDirectory(redisOptions(server.address));
+    const people = Array.from({ length: 5_000 }, (_, index) => `person ${index}`);
+    const join = (identity: string, index: number) =>
+      entered(directory.enter(joining("r", index % 2 === 0 ? A : B, identity, `PA_${index}`)));
+    const answers = [];
+    for (let from = 0; from < people.length; from += AT_ONCE) {
+      const part = people.slice(from, from + AT_ONCE);
+      answers.push(...await Promise.all(part.map((person, index) => join(person, from + index))));
+    }
+    assert.equal(new Set(answers.map(({ claim }) => claim!.number)).size, people.length);
+    const claims = await directory.claims("r");
+    assert.deepEqual(claims.map(({ identity }) => identity), [...people].sort());
+    const { record } = answers[0]!;
+    const own = claims.filter(({ node }) => node === A);
+    assert.ok((await directory.assert({ node: A, record, claims: own })).ok);
+    assert.deepEqual(await directory.claims("r"), claims);
+    const burial = await directory.bury({ room: "r", dead: A, by: B });
+    assert.equal(burial!.freed.length, people.length / 2);
+    assert.equal((await directory.find("r"))!.counted, people.length / 2);
+    await directory.end();
   },
 });

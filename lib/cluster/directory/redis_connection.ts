@@ -50,6 +50,8 @@ export interface RedisOptions {
 
 /** Sends commands until it is lost. */
 export interface RedisConnection {
+  /** Whether all commands go to one server, and are answered in order. */
+  readonly isOneServer: boolean;
   /** @param key One of the command's keys: where it goes in a cluster. */
   send(key: string, command: readonly string[]): Promise<Reply>;
   close(): void;
@@ -114,7 +116,7 @@ async function connectServer(
       throw error;
     }
   }
-  return { send: (_key, command) => send(command), close: open.close };
+  return { isOneServer: true, send: (_key, command) => send(command), close: open.close };
 }
 
 /** Users may be kept from asking for the role, and sentinels have another one. */
@@ -147,7 +149,7 @@ async function connectCluster(
     open.close();
     throw error;
   }
-  return { send, close: open.close };
+  return { isOneServer: false, send, close: open.close };
 }
 
 /** Asks one sentinel after another which server is the master. */

@@ -200,19 +200,19 @@ export class RedisDirectory implements ClusterDirectory {
   }
 
   async claim(room: string, identity: string): Promise<Claim | undefined> {
-    const key = this.#whoKey(room);
-    const value = await this.#link.read(key, ["HGET", key, identity]);
+    const value = await this.#readClaims(room, (key) => ["HGET", key, identity]);
     if (value === null) return undefined;
     const { counted: _, ...claim } = heldClaim(identity, text(value));
     return claim;
   }
 
   async claims(room: string): Promise<readonly AssertedClaim[]> {
-    const key = this.#whoKey(room);
     const found = new Map<string, AssertedClaim>();
     let cursor = "0";
     do {
-      const reply = list(await this.#link.read(key, ["HSCAN", key, cursor, "COUNT", "500"]));
+      const from = cursor;
+      const scan = (key: string) => ["HSCAN", key, from, "COUNT", "500"];
+      const reply = list(await this.#readClaims(room, scan));
       const pairs = texts(reply[1]);
       for (let index = 0; index + 1 < pairs.length; index += 2) {
         found.set(pairs[index]!, heldClaim(pairs[index]!, pairs[index + 1]!));
@@ -231,8 +231,9 @@ export class RedisDirectory implements ClusterDirectory {
 
   async roomsOf(node: NodeId): Promise<readonly string[]> {
     const parts = await Promise.all([...Array(SHARDS).keys()].map((shard) => {
-      const key = `${tagged(this.#prefix, shard)}of:${node}`;
-      return this.#link.read(key, ["SMEMBERS", key]);
+      const tag = tagged(this.#prefix, shard);
+      const key = `${tag}of:${node}`;
+      return this.#link.read(tag, key, ["SMEMBERS", key]);
     }));
     return parts.flatMap(texts).sort();
   }
@@ -352,8 +353,10 @@ export class RedisDirectory implements ClusterDirectory {
     return this.#link.run(script, tagged(this.#prefix, NODES_TAG), [this.#lease, ...args]);
   }
 
-  #whoKey(room: string): string {
-    return `${tagged(this.#prefix, shardOf(room))}who:${room}`;
+  #readClaims(room: string, command: (key: string) => readonly string[]): Promise<Reply> {
+    const tag = tagged(this.#prefix, shardOf(room));
+    const key = `${tag}who:${room}`;
+    return this.#link.read(tag, key, command(key));
   }
 }
 

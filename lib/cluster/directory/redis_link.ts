@@ -3,8 +3,10 @@
  * a connection that failed is made anew, for ever.
  *
  * Contract: a script is sent again if the connection ended before its answer, so it has to bear
- * that; nothing is sent after its question has failed. While it is down for longer than a question
- * waits, questions fail at once. Listeners hear of each change, after the questions that it fails.
+ * that; nothing is sent after its question has failed. A question that is late ends the connection
+ * only if nothing at all is answered: a Redis that has much to do is not left. While it is down for
+ * longer than a question waits, questions fail at once. Listeners hear of each change, after the
+ * questions that it fails.
  *
  * @module
  */
@@ -29,7 +31,7 @@ const LONGEST_PAUSE_MS = 2_000;
 
 /** Redis cannot answer now, and will be asked again: its errors that go by. */
 const AWAY =
-  /^(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|UNBLOCKED|NOREPLICAS)\b/;
+  /^(?:LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|NOSCRIPT)\b/;
 
 /** Makes a connection; `lost` is called when it ends by itself. */
 export type Connect = (
@@ -44,7 +46,11 @@ export class RedisLink {
   readonly #attemptMs: number;
   readonly #listeners = new Set<(status: DirectoryStatus) => void>();
   readonly #digests = new Map<Script, string>();
+  /** Scripts that are on their way to a server that had forgotten them, by name and lane. */
+  readonly #sending = new Map<string, Promise<unknown>>();
   #connection: RedisConnection | undefined;
+  /** When the connection answered last, by tag where those may be on several servers; ms. */
+  readonly #answeredAt = new Map<string, number>();
   /** Woken when a connection is there, or the link has ended. */
   #waiting = new Set<() => void>();
   #downSince: number;
@@ -77,12 +83,12 @@ export class RedisLink {
    * @throws {SfuError} `directory_down`.
    */
   async run(script: Script, tag: string, args: readonly string[]): Promise<Reply> {
-    return await this.#ask((connection) => this.#evaluate(connection, script, tag, args));
+    return await this.#ask(tag, (connection) => this.#evaluate(connection, script, tag, args));
   }
 
   /** Sends a command that only reads. */
-  async read(key: string, command: readonly string[]): Promise<Reply> {
-    return await this.#ask((connection) => connection.send(key, command));
+  async read(tag: string, key: string, command: readonly string[]): Promise<Reply> {
+    return await this.#ask(tag, (connection) => connection.send(key, command));
   }
 
   end(): void {
@@ -94,17 +100,24 @@ export class RedisLink {
     this.#wake();
   }
 
-  async #ask(send: (connection: RedisConnection) => Promise<Reply>): Promise<Reply> {
+  async #ask(
+    tag: string,
+    send: (connection: RedisConnection) => Promise<Reply>,
+  ): Promise<Reply> {
     const { clock } = this.#platform;
     const until = clock.now() + ANSWER_MS;
     for (;;) {
       const connection = this.#connection ?? await this.#connected(until);
+      const lane = laneOf(connection, tag);
       try {
-        return await this.#answered(send(connection), until);
+        const reply = await this.#answered(send(connection), until);
+        this.#answeredAt.set(lane, clock.now());
+        return reply;
       } catch (error) {
         const cause = causeOf(error);
         if (cause === "refused") throw away("Redis refused to carry it out", error);
-        this.#lost(connection, error);
+        const silentMs = clock.now() - (this.#answeredAt.get(lane) ?? -Infinity);
+        if (cause === "gone" || silentMs >= ANSWER_MS / 2) this.#lost(connection, error);
         if (cause === "late" || clock.now() >= until) throw away("Redis does not answer", error);
       }
     }
@@ -121,13 +134,26 @@ export class RedisLink {
       digest = createHash("sha1").update(script.source).digest("hex");
       this.#digests.set(script, digest);
     }
+    const byDigest = ["EVALSHA", digest, "1", tag, ...args];
     try {
-      return await connection.send(tag, ["EVALSHA", digest, "1", tag, ...args]);
+      return await connection.send(tag, byDigest);
     } catch (error) {
-      // It was started anew, or somebody emptied its cache of scripts: EVAL fills that again.
-      if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-      return await connection.send(tag, ["EVAL", script.source, "1", tag, ...args]);
+      if (!isForgotten(error)) throw error;
     }
+    // It was started anew, or somebody emptied its cache of scripts: EVAL fills that again, once.
+    const name = `${script.name} ${laneOf(connection, tag)}`;
+    const sending = this.#sending.get(name);
+    if (sending === undefined) {
+      const sent = connection.send(tag, ["EVAL", script.source, "1", tag, ...args]);
+      this.#sending.set(name, sent);
+      try {
+        return await sent;
+      } finally {
+        this.#sending.delete(name);
+      }
+    }
+    await sending.catch(() => {});
+    return await connection.send(tag, byDigest);
   }
 
   /** The connection, as soon as there is one. */
@@ -220,6 +246,15 @@ export class RedisLink {
   #tell(status: DirectoryStatus): void {
     for (const listener of [...this.#listeners]) listener(status);
   }
+}
+
+/** Questions of one lane are answered in order. */
+function laneOf({ isOneServer }: RedisConnection, tag: string): string {
+  return isOneServer ? "" : tag;
+}
+
+function isForgotten(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("NOSCRIPT");
 }
 
 class LateAnswer extends Error {

@@ -32,19 +32,25 @@ export class RedisServer implements AsyncDisposable {
   /**
    * Starts a server and waits until it listens.
    *
-   * @param args Its options: `--replicaof`, …; `--port` is already there.
-   * @param lines Lines of its configuration file, for what has no option.
+   * @param args Its options: `--replicaof`, …; its port is already there.
+   * @param options.lines Lines of its configuration file, for what has no option.
+   * @param options.portOption What takes the port: with `--tls-port` there is no other.
    */
   static async start(
     args: readonly string[] = [],
-    { lines = [], port = freePort() }: { lines?: readonly string[]; port?: number } = {},
+    { lines = [], port = freePort(), portOption = "--port" }: {
+      lines?: readonly string[];
+      port?: number;
+      portOption?: string;
+    } = {},
   ): Promise<RedisServer> {
     const folder = await Deno.makeTempDir({ prefix: "redis-" });
     const file = `${folder}/redis.conf`;
     const usual = [`bind ${LOOPBACK}`, `dir ${folder}`, 'save ""', "logfile redis.log"];
     await Deno.writeTextFile(file, [...usual, ...lines, ""].join("\n"));
     const child = new Deno.Command(redisPath()!, {
-      args: [file, "--port", String(port), ...args],
+      args: [file, ...(portOption === "--port" ? [] : ["--port", "0"]), portOption, String(port)]
+        .concat(args),
       stdin: "null",
       stdout: "null",
       stderr: "null",
