@@ -7,17 +7,17 @@ import { BenchChild } from "../bench_child.ts";
 import { kernelDrops } from "../kernel_drops.ts";
 import type { Percentiles } from "../load/latency_histogram.ts";
 import type { ProfileName } from "./client_profiles.ts";
-import { type LoadScenario, participantsOf, streamsOf } from "./load_scenarios.ts";
+import { crowdBefore, type LoadScenario, participantsOf, streamsOf } from "./load_scenarios.ts";
 import type { LoadsCalls, LoadsFigures, Signalling } from "./loads_calls.ts";
 import { type ProcessCost, processCost } from "./process_cost.ts";
 import type { ServerChoice, ServerUnderLoad } from "./server_under_load.ts";
 
-/** After the last stream has come: V8 compiles, estimates settle, ms. */
-const WARM_UP_MS = 4_000;
+/** A crowd that came before has left when so much has passed, ms. */
+const LEAVE_MS = 3_000;
 /** What a server does by itself is seen in so long, ms. */
 const ALONE_MS = 2_000;
 /** One line with everything, ms. */
-const LINE_LIMIT_MS = 75_000;
+const LINE_LIMIT_MS = 110_000;
 
 /** One measured line; names are those of the JSON. */
 export interface LoadRow {
@@ -43,7 +43,7 @@ export interface LoadRow {
   readonly latency_p50_ms: number;
   readonly latency_p99_ms: number;
   readonly rss_bytes: number;
-  /** Before anybody joined. */
+  /** Before anybody joined, but for a crowd before. */
   readonly start_rss_bytes: number;
   readonly rss_bytes_per_participant: number;
   readonly reports_per_s: number;
@@ -116,11 +116,17 @@ async function measureWindow(
 ): Promise<Window> {
   const { baseline } = await clients.call("hello", {});
   await pause(ALONE_MS);
-  const start = processCost(server.pid);
   const ahead = aheadMs === undefined ? {} : { aheadMs };
   const who = { server: server.access, scenario, profile, ...ahead, signalling };
+  const crowd = crowdBefore(scenario);
+  if (crowd !== undefined) {
+    await clients.call("gather", { ...who, scenario: crowd });
+    await clients.call("leave", {});
+    await pause(LEAVE_MS);
+  }
+  const start = processCost(server.pid);
   const { ms: gatherMs } = await clients.call("gather", who);
-  await pause(WARM_UP_MS);
+  await pause(scenario.settleMs);
   // Looking through its descriptors costs the server nothing.
   const unreadBefore = kernelDrops(server.pid);
   await clients.call("mark", {});

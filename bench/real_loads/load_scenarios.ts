@@ -39,14 +39,24 @@ export interface LoadScenario {
    * a second, or as many as there is room for.
    */
   readonly messages?: { readonly perSecond: number | "all"; readonly bytes: number };
+  /** From the last stream until what is measured: V8 compiles, estimates settle, ms. */
+  readonly settleMs: number;
   /** The time that is measured, ms. */
   readonly windowMs: number;
+  /**
+   * Others of the same kind come and go before anything is measured, so that what is held of the
+   * participants is what they cost above those that a server has seen already.
+   */
+  readonly crowdBefore?: number;
 }
 
 /** RTP bytes of a full packet, header included, and of a frame's last one. */
 const PACKET_BYTES = 1_100;
 const LAST_PACKET_BYTES = 400;
 const WINDOW_MS = 10_000;
+const SETTLE_MS = 4_000;
+/** V8 tidies up for half a minute after many have come: that is theirs who come, not who stay. */
+const QUIET_SETTLE_MS = 30_000;
 /** CPU times come in steps of 10 ms; with little to do they take longer to be told apart. */
 const QUIET_WINDOW_MS = 16_000;
 
@@ -103,7 +113,23 @@ function video(publishers: number, audience: number): LoadScenario {
     publishers: times(publishers, [CAMERA]),
     audience,
     isMeeting: false,
+    settleMs: SETTLE_MS,
     windowMs: WINDOW_MS,
+  };
+}
+
+function idle(participants: number): LoadScenario {
+  const audience = 10;
+  return {
+    name: `idle-${participants}`,
+    title: `${participants} idle`,
+    rooms: participants / audience,
+    publishers: [],
+    audience,
+    isMeeting: false,
+    settleMs: QUIET_SETTLE_MS,
+    windowMs: QUIET_WINDOW_MS,
+    crowdBefore: 50,
   };
 }
 
@@ -119,8 +145,16 @@ function data(publishers: number, audience: number, bytes: number, perSecond: nu
     audience,
     isMeeting,
     messages: { perSecond, bytes },
+    settleMs: SETTLE_MS,
     windowMs: WINDOW_MS,
   } satisfies LoadScenario;
+}
+
+/** The crowd that comes and goes before `scenario` is measured. */
+export function crowdBefore(scenario: LoadScenario): LoadScenario | undefined {
+  const { crowdBefore, publishers, audience } = scenario;
+  if (crowdBefore === undefined) return undefined;
+  return { ...scenario, rooms: Math.ceil(crowdBefore / (publishers.length + audience)) };
 }
 
 /** Of what is asked for while somebody else speaks. */
@@ -147,6 +181,7 @@ export const LOAD_SCENARIOS: readonly LoadScenario[] = [
     publishers: times(8, [SIMULCAST, MICROPHONE]),
     audience: 0,
     isMeeting: true,
+    settleMs: SETTLE_MS,
     windowMs: WINDOW_MS,
   },
   {
@@ -157,6 +192,7 @@ export const LOAD_SCENARIOS: readonly LoadScenario[] = [
     audience: 0,
     isMeeting: true,
     followsSpeakers: true,
+    settleMs: SETTLE_MS,
     windowMs: WINDOW_MS,
   },
   {
@@ -166,17 +202,11 @@ export const LOAD_SCENARIOS: readonly LoadScenario[] = [
     publishers: times(4, [SIMULCAST, MICROPHONE]),
     audience: 0,
     isMeeting: true,
+    settleMs: SETTLE_MS,
     windowMs: WINDOW_MS,
   },
-  {
-    name: "idle-200",
-    title: "200 idle",
-    rooms: 20,
-    publishers: [],
-    audience: 10,
-    isMeeting: false,
-    windowMs: QUIET_WINDOW_MS,
-  },
+  idle(200),
+  idle(1_000),
   data(1, 20, 100, 500),
   data(1, 20, 10_000, 50),
   data(20, 0, 100, 50),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { nominalRate } from "../../../bench/load/frame_pacer.ts";
 import {
+  crowdBefore,
   deliveriesPerSecond,
   LOAD_SCENARIOS,
   loadScenarioOf,
@@ -29,6 +30,7 @@ Deno.test("LOAD_SCENARIOS have as many participants and streams as their titles 
     "speakers-8": [8, 8 * 7 * 2],
     "rooms-20x4": [80, 20 * 4 * 3 * 2],
     "idle-200": [200, 0],
+    "idle-1000": [1_000, 0],
     "data-1-20-100": [21, 0],
     "data-20-20-100": [20, 0],
   };
@@ -36,6 +38,12 @@ Deno.test("LOAD_SCENARIOS have as many participants and streams as their titles 
     const scenario = loadScenarioOf(name)!;
     assert.deepEqual([participantsOf(scenario), streamsOf(scenario)], expected, name);
   }
+});
+
+Deno.test("crowdBefore() are fewer of the same kind where nothing but being there is measured", () => {
+  const crowd = crowdBefore(loadScenarioOf("idle-1000")!)!;
+  assert.deepEqual([participantsOf(crowd), streamsOf(crowd)], [50, 0]);
+  assert.equal(crowdBefore(loadScenarioOf("video-1-50")!), undefined);
 });
 
 Deno.test("LOAD_SCENARIOS deliver data to everybody but the sender", () => {
