@@ -27,8 +27,9 @@ const SWEEP_MS = 1;
 /** Of a sender that sends as fast as it can: less than what makes the server's answers wait. */
 const MAX_WAITING_BYTES = 512 * 1024;
 const SOCKETS_PER_MS = 100;
-/** Clients join so many at once. */
+/** Clients join so many at once; of a large crowd, so many batches. */
 const BATCH = 8;
+const MAX_BATCHES = 50;
 /** The longest wait for every stream to come, ms. */
 const STREAMS_LIMIT_MS = 20_000;
 const LOOK_EVERY_MS = 50;
@@ -108,10 +109,11 @@ export class LoadsRun {
       const publishers = scenario.publishers.map((_, place) => ({ room, place }));
       await this.#inBatches(publishers, ({ place }) => this.#join(options, room, place));
     }
-    for (let room = 0; room < scenario.rooms; room++) {
-      const audience = Array.from({ length: scenario.audience });
-      await this.#inBatches(audience, (_, i) => this.#join(options, room, -1, i));
-    }
+    const audience = Array.from({ length: scenario.rooms * scenario.audience });
+    await this.#inBatches(audience, (_, i) => {
+      const number = i % scenario.audience;
+      return this.#join(options, (i - number) / scenario.audience, -1, number);
+    });
     await this.#allStreams(streamsOf(scenario));
     if (scenario.messages !== undefined) await this.#beginMessages();
     if (scenario.followsSpeakers) this.#turn = 0;
@@ -188,8 +190,9 @@ export class LoadsRun {
   }
 
   async #inBatches<T>(items: readonly T[], step: (item: T, i: number) => Promise<void>) {
-    for (let i = 0; i < items.length; i += BATCH) {
-      const batch = items.slice(i, i + BATCH);
+    const size = Math.max(BATCH, Math.ceil(items.length / MAX_BATCHES));
+    for (let i = 0; i < items.length; i += size) {
+      const batch = items.slice(i, i + size);
       await Promise.all(batch.map((item, place) => step(item, i + place)));
     }
   }
