@@ -137,6 +137,9 @@ export class PeerTransport implements PathOwner {
   readonly #dtls: DtlsSession;
   /** Where SCTP packets leave. */
   readonly #data: DataOutlet;
+  /** From when the peer's certificate matched. */
+  #srtpKeys: SrtpParameters | undefined;
+  /** Made of them for the first packet: who only is there has none. */
   #srtp: SrtpSession | undefined;
   #channels: DataChannels | undefined;
   #sctp: RemoteParameters["sctp"];
@@ -227,8 +230,9 @@ export class PeerTransport implements PathOwner {
    */
   sendRtcp(bytes: Uint8Array, length: number): void {
     const path = this.#ice.mediaPath;
-    if (this.#srtp === undefined || path === undefined) return;
-    const sealed = this.#srtp.protectRtcp(bytes, length);
+    const srtp = this.#session();
+    if (srtp === undefined || path === undefined) return;
+    const sealed = srtp.protectRtcp(bytes, length);
     if (sealed > 0) path.send(bytes, sealed);
   }
 
@@ -296,7 +300,7 @@ export class PeerTransport implements PathOwner {
 
   /** Whether RTP can be sent. */
   get connected(): boolean {
-    return this.#srtp !== undefined && !this.#isClosed;
+    return this.#srtpKeys !== undefined && !this.#isClosed;
   }
 
   receive(
@@ -308,7 +312,7 @@ export class PeerTransport implements PathOwner {
     nowUs: number,
   ): void {
     if (kind === "dtls") return this.#receiveDtls(bytes, length, now, nowUs);
-    const srtp = this.#srtp;
+    const srtp = this.#session();
     if (srtp === undefined) return this.#options.drops.count("srtp_before_keys");
     if (kind === "rtp") {
       const clear = srtp.unprotectRtp(bytes, length);
@@ -410,11 +414,18 @@ export class PeerTransport implements PathOwner {
       this.#ice.provePath(path, this.#now());
     }
     this.#handshakePaths.clear();
-    const { drops, crypto = PORTABLE_CRYPTO } = this.#options;
-    const cipherFactory = crypto.srtpCipherFactory;
-    this.#srtp = this.rtp.srtp = new SrtpSession({ parameters: srtp, drops, cipherFactory });
+    this.#srtpKeys = srtp;
+    this.rtp.keys = () => this.#session();
     this.#options.listener.onConnected(this.protocol);
     this.#startChannels();
+  }
+
+  #session(): SrtpSession | undefined {
+    const parameters = this.#srtpKeys;
+    if (this.#srtp !== undefined || parameters === undefined || this.#isClosed) return this.#srtp;
+    const { drops, crypto = PORTABLE_CRYPTO } = this.#options;
+    const cipherFactory = crypto.srtpCipherFactory;
+    return this.#srtp = new SrtpSession({ parameters, drops, cipherFactory });
   }
 
   #startChannels(): void {

@@ -23,8 +23,9 @@ export interface CopyCounter {
  * numbers are handed out all the same.
  */
 export class RtpOutlet implements PacketSink {
-  /** The keys, from when there are some. */
-  srtp: SrtpSession | undefined;
+  /** Gives what seals, from when there are keys: asked for the first packet. */
+  keys: () => SrtpSession | undefined = () => undefined;
+  #srtp: SrtpSession | undefined;
   readonly #route: { readonly mediaPath: NetworkPath | undefined };
   readonly #copies: CopyCounter | undefined;
   /** Lent by the path in use for the next packet. */
@@ -42,14 +43,15 @@ export class RtpOutlet implements PacketSink {
 
   reserve(): Uint8Array | undefined {
     const path = this.#route.mediaPath;
-    if (this.srtp === undefined || path === undefined) return undefined;
+    if (path === undefined || (this.#srtp ??= this.keys()) === undefined) return undefined;
     return this.#reserved = path.reserve();
   }
 
   send(packet: WrittenPacket): void {
     const path = this.#route.mediaPath;
-    if (this.srtp === undefined || path === undefined || this.#reserved === undefined) return;
-    const sealed = this.srtp.protectWritten(this.#reserved, packet);
+    const srtp = this.#srtp;
+    if (srtp === undefined || path === undefined || this.#reserved === undefined) return;
+    const sealed = srtp.protectWritten(this.#reserved, packet);
     if (sealed === 0) return;
     path.commit(sealed, packet.isVideo ? SendKind.video : SendKind.other);
     this.#copies?.copied();

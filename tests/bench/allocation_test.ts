@@ -337,7 +337,7 @@ for (const profile of SRTP_PROFILES) {
       let bytes = 0;
       const mediaPath = slotPath(slot, (length) => void (bytes += length));
       const outlet = new RtpOutlet({ mediaPath }, new ForwardLatency());
-      outlet.srtp = session;
+      outlet.keys = () => session;
       const perReceived = growthPerStep(50 * STRETCH, forwardingStep(outlet));
       session.close();
       assert.ok(bytes > 50 * STRETCH * DOWN_TRACKS * 12, `${bytes} bytes sealed`);
