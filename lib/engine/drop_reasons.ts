@@ -44,6 +44,8 @@ export const ENGINE_DROPS = {
   relay_track_exists: "a relay is of an up-track that is here already",
   relay_ring_corrupt: "the memory between two engines holds no records",
   // From node to node
+  hop_unknown: "a datagram between nodes names no way that is known",
+  hop_no_way: "no socket of ours can reach another node's addresses",
   hop_malformed: "a datagram of another node, or a part of it, cannot be read",
   hop_unknown_version: "a datagram between nodes is of a version that is unknown",
   hop_unknown_frame: "a datagram of another node has a part of a kind that is unknown",

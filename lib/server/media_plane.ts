@@ -19,7 +19,11 @@ import type { MediaListeners } from "./media_listeners.ts";
 /** What every engine is made of, wherever it runs. */
 export type MediaPlaneOptions =
   & Required<Pick<LocalEngineOptions, "platform" | "drops" | "audioLevel" | "native">>
-  & Pick<LocalEngineOptions, "marks">;
+  & Pick<LocalEngineOptions, "marks">
+  & {
+    /** Whether tracks may cross to other nodes and come from there. */
+    readonly amongNodes: boolean;
+  };
 
 /** An engine that has not opened anything yet. */
 export function createMediaPlane(
@@ -28,7 +32,8 @@ export function createMediaPlane(
 ): MediaEngine {
   const { workers, udpOf, tcp, advertised, addressRule } = listeners;
   if (workers > 0) return createWorkerPool({ ...options, ...listeners });
-  return new EngineOfThisThread({ ...options, udp: udpOf[0]!, tcp, advertised, addressRule });
+  const own = { ...options, udp: udpOf[0]!, tcp, advertised, addressRule };
+  return new EngineOfThisThread(own, options.amongNodes);
 }
 
 /**
@@ -42,14 +47,16 @@ class EngineOfThisThread implements MediaEngine {
   #engine: MediaEngine | undefined;
   #isClosed = false;
 
-  constructor(options: LocalEngineOptions) {
+  constructor(options: LocalEngineOptions, readonly amongNodes: boolean) {
     this.#options = options;
   }
 
   async start(): Promise<EngineReady> {
-    const { createLocalEngine } = await import("../engine/local/local_engine.ts");
+    const create = this.amongNodes
+      ? (await import("../engine/worker/thread_pool.ts")).createThreadPool
+      : (await import("../engine/local/local_engine.ts")).createLocalEngine;
     if (this.#isClosed) throw new SfuError("closed", "The media engine was closed");
-    this.#engine = createLocalEngine(this.#options);
+    this.#engine = create(this.#options);
     this.#engine.onEvent = (event) => this.onEvent(event);
     return await this.#engine.start();
   }

@@ -282,7 +282,7 @@ class ComposedServer implements SfuServer {
     const [udp = []] = listeners.udpOf;
     const { tcp, advertised, addressRule } = listeners;
     return parts.createEngine?.({ ...media, udp, tcp, advertised, addressRule }) ??
-      createMediaPlane(listeners, media);
+      createMediaPlane(listeners, { ...media, amongNodes: false });
   }
 
   #createSignals(config: Config, keys: ApiKeys): SignalService {

@@ -1,5 +1,5 @@
 /**
- * Two whole media engines joined by relay rings, over real sockets on the loopback address, seen by
+ * Two whole media engines joined by relay rings, or by a hop as of two nodes, over real sockets on the loopback address, seen by
  * clients of both: a subscriber of a publisher on the other engine notices nothing.
  */
 import assert from "node:assert/strict";
@@ -34,18 +34,28 @@ import {
 
 const LOW = { ...EVERYTHING, maxSpatial: 0 } as const;
 
-/** Registers a test on two engines. werift's client keeps timers, so the sanitizers are off. */
+const WAYS = {
+  "by rings": () => RelayedRooms.open(),
+  "between nodes": () => RelayedRooms.openHop(),
+};
+
+/**
+ * Registers a test on two engines, however they are joined. werift's client keeps timers, so the
+ * sanitizers are off.
+ */
 function relayTest(name: string, body: (rooms: RelayedRooms) => Promise<void>): void {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      await using rooms = await RelayedRooms.open();
-      await body(rooms);
-      assert.deepEqual([...rooms.near.errors, ...rooms.far.errors], [], "nothing failed inside");
-    },
-  });
+  for (const [way, open] of Object.entries(WAYS)) {
+    Deno.test({
+      name: `${name}, ${way}`,
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: async () => {
+        await using rooms = await open();
+        await body(rooms);
+        assert.deepEqual([...rooms.near.errors, ...rooms.far.errors], [], "nothing failed inside");
+      },
+    });
+  }
 }
 
 function header(packet: ReceivedRtp) {

@@ -52,6 +52,8 @@ class LocalEngine implements ThreadEngine {
   /** Time spent on timers and relays, µs; sockets count their own. */
   #busyUs = 0;
   readonly #wakeTimer: WakeTimer;
+  /** Absent until the sockets are open. */
+  #crypto: LocalEngineOptions["crypto"];
   #cancelDataTurn: (() => void) | undefined;
   #isClosed = false;
 
@@ -62,6 +64,8 @@ class LocalEngine implements ThreadEngine {
       ...options,
       drops: this.#drops,
       onBatchEnd: (now) => this.#endBatch(now),
+      onHop: (bytes, length, remote, datagrams, now) =>
+        this.#relays.hops.receive(bytes, length, remote, datagrams, now),
     });
     this.#audioLevel = options.audioLevel ?? DEFAULT_AUDIO_LEVEL;
     this.#levels = new AudioLevelReport(this.#upTracks, this.#audioLevel.updateIntervalMs);
@@ -93,6 +97,12 @@ class LocalEngine implements ThreadEngine {
         this.#endBatch(now);
       },
       spent: (us) => this.#busyUs += us,
+    }, {
+      random: options.platform.random,
+      crypto: () => this.#crypto!,
+      sockets: () => this.#sockets.udp,
+      emit: (event) => this.onEvent(event),
+      timed: (at) => this.#wakeTimer.atMost(at),
     });
   }
 
@@ -107,6 +117,7 @@ class LocalEngine implements ThreadEngine {
       await this.close();
       throw error;
     }
+    const crypto = this.#crypto = this.#options.crypto ?? ports.crypto;
     this.#connections = new EngineConnections({
       platform,
       directory,
@@ -116,7 +127,7 @@ class LocalEngine implements ThreadEngine {
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
       latency: this.#latency,
-      crypto: this.#options.crypto ?? ports.crypto,
+      crypto,
       data: this.#data,
       deferred: this.#deferred,
       batch: this.#batch,
@@ -168,6 +179,13 @@ class LocalEngine implements ThreadEngine {
         return this.#relays.carryOut(command, this.#now());
       case "connect_relay":
         return this.#relays.connect(command.peer);
+      case "connect_hop":
+        return this.#relays.connectHop(command.peer);
+      case "hop_datagram": {
+        const now = this.#now();
+        this.#relays.hops.receiveOther(command.index, command.bytes, now);
+        return this.#endBatch(now);
+      }
       case "disconnect_relay":
         return this.#relays.disconnect(command.index);
       case "request_stats":
@@ -197,10 +215,12 @@ class LocalEngine implements ThreadEngine {
 
   /** What was received in one go leaves in the same turn, whatever it came over. */
   #endBatch(now: number): void {
+    this.#relays.hops.endBatch(now);
     this.#batch.end(now);
     // Media does not wait until data has had its turn.
     if (this.#connections?.hasDataTurn) this.#sockets.flush();
     this.#seeToData(now);
+    this.#relays.hops.flush(now);
     this.#sockets.flush();
     if (this.#latency.isWatching) this.#latency.batchEnded(this.#options.platform.clock.nowUs());
     this.#deferred.run();
@@ -245,8 +265,10 @@ class LocalEngine implements ThreadEngine {
   /** When there is timed work that is no single connection's; `Infinity` if nothing is foreseen. */
   #sharedWakeAt(): number {
     const now = this.#now();
-    const pollAt = this.#relays.isActive ? now + GRAIN_MS : Infinity;
-    return Math.min(this.#levels.nextWakeAt(), this.#data.nextWakeAt(now), pollAt);
+    const relays = this.#relays;
+    const pollAt = relays.isActive ? now + GRAIN_MS : Infinity;
+    const hopsAt = relays.hops.nextWakeAt;
+    return Math.min(this.#levels.nextWakeAt(), this.#data.nextWakeAt(now), pollAt, hopsAt);
   }
 
   #reportStats(request: number, engine: EngineConnections): void {

@@ -18,10 +18,7 @@ export interface RelayPeer {
   readonly bell?: number;
 }
 
-/**
- * What this engine and one of another node know of each other. Never said twice: numbers that
- * packets are sealed with would be used again.
- */
+/** What this engine and one of another node know of each other. */
 export interface HopPeer {
   /** Names the other engine here; above those of this process. */
   readonly index: number;

@@ -27,7 +27,7 @@ export type NodeCommand =
   | {
     /**
      * How another node's engines are reached. Again for the same node: everything between the two
-     * begins anew, so that no secret is used by an engine and its successor.
+     * begins anew.
      */
     readonly type: "set_node";
     readonly node: NodeId;
@@ -38,7 +38,7 @@ export type NodeCommand =
     /** Names this node in what it sends to the other; below 2^16. */
     readonly theirSlot: number;
     readonly engines: readonly RelayEndpoint[];
-    /** 32 bytes that both nodes know and nobody else; new for each `set_node`. */
+    /** 32 bytes that both nodes know and nobody else. */
     readonly secret: Uint8Array;
   }
   | {
@@ -116,7 +116,7 @@ export type NodeEvent =
     & DistantEngine
   )
   | {
-    /** An engine here was started anew: a new secret is needed for each node, by `set_node`. */
+    /** An engine here is gone, with what it sent to other nodes: they are to ask again. */
     readonly type: "relay_engine_lost";
     readonly engine: number;
   }

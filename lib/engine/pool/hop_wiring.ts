@@ -2,8 +2,7 @@
  * The ways from a pool's engines to those of other nodes: named when a node is told of, and joined
  * when something first crosses.
  *
- * Contract: two engines are joined once for each secret, so that no number is sealed with twice. An
- * engine that was started anew is joined to nobody until a node has a new secret.
+ * Contract: two engines are joined once, and once more when either was started anew.
  *
  * @module
  */
@@ -26,13 +25,13 @@ interface Distant {
   readonly node: Node;
   readonly engine: number;
   readonly endpoint: RelayEndpoint;
-  /** Engines here that are, or were, joined to it. */
+  /** Engines here that are joined to it. */
   readonly joined: Set<number>;
 }
 
 /**
- * Other nodes' engines, by names that come after those of this process. Two engines are joined once
- * for each secret.
+ * Other nodes' engines, by names that come after those of this process. Two engines are joined
+ * once.
  */
 export class HopWiring {
   readonly #send: (engine: number, command: EngineCommand) => void;
@@ -83,10 +82,13 @@ export class HopWiring {
     return gone;
   }
 
-  /** @returns Whether it was joined to others, which need a new secret to be joined to the next. */
+  /** @returns Whether the engine was joined to any of another node. */
   engineLost(engine: number): boolean {
-    for (const { joined } of this.#distant.values()) if (joined.has(engine)) return true;
-    return false;
+    let wasJoined = false;
+    for (const { joined } of this.#distant.values()) {
+      if (joined.delete(engine)) wasJoined = true;
+    }
+    return wasJoined;
   }
 
   /** Joins an engine here to that of another node, unless it was. */

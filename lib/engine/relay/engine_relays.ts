@@ -8,8 +8,9 @@
  */
 import type { UpTrackId } from "../../base/ids.ts";
 import type { RelayCommand } from "../messages/engine_messages.ts";
-import type { RelayPeer } from "../messages/neighbour_messages.ts";
+import type { HopPeer, RelayPeer } from "../messages/neighbour_messages.ts";
 import type { DataLane } from "./data_lane.ts";
+import { EngineHops, type HopsWorld } from "./engine_hops.ts";
 import { RelayLink, type RelayWorld } from "./relay_link.ts";
 import { ReceivedTracks } from "./received_tracks.ts";
 import { ringChannel } from "./relay_ring.ts";
@@ -29,14 +30,21 @@ export interface RelayNeighbours {
  * engine alone.
  */
 export class EngineRelays {
+  /** To engines of other nodes. */
+  readonly hops: EngineHops;
   readonly #world: RelayWorld;
   readonly #links = new Map<number, RelayLink>();
   readonly #received: ReceivedTracks;
   readonly #bell: number | undefined;
   #isStarted = false;
 
-  constructor(neighbours: RelayNeighbours | undefined, world: RelayWorld) {
+  constructor(
+    neighbours: RelayNeighbours | undefined,
+    world: RelayWorld,
+    hops: HopsWorld,
+  ) {
     this.#world = world;
+    this.hops = new EngineHops(hops, world);
     this.#received = new ReceivedTracks(world);
     this.#bell = neighbours?.bell;
     for (const peer of neighbours?.peers ?? []) this.connect(peer);
@@ -60,9 +68,16 @@ export class EngineRelays {
     if (this.#isStarted) void link.run();
   }
 
-  /** The other engine was lost. */
+  /** Joins an engine of another node; again in place of what had its name. */
+  connectHop(peer: HopPeer): void {
+    this.#links.get(peer.index)?.close();
+    this.#links.set(peer.index, this.hops.connect(peer));
+  }
+
+  /** The other engine is gone. */
   disconnect(index: number): void {
     this.#links.get(index)?.close();
+    this.hops.disconnect(index);
     this.#links.delete(index);
   }
 
@@ -103,11 +118,13 @@ export class EngineRelays {
 
   tick(now: number): void {
     for (const link of this.#links.values()) link.tick(now);
+    this.hops.tick(now);
   }
 
   /** Idempotent. */
   close(): void {
     for (const link of this.#links.values()) link.close();
+    this.hops.close();
   }
 
   #link(index: number): RelayLink | undefined {

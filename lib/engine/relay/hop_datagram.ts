@@ -19,10 +19,6 @@
 /** First bytes. A change of the format takes the next two. */
 export const HOP_SEALED = 80;
 export const HOP_HELLO = 81;
-/** What RFC 7983 §7 leaves free, and is ours. */
-const FIRST_FREE = 80;
-const LAST_FREE = 95;
-
 export const HOP_HEADER_BYTES = 16;
 export const HOP_TAG_BYTES = 16;
 /** Longest datagram. */
@@ -79,11 +75,6 @@ export function frameLength(word: number): number {
 /** 0 if it is none: a part but the first has none of its own. */
 export function recordKind(word: number): number {
   return (word >>> 24) & MAX_KIND;
-}
-
-/** Whether a datagram that begins so is one between nodes. */
-export function isHopDatagram(firstByte: number): boolean {
-  return firstByte >= FIRST_FREE && firstByte <= LAST_FREE;
 }
 
 /** The association that a datagram is of, 32 bits; -1 if it is too short to say. */

@@ -15,6 +15,7 @@
  *
  * @module
  */
+import type { EngineDrop } from "../drop_reasons.ts";
 import { HopArrivals, HopDepartures } from "./hop_arrivals.ts";
 import { type HopBandwidth, LossBandwidth } from "./hop_bandwidth.ts";
 import { HopContent } from "./hop_content.ts";
@@ -176,17 +177,18 @@ export class HopLink implements HopLane {
    *
    * @param bytes The datagram is `bytes[0, length)`; it is opened in place.
    * @param byUdp `false` if it came by the other way.
+   * @returns Whether it is genuine, and not one that came before.
    */
-  receive(bytes: Uint8Array, length: number, now: number, byUdp = true): void {
-    if (this.#isClosed) return;
+  receive(bytes: Uint8Array, length: number, now: number, byUdp = true): boolean {
+    if (this.#isClosed) return false;
     const first = bytes[0];
     if (length < HOP_HEADER_BYTES || length > MAX_RECEIVED_BYTES || length > bytes.length) {
-      return this.#options.drops.count("hop_malformed");
+      return this.#drop("hop_malformed");
     }
     if (first === HOP_HELLO) return this.#receiveHello(bytes, length, now, byUdp);
-    if (first !== HOP_SEALED) return this.#options.drops.count("hop_unknown_version");
+    if (first !== HOP_SEALED) return this.#drop("hop_unknown_version");
     const clear = this.#session.open(bytes, length, this.#options.ourId);
-    if (clear < 0) return;
+    if (clear < 0) return false;
     const figures = this.#figures;
     figures[3]!++;
     figures[4]! += length;
@@ -195,6 +197,7 @@ export class HopLink implements HopLane {
     this.#reception.arrivals.record(this.#session.opened[0]!, now);
     this.#copyContent(bytes, clear);
     this.#takeFrames(clear >> 2, now);
+    return true;
   }
 
   /** After a batch of datagrams: the reader is told, and what is due goes. */
@@ -262,13 +265,19 @@ export class HopLink implements HopLane {
     return Math.min(this.#feedbackAt, media.gaps.wakeAt, this.control.wakeAt, this.data.wakeAt);
   }
 
-  #receiveHello(bytes: Uint8Array, length: number, now: number, byUdp: boolean): void {
+  #drop(reason: EngineDrop): false {
+    this.#options.drops.count(reason);
+    return false;
+  }
+
+  #receiveHello(bytes: Uint8Array, length: number, now: number, byUdp: boolean): boolean {
     const hello = this.#session.receiveHello(bytes, length, byUdp);
-    if (hello === undefined) return;
+    if (hello === undefined) return false;
     if (hello.begins) this.#begin();
     if (hello.hearsUdp) this.#hearUdp();
     if (hello.answer !== undefined) this.#sendHello(hello.answer, now);
     if (hello.begins) this.tick(now);
+    return true;
   }
 
   #begin(): void {

@@ -128,14 +128,16 @@ export class RelayLink {
     }
   }
 
-  /** One turn of reading. */
-  drain(): void {
+  /** One turn of reading. @returns whether it left something. */
+  drain(): boolean {
     const { clock, drops, log, endBatch, spent } = this.#world;
     const startedUs = clock.nowUs();
     const now = Math.trunc(startedUs / 1000);
+    let isLeft = true;
     try {
-      for (let i = 1; i <= MAX_RECORDS && this.#reader.next(); i++) {
-        this.#take(now);
+      for (let i = 1; i <= MAX_RECORDS && isLeft; i++) {
+        isLeft = this.#reader.next();
+        if (isLeft) this.#take(now);
         if (i % RECORDS_BETWEEN_LOOKS === 0 && clock.now() - now >= MAX_TURN_MS) break;
       }
     } catch (error) {
@@ -149,6 +151,7 @@ export class RelayLink {
     }
     endBatch(now);
     spent(clock.nowUs() - startedUs);
+    return isLeft;
   }
 
   /** The other engine began anew, and the channel with it: everything is said again. */

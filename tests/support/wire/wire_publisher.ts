@@ -19,6 +19,7 @@ import type { Peer, WireRoom } from "./wire_room.ts";
 
 export const VIDEO = "video-1" as UpTrackId;
 export const AUDIO = "audio-1" as UpTrackId;
+const TRACKS = { video: VIDEO, audio: AUDIO };
 /** SSRCs of the publisher's layers; the last body byte but three of a packet tells which it was. */
 export const LAYER_SSRCS = [1000, 1010, 1020] as const;
 
@@ -33,12 +34,13 @@ export interface Publisher extends Peer {
 export async function publisher(
   room: WireRoom,
   protocol: "udp" | "tcp" = "udp",
+  { video, audio }: { readonly video: UpTrackId; readonly audio: UpTrackId } = TRACKS,
 ): Promise<Publisher> {
   const peer = await room.connect({ protocol });
   room.send({
     type: "set_receive",
     connection: peer.id,
-    sections: [videoSection("0", VIDEO), audioSection("1", AUDIO)],
+    sections: [videoSection("0", video), audioSection("1", audio)],
   });
   const numbers = new TransportNumbers();
   const layers = RIDS.map((rid, i) => new VideoStream(LAYER_SSRCS[i]!, "0", rid, numbers));

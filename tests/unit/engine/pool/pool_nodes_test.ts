@@ -213,7 +213,7 @@ Deno.test("A node's new secret begins everything between the two anew, and its e
   assert.equal(receiving(commands).get(remoteTrack(0)), undefined, "nobody is known there");
 });
 
-Deno.test("When the engine that received a track is lost another does, and secrets are changed", async () => {
+Deno.test("When the engine that received a track is lost another does, and other nodes are told", async () => {
   const { world, first, second } = await twoSubscribers();
   world.pool.send(add(connection(0), downTrack(0), remoteTrack(0)));
   world.pool.send(add(connection(1), downTrack(1), remoteTrack(0)));
@@ -222,7 +222,6 @@ Deno.test("When the engine that received a track is lost another does, and secre
   assert.deepEqual(eventsOf(world, "relay_wanted").map(({ engine }) => engine), [first, second]);
   assert.equal(receiving(world.engines[second]!.commands).get(remoteTrack(0)), undefined);
   assert.deepEqual(eventsOf(world, "relay_engine_lost").map(({ engine }) => engine), [first]);
-  world.pool.send(setNode(0, 2));
   world.pool.send({ type: "relay_from", upTrack: remoteTrack(0), node: NODES[0]!, engine: 0 });
   const { commands } = world.engines[second]!;
   assert.equal(
@@ -350,7 +349,7 @@ for (let seed = 1; seed <= 12; seed++) {
   });
 }
 
-Deno.test("Engines of two nodes are never joined twice with one secret", async () => {
+Deno.test("Engines of two nodes are joined once, however often something crosses", async () => {
   const { world } = await twoSubscribers();
   for (let round = 0; round < 5; round++) {
     world.pool.send(add(connection(0), downTrack(round), remoteTrack(0)));

@@ -1,0 +1,264 @@
+/**
+ * The ways from one engine to those of other nodes: which datagram is of which, where they go, and
+ * when each has something to do.
+ *
+ * A node may be reached at several addresses, from several of ours. Until something genuine has
+ * come from one of them the little that is said goes to all; then everything goes there.
+ *
+ * @module
+ */
+import type { DropSink } from "../../base/drop_counters.ts";
+import type { Random } from "../../base/platform.ts";
+import { type Datagrams, MAX_SEND_BYTES } from "../../transport/datagrams/datagrams.ts";
+import type { RemoteAddress } from "../../transport/datagrams/datagrams.ts";
+import { SendKind } from "../../transport/datagrams/datagrams.ts";
+import type { EngineDrop } from "../drop_reasons.ts";
+import type { HopPeer } from "../messages/neighbour_messages.ts";
+import type { NodeEvent } from "../messages/node_messages.ts";
+import { hopAssociation } from "./hop_datagram.ts";
+import type { HopCrypto } from "./hop_keys.ts";
+import { HopLink } from "./hop_link.ts";
+import type { HopOutlet } from "./hop_ports.ts";
+import { RelayLink, type RelayWorld } from "./relay_link.ts";
+
+const NONCE_BYTES = 16;
+
+/** A socket of this engine. */
+export interface HopSocket {
+  /** Literal address. */
+  readonly hostname: string;
+  readonly datagrams: Datagrams;
+}
+
+/** What the hops of an engine are given of it. */
+export interface HopsWorld {
+  readonly random: Random;
+  /** Known once the engine has started. */
+  readonly crypto: () => HopCrypto;
+  /** Open now. */
+  readonly sockets: () => readonly HopSocket[];
+  readonly emit: (event: NodeEvent) => void;
+  /** Something is to be done at `at`, monotonic ms. */
+  readonly timed: (at: number) => void;
+}
+
+/** One engine's hops. */
+export class EngineHops {
+  readonly #world: HopsWorld;
+  readonly #relayWorld: RelayWorld;
+  readonly #hops = new Map<number, Hop>();
+  /** By what names them in datagrams. */
+  readonly #byId = new Map<number, Hop>();
+  /** Those for which something came in this batch. */
+  readonly #touched = new Set<Hop>();
+
+  constructor(world: HopsWorld, relayWorld: RelayWorld) {
+    this.#world = world;
+    this.#relayWorld = relayWorld;
+  }
+
+  /** Joins an engine of another node; in place of what had its name. */
+  connect(peer: HopPeer): RelayLink {
+    this.disconnect(peer.index);
+    const hop = new Hop(peer, this.#world, this.#relayWorld);
+    this.#hops.set(peer.index, hop);
+    this.#byId.set(peer.receiveId, hop);
+    return hop.relay;
+  }
+
+  disconnect(index: number): void {
+    const hop = this.#hops.get(index);
+    if (hop === undefined) return;
+    this.#hops.delete(index);
+    this.#byId.delete(hop.peer.receiveId);
+    this.#touched.delete(hop);
+    hop.close();
+  }
+
+  /** Takes a datagram that came by UDP. */
+  readonly receive = (
+    bytes: Uint8Array,
+    length: number,
+    remote: RemoteAddress,
+    datagrams: Datagrams,
+    now: number,
+  ): void => {
+    const hop = this.#byId.get(hopAssociation(bytes, length));
+    if (hop === undefined) return this.#relayWorld.drops.count("hop_unknown");
+    if (hop.link.receive(bytes, length, now)) hop.outlet.latch(datagrams, remote);
+    this.#touched.add(hop);
+  };
+
+  /** Takes one that came by another way. */
+  receiveOther(index: number, bytes: Uint8Array, now: number): void {
+    const hop = this.#hops.get(index);
+    if (hop === undefined) return this.#relayWorld.drops.count("hop_unknown");
+    hop.link.receive(bytes, bytes.length, now, false);
+    this.#touched.add(hop);
+  }
+
+  /** Reads what the batch brought. */
+  endBatch(now: number): void {
+    if (this.#touched.size === 0) return;
+    const touched = [...this.#touched];
+    this.#touched.clear();
+    for (const hop of touched) {
+      hop.link.endBatch(now);
+      this.#read(hop, now);
+      this.#world.timed(hop.link.nextWakeAt());
+    }
+  }
+
+  /** Lets leave what was written. */
+  flush(now: number): void {
+    for (const hop of this.#hops.values()) {
+      if (hop.relay.isActive) hop.link.flush(now);
+    }
+  }
+
+  /** When there is timed work; `Infinity` if none is foreseen. */
+  get nextWakeAt(): number {
+    let at = Infinity;
+    for (const { link } of this.#hops.values()) at = Math.min(at, link.nextWakeAt());
+    return at;
+  }
+
+  tick(now: number): void {
+    for (const hop of this.#hops.values()) {
+      hop.link.setActive(hop.relay.isActive);
+      if (hop.isBehind) this.#read(hop, now);
+      if (now >= hop.link.nextWakeAt()) hop.link.tick(now);
+    }
+  }
+
+  close(): void {
+    for (const index of [...this.#hops.keys()]) this.disconnect(index);
+  }
+
+  #read(hop: Hop, now: number): void {
+    hop.isBehind = hop.relay.drain();
+    if (hop.isBehind) this.#world.timed(now);
+  }
+}
+
+/** One hop, with the relays that go by it. */
+class Hop {
+  readonly link: HopLink;
+  readonly relay: RelayLink;
+  readonly outlet: HopUdpOutlet;
+  /** There is more to read than one turn's share. */
+  isBehind = false;
+
+  constructor(readonly peer: HopPeer, world: HopsWorld, relayWorld: RelayWorld) {
+    const { clock, drops } = relayWorld;
+    this.outlet = new HopUdpOutlet(peer, world.sockets, drops);
+    this.link = new HopLink({
+      crypto: world.crypto(),
+      secret: peer.secret,
+      nonce: world.random.bytes(NONCE_BYTES),
+      ourId: peer.receiveId,
+      theirId: peer.sendId,
+      clock,
+      drops,
+      udp: this.outlet,
+      fallback: new HopOtherOutlet(peer, world.emit),
+      listener: {
+        onBlocked: (blocked) =>
+          world.emit({
+            type: "relay_blocked",
+            ownEngine: peer.own.engine,
+            ...peer.other,
+            blocked,
+          }),
+        onRestarted: () => this.relay.renew(clock.now()),
+        onAllowedLayers: () => this.relay.allowLayers(),
+      },
+    });
+    this.relay = new RelayLink(peer.index, this.link.channel, relayWorld);
+  }
+
+  close(): void {
+    this.relay.close();
+    this.link.close();
+  }
+}
+
+/** UDP to one engine of another node. */
+class HopUdpOutlet implements HopOutlet {
+  readonly #remotes: readonly RemoteAddress[];
+  readonly #sockets: () => readonly HopSocket[];
+  readonly #drops: DropSink<EngineDrop>;
+  /** For what goes to several addresses. */
+  readonly #scratch = new Uint8Array(MAX_SEND_BYTES);
+  /** From where, and to where, something genuine came last. */
+  #datagrams: Datagrams | undefined;
+  #remote: RemoteAddress | undefined;
+
+  constructor(
+    { addresses }: HopPeer,
+    sockets: () => readonly HopSocket[],
+    drops: DropSink<EngineDrop>,
+  ) {
+    this.#remotes = addresses.map(({ hostname, port }) => ({ transport: "udp", hostname, port }));
+    this.#sockets = sockets;
+    this.#drops = drops;
+  }
+
+  latch(datagrams: Datagrams, remote: RemoteAddress): void {
+    this.#datagrams = datagrams;
+    this.#remote = remote;
+  }
+
+  reserve(): Uint8Array | undefined {
+    return this.#datagrams === undefined ? this.#scratch : this.#datagrams.reserve();
+  }
+
+  commit(length: number, isMedia: boolean): void {
+    if (this.#datagrams !== undefined) {
+      const kind = isMedia ? SendKind.video : SendKind.other;
+      return this.#datagrams.commit(length, this.#remote!, kind);
+    }
+    let sent = 0;
+    for (const { hostname, datagrams } of this.#sockets()) {
+      for (const remote of this.#remotes) {
+        if (!mayReach(hostname, remote.hostname)) continue;
+        datagrams.send(this.#scratch, length, remote);
+        sent++;
+      }
+    }
+    if (sent === 0) this.#drops.count("hop_no_way");
+  }
+}
+
+/** Whether a socket bound to `own` may reach `other`: literal addresses. */
+function mayReach(own: string, other: string): boolean {
+  const isAny = own === "0.0.0.0" || own === "::";
+  if (own.includes(":") !== other.includes(":")) return own === "::";
+  return isAny || isLoopback(own) === isLoopback(other);
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "::1" || hostname.startsWith("127.");
+}
+
+/** The way where UDP is blocked: by whoever hears of it. */
+class HopOtherOutlet implements HopOutlet {
+  readonly #scratch = new Uint8Array(MAX_SEND_BYTES);
+
+  constructor(readonly peer: HopPeer, readonly emit: (event: NodeEvent) => void) {}
+
+  reserve(): Uint8Array {
+    return this.#scratch;
+  }
+
+  commit(length: number): void {
+    const { own, other } = this.peer;
+    this.emit({
+      type: "relay_datagram",
+      node: other.node,
+      theirEngine: other.engine,
+      ownEngine: own.engine,
+      bytes: this.#scratch.slice(0, length),
+    });
+  }
+}
