@@ -1,6 +1,6 @@
 /**
- * A pool of one engine in this thread: what an engine alone is not, one among the engines of several
- * nodes.
+ * A pool of one engine in this thread: what an engine alone is not, one among the engines of
+ * several nodes.
  *
  * @module
  */
