@@ -123,6 +123,8 @@ export interface EnterRequest {
     readonly sid: ParticipantSid;
     /** False for who takes no place and is let into locked rooms: agents, recorders. */
     readonly counted: boolean;
+    /** Whether it is let into locked rooms although it takes a place. */
+    readonly passesLock?: boolean;
   };
 }
 

@@ -269,7 +269,8 @@ export class RedisDirectory implements ClusterDirectory {
       ? Array<string>(11).fill("")
       : recordValues({ ...create, name: room, creator: node, version: 1, writer: node });
     const args = [node, region, isUnpinned ? "1" : "0"];
-    const who = [claim?.identity ?? "", claim?.sid ?? "", counted];
+    const lock = claim?.passesLock === true ? "1" : "0";
+    const who = [claim?.identity ?? "", claim?.sid ?? "", counted, lock];
     return await this.#of(scripts.ENTER, room, [...args, ...who, ...seed, ...dead]);
   }
 

@@ -123,17 +123,17 @@ function ofRooms(name: string, body: string): Script {
 }
 
 /**
- * Room, node, region, whether its pin is ignored, identity, sid, counted (empty: no claim), a
- * record's values (its name empty: not made), nodes whose claims take no place.
+ * Room, node, region, whether its pin is ignored, identity, sid, counted (empty: no claim), whether
+ * it passes a lock, a record's values (its sid empty: not made), nodes whose claims take no place.
  *
  * @returns Refusal and the pin; or "", created, record, number, former, nodes.
  */
 export const ENTER = ofRooms(
   "enter",
   `
-local name, node, region, unpinned, identity, sid, counted = unpack(ARGV, 1, 7)
+local name, node, region, unpinned, identity, sid, counted, passes_lock = unpack(ARGV, 1, 8)
 local seed = {}
-for i = 8, 18 do seed[#seed + 1] = ARGV[i] end
+for i = 9, 19 do seed[#seed + 1] = ARGV[i] end
 local may_make = #seed[2] > 0
 local is_there = exists(name)
 if not is_there and not may_make then return {'not_found'} end
@@ -144,11 +144,11 @@ end
 local before = is_there and counted ~= '' and held(name, identity) or nil
 if is_there and counted == '1' and not before then
   local values = redis.call('HMGET', room_key(name), 'locked', 'max', 'counted')
-  if values[1] == '1' then return {'room_locked'} end
+  if values[1] == '1' and passes_lock ~= '1' then return {'room_locked'} end
   local max, taken = tonumber(values[2]), tonumber(values[3])
-  if max > 0 and taken >= max and #ARGV > 18 then
+  if max > 0 and taken >= max and #ARGV > 19 then
     local dead = {}
-    for i = 19, #ARGV do dead[ARGV[i]] = true end
+    for i = 20, #ARGV do dead[ARGV[i]] = true end
     for _, value in ipairs(redis.call('HVALS', who_key(name))) do
       local claim = read(value)
       if claim.counted == '1' and dead[claim.node] then taken = taken - 1 end

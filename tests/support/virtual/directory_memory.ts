@@ -268,7 +268,7 @@ export class DirectoryMemory {
   #refusal(room: HeldRoom, claim: EnterRequest["claim"]): "room_full" | "room_locked" | undefined {
     if (claim === undefined || !claim.counted || room.claims.has(claim.identity)) return undefined;
     const { locked, maxParticipants } = room.record;
-    if (locked) return "room_locked";
+    if (locked && claim.passesLock !== true) return "room_locked";
     if (maxParticipants === 0) return undefined;
     // Places of those who died with their nodes are free before they are buried.
     const taken = [...room.claims.values()].filter(({ counted, node }) => {

@@ -197,6 +197,8 @@ export const DIRECTORY_TESTS: Readonly<
     const bob = joining("r", B, "bob", "PA_2");
     assert.deepEqual(await directory.enter(bob), { ok: false, reason: "room_locked" });
     await entered(directory.enter({ ...bob, claim: { ...bob.claim!, counted: false } }));
+    const owner = joining("r", B, "owner", "PA_4");
+    await entered(directory.enter({ ...owner, claim: { ...owner.claim!, passesLock: true } }));
     await entered(directory.enter(joining("r", B, "ann", "PA_3")));
   },
 

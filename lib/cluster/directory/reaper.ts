@@ -1,0 +1,162 @@
+/**
+ * Ends what dead nodes left, and rooms that nobody serves: the part of a cluster's dead that was
+ * given to this node.
+ *
+ * Contract: a node is buried only after it was given twice, a heartbeat apart, and after the
+ * directory has been there for a lease without a break: else those who live have not had the time
+ * to say so, after an outage or with a Redis whose clock is another. Observers hear of each freed
+ * claim and of each finished room once. Everything that fails is tried again while it is this
+ * node's.
+ *
+ * @module
+ */
+import type { NodeId } from "../../base/ids.ts";
+import type { Cancel, Platform } from "../../base/platform.ts";
+import type { Claim, Closing, ClusterDirectory, RoomRecord } from "./cluster_directory.ts";
+
+/** Between the first and the second time that a node is given, at least, ms. */
+const LOOKS_APART_MS = 500;
+/** Rooms of a dead node that are asked for at a time. */
+const ROOMS_AT_ONCE = 16;
+/** Pause before a room's end is tried again, ms. */
+const RETRY_MS = 1_000;
+
+/** Who tells the world. */
+export interface ReaperObserver {
+  /** They are in the room no more: their node has died. */
+  onFreed(room: RoomRecord, claims: readonly Claim[]): void;
+  /** The room is over. */
+  onFinished(room: RoomRecord): void;
+}
+
+/** What a reaper works with. */
+export interface ReaperOptions {
+  readonly platform: Platform;
+  readonly directory: ClusterDirectory;
+  readonly self: NodeId;
+  readonly leaseMs: number;
+  readonly observer: ReaperObserver;
+}
+
+/** One node's. */
+export class Reaper {
+  readonly #options: ReaperOptions;
+  /** Dead nodes that were given: when first and when last, ms. */
+  readonly #given = new Map<NodeId, { readonly firstMs: number; lastMs: number }>();
+  readonly #atWork = new Set<NodeId>();
+  /** Timers of rooms that are kept, by name. */
+  readonly #kept = new Map<string, Cancel>();
+  readonly #cancelStatus: Cancel;
+  /** Since when the directory is there, ms; absent while it is away. */
+  #upSinceMs: number | undefined;
+  #hasEnded = false;
+
+  constructor(options: ReaperOptions) {
+    this.#options = options;
+    const { clock } = options.platform;
+    const note = () => {
+      this.#upSinceMs = options.directory.status === "up" ? clock.now() : undefined;
+    };
+    this.#cancelStatus = options.directory.onStatus(note);
+    note();
+  }
+
+  /** What a heartbeat answered; each time. */
+  bury(dead: readonly NodeId[]): void {
+    const now = this.#options.platform.clock.now();
+    const { leaseMs } = this.#options;
+    for (const node of dead) {
+      const before = this.#given.get(node);
+      const isAgain = before !== undefined && now - before.lastMs < leaseMs;
+      const given = isAgain ? before : { firstMs: now, lastMs: now };
+      given.lastMs = now;
+      this.#given.set(node, given);
+      const isSure = now - given.firstMs >= LOOKS_APART_MS &&
+        this.#upSinceMs !== undefined && now - this.#upSinceMs >= leaseMs;
+      if (isSure && !this.#atWork.has(node)) void this.#bury(node);
+    }
+    for (const [node, { lastMs }] of this.#given) {
+      if (now - lastMs >= leaseMs) this.#given.delete(node);
+    }
+  }
+
+  /** Closes a room when its time is over, unless somebody comes. This node is its keeper. */
+  keep(room: RoomRecord, closing: Closing): void {
+    this.#closeLater(room, closing, room.lingerMs);
+  }
+
+  /**
+   * Leaves rooms that the directory takes for this node's and that are not: their departures were
+   * lost while it was away.
+   *
+   * @param isServed Whether the room is served or kept here.
+   */
+  async tidy(isServed: (room: string) => boolean): Promise<void> {
+    const { directory, self } = this.#options;
+    try {
+      for (const room of await directory.roomsOf(self)) {
+        if (isServed(room) || this.#kept.has(room)) continue;
+        const closing = await directory.leave({ room, node: self });
+        const found = closing === undefined ? undefined : await directory.find(room);
+        if (found !== undefined && !this.#hasEnded) this.keep(found.record, closing!);
+      }
+    } catch {
+      // It is away again; it says so, and this is asked for once it is back.
+    }
+  }
+
+  /** Rooms that are kept stay so for others to find. */
+  end(): void {
+    this.#hasEnded = true;
+    this.#cancelStatus();
+    for (const cancel of this.#kept.values()) cancel();
+    this.#kept.clear();
+  }
+
+  async #bury(dead: NodeId): Promise<void> {
+    const { directory } = this.#options;
+    this.#atWork.add(dead);
+    try {
+      const rooms = await directory.roomsOf(dead);
+      for (let from = 0; from < rooms.length && !this.#hasEnded; from += ROOMS_AT_ONCE) {
+        const part = rooms.slice(from, from + ROOMS_AT_ONCE);
+        await Promise.all(part.map((room) => this.#buryIn(room, dead)));
+      }
+      if (!this.#hasEnded && await directory.forget(dead)) this.#given.delete(dead);
+    } catch {
+      // The directory is away; the node is given to somebody again once it is back.
+    } finally {
+      this.#atWork.delete(dead);
+    }
+  }
+
+  async #buryIn(room: string, dead: NodeId): Promise<void> {
+    const { directory, observer, self } = this.#options;
+    const burial = await directory.bury({ room, dead, by: self });
+    if (burial === undefined || this.#hasEnded) return;
+    const { record, freed, closing } = burial;
+    if (freed.length > 0) observer.onFreed(record, freed);
+    if (closing !== undefined) this.keep(record, closing);
+  }
+
+  #closeLater(room: RoomRecord, closing: Closing, delayMs: number): void {
+    const { timers } = this.#options.platform;
+    this.#kept.get(room.name)?.();
+    const cancel = timers.after(delayMs, () => {
+      void this.#close(room, closing, () => this.#kept.get(room.name) === cancel);
+    });
+    this.#kept.set(room.name, cancel);
+  }
+
+  /** @param isMeant Whether no later closing of the room has taken this one's place. */
+  async #close(room: RoomRecord, closing: Closing, isMeant: () => boolean): Promise<void> {
+    const { directory, observer } = this.#options;
+    try {
+      const finished = await directory.close(room.name, closing);
+      if (isMeant()) this.#kept.delete(room.name);
+      if (finished !== undefined && !this.#hasEnded) observer.onFinished(finished);
+    } catch {
+      if (!this.#hasEnded && isMeant()) this.#closeLater(room, closing, RETRY_MS);
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import type { NodeId } from "../../../../lib/base/ids.ts";
+import { Reaper } from "../../../../lib/cluster/directory/reaper.ts";
+import { DirectoryMemory } from "../../../support/virtual/directory_memory.ts";
+import {
+  A,
+  B,
+  C,
+  entered,
+  joining,
+  nodeRecord,
+  roomSeed,
+} from "../../../support/virtual/directory_table.ts";
+import { MemoryDirectory } from "../../../support/virtual/memory_directory.ts";
+import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
+
+const LEASE_MS = 5_000;
+const BEAT_MS = 1_000;
+const LINGER_MS = 20_000;
+
+/** Nodes that beat once a second while they live, each with its reaper. */
+class Cluster {
+  readonly platform = new VirtualPlatform();
+  readonly memory = new DirectoryMemory(this.platform.clock, LEASE_MS);
+  readonly nodes = new Map<NodeId, { directory: MemoryDirectory; reaper: Reaper }>();
+  readonly told: string[] = [];
+
+  add(node: NodeId): MemoryDirectory {
+    const directory = new MemoryDirectory(this.memory, this.platform.clock);
+    const reaper = new Reaper({
+      platform: this.platform,
+      directory,
+      self: node,
+      leaseMs: LEASE_MS,
+      observer: {
+        onFreed: ({ name }, claims) =>
+          this.told.push(...claims.map(({ identity }) => `${node}: ${identity} has left ${name}`)),
+        onFinished: ({ name }) => this.told.push(`${node}: ${name} is over`),
+      },
+    });
+    this.nodes.set(node, { directory, reaper });
+    return directory;
+  }
+
+  /** Its process is gone. */
+  kill(node: NodeId): void {
+    this.nodes.get(node)!.reaper.end();
+    this.nodes.delete(node);
+  }
+
+  async run(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms; passed += BEAT_MS) {
+      for (const [node, { directory, reaper }] of this.nodes) {
+        await directory.heartbeat(nodeRecord(node)).then(({ bury }) => reaper.bury(bury), () => {});
+      }
+      await this.platform.advanceAsync(BEAT_MS);
+    }
+  }
+}
+
+async function world() {
+  const cluster = new Cluster();
+  const [a, b, c] = [cluster.add(A), cluster.add(B), cluster.add(C)];
+  await cluster.run(2 * LEASE_MS);
+  await entered(a.enter(joining("alone", A, "ann", "PA_1")));
+  await entered(a.enter(joining("shared", A, "ann", "PA_2")));
+  await entered(b.enter(joining("shared", B, "bob", "PA_3")));
+  return { cluster, a, b, c };
+}
+
+Deno.test("Reaper: what a dead node left ends once, at one of the others", async () => {
+  const { cluster } = await world();
+  cluster.kill(A);
+  await cluster.run(LEASE_MS);
+  assert.equal(cluster.told.length, 0, "its lease still holds, or ended just now");
+  await cluster.run(3 * BEAT_MS);
+  const [by] = [...new Set(cluster.told.map((line) => line.split(":")[0]))];
+  assert.deepEqual(cluster.told.toSorted(), [
+    `${by}: ann has left alone`,
+    `${by}: ann has left shared`,
+  ]);
+  assert.equal(cluster.memory.forget(A), true);
+  await cluster.run(LINGER_MS + BEAT_MS);
+  assert.deepEqual(cluster.told.slice(2), [`${by}: alone is over`]);
+  assert.deepEqual(cluster.memory.list().map(({ record }) => record.name), ["shared"]);
+});
+
+Deno.test("Reaper: who comes back in time keeps the room", async () => {
+  const { cluster, c } = await world();
+  cluster.kill(A);
+  await cluster.run(2 * LEASE_MS);
+  await entered(c.enter(joining("alone", C, "ann", "PA_9")));
+  await cluster.run(2 * LINGER_MS);
+  assert.equal(cluster.told.length, 2);
+  assert.deepEqual(cluster.memory.find("alone")!.nodes, [C]);
+});
+
+Deno.test("Reaper: a keeper that dies is followed by another", async () => {
+  const { cluster } = await world();
+  cluster.kill(A);
+  await cluster.run(2 * LEASE_MS);
+  const [by] = cluster.told[0]!.split(":") as [NodeId];
+  cluster.kill(by);
+  await cluster.run(2 * LEASE_MS + LINGER_MS);
+  const last = by === B ? C : B;
+  const ends = cluster.told.filter((line) => line.endsWith("is over"));
+  // Where the keeper was the last in the other room, that is over, too.
+  assert.deepEqual(
+    ends.toSorted(),
+    by === B ? [`${last}: alone is over`, `${last}: shared is over`] : [`${last}: alone is over`],
+  );
+});
+
+Deno.test("Reaper: nobody is buried for an outage of the directory", async () => {
+  const { cluster, a, b, c } = await world();
+  for (const directory of [a, b, c]) directory.reach = "away";
+  await cluster.run(4 * LEASE_MS);
+  // They come back one after the other, as connections do.
+  for (const directory of [c, b, a]) {
+    directory.reach = "here";
+    await cluster.run(BEAT_MS + BEAT_MS / 2);
+  }
+  await cluster.run(4 * LEASE_MS);
+  assert.equal(cluster.told.length, 0);
+  assert.equal(cluster.memory.list().length, 2);
+});
+
+Deno.test("Reaper: a room's end is tried again when the directory is back", async () => {
+  const { cluster, a } = await world();
+  const { record } = cluster.memory.find("alone")!;
+  const closing = (await a.leave({ room: "alone", node: A }))!;
+  cluster.nodes.get(A)!.reaper.keep(record, closing);
+  await cluster.run(LINGER_MS - BEAT_MS);
+  a.reach = "deaf";
+  await cluster.run(3 * BEAT_MS);
+  assert.deepEqual(cluster.memory.find("alone"), undefined, "it ended without an answer");
+  assert.equal(cluster.told.length, 0);
+  a.reach = "here";
+  await cluster.run(2 * BEAT_MS);
+  assert.deepEqual(cluster.told, [`${A}: alone is over`]);
+});
+
+Deno.test("Reaper: departures that were lost are made up for", async () => {
+  const { cluster, a } = await world();
+  const { reaper } = cluster.nodes.get(A)!;
+  const create = roomSeed("RM_k", { lingerMs: 0 });
+  await entered(a.enter(joining("kept", A, "ann", "PA_4", { create })));
+  await reaper.tidy((room) => room === "kept");
+  await settle();
+  assert.deepEqual(await a.roomsOf(A), ["alone", "kept"]);
+  assert.deepEqual(cluster.memory.find("shared")!.nodes, [B]);
+  assert.deepEqual(cluster.memory.find("alone")!.nodes, []);
+  await cluster.run(LINGER_MS);
+  assert.deepEqual(cluster.told, [`${A}: alone is over`]);
+  assert.deepEqual(await a.roomsOf(A), ["kept"]);
+});
