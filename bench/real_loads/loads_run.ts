@@ -84,10 +84,12 @@ export class LoadsRun {
   /** Runs for the process's life. */
   async start(): Promise<void> {
     let sweptAt = 0;
-    for (let turnAt = performance.now();; turnAt = performance.now()) {
+    for (let turnAt = performance.now();;) {
       await pause(SWEEP_MS);
       const now = performance.now();
+      // With what the turn itself takes: clients that are too slow are not the server's fault.
       this.#longestGapMs = Math.max(this.#longestGapMs, now - turnAt);
+      turnAt = now;
       for (let i = 0; i < this.#sending.length; i++) this.#send(this.#sending[i]!, now);
       if (this.#messagesSince > 0) this.#sendMessages(now);
       if (this.#turn >= 0) this.#followSpeakers(now);
