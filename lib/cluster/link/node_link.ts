@@ -221,7 +221,6 @@ export class NodeLink {
     this.#connection = connection;
     this.#sender.pause();
     connection.send({ kind: "ack", number: this.#receiver.confirm() });
-    if (this.#isIdle) connection.send({ kind: "idle", isIdle: true });
     this.rooms.up();
     this.#calls.resume();
     platform.log.info("node link up", { peer: this.peer, protocol: link.version });

@@ -201,6 +201,111 @@ Deno.test("ClusterLinks: a link that one side wants stays, and who wants it agai
   await close(world);
 });
 
+Deno.test("ClusterLinks: a node that has no use for a link remembers that over a reconnect of the other one's", async () => {
+  const world = new LinkWorld();
+  const [a, b] = [world.add("a"), world.add("b")];
+  b.links.want(a.id, a.address);
+  await world.advance(70_000);
+  world.network.cut(a.id, b.id);
+  await world.advance(1_000);
+  assert.ok(bothUp(a, b));
+  b.links.release(a.id);
+  await world.advance(61_000);
+  assert.equal(world.network.connections, 0);
+  await close(world);
+});
+
+Deno.test("ClusterLinks: of two nodes that lose a connection the one with the smaller id dials", async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const { world, a, b, roomA } = await pair(new LinkWorld(seed));
+    assert.equal(roomA.peers.length, 1);
+    const before = world.network.dialled;
+    world.network.cut(a.id, b.id);
+    await world.advance(1_000);
+    assert.ok(bothUp(a, b));
+    assert.equal(world.network.dialled, before + 1);
+    await close(world);
+  }
+});
+
+Deno.test("ClusterLinks: connections that do not last are dialled after pauses that grow, too", async () => {
+  const { world, a, b } = await pair();
+  const before = world.network.dialled;
+  let cuts = 0;
+  for (let ms = 0; ms < 20_000; ms += 10) {
+    if (bothUp(a, b)) {
+      world.network.cut(a.id, b.id);
+      cuts++;
+    }
+    await world.advance(10);
+  }
+  assert.ok(cuts >= 10);
+  assert.ok(world.network.dialled - before < 50, `${world.network.dialled - before}`);
+  // One that lasts makes the next pause short again.
+  await world.advance(10_000);
+  world.network.cut(a.id, b.id);
+  await world.advance(200);
+  assert.ok(bothUp(a, b));
+  await close(world);
+});
+
+Deno.test("ClusterLinks: a node that has forgotten another one begins anew with it", async () => {
+  const { world, a, b, atB, roomA } = await pair();
+  const ran: unknown[] = [];
+  b.links.serve("echo", (_peer, payload) => {
+    ran.push(payload);
+    return payload;
+  });
+  for (let round = 1; round <= 3; round++) {
+    roomA.share(b.id, b.address);
+    await world.advance(500);
+    atB.take();
+    const answer = a.links.call(b.id, "echo", round, { withinMs: 500 });
+    assert.ok(roomA.sendData(b.id, round));
+    await world.advance(500);
+    assert.equal(await answer, round);
+    assert.deepEqual(atB.take(), [`data ND_a ${round}`]);
+    a.links.forget(b.id);
+    await world.advance(500);
+  }
+  assert.deepEqual(ran, [1, 2, 3]);
+  await close(world);
+});
+
+Deno.test("ClusterLinks: who comes back into a room is not taken to be with those who left it", async () => {
+  const { world, a, b, atB, roomA, roomB } = await pair();
+  roomB.close();
+  await world.advance(50);
+  roomA.close();
+  const again = b.links.openRoom("r", atB);
+  await world.advance(50);
+  assert.deepEqual(again.peers, []);
+  assert.deepEqual(atB.take(), []);
+  // Nor where both leave in the same moment.
+  const both = a.links.openRoom("r", new ToldRoom("A"));
+  both.share(b.id, b.address);
+  await world.advance(50);
+  assert.deepEqual(atB.take(), ['snapshot ND_a "A"']);
+  again.close();
+  both.close();
+  await world.advance(50);
+  assert.deepEqual(b.links.openRoom("r", atB).peers, []);
+  assert.deepEqual(a.links.openRoom("r", atB).peers, []);
+  await close(world);
+});
+
+Deno.test("ClusterLinks: data follows the hello of its room, also where it is sent in the same moment", async () => {
+  const { world, a, b } = await pair();
+  const atB = new ToldRoom("B");
+  b.links.openRoom("s", atB);
+  const room = a.links.openRoom("s", new ToldRoom("A"));
+  room.share(b.id, b.address);
+  assert.ok(room.sendData(b.id, 1));
+  await world.advance(50);
+  assert.deepEqual(atB.take(), ['snapshot ND_a "A"', "data ND_a 1"]);
+  await close(world);
+});
+
 Deno.test("ClusterLinks: versions are negotiated, and nodes without a common one are not linked", async () => {
   const world = new LinkWorld();
   const a = world.add("a", { protocol: { min: 1, max: 2 } });
