@@ -230,7 +230,8 @@ export interface ClusterDirectory {
   withdraw(node: NodeId): Promise<void>;
   /**
    * Nodes whose leases hold, by id, at most a second old. While the directory is away, and one
-   * lease after it came back, also those that were seen last before.
+   * lease after it came back, also those that were seen last before. Loads that changed little may
+   * be half a minute old.
    */
   nodes(): Promise<readonly NodeRecord[]>;
 

@@ -8,7 +8,7 @@
  * @module
  */
 import type { NodeId } from "../../base/ids.ts";
-import type { Cancel, Platform } from "../../base/platform.ts";
+import type { Cancel, Clock, Platform } from "../../base/platform.ts";
 import type {
   AssertAnswer,
   AssertedClaim,
@@ -27,6 +27,7 @@ import type {
   UpdateAnswer,
   UpdateRequest,
 } from "./cluster_directory.ts";
+import { isNews } from "./load_news.ts";
 import { NodesCopy } from "./nodes_copy.ts";
 import { NODES_TAG, shardOf, SHARDS, tagged } from "./redis_keys.ts";
 import { type Connect, RedisLink } from "./redis_link.ts";
@@ -73,6 +74,9 @@ export class RedisDirectory implements ClusterDirectory {
   readonly #lease: string;
   readonly #copy: NodesCopy;
   readonly #doubts = new Map<string, Doubt>();
+  readonly #clock: Clock;
+  /** What the others were told of this node. */
+  #told: { readonly node: NodeRecord; readonly text: string; readonly atMs: number } | undefined;
 
   /** @param attemptMs An attempt to connect takes no longer. */
   constructor(
@@ -81,6 +85,7 @@ export class RedisDirectory implements ClusterDirectory {
     connect: Connect,
     attemptMs: number,
   ) {
+    this.#clock = platform.clock;
     this.#prefix = prefix;
     this.#lease = String(leaseMs);
     this.#link = new RedisLink(platform, connect, attemptMs);
@@ -107,7 +112,7 @@ export class RedisDirectory implements ClusterDirectory {
   }
 
   async heartbeat(node: NodeRecord): Promise<HeartbeatAnswer> {
-    const args = [node.nodeId, JSON.stringify(node)];
+    const args = [node.nodeId, this.#news(node)];
     const [known, ...bury] = texts(await this.#ofNodes(scripts.HEARTBEAT, args));
     if (known !== "1") this.#copy.stale();
     return { known: known === "1", bury: bury as NodeId[] };
@@ -257,6 +262,18 @@ export class RedisDirectory implements ClusterDirectory {
 
   async end(): Promise<void> {
     this.#link.end();
+  }
+
+  /** What is told of a node: the same text until it is worth reading another. */
+  #news(node: NodeRecord): string {
+    const now = this.#clock.now();
+    const told = this.#told;
+    if (
+      told !== undefined && told.node.nodeId === node.nodeId &&
+      !isNews(told.node, node, now - told.atMs)
+    ) return told.text;
+    this.#told = { node, text: JSON.stringify(node), atMs: now };
+    return this.#told.text;
   }
 
   async #enter(
