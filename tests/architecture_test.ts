@@ -101,7 +101,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     "node:zlib",
     "zod",
   ],
-  "lib/cluster": ["node:crypto", "redis"],
+  "lib/cluster": ["node:crypto", "redis", "@livekit/protocol", "@bufbuild/protobuf"],
   "routes": ["@livekit/protocol", "@bufbuild/protobuf"],
   "lib/server": [
     "@livekit/protocol",

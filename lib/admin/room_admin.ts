@@ -42,7 +42,7 @@ import {
   checkName,
   checkRoomName,
 } from "./admin_limits.ts";
-import type { Member } from "../room/participant/member.ts";
+import { isOwn, type OwnMember } from "../room/participant/member.ts";
 import {
   type DestinationEntry,
   forwardParticipant,
@@ -65,7 +65,7 @@ export interface RoomAdminOptions {
 /** Where a participant is. */
 interface Found {
   readonly room: Room;
-  readonly participant: Member;
+  readonly participant: OwnMember;
 }
 
 /**
@@ -280,7 +280,7 @@ export class RoomAdmin {
   async #find(roomName: string, identity: string): Promise<Found | undefined> {
     const room = await this.rooms.find(roomName);
     const participant = room?.byIdentity(identity);
-    return room && participant && { room, participant };
+    return room && participant && isOwn(participant) ? { room, participant } : undefined;
   }
 }
 

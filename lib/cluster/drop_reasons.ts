@@ -28,6 +28,8 @@ export const CLUSTER_DROPS = {
   link_data_unwanted: "data came over a link for a room that is not here",
   link_message_too_large: "a bug of ours made a message larger than a link carries",
   link_observer_bug: "a bug of ours kept what came over a link from having its effect",
+  // Rooms
+  mirror_message_unreadable: "what a node says of a room that it shares makes no sense",
 } as const satisfies DropReasons;
 
 /** One of {@linkcode CLUSTER_DROPS}. */

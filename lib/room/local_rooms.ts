@@ -114,8 +114,9 @@ export class LocalRooms {
       ...(newcomer === undefined ? {} : { newcomer }),
     });
     if (!entry.ok) return entry;
-    const room = this.#adopt(name, entry.record, entry.created);
     const { claim, created } = entry;
+    const room = this.#adopt(name, entry.record, created);
+    await room.meet(entry.nodes);
     return { ok: true, room, created, ...(claim === undefined ? {} : { claim }) };
   }
 

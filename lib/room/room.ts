@@ -17,6 +17,7 @@ import {
   RoomUpdate,
 } from "@livekit/protocol";
 import { describeError, type Farewell } from "./context/close_reason.ts";
+import type { NodeId } from "../base/ids.ts";
 import type { DataKind } from "../base/media_vocabulary.ts";
 import { clientSummary } from "./context/client_summary.ts";
 import type { SignalMessage, SignalSink } from "./context/signal_message.ts";
@@ -129,6 +130,7 @@ export class Room extends RoomForMembers {
     const tracks = participant.init.autoSubscribe ? this.tracks.notOf(participant) : [];
     participant.start(compose(others), others, tracks);
     this.data.changed(participant);
+    this.tellOthers(participant);
     const { identity, traits: { info } } = participant;
     this.log.info("participant joined", { participant: identity, ...clientSummary(info) });
     this.announcements.participant(participant, false, false);
@@ -225,11 +227,7 @@ export class Room extends RoomForMembers {
 
   /** The room has been changed; what is not newer than what is known changes nothing. */
   adopt(record: RoomRecord): void {
-    if (this.#closed || record.sid !== this.sid || record.version <= this.#record.version) return;
-    const before = this.info();
-    this.#record = record;
-    this.#idle.restart();
-    if (!before.equals(this.info())) this.announcements.roomChanged(true);
+    if (record.sid === this.sid && record.version > this.#record.version) this.#set(record);
   }
 
   /** Sends a packet of the server itself. */
@@ -244,8 +242,14 @@ export class Room extends RoomForMembers {
 
   /** As {@linkcode close}, and the world is told although it may have ended here before. */
   finish(reason: DisconnectReason, farewell: Farewell = "disconnect"): void {
+    if (!this.#closed) this.link.ended(reason);
     this.abandon(reason, farewell);
     this.events.finished(reason);
+  }
+
+  /** Shares the room with other nodes; resolves when they have told whom they serve. */
+  meet(nodes: readonly NodeId[]): Promise<void> {
+    return this.link.meet(nodes);
   }
 
   /** Ends every session, and tells clients whether to join anew; the room may go on elsewhere. */
@@ -272,16 +276,27 @@ export class Room extends RoomForMembers {
   /** Changes the plan for all nodes, however often others are faster. */
   async #change(change: (plan: RoomPlan) => RoomPlan): Promise<void> {
     const { placement } = this.ports;
-    for (;;) {
-      const { version, plan } = this.#record;
+    for (let record = this.#record;;) {
+      const { version, plan } = record;
       const wanted = change(plan);
       if (placement === undefined) {
-        return this.adopt({ ...this.#record, version: version + 1, plan: wanted });
+        return this.#set({ ...record, version: version + 1, plan: wanted });
       }
-      const outcome = await placement.update(this.name, version, wanted);
-      if (outcome !== undefined) this.adopt(outcome.record);
-      if (outcome === undefined || outcome.done) return;
+      const outcome = await placement.update(this.name, this.sid, version, wanted);
+      if (outcome === undefined || outcome.record.sid !== this.sid) return;
+      record = outcome.record;
+      // What all agree upon holds, whatever somebody said it was.
+      this.#set(record);
+      if (outcome.done) return this.link.planned(record);
     }
+  }
+
+  #set(record: RoomRecord): void {
+    if (this.#closed) return;
+    const before = this.info();
+    this.#record = record;
+    this.#idle.restart();
+    if (!before.equals(this.info())) this.announcements.roomChanged(true);
   }
 
   protected override noteBug(error: unknown): void {

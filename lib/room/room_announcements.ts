@@ -127,6 +127,17 @@ export class RoomAnnouncements {
   }
 
   /**
+   * A session of which it may have been said that it has left is shown again, as it may be after
+   * its node was out of reach.
+   */
+  returned({ sid, identity }: Member): void {
+    const held = this.#queue.take(identity, sid);
+    if (held !== undefined) this.#send([held], undefined);
+    this.#departed = this.#departed.filter((entry) => entry.info.sid !== sid);
+    for (const receiver of this.source.sessions()) receiver.told.forget(sid);
+  }
+
+  /**
    * Who has left since the client of `receiver` was last heard, as little as it needs to know.
    * Where it tells sessions of one identity apart, one that is back is not named: it would take the
    * end of the old session for that of the new.

@@ -17,7 +17,7 @@ import { RoomEvents } from "./context/room_events.ts";
 import type { DataEvent } from "../engine/messages/data_messages.ts";
 import { RoomData } from "./data/room_data.ts";
 import { RoomReports } from "./measure/room_reports.ts";
-import type { Member } from "./participant/member.ts";
+import { isOwn, type Member } from "./participant/member.ts";
 import { RoomMembers } from "./participant/room_members.ts";
 import type { RoomPort } from "./participant/room_port.ts";
 import type { Session } from "./participant/session.ts";
@@ -25,13 +25,14 @@ import type { PublishedTrack } from "./registry/registry_messages.ts";
 import { RoomAnnouncements } from "./room_announcements.ts";
 import { RoomDataTracks } from "./room_data_tracks.ts";
 import { RoomForwards } from "./room_forwards.ts";
+import { type RemotesHost, RoomRemotes } from "./room_remotes.ts";
 import { RoomTracks } from "./subscription/room_tracks.ts";
 
 /**
  * A room's members and what they publish, with who is told of it. An identity is in it at most
  * once; a closed participant is in no list when others hear of it.
  */
-export abstract class RoomForMembers implements RoomPort<Session> {
+export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
   readonly sid: RoomSid;
   readonly createdAtMs: number;
   readonly log: Log;
@@ -62,7 +63,6 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     this.createdAtMs = record.createdAtMs;
     this.log = platform.log.child({ room: name, roomSid: this.sid });
     this.ports = context.ports ?? ALONE;
-    this.link = this.ports.remoteMembers.open(this);
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
     this.tracks = new RoomTracks(this.context, this.events, this.members);
     this.data = new RoomData(name, context, platform, this.ports.dataBridge);
@@ -70,9 +70,14 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     this.dataTracks = new RoomDataTracks(this.members, platform, tell);
     this.announcements = new RoomAnnouncements(this, platform);
     this.reports = new RoomReports(this.context, () => this.sessions(), this.tracks);
+    this.link = this.ports.remoteMembers.open(new RoomRemotes(this, this.members));
   }
 
   abstract info(): RoomInfo;
+  abstract readonly closed: boolean;
+  abstract readonly record: RoomRecord;
+  abstract adopt(record: RoomRecord): void;
+  abstract abandon(reason: DisconnectReason): void;
 
   protected abstract noteBug(error: unknown): void;
 
@@ -102,13 +107,13 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     if (session !== undefined) this.data.changed(session);
     this.announcements.participant(member, immediate, true);
     this.forwards.changed(member);
-    this.link.changed(member);
+    this.tellOthers(member);
   }
 
   participantActive(participant: Session): void {
     this.data.changed(participant);
     this.events.joined(participant);
-    this.link.changed(participant);
+    this.tellOthers(participant);
     this.announcements.participant(participant, false, false);
     this.autoSubscribe(participant);
     this.dataTracks.entered(participant);
@@ -166,6 +171,7 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     for (const { subscriptions } of this.members.allSessions()) subscriptions.reconcile(sids);
     this.dataTracks.reconcileAll();
     this.forwards.ruleChanged(member);
+    this.tellOthers(member);
   }
 
   introduce(trackSid: string, receiver: Session): void {
@@ -177,6 +183,14 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     this.reports.subscribed(trackSid, subscriber);
     if (subscriber.hidden || !this.tracks.announceSubscribed(trackSid)) return;
     this.tracks.get(trackSid)?.publisher.tellSubscribed(trackSid);
+  }
+
+  /** Takes in a member of another node. */
+  show(member: Member): void {
+    this.add(member);
+    this.announcements.returned(member);
+    this.announcements.participant(member, false, false);
+    this.announcements.roomChanged(false);
   }
 
   dataEvent(participant: Session, event: DataEvent): void {
@@ -194,7 +208,7 @@ export abstract class RoomForMembers implements RoomPort<Session> {
     this.forwards.end(member);
     if (session !== undefined) this.data.left(session);
     this.members.delete(member);
-    this.link.left(member);
+    if (!member.elsewhere) this.link.left(member);
     this.dataTracks.left(member, session);
     if (session !== undefined) this.reports.left(session);
     for (const trackSid of this.tracks.of(member)) this.#removeTrack(trackSid);
@@ -215,14 +229,23 @@ export abstract class RoomForMembers implements RoomPort<Session> {
    * @param session The same, if its client is served here.
    */
   protected add(member: Member, session?: Session): void {
-    this.members.get(member.identity)?.close(DisconnectReason.DUPLICATE_IDENTITY, "disconnect");
+    const former = this.members.get(member.identity);
+    if (former !== undefined) {
+      member.profile.joinedAfter(former.profile);
+      former.giveWay(member);
+    }
     this.members.set(member, session);
     this.context.census?.entered(this.name, member.init);
-    this.link.changed(member);
+    this.tellOthers(member);
     if (session !== undefined) this.reports.joined(session);
     this.firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.occupancyChanged();
     this.events.entered(member);
+  }
+
+  /** Tells the other nodes of a member that is served here. */
+  protected tellOthers(member: Member): void {
+    if (isOwn(member)) this.link.changed(member);
   }
 
   #removeTrack(trackSid: string): void {

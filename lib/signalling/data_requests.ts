@@ -21,7 +21,7 @@ import type { Session } from "../room/participant/session.ts";
 export function handleDataRequest(
   participant: Session,
   request: SignalRequest["message"],
-): boolean {
+): boolean | Promise<boolean> {
   switch (request.case) {
     case "publishDataTrackRequest": {
       const { value } = request;
@@ -54,8 +54,7 @@ export function handleDataRequest(
       storeBlob(participant, request.value);
       return true;
     case "getDataBlobRequest":
-      getBlob(participant, request.value);
-      return true;
+      return getBlob(participant, request.value).then(() => true);
     default:
       return false;
   }
@@ -70,7 +69,7 @@ function storeBlob(participant: Session, request: StoreDataBlobRequest): void {
   participant.send({ case: "storeDataBlobResponse", value });
 }
 
-function getBlob(participant: Session, request: GetDataBlobRequest): void {
+async function getBlob(participant: Session, request: GetDataBlobRequest): Promise<void> {
   const { requestId, participantIdentity, key } = request;
   if (key === undefined) {
     const message = "data blob key is required";
@@ -82,7 +81,7 @@ function getBlob(participant: Session, request: GetDataBlobRequest): void {
   if (owner === undefined || owner.hidden && owner !== participant) {
     return notFound("participant not found");
   }
-  const blob = owner.blob(key);
+  const blob = await owner.blob(key);
   if (blob === undefined) return notFound("data blob not found");
   const value = new GetDataBlobResponse({ requestId, blob });
   participant.send({ case: "getDataBlobResponse", value });

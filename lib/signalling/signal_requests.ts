@@ -82,7 +82,7 @@ export async function handleRequest(participant: Session, request: Request): Pro
     case "simulate":
       return simulate(participant, request.value);
     default:
-      if (handleDataRequest(participant, request)) return;
+      if (await handleDataRequest(participant, request)) return;
       // Pings are answered before they get here; the rest is deprecated, or not offered yet.
       return;
   }

@@ -23,7 +23,7 @@ const SPEED = 4;
 
 /** The server's side of a participant. */
 function session(test: TestServer, identity: string) {
-  const found = test.server.rooms.get(ROOM)?.byIdentity(identity);
+  const found = test.server.rooms.get(ROOM)?.session(identity);
   assert.ok(found, `${identity} is in the room`);
   return found;
 }

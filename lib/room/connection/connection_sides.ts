@@ -6,7 +6,7 @@
  */
 import type { SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../base/ids.ts";
-import type { CodecParameters, IceCredentials, SendSection } from "../../base/media_vocabulary.ts";
+import type { IceCredentials, ReceiveSection, SendSection } from "../../base/media_vocabulary.ts";
 import type { LocalParameters } from "../../negotiation/local_description.ts";
 import type { OfferedSending, SentSection } from "../../negotiation/publisher_answer.ts";
 import type { RejectionReason } from "../../negotiation/sent_track.ts";
@@ -33,8 +33,8 @@ export interface PublishingSide {
    * @returns Our side from now on.
    */
   restartIce(remote: IceCredentials): LocalParameters;
-  /** The codecs negotiated for the section of `upTrack` that are `mime`, in order of preference. */
-  codecsOf(upTrack: UpTrackId, mime: string): readonly CodecParameters[];
+  /** What was negotiated for the section of `upTrack`. */
+  sectionOf(upTrack: UpTrackId): ReceiveSection | undefined;
   /** Ends the connection; later events and offers are ignored. */
   close(): void;
 }

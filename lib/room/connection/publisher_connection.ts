@@ -10,7 +10,7 @@
  */
 import type { SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, UpTrackId } from "../../base/ids.ts";
-import type { CodecParameters, IceCredentials } from "../../base/media_vocabulary.ts";
+import type { IceCredentials, ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { MediaEvent } from "../../engine/messages/media_messages.ts";
 import { type CodecPolicy, codecPolicy } from "../../negotiation/codec_catalog.ts";
 import type { LocalParameters } from "../../negotiation/local_description.ts";
@@ -132,14 +132,8 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
     return this.#control.localParameters();
   }
 
-  /** The codecs negotiated for the section of `upTrack` that are `mime`, in order of preference. */
-  codecsOf(upTrack: UpTrackId, mime: string): readonly CodecParameters[] {
-    const section = this.#receiving.find((candidate) => candidate.upTrack === upTrack);
-    // Whoever cannot take redundant audio gets the opus in it.
-    const deliverable = mime === "audio/red" ? [mime, "audio/opus"] : [mime];
-    return deliverable.flatMap((name) =>
-      section?.codecs.filter((codec) => codec.mime === name) ?? []
-    );
+  sectionOf(upTrack: UpTrackId): ReceiveSection | undefined {
+    return this.#receiving.find((candidate) => candidate.upTrack === upTrack);
   }
 
   /** Ends the connection; later events and offers are ignored. */

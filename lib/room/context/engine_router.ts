@@ -8,7 +8,7 @@
  * @module
  */
 import type { ConnectionId, DownTrackId, NodeId, UpTrackId } from "../../base/ids.ts";
-import type { MediaAddress } from "../../base/media_vocabulary.ts";
+import type { MediaAddress, ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { Log } from "../../base/platform.ts";
 import type {
   AudioLevelEntry,
@@ -50,6 +50,11 @@ export class EngineRouter {
   readonly #levelListeners = new Map<UpTrackId, Set<LevelListener>>();
   readonly #qualityListeners = new Map<ConnectionId, (report: QualityReport) => void>();
   readonly #stats = new Map<number, (stats: EngineStats) => void>();
+  /** Tracks of other nodes, and how many show them. */
+  readonly #remoteTracks = new Map<UpTrackId, {
+    readonly section: ReceiveSection;
+    readonly count: number;
+  }>();
   #lastId = 0;
 
   /** What follows the prefix of every id made here: the node's own id and a full stop. */
@@ -126,6 +131,29 @@ export class EngineRouter {
 
   send(command: MediaCommand): void {
     this.engine.send(command);
+  }
+
+  /**
+   * A track of another node can be had here. It may be shown in several rooms.
+   *
+   * @param isNew Somebody shows it who did not yet, and says {@linkcode releaseRemoteTrack} later.
+   */
+  shareRemoteTrack(upTrack: UpTrackId, section: ReceiveSection, isNew: boolean): void {
+    const shown = this.#remoteTracks.get(upTrack);
+    this.#remoteTracks.set(upTrack, { section, count: (shown?.count ?? 0) + (isNew ? 1 : 0) });
+    if (shown?.section !== section) this.send({ type: "add_remote_track", upTrack, section });
+  }
+
+  /** One of those who show it does so no more. */
+  releaseRemoteTrack(upTrack: UpTrackId): void {
+    const shown = this.#remoteTracks.get(upTrack);
+    if (shown === undefined) return;
+    if (shown.count > 1) {
+      this.#remoteTracks.set(upTrack, { ...shown, count: shown.count - 1 });
+      return;
+    }
+    this.#remoteTracks.delete(upTrack);
+    this.send({ type: "remove_remote_track", upTrack });
   }
 
   /** Where the client of a connection that was opened reaches it. */

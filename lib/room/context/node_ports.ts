@@ -8,9 +8,11 @@
  *
  * @module
  */
+import type { DataBlob, DataBlobKey, DisconnectReason, VideoQuality } from "@livekit/protocol";
 import type { NodeId, RoomSid } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
-import type { ParticipantFacts } from "./participant_facts.ts";
+import type { MemberFacts } from "./member_facts.ts";
+import type { ParticipantFacts, Wisher } from "./participant_facts.ts";
 import type { Claim } from "./room_claim.ts";
 import type { RoomPlan } from "./room_plan.ts";
 
@@ -59,6 +61,8 @@ export type Entry =
     readonly record: RoomRecord;
     /** By this request. */
     readonly created: boolean;
+    /** Who else serves it. */
+    readonly nodes: readonly NodeId[];
     /** Of the newcomer; to be released once, whatever becomes of it. */
     readonly claim?: Claim;
   }
@@ -99,6 +103,7 @@ export interface RoomPlacement {
    */
   update(
     room: string,
+    sid: RoomSid,
     version: number,
     plan: RoomPlan,
   ): Promise<{ readonly done: boolean; readonly record: RoomRecord } | undefined>;
@@ -106,18 +111,73 @@ export interface RoomPlacement {
   remove(room: string, sid: RoomSid): Promise<boolean>;
 }
 
+/** What somebody wants of a track; everything below the quality comes along. */
+export interface QualityWish {
+  readonly mime: string;
+  readonly quality: VideoQuality;
+}
+
+/** A member that is served here, as other nodes are told of it. */
+export interface ServedMember extends ParticipantFacts {
+  readonly claim: Claim | undefined;
+  facts(): MemberFacts;
+}
+
+/** A node that serves a member which is shown here, for what that member is asked. */
+export interface RemoteMemberPort {
+  readonly node: NodeId;
+  /** What everybody here wants of one of its tracks together; none: nothing. */
+  want(trackSid: string, wishes: readonly QualityWish[]): void;
+  /** Somebody who may be seen receives one of its tracks. */
+  subscribed(trackSid: string): void;
+  /** A blob that it left to be fetched. */
+  blob(key: DataBlobKey): Promise<DataBlob | undefined>;
+  /** Its identity has been taken, by a later claim with that number. */
+  evict(number: number): void;
+}
+
+/** One room as the mirror of its other nodes sees it. */
+export interface MirroredRoom {
+  readonly name: string;
+  readonly sid: RoomSid;
+  readonly record: RoomRecord;
+  /** Whom this node serves in it. */
+  served(): Iterable<ServedMember>;
+  /** A member that another node serves is there, or is not as it was. */
+  follow(facts: MemberFacts, port: RemoteMemberPort): void;
+  /** It is there no more. */
+  followNoMore(sid: string, node: NodeId, reason: DisconnectReason): void;
+  adopt(record: RoomRecord): void;
+  /** It has ended by another node's word. */
+  abandon(reason: DisconnectReason): void;
+  /** What another node wants of a track that is published here. */
+  wished(trackSid: string, wisher: Wisher, wish: QualityWish | undefined): void;
+  /** Somebody there receives it. */
+  subscribedElsewhere(trackSid: string): void;
+  /** Ends whom this node serves under that identity, if its claim is older than `number`. */
+  evict(identity: string, number: number): void;
+  /** A blob that a member left who is served here. */
+  blob(sid: string, key: DataBlobKey): Promise<DataBlob | undefined>;
+}
+
 /** One room as other nodes follow it, from its opening to its end. */
 export interface RoomLink {
-  /** A member is here, or is not as it was. */
-  changed(member: ParticipantFacts): void;
+  /** A member that is served here is there, or is not as it was. */
+  changed(member: ServedMember): void;
   left(member: ParticipantFacts): void;
+  /** The plan was changed by this node. */
+  planned(record: RoomRecord): void;
+  /** It has ended for all by this node's word. */
+  ended(reason: DisconnectReason): void;
+  /** Shares it with `nodes`; resolves when they have told whom they serve, or it is too late. */
+  meet(nodes: readonly NodeId[]): Promise<void>;
   close(): void;
 }
 
 /** The nodes that share rooms with this one. */
 export interface RemoteMembers {
   /** A room was opened here. */
-  open(room: { readonly name: string; readonly sid: string }): RoomLink;
+  open(room: MirroredRoom): RoomLink;
 }
 
 /** A data packet that leaves the node, encoded for clients. */
@@ -143,7 +203,15 @@ export interface NodePorts {
   readonly dataBridge?: DataBridge;
 }
 
-/** A node whose rooms are its own: nobody is asked, and nobody told. */
-export const ALONE: NodePorts = {
-  remoteMembers: { open: () => ({ changed() {}, left() {}, close() {} }) },
+/** A room that is here alone. */
+const NO_LINK: RoomLink = {
+  changed() {},
+  left() {},
+  planned() {},
+  ended() {},
+  meet: () => Promise.resolve(),
+  close() {},
 };
+
+/** A node whose rooms are its own: nobody is asked, and nobody told. */
+export const ALONE: NodePorts = { remoteMembers: { open: () => NO_LINK } };

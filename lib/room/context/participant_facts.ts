@@ -12,6 +12,11 @@ export type ClientFacts =
   & Pick<ParticipantInit, "kind">
   & { readonly clientInfo: Pick<ParticipantInit["clientInfo"], "sdk"> };
 
+/** Whose wish it is; there is one for each name. */
+export interface Wisher {
+  readonly sid: string;
+}
+
 /** A participant to read about. */
 export interface ParticipantFacts {
   /** New in each room it is moved to. */

@@ -187,6 +187,36 @@ export class ParticipantProfile {
     return true;
   }
 
+  /** Its predecessor under this identity came before it, whatever the clocks of nodes say. */
+  joinedAfter(other: ParticipantProfile): void {
+    if (this.joinedAtMs > other.joinedAtMs) return;
+    this.joinedAtMs = other.joinedAtMs + 1;
+    this.touch();
+  }
+
+  /**
+   * Is what another node says it is, but for what is known of its end.
+   *
+   * @returns Whether something is different now.
+   */
+  mirror(info: ParticipantInfo): boolean {
+    const { name, metadata, attributes, state, isPublisher } = info;
+    const permission = info.permission ?? this.#permission;
+    const same = name === this.#name && metadata === this.#metadata &&
+      isPublisher === this.#isPublisher && (state === this.#state || this.isClosed) &&
+      permission.equals(this.#permission) && sameAttributes(attributes, this.#attributes);
+    if (same) return false;
+    this.#name = name;
+    this.#metadata = metadata;
+    this.#attributes = { ...attributes };
+    this.#permission = permission;
+    this.#isPublisher ||= isPublisher;
+    // It ends when its node says that it has left.
+    if (state !== State.DISCONNECTED) this.advance(state);
+    this.touch();
+    return true;
+  }
+
   /** Something shown elsewhere in the info (its tracks) changed. */
   touch(): void {
     this.#dirty = true;

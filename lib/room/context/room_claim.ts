@@ -14,6 +14,9 @@ export interface Claim {
 }
 
 /** Whether `claim` was made before `other`; where there are none, who comes is the newest. */
-export function isOlderClaim(claim: Claim | undefined, other: Claim | undefined): boolean {
+export function isOlderClaim(
+  claim: Pick<Claim, "number"> | undefined,
+  other: Pick<Claim, "number"> | undefined,
+): boolean {
   return claim !== undefined && other !== undefined && claim.number < other.number;
 }

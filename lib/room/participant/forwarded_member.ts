@@ -15,17 +15,20 @@ import {
   ParticipantInfo_State as State,
   type ParticipantPermission,
 } from "@livekit/protocol";
-import { attemptAll } from "../../base/attempt_all.ts";
-import { randomId } from "../../base/ids.ts";
+import type { UpTrackId } from "../../base/ids.ts";
+import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { Log } from "../../base/platform.ts";
 import type { DataTrackRoute } from "../../engine/messages/data_messages.ts";
 import type { SubscribableTrack } from "../subscription/codec_choice.ts";
-import { type Member, MemberRecord } from "./member.ts";
+import { ImageMember } from "./image_member.ts";
+import type { Member, OwnMember } from "./member.ts";
+import { factsOf } from "./served_facts.ts";
 import type { OfferedTrack } from "../subscription/room_tracks.ts";
-import type { ParticipantFacts } from "../context/participant_facts.ts";
+import type { MemberFacts } from "../context/member_facts.ts";
+import type { ParticipantFacts, Wisher } from "../context/participant_facts.ts";
+import type { SubscriptionRule } from "../subscription/subscription_permission.ts";
 import type { MemberPort } from "./room_port.ts";
 import type { ParticipantInit, ProfileChange } from "../context/participant_profile.ts";
-import { PublishedDataTracks } from "../data/published_data_tracks.ts";
 import type { Claim } from "../context/room_claim.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { CodecWish } from "../subscription/wanted_codecs.ts";
@@ -33,8 +36,9 @@ import type { SourceState } from "../subscription/subscription_table.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
 
 /** What is followed: a member and the room it is in. */
-export interface Origin extends Member {
+export interface Origin extends OwnMember {
   readonly host: Pick<MemberPort, "tracks">;
+  sectionOf(upTrack: UpTrackId): ReceiveSection | undefined;
   /** Where packets of its data tracks go from another room, in which it goes by `sid`. */
   setDataRoutesOf(sid: string, routes: readonly DataTrackRoute[]): void;
 }
@@ -42,18 +46,16 @@ export interface Origin extends Member {
 /** One wish of this room that the origin's room has been told of. */
 interface Wish {
   readonly trackSid: string;
-  readonly subscriber: ParticipantFacts;
+  readonly subscriber: Wisher;
 }
 
 /**
  * A member with no client here. It shows its origin under a sid of its own, never allows more than
  * the origin's rule, and ends with the origin or here, once.
  */
-export class ForwardedMember extends MemberRecord implements Member {
-  readonly dataTracks: PublishedDataTracks;
+export class ForwardedMember extends ImageMember implements OwnMember {
   /** Called once, when it is no longer here. */
   onClosed: () => void = () => {};
-  readonly #mirrored = new Map<string, PublishedTrack>();
   readonly #wishes = new Map<string, Wish>();
 
   constructor(
@@ -64,59 +66,47 @@ export class ForwardedMember extends MemberRecord implements Member {
     claim?: Claim,
   ) {
     super(context, initOf(origin, claim), log);
-    const { platform: { random }, options } = context;
-    this.dataTracks = new PublishedDataTracks(
-      options.data.maxCustomEncodingLength,
-      () => randomId(random, "DTR_"),
-    );
     this.profile.advance(State.JOINED);
     this.profile.advance(State.ACTIVE);
   }
 
-  get tracks(): readonly PublishedTrack[] {
-    return [...this.#mirrored.values()];
+  /** What a publisher allows is allowed by identity, whatever the room. */
+  get rule(): SubscriptionRule {
+    return this.origin.rule;
   }
 
-  /** What a publisher allows is allowed by identity, whatever the room. */
-  allowsSubscription(trackSid: string, subscriber: ParticipantFacts): boolean {
-    return this.origin.allowsSubscription(trackSid, subscriber);
+  sectionOf(upTrack: UpTrackId): ReceiveSection | undefined {
+    return this.origin.sectionOf(upTrack);
   }
 
   /** A track is what its origin's room says it is; only the publisher it shows is this room's. */
-  source({ track }: OfferedTrack, subscriber: ParticipantFacts): SubscribableTrack | undefined {
+  override source(
+    { track }: OfferedTrack,
+    subscriber: ParticipantFacts,
+  ): SubscribableTrack | undefined {
     const source = this.origin.host.tracks.resolve(track.sid, subscriber);
     return source && { ...source, publisherSid: this.sid };
   }
 
-  sourceState({ sid }: PublishedTrack, subscriber: ParticipantFacts): SourceState {
+  override sourceState({ sid }: PublishedTrack, subscriber: ParticipantFacts): SourceState {
     return this.origin.host.tracks.sourceState(sid, subscriber);
+  }
+
+  facts(): MemberFacts {
+    const { tracks } = this.origin.host;
+    return factsOf(this, this, (trackSid) => tracks.isRegressed(trackSid));
   }
 
   /** Takes over what its origin is now. */
   follow(): void {
     if (this.closed) return;
     this.#followProfile();
-    const now = new Map(this.origin.tracks.map((track) => [track.sid as string, track]));
-    for (const [sid, track] of [...this.#mirrored]) {
-      if (now.has(sid)) continue;
-      this.#mirrored.delete(sid);
-      this.profile.touch();
-      this.host.trackUnpublished(this, track);
-      this.#withdraw(({ trackSid }) => trackSid === sid);
-    }
-    for (const [sid, track] of now) {
-      const before = this.#mirrored.get(sid);
-      if (before === track) continue;
-      this.#mirrored.set(sid, track);
-      this.profile.becomePublisher();
-      if (before === undefined) this.host.trackPublished(this, track);
-      else this.host.trackUpdated(this, track);
-    }
+    this.followTracks(this.origin.tracks);
     this.host.dataTracks.mirror(this, this.origin.dataTracks.infos());
   }
 
   /** What `subscriber`, of this room, wants of a track is told where its media comes from. */
-  relayWish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): boolean {
+  relayWish(trackSid: string, subscriber: Wisher, wish: CodecWish | undefined): boolean {
     const key = `${trackSid} ${subscriber.sid}`;
     if (wish === undefined) this.#wishes.delete(key);
     else this.#wishes.set(key, { trackSid, subscriber });
@@ -128,18 +118,13 @@ export class ForwardedMember extends MemberRecord implements Member {
     this.origin.setDataRoutesOf(this.sid, routes);
   }
 
-  blob(key: DataBlobKey): DataBlob | undefined {
+  blob(key: DataBlobKey): Promise<DataBlob | undefined> {
     return this.origin.blob(key);
   }
-
-  /** Its client belongs to another room, which tells it what it is to hear. */
-  tell(): void {}
 
   tellSubscribed(trackSid: string): void {
     this.origin.tellSubscribed(trackSid);
   }
-
-  sendUpdates(): void {}
 
   /** Its tracks are muted where they are published. */
   muteByServer(): Promise<undefined> {
@@ -164,16 +149,19 @@ export class ForwardedMember extends MemberRecord implements Member {
     this.close(DisconnectReason.CLIENT_INITIATED);
   }
 
-  close(reason: DisconnectReason): void {
-    if (this.closed) return;
-    attemptAll([
-      () => this.profile.disconnect(reason),
-      () => this.log.info("participant closed", { reason: DisconnectReason[reason] }),
-      () => this.host.participantClosed(this),
-      () => this.onClosed(),
-      () => this.#withdraw(() => true),
-      () => this.#mirrored.clear(),
-    ], (error) => this.noteBug(error));
+  protected override asMember(): Member {
+    return this;
+  }
+
+  protected override ended(): void {
+    this.onClosed();
+    this.#withdraw(() => true);
+  }
+
+  protected override trackBegins(): void {}
+
+  protected override trackEnded({ sid }: PublishedTrack): void {
+    this.#withdraw(({ trackSid }) => trackSid === sid);
   }
 
   #withdraw(concerned: (wish: Wish) => boolean): void {

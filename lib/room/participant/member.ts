@@ -15,11 +15,13 @@ import {
   type ParticipantPermission,
   type TrackInfo,
 } from "@livekit/protocol";
-import { type ParticipantSid, randomId, type TrackSid } from "../../base/ids.ts";
+import { type ParticipantSid, randomId, type TrackSid, type UpTrackId } from "../../base/ids.ts";
+import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { Log } from "../../base/platform.ts";
 import { guardedPlatform } from "../../base/wake_timer.ts";
 import type { DataTrackRoute } from "../../engine/messages/data_messages.ts";
 import { describeError, type Farewell } from "../context/close_reason.ts";
+import type { ServedMember } from "../context/node_ports.ts";
 import type { Claim } from "../context/room_claim.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { ParticipantFacts } from "../context/participant_facts.ts";
@@ -30,7 +32,10 @@ import {
 } from "../context/participant_profile.ts";
 import type { QueuedUpdate } from "./participant_updates.ts";
 import type { PublishedDataTracks } from "../data/published_data_tracks.ts";
-import type { TrackPublisher } from "../subscription/room_tracks.ts";
+import type { OfferedTrack, TrackPublisher } from "../subscription/room_tracks.ts";
+import { type SubscribableTrack, subscribableTrack } from "../subscription/codec_choice.ts";
+import type { SubscriptionRule } from "../subscription/subscription_permission.ts";
+import { NO_SOURCE, type SourceState } from "../subscription/subscription_table.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
 
 /**
@@ -47,18 +52,27 @@ export interface Member extends TrackPublisher {
   /** Of which member of another room it is the image; absent if it is here itself. */
   readonly origin?: Member;
 
+  /** Who may have its tracks. */
+  readonly rule: SubscriptionRule;
   /** Whether `subscriber` may have `trackSid` of this publisher. */
   allowsSubscription(trackSid: string, subscriber: ParticipantFacts): boolean;
   /** Where packets of its data tracks go from this room. */
   setDataRoutes(routes: readonly DataTrackRoute[]): void;
   /** A blob it left to be fetched. */
-  blob(key: DataBlobKey): DataBlob | undefined;
+  blob(key: DataBlobKey): Promise<DataBlob | undefined>;
 
   /** Tells its client, wherever that is, that somebody receives the track. */
   tellSubscribed(trackSid: string): void;
   /** Tells its client of itself, as far as that is news. */
   sendUpdates(updates: readonly QueuedUpdate[]): void;
+  /** It is no longer here; idempotent. */
+  close(reason: DisconnectReason, farewell: Farewell): void;
+  /** Its identity has been taken by `to`, wherever it is served. */
+  giveWay(to: Pick<Member, "claim">): void;
+}
 
+/** A member that this node serves, and which can be told here what to be. */
+export interface OwnMember extends Member, ServedMember {
   /**
    * Mutes on behalf of the server API.
    *
@@ -69,8 +83,11 @@ export interface Member extends TrackPublisher {
   updateProfile(change: ProfileChange): void;
   /** Replaces what it may do; what it no longer may ends at once. */
   setPermission(permission: ParticipantPermission): Promise<void>;
-  /** It is no longer here; idempotent. */
-  close(reason: DisconnectReason, farewell: Farewell): void;
+}
+
+/** Whether this node serves `member`. */
+export function isOwn(member: Member): member is OwnMember {
+  return !member.elsewhere;
 }
 
 /** What makes a member, and its facts out of its profile. */
@@ -87,18 +104,32 @@ export abstract class MemberRecord implements ParticipantFacts {
   /** A throw of its timers is this member's bug, and nobody else's. */
   readonly context: RoomContext;
 
-  constructor(context: RoomContext, readonly init: ParticipantInit, log: Log) {
-    const { platform: { clock, random }, region } = context;
+  /** @param joinedAtMs Unix milliseconds; now if absent. */
+  constructor(
+    context: RoomContext,
+    readonly init: ParticipantInit,
+    log: Log,
+    joinedAtMs: number = context.platform.clock.wallMs(),
+  ) {
+    const { platform: { random }, region } = context;
     const platform = guardedPlatform(context.platform, (error) => this.bug(error));
     this.context = { ...context, platform };
     this.claim = init.claim;
     this.sid = init.claim?.sid ?? randomId<ParticipantSid>(random, "PA_");
     this.log = log.child({ participant: init.identity, sid: this.sid });
-    this.profile = new ParticipantProfile(this.sid, init, clock.wallMs(), region);
+    this.profile = new ParticipantProfile(this.sid, init, joinedAtMs, region);
   }
+
+  abstract readonly rule: SubscriptionRule;
+  /** What was negotiated for an up-track of it. */
+  protected abstract sectionOf(upTrack: UpTrackId): ReceiveSection | undefined;
 
   abstract sendUpdates(updates: readonly QueuedUpdate[]): void;
   abstract close(reason: DisconnectReason, farewell: Farewell): void;
+
+  giveWay(_to: Pick<Member, "claim">): void {
+    this.close(Reason.DUPLICATE_IDENTITY, "disconnect");
+  }
 
   /** A bug of ours was hit on its behalf: it must close, nobody else. */
   bug(error: unknown): void {
@@ -136,6 +167,23 @@ export abstract class MemberRecord implements ParticipantFacts {
 
   get canPublishData(): boolean {
     return this.profile.permission.canPublishData;
+  }
+
+  allowsSubscription(trackSid: string, subscriber: ParticipantFacts): boolean {
+    const { identity, profile: { isRecorder: exempt } } = subscriber;
+    return this.rule.allows({ identity, exempt }, trackSid);
+  }
+
+  source(offered: OfferedTrack, subscriber: ParticipantFacts): SubscribableTrack | undefined {
+    // Who is hidden cannot be received: a track would say whose it is.
+    if (subscriber === this || this.hidden) return undefined;
+    const allowed = this.allowsSubscription(offered.track.sid, subscriber);
+    return subscribableTrack(this.sid, offered, allowed, (upTrack) => this.sectionOf(upTrack));
+  }
+
+  sourceState({ sid, kind, upTracks }: PublishedTrack, subscriber: ParticipantFacts): SourceState {
+    if (subscriber === this || this.hidden || upTracks.length === 0) return NO_SOURCE;
+    return { exists: true, kind, allowed: this.allowsSubscription(sid, subscriber) };
   }
 
   info(): ParticipantInfo {

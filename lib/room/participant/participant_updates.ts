@@ -73,6 +73,14 @@ export class ParticipantUpdateQueue {
     return out;
   }
 
+  /** What is held back of one session, which is no longer. */
+  take(identity: string, sid: string): QueuedUpdate | undefined {
+    const held = this.#held.get(identity);
+    if (held?.info.sid !== sid) return undefined;
+    this.#held.delete(identity);
+    return held;
+  }
+
   /** Everything held back, emptying the queue. */
   flush(): QueuedUpdate[] {
     const all = [...this.#held.values()];

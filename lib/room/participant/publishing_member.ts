@@ -14,12 +14,13 @@ import {
   type TrackInfo,
   TrackSubscribed,
 } from "@livekit/protocol";
-import type { TrackSid } from "../../base/ids.ts";
+import type { TrackSid, UpTrackId } from "../../base/ids.ts";
+import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { Log } from "../../base/platform.ts";
 import type { DataTrackRoute } from "../../engine/messages/data_messages.ts";
 import type { PublishingSide } from "../connection/connection_sides.ts";
 import { ClientTraits } from "../context/client_traits.ts";
-import type { ParticipantFacts } from "../context/participant_facts.ts";
+import type { MemberFacts } from "../context/member_facts.ts";
 import {
   canPublishSource,
   type ParticipantInit,
@@ -30,15 +31,13 @@ import type { SignalMessage } from "../context/signal_message.ts";
 import { ParticipantData } from "../data/participant_data.ts";
 import type { PublishedDataTracks } from "../data/published_data_tracks.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
-import { type SubscribableTrack, subscribableTrack } from "../subscription/codec_choice.ts";
 import {
   everyoneMaySubscribe,
   readSubscriptionRule,
   type SubscriptionRule,
 } from "../subscription/subscription_permission.ts";
-import { NO_SOURCE, type SourceState } from "../subscription/subscription_table.ts";
-import { type Member, MemberRecord } from "./member.ts";
-import type { OfferedTrack } from "../subscription/room_tracks.ts";
+import { factsOf } from "./served_facts.ts";
+import { MemberRecord, type OwnMember } from "./member.ts";
 import { ParticipantTracks } from "./participant_tracks.ts";
 import type { MemberPort } from "./room_port.ts";
 
@@ -46,7 +45,7 @@ import type { MemberPort } from "./room_port.ts";
  * A member that publishes here. Nobody is given a track of it that is hidden or that its rule
  * refuses, and what it may no longer publish ends at once.
  */
-export abstract class PublishingMember extends MemberRecord implements Member {
+export abstract class PublishingMember extends MemberRecord implements OwnMember {
   readonly traits: ClientTraits;
   readonly data: ParticipantData;
   /** Called when what its token says of it has changed, or a client needs a fresh one. */
@@ -81,21 +80,16 @@ export abstract class PublishingMember extends MemberRecord implements Member {
     return this.data.tracks;
   }
 
-  source(offered: OfferedTrack, subscriber: ParticipantFacts): SubscribableTrack | undefined {
-    // Who is hidden cannot be received: a track would say whose it is.
-    if (subscriber === this || this.hidden) return undefined;
-    const allowed = this.allowsSubscription(offered.track.sid, subscriber);
-    return subscribableTrack(
-      this.sid,
-      offered,
-      allowed,
-      (upTrack, mime) => this.publisher.codecsOf(upTrack, mime),
-    );
+  get rule(): SubscriptionRule {
+    return this.#rule;
   }
 
-  sourceState({ sid, kind, upTracks }: PublishedTrack, subscriber: ParticipantFacts): SourceState {
-    if (subscriber === this || this.hidden || upTracks.length === 0) return NO_SOURCE;
-    return { exists: true, kind, allowed: this.allowsSubscription(sid, subscriber) };
+  sectionOf(upTrack: UpTrackId): ReceiveSection | undefined {
+    return this.publisher.sectionOf(upTrack);
+  }
+
+  facts(): MemberFacts {
+    return factsOf(this, this, (trackSid) => this.host.tracks.isRegressed(trackSid));
   }
 
   relayWish(): boolean {
@@ -111,8 +105,8 @@ export abstract class PublishingMember extends MemberRecord implements Member {
     this.data.routes.set(sid, routes);
   }
 
-  blob(key: DataBlobKey): DataBlob | undefined {
-    return this.data.blobs.get(key);
+  blob(key: DataBlobKey): Promise<DataBlob | undefined> {
+    return Promise.resolve(this.data.blobs.get(key));
   }
 
   tell(message: SignalMessage): void {
@@ -127,14 +121,6 @@ export abstract class PublishingMember extends MemberRecord implements Member {
   async muteByServer(trackSid: TrackSid, muted: boolean): Promise<TrackInfo | undefined> {
     const known = await this.registry.setMuted(trackSid, muted, "admin");
     return known ? this.registry.info(trackSid) : undefined;
-  }
-
-  /** Whether `subscriber` may have `trackSid` of this publisher. */
-  allowsSubscription(trackSid: string, subscriber: ParticipantFacts): boolean {
-    return this.#rule.allows({
-      identity: subscriber.identity,
-      exempt: subscriber.profile.isRecorder,
-    }, trackSid);
   }
 
   /** Changes names or attributes and tells everybody; see {@linkcode ParticipantProfile.update}. */

@@ -97,6 +97,8 @@ export interface PublishedTrack {
   readonly info: TrackInfo;
   readonly kind: MediaKind;
   readonly source: TrackSource;
+  /** Whether its backup codec has taken the place of its first; absent: to be decided here. */
+  readonly regressed?: boolean;
   /** One for each codec whose media has come. */
   readonly upTracks: readonly {
     readonly upTrack: UpTrackId;

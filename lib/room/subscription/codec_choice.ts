@@ -11,7 +11,7 @@
  */
 import { BackupCodecPolicy, TrackType } from "@livekit/protocol";
 import type { UpTrackId } from "../../base/ids.ts";
-import type { CodecParameters } from "../../base/media_vocabulary.ts";
+import type { CodecParameters, ReceiveSection } from "../../base/media_vocabulary.ts";
 import { knownCodecs } from "../../negotiation/codec_catalog.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
 
@@ -82,16 +82,16 @@ export function regressionOf(
 }
 
 /**
- * A track published by a client that is served here, to somebody who wants to receive it.
+ * A track as somebody sees it who wants to receive it.
  *
  * @param allowed Whether the publisher lets the subscriber have it.
- * @param codecsOf What was negotiated for one of its up-tracks, by codec.
+ * @param sectionOf What its publisher negotiated for one of its up-tracks.
  */
 export function subscribableTrack(
   publisherSid: string,
   { track, regressed }: { readonly track: PublishedTrack; readonly regressed: boolean },
   allowed: boolean,
-  codecsOf: (upTrack: UpTrackId, mime: string) => readonly CodecParameters[],
+  sectionOf: (upTrack: UpTrackId) => ReceiveSection | undefined,
 ): SubscribableTrack {
   return {
     publisherSid,
@@ -99,6 +99,13 @@ export function subscribableTrack(
     allowed,
     options: codecOptions(track, regressed),
     codecsOf: ({ upTrack, mime }) =>
-      upTrack === undefined ? knownCodecs(mime) : codecsOf(upTrack, mime),
+      upTrack === undefined ? knownCodecs(mime) : deliverable(sectionOf(upTrack), mime),
   };
+}
+
+/** The codecs of a publisher's section that are `mime`, in order of preference. */
+function deliverable(section: ReceiveSection | undefined, mime: string): CodecParameters[] {
+  // Whoever cannot take redundant audio gets the opus in it.
+  const mimes = mime === "audio/red" ? [mime, "audio/opus"] : [mime];
+  return mimes.flatMap((name) => section?.codecs.filter((codec) => codec.mime === name) ?? []);
 }

@@ -14,7 +14,7 @@ import { NO_SOURCE, type SourceState } from "./subscription_table.ts";
 import type { SignalMessage } from "../context/signal_message.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { RoomEvents } from "../context/room_events.ts";
-import type { ParticipantFacts } from "../context/participant_facts.ts";
+import type { ParticipantFacts, Wisher } from "../context/participant_facts.ts";
 import { type CodecWish, WantedCodecs, wantedCodecsMessage } from "./wanted_codecs.ts";
 import type { PublishedTrack } from "../registry/registry_messages.ts";
 
@@ -36,7 +36,7 @@ export interface TrackPublisher extends ParticipantFacts {
    *
    * @returns Whether somebody else sums it up; else the room does.
    */
-  relayWish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): boolean;
+  relayWish(trackSid: string, subscriber: Wisher, wish: CodecWish | undefined): boolean;
   /** Tells its client, as far as this room is its client's. */
   tell(message: SignalMessage): void;
 }
@@ -51,8 +51,10 @@ export interface TrackSources {
   resolve(trackSid: string, subscriber: ParticipantFacts): SubscribableTrack | undefined;
   /** As much of {@linkcode TrackSources.resolve} as is asked most often. */
   sourceState(trackSid: string, subscriber: ParticipantFacts): SourceState;
+  /** Whether the track's backup codec has taken the place of its first one. */
+  isRegressed(trackSid: string): boolean;
   /** What `subscriber` wants of a track; `undefined` when it no longer subscribes. */
-  wish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): void;
+  wish(trackSid: string, subscriber: Wisher, wish: CodecWish | undefined): void;
 }
 
 /** Whoever must know of every track there is, and of each change of one. */
@@ -159,7 +161,11 @@ export class RoomTracks<P extends TrackPublisher> implements TrackSources {
     return record?.publisher.sourceState(record.track, subscriber) ?? NO_SOURCE;
   }
 
-  wish(trackSid: string, subscriber: ParticipantFacts, wish: CodecWish | undefined): void {
+  isRegressed(trackSid: string): boolean {
+    return this.#records.get(trackSid)?.regressed ?? false;
+  }
+
+  wish(trackSid: string, subscriber: Wisher, wish: CodecWish | undefined): void {
     const record = this.#records.get(trackSid);
     if (record === undefined) return;
     if (record.publisher.relayWish(trackSid, subscriber, wish)) return;
@@ -202,10 +208,12 @@ export class RoomTracks<P extends TrackPublisher> implements TrackSources {
   #followCodecs(record: Record<P>): void {
     const now = this.context.platform.clock.now();
     for (const { mime } of record.track.upTracks) record.codecs.add(mime, now);
+    const { regressed: decided } = record.track;
     // Once taken, the decision does not change with the number of participants.
     const { codecRegressionThreshold } = this.context.options;
-    const preferred = record.regressed || this.members.isSmall(codecRegressionThreshold);
-    const regression = regressionOf(record.track, preferred);
+    const preferred = decided ??
+      (record.regressed || this.members.isSmall(codecRegressionThreshold));
+    const regression = decided === false ? undefined : regressionOf(record.track, preferred);
     record.regressed = regression !== undefined;
     record.codecs.setRegression(regression, now);
   }

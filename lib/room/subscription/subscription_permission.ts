@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { SubscriptionPermission } from "@livekit/protocol";
+import { SubscriptionPermission, TrackPermission } from "@livekit/protocol";
 import { mayBeSid } from "../../base/ids.ts";
 
 /** Nobody's identity is longer, whatever the configured limit, characters. */
@@ -22,10 +22,15 @@ export interface SubscriberName {
 
 /** One publisher's rule in force. */
 export interface SubscriptionRule {
+  /** What says it, by identities alone; not to be changed. */
+  readonly message: SubscriptionPermission;
   allows(subscriber: SubscriberName, trackSid: string): boolean;
 }
 
-export const everyoneMaySubscribe: SubscriptionRule = { allows: () => true };
+export const everyoneMaySubscribe: SubscriptionRule = {
+  message: new SubscriptionPermission({ allParticipants: true }),
+  allows: () => true,
+};
 
 /**
  * Reads a publisher's message.
@@ -48,6 +53,16 @@ export function readSubscriptionRule(
     if (identity !== undefined && identity.length <= MAX_IDENTITY) byIdentity.set(identity, tracks);
   }
   return {
+    message: new SubscriptionPermission({
+      trackPermissions: Array.from(
+        byIdentity,
+        ([participantIdentity, tracks]) =>
+          new TrackPermission({
+            participantIdentity,
+            ...(tracks === "all" ? { allTracks: true } : { trackSids: [...tracks] }),
+          }),
+      ),
+    }),
     allows(subscriber, trackSid) {
       if (subscriber.exempt) return true;
       const tracks = byIdentity.get(subscriber.identity);

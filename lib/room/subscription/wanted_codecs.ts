@@ -120,6 +120,31 @@ export class WantedCodecs {
   }
 }
 
+/** Wishes of several for one track that are told on together: for each codec the highest. Pure. */
+export class SummedWishes {
+  readonly #wishes = new Map<string, CodecWish>();
+  #summed: readonly CodecWish[] = [];
+
+  /** Replaces what `subscriber` wants. @returns Whether the sum is another one. */
+  wish(subscriber: string, wish: CodecWish | undefined): boolean {
+    if (wish === undefined) this.#wishes.delete(subscriber);
+    else this.#wishes.set(subscriber, wish);
+    const highest = new Map<string, VideoQuality>();
+    for (const { mime, quality } of this.#wishes.values()) {
+      if (quality === VideoQuality.OFF) continue;
+      highest.set(mime, Math.max(quality, highest.get(mime) ?? quality));
+    }
+    const before = new Map(this.#summed.map(({ mime, quality }) => [mime, quality]));
+    this.#summed = Array.from(highest, ([mime, quality]) => ({ mime, quality }));
+    return before.size !== highest.size ||
+      this.#summed.some(({ mime, quality }) => before.get(mime) !== quality);
+  }
+
+  summed(): readonly CodecWish[] {
+    return this.#summed;
+  }
+}
+
 /** How `wishes`, one for each codec, are worded to the publisher of `track`. */
 export function wantedCodecsMessage(
   track: TrackInfo,

@@ -291,10 +291,14 @@ export class World {
     log: Log = silentLog,
     ports: NodePorts = ALONE,
     observers: readonly RoomObserver[] = [],
+    { platform = new VirtualPlatform(7, log), node = "ND_test" }: {
+      readonly platform?: VirtualPlatform;
+      readonly node?: string;
+    } = {},
   ) {
-    this.platform = new VirtualPlatform(7, log);
+    this.platform = platform;
     this.engine = new FakeEngine(this.platform, this.counters);
-    const router = new EngineRouter(this.engine, this.platform.log, "ND_test" as NodeId);
+    const router = new EngineRouter(this.engine, this.platform.log, node as NodeId);
     this.engine.onEvent = (event) => router.dispatch(event);
     this.rooms = new LocalRooms({
       platform: this.platform,
@@ -315,7 +319,7 @@ export class World {
       icePreferences: new IcePreferences(this.platform.clock),
       ports,
       observers,
-      nodeId: "ND_test" as NodeId,
+      nodeId: node as NodeId,
       region: "here",
     });
     this.service = new SignalService({

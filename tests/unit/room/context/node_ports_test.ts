@@ -36,7 +36,13 @@ function sharedWorld(autoCreateRooms = true) {
         const number = ++claims;
         const claim = { sid: `PA_${number}` as ParticipantSid, number };
         const claimed = newcomer === undefined ? {} : { claim };
-        return Promise.resolve({ ok: true, record, created: known === undefined, ...claimed });
+        return Promise.resolve({
+          ok: true,
+          record,
+          created: known === undefined,
+          nodes: [],
+          ...claimed,
+        });
       },
       find: (room) => Promise.resolve(records.has(room) ? ["ND_1" as NodeId] : undefined),
       release: (room, identity, { number }) =>
@@ -45,7 +51,7 @@ function sharedWorld(autoCreateRooms = true) {
         told.push(`leave ${room} ${last}`);
         return Promise.resolve(answers.departure);
       },
-      update: (room, version, plan) => {
+      update: (room, _sid, version, plan) => {
         const now = records.get(room)!;
         const { rival } = answers;
         answers.rival = undefined;
@@ -68,6 +74,12 @@ function sharedWorld(autoCreateRooms = true) {
         return {
           changed: ({ identity, active }) => void told.push(`${identity} ${active}`),
           left: ({ identity }) => void told.push(`${identity} left`),
+          planned: ({ version }) => void told.push(`version ${version}`),
+          ended: (reason) => void told.push(`ended ${DisconnectReason[reason]}`),
+          meet: (nodes) => {
+            told.push(`meet ${nodes}`);
+            return Promise.resolve();
+          },
           close: () => void told.push(`close ${name}`),
         };
       },
@@ -108,11 +120,13 @@ Deno.test("Room tells other nodes of its members and data, from its opening to i
     "enter lobby for ann",
     "open lobby",
     "lobby started",
+    "meet ",
     "ann false",
     "ann true",
     "reliable data of lobby to bob",
     "lossy data of lobby to bob",
     "remove lobby",
+    "ended ROOM_DELETED",
     "ann left",
     "release ann 1 in lobby",
     "close lobby",

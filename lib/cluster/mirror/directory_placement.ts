@@ -1,0 +1,227 @@
+/**
+ * Rooms as the directory keeps them: who may come in, what a room's plan is, and who ends it.
+ *
+ * Contract: what is asked about one room is asked in order, so that a node never leaves a room that
+ * it has just let somebody into. While the directory is away, who comes to a room that is served
+ * here is let in all the same, by a claim later than all that are known of.
+ *
+ * @module
+ */
+import { SfuError } from "../../base/errors.ts";
+import { type NodeId, type ParticipantSid, randomId, type RoomSid } from "../../base/ids.ts";
+import type { Platform } from "../../base/platform.ts";
+import type {
+  Departure,
+  Entry,
+  EntryRequest,
+  MirroredRoom,
+  RoomPlacement,
+  RoomRecord,
+} from "../../room/context/node_ports.ts";
+import type { Claim } from "../../room/context/room_claim.ts";
+import { isLocked, planText, readPlan, type RoomPlan } from "../../room/context/room_plan.ts";
+import type {
+  AssertedClaim,
+  ClusterDirectory,
+  EnterAnswer,
+  EnterRequest,
+  Pin,
+  RoomRecord as DirectoryRecord,
+  RoomSettings,
+} from "../directory/cluster_directory.ts";
+import type { SharedRooms } from "./shared_rooms.ts";
+
+/** What placement works with. */
+export interface DirectoryPlacementOptions {
+  readonly platform: Pick<Platform, "clock" | "random">;
+  readonly directory: ClusterDirectory;
+  readonly node: NodeId;
+  readonly region: string;
+  readonly rooms: SharedRooms;
+}
+
+interface HeldClaim extends Claim {
+  readonly counted: boolean;
+}
+
+/** This node's word in the directory. */
+export class DirectoryPlacement implements RoomPlacement {
+  /** Claims of this node, by room and identity: of who is here, or about to come. */
+  readonly #claims = new Map<string, Map<string, HeldClaim>>();
+  /** The end of what is asked about each room. */
+  readonly #queues = new Map<string, Promise<unknown>>();
+
+  constructor(readonly options: DirectoryPlacementOptions) {}
+
+  /** What this node holds in a room, as the directory is told when it has lost it. */
+  claimsIn(room: string): AssertedClaim[] {
+    const { node } = this.options;
+    return Array.from(this.#claims.get(room) ?? [], ([identity, claim]) => {
+      return { identity, node, ...claim };
+    });
+  }
+
+  enter(request: EntryRequest): Promise<Entry> {
+    return this.#inOrder(request.room, async () => {
+      try {
+        return this.#entered(request, await this.#ask(request));
+      } catch (error) {
+        if (error instanceof SfuError) return this.#enterWithout(request);
+        throw error;
+      }
+    });
+  }
+
+  async find(room: string): Promise<readonly NodeId[] | undefined> {
+    return (await this.options.directory.find(room))?.nodes;
+  }
+
+  release(room: string, identity: string, { number }: Claim): void {
+    const claims = this.#claims.get(room);
+    if (claims?.get(identity)?.number === number) claims.delete(identity);
+    if (claims?.size === 0) this.#claims.delete(room);
+    // A claim that cannot be released now is told to be gone when the directory is back.
+    const { directory } = this.options;
+    this.#inOrder(room, () => directory.release({ room, identity, number })).catch(() => {});
+  }
+
+  leave(room: string, _sid: RoomSid, last: "finish" | "stay" | "go"): Promise<Departure> {
+    const { directory, node, region } = this.options;
+    return this.#inOrder(room, async () => {
+      if (last !== "go" && this.#claims.has(room)) return "kept";
+      const closing = await directory.leave({ room, node });
+      if (closing === undefined || last === "go") return "left";
+      if (last === "stay") {
+        const { ok } = await directory.enter({ room, node, region });
+        return ok ? "kept" : "left";
+      }
+      return await directory.close(room, closing) === undefined ? "left" : "finished";
+    });
+  }
+
+  async update(
+    room: string,
+    sid: RoomSid,
+    version: number,
+    plan: RoomPlan,
+  ): Promise<{ readonly done: boolean; readonly record: RoomRecord } | undefined> {
+    const { directory, node } = this.options;
+    const change = settingsOf(plan);
+    const answer = await directory.update({ room, node, sid, version, change });
+    const record = "record" in answer ? recordOf(answer.record) : undefined;
+    return record && { done: answer.ok, record };
+  }
+
+  async remove(room: string, _sid: RoomSid): Promise<boolean> {
+    const { directory, platform: { random } } = this.options;
+    return await directory.remove(room, randomId(random, "RQ_")) !== undefined;
+  }
+
+  async #ask({ room, plan, newcomer }: EntryRequest): Promise<AskedEntry> {
+    const { directory, node, region, platform: { clock, random } } = this.options;
+    const sid = randomId<ParticipantSid>(random, "PA_");
+    const request = (counted: boolean): EnterRequest => ({
+      room,
+      node,
+      region,
+      ...(plan === undefined ? {} : {
+        create: {
+          ...settingsOf(plan),
+          sid: randomId<RoomSid>(random, "RM_"),
+          createdAtMs: clock.wallMs(),
+        },
+      }),
+      ...(newcomer === undefined ? {} : {
+        claim: { identity: newcomer.identity, sid, counted },
+      }),
+    });
+    const { counted = false, passesLock = false } = newcomer ?? {};
+    let answer = await directory.enter(request(counted));
+    const isLockedOut = !answer.ok && answer.reason === "room_locked" && passesLock;
+    // Whom a lock does not stop takes no place.
+    if (isLockedOut) answer = await directory.enter(request(false));
+    return { answer, sid, counted: counted && !isLockedOut };
+  }
+
+  #entered({ room, newcomer }: EntryRequest, { answer, sid, counted }: AskedEntry): Entry {
+    if (!answer.ok) {
+      const node = answer.reason === "elsewhere" ? answer.nodes[0] : undefined;
+      return { ok: false, reason: answer.reason, ...(node === undefined ? {} : { node }) };
+    }
+    const { node: self, rooms } = this.options;
+    const record = recordOf(answer.record);
+    if (record === undefined) return { ok: false, reason: "unavailable" };
+    const nodes = answer.nodes.filter((node) => node !== self);
+    const entry = { ok: true, record, created: answer.created, nodes } as const;
+    if (newcomer === undefined || answer.claim === undefined) return entry;
+    const { identity } = newcomer;
+    const { number, former } = answer.claim;
+    const claim = { sid, number };
+    this.#hold(room, identity, { ...claim, counted });
+    if (former !== undefined && former.node !== self) {
+      const eviction = { room, identity, number };
+      rooms.addressOf(former.node).catch(() => undefined)
+        .then((address) => rooms.calls.evict(former.node, eviction, address));
+    }
+    return { ...entry, claim };
+  }
+
+  /** The directory is away: a room that is served here is known well enough. */
+  #enterWithout({ room, newcomer }: EntryRequest): Entry {
+    const { platform: { random }, rooms } = this.options;
+    const mirror = rooms.get(room);
+    if (mirror === undefined) return { ok: false, reason: "unavailable" };
+    const { record }: MirroredRoom = mirror.room;
+    if (newcomer !== undefined && isLocked(record.plan) && !newcomer.passesLock) {
+      return { ok: false, reason: "room_locked" };
+    }
+    const entry = { ok: true, record, created: false, nodes: mirror.peers } as const;
+    if (newcomer === undefined) return entry;
+    const { identity, counted } = newcomer;
+    const held = [...this.#claims.get(room)?.values() ?? []].map(({ number }) => number);
+    const number = Math.max(mirror.highestClaim, ...held) + 1;
+    const claim = { sid: randomId<ParticipantSid>(random, "PA_"), number };
+    this.#hold(room, identity, { ...claim, counted });
+    return { ...entry, claim };
+  }
+
+  #hold(room: string, identity: string, claim: HeldClaim): void {
+    const claims = this.#claims.get(room);
+    if (claims === undefined) this.#claims.set(room, new Map([[identity, claim]]));
+    else claims.set(identity, claim);
+  }
+
+  #inOrder<T>(room: string, ask: () => Promise<T>): Promise<T> {
+    const before = this.#queues.get(room) ?? Promise.resolve();
+    const asked = before.then(ask, ask);
+    const settled = asked.then(() => {}, () => {}).then(() => {
+      if (this.#queues.get(room) === settled) this.#queues.delete(room);
+    });
+    this.#queues.set(room, settled);
+    return asked;
+  }
+}
+
+interface AskedEntry {
+  readonly answer: EnterAnswer;
+  /** Of the newcomer's session. */
+  readonly sid: ParticipantSid;
+  readonly counted: boolean;
+}
+
+function settingsOf(plan: RoomPlan): RoomSettings {
+  const { settings: { maxParticipants, departureTimeoutS }, internal: { nodeId } } = plan;
+  return {
+    plan: planText(plan),
+    maxParticipants,
+    locked: isLocked(plan),
+    pin: nodeId as Pin,
+    lingerMs: departureTimeoutS * 1000,
+  };
+}
+
+/** `undefined` if its plan is of a kind that this node does not understand. */
+function recordOf({ sid, createdAtMs, version, plan: text }: DirectoryRecord) {
+  const plan = readPlan(text);
+  return plan && { sid, createdAtMs, version, plan };
+}

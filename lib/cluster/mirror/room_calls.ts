@@ -1,0 +1,84 @@
+/**
+ * What one node asks of another about a room that both serve: to give up an identity that somebody
+ * else has by now, and for a blob that one of its members left.
+ *
+ * @module
+ */
+import { DataBlob, DataBlobKey } from "@livekit/protocol";
+import type { NodeId } from "../../base/ids.ts";
+import type { MirroredRoom } from "../../room/context/node_ports.ts";
+import type { PackedValue } from "../../wire/message_pack.ts";
+import type { NodeLinks } from "../link/link_ports.ts";
+import { MAX_NAME, sidOf } from "./member_message.ts";
+import { countOf, messageOf, textOf, tupleOf } from "./packed_fields.ts";
+
+/** How long a node may take, ms. */
+const EVICTION_MS = 5_000;
+const BLOB_MS = 3_000;
+const MAX_BLOB = 8 * 1024 * 1024;
+
+const METHOD = { evict: "room.evict", blob: "room.blob" } as const;
+
+/** Who has to give way. */
+export interface Eviction {
+  readonly room: string;
+  readonly identity: string;
+  /** The claim of whoever has the identity now. */
+  readonly number: number;
+}
+
+/** A blob of one member. */
+export interface BlobQuestion {
+  readonly room: string;
+  readonly sid: string;
+  readonly key: DataBlobKey;
+}
+
+/** Calls between nodes that share rooms. */
+export class RoomCalls {
+  /** @param roomOf A room of this node. */
+  constructor(
+    readonly links: Pick<NodeLinks, "call" | "serve">,
+    readonly roomOf: (name: string) => MirroredRoom | undefined,
+  ) {
+    links.serve(METHOD.evict, (_peer, payload) => this.#serveEvict(payload));
+    links.serve(METHOD.blob, (_peer, payload) => this.#serveBlob(payload));
+  }
+
+  /**
+   * Whoever has the identity on `node` by an older claim is to give way.
+   *
+   * @param address Of a node that there may be no link to yet.
+   */
+  evict(node: NodeId, { room, identity, number }: Eviction, address?: string): void {
+    const options = { withinMs: EVICTION_MS, ...(address === undefined ? {} : { address }) };
+    // A node that cannot be asked shows its member again when it is back, and is asked again.
+    this.links.call(node, METHOD.evict, [room, identity, number], options).catch(() => {});
+  }
+
+  async blob(node: NodeId, { room, sid, key }: BlobQuestion): Promise<DataBlob | undefined> {
+    const answer = await this.links
+      .call(node, METHOD.blob, [room, sid, key.toBinary()], { withinMs: BLOB_MS })
+      .catch(() => null);
+    return messageOf(answer, DataBlob, MAX_BLOB);
+  }
+
+  #serveEvict(payload: PackedValue): PackedValue {
+    const packed = tupleOf(payload, 3);
+    const room = textOf(packed?.[0], MAX_NAME);
+    const identity = textOf(packed?.[1], MAX_NAME);
+    const number = countOf(packed?.[2]);
+    if (room === undefined || identity === undefined || number === undefined) return null;
+    this.roomOf(room)?.evict(identity, number);
+    return null;
+  }
+
+  async #serveBlob(payload: PackedValue): Promise<PackedValue> {
+    const packed = tupleOf(payload, 3);
+    const room = textOf(packed?.[0], MAX_NAME);
+    const sid = sidOf(packed?.[1]);
+    const key = messageOf(packed?.[2], DataBlobKey, MAX_BLOB);
+    if (room === undefined || sid === undefined || key === undefined) return null;
+    return (await this.roomOf(room)?.blob(sid, key))?.toBinary() ?? null;
+  }
+}

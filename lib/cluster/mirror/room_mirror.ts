@@ -1,0 +1,313 @@
+/**
+ * One room between this node and the others that serve it: tells them whom this node serves, and
+ * shows the room whom they serve.
+ *
+ * Contract: every member is told of by the node that serves it alone, so whatever a peer says can
+ * change its own part of the room and nothing else. What a snapshot does not name has left. A peer
+ * that is away keeps its part for a lease, and longer while the directory says that it lives.
+ *
+ * @module
+ */
+import {
+  type DataBlobKey,
+  DisconnectReason,
+  ParticipantInfo_State as State,
+} from "@livekit/protocol";
+import type { DropSink } from "../../base/drop_counters.ts";
+import type { NodeId } from "../../base/ids.ts";
+import type { Cancel, Log, Timers } from "../../base/platform.ts";
+import type {
+  MirroredRoom,
+  QualityWish,
+  RemoteMemberPort,
+  RoomLink,
+  RoomRecord,
+  ServedMember,
+} from "../../room/context/node_ports.ts";
+import type { ParticipantFacts } from "../../room/context/participant_facts.ts";
+import type { PackedValue } from "../../wire/message_pack.ts";
+import type { ClusterDrop } from "../drop_reasons.ts";
+import type { DatagramKind, RoomPeerStream, SharedRoom } from "../link/link_ports.ts";
+import { differenceOf, type MemberChange, type MemberParts, partsOf } from "./member_message.ts";
+import {
+  type MirrorChange,
+  packMirrorChange,
+  packSnapshot,
+  readMirrorChange,
+  readSnapshot,
+  toldPlan,
+  type ToldWant,
+} from "./mirror_message.ts";
+import { PeerView } from "./peer_view.ts";
+import type { RoomCalls } from "./room_calls.ts";
+
+/** A join's answer waits so long for nodes to tell whom they serve, ms. */
+const MEETING_MS = 300;
+/** A peer that is away is looked for this often once a lease is over, ms. */
+const LOOK_MS = 1_000;
+/** A peer that is away although it lives is given up after so many looks. */
+const MAX_LOOKS = 30;
+
+/** What mirrors work with. */
+export interface MirrorHost {
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly counters: DropSink<ClusterDrop>;
+  readonly calls: RoomCalls;
+  /** How long a node is waited for that is not heard of, ms. */
+  readonly leaseMs: number;
+  /** URL of a node's `/cluster`; `undefined` if it is not known to live. */
+  addressOf(node: NodeId): Promise<string | undefined>;
+  /** Takes part in the room of that name. */
+  openRoom(name: string, stream: RoomPeerStream): SharedRoom;
+  /** A node says that the room is over, or another one: whether it is the directory knows. */
+  doubted(room: MirroredRoom, reason: DisconnectReason): void;
+  closed(mirror: RoomMirror): void;
+}
+
+interface OwnPart {
+  readonly identity: string;
+  readonly number: number;
+  readonly parts: MemberParts;
+}
+
+/** One room's mirror, from its opening to its end. */
+export class RoomMirror implements RoomLink, RoomPeerStream {
+  readonly #end: SharedRoom;
+  /** Whom this node serves, as the others were told. */
+  readonly #own = new Map<string, OwnPart>();
+  readonly #peers = new Map<NodeId, PeerView>();
+  readonly #leases = new Map<NodeId, Cancel>();
+  /** Whoever waits for a node's snapshot. */
+  readonly #meetings = new Map<NodeId, Set<() => void>>();
+  #isClosed = false;
+
+  constructor(readonly room: MirroredRoom, readonly host: MirrorHost) {
+    this.#end = host.openRoom(room.name, this);
+  }
+
+  /** Nodes that have told whom they serve, and are not given up. */
+  get peers(): readonly NodeId[] {
+    return [...this.#peers.keys()];
+  }
+
+  /** The highest claim that is known of. */
+  get highestClaim(): number {
+    let highest = 0;
+    for (const { claim } of this.room.served()) highest = Math.max(highest, claim?.number ?? 0);
+    for (const peer of this.#peers.values()) highest = Math.max(highest, peer.highestClaim);
+    return highest;
+  }
+
+  // RoomLink
+
+  changed(member: ServedMember): void {
+    // Nobody is told of it yet, here either.
+    if (member.state === State.JOINING || member.closed) return;
+    const { sid, identity } = member;
+    const facts = member.facts();
+    const { number } = facts;
+    const parts = partsOf(facts);
+    const difference = differenceOf(this.#own.get(sid)?.parts ?? new Map(), parts);
+    if (difference === undefined) return;
+    this.#own.set(sid, { identity, number, parts });
+    this.#tell({ kind: "member", change: { sid, identity, number, ...difference } });
+  }
+
+  left(member: ParticipantFacts): void {
+    if (!this.#own.delete(member.sid)) return;
+    const reason = member.closed ? member.info().disconnectReason : DisconnectReason.MIGRATION;
+    this.#tell({ kind: "left", sid: member.sid, reason });
+  }
+
+  planned(record: RoomRecord): void {
+    this.#tell({ kind: "plan", plan: toldPlan(record) });
+  }
+
+  ended(reason: DisconnectReason): void {
+    this.#tell({ kind: "ended", reason });
+  }
+
+  async meet(nodes: readonly NodeId[]): Promise<void> {
+    await Promise.all(nodes.map((node) => this.#meet(node)));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#end.close();
+    for (const cancel of this.#leases.values()) cancel();
+    for (const node of [...this.#meetings.keys()]) this.#met(node);
+    this.#peers.clear();
+    this.host.closed(this);
+  }
+
+  // RoomPeerStream
+
+  snapshot(peer: NodeId): PackedValue {
+    const members = Array.from(this.#own, ([sid, { identity, number, parts }]) => {
+      return { sid: sid as MemberChange["sid"], identity, number, parts, gone: [] };
+    });
+    const wants = this.#peers.get(peer)?.wants() ?? [];
+    const { sid, record } = this.room;
+    return packSnapshot({ sid, plan: toldPlan(record), members, wants, bans: [] });
+  }
+
+  onSnapshot(peer: NodeId, value: PackedValue): void {
+    this.#endLease(peer);
+    const snapshot = readSnapshot(value);
+    if (snapshot === undefined) {
+      this.#unreadable(peer);
+    } else if (snapshot.sid !== this.room.sid) {
+      this.#drop(peer, DisconnectReason.STATE_MISMATCH);
+      this.host.doubted(this.room, DisconnectReason.ROOM_DELETED);
+    } else {
+      const view = this.#view(peer);
+      this.room.adopt({ ...this.room.record, ...snapshot.plan });
+      const present = new Set<string>(snapshot.members.map(({ sid }) => sid));
+      for (const sid of view.sids()) {
+        if (!present.has(sid)) view.leave(sid, DisconnectReason.UNKNOWN_REASON);
+      }
+      for (const change of snapshot.members) {
+        if (!view.replace(change)) this.#unreadable(peer);
+      }
+      view.takeWants(snapshot.wants);
+    }
+    this.#met(peer);
+  }
+
+  onChange(peer: NodeId, value: PackedValue): void {
+    const view = this.#peers.get(peer);
+    // What it said before was about another room.
+    if (view === undefined) return;
+    const change = readMirrorChange(value);
+    if (change === undefined) return this.#unreadable(peer);
+    if (change !== "unknown") this.#take(peer, view, change);
+  }
+
+  onData(_peer: NodeId, _value: PackedValue): void {}
+
+  onDatagram(_peer: NodeId, _kind: DatagramKind, _value: PackedValue): void {}
+
+  onAway(peer: NodeId): void {
+    this.#await(peer, this.host.leaseMs, 0);
+  }
+
+  onBack(peer: NodeId): void {
+    this.#endLease(peer);
+  }
+
+  onGone(peer: NodeId): void {
+    this.#endLease(peer);
+    this.#drop(peer, DisconnectReason.CONNECTION_TIMEOUT);
+    this.#met(peer);
+  }
+
+  onDrained(_peer: NodeId): void {}
+
+  #take(peer: NodeId, view: PeerView, change: MirrorChange): void {
+    switch (change.kind) {
+      case "member":
+        if (!view.apply(change.change)) this.#unreadable(peer);
+        return;
+      case "left":
+        return view.leave(change.sid, change.reason);
+      case "plan":
+        return this.room.adopt({ ...this.room.record, ...change.plan });
+      case "want":
+        return view.takeWant(change.want);
+      case "subscribed":
+        return this.room.subscribedElsewhere(change.trackSid);
+      case "ban":
+        return;
+      case "ended":
+        return this.host.doubted(this.room, change.reason);
+    }
+  }
+
+  async #meet(node: NodeId): Promise<void> {
+    if (this.#peers.has(node) || this.#isClosed) return;
+    const address = await this.host.addressOf(node).catch(() => undefined);
+    if (address === undefined || this.#isClosed || this.#peers.has(node)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiting = this.#meetings.get(node) ?? new Set();
+    this.#meetings.set(node, waiting.add(resolve));
+    const cancel = this.host.timers.after(MEETING_MS, resolve);
+    this.#end.share(node, address);
+    await promise;
+    cancel();
+    waiting.delete(resolve);
+  }
+
+  #met(node: NodeId): void {
+    const waiting = this.#meetings.get(node);
+    this.#meetings.delete(node);
+    for (const resolve of waiting ?? []) resolve();
+  }
+
+  #view(peer: NodeId): PeerView {
+    const known = this.#peers.get(peer);
+    if (known !== undefined) return known;
+    const view = new PeerView(peer, this.room, (change) => this.#portOf(peer, change));
+    this.#peers.set(peer, view);
+    return view;
+  }
+
+  #portOf(node: NodeId, { sid, identity }: MemberChange): RemoteMemberPort {
+    const { calls } = this.host;
+    const { name } = this.room;
+    return {
+      node,
+      want: (trackSid: string, wishes: readonly QualityWish[]) => {
+        const want: ToldWant = { trackSid, wishes };
+        this.#peers.get(node)?.noteWant(want);
+        this.#tell({ kind: "want", want }, node);
+      },
+      subscribed: (trackSid) => this.#tell({ kind: "subscribed", trackSid }, node),
+      blob: (key: DataBlobKey) => calls.blob(node, { room: name, sid, key }),
+      evict: (number) => calls.evict(node, { room: name, identity, number }),
+    };
+  }
+
+  #tell(change: MirrorChange, peer?: NodeId): void {
+    if (!this.#isClosed) this.#end.change(packMirrorChange(change), peer);
+  }
+
+  #drop(peer: NodeId, reason: DisconnectReason): void {
+    const view = this.#peers.get(peer);
+    this.#peers.delete(peer);
+    view?.clear(reason);
+  }
+
+  #await(peer: NodeId, waitMs: number, looks: number): void {
+    this.#endLease(peer);
+    const cancel = this.host.timers.after(waitMs, () => {
+      if (looks >= MAX_LOOKS) return this.#expire(peer);
+      this.host.addressOf(peer).catch(() => undefined).then((address) => {
+        // It may be back, or gone, by now.
+        if (this.#leases.get(peer) !== cancel) return;
+        if (address === undefined) this.#expire(peer);
+        else this.#await(peer, LOOK_MS, looks + 1);
+      });
+    });
+    this.#leases.set(peer, cancel);
+  }
+
+  #endLease(peer: NodeId): void {
+    this.#leases.get(peer)?.();
+    this.#leases.delete(peer);
+  }
+
+  #expire(peer: NodeId): void {
+    this.#leases.delete(peer);
+    this.host.log.warn("node is out of reach", { room: this.room.name, node: peer });
+    this.#drop(peer, DisconnectReason.CONNECTION_TIMEOUT);
+  }
+
+  #unreadable(peer: NodeId): void {
+    this.host.counters.count("mirror_message_unreadable");
+    this.host.log.warn("what a node says of a room makes no sense", {
+      room: this.room.name,
+      node: peer,
+    });
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * All rooms of this node that others may serve, too: each has its mirror as long as it is open.
+ *
+ * @module
+ */
+import type { DisconnectReason } from "@livekit/protocol";
+import type { DropSink } from "../../base/drop_counters.ts";
+import type { NodeId } from "../../base/ids.ts";
+import type { Platform } from "../../base/platform.ts";
+import type { MirroredRoom, RemoteMembers, RoomLink } from "../../room/context/node_ports.ts";
+import type { ClusterDirectory } from "../directory/cluster_directory.ts";
+import type { ClusterDrop } from "../drop_reasons.ts";
+import type { NodeLinks } from "../link/link_ports.ts";
+import { RoomCalls } from "./room_calls.ts";
+import { type MirrorHost, RoomMirror } from "./room_mirror.ts";
+
+/** What rooms are shared by. */
+export interface SharedRoomsOptions {
+  readonly platform: Pick<Platform, "timers" | "log">;
+  readonly counters: DropSink<ClusterDrop>;
+  readonly links: NodeLinks;
+  readonly directory: ClusterDirectory;
+  /** How long a node is waited for that is not heard of, ms. */
+  readonly leaseMs: number;
+}
+
+/** The mirrors of this node's rooms, by name. */
+export class SharedRooms implements RemoteMembers {
+  readonly calls: RoomCalls;
+  readonly #mirrors = new Map<string, RoomMirror>();
+  readonly #host: MirrorHost;
+
+  constructor(readonly options: SharedRoomsOptions) {
+    const { platform: { timers, log }, counters, links, leaseMs } = options;
+    this.calls = new RoomCalls(links, (name) => this.#mirrors.get(name)?.room);
+    this.#host = {
+      timers,
+      log,
+      counters,
+      leaseMs,
+      calls: this.calls,
+      addressOf: (node) => this.addressOf(node),
+      openRoom: (name, stream) => links.openRoom(name, stream),
+      doubted: (room, reason) => this.#verify(room, reason),
+      closed: (mirror) => {
+        if (this.#mirrors.get(mirror.room.name) === mirror) this.#mirrors.delete(mirror.room.name);
+      },
+    };
+  }
+
+  open(room: MirroredRoom): RoomLink {
+    const mirror = new RoomMirror(room, this.#host);
+    this.#mirrors.set(room.name, mirror);
+    return mirror;
+  }
+
+  get(name: string): RoomMirror | undefined {
+    return this.#mirrors.get(name);
+  }
+
+  /** URL of a node's `/cluster`; `undefined` if it is not known to live. */
+  async addressOf(node: NodeId): Promise<string | undefined> {
+    const nodes = await this.options.directory.nodes();
+    return nodes.find(({ nodeId }) => nodeId === node)?.link;
+  }
+
+  /** Gives a room up if it is another one by now. */
+  async #verify(room: MirroredRoom, reason: DisconnectReason): Promise<void> {
+    try {
+      const listing = await this.options.directory.find(room.name);
+      if (listing?.record.sid !== room.sid) room.abandon(reason);
+    } catch {
+      // The directory is away, so nobody can tell whose room it is; both go on.
+    }
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * One room towards the other nodes that serve it: shows whom they serve, and answers for those whom
+ * this one serves.
+ *
+ * Contract: of two sessions of one identity the later claim is shown, whoever is heard of first;
+ * what another node says about a member that it does not serve changes nothing.
+ *
+ * @module
+ */
+import {
+  type DataBlob,
+  type DataBlobKey,
+  type DisconnectReason,
+  DisconnectReason as Reason,
+} from "@livekit/protocol";
+import type { NodeId, RoomSid } from "../base/ids.ts";
+import type { Log } from "../base/platform.ts";
+import type { MemberFacts } from "./context/member_facts.ts";
+import type {
+  MirroredRoom,
+  QualityWish,
+  RemoteMemberPort,
+  RoomRecord,
+} from "./context/node_ports.ts";
+import type { Wisher } from "./context/participant_facts.ts";
+import { isOlderClaim } from "./context/room_claim.ts";
+import type { RoomContext } from "./context/room_context.ts";
+import { isOwn, type Member, type OwnMember } from "./participant/member.ts";
+import { RemoteMember } from "./participant/remote_member.ts";
+import type { RoomMembers } from "./participant/room_members.ts";
+import type { MemberPort } from "./participant/room_port.ts";
+import type { RoomTracks } from "./subscription/room_tracks.ts";
+
+/** The room whose members they are. */
+export interface RemotesHost extends MemberPort {
+  readonly sid: RoomSid;
+  readonly closed: boolean;
+  readonly record: RoomRecord;
+  readonly context: RoomContext;
+  readonly log: Log;
+  readonly tracks: RoomTracks<Member>;
+  adopt(record: RoomRecord): void;
+  abandon(reason: DisconnectReason): void;
+  /** Takes in a member of another node. */
+  show(member: Member): void;
+}
+
+/** A room as the nodes that share it see each other's part. */
+export class RoomRemotes implements MirroredRoom {
+  constructor(readonly room: RemotesHost, readonly members: RoomMembers) {}
+
+  get name(): string {
+    return this.room.name;
+  }
+
+  get sid(): RoomSid {
+    return this.room.sid;
+  }
+
+  get record(): RoomRecord {
+    return this.room.record;
+  }
+
+  *served(): Iterable<OwnMember> {
+    for (const member of this.members.values()) if (isOwn(member)) yield member;
+  }
+
+  follow(facts: MemberFacts, port: RemoteMemberPort): void {
+    const present = this.members.get(facts.identity);
+    if (present?.sid === facts.sid) {
+      if (present instanceof RemoteMember && present.node === port.node) present.follow(facts);
+      return;
+    }
+    if (this.room.closed) return;
+    const holder = present?.claim;
+    if (holder !== undefined && isOlderClaim(facts, holder)) return port.evict(holder.number);
+    const member = new RemoteMember(this.room.context, this.room, facts, port, this.room.log);
+    this.room.show(member);
+    member.follow(facts);
+  }
+
+  followNoMore(sid: string, node: NodeId, reason: DisconnectReason): void {
+    for (const member of this.members.all()) {
+      if (member instanceof RemoteMember && member.sid === sid && member.node === node) {
+        member.close(reason);
+      }
+    }
+  }
+
+  adopt(record: RoomRecord): void {
+    this.room.adopt(record);
+  }
+
+  abandon(reason: DisconnectReason): void {
+    this.room.abandon(reason);
+  }
+
+  wished(trackSid: string, wisher: Wisher, wish: QualityWish | undefined): void {
+    if (this.#publisherHere(trackSid) !== undefined) this.room.tracks.wish(trackSid, wisher, wish);
+  }
+
+  subscribedElsewhere(trackSid: string): void {
+    const publisher = this.#publisherHere(trackSid);
+    if (publisher === undefined || !this.room.tracks.announceSubscribed(trackSid)) return;
+    publisher.tellSubscribed(trackSid);
+  }
+
+  evict(identity: string, number: number): void {
+    const member = this.members.get(identity);
+    if (member === undefined || member.elsewhere || !isOlderClaim(member.claim, { number })) return;
+    member.close(Reason.DUPLICATE_IDENTITY, "disconnect");
+  }
+
+  blob(sid: string, key: DataBlobKey): Promise<DataBlob | undefined> {
+    for (const member of this.served()) if (member.sid === sid) return member.blob(key);
+    return Promise.resolve(undefined);
+  }
+
+  #publisherHere(trackSid: string): Member | undefined {
+    const publisher = this.room.tracks.get(trackSid)?.publisher;
+    return publisher?.elsewhere ? undefined : publisher;
+  }
+}

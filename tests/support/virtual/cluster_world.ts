@@ -1,0 +1,187 @@
+/**
+ * Several nodes in one process on virtual time: each has a whole control plane over a fake media
+ * plane, and clients of its own; they share a directory in memory and a simulated network.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { DisconnectReason } from "@livekit/protocol";
+import { DropCounters } from "../../../lib/base/drop_counters.ts";
+import type { NodeId } from "../../../lib/base/ids.ts";
+import { silentLog } from "../../../lib/base/platform.ts";
+import type { ClusterDrop } from "../../../lib/cluster/drop_reasons.ts";
+import { DirectoryPlacement } from "../../../lib/cluster/mirror/directory_placement.ts";
+import { SharedRooms } from "../../../lib/cluster/mirror/shared_rooms.ts";
+import type { RoomObserver } from "../../../lib/room/context/room_events.ts";
+import type { RoomOptions } from "../../../lib/room/context/room_options.ts";
+import type { Room } from "../../../lib/room/room.ts";
+import type { JoinParameters } from "../../../lib/signalling/join_parameters.ts";
+import { DirectoryMemory } from "./directory_memory.ts";
+import { nodeRecord } from "./directory_table.ts";
+import { type LinkNode, LinkWorld } from "./link_world.ts";
+import type { LinkWeather } from "./link_network.ts";
+import { MemoryDirectory } from "./memory_directory.ts";
+import { type ScriptedClient, World } from "./scripted_client.ts";
+import { settle } from "./virtual_platform.ts";
+
+/** What a node is waited for that is not heard of, ms. */
+export const LEASE_MS = 5_000;
+const HEARTBEAT_MS = 1_000;
+
+/** One node. */
+export interface ClusterNode {
+  readonly id: NodeId;
+  readonly link: LinkNode;
+  readonly directory: MemoryDirectory;
+  readonly placement: DirectoryPlacement;
+  readonly rooms: SharedRooms;
+  readonly world: World;
+  readonly counters: DropCounters<ClusterDrop>;
+}
+
+/** Nodes, and what all of them told the world. */
+export class ClusterWorld {
+  readonly links: LinkWorld;
+  readonly memory: DirectoryMemory;
+  readonly nodes: ClusterNode[] = [];
+  /** What observers of all nodes heard, in order: `joined lobby ann`. */
+  readonly events: string[] = [];
+
+  constructor(
+    names: readonly string[],
+    seed = 1,
+    weather: Partial<LinkWeather> = {},
+    readonly options: Partial<RoomOptions> = {},
+  ) {
+    this.links = new LinkWorld(seed, weather);
+    this.memory = new DirectoryMemory(this.platform.clock, LEASE_MS);
+    for (const name of names) this.add(name);
+  }
+
+  get platform() {
+    return this.links.platform;
+  }
+
+  node(name: string): ClusterNode {
+    const found = this.nodes.find(({ id }) => id === `ND_${name}`);
+    assert.ok(found, `there is a node ${name}`);
+    return found;
+  }
+
+  room(node: string, name = "lobby"): Room {
+    const room = this.node(node).world.rooms.get(name);
+    assert.ok(room, `${node} has the room ${name}`);
+    return room;
+  }
+
+  add(name: string): ClusterNode {
+    const link = this.links.add(name);
+    const { platform } = this;
+    const counters = new DropCounters<ClusterDrop>();
+    const directory = new MemoryDirectory(this.memory, platform.clock);
+    const { links, id, address } = link;
+    const rooms = new SharedRooms({ platform, counters, links, directory, leaseMs: LEASE_MS });
+    const region = "here";
+    const placement = new DirectoryPlacement({ platform, directory, node: id, region, rooms });
+    const ports = { placement, remoteMembers: rooms };
+    const world = new World(this.options, true, 0, silentLog, ports, [this.#observer(id)], {
+      platform,
+      node: id,
+    });
+    const node: ClusterNode = { id, link, directory, placement, rooms, world, counters };
+    this.nodes.push(node);
+    this.#beat(node, address);
+    return node;
+  }
+
+  /** A node is no more; its links end at once if that is told. */
+  kill(name: string, isTold = true): void {
+    const node = this.node(name);
+    this.nodes.splice(this.nodes.indexOf(node), 1);
+    this.links.network.kill(node.id, isTold);
+    node.link.links.close();
+    node.directory.reach = "away";
+  }
+
+  /** Joins as a client does that asks `node`; it is ACTIVE then. */
+  async join(
+    node: string,
+    identity: string,
+    changes: Partial<JoinParameters> = {},
+  ): Promise<ScriptedClient> {
+    const client = await this.open(node, identity, changes);
+    await client.connect();
+    await this.pass(50);
+    return client;
+  }
+
+  /** As {@linkcode ClusterWorld.join}, but only the join response is there. */
+  async open(
+    node: string,
+    identity: string,
+    changes: Partial<JoinParameters> = {},
+  ): Promise<ScriptedClient> {
+    const { world: { service, parameters }, world } = this.node(node);
+    const asked = parameters.call(world, identity, changes);
+    assert.ok(service.admit(asked).ok);
+    const placed = await this.during(service.place(asked));
+    assert.ok(placed.ok, `${identity} is placed on ${node}`);
+    assert.ok(service.admitSession(placed.join).ok);
+    return await world.open(identity, { ...changes, claim: placed.join.claim! });
+  }
+
+  /** What a promise comes to that needs time to pass. */
+  async during<T>(promise: Promise<T>, withinMs = 10_000): Promise<T> {
+    let isDone = false;
+    const settled = promise.finally(() => (isDone = true));
+    settled.catch(() => {});
+    for (let passed = 0; !isDone && passed < withinMs; passed += 5) await this.pass(5);
+    return await settled;
+  }
+
+  /** Moves time on in steps that links can notice. */
+  async pass(ms: number, stepMs = 5): Promise<void> {
+    for (let left = ms; left > 0; left -= stepMs) {
+      this.platform.advance(Math.min(stepMs, left));
+      await this.settle();
+    }
+  }
+
+  /** Lets everything happen that needs no time. */
+  async settle(): Promise<void> {
+    await settle();
+    for (const { world } of this.nodes) await world.settle();
+  }
+
+  /** Identities, as the node shows them to the server API. */
+  seen(node: string, name = "lobby"): string[] {
+    const room = this.node(node).world.rooms.get(name);
+    return Array.from(room?.participants() ?? [], ({ identity }) => identity).toSorted();
+  }
+
+  #beat(node: ClusterNode, address: string): void {
+    node.directory.heartbeat(nodeRecord(node.id, { link: address })).catch(() => {});
+    this.platform.timers.after(HEARTBEAT_MS, () => {
+      if (this.nodes.includes(node)) this.#beat(node, address);
+    });
+  }
+
+  #observer(node: NodeId): RoomObserver {
+    const events = {
+      push: (event: string) => {
+        if (this.nodes.some(({ id }) => id === node)) this.events.push(event);
+      },
+    };
+    return {
+      roomStarted: ({ name }) => void events.push(`started ${name}`),
+      roomFinished: ({ name }, reason) =>
+        void events.push(`finished ${name} ${DisconnectReason[reason]}`),
+      participantJoined: ({ name }, { identity }) => void events.push(`joined ${name} ${identity}`),
+      participantLeft: ({ name }, { identity }) => void events.push(`left ${name} ${identity}`),
+      trackPublished: ({ name }, { identity }, { sid }) =>
+        void events.push(`published ${name} ${identity} ${sid}`),
+      trackUnpublished: ({ name }, { identity }, { sid }) =>
+        void events.push(`unpublished ${name} ${identity} ${sid}`),
+    };
+  }
+}
