@@ -24,7 +24,6 @@ import type {
   AssertedClaim,
   ClusterDirectory,
   EnterAnswer,
-  EnterRequest,
   Pin,
   RoomRecord as DirectoryRecord,
   RoomSettings,
@@ -120,7 +119,7 @@ export class DirectoryPlacement implements RoomPlacement {
   async #ask({ room, plan, newcomer }: EntryRequest): Promise<AskedEntry> {
     const { directory, node, region, platform: { clock, random } } = this.options;
     const sid = randomId<ParticipantSid>(random, "PA_");
-    const request = (counted: boolean): EnterRequest => ({
+    const answer = await directory.enter({
       room,
       node,
       region,
@@ -131,19 +130,12 @@ export class DirectoryPlacement implements RoomPlacement {
           createdAtMs: clock.wallMs(),
         },
       }),
-      ...(newcomer === undefined ? {} : {
-        claim: { identity: newcomer.identity, sid, counted },
-      }),
+      ...(newcomer === undefined ? {} : { claim: { sid, ...newcomer } }),
     });
-    const { counted = false, passesLock = false } = newcomer ?? {};
-    let answer = await directory.enter(request(counted));
-    const isLockedOut = !answer.ok && answer.reason === "room_locked" && passesLock;
-    // Whom a lock does not stop takes no place.
-    if (isLockedOut) answer = await directory.enter(request(false));
-    return { answer, sid, counted: counted && !isLockedOut };
+    return { answer, sid };
   }
 
-  #entered({ room, newcomer }: EntryRequest, { answer, sid, counted }: AskedEntry): Entry {
+  #entered({ room, newcomer }: EntryRequest, { answer, sid }: AskedEntry): Entry {
     if (!answer.ok) {
       const node = answer.reason === "elsewhere" ? answer.nodes[0] : undefined;
       return { ok: false, reason: answer.reason, ...(node === undefined ? {} : { node }) };
@@ -154,7 +146,7 @@ export class DirectoryPlacement implements RoomPlacement {
     const nodes = answer.nodes.filter((node) => node !== self);
     const entry = { ok: true, record, created: answer.created, nodes } as const;
     if (newcomer === undefined || answer.claim === undefined) return entry;
-    const { identity } = newcomer;
+    const { identity, counted } = newcomer;
     const { number, former } = answer.claim;
     const claim = { sid, number };
     this.#hold(room, identity, { ...claim, counted });
@@ -206,7 +198,6 @@ interface AskedEntry {
   readonly answer: EnterAnswer;
   /** Of the newcomer's session. */
   readonly sid: ParticipantSid;
-  readonly counted: boolean;
 }
 
 function settingsOf(plan: RoomPlan): RoomSettings {
