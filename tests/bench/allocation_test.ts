@@ -9,6 +9,9 @@ import assert from "node:assert/strict";
 import { EXTENSION_URI, type HeaderExtension } from "../../lib/base/media_vocabulary.ts";
 import type { PacketSink } from "../../lib/base/packet_sink.ts";
 import { ForwardLatency } from "../../lib/engine/local/forward_latency.ts";
+import { HopLink } from "../../lib/engine/relay/hop_link.ts";
+import type { HopCrypto } from "../../lib/engine/relay/hop_keys.ts";
+import { PACKET_HEAD_WORDS, RELAY } from "../../lib/engine/relay/relay_records.ts";
 import { createRelayRing, ringChannel } from "../../lib/engine/relay/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
@@ -16,6 +19,7 @@ import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { DataOutlet } from "../../lib/transport/data_outlet.ts";
 import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import { SendKind } from "../../lib/transport/datagrams/datagrams.ts";
+import { chooseMediaCrypto } from "../../lib/transport/media_crypto.ts";
 import { RtpOutlet } from "../../lib/transport/rtp_outlet.ts";
 import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
@@ -400,5 +404,69 @@ Deno.test({
       });
       assert.ok(perDatagram < MAX_BYTES, `${perDatagram} bytes per datagram in runs of ${run}`);
     }
+  },
+});
+
+/** Two ends of a hop whose datagrams are received where they were written; and one packet across. */
+function hopStep(
+  crypto: HopCrypto,
+): { step: (i: number) => void; near: HopLink; read: () => number } {
+  const random = new SeededRandom(1);
+  const secret = random.bytes(32);
+  const time = Float64Array.of(1_000);
+  const clock = { now: () => time[0]!, nowUs: () => time[0]! * 1000, wallMs: () => time[0]! };
+  const ends: HopLink[] = [];
+  const makeEnd = (ours: number, theirs: number) => {
+    const slot = new Uint8Array(1_536);
+    const udp = {
+      reserve: () => slot,
+      commit: (length: number) => ends[theirs]!.receive(slot, length, time[0]!),
+    };
+    const listener = { onBlocked() {}, onRestarted() {}, onAllowedLayers() {} };
+    const nonce = random.bytes(16);
+    const drops = new DropCounters();
+    // Above 2^31, which small integers do not hold.
+    const ids = { ourId: 0xf000_0000 + ours, theirId: 0xf000_0000 + theirs };
+    return new HopLink({ crypto, secret, nonce, ...ids, clock, drops, udp, listener });
+  };
+  ends.push(makeEnd(0, 1), makeEnd(1, 0));
+  const [near, far] = ends as [HopLink, HopLink];
+  near.setActive(true);
+  near.tick(time[0]!);
+  const { writer } = near.channel;
+  const { reader } = far.channel;
+  const length = PACKET_HEAD_WORDS + 300;
+  let read = 0;
+  return {
+    near,
+    read: () => read,
+    step: (i) => {
+      time[0] = 1_000 + (i >> 1);
+      const at = writer.reserve(RELAY.packet, length);
+      for (let word = 0; word < length; word++) writer.words[at + word] = i;
+      writer.commit();
+      if ((i & 3) !== 3) return;
+      writer.wake();
+      far.endBatch(time[0]!);
+      while (reader.next()) read++;
+      reader.release();
+      near.endBatch(time[0]!);
+    },
+  };
+}
+
+Deno.test({
+  name: "A hop carries packets to another node with under 4 heap bytes each",
+  ignore: native === undefined,
+  fn: () => {
+    const perPacket = untilQuiet(() => {
+      const { step, near, read } = hopStep(chooseMediaCrypto("require"));
+      const growth = growthPerStep(50 * STRETCH, step);
+      assert.equal(read(), 50 * STRETCH);
+      assert.equal(near.stats.repairsOut, 0);
+      near.close();
+      return growth;
+    });
+    assert.ok(perPacket < MAX_BYTES, `${perPacket} bytes per packet`);
   },
 });

@@ -29,6 +29,7 @@ import {
   HOP_HEADER_BYTES,
   HOP_HELLO,
   HOP_SEALED,
+  hopAssociation,
   MEDIA_HEAD_WORDS,
   OF_DATA,
   PROBE_WORDS,
@@ -78,6 +79,17 @@ const SURE_LOSS = 0.01;
 const MAX_BURST = 32;
 const REPORT_AGE_AT = 5;
 
+/**
+ * Times, in a typed array, as fields above 2^30 would be boxed anew at each store: feedback is due;
+ * the next hello may be said; the end of what was sent is told of; something asked last; since when
+ * nothing at all has come, negative if something has.
+ */
+const FEEDBACK_AT = 0;
+const HELLO_AT = 1;
+const TAIL_AT = 2;
+const ASKED_AT = 3;
+const SILENT_SINCE = 4;
+
 /** One engine's end of the way to one engine of another node. */
 export class HopLink implements HopLane {
   readonly channel: RelayChannel;
@@ -103,13 +115,8 @@ export class HopLink implements HopLane {
   #isClosed = false;
   #wasConnected = false;
   #wakes = false;
-  #feedbackAt = Infinity;
-  #helloAt = 0;
-  #tailAt = Infinity;
   #tailMs = TAIL_MS;
-  /** When something last asked for feedback, and since when nothing at all has come. */
-  #askedAt = -Infinity;
-  #silentSince = -1;
+  readonly #times = Float64Array.of(Infinity, 0, Infinity, -Infinity, -1);
 
   constructor(options: HopLinkOptions) {
     this.#options = options;
@@ -185,14 +192,18 @@ export class HopLink implements HopLane {
     if (length < HOP_HEADER_BYTES || length > MAX_RECEIVED_BYTES || length > bytes.length) {
       return this.#drop("hop_malformed");
     }
+    // Other hops have keys of the same secret.
+    if (hopAssociation(bytes, length) !== this.#options.ourId) {
+      return this.#drop("hop_not_authentic");
+    }
     if (first === HOP_HELLO) return this.#receiveHello(bytes, length, now, byUdp);
     if (first !== HOP_SEALED) return this.#drop("hop_unknown_version");
-    const clear = this.#session.open(bytes, length, this.#options.ourId);
+    const clear = this.#session.open(bytes, length);
     if (clear < 0) return false;
     const figures = this.#figures;
     figures[3]!++;
     figures[4]! += length;
-    this.#silentSince = -1;
+    this.#times[SILENT_SINCE] = -1;
     if (byUdp) this.#reception.hearsUdp = true;
     this.#reception.arrivals.record(this.#session.opened[0]!, now);
     this.#copyContent(bytes, clear);
@@ -210,21 +221,24 @@ export class HopLink implements HopLane {
   /** When {@linkcode HopLink.tick} is needed; `Infinity` if never. */
   nextWakeAt(): number {
     if (this.#isClosed) return Infinity;
-    if (!this.#session.isConnected) return this.#wants ? this.#helloAt : Infinity;
-    const keepaliveAt = this.#isActive ? this.#askedAt + KEEPALIVE_MS : Infinity;
-    const isAsking = this.#silentSince >= 0 && this.#wants;
-    const silentAt = isAsking ? Math.max(this.#silentSince + SILENT_MS, this.#helloAt) : Infinity;
+    if (!this.#session.isConnected) return this.#wants ? this.#times[HELLO_AT]! : Infinity;
+    const keepaliveAt = this.#isActive ? this.#times[ASKED_AT]! + KEEPALIVE_MS : Infinity;
+    const isAsking = this.#times[SILENT_SINCE]! >= 0 && this.#wants;
+    const silentAt = isAsking
+      ? Math.max(this.#times[SILENT_SINCE]! + SILENT_MS, this.#times[HELLO_AT]!)
+      : Infinity;
     const pathAt = this.#wants ? this.#path.wakeAt : Infinity;
-    return Math.min(this.#dueAt(), keepaliveAt, this.#tailAt, silentAt, pathAt);
+    return Math.min(this.#dueAt(), keepaliveAt, this.#times[TAIL_AT]!, silentAt, pathAt);
   }
 
   /** Timed work. */
   tick(now: number): void {
     if (this.#isClosed) return;
     if (this.#path.tick(now)) this.#options.listener.onBlocked(true);
-    const isSilent = this.#silentSince >= 0 && now - this.#silentSince >= SILENT_MS;
-    if (this.#wants && now >= this.#helloAt && (!this.#session.isConnected || isSilent)) {
-      this.#helloAt = now + HELLO_MS;
+    const isSilent = this.#times[SILENT_SINCE]! >= 0 &&
+      now - this.#times[SILENT_SINCE]! >= SILENT_MS;
+    if (this.#wants && now >= this.#times[HELLO_AT]! && (!this.#session.isConnected || isSilent)) {
+      this.#times[HELLO_AT] = now + HELLO_MS;
       this.#sendHello(this.#session.hello(this.#reception.hearsUdp), now);
     }
     if (!this.#session.isConnected) return;
@@ -252,7 +266,7 @@ export class HopLink implements HopLane {
   sendMedia(source: Uint8Array, at: number, length: number, now: number): void {
     this.#send(source, at, length, true, true, now);
     this.#tailMs = TAIL_MS;
-    this.#tailAt = now + TAIL_MS;
+    this.#times[TAIL_AT] = now + TAIL_MS;
   }
 
   /** Something is to be said, or heard. */
@@ -262,7 +276,12 @@ export class HopLink implements HopLane {
 
   #dueAt(): number {
     const { media } = this.#reception;
-    return Math.min(this.#feedbackAt, media.gaps.wakeAt, this.control.wakeAt, this.data.wakeAt);
+    return Math.min(
+      this.#times[FEEDBACK_AT]!,
+      media.gaps.wakeAt,
+      this.control.wakeAt,
+      this.data.wakeAt,
+    );
   }
 
   #drop(reason: EngineDrop): false {
@@ -277,11 +296,11 @@ export class HopLink implements HopLane {
     if (hello.hearsUdp) this.#hearUdp();
     if (hello.answer !== undefined) this.#sendHello(hello.answer, now);
     if (hello.begins) this.tick(now);
-    return true;
+    return hello.begins; // others may be recorded ones
   }
 
   #begin(): void {
-    this.#silentSince = -1;
+    this.#times[SILENT_SINCE] = -1;
     this.#departures.reset();
     this.#reception.arrivals.reset();
     if (this.#wasConnected) {
@@ -291,7 +310,7 @@ export class HopLink implements HopLane {
       this.#reception.control.reset();
       this.#reception.data.reset();
       this.#reception.media.reset();
-      this.#tailAt = this.#feedbackAt = Infinity;
+      this.#times[TAIL_AT] = this.#times[FEEDBACK_AT] = Infinity;
       this.#options.listener.onRestarted();
     }
     this.#wasConnected = true;
@@ -376,7 +395,10 @@ export class HopLink implements HopLane {
     const { asked, arrivals } = this.#reception;
     asked.sentAt = this.#session.opened[1]!;
     asked.cameAt = now;
-    this.#feedbackAt = Math.min(this.#feedbackAt, arrivals.isFull ? now : now + ms);
+    this.#times[FEEDBACK_AT] = Math.min(
+      this.#times[FEEDBACK_AT]!,
+      arrivals.isFull ? now : now + ms,
+    );
   }
 
   #takeFeedback(now: number): void {
@@ -402,7 +424,7 @@ export class HopLink implements HopLane {
       now,
       rttMs,
     );
-    if (extendWord(feedback.mediaNext, writer.next) >= writer.next) this.#tailAt = Infinity;
+    if (extendWord(feedback.mediaNext, writer.next) >= writer.next) this.#times[TAIL_AT] = Infinity;
     for (let i = 0; i < feedback.pairs; i++) {
       const first = extendWord(words[feedback.pairsAt + 2 * i]!, writer.next);
       const more = words[feedback.pairsAt + 2 * i + 1]!;
@@ -449,8 +471,8 @@ export class HopLink implements HopLane {
     const { gaps } = this.#reception.media;
     for (let i = 0; i < MAX_BURST; i++) {
       content.length = 0;
-      if (now >= this.#feedbackAt || now >= gaps.wakeAt) {
-        this.#feedbackAt = Infinity;
+      if (now >= this.#times[FEEDBACK_AT]! || now >= gaps.wakeAt) {
+        this.#times[FEEDBACK_AT] = Infinity;
         writeFeedback(content, this.#reception, now, this.#figures[0]!);
       }
       const before = content.length;
@@ -464,12 +486,12 @@ export class HopLink implements HopLane {
 
   /** Asks whether the other end is there, and has everything. */
   #probe(now: number): void {
-    const isTail = now >= this.#tailAt;
+    const isTail = now >= this.#times[TAIL_AT]!;
     if (isTail) {
       this.#tailMs = Math.min(MAX_TAIL_MS, 2 * this.#tailMs);
-      this.#tailAt = this.#tailMs === MAX_TAIL_MS ? Infinity : now + this.#tailMs;
+      this.#times[TAIL_AT] = this.#tailMs === MAX_TAIL_MS ? Infinity : now + this.#tailMs;
     }
-    const isKeepalive = this.#isActive && now - this.#askedAt >= KEEPALIVE_MS;
+    const isKeepalive = this.#isActive && now - this.#times[ASKED_AT]! >= KEEPALIVE_MS;
     const asksPath = this.#wants && this.#path.isDue(now);
     if (!isTail && !isKeepalive && !asksPath) return;
     const content = this.#content;
@@ -491,8 +513,8 @@ export class HopLink implements HopLane {
   ): void {
     const { isBlocked } = this.#path;
     if (asks) {
-      this.#askedAt = now;
-      if (this.#silentSince < 0) this.#silentSince = now;
+      this.#times[ASKED_AT] = now;
+      if (this.#times[SILENT_SINCE]! < 0) this.#times[SILENT_SINCE] = now;
       if (!isBlocked) this.#path.asked(now);
     }
     const outlet = isBlocked ? this.#otherWay(now) : this.#options.udp;
@@ -503,7 +525,7 @@ export class HopLink implements HopLane {
   #otherWay(now: number): HopOutlet {
     const { udp, fallback } = this.#options;
     if (fallback === undefined) return udp;
-    const silentMs = this.#silentSince < 0 ? 0 : now - this.#silentSince;
+    const silentMs = this.#times[SILENT_SINCE]! < 0 ? 0 : now - this.#times[SILENT_SINCE]!;
     return silentMs < SILENT_MS || Math.floor(silentMs / SILENT_MS) % 2 === 0 ? fallback : udp;
   }
 

@@ -12,11 +12,15 @@ const RETRY_MS = 10_000;
 /** What was not answered is asked again after so long. */
 const ASK_MS = 200;
 
+/** Times: when UDP was asked first and last without an answer, and when it is tried again. */
+const ASKED_SINCE = 0;
+const ASKED_AT = 1;
+const RETRY_AT = 2;
+
 /** What is known of the way by UDP. */
 export class HopPath {
-  #askedSince = -1;
-  #askedAt = 0;
-  #retryAt = 0;
+  /** In a typed array, as fields above 2^30 are boxed anew at each store. */
+  readonly #times = Float64Array.of(-1, 0, 0);
   #retryMs = FIRST_RETRY_MS;
   #isBlocked = false;
 
@@ -27,8 +31,10 @@ export class HopPath {
   /** Something went by UDP that is to be answered. */
   asked(now: number): void {
     // Between two questions that far apart nobody wanted to know.
-    if (this.#askedSince < 0 || now - this.#askedAt > BLOCKED_MS / 2) this.#askedSince = now;
-    this.#askedAt = now;
+    if (this.#times[ASKED_SINCE]! < 0 || now - this.#times[ASKED_AT]! > BLOCKED_MS / 2) {
+      this.#times[ASKED_SINCE] = now;
+    }
+    this.#times[ASKED_AT] = now;
   }
 
   /**
@@ -38,19 +44,22 @@ export class HopPath {
    */
   answered(): boolean {
     const wasBlocked = this.#isBlocked;
-    this.#askedSince = -1;
+    this.#times[ASKED_SINCE] = -1;
     this.#isBlocked = false;
     return wasBlocked;
   }
 
   /** Returns whether UDP has become blocked. */
   tick(now: number): boolean {
-    if (this.#isBlocked || this.#askedSince < 0 || now - this.#askedSince < BLOCKED_MS) {
+    if (
+      this.#isBlocked || this.#times[ASKED_SINCE]! < 0 ||
+      now - this.#times[ASKED_SINCE]! < BLOCKED_MS
+    ) {
       return false;
     }
     this.#isBlocked = true;
     this.#retryMs = FIRST_RETRY_MS;
-    this.#retryAt = now + FIRST_RETRY_MS;
+    this.#times[RETRY_AT] = now + FIRST_RETRY_MS;
     return true;
   }
 
@@ -59,14 +68,14 @@ export class HopPath {
     if (now < this.wakeAt) return false;
     if (this.#isBlocked) {
       this.#retryMs = Math.min(RETRY_MS, 2 * this.#retryMs);
-      this.#retryAt = now + this.#retryMs;
+      this.#times[RETRY_AT] = now + this.#retryMs;
     }
     return true;
   }
 
   /** When it is to be asked next; `Infinity` if nothing is to be known. */
   get wakeAt(): number {
-    if (this.#isBlocked) return this.#retryAt;
-    return this.#askedSince < 0 ? Infinity : this.#askedAt + ASK_MS;
+    if (this.#isBlocked) return this.#times[RETRY_AT]!;
+    return this.#times[ASKED_SINCE]! < 0 ? Infinity : this.#times[ASKED_AT]! + ASK_MS;
   }
 }

@@ -2,9 +2,11 @@
  * Who the other end of a hop is, and what both seal with: the hellos, the epochs of keys, the
  * numbers of datagrams and the window against replayed ones.
  *
+ * Each direction has keys of its own, so the number alone makes a nonce of AES-GCM.
+ *
  * A hello says the sender's nonce and the receiver's, as far as it is known, and is authenticated
- * by the secret. Whoever hears its own nonce knows that the other end lives now, and begins a
- * session with it; a recorded hello says an old one and changes nothing.
+ * by the secret. Whoever hears its own nonce begins a session with the other end; a recorded hello
+ * says an old nonce, or is of a life that is over, and changes nothing.
  *
  * @module
  */
@@ -34,6 +36,8 @@ const REPLAY_WINDOW = 8192;
 /** Keys are changed after so many datagrams, or so long, ms. */
 const EPOCH_DATAGRAMS = 2 ** 32;
 const EPOCH_MS = 3_600_000;
+/** Former lives of the other end that are remembered. */
+const MAX_FORMER = 64;
 const TWO_16 = 0x1_0000;
 
 /** What a hello brought. */
@@ -66,6 +70,8 @@ export class HopSession {
   #sealing: SrtpCipher | undefined;
   /** Those of the epoch before, of the present one and of the next. */
   readonly #opening: (SrtpCipher | undefined)[] = [undefined, undefined, undefined];
+  /** Nonces of lives of the other end that are over: what said them was recorded. */
+  readonly #former: Uint8Array[] = [];
   #window = new ReplayWindow(REPLAY_WINDOW);
   #sendEpoch = 0;
   #receiveEpoch = 0;
@@ -114,13 +120,17 @@ export class HopSession {
     }
     const flags = hello[1]!;
     const isFresh = isSame(hello.subarray(ECHO_AT, MAC_AT), nonce);
+    if (this.#former.some((nonce) => isSame(nonce, theirs))) {
+      drops.count("hop_replayed");
+      return undefined;
+    }
     const begins = isFresh && !this.#isWith(theirs);
     if (begins) this.#begin(theirs);
     const answers = !isFresh || (flags & IS_CONNECTED) === 0;
     return {
       begins,
       answer: answers ? this.#writeHello(theirs, hearsUdp) : undefined,
-      hearsUdp: isFresh && (flags & HEARS_UDP) !== 0,
+      hearsUdp: begins && (flags & HEARS_UDP) !== 0,
     };
   }
 
@@ -145,16 +155,15 @@ export class HopSession {
     out[7] = lower;
     writeWord(out, 8, theirId);
     writeWord(out, 12, now);
-    return sealing.sealRtpFrom(out, HOP_HEADER_BYTES, 0, source, at, length, theirId, upper, lower);
+    return sealing.sealRtpFrom(out, HOP_HEADER_BYTES, 0, source, at, length, 0, upper, lower);
   }
 
   /**
    * Opens a datagram in place: its frames follow the header.
    *
-   * @param ourId What we call this hop.
    * @returns Bytes of the frames, or -1 if it is not the other end's, or came before.
    */
-  open(bytes: Uint8Array, length: number, ourId: number): number {
+  open(bytes: Uint8Array, length: number): number {
     const { drops } = this.#options;
     const clear = length - HOP_HEADER_BYTES - HOP_TAG_BYTES;
     if (clear <= 0 || (clear & 3) !== 0) return this.#refuse("hop_malformed");
@@ -167,7 +176,7 @@ export class HopSession {
     const cipher = step >= -1 && step <= 1 ? this.#openingFor(step) : undefined;
     if (
       cipher === undefined ||
-      cipher.openRtp(bytes, length, HOP_HEADER_BYTES, ourId, upper, lower) < 0
+      cipher.openRtp(bytes, length, HOP_HEADER_BYTES, 0, upper, lower) < 0
     ) {
       drops.count("hop_not_authentic");
       return -1;
@@ -214,6 +223,9 @@ export class HopSession {
 
   #begin(theirs: Uint8Array): void {
     const { crypto, secret, nonce } = this.#options;
+    if (this.#keys !== undefined && this.#former.push(this.#keys.theirs) > MAX_FORMER) {
+      this.#former.shift();
+    }
     this.close();
     const keys = this.#keys = new HopKeys(crypto, secret, nonce, theirs);
     this.#sendEpoch = this.#receiveEpoch = 0;

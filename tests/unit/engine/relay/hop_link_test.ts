@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { HOP_HELLO } from "../../../../lib/engine/relay/hop_datagram.ts";
 import { RELAY } from "../../../../lib/engine/relay/relay_records.ts";
 import { type HopEnd, type HopNetwork, HopWorld } from "../../../support/media/hop_world.ts";
 
@@ -159,7 +160,8 @@ Deno.test("hop: keys change under way, both ways, and nothing is lost by it", ()
 Deno.test("hop: an end that begins anew is heard of, and what was recorded before is of no use", () => {
   const world = new HopWorld({ seed: 10, network: { loss: 0.1 } });
   const recorded: Uint8Array[] = [];
-  world.tap = (bytes, to) => to === world.far && recorded.push(bytes.slice());
+  const heard: Uint8Array[] = [];
+  world.tap = (bytes, to) => (to === world.far ? recorded : heard).push(bytes.slice());
   world.connect();
   world.run(500, (i) => {
     world.near.write(RELAY.state, [7, i]);
@@ -179,6 +181,11 @@ Deno.test("hop: an end that begins anew is heard of, and what was recorded befor
   assert.deepEqual(waysOf(world.near), ["restarted"]);
   assert.deepEqual(waysOf(world.far), []);
   for (const bytes of recorded) world.far.link.receive(bytes.slice(), bytes.length, world.far.now);
+  const answers = heard.filter((bytes) => bytes[0] === HOP_HELLO);
+  assert.ok(answers.length > 0);
+  for (const bytes of answers) {
+    assert.equal(world.near.link.receive(bytes.slice(), bytes.length, world.near.now), false);
+  }
   world.far.records.length = 0;
   for (let i = 0; i < 100; i++) world.near.write(RELAY.state, [8, i]);
   for (let i = 0; i < 100; i++) world.far.write(RELAY.demand, [8, i]);
