@@ -17,8 +17,14 @@ import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 const SSRC = 77;
 const NUMBER = 5;
 
+/** A ring that says of itself what a hop does. */
+class LosingWriter extends RelayRingWriter {
+  readonly loses = true;
+  allowedLayers = 0b111;
+}
+
 /** A near end that was joined, on a VP8 track of one layer. */
-function sender() {
+function sender(Writer: new (ring: SharedArrayBuffer) => RelayRingWriter = RelayRingWriter) {
   const up = new UpTrack({
     kind: "video",
     extensions: [],
@@ -26,7 +32,8 @@ function sender() {
   });
   up.bindLayer(0, SSRC, codec("video/VP8", 96), 0);
   const ring = createRelayRing(4096);
-  const output = new RelayOutput(new RelayRingWriter(ring));
+  const writer = new Writer(ring);
+  const output = new RelayOutput(writer);
   const reader = new RelayRingReader(ring);
   const drops = new DropCounters();
   const sender = new RelaySender("TR_x" as UpTrackId, up, NUMBER, output, drops, silentLog);
@@ -49,7 +56,7 @@ function sender() {
     reader.release();
     return numbers;
   };
-  return { sender, up, drops, receive, written };
+  return { sender, up, drops, writer, receive, written };
 }
 
 Deno.test("RelaySender begins with the first packet in order once a layer is wanted", () => {
@@ -99,4 +106,32 @@ Deno.test("RelaySender wants nothing any more when the far end has left", () => 
   relay.receiveDemand(1);
   receive(3);
   assert.deepEqual(written(), [], "it must join first");
+});
+
+Deno.test("RelaySender answers every NACK for what a channel may have lost", () => {
+  const { sender: relay, receive, written } = sender(LosingWriter);
+  receive(99);
+  relay.receiveDemand(1);
+  for (const number of [100, 101, 102]) receive(number);
+  assert.deepEqual(written(), ["100*", "101", "102"]);
+  relay.receiveNack(0, 101);
+  relay.receiveNack(0, 99);
+  relay.receiveNack(0, 103);
+  assert.deepEqual(written(), ["101"], "but for none that never crossed");
+});
+
+Deno.test("RelaySender needs no layer that its channel has no room for, until it has", () => {
+  const { sender: relay, up, writer, receive, written } = sender(LosingWriter);
+  relay.receiveDemand(1);
+  receive(1);
+  const losing = writer as LosingWriter;
+  losing.allowedLayers = 0;
+  relay.allowLayers();
+  assert.equal(up.neededLayers, 0);
+  receive(2);
+  losing.allowedLayers = 1;
+  relay.allowLayers();
+  assert.equal(up.neededLayers, 1);
+  receive(3);
+  assert.deepEqual(written(), ["1*", "3*"]);
 });
