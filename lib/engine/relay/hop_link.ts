@@ -204,7 +204,10 @@ export class HopLink implements HopLane {
     figures[3]!++;
     figures[4]! += length;
     this.#times[SILENT_SINCE] = -1;
-    if (byUdp) this.#reception.hearsUdp = true;
+    if (byUdp) {
+      this.#reception.hearsUdp = true;
+      this.#path.heard(now);
+    }
     this.#reception.arrivals.record(this.#session.opened[0]!, now);
     this.#copyContent(bytes, clear);
     this.#takeFrames(clear >> 2, now);
@@ -468,9 +471,11 @@ export class HopLink implements HopLane {
   /** Sends feedback and parts of streams that are due. */
   #sendDue(now: number): void {
     const content = this.#content;
+    const { udp } = this.#options;
     const { gaps } = this.#reception.media;
     for (let i = 0; i < MAX_BURST; i++) {
       content.length = 0;
+      const isAnswer = this.#path.isBlocked && this.#reception.hearsUdp;
       if (now >= this.#times[FEEDBACK_AT]! || now >= gaps.wakeAt) {
         this.#times[FEEDBACK_AT] = Infinity;
         writeFeedback(content, this.#reception, now, this.#figures[0]!);
@@ -481,6 +486,8 @@ export class HopLink implements HopLane {
       if (content.length === 0) return;
       const { bytes, length } = content;
       this.#send(bytes, 0, 4 * length, length > before, false, now);
+      // What came by UDP is also answered by it.
+      if (isAnswer && before > 0) this.#sendBy(udp, bytes, 0, 4 * length, false, now);
     }
   }
 

@@ -49,6 +49,11 @@ export class HopPath {
     return wasBlocked;
   }
 
+  /** Something came by UDP: then it may also go by it. */
+  heard(now: number): void {
+    if (this.#isBlocked && now - this.#times[ASKED_AT]! > ASK_MS) this.#times[RETRY_AT] = now;
+  }
+
   /** Returns whether UDP has become blocked. */
   tick(now: number): boolean {
     if (
@@ -67,6 +72,7 @@ export class HopPath {
   isDue(now: number): boolean {
     if (now < this.wakeAt) return false;
     if (this.#isBlocked) {
+      this.#times[ASKED_AT] = now;
       this.#retryMs = Math.min(RETRY_MS, 2 * this.#retryMs);
       this.#times[RETRY_AT] = now + this.#retryMs;
     }
