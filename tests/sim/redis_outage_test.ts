@@ -241,10 +241,13 @@ Deno.test({
     const info = (part: string) =>
       sentinel.ask("INFO", "sentinel").then((all) => all.includes(part));
     await eventually("a replica that the sentinel knows", () => info("slaves=1"));
+    // One is gone, one hangs.
+    await using hanging = await RedisServer.start(["--sentinel"], { lines: [monitor] });
+    hanging.signal("SIGSTOP");
     const mode = {
       kind: "sentinel",
       master: "room-wire",
-      addresses: [`127.0.0.1:${freePort()}`, sentinel.address],
+      addresses: [`127.0.0.1:${freePort()}`, hanging.address, sentinel.address],
       username: "",
       password: "",
     } as const;

@@ -152,33 +152,41 @@ async function connectCluster(
   return { isOneServer: false, send, close: open.close };
 }
 
-/** Asks one sentinel after another which server is the master. */
+/** Asks all sentinels at once which server is the master: some may be gone, or hang. */
 async function masterAddress(
   options: RedisOptions,
   mode: Extract<RedisOptions["mode"], { kind: "sentinel" }>,
   signal: AbortSignal,
 ): Promise<string> {
-  const { username, password, master } = mode;
-  let failure: unknown = new Error("no sentinel is configured");
-  for (const address of mode.addresses) {
-    try {
-      const login = { username, password, database: 0 };
-      const sentinel = await connectServer(options, address, login, () => {}, signal);
-      try {
-        const question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", master];
-        const answer = await aborting(sentinel.send("", question), signal);
-        if (answer === null) throw new Error(`sentinels know no master "${master}"`);
-        const [host, port] = list(answer);
-        return text(host).includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-      } finally {
-        sentinel.close();
-      }
-    } catch (error) {
-      if (signal.aborted) throw error;
-      failure = error;
-    }
+  const enough = new AbortController();
+  const both = AbortSignal.any([signal, enough.signal]);
+  const answers = mode.addresses.map((address) => askSentinel(options, mode, address, both));
+  try {
+    return await Promise.any(answers);
+  } catch (error) {
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  } finally {
+    enough.abort(new Error("another sentinel has answered"));
   }
-  throw failure;
+}
+
+async function askSentinel(
+  options: RedisOptions,
+  { master, username, password }: Extract<RedisOptions["mode"], { kind: "sentinel" }>,
+  address: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const login = { username, password, database: 0 };
+  const sentinel = await connectServer(options, address, login, () => {}, signal);
+  try {
+    const question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", master];
+    const answer = await aborting(sentinel.send("", question), signal);
+    if (answer === null) throw new Error(`sentinels know no master "${master}"`);
+    const [host, port] = list(answer);
+    return text(host).includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  } finally {
+    sentinel.close();
+  }
 }
 
 /** Connects a client of the package. */
