@@ -14,6 +14,7 @@ export const PARTS = [
   "storm",
   "control",
   "rooms",
+  "directory",
   "join",
 ] as const;
 export type Part = (typeof PARTS)[number];

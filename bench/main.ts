@@ -6,6 +6,7 @@
 import { BenchChild, killAllChildren } from "./bench_child.ts";
 import { type Part, readCommandLine, USAGE } from "./command_line.ts";
 import { measureControlPlane } from "./control/control_cost.ts";
+import { measureDirectory } from "./control/directory_cost.ts";
 import { measureJoins } from "./control/join_to_frame.ts";
 import { measureRoomGrowth } from "./control/room_growth.ts";
 import { measureStorm } from "./control/storm.ts";
@@ -155,6 +156,12 @@ const PART_FUNCTIONS: Readonly<Record<Part, () => Promise<void>>> = {
   rooms: async () => {
     tables.printRoomsHead();
     report.rooms = await measureRoomGrowth(tables.printRoom);
+  },
+  directory: async () => {
+    tables.printDirectoryHead();
+    const costs = await measureDirectory(tables.printDirectoryCost);
+    if (costs === undefined) return missing("the directory", "no redis-server here");
+    report.directory = costs;
   },
   join: async () => {
     const times = await measureJoins(() => budget.leftMs());

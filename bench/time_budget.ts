@@ -18,6 +18,7 @@ export const RESERVE_MS: Readonly<Record<string, number>> = {
   storm: 30_000,
   control: 55_000,
   rooms: 90_000,
+  directory: 15_000,
   join: 20_000,
 };
 

@@ -5,6 +5,7 @@
  * @module
  */
 import type { RoomCost } from "../control/control_calls.ts";
+import type { DirectoryCost } from "../control/directory_cost.ts";
 import type { ControlFigures } from "../control/control_cost.ts";
 import type { JoinTimes } from "../control/join_to_frame.ts";
 import type { StormFigures } from "../control/storm.ts";
@@ -133,6 +134,7 @@ export interface Report {
   storm?: StormFigures;
   control?: ControlFigures;
   rooms?: readonly RoomCost[];
+  directory?: readonly DirectoryCost[];
   join?: JoinTimes;
   soak?: SoakFigures;
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { DirectoryCost } from "../control/directory_cost.ts";
 import type { RequestKind, RoomCost } from "../control/control_calls.ts";
 import type { ControlFigures } from "../control/control_cost.ts";
 import { type JoinTimes, median } from "../control/join_to_frame.ts";
@@ -113,6 +114,18 @@ export function printRoom(cost: RoomCost): void {
     `${whole(micros)} (${fixed(micros / members, 1)})`.padStart(15)
   );
   console.log(`  ${whole(members).padStart(7)}${cells.join("")}`);
+}
+
+/** Prints the titles. */
+export function printDirectoryHead(): void {
+  console.log(`\nWhat a question of a cluster's directory costs Redis`);
+  console.log(`  ${"".padEnd(44)} µs of CPU  bytes in  bytes out`);
+}
+
+export function printDirectoryCost(cost: DirectoryCost): void {
+  const { question, cpuMicros, bytesIn, bytesOut } = cost;
+  const cells = [whole(cpuMicros).padStart(10), whole(bytesIn).padStart(10)];
+  console.log(`  ${question.padEnd(44)}${cells.join("")}${whole(bytesOut).padStart(11)}`);
 }
 
 /** Prints the middle join and the slowest. */
