@@ -28,7 +28,7 @@ export interface RoomPeerStream {
   onSnapshot(peer: NodeId, value: PackedValue): void;
   /** Comes after a snapshot only, each once and in order. */
   onChange(peer: NodeId, value: PackedValue): void;
-  /** Reliable data, each once and in order, also over a reconnect. */
+  /** Reliable data, each once and in order, also over a reconnect; not if `peer` gave us up. */
   onData(peer: NodeId, value: PackedValue): void;
   onDatagram(peer: NodeId, kind: DatagramKind, value: PackedValue): void;
   /** The link has ended: what is known of `peer` stands as it is, for a lease. */

@@ -92,7 +92,10 @@ export class NodeLink {
       awaitRoom: () => this.#connection?.awaitRoom(),
       wanted: (by) => by > 0 ? this.want() : this.release(),
     });
-    this.#calls = new OutgoingCalls(platform, (frame) => this.#connection?.send(frame));
+    this.#calls = new OutgoingCalls(platform, (frame) => {
+      this.#connection?.send(frame);
+      return this.#connection !== undefined;
+    });
     this.#served = new IncomingCalls(
       platform.clock,
       (method, payload, withinMs) => this.#run(method, payload, withinMs),
@@ -205,10 +208,8 @@ export class NodeLink {
       this.#ended = before.id;
       before.close("double");
     }
-    if (this.#last !== undefined && this.#last.peer.incarnation !== link.peer.incarnation) {
-      this.#served.reset();
-      this.#receiver.reset();
-    }
+    const isNewMemory = this.#last !== undefined &&
+      this.#last.peer.incarnation !== link.peer.incarnation;
     this.#last = link;
     this.#address = link.peer.address;
     this.#peerIsIdle = false;
@@ -220,11 +221,24 @@ export class NodeLink {
     });
     this.#connection = connection;
     this.#sender.pause();
+    if (isNewMemory) this.#beginAnew();
     connection.send({ kind: "ack", number: this.#receiver.confirm() });
     this.rooms.up();
     this.#calls.resume();
     platform.log.info("node link up", { peer: this.peer, protocol: link.version });
     if (before === undefined) this.#host.onUp(this.peer);
+  }
+
+  /** The peer has forgotten what was between us: nothing of it may have its effect twice. */
+  #beginAnew(): void {
+    this.#served.reset();
+    this.#receiver.reset();
+    this.#calls.forget();
+    if (this.#sender.forget()) this.#drained();
+  }
+
+  #drained(): void {
+    for (const { stream } of this.rooms.rooms) stream.onDrained(this.peer);
   }
 
   #down(connection: LinkConnection, reason: LinkEnd): void {
@@ -305,8 +319,7 @@ export class NodeLink {
     const isDrained = this.#sender.confirmed(number);
     if (this.rooms.hasUnsaid) this.#connection?.awaitRoom();
     else this.#sendData();
-    if (!isDrained) return;
-    for (const { stream } of this.rooms.rooms) stream.onDrained(this.peer);
+    if (isDrained) this.#drained();
   }
 
   async #run(

@@ -20,10 +20,12 @@ interface Call {
   readonly deadline: number;
   readonly cancel: Cancel;
   readonly settle: PromiseWithResolvers<PackedValue>;
+  /** It may have reached the other side. */
+  isSent: boolean;
 }
 
-/** Sends a frame if there is a connection. */
-export type FrameOutlet = (frame: LinkFrame) => void;
+/** Sends a frame if there is a connection, and says whether there is. */
+export type FrameOutlet = (frame: LinkFrame) => boolean;
 
 /** The calls to one node. */
 export class OutgoingCalls {
@@ -49,7 +51,8 @@ export class OutgoingCalls {
     const id = ++this.#lastId;
     const settle = Promise.withResolvers<PackedValue>();
     const cancel = timers.after(withinMs, () => this.#fail(id, "timeout"));
-    const call = { method, payload, deadline: clock.now() + withinMs, cancel, settle };
+    const deadline = clock.now() + withinMs;
+    const call = { method, payload, deadline, cancel, settle, isSent: false };
     this.#calls.set(id, call);
     this.#sendCall(id, call);
     return settle.promise;
@@ -58,6 +61,11 @@ export class OutgoingCalls {
   /** There is a connection: whatever has no answer yet is sent again. */
   resume(): void {
     for (const [id, call] of this.#calls) this.#sendCall(id, call);
+  }
+
+  /** The other side has a new memory: what it may have run already is not sent again. */
+  forget(): void {
+    for (const [id, { isSent }] of [...this.#calls]) if (isSent) this.#fail(id, "lost");
   }
 
   answered(id: number, code: AnswerCode, payload: PackedValue): void {
@@ -71,9 +79,10 @@ export class OutgoingCalls {
     for (const id of [...this.#calls.keys()]) this.#fail(id, "closed");
   }
 
-  #sendCall(id: number, { method, payload, deadline }: Call): void {
+  #sendCall(id: number, call: Call): void {
+    const { method, payload, deadline } = call;
     const withinMs = Math.max(0, Math.ceil(deadline - this.platform.clock.now()));
-    this.send({ kind: "call", id, method, withinMs, payload });
+    if (this.send({ kind: "call", id, method, withinMs, payload })) call.isSent = true;
   }
 
   #fail(id: number, code: LinkError["code"]): void {

@@ -31,6 +31,8 @@ export class ReliableSender {
   #lastNumber = 0;
   /** How many of those kept have left over this connection; nothing leaves while undefined. */
   #sent: number | undefined;
+  /** Number of the last that has left over any connection. */
+  #everSent = 0;
   #congested = false;
 
   get isCongested(): boolean {
@@ -57,13 +59,26 @@ export class ReliableSender {
   next(): Uint8Array | undefined {
     if (this.#sent === undefined) return undefined;
     const next = this.#kept[this.#sent];
-    if (next !== undefined) this.#sent++;
-    return next?.message;
+    if (next === undefined) return undefined;
+    this.#sent++;
+    this.#everSent = Math.max(this.#everSent, next.number);
+    return next.message;
   }
 
   /** The connection is lost: nothing leaves until the other side has said what it has. */
   pause(): void {
     this.#sent = undefined;
+  }
+
+  /**
+   * The other side has a new memory: what it may have had already does not come again.
+   *
+   * @returns Whether senders that waited may go on.
+   */
+  forget(): boolean {
+    const isDrained = this.confirmed(this.#everSent);
+    this.pause();
+    return isDrained;
   }
 
   /**

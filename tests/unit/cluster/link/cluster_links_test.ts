@@ -272,6 +272,30 @@ Deno.test("ClusterLinks: a node that has forgotten another one begins anew with 
   await close(world);
 });
 
+Deno.test("ClusterLinks: what a node had and ran before it gave the other one up does not come again", async () => {
+  const { world, a, b, atA, roomA, roomB } = await pair();
+  let runs = 0;
+  a.links.serve("slow", () => {
+    runs++;
+    return new Promise((done) => world.platform.timers.after(1_000, () => done(null)));
+  });
+  assert.ok(roomB.sendData(a.id, "once"));
+  const call = b.links.call(a.id, "slow", null, { withinMs: 5_000 });
+  const isLost = assert.rejects(call, { code: "lost" });
+  await world.advance(20);
+  assert.deepEqual(atA.take(), ['data ND_b "once"']);
+  a.links.forget(b.id);
+  await world.advance(6);
+  // What has never left is not what the other one may have had.
+  assert.ok(roomB.sendData(a.id, "never sent"));
+  roomA.share(b.id, b.address);
+  await world.advance(500);
+  assert.deepEqual(atA.take(), ["gone ND_b", 'snapshot ND_b "B"', 'data ND_b "never sent"']);
+  await isLost;
+  assert.equal(runs, 1);
+  await close(world);
+});
+
 Deno.test("ClusterLinks: who comes back into a room is not taken to be with those who left it", async () => {
   const { world, a, b, atB, roomA, roomB } = await pair();
   roomB.close();

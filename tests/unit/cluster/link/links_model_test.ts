@@ -14,6 +14,9 @@ const ROOMS = ["r", "s", "t"];
 const STEPS = 250;
 const SEEDS = Array.from({ length: 30 }, (_, n) => 1 + n * 7919);
 
+/** Stays (from, to) between which data may be missing, because one has given the other one up. */
+const givenUp = new Set<string>();
+
 /** One stay of a node in a room: what it says of itself is its number and how often it changed. */
 class Stay implements RoomPeerStream {
   static count = 0;
@@ -49,7 +52,11 @@ class Stay implements RoomPeerStream {
   onData = (_peer: NodeId, value: PackedValue): void => {
     const [life, number] = value as [number, number];
     const last = this.received.get(life);
-    if (last !== undefined) assert.equal(number, last + 1, "data is missing or came twice");
+    const isWhole = !givenUp.has(`${life} ${this.life}`);
+    if (last !== undefined && isWhole) {
+      assert.equal(number, last + 1, "data is missing or came twice");
+    }
+    assert.ok(number > (last ?? 0), "data came again");
     this.received.set(life, number);
   };
 
@@ -90,6 +97,7 @@ class Model {
   readonly stays = new Map<string, Map<NodeId, Stay>>(ROOMS.map((name) => [name, new Map()]));
   readonly ran = new Map<number, number>();
   tags = 0;
+  givenUp = 0;
   readonly pending = new Set<number>();
 
   constructor(seed: number) {
@@ -123,7 +131,7 @@ class Model {
     const [a, b] = [this.node, this.node];
     const room = ROOMS[random.below(ROOMS.length)]!;
     const stay = this.stays.get(room)!.get(a.id);
-    const kind = random.below(20);
+    const kind = random.below(200) / 10;
     if (kind < 4) stay === undefined ? this.#enter(a, room) : stay.change();
     else if (kind < 5) this.#leave(stay);
     else if (kind < 9) stay?.change();
@@ -134,6 +142,7 @@ class Model {
     else if (kind < 17 && a !== b) network.halfOpen(a.id, b.id);
     else if (kind < 18 && a !== b) network.partition(a.id, b.id);
     else if (kind < 19) network.heal(a.id, b.id);
+    else if (random.chance(0.3)) this.#giveUp(a, b, room);
     else if (random.chance(0.3)) network.healAll();
     else network.deafen(a.id, random.chance(0.3));
     await this.world.advance(random.chance(0.1) ? random.below(3_000) : random.below(60));
@@ -143,6 +152,14 @@ class Model {
   /** All is well from now on: everybody must know everything, and nobody more. */
   async settle(): Promise<void> {
     this.world.network.healAll();
+    // As the directory is looked at again when a node is back that was given up.
+    for (const stays of this.stays.values()) {
+      for (const stay of stays.values()) {
+        for (const { node } of stays.values()) {
+          if (node !== stay.node) stay.room.share(node.id, node.address);
+        }
+      }
+    }
     await this.world.advance(12_000);
     for (const [name, stays] of this.stays) {
       for (const stay of stays.values()) {
@@ -153,7 +170,8 @@ class Model {
         assert.equal(stay.away.size, 0);
         for (const other of others) {
           const last = stay.received.get(other.life);
-          if (last !== undefined) assert.equal(last, other.sent.get(stay.node.id));
+          if (last === undefined || givenUp.has(`${other.life} ${stay.life}`)) continue;
+          assert.equal(last, other.sent.get(stay.node.id));
         }
       }
     }
@@ -181,6 +199,23 @@ class Model {
     this.stays.get(stay.name)!.delete(stay.node.id);
   }
 
+  /** A node takes another one to be dead, or out of a room, and is wrong. */
+  #giveUp(a: LinkNode, b: LinkNode, room: string): void {
+    if (a === b) return;
+    const isNode = this.random.chance(0.5);
+    for (const [name, stays] of this.stays) {
+      const [here, there] = [stays.get(a.id), stays.get(b.id)];
+      if (here === undefined || there === undefined || !isNode && name !== room) continue;
+      givenUp.add(`${here.life} ${there.life}`).add(`${there.life} ${here.life}`);
+      if (isNode) continue;
+      here.room.unshare(b.id);
+      here.view.delete(b.id);
+      here.away.delete(b.id);
+    }
+    if (isNode) a.links.forget(b.id);
+    this.givenUp++;
+  }
+
   #call(from: LinkNode, to: LinkNode): void {
     const { platform: { clock } } = this.world;
     const tag = ++this.tags;
@@ -192,7 +227,7 @@ class Model {
         assert.equal(answer, tag);
         assert.equal(this.ran.get(tag), 1);
       },
-      (error) => assert.equal((error as LinkError).code, "timeout"),
+      (error) => assert.match((error as LinkError).code, /^(?:timeout|closed|lost)$/),
     ).finally(() => {
       assert.ok(clock.now() <= deadline + 1, "a call outlived its deadline");
       this.pending.delete(tag);
@@ -212,7 +247,7 @@ class Model {
         const known = here.view.get(to.id);
         if (known?.life === there.life) assert.ok(known.changes >= changes!);
       }
-    }, (error) => assert.equal((error as LinkError).code, "timeout"))
+    }, (error) => assert.match((error as LinkError).code, /^(?:timeout|closed|lost)$/))
       .finally(() => this.pending.delete(tag));
   }
 
@@ -237,14 +272,22 @@ class Model {
 }
 
 Deno.test("ClusterLinks: through cuts, half-open connections, partitions and deaf nodes each change is applied once and in order, and after them all know all", async () => {
+  let [ups, calls, givenUps] = [0, 0, 0];
   for (const seed of SEEDS) {
     const model = new Model(seed);
     try {
       for (let step = 0; step < STEPS; step++) await model.step();
       await model.settle();
+      ups += model.world.nodes.flatMap(({ events }) => events)
+        .filter((event) => event.startsWith("up")).length;
+      calls += model.ran.size;
+      givenUps += model.givenUp;
       await model.end();
     } catch (error) {
       throw new Error(`seed ${seed}`, { cause: error });
     }
   }
+  // The schedule must reach what it is about.
+  const each = SEEDS.length;
+  assert.ok(ups > 20 * each && calls > 5 * each && givenUps > 0, `${[ups, calls, givenUps]}`);
 });
