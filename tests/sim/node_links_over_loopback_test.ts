@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { NodeId } from "../../lib/base/ids.ts";
 import type { RoomPeerStream } from "../../lib/cluster/link/link_ports.ts";
 import type { PackedValue } from "../../lib/wire/message_pack.ts";
+import { TcpProxy } from "../support/process/tcp_proxy.ts";
 import { LinkedNode, type NodeCertificate } from "../support/wire/linked_nodes.ts";
 import { until } from "../support/wire/until.ts";
 
@@ -143,6 +144,24 @@ Deno.test(
     assert.deepEqual(c.events, []);
   },
 );
+
+Deno.test("Node links: a connection that is cut is made anew, and no reliable data is lost with it", async () => {
+  await using a = await LinkedNode.open("a");
+  await using b = await LinkedNode.open("b");
+  await using proxy = await TcpProxy.open(Number(new URL(a.address).port));
+  const [atA, atB] = [new KnownRoom(1), new KnownRoom(2)];
+  const roomA = a.links.openRoom("r", atA);
+  b.links.openRoom("r", atB).share(a.id, `ws://127.0.0.1:${proxy.port}/cluster`);
+  await until("snapshots", () => atA.known.size === 1 && atB.known.size === 1);
+  const count = 400;
+  for (let n = 0; n < count; n++) assert.ok(roomA.sendData(b.id, [n, new Uint8Array(2_000)]));
+  proxy.cut();
+  await until("the next connection", () => b.events.length === 3 && a.events.length === 3);
+  assert.deepEqual(b.events, [`up ${a.id}`, `down ${a.id}`, `up ${a.id}`]);
+  await until("all data", () => atB.data.length === count);
+  assert.deepEqual(atB.data.map((value) => (value as [number])[0]), [...Array(count).keys()]);
+  assert.deepEqual([atA.away.size, atB.away.size], [0, 0]);
+});
 
 Deno.test("Node links: who shows no token, or somebody else's, gets no socket", async () => {
   await using a = await LinkedNode.open("a");

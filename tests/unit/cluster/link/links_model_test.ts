@@ -142,8 +142,8 @@ class Model {
     else if (kind < 17 && a !== b) network.halfOpen(a.id, b.id);
     else if (kind < 18 && a !== b) network.partition(a.id, b.id);
     else if (kind < 19) network.heal(a.id, b.id);
-    else if (random.chance(0.3)) this.#giveUp(a, b, room);
-    else if (random.chance(0.3)) network.healAll();
+    else if (kind < 19.3) this.#giveUp(a, b, room);
+    else if (kind < 19.6) network.healAll();
     else network.deafen(a.id, random.chance(0.3));
     await this.world.advance(random.chance(0.1) ? random.below(3_000) : random.below(60));
     this.#check();
