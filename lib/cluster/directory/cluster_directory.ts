@@ -9,7 +9,8 @@
  * time, unless somebody else came between. Leases and ages are measured by the directory's clock
  * alone, order is by fencing numbers, so the clocks of nodes may be wrong. Every promise settles
  * within a second; while the directory is away they reject with {@linkcode SfuError}
- * `directory_down`, and whether the step was made is not known then.
+ * `directory_down`, and whether the step was made is not known then; claims that a failed `enter`
+ * or `release` may have left are ended once it is back.
  *
  * Fencing numbers grow within a room, are never used again, and are larger in a room that was made
  * anew under an old name.

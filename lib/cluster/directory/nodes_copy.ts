@@ -88,7 +88,7 @@ export class NodesCopy {
     for (const gone of nodeIds(reply[4])) this.#records.delete(gone);
     for (const value of list(reply[5])) {
       const record = nodeRecord(value);
-      this.#records.set(record.nodeId, record);
+      if (record !== undefined) this.#records.set(record.nodeId, record);
     }
     const dead = new Set(nodeIds(reply[3]));
     const live = [...this.#records.values()].filter(({ nodeId }) => !dead.has(nodeId));

@@ -7,6 +7,7 @@
  */
 import type { NodeId, ParticipantSid, RoomSid } from "../../base/ids.ts";
 import type {
+  AgentOffer,
   AssertedClaim,
   Claim,
   NodeRecord,
@@ -136,7 +137,50 @@ export function heldClaim(identity: string, value: string): AssertedClaim {
   return { ...claim, counted: counted === "1" };
 }
 
-/** A node's record; only nodes of this cluster write there. */
-export function nodeRecord(reply: Reply): NodeRecord {
-  return JSON.parse(text(reply)) as NodeRecord;
+/**
+ * A node's record; `undefined` if it is none. Nodes of another version may say more, or less, and
+ * whoever has Redis' password may write there: one that cannot be read hides no other.
+ */
+export function nodeRecord(reply: Reply): NodeRecord | undefined {
+  try {
+    const { nodeId, region, link, protocol, state, load, agents, startedAtMs } = JSON.parse(
+      text(reply),
+    );
+    const { cpu, participants, rooms, tracks, headroom } = load;
+    return {
+      nodeId: text(nodeId) as NodeId,
+      region: text(region),
+      link: text(link),
+      protocol: { min: finite(protocol.min), max: finite(protocol.max) },
+      // What is not known to take newcomers is not given any.
+      state: state === "serving" ? "serving" : "draining",
+      load: {
+        cpu: finite(cpu),
+        participants: finite(participants),
+        rooms: finite(rooms),
+        tracks: finite(tracks),
+        headroom: finite(headroom),
+      },
+      agents: list(agents).map((agent) => agentOffer(agent as unknown as AgentOffer)),
+      startedAtMs: finite(startedAtMs),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function agentOffer({ namespace, agentName, jobType, headroom }: AgentOffer): AgentOffer {
+  return {
+    namespace: text(namespace),
+    agentName: text(agentName),
+    jobType: finite(jobType),
+    headroom: finite(headroom),
+  };
+}
+
+function finite(value: unknown): number {
+  if (typeof value !== "number" || !Number.isFinite(value)) {
+    throw new Error("Redis has something else than a number");
+  }
+  return value;
 }

@@ -135,6 +135,13 @@ export class DirectoryMemory {
     return claims?.get(claim.identity)?.number === claim.number && claims.delete(claim.identity);
   }
 
+  /** Ends a claim of which only this is known. */
+  undo({ room, identity, node, sid }: Omit<Claim, "number"> & { readonly room: string }): void {
+    const claims = this.#rooms.get(room)?.claims;
+    const held = claims?.get(identity);
+    if (held?.node === node && held.sid === sid) claims!.delete(identity);
+  }
+
   leave({ room: name, node }: { room: string; node: NodeId }): Closing | undefined {
     const room = this.#rooms.get(name);
     if (room === undefined) {

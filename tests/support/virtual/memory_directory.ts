@@ -44,6 +44,8 @@ export class MemoryDirectory implements ClusterDirectory {
   /** As they were when it went away, and until when they are still told after it came back, ms. */
   #seen: readonly NodeRecord[] = [];
   #seenUntil = 0;
+  /** What ends claims that failed questions may have left. */
+  readonly #doubts = new Map<string, (memory: DirectoryMemory) => void>();
 
   constructor(memory: DirectoryMemory, readonly clock: Clock) {
     this.#memory = memory;
@@ -66,6 +68,10 @@ export class MemoryDirectory implements ClusterDirectory {
     if (status === "down") this.#seen = this.#told;
     else this.#seenUntil = this.clock.now() + this.#memory.leaseMs;
     this.#status = status;
+    if (status === "up") {
+      for (const undo of this.#doubts.values()) undo(this.#memory);
+      this.#doubts.clear();
+    }
     for (const listener of this.#listeners) listener(status);
   }
 
@@ -87,11 +93,18 @@ export class MemoryDirectory implements ClusterDirectory {
   }
 
   enter(request: EnterRequest): Promise<EnterAnswer> {
-    return this.#ask((memory) => memory.enter(request));
+    const { room, node, claim } = request;
+    return this.#doubtful(
+      JSON.stringify([room, claim?.identity, node, claim?.sid]),
+      (memory) => claim && memory.undo({ room, node, ...claim }),
+      (memory) => memory.enter(request),
+    );
   }
 
   release(claim: { room: string; identity: string; number: number }): Promise<boolean> {
-    return this.#ask((memory) => memory.release(claim));
+    const { room, identity, number } = claim;
+    const release = (memory: DirectoryMemory) => memory.release(claim);
+    return this.#doubtful(JSON.stringify([room, identity, number]), release, release);
   }
 
   leave(departure: { room: string; node: NodeId }): Promise<Closing | undefined> {
@@ -145,6 +158,22 @@ export class MemoryDirectory implements ClusterDirectory {
   async end(): Promise<void> {
     this.reach = "away";
     this.#listeners.clear();
+  }
+
+  /** As Redis' twin does: what a failed question may have left is undone once it is back. */
+  async #doubtful<T>(
+    name: string,
+    undo: (memory: DirectoryMemory) => void,
+    step: (memory: DirectoryMemory) => T,
+  ): Promise<T> {
+    try {
+      const answer = await this.#ask(step);
+      this.#doubts.delete(name);
+      return answer;
+    } catch (error) {
+      this.#doubts.set(name, undo);
+      throw error;
+    }
   }
 
   async #ask<T>(step: (memory: DirectoryMemory) => T): Promise<T> {

@@ -64,6 +64,7 @@ Deno.test("MemoryDirectory: away nothing is done, deaf it is done without an ans
   assert.equal(directory.status, "down");
   directory.reach = "here";
   assert.deepEqual(told, ["down", "up"]);
+  assert.deepEqual(memory.claims("deaf"), [], "nobody has been told that it is in");
   assert.equal((await entered(directory.enter(joining("deaf", A, "ann", "PA_1")))).created, true);
 });
 
