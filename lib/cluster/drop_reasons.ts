@@ -26,7 +26,7 @@ export const CLUSTER_DROPS = {
   link_data_repeated: "reliable data came again after a reconnect",
   link_data_lost: "reliable data is missing after a reconnect",
   link_data_unwanted: "data came over a link for a room that is not here",
-  link_message_too_large: "a bug of ours made a message larger than a link carries",
+  link_message_unsendable: "a bug of ours made a message that a link does not carry",
   link_observer_bug: "a bug of ours kept what came over a link from having its effect",
   // Rooms
   mirror_message_unreadable: "what a node says of a room that it shares makes no sense",

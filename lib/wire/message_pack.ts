@@ -57,6 +57,11 @@ export function unpackMessage(bytes: Uint8Array, maxElements: number): PackedVal
   }
 }
 
+/** Whether {@linkcode unpackMessage} would take a message. */
+export function isUnpackable(bytes: Uint8Array, maxElements: number): boolean {
+  return isSound(bytes, maxElements);
+}
+
 /** Whether a value is a record, and not an array or bytes. */
 export function isRecord(value: PackedValue | undefined): value is PackedRecord {
   return typeof value === "object" && value !== null && !Array.isArray(value) &&

@@ -9,7 +9,7 @@
  */
 import type { Clock } from "../../base/platform.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
-import { type AnswerCode, type LinkFrame, writeFrame } from "./link_frames.ts";
+import { type AnswerCode, encodeFrame, type LinkFrame, writeFrame } from "./link_frames.ts";
 
 /** Calls of one node that may run at once. */
 export const MAX_RUNNING = 512;
@@ -85,7 +85,8 @@ export class IncomingCalls {
   }
 
   #answer(id: number, call: ServedCall, code: AnswerCode, payload: PackedValue): void {
-    const answer = writeFrame({ kind: "answer", id, code, payload });
+    const answer = encodeFrame({ kind: "answer", id, code, payload }) ??
+      writeFrame({ kind: "answer", id, code: "failed", payload: null });
     call.answer = answer;
     this.#answerBytes += answer.length;
     this.send(answer);

@@ -10,7 +10,13 @@
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
-import { type LinkFrame, MAX_MESSAGE_BYTES, readFrame, writeFrame } from "./link_frames.ts";
+import {
+  encodeFrame,
+  type LinkFrame,
+  MAX_MESSAGE_BYTES,
+  readFrame,
+  writeFrame,
+} from "./link_frames.ts";
 import type { EstablishedLink } from "./link_handshake.ts";
 import type { DatagramKind } from "./link_ports.ts";
 import { LINK_CLOSE, type LinkSocket } from "./link_socket.ts";
@@ -93,18 +99,17 @@ export class LinkConnection {
     return this.#queue.bytes;
   }
 
-  /** Sends in order. */
-  send(frame: LinkFrame): void {
-    this.sendEncoded(writeFrame(frame));
+  /** Sends in order. @returns Whether it can be said at all. */
+  send(frame: LinkFrame): boolean {
+    const message = encodeFrame(frame);
+    if (message === undefined) this.counters.count("link_message_unsendable");
+    else this.sendEncoded(message);
+    return message !== undefined;
   }
 
-  /** The same with what `writeFrame` gave. */
+  /** The same with what `encodeFrame` gave. */
   sendEncoded(message: Uint8Array): void {
     if (this.#hasEnded) return;
-    if (message.length > MAX_MESSAGE_BYTES) {
-      this.counters.count("link_message_too_large");
-      return this.#fail("protocol");
-    }
     this.#queue.pushOrdered(message);
     if (this.#queue.bytes > MAX_QUEUE) return this.#fail("slow");
     this.#pump();

@@ -8,13 +8,18 @@
  *
  * @module
  */
-import { type PackedValue, packMessage, unpackMessage } from "../../wire/message_pack.ts";
+import {
+  isUnpackable,
+  type PackedValue,
+  packMessage,
+  unpackMessage,
+} from "../../wire/message_pack.ts";
 import type { DatagramKind } from "./link_ports.ts";
 
 /** Longer messages are refused; a snapshot of thousands of members is smaller. */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-/** Values in one message. */
-export const MAX_MESSAGE_ELEMENTS = 200_000;
+/** Values in one message: those of a snapshot of more than ten thousand members. */
+export const MAX_MESSAGE_ELEMENTS = 500_000;
 /** Of rooms and methods. */
 const MAX_NAME_CHARACTERS = 1024;
 
@@ -99,6 +104,22 @@ export type LinkFrame =
 /** Encodes one message. */
 export function writeFrame(frame: LinkFrame): Uint8Array {
   return packMessage([KIND[frame.kind], ...elementsOf(frame)]);
+}
+
+/** The same for values of others: `undefined` if the peer would not take it, a bug of ours. */
+export function encodeFrame(frame: LinkFrame): Uint8Array | undefined {
+  const name = frame.kind === "hello" ? frame.name : frame.kind === "data" ? frame.room : "";
+  if (name.length > MAX_NAME_CHARACTERS) return undefined;
+  let message: Uint8Array;
+  try {
+    message = writeFrame(frame);
+  } catch {
+    return undefined;
+  }
+  if (message.length > MAX_MESSAGE_BYTES) return undefined;
+  // Each element takes a byte at least.
+  const mayBeHeavy = message.length > MAX_MESSAGE_ELEMENTS;
+  return mayBeHeavy && !isUnpackable(message, MAX_MESSAGE_ELEMENTS) ? undefined : message;
 }
 
 function elementsOf(frame: LinkFrame): PackedValue[] {

@@ -13,7 +13,7 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import type { NodeId } from "../../base/ids.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
-import { type LinkFrame, writeFrame } from "./link_frames.ts";
+import { encodeFrame, type LinkFrame } from "./link_frames.ts";
 import type { DatagramKind, RoomPeerStream } from "./link_ports.ts";
 
 /** Rooms that the other side may name on one connection. */
@@ -137,7 +137,8 @@ export class LinkRooms {
     const here = this.#here.get(name);
     if (here === undefined || here.number < 0) return;
     const { handle } = here;
-    this.#host.sendDatagram(of, writeFrame({ kind: "roomDatagram", of, handle, value }));
+    const message = encodeFrame({ kind: "roomDatagram", of, handle, value });
+    if (message !== undefined) this.#host.sendDatagram(of, message);
   }
 
   /** There is a new connection, in place of the last one or after a while without. */

@@ -87,14 +87,14 @@ export class NodeLink {
       peer,
       counters,
       openRoom: (name) => host.openRoom(name),
-      send: (frame) => this.#connection?.send(frame),
+      send: (frame) => void this.#connection?.send(frame),
       sendDatagram: (of, message) => this.#connection?.sendDatagram(of, message) ?? false,
       awaitRoom: () => this.#connection?.awaitRoom(),
       wanted: (by) => by > 0 ? this.want() : this.release(),
     });
     this.#calls = new OutgoingCalls(platform, (frame) => {
-      this.#connection?.send(frame);
-      return this.#connection !== undefined;
+      if (this.#connection === undefined) return "no_connection";
+      return this.#connection.send(frame) ? "sent" : "unsendable";
     });
     this.#served = new IncomingCalls(
       platform.clock,

@@ -24,8 +24,8 @@ interface Call {
   isSent: boolean;
 }
 
-/** Sends a frame if there is a connection, and says whether there is. */
-export type FrameOutlet = (frame: LinkFrame) => boolean;
+/** Sends a frame if there is a connection and it can be said. */
+export type FrameOutlet = (frame: LinkFrame) => "sent" | "no_connection" | "unsendable";
 
 /** The calls to one node. */
 export class OutgoingCalls {
@@ -60,7 +60,7 @@ export class OutgoingCalls {
 
   /** There is a connection: whatever has no answer yet is sent again. */
   resume(): void {
-    for (const [id, call] of this.#calls) this.#sendCall(id, call);
+    for (const [id, call] of [...this.#calls]) this.#sendCall(id, call);
   }
 
   /** The other side has a new memory: what it may have run already is not sent again. */
@@ -82,7 +82,9 @@ export class OutgoingCalls {
   #sendCall(id: number, call: Call): void {
     const { method, payload, deadline } = call;
     const withinMs = Math.max(0, Math.ceil(deadline - this.platform.clock.now()));
-    if (this.send({ kind: "call", id, method, withinMs, payload })) call.isSent = true;
+    const outcome = this.send({ kind: "call", id, method, withinMs, payload });
+    if (outcome === "sent") call.isSent = true;
+    if (outcome === "unsendable") this.#fail(id, "failed");
   }
 
   #fail(id: number, code: LinkError["code"]): void {

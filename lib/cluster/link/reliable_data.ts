@@ -5,7 +5,7 @@
  * @module
  */
 import type { PackedValue } from "../../wire/message_pack.ts";
-import { writeFrame } from "./link_frames.ts";
+import { encodeFrame } from "./link_frames.ts";
 
 /** Beyond this senders should wait, bytes. */
 const CONGESTED_BYTES = 1024 * 1024;
@@ -47,7 +47,8 @@ export class ReliableSender {
   push(room: string, value: PackedValue): boolean {
     if (this.#bytes > MAX_KEPT_BYTES) return false;
     const number = this.#lastNumber + 1;
-    const message = writeFrame({ kind: "data", number, room, value });
+    const message = encodeFrame({ kind: "data", number, room, value });
+    if (message === undefined) return false;
     this.#lastNumber = number;
     this.#kept.push({ number, message });
     this.#bytes += message.length + MESSAGE_COST;

@@ -4,6 +4,7 @@ import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { NodeId } from "../../../../lib/base/ids.ts";
 import { LinkRooms, MAX_ROOMS } from "../../../../lib/cluster/link/link_rooms.ts";
 import { PART, PART_BYTES } from "../../../../lib/cluster/link/outgoing_queue.ts";
+import type { PackedValue } from "../../../../lib/wire/message_pack.ts";
 import { RawLinkPeer } from "../../../support/hostile/raw_link_peer.ts";
 import { LinkWorld } from "../../../support/virtual/link_world.ts";
 import { ToldRoom } from "../../../support/virtual/told_room.ts";
@@ -175,6 +176,34 @@ Deno.test("Elements without end, nesting without end, and texts that claim to be
     assert.deepEqual(a.events, ["up ND_raw", "down ND_raw"]);
     await world.close();
   }
+});
+
+Deno.test("What a link does not carry is refused where it was made, and the link goes on", async () => {
+  const { world, a, b, atB, roomA } = await pair();
+  b.links.serve("large", () => new Uint8Array(17_000_000));
+  b.links.serve("deep", () => deep);
+  const deep = Array.from({ length: 100 }).reduce<PackedValue>((inner) => [inner], null);
+  const heavy = new Array<null>(600_000).fill(null);
+  const failed = Promise.all([
+    assert.rejects(a.links.call(b.id, "large", null, { withinMs: 500 }), { code: "failed" }),
+    assert.rejects(a.links.call(b.id, "deep", null, { withinMs: 500 }), { code: "failed" }),
+    assert.rejects(a.links.call(b.id, "any", deep, { withinMs: 500 }), { code: "failed" }),
+    assert.rejects(a.links.call(b.id, "any", heavy, { withinMs: 500 }), { code: "failed" }),
+  ]);
+  assert.equal(roomA.sendData(b.id, deep), false);
+  roomA.sendDatagram("data", deep);
+  roomA.change(deep);
+  roomA.change("its number is missing before this one");
+  const longName = a.links.openRoom("n".repeat(1025), new ToldRoom("A"));
+  longName.share(b.id, b.address);
+  assert.equal(longName.sendData(b.id, 1), false);
+  await world.advance(500);
+  await failed;
+  // What could not be said is in the next hello.
+  assert.deepEqual(atB.take(), ['snapshot ND_a "A"']);
+  assert.deepEqual(a.events, ["up ND_b"]);
+  assert.equal(a.counters.get("link_message_unsendable"), 4);
+  await world.close();
 });
 
 Deno.test("A socket that is opened and proves nothing is closed after 2 s, and no more than 256 wait", async () => {
