@@ -64,6 +64,7 @@ function joinData({ client, room }: OpenedClient, connection: ConnectionId): voi
     receiver: connection,
     awaited: [],
     bridged: false,
+    held: false,
     limits: { messagesPerS: 0, bytesPerS: 0 },
   };
   engine.send({ type: "set_data_member", data });

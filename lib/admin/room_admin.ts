@@ -128,7 +128,7 @@ export class RoomAdmin {
    */
   async removeParticipant(request: RoomParticipantIdentity): Promise<AdminFailure | undefined> {
     const { room, identity, revokeTokenTs } = request;
-    const { revocations, departures, context: { platform } } = this.rooms.local;
+    const { departures, context: { platform } } = this.rooms.local;
     const present = [...(await this.rooms.find(room))?.participants() ?? []]
       .filter(({ init }) => isSessionOf(init, identity));
     const known = [...departures.of(room, identity), ...present.map(({ init }) => init)];
@@ -137,7 +137,8 @@ export class RoomAdmin {
       ? platform.clock.wallMs() + REVOCATION_LEEWAY_MS
       : Number(revokeTokenTs) * 1000;
     const expiries = known.map(({ tokenExpiresAt = 0 }) => tokenExpiresAt);
-    revocations.revoke(room, identity, beforeMs, Math.max(...expiries));
+    const knownExpiryMs = Math.max(...expiries);
+    this.rooms.local.bar(room, { identity, beforeMs, knownExpiryMs });
     for (const participant of present) {
       participant.log.info("participant removed by the server API");
       participant.close(DisconnectReason.PARTICIPANT_REMOVED, "disconnect");

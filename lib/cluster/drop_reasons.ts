@@ -29,6 +29,7 @@ export const CLUSTER_DROPS = {
   link_message_unsendable: "a bug of ours made a message that a link does not carry",
   link_observer_bug: "a bug of ours kept what came over a link from having its effect",
   // Rooms
+  mirror_data_lost: "reliable data for a node that is too far behind to take any more",
   mirror_message_unreadable: "what a node says of a room that it shares makes no sense",
 } as const satisfies DropReasons;
 

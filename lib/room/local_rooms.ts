@@ -15,7 +15,7 @@ import {
 import { invariant } from "../base/errors.ts";
 import { randomId, type RoomSid } from "../base/ids.ts";
 import type { Farewell } from "./context/close_reason.ts";
-import type { Entry, Newcomer, RoomRecord } from "./context/node_ports.ts";
+import type { Entry, Newcomer, RoomRecord, TokenBan } from "./context/node_ports.ts";
 import type { Claim } from "./context/room_claim.ts";
 import type { RoomPlan } from "./context/room_plan.ts";
 import { RecentDepartures } from "./context/recent_departures.ts";
@@ -57,8 +57,10 @@ export class LocalRooms {
 
   constructor(context: RoomContext) {
     this.departures = new RecentDepartures(context.platform.clock);
-    this.context = { ...context, departures: this.departures, census: this.census };
-    this.revocations = new TokenRevocations(context.platform.clock, context.counters);
+    const { platform: { clock }, counters } = context;
+    this.revocations = new TokenRevocations(clock, counters);
+    const { departures, census, revocations } = this;
+    this.context = { ...context, departures, census, revocations };
   }
 
   /** Whether a room may be made from that preset; the empty name is none. */
@@ -160,6 +162,12 @@ export class LocalRooms {
       }
     }
     return count;
+  }
+
+  /** Refuses the tokens of an identity for a room, on all nodes that serve it. */
+  bar(room: string, ban: TokenBan): void {
+    this.revocations.revoke(room, ban.identity, ban.beforeMs, ban.knownExpiryMs);
+    this.get(room)?.bar(ban);
   }
 
   /** A claim of {@linkcode enter} comes to nothing. */

@@ -26,7 +26,7 @@ import { Session } from "./participant/session.ts";
 import type { ParticipantInit } from "./context/participant_profile.ts";
 import { RoomForMembers } from "./room_for_members.ts";
 import type { RoomContext } from "./context/room_context.ts";
-import type { RoomRecord } from "./context/node_ports.ts";
+import type { RoomRecord, TokenBan } from "./context/node_ports.ts";
 import { type Claim, isOlderClaim } from "./context/room_claim.ts";
 import {
   isLocked,
@@ -245,6 +245,16 @@ export class Room extends RoomForMembers {
     if (!this.#closed) this.link.ended(reason);
     this.abandon(reason, farewell);
     this.events.finished(reason);
+  }
+
+  /** Tells other nodes whose tokens are refused from now on. */
+  bar(ban: TokenBan): void {
+    this.link.barred(ban);
+  }
+
+  /** What other nodes have told so far is known when this resolves, or it takes too long. */
+  settled(): Promise<void> {
+    return this.link.settled();
   }
 
   /** Shares the room with other nodes; resolves when they have told whom they serve. */

@@ -67,7 +67,7 @@ export class RoomAnnouncements {
   #cancelBatch: Cancel | undefined;
   #cancelRoomUpdate: Cancel | undefined;
   /** Ends of simulated speech; each of several has its own. */
-  readonly #simulated = new Map<Session, Cancel>();
+  readonly #simulated = new Map<Member, Cancel>();
   #lastRoomUpdateAt = -Infinity;
   /** Oldest first. */
   #departed: { readonly at: number; readonly info: ParticipantInfo }[] = [];
@@ -154,19 +154,19 @@ export class RoomAnnouncements {
   }
 
   /** Tells everybody how loud `participant` is; `active` ends with a last message. */
-  speaker(participant: Session, level: number, active: boolean): void {
+  speaker(participant: Member, level: number, active: boolean): void {
     const speaker = new SpeakerInfo({ sid: participant.sid, level, active });
     const value = new SpeakersChanged({ speakers: [speaker] });
     const message: SignalMessage = { case: "speakersChanged", value };
-    const everybody = this.source.sessions();
-    for (const receiver of participant.hidden ? [participant] : everybody) {
+    for (const receiver of this.source.sessions()) {
+      if (participant.hidden && receiver !== participant) continue;
       // Older ones know speakers only by updates that are no longer sent.
       if (receiver.traits.speakerChanges) receiver.send(message);
     }
   }
 
   /** Shows `participant` as speaking for a while, as a client under test asks. */
-  simulateSpeaker(participant: Session, seconds: number): void {
+  simulateSpeaker(participant: Member, seconds: number): void {
     this.speaker(participant, SIMULATED_LEVEL, true);
     const ms = Math.min(Math.max(seconds, 0), MAX_SIMULATED_S) * 1000;
     this.#simulated.get(participant)?.();

@@ -65,12 +65,23 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
     this.ports = context.ports ?? ALONE;
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
     this.tracks = new RoomTracks(this.context, this.events, this.members);
-    this.data = new RoomData(name, context, platform, this.ports.dataBridge);
+    this.data = new RoomData(name, context, platform, () => this.link);
     const tell = (member: Member) => this.participantChanged(member, true);
     this.dataTracks = new RoomDataTracks(this.members, platform, tell);
     this.announcements = new RoomAnnouncements(this, platform);
-    this.reports = new RoomReports(this.context, () => this.sessions(), this.tracks);
-    this.link = this.ports.remoteMembers.open(new RoomRemotes(this, this.members));
+    this.reports = new RoomReports(
+      this.context,
+      () => this.sessions(),
+      this.tracks,
+      () => this.link,
+    );
+    this.link = this.ports.remoteMembers.open(
+      new RoomRemotes(this, {
+        members: this.members,
+        reports: this.reports,
+        announcements: this.announcements,
+      }),
+    );
   }
 
   abstract info(): RoomInfo;
@@ -200,6 +211,7 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
   /** Shows everybody `participant` as speaking for a while, as a client under test asks. */
   simulateSpeaker(participant: Session, seconds: number): void {
     this.announcements.simulateSpeaker(participant, seconds);
+    this.link.speakerSimulated(participant.sid, seconds);
   }
 
   /** Takes `member` out of every list, then tells the others. */
@@ -208,7 +220,8 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
     this.forwards.end(member);
     if (session !== undefined) this.data.left(session);
     this.members.delete(member);
-    if (!member.elsewhere) this.link.left(member);
+    if (member.elsewhere) this.data.remoteLeft(member.sid);
+    else this.link.left(member);
     this.dataTracks.left(member, session);
     if (session !== undefined) this.reports.left(session);
     for (const trackSid of this.tracks.of(member)) this.#removeTrack(trackSid);

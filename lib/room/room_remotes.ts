@@ -15,20 +15,27 @@ import {
 } from "@livekit/protocol";
 import type { NodeId, RoomSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
+import type { AudioLevelEntry } from "../engine/messages/media_messages.ts";
 import type { MemberFacts } from "./context/member_facts.ts";
 import type {
+  ArrivedData,
+  HeardQuality,
   MirroredRoom,
   QualityWish,
   RemoteMemberPort,
   RoomRecord,
+  TokenBan,
 } from "./context/node_ports.ts";
 import type { Wisher } from "./context/participant_facts.ts";
 import { isOlderClaim } from "./context/room_claim.ts";
 import type { RoomContext } from "./context/room_context.ts";
+import type { RoomData } from "./data/room_data.ts";
+import type { RoomReports } from "./measure/room_reports.ts";
 import { isOwn, type Member, type OwnMember } from "./participant/member.ts";
 import { RemoteMember } from "./participant/remote_member.ts";
 import type { RoomMembers } from "./participant/room_members.ts";
 import type { MemberPort } from "./participant/room_port.ts";
+import type { RoomAnnouncements } from "./room_announcements.ts";
 import type { RoomTracks } from "./subscription/room_tracks.ts";
 
 /** The room whose members they are. */
@@ -39,6 +46,7 @@ export interface RemotesHost extends MemberPort {
   readonly context: RoomContext;
   readonly log: Log;
   readonly tracks: RoomTracks<Member>;
+  readonly data: RoomData;
   adopt(record: RoomRecord): void;
   abandon(reason: DisconnectReason): void;
   /** Takes in a member of another node. */
@@ -47,7 +55,23 @@ export interface RemotesHost extends MemberPort {
 
 /** A room as the nodes that share it see each other's part. */
 export class RoomRemotes implements MirroredRoom {
-  constructor(readonly room: RemotesHost, readonly members: RoomMembers) {}
+  readonly members: RoomMembers;
+  readonly #reports: RoomReports;
+  readonly #announcements: RoomAnnouncements;
+
+  /** @param parts Of the room. */
+  constructor(
+    readonly room: RemotesHost,
+    parts: {
+      readonly members: RoomMembers;
+      readonly reports: RoomReports;
+      readonly announcements: RoomAnnouncements;
+    },
+  ) {
+    this.members = parts.members;
+    this.#reports = parts.reports;
+    this.#announcements = parts.announcements;
+  }
 
   get name(): string {
     return this.room.name;
@@ -114,6 +138,44 @@ export class RoomRemotes implements MirroredRoom {
   blob(sid: string, key: DataBlobKey): Promise<DataBlob | undefined> {
     for (const member of this.served()) if (member.sid === sid) return member.blob(key);
     return Promise.resolve(undefined);
+  }
+
+  bridged(): void {
+    for (const session of this.members.sessions()) this.room.data.changed(session);
+  }
+
+  drained(): void {
+    this.room.data.drained();
+  }
+
+  dataArrived(data: ArrivedData): void {
+    this.room.data.arrived(data);
+  }
+
+  levelsHeard(levels: readonly AudioLevelEntry[]): void {
+    this.#reports.levelsHeard(levels);
+  }
+
+  qualityHeard(sid: string, heard: HeardQuality): void {
+    const member = this.#remote(sid);
+    if (member !== undefined) this.#reports.qualityHeard(member, heard);
+  }
+
+  speakerSimulated(sid: string, seconds: number): void {
+    const member = this.#remote(sid);
+    if (member !== undefined) this.#announcements.simulateSpeaker(member, seconds);
+  }
+
+  barred({ identity, beforeMs, knownExpiryMs }: TokenBan): void {
+    this.room.context.revocations?.revoke(this.name, identity, beforeMs, knownExpiryMs);
+  }
+
+  bans(): readonly TokenBan[] {
+    return this.room.context.revocations?.of(this.name) ?? [];
+  }
+
+  #remote(sid: string): Member | undefined {
+    return this.members.all().find((member) => member.elsewhere && member.sid === sid);
   }
 
   #publisherHere(trackSid: string): Member | undefined {

@@ -11,6 +11,7 @@
  */
 import type { DropSink } from "../base/drop_counters.ts";
 import type { Clock } from "../base/platform.ts";
+import type { TokenBan } from "./context/node_ports.ts";
 import type { RoomDrop } from "./drop_reasons.ts";
 
 /** Clocks that issue tokens may be this far ahead of ours, ms: what verification allows, too. */
@@ -64,6 +65,19 @@ export class TokenRevocations {
     const keepUntilMs = Math.max(life, knownExpiryMs + REVOCATION_LEEWAY_MS);
     this.#makeRoom(now);
     this.#entries.set(key, { beforeMs, keepUntilMs });
+  }
+
+  /** All that are in force for a room. */
+  of(room: string): TokenBan[] {
+    const prefix = keyOf(room, "");
+    const now = this.clock.wallMs();
+    const bans: TokenBan[] = [];
+    for (const [key, { beforeMs, keepUntilMs }] of this.#entries) {
+      if (!key.startsWith(prefix) || keepUntilMs <= now) continue;
+      const knownExpiryMs = Math.max(0, keepUntilMs - REVOCATION_LEEWAY_MS);
+      bans.push({ identity: key.slice(prefix.length), beforeMs, knownExpiryMs });
+    }
+    return bans;
   }
 
   /** Whether `token` was issued too early. */

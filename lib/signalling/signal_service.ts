@@ -107,7 +107,17 @@ export class SignalService {
   place(join: JoinParameters): Promise<Placement> {
     const { rooms } = this.options;
     if (!rooms.shared || join.reconnect) return Promise.resolve({ ok: true, join });
-    return enterRoom(rooms, join, this.#mayCreate(join));
+    return this.#enter(join);
+  }
+
+  async #enter(join: JoinParameters): Promise<Placement> {
+    const { rooms } = this.options;
+    const placed = await enterRoom(rooms, join, this.#mayCreate(join));
+    // Other nodes may have barred it, which is known only now.
+    const barred = placed.ok ? moderationRefusal(join, rooms) : undefined;
+    if (!placed.ok || barred === undefined) return placed;
+    this.forgo(placed.join);
+    return barred;
   }
 
   /** A join that was placed is not opened after all. */

@@ -6,7 +6,7 @@
  */
 import { DisconnectReason, VideoQuality } from "@livekit/protocol";
 import type { RoomSid } from "../../base/ids.ts";
-import type { QualityWish, RoomRecord } from "../../room/context/node_ports.ts";
+import type { QualityWish, RoomRecord, TokenBan } from "../../room/context/node_ports.ts";
 import { planText, readPlan, type RoomPlan } from "../../room/context/room_plan.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
 import { MAX_NAME, type MemberChange, packChange, readChange, sidOf } from "./member_message.ts";
@@ -18,7 +18,8 @@ const MAX_WANTS = 65_536;
 const MAX_WISHES = 16;
 const MAX_WORD = 256;
 const MAX_PLAN = 4 * 1024 * 1024;
-const MAX_BANS = 10_000;
+const MAX_BANS = 100_000;
+const MAX_SECONDS = 60;
 
 /** A plan and its version. */
 export interface ToldPlan {
@@ -32,20 +33,13 @@ export interface ToldWant {
   readonly wishes: readonly QualityWish[];
 }
 
-/** Tokens of an identity that are refused; see `token_revocations.ts`. */
-export interface ToldBan {
-  readonly identity: string;
-  readonly beforeMs: number;
-  readonly knownExpiryMs: number;
-}
-
 /** Everything a node has in a room, as it tells another one. */
 export interface Snapshot {
   readonly sid: RoomSid;
   readonly plan: ToldPlan;
   readonly members: readonly MemberChange[];
   readonly wants: readonly ToldWant[];
-  readonly bans: readonly ToldBan[];
+  readonly bans: readonly TokenBan[];
 }
 
 /** One change of that. */
@@ -55,7 +49,8 @@ export type MirrorChange =
   | { readonly kind: "plan"; readonly plan: ToldPlan }
   | { readonly kind: "want"; readonly want: ToldWant }
   | { readonly kind: "subscribed"; readonly trackSid: string }
-  | { readonly kind: "ban"; readonly ban: ToldBan }
+  | { readonly kind: "ban"; readonly ban: TokenBan }
+  | { readonly kind: "speaker"; readonly sid: string; readonly seconds: number }
   | { readonly kind: "ended"; readonly reason: DisconnectReason };
 
 /** Kinds, by their words on the wire. */
@@ -66,6 +61,7 @@ const KIND = {
   want: "w",
   subscribed: "s",
   ban: "b",
+  speaker: "v",
   ended: "e",
 } as const satisfies Record<MirrorChange["kind"], string>;
 
@@ -128,6 +124,13 @@ export function readMirrorChange(value: PackedValue): MirrorChange | "unknown" |
       const ban = readBan(content);
       return ban && { kind: "ban", ban };
     }
+    case KIND.speaker: {
+      const [first, second] = tupleOf(content, 2) ?? [];
+      const sid = sidOf(first);
+      const seconds = countOf(second, MAX_SECONDS);
+      if (sid === undefined || seconds === undefined) return undefined;
+      return { kind: "speaker", sid, seconds };
+    }
     case KIND.ended: {
       const reason = reasonOf(content);
       return reason === undefined ? undefined : { kind: "ended", reason };
@@ -156,6 +159,8 @@ function contentOf(change: MirrorChange): PackedValue {
       return change.trackSid;
     case "ban":
       return packBan(change.ban);
+    case "speaker":
+      return [change.sid, Math.min(Math.max(0, Math.trunc(change.seconds)), MAX_SECONDS)];
     case "ended":
       return change.reason;
   }
@@ -191,11 +196,11 @@ function readWish(value: PackedValue): QualityWish | undefined {
   return mime === undefined || quality === undefined ? undefined : { mime, quality };
 }
 
-function packBan({ identity, beforeMs, knownExpiryMs }: ToldBan): PackedValue {
+function packBan({ identity, beforeMs, knownExpiryMs }: TokenBan): PackedValue {
   return [identity, beforeMs, knownExpiryMs];
 }
 
-function readBan(value: PackedValue | undefined): ToldBan | undefined {
+function readBan(value: PackedValue | undefined): TokenBan | undefined {
   const packed = tupleOf(value, 3);
   const identity = textOf(packed?.[0], MAX_NAME);
   const beforeMs = countOf(packed?.[1]);

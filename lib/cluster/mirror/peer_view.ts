@@ -6,7 +6,7 @@
  */
 import type { DisconnectReason } from "@livekit/protocol";
 import type { NodeId } from "../../base/ids.ts";
-import type { MirroredRoom, RemoteMemberPort } from "../../room/context/node_ports.ts";
+import type { BridgedData, MirroredRoom, RemoteMemberPort } from "../../room/context/node_ports.ts";
 import { type MemberChange, ToldMember } from "./member_message.ts";
 import type { ToldWant } from "./mirror_message.ts";
 
@@ -30,6 +30,26 @@ export class PeerView {
 
   sids(): string[] {
     return [...this.#members.keys()];
+  }
+
+  has(sid: string): boolean {
+    return this.#members.has(sid);
+  }
+
+  hasUpTrack(upTrack: string): boolean {
+    for (const member of this.#members.values()) if (member.hasUpTrack(upTrack)) return true;
+    return false;
+  }
+
+  /** Whether it serves somebody whom a packet is for. */
+  isFor({ identities, sids }: BridgedData): boolean {
+    if (identities.length + sids.length === 0) return true;
+    if (sids.some((sid) => this.#members.has(sid))) return true;
+    if (identities.length === 0) return false;
+    for (const { identity } of this.#members.values()) {
+      if (identities.includes(identity)) return true;
+    }
+    return false;
   }
 
   get highestClaim(): number {

@@ -17,17 +17,29 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import type { NodeId } from "../../base/ids.ts";
 import type { Cancel, Log, Timers } from "../../base/platform.ts";
 import type {
+  BridgedData,
+  HeardQuality,
   MirroredRoom,
   QualityWish,
   RemoteMemberPort,
   RoomLink,
   RoomRecord,
   ServedMember,
+  TokenBan,
 } from "../../room/context/node_ports.ts";
+import type { AudioLevelEntry } from "../../engine/messages/media_messages.ts";
 import type { ParticipantFacts } from "../../room/context/participant_facts.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
 import type { DatagramKind, RoomPeerStream, SharedRoom } from "../link/link_ports.ts";
+import {
+  packData,
+  packLevels,
+  packQuality,
+  readData,
+  readLevels,
+  readQuality,
+} from "./data_message.ts";
 import { differenceOf, type MemberChange, type MemberParts, partsOf } from "./member_message.ts";
 import {
   type MirrorChange,
@@ -62,6 +74,8 @@ export interface MirrorHost {
   openRoom(name: string, stream: RoomPeerStream): SharedRoom;
   /** A node says that the room is over, or another one: whether it is the directory knows. */
   doubted(room: MirroredRoom, reason: DisconnectReason): void;
+  /** Resolves when what `node` has said so far is known here; rejects if it takes too long. */
+  barrier(node: NodeId): Promise<void>;
   closed(mirror: RoomMirror): void;
 }
 
@@ -128,6 +142,44 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     this.#tell({ kind: "ended", reason });
   }
 
+  get hasPeers(): boolean {
+    return this.#peers.size > 0;
+  }
+
+  deliver(data: BridgedData): boolean {
+    const value = packData(data);
+    let mayGoOn = true;
+    for (const [node, view] of this.#peers) {
+      if (!view.isFor(data)) continue;
+      if (data.kind === "lossy") this.#end.sendDatagram("data", value, node);
+      else if (!this.#end.sendData(node, value)) this.host.counters.count("mirror_data_lost");
+      if (data.kind === "reliable" && this.#end.isCongested(node)) mayGoOn = false;
+    }
+    return mayGoOn;
+  }
+
+  levels(levels: readonly AudioLevelEntry[]): void {
+    this.#end.sendDatagram("levels", packLevels(levels));
+  }
+
+  quality(sid: string, heard: HeardQuality): void {
+    if (this.hasPeers && this.#own.has(sid)) {
+      this.#end.sendDatagram("quality", packQuality(sid, heard));
+    }
+  }
+
+  speakerSimulated(sid: string, seconds: number): void {
+    this.#tell({ kind: "speaker", sid, seconds });
+  }
+
+  barred(ban: TokenBan): void {
+    this.#tell({ kind: "ban", ban });
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.peers.map((node) => this.host.barrier(node).catch(() => {})));
+  }
+
   async meet(nodes: readonly NodeId[]): Promise<void> {
     await Promise.all(nodes.map((node) => this.#meet(node)));
   }
@@ -149,7 +201,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     });
     const wants = this.#peers.get(peer)?.wants() ?? [];
     const { sid, record } = this.room;
-    return packSnapshot({ sid, plan: toldPlan(record), members, wants, bans: [] });
+    return packSnapshot({ sid, plan: toldPlan(record), members, wants, bans: this.room.bans() });
   }
 
   onSnapshot(peer: NodeId, value: PackedValue): void {
@@ -171,6 +223,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
         if (!view.replace(change)) this.#unreadable(peer);
       }
       view.takeWants(snapshot.wants);
+      for (const ban of snapshot.bans) this.room.barred(ban);
     }
     this.#met(peer);
   }
@@ -184,9 +237,37 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     if (change !== "unknown") this.#take(peer, view, change);
   }
 
-  onData(_peer: NodeId, _value: PackedValue): void {}
+  onData(peer: NodeId, value: PackedValue): void {
+    const view = this.#peers.get(peer);
+    const data = readData(value, "reliable");
+    if (view === undefined || data === undefined) return this.#unreadable(peer);
+    // Somebody who has just left may still have said something.
+    if (data.from === "" || !this.#isElsewhere(data.from, peer)) this.room.dataArrived(data);
+  }
 
-  onDatagram(_peer: NodeId, _kind: DatagramKind, _value: PackedValue): void {}
+  onDatagram(peer: NodeId, kind: DatagramKind, value: PackedValue): void {
+    const view = this.#peers.get(peer);
+    if (view === undefined) return;
+    switch (kind) {
+      case "data": {
+        const data = readData(value, "lossy");
+        if (data === undefined) return this.#unreadable(peer);
+        if (data.from === "" || view.has(data.from)) this.room.dataArrived(data);
+        return;
+      }
+      case "levels": {
+        const levels = readLevels(value);
+        if (levels === undefined) return this.#unreadable(peer);
+        const its = levels.filter(({ upTrack }) => view.hasUpTrack(upTrack));
+        return this.room.levelsHeard(its);
+      }
+      case "quality": {
+        const heard = readQuality(value);
+        if (heard === undefined) return this.#unreadable(peer);
+        if (view.has(heard.sid)) this.room.qualityHeard(heard.sid, heard);
+      }
+    }
+  }
 
   onAway(peer: NodeId): void {
     this.#await(peer, this.host.leaseMs, 0);
@@ -202,7 +283,16 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     this.#met(peer);
   }
 
-  onDrained(_peer: NodeId): void {}
+  onDrained(_peer: NodeId): void {
+    if (!this.#end.peers.some((peer) => this.#end.isCongested(peer))) this.room.drained();
+  }
+
+  /** Whether it is somebody whom another node than `peer` serves, or this one. */
+  #isElsewhere(sid: string, peer: NodeId): boolean {
+    if (this.#own.has(sid)) return true;
+    for (const [node, view] of this.#peers) if (node !== peer && view.has(sid)) return true;
+    return false;
+  }
 
   #take(peer: NodeId, view: PeerView, change: MirrorChange): void {
     switch (change.kind) {
@@ -218,6 +308,9 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
       case "subscribed":
         return this.room.subscribedElsewhere(change.trackSid);
       case "ban":
+        return this.room.barred(change.ban);
+      case "speaker":
+        if (view.has(change.sid)) this.room.speakerSimulated(change.sid, change.seconds);
         return;
       case "ended":
         return this.host.doubted(this.room, change.reason);
@@ -249,6 +342,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     if (known !== undefined) return known;
     const view = new PeerView(peer, this.room, (change) => this.#portOf(peer, change));
     this.#peers.set(peer, view);
+    if (this.#peers.size === 1) this.room.bridged();
     return view;
   }
 
@@ -276,6 +370,9 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     const view = this.#peers.get(peer);
     this.#peers.delete(peer);
     view?.clear(reason);
+    if (view === undefined) return;
+    if (this.#peers.size === 0) this.room.bridged();
+    this.onDrained(peer);
   }
 
   #await(peer: NodeId, waitMs: number, looks: number): void {

@@ -14,6 +14,9 @@ import type { NodeLinks } from "../link/link_ports.ts";
 import { RoomCalls } from "./room_calls.ts";
 import { type MirrorHost, RoomMirror } from "./room_mirror.ts";
 
+/** What lists a room waits so long for what other nodes are about to say, ms. */
+const BARRIER_MS = 300;
+
 /** What rooms are shared by. */
 export interface SharedRoomsOptions {
   readonly platform: Pick<Platform, "timers" | "log">;
@@ -42,6 +45,7 @@ export class SharedRooms implements RemoteMembers {
       addressOf: (node) => this.addressOf(node),
       openRoom: (name, stream) => links.openRoom(name, stream),
       doubted: (room, reason) => this.#verify(room, reason),
+      barrier: (node) => links.barrier(node, BARRIER_MS),
       closed: (mirror) => {
         if (this.#mirrors.get(mirror.room.name) === mirror) this.#mirrors.delete(mirror.room.name);
       },

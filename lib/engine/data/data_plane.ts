@@ -180,10 +180,13 @@ export class DataPlane implements DataArrivals {
   }
 
   #sendOwn(
-    { room, kind, bytes, to }: Extract<EngineDataCommand, { readonly type: "send_room_data" }>,
+    { room, from = SERVER, kind, bytes, to }: Extract<
+      EngineDataCommand,
+      { readonly type: "send_room_data" }
+    >,
   ): void {
     const there = this.#table.room(room);
-    const data = there && this.#readStamped(kind, bytes, SERVER, there);
+    const data = there && this.#readStamped(kind, bytes, from, there);
     if (data === undefined) return;
     const addressed = to === undefined ? data : { ...data, identities: to, sids: NOBODY };
     this.#delivery.deliver(there!, addressed, undefined, this.#world.clock.now());

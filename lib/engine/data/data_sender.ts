@@ -15,6 +15,8 @@ export const HOLD = {
   readerAfar: 4,
   /** There is no room on the way to another engine. */
   lane: 8,
+  /** Other nodes cannot follow. */
+  nodes: 16,
 } as const;
 
 /** A sender. Its client is read unless there is a reason to hold it; there may be several. */

@@ -99,6 +99,7 @@ export class DataTableEntry implements DataWriter {
     const utf8 = new TextEncoder();
     this.data = data;
     this.sender.allowance.setLimits(limits);
+    this.sender.hold(HOLD.nodes, data.held);
     this.identity = utf8.encode(identity);
     this.stamp = hidden ? NOBODY : { sid: utf8.encode(sid), identity: this.identity };
   }

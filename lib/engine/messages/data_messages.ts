@@ -39,6 +39,8 @@ export interface DataMember {
   readonly awaited: readonly string[];
   /** What it sends is told to the control plane as well, for members elsewhere. */
   readonly bridged: boolean;
+  /** Its reliable messages are not read, because those elsewhere cannot follow. */
+  readonly held: boolean;
   readonly limits: DataLimits;
 }
 
@@ -66,9 +68,11 @@ export type DataCommand =
   }
   | { readonly type: "remove_data_member"; readonly member: number }
   | {
-    /** Sends a packet of the server itself to those it names, or to the identities given here. */
+    /** Sends a packet of nobody here to those it names, or to the identities given here. */
     readonly type: "send_room_data";
     readonly room: number;
+    /** Names a sender on another node, as members are named here; absent: the server itself. */
+    readonly from?: number;
     readonly kind: DataKind;
     /** A `DataPacket`. */
     readonly bytes: Uint8Array;

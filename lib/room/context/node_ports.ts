@@ -8,9 +8,16 @@
  *
  * @module
  */
-import type { DataBlob, DataBlobKey, DisconnectReason, VideoQuality } from "@livekit/protocol";
+import type {
+  ConnectionQuality,
+  DataBlob,
+  DataBlobKey,
+  DisconnectReason,
+  VideoQuality,
+} from "@livekit/protocol";
 import type { NodeId, RoomSid } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
+import type { AudioLevelEntry } from "../../engine/messages/media_messages.ts";
 import type { MemberFacts } from "./member_facts.ts";
 import type { ParticipantFacts, Wisher } from "./participant_facts.ts";
 import type { Claim } from "./room_claim.ts";
@@ -53,6 +60,15 @@ export type EntryRefusal =
   | "elsewhere"
   /** Nobody can tell now. */
   | "unavailable";
+
+/** Tokens of an identity that were issued before a moment, and are refused. */
+export interface TokenBan {
+  readonly identity: string;
+  /** Unix milliseconds. */
+  readonly beforeMs: number;
+  /** When the last token known of expires, Unix milliseconds; 0 if none is. */
+  readonly knownExpiryMs: number;
+}
 
 /** What came of an {@linkcode EntryRequest}. */
 export type Entry =
@@ -117,6 +133,35 @@ export interface QualityWish {
   readonly quality: VideoQuality;
 }
 
+/** A data packet that leaves the node, encoded for clients. */
+export interface BridgedData {
+  /** Sid of its sender; empty: the server. */
+  readonly from: string;
+  readonly kind: DataKind;
+  readonly bytes: Uint8Array;
+  /** Who it is for; both empty: everybody. */
+  readonly identities: readonly string[];
+  readonly sids: readonly string[];
+  /** The identities are given apart from the packet, which names others. */
+  readonly isAddressed: boolean;
+}
+
+/** A data packet of another node. */
+export interface ArrivedData {
+  /** Sid of its sender; empty: the server. */
+  readonly from: string;
+  readonly kind: DataKind;
+  readonly bytes: Uint8Array;
+  /** Identities it is for in place of those it names. */
+  readonly to?: readonly string[];
+}
+
+/** How good the connection of a member is. */
+export interface HeardQuality {
+  readonly quality: ConnectionQuality;
+  readonly opinion: number;
+}
+
 /** A member that is served here, as other nodes are told of it. */
 export interface ServedMember extends ParticipantFacts {
   readonly claim: Claim | undefined;
@@ -158,6 +203,20 @@ export interface MirroredRoom {
   evict(identity: string, number: number): void;
   /** A blob that a member left who is served here. */
   blob(sid: string, key: DataBlobKey): Promise<DataBlob | undefined>;
+  /** There are other nodes now, or none any more. */
+  bridged(): void;
+  /** Other nodes take reliable data again. */
+  drained(): void;
+  dataArrived(data: ArrivedData): void;
+  /** How loud microphones of another node's members are. */
+  levelsHeard(levels: readonly AudioLevelEntry[]): void;
+  qualityHeard(sid: string, heard: HeardQuality): void;
+  /** Somebody there is shown as speaking, as a client under test asks. */
+  speakerSimulated(sid: string, seconds: number): void;
+  /** Tokens of an identity that are refused from now on. */
+  barred(ban: TokenBan): void;
+  /** All that are known of. */
+  bans(): readonly TokenBan[];
 }
 
 /** One room as other nodes follow it, from its opening to its end. */
@@ -169,6 +228,17 @@ export interface RoomLink {
   planned(record: RoomRecord): void;
   /** It has ended for all by this node's word. */
   ended(reason: DisconnectReason): void;
+  /** Whether there are other nodes. */
+  readonly hasPeers: boolean;
+  /** @returns Whether its sender may go on; else it is to wait for `drained`. */
+  deliver(data: BridgedData): boolean;
+  /** How loud microphones of members are that are served here. */
+  levels(levels: readonly AudioLevelEntry[]): void;
+  quality(sid: string, heard: HeardQuality): void;
+  speakerSimulated(sid: string, seconds: number): void;
+  barred(ban: TokenBan): void;
+  /** What the others have told so far holds here when this resolves; or it is too late. */
+  settled(): Promise<void>;
   /** Shares it with `nodes`; resolves when they have told whom they serve, or it is too late. */
   meet(nodes: readonly NodeId[]): Promise<void>;
   close(): void;
@@ -180,27 +250,11 @@ export interface RemoteMembers {
   open(room: MirroredRoom): RoomLink;
 }
 
-/** A data packet that leaves the node, encoded for clients. */
-export interface BridgedData {
-  readonly kind: DataKind;
-  readonly bytes: Uint8Array;
-  /** Empty together with `destinationSids` means everybody. */
-  readonly destinationIdentities: ReadonlySet<string>;
-  readonly destinationSids: ReadonlySet<string>;
-}
-
-/** Carries data to members of a room that are served elsewhere. */
-export interface DataBridge {
-  deliver(room: string, data: BridgedData): void;
-}
-
 /** What lies beyond this node. */
 export interface NodePorts {
   /** Absent: rooms are this node's alone. */
   readonly placement?: RoomPlacement;
   readonly remoteMembers: RemoteMembers;
-  /** Absent: nobody elsewhere wants data, and none of it comes here. */
-  readonly dataBridge?: DataBridge;
 }
 
 /** A room that is here alone. */
@@ -209,6 +263,13 @@ const NO_LINK: RoomLink = {
   left() {},
   planned() {},
   ended() {},
+  hasPeers: false,
+  deliver: () => true,
+  levels() {},
+  quality() {},
+  speakerSimulated() {},
+  barred() {},
+  settled: () => Promise.resolve(),
   meet: () => Promise.resolve(),
   close() {},
 };

@@ -12,10 +12,16 @@ import type { EngineRouter } from "./engine_router.ts";
 import type { IcePreferences } from "./ice_preference.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { RecentDepartures } from "./recent_departures.ts";
-import type { NodePorts } from "./node_ports.ts";
+import type { NodePorts, TokenBan } from "./node_ports.ts";
 import type { RoomObserver } from "./room_events.ts";
 import type { RoomOptions } from "./room_options.ts";
 import type { SessionCensus } from "./session_census.ts";
+
+/** Tokens that are refused although signed, as rooms tell each other of them. */
+export interface RefusedTokens {
+  revoke(room: string, identity: string, beforeMs: number, knownExpiryMs: number): void;
+  of(room: string): readonly TokenBan[];
+}
 
 /** The world of a room. */
 export interface RoomContext {
@@ -34,6 +40,8 @@ export interface RoomContext {
   readonly departures?: RecentDepartures;
   /** Who is in any room; the directory's. */
   readonly census?: SessionCensus;
+  /** Tokens that are refused; the directory's. */
+  readonly revocations?: RefusedTokens;
   /** What is beyond this node; absent: nothing. */
   readonly ports?: NodePorts;
   readonly nodeId: NodeId;

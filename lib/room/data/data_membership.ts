@@ -39,6 +39,7 @@ export class DataMembership {
   readonly #member: number;
   #told: { readonly data: DataMember; readonly placement: string } | undefined;
   #awaited: readonly string[] = [];
+  #isHeld = false;
   #isOver = false;
 
   constructor(
@@ -66,6 +67,7 @@ export class DataMembership {
       receiver,
       awaited: this.#awaited,
       bridged,
+      held: this.#isHeld,
       limits: this.limits,
     }, placement);
   }
@@ -76,6 +78,13 @@ export class DataMembership {
     this.#awaited = awaited ? [...others, requestId] : others;
     if (this.#told === undefined || this.#isOver) return;
     this.#tell({ ...this.#told.data, awaited: this.#awaited }, this.#told.placement);
+  }
+
+  /** Other nodes cannot follow what it sends, or can again. */
+  hold(held: boolean): void {
+    this.#isHeld = held;
+    if (this.#told === undefined || this.#isOver) return;
+    this.#tell({ ...this.#told.data, held }, this.#told.placement);
   }
 
   /** The session is over. Idempotent. */

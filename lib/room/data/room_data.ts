@@ -8,7 +8,7 @@ import { DataPacket } from "@livekit/protocol";
 import type { DataKind } from "../../base/media_vocabulary.ts";
 import type { Platform } from "../../base/platform.ts";
 import type { DataEvent } from "../../engine/messages/data_messages.ts";
-import type { BridgedData, DataBridge } from "../context/node_ports.ts";
+import type { ArrivedData, RoomLink } from "../context/node_ports.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import type { DataMembership, DataPeer, DataRoomFacts } from "./data_membership.ts";
 import { rpcAnswerOf, ServerRpcs } from "./server_rpc.ts";
@@ -23,23 +23,28 @@ export class RoomData implements DataRoomFacts {
   readonly id: number;
   /** Calls that the server API makes of participants. */
   readonly rpcs: ServerRpcs;
-  readonly #bridge: DataBridge | undefined;
+  /** Numbers of senders on other nodes, by their sids. */
+  readonly #senders = new Map<string, number>();
+  /** Those who wait for other nodes. */
+  readonly #held = new Set<DataSession>();
 
-  /** @param platform The room's own, whose timers are guarded. */
+  /**
+   * @param platform The room's own, whose timers are guarded.
+   * @param link To the other nodes of the room.
+   */
   constructor(
     readonly name: string,
     readonly context: Pick<RoomContext, "router" | "telemetry">,
     platform: Pick<Platform, "timers" | "random">,
-    bridge: DataBridge | undefined,
+    readonly link: () => Pick<RoomLink, "hasPeers" | "deliver">,
   ) {
     this.id = context.router.newDataId();
-    this.#bridge = bridge;
     const send = (packet: DataPacket, to: readonly string[]) => this.send(packet, "reliable", to);
     this.rpcs = new ServerRpcs(platform, send);
   }
 
   get bridged(): boolean {
-    return this.#bridge !== undefined;
+    return this.link().hasPeers;
   }
 
   /** A session is in the room, or is not as it was. */
@@ -50,6 +55,31 @@ export class RoomData implements DataRoomFacts {
   /** A session is no longer in the room; its place in another one is told from there. */
   left(session: DataSession): void {
     this.rpcs.left(session);
+    this.#held.delete(session);
+  }
+
+  /** A member of another node is no longer in the room. */
+  remoteLeft(sid: string): void {
+    this.#senders.delete(sid);
+  }
+
+  /** Other nodes take reliable data again. */
+  drained(): void {
+    for (const session of this.#held) session.data.membership.hold(false);
+    this.#held.clear();
+  }
+
+  /** A packet of a member of another node, or of the server there. */
+  arrived({ from, kind, bytes, to }: ArrivedData): void {
+    let number = this.#senders.get(from);
+    if (from !== "" && number === undefined) {
+      number = this.context.router.newDataId();
+      this.#senders.set(from, number);
+    }
+    const sender = number === undefined ? {} : { from: number };
+    const addressed = to === undefined ? {} : { to };
+    const type = "send_room_data";
+    this.context.router.send({ type, room: this.id, kind, bytes, ...sender, ...addressed });
   }
 
   /**
@@ -61,7 +91,16 @@ export class RoomData implements DataRoomFacts {
     const bytes = packet.toBinary();
     const addressed = to === undefined ? {} : { to };
     this.context.router.send({ type: "send_room_data", room: this.id, kind, bytes, ...addressed });
-    this.#bridge?.deliver(this.name, bridged(packet, kind, bytes, to));
+    const { identities, sids } = destinationsOf(packet);
+    const isAddressed = to !== undefined;
+    this.link().deliver({
+      from: "",
+      kind,
+      bytes,
+      identities: to ?? identities,
+      sids: isAddressed ? [] : sids,
+      isAddressed,
+    });
   }
 
   /** What the media plane tells of a session's data. */
@@ -78,24 +117,17 @@ export class RoomData implements DataRoomFacts {
       }
       case "data_sent": {
         const { kind, bytes } = event;
-        const packet = DataPacket.fromBinary(bytes);
-        this.#bridge?.deliver(this.name, bridged(packet, kind, bytes));
+        const destinations = destinationsOf(DataPacket.fromBinary(bytes));
+        const isAddressed = false;
+        const data = { from: session.sid, kind, bytes, ...destinations, isAddressed };
+        if (this.link().deliver(data) || kind === "lossy") return;
+        this.#held.add(session);
+        session.data.membership.hold(true);
       }
     }
   }
 }
 
-function bridged(
-  { destinationIdentities, value }: DataPacket,
-  kind: DataKind,
-  bytes: Uint8Array,
-  to: readonly string[] = destinationIdentities,
-): BridgedData {
-  const sids = value.case === "user" ? value.value.destinationSids : [];
-  return {
-    kind,
-    bytes,
-    destinationIdentities: new Set(to),
-    destinationSids: new Set(sids),
-  };
+function destinationsOf({ destinationIdentities: identities, value }: DataPacket) {
+  return { identities, sids: value.case === "user" ? value.value.destinationSids : [] };
 }

@@ -12,6 +12,7 @@ import {
   ConnectionQualityUpdate,
   VideoQuality,
 } from "@livekit/protocol";
+import type { HeardQuality } from "../context/node_ports.ts";
 import type { QualityReport } from "../context/engine_router.ts";
 import { ParticipantQuality } from "./participant_quality.ts";
 import type { Member } from "../participant/member.ts";
@@ -30,10 +31,13 @@ export interface QualityRoom {
   participants(): Iterable<Session>;
   /** The highest quality the publisher was asked to send; `undefined` if it was not asked. */
   askedQuality(trackSid: string, mime: string): VideoQuality | undefined;
+  /** A participant was measured here. */
+  measured(participant: Session, worst: HeardQuality): void;
 }
 
-interface Measured {
-  readonly quality: ParticipantQuality;
+/** What is known of one member. */
+interface Known {
+  worst: HeardQuality;
   /** Who was told what. */
   readonly told: WeakMap<Session, ConnectionQuality>;
 }
@@ -43,16 +47,29 @@ interface Measured {
  * when it has changed, and each participant its own.
  */
 export class RoomQuality {
-  readonly #members = new WeakMap<Member, Measured>();
+  readonly #measured = new WeakMap<Session, ParticipantQuality>();
+  readonly #members = new WeakMap<Member, Known>();
 
   constructor(readonly room: QualityRoom) {}
 
   /** One of the participant's connections was measured. */
   report(participant: Session, report: QualityReport, now: number): void {
     if (!participant.active) return;
-    const member = this.#member(participant);
-    member.quality.report(report, now, (upTrack) => this.#expectation(participant, upTrack));
-    for (const receiver of this.#audience(participant)) this.#tell(participant, member, receiver);
+    const measured = this.#measured.get(participant) ?? new ParticipantQuality();
+    this.#measured.set(participant, measured);
+    measured.report(report, now, (upTrack) => this.#expectation(participant, upTrack));
+    const worst = measured.worst();
+    const self = participant.tracks.length === 0 ? [participant] : undefined;
+    this.heard(participant, worst, self);
+    this.room.measured(participant, worst);
+  }
+
+  /** This is how good the connection of a member is, wherever it was measured. */
+  heard(participant: Member, worst: HeardQuality, audience = this.#audience(participant)): void {
+    const known = this.#members.get(participant) ?? { worst, told: new WeakMap() };
+    known.worst = worst;
+    this.#members.set(participant, known);
+    for (const receiver of audience) this.#tell(participant, known, receiver);
   }
 
   /** `receiver` receives a track of `participant` from now on. */
@@ -61,17 +78,16 @@ export class RoomQuality {
     if (member !== undefined) this.#tell(participant, member, receiver);
   }
 
-  #tell(participant: Member, member: Measured, receiver: Session): void {
+  #tell(participant: Member, { worst, told }: Known, receiver: Session): void {
     const { protocol } = receiver.traits;
     // One that is away for a moment is told when it is back.
     if (protocol <= LAST_PROTOCOL_WITHOUT_QUALITY || !receiver.reachable) return;
-    const worst = member.quality.worst();
     const quality =
       worst.quality === ConnectionQuality.LOST && protocol <= LAST_PROTOCOL_WITHOUT_LOST
         ? ConnectionQuality.POOR
         : worst.quality;
-    if (member.told.get(receiver) === quality) return;
-    member.told.set(receiver, quality);
+    if (told.get(receiver) === quality) return;
+    told.set(receiver, quality);
     const { sid: participantSid } = participant;
     const info = new ConnectionQualityInfo({ participantSid, quality, score: worst.opinion });
     receiver.send({
@@ -80,8 +96,7 @@ export class RoomQuality {
     });
   }
 
-  #audience(participant: Session): Session[] {
-    if (participant.tracks.length === 0) return [participant];
+  #audience(participant: Member): Session[] {
     return [...this.room.participants()].filter((other) =>
       other === participant || other.active && receivesFrom(other, participant)
     );
@@ -100,13 +115,5 @@ export class RoomQuality {
       asked === undefined || quality <= asked
     );
     return Math.max(0, ...layers.map(({ spatialLayer }) => spatialLayer));
-  }
-
-  #member(participant: Session): Measured {
-    const known = this.#members.get(participant);
-    if (known !== undefined) return known;
-    const member: Measured = { quality: new ParticipantQuality(), told: new WeakMap() };
-    this.#members.set(participant, member);
-    return member;
   }
 }

@@ -6,6 +6,8 @@
 import type { ConnectionId } from "../../base/ids.ts";
 import type { Member } from "../participant/member.ts";
 import type { Session } from "../participant/session.ts";
+import type { AudioLevelEntry } from "../../engine/messages/media_messages.ts";
+import type { HeardQuality, RoomLink } from "../context/node_ports.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import { RoomQuality } from "./room_quality.ts";
 import { RoomSpeakers } from "./room_speakers.ts";
@@ -22,15 +24,22 @@ export class RoomReports {
     readonly context: RoomContext,
     sessions: () => Iterable<Session>,
     readonly tracks: RoomTracks<Member>,
+    /** To the other nodes of the room. */
+    link: () => Pick<RoomLink, "levels" | "quality" | "hasPeers">,
   ) {
     const { platform, router, options } = context;
     const askedQuality = tracks.askedQuality.bind(tracks);
-    this.#quality = new RoomQuality({ participants: sessions, askedQuality });
+    this.#quality = new RoomQuality({
+      participants: sessions,
+      askedQuality,
+      measured: ({ sid }, worst) => link().quality(sid, worst),
+    });
     this.#speakers = new RoomSpeakers(
       sessions,
       platform,
       router,
       options.audioUpdateIntervalMs,
+      link,
     );
     tracks.watcher = this.#speakers;
   }
@@ -54,6 +63,16 @@ export class RoomReports {
   subscribed(trackSid: string, subscriber: Session): void {
     const publisher = this.tracks.get(trackSid)?.publisher;
     if (publisher !== undefined) this.#quality.introduce(publisher, subscriber);
+  }
+
+  /** What another node measured of one of its members. */
+  qualityHeard(member: Member, heard: HeardQuality): void {
+    this.#quality.heard(member, heard);
+  }
+
+  /** How loud microphones of another node's members are. */
+  levelsHeard(levels: readonly AudioLevelEntry[]): void {
+    this.#speakers.take(levels);
   }
 
   close(): void {

@@ -14,6 +14,7 @@ import { WakeTimer } from "../../base/wake_timer.ts";
 import type { AudioLevelEntry } from "../../engine/messages/media_messages.ts";
 import { ActiveSpeakers, type SpeakerChange } from "./active_speakers.ts";
 import type { EngineRouter, LevelListener } from "../context/engine_router.ts";
+import type { RoomLink } from "../context/node_ports.ts";
 import type { Member } from "../participant/member.ts";
 import type { Session } from "../participant/session.ts";
 import type { TrackWatcher } from "../subscription/room_tracks.ts";
@@ -51,6 +52,7 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
     readonly platform: Platform,
     readonly router: Pick<EngineRouter, "watchLevels" | "unwatchLevels">,
     intervalMs: number,
+    readonly link: () => Pick<RoomLink, "levels" | "hasPeers">,
   ) {
     this.#active = new ActiveSpeakers(intervalMs);
     this.#stale = new WakeTimer(platform, () => this.#tell());
@@ -72,6 +74,12 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
   }
 
   audioLevels(levels: readonly AudioLevelEntry[]): void {
+    if (this.link().hasPeers) this.link().levels(levels);
+    this.take(levels);
+  }
+
+  /** One report's levels, wherever they were measured. */
+  take(levels: readonly AudioLevelEntry[]): void {
     const now = this.platform.clock.now();
     for (const { upTrack, level, active } of levels) {
       const publisher = this.#publisherOf.get(upTrack);

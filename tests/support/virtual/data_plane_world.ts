@@ -154,6 +154,7 @@ export function dataMember(
     receiver: name as ConnectionId,
     awaited: [],
     bridged: false,
+    held: false,
     limits: { messagesPerS: 0, bytesPerS: 0 },
     ...changes,
   };

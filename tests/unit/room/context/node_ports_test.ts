@@ -75,6 +75,16 @@ function sharedWorld(autoCreateRooms = true) {
           changed: ({ identity, active }) => void told.push(`${identity} ${active}`),
           left: ({ identity }) => void told.push(`${identity} left`),
           planned: ({ version }) => void told.push(`version ${version}`),
+          hasPeers: true,
+          deliver: ({ from, kind, identities }) => {
+            told.push(`${kind} data of ${from || "the server"} to ${identities}`);
+            return true;
+          },
+          levels() {},
+          quality() {},
+          speakerSimulated() {},
+          barred() {},
+          settled: () => Promise.resolve(),
           ended: (reason) => void told.push(`ended ${DisconnectReason[reason]}`),
           meet: (nodes) => {
             told.push(`meet ${nodes}`);
@@ -83,10 +93,6 @@ function sharedWorld(autoCreateRooms = true) {
           close: () => void told.push(`close ${name}`),
         };
       },
-    },
-    dataBridge: {
-      deliver: (room, { kind, destinationIdentities }) =>
-        void told.push(`${kind} data of ${room} to ${[...destinationIdentities]}`),
     },
   };
   const observer: RoomObserver = {
@@ -123,8 +129,8 @@ Deno.test("Room tells other nodes of its members and data, from its opening to i
     "meet ",
     "ann false",
     "ann true",
-    "reliable data of lobby to bob",
-    "lossy data of lobby to bob",
+    "reliable data of the server to bob",
+    "lossy data of PA_1 to bob",
     "remove lobby",
     "ended ROOM_DELETED",
     "ann left",

@@ -1,0 +1,186 @@
+/** Data, speakers, qualities and blobs between participants that several nodes serve. */
+import assert from "node:assert/strict";
+import {
+  ConnectionQuality,
+  DataBlob,
+  DataBlobKey,
+  DataPacket,
+  DataPacket_Kind,
+  GetDataBlobRequest,
+  RpcRequest,
+  SimulateScenario,
+  StoreDataBlobRequest,
+} from "@livekit/protocol";
+import { DEFAULT_DATA_OPTIONS } from "../../lib/room/context/data_options.ts";
+import { ClusterWorld } from "../support/virtual/cluster_world.ts";
+import type { ScriptedClient } from "../support/virtual/scripted_client.ts";
+import { userPacket, userText } from "../support/wire/user_packet.ts";
+
+const RELIABLE = DataPacket_Kind.RELIABLE;
+
+/** What went to a client's data channels, as text. */
+function heard(client: ScriptedClient): string[] {
+  const { dataConnection } = client.participant;
+  return client.world.engine.sent
+    .filter(({ connections }) => connections.some((connection) => connection === dataConnection))
+    .map(({ bytes }) => userText(bytes));
+}
+
+async function threeNodes(options: ConstructorParameters<typeof ClusterWorld>[3] = {}) {
+  const cluster = new ClusterWorld(["a", "b", "c"], 5, { delayMs: 10, jitterMs: 8 }, options);
+  const ann = await cluster.join("a", "ann");
+  const bob = await cluster.join("b", "bob");
+  const cid = await cluster.join("c", "cid");
+  await cluster.pass(200);
+  return { cluster, ann, bob, cid };
+}
+
+Deno.test("reliable data reaches all nodes in order, and those alone whom it names", async () => {
+  const { cluster, ann, bob, cid } = await threeNodes();
+  const texts = Array.from({ length: 50 }, (_, i) => `${i}`);
+  for (const [i, text] of texts.entries()) {
+    const outer = { kind: RELIABLE, sequence: i + 1 };
+    await ann.sendData("_reliable", userPacket(text, new DataPacket(outer)));
+  }
+  await cluster.pass(500);
+  assert.deepEqual(heard(bob), texts);
+  assert.deepEqual(heard(cid), texts);
+  assert.deepEqual(heard(ann), []);
+  const packet = new DataPacket({ kind: RELIABLE, sequence: 51, destinationIdentities: ["cid"] });
+  await ann.sendData("_reliable", userPacket("to cid", packet));
+  await ann.sendData("_lossy", userPacket("to all", new DataPacket({})));
+  await cluster.pass(500);
+  assert.deepEqual(heard(bob).slice(50), ["to all"]);
+  assert.deepEqual(heard(cid).slice(50).toSorted(), ["to all", "to cid"]);
+  const { participantIdentity, participantSid } = DataPacket.fromBinary(
+    bob.world.engine.sent.at(-1)!.bytes,
+  );
+  assert.equal(participantIdentity, "ann");
+  assert.equal(participantSid, ann.participant.sid);
+});
+
+Deno.test("reliable data is each once and in order over a link that is lost, and holds its senders", async () => {
+  const { cluster, ann, bob } = await threeNodes();
+  let sequence = 0;
+  const send = (text: string) =>
+    ann.sendData(
+      "_reliable",
+      userPacket(text, new DataPacket({ kind: RELIABLE, sequence: ++sequence })),
+    );
+  await send("before");
+  cluster.links.network.partition("ND_a", "ND_b");
+  await cluster.pass(2_500);
+  const large = "x".repeat(60_000);
+  for (let i = 0; i < 25; i++) await send(large);
+  const { id } = ann.participant.publisher;
+  assert.ok(ann.world.engine.held.has(id), "what waits for the node holds whoever sends it");
+  cluster.links.network.healAll();
+  await cluster.pass(6_000);
+  assert.equal(ann.world.engine.held.has(id), false);
+  await send("after");
+  await cluster.pass(500);
+  assert.deepEqual(heard(bob), ["before", ...Array<string>(25).fill(large), "after"]);
+});
+
+Deno.test("calls between participants of two nodes go there and back", async () => {
+  const { cluster, ann, bob } = await threeNodes();
+  const value = new RpcRequest({ id: "1", method: "m", payload: "p", responseTimeoutMs: 1_000 });
+  const packet = new DataPacket({
+    kind: RELIABLE,
+    sequence: 1,
+    destinationIdentities: ["bob"],
+    value: { case: "rpcRequest", value },
+  });
+  await ann.sendData("_reliable", packet.toBinary());
+  await cluster.pass(200);
+  const { value: asked, participantIdentity } = DataPacket.fromBinary(
+    bob.world.engine.sent.at(-1)!.bytes,
+  );
+  assert.equal(asked.case === "rpcRequest" && asked.value.method, "m");
+  assert.equal(participantIdentity, "ann");
+});
+
+Deno.test("the server's own data reaches participants of all nodes", async () => {
+  const { cluster, bob, cid } = await threeNodes();
+  const packet = DataPacket.fromBinary(userPacket("from the API"));
+  cluster.room("a").sendData(packet, "reliable");
+  await cluster.pass(200);
+  assert.deepEqual([heard(bob), heard(cid)], [["from the API"], ["from the API"]]);
+});
+
+Deno.test("who speaks, and how good a connection is, is told by those who receive it anywhere", async () => {
+  const { cluster, ann, bob } = await threeNodes();
+  await ann.publishMicrophone();
+  await cluster.pass(500);
+  const upTrack = ann.upTrack("1");
+  ann.world.engine.emit({ type: "audio_levels", levels: [{ upTrack, level: 0.5, active: true }] });
+  await cluster.pass(100);
+  const { sid } = ann.participant;
+  const [speaker] = bob.last("speakersChanged").speakers;
+  assert.deepEqual([speaker!.sid, speaker!.active], [sid, true]);
+  await cluster.pass(5_000);
+  assert.equal(bob.last("speakersChanged").speakers[0]!.active, false, "it is not heard any more");
+  const layer = { spatial: 0, expected: 250, lost: 100, outOfOrder: 0, jitterMs: 1 } as const;
+  ann.world.engine.emit({
+    type: "quality_report",
+    connection: ann.participant.publisher.id,
+    intervalMs: 5_000,
+    upTracks: [{
+      upTrack,
+      mime: "audio/opus",
+      inbandFec: false,
+      muted: false,
+      layers: [layer],
+      topLayer: 0,
+    }],
+    downTracks: [],
+  });
+  await cluster.pass(100);
+  const [quality] = bob.last("connectionQuality").updates;
+  assert.deepEqual([quality!.participantSid, quality!.quality], [sid, ConnectionQuality.POOR]);
+});
+
+Deno.test("simulated speakers are seen on all nodes", async () => {
+  const { cluster, ann, bob } = await threeNodes();
+  const value = new SimulateScenario({ scenario: { case: "speakerUpdate", value: 3 } });
+  await ann.request({ case: "simulate", value });
+  await cluster.pass(100);
+  assert.equal(bob.last("speakersChanged").speakers[0]!.sid, ann.participant.sid);
+  await cluster.pass(3_100);
+  assert.equal(bob.last("speakersChanged").speakers[0]!.active, false);
+});
+
+Deno.test("blobs are fetched from the node of whoever left them", async () => {
+  const data = { ...DEFAULT_DATA_OPTIONS, dataBlobs: true };
+  const { cluster, ann, bob } = await threeNodes({ data });
+  const key = new DataBlobKey({ key: { case: "generic", value: "map" } });
+  const blob = new DataBlob({ key, contents: new Uint8Array([1, 2]) });
+  await ann.request({ case: "storeDataBlobRequest", value: new StoreDataBlobRequest({ blob }) });
+  const value = new GetDataBlobRequest({ participantIdentity: "ann", key });
+  await bob.request({ case: "getDataBlobRequest", value });
+  await cluster.pass(200);
+  assert.deepEqual(bob.last("getDataBlobResponse").blob!.contents, blob.contents);
+  const other = new DataBlobKey({ key: { case: "generic", value: "other" } });
+  const missing = new GetDataBlobRequest({ participantIdentity: "ann", key: other });
+  await bob.request({ case: "getDataBlobRequest", value: missing });
+  await cluster.pass(200);
+  assert.equal(bob.last("requestResponse").message, "data blob not found");
+});
+
+Deno.test("tokens barred on one node are refused on those that share the room, and by newcomers", async () => {
+  const { cluster } = await threeNodes();
+  const beforeMs = cluster.platform.clock.wallMs() + 60_000;
+  cluster.node("a").world.rooms.bar("lobby", { identity: "dan", beforeMs, knownExpiryMs: 0 });
+  await cluster.pass(100);
+  cluster.add("d");
+  await cluster.pass(1_100);
+  for (const name of ["a", "b", "c", "d"]) {
+    const { world } = cluster.node(name);
+    const tokenNotBefore = cluster.platform.clock.wallMs();
+    const placed = await cluster.during(
+      world.service.place(world.parameters("dan", { tokenNotBefore })),
+    );
+    const admission = placed.ok ? world.service.admit(placed.join) : placed;
+    assert.equal(admission.ok || admission.status, 401, name);
+  }
+});
