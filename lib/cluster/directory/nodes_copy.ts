@@ -2,20 +2,22 @@
  * A node's copy of what the directory knows of nodes: read when somebody asks, at most once a
  * second, and then only what changed; told as it is while the directory is away.
  *
- * Contract: a node whose lease held when the directory was last heard is told until the directory
- * has been back for one lease: until then it could not renew.
+ * Contract: a node whose lease held when the directory was last heard is told until one lease after
+ * the directory came back, or its clock jumped: until then it may not have been able to renew.
  *
  * @module
  */
 import type { NodeId } from "../../base/ids.ts";
 import type { Clock } from "../../base/platform.ts";
 import type { DirectoryStatus, NodeRecord } from "./cluster_directory.ts";
-import { list, nodeIds, nodeRecord, type Reply, text } from "./redis_replies.ts";
+import { list, nodeIds, nodeRecord, number, type Reply, text } from "./redis_replies.ts";
 
 /** How old what is told may be, ms. */
 const MAX_AGE_MS = 1_000;
 /** Now and then everything is read, in case a change was lost with a Redis that failed, ms. */
 const WHOLE_AFTER_MS = 60_000;
+/** Redis' clock has jumped when it is so far from where ours says it should be, ms. */
+const JUMP_MS = 1_000;
 
 export class NodesCopy {
   readonly #clock: Clock;
@@ -32,6 +34,8 @@ export class NodesCopy {
   /** Those that were seen before the directory was away, and until when they are told, ms. */
   #seen: readonly NodeRecord[] = [];
   #graceUntil = -Infinity;
+  /** Redis' time less ours when it was read last, ms. */
+  #aheadMs: number | undefined;
   #reading: Promise<readonly NodeRecord[]> | undefined;
 
   /** @param ask Runs the script `NODES_SINCE`. */
@@ -75,6 +79,17 @@ export class NodesCopy {
     }
   }
 
+  /** A replica that took over, or a host whose time was set, ends leases that still hold. */
+  #compareClocks(redisMs: number): void {
+    const now = this.#clock.now();
+    const aheadMs = redisMs - now;
+    if (this.#aheadMs !== undefined && Math.abs(aheadMs - this.#aheadMs) > JUMP_MS) {
+      this.#seen = this.#live;
+      this.#graceUntil = now + this.#leaseMs;
+    }
+    this.#aheadMs = aheadMs;
+  }
+
   async #readChanges(): Promise<readonly NodeRecord[]> {
     const startedAt = this.#clock.now();
     const isWhole = startedAt - this.#wholeAt >= WHOLE_AFTER_MS;
@@ -92,6 +107,7 @@ export class NodesCopy {
     }
     const dead = new Set(nodeIds(reply[3]));
     const live = [...this.#records.values()].filter(({ nodeId }) => !dead.has(nodeId));
+    this.#compareClocks(number(reply[6]));
     if (startedAt >= this.#graceUntil) this.#seen = [];
     const known = new Set(live.map(({ nodeId }) => nodeId));
     live.push(...this.#seen.filter(({ nodeId }) => !known.has(nodeId)));

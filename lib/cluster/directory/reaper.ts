@@ -2,7 +2,7 @@
  * Ends what dead nodes left, and rooms that nobody serves: the part of a cluster's dead that was
  * given to this node.
  *
- * Contract: a node is buried only after it was given twice, a heartbeat apart, and after the
+ * Contract: a node is buried only after it was given in more than one heartbeat, and after the
  * directory has been there for a lease without a break: else those who live have not had the time
  * to say so, after an outage or with a Redis whose clock is another. Observers hear of each freed
  * claim and of each finished room once. Everything that fails is tried again while it is this
@@ -14,8 +14,11 @@ import type { NodeId } from "../../base/ids.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { Claim, Closing, ClusterDirectory, RoomRecord } from "./cluster_directory.ts";
 
-/** Between the first and the second time that a node is given, at least, ms. */
-const LOOKS_APART_MS = 500;
+/**
+ * A node has to be given for so long, ms: more than one heartbeat, in which those who live renew a
+ * lease that ended only because Redis' clock jumped.
+ */
+const GIVEN_MS = 1_500;
 /** Rooms of a dead node that are asked for at a time. */
 const ROOMS_AT_ONCE = 16;
 /** Pause before a room's end is tried again, ms. */
@@ -71,7 +74,7 @@ export class Reaper {
       const given = isAgain ? before : { firstMs: now, lastMs: now };
       given.lastMs = now;
       this.#given.set(node, given);
-      const isSure = now - given.firstMs >= LOOKS_APART_MS &&
+      const isSure = now - given.firstMs >= GIVEN_MS &&
         this.#upSinceMs !== undefined && now - this.#upSinceMs >= leaseMs;
       if (isSure && !this.#atWork.has(node)) void this.#bury(node);
     }

@@ -428,7 +428,7 @@ return {}
  * Lease, number of the last change that is known, and the epoch of such numbers.
  *
  * @returns Number of the last change, epoch, `all` if what was known is to be forgotten, nodes
- *   without a lease, nodes that are gone, and records that changed.
+ *   without a lease, nodes that are gone, records that changed, and Redis' time, ms.
  */
 export const NODES_SINCE = ofNodes(
   "nodes",
@@ -450,7 +450,7 @@ for i = 1, #changed, 500 do
 end
 if not all then gone = redis.call('ZRANGEBYSCORE', base .. 'gone', from, '+inf') end
 local dead = redis.call('ZRANGEBYSCORE', base .. 'beat', '-inf', alive_after)
-return {tostring(last), epoch, all and 'all' or '', dead, gone, records}
+return {tostring(last), epoch, all and 'all' or '', dead, gone, records, string.format('%.0f', now)}
 `,
 );
 

@@ -69,6 +69,8 @@ export class DirectoryMemory {
   readonly #epitaphs = new Map<string, Epitaph>();
   /** The last fencing number. */
   #last = 0;
+  /** How far its clock is ahead of what it was, ms: a replica that took over may have another. */
+  skewMs = 0;
 
   /** @param leaseMs A node that is not heard for so long is dead. */
   constructor(clock: Clock, readonly leaseMs: number) {
@@ -81,7 +83,7 @@ export class DirectoryMemory {
   }
 
   heartbeat(record: NodeRecord): HeartbeatAnswer {
-    const now = this.#clock.now();
+    const now = this.#now();
     const before = this.#nodes.get(record.nodeId);
     const known = before !== undefined && this.#lives(before);
     this.#nodes.set(record.nodeId, { record, beatMs: now, burial: undefined });
@@ -260,8 +262,12 @@ export class DirectoryMemory {
     return true;
   }
 
+  #now(): number {
+    return this.#clock.now() + this.skewMs;
+  }
+
   #lives(node: HeldNode): boolean {
-    return node.beatMs > this.#clock.now() - this.leaseMs;
+    return node.beatMs > this.#now() - this.leaseMs;
   }
 
   /** Nodes that the pin names, if they take anybody. */
@@ -321,7 +327,8 @@ export class DirectoryMemory {
 
   /** A number larger than all before, also those before everything was forgotten. */
   #next(): number {
-    return this.#last = Math.max(this.#last + 1, this.#clock.wallMs() * 1_000);
+    const wallMs = this.#clock.wallMs() + this.skewMs;
+    return this.#last = Math.max(this.#last + 1, wallMs * 1_000);
   }
 
   #delete(room: HeldRoom, cause: string): RoomListing {
@@ -329,13 +336,13 @@ export class DirectoryMemory {
     const gone = listing(room);
     for (const names of this.#of.values()) names.delete(name);
     this.#rooms.delete(name);
-    this.#epitaphs.set(name, { cause, listing: gone, untilMs: this.#clock.now() + EPITAPH_MS });
+    this.#epitaphs.set(name, { cause, listing: gone, untilMs: this.#now() + EPITAPH_MS });
     return gone;
   }
 
   #epitaph(name: string, cause: string): RoomListing | undefined {
     const epitaph = this.#epitaphs.get(name);
-    if (epitaph !== undefined && epitaph.untilMs <= this.#clock.now()) this.#epitaphs.delete(name);
+    if (epitaph !== undefined && epitaph.untilMs <= this.#now()) this.#epitaphs.delete(name);
     else if (epitaph?.cause === cause) return epitaph.listing;
     return undefined;
   }

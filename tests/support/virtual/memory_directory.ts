@@ -44,6 +44,8 @@ export class MemoryDirectory implements ClusterDirectory {
   /** As they were when it went away, and until when they are still told after it came back, ms. */
   #seen: readonly NodeRecord[] = [];
   #seenUntil = 0;
+  /** How far the directory's clock was ahead when it was heard last, ms. */
+  #skewMs = 0;
   /** What ends claims that failed questions may have left. */
   readonly #doubts = new Map<string, (memory: DirectoryMemory) => void>();
 
@@ -86,6 +88,11 @@ export class MemoryDirectory implements ClusterDirectory {
   async nodes(): Promise<readonly NodeRecord[]> {
     if (this.#status === "down") return this.#told;
     const live = await this.#ask((memory) => memory.nodes());
+    if (this.#skewMs !== this.#memory.skewMs) {
+      this.#skewMs = this.#memory.skewMs;
+      this.#seen = this.#told;
+      this.#seenUntil = this.clock.now() + this.#memory.leaseMs;
+    }
     if (this.clock.now() >= this.#seenUntil) this.#seen = [];
     const known = new Set(live.map(({ nodeId }) => nodeId));
     const both = [...live, ...this.#seen.filter(({ nodeId }) => !known.has(nodeId))];

@@ -154,3 +154,19 @@ Deno.test("Reaper: departures that were lost are made up for", async () => {
   assert.deepEqual(cluster.told, [`${A}: alone is over`]);
   assert.deepEqual(await a.roomsOf(A), ["kept"]);
 });
+
+Deno.test("Reaper: nobody is buried because the directory's clock jumps", async () => {
+  for (const skewMs of [10_000, -10_000]) {
+    const { cluster, c } = await world();
+    await cluster.run(BEAT_MS);
+    cluster.memory.skewMs += skewMs;
+    await cluster.run(4 * LEASE_MS);
+    assert.equal(cluster.told.length, 0);
+    const before = (await c.claim("alone", "ann"))!;
+    const { claim } = await entered(c.enter(joining("alone", C, "ann", "PA_9")));
+    assert.ok(claim!.number > before.number);
+    cluster.kill(A);
+    await cluster.run(LEASE_MS + 4 * BEAT_MS);
+    assert.deepEqual(cluster.told.map((line) => line.slice(6)), ["ann has left shared"]);
+  }
+});
