@@ -241,13 +241,21 @@ Deno.test({
     const info = (part: string) =>
       sentinel.ask("INFO", "sentinel").then((all) => all.includes(part));
     await eventually("a replica that the sentinel knows", () => info("slaves=1"));
-    // One is gone, one hangs.
+    // One is gone, one hangs, and one takes a server for the master that is not there.
+    await using stale = await RedisServer.start(["--sentinel"], {
+      lines: [`sentinel monitor room-wire 127.0.0.1 ${freePort()} 1`],
+    });
     await using hanging = await RedisServer.start(["--sentinel"], { lines: [monitor] });
     hanging.signal("SIGSTOP");
     const mode = {
       kind: "sentinel",
       master: "room-wire",
-      addresses: [`127.0.0.1:${freePort()}`, hanging.address, sentinel.address],
+      addresses: [
+        `127.0.0.1:${freePort()}`,
+        hanging.address,
+        stale.address,
+        sentinel.address,
+      ],
       username: "",
       password: "",
     } as const;

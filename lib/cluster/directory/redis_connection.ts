@@ -77,13 +77,11 @@ export async function connectRedis(
   lost: (cause: unknown) => void,
   signal: AbortSignal,
 ): Promise<RedisConnection> {
-  const { mode } = options;
+  const { mode, username, password, database } = options;
   if (mode.kind === "cluster") return await connectCluster(options, mode, prefix, lost, signal);
-  const address = mode.kind === "single"
-    ? mode.address
-    : await masterAddress(options, mode, signal);
-  const { username, password, database } = options;
-  return await connectServer(options, address, { username, password, database }, lost, signal);
+  if (mode.kind === "sentinel") return await connectMaster(options, mode, lost, signal);
+  const login = { username, password, database };
+  return await connectServer(options, mode.address, login, lost, signal);
 }
 
 interface Login {
@@ -152,21 +150,36 @@ async function connectCluster(
   return { isOneServer: false, send, close: open.close };
 }
 
-/** Asks all sentinels at once which server is the master: some may be gone, or hang. */
-async function masterAddress(
+/**
+ * Asks all sentinels at once which server is the master, and connects to each that is named: some
+ * sentinels may be gone, or hang, or not have heard yet that there is another.
+ */
+async function connectMaster(
   options: RedisOptions,
   mode: Extract<RedisOptions["mode"], { kind: "sentinel" }>,
+  lost: (cause: unknown) => void,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<RedisConnection> {
   const enough = new AbortController();
   const both = AbortSignal.any([signal, enough.signal]);
-  const answers = mode.addresses.map((address) => askSentinel(options, mode, address, both));
+  const named = new Map<string, Promise<RedisConnection>>();
+  const attempts = mode.addresses.map(async (address) => {
+    const master = await askSentinel(options, mode, address, both);
+    const connecting = named.get(master) ?? connectServer(options, master, options, lost, both);
+    named.set(master, connecting);
+    return await connecting;
+  });
+  let chosen: RedisConnection | undefined;
   try {
-    return await Promise.any(answers);
+    chosen = await Promise.any(attempts);
+    return chosen;
   } catch (error) {
     throw error instanceof AggregateError ? error.errors[0] : error;
   } finally {
-    enough.abort(new Error("another sentinel has answered"));
+    enough.abort(new Error("another one has answered"));
+    for (const connecting of named.values()) {
+      connecting.then((other) => other === chosen || other.close(), () => {});
+    }
   }
 }
 
