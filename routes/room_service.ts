@@ -5,33 +5,21 @@
  *
  * @module
  */
+import type { AnyMessage } from "@bufbuild/protobuf";
 import {
   CreateRoomRequest,
   DeleteRoomRequest,
-  DeleteRoomResponse,
   ForwardParticipantRequest,
-  ForwardParticipantResponse,
-  ListParticipantsRequest,
-  ListParticipantsResponse,
   ListRoomsRequest,
-  ListRoomsResponse,
   MoveParticipantRequest,
-  MoveParticipantResponse,
-  MuteRoomTrackRequest,
-  MuteRoomTrackResponse,
   PerformRpcRequest,
-  PerformRpcResponse,
-  RemoveParticipantResponse,
-  RoomParticipantIdentity,
+  type RoomParticipantIdentity,
   SendDataRequest,
-  SendDataResponse,
   UpdateParticipantRequest,
   UpdateRoomMetadataRequest,
-  UpdateSubscriptionsRequest,
-  UpdateSubscriptionsResponse,
 } from "@livekit/protocol";
-import { AdminFailure } from "../lib/admin/admin_failure.ts";
 import type { RoomAdmin } from "../lib/admin/room_admin.ts";
+import { ROOM_CALLS, type RoomCall } from "../lib/admin/room_calls.ts";
 import { said } from "./admin_reply.ts";
 import { relayedError, TwirpError } from "./twirp_error.ts";
 import {
@@ -66,27 +54,29 @@ function roomMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
     CreateRoom: twirpMethod(
       CreateRoomRequest,
       { grant: needsRoomCreate, carries: "content" },
-      async (request, { token }) => needsRoomCreate(token) ?? said(await admin.createRoom(request)),
+      async (request, { token }) =>
+        needsRoomCreate(token) ?? said(await ROOM_CALLS.CreateRoom.run(admin, request)),
     ),
     ListRooms: twirpMethod(
       ListRoomsRequest,
       { grant: needsRoomList, carries: "names" },
-      async ({ names }, { token }) =>
-        needsRoomList(token) ?? new ListRoomsResponse({ rooms: await admin.listRooms(names) }),
+      async (request, { token }) =>
+        needsRoomList(token) ?? said(await ROOM_CALLS.ListRooms.run(admin, request)),
     ),
     DeleteRoom: twirpMethod(
       DeleteRoomRequest,
       { grant: needsRoomCreate, carries: "names" },
-      async ({ room }, { token }) =>
-        needsRoomCreate(token) ?? said(await admin.deleteRoom(room) ?? new DeleteRoomResponse()),
+      async (request, { token }) =>
+        needsRoomCreate(token) ?? said(await ROOM_CALLS.DeleteRoom.run(admin, request)),
     ),
     UpdateRoomMetadata: twirpMethod(
       UpdateRoomMetadataRequest,
       ADMIN_CONTENT,
-      async ({ room, metadata }, { token }) => {
-        const tooLarge = admin.checkRoomMetadata(metadata);
+      async (request, { token }) => {
+        const tooLarge = admin.checkRoomMetadata(request.metadata);
         if (tooLarge !== undefined) return said(tooLarge);
-        return needsRoomAdmin(token, room) ?? said(await admin.updateRoomMetadata(room, metadata));
+        return needsRoomAdmin(token, request.room) ??
+          said(await ROOM_CALLS.UpdateRoomMetadata.run(admin, request));
       },
     ),
     SendData: twirpMethod(SendDataRequest, ADMIN_CONTENT, async (request, { token }) => {
@@ -99,40 +89,24 @@ function roomMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
           `nonce should be ${NONCE_BYTES}-bytes or not present, got: ${length} bytes`,
         );
       }
-      return said(await admin.sendData(request) ?? new SendDataResponse());
+      return said(await ROOM_CALLS.SendData.run(admin, request));
     }),
   };
 }
 
 function participantMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
   return {
-    ListParticipants: twirpMethod(
-      ListParticipantsRequest,
-      ADMIN_NAMES,
-      async ({ room }, { token }) =>
-        needsRoomAdmin(token, room) ??
-          new ListParticipantsResponse({ participants: await admin.listParticipants(room) }),
-    ),
-    GetParticipant: twirpMethod(
-      RoomParticipantIdentity,
-      ADMIN_NAMES,
-      async ({ room, identity }, { token }) =>
-        needsRoomAdmin(token, room) ?? said(await admin.getParticipant(room, identity)),
-    ),
-    RemoveParticipant: twirpMethod(
-      RoomParticipantIdentity,
-      ADMIN_NAMES,
-      async (request, { token }) =>
-        needsRoomAdmin(token, request.room) ??
-          said(await admin.removeParticipant(request) ?? new RemoveParticipantResponse()),
-    ),
+    ListParticipants: ofRoom(admin, "ListParticipants", ADMIN_NAMES),
+    GetParticipant: ofRoom(admin, "GetParticipant", ADMIN_NAMES),
+    RemoveParticipant: ofRoom(admin, "RemoveParticipant", ADMIN_NAMES),
     UpdateParticipant: twirpMethod(
       UpdateParticipantRequest,
       ADMIN_CONTENT,
       async (request, { token }) => {
         const tooLarge = admin.checkUpdate(request);
         if (tooLarge !== undefined) return said(tooLarge);
-        return needsRoomAdmin(token, request.room) ?? said(await admin.updateParticipant(request));
+        return needsRoomAdmin(token, request.room) ??
+          said(await ROOM_CALLS.UpdateParticipant.run(admin, request));
       },
     ),
     PerformRpc: twirpMethod(PerformRpcRequest, ADMIN_CONTENT, async (request, { token }) => {
@@ -141,33 +115,15 @@ function participantMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
       if (request.destinationIdentity === "") {
         return relayedError("invalid_argument", "destination identity is required");
       }
-      const payload = await admin.performRpc(request);
-      if (payload instanceof AdminFailure) return said(payload);
-      return new PerformRpcResponse({ payload });
+      return said(await ROOM_CALLS.PerformRpc.run(admin, request));
     }),
   };
 }
 
 function trackMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
   return {
-    MutePublishedTrack: twirpMethod(
-      MuteRoomTrackRequest,
-      ADMIN_NAMES,
-      async (request, { token }) => {
-        const denied = needsRoomAdmin(token, request.room);
-        if (denied !== undefined) return denied;
-        const track = await admin.mutePublishedTrack(request);
-        if (track instanceof AdminFailure) return said(track);
-        return new MuteRoomTrackResponse(track === undefined ? {} : { track });
-      },
-    ),
-    UpdateSubscriptions: twirpMethod(
-      UpdateSubscriptionsRequest,
-      ADMIN_NAMES,
-      async (request, { token }) =>
-        needsRoomAdmin(token, request.room) ??
-          said(await admin.updateSubscriptions(request) ?? new UpdateSubscriptionsResponse()),
-    ),
+    MutePublishedTrack: ofRoom(admin, "MutePublishedTrack", ADMIN_NAMES),
+    UpdateSubscriptions: ofRoom(admin, "UpdateSubscriptions", ADMIN_NAMES),
   };
 }
 
@@ -178,14 +134,38 @@ function transferMethods(admin: RoomAdmin): Record<string, TwirpMethod> {
       ADMIN_NAMES,
       async (request, { token }) =>
         needsDestination(token, request.room, request.destinationRoom) ??
-          said(await admin.moveParticipant(request) ?? new MoveParticipantResponse()),
+          said(await ROOM_CALLS.MoveParticipant.run(admin, request)),
     ),
     ForwardParticipant: twirpMethod(
       ForwardParticipantRequest,
       ADMIN_NAMES,
       async (request, { token }) =>
         needsDestination(token, request.room, request.destinationRoom) ??
-          said(await admin.forwardParticipant(request) ?? new ForwardParticipantResponse()),
+          said(await ROOM_CALLS.ForwardParticipant.run(admin, request)),
     ),
   };
+}
+
+/** A call that takes the right to administer its room, and nothing more to be looked at. */
+function ofRoom(
+  admin: RoomAdmin,
+  name:
+    | "ListParticipants"
+    | "GetParticipant"
+    | "RemoveParticipant"
+    | "MutePublishedTrack"
+    | "UpdateSubscriptions",
+  access: TwirpAccess,
+): TwirpMethod {
+  // Each takes the messages that it reads itself, all of which name a room.
+  const { input, run } = ROOM_CALLS[name] as unknown as RoomCall<
+    RoomParticipantIdentity,
+    AnyMessage
+  >;
+  return twirpMethod(
+    input,
+    access,
+    async (request, { token }) =>
+      needsRoomAdmin(token, request.room) ?? said(await run(admin, request)),
+  );
 }

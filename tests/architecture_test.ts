@@ -91,7 +91,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "lib/engine": [],
   "lib/recording": [],
   "lib/room": ["@livekit/protocol"],
-  "lib/admin": ["@livekit/protocol"],
+  "lib/admin": ["@livekit/protocol", "@bufbuild/protobuf"],
   "lib/agents": ["@livekit/protocol", "@bufbuild/protobuf"],
   "lib/signalling": [
     "@livekit/protocol",

@@ -6,19 +6,27 @@
  */
 import { RPC_ERROR, type RpcOutcome } from "../room/data/server_rpc.ts";
 
-export type AdminFailureCode =
-  | "invalid_argument"
-  | "not_found"
-  | "already_exists"
-  | "permission_denied"
-  | "failed_precondition"
-  | "resource_exhausted"
-  | "unavailable"
-  | "canceled"
-  | "malformed"
-  | "dataloss"
-  | "unimplemented"
-  | "internal";
+const FAILURE_CODES = [
+  "invalid_argument",
+  "not_found",
+  "already_exists",
+  "permission_denied",
+  "failed_precondition",
+  "resource_exhausted",
+  "unavailable",
+  "canceled",
+  "malformed",
+  "dataloss",
+  "unimplemented",
+  "internal",
+] as const;
+
+export type AdminFailureCode = typeof FAILURE_CODES[number];
+
+/** Whether another node's word is one of ours. */
+export function isFailureCode(code: string): code is AdminFailureCode {
+  return FAILURE_CODES.some((known) => known === code);
+}
 
 /** A call that changed nothing: its code, and LiveKit's words for it. */
 export class AdminFailure {

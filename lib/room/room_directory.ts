@@ -5,7 +5,15 @@
  * @module
  */
 import type { Room as RoomInfo } from "@livekit/protocol";
-import type { Newcomer } from "./context/node_ports.ts";
+import { SfuError } from "../base/errors.ts";
+import type { NodeId } from "../base/ids.ts";
+import {
+  ALONE,
+  type ListedRoom,
+  type Newcomer,
+  type NodePorts,
+  type RemoteMembers,
+} from "./context/node_ports.ts";
 import type { Entrance, EntryRefused, LocalRooms } from "./local_rooms.ts";
 import type { Room } from "./room.ts";
 import type { RoomRequest } from "./room_creation.ts";
@@ -14,8 +22,30 @@ import type { RoomRequest } from "./room_creation.ts";
 export class RoomDirectory {
   constructor(readonly local: LocalRooms) {}
 
-  find(name: string): Promise<Room | undefined> {
-    return Promise.resolve(this.local.get(name));
+  /**
+   * A room that is served here, or the nodes that serve it; it is served here from then on if
+   * nobody does. `undefined` without the room; no nodes if nobody can tell now.
+   */
+  async find(name: string): Promise<Room | readonly NodeId[] | undefined> {
+    const room = this.local.get(name);
+    const { placement } = this.#ports;
+    if (room !== undefined || placement === undefined) return room;
+    try {
+      const nodes = await placement.find(name);
+      if (nodes === undefined) return undefined;
+      const others = nodes.filter((node) => node !== this.local.context.nodeId);
+      if (others.length > 0) return others;
+      const entrance = await this.local.enter({ name }, false);
+      return entrance.ok ? entrance.room : undefined;
+    } catch (error) {
+      if (error instanceof SfuError) return [];
+      throw error;
+    }
+  }
+
+  /** What other nodes are asked by. */
+  get others(): RemoteMembers {
+    return this.#ports.remoteMembers;
   }
 
   /** See {@linkcode LocalRooms.enter}. */
@@ -28,9 +58,26 @@ export class RoomDirectory {
     return this.local.enterAndUpdate(request);
   }
 
-  /** Infos of all rooms, or of those named. */
-  list(names: readonly string[] = []): Promise<RoomInfo[]> {
-    return Promise.resolve(this.local.list(names));
+  /**
+   * Infos of all rooms that are served here, or of those named, and where others are, as far as
+   * somebody can tell.
+   */
+  async list(
+    names: readonly string[],
+  ): Promise<{ readonly here: RoomInfo[]; readonly elsewhere: readonly ListedRoom[] }> {
+    const { placement, remoteMembers } = this.#ports;
+    if (placement === undefined) return { here: this.local.list(names), elsewhere: [] };
+    const asked = placement.list(names).catch((error): readonly ListedRoom[] => {
+      if (error instanceof SfuError) return [];
+      throw error;
+    });
+    const [listed] = await Promise.all([asked, remoteMembers.settled()]);
+    const elsewhere = listed.filter(({ name }) => this.local.get(name) === undefined);
+    return { here: this.local.list(names), elsewhere };
+  }
+
+  get #ports(): NodePorts {
+    return this.local.context.ports ?? ALONE;
   }
 
   /** Ends a room and every session in it. @returns Whether there was one. */

@@ -14,6 +14,7 @@ import type {
   Departure,
   Entry,
   EntryRequest,
+  ListedRoom,
   MirroredRoom,
   RoomPlacement,
   RoomRecord,
@@ -73,6 +74,14 @@ export class DirectoryPlacement implements RoomPlacement {
 
   async find(room: string): Promise<readonly NodeId[] | undefined> {
     return (await this.options.directory.find(room))?.nodes;
+  }
+
+  async list(names: readonly string[]): Promise<readonly ListedRoom[]> {
+    const listings = await this.options.directory.list(names.length === 0 ? undefined : names);
+    return listings.flatMap(({ record: kept, nodes, counted }) => {
+      const record = recordOf(kept);
+      return record === undefined ? [] : [{ name: kept.name, record, nodes, counted }];
+    });
   }
 
   release(room: string, identity: string, { number }: Claim): void {

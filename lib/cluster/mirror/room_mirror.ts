@@ -51,7 +51,7 @@ import {
   type ToldWant,
 } from "./mirror_message.ts";
 import { PeerView } from "./peer_view.ts";
-import type { RoomCalls } from "./room_calls.ts";
+import type { PeerCalls } from "./peer_calls.ts";
 
 /** A join's answer waits so long for nodes to tell whom they serve, ms. */
 const MEETING_MS = 300;
@@ -65,7 +65,7 @@ export interface MirrorHost {
   readonly timers: Timers;
   readonly log: Log;
   readonly counters: DropSink<ClusterDrop>;
-  readonly calls: RoomCalls;
+  readonly calls: PeerCalls;
   /** How long a node is waited for that is not heard of, ms. */
   readonly leaseMs: number;
   /** URL of a node's `/cluster`; `undefined` if it is not known to live. */

@@ -7,11 +7,17 @@ import type { DisconnectReason } from "@livekit/protocol";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { NodeId } from "../../base/ids.ts";
 import type { Platform } from "../../base/platform.ts";
-import type { MirroredRoom, RemoteMembers, RoomLink } from "../../room/context/node_ports.ts";
+import type {
+  CarriedCall,
+  CarriedReply,
+  MirroredRoom,
+  RemoteMembers,
+  RoomLink,
+} from "../../room/context/node_ports.ts";
 import type { ClusterDirectory } from "../directory/cluster_directory.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
 import type { NodeLinks } from "../link/link_ports.ts";
-import { RoomCalls } from "./room_calls.ts";
+import { PeerCalls } from "./peer_calls.ts";
 import { type MirrorHost, RoomMirror } from "./room_mirror.ts";
 
 /** What lists a room waits so long for what other nodes are about to say, ms. */
@@ -25,17 +31,19 @@ export interface SharedRoomsOptions {
   readonly directory: ClusterDirectory;
   /** How long a node is waited for that is not heard of, ms. */
   readonly leaseMs: number;
+  /** Carries out what another node's server API was asked; `undefined` if that is nothing. */
+  readonly answer: (call: CarriedCall) => Promise<CarriedReply | undefined>;
 }
 
 /** The mirrors of this node's rooms, by name. */
 export class SharedRooms implements RemoteMembers {
-  readonly calls: RoomCalls;
+  readonly calls: PeerCalls;
   readonly #mirrors = new Map<string, RoomMirror>();
   readonly #host: MirrorHost;
 
   constructor(readonly options: SharedRoomsOptions) {
-    const { platform: { timers, log }, counters, links, leaseMs } = options;
-    this.calls = new RoomCalls(links, (name) => this.#mirrors.get(name)?.room);
+    const { platform: { timers, log }, counters, links, leaseMs, answer } = options;
+    this.calls = new PeerCalls(links, (name) => this.#mirrors.get(name)?.room, answer);
     this.#host = {
       timers,
       log,
@@ -56,6 +64,22 @@ export class SharedRooms implements RemoteMembers {
     const mirror = new RoomMirror(room, this.#host);
     this.#mirrors.set(room.name, mirror);
     return mirror;
+  }
+
+  async carry(
+    node: NodeId,
+    call: CarriedCall,
+    withinMs: number,
+  ): Promise<CarriedReply | undefined> {
+    const address = await this.addressOf(node).catch(() => undefined);
+    return address === undefined ? undefined : this.calls.carry(node, call, withinMs, address);
+  }
+
+  async settled(): Promise<void> {
+    const peers = new Set<NodeId>();
+    for (const mirror of this.#mirrors.values()) for (const peer of mirror.peers) peers.add(peer);
+    const { barrier } = this.#host;
+    await Promise.all(Array.from(peers, (peer) => barrier(peer).catch(() => {})));
   }
 
   get(name: string): RoomMirror | undefined {

@@ -98,11 +98,23 @@ export type Departure =
   /** It has ended by this node's word, which tells the world. */
   | "finished";
 
+/** A room wherever it is. */
+export interface ListedRoom {
+  readonly name: string;
+  readonly record: RoomRecord;
+  /** Who serves it. */
+  readonly nodes: readonly NodeId[];
+  /** How many take a place in it. */
+  readonly counted: number;
+}
+
 /** Rooms and who is in them, as all nodes agree. */
 export interface RoomPlacement {
   enter(request: EntryRequest): Promise<Entry>;
   /** The nodes that serve a room, this one included; `undefined` without the room. */
   find(room: string): Promise<readonly NodeId[] | undefined>;
+  /** All rooms, or those of these names. */
+  list(names: readonly string[]): Promise<readonly ListedRoom[]>;
   /** A claim is not needed any more. */
   release(room: string, identity: string, claim: Claim): void;
   /**
@@ -244,10 +256,33 @@ export interface RoomLink {
   close(): void;
 }
 
+/** A call of the server API that another node is to carry out. */
+export interface CarriedCall {
+  readonly name: string;
+  /** Of its request. */
+  readonly bytes: Uint8Array;
+  /** How often it has been carried. */
+  readonly hops: number;
+}
+
+/** What came of it: the bytes of its answer, or a failure. */
+export type CarriedReply =
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | {
+    readonly ok: false;
+    readonly code: string;
+    readonly message: string;
+    readonly detail?: number | string;
+  };
+
 /** The nodes that share rooms with this one. */
 export interface RemoteMembers {
   /** A room was opened here. */
   open(room: MirroredRoom): RoomLink;
+  /** Asks a node to do what the server API was asked here; `undefined` if it does not answer. */
+  carry(node: NodeId, call: CarriedCall, withinMs: number): Promise<CarriedReply | undefined>;
+  /** What the others have told so far is known when this resolves; or it is too late. */
+  settled(): Promise<void>;
 }
 
 /** What lies beyond this node. */
@@ -275,4 +310,10 @@ const NO_LINK: RoomLink = {
 };
 
 /** A node whose rooms are its own: nobody is asked, and nobody told. */
-export const ALONE: NodePorts = { remoteMembers: { open: () => NO_LINK } };
+export const ALONE: NodePorts = {
+  remoteMembers: {
+    open: () => NO_LINK,
+    carry: () => Promise.resolve(undefined),
+    settled: () => Promise.resolve(),
+  },
+};

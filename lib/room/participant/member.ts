@@ -15,7 +15,13 @@ import {
   type ParticipantPermission,
   type TrackInfo,
 } from "@livekit/protocol";
-import { type ParticipantSid, randomId, type TrackSid, type UpTrackId } from "../../base/ids.ts";
+import {
+  type NodeId,
+  type ParticipantSid,
+  randomId,
+  type TrackSid,
+  type UpTrackId,
+} from "../../base/ids.ts";
 import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { Log } from "../../base/platform.ts";
 import { guardedPlatform } from "../../base/wake_timer.ts";
@@ -46,6 +52,8 @@ export interface Member extends TrackPublisher {
   readonly log: Log;
   /** What lets it be in its room, where several nodes serve rooms. */
   readonly claim: Claim | undefined;
+  /** Which other node serves it; absent: this one does. */
+  readonly node?: NodeId;
   /** In the order they were published. */
   readonly tracks: readonly PublishedTrack[];
   readonly dataTracks: PublishedDataTracks;

@@ -16,6 +16,10 @@ import type { RoomObserver } from "../../../lib/room/context/room_events.ts";
 import type { RoomOptions } from "../../../lib/room/context/room_options.ts";
 import type { Room } from "../../../lib/room/room.ts";
 import type { JoinParameters } from "../../../lib/signalling/join_parameters.ts";
+import { answerCall } from "../../../lib/admin/carried_calls.ts";
+import { RoomAdmin } from "../../../lib/admin/room_admin.ts";
+import { RoomDirectory } from "../../../lib/room/room_directory.ts";
+import { ADMIN_LIMITS } from "./admin_world.ts";
 import { DirectoryMemory } from "./directory_memory.ts";
 import { nodeRecord } from "./directory_table.ts";
 import { type LinkNode, LinkWorld } from "./link_world.ts";
@@ -36,6 +40,7 @@ export interface ClusterNode {
   readonly placement: DirectoryPlacement;
   readonly rooms: SharedRooms;
   readonly world: World;
+  readonly admin: RoomAdmin;
   readonly counters: DropCounters<ClusterDrop>;
 }
 
@@ -80,7 +85,14 @@ export class ClusterWorld {
     const counters = new DropCounters<ClusterDrop>();
     const directory = new MemoryDirectory(this.memory, platform.clock);
     const { links, id, address } = link;
-    const rooms = new SharedRooms({ platform, counters, links, directory, leaseMs: LEASE_MS });
+    const rooms: SharedRooms = new SharedRooms({
+      platform,
+      counters,
+      links,
+      directory,
+      leaseMs: LEASE_MS,
+      answer: (call) => answerCall(admin, call),
+    });
     const region = "here";
     const placement = new DirectoryPlacement({ platform, directory, node: id, region, rooms });
     const ports = { placement, remoteMembers: rooms };
@@ -88,7 +100,11 @@ export class ClusterWorld {
       platform,
       node: id,
     });
-    const node: ClusterNode = { id, link, directory, placement, rooms, world, counters };
+    const admin: RoomAdmin = new RoomAdmin(new RoomDirectory(world.rooms), {
+      limits: ADMIN_LIMITS,
+      autoCreateRooms: true,
+    });
+    const node: ClusterNode = { id, link, directory, placement, rooms, world, admin, counters };
     this.nodes.push(node);
     this.#beat(node, address);
     return node;

@@ -45,6 +45,7 @@ function sharedWorld(autoCreateRooms = true) {
         });
       },
       find: (room) => Promise.resolve(records.has(room) ? ["ND_1" as NodeId] : undefined),
+      list: () => Promise.resolve([]),
       release: (room, identity, { number }) =>
         void told.push(`release ${identity} ${number} in ${room}`),
       leave: (room, _sid, last) => {
@@ -69,6 +70,8 @@ function sharedWorld(autoCreateRooms = true) {
       },
     },
     remoteMembers: {
+      carry: () => Promise.resolve(undefined),
+      settled: () => Promise.resolve(),
       open: ({ name }) => {
         told.push(`open ${name}`);
         return {

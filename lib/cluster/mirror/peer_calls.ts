@@ -6,7 +6,7 @@
  */
 import { DataBlob, DataBlobKey } from "@livekit/protocol";
 import type { NodeId } from "../../base/ids.ts";
-import type { MirroredRoom } from "../../room/context/node_ports.ts";
+import type { CarriedCall, CarriedReply, MirroredRoom } from "../../room/context/node_ports.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
 import type { NodeLinks } from "../link/link_ports.ts";
 import { MAX_NAME, sidOf } from "./member_message.ts";
@@ -15,9 +15,11 @@ import { countOf, messageOf, textOf, tupleOf } from "./packed_fields.ts";
 /** How long a node may take, ms. */
 const EVICTION_MS = 5_000;
 const BLOB_MS = 3_000;
+const MAX_MESSAGE = 65_536;
+const MAX_HOPS = 16;
 const MAX_BLOB = 8 * 1024 * 1024;
 
-const METHOD = { evict: "room.evict", blob: "room.blob" } as const;
+const METHOD = { evict: "room.evict", blob: "room.blob", carry: "room.api" } as const;
 
 /** Who has to give way. */
 export interface Eviction {
@@ -35,12 +37,14 @@ export interface BlobQuestion {
 }
 
 /** Calls between nodes that share rooms. */
-export class RoomCalls {
+export class PeerCalls {
   /** @param roomOf A room of this node. */
   constructor(
     readonly links: Pick<NodeLinks, "call" | "serve">,
     readonly roomOf: (name: string) => MirroredRoom | undefined,
+    readonly answer: (call: CarriedCall) => Promise<CarriedReply | undefined>,
   ) {
+    links.serve(METHOD.carry, (_peer, payload) => this.#serveCarried(payload));
     links.serve(METHOD.evict, (_peer, payload) => this.#serveEvict(payload));
     links.serve(METHOD.blob, (_peer, payload) => this.#serveBlob(payload));
   }
@@ -61,6 +65,37 @@ export class RoomCalls {
       .call(node, METHOD.blob, [room, sid, key.toBinary()], { withinMs: BLOB_MS })
       .catch(() => null);
     return messageOf(answer, DataBlob, MAX_BLOB);
+  }
+
+  /** @returns The answer; `undefined` if there is none. */
+  async carry(
+    node: NodeId,
+    { name, bytes, hops }: CarriedCall,
+    withinMs: number,
+    address: string,
+  ): Promise<CarriedReply | undefined> {
+    const answer = await this.links
+      .call(node, METHOD.carry, [name, bytes, hops], { withinMs, address })
+      .catch(() => null);
+    if (answer instanceof Uint8Array) return { ok: true, bytes: answer };
+    const packed = tupleOf(answer, 3);
+    const code = textOf(packed?.[0], MAX_NAME);
+    const message = textOf(packed?.[1], MAX_MESSAGE);
+    const detail = packed?.[2];
+    if (code === undefined || message === undefined) return undefined;
+    const isDetail = typeof detail === "string" || typeof detail === "number";
+    return { ok: false, code, message, ...(isDetail ? { detail } : {}) };
+  }
+
+  async #serveCarried(payload: PackedValue): Promise<PackedValue> {
+    const packed = tupleOf(payload, 3);
+    const name = textOf(packed?.[0], MAX_NAME);
+    const bytes = packed?.[1];
+    const hops = countOf(packed?.[2], MAX_HOPS);
+    if (name === undefined || !(bytes instanceof Uint8Array) || hops === undefined) return null;
+    const reply = await this.answer({ name, bytes, hops });
+    if (reply === undefined) return null;
+    return reply.ok ? reply.bytes : [reply.code, reply.message, reply.detail ?? null];
   }
 
   #serveEvict(payload: PackedValue): PackedValue {
