@@ -37,6 +37,10 @@ import { routeTable } from "../../routes/route_table.ts";
 import { agentDispatchService } from "../../routes/agent_dispatch_service.ts";
 import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
 import { adaptWebSocket } from "../../routes/web_socket.ts";
+import type { ClusterDirectory } from "../cluster/directory/cluster_directory.ts";
+import { MAX_SOCKET_MESSAGE_BYTES } from "../cluster/link/outgoing_queue.ts";
+import { clusterDirectory, clusterSettings } from "./cluster_settings.ts";
+import { createServerCluster, type ServerCluster } from "./server_cluster.ts";
 import { recordReads, refuseWhatBreaks } from "./config/config_effects.ts";
 import type { Config } from "./config/config_parsing.ts";
 import type { AnyDrop } from "./drop_reasons.ts";
@@ -123,6 +127,8 @@ export interface ServerParts {
   readonly cores?: number;
   /** Delivers webhooks. */
   readonly fetch?: WebhookFetch;
+  /** What all nodes know of each other, in place of the Redis that the configuration names. */
+  readonly directory?: ClusterDirectory;
 }
 
 /**
@@ -159,6 +165,8 @@ class ComposedServer implements SfuServer {
   readonly #webhooks: Webhooks;
   readonly #signals: SignalService;
   readonly #agents: AgentService;
+  /** Absent for a node that is alone. */
+  readonly #cluster: ServerCluster | undefined;
   #starting: Promise<EngineReady> | undefined;
   #ready: EngineReady | undefined;
   readonly #state: NodeState;
@@ -175,7 +183,8 @@ class ComposedServer implements SfuServer {
     const cores = parts.cores ?? navigator.hardwareConcurrency;
     const interfaces = parts.networkInterfaces ?? Deno.networkInterfaces;
     const listeners = mediaListeners(config, interfaces(), cores);
-    this.#engine = this.#createEngine(config, listeners, parts);
+    const directory = parts.directory ?? clusterDirectory(config, platform);
+    this.#engine = this.#createEngine(config, listeners, parts, directory !== undefined);
     this.#workers = listeners.workers;
     this.#lacksPorts = lacksPorts(config, cores);
     const nodeId = randomId<NodeId>(platform.random, "ND_");
@@ -193,6 +202,21 @@ class ComposedServer implements SfuServer {
     const hooks = { fetch: parts.fetch ?? fetch, telemetry };
     this.#webhooks = new Webhooks(config, keys, platform, hooks);
     this.#agents = this.#createAgents(config, keys, nodeId);
+    const observers = [this.#webhooks.observer, metrics?.roomObserver, this.#agents.dispatcher]
+      .filter((observer) => observer !== undefined);
+    const settings = clusterSettings(config, listeners.advertised);
+    this.#cluster = directory && createServerCluster({
+      config,
+      settings,
+      directory,
+      platform,
+      counters: this.counters,
+      nodeId,
+      cores,
+      router,
+      rooms: () => this.rooms,
+      observers,
+    });
     const context: RoomContext = {
       platform,
       router,
@@ -202,9 +226,9 @@ class ComposedServer implements SfuServer {
       icePreferences: new IcePreferences(platform.clock),
       nodeId,
       region: config.region,
-      observers: [this.#webhooks.observer, metrics?.roomObserver, this.#agents.dispatcher]
-        .filter((observer) => observer !== undefined),
+      observers,
       telemetry,
+      ...(this.#cluster === undefined ? {} : { ports: this.#cluster.node.ports }),
     };
     this.rooms = new LocalRooms(context);
     this.admin = new RoomAdmin(new RoomDirectory(this.rooms), {
@@ -229,6 +253,7 @@ class ComposedServer implements SfuServer {
 
   quiesce({ timeoutMs, hurry }: QuiesceOptions = {}): Promise<void> {
     this.#state.drain();
+    this.#cluster?.node.setDraining(true);
     return this.#state.empty(timeoutMs, hurry);
   }
 
@@ -256,6 +281,7 @@ class ComposedServer implements SfuServer {
     const ready = await this.#engine.start();
     this.#ready = ready;
     this.#metrics?.start({ rooms: () => this.rooms.all(), stats: () => this.#router.stats() });
+    await this.#cluster?.node.start(ready.relays);
     this.#state.serve();
     return ready;
   }
@@ -266,11 +292,17 @@ class ComposedServer implements SfuServer {
     this.#agents.close();
     // A start that is still under way is let finish, so that its sockets are closed, too.
     await this.#starting?.catch(() => {});
+    await this.#cluster?.close();
     this.#metrics?.stop();
     await Promise.all([this.#engine.close(), this.#webhooks.close(WEBHOOK_DRAIN_MS)]);
   }
 
-  #createEngine(config: Config, listeners: MediaListeners, parts: ServerParts): MediaEngine {
+  #createEngine(
+    config: Config,
+    listeners: MediaListeners,
+    parts: ServerParts,
+    amongNodes: boolean,
+  ): MediaEngine {
     const { native, rtc: { dscp, ecn } } = config;
     const media = {
       platform: this.#platform,
@@ -282,7 +314,7 @@ class ComposedServer implements SfuServer {
     const [udp = []] = listeners.udpOf;
     const { tcp, advertised, addressRule } = listeners;
     return parts.createEngine?.({ ...media, udp, tcp, advertised, addressRule }) ??
-      createMediaPlane(listeners, { ...media, amongNodes: false });
+      createMediaPlane(listeners, { ...media, amongNodes });
   }
 
   #createSignals(config: Config, keys: ApiKeys): SignalService {
@@ -361,6 +393,12 @@ class ComposedServer implements SfuServer {
         refusal: () => state.takesNewcomers ? undefined : state.refusal(),
         upgrade: (request) => upgrade(request, maxAgentBytes),
       },
+      ...(this.#cluster === undefined ? {} : {
+        cluster: {
+          links: this.#cluster.node,
+          upgrade: (request: Request) => upgrade(request, MAX_SOCKET_MESSAGE_BYTES),
+        },
+      }),
       twirp: twirpRoutes([
         roomService(this.admin),
         this.#dispatchService(config),

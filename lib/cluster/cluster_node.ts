@@ -1,0 +1,178 @@
+/**
+ * This node's part in a cluster, as one value for the composition: its place among the others, the
+ * links to them, the rooms it shares, and the tracks that cross.
+ *
+ * Contract: nothing a running call needs is asked of the directory. A node that is gone is gone for
+ * its links, its rooms and its media alike.
+ *
+ * @module
+ */
+import type { DropSink } from "../base/drop_counters.ts";
+import type { NodeId } from "../base/ids.ts";
+import type { Platform } from "../base/platform.ts";
+import type { NodeCommand, NodeEvent, RelayEndpoint } from "../engine/messages/node_messages.ts";
+import type { NodePorts } from "../room/context/node_ports.ts";
+import type {
+  AgentOffer,
+  ClusterDirectory,
+  NodeLoad,
+  NodeRecord,
+  RoomRecord,
+} from "./directory/cluster_directory.ts";
+import type { ClusterDrop } from "./drop_reasons.ts";
+import { ClusterLinks, LINK_PROTOCOL, type LinkAcceptance } from "./link/cluster_links.ts";
+import type { LinkDial } from "./link/link_socket.ts";
+import { MediaExchange } from "./media/media_exchange.ts";
+import { Membership } from "./membership.ts";
+import { DirectoryPlacement } from "./mirror/directory_placement.ts";
+import { SharedRooms } from "./mirror/shared_rooms.ts";
+import { Reaper } from "./reaper.ts";
+
+/** What a node of a cluster is made of. */
+export interface ClusterNodeOptions {
+  readonly platform: Platform;
+  readonly counters: DropSink<ClusterDrop>;
+  readonly node: NodeId;
+  readonly region: string;
+  readonly directory: ClusterDirectory;
+  /** Known to nodes alone; 32 bytes or more. */
+  readonly secret: Uint8Array;
+  /** At which others reach this node's `/cluster`. */
+  readonly linkAddress: string;
+  readonly leaseMs: number;
+  readonly dial: LinkDial;
+  /** What this node has to do now. */
+  readonly load: () => NodeLoad;
+  readonly agents: () => readonly AgentOffer[];
+  /** To the media plane. */
+  readonly send: (command: NodeCommand) => void;
+  /** A room that nobody served has ended, by this node's word. */
+  readonly finished: (room: RoomRecord) => void;
+}
+
+/** One node among others. */
+export class ClusterNode {
+  readonly links: ClusterLinks;
+  readonly membership: Membership;
+  readonly rooms: SharedRooms;
+  readonly placement: DirectoryPlacement;
+  /** What rooms are given of it. */
+  readonly ports: NodePorts;
+  readonly #options: ClusterNodeOptions;
+  readonly #exchange: MediaExchange;
+  readonly #reaper: Reaper;
+  readonly #startedAtMs: number;
+  #endpoints: readonly RelayEndpoint[] = [];
+  #isDraining = false;
+
+  constructor(options: ClusterNodeOptions) {
+    this.#options = options;
+    const { platform, counters, node, region, directory, secret, linkAddress, dial } = options;
+    this.#startedAtMs = platform.clock.wallMs();
+    this.links = new ClusterLinks({
+      platform,
+      counters,
+      node,
+      address: linkAddress,
+      secret,
+      dial,
+      observer: {
+        onUp: (peer) => this.#exchange.linkUp(peer),
+        onDown: (peer) => this.#exchange.linkDown(peer),
+        onDatagram: (peer, kind, bytes) => {
+          if (kind === "media") this.#exchange.datagram(peer, bytes);
+        },
+      },
+    });
+    const { links } = this;
+    const { leaseMs } = options;
+    this.rooms = new SharedRooms({ platform, counters, links, directory, leaseMs });
+    const { rooms } = this;
+    this.placement = new DirectoryPlacement({ platform, directory, node, region, rooms });
+    this.ports = { placement: this.placement, remoteMembers: rooms };
+    this.membership = new Membership({
+      platform,
+      directory,
+      self: () => this.#self(),
+      observer: {
+        onNode() {},
+        onGone: (gone) => this.#gone(gone),
+        onForgotten: () => {},
+        onBury: (dead) => this.#reaper.bury(dead),
+      },
+    });
+    this.#exchange = new MediaExchange({
+      self: node,
+      region,
+      timers: platform.timers,
+      log: platform.log,
+      links,
+      endpoints: () => this.#endpoints,
+      regionOf: (id) => this.membership.get(id)?.region,
+      send: options.send,
+    });
+    const { timers, log } = platform;
+    this.#reaper = new Reaper({ timers, log, directory, node, finished: options.finished });
+  }
+
+  /**
+   * Takes this node's place among the others: from now on they may send it people.
+   *
+   * @param endpoints Where its engines are reached.
+   * @returns Resolves when others know of it, or when they cannot be told for now.
+   */
+  start(endpoints: readonly RelayEndpoint[]): Promise<void> {
+    this.#endpoints = endpoints;
+    return this.membership.start();
+  }
+
+  /** Whether the directory can be asked. */
+  get isDirectoryUp(): boolean {
+    return this.#options.directory.status === "up";
+  }
+
+  /** What the media plane tells of other nodes. */
+  handle(event: NodeEvent): void {
+    this.#exchange.handle(event);
+  }
+
+  /** What the route of `/cluster` asks. */
+  accept(token: string): LinkAcceptance {
+    return this.links.accept(token);
+  }
+
+  /** Nobody is to be sent here any more, or again. */
+  setDraining(isDraining: boolean): void {
+    if (this.#isDraining === isDraining) return;
+    this.#isDraining = isDraining;
+    this.membership.beat();
+  }
+
+  /** Leaves the cluster: the lease ends, and so do links. Rooms are closed before. Idempotent. */
+  async close(): Promise<void> {
+    this.#reaper.close();
+    await this.membership.end();
+    this.#exchange.close();
+    this.links.close();
+    await this.#options.directory.end();
+  }
+
+  #gone(node: NodeId): void {
+    this.links.forget(node);
+    this.#exchange.forget(node);
+  }
+
+  #self(): NodeRecord {
+    const { node, region, linkAddress, load, agents } = this.#options;
+    return {
+      nodeId: node,
+      region,
+      link: linkAddress,
+      protocol: LINK_PROTOCOL,
+      state: this.#isDraining ? "draining" : "serving",
+      load: load(),
+      agents: agents(),
+      startedAtMs: this.#startedAtMs,
+    };
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * A server's part in a cluster, composed: present where the configuration names a directory.
+ *
+ * @module
+ */
+import {
+  DisconnectReason,
+  Room as RoomInfo,
+} from "@livekit/protocol";
+import type { DropSink } from "../base/drop_counters.ts";
+import type { NodeId } from "../base/ids.ts";
+import type { Platform } from "../base/platform.ts";
+import { ClusterNode } from "../cluster/cluster_node.ts";
+import type { ClusterDirectory, RoomRecord } from "../cluster/directory/cluster_directory.ts";
+import type { ClusterDrop } from "../cluster/drop_reasons.ts";
+import type { EngineRouter } from "../room/context/engine_router.ts";
+import type { RoomObserver } from "../room/context/room_events.ts";
+import { readPlan } from "../room/context/room_plan.ts";
+import type { LocalRooms } from "../room/local_rooms.ts";
+import type { ClusterSettings } from "./cluster_settings.ts";
+import type { Config } from "./config/config_parsing.ts";
+import { nodeDialling } from "./http/node_dialling.ts";
+import { NodeLoadMeter } from "./node_load.ts";
+
+/** What it is composed of. */
+export interface ServerClusterOptions {
+  readonly config: Config;
+  readonly settings: ClusterSettings;
+  readonly directory: ClusterDirectory;
+  readonly platform: Platform;
+  readonly counters: DropSink<ClusterDrop>;
+  readonly nodeId: NodeId;
+  readonly cores: number;
+  readonly router: EngineRouter;
+  readonly rooms: () => LocalRooms;
+  /** Hear of rooms that end without a server. */
+  readonly observers: readonly RoomObserver[];
+}
+
+/** A node, and what ends with it. */
+export interface ServerCluster {
+  readonly node: ClusterNode;
+  /** Leaves the cluster; never rejects. */
+  close(): Promise<void>;
+}
+
+/** Composes a node; nothing is said to others before {@linkcode ClusterNode.start}. */
+export function createServerCluster(options: ServerClusterOptions): ServerCluster {
+  const { config, settings, directory, platform, counters, nodeId, cores, router } = options;
+  const { rooms, observers } = options;
+  const dialling = nodeDialling();
+  const { clock, log } = platform;
+  const maxTracks = Math.max(0, config.limit.num_tracks);
+  const meter = new NodeLoadMeter({ clock, cores, maxTracks, rooms });
+  const node = new ClusterNode({
+    platform,
+    counters,
+    node: nodeId,
+    region: config.region,
+    directory,
+    ...settings,
+    dial: dialling.dial,
+    load: () => meter.measure(),
+    agents: () => [],
+    send: (command) => router.send(command),
+    finished: (room) => {
+      for (const observer of observers) {
+        try {
+          observer.roomFinished?.(infoOf(room), DisconnectReason.ROOM_CLOSED);
+        } catch (error) {
+          log.error("room observer failed", { event: "roomFinished", error: String(error) });
+        }
+      }
+    },
+  });
+  router.onNodeEvent = (event) => node.handle(event);
+  return {
+    node,
+    close: async () => {
+      await node.close().catch((error) => {
+        log.warn("the cluster was not left in order", { error: String(error) });
+      });
+      dialling[Symbol.dispose]();
+    },
+  };
+}
+
+/** A room that no node serves, as it is told of. */
+function infoOf({ sid, name, createdAtMs, plan }: RoomRecord): RoomInfo {
+  const read = readPlan(plan);
+  return new RoomInfo({
+    sid,
+    name,
+    creationTime: BigInt(Math.trunc(createdAtMs / 1000)),
+    creationTimeMs: BigInt(createdAtMs),
+    metadata: read?.metadata ?? "",
+    emptyTimeout: read?.settings.emptyTimeoutS ?? 0,
+    departureTimeout: read?.settings.departureTimeoutS ?? 0,
+    maxParticipants: read?.settings.maxParticipants ?? 0,
+  });
+}
