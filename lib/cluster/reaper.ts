@@ -10,7 +10,7 @@
  */
 import type { NodeId } from "../base/ids.ts";
 import type { Cancel, Log, Timers } from "../base/platform.ts";
-import type { ClusterDirectory, Closing, RoomRecord } from "./directory/cluster_directory.ts";
+import type { Closing, ClusterDirectory, RoomRecord } from "./directory/cluster_directory.ts";
 
 /** What the reaper works with. */
 export interface ReaperOptions {

@@ -139,6 +139,10 @@ export class LocalRooms {
     return this.#rooms.values();
   }
 
+  get size(): number {
+    return this.#rooms.size;
+  }
+
   /** Tracks that come in from clients, and for each participant those that go out. */
   trackCount(): number {
     let count = 0;

@@ -3,10 +3,7 @@
  *
  * @module
  */
-import {
-  DisconnectReason,
-  Room as RoomInfo,
-} from "@livekit/protocol";
+import { DisconnectReason, Room as RoomInfo } from "@livekit/protocol";
 import type { DropSink } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
