@@ -17,8 +17,8 @@ import type {
   ClusterDirectory,
   NodeLoad,
   NodeRecord,
-  RoomRecord,
 } from "./directory/cluster_directory.ts";
+import { Reaper, type ReaperObserver } from "./directory/reaper.ts";
 import type { ClusterDrop } from "./drop_reasons.ts";
 import { ClusterLinks, LINK_PROTOCOL, type LinkAcceptance } from "./link/cluster_links.ts";
 import type { LinkDial } from "./link/link_socket.ts";
@@ -26,7 +26,6 @@ import { MediaExchange } from "./media/media_exchange.ts";
 import { Membership } from "./membership.ts";
 import { DirectoryPlacement } from "./mirror/directory_placement.ts";
 import { SharedRooms } from "./mirror/shared_rooms.ts";
-import { Reaper } from "./reaper.ts";
 
 /** What a node of a cluster is made of. */
 export interface ClusterNodeOptions {
@@ -46,8 +45,8 @@ export interface ClusterNodeOptions {
   readonly agents: () => readonly AgentOffer[];
   /** To the media plane. */
   readonly send: (command: NodeCommand) => void;
-  /** A room that nobody served has ended, by this node's word. */
-  readonly finished: (room: RoomRecord) => void;
+  /** Hears of what this node ends in the name of dead ones. */
+  readonly observer: ReaperObserver;
 }
 
 /** One node among others. */
@@ -111,8 +110,8 @@ export class ClusterNode {
       regionOf: (id) => this.membership.get(id)?.region,
       send: options.send,
     });
-    const { timers, log } = platform;
-    this.#reaper = new Reaper({ timers, log, directory, node, finished: options.finished });
+    const { observer } = options;
+    this.#reaper = new Reaper({ platform, directory, self: node, leaseMs, observer });
   }
 
   /**
@@ -150,7 +149,7 @@ export class ClusterNode {
 
   /** Leaves the cluster: the lease ends, and so do links. Rooms are closed before. Idempotent. */
   async close(): Promise<void> {
-    this.#reaper.close();
+    this.#reaper.end();
     await this.membership.end();
     this.#exchange.close();
     this.links.close();

@@ -32,7 +32,7 @@ import { absentServices } from "../../routes/absent_services.ts";
 import { createHttpHandler, type HttpHandler } from "../../routes/http_handler.ts";
 import { roomService } from "../../routes/room_service.ts";
 import { BodyReader } from "../../routes/request_body.ts";
-import type { SignalEntrance } from "../../routes/rtc.ts";
+import type { RtcRouteOptions, SignalEntrance } from "../../routes/rtc.ts";
 import { routeTable } from "../../routes/route_table.ts";
 import { agentDispatchService } from "../../routes/agent_dispatch_service.ts";
 import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
@@ -148,6 +148,8 @@ export function createServer(
   return server;
 }
 
+type Upgraded = ReturnType<RtcRouteOptions["upgrade"]>;
+
 class ComposedServer implements SfuServer {
   readonly handler: HttpHandler;
   readonly metricsHandler: ((request: Request) => Promise<Response>) | undefined;
@@ -180,9 +182,9 @@ class ComposedServer implements SfuServer {
     this.#platform = platform;
     this.#socketLives = new SocketLives(SOCKET_IDLE_TIMEOUT_S, platform.timers);
     this.#state = new NodeState(platform, () => this.rooms);
-    const cores = parts.cores ?? navigator.hardwareConcurrency;
-    const interfaces = parts.networkInterfaces ?? Deno.networkInterfaces;
-    const listeners = mediaListeners(config, interfaces(), cores);
+    const { cores = navigator.hardwareConcurrency, networkInterfaces = Deno.networkInterfaces } =
+      parts;
+    const listeners = mediaListeners(config, networkInterfaces(), cores);
     const directory = parts.directory ?? clusterDirectory(config, platform);
     this.#engine = this.#createEngine(config, listeners, parts, directory !== undefined);
     this.#workers = listeners.workers;
@@ -204,11 +206,9 @@ class ComposedServer implements SfuServer {
     this.#agents = this.#createAgents(config, keys, nodeId);
     const observers = [this.#webhooks.observer, metrics?.roomObserver, this.#agents.dispatcher]
       .filter((observer) => observer !== undefined);
-    const settings = clusterSettings(config, listeners.advertised);
-    this.#cluster = directory && createServerCluster({
+    this.#cluster = createServerCluster(directory, {
       config,
-      settings,
-      directory,
+      settings: clusterSettings(config, listeners.advertised),
       platform,
       counters: this.counters,
       nodeId,
@@ -393,12 +393,7 @@ class ComposedServer implements SfuServer {
         refusal: () => state.takesNewcomers ? undefined : state.refusal(),
         upgrade: (request) => upgrade(request, maxAgentBytes),
       },
-      ...(this.#cluster === undefined ? {} : {
-        cluster: {
-          links: this.#cluster.node,
-          upgrade: (request: Request) => upgrade(request, MAX_SOCKET_MESSAGE_BYTES),
-        },
-      }),
+      ...this.#clusterRoute(upgrade),
       twirp: twirpRoutes([
         roomService(this.admin),
         this.#dispatchService(config),
@@ -424,7 +419,14 @@ class ComposedServer implements SfuServer {
     return countingRefusals(handler, this.#telemetry);
   }
 
-  #upgrade(request: Request, maxMessageBytes: number) {
+  #clusterRoute(upgrade: (request: Request, maxMessageBytes: number) => Upgraded) {
+    const links = this.#cluster?.node;
+    if (links === undefined) return {};
+    const nodes = (request: Request) => upgrade(request, MAX_SOCKET_MESSAGE_BYTES);
+    return { cluster: { links, upgrade: nodes } };
+  }
+
+  #upgrade(request: Request, maxMessageBytes: number): Upgraded {
     const rules = { lives: this.#socketLives, maxMessageBytes };
     const { socket, response } = upgradeWebSocket(request, rules);
     return { response, socket: adaptWebSocket(socket, maxMessageBytes) };

@@ -3,12 +3,18 @@
  *
  * @module
  */
-import { DisconnectReason, Room as RoomInfo } from "@livekit/protocol";
+import {
+  DisconnectReason,
+  ParticipantInfo,
+  ParticipantInfo_State as State,
+  Room as RoomInfo,
+} from "@livekit/protocol";
 import type { DropSink } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
-import type { Platform } from "../base/platform.ts";
+import type { Log, Platform } from "../base/platform.ts";
 import { ClusterNode } from "../cluster/cluster_node.ts";
 import type { ClusterDirectory, RoomRecord } from "../cluster/directory/cluster_directory.ts";
+import type { ReaperObserver } from "../cluster/directory/reaper.ts";
 import type { ClusterDrop } from "../cluster/drop_reasons.ts";
 import type { EngineRouter } from "../room/context/engine_router.ts";
 import type { RoomObserver } from "../room/context/room_events.ts";
@@ -23,7 +29,6 @@ import { NodeLoadMeter } from "./node_load.ts";
 export interface ServerClusterOptions {
   readonly config: Config;
   readonly settings: ClusterSettings;
-  readonly directory: ClusterDirectory;
   readonly platform: Platform;
   readonly counters: DropSink<ClusterDrop>;
   readonly nodeId: NodeId;
@@ -41,9 +46,17 @@ export interface ServerCluster {
   close(): Promise<void>;
 }
 
-/** Composes a node; nothing is said to others before {@linkcode ClusterNode.start}. */
-export function createServerCluster(options: ServerClusterOptions): ServerCluster {
-  const { config, settings, directory, platform, counters, nodeId, cores, router } = options;
+/**
+ * Composes a node; nothing is said to others before {@linkcode ClusterNode.start}.
+ *
+ * @param directory Absent for a server that is alone, which is part of no cluster.
+ */
+export function createServerCluster(
+  directory: ClusterDirectory | undefined,
+  options: ServerClusterOptions,
+): ServerCluster | undefined {
+  if (directory === undefined) return undefined;
+  const { config, settings, platform, counters, nodeId, cores, router } = options;
   const { rooms, observers } = options;
   const dialling = nodeDialling();
   const { clock, log } = platform;
@@ -60,15 +73,7 @@ export function createServerCluster(options: ServerClusterOptions): ServerCluste
     load: () => meter.measure(),
     agents: () => [],
     send: (command) => router.send(command),
-    finished: (room) => {
-      for (const observer of observers) {
-        try {
-          observer.roomFinished?.(infoOf(room), DisconnectReason.ROOM_CLOSED);
-        } catch (error) {
-          log.error("room observer failed", { event: "roomFinished", error: String(error) });
-        }
-      }
-    },
+    observer: inTheirName(observers, log),
   });
   router.onNodeEvent = (event) => node.handle(event);
   return {
@@ -78,6 +83,37 @@ export function createServerCluster(options: ServerClusterOptions): ServerCluste
         log.warn("the cluster was not left in order", { error: String(error) });
       });
       dialling[Symbol.dispose]();
+    },
+  };
+}
+
+/** Tells observers what dead nodes do not tell any more. */
+function inTheirName(observers: readonly RoomObserver[], log: Log): ReaperObserver {
+  const each = (event: keyof RoomObserver, tell: (observer: RoomObserver) => void) => {
+    for (const observer of observers) {
+      try {
+        tell(observer);
+      } catch (error) {
+        log.error("room observer failed", { event, error: String(error) });
+      }
+    }
+  };
+  return {
+    onFreed: (room, claims) => {
+      for (const { identity, sid } of claims) {
+        const gone = () =>
+          new ParticipantInfo({
+            identity,
+            sid,
+            state: State.DISCONNECTED,
+            disconnectReason: DisconnectReason.SERVER_SHUTDOWN,
+          });
+        each("participantLeft", (one) => one.participantLeft?.(infoOf(room), gone()));
+      }
+    },
+    onFinished: (room) => {
+      const reason = DisconnectReason.ROOM_CLOSED;
+      each("roomFinished", (one) => one.roomFinished?.(infoOf(room), reason));
     },
   };
 }

@@ -66,9 +66,6 @@ const OTHERWISE = "remove it, it changes nothing";
 
 /** Set, these promise what the server does not do, and its clients would be the first to know. */
 export const REFUSED_UNTIL_READ: Readonly<Record<string, string>> = {
-  "redis.address": "several nodes are not supported yet; remove redis to run one node",
-  "redis.sentinel_addresses": "several nodes are not supported yet; remove redis to run one node",
-  "redis.cluster_addresses": "several nodes are not supported yet; remove redis to run one node",
   "turn.enabled": "there is no TURN server yet; set it to false, and rtc.tcp_port for clients " +
     "without UDP",
 };

@@ -76,13 +76,13 @@ async function drain(reader: ReadableStreamDefaultReader<string>): Promise<strin
 }
 
 Deno.test("main: no key, an unreadable file and a wrong configuration are one line and status 1", async () => {
-  const [several, noKey, noFile, wrong] = await Promise.all([
-    run(["--dev", "--redis-host", "localhost:6379"]),
+  const [noRelay, noKey, noFile, wrong] = await Promise.all([
+    run(["--dev", "--config-body", "turn:\n  enabled: true"]),
     run([]),
     run(["--config", "/nonexistent/livekit.yaml"]),
     run(["--config-body", "rtc:\n  tcp_prot: 1"]),
   ]);
-  assertOneLine(several, /^redis\.address: several nodes are not supported yet; remove redis/);
+  assertOneLine(noRelay, /^turn\.enabled: there is no TURN server yet; set it to false/);
   assertOneLine(noKey, /^one of key-file or keys must be provided\n$/);
   assertOneLine(noFile, /^Cannot read "\/nonexistent\/livekit\.yaml": no such file\n$/);
   assertOneLine(
