@@ -25,7 +25,7 @@ import type { LinkDial } from "./link/link_socket.ts";
 import { MediaExchange } from "./media/media_exchange.ts";
 import { Membership } from "./membership.ts";
 import { DirectoryPlacement } from "./mirror/directory_placement.ts";
-import { SharedRooms } from "./mirror/shared_rooms.ts";
+import { SharedRooms, type SharedRoomsOptions } from "./mirror/shared_rooms.ts";
 
 /** What a node of a cluster is made of. */
 export interface ClusterNodeOptions {
@@ -45,6 +45,8 @@ export interface ClusterNodeOptions {
   readonly agents: () => readonly AgentOffer[];
   /** To the media plane. */
   readonly send: (command: NodeCommand) => void;
+  /** Carries out a call of the server API that another node asks for. */
+  readonly answer: SharedRoomsOptions["answer"];
   /** Hears of what this node ends in the name of dead ones. */
   readonly observer: ReaperObserver;
 }
@@ -84,8 +86,8 @@ export class ClusterNode {
       },
     });
     const { links } = this;
-    const { leaseMs } = options;
-    this.rooms = new SharedRooms({ platform, counters, links, directory, leaseMs });
+    const { leaseMs, answer } = options;
+    this.rooms = new SharedRooms({ platform, counters, links, directory, leaseMs, answer });
     const { rooms } = this;
     this.placement = new DirectoryPlacement({ platform, directory, node, region, rooms });
     this.ports = { placement: this.placement, remoteMembers: rooms };

@@ -40,7 +40,11 @@ import { adaptWebSocket } from "../../routes/web_socket.ts";
 import type { ClusterDirectory } from "../cluster/directory/cluster_directory.ts";
 import { MAX_SOCKET_MESSAGE_BYTES } from "../cluster/link/outgoing_queue.ts";
 import { clusterDirectory, clusterSettings } from "./cluster_settings.ts";
-import { createServerCluster, type ServerCluster } from "./server_cluster.ts";
+import {
+  createServerCluster,
+  type ServerCluster,
+  type ServerClusterOptions,
+} from "./server_cluster.ts";
 import { recordReads, refuseWhatBreaks } from "./config/config_effects.ts";
 import type { Config } from "./config/config_parsing.ts";
 import type { AnyDrop } from "./drop_reasons.ts";
@@ -206,15 +210,10 @@ class ComposedServer implements SfuServer {
     this.#agents = this.#createAgents(config, keys, nodeId);
     const observers = [this.#webhooks.observer, metrics?.roomObserver, this.#agents.dispatcher]
       .filter((observer) => observer !== undefined);
-    this.#cluster = createServerCluster(directory, {
-      config,
+    this.#cluster = this.#createCluster(config, directory, {
       settings: clusterSettings(config, listeners.advertised),
-      platform,
-      counters: this.counters,
       nodeId,
       cores,
-      router,
-      rooms: () => this.rooms,
       observers,
     });
     const context: RoomContext = {
@@ -295,6 +294,22 @@ class ComposedServer implements SfuServer {
     await this.#cluster?.close();
     this.#metrics?.stop();
     await Promise.all([this.#engine.close(), this.#webhooks.close(WEBHOOK_DRAIN_MS)]);
+  }
+
+  #createCluster(
+    config: Config,
+    directory: ClusterDirectory | undefined,
+    parts: Pick<ServerClusterOptions, "settings" | "nodeId" | "cores" | "observers">,
+  ): ServerCluster | undefined {
+    return createServerCluster(directory, {
+      config,
+      platform: this.#platform,
+      counters: this.counters,
+      router: this.#router,
+      rooms: () => this.rooms,
+      admin: () => this.admin,
+      ...parts,
+    });
   }
 
   #createEngine(

@@ -9,6 +9,8 @@ import {
   ParticipantInfo_State as State,
   Room as RoomInfo,
 } from "@livekit/protocol";
+import { answerCall } from "../admin/carried_calls.ts";
+import type { RoomAdmin } from "../admin/room_admin.ts";
 import type { DropSink } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
 import type { Log, Platform } from "../base/platform.ts";
@@ -35,6 +37,7 @@ export interface ServerClusterOptions {
   readonly cores: number;
   readonly router: EngineRouter;
   readonly rooms: () => LocalRooms;
+  readonly admin: () => RoomAdmin;
   /** Hear of rooms that end without a server. */
   readonly observers: readonly RoomObserver[];
 }
@@ -73,6 +76,7 @@ export function createServerCluster(
     load: () => meter.measure(),
     agents: () => [],
     send: (command) => router.send(command),
+    answer: (call) => answerCall(options.admin(), call),
     observer: inTheirName(observers, log),
   });
   router.onNodeEvent = (event) => node.handle(event);
