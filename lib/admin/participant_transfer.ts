@@ -22,7 +22,7 @@ export interface DestinationEntry {
   /** Has the room served here, made now if need be. */
   enter(newcomer?: Newcomer): Promise<Entrance | EntryRefused>;
   /** Nothing came of it. */
-  release(claim: Claim | undefined): void;
+  forgo(claim: Claim | undefined): void;
 }
 
 /** Moves a participant from its room; its client is told once and keeps its connections. */
@@ -46,7 +46,7 @@ export async function moveParticipant(
   const token = refused === undefined ? await session.tokenFor(to.name) : "";
   refused ??= refusal();
   if (refused !== undefined) {
-    destination.release(claim);
+    destination.forgo(claim);
     return refused;
   }
   session.log.info("participant moves", { from: from.name, to: to.name });
@@ -80,7 +80,7 @@ export async function forwardParticipant(
   const { room: to, claim } = entrance;
   const refused = session.ready ? whyNotEnter(session, to) : participantNotFound();
   if (refused !== undefined) {
-    destination.release(claim);
+    destination.forgo(claim);
     return refused;
   }
   to.showForwarded(session, from, claim);

@@ -401,7 +401,7 @@ export class RoomAdmin {
       ...found,
       entry: {
         enter: (newcomer) => this.rooms.enter({ name: destinationRoom }, newcomer),
-        release: (claim) => local.release(destinationRoom, identity, claim),
+        forgo: (claim) => local.forgo(destinationRoom, identity, claim),
       },
     };
   }

@@ -175,8 +175,8 @@ export class LocalRooms {
   }
 
   /** A claim of {@linkcode enter} comes to nothing. */
-  release(room: string, identity: string, claim: Claim | undefined): void {
-    if (claim !== undefined) this.context.ports?.placement?.release(room, identity, claim);
+  forgo(room: string, identity: string, claim: Claim | undefined): void {
+    if (claim !== undefined) this.context.ports?.placement?.forgo(room, identity, claim);
   }
 
   /** Infos of all rooms, or of those named. */

@@ -8,7 +8,7 @@
  * @module
  */
 import { DisconnectReason, type Room as RoomInfo } from "@livekit/protocol";
-import type { RoomSid } from "../base/ids.ts";
+import type { NodeId, RoomSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
 import { guardedPlatform } from "../base/wake_timer.ts";
 import { ALONE, type NodePorts, type RoomLink, type RoomRecord } from "./context/node_ports.ts";
@@ -89,6 +89,7 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
   abstract readonly record: RoomRecord;
   abstract adopt(record: RoomRecord): void;
   abstract abandon(reason: DisconnectReason): void;
+  abstract meet(nodes: readonly NodeId[]): Promise<void>;
 
   protected abstract noteBug(error: unknown): void;
 

@@ -49,6 +49,7 @@ export interface RemotesHost extends MemberPort {
   readonly data: RoomData;
   adopt(record: RoomRecord): void;
   abandon(reason: DisconnectReason): void;
+  meet(nodes: readonly NodeId[]): Promise<void>;
   /** Takes in a member of another node. */
   show(member: Member): void;
 }
@@ -87,6 +88,11 @@ export class RoomRemotes implements MirroredRoom {
 
   *served(): Iterable<OwnMember> {
     for (const member of this.members.values()) if (isOwn(member)) yield member;
+  }
+
+  member(identity: string): OwnMember | undefined {
+    const member = this.members.get(identity);
+    return member !== undefined && isOwn(member) ? member : undefined;
   }
 
   follow(facts: MemberFacts, port: RemoteMemberPort): void {
@@ -130,14 +136,18 @@ export class RoomRemotes implements MirroredRoom {
   }
 
   evict(identity: string, number: number): void {
-    const member = this.members.get(identity);
-    if (member === undefined || member.elsewhere || !isOlderClaim(member.claim, { number })) return;
+    const member = this.member(identity);
+    if (member === undefined || !isOlderClaim(member.claim, { number })) return;
     member.close(Reason.DUPLICATE_IDENTITY, "disconnect");
   }
 
   blob(sid: string, key: DataBlobKey): Promise<DataBlob | undefined> {
     for (const member of this.served()) if (member.sid === sid) return member.blob(key);
     return Promise.resolve(undefined);
+  }
+
+  meet(nodes: readonly NodeId[]): Promise<void> {
+    return this.room.meet(nodes);
   }
 
   bridged(): void {

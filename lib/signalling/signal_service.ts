@@ -122,7 +122,7 @@ export class SignalService {
 
   /** A join that was placed is not opened after all. */
   forgo({ roomName, identity, claim }: JoinParameters): void {
-    this.options.rooms.release(roomName, identity, claim);
+    this.options.rooms.forgo(roomName, identity, claim);
   }
 
   /**

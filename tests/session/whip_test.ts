@@ -221,7 +221,7 @@ Deno.test("a WHIP client cannot be moved to another room", async () => {
   const to = rooms.create({ name: "elsewhere" });
   const destination = {
     enter: () => Promise.resolve({ ok: true as const, room: to }),
-    release() {},
+    forgo() {},
   };
   const outcome = await moveParticipant(world.participant()!, rooms.get("lobby")!, destination);
   assert.equal(outcome?.code, "failed_precondition");

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { DisconnectReason } from "@livekit/protocol";
 import { SfuError } from "../../base/errors.ts";
 import { type NodeId, type ParticipantSid, randomId, type RoomSid } from "../../base/ids.ts";
 import type { Platform } from "../../base/platform.ts";
@@ -42,6 +43,8 @@ export interface DirectoryPlacementOptions {
 
 interface HeldClaim extends Claim {
   readonly counted: boolean;
+  /** Where the identity was before, if somewhere. */
+  readonly former?: NodeId;
 }
 
 /** This node's word in the directory. */
@@ -56,8 +59,9 @@ export class DirectoryPlacement implements RoomPlacement {
   /** What this node holds in a room, as the directory is told when it has lost it. */
   claimsIn(room: string): AssertedClaim[] {
     const { node } = this.options;
-    return Array.from(this.#claims.get(room) ?? [], ([identity, claim]) => {
-      return { identity, node, ...claim };
+    const claims = this.#claims.get(room) ?? [];
+    return Array.from(claims, ([identity, { sid, number, counted }]) => {
+      return { identity, node, sid, number, counted };
     });
   }
 
@@ -84,13 +88,46 @@ export class DirectoryPlacement implements RoomPlacement {
     });
   }
 
-  release(room: string, identity: string, { number }: Claim): void {
-    const claims = this.#claims.get(room);
-    if (claims?.get(identity)?.number === number) claims.delete(identity);
-    if (claims?.size === 0) this.#claims.delete(room);
-    // A claim that cannot be released now is told to be gone when the directory is back.
-    const { directory } = this.options;
-    this.#inOrder(room, () => directory.release({ room, identity, number })).catch(() => {});
+  release(room: string, identity: string, claim: Claim): void {
+    this.#drop(room, identity, claim);
+  }
+
+  forgo(room: string, identity: string, claim: Claim): void {
+    const { node, rooms } = this.options;
+    const former = this.#drop(room, identity, claim)?.former;
+    if (former === node) this.reclaim(room, identity);
+    else if (former !== undefined) rooms.reclaimAt(former, room, identity);
+  }
+
+  /** Who is served here under that identity holds it again, after a later claim came to nothing. */
+  reclaim(room: string, identity: string): void {
+    const member = this.options.rooms.get(room)?.room.member(identity);
+    if (member?.claim === undefined) return;
+    this.#hold(room, identity, { ...member.claim, counted: !member.profile.isDependent });
+    this.assertRoom(room).catch(() => {});
+  }
+
+  /**
+   * Puts right what the directory has of this node in a room that it serves: after the directory
+   * had forgotten it, or other nodes were out of reach. Who has been replaced meanwhile gives way.
+   *
+   * @throws SfuError If the directory is away.
+   */
+  assertRoom(name: string): Promise<void> {
+    const { directory, node, rooms } = this.options;
+    return this.#inOrder(name, async () => {
+      const room = rooms.get(name)?.room;
+      if (room === undefined) return;
+      const { sid, createdAtMs, version, plan } = room.record;
+      const names = { name, creator: node, writer: node };
+      const record = { ...names, sid, createdAtMs, version, ...settingsOf(plan) };
+      const answer = await directory.assert({ node, record, claims: this.claimsIn(name) });
+      const agreed = recordOf(answer.record);
+      if (!answer.ok) return room.abandon(DisconnectReason.ROOM_DELETED);
+      if (agreed !== undefined) room.adopt(agreed);
+      for (const { identity, number } of answer.newer) room.evict(identity, number);
+      await room.meet(answer.nodes.filter((other) => other !== node));
+    });
   }
 
   leave(room: string, _sid: RoomSid, last: "finish" | "stay" | "go"): Promise<Departure> {
@@ -149,7 +186,7 @@ export class DirectoryPlacement implements RoomPlacement {
       const node = answer.reason === "elsewhere" ? answer.nodes[0] : undefined;
       return { ok: false, reason: answer.reason, ...(node === undefined ? {} : { node }) };
     }
-    const { node: self, rooms } = this.options;
+    const { node: self } = this.options;
     const record = recordOf(answer.record);
     if (record === undefined) return { ok: false, reason: "unavailable" };
     const nodes = answer.nodes.filter((node) => node !== self);
@@ -158,12 +195,8 @@ export class DirectoryPlacement implements RoomPlacement {
     const { identity, counted } = newcomer;
     const { number, former } = answer.claim;
     const claim = { sid, number };
-    this.#hold(room, identity, { ...claim, counted });
-    if (former !== undefined && former.node !== self) {
-      const eviction = { room, identity, number };
-      rooms.addressOf(former.node).catch(() => undefined)
-        .then((address) => rooms.calls.evict(former.node, eviction, address));
-    }
+    const replaced = former === undefined ? {} : { former: former.node };
+    this.#hold(room, identity, { ...claim, counted, ...replaced });
     return { ...entry, claim };
   }
 
@@ -184,6 +217,19 @@ export class DirectoryPlacement implements RoomPlacement {
     const claim = { sid: randomId<ParticipantSid>(random, "PA_"), number };
     this.#hold(room, identity, { ...claim, counted });
     return { ...entry, claim };
+  }
+
+  /** @returns The claim, if it was this node's last of that identity. */
+  #drop(room: string, identity: string, { number }: Claim): HeldClaim | undefined {
+    const claims = this.#claims.get(room);
+    const held = claims?.get(identity);
+    const isIts = held?.number === number;
+    if (isIts) claims!.delete(identity);
+    if (claims?.size === 0) this.#claims.delete(room);
+    // A claim that cannot be released now is told to be gone when the directory is back.
+    const { directory } = this.options;
+    this.#inOrder(room, () => directory.release({ room, identity, number })).catch(() => {});
+    return isIts ? held : undefined;
   }
 
   #hold(room: string, identity: string, claim: HeldClaim): void {

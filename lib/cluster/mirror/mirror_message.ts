@@ -40,6 +40,8 @@ export interface Snapshot {
   readonly members: readonly MemberChange[];
   readonly wants: readonly ToldWant[];
   readonly bans: readonly TokenBan[];
+  /** It was not heard for a while, or not when it should have been. */
+  readonly isLate: boolean;
 }
 
 /** One change of that. */
@@ -65,13 +67,14 @@ const KIND = {
   ended: "e",
 } as const satisfies Record<MirrorChange["kind"], string>;
 
-export function packSnapshot({ sid, plan, members, wants, bans }: Snapshot): PackedValue {
+export function packSnapshot({ sid, plan, members, wants, bans, isLate }: Snapshot): PackedValue {
   return [
     sid,
     packPlan(plan),
     members.map(packChange),
     wants.map(packWant),
     bans.map(packBan),
+    isLate,
   ];
 }
 
@@ -86,7 +89,8 @@ export function readSnapshot(value: PackedValue): Snapshot | undefined {
     sid === undefined || plan === undefined || members === undefined || wants === undefined ||
     bans === undefined
   ) return undefined;
-  return { sid: sid as RoomSid, plan, members, wants, bans };
+  const isLate = packed![5] === true;
+  return { sid: sid as RoomSid, plan, members, wants, bans, isLate };
 }
 
 export function packMirrorChange(change: MirrorChange): PackedValue {

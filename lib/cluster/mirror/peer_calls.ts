@@ -19,7 +19,12 @@ const MAX_MESSAGE = 65_536;
 const MAX_HOPS = 16;
 const MAX_BLOB = 8 * 1024 * 1024;
 
-const METHOD = { evict: "room.evict", blob: "room.blob", carry: "room.api" } as const;
+const METHOD = {
+  evict: "room.evict",
+  reclaim: "room.reclaim",
+  blob: "room.blob",
+  carry: "room.api",
+} as const;
 
 /** Who has to give way. */
 export interface Eviction {
@@ -36,28 +41,35 @@ export interface BlobQuestion {
   readonly key: DataBlobKey;
 }
 
+/** Who does here what others ask. */
+export interface CallsHost {
+  /** A room of this node. */
+  roomOf(name: string): MirroredRoom | undefined;
+  /** See `SharedRoomsOptions`. */
+  answer(call: CarriedCall): Promise<CarriedReply | undefined>;
+  reclaim(room: string, identity: string): void;
+}
+
 /** Calls between nodes that share rooms. */
 export class PeerCalls {
-  /** @param roomOf A room of this node. */
-  constructor(
-    readonly links: Pick<NodeLinks, "call" | "serve">,
-    readonly roomOf: (name: string) => MirroredRoom | undefined,
-    readonly answer: (call: CarriedCall) => Promise<CarriedReply | undefined>,
-  ) {
+  constructor(readonly links: Pick<NodeLinks, "call" | "serve">, readonly host: CallsHost) {
+    links.serve(METHOD.reclaim, (_peer, payload) => this.#serveReclaim(payload));
     links.serve(METHOD.carry, (_peer, payload) => this.#serveCarried(payload));
     links.serve(METHOD.evict, (_peer, payload) => this.#serveEvict(payload));
     links.serve(METHOD.blob, (_peer, payload) => this.#serveBlob(payload));
   }
 
-  /**
-   * Whoever has the identity on `node` by an older claim is to give way.
-   *
-   * @param address Of a node that there may be no link to yet.
-   */
-  evict(node: NodeId, { room, identity, number }: Eviction, address?: string): void {
-    const options = { withinMs: EVICTION_MS, ...(address === undefined ? {} : { address }) };
+  /** Whoever has the identity on `node` by an older claim is to give way. */
+  evict(node: NodeId, { room, identity, number }: Eviction): void {
+    const options = { withinMs: EVICTION_MS };
     // A node that cannot be asked shows its member again when it is back, and is asked again.
     this.links.call(node, METHOD.evict, [room, identity, number], options).catch(() => {});
+  }
+
+  /** Whoever has the identity on `node` has it still. */
+  reclaim(node: NodeId, room: string, identity: string, address: string): void {
+    const options = { withinMs: EVICTION_MS, address };
+    this.links.call(node, METHOD.reclaim, [room, identity], options).catch(() => {});
   }
 
   async blob(node: NodeId, { room, sid, key }: BlobQuestion): Promise<DataBlob | undefined> {
@@ -93,7 +105,7 @@ export class PeerCalls {
     const bytes = packed?.[1];
     const hops = countOf(packed?.[2], MAX_HOPS);
     if (name === undefined || !(bytes instanceof Uint8Array) || hops === undefined) return null;
-    const reply = await this.answer({ name, bytes, hops });
+    const reply = await this.host.answer({ name, bytes, hops });
     if (reply === undefined) return null;
     return reply.ok ? reply.bytes : [reply.code, reply.message, reply.detail ?? null];
   }
@@ -104,7 +116,15 @@ export class PeerCalls {
     const identity = textOf(packed?.[1], MAX_NAME);
     const number = countOf(packed?.[2]);
     if (room === undefined || identity === undefined || number === undefined) return null;
-    this.roomOf(room)?.evict(identity, number);
+    this.host.roomOf(room)?.evict(identity, number);
+    return null;
+  }
+
+  #serveReclaim(payload: PackedValue): PackedValue {
+    const packed = tupleOf(payload, 2);
+    const room = textOf(packed?.[0], MAX_NAME);
+    const identity = textOf(packed?.[1], MAX_NAME);
+    if (room !== undefined && identity !== undefined) this.host.reclaim(room, identity);
     return null;
   }
 
@@ -114,6 +134,6 @@ export class PeerCalls {
     const sid = sidOf(packed?.[1]);
     const key = messageOf(packed?.[2], DataBlobKey, MAX_BLOB);
     if (room === undefined || sid === undefined || key === undefined) return null;
-    return (await this.roomOf(room)?.blob(sid, key))?.toBinary() ?? null;
+    return (await this.host.roomOf(room)?.blob(sid, key))?.toBinary() ?? null;
   }
 }

@@ -76,6 +76,8 @@ export interface MirrorHost {
   doubted(room: MirroredRoom, reason: DisconnectReason): void;
   /** Resolves when what `node` has said so far is known here; rejects if it takes too long. */
   barrier(node: NodeId): Promise<void>;
+  /** A node was out of reach: who was replaced meanwhile, here or there, is to give way. */
+  returned(room: MirroredRoom): void;
   closed(mirror: RoomMirror): void;
 }
 
@@ -92,6 +94,8 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
   readonly #own = new Map<string, OwnPart>();
   readonly #peers = new Map<NodeId, PeerView>();
   readonly #leases = new Map<NodeId, Cancel>();
+  /** Nodes that were out of reach, until they have told whom they serve now. */
+  readonly #returning = new Set<NodeId>();
   /** Whoever waits for a node's snapshot. */
   readonly #meetings = new Map<NodeId, Set<() => void>>();
   #isClosed = false;
@@ -201,12 +205,19 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     });
     const wants = this.#peers.get(peer)?.wants() ?? [];
     const { sid, record } = this.room;
-    return packSnapshot({ sid, plan: toldPlan(record), members, wants, bans: this.room.bans() });
+    return packSnapshot({
+      sid,
+      plan: toldPlan(record),
+      members,
+      wants,
+      bans: this.room.bans(),
+      isLate: this.#returning.has(peer),
+    });
   }
 
   onSnapshot(peer: NodeId, value: PackedValue): void {
-    this.#endLease(peer);
     const snapshot = readSnapshot(value);
+    if (this.#returning.delete(peer) || snapshot?.isLate) this.host.returned(this.room);
     if (snapshot === undefined) {
       this.#unreadable(peer);
     } else if (snapshot.sid !== this.room.sid) {
@@ -275,10 +286,12 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
 
   onBack(peer: NodeId): void {
     this.#endLease(peer);
+    this.#returning.add(peer);
   }
 
   onGone(peer: NodeId): void {
     this.#endLease(peer);
+    this.#returning.delete(peer);
     this.#drop(peer, DisconnectReason.CONNECTION_TIMEOUT);
     this.#met(peer);
   }
@@ -329,6 +342,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     await promise;
     cancel();
     waiting.delete(resolve);
+    if (!this.#peers.has(node)) this.#returning.add(node);
   }
 
   #met(node: NodeId): void {

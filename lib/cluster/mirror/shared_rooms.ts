@@ -23,14 +23,21 @@ import { type MirrorHost, RoomMirror } from "./room_mirror.ts";
 /** What lists a room waits so long for what other nodes are about to say, ms. */
 const BARRIER_MS = 300;
 
+/** Within this time after a link is back its rooms are asserted, ms. */
+const ASSERT_SPREAD_MS = 3_000;
+
 /** What rooms are shared by. */
 export interface SharedRoomsOptions {
-  readonly platform: Pick<Platform, "timers" | "log">;
+  readonly platform: Pick<Platform, "timers" | "log" | "random">;
   readonly counters: DropSink<ClusterDrop>;
   readonly links: NodeLinks;
   readonly directory: ClusterDirectory;
   /** How long a node is waited for that is not heard of, ms. */
   readonly leaseMs: number;
+  /** Another node's later claim of an identity came to nothing. */
+  readonly reclaim: (room: string, identity: string) => void;
+  /** Tells the directory what this node has in a room. */
+  readonly assertRoom: (room: string) => Promise<void>;
   /** Carries out what another node's server API was asked; `undefined` if that is nothing. */
   readonly answer: (call: CarriedCall) => Promise<CarriedReply | undefined>;
 }
@@ -39,11 +46,15 @@ export interface SharedRoomsOptions {
 export class SharedRooms implements RemoteMembers {
   readonly calls: PeerCalls;
   readonly #mirrors = new Map<string, RoomMirror>();
+  /** Rooms of which the directory is about to be told. */
+  readonly #unsure = new Set<MirroredRoom>();
   readonly #host: MirrorHost;
 
   constructor(readonly options: SharedRoomsOptions) {
-    const { platform: { timers, log }, counters, links, leaseMs, answer } = options;
-    this.calls = new PeerCalls(links, (name) => this.#mirrors.get(name)?.room, answer);
+    const { platform: { timers, log }, counters, links, leaseMs } = options;
+    const roomOf = (name: string) => this.#mirrors.get(name)?.room;
+    const { answer, reclaim } = options;
+    this.calls = new PeerCalls(links, { roomOf, answer, reclaim });
     this.#host = {
       timers,
       log,
@@ -54,6 +65,7 @@ export class SharedRooms implements RemoteMembers {
       openRoom: (name, stream) => links.openRoom(name, stream),
       doubted: (room, reason) => this.#verify(room, reason),
       barrier: (node) => links.barrier(node, BARRIER_MS),
+      returned: (room) => this.#assertSoon(room),
       closed: (mirror) => {
         if (this.#mirrors.get(mirror.room.name) === mirror) this.#mirrors.delete(mirror.room.name);
       },
@@ -75,6 +87,12 @@ export class SharedRooms implements RemoteMembers {
     return address === undefined ? undefined : this.calls.carry(node, call, withinMs, address);
   }
 
+  /** A later claim of this node's came to nothing: `node` has the identity still. */
+  async reclaimAt(node: NodeId, room: string, identity: string): Promise<void> {
+    const address = await this.addressOf(node).catch(() => undefined);
+    if (address !== undefined) this.calls.reclaim(node, room, identity, address);
+  }
+
   async settled(): Promise<void> {
     const peers = new Set<NodeId>();
     for (const mirror of this.#mirrors.values()) for (const peer of mirror.peers) peers.add(peer);
@@ -90,6 +108,19 @@ export class SharedRooms implements RemoteMembers {
   async addressOf(node: NodeId): Promise<string | undefined> {
     const nodes = await this.options.directory.nodes();
     return nodes.find(({ nodeId }) => nodeId === node)?.link;
+  }
+
+  /** Rooms of a link that is back take turns, so that the directory is not asked at once for all. */
+  #assertSoon(room: MirroredRoom): void {
+    if (this.#unsure.has(room)) return;
+    this.#unsure.add(room);
+    const { platform: { timers, random }, assertRoom } = this.options;
+    timers.after(random.uint32() % ASSERT_SPREAD_MS, () => {
+      this.#unsure.delete(room);
+      if (this.#mirrors.get(room.name)?.room !== room) return;
+      // If the directory is away this is done when it is back.
+      assertRoom(room.name).catch(() => {});
+    });
   }
 
   /** Gives a room up if it is another one by now. */

@@ -115,6 +115,8 @@ export interface RoomPlacement {
   find(room: string): Promise<readonly NodeId[] | undefined>;
   /** All rooms, or those of these names. */
   list(names: readonly string[]): Promise<readonly ListedRoom[]>;
+  /** A claim comes to nothing: who held the identity before holds it still. */
+  forgo(room: string, identity: string, claim: Claim): void;
   /** A claim is not needed any more. */
   release(room: string, identity: string, claim: Claim): void;
   /**
@@ -200,6 +202,8 @@ export interface MirroredRoom {
   readonly record: RoomRecord;
   /** Whom this node serves in it. */
   served(): Iterable<ServedMember>;
+  /** Whom it serves under that identity. */
+  member(identity: string): ServedMember | undefined;
   /** A member that another node serves is there, or is not as it was. */
   follow(facts: MemberFacts, port: RemoteMemberPort): void;
   /** It is there no more. */
@@ -213,6 +217,8 @@ export interface MirroredRoom {
   subscribedElsewhere(trackSid: string): void;
   /** Ends whom this node serves under that identity, if its claim is older than `number`. */
   evict(identity: string, number: number): void;
+  /** See {@linkcode RoomLink.meet}. */
+  meet(nodes: readonly NodeId[]): Promise<void>;
   /** A blob that a member left who is served here. */
   blob(sid: string, key: DataBlobKey): Promise<DataBlob | undefined>;
   /** There are other nodes now, or none any more. */

@@ -51,6 +51,8 @@ export class ClusterWorld {
   readonly nodes: ClusterNode[] = [];
   /** What observers of all nodes heard, in order: `joined lobby ann`. */
   readonly events: string[] = [];
+  /** How often each was told of what can be told once: `joined PA_…`, `published TR_…`. */
+  readonly told = new Map<string, number>();
 
   constructor(
     names: readonly string[],
@@ -92,9 +94,17 @@ export class ClusterWorld {
       directory,
       leaseMs: LEASE_MS,
       answer: (call) => answerCall(admin, call),
+      assertRoom: (room) => placement.assertRoom(room),
+      reclaim: (room, identity) => placement.reclaim(room, identity),
     });
     const region = "here";
-    const placement = new DirectoryPlacement({ platform, directory, node: id, region, rooms });
+    const placement: DirectoryPlacement = new DirectoryPlacement({
+      platform,
+      directory,
+      node: id,
+      region,
+      rooms,
+    });
     const ports = { placement, remoteMembers: rooms };
     const world = new World(this.options, true, 0, silentLog, ports, [this.#observer(id)], {
       platform,
@@ -192,12 +202,26 @@ export class ClusterWorld {
       roomStarted: ({ name }) => void events.push(`started ${name}`),
       roomFinished: ({ name }, reason) =>
         void events.push(`finished ${name} ${DisconnectReason[reason]}`),
-      participantJoined: ({ name }, { identity }) => void events.push(`joined ${name} ${identity}`),
-      participantLeft: ({ name }, { identity }) => void events.push(`left ${name} ${identity}`),
-      trackPublished: ({ name }, { identity }, { sid }) =>
-        void events.push(`published ${name} ${identity} ${sid}`),
-      trackUnpublished: ({ name }, { identity }, { sid }) =>
-        void events.push(`unpublished ${name} ${identity} ${sid}`),
+      participantJoined: ({ name }, { identity, sid }) => {
+        events.push(`joined ${name} ${identity}`);
+        this.#count(`joined ${sid}`);
+      },
+      participantLeft: ({ name }, { identity, sid }) => {
+        events.push(`left ${name} ${identity}`);
+        this.#count(`left ${sid}`);
+      },
+      trackPublished: ({ name }, { identity }, { sid }) => {
+        events.push(`published ${name} ${identity} ${sid}`);
+        this.#count(`published ${sid}`);
+      },
+      trackUnpublished: ({ name }, { identity }, { sid }) => {
+        events.push(`unpublished ${name} ${identity} ${sid}`);
+        this.#count(`unpublished ${sid}`);
+      },
     };
+  }
+
+  #count(event: string): void {
+    this.told.set(event, (this.told.get(event) ?? 0) + 1);
   }
 }

@@ -46,6 +46,8 @@ function sharedWorld(autoCreateRooms = true) {
       },
       find: (room) => Promise.resolve(records.has(room) ? ["ND_1" as NodeId] : undefined),
       list: () => Promise.resolve([]),
+      forgo: (room, identity, { number }) =>
+        void told.push(`forgo ${identity} ${number} in ${room}`),
       release: (room, identity, { number }) =>
         void told.push(`release ${identity} ${number} in ${room}`),
       leave: (room, _sid, last) => {
@@ -196,7 +198,7 @@ Deno.test("SignalService.admitSession() gives back the claim of whom it refuses"
   );
   assert.ok(placed.ok);
   assert.equal(world.service.admitSession(placed.join).ok, false);
-  assert.equal(told.at(-1), "release ann 1 in lobby");
+  assert.equal(told.at(-1), "forgo ann 1 in lobby");
 });
 
 Deno.test("SignalService.open() refuses whom a later claim has replaced, or whose room has ended", async () => {
@@ -206,14 +208,14 @@ Deno.test("SignalService.open() refuses whom a later claim has replaced, or whos
   const ann = await join("ann");
   const late = await world.open("ann", { claim: early.join.claim! });
   assert.equal(late.last("leave").reason, DisconnectReason.DUPLICATE_IDENTITY);
-  assert.equal(told.at(-1), "release ann 1 in lobby");
+  assert.equal(told.at(-1), "forgo ann 1 in lobby");
   assert.equal(ann.participant.closed, false);
   const bob = await world.service.place(world.parameters("bob"));
   assert.ok(bob.ok);
   await world.rooms.delete("lobby");
   const lost = await world.open("bob", { claim: bob.join.claim! });
   assert.equal(lost.last("leave").reason, DisconnectReason.JOIN_FAILURE);
-  assert.equal(told.at(-1), "release bob 3 in lobby");
+  assert.equal(told.at(-1), "forgo bob 3 in lobby");
 });
 
 Deno.test("Room ends for all only by the word of whoever decides", async () => {
