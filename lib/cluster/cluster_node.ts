@@ -87,7 +87,16 @@ export class ClusterNode {
     });
     const { links } = this;
     const { leaseMs, answer } = options;
-    this.rooms = new SharedRooms({ platform, counters, links, directory, leaseMs, answer });
+    this.rooms = new SharedRooms({
+      platform,
+      counters,
+      links,
+      directory,
+      leaseMs,
+      answer,
+      reclaim: (room, identity) => this.placement.reclaim(room, identity),
+      assertRoom: (room) => this.placement.assertRoom(room),
+    });
     const { rooms } = this;
     this.placement = new DirectoryPlacement({ platform, directory, node, region, rooms });
     this.ports = { placement: this.placement, remoteMembers: rooms };
@@ -98,7 +107,7 @@ export class ClusterNode {
       observer: {
         onNode() {},
         onGone: (gone) => this.#gone(gone),
-        onForgotten: () => {},
+        onForgotten: () => rooms.assertAll(),
         onBury: (dead) => this.#reaper.bury(dead),
       },
     });

@@ -298,3 +298,39 @@ Deno.test("who joins a known room while the directory is away is let in, and oth
   const placed = await cluster.during(service.place(other));
   assert.deepEqual([placed.ok, !placed.ok && placed.status], [false, 503]);
 });
+
+Deno.test("a refused join leaves the session that it would have replaced its place", async () => {
+  for (const node of ["a", "b"]) {
+    const cluster = new ClusterWorld(["a", "b"]);
+    const ann = await cluster.join("a", "ann");
+    await cluster.join("b", "bob");
+    const { service, parameters } = cluster.node(node).world;
+    const tooLarge = parameters.call(cluster.node(node).world, "ann", {
+      metadata: "x".repeat(70_000),
+    });
+    const placed = await cluster.during(service.place(tooLarge));
+    assert.ok(placed.ok);
+    assert.equal(service.admitSession(placed.join).ok, false);
+    await cluster.pass(500);
+    assert.equal(ann.participant.closed, false);
+    const claim = await cluster.node("b").directory.claim("lobby", "ann");
+    assert.equal(claim?.sid, ann.participant.sid, `refused on ${node}`);
+  }
+});
+
+Deno.test("a directory that has forgotten everything is told of rooms and claims again", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  const ann = await cluster.join("a", "ann");
+  const bob = await cluster.join("b", "bob");
+  cluster.memory.clear();
+  for (const { rooms } of cluster.nodes) rooms.assertAll();
+  await cluster.pass(4_000);
+  const { directory } = cluster.node("a");
+  const listing = await directory.find("lobby");
+  assert.equal(listing?.record.sid, cluster.room("a").sid);
+  assert.deepEqual([...listing!.nodes].toSorted(), ["ND_a", "ND_b"]);
+  const claims = (await directory.claims("lobby")).map(({ sid }) => sid).toSorted();
+  assert.deepEqual(claims, [ann.participant.sid, bob.participant.sid].toSorted());
+  await cluster.join("b", "cid");
+  assert.equal(cluster.events.filter((event) => event.startsWith("started")).length, 1);
+});

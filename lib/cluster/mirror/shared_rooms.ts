@@ -110,7 +110,12 @@ export class SharedRooms implements RemoteMembers {
     return nodes.find(({ nodeId }) => nodeId === node)?.link;
   }
 
-  /** Rooms of a link that is back take turns, so that the directory is not asked at once for all. */
+  /** Tells the directory what this node has in all rooms, one after the other. */
+  assertAll(): void {
+    for (const { room } of this.#mirrors.values()) this.#assertSoon(room);
+  }
+
+  /** Rooms take turns, so that the directory is not asked for all at once. */
   #assertSoon(room: MirroredRoom): void {
     if (this.#unsure.has(room)) return;
     this.#unsure.add(room);
