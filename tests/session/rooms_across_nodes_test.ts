@@ -188,7 +188,7 @@ Deno.test("whoever leaves is gone on all nodes, and the room ends once, by the l
 });
 
 Deno.test("an identity that joins elsewhere replaces its former session, whatever the clocks say", async () => {
-  const cluster = new ClusterWorld(["a", "b", "c"]);
+  const cluster = new ClusterWorld(["a", "b", "c"], 1, {}, {}, { a: 10_000, b: -10_000 });
   const watcher = await cluster.join("c", "watcher");
   const before = await cluster.join("a", "ann");
   const after = await cluster.join("b", "ann");

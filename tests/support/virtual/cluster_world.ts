@@ -26,7 +26,7 @@ import { type LinkNode, LinkWorld } from "./link_world.ts";
 import type { LinkWeather } from "./link_network.ts";
 import { MemoryDirectory } from "./memory_directory.ts";
 import { type ScriptedClient, World } from "./scripted_client.ts";
-import { settle } from "./virtual_platform.ts";
+import { settle, type VirtualPlatform } from "./virtual_platform.ts";
 
 /** What a node is waited for that is not heard of, ms. */
 export const LEASE_MS = 5_000;
@@ -59,6 +59,8 @@ export class ClusterWorld {
     seed = 1,
     weather: Partial<LinkWeather> = {},
     readonly options: Partial<RoomOptions> = {},
+    /** How far wall clocks of nodes are ahead, ms. */
+    readonly skewMs: Readonly<Record<string, number>> = {},
   ) {
     this.links = new LinkWorld(seed, weather);
     this.memory = new DirectoryMemory(this.platform.clock, LEASE_MS);
@@ -83,7 +85,7 @@ export class ClusterWorld {
 
   add(name: string): ClusterNode {
     const link = this.links.add(name);
-    const { platform } = this;
+    const platform = this.#platformOf(name);
     const counters = new DropCounters<ClusterDrop>();
     const directory = new MemoryDirectory(this.memory, platform.clock);
     const { links, id, address } = link;
@@ -183,6 +185,16 @@ export class ClusterWorld {
   seen(node: string, name = "lobby"): string[] {
     const room = this.node(node).world.rooms.get(name);
     return Array.from(room?.participants() ?? [], ({ identity }) => identity).toSorted();
+  }
+
+  /** Time and chance are the same everywhere, but for wall clocks. */
+  #platformOf(name: string): VirtualPlatform {
+    const skewMs = this.skewMs[name] ?? 0;
+    if (skewMs === 0) return this.platform;
+    const { clock, timers, random, log } = this.platform;
+    const skewed = { ...clock, wallMs: () => clock.wallMs() + skewMs };
+    // Nobody on a node moves time on.
+    return { clock: skewed, timers, random, log } as VirtualPlatform;
   }
 
   #beat(node: ClusterNode, address: string): void {
