@@ -2,10 +2,8 @@ import assert from "node:assert/strict";
 import type { NodeId } from "../../../lib/base/ids.ts";
 import type { NodeRecord } from "../../../lib/cluster/directory/cluster_directory.ts";
 import { Membership } from "../../../lib/cluster/membership.ts";
-import { chooseNode } from "../../../lib/cluster/node_choice.ts";
 import { DirectoryMemory } from "../../support/virtual/directory_memory.ts";
 import { MemoryDirectory } from "../../support/virtual/memory_directory.ts";
-import { SeededRandom } from "../../support/virtual/seeded_random.ts";
 import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
 const LEASE_MS = 5_000;
@@ -105,46 +103,4 @@ Deno.test("Nobody is gone because the directory is away, and when it is back wha
     assert.ok(told.includes("forgotten"));
     assert.ok(!told.some((line) => line.endsWith("gone")), told.join("; "));
   }
-});
-
-Deno.test("chooseNode() draws two that may take the newcomer, and takes the freer", () => {
-  const random = new SeededRandom(1);
-  const node = (id: string, headroom: number, changes: Partial<NodeRecord> = {}) =>
-    record(id, { load: { ...record(id).load, headroom }, ...changes });
-  const nodes = [
-    node("ND_free", 0.9),
-    node("ND_half", 0.5),
-    node("ND_full", 0.05),
-    node("ND_leaving", 1, { state: "draining" }),
-    node("ND_far", 1, { region: "us" }),
-  ];
-  const wish = { region: "eu", pin: "", sharing: [] } as const;
-  for (let i = 0; i < 50; i++) assert.equal(chooseNode(nodes, wish, random)?.nodeId, "ND_free");
-  const far = { ...wish, region: "ap" } as const;
-  const seen = new Set(Array.from({ length: 200 }, () => chooseNode(nodes, far, random)?.nodeId));
-  assert.deepEqual([...seen].sort(), ["ND_far", "ND_free"], "where nobody is near, the roomy ones");
-  assert.equal(chooseNode(nodes, { ...wish, pin: "region:us" }, random)?.nodeId, "ND_far");
-  assert.equal(
-    chooseNode(nodes, { ...wish, pin: "ND_full" as NodeId }, random)?.nodeId,
-    "ND_full",
-    "who is pinned has no choice",
-  );
-  assert.equal(chooseNode(nodes.slice(2, 4), wish, random), undefined);
-  const pair = [node("ND_a", 0.5), node("ND_b", 0.55)];
-  const shared = { ...wish, sharing: ["ND_a" as NodeId] };
-  assert.equal(chooseNode(pair, shared, random)?.nodeId, "ND_a", "where its room is");
-});
-
-Deno.test("Of two that are drawn the freer is taken, so that load evens out", () => {
-  const random = new SeededRandom(7);
-  const load = new Map(Array.from({ length: 20 }, (_, i) => [`ND_${i}`, 0]));
-  for (let i = 0; i < 4000; i++) {
-    const nodes = [...load].map(([id, count]) =>
-      record(id, { load: { ...record(id).load, headroom: 1 - count / 400 } })
-    );
-    const chosen = chooseNode(nodes, { region: "eu", pin: "", sharing: [] }, random)!;
-    load.set(chosen.nodeId, load.get(chosen.nodeId)! + 1);
-  }
-  const counts = [...load.values()];
-  assert.ok(Math.max(...counts) - Math.min(...counts) <= 40, counts.join());
 });
