@@ -145,6 +145,12 @@ async function measureLargeRoom(directory: ClusterDirectory, measure: Measure): 
     const create = roomSeed("RM_large", { plan: PLAN });
     return directory.enter(joining("large", nodeId(i % 2), identity(i), sid("PA", i), { create }));
   }, MEMBERS);
+  const wide = roomSeed("RM_wide", { plan: PLAN });
+  const widen = (i: number) =>
+    directory.enter(joining("wide", nodeId(i), identity(i), sid("PA", i), { create: wide }));
+  for (let index = 0; index < NODES; index++) await widen(index);
+  await measure(`enter a room on ${NODES} nodes`, (i) => widen(i + NODES), NODES);
+  await measure("rooms of a node with 5", () => directory.roomsOf(nodeId(0)), NODES);
   const { record } = (await directory.find("large"))!;
   const claims = (await directory.claims("large")).filter(({ node }) => node === nodeId(0));
   const half = `of ${MEMBERS / 2} claims in a room of ${MEMBERS}`;
