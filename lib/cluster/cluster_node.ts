@@ -18,6 +18,7 @@ import type {
   NodeLoad,
   NodeRecord,
 } from "./directory/cluster_directory.ts";
+import { AgentCalls, type AgentCallsOptions } from "./agent_calls.ts";
 import { Reaper, type ReaperObserver } from "./directory/reaper.ts";
 import type { ClusterDrop } from "./drop_reasons.ts";
 import { ClusterLinks, LINK_PROTOCOL, type LinkAcceptance } from "./link/cluster_links.ts";
@@ -43,6 +44,8 @@ export interface ClusterNodeOptions {
   /** What this node has to do now. */
   readonly load: () => NodeLoad;
   readonly agents: () => readonly AgentOffer[];
+  /** A node is dead. */
+  readonly onGone: (node: NodeId) => void;
   /** To the media plane. */
   readonly send: (command: NodeCommand) => void;
   /** Carries out a call of the server API that another node asks for. */
@@ -136,6 +139,21 @@ export class ClusterNode {
     return this.membership.start();
   }
 
+  /** What agents of other nodes are reached by. */
+  agentCalls(dispatches: AgentCallsOptions["dispatches"]): AgentCalls {
+    const { links, membership, rooms } = this;
+    const { node: self, directory } = this.#options;
+    return new AgentCalls({
+      self,
+      links,
+      directory,
+      dispatches,
+      others: () => membership.others,
+      isDraining: () => this.#isDraining,
+      sharing: (room) => rooms.get(room)?.peers ?? [],
+    });
+  }
+
   /** Whether the directory can be asked. */
   get isDirectoryUp(): boolean {
     return this.#options.directory.status === "up";
@@ -170,6 +188,7 @@ export class ClusterNode {
   #gone(node: NodeId): void {
     this.links.forget(node);
     this.#exchange.forget(node);
+    this.#options.onGone(node);
   }
 
   #self(): NodeRecord {

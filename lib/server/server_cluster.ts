@@ -10,6 +10,9 @@ import {
   Room as RoomInfo,
 } from "@livekit/protocol";
 import { answerCall } from "../admin/carried_calls.ts";
+import type { AgentAnswers } from "../agents/agent_peers.ts";
+import type { AgentService } from "../agents/agent_service.ts";
+import type { DispatchCalls } from "../agents/dispatch_calls.ts";
 import type { RoomAdmin } from "../admin/room_admin.ts";
 import type { DropSink } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
@@ -38,6 +41,8 @@ export interface ServerClusterOptions {
   readonly router: EngineRouter;
   readonly rooms: () => LocalRooms;
   readonly admin: () => RoomAdmin;
+  readonly agents: AgentService;
+  readonly dispatches: () => DispatchCalls;
   /** Hear of rooms that end without a server. */
   readonly observers: readonly RoomObserver[];
 }
@@ -60,10 +65,11 @@ export function createServerCluster(
 ): ServerCluster | undefined {
   if (directory === undefined) return undefined;
   const { config, settings, platform, counters, nodeId, cores, router } = options;
-  const { rooms, observers } = options;
+  const { rooms, observers, agents } = options;
   const dialling = nodeDialling();
   const { clock, log } = platform;
   const maxTracks = Math.max(0, config.limit.num_tracks);
+  let jobs: AgentAnswers | undefined;
   const meter = new NodeLoadMeter({ clock, cores, maxTracks, rooms });
   const node = new ClusterNode({
     platform,
@@ -74,11 +80,17 @@ export function createServerCluster(
     ...settings,
     dial: dialling.dial,
     load: () => meter.measure(),
-    agents: () => [],
+    agents: () => agents.offers(),
+    onGone: (gone) => jobs?.gone(gone),
     send: (command) => router.send(command),
-    answer: (call) => answerCall(options.admin(), call),
+    answer: async (call) =>
+      (await options.dispatches().answer(call)) ?? answerCall(options.admin(), call),
     observer: inTheirName(observers, log),
   });
+  const calls = node.agentCalls((room) => rooms().get(room)?.internal.dispatches);
+  jobs = agents.join(calls);
+  calls.serve(jobs);
+  agents.onWorkers = () => node.membership.beat();
   router.onNodeEvent = (event) => node.handle(event);
   return {
     node,

@@ -4,7 +4,9 @@
  * @module
  */
 import {
+  type AgentDispatch,
   AvailabilityResponse,
+  type CreateAgentDispatchRequest,
   type Job,
   JobType,
   ParticipantInfo,
@@ -65,6 +67,12 @@ export class AgentWorld {
     this.rooms.set(name, { info, participants: [] });
     this.service.dispatcher.roomStarted(info);
     return info;
+  }
+
+  /** Dispatches an agent to an open room, as a request wants it. */
+  dispatch(request: CreateAgentDispatchRequest, requestId: string): AgentDispatch | undefined {
+    const { service } = this;
+    return service.dispatcher.create(service.dispatchOf(request, requestId));
   }
 
   join(room: Room, identity: string, kind: Kind = Kind.STANDARD): ParticipantInfo {
