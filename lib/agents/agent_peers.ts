@@ -84,4 +84,6 @@ export interface AgentAnswers {
   told(news: AgentNews): void;
   /** A node is dead. */
   gone(node: NodeId): void;
+  /** Others may have taken this node for dead. */
+  forgotten(): void;
 }

@@ -126,7 +126,9 @@ export class DispatchCalls {
     const room = dispatcher.get(name);
     if (room === undefined) return undefined;
     const lists = peers === undefined ? [] : await Promise.all(
-      peers.sharing(name).map((node) => peers.list(node, name, room.sid)),
+      peers.sharing(name).filter((node) => peers.isLive(node)).map((node) =>
+        peers.list(node, name, room.sid)
+      ),
     );
     const dispatches = dispatcher.list(name, dispatchId);
     for (const { id, state } of dispatches ?? []) {

@@ -34,6 +34,8 @@ const AUDIT_AFTER_MS = 2_000;
 const AUDIT_SPREAD_MS = 500;
 /** Times that somebody is looked for who does a job again, or that a room is looked at. */
 const ATTEMPTS = 6;
+/** Links are up again so long after a node is back, ms. */
+const COMPARE_AFTER_MS = 3_000;
 const WORKER_GONE = "agent worker is gone";
 
 /** Jobs of this node's rooms when workers or nodes are gone. */
@@ -56,7 +58,8 @@ export class JobRecovery {
       for (const running of room.running.values()) {
         if (running.node === node) this.lost(room, running);
       }
-      if (this.#isLead([...this.peers.sharing(room.name), this.peers.self])) {
+      const others = this.peers.sharing(room.name).filter((peer) => this.peers.isLive(peer));
+      if (this.#isLead([...others, this.peers.self])) {
         this.#auditLater(room, ATTEMPTS);
       }
     }
@@ -67,6 +70,13 @@ export class JobRecovery {
     this.#after(AUDIT_AFTER_MS, () => {
       if (this.peers.sharing(room.name).length === 0) this.#audit(room, ATTEMPTS);
     });
+  }
+
+  /** Others may have taken this node for dead: what they do by now is not done here as well. */
+  forgotten(): void {
+    for (const room of this.dispatcher.all()) {
+      this.#after(COMPARE_AFTER_MS, () => this.#compare(room, ATTEMPTS));
+    }
   }
 
   /** A job looks for a keeper. @param node Whose worker has it; absent: this one's. */
@@ -154,7 +164,8 @@ export class JobRecovery {
         .filter(({ state }) => state?.error !== WORKER_GONE).map(causeOf),
     );
     for (const dispatch of room.dispatches.values()) {
-      const { agentName, deployment, id: dispatchId } = dispatch;
+      const { agentName, deployment, id: dispatchId, restartPolicy } = dispatch;
+      if (restartPolicy === JobRestartPolicy.JRP_NEVER) continue;
       const audience = { jobType: JobType.JT_ROOM, agentName, deployment };
       for (const namespace of this.dispatcher.market.namespaces(audience)) {
         const job = new Job({ type: JobType.JT_ROOM, dispatchId, namespace });
@@ -164,12 +175,34 @@ export class JobRecovery {
     }
   }
 
+  #compare(room: OpenRoom, attempts: number): void {
+    if (this.dispatcher.get(room.name) !== room || attempts === 0) return;
+    this.#yield(room).catch((error) =>
+      this.dispatcher.platform.log.error("agent jobs were not compared", {
+        error: describeError(error),
+      })
+    );
+    this.#after(COMPARE_AFTER_MS, () => this.#compare(room, attempts - 1));
+  }
+
+  /** Gives up jobs that others keep, or do themselves. */
+  async #yield(room: OpenRoom): Promise<void> {
+    const others = (await this.#keptBy(room, this.peers.sharing(room.name))).filter(isCurrent);
+    for (const { job, holder } of [...room.running.values()]) {
+      const other = others.find((one) => causeOf(one) === causeOf(job));
+      if (other === undefined) continue;
+      room.running.delete(job.id);
+      if (other.id !== job.id) holder.terminate(job.id);
+    }
+  }
+
   #isLead(nodes: readonly NodeId[]): boolean {
     return nodes.toSorted()[0] === this.peers.self;
   }
 
   async #keptBy({ name, sid }: OpenRoom, nodes: readonly NodeId[]): Promise<Job[]> {
-    const lists = await Promise.all(nodes.map((node) => this.peers.list(node, name, sid)));
+    const live = nodes.filter((node) => this.peers.isLive(node));
+    const lists = await Promise.all(live.map((node) => this.peers.list(node, name, sid)));
     return lists.flat();
   }
 

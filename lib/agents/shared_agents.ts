@@ -78,6 +78,10 @@ export class SharedAgentJobs implements SharedAgents, AgentAnswers {
     this.#recovery.gone(node);
   }
 
+  forgotten(): void {
+    this.#recovery.forgotten();
+  }
+
   close(): void {
     this.#recovery.close();
     this.held.close();

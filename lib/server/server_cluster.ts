@@ -10,7 +10,6 @@ import {
   Room as RoomInfo,
 } from "@livekit/protocol";
 import { answerCall } from "../admin/carried_calls.ts";
-import type { AgentAnswers } from "../agents/agent_peers.ts";
 import type { AgentService } from "../agents/agent_service.ts";
 import type { DispatchCalls } from "../agents/dispatch_calls.ts";
 import type { RoomAdmin } from "../admin/room_admin.ts";
@@ -69,7 +68,6 @@ export function createServerCluster(
   const dialling = nodeDialling();
   const { clock, log } = platform;
   const maxTracks = Math.max(0, config.limit.num_tracks);
-  let jobs: AgentAnswers | undefined;
   const meter = new NodeLoadMeter({ clock, cores, maxTracks, rooms });
   const node = new ClusterNode({
     platform,
@@ -80,17 +78,15 @@ export function createServerCluster(
     ...settings,
     dial: dialling.dial,
     load: () => meter.measure(),
-    agents: () => agents.offers(),
-    onGone: (gone) => jobs?.gone(gone),
+    agents: {
+      service: agents,
+      dispatches: (room) => rooms().get(room)?.internal.dispatches,
+    },
     send: (command) => router.send(command),
     answer: async (call) =>
       (await options.dispatches().answer(call)) ?? answerCall(options.admin(), call),
     observer: inTheirName(observers, log),
   });
-  const calls = node.agentCalls((room) => rooms().get(room)?.internal.dispatches);
-  jobs = agents.join(calls);
-  calls.serve(jobs);
-  agents.onWorkers = () => node.membership.beat();
   router.onNodeEvent = (event) => node.handle(event);
   return {
     node,

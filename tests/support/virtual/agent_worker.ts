@@ -101,9 +101,9 @@ export class FakeWorker {
   readonly #decoded: ServerMessage["message"][] = [];
   #read = 0;
 
-  constructor(readonly world: AgentWorld) {
+  constructor({ service }: { readonly service: Pick<AgentService, "openWorker"> }) {
     const deliver = this.socket.send.bind(this.socket);
-    world.service.openWorker(WORKER_KEY, this.socket);
+    service.openWorker(WORKER_KEY, this.socket);
     this.socket.send = (frame) => {
       deliver(frame);
       this.#answerOffers();
