@@ -118,16 +118,7 @@ export class ClusterNode {
         onBury: (dead) => this.#reaper.bury(dead),
       },
     });
-    this.#exchange = new MediaExchange({
-      self: node,
-      region,
-      timers: platform.timers,
-      log: platform.log,
-      links,
-      endpoints: () => this.#endpoints,
-      regionOf: (id) => this.membership.get(id)?.region,
-      send: options.send,
-    });
+    this.#exchange = this.#exchangeMedia();
     this.#jobs = this.#joinAgents();
     const { observer } = options;
     this.#reaper = new Reaper({ platform, directory, self: node, leaseMs, observer });
@@ -173,6 +164,20 @@ export class ClusterNode {
     this.#exchange.close();
     this.links.close();
     await this.#options.directory.end();
+  }
+
+  #exchangeMedia(): MediaExchange {
+    const { platform: { timers, log }, node, region, send } = this.#options;
+    return new MediaExchange({
+      self: node,
+      region,
+      timers,
+      log,
+      links: this.links,
+      endpoints: () => this.#endpoints,
+      regionOf: (id) => this.membership.get(id)?.region,
+      send,
+    });
   }
 
   #joinAgents(): AgentAnswers {
