@@ -7,24 +7,26 @@ import {
   CreateAgentDispatchRequest,
   DeleteAgentDispatchRequest,
   ListAgentDispatchRequest,
+  ListAgentDispatchResponse,
 } from "@livekit/protocol";
+import { AdminFailure, nobodyServes } from "../lib/admin/admin_failure.ts";
 import { type AdminLimits, checkAttributes, checkMetadata } from "../lib/admin/admin_limits.ts";
 import type { AgentService } from "../lib/agents/agent_service.ts";
-import type { DispatchCalls } from "../lib/agents/dispatch_calls.ts";
 import { said } from "./admin_reply.ts";
 import { type TwirpCall, twirpMethod, type TwirpReply, type TwirpService } from "./twirp.ts";
 import { needsRoomAdmin, needsSomeRoomAdmin } from "./twirp_grants.ts";
 
 /** What the methods work on. */
 export interface AgentDispatchOptions {
-  readonly agents: Pick<AgentService, "dispatchOf">;
-  readonly dispatches: DispatchCalls;
+  readonly agents: AgentService;
   readonly limits: AdminLimits;
+  /** Makes the room if rooms may be made by asking; nothing happens if it is there. */
+  readonly ensureRoom: (room: string) => Promise<void>;
 }
 
 /** The service's methods. */
 export function agentDispatchService(options: AgentDispatchOptions): TwirpService {
-  const { dispatches } = options;
+  const { agents } = options;
   return {
     name: "livekit.AgentDispatchService",
     methods: {
@@ -36,21 +38,29 @@ export function agentDispatchService(options: AgentDispatchOptions): TwirpServic
       DeleteDispatch: twirpMethod(
         DeleteAgentDispatchRequest,
         { grant: needsSomeRoomAdmin, carries: "names" },
-        async (request, { token }) =>
-          needsRoomAdmin(token, request.room) ?? said(await dispatches.delete(request)),
+        ({ room, dispatchId }, { token }) =>
+          needsRoomAdmin(token, room) ?? agents.dispatcher.delete(room, dispatchId) ??
+            said(new AdminFailure("not_found", "dispatch ID not found")),
       ),
-      ListDispatch: twirpMethod(
-        ListAgentDispatchRequest,
-        { grant: needsSomeRoomAdmin, carries: "names" },
-        async (request, { token }) =>
-          needsRoomAdmin(token, request.room) ?? said(await dispatches.list(request)),
-      ),
+      ListDispatch: twirpMethod(ListAgentDispatchRequest, {
+        grant: needsSomeRoomAdmin,
+        carries: "names",
+      }, ({ room, dispatchId }, { token }) => {
+        const denied = needsRoomAdmin(token, room);
+        if (denied !== undefined) return denied;
+        const agentDispatches = agents.dispatcher.list(room, dispatchId);
+        return said(
+          agentDispatches === undefined
+            ? nobodyServes()
+            : new ListAgentDispatchResponse({ agentDispatches }),
+        );
+      }),
     },
   };
 }
 
 async function create(
-  { agents, dispatches, limits }: AgentDispatchOptions,
+  { agents, ensureRoom, limits }: AgentDispatchOptions,
   request: CreateAgentDispatchRequest,
   { token, requestId }: TwirpCall,
 ): Promise<TwirpReply> {
@@ -59,5 +69,6 @@ async function create(
   const tooLarge = checkMetadata(request.metadata, limits) ??
     checkAttributes(request.attributes, limits);
   if (tooLarge !== undefined) return said(tooLarge);
-  return said(await dispatches.create(agents.dispatchOf(request, requestId)));
+  await ensureRoom(request.room);
+  return said(agents.createDispatch(request, requestId) ?? nobodyServes());
 }

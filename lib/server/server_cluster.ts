@@ -10,8 +10,6 @@ import {
   Room as RoomInfo,
 } from "@livekit/protocol";
 import { answerCall } from "../admin/carried_calls.ts";
-import type { AgentService } from "../agents/agent_service.ts";
-import type { DispatchCalls } from "../agents/dispatch_calls.ts";
 import type { RoomAdmin } from "../admin/room_admin.ts";
 import type { DropSink } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
@@ -40,8 +38,6 @@ export interface ServerClusterOptions {
   readonly router: EngineRouter;
   readonly rooms: () => LocalRooms;
   readonly admin: () => RoomAdmin;
-  readonly agents: AgentService;
-  readonly dispatches: () => DispatchCalls;
   /** Hear of rooms that end without a server. */
   readonly observers: readonly RoomObserver[];
 }
@@ -64,7 +60,7 @@ export function createServerCluster(
 ): ServerCluster | undefined {
   if (directory === undefined) return undefined;
   const { config, settings, platform, counters, nodeId, cores, router } = options;
-  const { rooms, observers, agents } = options;
+  const { rooms, observers } = options;
   const dialling = nodeDialling();
   const { clock, log } = platform;
   const maxTracks = Math.max(0, config.limit.num_tracks);
@@ -78,13 +74,9 @@ export function createServerCluster(
     ...settings,
     dial: dialling.dial,
     load: () => meter.measure(),
-    agents: {
-      service: agents,
-      dispatches: (room) => rooms().get(room)?.internal.dispatches,
-    },
+    agents: () => [],
     send: (command) => router.send(command),
-    answer: async (call) =>
-      (await options.dispatches().answer(call)) ?? answerCall(options.admin(), call),
+    answer: (call) => answerCall(options.admin(), call),
     observer: inTheirName(observers, log),
   });
   router.onNodeEvent = (event) => node.handle(event);

@@ -169,12 +169,10 @@ export function nodeRecord(reply: Reply): NodeRecord | undefined {
   }
 }
 
-function agentOffer(offer: AgentOffer): AgentOffer {
-  const { namespace, agentName, deployment, jobType, headroom } = offer;
+function agentOffer({ namespace, agentName, jobType, headroom }: AgentOffer): AgentOffer {
   return {
     namespace: text(namespace),
     agentName: text(agentName),
-    deployment: text(deployment),
     jobType: finite(jobType),
     headroom: finite(headroom),
   };

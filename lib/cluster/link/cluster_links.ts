@@ -136,6 +136,14 @@ export class ClusterLinks implements NodeLinks {
     this.#links.get(peer)?.close();
   }
 
+  /** How all links are, each by the node it leads to; what secrets they have is not said. */
+  all(): readonly (Omit<LinkFacts, "secret"> & { readonly peer: NodeId })[] {
+    return [...this.#links].map(([peer, { facts }]) => {
+      const { isUp, protocol, rttMs, queuedBytes } = facts;
+      return { peer, isUp, protocol, rttMs, queuedBytes };
+    });
+  }
+
   facts(peer: NodeId): LinkFacts | undefined {
     return this.#links.get(peer)?.facts;
   }

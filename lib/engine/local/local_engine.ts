@@ -289,6 +289,7 @@ class LocalEngine implements ThreadEngine {
           .filter(([upTrack]) => !this.#relays.has(upTrack))
           .map(([upTrack, track]) => ({ upTrack, layers: track.stats() })),
         downTracks: connections.flatMap((connection) => connection.sending.stats()),
+        relays: this.#relays.hops.stats(),
         drops,
       },
     });

@@ -26,7 +26,7 @@ import type {
   UpTrackIntervalFigures,
 } from "../../media/layer/interval_figures.ts";
 import type { DataCommand, DataEvent } from "./data_messages.ts";
-import type { NodeCommand, NodeEvent, RelayEndpoint } from "./node_messages.ts";
+import type { NodeCommand, NodeEvent, RelayEndpoint, RelayStats } from "./node_messages.ts";
 
 export type MediaCommand =
   | {
@@ -231,6 +231,8 @@ export interface EngineStats {
   readonly messagesSent: number;
   /** How long some packets since the last request took through the engine, µs. */
   readonly forwardLatencyUs: readonly number[];
+  /** To engines of other nodes. */
+  readonly relays: readonly RelayStats[];
   /** Input that was not used, by reason. */
   readonly drops: Readonly<Record<string, number>>;
 }

@@ -131,6 +131,40 @@ export type NodeEvent =
   )
   | RelayedDatagram;
 
+/** How media crosses between an engine here and one of another node: totals since it began. */
+export interface RelayStats extends RelayState {
+  readonly node: NodeId;
+  readonly ownEngine: number;
+  readonly theirEngine: number;
+}
+
+/** The same without who is meant. */
+export interface RelayState {
+  /** Both ends know of each other. */
+  readonly connected: boolean;
+  /** UDP does not get through: it goes by the node link. */
+  readonly blocked: boolean;
+  /** Smoothed, ms. */
+  readonly rttMs: number;
+  /** Of what we sent lately, 0 to 1. */
+  readonly loss: number;
+  /** How long datagrams wait on their way beyond what they need, ms. */
+  readonly queueMs: number;
+  readonly datagramsOut: number;
+  /** UDP's and IP's own left out. */
+  readonly bytesOut: number;
+  readonly datagramsIn: number;
+  readonly bytesIn: number;
+  /** Packets: sent again; come by that; and given up. */
+  readonly repairsOut: number;
+  readonly repaired: number;
+  readonly lost: number;
+  /** Layers of video that were taken away because the way is bad. */
+  readonly shed: number;
+  /** Bytes of memory that grow with what crosses. */
+  readonly memory: number;
+}
+
 /** Whether an event is about other nodes, which those who serve clients need not hear. */
 export function isNodeEvent<E extends { readonly type: string }>(
   event: E,

@@ -123,11 +123,12 @@ export class EnginePool implements MediaEngine {
     this.#placement = new Placement(size, options.placement ?? DEFAULT_PLACEMENT);
     const send = (engine: number, command: EngineCommand) => this.#sendTo(engine, command);
     this.#rings = new RingWiring(send, options.createRing, options.bellOf);
-    this.#hops = new HopWiring(send, size);
+    this.#hops = new HopWiring(send, size, platform.timers);
     this.#tracks = new PoolTracks({
       send: (engine, command) => {
         if (command.type === "receive_relay") this.#join(engine, command.from);
         if (command.type === "send_relay") this.#join(engine, command.to);
+        this.#hops.prepare(engine, command);
         send(engine, command);
       },
       distant: (node, engine) => this.#hops.indexOf(node, engine),
@@ -226,6 +227,7 @@ export class EnginePool implements MediaEngine {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const { cancelRestart } of this.#slots) cancelRestart?.();
+    this.#hops.close();
     await Promise.all(this.#slots.map(({ engine }) => engine?.close()));
     await this.#tcp.close();
     this.#options.closed?.();
@@ -362,11 +364,9 @@ export class EnginePool implements MediaEngine {
     for (const engine of engines) this.#sendTo(engine, command);
   }
 
-  /** Joins an engine to one of this process, or of another node. */
+  /** Joins an engine to one of this process. */
   #join(engine: number, other: number | undefined): void {
-    if (other === undefined) return;
-    if (this.#hops.has(other)) this.#hops.connect(engine, other);
-    else this.#rings.connect(engine, other);
+    if (other !== undefined && !this.#hops.has(other)) this.#rings.connect(engine, other);
   }
 
   #sendHome(connection: ConnectionId, command: EngineCommand): void {

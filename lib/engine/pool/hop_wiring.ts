@@ -2,16 +2,21 @@
  * The ways from a pool's engines to those of other nodes: named when a node is told of, and joined
  * when something first crosses.
  *
- * Contract: two engines are joined once, and once more when either was started anew.
+ * Contract: two engines are joined once, and once more when either was started anew, or when
+ * something crosses again after nothing had for long: then the way was let go with its memory.
  *
  * @module
  */
-import type { NodeId } from "../../base/ids.ts";
+import type { NodeId, UpTrackId } from "../../base/ids.ts";
+import type { Cancel, Timers } from "../../base/platform.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
 import type { NodeCommand, RelayEndpoint } from "../messages/node_messages.ts";
 
 /** Engines of one node that are told apart: their index has this many bits in a datagram. */
 export const MAX_ENGINES = 1 << 8;
+
+/** A way that nothing crosses is let go after so long, ms: whoever left may be back. */
+const IDLE_MS = 60_000;
 
 type SetNode = Extract<NodeCommand, { readonly type: "set_node" }>;
 
@@ -26,7 +31,16 @@ interface Distant {
   readonly engine: number;
   readonly endpoint: RelayEndpoint;
   /** Engines here that are joined to it. */
-  readonly joined: Set<number>;
+  readonly joined: Map<number, Way>;
+}
+
+/** What joins an engine here to one of another node. */
+interface Way {
+  /** Tracks that cross to there, and from there. */
+  readonly sent: Set<UpTrackId>;
+  readonly received: Set<UpTrackId>;
+  /** Ends the wait to let it go. */
+  cancel: Cancel | undefined;
 }
 
 /**
@@ -37,14 +51,22 @@ export class HopWiring {
   readonly #send: (engine: number, command: EngineCommand) => void;
   readonly #nodes = new Map<NodeId, Node>();
   readonly #distant = new Map<number, Distant>();
+  readonly #timers: Timers;
+  /** Engine here → what it receives from other nodes, and from which engine. */
+  readonly #sources = new Map<number, Map<UpTrackId, number>>();
   #lastIndex: number;
 
   /**
    * @param send Brings a command to one engine; keeps the order.
    * @param size Engines of this process, whose names are below it.
    */
-  constructor(send: (engine: number, command: EngineCommand) => void, size: number) {
+  constructor(
+    send: (engine: number, command: EngineCommand) => void,
+    size: number,
+    timers: Timers,
+  ) {
     this.#send = send;
+    this.#timers = timers;
     this.#lastIndex = size - 1;
   }
 
@@ -65,7 +87,7 @@ export class HopWiring {
     const node: Node = { told, indices: endpoints.map(() => ++this.#lastIndex) };
     this.#nodes.set(told.node, node);
     for (const [engine, endpoint] of endpoints.entries()) {
-      this.#distant.set(node.indices[engine]!, { node, engine, endpoint, joined: new Set() });
+      this.#distant.set(node.indices[engine]!, { node, engine, endpoint, joined: new Map() });
     }
     return gone;
   }
@@ -77,7 +99,10 @@ export class HopWiring {
     for (const index of gone) {
       const distant = this.#distant.get(index)!;
       this.#distant.delete(index);
-      for (const engine of distant.joined) this.#send(engine, { type: "disconnect_relay", index });
+      for (const [engine, { cancel }] of distant.joined) {
+        cancel?.();
+        this.#send(engine, { type: "disconnect_relay", index });
+      }
     }
     return gone;
   }
@@ -85,17 +110,77 @@ export class HopWiring {
   /** @returns Whether the engine was joined to any of another node. */
   engineLost(engine: number): boolean {
     let wasJoined = false;
+    this.#sources.delete(engine);
     for (const { joined } of this.#distant.values()) {
+      joined.get(engine)?.cancel?.();
       if (joined.delete(engine)) wasJoined = true;
     }
     return wasJoined;
   }
 
-  /** Joins an engine here to that of another node, unless it was. */
-  connect(engine: number, index: number): void {
+  /** To be told of each command to an engine here before it is sent: joins whom it is about. */
+  prepare(engine: number, command: EngineCommand): void {
+    switch (command.type) {
+      case "send_relay":
+        return void this.#way(engine, command.to)?.sent.add(command.upTrack);
+      case "stop_relay": {
+        const way = this.#distant.get(command.to)?.joined.get(engine);
+        if (way?.sent.delete(command.upTrack)) this.#endIfIdle(engine, command.to, way);
+        return;
+      }
+      case "receive_relay": {
+        const { upTrack, from } = command;
+        const way = from === undefined ? undefined : this.#way(engine, from);
+        way?.received.add(upTrack);
+        return this.#setSource(engine, upTrack, way === undefined ? undefined : from);
+      }
+      case "end_relay":
+        return this.#setSource(engine, command.upTrack, undefined);
+    }
+  }
+
+  /** Nothing is let go any more. */
+  close(): void {
+    for (const { joined } of this.#distant.values()) {
+      for (const { cancel } of joined.values()) cancel?.();
+    }
+  }
+
+  #setSource(engine: number, upTrack: UpTrackId, from: number | undefined): void {
+    const sources = this.#sources.get(engine) ?? new Map<UpTrackId, number>();
+    const before = sources.get(upTrack);
+    if (before === from) return;
+    if (from === undefined) sources.delete(upTrack);
+    else this.#sources.set(engine, sources.set(upTrack, from));
+    const way = before === undefined ? undefined : this.#distant.get(before)?.joined.get(engine);
+    if (way?.received.delete(upTrack)) this.#endIfIdle(engine, before!, way);
+  }
+
+  /** The way to an engine of another node, from now on if there was none. */
+  #way(engine: number, index: number): Way | undefined {
     const distant = this.#distant.get(index);
-    if (distant === undefined || distant.joined.has(engine)) return;
-    distant.joined.add(engine);
+    if (distant === undefined) return undefined;
+    let way = distant.joined.get(engine);
+    if (way === undefined) {
+      way = { sent: new Set(), received: new Set(), cancel: undefined };
+      distant.joined.set(engine, way);
+      this.#connect(engine, index, distant);
+    }
+    way.cancel?.();
+    way.cancel = undefined;
+    return way;
+  }
+
+  #endIfIdle(engine: number, index: number, way: Way): void {
+    if (way.sent.size + way.received.size > 0) return;
+    way.cancel?.();
+    way.cancel = this.#timers.after(IDLE_MS, () => {
+      this.#distant.get(index)?.joined.delete(engine);
+      this.#send(engine, { type: "disconnect_relay", index });
+    });
+  }
+
+  #connect(engine: number, index: number, distant: Distant): void {
     const { engine: other, endpoint, node: { told } } = distant;
     const { node, self, slot, theirSlot, secret } = told;
     this.#send(engine, {

@@ -60,7 +60,7 @@ export class DataLane {
     readonly drops: DropSink<EngineDrop>,
   ) {
     this.#output = output;
-    const words = output.channel.words.length;
+    const words = output.channel.size;
     this.#spare = words - Math.floor(words / SHARE);
   }
 

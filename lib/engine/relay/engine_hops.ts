@@ -14,7 +14,7 @@ import type { RemoteAddress } from "../../transport/datagrams/datagrams.ts";
 import { SendKind } from "../../transport/datagrams/datagrams.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { HopPeer } from "../messages/neighbour_messages.ts";
-import type { NodeEvent } from "../messages/node_messages.ts";
+import type { NodeEvent, RelayStats } from "../messages/node_messages.ts";
 import { hopAssociation } from "./hop_datagram.ts";
 import type { HopCrypto } from "./hop_keys.ts";
 import { HopLink } from "./hop_link.ts";
@@ -51,6 +51,8 @@ export class EngineHops {
   readonly #byId = new Map<number, Hop>();
   /** Those for which something came in this batch. */
   readonly #touched = new Set<Hop>();
+  /** Those that something was written to in this turn. */
+  readonly #written: Hop[] = [];
 
   constructor(world: HopsWorld, relayWorld: RelayWorld) {
     this.#world = world;
@@ -60,7 +62,12 @@ export class EngineHops {
   /** Joins an engine of another node; in place of what had its name. */
   connect(peer: HopPeer): RelayLink {
     this.disconnect(peer.index);
-    const hop = new Hop(peer, this.#world, this.#relayWorld);
+    const hop: Hop = new Hop(
+      peer,
+      this.#world,
+      this.#relayWorld,
+      () => void this.#written.push(hop),
+    );
     this.#hops.set(peer.index, hop);
     this.#byId.set(peer.receiveId, hop);
     return hop.relay;
@@ -111,9 +118,19 @@ export class EngineHops {
 
   /** Lets leave what was written. */
   flush(now: number): void {
-    for (const hop of this.#hops.values()) {
-      if (hop.relay.isActive) hop.link.flush(now);
-    }
+    const written = this.#written;
+    for (let i = 0; i < written.length; i++) written[i]!.link.flush(now);
+    written.length = 0;
+  }
+
+  /** How the hops do, each by the node it leads to. */
+  stats(): readonly RelayStats[] {
+    return [...this.#hops.values()].map(({ peer: { own, other }, link }) => ({
+      ...link.stats,
+      node: other.node,
+      ownEngine: own.engine,
+      theirEngine: other.engine,
+    }));
   }
 
   /** When there is timed work; `Infinity` if none is foreseen. */
@@ -149,7 +166,12 @@ class Hop {
   /** There is more to read than one turn's share. */
   isBehind = false;
 
-  constructor(readonly peer: HopPeer, world: HopsWorld, relayWorld: RelayWorld) {
+  constructor(
+    readonly peer: HopPeer,
+    world: HopsWorld,
+    relayWorld: RelayWorld,
+    onWritten: () => void,
+  ) {
     const { clock, drops } = relayWorld;
     this.outlet = new HopUdpOutlet(peer, world.sockets, drops);
     this.link = new HopLink({
@@ -163,13 +185,13 @@ class Hop {
       udp: this.outlet,
       fallback: new HopOtherOutlet(peer, world.emit),
       listener: {
-        onBlocked: (blocked) =>
-          world.emit({
-            type: "relay_blocked",
-            ownEngine: peer.own.engine,
-            ...peer.other,
-            blocked,
-          }),
+        onWritten,
+        onBlocked: (blocked) => {
+          // Another address may be reached where this one is not any more.
+          if (blocked) this.outlet.unlatch();
+          const { engine: ownEngine } = peer.own;
+          world.emit({ type: "relay_blocked", ownEngine, ...peer.other, blocked });
+        },
         onRestarted: () => this.relay.renew(clock.now()),
         onAllowedLayers: () => this.relay.allowLayers(),
       },
@@ -207,6 +229,11 @@ class HopUdpOutlet implements HopOutlet {
   latch(datagrams: Datagrams, remote: RemoteAddress): void {
     this.#datagrams = datagrams;
     this.#remote = remote;
+  }
+
+  /** What is sent goes to all addresses again. */
+  unlatch(): void {
+    this.#datagrams = undefined;
   }
 
   reserve(): Uint8Array | undefined {

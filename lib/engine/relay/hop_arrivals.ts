@@ -85,14 +85,15 @@ export class HopArrivals {
   }
 }
 
-/** Datagrams whose departure is remembered; a power of two. */
+/** Datagrams whose departure is remembered, at first and at most; powers of two. */
+const FIRST_DEPARTURES = 256;
 const DEPARTURES = 8192;
 /** The least delay of so long is what a queue is measured from, ms. */
 const BASE_MS = 15_000;
 
 /** The sender's part. */
 export class HopDepartures {
-  readonly #at = new Float64Array(DEPARTURES).fill(NEVER);
+  #at = new Float64Array(FIRST_DEPARTURES).fill(NEVER);
   #told = 0;
   /** The least delays of the time before and of the present one; clocks differ, so any number. */
   #leastBefore = Infinity;
@@ -105,7 +106,14 @@ export class HopDepartures {
 
   /** A datagram left. */
   record(number: number, now: number): void {
-    this.#at[number & (DEPARTURES - 1)] = now;
+    const { length } = this.#at;
+    if (number - this.#told >= length && length < DEPARTURES) this.#grow(number);
+    this.#at[number & (this.#at.length - 1)] = now;
+  }
+
+  /** Bytes of memory. */
+  get memory(): number {
+    return this.#at.byteLength;
   }
 
   /**
@@ -120,7 +128,7 @@ export class HopDepartures {
     const count = length < 3 ? 0 : words[at + 1]!;
     if (count < 1 || count > MAX_REPORTED || 3 + ((count + 3) >> 2) !== length) return false;
     // What was told before is told by a datagram that was overtaken.
-    if (base < this.#told || base + count > next || base < next - DEPARTURES) return base >= 0;
+    if (base < this.#told || base + count > next || base < next - this.#at.length) return base >= 0;
     this.#told = base + count;
     let before = words[at + 2]!;
     let least = Infinity;
@@ -132,7 +140,7 @@ export class HopDepartures {
       }
       this.came++;
       before += (steps - 1) / STEPS;
-      const left = this.#at[(base + i) & (DEPARTURES - 1)]!;
+      const left = this.#at[(base + i) & (this.#at.length - 1)]!;
       // The other clock's words may have turned over: compare in 32 bits.
       least = Math.min(least, (Math.round(before) - Math.trunc(left)) | 0);
     }
@@ -144,6 +152,15 @@ export class HopDepartures {
     this.#told = 0;
     this.#leastBefore = this.#least = Infinity;
     this.queueMs = 0;
+  }
+
+  /** Of those before `number` all are kept that were. */
+  #grow(number: number): void {
+    const before = this.#at;
+    const after = this.#at = new Float64Array(2 * before.length).fill(NEVER);
+    for (let i = Math.max(0, number - before.length); i < number; i++) {
+      after[i & (after.length - 1)] = before[i & (before.length - 1)]!;
+    }
   }
 
   #measure(delay: number, now: number): void {

@@ -37,6 +37,7 @@ import {
   STREAM_HEAD_WORDS,
 } from "./hop_datagram.ts";
 import { FeedbackView, type HopReception, writeFeedback } from "./hop_feedback.ts";
+import { HopInbox } from "./hop_inbox.ts";
 import { HopMediaReceiver } from "./hop_media_receiver.ts";
 import { HopPath } from "./hop_path.ts";
 import type { HopLinkOptions, HopOutlet, HopStats } from "./hop_ports.ts";
@@ -46,11 +47,10 @@ import { HopStreamSender } from "./hop_stream_sender.ts";
 import { type HopLane, HopWriter } from "./hop_writer.ts";
 import type { RelayChannel } from "./relay_channel.ts";
 import { RELAY, REPORT_WORDS } from "./relay_records.ts";
-import { createRelayRing, RelayRingReader, RelayRingWriter } from "./relay_ring.ts";
 
-/** Bytes of records that wait to be read. */
-const INBOUND_BYTES = 1 << 20;
-/** Words of the history: 4 MiB, a second at 33 Mbit/s. */
+/** Words of records that wait to be read, at most: 1 MiB. */
+const INBOUND_WORDS = 1 << 18;
+/** Words of the history at most: 4 MiB, a second at 33 Mbit/s. */
 const HISTORY_WORDS = 1 << 20;
 const CONTROL_WORDS = 1 << 16;
 const DATA_WORDS = 1 << 18;
@@ -67,6 +67,8 @@ const KEEPALIVE_MS = 1_000;
 /** The end of a burst may be lost: it is told of after so long, and again after twice that. */
 const TAIL_MS = 20;
 const MAX_TAIL_MS = 640;
+/** Memory that nothing needs any more is given back this often, ms. */
+const REST_MS = 10_000;
 /** Hellos that are not answered are said again. */
 const HELLO_MS = 250;
 /** Nothing came for so long although we asked: the other end may live anew. */
@@ -82,13 +84,14 @@ const REPORT_AGE_AT = 5;
 /**
  * Times, in a typed array, as fields above 2^30 would be boxed anew at each store: feedback is due;
  * the next hello may be said; the end of what was sent is told of; something asked last; since when
- * nothing at all has come, negative if something has.
+ * nothing at all has come, negative if something has; memory was looked at.
  */
 const FEEDBACK_AT = 0;
 const HELLO_AT = 1;
 const TAIL_AT = 2;
 const ASKED_AT = 3;
 const SILENT_SINCE = 4;
+const RESTED_AT = 5;
 
 /** One engine's end of the way to one engine of another node. */
 export class HopLink implements HopLane {
@@ -101,7 +104,7 @@ export class HopLink implements HopLane {
   readonly #bandwidth: HopBandwidth = new LossBandwidth();
   readonly #departures = new HopDepartures();
   readonly #writer: HopWriter;
-  readonly #inbound: RelayRingWriter;
+  readonly #inbound = new HopInbox(INBOUND_WORDS);
   readonly #reception: HopReception;
   readonly #content = new HopContent();
   readonly #feedback = new FeedbackView();
@@ -114,18 +117,18 @@ export class HopLink implements HopLane {
   #isActive = false;
   #isClosed = false;
   #wasConnected = false;
+  #isWritten = false;
   #wakes = false;
   #tailMs = TAIL_MS;
-  readonly #times = Float64Array.of(Infinity, 0, Infinity, -Infinity, -1);
+  readonly #times = Float64Array.of(Infinity, 0, Infinity, -Infinity, -1, 0);
 
   constructor(options: HopLinkOptions) {
     this.#options = options;
     const { drops, clock } = options;
     this.#session = new HopSession(options);
     this.#writer = new HopWriter(this, clock, options.historyWords ?? HISTORY_WORDS);
-    const ring = createRelayRing(INBOUND_BYTES);
-    const inbound = this.#inbound = new RelayRingWriter(ring);
-    this.channel = { reader: new RelayRingReader(ring), writer: this.#writer };
+    const inbound = this.#inbound;
+    this.channel = { reader: inbound, writer: this.#writer };
     this.#reception = {
       control: new HopStreamReceiver(inbound, drops),
       data: new HopStreamReceiver(inbound, drops),
@@ -171,6 +174,9 @@ export class HopLink implements HopLane {
       repeated: this.control.repeated + this.data.repeated,
       shed: this.#bandwidth.shed,
       epochs: this.#session.epochs,
+      memory: this.#writer.memory + this.control.memory + this.data.memory +
+        this.#inbound.memory + this.#departures.memory + this.#reception.control.memory +
+        this.#reception.data.memory + media.memory,
     };
   }
 
@@ -249,10 +255,18 @@ export class HopLink implements HopLane {
     this.#drainEarly();
     this.#sendDue(now);
     this.#probe(now);
+    if (now - this.#times[RESTED_AT]! >= REST_MS) this.#rest(now);
+  }
+
+  written(): void {
+    if (this.#isWritten) return;
+    this.#isWritten = true;
+    this.#options.listener.onWritten?.();
   }
 
   /** Sends what was written in this turn. */
   flush(now: number): void {
+    this.#isWritten = false;
     if (this.#isClosed) return;
     if (!this.#session.isConnected) return this.tick(now);
     this.#writer.flush(now);
@@ -270,6 +284,19 @@ export class HopLink implements HopLane {
     this.#send(source, at, length, true, true, now);
     this.#tailMs = TAIL_MS;
     this.#times[TAIL_AT] = now + TAIL_MS;
+  }
+
+  /** Gives memory back: a hop that carries little has little. */
+  #rest(now: number): void {
+    const { control, data, media } = this.#reception;
+    this.#times[RESTED_AT] = now;
+    this.#writer.rest(now);
+    this.control.rest();
+    this.data.rest();
+    this.#inbound.rest();
+    control.rest();
+    data.rest();
+    media.rest();
   }
 
   /** Something is to be said, or heard. */

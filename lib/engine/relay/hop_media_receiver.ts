@@ -41,6 +41,8 @@ export class HopMediaReceiver {
   readonly #joins: (Int32Array | undefined)[] = new Array(JOINS).fill(undefined);
   /** Number of the first part of what is joined, by its lower bits. */
   readonly #joining = new Float64Array(JOINS).fill(NONE);
+  /** Something was joined since memory was given back last. */
+  #hasJoined = false;
   /** Numbers that came by being sent again. */
   repaired = 0;
 
@@ -83,6 +85,22 @@ export class HopMediaReceiver {
     this.#heldCount = kept;
   }
 
+  /** Bytes of memory of what waits. */
+  get memory(): number {
+    const joins = this.#joins.reduce((sum, part) => sum + (part?.byteLength ?? 0), 0);
+    return joins + this.#held.length * CONTENT_WORDS * 4;
+  }
+
+  /** Gives memory back that nothing is in. */
+  rest(): void {
+    if (this.#heldCount === 0) this.#held.length = 0;
+    if (!this.#hasJoined) {
+      this.#joins.fill(undefined);
+      this.#joining.fill(NONE);
+    }
+    this.#hasJoined = false;
+  }
+
   reset(): void {
     this.gaps.reset();
     this.#window = new ReplayWindow(WINDOW);
@@ -112,6 +130,7 @@ export class HopMediaReceiver {
 
   /** Records of media have two parts at most, with numbers that follow one another. */
   #join(words: Int32Array, at: number): void {
+    this.#hasJoined = true;
     const isFirst = (words[at]! & FIRST_PART) !== 0;
     const key = isFirst ? words[at + 1]! : (words[at + 1]! - 1) | 0;
     const slot = key & (JOINS - 1);

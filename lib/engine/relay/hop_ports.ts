@@ -6,6 +6,7 @@
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock } from "../../base/platform.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
+import type { RelayState } from "../messages/node_messages.ts";
 import type { HopCrypto } from "./hop_keys.ts";
 
 /** A way of datagrams to the other end. */
@@ -22,6 +23,8 @@ export interface HopOutlet {
 
 /** What a hop tells its engine; called in the midst of `receive` or `tick`. */
 export interface HopListener {
+  /** Something was written for the first time since `flush`; called in the midst of `commit`. */
+  onWritten?(): void;
   /** UDP does not reach the other end: datagrams go by the other way. Or it does again. */
   onBlocked(blocked: boolean): void;
   /** The other end began anew and knows nothing of what was written before. */
@@ -45,37 +48,20 @@ export interface HopLinkOptions {
   /** The way where UDP is blocked; absent: there is none. */
   readonly fallback?: HopOutlet;
   readonly listener: HopListener;
-  /** Words of the history that media is sent again from; a power of two. */
+  /** Words at most of the history that media is sent again from; a power of two. */
   readonly historyWords?: number;
   /** Datagrams sealed with one key. */
   readonly epochDatagrams?: number;
 }
 
 /** How a hop does. Counts are since it began. */
-export interface HopStats {
-  readonly connected: boolean;
-  readonly blocked: boolean;
-  /** Smoothed, ms. */
-  readonly rttMs: number;
-  /** Of what we sent lately, 0 to 1. */
-  readonly loss: number;
-  /** How long datagrams wait on their way beyond what they need, ms. */
-  readonly queueMs: number;
-  readonly datagramsOut: number;
-  readonly bytesOut: number;
-  readonly datagramsIn: number;
-  readonly bytesIn: number;
-  /** Frames of media: sent again, not to be sent again, come by that, and given up. */
-  readonly repairsOut: number;
+export interface HopStats extends RelayState {
+  /** Frames of media that were asked for and not sent again. */
   readonly unrepaired: number;
-  readonly repaired: number;
-  readonly lost: number;
   /** Numbers of media that were asked for. */
   readonly asked: number;
   /** Parts of streams that were sent again. */
   readonly repeated: number;
-  /** Layers of video that were taken away. */
-  readonly shed: number;
   /** Changes of keys. */
   readonly epochs: number;
 }

@@ -100,6 +100,18 @@ export class HopStreamReceiver {
     return count;
   }
 
+  /** Bytes of memory of what is put in order, and together. */
+  get memory(): number {
+    const held = this.#early.reduce((sum, early) => sum + (early?.byteLength ?? 0), 0);
+    return held + (this.#parts?.byteLength ?? 0);
+  }
+
+  /** Gives memory back that nothing is in. */
+  rest(): void {
+    if (this.#earlyCount === 0) this.#early.fill(undefined);
+    if (this.#partWords === 0) this.#parts = undefined;
+  }
+
   /** The other end begins anew. */
   reset(): void {
     this.#next = this.#earlyCount = this.#partWords = 0;
@@ -128,7 +140,7 @@ export class HopStreamReceiver {
     for (let i = 0; i < length; i++) parts[this.#partWords + i] = words[from + i]!;
     const total = this.#partWords + length;
     if ((word & LAST_PART) !== 0 && !this.#write(this.#kind, parts, 0, total)) return false;
-    this.#partWords = total;
+    this.#partWords = (word & LAST_PART) !== 0 ? 0 : total;
     return true;
   }
 

@@ -3,7 +3,8 @@
  * from them data.
  *
  * Contract: what was taken is sent until the other end has it, in parts that fit a datagram. Memory
- * is fixed: what there is no room for is refused.
+ * grows with what waits up to what it was given: what there is no room for is refused. It is given
+ * back when nothing waits.
  *
  * @module
  */
@@ -24,8 +25,11 @@ import { RELAY } from "./relay_records.ts";
 
 /** Words of a record in one part. */
 const PART_WORDS = CONTENT_WORDS - STREAM_HEAD_WORDS;
-/** Parts that are kept at most; a power of two. */
+/** Parts that are kept at first and at most; powers of two. */
+const FIRST_PARTS = 64;
 const MAX_PARTS = 4096;
+/** Words of memory at first. */
+const FIRST_WORDS = 1 << 11;
 /** Parts under way: no more than the other end keeps out of order. */
 export const MAX_WINDOW = 256;
 const FIRST_WINDOW = 32;
@@ -51,11 +55,14 @@ export class HopStreamSender {
   readonly #capacity: number;
   /** Frames as they are sent; made when first needed. */
   #words: Int32Array | undefined;
-  readonly #start = new Int32Array(MAX_PARTS);
-  readonly #sentAt = new Float64Array(MAX_PARTS);
-  readonly #dueAt = new Float64Array(MAX_PARTS);
-  readonly #tries = new Uint8Array(MAX_PARTS);
-  readonly #acknowledged = new Uint8Array(MAX_PARTS);
+  /** Its words now, and parts; powers of two. */
+  #size = 0;
+  #parts = FIRST_PARTS;
+  #start = new Int32Array(FIRST_PARTS);
+  #sentAt = new Float64Array(FIRST_PARTS);
+  #dueAt = new Float64Array(FIRST_PARTS);
+  #tries = new Uint8Array(FIRST_PARTS);
+  #acknowledged = new Uint8Array(FIRST_PARTS);
   /** Parts from the first that is not acknowledged, of which those below `next` were sent. */
   #first = 0;
   #next = 0;
@@ -97,9 +104,8 @@ export class HopStreamSender {
   /** Whether a record of `length` words would be taken. */
   hasRoom(length: number): boolean {
     const parts = partsOf(length);
-    // At the end of the memory a frame may need padding in front of it.
-    const most = length + parts * STREAM_HEAD_WORDS + CONTENT_WORDS;
-    return this.used + most <= this.#capacity && this.#end - this.#first + parts <= MAX_PARTS;
+    return this.used + mostWords(length, parts) <= this.#capacity &&
+      this.#end - this.#first + parts <= MAX_PARTS;
   }
 
   /**
@@ -110,6 +116,7 @@ export class HopStreamSender {
   push(kind: number, source: Int32Array, at: number, length: number, now: number): boolean {
     if (!this.hasRoom(length)) return false;
     const parts = partsOf(length);
+    this.#makeRoom(length, parts);
     for (let part = 0; part < parts; part++) {
       const from = part * PART_WORDS;
       const flags = (part === 0 ? FIRST_PART : 0) | (part === parts - 1 ? LAST_PART : 0);
@@ -128,7 +135,7 @@ export class HopStreamSender {
     if (now >= this.#wakeAt) {
       this.#wakeAt = Infinity;
       for (let seq = this.#first; seq < this.#next; seq++) {
-        const slot = seq & (MAX_PARTS - 1);
+        const slot = seq & (this.#parts - 1);
         if (this.#acknowledged[slot] === 1) continue;
         if (now >= this.#dueAt[slot]! && this.#send(slot, content, now, rttMs, false)) {
           if (!twice) this.#lost(now, rttMs);
@@ -138,7 +145,7 @@ export class HopStreamSender {
       }
     }
     while (this.#next < this.#end && this.#hasWindow) {
-      const slot = this.#next & (MAX_PARTS - 1);
+      const slot = this.#next & (this.#parts - 1);
       if (!this.#send(slot, content, now, rttMs, twice)) return;
       this.#wakeAt = Math.min(this.#wakeAt, this.#dueAt[slot]!);
       this.#next++;
@@ -164,9 +171,22 @@ export class HopStreamSender {
     while (this.#first < next) this.#release();
     for (let bit = 0; bit < count * 32 && next + 1 + bit < this.#next; bit++) {
       if ((words[at + (bit >> 5)]! & (1 << (bit & 31))) === 0) continue;
-      this.#acknowledged[(next + 1 + bit) & (MAX_PARTS - 1)] = 1;
+      this.#acknowledged[(next + 1 + bit) & (this.#parts - 1)] = 1;
     }
     this.#repeatLost(now - rttMs - REORDERING_MS, now);
+  }
+
+  /** Bytes of memory that it keeps. */
+  get memory(): number {
+    return 4 * this.#size + 22 * this.#parts;
+  }
+
+  /** Gives memory back, if nothing waits. */
+  rest(): void {
+    if (this.isPending || this.#words === undefined) return;
+    this.#words = undefined;
+    this.#size = this.#head = this.#tail = 0;
+    if (this.#parts > FIRST_PARTS) this.#setParts(FIRST_PARTS);
   }
 
   /** The other end begins anew: what was for its former life is forgotten. */
@@ -188,11 +208,53 @@ export class HopStreamSender {
   /** What was sent before `sentBefore` would have come before this answer was given. */
   #repeatLost(sentBefore: number, now: number): void {
     for (let seq = this.#first; seq < this.#next; seq++) {
-      const slot = seq & (MAX_PARTS - 1);
+      const slot = seq & (this.#parts - 1);
       if (this.#acknowledged[slot] === 1 || this.#sentAt[slot]! > sentBefore) continue;
       this.#dueAt[slot] = Math.min(this.#dueAt[slot]!, now);
       this.#wakeAt = Math.min(this.#wakeAt, now);
     }
+  }
+
+  /** Memory for a record that there is room for. */
+  #makeRoom(length: number, parts: number): void {
+    const count = this.#end - this.#first + parts;
+    if (count > this.#parts) this.#setParts(powerFrom(this.#parts, count));
+    const words = this.used + mostWords(length, parts);
+    if (words > this.#size) this.#setSize(powerFrom(Math.max(FIRST_WORDS, this.#size), words));
+  }
+
+  #setParts(parts: number): void {
+    const { length } = this.#tries;
+    const moved = <T extends Float64Array | Int32Array | Uint8Array>(from: T, to: T): T => {
+      for (let seq = this.#first; seq < this.#end; seq++) {
+        to[seq & (parts - 1)] = from[seq & (length - 1)]!;
+      }
+      return to;
+    };
+    this.#start = moved(this.#start, new Int32Array(parts));
+    this.#sentAt = moved(this.#sentAt, new Float64Array(parts));
+    this.#dueAt = moved(this.#dueAt, new Float64Array(parts));
+    this.#tries = moved(this.#tries, new Uint8Array(parts));
+    this.#acknowledged = moved(this.#acknowledged, new Uint8Array(parts));
+    this.#parts = parts;
+  }
+
+  /** What is kept is written anew, from the beginning of other memory. */
+  #setSize(size: number): void {
+    const before = this.#words;
+    const words = this.#words = new Int32Array(size);
+    this.#size = size;
+    let at = 0;
+    for (let seq = this.#first; seq < this.#end; seq++) {
+      const slot = seq & (this.#parts - 1);
+      const start = this.#start[slot]!;
+      const length = frameLength(before![start]!);
+      words.set(before!.subarray(start, start + length), at);
+      this.#start[slot] = at;
+      at += length;
+    }
+    this.#head = at;
+    this.#tail = 0;
   }
 
   #add(
@@ -203,16 +265,16 @@ export class HopStreamSender {
     length: number,
     now: number,
   ): void {
-    const words = this.#words ??= new Int32Array(this.#capacity);
+    const words = this.#words!;
     const size = STREAM_HEAD_WORDS + length;
-    let start = this.#head & (this.#capacity - 1);
-    const toEnd = this.#capacity - start;
+    let start = this.#head & (this.#size - 1);
+    const toEnd = this.#size - start;
     if (size > toEnd) {
       this.#head += toEnd;
       words[start] = PADDING;
       start = 0;
     }
-    const slot = this.#end & (MAX_PARTS - 1);
+    const slot = this.#end & (this.#parts - 1);
     words[start] = frameWord(FRAME.stream, flags | this.#stream, size, kind);
     words[start + 1] = this.#end;
     for (let i = 0; i < length; i++) words[start + STREAM_HEAD_WORDS + i] = source[at + i]!;
@@ -260,12 +322,23 @@ export class HopStreamSender {
       this.#wakeAt = Infinity;
       return;
     }
-    const start = this.#start[this.#first & (MAX_PARTS - 1)]!;
-    const at = this.#tail & (this.#capacity - 1);
-    this.#tail += (start - at) & (this.#capacity - 1);
+    const start = this.#start[this.#first & (this.#parts - 1)]!;
+    const at = this.#tail & (this.#size - 1);
+    this.#tail += (start - at) & (this.#size - 1);
   }
 }
 
 function partsOf(length: number): number {
   return Math.max(1, Math.ceil(length / PART_WORDS));
+}
+
+/** Words of a record's frames, with padding in front of one of them at the end of the memory. */
+function mostWords(length: number, parts: number): number {
+  return length + parts * STREAM_HEAD_WORDS + CONTENT_WORDS;
+}
+
+/** The least power of two from `power` on that is `least` or more. */
+function powerFrom(power: number, least: number): number {
+  while (power < least) power *= 2;
+  return power;
 }

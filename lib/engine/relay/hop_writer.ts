@@ -3,7 +3,7 @@
  * else into streams that lose nothing.
  *
  * Contract: a packet's record is written where it is sealed from. Small ones of one turn share a
- * datagram. The history is as large as its memory, and a second long.
+ * datagram. The history (`hop_history.ts`) is a second long, as far as its memory goes.
  *
  * @module
  */
@@ -19,6 +19,7 @@ import {
   REPAIR,
   WHOLE,
 } from "./hop_datagram.ts";
+import { HopHistory } from "./hop_history.ts";
 import { MAX_RECORD_WORDS } from "./hop_stream_receiver.ts";
 import type { HopStreamSender } from "./hop_stream_sender.ts";
 import type { RecordWriter } from "./relay_channel.ts";
@@ -26,10 +27,9 @@ import { RELAY } from "./relay_records.ts";
 
 /** Words of a record in one frame of media. */
 const PART_WORDS = CONTENT_WORDS - MEDIA_HEAD_WORDS;
-/** Frames that can be sent again; a power of two. */
-const FRAMES = 8192;
-/** How long they can, ms. */
-const KEPT_MS = 1000;
+/** Records that are not written to the history, until they are committed: of any hop. */
+const SCRATCH = new Int32Array(MAX_RECORD_WORDS);
+const SCRATCH_BYTES = new Uint8Array(SCRATCH.buffer);
 /** Round trips between two times that a frame is sent again. */
 const LEAST_REPEAT = 0.9;
 /** Bytes sent again for each byte sent, and as many as may be saved up. */
@@ -48,6 +48,8 @@ export interface HopLane {
   readonly data: HopStreamSender;
   /** Sends frames out of `source[at, at + length)`, bytes. */
   sendMedia(source: Uint8Array, at: number, length: number, now: number): void;
+  /** Something was written. */
+  written(): void;
   /** The end of a turn. */
   flush(now: number): void;
 }
@@ -55,19 +57,10 @@ export interface HopLane {
 /** Where records go. */
 export class HopWriter implements RecordWriter {
   readonly loses = true;
-  /** The history, and behind it where other records are written. */
-  readonly words: Int32Array;
-  readonly #bytes: Uint8Array;
-  readonly #capacity: number;
+  readonly size: number;
+  readonly #history: HopHistory;
   readonly #lane: HopLane;
   readonly #clock: Clock;
-  /** Position of the next frame, and of the first that was not sent. */
-  readonly #position = new Float64Array(2);
-  readonly #start = new Float64Array(FRAMES);
-  readonly #sentAt = new Float64Array(FRAMES);
-  readonly #repeatedAt = new Float64Array(FRAMES);
-  /** Number of the next frame. */
-  #next = 0;
   #kind = 0;
   #length = 0;
   #isDirect = false;
@@ -77,13 +70,12 @@ export class HopWriter implements RecordWriter {
   unrepaired = 0;
   records = 0;
 
-  /** @param capacity Words of the history, a power of two. */
+  /** @param capacity Words of the history at most, a power of two. */
   constructor(lane: HopLane, clock: Clock, capacity: number) {
     this.#lane = lane;
     this.#clock = clock;
-    this.#capacity = capacity;
-    this.words = new Int32Array(capacity + MAX_RECORD_WORDS);
-    this.#bytes = new Uint8Array(this.words.buffer);
+    this.size = capacity + MAX_RECORD_WORDS;
+    this.#history = new HopHistory(capacity);
   }
 
   get allowedLayers(): number {
@@ -92,7 +84,17 @@ export class HopWriter implements RecordWriter {
 
   /** The number of the next frame of media. */
   get next(): number {
-    return this.#next;
+    return this.#history.next;
+  }
+
+  /** Where the record that was reserved last is written. */
+  get words(): Int32Array {
+    return this.#isDirect ? this.#history.words : SCRATCH;
+  }
+
+  /** Bytes of memory that it keeps. */
+  get memory(): number {
+    return this.#history.size;
   }
 
   reserve(kind: number, length: number, spare = 0): number {
@@ -106,29 +108,28 @@ export class HopWriter implements RecordWriter {
       return this.#makeRoom(MEDIA_HEAD_WORDS + length) + MEDIA_HEAD_WORDS;
     }
     if (length > MAX_RECORD_WORDS) return -1;
-    if (kind === RELAY.packet) return lane.isOpen ? this.#capacity : -1;
+    if (kind === RELAY.packet) return lane.isOpen ? 0 : -1;
     const stream = kind >= RELAY.data && kind !== RELAY.dataHold ? lane.data : lane.control;
-    const isFull = stream.used + length + spare > this.words.length || !stream.hasRoom(length);
-    return isFull ? -1 : this.#capacity;
+    const isFull = stream.used + length + spare > this.size || !stream.hasRoom(length);
+    return isFull ? -1 : 0;
   }
 
   writeBytes(at: number, bytes: Uint8Array): void {
-    this.#bytes.set(bytes, at * 4);
+    (this.#isDirect ? this.#history.bytes : SCRATCH_BYTES).set(bytes, at * 4);
   }
 
   commit(): void {
-    const { words } = this;
     const kind = this.#kind;
     const length = this.#length;
     this.records++;
+    this.#lane.written();
     if (this.#isDirect) return this.#add(WHOLE, MEDIA_HEAD_WORDS + length);
-    const at = this.#capacity;
-    if (kind === RELAY.packet) return this.#addParts(at, length);
-    const isLossy = kind === RELAY.data && words[at + 2] !== 0 && length <= PART_WORDS;
-    if (isLossy && this.#lane.isOpen) return this.#addCopy(WHOLE, at, length);
+    if (kind === RELAY.packet) return this.#addParts(length);
+    const isLossy = kind === RELAY.data && SCRATCH[2] !== 0 && length <= PART_WORDS;
+    if (isLossy && this.#lane.isOpen) return this.#addCopy(WHOLE, 0, length);
     const isData = kind >= RELAY.data && kind !== RELAY.dataHold;
     const stream = isData ? this.#lane.data : this.#lane.control;
-    stream.push(kind, words, at, length, this.#clock.now());
+    stream.push(kind, SCRATCH, 0, length, this.#clock.now());
   }
 
   wake(): void {
@@ -137,87 +138,79 @@ export class HopWriter implements RecordWriter {
 
   /** Sends what was written and not sent. */
   flush(now: number): void {
-    const position = this.#position;
-    const length = position[0]! - position[1]!;
+    const history = this.#history;
+    const length = history.unsent;
     if (length === 0) return;
-    const at = position[1]! & (this.#capacity - 1);
-    position[1] = position[0]!;
+    const at = history.unsentAt;
+    history.sent();
     this.#repairBytes = Math.min(
       REPAIR_SAVED_BYTES,
       this.#repairBytes + 4 * length * REPAIR_SHARE,
     );
-    this.#lane.sendMedia(this.#bytes, at * 4, length * 4, now);
+    this.#lane.sendMedia(history.bytes, at * 4, length * 4, now);
   }
 
   /** Sends a frame again, if it is still there and was not just sent. */
   repair(seq: number, now: number, rttMs: number): void {
-    const slot = seq & (FRAMES - 1);
-    const start = this.#start[slot]!;
-    const isKept = seq >= 0 && seq < this.#next && seq >= this.#next - FRAMES &&
-      this.#position[0]! - start <= this.#capacity && now - this.#sentAt[slot]! <= KEPT_MS;
-    if (!isKept) {
+    const history = this.#history;
+    const at = history.find(seq, now);
+    if (at < 0) {
       this.unrepaired++;
       return;
     }
-    if (now - this.#repeatedAt[slot]! < LEAST_REPEAT * rttMs) return;
-    const at = start & (this.#capacity - 1);
-    const bytes = 4 * frameLength(this.words[at]!);
+    if (now - history.repeatedAt(seq) < LEAST_REPEAT * rttMs) return;
+    const { words } = history;
+    const bytes = 4 * frameLength(words[at]!);
     if (bytes > this.#repairBytes) {
       this.unrepaired++;
       return;
     }
     this.#repairBytes -= bytes;
-    this.words[at]! |= REPAIR;
-    this.#repeatedAt[slot] = now;
+    words[at]! |= REPAIR;
+    history.repeated(seq, now);
     this.repeated++;
-    this.#lane.sendMedia(this.#bytes, at * 4, bytes, now);
+    this.#lane.sendMedia(history.bytes, at * 4, bytes, now);
+  }
+
+  /** Gives memory back that what crosses does not need. */
+  rest(now: number): void {
+    this.flush(now);
+    this.#history.rest(now);
   }
 
   reset(): void {
-    this.#next = 0;
-    this.#position[1] = this.#position[0]!;
+    this.#history.reset();
   }
 
   /** Index of a frame of `size` words, which ends in the same datagram that it begins in. */
   #makeRoom(size: number): number {
-    const position = this.#position;
-    if (position[0]! - position[1]! + size > CONTENT_WORDS) this.flush(this.#clock.now());
-    const at = position[0]! & (this.#capacity - 1);
-    const toEnd = this.#capacity - at;
-    if (size <= toEnd) return at;
-    this.flush(this.#clock.now());
-    position[0]! += toEnd;
-    position[1] = position[0]!;
-    return 0;
+    const history = this.#history;
+    const now = this.#clock.now();
+    if (history.unsent + size > CONTENT_WORDS || size > history.toEnd) this.flush(now);
+    return history.reserve(size, now);
   }
 
   /** Completes the frame that was made room for. */
   #add(flags: number, size: number): void {
-    const { words } = this;
-    const position = this.#position;
-    const slot = this.#next & (FRAMES - 1);
-    const at = position[0]! & (this.#capacity - 1);
+    const history = this.#history;
+    const { words, at, next } = history;
     words[at] = frameWord(FRAME.media, flags, size, this.#kind);
-    words[at + 1] = this.#next;
+    words[at + 1] = next;
     words[at + 2] = this.#lane.control.end;
-    this.#start[slot] = position[0]!;
-    this.#sentAt[slot] = this.#clock.now();
-    this.#repeatedAt[slot] = -Infinity;
-    position[0]! += size;
-    this.#next++;
+    history.add(size, this.#clock.now());
   }
 
   #addCopy(flags: number, from: number, length: number): void {
-    const { words } = this;
     const to = this.#makeRoom(MEDIA_HEAD_WORDS + length) + MEDIA_HEAD_WORDS;
-    for (let i = 0; i < length; i++) words[to + i] = words[from + i]!;
+    const { words } = this.#history;
+    for (let i = 0; i < length; i++) words[to + i] = SCRATCH[from + i]!;
     this.#add(flags, MEDIA_HEAD_WORDS + length);
   }
 
   /** A packet that is too long for one datagram. */
-  #addParts(at: number, length: number): void {
+  #addParts(length: number): void {
     if (length > 2 * PART_WORDS) return; // no packet is so long
-    this.#addCopy(FIRST_PART, at, PART_WORDS);
-    this.#addCopy(LAST_PART, at + PART_WORDS, length - PART_WORDS);
+    this.#addCopy(FIRST_PART, 0, PART_WORDS);
+    this.#addCopy(LAST_PART, PART_WORDS, length - PART_WORDS);
   }
 }

@@ -17,6 +17,8 @@ export interface RecordWriter {
   readonly loses?: boolean;
   /** Layers of video that may cross now, bit `1 << spatial` for each; absent: all. */
   readonly allowedLayers?: number;
+  /** Words that it holds at most. */
+  readonly size: number;
   /** Where payloads are written: between `reserve` and `commit`, from the index that was given. */
   readonly words: Int32Array;
   /**

@@ -99,6 +99,10 @@ export class RelayRingWriter implements RecordWriter {
     this.#position[2] = Atomics.load(this.#indices, TAIL);
   }
 
+  get size(): number {
+    return this.#capacity;
+  }
+
   /**
    * Makes room for a record of `kind` (1 to {@linkcode MAX_KIND}) with `length` words.
    *

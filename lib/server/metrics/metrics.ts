@@ -16,6 +16,7 @@ import { type Telemetry, telemetryOf } from "../../room/context/telemetry.ts";
 import { createInstruments, type Instruments } from "./metrics_instruments.ts";
 import { HttpMetrics } from "./metrics_http.ts";
 import { MediaMetrics } from "./metrics_media.ts";
+import { type NodeLinkFigures, NodeMetrics } from "./metrics_nodes.ts";
 import { type CountedRoom, RoomMetrics } from "./metrics_rooms.ts";
 import { SessionMetrics } from "./metrics_sessions.ts";
 import { SignalMetrics } from "./metrics_signals.ts";
@@ -30,6 +31,8 @@ const STATS_TIMEOUT_MS = 1_000;
 export interface MetricsSource {
   rooms(): Iterable<CountedRoom>;
   stats(): Promise<EngineStats>;
+  /** To other nodes; absent for a server that is alone. */
+  links?(): readonly NodeLinkFigures[];
 }
 
 /**
@@ -45,6 +48,7 @@ export class Metrics {
   readonly #rooms: RoomMetrics;
   readonly #signals: SignalMetrics;
   readonly #media: MediaMetrics;
+  readonly #nodes: NodeMetrics;
   #source: MetricsSource | undefined;
   #cancelLook: Cancel | undefined;
   #looking: Promise<void> | undefined;
@@ -56,6 +60,7 @@ export class Metrics {
     this.roomObserver = this.#rooms = new RoomMetrics(this.#instruments, platform.clock);
     this.#signals = new SignalMetrics(this.#instruments);
     this.#media = new MediaMetrics(this.#instruments);
+    this.#nodes = new NodeMetrics(this.#instruments);
     const listeners = [
       this.#signals,
       this.#media,
@@ -113,7 +118,10 @@ export class Metrics {
     if (source === undefined) return;
     const sources = this.#rooms.collect(source.rooms());
     const stats = await this.#stats(source);
-    if (stats !== undefined) this.#media.update(stats, sources);
+    if (stats !== undefined) {
+      this.#media.update(stats, sources);
+      this.#nodes.update(stats.relays, source.links?.() ?? []);
+    }
     this.#lookedAt = this.platform.clock.now();
   }
 

@@ -56,6 +56,8 @@ export function createInstruments(
     ...nodeMetrics(counter, gauge, histogram),
     ...packetMetrics(counter, histogram),
     ...forwardMetrics(gauge, histogram),
+    ...linkMetrics(gauge),
+    ...relayMetrics(counter, gauge),
     ...roomMetrics(counter, gauge, histogram),
     ...sessionMetrics(counter, histogram),
     webhooks: counter("livekit_webhook_dispatch_total", "Webhooks by what became of them.", [
@@ -170,6 +172,44 @@ function forwardMetrics(gauge: MakeGauge, histogram: MakeHistogram) {
       [],
       [0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20].map((ms) => ms * 1_000_000),
     ),
+  };
+}
+
+/** Of the links to other nodes. */
+function linkMetrics(gauge: MakeGauge) {
+  const perPeer = ["peer"] as const;
+  return {
+    linkUp: gauge("roomwire_node_link_up", "Whether the link to a node is up.", perPeer),
+    linkRtt: gauge("roomwire_node_link_rtt_ms", "Round trip to a node over its link.", perPeer),
+    linkQueued: gauge("roomwire_node_link_queued_bytes", "What waits for a link.", perPeer),
+  };
+}
+
+/** Of media between nodes. */
+function relayMetrics(counter: MakeCounter, gauge: MakeGauge) {
+  const perPeer = ["peer"] as const;
+  return {
+    relays: gauge("roomwire_relay_hops", "Pairs of engines that relay to each other.", [
+      "peer",
+      "state",
+    ]),
+    relayDatagrams: counter("roomwire_relay_datagrams_total", "Datagrams between nodes.", [
+      "peer",
+      "direction",
+    ]),
+    relayBytes: counter("roomwire_relay_bytes_total", "Their bytes, UDP and IP left out.", [
+      "peer",
+      "direction",
+    ]),
+    relayRepairs: counter("roomwire_relay_repairs_total", "Relayed packets that were lost.", [
+      "peer",
+      "outcome",
+    ]),
+    relayShed: counter("roomwire_relay_shed_total", "Layers that a bad way took away.", perPeer),
+    relayRtt: gauge("roomwire_relay_rtt_ms", "Round trip of media, the longest.", perPeer),
+    relayLoss: gauge("roomwire_relay_loss_ratio", "Loss on the way, the worst.", perPeer),
+    relayQueue: gauge("roomwire_relay_queue_ms", "Queues on the way, the longest.", perPeer),
+    relayMemory: gauge("roomwire_relay_memory_bytes", "Memory of all relays.", []),
   };
 }
 

@@ -4,9 +4,7 @@
  * @module
  */
 import {
-  type AgentDispatch,
   AvailabilityResponse,
-  type CreateAgentDispatchRequest,
   type Job,
   JobType,
   ParticipantInfo,
@@ -69,12 +67,6 @@ export class AgentWorld {
     return info;
   }
 
-  /** Dispatches an agent to an open room, as a request wants it. */
-  dispatch(request: CreateAgentDispatchRequest, requestId: string): AgentDispatch | undefined {
-    const { service } = this;
-    return service.dispatcher.create(service.dispatchOf(request, requestId));
-  }
-
   join(room: Room, identity: string, kind: Kind = Kind.STANDARD): ParticipantInfo {
     const participant = new ParticipantInfo({ identity, sid: `PA_${identity}`, kind });
     this.rooms.get(room.name)!.participants.push(participant);
@@ -101,9 +93,9 @@ export class FakeWorker {
   readonly #decoded: ServerMessage["message"][] = [];
   #read = 0;
 
-  constructor({ service }: { readonly service: Pick<AgentService, "openWorker"> }) {
+  constructor(readonly world: AgentWorld) {
     const deliver = this.socket.send.bind(this.socket);
-    service.openWorker(WORKER_KEY, this.socket);
+    world.service.openWorker(WORKER_KEY, this.socket);
     this.socket.send = (frame) => {
       deliver(frame);
       this.#answerOffers();

@@ -230,6 +230,42 @@ Deno.test("When the engine that received a track is lost another does, and other
   );
 });
 
+Deno.test("A way to another node that nothing crosses for a minute is let go, and made again when it is used", async () => {
+  const { world, first } = await twoSubscribers();
+  world.pool.send(receive(connection(0), localTrack(0), localTrack(1)));
+  const there = { node: NODES[0]!, engine: 0 };
+  const send = (n: number) =>
+    world.pool.send({ type: "send_to_node", upTrack: localTrack(n), ...there });
+  const stop = (n: number) =>
+    world.pool.send({ type: "stop_to_node", upTrack: localTrack(n), ...there });
+  const { engines, platform } = world;
+  const ways = () => engines[first]!.commands.filter(({ type }) => /connect/.test(type));
+  const types = () => ways().map(({ type }) => type).filter((type) => type !== "open_connection");
+  for (const n of [0, 1]) send(n);
+  platform.advance(120_000);
+  assert.deepEqual(types(), ["connect_hop"], "used");
+  stop(0);
+  platform.advance(120_000);
+  assert.deepEqual(types(), ["connect_hop"], "another track uses it");
+  stop(1);
+  platform.advance(59_000);
+  send(0);
+  platform.advance(120_000);
+  assert.deepEqual(types(), ["connect_hop"], "used again in time");
+  stop(0);
+  world.pool.send(add(connection(0), downTrack(0), remoteTrack(0)));
+  world.pool.send({ type: "relay_from", upTrack: remoteTrack(0), ...there });
+  platform.advance(120_000);
+  assert.deepEqual(types(), ["connect_hop"], "something comes from there");
+  world.pool.send({ type: "remove_down_track", downTrack: downTrack(0) });
+  platform.advance(61_000);
+  assert.deepEqual(types(), ["connect_hop", "disconnect_relay"]);
+  send(1);
+  assert.deepEqual(types(), ["connect_hop", "disconnect_relay", "connect_hop"]);
+  const order = engines[first]!.commands.slice(-2).map(({ type }) => type);
+  assert.deepEqual(order, ["connect_hop", "send_relay"]);
+});
+
 Deno.test("A datagram that took another way reaches the engine it is for", async () => {
   const { world, first } = await twoSubscribers();
   world.pool.send(receive(connection(0), localTrack(0)));

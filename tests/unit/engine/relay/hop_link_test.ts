@@ -241,7 +241,7 @@ Deno.test("hop: reliable data comes whole, and holds its writer rather than fill
   world.connect();
   const { writer } = world.near.link.channel;
   let sent = 0;
-  const spare = writer.words.length - Math.floor(writer.words.length / 8);
+  const spare = writer.size - Math.floor(writer.size / 8);
   const write = () => {
     while (sent < 4_000) {
       const at = writer.reserve(RELAY.data, 254, spare);

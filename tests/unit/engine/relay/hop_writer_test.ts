@@ -33,6 +33,7 @@ function writer(capacity: number) {
       }
       sent.push(frames.join(" "));
     },
+    written: () => {},
     flush: () => {},
   };
   const clock = { now: () => now, nowUs: () => 1000 * now, wallMs: () => now };

@@ -73,6 +73,7 @@ Deno.test("EngineRouter.stats() resolves with the answer to its own request", as
     datagramsSent: 0,
     messagesSent: 0,
     forwardLatencyUs: [],
+    relays: [],
     drops: {},
   });
   engine.emit({ type: "stats", request: two!.request, stats: stats(2) });

@@ -17,6 +17,8 @@ import {
 } from "@livekit/protocol";
 import type { DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
 import { silentLog } from "../../../../lib/base/platform.ts";
+import type { NodeId } from "../../../../lib/base/ids.ts";
+import type { RelayStats } from "../../../../lib/engine/messages/node_messages.ts";
 import type { EngineStats } from "../../../../lib/engine/messages/media_messages.ts";
 import { Metrics, type MetricsSource } from "../../../../lib/server/metrics/metrics.ts";
 import { metricsHandler } from "../../../../lib/server/metrics/metrics_handler.ts";
@@ -46,6 +48,7 @@ function figures(packets: number, drops: Record<string, number> = {}): EngineSta
     datagramsSent: packets * 10,
     messagesSent: 0,
     forwardLatencyUs: [],
+    relays: [],
     drops,
   };
 }
@@ -58,6 +61,7 @@ const NOTHING: EngineStats = {
   datagramsSent: 0,
   messagesSent: 0,
   forwardLatencyUs: [],
+  relays: [],
   drops: {},
 };
 
@@ -417,4 +421,50 @@ Deno.test("metricsHandler() takes the whole password and nothing like it", async
   for (const refused of [undefined, right, `Bearer ${right}`, ...near.map((it) => `Basic ${it}`)]) {
     assert.equal(await statusFor(refused), 401, refused);
   }
+});
+
+Deno.test("Metrics tells of links and relays by node, sums relays that begin anew, and forgets nodes that are gone", async () => {
+  const world = new MetricsWorld();
+  const peer = "ND_b" as NodeId;
+  let links = [{ peer, isUp: true, rttMs: 12, queuedBytes: 7 }];
+  world.start({ links: () => links });
+  const relay = (theirEngine: number, out: number): RelayStats => ({
+    node: peer,
+    ownEngine: 0,
+    theirEngine,
+    connected: true,
+    blocked: theirEngine === 1,
+    rttMs: 10 * theirEngine,
+    loss: 0.25,
+    queueMs: 3,
+    datagramsOut: out,
+    bytesOut: 100 * out,
+    datagramsIn: 1,
+    bytesIn: 50,
+    repairsOut: 4,
+    repaired: 5,
+    lost: 6,
+    shed: 1,
+    memory: 1_000,
+  });
+  await world.fresh({ ...NOTHING, relays: [relay(0, 10), relay(1, 20)] });
+  await world.fresh({ ...NOTHING, relays: [relay(0, 15), relay(1, 20)] });
+  let text = await world.fresh({ ...NOTHING, relays: [relay(0, 2)] });
+  const out = { peer, direction: "outgoing" };
+  assert.equal(text.value("roomwire_relay_datagrams_total", out), 10 + 20 + 5 + 2);
+  assert.equal(text.value("roomwire_relay_bytes_total", out), 3_700);
+  assert.equal(text.value("roomwire_relay_repairs_total", { peer, outcome: "lost" }), 18);
+  assert.equal(text.value("roomwire_relay_hops", { peer, state: "udp" }), 1);
+  assert.equal(text.value("roomwire_relay_hops", { peer, state: "blocked" }), 0);
+  assert.equal(text.value("roomwire_relay_loss_ratio", { peer }), 0.25);
+  assert.equal(text.value("roomwire_relay_memory_bytes", {}), 1_000);
+  assert.equal(text.value("roomwire_node_link_up", { peer }), 1);
+  assert.equal(text.value("roomwire_node_link_rtt_ms", { peer }), 12);
+  assert.equal(text.value("roomwire_node_link_queued_bytes", { peer }), 7);
+  text = await world.fresh(NOTHING);
+  assert.equal(text.value("roomwire_relay_hops", { peer, state: "udp" }), 0, "its link is there");
+  links = [];
+  await world.fresh(NOTHING);
+  assert.doesNotMatch(await world.metrics.text(), /ND_b/);
+  world.metrics.stop();
 });
