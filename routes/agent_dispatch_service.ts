@@ -7,26 +7,24 @@ import {
   CreateAgentDispatchRequest,
   DeleteAgentDispatchRequest,
   ListAgentDispatchRequest,
-  ListAgentDispatchResponse,
 } from "@livekit/protocol";
-import { AdminFailure, nobodyServes } from "../lib/admin/admin_failure.ts";
 import { type AdminLimits, checkAttributes, checkMetadata } from "../lib/admin/admin_limits.ts";
 import type { AgentService } from "../lib/agents/agent_service.ts";
+import type { DispatchCalls } from "../lib/agents/dispatch_calls.ts";
 import { said } from "./admin_reply.ts";
 import { type TwirpCall, twirpMethod, type TwirpReply, type TwirpService } from "./twirp.ts";
 import { needsRoomAdmin, needsSomeRoomAdmin } from "./twirp_grants.ts";
 
 /** What the methods work on. */
 export interface AgentDispatchOptions {
-  readonly agents: AgentService;
+  readonly agents: Pick<AgentService, "dispatchOf">;
+  readonly dispatches: DispatchCalls;
   readonly limits: AdminLimits;
-  /** Makes the room if rooms may be made by asking; nothing happens if it is there. */
-  readonly ensureRoom: (room: string) => Promise<void>;
 }
 
 /** The service's methods. */
 export function agentDispatchService(options: AgentDispatchOptions): TwirpService {
-  const { agents } = options;
+  const { dispatches } = options;
   return {
     name: "livekit.AgentDispatchService",
     methods: {
@@ -38,29 +36,21 @@ export function agentDispatchService(options: AgentDispatchOptions): TwirpServic
       DeleteDispatch: twirpMethod(
         DeleteAgentDispatchRequest,
         { grant: needsSomeRoomAdmin, carries: "names" },
-        ({ room, dispatchId }, { token }) =>
-          needsRoomAdmin(token, room) ?? agents.dispatcher.delete(room, dispatchId) ??
-            said(new AdminFailure("not_found", "dispatch ID not found")),
+        async (request, { token }) =>
+          needsRoomAdmin(token, request.room) ?? said(await dispatches.delete(request)),
       ),
-      ListDispatch: twirpMethod(ListAgentDispatchRequest, {
-        grant: needsSomeRoomAdmin,
-        carries: "names",
-      }, ({ room, dispatchId }, { token }) => {
-        const denied = needsRoomAdmin(token, room);
-        if (denied !== undefined) return denied;
-        const agentDispatches = agents.dispatcher.list(room, dispatchId);
-        return said(
-          agentDispatches === undefined
-            ? nobodyServes()
-            : new ListAgentDispatchResponse({ agentDispatches }),
-        );
-      }),
+      ListDispatch: twirpMethod(
+        ListAgentDispatchRequest,
+        { grant: needsSomeRoomAdmin, carries: "names" },
+        async (request, { token }) =>
+          needsRoomAdmin(token, request.room) ?? said(await dispatches.list(request)),
+      ),
     },
   };
 }
 
 async function create(
-  { agents, ensureRoom, limits }: AgentDispatchOptions,
+  { agents, dispatches, limits }: AgentDispatchOptions,
   request: CreateAgentDispatchRequest,
   { token, requestId }: TwirpCall,
 ): Promise<TwirpReply> {
@@ -69,6 +59,5 @@ async function create(
   const tooLarge = checkMetadata(request.metadata, limits) ??
     checkAttributes(request.attributes, limits);
   if (tooLarge !== undefined) return said(tooLarge);
-  await ensureRoom(request.room);
-  return said(agents.createDispatch(request, requestId) ?? nobodyServes());
+  return said(await dispatches.create(agents.dispatchOf(request, requestId)));
 }

@@ -82,7 +82,7 @@ function node(index: number, cpu: number): NodeRecord {
     region: "eu-west-1",
     link: `wss://node${index}.example.net:7880/cluster`,
     load: { cpu, participants: 1_000, rooms: 100, tracks: 2_000, headroom: 0.4 },
-    agents: [{ namespace: "", agentName: "helper", jobType: 1, headroom: 0.5 }],
+    agents: [{ namespace: "", agentName: "helper", deployment: "", jobType: 1, headroom: 0.5 }],
   });
 }
 

@@ -20,8 +20,26 @@ export type JobOffer =
   /** No answer in time; asking another could run the job twice. */
   | { readonly outcome: "timeout" };
 
+/** Who has a job, here or on another node. */
+export interface JobHolder {
+  /** Tells the worker to end a job of its own. */
+  terminate(jobId: string): void;
+}
+
+/** Who took a job, or why nobody did. */
+export type Assigned =
+  | { readonly outcome: "taken"; readonly worker: AgentWorker; readonly state: JobState }
+  | { readonly outcome: "declined" | "timeout" };
+
+/** Workers of one kind together. */
+export interface WorkerGroup extends JobAudience {
+  readonly namespace: string;
+  /** How much they can still take, 0 to 1. */
+  readonly headroom: number;
+}
+
 /** One registered worker, whatever it is connected by. */
-export interface AgentWorker {
+export interface AgentWorker extends JobHolder {
   readonly id: string;
   readonly jobType: JobType;
   readonly agentName: string;
@@ -32,8 +50,6 @@ export interface AgentWorker {
   readonly load: number;
   /** Offers `job`, which the worker may keep. */
   offer(job: Job): Promise<JobOffer>;
-  /** Tells the worker to end a job of its own. */
-  terminate(jobId: string): void;
 }
 
 /** Which workers a job is for. */
@@ -71,22 +87,43 @@ export class AgentPool {
     return [...new Set(fitting.map(({ namespace }) => namespace))].sort();
   }
 
+  /** All workers by kind, with what each kind can still take. */
+  groups(): WorkerGroup[] {
+    const byKind = Map.groupBy(
+      this.#workers,
+      ({ jobType, agentName, namespace, deployment }) =>
+        JSON.stringify([jobType, agentName, namespace, deployment]),
+    );
+    return Array.from(byKind.values(), (workers) => {
+      const { jobType, agentName, namespace, deployment } = workers[0]!;
+      const free = workers.reduce(
+        (sum, worker) =>
+          worker.status === WorkerStatus.WS_AVAILABLE
+            ? sum + Math.max(0, this.targetLoad - worker.load)
+            : sum,
+        0,
+      );
+      // So that two free workers count for more than one, and any number for less than 1.
+      const headroom = free / (free + 1);
+      return { jobType, agentName, namespace, deployment, headroom };
+    });
+  }
+
   /**
    * Finds a worker for `job` and has it take it.
    *
-   * @returns The worker and the job's first state, or `undefined` if nobody takes it.
+   * @returns The worker and the job's first state; `declined` if nobody takes it, `timeout` if
+   *   somebody may have.
    */
-  async assign(
-    job: Job,
-  ): Promise<{ readonly worker: AgentWorker; readonly state: JobState } | undefined> {
+  async assign(job: Job): Promise<Assigned> {
     const asked = new Set<AgentWorker>();
     for (;;) {
       const worker = this.#draw(job, asked);
-      if (worker === undefined) return undefined;
+      if (worker === undefined) return { outcome: "declined" };
       asked.add(worker);
       const offer = await worker.offer(job.clone());
-      if (offer.outcome === "taken") return { worker, state: offer.state };
-      if (offer.outcome === "timeout") return undefined;
+      if (offer.outcome === "taken") return { ...offer, worker };
+      if (offer.outcome === "timeout") return { outcome: "timeout" };
     }
   }
 

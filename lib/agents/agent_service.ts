@@ -11,7 +11,11 @@ import {
 } from "@livekit/protocol";
 import type { Platform } from "../base/platform.ts";
 import { AgentDispatcher, type AgentJobOptions, type AgentRooms } from "./agent_dispatcher.ts";
-import { AgentPool } from "./agent_pool.ts";
+import { AgentMarket } from "./agent_market.ts";
+import type { AgentAnswers, AgentPeers } from "./agent_peers.ts";
+import { AgentPool, type WorkerGroup } from "./agent_pool.ts";
+import { DispatchCalls, type DispatchCallsOptions } from "./dispatch_calls.ts";
+import { SharedAgentJobs } from "./shared_agents.ts";
 import type { TokenClaims } from "../signalling/access_token.ts";
 import { type AgentIdentity, AgentWorkerSession } from "./agent_worker_session.ts";
 import { permissionClaims } from "../signalling/permission_claims.ts";
@@ -45,12 +49,34 @@ export class AgentService {
   readonly #options: AgentServiceOptions;
   readonly #pool: AgentPool;
   readonly #sessions = new Set<AgentWorkerSession>();
+  #shared: SharedAgentJobs | undefined;
+  /** Called when a worker has come or gone: others should know of it soon. */
+  onWorkers: () => void = () => {};
 
   constructor(options: AgentServiceOptions) {
     const { platform, rooms, targetLoad } = options;
     this.#options = options;
     this.#pool = new AgentPool(platform.random, targetLoad);
-    this.dispatcher = new AgentDispatcher(this.#pool, rooms, platform, options);
+    this.dispatcher = new AgentDispatcher(new AgentMarket(this.#pool), rooms, platform, options);
+  }
+
+  /** There are other nodes; before any room is open. @returns What they ask of this one. */
+  join(peers: AgentPeers): AgentAnswers {
+    return this.#shared = new SharedAgentJobs(this.dispatcher, peers);
+  }
+
+  /** Workers here by kind, with what each kind can still take. */
+  offers(): readonly WorkerGroup[] {
+    return this.#pool.groups();
+  }
+
+  /** The server API for dispatches. */
+  dispatchCalls(
+    { rooms, autoCreateRooms }: Pick<DispatchCallsOptions, "rooms" | "autoCreateRooms">,
+  ): DispatchCalls {
+    const { dispatcher } = this;
+    const peers = () => this.#shared?.peers;
+    return new DispatchCalls({ dispatcher, rooms, autoCreateRooms, peers });
   }
 
   /** Registered workers. */
@@ -68,15 +94,20 @@ export class AgentService {
       signToken: (agent) => this.#signToken(apiKey, agent),
       onRegistered: (worker) => {
         this.#pool.add(worker);
+        this.onWorkers();
         const { id, jobType, agentName, namespace } = worker;
         platform.log.info("agent worker registered", { worker: id, jobType, agentName, namespace });
       },
-      onJobUpdated: (worker, jobId, status, error) =>
-        this.dispatcher.jobUpdated(worker, jobId, status, error),
+      onJobUpdated: (worker, jobId, status, error) => {
+        if (this.#shared?.held.updated(worker, jobId, status, error)) return;
+        this.dispatcher.jobUpdated(worker, jobId, status, error);
+      },
       onClosed: (worker) => {
         this.#sessions.delete(worker);
         this.#pool.remove(worker);
         this.dispatcher.workerGone(worker);
+        this.#shared?.held.workerGone(worker);
+        this.onWorkers();
         platform.log.info("agent worker gone", { worker: worker.id });
       },
     });
@@ -84,25 +115,29 @@ export class AgentService {
   }
 
   /**
-   * Dispatches an agent to an open room.
+   * A dispatch as a request wants it.
    *
    * @param requestId The same for every attempt of one request, which gets the same dispatch; or
    *   empty.
    */
-  createDispatch(
-    request: CreateAgentDispatchRequest,
-    requestId: string,
-  ): AgentDispatch | undefined {
+  dispatchOf(request: CreateAgentDispatchRequest, requestId: string): AgentDispatch {
     const { agentName, room, metadata, restartPolicy, deployment, attributes } = request;
     const id = idForRequest("AD_", requestId, this.#options.platform.random);
-    return this.dispatcher.create(
-      new AgentDispatch({ id, agentName, room, metadata, restartPolicy, deployment, attributes }),
-    );
+    return new AgentDispatch({
+      id,
+      agentName,
+      room,
+      metadata,
+      restartPolicy,
+      deployment,
+      attributes,
+    });
   }
 
   /** Ends every worker's socket. */
   close(): void {
     this.dispatcher.close();
+    this.#shared?.close();
     for (const session of [...this.#sessions]) session.close();
   }
 

@@ -7,17 +7,15 @@
  *
  * @module
  */
+import type { AgentAnswers } from "../agents/agent_peers.ts";
+import type { AgentService } from "../agents/agent_service.ts";
 import type { DropSink } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
 import type { NodeCommand, NodeEvent, RelayEndpoint } from "../engine/messages/node_messages.ts";
 import type { NodePorts } from "../room/context/node_ports.ts";
-import type {
-  AgentOffer,
-  ClusterDirectory,
-  NodeLoad,
-  NodeRecord,
-} from "./directory/cluster_directory.ts";
+import type { ClusterDirectory, NodeLoad, NodeRecord } from "./directory/cluster_directory.ts";
+import { AgentCalls, type AgentCallsOptions } from "./agent_calls.ts";
 import { Reaper, type ReaperObserver } from "./directory/reaper.ts";
 import type { ClusterDrop } from "./drop_reasons.ts";
 import { ClusterLinks, LINK_PROTOCOL, type LinkAcceptance } from "./link/cluster_links.ts";
@@ -42,13 +40,18 @@ export interface ClusterNodeOptions {
   readonly dial: LinkDial;
   /** What this node has to do now. */
   readonly load: () => NodeLoad;
-  readonly agents: () => readonly AgentOffer[];
+  readonly agents: NodeAgents;
   /** To the media plane. */
   readonly send: (command: NodeCommand) => void;
   /** Carries out a call of the server API that another node asks for. */
   readonly answer: SharedRoomsOptions["answer"];
   /** Hears of what this node ends in the name of dead ones. */
   readonly observer: ReaperObserver;
+}
+
+/** The agents of this node, which get jobs for rooms of others. */
+export interface NodeAgents extends Pick<AgentCallsOptions, "dispatches"> {
+  readonly service: Pick<AgentService, "offers" | "join" | "onWorkers">;
 }
 
 /** One node among others. */
@@ -62,6 +65,7 @@ export class ClusterNode {
   readonly #options: ClusterNodeOptions;
   readonly #exchange: MediaExchange;
   readonly #reaper: Reaper;
+  readonly #jobs: AgentAnswers;
   readonly #startedAtMs: number;
   #endpoints: readonly RelayEndpoint[] = [];
   #isDraining = false;
@@ -107,20 +111,15 @@ export class ClusterNode {
       observer: {
         onNode() {},
         onGone: (gone) => this.#gone(gone),
-        onForgotten: () => rooms.assertAll(),
+        onForgotten: () => {
+          rooms.assertAll();
+          this.#jobs.forgotten();
+        },
         onBury: (dead) => this.#reaper.bury(dead),
       },
     });
-    this.#exchange = new MediaExchange({
-      self: node,
-      region,
-      timers: platform.timers,
-      log: platform.log,
-      links,
-      endpoints: () => this.#endpoints,
-      regionOf: (id) => this.membership.get(id)?.region,
-      send: options.send,
-    });
+    this.#exchange = this.#exchangeMedia();
+    this.#jobs = this.#joinAgents();
     const { observer } = options;
     this.#reaper = new Reaper({ platform, directory, self: node, leaseMs, observer });
   }
@@ -167,9 +166,42 @@ export class ClusterNode {
     await this.#options.directory.end();
   }
 
+  #exchangeMedia(): MediaExchange {
+    const { platform: { timers, log }, node, region, send } = this.#options;
+    return new MediaExchange({
+      self: node,
+      region,
+      timers,
+      log,
+      links: this.links,
+      endpoints: () => this.#endpoints,
+      regionOf: (id) => this.membership.get(id)?.region,
+      send,
+    });
+  }
+
+  #joinAgents(): AgentAnswers {
+    const { links, membership, rooms } = this;
+    const { node: self, directory, agents: { service, dispatches } } = this.#options;
+    const calls = new AgentCalls({
+      self,
+      links,
+      directory,
+      dispatches,
+      others: () => membership.others,
+      isDraining: () => this.#isDraining,
+      sharing: (room) => rooms.get(room)?.peers ?? [],
+    });
+    const answers = service.join(calls);
+    calls.serve(answers);
+    service.onWorkers = () => membership.beat();
+    return answers;
+  }
+
   #gone(node: NodeId): void {
     this.links.forget(node);
     this.#exchange.forget(node);
+    this.#jobs.gone(node);
   }
 
   #self(): NodeRecord {
@@ -181,7 +213,7 @@ export class ClusterNode {
       protocol: LINK_PROTOCOL,
       state: this.#isDraining ? "draining" : "serving",
       load: load(),
-      agents: agents(),
+      agents: agents.service.offers(),
       startedAtMs: this.#startedAtMs,
     };
   }

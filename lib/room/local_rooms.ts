@@ -22,7 +22,13 @@ import { RecentDepartures } from "./context/recent_departures.ts";
 import { SessionCensus } from "./context/session_census.ts";
 import { Room } from "./room.ts";
 import type { RoomContext } from "./context/room_context.ts";
-import { applyRequest, defaultPlan, type RoomRequest, withPreset } from "./room_creation.ts";
+import {
+  applyRequest,
+  defaultPlan,
+  firstDispatches,
+  type RoomRequest,
+  withPreset,
+} from "./room_creation.ts";
 import { TokenRevocations } from "./token_revocations.ts";
 
 /** A room that is served here. */
@@ -225,15 +231,21 @@ export class LocalRooms {
   #open(name: string, record: RoomRecord, created: boolean): Room {
     const room = new Room(name, record, this.context, (closed) => {
       if (this.#rooms.get(closed.name) === closed) this.#rooms.delete(closed.name);
+      closed.events.closed();
     });
     this.#rooms.set(name, room);
     room.log.info(created ? "room created" : "room joined by this node");
+    room.events.opened(created);
     if (created) room.events.started();
     return room;
   }
 
   #planOf(request: RoomRequest): RoomPlan {
-    return applyRequest(defaultPlan(this.context.options), this.#complete(request));
+    const plan = applyRequest(defaultPlan(this.context.options), this.#complete(request));
+    if (!this.shared) return plan;
+    const { internal } = plan;
+    const dispatches = firstDispatches(request.name, internal.agents, this.context.platform);
+    return { ...plan, internal: { ...internal, dispatches } };
   }
 
   #complete(request: RoomRequest): RoomRequest {

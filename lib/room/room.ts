@@ -7,6 +7,7 @@
  * @module
  */
 import {
+  type AgentDispatch,
   Codec,
   type DataPacket,
   type DisconnectReason,
@@ -225,6 +226,21 @@ export class Room extends RoomForMembers {
     await this.#change((plan) => applyRequest(plan, request));
   }
 
+  /**
+   * Changes which agents are dispatched, for all nodes; `change` may be asked again.
+   *
+   * @throws SfuError If that cannot be agreed upon with other nodes now.
+   */
+  async changeDispatches(
+    change: (dispatches: readonly AgentDispatch[]) => readonly AgentDispatch[],
+  ): Promise<void> {
+    await this.#change((plan) => {
+      const { internal } = plan;
+      const dispatches = change(internal.dispatches ?? []);
+      return { ...plan, internal: { ...internal, dispatches } };
+    });
+  }
+
   /** The room has been changed; what is not newer than what is known changes nothing. */
   adopt(record: RoomRecord): void {
     if (record.sid === this.sid && record.version > this.#record.version) this.#set(record);
@@ -307,6 +323,7 @@ export class Room extends RoomForMembers {
     this.#record = record;
     this.#idle.restart();
     if (!before.equals(this.info())) this.announcements.roomChanged(true);
+    this.events.changed();
   }
 
   protected override noteBug(error: unknown): void {

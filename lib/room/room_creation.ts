@@ -7,7 +7,15 @@
  *
  * @module
  */
-import type { RoomAgentDispatch, RoomConfiguration, RoomEgress } from "@livekit/protocol";
+import {
+  AgentDispatch,
+  AgentDispatchState,
+  type RoomAgentDispatch,
+  type RoomConfiguration,
+  type RoomEgress,
+} from "@livekit/protocol";
+import { randomId } from "../base/ids.ts";
+import type { Platform } from "../base/platform.ts";
 import type { RoomOptions } from "./context/room_options.ts";
 import type { RoomPlan } from "./context/room_plan.ts";
 
@@ -104,9 +112,31 @@ export function applyRequest(current: RoomPlan, request: RoomRequest): RoomPlan 
       egress: request.egress ?? internal.egress,
       playoutDelay: min > 0 || max > 0 ? { enabled: true, min, max } : internal.playoutDelay,
       syncStreams: request.syncStreams || internal.syncStreams,
+      dispatches: internal.dispatches,
       replayEnabled: request.replayEnabled || internal.replayEnabled,
       nodeId: request.nodeId || internal.nodeId,
     },
     metadata: request.metadata || current.metadata,
   };
+}
+
+/**
+ * The dispatches a room begins with: those it asks for, or else one without a name, for agents that
+ * have none either.
+ */
+export function firstDispatches(
+  room: string,
+  agents: readonly RoomAgentDispatch[],
+  { random, clock }: Pick<Platform, "random" | "clock">,
+): AgentDispatch[] {
+  const createdAt = BigInt(clock.wallMs()) * 1_000_000n;
+  const wanted = agents.length > 0 ? agents : [{ agentName: "", metadata: "" }];
+  return wanted.map((entry) =>
+    new AgentDispatch({
+      ...entry,
+      id: randomId(random, "AD_"),
+      room,
+      state: new AgentDispatchState({ createdAt }),
+    })
+  );
 }

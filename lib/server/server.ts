@@ -24,7 +24,9 @@ import { LocalRooms } from "../room/local_rooms.ts";
 import { RoomDirectory } from "../room/room_directory.ts";
 import { type ApiKeys, signAccessToken } from "../signalling/access_token.ts";
 import type { TokenSigner } from "../signalling/token_refresher.ts";
+import { roomContents } from "../agents/agent_dispatcher.ts";
 import { AgentService } from "../agents/agent_service.ts";
+import type { DispatchCalls } from "../agents/dispatch_calls.ts";
 import { serverInfo } from "../signalling/join_response.ts";
 import { SignalService } from "../signalling/signal_service.ts";
 import { WhipService } from "../signalling/whip_service.ts";
@@ -171,6 +173,7 @@ class ComposedServer implements SfuServer {
   readonly #webhooks: Webhooks;
   readonly #signals: SignalService;
   readonly #agents: AgentService;
+  readonly #dispatches: DispatchCalls;
   /** Absent for a node that is alone. */
   readonly #cluster: ServerCluster | undefined;
   #starting: Promise<EngineReady> | undefined;
@@ -230,10 +233,10 @@ class ComposedServer implements SfuServer {
       ...(this.#cluster === undefined ? {} : { ports: this.#cluster.node.ports }),
     };
     this.rooms = new LocalRooms(context);
-    this.admin = new RoomAdmin(new RoomDirectory(this.rooms), {
-      limits: adminLimits(config),
-      autoCreateRooms: config.room.auto_create,
-    });
+    const known = new RoomDirectory(this.rooms);
+    const autoCreateRooms = config.room.auto_create;
+    this.admin = new RoomAdmin(known, { limits: adminLimits(config), autoCreateRooms });
+    this.#dispatches = this.#agents.dispatchCalls({ rooms: known, autoCreateRooms });
     this.#signals = this.#createSignals(config, keys);
     this.handler = this.#createHandler(config, keys);
   }
@@ -313,6 +316,8 @@ class ComposedServer implements SfuServer {
       router: this.#router,
       rooms: () => this.rooms,
       admin: () => this.admin,
+      agents: this.#agents,
+      dispatches: () => this.#dispatches,
       ...parts,
     });
   }
@@ -366,14 +371,13 @@ class ComposedServer implements SfuServer {
         configured: (room) => this.rooms.get(room)?.internal.agents ?? [],
         contents: (name) => {
           const room = this.rooms.get(name);
-          return room && {
-            info: room.info(),
-            participants: Array.from(room.participants(), (member) => member.info()),
-          };
+          return room && roomContents(room);
         },
-        remove: (room, identity) =>
-          this.rooms.get(room)?.byIdentity(identity)
-            ?.close(DisconnectReason.PARTICIPANT_REMOVED, "disconnect"),
+        remove: (room, identity) => {
+          const member = this.rooms.get(room)?.byIdentity(identity);
+          if (member?.elsewhere) return;
+          member?.close(DisconnectReason.PARTICIPANT_REMOVED, "disconnect");
+        },
       },
     });
   }
@@ -455,10 +459,8 @@ class ComposedServer implements SfuServer {
   #dispatchService(config: Config): TwirpService {
     return agentDispatchService({
       agents: this.#agents,
+      dispatches: this.#dispatches,
       limits: adminLimits(config),
-      ensureRoom: async (name) => {
-        if (config.room.auto_create) await this.rooms.enter({ name }, true);
-      },
     });
   }
 

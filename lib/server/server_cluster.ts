@@ -10,6 +10,8 @@ import {
   Room as RoomInfo,
 } from "@livekit/protocol";
 import { answerCall } from "../admin/carried_calls.ts";
+import type { AgentService } from "../agents/agent_service.ts";
+import type { DispatchCalls } from "../agents/dispatch_calls.ts";
 import type { RoomAdmin } from "../admin/room_admin.ts";
 import type { DropSink } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
@@ -38,6 +40,8 @@ export interface ServerClusterOptions {
   readonly router: EngineRouter;
   readonly rooms: () => LocalRooms;
   readonly admin: () => RoomAdmin;
+  readonly agents: AgentService;
+  readonly dispatches: () => DispatchCalls;
   /** Hear of rooms that end without a server. */
   readonly observers: readonly RoomObserver[];
 }
@@ -60,7 +64,7 @@ export function createServerCluster(
 ): ServerCluster | undefined {
   if (directory === undefined) return undefined;
   const { config, settings, platform, counters, nodeId, cores, router } = options;
-  const { rooms, observers } = options;
+  const { rooms, observers, agents } = options;
   const dialling = nodeDialling();
   const { clock, log } = platform;
   const maxTracks = Math.max(0, config.limit.num_tracks);
@@ -74,9 +78,13 @@ export function createServerCluster(
     ...settings,
     dial: dialling.dial,
     load: () => meter.measure(),
-    agents: () => [],
+    agents: {
+      service: agents,
+      dispatches: (room) => rooms().get(room)?.internal.dispatches,
+    },
     send: (command) => router.send(command),
-    answer: (call) => answerCall(options.admin(), call),
+    answer: async (call) =>
+      (await options.dispatches().answer(call)) ?? answerCall(options.admin(), call),
     observer: inTheirName(observers, log),
   });
   router.onNodeEvent = (event) => node.handle(event);

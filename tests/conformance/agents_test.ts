@@ -8,7 +8,7 @@ import { AgentWorld } from "../support/virtual/agent_worker.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
 import { until } from "../support/wire/until.ts";
 import { settle, VirtualPlatform } from "../support/virtual/virtual_platform.ts";
-import { ROOM, scenario, type TestServer, unitScenario } from "./support.ts";
+import { clusterScenario, ROOM, scenario, type TestServer, unitScenario } from "./support.ts";
 
 const { JT_ROOM, JT_PUBLISHER, JT_PARTICIPANT } = JobType;
 
@@ -48,6 +48,42 @@ scenario("TestAgentNamespaces", async (test) => {
   assert.deepEqual(jobs().map(({ namespace }) => namespace), ["namespace1", "namespace2"]);
   assert.notEqual(jobs()[0]!.id, jobs()[1]!.id);
   for (const worker of [one, two]) await worker.close();
+});
+
+clusterScenario("TestAgentMultiNode", async (test) => {
+  const [one, two] = test.nodes;
+  const register = (type: JobType) =>
+    SocketWorker.register(one!.url, { type, namespace: "default" });
+  const [room, publisher] = [await register(JT_ROOM), await register(JT_PUBLISHER)];
+  // The other node hears of workers with its next heartbeat, and of a job for both then.
+  const api = new AgentDispatchClient(two!.httpUrl, TEST_KEY, TEST_SECRET);
+  const first = await test.join(1, "first", { room: "known" });
+  await first.publish("audio");
+  await until("the node to know of the workers", async () => {
+    if (room.jobs(JT_ROOM).length > 0 && publisher.jobs(JT_PUBLISHER).length > 0) return true;
+    for (const { id } of await api.listDispatch("known")) await api.deleteDispatch(id, "known");
+    await api.createDispatch("known", "");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return false;
+  });
+  const alice = await test.join(1, "alice");
+  await alice.publish("audio");
+  await alice.publish("video");
+  const jobs = (worker: SocketWorker, type: JobType) =>
+    worker.jobs(type).filter((job) => job.room?.name === ROOM);
+  const counts = () => [jobs(room, JT_ROOM).length, jobs(publisher, JT_PUBLISHER).length];
+  await until("a job of each type", () => `${counts()}` === "1,1", counts);
+  assert.equal(jobs(publisher, JT_PUBLISHER)[0]!.participant!.identity, "alice");
+  // Asked of the node that does not serve the room.
+  const elsewhere = new AgentDispatchClient(one!.httpUrl, TEST_KEY, TEST_SECRET);
+  const [dispatch] = await elsewhere.listDispatch(ROOM);
+  assert.equal(dispatch!.state!.jobs.length, 2);
+  const { token } = room.assignments.find(({ job }) => job!.room!.name === ROOM)!;
+  const claims = await new TokenVerifier(TEST_KEY, TEST_SECRET).verify(token);
+  assert.deepEqual([claims.video!.room, claims.kind], [ROOM, "agent"]);
+  await elsewhere.deleteDispatch(dispatch!.id, ROOM);
+  await until("the jobs to be ended", () => room.terminated.length > 0);
+  for (const worker of [room, publisher]) await worker.close();
 });
 
 scenario("TestAgent", async (test) => {

@@ -18,7 +18,14 @@ import { mintToken, type TokenOptions } from "../support/process/access_tokens.t
 import { EngineTap } from "../support/virtual/engine_tap.ts";
 import { reporting } from "../support/process/failure_report.ts";
 import type { Flavour, JoinOptions } from "../support/process/join_url.ts";
-import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { RedisServer } from "../support/process/redis_server.ts";
+import {
+  type RoomwireProcess,
+  startRoomwire,
+  TEST_KEY,
+  TEST_SECRET,
+} from "../support/process/roomwire_process.ts";
 import { scaledPlatform } from "../support/virtual/scaled_platform.ts";
 import { createTestEngine, SPREAD } from "../support/wire/test_engine.ts";
 import { until } from "../support/wire/until.ts";
@@ -216,5 +223,42 @@ class RecordingLog implements Log {
 
   #keep(level: string, message: string, fields: object = {}): void {
     this.lines.push(`${level} ${message} ${Deno.inspect({ ...this.bindings, ...fields })}`);
+  }
+}
+
+/** A cluster of processes, and clients that end with it. */
+export class TestNodes implements AsyncDisposable {
+  readonly #clients: WireParticipant[] = [];
+
+  constructor(readonly nodes: readonly RoomwireProcess[], readonly flavour: Flavour) {}
+
+  /** A client of one node whose connections are up. */
+  async join(node: number, identity: string, fields: TokenFields = {}): Promise<WireParticipant> {
+    const token = await mintToken({ room: ROOM, ...fields, identity });
+    const { url } = this.nodes[node]!;
+    const client = await WireParticipant.open(url, token, { flavour: this.flavour });
+    this.#clients.push(client);
+    await client.connected();
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.vanish()));
+  }
+}
+
+/** Registers a scenario against two processes that share a Redis of their own. */
+export function clusterScenario(name: string, body: (test: TestNodes) => Promise<void>): void {
+  const { perFlavour } = scenarioNamed(name);
+  const flavours = perFlavour ? FLAVOURS : FLAVOURS.slice(0, 1);
+  for (const flavour of flavours) {
+    endToEndTest(perFlavour ? `${name} (${flavour})` : name, ["redis"], async () => {
+      await using redis = await RedisServer.start();
+      const config = { redis: { address: `${HOST}:${redis.port}` } };
+      await using one = await startRoomwire({ config, address: HOST });
+      await using two = await startRoomwire({ config, address: HOST });
+      await using test = new TestNodes([one, two], flavour);
+      await body(test);
+    });
   }
 }

@@ -18,7 +18,7 @@ const ROUNDS = 20_000;
 
 const RECORD = { ...roomSeed("RM_r"), name: "r", creator: A, version: 3, writer: A };
 const NODE = someNode(A, {
-  agents: [{ namespace: "", agentName: "a", jobType: 0, headroom: 1 }],
+  agents: [{ namespace: "", agentName: "a", deployment: "", jobType: 0, headroom: 1 }],
 });
 const SOUND: readonly Reply[] = [
   recordValues(RECORD),

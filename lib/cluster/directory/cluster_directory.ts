@@ -35,6 +35,7 @@ export interface NodeLoad {
 export interface AgentOffer {
   readonly namespace: string;
   readonly agentName: string;
+  readonly deployment: string;
   /** `livekit.JobType`. */
   readonly jobType: number;
   /** How much they can still take, 0 to 1. */

@@ -169,10 +169,12 @@ export function nodeRecord(reply: Reply): NodeRecord | undefined {
   }
 }
 
-function agentOffer({ namespace, agentName, jobType, headroom }: AgentOffer): AgentOffer {
+function agentOffer(offer: AgentOffer): AgentOffer {
+  const { namespace, agentName, deployment, jobType, headroom } = offer;
   return {
     namespace: text(namespace),
     agentName: text(agentName),
+    deployment: text(deployment),
     jobType: finite(jobType),
     headroom: finite(headroom),
   };

@@ -26,6 +26,12 @@ import type { ParticipantFacts } from "./participant_facts.ts";
 
 /** What an observer wants to hear; the rest is left out. */
 export interface RoomObserver {
+  /** It is served here from now on; `made` if it is new, and not one that others have. */
+  roomOpened?(room: RoomInfo, made: boolean): void;
+  /** Something was decided about it, here or elsewhere. */
+  roomChanged?(room: RoomInfo): void;
+  /** It is not served here any more; it may go on elsewhere. */
+  roomClosed?(room: RoomInfo): void;
   roomStarted?(room: RoomInfo): void;
   /** Everybody has left. */
   roomFinished?(room: RoomInfo, reason: DisconnectReason): void;
@@ -64,6 +70,18 @@ export class RoomEvents {
     readonly log: Log,
     readonly counters: DropSink<RoomDrop>,
   ) {}
+
+  opened(made: boolean): void {
+    this.#each("roomOpened", (observer) => observer.roomOpened?.(this.info(), made));
+  }
+
+  changed(): void {
+    this.#each("roomChanged", (observer) => observer.roomChanged?.(this.info()));
+  }
+
+  closed(): void {
+    this.#each("roomClosed", (observer) => observer.roomClosed?.(this.info()));
+  }
 
   started(): void {
     this.#each("roomStarted", (observer) => observer.roomStarted?.(this.info()));

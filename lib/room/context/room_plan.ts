@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { RoomAgentDispatch, RoomEgress } from "@livekit/protocol";
+import { AgentDispatch, RoomAgentDispatch, RoomEgress } from "@livekit/protocol";
 
 /** A tag with this name and the value `true` locks a room: nobody new may join. */
 export const LOCK_TAG = "roomwire.locked";
@@ -26,6 +26,8 @@ export interface RoomInternal {
   readonly tags: Readonly<Record<string, string>>;
   /** Dispatched when the room opens. */
   readonly agents: readonly RoomAgentDispatch[];
+  /** The dispatches that the room has now, without their jobs. Absent where a node is alone. */
+  readonly dispatches?: readonly AgentDispatch[] | undefined;
   /** Kept for a recording service; nothing here records. */
   readonly egress: RoomEgress | undefined;
   /** Milliseconds. */
@@ -51,13 +53,16 @@ export function isLocked({ internal }: RoomPlan): boolean {
 /** `plan` as JSON. */
 export function planText(plan: RoomPlan): string {
   const { settings, internal, metadata } = plan;
-  const { agents, egress, ...rest } = internal;
+  const { agents, egress, dispatches, ...rest } = internal;
   return JSON.stringify({
     settings,
     internal: {
       ...rest,
       agents: agents.map((dispatch) => dispatch.toJson()),
       ...(egress === undefined ? {} : { egress: egress.toJson() }),
+      ...(dispatches === undefined
+        ? {}
+        : { dispatches: dispatches.map((dispatch) => dispatch.toJson()) }),
     },
     metadata,
   });
@@ -80,6 +85,7 @@ function planOf(json: unknown): RoomPlan | undefined {
   const { tags, agents, egress, playoutDelay, syncStreams, replayEnabled, nodeId } = fields(
     internal,
   );
+  const { dispatches } = fields(internal);
   const { enabled, min, max } = fields(playoutDelay);
   const counts = [emptyTimeoutS, departureTimeoutS, maxParticipants, min, max];
   const flags = [enabled, syncStreams, replayEnabled];
@@ -87,23 +93,30 @@ function planOf(json: unknown): RoomPlan | undefined {
   const isPlan = counts.every((value) => Number.isFinite(value) && (value as number) >= 0) &&
     flags.every((value) => typeof value === "boolean") &&
     texts.every((value) => typeof value === "string") && texts.length <= MAX_ENTRIES &&
-    Array.isArray(agents) && agents.length <= MAX_ENTRIES;
+    isList(agents) && (dispatches === undefined || isList(dispatches));
   if (!isPlan) return undefined;
   return {
     settings: { emptyTimeoutS, departureTimeoutS, maxParticipants } as RoomSettings,
     internal: {
       tags: { ...tags as Record<string, string> },
       agents: agents.map((dispatch) => RoomAgentDispatch.fromJson(dispatch)),
-      egress: egress === undefined
-        ? undefined
-        : RoomEgress.fromJson(egress as Parameters<typeof RoomEgress.fromJson>[0]),
+      egress: egress === undefined ? undefined : RoomEgress.fromJson(egress as JsonMessage),
       playoutDelay: { enabled, min, max } as RoomInternal["playoutDelay"],
       syncStreams: syncStreams as boolean,
+      ...(dispatches === undefined
+        ? {}
+        : { dispatches: dispatches.map((dispatch) => AgentDispatch.fromJson(dispatch)) }),
       replayEnabled: replayEnabled as boolean,
       nodeId: nodeId as string,
     },
     metadata: metadata as string,
   };
+}
+
+type JsonMessage = Parameters<typeof RoomEgress.fromJson>[0];
+
+function isList(value: unknown): value is readonly JsonMessage[] {
+  return Array.isArray(value) && value.length <= MAX_ENTRIES;
 }
 
 function fields(value: unknown): Readonly<Record<string, unknown>> {

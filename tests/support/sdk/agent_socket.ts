@@ -21,6 +21,8 @@ export class SocketWorker {
   readonly #socket: WebSocket;
   /** In the order in which they came. */
   readonly assignments: JobAssignment[] = [];
+  /** Ids of the jobs that it was told to end. */
+  readonly terminated: string[] = [];
   #registered = false;
   #ended = false;
 
@@ -73,6 +75,7 @@ export class SocketWorker {
   #read({ message }: ServerMessage): void {
     if (message.case === "register") this.#registered = true;
     if (message.case === "assignment") this.assignments.push(message.value);
+    if (message.case === "termination") this.terminated.push(message.value.jobId);
     if (message.case !== "availability") return;
     const { id } = message.value.job!;
     const participantIdentity = `agent-${id}`;

@@ -4,7 +4,9 @@
  * @module
  */
 import {
+  type AgentDispatch,
   AvailabilityResponse,
+  type CreateAgentDispatchRequest,
   type Job,
   JobType,
   ParticipantInfo,
@@ -67,6 +69,12 @@ export class AgentWorld {
     return info;
   }
 
+  /** Dispatches an agent to an open room, as a request wants it. */
+  dispatch(request: CreateAgentDispatchRequest, requestId: string): AgentDispatch | undefined {
+    const { service } = this;
+    return service.dispatcher.create(service.dispatchOf(request, requestId));
+  }
+
   join(room: Room, identity: string, kind: Kind = Kind.STANDARD): ParticipantInfo {
     const participant = new ParticipantInfo({ identity, sid: `PA_${identity}`, kind });
     this.rooms.get(room.name)!.participants.push(participant);
@@ -93,9 +101,9 @@ export class FakeWorker {
   readonly #decoded: ServerMessage["message"][] = [];
   #read = 0;
 
-  constructor(readonly world: AgentWorld) {
+  constructor({ service }: { readonly service: Pick<AgentService, "openWorker"> }) {
     const deliver = this.socket.send.bind(this.socket);
-    world.service.openWorker(WORKER_KEY, this.socket);
+    service.openWorker(WORKER_KEY, this.socket);
     this.socket.send = (frame) => {
       deliver(frame);
       this.#answerOffers();

@@ -5,13 +5,19 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { DisconnectReason } from "@livekit/protocol";
+import { DisconnectReason, ServerInfo } from "@livekit/protocol";
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { NodeId } from "../../../lib/base/ids.ts";
 import { silentLog } from "../../../lib/base/platform.ts";
 import type { ClusterDrop } from "../../../lib/cluster/drop_reasons.ts";
 import { DirectoryPlacement } from "../../../lib/cluster/mirror/directory_placement.ts";
 import { SharedRooms } from "../../../lib/cluster/mirror/shared_rooms.ts";
+import { roomContents } from "../../../lib/agents/agent_dispatcher.ts";
+import type { AgentAnswers } from "../../../lib/agents/agent_peers.ts";
+import { AgentService } from "../../../lib/agents/agent_service.ts";
+import type { DispatchCalls } from "../../../lib/agents/dispatch_calls.ts";
+import { AgentCalls } from "../../../lib/cluster/agent_calls.ts";
+import type { NodeRecord } from "../../../lib/cluster/directory/cluster_directory.ts";
 import type { RoomObserver } from "../../../lib/room/context/room_events.ts";
 import type { RoomOptions } from "../../../lib/room/context/room_options.ts";
 import type { Room } from "../../../lib/room/room.ts";
@@ -42,6 +48,12 @@ export interface ClusterNode {
   readonly world: World;
   readonly admin: RoomAdmin;
   readonly counters: DropCounters<ClusterDrop>;
+  readonly agents: AgentService;
+  readonly dispatches: DispatchCalls;
+  readonly answers: AgentAnswers;
+  /** Nodes that it knows to live. */
+  others: readonly NodeRecord[];
+  isDraining: boolean;
 }
 
 /** Nodes, and what all of them told the world. */
@@ -95,7 +107,7 @@ export class ClusterWorld {
       links,
       directory,
       leaseMs: LEASE_MS,
-      answer: (call) => answerCall(admin, call),
+      answer: async (call) => await dispatches.answer(call) ?? answerCall(admin, call),
       assertRoom: (room) => placement.assertRoom(room),
       reclaim: (room, identity) => placement.reclaim(room, identity),
     });
@@ -108,15 +120,33 @@ export class ClusterWorld {
       rooms,
     });
     const ports = { placement, remoteMembers: rooms };
-    const world = new World(this.options, true, 0, silentLog, ports, [this.#observer(id)], {
+    const agents = this.#agents(platform, () => world);
+    const calls = new AgentCalls({
+      self: id,
+      links,
+      directory,
+      others: () => node.others,
+      isDraining: () => node.isDraining,
+      sharing: (room) => rooms.get(room)?.peers ?? [],
+      dispatches: (room) => world.rooms.get(room)?.internal.dispatches,
+    });
+    const answers = agents.join(calls);
+    calls.serve(answers);
+    const world: World = new World(this.options, true, 0, silentLog, ports, [
+      this.#observer(id),
+      agents.dispatcher,
+    ], {
       platform,
       node: id,
     });
-    const admin: RoomAdmin = new RoomAdmin(new RoomDirectory(world.rooms), {
-      limits: ADMIN_LIMITS,
-      autoCreateRooms: true,
-    });
-    const node: ClusterNode = { id, link, directory, placement, rooms, world, admin, counters };
+    const known = new RoomDirectory(world.rooms);
+    const autoCreateRooms = true;
+    const admin: RoomAdmin = new RoomAdmin(known, { limits: ADMIN_LIMITS, autoCreateRooms });
+    const dispatches: DispatchCalls = agents.dispatchCalls({ rooms: known, autoCreateRooms });
+    const node: ClusterNode = {
+      ...{ id, link, directory, placement, rooms, world, admin, counters },
+      ...{ agents, dispatches, answers, others: [], isDraining: false },
+    };
     this.nodes.push(node);
     this.#beat(node, address);
     return node;
@@ -129,6 +159,7 @@ export class ClusterWorld {
     this.links.network.kill(node.id, isTold);
     node.link.links.close();
     node.directory.reach = "away";
+    node.agents.close();
   }
 
   /** Joins as a client does that asks `node`; it is ACTIVE then. */
@@ -198,9 +229,47 @@ export class ClusterWorld {
   }
 
   #beat(node: ClusterNode, address: string): void {
-    node.directory.heartbeat(nodeRecord(node.id, { link: address })).catch(() => {});
+    const { directory, agents, isDraining } = node;
+    const record = nodeRecord(node.id, {
+      link: address,
+      agents: agents.offers(),
+      state: isDraining ? "draining" : "serving",
+    });
+    directory.heartbeat(record).then(({ known }) => {
+      if (!known && node.others.length > 0) node.answers.forgotten();
+      return directory.nodes();
+    }).then((nodes) => {
+      const before = node.others;
+      node.others = nodes.filter(({ nodeId }) => nodeId !== node.id);
+      const there = new Set(nodes.map(({ nodeId }) => nodeId));
+      for (const { nodeId } of before) if (!there.has(nodeId)) node.answers.gone(nodeId);
+    }).catch(() => {});
     this.platform.timers.after(HEARTBEAT_MS, () => {
       if (this.nodes.includes(node)) this.#beat(node, address);
+    });
+  }
+
+  #agents(platform: VirtualPlatform, world: () => World): AgentService {
+    return new AgentService({
+      platform,
+      signToken: (apiKey, { identity }) => Promise.resolve(`${identity} by ${apiKey}`),
+      serverInfo: new ServerInfo(),
+      targetLoad: 0.7,
+      enableRecording: false,
+      enableRedaction: false,
+      rooms: {
+        configured: () => [],
+        contents: (name) => {
+          const room = world().rooms.get(name);
+          return room && roomContents(room);
+        },
+        remove: (name, identity) => {
+          const member = world().rooms.get(name)?.byIdentity(identity);
+          if (member?.elsewhere === false) {
+            member.close(DisconnectReason.PARTICIPANT_REMOVED, "disconnect");
+          }
+        },
+      },
     });
   }
 

@@ -335,7 +335,7 @@ export const DIRECTORY_TESTS: Readonly<
     assert.deepEqual(await directory.nodes(), []);
     const b = nodeRecord(B, {
       region: "",
-      agents: [{ namespace: "", agentName: "é", jobType: 1, headroom: 0.5 }],
+      agents: [{ namespace: "", agentName: "é", deployment: "", jobType: 1, headroom: 0.5 }],
     });
     assert.deepEqual(await directory.heartbeat(b), { known: false, bury: [] });
     assert.deepEqual(await directory.heartbeat(nodeRecord(A)), { known: false, bury: [] });

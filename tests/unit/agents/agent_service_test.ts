@@ -10,7 +10,7 @@ import {
   WorkerStatus,
 } from "@livekit/protocol";
 import { signAccessToken, verifyAccessToken } from "../../../lib/signalling/access_token.ts";
-import { MAX_LISTED_JOBS } from "../../../lib/agents/agent_dispatcher.ts";
+import { MAX_LISTED_JOBS } from "../../../lib/agents/room_jobs.ts";
 import { AgentWorld, describeJobs, WORKER_KEY } from "../../support/virtual/agent_worker.ts";
 import { settle } from "../../support/virtual/virtual_platform.ts";
 
@@ -124,7 +124,7 @@ Deno.test("AgentService sends a named agent only where it was dispatched", async
   world.openRoom("plain");
   await settle();
   assert.deepEqual(worker.offered, []);
-  const dispatch = world.service.createDispatch(
+  const dispatch = world.dispatch(
     new CreateAgentDispatchRequest({ agentName: "scribe", room: "plain", metadata: "notes" }),
     "",
   );
@@ -141,7 +141,7 @@ Deno.test("AgentService launches a new dispatch for those who are there already"
   const room = world.openRoom("den");
   world.publish(room, world.join(room, "ann"));
   world.join(room, "bob");
-  world.service.createDispatch(
+  world.dispatch(
     new CreateAgentDispatchRequest({ agentName: "scribe", room: "den" }),
     "",
   );
@@ -153,9 +153,9 @@ Deno.test("AgentService gives a repeated request the same dispatch", () => {
   const world = new AgentWorld();
   world.openRoom("den");
   const request = new CreateAgentDispatchRequest({ agentName: "scribe", room: "den" });
-  const first = world.service.createDispatch(request, "call-1");
-  assert.equal(world.service.createDispatch(request, "call-1")?.id, first?.id);
-  assert.notEqual(world.service.createDispatch(request, "call-2")?.id, first?.id);
+  const first = world.dispatch(request, "call-1");
+  assert.equal(world.dispatch(request, "call-1")?.id, first?.id);
+  assert.notEqual(world.dispatch(request, "call-2")?.id, first?.id);
   assert.equal(world.service.dispatcher.list("den", "")!.length, 3); // with the room's own
 });
 

@@ -3,7 +3,7 @@ import type { NodeLoad, NodeRecord } from "../../../../lib/cluster/directory/clu
 import { isNews } from "../../../../lib/cluster/directory/load_news.ts";
 import { A, nodeRecord } from "../../../support/virtual/directory_table.ts";
 
-const AGENT = { namespace: "n", agentName: "a", jobType: 1, headroom: 0.5 };
+const AGENT = { namespace: "n", agentName: "a", deployment: "", jobType: 1, headroom: 0.5 };
 const LOAD = { cpu: 0.5, participants: 100, rooms: 20, tracks: 400, headroom: 0.5 };
 const TOLD = nodeRecord(A, { load: LOAD, agents: [AGENT] });
 
