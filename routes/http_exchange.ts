@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AccessToken } from "../lib/signalling/access_token.ts";
+import type { AccessToken, Refusal } from "../lib/signalling/access_token.ts";
 
 /** A request after the middleware: path normalised, token verified. */
 export interface HttpExchange {
@@ -28,6 +28,11 @@ export function plainText(status: number, body: string, headers: HeadersInit = {
     status,
     headers: { "Content-Type": "text/plain; charset=utf-8", ...headers },
   });
+}
+
+/** What comes with a refusal: who is refused for now is told when to ask again. */
+export function retryHeaders({ retryAfterS }: Pick<Refusal, "retryAfterS">): HeadersInit {
+  return retryAfterS === undefined ? {} : { "Retry-After": String(retryAfterS) };
 }
 
 /** What clients get for every path that does not exist. */

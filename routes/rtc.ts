@@ -21,6 +21,7 @@ import type { SignalSocket } from "../lib/signalling/signal_socket.ts";
 import {
   type HttpExchange,
   plainText,
+  retryHeaders,
   type RouteHandler,
   wantsWebSocket,
 } from "./http_exchange.ts";
@@ -120,6 +121,6 @@ function read(
   );
 }
 
-function refuse({ status, body }: Refusal): Response {
-  return plainText(status, body);
+function refuse(refusal: Refusal): Response {
+  return plainText(refusal.status, refusal.body, retryHeaders(refusal));
 }

@@ -12,7 +12,7 @@ import type { Refusal } from "../lib/signalling/access_token.ts";
 import { clientAddress, type JoinLimits } from "../lib/signalling/join_parameters.ts";
 import { readWhipGrant, readWhipParameters } from "../lib/signalling/whip_parameters.ts";
 import type { WhipAnswer, WhipService, WhipTarget } from "../lib/signalling/whip_service.ts";
-import { type HttpExchange, plainText, type RouteHandler } from "./http_exchange.ts";
+import { type HttpExchange, plainText, retryHeaders, type RouteHandler } from "./http_exchange.ts";
 import {
   BODY_FAILURE_STATUS,
   type BodyFailure,
@@ -202,14 +202,14 @@ function unquoted(tag: string): string {
   return /^(?:W\/)?"?([^"]*)"?$/.exec(tag)?.[1] ?? tag;
 }
 
-function refuse({ status, body }: Refusal): Response {
-  return failure(status, body);
+function refuse(refusal: Refusal): Response {
+  return failure(refusal.status, refusal.body, retryHeaders(refusal));
 }
 
-function failure(status: number, error: string): Response {
+function failure(status: number, error: string, more: HeadersInit = {}): Response {
   return new Response(`${JSON.stringify({ error })}\n`, {
     status,
-    headers: { "Content-Type": "application/json" },
+    headers: { "Content-Type": "application/json", ...more },
   });
 }
 

@@ -16,7 +16,6 @@ import type { NodeCommand, NodeEvent, RelayEndpoint } from "../engine/messages/n
 import type { NodePorts } from "../room/context/node_ports.ts";
 import type { ClusterDirectory, NodeLoad, NodeRecord } from "./directory/cluster_directory.ts";
 import { AgentCalls, type AgentCallsOptions } from "./agent_calls.ts";
-import { Reaper, type ReaperObserver } from "./directory/reaper.ts";
 import type { ClusterDrop } from "./drop_reasons.ts";
 import { ClusterLinks, LINK_PROTOCOL, type LinkAcceptance } from "./link/cluster_links.ts";
 import type { LinkDial } from "./link/link_socket.ts";
@@ -24,6 +23,7 @@ import { MediaExchange } from "./media/media_exchange.ts";
 import { Membership } from "./membership.ts";
 import { DirectoryPlacement } from "./mirror/directory_placement.ts";
 import { SharedRooms, type SharedRoomsOptions } from "./mirror/shared_rooms.ts";
+import { Reconciliation, type ReconciliationOptions } from "./reconciliation.ts";
 
 /** What a node of a cluster is made of. */
 export interface ClusterNodeOptions {
@@ -46,7 +46,7 @@ export interface ClusterNodeOptions {
   /** Carries out a call of the server API that another node asks for. */
   readonly answer: SharedRoomsOptions["answer"];
   /** Hears of what this node ends in the name of dead ones. */
-  readonly observer: ReaperObserver;
+  readonly observer: ReconciliationOptions["observer"];
 }
 
 /** The agents of this node, which get jobs for rooms of others. */
@@ -64,8 +64,8 @@ export class ClusterNode {
   readonly ports: NodePorts;
   readonly #options: ClusterNodeOptions;
   readonly #exchange: MediaExchange;
-  readonly #reaper: Reaper;
   readonly #jobs: AgentAnswers;
+  readonly #reconciliation: Reconciliation;
   readonly #startedAtMs: number;
   #endpoints: readonly RelayEndpoint[] = [];
   #isDraining = false;
@@ -112,16 +112,18 @@ export class ClusterNode {
         onNode() {},
         onGone: (gone) => this.#gone(gone),
         onForgotten: () => {
-          rooms.assertAll();
+          this.#reconciliation.begin();
           this.#jobs.forgotten();
         },
-        onBury: (dead) => this.#reaper.bury(dead),
+        onBury: (dead) => this.#reconciliation.bury(dead),
       },
     });
     this.#exchange = this.#exchangeMedia();
     this.#jobs = this.#joinAgents();
     const { observer } = options;
-    this.#reaper = new Reaper({ platform, directory, self: node, leaseMs, observer });
+    const { placement } = this;
+    const burials = { platform, directory, self: node, leaseMs, observer };
+    this.#reconciliation = new Reconciliation({ ...burials, rooms, placement });
   }
 
   /**
@@ -159,7 +161,7 @@ export class ClusterNode {
 
   /** Leaves the cluster: the lease ends, and so do links. Rooms are closed before. Idempotent. */
   async close(): Promise<void> {
-    this.#reaper.end();
+    this.#reconciliation.end();
     await this.membership.end();
     this.#exchange.close();
     this.links.close();

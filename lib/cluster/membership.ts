@@ -45,6 +45,8 @@ export class Membership {
   #cancelStatus: Cancel | undefined;
   #isBeating = false;
   #beatsAgain = false;
+  /** The directory was away since the last heartbeat that it answered. */
+  #wasAway = false;
   #isClosed = false;
 
   constructor(options: MembershipOptions) {
@@ -59,7 +61,8 @@ export class Membership {
   async start(): Promise<void> {
     const { directory } = this.#options;
     this.#cancelStatus = directory.onStatus((status) => {
-      if (status === "up" && !this.#isClosed) this.beat();
+      if (status === "down") this.#wasAway = true;
+      else if (!this.#isClosed) this.beat();
     });
     await this.#beat();
   }
@@ -98,7 +101,10 @@ export class Membership {
     this.#beatsAgain = false;
     try {
       const { known, bury } = await directory.heartbeat(self());
-      if (!known && !this.#isClosed) observer.onForgotten();
+      // Also who was away for less than a lease has let people in whom it does not know.
+      const isUnsure = !known || this.#wasAway;
+      this.#wasAway = directory.status === "down";
+      if (isUnsure && !this.#isClosed) observer.onForgotten();
       const nodes = await directory.nodes();
       if (!this.#isClosed) this.#look(nodes);
       if (bury.length > 0 && !this.#isClosed) observer.onBury(bury);

@@ -86,6 +86,8 @@ export interface Refusal {
   readonly ok: false;
   readonly status: number;
   readonly body: string;
+  /** It may be otherwise after so many seconds. */
+  readonly retryAfterS?: number;
 }
 
 /** What a token says when it is made; absent fields are not written. */

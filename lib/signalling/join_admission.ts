@@ -4,14 +4,15 @@
  * @module
  */
 import { ParticipantInfo_Kind } from "@livekit/protocol";
+import { SfuError } from "../base/errors.ts";
 import type { ParticipantInit } from "../room/context/participant_profile.ts";
 import type { Room } from "../room/room.ts";
-import type { EntryRefusal } from "../room/context/node_ports.ts";
+import { ALONE, type EntryRefusal } from "../room/context/node_ports.ts";
 import { type RoomRequest, roomRequest } from "../room/room_creation.ts";
 import type { EntryRefused, LocalRooms } from "../room/local_rooms.ts";
 import type { Refusal } from "./access_token.ts";
 import { addressBlock } from "../wire/ip_address.ts";
-import type { JoinParameters, Placement } from "./join_parameters.ts";
+import type { Admission, JoinParameters, Placement } from "./join_parameters.ts";
 import { grantedPermission } from "./permission_claims.ts";
 
 export const NO_ROOM: Refusal = {
@@ -23,6 +24,13 @@ export const ROOM_FULL: Refusal = {
   ok: false,
   status: 500,
   body: "room has exceeded its max participants",
+};
+/** Nobody can tell now whether there is such a room, or who is in it. */
+export const UNAVAILABLE: Refusal = {
+  ok: false,
+  status: 503,
+  body: "rooms of other nodes cannot be asked for now",
+  retryAfterS: 1,
 };
 export const UNKNOWN_PRESET: Refusal = {
   ok: false,
@@ -40,6 +48,18 @@ export function roomOf(rooms: LocalRooms, join: JoinParameters): Room | undefine
 
 function requestOf({ roomName, roomConfig, roomPreset = "" }: JoinParameters): RoomRequest {
   return { ...roomRequest(roomName, roomConfig ?? {}), roomPreset };
+}
+
+/** Whether there is the room of a join that may not make it, here or on other nodes. */
+export async function confirmRoom(rooms: LocalRooms, join: JoinParameters): Promise<Admission> {
+  const { placement } = rooms.context.ports ?? ALONE;
+  if (placement === undefined || rooms.get(join.roomName) !== undefined) return { ok: true };
+  try {
+    return await placement.find(join.roomName) === undefined ? NO_ROOM : { ok: true };
+  } catch (error) {
+    if (error instanceof SfuError) return UNAVAILABLE;
+    throw error;
+  }
 }
 
 /** Takes a place for a join in a room that nodes share, the room made if it may be. */
@@ -72,7 +92,7 @@ function refusalOf(reason: EntryRefusal, lacksPreset: boolean): Refusal {
     case "elsewhere":
       return { ok: false, status: 503, body: "room is served by another node" };
     case "unavailable":
-      return { ok: false, status: 503, body: "rooms of other nodes cannot be asked for now" };
+      return UNAVAILABLE;
   }
 }
 

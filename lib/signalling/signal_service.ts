@@ -15,11 +15,11 @@ import { sharedInfo } from "../room/context/participant_facts.ts";
 import type { Session } from "../room/participant/session.ts";
 import { publishableCodecs } from "../room/connection/publisher_connection.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/context/room_options.ts";
-import { ALONE } from "../room/context/node_ports.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";
 import type { Admission, JoinParameters, Placement } from "./join_parameters.ts";
 import { moderationRefusal } from "./join_moderation.ts";
 import {
+  confirmRoom,
   enterRoom,
   isDependentJoin,
   NO_ROOM,
@@ -95,9 +95,7 @@ export class SignalService {
 
   /** As much of {@linkcode admit} as may have to be asked of other nodes. */
   async confirm(join: JoinParameters): Promise<Admission> {
-    const { placement } = this.options.rooms.context.ports ?? ALONE;
-    if (placement === undefined || this.#mayCreate(join)) return { ok: true };
-    return await placement.find(join.roomName) === undefined ? NO_ROOM : { ok: true };
+    return this.#mayCreate(join) ? { ok: true } : await confirmRoom(this.options.rooms, join);
   }
 
   /**

@@ -65,6 +65,12 @@ export class DirectoryPlacement implements RoomPlacement {
     });
   }
 
+  /** Whether this node has anything to do with a room, or is about to. */
+  isServed(room: string): boolean {
+    return this.options.rooms.get(room) !== undefined || this.#claims.has(room) ||
+      this.#queues.has(room);
+  }
+
   enter(request: EntryRequest): Promise<Entry> {
     return this.#inOrder(request.room, async () => {
       try {
@@ -126,6 +132,7 @@ export class DirectoryPlacement implements RoomPlacement {
       if (!answer.ok) return room.abandon(DisconnectReason.ROOM_DELETED);
       if (agreed !== undefined) room.adopt(agreed);
       for (const { identity, number } of answer.newer) room.evict(identity, number);
+      // Those whose claims were beaten are seen there, and are told by the room.
       await room.meet(answer.nodes.filter((other) => other !== node));
     });
   }

@@ -23,8 +23,10 @@ import { type MirrorHost, RoomMirror } from "./room_mirror.ts";
 /** What lists a room waits so long for what other nodes are about to say, ms. */
 const BARRIER_MS = 300;
 
-/** Within this time after a link is back its rooms are asserted, ms. */
+/** Within this time after a link is back its rooms are asserted, ms; in more if they are many. */
 const ASSERT_SPREAD_MS = 3_000;
+/** A node asserts no more than one room in this time in the long run, ms. */
+const ASSERT_PACE_MS = 5;
 
 /** What rooms are shared by. */
 export interface SharedRoomsOptions {
@@ -110,6 +112,11 @@ export class SharedRooms implements RemoteMembers {
     return nodes.find(({ nodeId }) => nodeId === node)?.link;
   }
 
+  /** How long it takes at most until all rooms have had their turn, ms. */
+  get assertSpreadMs(): number {
+    return Math.max(ASSERT_SPREAD_MS, this.#mirrors.size * ASSERT_PACE_MS);
+  }
+
   /** Tells the directory what this node has in all rooms, one after the other. */
   assertAll(): void {
     for (const { room } of this.#mirrors.values()) this.#assertSoon(room);
@@ -119,12 +126,14 @@ export class SharedRooms implements RemoteMembers {
   #assertSoon(room: MirroredRoom): void {
     if (this.#unsure.has(room)) return;
     this.#unsure.add(room);
-    const { platform: { timers, random }, assertRoom } = this.options;
-    timers.after(random.uint32() % ASSERT_SPREAD_MS, () => {
+    const { platform: { timers, random }, assertRoom, directory } = this.options;
+    timers.after(random.uint32() % this.assertSpreadMs, () => {
       this.#unsure.delete(room);
       if (this.#mirrors.get(room.name)?.room !== room) return;
-      // If the directory is away this is done when it is back.
-      assertRoom(room.name).catch(() => {});
+      assertRoom(room.name).catch(() => {
+        // If the directory is away this is done when it is back.
+        if (directory.status === "up") this.#assertSoon(room);
+      });
     });
   }
 

@@ -17,7 +17,8 @@ import type { AgentAnswers } from "../../../lib/agents/agent_peers.ts";
 import { AgentService } from "../../../lib/agents/agent_service.ts";
 import type { DispatchCalls } from "../../../lib/agents/dispatch_calls.ts";
 import { AgentCalls } from "../../../lib/cluster/agent_calls.ts";
-import type { NodeRecord } from "../../../lib/cluster/directory/cluster_directory.ts";
+import { Membership } from "../../../lib/cluster/membership.ts";
+import { Reconciliation } from "../../../lib/cluster/reconciliation.ts";
 import type { RoomObserver } from "../../../lib/room/context/room_events.ts";
 import type { RoomOptions } from "../../../lib/room/context/room_options.ts";
 import type { Room } from "../../../lib/room/room.ts";
@@ -36,7 +37,6 @@ import { settle, type VirtualPlatform } from "./virtual_platform.ts";
 
 /** What a node is waited for that is not heard of, ms. */
 export const LEASE_MS = 5_000;
-const HEARTBEAT_MS = 1_000;
 
 /** One node. */
 export interface ClusterNode {
@@ -52,7 +52,7 @@ export interface ClusterNode {
   readonly dispatches: DispatchCalls;
   readonly answers: AgentAnswers;
   /** Nodes that it knows to live. */
-  others: readonly NodeRecord[];
+  membership?: Membership;
   isDraining: boolean;
 }
 
@@ -125,7 +125,7 @@ export class ClusterWorld {
       self: id,
       links,
       directory,
-      others: () => node.others,
+      others: () => node.membership?.others ?? [],
       isDraining: () => node.isDraining,
       sharing: (room) => rooms.get(room)?.peers ?? [],
       dispatches: (room) => world.rooms.get(room)?.internal.dispatches,
@@ -145,10 +145,10 @@ export class ClusterWorld {
     const dispatches: DispatchCalls = agents.dispatchCalls({ rooms: known, autoCreateRooms });
     const node: ClusterNode = {
       ...{ id, link, directory, placement, rooms, world, admin, counters },
-      ...{ agents, dispatches, answers, others: [], isDraining: false },
+      ...{ agents, dispatches, answers, isDraining: false },
     };
     this.nodes.push(node);
-    this.#beat(node, address);
+    this.#live(node, address);
     return node;
   }
 
@@ -228,25 +228,51 @@ export class ClusterWorld {
     return { clock: skewed, timers, random, log } as VirtualPlatform;
   }
 
-  #beat(node: ClusterNode, address: string): void {
-    const { directory, agents, isDraining } = node;
-    const record = nodeRecord(node.id, {
-      link: address,
-      agents: agents.offers(),
-      state: isDraining ? "draining" : "serving",
+  /** The node holds its lease, tells the directory what it serves, and ends what dead ones left. */
+  #live(node: ClusterNode, link: string): void {
+    const { id, directory, rooms, placement, agents, answers } = node;
+    const { platform } = this;
+    const isThere = () => this.nodes.some((node) => node.id === id);
+    const reconciliation = new Reconciliation({
+      platform,
+      directory,
+      self: id,
+      leaseMs: LEASE_MS,
+      rooms,
+      placement,
+      observer: {
+        onFreed: ({ name }, claims) => {
+          for (const { identity, sid } of isThere() ? claims : []) {
+            this.events.push(`left ${name} ${identity}`);
+            this.#count(`left ${sid}`);
+          }
+        },
+        onFinished: ({ name }) => {
+          if (isThere()) this.events.push(`finished ${name} ROOM_CLOSED`);
+        },
+      },
     });
-    directory.heartbeat(record).then(({ known }) => {
-      if (!known && node.others.length > 0) node.answers.forgotten();
-      return directory.nodes();
-    }).then((nodes) => {
-      const before = node.others;
-      node.others = nodes.filter(({ nodeId }) => nodeId !== node.id);
-      const there = new Set(nodes.map(({ nodeId }) => nodeId));
-      for (const { nodeId } of before) if (!there.has(nodeId)) node.answers.gone(nodeId);
-    }).catch(() => {});
-    this.platform.timers.after(HEARTBEAT_MS, () => {
-      if (this.nodes.includes(node)) this.#beat(node, address);
+    node.membership = new Membership({
+      platform,
+      directory,
+      self: () => {
+        const state = node.isDraining ? "draining" : "serving";
+        return nodeRecord(id, { link, agents: agents.offers(), state });
+      },
+      observer: {
+        onNode() {},
+        onGone: (gone) => {
+          node.link.links.forget(gone);
+          answers.gone(gone);
+        },
+        onForgotten: () => {
+          reconciliation.begin();
+          answers.forgotten();
+        },
+        onBury: (dead) => reconciliation.bury(dead),
+      },
     });
+    void node.membership.start();
   }
 
   #agents(platform: VirtualPlatform, world: () => World): AgentService {

@@ -343,5 +343,14 @@ Deno.test("a newcomer that is served elsewhere starts no session here", async ()
   w.placement = { ok: false, status: 503, body: "room is served by another node" };
   const answer = await get(w, `/rtc?access_token=${await token()}`, UPGRADE);
   assert.deepEqual(await statusAndBody(answer), [503, "room is served by another node"]);
+  assert.equal(answer.headers.get("Retry-After"), null);
   assert.deepEqual(w.opened, []);
+});
+
+Deno.test("a newcomer whose room nobody knows of for now is told to ask again", async () => {
+  const w = world();
+  w.placement = { ok: false, status: 503, body: "cannot be asked", retryAfterS: 2 };
+  const answer = await get(w, `/rtc?access_token=${await token()}`, UPGRADE);
+  assert.equal(answer.headers.get("Retry-After"), "2");
+  assert.deepEqual(await statusAndBody(answer), [503, "cannot be asked"]);
 });

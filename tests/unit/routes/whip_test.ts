@@ -161,6 +161,14 @@ Deno.test("POST /whip/v1 is refused where others could not join either", async (
   assert.equal((await full.post()).status, 201);
   const second = await full.post(WHIP_OFFER, { token: full.token("late") });
   assert.deepEqual(errorOf(second), [503, "room has exceeded its max participants"]);
+  assert.equal(second.headers.get("Retry-After"), null);
+
+  const lost = new WhipWorld();
+  const refusal = { ok: false, status: 503, body: "cannot be asked", retryAfterS: 1 } as const;
+  lost.world.service.place = () => Promise.resolve(refusal);
+  const later = await lost.post();
+  assert.deepEqual(errorOf(later), [503, "cannot be asked"]);
+  assert.equal(later.headers.get("Retry-After"), "1");
 });
 
 Deno.test("PATCH /whip/v1/{id} takes candidates of the session they are for", async () => {

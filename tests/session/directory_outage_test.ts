@@ -1,0 +1,123 @@
+/** Nodes of a cluster whose directory is away, loses what it knew, and comes back. */
+import assert from "node:assert/strict";
+import { DisconnectReason } from "@livekit/protocol";
+import { ClusterWorld } from "../support/virtual/cluster_world.ts";
+
+function setReach(cluster: ClusterWorld, reach: "here" | "away" | "deaf", nodes = ["a", "b"]) {
+  for (const node of nodes) cluster.node(node).directory.reach = reach;
+}
+
+/** Who the directory says is in the room, and where. */
+async function claimed(cluster: ClusterWorld): Promise<string[]> {
+  const claims = await cluster.memory.claims("lobby");
+  return claims.map(({ identity, node, sid }) => `${identity} ${node} ${sid}`);
+}
+
+/** Who is: the model. */
+function living(cluster: ClusterWorld): string[] {
+  return cluster.nodes.flatMap(({ id, world }) => {
+    const sessions = [...world.rooms.get("lobby")?.sessions() ?? []];
+    return sessions.map(({ identity, sid }) => `${identity} ${id} ${sid}`);
+  }).toSorted();
+}
+
+/** Both nodes see whom both serve, the directory says the same, and nothing was told twice. */
+async function checkAgreed(cluster: ClusterWorld, identities: readonly string[]): Promise<void> {
+  for (const { id } of cluster.nodes) assert.deepEqual(cluster.seen(id.slice(3)), identities, id);
+  assert.deepEqual(await claimed(cluster), living(cluster));
+  for (const [event, count] of cluster.told) assert.equal(count, 1, event);
+}
+
+for (const ms of [1_000, 4_000, 12_000, 120_000]) {
+  for (const reach of ["away", "deaf"] as const) {
+    Deno.test(`people come and go while the directory is ${reach} for ${ms} ms; it is put right`, async () => {
+      const cluster = new ClusterWorld(["a", "b"]);
+      const ann = await cluster.join("a", "ann");
+      await cluster.join("b", "bob");
+      await cluster.pass(2_000, 50);
+      setReach(cluster, reach);
+      await cluster.pass(ms / 2, 50);
+      await cluster.join("a", "cid");
+      const dan = await cluster.join("b", "dan");
+      const track = await dan.publishMicrophone();
+      const { participant } = ann;
+      participant.close(DisconnectReason.CLIENT_INITIATED, "none");
+      await cluster.pass(ms / 2, 50);
+      assert.deepEqual(cluster.seen("a"), ["bob", "cid", "dan"]);
+      setReach(cluster, "here");
+      await cluster.pass(9_000, 50);
+      await checkAgreed(cluster, ["bob", "cid", "dan"]);
+      assert.equal(cluster.room("a").byIdentity("dan")!.tracks[0]!.sid, track);
+      assert.equal(cluster.told.get(`left ${participant.sid}`), 1);
+      assert.equal(cluster.events.filter((event) => event.startsWith("finished")).length, 0);
+    });
+  }
+}
+
+Deno.test("a room whose making was not answered is left when the directory is back", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  await cluster.pass(2_000, 50);
+  const { world, directory } = cluster.node("a");
+  directory.reach = "deaf";
+  const placed = await cluster.during(world.service.place(world.parameters("ann")));
+  assert.deepEqual([placed.ok, !placed.ok && placed.status], [false, 503]);
+  const made = await cluster.memory.find("lobby");
+  assert.deepEqual(made?.nodes, ["ND_a"], "its answer was lost");
+  await cluster.pass(2_000, 50);
+  directory.reach = "here";
+  await cluster.pass(60_000, 100);
+  assert.deepEqual(await cluster.memory.list(undefined), []);
+});
+
+Deno.test("a directory that lost everything is told of the same room again, by all who serve it", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  await cluster.join("a", "ann");
+  await cluster.join("b", "bob");
+  await cluster.pass(2_000, 50);
+  const { sid } = cluster.room("a");
+  await cluster.during(cluster.room("b").setMetadata("kept"));
+  cluster.memory.clear();
+  await cluster.pass(6_000, 50);
+  const found = await cluster.memory.find("lobby");
+  assert.equal(found?.record.sid, sid);
+  assert.equal(found?.record.version, 2);
+  assert.deepEqual(found?.nodes, ["ND_a", "ND_b"]);
+  await checkAgreed(cluster, ["ann", "bob"]);
+  assert.equal(cluster.events.filter((event) => event.startsWith("started")).length, 1);
+});
+
+Deno.test("a room that emptied while the directory was away ends once when it is back", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  const ann = await cluster.join("a", "ann");
+  const bob = await cluster.join("b", "bob");
+  await cluster.pass(2_000, 50);
+  setReach(cluster, "away");
+  for (const { participant } of [ann, bob]) {
+    participant.close(DisconnectReason.CLIENT_INITIATED, "none");
+  }
+  await cluster.pass(60_000, 100);
+  setReach(cluster, "here");
+  await cluster.pass(60_000, 100);
+  assert.deepEqual(await cluster.memory.list(undefined), []);
+  for (const { world } of cluster.nodes) assert.equal(world.rooms.get("lobby"), undefined);
+  assert.equal(cluster.events.filter((event) => event.startsWith("finished")).length, 1);
+});
+
+Deno.test("an identity that came on both sides of a partition without a directory is one afterwards", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  await cluster.join("a", "ann");
+  await cluster.join("b", "bob");
+  await cluster.pass(2_000, 50);
+  cluster.links.network.partition("ND_a", "ND_b");
+  setReach(cluster, "away");
+  await cluster.pass(3_000, 50);
+  await cluster.join("a", "cid");
+  await cluster.join("b", "cid");
+  await cluster.pass(10_000, 50);
+  assert.equal(living(cluster).length, 4, "both sides go on with theirs");
+  cluster.links.network.healAll();
+  setReach(cluster, "here");
+  await cluster.pass(15_000, 50);
+  assert.equal(living(cluster).length, 3);
+  await checkAgreed(cluster, ["ann", "bob", "cid"]);
+});
