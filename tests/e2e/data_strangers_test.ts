@@ -18,6 +18,7 @@ import {
   hasOwnChannels,
   largestThereAre,
   manyInOrder,
+  meeting,
   opensAndCloses,
   underLoss,
 } from "../support/peers/data_scenarios.ts";
@@ -45,7 +46,7 @@ for (const mode of CONNECTION_MODES) {
       fixture.call("strangers", async (call) => {
         const peers: DataPeer[] = [];
         for (const stack of order) peers.push(await call.joinData(stack, `${stack}-peer`));
-        for (const peer of peers) await peer.meet(peers.map(({ identity }) => identity));
+        await meeting(peers);
         await t.step("messages of every size", () => everySize(peers));
         await t.step(
           "bytes of every size on a channel of one's own",
