@@ -47,6 +47,16 @@ export interface RoomwireOptions {
   readonly nativeSrtpProfile?: SrtpProfile;
   /** Another program instead, with its first arguments. */
   readonly program?: ProgramToRun;
+  /** Where to run it, for instance in a network namespace of its own. */
+  readonly place?: ServerPlace;
+}
+
+/** A place with ports of its own. */
+export interface ServerPlace {
+  /** Free there. */
+  readonly ports: RoomwireProcess["ports"];
+  /** Argument list that runs a program there. */
+  command(program: string, ...args: readonly string[]): string[];
 }
 
 /** A server program that is not this project's own `main.ts`. */
@@ -72,7 +82,10 @@ export interface RoomwireProcess extends AsyncDisposable {
   readonly status: Promise<Deno.CommandStatus>;
   /** Sends a signal. */
   kill(signal: Deno.Signal): void;
-  /** Sends SIGTERM and waits; rejects when it does not exit within 5 s (then it is killed). */
+  /**
+   * Sends SIGTERM, unless it has ended, and waits; rejects when it does not exit within 5 s (then
+   * it is killed).
+   */
   stop(): Promise<Deno.CommandStatus>;
 }
 
@@ -114,17 +127,14 @@ export async function startRoomwire(options: RoomwireOptions = {}): Promise<Room
 
 async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
   const address = options.address ?? LOOPBACK;
-  const http = await freeTcpPort(address);
-  const ports = {
-    http,
-    tcp: await freeTcpPort(address, http),
-    udp: await freeUdpPorts(address, Math.max(1, TEST_WORKERS)),
-  };
+  const ports = options.place?.ports ?? await freePorts(address);
   const config = configFor(options.address, ports, options.config ?? {});
-  const { command: [program, ...programArgs], cwd, env = {} } = options.program ?? {
+  const { command, cwd, env = {} } = options.program ?? {
     command: await serverCommand(options.nativeSrtpProfile),
     cwd: PROJECT_ROOT,
   };
+  const [first, ...others] = command;
+  const [program, ...programArgs] = options.place?.command(first!, ...others) ?? command;
   const child = new Deno.Command(program!, {
     args: [...programArgs, "--config-body", stringify(config), ...(options.flags ?? [])],
     cwd,
@@ -171,6 +181,15 @@ async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
     throw new Error(`The server did not start; its output:\n${lines.join("\n")}`, { cause: error });
   }
   return server;
+}
+
+async function freePorts(address: string): Promise<RoomwireProcess["ports"]> {
+  const http = await freeTcpPort(address);
+  return {
+    http,
+    tcp: await freeTcpPort(address, http),
+    udp: await freeUdpPorts(address, Math.max(1, TEST_WORKERS)),
+  };
 }
 
 async function untilHealthy(

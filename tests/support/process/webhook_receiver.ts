@@ -27,15 +27,15 @@ export class WebhookReceiver implements AsyncDisposable {
   readonly #sdk = new SdkReceiver(TEST_KEY, TEST_SECRET);
   readonly #http: Deno.HttpServer<Deno.NetAddr>;
 
-  constructor(port = 0) {
+  constructor(port = 0, readonly hostname = "127.0.0.1") {
     this.#http = Deno.serve(
-      { hostname: "127.0.0.1", port, onListen() {} },
+      { hostname, port, onListen() {} },
       (request) => this.#receive(request),
     );
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#http.addr.port}/hook`;
+    return `http://${this.hostname}:${this.#http.addr.port}/hook`;
   }
 
   /** Names of the received events about that room. */

@@ -14,6 +14,7 @@ import { processStack } from "../peers/data_stacks.ts";
 import { PionPeer } from "../peers/pion_peer.ts";
 import { RawDataPeer, type RawJoin } from "../peers/raw_data_peer.ts";
 import { PageStack, type RawStack } from "../peers/raw_stack.ts";
+import { type ClusterOptions, RoomwireCluster } from "../process/roomwire_cluster.ts";
 import {
   type RoomwireOptions,
   type RoomwireProcess,
@@ -53,6 +54,20 @@ export class CallFixture {
   }
   #options: RoomwireOptions = {};
 
+  /** The same with several servers that are one cluster. */
+  static forThisFileOnCluster(options: ClusterOptions): CallFixture {
+    const fixture = CallFixture.forThisFile();
+    fixture.#clusterOptions = options;
+    return fixture;
+  }
+  #clusterOptions: ClusterOptions = { regions: [] };
+  #cluster: Promise<RoomwireCluster> | undefined;
+
+  /** The servers, started on first use. */
+  cluster(): Promise<RoomwireCluster> {
+    return this.#cluster ??= RoomwireCluster.start(this.#clusterOptions);
+  }
+
   /** The server, started on first use. */
   async server(): Promise<RoomwireProcess> {
     return this.#server ??= await startRoomwire(this.#options);
@@ -76,6 +91,26 @@ export class CallFixture {
     const open = (kind: ClientKind, identity: string) => this.#open(kind, identity);
     const openData: OpenData = (join) => this.#openData(join);
     await scenario(new Call(`${room}-${mode}`, mode, server, open, openData, clients));
+  }
+
+  /**
+   * The same in a cluster.
+   *
+   * @param scenario Gets the room as it is joined through each of the nodes, in their order.
+   */
+  async spread(
+    room: string,
+    scenario: (calls: readonly Call[], cluster: RoomwireCluster) => Promise<void>,
+    mode: ConnectionMode = "default",
+  ): Promise<void> {
+    const cluster = await this.cluster();
+    await using clients = new AsyncDisposableStack();
+    const open = (kind: ClientKind, identity: string) => this.#open(kind, identity);
+    const openData: OpenData = (join) => this.#openData(join);
+    const calls = cluster.nodes.map((node) =>
+      new Call(`${room}-${mode}`, mode, node, open, openData, clients)
+    );
+    await scenario(calls, cluster);
   }
 
   async #openData(join: RawJoin): Promise<DataPeer> {
@@ -117,6 +152,8 @@ export class CallFixture {
     await (await this.#rtcNode)?.disposeRtcNode();
     await this.#pages?.[Symbol.asyncDispose]();
     await this.#server?.[Symbol.asyncDispose]();
+    // A cluster that did not start has told its test.
+    await (await this.#cluster?.catch(() => undefined))?.[Symbol.asyncDispose]();
   }
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { Call, ClientKind } from "./call_fixture.ts";
+import { Call, type ClientKind } from "./call_fixture.ts";
 import { eventually } from "../process/eventually.ts";
 import type { PionPeer } from "../peers/pion_peer.ts";
 import type { SdkClient } from "./sdk_client.ts";
@@ -94,11 +94,14 @@ function pionMember(peer: PionPeer): Member {
  * Members join in this order, each as soon as everybody before sees and hears each other, and
  * publish at once; in the end everybody sees and hears everybody and nobody has reconnected.
  */
-export async function meetInSequence(call: Call, kinds: readonly MemberKind[]): Promise<void> {
+export async function meetInSequence(
+  calls: Call | readonly Call[],
+  kinds: readonly MemberKind[],
+): Promise<void> {
   const members: Member[] = [];
   const published: Tracks[] = [];
   for (const [index, kind] of kinds.entries()) {
-    const member = await join(call, kind, index);
+    const member = await join(callOf(calls, index), kind, index);
     members.push(member);
     published.push(await member.publish());
     await assertMeeting(members, published);
@@ -106,10 +109,21 @@ export async function meetInSequence(call: Call, kinds: readonly MemberKind[]): 
 }
 
 /** The same, where nobody waits for anybody. */
-export async function meetAtOnce(call: Call, kinds: readonly MemberKind[]): Promise<void> {
-  const members = await Promise.all(kinds.map((kind, index) => join(call, kind, index)));
+export async function meetAtOnce(
+  calls: Call | readonly Call[],
+  kinds: readonly MemberKind[],
+): Promise<void> {
+  const members = await Promise.all(
+    kinds.map((kind, index) => join(callOf(calls, index), kind, index)),
+  );
   const published = await Promise.all(members.map((member) => member.publish()));
   await assertMeeting(members, published);
+}
+
+/** Members of a room that spans nodes join through one after the other. */
+function callOf(calls: Call | readonly Call[], index: number): Call {
+  if (calls instanceof Call) return calls;
+  return calls[index % calls.length]!;
 }
 
 async function assertMeeting(

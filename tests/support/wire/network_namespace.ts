@@ -164,7 +164,8 @@ function trafficControlPath(ip: string): string {
   return ip.replace(/ip$/, "tc");
 }
 
-async function run(program: string, ...args: readonly string[]): Promise<void> {
+/** @throws {Error} with what the program says when it fails. */
+export async function run(program: string, ...args: readonly string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(program, { args: [...args] }).output();
   if (success) return;
   throw new Error(
