@@ -1,0 +1,399 @@
+/**
+ * Shares what one connection may send among the video it is to get: which spatial and temporal
+ * layer of each track, and which tracks have to wait.
+ *
+ * Contract: audio is not here, so it is never shared away. A shared screen comes first, then every
+ * video has its lowest layer before any has a higher one; then those of higher priority get what
+ * they want before others get more, and among equals nobody gets a second step before everybody had
+ * the first. Frame rate comes before size. Layers are taken away at once and given only where 15 %
+ * of room is left, which has to be seen for a while; what had to be taken back is given again only
+ * after a pause that doubles.
+ *
+ * Pure: bits per second and monotonic milliseconds are arguments. Nothing allocates but joining and
+ * leaving.
+ *
+ * @module
+ */
+
+/** Temporal layers of each spatial one. */
+export const TEMPORAL_STEPS = 4;
+/** Levels of a track: `spatial * 4 + temporal`. */
+export const LEVELS = 12;
+/** The level of a track that gets nothing. */
+export const PAUSED = -1;
+
+/** Room that has to be left above what is given, so that a small dip takes nothing back. */
+export const ROOM = 1.15;
+/** A share that is exceeded by more than this is taken back at once… */
+const DEEP = 1.15;
+/** …and one exceeded by less if that lasts so long, ms: estimates shake. */
+const SHALLOW_MS = 1_000;
+/** How slowly the budget that raises rely on follows a higher one, ms. */
+const CLIMB_MS = 700;
+/** Between two rounds of raises, ms; longer where something was taken back lately. */
+const SETTLE_MS = 1_000;
+const UNSETTLED_MS = 5_000;
+/** Something was taken back lately, ms. */
+const LATELY_MS = 15_000;
+/** Pause after something was taken back, ms; doubled while it was given less than so long ago. */
+const HOLD_MS = 5_000;
+const MAX_HOLD_MS = 160_000;
+const SHORT_LIVED_MS = 30_000;
+/** Room for the next step has to be seen so long, ms: what is sent shakes, too… */
+const ROOM_SEEN_MS = 2_000;
+/** …unless there is so many times of it; with so many times of what was too much nothing waits. */
+const CLEARLY = 1.3;
+const HIGHEST = LEVELS - 1;
+/** Behind every priority that can be set, and behind every screen. */
+const UNSET_RANK = 0x100;
+const SCREEN_RANK = 0x200;
+
+/**
+ * One video of one subscriber. The owner fills what is wanted and what it costs, and reads the
+ * level.
+ */
+export class AllocatedTrack {
+  isScreen = false;
+  /** `UpdateTrackSettings.priority`: 1 is the highest, 0 unset and lower than all. */
+  priority = 0;
+  isSpeaker = false;
+  /** Wanted by the subscriber, and not muted by its publisher. */
+  enabled = true;
+  maxSpatial = 2;
+  /** 0–3. */
+  maxTemporal = 3;
+  /**
+   * Bits per second of each level with all that it is built on; 0 where the publisher sends nothing.
+   * A level that adds nothing costs as much as the one below.
+   */
+  readonly costBps: Float64Array = new Float64Array(LEVELS);
+  /** What it gets: `spatial * 4 + temporal`, or {@linkcode PAUSED}. */
+  level: number = HIGHEST;
+  // What follows is the allocation's own.
+  /** Bit per level that it could get. */
+  usable = 0;
+  next = PAUSED;
+  isBlocked = false;
+  /** What decided about its share when it was last looked at. */
+  seen = -1;
+
+  /** Bits per second of what it gets. */
+  get bps(): number {
+    return this.level < 0 || this.usable === 0 ? 0 : this.costBps[this.level]!;
+  }
+}
+
+/** How the video of one connection shares what there is. */
+export class Allocation {
+  /** Bits per second of what was given. */
+  totalBps = 0;
+  /** If everybody had only the lowest level, and if everybody had all that is wanted. */
+  baseBps = 0;
+  idealBps = 0;
+  /** What has to fit for the next step up, room included; 0 if there is none. */
+  nextBps = 0;
+  readonly #tracks: AllocatedTrack[] = [];
+  readonly #allowPause: boolean;
+  #isDirty = true;
+  /** The budget that raises rely on, and when it was brought up to date. */
+  #steadyBps = -1;
+  #steadyAt = 0;
+  #exceededSince = Infinity;
+  #raisedAt = -Infinity;
+  #loweredAt = -Infinity;
+  #holdMs = HOLD_MS;
+  /** Since when the next step would fit, and how many may be made at once. */
+  #roomSince = Infinity;
+  #stepsLeft = Infinity;
+  /** What was too much when something was taken back last. */
+  #failedBps = 0;
+
+  /** @param allowPause Whether a track may get nothing; else each keeps its lowest level. */
+  constructor(allowPause: boolean) {
+    this.#allowPause = allowPause;
+  }
+
+  /** A track wants a share; it has none before {@linkcode Allocation.allocate}. */
+  add(track: AllocatedTrack): void {
+    track.level = PAUSED;
+    track.seen = -1;
+    this.#tracks.push(track);
+    this.#isDirty = true;
+  }
+
+  remove(track: AllocatedTrack): void {
+    const at = this.#tracks.indexOf(track);
+    if (at < 0) return;
+    this.#tracks.splice(at, 1);
+    this.#isDirty = true;
+  }
+
+  /** Whether everybody has all that is wanted. */
+  get isComplete(): boolean {
+    for (const track of this.#tracks) {
+      if (track.usable !== 0 && track.level < highest(track.usable)) return false;
+    }
+    return true;
+  }
+
+  /**
+   * Shares `budgetBps` among the video; levels are in the tracks afterwards. To be called a few
+   * times a second, and at once when something else is wanted or sent.
+   *
+   * @param mayRaise Whether more than now may be sent: the path shows no sign of congestion.
+   * @returns Whether a level changed.
+   */
+  allocate(budgetBps: number, mayRaise: boolean, now: number): boolean {
+    const steadyBps = this.#steady(budgetBps, now);
+    this.#look();
+    this.#sumUp();
+    const before = this.totalBps;
+    if (this.#isDirty) {
+      this.#isDirty = false;
+      this.#stepsLeft = Infinity;
+      sort(this.#tracks);
+      // What others have may be given away, but no more is sent than before if nothing may be.
+      const raiseBps = mayRaise ? budgetBps / ROOM : Math.min(budgetBps / ROOM, before);
+      this.#share(PAUSED, budgetBps, raiseBps);
+      return this.#adopt(now);
+    }
+    if (this.#isExceeded(before, budgetBps, now)) {
+      this.#share(PAUSED, budgetBps, 0);
+      return this.#takeBack(before, now);
+    }
+    if (this.#isRaiseDue(steadyBps, now) && mayRaise) {
+      this.#share(HIGHEST, 0, steadyBps / ROOM);
+      return this.#adopt(now);
+    }
+    return false;
+  }
+
+  /** A budget rises slowly for those who rely on it and falls at once. */
+  #steady(budgetBps: number, now: number): number {
+    const before = this.#steadyBps < 0 ? budgetBps : this.#steadyBps;
+    const weight = Math.min(1, (now - this.#steadyAt) / CLIMB_MS);
+    this.#steadyAt = now;
+    return this.#steadyBps = Math.min(budgetBps, before + (budgetBps - before) * weight);
+  }
+
+  /** Reads what is wanted and what it costs, and whether that is another question than before. */
+  #look(): void {
+    this.baseBps = this.idealBps = 0;
+    for (const track of this.#tracks) {
+      const usable = usableLevels(track);
+      track.usable = usable;
+      const seen = usable | (track.isScreen ? 1 << 12 : 0) | (track.isSpeaker ? 1 << 13 : 0) |
+        (track.maxSpatial << 14) | ((track.priority & 0xff) << 16);
+      if (seen !== track.seen) {
+        track.seen = seen;
+        this.#isDirty = true;
+      }
+      if (usable === 0) continue;
+      if (track.level !== PAUSED) track.level = nearest(usable, track.level);
+      this.baseBps += track.costBps[lowest(usable)]!;
+      this.idealBps += track.costBps[highest(usable)]!;
+    }
+  }
+
+  #sum(): number {
+    let sum = 0;
+    for (const track of this.#tracks) sum += costOf(track, track.level);
+    return sum;
+  }
+
+  #isExceeded(sum: number, budgetBps: number, now: number): boolean {
+    if (sum <= budgetBps) {
+      this.#exceededSince = Infinity;
+      return false;
+    }
+    if (this.#exceededSince === Infinity) this.#exceededSince = now;
+    if (sum > budgetBps * DEEP) return true;
+    const isTried = now - this.#raisedAt < UNSETTLED_MS;
+    return !isTried && now - this.#exceededSince >= SHALLOW_MS;
+  }
+
+  /**
+   * Whether the next step fits, has done so for long enough, and nothing speaks against it; how many
+   * may be made is noted.
+   */
+  #isRaiseDue(steadyBps: number, now: number): boolean {
+    if (this.nextBps === 0 || steadyBps < this.nextBps) {
+      this.#roomSince = Infinity;
+      return false;
+    }
+    if (this.#roomSince === Infinity) this.#roomSince = now;
+    const isAmple = steadyBps >= this.nextBps * CLEARLY;
+    if (!isAmple && now - this.#roomSince < ROOM_SEEN_MS) return false;
+    this.#stepsLeft = isAmple ? Infinity : 1;
+    const sinceLowered = now - this.#loweredAt;
+    const isClearlyBetter = steadyBps >= this.#failedBps * CLEARLY;
+    if (sinceLowered < this.#holdMs && !isClearlyBetter) return false;
+    const isUnsettled = sinceLowered < LATELY_MS && !isClearlyBetter;
+    return now - this.#raisedAt >= (isUnsettled ? UNSETTLED_MS : SETTLE_MS);
+  }
+
+  /**
+   * Gives step after step in order.
+   *
+   * @param from Where tracks begin: with nothing, or with what they have.
+   * @param keepBps Limit of the sum for steps to what a track has already.
+   * @param raiseBps Limit for steps beyond.
+   */
+  #share(from: number, keepBps: number, raiseBps: number): void {
+    const tracks = this.#tracks;
+    let sum = 0;
+    for (const track of tracks) {
+      track.next = Math.min(from, track.level);
+      track.isBlocked = false;
+      sum += costOf(track, track.next);
+    }
+    // A screen's lowest layer at its full rate, then everybody's lowest level.
+    for (let i = 0; i < tracks.length; i++) {
+      const track = tracks[i]!;
+      if (track.usable === 0) continue;
+      const end = lowest(track.usable) + 1;
+      const layerEnd = track.isScreen ? (end + TEMPORAL_STEPS - 1) & -TEMPORAL_STEPS : end;
+      sum = this.#climb(i, i + 1, layerEnd, sum, keepBps, raiseBps);
+    }
+    // By priority: who comes first has all that fits before the others have a second level.
+    for (let first = 0; first < tracks.length;) {
+      let end = first + 1;
+      while (end < tracks.length && rank(tracks[first]!) === rank(tracks[end]!)) end++;
+      sum = this.#climb(first, end, LEVELS, sum, keepBps, raiseBps);
+      first = end;
+    }
+  }
+
+  /** Raises tracks `[first, end)` level by level below `levels`. @returns The new sum. */
+  #climb(
+    first: number,
+    end: number,
+    levels: number,
+    sum: number,
+    keepBps: number,
+    raiseBps: number,
+  ): number {
+    let after = sum;
+    for (let level = 0; level < levels; level++) {
+      for (let i = first; i < end; i++) {
+        const track = this.#tracks[i]!;
+        if ((track.usable & (1 << level)) === 0 || track.isBlocked || level <= track.next) continue;
+        const limit = level <= track.level ? Math.max(keepBps, raiseBps) : raiseBps;
+        const stepped = after - costOf(track, track.next) + track.costBps[level]!;
+        const isPaid = level > track.level && stepped > after;
+        if (
+          (stepped <= limit && !(isPaid && this.#stepsLeft === 0)) ||
+          this.#isDue(track, level, stepped <= after)
+        ) {
+          if (isPaid) this.#stepsLeft--;
+          track.next = level;
+          after = stepped;
+        } else track.isBlocked = true;
+      }
+    }
+    return after;
+  }
+
+  /** Whether a step is made though it does not fit: nobody may be paused, or it adds nothing. */
+  #isDue({ next }: AllocatedTrack, level: number, isFree: boolean): boolean {
+    if (next === PAUSED) return !this.#allowPause;
+    return isFree && (next ^ level) < TEMPORAL_STEPS;
+  }
+
+  /** Adopts what was shared out. @returns Whether a level changed. */
+  #adopt(now: number): boolean {
+    let changes = false;
+    for (const track of this.#tracks) {
+      if (track.usable === 0 || track.next === track.level) continue;
+      if (costOf(track, track.next) > costOf(track, track.level)) this.#raisedAt = now;
+      track.level = track.next;
+      changes = true;
+    }
+    this.#sumUp();
+    return changes;
+  }
+
+  /** As {@linkcode Allocation.#adopt}; what `sum` there was has proved to be too much. */
+  #takeBack(sum: number, now: number): boolean {
+    const isShortLived = now - this.#raisedAt < SHORT_LIVED_MS;
+    const changes = this.#adopt(now);
+    if (!changes) return false;
+    this.#holdMs = isShortLived ? Math.min(MAX_HOLD_MS, this.#holdMs * 2) : HOLD_MS;
+    this.#failedBps = sum;
+    this.#loweredAt = now;
+    return true;
+  }
+
+  #sumUp(): void {
+    const sum = this.totalBps = this.#sum();
+    this.nextBps = 0;
+    for (const track of this.#tracks) {
+      const { usable, level } = track;
+      const above = usable & ~((2 << level) - 1);
+      if (above === 0) continue;
+      this.nextBps = (sum - costOf(track, level) + track.costBps[lowest(above)]!) * ROOM;
+      return;
+    }
+  }
+}
+
+/**
+ * Bit per level that `track` could get: what is wanted, or the lowest layer there is if none of that
+ * is. The lowest frame rate is for the lowest layer alone: a larger picture that jerks is no gain.
+ */
+function usableLevels(track: AllocatedTrack): number {
+  const { costBps, maxSpatial, maxTemporal } = track;
+  if (!track.enabled) return 0;
+  const wanted = (maxSpatial + 1) * TEMPORAL_STEPS;
+  let usable = 0;
+  for (let layer = 0; layer < LEVELS; layer += TEMPORAL_STEPS) {
+    // A picture that is too good beats none.
+    if (layer >= wanted && usable !== 0) return usable;
+    const first = usable === 0 ? 0 : Math.min(1, maxTemporal);
+    for (let t = first; t <= maxTemporal; t++) {
+      if (costBps[layer + t]! > 0) usable |= 1 << (layer + t);
+    }
+  }
+  return usable;
+}
+
+function lowest(usable: number): number {
+  return 31 - Math.clz32(usable & -usable);
+}
+
+function highest(usable: number): number {
+  return 31 - Math.clz32(usable);
+}
+
+/** The highest usable level up to `level`; else the lowest there is. */
+function nearest(usable: number, level: number): number {
+  const below = usable & ((2 << level) - 1);
+  return below === 0 ? lowest(usable) : highest(below);
+}
+
+function costOf(track: AllocatedTrack, level: number): number {
+  return level === PAUSED || track.usable === 0 ? 0 : track.costBps[level]!;
+}
+
+/** Smaller comes first; equal ones share level by level. */
+function rank({ isScreen, priority }: AllocatedTrack): number {
+  return (isScreen ? 0 : SCREEN_RANK) + (priority === 0 ? UNSET_RANK : priority & 0xff);
+}
+
+/** Whether `a` comes before `b`: by rank, size wanted, and who speaks; else as they came. */
+function precedes(a: AllocatedTrack, b: AllocatedTrack): boolean {
+  const ranks = rank(a) - rank(b);
+  if (ranks !== 0) return ranks < 0;
+  if (a.maxSpatial !== b.maxSpatial) return a.maxSpatial > b.maxSpatial;
+  return a.isSpeaker && !b.isSpeaker;
+}
+
+/** Puts tracks in order; those that are equal keep theirs. */
+function sort(tracks: AllocatedTrack[]): void {
+  for (let i = 1; i < tracks.length; i++) {
+    const track = tracks[i]!;
+    let at = i;
+    for (; at > 0 && precedes(track, tracks[at - 1]!); at--) tracks[at] = tracks[at - 1]!;
+    tracks[at] = track;
+  }
+}

@@ -1,0 +1,352 @@
+import assert from "node:assert/strict";
+import {
+  AllocatedTrack,
+  Allocation,
+  LEVELS,
+  PAUSED,
+  ROOM,
+} from "../../../lib/bandwidth/allocation.ts";
+import { SeededRandom } from "../../support/virtual/seeded_random.ts";
+
+/** Numbers from 0 up to 1. */
+function seededRandom(seed: number): () => number {
+  const random = new SeededRandom(seed);
+  return () => random.uint32() / 2 ** 32;
+}
+
+/** Parts of a layer's rate that its temporal layers have, summed up. */
+const TEMPORAL = [0.4, 0.6, 1, 1];
+
+/** Rates of simulcast layers with temporal layers in each, as VP8 has them. */
+function simulcast(...bps: number[]): AllocatedTrack {
+  const track = new AllocatedTrack();
+  setCosts(track, bps, TEMPORAL);
+  return track;
+}
+
+/** One stream without layers. */
+function single(bps: number): AllocatedTrack {
+  const track = new AllocatedTrack();
+  setCosts(track, [bps], [1, 1, 1, 1]);
+  return track;
+}
+
+function setCosts(track: AllocatedTrack, bps: readonly number[], temporal: readonly number[]) {
+  track.costBps.fill(0);
+  bps.forEach((rate, spatial) =>
+    temporal.forEach((part, t) => track.costBps[spatial * 4 + t] = rate * part)
+  );
+}
+
+function allocationOf(tracks: readonly AllocatedTrack[], allowPause = true): Allocation {
+  const allocation = new Allocation(allowPause);
+  for (const track of tracks) allocation.add(track);
+  return allocation;
+}
+
+const spatialOf = ({ level }: AllocatedTrack) => level < 0 ? PAUSED : level >> 2;
+const levels = (tracks: readonly AllocatedTrack[]) => tracks.map(({ level }) => level);
+const camera = () => simulcast(150_000, 500_000, 1_700_000);
+
+Deno.test("Allocation gives everybody a low layer before anybody a high one", () => {
+  const tracks = [camera(), camera(), camera()];
+  allocationOf(tracks).allocate(700_000, true, 0);
+  // 608 kbit/s may be given: 450 for low layers, and 150 more are a middle one at half its rate.
+  assert.deepEqual(levels(tracks), [5, 3, 3]);
+});
+
+Deno.test("Allocation gives frame rate before size", () => {
+  const [track] = [camera()];
+  allocationOf([track!]).allocate(180_000, true, 0);
+  assert.equal(track!.level, 3);
+  const [slow] = [camera()];
+  allocationOf([slow!]).allocate(110_000, true, 0);
+  assert.equal(slow!.level, 1);
+});
+
+Deno.test("Allocation leaves 15 % of room above what it gives", () => {
+  const [tight, roomy] = [single(1_000_000), single(1_000_000)];
+  allocationOf([tight!]).allocate(1_149_000, true, 0);
+  allocationOf([roomy!]).allocate(1_151_000, true, 0);
+  assert.deepEqual(levels([tight!, roomy!]), [PAUSED, 3]);
+});
+
+Deno.test("Allocation serves a shared screen before cameras, but not its high layer", () => {
+  const screen = simulcast(400_000, 2_500_000);
+  screen.isScreen = true;
+  const tracks = [camera(), camera(), screen];
+  allocationOf(tracks).allocate(600_000, true, 0);
+  assert.deepEqual(tracks.map(spatialOf), [0, 0, 0]);
+  assert.equal(screen.level, 3, "the whole layer");
+  const [camera1, text] = [camera(), single(1_000_000)];
+  text!.isScreen = true;
+  allocationOf([camera1!, text!]).allocate(1_160_000, true, 0);
+  assert.deepEqual(levels([camera1!, text!]), [PAUSED, 3]);
+});
+
+Deno.test("Allocation fills higher priorities first: 1 is the highest, 0 is unset", () => {
+  const tracks = [camera(), camera(), camera()];
+  tracks[1]!.priority = 2;
+  tracks[2]!.priority = 1;
+  allocationOf(tracks).allocate(1_000_000, true, 0);
+  // 870 kbit/s may be given: 500 to the first, 300 to the second, and 60 are left.
+  assert.deepEqual(levels(tracks), [0, 5, 7]);
+  const poor = [camera(), camera(), camera()];
+  poor[2]!.priority = 9;
+  allocationOf(poor).allocate(100_000, true, 0);
+  assert.deepEqual(levels(poor), [PAUSED, PAUSED, 0]);
+});
+
+Deno.test("Allocation prefers those that are wanted larger, then who speaks", () => {
+  const tracks = [camera(), camera(), camera()];
+  tracks[0]!.maxSpatial = 1;
+  tracks[2]!.isSpeaker = true;
+  allocationOf(tracks).allocate(80_000, true, 0);
+  assert.deepEqual(levels(tracks), [PAUSED, PAUSED, 0]);
+  const small = [camera(), camera()];
+  small[0]!.maxSpatial = 0;
+  allocationOf(small).allocate(80_000, true, 0);
+  assert.deepEqual(levels(small), [PAUSED, 0]);
+});
+
+Deno.test("Allocation pauses what can't fit only where that is allowed", () => {
+  const tracks = [camera(), camera(), camera()];
+  allocationOf(tracks, false).allocate(100_000, true, 0);
+  assert.deepEqual(levels(tracks), [0, 0, 0]);
+  const paused = [camera(), camera(), camera()];
+  const allocation = allocationOf(paused);
+  allocation.allocate(150_000, true, 0);
+  assert.deepEqual(levels(paused), [0, 0, PAUSED]);
+  assert.equal(allocation.totalBps, 120_000);
+  assert.equal(allocation.baseBps, 180_000);
+  assert.equal(allocation.idealBps, 5_100_000);
+  assert.ok(Math.abs(allocation.nextBps - 150_000 * ROOM) < 1);
+});
+
+Deno.test("Allocation gives nothing to what is not wanted, and what there is of the rest", () => {
+  const off = camera();
+  off.enabled = false;
+  const high = simulcast(0, 0, 900_000);
+  high.maxSpatial = 0;
+  const allocation = allocationOf([off, high]);
+  allocation.allocate(5_000_000, true, 0);
+  assert.deepEqual([off.bps, high.bps], [0, 900_000], "a picture too good beats none");
+  assert.equal(allocation.isComplete, true);
+});
+
+Deno.test("Allocation takes back at once what no longer fits, and nothing else", () => {
+  const tracks = [camera(), camera()];
+  const allocation = allocationOf(tracks);
+  allocation.allocate(6_000_000, true, 0);
+  assert.deepEqual(tracks.map(spatialOf), [2, 2]);
+  assert.equal(allocation.allocate(2_500_000, false, 100), true);
+  assert.deepEqual(levels(tracks), [9, 9]);
+  assert.equal(allocation.totalBps, 2_040_000);
+});
+
+Deno.test("Allocation bears a small excess for a second, and longer while it is tried", () => {
+  const track = single(1_000_000);
+  const allocation = allocationOf([track]);
+  allocation.allocate(1_200_000, true, 0);
+  assert.equal(allocation.allocate(950_000, true, 2_000), false);
+  assert.equal(allocation.allocate(950_000, true, 4_999), false);
+  assert.equal(allocation.allocate(1_200_000, true, 6_000), false);
+  assert.equal(allocation.allocate(950_000, true, 6_100), false);
+  assert.equal(allocation.allocate(950_000, true, 7_099), false);
+  assert.equal(allocation.allocate(950_000, true, 7_100), true);
+  assert.equal(track.level, PAUSED);
+});
+
+Deno.test("Allocation raises nothing while the path may be congested", () => {
+  const track = camera();
+  const allocation = allocationOf([track]);
+  allocation.allocate(200_000, true, 0);
+  assert.equal(spatialOf(track), 0);
+  assert.equal(spatialOf(track), 0);
+  for (let now = 100; now < 20_000; now += 100) allocation.allocate(3_000_000, false, now);
+  assert.equal(spatialOf(track), 0);
+  allocation.allocate(3_000_000, true, 20_000);
+  assert.equal(spatialOf(track), 2);
+});
+
+Deno.test("Allocation waits longer each time that what it gave had to be taken back", () => {
+  const track = camera();
+  track.maxSpatial = 1;
+  const allocation = allocationOf([track]);
+  allocation.allocate(200_000, true, 0);
+  const raisedAt: number[] = [];
+  for (let now = 100; now < 120_000; now += 100) {
+    const before = spatialOf(track);
+    allocation.allocate(before === 1 ? 280_000 : 360_000, true, now);
+    if (spatialOf(track) > before) raisedAt.push(now);
+  }
+  const waits = raisedAt.slice(1).map((at, i) => at - raisedAt[i]!);
+  assert.ok(waits.length >= 2, `raised at ${raisedAt}`);
+  for (let i = 1; i < waits.length; i++) assert.ok(waits[i]! > 1.5 * waits[i - 1]!, `${waits}`);
+});
+
+Deno.test("Allocation brings everything back soon when the path is clearly better", () => {
+  const tracks = [camera(), camera()];
+  const allocation = allocationOf(tracks);
+  allocation.allocate(6_000_000, true, 0);
+  for (let now = 100; now < 40_000; now += 100) {
+    // A bottleneck that sways: everything given is taken back.
+    allocation.allocate(now % 7_000 < 3_500 ? 120_000 : 260_000, true, now);
+  }
+  let back = 0;
+  for (let now = 40_000; now < 44_000 && back === 0; now += 100) {
+    allocation.allocate(6_000_000, true, now);
+    if (tracks.every((track) => spatialOf(track) === 2)) back = now;
+  }
+  assert.ok(back > 0 && back <= 43_000, `back at ${back}`);
+});
+
+Deno.test("Allocation follows what is wanted and sent without waiting", () => {
+  const tracks = [camera(), camera()];
+  const allocation = allocationOf(tracks);
+  allocation.allocate(800_000, true, 0);
+  assert.deepEqual(levels(tracks), [5, 5]);
+  tracks[1]!.priority = 1;
+  allocation.allocate(800_000, true, 10);
+  assert.deepEqual(levels(tracks), [5, 7]);
+  setCosts(tracks[1]!, [150_000], TEMPORAL); // its publisher stops the other layers
+  allocation.allocate(800_000, true, 20);
+  assert.deepEqual(levels(tracks), [7, 3]);
+  allocation.remove(tracks[0]!);
+  allocation.allocate(800_000, true, 30);
+  assert.equal(allocation.totalBps, 150_000);
+});
+
+/** A random lot of tracks with costs that grow by level. */
+function randomTracks(random: () => number): AllocatedTrack[] {
+  const count = 1 + Math.floor(random() * 12);
+  return Array.from({ length: count }, () => {
+    const low = 50_000 + random() * 300_000;
+    const layers = 1 + Math.floor(random() * 3);
+    const temporal = random() < 0.5 ? TEMPORAL : [1, 1, 1, 1];
+    const rates = [low, low * 3, low * 10].slice(0, layers);
+    const track = new AllocatedTrack();
+    setCosts(track, rates, temporal);
+    track.isScreen = random() < 0.15;
+    track.priority = random() < 0.5 ? 0 : Math.floor(random() * 4);
+    track.maxSpatial = Math.floor(random() * 3);
+    track.enabled = random() < 0.9;
+    return track;
+  });
+}
+
+/** Levels that differ in cost, lowest first, of those wanted. */
+function steps(track: AllocatedTrack): number[] {
+  if (!track.enabled) return [];
+  const wanted = [...Array(LEVELS).keys()].filter((level) =>
+    level >> 2 <= track.maxSpatial && track.costBps[level]! > 0 && (level < 4 || level % 4 > 0)
+  );
+  return wanted.filter((level, i) => track.costBps[level] !== track.costBps[wanted[i + 1] ?? -1]);
+}
+
+const classOf = ({ isScreen, priority }: AllocatedTrack) =>
+  (isScreen ? 0 : 1000) + (priority === 0 ? 999 : priority);
+
+/** What holds of every sharing from scratch. */
+function assertShared(tracks: readonly AllocatedTrack[], budgetBps: number, seed: string) {
+  const limit = budgetBps / ROOM;
+  const cost = (track: AllocatedTrack, level: number) => level < 0 ? 0 : track.costBps[level]!;
+  const wanted = tracks.filter((track) => track.enabled);
+  const sum = wanted.reduce((bps, track) => bps + cost(track, track.level), 0);
+  assert.ok(sum <= limit + 1e-6, `${seed}: ${sum} of ${limit}`);
+  const firstOf = (track: AllocatedTrack) => {
+    const all = steps(track);
+    return track.isScreen ? all.findLast((level) => level < 4)! : all[0]!;
+  };
+  // As it would be if those behind `track` had no more than the least, and itself what it has.
+  const least = (track: AllocatedTrack, other: AllocatedTrack) =>
+    other !== track && classOf(other) > classOf(track)
+      ? Math.min(cost(other, other.level), cost(other, firstOf(other)))
+      : cost(other, other.level);
+  for (const track of wanted) {
+    const next = steps(track).find((level) => cost(track, level) > cost(track, track.level));
+    if (next === undefined) continue;
+    const without = wanted.reduce((bps, other) => bps + least(track, other), 0);
+    const basic = track.level === PAUSED
+      ? wanted.reduce(
+        (bps, other) => bps + Math.min(cost(other, other.level), cost(other, firstOf(other))),
+        0,
+      )
+      : without;
+    const after = basic - cost(track, track.level) + cost(track, next);
+    assert.ok(after > limit - 1e-6, `${seed}: a step to ${next} would fit, ${after} of ${limit}`);
+  }
+}
+
+Deno.test("Allocation shares random rooms as promised (seeded)", () => {
+  for (let seed = 1; seed <= 3_000; seed++) {
+    const random = seededRandom(seed);
+    const tracks = randomTracks(random);
+    const budgetBps = 50_000 + random() ** 3 * 8_000_000;
+    allocationOf(tracks).allocate(budgetBps, true, 0);
+    assertShared(tracks, budgetBps, `seed ${seed}`);
+  }
+});
+
+Deno.test("Allocation keeps what it gave within a random budget, and raises by none of it (seeded)", () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const random = seededRandom(seed);
+    const tracks = randomTracks(random);
+    const allocation = allocationOf(tracks);
+    let budgetBps = 3_000_000;
+    for (let now = 0; now < 20_000; now += 200) {
+      const before = levels(tracks);
+      allocation.allocate(budgetBps, random() < 0.7, now);
+      const after = levels(tracks);
+      const rose = after.some((level, i) => level > before[i]!);
+      const fell = after.some((level, i) => level < before[i]!);
+      if (now > 0) assert.ok(!(rose && fell), `seed ${seed} at ${now}: ${before} to ${after}`);
+      if (budgetBps > 0) {
+        const isDeep = allocation.totalBps > budgetBps * ROOM;
+        assert.ok(!isDeep, `seed ${seed} at ${now}: ${allocation.totalBps} of ${budgetBps}`);
+      }
+      if (random() < 0.1) budgetBps = 30_000 + random() ** 2 * 6_000_000;
+    }
+  }
+});
+
+/** Autocorrelated noise around 1, as estimates have it: standard deviation 5 %. */
+function shaking(random: () => number): () => number {
+  let noise = 0;
+  return () => {
+    const normal = Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+    noise = 0.8 * noise + 0.03 * normal;
+    return 1 + noise;
+  };
+}
+
+Deno.test("Allocation changes one layer in 5 s at most while a noisy estimate stays (seeded)", () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = seededRandom(seed);
+    const tracks = [camera(), camera(), camera(), camera()].slice(0, 1 + seed % 4);
+    const allocation = allocationOf(tracks);
+    const estimate = shaking(random);
+    const capacityBps = 150_000 + random() * 4_000_000;
+    const changedAt: number[] = [];
+    const sways = tracks.map(() => 1);
+    for (let now = 0; now < 300_000; now += 100) {
+      if (now % 1000 === 0) {
+        for (const [i, track] of tracks.entries()) {
+          // Pictures differ: by 20 % from second to second, as measured by a moving average.
+          const sway = sways[i]! += 0.5 * (0.8 + 0.4 * random() - sways[i]!);
+          setCosts(track, [150_000 * sway, 500_000 * sway, 1_700_000 * sway], TEMPORAL);
+        }
+      }
+      const before = levels(tracks);
+      allocation.allocate(capacityBps * estimate(), true, now);
+      levels(tracks).forEach((level, i) => {
+        if (level !== before[i] && now >= 20_000) changedAt.push(now);
+      });
+    }
+    for (let i = 1; i < changedAt.length; i++) {
+      const apart = changedAt[i]! - changedAt[i - 1]!;
+      assert.ok(apart >= 5_000, `seed ${seed}: ${apart} ms apart, ${changedAt}`);
+    }
+    assert.ok(changedAt.length <= 30, `seed ${seed}: ${changedAt.length} changes in 280 s`);
+  }
+});
