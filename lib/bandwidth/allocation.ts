@@ -63,8 +63,8 @@ export class AllocatedTrack {
   /** 0–3. */
   maxTemporal = 3;
   /**
-   * Bits per second of each level with all that it is built on; 0 where the publisher sends nothing.
-   * A level that adds nothing costs as much as the one below.
+   * Bits per second of each level with all that it is built on; 0 where the publisher sends
+   * nothing. A level that adds nothing costs as much as the one below.
    */
   readonly costBps: Float64Array = new Float64Array(LEVELS);
   /** What it gets: `spatial * 4 + temporal`, or {@linkcode PAUSED}. */
@@ -213,8 +213,8 @@ export class Allocation {
   }
 
   /**
-   * Whether the next step fits, has done so for long enough, and nothing speaks against it; how many
-   * may be made is noted.
+   * Whether the next step fits, has done so for long enough, and nothing speaks against it; how
+   * many may be made is noted.
    */
   #isRaiseDue(steadyBps: number, now: number): boolean {
     if (this.nextBps === 0 || steadyBps < this.nextBps) {
@@ -338,8 +338,9 @@ export class Allocation {
 }
 
 /**
- * Bit per level that `track` could get: what is wanted, or the lowest layer there is if none of that
- * is. The lowest frame rate is for the lowest layer alone: a larger picture that jerks is no gain.
+ * Bit per level that `track` could get: what is wanted, or the lowest layer there is if none of
+ * that is. The lowest frame rate is for the lowest layer alone: a larger picture that jerks is no
+ * gain.
  */
 function usableLevels(track: AllocatedTrack): number {
   const { costBps, maxSpatial, maxTemporal } = track;
