@@ -21,6 +21,8 @@ const PROJECT_ROOT = new URL("../../../", import.meta.url);
 const LOOPBACK = "127.0.0.1";
 /** `main.ts` with a message border that clones, as two threads would. */
 const PROGRAM = "tests/support/process/cloned_main.ts";
+/** The same for one that shares rooms with others. */
+const NODE_PROGRAM = "tests/support/process/cloned_node_main.ts";
 /** The same with native SRTP and one profile, its first argument. */
 const NATIVE_SRTP_PROGRAM = "tests/support/process/native_srtp_main.ts";
 /** Output lines kept for a failing test. */
@@ -130,7 +132,7 @@ async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
   const ports = options.place?.ports ?? await freePorts(address);
   const config = configFor(options.address, ports, options.config ?? {});
   const { command, cwd, env = {} } = options.program ?? {
-    command: await serverCommand(options.nativeSrtpProfile),
+    command: await serverCommand(options.nativeSrtpProfile, "redis" in config),
     cwd: PROJECT_ROOT,
   };
   const [first, ...others] = command;
@@ -234,14 +236,17 @@ function configFor(
 }
 
 /** The chosen executable, or the program under the start task's own permission flags. */
-async function serverCommand(nativeSrtpProfile: SrtpProfile | undefined): Promise<string[]> {
+async function serverCommand(
+  nativeSrtpProfile: SrtpProfile | undefined,
+  isNode: boolean,
+): Promise<string[]> {
   const executable = Deno.env.get("ROOMWIRE_EXECUTABLE");
   if (executable && nativeSrtpProfile === undefined) return [executable];
   const words = (await projectTask("start")).split(/\s+/);
   const script = words.findIndex((word) => word.endsWith("main.ts"));
   if (words[0] !== "deno" || script < 0) throw new Error("The start task does not run main.ts");
   const command = [Deno.execPath(), ...words.slice(1, script)];
-  if (nativeSrtpProfile === undefined) return [...command, PROGRAM];
+  if (nativeSrtpProfile === undefined) return [...command, isNode ? NODE_PROGRAM : PROGRAM];
   return [...command, "--allow-ffi", NATIVE_SRTP_PROGRAM, String(nativeSrtpProfile)];
 }
 
