@@ -24,6 +24,10 @@ export type ConnectionId = Brand<string, "ConnectionId">;
 export type UpTrackId = Brand<string, "UpTrackId">;
 /** One forwarded track to one subscriber; names its node. */
 export type DownTrackId = Brand<string, "DownTrackId">;
+/** One data track, as nodes name it to each other; names the node that it is published on. */
+export type DataTrackId = Brand<string, "DataTrackId">;
+/** What crosses between nodes. */
+export type RelayedTrackId = UpTrackId | DataTrackId;
 
 const ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 const ID_LENGTH = 12;
@@ -38,6 +42,17 @@ export function randomId<T extends string = string>(random: Random, prefix: stri
     }
   }
   return id as T;
+}
+
+const DATA_TRACK_PREFIX = "UD_";
+
+/** @param sid `DTR_…` */
+export function dataTrackId(node: NodeId, sid: string): DataTrackId {
+  return `${DATA_TRACK_PREFIX}${node.replace(/^ND_/, "")}.${sid}` as DataTrackId;
+}
+
+export function isDataTrackId(id: RelayedTrackId): id is DataTrackId {
+  return id.startsWith(DATA_TRACK_PREFIX);
 }
 
 /** Ids of others' making are no longer than this, characters. */

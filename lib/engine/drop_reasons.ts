@@ -28,6 +28,7 @@ export const ENGINE_DROPS = {
   data_stream_untold: "a participant begins more streams than are counted",
   data_track_malformed: "a packet of a data track cannot be read",
   data_track_unknown_handle: "a packet is of a data track that is not here",
+  data_track_not_expected: "a packet of another node is of a data track that is not wanted of it",
   data_writer_held: "a publisher of data is held up by its slowest reader",
   data_not_sent_reliable: "a reliable message could not be queued",
   data_not_sent_lossy: "a lossy message could not be queued",

@@ -141,6 +141,8 @@ export class RoomDataTracks implements DataTrackHost<Session> {
       }
       this.#reconcile(other);
     }
+    // Other nodes may want what nobody here does.
+    this.#routeFrom(publisher);
   }
 
   #ended(publisher: Member, infos: readonly DataTrackInfo[]): void {

@@ -82,7 +82,7 @@ Deno.test("a data track goes to those who ask for it, under a handle of their ow
   const [alice, bob] = [await world.joined("alice"), await world.joined("bob")];
   const carol = await world.joined("carol");
   const sid = await publish(alice, { pubHandle: 7 });
-  assert.deepEqual(routes(alice), {}, "nobody wants it yet");
+  assert.deepEqual(routes(alice), { 7: {} }, "nobody wants it yet");
   await subscribe(bob, sid);
   const handle = told(bob)[sid]!;
   assert.ok(handle > 0 && handle <= 256);
@@ -290,6 +290,7 @@ Deno.test("a participant that is moved takes its data tracks along and gets thos
   assert.deepEqual(last.routes, [{
     handle: 5,
     receivers: [{ connection: inbox(carol), handle: told(carol)[alices] }],
+    track: `UD_test.${alices}`,
   }]);
 });
 

@@ -3,7 +3,9 @@
  * published on another node, wherever it is.
  */
 import assert from "node:assert/strict";
+import { dataTrackId } from "../../lib/base/ids.ts";
 import { createWorkerPool } from "../../lib/engine/worker/worker_pool.ts";
+import { readDataTrackPacket, writeDataTrackPacket } from "../../lib/wire/data_track_packet.ts";
 import { until } from "../support/wire/until.ts";
 import { audioSection, videoSection } from "../support/wire/wire_media.ts";
 import { trackOf, type WireNode, WireNodes } from "../support/wire/wire_nodes.ts";
@@ -122,6 +124,71 @@ nodesTest(
     await untilFlowing(nodes, from, peers.slice(1));
     const now = near.room.events.filter(({ type }) => type === "relay_sending");
     assert.ok(now.length > sources.length, "asked by those that are left");
+  },
+);
+
+nodesTest(
+  "A data track reaches receivers on every engine of another node, and ends with its route",
+  [{ region: "eu" }, { region: "us", createEngine: twoWorkers }, { region: "us" }],
+  async (nodes) => {
+    const [near, ...others] = nodes.all as [WireNode, ...WireNode[]];
+    const label = "_data_track";
+    const policy = { dataTracks: true, slowThresholdBps: 0, lossyTargetLatencyMs: 0 };
+    const dataPolicy = { ...policy, dataTrackTargetLatencyMs: 100 };
+    const from = await near.room.connect({ dataChannels: "accept", dataPolicy });
+    from.client.channels!.open(label, { ordered: false, maxRetransmits: 0 });
+    const track = dataTrackId(near.id, "DTR_one");
+    const own = { handle: 7, receivers: [], track };
+    near.room.send({ type: "set_data_track_routes", connection: from.id, routes: [own] });
+    const peers: Peer[] = [];
+    for (const { room } of others) {
+      const here: Peer[] = [];
+      for (let i = 0; i < 2; i++) {
+        here.push(await room.connect({ dataChannels: "create", dataPolicy }));
+      }
+      const receivers = here.map(({ id }, i) => ({ connection: id, handle: 100 + i }));
+      room.send({ type: "set_remote_data_track", track, handle: 7, receivers });
+      peers.push(...here);
+    }
+    for (const { client } of [from, ...peers]) {
+      await until("a channel", () => client.channels!.isOpen(label));
+    }
+    let sequence = 0;
+    const send = (bytes: number) =>
+      from.client.channels!.send(
+        label,
+        writeDataTrackPacket({
+          ...{ version: 0, startOfFrame: true, finalOfFrame: true, handle: 7 },
+          ...{ sequence: ++sequence, frameNumber: 1, timestamp: 0, extensions: [] },
+          payload: new Uint8Array(bytes),
+        })!,
+      );
+    const got = ({ client }: Peer) =>
+      client.channels!.messages.filter((message) => message.label === label)
+        .map(({ bytes }) => readDataTrackPacket(bytes)!);
+    const allGet = async (bytes: number) => {
+      await until("a packet everywhere", async () => {
+        send(bytes);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return peers.every((peer) => got(peer).some(({ payload }) => payload.length === bytes));
+      }, () => nodes.all.map(({ room }) => room.drops.snapshot()));
+    };
+    for (const bytes of [100, 16_000]) await allGet(bytes);
+    for (const [i, peer] of peers.entries()) {
+      const sequences = got(peer).map(({ sequence }) => sequence);
+      assert.equal(new Set(sequences).size, sequences.length, "each once");
+      assert.ok(got(peer).every(({ handle }) => handle === 100 + i % 2));
+    }
+    const names = near.room.events.flatMap((event) =>
+      event.type === "relay_sending" ? [`${event.node} ${event.engine}`] : []
+    );
+    assert.equal(new Set(names).size, others.length, "once to each node");
+    near.room.send({ type: "set_data_track_routes", connection: from.id, routes: [] });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = peers.map((peer) => got(peer).length);
+    for (let i = 0; i < 5; i++) send(100);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.deepEqual(peers.map((peer) => got(peer).length), before, "its publisher ended it");
   },
 );
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { NodeId, UpTrackId } from "../../base/ids.ts";
+import type { NodeId, RelayedTrackId } from "../../base/ids.ts";
 import type { RelayEndpoint } from "../../engine/messages/node_messages.ts";
 import { isRecord, type PackedValue } from "../../wire/message_pack.ts";
 
@@ -24,7 +24,7 @@ export interface MediaHello {
 
 /** An engine that wants a track. */
 export interface TrackWant {
-  readonly upTrack: UpTrackId;
+  readonly upTrack: RelayedTrackId;
   readonly engine: number;
 }
 
@@ -79,7 +79,7 @@ export function readWant(value: PackedValue | undefined): TrackWant | undefined 
   if (!isRecord(value) || !isId(value.upTrack) || !isBelow(value.engine, MAX_ENGINES)) {
     return undefined;
   }
-  return { upTrack: value.upTrack as UpTrackId, engine: value.engine };
+  return { upTrack: value.upTrack as RelayedTrackId, engine: value.engine };
 }
 
 export function packAnswer(answer: TrackAnswer): PackedValue {

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { NodeId, UpTrackId } from "../../base/ids.ts";
+import { isDataTrackId, type NodeId, type RelayedTrackId } from "../../base/ids.ts";
 import type { Log, Timers } from "../../base/platform.ts";
 import type {
   DistantEngine,
@@ -84,7 +84,7 @@ export class MediaExchange {
   readonly #heads = new RegionHeads();
   readonly #peers = new Map<NodeId, Peer>();
   /** What goes to engines of other nodes: up-track → `node engine`. */
-  readonly #sent = new Map<UpTrackId, Map<string, DistantEngine>>();
+  readonly #sent = new Map<RelayedTrackId, Map<string, DistantEngine>>();
   /** Whoever waits for the media plane to send. */
   readonly #starting = new Map<string, (engine: number) => void>();
   #lastSlot = 0;
@@ -257,11 +257,13 @@ export class MediaExchange {
     if (direct || theirs === "" || theirs === region || originOf(upTrack) !== self) {
       return undefined;
     }
+    // They are small, and do not go on from a head.
+    if (isDataTrackId(upTrack)) return undefined;
     return this.#heads.headFor(upTrack, theirs, node);
   }
 
   /** Has the media plane send a track. @returns the engine that does. */
-  #start(upTrack: UpTrackId, to: DistantEngine): Promise<number | undefined> {
+  #start(upTrack: RelayedTrackId, to: DistantEngine): Promise<number | undefined> {
     const key = keyOf(upTrack, to);
     return new Promise((resolve) => {
       const cancel = this.#host.timers.after(START_MS, () => {
@@ -300,7 +302,7 @@ export class MediaExchange {
     return null;
   }
 
-  #stop(upTrack: UpTrackId, to: DistantEngine): void {
+  #stop(upTrack: RelayedTrackId, to: DistantEngine): void {
     const engines = this.#sent.get(upTrack);
     engines?.delete(`${to.node} ${to.engine}`);
     if (engines?.size === 0) this.#sent.delete(upTrack);
@@ -330,12 +332,12 @@ export class MediaExchange {
   }
 }
 
-/** The node that a track is published on: its id names it (`engine_router.ts`). */
-export function originOf(upTrack: UpTrackId): NodeId {
-  return `ND_${upTrack.slice("UT_".length, upTrack.indexOf("."))}` as NodeId;
+/** The node that a track is published on: its id names it (`engine_router.ts`, `ids.ts`). */
+export function originOf(track: RelayedTrackId): NodeId {
+  return `ND_${track.slice(track.indexOf("_") + 1, track.indexOf("."))}` as NodeId;
 }
 
-function keyOf(upTrack: UpTrackId, { node, engine }: DistantEngine): string {
+function keyOf(upTrack: RelayedTrackId, { node, engine }: DistantEngine): string {
   return `${upTrack} ${node} ${engine}`;
 }
 

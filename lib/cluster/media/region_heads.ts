@@ -6,17 +6,17 @@
  *
  * @module
  */
-import type { NodeId, UpTrackId } from "../../base/ids.ts";
+import type { NodeId, RelayedTrackId } from "../../base/ids.ts";
 
 /** The heads of the regions that get tracks of this node. */
 export class RegionHeads {
-  readonly #heads = new Map<UpTrackId, Map<string, NodeId>>();
+  readonly #heads = new Map<RelayedTrackId, Map<string, NodeId>>();
 
   /**
    * Who is to be asked for a track in place of this node; absent: nobody, the asking node is the
    * region's head from now on.
    */
-  headFor(upTrack: UpTrackId, region: string, asking: NodeId): NodeId | undefined {
+  headFor(upTrack: RelayedTrackId, region: string, asking: NodeId): NodeId | undefined {
     const heads = this.#heads.get(upTrack) ?? new Map<string, NodeId>();
     this.#heads.set(upTrack, heads);
     const head = heads.get(region);
@@ -26,7 +26,7 @@ export class RegionHeads {
   }
 
   /** A node does not get the track any more. */
-  stopped(upTrack: UpTrackId, node: NodeId): void {
+  stopped(upTrack: RelayedTrackId, node: NodeId): void {
     const heads = this.#heads.get(upTrack);
     if (heads === undefined) return;
     for (const [region, head] of heads) if (head === node) heads.delete(region);

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { NodeId, UpTrackId } from "../../base/ids.ts";
+import type { NodeId, RelayedTrackId } from "../../base/ids.ts";
 import type { Cancel, Timers } from "../../base/platform.ts";
 import type { DistantEngine } from "../../engine/messages/node_messages.ts";
 import type { TrackAnswer, TrackWant } from "./exchange_messages.ts";
@@ -19,13 +19,13 @@ const LAST_RETRY_MS = 2_000;
 export interface WantsHost {
   readonly timers: Timers;
   /** Where a track is published. */
-  originOf(upTrack: UpTrackId): NodeId;
+  originOf(upTrack: RelayedTrackId): NodeId;
   /** Asks a node for a track; never rejects. */
   ask(node: NodeId, want: TrackWant, direct: boolean): Promise<TrackAnswer>;
   /** Tells a node that an engine here does not want it any more. */
   stop(node: NodeId, want: TrackWant): void;
   /** The track comes from there. */
-  from(upTrack: UpTrackId, source: DistantEngine): void;
+  from(upTrack: RelayedTrackId, source: DistantEngine): void;
 }
 
 interface Want {
@@ -43,7 +43,7 @@ interface Want {
 /** This node's wants. */
 export class TrackWants {
   readonly #host: WantsHost;
-  readonly #wants = new Map<UpTrackId, Want>();
+  readonly #wants = new Map<RelayedTrackId, Want>();
 
   constructor(host: WantsHost) {
     this.#host = host;
@@ -60,7 +60,7 @@ export class TrackWants {
   }
 
   /** An engine here wants a track; again: from anew, or by another engine. */
-  wanted(upTrack: UpTrackId, engine: number): void {
+  wanted(upTrack: RelayedTrackId, engine: number): void {
     this.unwanted(upTrack);
     const want: Want = {
       engine,
@@ -74,7 +74,7 @@ export class TrackWants {
     this.#ask(upTrack, want, this.#host.originOf(upTrack), false);
   }
 
-  unwanted(upTrack: UpTrackId): void {
+  unwanted(upTrack: RelayedTrackId): void {
     const want = this.#wants.get(upTrack);
     if (want === undefined) return;
     this.#wants.delete(upTrack);
@@ -110,13 +110,13 @@ export class TrackWants {
     this.#wants.clear();
   }
 
-  #askOrigin(upTrack: UpTrackId, want: Want, direct: boolean): void {
+  #askOrigin(upTrack: RelayedTrackId, want: Want, direct: boolean): void {
     want.cancelRetry?.();
     want.cancelRetry = undefined;
     this.#ask(upTrack, want, this.#host.originOf(upTrack), direct);
   }
 
-  #ask(upTrack: UpTrackId, want: Want, node: NodeId, direct: boolean): void {
+  #ask(upTrack: RelayedTrackId, want: Want, node: NodeId, direct: boolean): void {
     const question = ++want.question;
     want.asked = node;
     this.#host.ask(node, { upTrack, engine: want.engine }, direct).then((answer) => {
@@ -137,7 +137,7 @@ export class TrackWants {
     });
   }
 
-  #retry(upTrack: UpTrackId, want: Want, direct: boolean): void {
+  #retry(upTrack: RelayedTrackId, want: Want, direct: boolean): void {
     const delay = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(want.tries++, 10));
     want.cancelRetry = this.#host.timers.after(delay, () => {
       want.cancelRetry = undefined;

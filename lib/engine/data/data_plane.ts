@@ -12,7 +12,7 @@
  *
  * @module
  */
-import type { ConnectionId } from "../../base/ids.ts";
+import type { ConnectionId, DataTrackId } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
 import { CHANNEL_LABELS } from "../../transport/sctp/data_channel_policy.ts";
 import { DATA_VALUE, DataPacketReader, userPacketOf } from "../../wire/data_packet.ts";
@@ -72,6 +72,8 @@ export class DataPlane implements DataArrivals {
         return this.#sendOwn(command);
       case "set_data_track_routes":
         return this.#routes.set(command);
+      case "set_relayed_data_track":
+        return this.#routes.setRelayed(command);
     }
   }
 
@@ -146,6 +148,10 @@ export class DataPlane implements DataArrivals {
 
   receiveTrackPacket(source: number, packet: Uint8Array): void {
     this.#routes.forwardOf(source, packet);
+  }
+
+  receiveOfferedPacket(track: DataTrackId, packet: Uint8Array): void {
+    this.#routes.forwardOffered(track, packet);
   }
 
   receiveHold(engine: number, member: number, held: boolean): void {

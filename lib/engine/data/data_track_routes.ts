@@ -1,19 +1,23 @@
 /**
- * Where packets of data tracks go: each is sent on by the routes of the connection it came on, with
- * another handle and nothing else changed.
+ * Where packets of data tracks go: each is sent on by the routes of the connection it came on, or of
+ * the track of another node that it is of, with another handle and nothing else changed.
  *
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
-import type { ConnectionId } from "../../base/ids.ts";
+import type { ConnectionId, DataTrackId } from "../../base/ids.ts";
 import { dataTrackHandle, withDataTrackHandle } from "../../wire/data_track_packet.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
-import type { EngineDataCommand, EngineDataTrackRoute } from "../messages/engine_messages.ts";
+import type {
+  EngineDataCommand,
+  EngineDataTrackRoute,
+  RelayedDataTrackCommand,
+} from "../messages/engine_messages.ts";
 import type { DataWorld } from "./data_endpoint.ts";
 
 type SetRoutes = Extract<EngineDataCommand, { readonly type: "set_data_track_routes" }>;
 
-/** The data tracks of one publisher. */
+/** The data tracks of one publisher here, or one of a publisher of another node. */
 interface Publication {
   /** Its name between engines. */
   readonly source: number | undefined;
@@ -21,9 +25,11 @@ interface Publication {
   readonly routes: ReadonlyMap<number, EngineDataTrackRoute>;
 }
 
-/** One engine's routes of data tracks. They end with the publisher's connection, or by command. */
+/**
+ * One engine's routes of data tracks. They end with the publisher's connection, or by command.
+ */
 export class DataTrackRoutes {
-  readonly #byConnection = new Map<ConnectionId, Publication>();
+  readonly #publications = new Map<ConnectionId | DataTrackId, Publication>();
   readonly #bySource = new Map<number, Publication>();
   readonly #drops: DropSink<EngineDrop>;
 
@@ -33,17 +39,17 @@ export class DataTrackRoutes {
 
   /** Replaces all routes of the data tracks published on a connection. */
   set({ connection, routes, source }: SetRoutes): void {
-    this.forget(connection);
-    if (routes.length === 0) return;
-    const byHandle = new Map(routes.map((route) => [route.handle, route]));
-    const publication = { source, routes: byHandle };
-    this.#byConnection.set(connection, publication);
-    if (source !== undefined) this.#bySource.set(source, publication);
+    this.#set(connection, source, routes);
+  }
+
+  /** Replaces the route of a data track of another node. */
+  setRelayed({ track, source, route }: RelayedDataTrackCommand): void {
+    this.#set(track, source, route === undefined ? [] : [route]);
   }
 
   /** Sends on a packet that came on a connection here. */
   forward(from: ConnectionId, packet: Uint8Array): void {
-    this.#forward(this.#byConnection.get(from), packet);
+    this.#forward(this.#publications.get(from), packet);
   }
 
   /** Sends on a packet that another engine passed. */
@@ -51,11 +57,29 @@ export class DataTrackRoutes {
     this.#forward(this.#bySource.get(source), packet);
   }
 
+  /** Sends on a packet that came from another node. */
+  forwardOffered(track: DataTrackId, packet: Uint8Array): void {
+    this.#forward(this.#publications.get(track), packet);
+  }
+
   /** The connection is gone. */
-  forget(connection: ConnectionId): void {
-    const publication = this.#byConnection.get(connection);
+  forget(publisher: ConnectionId | DataTrackId): void {
+    const publication = this.#publications.get(publisher);
     if (publication?.source !== undefined) this.#bySource.delete(publication.source);
-    this.#byConnection.delete(connection);
+    this.#publications.delete(publisher);
+  }
+
+  #set(
+    publisher: ConnectionId | DataTrackId,
+    source: number | undefined,
+    routes: readonly EngineDataTrackRoute[],
+  ): void {
+    this.forget(publisher);
+    if (routes.length === 0) return;
+    const byHandle = new Map(routes.map((route) => [route.handle, route]));
+    const publication = { source, routes: byHandle };
+    this.#publications.set(publisher, publication);
+    if (source !== undefined) this.#bySource.set(source, publication);
   }
 
   #forward(publication: Publication | undefined, packet: Uint8Array): void {
@@ -68,8 +92,19 @@ export class DataTrackRoutes {
       const copy = withDataTrackHandle(packet, receiver.handle);
       this.world.endpoint(receiver.connection)?.sendData("data_track", copy, now);
     }
-    const source = publication!.source;
-    if (route.engines === undefined || source === undefined) return;
-    for (const engine of route.engines) this.world.lane(engine)?.sendTrackPacket(source, packet);
+    this.#passOn(publication!.source, route, packet);
+  }
+
+  /** To engines of this process, and of other nodes. */
+  #passOn(
+    source: number | undefined,
+    { engines, nodes, track }: EngineDataTrackRoute,
+    packet: Uint8Array,
+  ): void {
+    if (engines !== undefined && source !== undefined) {
+      for (const engine of engines) this.world.lane(engine)?.sendTrackPacket(source, packet);
+    }
+    if (nodes === undefined || track === undefined) return;
+    for (const node of nodes) this.world.lane(node)?.sendOfferedPacket(track, packet);
   }
 }

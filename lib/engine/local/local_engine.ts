@@ -172,6 +172,9 @@ class LocalEngine implements ThreadEngine {
       case "send_room_data":
       case "set_data_track_routes":
         return this.#data.carryOut(command);
+      case "set_relayed_data_track":
+        this.#relays.expectDataTrack(command);
+        return this.#data.carryOut(command);
       case "send_relay":
       case "stop_relay":
       case "receive_relay":

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { ConnectionId } from "../../base/ids.ts";
+import type { ConnectionId, DataTrackId } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
 import type { DataStreamFigures } from "../../wire/data_packet.ts";
 
@@ -48,11 +48,16 @@ export interface DataMember {
 export interface DataTrackRoute {
   /** The publisher's. */
   readonly handle: number;
-  readonly receivers: readonly {
-    readonly connection: ConnectionId;
-    /** The receiver's own handle of the track. */
-    readonly handle: number;
-  }[];
+  readonly receivers: readonly DataTrackReceiver[];
+  /** By which other nodes ask for it; absent: none does. */
+  readonly track?: DataTrackId;
+}
+
+/** Somebody who has a data track. */
+export interface DataTrackReceiver {
+  readonly connection: ConnectionId;
+  /** The receiver's own handle of the track. */
+  readonly handle: number;
 }
 
 export type DataCommand =

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { UpTrackId } from "../../base/ids.ts";
+import type { DataTrackId, RelayedTrackId, UpTrackId } from "../../base/ids.ts";
 import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { DataCommand, DataMember, DataTrackRoute } from "./data_messages.ts";
 import type { MediaCommand, MediaEngine } from "./media_messages.ts";
@@ -21,6 +21,19 @@ export interface EngineDataMember extends DataMember {
 export interface EngineDataTrackRoute extends DataTrackRoute {
   /** Other engines that have receivers of it. */
   readonly engines?: readonly number[];
+  /** Engines of other nodes that want it. */
+  readonly nodes?: readonly number[];
+}
+
+/** Where packets of a data track of another node go; without a route, it ends. */
+export interface RelayedDataTrackCommand {
+  readonly type: "set_relayed_data_track";
+  readonly track: DataTrackId;
+  /** The engine of another node that sends it; absent: nobody does, or another engine here. */
+  readonly from?: number;
+  /** Names it in what engines here pass to each other; absent if nothing is. */
+  readonly source?: number;
+  readonly route?: EngineDataTrackRoute;
 }
 
 type MemberCommand = Extract<MediaCommand, { readonly type: "set_data_member" }>;
@@ -34,20 +47,22 @@ export type EngineDataCommand =
     readonly routes: readonly EngineDataTrackRoute[];
     /** Names the publisher in what engines pass to each other; absent if nothing is. */
     readonly source?: number;
-  };
+  }
+  | RelayedDataTrackCommand;
 
 /** A command about relays. */
 export type RelayCommand =
   | {
     /**
      * Offers an up-track that is here to another engine, by its index. It crosses a layer at a
-     * time, while the other engine wants it. Again for the same: ignored.
+     * time, while the other engine wants it. Again for the same: ignored. Of a data track, which
+     * goes to other nodes alone, routes say that its packets go there.
      */
     readonly type: "send_relay";
-    readonly upTrack: UpTrackId;
+    readonly upTrack: RelayedTrackId;
     readonly to: number;
   }
-  | { readonly type: "stop_relay"; readonly upTrack: UpTrackId; readonly to: number }
+  | { readonly type: "stop_relay"; readonly upTrack: RelayedTrackId; readonly to: number }
   | {
     /**
      * Makes an up-track out of what engine `from` sends of it; from now on down-tracks can name it.

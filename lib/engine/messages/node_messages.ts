@@ -2,14 +2,15 @@
  * What the media plane is told of other nodes of a cluster, and what it tells about them: which
  * tracks cross to and from there.
  *
- * An up-track has one id on all nodes. The control plane knows them all, says which node a track is
+ * An up-track, and a data track, has one id on all nodes. The control plane knows them all, says which node a track is
  * taken from, and carries wants and answers between nodes; packets go straight from an engine here
  * to an engine there.
  *
  * @module
  */
-import type { NodeId, UpTrackId } from "../../base/ids.ts";
+import type { DataTrackId, NodeId, RelayedTrackId, UpTrackId } from "../../base/ids.ts";
 import type { ReceiveSection } from "../../base/media_vocabulary.ts";
+import type { DataTrackReceiver } from "./data_messages.ts";
 
 /** Where one engine of a node receives what other nodes send. */
 export interface RelayEndpoint {
@@ -56,6 +57,17 @@ export type NodeCommand =
     readonly section: ReceiveSection;
   }
   | { readonly type: "remove_remote_track"; readonly upTrack: UpTrackId }
+  | {
+    /**
+     * Who has a data track of another node here; replaces who had. It crosses while somebody has
+     * it, to one engine, and costs nothing while nobody does.
+     */
+    readonly type: "set_remote_data_track";
+    readonly track: DataTrackId;
+    /** The publisher's. */
+    readonly handle: number;
+    readonly receivers: readonly DataTrackReceiver[];
+  }
   | (
     & {
       /**
@@ -63,7 +75,7 @@ export type NodeCommand =
        * that one from now on, without a gap in what subscribers see but the missing packets.
        */
       readonly type: "relay_from";
-      readonly upTrack: UpTrackId;
+      readonly upTrack: RelayedTrackId;
     }
     & DistantEngine
   )
@@ -71,11 +83,11 @@ export type NodeCommand =
     & {
       /** That engine wants the track; answered by `relay_sending` if there is such a track. */
       readonly type: "send_to_node";
-      readonly upTrack: UpTrackId;
+      readonly upTrack: RelayedTrackId;
     }
     & DistantEngine
   )
-  | ({ readonly type: "stop_to_node"; readonly upTrack: UpTrackId } & DistantEngine)
+  | ({ readonly type: "stop_to_node"; readonly upTrack: RelayedTrackId } & DistantEngine)
   | RelayedDatagram;
 
 /**
@@ -98,19 +110,19 @@ export type NodeEvent =
      * asked, and `relay_from` said. Again whenever the one it came from is gone.
      */
     readonly type: "relay_wanted";
-    readonly upTrack: UpTrackId;
+    readonly upTrack: RelayedTrackId;
     readonly engine: number;
   }
   | {
     /** Nobody here uses the track any more. */
     readonly type: "relay_unwanted";
-    readonly upTrack: UpTrackId;
+    readonly upTrack: RelayedTrackId;
   }
   | (
     & {
       /** The track is sent to that engine, by `from` of this node; again when that changes. */
       readonly type: "relay_sending";
-      readonly upTrack: UpTrackId;
+      readonly upTrack: RelayedTrackId;
       readonly from: number;
     }
     & DistantEngine

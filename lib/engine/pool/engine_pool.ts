@@ -10,7 +10,7 @@
  */
 import type { DropCounters } from "../../base/drop_counters.ts";
 import { SfuError } from "../../base/errors.ts";
-import type { ConnectionId } from "../../base/ids.ts";
+import { type ConnectionId, isDataTrackId } from "../../base/ids.ts";
 import type { MediaAddress } from "../../base/media_vocabulary.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_handover.ts";
@@ -22,7 +22,7 @@ import { PoolData } from "./pool_data.ts";
 import { PoolDataTracks } from "./pool_data_tracks.ts";
 import { HopWiring } from "./hop_wiring.ts";
 import { mergeStats, PoolStats } from "./pool_stats.ts";
-import { PoolTracks } from "./pool_tracks.ts";
+import { PoolTracks, type PoolTracksHost } from "./pool_tracks.ts";
 import type { PooledEngine } from "./pooled_engine.ts";
 import { RingWiring } from "./ring_wiring.ts";
 import { RestartDelay } from "./restart_delay.ts";
@@ -124,7 +124,7 @@ export class EnginePool implements MediaEngine {
     const send = (engine: number, command: EngineCommand) => this.#sendTo(engine, command);
     this.#rings = new RingWiring(send, options.createRing, options.bellOf);
     this.#hops = new HopWiring(send, size, platform.timers);
-    this.#tracks = new PoolTracks({
+    const relays: Omit<PoolTracksHost, "anyEngine"> = {
       send: (engine, command) => {
         if (command.type === "receive_relay") this.#join(engine, command.from);
         if (command.type === "send_relay") this.#join(engine, command.to);
@@ -132,9 +132,9 @@ export class EnginePool implements MediaEngine {
         send(engine, command);
       },
       distant: (node, engine) => this.#hops.indexOf(node, engine),
-      anyEngine: () => this.#placement.freest(),
       emit: (event) => this.onEvent(event),
-    });
+    };
+    this.#tracks = new PoolTracks({ ...relays, anyEngine: () => this.#placement.freest() });
     const host = {
       engineOf: (id: ConnectionId) => this.#homes.get(id)?.engine,
       reserve: (id: ConnectionId, room: string | undefined) => void this.#reserve(id, room),
@@ -143,7 +143,7 @@ export class EnginePool implements MediaEngine {
       send,
     };
     this.#data = new PoolData(host);
-    this.#dataTracks = new PoolDataTracks(host);
+    this.#dataTracks = new PoolDataTracks({ ...host, ...relays });
     this.#stats = new PoolStats((request, parts) => {
       const stats = mergeStats(parts, drops.snapshot());
       this.onEvent({ type: "stats", request, stats });
@@ -205,21 +205,27 @@ export class EnginePool implements MediaEngine {
       case "set_remote":
         return this.#sendHome(command.connection, command);
       case "set_node":
-        return this.#tracks.distantGone(this.#hops.set(command));
+        return this.#distantGone(this.#hops.set(command));
       case "forget_node":
-        return this.#tracks.distantGone(this.#hops.forget(command.node));
+        return this.#distantGone(this.#hops.forget(command.node));
       case "relay_datagram": {
         const { node, theirEngine, ownEngine, bytes } = command;
         const index = this.#hops.indexOf(node, theirEngine);
         if (index === undefined) return;
         return this.#sendTo(ownEngine, { type: "hop_datagram", index, bytes });
       }
+      case "set_remote_data_track":
+        return this.#dataTracks.setRemote(command);
       case "add_remote_track":
       case "remove_remote_track":
+        return this.#tracks.carryOutNode(command);
       case "relay_from":
       case "send_to_node":
-      case "stop_to_node":
-        return this.#tracks.carryOutNode(command);
+      case "stop_to_node": {
+        const { upTrack } = command;
+        if (isDataTrackId(upTrack)) return this.#dataTracks.carryOutNode(command, upTrack);
+        return this.#tracks.carryOutNode({ ...command, upTrack });
+      }
     }
   }
 
@@ -292,6 +298,11 @@ export class EnginePool implements MediaEngine {
         this.#gone(event.connection);
     }
     this.onEvent(event);
+  }
+
+  #distantGone(gone: ReadonlySet<number>): void {
+    this.#tracks.distantGone(gone);
+    this.#dataTracks.distantGone(gone);
   }
 
   #lost(index: number, reason: string): void {

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { NodeId, UpTrackId } from "../../base/ids.ts";
+import type { NodeId, RelayedTrackId } from "../../base/ids.ts";
 import type { Cancel, Timers } from "../../base/platform.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
 import type { NodeCommand, RelayEndpoint } from "../messages/node_messages.ts";
@@ -37,8 +37,8 @@ interface Distant {
 /** What joins an engine here to one of another node. */
 interface Way {
   /** Tracks that cross to there, and from there. */
-  readonly sent: Set<UpTrackId>;
-  readonly received: Set<UpTrackId>;
+  readonly sent: Set<RelayedTrackId>;
+  readonly received: Set<RelayedTrackId>;
   /** Ends the wait to let it go. */
   cancel: Cancel | undefined;
 }
@@ -53,7 +53,7 @@ export class HopWiring {
   readonly #distant = new Map<number, Distant>();
   readonly #timers: Timers;
   /** Engine here → what it receives from other nodes, and from which engine. */
-  readonly #sources = new Map<number, Map<UpTrackId, number>>();
+  readonly #sources = new Map<number, Map<RelayedTrackId, number>>();
   #lastIndex: number;
 
   /**
@@ -134,6 +134,12 @@ export class HopWiring {
         way?.received.add(upTrack);
         return this.#setSource(engine, upTrack, way === undefined ? undefined : from);
       }
+      case "set_relayed_data_track": {
+        const { track, from, route } = command;
+        const way = from === undefined || route === undefined ? undefined : this.#way(engine, from);
+        way?.received.add(track);
+        return this.#setSource(engine, track, way === undefined ? undefined : from);
+      }
       case "end_relay":
         return this.#setSource(engine, command.upTrack, undefined);
     }
@@ -146,8 +152,8 @@ export class HopWiring {
     }
   }
 
-  #setSource(engine: number, upTrack: UpTrackId, from: number | undefined): void {
-    const sources = this.#sources.get(engine) ?? new Map<UpTrackId, number>();
+  #setSource(engine: number, upTrack: RelayedTrackId, from: number | undefined): void {
+    const sources = this.#sources.get(engine) ?? new Map<RelayedTrackId, number>();
     const before = sources.get(upTrack);
     if (before === from) return;
     if (from === undefined) sources.delete(upTrack);

@@ -28,11 +28,13 @@ export type TrackCommand = CommandOf<
   | "remove_down_track"
 >;
 
-/** Commands about the tracks of other nodes, and those that go there. */
-export type NodeTrackCommand = Exclude<
+type CommandAboutNode = Exclude<
   NodeCommand,
-  { readonly type: "set_node" | "forget_node" | "relay_datagram" }
+  { readonly type: "set_node" | "forget_node" | "relay_datagram" | "set_remote_data_track" }
 >;
+
+/** Commands about the tracks of other nodes, and those that go there. */
+export type NodeTrackCommand = CommandAboutNode & { readonly upTrack: UpTrackId };
 
 /** The pool as its tracks see it. */
 export interface PoolTracksHost {
@@ -244,7 +246,9 @@ export class PoolTracks {
     if (before !== upTrack) this.#unuse(before, down.engine, id);
   }
 
-  #sendToNode({ upTrack, node, engine }: Extract<NodeCommand, { type: "send_to_node" }>): void {
+  #sendToNode(
+    { upTrack, node, engine }: Extract<NodeTrackCommand, { readonly type: "send_to_node" }>,
+  ): void {
     const up = this.#ups.get(upTrack);
     const to = this.#host.distant(node, engine);
     if (up === undefined || to === undefined) return;

@@ -9,8 +9,10 @@
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
+import type { DataTrackId } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
+import { DataTrackOffers } from "./data_track_offers.ts";
 import type { RecordReader } from "./relay_channel.ts";
 import type { RelayOutput } from "./relay_output.ts";
 import { DATA_HEAD_WORDS, DATA_HOLD_WORDS, DATA_TRACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
@@ -30,6 +32,8 @@ export interface DataArrivals {
   ): void;
   /** A packet of a data track of the publisher that goes by `source`. */
   receiveTrackPacket(source: number, packet: Uint8Array): void;
+  /** A packet of a data track of another node. */
+  receiveOfferedPacket(track: DataTrackId, packet: Uint8Array): void;
   /** Readers on `engine` cannot follow this member's messages, or can again. */
   receiveHold(engine: number, member: number, held: boolean): void;
   /** Everything that waited for room on the way to `engine` is written. */
@@ -47,6 +51,8 @@ interface WaitingMessage {
 
 /** The writing end, and the reading of what the other engine wrote in the same way. */
 export class DataLane {
+  /** Data tracks that go to an engine of another node, or come from it. */
+  readonly tracks: DataTrackOffers;
   readonly #output: RelayOutput;
   readonly #spare: number;
   #waiting: WaitingMessage[] = [];
@@ -60,13 +66,14 @@ export class DataLane {
     readonly drops: DropSink<EngineDrop>,
   ) {
     this.#output = output;
+    this.tracks = new DataTrackOffers(output);
     const words = output.channel.size;
     this.#spare = words - Math.floor(words / SHARE);
   }
 
-  /** Whether something waits for room. */
-  get isPending(): boolean {
-    return this.#waiting.length > 0 || this.#holds.size > 0;
+  /** Whether something waits for room, or data tracks cross. */
+  get isActive(): boolean {
+    return this.#waiting.length > 0 || this.#holds.size > 0 || this.tracks.isActive;
   }
 
   /**
@@ -87,12 +94,15 @@ export class DataLane {
 
   /** Passes a packet of a data track on, if there is room. */
   sendTrackPacket(source: number, packet: Uint8Array): void {
-    const at = this.#reserve(RELAY.dataTrack, DATA_TRACK_HEAD_WORDS, packet);
-    if (at < 0) return this.drops.count("data_not_passed_data_track");
-    const { words } = this.#output.channel;
-    words[at] = source;
-    words[at + 1] = packet.length;
-    this.#output.commit();
+    this.#sendTrackPacket(RELAY.dataTrack, source, packet);
+  }
+
+  /** Passes a packet of an offered data track on to another node, if there is room. */
+  sendOfferedPacket(track: DataTrackId, packet: Uint8Array): void {
+    const number = this.tracks.numberOf(track);
+    if (number < 0) return this.drops.count("data_not_passed_data_track");
+    if (this.#output.isPending) this.#output.flush(); // its offer goes first
+    this.#sendTrackPacket(RELAY.offeredDataTrack, number, packet);
   }
 
   /** The other engine is to hold this member of its own, or need not any longer. */
@@ -114,21 +124,32 @@ export class DataLane {
   /** Takes a record of the other engine; `false` if it makes no sense. */
   take(reader: RecordReader): boolean {
     const { kind, words, at, length } = reader;
+    if (kind === RELAY.offerDataTrack) return this.tracks.takeOffer(reader);
+    if (kind === RELAY.withdrawDataTrack) return this.tracks.takeWithdrawal(reader);
     if (kind === RELAY.dataHold) {
       if (length !== DATA_HOLD_WORDS) return false;
       this.arrivals.receiveHold(this.engine, words[at]!, words[at + 1] !== 0);
       return true;
     }
+    if (kind > RELAY.offeredDataTrack) return false;
     const head = kind === RELAY.data ? DATA_HEAD_WORDS : DATA_TRACK_HEAD_WORDS;
     const bytes = length < head ? -1 : words[at + head - 1]!;
     if (bytes < 0 || length - head !== (bytes + 3) >> 2) return false;
     const content = reader.readBytes(at + head, bytes);
-    if (kind !== RELAY.data) this.arrivals.receiveTrackPacket(words[at]!, content);
+    const number = words[at]!;
+    if (kind === RELAY.dataTrack) this.arrivals.receiveTrackPacket(number, content);
+    else if (kind === RELAY.offeredDataTrack) this.#takeOffered(number, content);
     else {
       const dataKind = words[at + 2] === 0 ? "reliable" : "lossy";
-      this.arrivals.receiveMessage(this.engine, words[at]!, words[at + 1]!, dataKind, content);
+      this.arrivals.receiveMessage(this.engine, number, words[at + 1]!, dataKind, content);
     }
     return true;
+  }
+
+  /** The other engine began anew: it knows nothing of what was said. */
+  renew(): void {
+    this.close();
+    this.tracks.renew();
   }
 
   /** The other engine, or this one, is gone. */
@@ -136,6 +157,21 @@ export class DataLane {
     this.#waiting = [];
     this.#holds.clear();
     this.arrivals.engineGone(this.engine);
+  }
+
+  #takeOffered(number: number, packet: Uint8Array): void {
+    const track = this.tracks.expectedBy(number);
+    if (track === undefined) return this.drops.count("data_track_not_expected");
+    this.arrivals.receiveOfferedPacket(track, packet);
+  }
+
+  #sendTrackPacket(kind: number, number: number, packet: Uint8Array): void {
+    const at = this.#reserve(kind, DATA_TRACK_HEAD_WORDS, packet);
+    if (at < 0) return this.drops.count("data_not_passed_data_track");
+    const { words } = this.#output.channel;
+    words[at] = number;
+    words[at + 1] = packet.length;
+    this.#output.commit();
   }
 
   #write({ room, member, kind, bytes }: WaitingMessage): boolean {

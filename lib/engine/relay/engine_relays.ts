@@ -6,8 +6,8 @@
  *
  * @module
  */
-import type { UpTrackId } from "../../base/ids.ts";
-import type { RelayCommand } from "../messages/engine_messages.ts";
+import { isDataTrackId, type UpTrackId } from "../../base/ids.ts";
+import type { RelayCommand, RelayedDataTrackCommand } from "../messages/engine_messages.ts";
 import type { HopPeer, RelayPeer } from "../messages/neighbour_messages.ts";
 import type { DataLane } from "./data_lane.ts";
 import { EngineHops, type HopsWorld } from "./engine_hops.ts";
@@ -93,21 +93,32 @@ export class EngineRelays {
 
   /** Carries out a command; one about another engine that there is not is counted. */
   carryOut(command: RelayCommand, now: number): void {
-    const { upTrack } = command;
     switch (command.type) {
-      case "send_relay":
-        return this.#link(command.to)?.send(upTrack, now);
-      case "stop_relay":
-        return this.#link(command.to)?.stop(upTrack);
+      case "send_relay": {
+        const { upTrack, to } = command;
+        const link = this.#link(to);
+        return isDataTrackId(upTrack) ? link?.data.tracks.offer(upTrack) : link?.send(upTrack, now);
+      }
+      case "stop_relay": {
+        const { upTrack, to } = command;
+        const link = this.#link(to);
+        return isDataTrackId(upTrack) ? link?.data.tracks.withdraw(upTrack) : link?.stop(upTrack);
+      }
       case "receive_relay": {
-        const { from, section } = command;
+        const { upTrack, from, section } = command;
         const link = from === undefined ? undefined : this.#link(from);
         if (from !== undefined && link === undefined) return;
         return this.#received.receive(upTrack, link, section, now);
       }
       case "end_relay":
-        return this.#received.end(upTrack, now);
+        return this.#received.end(command.upTrack, now);
     }
+  }
+
+  /** A data track comes from an engine of another node from now on, or from none. */
+  expectDataTrack({ track, from, route }: RelayedDataTrackCommand): void {
+    const source = route === undefined ? undefined : from;
+    for (const [index, { data: { tracks } }] of this.#links) tracks.expect(track, index === source);
   }
 
   /** Whether anything crosses, so that {@linkcode EngineRelays.tick} is needed soon. */

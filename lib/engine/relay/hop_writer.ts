@@ -23,7 +23,7 @@ import { HopHistory } from "./hop_history.ts";
 import { MAX_RECORD_WORDS } from "./hop_stream_receiver.ts";
 import type { HopStreamSender } from "./hop_stream_sender.ts";
 import type { RecordWriter } from "./relay_channel.ts";
-import { RELAY } from "./relay_records.ts";
+import { isOfData, RELAY } from "./relay_records.ts";
 
 /** Words of a record in one frame of media. */
 const PART_WORDS = CONTENT_WORDS - MEDIA_HEAD_WORDS;
@@ -102,14 +102,15 @@ export class HopWriter implements RecordWriter {
     this.#kind = kind;
     this.#length = length;
     this.#isDirect = length <= PART_WORDS &&
-      (kind === RELAY.packet || kind === RELAY.dataTrack || kind === RELAY.nack);
+      (kind === RELAY.packet || kind === RELAY.offeredDataTrack || kind === RELAY.nack);
     if (this.#isDirect) {
       if (!lane.isOpen || (kind === RELAY.nack && lane.isRepairing)) return -1;
       return this.#makeRoom(MEDIA_HEAD_WORDS + length) + MEDIA_HEAD_WORDS;
     }
     if (length > MAX_RECORD_WORDS) return -1;
     if (kind === RELAY.packet) return lane.isOpen ? 0 : -1;
-    const stream = kind >= RELAY.data && kind !== RELAY.dataHold ? lane.data : lane.control;
+    if (kind === RELAY.offeredDataTrack && !lane.isOpen) return -1; // old when it is
+    const stream = isOfData(kind) ? lane.data : lane.control;
     const isFull = stream.used + length + spare > this.size || !stream.hasRoom(length);
     return isFull ? -1 : 0;
   }
@@ -127,8 +128,7 @@ export class HopWriter implements RecordWriter {
     if (kind === RELAY.packet) return this.#addParts(length);
     const isLossy = kind === RELAY.data && SCRATCH[2] !== 0 && length <= PART_WORDS;
     if (isLossy && this.#lane.isOpen) return this.#addCopy(WHOLE, 0, length);
-    const isData = kind >= RELAY.data && kind !== RELAY.dataHold;
-    const stream = isData ? this.#lane.data : this.#lane.control;
+    const stream = isOfData(kind) ? this.#lane.data : this.#lane.control;
     stream.push(kind, SCRATCH, 0, length, this.#clock.now());
   }
 

@@ -163,7 +163,7 @@ export class RelayLink {
     this.#offers.clear();
     this.#receiversByNumber.clear();
     for (const receiver of this.#receivers.values()) receiver.withdrawn(now);
-    this.data.close(); // whom it held, and what was to go there
+    this.data.renew();
   }
 
   /** The channel allows other layers of video. */
@@ -174,7 +174,7 @@ export class RelayLink {
   /** Whether there is a relay, or something still to be said. */
   get isActive(): boolean {
     return this.#senders.size > 0 || this.#receivers.size > 0 || this.#output.isPending ||
-      this.data.isPending;
+      this.data.isActive;
   }
 
   /** Timed work; also writes again what the ring had no room for. */

@@ -40,7 +40,18 @@ export const RELAY = {
   dataTrack: 12,
   /** Member, 1 if it is to wait and 0 if it may go on. */
   dataHold: 13,
+  // Of data tracks between nodes: a number of the near end's choice.
+  /** Number, bytes of the track's id, and the id in UTF-8. */
+  offerDataTrack: 14,
+  withdrawDataTrack: 15,
+  /** Number, bytes, a packet. */
+  offeredDataTrack: 16,
 } as const;
+
+/** Records of data itself, which tracks must always find room beside. */
+export function isOfData(kind: number): boolean {
+  return kind === RELAY.data || kind === RELAY.dataTrack || kind === RELAY.offeredDataTrack;
+}
 
 /** Words of the records of fixed size, the number included. */
 export const STATE_WORDS = 11;

@@ -7,7 +7,8 @@
  *
  * @module
  */
-import type { ConnectionId, DownTrackId, NodeId, UpTrackId } from "../../base/ids.ts";
+import type { ConnectionId, DataTrackId, DownTrackId, NodeId, UpTrackId } from "../../base/ids.ts";
+import type { DataTrackReceiver } from "../../engine/messages/data_messages.ts";
 import type { MediaAddress, ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { Log } from "../../base/platform.ts";
 import type {
@@ -55,6 +56,8 @@ export class EngineRouter {
     readonly section: ReceiveSection;
     readonly count: number;
   }>();
+  /** Data tracks of other nodes, and who has them in each room that shows them. */
+  readonly #remoteData = new Map<DataTrackId, Map<string, readonly DataTrackReceiver[]>>();
   #lastId = 0;
 
   /** What follows the prefix of every id made here: the node's own id and a full stop. */
@@ -154,6 +157,25 @@ export class EngineRouter {
     }
     this.#remoteTracks.delete(upTrack);
     this.send({ type: "remove_remote_track", upTrack });
+  }
+
+  /**
+   * Who has a data track of another node, in the room in which its publisher goes by `sid`.
+   *
+   * @param handle The publisher's.
+   */
+  routeRemoteData(
+    track: DataTrackId,
+    handle: number,
+    sid: string,
+    receivers: readonly DataTrackReceiver[],
+  ): void {
+    const rooms = this.#remoteData.get(track) ?? new Map();
+    if (receivers.length > 0) this.#remoteData.set(track, rooms.set(sid, receivers));
+    else if (!rooms.delete(sid)) return;
+    if (rooms.size === 0) this.#remoteData.delete(track);
+    const all = [...rooms.values()].flat();
+    this.send({ type: "set_remote_data_track", track, handle, receivers: all });
   }
 
   /** Where the client of a connection that was opened reaches it. */

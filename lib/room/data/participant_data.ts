@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type ConnectionId, randomId } from "../../base/ids.ts";
+import { type ConnectionId, type DataTrackId, dataTrackId, randomId } from "../../base/ids.ts";
 import type { DataTrackRoute } from "../../engine/messages/data_messages.ts";
 import { DataBlobs } from "./data_blobs.ts";
 import { DataMembership } from "./data_membership.ts";
@@ -23,14 +23,18 @@ export class ParticipantData {
 
   /** @param publisher Where its client publishes; looked at when something is routed. */
   constructor(context: RoomContext, publisher: () => ConnectionId) {
-    const { options: { data }, platform: { random }, router } = context;
+    const { options: { data }, platform: { random }, router, nodeId } = context;
     const newSid = () => randomId(random, "DTR_");
     this.tracks = new PublishedDataTracks(data.maxCustomEncodingLength, newSid);
     // Handles start somewhere, so that nobody relies on the first one.
     this.subscriptions = new DataTrackSubscriptions(random.uint32() % 256);
     this.blobs = new DataBlobs(data);
     this.membership = new DataMembership(router, data.limits);
-    this.routes = new DataTrackRoutes((routes) => {
+    const nameOf = (handle: number) => {
+      const sid = this.tracks.sidOf(handle);
+      return sid === undefined ? undefined : dataTrackId(nodeId, sid);
+    };
+    this.routes = new DataTrackRoutes(nameOf, (routes) => {
       router.send({ type: "set_data_track_routes", connection: publisher(), routes });
     });
   }
@@ -44,8 +48,14 @@ export class ParticipantData {
 export class DataTrackRoutes {
   readonly #parts = new Map<string, readonly DataTrackRoute[]>();
 
-  /** @param send Replaces all routes of the publisher in the media plane. */
-  constructor(readonly send: (routes: readonly DataTrackRoute[]) => void) {}
+  /**
+   * @param nameOf The track with a handle, as other nodes ask for it.
+   * @param send Replaces all routes of the publisher in the media plane.
+   */
+  constructor(
+    readonly nameOf: (handle: number) => DataTrackId | undefined,
+    readonly send: (routes: readonly DataTrackRoute[]) => void,
+  ) {}
 
   /** Replaces the part of the room in which the publisher goes by `sid`; none ends it. */
   set(sid: string, routes: readonly DataTrackRoute[]): void {
@@ -63,6 +73,9 @@ export class DataTrackRoutes {
         else known.push(...route.receivers);
       }
     }
-    return [...receivers].map(([handle, receivers]) => ({ handle, receivers }));
+    return [...receivers].map(([handle, receivers]) => {
+      const track = this.nameOf(handle);
+      return { handle, receivers, ...(track === undefined ? {} : { track }) };
+    });
   }
 }

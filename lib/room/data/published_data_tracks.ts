@@ -36,6 +36,11 @@ export class PublishedDataTracks {
     return [...this.#byHandle.values()];
   }
 
+  /** The track with a publisher's handle. */
+  sidOf(pubHandle: number): string | undefined {
+    return this.#byHandle.get(pubHandle)?.sid;
+  }
+
   has(sid: string): boolean {
     return this.infos().some((info) => info.sid === sid);
   }
@@ -85,8 +90,13 @@ export class PublishedDataTracks {
     readonly ended: readonly DataTrackInfo[];
   } {
     const before = this.infos();
-    const ended = before.filter((info) => !infos.includes(info));
-    const added = infos.filter((info) => !before.includes(info));
+    // Those of another node are read anew, and never change.
+    const isAmong = (list: readonly DataTrackInfo[]) => {
+      const sids = new Set(list.map(({ sid }) => sid));
+      return ({ sid }: DataTrackInfo) => sids.has(sid);
+    };
+    const ended = before.filter((info) => !isAmong(infos)(info));
+    const added = infos.filter((info) => !isAmong(before)(info));
     for (const { pubHandle } of ended) this.#byHandle.delete(pubHandle);
     for (const info of added) this.#byHandle.set(info.pubHandle, info);
     return { added, ended };

@@ -13,7 +13,7 @@ import {
   type DataBlobKey,
   ParticipantPermission,
 } from "@livekit/protocol";
-import type { NodeId, UpTrackId } from "../../base/ids.ts";
+import { type DataTrackId, dataTrackId, type NodeId, type UpTrackId } from "../../base/ids.ts";
 import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { Log } from "../../base/platform.ts";
 import type { DataTrackRoute } from "../../engine/messages/data_messages.ts";
@@ -42,6 +42,8 @@ export class RemoteMember extends ImageMember implements Member {
   readonly #sections = new Map<UpTrackId, ReceiveSection>();
   /** What is wanted here of each track, and what its node was told. */
   readonly #wishes = new Map<string, SummedWishes>();
+  /** Its data tracks that were routed, and its handles of them. */
+  readonly #dataHandles = new Map<DataTrackId, number>();
   #rule: SubscriptionRule = everyoneMaySubscribe;
   #message: MemberFacts["rule"] | undefined;
 
@@ -106,7 +108,21 @@ export class RemoteMember extends ImageMember implements Member {
     super.giveWay(to);
   }
 
-  setDataRoutes(_routes: readonly DataTrackRoute[]): void {}
+  setDataRoutes(routes: readonly DataTrackRoute[]): void {
+    const ended = new Map(this.#dataHandles);
+    for (const { handle, receivers } of routes) {
+      const sid = this.dataTracks.sidOf(handle);
+      if (sid === undefined) continue;
+      const track = dataTrackId(this.node, sid);
+      ended.delete(track);
+      this.#dataHandles.set(track, handle);
+      this.context.router.routeRemoteData(track, handle, this.sid, receivers);
+    }
+    for (const [track, handle] of ended) {
+      this.#dataHandles.delete(track);
+      this.context.router.routeRemoteData(track, handle, this.sid, []);
+    }
+  }
 
   blob(key: DataBlobKey): Promise<DataBlob | undefined> {
     return this.#port.blob(key);

@@ -39,6 +39,7 @@ const FAR_AHEAD_MS = 7_000;
 const NO_DATA: DataArrivals = {
   receiveMessage() {},
   receiveTrackPacket() {},
+  receiveOfferedPacket() {},
   receiveHold() {},
   laneFree() {},
   engineGone() {},

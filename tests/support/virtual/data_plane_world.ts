@@ -11,6 +11,7 @@ import type { DataEndpoint } from "../../../lib/engine/data/data_endpoint.ts";
 import { DataPlane } from "../../../lib/engine/data/data_plane.ts";
 import type { DataEvent } from "../../../lib/engine/messages/data_messages.ts";
 import type { EngineDataMember } from "../../../lib/engine/messages/engine_messages.ts";
+import type { RelayChannel } from "../../../lib/engine/relay/relay_channel.ts";
 import { RelayLink } from "../../../lib/engine/relay/relay_link.ts";
 import { createRelayRing, ringChannel } from "../../../lib/engine/relay/relay_ring.ts";
 import { VirtualPlatform } from "./virtual_platform.ts";
@@ -80,8 +81,13 @@ export class DataEngine {
 
   /** Joins it to another engine by rings. */
   connect(index: number, inbound: SharedArrayBuffer, outbound: SharedArrayBuffer): void {
-    const link = new RelayLink(index, ringChannel(inbound, outbound), {
-      clock: this.platform.clock,
+    this.connectBy(index, ringChannel(inbound, outbound));
+  }
+
+  /** Joins it to another engine. */
+  connectBy(index: number, channel: RelayChannel, clock = this.platform.clock): RelayLink {
+    const link = new RelayLink(index, channel, {
+      clock,
       log: silentLog,
       drops: this.drops,
       upTracks: new Map(),
@@ -90,6 +96,7 @@ export class DataEngine {
       spent: () => {},
     });
     this.links.set(index, link);
+    return link;
   }
 
   /** A client that is in `room`; its publishing and receiving connections have its name. */

@@ -137,7 +137,7 @@ class Node {
     return this.pool.engines.flatMap(({ commands }) => {
       const live = new Set<string>();
       const hops = new Map<number, { node: NodeId; engine: number }>();
-      const name = (upTrack: UpTrackId, to: number) => {
+      const name = (upTrack: string, to: number) => {
         const hop = hops.get(to);
         return hop && `${upTrack} ${hop.node} ${hop.engine}`;
       };
