@@ -127,7 +127,8 @@ export interface CloseOptions {
 
 /** What tests and special deployments replace. */
 export interface ServerParts {
-  readonly createEngine?: (options: LocalEngineOptions) => MediaEngine;
+  /** `amongNodes`: tracks may cross to other nodes and come from there. */
+  readonly createEngine?: (options: LocalEngineOptions, amongNodes: boolean) => MediaEngine;
   readonly networkInterfaces?: () => readonly InterfaceAddress[];
   /** How many cores the machine has. */
   readonly cores?: number;
@@ -338,7 +339,8 @@ class ComposedServer implements SfuServer {
     };
     const [udp = []] = listeners.udpOf;
     const { tcp, advertised, addressRule } = listeners;
-    return parts.createEngine?.({ ...media, udp, tcp, advertised, addressRule }) ??
+    const own = { ...media, udp, tcp, advertised, addressRule };
+    return parts.createEngine?.(own, amongNodes) ??
       createMediaPlane(listeners, { ...media, amongNodes });
   }
 

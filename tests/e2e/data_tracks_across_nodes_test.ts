@@ -35,46 +35,44 @@ async function hears(client: WireParticipant, track: OwnDataTrack, word: string)
   });
 }
 
-{
-  endToEndTest("data tracks between two nodes", ["redis"], async () => {
-    await using redis = await RedisServer.start();
-    const config = { redis: { address: `${HOST}:${redis.port}` } };
-    await using one = await startRoomwire({ config, address: HOST });
-    await using two = await startRoomwire({ config, address: HOST });
-    const clients: WireParticipant[] = [];
-    const join = async (url: string, identity: string) => {
-      const token = await mintToken({ room: ROOM, identity });
-      const client = await WireParticipant.open(url, token, AUTO_DATA);
-      clients.push(client);
-      await client.connected();
-      return client;
-    };
-    try {
-      const ann = await join(one.url, "ann");
-      const bob = await join(two.url, "bob");
-      const cid = await join(two.url, "cid");
-      const track = await OwnDataTrack.publish(ann, 7);
-      const back = await OwnDataTrack.publish(bob, 9);
-      for (const client of [bob, cid]) {
-        await openDataTrackChannel(client);
-        await until("the track", () => subscribedDataTracks(client).has(track.info.sid));
-      }
-      for (const client of [bob, cid]) await hears(client, track, "there");
-      await until("bob's track", () => subscribedDataTracks(ann).has(back.info.sid));
-      await hears(ann, back, "back");
-      await hears(cid, back, "beside");
-      await track.unpublish();
-      await until("its end", () => !subscribedDataTracks(bob).has(track.info.sid));
-      const before = receivedDataTrackPackets(cid).length;
-      for (let i = 0; i < 5; i++) track.send("ended");
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      assert.equal(receivedDataTrackPackets(cid).length, before);
-      // Of a room and a participant of the other node.
-      const api = new RoomServiceClient(one.httpUrl, TEST_KEY, TEST_SECRET);
-      await api.updateParticipant(ROOM, "bob", { permission: { canPublishData: false } });
-      await until("the end of bob's", () => !subscribedDataTracks(ann).has(back.info.sid));
-    } finally {
-      await Promise.all(clients.map((client) => client.vanish()));
+endToEndTest("data tracks between two nodes", ["redis"], async () => {
+  await using redis = await RedisServer.start();
+  const config = { redis: { address: `${HOST}:${redis.port}` } };
+  await using one = await startRoomwire({ config, address: HOST });
+  await using two = await startRoomwire({ config, address: HOST });
+  const clients: WireParticipant[] = [];
+  const join = async (url: string, identity: string) => {
+    const token = await mintToken({ room: ROOM, identity });
+    const client = await WireParticipant.open(url, token, AUTO_DATA);
+    clients.push(client);
+    await client.connected();
+    return client;
+  };
+  try {
+    const ann = await join(one.url, "ann");
+    const bob = await join(two.url, "bob");
+    const cid = await join(two.url, "cid");
+    const track = await OwnDataTrack.publish(ann, 7);
+    const back = await OwnDataTrack.publish(bob, 9);
+    for (const client of [bob, cid]) {
+      await openDataTrackChannel(client);
+      await until("the track", () => subscribedDataTracks(client).has(track.info.sid));
     }
-  });
-}
+    for (const client of [bob, cid]) await hears(client, track, "there");
+    await until("bob's track", () => subscribedDataTracks(ann).has(back.info.sid));
+    await hears(ann, back, "back");
+    await hears(cid, back, "beside");
+    await track.unpublish();
+    await until("its end", () => !subscribedDataTracks(bob).has(track.info.sid));
+    const before = receivedDataTrackPackets(cid).length;
+    for (let i = 0; i < 5; i++) track.send("ended");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assert.equal(receivedDataTrackPackets(cid).length, before);
+    // Of a room and a participant of the other node.
+    const api = new RoomServiceClient(one.httpUrl, TEST_KEY, TEST_SECRET);
+    await api.updateParticipant(ROOM, "bob", { permission: { canPublishData: false } });
+    await until("the end of bob's", () => !subscribedDataTracks(ann).has(back.info.sid));
+  } finally {
+    await Promise.all(clients.map((client) => client.vanish()));
+  }
+});

@@ -6,6 +6,7 @@
  * @module
  */
 import { createLocalEngine } from "../../../lib/engine/local/local_engine.ts";
+import { createThreadPool } from "../../../lib/engine/worker/thread_pool.ts";
 import { runProgram } from "../../../lib/server/program.ts";
 import { clonedEngine } from "../virtual/cloned_engine.ts";
 import { TEST_WORKERS } from "../wire/test_engine.ts";
@@ -13,6 +14,9 @@ import { TEST_WORKERS } from "../wire/test_engine.ts";
 Deno.exit(
   await runProgram(
     Deno.args,
-    TEST_WORKERS > 0 ? {} : { createEngine: (options) => clonedEngine(createLocalEngine(options)) },
+    TEST_WORKERS > 0 ? {} : {
+      createEngine: (options, amongNodes) =>
+        clonedEngine(amongNodes ? createThreadPool(options) : createLocalEngine(options)),
+    },
   ),
 );

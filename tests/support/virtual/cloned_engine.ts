@@ -4,11 +4,11 @@
  *
  * @module
  */
-import type { SingleEngine } from "../../../lib/engine/messages/engine_messages.ts";
+import type { MediaEngine } from "../../../lib/engine/messages/media_messages.ts";
 
 /** Wraps `engine`; the wrapper is used in its place. */
-export function clonedEngine(engine: SingleEngine): SingleEngine {
-  const wrapper: SingleEngine = {
+export function clonedEngine(engine: MediaEngine): MediaEngine {
+  const wrapper: MediaEngine = {
     onEvent: () => {},
     start: async () => structuredClone(await engine.start()),
     send: (command) => engine.send(structuredClone(command)),
