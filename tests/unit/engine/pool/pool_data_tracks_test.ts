@@ -258,7 +258,7 @@ for (let seed = 1; seed <= 10; seed++) {
       } else if (random.chance(0.3)) pool.send(setNode(step));
       for (const [track, receivers] of has) {
         const placed = receivers.filter((n) => pool.homes.has(connection(n)));
-        const at = pool.relayed(track).map((one) => one?.route!.receivers ?? []);
+        const at = pool.relayed(track).map((one) => one?.route?.receivers ?? []);
         const got = at.flatMap((receivers, engine) =>
           receivers.map(({ connection, handle }) => [connection, handle, engine])
         );
