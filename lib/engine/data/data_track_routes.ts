@@ -1,6 +1,6 @@
 /**
- * Where packets of data tracks go: each is sent on by the routes of the connection it came on, or of
- * the track of another node that it is of, with another handle and nothing else changed.
+ * Where packets of data tracks go: each is sent on by the routes of the connection it came on, or
+ * of the track of another node that it is of, with another handle and nothing else changed.
  *
  * @module
  */

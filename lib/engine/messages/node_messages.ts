@@ -2,9 +2,9 @@
  * What the media plane is told of other nodes of a cluster, and what it tells about them: which
  * tracks cross to and from there.
  *
- * An up-track, and a data track, has one id on all nodes. The control plane knows them all, says which node a track is
- * taken from, and carries wants and answers between nodes; packets go straight from an engine here
- * to an engine there.
+ * An up-track, and a data track, has one id on all nodes. The control plane knows them all, says
+ * which node a track is taken from, and carries wants and answers between nodes; packets go
+ * straight from an engine here to an engine there.
  *
  * @module
  */
