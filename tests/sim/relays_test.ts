@@ -160,6 +160,21 @@ Deno.test("A layer that does not cross lives, however long nobody here needs it"
   assertClean(relay);
 });
 
+Deno.test("What each layer costs is known on the far side, also of those that do not cross", () => {
+  const relay = relayed();
+  relay.subscribe({ ...EVERYTHING, maxSpatial: 0 });
+  relay.run(4_000);
+  const [near, far] = [relay.world.up, relay.farTrack].map((track) => {
+    const costs = new Float64Array(12);
+    track.costs(costs);
+    return [...costs];
+  });
+  assert.ok(near!.every((bps) => bps > 0), `${near}`);
+  assert.equal(relay.crossed[2], 0);
+  near!.forEach((bps, i) => assert.ok(Math.abs(far![i]! - bps) <= bps * 0.3, `${i}: ${far}`));
+  assertClean(relay);
+});
+
 Deno.test("A layer crosses again after a pause without asking for what was between", () => {
   const relay = relayed();
   const { sink, down } = relay.subscribe(EVERYTHING);

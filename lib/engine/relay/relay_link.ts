@@ -203,18 +203,21 @@ export class RelayLink {
   #take(now: number): void {
     const { kind, words, at, length } = this.#reader;
     if (length === 0) return this.#world.drops.count("relay_malformed");
-    if (kind >= RELAY.data) {
+    if (kind >= RELAY.data && kind !== RELAY.rates) {
       if (!this.data.take(this.#reader)) this.#world.drops.count("relay_malformed");
       return;
     }
     const number = words[at]!;
     if (kind === RELAY.offer) return this.#takeOffer(number, at + 1, length - 1);
     if (kind === RELAY.withdraw) return this.#takeWithdrawal(number, now);
-    if (kind >= RELAY.join) return this.#takeAnswer(kind, number, at, length, now);
+    if (kind >= RELAY.join && kind !== RELAY.rates) {
+      return this.#takeAnswer(kind, number, at, length, now);
+    }
     const receiver = this.#receiversByNumber.get(number);
     if (receiver === undefined) return this.#world.drops.count("relay_unknown");
     if (kind === RELAY.packet) receiver.receivePacket(words, at, length, now);
     else if (kind === RELAY.state) receiver.receiveState(words, at, length, now);
+    else if (kind === RELAY.rates) receiver.receiveRates(words, at, length);
     else receiver.receiveReport(words, at, length, now);
   }
 

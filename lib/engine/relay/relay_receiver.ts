@@ -24,6 +24,8 @@ import {
   liveLayersOf,
   NACK_HEAD_WORDS,
   PACKET_HEAD_WORDS,
+  RATES,
+  RATES_WORDS,
   RELAY,
   REPORT_WORDS,
   spatialOf,
@@ -207,6 +209,13 @@ export class RelayReceiver implements RelayMember {
       words[at + 4]! >>> 0,
       now - Math.max(0, words[at + 5]!),
     );
+  }
+
+  /** Takes a record of rates, `words[at, at + length)`. */
+  receiveRates(words: Int32Array, at: number, length: number): void {
+    const layer = length === RATES_WORDS ? this.track.layer(words[at + 1]!) : undefined;
+    if (layer === undefined) return this.#drops.count("relay_malformed");
+    for (let i = 0; i < RATES; i++) layer.rates.tell(i, Math.max(0, words[at + 2 + i]!));
   }
 
   /** Takes a packet record, `words[at, at + length)`. */

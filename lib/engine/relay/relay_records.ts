@@ -46,6 +46,9 @@ export const RELAY = {
   withdrawDataTrack: 15,
   /** Number, bytes, a packet. */
   offeredDataTrack: 16,
+  // From the near end of a relay to the far one.
+  /** Layer, and what it brings by spatial and temporal layer inside it, bits per second. */
+  rates: 17,
 } as const;
 
 /** Records of data itself, which tracks must always find room beside. */
@@ -56,6 +59,9 @@ export function isOfData(kind: number): boolean {
 /** Words of the records of fixed size, the number included. */
 export const STATE_WORDS = 11;
 export const REPORT_WORDS = 6;
+/** Layers inside a stream, and words of the record of their rates. */
+export const RATES = 12;
+export const RATES_WORDS = 2 + RATES;
 /** Words of a packet's record before the packet. */
 export const PACKET_HEAD_WORDS = 4;
 /** Words of a NACK's record before the numbers. */

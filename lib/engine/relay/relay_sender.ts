@@ -12,6 +12,7 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import type { Log } from "../../base/platform.ts";
 import { DROP, type DropReason } from "../../media/layer/drop_reason.ts";
 import type { LayerSource, PacketReceiver } from "../../media/packet/forwarding_ports.ts";
+import type { LayerRates } from "../../media/layer/layer_rates.ts";
 import type { PacketCache } from "../../media/layer/packet_cache.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "../../media/layer/rtcp_clock.ts";
 import type { SourcePacket } from "../../media/packet/source_packet.ts";
@@ -21,6 +22,8 @@ import type { EngineDrop } from "../drop_reasons.ts";
 import {
   PACKET_HEAD_WORDS,
   packetWord,
+  RATES,
+  RATES_WORDS,
   RELAY,
   REPORT_WORDS,
   STATE_WORDS,
@@ -31,6 +34,9 @@ import type { RelayMember, RelayOutput } from "./relay_output.ts";
 
 const MAX_LAYERS = 3;
 const ALL_LAYERS = 0b111;
+/** A rate is told again when it has changed by more than this part. */
+const NEWS = 0.1;
+const MAX_RATE_BPS = 0x7fff_ffff;
 
 /**
  * One relayed up-track at its near end: each packet of a wanted layer is written once, after
@@ -123,7 +129,7 @@ export class RelaySender implements PacketReceiver, RelayMember {
   receiveJoin(): void {
     this.#joined = true;
     this.#demand = this.#crossing = 0;
-    for (const layer of this.#layers) layer.reportedAt = NEVER;
+    for (const layer of this.#layers) layer.forgetTold();
     this.layersChanged();
   }
 
@@ -181,15 +187,19 @@ export class RelaySender implements PacketReceiver, RelayMember {
     return !this.#joined || !this.#stateChanged || this.#writeState();
   }
 
-  /** Passes new sender reports on. */
+  /** Passes new sender reports and rates on. */
   tick(now: number): void {
     const source = this.#source;
     if (!this.#joined || source === undefined || this.#stateChanged) return;
     for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
-      const clock = source.layer(spatial)?.clock;
+      const from = source.layer(spatial);
+      if (from === undefined) continue;
+      const { clock, rates } = from;
       const layer = this.#layers[spatial]!;
-      if (clock === undefined || !clock.known || clock.arrivedAt === layer.reportedAt) continue;
-      if (this.#writeReport(spatial, clock, now)) layer.reportedAt = clock.arrivedAt;
+      if (clock.known && clock.arrivedAt !== layer.reportedAt) {
+        if (this.#writeReport(spatial, clock, now)) layer.reportedAt = clock.arrivedAt;
+      }
+      if (this.upTrack.kind === "video" && layer.isNews(rates)) this.#writeRates(spatial, rates);
     }
   }
 
@@ -248,6 +258,18 @@ export class RelaySender implements PacketReceiver, RelayMember {
     return true;
   }
 
+  #writeRates(spatial: number, rates: LayerRates): void {
+    const { channel } = this.#output;
+    const at = channel.reserve(RELAY.rates, RATES_WORDS);
+    if (at < 0) return; // a later measurement is as good
+    const { words } = channel;
+    words[at] = this.number;
+    words[at + 1] = spatial;
+    for (let i = 0; i < RATES; i++) words[at + 2 + i] = Math.min(rates.at(i), MAX_RATE_BPS);
+    this.#output.commit();
+    this.#layers[spatial]!.told(rates);
+  }
+
   #writePacket(
     cache: PacketCache,
     slot: number,
@@ -284,6 +306,26 @@ class SentLayer {
   readonly refused = new RefusedNumbers();
   /** When the sender report arrived that was passed on last. */
   reportedAt = NEVER;
+  /** What was told of its rates. */
+  #toldRevision = NEVER;
+  #toldBps = 0;
+
+  /** Whether what was measured differs from what was told by a part that matters. */
+  isNews(rates: LayerRates): boolean {
+    if (!rates.isKnown || rates.revision === this.#toldRevision) return false;
+    this.#toldRevision = rates.revision;
+    return Math.abs(rates.totalBps - this.#toldBps) > this.#toldBps * NEWS;
+  }
+
+  told(rates: LayerRates): void {
+    this.#toldBps = rates.totalBps;
+  }
+
+  /** The far end knows nothing any more. */
+  forgetTold(): void {
+    this.reportedAt = this.#toldRevision = NEVER;
+    this.#toldBps = 0;
+  }
 }
 
 /** Numbers that the ring had no room for, as far back as packets are cached. */

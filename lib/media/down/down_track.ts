@@ -25,6 +25,7 @@ import type {
 import { DownTrackOutput } from "./down_track_output.ts";
 import { ExtensionMap } from "./extension_map.ts";
 import { FrameSelection } from "./frame_selection.ts";
+import { LayerLimit } from "./layer_limit.ts";
 import type { LayerSource, PacketReceiver } from "../packet/forwarding_ports.ts";
 import type { DownTrackIntervalFigures } from "../layer/interval_figures.ts";
 import { isStepTowards, layerBits, NO_LAYER, wantedLayer } from "../select/layer_selection.ts";
@@ -44,6 +45,8 @@ const DEFAULT_RTT_MS = 70;
 /** Bounds of the wait between two key-frame requests for the wanted layer, ms. */
 const MIN_SEEK_MS = 200;
 const MAX_SEEK_MS = 1000;
+/** Longest that a layer is sent above what bandwidth allows while a key frame is waited for, ms. */
+const MAX_EXCESS_MS = 600;
 
 /**
  * One subscriber's stream of one track: dense sequence numbers, timestamps that never go back,
@@ -63,7 +66,11 @@ export class DownTrack implements PacketReceiver {
   readonly #firstSequence: number;
   readonly #firstTimestamp: number;
   #source: LayerSource | undefined;
-  #target: LayerTarget;
+  readonly #limit: LayerLimit;
+  /** Of it, what may pass of the layer being sent. */
+  #frames: LayerTarget;
+  /** When a layer that is above what is allowed was first only waiting for the lower one. */
+  #excessSince = Infinity;
   #wanted = NO_LAYER;
   /** The last layer the listener was told. */
   #reported = NO_LAYER;
@@ -90,7 +97,8 @@ export class DownTrack implements PacketReceiver {
     this.#section = options.section;
     this.#opening = new StreamOpening(options.section.openAfterMs);
     this.#listener = options.listener;
-    this.#target = options.target;
+    this.#limit = new LayerLimit(options.target);
+    this.#frames = options.target;
     this.#isVideo = options.section.kind === "video";
     this.#firstSequence = options.firstSequence ?? 0;
     this.#firstTimestamp = options.firstTimestamp ?? 0;
@@ -128,36 +136,58 @@ export class DownTrack implements PacketReceiver {
 
   /** Changes what is wanted; takes effect at the next suitable key frame, which is asked for. */
   setTarget(target: LayerTarget, now: number): void {
-    if (this.#target.enabled && !target.enabled) this.#interrupt(SWITCH_LAG_MS);
-    this.#target = target;
+    const before = this.#limit.wanted.enabled;
+    this.#limit.setTarget(target);
+    if (before && !this.#limit.wanted.enabled) this.#interrupt(SWITCH_LAG_MS);
     this.#condition.setMuted(!target.enabled || (this.#source?.muted ?? false), now);
+    this.layersChanged(now);
+  }
+
+  /**
+   * Says what the connection's bandwidth allows of what is wanted; everything before the first call.
+   *
+   * @param spatial The highest layer, or `NOTHING_ALLOWED`: the track is paused.
+   * @param temporal 0–3.
+   */
+  setAllowance(spatial: number, temporal: number, now: number): void {
+    const before = this.#limit.wanted.enabled;
+    if (!this.#limit.setAllowance(spatial, temporal)) return;
+    if (before && !this.#limit.wanted.enabled) this.#interrupt(SWITCH_LAG_MS);
     this.layersChanged(now);
   }
 
   sourceMuted(muted: boolean, now: number): void {
     if (muted) this.#interrupt(UNMUTE_LAG_MS);
-    this.#condition.setMuted(muted || !this.#target.enabled, now);
+    this.#condition.setMuted(muted || !this.#limit.target.enabled, now);
     this.layersChanged(now);
   }
 
   layersChanged(now: number): void {
     const source = this.#source;
     if (source === undefined) return;
-    this.#wanted = wantedLayer(this.#target.maxSpatial, source.liveLayers);
-    this.#condition.layersChanged(source, this.#target.maxSpatial, this.#wanted, now);
+    this.#wanted = wantedLayer(this.#limit.wanted.maxSpatial, source.liveLayers);
+    this.#condition.layersChanged(source, this.#limit, this.#wanted, now);
     const current = source.layer(this.#current);
     if (current !== undefined && current.epoch !== this.#epoch) this.#interrupt(SWITCH_LAG_MS);
+    this.#limitFrames(now);
     source.needsChanged();
     this.#seek(now);
   }
 
+  /** What is allowed, or what is being sent, has changed. */
+  #limitFrames(now: number): void {
+    this.#frames = this.#limit.frames(this.#resync ? NO_LAYER : this.#current, this.#wanted);
+    const isExcess = this.#limit.isExcess(this.#frames);
+    this.#excessSince = isExcess ? Math.min(this.#excessSince, now) : Infinity;
+  }
+
   get neededLayers(): number {
-    if (!this.#target.enabled) return 0;
+    if (!this.#limit.wanted.enabled) return 0;
     return layerBits(this.#wanted, this.#resync ? NO_LAYER : this.#current);
   }
 
   forward(packet: SourcePacket, now: number): DropReason {
-    if (!this.#target.enabled) return this.drops.count(DROP.disabled);
+    if (!this.#limit.wanted.enabled) return this.drops.count(DROP.disabled);
     if (this.#source === undefined || this.#source.muted) return this.drops.count(DROP.muted);
     const layer = packet.layer;
     const isSame = layer.spatial === this.#current && layer.epoch === this.#epoch &&
@@ -193,7 +223,7 @@ export class DownTrack implements PacketReceiver {
     } else if (this.#isVideo) {
       const selection = this.#selection;
       const late = seq <= this.#sequence.highest;
-      if (selection.decide(packet, late, this.#target, out)) {
+      if (selection.decide(packet, late, this.#frames, out)) {
         sequence = this.#sequence.forward(seq);
       } else {
         sequence = this.#sequence.drop(seq);
@@ -250,7 +280,7 @@ export class DownTrack implements PacketReceiver {
       now,
     );
     this.#sequence.switchTo(packet.seq);
-    if (this.#isVideo) this.#selection.join(packet, this.#target);
+    if (this.#isVideo) this.#selection.join(packet, this.#limit.wanted);
     this.#current = spatial;
     this.#epoch = layer.epoch;
     this.#clock = layer.clock;
@@ -262,6 +292,7 @@ export class DownTrack implements PacketReceiver {
     this.#output.packet.wholePayload();
     this.#opening.end();
     this.#resync = false;
+    this.#limitFrames(now);
     this.#maxLagMs = SWITCH_LAG_MS;
     this.#source?.needsChanged();
     if (this.#locked) this.#seekAt = Infinity;
@@ -309,7 +340,7 @@ export class DownTrack implements PacketReceiver {
     this.#nacksReceived += count;
     const source = this.#source;
     const last = this.#sequence.lastOut;
-    if (last < 0 || source === undefined || !this.#target.enabled) return;
+    if (last < 0 || source === undefined || !this.#limit.wanted.enabled) return;
     this.#resender.answer(source, numbers, count, last, this.#rttMs, now);
   }
 
@@ -317,7 +348,8 @@ export class DownTrack implements PacketReceiver {
   receivePictureLoss(now: number): void {
     this.#plisReceived++;
     const source = this.#source;
-    if (source === undefined || !this.#isVideo || !this.#target.enabled || source.muted) return;
+    if (source === undefined || !this.#isVideo || source.muted) return;
+    if (!this.#limit.wanted.enabled) return;
     const spatial = this.#locked ? this.#current : this.#wanted;
     if (spatial !== NO_LAYER) source.requestKeyFrame(spatial, now);
   }
@@ -335,9 +367,12 @@ export class DownTrack implements PacketReceiver {
     if (behind < this.#output.packets) this.#opening.end();
   }
 
-  /** What became of what was sent since the last call; `undefined` before the first packet. */
+  /**
+   * What became of what was sent since the last call; `undefined` before the first packet, unless
+   * that waits for bandwidth.
+   */
   interval(now: number): DownTrackIntervalFigures | undefined {
-    const codec = this.#codec;
+    const codec = this.#codec ?? (this.#limit.isPaused ? this.#section.codecs[0] : undefined);
     return codec && this.#condition.interval(codec, this.#clockRate, now);
   }
 
@@ -395,7 +430,10 @@ export class DownTrack implements PacketReceiver {
   #seek(now: number): void {
     this.#seekAt = Infinity;
     const source = this.#source;
-    if (source === undefined || !this.#isVideo || !this.#target.enabled || source.muted) return;
+    if (source === undefined || !this.#isVideo || source.muted) return;
+    if (!this.#limit.wanted.enabled) return;
+    // Too much for too long: a still picture is better for all others.
+    if (now - this.#excessSince >= MAX_EXCESS_MS) this.#interrupt(SWITCH_LAG_MS);
     if (this.#locked || this.#wanted === NO_LAYER) return;
     const layer = source.layer(this.#wanted);
     if (layer === undefined || matchCodec(layer.codec, this.#section.codecs) === undefined) return;

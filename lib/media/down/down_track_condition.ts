@@ -9,12 +9,14 @@
  */
 import type { CodecParameters } from "../../base/media_vocabulary.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
+import type { LayerLimit } from "./layer_limit.ts";
 import type { LayerSource } from "../packet/forwarding_ports.ts";
 import { type DownTrackIntervalFigures, streamCondition } from "../layer/interval_figures.ts";
 import { LossInterval } from "../layer/loss_interval.ts";
 import { TimeAverage } from "../layer/time_average.ts";
 
 const MAX_LAYERS = 3;
+const NO_LAYER = -1;
 
 /**
  * One down-track's figures, interval after interval. Losses that are not of the subscriber's path
@@ -23,6 +25,7 @@ const MAX_LAYERS = 3;
 export class DownTrackCondition {
   readonly #losses = new LossInterval();
   readonly #missing = new TimeAverage(0);
+  readonly #paused = new TimeAverage(0);
   #muted = false;
   #unmutedAt = -Infinity;
   #packets = 0;
@@ -55,11 +58,16 @@ export class DownTrackCondition {
     this.#unmutedAt = now;
   }
 
-  /** The layers there are, or the one wanted of them, changed. */
-  layersChanged(source: LayerSource, maxSpatial: number, wanted: number, now: number): void {
+  /** The layers there are, the one chosen of them, or what bandwidth allows changed. */
+  layersChanged(source: LayerSource, limit: LayerLimit, chosen: number, now: number): void {
     let published = -1;
     for (let i = 0; i < MAX_LAYERS; i++) if (source.layer(i) !== undefined) published = i;
-    this.#missing.set(Math.max(0, Math.min(published, maxSpatial) - wanted), now);
+    const inside = published === 0 ? source.layer(0)!.svc.topSpatial : 0;
+    const top = Math.max(published, inside);
+    const sent = inside > 0 && chosen === 0 ? Math.min(inside, limit.wanted.maxSpatial) : chosen;
+    const missing = Math.min(top, limit.target.maxSpatial) - (limit.isPaused ? NO_LAYER : sent);
+    this.#missing.set(Math.max(0, missing), now);
+    this.#paused.set(limit.isPaused ? 1 : 0, now);
   }
 
   /** The subscriber's reception report (RFC 3550 §6.4.1); `rttMs` is negative if unknown. */
@@ -86,6 +94,7 @@ export class DownTrackCondition {
       ...streamCondition(codec, this.#muted, this.#unmutedAt, now),
       packetsSent,
       missingLayers: this.#missing.take(now),
+      pausedPart: this.#paused.take(now),
       ...(this.#reportedAt === -Infinity ? {} : { reportAgeMs: now - this.#reportedAt }),
       ...(isReported ? { reported: this.#takeReported(clockRate) } : {}),
     };

@@ -43,6 +43,8 @@ export interface DownTrackIntervalFigures extends StreamCondition {
   readonly reportAgeMs?: number;
   /** How many layers less than wanted and published were sent, averaged over the interval. */
   readonly missingLayers: number;
+  /** For what part of the interval nothing was sent for want of bandwidth, 0–1. */
+  readonly pausedPart: number;
 }
 
 /** The common part; `unmutedAt` is `-Infinity` if it always was. */

@@ -39,6 +39,11 @@ export class SvcStream {
   #activeSeq = -1;
   #vp9Seq = -1;
 
+  /** The highest spatial layer inside it, 0 if there is one alone. */
+  get topSpatial(): number {
+    return this.structure?.maxSpatial ?? Math.max(0, this.vp9Layers - 1);
+  }
+
   /** Another stream begins; its numbers are above all earlier ones. */
   restart(): void {
     this.#spare ??= this.structure;

@@ -16,6 +16,7 @@ import type { Vp8Descriptor } from "../../wire/vp8_descriptor.ts";
 import { DROP, type DropReason } from "./drop_reason.ts";
 import { FrameRateMeter } from "./frame_rate_meter.ts";
 import { KeyFrameThrottle } from "./key_frame_throttle.ts";
+import { LayerRates } from "./layer_rates.ts";
 import { LossInterval } from "./loss_interval.ts";
 import { NackTracker } from "./nack_tracker.ts";
 import { MOST_PACKETS, PacketCache } from "./packet_cache.ts";
@@ -62,6 +63,7 @@ export class UpTrackLayer {
   readonly nack: NackTracker = new NackTracker();
   readonly statistics: ReceiveStatistics = new ReceiveStatistics();
   readonly frameRate: FrameRateMeter = new FrameRateMeter();
+  readonly rates: LayerRates = new LayerRates();
   readonly clock: RtcpClock = new RtcpClock();
   readonly keyFrames: KeyFrameThrottle;
   /** Monotonic ms of the newest packet. */
@@ -118,6 +120,7 @@ export class UpTrackLayer {
     this.lastPacketAt = now;
     this.restart();
     this.size.forget();
+    this.rates.forget();
     if (this.family !== CODEC.other) this.keyFrames.seed(now);
     return true;
   }

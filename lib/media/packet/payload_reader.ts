@@ -65,3 +65,14 @@ export function placeInStream(packet: SourcePacket): void {
     ? layer.svc.readDescribed(descriptor, seq)
     : layer.svc.readPlain(isVp9 ? packet.vp9 : undefined, seq);
 }
+
+/** Counts the packet's bits to the layer inside its stream that it could be left out with. */
+export function countRate(packet: SourcePacket, now: number): void {
+  const { layer, payloadLength, svc, vp8, view: { length } } = packet;
+  if (payloadLength === 0) return;
+  const { rates } = layer;
+  if (svc === SVC.described) {
+    rates.count(packet.descriptor.spatialId, packet.descriptor.temporalId, length, now);
+  } else if (svc === SVC.vp9) rates.count(packet.vp9.spatialId, packet.vp9.temporalId, length, now);
+  else rates.count(0, layer.family === CODEC.vp8 ? vp8.temporalId : 0, length, now);
+}

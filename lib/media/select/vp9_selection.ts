@@ -3,7 +3,7 @@
  * (RFC 9628 §4.2), where the publisher sends no dependency descriptors.
  *
  * Contract: spatial layers are added only where one starts without reference to earlier pictures,
- * temporal ones at switching points; both are removed between pictures. Late packets are judged by
+ * temporal ones one by one at switching points; both are removed between pictures. Late packets are judged by
  * what held when their number was passed.
  *
  * Pure; fixed memory; nothing allocates.
@@ -90,9 +90,10 @@ export class Vp9Selection {
     if (d.spatialId > this.#top) this.#top = d.spatialId;
     if (d.keyFrameStart) this.#temporal = maxTemporal;
     else if (
-      d.startOfFrame && d.switchingUpPoint && d.temporalId > this.#temporal &&
-      d.temporalId <= maxTemporal &&
-      d.spatialId === 0
+      // One at a time: encoders call a picture a switching point that needs the layer below its
+      // own, and not only the lowest.
+      d.startOfFrame && d.switchingUpPoint && d.temporalId === this.#temporal + 1 &&
+      d.temporalId <= maxTemporal && d.spatialId === 0
     ) {
       this.#temporal = d.temporalId;
     }

@@ -26,9 +26,10 @@ import { SLOT_BYTES } from "../layer/packet_cache.ts";
 import type { UpTrackIntervalFigures } from "../layer/interval_figures.ts";
 import type { FanOut, FanOutBatch } from "../packet/fan_out_batch.ts";
 import { PacketRun } from "../packet/packet_run.ts";
-import { changesStream, placeInStream, readPayload } from "../packet/payload_reader.ts";
+import { changesStream, countRate, placeInStream, readPayload } from "../packet/payload_reader.ts";
 import { originalSequence, OSN_BYTES, stageOriginal } from "../layer/rtx_original.ts";
 import { SourcePacket } from "../packet/source_packet.ts";
+import { layerCosts } from "./layer_costs.ts";
 import { UpTrackCondition } from "./up_track_condition.ts";
 import { MIN_INTERVAL_MS } from "../layer/nack_tracker.ts";
 import { SILENCE_PACKETS, UpTrackLayer, type UpTrackLayerStats } from "../layer/up_track_layer.ts";
@@ -89,6 +90,8 @@ export class UpTrack implements LayerSource, FanOut {
   readonly #rtxView = new RtpView();
   readonly #nacks = new Uint16Array(MAX_NACKS);
   readonly #batch: FanOutBatch | undefined;
+  /** Rates are measured where the publisher is connected, and told. */
+  readonly #isRelayed: boolean;
   readonly #run = new PacketRun();
   /** For `replay`, which runs while others are being forwarded. */
   #replayed: SourcePacket | undefined;
@@ -106,9 +109,10 @@ export class UpTrack implements LayerSource, FanOut {
     this.extensions = options.extensions;
     this.#listener = options.listener;
     this.#batch = options.batch;
+    this.#isRelayed = options.isRelayed === true;
     const id = (uri: string) => options.extensions.find((e) => e.uri === uri)?.id ?? 0;
     this.#descriptorId = id(EXTENSION_URI.dependencyDescriptor);
-    const isHeard = options.kind === "audio" && options.isRelayed !== true;
+    const isHeard = options.kind === "audio" && !this.#isRelayed;
     const levelId = isHeard ? id(EXTENSION_URI.audioLevel) : 0;
     if (levelId !== 0) this.level = new AudioLevel(options.audioLevel, levelId);
   }
@@ -255,6 +259,7 @@ export class UpTrack implements LayerSource, FanOut {
     if (changesStream(packet)) this.#fanOut(packet.arrival - 1, now);
     placeInStream(packet);
     layer.countFrame(packet.vp8, packet.payloadLength, now);
+    if (!this.#isRelayed) countRate(packet, now);
     if (packet.keyFrameStart) layer.keyFrames.keyFrameArrived();
     run.add(packet);
     if (this.#batch === undefined) this.endRun(now);
@@ -407,6 +412,14 @@ export class UpTrack implements LayerSource, FanOut {
     return this.#layers.flatMap((layer) => layer?.stats() ?? []);
   }
 
+  /**
+   * What each layer costs a subscriber: bits per second by `spatial * 4 + temporal`, with all that
+   * it is built on; 0 for what is not sent.
+   */
+  costs(out: Float64Array): void {
+    layerCosts(this.#layers, out);
+  }
+
   /** What came since the last call; `undefined` before the first packet. */
   interval(now: number): UpTrackIntervalFigures | undefined {
     return this.#condition.interval(this.#layers, this.muted, now);
@@ -426,6 +439,7 @@ export class UpTrack implements LayerSource, FanOut {
     if (layer.live) return;
     this.endRun(now); // with the layers there were
     layer.live = true;
+    layer.rates.pause();
     this.#layersChanged(now);
   }
 

@@ -118,13 +118,17 @@ function upTrackInterval(interval: UpTrackInterval, expectedTop: number, duratio
   };
 }
 
+/** A track that is held back for so large a part of an interval counts as paused. */
+const MOSTLY = 0.5;
+
 function judgeDownTrack(
   entry: Entry,
   interval: DownTrackInterval,
   durationMs: number,
   now: number,
 ): void {
-  const { packetsSent, reported, reportAgeMs, missingLayers } = interval;
+  const { packetsSent, reported, reportAgeMs, missingLayers, pausedPart } = interval;
+  entry.score.setPaused(pausedPart > MOSTLY);
   if (packetsSent === 0) {
     entry.streamingSince = undefined;
     return;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type CodecParameters, EXTENSION_URI } from "../../../../lib/base/media_vocabulary.ts";
 import { DownTrackCondition } from "../../../../lib/media/down/down_track_condition.ts";
+import { LayerLimit, NOTHING_ALLOWED } from "../../../../lib/media/down/layer_limit.ts";
 import type { LayerSource } from "../../../../lib/media/packet/forwarding_ports.ts";
 import { LossInterval } from "../../../../lib/media/layer/loss_interval.ts";
 import { TimeAverage } from "../../../../lib/media/layer/time_average.ts";
@@ -68,20 +69,44 @@ Deno.test("DownTrackCondition reports nothing of an interval without a report", 
   assert.equal(third.packetsSent, 0);
 });
 
+const EVERYTHING = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
+/** A track of so many streams; of one that has three layers inside if it is alone. */
+const source = (layers: number): LayerSource => ({
+  muted: false,
+  liveLayers: 0,
+  layer: (spatial) =>
+    spatial < layers ? { svc: { topSpatial: layers === 1 ? 2 : 0 } } as UpTrackLayer : undefined,
+  requestKeyFrame() {},
+  replay() {},
+  needsChanged() {},
+});
+
 Deno.test("DownTrackCondition averages the layers it misses of those published and wanted", () => {
   const condition = new DownTrackCondition();
-  const source = (layers: number): LayerSource => ({
-    muted: false,
-    liveLayers: 0,
-    layer: (spatial) => spatial < layers ? {} as UpTrackLayer : undefined,
-    requestKeyFrame() {},
-    replay() {},
-    needsChanged() {},
-  });
-  condition.layersChanged(source(3), 2, 2, 0);
-  condition.layersChanged(source(3), 2, 0, 1000); // two of three are gone…
-  condition.layersChanged(source(3), 1, 1, 3000); // …and later less is wanted
+  const limit = new LayerLimit(EVERYTHING);
+  condition.layersChanged(source(3), limit, 2, 0);
+  condition.layersChanged(source(3), limit, 0, 1000); // two of three are gone…
+  limit.setTarget({ ...EVERYTHING, maxSpatial: 1 });
+  condition.layersChanged(source(3), limit, 1, 3000); // …and later less is wanted
   assert.equal(condition.interval(OPUS, 48_000, 5000).missingLayers, (2 * 2000) / 5000);
+});
+
+Deno.test("DownTrackCondition counts what bandwidth does not allow, in simulcast and in one stream", () => {
+  for (const layers of [3, 1]) {
+    const condition = new DownTrackCondition();
+    const limit = new LayerLimit(EVERYTHING);
+    const chosen = (spatial: number) => layers === 1 ? 0 : spatial;
+    condition.layersChanged(source(layers), limit, chosen(2), 0);
+    assert.equal(condition.interval(OPUS, 48_000, 5000).missingLayers, 0);
+    limit.setAllowance(1, 3);
+    condition.layersChanged(source(layers), limit, chosen(1), 5000);
+    const lowered = condition.interval(OPUS, 48_000, 10_000);
+    assert.deepEqual([lowered.missingLayers, lowered.pausedPart], [1, 0]);
+    limit.setAllowance(NOTHING_ALLOWED, 0);
+    condition.layersChanged(source(layers), limit, chosen(1), 10_000);
+    const paused = condition.interval(OPUS, 48_000, 15_000);
+    assert.deepEqual([paused.missingLayers, paused.pausedPart], [3, 1]);
+  }
 });
 
 Deno.test("DownTrackCondition says since when a track is unmuted", () => {

@@ -22,6 +22,7 @@ function downTrack(id: string, lost: number | undefined, packetsSent = 250): Dow
     downTrack: id as DownTrackId,
     packetsSent,
     missingLayers: 0,
+    pausedPart: 0,
     ...(lost === undefined
       ? {}
       : { reported: { expected: 250, lost, outOfOrder: 0, jitterMs: 1 }, reportAgeMs: 100 }),

@@ -165,6 +165,7 @@ Deno.test("Metrics observes losses, jitter and round trips of quality reports", 
       packetsSent: 200,
       reported: { ...losses, lost: 0, rttMs: 120 },
       missingLayers: 0,
+      pausedPart: 0,
     }],
   });
   const text = await world.text();
