@@ -27,7 +27,6 @@ import { ExtensionMap } from "./extension_map.ts";
 import { FrameSelection } from "./frame_selection.ts";
 import { LayerLimit } from "./layer_limit.ts";
 import type { LayerSource, PacketReceiver } from "../packet/forwarding_ports.ts";
-import type { DownTrackIntervalFigures } from "../layer/interval_figures.ts";
 import { isStepTowards, layerBits, NO_LAYER, wantedLayer } from "../select/layer_selection.ts";
 import { RedUnwrapper } from "./red_unwrapper.ts";
 import { Resender } from "./resender.ts";
@@ -144,7 +143,8 @@ export class DownTrack implements PacketReceiver {
   }
 
   /**
-   * Says what the connection's bandwidth allows of what is wanted; everything before the first call.
+   * Says what the connection's bandwidth allows of what is wanted; everything before the first
+   * call.
    *
    * @param spatial The highest layer, or `NOTHING_ALLOWED`: the track is paused.
    * @param temporal 0–3.
@@ -371,7 +371,7 @@ export class DownTrack implements PacketReceiver {
    * What became of what was sent since the last call; `undefined` before the first packet, unless
    * that waits for bandwidth.
    */
-  interval(now: number): DownTrackIntervalFigures | undefined {
+  interval(now: number): ReturnType<DownTrackCondition["interval"]> | undefined {
     const codec = this.#codec ?? (this.#limit.isPaused ? this.#section.codecs[0] : undefined);
     return codec && this.#condition.interval(codec, this.#clockRate, now);
   }

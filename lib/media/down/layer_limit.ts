@@ -3,8 +3,8 @@
  * allows.
  *
  * Contract: `wanted` is the smaller of both in each respect. While a layer above it is still being
- * sent, because the lower one has no key frame yet, `frames` lets only its lowest frame rate pass; of
- * a layer below it everything passes.
+ * sent, because the lower one has no key frame yet, `frames` lets only its lowest frame rate pass;
+ * of a layer below it everything passes.
  *
  * Pure; allocates only when one of the two changes.
  *

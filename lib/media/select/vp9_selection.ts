@@ -3,8 +3,8 @@
  * (RFC 9628 §4.2), where the publisher sends no dependency descriptors.
  *
  * Contract: spatial layers are added only where one starts without reference to earlier pictures,
- * temporal ones one by one at switching points; both are removed between pictures. Late packets are judged by
- * what held when their number was passed.
+ * temporal ones one by one at switching points; both are removed between pictures. Late packets are
+ * judged by what held when their number was passed.
  *
  * Pure; fixed memory; nothing allocates.
  *
