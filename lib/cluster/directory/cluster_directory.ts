@@ -234,8 +234,10 @@ export interface ClusterDirectory {
    * Nodes whose leases hold, by id, at most a second old. While the directory is away, and one
    * lease after it came back, also those that were seen last before. Loads that changed little may
    * be half a minute old.
+   *
+   * @param including If that one is not among them, others are younger than this question.
    */
-  nodes(): Promise<readonly NodeRecord[]>;
+  nodes(including?: NodeId): Promise<readonly NodeRecord[]>;
 
   /** Joins those who serve the room, and cancels its closing. */
   enter(request: EnterRequest): Promise<EnterAnswer>;

@@ -66,8 +66,19 @@ export class NodesCopy {
     this.#reading = undefined;
   }
 
-  /** @throws {SfuError} `directory_down`, if it went away while it was asked. */
-  async read(status: DirectoryStatus): Promise<readonly NodeRecord[]> {
+  /**
+   * @param including A node that somebody has just named: if it is not known, it may be new.
+   * @throws {SfuError} `directory_down`, if it went away while it was asked.
+   */
+  async read(status: DirectoryStatus, including?: NodeId): Promise<readonly NodeRecord[]> {
+    const nodes = await this.#read(status);
+    if (including === undefined || status === "down") return nodes;
+    if (nodes.some(({ nodeId }) => nodeId === including)) return nodes;
+    this.stale();
+    return await this.#read(status);
+  }
+
+  async #read(status: DirectoryStatus): Promise<readonly NodeRecord[]> {
     const now = this.#clock.now();
     if (status === "down" && this.#live.length > 0) return this.#live;
     if (now - this.#readAt < MAX_AGE_MS) return this.#live;

@@ -123,8 +123,8 @@ export class RedisDirectory implements ClusterDirectory {
     this.#copy.stale();
   }
 
-  async nodes(): Promise<readonly NodeRecord[]> {
-    return await this.#copy.read(this.#link.status);
+  async nodes(including?: NodeId): Promise<readonly NodeRecord[]> {
+    return await this.#copy.read(this.#link.status, including);
   }
 
   async enter(request: EnterRequest): Promise<EnterAnswer> {

@@ -70,6 +70,8 @@ export interface MirrorHost {
   readonly leaseMs: number;
   /** URL of a node's `/cluster`; `undefined` if it is not known to live. */
   addressOf(node: NodeId): Promise<string | undefined>;
+  /** Whether a node lives; the answer may be a second old. */
+  isAlive(node: NodeId): Promise<boolean>;
   /** Takes part in the room of that name. */
   openRoom(name: string, stream: RoomPeerStream): SharedRoom;
   /** A node says that the room is over, or another one: whether it is the directory knows. */
@@ -393,11 +395,11 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     this.#endLease(peer);
     const cancel = this.host.timers.after(waitMs, () => {
       if (looks >= MAX_LOOKS) return this.#expire(peer);
-      this.host.addressOf(peer).catch(() => undefined).then((address) => {
+      this.host.isAlive(peer).catch(() => false).then((isAlive) => {
         // It may be back, or gone, by now.
         if (this.#leases.get(peer) !== cancel) return;
-        if (address === undefined) this.#expire(peer);
-        else this.#await(peer, LOOK_MS, looks + 1);
+        if (isAlive) this.#await(peer, LOOK_MS, looks + 1);
+        else this.#expire(peer);
       });
     });
     this.#leases.set(peer, cancel);

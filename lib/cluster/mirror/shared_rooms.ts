@@ -64,6 +64,8 @@ export class SharedRooms implements RemoteMembers {
       leaseMs,
       calls: this.calls,
       addressOf: (node) => this.addressOf(node),
+      isAlive: async (node) =>
+        (await this.options.directory.nodes()).some(({ nodeId }) => nodeId === node),
       openRoom: (name, stream) => links.openRoom(name, stream),
       doubted: (room, reason) => this.#verify(room, reason),
       barrier: (node) => links.barrier(node, BARRIER_MS),
@@ -108,7 +110,7 @@ export class SharedRooms implements RemoteMembers {
 
   /** URL of a node's `/cluster`; `undefined` if it is not known to live. */
   async addressOf(node: NodeId): Promise<string | undefined> {
-    const nodes = await this.options.directory.nodes();
+    const nodes = await this.options.directory.nodes(node);
     return nodes.find(({ nodeId }) => nodeId === node)?.link;
   }
 

@@ -56,6 +56,18 @@ Deno.test("NodesCopy asks for what changed, at most once a second, and for all n
   assert.deepEqual(asked.slice(2), [["5", "1.1"], ["0", "1.1"]]);
 });
 
+Deno.test("NodesCopy asks again at once for a node that was named and is not known", async () => {
+  const { copy, next, asked } = world();
+  Object.assign(next, { change: 1, isAll: true, records: [nodeRecord(A)] });
+  await copy.read("up");
+  Object.assign(next, { change: 2, isAll: false, records: [nodeRecord(B)] });
+  assert.equal((await copy.read("up", A)).length, 1);
+  assert.deepEqual((await copy.read("up", B)).map(({ nodeId }) => nodeId), [A, B]);
+  assert.deepEqual(asked, [["0", ""], ["1", "1.1"]]);
+  await copy.read("down", C);
+  assert.equal(asked.length, 2, "nobody can be asked");
+});
+
 Deno.test("NodesCopy tells those it knew while the directory is away, and a lease longer", async () => {
   const { platform, copy, next, asked, names, begin } = world();
   await begin();
