@@ -15,6 +15,7 @@ export const PARTS = [
   "control",
   "rooms",
   "directory",
+  "relays",
   "join",
 ] as const;
 export type Part = (typeof PARTS)[number];

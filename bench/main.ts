@@ -16,12 +16,15 @@ import { SCENARIOS } from "./forwarding/scenarios.ts";
 import { soak } from "./forwarding/soak.ts";
 import { measureWorkers } from "./forwarding/workers_speedup.ts";
 import { LOAD_SCENARIOS, USUAL_LOADS } from "./real_loads/load_scenarios.ts";
+import type { HopCostCalls } from "./forwarding/hop_cost.ts";
+import { measureRelays } from "./real_loads/relay_load.ts";
 import { measureLoads } from "./real_loads/load_table.ts";
 import { peerServer, roomwire } from "./real_loads/server_under_load.ts";
 import { drawLoads } from "./report/load_plot.ts";
 import * as loadRows from "./report/load_rows.ts";
 import { drawReport } from "./report/plot.ts";
 import { type Report, reportJson } from "./report/summary.ts";
+import * as relayRows from "./report/relay_rows.ts";
 import * as tables from "./report/tables.ts";
 import { LINE_MS, LOAD_MS, MIN_LINE_MS, RESERVE_MS, TimeBudget, TOTAL_MS } from "./time_budget.ts";
 
@@ -141,6 +144,19 @@ async function measureWorkersPart(): Promise<void> {
   tables.printWorkers(measured);
 }
 
+async function measureRelaysPart(): Promise<void> {
+  const { flags } = options as Exclude<typeof options, string>;
+  relayRows.printRelaysHead();
+  {
+    await using child = new BenchChild<HopCostCalls>("forwarding/hop_cost.ts");
+    report.hop = await child.call("measure", {});
+    relayRows.printHopCost(report.hop);
+  }
+  const rows = await measureRelays(flags, relayRows.printRelays);
+  if (rows === undefined) return missing("a room on several nodes", "no redis-server here");
+  report.relays = rows;
+}
+
 const PART_FUNCTIONS: Readonly<Record<Part, () => Promise<void>>> = {
   loads: measureLoadsPart,
   forwarding: () => measureForwarding(options as Exclude<typeof options, string>),
@@ -163,6 +179,7 @@ const PART_FUNCTIONS: Readonly<Record<Part, () => Promise<void>>> = {
     if (costs === undefined) return missing("the directory", "no redis-server here");
     report.directory = costs;
   },
+  relays: measureRelaysPart,
   join: async () => {
     const times = await measureJoins(() => budget.leftMs());
     if (times === undefined) return missing("join to first frame", "no Chromium here");

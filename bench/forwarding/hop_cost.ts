@@ -5,7 +5,7 @@
  * - relayed: written into a hop, sealed, sent, received, opened, read;
  * - forwarded: received, opened, sealed, sent, without the choice of layers and all else between.
  *
- * `deno run --allow-all bench/forwarding/hop_cost.ts`
+ * A process of its own.
  *
  * @module
  */
@@ -19,7 +19,19 @@ import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
 import { rtpPacket, writtenPacket } from "../../tests/support/media/rtp_packets.ts";
 import { mirrored, randomParameters } from "../../tests/support/media/srtp_twins.ts";
 import { SeededRandom } from "../../tests/support/virtual/seeded_random.ts";
+import { answerCalls, type Nothing } from "../bench_child.ts";
 import { openNativePeer, type Peer } from "../../tests/support/wire/datagram_peers.ts";
+
+/** CPU time of a packet by each way; names are those of the JSON. */
+export interface HopCost {
+  readonly us_per_relayed_packet: number;
+  readonly us_per_forwarded_packet: number;
+  readonly relayed_to_forwarded: number;
+}
+
+export interface HopCostCalls {
+  measure(options: Nothing): Promise<HopCost>;
+}
 
 const PACKETS = 60_000;
 const ROUNDS = 7;
@@ -139,15 +151,22 @@ async function cost(way: Way, socket: Datagrams): Promise<number> {
 
 const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;
 
-const ways = [];
-for (const make of [relayed, forwarded]) {
-  const [from, to] = [await openNativePeer(), await openNativePeer()];
-  ways.push({ way: await make(from, to), socket: from.socket, costs: [] as number[] });
+/** CPU time of a packet by each way, µs: medians of rounds that take turns. */
+async function measureHopCost(): Promise<HopCost> {
+  const ways = [];
+  for (const make of [relayed, forwarded]) {
+    const [from, to] = [await openNativePeer(), await openNativePeer()];
+    ways.push({ way: await make(from, to), socket: from.socket, costs: [] as number[] });
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const { way, socket, costs } of ways) costs.push(await cost(way, socket));
+  }
+  const [hop, forward] = ways.map(({ costs }) => median(costs)) as [number, number];
+  return {
+    us_per_relayed_packet: hop,
+    us_per_forwarded_packet: forward,
+    relayed_to_forwarded: hop / forward,
+  };
 }
-for (let round = 0; round < ROUNDS; round++) {
-  for (const { way, socket, costs } of ways) costs.push(await cost(way, socket));
-}
-const [hop, forward] = ways.map(({ costs }) => median(costs)) as [number, number];
-console.log(`relayed ${hop.toFixed(2)} µs, forwarded ${forward.toFixed(2)} µs of CPU per packet`);
-console.log(`ratio ${(hop / forward).toFixed(2)}`);
-Deno.exit(0);
+
+await answerCalls<HopCostCalls>({ measure: measureHopCost });

@@ -85,7 +85,7 @@ const CAMERA: LoadTrack = {
   }],
 };
 /** The three layers of a browser's 720p camera: 0.15, 0.5 and 1.7 Mbit/s. */
-const SIMULCAST: LoadTrack & { readonly kind: "video" } = {
+export const SIMULCAST: LoadTrack & { readonly kind: "video" } = {
   kind: "video",
   layers: [
     { rid: "q", width: 320, height: 180, bitrateBps: 150_000, shape: videoShape(1, 610, 610) },
@@ -99,7 +99,7 @@ const SIMULCAST: LoadTrack & { readonly kind: "video" } = {
     },
   ],
 };
-const MICROPHONE: LoadTrack = { kind: "audio", shape: VOICE };
+export const MICROPHONE: LoadTrack = { kind: "audio", shape: VOICE };
 
 function times<T>(count: number, one: T): T[] {
   return Array.from({ length: count }, () => one);

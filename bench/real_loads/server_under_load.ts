@@ -47,11 +47,17 @@ export function peerServer({ pid, ...access }: Peer): ServerChoice {
   return { name: server.name, start: () => Promise.resolve(server) };
 }
 
-/** With a profile its program is another, which ends its workers gently. */
-async function startOwn(
+/**
+ * Starts this project's server. With a profile its program is another, which ends its workers
+ * gently.
+ *
+ * @param extra Merged over its configuration.
+ */
+export async function startOwn(
   name: string,
   engine: "native" | "portable",
   flags: readonly string[],
+  extra: Readonly<Record<string, unknown>> = {},
 ): Promise<ServerUnderLoad> {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
   const words = String(tasks.start).split(/\s+/);
@@ -69,6 +75,7 @@ async function startOwn(
       native: engine === "native" ? "auto" : "off",
       // One load is of a stream as fast as it goes.
       limit: { data_messages_per_sec: 0, data_bytes_per_sec: 0 },
+      ...extra,
     },
   });
   return {

@@ -9,6 +9,8 @@ import type { DirectoryCost } from "../control/directory_cost.ts";
 import type { ControlFigures } from "../control/control_cost.ts";
 import type { JoinTimes } from "../control/join_to_frame.ts";
 import type { StormFigures } from "../control/storm.ts";
+import type { HopCost } from "../forwarding/hop_cost.ts";
+import type { RelayRow } from "../real_loads/relay_load.ts";
 import type { SoakFigures } from "../forwarding/soak_verdict.ts";
 import type { Percentiles } from "../load/latency_histogram.ts";
 import type { LoadRow } from "../real_loads/load_measurement.ts";
@@ -135,6 +137,8 @@ export interface Report {
   control?: ControlFigures;
   rooms?: readonly RoomCost[];
   directory?: readonly DirectoryCost[];
+  relays?: readonly RelayRow[];
+  hop?: HopCost;
   join?: JoinTimes;
   soak?: SoakFigures;
 }
