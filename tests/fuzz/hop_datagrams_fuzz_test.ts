@@ -112,7 +112,7 @@ Deno.test("hop fuzz: frames of a peer that means harm neither throw nor fill mem
   world.tap = (bytes, to) => to === world.near && bytes[0] === 81 && (answer = bytes);
   far.link.setActive(true);
   far.link.receive(hello, hello.length, far.now);
-  const ours = peer.receiveHello(answer!, answer!.length, true)!.answer!;
+  const ours = peer.receiveHello(answer!, answer!.length, true, 0)!.answer!;
   far.link.receive(ours, ours.length, far.now);
   assert.ok(far.link.stats.connected);
   world.tap = () => {};

@@ -7,74 +7,42 @@ import { dataTrackId } from "../../lib/base/ids.ts";
 import { createWorkerPool } from "../../lib/engine/worker/worker_pool.ts";
 import { readDataTrackPacket, writeDataTrackPacket } from "../../lib/wire/data_track_packet.ts";
 import { until } from "../support/wire/until.ts";
-import { audioSection, videoSection } from "../support/wire/wire_media.ts";
-import { trackOf, type WireNode, WireNodes } from "../support/wire/wire_nodes.ts";
 import {
-  assertDense,
-  frames,
-  layerOf,
-  type Publisher,
-  publisher,
-  sequenceNumbers,
-} from "../support/wire/wire_publisher.ts";
+  behind,
+  nodesTest,
+  subscriber,
+  untilFlowing,
+  VIDEO,
+} from "../support/wire/distant_subscribers.ts";
+import type { WireNode } from "../support/wire/wire_nodes.ts";
+import { assertDense, frames, sequenceNumbers } from "../support/wire/wire_publisher.ts";
 import type { LocalEngineOptions } from "../../lib/engine/local/local_engine_options.ts";
+import { LossyProxy } from "../support/process/lossy_proxy.ts";
+import { freeUdpPort } from "../support/process/roomwire_process.ts";
+import { MortalWorkers } from "../support/wire/mortal_workers.ts";
 import { SPREAD } from "../support/wire/test_engine.ts";
 import type { Peer } from "../support/wire/wire_room.ts";
 import { pictureLosses } from "../support/wire/wire_rtcp.ts";
 
-const VIDEO = trackOf(0, 1);
-const AUDIO = trackOf(0, 2);
+const HOST = "127.0.0.1";
 
 /** Two workers, on whatever ports are free. */
 function twoWorkers({ udp, ...options }: LocalEngineOptions) {
   return createWorkerPool({ ...options, udpOf: [udp, udp], placement: SPREAD });
 }
 
-/** Registers a test. werift's client keeps timers, so the sanitizers are off. */
-function nodesTest(
-  name: string,
-  regions: Parameters<typeof WireNodes.open>[0],
-  body: (nodes: WireNodes, from: Publisher) => Promise<void>,
-): void {
-  Deno.test({
-    name,
-    sanitizeOps: false,
-    sanitizeResources: false,
-    fn: async () => {
-      await using nodes = await WireNodes.open(regions);
-      const [first, ...others] = nodes.all as [WireNode, ...WireNode[]];
-      const from = await publisher(first.room, "udp", { video: VIDEO, audio: AUDIO });
-      for (const node of others) {
-        node.know(videoSection("0", VIDEO));
-        node.know(audioSection("1", AUDIO));
-      }
-      await body(nodes, from);
-      for (const { room } of nodes.all) assert.deepEqual(room.errors, [], "nothing failed inside");
-    },
-  });
-}
-
-async function subscriber({ room }: WireNode, ssrc = 5000): Promise<Peer> {
-  const peer = await room.connect();
-  room.subscribe(peer, VIDEO, "video", ssrc);
-  room.subscribe(peer, AUDIO, "audio", ssrc + 100);
-  return peer;
-}
-
-/** Sends until all get the highest layer and audio, with key frames as a client would. */
-async function untilFlowing(nodes: WireNodes, from: Publisher, peers: readonly Peer[]) {
-  const counts = peers.map(({ client }) => client.rtpOf(5000).length);
-  const voices = peers.map(({ client }) => client.rtpOf(5100).length);
-  await until("the highest layer and audio everywhere", async () => {
-    await frames(from, { key: true });
-    await from.client.sendRtp(from.audio.packet());
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    return peers.every(({ client }, i) => {
-      const video = client.rtpOf(5000);
-      return video.length > counts[i]! && layerOf(video.at(-1)!) === 2 &&
-        client.rtpOf(5100).length > voices[i]!;
+/** Two workers on ports of their own, so that a worker that is begun anew is where it was. */
+async function mortalWorkers() {
+  const ports = [await freeUdpPort(HOST), await freeUdpPort(HOST)];
+  const workers = new MortalWorkers(ports);
+  const createEngine = (options: LocalEngineOptions) =>
+    createWorkerPool({
+      ...options,
+      udpOf: ports.map((port) => [{ hostname: HOST, port }]),
+      placement: SPREAD,
+      spawn: workers.spawn,
     });
-  }, () => nodes.all.map(({ room }) => room.drops.snapshot()));
+  return { createEngine, kill: (engine: number) => workers.kill(ports[engine]!, "fail") };
 }
 
 nodesTest(
@@ -209,3 +177,88 @@ nodesTest(
     await untilFlowing(nodes, from, [again]);
   },
 );
+
+{
+  const proxy = new LossyProxy(1);
+  nodesTest(
+    "Where a fiftieth is lost everything comes; where UDP is blocked it goes by the link, and back",
+    [{ region: "eu" }, { region: "us", createEngine: twoWorkers }],
+    async (nodes, from) => {
+      await using _proxy = proxy;
+      const far = nodes.all[1]!;
+      const peer = await subscriber(far);
+      await untilFlowing(nodes, from, [peer]);
+      proxy.loss = 0.02;
+      const start = peer.client.rtpOf(5100).length;
+      for (let i = 0; i < 300; i++) {
+        await from.client.sendRtp(from.audio.packet());
+        if (i % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      await until("every packet of audio", () => peer.client.rtpOf(5100).length >= start + 300);
+      const numbers = sequenceNumbers(peer.client.rtpOf(5100).slice(start));
+      assert.equal(new Set(numbers).size, numbers.length, "none twice");
+      assert.ok(proxy.lost > 0, "some were lost on the way");
+      const told = (blocked: boolean) =>
+        nodes.all.flatMap(({ room }) => room.events)
+          .filter((event) => event.type === "relay_blocked" && event.blocked === blocked).length;
+      proxy.loss = 1;
+      await untilFlowing(nodes, from, [peer]);
+      await until("the end of doubt: UDP is blocked", async () => {
+        await frames(from);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        return told(true) > 0;
+      });
+      await untilFlowing(nodes, from, [peer]);
+      assert.equal(told(false), 0);
+      proxy.loss = 0;
+      await until("UDP again", async () => {
+        await frames(from);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        return told(false) > 0;
+      });
+      await untilFlowing(nodes, from, [peer]);
+    },
+    behind(proxy),
+  );
+}
+
+nodesTest(
+  "A node is reached by whichever of its addresses answers",
+  [{ region: "eu" }, { region: "us", createEngine: twoWorkers }],
+  async (nodes, from) => {
+    const peer = await subscriber(nodes.all[1]!);
+    await untilFlowing(nodes, from, [peer]);
+    const blocked = nodes.all.flatMap(({ room }) => room.events)
+      .filter((event) => event.type === "relay_blocked");
+    assert.deepEqual(blocked, [], "by UDP from the beginning");
+  },
+  // Nobody listens on the port for discarding.
+  ({ addresses }) => Promise.resolve({ addresses: [{ hostname: HOST, port: 9 }, ...addresses] }),
+);
+
+{
+  const head = await mortalWorkers();
+  nodesTest(
+    "A worker that a region is served by ends, and the others of the region go on",
+    [{ region: "eu" }, { region: "us", createEngine: head.createEngine }, { region: "us" }],
+    async (nodes, from) => {
+      const [, first, second] = nodes.all as [WireNode, WireNode, WireNode];
+      const beside = [await subscriber(first), await subscriber(first)];
+      await untilFlowing(nodes, from, beside);
+      const behindIt = await subscriber(second);
+      await untilFlowing(nodes, from, [...beside, behindIt]);
+      const wanted = first.room.events.findLast((event) => event.type === "relay_wanted");
+      assert.ok(wanted?.type === "relay_wanted");
+      head.kill(wanted.engine);
+      const failed = await until(
+        "the loss of its connection",
+        () => first.room.events.find((event) => event.type === "connection_failed"),
+      );
+      const left = beside.filter(({ id }) => id !== failed.connection);
+      assert.equal(left.length, 1, "each was on a worker of its own");
+
+      await untilFlowing(nodes, from, [...left, behindIt]);
+      first.room.errors.length = 0; // the worker's own
+    },
+  );
+}

@@ -219,6 +219,8 @@ class LocalEngine implements ThreadEngine {
   /** What was received in one go leaves in the same turn, whatever it came over. */
   #endBatch(now: number): void {
     this.#relays.hops.endBatch(now);
+    this.#batch.begin(now);
+    this.#relays.hops.flush(now);
     this.#batch.end(now);
     // Media does not wait until data has had its turn.
     if (this.#connections?.hasDataTurn) this.#sockets.flush();

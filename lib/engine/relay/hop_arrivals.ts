@@ -104,11 +104,15 @@ export class HopDepartures {
   lost = 0;
   queueMs = 0;
 
-  /** A datagram left. */
-  record(number: number, now: number): void {
+  /**
+   * A datagram left.
+   *
+   * @param isTry It took another way than most, of which nothing is to be judged.
+   */
+  record(number: number, isTry: boolean, now: number): void {
     const { length } = this.#at;
     if (number - this.#told >= length && length < DEPARTURES) this.#grow(number);
-    this.#at[number & (this.#at.length - 1)] = now;
+    this.#at[number & (this.#at.length - 1)] = isTry ? NEVER : now;
   }
 
   /** Bytes of memory. */
@@ -134,13 +138,14 @@ export class HopDepartures {
     let least = Infinity;
     for (let i = 0; i < count; i++) {
       const steps = (words[at + 3 + (i >> 2)]! >>> (8 * (i & 3))) & 0xff;
+      if (steps > 0) before += (steps - 1) / STEPS;
+      const left = this.#at[(base + i) & (this.#at.length - 1)]!;
+      if (left === NEVER) continue;
       if (steps === 0) {
         this.lost++;
         continue;
       }
       this.came++;
-      before += (steps - 1) / STEPS;
-      const left = this.#at[(base + i) & (this.#at.length - 1)]!;
       // The other clock's words may have turned over: compare in 32 bits.
       least = Math.min(least, (Math.round(before) - Math.trunc(left)) | 0);
     }
@@ -149,7 +154,12 @@ export class HopDepartures {
   }
 
   reset(): void {
-    this.#told = 0;
+    this.begin(0);
+  }
+
+  /** The way is another from number `next` on: what went before says nothing of it. */
+  begin(next: number): void {
+    this.#told = next;
     this.#leastBefore = this.#least = Infinity;
     this.queueMs = 0;
   }

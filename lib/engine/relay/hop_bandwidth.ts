@@ -10,10 +10,14 @@
 
 /** Layers of a track at most. */
 const MAX_LAYERS = 3;
-/** Losses are judged by so many datagrams over so long, ms, or after the longest time. */
+/**
+ * Losses are judged by so many datagrams over so long, ms, or after the longest time; at once when
+ * so many are lost. Of few datagrams two may be lost anywhere.
+ */
 const JUDGED_DATAGRAMS = 100;
 const JUDGED_MS = 500;
-const MAX_JUDGED_MS = 1000;
+const MAX_JUDGED_MS = 5_000;
+const MANY_LOST = 15;
 /** Bad twice in a row, or once so much worse: few datagrams say little. */
 const BAD_LOSS = 0.1;
 const WORSE_LOSS = 0.2;
@@ -79,7 +83,7 @@ export class LossBandwidth implements HopBandwidth {
   #isJudgement(total: number, now: number): boolean {
     const ms = now - this.#judgedAt;
     return ms >= MAX_JUDGED_MS || (ms >= JUDGED_MS && total >= JUDGED_DATAGRAMS) ||
-      (total >= JUDGED_DATAGRAMS && this.#lost > WORSE_LOSS * total);
+      (this.#lost >= MANY_LOST && this.#lost > WORSE_LOSS * total);
   }
 
   #lower(rttMs: number, now: number): boolean {

@@ -20,6 +20,8 @@ const MAX_PAIRS = 48;
 
 const HEARS_UDP = 1;
 const HAS_ECHO = 2;
+/** What came by UDP longer ago, ms, says nothing of UDP now: it may be blocked since. */
+const HEARD_MS = 250;
 
 /** One end's receiving parts. */
 export interface HopReception {
@@ -29,8 +31,13 @@ export interface HopReception {
   readonly arrivals: HopArrivals;
   /** When the last datagram that asked was sent, by the other clock, and came; negative: none. */
   readonly asked: { sentAt: number; cameAt: number };
-  /** Something came by UDP since the last feedback. */
-  hearsUdp: boolean;
+  /** When something came by UDP last that was not told of; in a typed array, as it is large. */
+  readonly heardUdpAt: Float64Array;
+}
+
+/** Whether something came by UDP lately. */
+export function hearsUdp({ heardUdpAt }: HopReception, now: number): boolean {
+  return now - heardUdpAt[0]! <= HEARD_MS;
 }
 
 /** Adds a frame of feedback, as the first of a datagram: what it may be of fits there. */
@@ -43,7 +50,7 @@ export function writeFeedback(
   const { words, length: at } = content;
   const { control, data, media, arrivals, asked } = from;
   const hasEcho = asked.cameAt >= 0;
-  words[at + 1] = (from.hearsUdp ? HEARS_UDP : 0) | (hasEcho ? HAS_ECHO : 0);
+  words[at + 1] = (hearsUdp(from, now) ? HEARS_UDP : 0) | (hasEcho ? HAS_ECHO : 0);
   words[at + 2] = asked.sentAt;
   words[at + 3] = hasEcho ? now - asked.cameAt : 0;
   words[at + 4] = control.next;
@@ -62,7 +69,7 @@ export function writeFeedback(
   content.length = to;
   media.gaps.settle();
   asked.cameAt = -1;
-  from.hearsUdp = false;
+  from.heardUdpAt[0] = -Infinity;
 }
 
 /** A frame of feedback that was received: where its parts are. */

@@ -36,14 +36,15 @@ import {
   recordKind,
   STREAM_HEAD_WORDS,
 } from "./hop_datagram.ts";
-import { FeedbackView, type HopReception, writeFeedback } from "./hop_feedback.ts";
+import { FeedbackView, hearsUdp, type HopReception, writeFeedback } from "./hop_feedback.ts";
 import { HopInbox } from "./hop_inbox.ts";
 import { HopMediaReceiver } from "./hop_media_receiver.ts";
-import { HopPath } from "./hop_path.ts";
 import type { HopLinkOptions, HopOutlet, HopStats } from "./hop_ports.ts";
 import { HopSession } from "./hop_session.ts";
 import { HopStreamReceiver } from "./hop_stream_receiver.ts";
 import { HopStreamSender } from "./hop_stream_sender.ts";
+import { HopWays } from "./hop_ways.ts";
+import type { HopPath } from "./hop_path.ts";
 import { type HopLane, HopWriter } from "./hop_writer.ts";
 import type { RelayChannel } from "./relay_channel.ts";
 import { RELAY, REPORT_WORDS } from "./relay_records.ts";
@@ -100,7 +101,7 @@ export class HopLink implements HopLane {
   readonly data = new HopStreamSender(true, DATA_WORDS);
   readonly #options: HopLinkOptions;
   readonly #session: HopSession;
-  readonly #path = new HopPath();
+  readonly #ways: HopWays;
   readonly #bandwidth: HopBandwidth = new LossBandwidth();
   readonly #departures = new HopDepartures();
   readonly #writer: HopWriter;
@@ -125,6 +126,7 @@ export class HopLink implements HopLane {
   constructor(options: HopLinkOptions) {
     this.#options = options;
     const { drops, clock } = options;
+    this.#ways = new HopWays(options.udp, options.fallback);
     this.#session = new HopSession(options);
     this.#writer = new HopWriter(this, clock, options.historyWords ?? HISTORY_WORDS);
     const inbound = this.#inbound;
@@ -135,7 +137,7 @@ export class HopLink implements HopLane {
       media: new HopMediaReceiver(inbound, drops),
       arrivals: new HopArrivals(),
       asked: { sentAt: 0, cameAt: -1 },
-      hearsUdp: false,
+      heardUdpAt: Float64Array.of(-Infinity),
     };
   }
 
@@ -211,7 +213,7 @@ export class HopLink implements HopLane {
     figures[4]! += length;
     this.#times[SILENT_SINCE] = -1;
     if (byUdp) {
-      this.#reception.hearsUdp = true;
+      this.#reception.heardUdpAt[0] = now;
       this.#path.heard(now);
     }
     this.#reception.arrivals.record(this.#session.opened[0]!, now);
@@ -243,12 +245,12 @@ export class HopLink implements HopLane {
   /** Timed work. */
   tick(now: number): void {
     if (this.#isClosed) return;
-    if (this.#path.tick(now)) this.#options.listener.onBlocked(true);
+    if (this.#path.tick(now)) this.#wayChanged(true);
     const isSilent = this.#times[SILENT_SINCE]! >= 0 &&
       now - this.#times[SILENT_SINCE]! >= SILENT_MS;
     if (this.#wants && now >= this.#times[HELLO_AT]! && (!this.#session.isConnected || isSilent)) {
       this.#times[HELLO_AT] = now + HELLO_MS;
-      this.#sendHello(this.#session.hello(this.#reception.hearsUdp), now);
+      this.#sendHello(this.#session.hello(hearsUdp(this.#reception, now)), now, false);
     }
     if (!this.#session.isConnected) return;
     this.#session.tick(now, !isSilent);
@@ -299,6 +301,10 @@ export class HopLink implements HopLane {
     media.rest();
   }
 
+  get #path(): HopPath {
+    return this.#ways.path;
+  }
+
   /** Something is to be said, or heard. */
   get #wants(): boolean {
     return this.#isActive || this.control.isPending || this.data.isPending;
@@ -320,11 +326,11 @@ export class HopLink implements HopLane {
   }
 
   #receiveHello(bytes: Uint8Array, length: number, now: number, byUdp: boolean): boolean {
-    const hello = this.#session.receiveHello(bytes, length, byUdp);
+    const hello = this.#session.receiveHello(bytes, length, byUdp, now);
     if (hello === undefined) return false;
     if (hello.begins) this.#begin();
     if (hello.hearsUdp) this.#hearUdp();
-    if (hello.answer !== undefined) this.#sendHello(hello.answer, now);
+    if (hello.answer !== undefined) this.#sendHello(hello.answer, now, !byUdp);
     if (hello.begins) this.tick(now);
     return hello.begins; // others may be recorded ones
   }
@@ -347,7 +353,12 @@ export class HopLink implements HopLane {
   }
 
   #hearUdp(): void {
-    if (this.#path.answered()) this.#options.listener.onBlocked(false);
+    if (this.#path.answered()) this.#wayChanged(false);
+  }
+
+  #wayChanged(isBlocked: boolean): void {
+    this.#departures.begin(this.#session.nextNumber);
+    this.#options.listener.onBlocked(isBlocked);
   }
 
   #copyContent(bytes: Uint8Array, clear: number): void {
@@ -474,6 +485,8 @@ export class HopLink implements HopLane {
       return this.#options.drops.count("hop_malformed");
     }
     const { came, lost, queueMs } = departures;
+    // Of what takes both ways, half is lost with one of them.
+    if (this.#path.isDoubtful(now, this.#figures[0]!)) return;
     if (this.#bandwidth.report(came, lost, queueMs, this.#figures[0]!, now)) {
       this.#options.listener.onAllowedLayers(this.#bandwidth.allowedLayers);
     }
@@ -502,7 +515,7 @@ export class HopLink implements HopLane {
     const { gaps } = this.#reception.media;
     for (let i = 0; i < MAX_BURST; i++) {
       content.length = 0;
-      const isAnswer = this.#path.isBlocked && this.#reception.hearsUdp;
+      const isAnswer = this.#path.isBlocked && hearsUdp(this.#reception, now);
       if (now >= this.#times[FEEDBACK_AT]! || now >= gaps.wakeAt) {
         this.#times[FEEDBACK_AT] = Infinity;
         writeFeedback(content, this.#reception, now, this.#figures[0]!);
@@ -514,7 +527,7 @@ export class HopLink implements HopLane {
       const { bytes, length } = content;
       this.#send(bytes, 0, 4 * length, length > before, false, now);
       // What came by UDP is also answered by it.
-      if (isAnswer && before > 0) this.#sendBy(udp, bytes, 0, 4 * length, false, now);
+      if (isAnswer && before > 0) this.#sendBy(udp, bytes, 0, 4 * length, false, true, now);
     }
   }
 
@@ -533,7 +546,7 @@ export class HopLink implements HopLane {
     content.words[1] = this.#writer.next;
     this.#send(content.bytes, 0, 4 * PROBE_WORDS, true, false, now);
     if (asksPath && this.#path.isBlocked) {
-      this.#sendBy(this.#options.udp, content.bytes, 0, 4 * PROBE_WORDS, false, now);
+      this.#sendBy(this.#options.udp, content.bytes, 0, 4 * PROBE_WORDS, false, true, now);
     }
   }
 
@@ -551,16 +564,10 @@ export class HopLink implements HopLane {
       if (this.#times[SILENT_SINCE]! < 0) this.#times[SILENT_SINCE] = now;
       if (!isBlocked) this.#path.asked(now);
     }
-    const outlet = isBlocked ? this.#otherWay(now) : this.#options.udp;
-    this.#sendBy(outlet, source, at, length, isMedia, now);
-  }
-
-  /** Where UDP is blocked; if nothing comes by the other way either, both are taken in turn. */
-  #otherWay(now: number): HopOutlet {
-    const { udp, fallback } = this.#options;
-    if (fallback === undefined) return udp;
-    const silentMs = this.#times[SILENT_SINCE]! < 0 ? 0 : now - this.#times[SILENT_SINCE]!;
-    return silentMs < SILENT_MS || Math.floor(silentMs / SILENT_MS) % 2 === 0 ? fallback : udp;
+    const silentSince = this.#times[SILENT_SINCE]!;
+    this.#sendBy(this.#ways.first(now, silentSince), source, at, length, isMedia, false, now);
+    const second = this.#ways.second(now, this.#figures[0]!);
+    if (second !== undefined) this.#sendBy(second, source, at, length, isMedia, true, now);
   }
 
   #sendBy(
@@ -569,6 +576,7 @@ export class HopLink implements HopLane {
     at: number,
     length: number,
     isMedia: boolean,
+    isTry: boolean,
     now: number,
   ): void {
     const out = outlet.reserve();
@@ -576,25 +584,14 @@ export class HopLink implements HopLane {
     const number = this.#session.nextNumber;
     const sealed = this.#session.seal(out, source, at, length, now);
     if (sealed === 0) return this.#options.drops.count("hop_cannot_seal");
-    this.#departures.record(number, now);
+    this.#departures.record(number, isTry, now);
     const figures = this.#figures;
     figures[1]!++;
     figures[2]! += sealed;
     outlet.commit(sealed, isMedia);
   }
 
-  #sendHello(hello: Uint8Array, now: number): void {
-    const { udp, fallback } = this.#options;
-    const { isBlocked } = this.#path;
-    if (!isBlocked) this.#path.asked(now);
-    else if (fallback !== undefined) sendBytes(fallback, hello);
-    if (!isBlocked || this.#path.isDue(now)) sendBytes(udp, hello);
+  #sendHello(hello: Uint8Array, now: number, byOther: boolean): void {
+    this.#ways.sendHello(hello, now, this.#figures[0]!, byOther);
   }
-}
-
-function sendBytes(outlet: HopOutlet, bytes: Uint8Array): void {
-  const out = outlet.reserve();
-  if (out === undefined) return; // counted there
-  out.set(bytes);
-  outlet.commit(bytes.length, false);
 }

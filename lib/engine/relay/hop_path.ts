@@ -6,26 +6,44 @@
 
 /** Nothing came back for so long: UDP is blocked. */
 const BLOCKED_MS = 2_000;
+/** For so long, or for so many round trips if those are longer: it is in doubt. */
+const DOUBT_MS = 600;
+const DOUBT_ROUND_TRIPS = 2;
 /** Then it is tried again after so long, after twice that, and so on up to the longest. */
 const FIRST_RETRY_MS = 1_000;
 const RETRY_MS = 10_000;
 /** What was not answered is asked again after so long. */
 const ASK_MS = 200;
 
-/** Times: when UDP was asked first and last without an answer, and when it is tried again. */
+/**
+ * Times: when UDP was asked first and last without an answer, when it is tried again, and when it
+ * was found to be blocked.
+ */
 const ASKED_SINCE = 0;
 const ASKED_AT = 1;
 const RETRY_AT = 2;
+const BLOCKED_AT = 3;
 
 /** What is known of the way by UDP. */
 export class HopPath {
   /** In a typed array, as fields above 2^30 are boxed anew at each store. */
-  readonly #times = Float64Array.of(-1, 0, 0);
+  readonly #times = Float64Array.of(-1, 0, 0, 0);
   #retryMs = FIRST_RETRY_MS;
   #isBlocked = false;
 
   get isBlocked(): boolean {
     return this.#isBlocked;
+  }
+
+  get blockedAt(): number {
+    return this.#times[BLOCKED_AT]!;
+  }
+
+  /** Whether UDP may have become blocked. */
+  isDoubtful(now: number, rttMs: number): boolean {
+    const since = this.#times[ASKED_SINCE]!;
+    return !this.#isBlocked && since >= 0 &&
+      now - since >= Math.max(DOUBT_MS, DOUBT_ROUND_TRIPS * rttMs);
   }
 
   /** Something went by UDP that is to be answered. */
@@ -63,6 +81,7 @@ export class HopPath {
       return false;
     }
     this.#isBlocked = true;
+    this.#times[BLOCKED_AT] = now;
     this.#retryMs = FIRST_RETRY_MS;
     this.#times[RETRY_AT] = now + FIRST_RETRY_MS;
     return true;

@@ -12,6 +12,7 @@
  */
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { SrtpCipher } from "../../transport/srtp/srtp_cipher.ts";
+import { TokenBucket } from "../../base/token_bucket.ts";
 import { ReplayWindow } from "../../transport/crypto/replay_window.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import {
@@ -38,6 +39,13 @@ const EPOCH_DATAGRAMS = 2 ** 32;
 const EPOCH_MS = 3_600_000;
 /** Former lives of the other end that are remembered. */
 const MAX_FORMER = 64;
+/**
+ * Hellos that are answered at once, and then in a second. Whoever recorded one can say it again and
+ * again: those of a life that is known have an allowance of their own, so that they do not use up
+ * that of a life that begins.
+ */
+const ANSWERS = 8;
+const ANSWERS_PER_SECOND = 20;
 const TWO_16 = 0x1_0000;
 
 /** What a hello brought. */
@@ -72,6 +80,8 @@ export class HopSession {
   readonly #opening: (SrtpCipher | undefined)[] = [undefined, undefined, undefined];
   /** Nonces of lives of the other end that are over: what said them was recorded. */
   readonly #former: Uint8Array[] = [];
+  readonly #answersToKnown = new TokenBucket(ANSWERS, ANSWERS_PER_SECOND);
+  readonly #answersToOthers = new TokenBucket(ANSWERS, ANSWERS_PER_SECOND);
   #window = new ReplayWindow(REPLAY_WINDOW);
   #sendEpoch = 0;
   #receiveEpoch = 0;
@@ -106,7 +116,12 @@ export class HopSession {
   }
 
   /** Takes a hello; `undefined` if it is none of the other end's. */
-  receiveHello(bytes: Uint8Array, length: number, hearsUdp: boolean): Hello | undefined {
+  receiveHello(
+    bytes: Uint8Array,
+    length: number,
+    hearsUdp: boolean,
+    now: number,
+  ): Hello | undefined {
     const { drops, nonce } = this.#options;
     if (length !== HELLO_BYTES) {
       drops.count("hop_malformed");
@@ -124,9 +139,13 @@ export class HopSession {
       drops.count("hop_replayed");
       return undefined;
     }
-    const begins = isFresh && !this.#isWith(theirs);
+    const isKnown = this.#isWith(theirs);
+    const begins = isFresh && !isKnown;
     if (begins) this.#begin(theirs);
-    const answers = !isFresh || (flags & IS_CONNECTED) === 0;
+    const wantsAnswer = !isFresh || (flags & IS_CONNECTED) === 0;
+    const allowance = isKnown ? this.#answersToKnown : this.#answersToOthers;
+    const answers = wantsAnswer && allowance.take(now);
+    if (wantsAnswer && !answers) drops.count("hop_replayed");
     return {
       begins,
       answer: answers ? this.#writeHello(theirs, hearsUdp) : undefined,

@@ -44,6 +44,7 @@ const MAX_RATE_BPS = 0x7fff_ffff;
  */
 export class RelaySender implements PacketReceiver, RelayMember {
   readonly #output: RelayOutput;
+  readonly passesOn = true;
   readonly #drops: DropSink<EngineDrop>;
   readonly #log: Log;
   readonly #layers: readonly SentLayer[] = [new SentLayer(), new SentLayer(), new SentLayer()];

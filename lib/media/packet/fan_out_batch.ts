@@ -7,7 +7,9 @@
 
 /** An up-track, as far as batches go. */
 export interface FanOut {
-  /** Gives all packets that wait to every down-track. Must not throw. */
+  /** Gives what waits to those who pass it on to other engines. Must not throw. */
+  beginRun(now: number): void;
+  /** Gives all packets that wait to every down-track, once to each. Must not throw. */
   endRun(now: number): void;
 }
 
@@ -22,6 +24,14 @@ export class FanOutBatch {
   /** Adds a track that has begun a run; it is not added twice before the batch ends. */
   add(track: FanOut): void {
     this.#waiting[this.#length++] = track;
+  }
+
+  /**
+   * Gives what waits to those who pass it on: what is far away does not wait until everybody here
+   * has been served.
+   */
+  begin(now: number): void {
+    for (let i = 0; i < this.#length; i++) this.#waiting[i]!.beginRun(now);
   }
 
   /** Fans out what waits. Idempotent. */

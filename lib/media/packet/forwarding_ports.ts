@@ -31,6 +31,8 @@ export interface LayerSource {
 export interface PacketReceiver {
   /** Bit `1 << spatial` for each layer it forwards or is about to. */
   readonly neededLayers: number;
+  /** It passes packets on to others, so it gets each before those who do not. */
+  readonly passesOn?: boolean;
   attach(source: LayerSource, now: number): void;
   detach(): void;
   /** Sends the packet on if it belongs to what is being forwarded; 0 if it did. */

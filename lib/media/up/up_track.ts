@@ -98,7 +98,10 @@ export class UpTrack implements LayerSource, FanOut {
   /** Packets stored so far, and how many of them have been fanned out. */
   #arrivals = 0;
   #fannedOut = 0;
+  /** Those that pass packets on come first. */
   #downTracks: readonly PacketReceiver[] = [];
+  /** So many of them have the packets that wait. */
+  #served = 0;
   #rttMs = DEFAULT_RTT_MS;
   /** The needed layers as last looked at, and until when that will do. */
   #needed = 0;
@@ -246,8 +249,10 @@ export class UpTrack implements LayerSource, FanOut {
     layer.statistics.receive(seq, view, layer.codec.clockRate, now, isOriginal);
     const slot = cache.slotFor(seq);
     const run = this.#run;
-    // A packet that waits must not be overwritten by one far ahead of it.
-    if (run.isFull || cache.arrivalOf(slot) > this.#fannedOut) this.endRun(now);
+    // A packet that waits must not be overwritten by one far ahead of it, and nobody gets half a run.
+    if (run.isFull || this.#served > 0 || cache.arrivalOf(slot) > this.#fannedOut) {
+      this.endRun(now);
+    }
     const packet = run.next(layer);
     packet.seq = seq;
     packet.slot = slot;
@@ -266,6 +271,13 @@ export class UpTrack implements LayerSource, FanOut {
     else if (run.length === 1) this.#batch.add(this);
   }
 
+  beginRun(now: number): void {
+    const downTracks = this.#downTracks;
+    while (this.#served < downTracks.length && downTracks[this.#served]!.passesOn === true) {
+      forwardRun(downTracks[this.#served++]!, this.#run, now);
+    }
+  }
+
   endRun(now: number): void {
     this.#fanOut(this.#arrivals, now);
   }
@@ -275,9 +287,10 @@ export class UpTrack implements LayerSource, FanOut {
     const run = this.#run;
     if (run.length > 0) {
       const downTracks = this.#downTracks;
-      for (let i = 0; i < downTracks.length; i++) forwardRun(downTracks[i]!, run, now);
+      for (let i = this.#served; i < downTracks.length; i++) forwardRun(downTracks[i]!, run, now);
       run.clear();
     }
+    this.#served = 0;
     this.#fannedOut = until;
   }
 
@@ -318,7 +331,9 @@ export class UpTrack implements LayerSource, FanOut {
 
   addDownTrack(downTrack: PacketReceiver, now: number): void {
     if (this.#downTracks.includes(downTrack)) return;
-    this.#downTracks = [...this.#downTracks, downTrack];
+    this.#downTracks = downTrack.passesOn === true
+      ? [downTrack, ...this.#downTracks]
+      : [...this.#downTracks, downTrack];
     downTrack.attach(this, now);
     this.needsChanged();
   }

@@ -156,6 +156,8 @@ export class HopWorld {
   sentByFallback = 0;
   /** Sees, and may keep or change, each datagram that is sent by UDP. */
   tap: (bytes: Uint8Array, to: HopEnd) => void = () => {};
+  /** Says of an end that nothing reaches it by UDP. */
+  block: (to: HopEnd) => boolean = () => false;
   #flights: Flight[] = [];
 
   constructor({ seed, network, crypto = PORTABLE_CRYPTO, epochDatagrams }: HopWorldOptions) {
@@ -198,7 +200,7 @@ export class HopWorld {
     }
     this.sent++;
     this.tap(bytes, to);
-    if (isDown || this.random.chance(loss)) return;
+    if (isDown || this.block(to) || this.random.chance(loss)) return;
     arrive();
     if (this.random.chance(duplicates)) arrive();
   }

@@ -15,6 +15,8 @@ export class LossyProxy implements AsyncDisposable {
   loss = 0;
   /** Datagrams that were lost. */
   lost = 0;
+  /** Sees what is relayed. */
+  onRelayed: (bytes: Uint8Array) => void = () => {};
   readonly #random: SeededRandom;
   readonly #fronts = new Map<string, Promise<Socket>>();
   readonly #sockets = new Set<Socket>();
@@ -51,7 +53,9 @@ export class LossyProxy implements AsyncDisposable {
           if (!this.#loses()) front.send(answer, client.port, client.address);
         });
       }
-      if (!this.#loses()) back.send(bytes, port, hostname);
+      if (this.#loses()) return;
+      this.onRelayed(bytes);
+      back.send(bytes, port, hostname);
     });
     await new Promise<void>((resolve) => front.bind(0, ANY, resolve));
     return front;

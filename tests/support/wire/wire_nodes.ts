@@ -10,7 +10,7 @@ import { denoPlatform } from "../../../lib/base/deno_platform.ts";
 import { silentLog } from "../../../lib/base/platform.ts";
 import type { RpcMethod } from "../../../lib/cluster/link/link_ports.ts";
 import { MediaExchange } from "../../../lib/cluster/media/media_exchange.ts";
-import { isNodeEvent } from "../../../lib/engine/messages/node_messages.ts";
+import { isNodeEvent, type RelayEndpoint } from "../../../lib/engine/messages/node_messages.ts";
 import type { LocalEngineOptions } from "../../../lib/engine/local/local_engine_options.ts";
 import type { MediaEngine } from "../../../lib/engine/messages/media_messages.ts";
 import { createThreadPool } from "../../../lib/engine/worker/thread_pool.ts";
@@ -31,6 +31,7 @@ export class WireNode {
     readonly index: number,
     readonly region: string,
     readonly room: WireRoom,
+    endpoints: readonly RelayEndpoint[],
   ) {
     this.id = `ND_n${index}` as NodeId;
     const { timers } = denoPlatform(silentLog);
@@ -39,14 +40,14 @@ export class WireNode {
       region,
       timers,
       log: silentLog,
-      endpoints: () => room.ready.relays,
+      endpoints: () => endpoints,
       regionOf: (id) => nodes.node(id)?.region,
       send: (command) => room.send(command),
       links: {
         serve: (method, answer) => void this.methods.set(method, answer),
         call: async (peer, method, payload, { withinMs }) => {
           await pause(LINK_MS);
-          const there = nodes.node(peer);
+          const there = nodes.reached(this, peer);
           if (there === undefined) throw new Error("timeout");
           const value = unpackMessage(packMessage(payload), 1000)!;
           const answer = await there.methods.get(method)!(this.id, value, withinMs);
@@ -54,14 +55,14 @@ export class WireNode {
           return answer;
         },
         facts: (peer) => ({
-          isUp: nodes.node(peer) !== undefined,
+          isUp: nodes.reached(this, peer) !== undefined,
           protocol: 1,
           rttMs: 2 * LINK_MS,
           queuedBytes: 0,
           secret: secretOf(this.id, peer),
         }),
         sendDatagram: (peer, _kind, bytes) => {
-          setTimeout(() => nodes.node(peer)?.exchange.datagram(this.id, bytes), LINK_MS);
+          setTimeout(() => nodes.reached(this, peer)?.exchange.datagram(this.id, bytes), LINK_MS);
           return true;
         },
       },
@@ -83,18 +84,25 @@ export class WireNode {
 export class WireNodes implements AsyncDisposable {
   readonly all: WireNode[] = [];
   readonly #gone = new Set<NodeId>();
+  /** Pairs of nodes without a link. */
+  readonly #cut = new Set<string>();
 
-  /** @param regions Of each node, with what makes its engine if it is not one in this thread. */
+  /**
+   * @param regions Of each node, with what makes its engine if it is not one in this thread.
+   * @param reach Where others reach an engine that is there.
+   */
   static async open(
     regions: readonly {
       readonly region: string;
       readonly createEngine?: (options: LocalEngineOptions) => MediaEngine;
     }[],
+    reach: (there: RelayEndpoint) => Promise<RelayEndpoint> = (there) => Promise.resolve(there),
   ): Promise<WireNodes> {
     const nodes = new WireNodes();
     for (const [index, { region, createEngine }] of regions.entries()) {
       const room = await WireRoom.open(createEngine ?? createThreadPool);
-      nodes.all.push(new WireNode(nodes, index, region, room));
+      const endpoints = await Promise.all(room.ready.relays.map(reach));
+      nodes.all.push(new WireNode(nodes, index, region, room, endpoints));
     }
     for (const node of nodes.all) {
       for (const peer of nodes.all) if (peer !== node) node.exchange.linkUp(peer.id);
@@ -105,6 +113,25 @@ export class WireNodes implements AsyncDisposable {
 
   node(id: NodeId): WireNode | undefined {
     return this.#gone.has(id) ? undefined : this.all.find((node) => node.id === id);
+  }
+
+  /** Whoever a link leads to. */
+  reached(from: WireNode, id: NodeId): WireNode | undefined {
+    return this.#cut.has(secretOf(from.id, id).join()) ? undefined : this.node(id);
+  }
+
+  /** The link of two nodes ends; media has its own way. */
+  cut(one: WireNode, other: WireNode): void {
+    this.#cut.add(secretOf(one.id, other.id).join());
+    one.exchange.linkDown(other.id);
+    other.exchange.linkDown(one.id);
+  }
+
+  /** It is there again. */
+  mend(one: WireNode, other: WireNode): void {
+    this.#cut.delete(secretOf(one.id, other.id).join());
+    one.exchange.linkUp(other.id);
+    other.exchange.linkUp(one.id);
   }
 
   /** A node dies. */

@@ -15,7 +15,7 @@ function hop() {
     departures,
     /** A datagram that needs so long; negative: it is lost. */
     send: (now: number, delayMs: number) => {
-      departures.record(number, now);
+      departures.record(number, false, now);
       if (delayMs >= 0) arrivals.record(number, ahead + now + delayMs);
       number++;
     },
@@ -47,7 +47,7 @@ Deno.test("What is overtaken for a moment is not lost", () => {
   const arrivals = new HopArrivals();
   const departures = new HopDepartures();
   const words = new Int32Array(ROOM);
-  for (let number = 0; number < 4; number++) departures.record(number, number);
+  for (let number = 0; number < 4; number++) departures.record(number, false, number);
   arrivals.record(0, 100);
   arrivals.record(3, 103);
   assert.equal(arrivals.write(words, 0, ROOM, 104), 0, "too early to say");

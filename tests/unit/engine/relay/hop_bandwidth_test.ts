@@ -1,6 +1,7 @@
 /** When layers of video give way on a hop, and when they come back. */
 import assert from "node:assert/strict";
 import { LossBandwidth } from "../../../../lib/engine/relay/hop_bandwidth.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 /** Reports each 50 ms of 50 datagrams; returns when each change came, ms from the start. */
 function changes(
@@ -21,6 +22,25 @@ function changes(
 
 Deno.test("hop bandwidth: a lossy but usable hop keeps all layers", () => {
   assert.deepEqual(changes(new LossBandwidth(), 60_000, 4, 20), []);
+});
+
+Deno.test("hop bandwidth: where little crosses, two lost of a few are no reason to shed", () => {
+  for (const seed of [1, 2, 3]) {
+    const random = new SeededRandom(seed);
+    const bandwidth = new LossBandwidth();
+    // 20 datagrams a second, of which a twentieth is lost, for ten minutes.
+    for (let now = 0; now < 600_000; now += 200) {
+      const lost = [1, 2, 3, 4].filter(() => random.chance(0.05)).length;
+      assert.equal(bandwidth.report(4 - lost, lost, 0, 50, now), false, `at ${now} ms`);
+    }
+  }
+});
+
+Deno.test("hop bandwidth: where little crosses, layers give way when half of it is lost", () => {
+  const bandwidth = new LossBandwidth();
+  let now = 0;
+  while (!bandwidth.report(2, 2, 0, 50, now)) now += 200;
+  assert.ok(now <= 2_000, `${now} ms`);
 });
 
 Deno.test("hop bandwidth: a queue takes the highest layers away at once, one after the other", () => {

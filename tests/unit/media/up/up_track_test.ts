@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DROP } from "../../../../lib/media/layer/drop_reason.ts";
 import { SLOT_BYTES } from "../../../../lib/media/layer/packet_cache.ts";
+import { FanOutBatch } from "../../../../lib/media/packet/fan_out_batch.ts";
 import type { PacketReceiver } from "../../../../lib/media/packet/forwarding_ports.ts";
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
 import type { SourcePacket } from "../../../../lib/media/packet/source_packet.ts";
@@ -297,4 +298,39 @@ Deno.test("UpTrack.bindLayer() with another codec or SSRC starts the layer anew"
   assert.equal(up.layer(0)!.epoch, 1);
   assert.equal(receive(40_000), DROP.none, "any number may come first");
   assert.deepEqual(up.stats().map(({ ssrc, packets }) => [ssrc, packets]), [[77, 2]]);
+});
+
+Deno.test("UpTrack gives packets first to those who pass them on, and to everybody once", () => {
+  const order: string[] = [];
+  const receiver = (name: string, passesOn: boolean): PacketReceiver =>
+    Object.assign(new Probe(), {
+      passesOn,
+      forward: ({ seq }: SourcePacket) => {
+        order.push(`${name} ${seq & 0xffff}`);
+        return DROP.none;
+      },
+    });
+  const batch = new FanOutBatch();
+  const listener = { onNack() {}, onKeyFrameNeeded() {} };
+  const up = new UpTrack({ kind: "audio", extensions: [], listener, batch });
+  up.bindLayer(0, SSRC, OPUS, 0);
+  up.addDownTrack(receiver("near", false), 0);
+  up.addDownTrack(receiver("far", true), 0);
+  const receive = (sequenceNumber: number) => {
+    const packet = rtpPacket({
+      ssrc: SSRC,
+      payloadType: 111,
+      sequenceNumber,
+      payload: new Uint8Array(8),
+    });
+    up.receive(0, viewOf(packet), 0);
+  };
+  receive(1);
+  receive(2);
+  batch.begin(0);
+  assert.deepEqual(order, ["far 1", "far 2"]);
+  batch.begin(0);
+  receive(3);
+  batch.end(0);
+  assert.deepEqual(order, ["far 1", "far 2", "near 1", "near 2", "far 3", "near 3"]);
 });
