@@ -249,7 +249,7 @@ export class UpTrack implements LayerSource, FanOut {
     layer.statistics.receive(seq, view, layer.codec.clockRate, now, isOriginal);
     const slot = cache.slotFor(seq);
     const run = this.#run;
-    // A packet that waits must not be overwritten by one far ahead of it, and nobody gets half a run.
+    // A packet that waits must not be overwritten by one far ahead; nobody gets half a run.
     if (run.isFull || this.#served > 0 || cache.arrivalOf(slot) > this.#fannedOut) {
       this.endRun(now);
     }
