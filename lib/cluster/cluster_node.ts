@@ -102,11 +102,15 @@ export class ClusterNode {
       assertRoom: (room) => this.placement.assertRoom(room),
     });
     const { rooms } = this;
-    this.placement = new DirectoryPlacement({ platform, directory, node, region, rooms });
+    const isWhole = () => this.membership.isDirectoryWhole;
+    const placed = { platform, directory, node, region, rooms, isWhole };
+    this.placement = new DirectoryPlacement(placed);
     this.ports = { placement: this.placement, remoteMembers: rooms };
     this.membership = new Membership({
       platform,
       directory,
+      leaseMs,
+      links,
       self: () => this.#self(),
       observer: {
         onNode() {},
@@ -122,7 +126,8 @@ export class ClusterNode {
     this.#jobs = this.#joinAgents();
     const { observer } = options;
     const { placement } = this;
-    const burials = { platform, directory, self: node, leaseMs, observer };
+    const reaches = (peer: NodeId) => this.membership.reaches(peer);
+    const burials = { platform, directory, self: node, leaseMs, reaches, observer };
     this.#reconciliation = new Reconciliation({ ...burials, rooms, placement });
   }
 
@@ -161,7 +166,7 @@ export class ClusterNode {
 
   /** Leaves the cluster: the lease ends, and so do links. Rooms are closed before. Idempotent. */
   async close(): Promise<void> {
-    this.#reconciliation.end();
+    await this.#reconciliation.end();
     await this.membership.end();
     this.#exchange.close();
     this.links.close();

@@ -2,19 +2,30 @@
  * This node among the others: its lease, who else lives, and who is gone.
  *
  * Contract: a node is told of once when it is there, and as gone once when its lease has run out by
- * the directory's clock. Nobody is gone because the directory is away: then those who were there
- * last are there still, and whether they are is their links' matter.
+ * the directory's clock and it has no link to this one, nor had one for the time of a lease: a node
+ * that only cannot reach the directory lives. Nobody is gone because the directory is away: then
+ * those who were there last are there still, and whether they are is their links' matter.
  *
  * @module
  */
 import type { NodeId } from "../base/ids.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 import type { ClusterDirectory, NodeRecord } from "./directory/cluster_directory.ts";
+import type { ClusterLinks } from "./link/cluster_links.ts";
 
 /** How often a lease is renewed, and who else lives is looked at, ms. */
 const HEARTBEAT_MS = 1_000;
 /** Heartbeats of nodes that began together come apart by as much, ms. */
 const SPREAD_MS = 100;
+/** A node without a lease that does not answer for so long cannot be reached, ms. */
+const REACH_MS = 1_000;
+/** Addresses of nodes that are gone are remembered of so many. */
+const MAX_GONE = 1_000;
+/**
+ * After the directory has lost everything all nodes have told it what they serve within this time,
+ * ms: they notice with a heartbeat, and take turns for some seconds.
+ */
+const RETOLD_MS = 5_000;
 
 /** Whoever has to do with other nodes. */
 export interface MembershipObserver {
@@ -32,6 +43,8 @@ export interface MembershipObserver {
 export interface MembershipOptions {
   readonly platform: Platform;
   readonly directory: ClusterDirectory;
+  readonly leaseMs: number;
+  readonly links: Pick<ClusterLinks, "facts" | "reach">;
   /** This node as it is now. */
   readonly self: () => NodeRecord;
   readonly observer: MembershipObserver;
@@ -41,6 +54,14 @@ export interface MembershipOptions {
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #nodes = new Map<NodeId, NodeRecord>();
+  /** Nodes without a lease that live all the same, and when their links were up last, ms. */
+  readonly #linkedAt = new Map<NodeId, number>();
+  /** Where nodes were that are gone. */
+  readonly #gone = new Map<NodeId, string>();
+  /** Whether a heartbeat was ever answered. */
+  #wasKnown = false;
+  /** Until when the directory may lack what other nodes serve, ms. */
+  #wholeFromMs = -Infinity;
   #cancel: Cancel | undefined;
   #cancelStatus: Cancel | undefined;
   #isBeating = false;
@@ -61,8 +82,11 @@ export class Membership {
   async start(): Promise<void> {
     const { directory } = this.#options;
     this.#cancelStatus = directory.onStatus((status) => {
-      if (status === "down") this.#wasAway = true;
-      else if (!this.#isClosed) this.beat();
+      if (status === "down") {
+        this.#wasAway = true;
+        // It may have lost everything, which the next heartbeat tells.
+        this.#wholeFromMs = Infinity;
+      } else if (!this.#isClosed) this.beat();
     });
     await this.#beat();
   }
@@ -76,6 +100,19 @@ export class Membership {
   get(node: NodeId): NodeRecord | undefined {
     const self = this.#options.self();
     return node === self.nodeId ? self : this.#nodes.get(node);
+  }
+
+  /** Whether the directory knows all rooms there are: it has not just lost everything. */
+  get isDirectoryWhole(): boolean {
+    return this.#options.platform.clock.now() >= this.#wholeFromMs;
+  }
+
+  /** Whether a node without a lease lives all the same. */
+  async reaches(node: NodeId): Promise<boolean> {
+    const { links } = this.#options;
+    if (links.facts(node)?.isUp) return true;
+    const address = this.#nodes.get(node)?.link ?? this.#gone.get(node);
+    return address !== undefined && await links.reach(node, address, REACH_MS);
   }
 
   /** Says at once what this node is now; after a change that others should know of soon. */
@@ -100,7 +137,11 @@ export class Membership {
     this.#isBeating = true;
     this.#beatsAgain = false;
     try {
-      const { known, bury } = await directory.heartbeat(self());
+      const { known, isNew, bury } = await directory.heartbeat(self());
+      const now = this.#options.platform.clock.now();
+      if (isNew && this.#wasKnown) this.#wholeFromMs = now + RETOLD_MS;
+      else if (this.#wholeFromMs === Infinity) this.#wholeFromMs = now;
+      this.#wasKnown = true;
       // Also who was away for less than a lease has let people in whom it does not know.
       const isUnsure = !known || this.#wasAway;
       this.#wasAway = directory.status === "down";
@@ -129,15 +170,38 @@ export class Membership {
     const own = self().nodeId;
     const there = new Set(nodes.map(({ nodeId }) => nodeId));
     for (const node of [...this.#nodes.keys()]) {
-      if (there.has(node)) continue;
-      this.#nodes.delete(node);
+      if (there.has(node)) {
+        this.#linkedAt.delete(node);
+        continue;
+      }
+      if (this.#isLinked(node)) continue;
+      this.#leave(node);
       observer.onGone(node);
     }
     for (const node of nodes) {
       if (node.nodeId === own) continue;
       const before = this.#nodes.get(node.nodeId);
+      this.#gone.delete(node.nodeId);
       this.#nodes.set(node.nodeId, node);
       if (before === undefined || isNews(before, node)) observer.onNode(node);
+    }
+  }
+
+  /** Whether it has a link, or had one until a lease ago. */
+  #isLinked(node: NodeId): boolean {
+    const { links, leaseMs, platform: { clock } } = this.#options;
+    const now = clock.now();
+    if (links.facts(node)?.isUp) this.#linkedAt.set(node, now);
+    return now - (this.#linkedAt.get(node) ?? -Infinity) < leaseMs;
+  }
+
+  #leave(node: NodeId): void {
+    this.#linkedAt.delete(node);
+    this.#gone.set(node, this.#nodes.get(node)!.link);
+    this.#nodes.delete(node);
+    for (const oldest of this.#gone.keys()) {
+      if (this.#gone.size <= MAX_GONE) break;
+      this.#gone.delete(oldest);
     }
   }
 }

@@ -47,9 +47,9 @@ export class Reconciliation {
     });
   }
 
-  /** Nothing is asked any more. */
-  end(): void {
+  /** Nothing is asked any more. Resolves when all that was asked for has been told. */
+  end(): Promise<void> {
     this.#cancel?.();
-    this.#reaper.end();
+    return this.#reaper.end();
   }
 }

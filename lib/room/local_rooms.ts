@@ -224,7 +224,7 @@ export class LocalRooms {
       existing.adopt(record);
       return existing;
     }
-    existing?.abandon(Reason.ROOM_DELETED);
+    existing?.supersede(true);
     return this.#open(name, record, created);
   }
 

@@ -293,6 +293,21 @@ export class Room extends RoomForMembers {
     this.onClosed(this);
   }
 
+  /**
+   * The room has ended unnoticed, while nodes or the directory were away. Its clients are to join
+   * anew where there is another one of its name, and one of all nodes tells the world.
+   */
+  supersede(isReplaced: boolean): void {
+    if (this.#closed) return;
+    const reason = isReplaced ? Reason.STATE_MISMATCH : Reason.ROOM_DELETED;
+    this.abandon(reason, isReplaced ? "reconnect" : "disconnect");
+    this.ports.placement?.lastWord(this.name, this.sid).then((isOurs) => {
+      if (isOurs) this.events.finished(reason);
+    }, () => {
+      // The directory is away again.
+    });
+  }
+
   protected override occupancyChanged(): void {
     if (this.#closed) return;
     this.#idle.setOccupied(this.members.counted > 0);

@@ -89,6 +89,7 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
   abstract readonly record: RoomRecord;
   abstract adopt(record: RoomRecord): void;
   abstract abandon(reason: DisconnectReason): void;
+  abstract supersede(isReplaced: boolean): void;
   abstract meet(nodes: readonly NodeId[]): Promise<void>;
 
   protected abstract noteBug(error: unknown): void;

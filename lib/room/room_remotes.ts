@@ -49,6 +49,7 @@ export interface RemotesHost extends MemberPort {
   readonly data: RoomData;
   adopt(record: RoomRecord): void;
   abandon(reason: DisconnectReason): void;
+  supersede(isReplaced: boolean): void;
   meet(nodes: readonly NodeId[]): Promise<void>;
   /** Takes in a member of another node. */
   show(member: Member): void;
@@ -123,6 +124,10 @@ export class RoomRemotes implements MirroredRoom {
 
   abandon(reason: DisconnectReason): void {
     this.room.abandon(reason);
+  }
+
+  supersede(isReplaced: boolean): void {
+    this.room.supersede(isReplaced);
   }
 
   wished(trackSid: string, wisher: Wisher, wish: QualityWish | undefined): void {

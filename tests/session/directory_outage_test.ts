@@ -1,6 +1,6 @@
 /** Nodes of a cluster whose directory is away, loses what it knew, and comes back. */
 import assert from "node:assert/strict";
-import { DisconnectReason } from "@livekit/protocol";
+import { DisconnectReason, LeaveRequest_Action } from "@livekit/protocol";
 import { ClusterWorld } from "../support/virtual/cluster_world.ts";
 
 function setReach(cluster: ClusterWorld, reach: "here" | "away" | "deaf", nodes = ["a", "b"]) {
@@ -58,11 +58,12 @@ Deno.test("a room whose making was not answered is left when the directory is ba
   const cluster = new ClusterWorld(["a", "b"]);
   await cluster.pass(2_000, 50);
   const { world, directory } = cluster.node("a");
+  const placing = world.service.place(world.parameters("ann"));
+  while (cluster.memory.find("lobby") === undefined) await Promise.resolve();
   directory.reach = "deaf";
-  const placed = await cluster.during(world.service.place(world.parameters("ann")));
+  const placed = await cluster.during(placing);
   assert.deepEqual([placed.ok, !placed.ok && placed.status], [false, 503]);
-  const made = await cluster.memory.find("lobby");
-  assert.deepEqual(made?.nodes, ["ND_a"], "its answer was lost");
+  assert.deepEqual(cluster.memory.find("lobby")?.nodes, ["ND_a"], "its answer was lost");
   await cluster.pass(2_000, 50);
   directory.reach = "here";
   await cluster.pass(60_000, 100);
@@ -101,6 +102,97 @@ Deno.test("a room that emptied while the directory was away ends once when it is
   assert.deepEqual(await cluster.memory.list(undefined), []);
   for (const { world } of cluster.nodes) assert.equal(world.rooms.get("lobby"), undefined);
   assert.equal(cluster.events.filter((event) => event.startsWith("finished")).length, 1);
+});
+
+for (let emptyMs = 0; emptyMs <= 24_000; emptyMs += 800) {
+  Deno.test(`a directory loses everything ${emptyMs} ms after a room was left: its end is told once`, async () => {
+    const cluster = new ClusterWorld(["a", "b"]);
+    const ann = await cluster.join("a", "ann");
+    const bob = await cluster.join("b", "bob");
+    await cluster.pass(2_000, 50);
+    for (const { participant } of [ann, bob]) {
+      participant.close(DisconnectReason.CLIENT_INITIATED, "none");
+    }
+    await cluster.pass(emptyMs, 50);
+    cluster.memory.clear();
+    await cluster.pass(60_000, 50);
+    assert.deepEqual(cluster.memory.list(), []);
+    for (const { world } of cluster.nodes) assert.equal(world.rooms.get("lobby"), undefined);
+    const told = cluster.events.filter((event) => /^(started|finished)/.test(event));
+    assert.deepEqual(told, ["started lobby", "finished lobby ROOM_CLOSED"]);
+  });
+}
+
+Deno.test("a directory loses a room that is kept for a dead node: its end is told once", async () => {
+  const cluster = new ClusterWorld(["a", "b", "c"]);
+  await cluster.join("a", "ann");
+  await cluster.pass(2_000, 50);
+  cluster.kill("a");
+  await cluster.pass(9_000, 50);
+  assert.equal(cluster.memory.find("lobby")?.nodes.length, 0, "somebody keeps it");
+  cluster.memory.clear();
+  await cluster.pass(60_000, 50);
+  const told = cluster.events.filter((event) => /^(started|left|finished)/.test(event));
+  assert.deepEqual(told, ["started lobby", "left lobby ann", "finished lobby ROOM_CLOSED"]);
+  assert.deepEqual(cluster.memory.list(), []);
+});
+
+Deno.test("who comes to a room that the directory has just lost comes to that room", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  await cluster.join("a", "ann");
+  await cluster.pass(2_000, 50);
+  const { sid } = cluster.room("a");
+  setReach(cluster, "away");
+  await cluster.pass(500, 50);
+  cluster.memory.clear();
+  setReach(cluster, "here");
+  await cluster.join("b", "bob");
+  assert.equal(cluster.room("b").sid, sid);
+  await cluster.pass(9_000, 50);
+  await checkAgreed(cluster, ["ann", "bob"]);
+});
+
+Deno.test("a room that was made anew meanwhile leads its clients there, and its end is told once", async () => {
+  const cluster = new ClusterWorld(["a", "b", "c"]);
+  const ann = await cluster.join("a", "ann");
+  await cluster.join("b", "bob");
+  await cluster.pass(2_000, 50);
+  const { sid } = cluster.room("a");
+  setReach(cluster, "away");
+  await cluster.pass(500, 50);
+  cluster.memory.clear();
+  // A node that has just come knows of nothing.
+  cluster.add("d");
+  await cluster.pass(50);
+  await cluster.join("d", "dan");
+  assert.notEqual(cluster.room("d").sid, sid);
+  setReach(cluster, "here");
+  await cluster.pass(9_000, 50);
+  for (const { world } of cluster.nodes) assert.notEqual(world.rooms.get("lobby")?.sid, sid);
+  assert.equal(ann.last("leave").action, LeaveRequest_Action.RECONNECT);
+  const told = cluster.events.filter((event) => /^(started|finished)/.test(event));
+  assert.deepEqual(told, ["started lobby", "started lobby", "finished lobby STATE_MISMATCH"]);
+  await cluster.join("a", "ann");
+  await cluster.pass(1_000, 50);
+  for (const node of ["a", "d"]) assert.deepEqual(cluster.seen(node), ["ann", "dan"]);
+  assert.deepEqual(await claimed(cluster), living(cluster));
+});
+
+Deno.test("a room that was deleted while one of its nodes was out of reach is not there again", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  await cluster.join("a", "ann");
+  await cluster.join("b", "bob");
+  await cluster.pass(2_000, 50);
+  cluster.links.network.partition("ND_a", "ND_b");
+  await cluster.pass(3_000, 50);
+  assert.equal(await cluster.during(cluster.node("a").world.rooms.delete("lobby")), true);
+  await cluster.pass(2_000, 50);
+  cluster.links.network.healAll();
+  await cluster.pass(20_000, 50);
+  for (const { world } of cluster.nodes) assert.ok(!world.rooms.get("lobby"));
+  assert.deepEqual(cluster.memory.list(), []);
+  const told = cluster.events.filter((event) => /^(started|finished)/.test(event));
+  assert.deepEqual(told, ["started lobby", "finished lobby ROOM_DELETED"]);
 });
 
 Deno.test("an identity that came on both sides of a partition without a directory is one afterwards", async () => {

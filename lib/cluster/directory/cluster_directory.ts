@@ -184,8 +184,8 @@ export type AssertAnswer =
     /** Claims of others that gave way. */
     readonly beaten: readonly Claim[];
   }
-  /** The room is another one by now; nothing was changed. */
-  | { readonly ok: false; readonly record: RoomRecord };
+  /** The room is another one by now, or has ended if there is none; nothing was changed. */
+  | { readonly ok: false; readonly record?: RoomRecord };
 
 /** A room and how many are in it. */
 export interface RoomListing {
@@ -200,7 +200,7 @@ export interface RoomListing {
 /** What was left of a dead node's part in a room. */
 export interface Burial {
   readonly record: RoomRecord;
-  /** Claims that ended with it. */
+  /** Claims that ended with it, also those that others had replaced and it had not released. */
   readonly freed: readonly Claim[];
   /** Present if nobody serves the room any more: who buried keeps it. */
   readonly closing?: Closing;
@@ -213,6 +213,8 @@ export interface HeartbeatAnswer {
    * be buried, so it has to be asserted.
    */
   readonly known: boolean;
+  /** Nothing was known of the node: it has just come, or everything was lost. */
+  readonly isNew: boolean;
   /** Nodes without a lease that this one has to bury; nobody else is asked meanwhile. */
   readonly bury: readonly NodeId[];
 }
@@ -250,11 +252,25 @@ export interface ClusterDirectory {
   /**
    * The node serves the room no more; its claims are released before.
    *
-   * @returns Present if it was the last: then it keeps the room for its time, and closes it.
+   * @returns Present if it was the last: then it keeps the room for its time, and closes it. `lost`
+   *   if `sid` is given and nothing is known of that room, nor that it has ended: nothing was done.
    */
-  leave(departure: { readonly room: string; readonly node: NodeId }): Promise<Closing | undefined>;
-  /** Deletes the room if nobody came since. Present: it was deleted, by this. */
-  close(room: string, closing: Closing): Promise<RoomRecord | undefined>;
+  leave(departure: {
+    readonly room: string;
+    readonly node: NodeId;
+    readonly sid?: RoomSid;
+  }): Promise<Closing | "lost" | undefined>;
+  /** Deletes the room if nobody came since. Present: it was deleted, by this; or `lost`. */
+  close(room: string, closing: Closing, sid?: RoomSid): Promise<RoomRecord | "lost" | undefined>;
+  /**
+   * The room is not that one any more. True for one of all who ask, unless it was deleted before:
+   * that node tells the world that it has ended.
+   */
+  lastWord(room: {
+    readonly room: string;
+    readonly sid: RoomSid;
+    readonly node: NodeId;
+  }): Promise<boolean>;
   update(request: UpdateRequest): Promise<UpdateAnswer>;
   /**
    * Deletes a room whoever is in it.

@@ -2,11 +2,11 @@
  * Ends what dead nodes left, and rooms that nobody serves: the part of a cluster's dead that was
  * given to this node.
  *
- * Contract: a node is buried only after it was given in more than one heartbeat, and after the
- * directory has been there for a lease without a break: else those who live have not had the time
- * to say so, after an outage or with a Redis whose clock is another. Observers hear of each freed
- * claim and of each finished room once. Everything that fails is tried again while it is this
- * node's.
+ * Contract: a node is buried only after it was given in more than one heartbeat, cannot be reached,
+ * and after the directory has been there for a lease without a break: else those who live have not
+ * had the time to say so, after an outage or with a Redis whose clock is another. Observers hear of
+ * each freed claim and of each finished room once, also of those for which the directory was asked
+ * before this node ended. Everything that fails is tried again while it is this node's.
  *
  * @module
  */
@@ -23,6 +23,8 @@ const GIVEN_MS = 1_500;
 const ROOMS_AT_ONCE = 16;
 /** Pause before a room's end is tried again, ms. */
 const RETRY_MS = 1_000;
+/** A room that the directory had lost is kept so long: whoever serves it says so meanwhile, ms. */
+const LOST_MS = 5_000;
 
 /** Who tells the world. */
 export interface ReaperObserver {
@@ -38,6 +40,8 @@ export interface ReaperOptions {
   readonly directory: ClusterDirectory;
   readonly self: NodeId;
   readonly leaseMs: number;
+  /** Whether a node without a lease can be reached all the same. */
+  readonly reaches: (node: NodeId) => Promise<boolean>;
   readonly observer: ReaperObserver;
 }
 
@@ -47,6 +51,8 @@ export class Reaper {
   /** Dead nodes that were given: when first and when last, ms. */
   readonly #given = new Map<NodeId, { readonly firstMs: number; lastMs: number }>();
   readonly #atWork = new Set<NodeId>();
+  /** Questions whose answers are for observers. */
+  readonly #asked = new Set<Promise<void>>();
   /** Timers of rooms that are kept, by name. */
   readonly #kept = new Map<string, Cancel>();
   readonly #cancelStatus: Cancel;
@@ -66,6 +72,7 @@ export class Reaper {
 
   /** What a heartbeat answered; each time. */
   bury(dead: readonly NodeId[]): void {
+    if (this.#hasEnded) return;
     const now = this.#options.platform.clock.now();
     const { leaseMs } = this.#options;
     for (const node of dead) {
@@ -85,7 +92,7 @@ export class Reaper {
 
   /** Closes a room when its time is over, unless somebody comes. This node is its keeper. */
   keep(room: RoomRecord, closing: Closing): void {
-    this.#closeLater(room, closing, room.lingerMs);
+    if (!this.#hasEnded) this.#closeLater(room, closing, room.lingerMs);
   }
 
   /**
@@ -100,30 +107,37 @@ export class Reaper {
       for (const room of await directory.roomsOf(self)) {
         if (isServed(room) || this.#kept.has(room)) continue;
         const closing = await directory.leave({ room, node: self });
-        const found = closing === undefined ? undefined : await directory.find(room);
-        if (found !== undefined && !this.#hasEnded) this.keep(found.record, closing!);
+        if (closing === undefined || closing === "lost") continue;
+        const found = await directory.find(room);
+        if (found !== undefined) this.keep(found.record, closing);
       }
     } catch {
       // It is away again; it says so, and this is asked for once it is back.
     }
   }
 
-  /** Rooms that are kept stay so for others to find. */
-  end(): void {
+  /**
+   * Rooms that are kept stay so for others to find.
+   *
+   * @returns Resolves when observers have heard of everything that was asked for; within a second.
+   */
+  async end(): Promise<void> {
     this.#hasEnded = true;
     this.#cancelStatus();
     for (const cancel of this.#kept.values()) cancel();
     this.#kept.clear();
+    await Promise.all(this.#asked);
   }
 
   async #bury(dead: NodeId): Promise<void> {
     const { directory } = this.#options;
     this.#atWork.add(dead);
     try {
+      if (await this.#options.reaches(dead)) return;
       const rooms = await directory.roomsOf(dead);
       for (let from = 0; from < rooms.length && !this.#hasEnded; from += ROOMS_AT_ONCE) {
         const part = rooms.slice(from, from + ROOMS_AT_ONCE);
-        await Promise.all(part.map((room) => this.#buryIn(room, dead)));
+        await Promise.all(part.map((room) => this.#told(this.#buryIn(room, dead))));
       }
       if (!this.#hasEnded && await directory.forget(dead)) this.#given.delete(dead);
     } catch {
@@ -136,7 +150,7 @@ export class Reaper {
   async #buryIn(room: string, dead: NodeId): Promise<void> {
     const { directory, observer, self } = this.#options;
     const burial = await directory.bury({ room, dead, by: self });
-    if (burial === undefined || this.#hasEnded) return;
+    if (burial === undefined) return;
     const { record, freed, closing } = burial;
     if (freed.length > 0) observer.onFreed(record, freed);
     if (closing !== undefined) this.keep(record, closing);
@@ -146,7 +160,8 @@ export class Reaper {
     const { timers } = this.#options.platform;
     this.#kept.get(room.name)?.();
     const cancel = timers.after(delayMs, () => {
-      void this.#close(room, closing, () => this.#kept.get(room.name) === cancel);
+      const isMeant = () => this.#kept.get(room.name) === cancel;
+      void this.#told(this.#close(room, closing, isMeant));
     });
     this.#kept.set(room.name, cancel);
   }
@@ -155,11 +170,37 @@ export class Reaper {
   async #close(room: RoomRecord, closing: Closing, isMeant: () => boolean): Promise<void> {
     const { directory, observer } = this.#options;
     try {
-      const finished = await directory.close(room.name, closing);
+      const finished = await directory.close(room.name, closing, room.sid);
+      if (finished === "lost") return await this.#closeLost(room);
       if (isMeant()) this.#kept.delete(room.name);
-      if (finished !== undefined && !this.#hasEnded) observer.onFinished(finished);
+      if (finished !== undefined) observer.onFinished(finished);
     } catch {
       if (!this.#hasEnded && isMeant()) this.#closeLater(room, closing, RETRY_MS);
+    }
+  }
+
+  /** The directory has lost the room, but not this node, which keeps it. */
+  async #closeLost(room: RoomRecord): Promise<void> {
+    const { directory, observer, self } = this.#options;
+    const { name, sid } = room;
+    const { ok } = await directory.assert({ node: self, record: room, claims: [] });
+    if (!ok) {
+      const isLast = await directory.lastWord({ room: name, sid, node: self });
+      this.#kept.delete(name);
+      if (isLast) observer.onFinished(room);
+      return;
+    }
+    const closing = await directory.leave({ room: name, node: self, sid });
+    this.#kept.delete(name);
+    if (typeof closing === "object" && !this.#hasEnded) this.#closeLater(room, closing, LOST_MS);
+  }
+
+  async #told(answer: Promise<void>): Promise<void> {
+    this.#asked.add(answer);
+    try {
+      await answer;
+    } finally {
+      this.#asked.delete(answer);
     }
   }
 }

@@ -7,8 +7,8 @@
  *
  * @module
  */
-import type { NodeId } from "../../base/ids.ts";
-import type { Cancel, Clock, Platform } from "../../base/platform.ts";
+import type { NodeId, RoomSid } from "../../base/ids.ts";
+import type { Cancel, Clock, Platform, Timers } from "../../base/platform.ts";
 import type {
   AssertAnswer,
   AssertedClaim,
@@ -52,6 +52,8 @@ import * as scripts from "./redis_scripts.ts";
 const QUESTIONS_AT_ONCE = 64;
 /** What failed questions may have left is remembered of so many; more are for leases to find. */
 const MAX_DOUBTS = 10_000;
+/** What a late question has left is undone so long after it failed, ms. */
+const UNDO_AFTER_MS = 1_000;
 
 /** How the directory is laid out; the same for all nodes of a cluster. */
 export interface DirectoryLayout {
@@ -74,7 +76,9 @@ export class RedisDirectory implements ClusterDirectory {
   readonly #lease: string;
   readonly #copy: NodesCopy;
   readonly #doubts = new Map<string, Doubt>();
+  #cancelUndoing: Cancel | undefined;
   readonly #clock: Clock;
+  readonly #timers: Timers;
   /** What the others were told of this node. */
   #told: { readonly node: NodeRecord; readonly text: string; readonly atMs: number } | undefined;
 
@@ -86,6 +90,7 @@ export class RedisDirectory implements ClusterDirectory {
     attemptMs: number,
   ) {
     this.#clock = platform.clock;
+    this.#timers = platform.timers;
     this.#prefix = prefix;
     this.#lease = String(leaseMs);
     this.#link = new RedisLink(platform, connect, attemptMs);
@@ -115,7 +120,7 @@ export class RedisDirectory implements ClusterDirectory {
     const args = [node.nodeId, this.#news(node)];
     const [known, ...bury] = texts(await this.#ofNodes(scripts.HEARTBEAT, args));
     if (known !== "1") this.#copy.stale();
-    return { known: known === "1", bury: bury as NodeId[] };
+    return { known: known === "1", isNew: known === "", bury: bury as NodeId[] };
   }
 
   async withdraw(node: NodeId): Promise<void> {
@@ -156,15 +161,30 @@ export class RedisDirectory implements ClusterDirectory {
   }
 
   async leave(
-    { room, node }: { readonly room: string; readonly node: NodeId },
-  ): Promise<Closing | undefined> {
-    const [closing] = list(await this.#of(scripts.LEAVE, room, [node]));
+    { room, node, sid = "" }: {
+      readonly room: string;
+      readonly node: NodeId;
+      readonly sid?: RoomSid | "";
+    },
+  ): Promise<Closing | "lost" | undefined> {
+    const [closing] = list(await this.#of(scripts.LEAVE, room, [node, sid]));
+    if (closing === "lost") return "lost";
     return closing === undefined ? undefined : { keeper: node, number: number(closing) };
   }
 
-  async close(room: string, closing: Closing): Promise<RoomRecord | undefined> {
-    const args = [closing.keeper, String(closing.number)];
-    return listed(await this.#of(scripts.CLOSE, room, args))?.record;
+  async close(
+    room: string,
+    { keeper, number }: Closing,
+    sid: RoomSid | "" = "",
+  ): Promise<RoomRecord | "lost" | undefined> {
+    const reply = await this.#of(scripts.CLOSE, room, [keeper, String(number), sid]);
+    return list(reply)[0] === "lost" ? "lost" : listed(reply)?.record;
+  }
+
+  async lastWord(
+    { room, sid, node }: { readonly room: string; readonly sid: RoomSid; readonly node: NodeId },
+  ): Promise<boolean> {
+    return list(await this.#of(scripts.LAST_WORD, room, [sid, node])).length > 0;
   }
 
   async remove(room: string, request: string): Promise<RoomListing | undefined> {
@@ -189,6 +209,7 @@ export class RedisDirectory implements ClusterDirectory {
     const args = [node, ...recordValues(record), ...held];
     const tag = tagged(this.#prefix, shardOf(record.name));
     const reply = list(await this.#link.run(scripts.ASSERT, tag, args));
+    if (reply[0] === "over") return { ok: false };
     const now = roomRecord(reply[1]);
     if (reply[0] !== "ok") return { ok: false, record: now };
     return {
@@ -261,6 +282,7 @@ export class RedisDirectory implements ClusterDirectory {
   }
 
   async end(): Promise<void> {
+    this.#cancelUndoing?.();
     this.#link.end();
   }
 
@@ -347,8 +369,18 @@ export class RedisDirectory implements ClusterDirectory {
     } catch (error) {
       const isKept = doubt !== undefined && this.#doubts.size < MAX_DOUBTS;
       if (isKept) this.#doubts.set(name, doubt);
+      // It may only be slow, and then nobody says that it is back.
+      if (isKept) this.#undoLater();
       throw error;
     }
+  }
+
+  #undoLater(): void {
+    if (this.#cancelUndoing !== undefined) return;
+    this.#cancelUndoing = this.#timers.after(UNDO_AFTER_MS, () => {
+      this.#cancelUndoing = undefined;
+      if (this.status === "up") void this.#undoDoubts();
+    });
   }
 
   async #undoDoubts(): Promise<void> {
@@ -356,8 +388,8 @@ export class RedisDirectory implements ClusterDirectory {
       try {
         await this.#of(script, room, args);
       } catch {
-        // It is away again, and this goes on once it is back.
-        return;
+        // It is away again, or slow still, and this goes on once it is not.
+        return this.#undoLater();
       }
       this.#doubts.delete(name);
     }

@@ -15,10 +15,12 @@
  * | `<prefix>{<shard>}:room:<name>` | hash | the room's record, how many are counted, its closing |
  * | `<prefix>{<shard>}:serve:<name>` | set | nodes that serve it |
  * | `<prefix>{<shard>}:who:<name>` | hash | identity → claim |
+ * | `<prefix>{<shard>}:was:<name>` | hash | number → claim that was replaced, not released yet |
  * | `<prefix>{<shard>}:rooms` | sorted set | names of all rooms, for paging |
  * | `<prefix>{<shard>}:of:<node>` | set | names of rooms that the node serves or keeps |
  * | `<prefix>{<shard>}:last` | string | the last fencing number |
  * | `<prefix>{<shard>}:epitaph:<name>` | string, 60 s | who deleted the room, and what it was |
+ * | `<prefix>{<shard>}:over:<sid>` | string, 1 h | the room has ended; who told |
  *
  * @module
  */

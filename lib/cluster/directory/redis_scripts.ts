@@ -18,6 +18,8 @@ export interface Script {
 
 /** How long it is remembered who deleted a room, in case the answer was lost, ms. */
 const EPITAPH_MS = 60_000;
+/** How long it is remembered that a room has ended, for nodes that were away, ms. */
+const OVER_MS = 3_600_000;
 /** Dead nodes that one node is asked to bury at a time. */
 const BURIALS_AT_ONCE = 8;
 /** Forgotten nodes that are remembered for those who read only changes. */
@@ -33,6 +35,7 @@ local FIELDS = {'name', 'sid', 'at', 'by', 'version', 'writer', 'plan', 'max', '
 local function room_key(name) return base .. 'room:' .. name end
 local function serve_key(name) return base .. 'serve:' .. name end
 local function who_key(name) return base .. 'who:' .. name end
+local function was_key(name) return base .. 'was:' .. name end
 local function of_key(node) return base .. 'of:' .. node end
 local function now_ms()
   local time = redis.call('TIME')
@@ -99,13 +102,31 @@ local function hold(name, identity, before, claim)
   local more = tonumber(claim.counted) - (before and tonumber(before.counted) or 0)
   if more ~= 0 then redis.call('HINCRBY', room_key(name), 'counted', more) end
 end
+local function over_key(sid) return base .. 'over:' .. sid end
+local function is_over(sid) return redis.call('EXISTS', over_key(sid)) == 1 end
+local function is_lost(name, sid)
+  return sid ~= '' and redis.call('HGET', room_key(name), 'sid') ~= sid and not is_over(sid)
+end
+local function replace(name, identity, claim)
+  redis.call('HSET', was_key(name), claim.number, table.concat({claim.node, claim.sid, identity}, '\\n'))
+end
+local function replaced(name)
+  local all = redis.call('HGETALL', was_key(name))
+  local claims = {}
+  for i = 1, #all, 2 do
+    local node, sid, identity = string.match(all[i + 1], '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
+    claims[#claims + 1] = {number = all[i], node = node, sid = sid, identity = identity}
+  end
+  return claims
+end
 local function delete(name, cause)
   local gone = listing(name)
   local keeper = closing(name)
   for _, node in ipairs(gone[2]) do redis.call('SREM', of_key(node), name) end
   redis.call('SREM', of_key(keeper), name)
-  redis.call('UNLINK', room_key(name), serve_key(name), who_key(name))
+  redis.call('UNLINK', room_key(name), serve_key(name), who_key(name), was_key(name))
   redis.call('ZREM', base .. 'rooms', name)
+  redis.call('SET', over_key(gone[1][2]), cause, 'PX', ${OVER_MS})
   local epitaph = base .. 'epitaph:' .. name
   redis.call('SET', epitaph, cjson.encode({cause, gone}), 'PX', ${EPITAPH_MS})
   return gone
@@ -165,6 +186,7 @@ if counted ~= '' then
   else
     number = next_number()
     if before then former = table.concat({before.number, before.node, before.sid}, '\\n') end
+    if before and before.node ~= node then replace(name, identity, before) end
   end
   hold(name, identity, before, {number = number, node = node, sid = sid, counted = counted, former = former})
 end
@@ -179,6 +201,7 @@ export const RELEASE = ofRooms(
   "release",
   `
 local name, identity, number = unpack(ARGV)
+redis.call('HDEL', was_key(name), number)
 local claim = held(name, identity)
 if not claim or claim.number ~= number then return {} end
 drop(name, identity, claim)
@@ -198,11 +221,12 @@ return {'1'}
 `,
 );
 
-/** Room, node. Returns the closing's number if the node keeps the room. */
+/** Room, node, sid or nothing. Returns the closing's number if the node keeps it, or `lost`. */
 export const LEAVE = ofRooms(
   "leave",
   `
-local name, node = unpack(ARGV)
+local name, node, sid = unpack(ARGV)
+if is_lost(name, sid) then return {'lost'} end
 if exists(name) then
   if redis.call('SREM', serve_key(name), node) == 1 and redis.call('EXISTS', serve_key(name)) == 0 then
     return {close_by(name, node)}
@@ -215,11 +239,12 @@ return {}
 `,
 );
 
-/** Room, keeper, number of the closing. Returns the room as it was. */
+/** Room, keeper, number of the closing, sid or nothing. Returns the room as it was, or `lost`. */
 export const CLOSE = ofRooms(
   "close",
   `
-local name, node, number = unpack(ARGV)
+local name, node, number, sid = unpack(ARGV)
+if is_lost(name, sid) then return {'lost'} end
 local cause = table.concat({'close', node, number}, ' ')
 if exists(name) then
   local keeper, stored = closing(name)
@@ -267,7 +292,7 @@ return {'ok', record(name)}
 /**
  * Node, a record's values, then identity, sid, number and counted of each claim.
  *
- * @returns `other` and the record; or `ok`, record, nodes, newer and beaten claims.
+ * @returns `over`; or `other` and the record; or `ok`, record, nodes, newer and beaten claims.
  */
 export const ASSERT = ofRooms(
   "assert",
@@ -276,7 +301,10 @@ local node = ARGV[1]
 local values = {}
 for i = 2, 12 do values[#values + 1] = ARGV[i] end
 local name = values[1]
-if not exists(name) then make(values) end
+if not exists(name) then
+  if is_over(values[2]) then return {'over'} end
+  make(values)
+end
 local stored = redis.call('HMGET', room_key(name), 'sid', 'version', 'writer')
 if stored[1] ~= values[2] then return {'other', record(name)} end
 local mine, theirs = tonumber(values[5]), tonumber(stored[2])
@@ -289,10 +317,11 @@ if mine > theirs or mine == theirs and values[6] > stored[3] then
   redis.call('HSET', room_key(name), unpack(fields))
 end
 serve(name, node)
-local newest, asserted = 0, {}
+local newest, asserted, numbers = 0, {}, {}
 for i = 13, #ARGV, 4 do
   newest = math.max(newest, tonumber(ARGV[i + 2]))
   asserted[ARGV[i]] = true
+  numbers[ARGV[i]] = ARGV[i + 2]
 end
 raise(newest)
 local all = redis.call('HGETALL', who_key(name))
@@ -300,6 +329,12 @@ for i = 1, #all, 2 do
   local claim = read(all[i + 1])
   if claim.node == node and tonumber(claim.number) <= newest and not asserted[all[i]] then
     drop(name, all[i], claim)
+  end
+end
+for _, claim in ipairs(replaced(name)) do
+  local current = numbers[claim.identity] == claim.number and held(name, claim.identity)
+  if claim.node == node and not (current and tonumber(current.number) > tonumber(claim.number)) then
+    redis.call('HDEL', was_key(name), claim.number)
   end
 end
 local newer, beaten = {}, {}
@@ -311,11 +346,24 @@ for i = 13, #ARGV, 4 do
   else
     if before and before.node ~= node then
       beaten[#beaten + 1] = {identity, before.number, before.node, before.sid}
+      replace(name, identity, before)
     end
     hold(name, identity, before, {number = number, node = node, sid = sid, counted = counted, former = ''})
   end
 end
 return {'ok', record(name), redis.call('SMEMBERS', serve_key(name)), newer, beaten}
+`,
+);
+
+/** Room, sid, node. Returns `1` if it is this node that is to tell that this room has ended. */
+export const LAST_WORD = ofRooms(
+  "last_word",
+  `
+local name, sid, node = unpack(ARGV)
+if redis.call('HGET', room_key(name), 'sid') == sid then return {} end
+local word = 'superseded ' .. node
+redis.call('SET', over_key(sid), word, 'NX', 'PX', ${OVER_MS})
+return redis.call('GET', over_key(sid)) == word and {'1'} or {}
 `,
 );
 
@@ -362,6 +410,12 @@ for i = 1, #all, 2 do
     drop(name, all[i], claim)
   end
 end
+for _, claim in ipairs(replaced(name)) do
+  if claim.node == dead then
+    freed[#freed + 1] = {claim.identity, claim.number, claim.node, claim.sid}
+    redis.call('HDEL', was_key(name), claim.number)
+  end
+end
 local was_served = redis.call('SREM', serve_key(name), dead) == 1 and redis.call('EXISTS', serve_key(name)) == 0
 local keeper, number = closing(name)
 if was_served or keeper == dead then
@@ -388,7 +442,7 @@ function ofNodes(name: string, body: string): Script {
   return { name, source: NODES + body };
 }
 
-/** Lease, node, record. Returns `1` if it was known, then nodes to bury. */
+/** Lease, node, record. Returns `1` if its lease held, `` if it is new; then nodes to bury. */
 export const HEARTBEAT = ofNodes(
   "heartbeat",
   `
@@ -401,7 +455,7 @@ if redis.call('HGET', base .. 'record', node) ~= text then
   redis.call('ZADD', base .. 'changed', change(), node)
   redis.call('ZREM', base .. 'gone', node)
 end
-local answer = {beat > alive_after and '1' or '0'}
+local answer = {beat > alive_after and '1' or beat < 0 and '' or '0'}
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', base .. 'beat', '-inf', alive_after)) do
   local burial = redis.call('HGET', base .. 'burial', dead)
   local by, till = string.match(burial or '', '^(.*) (%d+)$')

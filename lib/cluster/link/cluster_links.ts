@@ -194,6 +194,16 @@ export class ClusterLinks implements NodeLinks {
     await this.call(peer, BARRIER_METHOD, null, { withinMs });
   }
 
+  /** Whether a node answers within that time, with a link that is made for this if need be. */
+  async reach(peer: NodeId, address: string, withinMs: number): Promise<boolean> {
+    try {
+      await this.call(peer, BARRIER_METHOD, null, { withinMs, address });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   sendDatagram(peer: NodeId, kind: DatagramKind, bytes: Uint8Array): boolean {
     return this.#links.get(peer)?.sendDatagram(kind, bytes) ?? false;
   }

@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { DisconnectReason } from "@livekit/protocol";
 import { SfuError } from "../../base/errors.ts";
 import { type NodeId, type ParticipantSid, randomId, type RoomSid } from "../../base/ids.ts";
 import type { Platform } from "../../base/platform.ts";
@@ -23,6 +22,7 @@ import type {
 import type { Claim } from "../../room/context/room_claim.ts";
 import { isLocked, planText, readPlan, type RoomPlan } from "../../room/context/room_plan.ts";
 import type {
+  AssertAnswer,
   AssertedClaim,
   ClusterDirectory,
   EnterAnswer,
@@ -34,12 +34,17 @@ import type { SharedRooms } from "./shared_rooms.ts";
 
 /** What placement works with. */
 export interface DirectoryPlacementOptions {
-  readonly platform: Pick<Platform, "clock" | "random">;
+  readonly platform: Pick<Platform, "clock" | "random" | "timers">;
   readonly directory: ClusterDirectory;
   readonly node: NodeId;
   readonly region: string;
   readonly rooms: SharedRooms;
+  /** Whether the directory knows all rooms there are: it has not just lost everything. */
+  readonly isWhole: () => boolean;
 }
+
+/** How often a directory that has lost everything is asked for a room that others may serve, ms. */
+const ASK_AGAIN_MS = 250;
 
 interface HeldClaim extends Claim {
   readonly counted: boolean;
@@ -120,16 +125,12 @@ export class DirectoryPlacement implements RoomPlacement {
    * @throws SfuError If the directory is away.
    */
   assertRoom(name: string): Promise<void> {
-    const { directory, node, rooms } = this.options;
+    const { node, rooms } = this.options;
     return this.#inOrder(name, async () => {
+      const answer = await this.#assert(name);
       const room = rooms.get(name)?.room;
-      if (room === undefined) return;
-      const { sid, createdAtMs, version, plan } = room.record;
-      const names = { name, creator: node, writer: node };
-      const record = { ...names, sid, createdAtMs, version, ...settingsOf(plan) };
-      const answer = await directory.assert({ node, record, claims: this.claimsIn(name) });
+      if (!answer?.ok || room === undefined) return;
       const agreed = recordOf(answer.record);
-      if (!answer.ok) return room.abandon(DisconnectReason.ROOM_DELETED);
       if (agreed !== undefined) room.adopt(agreed);
       for (const { identity, number } of answer.newer) room.evict(identity, number);
       // Those whose claims were beaten are seen there, and are told by the room.
@@ -137,17 +138,30 @@ export class DirectoryPlacement implements RoomPlacement {
     });
   }
 
-  leave(room: string, _sid: RoomSid, last: "finish" | "stay" | "go"): Promise<Departure> {
+  lastWord(room: string, sid: RoomSid): Promise<boolean> {
+    const { directory, node } = this.options;
+    return directory.lastWord({ room, sid, node });
+  }
+
+  leave(room: string, sid: RoomSid, last: "finish" | "stay" | "go"): Promise<Departure> {
     const { directory, node, region } = this.options;
     return this.#inOrder(room, async () => {
       if (last !== "go" && this.#claims.has(room)) return "kept";
-      const closing = await directory.leave({ room, node });
+      const closing = await directory.leave({ room, node, sid });
+      if (closing === "lost") {
+        // Others may serve it, and are about to say so as well.
+        if (last !== "go") return await this.#assert(room) === undefined ? "left" : "kept";
+        await this.#assert(room);
+        await directory.leave({ room, node, sid });
+        return "left";
+      }
       if (closing === undefined || last === "go") return "left";
       if (last === "stay") {
         const { ok } = await directory.enter({ room, node, region });
         return ok ? "kept" : "left";
       }
-      return await directory.close(room, closing) === undefined ? "left" : "finished";
+      const finished = await directory.close(room, closing, sid);
+      return finished === undefined ? "left" : finished === "lost" ? "kept" : "finished";
     });
   }
 
@@ -169,7 +183,32 @@ export class DirectoryPlacement implements RoomPlacement {
     return await directory.remove(room, randomId(random, "RQ_")) !== undefined;
   }
 
-  async #ask({ room, plan, newcomer }: EntryRequest): Promise<AskedEntry> {
+  /** @returns `undefined` without the room; one that has ended, or is another one, is given up. */
+  async #assert(name: string): Promise<AssertAnswer | undefined> {
+    const { directory, node, rooms } = this.options;
+    const room = rooms.get(name)?.room;
+    if (room === undefined) return undefined;
+    const { sid, createdAtMs, version, plan } = room.record;
+    const names = { name, creator: node, writer: node };
+    const record = { ...names, sid, createdAtMs, version, ...settingsOf(plan) };
+    const answer = await directory.assert({ node, record, claims: this.claimsIn(name) });
+    if (!answer.ok) room.supersede(answer.record !== undefined);
+    return answer;
+  }
+
+  /** A room is made only once it is sure that nobody serves it. */
+  async #ask(request: EntryRequest): Promise<AskedEntry> {
+    const { platform: { timers }, isWhole } = this.options;
+    const { plan: _, ...unmade } = request;
+    while (request.plan !== undefined && !isWhole()) {
+      const asked = await this.#askOnce(unmade);
+      if (asked.answer.ok || asked.answer.reason !== "not_found") return asked;
+      await new Promise<void>((resolve) => void timers.after(ASK_AGAIN_MS, resolve));
+    }
+    return await this.#askOnce(request);
+  }
+
+  async #askOnce({ room, plan, newcomer }: EntryRequest): Promise<AskedEntry> {
     const { directory, node, region, platform: { clock, random } } = this.options;
     const sid = randomId<ParticipantSid>(random, "PA_");
     const answer = await directory.enter({

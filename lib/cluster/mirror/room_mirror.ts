@@ -293,7 +293,8 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
 
   onGone(peer: NodeId): void {
     this.#endLease(peer);
-    this.#returning.delete(peer);
+    // What it did to the room meanwhile may have been told to nobody here: it may be over.
+    if (this.#returning.delete(peer)) this.host.returned(this.room);
     this.#drop(peer, DisconnectReason.CONNECTION_TIMEOUT);
     this.#met(peer);
   }

@@ -143,7 +143,8 @@ export class SharedRooms implements RemoteMembers {
   async #verify(room: MirroredRoom, reason: DisconnectReason): Promise<void> {
     try {
       const listing = await this.options.directory.find(room.name);
-      if (listing?.record.sid !== room.sid) room.abandon(reason);
+      if (listing === undefined) room.abandon(reason);
+      else if (listing.record.sid !== room.sid) room.supersede(true);
     } catch {
       // The directory is away, so nobody can tell whose room it is; both go on.
     }

@@ -131,6 +131,8 @@ export interface RoomPlacement {
    *
    * @returns The room as it is now, and whether that is by this call; `undefined` without the room.
    */
+  /** A room has ended unnoticed. @returns Whether it is this node that is to tell of it. */
+  lastWord(room: string, sid: RoomSid): Promise<boolean>;
   update(
     room: string,
     sid: RoomSid,
@@ -211,6 +213,8 @@ export interface MirroredRoom {
   adopt(record: RoomRecord): void;
   /** It has ended by another node's word. */
   abandon(reason: DisconnectReason): void;
+  /** It has ended unnoticed. @param isReplaced There is another one of its name. */
+  supersede(isReplaced: boolean): void;
   /** What another node wants of a track that is published here. */
   wished(trackSid: string, wisher: Wisher, wish: QualityWish | undefined): void;
   /** Somebody there receives it. */

@@ -118,6 +118,7 @@ export class ClusterWorld {
       node: id,
       region,
       rooms,
+      isWhole: () => node.membership?.isDirectoryWhole ?? true,
     });
     const ports = { placement, remoteMembers: rooms };
     const agents = this.#agents(platform, () => world);
@@ -238,6 +239,7 @@ export class ClusterWorld {
       directory,
       self: id,
       leaseMs: LEASE_MS,
+      reaches: (peer) => node.membership!.reaches(peer),
       rooms,
       placement,
       observer: {
@@ -255,6 +257,8 @@ export class ClusterWorld {
     node.membership = new Membership({
       platform,
       directory,
+      leaseMs: LEASE_MS,
+      links: node.link.links,
       self: () => {
         const state = node.isDraining ? "draining" : "serving";
         return nodeRecord(id, { link, agents: agents.offers(), state });

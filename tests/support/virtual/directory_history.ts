@@ -65,14 +65,16 @@ export class DirectoryHistory {
       }
       case 6:
       case 7: {
-        const closing = await directory.leave({ room, node });
-        if (closing !== undefined) this.#closings.push({ room, closing });
+        const sid = this.#random.chance(0.5) ? this.#records.get(room)?.sid : undefined;
+        const closing = await directory.leave({ room, node, ...(sid && { sid }) });
+        if (typeof closing === "object") this.#closings.push({ room, closing });
         return ["leave", closing];
       }
       case 8: {
         const last = this.#one(this.#closings);
         if (last === undefined) return ["nothing", undefined];
-        return ["close", await directory.close(last.room, last.closing)];
+        const sid = this.#random.chance(0.5) ? this.#records.get(last.room)?.sid : undefined;
+        return ["close", await directory.close(last.room, last.closing, sid)];
       }
       case 9:
         return ["update", await this.#update(room, node)];
@@ -87,10 +89,14 @@ export class DirectoryHistory {
         if (burial?.closing !== undefined) this.#closings.push({ room, closing: burial.closing });
         return ["bury", {
           ...burial,
-          freed: [...burial?.freed ?? []].sort((a, b) => a.identity < b.identity ? -1 : 1),
+          freed: [...burial?.freed ?? []].sort((a, b) => a.number - b.number),
         }];
       }
       case 13:
+        if (this.#random.chance(0.3)) {
+          const sid = this.#records.get(room)?.sid ?? "RM_none" as RoomSid;
+          return ["last word", await directory.lastWord({ room, sid, node })];
+        }
         return ["all", [
           await directory.claims(room),
           await directory.claim(room, this.#one(PEOPLE)!),

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { NodeId } from "../../../lib/base/ids.ts";
+import type { NodeId, RoomSid } from "../../../lib/base/ids.ts";
 import type { Clock } from "../../../lib/base/platform.ts";
 import type {
   AssertAnswer,
@@ -32,6 +32,8 @@ import type {
 const BURIALS_AT_ONCE = 8;
 /** How long it is remembered who deleted a room, in case the answer was lost, ms. */
 const EPITAPH_MS = 60_000;
+/** How long it is remembered that a room has ended, ms. */
+const OVER_MS = 3_600_000;
 
 interface HeldClaim extends AssertedClaim {
   /** Whom it replaced. */
@@ -42,6 +44,8 @@ interface HeldRoom {
   record: RoomRecord;
   readonly nodes: Set<NodeId>;
   readonly claims: Map<string, HeldClaim>;
+  /** Claims that others replaced, until their nodes release them; by number. */
+  readonly replaced: Map<number, Claim>;
   closing: Closing | undefined;
 }
 
@@ -67,6 +71,8 @@ export class DirectoryMemory {
   readonly #nodes = new Map<NodeId, HeldNode>();
   readonly #of = new Map<NodeId, Set<string>>();
   readonly #epitaphs = new Map<string, Epitaph>();
+  /** Rooms that have ended, by sid. */
+  readonly #over = new Map<RoomSid, { readonly word: string; readonly untilMs: number }>();
   /** The last fencing number. */
   #last = 0;
   /** How far its clock is ahead of what it was, ms: a replica that took over may have another. */
@@ -79,7 +85,7 @@ export class DirectoryMemory {
 
   /** Everything is forgotten, as by a Redis without persistence that was started anew. */
   clear(): void {
-    for (const map of [this.#rooms, this.#nodes, this.#of, this.#epitaphs]) map.clear();
+    for (const map of [this.#rooms, this.#nodes, this.#of, this.#epitaphs, this.#over]) map.clear();
   }
 
   heartbeat(record: NodeRecord): HeartbeatAnswer {
@@ -96,7 +102,7 @@ export class DirectoryMemory {
       node.burial = { by: record.nodeId, untilMs: now + this.leaseMs };
       bury.push(nodeId);
     }
-    return { known, bury };
+    return { known, isNew: before === undefined, bury };
   }
 
   withdraw(nodeId: NodeId): void {
@@ -133,7 +139,9 @@ export class DirectoryMemory {
   }
 
   release(claim: { room: string; identity: string; number: number }): boolean {
-    const claims = this.#rooms.get(claim.room)?.claims;
+    const room = this.#rooms.get(claim.room);
+    room?.replaced.delete(claim.number);
+    const claims = room?.claims;
     return claims?.get(claim.identity)?.number === claim.number && claims.delete(claim.identity);
   }
 
@@ -144,7 +152,10 @@ export class DirectoryMemory {
     if (held?.node === node && held.sid === sid) claims!.delete(identity);
   }
 
-  leave({ room: name, node }: { room: string; node: NodeId }): Closing | undefined {
+  leave(
+    { room: name, node, sid }: { room: string; node: NodeId; sid?: RoomSid },
+  ): Closing | "lost" | undefined {
+    if (this.#isLost(name, sid)) return "lost";
     const room = this.#rooms.get(name);
     if (room === undefined) {
       this.#of.get(node)?.delete(name);
@@ -158,7 +169,12 @@ export class DirectoryMemory {
     return undefined;
   }
 
-  close(name: string, { keeper, number }: Closing): RoomRecord | undefined {
+  close(
+    name: string,
+    { keeper, number }: Closing,
+    sid?: RoomSid,
+  ): RoomRecord | "lost" | undefined {
+    if (this.#isLost(name, sid)) return "lost";
     const cause = `close ${keeper} ${number}`;
     const room = this.#rooms.get(name);
     const { closing } = room ?? {};
@@ -167,6 +183,13 @@ export class DirectoryMemory {
     }
     if (closing?.keeper !== keeper && !room?.nodes.has(keeper)) this.#of.get(keeper)?.delete(name);
     return this.#epitaph(name, cause)?.record;
+  }
+
+  lastWord({ room, sid, node }: { room: string; sid: RoomSid; node: NodeId }): boolean {
+    if (this.#rooms.get(room)?.record.sid === sid) return false;
+    const word = `superseded ${node}`;
+    if (!this.#isOver(sid)) this.#over.set(sid, { word, untilMs: this.#now() + OVER_MS });
+    return this.#over.get(sid)!.word === word;
   }
 
   update({ room: name, node, sid, version, change }: UpdateRequest): UpdateAnswer {
@@ -189,7 +212,9 @@ export class DirectoryMemory {
   }
 
   assert({ node, record, claims }: AssertRequest): AssertAnswer {
-    const room = this.#rooms.get(record.name) ?? this.#make(record);
+    const found = this.#rooms.get(record.name);
+    if (found === undefined && this.#isOver(record.sid)) return { ok: false };
+    const room = found ?? this.#make(record);
     if (room.record.sid !== record.sid) return { ok: false, record: room.record };
     if (isNewer(record, room.record)) room.record = record;
     room.closing = undefined;
@@ -201,13 +226,22 @@ export class DirectoryMemory {
       if (isStale) room.claims.delete(held.identity);
     }
     this.#last = Math.max(this.#last, newest);
+    const numbers = new Map(claims.map(({ identity, number }) => [identity, number]));
+    for (const { identity, node: its, number } of [...room.replaced.values()]) {
+      const isSaid = numbers.get(identity) === number &&
+        (room.claims.get(identity)?.number ?? 0) > number;
+      if (its === node && !isSaid) room.replaced.delete(number);
+    }
     const newer: Claim[] = [];
     const beaten: Claim[] = [];
     for (const claim of claims) {
       const held = room.claims.get(claim.identity);
       if (held !== undefined && held.number > claim.number) newer.push(plain(held));
       else {
-        if (held !== undefined && held.node !== node) beaten.push(plain(held));
+        if (held !== undefined && held.node !== node) {
+          beaten.push(plain(held));
+          room.replaced.set(held.number, plain(held));
+        }
         room.claims.set(claim.identity, { ...claim, node, former: undefined });
       }
     }
@@ -245,6 +279,11 @@ export class DirectoryMemory {
     if (room === undefined) return undefined;
     const freed = [...room.claims.values()].filter(({ node }) => node === dead).map(plain);
     for (const { identity } of freed) room.claims.delete(identity);
+    for (const claim of [...room.replaced.values()]) {
+      if (claim.node !== dead) continue;
+      room.replaced.delete(claim.number);
+      freed.push(claim);
+    }
     const wasServed = room.nodes.delete(dead) && room.nodes.size === 0;
     if (wasServed || room.closing?.keeper === dead) {
       room.closing = { keeper: by, number: this.#next() };
@@ -296,6 +335,7 @@ export class DirectoryMemory {
       record,
       nodes: new Set<NodeId>(),
       claims: new Map(),
+      replaced: new Map(),
       closing: undefined,
     };
     this.#rooms.set(record.name, room);
@@ -321,6 +361,9 @@ export class DirectoryMemory {
     const isAgain = before?.sid === sid && before.node === node;
     const former = isAgain ? before.former : before === undefined ? undefined : plain(before);
     const number = isAgain ? before.number : this.#next();
+    if (!isAgain && before !== undefined && before.node !== node) {
+      room.replaced.set(before.number, plain(before));
+    }
     room.claims.set(identity, { identity, node, sid, number, counted, former });
     return former === undefined ? { number } : { number, former };
   }
@@ -336,8 +379,18 @@ export class DirectoryMemory {
     const gone = listing(room);
     for (const names of this.#of.values()) names.delete(name);
     this.#rooms.delete(name);
+    this.#over.set(room.record.sid, { word: cause, untilMs: this.#now() + OVER_MS });
     this.#epitaphs.set(name, { cause, listing: gone, untilMs: this.#now() + EPITAPH_MS });
     return gone;
+  }
+
+  #isOver(sid: RoomSid): boolean {
+    return (this.#over.get(sid)?.untilMs ?? 0) > this.#now();
+  }
+
+  /** Nothing is known of that room, nor that it has ended. */
+  #isLost(name: string, sid: RoomSid | undefined): boolean {
+    return sid !== undefined && this.#rooms.get(name)?.record.sid !== sid && !this.#isOver(sid);
   }
 
   #epitaph(name: string, cause: string): RoomListing | undefined {

@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import type { NodeId, ParticipantSid, RoomSid } from "../../../lib/base/ids.ts";
 import type {
   Claim,
+  Closing,
   ClusterDirectory,
   EnterAnswer,
   EnterRequest,
@@ -19,6 +20,12 @@ import type {
 export const A = "ND_a" as NodeId;
 export const B = "ND_b" as NodeId;
 export const C = "ND_c" as NodeId;
+
+/** Of a room that is neither lost nor served by others. */
+export function closingOf(answer: Closing | "lost" | undefined): Closing {
+  assert.ok(typeof answer === "object");
+  return answer;
+}
 
 /** A node of region `eu` that has nothing to do. */
 export function nodeRecord(nodeId: NodeId, more: Partial<NodeRecord> = {}): NodeRecord {
@@ -228,7 +235,7 @@ export const DIRECTORY_TESTS: Readonly<
     await entered(directory.enter(joining("r", B, "bob", "PA_2")));
     assert.equal(await directory.leave({ room: "r", node: A }), undefined);
     assert.deepEqual(await directory.roomsOf(A), []);
-    const closing = (await directory.leave({ room: "r", node: B }))!;
+    const closing = closingOf(await directory.leave({ room: "r", node: B }));
     assert.equal(closing.keeper, B);
     assert.deepEqual(await directory.leave({ room: "r", node: B }), closing);
     assert.deepEqual(await directory.roomsOf(B), ["r"]);
@@ -247,11 +254,11 @@ export const DIRECTORY_TESTS: Readonly<
 
   "who enters cancels the closing": async (directory) => {
     await entered(directory.enter(joining("r", A, "ann", "PA_1")));
-    const closing = (await directory.leave({ room: "r", node: A }))!;
+    const closing = closingOf(await directory.leave({ room: "r", node: A }));
     await entered(directory.enter(joining("r", B, "bob", "PA_2")));
     assert.equal(await directory.close("r", closing), undefined);
     assert.deepEqual(await directory.roomsOf(A), []);
-    const next = (await directory.leave({ room: "r", node: B }))!;
+    const next = closingOf(await directory.leave({ room: "r", node: B }));
     assert.ok(next.number > closing.number);
     assert.equal(await directory.close("r", closing), undefined);
     assert.ok(await directory.close("r", next));
@@ -259,7 +266,7 @@ export const DIRECTORY_TESTS: Readonly<
 
   "a keeper that serves the room again is not forgotten for an old closing": async (directory) => {
     await entered(directory.enter(joining("r", A, "ann", "PA_1")));
-    const closing = (await directory.leave({ room: "r", node: A }))!;
+    const closing = closingOf(await directory.leave({ room: "r", node: A }));
     await entered(directory.enter(joining("r", A, "ann", "PA_2")));
     assert.equal(await directory.close("r", closing), undefined);
     assert.deepEqual(await directory.roomsOf(A), ["r"]);
@@ -337,12 +344,20 @@ export const DIRECTORY_TESTS: Readonly<
       region: "",
       agents: [{ namespace: "", agentName: "é", deployment: "", jobType: 1, headroom: 0.5 }],
     });
-    assert.deepEqual(await directory.heartbeat(b), { known: false, bury: [] });
-    assert.deepEqual(await directory.heartbeat(nodeRecord(A)), { known: false, bury: [] });
-    assert.deepEqual(await directory.heartbeat(b), { known: true, bury: [] });
+    assert.deepEqual(await directory.heartbeat(b), {
+      known: false,
+      isNew: true,
+      bury: [],
+    });
+    assert.deepEqual(await directory.heartbeat(nodeRecord(A)), {
+      known: false,
+      isNew: true,
+      bury: [],
+    });
+    assert.deepEqual(await directory.heartbeat(b), { known: true, isNew: false, bury: [] });
     assert.deepEqual(await directory.nodes(), [nodeRecord(A), b]);
     const draining = nodeRecord(A, { state: "draining" });
-    assert.deepEqual(await directory.heartbeat(draining), { known: true, bury: [] });
+    assert.deepEqual(await directory.heartbeat(draining), { known: true, isNew: false, bury: [] });
     await directory.withdraw(B);
     assert.deepEqual(await directory.nodes(), [draining]);
   },
@@ -354,9 +369,21 @@ export const DIRECTORY_TESTS: Readonly<
     await entered(directory.enter(joining("alone", A, "ann", "PA_3")));
     const ann = (await directory.claim("alone", "ann"))!;
     await directory.withdraw(A);
-    assert.deepEqual(await directory.heartbeat(nodeRecord(B)), { known: true, bury: [A] });
-    assert.deepEqual(await directory.heartbeat(nodeRecord(C)), { known: true, bury: [] });
-    assert.deepEqual(await directory.heartbeat(nodeRecord(B)), { known: true, bury: [A] });
+    assert.deepEqual(await directory.heartbeat(nodeRecord(B)), {
+      known: true,
+      isNew: false,
+      bury: [A],
+    });
+    assert.deepEqual(await directory.heartbeat(nodeRecord(C)), {
+      known: true,
+      isNew: false,
+      bury: [],
+    });
+    assert.deepEqual(await directory.heartbeat(nodeRecord(B)), {
+      known: true,
+      isNew: false,
+      bury: [A],
+    });
     assert.deepEqual(await directory.roomsOf(A), ["alone", "shared"]);
 
     const shared = (await directory.bury({ room: "shared", dead: A, by: B }))!;
@@ -373,14 +400,18 @@ export const DIRECTORY_TESTS: Readonly<
     assert.deepEqual(await directory.roomsOf(A), []);
     assert.deepEqual(await directory.roomsOf(B), ["alone", "shared"]);
     assert.equal(await directory.forget(A), true);
-    assert.deepEqual(await directory.heartbeat(nodeRecord(C)), { known: true, bury: [] });
+    assert.deepEqual(await directory.heartbeat(nodeRecord(C)), {
+      known: true,
+      isNew: false,
+      bury: [],
+    });
     assert.deepEqual(await directory.close("alone", alone.closing!), alone.record);
     assert.equal(await directory.bury({ room: "alone", dead: A, by: B }), undefined);
   },
 
   "a keeper that dies hands its rooms to who buries it": async (directory) => {
     await entered(directory.enter(joining("r", A, "ann", "PA_1")));
-    const closing = (await directory.leave({ room: "r", node: A }))!;
+    const closing = closingOf(await directory.leave({ room: "r", node: A }));
     const burial = (await directory.bury({ room: "r", dead: A, by: B }))!;
     assert.equal(burial.closing!.keeper, B);
     assert.equal(await directory.close("r", closing), undefined);
@@ -390,7 +421,11 @@ export const DIRECTORY_TESTS: Readonly<
   "a node that comes back is told that it was without a lease": async (directory) => {
     await directory.heartbeat(nodeRecord(A));
     await directory.withdraw(A);
-    assert.equal((await directory.heartbeat(nodeRecord(A))).known, false);
+    assert.deepEqual(await directory.heartbeat(nodeRecord(A)), {
+      known: false,
+      isNew: false,
+      bury: [],
+    });
     assert.equal(await directory.forget(A), false);
     assert.equal((await directory.heartbeat(nodeRecord(A))).known, true);
     assert.equal(await directory.forget(C), true);
@@ -421,7 +456,8 @@ export const DIRECTORY_TESTS: Readonly<
     const first = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
     const second = await entered(directory.enter(joining("r", B, "ann", "PA_2")));
     await directory.remove("r", "q");
-    const { record } = first;
+    // As one of which nothing is known.
+    const record = { ...first.record, sid: "RM_lost" as RoomSid };
     const older = [{ ...claimOf(first, A, "ann", "PA_1"), counted: true }];
     const newer = [{ ...claimOf(second, B, "ann", "PA_2"), counted: true }];
     const a = await directory.assert({ node: A, record, claims: older });
@@ -465,9 +501,69 @@ export const DIRECTORY_TESTS: Readonly<
     assert.deepEqual(await directory.roomsOf(B), []);
   },
 
+  "who was replaced is freed with its node, unless that had released it": async (directory) => {
+    const first = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const second = await entered(directory.enter(joining("r", A, "bob", "PA_2")));
+    await entered(directory.enter(joining("r", A, "cat", "PA_3")));
+    for (const [identity, sid] of [["ann", "PA_4"], ["bob", "PA_5"]] as const) {
+      await entered(directory.enter(joining("r", B, identity, sid)));
+    }
+    // Again within a node, which knows of it.
+    await entered(directory.enter(joining("r", B, "bob", "PA_6")));
+    const { number } = second.claim!;
+    assert.equal(await directory.release({ room: "r", identity: "bob", number }), false);
+    const burial = await directory.bury({ room: "r", dead: A, by: B });
+    assert.deepEqual(burial?.freed.map(({ sid }) => sid).sort(), ["PA_1", "PA_3"]);
+    assert.equal(burial?.freed.find(({ sid }) => sid === "PA_1")?.number, first.claim!.number);
+    assert.deepEqual(await isIn(directory, "r"), [`ann@${B}`, `bob@${B}`]);
+    assert.deepEqual((await directory.bury({ room: "r", dead: A, by: B }))?.freed, []);
+  },
+
+  "a node that asserts tells itself of those who were replaced": async (directory) => {
+    const { record, claim } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    await entered(directory.enter(joining("r", A, "bob", "PA_2")));
+    for (const [identity, sid] of [["ann", "PA_4"], ["bob", "PA_5"]] as const) {
+      await entered(directory.enter(joining("r", B, identity, sid)));
+    }
+    const ann = { identity: "ann", node: A, sid: "PA_1" as ParticipantSid, counted: true };
+    const claims = [{ ...ann, number: claim!.number }];
+    await directory.assert({ node: A, record, claims });
+    const burial = await directory.bury({ room: "r", dead: A, by: B });
+    assert.deepEqual(burial?.freed.map(({ sid }) => sid), ["PA_1"]);
+  },
+
+  "a room of which nothing is known is lost, unless it has ended": async (directory) => {
+    const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const { sid } = record;
+    const lost = { room: "r", node: A, sid: "RM_lost" as RoomSid };
+    assert.equal(await directory.leave(lost), "lost");
+    const closing = closingOf(await directory.leave({ room: "r", node: A, sid }));
+    assert.equal(await directory.close("r", closing, lost.sid), "lost");
+    assert.deepEqual(await directory.close("r", closing, sid), record);
+    assert.equal(await directory.leave({ room: "r", node: A, sid }), undefined);
+    assert.equal(await directory.leave(lost), "lost");
+    assert.equal(await directory.close("r", { ...closing, number: 1 }, sid), undefined);
+    assert.deepEqual(await directory.assert({ node: B, record, claims: [] }), { ok: false });
+    assert.equal(await directory.find("r"), undefined, "it is not made again");
+    const other = { ...record, sid: lost.sid };
+    assert.equal((await directory.assert({ node: B, record: other, claims: [] })).ok, true);
+  },
+
+  "the end of a room that was superseded is told by one": async (directory) => {
+    const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    const room = { room: "r", sid: record.sid };
+    const old = { room: "r", sid: "RM_old" as RoomSid };
+    assert.equal(await directory.lastWord({ ...room, node: A }), false, "it is there");
+    assert.equal(await directory.lastWord({ ...old, node: B }), true);
+    assert.equal(await directory.lastWord({ ...old, node: A }), false);
+    assert.equal(await directory.lastWord({ ...old, node: B }), true, "the answer may be lost");
+    await directory.remove("r", "q");
+    assert.equal(await directory.lastWord({ ...room, node: A }), false, "who deleted it told");
+  },
+
   "an assertion cancels the closing": async (directory) => {
     const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
-    const closing = (await directory.leave({ room: "r", node: A }))!;
+    const closing = closingOf(await directory.leave({ room: "r", node: A }));
     await directory.assert({ node: B, record, claims: [] });
     assert.equal(await directory.close("r", closing), undefined);
     assert.deepEqual((await directory.find("r"))!.nodes, [B]);
@@ -481,7 +577,8 @@ export const DIRECTORY_TESTS: Readonly<
       assert.equal(claim.identity, name);
       assert.equal((await directory.find(name))!.record.name, name);
       assert.equal(await directory.release({ room: name, ...claim }), true);
-      assert.ok(await directory.close(name, (await directory.leave({ room: name, node: A }))!));
+      const closing = closingOf(await directory.leave({ room: name, node: A }));
+      assert.ok(await directory.close(name, closing));
     }
     assert.deepEqual(await directory.list(), []);
   },

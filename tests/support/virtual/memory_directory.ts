@@ -8,7 +8,7 @@
  * @module
  */
 import { SfuError } from "../../../lib/base/errors.ts";
-import type { NodeId } from "../../../lib/base/ids.ts";
+import type { NodeId, RoomSid } from "../../../lib/base/ids.ts";
 import type { Cancel, Clock } from "../../../lib/base/platform.ts";
 import type {
   AssertAnswer,
@@ -114,12 +114,18 @@ export class MemoryDirectory implements ClusterDirectory {
     return this.#doubtful(JSON.stringify([room, identity, number]), release, release);
   }
 
-  leave(departure: { room: string; node: NodeId }): Promise<Closing | undefined> {
+  leave(
+    departure: { room: string; node: NodeId; sid?: RoomSid },
+  ): Promise<Closing | "lost" | undefined> {
     return this.#ask((memory) => memory.leave(departure));
   }
 
-  close(room: string, closing: Closing): Promise<RoomRecord | undefined> {
-    return this.#ask((memory) => memory.close(room, closing));
+  close(room: string, closing: Closing, sid?: RoomSid): Promise<RoomRecord | "lost" | undefined> {
+    return this.#ask((memory) => memory.close(room, closing, sid));
+  }
+
+  lastWord(room: { room: string; sid: RoomSid; node: NodeId }): Promise<boolean> {
+    return this.#ask((memory) => memory.lastWord(room));
   }
 
   update(request: UpdateRequest): Promise<UpdateAnswer> {

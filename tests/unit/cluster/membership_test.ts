@@ -7,6 +7,7 @@ import { MemoryDirectory } from "../../support/virtual/memory_directory.ts";
 import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
 const LEASE_MS = 5_000;
+const LINK_UP = { isUp: true, protocol: 1, rttMs: 1, queuedBytes: 0, secret: undefined };
 
 function record(id: string, changes: Partial<NodeRecord> = {}): NodeRecord {
   return {
@@ -32,12 +33,19 @@ class World {
     const node = {
       directory,
       told: [] as string[],
+      linked: new Set<NodeId>(),
+      reachable: new Set<NodeId>(),
       self: record(id),
       membership: undefined as unknown as Membership,
     };
     node.membership = new Membership({
       platform: this.platform,
       directory,
+      leaseMs: LEASE_MS,
+      links: {
+        facts: (peer) => node.linked.has(peer) ? LINK_UP : undefined,
+        reach: (peer) => Promise.resolve(node.reachable.has(peer)),
+      },
       self: () => node.self,
       observer: {
         onNode: ({ nodeId, state }) => node.told.push(`${nodeId} ${state}`),
@@ -103,4 +111,41 @@ Deno.test("Nobody is gone because the directory is away, and when it is back wha
     assert.ok(told.includes("forgotten"));
     assert.ok(!told.some((line) => line.endsWith("gone")), told.join("; "));
   }
+});
+
+Deno.test("A node without a lease is not gone while it has a link, nor one lease after", async () => {
+  const world = new World();
+  const [a, b] = [world.add("ND_a"), world.add("ND_b")];
+  await world.run(3000);
+  a.linked.add("ND_b" as NodeId);
+  b.directory.reach = "away";
+  await world.run(60_000);
+  assert.ok(!a.told.includes("ND_b gone"));
+  assert.equal(a.membership.get("ND_b" as NodeId)?.region, "eu");
+  assert.equal(await a.membership.reaches("ND_b" as NodeId), true);
+  a.linked.clear();
+  await world.run(LEASE_MS - 1000);
+  assert.ok(!a.told.includes("ND_b gone"));
+  await world.run(3000);
+  assert.equal(a.told.filter((line) => line === "ND_b gone").length, 1);
+  assert.equal(await a.membership.reaches("ND_b" as NodeId), false);
+  a.reachable.add("ND_b" as NodeId);
+  assert.equal(await a.membership.reaches("ND_b" as NodeId), true, "where it was last");
+});
+
+Deno.test("A directory is not whole from when it was away until all have told it what it lost", async () => {
+  const world = new World();
+  const a = world.add("ND_a");
+  await world.run(3000);
+  assert.equal(a.membership.isDirectoryWhole, true);
+  a.directory.reach = "away";
+  assert.equal(a.membership.isDirectoryWhole, false);
+  a.directory.reach = "here";
+  await world.run(100);
+  assert.equal(a.membership.isDirectoryWhole, true, "it has lost nothing");
+  world.memory.clear();
+  await world.run(1100);
+  assert.equal(a.membership.isDirectoryWhole, false);
+  await world.run(6000);
+  assert.equal(a.membership.isDirectoryWhole, true);
 });

@@ -7,6 +7,7 @@ import {
   A,
   B,
   C,
+  closingOf,
   joining,
   nodeRecord,
   roomSeed,
@@ -62,7 +63,10 @@ class Cluster {
     this.closings.delete(node);
     // The former's node is told over a link, and evicts.
     const { former } = answer.claim!;
-    if (former !== undefined) this.sessions.delete(former.sid);
+    if (former !== undefined) {
+      this.sessions.delete(former.sid);
+      await directory.release({ room: "r", identity, number: former.number });
+    }
     this.sessions.set(sid, { node, identity, number: answer.claim!.number });
   }
 
@@ -76,7 +80,7 @@ class Cluster {
     const isEmpty = ![...this.sessions.values()].some((session) => session.node === node);
     if (!isEmpty || !this.serving.delete(node)) return;
     const closing = await directory.leave({ room: "r", node });
-    if (closing !== undefined) this.closings.set(node, closing);
+    if (closing !== undefined) this.closings.set(node, closingOf(closing));
   }
 
   async close(node: NodeId): Promise<void> {

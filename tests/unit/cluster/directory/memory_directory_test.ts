@@ -34,7 +34,11 @@ Deno.test("MemoryDirectory: a lease ends when its time is over", async () => {
   assert.equal((await directory.heartbeat(nodeRecord(A))).known, true);
   platform.advance(LEASE_MS);
   assert.deepEqual(await directory.nodes(), []);
-  assert.deepEqual(await directory.heartbeat(nodeRecord(B)), { known: false, bury: [A] });
+  assert.deepEqual(await directory.heartbeat(nodeRecord(B)), {
+    known: false,
+    isNew: true,
+    bury: [A],
+  });
 });
 
 Deno.test("MemoryDirectory: who was to bury a node and died is replaced", async () => {

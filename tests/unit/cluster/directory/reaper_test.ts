@@ -6,6 +6,7 @@ import {
   A,
   B,
   C,
+  closingOf,
   entered,
   joining,
   nodeRecord,
@@ -24,6 +25,7 @@ class Cluster {
   readonly memory = new DirectoryMemory(this.platform.clock, LEASE_MS);
   readonly nodes = new Map<NodeId, { directory: MemoryDirectory; reaper: Reaper }>();
   readonly told: string[] = [];
+  readonly reachable = new Set<NodeId>();
 
   add(node: NodeId): MemoryDirectory {
     const directory = new MemoryDirectory(this.memory, this.platform.clock);
@@ -32,6 +34,7 @@ class Cluster {
       directory,
       self: node,
       leaseMs: LEASE_MS,
+      reaches: (other) => Promise.resolve(this.reachable.has(other)),
       observer: {
         onFreed: ({ name }, claims) =>
           this.told.push(...claims.map(({ identity }) => `${node}: ${identity} has left ${name}`)),
@@ -128,7 +131,7 @@ Deno.test("Reaper: nobody is buried for an outage of the directory", async () =>
 Deno.test("Reaper: a room's end is tried again when the directory is back", async () => {
   const { cluster, a } = await world();
   const { record } = cluster.memory.find("alone")!;
-  const closing = (await a.leave({ room: "alone", node: A }))!;
+  const closing = closingOf(await a.leave({ room: "alone", node: A }));
   cluster.nodes.get(A)!.reaper.keep(record, closing);
   await cluster.run(LINGER_MS - BEAT_MS);
   a.reach = "deaf";
@@ -167,6 +170,39 @@ Deno.test("Reaper: nobody is buried because the directory's clock jumps", async 
     assert.ok(claim!.number > before.number);
     cluster.kill(A);
     await cluster.run(LEASE_MS + 4 * BEAT_MS);
-    assert.deepEqual(cluster.told.map((line) => line.slice(6)), ["ann has left shared"]);
+    assert.deepEqual(cluster.told.map((line) => line.slice(6)), [
+      // Replaced by C, and not told of by A, which is dead.
+      "ann has left alone",
+      "ann has left shared",
+    ]);
   }
+});
+
+Deno.test("Reaper: a node that can be reached is not buried, and is once it cannot", async () => {
+  const { cluster } = await world();
+  cluster.reachable.add(A);
+  cluster.kill(A);
+  await cluster.run(6 * LEASE_MS);
+  assert.deepEqual(cluster.told, []);
+  assert.deepEqual(cluster.memory.find("alone")!.nodes, [A]);
+  cluster.reachable.delete(A);
+  await cluster.run(2 * BEAT_MS);
+  assert.equal(cluster.told.length, 2);
+});
+
+Deno.test("Reaper: what was asked for when its node ended is told, and nothing is begun", async () => {
+  const { cluster, a } = await world();
+  const { record } = cluster.memory.find("alone")!;
+  const closing = closingOf(await a.leave({ room: "alone", node: A }));
+  const { reaper } = cluster.nodes.get(A)!;
+  reaper.keep({ ...record, lingerMs: 100 }, closing);
+  cluster.platform.advance(100);
+  assert.deepEqual(cluster.told, [], "the answer is on its way");
+  await reaper.end();
+  assert.deepEqual(cluster.told, [`${A}: alone is over`]);
+  const shared = cluster.memory.find("shared")!.record;
+  reaper.keep({ ...shared, lingerMs: 0 }, { keeper: A, number: 1 });
+  reaper.bury([B]);
+  await cluster.platform.advanceAsync(10 * LEASE_MS);
+  assert.equal(cluster.told.length, 1);
 });

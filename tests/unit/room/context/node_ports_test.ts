@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DataPacket, DisconnectReason, UserPacket } from "@livekit/protocol";
+import { DataPacket, DisconnectReason, LeaveRequest_Action, UserPacket } from "@livekit/protocol";
 import type { NodeId, ParticipantSid, RoomSid } from "../../../../lib/base/ids.ts";
 import { silentLog } from "../../../../lib/base/platform.ts";
 import type {
@@ -19,7 +19,8 @@ function sharedWorld(autoCreateRooms = true) {
     entry: Entry | undefined;
     departure: Departure;
     rival: string | undefined;
-  } = { entry: undefined, departure: "finished", rival: undefined };
+    isLastWord: boolean;
+  } = { entry: undefined, departure: "finished", rival: undefined, isLastWord: false };
   let claims = 0;
   const ports: NodePorts = {
     placement: {
@@ -65,6 +66,10 @@ function sharedWorld(autoCreateRooms = true) {
           done: version === now.version && rival === undefined,
           record: records.get(room)!,
         });
+      },
+      lastWord: (room) => {
+        told.push(`last word ${room}`);
+        return Promise.resolve(answers.isLastWord);
       },
       remove: (room) => {
         told.push(`remove ${room}`);
@@ -249,17 +254,22 @@ Deno.test("Room changes its plan on top of what others have made of it", async (
   assert.equal(room.info().metadata, "ours");
 });
 
-Deno.test("LocalRooms.enter() gives up a room that has ended elsewhere", async () => {
-  const { told, world, records, join } = sharedWorld();
-  const ann = await join("ann");
-  const before = world.rooms.get("lobby")!;
-  records.set("lobby", { ...before.record, sid: "RM_next" as RoomSid });
-  await join("bob");
-  assert.ok(before.closed);
-  assert.equal(ann.last("leave").reason, DisconnectReason.ROOM_DELETED);
-  assert.equal(world.rooms.get("lobby")!.sid, "RM_next");
-  assert.equal(told.some((line) => line.startsWith("lobby finished")), false);
-});
+for (const isLast of [true, false]) {
+  Deno.test(`LocalRooms.enter() gives up a room that is another one, told ${isLast}`, async () => {
+    const { told, world, records, answers, join } = sharedWorld();
+    answers.isLastWord = isLast;
+    const ann = await join("ann");
+    const before = world.rooms.get("lobby")!;
+    records.set("lobby", { ...before.record, sid: "RM_next" as RoomSid });
+    await join("bob");
+    assert.ok(before.closed);
+    assert.equal(ann.last("leave").action, LeaveRequest_Action.RECONNECT);
+    assert.equal(world.rooms.get("lobby")!.sid, "RM_next");
+    assert.equal(told.includes("last word lobby"), true);
+    const finished = told.filter((line) => line.startsWith("lobby finished"));
+    assert.deepEqual(finished, isLast ? ["lobby finished STATE_MISMATCH"] : []);
+  });
+}
 
 Deno.test("LocalRooms.close() leaves shared rooms to the others", async () => {
   const { told, world, join } = sharedWorld();
