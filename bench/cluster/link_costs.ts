@@ -21,7 +21,7 @@ import type { ParticipantSid, RoomSid, TrackSid, UpTrackId } from "../../lib/bas
 import type { CodecParameters } from "../../lib/base/media_vocabulary.ts";
 import { type LinkFrame, writeFrame } from "../../lib/cluster/link/link_frames.ts";
 import { packAnswer, packRequest } from "../../lib/cluster/media/exchange_messages.ts";
-import { packData, packLevels, packQuality } from "../../lib/cluster/mirror/data_message.ts";
+import { packData, packLevels } from "../../lib/cluster/mirror/data_message.ts";
 import { type MemberParts, partsOf } from "../../lib/cluster/mirror/member_message.ts";
 import { packMirrorChange, packSnapshot } from "../../lib/cluster/mirror/mirror_message.ts";
 import type { MemberFacts, SharedTrack } from "../../lib/room/context/member_facts.ts";
@@ -33,6 +33,7 @@ const HANDLE = 1_000;
 const NUMBER = 300;
 const SID = "PA_abcdefghijkl" as ParticipantSid;
 const IDENTITY = "user-0123456789";
+const QUALITY = { sid: SID, quality: 2, opinion: 4.25 };
 const UP_TRACK = "UT_abcdefghijkl.12-345678" as UpTrackId;
 
 /** Bytes of one message of each kind. */
@@ -54,7 +55,9 @@ export interface LinkBytes {
   readonly ping: number;
   /** One speaker's loudness. */
   readonly levels: number;
+  /** One member's quality, and what each more adds. */
   readonly quality: number;
+  readonly qualityMember: number;
   /** A chat message of 200 bytes, and its confirmation. */
   readonly data: number;
   readonly ack: number;
@@ -71,6 +74,7 @@ export function linkBytes(): LinkBytes {
     members: Array.from({ length: members }, () => change(all)),
     wants: [],
     bans: [],
+    qualities: Array.from({ length: members }, () => QUALITY),
     isLate: false,
   });
   const hello = (members: number) =>
@@ -115,12 +119,8 @@ export function linkBytes(): LinkBytes {
       handle: HANDLE,
       value: packLevels([{ upTrack: UP_TRACK, level: 0.123_456, active: true }]),
     }),
-    quality: bytes({
-      kind: "roomDatagram",
-      of: "quality",
-      handle: HANDLE,
-      value: packQuality(SID, { quality: 2, opinion: 4.25 }),
-    }),
+    quality: qualities(1),
+    qualityMember: qualities(2) - qualities(1),
     data: bytes({
       kind: "data",
       number: NUMBER,
@@ -144,6 +144,11 @@ function bytes(frame: LinkFrame): number {
 
 function changed(value: ReturnType<typeof packMirrorChange>): number {
   return bytes({ kind: "change", handle: HANDLE, number: NUMBER, value });
+}
+
+function qualities(members: number): number {
+  const qualities = Array.from({ length: members }, () => QUALITY);
+  return changed(packMirrorChange({ kind: "quality", qualities }));
 }
 
 function change(parts: MemberParts) {

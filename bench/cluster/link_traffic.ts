@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { GATHER_MS } from "../../lib/cluster/mirror/told_quality.ts";
 import { linkBytes } from "./link_costs.ts";
 import { ROOM_KINDS } from "./population.ts";
 import type { RoomsOnNodes } from "./rooms_on_nodes.ts";
@@ -16,8 +17,8 @@ const MUTES_PER_S = 1 / 180;
 const MESSAGES_PER_S = 1 / 120;
 /** Loudness is told so often where somebody speaks (`audio.update_interval`, 400 ms), per second. */
 const LEVELS_PER_S = 2.5;
-/** Each connection's quality is told so often (`QUALITY_INTERVAL_MS`), per second. */
-const QUALITY_PER_S = 1 / 5;
+/** Assumption: a connection becomes better or worse so often, per second. */
+const QUALITY_CHANGES_PER_S = 1 / 120;
 /** Pings of each side of a link, each with an answer, per second (`link_connection.ts`). */
 const PINGS_PER_S = 2;
 
@@ -63,6 +64,7 @@ export class LinkTraffic {
       this.#add("tracks wanted", 3 * tracks, tracks * (bytes.want + bytes.ask + bytes.answer));
     }
     this.#add("changes", others, others * bytes.join);
+    this.#add("changes", others, others * bytes.quality);
     const publishes = Math.min(1, speakers / Math.sqrt(size[0] * size[1]));
     this.#add("changes", 2 * publishes * others, 2 * publishes * others * bytes.track);
   }
@@ -81,13 +83,18 @@ export class LinkTraffic {
     kindOfRoom: Uint8Array,
     links: number,
   ): Record<"levels" | "quality" | "data" | "changes" | "pings", Sum> {
-    let [levels, people, publishers] = [0, 0, 0];
+    let [levels, qualities, changes, publishers] = [0, 0, 0, 0];
     rooms.forEach((room, nodes, counts) => {
       const present = counts.reduce((sum, count) => sum + count, 0);
       const others = nodes.length - 1;
       const { speakers } = ROOM_KINDS[kindOfRoom[room]!]!;
       if (present > 1) levels += others;
-      people += present * others;
+      for (const count of counts) {
+        const perS = count * QUALITY_CHANGES_PER_S;
+        changes += others * perS;
+        // What changes is gathered for a while, all of a room in one message.
+        qualities += others * perS / (1 + perS * GATHER_MS / 1000);
+      }
       publishers += Math.min(present, speakers) * others;
     });
     const bytes = this.#bytes;
@@ -95,7 +102,10 @@ export class LinkTraffic {
     const data = publishers * MESSAGES_PER_S;
     return {
       levels: sum(levels * SPEAKING * LEVELS_PER_S, bytes.levels),
-      quality: sum(people * QUALITY_PER_S, bytes.quality),
+      quality: {
+        messages: qualities,
+        bytes: qualities * bytes.quality + (changes - qualities) * bytes.qualityMember,
+      },
       data: { messages: 2 * data, bytes: data * (bytes.data + bytes.ack) },
       changes: sum(publishers * MUTES_PER_S, bytes.mute),
       pings: sum(links * 2 * PINGS_PER_S * 2, bytes.ping),

@@ -18,7 +18,7 @@ function anyFrame(random: SeededRandom): LinkFrame {
     a: [2],
   }]][random.below(5)]!;
   const name = ["r", "s", "echo", "absent"][random.below(4)]!;
-  const of = (["levels", "quality", "data", "media"] as const)[random.below(4)]!;
+  const of = (["levels", "data", "media"] as const)[random.below(3)]!;
   const frames: readonly LinkFrame[] = [
     { kind: "ping", sentAt: number },
     { kind: "pong", sentAt: number },

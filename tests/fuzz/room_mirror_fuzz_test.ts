@@ -36,14 +36,13 @@ function feed(mirror: RoomMirror, peer: NodeId, bytes: Uint8Array, turn: number)
   else mirror.onChange(peer, value);
   mirror.onData(peer, value);
   mirror.onDatagram(peer, "levels", value);
-  mirror.onDatagram(peer, "quality", value);
   mirror.onDatagram(peer, "data", value);
 }
 
 Deno.test("RoomMirror never throws on damaged messages, and keeps what others told", async () => {
   const { cluster, ann, listener, snapshot } = await overheard();
   const members = (snapshot as PackedValue[])[2] as PackedValue[];
-  const changes = ["m", "l", "p", "w", "s", "b", "e", "v", "?"].flatMap((kind) =>
+  const changes = ["m", "l", "p", "w", "s", "b", "e", "v", "q", "?"].flatMap((kind) =>
     [...pieces(members[0]!), ...pieces(snapshot)].map((content) => [kind, content] as PackedValue)
   );
   const seeds = [snapshot, ...changes].map(packMessage);

@@ -12,6 +12,7 @@ import {
   StoreDataBlobRequest,
 } from "@livekit/protocol";
 import { DEFAULT_DATA_OPTIONS } from "../../lib/room/context/data_options.ts";
+import type { PackedValue } from "../../lib/wire/message_pack.ts";
 import { ClusterWorld } from "../support/virtual/cluster_world.ts";
 import type { ScriptedClient } from "../support/virtual/scripted_client.ts";
 import { userPacket, userText } from "../support/wire/user_packet.ts";
@@ -120,24 +121,109 @@ Deno.test("who speaks, and how good a connection is, is told by those who receiv
   assert.deepEqual([speaker!.sid, speaker!.active], [sid, true]);
   await cluster.pass(5_000);
   assert.equal(bob.last("speakersChanged").speakers[0]!.active, false, "it is not heard any more");
-  const layer = { spatial: 0, expected: 250, lost: 100, outOfOrder: 0, jitterMs: 1 } as const;
-  ann.world.engine.emit({
+});
+
+const LAYER = { spatial: 0, expected: 250, outOfOrder: 0, jitterMs: 1 } as const;
+
+/** A client's microphone was measured, with so many of 250 packets lost. */
+function measured(client: ScriptedClient, lost: number): void {
+  client.world.engine.emit({
     type: "quality_report",
-    connection: ann.participant.publisher.id,
+    connection: client.participant.publisher.id,
     intervalMs: 5_000,
     upTracks: [{
-      upTrack,
+      upTrack: client.upTrack("1"),
       mime: "audio/opus",
       inbandFec: false,
       muted: false,
-      layers: [layer],
+      layers: [{ ...LAYER, lost }],
       topLayer: 0,
     }],
     downTracks: [],
   });
-  await cluster.pass(100);
-  const [quality] = bob.last("connectionQuality").updates;
-  assert.deepEqual([quality!.participantSid, quality!.quality], [sid, ConnectionQuality.POOR]);
+}
+
+/** What `client` was told of the quality of another's connection. */
+function qualities(client: ScriptedClient, of: ScriptedClient): ConnectionQuality[] {
+  const { sid } = of.participant;
+  return client.all("connectionQuality").flatMap(({ updates }) => updates)
+    .filter(({ participantSid }) => participantSid === sid).map(({ quality }) => quality);
+}
+
+Deno.test("how good connections are is told other nodes when it changes, all of a room at once", async () => {
+  const { cluster, ann, bob } = await threeNodes();
+  const eve = await cluster.join("a", "eve");
+  for (const client of [ann, eve]) await client.publishMicrophone();
+  await cluster.pass(500);
+  const heard: PackedValue[] = [];
+  const room = cluster.node("b").rooms.get("lobby")!;
+  const { onChange } = room;
+  room.onChange = (peer, value) => {
+    if ((value as PackedValue[])[0] === "q") heard.push(value);
+    onChange.call(room, peer, value);
+  };
+  for (const client of [ann, eve]) measured(client, 0);
+  await cluster.pass(1_200);
+  assert.equal(heard.length, 1, "both in one message");
+  assert.deepEqual(qualities(bob, ann), [ConnectionQuality.EXCELLENT]);
+  for (let i = 0; i < 5; i++) {
+    for (const client of [ann, eve]) measured(client, 0);
+    await cluster.pass(5_000);
+  }
+  assert.equal(heard.length, 1, "nothing has changed");
+  measured(ann, 100);
+  await cluster.pass(1_200);
+  assert.equal(heard.length, 2);
+  const { EXCELLENT, POOR } = ConnectionQuality;
+  assert.deepEqual(qualities(bob, ann), [EXCELLENT, POOR]);
+  assert.deepEqual(qualities(bob, eve), [EXCELLENT]);
+});
+
+Deno.test("how good connections are is known on a node that is new to a room, and on one that was away", async () => {
+  const { cluster, ann } = await threeNodes();
+  await ann.publishMicrophone();
+  await cluster.pass(500);
+  measured(ann, 100);
+  await cluster.pass(1_200);
+  cluster.add("d");
+  const dan = await cluster.join("d", "dan");
+  await cluster.pass(500);
+  const { EXCELLENT, POOR } = ConnectionQuality;
+  assert.deepEqual(qualities(dan, ann), [POOR]);
+  cluster.links.network.partition("ND_a", "ND_d");
+  await cluster.pass(3_000);
+  for (let i = 0; i < 20 && qualities(ann, ann).at(-1) !== EXCELLENT; i++) {
+    measured(ann, 0);
+    await cluster.pass(100);
+  }
+  assert.notEqual(qualities(ann, ann).at(-1), POOR, "it is better now");
+  cluster.links.network.healAll();
+  await cluster.pass(5_000);
+  assert.equal(qualities(dan, ann).at(-1), qualities(ann, ann).at(-1));
+});
+
+Deno.test("how loud microphones are is told other nodes while they are active", async () => {
+  const { cluster, ann } = await threeNodes();
+  await ann.publishMicrophone();
+  await cluster.pass(500);
+  const told: number[] = [];
+  const room = cluster.node("b").rooms.get("lobby")!;
+  const { onDatagram } = room;
+  room.onDatagram = (peer, kind, value) => {
+    if (kind === "levels") told.push((value as PackedValue[]).length);
+    onDatagram.call(room, peer, kind, value);
+  };
+  const level = async (level: number, active: boolean) => {
+    const levels = [{ upTrack: ann.upTrack("1"), level, active }];
+    ann.world.engine.emit({ type: "audio_levels", levels });
+    await cluster.pass(400);
+  };
+  for (let i = 0; i < 5; i++) await level(0.01, false);
+  assert.equal(told.length, 0, "a quiet room is of no interest");
+  for (let i = 0; i < 3; i++) await level(0.5, true);
+  assert.equal(told.length, 3);
+  for (let i = 0; i < 3; i++) await level(0.01, false);
+  assert.equal(told.length, 4, "that it is not active any more");
 });
 
 Deno.test("simulated speakers are seen on all nodes", async () => {

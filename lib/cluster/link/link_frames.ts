@@ -41,8 +41,13 @@ const KIND = {
   idle: 14,
 } as const;
 
-/** By their numbers on the wire. */
-const DATAGRAM_KINDS: readonly DatagramKind[] = ["levels", "quality", "data", "media"];
+/** By their numbers on the wire; one is not used any more. */
+const DATAGRAM_KINDS: readonly (DatagramKind | undefined)[] = [
+  "levels",
+  undefined,
+  "data",
+  "media",
+];
 
 /** How a call went. */
 export type AnswerCode = "ok" | "unknown_method" | "busy" | "failed" | "lost";

@@ -12,7 +12,7 @@ import type { PackedValue } from "../../wire/message_pack.ts";
  * What may get lost, in the order in which it gives way on a slow link: levels first. `media` is
  * what a blocked UDP path would have carried.
  */
-export type DatagramKind = "levels" | "quality" | "data" | "media";
+export type DatagramKind = "levels" | "data" | "media";
 
 /**
  * One room of this node, as a link sees it. Each peer has its own ordered stream: `onSnapshot`

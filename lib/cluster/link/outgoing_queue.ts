@@ -24,7 +24,6 @@ export const MAX_DATAGRAM_AGE_MS = 500;
 /** A kind is refused while more than this waits, bytes: what matters least gives way first. */
 const MAX_BEHIND: Readonly<Record<DatagramKind, number>> = {
   levels: 64 * 1024,
-  quality: 64 * 1024,
   data: 256 * 1024,
   media: 1024 * 1024,
 };

@@ -8,15 +8,18 @@ import { ConnectionQuality } from "@livekit/protocol";
 import type { UpTrackId } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
 import type { AudioLevelEntry } from "../../engine/messages/media_messages.ts";
-import type { ArrivedData, BridgedData, HeardQuality } from "../../room/context/node_ports.ts";
+import type { ArrivedData, BridgedData } from "../../room/context/node_ports.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
 import { MAX_NAME, sidOf } from "./member_message.ts";
 import { countOf, listOf, textOf, tupleOf } from "./packed_fields.ts";
+import type { ToldQuality } from "./told_quality.ts";
 
 /** Bytes of one packet; clients' are smaller. */
 const MAX_PACKET = 1024 * 1024;
 const MAX_DESTINATIONS = 20_000;
 const MAX_LEVELS = 20_000;
+/** As many as members. */
+const MAX_QUALITIES = 20_000;
 const HIGHEST_OPINION = 5;
 
 /** A packet with its sender, and whom it is for if it does not say so itself. */
@@ -50,21 +53,21 @@ export function readLevels(value: PackedValue): AudioLevelEntry[] | undefined {
   });
 }
 
-export function packQuality(sid: string, { quality, opinion }: HeardQuality): PackedValue {
-  return [sid, quality, opinion];
+export function packQualities(qualities: readonly ToldQuality[]): PackedValue {
+  return qualities.map(({ sid, quality, opinion }) => [sid, quality, opinion]);
 }
 
-export function readQuality(
-  value: PackedValue,
-): (HeardQuality & { readonly sid: string }) | undefined {
-  const packed = tupleOf(value, 3);
-  const sid = sidOf(packed?.[0]);
-  const quality = countOf(packed?.[1], ConnectionQuality.LOST);
-  const opinion = packed?.[2];
-  if (sid === undefined || quality === undefined || !isWithin(opinion, HIGHEST_OPINION)) {
-    return undefined;
-  }
-  return { sid, quality, opinion };
+export function readQualities(value: PackedValue | undefined): ToldQuality[] | undefined {
+  return listOf(value, MAX_QUALITIES, (item) => {
+    const packed = tupleOf(item, 3);
+    const sid = sidOf(packed?.[0]);
+    const quality = countOf(packed?.[1], ConnectionQuality.LOST);
+    const opinion = packed?.[2];
+    if (sid === undefined || quality === undefined || !isWithin(opinion, HIGHEST_OPINION)) {
+      return undefined;
+    }
+    return { sid, quality, opinion };
+  });
 }
 
 function nameOf(value: PackedValue): string | undefined {

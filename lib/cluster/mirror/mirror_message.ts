@@ -9,8 +9,10 @@ import type { RoomSid } from "../../base/ids.ts";
 import type { QualityWish, RoomRecord, TokenBan } from "../../room/context/node_ports.ts";
 import { planText, readPlan, type RoomPlan } from "../../room/context/room_plan.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
+import { packQualities, readQualities } from "./data_message.ts";
 import { MAX_NAME, type MemberChange, packChange, readChange, sidOf } from "./member_message.ts";
 import { countOf, listOf, textOf, tupleOf } from "./packed_fields.ts";
+import type { ToldQuality } from "./told_quality.ts";
 
 /** Members of one node in one room. */
 const MAX_MEMBERS = 20_000;
@@ -40,6 +42,7 @@ export interface Snapshot {
   readonly members: readonly MemberChange[];
   readonly wants: readonly ToldWant[];
   readonly bans: readonly TokenBan[];
+  readonly qualities: readonly ToldQuality[];
   /** It was not heard for a while, or not when it should have been. */
   readonly isLate: boolean;
 }
@@ -52,6 +55,7 @@ export type MirrorChange =
   | { readonly kind: "want"; readonly want: ToldWant }
   | { readonly kind: "subscribed"; readonly trackSid: string }
   | { readonly kind: "ban"; readonly ban: TokenBan }
+  | { readonly kind: "quality"; readonly qualities: readonly ToldQuality[] }
   | { readonly kind: "speaker"; readonly sid: string; readonly seconds: number }
   | { readonly kind: "ended"; readonly reason: DisconnectReason };
 
@@ -64,10 +68,12 @@ const KIND = {
   subscribed: "s",
   ban: "b",
   speaker: "v",
+  quality: "q",
   ended: "e",
 } as const satisfies Record<MirrorChange["kind"], string>;
 
-export function packSnapshot({ sid, plan, members, wants, bans, isLate }: Snapshot): PackedValue {
+export function packSnapshot(snapshot: Snapshot): PackedValue {
+  const { sid, plan, members, wants, bans, qualities, isLate } = snapshot;
   return [
     sid,
     packPlan(plan),
@@ -75,6 +81,7 @@ export function packSnapshot({ sid, plan, members, wants, bans, isLate }: Snapsh
     wants.map(packWant),
     bans.map(packBan),
     isLate,
+    packQualities(qualities),
   ];
 }
 
@@ -90,7 +97,10 @@ export function readSnapshot(value: PackedValue): Snapshot | undefined {
     bans === undefined
   ) return undefined;
   const isLate = packed![5] === true;
-  return { sid: sid as RoomSid, plan, members, wants, bans, isLate };
+  // Nodes that do not tell them so tell none.
+  const qualities = readQualities(packed![6] ?? []);
+  if (qualities === undefined) return undefined;
+  return { sid: sid as RoomSid, plan, members, wants, bans, qualities, isLate };
 }
 
 export function packMirrorChange(change: MirrorChange): PackedValue {
@@ -135,6 +145,10 @@ export function readMirrorChange(value: PackedValue): MirrorChange | "unknown" |
       if (sid === undefined || seconds === undefined) return undefined;
       return { kind: "speaker", sid, seconds };
     }
+    case KIND.quality: {
+      const qualities = readQualities(content);
+      return qualities && { kind: "quality", qualities };
+    }
     case KIND.ended: {
       const reason = reasonOf(content);
       return reason === undefined ? undefined : { kind: "ended", reason };
@@ -165,6 +179,8 @@ function contentOf(change: MirrorChange): PackedValue {
       return packBan(change.ban);
     case "speaker":
       return [change.sid, Math.min(Math.max(0, Math.trunc(change.seconds)), MAX_SECONDS)];
+    case "quality":
+      return packQualities(change.qualities);
     case "ended":
       return change.reason;
   }

@@ -32,14 +32,7 @@ import type { ParticipantFacts } from "../../room/context/participant_facts.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
 import type { DatagramKind, RoomPeerStream, SharedRoom } from "../link/link_ports.ts";
-import {
-  packData,
-  packLevels,
-  packQuality,
-  readData,
-  readLevels,
-  readQuality,
-} from "./data_message.ts";
+import { packData, packLevels, readData, readLevels } from "./data_message.ts";
 import { differenceOf, type MemberChange, type MemberParts, partsOf } from "./member_message.ts";
 import {
   type MirrorChange,
@@ -52,9 +45,12 @@ import {
 } from "./mirror_message.ts";
 import { PeerView } from "./peer_view.ts";
 import type { PeerCalls } from "./peer_calls.ts";
+import { ToldQualities, type ToldQuality } from "./told_quality.ts";
 
 /** A join's answer waits so long for nodes to tell whom they serve, ms. */
 const MEETING_MS = 300;
+/** Microphones of a room that are remembered as active. */
+const MAX_LOUD = 1_000;
 /** A peer that is away is looked for this often once a lease is over, ms. */
 const LOOK_MS = 1_000;
 /** A peer that is away although it lives is given up after so many looks. */
@@ -98,12 +94,18 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
   readonly #leases = new Map<NodeId, Cancel>();
   /** Nodes that were out of reach, until they have told whom they serve now. */
   readonly #returning = new Set<NodeId>();
+  readonly #qualities: ToldQualities;
+  /** Microphones that others were told are active, and some that have ended since. */
+  readonly #loud = new Set<string>();
   /** Whoever waits for a node's snapshot. */
   readonly #meetings = new Map<NodeId, Set<() => void>>();
   #isClosed = false;
 
   constructor(readonly room: MirroredRoom, readonly host: MirrorHost) {
     this.#end = host.openRoom(room.name, this);
+    this.#qualities = new ToldQualities(host.timers, (qualities) => {
+      if (this.hasPeers) this.#tell({ kind: "quality", qualities });
+    });
   }
 
   /** Nodes that have told whom they serve, and are not given up. */
@@ -136,6 +138,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
 
   left(member: ParticipantFacts): void {
     if (!this.#own.delete(member.sid)) return;
+    this.#qualities.left(member.sid);
     const reason = member.closed ? member.info().disconnectReason : DisconnectReason.MIGRATION;
     this.#tell({ kind: "left", sid: member.sid, reason });
   }
@@ -164,14 +167,21 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     return mayGoOn;
   }
 
+  /** What is not loud is of interest where it was. */
   levels(levels: readonly AudioLevelEntry[]): void {
-    this.#end.sendDatagram("levels", packLevels(levels));
+    const told = levels.filter(({ active, upTrack }) => active || this.#loud.has(upTrack));
+    if (told.length === 0) return;
+    // Of what is forgotten here others hear nothing any more, which tells them the same.
+    if (this.#loud.size > MAX_LOUD) this.#loud.clear();
+    for (const { active, upTrack } of told) {
+      if (active) this.#loud.add(upTrack);
+      else this.#loud.delete(upTrack);
+    }
+    this.#end.sendDatagram("levels", packLevels(told));
   }
 
   quality(sid: string, heard: HeardQuality): void {
-    if (this.hasPeers && this.#own.has(sid)) {
-      this.#end.sendDatagram("quality", packQuality(sid, heard));
-    }
+    if (this.#own.has(sid)) this.#qualities.measured(sid, heard);
   }
 
   speakerSimulated(sid: string, seconds: number): void {
@@ -192,6 +202,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
 
   close(): void {
     this.#isClosed = true;
+    this.#qualities.close();
     this.#end.close();
     for (const cancel of this.#leases.values()) cancel();
     for (const node of [...this.#meetings.keys()]) this.#met(node);
@@ -213,6 +224,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
       members,
       wants,
       bans: this.room.bans(),
+      qualities: this.#qualities.all,
       isLate: this.#returning.has(peer),
     });
   }
@@ -237,6 +249,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
       }
       view.takeWants(snapshot.wants);
       for (const ban of snapshot.bans) this.room.barred(ban);
+      this.#hearQualities(view, snapshot.qualities);
     }
     this.#met(peer);
   }
@@ -273,11 +286,6 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
         if (levels === undefined) return this.#unreadable(peer);
         const its = levels.filter(({ upTrack }) => view.hasUpTrack(upTrack));
         return this.room.levelsHeard(its);
-      }
-      case "quality": {
-        const heard = readQuality(value);
-        if (heard === undefined) return this.#unreadable(peer);
-        if (view.has(heard.sid)) this.room.qualityHeard(heard.sid, heard);
       }
     }
   }
@@ -328,8 +336,16 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
       case "speaker":
         if (view.has(change.sid)) this.room.speakerSimulated(change.sid, change.seconds);
         return;
+      case "quality":
+        return this.#hearQualities(view, change.qualities);
       case "ended":
         return this.host.doubted(this.room, change.reason);
+    }
+  }
+
+  #hearQualities(view: PeerView, qualities: readonly ToldQuality[]): void {
+    for (const { sid, ...heard } of qualities) {
+      if (view.has(sid)) this.room.qualityHeard(sid, heard);
     }
   }
 

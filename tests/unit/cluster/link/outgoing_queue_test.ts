@@ -62,9 +62,9 @@ Deno.test("OutgoingQueue gives a socket a window and keeps the rest, in order", 
   ]);
 });
 
-Deno.test("OutgoingQueue sheds levels and quality first, then lossy data, then media", () => {
+Deno.test("OutgoingQueue sheds levels first, then lossy data, then media", () => {
   const { counters, queue: waiting } = queue();
-  const kinds: readonly DatagramKind[] = ["levels", "quality", "data", "media"];
+  const kinds: readonly DatagramKind[] = ["levels", "data", "media"];
   const taken = () => kinds.filter((kind) => waiting.pushDatagram(kind, Uint8Array.of(1), 0));
   assert.deepEqual(taken(), kinds);
   waiting.pushOrdered(new Uint8Array(100_000));
@@ -73,7 +73,7 @@ Deno.test("OutgoingQueue sheds levels and quality first, then lossy data, then m
   assert.deepEqual(taken(), ["media"]);
   waiting.pushOrdered(new Uint8Array(800_000));
   assert.deepEqual(taken(), []);
-  assert.equal(counters.get("link_datagram_shed"), 2 + 3 + 4);
+  assert.equal(counters.get("link_datagram_shed"), 1 + 2 + 3);
 });
 
 Deno.test("OutgoingQueue drops datagrams that waited too long, and takes none of a size of its own", () => {
