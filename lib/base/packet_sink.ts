@@ -11,6 +11,33 @@
 /** Tail of a reserved buffer that a sink uses to seal in place. */
 export const SEAL_BYTES = 32;
 
+/** What a packet is for. */
+export const PACKET_KIND = {
+  media: 0,
+  audio: 1,
+  /** Sent again because it was missed. */
+  repair: 2,
+  /** Sent to find out what the path carries. */
+  padding: 3,
+} as const;
+export type PacketKind = (typeof PACKET_KIND)[keyof typeof PACKET_KIND];
+
+/** The probe of a packet that belongs to none. */
+export const NO_CLUSTER = 0;
+
+/** Who remembers what was sent under the transport-wide numbers of one connection. */
+export interface SendHistory {
+  /**
+   * A packet left.
+   *
+   * @param sequence Its transport-wide number, 16 bits.
+   * @param bytes The datagram's payload, sealed.
+   * @param cluster The probe it belongs to, or {@linkcode NO_CLUSTER}.
+   * @param now Monotonic ms.
+   */
+  sent(sequence: number, bytes: number, kind: PacketKind, cluster: number, now: number): void;
+}
+
 /** One packet that is written: it begins in the reserved bytes and ends in `source`. */
 export interface WrittenPacket {
   /** Video is the first to go where a queue is full. */
@@ -29,6 +56,15 @@ export interface WrittenPacket {
   readonly sourceLength: number;
 }
 
+/** A written packet with what its connection notes of it. */
+export interface NumberedPacket extends WrittenPacket {
+  /** Transport-wide number in the header (16 bits), or -1. */
+  readonly transportSequence: number;
+  readonly packetKind: PacketKind;
+  /** The probe it belongs to, or {@linkcode NO_CLUSTER}. */
+  readonly cluster: number;
+}
+
 /** Where a down-track's packets go, one at a time; one per connection. */
 export interface PacketSink {
   /**
@@ -40,8 +76,10 @@ export interface PacketSink {
   /**
    * Sends the packet that begins in the reserved bytes and ends in `packet.source`, which is only
    * read, and only during the call: sealing and copying are one step.
+   *
+   * @param now Monotonic ms, an integer.
    */
-  send(packet: WrittenPacket): void;
-  /** The connection's next transport-wide sequence number (16 bits), or -1 if it uses none. */
+  send(packet: NumberedPacket, now: number): void;
+  /** The connection's next transport-wide sequence number (16 bits), or -1 while it uses none. */
   nextTransportSequence(): number;
 }

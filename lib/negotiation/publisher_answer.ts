@@ -35,12 +35,14 @@ import {
   transportLines,
 } from "./local_description.ts";
 import {
+  ANSWERED_EXTENSIONS,
   msidLine,
-  SENT_EXTENSIONS,
   sentCodec,
   ssrcLines,
   type SubscribedTrack,
+  tellsArrivals,
   usesRtx,
+  writtenExtensions,
 } from "./sent_track.ts";
 
 /** What is known of the track a section carries, from its announcement. */
@@ -238,10 +240,12 @@ function decideMedia(
     codecs: sent === undefined
       ? ordered.map((codec) => withParameters(codec, kind, plan))
       : preferring(sent.codecs, ordered)
-        .map((codec) => sentCodec(withoutWishes(codec), sent.track)),
+        .map((codec) =>
+          sentCodec(withoutWishes(codec), sent.track, kind === "video" && tellsArrivals(codec))
+        ),
     extensions: section.extensions.filter(({ uri }) =>
       RECEIVED_EXTENSIONS[kind].includes(uri) ||
-      (input.sending !== undefined && SENT_EXTENSIONS[kind].includes(uri))
+      (input.sending !== undefined && ANSWERED_EXTENSIONS[kind].includes(uri))
     ),
     plan,
     placed,
@@ -393,6 +397,7 @@ function sentSection(decision: Decision): readonly SentSection[] {
   if (decision.type !== "media" || decision.placed === undefined) return [];
   const { section, kind, codecs, placed } = decision;
   const { track } = placed;
+  const common = decision.extensions.filter(({ uri }) => ANSWERED_EXTENSIONS[kind].includes(uri));
   const carries = codecs.filter(({ payloadType }) =>
     placed.codecs.some((codec) => codec.payloadType === payloadType)
   );
@@ -405,7 +410,7 @@ function sentSection(decision: Decision): readonly SentSection[] {
       ...(usesRtx(carries) ? { rtxSsrc: track.rtxSsrc } : {}),
       cname: track.cname,
       codecs: carries,
-      extensions: decision.extensions.filter(({ uri }) => SENT_EXTENSIONS[kind].includes(uri)),
+      extensions: writtenExtensions(common, codecs),
     },
   }];
 }

@@ -7,7 +7,12 @@
  * @module
  */
 import type { DownTrackId } from "../base/ids.ts";
-import { type CodecParameters, EXTENSION_URI, type MediaKind } from "../base/media_vocabulary.ts";
+import {
+  type CodecParameters,
+  EXTENSION_URI,
+  type HeaderExtension,
+  type MediaKind,
+} from "../base/media_vocabulary.ts";
 
 /** One track to be sent to this client. */
 export interface SubscribedTrack {
@@ -38,26 +43,66 @@ export interface RejectedTrack {
 
 /** Header extensions a down-track writes. */
 export const SENT_EXTENSIONS: Readonly<Record<MediaKind, readonly string[]>> = {
-  audio: [EXTENSION_URI.mid, EXTENSION_URI.absCaptureTime],
+  audio: [EXTENSION_URI.mid, EXTENSION_URI.absCaptureTime, EXTENSION_URI.transportCc],
   video: [
     EXTENSION_URI.mid,
     EXTENSION_URI.absCaptureTime,
     EXTENSION_URI.absSendTime,
     EXTENSION_URI.dependencyDescriptor,
+    EXTENSION_URI.transportCc,
   ],
 };
 
+/**
+ * The same where we answer. Audio is not numbered there, because a client numbers what it sends in
+ * sections of a kind if any of them is numbered, and audio alone should cost no feedback.
+ */
+export const ANSWERED_EXTENSIONS: Readonly<Record<MediaKind, readonly string[]>> = {
+  audio: SENT_EXTENSIONS.audio.filter((uri) => uri !== EXTENSION_URI.transportCc),
+  video: SENT_EXTENSIONS.video,
+};
+
+/** Feedback that says when each numbered packet came. */
+const NUMBERED_FEEDBACK = "transport-cc";
 const VIDEO_FEEDBACK = ["ccm fir", "nack", "nack pli", "goog-remb"];
 const AUDIO_FEEDBACK = ["nack"];
 
-/** A codec as a section that carries `track` describes it: our feedback, and stereo where it is. */
-export function sentCodec(codec: CodecParameters, track: SubscribedTrack): CodecParameters {
-  if (track.kind === "video") return { ...codec, feedback: VIDEO_FEEDBACK };
+/**
+ * A codec as a section that carries `track` describes it: our feedback, and stereo where it is.
+ *
+ * @param numbered Whether feedback on numbered packets is part of it.
+ */
+export function sentCodec(
+  codec: CodecParameters,
+  track: SubscribedTrack,
+  numbered: boolean,
+): CodecParameters {
+  const numbers = numbered ? [NUMBERED_FEEDBACK] : [];
+  if (track.kind === "video") return { ...codec, feedback: [...numbers, ...VIDEO_FEEDBACK] };
   // Redundancy takes the place of retransmission, so a track sent as RED has no NACK.
   const red = codec.mime === "audio/red" || track.codecs.some(({ mime }) => mime === "audio/red");
-  const feedback = red ? [] : AUDIO_FEEDBACK;
+  const feedback = red ? numbers : [...numbers, ...AUDIO_FEEDBACK];
   const stereo = track.stereo && codec.mime === "audio/opus";
   return { ...codec, feedback, fmtp: stereo ? `${codec.fmtp};sprop-stereo=1` : codec.fmtp };
+}
+
+/** Whether a client said of a codec that it tells when each numbered packet came. */
+export function tellsArrivals({ feedback }: CodecParameters): boolean {
+  return feedback.includes(NUMBERED_FEEDBACK);
+}
+
+/**
+ * The extensions that are written of those a section has: no numbers for a client that would never
+ * say what became of them.
+ *
+ * @param codecs As the client described them.
+ */
+export function writtenExtensions(
+  extensions: readonly HeaderExtension[],
+  codecs: readonly CodecParameters[],
+): readonly HeaderExtension[] {
+  if (codecs.some(tellsArrivals)) return extensions;
+  return extensions.filter(({ uri }) => uri !== EXTENSION_URI.transportCc);
 }
 
 /** `a=msid` of a section that carries `track`. */

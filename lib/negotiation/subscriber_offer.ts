@@ -49,6 +49,7 @@ import {
   ssrcLines,
   type SubscribedTrack,
   usesRtx,
+  writtenExtensions,
 } from "./sent_track.ts";
 
 /** Fixed for the life of a connection. */
@@ -72,10 +73,12 @@ export interface AppliedAnswer {
   readonly sctp?: { readonly port: number; readonly maxMessageSize: number };
 }
 
+/** In the order of their ids: what video has, of which audio has a part. */
+const ALL_EXTENSIONS = SENT_EXTENSIONS.video;
 /** One id per extension in the whole bundle, which is one RTP session (RFC 9143 §9.1). */
 const EXTENSIONS: Readonly<Record<MediaKind, readonly HeaderExtension[]>> = {
-  audio: SENT_EXTENSIONS.audio.map((uri, index) => ({ id: index + 1, uri })),
-  video: SENT_EXTENSIONS.video.map((uri, index) => ({ id: index + 1, uri })),
+  audio: SENT_EXTENSIONS.audio.map(withId),
+  video: SENT_EXTENSIONS.video.map(withId),
 };
 const DATA_MID = "0";
 /** RFC 8841 §6: what a client that names no `max-message-size` takes, bytes. */
@@ -229,7 +232,7 @@ export class SubscriberSections {
       section.withoutRtx.clear();
     }
     section.codecs = listedCodecs(track.kind, own, this.#options.codecs)
-      .map((codec) => sentCodec(codec, track));
+      .map((codec) => sentCodec(codec, track, true));
     section.own = section.codecs.slice(0, own.length);
     section.codecText = undefined;
     section.track = track;
@@ -268,6 +271,10 @@ export class SubscriberSections {
   #takeMid(): string {
     return String(this.#nextMid++);
   }
+}
+
+function withId(uri: string): HeaderExtension {
+  return { id: ALL_EXTENSIONS.indexOf(uri) + 1, uri };
 }
 
 /** Applies the answer to one section; says what changed for the track that was offered in it. */
@@ -309,7 +316,9 @@ function sendSection(
   codecs: readonly CodecParameters[],
   answer: RemoteSection,
 ): SendSection {
-  const offered = EXTENSIONS[section.kind];
+  const common = EXTENSIONS[section.kind].filter(({ id, uri }) =>
+    answer.extensions.some((accepted) => accepted.id === id && accepted.uri === uri)
+  );
   return {
     mid: section.mid,
     kind: section.kind,
@@ -317,9 +326,7 @@ function sendSection(
     ...(usesRtx(codecs) ? { rtxSsrc: track.rtxSsrc } : {}),
     cname: track.cname,
     codecs,
-    extensions: offered.filter(({ id, uri }) =>
-      answer.extensions.some((accepted) => accepted.id === id && accepted.uri === uri)
-    ),
+    extensions: writtenExtensions(common, codecs),
   };
 }
 

@@ -53,6 +53,8 @@ export interface PeerTransportListener {
   onPathFound(): void;
   /** Media can flow; again whenever the protocol of the path changes. */
   onConnected(protocol: "udp" | "tcp"): void;
+  /** Packets go to another host, or by another protocol, than before. */
+  onPathChanged?(): void;
   /** How long the peer's answer to a check took by the path in use, ms. */
   onRoundTrip?(rttMs: number): void;
   /** No valid STUN for a while. */
@@ -298,6 +300,12 @@ export class PeerTransport implements PathOwner {
     return this.#remote;
   }
 
+  /** Bytes that wait in the socket of a TCP path; -1 if the path in use is none. */
+  get queuedBytes(): number {
+    const path = this.#ice.mediaPath;
+    return path?.protocol === "tcp" ? path.queuedBytes ?? 0 : -1;
+  }
+
   /** Whether RTP can be sent. */
   get connected(): boolean {
     return this.#srtpKeys !== undefined && !this.#isClosed;
@@ -400,7 +408,10 @@ export class PeerTransport implements PathOwner {
     if (!this.connected) this.#active();
     this.#options.listener.onTimed(this.#secureBy);
     this.#dtls.pathReady();
+    const before = this.#remote;
     this.#remote = path.remote;
+    const isOther = before?.hostname !== path.remote.hostname || path.protocol !== this.#protocol;
+    if (before !== undefined && isOther) this.#options.listener.onPathChanged?.();
     if (path.protocol === this.#protocol) return;
     if (this.#protocol === undefined) this.#options.listener.onPathFound();
     this.#protocol = path.protocol;

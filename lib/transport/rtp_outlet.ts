@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { PacketSink, WrittenPacket } from "../base/packet_sink.ts";
+import type { NumberedPacket, PacketSink, SendHistory } from "../base/packet_sink.ts";
 import { SendKind } from "./datagrams/datagrams.ts";
 import type { NetworkPath } from "./ice/network_path.ts";
 import type { SrtpSession } from "./srtp/srtp_session.ts";
@@ -20,11 +20,13 @@ export interface CopyCounter {
 
 /**
  * One connection's way out for RTP. Lends and sends nothing before it has keys and a proven path;
- * numbers are handed out all the same.
+ * numbers are handed out all the same, once somebody keeps their history.
  */
 export class RtpOutlet implements PacketSink {
   /** Gives what seals, from when there are keys: asked for the first packet. */
   keys: () => SrtpSession | undefined = () => undefined;
+  /** Who hears of numbered packets; without it packets are not numbered. */
+  history: SendHistory | undefined;
   #srtp: SrtpSession | undefined;
   readonly #route: { readonly mediaPath: NetworkPath | undefined };
   readonly #copies: CopyCounter | undefined;
@@ -47,7 +49,7 @@ export class RtpOutlet implements PacketSink {
     return this.#reserved = path.reserve();
   }
 
-  send(packet: WrittenPacket): void {
+  send(packet: NumberedPacket, now: number): void {
     const path = this.#route.mediaPath;
     const srtp = this.#srtp;
     if (srtp === undefined || path === undefined || this.#reserved === undefined) return;
@@ -55,9 +57,13 @@ export class RtpOutlet implements PacketSink {
     if (sealed === 0) return;
     path.commit(sealed, packet.isVideo ? SendKind.video : SendKind.other);
     this.#copies?.copied();
+    const { transportSequence, packetKind, cluster } = packet;
+    if (transportSequence < 0) return;
+    this.history?.sent(transportSequence, sealed, packetKind, cluster, now);
   }
 
   nextTransportSequence(): number {
+    if (this.history === undefined) return -1;
     const sequence = this.#transportSequence;
     this.#transportSequence = (sequence + 1) & 0xffff;
     return sequence;

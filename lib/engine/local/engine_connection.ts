@@ -123,6 +123,7 @@ export class EngineConnection
     this.sending = new SendingSide({
       emit,
       sink: this.#transport.rtp,
+      queuedBytes: () => this.#transport.queuedBytes,
       sendRtcp,
       random: platform.random,
       failed: (error) => shared.failed(id, error),
@@ -249,9 +250,14 @@ export class EngineConnection
     this.#shared.emit({ type: "connection_connected", connection: this.id, protocol, ...remote });
   }
 
+  onPathChanged(): void {
+    this.sending.bandwidth.pathChanged(this.#shared.platform.clock.now());
+  }
+
   /** Also of clients that answer no reference times. */
   onRoundTrip(rttMs: number): void {
     this.receiving.updateRtt(rttMs);
+    this.sending.bandwidth.roundTrip(rttMs, this.#shared.platform.clock.now());
   }
 
   onInterrupted(): void {

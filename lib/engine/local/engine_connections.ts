@@ -180,7 +180,7 @@ export class EngineConnections {
         return sending.setSource(command.downTrack, command.upTrack, upTrack, clock.now());
       }
       case "remove_down_track":
-        sending.remove(command.downTrack);
+        sending.remove(command.downTrack, clock.now());
         this.#downTracks.delete(command.downTrack);
         this.#downTracksOf.get(connection.id)?.delete(command.downTrack);
         return;

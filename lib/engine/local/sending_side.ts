@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { RemoteEstimate } from "../../bandwidth/remote_estimate.ts";
 import type { DownTrackId, UpTrackId } from "../../base/ids.ts";
 import type { LayerTarget, SendSection, SpatialLayer } from "../../base/media_vocabulary.ts";
-import type { PacketSink } from "../../base/packet_sink.ts";
+import type { PacketSink, SendHistory } from "../../base/packet_sink.ts";
 import type { Random } from "../../base/platform.ts";
 import { DownTrack } from "../../media/down/down_track.ts";
 import { SenderReportFigures } from "../../media/down/down_track_options.ts";
@@ -15,8 +14,8 @@ import { compactNtp } from "../../media/layer/rtcp_clock.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
 import type { RtcpWriter } from "../../wire/rtcp_writer.ts";
-import { NOT_RECEIVED, parseTransportFeedback } from "../../wire/transport_cc.ts";
 import type { DownTrackInterval, DownTrackStats, MediaEvent } from "../messages/media_messages.ts";
+import { ConnectionEstimate } from "./connection_estimate.ts";
 import { roundTripMs } from "./round_trip.ts";
 import type { RtcpScratch } from "./rtcp_scratch.ts";
 
@@ -28,9 +27,6 @@ const FIRST_REPORT_MS = 300;
  * The forwarded layer is told at most once in so many ms: packets may change it with every frame.
  */
 const LAYER_INTERVAL_MS = 1_000;
-/** Header bytes of a transport feedback packet before its content. */
-const FEEDBACK_HEADER_BYTES = 12;
-
 /** One subscribed track with what its reports need. */
 interface SentTrack {
   upTrackId: UpTrackId;
@@ -51,8 +47,10 @@ interface SentTrack {
 /** The world as seen from the sending side of a connection. */
 export interface SendingSideOptions {
   readonly emit: (event: MediaEvent) => void;
-  /** Where RTP packets leave. */
-  readonly sink: PacketSink;
+  /** Where RTP packets leave, numbered for whoever keeps their history. */
+  readonly sink: PacketSink & { history?: SendHistory | undefined };
+  /** Bytes that wait in the socket of a TCP path; negative if it is none. */
+  readonly queuedBytes?: () => number;
   readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
   readonly random: Random;
   /** Forwarding on this connection hit a bug of ours. */
@@ -69,8 +67,8 @@ export interface SendingSideOptions {
  * is ticked until it is removed.
  */
 export class SendingSide {
-  /** What the subscriber says it can receive. */
-  readonly estimate: RemoteEstimate = new RemoteEstimate();
+  /** How much may be sent. */
+  readonly bandwidth: ConnectionEstimate;
   readonly #options: SendingSideOptions;
   readonly #sent = new Map<DownTrackId, SentTrack>();
   /** By media SSRC, for feedback. */
@@ -84,6 +82,9 @@ export class SendingSide {
   constructor(options: SendingSideOptions) {
     this.#options = options;
     this.#writer = options.rtcp.toSubscriber;
+    const { sink: outlet, timed, queuedBytes, rtcp: { feedback } } = options;
+    const queue = queuedBytes === undefined ? {} : { queuedBytes };
+    this.bandwidth = new ConnectionEstimate({ outlet, timed, feedback, ...queue });
   }
 
   /** Starts forwarding; an id that is in use is left alone. */
@@ -128,6 +129,7 @@ export class SendingSide {
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
     timed(sent.reportAt);
+    if (section.kind === "video") this.bandwidth.setVideo(true, now);
     this.#attach(sent, now);
   }
 
@@ -139,12 +141,13 @@ export class SendingSide {
   }
 
   /** Stops forwarding; unknown ids are ignored. */
-  remove(id: DownTrackId): void {
+  remove(id: DownTrackId, now: number): void {
     const sent = this.#sent.get(id);
     if (sent === undefined) return;
     this.#sent.delete(id);
     this.#bySsrc.delete(sent.section.ssrc);
     sent.upTrack.removeDownTrack(sent.track);
+    if (sent.section.kind === "video") this.bandwidth.setVideo(this.#sendsVideo(), now);
   }
 
   /** Goes on with another up-track; unknown ids are ignored. */
@@ -187,27 +190,23 @@ export class SendingSide {
       if (rttMs >= 0) {
         this.#rttMs = Math.round(rttMs);
         this.#options.measured(rttMs);
+        this.bandwidth.roundTrip(rttMs, now);
       }
     }
     sent.track.receiveReport(this.#rttMs, block, now);
-    this.estimate.receiveFractionLost(block.fractionLost, now);
+    if (sent.section.kind === "video") {
+      this.bandwidth.receiveFractionLost(block.fractionLost, now);
+    }
   }
 
   /** Receiver estimated maximum bitrate. */
   receiveRemb(bitrateBps: number, now: number): void {
-    this.estimate.receiveRemb(bitrateBps, now);
+    this.bandwidth.receiveRemb(bitrateBps, now);
   }
 
   /** A whole transport-cc feedback packet at `offset`. */
   receiveTransportCc(bytes: Uint8Array, offset: number, length: number, now: number): void {
-    const at = offset + FEEDBACK_HEADER_BYTES;
-    const content = length - FEEDBACK_HEADER_BYTES;
-    const { feedback } = this.#options.rtcp;
-    if (!parseTransportFeedback(bytes, at, content, feedback)) return;
-    const { deltas, statusCount } = feedback;
-    let lost = 0;
-    for (let i = 0; i < statusCount; i++) if (deltas[i] === NOT_RECEIVED) lost++;
-    this.estimate.receiveTransportFeedback(statusCount - lost, lost, undefined, now);
+    this.bandwidth.receiveTransportCc(bytes, offset, length, now);
   }
 
   /** Receiver reference time: answered at once, with no delay (RFC 3611 §4.5). */
@@ -222,6 +221,7 @@ export class SendingSide {
 
   /** Timed work; cheap when nothing is due. */
   tick(now: number): void {
+    this.bandwidth.tick(now);
     let reportsDue = false;
     for (const [id, sent] of this.#sent) {
       if (now >= sent.track.nextWakeAt()) sent.track.tick(now);
@@ -236,7 +236,7 @@ export class SendingSide {
 
   /** When {@linkcode SendingSide.tick} has something to do; `Infinity` if nothing is foreseen. */
   nextWakeAt(): number {
-    let at = Infinity;
+    let at = this.bandwidth.nextWakeAt();
     for (const { track, reportAt, spatial, toldSpatial, tellAt } of this.#sent.values()) {
       at = Math.min(at, reportAt, track.nextWakeAt(), spatial === toldSpatial ? Infinity : tellAt);
     }
@@ -245,7 +245,7 @@ export class SendingSide {
 
   /** Leaves every up-track. */
   close(): void {
-    for (const id of [...this.#sent.keys()]) this.remove(id);
+    for (const id of [...this.#sent.keys()]) this.remove(id, 0);
   }
 
   stats(): DownTrackStats[] {
@@ -273,6 +273,11 @@ export class SendingSide {
 
   #attach(sent: SentTrack, now: number): void {
     if (this.#started) sent.upTrack.addDownTrack(sent.track, now);
+  }
+
+  #sendsVideo(): boolean {
+    for (const { section } of this.#sent.values()) if (section.kind === "video") return true;
+    return false;
   }
 
   /** The first layer is told with its first packet, others when their time has come. */

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { PacketSink } from "../../base/packet_sink.ts";
+import { PACKET_KIND, type PacketKind, type PacketSink } from "../../base/packet_sink.ts";
 import type { DownTrackCondition } from "./down_track_condition.ts";
 import type { DownTrackSection } from "./down_track_options.ts";
 import { DROP, type DropReason } from "../layer/drop_reason.ts";
@@ -32,6 +32,7 @@ export class DownTrackOutput {
   readonly #extensions: ExtensionMap;
   readonly #resender: Resender;
   readonly #condition: DownTrackCondition;
+  readonly #kind: PacketKind;
 
   constructor(
     section: DownTrackSection,
@@ -46,6 +47,9 @@ export class DownTrackOutput {
     this.#condition = condition;
     this.packet.isVideo = section.kind === "video";
     this.packet.ssrc = section.ssrc;
+    this.packet.packetKind = this.#kind = section.kind === "video"
+      ? PACKET_KIND.media
+      : PACKET_KIND.audio;
   }
 
   /**
@@ -62,7 +66,7 @@ export class DownTrackOutput {
     if (!writePacket(bytes, out, layer.cache, slot, view, vp8, this.#extensions, now)) {
       return DROP.outgoingTooLarge;
     }
-    this.#left(source.payloadLength);
+    this.#left(source.payloadLength, now);
     return DROP.none;
   }
 
@@ -75,7 +79,9 @@ export class DownTrackOutput {
     const bytes = this.#reserve();
     if (bytes === undefined) return DROP.noRoom;
     if (!writePadding(bytes, out, this.#extensions, now)) return DROP.outgoingTooLarge;
-    this.#left(0);
+    out.packetKind = PACKET_KIND.padding;
+    this.#left(0, now);
+    out.packetKind = this.#kind;
     return DROP.none;
   }
 
@@ -89,12 +95,12 @@ export class DownTrackOutput {
     return bytes;
   }
 
-  #left(payloadLength: number): void {
+  #left(payloadLength: number, now: number): void {
     const out = this.packet;
     this.packets++;
     this.bytes += out.written + out.sourceLength;
     this.octets += payloadLength;
     this.#condition.sent(out.sequence);
-    this.#sink.send(out);
+    this.#sink.send(out, now);
   }
 }

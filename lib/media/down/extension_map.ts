@@ -72,8 +72,10 @@ export class ExtensionMap {
     this.#mid = new TextEncoder().encode(mid);
     const midFits = this.#mid.length > 0 && this.#mid.length <= MAX_MID_BYTES;
     this.#midId = midFits ? idOf(subscriber, EXTENSION_URI.mid) : 0;
-    this.#absSendTimeId = idOf(subscriber, EXTENSION_URI.absSendTime);
     this.#transportCcId = idOf(subscriber, EXTENSION_URI.transportCc);
+    // Who tells when each numbered packet came measures nothing by its time.
+    const numbered = this.#transportCcId !== 0;
+    this.#absSendTimeId = numbered ? 0 : idOf(subscriber, EXTENSION_URI.absSendTime);
     this.#alwaysTwoByte = [this.#midId, this.#absSendTimeId, this.#transportCcId]
       .some((id) => id !== 0 && needsTwoByteForm(id, 1));
   }

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { PacketSink } from "../../base/packet_sink.ts";
+import { PACKET_KIND, type PacketSink } from "../../base/packet_sink.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
 import { extendSeq, type ExtSeq } from "../../wire/seq.ts";
 import { Vp8Descriptor } from "../../wire/vp8_descriptor.ts";
@@ -54,6 +54,7 @@ export class Resender {
   ) {
     this.#section = section;
     this.#packet.isVideo = section.kind === "video";
+    this.#packet.packetKind = PACKET_KIND.repair;
     this.#sink = sink;
     this.#extensions = extensions;
     this.#most = MOST_PACKETS[section.kind];
@@ -118,7 +119,7 @@ export class Resender {
     history.resends[entry]!++;
     history.resentAt[entry] = now;
     this.resent++;
-    this.#sink.send(this.#packet);
+    this.#sink.send(this.#packet, now);
     return DROP.none;
   }
 

@@ -3,7 +3,12 @@
  *
  * @module
  */
-import type { WrittenPacket } from "../../base/packet_sink.ts";
+import {
+  NO_CLUSTER,
+  type NumberedPacket,
+  PACKET_KIND,
+  type PacketKind,
+} from "../../base/packet_sink.ts";
 
 const NO_SOURCE = new Uint8Array(0);
 
@@ -11,7 +16,7 @@ const NO_SOURCE = new Uint8Array(0);
  * What differs from the cached packet, and then where the packet written is; one per down-track,
  * filled anew for each packet.
  */
-export class OutgoingPacket implements WrittenPacket {
+export class OutgoingPacket implements NumberedPacket {
   isVideo = false;
   payloadType = 0;
   /** Extended; the low 16 bits are written. */
@@ -30,6 +35,8 @@ export class OutgoingPacket implements WrittenPacket {
   tl0PicIdx = 0;
   keyIdx = 0;
   transportSequence = -1;
+  packetKind: PacketKind = PACKET_KIND.media;
+  cluster: number = NO_CLUSTER;
   /** Set the marker though the source's is not: the rest of the picture is left out. */
   setsMarker = false;
   /** Decode targets to announce in the dependency descriptor, or -1 to leave it as it is. */

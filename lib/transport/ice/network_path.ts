@@ -46,6 +46,8 @@ export interface PathValidator {
 export interface NetworkPath {
   readonly protocol: "udp" | "tcp";
   readonly remote: RemoteAddress;
+  /** Bytes that a slow reader has not taken yet (TCP). */
+  readonly queuedBytes?: number;
   /** Who gets its packets; `undefined` before validation and after the session let go of it. */
   owner: PathOwner | undefined;
   validator: PathValidator | undefined;

@@ -156,6 +156,11 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
     return true;
   }
 
+  /** Bytes handed over that the socket has not taken. */
+  get queuedBytes(): number {
+    return this.#waiting;
+  }
+
   reserve(): Uint8Array | undefined {
     return this.#isClosed ? undefined : this.#reserved ??= new Uint8Array(MAX_SEND_BYTES);
   }

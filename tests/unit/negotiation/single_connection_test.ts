@@ -174,7 +174,7 @@ Deno.test("SingleConnectionSections keeps what the client needs for sending in e
   }
   const written = (name: string) =>
     accepted.find(({ downTrack }) => downTrack === name)!.section.extensions.map(({ uri }) => uri);
-  assert.deepEqual(written("cam"), [absSendTime, uri("sdes:mid")]);
+  assert.deepEqual(written("cam"), [absSendTime, transportCc, uri("sdes:mid")]);
   assert.deepEqual(written("mic"), [uri("sdes:mid")]);
   const read = receive.find(({ mid }) => mid === "7")!.extensions;
   assert.ok(read.some((extension) => extension.uri === uri("sdes:rtp-stream-id")));

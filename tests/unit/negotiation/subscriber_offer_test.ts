@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { DownTrackId } from "../../../lib/base/ids.ts";
-import type { MediaKind } from "../../../lib/base/media_vocabulary.ts";
+import { EXTENSION_URI, type MediaKind } from "../../../lib/base/media_vocabulary.ts";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../../lib/negotiation/codec_catalog.ts";
 import type { SubscribedTrack } from "../../../lib/negotiation/sent_track.ts";
 import {
@@ -147,11 +147,12 @@ Deno.test("SubscriberSections.offer() writes msid, cname, FID and stereo of each
       `a=ssrc:${cam.ssrc} cname:PA_x|cam`,
       `a=ssrc:${cam.rtxSsrc} cname:PA_x|cam`,
       "a=rtcp-fb:96 goog-remb",
+      "a=rtcp-fb:96 transport-cc",
+      `a=extmap:5 ${EXTENSION_URI.transportCc}`,
       "a=rtcp-mux",
       "a=rtcp-rsize",
     ]
   ) assert.ok(lines.includes(line), line);
-  assert.equal(lines.some((line) => line.includes("transport-cc")), false);
   assert.ok(sectionText(sdp, "2").some((line) => line.endsWith(";sprop-stereo=1")));
   assert.ok(sectionText(sdp, "2").includes("a=rtcp-fb:111 nack"));
   assert.equal(sectionText(sdp, "3").some((line) => line.includes("stereo")), false);
@@ -163,7 +164,25 @@ Deno.test("SubscriberSections.offer() has no nack for a track sent as RED", () =
   table.addTrack(track("red", ["audio/red", "audio/opus"]));
   const lines = sectionText(table.offer(localParameters()).sdp, "1");
   assert.match(lines[0]!, /SAVPF 63 111 0 8$/);
-  assert.equal(lines.some((line) => line.startsWith("a=rtcp-fb")), false);
+  const feedback = lines.filter((line) => line.startsWith("a=rtcp-fb"));
+  assert.deepEqual(new Set(feedback.map((line) => line.split(" ")[1])), new Set(["transport-cc"]));
+});
+
+Deno.test("SubscriberSections numbers packets only for a client that tells when they came", () => {
+  const numbered = (edit: (answer: string) => string) => {
+    const table = sections();
+    table.addTrack(track("cam", "video/VP8"));
+    table.addTrack(track("mic", "audio/opus"));
+    const answer = answerAsClient(table.offer(localParameters()).sdp, {});
+    return table.applyAnswer(mustParse(edit(answer))).accepted.map(({ section }) =>
+      section.extensions.some(({ uri }) => uri === EXTENSION_URI.transportCc)
+    );
+  };
+  assert.deepEqual(numbered((answer) => answer), [true, true]);
+  const silent = /a=rtcp-fb:\d+ transport-cc\r\n/g;
+  assert.deepEqual(numbered((answer) => answer.replace(silent, "")), [false, false]);
+  const unnumbered = /a=extmap:5 .*\r\n/g;
+  assert.deepEqual(numbered((answer) => answer.replace(unnumbered, "")), [false, false]);
 });
 
 Deno.test("SubscriberSections.offer() lists every codec of the kind, the track's own first", () => {

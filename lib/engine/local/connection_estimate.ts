@@ -1,0 +1,117 @@
+/**
+ * What one connection knows of how much it may send: the estimate, fed with what leaves and what
+ * the subscriber says of it.
+ *
+ * Contract: a connection that sends no video has no estimate, and what it sends is not numbered:
+ * audio alone gives way to nothing, and the feedback would cost more than the audio. Once made, an
+ * estimate stays: video that comes back begins where it was.
+ *
+ * @module
+ */
+import { SendEstimate } from "../../bandwidth/send_estimate.ts";
+import type { SendHistory } from "../../base/packet_sink.ts";
+import { parseTransportFeedback, type TransportFeedback } from "../../wire/transport_cc.ts";
+
+/** Header bytes of a transport feedback packet before its content. */
+const FEEDBACK_HEADER_BYTES = 12;
+
+/** The connection as seen from its estimate. */
+export interface EstimateWorld {
+  /** Numbers what leaves while somebody keeps the history. */
+  readonly outlet: { history?: SendHistory | undefined };
+  /** Bytes that wait in the socket of a TCP path; absent or negative: it is none. */
+  readonly queuedBytes?: () => number;
+  /** There is timed work at `at`, which may be sooner than before. */
+  readonly timed: (at: number) => void;
+  /** Feedback is read into this, which others use, too. */
+  readonly feedback: TransportFeedback;
+}
+
+/** One connection's estimate, there from its first video on. Feedback before that is ignored. */
+export class ConnectionEstimate {
+  readonly #world: EstimateWorld;
+  #estimate: SendEstimate | undefined;
+  #hasVideo = false;
+  #rttMs = -1;
+
+  constructor(world: EstimateWorld) {
+    this.#world = world;
+  }
+
+  /** Absent while there was never any video. */
+  get estimate(): SendEstimate | undefined {
+    return this.#estimate;
+  }
+
+  /** Whether the connection sends video now: only then anything is numbered and timed. */
+  setVideo(hasVideo: boolean, now: number): void {
+    if (hasVideo === this.#hasVideo) return;
+    this.#hasVideo = hasVideo;
+    if (!hasVideo) {
+      this.#world.outlet.history = undefined;
+      return;
+    }
+    if (this.#estimate === undefined) {
+      this.#estimate = new SendEstimate();
+      if (this.#rttMs >= 0) this.#estimate.roundTrip(this.#rttMs, now);
+    }
+    this.#world.outlet.history = this.#estimate;
+    this.#world.timed(this.#estimate.nextWakeAt());
+  }
+
+  /**
+   * A whole transport-cc feedback packet at `offset`.
+   *
+   * @returns `false` if it cannot be read.
+   */
+  receiveTransportCc(bytes: Uint8Array, offset: number, length: number, now: number): boolean {
+    const { feedback } = this.#world;
+    const at = offset + FEEDBACK_HEADER_BYTES;
+    if (!parseTransportFeedback(bytes, at, length - FEEDBACK_HEADER_BYTES, feedback)) return false;
+    this.#estimate?.feedback(feedback, now);
+    this.#changed();
+    return true;
+  }
+
+  /** Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03), bits/s. */
+  receiveRemb(bitrateBps: number, now: number): void {
+    this.#estimate?.remb(bitrateBps, now);
+    this.#changed();
+  }
+
+  /** The fraction-lost field of a reception report on video: 0–255 for 0–1. */
+  receiveFractionLost(fractionLost: number, now: number): void {
+    this.#estimate?.report(fractionLost / 256, now);
+    this.#changed();
+  }
+
+  /** The round trip to the subscriber was measured, ms. */
+  roundTrip(rttMs: number, now: number): void {
+    this.#rttMs = rttMs;
+    this.#estimate?.roundTrip(rttMs, now);
+  }
+
+  /** Packets go to another address, or by another protocol, from now on. */
+  pathChanged(now: number): void {
+    this.#estimate?.reset(now);
+    this.#changed();
+  }
+
+  /** Timed work; cheap when nothing is due. */
+  tick(now: number): void {
+    const estimate = this.#estimate;
+    if (estimate === undefined || !this.#hasVideo) return;
+    const queued = this.#world.queuedBytes?.() ?? -1;
+    if (queued >= 0) estimate.tcpQueue(queued, now);
+    if (now >= estimate.nextWakeAt()) estimate.tick(now);
+  }
+
+  /** When {@linkcode ConnectionEstimate.tick} has something to do; `Infinity` if nothing is. */
+  nextWakeAt(): number {
+    return this.#hasVideo ? this.#estimate!.nextWakeAt() : Infinity;
+  }
+
+  #changed(): void {
+    if (this.#hasVideo) this.#world.timed(this.#estimate!.nextWakeAt());
+  }
+}
