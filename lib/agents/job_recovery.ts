@@ -28,10 +28,15 @@ import { describeError } from "../room/context/close_reason.ts";
 
 /** An agent whose worker is gone is looked for after this, ms: it may be on its way. */
 const LOOK_AFTER_MS = 2_000;
-/** A room is looked at so long after a node died, when jobs have found other keepers, ms. */
-const AUDIT_AFTER_MS = 2_000;
+/** The same where its node is dead, which was waited for: others have heard of that as well, ms. */
+const LOOK_AFTER_DEATH_MS = 100;
+/**
+ * A room is looked at so long after a node died, when all others have noticed and jobs have found
+ * other keepers, ms.
+ */
+const AUDIT_AFTER_MS = 1_200;
 /** Nodes come apart by as much, ms. */
-const AUDIT_SPREAD_MS = 500;
+const AUDIT_SPREAD_MS = 300;
 /** Times that somebody is looked for who does a job again, or that a room is looked at. */
 const ATTEMPTS = 6;
 /** Links are up again so long after a node is back, ms. */
@@ -46,17 +51,17 @@ export class JobRecovery {
   constructor(readonly dispatcher: AgentDispatcher, readonly peers: AgentPeers) {}
 
   /** A job's worker is gone. */
-  lost(room: OpenRoom, running: RunningJob): void {
+  lost(room: OpenRoom, running: RunningJob, afterMs = LOOK_AFTER_MS): void {
     if (running.lostAt !== undefined) return;
     running.lostAt = this.dispatcher.platform.clock.now();
-    this.#lookLater(room, running);
+    this.#lookLater(room, running, afterMs);
   }
 
   /** A node is dead. */
   gone(node: NodeId): void {
     for (const room of this.dispatcher.all()) {
       for (const running of room.running.values()) {
-        if (running.node === node) this.lost(room, running);
+        if (running.node === node) this.lost(room, running, LOOK_AFTER_DEATH_MS);
       }
       const others = this.peers.sharing(room.name).filter((peer) => this.peers.isLive(peer));
       if (this.#isLead([...others, this.peers.self])) {
@@ -107,8 +112,8 @@ export class JobRecovery {
     this.#timers.clear();
   }
 
-  #lookLater(room: OpenRoom, running: RunningJob): void {
-    this.#after(LOOK_AFTER_MS, () => {
+  #lookLater(room: OpenRoom, running: RunningJob, afterMs = LOOK_AFTER_MS): void {
+    this.#after(afterMs, () => {
       const { job } = running;
       const isOver = this.dispatcher.get(room.name) !== room || !room.running.has(job.id);
       if (isOver) return;

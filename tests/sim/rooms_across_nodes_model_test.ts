@@ -158,9 +158,7 @@ class Schedule {
       }
       for (const session of living) {
         const claim = await cluster.node("a").directory.claim(name, session.identity);
-        // None is left if a later session came and went while this one's node was out of reach.
-        if (claim === undefined) continue;
-        assert.equal(claim.number, session.claim?.number, `seed ${this.seed}: its claim holds`);
+        assert.equal(claim?.number, session.claim?.number, `seed ${this.seed}: its claim holds`);
       }
     }
   }
@@ -207,7 +205,8 @@ function described(
   return JSON.stringify([identity, sid, state, profile.attributes, muted]);
 }
 
-for (let seed = 1; seed <= 8; seed++) {
+// 133: an identity is taken elsewhere and left again while its node is out of reach, and then here.
+for (const seed of [1, 2, 3, 4, 5, 6, 7, 8, 133]) {
   Deno.test(`rooms of three nodes agree with a model, seed ${seed}`, () =>
     new Schedule(seed).run());
 }

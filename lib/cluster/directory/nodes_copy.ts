@@ -12,8 +12,8 @@ import type { Clock } from "../../base/platform.ts";
 import type { DirectoryStatus, NodeRecord } from "./cluster_directory.ts";
 import { list, nodeIds, nodeRecord, number, type Reply, text } from "./redis_replies.ts";
 
-/** How old what is told may be, ms. */
-const MAX_AGE_MS = 1_000;
+/** How old what is told may be, ms: less than between two heartbeats, each of which looks. */
+const MAX_AGE_MS = 900;
 /** Now and then everything is read, in case a change was lost with a Redis that failed, ms. */
 const WHOLE_AFTER_MS = 60_000;
 /** Redis' clock has jumped when it is so far from where ours says it should be, ms. */

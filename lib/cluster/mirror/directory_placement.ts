@@ -105,9 +105,10 @@ export class DirectoryPlacement implements RoomPlacement {
 
   forgo(room: string, identity: string, claim: Claim): void {
     const { node, rooms } = this.options;
-    const former = this.#drop(room, identity, claim)?.former;
+    const { former = node } = this.#drop(room, identity, claim) ?? {};
+    // Who is here may have been replaced by somebody who has gone again, which was not heard of.
     if (former === node) this.reclaim(room, identity);
-    else if (former !== undefined) rooms.reclaimAt(former, room, identity);
+    else rooms.reclaimAt(former, room, identity);
   }
 
   /** Who is served here under that identity holds it again, after a later claim came to nothing. */

@@ -37,10 +37,10 @@ function world() {
   return { platform, copy, next, asked, names, begin };
 }
 
-Deno.test("NodesCopy asks for what changed, at most once a second, and for all now and then", async () => {
+Deno.test("NodesCopy asks for what changed, at most once between two heartbeats, and for all now and then", async () => {
   const { platform, next, asked, names, begin } = world();
   await begin();
-  platform.advance(999);
+  platform.advance(899);
   await names();
   assert.deepEqual(asked, [["0", ""]]);
   platform.advance(1);
