@@ -57,7 +57,7 @@ clusterScenario("TestAgentMultiNode", async (test) => {
   const [room, publisher] = [await register(JT_ROOM), await register(JT_PUBLISHER)];
   // The other node hears of workers with its next heartbeat, and of a job for both then.
   const api = new AgentDispatchClient(two!.httpUrl, TEST_KEY, TEST_SECRET);
-  const first = await test.join(1, "first", { room: "known" });
+  const first = await test.join(1, "first", { token: { room: "known" } });
   await first.publish("audio");
   await until("the node to know of the workers", async () => {
     if (room.jobs(JT_ROOM).length > 0 && publisher.jobs(JT_PUBLISHER).length > 0) return true;
@@ -70,21 +70,21 @@ clusterScenario("TestAgentMultiNode", async (test) => {
   await alice.publish("audio");
   await alice.publish("video");
   const jobs = (worker: SocketWorker, type: JobType) =>
-    worker.jobs(type).filter((job) => job.room?.name === ROOM);
+    worker.jobs(type).filter((job) => job.room?.name === test.room);
   const counts = () => [jobs(room, JT_ROOM).length, jobs(publisher, JT_PUBLISHER).length];
   await until("a job of each type", () => `${counts()}` === "1,1", counts);
   assert.equal(jobs(publisher, JT_PUBLISHER)[0]!.participant!.identity, "alice");
   // Asked of the node that does not serve the room.
   const elsewhere = new AgentDispatchClient(one!.httpUrl, TEST_KEY, TEST_SECRET);
-  const [dispatch] = await elsewhere.listDispatch(ROOM);
+  const [dispatch] = await elsewhere.listDispatch(test.room);
   assert.equal(dispatch!.state!.jobs.length, 2);
-  const { token } = room.assignments.find(({ job }) => job!.room!.name === ROOM)!;
+  const { token } = room.assignments.find(({ job }) => job!.room!.name === test.room)!;
   const claims = await new TokenVerifier(TEST_KEY, TEST_SECRET).verify(token);
-  assert.deepEqual([claims.video!.room, claims.kind], [ROOM, "agent"]);
-  await elsewhere.deleteDispatch(dispatch!.id, ROOM);
+  assert.deepEqual([claims.video!.room, claims.kind], [test.room, "agent"]);
+  await elsewhere.deleteDispatch(dispatch!.id, test.room);
   await until("the jobs to be ended", () => room.terminated.length > 0);
   for (const worker of [room, publisher]) await worker.close();
-});
+}, { isAlone: true });
 
 scenario("TestAgent", async (test) => {
   const agentName = "test_agent";

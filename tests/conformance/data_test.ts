@@ -2,14 +2,17 @@
 import assert from "node:assert/strict";
 import {
   ConnectionSettings,
-  DataBlob,
-  DataBlobKey,
-  GetDataBlobRequest,
   RequestResponse_Reason as Reason,
-  StoreDataBlobRequest,
   UserPacket,
 } from "@livekit/protocol";
 import type { Cancel } from "../../lib/base/platform.ts";
+import {
+  BLOB_CONTENTS,
+  blobKey,
+  blobRefusal,
+  getBlob,
+  storeBlob,
+} from "../support/wire/data_blobs.ts";
 import {
   openDataTrackChannel,
   OwnDataTrack,
@@ -66,52 +69,32 @@ scenario("TestSinglePublisherDataTrack", async (test) => {
   assert.deepEqual(own, [], "nothing comes back to the publisher");
 });
 
-const KEY = new DataBlobKey({ key: { case: "generic", value: "blob-1" } });
-const CONTENTS = new TextEncoder().encode("definition-bytes");
-
-function store(client: WireParticipant, requestId: number, key?: DataBlobKey): void {
-  const blob = new DataBlob({ contents: CONTENTS, ...(key === undefined ? {} : { key }) });
-  const value = new StoreDataBlobRequest({ requestId, blob });
-  client.signal.send({ case: "storeDataBlobRequest", value });
-}
-
-function get(client: WireParticipant, requestId: number, identity: string, key: DataBlobKey): void {
-  const value = new GetDataBlobRequest({ requestId, participantIdentity: identity, key });
-  client.signal.send({ case: "getDataBlobRequest", value });
-}
-
-async function refusal(client: WireParticipant, requestId: number): Promise<Reason> {
-  const { reason } = await client.signal.message(
-    "requestResponse",
-    (response) => response.requestId === requestId,
-  );
-  return reason;
-}
+const KEY = blobKey("blob-1");
 
 scenario("TestSingleNodeDataBlob", async (test) => {
   const [pub, sub] = await test.joinAll(["pub", "sub"]);
-  store(pub!, 1, KEY);
+  storeBlob(pub!, 1, KEY);
   const stored = await pub!.signal.message("storeDataBlobResponse");
   assert.equal(stored.requestId, 1);
   assert.ok(stored.key!.equals(KEY));
   assert.deepEqual(pub!.signal.all("requestResponse"), []);
-  get(sub!, 2, "pub", KEY);
+  getBlob(sub!, 2, "pub", KEY);
   const { requestId, blob } = await sub!.signal.message("getDataBlobResponse");
   assert.equal(requestId, 2);
   assert.ok(blob!.key!.equals(KEY));
-  assert.deepEqual(blob!.contents, CONTENTS);
-  get(sub!, 3, "pub", new DataBlobKey({ key: { case: "generic", value: "does-not-exist" } }));
-  assert.equal(await refusal(sub!, 3), Reason.NOT_FOUND);
-  get(sub!, 4, "unknown-publisher", KEY);
-  assert.equal(await refusal(sub!, 4), Reason.NOT_FOUND);
-  store(pub!, 5);
-  assert.equal(await refusal(pub!, 5), Reason.INVALID_REQUEST);
+  assert.deepEqual(blob!.contents, BLOB_CONTENTS);
+  getBlob(sub!, 3, "pub", blobKey("does-not-exist"));
+  assert.equal(await blobRefusal(sub!, 3), Reason.NOT_FOUND);
+  getBlob(sub!, 4, "unknown-publisher", KEY);
+  assert.equal(await blobRefusal(sub!, 4), Reason.NOT_FOUND);
+  storeBlob(pub!, 5);
+  assert.equal(await blobRefusal(pub!, 5), Reason.INVALID_REQUEST);
 }, { config: { enable_participant_data_blob: true } });
 
 scenario("TestSingleNodeDataBlobDisabled", async (test) => {
   const pub = await test.join("pub");
-  store(pub, 1, KEY);
-  assert.equal(await refusal(pub, 1), Reason.NOT_ALLOWED);
+  storeBlob(pub, 1, KEY);
+  assert.equal(await blobRefusal(pub, 1), Reason.NOT_ALLOWED);
 });
 
 /** LiveKit's threshold, bit/s. */

@@ -1,62 +1,62 @@
-/**
- * What LiveKit's tests of two nodes say about the server API: a call changes the room and its
- * participants wherever they are. They run on one node until several are built.
- */
+/** LiveKit's tests of the server API of two nodes: whichever is asked, it answers for both. */
 import assert from "node:assert/strict";
 import { DisconnectReason, TrackSource } from "@livekit/protocol";
-import { until } from "../support/wire/until.ts";
-import { FLAVOURS, ROOM, scenario } from "./support.ts";
+import { clusterScenario, FLAVOURS } from "./support.ts";
 
-scenario("TestMultiNodeRoomList", async ({ api }) => {
-  for (const name of ["one", "two"]) await api.createRoom({ name });
-  const listed = async (names?: string[]) =>
-    (await api.listRooms(names)).map(({ name }) => name).sort();
-  assert.deepEqual(await listed(), ["one", "two"]);
-  assert.deepEqual(await listed(["two", "never-made"]), ["two"]);
+clusterScenario("TestMultiNodeRoomList", async (test) => {
+  const names = ["one", "two"].map((name) => `${test.room} ${name}`);
+  for (const [node, name] of names.entries()) await test.api(node).createRoom({ name });
+  for (const node of [0, 1]) {
+    const listed = async (wanted?: string[]) =>
+      (await test.api(node).listRooms(wanted)).map(({ name }) => name).sort();
+    assert.deepEqual((await listed()).filter((name) => name.startsWith(test.room)), names);
+    assert.deepEqual(await listed([names[1]!, "never-made"]), [names[1]]);
+  }
 });
 
-scenario("TestMultiNodeUpdateRoomMetadata", async (test) => {
+clusterScenario("TestMultiNodeUpdateRoomMetadata", async (test) => {
   const metadata = "updated metadata";
-  await test.api.createRoom({ name: "empty" });
-  assert.equal((await test.api.updateRoomMetadata("empty", metadata)).metadata, metadata);
-  assert.equal((await test.api.listRooms(["empty"]))[0]!.metadata, metadata);
+  const empty = `${test.room} empty`;
+  await test.api(0).createRoom({ name: empty });
+  assert.equal((await test.api(1).updateRoomMetadata(empty, metadata)).metadata, metadata);
+  assert.equal((await test.api(0).listRooms([empty]))[0]!.metadata, metadata);
   for (const flavour of FLAVOURS) {
-    const room = `with-participant-${flavour}`;
-    const alice = await test.join("alice", { flavour, token: { room } });
-    assert.equal((await test.api.updateRoomMetadata(room, metadata)).metadata, metadata);
+    const room = `${test.room} with participant ${flavour}`;
+    const alice = await test.join(1, "alice", { flavour, token: { room } });
+    assert.equal((await test.api(0).updateRoomMetadata(room, metadata)).metadata, metadata);
     await alice.signal.message("roomUpdate", ({ room }) => room!.metadata === metadata);
   }
 });
 
-scenario("TestMultiNodeRemoveParticipant", async (test) => {
-  const alice = await test.join("alice");
-  await test.api.removeParticipant(ROOM, "alice");
-  assert.deepEqual(await test.api.listParticipants(ROOM), []);
+clusterScenario("TestMultiNodeRemoveParticipant", async (test) => {
+  const alice = await test.join(1, "alice");
+  await test.api(0).removeParticipant(test.room, "alice");
+  for (const node of [0, 1]) assert.deepEqual(await test.api(node).listParticipants(test.room), []);
   const { reason } = await alice.signal.message("leave");
   assert.equal(reason, DisconnectReason.PARTICIPANT_REMOVED);
   await alice.signal.ended();
 });
 
-scenario("TestMultiNodeUpdateParticipantMetadata", async (test) => {
-  const [, bob] = await test.joinAll(["alice", "bob"]);
+clusterScenario("TestMultiNodeUpdateParticipantMetadata", async (test) => {
+  const bob = await test.join(0, "bob");
+  await test.join(1, "alice");
   const metadata = "the new metadata";
-  const updated = await test.api.updateParticipant(ROOM, "alice", { metadata });
+  const updated = await test.api(0).updateParticipant(test.room, "alice", { metadata });
   assert.deepEqual([updated.identity, updated.metadata], ["alice", metadata]);
-  await bob!.remote("alice", (info) => info.metadata === metadata);
+  await bob.remote("alice", (info) => info.metadata === metadata);
 });
 
-scenario("TestMultiNodeMutePublishedTrack", async (test) => {
-  const [alice, bob] = await test.joinAll(["alice", "bob"]);
-  const { sid } = await alice!.publish("audio");
-  await alice!.publish("video");
-  const { tracks } = await until("both tracks to be published", async () => {
-    const info = await test.api.getParticipant(ROOM, "alice");
-    return info.tracks.length === 2 && info;
-  });
+clusterScenario("TestMultiNodeMutePublishedTrack", async (test) => {
+  const bob = await test.join(0, "bob");
+  const alice = await test.join(1, "alice");
+  const { sid } = await alice.publish("audio");
+  const video = await alice.publish("video");
+  for (const one of [sid, video.sid]) await bob.track(one);
+  const { tracks } = await test.api(0).getParticipant(test.room, "alice");
   const sources = tracks.map(({ source }) => source).sort();
   assert.deepEqual(sources, [TrackSource.CAMERA, TrackSource.MICROPHONE]);
-  const muted = await test.api.mutePublishedTrack(ROOM, "alice", sid, true);
+  const muted = await test.api(0).mutePublishedTrack(test.room, "alice", sid, true);
   assert.deepEqual([muted.sid, muted.muted], [sid, true]);
-  await alice!.signal.message("mute", (request) => request.sid === sid && request.muted);
-  await bob!.remote("alice", (info) => info.tracks.some((one) => one.sid === sid && one.muted));
+  await alice.signal.message("mute", (request) => request.sid === sid && request.muted);
+  await bob.remote("alice", (info) => info.tracks.some((one) => one.sid === sid && one.muted));
 });

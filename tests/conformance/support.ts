@@ -19,10 +19,9 @@ import { EngineTap } from "../support/virtual/engine_tap.ts";
 import { reporting } from "../support/process/failure_report.ts";
 import type { Flavour, JoinOptions } from "../support/process/join_url.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
-import { RedisServer } from "../support/process/redis_server.ts";
+import { RoomwireCluster } from "../support/process/roomwire_cluster.ts";
 import {
   type RoomwireProcess,
-  startRoomwire,
   TEST_KEY,
   TEST_SECRET,
 } from "../support/process/roomwire_process.ts";
@@ -226,20 +225,55 @@ class RecordingLog implements Log {
   }
 }
 
-/** A cluster of processes, and clients that end with it. */
+/** Two nodes, and clients that end with their test. */
 export class TestNodes implements AsyncDisposable {
   readonly #clients: WireParticipant[] = [];
 
-  constructor(readonly nodes: readonly RoomwireProcess[], readonly flavour: Flavour) {}
+  constructor(
+    readonly cluster: RoomwireCluster,
+    readonly flavour: Flavour,
+    /** Of this test alone. */
+    readonly room: string,
+  ) {}
+
+  get nodes(): readonly RoomwireProcess[] {
+    return this.cluster.nodes;
+  }
+
+  /** The server API of one node, with every grant. */
+  api(node: number): RoomServiceClient {
+    return new RoomServiceClient(this.nodes[node]!.httpUrl, TEST_KEY, TEST_SECRET);
+  }
+
+  /** A client of one node that has its join response; its connections may still be coming up. */
+  async open(
+    node: number,
+    identity: string,
+    options: ClientOptions = {},
+  ): Promise<WireParticipant> {
+    const token = await mintToken({ room: this.room, ...options.token, identity });
+    const { url } = this.nodes[node]!;
+    const client = await WireParticipant.open(url, token, { flavour: this.flavour, ...options });
+    this.#clients.push(client);
+    return client;
+  }
 
   /** A client of one node whose connections are up. */
-  async join(node: number, identity: string, fields: TokenFields = {}): Promise<WireParticipant> {
-    const token = await mintToken({ room: ROOM, ...fields, identity });
-    const { url } = this.nodes[node]!;
-    const client = await WireParticipant.open(url, token, { flavour: this.flavour });
-    this.#clients.push(client);
-    await client.connected();
-    return client;
+  async join(
+    node: number,
+    identity: string,
+    options: ClientOptions = {},
+  ): Promise<WireParticipant> {
+    const client = await this.open(node, identity, options);
+    return await client.connected();
+  }
+
+  /** Resolves once a node knows of somebody, of whom it need not have told its clients yet. */
+  async known(node: number, identity: string): Promise<void> {
+    await until(`node ${node} to know of ${identity}`, async () => {
+      const listed = await this.api(node).listParticipants(this.room);
+      return listed.some((info) => info.identity === identity);
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -247,17 +281,37 @@ export class TestNodes implements AsyncDisposable {
   }
 }
 
-/** Registers a scenario against two processes that share a Redis of their own. */
-export function clusterScenario(name: string, body: (test: TestNodes) => Promise<void>): void {
+/** The nodes of the tests of one file, started on first use. */
+let sharedNodes: Promise<RoomwireCluster> | undefined;
+
+const startNodes = () =>
+  RoomwireCluster.start({
+    regions: ["", ""],
+    config: { enable_participant_data_blob: true },
+  });
+
+Deno.test.afterAll(async () => {
+  await (await sharedNodes?.catch(() => undefined))?.[Symbol.asyncDispose]();
+});
+
+/**
+ * Registers a scenario against two processes that share a Redis.
+ *
+ * @param isAlone The nodes are for each run of this test alone: it stops some, or counts what they
+ *   do.
+ */
+export function clusterScenario(
+  name: string,
+  body: (test: TestNodes) => Promise<void>,
+  { isAlone = false }: { readonly isAlone?: boolean } = {},
+): void {
   const { perFlavour } = scenarioNamed(name);
   const flavours = perFlavour ? FLAVOURS : FLAVOURS.slice(0, 1);
   for (const flavour of flavours) {
     endToEndTest(perFlavour ? `${name} (${flavour})` : name, ["redis"], async () => {
-      await using redis = await RedisServer.start();
-      const config = { redis: { address: `${HOST}:${redis.port}` } };
-      await using one = await startRoomwire({ config, address: HOST });
-      await using two = await startRoomwire({ config, address: HOST });
-      await using test = new TestNodes([one, two], flavour);
+      await using own = isAlone ? await startNodes() : undefined;
+      const cluster = own ?? await (sharedNodes ??= startNodes());
+      await using test = new TestNodes(cluster, flavour, `${name} ${flavour}`);
       await body(test);
     });
   }
