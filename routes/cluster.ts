@@ -1,5 +1,6 @@
 /**
- * `/cluster`: the socket on which another node of the cluster links itself with this one.
+ * `/cluster`: the socket on which another node of the cluster links itself with this one; and
+ * `/cluster/carry`, on which it hands over a request of a client.
  *
  * @module
  */
@@ -24,7 +25,7 @@ export interface ClusterRouteOptions {
   };
 }
 
-/** 404 without an upgrade, else what the links make of the token: a socket, or a refusal. */
+/** 404 without an upgrade, else what becomes of the token: a socket, or a refusal. */
 export function clusterRoute({ links, upgrade }: ClusterRouteOptions): RouteHandler {
   return ({ request }) => {
     if (!wantsWebSocket(request)) return new Response(null, { status: 404 });

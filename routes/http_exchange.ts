@@ -17,6 +17,8 @@ export interface HttpExchange {
   readonly receivedAt: number;
   /** Address of the socket, or empty where the caller did not say. */
   readonly socketAddress: string;
+  /** Another node has carried it here. */
+  readonly isCarried?: boolean;
 }
 
 /** Answers a request; throws only for bugs. */

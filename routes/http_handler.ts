@@ -18,6 +18,8 @@ import type { RouteTable } from "./route_table.ts";
 /** The part of `Deno.ServeHandlerInfo` used here. */
 export interface HandlerInfo {
   readonly remoteAddr?: { readonly transport?: string; readonly hostname?: string };
+  /** Another node has carried it here. */
+  readonly isCarried?: boolean;
 }
 
 /** Answers every request; never rejects. */
@@ -73,6 +75,7 @@ async function answer(
       token: auth.token,
       receivedAt,
       socketAddress: info?.remoteAddr?.hostname ?? "",
+      isCarried: info?.isCarried ?? false,
     })
     : plainText(auth.status, auth.body);
   if (VALIDATE_PATHS.has(path)) response.headers.set("Access-Control-Allow-Origin", "*");

@@ -8,6 +8,7 @@ import { clusterRoute, type ClusterRouteOptions } from "./cluster.ts";
 import { demoRoute } from "./demo.ts";
 import { healthRoute, type Heartbeat } from "./health.ts";
 import type { RouteHandler } from "./http_exchange.ts";
+import { regionsRoute, type RegionsRouteOptions } from "./region_settings.ts";
 import { rtcRoute, type RtcRouteOptions, validateRoute } from "./rtc.ts";
 import { type WhipRouteOptions, whipRoutes } from "./whip.ts";
 
@@ -22,13 +23,17 @@ export interface RouteOptions {
   readonly agent: AgentRouteOptions;
   /** Absent where the node is alone. */
   readonly cluster?: ClusterRouteOptions;
+  /** Requests that other nodes carry here; absent where the node is alone. */
+  readonly carried?: ClusterRouteOptions;
+  /** Absent where the node is alone. */
+  readonly regions?: RegionsRouteOptions;
   /** The server API, see `twirpRoutes`. */
   readonly twirp: (path: string) => RouteHandler | undefined;
 }
 
 /** Builds the table; paths match whole but for the demo page, WHIP and the server API. */
 export function routeTable(
-  { heartbeat, rtc, whip, agent, cluster, twirp }: RouteOptions,
+  { heartbeat, rtc, whip, agent, cluster, carried, regions, twirp }: RouteOptions,
 ): RouteTable {
   const routes: ReadonlyMap<string, RouteHandler> = new Map([
     ["/", healthRoute(heartbeat)],
@@ -39,6 +44,8 @@ export function routeTable(
     ["/agent", agentRoute(agent)],
     ["/demo", demoRoute],
     ...(cluster === undefined ? [] : [["/cluster", clusterRoute(cluster)] as const]),
+    ...(carried === undefined ? [] : [["/cluster/carry", clusterRoute(carried)] as const]),
+    ...(regions === undefined ? [] : [["/settings/regions", regionsRoute(regions)] as const]),
   ]);
   const whipRoute = whipRoutes(whip);
   return (path) =>

@@ -50,7 +50,7 @@ class WebSocketAdapter implements SignalSocket {
   /** What the close was to say that came before the socket was open. */
   #closeAtOpen: { readonly code: number; readonly reason: string } | undefined;
   #listener: ((data: Uint8Array | string) => void) | undefined;
-  #closeListener: (() => void) | undefined;
+  #closeListener: ((code?: number) => void) | undefined;
 
   constructor(raw: RawWebSocket, maxMessageBytes: number) {
     this.#raw = raw;
@@ -63,7 +63,7 @@ class WebSocketAdapter implements SignalSocket {
     raw.onclose = (event) => {
       if (this.#closed !== undefined) return;
       this.#closed = { code: event.code };
-      this.#closeListener?.();
+      this.#closeListener?.(event.code);
     };
   }
 
@@ -73,9 +73,9 @@ class WebSocketAdapter implements SignalSocket {
     for (const data of this.#unread.splice(0)) listener(data);
   }
 
-  set onClose(listener: () => void) {
+  set onClose(listener: (code?: number) => void) {
     this.#closeListener = listener;
-    if (this.#closed !== undefined) listener();
+    if (this.#closed !== undefined) listener(this.#closed.code);
   }
 
   get bufferedAmount(): number {

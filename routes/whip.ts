@@ -8,10 +8,17 @@
  *
  * @module
  */
+import type { NodeId } from "../lib/base/ids.ts";
 import type { Refusal } from "../lib/signalling/access_token.ts";
 import { clientAddress, type JoinLimits } from "../lib/signalling/join_parameters.ts";
 import { readWhipGrant, readWhipParameters } from "../lib/signalling/whip_parameters.ts";
 import type { WhipAnswer, WhipService, WhipTarget } from "../lib/signalling/whip_service.ts";
+import {
+  carriedAnswer,
+  carriedRequest,
+  type CarryingOptions,
+  elsewhereHeaders,
+} from "./carrying.ts";
 import { type HttpExchange, plainText, retryHeaders, type RouteHandler } from "./http_exchange.ts";
 import {
   BODY_FAILURE_STATUS,
@@ -25,9 +32,13 @@ export interface WhipRouteOptions {
   readonly whip: Pick<WhipService, "create" | "trickle" | "restart" | "delete">;
   readonly limits: JoinLimits;
   readonly bodies: BodyReader;
+  /** Ways to other nodes; absent where the node is alone. */
+  readonly carrying?: Pick<CarryingOptions, "nodeId" | "nodes">;
 }
 
 const PATH = "/whip/v1";
+/** Between a session's id and its node's, in its address. */
+const NODE_MARK = ".";
 const SDP = "application/sdp";
 const FRAGMENT = "application/trickle-ice-sdpfrag";
 /** Bytes of an offer or a fragment: browsers' have some 10 KiB, and so much is parsed in 100 ms. */
@@ -40,8 +51,8 @@ export function whipRoutes(options: WhipRouteOptions): (path: string) => RouteHa
   const endpoint = whipEndpoint(options);
   return (path) => {
     if (path === PATH) return endpoint;
-    const sid = path.startsWith(`${PATH}/`) ? path.slice(PATH.length + 1) : "";
-    return sid === "" || sid.includes("/") ? undefined : whipResource(options, sid);
+    const name = path.startsWith(`${PATH}/`) ? path.slice(PATH.length + 1) : "";
+    return name === "" || name.includes("/") ? undefined : whipResource(options, name);
   };
 }
 
@@ -69,9 +80,13 @@ const OPEN_TO_ALL = {
   "Accept-Post": SDP,
 };
 
-function whipResource(options: WhipRouteOptions, sid: string): RouteHandler {
-  const { whip } = options;
+function whipResource(options: WhipRouteOptions, name: string): RouteHandler {
+  const [sid = "", node] = name.split(NODE_MARK) as [string, NodeId?];
+  const { whip, carrying } = options;
+  const isElsewhere = carrying !== undefined && node !== undefined && node !== carrying.nodeId;
   return (exchange) => {
+    const isChange = exchange.request.method === "PATCH" || exchange.request.method === "DELETE";
+    if (isElsewhere && isChange) return atItsNode(exchange, options, node);
     switch (exchange.request.method) {
       case "GET":
       case "HEAD":
@@ -90,10 +105,51 @@ function whipResource(options: WhipRouteOptions, sid: string): RouteHandler {
   };
 }
 
-async function create(
-  { request, url, token, socketAddress }: HttpExchange,
-  { whip, limits, bodies }: WhipRouteOptions,
+/** A session of another node is changed there, if that lives. */
+async function atItsNode(
+  exchange: HttpExchange,
+  { bodies, carrying }: WhipRouteOptions,
+  node: NodeId,
 ): Promise<Response> {
+  const body = await bodies.read(exchange.request, MAX_BODY_BYTES, (bytes) => bytes.slice());
+  if (!body.ok) return bodyFailed(body.failure);
+  const outcome = exchange.isCarried
+    ? undefined
+    : await carrying?.nodes.to(node, carriedRequest(exchange, body.value));
+  return carriedAnswer(outcome) ?? failure(404, "participant does not exist");
+}
+
+/** A newcomer that this node does not take is told where to go, or else carried there. */
+async function createElsewhere(
+  exchange: HttpExchange,
+  { carrying }: WhipRouteOptions,
+  { takers }: Refusal,
+  offer: string,
+): Promise<Response | undefined> {
+  if (carrying === undefined || takers === undefined || exchange.isCarried) return undefined;
+  const { nodes } = carrying;
+  const room = exchange.token?.video?.room ?? "";
+  const among = takers === "any" ? undefined : takers;
+  const address = await nodes.addressFor(room, among);
+  if (address !== undefined) {
+    const headers = { ...UNTOUCHED, "Location": redirection(exchange, address) };
+    return new Response(null, { status: 307, headers });
+  }
+  const request = carriedRequest(exchange, new TextEncoder().encode(offer));
+  return carriedAnswer(await nodes.newcomer(request, room, among));
+}
+
+/** With the token: clients do not send a header's on to another host. */
+function redirection({ request, url, path }: HttpExchange, address: string): string {
+  const to = new URL(`${address.replace(/^ws/, "http")}${path}${url.search}`);
+  const bearer = request.headers.get("Authorization")?.replace(/^Bearer /, "");
+  if (bearer !== undefined) to.searchParams.set("access_token", bearer);
+  return to.href;
+}
+
+async function create(exchange: HttpExchange, options: WhipRouteOptions): Promise<Response> {
+  const { request, url, token, socketAddress } = exchange;
+  const { whip, limits, bodies, carrying } = options;
   const wrongType = wrongContentType(request, SDP);
   if (wrongType !== undefined) return wrongType;
   const { headers } = request;
@@ -111,11 +167,16 @@ async function create(
   const offer = body.value;
   if (offer === "") return failure(400, "body does not have SDP offer");
   const answer = await whip.create(read.join, offer, read.wanted);
-  return answer.ok ? created(answer) : refuse(answer);
+  if (answer.ok) return created(answer, carrying?.nodeId);
+  return await createElsewhere(exchange, options, answer, offer) ??
+    refuse(answer, elsewhereHeaders(answer, exchange));
 }
 
-function created({ sid, sdp, iceServers, ufrag }: WhipAnswer): Response {
-  const headers = { ...UNTOUCHED, "Content-Type": SDP, "Location": locationOf(sid), "ETag": ufrag };
+/** @param node This one, if others have to find it. */
+function created({ sid, sdp, iceServers, ufrag }: WhipAnswer, node?: NodeId): Response {
+  const name = node === undefined ? sid : `${sid}${NODE_MARK}${node}`;
+  const location = locationOf(name);
+  const headers = { ...UNTOUCHED, "Content-Type": SDP, "Location": location, "ETag": ufrag };
   const response = new Response(sdp, { status: 201, headers });
   for (const { urls, username, credential } of iceServers) {
     const account = username === ""
@@ -130,8 +191,8 @@ function created({ sid, sdp, iceServers, ufrag }: WhipAnswer): Response {
  * Relative to the address of the offer (RFC 9110 §10.2.2), of which we may not know all: a proxy
  * that strips a prefix off its path leaves the prefix in what the client resolves this against.
  */
-function locationOf(sid: string): string {
-  return `${PATH.slice(PATH.lastIndexOf("/") + 1)}/${sid}`;
+function locationOf(name: string): string {
+  return `${PATH.slice(PATH.lastIndexOf("/") + 1)}/${name}`;
 }
 
 async function patch(
@@ -202,8 +263,8 @@ function unquoted(tag: string): string {
   return /^(?:W\/)?"?([^"]*)"?$/.exec(tag)?.[1] ?? tag;
 }
 
-function refuse(refusal: Refusal): Response {
-  return failure(refusal.status, refusal.body, retryHeaders(refusal));
+function refuse(refusal: Refusal, more: HeadersInit = {}): Response {
+  return failure(refusal.status, refusal.body, { ...retryHeaders(refusal), ...more });
 }
 
 function failure(status: number, error: string, more: HeadersInit = {}): Response {

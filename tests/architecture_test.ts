@@ -48,7 +48,7 @@ const INSIDE: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ["participant"],
     ["measure"],
   ],
-  "lib/cluster": [["directory", "link"], ["media", "mirror"]],
+  "lib/cluster": [["directory", "link"], ["carry", "media", "mirror"]],
   "lib/server": [["log"], ["config"], ["webhooks"], ["metrics", "http"]],
 };
 

@@ -107,6 +107,7 @@ export class Balancer {
     return {
       nodeId: `ND_${String(node).padStart(12, "n")}` as NodeId,
       region: REGIONS[this.regionOf[node]!]!.name,
+      clientAddress: "",
       link: `wss://node-${node}.example.com/cluster`,
       protocol: { min: 1, max: 1 },
       state: "serving",

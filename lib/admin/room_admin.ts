@@ -139,10 +139,10 @@ export class RoomAdmin {
     }));
     if (entrance instanceof AdminFailure) return entrance;
     if (entrance.ok) return entrance.room.info();
-    const { node } = entrance;
-    return node === undefined
+    const { nodes } = entrance;
+    return nodes === undefined
       ? nobodyServes()
-      : await this.#carry([node], "CreateRoom", request, RoomInfoMessage);
+      : await this.#carry(nodes, "CreateRoom", request, RoomInfoMessage);
   }
 
   /** All rooms, or those of the names that exist. */

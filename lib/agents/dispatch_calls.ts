@@ -49,8 +49,7 @@ export class DispatchCalls {
       const entrance = await agreed(rooms.enter({ name }));
       if (entrance instanceof AdminFailure) return entrance;
       if (!entrance.ok) {
-        const nodes = entrance.node === undefined ? [] : [entrance.node];
-        return await this.#carry(nodes, "CreateDispatch", dispatch, AgentDispatch);
+        return await this.#carry(entrance.nodes ?? [], "CreateDispatch", dispatch, AgentDispatch);
       }
       return await this.#createIn(entrance.room, dispatch);
     }

@@ -17,6 +17,7 @@ import type { NodePorts } from "../room/context/node_ports.ts";
 import type { ClusterDirectory, NodeLoad, NodeRecord } from "./directory/cluster_directory.ts";
 import { AgentCalls, type AgentCallsOptions } from "./agent_calls.ts";
 import type { ClusterDrop } from "./drop_reasons.ts";
+import { ClientRouting, type ClientRoutingOptions } from "./client_routing.ts";
 import { ClusterLinks, LINK_PROTOCOL, type LinkAcceptance } from "./link/cluster_links.ts";
 import type { LinkDial } from "./link/link_socket.ts";
 import { MediaExchange } from "./media/media_exchange.ts";
@@ -38,6 +39,7 @@ export interface ClusterNodeOptions {
   readonly linkAddress: string;
   readonly leaseMs: number;
   readonly dial: LinkDial;
+  readonly clients: ClientSettings;
   /** What this node has to do now. */
   readonly load: () => NodeLoad;
   readonly agents: NodeAgents;
@@ -47,6 +49,13 @@ export interface ClusterNodeOptions {
   readonly answer: SharedRoomsOptions["answer"];
   /** Hears of what this node ends in the name of dead ones. */
   readonly observer: ReconciliationOptions["observer"];
+}
+
+/** What is said and done about clients that are not served where they arrive. */
+export interface ClientSettings
+  extends Pick<ClientRoutingOptions, "dial" | "answer" | "places" | "gathersRooms"> {
+  /** At which clients reach this node; empty if nobody has said. */
+  readonly address: string;
 }
 
 /** The agents of this node, which get jobs for rooms of others. */
@@ -60,6 +69,8 @@ export class ClusterNode {
   readonly membership: Membership;
   readonly rooms: SharedRooms;
   readonly placement: DirectoryPlacement;
+  /** Clients that are not served where they arrived. */
+  readonly clients: ClientRouting;
   /** What rooms are given of it. */
   readonly ports: NodePorts;
   readonly #options: ClusterNodeOptions;
@@ -90,7 +101,7 @@ export class ClusterNode {
       },
     });
     const { links } = this;
-    const { leaseMs, answer } = options;
+    const { leaseMs, answer, observer } = options;
     this.rooms = new SharedRooms({
       platform,
       counters,
@@ -122,9 +133,9 @@ export class ClusterNode {
         onBury: (dead) => this.#reconciliation.bury(dead),
       },
     });
+    this.clients = this.#routeClients();
     this.#exchange = this.#exchangeMedia();
     this.#jobs = this.#joinAgents();
-    const { observer } = options;
     const { placement } = this;
     const reaches = (peer: NodeId) => this.membership.reaches(peer);
     const burials = { platform, directory, self: node, leaseMs, reaches, observer };
@@ -166,6 +177,7 @@ export class ClusterNode {
 
   /** Leaves the cluster: the lease ends, and so do links. Rooms are closed before. Idempotent. */
   async close(): Promise<void> {
+    this.clients.close();
     await this.#reconciliation.end();
     await this.membership.end();
     this.#exchange.close();
@@ -184,6 +196,26 @@ export class ClusterNode {
       endpoints: () => this.#endpoints,
       regionOf: (id) => this.membership.get(id)?.region,
       send,
+    });
+  }
+
+  #routeClients(): ClientRouting {
+    const { links, membership, rooms } = this;
+    const { platform, counters, node, region, directory, secret, clients } = this.#options;
+    return new ClientRouting({
+      platform,
+      random: platform.random,
+      counters,
+      node,
+      self: node,
+      region,
+      directory,
+      secret,
+      membership,
+      room: (name) => rooms.get(name),
+      isReachable: (peer) => (links.facts(peer)?.isUp ?? true) || !links.facts(peer)?.protocol,
+      nodes: () => [this.#self(), ...membership.others],
+      ...clients,
     });
   }
 
@@ -207,16 +239,18 @@ export class ClusterNode {
 
   #gone(node: NodeId): void {
     this.links.forget(node);
+    this.clients.forget(node);
     this.#exchange.forget(node);
     this.#jobs.gone(node);
   }
 
   #self(): NodeRecord {
-    const { node, region, linkAddress, load, agents } = this.#options;
+    const { node, region, linkAddress, load, agents, clients } = this.#options;
     return {
       nodeId: node,
       region,
       link: linkAddress,
+      clientAddress: clients.address,
       protocol: LINK_PROTOCOL,
       state: this.#isDraining ? "draining" : "serving",
       load: load(),

@@ -28,6 +28,10 @@ export const CLUSTER_DROPS = {
   link_data_unwanted: "data came over a link for a room that is not here",
   link_message_unsendable: "a bug of ours made a message that a link does not carry",
   link_observer_bug: "a bug of ours kept what came over a link from having its effect",
+  // Carried requests
+  carry_unreachable: "a client's request could not be carried to a node that did not welcome it",
+  carry_unanswered: "a node did not answer a request of a client that was carried to it",
+  carried_message_unreadable: "what a node says of a carried request makes no sense",
   // Rooms
   mirror_data_lost: "reliable data for a node that is too far behind to take any more",
   mirror_message_unreadable: "what a node says of a room that it shares makes no sense",

@@ -26,6 +26,7 @@ import {
   applyRequest,
   defaultPlan,
   firstDispatches,
+  pinByName,
   type RoomRequest,
   withPreset,
 } from "./room_creation.ts";
@@ -244,8 +245,10 @@ export class LocalRooms {
     const plan = applyRequest(defaultPlan(this.context.options), this.#complete(request));
     if (!this.shared) return plan;
     const { internal } = plan;
-    const dispatches = firstDispatches(request.name, internal.agents, this.context.platform);
-    return { ...plan, internal: { ...internal, dispatches } };
+    const { platform, options: { roomRegions = {} } } = this.context;
+    const dispatches = firstDispatches(request.name, internal.agents, platform);
+    const nodeId = internal.nodeId || pinByName(request.name, roomRegions);
+    return { ...plan, internal: { ...internal, dispatches, nodeId } };
   }
 
   #complete(request: RoomRequest): RoomRequest {

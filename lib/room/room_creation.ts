@@ -121,6 +121,24 @@ export function applyRequest(current: RoomPlan, request: RoomRequest): RoomPlan 
 }
 
 /**
+ * Where a new room is pinned by its name: the whole name first, then the longest beginning that is
+ * named with a `*` behind it.
+ *
+ * @param regions Region by name, or by beginning.
+ * @returns `region:` and the region, as `CreateRoom.node_id` may say, too; empty without a pin.
+ */
+export function pinByName(name: string, regions: Readonly<Record<string, string>>): string {
+  const fits = Object.keys(regions).filter((rule) =>
+    rule === name || rule.endsWith("*") && name.startsWith(rule.slice(0, -1))
+  );
+  const [best] = fits.toSorted((a, b) =>
+    Number(b === name) - Number(a === name) || b.length - a.length
+  );
+  const region = best === undefined ? "" : regions[best]!;
+  return region === "" ? "" : `region:${region}`;
+}
+
+/**
  * The dispatches a room begins with: those it asks for, or else one without a name, for agents that
  * have none either.
  */

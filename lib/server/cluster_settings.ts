@@ -29,6 +29,12 @@ export interface ClusterSettings {
   /** At which other nodes reach this one's `/cluster`. */
   readonly linkAddress: string;
   readonly leaseMs: number;
+  /** At which clients reach this node; empty if nobody has said. */
+  readonly clientAddress: string;
+  /** Newcomers are carried to a node of the region that serves their room already. */
+  readonly gathersRooms: boolean;
+  /** Where regions are, as far as somebody has said. */
+  readonly places: readonly { readonly name: string; readonly lat: number; readonly lon: number }[];
 }
 
 /**
@@ -39,8 +45,8 @@ export interface ClusterSettings {
  * @throws {SfuError} `invalid_config`.
  */
 export function clusterSettings(config: Config, addresses: readonly string[]): ClusterSettings {
-  const { secret, link_address, lease } = config.cluster;
-  const { port } = config;
+  const { secret, link_address, client_address, lease, gather_rooms } = config.cluster;
+  const { port, node_selector: { regions } } = config;
   if (lease < MIN_LEASE_MS) {
     throw new SfuError("invalid_config", "cluster.lease: expected 1s or more");
   }
@@ -48,8 +54,13 @@ export function clusterSettings(config: Config, addresses: readonly string[]): C
     secret: secret === "" ? derivedSecret(config.keys) : new TextEncoder().encode(secret),
     linkAddress: link_address === ""
       ? linkAddress(addresses[0] ?? "127.0.0.1", port)
-      : checked(link_address),
+      : checked("link_address", link_address),
     leaseMs: lease,
+    clientAddress: client_address === "" ? "" : withoutSlash(
+      checked("client_address", client_address),
+    ),
+    gathersRooms: gather_rooms,
+    places: regions.map(({ name, lat, lon }) => ({ name, lat, lon })),
   };
 }
 
@@ -165,12 +176,16 @@ function linkAddress(address: string, port: number): string {
   return `ws://${address.includes(":") ? `[${address}]` : address}:${port}/cluster`;
 }
 
-function checked(address: string): string {
+function withoutSlash(address: string): string {
+  return address.endsWith("/") ? address.slice(0, -1) : address;
+}
+
+function checked(key: string, address: string): string {
   const url = URL.parse(address);
   if (url === null || !["ws:", "wss:"].includes(url.protocol)) {
     throw new SfuError(
       "invalid_config",
-      `cluster.link_address: expected a ws:// or wss:// address, got "${address}"`,
+      `cluster.${key}: expected a ws:// or wss:// address, got "${address}"`,
     );
   }
   return url.href;

@@ -62,8 +62,10 @@ export class NodeState {
     if (this.#phase === "starting") {
       return { ok: false, status: 503, body: "media is not listening" };
     }
-    if (this.#phase === "draining" && join !== undefined && this.#returns(join)) return undefined;
-    return { ok: false, status: 503, body: "server is shutting down" };
+    const refusal = { ok: false, status: 503, body: "server is shutting down" } as const;
+    if (this.#phase === "closed") return refusal;
+    if (join !== undefined && this.#returns(join)) return undefined;
+    return { ...refusal, takers: "any" };
   }
 
   /** Before media listens there is no timer, and answering at all is the sign of life. */

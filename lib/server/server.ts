@@ -27,10 +27,12 @@ import type { TokenSigner } from "../signalling/token_refresher.ts";
 import { roomContents } from "../agents/agent_dispatcher.ts";
 import { AgentService } from "../agents/agent_service.ts";
 import type { DispatchCalls } from "../agents/dispatch_calls.ts";
+import { CarriedClients } from "../signalling/carried_client.ts";
 import { serverInfo } from "../signalling/join_response.ts";
 import { SignalService } from "../signalling/signal_service.ts";
 import { WhipService } from "../signalling/whip_service.ts";
 import { absentServices } from "../../routes/absent_services.ts";
+import type { CarryingOptions } from "../../routes/carrying.ts";
 import { createHttpHandler, type HttpHandler } from "../../routes/http_handler.ts";
 import { roomService } from "../../routes/room_service.ts";
 import { BodyReader } from "../../routes/request_body.ts";
@@ -41,6 +43,7 @@ import { twirpRoutes, type TwirpService } from "../../routes/twirp.ts";
 import { adaptWebSocket } from "../../routes/web_socket.ts";
 import type { ClusterDirectory } from "../cluster/directory/cluster_directory.ts";
 import { MAX_SOCKET_MESSAGE_BYTES } from "../cluster/link/outgoing_queue.ts";
+import { CarriedExchanges } from "./carried_exchanges.ts";
 import { clusterDirectory, clusterSettings } from "./cluster_settings.ts";
 import {
   createServerCluster,
@@ -177,16 +180,16 @@ class ComposedServer implements SfuServer {
   readonly #dispatches: DispatchCalls;
   /** Absent for a node that is alone. */
   readonly #cluster: ServerCluster | undefined;
+  readonly #carried = new CarriedExchanges();
+  /** Clients that are here, with sessions on other nodes. */
+  readonly #carriedClients: CarriedClients;
   #starting: Promise<EngineReady> | undefined;
   #ready: EngineReady | undefined;
   readonly #state: NodeState;
   #closing: Promise<void> | undefined;
 
   constructor(config: Config, platform: Platform, parts: ServerParts) {
-    const keys = new Map(Object.entries(config.keys));
-    if (keys.size === 0) {
-      throw new SfuError("missing_keys", "one of key-file or keys must be provided");
-    }
+    const keys = keysOf(config);
     this.#platform = platform;
     this.#socketLives = new SocketLives(SOCKET_IDLE_TIMEOUT_S, platform.timers);
     this.#state = new NodeState(platform, () => this.rooms);
@@ -231,6 +234,7 @@ class ComposedServer implements SfuServer {
       region: config.region,
       observers,
       telemetry,
+      regions: () => this.#otherRegions(),
       ...(this.#cluster === undefined ? {} : { ports: this.#cluster.node.ports }),
     };
     this.rooms = new LocalRooms(context);
@@ -239,6 +243,7 @@ class ComposedServer implements SfuServer {
     this.admin = new RoomAdmin(known, { limits: adminLimits(config), autoCreateRooms });
     this.#dispatches = this.#agents.dispatchCalls({ rooms: known, autoCreateRooms });
     this.#signals = this.#createSignals(config, keys);
+    this.#carriedClients = this.#carryClients(config);
     this.handler = this.#createHandler(config, keys);
   }
 
@@ -257,6 +262,7 @@ class ComposedServer implements SfuServer {
   quiesce({ timeoutMs, hurry }: QuiesceOptions = {}): Promise<void> {
     this.#state.drain();
     this.#cluster?.node.setDraining(true);
+    this.#carriedClients.leadAway();
     return this.#state.empty(timeoutMs, hurry);
   }
 
@@ -297,6 +303,7 @@ class ComposedServer implements SfuServer {
   async #close(farewell: "disconnect" | "reconnect"): Promise<void> {
     this.#state.close();
     this.#signals.close(farewell);
+    this.#carriedClients.leadAway();
     this.#agents.close();
     // A start that is still under way is let finish, so that its sockets are closed, too.
     await this.#starting?.catch(() => {});
@@ -319,8 +326,14 @@ class ComposedServer implements SfuServer {
       admin: () => this.admin,
       agents: this.#agents,
       dispatches: () => this.#dispatches,
+      answer: (request, open) => this.#carried.answer(this.handler, request, open),
       ...parts,
     });
+  }
+
+  /** Where clients may go in place of this node; nowhere while it takes newcomers itself. */
+  #otherRegions() {
+    return this.#state.takesNewcomers ? undefined : this.#cluster?.node.clients.regions();
   }
 
   #createEngine(
@@ -358,6 +371,15 @@ class ComposedServer implements SfuServer {
     });
   }
 
+  #carryClients({ limit }: Config): CarriedClients {
+    return new CarriedClients({
+      counters: this.counters,
+      maxFrameBytes: limit.signal_message_size_limit,
+      maxBufferedBytes: limit.signal_buffer_limit,
+      regions: () => this.#otherRegions(),
+    });
+  }
+
   #createAgents(config: Config, keys: ApiKeys, nodeId: NodeId): AgentService {
     const { target_load, enable_user_data_recording, enable_user_data_redaction } = config.agents;
     return new AgentService({
@@ -392,34 +414,28 @@ class ComposedServer implements SfuServer {
       max_room_name_length: maxRoomNameLength,
       max_participant_identity_length: maxParticipantIdentityLength,
     } = config.limit;
-    const signals = this.#signals;
     const state = this.#state;
     const upgrade = (request: Request, maxMessageBytes: number) =>
       this.#upgrade(request, maxMessageBytes);
     const limits = { maxRoomNameLength, maxParticipantIdentityLength };
-    const entrance: SignalEntrance = {
-      admit: (join) => state.refusal(join) ?? signals.admit(join),
-      confirm: (join) => signals.confirm(join),
-      place: (join) => signals.place(join),
-      admitSession: (join) => signals.admitSession(join),
-      forgo: (join) => signals.forgo(join),
-      open: (join, socket, receivedAt) => signals.open(join, socket, receivedAt),
-    };
+    const entrance = this.#entrance();
+    const carrying = this.#carrying();
     const bodies = new BodyReader({ timers: this.#platform.timers, counters: this.counters });
     const routes = routeTable({
       heartbeat: { last: () => state.lastBeat(), takesNewcomers: () => state.takesNewcomers },
-      whip: { whip: new WhipService(this.rooms, entrance), limits, bodies },
+      whip: { whip: new WhipService(this.rooms, entrance), limits, bodies, ...carrying },
       rtc: {
         signals: entrance,
         limits,
         upgrade: (request) => upgrade(request, maxSignalBytes),
+        ...carrying,
       },
       agent: {
         agents: this.#agents,
         refusal: () => state.takesNewcomers ? undefined : state.refusal(),
         upgrade: (request) => upgrade(request, maxAgentBytes),
       },
-      ...this.#clusterRoute(upgrade),
+      ...this.#clusterRoutes(upgrade),
       twirp: twirpRoutes([
         roomService(this.admin),
         this.#dispatchService(config),
@@ -445,14 +461,42 @@ class ComposedServer implements SfuServer {
     return countingRefusals(handler, this.#telemetry);
   }
 
-  #clusterRoute(upgrade: (request: Request, maxMessageBytes: number) => Upgraded) {
+  #entrance(): SignalEntrance {
+    const signals = this.#signals;
+    return {
+      admit: (join) => this.#state.refusal(join) ?? signals.admit(join),
+      confirm: (join) => signals.confirm(join),
+      isHere: (join) => signals.isHere(join),
+      place: (join) => signals.place(join),
+      admitSession: (join) => signals.admitSession(join),
+      forgo: (join) => signals.forgo(join),
+      open: (join, socket, receivedAt) => signals.open(join, socket, receivedAt),
+    };
+  }
+
+  #clusterRoutes(upgrade: (request: Request, maxMessageBytes: number) => Upgraded) {
     const links = this.#cluster?.node;
     if (links === undefined) return {};
     const nodes = (request: Request) => upgrade(request, MAX_SOCKET_MESSAGE_BYTES);
-    return { cluster: { links, upgrade: nodes } };
+    const { clients } = links;
+    return {
+      cluster: { links, upgrade: nodes },
+      // A client's message has been weighed where the client is.
+      carried: { links: clients, upgrade: (request: Request) => upgrade(request, 0) },
+      regions: { regions: () => clients.regions() },
+    };
+  }
+
+  #carrying(): { readonly carrying?: CarryingOptions } {
+    const nodes = this.#cluster?.node.clients;
+    if (nodes === undefined) return {};
+    const { nodeId } = this.rooms.context;
+    return { carrying: { nodeId, nodes, clients: this.#carriedClients } };
   }
 
   #upgrade(request: Request, maxMessageBytes: number): Upgraded {
+    const carried = this.#carried.upgrade(request);
+    if (carried !== undefined) return carried;
     const rules = { lives: this.#socketLives, maxMessageBytes };
     const { socket, response } = upgradeWebSocket(request, rules);
     return { response, socket: adaptWebSocket(socket, maxMessageBytes) };
@@ -470,6 +514,12 @@ class ComposedServer implements SfuServer {
     if (this.#ready === undefined) throw new SfuError("closed", "The media plane is not listening");
     return this.#ready;
   }
+}
+
+function keysOf(config: Config): ApiKeys {
+  const keys = new Map(Object.entries(config.keys));
+  if (keys.size > 0) return keys;
+  throw new SfuError("missing_keys", "one of key-file or keys must be provided");
 }
 
 /** Signs with the first configured key, as LiveKit does. */

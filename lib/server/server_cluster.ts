@@ -16,7 +16,7 @@ import type { RoomAdmin } from "../admin/room_admin.ts";
 import type { DropSink } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
 import type { Log, Platform } from "../base/platform.ts";
-import { ClusterNode } from "../cluster/cluster_node.ts";
+import { type ClientSettings, ClusterNode } from "../cluster/cluster_node.ts";
 import type { ClusterDirectory, RoomRecord } from "../cluster/directory/cluster_directory.ts";
 import type { ReaperObserver } from "../cluster/directory/reaper.ts";
 import type { ClusterDrop } from "../cluster/drop_reasons.ts";
@@ -42,6 +42,8 @@ export interface ServerClusterOptions {
   readonly admin: () => RoomAdmin;
   readonly agents: AgentService;
   readonly dispatches: () => DispatchCalls;
+  /** Answers a request that another node carries here. */
+  readonly answer: ClientSettings["answer"];
   /** Hear of rooms that end without a server. */
   readonly observers: readonly RoomObserver[];
 }
@@ -64,7 +66,8 @@ export function createServerCluster(
 ): ServerCluster | undefined {
   if (directory === undefined) return undefined;
   const { config, settings, platform, counters, nodeId, cores, router } = options;
-  const { rooms, observers, agents } = options;
+  const { rooms, observers, agents, answer } = options;
+  const { clientAddress: address, gathersRooms, places, ...reach } = settings;
   const dialling = nodeDialling();
   const { clock, log } = platform;
   const maxTracks = Math.max(0, config.limit.num_tracks);
@@ -75,8 +78,9 @@ export function createServerCluster(
     node: nodeId,
     region: config.region,
     directory,
-    ...settings,
+    ...reach,
     dial: dialling.dial,
+    clients: { address, gathersRooms, places, dial: dialling.dialCarried, answer },
     load: () => meter.measure(),
     agents: {
       service: agents,

@@ -17,6 +17,7 @@ import {
   TrackSource,
 } from "@livekit/protocol";
 import { z } from "zod";
+import type { NodeId } from "../base/ids.ts";
 import { readToken, signatureFault, signToken, type UnverifiedToken } from "./json_web_token.ts";
 
 /** API key → secret. The first entry signs; every entry verifies. */
@@ -88,6 +89,8 @@ export interface Refusal {
   readonly body: string;
   /** It may be otherwise after so many seconds. */
   readonly retryAfterS?: number;
+  /** Other nodes that may take it; absent: nobody. */
+  readonly takers?: readonly NodeId[] | "any";
 }
 
 /** What a token says when it is made; absent fields are not written. */

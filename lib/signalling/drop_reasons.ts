@@ -12,6 +12,7 @@ export const SIGNALLING_DROPS = {
   signal_request_postponed: "a client's request waits, because it asks for much",
   signal_too_many_requests: "a client's request was refused, because too many wait",
   signal_slow_reader: "a client reads too slowly",
+  signal_carry_too_slow: "a node reads too slowly what a client says that was carried to it",
   session_cap_identity: "too many sessions have this identity",
   session_cap_token: "too many sessions have this token",
   session_cap_address: "too many sessions have this address",

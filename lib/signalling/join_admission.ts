@@ -7,7 +7,7 @@ import { ParticipantInfo_Kind } from "@livekit/protocol";
 import { SfuError } from "../base/errors.ts";
 import type { ParticipantInit } from "../room/context/participant_profile.ts";
 import type { Room } from "../room/room.ts";
-import { ALONE, type EntryRefusal } from "../room/context/node_ports.ts";
+import { ALONE } from "../room/context/node_ports.ts";
 import { type RoomRequest, roomRequest } from "../room/room_creation.ts";
 import type { EntryRefused, LocalRooms } from "../room/local_rooms.ts";
 import type { Refusal } from "./access_token.ts";
@@ -76,12 +76,12 @@ export async function enterRoom(
     counted: !isDependent,
     passesLock,
   }).catch((): EntryRefused => ({ ok: false, reason: "unavailable" }));
-  if (!entrance.ok) return refusalOf(entrance.reason, mayCreate && !isKnown);
+  if (!entrance.ok) return refusalOf(entrance, mayCreate && !isKnown);
   const { claim } = entrance;
   return { ok: true, join: claim === undefined ? join : { ...join, claim } };
 }
 
-function refusalOf(reason: EntryRefusal, lacksPreset: boolean): Refusal {
+function refusalOf({ reason, nodes = [] }: EntryRefused, lacksPreset: boolean): Refusal {
   switch (reason) {
     case "not_found":
       return lacksPreset ? UNKNOWN_PRESET : NO_ROOM;
@@ -90,7 +90,12 @@ function refusalOf(reason: EntryRefusal, lacksPreset: boolean): Refusal {
     case "room_locked":
       return { ok: false, status: 403, body: "room is locked" };
     case "elsewhere":
-      return { ok: false, status: 503, body: "room is served by another node" };
+      return {
+        ok: false,
+        status: 503,
+        body: "room is served by another node",
+        ...(nodes.length > 0 ? { takers: nodes } : {}),
+      };
     case "unavailable":
       return UNAVAILABLE;
   }

@@ -90,7 +90,17 @@ export class SignalService {
       return NO_ROOM;
     }
     if (maxTracks === 0 || join.reconnect || rooms.trackCount() < maxTracks) return { ok: true };
-    return { ok: false, status: 503, body: "node has exceeded its configured limit" };
+    return {
+      ok: false,
+      status: 503,
+      body: "node has exceeded its configured limit",
+      takers: "any",
+    };
+  }
+
+  /** Whether the session that a client returns to is here. */
+  isHere({ roomName, identity }: JoinParameters): boolean {
+    return this.options.rooms.get(roomName)?.session(identity)?.resumable === true;
   }
 
   /** As much of {@linkcode admit} as may have to be asked of other nodes. */
@@ -259,7 +269,8 @@ export class SignalService {
     farewell: "disconnect" | "reconnect",
   ): void {
     const traits = new ClientTraits(join.clientInfo);
-    session.send({ case: "leave", value: leaveMessage(traits, reason, farewell) });
+    const regions = this.options.rooms.context.regions?.();
+    session.send({ case: "leave", value: leaveMessage(traits, reason, farewell, regions) });
     session.close();
   }
 

@@ -36,6 +36,10 @@ export interface SignalSocket {
   readonly bufferedAmount: number;
   /** Set by the signalling layer; called once per frame. */
   onMessage: (data: Uint8Array | string) => void;
-  /** Set by the signalling layer; called once, also when the peer vanished. */
-  onClose: () => void;
+  /**
+   * Set by the signalling layer; called once, also when the peer vanished.
+   *
+   * @param code With which the peer closed it, and why, if it said so.
+   */
+  onClose: (code?: number, reason?: string) => void;
 }

@@ -187,6 +187,7 @@ Deno.test("SignalService.admit() keeps newcomers out once the node carries its l
     ok: false,
     status: 503,
     body: "node has exceeded its configured limit",
+    takers: "any",
   });
   assert.equal(service.admit(world.parameters("bob", { reconnect: true })).ok, true);
 });

@@ -48,6 +48,8 @@ export interface NodeRecord {
   readonly region: string;
   /** `ws://` or `wss://` address at which other nodes reach its `/cluster`. */
   readonly link: string;
+  /** `ws://` or `wss://` address at which clients reach it; empty if nobody has said. */
+  readonly clientAddress: string;
   /** Versions that it speaks on node links. */
   readonly protocol: { readonly min: number; readonly max: number };
   readonly state: "serving" | "draining";

@@ -143,14 +143,14 @@ export function heldClaim(identity: string, value: string): AssertedClaim {
  */
 export function nodeRecord(reply: Reply): NodeRecord | undefined {
   try {
-    const { nodeId, region, link, protocol, state, load, agents, startedAtMs } = JSON.parse(
-      text(reply),
-    );
+    const { nodeId, region, link, clientAddress = "", protocol, state, load, agents, startedAtMs } =
+      JSON.parse(text(reply));
     const { cpu, participants, rooms, tracks, headroom } = load;
     return {
       nodeId: text(nodeId) as NodeId,
       region: text(region),
       link: text(link),
+      clientAddress: text(clientAddress),
       protocol: { min: finite(protocol.min), max: finite(protocol.max) },
       // What is not known to take newcomers is not given any.
       state: state === "serving" ? "serving" : "draining",

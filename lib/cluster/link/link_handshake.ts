@@ -61,10 +61,13 @@ export class LinkIdentity {
   readonly #secret: Uint8Array;
   readonly #key: Uint8Array;
 
-  /** @param secret The cluster's; long and random, or made of what is. */
-  constructor(secret: Uint8Array, readonly random: Random) {
+  /**
+   * @param secret The cluster's; long and random, or made of what is.
+   * @param purpose What it lets in for, in words: tokens for one thing open nothing else.
+   */
+  constructor(secret: Uint8Array, readonly random: Random, purpose = "handshake") {
     this.#secret = secret;
-    this.#key = deriveLinkKey(secret, new Uint8Array(), "handshake");
+    this.#key = deriveLinkKey(secret, new Uint8Array(), purpose);
   }
 
   seal(context: PackedValue, message: PackedValue): Uint8Array {

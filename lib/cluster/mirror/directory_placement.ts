@@ -230,8 +230,8 @@ export class DirectoryPlacement implements RoomPlacement {
 
   #entered({ room, newcomer }: EntryRequest, { answer, sid }: AskedEntry): Entry {
     if (!answer.ok) {
-      const node = answer.reason === "elsewhere" ? answer.nodes[0] : undefined;
-      return { ok: false, reason: answer.reason, ...(node === undefined ? {} : { node }) };
+      const { reason } = answer;
+      return { ok: false, reason, ...(reason === "elsewhere" ? { nodes: answer.nodes } : {}) };
     }
     const { node: self } = this.options;
     const record = recordOf(answer.record);

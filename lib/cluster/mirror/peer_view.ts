@@ -36,6 +36,11 @@ export class PeerView {
     return this.#members.has(sid);
   }
 
+  serves(identity: string): boolean {
+    for (const member of this.#members.values()) if (member.identity === identity) return true;
+    return false;
+  }
+
   hasUpTrack(upTrack: string): boolean {
     for (const member of this.#members.values()) if (member.hasUpTrack(upTrack)) return true;
     return false;

@@ -113,6 +113,12 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     return [...this.#peers.keys()];
   }
 
+  /** The node that serves somebody under that identity, if it is another one. */
+  holderOf(identity: string): NodeId | undefined {
+    for (const [node, peer] of this.#peers) if (peer.serves(identity)) return node;
+    return undefined;
+  }
+
   /** The highest claim that is known of. */
   get highestClaim(): number {
     let highest = 0;

@@ -6,36 +6,54 @@
  *
  * @module
  */
-import { DisconnectReason, LeaveRequest, LeaveRequest_Action } from "@livekit/protocol";
+import {
+  DisconnectReason,
+  LeaveRequest,
+  LeaveRequest_Action,
+  type RegionSettings,
+} from "@livekit/protocol";
 import type { ClientTraits } from "./client_traits.ts";
 import type { SignalMessage } from "./signal_message.ts";
 
 /** `disconnect`: stay away; `reconnect`: join anew; `none`: say nothing. */
 export type Farewell = "disconnect" | "reconnect" | "none";
 
-/** The `leave` for a client; old ones read only `can_reconnect`. */
+/**
+ * The `leave` for a client; old ones read only `can_reconnect`.
+ *
+ * @param regions Where else it may join anew.
+ */
 export function leaveMessage(
   traits: ClientTraits,
   reason: DisconnectReason,
   farewell: Exclude<Farewell, "none">,
+  regions?: RegionSettings,
 ): LeaveRequest {
   const reconnect = farewell === "reconnect";
   if (!traits.leaveAction) return new LeaveRequest({ reason, canReconnect: reconnect });
   return new LeaveRequest({
     reason,
     action: reconnect ? LeaveRequest_Action.RECONNECT : LeaveRequest_Action.DISCONNECT,
+    ...(reconnect && regions !== undefined ? { regions } : {}),
   });
 }
 
 /**
  * Asks a client to resume its session; `undefined` for old ones, which do so when the socket ends.
+ *
+ * @param regions Where else it may do so.
  */
 export function resumeRequest(
   traits: ClientTraits,
   reason: DisconnectReason,
+  regions?: RegionSettings,
 ): SignalMessage | undefined {
   if (!traits.leaveAction) return undefined;
-  const value = new LeaveRequest({ reason, action: LeaveRequest_Action.RESUME });
+  const value = new LeaveRequest({
+    reason,
+    action: LeaveRequest_Action.RESUME,
+    ...(regions === undefined ? {} : { regions }),
+  });
   return { case: "leave", value };
 }
 

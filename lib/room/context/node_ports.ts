@@ -86,7 +86,7 @@ export type Entry =
     readonly ok: false;
     readonly reason: EntryRefusal;
     /** Who can take it, if that is known. */
-    readonly node?: NodeId;
+    readonly nodes?: readonly NodeId[];
   };
 
 /** Where a room stands once nobody is served here. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { RegionSettings } from "@livekit/protocol";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { NodeId } from "../../base/ids.ts";
 import type { Platform } from "../../base/platform.ts";
@@ -42,6 +43,8 @@ export interface RoomContext {
   readonly census?: SessionCensus;
   /** Tokens that are refused; the directory's. */
   readonly revocations?: RefusedTokens;
+  /** Where clients may go that are to leave this node; asked whenever one is told to. */
+  readonly regions?: () => RegionSettings | undefined;
   /** What is beyond this node; absent: nothing. */
   readonly ports?: NodePorts;
   readonly nodeId: NodeId;

@@ -30,6 +30,8 @@ export interface RoomOptions {
   readonly playoutDelay?: { readonly enabled: boolean; readonly min: number; readonly max: number };
   /** `room.room_configurations`, by name. */
   readonly roomPresets?: Readonly<Record<string, RoomConfiguration>>;
+  /** `cluster.room_regions`: to which region a new room is pinned, by its name. */
+  readonly roomRegions?: Readonly<Record<string, string>>;
   readonly subscriptionLimits: SubscriptionLimits;
   readonly data: DataOptions;
   /** Told to clients; must not be empty, some SDKs fail without any. */

@@ -179,7 +179,8 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
   close(reason: DisconnectReason, farewell: Farewell): void {
     if (this.closed) return;
     // Also a session that never got its join response is told why it ends.
-    const leave = farewell !== "none" && leaveMessage(this.traits, reason, farewell);
+    const leave = farewell !== "none" &&
+      leaveMessage(this.traits, reason, farewell, this.context.regions?.());
     attemptAll([
       () => this.profile.disconnect(reason),
       () => leave && this.link.send({ case: "leave", value: leave }),

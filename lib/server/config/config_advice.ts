@@ -51,7 +51,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "turn": NO_TURN,
   "ingress": "remove it, there is no ingress service; publish with WHIP at /whip/v1",
   "webhook.url_notifier": "set webhook.resource_url_notifier",
-  "node_selector": ONE_NODE,
+  "node_selector": "remove it, a participant is served where it arrives",
   "signal_relay": ONE_NODE,
   "psrpc": ONE_NODE,
   "node_stats": ONE_NODE,

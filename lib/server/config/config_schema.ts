@@ -80,6 +80,9 @@ const redis = section({
 const cluster = section({
   secret: text(),
   link_address: text(),
+  client_address: text(),
+  gather_rooms: flag(false),
+  room_regions: mapOf(text(), "a map from room name to region").default({}),
   prefix: text("roomwire:"),
   lease: duration("5s"),
 });

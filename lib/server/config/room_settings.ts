@@ -46,6 +46,7 @@ export function roomOptions(config: Config): RoomOptions {
     syncStreams: room.sync_streams,
     playoutDelay: { enabled: delay.enabled, min: delay.min, max: delay.max },
     roomPresets: room.room_configurations,
+    roomRegions: config.cluster.room_regions,
     subscriptionLimits: {
       audio: limit.subscription_limit_audio,
       video: limit.subscription_limit_video,

@@ -8,9 +8,14 @@ import type { LinkDial, LinkSocket } from "../../cluster/link/link_socket.ts";
 import { NODE_TOKEN_HEADER } from "../../../routes/cluster.ts";
 import { adaptWebSocket } from "../../../routes/web_socket.ts";
 
+/** A join response of a room with thousands of people has a few MiB. */
+const MAX_CARRIED_BYTES = 64 * 1024 * 1024;
+
 /** Connects to other nodes. */
 export interface NodeDialling extends Disposable {
   readonly dial: LinkDial;
+  /** The same for what is carried, which is as long as a client may be told. */
+  readonly dialCarried: LinkDial;
 }
 
 /**
@@ -23,20 +28,22 @@ export function nodeDialling(caCerts: readonly string[] = []): NodeDialling {
   const client = caCerts.length === 0
     ? undefined
     : Deno.createHttpClient({ caCerts: [...caCerts] });
+  const dialling = (maxMessageBytes: number): LinkDial => (address, token) => {
+    try {
+      const headers = { [NODE_TOKEN_HEADER]: token };
+      const raw = new WebSocket(
+        address,
+        client === undefined ? { headers } : { headers, client },
+      );
+      return new DialledSocket(raw, maxMessageBytes);
+    } catch {
+      // No address of a WebSocket: as good as nobody there.
+      return UNREACHABLE;
+    }
+  };
   return {
-    dial: (address, token) => {
-      try {
-        const headers = { [NODE_TOKEN_HEADER]: token };
-        const raw = new WebSocket(
-          address,
-          client === undefined ? { headers } : { headers, client },
-        );
-        return new DialledSocket(raw);
-      } catch {
-        // No address of a WebSocket: as good as nobody there.
-        return UNREACHABLE;
-      }
-    },
+    dial: dialling(MAX_SOCKET_MESSAGE_BYTES),
+    dialCarried: dialling(MAX_CARRIED_BYTES),
     [Symbol.dispose]: () => client?.close(),
   };
 }
@@ -46,9 +53,9 @@ class DialledSocket implements LinkSocket {
   readonly #raw: WebSocket;
   readonly #socket: LinkSocket;
 
-  constructor(raw: WebSocket) {
+  constructor(raw: WebSocket, maxMessageBytes: number) {
     this.#raw = raw;
-    this.#socket = adaptWebSocket(raw, MAX_SOCKET_MESSAGE_BYTES);
+    this.#socket = adaptWebSocket(raw, maxMessageBytes);
   }
 
   set onMessage(listener: (data: Uint8Array | string) => void) {

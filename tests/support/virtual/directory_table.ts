@@ -33,6 +33,7 @@ export function nodeRecord(nodeId: NodeId, more: Partial<NodeRecord> = {}): Node
     nodeId,
     region: "eu",
     link: `ws://${nodeId}.test/cluster`,
+    clientAddress: "",
     protocol: { min: 1, max: 1 },
     state: "serving",
     load: { cpu: 0.25, participants: 0, rooms: 0, tracks: 0, headroom: 0.75 },

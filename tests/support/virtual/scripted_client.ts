@@ -72,7 +72,7 @@ export class FakeSocket implements SignalSocket {
   closed: { readonly code: number; readonly reason: string } | undefined;
   bufferedAmount = 0;
   onMessage: (data: Uint8Array | string) => void = () => {};
-  onClose: () => void = () => {};
+  onClose: (code?: number) => void = () => {};
 
   send(data: Uint8Array | string): void {
     if (this.closed === undefined) this.frames.push(data);

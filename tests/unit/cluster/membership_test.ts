@@ -14,6 +14,7 @@ function record(id: string, changes: Partial<NodeRecord> = {}): NodeRecord {
     nodeId: id as NodeId,
     region: "eu",
     link: `ws://${id}/cluster`,
+    clientAddress: "",
     protocol: { min: 1, max: 1 },
     state: "serving",
     load: { cpu: 0.1, participants: 0, rooms: 0, tracks: 0, headroom: 0.9 },

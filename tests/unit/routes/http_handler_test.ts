@@ -49,6 +49,7 @@ function world(log: Log = silentLog): World {
         place: (join) => Promise.resolve(state.placement.ok ? { ok: true, join } : state.placement),
         admitSession: () => state.sessionAdmission,
         open: (join) => opened.push(join),
+        isHere: () => false,
         forgo: (join) => forgone.push(join),
       },
       limits: { maxRoomNameLength: 256, maxParticipantIdentityLength: 256 },

@@ -47,6 +47,8 @@ Deno.test("clusterDirectory() is absent without redis, and reads every key that 
     "redis.write_timeout",
     "redis.pool_timeout",
     "redis.pool_size",
+    // Rooms read it.
+    "cluster.room_regions",
   ]);
 });
 

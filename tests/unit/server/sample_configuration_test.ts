@@ -20,6 +20,7 @@ const NO_FILES = {
 
 /** Takes effect, or asks for nothing. */
 const WORKS = [
+  "node_selector: { regions: [{ name: us-west-2, lat: 44.19434095976287, lon: -123.0674908379146 }] }",
   "port: 7880",
   "prometheus_port: 6789",
   "rtc: { tcp_port: 7881 }",
@@ -92,10 +93,6 @@ const WARNS: readonly (readonly [yaml: string, ...keys: string[]])[] = [
   ["psrpc: { buffer_size: 1000 }", "buffer_size"],
   ["node_selector: { kind: sysload, sort_by: sysload }", "kind", "sort_by"],
   ["node_selector: { algorithm: lowest, sysload_limit: 0.7 }", "algorithm", "sysload_limit"],
-  [
-    "node_selector: { regions: [{ name: us-west-2, lat: 44.19434095976287, lon: -123.0674908379146 }] }",
-    "regions",
-  ],
 ];
 
 /** These may be given an effect by others: they start, with a warning or without. */
