@@ -40,6 +40,7 @@ export const ENGINE_DROPS = {
   relay_malformed: "a record of another engine cannot be read",
   relay_unknown: "a record is of a relay that is not here",
   relay_unknown_codec: "a relay's codec is unknown",
+  relay_repeats_refused: "another node asks for more packets again than are sent again",
   relay_no_engine: "a relay is to an engine that is not there",
   relay_no_track: "a relay is of an up-track that is not here",
   relay_track_exists: "a relay is of an up-track that is here already",

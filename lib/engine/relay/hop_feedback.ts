@@ -15,7 +15,7 @@ import type { HopMediaReceiver } from "./hop_media_receiver.ts";
 import { HELD_WORDS, type HopStreamReceiver } from "./hop_stream_receiver.ts";
 
 const HEAD_WORDS = 8;
-/** Pairs of missing numbers. */
+/** Pairs of missing numbers: each may stand for 33. */
 const MAX_PAIRS = 48;
 
 const HEARS_UDP = 1;
@@ -101,7 +101,7 @@ export class FeedbackView {
     this.arrivalsAt = this.pairsAt + 2 * this.pairs;
     this.arrivalWords = at + length - this.arrivalsAt;
     return this.arrivalWords >= 0 && this.controlWords <= HELD_WORDS &&
-      this.dataWords <= HELD_WORDS;
+      this.dataWords <= HELD_WORDS && this.pairs <= MAX_PAIRS;
   }
 
   get hearsUdp(): boolean {

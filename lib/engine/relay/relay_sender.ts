@@ -34,6 +34,12 @@ import type { RelayMember, RelayOutput } from "./relay_output.ts";
 
 const MAX_LAYERS = 3;
 const ALL_LAYERS = 0b111;
+/**
+ * Over a channel that loses, so many bytes are sent again for each that was sent, and as many saved
+ * up for when much was lost at once: what an other engine asks for stays in proportion.
+ */
+const REPEAT_SHARE = 0.5;
+const REPEAT_SAVED_BYTES = 200_000;
 /** A rate is told again when it has changed by more than this part. */
 const NEWS = 0.1;
 const MAX_RATE_BPS = 0x7fff_ffff;
@@ -58,6 +64,8 @@ export class RelaySender implements PacketReceiver, RelayMember {
   #crossing = 0;
   /** Layers that may cross. */
   #allowed: number;
+  /** Bytes that may be sent again; in a typed array, as fields of this size are boxed. */
+  readonly #repeatBytes = Float64Array.of(REPEAT_SAVED_BYTES);
 
   /** @param number Names the relay in all records. */
   constructor(
@@ -179,6 +187,9 @@ export class RelaySender implements PacketReceiver, RelayMember {
     if (seq < first[0]! || !(isLost || refused.has(seq))) return;
     const slot = layer.cache.find(seq);
     if (slot < 0) return;
+    if (isLost && !this.#mayRepeat(layer.cache.lengthOf(slot))) {
+      return this.#drops.count("relay_repeats_refused");
+    }
     if (this.#writePacket(layer.cache, slot, spatial, seq, false)) refused.remove(seq);
     else this.#full();
   }
@@ -288,7 +299,17 @@ export class RelaySender implements PacketReceiver, RelayMember {
     words[at + 2] = upperHalf(seq);
     words[at + 3] = seq;
     cache.copyWords(slot, words, at + PACKET_HEAD_WORDS);
+    const repeatBytes = this.#repeatBytes[0]! + REPEAT_SHARE * bytes;
+    this.#repeatBytes[0] = Math.min(REPEAT_SAVED_BYTES, repeatBytes);
     this.#output.commit();
+    return true;
+  }
+
+  #mayRepeat(bytes: number): boolean {
+    const left = this.#repeatBytes[0]!;
+    if (bytes > left) return false;
+    // Writing it gives back its share as for any other.
+    this.#repeatBytes[0] = left - (1 + REPEAT_SHARE) * bytes;
     return true;
   }
 

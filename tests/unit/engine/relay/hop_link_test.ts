@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { HOP_HELLO } from "../../../../lib/engine/relay/hop_datagram.ts";
 import { RELAY } from "../../../../lib/engine/relay/relay_records.ts";
+import { chooseMediaCrypto, PORTABLE_CRYPTO } from "../../../../lib/transport/media_crypto.ts";
 import { type HopEnd, type HopNetwork, HopWorld } from "../../../support/media/hop_world.ts";
 
 /** Numbers a packet in its second word, and a control record in its first. */
@@ -140,9 +141,10 @@ Deno.test("hop: where UDP is blocked records go by the second way, and UDP is tr
 });
 
 Deno.test("hop: keys change under way, both ways, and nothing is lost by it", () => {
-  for (const seed of [8, 9]) {
+  for (const [seed, crypto] of [[8, PORTABLE_CRYPTO], [9, chooseMediaCrypto("auto")]] as const) {
     const world = new HopWorld({
       seed,
+      crypto,
       network: { loss: 0.03, jitterMs: 20 },
       epochDatagrams: 700,
     });

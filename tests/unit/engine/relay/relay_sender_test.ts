@@ -24,14 +24,17 @@ class LosingWriter extends RelayRingWriter {
 }
 
 /** A near end that was joined, on a VP8 track of one layer. */
-function sender(Writer: new (ring: SharedArrayBuffer) => RelayRingWriter = RelayRingWriter) {
+function sender(
+  Writer: new (ring: SharedArrayBuffer) => RelayRingWriter = RelayRingWriter,
+  ringWords = 4096,
+) {
   const up = new UpTrack({
     kind: "video",
     extensions: [],
     listener: { onNack() {}, onKeyFrameNeeded() {} },
   });
   up.bindLayer(0, SSRC, codec("video/VP8", 96), 0);
-  const ring = createRelayRing(4096);
+  const ring = createRelayRing(ringWords);
   const writer = new Writer(ring);
   const output = new RelayOutput(writer);
   const reader = new RelayRingReader(ring);
@@ -39,8 +42,9 @@ function sender(Writer: new (ring: SharedArrayBuffer) => RelayRingWriter = Relay
   const sender = new RelaySender("TR_x" as UpTrackId, up, NUMBER, output, drops, silentLog);
   up.addDownTrack(sender, 0);
   sender.receiveJoin();
-  const receive = (sequenceNumber: number) => {
-    const payload = vp8Payload({ pictureId: sequenceNumber, tl0: 0, key: true });
+  const receive = (sequenceNumber: number, bodyBytes = 4) => {
+    const body = new Array(bodyBytes).fill(0);
+    const payload = vp8Payload({ pictureId: sequenceNumber, tl0: 0, key: true, body });
     const packet = rtpPacket({ ssrc: SSRC, payloadType: 96, sequenceNumber, payload });
     up.receive(0, viewOf(packet), 0);
   };
@@ -118,6 +122,20 @@ Deno.test("RelaySender answers every NACK for what a channel may have lost", () 
   relay.receiveNack(0, 99);
   relay.receiveNack(0, 103);
   assert.deepEqual(written(), ["101"], "but for none that never crossed");
+});
+
+Deno.test("RelaySender sends again in proportion to what it sent, whatever is asked for", () => {
+  const { sender: relay, drops, receive, written } = sender(LosingWriter, 4 << 20);
+  relay.receiveDemand(1);
+  for (let number = 0; number < 100; number++) receive(number, 1_000);
+  assert.equal(written().length, 100);
+  for (let i = 0; i < 10_000; i++) relay.receiveNack(0, i % 100);
+  const most = written().length;
+  assert.ok(most >= 150 && most <= 250, `${most} of 10,000 asked for`);
+  assert.equal(drops.get("relay_repeats_refused"), 10_000 - most);
+  for (let number = 100; number < 110; number++) receive(number, 1_000);
+  for (let i = 0; i < 100; i++) relay.receiveNack(0, 100 + i % 10);
+  assert.ok(written().length <= 10 + 6, "five for ten, and what was left");
 });
 
 Deno.test("RelaySender needs no layer that its channel has no room for, until it has", () => {
