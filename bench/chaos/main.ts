@@ -1,0 +1,58 @@
+/**
+ * `deno task chaos`: three nodes and a Redis that are broken by a seeded schedule while people are
+ * in calls, for ten minutes or as long as is said; fails if anything is not as it should be.
+ *
+ * ```sh
+ * deno task chaos [--minutes=10] [--seed=1] [--rooms=4] [--people=4]
+ * ```
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { ChaosRun } from "../../tests/support/process/chaos_run.ts";
+
+/** Memory is flat if the end is no more than so much above what it was once everything was used. */
+const MOST_GROWTH = 1.25;
+/** A process whose memory was looked at so often has used everything a while ago. */
+const LOOKS_BEFORE = 5;
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "10" },
+    seed: { type: "string", default: "1" },
+    rooms: { type: "string", default: "4" },
+    people: { type: "string", default: "4" },
+  },
+});
+
+await using run = await ChaosRun.start({
+  seed: Number(values.seed),
+  rooms: Number(values.rooms),
+  peopleOfRoom: Number(values.people),
+  log: console.log,
+});
+const until = performance.now() + Number(values.minutes) * 60_000;
+const counts = new Map<string, number>();
+await run.agreed();
+while (performance.now() < until) {
+  const fault = await run.next();
+  const over = performance.now();
+  await run.agreed();
+  console.log(`  all agreed ${((performance.now() - over) / 1_000).toFixed(1)} s later`);
+  counts.set(fault, (counts.get(fault) ?? 0) + 1);
+}
+await run.end();
+console.log(Object.fromEntries(counts));
+const returns = run.people.flatMap(({ returnsMs }) => returnsMs).toSorted((a, b) => a - b);
+const at = (part: number) => returns[Math.floor(part * (returns.length - 1))]?.toFixed(0);
+console.log(
+  `${returns.length} returns: median ${at(0.5)} ms, p95 ${at(0.95)} ms, last ${at(1)} ms`,
+);
+for (const [pid, looks] of run.memory) {
+  console.log(`process ${pid}: ${looks.map((kb) => Math.round(kb / 1_024)).join(" ")} MB`);
+  const [before, after] = [looks[LOOKS_BEFORE], looks.at(-1)!];
+  if (before !== undefined && after > MOST_GROWTH * before) {
+    throw new Error(`The memory of process ${pid} grows`);
+  }
+}
+console.log(`${run.cluster.webhooks.events.length} webhooks, each once`);
