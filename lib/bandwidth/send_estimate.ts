@@ -17,9 +17,20 @@
  * @module
  */
 import { NOT_RECEIVED, type TransportFeedback } from "../wire/transport_cc.ts";
+import { AckedRate } from "./acked_rate.ts";
+import { AppLimit } from "./app_limit.ts";
+import { ArrivalGroups } from "./arrival_groups.ts";
+import { CoarseSignals } from "./coarse_signals.ts";
+import { FeedbackClock } from "./feedback_clock.ts";
+import { LOSS, LossModel } from "./loss_model.ts";
+import { type ProbeCluster, ProbePlan } from "./probe_plan.ts";
+import { ProbeResult } from "./probe_result.ts";
+import { RateControl } from "./rate_control.ts";
 import { FATE, type SentKind, SentPackets } from "./sent_packets.ts";
+import { StandingQueue } from "./standing_queue.ts";
+import { QUEUE, type QueueTrend, Trendline } from "./trendline.ts";
 
-/** What keeps the estimate where it is. */
+/** What keeps the estimate where it is; `none`: all that is wanted fits. */
 export type LimitedBy = "start" | "delay" | "loss" | "remb" | "tcp" | "demand" | "none";
 
 export interface SendEstimateOptions {
@@ -29,54 +40,91 @@ export interface SendEstimateOptions {
   readonly maxBps: number;
 }
 
-/** A burst of packets, sent at a rate, that shows whether the path carries that much. */
-export interface ProbeCluster {
-  /** 1–255: goes with every packet of it to {@linkcode SendEstimate.sent}. */
-  readonly cluster: number;
-  /** Rate to send at, media that leaves meanwhile included. */
-  readonly bps: number;
-  /** It is complete when so many packets and so many bytes of it have left. */
-  readonly packets: number;
-  readonly bytes: number;
-}
-
+/**
+ * Begins between LiveKit's 1 Mbit/s and Jitsi's 2.5; ends where one subscriber has more than any
+ * picture needs, so that one who lies does not cost more.
+ */
 export const DEFAULT_ESTIMATE: SendEstimateOptions = {
   startBps: 1_500_000,
   minBps: 30_000,
   maxBps: 50_000_000,
 };
 
-/** Loss is looked at over windows of so long, ms. */
-const WINDOW_MS = 300;
-const HIGH_LOSS = 0.1;
-const LOW_LOSS = 0.02;
-const GROWTH_PER_S = 1.08;
-const MAX_OF_ACKED = 1.5;
-const RAISE_PAUSE_MS = 3_000;
+/** Demand that changes by less is the same: it must not cause probes. */
+const DEMAND_STEP = 0.1;
+/** After a fall nothing is raised for so long, ms. */
+const RAISE_PAUSE_MS = 1_000;
+/** What was sent and is not answered for so long holds raises, and then lowers the rate, ms. */
+const SILENT_MS = 1_000;
+const BACK_OFF_MS = 3_000;
+const BACK_OFF_STEP_MS = 1_000;
+const BACK_OFF = 0.8;
+/** The delay is named as cause so long after it lowered the rate, ms. */
+const CAUSE_MS = 10_000;
+/** Where nobody gives feedback, and for what has to be looked at again, ms. */
+const LOOK_MS = 250;
+/** Results of a probe are waited for so long, ms. */
+const RESULT_MS = 1_000;
+/** While loss holds the rate, no probe goes further above it. */
+const LOSS_PROBE = 1.5;
+/** A probe proves no more than what it was to be sent at, and its spacing's error. */
+const PROBE_ERROR = 1.1;
+/** Loss below which a probe that went through speaks against it. */
+const SMALL_LOSS = 0.05;
+/** A fall to less than this share leaves a queue behind, for so long, ms. */
+const DEEP_FALL = 0.75;
+const DEEP_FALL_MS = 1_000;
+/** No probe is sent into a queue of so long, ms. */
+const FULL_MS = 80;
+/** Loss with which somebody else's queue may still be pushed against. */
+const PUSH_LOSS = 0.05;
+/** A limit that was met so lately is known, ms. */
+const KNOWN_MS = 4_000;
+/** Room above what is wanted, where nothing but demand bounds growth. */
+const DEMAND_ROOM = 1.2;
 
 /** The estimate of one sending connection. */
 export class SendEstimate {
   readonly #options: SendEstimateOptions;
-  readonly #packets: SentPackets = new SentPackets();
+  readonly #packets = new SentPackets();
+  readonly #clock = new FeedbackClock();
+  readonly #groups = new ArrivalGroups();
+  readonly #trendline = new Trendline();
+  readonly #acked = new AckedRate();
+  readonly #appLimit = new AppLimit();
+  readonly #standing = new StandingQueue();
+  readonly #rate: RateControl;
+  readonly #loss: LossModel;
+  readonly #coarse = new CoarseSignals();
+  readonly #plan = new ProbePlan();
+  readonly #result = new ProbeResult();
   #bps: number;
   #limitedBy: LimitedBy = "start";
+  #mayRaise = true;
+  /** The rate without feedback of any kind. */
+  #blindBps: number;
   #rttMs = -1;
-  #ackedBps = 0;
-  #lossFraction = 0;
-  #windowAt = -1;
-  #windowBytes = 0;
-  #windowReceived = 0;
-  #windowLost = 0;
-  #loweredAt = -Infinity;
+  /** -1 before the first transport-wide feedback. */
+  #feedbackAt = -1;
+  /** When the first packet after the newest feedback left, -1 for none. */
+  #unansweredSince = -1;
+  #backedOffAt = -Infinity;
+  #lookedAt = -Infinity;
+  #baseBps = 0;
+  #idealBps = 0;
+  #nextBps = 0;
 
   constructor(options: SendEstimateOptions = DEFAULT_ESTIMATE) {
+    const { startBps, minBps, maxBps } = options;
     this.#options = options;
-    this.#bps = options.startBps;
+    this.#rate = new RateControl(startBps, minBps, maxBps);
+    this.#loss = new LossModel(startBps, minBps, maxBps);
+    this.#bps = this.#blindBps = startBps;
   }
 
   /** What may be sent, all kinds together. */
   get bps(): number {
-    return Math.round(this.#bps);
+    return this.#bps;
   }
 
   get limitedBy(): LimitedBy {
@@ -85,32 +133,32 @@ export class SendEstimate {
 
   /** Whether more than now may be sent at all: the path shows no sign of congestion. */
   get mayRaise(): boolean {
-    return this.#windowAt - this.#loweredAt > RAISE_PAUSE_MS;
+    return this.#mayRaise;
   }
 
   /** What is to be sent now to find out more; `undefined` also ends one that is being sent. */
   get probe(): ProbeCluster | undefined {
-    return undefined;
+    return this.#plan.probe;
   }
 
   /** What arrived lately, bits/s; 0 if nobody says. */
   get ackedBps(): number {
-    return Math.round(this.#ackedBps);
+    return Math.round(this.#acked.bps);
   }
 
   /** Smoothed, 0–1. */
   get lossFraction(): number {
-    return this.#lossFraction;
+    return this.#feedbackAt < 0 ? this.#coarse.lossFraction : this.#loss.averageLoss;
   }
 
   /** How long packets wait on their way now, ms; 0 if nobody says. */
   get queueMs(): number {
-    return 0;
+    return this.#clock.queueMs;
   }
 
-  /** Newest round trip, ms; -1 before one was measured. */
+  /** Smoothed round trip, ms; -1 before one was measured. */
   get rttMs(): number {
-    return this.#rttMs;
+    return this.#clock.rttMs < 0 ? this.#rttMs : this.#clock.rttMs;
   }
 
   /**
@@ -122,51 +170,71 @@ export class SendEstimate {
    */
   sent(sequence16: number, bytes: number, kind: SentKind, cluster: number, now: number): void {
     this.#packets.add(sequence16, bytes, kind, cluster, now);
+    this.#acked.sent(bytes, now);
+    this.#appLimit.sent(bytes, this.#bps, now);
+    this.#coarse.sent(bytes);
+    if (this.#unansweredSince < 0) this.#unansweredSince = now;
+    if (cluster !== 0) this.#sentOfProbe(bytes, cluster, now);
   }
 
   /** The probe's first packet leaves. A cluster that is not {@linkcode probe} is ignored. */
-  begun(_cluster: number, _now: number): void {}
+  begun(cluster: number, _now: number): void {
+    if (this.#plan.probe?.cluster !== cluster || this.#result.cluster === cluster) return;
+    this.#result.begin(cluster);
+  }
 
   /** A feedback message came. It is read, and not kept. */
   feedback(report: TransportFeedback, now: number): void {
-    const packets = this.#packets;
-    for (let i = 0; i < report.statusCount; i++) {
-      const slot = packets.find((report.baseSequence + i) & 0xffff);
-      if (slot < 0 || packets.fate(slot) === FATE.received) continue;
-      if (report.deltas[i] === NOT_RECEIVED) {
-        if (packets.fate(slot) === FATE.inFlight) this.#windowLost++;
-        packets.setFate(slot, FATE.lost);
-        continue;
-      }
-      if (packets.fate(slot) === FATE.lost) this.#windowLost--;
-      packets.setFate(slot, FATE.received);
-      this.#windowReceived++;
-      this.#windowBytes += packets.bytes(slot);
-      this.#rttMs = Math.max(0, now - packets.sentAt(slot));
+    this.#feedbackAt = now;
+    this.#unansweredSince = -1;
+    this.#read(report, now);
+    const state = this.#queueTrend(now);
+    const { isLimited } = this.#appLimit;
+    const acked = this.#acked.bps;
+    const before = this.#rate.loweredAt;
+    this.#rate.update(state, acked, this.#acked.recentBps, this.rttMs, isLimited, now);
+    if (this.#rate.loweredAt !== before) {
+      this.#plan.fell(this.#rate.beforeBps, this.#rate.bps, now);
     }
-    if (this.#windowAt < 0) this.#windowAt = now;
-    if (now - this.#windowAt >= WINDOW_MS) this.#endWindow(now);
+    if (state === QUEUE.grows) this.#plan.stop(now);
+    this.#endProbe(now);
+    const lossBefore = this.#loss.bps;
+    this.#loss.update(acked, this.#rate.bps, isLimited, now);
+    if (this.#loss.state === LOSS.falling) {
+      this.#plan.stop(now);
+      this.#plan.fell(lossBefore, this.#loss.bps, now);
+    }
+    this.#combine(now);
+    this.#look(now);
   }
 
   /** Receiver estimated maximum bitrate: counts only where there is no transport-wide feedback. */
   remb(bps: number, now: number): void {
-    if (!(bps >= 0) || this.#windowAt >= 0) return;
-    if (bps < this.#bps) this.#loweredAt = now;
-    this.#set(bps, "remb");
+    if (!(bps >= 0)) return;
+    this.#coarse.remb(bps, now);
+    this.#combine(now);
   }
 
   /** Loss in a reception report, 0–1: counts only where there is no transport-wide feedback. */
-  report(fractionLost: number, _now: number): void {
-    if (this.#windowAt < 0 && fractionLost >= 0) this.#lossFraction = Math.min(1, fractionLost);
+  report(fractionLost: number, now: number): void {
+    if (this.#feedbackAt >= 0 || !(fractionLost >= 0)) return;
+    this.#coarse.report(Math.min(1, fractionLost), this.#bps, now);
+    if (this.#coarse.lossBps === Infinity && fractionLost === 0) this.#growBlindly();
+    this.#combine(now);
   }
 
   /** The round trip was measured by other means, ms. */
   roundTrip(ms: number, _now: number): void {
-    if (this.#windowAt < 0 && ms >= 0) this.#rttMs = ms;
+    if (ms >= 0) this.#rttMs = ms;
   }
 
   /** The path is a TCP connection whose socket holds so many bytes back. */
-  tcpQueue(_bytesWaiting: number, _now: number): void {}
+  tcpQueue(bytesWaiting: number, now: number): void {
+    if (!(bytesWaiting >= 0)) return;
+    this.#coarse.tcpQueue(bytesWaiting, this.#bps, now);
+    this.#coarse.limit(Math.max(this.#options.startBps, this.#idealBps * DEMAND_ROOM));
+    this.#combine(now);
+  }
 
   /**
    * What sharing out would like to have.
@@ -176,50 +244,262 @@ export class SendEstimate {
    * @param nextBps What has to fit for the next step up, 0 if there is none; a probe aims at it.
    *   Absent: `idealBps`.
    */
-  setDemand(_baseBps: number, _idealBps: number, _now: number, _nextBps = _idealBps): void {}
+  setDemand(baseBps: number, idealBps: number, now: number, nextBps = idealBps): void {
+    this.#baseBps = quantised(this.#baseBps, baseBps);
+    this.#idealBps = quantised(this.#idealBps, idealBps);
+    this.#nextBps = quantised(this.#nextBps, nextBps);
+    this.#combine(now);
+    this.#look(now);
+  }
 
   /** Timed work; call when {@linkcode nextWakeAt} has come. Calling it too often does no harm. */
-  tick(_now: number): void {}
+  tick(now: number): void {
+    this.#plan.expire(now);
+    this.#endProbe(now);
+    this.#backOff(now);
+    this.#combine(now);
+    this.#look(now);
+  }
 
   /** When there is timed work next; `Infinity` if there is none. May be sooner after any call. */
   nextWakeAt(): number {
-    return Infinity;
+    let at = Infinity;
+    if (this.#feedbackAt >= 0 && this.#unansweredSince >= 0) {
+      at = Math.max(this.#unansweredSince + SILENT_MS, this.#lookedAt + LOOK_MS);
+    }
+    if (this.#result.cluster !== 0) at = Math.min(at, this.#resultAt());
+    const wantsMore = this.#idealBps > 0 && this.#limitedBy !== "none";
+    if (wantsMore || this.#plan.probe !== undefined) {
+      at = Math.min(at, Math.max(this.#plan.nextAt(), this.#lookedAt + LOOK_MS));
+    }
+    return at;
   }
 
   /** The path is another one now: half of what was known is believed, and found out anew. */
   reset(now: number): void {
+    const kept = this.#bps / 2;
     this.#packets.clear();
-    this.#windowAt = -1;
-    this.#loweredAt = now;
-    this.#set(Math.min(this.#options.startBps, this.#bps / 2), "start");
+    this.#forget();
+    this.restore(kept);
+    this.#combine(now);
+    this.#mayRaise = false;
   }
 
-  /** Begins where an earlier connection of the same client was. */
+  /** Begins where an earlier connection of the same client was, or was told to. */
   restore(bps: number): void {
-    this.#set(bps, "start");
-  }
-
-  #endWindow(now: number): void {
-    const elapsedMs = now - this.#windowAt;
-    const total = this.#windowReceived + Math.max(0, this.#windowLost);
-    const loss = total === 0 ? 0 : Math.max(0, this.#windowLost) / total;
-    this.#ackedBps = this.#windowBytes * 8_000 / elapsedMs;
-    this.#lossFraction += (loss - this.#lossFraction) * 0.5;
-    if (loss > HIGH_LOSS) {
-      this.#loweredAt = now;
-      this.#set(this.#bps * (1 - loss / 2), "loss");
-    } else if (loss < LOW_LOSS) {
-      const grown = this.#bps * GROWTH_PER_S ** (elapsedMs / 1000);
-      const limit = Math.max(this.#bps, this.#ackedBps * MAX_OF_ACKED + 10_000);
-      this.#set(Math.min(grown, limit), grown > limit ? "demand" : "none");
-    }
-    this.#windowAt = now;
-    this.#windowBytes = this.#windowReceived = this.#windowLost = 0;
-  }
-
-  #set(bps: number, limitedBy: LimitedBy): void {
     const { minBps, maxBps } = this.#options;
-    this.#bps = Math.min(Math.max(bps, minBps), maxBps);
-    this.#limitedBy = limitedBy;
+    if (!(bps >= 0)) return;
+    const clamped = Math.max(minBps, Math.min(maxBps, bps));
+    this.#rate.clear(clamped);
+    this.#loss.clear(clamped);
+    this.#blindBps = this.#bps = clamped;
+    this.#limitedBy = "start";
   }
+
+  #forget(): void {
+    this.#clock.clear();
+    this.#groups.clear();
+    this.#trendline.clear();
+    this.#acked.clear();
+    this.#coarse.clear();
+    this.#plan.clear();
+    this.#result.begin(0);
+    this.#standing.clear();
+    this.#feedbackAt = -1;
+    this.#unansweredSince = -1;
+    this.#rttMs = -1;
+  }
+
+  #sentOfProbe(bytes: number, cluster: number, now: number): void {
+    const { probe } = this.#plan;
+    if (probe === undefined || probe.cluster !== cluster) {
+      // The rest of one that ended.
+      if (this.#result.cluster === cluster) this.#result.sent(bytes, now);
+      return;
+    }
+    this.begun(cluster, now);
+    this.#result.sent(bytes, now);
+    if (this.#result.packets >= probe.packets && this.#result.bytes >= probe.bytes) {
+      this.#plan.left();
+    }
+  }
+
+  /** Matches a message with what was sent. */
+  #read(report: TransportFeedback, now: number): void {
+    const packets = this.#packets;
+    let arrivedAt = this.#clock.referenceMs(report.referenceTime);
+    let newestAt = -Infinity;
+    let newestArrivedAt = 0;
+    for (let i = 0; i < report.statusCount; i++) {
+      const delta = report.deltas[i]!;
+      if (delta !== NOT_RECEIVED) arrivedAt += delta / 4;
+      const slot = packets.find((report.baseSequence + i) & 0xffff);
+      if (slot < 0) continue;
+      if (delta === NOT_RECEIVED) this.#lost(slot);
+      else if (packets.fate(slot) !== FATE.received) {
+        this.#arrived(slot, arrivedAt, now);
+        const sentAt = packets.sentAt(slot);
+        if (sentAt >= newestAt) {
+          newestAt = sentAt;
+          newestArrivedAt = arrivedAt;
+        }
+      }
+    }
+    if (newestAt > -Infinity) this.#clock.heard(newestAt, newestArrivedAt, now);
+  }
+
+  #lost(slot: number): void {
+    const packets = this.#packets;
+    if (packets.fate(slot) !== FATE.inFlight) return;
+    packets.setFate(slot, FATE.lost);
+    this.#loss.add(packets.bytes(slot), true, packets.sentAt(slot));
+    const cluster = packets.cluster(slot);
+    if (cluster !== 0 && cluster === this.#result.cluster) this.#result.lost();
+  }
+
+  #arrived(slot: number, arrivedAt: number, now: number): void {
+    const packets = this.#packets;
+    const sentAt = packets.sentAt(slot);
+    const bytes = packets.bytes(slot);
+    if (packets.fate(slot) === FATE.lost) this.#loss.correct(bytes);
+    else this.#loss.add(bytes, false, sentAt);
+    packets.setFate(slot, FATE.received);
+    this.#acked.arrived(bytes, arrivedAt, this.#appLimit.isLimited);
+    if (this.#groups.add(sentAt, arrivedAt, now)) {
+      const { sendDeltaMs, arrivalDeltaMs } = this.#groups;
+      this.#trendline.add(sendDeltaMs, arrivalDeltaMs, arrivedAt, now);
+    }
+    const cluster = packets.cluster(slot);
+    if (cluster !== 0 && cluster === this.#result.cluster) {
+      this.#result.arrived(bytes, sentAt, arrivedAt);
+    }
+  }
+
+  #resultAt(): number {
+    return this.#plan.probe === undefined ? this.#result.lastSentAt + RESULT_MS : Infinity;
+  }
+
+  /** Draws what is to be drawn from a probe whose packets all were told of, or that is too old. */
+  #endProbe(now: number): void {
+    const result = this.#result;
+    if (result.cluster === 0 || this.#plan.probe !== undefined) return;
+    const isDecided = result.packets > 0 && result.isDecided;
+    if (!isDecided && now < this.#resultAt()) return;
+    let bps = Math.min(result.evaluate(), this.#plan.targetBps * PROBE_ERROR);
+    if (bps === 0 && this.#feedbackAt < 0) bps = Math.min(this.#coarse.rembBps(now), this.#bps);
+    this.#plan.ended(bps, this.rttMs, now);
+    if (bps > 0 && this.#feedbackAt >= 0) this.#believe(bps, now);
+    result.begin(0);
+  }
+
+  #believe(bps: number, now: number): void {
+    const rate = this.#rate;
+    if (bps > rate.bps && this.#trendline.state !== QUEUE.grows) rate.set(bps, now);
+    // A short burst that came late says less about the path than what is acknowledged all the time.
+    else if (this.#result.isSaturated && this.#limitedBy === "start") {
+      rate.set(Math.max(bps, Math.min(rate.bps, this.#acked.bps)), now);
+    }
+    if (this.#loss.averageLoss < SMALL_LOSS) this.#loss.proven(bps);
+  }
+
+  /** Nothing is heard of what is sent: it may be too much. */
+  #backOff(now: number): void {
+    if (this.#feedbackAt < 0 || this.#unansweredSince < 0) return;
+    const silentMs = now - this.#unansweredSince;
+    if (silentMs < BACK_OFF_MS || now - this.#backedOffAt < BACK_OFF_STEP_MS) return;
+    this.#backedOffAt = now;
+    this.#plan.fell(this.#rate.bps, this.#rate.bps * BACK_OFF, now);
+    this.#rate.set(this.#rate.bps * BACK_OFF, now);
+    this.#rate.loweredAt = now;
+  }
+
+  #growBlindly(): void {
+    this.#blindBps = Math.max(
+      this.#blindBps,
+      Math.min(this.#blindBps * 1.08, this.#idealBps * DEMAND_ROOM),
+    );
+  }
+
+  /** Makes one figure of all, and its cause. */
+  #combine(now: number): void {
+    const { minBps, maxBps } = this.#options;
+    const coarse = this.#coarse;
+    let bps = this.#rate.bps;
+    let cause: LimitedBy;
+    if (this.#feedbackAt >= 0) {
+      cause = this.#causeOf(now);
+      if (this.#loss.bps < bps) bps = this.#loss.bps;
+      if (this.#standing.isTrial) {
+        bps = Math.min(bps, this.#acked.recentBps * this.#standing.share);
+      }
+    } else {
+      const remb = coarse.rembBps(now);
+      bps = Math.min(remb === Infinity ? this.#blindBps : remb, coarse.lossBps);
+      cause = coarse.lossBps < remb ? "loss" : remb === Infinity ? "start" : "remb";
+      // On TCP the socket alone says how far it goes.
+      if (coarse.isTcp && remb === Infinity) bps = Math.min(coarse.tcpBps, coarse.lossBps);
+    }
+    if (coarse.tcpBps <= bps) {
+      bps = coarse.tcpBps;
+      cause = "tcp";
+    }
+    this.#bps = Math.round(Math.max(minBps, Math.min(maxBps, bps)));
+    if (this.#idealBps > 0 && this.#bps >= this.#idealBps && cause !== "start") cause = "none";
+    this.#limitedBy = cause;
+    const isSilent = this.#unansweredSince >= 0 && this.#feedbackAt >= 0 &&
+      now - this.#unansweredSince >= SILENT_MS;
+    const loweredAt = Math.max(this.#rate.loweredAt, this.#loss.loweredAt, coarse.loweredAt);
+    this.#mayRaise = !isSilent && now - loweredAt >= RAISE_PAUSE_MS && !this.#isWarned();
+  }
+
+  /** What the queue does, as far as it is ours. */
+  #queueTrend(now: number): QueueTrend {
+    const { bps, beforeBps, loweredAt } = this.#rate;
+    const isDeepFall = now - loweredAt < DEEP_FALL_MS && bps < beforeBps * DEEP_FALL;
+    const wasOthers = this.#standing.isOthers;
+    this.#standing.update(this.#clock.queueMs, isDeepFall, now);
+    if (!this.#standing.isOthers) return this.#trendline.state;
+    if (!wasOthers) this.#rate.forgetLimit();
+    return this.#loss.averageLoss < PUSH_LOSS ? QUEUE.steady : QUEUE.drains;
+  }
+
+  #causeOf(now: number): LimitedBy {
+    if (this.#loss.isLimiting && this.#loss.bps < this.#rate.bps) return "loss";
+    if (now - this.#rate.loweredAt < CAUSE_MS) return "delay";
+    if (this.#limitedBy === "start" && this.#result.cluster !== 0) return "start";
+    if (this.#limitedBy === "start" && this.#acked.bps === 0) return "start";
+    return this.#appLimit.isLimited || this.#rate.isCapped ? "demand" : "delay";
+  }
+
+  #isWarned(): boolean {
+    const { state, isWarning } = this.#trendline;
+    return state === QUEUE.grows || isWarning || this.#loss.state === LOSS.falling;
+  }
+
+  /** Whether a probe is due. */
+  #look(now: number): void {
+    this.#lookedAt = now;
+    if (this.#result.cluster !== 0 || !this.#mayProbe(now)) return;
+    const { maxBps } = this.#options;
+    const isHeld = this.#loss.isLimiting && this.#loss.averageLoss >= SMALL_LOSS;
+    const most = isHeld ? Math.min(maxBps, this.#bps * LOSS_PROBE) : maxBps;
+    const starvedBps = this.#baseBps > this.#bps ? this.#baseBps : 0;
+    this.#plan.plan(this.#bps, starvedBps, this.#nextBps, this.#idealBps, most, now);
+  }
+
+  #mayProbe(now: number): boolean {
+    if (this.#idealBps <= 0 || this.#isWarned() || this.#coarse.isTcp) return false;
+    if (this.#clock.queueMs > FULL_MS) return false;
+    // Where all is used, the queue says where the limit is: it grew there a moment ago.
+    if (!this.#appLimit.isLimited && now - this.#rate.loweredAt < KNOWN_MS) return false;
+    return !(this.#feedbackAt >= 0 && this.#unansweredSince >= 0 &&
+      now - this.#unansweredSince >= SILENT_MS);
+  }
+}
+
+/** The old value, if the new one is nearly the same. */
+function quantised(old: number, next: number): number {
+  if (!(next >= 0)) return old;
+  const isClose = next > 0 && Math.abs(next - old) <= old * DEMAND_STEP;
+  return isClose ? old : next;
 }

@@ -1,0 +1,213 @@
+/**
+ * One subscriber's connection on virtual time: a source that follows the estimate, a sender of
+ * probes, a path, and a receiver whose feedback comes back.
+ *
+ * @module
+ */
+import { SENT, type SentKind } from "../../lib/bandwidth/sent_packets.ts";
+import { SendEstimate } from "../../lib/bandwidth/send_estimate.ts";
+import {
+  NOT_RECEIVED,
+  parseTransportFeedback,
+  TransportFeedback,
+} from "../../lib/wire/transport_cc.ts";
+import { FEEDBACK_INTERVAL_MS, FeedbackReceiver } from "./feedback_receiver.ts";
+import type { Link } from "./link.ts";
+
+/** What produces packets. */
+export interface Source {
+  /** Called every millisecond. */
+  step(now: number, flow: MediaFlow): void;
+  /** A packet of the source arrived; `track` is what it was sent with. */
+  arrived?(track: number, now: number): void;
+}
+
+export interface FlowOptions {
+  readonly forward: Link;
+  readonly back: Link;
+  /** Propagation each way. */
+  readonly delayMs: number;
+  readonly source: Source;
+  readonly startMs?: number;
+  readonly endMs?: number;
+  /** Nothing is sent between these, ms. */
+  readonly paused?: readonly [fromMs: number, toMs: number];
+  readonly startBps?: number;
+  readonly estimate?: SendEstimate;
+}
+
+/** A sample each tenth of a second. */
+export interface Sample {
+  readonly atMs: number;
+  readonly estimateBps: number;
+  /** Everything that arrived, and what of it was no padding. */
+  readonly receivedBps: number;
+  readonly mediaBps: number;
+  /** Of what arrived meanwhile, the longest wait. */
+  readonly queueMs: number;
+}
+
+interface Flying {
+  readonly at: number;
+  readonly sequence: number;
+  readonly bytes: number;
+  readonly sentAt: number;
+  readonly kind: SentKind;
+  readonly track: number;
+}
+
+export const SAMPLE_MS = 100;
+/** Of IP, UDP and SRTCP around a message. */
+const FEEDBACK_OVERHEAD = 70;
+const PROBE_PACKET = 1_000;
+/** Probes leave on the wheel of the engine's timers. */
+const WHEEL_MS = 5;
+const REPAIR_BYTES = 1_000;
+/** Retransmissions take no more than this share of the estimate. */
+const REPAIR_SHARE = 0.25;
+
+/** One flow. `step` has to be called every millisecond. */
+export class MediaFlow {
+  readonly estimate: SendEstimate;
+  readonly samples: Sample[] = [];
+  /** Waits of all packets, ms. */
+  readonly waits: number[] = [];
+  sentPackets = 0;
+  lostPackets = 0;
+  sentBytes = 0;
+  probes = 0;
+  paddingBytes = 0;
+  readonly #options: FlowOptions;
+  readonly #receiver = new FeedbackReceiver();
+  readonly #feedback = new TransportFeedback();
+  readonly #flying: Flying[] = [];
+  #flyingHead = 0;
+  readonly #messages: { readonly at: number; readonly bytes: Uint8Array }[] = [];
+  #sequence = 65_000;
+  #feedbackAt = 0;
+  #received = 0;
+  #media = 0;
+  #worst = 0;
+  #probe = 0;
+  #probeBudget = 0;
+  #repairBudget = 0;
+
+  constructor(options: FlowOptions) {
+    this.#options = options;
+    this.estimate = options.estimate ??
+      new SendEstimate({ startBps: options.startBps ?? 1_500_000, minBps: 30_000, maxBps: 5e7 });
+  }
+
+  isActive(now: number): boolean {
+    const { startMs = 0, endMs = Infinity, paused } = this.#options;
+    const isPaused = paused !== undefined && now >= paused[0] && now < paused[1];
+    return now >= startMs && now < endMs && !isPaused;
+  }
+
+  step(now: number): void {
+    this.#arrive(now);
+    this.#hear(now);
+    if (this.isActive(now)) {
+      if (now >= this.estimate.nextWakeAt()) this.estimate.tick(now);
+      this.#options.source.step(now, this);
+      if (now % WHEEL_MS === 0) this.#sendProbe(now);
+    }
+    if (now % SAMPLE_MS === 0) this.#sample(now);
+  }
+
+  /** Sends one packet. */
+  send(bytes: number, kind: SentKind, track: number, now: number): void {
+    const { forward, delayMs } = this.#options;
+    const sequence = this.#sequence++;
+    const cluster = kind !== SENT.padding ? this.estimate.probe?.cluster ?? 0 : this.#probe;
+    if (cluster !== 0 && cluster === this.#probe) this.#probeBudget -= bytes;
+    this.estimate.sent(
+      sequence & 0xffff,
+      bytes,
+      kind,
+      cluster === this.#probe ? cluster : 0,
+      now,
+    );
+    this.sentPackets++;
+    this.sentBytes += bytes;
+    const out = forward.send(bytes, now);
+    if (out < 0) this.lostPackets++;
+    else this.#flying.push({ at: out + delayMs, sequence, bytes, sentAt: now, kind, track });
+  }
+
+  #arrive(now: number): void {
+    const { source, delayMs } = this.#options;
+    for (; this.#flyingHead < this.#flying.length; this.#flyingHead++) {
+      const packet = this.#flying[this.#flyingHead]!;
+      if (packet.at > now) break;
+      this.#receiver.receive(packet.sequence, packet.at);
+      this.#received += packet.bytes;
+      if (packet.kind !== SENT.padding) this.#media += packet.bytes;
+      const wait = packet.at - packet.sentAt - delayMs;
+      this.waits.push(wait);
+      this.#worst = Math.max(this.#worst, wait);
+      source.arrived?.(packet.track, packet.at);
+    }
+    if (this.#flyingHead > 10_000) this.#flying.splice(0, this.#flyingHead);
+    if (this.#flyingHead > 10_000) this.#flyingHead = 0;
+  }
+
+  #hear(now: number): void {
+    const { back, delayMs } = this.#options;
+    if (now >= this.#feedbackAt) {
+      this.#feedbackAt = now + FEEDBACK_INTERVAL_MS;
+      const bytes = this.#receiver.write();
+      const out = bytes === undefined ? -1 : back.send(bytes.length + FEEDBACK_OVERHEAD, now);
+      if (bytes !== undefined && out >= 0) this.#messages.push({ at: out + delayMs, bytes });
+    }
+    while (this.#messages.length > 0 && this.#messages[0]!.at <= now) {
+      const { bytes } = this.#messages.shift()!;
+      if (!parseTransportFeedback(bytes, 0, bytes.length, this.#feedback)) throw new Error("bad");
+      this.estimate.feedback(this.#feedback, now);
+      this.#repair(now);
+    }
+  }
+
+  /** What is missing is sent again, once. */
+  #repair(now: number): void {
+    const share = this.estimate.bps * REPAIR_SHARE / 8_000;
+    this.#repairBudget = Math.min(this.#repairBudget, 100 * share) + FEEDBACK_INTERVAL_MS * share;
+    if (!this.isActive(now)) return;
+    for (let i = 0; i < this.#feedback.statusCount; i++) {
+      if (this.#feedback.deltas[i] !== NOT_RECEIVED || this.#repairBudget < REPAIR_BYTES) continue;
+      this.#repairBudget -= REPAIR_BYTES;
+      this.send(REPAIR_BYTES, SENT.repair, -1, now);
+    }
+  }
+
+  #sendProbe(now: number): void {
+    const { probe } = this.estimate;
+    if (probe === undefined) {
+      this.#probe = 0;
+      return;
+    }
+    if (probe.cluster !== this.#probe) {
+      this.#probe = probe.cluster;
+      this.#probeBudget = 0;
+      this.probes++;
+      this.estimate.begun(probe.cluster, now);
+    }
+    this.#probeBudget += probe.bps * WHEEL_MS / 8_000;
+    const size = Math.min(PROBE_PACKET, Math.max(250, Math.ceil(probe.bytes / probe.packets)));
+    while (this.#probeBudget > 0 && this.estimate.probe === probe) {
+      this.paddingBytes += size;
+      this.send(size, SENT.padding, -1, now);
+    }
+  }
+
+  #sample(now: number): void {
+    this.samples.push({
+      atMs: now,
+      estimateBps: this.estimate.bps,
+      receivedBps: this.#received * 8_000 / SAMPLE_MS,
+      mediaBps: this.#media * 8_000 / SAMPLE_MS,
+      queueMs: this.#worst,
+    });
+    this.#received = this.#media = this.#worst = 0;
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Whether much less is sent than could be: then what arrives says nothing about how much would.
+ *
+ * @module
+ */
+
+/** Who sends less than this share of the estimate is limited by what there is to send. */
+const SHARE = 0.65;
+/** How far back that is looked at, ms. */
+const WINDOW_MS = 500;
+/** Unused part of the window's budget from which on, and below which no longer. */
+const ENTER = 0.8;
+const LEAVE = 0.5;
+
+/** A budget that fills with time and empties with packets. */
+export class AppLimit {
+  /** Since when sending is limited by what there is to send; -1 if it is not. */
+  since = -1;
+  /** Until when it was, the last time; `-Infinity` if it never was. */
+  endedAt = -Infinity;
+  #bytes = 0;
+  #at = -1;
+
+  get isLimited(): boolean {
+    return this.since >= 0;
+  }
+
+  /** A packet left while `bps` was the estimate. */
+  sent(bytes: number, bps: number, now: number): void {
+    this.#pass(bps, now);
+    const room = this.#roomOf(bps);
+    this.#bytes = Math.max(-room, this.#bytes - bytes);
+    const unused = this.#bytes / room;
+    if (this.since < 0 && unused > ENTER) this.since = now;
+    else if (this.since >= 0 && unused < LEAVE) {
+      this.since = -1;
+      this.endedAt = now;
+    }
+  }
+
+  #pass(bps: number, now: number): void {
+    const passed = this.#at < 0 ? 0 : Math.max(0, now - this.#at);
+    this.#at = now;
+    const room = this.#roomOf(bps);
+    // A debt is paid, but what was not used before does not help later than a window.
+    this.#bytes = Math.min(room, this.#bytes + bps * SHARE * passed / 8_000);
+  }
+
+  #roomOf(bps: number): number {
+    return Math.max(1, bps * SHARE * WINDOW_MS / 8_000);
+  }
+}

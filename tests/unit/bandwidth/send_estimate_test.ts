@@ -1,0 +1,198 @@
+import assert from "node:assert/strict";
+import { SENT } from "../../../lib/bandwidth/sent_packets.ts";
+import { SendEstimate } from "../../../lib/bandwidth/send_estimate.ts";
+import { NOT_RECEIVED, TransportFeedback } from "../../../lib/wire/transport_cc.ts";
+
+const OPTIONS = { startBps: 1_000_000, minBps: 50_000, maxBps: 10_000_000 };
+
+/** A sender and the messages of its receiver, without a network between them. */
+class Conversation {
+  readonly estimate = new SendEstimate(OPTIONS);
+  now = 1_000;
+  readonly #message = new TransportFeedback();
+  #sequence = 0;
+
+  /**
+   * Sends packets of 1,000 bytes for `ms` at a rate, and tells of them every 50 ms.
+   *
+   * @param arrival When a packet sent at a time arrives; negative: never.
+   */
+  talk(ms: number, bps: number, arrival: (sentAt: number) => number, cluster = 0): void {
+    const gap = 8_000_000 / bps;
+    const arrivals: number[] = [];
+    let base = this.#sequence;
+    const end = this.now + ms;
+    for (let at = this.now; at < end; at += gap) {
+      if (Math.floor(at / 50) > Math.floor(this.now / 50)) {
+        this.now = Math.floor(at / 50) * 50;
+        this.tell(base, arrivals.splice(0));
+        base = this.#sequence;
+      }
+      this.now = at;
+      this.estimate.sent(this.#sequence++ & 0xffff, 1_000, SENT.media, cluster, at);
+      arrivals.push(arrival(at));
+    }
+    this.now = end;
+    this.tell(base, arrivals);
+  }
+
+  tell(base: number, arrivals: readonly number[]): void {
+    if (arrivals.length === 0) return;
+    const message = this.#message;
+    message.baseSequence = base & 0xffff;
+    message.statusCount = arrivals.length;
+    const first = arrivals.find((at) => at >= 0) ?? 0;
+    message.referenceTime = Math.floor(first / 64);
+    let steps = message.referenceTime * 256;
+    for (const [i, at] of arrivals.entries()) {
+      message.deltas[i] = at < 0 ? NOT_RECEIVED : Math.round(at * 4) - steps;
+      if (at >= 0) steps = Math.round(at * 4);
+    }
+    this.estimate.feedback(message, this.now);
+    this.estimate.tick(this.now);
+  }
+}
+
+Deno.test("SendEstimate begins where it is told to, limited by that", () => {
+  const { estimate } = new Conversation();
+  assert.equal(estimate.bps, 1_000_000);
+  assert.equal(estimate.limitedBy, "start");
+  assert.equal(estimate.rttMs, -1);
+  assert.equal(estimate.nextWakeAt(), Infinity);
+});
+
+Deno.test("SendEstimate grows on a clean path to at most 1.5 times what is acknowledged", () => {
+  const talk = new Conversation();
+  talk.talk(20_000, 900_000, (at) => at + 20);
+  assert.ok(Math.abs(talk.estimate.ackedBps - 900_000) < 50_000, `${talk.estimate.ackedBps}`);
+  assert.ok(talk.estimate.bps > 1_200_000, `${talk.estimate.bps}`);
+  assert.ok(talk.estimate.bps <= 1.5 * talk.estimate.ackedBps + 10_000, `${talk.estimate.bps}`);
+  assert.ok(talk.estimate.mayRaise);
+  assert.equal(talk.estimate.lossFraction, 0);
+  assert.ok(talk.estimate.rttMs < 60);
+});
+
+Deno.test("SendEstimate falls below what arrives while the queue grows, and raises nothing", () => {
+  const talk = new Conversation();
+  talk.talk(3_000, 900_000, (at) => at + 20);
+  // The path carries half of what is sent from here on: delays grow by a millisecond each.
+  const from = talk.now;
+  talk.talk(1_000, 900_000, (at) => from + 20 + (at - from) * 2);
+  assert.ok(talk.estimate.bps < 500_000, `${talk.estimate.bps}`);
+  assert.equal(talk.estimate.limitedBy, "delay");
+  assert.equal(talk.estimate.mayRaise, false);
+  assert.equal(talk.estimate.probe, undefined);
+  assert.ok(talk.estimate.queueMs > 300, `${talk.estimate.queueMs}`);
+});
+
+Deno.test("SendEstimate bears 5 % of random loss, and answers loss of half of what is sent", () => {
+  const few = new Conversation();
+  let count = 0;
+  few.talk(10_000, 900_000, (at) => ++count % 20 === 0 ? -1 : at + 20);
+  assert.ok(few.estimate.bps > 900_000, `${few.estimate.bps}`);
+  assert.ok(Math.abs(few.estimate.lossFraction - 0.05) < 0.02, `${few.estimate.lossFraction}`);
+  const many = new Conversation();
+  many.talk(10_000, 900_000, (at) => ++count % 2 === 0 ? -1 : at + 20);
+  assert.ok(many.estimate.bps < 500_000, `${many.estimate.bps}`);
+  assert.equal(many.estimate.limitedBy, "loss");
+});
+
+Deno.test("SendEstimate asks for a probe once somebody wants something, and takes what it showed", () => {
+  const talk = new Conversation();
+  assert.equal(talk.estimate.probe, undefined, "nobody wants anything");
+  talk.estimate.setDemand(150_000, 5_000_000, talk.now, 2_000_000);
+  const probe = talk.estimate.probe!;
+  assert.ok(probe.bps >= 1_500_000 && probe.bps <= 2_000_000, `${probe.bps}`);
+  assert.ok(probe.packets >= 5);
+  talk.estimate.begun(probe.cluster, talk.now);
+  talk.talk(60, probe.bps, (at) => at + 20, probe.cluster);
+  assert.ok(talk.estimate.bps > 1_300_000, `${talk.estimate.bps}`);
+});
+
+Deno.test("SendEstimate starts below its start where the first probe fills the path", () => {
+  const talk = new Conversation();
+  talk.estimate.setDemand(150_000, 5_000_000, talk.now, 2_000_000);
+  const { bps, cluster } = talk.estimate.probe!;
+  const from = talk.now;
+  // Four times slower than sent: 500 kbit/s.
+  talk.talk(60, bps, (at) => from + 20 + (at - from) * bps / 500_000, cluster);
+  assert.ok(talk.estimate.bps < 600_000, `${talk.estimate.bps}`);
+});
+
+Deno.test("SendEstimate takes a probe back that nobody sends", () => {
+  const { estimate } = new Conversation();
+  estimate.setDemand(150_000, 5_000_000, 0);
+  assert.notEqual(estimate.probe, undefined);
+  assert.ok(estimate.nextWakeAt() <= 1_000);
+  estimate.tick(1_000);
+  assert.equal(estimate.probe, undefined);
+});
+
+Deno.test("SendEstimate follows REMB where there is no transport-wide feedback, and only there", () => {
+  const talk = new Conversation();
+  talk.estimate.remb(700_000, 0);
+  assert.equal(talk.estimate.bps, 700_000);
+  assert.equal(talk.estimate.limitedBy, "remb");
+  talk.estimate.remb(Number.NaN, 0);
+  assert.equal(talk.estimate.bps, 700_000);
+  talk.talk(1_000, 900_000, (at) => at + 20);
+  talk.estimate.remb(100_000, talk.now);
+  assert.ok(talk.estimate.bps > 900_000);
+});
+
+Deno.test("SendEstimate lowers the rate by loss in reports where nothing else is known", () => {
+  const estimate = new SendEstimate(OPTIONS);
+  estimate.report(0.3, 0);
+  assert.equal(estimate.bps, 850_000);
+  assert.equal(estimate.limitedBy, "loss");
+  assert.equal(estimate.mayRaise, false);
+  estimate.report(0.3, 500);
+  assert.equal(estimate.bps, 850_000, "once a second");
+});
+
+Deno.test("SendEstimate takes a TCP socket's queue for a limit, and its being empty for room", () => {
+  const estimate = new SendEstimate(OPTIONS);
+  estimate.setDemand(100_000, 3_000_000, 0);
+  let now = 0;
+  for (; now <= 3_000; now += 100) {
+    estimate.sent(now / 100, 10_000, SENT.media, 0, now);
+    estimate.tcpQueue(0, now);
+  }
+  const grown = estimate.bps;
+  assert.ok(grown > 1_500_000, `${grown}`);
+  // 10,000 bytes each 100 ms are written and 5,000 leave: 400 kbit/s.
+  for (let queued = 5_000; queued < 50_000; queued += 5_000, now += 100) {
+    estimate.sent(now / 100, 10_000, SENT.media, 0, now);
+    estimate.tcpQueue(queued, now);
+  }
+  assert.equal(estimate.bps, 340_000);
+  assert.equal(estimate.limitedBy, "tcp");
+});
+
+Deno.test("SendEstimate.reset() keeps half, and forgets what was on the way", () => {
+  const talk = new Conversation();
+  talk.talk(5_000, 900_000, (at) => at + 20);
+  const before = talk.estimate.bps;
+  talk.estimate.reset(talk.now);
+  assert.ok(Math.abs(talk.estimate.bps - before / 2) <= 1);
+  assert.equal(talk.estimate.limitedBy, "start");
+  assert.equal(talk.estimate.ackedBps, 0);
+  const fresh = new SendEstimate(OPTIONS);
+  fresh.restore(3_000_000);
+  assert.equal(fresh.bps, 3_000_000);
+  fresh.restore(1e12);
+  assert.equal(fresh.bps, OPTIONS.maxBps);
+});
+
+Deno.test("SendEstimate gives way, step by step, when nothing is heard of what is sent", () => {
+  const talk = new Conversation();
+  talk.talk(5_000, 900_000, (at) => at + 20);
+  const before = talk.estimate.bps;
+  talk.estimate.sent(60_000, 1_000, SENT.media, 0, talk.now);
+  assert.ok(talk.estimate.nextWakeAt() <= talk.now + 1_000);
+  talk.estimate.tick(talk.now + 1_500);
+  assert.equal(talk.estimate.bps, before);
+  assert.equal(talk.estimate.mayRaise, false);
+  for (let ms = 3_000; ms <= 6_000; ms += 250) talk.estimate.tick(talk.now + ms);
+  assert.ok(Math.abs(talk.estimate.bps / before - 0.8 ** 4) < 0.01, `${talk.estimate.bps}`);
+});
