@@ -38,7 +38,7 @@ const RANK: Readonly<Record<string, number>> = {
  */
 const INSIDE: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "lib/media": [["layer"], ["packet", "select"], ["up", "down"]],
-  "lib/transport": [["crypto", "datagrams", "sctp"], ["srtp", "ice"], ["dtls", "tcp", "turn"]],
+  "lib/transport": [["crypto", "datagrams", "sctp"], ["srtp", "ice"], ["dtls", "tcp"], ["turn"]],
   "lib/engine": [["messages"], ["relay"], ["data"], ["local", "pool"], ["worker"]],
   "lib/room": [
     ["context"],

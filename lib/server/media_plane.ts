@@ -19,7 +19,7 @@ import type { MediaListeners } from "./media_listeners.ts";
 /** What every engine is made of, wherever it runs. */
 export type MediaPlaneOptions =
   & Required<Pick<LocalEngineOptions, "platform" | "drops" | "audioLevel" | "native">>
-  & Pick<LocalEngineOptions, "marks">
+  & Pick<LocalEngineOptions, "marks" | "turn">
   & {
     /** Whether tracks may cross to other nodes and come from there. */
     readonly amongNodes: boolean;

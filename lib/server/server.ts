@@ -50,7 +50,7 @@ import {
   type ServerCluster,
   type ServerClusterOptions,
 } from "./server_cluster.ts";
-import { recordReads, refuseWhatBreaks } from "./config/config_effects.ts";
+import { recordReads } from "./config/config_effects.ts";
 import type { Config } from "./config/config_parsing.ts";
 import type { AnyDrop } from "./drop_reasons.ts";
 import { lacksPorts, type MediaListeners, mediaListeners } from "./media_listeners.ts";
@@ -60,6 +60,7 @@ import { Metrics } from "./metrics/metrics.ts";
 import { countingRefusals, metricsHandler } from "./metrics/metrics_handler.ts";
 import type { InterfaceAddress } from "../transport/datagrams/local_addresses.ts";
 import { NodeState } from "./node_state.ts";
+import { turnOffer, turnSetup } from "./turn_settings.ts";
 import {
   adminLimits,
   audioLevelOptions,
@@ -145,17 +146,14 @@ export interface ServerParts {
  * Builds a server.
  *
  * @param config From `parseConfig` or `loadConfig`; must have at least one key.
- * @throws {SfuError} `missing_keys`, or `invalid_config` for keys that promise what there is not.
+ * @throws {SfuError} `missing_keys`, or `invalid_config` for what cannot work.
  */
 export function createServer(
   config: Config,
   platform: Platform = denoPlatform(),
   parts: ServerParts = {},
 ): SfuServer {
-  const recorded = recordReads(config);
-  const server = new ComposedServer(recorded.config, platform, parts);
-  refuseWhatBreaks(recorded);
-  return server;
+  return new ComposedServer(recordReads(config).config, platform, parts);
 }
 
 type Upgraded = ReturnType<RtcRouteOptions["upgrade"]>;
@@ -227,7 +225,7 @@ class ComposedServer implements SfuServer {
       platform,
       router,
       engine: () => this.#engineReady(),
-      options: roomOptions(config),
+      options: roomOptions(config, turnOffer(config, listeners.advertised, platform)),
       counters: this.counters,
       icePreferences: new IcePreferences(platform.clock),
       nodeId,
@@ -343,12 +341,14 @@ class ComposedServer implements SfuServer {
     amongNodes: boolean,
   ): MediaEngine {
     const { native, rtc: { dscp, ecn } } = config;
+    const turn = turnSetup(config, listeners, this.#platform);
     const media = {
       platform: this.#platform,
       drops: this.counters,
       audioLevel: audioLevelOptions(config),
       native,
       ...(dscp > 0 || ecn ? { marks: { dscp, ecn } } : {}),
+      ...(turn === undefined ? {} : { turn }),
     };
     const [udp = []] = listeners.udpOf;
     const { tcp, advertised, addressRule } = listeners;

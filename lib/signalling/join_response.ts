@@ -28,6 +28,8 @@ const PING_TIMEOUT_S = 15;
 export const CURRENT_PROTOCOL = 17;
 const AGENT_PROTOCOL = 1;
 
+const NO_SERVERS: ServerIdentity["iceServers"] = [];
+
 /** What is the same for every client of a process. */
 export interface ServerIdentity {
   readonly version: string;
@@ -46,6 +48,8 @@ export interface ClientFacts {
   readonly disabledPublishCodecs?: readonly { readonly mime: string }[];
   /** Over what it is to reach us; anything if absent. */
   readonly icePreference?: IcePreference;
+  /** Servers with credentials for this client, before those that are for everybody. */
+  readonly turnServers?: ServerIdentity["iceServers"];
 }
 
 /** What is particular to one join. */
@@ -141,9 +145,10 @@ function partsOf(server: ServerIdentity): SharedParts {
 
 function iceServers(
   server: ServerIdentity,
-  { icePreference = "none" }: ClientFacts,
+  { icePreference = "none", turnServers = NO_SERVERS }: ClientFacts,
 ): ICEServer[] {
-  const preferred = preferredServers(server.iceServers, icePreference);
+  const all = turnServers.length === 0 ? server.iceServers : [...turnServers, ...server.iceServers];
+  const preferred = preferredServers(all, icePreference);
   return preferred === server.iceServers
     ? [...partsOf(server).iceServers]
     : toIceServers(preferred);
@@ -158,8 +163,10 @@ function toIceServers(servers: ServerIdentity["iceServers"]): ICEServer[] {
 /** Absent for clients that need to be told nothing. */
 function clientConfiguration(
   { iceServers }: Pick<ServerIdentity, "iceServers">,
-  { disabledCodecs = [], disabledPublishCodecs = [], icePreference }: ClientFacts,
+  facts: ClientFacts,
 ): { readonly clientConfiguration?: ClientConfiguration } {
+  const { disabledCodecs = [], disabledPublishCodecs = [], icePreference } = facts;
+  const { turnServers = NO_SERVERS } = facts;
   if (disabledCodecs.length + disabledPublishCodecs.length === 0 && icePreference !== "tls") {
     return {};
   }
@@ -170,7 +177,7 @@ function clientConfiguration(
       publish: disabledPublishCodecs.map(({ mime }) => new Codec({ mime })),
     });
   }
-  if (icePreference === "tls" && offersTls(iceServers)) {
+  if (icePreference === "tls" && (offersTls(turnServers) || offersTls(iceServers))) {
     configuration.forceRelay = ClientConfigSetting.ENABLED;
   }
   return configuration.equals(new ClientConfiguration()) ? {} : {

@@ -28,7 +28,12 @@ import {
   roomOf,
   UNKNOWN_PRESET,
 } from "./join_admission.ts";
-import { joinResponse, reconnectResponse, type ServerIdentity } from "./join_response.ts";
+import {
+  type ClientFacts,
+  joinResponse,
+  reconnectResponse,
+  type ServerIdentity,
+} from "./join_response.ts";
 import { capRefusal, DEFAULT_SESSION_CAPS, type SessionCaps } from "./session_caps.ts";
 import { RequestBudget, RequestTurns } from "./request_budget.ts";
 import { ResponseEncoder } from "./signal_codec.ts";
@@ -70,13 +75,13 @@ export class SignalService {
   constructor(readonly options: SignalServiceOptions) {
     const { context } = options.rooms;
     this.#turns = new RequestTurns(context.platform.timers);
-    const { iceServers, enabledCodecs } = context.options;
+    const { iceServers, turn, enabledCodecs } = context.options;
     this.#server = {
       version: options.serverVersion,
       region: context.region,
       nodeId: context.nodeId,
       // Some SDKs fail on an empty list.
-      iceServers: iceServers.length > 0 ? iceServers : DEFAULT_ICE_SERVERS,
+      iceServers: iceServers.length > 0 || turn !== undefined ? iceServers : DEFAULT_ICE_SERVERS,
       publishCodecs: publishableCodecs(enabledCodecs),
     };
   }
@@ -215,6 +220,7 @@ export class SignalService {
         disabledCodecs: participant.traits.disabledCodecs,
         disabledPublishCodecs: participant.traits.disabledPublishCodecs,
         icePreference: participant.icePreference,
+        ...this.#turnServers(participant),
       }),
     }));
     this.#refreshTokens(join, participant);
@@ -248,9 +254,15 @@ export class SignalService {
         disabledCodecs: traits.disabledCodecs,
         disabledPublishCodecs: traits.disabledPublishCodecs,
         icePreference,
+        ...this.#turnServers(participant),
       }),
     });
     participant.onClaimsChanged();
+  }
+
+  #turnServers({ sid }: Session): ClientFacts {
+    const { turn } = this.options.rooms.context.options;
+    return turn === undefined ? {} : { turnServers: turn.serversFor(sid) };
   }
 
   /** A participant that comes back on another socket has what it had left. */

@@ -198,7 +198,8 @@ export class WhipService {
     const { sid } = participant;
     this.#sessions.set(sid, { participant, room });
     participant.onClosed = () => this.#sessions.delete(sid);
-    const { iceServers } = this.rooms.context.options;
+    const { turn, iceServers: ofAll } = this.rooms.context.options;
+    const iceServers = [...turn?.serversFor(sid) ?? [], ...ofAll];
     return {
       ok: true,
       sid,

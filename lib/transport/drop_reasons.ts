@@ -26,6 +26,17 @@ export const TRANSPORT_DROPS = {
   udp_runs_off: "the kernel cannot take several datagrams in one call and is no longer asked to",
   native_socket_unavailable: "a socket runs without the system calls that make it fast",
   receive_threw: "a bug of ours ended the handling of what came",
+  // TURN
+  turn_malformed: "a message to the TURN server is none",
+  turn_unexpected_type: "a message to the TURN server is of a kind that clients do not send",
+  turn_unknown_channel: "a datagram is for a channel that is not bound",
+  turn_no_allocation: "a client relays without an allocation",
+  turn_not_permitted: "a datagram is for a peer without a permission",
+  turn_not_validated: "a relayed datagram came before a completed check",
+  turn_unknown_protocol: "a relayed datagram is neither STUN, DTLS, RTP nor RTCP",
+  turn_foreign_peer: "a client asked to reach something other than this node's media",
+  turn_wrong_credentials: "credentials for TURN are wrong, old or not there",
+  turn_answers_limited: "a network was told often enough that it has to prove who it is",
   // TCP
   tcp_accept_failed: "the kernel gave an error instead of a connection",
   tcp_unknown_protocol: "a frame is neither STUN, DTLS, RTP nor RTCP",

@@ -79,6 +79,16 @@ function isMapped(bytes: Uint8Array): boolean {
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
+/** The literal address of 4 or 16 bytes; of IPv6 without the shortest spelling (RFC 5952). */
+export function formatIpAddress(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  const groups: string[] = [];
+  for (let i = 0; i < bytes.length; i += 2) {
+    groups.push((bytes[i]! << 8 | bytes[i + 1]!).toString(16));
+  }
+  return groups.join(":");
+}
+
 /**
  * What one customer of a network usually has: an IPv4 address, or the /64 of an IPv6 address. Equal
  * texts are equal blocks; `undefined` if `text` is no literal address.

@@ -42,8 +42,9 @@ export const MAX_REQUEST_BYTES = 384;
 export const MAX_REQUEST_NAME = 304;
 export const TRANSACTION_BYTES = 12;
 
-const HEADER_BYTES = 20;
-const MAGIC_COOKIE = 0x2112a442;
+/** Type, length, cookie and transaction id. */
+export const STUN_HEADER_BYTES = 20;
+export const MAGIC_COOKIE = 0x2112a442;
 const MAC_BYTES = 20;
 const INTEGRITY_BYTES = 4 + MAC_BYTES;
 const FINGERPRINT_BYTES = 8;
@@ -111,8 +112,8 @@ export interface StunMessage {
  * (RFC 8489 §14.5). `FINGERPRINT` may be absent, but a wrong one makes the message malformed.
  */
 export function parseStun(bytes: Uint8Array, length: number): StunMessage | undefined {
-  if (length < HEADER_BYTES || length > bytes.length || bytes[0]! > 3) return undefined;
-  if ((length & 3) !== 0 || readUint16(bytes, 2) !== length - HEADER_BYTES) return undefined;
+  if (length < STUN_HEADER_BYTES || length > bytes.length || bytes[0]! > 3) return undefined;
+  if ((length & 3) !== 0 || readUint16(bytes, 2) !== length - STUN_HEADER_BYTES) return undefined;
   if (readUint32(bytes, 4) !== MAGIC_COOKIE) return undefined;
   let username: string | undefined;
   let priority = -1;
@@ -121,7 +122,7 @@ export function parseStun(bytes: Uint8Array, length: number): StunMessage | unde
   let controlled = false;
   let integrityOffset = -1;
   let unknown: number[] | undefined;
-  for (let at = HEADER_BYTES; at < length;) {
+  for (let at = STUN_HEADER_BYTES; at < length;) {
     // The length is a multiple of four, so a header of four bytes always fits here.
     const type = readUint16(bytes, at);
     const size = readUint16(bytes, at + 2);
@@ -173,7 +174,7 @@ export function parseStun(bytes: Uint8Array, length: number): StunMessage | unde
  */
 export function verifyIntegrity(
   bytes: Uint8Array,
-  message: StunMessage,
+  message: Pick<StunMessage, "integrityOffset">,
   mac: StunMac,
   isSame: SecretComparison,
 ): boolean {
@@ -181,7 +182,7 @@ export function verifyIntegrity(
   if (at < 0) return false;
   const high = bytes[2]!;
   const low = bytes[3]!;
-  write16(bytes, 2, at + INTEGRITY_BYTES - HEADER_BYTES);
+  write16(bytes, 2, at + INTEGRITY_BYTES - STUN_HEADER_BYTES);
   const expected = mac(bytes, at);
   bytes[2] = high;
   bytes[3] = low;
@@ -291,7 +292,7 @@ export function writeBindingRequest(
   write16(out, 4, MAGIC_COOKIE >>> 16);
   write16(out, 6, MAGIC_COOKIE);
   for (let i = 0; i < TRANSACTION_BYTES; i++) out[8 + i] = transaction[i]!;
-  let at = HEADER_BYTES;
+  let at = STUN_HEADER_BYTES;
   write16(out, at, USERNAME);
   write16(out, at + 2, username.length);
   at += 4;
@@ -316,29 +317,37 @@ export function isOfTransaction(bytes: Uint8Array, transaction: Uint8Array): boo
 
 function writeHeader(out: Uint8Array, messageType: number, request: Uint8Array): void {
   write16(out, 0, messageType);
-  for (let i = 4; i < HEADER_BYTES; i++) out[i] = request[i]!;
+  for (let i = 4; i < STUN_HEADER_BYTES; i++) out[i] = request[i]!;
 }
 
 /**
  * Appends integrity and fingerprint to the message that ends at `end`; returns its final length.
  */
 function finish(out: Uint8Array, end: number, mac: StunMac): number {
-  write16(out, 2, end + INTEGRITY_BYTES - HEADER_BYTES);
+  return appendFingerprint(out, appendIntegrity(out, end, mac));
+}
+
+/** Appends MESSAGE-INTEGRITY (RFC 8489 §14.5) to what ends at `end`. @returns Its new end. */
+export function appendIntegrity(out: Uint8Array, end: number, mac: StunMac): number {
+  write16(out, 2, end + INTEGRITY_BYTES - STUN_HEADER_BYTES);
   const digest = mac(out, end);
   write16(out, end, MESSAGE_INTEGRITY);
   write16(out, end + 2, MAC_BYTES);
   for (let i = 0; i < MAC_BYTES; i++) out[end + 4 + i] = digest[i]!;
-  const at = end + INTEGRITY_BYTES;
-  write16(out, 2, at + FINGERPRINT_BYTES - HEADER_BYTES);
-  write16(out, at, FINGERPRINT);
-  write16(out, at + 2, 4);
-  const crc = crc32(out, at) ^ FINGERPRINT_XOR;
-  write16(out, at + 4, crc >>> 16);
-  write16(out, at + 6, crc);
-  return at + FINGERPRINT_BYTES;
+  return end + INTEGRITY_BYTES;
 }
 
-function hasFingerprint(bytes: Uint8Array, at: number): boolean {
+/** Appends FINGERPRINT (RFC 8489 §14.7) to what ends at `end`. @returns Its new end. */
+export function appendFingerprint(out: Uint8Array, end: number): number {
+  write16(out, 2, end + FINGERPRINT_BYTES - STUN_HEADER_BYTES);
+  write16(out, end, FINGERPRINT);
+  write16(out, end + 2, 4);
+  write32(out, end + 4, crc32(out, end) ^ FINGERPRINT_XOR);
+  return end + FINGERPRINT_BYTES;
+}
+
+/** Whether the FINGERPRINT at `at` is right. */
+export function hasFingerprint(bytes: Uint8Array, at: number): boolean {
   return ((crc32(bytes, at) ^ FINGERPRINT_XOR) >>> 0) === readUint32(bytes, at + 4);
 }
 
@@ -361,7 +370,14 @@ function readText(bytes: Uint8Array, at: number, size: number): string {
   return text;
 }
 
-function write16(bytes: Uint8Array, at: number, value: number): void {
+/** Big-endian, the low 16 bits. */
+export function write16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 8;
   bytes[at + 1] = value;
+}
+
+/** Big-endian. */
+export function write32(bytes: Uint8Array, at: number, value: number): void {
+  write16(bytes, at, value >>> 16);
+  write16(bytes, at + 2, value);
 }

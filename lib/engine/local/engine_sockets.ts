@@ -9,6 +9,7 @@ import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { IceDirectory } from "../../transport/ice/ice_directory.ts";
 import type { MediaPorts } from "../../transport/media_ports.ts";
 import { openTcpMux, type TcpMux } from "../../transport/tcp/tcp_mux.ts";
+import { TurnListeners, type TurnSetup } from "../../transport/turn/turn_listeners.ts";
 import {
   advertisedAddresses,
   type ListenAddress,
@@ -22,6 +23,8 @@ export interface EngineSocketsOptions extends UdpListenersOptions {
   readonly tcp: readonly ListenAddress[];
   /** ICE over TCP that another thread listens for. */
   readonly distantTcp?: DistantTcp;
+  /** The TURN server; there is none here if absent. */
+  readonly turn?: TurnSetup;
 }
 
 /**
@@ -32,6 +35,7 @@ export class EngineSockets {
   readonly #options: EngineSocketsOptions;
   readonly #udp: UdpListeners;
   readonly #tcp: TcpMux[] = [];
+  #turn: TurnListeners | undefined;
 
   constructor(options: EngineSocketsOptions) {
     this.#options = options;
@@ -52,9 +56,17 @@ export class EngineSockets {
       mux.onBatchEnd = onBatchEnd;
       this.#tcp.push(mux);
     }
+    await this.#openTurn(directory, ports);
     if (distantTcp === undefined) return requireAddress([...udp, ...tcp]);
     distantTcp.onBatchEnd = onBatchEnd;
     distantTcp.start(directory);
+  }
+
+  async #openTurn(directory: IceDirectory, ports: MediaPorts): Promise<void> {
+    const { turn, platform, drops } = this.#options;
+    if (turn === undefined) return;
+    this.#turn = new TurnListeners({ ...turn, directory, platform, drops });
+    await this.#turn.open(ports, (now) => this.#options.onBatchEnd(now));
   }
 
   /**
@@ -94,6 +106,7 @@ export class EngineSockets {
   /** Lets leave what is queued. */
   flush(): void {
     this.#udp.flush();
+    this.#turn?.flush();
   }
 
   async close(): Promise<void> {
@@ -102,6 +115,7 @@ export class EngineSockets {
     this.#options.distantTcp?.close();
     await Promise.all([
       udpClosed,
+      this.#turn?.close(),
       ...this.#tcp.map((mux) => mux.closed),
     ]);
   }

@@ -11,6 +11,7 @@ import type { SocketLoop } from "../../transport/datagrams/socket_loop.ts";
 import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
 import type { MediaCrypto, NativeUse } from "../../transport/media_crypto.ts";
 import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
+import type { TurnSetup } from "../../transport/turn/turn_listeners.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { SingleEngine } from "../messages/engine_messages.ts";
 import type { AddressChoice, ListenAddress } from "../messages/listen_address.ts";
@@ -42,6 +43,8 @@ export interface LocalEngineOptions extends AddressChoice {
   readonly certificate?: DtlsCertificate;
   /** ICE over TCP that another thread listens for. */
   readonly distantTcp?: DistantTcp;
+  /** The TURN server in this process; there is none if absent. */
+  readonly turn?: TurnSetup;
 }
 
 /** How much an engine has done since it started. */

@@ -82,6 +82,21 @@ export function withoutWildcards(
 }
 
 /**
+ * For UDP: a socket for each address, so that answers leave from the one that was asked.
+ *
+ * @throws {SfuError} if a filter leaves none.
+ */
+export function everyAddress(
+  listen: readonly ListenAddress[],
+  choice: AddressChoice,
+): readonly ListenAddress[] {
+  return listen.flatMap((address) =>
+    (addressesOf(address, choice) ?? [address.hostname])
+      .map((hostname) => ({ hostname, port: address.port }))
+  );
+}
+
+/**
  * What a wildcard stands for now; `undefined` for any other address, and if nobody knows.
  *
  * @throws {SfuError} if a filter leaves none.

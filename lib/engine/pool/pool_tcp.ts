@@ -1,5 +1,5 @@
 /**
- * ICE over TCP for a pool: one port for all engines, listened on in the main thread.
+ * ICE over TCP, and TURN, for a pool: one port for all engines, listened on in the main thread.
  *
  * @module
  */
@@ -9,6 +9,8 @@ import type { Platform } from "../../base/platform.ts";
 import type { TcpFromSession } from "../../transport/tcp/tcp_handover.ts";
 import { openTcpMux, type TcpMux } from "../../transport/tcp/tcp_mux.ts";
 import { TcpSwitch } from "../../transport/tcp/tcp_switch.ts";
+import type { TurnListeners, TurnSetup } from "../../transport/turn/turn_listeners.ts";
+import type { NativeUse } from "../../transport/media_crypto.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { PoolTcp, PoolTcpHost } from "./engine_pool.ts";
 import {
@@ -25,6 +27,9 @@ export interface TcpListenerOptions extends AddressChoice {
   readonly tcp: readonly ListenAddress[];
   /** Literal addresses for candidates, in order of preference. */
   readonly advertised: readonly string[];
+  /** The TURN server; there is none if absent. */
+  readonly turn?: TurnSetup;
+  readonly native?: NativeUse;
 }
 
 /** The pool's TCP ports. A lost engine's connections are closed, and those of the others go on. */
@@ -32,6 +37,7 @@ export class TcpListener implements PoolTcp {
   readonly #options: TcpListenerOptions;
   readonly #switch: TcpSwitch;
   readonly #muxes: TcpMux[] = [];
+  #turn: TurnListeners | undefined;
 
   constructor(options: TcpListenerOptions, host: PoolTcpHost) {
     this.#options = options;
@@ -50,7 +56,20 @@ export class TcpListener implements PoolTcp {
         await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),
       );
     }
+    await this.#openTurn();
     return advertisedAddresses(advertised, "tcp", this.#muxes.map((mux) => mux.localAddress));
+  }
+
+  async #openTurn(): Promise<void> {
+    const { turn, native = "off", platform, drops } = this.#options;
+    if (turn === undefined) return;
+    // Nodes without it do without its modules, and without those of the sockets, in this thread.
+    const [{ TurnListeners }, { chooseMediaPorts }] = await Promise.all([
+      import("../../transport/turn/turn_listeners.ts"),
+      import("../../transport/media_ports.ts"),
+    ]);
+    this.#turn = new TurnListeners({ ...turn, directory: this.#switch, platform, drops });
+    await this.#turn.open(chooseMediaPorts(native), () => {});
   }
 
   receive(engine: number, message: TcpFromSession): void {
@@ -63,6 +82,6 @@ export class TcpListener implements PoolTcp {
 
   async close(): Promise<void> {
     for (const mux of this.#muxes) mux.close();
-    await Promise.all(this.#muxes.map((mux) => mux.closed));
+    await Promise.all([this.#turn?.close(), ...this.#muxes.map((mux) => mux.closed)]);
   }
 }

@@ -31,6 +31,7 @@ export interface WorkerPoolOptions extends
     | "native"
     | "marks"
     | "addressRule"
+    | "turn"
   > {
   /** For each worker the addresses it binds for UDP; their number is that of the workers. */
   readonly udpOf: readonly (readonly ListenAddress[])[];
@@ -46,7 +47,11 @@ export interface WorkerPoolOptions extends
 
 /** An engine of workers that has not opened anything yet. */
 export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
-  const { platform, tcp, advertised, audioLevel, native, marks, placement, spawn } = options;
+  const { platform, tcp, advertised, audioLevel, native, marks, placement, spawn, turn } = options;
+  const ofMain = {
+    ...(turn === undefined ? {} : { turn }),
+    ...(native === undefined ? {} : { native }),
+  };
   const addresses = options.addressRule && { addressRule: options.addressRule };
   const udpOf = [...options.udpOf];
   const spares = [...options.spareUdp ?? []];
@@ -86,7 +91,8 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
       spares.push(udpOf[index]!);
       udpOf[index] = spares.shift()!;
     },
-    createTcp: (host) => new TcpListener({ platform, drops, tcp, advertised, ...addresses }, host),
+    createTcp: (host) =>
+      new TcpListener({ platform, drops, tcp, advertised, ...addresses, ...ofMain }, host),
     drops,
     bellOf: (index) => bells[index]?.fd,
     closed: () => bells.forEach((bell) => bell?.close()),

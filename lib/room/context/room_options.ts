@@ -6,6 +6,7 @@
 import type { Codec, ICEServer, RoomConfiguration } from "@livekit/protocol";
 import { DEFAULT_ENABLED_MIMES } from "../../negotiation/codec_catalog.ts";
 import { type DataOptions, DEFAULT_DATA_OPTIONS } from "./data_options.ts";
+import type { TurnOffer } from "./turn_offer.ts";
 
 /** Limits per kind; 0 is no limit. */
 export interface SubscriptionLimits {
@@ -36,6 +37,8 @@ export interface RoomOptions {
   readonly data: DataOptions;
   /** Told to clients; must not be empty, some SDKs fail without any. */
   readonly iceServers: readonly Pick<ICEServer, "urls" | "username" | "credential">[];
+  /** Servers whose credentials are a client's own, told before the others; absent if none are. */
+  readonly turn?: TurnOffer;
   /** Bytes of participant updates put into one message. */
   readonly updateBatchTargetSize: number;
   readonly dynacastPauseDelayMs: number;

@@ -99,8 +99,8 @@ export class IceSteering {
   /** What to prefer after a failure of the worst transport in use. */
   #next(): IcePreference {
     const { context, traits, link } = this.participant;
-    const { tcpFallbackRttThresholdMs, iceServers } = context.options;
-    const tls = offersTls(iceServers);
+    const { tcpFallbackRttThresholdMs, iceServers, turn } = context.options;
+    const tls = turn?.offersTls === true || offersTls(iceServers);
     // Relayed media comes over UDP from the relay: only what we asked for tells it apart.
     if (this.#preference === "tls" || this.#paths.size === 0) return this.#preference;
     if ([...this.#paths.values()].some(({ protocol }) => protocol === "tcp")) {

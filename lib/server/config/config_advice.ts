@@ -11,7 +11,7 @@ const ONE_CONNECTION = "remove it, one connection to each Redis carries everythi
 const PUBLIC_ADDRESS = "set rtc.node_ip to the address that clients reach";
 const ONE_PORT = "set rtc.udp_port and open that: media uses one UDP port for each worker";
 const NO_ESTIMATE = "remove it, what subscribers get is not fitted to their bandwidth yet";
-const NO_TURN = "remove it, there is no TURN server; set rtc.tcp_port for clients without UDP";
+const NO_RELAYS = "remove it, TURN clients are relayed without ports of their own";
 const FIXED = "remove it, the value is fixed";
 
 /** By key or group; the longest that fits is given. */
@@ -35,8 +35,6 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "rtc.use_ice_lite": "remove it, ICE is always lite",
   "rtc.use_mdns": "remove it, candidates show addresses",
   "rtc.batch_io": "remove it, native sockets always send in batches",
-  "rtc.turn_servers":
-    "let clients name them in their own configuration: the server does not tell them yet",
   "rtc.enable_warp": "remove it, handshakes are the usual ones",
   "rtc.packet_buffer_size": FIXED,
   "rtc.packet_buffer_size_video": FIXED,
@@ -48,7 +46,8 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "rtc.data_channel_max_buffered_amount": "set rtc.datachannel_slow_threshold",
   "rtc.congestion_control": NO_ESTIMATE,
   "video.stream_tracker_manager": FIXED,
-  "turn": NO_TURN,
+  "turn.relay_range_start": NO_RELAYS,
+  "turn.relay_range_end": NO_RELAYS,
   "ingress": "remove it, there is no ingress service; publish with WHIP at /whip/v1",
   "webhook.url_notifier": "set webhook.resource_url_notifier",
   "node_selector": "remove it, a participant is served where it arrives",
@@ -63,12 +62,6 @@ export const ADVICE: Readonly<Record<string, string>> = {
 };
 
 const OTHERWISE = "remove it, it changes nothing";
-
-/** Set, these promise what the server does not do, and its clients would be the first to know. */
-export const REFUSED_UNTIL_READ: Readonly<Record<string, string>> = {
-  "turn.enabled": "there is no TURN server yet; set it to false, and rtc.tcp_port for clients " +
-    "without UDP",
-};
 
 /** Finishes the sentence "has no effect: …". */
 export function adviceFor(path: string): string {

@@ -5,8 +5,7 @@
  *
  * @module
  */
-import { SfuError } from "../../base/errors.ts";
-import { adviceFor, REFUSED_UNTIL_READ } from "./config_advice.ts";
+import { adviceFor } from "./config_advice.ts";
 import { type Config, parseConfig, SUCCESSORS } from "./config_parsing.ts";
 import { configKeys } from "./config_schema.ts";
 
@@ -86,19 +85,6 @@ export function idleKeys(
     const value = valueAt(plain, path);
     return value !== false && !(isEmpty(value) && isEmpty(valueAt(defaults, path)));
   }).map((path) => ({ path, instead: adviceFor(path) }));
-}
-
-/**
- * Refuses what would start and then serve nobody well, as long as nothing reads it.
- *
- * @throws {SfuError} `invalid_config`.
- */
-export function refuseWhatBreaks({ plain, read }: RecordedConfig): void {
-  const problems = Object.entries(REFUSED_UNTIL_READ)
-    .filter(([path]) => !isInEffect(path, read))
-    .filter(([path]) => valueAt(plain, path) !== false && !isEmpty(valueAt(plain, path)))
-    .map(([path, reason]) => `${path}: ${reason}`);
-  if (problems.length > 0) throw new SfuError("invalid_config", problems.join("\n"));
 }
 
 function isEmpty(value: unknown): boolean {

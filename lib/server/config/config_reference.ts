@@ -5,7 +5,7 @@
  * @module
  */
 import { z } from "zod";
-import { adviceFor, REFUSED_UNTIL_READ } from "./config_advice.ts";
+import { adviceFor } from "./config_advice.ts";
 import { type ConfigKey, configKeys, configSchema, unwrap } from "./config_schema.ts";
 
 /**
@@ -56,20 +56,14 @@ export function configReference(inEffect: ReadonlySet<string>): string {
     "## Accepted, no effect yet",
     "",
     "These are checked like the others, so that a LiveKit configuration works as it is. Whoever sets one",
-    "of them is warned at start, unless it is a switch that is off. Where the table says so, the server",
-    "does not start.",
+    "of them is warned at start, unless it is a switch that is off.",
     "",
     "| key | instead |",
     "| --- | --- |",
     ...configKeys().map(({ path }) => path).filter((path) => !inEffect.has(path))
-      .map((path) => `| \`${path}\` | ${insteadOf(path)} |`),
+      .map((path) => `| \`${path}\` | ${adviceFor(path)} |`),
     "",
   ].join("\n");
-}
-
-function insteadOf(path: string): string {
-  const refused = REFUSED_UNTIL_READ[path];
-  return refused === undefined ? adviceFor(path) : `**refused**: ${refused}`;
 }
 
 function kindOf({ kind, schema }: ConfigKey): string {

@@ -12,6 +12,7 @@ import {
 } from "../../room/context/room_options.ts";
 import type { AdminLimits } from "../../admin/admin_limits.ts";
 import type { SessionCaps } from "../../signalling/session_caps.ts";
+import type { TurnOffer } from "../../room/context/turn_offer.ts";
 import type { Config } from "./config_parsing.ts";
 
 /** How loudness is measured. */
@@ -25,10 +26,12 @@ export function audioLevelOptions({ audio }: Config): AudioLevelOptions {
 }
 
 /** Options of all rooms. */
-export function roomOptions(config: Config): RoomOptions {
+export function roomOptions(config: Config, turn?: TurnOffer): RoomOptions {
   const { room, rtc, limit, video, audio } = config;
   const { playout_delay: delay } = room;
-  const iceServers = rtc.stun_servers.length === 0 ? DEFAULT_ICE_SERVERS : [{
+  // Who has a TURN server needs no public STUN server besides.
+  const others = turn === undefined ? DEFAULT_ICE_SERVERS : [];
+  const iceServers = rtc.stun_servers.length === 0 ? others : [{
     urls: rtc.stun_servers.map((server) => `stun:${server}`),
     username: "",
     credential: "",
@@ -52,6 +55,7 @@ export function roomOptions(config: Config): RoomOptions {
       video: limit.subscription_limit_video,
     },
     iceServers,
+    ...(turn === undefined ? {} : { turn }),
     data: dataOptions(config),
     updateBatchTargetSize: room.update_batch_target_size,
     dynacastPauseDelayMs: video.dynacast_pause_delay,

@@ -64,7 +64,7 @@ export class DistantTcp {
       return known?.ended();
     }
     if (this.#directory === undefined) return;
-    const path = known ?? this.#add(message.path, message.hostname, message.port);
+    const path = known ?? this.#add(message);
     const time = this.#time;
     time.begin();
     const { drops, log } = this.options;
@@ -97,15 +97,15 @@ export class DistantTcp {
     for (const path of [...this.#paths.values()]) path.close();
   }
 
-  #add(number: number, hostname: string, port: number): DistantTcpPath {
-    const path = new DistantTcpPath(number, { transport: "tcp", hostname, port }, this.options);
+  #add(message: TcpToSession & { readonly type: "tcp_received" }): DistantTcpPath {
+    const { path: number, protocol, hostname, port } = message;
+    const path = new DistantTcpPath(number, { transport: protocol, hostname, port }, this.options);
     this.#paths.set(number, path);
     return path;
   }
 }
 
 class DistantTcpPath implements NetworkPath, StunOrigin {
-  readonly protocol = "tcp";
   owner: PathOwner | undefined;
   validator: PathValidator | undefined;
   /** Bytes sent that the listening thread has not taken. */
@@ -122,6 +122,10 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
     readonly remote: RemoteAddress,
     readonly options: DistantTcpOptions,
   ) {}
+
+  get protocol(): "udp" | "tcp" {
+    return this.remote.transport;
+  }
 
   /** Itself once validated; as {@linkcode StunOrigin}. */
   get path(): NetworkPath | undefined {

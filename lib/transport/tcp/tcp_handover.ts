@@ -15,12 +15,14 @@ export const HANDOVER_LIMIT_BYTES = 1024 * 1024;
 /** Taken bytes are told in steps of at least this many. */
 export const TAKEN_STEP_BYTES = 16 * 1024;
 
-/** To the session's thread. `path` numbers a TCP connection, for as long as the process lives. */
+/** To the session's thread. `path` numbers a connection, or a relayed address, for all time. */
 export type TcpToSession =
   | {
     /** One frame (RFC 4571 §2) that came. The first makes the path known. */
     readonly type: "tcp_received";
     readonly path: number;
+    /** What the client speaks. */
+    readonly protocol: "udp" | "tcp";
     readonly hostname: string;
     readonly port: number;
     readonly bytes: Uint8Array;

@@ -10,7 +10,15 @@ import type { Clock, Log, Timers } from "../../base/platform.ts";
 import { bindError } from "../datagrams/bind_error.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunReceiver } from "../ice/ice_directory.ts";
-import { DEFAULT_TCP_LIMITS, type TcpLimits, TcpPath, type TcpPathHost } from "./tcp_path.ts";
+import type { RemoteAddress } from "../datagrams/datagrams.ts";
+import type { ByteStream } from "./stream_writer.ts";
+import {
+  DEFAULT_TCP_LIMITS,
+  type TcpConnection,
+  type TcpLimits,
+  TcpPath,
+  type TcpPathHost,
+} from "./tcp_path.ts";
 import { TcpStrangers } from "./tcp_strangers.ts";
 
 /** What the mux needs. */
@@ -25,7 +33,18 @@ export interface TcpMuxOptions {
   readonly drops: DropSink<TransportDrop>;
   readonly log: Log;
   readonly limits?: Partial<TcpLimits>;
+  /** With a certificate connections are of TLS. */
+  readonly certificate?: { readonly cert: string; readonly key: string };
+  /** What is spoken; absent: ICE over TCP. */
+  readonly connect?: ConnectionMaker;
 }
+
+/** Makes one accepted stream a connection. */
+export type ConnectionMaker = (
+  stream: ByteStream,
+  remote: RemoteAddress,
+  host: TcpPathHost,
+) => TcpConnection;
 
 /** Pause after a failed accept, ms: out of file descriptors is the usual cause, and passes. */
 const ACCEPT_PAUSE_MS = 100;
@@ -38,10 +57,20 @@ const ACCEPT_PAUSE_MS = 100;
 export async function openTcpMux(options: TcpMuxOptions): Promise<TcpMux> {
   const { hostname, port } = options;
   try {
-    return new TcpMux(Deno.listen({ transport: "tcp", hostname, port }), options);
+    return new TcpMux(listen(hostname, port, options.certificate), options);
   } catch (error) {
     throw bindError(error, "tcp", hostname, port);
   }
+}
+
+function listen(
+  hostname: string,
+  port: number,
+  certificate: TcpMuxOptions["certificate"],
+): Deno.Listener {
+  return certificate === undefined
+    ? Deno.listen({ transport: "tcp", hostname, port })
+    : Deno.listenTls({ hostname, port, ...certificate });
 }
 
 /** Made by {@linkcode openTcpMux}. */
@@ -58,12 +87,14 @@ export class TcpMux implements TcpPathHost {
   readonly localAddress: { readonly hostname: string; readonly port: number };
   /** Settles when, after `close`, no operation is pending; never rejects. */
   readonly closed: Promise<void>;
-  readonly #listener: Deno.TcpListener;
-  readonly #paths = new Set<TcpPath>();
-  readonly #strangers: TcpStrangers<TcpPath>;
+  #listener: Deno.Listener;
+  readonly #connect: ConnectionMaker;
+  readonly #paths = new Set<TcpConnection>();
+  readonly #strangers: TcpStrangers<TcpConnection>;
+  #certificate: TcpMuxOptions["certificate"];
   #isClosed = false;
 
-  constructor(listener: Deno.TcpListener, options: TcpMuxOptions) {
+  constructor(listener: Deno.Listener, options: TcpMuxOptions) {
     this.directory = options.directory;
     this.clock = options.clock;
     this.timers = options.timers;
@@ -72,7 +103,9 @@ export class TcpMux implements TcpPathHost {
     this.limits = { ...DEFAULT_TCP_LIMITS, ...options.limits };
     this.#strangers = new TcpStrangers(this.limits);
     this.#listener = listener;
-    const { hostname, port } = listener.addr;
+    this.#certificate = options.certificate;
+    this.#connect = options.connect ?? ((...parts) => new TcpPath(...parts));
+    const { hostname, port } = listener.addr as Deno.NetAddr;
     this.localAddress = { hostname, port };
     this.closed = this.#accept();
   }
@@ -90,13 +123,36 @@ export class TcpMux implements TcpPathHost {
     for (const path of [...this.#paths]) path.close();
   }
 
-  /** For {@linkcode TcpPath}. */
-  unnamedDone(path: TcpPath): void {
+  /**
+   * Listens with another certificate from now on; connections that are there stay. Whatever is
+   * wrong with it, the old one is used on.
+   *
+   * @returns Whether the new one is used.
+   */
+  renew(certificate: NonNullable<TcpMuxOptions["certificate"]>): boolean {
+    if (this.#isClosed) return false;
+    const { hostname, port } = this.localAddress;
+    const old = this.#listener;
+    try {
+      // Two may listen on one port where both say so, which the first could not know it would need.
+      old.close();
+      this.#listener = listen(hostname, port, certificate);
+    } catch (error) {
+      this.log.error("A certificate cannot be used", { error });
+      this.#listener = listen(hostname, port, this.#certificate);
+      return false;
+    }
+    this.#certificate = certificate;
+    return true;
+  }
+
+  /** For {@linkcode TcpConnection}. */
+  unnamedDone(path: TcpConnection): void {
     this.#strangers.delete(path);
   }
 
-  /** For {@linkcode TcpPath}. */
-  ended(path: TcpPath): void {
+  /** For {@linkcode TcpConnection}. */
+  ended(path: TcpConnection): void {
     this.#paths.delete(path);
   }
 
@@ -104,11 +160,13 @@ export class TcpMux implements TcpPathHost {
     /** Connections that may have operations pending. */
     const alive = new Set<Promise<void>>();
     while (!this.#isClosed) {
-      let conn: Deno.TcpConn;
+      let conn: Deno.Conn;
+      const listener = this.#listener;
       try {
-        conn = await this.#listener.accept();
+        conn = await listener.accept();
       } catch {
         if (this.#isClosed) break;
+        if (this.#listener !== listener) continue;
         this.drops.count("tcp_accept_failed");
         await new Promise<void>((resume) => this.timers.after(ACCEPT_PAUSE_MS, resume));
         continue;
@@ -121,8 +179,8 @@ export class TcpMux implements TcpPathHost {
     await Promise.all(alive);
   }
 
-  #admit(conn: Deno.TcpConn): TcpPath | undefined {
-    const { hostname, port } = conn.remoteAddr;
+  #admit(conn: Deno.Conn): TcpConnection | undefined {
+    const { hostname, port } = conn.remoteAddr as Deno.NetAddr;
     if (this.#isClosed) {
       conn.close();
       return undefined;
@@ -131,13 +189,18 @@ export class TcpMux implements TcpPathHost {
     other?.stranger.giveWay(other.reason);
     try {
       // Media must not wait for acknowledgements of earlier packets.
-      conn.setNoDelay(true);
+      if (isTcp(conn)) conn.setNoDelay(true);
     } catch {
       // Already reset by the peer: the first read will say so.
     }
-    const path = new TcpPath(conn, { transport: "tcp", hostname, port }, this);
+    const path = this.#connect(conn, { transport: "tcp", hostname, port }, this);
     this.#paths.add(path);
     this.#strangers.add(path);
     return path;
   }
+}
+
+/** Those of TLS have no such switch, and wait for nothing. */
+function isTcp(conn: Deno.Conn): conn is Deno.TcpConn {
+  return "setNoDelay" in conn;
 }

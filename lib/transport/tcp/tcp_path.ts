@@ -17,6 +17,8 @@ import { MAX_DATAGRAM_BYTES, MAX_SEND_BYTES, type RemoteAddress } from "../datag
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunOrigin, StunReceiver } from "../ice/ice_directory.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "../ice/network_path.ts";
+import { type ByteStream, StreamWriter } from "./stream_writer.ts";
+import type { Stranger } from "./tcp_strangers.ts";
 
 /** Bounds of TCP connections; each is a policy, not a protocol constant. */
 export interface TcpLimits {
@@ -52,6 +54,16 @@ export const DEFAULT_TCP_LIMITS: TcpLimits = {
   lingerMs: 1_000,
 };
 
+/** One accepted connection, whatever is spoken on it. */
+export interface TcpConnection extends Stranger {
+  /** Settles when reading and writing have stopped; never rejects. */
+  readonly done: Promise<void>;
+  /** Ends it once its queue is written. Idempotent. */
+  close(): void;
+  /** Ends it, nameless, for the sake of a newcomer. */
+  giveWay(reason: TransportDrop): void;
+}
+
 /** What a connection uses of its mux. */
 export interface TcpPathHost {
   readonly directory: StunReceiver;
@@ -63,33 +75,18 @@ export interface TcpPathHost {
   /** After the frames of one read were delivered. */
   onBatchEnd(now: number): void;
   /** Once, when the connection has named its session, or ended without. */
-  unnamedDone(path: TcpPath): void;
+  unnamedDone(connection: TcpConnection): void;
   /** Once, when the connection is gone. */
-  ended(path: TcpPath): void;
+  ended(connection: TcpConnection): void;
 }
 
 /** Bytes read at once. */
 const READ_BYTES = 16 * 1024;
-/** First size of a write buffer; it doubles while a reader lags. */
-const WRITE_BYTES = 8 * 1024;
-/** A larger write buffer is given back once it is empty. */
-const KEEP_WRITE_BYTES = 64 * 1024;
-
-/**
- * The byte stream below; the part of `Deno.TcpConn` that is used, so that tests can stand in for
- * it.
- */
-export interface ByteStream {
-  read(into: Uint8Array): Promise<number | null>;
-  write(bytes: Uint8Array): Promise<number>;
-  close(): void;
-}
-
 /**
  * One TCP connection. What it buffers is bounded both ways; it becomes a session's path only by a
  * proven STUN request.
  */
-export class TcpPath implements NetworkPath, StunOrigin {
+export class TcpPath implements NetworkPath, StunOrigin, TcpConnection {
   readonly protocol = "tcp";
   readonly remote: RemoteAddress;
   owner: PathOwner | undefined;
@@ -105,16 +102,9 @@ export class TcpPath implements NetworkPath, StunOrigin {
   readonly #time: BatchTime;
   readonly #splitter = new FrameSplitter(MAX_DATAGRAM_BYTES);
   readonly #onFrame = (bytes: Uint8Array, length: number) => this.#receive(bytes, length);
-  #filling = new Uint8Array(WRITE_BYTES);
-  #writing = new Uint8Array(WRITE_BYTES);
   /** Lent by `reserve`; made at its first use. */
   #reserved: Uint8Array | undefined;
-  /** Bytes waiting in `#filling`. */
-  #filled = 0;
-  /** Bytes of `#writing` not yet taken by the system. */
-  #unwritten = 0;
-  #progressAt = 0;
-  #drained: Promise<void> | undefined;
+  readonly #writer: StreamWriter;
   #isUnnamed = true;
   #isClosing = false;
   #isEnded = false;
@@ -125,6 +115,10 @@ export class TcpPath implements NetworkPath, StunOrigin {
     this.#host = host;
     this.#time = new BatchTime(host.clock);
     this.remote = remote;
+    this.#writer = new StreamWriter(stream, host.clock, (failed) => {
+      if (failed) this.#end("tcp_write_failed");
+      if (this.#isClosing) this.#end();
+    });
     const { firstFrameMs, namingTimeoutMs } = host.limits;
     this.#cancelTimer = host.timers.after(Math.min(firstFrameMs, namingTimeoutMs), () => {
       if (!this.hasSpoken) return void this.#end("tcp_first_frame_timeout");
@@ -142,7 +136,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
 
   /** Bytes queued for a reader that has not taken them. */
   get queuedBytes(): number {
-    return this.#filled + this.#unwritten;
+    return this.#writer.queuedBytes;
   }
 
   reply(bytes: Uint8Array, length: number): void {
@@ -160,18 +154,18 @@ export class TcpPath implements NetworkPath, StunOrigin {
 
   send(bytes: Uint8Array, length: number): boolean {
     if (this.#isClosing || this.#isEnded) return false;
-    const { limits, drops, clock } = this.#host;
+    const { limits, drops } = this.#host;
     const queued = this.queuedBytes + FRAME_HEADER_BYTES + length;
     if (queued > limits.hardQueueBytes) return this.#end("tcp_reader_too_slow");
-    if (this.#unwritten > 0 && clock.now() - this.#progressAt >= limits.stuckMs) {
-      return this.#end("tcp_reader_stuck");
-    }
+    if (this.#writer.isStuck(limits.stuckMs)) return this.#end("tcp_reader_stuck");
     if (queued > limits.softQueueBytes && datagramKind(bytes, length) === "rtp") {
       drops.count("tcp_rtp_for_slow_reader");
       return false;
     }
-    this.#append(bytes, length);
-    this.#drained ??= this.#drain();
+    const at = this.#writer.claim(FRAME_HEADER_BYTES + length);
+    writeFrameHeader(this.#writer.bytes, at, length);
+    this.#writer.bytes.set(bytes.subarray(0, length), at + FRAME_HEADER_BYTES);
+    this.#writer.start();
     return true;
   }
 
@@ -216,7 +210,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
       this.#endBatch();
       await this.pause?.();
     }
-    await this.#drained;
+    await this.#writer.drained;
   }
 
   #receive(bytes: Uint8Array, length: number): void {
@@ -248,47 +242,6 @@ export class TcpPath implements NetworkPath, StunOrigin {
     }
   }
 
-  #append(bytes: Uint8Array, length: number): void {
-    const end = this.#filled + FRAME_HEADER_BYTES + length;
-    if (end > this.#filling.length) {
-      let size = this.#filling.length * 2;
-      while (size < end) size *= 2;
-      const larger = new Uint8Array(size);
-      larger.set(this.#filling.subarray(0, this.#filled));
-      this.#filling = larger;
-    }
-    writeFrameHeader(this.#filling, this.#filled, length);
-    this.#filling.set(bytes.subarray(0, length), this.#filled + FRAME_HEADER_BYTES);
-    this.#filled = end;
-  }
-
-  /** Writes what is queued; one buffer is written while the other fills, as writes do not copy. */
-  async #drain(): Promise<void> {
-    const { clock } = this.#host;
-    try {
-      while (this.#filled > 0 && !this.#isEnded) {
-        const full = this.#filling;
-        this.#filling = this.#writing;
-        this.#writing = full;
-        const end = this.#filled;
-        this.#filled = 0;
-        this.#unwritten = end;
-        this.#progressAt = clock.now();
-        while (this.#unwritten > 0 && !this.#isEnded) {
-          const written = await this.#stream.write(full.subarray(end - this.#unwritten, end));
-          this.#unwritten -= written;
-          if (written > 0) this.#progressAt = clock.now();
-        }
-      }
-      if (this.#writing.length > KEEP_WRITE_BYTES) this.#writing = new Uint8Array(WRITE_BYTES);
-      if (this.#filling.length > KEEP_WRITE_BYTES) this.#filling = new Uint8Array(WRITE_BYTES);
-    } catch {
-      this.#end("tcp_write_failed");
-    }
-    this.#drained = undefined;
-    if (this.#isClosing) this.#end();
-  }
-
   /**
    * Ends the connection now; `false`, so that `send` can return it. Counts `reason` the first time.
    */
@@ -298,7 +251,7 @@ export class TcpPath implements NetworkPath, StunOrigin {
     if (reason !== undefined) this.#host.drops.count(reason);
     this.#cancelTimer();
     this.#stream.close();
-    this.#filled = 0;
+    this.#writer.end();
     this.validator?.pathClosed(this);
     if (this.#isUnnamed) {
       this.#isUnnamed = false;

@@ -24,7 +24,16 @@ import {
   type TcpFromSession,
   type TcpToSession,
 } from "./tcp_handover.ts";
-import { TcpPath } from "./tcp_path.ts";
+
+/** A path of the listening thread that is handed on: a connection, or a relayed address. */
+export interface SwitchedPath extends NetworkPath, StunOrigin {
+  /** Asked after each read: reading waits for what it returns. */
+  pause: (() => Promise<void> | undefined) | undefined;
+}
+
+function isSwitched(origin: StunOrigin): origin is SwitchedPath {
+  return "pause" in origin;
+}
 
 /** What the switch joins. Threads go by index. */
 export interface TcpSwitchOptions {
@@ -41,7 +50,7 @@ export interface TcpSwitchOptions {
  */
 export class TcpSwitch implements StunReceiver {
   readonly #options: TcpSwitchOptions;
-  readonly #byPath = new Map<TcpPath, SwitchedConnection>();
+  readonly #byPath = new Map<SwitchedPath, SwitchedConnection>();
   readonly #byNumber = new Map<number, SwitchedConnection>();
   #lastNumber = 0;
 
@@ -55,7 +64,7 @@ export class TcpSwitch implements StunReceiver {
   }
 
   receiveStun(bytes: Uint8Array, length: number, origin: StunOrigin, _now: number): void {
-    if (!(origin instanceof TcpPath)) return;
+    if (!isSwitched(origin)) return;
     const known = this.#byPath.get(origin);
     if (known?.isOpen) return known.pass(bytes, length);
     const thread = this.#threadFor(bytes, length);
@@ -102,7 +111,7 @@ export class TcpSwitch implements StunReceiver {
     return undefined;
   }
 
-  #add(path: TcpPath, thread: number): SwitchedConnection {
+  #add(path: SwitchedPath, thread: number): SwitchedConnection {
     const { post } = this.#options;
     const number = ++this.#lastNumber;
     const connection = new SwitchedConnection(
@@ -134,7 +143,7 @@ class SwitchedConnection implements PathOwner, PathValidator {
   #resume: (() => void) | undefined;
 
   constructor(
-    readonly path: TcpPath,
+    readonly path: SwitchedPath,
     readonly number: number,
     readonly thread: number,
     readonly post: (message: TcpToSession) => void,
@@ -156,9 +165,9 @@ class SwitchedConnection implements PathOwner, PathValidator {
 
   pass(bytes: Uint8Array, length: number): void {
     this.#waiting += length;
-    const { hostname, port } = this.path.remote;
+    const { protocol, remote: { hostname, port } } = this.path;
     const frame = bytes.slice(0, length);
-    this.post({ type: "tcp_received", path: this.number, hostname, port, bytes: frame });
+    this.post({ type: "tcp_received", path: this.number, protocol, hostname, port, bytes: frame });
   }
 
   receive(

@@ -298,7 +298,7 @@ export function freeUdpPort(address: string): Promise<number> {
 }
 
 /** The first of `count` UDP ports in a row that nobody was bound to a moment ago. */
-function freeUdpPorts(address: string, count: number): Promise<number> {
+export function freeUdpPorts(address: string, count: number): Promise<number> {
   const probeOne = (port: number) =>
     new Promise<void>((resolve, reject) => {
       const probe = createSocket("udp4");

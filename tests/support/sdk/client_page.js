@@ -44,13 +44,13 @@
   }
 
   async function connect(url, token, options) {
-    const { autoSubscribe = true, ...roomOptions } = options;
+    const { autoSubscribe = true, rtcConfig = {}, ...roomOptions } = options;
     room = new Room(roomOptions);
     listen(room);
     joinStartedAt = performance.now();
     // Patience for a busy machine; by themselves they wait for 15 s.
     const patience = { peerConnectionTimeout: 45_000, websocketTimeout: 45_000 };
-    await room.connect(url, token, { autoSubscribe, ...patience });
+    await room.connect(url, token, { autoSubscribe, rtcConfig, ...patience });
     connectedMs = performance.now() - joinStartedAt;
   }
 
@@ -340,6 +340,8 @@
     const local = pair && report.get(pair.localCandidateId);
     return {
       protocol: local?.protocol ?? "unknown",
+      candidateType: local?.candidateType ?? "unknown",
+      relayProtocol: local?.relayProtocol ?? "",
       availableOutgoingBitrate: pair?.availableOutgoingBitrate ?? 0,
       bytesSent: pair?.bytesSent ?? 0,
       bytesReceived: pair?.bytesReceived ?? 0,

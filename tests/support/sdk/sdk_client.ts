@@ -15,6 +15,16 @@ export interface ConnectOptions {
   readonly singlePeerConnection?: boolean;
   readonly adaptiveStream?: boolean;
   readonly dynacast?: boolean;
+  /** Browsers only. */
+  readonly rtcConfig?: {
+    readonly iceTransportPolicy?: "relay" | "all";
+    /** In place of those that the server names. */
+    readonly iceServers?: readonly {
+      readonly urls: readonly string[];
+      readonly username?: string;
+      readonly credential?: string;
+    }[];
+  };
 }
 
 export interface VideoOptions {
@@ -129,6 +139,10 @@ export interface DataMessage {
 /** The selected candidate pair of one peer connection. */
 export interface TransportSnapshot {
   readonly protocol: "udp" | "tcp" | "unknown";
+  /** `host`, `srflx`, `prflx` or `relay`. */
+  readonly candidateType: string;
+  /** To the relay; empty if there is none. */
+  readonly relayProtocol: string;
   readonly availableOutgoingBitrate: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;

@@ -82,7 +82,7 @@ Deno.test("main: no key, an unreadable file and a wrong configuration are one li
     run(["--config", "/nonexistent/livekit.yaml"]),
     run(["--config-body", "rtc:\n  tcp_prot: 1"]),
   ]);
-  assertOneLine(noRelay, /^turn\.enabled: there is no TURN server yet; set it to false/);
+  assertOneLine(noRelay, /^turn: set udp_port, tls_port or both\n$/);
   assertOneLine(noKey, /^one of key-file or keys must be provided\n$/);
   assertOneLine(noFile, /^Cannot read "\/nonexistent\/livekit\.yaml": no such file\n$/);
   assertOneLine(

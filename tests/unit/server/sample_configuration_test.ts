@@ -60,6 +60,8 @@ const WORKS = [
   "limit: { signal_message_size_limit: 2097152 }",
   "limit: { agent_signal_message_size_limit: 2097152 }",
   "limit: { max_api_request_body_size: 10485760 }",
+  "rtc: { turn_servers: [{ host: myhost.com, port: 443, protocol: tls, secret: s, ttl: 14400 }] }",
+  "turn: { enabled: true, udp_port: 3478, deny_peer_cidrs: [10.0.0.0/8] }",
 ];
 
 /** Starts and warns: each line names the keys it sets. */
@@ -69,10 +71,6 @@ const WARNS: readonly (readonly [yaml: string, ...keys: string[]])[] = [
   ["rtc: { advertise_internal_ip: true }", "advertise_internal_ip"],
   ["rtc: { skip_external_ip_validation: true }", "skip_external_ip_validation"],
   ["rtc: { use_ice_lite: true }", "use_ice_lite"],
-  [
-    "rtc: { turn_servers: [{ host: myhost.com, port: 443, protocol: tls, secret: s, ttl: 14400 }] }",
-    "turn_servers",
-  ],
   ["rtc: { use_mdns: true }", "use_mdns"],
   ["rtc: { strict_acks: true }", "strict_acks"],
   [
@@ -116,7 +114,7 @@ const STARTS = [
 
 /** Does not start. */
 const REFUSED: readonly (readonly [yaml: string, why: string])[] = [
-  ["turn: { enabled: true, udp_port: 3478 }", "turn.enabled: "],
+  ["turn: { enabled: true }", "turn: set udp_port, tls_port or both"],
   [
     "rtc: { node_ip: <external-ip-of-node> }",
     "sample.yaml:4: rtc.node_ip: expected an IPv4 address, an IPv6 address, or both " +

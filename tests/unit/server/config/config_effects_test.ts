@@ -1,22 +1,11 @@
 import assert from "node:assert/strict";
 import { silentLog } from "../../../../lib/base/platform.ts";
-import { SfuError } from "../../../../lib/base/errors.ts";
-import {
-  ADVICE,
-  adviceFor,
-  REFUSED_UNTIL_READ,
-} from "../../../../lib/server/config/config_advice.ts";
-import {
-  idleKeys,
-  isInEffect,
-  recordReads,
-  refuseWhatBreaks,
-} from "../../../../lib/server/config/config_effects.ts";
+import { ADVICE, adviceFor } from "../../../../lib/server/config/config_advice.ts";
+import { idleKeys, isInEffect, recordReads } from "../../../../lib/server/config/config_effects.ts";
 import { parseConfig, SUCCESSORS } from "../../../../lib/server/config/config_parsing.ts";
 import { configKeys } from "../../../../lib/server/config/config_schema.ts";
 import { EVERYTHING_ON, keysInEffect } from "../../../../lib/server/keys_in_effect.ts";
 import { serve } from "../../../../lib/server/serve.ts";
-import { createServer } from "../../../../lib/server/server.ts";
 import { FakeEngine } from "../../../support/virtual/fake_engine.ts";
 import { freeTcpPort } from "../../../support/process/roomwire_process.ts";
 
@@ -75,24 +64,6 @@ Deno.test("idleKeys() names what somebody set that nobody reads, unless it asks 
   );
 });
 
-Deno.test("refuseWhatBreaks() refuses until somebody reads the key", () => {
-  const recorded = recordReads(parseConfig({ turn: { enabled: true } }));
-  assert.throws(() => refuseWhatBreaks(recorded), (error) => {
-    assert.ok(error instanceof SfuError && error.code === "invalid_config");
-    assert.match(error.message, /^turn\.enabled: [^\n]*$/);
-    return true;
-  });
-  recorded.config.turn.enabled;
-  refuseWhatBreaks(recorded);
-  refuseWhatBreaks(recordReads(parseConfig({ turn: { enabled: false, udp_port: 3478 } })));
-});
-
-Deno.test("createServer() refuses a TURN server while there is none", () => {
-  const config = parseConfig({ keys: { k: "s" }, turn: { enabled: true } });
-  const parts = { createEngine: () => new FakeEngine(), networkInterfaces: () => [] };
-  assert.throws(() => createServer(config, undefined, parts), SfuError);
-});
-
 Deno.test("Advice is given for keys without an effect alone, and every one of them has some", () => {
   const inEffect = keysInEffect();
   const idle = PATHS.filter((path) => !inEffect.has(path));
@@ -103,7 +74,6 @@ Deno.test("Advice is given for keys without an effect alone, and every one of th
       `${group} works now: nobody needs advice`,
     );
   }
-  for (const path of Object.keys(REFUSED_UNTIL_READ)) assert.ok(idle.includes(path), path);
   for (const path of idle) assert.ok(adviceFor(path).length > 10, path);
   for (const [old, successor] of Object.entries(SUCCESSORS)) {
     assert.ok(PATHS.includes(old) && PATHS.includes(successor), old);

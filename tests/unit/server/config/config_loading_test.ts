@@ -270,7 +270,7 @@ Deno.test("runCommandLine() answers usage errors, help and version with text and
   assert.match(number, /^\d+\.\d+\.\d+\n$/);
   const [, verbose] = await run(["help-verbose"]);
   assert.match(verbose, /--rtc\.tcp_port {2}\[LIVEKIT_RTC_TCP_PORT\]\n/);
-  assert.match(verbose, /--turn\.enabled .*\(no effect yet\)/);
+  assert.match(verbose, /--rtc\.use_mdns .*\(no effect yet\)/);
 });
 
 Deno.test("runCommandLine() says which command or flag was probably meant", async () => {

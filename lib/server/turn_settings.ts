@@ -1,0 +1,246 @@
+/**
+ * The TURN server that the configuration asks for, and what clients are told of it and of others.
+ *
+ * @module
+ */
+import { createHmac } from "node:crypto";
+import { SfuError } from "../base/errors.ts";
+import type { Cancel, Platform } from "../base/platform.ts";
+import { everyAddress, withoutWildcards } from "../engine/messages/listen_address.ts";
+import type { IceServerInfo } from "../room/context/ice_preference.ts";
+import type { TurnOffer } from "../room/context/turn_offer.ts";
+import type {
+  TurnCertificate,
+  TurnCertificateSource,
+  TurnSetup,
+} from "../transport/turn/turn_listeners.ts";
+import { turnCredentials } from "../transport/turn/turn_credentials.ts";
+import { formatIpAddress, parseIpAddress } from "../wire/ip_address.ts";
+import { type IpNetwork, isInNetwork, parseIpNetwork } from "../wire/ip_network.ts";
+import type { Config } from "./config/config_parsing.ts";
+import type { MediaListeners } from "./media_listeners.ts";
+
+/** Seconds; LiveKit's default and limit. */
+const DEFAULT_TTL = 300;
+const MAX_TTL = 86_400;
+/** Where clients look for TURN over TLS, whatever port it is here. */
+const PUBLIC_TLS_PORT = 443;
+/** How often a certificate is looked at, ms. */
+const LOOK_INTERVAL_MS = 60_000;
+const DOMAIN = /^(?=.{1,253}$)(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z][a-z\d-]{0,61}[a-z\d]$/i;
+
+/** Files that the configuration names: certificates, and secrets. */
+export interface NamedFiles {
+  read(path: string): string;
+}
+
+/** Files of this machine. */
+export const MACHINE_FILES: NamedFiles = { read: (path) => Deno.readTextFileSync(path) };
+
+/**
+ * The TURN server of this node; `undefined` if none is enabled.
+ *
+ * @throws {SfuError} `invalid_config` for what cannot work.
+ */
+export function turnSetup(
+  config: Config,
+  listeners: MediaListeners,
+  platform: Platform,
+  files: NamedFiles = MACHINE_FILES,
+): TurnSetup | undefined {
+  const { keys } = config;
+  const turn = turnKeys(config);
+  if (!turn.enabled) return undefined;
+  refuseUnusable(turn);
+  const { advertised, addressRule, udpOf, spareUdp } = listeners;
+  const denied = turn.deny_peer_cidrs.map(networkOf);
+  // Nobody needs them: the only peer is this node itself. A typing error is still one.
+  turn.allow_restricted_peer_cidrs.forEach(networkOf);
+  const own = new Set(
+    advertised.flatMap((text) => parseIpAddress(text) ?? [])
+      .filter((address) => !denied.some((network) => isInNetwork(network, address)))
+      .map(formatIpAddress),
+  );
+  const ports = new Set([...udpOf, ...spareUdp].flat().map(({ port }) => port));
+  const on = (port: number) =>
+    port === 0 ? [] : turn.bind_addresses.map((hostname) => ({ hostname, port }));
+  const secrets = new Map(Object.entries(keys));
+  return {
+    listen: {
+      udp: everyAddress(on(turn.udp_port), { addressRule }),
+      streams: withoutWildcards(on(turn.tls_port), { addressRule }),
+    },
+    relayed: advertised,
+    allocationsPerParticipant: Math.max(0, turn.per_user_relay_allocation_limit),
+    secretOf: (apiKey) => secrets.get(apiKey),
+    isOwn: (address, port) => own.has(address) && (port === 0 || ports.has(port)),
+    ...(turn.tls_port === 0 || turn.external_tls
+      ? {}
+      : { certificate: new WatchedCertificate(turn.cert_file, turn.key_file, platform, files) }),
+  };
+}
+
+/** What a client is told; `undefined` if there is nothing that depends on who it is. */
+export function turnOffer(
+  config: Config,
+  advertised: readonly string[],
+  platform: Pick<Platform, "clock">,
+  files: NamedFiles = MACHINE_FILES,
+): TurnOffer | undefined {
+  const { keys, rtc: { turn_servers } } = config;
+  const turn = turnKeys(config);
+  const others = turn_servers.map((server) => ({ server, secret: secretOf(server, files) }));
+  const [apiKey, secret] = Object.entries(keys)[0] ?? [];
+  const urls = turn.enabled ? ownUrls(turn, advertised) : [];
+  if (urls.length === 0 && turn_servers.length === 0) return undefined;
+  const ttl = turn.ttl_seconds <= 0 ? DEFAULT_TTL : Math.min(MAX_TTL, turn.ttl_seconds);
+  return {
+    offersTls: urls.some((url) => url.startsWith("turns:")) ||
+      turn_servers.some(({ protocol }) => protocol === "tls"),
+    serversFor(sid) {
+      const now = Math.floor(platform.clock.wallMs() / 1000);
+      const own = urls.length === 0 || apiKey === undefined
+        ? []
+        : [{ urls, ...turnCredentials({ apiKey, sid, expiresAt: now + ttl }, secret!) }];
+      return [
+        ...own,
+        ...others.map(({ server, secret }) => othersServer(server, secret, sid, now)),
+      ];
+    },
+  };
+}
+
+/** All of them, so that it is known which are read. */
+function turnKeys({ turn }: Config) {
+  return {
+    enabled: turn.enabled,
+    domain: turn.domain,
+    tls_port: turn.tls_port,
+    udp_port: turn.udp_port,
+    external_tls: turn.external_tls,
+    cert_file: turn.cert_file,
+    key_file: turn.key_file,
+    bind_addresses: turn.bind_addresses,
+    per_user_relay_allocation_limit: turn.per_user_relay_allocation_limit,
+    ttl_seconds: turn.ttl_seconds,
+    allow_restricted_peer_cidrs: turn.allow_restricted_peer_cidrs,
+    deny_peer_cidrs: turn.deny_peer_cidrs,
+  };
+}
+
+type TurnKeys = ReturnType<typeof turnKeys>;
+type OtherServer = Config["rtc"]["turn_servers"][number];
+
+/**
+ * What `rtc.turn_servers` says of a secret; empty if there is none.
+ *
+ * @throws {SfuError} `invalid_config` if its file is empty or cannot be read.
+ */
+function secretOf({ secret, secret_file }: OtherServer, files: NamedFiles): string {
+  if (secret.trim() !== "" || secret_file === "") return secret.trim();
+  let text: string;
+  try {
+    text = files.read(secret_file).trim();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new SfuError("invalid_config", `rtc.turn_servers: secret_file: ${reason}`);
+  }
+  if (text !== "") return text;
+  throw new SfuError("invalid_config", `rtc.turn_servers: secret_file: "${secret_file}" is empty`);
+}
+
+function ownUrls(turn: TurnKeys, advertised: readonly string[]): string[] {
+  const host = (address: string) => address.includes(":") ? `[${address}]` : address;
+  return [
+    ...(turn.udp_port === 0
+      ? []
+      : advertised.map((address) => `turn:${host(address)}:${turn.udp_port}?transport=udp`)),
+    ...(turn.tls_port === 0 ? [] : [`turns:${turn.domain}:${PUBLIC_TLS_PORT}?transport=tcp`]),
+  ];
+}
+
+/** One of `rtc.turn_servers`; those with a secret get credentials as coturn checks them. */
+function othersServer(
+  server: OtherServer,
+  secret: string,
+  sid: string,
+  now: number,
+): IceServerInfo {
+  const { host, port, protocol } = server;
+  const scheme = protocol === "tls" ? "turns" : "turn";
+  const transport = protocol === "udp" ? "udp" : "tcp";
+  const urls = [`${scheme}:${host}:${port}?transport=${transport}`];
+  if (secret === "") return { urls, username: server.username, credential: server.credential };
+  const username = `${now + (server.ttl > 0 ? server.ttl : MAX_TTL)}:${sid}`;
+  return {
+    urls,
+    username,
+    credential: createHmac("sha1", secret).update(username).digest("base64"),
+  };
+}
+
+function refuseUnusable(turn: TurnKeys): void {
+  const problems = [
+    turn.udp_port === 0 && turn.tls_port === 0 && "turn: set udp_port, tls_port or both",
+    turn.tls_port !== 0 && !DOMAIN.test(turn.domain) &&
+    `turn.domain: expected the name that turn.tls_port is reached by; got "${turn.domain}"`,
+    turn.tls_port !== 0 && !turn.external_tls && (turn.cert_file === "" || turn.key_file === "") &&
+    "turn.cert_file and turn.key_file: needed for turn.tls_port without turn.external_tls",
+  ].filter((problem) => problem !== false);
+  if (problems.length > 0) throw new SfuError("invalid_config", problems.join("\n"));
+}
+
+function networkOf(text: string): IpNetwork {
+  const network = parseIpNetwork(text);
+  if (network === undefined) {
+    throw new SfuError("invalid_config", `turn: expected a network like 10.0.0.0/8; got "${text}"`);
+  }
+  return network;
+}
+
+/** Reads its files now, and again when they have changed. */
+class WatchedCertificate implements TurnCertificateSource {
+  current: TurnCertificate;
+
+  /** @throws {SfuError} `invalid_config` if a file cannot be read. */
+  constructor(
+    private readonly cert: string,
+    private readonly key: string,
+    private readonly platform: Platform,
+    private readonly files: NamedFiles,
+  ) {
+    try {
+      this.current = this.#read();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new SfuError("invalid_config", `turn.cert_file, turn.key_file: ${reason}`);
+    }
+  }
+
+  watch(renewed: (certificate: TurnCertificate) => void): Cancel {
+    const later = () =>
+      this.platform.timers.after(LOOK_INTERVAL_MS, () => {
+        this.#look(renewed);
+        cancel = later();
+      });
+    let cancel = later();
+    return () => cancel();
+  }
+
+  #read(): TurnCertificate {
+    return { cert: this.files.read(this.cert), key: this.files.read(this.key) };
+  }
+
+  #look(renewed: (certificate: TurnCertificate) => void): void {
+    const { log } = this.platform;
+    try {
+      const found = this.#read();
+      if (found.cert === this.current.cert && found.key === this.current.key) return;
+      this.current = found;
+      renewed(found);
+      log.info("TURN certificate renewed");
+    } catch (error) {
+      log.warn("TURN certificate cannot be read, the old one stays", { error });
+    }
+  }
+}
