@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { SfuError } from "../../../../lib/base/errors.ts";
 import { openTcpMux, type TcpMux } from "../../../../lib/transport/tcp/tcp_mux.ts";
+import type { ByteStream } from "../../../../lib/transport/tcp/stream_writer.ts";
 import {
-  type ByteStream,
   DEFAULT_TCP_LIMITS,
   type TcpLimits,
   TcpPath,

@@ -5,11 +5,8 @@ import {
   type TcpFromSession,
   type TcpToSession,
 } from "../../../../lib/transport/tcp/tcp_handover.ts";
-import {
-  type ByteStream,
-  DEFAULT_TCP_LIMITS,
-  TcpPath,
-} from "../../../../lib/transport/tcp/tcp_path.ts";
+import type { ByteStream } from "../../../../lib/transport/tcp/stream_writer.ts";
+import { DEFAULT_TCP_LIMITS, TcpPath } from "../../../../lib/transport/tcp/tcp_path.ts";
 import { TcpSwitch } from "../../../../lib/transport/tcp/tcp_switch.ts";
 import { FrameSplitter } from "../../../../lib/wire/stream_framing.ts";
 import { settle } from "../../../support/virtual/virtual_platform.ts";
@@ -222,7 +219,7 @@ Deno.test("DistantTcp drops RTP, not DTLS, while the listening thread does not f
   const distant = new DistantTcp({ post: (message) => posted.push(message), clock, drops, log });
   distant.start(directory);
   const from = { path: 1, hostname: "192.0.2.9", port: 5000 };
-  distant.receive({ type: "tcp_received", ...from, bytes: check(local) });
+  distant.receive({ type: "tcp_received", protocol: "tcp", ...from, bytes: check(local) });
   const rtp = new Uint8Array(1_200).fill(0x80, 0, 1);
   let taken = 0;
   while (agent.send(rtp, rtp.length)) taken++;
