@@ -329,7 +329,7 @@ export class Allocation {
     this.nextBps = 0;
     for (const track of this.#tracks) {
       const { usable, level } = track;
-      const above = usable & ~((2 << level) - 1);
+      const above = level === PAUSED ? usable : usable & ~((2 << level) - 1);
       if (above === 0) continue;
       this.nextBps = (sum - costOf(track, level) + track.costBps[lowest(above)]!) * ROOM;
       return;

@@ -141,4 +141,8 @@ export interface LayerTarget {
   readonly maxTemporal: number;
   /** Frames per second that are enough; absent if there is no limit. VP8's temporal layers only. */
   readonly maxFps?: number;
+  /** Who gets bandwidth first, 1–255: 1 is the first; absent: behind all who have one. */
+  readonly priority?: number;
+  /** A shared screen, which comes before cameras whatever their priority. */
+  readonly isScreen?: boolean;
 }

@@ -18,7 +18,9 @@ import type { MediaListeners } from "./media_listeners.ts";
 
 /** What every engine is made of, wherever it runs. */
 export type MediaPlaneOptions =
-  & Required<Pick<LocalEngineOptions, "platform" | "drops" | "audioLevel" | "native">>
+  & Required<
+    Pick<LocalEngineOptions, "platform" | "drops" | "audioLevel" | "congestion" | "native">
+  >
   & Pick<LocalEngineOptions, "marks" | "turn">
   & {
     /** Whether tracks may cross to other nodes and come from there. */

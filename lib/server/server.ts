@@ -64,6 +64,7 @@ import { turnOffer, turnSetup } from "./turn_settings.ts";
 import {
   adminLimits,
   audioLevelOptions,
+  congestionRules,
   roomOptions,
   sessionCaps,
 } from "./config/room_settings.ts";
@@ -346,6 +347,7 @@ class ComposedServer implements SfuServer {
       platform: this.#platform,
       drops: this.counters,
       audioLevel: audioLevelOptions(config),
+      congestion: congestionRules(config),
       native,
       ...(dscp > 0 || ecn ? { marks: { dscp, ecn } } : {}),
       ...(turn === undefined ? {} : { turn }),

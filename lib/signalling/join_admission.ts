@@ -127,6 +127,7 @@ export function participantInit(join: JoinParameters): ParticipantInit {
     autoSubscribe: join.autoSubscribe,
     autoSubscribeDataTrack: join.autoSubscribeDataTrack ?? false,
     adaptiveStream: join.adaptiveStream,
+    ...(join.subscriberAllowPause === undefined ? {} : { allowPause: join.subscriberAllowPause }),
     singlePeerConnection: join.singlePeerConnection,
     tokenExpiresAt: join.tokenExpiresAt,
     ...(join.claim === undefined ? {} : { claim: join.claim }),

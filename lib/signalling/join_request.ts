@@ -51,7 +51,10 @@ export function wishesOfJoinRequest(request: JoinRequest): ClientWishes {
     autoSubscribe: settings?.autoSubscribe ?? false,
     autoSubscribeDataTrack: settings?.autoSubscribeDataTrack ?? false,
     adaptiveStream: settings?.adaptiveStream ?? false,
-    subscriberAllowPause: settings?.subscriberAllowPause ?? false,
+    // Unlike the others: whoever runs the server decides for clients that do not say.
+    ...(settings?.subscriberAllowPause === undefined
+      ? {}
+      : { subscriberAllowPause: settings.subscriberAllowPause }),
     reconnect,
     ...(reconnect ? { participantSid: request.participantSid } : {}),
     reconnectReason: reconnectReason in ReconnectReason

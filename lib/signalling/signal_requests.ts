@@ -174,6 +174,8 @@ function simulate(participant: Session, { scenario }: SimulateScenario): void {
     case "disconnectSignalOnResume":
     case "disconnectSignalOnResumeNoMessages":
       return participant.dropNextSocket(scenario.case === "disconnectSignalOnResumeNoMessages");
+    case "subscriberBandwidth":
+      return participant.capBandwidth(Number(scenario.value));
     case "switchCandidateProtocol":
       return participant.switchProtocol(PREFERENCE_BY_PROTOCOL[scenario.value] ?? "none");
     default:

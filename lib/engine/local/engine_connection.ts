@@ -4,7 +4,7 @@
  * @module
  */
 import type { ConnectionId } from "../../base/ids.ts";
-import type { DataChannelPolicy, DataKind, IceCredentials } from "../../base/media_vocabulary.ts";
+import type { DataKind, IceCredentials } from "../../base/media_vocabulary.ts";
 import type { Platform } from "../../base/platform.ts";
 import { WakeEntry } from "../../base/wake_queue.ts";
 import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
@@ -22,8 +22,9 @@ import type { DataEndpoint } from "../data/data_endpoint.ts";
 import type { DataPlane } from "../data/data_plane.ts";
 import type { DataTurnTaker } from "./data_turns.ts";
 import type { DeferredWork } from "./deferred_work.ts";
-import { QUALITY_INTERVAL_MS } from "../messages/media_messages.ts";
+import { type MediaCommand, QUALITY_INTERVAL_MS } from "../messages/media_messages.ts";
 import type { ForwardLatency } from "./forward_latency.ts";
+import type { CongestionRules } from "./local_engine_options.ts";
 import { type ReceivingShared, ReceivingSide } from "./receiving_side.ts";
 import { ReportPace } from "./report_pace.ts";
 import { SendingSide } from "./sending_side.ts";
@@ -36,6 +37,8 @@ const CONNECTED_INTERVAL_MS = 1_000;
  */
 const TOGETHER_MS = 250;
 
+type OpenConnection = Extract<MediaCommand, { readonly type: "open_connection" }>;
+
 /** What all connections of an engine share. */
 export interface EngineShared extends ReceivingShared {
   readonly platform: Platform;
@@ -43,6 +46,7 @@ export interface EngineShared extends ReceivingShared {
   readonly certificate: DtlsCertificate;
   readonly latency: ForwardLatency;
   readonly crypto: MediaCrypto;
+  readonly congestion: CongestionRules;
   /** Where its messages go. */
   readonly data: Pick<DataPlane, "receive" | "channelOpen">;
   /** Somebody waits for what comes next; see {@linkcode SocketLoop.active}. */
@@ -82,13 +86,12 @@ export class EngineConnection
   readonly #reportPace = new ReportPace();
   #isClosed = false;
 
-  constructor(
-    readonly id: ConnectionId,
-    local: IceCredentials,
-    dataChannels: "accept" | "create",
-    shared: EngineShared,
-    dataPolicy?: DataChannelPolicy,
-  ) {
+  readonly id: ConnectionId;
+
+  constructor(command: OpenConnection, shared: EngineShared) {
+    const { local, dataChannels, dataPolicy, allowPause } = command;
+    this.id = command.connection;
+    const { id } = this;
     this.#shared = shared;
     const { platform, directory, certificate, drops, crypto, upTracks, emit } = shared;
     this.#transport = new PeerTransport({
@@ -131,6 +134,8 @@ export class EngineConnection
       measured: (rttMs) => this.receiving.updateRtt(rttMs),
       timed,
       rtcp: shared.rtcp,
+      congestion: shared.congestion,
+      ...(allowPause === undefined ? {} : { allowPause }),
     });
     this.onTimed(this.#transport.nextWakeAt());
   }

@@ -139,9 +139,10 @@ export class EngineConnections {
     this.#connections.clear();
   }
 
-  #open({ connection, local, dataChannels, dataPolicy }: OpenConnection): void {
+  #open(command: OpenConnection): void {
+    const { connection } = command;
     if (this.#connections.has(connection)) return;
-    const opened = new EngineConnection(connection, local, dataChannels, this.#shared, dataPolicy);
+    const opened = new EngineConnection(command, this.#shared);
     this.#connections.set(connection, opened);
     this.#downTracksOf.set(connection, new Set());
   }
@@ -184,6 +185,8 @@ export class EngineConnections {
         this.#downTracks.delete(command.downTrack);
         this.#downTracksOf.get(connection.id)?.delete(command.downTrack);
         return;
+      case "cap_bandwidth":
+        return sending.capBandwidth(command.bps, clock.now());
       case "close_connection":
         this.#forget(connection.id);
         return connection.close();

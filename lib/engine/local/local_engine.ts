@@ -22,7 +22,12 @@ import { DataPlane } from "../data/data_plane.ts";
 import { DeferredWork } from "./deferred_work.ts";
 import { EngineRelays } from "../relay/engine_relays.ts";
 import { EngineConnections, GRAIN_MS } from "./engine_connections.ts";
-import type { EngineTotals, LocalEngineOptions, ThreadEngine } from "./local_engine_options.ts";
+import {
+  DEFAULT_CONGESTION,
+  type EngineTotals,
+  type LocalEngineOptions,
+  type ThreadEngine,
+} from "./local_engine_options.ts";
 import { ForwardLatency } from "./forward_latency.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
 import type { EngineReady, MediaEvent } from "../messages/media_messages.ts";
@@ -128,6 +133,7 @@ class LocalEngine implements ThreadEngine {
       audioLevel: this.#audioLevel,
       latency: this.#latency,
       crypto,
+      congestion: this.#options.congestion ?? DEFAULT_CONGESTION,
       data: this.#data,
       deferred: this.#deferred,
       batch: this.#batch,

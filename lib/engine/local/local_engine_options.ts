@@ -29,6 +29,8 @@ export interface LocalEngineOptions extends AddressChoice {
   readonly drops?: DropCounters<EngineDrop>;
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
+  /** LiveKit's defaults if absent. */
+  readonly congestion?: CongestionRules;
   /** Whether sockets and ciphers use native code; `off` if absent. */
   readonly native?: NativeUse;
   /** How packets are marked; not at all if absent. */
@@ -46,6 +48,23 @@ export interface LocalEngineOptions extends AddressChoice {
   /** The TURN server in this process; there is none if absent. */
   readonly turn?: TurnSetup;
 }
+
+/** How what subscribers get is fitted to their bandwidth (`rtc.congestion_control`). */
+export interface CongestionRules {
+  /** `false` sends everything that is wanted. */
+  readonly enabled: boolean;
+  /** Whether a video may be paused for want of bandwidth, unless the client says otherwise. */
+  readonly allowPause: boolean;
+  /** A path is taken to carry this at least, bits per second. */
+  readonly minChannelBps: number;
+}
+
+/** LiveKit's defaults (1.13.5, `pkg/config/config.go`). */
+export const DEFAULT_CONGESTION: CongestionRules = {
+  enabled: true,
+  allowPause: false,
+  minChannelBps: 0,
+};
 
 /** How much an engine has done since it started. */
 export interface EngineTotals {

@@ -17,6 +17,8 @@ import type { RtcpWriter } from "../../wire/rtcp_writer.ts";
 import type { DownTrackInterval, DownTrackStats, MediaEvent } from "../messages/media_messages.ts";
 import { ConnectionEstimate } from "./connection_estimate.ts";
 import { roundTripMs } from "./round_trip.ts";
+import { SendAllocation } from "./send_allocation.ts";
+import { type CongestionRules, DEFAULT_CONGESTION } from "./local_engine_options.ts";
 import type { RtcpScratch } from "./rtcp_scratch.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval: 1.13.5, `pkg/rtc/participant.go`). */
@@ -60,6 +62,10 @@ export interface SendingSideOptions {
   /** There is timed work at `at`, which may be sooner than before. */
   readonly timed: (at: number) => void;
   readonly rtcp: RtcpScratch;
+  /** LiveKit's defaults if absent. */
+  readonly congestion?: CongestionRules;
+  /** Whether videos may be paused for want of bandwidth; absent: as the rules say. */
+  readonly allowPause?: boolean;
 }
 
 /**
@@ -73,6 +79,8 @@ export class SendingSide {
   readonly #sent = new Map<DownTrackId, SentTrack>();
   /** By media SSRC, for feedback. */
   readonly #bySsrc = new Map<number, SentTrack>();
+  readonly #congestion: CongestionRules;
+  readonly #allocation: SendAllocation;
   readonly #writer: RtcpWriter;
   readonly #figures = new SenderReportFigures();
   /** Before the keys are there a key frame would be asked for, and lost. */
@@ -81,6 +89,12 @@ export class SendingSide {
 
   constructor(options: SendingSideOptions) {
     this.#options = options;
+    this.#congestion = options.congestion ?? DEFAULT_CONGESTION;
+    this.#allocation = new SendAllocation(
+      this.#congestion,
+      (downTrack, paused) => options.emit({ type: "down_track_paused", downTrack, paused }),
+      options.allowPause,
+    );
     this.#writer = options.rtcp.toSubscriber;
     const { sink: outlet, timed, queuedBytes, rtcp: { feedback } } = options;
     const queue = queuedBytes === undefined ? {} : { queuedBytes };
@@ -105,6 +119,7 @@ export class SendingSide {
       listener: {
         onLayer: (spatial) => this.#layerChanged(id, spatial),
         onTimed: timed,
+        onSource: () => this.#sourceChanged(),
         onFailed: failed,
       },
       target,
@@ -129,7 +144,9 @@ export class SendingSide {
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
     timed(sent.reportAt);
-    if (section.kind === "video") this.bandwidth.setVideo(true, now);
+    if (section.kind === "video" && this.#congestion.enabled) this.bandwidth.setVideo(true, now);
+    this.#allocation.add(id, track, upTrack, section, target);
+    this.#share(now);
     this.#attach(sent, now);
   }
 
@@ -147,7 +164,9 @@ export class SendingSide {
     this.#sent.delete(id);
     this.#bySsrc.delete(sent.section.ssrc);
     sent.upTrack.removeDownTrack(sent.track);
-    if (sent.section.kind === "video") this.bandwidth.setVideo(this.#sendsVideo(), now);
+    if (sent.section.kind === "video" && !this.#sendsVideo()) this.bandwidth.setVideo(false, now);
+    this.#allocation.remove(id);
+    this.#options.timed(this.#allocation.nextWakeAt());
   }
 
   /** Goes on with another up-track; unknown ids are ignored. */
@@ -157,11 +176,21 @@ export class SendingSide {
     sent.upTrack.removeDownTrack(sent.track);
     sent.upTrackId = upTrackId;
     sent.upTrack = upTrack;
+    this.#allocation.setSource(id, upTrack);
     this.#attach(sent, now);
+    this.#share(now);
   }
 
   setTarget(id: DownTrackId, target: LayerTarget, now: number): void {
+    this.#allocation.setTarget(id, target);
     this.#sent.get(id)?.track.setTarget(target, now);
+    this.#share(now);
+  }
+
+  /** Sends no more than `bps` bits per second, whatever the path carries; 0 ends that. */
+  capBandwidth(bps: number, now: number): void {
+    this.#allocation.cap(bps);
+    this.#share(now);
   }
 
   receiveNack(mediaSsrc: number, numbers: Uint16Array, count: number, now: number): void {
@@ -196,17 +225,20 @@ export class SendingSide {
     sent.track.receiveReport(this.#rttMs, block, now);
     if (sent.section.kind === "video") {
       this.bandwidth.receiveFractionLost(block.fractionLost, now);
+      this.#share(now);
     }
   }
 
   /** Receiver estimated maximum bitrate. */
   receiveRemb(bitrateBps: number, now: number): void {
     this.bandwidth.receiveRemb(bitrateBps, now);
+    this.#share(now);
   }
 
   /** A whole transport-cc feedback packet at `offset`. */
   receiveTransportCc(bytes: Uint8Array, offset: number, length: number, now: number): void {
-    this.bandwidth.receiveTransportCc(bytes, offset, length, now);
+    if (this.bandwidth.receiveTransportCc(bytes, offset, length, now)) this.#allocation.heard();
+    this.#share(now);
   }
 
   /** Receiver reference time: answered at once, with no delay (RFC 3611 §4.5). */
@@ -222,6 +254,7 @@ export class SendingSide {
   /** Timed work; cheap when nothing is due. */
   tick(now: number): void {
     this.bandwidth.tick(now);
+    this.#share(now);
     let reportsDue = false;
     for (const [id, sent] of this.#sent) {
       if (now >= sent.track.nextWakeAt()) sent.track.tick(now);
@@ -236,7 +269,7 @@ export class SendingSide {
 
   /** When {@linkcode SendingSide.tick} has something to do; `Infinity` if nothing is foreseen. */
   nextWakeAt(): number {
-    let at = this.bandwidth.nextWakeAt();
+    let at = Math.min(this.bandwidth.nextWakeAt(), this.#allocation.nextWakeAt());
     for (const { track, reportAt, spatial, toldSpatial, tellAt } of this.#sent.values()) {
       at = Math.min(at, reportAt, track.nextWakeAt(), spatial === toldSpatial ? Infinity : tellAt);
     }
@@ -269,6 +302,17 @@ export class SendingSide {
   /** Adds the drops of all down-tracks to `into`, by name. */
   addDropsTo(into: Record<string, number>): void {
     for (const sent of this.#sent.values()) sent.track.drops.addTo(into);
+  }
+
+  /** Soon, because many may change at once. */
+  #sourceChanged(): void {
+    this.#allocation.sourceChanged();
+    this.#options.timed(this.#allocation.nextWakeAt());
+  }
+
+  /** Fits what is sent to what the path carries, if that is due. */
+  #share(now: number): void {
+    this.#allocation.share(this.bandwidth.estimate, now);
   }
 
   #attach(sent: SentTrack, now: number): void {

@@ -40,6 +40,8 @@ export type MediaCommand =
     readonly dataPolicy?: DataChannelPolicy;
     /** Connections with the same word are best together: their room's. */
     readonly placement?: string;
+    /** Whether videos may be paused for want of bandwidth; absent: as configured. */
+    readonly allowPause?: boolean;
   }
   | {
     /** The client's side of the description; sent again for each description that changes it. */
@@ -90,6 +92,12 @@ export type MediaCommand =
     readonly upTrack: UpTrackId;
   }
   | { readonly type: "remove_down_track"; readonly downTrack: DownTrackId }
+  | {
+    /** Sends no more than this, bits per second, whatever the path carries; 0 ends it. */
+    readonly type: "cap_bandwidth";
+    readonly connection: ConnectionId;
+    readonly bps: number;
+  }
   | DataCommand
   | NodeCommand
   | { readonly type: "request_stats"; readonly request: number };
@@ -180,6 +188,12 @@ export type MediaEvent =
     readonly type: "down_track_layer";
     readonly downTrack: DownTrackId;
     readonly spatial: SpatialLayer;
+  }
+  | {
+    /** A video is held back for want of bandwidth, or goes on. */
+    readonly type: "down_track_paused";
+    readonly downTrack: DownTrackId;
+    readonly paused: boolean;
   }
   | {
     /** Microphone levels, every `audio.update_interval`; only those that are active or changed. */

@@ -203,6 +203,7 @@ export class EnginePool implements MediaEngine {
       case "request_stats":
         return this.#requestStats(command);
       case "set_remote":
+      case "cap_bandwidth":
         return this.#sendHome(command.connection, command);
       case "set_node":
         return this.#distantGone(this.#hops.set(command));

@@ -28,6 +28,7 @@ export interface WorkerPoolOptions extends
     | "advertised"
     | "drops"
     | "audioLevel"
+    | "congestion"
     | "native"
     | "marks"
     | "addressRule"
@@ -47,7 +48,8 @@ export interface WorkerPoolOptions extends
 
 /** An engine of workers that has not opened anything yet. */
 export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
-  const { platform, tcp, advertised, audioLevel, native, marks, placement, spawn, turn } = options;
+  const { platform, tcp, advertised, audioLevel, congestion, native, marks } = options;
+  const { placement, spawn, turn } = options;
   const ofMain = {
     ...(turn === undefined ? {} : { turn }),
     ...(native === undefined ? {} : { native }),
@@ -73,6 +75,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
         relays: { index, peers: [], ...(bell === undefined ? {} : { bell: bell.fd }) },
         ...(certificate === undefined ? {} : { certificate }),
         ...(audioLevel === undefined ? {} : { audioLevel }),
+        ...(congestion === undefined ? {} : { congestion }),
         ...(native === undefined ? {} : { native }),
         ...(marks === undefined ? {} : { marks }),
       },

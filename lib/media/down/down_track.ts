@@ -139,7 +139,7 @@ export class DownTrack implements PacketReceiver {
     this.#limit.setTarget(target);
     if (before && !this.#limit.wanted.enabled) this.#interrupt(SWITCH_LAG_MS);
     this.#condition.setMuted(!target.enabled || (this.#source?.muted ?? false), now);
-    this.layersChanged(now);
+    this.#adjust(now);
   }
 
   /**
@@ -153,7 +153,7 @@ export class DownTrack implements PacketReceiver {
     const before = this.#limit.wanted.enabled;
     if (!this.#limit.setAllowance(spatial, temporal)) return;
     if (before && !this.#limit.wanted.enabled) this.#interrupt(SWITCH_LAG_MS);
-    this.layersChanged(now);
+    this.#adjust(now);
   }
 
   sourceMuted(muted: boolean, now: number): void {
@@ -163,6 +163,12 @@ export class DownTrack implements PacketReceiver {
   }
 
   layersChanged(now: number): void {
+    this.#adjust(now);
+    this.#listener.onSource?.();
+  }
+
+  /** Follows what there is, what is wanted and what is allowed. */
+  #adjust(now: number): void {
     const source = this.#source;
     if (source === undefined) return;
     this.#wanted = wantedLayer(this.#limit.wanted.maxSpatial, source.liveLayers);

@@ -30,6 +30,8 @@ export interface DownTrackListener {
   onLayer(spatial: SpatialLayer): void;
   /** `tick` has something to do at `at`, which may be sooner than it had before. */
   onTimed?(at: number): void;
+  /** What there is of the track has changed: layers, or whether it is muted. */
+  onSource?(): void;
   /** Forwarding threw: a bug of ours. */
   onFailed(error: unknown): void;
 }

@@ -10,8 +10,11 @@ import type { UpTrackLayer } from "../layer/up_track_layer.ts";
 
 const TEMPORAL = 4;
 const SPATIAL = 3;
-/** What a stream is taken for until it was measured, by spatial layer, bits per second. */
-const UNMEASURED_BPS: readonly number[] = [150_000, 500_000, 1_700_000];
+/**
+ * What a stream is taken for until it was measured, by spatial layer, bits per second: encoders
+ * begin low, and half a second later it is known.
+ */
+const UNMEASURED_BPS: readonly number[] = [100_000, 200_000, 400_000];
 
 /**
  * Fills `out` with bits per second by `spatial * 4 + temporal`, 0 for what is not sent.

@@ -85,6 +85,7 @@ export class ConnectionControl {
     if (this.#opened) return;
     this.#opened = true;
     this.context.telemetry.connection(this.role, "started");
+    const { allowPause } = this.host;
     this.context.router.attach(this.id, owner);
     this.context.router.send({
       type: "open_connection",
@@ -93,6 +94,7 @@ export class ConnectionControl {
       dataChannels,
       dataPolicy: channelPolicy(this.context.options.data),
       placement: this.host.roomName,
+      ...(allowPause === undefined ? {} : { allowPause }),
     });
   }
 

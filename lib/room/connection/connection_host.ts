@@ -22,6 +22,8 @@ export interface ConnectionHost {
   readonly roomName: string;
   /** The client has a socket, so that it could answer. */
   readonly reachable: boolean;
+  /** Whether its videos may be paused for want of bandwidth; absent: as configured. */
+  readonly allowPause: boolean | undefined;
   /** Over what it is to reach us, from its next description on. */
   readonly icePreference: IcePreference;
   send(message: SignalMessage): void;

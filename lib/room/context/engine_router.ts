@@ -36,6 +36,8 @@ export interface ConnectionOwner {
 /** How the tracks of one connection fared. */
 export type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;
 
+type DownTrackEvent = Extract<MediaEvent, { readonly downTrack: DownTrackId }>;
+
 /** Whoever wants to know how loud some up-tracks are. */
 export interface LevelListener {
   /** One report's levels of the up-tracks it watches. */
@@ -48,6 +50,7 @@ export class EngineRouter {
   onNodeEvent: (event: NodeEvent) => void = () => {};
   readonly #owners = new Map<ConnectionId, ConnectionOwner>();
   readonly #layerListeners = new Map<DownTrackId, (spatial: number) => void>();
+  readonly #pauseListeners = new Map<DownTrackId, (paused: boolean) => void>();
   readonly #levelListeners = new Map<UpTrackId, Set<LevelListener>>();
   readonly #qualityListeners = new Map<ConnectionId, (report: QualityReport) => void>();
   readonly #stats = new Map<number, (stats: EngineStats) => void>();
@@ -109,6 +112,15 @@ export class EngineRouter {
 
   unwatchDownTrack(downTrack: DownTrackId): void {
     this.#layerListeners.delete(downTrack);
+  }
+
+  /** Calls `listener` when `downTrack` is paused for want of bandwidth, and when it goes on. */
+  watchPauses(downTrack: DownTrackId, listener: (paused: boolean) => void): void {
+    this.#pauseListeners.set(downTrack, listener);
+  }
+
+  unwatchPauses(downTrack: DownTrackId): void {
+    this.#pauseListeners.delete(downTrack);
   }
 
   /** Tells `listener` the levels of `upTrack`, which may be shown in several rooms. */
@@ -200,13 +212,8 @@ export class EngineRouter {
       this.#stats.delete(event.request);
       return;
     }
-    if (event.type === "down_track_layer") {
-      try {
-        this.#layerListeners.get(event.downTrack)?.(event.spatial);
-      } catch (error) {
-        this.log.error("layer listener failed", { error: String(error) });
-      }
-      return;
+    if (event.type === "down_track_layer" || event.type === "down_track_paused") {
+      return this.#dispatchDownTrack(event);
     }
     if (event.type === "audio_levels") return this.#dispatchLevels(event.levels);
     if (event.type === "quality_report") return this.#dispatchQuality(event);
@@ -216,6 +223,16 @@ export class EngineRouter {
       owner.handleEngineEvent(event);
     } catch (error) {
       owner.handleBug(error);
+    }
+  }
+
+  #dispatchDownTrack(event: DownTrackEvent): void {
+    const { downTrack } = event;
+    try {
+      if (event.type === "down_track_paused") this.#pauseListeners.get(downTrack)?.(event.paused);
+      else this.#layerListeners.get(downTrack)?.(event.spatial);
+    } catch (error) {
+      this.log.error("down-track listener failed", { error: String(error) });
     }
   }
 

@@ -41,6 +41,8 @@ export interface ParticipantInit {
   /** Absent: not subscribed to data tracks by itself. */
   readonly autoSubscribeDataTrack?: boolean;
   readonly adaptiveStream: boolean;
+  /** Whether its videos may be paused for want of bandwidth; absent: as configured. */
+  readonly allowPause?: boolean;
   /** It publishes and receives on one peer connection, on which it offers. */
   readonly singlePeerConnection?: boolean;
   /** It has no socket: its one offer is answered once (WHIP). Implies a single peer connection. */

@@ -44,6 +44,10 @@ export abstract class ClientRequests extends PublishingMember {
   abstract readonly link: SignalLink;
   abstract readonly steering: IceSteering;
 
+  get allowPause(): boolean | undefined {
+    return this.init.allowPause;
+  }
+
   get icePreference(): IcePreference {
     return this.steering.preference;
   }
@@ -151,6 +155,12 @@ export abstract class ClientRequests extends PublishingMember {
 
   simulateSpeaker(seconds: number): void {
     this.host.simulateSpeaker(this, seconds);
+  }
+
+  /** Sends it no more than so many bits per second, as a client under test asks; 0 ends that. */
+  capBandwidth(bps: number): void {
+    const connection = this.subscriber.id;
+    this.context.router.send({ type: "cap_bandwidth", connection, bps });
   }
 
   /** As a client under test asks; see {@linkcode SignalLink.dropNext}. */

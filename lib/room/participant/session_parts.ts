@@ -72,7 +72,11 @@ function subscriptionHost<Self extends Hosted<Self>>(
     newDownTrackId: () => router.newDownTrackId(),
     engine: (command) => router.send(command),
     outcome: (outcome, id, trackSid) => times.outcome(outcome, id, trackSid),
-    ended: (id) => times.ended(id),
+    ended: (id) => {
+      times.ended(id);
+      router.unwatchPauses(id);
+    },
+    watchPauses: (id, listener) => router.watchPauses(id, listener),
     failed: () => {
       if (!participant.context.options.reconnectOnSubscriptionError) return;
       participant.close(DisconnectReason.STATE_MISMATCH, "reconnect");

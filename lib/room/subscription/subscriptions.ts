@@ -8,6 +8,9 @@
  * @module
  */
 import {
+  StreamState,
+  StreamStateInfo,
+  StreamStateUpdate,
   SubscriptionError,
   SubscriptionResponse,
   type UpdateSubscription,
@@ -68,6 +71,8 @@ export interface SubscriptionHost {
   outcome(outcome: SubscriptionOutcome, downTrack: DownTrackId, trackSid: string): void;
   /** A down-track is gone. */
   ended(downTrack: DownTrackId): void;
+  /** Tells `listener` when a down-track is paused for want of bandwidth, until it has ended. */
+  watchPauses(downTrack: DownTrackId, listener: (paused: boolean) => void): void;
   /** What this subscriber wants of a track; `undefined` when it ends, or is paused. */
   wish(trackSid: string, wish: CodecWish | undefined): void;
   /** Puts a down-track into the next offer. */
@@ -130,10 +135,10 @@ export class Subscriptions {
 
   /** An `UpdateTrackSettings` of the client; may come before the subscription. */
   setTrackSettings(message: UpdateTrackSettings): void {
-    const { disabled, quality, width, height, fps } = message;
+    const { disabled, quality, width, height, fps, priority } = message;
     for (const sid of message.trackSids) {
       const enables = this.#table.settings(sid).disabled && !disabled;
-      const wanted = { disabled, quality, width, height, fps };
+      const wanted = { disabled, quality, width, height, fps, priority };
       if (!this.#table.setSettings(sid, wanted, this.#now())) continue;
       this.#applySoon(sid, enables ? 0 : SETTINGS_DEBOUNCE_MS);
     }
@@ -188,6 +193,7 @@ export class Subscriptions {
     };
     down.codec = codec;
     this.#table.accepted(down.trackSid);
+    this.host.watchPauses(id, (paused) => this.#tellPaused(down.trackSid, paused));
     this.#apply(down.trackSid);
     this.host.subscriptionAccepted(down.trackSid);
   }
@@ -386,6 +392,15 @@ export class Subscriptions {
         : { type: "set_down_track_target", downTrack, target },
     );
     down.sent = target;
+  }
+
+  #tellPaused(trackSid: string, paused: boolean): void {
+    const source = this.host.resolve(trackSid);
+    if (source === undefined) return;
+    const { publisherSid: participantSid } = source;
+    const state = paused ? StreamState.PAUSED : StreamState.ACTIVE;
+    const streamStates = [new StreamStateInfo({ participantSid, trackSid, state })];
+    this.host.send({ case: "streamStateUpdate", value: new StreamStateUpdate({ streamStates }) });
   }
 
   #respond(trackSid: string, err: SubscriptionError): void {

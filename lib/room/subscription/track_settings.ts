@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { TrackInfo, TrackType, VideoLayer, VideoQuality } from "@livekit/protocol";
+import { TrackInfo, TrackSource, TrackType, VideoLayer, VideoQuality } from "@livekit/protocol";
 import type { LayerTarget } from "../../base/media_vocabulary.ts";
 import { spatialOfQuality } from "../registry/track_info.ts";
 
@@ -15,6 +15,8 @@ const LAYER_SELECTION_TOLERANCE = 0.9;
 /** Heights assumed for LOW and MEDIUM when the publisher declared none. */
 const DEFAULT_HEIGHTS = [180, 360] as const;
 const HIGHEST_TEMPORAL = 3;
+/** Priorities behind this are all the same. */
+const LAST_PRIORITY = 255;
 
 /** One subscriber's wish for one track; the newest replaces all earlier ones. */
 export interface TrackSettings {
@@ -24,6 +26,8 @@ export interface TrackSettings {
   readonly width: number;
   readonly height: number;
   readonly fps: number;
+  /** Who gets bandwidth first: 1 is the first, 0 is unset and behind all others. */
+  readonly priority: number;
 }
 
 /** What holds until the subscriber says something: LOW with adaptive stream, else everything. */
@@ -34,6 +38,7 @@ export function initialSettings(adaptiveStream: boolean): TrackSettings {
     width: 0,
     height: 0,
     fps: 0,
+    priority: 0,
   };
 }
 
@@ -51,13 +56,16 @@ export function targetFor(settings: TrackSettings, track: TrackInfo): LayerTarge
     maxSpatial: spatialOfQuality(quality, declaredLayers(track)),
     maxTemporal: HIGHEST_TEMPORAL,
     ...(settings.fps > 0 ? { maxFps: settings.fps } : {}),
+    ...(settings.priority > 0 ? { priority: Math.min(settings.priority, LAST_PRIORITY) } : {}),
+    ...(track.source === TrackSource.SCREEN_SHARE ? { isScreen: true } : {}),
   };
 }
 
 /** Whether nothing changes from `b`, if there is one, to `a`. */
 export function sameTarget(a: LayerTarget, b: LayerTarget | undefined): boolean {
   return b !== undefined && a.enabled === b.enabled && a.maxSpatial === b.maxSpatial &&
-    a.maxTemporal === b.maxTemporal && a.maxFps === b.maxFps;
+    a.maxTemporal === b.maxTemporal && a.maxFps === b.maxFps &&
+    a.priority === b.priority && a.isScreen === b.isScreen;
 }
 
 /** The lowest quality whose layer covers `width` × `height`, within the tolerance. */

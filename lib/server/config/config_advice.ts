@@ -10,7 +10,7 @@ const REDIS_TIME = "remove it, what Redis does not answer within 0.7 s has faile
 const ONE_CONNECTION = "remove it, one connection to each Redis carries everything at once";
 const PUBLIC_ADDRESS = "set rtc.node_ip to the address that clients reach";
 const ONE_PORT = "set rtc.udp_port and open that: media uses one UDP port for each worker";
-const NO_ESTIMATE = "remove it, what subscribers get is not fitted to their bandwidth yet";
+const OWN_ESTIMATE = "remove it, bandwidth is estimated in another way, which needs no settings";
 const NO_RELAYS = "remove it, TURN clients are relayed without ports of their own";
 const FIXED = "remove it, the value is fixed";
 
@@ -44,7 +44,7 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "rtc.forward_stats": "set prometheus.port: latency is always among the metrics",
   "rtc.allow_udp_unstable_fallback": "set rtc.allow_tcp_fallback, for connections that fail",
   "rtc.data_channel_max_buffered_amount": "set rtc.datachannel_slow_threshold",
-  "rtc.congestion_control": NO_ESTIMATE,
+  "rtc.congestion_control": OWN_ESTIMATE,
   "video.stream_tracker_manager": FIXED,
   "turn.relay_range_start": NO_RELAYS,
   "turn.relay_range_end": NO_RELAYS,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { CongestionRules } from "../../engine/local/local_engine_options.ts";
 import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
 import type { DataOptions } from "../../room/context/data_options.ts";
 import {
@@ -23,6 +24,12 @@ export function audioLevelOptions({ audio }: Config): AudioLevelOptions {
     updateIntervalMs: audio.update_interval,
     smoothIntervals: audio.smooth_intervals,
   };
+}
+
+/** How what subscribers get is fitted to their bandwidth. */
+export function congestionRules({ rtc }: Config): CongestionRules {
+  const { enabled, allow_pause, stream_allocator } = rtc.congestion_control;
+  return { enabled, allowPause: allow_pause, minChannelBps: stream_allocator.min_channel_capacity };
 }
 
 /** Options of all rooms. */

@@ -3,6 +3,7 @@ import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { ConnectionId } from "../../../../lib/base/ids.ts";
 import { DeferredWork } from "../../../../lib/engine/local/deferred_work.ts";
 import { RtcpScratch } from "../../../../lib/engine/local/rtcp_scratch.ts";
+import { DEFAULT_CONGESTION } from "../../../../lib/engine/local/local_engine_options.ts";
 import { EngineConnection } from "../../../../lib/engine/local/engine_connection.ts";
 import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
 import { ForwardLatency } from "../../../../lib/engine/local/forward_latency.ts";
@@ -19,9 +20,12 @@ async function world() {
   const drops = new DropCounters();
   const events: MediaEvent[] = [];
   const connection = new EngineConnection(
-    "CN_1" as ConnectionId,
-    { ufrag: "server", pwd: "p".repeat(24) },
-    "accept",
+    {
+      type: "open_connection",
+      connection: "CN_1" as ConnectionId,
+      local: { ufrag: "server", pwd: "p".repeat(24) },
+      dataChannels: "accept",
+    },
     {
       platform,
       directory: new IceDirectory(drops),
@@ -30,6 +34,7 @@ async function world() {
       upTracks: new Map(),
       emit: (event) => events.push(event),
       audioLevel: DEFAULT_AUDIO_LEVEL,
+      congestion: DEFAULT_CONGESTION,
       latency: new ForwardLatency(),
       crypto: PORTABLE_CRYPTO,
       data: { receive() {}, channelOpen() {} },

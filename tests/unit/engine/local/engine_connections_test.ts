@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
+import { DEFAULT_CONGESTION } from "../../../../lib/engine/local/local_engine_options.ts";
 import { EngineConnections } from "../../../../lib/engine/local/engine_connections.ts";
 import { DeferredWork } from "../../../../lib/engine/local/deferred_work.ts";
 import { ForwardLatency } from "../../../../lib/engine/local/forward_latency.ts";
@@ -43,6 +44,7 @@ Deno.test("EngineConnections.carryOut() closes the connection alone whose down-t
     upTracks: new UpTracks([[WHOLE, upTrack]]),
     emit: (event) => events.push(event),
     audioLevel: DEFAULT_AUDIO_LEVEL,
+    congestion: DEFAULT_CONGESTION,
     latency: new ForwardLatency(),
     crypto: chooseMediaPorts("off").crypto,
     data: { receive() {}, channelOpen() {} },

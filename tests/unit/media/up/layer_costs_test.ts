@@ -67,8 +67,8 @@ Deno.test("UpTrack.costs() of a stream are a guess until it was measured, and 0 
   const track = new SizedTrack([100, 500]);
   track.run(300);
   assert.deepEqual(costsOf(track.up).slice(0, 8), [
-    ...Array(4).fill(150_000),
-    ...Array(4).fill(500_000),
+    ...Array(4).fill(100_000),
+    ...Array(4).fill(200_000),
   ]);
   track.run(2_000);
   track.run(3_000, [true, false]);

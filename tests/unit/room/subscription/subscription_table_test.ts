@@ -97,7 +97,7 @@ Deno.test("SubscriptionTable.settings() keeps what came early and clears disable
 
 Deno.test("SubscriptionTable.reconcile() forgets ended subscriptions at once, and unused settings later", () => {
   const t = table();
-  const settings = { disabled: true, quality: 0, width: 0, height: 0, fps: 0 };
+  const settings = { disabled: true, quality: 0, width: 0, height: 0, fps: 0, priority: 0 };
   t.setSettings("B", settings, 0);
   t.desire("A", true, 0);
   t.reconcile(0, () => video, true);
@@ -115,7 +115,7 @@ Deno.test("SubscriptionTable.reconcile() forgets ended subscriptions at once, an
 
 Deno.test("SubscriptionTable takes no more tracks that nobody knows than it can bear, until old ones expire", () => {
   const t = table();
-  const settings = { disabled: true, quality: 0, width: 0, height: 0, fps: 0 };
+  const settings = { disabled: true, quality: 0, width: 0, height: 0, fps: 0, priority: 0 };
   for (let i = 0; i < MAX_ENTRIES; i++) assert.equal(t.setSettings(`A${i}`, settings, 0), true);
   assert.equal(t.setSettings("B", settings, 0), false);
   assert.equal(t.setSettings("A0", settings, 0), true, "one that is known may change");

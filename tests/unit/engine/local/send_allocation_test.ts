@@ -1,0 +1,234 @@
+import assert from "node:assert/strict";
+import type { DownTrackId } from "../../../../lib/base/ids.ts";
+import {
+  EXTENSION_URI,
+  type LayerTarget,
+  type SendSection,
+} from "../../../../lib/base/media_vocabulary.ts";
+import {
+  type CongestionRules,
+  DEFAULT_CONGESTION,
+} from "../../../../lib/engine/local/local_engine_options.ts";
+import { SendAllocation } from "../../../../lib/engine/local/send_allocation.ts";
+import type { DownTrack } from "../../../../lib/media/down/down_track.ts";
+import type { UpTrack } from "../../../../lib/media/up/up_track.ts";
+import { codec } from "../../../support/media/forwarding_fixtures.ts";
+
+const EVERYTHING: LayerTarget = { enabled: true, maxSpatial: 2, maxTemporal: 3 };
+const NUMBERED = [{ id: 3, uri: EXTENSION_URI.transportCc }];
+
+function section(kind: "audio" | "video", extensions: SendSection["extensions"]): SendSection {
+  const parameters = kind === "audio" ? codec("audio/opus", 111) : codec("video/VP8", 96);
+  return { mid: "0", kind, ssrc: 1, cname: "c", codecs: [parameters], extensions };
+}
+
+/** An up-track that costs what is said, and a down-track that notes what it is allowed. */
+class Track {
+  readonly allowed: string[] = [];
+  muted = false;
+  readonly down = {
+    setAllowance: (spatial: number, temporal: number) => {
+      const said = spatial < 0 ? "paused" : `${spatial}/${temporal}`;
+      if (this.allowed.at(-1) !== said) this.allowed.push(said);
+    },
+  } as unknown as DownTrack;
+  readonly up: UpTrack;
+
+  constructor(...bps: readonly number[]) {
+    const costs = (out: Float64Array) => {
+      out.fill(0);
+      bps.forEach((rate, s) => {
+        for (let t = 0; t < 4; t++) out[s * 4 + t] = rate;
+      });
+    };
+    const layer = () => ({ rates: { totalBps: bps[0] } });
+    const isMuted = () => this.muted;
+    this.up = {
+      get muted() {
+        return isMuted();
+      },
+      costs,
+      layer,
+    } as unknown as UpTrack;
+  }
+
+  get last(): string | undefined {
+    return this.allowed.at(-1);
+  }
+}
+
+/** What the estimate says and hears. */
+class FakeEstimate {
+  bps = 1_500_000;
+  mayRaise = true;
+  lossFraction = 0;
+  limitedBy: "start" | "none" | "remb" = "none";
+  demand: number[] = [];
+  setDemand(baseBps: number, idealBps: number, _now: number, nextBps?: number): void {
+    this.demand = [baseBps, idealBps, nextBps ?? -1];
+  }
+}
+
+function world(rules: Partial<CongestionRules> = {}, allowPause?: boolean) {
+  const told: string[] = [];
+  const allocation = new SendAllocation(
+    { ...DEFAULT_CONGESTION, ...rules },
+    (id, paused) => told.push(`${id} ${paused ? "paused" : "active"}`),
+    allowPause,
+  );
+  const add = (
+    name: string,
+    track: Track,
+    kind: "audio" | "video" = "video",
+    target = EVERYTHING,
+    extensions: SendSection["extensions"] = NUMBERED,
+  ) => {
+    allocation.add(name as DownTrackId, track.down, track.up, section(kind, extensions), target);
+    return track;
+  };
+  return { allocation, told, add };
+}
+
+Deno.test("SendAllocation gives each video its allowance, and tells what would be needed for more", () => {
+  const { allocation, add, told } = world();
+  const one = add("one", new Track(100_000, 400_000, 1_600_000));
+  const two = add("two", new Track(100_000, 400_000));
+  add("mic", new Track(40_000), "audio");
+  const estimate = new FakeEstimate();
+  allocation.share(estimate, 0);
+  assert.deepEqual([one.last, two.last], ["1/3", "1/3"]);
+  assert.deepEqual(estimate.demand.map(Math.round), [
+    240_000,
+    2_000_000 * 1.15 + 40_000,
+    2_000_000 * 1.15 + 40_000,
+  ]);
+  assert.equal(allocation.isLacking, true);
+  estimate.bps = 300_000;
+  allocation.share(estimate, 100);
+  assert.deepEqual([one.last, two.last], ["0/3", "0/3"]);
+  assert.deepEqual(told, []);
+});
+
+Deno.test("SendAllocation takes nothing of audio, and keeps free what is sent again", () => {
+  const { allocation, add } = world();
+  const video = add("video", new Track(100_000, 400_000));
+  add("mic", new Track(60_000), "audio");
+  const estimate = new FakeEstimate();
+  estimate.bps = 400_000 * 1.15 + 60_000;
+  allocation.share(estimate, 0);
+  assert.equal(video.last, "1/3");
+  const second = world();
+  const lossy = second.add("video", new Track(100_000, 400_000));
+  second.add("mic", new Track(60_000), "audio");
+  estimate.lossFraction = 0.05;
+  second.allocation.share(estimate, 0);
+  assert.equal(lossy.last, "0/3");
+});
+
+Deno.test("SendAllocation pauses and resumes where that is allowed, and tells so once each", () => {
+  for (
+    const [rules, client, pauses] of [
+      [{ allowPause: true }, undefined, true],
+      [{ allowPause: false }, undefined, false],
+      [{ allowPause: false }, true, true],
+      [{ allowPause: true }, false, false],
+    ] as const
+  ) {
+    const { allocation, add, told } = world(rules, client);
+    const [one, two] = [add("one", new Track(300_000)), add("two", new Track(300_000))];
+    const estimate = new FakeEstimate();
+    estimate.bps = 400_000;
+    for (let now = 0; now < 1_000; now += 100) allocation.share(estimate, now);
+    assert.deepEqual([one.last, two.last], ["0/3", pauses ? "paused" : "0/3"]);
+    estimate.bps = 2_000_000;
+    for (let now = 1_000; now < 5_000; now += 100) allocation.share(estimate, now);
+    assert.equal(two.last, "0/3");
+    assert.deepEqual(told, pauses ? ["two paused", "two active"] : []);
+  }
+});
+
+Deno.test("SendAllocation leaves alone whose client says nothing of its path, until it does", () => {
+  const { allocation, add } = world();
+  const video = add("video", new Track(100_000, 4_000_000), "video", EVERYTHING, []);
+  const estimate = new FakeEstimate();
+  estimate.limitedBy = "start";
+  for (let now = 0; now < 2_000; now += 100) allocation.share(estimate, now);
+  assert.deepEqual(video.allowed, []);
+  estimate.limitedBy = "remb";
+  allocation.share(estimate, 2_000);
+  assert.equal(video.last, "0/3");
+});
+
+Deno.test("SendAllocation does nothing where congestion control is off, or without video", () => {
+  const off = world({ enabled: false });
+  const video = off.add("video", new Track(9_000_000));
+  off.allocation.share(new FakeEstimate(), 0);
+  assert.deepEqual(video.allowed, []);
+  assert.equal(off.allocation.nextWakeAt(), Infinity);
+  const audio = world();
+  audio.add("mic", new Track(9_000_000), "audio");
+  const estimate = new FakeEstimate();
+  audio.allocation.share(estimate, 0);
+  assert.deepEqual([estimate.demand, audio.allocation.nextWakeAt()], [[], Infinity]);
+});
+
+Deno.test("SendAllocation sends no more than it is capped to, and all again afterwards", () => {
+  const { allocation, add, told } = world({ allowPause: true });
+  const extensions: SendSection["extensions"] = [];
+  const video = add("video", new Track(200_000, 4_000_000), "video", EVERYTHING, extensions);
+  allocation.share(undefined, 0);
+  assert.deepEqual(video.allowed, []);
+  allocation.cap(300_000);
+  allocation.share(undefined, 10);
+  assert.equal(video.last, "0/3");
+  allocation.cap(50_000);
+  allocation.share(undefined, 2_000);
+  assert.equal(video.last, "paused");
+  allocation.cap(0);
+  allocation.share(undefined, 2_010);
+  assert.equal(video.last, "2/3");
+  assert.deepEqual(told, ["video paused", "video active"]);
+});
+
+Deno.test("SendAllocation takes a path to carry what the configuration says at least", () => {
+  const { allocation, add } = world({ minChannelBps: 2_000_000 });
+  const video = add("video", new Track(200_000, 1_000_000));
+  const estimate = new FakeEstimate();
+  estimate.bps = 100_000;
+  allocation.share(estimate, 0);
+  assert.equal(video.last, "1/3");
+});
+
+Deno.test("SendAllocation follows wishes and departures at once, and looks up no track too often", () => {
+  const { allocation, add } = world();
+  const one = add("one", new Track(100_000, 400_000));
+  const two = add("two", new Track(100_000, 400_000));
+  const estimate = new FakeEstimate();
+  estimate.bps = 600_000;
+  allocation.share(estimate, 0);
+  assert.deepEqual([one.last, two.last], ["1/3", "0/3"]);
+  assert.equal(allocation.nextWakeAt(), 500);
+  allocation.setTarget("two" as DownTrackId, { ...EVERYTHING, priority: 1 });
+  assert.equal(allocation.nextWakeAt(), 0, "at once");
+  allocation.share(estimate, 10);
+  assert.deepEqual([one.last, two.last], ["0/3", "1/3"]);
+  allocation.remove("two" as DownTrackId);
+  allocation.share(estimate, 20);
+  assert.equal(one.last, "1/3");
+  assert.equal(allocation.nextWakeAt(), Infinity);
+});
+
+Deno.test("SendAllocation counts nothing for what its publisher has muted", () => {
+  const { allocation, add } = world();
+  const one = add("one", new Track(100_000, 400_000));
+  const two = add("two", new Track(100_000, 400_000));
+  const estimate = new FakeEstimate();
+  estimate.bps = 600_000;
+  one.muted = true;
+  allocation.share(estimate, 0);
+  assert.equal(two.last, "1/3");
+  one.muted = false;
+  allocation.share(estimate, 100);
+  // Of equals the one that was subscribed to first comes first.
+  assert.deepEqual([one.last, two.last], ["1/3", "0/3"]);
+});
