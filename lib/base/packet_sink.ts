@@ -22,7 +22,7 @@ export const PACKET_KIND = {
 } as const;
 export type PacketKind = (typeof PACKET_KIND)[keyof typeof PACKET_KIND];
 
-/** The probe of a packet that belongs to none. */
+/** A probe is a burst with a number from 1 to 255; this is none. */
 export const NO_CLUSTER = 0;
 
 /** Who remembers what was sent under the transport-wide numbers of one connection. */
@@ -32,10 +32,9 @@ export interface SendHistory {
    *
    * @param sequence Its transport-wide number, 16 bits.
    * @param bytes The datagram's payload, sealed.
-   * @param cluster The probe it belongs to, or {@linkcode NO_CLUSTER}.
    * @param now Monotonic ms.
    */
-  sent(sequence: number, bytes: number, kind: PacketKind, cluster: number, now: number): void;
+  sent(sequence: number, bytes: number, kind: PacketKind, now: number): void;
 }
 
 /** One packet that is written: it begins in the reserved bytes and ends in `source`. */
@@ -61,8 +60,6 @@ export interface NumberedPacket extends WrittenPacket {
   /** Transport-wide number in the header (16 bits), or -1. */
   readonly transportSequence: number;
   readonly packetKind: PacketKind;
-  /** The probe it belongs to, or {@linkcode NO_CLUSTER}. */
-  readonly cluster: number;
 }
 
 /** Where a down-track's packets go, one at a time; one per connection. */

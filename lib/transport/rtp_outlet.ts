@@ -57,9 +57,8 @@ export class RtpOutlet implements PacketSink {
     if (sealed === 0) return;
     path.commit(sealed, packet.isVideo ? SendKind.video : SendKind.other);
     this.#copies?.copied();
-    const { transportSequence, packetKind, cluster } = packet;
-    if (transportSequence < 0) return;
-    this.history?.sent(transportSequence, sealed, packetKind, cluster, now);
+    if (packet.transportSequence < 0) return;
+    this.history?.sent(packet.transportSequence, sealed, packet.packetKind, now);
   }
 
   nextTransportSequence(): number {

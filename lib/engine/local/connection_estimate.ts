@@ -9,8 +9,10 @@
  * @module
  */
 import { SendEstimate } from "../../bandwidth/send_estimate.ts";
-import type { SendHistory } from "../../base/packet_sink.ts";
+import { NO_CLUSTER, type PacketKind, type SendHistory } from "../../base/packet_sink.ts";
+import { RepairBudget } from "../../media/down/repair_budget.ts";
 import { parseTransportFeedback, type TransportFeedback } from "../../wire/transport_cc.ts";
+import { ProbeSender } from "./probe_sender.ts";
 
 /** Header bytes of a transport feedback packet before its content. */
 const FEEDBACK_HEADER_BYTES = 12;
@@ -21,6 +23,8 @@ export interface EstimateWorld {
   readonly outlet: { history?: SendHistory | undefined };
   /** Bytes that wait in the socket of a TCP path; absent or negative: it is none. */
   readonly queuedBytes?: () => number;
+  /** Sends one packet that is needed for nothing else; `false` if there is no way to. */
+  readonly pad: (now: number) => boolean;
   /** There is timed work at `at`, which may be sooner than before. */
   readonly timed: (at: number) => void;
   /** Feedback is read into this, which others use, too. */
@@ -28,7 +32,10 @@ export interface EstimateWorld {
 }
 
 /** One connection's estimate, there from its first video on. Feedback before that is ignored. */
-export class ConnectionEstimate {
+export class ConnectionEstimate implements SendHistory {
+  /** What may be sent again. */
+  readonly repairs: RepairBudget = new RepairBudget();
+  readonly #probes: ProbeSender;
   readonly #world: EstimateWorld;
   #estimate: SendEstimate | undefined;
   #hasVideo = false;
@@ -36,6 +43,7 @@ export class ConnectionEstimate {
 
   constructor(world: EstimateWorld) {
     this.#world = world;
+    this.#probes = new ProbeSender(world.pad);
   }
 
   /** Absent while there was never any video. */
@@ -55,8 +63,14 @@ export class ConnectionEstimate {
       this.#estimate = new SendEstimate();
       if (this.#rttMs >= 0) this.#estimate.roundTrip(this.#rttMs, now);
     }
-    this.#world.outlet.history = this.#estimate;
-    this.#world.timed(this.#estimate.nextWakeAt());
+    this.#world.outlet.history = this;
+    this.#world.timed(this.nextWakeAt());
+  }
+
+  sent(sequence: number, bytes: number, kind: PacketKind, now: number): void {
+    const { cluster } = this.#probes;
+    this.#estimate!.sent(sequence, bytes, kind, cluster, now);
+    if (cluster !== NO_CLUSTER) this.#probes.sent(bytes);
   }
 
   /**
@@ -69,20 +83,20 @@ export class ConnectionEstimate {
     const at = offset + FEEDBACK_HEADER_BYTES;
     if (!parseTransportFeedback(bytes, at, length - FEEDBACK_HEADER_BYTES, feedback)) return false;
     this.#estimate?.feedback(feedback, now);
-    this.#changed();
+    this.#changed(now);
     return true;
   }
 
   /** Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03), bits/s. */
   receiveRemb(bitrateBps: number, now: number): void {
     this.#estimate?.remb(bitrateBps, now);
-    this.#changed();
+    this.#changed(now);
   }
 
   /** The fraction-lost field of a reception report on video: 0–255 for 0–1. */
   receiveFractionLost(fractionLost: number, now: number): void {
     this.#estimate?.report(fractionLost / 256, now);
-    this.#changed();
+    this.#changed(now);
   }
 
   /** The round trip to the subscriber was measured, ms. */
@@ -94,7 +108,7 @@ export class ConnectionEstimate {
   /** Packets go to another address, or by another protocol, from now on. */
   pathChanged(now: number): void {
     this.#estimate?.reset(now);
-    this.#changed();
+    this.#changed(now);
   }
 
   /** Timed work; cheap when nothing is due. */
@@ -104,14 +118,28 @@ export class ConnectionEstimate {
     const queued = this.#world.queuedBytes?.() ?? -1;
     if (queued >= 0) estimate.tcpQueue(queued, now);
     if (now >= estimate.nextWakeAt()) estimate.tick(now);
+    if (now >= this.#probes.nextWakeAt(estimate)) this.#probes.tick(estimate, now);
+    this.#setRepairs(estimate, now);
   }
 
   /** When {@linkcode ConnectionEstimate.tick} has something to do; `Infinity` if nothing is. */
   nextWakeAt(): number {
-    return this.#hasVideo ? this.#estimate!.nextWakeAt() : Infinity;
+    const estimate = this.#estimate;
+    if (estimate === undefined || !this.#hasVideo) return Infinity;
+    return Math.min(estimate.nextWakeAt(), this.#probes.nextWakeAt(estimate));
   }
 
-  #changed(): void {
-    if (this.#hasVideo) this.#world.timed(this.#estimate!.nextWakeAt());
+  #changed(now: number): void {
+    const estimate = this.#estimate;
+    if (estimate === undefined) return;
+    // A burst that is not wanted any more ends before anything else is sent.
+    if (estimate.probe === undefined) this.#probes.tick(estimate, now);
+    this.#setRepairs(estimate, now);
+    this.#world.timed(this.nextWakeAt());
+  }
+
+  /** Before anything is known of the path nothing is held back. */
+  #setRepairs(estimate: SendEstimate, now: number): void {
+    this.repairs.setRate(estimate.limitedBy === "start" ? Infinity : estimate.bps, now);
   }
 }

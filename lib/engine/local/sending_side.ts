@@ -98,7 +98,8 @@ export class SendingSide {
     this.#writer = options.rtcp.toSubscriber;
     const { sink: outlet, timed, queuedBytes, rtcp: { feedback } } = options;
     const queue = queuedBytes === undefined ? {} : { queuedBytes };
-    this.bandwidth = new ConnectionEstimate({ outlet, timed, feedback, ...queue });
+    const pad = (now: number) => this.#pad(now);
+    this.bandwidth = new ConnectionEstimate({ outlet, timed, feedback, pad, ...queue });
   }
 
   /** Starts forwarding; an id that is in use is left alone. */
@@ -123,6 +124,7 @@ export class SendingSide {
         onFailed: failed,
       },
       target,
+      repairs: this.bandwidth.repairs,
       // Low numbers: a first wrap-around that is lost would confuse SRTP (RFC 3711 §3.3.1).
       firstRtxSequence: random.uint32() & 0x7fff,
       firstSequence: random.uint32() & 0x7fff,
@@ -317,6 +319,17 @@ export class SendingSide {
 
   #attach(sent: SentTrack, now: number): void {
     if (this.#started) sent.upTrack.addDownTrack(sent.track, now);
+  }
+
+  /** One packet for a probe: a recent one of some track again, else padding of one. */
+  #pad(now: number): boolean {
+    for (const { section, track } of this.#sent.values()) {
+      if (section.kind === "video" && track.pad(true, now)) return true;
+    }
+    for (const { section, track } of this.#sent.values()) {
+      if (section.kind === "video" && track.pad(false, now)) return true;
+    }
+    return false;
   }
 
   #sendsVideo(): boolean {

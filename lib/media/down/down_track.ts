@@ -113,6 +113,7 @@ export class DownTrack implements PacketReceiver {
       extensions,
       options.firstRtxSequence ?? 0,
       this.drops,
+      options.repairs,
     );
     const condition = this.#condition;
     this.#output = new DownTrackOutput(section, sink, extensions, this.#resender, condition);
@@ -348,6 +349,16 @@ export class DownTrack implements PacketReceiver {
     const last = this.#sequence.lastOut;
     if (last < 0 || source === undefined || !this.#limit.wanted.enabled) return;
     this.#resender.answer(source, numbers, count, last, this.#rttMs, now);
+  }
+
+  /**
+   * Sends one packet more, which nobody misses, to find out what the path carries.
+   *
+   * @param recentOnly Only if it can be a recent packet again.
+   * @returns `false` if nothing was sent.
+   */
+  pad(recentOnly: boolean, now: number): boolean {
+    return this.#resender.pad(this.#source, this.#sequence.lastOut, recentOnly, now);
   }
 
   /** The subscriber lost its picture (PLI or FIR): asks for a key frame upstream. */

@@ -11,6 +11,7 @@ import type {
   MediaKind,
   SpatialLayer,
 } from "../../base/media_vocabulary.ts";
+import type { RepairBudget } from "./repair_budget.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "../layer/rtcp_clock.ts";
 
 /** The section the track is sent in, as the subscriber accepted it. */
@@ -44,6 +45,8 @@ export interface DownTrackOptions {
   readonly sink: PacketSink;
   readonly listener: DownTrackListener;
   readonly target: LayerTarget;
+  /** What may be sent again; absent: whatever is asked for. */
+  readonly repairs?: RepairBudget;
   /** First sequence number on the RTX SSRC, 16 bits; random in production (RFC 4588 §4). */
   readonly firstRtxSequence?: number;
   /**

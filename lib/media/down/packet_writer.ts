@@ -12,8 +12,10 @@ import type { OutgoingPacket } from "../packet/outgoing_packet.ts";
 import type { PacketCache } from "../layer/packet_cache.ts";
 
 const FIXED_HEADER_BYTES = 12;
-/** Of a packet that is nothing else: a whole word, the last byte of which is the count. */
-const PADDING_BYTES = 4;
+/** Of a packet that only fills a number: a whole word, the last byte of which is the count. */
+export const LEAST_PADDING = 4;
+/** The most that is a whole word and that the count can say (RFC 3550 §5.1). */
+export const MOST_PADDING = 252;
 /** A header without extensions, in place of a source's. */
 const BARE = new RtpView();
 BARE.wrap(Uint8Array.of(0x80, ...new Uint8Array(FIXED_HEADER_BYTES - 1)));
@@ -61,6 +63,7 @@ export function writePacket(
  * Writes a packet that is padding alone (RFC 3550 §5.1), or its retransmission, from which padding
  * is left out (RFC 4588 §4).
  *
+ * @param padding Bytes, {@linkcode LEAST_PADDING} to {@linkcode MOST_PADDING}.
  * @returns `false`, with nothing to be sent, if the packet is too long for `out`.
  */
 export function writePadding(
@@ -68,13 +71,14 @@ export function writePadding(
   packet: OutgoingPacket,
   extensions: ExtensionMap,
   now: number,
+  padding: number = LEAST_PADDING,
 ): boolean {
   let at = writeHeader(out, packet, BARE, extensions, now);
   if (packet.originalSequence < 0) {
     out[0]! |= 0x20;
-    out.fill(0, at, at + PADDING_BYTES);
-    at += PADDING_BYTES;
-    out[at - 1] = PADDING_BYTES;
+    out.fill(0, at, at + padding);
+    at += padding;
+    out[at - 1] = padding;
   }
   packet.written = at;
   packet.sourceAt = packet.sourceLength = 0;

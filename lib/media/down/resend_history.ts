@@ -96,6 +96,11 @@ export class ResendHistory {
     return into;
   }
 
+  /** Monotonic ms of the first sending of an entry that was found. */
+  sentAt(entry: number): number {
+    return this.#sentAt[entry]!;
+  }
+
   /** Claims the entry for outgoing number `out`; the caller fills the columns. */
   claim(out: number, now: number): number {
     const entry = out & this.#mask;

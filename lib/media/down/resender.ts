@@ -16,14 +16,23 @@ import { DROP, type DropReason, type DropTally } from "../layer/drop_reason.ts";
 import type { ExtensionMap } from "./extension_map.ts";
 import type { LayerSource } from "../packet/forwarding_ports.ts";
 import { OutgoingPacket } from "../packet/outgoing_packet.ts";
-import { writePacket, writePadding } from "./packet_writer.ts";
+import { MOST_PADDING, writePacket, writePadding } from "./packet_writer.ts";
 import { MOST_PACKETS } from "../layer/packet_cache.ts";
+import type { RepairBudget } from "./repair_budget.ts";
 import { MAX_RESENDS, ResendHistory } from "./resend_history.ts";
 
 /** Packets that can be resent at first; at most those that an up-track keeps. */
 const LEAST_HISTORY = 64;
-/** A packet is resent at most once in so many ms, or twice the round trip if that is less. */
-const MAX_GAP_MS = 100;
+/**
+ * A packet is resent once in a round trip, less what its measure may be off by: what was resent
+ * later than that the subscriber cannot have missed yet. The bounds are in ms.
+ */
+const GAP_OF_RTT = 0.9;
+const MIN_GAP_MS = 10;
+const MAX_GAP_MS = 1_000;
+/** Of what is sent without need: packets are tried so far back, and so old, ms. */
+const RECENT_PACKETS = 16;
+const RECENT_MS = 1_000;
 
 /** The source number of what came from no source: padding. */
 export const NO_SOURCE = -1;
@@ -44,6 +53,9 @@ export class Resender {
   readonly #view = new RtpView();
   readonly #vp8 = new Vp8Descriptor();
   #rtxSequence: number;
+  readonly #budget: RepairBudget | undefined;
+  /** How far back the packet is that was sent without need last. */
+  #recent = 0;
 
   constructor(
     section: DownTrackSection,
@@ -51,7 +63,9 @@ export class Resender {
     extensions: ExtensionMap,
     firstRtxSequence: number,
     readonly drops: DropTally,
+    budget?: RepairBudget,
   ) {
+    this.#budget = budget;
     this.#section = section;
     this.#packet.isVideo = section.kind === "video";
     this.#packet.packetKind = PACKET_KIND.repair;
@@ -111,16 +125,71 @@ export class Resender {
     const entry = history.find(sequence);
     if (entry < 0) return DROP.nackUnknown;
     if (history.resends[entry]! >= MAX_RESENDS) return DROP.nackExhausted;
-    if (now - history.resentAt[entry]! < Math.min(MAX_GAP_MS, 2 * rttMs)) return DROP.nackTooSoon;
+    const gapMs = Math.min(MAX_GAP_MS, Math.max(MIN_GAP_MS, GAP_OF_RTT * rttMs));
+    if (now - history.resentAt[entry]! < gapMs) return DROP.nackTooSoon;
+    if (this.#packet.isVideo && this.#budget?.hasSome(now) === false) return DROP.nackOverBudget;
     const reason = history.sourceSeq[entry] === NO_SOURCE
       ? this.#writePadding(entry, sequence, now)
       : this.#write(source, entry, sequence, now);
     if (reason !== DROP.none) return reason;
+    this.#budget?.spend(this.#packet.written + this.#packet.sourceLength);
     history.resends[entry]!++;
     history.resentAt[entry] = now;
     this.resent++;
     this.#sink.send(this.#packet, now);
     return DROP.none;
+  }
+
+  /**
+   * Sends one packet more, which nobody misses, on the retransmission stream: a recent one again,
+   * else padding.
+   *
+   * @param last The highest extended number that was sent, or -1.
+   * @param recentOnly Not padding.
+   * @returns `false` if nothing was sent, as where there is no such stream.
+   */
+  pad(source: LayerSource | undefined, last: number, recentOnly: boolean, now: number): boolean {
+    if (this.#section.rtxSsrc === undefined) return false;
+    const sent = this.#padRecent(source, last, now) || !recentOnly && this.#padEmpty(last, now);
+    if (!sent) return false;
+    this.#packet.packetKind = PACKET_KIND.padding;
+    this.#sink.send(this.#packet, now);
+    this.#packet.packetKind = PACKET_KIND.repair;
+    return true;
+  }
+
+  #padRecent(source: LayerSource | undefined, last: number, now: number): boolean {
+    const history = this.#history;
+    for (let i = 0; i < RECENT_PACKETS && source !== undefined && last >= 0; i++) {
+      this.#recent = (this.#recent + 1) % RECENT_PACKETS;
+      const entry = history.find(last - this.#recent);
+      if (entry < 0 || history.empty[entry] === 1 || history.sourceSeq[entry] === NO_SOURCE) {
+        continue;
+      }
+      if (now - history.sentAt(entry) > RECENT_MS) continue;
+      if (this.#rtxPayloadType(history.payloadType[entry]!) < 0) return false;
+      if (this.#write(source, entry, last - this.#recent, now) === DROP.none) return true;
+    }
+    return false;
+  }
+
+  #padEmpty(last: number, now: number): boolean {
+    const { codecs, rtxSsrc } = this.#section;
+    const entry = last < 0 ? -1 : this.#history.find(last);
+    const payloadType = codecs.find((codec) => codec.rtxPayloadType !== undefined)?.rtxPayloadType;
+    if (payloadType === undefined) return false;
+    const packet = this.#packet;
+    packet.asReceived();
+    packet.empty = true;
+    packet.timestamp = entry < 0 ? 0 : this.#history.timestamp[entry]!;
+    packet.payloadType = payloadType;
+    packet.ssrc = rtxSsrc!;
+    packet.originalSequence = -1;
+    const out = this.#sink.reserve();
+    if (out === undefined) return false;
+    packet.sequence = this.#takeRtxSequence();
+    packet.transportSequence = this.#takeTransportSequence();
+    return writePadding(out, packet, this.#extensions, now, MOST_PADDING);
   }
 
   #write(source: LayerSource, entry: number, sequence: number, now: number): DropReason {
@@ -171,14 +240,9 @@ export class Resender {
   /** RTX if it was negotiated for that payload type, else the packet as it was. */
   #frame(sequence: number, payloadType: number): void {
     const out = this.#packet;
-    const { codecs, rtxSsrc, ssrc } = this.#section;
-    out.transportSequence = this.#extensions.usesTransportSequence
-      ? this.#sink.nextTransportSequence()
-      : -1;
-    let rtxPayloadType = -1;
-    for (let i = 0; i < codecs.length; i++) {
-      if (codecs[i]!.payloadType === payloadType) rtxPayloadType = codecs[i]!.rtxPayloadType ?? -1;
-    }
+    const { rtxSsrc, ssrc } = this.#section;
+    out.transportSequence = this.#takeTransportSequence();
+    const rtxPayloadType = this.#rtxPayloadType(payloadType);
     if (rtxSsrc === undefined || rtxPayloadType < 0) {
       out.payloadType = payloadType;
       out.ssrc = ssrc;
@@ -188,8 +252,25 @@ export class Resender {
     }
     out.payloadType = rtxPayloadType;
     out.ssrc = rtxSsrc;
-    out.sequence = this.#rtxSequence;
-    this.#rtxSequence = (this.#rtxSequence + 1) & 0xffff;
+    out.sequence = this.#takeRtxSequence();
     out.originalSequence = sequence & 0xffff;
+  }
+
+  #rtxPayloadType(payloadType: number): number {
+    const { codecs } = this.#section;
+    for (let i = 0; i < codecs.length; i++) {
+      if (codecs[i]!.payloadType === payloadType) return codecs[i]!.rtxPayloadType ?? -1;
+    }
+    return -1;
+  }
+
+  #takeTransportSequence(): number {
+    return this.#extensions.usesTransportSequence ? this.#sink.nextTransportSequence() : -1;
+  }
+
+  #takeRtxSequence(): number {
+    const sequence = this.#rtxSequence;
+    this.#rtxSequence = (sequence + 1) & 0xffff;
+    return sequence;
   }
 }

@@ -32,6 +32,7 @@ export const DROP = {
   noRoom: 21,
   outgoingTooLarge: 22,
   relayFull: 23,
+  nackOverBudget: 24,
 } as const;
 
 /** One value of {@linkcode DROP}. */
@@ -62,6 +63,7 @@ export const MEDIA_DROPS = {
   forward_no_room: "the transport had no room for a packet; it counts why",
   forward_too_large: "a packet would be larger than a datagram",
   relay_full: "the memory between two engines is full",
+  nack_over_budget: "what subscribers miss is more than their path should carry again",
 } as const satisfies DropReasons;
 
 /** One of {@linkcode MEDIA_DROPS}. */

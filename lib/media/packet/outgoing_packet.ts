@@ -3,12 +3,7 @@
  *
  * @module
  */
-import {
-  NO_CLUSTER,
-  type NumberedPacket,
-  PACKET_KIND,
-  type PacketKind,
-} from "../../base/packet_sink.ts";
+import { type NumberedPacket, PACKET_KIND, type PacketKind } from "../../base/packet_sink.ts";
 
 const NO_SOURCE = new Uint8Array(0);
 
@@ -36,7 +31,6 @@ export class OutgoingPacket implements NumberedPacket {
   keyIdx = 0;
   transportSequence = -1;
   packetKind: PacketKind = PACKET_KIND.media;
-  cluster: number = NO_CLUSTER;
   /** Set the marker though the source's is not: the rest of the picture is left out. */
   setsMarker = false;
   /** Decode targets to announce in the dependency descriptor, or -1 to leave it as it is. */

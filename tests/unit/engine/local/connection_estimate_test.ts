@@ -17,6 +17,7 @@ function world(queuedBytes?: () => number) {
     outlet,
     timed: () => {},
     feedback: new TransportFeedback(),
+    pad: () => false,
     ...(queuedBytes === undefined ? {} : { queuedBytes }),
   });
   let next = 65_500;
@@ -27,7 +28,7 @@ function world(queuedBytes?: () => number) {
     report.referenceTime = Math.floor(now / 64);
     report.statusCount = 10;
     for (let i = 0; i < 10; i++) {
-      outlet.history?.sent(next, 1_000, PACKET_KIND.media, 0, now + i);
+      outlet.history?.sent(next, 1_000, PACKET_KIND.media, now + i);
       next = (next + 1) & 0xffff;
       report.deltas[i] = isLost(i) ? NOT_RECEIVED : 4;
     }
@@ -46,7 +47,7 @@ Deno.test("ConnectionEstimate keeps a history only while there is video", () => 
   assert.equal(connection.estimate, undefined);
   assert.equal(connection.nextWakeAt(), Infinity);
   connection.setVideo(true, 100);
-  assert.equal(outlet.history, connection.estimate);
+  assert.equal(outlet.history, connection);
   const { estimate } = connection;
   connection.setVideo(false, 200);
   assert.equal(outlet.history, undefined);

@@ -6,6 +6,7 @@ import {
 } from "../../../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../../../lib/media/down/down_track.ts";
 import { SenderReportFigures } from "../../../../lib/media/down/down_track_options.ts";
+import { RepairBudget } from "../../../../lib/media/down/repair_budget.ts";
 import { DROP } from "../../../../lib/media/layer/drop_reason.ts";
 import { ntpToMs } from "../../../../lib/media/layer/rtcp_clock.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
@@ -39,6 +40,7 @@ const SUBSCRIBER_EXTENSIONS: readonly HeaderExtension[] = [
   { id: 10, uri: EXTENSION_URI.audioLevel },
   { id: 11, uri: EXTENSION_URI.dependencyDescriptor },
 ];
+const RTX_SSRC = 0xcafe_0002;
 const PUBLISHED = {
   1: "0",
   2: "q",
@@ -53,6 +55,7 @@ interface Setup {
   readonly codecs?: readonly ReturnType<typeof codec>[];
   readonly rtx?: boolean;
   readonly subscriberExtensions?: readonly HeaderExtension[];
+  readonly repairs?: RepairBudget;
 }
 
 function setup(options: Setup = {}) {
@@ -73,7 +76,7 @@ function setup(options: Setup = {}) {
       mid: "17",
       kind,
       ssrc: 0xcafe_0001,
-      ...(options.rtx === false ? {} : { rtxSsrc: 0xcafe_0002 }),
+      ...(options.rtx === false ? {} : { rtxSsrc: RTX_SSRC }),
       codecs: options.codecs ?? [codec(source.mime, 120, 121)],
       extensions: options.subscriberExtensions ?? SUBSCRIBER_EXTENSIONS,
     },
@@ -82,6 +85,7 @@ function setup(options: Setup = {}) {
     listener: layerListener((spatial) => layers.push(spatial)),
     target: ALL,
     firstRtxSequence: 65_535,
+    ...(options.repairs === undefined ? {} : { repairs: options.repairs }),
   });
   up.addDownTrack(down, 0);
   const send = (
@@ -239,7 +243,7 @@ Deno.test("DownTrack without RTX resends the same bytes", () => {
   assert.deepEqual(sink.packets[1], sink.packets[0]);
 });
 
-Deno.test("DownTrack resends one packet at most 3 times, 100 ms or two round trips apart", () => {
+Deno.test("DownTrack resends one packet at most 3 times, about a round trip apart", () => {
   const { down, sink, send } = setup();
   send(100, KEY);
   const nack = (now: number) => {
@@ -247,13 +251,70 @@ Deno.test("DownTrack resends one packet at most 3 times, 100 ms or two round tri
     down.receiveNack(Uint16Array.of(100), 1, now);
     return sink.packets.length - before;
   };
-  assert.deepEqual([10, 50, 109, 110].map(nack), [1, 0, 0, 1]);
-  down.receiveReport(20, new ReportBlock(), 110);
-  assert.deepEqual([149, 150, 500].map(nack), [0, 1, 0]);
-  assert.equal(down.drops.get(DROP.nackTooSoon), 3);
+  // Nine tenths of 70 ms, which is taken for granted until the round trip is measured.
+  assert.deepEqual([10, 50, 72, 73].map(nack), [1, 0, 0, 1]);
+  down.receiveReport(200, new ReportBlock(), 73);
+  assert.deepEqual([173, 252, 253, 600].map(nack), [0, 0, 1, 0]);
+  assert.equal(down.drops.get(DROP.nackTooSoon), 4);
   assert.equal(down.drops.get(DROP.nackExhausted), 1);
   down.receiveNack(Uint16Array.of(99, 5000), 2, 600);
   assert.equal(down.drops.get(DROP.nackUnknown), 2);
+});
+
+Deno.test("DownTrack resends video within its connection's budget, of which all its tracks have a part", () => {
+  const budget = new RepairBudget();
+  const { down, sink, send } = setup({ repairs: budget });
+  const most = 40;
+  for (let i = 0; i < most; i++) {
+    send(
+      100 + i,
+      i === 0 ? KEY : vp8Payload({ pictureId: 6 + i, tl0: 2, body: new Array(1_000).fill(1) }),
+    );
+  }
+  const numbers = Uint16Array.from({ length: most }, (_, i) => 100 + i);
+  const resent = (now: number) => {
+    const before = sink.packets.length;
+    down.receiveNack(numbers, most, now);
+    return sink.packets.length - before;
+  };
+  budget.setRate(320_000, 1_000);
+  const first = resent(1_000);
+  assert.ok(first >= 14 && first <= 16, `a burst of 15,000 bytes: ${first}`);
+  assert.equal(down.drops.get(DROP.nackOverBudget), most - first);
+  // Half of 40,000 bytes a second is 20 bytes a ms.
+  const later = resent(1_500);
+  assert.ok(later >= 9 && later <= 11, `10,000 bytes in 500 ms: ${later}`);
+  budget.setRate(Infinity, 1_500);
+  assert.ok(resent(2_000) > 10, "without a limit everything");
+});
+
+Deno.test("DownTrack pads with recent packets on the retransmission stream, else with padding alone", () => {
+  const { down, sink, send } = setup();
+  assert.equal(down.pad(true, 0), false, "nothing was sent yet");
+  assert.equal(down.pad(false, 0), true);
+  const [empty] = sink.views;
+  assert.deepEqual([empty!.ssrc, empty!.payloadType], [RTX_SSRC, 121]);
+  const last = empty!.bytes.length - 1;
+  assert.equal(empty!.bytes[0]! & 0x20, 0x20);
+  assert.equal(
+    empty!.payloadOffset + empty!.bytes[last]!,
+    empty!.bytes.length,
+    "nothing but padding",
+  );
+  send(100, KEY, { now: 10 });
+  send(101, DELTA, { now: 20 });
+  const before = sink.packets.length;
+  assert.equal(down.pad(true, 30), true);
+  assert.equal(down.pad(true, 30), true);
+  const again = sink.views.slice(before);
+  const original = again.map((view) =>
+    (view.bytes[view.payloadOffset]! << 8) | view.bytes[view.payloadOffset + 1]!
+  );
+  assert.deepEqual(original.sort(), [100, 101]);
+  for (const view of again) assert.deepEqual([view.ssrc, view.payloadType], [RTX_SSRC, 121]);
+  const sequences = [empty!, ...again].map((view) => view.sequenceNumber);
+  assert.deepEqual(sequences.map((sequence) => (sequence - sequences[0]!) & 0xffff), [0, 1, 2]);
+  assert.equal(down.pad(true, 2_000), false, "what is old is not recent");
 });
 
 Deno.test("DownTrack leaves padding-only packets out of its numbers", () => {

@@ -1,0 +1,52 @@
+/**
+ * How much of what a connection may send goes to retransmissions.
+ *
+ * A path that loses much because it is full gets worse by everything that is sent again. So repairs
+ * have a share of the estimate, all of a connection's tracks together; what does not fit now is
+ * asked for again, or a key frame takes its place.
+ *
+ * Pure: a token bucket.
+ *
+ * @module
+ */
+
+/** The part of the estimate that repairs may take in the long run: 20 % of loss needs a quarter. */
+const SHARE = 0.5;
+/** As much may be sent at once as is earned in so many ms: a burst that was lost whole. */
+const BURST_MS = 500;
+/** A key frame's worth, bytes, whatever the rate. */
+const MIN_BURST_BYTES = 15_000;
+
+/** One connection's budget; unlimited until a rate is set. */
+export class RepairBudget {
+  #bytesPerMs = Infinity;
+  #most = Infinity;
+  #left = Infinity;
+  #at = 0;
+
+  /** @param bps What may be sent in all; `Infinity` for no limit. */
+  setRate(bps: number, now: number): void {
+    this.#earn(now);
+    this.#bytesPerMs = bps * SHARE / 8_000;
+    this.#most = Math.max(MIN_BURST_BYTES, this.#bytesPerMs * BURST_MS);
+    this.#left = bps === Infinity ? Infinity : Math.min(this.#left, this.#most);
+  }
+
+  /** Whether anything is left; the packet that takes the last of it may take too much. */
+  hasSome(now: number): boolean {
+    this.#earn(now);
+    return this.#left > 0;
+  }
+
+  /** `bytes` were sent. */
+  spend(bytes: number): void {
+    this.#left -= bytes;
+  }
+
+  #earn(now: number): void {
+    const elapsedMs = Math.max(0, now - this.#at);
+    this.#at = now;
+    if (this.#left === Infinity) return;
+    this.#left = Math.min(this.#most, this.#left + elapsedMs * this.#bytesPerMs);
+  }
+}
