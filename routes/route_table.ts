@@ -6,7 +6,7 @@
 import { agentRoute, type AgentRouteOptions } from "./agent.ts";
 import { clusterRoute, type ClusterRouteOptions } from "./cluster.ts";
 import { demoRoute } from "./demo.ts";
-import { healthRoute, type Heartbeat } from "./health.ts";
+import { healthRoute, type Heartbeat, livenessRoute, readinessRoute } from "./health.ts";
 import type { RouteHandler } from "./http_exchange.ts";
 import { regionsRoute, type RegionsRouteOptions } from "./region_settings.ts";
 import { rtcRoute, type RtcRouteOptions, validateRoute } from "./rtc.ts";
@@ -37,6 +37,8 @@ export function routeTable(
 ): RouteTable {
   const routes: ReadonlyMap<string, RouteHandler> = new Map([
     ["/", healthRoute(heartbeat)],
+    ["/livez", livenessRoute(heartbeat)],
+    ["/readyz", readinessRoute(heartbeat)],
     ["/rtc", rtcRoute(rtc, "v0")],
     ["/rtc/validate", validateRoute(rtc, "v0")],
     ["/rtc/v1", rtcRoute(rtc, "v1")],

@@ -168,6 +168,11 @@ export class ClusterNode {
     return this.links.accept(token);
   }
 
+  /** Ends what the directory takes for this node's and is not, after all rooms were left. */
+  settle(): void {
+    this.#reconciliation.begin();
+  }
+
   /** Nobody is to be sent here any more, or again. */
   setDraining(isDraining: boolean): void {
     if (this.#isDraining === isDraining) return;

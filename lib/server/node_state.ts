@@ -1,6 +1,6 @@
 /**
  * Whether this node takes newcomers, and the sign that it is alive: it starts, serves, drains, and
- * is closed, in this order.
+ * is closed, in this order, unless draining is taken back.
  *
  * While it drains, those who are here stay, and may come back to their sessions; others are refused
  * and load balancers are told to send nobody.
@@ -20,7 +20,7 @@ const DRAIN_POLL_MS = 500;
 /** What of a join is looked at. */
 type Joining = Pick<JoinParameters, "reconnect" | "roomName" | "identity">;
 
-/** One node's life: starts, serves, drains, is closed, in this order and never back. */
+/** One node's life: starts, serves, drains, is closed; only from draining there is a way back. */
 export class NodeState {
   #phase: "starting" | "serving" | "draining" | "closed" = "starting";
   #stopHeartbeat: Cancel | undefined;
@@ -37,6 +37,13 @@ export class NodeState {
   /** Newcomers are refused from now on. */
   drain(): void {
     if (this.#phase !== "closed") this.#phase = "draining";
+  }
+
+  /** Newcomers are let in again. @returns Whether they were not. */
+  serveAgain(): boolean {
+    if (this.#phase !== "draining") return false;
+    this.#phase = "serving";
+    return true;
   }
 
   /** Everybody is refused, and nothing is timed any more. */

@@ -3,8 +3,10 @@
  *
  * The first SIGINT, SIGTERM or SIGQUIT drains: nobody new comes in, and who is here stays until the
  * end, or until `drain_timeout`, and is then told to join elsewhere. A second one does not wait any
- * longer. Once it closes, it is closed within {@linkcode STOP_WITHIN_MS}. Errors that nobody
- * handled are logged and counted, and the process lives.
+ * longer. SIGUSR2 drains as well, but the process stays; the next one, or one while it waits for
+ * its end, lets it serve again (`process_signals.ts`). Once it closes, it is closed within
+ * {@linkcode STOP_WITHIN_MS}. Errors that nobody handled are logged and counted, and the process
+ * lives.
  *
  * @module
  */
@@ -23,18 +25,14 @@ import {
 import type { HttpListener } from "./http/http_front.ts";
 import { type HttpPlace, listenHttp } from "./http/http_listeners.ts";
 import { ownAddress } from "./log/redaction.ts";
+import { ProcessSignals, SECOND_SIGNAL_STATUS } from "./process_signals.ts";
 import { createServer, type ServerParts, type SfuServer } from "./server.ts";
 import { VERSION } from "./version.ts";
 
 /** The promise is 5 s; the rest is for the runtime. */
 const STOP_WITHIN_MS = 4500;
-const SIGNALS: readonly Deno.Signal[] = Deno.build.os === "windows"
-  ? ["SIGINT"]
-  : ["SIGINT", "SIGTERM", "SIGQUIT"];
 /** What a second signal leaves for clients to be told. */
 const HURRIED_STOP_WITHIN_MS = 300;
-/** Shells report a process ended by a signal as 128 and its number; 2 is SIGINT. */
-const SECOND_SIGNAL_STATUS = 130;
 
 /** What the caller does when the server is up. */
 export interface ServeHooks {
@@ -60,9 +58,7 @@ export async function serve(
   const platform = denoPlatform(log);
   const server = createServer(config, platform, parts);
   const stopCatching = catchStrayErrors(server, log);
-  const stop = new AbortController();
-  const hurry = new AbortController();
-  const ignoreSignals = onSignals(stop, hurry);
+  const signals = new ProcessSignals();
   warnOfWeakSecrets(config, log);
   const { main, metrics, limits, drainTimeoutMs: timeoutMs } = servePlan(config);
   for (const { path, instead } of idleKeys(recorded, hooks.written ?? new Set())) {
@@ -94,20 +90,15 @@ export async function serve(
       log.warn("fewer UDP ports than cores", { hint });
     }
     await hooks.onListening(main.port);
-    await aborted(stop.signal);
-    if (server.occupants > 0) {
-      const hint = "a second signal ends the wait";
-      log.info("draining", { participants: server.occupants, timeoutMs, hint });
-    }
-    await server.quiesce({ timeoutMs, hurry: hurry.signal });
+    await drained(server, signals, log, timeoutMs);
     log.info("stopping", { participants: server.occupants });
   } finally {
     const closed = within(STOP_WITHIN_MS, closeAll(server, http));
     // The second signal may come now, too: to an end that takes its time.
-    const hurried = aborted(hurry.signal).then(() => within(HURRIED_STOP_WITHIN_MS, closed));
+    const hurried = signals.hurried.then(() => within(HURRIED_STOP_WITHIN_MS, closed));
     await Promise.race([closed, hurried]);
-    if (hurry.signal.aborted) Deno.exit(SECOND_SIGNAL_STATUS);
-    ignoreSignals();
+    if (signals.isHurried) Deno.exit(SECOND_SIGNAL_STATUS);
+    signals.ignore();
     stopCatching();
   }
   log.info("stopped");
@@ -149,19 +140,29 @@ async function closeAll(server: SfuServer, http: readonly HttpListener[]): Promi
   await Promise.all(http.map((listener) => listener.shutdown()));
 }
 
-/** The first signal stops, the second hurries, and a third waits for nothing. */
-function onSignals(stop: AbortController, hurry: AbortController): () => void {
-  let seen = 0;
-  const listener = () => {
-    seen++;
-    if (seen === 1) return stop.abort();
-    if (seen === 2) return hurry.abort();
-    Deno.exit(SECOND_SIGNAL_STATUS);
-  };
-  for (const signal of SIGNALS) Deno.addSignalListener(signal, listener);
-  return () => {
-    for (const signal of SIGNALS) Deno.removeSignalListener(signal, listener);
-  };
+/** Resolves when it is to end, and nobody is here any more or has to be waited for. */
+async function drained(
+  server: SfuServer,
+  signals: ProcessSignals,
+  log: Log,
+  timeoutMs: number | undefined,
+): Promise<void> {
+  for (;;) {
+    await signals.changed("serve");
+    if (server.occupants > 0) {
+      const hint = "a second signal ends the wait";
+      log.info("draining", { participants: server.occupants, timeoutMs, hint });
+    }
+    await server.quiesce({ timeoutMs, hurry: signals.endOfWait() });
+    if (signals.wish === "drain") {
+      log.info("drained, and stays", { participants: server.occupants });
+      server.leadAway();
+      await signals.changed("drain");
+    }
+    if (signals.isToStop) return;
+    log.info("serves again");
+    server.serveAgain();
+  }
 }
 
 function catchStrayErrors(server: SfuServer, log: Log): () => void {
@@ -188,11 +189,6 @@ function warnOfWeakSecrets(config: Config, log: Log): void {
   const weak = Object.values(config.keys).filter((secret) => secret.length < MIN_SECRET_LENGTH);
   if (weak.length === 0) return;
   log.error(`secret is too short, should be at least ${MIN_SECRET_LENGTH} characters for security`);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve()));
 }
 
 /**

@@ -108,6 +108,10 @@ export interface SfuServer extends AsyncDisposable {
   readonly occupants: number;
   /** Refuses newcomers and waits until everybody has left; resolves even on time-out. */
   quiesce(options?: QuiesceOptions): Promise<void>;
+  /** Takes newcomers again after {@linkcode SfuServer.quiesce}; nothing once it closes. */
+  serveAgain(): void;
+  /** Tells everybody who is here to join elsewhere, and stays. */
+  leadAway(): void;
   /** {@linkcode SfuServer.quiesce}, then tells who is left to join elsewhere, and closes. */
   drain(options?: QuiesceOptions): Promise<void>;
   /**
@@ -263,6 +267,15 @@ class ComposedServer implements SfuServer {
     this.#cluster?.node.setDraining(true);
     this.#carriedClients.leadAway();
     return this.#state.empty(timeoutMs, hurry);
+  }
+
+  serveAgain(): void {
+    if (this.#state.serveAgain()) this.#cluster?.node.setDraining(false);
+  }
+
+  leadAway(): void {
+    this.#signals.close("reconnect");
+    this.#cluster?.node.settle();
   }
 
   async drain(options?: QuiesceOptions): Promise<void> {
@@ -424,7 +437,11 @@ class ComposedServer implements SfuServer {
     const carrying = this.#carrying();
     const bodies = new BodyReader({ timers: this.#platform.timers, counters: this.counters });
     const routes = routeTable({
-      heartbeat: { last: () => state.lastBeat(), takesNewcomers: () => state.takesNewcomers },
+      heartbeat: {
+        last: () => state.lastBeat(),
+        takesNewcomers: () => state.takesNewcomers,
+        isDirectoryUp: () => this.#cluster?.node.isDirectoryUp ?? true,
+      },
       whip: { whip: new WhipService(this.rooms, entrance), limits, bodies, ...carrying },
       rtc: {
         signals: entrance,

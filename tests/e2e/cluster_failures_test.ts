@@ -46,6 +46,15 @@ async function listed(cluster: RoomwireCluster, node: number): Promise<string[]>
   return (await api.listParticipants(ROOM)).map(({ identity }) => identity).toSorted();
 }
 
+/** Status of `/`, `/livez` and `/readyz`. */
+function health(cluster: RoomwireCluster, node: number): Promise<number[]> {
+  return Promise.all(["/", "/livez", "/readyz"].map(async (path) => {
+    const response = await fetch(cluster.nodes[node]!.httpUrl + path);
+    await response.body?.cancel();
+    return response.status;
+  }));
+}
+
 /** The longest time without a packet from one to the other, ms. */
 class Gap {
   longestMs = 0;
@@ -86,7 +95,7 @@ async function part(
   alsoLeft: readonly string[] = [],
 ): Promise<void> {
   await Promise.all(people.map((person) => person.leave()));
-  await cluster.webhooks.event("room_finished");
+  await cluster.webhooks.event("room_finished", ({ room }) => room?.name === ROOM);
   const counts = new Map<string, number>();
   for (const { event, participant, track, room } of cluster.webhooks.events) {
     const name = `${event} ${track?.sid ?? participant?.sid ?? room?.sid}`;
@@ -154,9 +163,8 @@ endToEndTest(
     await pause(1_000);
     people.push(new RoamingParticipant("p3", ROOM, urls, 0));
     await eventually("a join to a room that is known here", () => hear(people));
-    for (const { httpUrl } of cluster.nodes) {
-      const health = await fetch(httpUrl);
-      assert.deepEqual([health.status, await health.text()], [200, "OK"]);
+    for (const node of [0, 1, 2]) {
+      assert.deepEqual(await health(cluster, node), [200, 200, 503], "alive, but not ready");
     }
     const token = await mintToken({ identity: "p4", room: "unknown" });
     await assert.rejects(WireParticipant.open(cluster.nodes[0]!.url, token));
@@ -208,5 +216,39 @@ endToEndTest(
     assert.deepEqual(people.map(({ sids }) => sids.length), [1, 1, 1]);
     await late.leave();
     await part(cluster, people);
+  },
+);
+
+endToEndTest(
+  "a node drains by a signal, leads its clients away at the deadline, and serves again by another",
+  ["redis"],
+  async () => {
+    const config = { ...CONFIG, drain_timeout: "1s" };
+    await using cluster = await RoomwireCluster.start({ regions: REGIONS, config });
+    const people = await meeting(cluster);
+    assert.deepEqual(await health(cluster, 0), [200, 200, 200]);
+    const alone = new RoamingParticipant("p3", "alone", () => [cluster.nodes[0]!.url], 0);
+    await eventually("a room of its own", () => alone.present);
+    await alone.leave();
+    cluster.nodes[0]!.kill("SIGUSR2");
+    await eventually("not ready", async () => (await health(cluster, 0)).join() === "406,200,503");
+    await eventually("its client elsewhere", () => people[0]!.sids.length === 2 && hear(people));
+    await cluster.webhooks.event("room_finished", ({ room }) => room?.name === "alone");
+    assert.equal(
+      await cluster.redis.ask("EVAL", "return #redis.call('KEYS', '*:room:*')", "0"),
+      ":1",
+    );
+    cluster.nodes[0]!.kill("SIGUSR2");
+    await eventually("ready", async () => (await health(cluster, 0)).join() === "200,200,200");
+    people.push(new RoamingParticipant("p4", ROOM, () => [cluster.nodes[0]!.url], 0));
+    await eventually("everybody to hear everybody", () => hear(people));
+    // A signal to stop is taken back as well.
+    cluster.nodes[0]!.kill("SIGTERM");
+    await eventually("not ready", async () => (await health(cluster, 0))[0] === 406);
+    cluster.nodes[0]!.kill("SIGUSR2");
+    await eventually("ready", async () => (await health(cluster, 0))[0] === 200);
+    await pause(1_500);
+    assert.deepEqual(people.slice(1).map(({ sids }) => sids.length), [1, 1, 1]);
+    await part(cluster, people, alone.sids);
   },
 );

@@ -44,7 +44,13 @@ Deno.test("NodeState takes newcomers while it serves, and no others", () => {
   state.drain();
   assert.deepEqual(state.refusal(joinOf("ann", false)), DRAINING);
   assert.ok(!state.takesNewcomers);
+  assert.equal(state.serveAgain(), true);
+  assert.equal(state.refusal(joinOf("ann", false)), undefined);
+  assert.ok(state.takesNewcomers);
+  assert.equal(state.serveAgain(), false, "it does");
+  state.drain();
   state.close();
+  assert.equal(state.serveAgain(), false);
   state.drain();
   state.serve();
   assert.ok(state.closed, "there is no way back");
