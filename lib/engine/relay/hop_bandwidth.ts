@@ -57,6 +57,8 @@ export class LossBandwidth implements HopBandwidth {
   #goodSince = 0;
   #raisedAt = -Infinity;
   #stepMs = FIRST_STEP_MS;
+  /** The report before this one had met a queue: a thread that stands still makes one, too. */
+  #wasQueued = false;
   loss = 0;
   shed = 0;
 
@@ -68,7 +70,8 @@ export class LossBandwidth implements HopBandwidth {
     this.#came += came;
     this.#lost += lost;
     const total = this.#came + this.#lost;
-    const isQueued = queueMs > BAD_QUEUE_MS;
+    const isQueued = queueMs > BAD_QUEUE_MS && this.#wasQueued;
+    this.#wasQueued = queueMs > BAD_QUEUE_MS;
     if (!isQueued && !this.#isJudgement(total, now)) return false;
     const wasBad = this.loss > BAD_LOSS;
     this.loss = total === 0 ? 0 : this.#lost / total;

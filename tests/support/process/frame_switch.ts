@@ -18,6 +18,8 @@ export interface Wire {
   readonly loss: number;
   /** Nothing comes through. */
   readonly isCut: boolean;
+  /** Nothing of this protocol comes through, as with a firewall; absent: everything may. */
+  readonly blocks?: "udp" | "tcp" | undefined;
 }
 
 /** From one end to another one; the way back is as it was. */
@@ -45,6 +47,9 @@ const POLLIN = 1;
 const HEADER_BYTES = 10;
 /** Where the last byte of the destination stands. */
 const DESTINATION_AT = HEADER_BYTES + 5;
+/** Where an IPv4 packet says what it carries, and what it says. */
+const PROTOCOL_AT = HEADER_BYTES + 14 + 9;
+const PROTOCOL = { tcp: 6, udp: 17 } as const;
 /** A frame that the sender's kernel would have cut, and more. */
 const LARGEST_FRAME = 70_000;
 const BUFFER_BYTES = 4 << 20;
@@ -75,8 +80,9 @@ class Way {
   }
 
   take(frame: Uint8Array<ArrayBuffer>, now: number): void {
-    const { delayMs, loss, isCut } = this.wire;
+    const { delayMs, loss, isCut, blocks } = this.wire;
     if (isCut || this.#random.chance(loss)) return;
+    if (blocks !== undefined && frame[PROTOCOL_AT] === PROTOCOL[blocks]) return;
     if (delayMs === 0 && this.#frames.length === 0) this.#send(frame);
     else this.#frames.push({ due: now + delayMs, bytes: frame.slice() });
   }

@@ -26,7 +26,7 @@ export function openWireSocket(server: MediaAddress): Promise<WireSocket> {
 /** Asks `server` from the local address `from`, and hears nothing that comes from elsewhere. */
 export async function openUdpSocket(
   server: MediaAddress,
-  from: string = server.hostname,
+  from: string = isOurs(server.hostname) ? server.hostname : "0.0.0.0",
 ): Promise<WireSocket> {
   const { hostname, port } = server;
   const conn = Deno.listenDatagram({ transport: "udp", hostname: from, port: 0 });
@@ -118,4 +118,10 @@ function deliverFrames(
 
 async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+}
+
+/** Servers in other network namespaces have addresses that are not ours. */
+function isOurs(hostname: string): boolean {
+  return hostname.startsWith("127.") ||
+    Deno.networkInterfaces().some(({ address }) => address === hostname);
 }

@@ -43,11 +43,18 @@ Deno.test("hop bandwidth: where little crosses, layers give way when half of it 
   assert.ok(now <= 2_000, `${now} ms`);
 });
 
-Deno.test("hop bandwidth: a queue takes the highest layers away at once, one after the other", () => {
+Deno.test("hop bandwidth: a queue takes the highest layers away soon, one after the other", () => {
   const found = changes(new LossBandwidth(), 3_000, 0, 150);
   assert.deepEqual(found.map(([, layers]) => layers), [0b11, 0b1, 0]);
-  assert.equal(found[0]![0], 0);
-  assert.ok(found[1]![0] >= 350 && found[1]![0] <= 500);
+  assert.equal(found[0]![0], 50);
+  assert.ok(found[1]![0] >= 400 && found[1]![0] <= 550);
+});
+
+Deno.test("hop bandwidth: a queue that only one report met is a thread that stood still", () => {
+  const bandwidth = new LossBandwidth();
+  for (let now = 0; now < 60_000; now += 50) {
+    assert.equal(bandwidth.report(50, 0, now % 500 === 0 ? 300 : 0, 50, now), false);
+  }
 });
 
 Deno.test("hop bandwidth: heavy losses within a tenth of a second, others within two judgements", () => {
@@ -58,10 +65,10 @@ Deno.test("hop bandwidth: heavy losses within a tenth of a second, others within
 
 Deno.test("hop bandwidth: a layer comes back after 5 s, and later where that was wrong", () => {
   const bandwidth = new LossBandwidth();
-  assert.deepEqual(changes(bandwidth, 100, 0, 150), [[0, 0b11]]);
+  assert.deepEqual(changes(bandwidth, 100, 0, 150), [[50, 0b11]]);
   const [first] = changes(bandwidth, 5_200, 0, 0, 100);
   assert.ok(first![0] >= 4_800 && first![0] <= 5_200);
-  assert.deepEqual(changes(bandwidth, 100, 0, 150, 5_600), [[0, 0b11]]);
+  assert.deepEqual(changes(bandwidth, 100, 0, 150, 5_600), [[50, 0b11]]);
   const [second] = changes(bandwidth, 12_000, 0, 0, 5_700);
   assert.ok(second![0] >= 9_800 && second![0] <= 10_200, `${second![0]} ms`);
 });
