@@ -36,6 +36,18 @@ Deno.test("clusterSettings() says where /cluster is reached, and for how long le
   assert.throws(() => settings({ lease: "999ms" }), /cluster\.lease: expected 1s or more/);
 });
 
+Deno.test("clusterSettings() says where clients reach the node, and where regions are", () => {
+  assert.equal(settings({}).clientAddress, "");
+  const at = (address: string) => settings({ client_address: address }).clientAddress;
+  assert.equal(at("wss://eu.example.com/"), "wss://eu.example.com");
+  assert.equal(at("ws://192.0.2.1:7880/livekit"), "ws://192.0.2.1:7880/livekit");
+  assert.throws(() => at("https://eu.example.com"), /cluster\.client_address: expected a ws:/);
+  assert.equal(settings({}).gathersRooms, false);
+  const regions = [{ name: "eu", lat: 48.86, lon: 2.35 }];
+  const config = parseConfig({ keys: KEYS, node_selector: { regions } });
+  assert.deepEqual(clusterSettings(config, []).places, regions);
+});
+
 Deno.test("clusterDirectory() is absent without redis, and reads every key that counts", () => {
   const recorded = recordReads(parseConfig({ keys: KEYS }));
   assert.equal(clusterDirectory(recorded.config, new VirtualPlatform()), undefined);

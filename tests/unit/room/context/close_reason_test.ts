@@ -5,6 +5,7 @@ import {
   DisconnectReason as Reason,
   LeaveRequest,
   LeaveRequest_Action as Action,
+  RegionSettings,
 } from "@livekit/protocol";
 import { ClientTraits } from "../../../../lib/room/context/client_traits.ts";
 import {
@@ -35,6 +36,18 @@ Deno.test("leaveMessage() says by action or by can_reconnect whether to come bac
   const asked = resumeRequest(traits(13), Reason.CONNECTION_TIMEOUT);
   assert.ok(asked?.case === "leave");
   assert.equal(asked.value.action, Action.RESUME);
+});
+
+Deno.test("leaveMessage() and resumeRequest() name regions to those who are to come back and can read it", () => {
+  const regions = new RegionSettings({ regions: [{ region: "eu", url: "wss://eu" }] });
+  const told = (protocol: number, farewell: "disconnect" | "reconnect") =>
+    leaveMessage(traits(protocol), Reason.SERVER_SHUTDOWN, farewell, regions).regions;
+  assert.deepEqual(told(13, "reconnect"), regions);
+  assert.equal(told(13, "disconnect"), undefined);
+  assert.equal(told(12, "reconnect"), undefined);
+  const resume = resumeRequest(traits(13), Reason.SERVER_SHUTDOWN, regions);
+  assert.ok(resume?.case === "leave");
+  assert.deepEqual(resume.value.regions, regions);
 });
 
 Deno.test("reasonOfClientLeave() takes over three reasons of the client's, and no other word of it", () => {
