@@ -83,9 +83,14 @@ export class RtcNodeClient implements SdkClient {
 
   async connect(url: string, token: string, options: ConnectOptions = {}): Promise<void> {
     this.#listen();
-    const { autoSubscribe = true, dynacast = false, singlePeerConnection } = options;
+    const { autoSubscribe = true, dynacast = false, singlePeerConnection, sharedKey } = options;
     // The SDK hands on what the native part under it takes, more than its own type names.
-    const passed = { autoSubscribe, dynacast, ...single(singlePeerConnection) };
+    const passed = {
+      autoSubscribe,
+      dynacast,
+      ...single(singlePeerConnection),
+      ...(sharedKey === undefined ? {} : { encryption: withKey(sharedKey) }),
+    };
     await this.#room.connect(url, token, passed);
   }
 
@@ -338,4 +343,8 @@ function describeTrack(publication: TrackPublication): TrackSnapshot {
     mimeType: publication.mimeType ?? "",
     ...(width > 0 ? { dimensions: { width, height } } : {}),
   };
+}
+
+function withKey(sharedKey: string) {
+  return { keyProviderOptions: { sharedKey: new TextEncoder().encode(sharedKey) } };
 }

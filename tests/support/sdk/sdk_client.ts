@@ -25,6 +25,8 @@ export interface ConnectOptions {
       readonly credential?: string;
     }[];
   };
+  /** Media are encrypted from end to end with this key. rtc-node only. */
+  readonly sharedKey?: string;
 }
 
 export interface VideoOptions {
