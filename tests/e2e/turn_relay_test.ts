@@ -5,6 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { turnCredentials } from "../../lib/transport/turn/turn_credentials.ts";
+import type { PionPeer } from "../support/peers/pion_peer.ts";
+import { eventually } from "../support/process/eventually.ts";
 import { assertReceives, publishCameraAndMicrophone } from "../support/sdk/call_assertions.ts";
 import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
@@ -30,11 +32,18 @@ const fixture = CallFixture.forThisFile({
   },
 });
 
-/** What the server would name if its streams were reached at their own port and without TLS. */
-function overTcp() {
+/** A server as a client is told of it; streams at their own port and without TLS. */
+function serverOver(transport: "udp" | "tcp") {
   const expiresAt = Math.floor(Date.now() / 1000) + 300;
   const credentials = turnCredentials({ apiKey: TEST_KEY, sid: "PA_test", expiresAt }, TEST_SECRET);
-  return [{ urls: [`turn:127.0.0.1:${tlsPort}?transport=tcp`], ...credentials }];
+  const port = transport === "udp" ? udpPort : tlsPort;
+  return { urls: [`turn:127.0.0.1:${port}?transport=${transport}`], ...credentials };
+}
+
+async function assertArrives(receiver: PionPeer, sid: string): Promise<void> {
+  await eventually("packets", () => (receiver.counts(sid)?.packets ?? 0) > 50, {
+    seen: () => receiver.story(),
+  });
 }
 
 for (const mode of CONNECTION_MODES) {
@@ -46,7 +55,7 @@ for (const mode of CONNECTION_MODES) {
         const relay = { iceTransportPolicy: "relay" } as const;
         const ann = await call.join("chromium", "ann", { connect: { rtcConfig: relay } });
         const fromAnn = await publishCameraAndMicrophone(ann, { color: [200, 40, 40], hz: 440 });
-        const tcp = { ...relay, iceServers: overTcp() };
+        const tcp = { ...relay, iceServers: [serverOver("tcp")] };
         const bob = await call.join("chromium", "bob", { connect: { rtcConfig: tcp } });
         const fromBob = await publishCameraAndMicrophone(bob, { color: [40, 160, 60], hz: 880 });
         const eve = await call.join("chromium", "eve");
@@ -64,6 +73,21 @@ for (const mode of CONNECTION_MODES) {
             ?.candidateType !== "relay",
           true,
         );
+      }, mode),
+  );
+
+  endToEndTest(
+    `pion relays over UDP and over TCP, both ways (${mode})`,
+    ["go"],
+    () =>
+      fixture.call("relayed-pion", async (call) => {
+        const ann = await call.joinPion("ann", { relay: serverOver("udp") });
+        const ofAnn = await ann.publish({ kind: "video" });
+        const bob = await call.joinPion("bob", { relay: serverOver("tcp") });
+        const ofBob = await bob.publish({ kind: "audio" });
+        await assertArrives(bob, ofAnn);
+        await assertArrives(ann, ofBob);
+        for (const peer of [ann, bob]) assert.deepEqual(peer.errors(), [], peer.identity);
       }, mode),
   );
 }

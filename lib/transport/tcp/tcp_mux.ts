@@ -48,6 +48,8 @@ export type ConnectionMaker = (
 
 /** Pause after a failed accept, ms: out of file descriptors is the usual cause, and passes. */
 const ACCEPT_PAUSE_MS = 100;
+/** The same after a port that was ours is not free yet. */
+const LISTEN_AGAIN_MS = 10;
 
 /**
  * Starts listening.
@@ -92,6 +94,7 @@ export class TcpMux implements TcpPathHost {
   readonly #paths = new Set<TcpConnection>();
   readonly #strangers: TcpStrangers<TcpConnection>;
   #certificate: TcpMuxOptions["certificate"];
+  #isRenewing = false;
   #isClosed = false;
 
   constructor(listener: Deno.Listener, options: TcpMuxOptions) {
@@ -119,7 +122,7 @@ export class TcpMux implements TcpPathHost {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#listener.close();
+    if (!this.#isRenewing) this.#listener.close();
     for (const path of [...this.#paths]) path.close();
   }
 
@@ -131,19 +134,29 @@ export class TcpMux implements TcpPathHost {
    */
   renew(certificate: NonNullable<TcpMuxOptions["certificate"]>): boolean {
     if (this.#isClosed) return false;
-    const { hostname, port } = this.localAddress;
-    const old = this.#listener;
     try {
-      // Two may listen on one port where both say so, which the first could not know it would need.
-      old.close();
-      this.#listener = listen(hostname, port, certificate);
+      listen(this.localAddress.hostname, 0, certificate).close();
     } catch (error) {
       this.log.error("A certificate cannot be used", { error });
-      this.#listener = listen(hostname, port, this.#certificate);
       return false;
     }
     this.#certificate = certificate;
+    this.#isRenewing = true;
+    this.#listener.close();
     return true;
+  }
+
+  /** The port is free a little after its listener was closed. */
+  async #listenAgain(): Promise<void> {
+    const { hostname, port } = this.localAddress;
+    while (!this.#isClosed && this.#isRenewing) {
+      try {
+        this.#listener = listen(hostname, port, this.#certificate);
+        this.#isRenewing = false;
+      } catch {
+        await new Promise<void>((resume) => this.timers.after(LISTEN_AGAIN_MS, resume));
+      }
+    }
   }
 
   /** For {@linkcode TcpConnection}. */
@@ -161,12 +174,14 @@ export class TcpMux implements TcpPathHost {
     const alive = new Set<Promise<void>>();
     while (!this.#isClosed) {
       let conn: Deno.Conn;
-      const listener = this.#listener;
       try {
-        conn = await listener.accept();
+        conn = await this.#listener.accept();
       } catch {
         if (this.#isClosed) break;
-        if (this.#listener !== listener) continue;
+        if (this.#isRenewing) {
+          await this.#listenAgain();
+          continue;
+        }
         this.drops.count("tcp_accept_failed");
         await new Promise<void>((resume) => this.timers.after(ACCEPT_PAUSE_MS, resume));
         continue;

@@ -7,9 +7,9 @@
 import { peerBlock } from "../../wire/ip_address.ts";
 
 const PLACES = 4096;
-const AT_ONCE = 40;
-/** In the long run: coturn's limit of refusals for one address. */
-const PER_SECOND = 10;
+/** An office joins at once: two connections of each, and some addresses to try. */
+const AT_ONCE = 400;
+const PER_SECOND = 100;
 
 /** A bucket for each place of a table. `now` is monotonic ms. */
 export class SourceAllowance {

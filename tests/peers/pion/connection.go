@@ -27,8 +27,15 @@ type connection struct {
 	sids map[string]string
 }
 
-func newConnection(peer *peer, target string) (*connection, error) {
-	pc, err := webrtc.NewPeerConnection(webrtc.Configuration{})
+func newConnection(peer *peer, target string, only *relay) (*connection, error) {
+	configuration := webrtc.Configuration{}
+	if only != nil {
+		configuration.ICETransportPolicy = webrtc.ICETransportPolicyRelay
+		configuration.ICEServers = []webrtc.ICEServer{
+			{URLs: only.URLs, Username: only.Username, Credential: only.Credential},
+		}
+	}
+	pc, err := webrtc.NewPeerConnection(configuration)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ type command struct {
 	URL string `json:"url"`
 	// Single is true for one peer connection for both directions (connect).
 	Single bool `json:"single"`
+	// Relay is the only TURN server to be reached by, if there is one (connect).
+	Relay *relay `json:"relay"`
 	// Cid is our own name of a track (publish, unpublish).
 	Cid string `json:"cid"`
 	// Kind is video or audio (publish).
@@ -34,6 +36,13 @@ type command struct {
 	OnlyCodec bool `json:"onlyCodec"`
 	// Deaf ignores requests for key frames and sends one every three seconds (publish a video).
 	Deaf bool `json:"deaf"`
+}
+
+// relay is a TURN server as WebRTC names it.
+type relay struct {
+	URLs       []string `json:"urls"`
+	Username   string   `json:"username"`
+	Credential string   `json:"credential"`
 }
 
 func main() {

@@ -91,7 +91,7 @@ func (p *peer) connect(wanted command) error {
 	}
 	p.signal = signal
 	p.ping()
-	if p.publisher, err = newConnection(p, publisherTarget); err != nil {
+	if p.publisher, err = newConnection(p, publisherTarget, wanted.Relay); err != nil {
 		return err
 	}
 	if err = p.publisher.openChannels(); err != nil {
@@ -102,7 +102,7 @@ func (p *peer) connect(wanted command) error {
 		if err = p.makeRoom(1, 1); err != nil {
 			return err
 		}
-	} else if p.subscriber, err = newConnection(p, subscriberTarget); err != nil {
+	} else if p.subscriber, err = newConnection(p, subscriberTarget, wanted.Relay); err != nil {
 		return err
 	}
 	go p.listen()

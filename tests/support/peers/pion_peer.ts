@@ -72,6 +72,16 @@ export type PionEvent =
     | { readonly event: "error"; readonly message: string }
   );
 
+/** How it joins. */
+export interface PionJoin {
+  readonly single: boolean;
+  readonly relay?: {
+    readonly urls: readonly string[];
+    readonly username: string;
+    readonly credential: string;
+  };
+}
+
 /** One pion participant. Its calls resolve when the program says so; dispose it to leave. */
 export class PionPeer implements AsyncDisposable {
   readonly identity: string;
@@ -93,14 +103,15 @@ export class PionPeer implements AsyncDisposable {
    * Joins; resolves when the server has said so.
    *
    * @param options.single One peer connection (`/rtc/v1`) or two (`/rtc`).
+   * @param options.relay The one way there is; absent: any but a relay.
    */
-  async connect(server: string, token: string, options: { single: boolean }): Promise<void> {
-    const { single } = options;
+  async connect(server: string, token: string, options: PionJoin): Promise<void> {
+    const { single, relay } = options;
     const url = joinUrl(server, token, {
       flavour: single ? "v1" : "v0",
       clientInfo: { sdk: ClientInfo_SDK.GO, version: "2.4.0" },
     });
-    await this.#process.write({ do: "connect", url, single });
+    await this.#process.write({ do: "connect", url, single, relay });
     await this.#process.event("joined");
   }
 

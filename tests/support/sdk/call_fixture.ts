@@ -11,7 +11,7 @@ import { type ClientPageServer, serveClientPage } from "./client_page_server.ts"
 import { FirefoxBrowser } from "./firefox.ts";
 import type { DataPeer, StackName } from "../peers/data_peer.ts";
 import { processStack } from "../peers/data_stacks.ts";
-import { PionPeer } from "../peers/pion_peer.ts";
+import { type PionJoin, PionPeer } from "../peers/pion_peer.ts";
 import { RawDataPeer, type RawJoin } from "../peers/raw_data_peer.ts";
 import { PageStack, type RawStack } from "../peers/raw_stack.ts";
 import { type ClusterOptions, RoomwireCluster } from "../process/roomwire_cluster.ts";
@@ -196,10 +196,10 @@ export class Call {
   }
 
   /** Connects a participant on pion in this call's mode. */
-  async joinPion(identity: string): Promise<PionPeer> {
+  async joinPion(identity: string, options: Pick<PionJoin, "relay"> = {}): Promise<PionPeer> {
     const token = await mintToken({ identity, room: this.room });
     const peer = this.#clients.use(await PionPeer.start(identity));
-    await peer.connect(this.server.url, token, { single: this.mode === "default" });
+    await peer.connect(this.server.url, token, { single: this.mode === "default", ...options });
     return peer;
   }
 

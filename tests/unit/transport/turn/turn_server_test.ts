@@ -192,8 +192,8 @@ Deno.test("TurnServer tells a network of strangers a bounded number of times, an
   const world = new TurnWorld();
   const client = world.client();
   for (let i = 0; i < 1_000; i++) client.give(message(ALLOCATE, client.transaction(), [UDP]));
-  assert.equal(client.received.length, 40);
-  assert.equal(world.drops.get("turn_answers_limited"), 960);
+  assert.equal(client.received.length, 400);
+  assert.equal(world.drops.get("turn_answers_limited"), 600);
   assert.ok(client.received.every(({ length }) => length <= 128));
   world.platform.advance(1_000);
   assert.equal(errorOf(client.ask(message(ALLOCATE, client.transaction(), [UDP]))!), 401);
