@@ -95,7 +95,7 @@ export function lossesOf(
   nodes: number,
   population: Population,
   seed: number,
-  more: Pick<ClusterOptions, "masters" | "frugal"> = {},
+  more: Pick<ClusterOptions, "masters" | "lavish"> = {},
 ): LossesFigures {
   const lossAt = Math.min(population.peakAt, HOUR_MS - 3 * AFTER_LOSS_MS);
   const untilMs = lossAt + 2 * AFTER_LOSS_MS;

@@ -17,6 +17,7 @@ import { LinkTraffic } from "./link_traffic.ts";
 import type { Population } from "./population.ts";
 import { RedisModel } from "./redis_model.ts";
 import { REDIS_REGION, ROUND_TRIPS } from "./regions.ts";
+import { NodePace } from "./node_pace.ts";
 import { RoomsOnNodes } from "./rooms_on_nodes.ts";
 import { noticedAfter, pauseBefore } from "./sdk_patience.ts";
 
@@ -51,13 +52,6 @@ const EVENT = {
   finish: 7,
 } as const;
 
-/**
- * A frugal cluster asks for nothing while answers take so long, ms, but refuses newcomers at once;
- * it ends a dead node's claims without reading those of others, and names the nodes of a room only
- * to nodes that are new to it.
- */
-const SHED_MS = 400;
-
 /** What a session is. */
 export const STATE = { absent: 0, in: 1, away: 2, left: 3, gaveUp: 4 } as const;
 
@@ -75,8 +69,11 @@ export interface ClusterOptions {
   readonly beginMs: number;
   /** Of a Redis Cluster; 1 is a Redis without that. */
   readonly masters?: number;
-  /** As it is not: with what the burst after the loss of a region calls for (`SHED_MS`). */
-  readonly frugal?: boolean;
+  /**
+   * As it was: newcomers are let wait for a Redis that is slow, a dead node's claims are found by
+   * reading all of a room, and all nodes of a room are named at every join.
+   */
+  readonly lavish?: boolean;
 }
 
 /** How those fared who lost their node. */
@@ -92,6 +89,8 @@ export interface LossFigures {
   readonly stillAway: number;
   /** Questions that Redis answered too late, and dials of nodes that were dead. */
   readonly lateAnswers: number;
+  /** Newcomers that were refused at once because answers took too long. */
+  readonly toldToWait: number;
   readonly refused: number;
   /** Nobody was known to have room. */
   readonly full: number;
@@ -138,6 +137,8 @@ export class ClusterRun {
   readonly #lastBeat: Float64Array;
   readonly #readChanges: Int32Array;
   readonly #wholeAt: Float64Array;
+  /** How soon each node is answered. */
+  readonly #paces: readonly NodePace[];
   #nextJoin = 0;
   #nextLeave = 0;
   #came = 0;
@@ -163,9 +164,10 @@ export class ClusterRun {
     this.#lastBeat = new Float64Array(nodes);
     this.#readChanges = new Int32Array(nodes);
     this.#wholeAt = new Float64Array(nodes);
+    this.#paces = Array.from({ length: nodes }, () => new NodePace(masters));
     this.funerals = new Funerals(this.redis, this.rooms, (at, dead) => {
       this.#heap.push(at, EVENT.bury, dead);
-    }, !options.frugal);
+    }, options.lavish === true);
     for (let node = 0; node < nodes; node++) {
       this.#heap.push(beginMs + this.random.below(BEAT_MS), EVENT.beat, node);
       // Whole readings of nodes that began at different times.
@@ -293,6 +295,7 @@ export class ClusterRun {
     const trip = this.#tripOf(node);
     const hasNews = balancer.tell(node, this.present[node]!, this.rooms.roomsOf[node]!, now);
     const beaten = redis.ask("heartbeat", costs.heartbeatCost(hasNews), now);
+    this.#paces[node]!.asked(now, Math.max(now, beaten) + trip, 0);
     this.#lastBeat[node] = beaten;
     // A late answer is lost, and with it whom it would have given to bury.
     if (beaten - now + trip <= ANSWER_MS) this.funerals.asked(node, beaten + trip / 2);
@@ -323,15 +326,19 @@ export class ClusterRun {
     const node = this.#dialledNode[session]!;
     // It died while somebody waited for it.
     if (!this.isAlive[node]) return this.#again(session, EVENT.join);
-    const { population, frugal } = this.#options;
+    const { population, lavish = false, masters = 1 } = this.#options;
     const room = population.room[session]!;
-    if (frugal && this.redis.waitMs(this.now, room) > SHED_MS) {
+    const pace = this.#paces[node]!;
+    const master = room % masters;
+    if (!lavish && pace.isSlow(this.now, master)) {
+      this.#loss?.toldToWait();
       return this.#again(session, EVENT.join);
     }
     const nodes = this.rooms.nodesOf(room);
-    const named = frugal && nodes.includes(node) ? 1 : nodes.length;
-    const cost = costs.enterCost(nodes.length === 0, named);
+    const isKnown = !lavish && nodes.includes(node);
+    const cost = isKnown ? costs.ENTER_AGAIN : costs.enterCost(nodes.length === 0, nodes.length);
     const waitMs = this.redis.ask("enter", cost, this.now, room) - this.now + this.#tripOf(node);
+    pace.asked(this.now, this.now + waitMs, master);
     if (waitMs <= ANSWER_MS) return this.#enter(session, node, this.now + waitMs);
     this.#loss?.answeredLate();
     this.#again(session, EVENT.join, ANSWER_MS);
@@ -452,6 +459,7 @@ class Loss {
   readonly #back: number[] = [];
   readonly #backAfterNotice: number[] = [];
   #late = 0;
+  #told = 0;
   #refused = 0;
   #full = 0;
 
@@ -466,6 +474,10 @@ class Loss {
     if (noticedAt === undefined) return;
     this.#back.push(at - this.at);
     this.#backAfterNotice.push(at - noticedAt);
+  }
+
+  toldToWait(): void {
+    this.#told++;
   }
 
   answeredLate(): void {
@@ -496,6 +508,7 @@ class Loss {
         count(STATE.away),
       stillAway: count(STATE.away),
       lateAnswers: this.#late,
+      toldToWait: this.#told,
       refused: this.#refused,
       full: this.#full,
       ...funerals.figures(this.at),

@@ -114,7 +114,8 @@ function printLoss(what: string, loss: LossFigures): void {
       `${seconds(loss.backAfterMs.at(-1))} s after the loss`,
   );
   console.log(
-    `      gave up ${whole(loss.gaveUp)}, late answers ${whole(loss.lateAnswers)}, dials of the ` +
+    `      gave up ${whole(loss.gaveUp)}, told to wait ${whole(loss.toldToWait)} times, late ` +
+      `answers ${whole(loss.lateAnswers)}, dials of the ` +
       `dead ${whole(loss.refused)}, no room ${whole(loss.full)}; gone for others after ` +
       `${seconds(loss.goneAfterMs)} s, all buried after ${seconds(loss.buriedAfterMs)} s ` +
       `(${whole(loss.roomsBuried)} times a room, ${whole(loss.claimsFreed)} claims)`,

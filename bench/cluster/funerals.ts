@@ -47,7 +47,7 @@ export class Funerals {
     readonly redis: RedisModel,
     readonly rooms: RoomsOnNodes,
     readonly later: (at: number, dead: number) => void,
-    /** Whether the script reads all claims of a room, as it does, or those of the dead alone. */
+    /** Whether the script reads all claims of a room, as it did, or those of the dead alone. */
     readonly readsAll: boolean,
   ) {}
 
@@ -112,7 +112,7 @@ export class Funerals {
       const freed = this.rooms.leave(room, dead, now);
       this.#freed += freed;
       this.#rooms++;
-      const cost = costs.buryCost(this.readsAll ? claims : freed, freed);
+      const cost = this.readsAll ? costs.buryAmongAllCost(claims, freed) : costs.buryCost(freed);
       answered = Math.max(answered, this.redis.ask("bury", cost, now, room) + trip);
       if (this.rooms.nodesOf(room).length === 0) empty.push(room);
     }

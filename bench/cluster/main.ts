@@ -21,7 +21,7 @@ const SIZES = [100, 300, 1_000];
 const CHANGES = [
   ["as it is", {}],
   ["four masters", { masters: 4 }],
-  ["frugal", { frugal: true }],
+  ["asked for more, as it was", { lavish: true }],
 ] as const;
 
 const out = Deno.args.find((arg) => arg.startsWith("--out="))?.slice("--out=".length) ??

@@ -67,11 +67,6 @@ export class RedisModel {
     return doneAt;
   }
 
-  /** How long a question about a room would wait, ms. */
-  waitMs(at: number, room: number): number {
-    return Math.max(0, this.#busyUntil[room % this.masters]! - at);
-  }
-
   /** The longest that a question took since this was asked last, ms. */
   takeLongestWait(): number {
     const longest = this.#longestWaitMs;

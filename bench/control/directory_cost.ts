@@ -23,6 +23,8 @@ const ROOMS = 5_000;
 const AT_ONCE = 50;
 /** The large room's. */
 const MEMBERS = 5_000;
+/** Those of nodes that have one there. */
+const GUESTS = 500;
 const PREFIX = "roomwire:";
 const PLAN = JSON.stringify({ metadata: "", emptyTimeout: 300, departureTimeout: 20, agents: [] });
 
@@ -146,16 +148,28 @@ async function measureLargeRoom(directory: ClusterDirectory, measure: Measure): 
     return directory.enter(joining("large", nodeId(i % 2), identity(i), sid("PA", i), { create }));
   }, MEMBERS);
   const wide = roomSeed("RM_wide", { plan: PLAN });
-  const widen = (i: number) =>
-    directory.enter(joining("wide", nodeId(i), identity(i), sid("PA", i), { create: wide }));
+  const widen = (i: number, knowsNodes = false) =>
+    directory.enter({
+      ...joining("wide", nodeId(i), identity(i), sid("PA", i), { create: wide }),
+      knowsNodes,
+    });
   for (let index = 0; index < NODES; index++) await widen(index);
   await measure(`enter a room on ${NODES} nodes`, (i) => widen(i + NODES), NODES);
+  await measure("the same by a node that knows them", (i) => widen(i + 2 * NODES, true), NODES);
   await measure("rooms of a node with 5", () => directory.roomsOf(nodeId(0)), NODES);
   const { record } = (await directory.find("large"))!;
   const claims = (await directory.claims("large")).filter(({ node }) => node === nodeId(0));
   const half = `of ${MEMBERS / 2} claims in a room of ${MEMBERS}`;
   await measure(`assert ${half}`, () => directory.assert({ node: nodeId(0), record, claims }), 1);
   const funeral = { room: "large", dead: nodeId(0), by: nodeId(1) };
+  const guest = (i: number) =>
+    directory.enter(joining("large", nodeId(i + 2), `guest-${i}`, sid("PA", MEMBERS + i)));
+  for (let index = 0; index < GUESTS; index++) await guest(index);
+  await measure(
+    `bury of one claim in a room of ${MEMBERS}`,
+    (i) => directory.bury({ ...funeral, dead: nodeId(i + 2) }),
+    GUESTS,
+  );
   await measure(`bury ${half}`, () => directory.bury(funeral), 1);
 }
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { DisconnectReason, LeaveRequest_Action } from "@livekit/protocol";
 import { ClusterWorld } from "../support/virtual/cluster_world.ts";
+import { FULL_GRANT } from "../support/virtual/scripted_client.ts";
 
 function setReach(cluster: ClusterWorld, reach: "here" | "away" | "deaf", nodes = ["a", "b"]) {
   for (const node of nodes) cluster.node(node).directory.reach = reach;
@@ -212,4 +213,51 @@ Deno.test("an identity that came on both sides of a partition without a director
   await cluster.pass(15_000, 50);
   assert.equal(living(cluster).length, 3);
   await checkAgreed(cluster, ["ann", "bob", "cid"]);
+});
+
+Deno.test("newcomers are told at once to come back later while the directory is slow, and nobody else notices", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  await cluster.join("a", "ann");
+  const bob = await cluster.join("b", "bob");
+  const { world, directory, admin } = cluster.node("a");
+  directory.slow = true;
+  for (const room of ["lobby", "other"]) {
+    const parameters = world.parameters("eve", {
+      roomName: room,
+      grant: { ...FULL_GRANT, room },
+    });
+    let placed: Awaited<ReturnType<typeof world.service.place>> | undefined;
+    world.service.place(parameters).then((answer) => placed = answer);
+    await cluster.settle();
+    assert.ok(placed !== undefined && !placed.ok, room);
+    assert.deepEqual([placed.status, placed.retryAfterS], [503, 1]);
+  }
+  const claims = await claimed(cluster);
+  assert.equal(claims.length, 2, "nothing was asked for her");
+  bob.participant.close(DisconnectReason.CLIENT_INITIATED, "none");
+  await cluster.pass(2_000, 50);
+  assert.deepEqual(cluster.seen("a"), ["ann"]);
+  assert.deepEqual(await claimed(cluster), living(cluster), "who leaves is released");
+  assert.equal((await cluster.during(admin.listRooms([]))).length, 1);
+  await cluster.join("b", "cid");
+  directory.slow = false;
+  await cluster.join("a", "eve");
+  await cluster.pass(1_000, 50);
+  await checkAgreed(cluster, ["ann", "cid", "eve"]);
+});
+
+Deno.test("who comes to a room that its node serves meets everybody, though the directory does not name their nodes", async () => {
+  const cluster = new ClusterWorld(["a", "b", "c"]);
+  await cluster.join("a", "ann");
+  await cluster.join("b", "bob");
+  const cid = await cluster.open("a", "cid");
+  const known = cid.last("join").otherParticipants.map(({ identity }) => identity);
+  assert.deepEqual(known.toSorted(), ["ann", "bob"]);
+  await cid.connect();
+  // Two at once to a node that is new to the room: both wait for who is there.
+  const [dan, eve] = await Promise.all([cluster.open("c", "dan"), cluster.open("c", "eve")]);
+  for (const client of [dan, eve]) {
+    const others = client.last("join").otherParticipants.map(({ identity }) => identity);
+    for (const identity of ["ann", "bob", "cid"]) assert.ok(others.includes(identity), identity);
+  }
 });

@@ -27,6 +27,42 @@ const AT_ONCE = 100;
 const LONG_NAME = 10_000;
 const LARGE_PLAN = 524_288;
 
+/** Whether what each node owns in each room is its claims, held or replaced, and nothing else. */
+const OWN_CLAIMS = `
+local function fail(...) return redis.status_reply(table.concat({...}, ' ')) end
+local expected, count = {}, 0
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*:who:*')) do
+  local base, room = string.match(key, '^(.*:)who:(.*)$')
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    local number, node = string.match(all[i + 1], '^(%d+)\\n([^\\n]*)')
+    expected[base .. 'own:' .. node .. ':' .. room .. ' ' .. number .. ' ' .. all[i]] = true
+    count = count + 1
+  end
+end
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*:was:*')) do
+  local base, room = string.match(key, '^(.*:)was:(.*)$')
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    local node, sid, identity = string.match(all[i + 1], '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
+    expected[base .. 'own:' .. node .. ':' .. room .. ' ' .. all[i] .. ' ' .. identity] = true
+  end
+end
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*:own:*')) do
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    local name = key .. ' ' .. all[i] .. ' ' .. all[i + 1]
+    if not expected[name] then return fail('nobody claims', name) end
+    expected[name] = nil
+  end
+  local base, node, room = string.match(key, '^(.*:)own:([^:]*):(.*)$')
+  if redis.call('EXISTS', base .. 'room:' .. room) == 0 then return fail('left of a room', key) end
+  if redis.call('SISMEMBER', base .. 'by:' .. room, node) == 0 then return fail('not found', key) end
+end
+for name in pairs(expected) do return fail('not owned', name) end
+return redis.status_reply(count .. ' claims')
+`;
+
 Deno.test({
   name: "RedisDirectory",
   ignore,
@@ -80,6 +116,9 @@ Deno.test({
         for (let step = 0; step < STEPS; step++) await history.step();
       }));
       assert.deepEqual(await violations(nodes[0]!), [], `round ${round}`);
+      // Simple strings, so that the answer is one line.
+      const answer = await server.ask("EVAL", OWN_CLAIMS, "0", prefix);
+      assert.match(answer, /^\+[1-9]\d* claims$/, `round ${round}`);
     }
     for (const node of nodes) await node.end();
   },

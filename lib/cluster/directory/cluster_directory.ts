@@ -121,6 +121,8 @@ export interface EnterRequest {
   readonly region: string;
   /** The room is made of it if there is none. */
   readonly create?: RoomSeed;
+  /** This node serves the room and knows who else does: it need not be told. */
+  readonly knowsNodes?: boolean;
   readonly claim?: {
     readonly identity: string;
     /** The session's, new for each attempt to join. */
@@ -139,7 +141,10 @@ export type EnterAnswer =
     /** Whether it was made by this. Said again to who asks again with the same seed. */
     readonly created: boolean;
     readonly record: RoomRecord;
-    /** All that serve it, this one among them, also those that died and are not buried yet. */
+    /**
+     * All that serve it, this one among them, also those that died and are not buried yet. Empty
+     * for a node that knows them, if the directory has it among them.
+     */
     readonly nodes: readonly NodeId[];
     /** Present if one was asked for. `former` has to make room. */
     readonly claim?: { readonly number: number; readonly former?: Claim };
@@ -229,6 +234,8 @@ export interface ClusterDirectory {
   readonly status: DirectoryStatus;
   /** Called with each change of the status, until cancelled. */
   onStatus(listener: (status: DirectoryStatus) => void): Cancel;
+  /** Whether it takes so long to answer about this room that newcomers are to come back later. */
+  isSlow(room: string): boolean;
 
   /** Renews the node's lease. */
   heartbeat(node: NodeRecord): Promise<HeartbeatAnswer>;

@@ -116,6 +116,10 @@ export class RedisDirectory implements ClusterDirectory {
     return this.#link.onStatus(listener);
   }
 
+  isSlow(room: string): boolean {
+    return this.#link.isSlow(tagged(this.#prefix, shardOf(room)));
+  }
+
   async heartbeat(node: NodeRecord): Promise<HeartbeatAnswer> {
     const args = [node.nodeId, this.#news(node)];
     const [known, ...bury] = texts(await this.#ofNodes(scripts.HEARTBEAT, args));
@@ -299,7 +303,7 @@ export class RedisDirectory implements ClusterDirectory {
   }
 
   async #enter(
-    { room, node, region, create, claim }: EnterRequest,
+    { room, node, region, create, claim, knowsNodes = false }: EnterRequest,
     isUnpinned: boolean,
     dead: readonly NodeId[],
   ): Promise<Reply> {
@@ -309,7 +313,7 @@ export class RedisDirectory implements ClusterDirectory {
       : recordValues({ ...create, name: room, creator: node, version: 1, writer: node });
     const args = [node, region, isUnpinned ? "1" : "0"];
     const lock = claim?.passesLock === true ? "1" : "0";
-    const who = [claim?.identity ?? "", claim?.sid ?? "", counted, lock];
+    const who = [claim?.identity ?? "", claim?.sid ?? "", counted, lock, knowsNodes ? "1" : "0"];
     return await this.#of(scripts.ENTER, room, [...args, ...who, ...seed, ...dead]);
   }
 

@@ -5,22 +5,24 @@
  *
  * | key | type | content |
  * | --- | --- | --- |
- * | `<prefix>{nodes}:beat` | sorted set | node → Redis' time of its last heartbeat, ms |
- * | `<prefix>{nodes}:record` | hash | node → its record as JSON |
- * | `<prefix>{nodes}:changed` | sorted set | node → number of its record's last change |
- * | `<prefix>{nodes}:gone` | sorted set | forgotten node → the same |
- * | `<prefix>{nodes}:change` | string | the last such number |
- * | `<prefix>{nodes}:epoch` | string | when such numbers began |
- * | `<prefix>{nodes}:burial` | hash | dead node → who buries it, until when |
- * | `<prefix>{<shard>}:room:<name>` | hash | the room's record, how many are counted, its closing |
- * | `<prefix>{<shard>}:serve:<name>` | set | nodes that serve it |
- * | `<prefix>{<shard>}:who:<name>` | hash | identity → claim |
- * | `<prefix>{<shard>}:was:<name>` | hash | number → claim that was replaced, not released yet |
- * | `<prefix>{<shard>}:rooms` | sorted set | names of all rooms, for paging |
- * | `<prefix>{<shard>}:of:<node>` | set | names of rooms that the node serves or keeps |
- * | `<prefix>{<shard>}:last` | string | the last fencing number |
- * | `<prefix>{<shard>}:epitaph:<name>` | string, 60 s | who deleted the room, and what it was |
- * | `<prefix>{<shard>}:over:<sid>` | string, 1 h | the room has ended; who told |
+ * | `<prefix>2:{nodes}:beat` | sorted set | node → Redis' time of its last heartbeat, ms |
+ * | `<prefix>2:{nodes}:record` | hash | node → its record as JSON |
+ * | `<prefix>2:{nodes}:changed` | sorted set | node → number of its record's last change |
+ * | `<prefix>2:{nodes}:gone` | sorted set | forgotten node → the same |
+ * | `<prefix>2:{nodes}:change` | string | the last such number |
+ * | `<prefix>2:{nodes}:epoch` | string | when such numbers began |
+ * | `<prefix>2:{nodes}:burial` | hash | dead node → who buries it, until when |
+ * | `<prefix>2:{<shard>}:room:<name>` | hash | the room's record, how many are counted, its closing |
+ * | `<prefix>2:{<shard>}:serve:<name>` | set | nodes that serve it |
+ * | `<prefix>2:{<shard>}:who:<name>` | hash | identity → claim |
+ * | `<prefix>2:{<shard>}:was:<name>` | hash | number → claim that was replaced, not released yet |
+ * | `<prefix>2:{<shard>}:own:<node>:<name>` | hash | number → identity, of all claims of one node |
+ * | `<prefix>2:{<shard>}:by:<name>` | set | nodes that have or had claims |
+ * | `<prefix>2:{<shard>}:rooms` | sorted set | names of all rooms, for paging |
+ * | `<prefix>2:{<shard>}:of:<node>` | set | names of rooms that the node serves or keeps |
+ * | `<prefix>2:{<shard>}:last` | string | the last fencing number |
+ * | `<prefix>2:{<shard>}:epitaph:<name>` | string, 60 s | who deleted the room, and what it was |
+ * | `<prefix>2:{<shard>}:over:<sid>` | string, 1 h | the room has ended; who told |
  *
  * @module
  */
@@ -41,7 +43,10 @@ export function shardOf(room: string): number {
   return ((hash ^ (hash >>> 15)) >>> 0) % SHARDS;
 }
 
+/** Goes up when what stands there is written in another way: nodes of both have nothing in common. */
+const FORMAT = 2;
+
 /** What the keys of a tag begin with. */
 export function tagged(prefix: string, tag: string | number): string {
-  return `${prefix}{${tag}}:`;
+  return `${prefix}${FORMAT}:{${tag}}:`;
 }

@@ -13,6 +13,7 @@
 import { createHash } from "node:crypto";
 import { SfuError } from "../../base/errors.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
+import { AnswerPace } from "./answer_pace.ts";
 import type { DirectoryStatus } from "./cluster_directory.ts";
 import type { RedisConnection } from "./redis_connection.ts";
 import type { Reply } from "./redis_replies.ts";
@@ -49,6 +50,8 @@ export class RedisLink {
   /** Scripts that are on their way to a server that had forgotten them, by name and lane. */
   readonly #sending = new Map<string, Promise<unknown>>();
   #connection: RedisConnection | undefined;
+  /** How soon it answers, as the same. */
+  readonly #paces = new Map<string, AnswerPace>();
   /** When the connection answered last, by tag where those may be on several servers; ms. */
   readonly #answeredAt = new Map<string, number>();
   /** Woken when a connection is there, or the link has ended. */
@@ -74,6 +77,14 @@ export class RedisLink {
   onStatus(listener: (status: DirectoryStatus) => void): Cancel {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Whether answers about a tag take so long that who can wait should. */
+  isSlow(tag: string): boolean {
+    const connection = this.#connection;
+    if (connection === undefined) return false;
+    const pace = this.#paces.get(laneOf(connection, tag));
+    return pace?.isSlow(this.#platform.clock.now()) ?? false;
   }
 
   /**
@@ -109,6 +120,7 @@ export class RedisLink {
     for (;;) {
       const connection = this.#connection ?? await this.#connected(until);
       const lane = laneOf(connection, tag);
+      const answered = this.#pace(lane).asked(clock.now());
       try {
         const reply = await this.#answered(send(connection), until);
         this.#answeredAt.set(lane, clock.now());
@@ -119,8 +131,16 @@ export class RedisLink {
         const silentMs = clock.now() - (this.#answeredAt.get(lane) ?? -Infinity);
         if (cause === "gone" || silentMs >= ANSWER_MS / 2) this.#lost(connection, error);
         if (cause === "late" || clock.now() >= until) throw away("Redis does not answer", error);
+      } finally {
+        answered(clock.now());
       }
     }
+  }
+
+  #pace(lane: string): AnswerPace {
+    let pace = this.#paces.get(lane);
+    if (pace === undefined) this.#paces.set(lane, pace = new AnswerPace());
+    return pace;
   }
 
   async #evaluate(

@@ -4,8 +4,8 @@
  * Contract: `KEYS[1]` is the beginning of all keys of one tag (`redis_keys.ts`), which is the only
  * thing that Redis Cluster has to know of a script's keys; times are Redis' own. Invariants after
  * each: nobody serves a room exactly if it is closing; `counted` is the number of claims that take
- * a place; what `of` has of a node holds all rooms that it serves or keeps; a fencing number is at
- * most `last`. Answers are arrays of texts; absent is an empty array.
+ * a place; what `of` has of a node holds all rooms that it serves or keeps, and what `own` has of a
+ * node its claims, those that were replaced, too; a fencing number is at most `last`. Answers are arrays of texts; absent is an empty array.
  *
  * @module
  */
@@ -27,6 +27,8 @@ const GONE_KEPT = 1_000;
 /** A page of a listing ends after so many rooms, or so many bytes of plans. */
 const PAGE_ROOMS = 200;
 const PAGE_BYTES = 262_144;
+/** Claims that one command is about: Lua's stack holds a few thousand values. */
+const CLAIMS_AT_ONCE = 500;
 
 /** What all scripts of rooms begin with. Claims are lines: number, node, sid, counted, former. */
 const ROOMS = `
@@ -37,6 +39,8 @@ local function serve_key(name) return base .. 'serve:' .. name end
 local function who_key(name) return base .. 'who:' .. name end
 local function was_key(name) return base .. 'was:' .. name end
 local function of_key(node) return base .. 'of:' .. node end
+local function own_key(name, node) return base .. 'own:' .. node .. ':' .. name end
+local function by_key(name) return base .. 'by:' .. name end
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -71,8 +75,8 @@ local function make(values)
 end
 local function serve(name, node)
   redis.call('HDEL', room_key(name), 'keeper', 'closing')
-  redis.call('SADD', serve_key(name), node)
   redis.call('SADD', of_key(node), name)
+  return redis.call('SADD', serve_key(name), node) == 1
 end
 local function close_by(name, node)
   local number = next_number()
@@ -92,13 +96,20 @@ local function held(name, identity)
   local value = redis.call('HGET', who_key(name), identity)
   if value then return read(value) end
 end
+local function forget_claim(name, node, number) redis.call('HDEL', own_key(name, node), number) end
 local function drop(name, identity, claim)
   redis.call('HDEL', who_key(name), identity)
+  forget_claim(name, claim.node, claim.number)
   if claim.counted == '1' then redis.call('HINCRBY', room_key(name), 'counted', -1) end
 end
 local function hold(name, identity, before, claim)
   local value = table.concat({claim.number, claim.node, claim.sid, claim.counted, claim.former}, '\\n')
   redis.call('HSET', who_key(name), identity, value)
+  redis.call('HSET', own_key(name, claim.node), claim.number, identity)
+  redis.call('SADD', by_key(name), claim.node)
+  if before and before.node == claim.node and before.number ~= claim.number then
+    forget_claim(name, before.node, before.number)
+  end
   local more = tonumber(claim.counted) - (before and tonumber(before.counted) or 0)
   if more ~= 0 then redis.call('HINCRBY', room_key(name), 'counted', more) end
 end
@@ -110,21 +121,25 @@ end
 local function replace(name, identity, claim)
   redis.call('HSET', was_key(name), claim.number, table.concat({claim.node, claim.sid, identity}, '\\n'))
 end
-local function replaced(name)
-  local all = redis.call('HGETALL', was_key(name))
-  local claims = {}
-  for i = 1, #all, 2 do
-    local node, sid, identity = string.match(all[i + 1], '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
-    claims[#claims + 1] = {number = all[i], node = node, sid = sid, identity = identity}
-  end
-  return claims
+local function read_former(number, value)
+  local node, sid, identity = string.match(value, '^([^\\n]*)\\n([^\\n]*)\\n(.*)$')
+  return {number = number, node = node, sid = sid, identity = identity}
+end
+local function replaced(name, number)
+  local value = redis.call('HGET', was_key(name), number)
+  if value then return read_former(number, value) end
+end
+local function release(name, claim)
+  redis.call('HDEL', was_key(name), claim.number)
+  forget_claim(name, claim.node, claim.number)
 end
 local function delete(name, cause)
   local gone = listing(name)
   local keeper = closing(name)
   for _, node in ipairs(gone[2]) do redis.call('SREM', of_key(node), name) end
   redis.call('SREM', of_key(keeper), name)
-  redis.call('UNLINK', room_key(name), serve_key(name), who_key(name), was_key(name))
+  for _, node in ipairs(redis.call('SMEMBERS', by_key(name))) do redis.call('UNLINK', own_key(name, node)) end
+  redis.call('UNLINK', room_key(name), serve_key(name), who_key(name), was_key(name), by_key(name))
   redis.call('ZREM', base .. 'rooms', name)
   redis.call('SET', over_key(gone[1][2]), cause, 'PX', ${OVER_MS})
   local epitaph = base .. 'epitaph:' .. name
@@ -145,16 +160,18 @@ function ofRooms(name: string, body: string): Script {
 
 /**
  * Room, node, region, whether its pin is ignored, identity, sid, counted (empty: no claim), whether
- * it passes a lock, a record's values (its sid empty: not made), nodes whose claims take no place.
+ * it passes a lock, whether the node knows who serves the room, a record's values (its sid empty:
+ * not made), nodes whose claims take no place.
  *
- * @returns Refusal and the pin; or "", created, record, number, former, nodes.
+ * @returns Refusal and the pin; or "", created, record, number, former, nodes, which are left out
+ *   for a node that serves the room already and knows them.
  */
 export const ENTER = ofRooms(
   "enter",
   `
-local name, node, region, unpinned, identity, sid, counted, passes_lock = unpack(ARGV, 1, 8)
+local name, node, region, unpinned, identity, sid, counted, passes_lock, knows = unpack(ARGV, 1, 9)
 local seed = {}
-for i = 9, 19 do seed[#seed + 1] = ARGV[i] end
+for i = 10, 20 do seed[#seed + 1] = ARGV[i] end
 local may_make = #seed[2] > 0
 local is_there = exists(name)
 if not is_there and not may_make then return {'not_found'} end
@@ -167,9 +184,9 @@ if is_there and counted == '1' and not before then
   local values = redis.call('HMGET', room_key(name), 'locked', 'max', 'counted')
   if values[1] == '1' and passes_lock ~= '1' then return {'room_locked'} end
   local max, taken = tonumber(values[2]), tonumber(values[3])
-  if max > 0 and taken >= max and #ARGV > 19 then
+  if max > 0 and taken >= max and #ARGV > 20 then
     local dead = {}
-    for i = 20, #ARGV do dead[ARGV[i]] = true end
+    for i = 21, #ARGV do dead[ARGV[i]] = true end
     for _, value in ipairs(redis.call('HVALS', who_key(name))) do
       local claim = read(value)
       if claim.counted == '1' and dead[claim.node] then taken = taken - 1 end
@@ -178,7 +195,7 @@ if is_there and counted == '1' and not before then
   if max > 0 and taken >= max then return {'room_full', redis.call('SMEMBERS', serve_key(name))} end
 end
 if not is_there then make(seed) end
-serve(name, node)
+local is_new = serve(name, node)
 local number, former = '', ''
 if counted ~= '' then
   if before and before.sid == sid and before.node == node then
@@ -192,7 +209,8 @@ if counted ~= '' then
 end
 local values = record(name)
 local created = may_make and values[2] == seed[2] and values[4] == node
-return {'', created and '1' or '0', values, number, former, redis.call('SMEMBERS', serve_key(name))}
+local nodes = (is_new or knows ~= '1') and redis.call('SMEMBERS', serve_key(name)) or {}
+return {'', created and '1' or '0', values, number, former, nodes}
 `,
 );
 
@@ -201,7 +219,8 @@ export const RELEASE = ofRooms(
   "release",
   `
 local name, identity, number = unpack(ARGV)
-redis.call('HDEL', was_key(name), number)
+local former = replaced(name, number)
+if former then release(name, former) end
 local claim = held(name, identity)
 if not claim or claim.number ~= number then return {} end
 drop(name, identity, claim)
@@ -324,17 +343,15 @@ for i = 13, #ARGV, 4 do
   numbers[ARGV[i]] = ARGV[i + 2]
 end
 raise(newest)
-local all = redis.call('HGETALL', who_key(name))
-for i = 1, #all, 2 do
-  local claim = read(all[i + 1])
-  if claim.node == node and tonumber(claim.number) <= newest and not asserted[all[i]] then
-    drop(name, all[i], claim)
-  end
-end
-for _, claim in ipairs(replaced(name)) do
-  local current = numbers[claim.identity] == claim.number and held(name, claim.identity)
-  if claim.node == node and not (current and tonumber(current.number) > tonumber(claim.number)) then
-    redis.call('HDEL', was_key(name), claim.number)
+local own = redis.call('HGETALL', own_key(name, node))
+for i = 1, #own, 2 do
+  local number, identity = own[i], own[i + 1]
+  local current, former = held(name, identity), replaced(name, number)
+  if current and current.number == number then
+    if tonumber(number) <= newest and not asserted[identity] then drop(name, identity, current) end
+  elseif former then
+    local is_said = numbers[identity] == number and current and tonumber(current.number) > tonumber(number)
+    if not is_said then release(name, former) end
   end
 end
 local newer, beaten = {}, {}
@@ -402,20 +419,31 @@ local name, dead, node = unpack(ARGV)
 redis.call('SREM', of_key(dead), name)
 if not exists(name) then return {} end
 local freed = {}
-local all = redis.call('HGETALL', who_key(name))
-for i = 1, #all, 2 do
-  local claim = read(all[i + 1])
-  if claim.node == dead then
-    freed[#freed + 1] = {all[i], claim.number, claim.node, claim.sid}
-    drop(name, all[i], claim)
+local own, counted = redis.call('HGETALL', own_key(name, dead)), 0
+for from = 1, #own, ${2 * CLAIMS_AT_ONCE} do
+  local numbers, identities, dropped, released = {}, {}, {}, {}
+  for i = from, math.min(from + ${2 * CLAIMS_AT_ONCE - 1}, #own), 2 do
+    numbers[#numbers + 1], identities[#identities + 1] = own[i], own[i + 1]
   end
-end
-for _, claim in ipairs(replaced(name)) do
-  if claim.node == dead then
-    freed[#freed + 1] = {claim.identity, claim.number, claim.node, claim.sid}
-    redis.call('HDEL', was_key(name), claim.number)
+  local now = redis.call('HMGET', who_key(name), unpack(identities))
+  local former = redis.call('HMGET', was_key(name), unpack(numbers))
+  for i, number in ipairs(numbers) do
+    local claim = now[i] and read(now[i])
+    if claim and claim.number == number then
+      freed[#freed + 1] = {identities[i], number, dead, claim.sid}
+      dropped[#dropped + 1] = identities[i]
+      counted = counted + tonumber(claim.counted)
+    elseif former[i] then
+      freed[#freed + 1] = {identities[i], number, dead, read_former(number, former[i]).sid}
+      released[#released + 1] = number
+    end
   end
+  if #dropped > 0 then redis.call('HDEL', who_key(name), unpack(dropped)) end
+  if #released > 0 then redis.call('HDEL', was_key(name), unpack(released)) end
 end
+if counted > 0 then redis.call('HINCRBY', room_key(name), 'counted', -counted) end
+redis.call('UNLINK', own_key(name, dead))
+redis.call('SREM', by_key(name), dead)
 local was_served = redis.call('SREM', serve_key(name), dead) == 1 and redis.call('EXISTS', serve_key(name)) == 0
 local keeper, number = closing(name)
 if was_served or keeper == dead then

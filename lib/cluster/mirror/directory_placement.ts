@@ -77,6 +77,11 @@ export class DirectoryPlacement implements RoomPlacement {
   }
 
   enter(request: EntryRequest): Promise<Entry> {
+    const { directory } = this.options;
+    // What is asked now would be answered too late, and would have to be undone.
+    const isTooMuch = request.newcomer !== undefined && directory.status === "up" &&
+      directory.isSlow(request.room);
+    if (isTooMuch) return Promise.resolve({ ok: false, reason: "unavailable" });
     return this.#inOrder(request.room, async () => {
       try {
         return this.#entered(request, await this.#ask(request));
@@ -210,12 +215,13 @@ export class DirectoryPlacement implements RoomPlacement {
   }
 
   async #askOnce({ room, plan, newcomer }: EntryRequest): Promise<AskedEntry> {
-    const { directory, node, region, platform: { clock, random } } = this.options;
+    const { directory, node, region, rooms, platform: { clock, random } } = this.options;
     const sid = randomId<ParticipantSid>(random, "PA_");
     const answer = await directory.enter({
       room,
       node,
       region,
+      knowsNodes: rooms.get(room) !== undefined,
       ...(plan === undefined ? {} : {
         create: {
           ...settingsOf(plan),
@@ -233,10 +239,13 @@ export class DirectoryPlacement implements RoomPlacement {
       const { reason } = answer;
       return { ok: false, reason, ...(reason === "elsewhere" ? { nodes: answer.nodes } : {}) };
     }
-    const { node: self } = this.options;
+    const { node: self, rooms } = this.options;
     const record = recordOf(answer.record);
     if (record === undefined) return { ok: false, reason: "unavailable" };
-    const nodes = answer.nodes.filter((node) => node !== self);
+    const isTold = answer.nodes.length > 0;
+    const nodes = isTold
+      ? answer.nodes.filter((node) => node !== self)
+      : rooms.get(room)?.nodes ?? [];
     const entry = { ok: true, record, created: answer.created, nodes } as const;
     if (newcomer === undefined || answer.claim === undefined) return entry;
     const { identity, counted } = newcomer;

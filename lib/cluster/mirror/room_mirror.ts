@@ -113,6 +113,11 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     return [...this.#peers.keys()];
   }
 
+  /** The same, and those that are about to tell. */
+  get nodes(): readonly NodeId[] {
+    return [...new Set([...this.#peers.keys(), ...this.#meetings.keys()])];
+  }
+
   /** The node that serves somebody under that identity, if it is another one. */
   holderOf(identity: string): NodeId | undefined {
     for (const [node, peer] of this.#peers) if (peer.serves(identity)) return node;

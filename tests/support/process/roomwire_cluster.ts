@@ -145,7 +145,7 @@ export class RoomwireCluster implements AsyncDisposable {
   async #gathers(): Promise<void> {
     let count = "";
     await eventually("all nodes to be in the directory", async () => {
-      count = await this.#redis.ask("ZCARD", "roomwire:{nodes}:beat");
+      count = await this.#redis.ask("ZCARD", "roomwire:2:{nodes}:beat");
       return count === `:${this.nodes.length}`;
     }, { seen: () => count });
   }

@@ -128,12 +128,13 @@ export class DirectoryMemory {
     if (refusal !== undefined) return { ok: false, reason: refusal };
     const room = found ?? this.#make({ ...create!, name, creator: node, version: 1, writer: node });
     room.closing = undefined;
+    const isKnown = request.knowsNodes === true && room.nodes.has(node);
     this.#serve(room, node);
     return {
       ok: true,
       created: room.record.sid === create?.sid && room.record.creator === node,
       record: room.record,
-      nodes: [...room.nodes].sort(),
+      nodes: isKnown ? [] : [...room.nodes].sort(),
       ...(claim === undefined ? {} : { claim: this.#claim(room, node, claim) }),
     };
   }

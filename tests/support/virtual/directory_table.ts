@@ -117,6 +117,46 @@ export const DIRECTORY_TESTS: Readonly<
     });
   },
 
+  "a node that knows who serves a room is told only if it does not serve it yet": async (
+    directory,
+  ) => {
+    const knowing = (node: NodeId, who: string, sid: string) =>
+      entered(directory.enter({ ...joining("r", node, who, sid), knowsNodes: true }));
+    await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    assert.deepEqual((await knowing(B, "bob", "PA_2")).nodes, [A, B], "it was not among them");
+    const again = await knowing(B, "eve", "PA_3");
+    assert.deepEqual(again.nodes, []);
+    assert.ok(again.claim !== undefined && again.record.sid === "RM_r");
+    assert.deepEqual((await entered(directory.enter(joining("r", B, "fay", "PA_4")))).nodes, [
+      A,
+      B,
+    ]);
+    await directory.bury({ room: "r", dead: B, by: A });
+    assert.deepEqual((await knowing(B, "gil", "PA_5")).nodes, [A, B], "it is new again");
+  },
+
+  "a dead node's claims end in rooms of many nodes, and no others": async (directory) => {
+    for (const [i, node] of [A, B, C, A, B, A].entries()) {
+      await entered(directory.enter(joining("r", node, `p${i}`, `PA_${i}`)));
+    }
+    // Somebody moves from the dead node to another, and somebody to it; one comes back to it.
+    await entered(directory.enter(joining("r", B, "p0", "PA_10")));
+    const moved = await entered(directory.enter(joining("r", A, "p1", "PA_11")));
+    await entered(directory.enter(joining("r", A, "p3", "PA_12")));
+    const gone = (await directory.claims("r")).find(({ identity }) => identity === "p5")!;
+    await directory.release({ room: "r", identity: "p5", number: gone.number });
+    const burial = (await directory.bury({ room: "r", dead: A, by: B }))!;
+    const freed = burial.freed.map(({ identity, sid }) => `${identity} ${sid}`).toSorted();
+    assert.deepEqual(freed, ["p0 PA_0", "p1 PA_11", "p3 PA_12"]);
+    assert.equal(
+      burial.freed.find(({ identity }) => identity === "p1")!.number,
+      moved.claim!.number,
+    );
+    assert.deepEqual(await isIn(directory, "r"), [`p0@${B}`, `p2@${C}`, `p4@${B}`]);
+    assert.equal((await directory.find("r"))!.counted, 3);
+    assert.deepEqual((await directory.bury({ room: "r", dead: A, by: B }))!.freed, []);
+  },
+
   "a room that is not there is not made unless it may be": async (directory) => {
     const { create: _, ...request } = joining("r", A, "ann", "PA_1");
     assert.deepEqual(await directory.enter(request), { ok: false, reason: "not_found" });

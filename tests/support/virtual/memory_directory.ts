@@ -57,6 +57,13 @@ export class MemoryDirectory implements ClusterDirectory {
     return this.#status;
   }
 
+  /** As if it had much to do. */
+  slow = false;
+
+  isSlow(): boolean {
+    return this.slow;
+  }
+
   onStatus(listener: (status: DirectoryStatus) => void): Cancel {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
