@@ -12,7 +12,7 @@
  * | `<prefix>2:{nodes}:change` | string | the last such number |
  * | `<prefix>2:{nodes}:epoch` | string | when such numbers began |
  * | `<prefix>2:{nodes}:burial` | hash | dead node → who buries it, until when |
- * | `<prefix>2:{<shard>}:room:<name>` | hash | the room's record, how many are counted, its closing |
+ * | `<prefix>2:{<shard>}:room:<name>` | hash | record, how many are counted, its closing |
  * | `<prefix>2:{<shard>}:serve:<name>` | set | nodes that serve it |
  * | `<prefix>2:{<shard>}:who:<name>` | hash | identity → claim |
  * | `<prefix>2:{<shard>}:was:<name>` | hash | number → claim that was replaced, not released yet |
@@ -43,7 +43,7 @@ export function shardOf(room: string): number {
   return ((hash ^ (hash >>> 15)) >>> 0) % SHARDS;
 }
 
-/** Goes up when what stands there is written in another way: nodes of both have nothing in common. */
+/** Goes up when what stands there is written in another way: nodes of both know no others. */
 const FORMAT = 2;
 
 /** What the keys of a tag begin with. */

@@ -5,7 +5,8 @@
  * thing that Redis Cluster has to know of a script's keys; times are Redis' own. Invariants after
  * each: nobody serves a room exactly if it is closing; `counted` is the number of claims that take
  * a place; what `of` has of a node holds all rooms that it serves or keeps, and what `own` has of a
- * node its claims, those that were replaced, too; a fencing number is at most `last`. Answers are arrays of texts; absent is an empty array.
+ * node its claims, those that were replaced, too; a fencing number is at most `last`.
+ * Answers are arrays of texts; absent is an empty array.
  *
  * @module
  */
