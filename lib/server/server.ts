@@ -345,7 +345,8 @@ class ComposedServer implements SfuServer {
 
   /** Where clients may go in place of this node; nowhere while it takes newcomers itself. */
   #otherRegions() {
-    return this.#state.takesNewcomers ? undefined : this.#cluster?.node.clients.regions();
+    const regions = this.#state.takesNewcomers ? undefined : this.#cluster?.node.clients.regions();
+    return regions?.regions.length === 0 ? undefined : regions;
   }
 
   #createEngine(

@@ -28,8 +28,8 @@ import { CarriedSession } from "./carried_session.ts";
 const PROOF_MS = 2_000;
 /** Sockets whose node has not; each newcomer that is carried has one for a moment. */
 const MAX_UNPROVED = 1_000;
-/** What is carried: what newcomers and those who return ask for. */
-const CARRIED_PATHS = /^\/(?:rtc|whip)(?:\/[^?]*)?(?:\?|$)/;
+/** What is carried: what newcomers and those who return ask for, by no other name. */
+const CARRIED_PATHS = /^(?![^?]*\.\.)\/(?:rtc|whip)(?:\/[\w./-]*)?(?:\?|$)/;
 
 /** Answers a request. */
 export type CarriedAnswerer = (

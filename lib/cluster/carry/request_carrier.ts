@@ -88,7 +88,7 @@ export class RequestCarrier {
   #connect({ nodeId, link }: CarryTarget): Promise<CarriedChannel | undefined> {
     const { platform: { clock, timers }, dial, counters } = this.#options;
     const side = new DiallingSide(this.#identity, this.#self, nodeId, clock.wallMs());
-    const socket = dial(`${link}/carry`, side.token);
+    const socket = dial(carryAddress(link), side.token);
     return new Promise((resolve) => {
       const fail = () => {
         cancel();
@@ -135,4 +135,12 @@ export class RequestCarrier {
       channel.send({ kind: "request", request });
     });
   }
+}
+
+/** Below the address of links, whatever stands behind that. */
+function carryAddress(link: string): string {
+  const url = URL.parse(link);
+  if (url === null) return link;
+  url.pathname = `${url.pathname.replace(/\/$/, "")}/carry`;
+  return url.href;
 }
