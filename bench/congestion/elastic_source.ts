@@ -33,6 +33,10 @@ export class ElasticSource implements Source {
       this.#frameAt = now + FRAME_MS;
       flow.estimate.setDemand(100_000, this.#maxBps, now, this.#maxBps);
       this.#left += bps * FRAME_MS / 8_000 * (1 + VARIATION * (2 * this.#chance() - 1));
+      // Retransmissions are within the estimate.
+      const repair = Math.min(this.#left / 2, flow.repairBytes);
+      flow.repairBytes -= repair;
+      this.#left -= repair;
     }
     this.#budget = Math.min(PACKET_BYTES, this.#budget + bps * PACE / 8_000);
     while (this.#left >= 1 && this.#budget > 0) {

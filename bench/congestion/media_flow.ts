@@ -91,6 +91,8 @@ export class MediaFlow {
   #probe = 0;
   #probeBudget = 0;
   #repairBudget = 0;
+  /** Of retransmissions that no source has taken from its own budget yet. */
+  repairBytes = 0;
 
   constructor(options: FlowOptions) {
     this.#options = options;
@@ -176,6 +178,7 @@ export class MediaFlow {
     for (let i = 0; i < this.#feedback.statusCount; i++) {
       if (this.#feedback.deltas[i] !== NOT_RECEIVED || this.#repairBudget < REPAIR_BYTES) continue;
       this.#repairBudget -= REPAIR_BYTES;
+      this.repairBytes += REPAIR_BYTES;
       this.send(REPAIR_BYTES, SENT.repair, -1, now);
     }
   }

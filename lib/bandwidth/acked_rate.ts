@@ -95,6 +95,13 @@ export class AckedRate {
     this.#windowBytes += bytes;
   }
 
+  /** Something was not told of: the time until now says nothing. */
+  skip(): void {
+    this.#windowMs = 0;
+    this.#windowBytes = 0;
+    this.#lastAt = -1;
+  }
+
   clear(): void {
     this.#kbps = this.#recentKbps = -1;
     this.#doubt = FIRST_DOUBT;

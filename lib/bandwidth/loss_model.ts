@@ -23,14 +23,17 @@ const AGE_WEIGHT = 0.9;
 const FIRST_OWN_LOSS = 0.01;
 const MIN_OWN_LOSS = 1e-3;
 const MAX_OWN_LOSS_OFFSET = 0.05;
-const MAX_OWN_LOSS_BPS = 100_000;
-/** Loss above the offset bounds the rate at once: 100 kbit/s at a loss that is all above it. */
+const MAX_OWN_LOSS_BPS = 150_000;
+/** Loss above the offset bounds the rate at once: 150 kbit/s at a loss that is all above it. */
 const INSTANT_OFFSET = 0.05;
-const INSTANT_BPS = 100_000;
-/** Between equally likely rates the higher one is taken, unless much is lost. */
+const INSTANT_BPS = 150_000;
+/**
+ * Between equally likely rates the higher one is taken, unless much is lost. (0.15 in the model's
+ * origin: there a path that loses 15 % whatever is sent is given up slowly.)
+ */
 const BIAS = 0.0002;
 const LOG_BIAS = 0.02;
-const BIAS_MAX_LOSS = 0.15;
+const BIAS_MAX_LOSS = 0.2;
 const BIAS_SMOOTHING = 0.002;
 const NEWTON_STEP = 0.75;
 /** Candidates besides the acknowledged rate and that of the delay. */
@@ -47,6 +50,8 @@ const INCREASE_MS = 300;
  */
 const HOLD_MS = 300;
 const MAX_HOLD_MS = 5_000;
+/** With less loss nothing is held. */
+const HOLD_LOSS = 0.02;
 /** What arrives although much is lost is carried: nothing is won below this share of it. */
 const FLOOR = 0.85;
 const MIN_PROBABILITY = 1e-6;
@@ -194,7 +199,8 @@ export class LossModel {
     const current = Math.max(this.bps, this.#minBps);
     let upper = this.#maxBps;
     if (this.isLimiting) upper = Math.min(upper, this.#windowBps);
-    if (ackedBps > 0) {
+    // Who sends little is acknowledged little: that bounds nothing while nothing is lost.
+    if (ackedBps > 0 && !(isLimited && this.averageLoss < HOLD_LOSS)) {
       upper = Math.min(upper, ackedBps * (now < this.#holdUntil ? HELD_RAMP : RAMP));
     }
     upper = Math.max(upper, current);
@@ -263,7 +269,8 @@ export class LossModel {
     // More is lost than the path's own: no time to send more.
     if (next > before && this.averageLoss > this.#bestLoss) next = before;
     if (next > before && this.isLimiting) {
-      if (now < this.#holdUntil) next = Math.min(next, Math.max(before, this.#heldBps));
+      const isHeld = now < this.#holdUntil && this.averageLoss >= HOLD_LOSS;
+      if (isHeld) next = Math.min(next, Math.max(before, this.#heldBps));
       if (now - this.#windowFrom >= INCREASE_MS) {
         this.#windowFrom = now;
         this.#windowBps = Math.max(this.#minBps, before * MAX_INCREASE);
@@ -280,7 +287,8 @@ export class LossModel {
       return;
     }
     if (next < before) this.#fell(next, now);
-    else if (next > before || this.state !== LOSS.falling) this.state = LOSS.rising;
+    else if (next > before || this.averageLoss < HOLD_LOSS) this.state = LOSS.rising;
+    else if (this.state !== LOSS.falling) this.state = LOSS.rising;
     this.bps = next;
   }
 

@@ -27,6 +27,8 @@ const FIRST_FACTOR = 2;
 const NEXT_FACTOR = 2;
 /** Of what was aimed at; less is a failure. */
 const CARRIED = 0.7;
+/** Demand is told coarsely: what is proven by so much more is proven. */
+const NEARLY = 1.1;
 /** Room above the next layer, and at least so much. */
 const LAYER_FACTOR = 1.2;
 const MIN_STEP_BPS = 200_000;
@@ -35,7 +37,7 @@ const FIRST_WAIT_MS = 2_000;
 const WAIT_FACTOR = 1.5;
 const MAX_WAIT_MS = 20_000;
 /** Where a picture is missing altogether, at most, ms. */
-const MAX_STARVED_WAIT_MS = 2_500;
+const MAX_STARVED_WAIT_MS = 1_500;
 /** Between a probe and the next after a good result: what it told has to settle, ms. */
 const SETTLE_MS = 150;
 /** A fall below this share is worth looking whether it was a moment's. */
@@ -61,6 +63,7 @@ export class ProbePlan {
   #nextAt = -Infinity;
   #waitMs = FIRST_WAIT_MS;
   #targetBps = 0;
+  #goalBps = Infinity;
   /** The estimate when a probe was in vain the last time. */
   #vainBps = Infinity;
   #estimateBps = 0;
@@ -73,6 +76,7 @@ export class ProbePlan {
   /**
    * Makes a probe if it is time.
    *
+   * @param provenBps What was seen to be carried lately, at most the estimate.
    * @param starvedBps Wanted by those that get nothing yet.
    * @param nextBps The next step up, 0 for none.
    * @param idealBps Everything that is wanted.
@@ -80,6 +84,7 @@ export class ProbePlan {
    */
   plan(
     estimateBps: number,
+    provenBps: number,
     starvedBps: number,
     nextBps: number,
     idealBps: number,
@@ -99,15 +104,16 @@ export class ProbePlan {
       if (ceiling > 0) this.#make(Math.min(estimateBps * FIRST_FACTOR, ceiling), now);
       return;
     }
-    if (ceiling <= estimateBps) return;
-    const isStarved = starvedBps > estimateBps;
+    if (ceiling <= provenBps) return;
+    const isStarved = starvedBps > provenBps;
     const isAfterFall = this.#fellFromBps > 0 && now - this.#fellAt >= AFTER_FALL_FROM_MS;
     const isStagnant = now - this.#steadySince >= STAGNANT_MS && this.#steadySince >= 0;
-    const goal = Math.max(wanted * LAYER_FACTOR, estimateBps + MIN_STEP_BPS);
+    const goal = Math.max(wanted * LAYER_FACTOR, provenBps + MIN_STEP_BPS);
+    this.#goalBps = goal;
     let target = Math.min(goal, ceiling);
     if (isAfterFall) target = Math.max(target, this.#fellFromBps * AFTER_FALL);
     else if (isStagnant) target = Math.max(target, estimateBps * NEXT_FACTOR);
-    else if (wanted <= estimateBps) return;
+    else if (wanted * NEARLY <= provenBps) return;
     const wait = isStarved ? Math.min(this.#waitMs, MAX_STARVED_WAIT_MS) : this.#waitMs;
     if (now - this.#plannedAt < wait && !isAfterFall) return;
     if (isAfterFall) this.#fellFromBps = 0;
@@ -143,8 +149,8 @@ export class ProbePlan {
     this.#nextAt = now + SETTLE_MS + Math.max(0, Math.min(rttMs, 1_000));
     if (isCarried) {
       this.#waitMs = FIRST_WAIT_MS;
-      // What was carried may be taken further at once.
-      this.#plannedAt = -Infinity;
+      // What was carried is taken further at once if it is not enough yet.
+      if (this.#targetBps < this.#goalBps) this.#plannedAt = -Infinity;
     } else {
       this.#waitMs = Math.min(MAX_WAIT_MS, this.#waitMs * WAIT_FACTOR);
       this.#vainBps = this.#estimateBps;

@@ -15,9 +15,10 @@ const GROWTH_PER_S = 1.08;
 const MIN_GROWTH_BPS = 1_000;
 /** …and near it one packet each response time, or this much a second. */
 const MIN_ADDED_BPS = 4_000;
+const MAX_ADDED_SHARE = 0.06;
 const PACKET_BITS = 9_600;
 const FRAMES_PER_S = 30;
-const RESPONSE_MS = 100;
+const RESPONSE_MS = 50;
 /** What was not acknowledged is not believed beyond this. */
 const MAX_OF_ACKED = 1.5;
 const HEADROOM_BPS = 10_000;
@@ -182,7 +183,8 @@ export class RateControl {
     const packetBits = frameBits / Math.ceil(frameBits / PACKET_BITS);
     // Bounded, so that who is far away does not get less of a shared path for it.
     const responseMs = Math.min(rttMs < 0 ? DEFAULT_RTT_MS : rttMs, RESPONSE_MS) + RESPONSE_MS;
-    return Math.max(MIN_ADDED_BPS, packetBits * 1000 / responseMs);
+    const most = this.bps * MAX_ADDED_SHARE;
+    return Math.max(MIN_ADDED_BPS, Math.min(most, packetBits * 1000 / responseMs));
   }
 
   #clamp(bps: number): number {

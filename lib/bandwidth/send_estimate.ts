@@ -23,6 +23,7 @@ import { ArrivalGroups } from "./arrival_groups.ts";
 import { CoarseSignals } from "./coarse_signals.ts";
 import { FeedbackClock } from "./feedback_clock.ts";
 import { LOSS, LossModel } from "./loss_model.ts";
+import { OveruseGrace } from "./overuse_grace.ts";
 import { type ProbeCluster, ProbePlan } from "./probe_plan.ts";
 import { ProbeResult } from "./probe_result.ts";
 import { RateControl } from "./rate_control.ts";
@@ -74,12 +75,14 @@ const SMALL_LOSS = 0.05;
 /** A fall to less than this share leaves a queue behind, for so long, ms. */
 const DEEP_FALL = 0.75;
 const DEEP_FALL_MS = 1_000;
-/** No probe is sent into a queue of so long, ms. */
-const FULL_MS = 80;
 /** Loss with which somebody else's queue may still be pushed against. */
 const PUSH_LOSS = 0.05;
 /** A limit that was met so lately is known, ms. */
 const KNOWN_MS = 4_000;
+/** What a probe or the traffic has shown is believed for so long, ms. */
+const PROVEN_MS = 8_000;
+/** The next step includes room, not all of which has to be proven. */
+const PROOF = 0.95;
 /** Room above what is wanted, where nothing but demand bounds growth. */
 const DEMAND_ROOM = 1.2;
 
@@ -93,6 +96,7 @@ export class SendEstimate {
   readonly #acked = new AckedRate();
   readonly #appLimit = new AppLimit();
   readonly #standing = new StandingQueue();
+  readonly #grace = new OveruseGrace();
   readonly #rate: RateControl;
   readonly #loss: LossModel;
   readonly #coarse = new CoarseSignals();
@@ -106,9 +110,14 @@ export class SendEstimate {
   #rttMs = -1;
   /** -1 before the first transport-wide feedback. */
   #feedbackAt = -1;
+  /** The number that the next message should begin with. */
+  #nextReported = 0;
   /** When the first packet after the newest feedback left, -1 for none. */
   #unansweredSince = -1;
   #backedOffAt = -Infinity;
+  /** The most that was seen to be carried lately, and when. */
+  #provenBps = 0;
+  #provenAt = -Infinity;
   #lookedAt = -Infinity;
   #baseBps = 0;
   #idealBps = 0;
@@ -173,6 +182,7 @@ export class SendEstimate {
     this.#acked.sent(bytes, now);
     this.#appLimit.sent(bytes, this.#bps, now);
     this.#coarse.sent(bytes);
+    this.#standing.sent(bytes);
     if (this.#unansweredSince < 0) this.#unansweredSince = now;
     if (cluster !== 0) this.#sentOfProbe(bytes, cluster, now);
   }
@@ -304,7 +314,9 @@ export class SendEstimate {
     this.#coarse.clear();
     this.#plan.clear();
     this.#result.begin(0);
+    this.#provenBps = 0;
     this.#standing.clear();
+    this.#grace.clear();
     this.#feedbackAt = -1;
     this.#unansweredSince = -1;
     this.#rttMs = -1;
@@ -330,6 +342,9 @@ export class SendEstimate {
     let arrivedAt = this.#clock.referenceMs(report.referenceTime);
     let newestAt = -Infinity;
     let newestArrivedAt = 0;
+    const ahead = (report.baseSequence - this.#nextReported) & 0xffff;
+    if (ahead > 0 && ahead < 0x8000) this.#acked.skip();
+    this.#nextReported = (report.baseSequence + report.statusCount) & 0xffff;
     for (let i = 0; i < report.statusCount; i++) {
       const delta = report.deltas[i]!;
       if (delta !== NOT_RECEIVED) arrivedAt += delta / 4;
@@ -365,6 +380,7 @@ export class SendEstimate {
     else this.#loss.add(bytes, false, sentAt);
     packets.setFate(slot, FATE.received);
     this.#acked.arrived(bytes, arrivedAt, this.#appLimit.isLimited);
+    this.#grace.arrived(sentAt, arrivedAt, now);
     if (this.#groups.add(sentAt, arrivedAt, now)) {
       const { sendDeltaMs, arrivalDeltaMs } = this.#groups;
       this.#trendline.add(sendDeltaMs, arrivalDeltaMs, arrivedAt, now);
@@ -394,6 +410,10 @@ export class SendEstimate {
 
   #believe(bps: number, now: number): void {
     const rate = this.#rate;
+    if (bps > this.#provenBps) {
+      this.#provenBps = bps;
+      this.#provenAt = now;
+    }
     if (bps > rate.bps && this.#trendline.state !== QUEUE.grows) rate.set(bps, now);
     // A short burst that came late says less about the path than what is acknowledged all the time.
     else if (this.#result.isSaturated && this.#limitedBy === "start") {
@@ -449,7 +469,8 @@ export class SendEstimate {
     const isSilent = this.#unansweredSince >= 0 && this.#feedbackAt >= 0 &&
       now - this.#unansweredSince >= SILENT_MS;
     const loweredAt = Math.max(this.#rate.loweredAt, this.#loss.loweredAt, coarse.loweredAt);
-    this.#mayRaise = !isSilent && now - loweredAt >= RAISE_PAUSE_MS && !this.#isWarned();
+    this.#mayRaise = !isSilent && this.#isProven(now) && now - loweredAt >= RAISE_PAUSE_MS &&
+      !this.#isWarned();
   }
 
   /** What the queue does, as far as it is ours. */
@@ -457,8 +478,19 @@ export class SendEstimate {
     const { bps, beforeBps, loweredAt } = this.#rate;
     const isDeepFall = now - loweredAt < DEEP_FALL_MS && bps < beforeBps * DEEP_FALL;
     const wasOthers = this.#standing.isOthers;
-    this.#standing.update(this.#clock.queueMs, isDeepFall, now);
-    if (!this.#standing.isOthers) return this.#trendline.state;
+    this.#standing.update(
+      this.#clock.queueMs,
+      this.#bps,
+      this.#acked.recentBps,
+      isDeepFall,
+      now,
+    );
+    if (!this.#standing.isOthers) {
+      const { state } = this.#trendline;
+      const isPassing = state === QUEUE.grows &&
+        this.#grace.isGiven(this.#acked.sentPeakBps, this.#bps, now);
+      return isPassing ? QUEUE.drains : state;
+    }
     if (!wasOthers) this.#rate.forgetLimit();
     return this.#loss.averageLoss < PUSH_LOSS ? QUEUE.steady : QUEUE.drains;
   }
@@ -476,6 +508,22 @@ export class SendEstimate {
     return state === QUEUE.grows || isWarning || this.#loss.state === LOSS.falling;
   }
 
+  /** What was seen to be carried, not more than the estimate. */
+  #proven(now: number): number {
+    const acked = this.#acked.bps;
+    if (now - this.#provenAt > PROVEN_MS || acked > this.#provenBps) {
+      this.#provenBps = acked;
+      if (acked > 0) this.#provenAt = now;
+    }
+    return Math.min(this.#provenBps, this.#bps);
+  }
+
+  /** Growth alone is no reason to send the next layer: something must have been carried. */
+  #isProven(now: number): boolean {
+    if (this.#feedbackAt < 0 || this.#nextBps <= 0 || this.#standing.isOthers) return true;
+    return this.#proven(now) >= this.#nextBps * PROOF;
+  }
+
   /** Whether a probe is due. */
   #look(now: number): void {
     this.#lookedAt = now;
@@ -484,12 +532,14 @@ export class SendEstimate {
     const isHeld = this.#loss.isLimiting && this.#loss.averageLoss >= SMALL_LOSS;
     const most = isHeld ? Math.min(maxBps, this.#bps * LOSS_PROBE) : maxBps;
     const starvedBps = this.#baseBps > this.#bps ? this.#baseBps : 0;
-    this.#plan.plan(this.#bps, starvedBps, this.#nextBps, this.#idealBps, most, now);
+    const proven = this.#feedbackAt < 0 ? this.#bps : this.#proven(now);
+    this.#plan.plan(this.#bps, proven, starvedBps, this.#nextBps, this.#idealBps, most, now);
   }
 
   #mayProbe(now: number): boolean {
     if (this.#idealBps <= 0 || this.#isWarned() || this.#coarse.isTcp) return false;
-    if (this.#clock.queueMs > FULL_MS) return false;
+    const isFull = StandingQueue.isFull(this.#clock.queueMs, this.#bps);
+    if (isFull && !this.#standing.isOthers) return false;
     // Where all is used, the queue says where the limit is: it grew there a moment ago.
     if (!this.#appLimit.isLimited && now - this.#rate.loweredAt < KNOWN_MS) return false;
     return !(this.#feedbackAt >= 0 && this.#unansweredSince >= 0 &&

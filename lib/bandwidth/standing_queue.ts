@@ -12,13 +12,21 @@
 /** A queue this long stands; a shorter one is gone, ms. */
 const STANDING_MS = 100;
 const GONE_MS = 50;
+/** Frames of a few tracks that come together wait for each other: no queue that stands, bits… */
+const BURST_BITS = 16_000;
+/** …but no longer than this, ms. */
+const MAX_BURST_MS = 50;
 /** It is tried so long after it was first seen, or at once after a deep fall, ms. */
 const BEFORE_TRIAL_MS = 1_000;
-const TRIAL_MS = 1_500;
+const TRIAL_MS = 2_000;
+/** Until what is sent less can be seen, ms. */
+const ONSET_MS = 600;
 /** Of what arrives, sent during a trial. */
 const TRIAL_SHARE = 0.75;
+/** A trial in which more than this share of it was sent showed nothing. */
+const TRIED = 0.9;
 /** A queue of ours is shorter by at least this part of what it should be. */
-const EXPECTED = 0.3;
+const EXPECTED = 0.6;
 
 /** The queue of one path. */
 export class StandingQueue {
@@ -27,6 +35,8 @@ export class StandingQueue {
   #since = -1;
   #trialAt = -1;
   #trialQueueMs = 0;
+  #trialAckedBps = 0;
+  #trialBytes = 0;
 
   /** Something is tried now: {@linkcode share} of what arrives is to be sent. */
   get isTrial(): boolean {
@@ -37,9 +47,18 @@ export class StandingQueue {
     return TRIAL_SHARE;
   }
 
-  /** @param isDeepFall What arrives has become much less a moment ago. */
-  update(queueMs: number, isDeepFall: boolean, now: number): void {
-    if (queueMs < (this.isOthers || this.isTrial ? GONE_MS : STANDING_MS)) {
+  /** Whether so long a queue is more than what frames of a few tracks make at a rate. */
+  static isFull(queueMs: number, bps: number): boolean {
+    return queueMs >= STANDING_MS + burstMs(bps);
+  }
+
+  /**
+   * @param bps The estimate.
+   * @param ackedBps What arrives.
+   * @param isDeepFall What arrives has become much less a moment ago.
+   */
+  update(queueMs: number, bps: number, ackedBps: number, isDeepFall: boolean, now: number): void {
+    if (queueMs < burstMs(bps) + (this.isOthers || this.isTrial ? GONE_MS : STANDING_MS)) {
       this.clear();
       return;
     }
@@ -47,18 +66,38 @@ export class StandingQueue {
     if (this.#since < 0) this.#since = now;
     if (this.#trialAt < 0) {
       if (!isDeepFall && now - this.#since < BEFORE_TRIAL_MS) return;
-      this.#trialAt = now;
-      this.#trialQueueMs = queueMs;
-    } else if (now - this.#trialAt >= TRIAL_MS) {
-      const expected = Math.min(queueMs, TRIAL_MS * (1 - TRIAL_SHARE)) * EXPECTED;
-      this.isOthers = queueMs > this.#trialQueueMs - expected;
-      this.#trialAt = this.isOthers ? -1 : now;
-      this.#trialQueueMs = queueMs;
+      this.#begin(queueMs, ackedBps, now);
+      return;
     }
+    const elapsed = now - this.#trialAt;
+    if (elapsed < ONSET_MS) this.#trialQueueMs = Math.max(this.#trialQueueMs, queueMs);
+    if (elapsed < TRIAL_MS) return;
+    const sentBps = this.#trialBytes * 8_000 / elapsed;
+    const expected = Math.min(this.#trialQueueMs, elapsed * (1 - TRIAL_SHARE)) * EXPECTED;
+    const hasTried = sentBps <= this.#trialAckedBps * TRIED;
+    this.isOthers = hasTried && queueMs > this.#trialQueueMs - expected;
+    if (this.isOthers) this.#trialAt = -1;
+    else this.#begin(queueMs, ackedBps, now);
+  }
+
+  /** A packet left. */
+  sent(bytes: number): void {
+    this.#trialBytes += bytes;
+  }
+
+  #begin(queueMs: number, ackedBps: number, now: number): void {
+    this.#trialAt = now;
+    this.#trialQueueMs = queueMs;
+    this.#trialAckedBps = ackedBps;
+    this.#trialBytes = 0;
   }
 
   clear(): void {
     this.isOthers = false;
     this.#since = this.#trialAt = -1;
   }
+}
+
+function burstMs(bps: number): number {
+  return Math.min(MAX_BURST_MS, BURST_BITS * 1_000 / Math.max(1, bps));
 }

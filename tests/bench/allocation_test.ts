@@ -11,6 +11,9 @@ import type { PacketSink } from "../../lib/base/packet_sink.ts";
 import { ForwardLatency } from "../../lib/engine/local/forward_latency.ts";
 import { HopLink } from "../../lib/engine/relay/hop_link.ts";
 import type { HopCrypto } from "../../lib/engine/relay/hop_keys.ts";
+import { SENT } from "../../lib/bandwidth/sent_packets.ts";
+import { SendEstimate } from "../../lib/bandwidth/send_estimate.ts";
+import { NOT_RECEIVED, TransportFeedback } from "../../lib/wire/transport_cc.ts";
 import { PACKET_HEAD_WORDS, RELAY } from "../../lib/engine/relay/relay_records.ts";
 import { createRelayRing, ringChannel } from "../../lib/engine/relay/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
@@ -502,4 +505,28 @@ Deno.test({
     });
     assert.ok(perPacket < MAX_BYTES, `${perPacket} bytes per packet`);
   },
+});
+
+Deno.test("SendEstimate takes packets and feedback with under 4 heap bytes per packet", () => {
+  const estimate = new SendEstimate();
+  const message = new TransportFeedback();
+  const perMessage = 10;
+  message.statusCount = perMessage;
+  const step = (i: number) => {
+    const now = 1_000 + i * 5;
+    estimate.sent(i & 0xffff, 1_100, SENT.media, 0, now);
+    if (i % perMessage !== perMessage - 1) return;
+    message.baseSequence = (i - perMessage + 1) & 0xffff;
+    // 64 ms steps of a clock that runs beside ours, and a packet each 5 ms.
+    const first = now - (perMessage - 1) * 5;
+    message.referenceTime = Math.floor(first / 64) & 0xffffff;
+    message.deltas.fill(20, 0, perMessage);
+    message.deltas[0] = (first % 64) * 4;
+    if (i % 1_000 === 999) message.deltas[5] = NOT_RECEIVED;
+    estimate.feedback(message, now);
+    if (now >= estimate.nextWakeAt()) estimate.tick(now);
+  };
+  const perPacket = untilQuiet(() => growthPerStep(100 * STRETCH, step));
+  assert.ok(estimate.ackedBps > 1_000_000, `${estimate.ackedBps} bit/s acknowledged`);
+  assert.ok(perPacket < MAX_BYTES, `${perPacket} bytes per packet`);
 });

@@ -1,0 +1,292 @@
+/**
+ * What an SFU meets beyond RFC 8867: joins on slow lines, loss that is not congestion, key frames
+ * of everybody at once, lines that break down and come back, stalls, lost feedback. Tracks have
+ * three layers, shared out by the allocation in use.
+ *
+ * @module
+ */
+import { atLeast, atMost, between, figuresOf, jainOf, meanOf } from "./congestion_figures.ts";
+import type { Gate } from "./congestion_figures.ts";
+import {
+  type CaseResult,
+  type CongestionCase,
+  link,
+  rates,
+  runFlows,
+  seeded,
+  wideLink,
+} from "./congestion_run.ts";
+import { ElasticSource } from "./elastic_source.ts";
+import { type LayeredOptions, LayeredSource } from "./layered_source.ts";
+import type { LinkOptions, RateStep } from "./link.ts";
+import { type FlowOptions, MediaFlow } from "./media_flow.ts";
+import { TcpFlow } from "./tcp_flow.ts";
+
+const DELAY_MS = 25;
+const TOP_LEVEL = 10;
+/** Start-up and what follows a fall are looked at apart, ms. */
+const SETTLE_MS = 3_000;
+/** A layer may change once in so long in a steady state, ms. */
+const STEADY_MS = 5_000;
+
+type Outcome = Omit<CaseResult, "name" | "title">;
+
+interface Setting {
+  readonly steps: readonly RateStep[];
+  readonly durationMs: number;
+  readonly tracks: number;
+  readonly source?: Partial<LayeredOptions>;
+  readonly link?: Partial<LinkOptions>;
+  readonly back?: Partial<LinkOptions>;
+  readonly flow?: Partial<FlowOptions>;
+}
+
+interface Run extends Outcome {
+  readonly flow: MediaFlow;
+  readonly source: LayeredSource;
+}
+
+/** One subscriber behind a bottleneck, without gates. */
+function subscriber(seed: number, setting: Setting): Run {
+  const chance = seeded(seed);
+  const forward = link(setting.steps, chance, setting.link);
+  const source = new LayeredSource({ tracks: setting.tracks, chance, ...setting.source });
+  const back = link(rates([0, 100]), chance, setting.back);
+  const flow = new MediaFlow({ forward, back, delayMs: DELAY_MS, source, ...setting.flow });
+  runFlows([flow], setting.durationMs);
+  source.end(setting.durationMs);
+  const figures = figuresOf([flow], forward, setting.durationMs, {
+    freezeS: source.freezeS,
+    layerChanges: source.changes.length,
+  });
+  const { durationMs } = setting;
+  return { figures, gates: [], flows: [flow], link: forward, durationMs, flow, source };
+}
+
+function queueGate({ flow }: Run, fromMs: number, toMs: number): Gate {
+  const waits = between(flow, fromMs, toMs).map(({ queueMs }) => queueMs).sort((a, b) => a - b);
+  return atMost("p95 of waits once settled, ms", waits[Math.floor(waits.length * 0.95)] ?? 0, 150);
+}
+
+/** Changes of the busiest track from a time on. A step up that fails is two changes. */
+function steadyGate({ source }: Run, fromMs: number, toMs: number): Gate {
+  const changes = source.changes.filter(({ atMs }) => atMs > fromMs && atMs <= toMs);
+  const counts = source.levels.map((_, number) =>
+    changes.filter(({ track }) => track === number).length
+  );
+  const rate = Math.max(...counts) * STEADY_MS / (toMs - fromMs);
+  return atMost("changes of a track's layer each 5 s once settled", rate, 1);
+}
+
+/** When all tracks had their highest layer again, s after `fromMs`. */
+function completeS({ source }: Run, fromMs: number, tracks: number): number {
+  const levels = new Map<number, number>();
+  for (const { atMs, track, level } of source.changes) {
+    levels.set(track, level);
+    if (atMs < fromMs) continue;
+    const complete = [...levels.values()].filter((value) => value >= TOP_LEVEL).length;
+    if (complete === tracks) return (atMs - fromMs) / 1000;
+  }
+  return Infinity;
+}
+
+/** When something of a track was sent again, s after `fromMs`; 0 if it never stopped. */
+function pictureS({ source }: Run, fromMs: number): number {
+  const before = source.changes.filter(({ atMs }) => atMs <= fromMs).at(-1);
+  if (before !== undefined && before.level >= 0) return 0;
+  const next = source.changes.find(({ atMs, level }) => atMs > fromMs && level >= 0);
+  return next === undefined ? Infinity : (next.atMs - fromMs) / 1000;
+}
+
+function joinAt500(tracks: number): (seed: number) => Outcome {
+  return (seed) => {
+    const durationMs = 60_000;
+    const run = subscriber(seed, { steps: rates([0, 0.5]), durationMs, tracks });
+    const seen = run.source.firstSeenAt.filter((at) => at >= 0);
+    return {
+      ...run,
+      gates: [
+        atMost("first picture, s", Math.min(...seen, Infinity) / 1000, 1),
+        atLeast(
+          "pictures, of those that fit",
+          run.source.levels.filter((level) => level >= 0).length,
+          Math.min(tracks, 3),
+        ),
+        queueGate(run, SETTLE_MS, durationMs),
+        steadyGate(run, 10_000, durationMs),
+        atMost("loss", run.figures.loss, 0.02),
+      ],
+    };
+  };
+}
+
+function randomLoss(lossRate: number): (seed: number) => Outcome {
+  return (seed) => {
+    const chance = seeded(seed);
+    const durationMs = 60_000;
+    const forward = link(rates([0, 4]), chance, { lossRate });
+    const source = new ElasticSource(2e6, chance);
+    const flow = new MediaFlow({ forward, back: wideLink(chance), delayMs: DELAY_MS, source });
+    runFlows([flow], durationMs);
+    const kept = meanOf(between(flow, 30_000, durationMs), ({ estimateBps }) => estimateBps);
+    return {
+      figures: figuresOf([flow], forward, durationMs),
+      gates: [atLeast("estimate over the last 30 s, of 2 Mbit/s wanted, Mbit/s", kept / 1e6, 1)],
+      flows: [flow],
+      link: forward,
+      durationMs,
+    };
+  };
+}
+
+function keyFrames(seed: number): Outcome {
+  const durationMs = 90_000;
+  const source = { keyFramesEveryMs: 10_000 };
+  const run = subscriber(seed, { steps: rates([0, 7.5]), durationMs, tracks: 3, source });
+  const late = run.source.changes.filter(({ atMs }) => atMs > 20_000).length;
+  return {
+    ...run,
+    gates: [
+      atMost("all layers, s", completeS(run, 0, 3), 15),
+      atMost("layer changes from 20 s on", late, 0),
+      atMost("frozen, s", run.figures.freezeS, 0),
+    ],
+  };
+}
+
+function breakdown(seed: number): Outcome {
+  const durationMs = 120_000;
+  const steps = rates([0, 10], [40, 0.8], [70, 10]);
+  const run = subscriber(seed, { steps, durationMs, tracks: 3 });
+  return {
+    ...run,
+    figures: { ...run.figures, settleS: completeS(run, 70_000, 3) },
+    gates: [
+      atMost("all layers at the start, s", completeS(run, 0, 3), 10),
+      queueGate(run, 40_000 + SETTLE_MS, 70_000),
+      steadyGate(run, 50_000, 70_000),
+      atMost("all layers again, s", completeS(run, 70_000, 3), 40),
+      atMost("frozen, s", run.figures.freezeS, 2),
+    ],
+  };
+}
+
+function nearlyNothing(seed: number): Outcome {
+  const durationMs = 90_000;
+  const steps = rates([0, 3], [30, 0.06], [60, 3]);
+  const run = subscriber(seed, { steps, durationMs, tracks: 1 });
+  return {
+    ...run,
+    figures: { ...run.figures, settleS: pictureS(run, 60_000) },
+    gates: [
+      atMost("picture again, s", pictureS(run, 60_000), 3),
+      atMost("all layers again, s", completeS(run, 60_000, 1), 20),
+    ],
+  };
+}
+
+function stalls(seed: number): Outcome {
+  const durationMs = 90_000;
+  const steps: RateStep[] = [];
+  for (let atMs = 0; atMs < durationMs; atMs += 10_000) {
+    steps.push({ atMs, bps: 4e6 }, { atMs: atMs + 7_000, bps: 0 });
+    steps.push({ atMs: atMs + 7_300, bps: 4e6 });
+  }
+  const run = subscriber(seed, { steps, durationMs, tracks: 1, link: { queueMs: 1_000 } });
+  const high = meanOf(between(run.flow, 20_000, durationMs), ({ mediaBps }) => mediaBps);
+  return {
+    ...run,
+    gates: [
+      steadyGate(run, 10_000, durationMs),
+      atLeast("media from 20 s on, Mbit/s of 1.7", high / 1e6, 1.2),
+      atMost("frozen, s", run.figures.freezeS, 0),
+    ],
+  };
+}
+
+function pausedAndResumed(seed: number): Outcome {
+  const durationMs = 70_000;
+  const unwanted = [30_000, 45_000] as const;
+  const setting = { steps: rates([0, 3]), durationMs, tracks: 2, source: { unwanted } };
+  const run = subscriber(seed, setting);
+  const before = meanOf(between(run.flow, 25_000, 30_000), ({ mediaBps }) => mediaBps);
+  const samples = between(run.flow, 45_000, durationMs);
+  const back = samples.findIndex((_, i) =>
+    i >= 10 && meanOf(samples.slice(i - 10, i), ({ mediaBps }) => mediaBps) >= before * 0.9
+  );
+  return {
+    ...run,
+    figures: { ...run.figures, settleS: back / 10 },
+    gates: [
+      atMost("what there was before, s", back < 0 ? Infinity : back / 10, 5),
+      queueGate(run, 45_000 + SETTLE_MS, durationMs),
+    ],
+  };
+}
+
+function lostFeedback(seed: number): Outcome {
+  const durationMs = 60_000;
+  const back = { lossRate: 0.3, rates: rates([0, 100], [30, 0], [32, 100]), queueMs: 0 };
+  const run = subscriber(seed, { steps: rates([0, 4]), durationMs, tracks: 1, back });
+  const before = meanOf(between(run.flow, 25_000, 30_000), ({ estimateBps }) => estimateBps);
+  const least = Math.min(...between(run.flow, 30_000, 40_000).map((sample) => sample.estimateBps));
+  return {
+    ...run,
+    gates: [
+      atMost("all layers, s", completeS(run, 0, 1), 10),
+      atLeast("of the estimate left after two seconds of silence", least / before, 0.7),
+      steadyGate(run, 10_000, durationMs),
+    ],
+  };
+}
+
+function besideTcp(seed: number): Outcome {
+  const chance = seeded(seed);
+  const durationMs = 120_000;
+  const forward = link(rates([0, 4]), chance);
+  const sources = [0, 1].map(() => new LayeredSource({ tracks: 2, chance }));
+  const flows = sources.map((source) =>
+    new MediaFlow({ forward, back: wideLink(chance), delayMs: DELAY_MS, source })
+  );
+  const transfers = [{ atMs: 20_000, bytes: Infinity }];
+  const tcp = new TcpFlow({ forward, delayMs: DELAY_MS, transfers });
+  runFlows(flows, durationMs, [tcp]);
+  for (const source of sources) source.end(durationMs);
+  const shares = flows.map((flow) =>
+    meanOf(between(flow, 60_000, durationMs), ({ receivedBps }) => receivedBps) / 4e6
+  );
+  return {
+    figures: figuresOf(flows, forward, durationMs, {
+      jain: jainOf(shares),
+      freezeS: sources.reduce((sum, { freezeS }) => sum + freezeS, 0),
+      layerChanges: sources.reduce((sum, { changes }) => sum + changes.length, 0),
+    }),
+    gates: [
+      atLeast("the lesser one's share of the link", Math.min(...shares), 0.08),
+      atLeast("fairness between the subscribers", jainOf(shares), 0.75),
+    ],
+    flows,
+    link: forward,
+    durationMs,
+  };
+}
+
+function caseOf(name: string, title: string, run: (seed: number) => Outcome): CongestionCase {
+  return { name, title, run: (seed) => ({ name, title, ...run(seed) }) };
+}
+
+/** As they are told. */
+export const SFU_CASES: readonly CongestionCase[] = [
+  caseOf("join-1", "one track, 500 kbit/s", joinAt500(1)),
+  caseOf("join-5", "five tracks, 500 kbit/s", joinAt500(5)),
+  caseOf("join-20", "twenty tracks, 500 kbit/s", joinAt500(20)),
+  caseOf("loss-10", "10 % random loss", randomLoss(0.1)),
+  caseOf("loss-15", "15 % random loss", randomLoss(0.15)),
+  caseOf("key-frames", "key frames of three publishers at once", keyFrames),
+  caseOf("breakdown", "10 → 0.8 → 10 Mbit/s, three tracks", breakdown),
+  caseOf("starved", "3 Mbit/s → 60 kbit/s → 3 Mbit/s", nearlyNothing),
+  caseOf("stalls", "nothing moves for 300 ms every 10 s", stalls),
+  caseOf("resume", "nothing wanted for 15 s", pausedAndResumed),
+  caseOf("feedback", "30 % of feedback lost, and all for 2 s", lostFeedback),
+  caseOf("tcp", "two subscribers and a TCP transfer", besideTcp),
+];
