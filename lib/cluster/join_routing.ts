@@ -28,7 +28,7 @@ export interface JoinRoutingOptions {
   readonly self: NodeId;
   readonly region: string;
   readonly random: Pick<Random, "uint32">;
-  readonly directory: Pick<ClusterDirectory, "find" | "claim">;
+  readonly directory: Pick<ClusterDirectory, "find" | "claim" | "nodes">;
   readonly membership: Pick<Membership, "others" | "get">;
   readonly room: (name: string) => KnownRoom | undefined;
   /** `false` for a node whose link is lost, and not back yet. */
@@ -53,9 +53,9 @@ export class JoinRouting {
    * @param among The only ones that may take it, if that is known.
    */
   async takers(room: string, among?: readonly NodeId[]): Promise<NodesToTry> {
-    const { region, random, membership } = this.options;
+    const { region, random } = this.options;
     const { pin, sharing } = await this.#facts(room);
-    const left = membership.others.filter(({ nodeId }) =>
+    const left = (await this.#others(among)).filter(({ nodeId }) =>
       this.options.isReachable(nodeId) && (among === undefined || among.includes(nodeId))
     );
     // Whoever names the only ones has looked at the pin.
@@ -72,11 +72,11 @@ export class JoinRouting {
 
   /** The node whose session somebody returns to; `undefined` if it is this one, or gone. */
   async holder(room: string, identity: string): Promise<NodeRecord | undefined> {
-    const { directory, membership, self, isReachable } = this.options;
+    const { directory, self, isReachable } = this.options;
     const seen = this.options.room(room)?.holderOf(identity);
     const node = seen ?? await orNothing(async () => (await directory.claim(room, identity))?.node);
     if (node === undefined || node === self || !isReachable(node)) return undefined;
-    return membership.get(node);
+    return (await this.#others([node])).find(({ nodeId }) => nodeId === node);
   }
 
   /**
@@ -103,6 +103,14 @@ export class JoinRouting {
       node.state === "serving" && isPinned(node, pin)
     );
     return nodes.length === 0 ? undefined : nodes.map(({ nodeId }) => nodeId);
+  }
+
+  /** Other nodes; if none of those that somebody names is known, they may have come just now. */
+  async #others(named: readonly NodeId[] = []): Promise<readonly NodeRecord[]> {
+    const { others } = this.options.membership;
+    const [first] = named;
+    if (first === undefined || others.some(({ nodeId }) => named.includes(nodeId))) return others;
+    return await orNothing(() => this.options.directory.nodes(first)) ?? others;
   }
 
   async #facts(name: string): Promise<{ readonly pin: Pin; readonly sharing: readonly NodeId[] }> {

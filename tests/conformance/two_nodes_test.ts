@@ -156,6 +156,20 @@ clusterScenario("TestMultiNodeCloseNonRTCRoom", async (test) => {
   for (const node of [0, 1]) assert.deepEqual(await test.api(node).listRooms([test.room]), []);
 });
 
+clusterScenario("TestMultinodeReconnectAfterNodeShutdown", async (test) => {
+  const first = await test.join(1, "first");
+  const { nodeId } = first.join.serverInfo!;
+  await first.leave();
+  const name = "pinned";
+  await test.api(0).createRoom({ name, nodeId });
+  const options = { token: { room: name } };
+  const one = await test.join(0, "one", options);
+  const two = await test.join(1, "two", options);
+  for (const { join } of [one, two]) assert.equal(join.serverInfo!.nodeId, nodeId);
+  await test.nodes[1]!.stop();
+  await test.join(0, "three", options);
+}, { isAlone: true });
+
 interface Claims {
   readonly metadata?: string;
   readonly video: Readonly<Record<string, unknown>>;

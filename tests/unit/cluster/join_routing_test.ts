@@ -27,7 +27,7 @@ function world({ pin = "", sharing = [], holder, known, gathersRooms = false }: 
   readonly gathersRooms?: boolean;
 } = {}) {
   const nodes = [nodeRecord(A), nodeRecord(B), nodeRecord(C, { region: "us" })];
-  const state = { isDirectoryUp: true, lost: [] as NodeId[], asked: 0 };
+  const state = { isDirectoryUp: true, lost: [] as NodeId[], new: [] as NodeRecord[], asked: 0 };
   const ask = <T>(answer: T) => {
     state.asked++;
     return state.isDirectoryUp
@@ -52,8 +52,12 @@ function world({ pin = "", sharing = [], holder, known, gathersRooms = false }: 
     self: SELF,
     region: "eu",
     random: new SeededRandom(3),
-    directory: { find: () => ask(listing), claim: () => ask(claim) },
-    membership: { others: nodes, get: (id) => nodes.find(({ nodeId }) => nodeId === id) },
+    directory: {
+      find: () => ask(listing),
+      claim: () => ask(claim),
+      nodes: () => ask([...nodes, ...state.new]),
+    },
+    membership: { others: nodes, get: () => undefined },
     room: () => known,
     isReachable: (node) => !state.lost.includes(node),
     gathersRooms,
@@ -87,6 +91,18 @@ Deno.test("JoinRouting.takers() keeps to the pin, and to those that are named", 
   assert.deepEqual(await takers([C]), [C]);
   nodes[2] = nodeRecord(C, { region: "us", ...load(0) });
   assert.deepEqual(await takers([C]), [C], "however full it says that it is");
+});
+
+Deno.test("JoinRouting asks for nodes that are named and were not there a moment ago", async () => {
+  const D = "ND_d" as NodeId;
+  const { takers, routing, state } = world({ holder: D });
+  assert.deepEqual(await takers([D]), []);
+  state.new = [nodeRecord(D)];
+  assert.deepEqual(await takers([D]), [D]);
+  assert.equal((await routing.holder("lobby", "ann"))?.nodeId, D);
+  state.asked = 0;
+  await takers([A]);
+  assert.equal(state.asked, 1, "for the room alone");
 });
 
 Deno.test("JoinRouting goes by what is known here while the directory is away", async () => {
