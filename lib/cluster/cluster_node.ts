@@ -26,6 +26,9 @@ import { DirectoryPlacement } from "./mirror/directory_placement.ts";
 import { SharedRooms, type SharedRoomsOptions } from "./mirror/shared_rooms.ts";
 import { Reconciliation, type ReconciliationOptions } from "./reconciliation.ts";
 
+/** A node that leaves waits so long for the directory to take note of who has left, ms. */
+const FAREWELL_MS = 2_000;
+
 /** What a node of a cluster is made of. */
 export interface ClusterNodeOptions {
   readonly platform: Platform;
@@ -183,7 +186,12 @@ export class ClusterNode {
   /** Leaves the cluster: the lease ends, and so do links. Rooms are closed before. Idempotent. */
   async close(): Promise<void> {
     this.clients.close();
-    await this.#reconciliation.end();
+    const { timers } = this.#options.platform;
+    const settled = Promise.all([this.#reconciliation.end(), this.placement.settled()]);
+    await new Promise<void>((resolve) => {
+      const cancel = timers.after(FAREWELL_MS, resolve);
+      void settled.finally(cancel).then(() => resolve());
+    });
     await this.membership.end();
     this.#exchange.close();
     this.links.close();

@@ -13,8 +13,8 @@ endToEndTest(
   async () => {
     await using run = await ChaosRun.start({
       seed: 10,
-      rooms: 2,
-      peopleOfRoom: 3,
+      rooms: 1,
+      peopleOfRoom: 7,
       log: console.log,
     });
     await run.agreed();

@@ -126,7 +126,7 @@ export class Reaper {
     this.#cancelStatus();
     for (const cancel of this.#kept.values()) cancel();
     this.#kept.clear();
-    await Promise.all(this.#asked);
+    await Promise.allSettled(this.#asked);
   }
 
   async #bury(dead: NodeId): Promise<void> {

@@ -76,6 +76,14 @@ export class DirectoryPlacement implements RoomPlacement {
       this.#queues.has(room);
   }
 
+  /**
+   * Resolves when all that was asked is answered or has failed: what is not released by then, others
+   * tell of when they bury this node.
+   */
+  async settled(): Promise<void> {
+    while (this.#queues.size > 0) await Promise.all(this.#queues.values());
+  }
+
   enter(request: EntryRequest): Promise<Entry> {
     const { directory } = this.options;
     // What is asked now would be answered too late, and would have to be undone.
