@@ -9,7 +9,7 @@ import type { RedisModel } from "./redis_model.ts";
 import type { RoomsOnNodes } from "./rooms_on_nodes.ts";
 
 const LEASE_MS = 5_000;
-/** Given by one heartbeat (`redis_scripts.ts`), and rooms at a time (`reaper.ts`). */
+/** Given by one heartbeat (`redis_node_scripts.ts`), and rooms at a time (`reaper.ts`). */
 const AT_ONCE = 9;
 const ROOMS_AT_ONCE = 16;
 /** A node is buried when it is given for the second time, with the next heartbeat, ms. */

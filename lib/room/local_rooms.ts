@@ -123,7 +123,8 @@ export class LocalRooms {
       ...(newcomer === undefined ? {} : { newcomer }),
     });
     if (!entry.ok) return entry;
-    const { claim, created } = entry;
+    const { claim, created, bans = [] } = entry;
+    for (const ban of bans) this.#refuse(name, ban);
     const room = this.#adopt(name, entry.record, created);
     await room.meet(entry.nodes);
     return { ok: true, room, created, ...(claim === undefined ? {} : { claim }) };
@@ -175,10 +176,11 @@ export class LocalRooms {
     return count;
   }
 
-  /** Refuses the tokens of an identity for a room, on all nodes that serve it. */
+  /** Refuses the tokens of an identity for a room, on all nodes that serve it, or will. */
   bar(room: string, ban: TokenBan): void {
-    this.revocations.revoke(room, ban.identity, ban.beforeMs, ban.knownExpiryMs);
+    const keepMs = this.#refuse(room, ban);
     this.get(room)?.bar(ban);
+    this.context.ports?.placement?.bar(room, ban, keepMs);
   }
 
   /** A claim of {@linkcode enter} comes to nothing. */
@@ -216,6 +218,11 @@ export class LocalRooms {
       // Whoever of them finds another node first goes on with the room there.
       placement.leave(room.name, room.sid, "go").catch(() => {});
     }
+  }
+
+  /** @returns For how long, ms. */
+  #refuse(room: string, { identity, beforeMs, knownExpiryMs }: TokenBan): number {
+    return this.revocations.revoke(room, identity, beforeMs, knownExpiryMs);
   }
 
   /** The room of that record; one of that name that is not this room has ended elsewhere. */

@@ -56,8 +56,9 @@ export class TokenRevocations {
    * may move that moment in both directions.
    *
    * @param knownExpiryMs When the last token known of expires; 0 if none is.
+   * @returns How long it is kept, ms.
    */
-  revoke(room: string, identity: string, beforeMs: number, knownExpiryMs: number): void {
+  revoke(room: string, identity: string, beforeMs: number, knownExpiryMs: number): number {
     const now = this.clock.wallMs();
     const key = keyOf(room, identity);
     this.#entries.delete(key);
@@ -65,6 +66,7 @@ export class TokenRevocations {
     const keepUntilMs = Math.max(life, knownExpiryMs + REVOCATION_LEEWAY_MS);
     this.#makeRoom(now);
     this.#entries.set(key, { beforeMs, keepUntilMs });
+    return keepUntilMs - now;
   }
 
   /** All that are in force for a room. */

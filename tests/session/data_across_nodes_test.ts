@@ -6,6 +6,7 @@ import {
   DataBlobKey,
   DataPacket,
   DataPacket_Kind,
+  DisconnectReason,
   GetDataBlobRequest,
   RpcRequest,
   SimulateScenario,
@@ -269,4 +270,26 @@ Deno.test("tokens barred on one node are refused on those that share the room, a
     const admission = placed.ok ? world.service.admit(placed.join) : placed;
     assert.equal(admission.ok || admission.status, 401, name);
   }
+});
+
+Deno.test("tokens barred in a room are refused where it is made anew, by a node that knew nothing of it", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  const ann = await cluster.join("a", "ann");
+  const beforeMs = cluster.platform.clock.wallMs() + 60_000;
+  const ban = { identity: "dan", beforeMs, knownExpiryMs: 0 };
+  // Said while the directory is away, and told to it with what is asserted.
+  cluster.node("a").directory.reach = "away";
+  cluster.node("a").world.rooms.bar("lobby", ban);
+  await cluster.pass(500);
+  cluster.node("a").directory.reach = "here";
+  await cluster.pass(6_000, 50);
+  ann.participant.close(DisconnectReason.CLIENT_INITIATED, "none");
+  await cluster.pass(40_000, 50);
+  assert.equal(cluster.memory.find("lobby"), undefined);
+  const { world } = cluster.node("b");
+  const tokenNotBefore = beforeMs - 1;
+  const placed = await cluster.during(
+    world.service.place(world.parameters("dan", { tokenNotBefore })),
+  );
+  assert.equal(placed.ok || placed.status, 401);
 });

@@ -19,6 +19,7 @@
  */
 import type { NodeId, ParticipantSid, RoomSid } from "../../base/ids.ts";
 import type { Cancel } from "../../base/platform.ts";
+import type { TokenBan } from "../../room/context/node_ports.ts";
 
 /** How much a node has to do. */
 export interface NodeLoad {
@@ -148,6 +149,8 @@ export type EnterAnswer =
     readonly nodes: readonly NodeId[];
     /** Present if one was asked for. `former` has to make room. */
     readonly claim?: { readonly number: number; readonly former?: Claim };
+    /** Tokens that are refused in rooms of that name; told to a node that did not serve it. */
+    readonly bans?: readonly TokenBan[];
   }
   | { readonly ok: false; readonly reason: "not_found" | "room_full" | "room_locked" }
   | {
@@ -156,6 +159,13 @@ export type EnterAnswer =
     /** Live and serving nodes that may take it; there is one at least. */
     readonly nodes: readonly NodeId[];
   };
+
+/** Tokens to be refused in all rooms of a name, for so long. */
+export interface BarRequest {
+  readonly room: string;
+  readonly ban: TokenBan;
+  readonly keepMs: number;
+}
 
 /** A change of settings, made only if the version is still this. */
 export interface UpdateRequest {
@@ -252,6 +262,8 @@ export interface ClusterDirectory {
 
   /** Joins those who serve the room, and cancels its closing. */
   enter(request: EnterRequest): Promise<EnterAnswer>;
+  /** Remembers a ban, whether there is such a room or not. False if there are too many. */
+  bar(request: BarRequest): Promise<boolean>;
   /** Ends a claim if it is still this one. */
   release(claim: {
     readonly room: string;

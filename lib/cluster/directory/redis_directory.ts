@@ -8,11 +8,13 @@
  * @module
  */
 import type { NodeId, RoomSid } from "../../base/ids.ts";
+import type { TokenBan } from "../../room/context/node_ports.ts";
 import type { Cancel, Clock, Platform, Timers } from "../../base/platform.ts";
 import type {
   AssertAnswer,
   AssertedClaim,
   AssertRequest,
+  BarRequest,
   Burial,
   Claim,
   Closing,
@@ -46,6 +48,7 @@ import {
   text,
   texts,
 } from "./redis_replies.ts";
+import * as nodeScripts from "./redis_node_scripts.ts";
 import * as scripts from "./redis_scripts.ts";
 
 /** Questions of one listing that are on their way at a time. */
@@ -97,7 +100,7 @@ export class RedisDirectory implements ClusterDirectory {
     this.#copy = new NodesCopy(
       platform.clock,
       leaseMs,
-      (args) => this.#ofNodes(scripts.NODES_SINCE, args),
+      (args) => this.#ofNodes(nodeScripts.NODES_SINCE, args),
     );
     this.#link.onStatus((status) => {
       if (status === "down") this.#copy.away();
@@ -122,13 +125,13 @@ export class RedisDirectory implements ClusterDirectory {
 
   async heartbeat(node: NodeRecord): Promise<HeartbeatAnswer> {
     const args = [node.nodeId, this.#news(node)];
-    const [known, ...bury] = texts(await this.#ofNodes(scripts.HEARTBEAT, args));
+    const [known, ...bury] = texts(await this.#ofNodes(nodeScripts.HEARTBEAT, args));
     if (known !== "1") this.#copy.stale();
     return { known: known === "1", isNew: known === "", bury: bury as NodeId[] };
   }
 
   async withdraw(node: NodeId): Promise<void> {
-    await this.#ofNodes(scripts.WITHDRAW, [node]);
+    await this.#ofNodes(nodeScripts.WITHDRAW, [node]);
     this.#copy.stale();
   }
 
@@ -162,6 +165,12 @@ export class RedisDirectory implements ClusterDirectory {
       () => this.#of(scripts.RELEASE, room, args),
     );
     return list(reply).length > 0;
+  }
+
+  async bar({ room, ban, keepMs }: BarRequest): Promise<boolean> {
+    const { identity, beforeMs, knownExpiryMs } = ban;
+    const numbers = [beforeMs, knownExpiryMs, keepMs].map((ms) => String(Math.ceil(ms)));
+    return list(await this.#of(scripts.BAR, room, [identity, ...numbers])).length > 0;
   }
 
   async leave(
@@ -282,7 +291,7 @@ export class RedisDirectory implements ClusterDirectory {
   }
 
   async forget(dead: NodeId): Promise<boolean> {
-    return list(await this.#ofNodes(scripts.FORGET, [dead])).length > 0;
+    return list(await this.#ofNodes(nodeScripts.FORGET, [dead])).length > 0;
   }
 
   async end(): Promise<void> {
@@ -336,7 +345,7 @@ export class RedisDirectory implements ClusterDirectory {
     isUnpinned: boolean,
     nodes: readonly NodeId[],
   ): Promise<EnterAnswer> {
-    const dead = nodeIds(await this.#ofNodes(scripts.DEAD_OF, nodes));
+    const dead = nodeIds(await this.#ofNodes(nodeScripts.DEAD_OF, nodes));
     if (dead.length === 0) return { ok: false, reason: "room_full" };
     return entered(list(await this.#enter(request, isUnpinned, dead)), request.claim?.identity);
   }
@@ -418,6 +427,18 @@ function listed(reply: Reply): RoomListing | undefined {
   return list(reply).length === 0 ? undefined : roomListing(reply);
 }
 
+function bansOf(replies: readonly Reply[]): { readonly bans?: readonly TokenBan[] } {
+  const bans = replies.map((reply) => {
+    const [identity, beforeMs, knownExpiryMs] = texts(reply);
+    return {
+      identity: identity!,
+      beforeMs: Number(beforeMs),
+      knownExpiryMs: Number(knownExpiryMs),
+    };
+  });
+  return bans.length === 0 ? {} : { bans };
+}
+
 function entered(reply: readonly Reply[], identity: string | undefined): EnterAnswer {
   const refusal = text(reply[0]);
   if (refusal !== "") {
@@ -429,6 +450,7 @@ function entered(reply: readonly Reply[], identity: string | undefined): EnterAn
     created: reply[1] === "1",
     record: roomRecord(reply[2]),
     nodes: nodeIds(reply[5]),
+    ...bansOf(list(reply[6])),
     ...(identity === undefined ? {} : {
       claim: {
         number: number(reply[3]),

@@ -1,5 +1,6 @@
 /**
- * The steps of the directory as Lua scripts, each atomic in Redis.
+ * The steps of the directory that are about rooms, as Lua scripts, each atomic in Redis; those that
+ * are about nodes: `redis_node_scripts.ts`.
  *
  * Contract: `KEYS[1]` is the beginning of all keys of one tag (`redis_keys.ts`), which is the only
  * thing that Redis Cluster has to know of a script's keys; times are Redis' own. Invariants after
@@ -21,10 +22,8 @@ export interface Script {
 const EPITAPH_MS = 60_000;
 /** How long it is remembered that a room has ended, for nodes that were away, ms. */
 const OVER_MS = 3_600_000;
-/** Dead nodes that one node is asked to bury at a time. */
-const BURIALS_AT_ONCE = 8;
-/** Forgotten nodes that are remembered for those who read only changes. */
-const GONE_KEPT = 1_000;
+/** Identities of one room whose tokens are refused. */
+const MAX_BANS = 1_000;
 /** A page of a listing ends after so many rooms, or so many bytes of plans. */
 const PAGE_ROOMS = 200;
 const PAGE_BYTES = 262_144;
@@ -38,6 +37,7 @@ local FIELDS = {'name', 'sid', 'at', 'by', 'version', 'writer', 'plan', 'max', '
 local function room_key(name) return base .. 'room:' .. name end
 local function serve_key(name) return base .. 'serve:' .. name end
 local function who_key(name) return base .. 'who:' .. name end
+local function bans_key(name) return base .. 'bans:' .. name end
 local function was_key(name) return base .. 'was:' .. name end
 local function of_key(node) return base .. 'of:' .. node end
 local function own_key(name, node) return base .. 'own:' .. node .. ':' .. name end
@@ -78,6 +78,14 @@ local function serve(name, node)
   redis.call('HDEL', room_key(name), 'keeper', 'closing')
   redis.call('SADD', of_key(node), name)
   return redis.call('SADD', serve_key(name), node) == 1
+end
+local function bans(name)
+  local all, found = redis.call('HGETALL', bans_key(name)), {}
+  for i = 1, #all, 2 do
+    local before, expiry, till = string.match(all[i + 1], '^(%d+) (%d+) (%d+)$')
+    if tonumber(till) > now_ms() then found[#found + 1] = {all[i], before, expiry} end
+  end
+  return found
 end
 local function close_by(name, node)
   local number = next_number()
@@ -165,7 +173,8 @@ function ofRooms(name: string, body: string): Script {
  * not made), nodes whose claims take no place.
  *
  * @returns Refusal and the pin; or "", created, record, number, former, nodes, which are left out
- *   for a node that serves the room already and knows them.
+ *   for a node that serves the room already and knows them, and for one that has not served it
+ *   bans: identity, before, expiry.
  */
 export const ENTER = ofRooms(
   "enter",
@@ -211,7 +220,7 @@ end
 local values = record(name)
 local created = may_make and values[2] == seed[2] and values[4] == node
 local nodes = (is_new or knows ~= '1') and redis.call('SMEMBERS', serve_key(name)) or {}
-return {'', created and '1' or '0', values, number, former, nodes}
+return {'', created and '1' or '0', values, number, former, nodes, is_new and bans(name) or {}}
 `,
 );
 
@@ -225,6 +234,26 @@ if former then release(name, former) end
 local claim = held(name, identity)
 if not claim or claim.number ~= number then return {} end
 drop(name, identity, claim)
+return {'1'}
+`,
+);
+
+/** Room, identity, before, expiry, how long it is kept. Returns `1`, or nothing if it is not. */
+export const BAR = ofRooms(
+  "bar",
+  `
+local name, identity, before, expiry, keep = unpack(ARGV)
+local key, now = bans_key(name), now_ms()
+if redis.call('HLEN', key) >= ${MAX_BANS} and redis.call('HEXISTS', key, identity) == 0 then
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if tonumber(string.match(all[i + 1], '%d+$')) <= now then redis.call('HDEL', key, all[i]) end
+  end
+  if redis.call('HLEN', key) >= ${MAX_BANS} then return {} end
+end
+local till = string.format('%.0f', now + tonumber(keep))
+redis.call('HSET', key, identity, before .. ' ' .. expiry .. ' ' .. till)
+if redis.call('PTTL', key) < tonumber(keep) then redis.call('PEXPIRE', key, keep) end
 return {'1'}
 `,
 );
@@ -451,119 +480,5 @@ if was_served or keeper == dead then
   keeper, number = node, close_by(name, node)
 end
 return {record(name), keeper == node and number or '', freed}
-`,
-);
-
-/** What all scripts of nodes begin with; a lease's length is always the first argument, ms. */
-const NODES = `
-local base = KEYS[1]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local alive_after = now - tonumber(ARGV[1])
-local function change()
-  local number = redis.call('INCR', base .. 'change')
-  if number == 1 then redis.call('SET', base .. 'epoch', time[1] .. '.' .. time[2]) end
-  return number
-end
-`;
-
-function ofNodes(name: string, body: string): Script {
-  return { name, source: NODES + body };
-}
-
-/** Lease, node, record. Returns `1` if its lease held, `` if it is new; then nodes to bury. */
-export const HEARTBEAT = ofNodes(
-  "heartbeat",
-  `
-local node, text = ARGV[2], ARGV[3]
-local beat = tonumber(redis.call('ZSCORE', base .. 'beat', node) or '-1')
-redis.call('ZADD', base .. 'beat', now, node)
-redis.call('HDEL', base .. 'burial', node)
-if redis.call('HGET', base .. 'record', node) ~= text then
-  redis.call('HSET', base .. 'record', node, text)
-  redis.call('ZADD', base .. 'changed', change(), node)
-  redis.call('ZREM', base .. 'gone', node)
-end
-local answer = {beat > alive_after and '1' or beat < 0 and '' or '0'}
-for _, dead in ipairs(redis.call('ZRANGEBYSCORE', base .. 'beat', '-inf', alive_after)) do
-  local burial = redis.call('HGET', base .. 'burial', dead)
-  local by, till = string.match(burial or '', '^(.*) (%d+)$')
-  if not by or by == node or tonumber(till) <= now then
-    redis.call('HSET', base .. 'burial', dead, node .. ' ' .. string.format('%.0f', now + tonumber(ARGV[1])))
-    answer[#answer + 1] = dead
-    if #answer > ${BURIALS_AT_ONCE} then break end
-  end
-end
-return answer
-`,
-);
-
-/** Lease, node. */
-export const WITHDRAW = ofNodes(
-  "withdraw",
-  `
-redis.call('ZADD', base .. 'beat', 'XX', 0, ARGV[2])
-return {}
-`,
-);
-
-/**
- * Lease, number of the last change that is known, and the epoch of such numbers.
- *
- * @returns Number of the last change, epoch, `all` if what was known is to be forgotten, nodes
- *   without a lease, nodes that are gone, records that changed, and Redis' time, ms.
- */
-export const NODES_SINCE = ofNodes(
-  "nodes",
-  `
-local since = tonumber(ARGV[2])
-local last = tonumber(redis.call('GET', base .. 'change') or '0')
-local oldest = redis.call('ZRANGE', base .. 'gone', 0, 0, 'WITHSCORES')
-local is_full = redis.call('ZCARD', base .. 'gone') >= ${GONE_KEPT}
-local epoch = redis.call('GET', base .. 'epoch') or ''
-local all = since == 0 or epoch ~= ARGV[3] or is_full and since < tonumber(oldest[2])
-local from = all and '-inf' or '(' .. ARGV[2]
-local records, gone = {}, {}
-local changed = redis.call('ZRANGEBYSCORE', base .. 'changed', from, '+inf')
-for i = 1, #changed, 500 do
-  local part = {unpack(changed, i, math.min(i + 499, #changed))}
-  for _, text in ipairs(redis.call('HMGET', base .. 'record', unpack(part))) do
-    if text then records[#records + 1] = text end
-  end
-end
-if not all then gone = redis.call('ZRANGEBYSCORE', base .. 'gone', from, '+inf') end
-local dead = redis.call('ZRANGEBYSCORE', base .. 'beat', '-inf', alive_after)
-return {tostring(last), epoch, all and 'all' or '', dead, gone, records, string.format('%.0f', now)}
-`,
-);
-
-/** Lease, then nodes. Returns those of them that are known and have no lease. */
-export const DEAD_OF = ofNodes(
-  "dead",
-  `
-local dead = {}
-for i = 2, #ARGV do
-  local beat = redis.call('ZSCORE', base .. 'beat', ARGV[i])
-  if beat and tonumber(beat) <= alive_after then dead[#dead + 1] = ARGV[i] end
-end
-return dead
-`,
-);
-
-/** Lease, node. Returns `1` if it is forgotten now. */
-export const FORGET = ofNodes(
-  "forget",
-  `
-local node = ARGV[2]
-local beat = redis.call('ZSCORE', base .. 'beat', node)
-if not beat then return {'1'} end
-if tonumber(beat) > alive_after then return {} end
-redis.call('ZREM', base .. 'beat', node)
-redis.call('HDEL', base .. 'record', node)
-redis.call('HDEL', base .. 'burial', node)
-redis.call('ZREM', base .. 'changed', node)
-redis.call('ZADD', base .. 'gone', change(), node)
-redis.call('ZREMRANGEBYRANK', base .. 'gone', 0, -${GONE_KEPT + 1})
-return {'1'}
 `,
 );

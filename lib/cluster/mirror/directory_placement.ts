@@ -18,7 +18,9 @@ import type {
   MirroredRoom,
   RoomPlacement,
   RoomRecord,
+  TokenBan,
 } from "../../room/context/node_ports.ts";
+import { REVOCATION_LEEWAY_MS } from "../../room/token_revocations.ts";
 import type { Claim } from "../../room/context/room_claim.ts";
 import { isLocked, planText, readPlan, type RoomPlan } from "../../room/context/room_plan.ts";
 import type {
@@ -77,8 +79,8 @@ export class DirectoryPlacement implements RoomPlacement {
   }
 
   /**
-   * Resolves when all that was asked is answered or has failed: what is not released by then, others
-   * tell of when they bury this node.
+   * Resolves when all that was asked is answered or has failed: what is not released by then is
+   * told of by others when they bury this node.
    */
   async settled(): Promise<void> {
     while (this.#queues.size > 0) await Promise.all(this.#queues.values());
@@ -139,7 +141,7 @@ export class DirectoryPlacement implements RoomPlacement {
    * @throws SfuError If the directory is away.
    */
   assertRoom(name: string): Promise<void> {
-    const { node, rooms } = this.options;
+    const { directory, node, rooms, platform: { clock } } = this.options;
     return this.#inOrder(name, async () => {
       const answer = await this.#assert(name);
       const room = rooms.get(name)?.room;
@@ -147,6 +149,10 @@ export class DirectoryPlacement implements RoomPlacement {
       const agreed = recordOf(answer.record);
       if (agreed !== undefined) room.adopt(agreed);
       for (const { identity, number } of answer.newer) room.evict(identity, number);
+      for (const ban of room.bans()) {
+        const keepMs = ban.knownExpiryMs + REVOCATION_LEEWAY_MS - clock.wallMs();
+        await directory.bar({ room: name, ban, keepMs });
+      }
       // Those whose claims were beaten are seen there, and are told by the room.
       await room.meet(answer.nodes.filter((other) => other !== node));
     });
@@ -155,6 +161,12 @@ export class DirectoryPlacement implements RoomPlacement {
   lastWord(room: string, sid: RoomSid): Promise<boolean> {
     const { directory, node } = this.options;
     return directory.lastWord({ room, sid, node });
+  }
+
+  bar(room: string, ban: TokenBan, keepMs: number): void {
+    const { directory } = this.options;
+    // If that is not answered it is told with what is asserted.
+    this.#inOrder(room, () => directory.bar({ room, ban, keepMs })).catch(() => {});
   }
 
   leave(room: string, sid: RoomSid, last: "finish" | "stay" | "go"): Promise<Departure> {
@@ -254,7 +266,8 @@ export class DirectoryPlacement implements RoomPlacement {
     const nodes = isTold
       ? answer.nodes.filter((node) => node !== self)
       : rooms.get(room)?.nodes ?? [];
-    const entry = { ok: true, record, created: answer.created, nodes } as const;
+    const { created, bans = [] } = answer;
+    const entry = { ok: true, record, created, nodes, bans } as const;
     if (newcomer === undefined || answer.claim === undefined) return entry;
     const { identity, counted } = newcomer;
     const { number, former } = answer.claim;

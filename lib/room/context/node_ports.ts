@@ -79,6 +79,8 @@ export type Entry =
     readonly created: boolean;
     /** Who else serves it. */
     readonly nodes: readonly NodeId[];
+    /** Tokens that are refused, as others have said; told once to each node. */
+    readonly bans?: readonly TokenBan[];
     /** Of the newcomer; to be released once, whatever becomes of it. */
     readonly claim?: Claim;
   }
@@ -131,6 +133,8 @@ export interface RoomPlacement {
    *
    * @returns The room as it is now, and whether that is by this call; `undefined` without the room.
    */
+  /** Refuses tokens in all rooms of a name, for so long. */
+  bar(room: string, ban: TokenBan, keepMs: number): void;
   /** A room has ended unnoticed. @returns Whether it is this node that is to tell of it. */
   lastWord(room: string, sid: RoomSid): Promise<boolean>;
   update(

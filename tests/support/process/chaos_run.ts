@@ -218,7 +218,7 @@ export class ChaosRun implements AsyncDisposable {
       if (claims.join() !== held.join()) return { room, claims, held };
     }
     // Who is dead is buried, or it could not be told of once Redis has lost it as well.
-    const known = await cluster.redis.ask("ZCARD", "roomwire:{nodes}:beat");
+    const known = await cluster.redis.ask("ZCARD", "roomwire:2:{nodes}:beat");
     return known === `:${cluster.nodes.length}` ? undefined : `${known} nodes are known`;
   }
 

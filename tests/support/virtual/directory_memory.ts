@@ -14,6 +14,7 @@ import type {
   AssertAnswer,
   AssertedClaim,
   AssertRequest,
+  BarRequest,
   Burial,
   Claim,
   Closing,
@@ -27,6 +28,7 @@ import type {
   UpdateAnswer,
   UpdateRequest,
 } from "../../../lib/cluster/directory/cluster_directory.ts";
+import type { TokenBan } from "../../../lib/room/context/node_ports.ts";
 
 /** Dead nodes that one node is asked to bury at a time. */
 const BURIALS_AT_ONCE = 8;
@@ -34,6 +36,8 @@ const BURIALS_AT_ONCE = 8;
 const EPITAPH_MS = 60_000;
 /** How long it is remembered that a room has ended, ms. */
 const OVER_MS = 3_600_000;
+/** Identities of one room whose tokens are refused. */
+const MAX_BANS = 1_000;
 
 interface HeldClaim extends AssertedClaim {
   /** Whom it replaced. */
@@ -75,6 +79,8 @@ export class DirectoryMemory {
   readonly #over = new Map<RoomSid, { readonly word: string; readonly untilMs: number }>();
   /** The last fencing number. */
   #last = 0;
+  /** Bans by room, then by identity. */
+  readonly #bans = new Map<string, Map<string, { readonly ban: TokenBan; untilMs: number }>>();
   /** How far its clock is ahead of what it was, ms: a replica that took over may have another. */
   skewMs = 0;
 
@@ -85,7 +91,9 @@ export class DirectoryMemory {
 
   /** Everything is forgotten, as by a Redis without persistence that was started anew. */
   clear(): void {
-    for (const map of [this.#rooms, this.#nodes, this.#of, this.#epitaphs, this.#over]) map.clear();
+    for (
+      const map of [this.#rooms, this.#nodes, this.#of, this.#epitaphs, this.#over, this.#bans]
+    ) map.clear();
   }
 
   heartbeat(record: NodeRecord): HeartbeatAnswer {
@@ -129,9 +137,11 @@ export class DirectoryMemory {
     const room = found ?? this.#make({ ...create!, name, creator: node, version: 1, writer: node });
     room.closing = undefined;
     const isKnown = request.knowsNodes === true && room.nodes.has(node);
+    const bans = room.nodes.has(node) ? [] : this.#bansOf(name);
     this.#serve(room, node);
     return {
       ok: true,
+      ...(bans.length === 0 ? {} : { bans }),
       created: room.record.sid === create?.sid && room.record.creator === node,
       record: room.record,
       nodes: isKnown ? [] : [...room.nodes].sort(),
@@ -184,6 +194,15 @@ export class DirectoryMemory {
     }
     if (closing?.keeper !== keeper && !room?.nodes.has(keeper)) this.#of.get(keeper)?.delete(name);
     return this.#epitaph(name, cause)?.record;
+  }
+
+  bar({ room, ban, keepMs }: BarRequest): boolean {
+    const bans = this.#bans.get(room) ?? new Map();
+    this.#bans.set(room, bans);
+    for (const [identity, { untilMs }] of bans) if (untilMs <= this.#now()) bans.delete(identity);
+    if (bans.size >= MAX_BANS && !bans.has(ban.identity)) return false;
+    bans.set(ban.identity, { ban, untilMs: this.#now() + keepMs });
+    return true;
   }
 
   lastWord({ room, sid, node }: { room: string; sid: RoomSid; node: NodeId }): boolean {
@@ -383,6 +402,12 @@ export class DirectoryMemory {
     this.#over.set(room.record.sid, { word: cause, untilMs: this.#now() + OVER_MS });
     this.#epitaphs.set(name, { cause, listing: gone, untilMs: this.#now() + EPITAPH_MS });
     return gone;
+  }
+
+  #bansOf(room: string): TokenBan[] {
+    const now = this.#now();
+    return [...this.#bans.get(room)?.values() ?? []].filter(({ untilMs }) => untilMs > now)
+      .map(({ ban }) => ban);
   }
 
   #isOver(sid: RoomSid): boolean {

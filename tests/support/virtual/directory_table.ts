@@ -542,6 +542,23 @@ export const DIRECTORY_TESTS: Readonly<
     assert.deepEqual(await directory.roomsOf(B), []);
   },
 
+  "a ban is told to each node that begins to serve a room of that name": async (directory) => {
+    const ban = { identity: "é\nann", beforeMs: 1_700_000_000_123, knownExpiryMs: 0 };
+    assert.equal(await directory.bar({ room: "r", ban, keepMs: 60_000 }), true);
+    const short = { ...ban, identity: "bob" };
+    assert.equal(await directory.bar({ room: "r", ban: short, keepMs: 0 }), true);
+    const later = { ...ban, beforeMs: 1_700_000_000_124, knownExpiryMs: 1_800_000_000_000 };
+    assert.equal(await directory.bar({ room: "r", ban: later, keepMs: 60_000 }), true);
+    const first = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    assert.deepEqual(first.bans, [later]);
+    assert.equal((await entered(directory.enter(joining("r", A, "bob", "PA_2")))).bans, undefined);
+    await directory.remove("r", "q");
+    const create = roomSeed("RM_2");
+    const anew = await entered(directory.enter(joining("r", B, "ann", "PA_3", { create })));
+    assert.deepEqual(anew.bans, [later]);
+    assert.equal((await entered(directory.enter(joining("s", A, "ann", "PA_4")))).bans, undefined);
+  },
+
   "who was replaced is freed with its node, unless that had released it": async (directory) => {
     const first = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
     const second = await entered(directory.enter(joining("r", A, "bob", "PA_2")));

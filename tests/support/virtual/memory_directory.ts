@@ -14,6 +14,7 @@ import type {
   AssertAnswer,
   AssertedClaim,
   AssertRequest,
+  BarRequest,
   Burial,
   Claim,
   Closing,
@@ -119,6 +120,10 @@ export class MemoryDirectory implements ClusterDirectory {
     const { room, identity, number } = claim;
     const release = (memory: DirectoryMemory) => memory.release(claim);
     return this.#doubtful(JSON.stringify([room, identity, number]), release, release);
+  }
+
+  bar(request: BarRequest): Promise<boolean> {
+    return this.#ask((memory) => memory.bar(request));
   }
 
   leave(

@@ -67,6 +67,7 @@ function sharedWorld(autoCreateRooms = true) {
           record: records.get(room)!,
         });
       },
+      bar() {},
       lastWord: (room) => {
         told.push(`last word ${room}`);
         return Promise.resolve(answers.isLastWord);
