@@ -5,10 +5,14 @@
  * A node may be reached at several addresses, from several of ours. Until something genuine has
  * come from one of them the little that is said goes to all; then everything goes there.
  *
+ * Contract: what a turn costs grows with the hops that something came by, was written to or is due
+ * at, and not with all that there are.
+ *
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Random } from "../../base/platform.ts";
+import { WakeEntry, WakeQueue } from "../../base/wake_queue.ts";
 import { type Datagrams, MAX_SEND_BYTES } from "../../transport/datagrams/datagrams.ts";
 import type { RemoteAddress } from "../../transport/datagrams/datagrams.ts";
 import { SendKind } from "../../transport/datagrams/datagrams.ts";
@@ -49,10 +53,14 @@ export class EngineHops {
   readonly #hops = new Map<number, Hop>();
   /** By what names them in datagrams. */
   readonly #byId = new Map<number, Hop>();
+  /** When each has something to do. */
+  readonly #wakes = new WakeQueue<Hop>();
   /** Those for which something came in this batch. */
   readonly #touched = new Set<Hop>();
-  /** Those that something was written to in this turn. */
+  /** Those that something was written to in this turn: their time is not known. */
   readonly #written: Hop[] = [];
+  /** Those that have more to read than one turn's share. */
+  readonly #behind = new Set<Hop>();
 
   constructor(world: HopsWorld, relayWorld: RelayWorld) {
     this.#world = world;
@@ -70,6 +78,7 @@ export class EngineHops {
     );
     this.#hops.set(peer.index, hop);
     this.#byId.set(peer.receiveId, hop);
+    this.#look(hop);
     return hop.relay;
   }
 
@@ -79,7 +88,15 @@ export class EngineHops {
     this.#hops.delete(index);
     this.#byId.delete(hop.peer.receiveId);
     this.#touched.delete(hop);
+    this.#behind.delete(hop);
     hop.close();
+    this.#look(hop);
+  }
+
+  /** What is relayed by a hop has changed, perhaps without a word to the other end. */
+  changed(index: number): void {
+    const hop = this.#hops.get(index);
+    if (hop !== undefined) this.#look(hop);
   }
 
   /** Takes a datagram that came by UDP. */
@@ -112,14 +129,18 @@ export class EngineHops {
     for (const hop of touched) {
       hop.link.endBatch(now);
       this.#read(hop, now);
-      this.#world.timed(hop.link.nextWakeAt());
+      this.#look(hop);
+      this.#world.timed(hop.wake.at);
     }
   }
 
   /** Lets leave what was written. */
   flush(now: number): void {
     const written = this.#written;
-    for (let i = 0; i < written.length; i++) written[i]!.link.flush(now);
+    for (let i = 0; i < written.length; i++) {
+      written[i]!.link.flush(now);
+      this.#look(written[i]!);
+    }
     written.length = 0;
   }
 
@@ -135,16 +156,22 @@ export class EngineHops {
 
   /** When there is timed work; `Infinity` if none is foreseen. */
   get nextWakeAt(): number {
-    let at = Infinity;
-    for (const { link } of this.#hops.values()) at = Math.min(at, link.nextWakeAt());
-    return at;
+    this.#lookAtWritten();
+    return this.#wakes.nextAt;
   }
 
   tick(now: number): void {
-    for (const hop of this.#hops.values()) {
+    this.#lookAtWritten();
+    for (const hop of [...this.#behind]) this.#read(hop, now);
+    // All of them are taken first: one that is due again at once has its turn in the next tick.
+    const due: Hop[] = [];
+    for (let hop = this.#wakes.take(now); hop !== undefined; hop = this.#wakes.take(now)) {
+      due.push(hop);
+    }
+    for (const hop of due) {
       hop.link.setActive(hop.relay.isActive);
-      if (hop.isBehind) this.#read(hop, now);
       if (now >= hop.link.nextWakeAt()) hop.link.tick(now);
+      this.#look(hop);
     }
   }
 
@@ -153,8 +180,21 @@ export class EngineHops {
   }
 
   #read(hop: Hop, now: number): void {
-    hop.isBehind = hop.relay.drain();
-    if (hop.isBehind) this.#world.timed(now);
+    if (hop.relay.drain()) {
+      this.#behind.add(hop);
+      this.#world.timed(now);
+    } else this.#behind.delete(hop);
+  }
+
+  #lookAtWritten(): void {
+    const written = this.#written;
+    for (let i = 0; i < written.length; i++) this.#look(written[i]!);
+  }
+
+  /** Whether anything is relayed by a hop, and when it has something to do. */
+  #look(hop: Hop): void {
+    hop.link.setActive(hop.relay.isActive);
+    this.#wakes.move(hop.wake, hop.link.nextWakeAt());
   }
 }
 
@@ -163,8 +203,7 @@ class Hop {
   readonly link: HopLink;
   readonly relay: RelayLink;
   readonly outlet: HopUdpOutlet;
-  /** There is more to read than one turn's share. */
-  isBehind = false;
+  readonly wake: WakeEntry<Hop> = new WakeEntry<Hop>(this);
 
   constructor(
     readonly peer: HopPeer,

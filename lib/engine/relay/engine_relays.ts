@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { isDataTrackId, type UpTrackId } from "../../base/ids.ts";
+import { type DataTrackId, isDataTrackId, type UpTrackId } from "../../base/ids.ts";
 import type { RelayCommand, RelayedDataTrackCommand } from "../messages/engine_messages.ts";
 import type { HopPeer, RelayPeer } from "../messages/neighbour_messages.ts";
 import type { DataLane } from "./data_lane.ts";
@@ -35,6 +35,8 @@ export class EngineRelays {
   readonly #world: RelayWorld;
   readonly #links = new Map<number, RelayLink>();
   readonly #received: ReceivedTracks;
+  /** Data tracks of other nodes → by which hop they are to come. */
+  readonly #expected = new Map<DataTrackId, number>();
   readonly #bell: number | undefined;
   #isStarted = false;
 
@@ -97,7 +99,9 @@ export class EngineRelays {
       case "send_relay": {
         const { upTrack, to } = command;
         const link = this.#link(to);
-        return isDataTrackId(upTrack) ? link?.data.tracks.offer(upTrack) : link?.send(upTrack, now);
+        if (isDataTrackId(upTrack)) link?.data.tracks.offer(upTrack);
+        else link?.send(upTrack, now);
+        return this.hops.changed(to);
       }
       case "stop_relay": {
         const { upTrack, to } = command;
@@ -108,7 +112,9 @@ export class EngineRelays {
         const { upTrack, from, section } = command;
         const link = from === undefined ? undefined : this.#link(from);
         if (from !== undefined && link === undefined) return;
-        return this.#received.receive(upTrack, link, section, now);
+        this.#received.receive(upTrack, link, section, now);
+        if (from !== undefined) this.hops.changed(from);
+        return;
       }
       case "end_relay":
         return this.#received.end(command.upTrack, now);
@@ -118,7 +124,14 @@ export class EngineRelays {
   /** A data track comes from an engine of another node from now on, or from none. */
   expectDataTrack({ track, from, route }: RelayedDataTrackCommand): void {
     const source = route === undefined ? undefined : from;
-    for (const [index, { data: { tracks } }] of this.#links) tracks.expect(track, index === source);
+    const before = this.#expected.get(track);
+    if (source === undefined) this.#expected.delete(track);
+    else this.#expected.set(track, source);
+    for (const index of [before, source]) {
+      if (index === undefined) continue;
+      this.#links.get(index)?.data.tracks.expect(track, index === source);
+      this.hops.changed(index);
+    }
   }
 
   /** Whether anything crosses, so that {@linkcode EngineRelays.tick} is needed soon. */
@@ -128,7 +141,7 @@ export class EngineRelays {
   }
 
   tick(now: number): void {
-    for (const link of this.#links.values()) link.tick(now);
+    for (const link of this.#links.values()) if (link.isActive) link.tick(now);
     this.hops.tick(now);
   }
 
