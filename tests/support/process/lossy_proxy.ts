@@ -1,28 +1,47 @@
 /**
- * A UDP relay between clients and a server that loses datagrams by a seed, as a bad network does.
+ * A UDP relay between clients and a server that loses, delays and holds up datagrams by a seed, as a
+ * bad network does.
  *
  * @module
  */
 import { createSocket, type Socket } from "node:dgram";
+import { NarrowLink } from "../virtual/narrow_link.ts";
 import { SeededRandom } from "../virtual/seeded_random.ts";
 
 /** Lets clients in by every address of this machine, as they choose one of the server's. */
 const ANY = "0.0.0.0";
+/** What arrives sooner than this does not wait for a timer, ms. */
+const AT_ONCE_MS = 0.5;
 
-/** Relays to any number of the server's ports; nothing is lost until it is said. */
+/**
+ * Relays to any number of the server's ports; nothing is lost or held up until it is said. All
+ * clients share the two links.
+ */
 export class LossyProxy implements AsyncDisposable {
-  /** The part of datagrams that is lost, each way. */
-  loss = 0;
-  /** Datagrams that were lost. */
-  lost = 0;
-  /** Sees what is relayed. */
+  /** From clients to the server. */
+  readonly up: NarrowLink;
+  /** From the server to clients. */
+  readonly down: NarrowLink;
+  /** Sees what is relayed to the server. */
   onRelayed: (bytes: Uint8Array) => void = () => {};
-  readonly #random: SeededRandom;
   readonly #fronts = new Map<string, Promise<Socket>>();
   readonly #sockets = new Set<Socket>();
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
   constructor(seed: number) {
-    this.#random = new SeededRandom(seed);
+    const random = new SeededRandom(seed);
+    this.up = new NarrowLink(random);
+    this.down = new NarrowLink(random);
+  }
+
+  /** The part of datagrams that is lost, each way. */
+  set loss(part: number) {
+    this.up.loss = this.down.loss = part;
+  }
+
+  /** Datagrams that were lost. */
+  get lost(): number {
+    return this.up.lost + this.down.lost;
   }
 
   /** The port in front of one of the server's, on the same address. */
@@ -33,11 +52,14 @@ export class LossyProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
     await Promise.all(
       [...this.#sockets].map((socket) =>
         new Promise<void>((resolve) => socket.close(() => resolve()))
       ),
     );
+    this.#sockets.clear();
   }
 
   async #openFront(hostname: string, port: number): Promise<Socket> {
@@ -50,15 +72,26 @@ export class LossyProxy implements AsyncDisposable {
       if (back === undefined) {
         backs.set(key, back = this.#socket());
         back.on("message", (answer) => {
-          if (!this.#loses()) front.send(answer, client.port, client.address);
+          this.#pass(this.down, answer, front, client.port, client.address);
         });
       }
-      if (this.#loses()) return;
-      this.onRelayed(bytes);
-      back.send(bytes, port, hostname);
+      this.#pass(this.up, bytes, back, port, hostname);
     });
     await new Promise<void>((resolve) => front.bind(0, ANY, resolve));
     return front;
+  }
+
+  #pass(link: NarrowLink, bytes: Uint8Array, socket: Socket, port: number, host: string): void {
+    const now = performance.now();
+    const at = link.arrival(bytes.length, now);
+    if (at === undefined) return;
+    if (link === this.up) this.onRelayed(bytes);
+    if (at - now < AT_ONCE_MS) return socket.send(bytes, port, host);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      socket.send(bytes, port, host);
+    }, at - now);
+    this.#timers.add(timer);
   }
 
   #socket(): Socket {
@@ -67,11 +100,5 @@ export class LossyProxy implements AsyncDisposable {
     socket.on("error", () => {});
     this.#sockets.add(socket);
     return socket;
-  }
-
-  #loses(): boolean {
-    const isLost = this.#random.chance(this.loss);
-    if (isLost) this.lost++;
-    return isLost;
   }
 }

@@ -112,6 +112,14 @@ export class BrowserClient implements SdkClient {
   sentLayers(sid: string): Promise<readonly SentLayer[]> {
     return this.call("sentLayers", sid);
   }
+  /** What webrtc-stats says of one received track (`RTCInboundRtpStreamStats`). */
+  inbound(sid: string): Promise<Readonly<Record<string, number>>> {
+    return this.call("inbound", sid);
+  }
+  /** Before `connect`: media goes to another UDP port instead of each one named, none by TCP. */
+  reroute(ports: Readonly<Record<number, number>>): Promise<void> {
+    return this.call("reroute", ports);
+  }
   /** Since the start of `connect`, ms; absent before it happened. */
   timings(): Promise<{ connectedMs?: number; firstFrameMs?: number }> {
     return this.call("timings");

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { LossyProxy } from "../process/lossy_proxy.ts";
 import { mintToken, type TokenOptions } from "../process/access_tokens.ts";
 import type { BrowserClient } from "./browser_client.ts";
 import { ChromiumBrowser } from "./chromium.ts";
@@ -185,6 +186,22 @@ export class Call {
     this.#open = open;
     this.#openData = openData;
     this.#clients = clients;
+  }
+
+  /**
+   * Connects a participant in a browser whose media goes through `proxy`.
+   */
+  async joinBehind(
+    proxy: LossyProxy,
+    kind: "chromium" | "firefox",
+    identity: string,
+  ): Promise<BrowserClient> {
+    const client = this.#clients.use(await this.#open(kind, identity)) as BrowserClient;
+    const { url, ports: { udp } } = this.server;
+    await client.reroute({ [udp]: await proxy.portFor("127.0.0.1", udp) });
+    const token = await mintToken({ identity, room: this.room });
+    await client.connect(url, token, this.mode === "dual" ? { singlePeerConnection: false } : {});
+    return client;
   }
 
   /** A page that can start a WHIP session; it has not. */

@@ -305,6 +305,36 @@
     };
   }
 
+  /** All that webrtc-stats says of one received track. */
+  async function inbound(sid) {
+    const report = await remotePublication(sid).track.receiver.getStats();
+    return [...report.values()].find((stat) => stat.type === "inbound-rtp") ?? {};
+  }
+
+  /**
+   * Media goes to another UDP port instead of each one named, and never by TCP: what the server
+   * says of its candidates is changed before it is heard.
+   */
+  function reroute(ports) {
+    const changed = (text) =>
+      text.split("\r\n").filter((line) => !/candidate:.* tcp /i.test(line)).map((line) =>
+        line.replace(
+          /(candidate:\S+ \d+ udp \d+ \S+ )(\d+)/i,
+          (all, head, port) => ports[port] === undefined ? all : `${head}${ports[port]}`,
+        )
+      ).join("\r\n");
+    const { setRemoteDescription, addIceCandidate } = RTCPeerConnection.prototype;
+    RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+      return setRemoteDescription.call(this, { type, sdp: changed(sdp) });
+    };
+    RTCPeerConnection.prototype.addIceCandidate = function (candidate) {
+      const text = changed(candidate?.candidate ?? "");
+      if (candidate?.candidate && text === "") return Promise.resolve();
+      const { sdpMid, sdpMLineIndex } = candidate ?? {};
+      return addIceCandidate.call(this, candidate && { candidate: text, sdpMid, sdpMLineIndex });
+    };
+  }
+
   function cornerColor(element) {
     if (!(element instanceof HTMLVideoElement) || element.videoWidth === 0) return undefined;
     const canvas = document.createElement("canvas");
@@ -383,6 +413,8 @@
     media,
     transport,
     sentLayers,
+    inbound,
+    reroute,
     timings: () => ({ connectedMs, firstFrameMs }),
     setAttributes: (attributes) => room.localParticipant.setAttributes(attributes),
     simulate: (scenario, arg) => room.simulateScenario(scenario, arg),

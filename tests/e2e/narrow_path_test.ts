@@ -1,0 +1,79 @@
+/**
+ * A subscriber whose path carries little: it is sent what fits, sound comes through whole, and it
+ * gets the whole picture again when the path is wide.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { LossyProxy } from "../support/process/lossy_proxy.ts";
+import type { BrowserClient } from "../support/sdk/browser_client.ts";
+import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
+
+const fixture = CallFixture.forThisFile();
+
+const SEED = 11;
+const NARROW_BPS = 500_000;
+/** 190, 375 and 1,500 kbit/s: the middle layer and voice are what 500 kbit/s have room for. */
+const CAMERA = { width: 960, height: 540, simulcast: true, noise: true, maxBitrate: 1_500_000 };
+/** What is looked at in a steady state, ms. */
+const STEADY_MS = 10_000;
+
+/** What one received stream did in a while. */
+async function during(client: BrowserClient, sid: string, ms: number) {
+  const before = await client.inbound(sid);
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  const after = await client.inbound(sid);
+  const grown = (name: string) => (after[name] ?? 0) - (before[name] ?? 0);
+  return {
+    height: after["frameHeight"] ?? 0,
+    frames: grown("framesDecoded"),
+    freezes: grown("freezeCount"),
+    frozenMs: Math.round(grown("totalFreezesDuration") * 1_000),
+    keyFrames: grown("keyFramesDecoded"),
+    concealed: grown("concealedSamples") / Math.max(1, grown("totalSamplesReceived")),
+    kbps: Math.round(grown("bytesReceived") * 8 / ms),
+  };
+}
+
+for (const mode of CONNECTION_MODES) {
+  endToEndTest(
+    `Chromium behind 500 kbit/s sees a smaller picture and hears all, and the whole picture after that (${mode})`,
+    ["chromium"],
+    () =>
+      fixture.call("narrow", async (call) => {
+        await using proxy = new LossyProxy(SEED);
+        const ann = await call.join("chromium", "ann");
+        const camera = await ann.publishVideo(CAMERA);
+        const voice = await ann.publishAudio();
+        proxy.down.rateBps = NARROW_BPS;
+        proxy.down.delayMs = proxy.up.delayMs = 20;
+        const bob = await call.joinBehind(proxy, "chromium", "bob");
+        await eventually("the first picture", async () => {
+          return ((await bob.inbound(camera))["framesDecoded"] ?? 0) > 0;
+        });
+        await new Promise((resolve) => setTimeout(resolve, 10_000));
+        const [picture, sound] = await Promise.all([
+          during(bob, camera, STEADY_MS),
+          during(bob, voice, STEADY_MS),
+        ]);
+        console.log(JSON.stringify({ mode, picture, sound, lost: proxy.down.lost }));
+        assert.ok(picture.height > 0 && picture.height < CAMERA.height, Deno.inspect(picture));
+        assert.ok(picture.frames > STEADY_MS / 1_000 * 8, Deno.inspect(picture));
+        assert.ok(sound.concealed < 0.02, Deno.inspect(sound));
+        proxy.down.rateBps = 10_000_000;
+        const widenedAt = performance.now();
+        await eventually("the whole picture", async () => {
+          return (await bob.inbound(camera))["frameHeight"] === CAMERA.height;
+        }, { seen: () => bob.inbound(camera) });
+        console.log(JSON.stringify({ mode, wholeAfterMs: performance.now() - widenedAt }));
+        proxy.down.rateBps = NARROW_BPS;
+        await new Promise((resolve) => setTimeout(resolve, 5_000));
+        const again = await during(bob, camera, STEADY_MS);
+        console.log(JSON.stringify({ mode, again, lost: proxy.down.lost }));
+        assert.ok(again.height < CAMERA.height, Deno.inspect(again));
+        assert.ok(again.frames > STEADY_MS / 1_000 * 8, Deno.inspect(again));
+      }, mode),
+  );
+}
