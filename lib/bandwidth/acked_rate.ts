@@ -29,6 +29,8 @@ const STRETCH = 4;
 export class AckedRate {
   readonly #left = new Float64Array(BUCKETS);
   #bucket = -1;
+  /** Worked out once for what left; -1 when more has left since. */
+  #peakBps = -1;
   #kbps = -1;
   #doubt = FIRST_DOUBT;
   #windowMs = 0;
@@ -51,6 +53,7 @@ export class AckedRate {
 
   /** The busiest 200 ms of the last second, by our clock, bits/s. */
   get sentPeakBps(): number {
+    if (this.#peakBps >= 0) return this.#peakBps;
     let peak = 0;
     let sum = 0;
     for (let i = 1; i <= BUCKETS; i++) {
@@ -58,12 +61,13 @@ export class AckedRate {
       if (i > STRETCH) sum -= this.#left[(this.#bucket + i - STRETCH) % BUCKETS]!;
       peak = Math.max(peak, sum);
     }
-    return peak * 8_000 / (STRETCH * BUCKET_MS);
+    return this.#peakBps = peak * 8_000 / (STRETCH * BUCKET_MS);
   }
 
   /** A packet left. */
   sent(bytes: number, now: number): void {
     const bucket = Math.floor(now / BUCKET_MS);
+    this.#peakBps = -1;
     const first = Math.max(this.#bucket + 1, bucket - BUCKETS + 1);
     for (let b = first; b <= bucket; b++) this.#left[b % BUCKETS] = 0;
     this.#bucket = Math.max(this.#bucket, bucket);

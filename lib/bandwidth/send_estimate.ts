@@ -103,6 +103,9 @@ export class SendEstimate {
   readonly #plan = new ProbePlan();
   readonly #result = new ProbeResult();
   #bps: number;
+  /** When packets left last, and how many bytes of that instant are not counted yet. */
+  #leftAt = -1;
+  #leftBytes = 0;
   #limitedBy: LimitedBy = "start";
   #mayRaise = true;
   /** The rate without feedback of any kind. */
@@ -179,10 +182,9 @@ export class SendEstimate {
    */
   sent(sequence16: number, bytes: number, kind: SentKind, cluster: number, now: number): void {
     this.#packets.add(sequence16, bytes, kind, cluster, now);
-    this.#acked.sent(bytes, now);
-    this.#appLimit.sent(bytes, this.#bps, now);
-    this.#coarse.sent(bytes);
-    this.#standing.sent(bytes);
+    if (now !== this.#leftAt) this.#countLeft();
+    this.#leftAt = now;
+    this.#leftBytes += bytes;
     if (this.#unansweredSince < 0) this.#unansweredSince = now;
     if (cluster !== 0) this.#sentOfProbe(bytes, cluster, now);
   }
@@ -195,6 +197,7 @@ export class SendEstimate {
 
   /** A feedback message came. It is read, and not kept. */
   feedback(report: TransportFeedback, now: number): void {
+    this.#countLeft();
     this.#feedbackAt = now;
     this.#unansweredSince = -1;
     this.#read(report, now);
@@ -241,6 +244,7 @@ export class SendEstimate {
   /** The path is a TCP connection whose socket holds so many bytes back. */
   tcpQueue(bytesWaiting: number, now: number): void {
     if (!(bytesWaiting >= 0)) return;
+    this.#countLeft();
     this.#coarse.tcpQueue(bytesWaiting, this.#bps, now);
     this.#coarse.limit(Math.max(this.#options.startBps, this.#idealBps * DEMAND_ROOM));
     this.#combine(now);
@@ -306,7 +310,19 @@ export class SendEstimate {
     this.#limitedBy = "start";
   }
 
+  /** What left at one instant counts at once: most packets leave among others. */
+  #countLeft(): void {
+    const bytes = this.#leftBytes;
+    if (bytes === 0) return;
+    this.#leftBytes = 0;
+    this.#acked.sent(bytes, this.#leftAt);
+    this.#appLimit.sent(bytes, this.#bps, this.#leftAt);
+    this.#coarse.sent(bytes);
+    this.#standing.sent(bytes);
+  }
+
   #forget(): void {
+    this.#leftBytes = 0;
     this.#clock.clear();
     this.#groups.clear();
     this.#trendline.clear();
@@ -442,6 +458,7 @@ export class SendEstimate {
 
   /** Makes one figure of all, and its cause. */
   #combine(now: number): void {
+    this.#countLeft();
     const { minBps, maxBps } = this.#options;
     const coarse = this.#coarse;
     let bps = this.#rate.bps;
