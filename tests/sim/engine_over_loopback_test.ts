@@ -27,6 +27,7 @@ import {
   sequenceNumbers,
   VIDEO,
 } from "../support/wire/wire_publisher.ts";
+import { eventually } from "../support/process/eventually.ts";
 import { roomTest } from "../support/wire/room_tests.ts";
 import { EVERYTHING, type Peer, type WireRoom } from "../support/wire/wire_room.ts";
 import {
@@ -202,15 +203,18 @@ roomTest("MediaEngine resends what a subscriber misses on the RTX stream", async
   const repeats = () =>
     to.client.rtpOf(5001).map(({ bytes }) => RtpPacket.deSerialize(Buffer.from(bytes)))
       .filter(({ payload }) => payload.readUInt16BE() === missed.sequenceNumber);
-  await room.until("a retransmission", () => repeats().length > 0);
+  const figures = async () =>
+    (await room.stats()).downTracks.find((track) => track.downTrack === downTrack)!;
+  await eventually("a retransmission", async () => (await figures()).retransmitted > 0);
+  await room.until("its packet", () => repeats().length > 0);
   const { header, payload } = repeats()[0]!;
   const original = RtpPacket.deSerialize(Buffer.from(missed.bytes));
   assert.equal(header.payloadType, SUBSCRIBED_PT.vp8Rtx);
   assert.equal(payload.readUInt16BE(), missed.sequenceNumber, "original sequence number");
   assert.deepEqual(payload.subarray(2), original.payload);
   assert.equal(header.timestamp, original.header.timestamp);
-  const stats = (await room.stats()).downTracks.find((track) => track.downTrack === downTrack)!;
-  assert.deepEqual([stats.retransmitted, stats.nacksReceived], [1, 1]);
+  const { retransmitted, nacksReceived } = await figures();
+  assert.deepEqual([retransmitted, nacksReceived], [1, 1]);
 });
 
 roomTest("MediaEngine passes a subscriber's PLI on to the layer it is sent", async (room) => {
