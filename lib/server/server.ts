@@ -306,6 +306,7 @@ class ComposedServer implements SfuServer {
       rooms: () => this.rooms.all(),
       stats: () => this.#router.stats(),
       ...(node === undefined ? {} : { links: () => node.links.all() }),
+      carried: () => this.#carriedClients.size,
     });
     await node?.start(ready.relays);
     this.#state.serve();

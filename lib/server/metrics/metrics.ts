@@ -33,6 +33,8 @@ export interface MetricsSource {
   stats(): Promise<EngineStats>;
   /** To other nodes; absent for a server that is alone. */
   links?(): readonly NodeLinkFigures[];
+  /** Clients that are here, with sessions on other nodes. */
+  carried?(): number;
 }
 
 /**
@@ -121,6 +123,7 @@ export class Metrics {
     if (stats !== undefined) {
       this.#media.update(stats, sources);
       this.#nodes.update(stats.relays, source.links?.() ?? []);
+      this.#instruments.carried.set(source.carried?.() ?? 0);
     }
     this.#lookedAt = this.platform.clock.now();
   }

@@ -182,6 +182,7 @@ function linkMetrics(gauge: MakeGauge) {
     linkUp: gauge("roomwire_node_link_up", "Whether the link to a node is up.", perPeer),
     linkRtt: gauge("roomwire_node_link_rtt_ms", "Round trip to a node over its link.", perPeer),
     linkQueued: gauge("roomwire_node_link_queued_bytes", "What waits for a link.", perPeer),
+    carried: gauge("roomwire_carried_clients", "Clients here whose sessions are elsewhere.", []),
   };
 }
 

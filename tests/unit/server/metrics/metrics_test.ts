@@ -428,7 +428,7 @@ Deno.test("Metrics tells of links and relays by node, sums relays that begin ane
   const world = new MetricsWorld();
   const peer = "ND_b" as NodeId;
   let links = [{ peer, isUp: true, rttMs: 12, queuedBytes: 7 }];
-  world.start({ links: () => links });
+  world.start({ links: () => links, carried: () => 3 });
   const relay = (theirEngine: number, out: number): RelayStats => ({
     node: peer,
     ownEngine: 0,
@@ -459,6 +459,7 @@ Deno.test("Metrics tells of links and relays by node, sums relays that begin ane
   assert.equal(text.value("roomwire_relay_hops", { peer, state: "blocked" }), 0);
   assert.equal(text.value("roomwire_relay_loss_ratio", { peer }), 0.25);
   assert.equal(text.value("roomwire_relay_memory_bytes", {}), 1_000);
+  assert.equal(text.value("roomwire_carried_clients", {}), 3);
   assert.equal(text.value("roomwire_node_link_up", { peer }), 1);
   assert.equal(text.value("roomwire_node_link_rtt_ms", { peer }), 12);
   assert.equal(text.value("roomwire_node_link_queued_bytes", { peer }), 7);
