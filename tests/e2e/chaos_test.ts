@@ -5,7 +5,7 @@
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { ChaosRun } from "../support/process/chaos_run.ts";
 
-const FAULTS = 5;
+const FAULTS = 4;
 
 endToEndTest(
   "whatever breaks in a cluster, nobody is a ghost, no track is lost or doubled, each event is told once",

@@ -210,7 +210,7 @@ endToEndTest(
     await master.kill();
     const late = new RoamingParticipant("p3", "another", () => [cluster.nodes[0]!.url], 0);
     await eventually("a room that is made with the new master", () => late.present);
-    await pause(6_000);
+    await pause(3_000);
     for (const node of [0, 1, 2]) assert.deepEqual(await listed(cluster, node), ["p0", "p1", "p2"]);
     checkGaps(gaps);
     assert.deepEqual(people.map(({ sids }) => sids.length), [1, 1, 1]);
