@@ -58,6 +58,7 @@ const END_TO_END = "tests/e2e";
 /** Files that take longest, so that none of them is the last one running. */
 const FIRST = [
   "client_matrix",
+  "cluster_meeting",
   "other_stacks",
   "signal_outage",
   "publishing",
