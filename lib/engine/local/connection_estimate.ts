@@ -12,6 +12,7 @@ import { SendEstimate } from "../../bandwidth/send_estimate.ts";
 import { NO_CLUSTER, type PacketKind, type SendHistory } from "../../base/packet_sink.ts";
 import { RepairBudget } from "../../media/down/repair_budget.ts";
 import { parseTransportFeedback, type TransportFeedback } from "../../wire/transport_cc.ts";
+import type { SendPathStats } from "../messages/media_messages.ts";
 import { ProbeSender } from "./probe_sender.ts";
 
 /** Header bytes of a transport feedback packet before its content. */
@@ -109,6 +110,14 @@ export class ConnectionEstimate implements SendHistory {
   pathChanged(now: number): void {
     this.#estimate?.reset(now);
     this.#changed(now);
+  }
+
+  /** What is known of the path; absent while there is no video. */
+  stats(): Omit<SendPathStats, "connection"> | undefined {
+    const estimate = this.#estimate;
+    if (estimate === undefined || !this.#hasVideo) return undefined;
+    const { bps, ackedBps, limitedBy, lossFraction: loss, queueMs, rttMs } = estimate;
+    return { bps, ackedBps, limitedBy, loss, queueMs, rttMs };
   }
 
   /** Timed work; cheap when nothing is due. */

@@ -300,6 +300,10 @@ class LocalEngine implements ThreadEngine {
           .filter(([upTrack]) => !this.#relays.has(upTrack))
           .map(([upTrack, track]) => ({ upTrack, layers: track.stats() })),
         downTracks: connections.flatMap((connection) => connection.sending.stats()),
+        sendPaths: connections.flatMap(({ id, sending }) => {
+          const path = sending.bandwidth.stats();
+          return path === undefined ? [] : [{ connection: id, ...path }];
+        }),
         relays: this.#relays.hops.stats(),
         drops,
       },

@@ -237,6 +237,8 @@ export interface EngineStats {
   readonly connections: number;
   readonly upTracks: readonly UpTrackStats[];
   readonly downTracks: readonly DownTrackStats[];
+  /** To subscribers of video. */
+  readonly sendPaths: readonly SendPathStats[];
   /** UDP sockets, and clients' TCP connections. */
   readonly sockets: number;
   /** Datagrams handed to the operating system. */
@@ -276,6 +278,22 @@ export interface DownTrackStats {
   readonly nacksReceived: number;
   readonly plisReceived: number;
   readonly firsReceived: number;
+}
+
+/** What is known of the path to one subscriber. */
+export interface SendPathStats {
+  readonly connection: ConnectionId;
+  /** What may be sent, and what arrived lately (0 if the subscriber does not say), bits/s. */
+  readonly bps: number;
+  readonly ackedBps: number;
+  /** What keeps the estimate where it is. */
+  readonly limitedBy: "start" | "delay" | "loss" | "remb" | "tcp" | "demand" | "none";
+  /** Smoothed part of what is lost. */
+  readonly loss: number;
+  /** How long packets wait on their way. */
+  readonly queueMs: number;
+  /** -1 before it was measured. */
+  readonly rttMs: number;
 }
 
 /** What the control plane must know to write descriptions. */

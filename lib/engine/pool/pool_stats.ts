@@ -70,6 +70,7 @@ export function mergeStats(
     forwardLatencyUs: parts.flatMap(({ forwardLatencyUs }) => forwardLatencyUs),
     upTracks: parts.flatMap(({ upTracks }) => upTracks),
     downTracks: parts.flatMap(({ downTracks }) => downTracks),
+    sendPaths: parts.flatMap(({ sendPaths }) => sendPaths),
     relays: parts.flatMap(({ relays }) => relays),
     drops,
   };

@@ -55,6 +55,7 @@ export function createInstruments(
     registry,
     ...nodeMetrics(counter, gauge, histogram),
     ...packetMetrics(counter, histogram),
+    ...pathMetrics(gauge, histogram),
     ...forwardMetrics(gauge, histogram),
     ...linkMetrics(gauge),
     ...relayMetrics(counter, gauge),
@@ -157,6 +158,27 @@ function packetMetrics(counter: MakeCounter, histogram: MakeHistogram) {
       "Round trip to subscribers.",
       STREAM,
       [50, 100, 150, 200, 250, 500, 750, 1000, 5000, 10_000],
+    ),
+  };
+}
+
+/** Of the paths to subscribers of video. */
+function pathMetrics(gauge: MakeGauge, histogram: MakeHistogram) {
+  return {
+    sendPaths: gauge("roomwire_send_paths", "Subscribers of video, by what limits them.", [
+      "limited_by",
+    ]),
+    sendEstimate: histogram(
+      "roomwire_send_estimate_bps",
+      "What may be sent to each subscriber of video, at each look.",
+      [],
+      [0.1, 0.25, 0.5, 1, 2, 4, 8, 16].map((mbps) => mbps * 1_000_000),
+    ),
+    sendQueueMs: histogram(
+      "roomwire_send_queue_ms",
+      "How long packets wait on the way to each of them, at each look.",
+      [],
+      [5, 10, 25, 50, 100, 200, 400],
     ),
   };
 }

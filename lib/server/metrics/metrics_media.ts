@@ -8,7 +8,7 @@
  */
 import { TrackSource } from "@livekit/protocol";
 import type { DownTrackId, UpTrackId } from "../../base/ids.ts";
-import type { EngineStats } from "../../engine/messages/media_messages.ts";
+import type { EngineStats, SendPathStats } from "../../engine/messages/media_messages.ts";
 import type { IntervalLosses } from "../../media/layer/interval_figures.ts";
 import type { MediaTelemetry, QualityReport } from "../../room/context/telemetry.ts";
 import type { TransportDrop } from "../../transport/drop_reasons.ts";
@@ -20,6 +20,16 @@ const UNSENT: readonly TransportDrop[] = [
   "udp_send_queue_full",
   "udp_send_dropped_video",
   "udp_send_failed",
+];
+
+const LIMITS: readonly SendPathStats["limitedBy"][] = [
+  "start",
+  "delay",
+  "loss",
+  "remb",
+  "tcp",
+  "demand",
+  "none",
 ];
 
 type Figures = Readonly<Record<string, number>>;
@@ -41,6 +51,7 @@ export class MediaMetrics implements MediaTelemetry {
     this.#addIncoming(stats, after);
     this.#addOutgoing(stats, after);
     this.#addTransport(stats);
+    this.#addPaths(stats);
     this.#before = after;
     for (const [reason, count] of Object.entries(stats.drops)) {
       // A track takes its own drops with it, so that a sum may go down.
@@ -63,6 +74,18 @@ export class MediaMetrics implements MediaTelemetry {
     const { mean, deviation } = spread(samples);
     instruments.forwardLatency.set(Math.round(mean));
     instruments.forwardJitter.set(Math.round(deviation));
+  }
+
+  /** How many there are by cause, also by those that limit nobody now, and how good they are. */
+  #addPaths({ sendPaths }: EngineStats): void {
+    const { sendPaths: gauge, sendEstimate, sendQueueMs } = this.instruments;
+    const counts = new Map<string, number>(LIMITS.map((limit) => [limit, 0]));
+    for (const { limitedBy, bps, queueMs } of sendPaths) {
+      counts.set(limitedBy, counts.get(limitedBy)! + 1);
+      sendEstimate.observe(bps);
+      sendQueueMs.observe(queueMs);
+    }
+    for (const [limited_by, count] of counts) gauge.set({ limited_by }, count);
   }
 
   /** Observes losses, jitter and round trips. */

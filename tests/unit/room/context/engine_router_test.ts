@@ -73,6 +73,7 @@ Deno.test("EngineRouter.stats() resolves with the answer to its own request", as
     datagramsSent: 0,
     messagesSent: 0,
     forwardLatencyUs: [],
+    sendPaths: [],
     relays: [],
     drops: {},
   });

@@ -15,7 +15,7 @@ import {
   TrackSource,
   TrackType,
 } from "@livekit/protocol";
-import type { DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
+import type { ConnectionId, DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
 import { silentLog } from "../../../../lib/base/platform.ts";
 import type { NodeId } from "../../../../lib/base/ids.ts";
 import type { RelayStats } from "../../../../lib/engine/messages/node_messages.ts";
@@ -48,6 +48,7 @@ function figures(packets: number, drops: Record<string, number> = {}): EngineSta
     datagramsSent: packets * 10,
     messagesSent: 0,
     forwardLatencyUs: [],
+    sendPaths: [],
     relays: [],
     drops,
   };
@@ -61,6 +62,7 @@ const NOTHING: EngineStats = {
   datagramsSent: 0,
   messagesSent: 0,
   forwardLatencyUs: [],
+  sendPaths: [],
   relays: [],
   drops: {},
 };
@@ -179,6 +181,26 @@ Deno.test("Metrics observes losses, jitter and round trips of quality reports", 
   assert.equal(text.value("livekit_jitter_us_sum", incoming), 4_000);
   assert.equal(text.value("livekit_rtt_ms_sum", outgoing), 120);
   assert.equal(text.value("livekit_rtt_ms_count", incoming), undefined);
+});
+
+Deno.test("Metrics shows by what subscribers of video are limited, and what they may be sent", async () => {
+  const world = new MetricsWorld();
+  world.start();
+  const path = { connection: "c" as ConnectionId, ackedBps: 0, loss: 0, rttMs: 40 };
+  const paths = [
+    { ...path, bps: 300_000, limitedBy: "delay", queueMs: 60 },
+    { ...path, bps: 450_000, limitedBy: "delay", queueMs: 3 },
+    { ...path, bps: 3_000_000, limitedBy: "none", queueMs: 0 },
+  ] as const;
+  const text = await world.fresh({ ...NOTHING, sendPaths: paths });
+  assert.equal(text.value("roomwire_send_paths", { limited_by: "delay" }), 2);
+  assert.equal(text.value("roomwire_send_paths", { limited_by: "none" }), 1);
+  assert.equal(text.value("roomwire_send_paths", { limited_by: "loss" }), 0);
+  assert.equal(text.value("roomwire_send_estimate_bps_bucket", { le: "500000" }), 2);
+  assert.equal(text.value("roomwire_send_queue_ms_bucket", { le: "5" }), 2);
+  const after = await world.fresh(NOTHING);
+  assert.equal(after.value("roomwire_send_paths", { limited_by: "delay" }), 0, "they have left");
+  world.metrics.stop();
 });
 
 Deno.test("Metrics shows sockets, datagrams, and how long packets take", async () => {
