@@ -16,6 +16,7 @@ export const PARTS = [
   "rooms",
   "directory",
   "relays",
+  "congestion",
   "join",
 ] as const;
 export type Part = (typeof PARTS)[number];

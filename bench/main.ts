@@ -5,6 +5,9 @@
  */
 import { BenchChild, killAllChildren } from "./bench_child.ts";
 import { type Part, readCommandLine, USAGE } from "./command_line.ts";
+import { measureCongestion } from "./congestion/congestion_bench.ts";
+import { drawCongestion } from "./congestion/congestion_plot.ts";
+import * as congestionTable from "./congestion/congestion_table.ts";
 import { measureControlPlane } from "./control/control_cost.ts";
 import { measureDirectory } from "./control/directory_cost.ts";
 import { measureJoins } from "./control/join_to_frame.ts";
@@ -157,6 +160,19 @@ async function measureRelaysPart(): Promise<void> {
   report.relays = rows;
 }
 
+function measureCongestionPart(): Promise<void> {
+  const { out } = options as Exclude<typeof options, string>;
+  congestionTable.printCongestionHead();
+  const rows = measureCongestion(congestionTable.printCongestion);
+  for (const { name, failed } of rows) {
+    if (failed.length > 0) missing(`gates of ${name}`, failed.join("; "));
+  }
+  Deno.mkdirSync(out, { recursive: true });
+  Deno.writeTextFileSync(`${out}/congestion.svg`, drawCongestion(rows));
+  report.congestion = rows.map(({ lines: _, ...row }) => row);
+  return Promise.resolve();
+}
+
 const PART_FUNCTIONS: Readonly<Record<Part, () => Promise<void>>> = {
   loads: measureLoadsPart,
   forwarding: () => measureForwarding(options as Exclude<typeof options, string>),
@@ -180,6 +196,7 @@ const PART_FUNCTIONS: Readonly<Record<Part, () => Promise<void>>> = {
     report.directory = costs;
   },
   relays: measureRelaysPart,
+  congestion: measureCongestionPart,
   join: async () => {
     const times = await measureJoins(() => budget.leftMs());
     if (times === undefined) return missing("join to first frame", "no Chromium here");

@@ -5,7 +5,7 @@
  */
 
 /** All of it, ms: what is not measured by then is left out, and the report says so. */
-export const TOTAL_MS = 790_000;
+export const TOTAL_MS = 820_000;
 /** One line of the table of loads, ms, beside all that; those who idle take longer. */
 export const LOAD_MS = 50_000;
 /** One line of the forwarding table, ms; only a thousand handshakes come near. */
@@ -20,6 +20,7 @@ export const RESERVE_MS: Readonly<Record<string, number>> = {
   rooms: 90_000,
   directory: 15_000,
   relays: 190_000,
+  congestion: 30_000,
   join: 20_000,
 };
 

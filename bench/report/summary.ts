@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { CongestionRow } from "../congestion/congestion_bench.ts";
 import type { RoomCost } from "../control/control_calls.ts";
 import type { DirectoryCost } from "../control/directory_cost.ts";
 import type { ControlFigures } from "../control/control_cost.ts";
@@ -139,6 +140,7 @@ export interface Report {
   directory?: readonly DirectoryCost[];
   relays?: readonly RelayRow[];
   hop?: HopCost;
+  congestion?: readonly Omit<CongestionRow, "lines">[];
   join?: JoinTimes;
   soak?: SoakFigures;
 }

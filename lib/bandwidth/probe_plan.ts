@@ -151,7 +151,8 @@ export class ProbePlan {
       this.#waitMs = FIRST_WAIT_MS;
       // What was carried is taken further at once if it is not enough yet.
       if (this.#targetBps < this.#goalBps) this.#plannedAt = -Infinity;
-    } else {
+    } else if (bps > 0) {
+      // (What nobody told the result of is not in vain: it is tried again as soon as before.)
       this.#waitMs = Math.min(MAX_WAIT_MS, this.#waitMs * WAIT_FACTOR);
       this.#vainBps = this.#estimateBps;
     }

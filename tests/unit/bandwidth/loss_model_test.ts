@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { LOSS, LossModel } from "../../../lib/bandwidth/loss_model.ts";
+
+const MOST = 10_000_000;
+
+/**
+ * Sends at the model's rate for some seconds.
+ *
+ * @param isLost Whether a packet is lost, by its number and the rate it was sent at.
+ */
+function run(model: LossModel, seconds: number, isLost: (i: number, bps: number) => boolean): void {
+  let i = 0;
+  for (let now = 0; now < seconds * 1_000; now += 50) {
+    const packets = Math.max(1, Math.round(model.bps * 50 / 8_000 / 1_000));
+    let received = 0;
+    for (let n = 0; n < packets; n++) {
+      const lost = isLost(i++, model.bps);
+      if (!lost) received++;
+      model.add(1_000, lost, now + n * 50 / packets);
+    }
+    model.update(received * 8_000_000 / 50, MOST / 5, false, now);
+  }
+}
+
+Deno.test("LossModel leaves the rate to the delay where nothing is lost", () => {
+  const model = new LossModel(1_000_000, 30_000, MOST);
+  run(model, 10, () => false);
+  assert.equal(model.bps, MOST / 5);
+  assert.equal(model.state, LOSS.free);
+  assert.equal(model.averageLoss, 0);
+});
+
+Deno.test("LossModel bears loss that does not depend on what is sent", () => {
+  const model = new LossModel(2_000_000, 30_000, MOST);
+  run(model, 30, (i) => i % 10 === 0);
+  assert.ok(model.bps > 1_200_000, `${model.bps}`);
+  assert.ok(Math.abs(model.averageLoss - 0.1) < 0.02);
+});
+
+Deno.test("LossModel finds the rate above which everything is lost", () => {
+  const model = new LossModel(2_000_000, 30_000, MOST);
+  let budget = 0;
+  // A policer: 500 kbit/s pass, and nothing queues.
+  run(model, 30, (_, bps) => {
+    budget = Math.min(3, budget + 500_000 / bps);
+    if (budget < 1) return true;
+    budget--;
+    return false;
+  });
+  assert.ok(model.bps > 250_000 && model.bps < 800_000, `${model.bps}`);
+  assert.ok(model.isLimiting);
+});
+
+Deno.test("LossModel forgets with clear(), and takes loss back that was none", () => {
+  const model = new LossModel(1_000_000, 30_000, MOST);
+  run(model, 10, (i) => i % 2 === 0);
+  assert.ok(model.isLimiting);
+  model.clear(700_000);
+  assert.equal(model.bps, 700_000);
+  assert.equal(model.isLimiting, false);
+  model.add(1_000, true, 0);
+  model.correct(1_000);
+  model.add(1_000, false, 300);
+  model.update(0, 700_000, false, 300);
+  assert.equal(model.averageLoss, 0);
+});

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { ProbeResult } from "../../../lib/bandwidth/probe_result.ts";
+
+/** Bursts of `perBurst` packets of 1,000 bytes each 5 ms; arrival by the order of packets. */
+function probe(bursts: number, perBurst: number, arrival: (i: number, at: number) => number) {
+  const result = new ProbeResult();
+  result.begin(7);
+  for (let i = 0; i < bursts * perBurst; i++) {
+    result.sent(1_000, 100 + Math.floor(i / perBurst) * 5);
+  }
+  for (let i = 0; i < bursts * perBurst; i++) {
+    const sentAt = 100 + Math.floor(i / perBurst) * 5;
+    const at = arrival(i, sentAt);
+    if (at < 0) result.lost();
+    else result.arrived(1_000, sentAt, at);
+  }
+  return result;
+}
+
+Deno.test("ProbeResult tells the rate it was sent at where the path carries it, bursts or not", () => {
+  for (const perBurst of [1, 3]) {
+    const result = probe(8, perBurst, (_, at) => at + 30);
+    assert.ok(result.isDecided);
+    assert.equal(result.evaluate(), perBurst * 1_600_000);
+    assert.equal(result.isSaturated, false);
+  }
+});
+
+Deno.test("ProbeResult tells less than what arrives where the path is full", () => {
+  // A packet each 4 ms: 2 Mbit/s of the 4.8 that were sent.
+  const result = probe(8, 3, (i) => 130 + i * 4);
+  const bps = result.evaluate();
+  assert.ok(result.isSaturated);
+  assert.ok(Math.abs(bps - 1_900_000) < 1_000, `${bps}`);
+});
+
+Deno.test("ProbeResult says nothing if too much is missing, or came faster than it can", () => {
+  assert.equal(probe(8, 1, (i, at) => i % 3 === 0 ? -1 : at).evaluate(), 0);
+  assert.equal(probe(3, 1, (_, at) => at).evaluate(), 0, "three packets");
+  assert.equal(probe(8, 1, () => 130).evaluate(), 0, "all at one moment");
+  assert.equal(probe(8, 1, (_, at) => at / 10).evaluate(), 0, "ten times as fast");
+  assert.equal(probe(1, 8, (i) => 130 + i).evaluate(), 0, "sent at one moment");
+  assert.equal(probe(8, 1, (i) => 130 + i * 200).evaluate(), 0, "longer than a second");
+});
