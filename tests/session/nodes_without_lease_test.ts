@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { DisconnectReason } from "@livekit/protocol";
 import { ClusterWorld, LEASE_MS } from "../support/virtual/cluster_world.ts";
+import type { ScriptedClient } from "../support/virtual/scripted_client.ts";
 
 function leftOf(cluster: ClusterWorld): string[] {
   return cluster.events.filter((event) => event.startsWith("left"));
@@ -93,3 +94,35 @@ Deno.test("a client of a dead node that is back elsewhere at once has left once 
   assert.equal(cluster.told.get(`left ${again.participant.sid}`), undefined);
   assert.deepEqual(cluster.seen("b"), ["ann", "bob"]);
 });
+
+for (const [one, other] of [["a", "b"], ["a", "c"], ["b", "c"]] as const) {
+  for (const ms of [1_000, 4_000, 45_000]) {
+    Deno.test(`${one} and ${other} are out of each other's reach for ${ms} ms, and agree again after`, async () => {
+      const cluster = new ClusterWorld(["a", "b", "c"]);
+      const clients = new Map<string, ScriptedClient>();
+      for (const node of ["a", "b", "c"]) clients.set(node, await cluster.join(node, `at ${node}`));
+      const track = await clients.get(one)!.publishMicrophone();
+      await cluster.pass(2 * LEASE_MS, 50);
+      const seen = ["at a", "at b", "at c"];
+      cluster.links.network.partition(`ND_${one}`, `ND_${other}`);
+      await cluster.pass(ms / 2, 50);
+      // Both sides go on, and somebody who comes is seen where there is a way.
+      await cluster.join(one, "new");
+      await cluster.pass(ms / 2, 50);
+      const third = ["a", "b", "c"].find((node) => node !== one && node !== other)!;
+      assert.deepEqual(cluster.seen(third), [...seen, "new"]);
+      assert.deepEqual(leftOf(cluster), [], "nobody has left for the world");
+      cluster.links.network.healAll();
+      await cluster.pass(9_000, 50);
+      for (const node of ["a", "b", "c"]) {
+        assert.deepEqual(cluster.seen(node), [...seen, "new"], node);
+        const published = cluster.room(node).byIdentity(`at ${one}`)!.tracks;
+        assert.deepEqual(published.map(({ sid }) => sid as string), [track], node);
+      }
+      for (const [node, { participant }] of clients) {
+        assert.equal(cluster.room(third).byIdentity(`at ${node}`)!.sid, participant.sid);
+      }
+      for (const [event, count] of cluster.told) assert.equal(count, 1, event);
+    });
+  }
+}
