@@ -30,6 +30,8 @@ const DEEP = 1.15;
 const SHALLOW_MS = 1_000;
 /** How slowly the budget that raises rely on follows a higher one, ms. */
 const CLIMB_MS = 700;
+/** What has come so near to it has reached it. */
+const REACHED = 0.99;
 /** Between two rounds of raises, ms; longer where something was taken back lately. */
 const SETTLE_MS = 1_000;
 const UNSETTLED_MS = 5_000;
@@ -173,7 +175,8 @@ export class Allocation {
     const before = this.#steadyBps < 0 ? budgetBps : this.#steadyBps;
     const weight = Math.min(1, (now - this.#steadyAt) / CLIMB_MS);
     this.#steadyAt = now;
-    return this.#steadyBps = Math.min(budgetBps, before + (budgetBps - before) * weight);
+    const risen = before + (budgetBps - before) * weight;
+    return this.#steadyBps = risen > budgetBps * REACHED ? budgetBps : risen;
   }
 
   /** Reads what is wanted and what it costs, and whether that is another question than before. */

@@ -104,6 +104,10 @@ export class BrowserClient implements SdkClient {
   transport(role: "publisher" | "subscriber"): Promise<TransportSnapshot | undefined> {
     return this.call("transport", role);
   }
+  /** Videos that were paused for want of bandwidth, or went on, in order. */
+  streamStates(): Promise<readonly { readonly sid: string; readonly state: string }[]> {
+    return this.call("streamStates");
+  }
   /** Asks for one of the SDK's test scenarios, as `force-tcp`. */
   simulate(scenario: string, arg?: unknown): Promise<void> {
     return this.call("simulate", scenario, ...(arg === undefined ? [] : [arg]));

@@ -29,6 +29,7 @@
   const subscribedEvents = {};
   const unsubscribedEvents = {};
   const departed = [];
+  const streamStates = [];
   const data = [];
   /** Stops the synthetic source of a published track, by track sid. */
   const stopSource = new Map();
@@ -71,6 +72,9 @@
         for (const element of track.detach()) element.remove();
         elements.delete(sid);
         analysers.delete(sid);
+      })
+      .on(RoomEvent.TrackStreamStateChanged, (publication, state) => {
+        streamStates.push({ sid: publication.trackSid, state });
       })
       .on(RoomEvent.ParticipantDisconnected, (participant) => departed.push(participant.identity))
       .on(RoomEvent.DataReceived, (payload, participant, kind, topic) => {
@@ -415,6 +419,7 @@
     sentLayers,
     inbound,
     reroute,
+    streamStates: () => streamStates,
     timings: () => ({ connectedMs, firstFrameMs }),
     setAttributes: (attributes) => room.localParticipant.setAttributes(attributes),
     simulate: (scenario, arg) => room.simulateScenario(scenario, arg),
