@@ -208,6 +208,8 @@ export class SendEstimate {
     this.#rate.update(state, acked, this.#acked.recentBps, this.rttMs, isLimited, now);
     if (this.#rate.loweredAt !== before) {
       this.#plan.fell(this.#rate.beforeBps, this.#rate.bps, now);
+      // What waits behind the socket, in the system's own buffers, shows as delay alone.
+      if (this.#coarse.isTcp) this.#coarse.limit(this.#rate.bps);
     }
     if (state === QUEUE.grows) this.#plan.stop(now);
     this.#endProbe(now);
@@ -244,6 +246,7 @@ export class SendEstimate {
   /** The path is a TCP connection whose socket holds so many bytes back. */
   tcpQueue(bytesWaiting: number, now: number): void {
     if (!(bytesWaiting >= 0)) return;
+    this.#plan.stop(now);
     this.#countLeft();
     this.#coarse.tcpQueue(bytesWaiting, this.#bps, now);
     this.#coarse.limit(Math.max(this.#options.startBps, this.#idealBps * DEMAND_ROOM));
@@ -476,8 +479,9 @@ export class SendEstimate {
       // On TCP the socket alone says how far it goes.
       if (coarse.isTcp && remb === Infinity) bps = Math.min(coarse.tcpBps, coarse.lossBps);
     }
-    if (coarse.tcpBps <= bps) {
-      bps = coarse.tcpBps;
+    // On TCP the socket says how far it goes: nothing is probed, and growth needs no proof.
+    if (coarse.isTcp) {
+      bps = this.#feedbackAt >= 0 ? coarse.tcpBps : Math.min(bps, coarse.tcpBps);
       cause = "tcp";
     }
     this.#bps = Math.round(Math.max(minBps, Math.min(maxBps, bps)));
@@ -537,7 +541,8 @@ export class SendEstimate {
 
   /** Growth alone is no reason to send the next layer: something must have been carried. */
   #isProven(now: number): boolean {
-    if (this.#feedbackAt < 0 || this.#nextBps <= 0 || this.#standing.isOthers) return true;
+    if (this.#feedbackAt < 0 || this.#nextBps <= 0) return true;
+    if (this.#standing.isOthers || this.#coarse.isTcp) return true;
     return this.#proven(now) >= this.#nextBps * PROOF;
   }
 

@@ -169,6 +169,24 @@ Deno.test("SendEstimate takes a TCP socket's queue for a limit, and its being em
   assert.equal(estimate.limitedBy, "tcp");
 });
 
+Deno.test("SendEstimate climbs on TCP without probes, and falls with delay behind the socket", () => {
+  const talk = new Conversation();
+  for (let i = 0; i < 60; i++) {
+    talk.estimate.setDemand(150_000, 3_000_000, talk.now, 2_000_000);
+    talk.talk(100, 500_000, (at) => at + 20);
+    talk.estimate.tcpQueue(0, talk.now);
+    if (i > 0) assert.equal(talk.estimate.probe, undefined);
+  }
+  assert.ok(talk.estimate.bps > 2_000_000, `${talk.estimate.bps}`);
+  assert.ok(talk.estimate.mayRaise);
+  const from = talk.now;
+  for (let i = 0; i < 20; i++) {
+    talk.talk(100, 500_000, (at) => from + 20 + (at - from) * 2);
+    talk.estimate.tcpQueue(0, talk.now);
+  }
+  assert.ok(talk.estimate.bps < 600_000, `${talk.estimate.bps}`);
+});
+
 Deno.test("SendEstimate.reset() keeps half, and forgets what was on the way", () => {
   const talk = new Conversation();
   talk.talk(5_000, 900_000, (at) => at + 20);
