@@ -18,6 +18,9 @@ import { ProbeSender } from "./probe_sender.ts";
 /** Header bytes of a transport feedback packet before its content. */
 const FEEDBACK_HEADER_BYTES = 12;
 
+/** On a TCP path its queue is looked at so often, ms: nobody tells when it grows. */
+const QUEUE_INTERVAL_MS = 100;
+
 /** The connection as seen from its estimate. */
 export interface EstimateWorld {
   /** Numbers what leaves while somebody keeps the history. */
@@ -41,6 +44,8 @@ export class ConnectionEstimate implements SendHistory {
   #estimate: SendEstimate | undefined;
   #hasVideo = false;
   #rttMs = -1;
+  /** When the queue is looked at next; `Infinity` while the path is no TCP connection. */
+  #queueAt = Infinity;
 
   constructor(world: EstimateWorld) {
     this.#world = world;
@@ -65,6 +70,7 @@ export class ConnectionEstimate implements SendHistory {
       if (this.#rttMs >= 0) this.#estimate.roundTrip(this.#rttMs, now);
     }
     this.#world.outlet.history = this;
+    this.#lookAtQueue(this.#estimate, now);
     this.#world.timed(this.nextWakeAt());
   }
 
@@ -109,6 +115,7 @@ export class ConnectionEstimate implements SendHistory {
   /** Packets go to another address, or by another protocol, from now on. */
   pathChanged(now: number): void {
     this.#estimate?.reset(now);
+    if (this.#estimate !== undefined) this.#lookAtQueue(this.#estimate, now);
     this.#changed(now);
   }
 
@@ -124,8 +131,7 @@ export class ConnectionEstimate implements SendHistory {
   tick(now: number): void {
     const estimate = this.#estimate;
     if (estimate === undefined || !this.#hasVideo) return;
-    const queued = this.#world.queuedBytes?.() ?? -1;
-    if (queued >= 0) estimate.tcpQueue(queued, now);
+    if (now >= this.#queueAt) this.#lookAtQueue(estimate, now);
     if (now >= estimate.nextWakeAt()) estimate.tick(now);
     if (now >= this.#probes.nextWakeAt(estimate)) this.#probes.tick(estimate, now);
     this.#setRepairs(estimate, now);
@@ -135,7 +141,13 @@ export class ConnectionEstimate implements SendHistory {
   nextWakeAt(): number {
     const estimate = this.#estimate;
     if (estimate === undefined || !this.#hasVideo) return Infinity;
-    return Math.min(estimate.nextWakeAt(), this.#probes.nextWakeAt(estimate));
+    return Math.min(estimate.nextWakeAt(), this.#probes.nextWakeAt(estimate), this.#queueAt);
+  }
+
+  #lookAtQueue(estimate: SendEstimate, now: number): void {
+    const queued = this.#world.queuedBytes?.() ?? -1;
+    this.#queueAt = queued < 0 ? Infinity : now + QUEUE_INTERVAL_MS;
+    if (queued >= 0) estimate.tcpQueue(queued, now);
   }
 
   #changed(now: number): void {

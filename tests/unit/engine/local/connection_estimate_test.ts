@@ -88,3 +88,28 @@ Deno.test("ConnectionEstimate goes by REMB where packets are not reported on, an
   connection.pathChanged(200);
   assert.ok(connection.estimate!.bps < 640_000);
 });
+
+Deno.test("ConnectionEstimate looks at the queue of a TCP path while there is video, and goes by it", () => {
+  let queued = 0;
+  const { connection, outlet } = world(() => queued);
+  assert.equal(connection.nextWakeAt(), Infinity);
+  connection.setVideo(true, 0);
+  let number = 0;
+  /** Sends 1 Mbit/s of which the reader takes a share, with looks when they are due. */
+  const run = (from: number, to: number, taken: number) => {
+    for (let now = from; now < to; now += 8) {
+      outlet.history!.sent(number++ & 0xffff, 1_000, PACKET_KIND.media, now);
+      queued = Math.max(0, queued + 1_000 * (1 - taken));
+      assert.ok(connection.nextWakeAt() <= now + 100, "it is looked at again soon");
+      if (now >= connection.nextWakeAt()) connection.tick(now);
+    }
+  };
+  run(8, 2_000, 1);
+  const before = connection.estimate!.bps;
+  run(2_000, 6_000, 0.3);
+  assert.ok(connection.estimate!.bps < Math.min(before, 700_000), `${connection.estimate!.bps}`);
+  assert.equal(connection.estimate!.limitedBy, "tcp");
+  queued = -1;
+  connection.pathChanged(6_000);
+  assert.ok(connection.nextWakeAt() > 6_100, "another path is no TCP connection");
+});
