@@ -98,8 +98,11 @@ export class Membership {
 
   /** A node, this one too; `undefined` if it is not there. */
   get(node: NodeId): NodeRecord | undefined {
+    const other = this.#nodes.get(node);
+    if (other !== undefined) return other;
+    // What this node is now is measured: asked for last.
     const self = this.#options.self();
-    return node === self.nodeId ? self : this.#nodes.get(node);
+    return node === self.nodeId ? self : undefined;
   }
 
   /** Whether the directory knows all rooms there are: it has not just lost everything. */

@@ -323,12 +323,16 @@ export class Room extends RoomForMembers {
       if (placement === undefined) {
         return this.#set({ ...record, version: version + 1, plan: wanted });
       }
+      const known = this.#record;
       const outcome = await placement.update(this.name, this.sid, version, wanted);
       if (outcome === undefined || outcome.record.sid !== this.sid) return;
-      record = outcome.record;
+      // A later change by somebody else may be heard of before this answer.
+      const heard = this.#record;
+      const isOvertaken = heard !== known && heard.version > outcome.record.version;
+      record = isOvertaken ? heard : outcome.record;
       // What all agree upon holds, whatever somebody said it was.
-      this.#set(record);
-      if (outcome.done) return this.link.planned(record);
+      if (!isOvertaken) this.#set(record);
+      if (outcome.done) return this.link.planned(outcome.record);
     }
   }
 

@@ -21,6 +21,8 @@ const DIAL_TIMEOUT_MS = 2_000;
 /** Leases have to outlast a heartbeat that is late, and one that is lost, ms. */
 const MIN_LEASE_MS = 1_000;
 const SECRET_BYTES = 32;
+/** Whoever has overheard a token could guess a shorter secret: strangers reach the same port. */
+const MIN_SECRET_CHARACTERS = 32;
 
 /** What nodes need of each other, but for the directory. */
 export interface ClusterSettings {
@@ -49,6 +51,12 @@ export function clusterSettings(config: Config, addresses: readonly string[]): C
   const { port, node_selector: { regions } } = config;
   if (lease < MIN_LEASE_MS) {
     throw new SfuError("invalid_config", "cluster.lease: expected 1s or more");
+  }
+  if (secret !== "" && secret.length < MIN_SECRET_CHARACTERS) {
+    throw new SfuError(
+      "invalid_config",
+      `cluster.secret: expected ${MIN_SECRET_CHARACTERS} characters or more`,
+    );
   }
   return {
     secret: secret === "" ? derivedSecret(config.keys) : new TextEncoder().encode(secret),

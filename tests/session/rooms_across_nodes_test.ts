@@ -229,6 +229,43 @@ Deno.test("metadata changed by two nodes at once ends up the same on both, and e
   assert.equal(bob.last("roomUpdate").room!.metadata, a.info().metadata);
 });
 
+Deno.test("a later change that is heard of before the directory's answer to an earlier one holds", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  await cluster.join("a", "ann");
+  await cluster.join("b", "bob");
+  const [a, b] = [cluster.room("a"), cluster.room("b")];
+  const { directory } = cluster.node("a");
+  const { promise: told, resolve: tell } = Promise.withResolvers<void>();
+  const update = directory.update.bind(directory);
+  directory.update = async (request) => {
+    const answer = await update(request);
+    await told;
+    return answer;
+  };
+  const changed = a.setMetadata("of a");
+  await cluster.pass(50);
+  await cluster.during(b.setMetadata("of b"));
+  await cluster.pass(500);
+  tell();
+  await cluster.during(changed);
+  await cluster.pass(500);
+  assert.deepEqual([a.info().metadata, b.info().metadata], ["of b", "of b"]);
+  assert.deepEqual(a.record, b.record);
+});
+
+Deno.test("a node that dies before it has told anything is not waited for when its lease is over", async () => {
+  const cluster = new ClusterWorld(["a", "b", "c"]);
+  await cluster.join("a", "ann");
+  await cluster.join("b", "bob");
+  cluster.kill("b");
+  await cluster.join("c", "cid");
+  const mirror = cluster.node("c").rooms.get("lobby")!;
+  assert.deepEqual(mirror.nodes.toSorted(), ["ND_a", "ND_b"], "it may only be late");
+  await cluster.pass(12_000, 50);
+  await cluster.join("c", "dan");
+  assert.deepEqual(mirror.nodes, ["ND_a"]);
+});
+
 Deno.test("a room that is deleted on one node ends on all, and the world is told once", async () => {
   const cluster = new ClusterWorld(["a", "b"]);
   const ann = await cluster.join("a", "ann");

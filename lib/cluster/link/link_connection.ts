@@ -31,6 +31,8 @@ const MAX_BEHIND = 8 * 1024 * 1024;
 const MAX_BEHIND_MS = 5_000;
 /** What no connection may hold for even a moment, bytes. */
 const MAX_QUEUE = 4 * MAX_BEHIND;
+/** Parts of one message, which nodes make 32 KiB long: each costs something besides its bytes. */
+const MAX_PARTS = 4_096;
 /** While something waits the socket is asked again so often, ms. */
 const PUMP_MS = 5;
 /** Weight of the newest round trip in the smoothed one. */
@@ -186,6 +188,7 @@ export class LinkConnection {
     this.#parts.push(payload);
     this.#partBytes += payload.length;
     if (payload.length === 0 || this.#partBytes > MAX_MESSAGE_BYTES) return undefined;
+    if (this.#parts.length > MAX_PARTS) return undefined;
     if (part[0] === PART.more) return "none";
     const whole = new Uint8Array(this.#partBytes);
     let at = 0;

@@ -149,10 +149,14 @@ export class DirectoryPlacement implements RoomPlacement {
       const agreed = recordOf(answer.record);
       if (agreed !== undefined) room.adopt(agreed);
       for (const { identity, number } of answer.newer) room.evict(identity, number);
-      for (const ban of room.bans()) {
-        const keepMs = ban.knownExpiryMs + REVOCATION_LEEWAY_MS - clock.wallMs();
-        await directory.bar({ room: name, ban, keepMs });
-      }
+      const now = clock.wallMs();
+      // All at once: those who come to the room wait for it.
+      await Promise.all(
+        room.bans().map((ban) => {
+          const keepMs = ban.knownExpiryMs + REVOCATION_LEEWAY_MS - now;
+          return directory.bar({ room: name, ban, keepMs: Math.max(1, keepMs) });
+        }),
+      );
       // Those whose claims were beaten are seen there, and are told by the room.
       await room.meet(answer.nodes.filter((other) => other !== node));
     });

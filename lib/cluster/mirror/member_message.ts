@@ -153,11 +153,10 @@ export class ToldMember {
   }
 
   /** Up-tracks of its tracks, by which the media plane speaks of them. */
-  hasUpTrack(upTrack: string): boolean {
-    for (const { upTracks } of this.#tracks.values()) {
-      if (upTracks.some((each) => each.upTrack === upTrack)) return true;
-    }
-    return false;
+  upTracks(): string[] {
+    return [...this.#tracks.values()].flatMap(({ upTracks }) =>
+      upTracks.map(({ upTrack }) => upTrack)
+    );
   }
 
   /** What a part changes; `undefined` if it makes no sense. Unknown ones change nothing. */

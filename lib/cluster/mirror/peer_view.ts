@@ -17,6 +17,10 @@ const MAX_MEMBERS = 20_000;
 /** One node's part of a room. Nothing of it is left in the room after {@linkcode clear}. */
 export class PeerView {
   readonly #members = new Map<string, ToldMember>();
+  /** How many of them have an identity: two for a moment when one replaces another. */
+  readonly #identities = new Map<string, number>();
+  /** Theirs; absent since something has changed. */
+  #upTracks: ReadonlySet<string> | undefined;
   /** What it wants of this node's tracks: codecs, by track. */
   readonly #wanted = new Map<string, readonly string[]>();
   /** What this node wants of its tracks. */
@@ -37,24 +41,18 @@ export class PeerView {
   }
 
   serves(identity: string): boolean {
-    for (const member of this.#members.values()) if (member.identity === identity) return true;
-    return false;
+    return this.#identities.has(identity);
   }
 
   hasUpTrack(upTrack: string): boolean {
-    for (const member of this.#members.values()) if (member.hasUpTrack(upTrack)) return true;
-    return false;
+    this.#upTracks ??= new Set([...this.#members.values()].flatMap((each) => each.upTracks()));
+    return this.#upTracks.has(upTrack);
   }
 
   /** Whether it serves somebody whom a packet is for. */
   isFor({ identities, sids }: BridgedData): boolean {
-    if (identities.length + sids.length === 0) return true;
-    if (sids.some((sid) => this.#members.has(sid))) return true;
-    if (identities.length === 0) return false;
-    for (const { identity } of this.#members.values()) {
-      if (identities.includes(identity)) return true;
-    }
-    return false;
+    return identities.length + sids.length === 0 || sids.some((sid) => this.#members.has(sid)) ||
+      identities.some((identity) => this.#identities.has(identity));
   }
 
   get highestClaim(): number {
@@ -73,11 +71,17 @@ export class PeerView {
   /** A member is not as it was, or new. @returns Whether that makes sense. */
   apply(change: MemberChange): boolean {
     const member = this.#members.get(change.sid) ?? new ToldMember(change, this.node);
+    this.#upTracks = undefined;
     return member.apply(change) && this.#show(member, change);
   }
 
   leave(sid: string, reason: DisconnectReason): void {
-    if (this.#members.delete(sid)) this.room.followNoMore(sid, this.node, reason);
+    const member = this.#members.get(sid);
+    if (member === undefined) return;
+    this.#members.delete(sid);
+    this.#upTracks = undefined;
+    this.#count(member.identity, -1);
+    this.room.followNoMore(sid, this.node, reason);
   }
 
   /** It wants this of a track of ours, in place of what it wanted before. */
@@ -120,10 +124,21 @@ export class PeerView {
 
   #show(member: ToldMember, change: MemberChange): boolean {
     const facts = member.facts();
-    if (facts === undefined || this.#members.size >= MAX_MEMBERS) return false;
+    if (facts === undefined) return false;
+    if (!this.#members.has(member.sid)) {
+      if (this.#members.size >= MAX_MEMBERS) return false;
+      this.#count(member.identity, 1);
+    }
     this.#members.set(member.sid, member);
+    this.#upTracks = undefined;
     this.room.follow(facts, this.portOf(change));
     return true;
+  }
+
+  #count(identity: string, by: 1 | -1): void {
+    const count = (this.#identities.get(identity) ?? 0) + by;
+    if (count === 0) this.#identities.delete(identity);
+    else this.#identities.set(identity, count);
   }
 
   /** A subscriber that stands for all of that node who want this codec. */

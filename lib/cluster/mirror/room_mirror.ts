@@ -363,7 +363,8 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
   async #meet(node: NodeId): Promise<void> {
     if (this.#peers.has(node) || this.#isClosed) return;
     const address = await this.host.addressOf(node).catch(() => undefined);
-    if (address === undefined || this.#isClosed || this.#peers.has(node)) return;
+    if (address === undefined) return this.#vanished(node);
+    if (this.#isClosed || this.#peers.has(node)) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiting = this.#meetings.get(node) ?? new Set();
     this.#meetings.set(node, waiting.add(resolve));
@@ -373,6 +374,13 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     cancel();
     waiting.delete(resolve);
     if (!this.#peers.has(node)) this.#returning.add(node);
+  }
+
+  /** It died before it told anything, so its link never said that it is gone. */
+  #vanished(node: NodeId): void {
+    if (this.#peers.has(node)) return;
+    this.#returning.delete(node);
+    this.#met(node);
   }
 
   #met(node: NodeId): void {

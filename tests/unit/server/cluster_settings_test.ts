@@ -21,7 +21,9 @@ Deno.test("clusterSettings() makes the secret of the API keys unless there is on
   ) {
     assert.notDeepEqual(clusterSettings(parseConfig({ keys }), []).secret, secret);
   }
-  assert.deepEqual(settings({ secret: "mine" }).secret, new TextEncoder().encode("mine"));
+  const mine = "m".repeat(32);
+  assert.deepEqual(settings({ secret: mine }).secret, new TextEncoder().encode(mine));
+  assert.throws(() => settings({ secret: "m".repeat(31) }), /cluster\.secret: expected 32 char/);
 });
 
 Deno.test("clusterSettings() says where /cluster is reached, and for how long leases hold", () => {

@@ -159,6 +159,22 @@ Deno.test("A message in parts is no larger than 16 MB, and parts without bytes a
   await world.close();
 });
 
+Deno.test("A message in parts of a byte each is cut off before its parts cost more than it", async () => {
+  const world = new LinkWorld();
+  const a = world.add("a");
+  const peer = new RawLinkPeer(world, "crumbs", a);
+  await world.advance(50);
+  const crumb = new Uint8Array(1);
+  for (let n = 0; n < 4_096; n++) peer.sayBytes(crumb, PART.more);
+  await world.advance(50);
+  assert.ok(peer.isUp);
+  peer.sayBytes(crumb, PART.more);
+  await world.advance(50);
+  assert.equal(peer.isUp, false);
+  assert.equal(a.counters.get("link_frame_unreadable"), 1);
+  await world.close();
+});
+
 Deno.test("Elements without end, nesting without end, and texts that claim to be huge end the link before they cost", async () => {
   const nested = new Uint8Array(30_000).fill(0x91);
   const many = new Uint8Array(90_000).fill(0xc0);
