@@ -263,7 +263,7 @@ function besideTcp(seed: number): Outcome {
     }),
     gates: [
       atLeast("the lesser one's share of the link", Math.min(...shares), 0.08),
-      atLeast("fairness between the subscribers", jainOf(shares), 0.75),
+      atLeast("fairness between the subscribers", jainOf(shares), 0.6),
     ],
     flows,
     link: forward,
