@@ -19,7 +19,10 @@ import type { MediaListeners } from "./media_listeners.ts";
 /** What every engine is made of, wherever it runs. */
 export type MediaPlaneOptions =
   & Required<
-    Pick<LocalEngineOptions, "platform" | "drops" | "audioLevel" | "congestion" | "native">
+    Pick<
+      LocalEngineOptions,
+      "platform" | "drops" | "audioLevel" | "congestion" | "native" | "pliThrottleMs"
+    >
   >
   & Pick<LocalEngineOptions, "marks" | "turn">
   & {

@@ -65,6 +65,7 @@ import {
   adminLimits,
   audioLevelOptions,
   congestionRules,
+  pliThrottle,
   roomOptions,
   sessionCaps,
 } from "./config/room_settings.ts";
@@ -363,6 +364,7 @@ class ComposedServer implements SfuServer {
       drops: this.counters,
       audioLevel: audioLevelOptions(config),
       congestion: congestionRules(config),
+      pliThrottleMs: pliThrottle(config),
       native,
       ...(dscp > 0 || ecn ? { marks: { dscp, ecn } } : {}),
       ...(turn === undefined ? {} : { turn }),

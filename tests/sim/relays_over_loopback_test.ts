@@ -155,7 +155,8 @@ relayTest(
     assertDense(sequenceNumbers(to.client.rtpOf(5000)), "over all switches");
     const missed = to.client.rtpOf(5000).at(-1)!;
     await to.client.sendRtcp(nackFor(5000, missed.sequenceNumber));
-    await far.until("a retransmission", () => to.client.rtpOf(5001).length === 1);
+    // What an estimate probes with comes on the same stream.
+    await far.until("a retransmission", () => to.client.rtpOf(5001).length > 0);
     assert.equal(to.client.rtpOf(5001)[0]!.payloadType, SUBSCRIBED_PT.vp8Rtx);
     const before = asked(1010);
     await to.client.sendRtcp(pictureLossFor(5000));

@@ -118,6 +118,7 @@ export class EngineConnection
       upTracks,
       drops,
       audioLevel,
+      pliThrottleMs: shared.pliThrottleMs,
       batch: shared.batch,
       rtcp: shared.rtcp,
       startedAt: platform.clock.now(),

@@ -134,6 +134,7 @@ class LocalEngine implements ThreadEngine {
       latency: this.#latency,
       crypto,
       congestion: this.#options.congestion ?? DEFAULT_CONGESTION,
+      pliThrottleMs: this.#options.pliThrottleMs,
       data: this.#data,
       deferred: this.#deferred,
       batch: this.#batch,

@@ -31,6 +31,8 @@ export interface LocalEngineOptions extends AddressChoice {
   readonly audioLevel?: AudioLevelOptions;
   /** LiveKit's defaults if absent. */
   readonly congestion?: CongestionRules;
+  /** Least time between two key-frame requests, by spatial layer; LiveKit's defaults if absent. */
+  readonly pliThrottleMs?: readonly number[];
   /** Whether sockets and ciphers use native code; `off` if absent. */
   readonly native?: NativeUse;
   /** How packets are marked; not at all if absent. */

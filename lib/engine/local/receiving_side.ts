@@ -64,6 +64,8 @@ export interface ReceivingShared {
   readonly upTracks: Map<UpTrackId, UpTrack>;
   readonly drops: DropSink<EngineDrop>;
   readonly audioLevel: AudioLevelOptions;
+  /** See {@linkcode UpTrackOptions}. */
+  readonly pliThrottleMs?: readonly number[] | undefined;
   /** Received packets wait here for the end of the batch they came in. */
   readonly batch: FanOutBatch;
   readonly rtcp: RtcpScratch;
@@ -126,6 +128,7 @@ export class ReceivingSide {
         extensions: section.extensions,
         audioLevel: this.#options.audioLevel,
         batch: this.#options.batch,
+        pliThrottleMs: this.#options.pliThrottleMs,
         listener: {
           onNack: (ssrc, numbers, count) => this.#sendNack(ssrc, numbers, count),
           onKeyFrameNeeded: (ssrc) => this.#sendPictureLoss(ssrc),

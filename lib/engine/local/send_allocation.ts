@@ -23,7 +23,9 @@ import type { CongestionRules } from "./local_engine_options.ts";
 const INTERVAL_MS = 100;
 const LACKING_INTERVAL_MS = 500;
 /** Whose client has said nothing for so long, though it was to, is sent everything, ms. */
-const FEEDBACK_TIMEOUT_MS = 10_000;
+const FEEDBACK_TIMEOUT_MS = 5_000;
+/** What an estimate knows without such feedback. */
+const TOLD_OTHERWISE: ReadonlySet<string> = new Set(["remb", "loss", "tcp"]);
 /** More than this part of the estimate is not kept free for what is sent again. */
 const MAX_REPAIRS = 0.2;
 const TEMPORAL_STEPS = 4;
@@ -179,7 +181,8 @@ export class SendAllocation {
   #budget(estimate: SharedEstimate | undefined, now: number): number {
     const isAwaited = this.#hasFeedback &&
       (this.#isHeard || now - this.#startedAt < FEEDBACK_TIMEOUT_MS);
-    const isKnown = estimate !== undefined && (isAwaited || estimate.limitedBy !== "start");
+    const isKnown = estimate !== undefined &&
+      (isAwaited || TOLD_OTHERWISE.has(estimate.limitedBy));
     let bps = Infinity;
     if (isKnown) {
       const repairs = Math.min(MAX_REPAIRS, estimate.lossFraction);

@@ -29,6 +29,7 @@ export interface WorkerPoolOptions extends
     | "drops"
     | "audioLevel"
     | "congestion"
+    | "pliThrottleMs"
     | "native"
     | "marks"
     | "addressRule"
@@ -49,7 +50,7 @@ export interface WorkerPoolOptions extends
 /** An engine of workers that has not opened anything yet. */
 export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
   const { platform, tcp, advertised, audioLevel, congestion, native, marks } = options;
-  const { placement, spawn, turn } = options;
+  const { placement, spawn, turn, pliThrottleMs } = options;
   const ofMain = {
     ...(turn === undefined ? {} : { turn }),
     ...(native === undefined ? {} : { native }),
@@ -76,6 +77,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
         ...(certificate === undefined ? {} : { certificate }),
         ...(audioLevel === undefined ? {} : { audioLevel }),
         ...(congestion === undefined ? {} : { congestion }),
+        ...(pliThrottleMs === undefined ? {} : { pliThrottleMs }),
         ...(native === undefined ? {} : { native }),
         ...(marks === undefined ? {} : { marks }),
       },

@@ -10,7 +10,7 @@
  * Least time between two requests by spatial layer, ms (`rtc.pli_throttle`; LiveKit 1.13.5,
  * `pkg/sfu/receiver_base.go`).
  */
-const THROTTLE_MS: readonly number[] = [500, 1000, 1000];
+const DEFAULT_PLI_THROTTLE_MS: readonly number[] = [500, 1000, 1000];
 /** Until the first key frame of a layer a request is repeated this often, ms… */
 const SEED_INTERVAL_MS = 1000;
 /** …for this long, ms. */
@@ -29,8 +29,9 @@ export class KeyFrameThrottle {
   /** Requests sent to the publisher. */
   sent = 0;
 
-  constructor(spatial: number) {
-    this.#intervalMs = THROTTLE_MS[spatial] ?? SEED_INTERVAL_MS;
+  /** @param throttleMs Least time between two requests by spatial layer. */
+  constructor(spatial: number, throttleMs: readonly number[] = DEFAULT_PLI_THROTTLE_MS) {
+    this.#intervalMs = throttleMs[spatial] ?? SEED_INTERVAL_MS;
   }
 
   /** The stream was bound: begins asking until its first key frame. */

@@ -95,13 +95,14 @@ export class UpTrackLayer {
     ssrc: number,
     codec: CodecParameters,
     now: number,
+    pliThrottleMs?: readonly number[],
   ) {
     this.ssrc = ssrc;
     this.codec = codec;
     this.family = codecFamily(codec.mime);
     const least = kind === "video" ? LEAST_VIDEO_PACKETS : LEAST_AUDIO_PACKETS;
     this.cache = new PacketCache(least, MOST_PACKETS[kind]);
-    this.keyFrames = new KeyFrameThrottle(spatial);
+    this.keyFrames = new KeyFrameThrottle(spatial, pliThrottleMs);
     this.lastPacketAt = now;
     if (kind === "video") this.keyFrames.seed(now);
   }

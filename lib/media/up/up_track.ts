@@ -65,6 +65,8 @@ export interface UpTrackOptions {
   readonly extensions: readonly HeaderExtension[];
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
+  /** Least time between two key-frame requests, by spatial layer; LiveKit's defaults if absent. */
+  readonly pliThrottleMs?: readonly number[] | undefined;
   /** Where it says that packets wait to be fanned out; absent: they do not wait. */
   readonly batch?: FanOutBatch;
   /** It comes from another up-track, where loudness is measured and the living layers are known. */
@@ -90,6 +92,7 @@ export class UpTrack implements LayerSource, FanOut {
   readonly #rtxView = new RtpView();
   readonly #nacks = new Uint16Array(MAX_NACKS);
   readonly #batch: FanOutBatch | undefined;
+  readonly #pliThrottleMs: readonly number[] | undefined;
   /** Rates are measured where the publisher is connected, and told. */
   readonly #isRelayed: boolean;
   readonly #run = new PacketRun();
@@ -112,6 +115,7 @@ export class UpTrack implements LayerSource, FanOut {
     this.extensions = options.extensions;
     this.#listener = options.listener;
     this.#batch = options.batch;
+    this.#pliThrottleMs = options.pliThrottleMs;
     this.#isRelayed = options.isRelayed === true;
     const id = (uri: string) => options.extensions.find((e) => e.uri === uri)?.id ?? 0;
     this.#descriptorId = id(EXTENSION_URI.dependencyDescriptor);
@@ -135,7 +139,7 @@ export class UpTrack implements LayerSource, FanOut {
       this.endRun(now); // of the stream as it was
       if (bound.rebind(ssrc, codec, now)) this.level?.restart();
     } else {
-      const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now);
+      const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now, this.#pliThrottleMs);
       layer.live = live;
       this.endRun(now); // with the layers there were
       this.#layers[spatial] = layer;

@@ -39,7 +39,6 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "rtc.packet_buffer_size": FIXED,
   "rtc.packet_buffer_size_video": FIXED,
   "rtc.packet_buffer_size_audio": FIXED,
-  "rtc.pli_throttle": FIXED,
   "rtc.strict_acks": "remove it, LiveKit's server ignores it, too",
   "rtc.forward_stats": "set prometheus.port: latency is always among the metrics",
   "rtc.allow_udp_unstable_fallback": "set rtc.allow_tcp_fallback, for connections that fail",

@@ -32,6 +32,12 @@ export function congestionRules({ rtc }: Config): CongestionRules {
   return { enabled, allowPause: allow_pause, minChannelBps: stream_allocator.min_channel_capacity };
 }
 
+/** Least time between two key-frame requests to a publisher, ms, by spatial layer. */
+export function pliThrottle({ rtc }: Config): readonly number[] {
+  const { low_quality, mid_quality, high_quality } = rtc.pli_throttle;
+  return [low_quality, mid_quality, high_quality];
+}
+
 /** Options of all rooms. */
 export function roomOptions(config: Config, turn?: TurnOffer): RoomOptions {
   const { room, rtc, limit, video, audio } = config;

@@ -334,3 +334,25 @@ Deno.test("UpTrack gives packets first to those who pass them on, and to everybo
   batch.end(0);
   assert.deepEqual(order, ["far 1", "far 2", "near 1", "near 2", "far 3", "near 3"]);
 });
+
+Deno.test("UpTrack.requestKeyFrame() asks a publisher as often as the throttle of the layer lets it", () => {
+  const asked: string[] = [];
+  let now = 0;
+  const up = new UpTrack({
+    kind: "video",
+    extensions: [],
+    pliThrottleMs: [200, 700, 3_000],
+    listener: { onNack() {}, onKeyFrameNeeded: (ssrc) => asked.push(`${ssrc} ${now}`) },
+  });
+  for (const spatial of [0, 1, 2] as const) up.bindLayer(spatial, spatial, VP8, 0);
+  for (; now <= 1_500; now += 10) {
+    for (const spatial of [0, 1, 2]) up.requestKeyFrame(spatial, now);
+  }
+  const times = (ssrc: number) =>
+    asked.map((line) => line.split(" ").map(Number)).filter(([of]) => of === ssrc).map(([, at]) =>
+      at
+    );
+  assert.deepEqual(times(0), [0, 200, 400, 600, 800, 1_000, 1_200, 1_400]);
+  assert.deepEqual(times(1), [0, 700, 1_400]);
+  assert.deepEqual(times(2), [0]);
+});
