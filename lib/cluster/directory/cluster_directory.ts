@@ -313,7 +313,10 @@ export interface ClusterDirectory {
 
   /** Names of rooms that the node serves or keeps, or did a moment ago. */
   roomsOf(node: NodeId): Promise<readonly string[]>;
-  /** Ends a dead node's part in a room. Absent: there is no such room. */
+  /**
+   * Ends a dead node's part in a room. Absent: there is no such room. Who asks again within 10 s
+   * gets the same answer.
+   */
   bury(funeral: {
     readonly room: string;
     readonly dead: NodeId;

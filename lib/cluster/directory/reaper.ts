@@ -21,8 +21,10 @@ import type { Claim, Closing, ClusterDirectory, RoomRecord } from "./cluster_dir
 const GIVEN_MS = 1_500;
 /** Rooms of a dead node that are asked for at a time. */
 const ROOMS_AT_ONCE = 16;
-/** Pause before a room's end is tried again, ms. */
+/** Pause before a room's end, or a burial, is tried again, ms. */
 const RETRY_MS = 1_000;
+/** A burial is tried so often: as long as the directory remembers what one found. */
+const MAX_TRIES = 5;
 /** A room that the directory had lost is kept so long: whoever serves it says so meanwhile, ms. */
 const LOST_MS = 5_000;
 
@@ -149,11 +151,24 @@ export class Reaper {
 
   async #buryIn(room: string, dead: NodeId): Promise<void> {
     const { directory, observer, self } = this.#options;
-    const burial = await directory.bury({ room, dead, by: self });
+    const burial = await this.#again(() => directory.bury({ room, dead, by: self }));
     if (burial === undefined) return;
     const { record, freed, closing } = burial;
     if (freed.length > 0) observer.onFreed(record, freed);
     if (closing !== undefined) this.keep(record, closing);
+  }
+
+  /** Asks until there is an answer: a lost one is nobody else's to tell. */
+  async #again<T>(ask: () => Promise<T>): Promise<T> {
+    const { timers } = this.#options.platform;
+    for (let tries = 1;; tries++) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (this.#hasEnded || tries === MAX_TRIES) throw error;
+      }
+      await new Promise<void>((resolve) => void timers.after(RETRY_MS, resolve));
+    }
   }
 
   #closeLater(room: RoomRecord, closing: Closing, delayMs: number): void {

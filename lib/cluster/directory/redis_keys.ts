@@ -23,6 +23,7 @@
  * | `<prefix>2:{<shard>}:of:<node>` | set | names of rooms that the node serves or keeps |
  * | `<prefix>2:{<shard>}:last` | string | the last fencing number |
  * | `<prefix>2:{<shard>}:epitaph:<name>` | string, 60 s | who deleted the room, and what it was |
+ * | `<prefix>2:{<shard>}:funeral:<node>:<name>` | string, 10 s | who buried it, and found what |
  * | `<prefix>2:{<shard>}:over:<sid>` | string, 1 h | the room has ended; who told |
  *
  * @module

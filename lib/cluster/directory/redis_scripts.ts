@@ -20,6 +20,8 @@ export interface Script {
 
 /** How long it is remembered who deleted a room, in case the answer was lost, ms. */
 const EPITAPH_MS = 60_000;
+/** How long it is remembered what a burial found, in case the answer was lost, ms. */
+const FUNERAL_MS = 10_000;
 /** How long it is remembered that a room has ended, for nodes that were away, ms. */
 const OVER_MS = 3_600_000;
 /** Identities of one room whose tokens are refused. */
@@ -441,12 +443,20 @@ return page
 `,
 );
 
-/** Room, dead node, who buries. Returns record, number if it keeps the room, claims that ended. */
+/**
+ * Room, dead node, who buries. Returns record, number if it keeps the room, claims that ended; the
+ * same again to who asks again.
+ */
 export const BURY = ofRooms(
   "bury",
   `
 local name, dead, node = unpack(ARGV)
-redis.call('SREM', of_key(dead), name)
+local funeral = base .. 'funeral:' .. dead .. ':' .. name
+if redis.call('SREM', of_key(dead), name) == 0 then
+  local text = redis.call('GET', funeral)
+  local said = text and cjson.decode(text)
+  if said and said[1] == node then return said[2] end
+end
 if not exists(name) then return {} end
 local freed = {}
 local own, counted = redis.call('HGETALL', own_key(name, dead)), 0
@@ -479,6 +489,10 @@ local keeper, number = closing(name)
 if was_served or keeper == dead then
   keeper, number = node, close_by(name, node)
 end
-return {record(name), keeper == node and number or '', freed}
+local answer = {record(name), keeper == node and number or '', freed}
+if #freed > 0 or answer[2] ~= '' then
+  redis.call('SET', funeral, cjson.encode({node, answer}), 'PX', ${FUNERAL_MS})
+end
+return answer
 `,
 );

@@ -34,6 +34,8 @@ import type { TokenBan } from "../../../lib/room/context/node_ports.ts";
 const BURIALS_AT_ONCE = 8;
 /** How long it is remembered who deleted a room, in case the answer was lost, ms. */
 const EPITAPH_MS = 60_000;
+/** How long it is remembered what a burial found, in case the answer was lost, ms. */
+const FUNERAL_MS = 10_000;
 /** How long it is remembered that a room has ended, ms. */
 const OVER_MS = 3_600_000;
 /** Identities of one room whose tokens are refused. */
@@ -75,6 +77,11 @@ export class DirectoryMemory {
   readonly #nodes = new Map<NodeId, HeldNode>();
   readonly #of = new Map<NodeId, Set<string>>();
   readonly #epitaphs = new Map<string, Epitaph>();
+  /** What burials found, by dead node and room. */
+  readonly #funerals = new Map<
+    string,
+    { readonly by: NodeId; readonly burial: Burial; readonly untilMs: number }
+  >();
   /** Rooms that have ended, by sid. */
   readonly #over = new Map<RoomSid, { readonly word: string; readonly untilMs: number }>();
   /** The last fencing number. */
@@ -91,9 +98,16 @@ export class DirectoryMemory {
 
   /** Everything is forgotten, as by a Redis without persistence that was started anew. */
   clear(): void {
-    for (
-      const map of [this.#rooms, this.#nodes, this.#of, this.#epitaphs, this.#over, this.#bans]
-    ) map.clear();
+    const maps = {
+      rooms: this.#rooms,
+      nodes: this.#nodes,
+      of: this.#of,
+      epitaphs: this.#epitaphs,
+      funerals: this.#funerals,
+      over: this.#over,
+      bans: this.#bans,
+    };
+    for (const map of Object.values(maps)) map.clear();
   }
 
   heartbeat(record: NodeRecord): HeartbeatAnswer {
@@ -294,7 +308,11 @@ export class DirectoryMemory {
   }
 
   bury({ room: name, dead, by }: { room: string; dead: NodeId; by: NodeId }): Burial | undefined {
-    this.#of.get(dead)?.delete(name);
+    const funeral = `${dead} ${name}`;
+    if (this.#of.get(dead)?.delete(name) !== true) {
+      const said = this.#funerals.get(funeral);
+      if (said?.by === by && said.untilMs > this.#now()) return said.burial;
+    }
     const room = this.#rooms.get(name);
     if (room === undefined) return undefined;
     const freed = [...room.claims.values()].filter(({ node }) => node === dead).map(plain);
@@ -310,7 +328,12 @@ export class DirectoryMemory {
       this.#note(by, name);
     }
     const isKept = room.closing?.keeper === by;
-    return { record: room.record, freed, ...(isKept ? { closing: room.closing! } : {}) };
+    const closing = isKept ? { closing: room.closing! } : {};
+    const burial = { record: room.record, freed, ...closing };
+    if (freed.length > 0 || isKept) {
+      this.#funerals.set(funeral, { by, burial, untilMs: this.#now() + FUNERAL_MS });
+    }
+    return burial;
   }
 
   forget(dead: NodeId): boolean {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SfuError } from "../../../../lib/base/errors.ts";
 import type { NodeId } from "../../../../lib/base/ids.ts";
 import { Reaper } from "../../../../lib/cluster/directory/reaper.ts";
 import { DirectoryMemory } from "../../../support/virtual/directory_memory.ts";
@@ -86,6 +87,25 @@ Deno.test("Reaper: what a dead node left ends once, at one of the others", async
   await cluster.run(LINGER_MS + BEAT_MS);
   assert.deepEqual(cluster.told.slice(2), [`${by}: alone is over`]);
   assert.deepEqual(cluster.memory.list().map(({ record }) => record.name), ["shared"]);
+});
+
+Deno.test("Reaper: what a dead node left is told once although answers about it are lost", async () => {
+  const { cluster, b, c } = await world();
+  for (const directory of [b, c]) {
+    const bury = directory.bury.bind(directory);
+    let lost = 0;
+    directory.bury = async (funeral) => {
+      const burial = await bury(funeral);
+      if (lost++ < 3) throw new SfuError("directory_down", "Redis does not answer");
+      return burial;
+    };
+  }
+  cluster.kill(A);
+  await cluster.run(2 * LEASE_MS);
+  const left = cluster.told.map((line) => line.split(": ")[1]).toSorted();
+  assert.deepEqual(left, ["ann has left alone", "ann has left shared"]);
+  await cluster.run(LINGER_MS + 2 * BEAT_MS);
+  assert.deepEqual(cluster.told.slice(2).map((line) => line.split(": ")[1]), ["alone is over"]);
 });
 
 Deno.test("Reaper: who comes back in time keeps the room", async () => {
