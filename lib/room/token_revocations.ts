@@ -22,6 +22,8 @@ const LONGEST_TOKEN_LIFE_MS = 24 * 3_600_000;
 const MAX_ENTRIES = 100_000;
 
 interface Entry {
+  readonly room: string;
+  readonly identity: string;
   readonly beforeMs: number;
   readonly keepUntilMs: number;
 }
@@ -39,6 +41,8 @@ export interface DatedToken {
  */
 export class TokenRevocations {
   readonly #entries = new Map<string, Entry>();
+  /** Keys of those of each room: asked for with each node that comes to share it. */
+  readonly #ofRoom = new Map<string, Set<string>>();
   #sweepAtMs = 0;
 
   constructor(
@@ -61,23 +65,25 @@ export class TokenRevocations {
   revoke(room: string, identity: string, beforeMs: number, knownExpiryMs: number): number {
     const now = this.clock.wallMs();
     const key = keyOf(room, identity);
-    this.#entries.delete(key);
+    this.#delete(key);
     const life = Math.max(now, beforeMs) + LONGEST_TOKEN_LIFE_MS;
     const keepUntilMs = Math.max(life, knownExpiryMs + REVOCATION_LEEWAY_MS);
     this.#makeRoom(now);
-    this.#entries.set(key, { beforeMs, keepUntilMs });
+    this.#entries.set(key, { room, identity, beforeMs, keepUntilMs });
+    const ofRoom = this.#ofRoom.get(room) ?? new Set();
+    this.#ofRoom.set(room, ofRoom.add(key));
     return keepUntilMs - now;
   }
 
   /** All that are in force for a room. */
   of(room: string): TokenBan[] {
-    const prefix = keyOf(room, "");
     const now = this.clock.wallMs();
     const bans: TokenBan[] = [];
-    for (const [key, { beforeMs, keepUntilMs }] of this.#entries) {
-      if (!key.startsWith(prefix) || keepUntilMs <= now) continue;
+    for (const key of this.#ofRoom.get(room) ?? []) {
+      const { identity, beforeMs, keepUntilMs } = this.#entries.get(key)!;
+      if (keepUntilMs <= now) continue;
       const knownExpiryMs = Math.max(0, keepUntilMs - REVOCATION_LEEWAY_MS);
-      bans.push({ identity: key.slice(prefix.length), beforeMs, knownExpiryMs });
+      bans.push({ identity, beforeMs, knownExpiryMs });
     }
     return bans;
   }
@@ -88,7 +94,7 @@ export class TokenRevocations {
     const entry = this.#entries.get(key);
     if (entry === undefined) return false;
     if (this.clock.wallMs() >= entry.keepUntilMs) {
-      this.#entries.delete(key);
+      this.#delete(key);
       return false;
     }
     if (token.notBeforeMs >= entry.beforeMs) return false;
@@ -98,18 +104,27 @@ export class TokenRevocations {
     return true;
   }
 
+  #delete(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    const ofRoom = this.#ofRoom.get(entry.room);
+    ofRoom?.delete(key);
+    if (ofRoom?.size === 0) this.#ofRoom.delete(entry.room);
+  }
+
   /** Drops what has expired, and if that is not enough what expires first. */
   #makeRoom(now: number): void {
     if (this.#entries.size < this.maxEntries && now < this.#sweepAtMs) return;
     this.#sweepAtMs = now + REVOCATION_LEEWAY_MS;
     for (const [key, { keepUntilMs }] of this.#entries) {
-      if (keepUntilMs <= now) this.#entries.delete(key);
+      if (keepUntilMs <= now) this.#delete(key);
     }
     if (this.#entries.size < this.maxEntries) return;
     const oldestFirst = [...this.#entries].sort(([, a], [, b]) => a.keepUntilMs - b.keepUntilMs);
     // A tenth at once, so that sorting is rare under a flood.
     for (const [key] of oldestFirst.slice(0, Math.ceil(this.maxEntries / 10))) {
-      this.#entries.delete(key);
+      this.#delete(key);
       this.counters.count("token_revocation_evicted");
     }
   }

@@ -79,3 +79,18 @@ Deno.test("TokenRevocations stays within its bound, dropping first what ends fir
   list.revoke("room", "last", now(), 0);
   assert.equal(list.size, 1, "what has expired goes without being asked for");
 });
+
+Deno.test("TokenRevocations.of() names those in force for one room, and none that have gone", () => {
+  const { list, now, pass } = revocations(10);
+  const of = (room: string) => list.of(room).map(({ identity }) => identity);
+  list.revoke("room", "ann", now(), 0);
+  list.revoke("room", "ann", now() + 1, 0);
+  list.revoke("roo", "mbob", now(), 0);
+  assert.deepEqual([of("room"), of("roo"), of("other")], [["ann"], ["mbob"], []]);
+  assert.equal(list.of("room")[0]!.beforeMs, now() + 1);
+  pass(1);
+  for (let i = 0; i < 10; i++) list.revoke("full", `user${i}`, now(), 0);
+  assert.deepEqual([of("room"), of("roo")], [[], []], "they made room for others");
+  pass(2 * DAY);
+  assert.deepEqual(of("full"), [], "they have ended");
+});
