@@ -86,7 +86,7 @@ function whipResource(options: WhipRouteOptions, name: string): RouteHandler {
   const isElsewhere = carrying !== undefined && node !== undefined && node !== carrying.nodeId;
   return (exchange) => {
     const isChange = exchange.request.method === "PATCH" || exchange.request.method === "DELETE";
-    if (isElsewhere && isChange) return atItsNode(exchange, options, node);
+    if (isElsewhere && isChange) return atItsNode(exchange, options, sid, node);
     switch (exchange.request.method) {
       case "GET":
       case "HEAD":
@@ -109,8 +109,12 @@ function whipResource(options: WhipRouteOptions, name: string): RouteHandler {
 async function atItsNode(
   exchange: HttpExchange,
   { bodies, carrying }: WhipRouteOptions,
+  sid: string,
   node: NodeId,
 ): Promise<Response> {
+  // Two nodes work for what is carried: not for strangers.
+  const target = targetOf(exchange, sid);
+  if (!target.ok) return refuse(target);
   const body = await bodies.read(exchange.request, MAX_BODY_BYTES, (bytes) => bytes.slice());
   if (!body.ok) return bodyFailed(body.failure);
   const outcome = exchange.isCarried

@@ -28,6 +28,8 @@ import { CarriedSession } from "./carried_session.ts";
 const PROOF_MS = 2_000;
 /** Sockets whose node has not; each newcomer that is carried has one for a moment. */
 const MAX_UNPROVED = 1_000;
+/** Tokens that are remembered for a minute: one for each request that is carried here. */
+const MAX_TOKENS = 100_000;
 /** What is carried: what newcomers and those who return ask for, by no other name. */
 const CARRIED_PATHS = /^(?![^?]*\.\.)\/(?:rtc|whip)(?:\/[\w./-]*)?(?:\?|$)/;
 
@@ -63,7 +65,8 @@ export class CarriedRequests {
     this.#options = options;
     const { platform, counters, node, secret } = options;
     this.#identity = new LinkIdentity(secret, platform.random, CARRY_PURPOSE);
-    this.#admission = new LinkAdmission(this.#identity, node, platform.clock, counters);
+    const { clock } = platform;
+    this.#admission = new LinkAdmission(this.#identity, node, clock, counters, MAX_TOKENS);
     this.#self = {
       node,
       address: "",

@@ -16,7 +16,7 @@ import { type LinkIdentity, readToken, type ShownToken } from "./link_handshake.
 export const TOKEN_LIFE_MS = 30_000;
 /** A token that is remembered for less could be shown again while it is still good. */
 const MEMORY_MS = 2 * TOKEN_LIFE_MS + 1_000;
-/** Only nodes make tokens, and each a few a second at most. */
+/** Only nodes make tokens, and for links each a few a second at most. */
 const MAX_REMEMBERED = 20_000;
 
 /** Why a token gets no socket, for its maker alone. */
@@ -32,6 +32,7 @@ export class LinkAdmission {
     readonly self: NodeId,
     readonly clock: Clock,
     readonly counters: DropSink<ClusterDrop>,
+    readonly maxRemembered = MAX_REMEMBERED,
   ) {}
 
   /** Takes a token, once. */
@@ -45,7 +46,7 @@ export class LinkAdmission {
     const name = shown.nonce.toHex();
     this.#forget(now);
     if (this.#shown.has(name)) return this.#refuse("link_token_replayed");
-    if (this.#shown.size >= MAX_REMEMBERED) {
+    if (this.#shown.size >= this.maxRemembered) {
       this.counters.count("link_refused_busy");
       return { status: 503, body: "too many links" };
     }

@@ -53,7 +53,13 @@ function world({ address, outcome = ANSWER, created = FULL }: {
     bodies: testBodies(),
     carrying: { nodeId: SELF, nodes },
   });
-  const request = async (method: string, path: string, body = "", isCarried = false) => {
+  const request = async (
+    method: string,
+    path: string,
+    body = "",
+    isCarried = false,
+    isStranger = false,
+  ) => {
     const url = new URL(`http://here${path}`);
     const sent = new Request(url, {
       method,
@@ -65,7 +71,9 @@ function world({ address, outcome = ANSWER, created = FULL }: {
       },
       ...(body === "" ? {} : { body }),
     });
-    const token = { ...tokenWith({ roomJoin: true, room: "lobby" }), identity: "cam" };
+    const token = isStranger
+      ? undefined
+      : { ...tokenWith({ roomJoin: true, room: "lobby" }), identity: "cam" };
     const route = routes(url.pathname)!;
     const exchange = { request: sent, url, path: url.pathname, token, receivedAt: 0 };
     return await route({ ...exchange, socketAddress: "192.0.2.9", isCarried });
@@ -128,4 +136,13 @@ Deno.test("PATCH and DELETE of a WHIP session find the node that its address nam
   assert.equal((await request("PATCH", "/whip/v1/PA_3", "a=x")).status, 204);
   assert.deepEqual(local, ["delete PA_2", "trickle PA_3"]);
   assert.equal(asked.length, 2);
+});
+
+Deno.test("what strangers want of a WHIP session is not carried: two nodes would work for it", async () => {
+  const { request, asked, local } = world();
+  for (const method of ["PATCH", "DELETE"]) {
+    const refused = await request(method, "/whip/v1/PA_1.ND_there", "a=x", false, true);
+    assert.equal(refused.status, 401);
+  }
+  assert.deepEqual([asked, local], [[], []]);
 });
