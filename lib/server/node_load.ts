@@ -24,13 +24,15 @@ export interface NodeLoadSource {
   readonly cpuUs?: () => number;
 }
 
-/** Measures between one question and the next. */
+/** Measures between one question and the next; who asks again soon gets the same answer. */
 export class NodeLoadMeter {
   readonly #source: NodeLoadSource;
   readonly #cpuUs: () => number;
   #atMs: number;
   #usedUs: number;
   #cpu = 0;
+  #measured: NodeLoad | undefined;
+  #measuredAtMs = 0;
 
   constructor(source: NodeLoadSource) {
     this.#source = source;
@@ -39,8 +41,20 @@ export class NodeLoadMeter {
     this.#usedUs = this.#cpuUs();
   }
 
-  /** The load now; that of the processor since it was last asked for. */
+  /**
+   * The load now; that of the processor since it was last measured. Every client that is told where
+   * else to go asks for it, and all tracks are counted.
+   */
   measure(): NodeLoad {
+    const now = this.#source.clock.now();
+    if (this.#measured !== undefined && now - this.#measuredAtMs < LEAST_SPAN_MS) {
+      return this.#measured;
+    }
+    this.#measuredAtMs = now;
+    return this.#measured = this.#measureNow();
+  }
+
+  #measureNow(): NodeLoad {
     const { maxTracks, rooms: roomsOf } = this.#source;
     const cpu = this.#measureCpu();
     const rooms = roomsOf();

@@ -77,15 +77,19 @@ local function make(values)
   redis.call('ZADD', base .. 'rooms', 0, name)
 end
 local function serve(name, node)
-  redis.call('HDEL', room_key(name), 'keeper', 'closing')
+  local keeper = redis.call('HGET', room_key(name), 'keeper')
+  if keeper then
+    redis.call('SADD', by_key(name), keeper)
+    redis.call('HDEL', room_key(name), 'keeper', 'closing')
+  end
   redis.call('SADD', of_key(node), name)
   return redis.call('SADD', serve_key(name), node) == 1
 end
 local function bans(name)
-  local all, found = redis.call('HGETALL', bans_key(name)), {}
+  local all, found, now = redis.call('HGETALL', bans_key(name)), {}, now_ms()
   for i = 1, #all, 2 do
     local before, expiry, till = string.match(all[i + 1], '^(%d+) (%d+) (%d+)$')
-    if tonumber(till) > now_ms() then found[#found + 1] = {all[i], before, expiry} end
+    if tonumber(till) > now then found[#found + 1] = {all[i], before, expiry} end
   end
   return found
 end
@@ -149,7 +153,10 @@ local function delete(name, cause)
   local keeper = closing(name)
   for _, node in ipairs(gone[2]) do redis.call('SREM', of_key(node), name) end
   redis.call('SREM', of_key(keeper), name)
-  for _, node in ipairs(redis.call('SMEMBERS', by_key(name))) do redis.call('UNLINK', own_key(name, node)) end
+  for _, node in ipairs(redis.call('SMEMBERS', by_key(name))) do
+    redis.call('SREM', of_key(node), name)
+    redis.call('UNLINK', own_key(name, node))
+  end
   redis.call('UNLINK', room_key(name), serve_key(name), who_key(name), was_key(name), by_key(name))
   redis.call('ZREM', base .. 'rooms', name)
   redis.call('SET', over_key(gone[1][2]), cause, 'PX', ${OVER_MS})

@@ -48,6 +48,9 @@ export interface DirectoryPlacementOptions {
 /** How often a directory that has lost everything is asked for a room that others may serve, ms. */
 const ASK_AGAIN_MS = 250;
 
+/** Bans of a room that the directory is told again: as many as it keeps. */
+const MAX_TOLD_BANS = 1_000;
+
 interface HeldClaim extends Claim {
   readonly counted: boolean;
   /** Where the identity was before, if somewhere. */
@@ -152,7 +155,7 @@ export class DirectoryPlacement implements RoomPlacement {
       const now = clock.wallMs();
       // All at once: those who come to the room wait for it.
       await Promise.all(
-        room.bans().map((ban) => {
+        room.bans().slice(-MAX_TOLD_BANS).map((ban) => {
           const keepMs = ban.knownExpiryMs + REVOCATION_LEEWAY_MS - now;
           return directory.bar({ room: name, ban, keepMs: Math.max(1, keepMs) });
         }),

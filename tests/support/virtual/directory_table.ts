@@ -451,6 +451,17 @@ export const DIRECTORY_TESTS: Readonly<
     assert.equal(await directory.bury({ room: "alone", dead: A, by: C }), undefined);
   },
 
+  "a room that is taken over and removed is nobody's, its former keeper's neither": async (
+    directory,
+  ) => {
+    const { claim } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    await directory.release({ room: "r", identity: "ann", number: claim!.number });
+    closingOf(await directory.leave({ room: "r", node: A }));
+    await directory.enter({ room: "r", node: B, region: "here" });
+    await directory.remove("r", "RQ_1");
+    assert.deepEqual(await directory.roomsOf(A), []);
+  },
+
   "a keeper that dies hands its rooms to who buries it": async (directory) => {
     await entered(directory.enter(joining("r", A, "ann", "PA_1")));
     const closing = closingOf(await directory.leave({ room: "r", node: A }));
