@@ -93,7 +93,8 @@ export function tellsArrivals({ feedback }: CodecParameters): boolean {
 
 /**
  * The extensions that are written of those a section has: no numbers for a client that would never
- * say what became of them.
+ * say what became of them. In order of their ids: pion shuffles its lines in each description, and
+ * that is no change.
  *
  * @param codecs As the client described them.
  */
@@ -101,8 +102,10 @@ export function writtenExtensions(
   extensions: readonly HeaderExtension[],
   codecs: readonly CodecParameters[],
 ): readonly HeaderExtension[] {
-  if (codecs.some(tellsArrivals)) return extensions;
-  return extensions.filter(({ uri }) => uri !== EXTENSION_URI.transportCc);
+  const written = codecs.some(tellsArrivals)
+    ? extensions
+    : extensions.filter(({ uri }) => uri !== EXTENSION_URI.transportCc);
+  return written.toSorted((a, b) => a.id - b.id);
 }
 
 /** `a=msid` of a section that carries `track`. */

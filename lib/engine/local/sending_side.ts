@@ -29,6 +29,9 @@ const FIRST_REPORT_MS = 300;
  * The forwarded layer is told at most once in so many ms: packets may change it with every frame.
  */
 const LAYER_INTERVAL_MS = 1_000;
+/** Down-tracks whose numbers are remembered: as many as one answer may change. */
+const MAX_FORMER = 32;
+
 /** One subscribed track with what its reports need. */
 interface SentTrack {
   upTrackId: UpTrackId;
@@ -77,6 +80,8 @@ export class SendingSide {
   readonly bandwidth: ConnectionEstimate;
   readonly #options: SendingSideOptions;
   readonly #sent = new Map<DownTrackId, SentTrack>();
+  /** Those removed last, by SSRC. */
+  readonly #former = new Map<number, DownTrack>();
   /** By media SSRC, for feedback. */
   readonly #bySsrc = new Map<number, SentTrack>();
   readonly #congestion: CongestionRules;
@@ -129,7 +134,8 @@ export class SendingSide {
       firstRtxSequence: random.uint32() & 0x7fff,
       firstSequence: random.uint32() & 0x7fff,
       firstTimestamp: random.uint32(),
-    });
+    }, this.#former.get(section.ssrc));
+    this.#former.delete(section.ssrc);
     const sent: SentTrack = {
       upTrackId,
       upTrack,
@@ -166,9 +172,18 @@ export class SendingSide {
     this.#sent.delete(id);
     this.#bySsrc.delete(sent.section.ssrc);
     sent.upTrack.removeDownTrack(sent.track);
+    this.#remember(sent);
     if (sent.section.kind === "video" && !this.#sendsVideo()) this.bandwidth.setVideo(false, now);
     this.#allocation.remove(id);
     this.#options.timed(this.#allocation.nextWakeAt());
+  }
+
+  /** Its section may have changed, and then it comes again at once. */
+  #remember({ section: { ssrc }, track }: SentTrack): void {
+    this.#former.set(ssrc, track);
+    if (this.#former.size <= MAX_FORMER) return;
+    const [oldest] = this.#former.keys();
+    this.#former.delete(oldest!);
   }
 
   /** Goes on with another up-track; unknown ids are ignored. */

@@ -58,9 +58,9 @@ export class DownTrack implements PacketReceiver {
   readonly #isVideo: boolean;
   readonly #resender: Resender;
   readonly #output: DownTrackOutput;
-  readonly #sequence = new SequenceRewriter();
-  readonly #timestamps = new TimestampRewriter();
-  readonly #selection = new FrameSelection();
+  readonly #sequence: SequenceRewriter;
+  readonly #timestamps: TimestampRewriter;
+  readonly #selection: FrameSelection;
   readonly #opening: StreamOpening;
   readonly #firstSequence: number;
   readonly #firstTimestamp: number;
@@ -92,8 +92,15 @@ export class DownTrack implements PacketReceiver {
   #plisReceived = 0;
   readonly #condition = new DownTrackCondition();
 
-  constructor(options: DownTrackOptions) {
+  /**
+   * @param former The one that sent under the same SSRC before, and is not attached any more: its
+   *   numbers go on, as the receiver's SRTP takes none that go back (RFC 3711 §3.3.2).
+   */
+  constructor(options: DownTrackOptions, former?: DownTrack) {
     this.#section = options.section;
+    this.#sequence = former === undefined ? new SequenceRewriter() : former.#sequence;
+    this.#timestamps = former === undefined ? new TimestampRewriter() : former.#timestamps;
+    this.#selection = former === undefined ? new FrameSelection() : former.#selection;
     this.#opening = new StreamOpening(options.section.openAfterMs);
     this.#listener = options.listener;
     this.#limit = new LayerLimit(options.target);
@@ -111,7 +118,7 @@ export class DownTrack implements PacketReceiver {
       section,
       sink,
       extensions,
-      options.firstRtxSequence ?? 0,
+      former === undefined ? options.firstRtxSequence ?? 0 : former.#resender.nextRtxSequence,
       this.drops,
       options.repairs,
     );

@@ -95,6 +95,11 @@ export class Resender {
     history.targetCount[entry] = sent.targetCount;
   }
 
+  /** Of the next packet on the RTX SSRC, 16 bits. */
+  get nextRtxSequence(): number {
+    return this.#rtxSequence;
+  }
+
   /** Nothing noted so far can be resent any more. */
   forget(): void {
     this.#history = new ResendHistory(LEAST_HISTORY);

@@ -123,3 +123,53 @@ Deno.test("SendingSide measures the round trip by the reports about what it send
   side.receiveReport(block, now);
   assert.deepEqual(measured, [150], "no report of ours");
 });
+
+Deno.test("SendingSide goes on with the numbers of a stream whose section changes", () => {
+  const sink = new RecordingSink();
+  const now = 10_000;
+  const side = new SendingSide({
+    emit: () => {},
+    sink,
+    sendRtcp: () => {},
+    random: new SeededRandom(1),
+    failed: (error) => {
+      throw error;
+    },
+    measured: () => {},
+    timed: () => {},
+    rtcp: new RtcpScratch(),
+  });
+  const upTrack = new UpTrack({
+    kind: "video",
+    extensions: [],
+    listener: { onNack: () => {}, onKeyFrameNeeded: () => {} },
+  });
+  upTrack.bindLayer(0, 1, VP8, now);
+  const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
+  const add = (ssrc: number) =>
+    side.add(DOWN, "UT_1" as UpTrackId, upTrack, sendSection("0", "video", ssrc), target, now);
+  const frame = (sequenceNumber: number) => {
+    const payload = vp8Payload({ pictureId: sequenceNumber & 0x7fff, tl0: 1, key: true });
+    const timestamp = sequenceNumber * 900;
+    upTrack.receive(
+      0,
+      viewOf(rtpPacket({ ssrc: 1, payloadType: 96, sequenceNumber, timestamp, payload })),
+      now,
+    );
+  };
+  add(5000);
+  side.start(now);
+  frame(30_000);
+  side.remove(DOWN, now);
+  // What was left out meanwhile is no gap, and nothing goes back, whatever the publisher is at.
+  for (let missed = 30_001; missed < 30_500; missed++) frame(missed);
+  add(5000);
+  frame(30_500);
+  side.remove(DOWN, now);
+  add(6000);
+  frame(30_501);
+  const sent = sink.views.map(({ ssrc, sequenceNumber }) => [ssrc, sequenceNumber]);
+  assert.deepEqual(sent.slice(0, 2), [[5000, 30_000], [5000, 30_001]]);
+  assert.equal(sent[2]![0], 6000);
+  assert.notEqual(sent[2]![1], 30_002, "another stream has its own");
+});
