@@ -53,6 +53,7 @@ const METHOD = {
   unwant: "media.unwant",
   wants: "media.wants",
   reset: "media.reset",
+  ended: "media.ended",
 } as const;
 
 /** What the exchange works with. */
@@ -104,6 +105,7 @@ export class MediaExchange {
     links.serve(METHOD.unwant, (peer, value) => this.#serveUnwant(peer, value));
     links.serve(METHOD.wants, (peer, value) => this.#serveWants(peer, value));
     links.serve(METHOD.reset, (peer, value) => this.#serveReset(peer, value));
+    links.serve(METHOD.ended, (peer, value) => this.#serveEnded(peer, value));
   }
 
   /** The link to a node is there, for the first time or again. */
@@ -139,7 +141,8 @@ export class MediaExchange {
       case "relay_wanted":
         return this.#wants.wanted(event.upTrack, event.engine);
       case "relay_unwanted":
-        return this.#wants.unwanted(event.upTrack);
+        this.#wants.unwanted(event.upTrack);
+        return this.#passesOnNoMore(event.upTrack);
       case "relay_sending":
         return this.#starting.get(keyOf(event.upTrack, event))?.(event.from);
       case "relay_engine_lost":
@@ -315,6 +318,24 @@ export class MediaExchange {
     const engine = readEngine(value);
     if (engine !== undefined) this.#wants.lost(node, engine);
     return null;
+  }
+
+  #serveEnded(node: NodeId, value: PackedValue): PackedValue {
+    const want = readWant(value);
+    if (want !== undefined) this.#wants.ended(want.upTrack, node);
+    return null;
+  }
+
+  /**
+   * A track that this node passed on is gone here, as nobody here is in its room any more: those
+   * that got it from here have to ask its origin.
+   */
+  #passesOnNoMore(upTrack: RelayedTrackId): void {
+    const engines = this.#sent.get(upTrack);
+    this.#sent.delete(upTrack);
+    for (const { node, engine } of engines?.values() ?? []) {
+      this.#tell(node, METHOD.ended, { upTrack, engine });
+    }
   }
 
   #blocked(node: NodeId, isBlocked: boolean): void {

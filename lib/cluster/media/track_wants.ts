@@ -95,6 +95,15 @@ export class TrackWants {
     }
   }
 
+  /** One track comes no more from a node that passed it on. */
+  ended(upTrack: RelayedTrackId, node: NodeId): void {
+    const want = this.#wants.get(upTrack);
+    if (want?.source?.node !== node) return;
+    want.source = undefined;
+    want.question++;
+    this.#askOrigin(upTrack, want, false);
+  }
+
   /** A node can be asked again. */
   reachable(node: NodeId): void {
     for (const [upTrack, want] of this.#wants) {

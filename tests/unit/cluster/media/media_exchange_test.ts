@@ -472,3 +472,22 @@ Deno.test("What another node says of media is believed only as far as it makes s
     }
   }
 });
+
+Deno.test("Whoever got a track from a region's head gets it elsewhere when the head leaves the room", async () => {
+  const world = await World.of(["eu", "us", "us", "us"]);
+  const [origin, head, ...others] = world.nodes as [Node, Node, Node, Node];
+  const upTrack = track(0, 1);
+  origin.publish([upTrack]);
+  for (const node of [head, ...others]) {
+    node.know(upTrack);
+    node.subscribe(down(1), upTrack, 0);
+    await world.run(200);
+  }
+  for (const node of others) assert.equal(node.sourceOf(upTrack)?.node, head.id);
+  // Nobody there is in the room any more; it lives on, and so do its links.
+  head.unsubscribe(down(1));
+  head.pool.pool.send({ type: "remove_remote_track", upTrack });
+  await world.run(1_000);
+  assertConverged(world, "without its head");
+  assertRegions(world);
+});
