@@ -1,6 +1,7 @@
 /**
  * Whether the directory answers in time, or has so much to do that who asks for more should wait:
- * judged by how long answers took lately, and by the question that waits longest.
+ * judged by how long answers took lately, and by the question that waits longest. Of few questions
+ * late answers say that somebody stood still for a moment, and not that there is too much to do.
  *
  * Contract: slow from {@linkcode SLOW_MS} on, and until answers take less than
  * {@linkcode QUICK_MS} again, so that it does not change with every answer. What is long ago counts
@@ -13,6 +14,8 @@
 export const SLOW_MS = 400;
 /** Answers that take less are quick again, ms. */
 export const QUICK_MS = 200;
+/** Of fewer questions a second, nobody is slow. */
+export const BUSY_PER_SECOND = 10;
 /** Answers of so long ago count for a third, ms. */
 const SMOOTHING_MS = 500;
 
@@ -20,6 +23,8 @@ const SMOOTHING_MS = 500;
 export class AnswerPace {
   #smoothedMs = 0;
   #lookedAt = -Infinity;
+  /** Answers lately, about those of a second. */
+  #recent = 0;
   #isSlow = false;
   /** When what was asked and not answered yet was asked, in order. */
   readonly #waiting = new Set<{ readonly at: number }>();
@@ -44,6 +49,7 @@ export class AnswerPace {
     const age = now - this.#lookedAt;
     const weight = age === Infinity ? 1 : 1 - Math.exp(-Math.max(1, age) / SMOOTHING_MS);
     this.#smoothedMs += weight * (ms - this.#smoothedMs);
+    this.#recent = this.#recentAt(now) + 1;
     this.#lookedAt = now;
     this.#judge(now);
   }
@@ -59,6 +65,13 @@ export class AnswerPace {
     const waitedMs = oldest === undefined ? 0 : now - oldest.at;
     const faded = this.#smoothedMs * Math.exp(-(now - this.#lookedAt) / (4 * SMOOTHING_MS));
     const ms = Math.max(waitedMs, faded);
-    this.#isSlow = this.#isSlow ? ms >= QUICK_MS : ms > SLOW_MS;
+    if (this.#isSlow) this.#isSlow = ms >= QUICK_MS;
+    else if (ms > SLOW_MS) {
+      this.#isSlow = this.#recentAt(now) + this.#waiting.size >= BUSY_PER_SECOND;
+    }
+  }
+
+  #recentAt(now: number): number {
+    return this.#recent === 0 ? 0 : this.#recent * Math.exp((this.#lookedAt - now) / 1_000);
   }
 }

@@ -30,6 +30,19 @@ Deno.test("AnswerPace: some late answers make nobody slow, many do", () => {
   assert.equal(pace.isSlow(now), true);
 });
 
+Deno.test("AnswerPace: who stands still for a moment while few ask is not slow", () => {
+  const pace = new AnswerPace();
+  let now = 0;
+  for (; now < 10_000; now += 250) pace.took(5, now);
+  const late = [pace.asked(now), pace.asked(now + 100), pace.asked(now + 200)];
+  now += 600;
+  assert.equal(pace.isSlow(now), false);
+  for (const answered of late) answered(now);
+  assert.equal(pace.isSlow(now), false);
+  pace.took(650, now + 500);
+  assert.equal(pace.isSlow(now + 500), false);
+});
+
 Deno.test("AnswerPace: slow stays slow until answers are quick again, and no longer", () => {
   const pace = new AnswerPace();
   let now = answer(pace, 0, 600, 5_000);
