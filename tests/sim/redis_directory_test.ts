@@ -118,7 +118,7 @@ Deno.test({
       assert.deepEqual(await violations(nodes[0]!), [], `round ${round}`);
       // Simple strings, so that the answer is one line.
       const answer = await server.ask("EVAL", OWN_CLAIMS, "0", prefix);
-      assert.match(answer, /^\+[1-9]\d* claims$/, `round ${round}`);
+      assert.match(answer, /^\+[1-9]\d* claims$/, `round ${round}: ${answer}`);
     }
     for (const node of nodes) await node.end();
   },
