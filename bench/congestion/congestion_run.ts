@@ -28,6 +28,18 @@ export interface CongestionCase {
   readonly run: (seed: number) => CaseResult;
 }
 
+/** What a case comes to. */
+export type Outcome = Omit<CaseResult, "name" | "title">;
+
+/** A case that says its name itself. */
+export function caseOf(
+  name: string,
+  title: string,
+  run: (seed: number) => Outcome,
+): CongestionCase {
+  return { name, title, run: (seed) => ({ name, title, ...run(seed) }) };
+}
+
 /** Uniform numbers in [0, 1) from a seed (a Weyl sequence, mixed). */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0;

@@ -6,9 +6,10 @@
  */
 import * as figures from "./congestion_figures.ts";
 import {
-  type CaseResult,
+  caseOf,
   type CongestionCase,
   link,
+  type Outcome,
   rates,
   runFlows,
   seeded,
@@ -79,8 +80,6 @@ function received(one: MediaFlow, fromMs: number, toMs: number): number {
 function jainBetween(flows: readonly MediaFlow[], fromMs: number, toMs: number): number {
   return jainOf(flows.map((one) => received(one, fromMs, toMs)));
 }
-
-type Outcome = Omit<CaseResult, "name" | "title">;
 
 function variableCapacity(seed: number): Outcome {
   const chance = seeded(seed);
@@ -251,10 +250,6 @@ function pauseAndResume(seed: number): Outcome {
     link: forward,
     durationMs,
   };
-}
-
-function caseOf(name: string, title: string, run: (seed: number) => Outcome): CongestionCase {
-  return { name, title, run: (seed) => ({ name, title, ...run(seed) }) };
 }
 
 /** In the order of the RFC. */

@@ -8,9 +8,10 @@
 import { atLeast, atMost, between, figuresOf, jainOf, meanOf } from "./congestion_figures.ts";
 import type { Gate } from "./congestion_figures.ts";
 import {
-  type CaseResult,
+  caseOf,
   type CongestionCase,
   link,
+  type Outcome,
   rates,
   runFlows,
   seeded,
@@ -28,8 +29,6 @@ const TOP_LEVEL = 10;
 const SETTLE_MS = 3_000;
 /** A layer may change once in so long in a steady state, ms. */
 const STEADY_MS = 5_000;
-
-type Outcome = Omit<CaseResult, "name" | "title">;
 
 interface Setting {
   readonly steps: readonly RateStep[];
@@ -269,10 +268,6 @@ function besideTcp(seed: number): Outcome {
     link: forward,
     durationMs,
   };
-}
-
-function caseOf(name: string, title: string, run: (seed: number) => Outcome): CongestionCase {
-  return { name, title, run: (seed) => ({ name, title, ...run(seed) }) };
 }
 
 /** As they are told. */

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { readUint16 } from "./big_endian.ts";
 
 /**
  * Parses a literal address into 4 (IPv4) or 16 (IPv6, RFC 4291 §2.2) bytes in network order.
@@ -79,14 +80,24 @@ function isMapped(bytes: Uint8Array): boolean {
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
-/** The literal address of 4 or 16 bytes; of IPv6 without the shortest spelling (RFC 5952). */
+/**
+ * The literal address of 4 or 16 bytes (RFC 5952 §4); an IPv4-mapped one as the runtime's own
+ * sockets show it.
+ */
 export function formatIpAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join(".");
-  const groups: string[] = [];
-  for (let i = 0; i < bytes.length; i += 2) {
-    groups.push((bytes[i]! << 8 | bytes[i + 1]!).toString(16));
+  if (isMapped(bytes)) return `::ffff:${bytes.subarray(12).join(".")}`;
+  const groups = Array.from({ length: 8 }, (_, i) => readUint16(bytes, 2 * i).toString(16));
+  let longest = 0;
+  let start = -1;
+  for (let i = 0; i < 8; i++) {
+    let end = i;
+    while (end < 8 && groups[end] === "0") end++;
+    if (end - i > Math.max(longest, 1)) [start, longest] = [i, end - i];
+    i = Math.max(i, end - 1);
   }
-  return groups.join(":");
+  if (start < 0) return groups.join(":");
+  return `${groups.slice(0, start).join(":")}::${groups.slice(start + longest).join(":")}`;
 }
 
 /**

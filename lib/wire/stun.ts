@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { readUint16, readUint32 } from "./big_endian.ts";
+import { readUint16, readUint32, writeUint16, writeUint32 } from "./big_endian.ts";
 
 /**
  * HMAC-SHA1 over `bytes[0..length)` with the short-term password already bound as its key (RFC 8489
@@ -182,7 +182,7 @@ export function verifyIntegrity(
   if (at < 0) return false;
   const high = bytes[2]!;
   const low = bytes[3]!;
-  write16(bytes, 2, at + INTEGRITY_BYTES - STUN_HEADER_BYTES);
+  writeUint16(bytes, 2, at + INTEGRITY_BYTES - STUN_HEADER_BYTES);
   const expected = mac(bytes, at);
   bytes[2] = high;
   bytes[3] = low;
@@ -206,11 +206,11 @@ export function writeBindingSuccess(
 ): number {
   writeHeader(out, BINDING_SUCCESS, request);
   const isV4 = address.length === 4;
-  write16(out, 20, XOR_MAPPED_ADDRESS);
-  write16(out, 22, isV4 ? 8 : 20);
+  writeUint16(out, 20, XOR_MAPPED_ADDRESS);
+  writeUint16(out, 22, isV4 ? 8 : 20);
   out[24] = 0;
   out[25] = isV4 ? 1 : 2;
-  write16(out, 26, port ^ (MAGIC_COOKIE >>> 16));
+  writeUint16(out, 26, port ^ (MAGIC_COOKIE >>> 16));
   // Cookie and transaction id stand next to each other in the header: that is the whole mask.
   for (let i = 0; i < address.length; i++) out[28 + i] = address[i]! ^ out[4 + i]!;
   return finish(out, 28 + address.length, mac);
@@ -244,9 +244,9 @@ export function writeBindingError(
 ): number {
   writeHeader(out, BINDING_ERROR, request);
   const reason = REASONS[code];
-  write16(out, 20, ERROR_CODE);
-  write16(out, 22, 4 + reason.length);
-  write16(out, 24, 0);
+  writeUint16(out, 20, ERROR_CODE);
+  writeUint16(out, 22, 4 + reason.length);
+  writeUint16(out, 24, 0);
   out[26] = Math.trunc(code / 100);
   out[27] = code % 100;
   let at = 28;
@@ -254,10 +254,10 @@ export function writeBindingError(
   while ((at & 3) !== 0) out[at++] = 0;
   if (code === 420) {
     const named = Math.min(unknownRequired.length, MAX_UNKNOWN_NAMED);
-    write16(out, at, UNKNOWN_ATTRIBUTES);
-    write16(out, at + 2, 2 * named);
+    writeUint16(out, at, UNKNOWN_ATTRIBUTES);
+    writeUint16(out, at + 2, 2 * named);
     at += 4;
-    for (let i = 0; i < named; i++, at += 2) write16(out, at, unknownRequired[i]!);
+    for (let i = 0; i < named; i++, at += 2) writeUint16(out, at, unknownRequired[i]!);
     while ((at & 3) !== 0) out[at++] = 0;
   }
   return finish(out, at, mac);
@@ -288,23 +288,23 @@ export function writeBindingRequest(
   { transaction, username, priority, tieBreaker }: BindingRequestFields,
   mac: StunMac,
 ): number {
-  write16(out, 0, BINDING_REQUEST);
-  write16(out, 4, MAGIC_COOKIE >>> 16);
-  write16(out, 6, MAGIC_COOKIE);
+  writeUint16(out, 0, BINDING_REQUEST);
+  writeUint16(out, 4, MAGIC_COOKIE >>> 16);
+  writeUint16(out, 6, MAGIC_COOKIE);
   for (let i = 0; i < TRANSACTION_BYTES; i++) out[8 + i] = transaction[i]!;
   let at = STUN_HEADER_BYTES;
-  write16(out, at, USERNAME);
-  write16(out, at + 2, username.length);
+  writeUint16(out, at, USERNAME);
+  writeUint16(out, at + 2, username.length);
   at += 4;
   for (let i = 0; i < username.length; i++) out[at++] = username.charCodeAt(i);
   while ((at & 3) !== 0) out[at++] = 0;
-  write16(out, at, PRIORITY);
-  write16(out, at + 2, 4);
-  write16(out, at + 4, priority >>> 16);
-  write16(out, at + 6, priority);
+  writeUint16(out, at, PRIORITY);
+  writeUint16(out, at + 2, 4);
+  writeUint16(out, at + 4, priority >>> 16);
+  writeUint16(out, at + 6, priority);
   at += 8;
-  write16(out, at, ICE_CONTROLLED);
-  write16(out, at + 2, tieBreaker.length);
+  writeUint16(out, at, ICE_CONTROLLED);
+  writeUint16(out, at + 2, tieBreaker.length);
   for (let i = 0; i < tieBreaker.length; i++) out[at + 4 + i] = tieBreaker[i]!;
   return finish(out, at + 4 + tieBreaker.length, mac);
 }
@@ -316,7 +316,7 @@ export function isOfTransaction(bytes: Uint8Array, transaction: Uint8Array): boo
 }
 
 function writeHeader(out: Uint8Array, messageType: number, request: Uint8Array): void {
-  write16(out, 0, messageType);
+  writeUint16(out, 0, messageType);
   for (let i = 4; i < STUN_HEADER_BYTES; i++) out[i] = request[i]!;
 }
 
@@ -329,20 +329,20 @@ function finish(out: Uint8Array, end: number, mac: StunMac): number {
 
 /** Appends MESSAGE-INTEGRITY (RFC 8489 §14.5) to what ends at `end`. @returns Its new end. */
 export function appendIntegrity(out: Uint8Array, end: number, mac: StunMac): number {
-  write16(out, 2, end + INTEGRITY_BYTES - STUN_HEADER_BYTES);
+  writeUint16(out, 2, end + INTEGRITY_BYTES - STUN_HEADER_BYTES);
   const digest = mac(out, end);
-  write16(out, end, MESSAGE_INTEGRITY);
-  write16(out, end + 2, MAC_BYTES);
+  writeUint16(out, end, MESSAGE_INTEGRITY);
+  writeUint16(out, end + 2, MAC_BYTES);
   for (let i = 0; i < MAC_BYTES; i++) out[end + 4 + i] = digest[i]!;
   return end + INTEGRITY_BYTES;
 }
 
 /** Appends FINGERPRINT (RFC 8489 §14.7) to what ends at `end`. @returns Its new end. */
 export function appendFingerprint(out: Uint8Array, end: number): number {
-  write16(out, 2, end + FINGERPRINT_BYTES - STUN_HEADER_BYTES);
-  write16(out, end, FINGERPRINT);
-  write16(out, end + 2, 4);
-  write32(out, end + 4, crc32(out, end) ^ FINGERPRINT_XOR);
+  writeUint16(out, 2, end + FINGERPRINT_BYTES - STUN_HEADER_BYTES);
+  writeUint16(out, end, FINGERPRINT);
+  writeUint16(out, end + 2, 4);
+  writeUint32(out, end + 4, crc32(out, end) ^ FINGERPRINT_XOR);
   return end + FINGERPRINT_BYTES;
 }
 
@@ -368,16 +368,4 @@ function readText(bytes: Uint8Array, at: number, size: number): string {
   let text = "";
   for (let i = 0; i < size; i++) text += String.fromCharCode(bytes[at + i]!);
   return text;
-}
-
-/** Big-endian, the low 16 bits. */
-export function write16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 8;
-  bytes[at + 1] = value;
-}
-
-/** Big-endian. */
-export function write32(bytes: Uint8Array, at: number, value: number): void {
-  write16(bytes, at, value >>> 16);
-  write16(bytes, at + 2, value);
 }

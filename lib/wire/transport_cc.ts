@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { readUint16 } from "./big_endian.ts";
+import { readUint16, writeUint16 } from "./big_endian.ts";
 
 /** Statuses in one message: ten times what 100 ms of a fast publisher needs. */
 export const MAX_FEEDBACK_STATUSES = 1024;
@@ -187,9 +187,4 @@ function readDeltas(
     at += symbol; // a symbol's value is the size of its delta
   }
   return true;
-}
-
-function writeUint16(out: Uint8Array, at: number, value: number): void {
-  out[at] = value >> 8;
-  out[at + 1] = value & 0xff;
 }

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { readUint16, readUint32 } from "./big_endian.ts";
+import { readUint16, readUint32, writeUint16, writeUint32 } from "./big_endian.ts";
 import {
   appendFingerprint,
   appendIntegrity,
@@ -15,8 +15,6 @@ import {
   MAGIC_COOKIE,
   STUN_HEADER_BYTES,
   type StunMac,
-  write16,
-  write32,
 } from "./stun.ts";
 
 /** Low bits of a message's type (RFC 8489 §5, RFC 8656 §17). */
@@ -316,25 +314,19 @@ export class TurnWriter {
    * @param messageClass Of {@linkcode STUN_CLASS}: success or error.
    */
   begin(request: Uint8Array, method: number, messageClass: number): this {
-    write16(this.bytes, 0, method | messageClass);
+    writeUint16(this.bytes, 0, method | messageClass);
     for (let i = 4; i < STUN_HEADER_BYTES; i++) this.bytes[i] = request[i]!;
     this.#end = STUN_HEADER_BYTES;
     return this;
   }
 
   error(code: TurnErrorCode): this {
-    const reason = REASONS[code];
-    const at = this.#attribute(ATTRIBUTE.errorCode, 4 + reason.length);
-    write16(this.bytes, at, 0);
-    this.bytes[at + 2] = Math.trunc(code / 100);
-    this.bytes[at + 3] = code % 100;
-    this.#text(at + 4, reason);
-    return this;
+    return this.#refusal(ATTRIBUTE.errorCode, 0, code);
   }
 
   unknownAttributes(types: readonly number[]): this {
     const at = this.#attribute(ATTRIBUTE.unknownAttributes, 2 * types.length);
-    for (let i = 0; i < types.length; i++) write16(this.bytes, at + 2 * i, types[i]!);
+    for (let i = 0; i < types.length; i++) writeUint16(this.bytes, at + 2 * i, types[i]!);
     return this;
   }
 
@@ -349,7 +341,7 @@ export class TurnWriter {
   }
 
   lifetime(seconds: number): this {
-    write32(this.bytes, this.#attribute(ATTRIBUTE.lifetime, 4), seconds);
+    writeUint32(this.bytes, this.#attribute(ATTRIBUTE.lifetime, 4), seconds);
     return this;
   }
 
@@ -363,13 +355,7 @@ export class TurnWriter {
 
   /** Why there is no second address (RFC 8656 §18.13). */
   addressError(family: number, code: TurnErrorCode): this {
-    const reason = REASONS[code];
-    const at = this.#attribute(ATTRIBUTE.addressError, 4 + reason.length);
-    write16(this.bytes, at, family << 8);
-    this.bytes[at + 2] = Math.trunc(code / 100);
-    this.bytes[at + 3] = code % 100;
-    this.#text(at + 4, reason);
-    return this;
+    return this.#refusal(ATTRIBUTE.addressError, family, code);
   }
 
   /**
@@ -380,10 +366,20 @@ export class TurnWriter {
    * @returns Its length.
    */
   end(mac: StunMac | undefined, fingerprint: boolean): number {
-    write16(this.bytes, 2, this.#end - STUN_HEADER_BYTES);
+    writeUint16(this.bytes, 2, this.#end - STUN_HEADER_BYTES);
     if (mac !== undefined) this.#end = appendIntegrity(this.bytes, this.#end, mac);
     if (fingerprint) this.#end = appendFingerprint(this.bytes, this.#end);
     return this.#end;
+  }
+
+  #refusal(type: number, family: number, code: TurnErrorCode): this {
+    const reason = REASONS[code];
+    const at = this.#attribute(type, 4 + reason.length);
+    writeUint16(this.bytes, at, family << 8);
+    this.bytes[at + 2] = Math.trunc(code / 100);
+    this.bytes[at + 3] = code % 100;
+    this.#text(at + 4, reason);
+    return this;
   }
 
   #address(type: number, address: Uint8Array, port: number): this {
@@ -395,8 +391,8 @@ export class TurnWriter {
   /** Where the value begins, which is padded with zeros. */
   #attribute(type: number, size: number): number {
     const at = this.#end;
-    write16(this.bytes, at, type);
-    write16(this.bytes, at + 2, size);
+    writeUint16(this.bytes, at, type);
+    writeUint16(this.bytes, at + 2, size);
     this.#end = at + 4 + ((size + 3) & ~3);
     this.bytes.fill(0, at + 4 + size, this.#end);
     return at + 4;
@@ -410,7 +406,7 @@ export class TurnWriter {
 function writeAddress(out: Uint8Array, at: number, address: Uint8Array, port: number): void {
   out[at] = 0;
   out[at + 1] = address.length === 4 ? FAMILY_IPV4 : FAMILY_IPV6;
-  write16(out, at + 2, port ^ (MAGIC_COOKIE >>> 16));
+  writeUint16(out, at + 2, port ^ (MAGIC_COOKIE >>> 16));
   for (let i = 0; i < address.length; i++) out[at + 4 + i] = address[i]! ^ out[4 + i]!;
 }
 
@@ -434,23 +430,23 @@ export function writeDataIndication(
 ): number {
   const at = dataHeaderBytes(peer);
   const end = at + ((length + 3) & ~3);
-  write16(out, 0, TURN_METHOD.data | STUN_CLASS.indication);
-  write16(out, 2, end - STUN_HEADER_BYTES);
-  write32(out, 4, MAGIC_COOKIE);
-  write32(out, 8, 0);
-  write32(out, 12, 0);
-  write32(out, 16, number);
-  write16(out, 20, ATTRIBUTE.peerAddress);
-  write16(out, 22, 4 + peer.address.length);
+  writeUint16(out, 0, TURN_METHOD.data | STUN_CLASS.indication);
+  writeUint16(out, 2, end - STUN_HEADER_BYTES);
+  writeUint32(out, 4, MAGIC_COOKIE);
+  writeUint32(out, 8, 0);
+  writeUint32(out, 12, 0);
+  writeUint32(out, 16, number);
+  writeUint16(out, 20, ATTRIBUTE.peerAddress);
+  writeUint16(out, 22, 4 + peer.address.length);
   writeAddress(out, 24, peer.address, peer.port);
-  write16(out, at - 4, ATTRIBUTE.data);
-  write16(out, at - 2, length);
+  writeUint16(out, at - 4, ATTRIBUTE.data);
+  writeUint16(out, at - 2, length);
   out.fill(0, at + length, end);
   return end;
 }
 
 /** Writes what stands before `length` bytes of a channel at the start of `out` (RFC 8656 §12.4). */
 export function writeChannelHeader(out: Uint8Array, channel: number, length: number): void {
-  write16(out, 0, channel);
-  write16(out, 2, length);
+  writeUint16(out, 0, channel);
+  writeUint16(out, 2, length);
 }

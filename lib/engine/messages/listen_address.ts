@@ -74,11 +74,7 @@ export function withoutWildcards(
   listen: readonly ListenAddress[],
   choice: AddressChoice,
 ): readonly ListenAddress[] {
-  if (!isFilter(choice.addressRule ?? ANY_ADDRESS)) return listen;
-  return listen.flatMap((address) => {
-    const hostnames = addressesOf(address, choice) ?? [address.hostname];
-    return hostnames.map((hostname) => ({ hostname, port: address.port }));
-  });
+  return isFilter(choice.addressRule ?? ANY_ADDRESS) ? everyAddress(listen, choice) : listen;
 }
 
 /**

@@ -5,6 +5,7 @@
  * @module
  */
 import { SEAL_BYTES } from "../../base/packet_sink.ts";
+import { writeUint32 } from "../../wire/big_endian.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
 import { type Vp8Descriptor, writeVp8Descriptor } from "../../wire/vp8_descriptor.ts";
 import type { ExtensionMap } from "./extension_map.ts";
@@ -115,11 +116,4 @@ function writeHeader(
     out[at++] = packet.originalSequence & 0xff;
   }
   return at;
-}
-
-function writeUint32(out: Uint8Array, at: number, value: number): void {
-  out[at] = value >>> 24;
-  out[at + 1] = (value >>> 16) & 0xff;
-  out[at + 2] = (value >>> 8) & 0xff;
-  out[at + 3] = value & 0xff;
 }

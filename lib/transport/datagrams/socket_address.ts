@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { parseIpAddress } from "../../wire/ip_address.ts";
+import { formatIpAddress, parseIpAddress } from "../../wire/ip_address.ts";
 import type { RemoteAddress } from "./datagrams.ts";
 
 /** Families and lengths of `struct sockaddr_*` on Linux. */
@@ -61,7 +61,7 @@ export class SocketAddress implements RemoteAddress {
     this.#word5 = isV6 ? words[at + 5]! : 0;
     this.#word6 = isV6 ? words[at + 6]! : 0;
     const bytes = new Uint8Array(words.buffer, words.byteOffset + 4 * at, 4 * NAME_WORDS);
-    this.hostname = isV6 ? ipv6Text(bytes.subarray(8, 24)) : bytes.subarray(4, 8).join(".");
+    this.hostname = isV6 ? formatIpAddress(bytes.subarray(8, 24)) : bytes.subarray(4, 8).join(".");
     this.port = bytes[2]! << 8 | bytes[3]!;
   }
 
@@ -185,23 +185,4 @@ export class SocketAddressTable {
     for (let way = 0; way < WAYS; way++) this.#entries[set + way]!.wasFound = false;
     return set + this.#hand;
   }
-}
-
-/** RFC 5952 §4, with an IPv4-mapped address as the runtime's own sockets show it. */
-function ipv6Text(bytes: Uint8Array): string {
-  const words = new DataView(bytes.buffer, bytes.byteOffset, 16);
-  const isMapped = words.getUint32(0) === 0 && words.getUint32(4) === 0 &&
-    words.getUint32(8) === 0xffff;
-  if (isMapped) return `::ffff:${bytes.subarray(12).join(".")}`;
-  const groups = Array.from({ length: 8 }, (_, i) => words.getUint16(2 * i).toString(16));
-  let longest = 0;
-  let start = -1;
-  for (let i = 0; i < 8; i++) {
-    let end = i;
-    while (end < 8 && groups[end] === "0") end++;
-    if (end - i > Math.max(longest, 1)) [start, longest] = [i, end - i];
-    i = Math.max(i, end - 1);
-  }
-  if (start < 0) return groups.join(":");
-  return `${groups.slice(0, start).join(":")}::${groups.slice(start + longest).join(":")}`;
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { writeUint32 } from "../../wire/big_endian.ts";
 import type { Libcrypto, LibcryptoCalls } from "../crypto/libcrypto.ts";
 import { readInt32 } from "../../wire/big_endian.ts";
 import { addressOf } from "../crypto/native_address.ts";
@@ -27,7 +28,6 @@ import {
   RTCP_HEADER_BYTES,
   RTCP_INDEX_BYTES,
   SHA1_TAG_BYTES,
-  writeUint32,
 } from "./srtp_layout.ts";
 
 /**

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { writeUint32 } from "../../wire/big_endian.ts";
 import type { Libcrypto, LibcryptoCalls } from "../crypto/libcrypto.ts";
 import { addressOf } from "../crypto/native_address.ts";
 import { GET_TAG, SET_TAG, setTagParam } from "../crypto/native_tag.ts";
@@ -15,7 +16,6 @@ import {
   isWithin,
   RTCP_HEADER_BYTES,
   RTCP_INDEX_BYTES,
-  writeUint32,
 } from "./srtp_layout.ts";
 
 const OPENS = 0;

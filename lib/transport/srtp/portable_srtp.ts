@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { writeUint32 } from "../../wire/big_endian.ts";
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, hash } from "node:crypto";
 import { CounterMode } from "./counter_mode.ts";
@@ -28,7 +29,6 @@ import {
   RTCP_HEADER_BYTES,
   RTCP_INDEX_BYTES,
   SHA1_TAG_BYTES,
-  writeUint32,
 } from "./srtp_layout.ts";
 
 /** Up to here hashing in place is faster than calling for it. */

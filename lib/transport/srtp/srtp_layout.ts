@@ -16,14 +16,6 @@ export const E_BIT = 0x8000_0000;
 /** Longest part of one packet that AES-CM encrypts: beyond any MTU we receive. */
 export const MAX_CM_BYTES = 2048;
 
-/** The low 32 bits of `value`, in network order. */
-export function writeUint32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 24;
-  bytes[at + 1] = value >>> 16;
-  bytes[at + 2] = value >>> 8;
-  bytes[at + 3] = value;
-}
-
 /** The other byte order of a 32-bit word: Deno runs on little-endian machines only. */
 export function swapBytes(word: number): number {
   return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff_0000) | (word << 24);
