@@ -35,6 +35,8 @@ const REACHED = 0.99;
 /** Between two rounds of raises, ms; longer where something was taken back lately. */
 const SETTLE_MS = 1_000;
 const UNSETTLED_MS = 5_000;
+/** Where a probe has carried what the next step needs. */
+const PROBED_SETTLE_MS = 200;
 /** Something was taken back lately, ms. */
 const LATELY_MS = 15_000;
 /** Pause after something was taken back, ms; doubled while it was given less than so long ago. */
@@ -43,8 +45,17 @@ const MAX_HOLD_MS = 160_000;
 const SHORT_LIVED_MS = 30_000;
 /** Room for the next step has to be seen so long, ms: what is sent shakes, too… */
 const ROOM_SEEN_MS = 2_000;
-/** …unless there is so many times of it; with so many times of what was too much nothing waits. */
+/** …unless there is so many times of it. */
 const CLEARLY = 1.3;
+/** With so many times of what was too much nothing waits. */
+const MUCH = 1.5;
+/**
+ * Where nothing has changed for so long, ms, less room does for the next step, seen for so long:
+ * who has a layer keeps it with less, so what somebody gets would depend on what was before.
+ */
+const QUIET_MS = 5_000;
+const TIGHT_SEEN_MS = 6_000;
+const TIGHT_ROOM = 1.07;
 const HIGHEST = LEVELS - 1;
 /** Behind every priority that can be set, and behind every screen. */
 const UNSET_RANK = 0x100;
@@ -94,8 +105,11 @@ export class Allocation {
   idealBps = 0;
   /** What has to fit for the next step up, room included; 0 if there is none. */
   nextBps = 0;
+  /** What has to be carried for it to be made: more, while one that was too much is not tried. */
+  goalBps = 0;
+  /** Somebody gets nothing. One picture more has its whole room: the others would miss it. */
+  isOnePaused = false;
   readonly #tracks: AllocatedTrack[] = [];
-  readonly #allowPause: boolean;
   #isDirty = true;
   /** The budget that raises rely on, and when it was brought up to date. */
   #steadyBps = -1;
@@ -109,9 +123,20 @@ export class Allocation {
   #stepsLeft = Infinity;
   /** What was too much when something was taken back last. */
   #failedBps = 0;
+  /** Since when nothing has changed, and what room the next step needs for that. */
+  #quietSince = -Infinity;
+  #room = ROOM;
+
+  #allowPause: boolean;
 
   /** @param allowPause Whether a track may get nothing; else each keeps its lowest level. */
   constructor(allowPause: boolean) {
+    this.#allowPause = allowPause;
+  }
+
+  /** As when it was made: tracks that have nothing get their lowest level once they may not. */
+  set allowPause(allowPause: boolean) {
+    if (!allowPause && this.#allowPause && this.isOnePaused) this.#isDirty = true;
     this.#allowPause = allowPause;
   }
 
@@ -143,15 +168,36 @@ export class Allocation {
    * times a second, and at once when something else is wanted or sent.
    *
    * @param mayRaise Whether more than now may be sent: the path shows no sign of congestion.
+   * @param probedBps What a probe has carried a moment ago, 0 if none has: so much need not be
+   *   seen for long.
    * @returns Whether a level changed.
    */
-  allocate(budgetBps: number, mayRaise: boolean, now: number): boolean {
-    const steadyBps = this.#steady(budgetBps, now);
+  allocate(budgetBps: number, mayRaise: boolean, now: number, probedBps = 0): boolean {
+    const steadyBps = this.#steady(budgetBps, probedBps, now);
     this.#look();
+    const isQuiet = now - this.#quietSince >= QUIET_MS;
+    this.#room = isQuiet && !this.isOnePaused ? TIGHT_ROOM : ROOM;
     this.#sumUp();
+    const changes = this.#decide(budgetBps, steadyBps, mayRaise, probedBps, now);
+    this.goalBps = this.nextBps;
+    if (this.nextBps > 0 && now - this.#loweredAt < this.#holdMs) {
+      this.goalBps = Math.max(this.nextBps, this.#failedBps * MUCH);
+    }
+    return changes;
+  }
+
+  /** Decides about all shares. @returns Whether a level changed. */
+  #decide(
+    budgetBps: number,
+    steadyBps: number,
+    mayRaise: boolean,
+    probedBps: number,
+    now: number,
+  ): boolean {
     const before = this.totalBps;
     if (this.#isDirty) {
       this.#isDirty = false;
+      this.#quietSince = now;
       this.#stepsLeft = Infinity;
       sort(this.#tracks);
       // What others have may be given away, but no more is sent than before if nothing may be.
@@ -163,25 +209,27 @@ export class Allocation {
       this.#share(PAUSED, budgetBps, 0);
       return this.#takeBack(before, now);
     }
-    if (this.#isRaiseDue(steadyBps, now) && mayRaise) {
-      this.#share(HIGHEST, 0, steadyBps / ROOM);
+    if (this.#isRaiseDue(steadyBps, probedBps, now) && mayRaise) {
+      this.#share(HIGHEST, 0, steadyBps / this.#room);
       return this.#adopt(now);
     }
     return false;
   }
 
   /** A budget rises slowly for those who rely on it and falls at once. */
-  #steady(budgetBps: number, now: number): number {
+  #steady(budgetBps: number, probedBps: number, now: number): number {
     const before = this.#steadyBps < 0 ? budgetBps : this.#steadyBps;
     const weight = Math.min(1, (now - this.#steadyAt) / CLIMB_MS);
     this.#steadyAt = now;
     const risen = before + (budgetBps - before) * weight;
-    return this.#steadyBps = risen > budgetBps * REACHED ? budgetBps : risen;
+    const steady = risen > budgetBps * REACHED ? budgetBps : risen;
+    return this.#steadyBps = Math.max(steady, Math.min(budgetBps, probedBps));
   }
 
   /** Reads what is wanted and what it costs, and whether that is another question than before. */
   #look(): void {
     this.baseBps = this.idealBps = 0;
+    this.isOnePaused = false;
     for (const track of this.#tracks) {
       const usable = usableLevels(track);
       track.usable = usable;
@@ -192,7 +240,8 @@ export class Allocation {
         this.#isDirty = true;
       }
       if (usable === 0) continue;
-      if (track.level !== PAUSED) track.level = nearest(usable, track.level);
+      if (track.level === PAUSED) this.isOnePaused = true;
+      else track.level = nearest(usable, track.level);
       this.baseBps += track.costBps[lowest(usable)]!;
       this.idealBps += track.costBps[highest(usable)]!;
     }
@@ -209,6 +258,7 @@ export class Allocation {
       this.#exceededSince = Infinity;
       return false;
     }
+    this.#quietSince = now;
     if (this.#exceededSince === Infinity) this.#exceededSince = now;
     if (sum > budgetBps * DEEP) return true;
     const isTried = now - this.#raisedAt < UNSETTLED_MS;
@@ -219,20 +269,22 @@ export class Allocation {
    * Whether the next step fits, has done so for long enough, and nothing speaks against it; how
    * many may be made is noted.
    */
-  #isRaiseDue(steadyBps: number, now: number): boolean {
+  #isRaiseDue(steadyBps: number, probedBps: number, now: number): boolean {
     if (this.nextBps === 0 || steadyBps < this.nextBps) {
       this.#roomSince = Infinity;
       return false;
     }
     if (this.#roomSince === Infinity) this.#roomSince = now;
-    const isAmple = steadyBps >= this.nextBps * CLEARLY;
-    if (!isAmple && now - this.#roomSince < ROOM_SEEN_MS) return false;
+    const isAmple = probedBps >= this.nextBps || steadyBps >= this.nextBps * CLEARLY;
+    const seenMs = this.#room === ROOM ? ROOM_SEEN_MS : TIGHT_SEEN_MS;
+    if (!isAmple && now - this.#roomSince < seenMs) return false;
     this.#stepsLeft = isAmple ? Infinity : 1;
     const sinceLowered = now - this.#loweredAt;
-    const isClearlyBetter = steadyBps >= this.#failedBps * CLEARLY;
+    const isClearlyBetter = steadyBps >= this.#failedBps * MUCH;
     if (sinceLowered < this.#holdMs && !isClearlyBetter) return false;
     const isUnsettled = sinceLowered < LATELY_MS && !isClearlyBetter;
-    return now - this.#raisedAt >= (isUnsettled ? UNSETTLED_MS : SETTLE_MS);
+    const settleMs = probedBps >= this.nextBps ? PROBED_SETTLE_MS : SETTLE_MS;
+    return now - this.#raisedAt >= (isUnsettled ? UNSETTLED_MS : settleMs);
   }
 
   /**
@@ -312,6 +364,10 @@ export class Allocation {
       track.level = track.next;
       changes = true;
     }
+    if (changes) {
+      this.#quietSince = now;
+      this.#room = ROOM;
+    }
     this.#sumUp();
     return changes;
   }
@@ -319,9 +375,12 @@ export class Allocation {
   /** As {@linkcode Allocation.#adopt}; what `sum` there was has proved to be too much. */
   #takeBack(sum: number, now: number): boolean {
     const isShortLived = now - this.#raisedAt < SHORT_LIVED_MS;
+    // What is taken back in several steps was too much once.
+    const isAgain = this.#raisedAt > this.#loweredAt;
     const changes = this.#adopt(now);
     if (!changes) return false;
-    this.#holdMs = isShortLived ? Math.min(MAX_HOLD_MS, this.#holdMs * 2) : HOLD_MS;
+    if (!isShortLived) this.#holdMs = HOLD_MS;
+    else if (isAgain) this.#holdMs = Math.min(MAX_HOLD_MS, this.#holdMs * 2);
     this.#failedBps = sum;
     this.#loweredAt = now;
     return true;
@@ -334,7 +393,7 @@ export class Allocation {
       const { usable, level } = track;
       const above = level === PAUSED ? usable : usable & ~((2 << level) - 1);
       if (above === 0) continue;
-      this.nextBps = (sum - costOf(track, level) + track.costBps[lowest(above)]!) * ROOM;
+      this.nextBps = (sum - costOf(track, level) + track.costBps[lowest(above)]!) * this.#room;
       return;
     }
   }
@@ -384,12 +443,12 @@ function rank({ isScreen, priority }: AllocatedTrack): number {
   return (isScreen ? 0 : SCREEN_RANK) + (priority === 0 ? UNSET_RANK : priority & 0xff);
 }
 
-/** Whether `a` comes before `b`: by rank, size wanted, and who speaks; else as they came. */
+/** Whether `a` comes before `b`: by rank, who speaks, and size wanted; else as they came. */
 function precedes(a: AllocatedTrack, b: AllocatedTrack): boolean {
   const ranks = rank(a) - rank(b);
   if (ranks !== 0) return ranks < 0;
-  if (a.maxSpatial !== b.maxSpatial) return a.maxSpatial > b.maxSpatial;
-  return a.isSpeaker && !b.isSpeaker;
+  if (a.isSpeaker !== b.isSpeaker) return a.isSpeaker;
+  return a.maxSpatial > b.maxSpatial;
 }
 
 /** Puts tracks in order; those that are equal keep theirs. */

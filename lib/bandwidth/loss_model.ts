@@ -25,7 +25,6 @@ const MIN_OWN_LOSS = 1e-3;
 const MAX_OWN_LOSS_OFFSET = 0.05;
 const MAX_OWN_LOSS_BPS = 150_000;
 /** Loss above the offset bounds the rate at once: 150 kbit/s at a loss that is all above it. */
-const INSTANT_OFFSET = 0.05;
 const INSTANT_BPS = 150_000;
 /**
  * Between equally likely rates the higher one is taken, unless much is lost. (0.15 in the model's
@@ -72,6 +71,7 @@ export class LossModel {
   #ownLoss = FIRST_OWN_LOSS;
   readonly #minBps: number;
   readonly #maxBps: number;
+  readonly #borneLoss: number;
   // Observations, in a ring.
   readonly #received = new Float64Array(WINDOW);
   readonly #lost = new Float64Array(WINDOW);
@@ -93,10 +93,12 @@ export class LossModel {
   #bestLoss = 0;
   #bestScore = -Infinity;
 
-  constructor(startBps: number, minBps: number, maxBps: number) {
+  /** @param borneLoss Own loss at most, but for low rates, where it may be more. */
+  constructor(startBps: number, minBps: number, maxBps: number, borneLoss = MAX_OWN_LOSS_OFFSET) {
     this.bps = startBps;
     this.#minBps = minBps;
     this.#maxBps = maxBps;
+    this.#borneLoss = borneLoss;
   }
 
   /** Loss holds the rate down, or a fall is not long ago. */
@@ -191,7 +193,7 @@ export class LossModel {
       weight *= AGE_WEIGHT;
     }
     this.averageLoss = all === 0 ? 0 : lost / all;
-    const above = this.averageLoss - INSTANT_OFFSET;
+    const above = this.averageLoss - this.#borneLoss;
     this.#instantBps = above > 0 ? INSTANT_BPS / above : Infinity;
   }
 
@@ -211,12 +213,23 @@ export class LossModel {
   }
 
   #try(bps: number): void {
+    if (this.averageLoss === 0 && this.#ownLoss === MIN_OWN_LOSS) return this.#tryLossless(bps);
     const own = this.#fit(bps);
     const score = this.#score(bps, own);
     if (score <= this.#bestScore) return;
     this.#bestScore = score;
     this.#bestBps = bps;
     this.#bestLoss = own;
+  }
+
+  /**
+   * Nothing was lost in the whole window, nor is expected: the own loss that fits stays the least,
+   * and of two rates the higher one is likelier, without a logarithm.
+   */
+  #tryLossless(bps: number): void {
+    if (bps <= this.#bestScore) return;
+    this.#bestScore = this.#bestBps = bps;
+    this.#bestLoss = MIN_OWN_LOSS;
   }
 
   /** One Newton step towards the own loss that makes what was seen likeliest. */
@@ -257,7 +270,7 @@ export class LossModel {
   }
 
   #bound(own: number, bps: number): number {
-    const most = Math.min(1, MAX_OWN_LOSS_OFFSET + MAX_OWN_LOSS_BPS / Math.max(bps, 1));
+    const most = Math.min(1, this.#borneLoss + MAX_OWN_LOSS_BPS / Math.max(bps, 1));
     return Math.max(MIN_OWN_LOSS, Math.min(most, own));
   }
 

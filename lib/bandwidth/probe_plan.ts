@@ -2,29 +2,21 @@
  * When to probe, and how high. What an SFU sends is nearly always limited by what there is to send,
  * in steps of whole layers, so probes are the only honest way up.
  *
- * Contract: at most one probe at a time, none above twice the estimate but the first ones, none
- * without somebody who wants more, and the longer in vain the rarer. Allocates a value a probe.
+ * Contract: at most one probe at a time, none above twice the estimate but the first ones and those
+ * that follow one that was carried, none without somebody who wants more, and the longer in vain
+ * the rarer. Allocates a value a probe.
  *
  * @module
  */
+import { newCluster, type ProbeCluster } from "./probe_cluster.ts";
 
-/** A burst of packets, sent at a rate, that shows whether the path carries that much. */
-export interface ProbeCluster {
-  /** 1–255: goes with every packet that leaves meanwhile, media included. */
-  readonly cluster: number;
-  /** Rate to send at, media that leaves meanwhile included. */
-  readonly bps: number;
-  /** It is complete when so many packets and so many bytes of it have left. */
-  readonly packets: number;
-  readonly bytes: number;
-}
-
-/** Longer than the 15 ms that are usual: clocks of whole milliseconds, wheels of five. */
-const CLUSTER_MS = 20;
-const CLUSTER_PACKETS = 5;
 /** The first one aims at so much more than the start; one that was carried, at twice as much. */
 const FIRST_FACTOR = 2;
 const NEXT_FACTOR = 2;
+/** …or at three times as much where nothing is lost: there is a new path, and somebody waits. */
+const CLEAN_FACTOR = 3;
+/** …and so much where what is sent is far less, and somebody waits for a next layer. */
+const FREE_FACTOR = 3;
 /** Of what was aimed at; less is a failure. */
 const CARRIED = 0.7;
 /** Demand is told coarsely: what is proven by so much more is proven. */
@@ -32,14 +24,32 @@ const NEARLY = 1.1;
 /** Room above the next layer, and at least so much. */
 const LAYER_FACTOR = 1.2;
 const MIN_STEP_BPS = 200_000;
-/** In front of somebody who gets less than asked for, first and at most, ms. */
-const FIRST_WAIT_MS = 2_000;
+/**
+ * In front of somebody who gets less than asked for: first, because a burst on a busy machine is
+ * measured coarsely and may show less than there is, and after a few of them, ms.
+ */
+const FIRST_WAIT_MS = 450;
 const WAIT_FACTOR = 1.5;
-const MAX_WAIT_MS = 20_000;
+const MAX_WAIT_MS = 1_500;
+/** …where traffic itself can find more, ms… */
+const MAX_UNLIMITED_WAIT_MS = 4_000;
+/** …or until so many bits, about what one takes, are this part of the estimate; at most so, ms. */
+const PROBE_BITS = 25_000;
+const COST = 0.08;
+const LONGEST_WAIT_MS = 20_000;
+/** What of a target was carried leads straight on to the next one. */
+const CLIMBS = 0.9;
+/** …where nothing is lost this, or so many times the estimate: bursts are measured coarsely. */
+const CLIMBS_CLEAN = 0.8;
+const CLEARLY_MORE = 1.3;
+/** From what was carried until what follows it has to be known, ms. */
+const CLIMB_MS = 300;
 /** Where a picture is missing altogether, at most, ms. */
 const MAX_STARVED_WAIT_MS = 1_500;
-/** Between a probe and the next after a good result: what it told has to settle, ms. */
+/** Between a probe and the next: what it told has to settle, and what it left in a queue, ms… */
 const SETTLE_MS = 150;
+/** …which is nothing where it was carried. */
+const CARRIED_SETTLE_MS = 20;
 /** A fall below this share is worth looking whether it was a moment's. */
 const FALL = 0.66;
 const AFTER_FALL = 0.85;
@@ -50,8 +60,8 @@ const STAGNANT = 0.05;
 const STAGNANT_MS = 15_000;
 /** An estimate that grew by so much since a probe was in vain is news: the path is another one. */
 const NEWS = 1.2;
-/** A probe nobody sends, or nobody answers, is given up, ms. */
-const UNSENT_MS = 1_000;
+/** A probe that nobody sends is given up, ms. */
+const UNSENT_MS = 500;
 
 /** The plan of one connection. */
 export class ProbePlan {
@@ -64,6 +74,17 @@ export class ProbePlan {
   #waitMs = FIRST_WAIT_MS;
   #targetBps = 0;
   #goalBps = Infinity;
+  /** The last one was carried whole: the next one follows, up to all that is wanted. */
+  #isClimbing = false;
+  #climbedAt = -Infinity;
+  /** How far it goes. */
+  #factor = NEXT_FACTOR;
+  /** The newest one showed nothing. */
+  #wasUnknown = false;
+  /** Nothing was lost lately, and less is sent than could be: what is too much harms little. */
+  #isFree = false;
+  /** Less was sent than could be; else traffic itself finds more. */
+  #isLimited = false;
   /** The estimate when a probe was in vain the last time. */
   #vainBps = Infinity;
   #estimateBps = 0;
@@ -112,13 +133,30 @@ export class ProbePlan {
     this.#goalBps = goal;
     let target = Math.min(goal, ceiling);
     if (isAfterFall) target = Math.max(target, this.#fellFromBps * AFTER_FALL);
-    else if (isStagnant) target = Math.max(target, estimateBps * NEXT_FACTOR);
-    else if (wanted * NEARLY <= provenBps) return;
+    else if (isStagnant || this.#isClimbing) {
+      // (All that is wanted was carried: what is above it is of no use.)
+      if (provenBps >= Math.max(idealBps, wanted * NEARLY)) {
+        this.#isClimbing = false;
+        return;
+      }
+      target = Math.max(target, estimateBps * this.#factor);
+    } else if (wanted * NEARLY <= provenBps) return;
+    // A little more would be worth little: if there is another path, it mostly carries much more.
+    else if (this.#isFree) target = Math.max(target, estimateBps * FREE_FACTOR);
     const wait = isStarved ? Math.min(this.#waitMs, MAX_STARVED_WAIT_MS) : this.#waitMs;
     if (now - this.#plannedAt < wait && !isAfterFall) return;
     if (isAfterFall) this.#fellFromBps = 0;
     this.#steadySince = now;
-    this.#make(Math.min(target, ceiling, estimateBps * NEXT_FACTOR), now);
+    const factor = this.#isClimbing || this.#isFree ? this.#factor : NEXT_FACTOR;
+    this.#make(Math.min(target, ceiling, estimateBps * factor), now);
+  }
+
+  /**
+   * What was carried leads straight on to the next burst: so soon more will be known that a step up
+   * can wait for it, and is one instead of two.
+   */
+  isClimbing(now: number): boolean {
+    return this.#isClimbing && now - this.#climbedAt < CLIMB_MS;
   }
 
   /** What the newest probe aimed at. */
@@ -142,20 +180,43 @@ export class ProbePlan {
    * The probe's result.
    *
    * @param bps What was carried, 0 for unknown.
+   * @param isLimited Less is sent than the path is believed to carry: only probes find more.
+   * @param isClean Nothing was lost lately.
+   * @param isIdle Much less is sent than that.
    */
-  ended(bps: number, rttMs: number, now: number): void {
+  ended(
+    bps: number,
+    rttMs: number,
+    isLimited: boolean,
+    isClean: boolean,
+    isIdle: boolean,
+    now: number,
+  ): void {
     this.probe = undefined;
     const isCarried = bps >= this.#targetBps * CARRIED;
-    this.#nextAt = now + SETTLE_MS + Math.max(0, Math.min(rttMs, 1_000));
-    if (isCarried) {
-      this.#waitMs = FIRST_WAIT_MS;
+    this.#isLimited = isLimited;
+    this.#isFree = isClean && isLimited;
+    const isMore = isIdle && bps > this.#estimateBps * CLEARLY_MORE;
+    const isNews = isMore || bps >= this.#targetBps * CLIMBS_CLEAN;
+    this.#climbedAt = now;
+    this.#isClimbing = isClean ? isNews : bps >= this.#targetBps * CLIMBS;
+    this.#factor = isClean ? CLEAN_FACTOR : NEXT_FACTOR;
+    const settleMs = SETTLE_MS + Math.max(0, Math.min(rttMs, 1_000));
+    const isQuick = this.#isClimbing && isClean && isLimited;
+    this.#nextAt = now + (isQuick ? CARRIED_SETTLE_MS : settleMs);
+    if (this.#isClimbing) this.#waitMs = FIRST_WAIT_MS;
+    if (isCarried || this.#isClimbing) {
       // What was carried is taken further at once if it is not enough yet.
-      if (this.#targetBps < this.#goalBps) this.#plannedAt = -Infinity;
+      if (this.#targetBps < this.#goalBps || this.#isClimbing) this.#plannedAt = -Infinity;
+      else this.#waitLonger();
     } else if (bps > 0) {
-      // (What nobody told the result of is not in vain: it is tried again as soon as before.)
-      this.#waitMs = Math.min(MAX_WAIT_MS, this.#waitMs * WAIT_FACTOR);
+      this.#waitLonger();
       this.#vainBps = this.#estimateBps;
+    } else if (!this.#wasUnknown) {
+      // A burst that left or came in one lump, or that nobody told of, was not in vain.
+      this.#plannedAt = -Infinity;
     }
+    this.#wasUnknown = bps === 0;
     this.#isStarting = false;
   }
 
@@ -163,13 +224,13 @@ export class ProbePlan {
   stop(now: number): void {
     if (this.probe === undefined) return;
     this.probe = undefined;
-    this.#isStarting = false;
+    this.#isStarting = this.#isClimbing = false;
     this.#nextAt = now + SETTLE_MS;
   }
 
   /** The estimate fell from `beforeBps`. */
   fell(beforeBps: number, afterBps: number, now: number): void {
-    this.#isStarting = false;
+    this.#isStarting = this.#isClimbing = false;
     const isNew = now - this.#fellAt > AFTER_FALL_MS;
     if (isNew) this.#fellFromBps = 0;
     const from = Math.max(beforeBps, this.#fellFromBps);
@@ -183,8 +244,9 @@ export class ProbePlan {
   expire(now: number): boolean {
     if (this.probe === undefined || now - this.#plannedAt < UNSENT_MS) return false;
     this.probe = undefined;
-    this.#isStarting = false;
-    this.#waitMs = Math.min(MAX_WAIT_MS, this.#waitMs * WAIT_FACTOR);
+    this.#plannedAt = now;
+    this.#isStarting = this.#isClimbing = false;
+    this.#waitLonger();
     return true;
   }
 
@@ -196,6 +258,14 @@ export class ProbePlan {
     this.#waitMs = FIRST_WAIT_MS;
     this.#fellFromBps = 0;
     this.#steadySince = -1;
+    this.#isClimbing = this.#isFree = false;
+  }
+
+  #waitLonger(): void {
+    const costMs = PROBE_BITS * 1_000 / (COST * Math.max(1, this.#estimateBps));
+    const least = this.#isLimited ? MAX_WAIT_MS : MAX_UNLIMITED_WAIT_MS;
+    const most = Math.min(LONGEST_WAIT_MS, Math.max(least, costMs));
+    this.#waitMs = Math.min(most, this.#waitMs * WAIT_FACTOR);
   }
 
   #watch(estimateBps: number, now: number): void {
@@ -209,11 +279,6 @@ export class ProbePlan {
     this.#cluster = this.#cluster % 255 + 1;
     this.#targetBps = bps;
     this.#plannedAt = now;
-    this.probe = {
-      cluster: this.#cluster,
-      bps: Math.round(bps),
-      packets: CLUSTER_PACKETS,
-      bytes: Math.ceil(bps * CLUSTER_MS / 8_000),
-    };
+    this.probe = newCluster(this.#cluster, bps);
   }
 }

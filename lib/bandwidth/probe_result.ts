@@ -2,8 +2,10 @@
  * What a probe showed: the rate at which its packets left and came.
  *
  * Contract: never more than what it was sent at by our own clock. Clocks of whole milliseconds and
- * packets in small bursts are reckoned with: what left first, and came with it, is not counted for
- * the time it took. One probe at a time; nothing allocates.
+ * packets in small bursts are reckoned with: what left first, and came with it, is where time
+ * begins, and is not counted for the time it took, on either side. A thread that waited for a core
+ * sent later than it believed: what counts is when packets were found to have left. One probe at a
+ * time; nothing allocates.
  *
  * @module
  */
@@ -32,32 +34,34 @@ export class ProbeResult {
   packets = 0;
   bytes = 0;
   #firstSentAt = -1;
-  /** Bytes that left at the last time. */
-  #lastBytes = 0;
+  /** Bytes that left at the first time. */
+  #firstBytes = 0;
+  // Of what came, by the times at which it was found to have left.
   #received = 0;
   #receivedBytes = 0;
+  #firstLeftAt = 0;
+  #lastLeftAt = 0;
   #firstBurstBytes = 0;
-  #firstArrival = Infinity;
+  #firstArrival = -Infinity;
   #lastArrival = -Infinity;
   #decided = 0;
 
   begin(cluster: number): void {
     this.cluster = cluster;
     this.isSaturated = false;
-    this.packets = this.bytes = this.#lastBytes = 0;
+    this.packets = this.bytes = this.#firstBytes = 0;
     this.lastSentAt = this.#firstSentAt = -1;
     this.#received =
       this.#receivedBytes =
       this.#firstBurstBytes =
       this.#decided =
         0;
-    this.#firstArrival = Infinity;
-    this.#lastArrival = -Infinity;
+    this.#firstArrival = this.#lastArrival = -Infinity;
   }
 
   sent(bytes: number, now: number): void {
     if (this.#firstSentAt < 0) this.#firstSentAt = now;
-    this.#lastBytes = now === this.lastSentAt ? this.#lastBytes + bytes : bytes;
+    if (now === this.#firstSentAt) this.#firstBytes += bytes;
     this.lastSentAt = now;
     this.packets++;
     this.bytes += bytes;
@@ -69,15 +73,24 @@ export class ProbeResult {
 
   arrived(bytes: number, sentAt: number, arrivedAt: number): void {
     this.#decided++;
-    this.#received++;
+    if (this.#received++ === 0) this.#firstLeftAt = this.#lastLeftAt = sentAt;
     this.#receivedBytes += bytes;
-    if (sentAt === this.#firstSentAt) {
+    this.#lastLeftAt = Math.max(this.#lastLeftAt, sentAt);
+    if (sentAt <= this.#firstLeftAt) {
       this.#firstBurstBytes += bytes;
-      this.#firstArrival = this.#firstArrival === Infinity
-        ? arrivedAt
-        : Math.max(this.#firstArrival, arrivedAt);
+      this.#firstArrival = Math.max(this.#firstArrival, arrivedAt);
     }
     this.#lastArrival = Math.max(this.#lastArrival, arrivedAt);
+  }
+
+  /** Bytes that left after those of the first time. */
+  get countedBytes(): number {
+    return this.bytes - this.#firstBytes;
+  }
+
+  /** Between the first and the newest packet that left, ms. */
+  get sendMs(): number {
+    return this.lastSentAt - this.#firstSentAt;
   }
 
   /** Something was said about every packet that left. */
@@ -88,14 +101,15 @@ export class ProbeResult {
   /** Bits/s that the path was seen to carry; 0 if nothing is to be said. */
   evaluate(): number {
     const enough = this.#received >= MIN_PACKETS && this.#received >= this.packets * MIN_SHARE &&
-      this.#receivedBytes >= this.bytes * MIN_SHARE && this.#firstArrival < Infinity;
+      this.#receivedBytes >= this.bytes * MIN_SHARE;
     if (!enough) return 0;
-    const sendMs = this.lastSentAt - this.#firstSentAt;
+    const sendMs = this.#lastLeftAt - this.#firstLeftAt;
     const arrivalMs = this.#lastArrival - this.#firstArrival;
     if (!(sendMs >= MIN_INTERVAL_MS && sendMs <= MAX_INTERVAL_MS)) return 0;
     if (!(arrivalMs > 0 && arrivalMs <= MAX_INTERVAL_MS)) return 0;
-    const sendRate = (this.bytes - this.#lastBytes) * 8_000 / sendMs;
-    const arrivalRate = (this.#receivedBytes - this.#firstBurstBytes) * 8_000 / arrivalMs;
+    const bits = (this.#receivedBytes - this.#firstBurstBytes) * 8_000;
+    const sendRate = bits / sendMs;
+    const arrivalRate = bits / arrivalMs;
     if (arrivalRate > sendRate * MAX_RATIO) return 0;
     this.isSaturated = arrivalRate < sendRate * SATURATED;
     return this.isSaturated ? arrivalRate * TARGET : Math.min(sendRate, arrivalRate);

@@ -22,6 +22,12 @@ const RESPONSE_MS = 50;
 /** What was not acknowledged is not believed beyond this. */
 const MAX_OF_ACKED = 1.5;
 const HEADROOM_BPS = 10_000;
+/**
+ * Where so many times the rate is acknowledged while no queue grows, the rate is wrong: what nobody
+ * can send less of was sent all the same. So much of it the path carries.
+ */
+const WRONG = 1.5;
+const CARRIED = 0.9;
 /** Between two steps down: a round trip, within bounds, ms. */
 const MIN_GAP_MS = 10;
 const MAX_GAP_MS = 400;
@@ -174,7 +180,8 @@ export class RateControl {
     const added = this.#point.isKnown
       ? this.#addedPerS(rttMs) * elapsed
       : Math.max(MIN_GROWTH_BPS, this.bps * (GROWTH_PER_S ** elapsed - 1));
-    this.bps = this.#clamp(Math.min(limit, this.bps + added));
+    const carriedBps = ackedBps > WRONG * this.bps ? CARRIED * ackedBps : 0;
+    this.bps = this.#clamp(Math.max(carriedBps, Math.min(limit, this.bps + added)));
   }
 
   /** A packet of usual size each response time, bits/s each second. */

@@ -21,44 +21,33 @@ import { AckedRate } from "./acked_rate.ts";
 import { AppLimit } from "./app_limit.ts";
 import { ArrivalGroups } from "./arrival_groups.ts";
 import { CoarseSignals } from "./coarse_signals.ts";
+import { Demand } from "./demand.ts";
+import { DEFAULT_ESTIMATE, type SendEstimateOptions } from "./estimate_options.ts";
 import { FeedbackClock } from "./feedback_clock.ts";
 import { LOSS, LossModel } from "./loss_model.ts";
 import { OveruseGrace } from "./overuse_grace.ts";
-import { type ProbeCluster, ProbePlan } from "./probe_plan.ts";
+import { isWhole, type ProbeCluster } from "./probe_cluster.ts";
+import { ProbePlan } from "./probe_plan.ts";
 import { ProbeResult } from "./probe_result.ts";
+import { ProvenRate } from "./proven_rate.ts";
 import { RateControl } from "./rate_control.ts";
 import { FATE, type SentKind, SentPackets } from "./sent_packets.ts";
+import { FeedbackSilence } from "./feedback_silence.ts";
 import { StandingQueue } from "./standing_queue.ts";
 import { QUEUE, type QueueTrend, Trendline } from "./trendline.ts";
 
 /** What keeps the estimate where it is; `none`: all that is wanted fits. */
 export type LimitedBy = "start" | "delay" | "loss" | "remb" | "tcp" | "demand" | "none";
 
-export interface SendEstimateOptions {
-  /** Where it begins. */
-  readonly startBps: number;
-  readonly minBps: number;
-  readonly maxBps: number;
-}
+/** What of an estimate whoever shares it out reads, and tells it. */
+export type SharedEstimate = Pick<
+  SendEstimate,
+  "bps" | "mayRaise" | "lossFraction" | "queueMs" | "limitedBy" | "probedBps" | "setDemand"
+>;
 
-/**
- * Begins between LiveKit's 1 Mbit/s and Jitsi's 2.5; ends where one subscriber has more than any
- * picture needs, so that one who lies does not cost more.
- */
-export const DEFAULT_ESTIMATE: SendEstimateOptions = {
-  startBps: 1_500_000,
-  minBps: 30_000,
-  maxBps: 50_000_000,
-};
-
-/** Demand that changes by less is the same: it must not cause probes. */
-const DEMAND_STEP = 0.1;
 /** After a fall nothing is raised for so long, ms. */
 const RAISE_PAUSE_MS = 1_000;
-/** What was sent and is not answered for so long holds raises, and then lowers the rate, ms. */
-const SILENT_MS = 1_000;
-const BACK_OFF_MS = 3_000;
-const BACK_OFF_STEP_MS = 1_000;
+/** What is left of the rate each second in which nothing is heard of what is sent. */
 const BACK_OFF = 0.8;
 /** The delay is named as cause so long after it lowered the rate, ms. */
 const CAUSE_MS = 10_000;
@@ -77,12 +66,18 @@ const DEEP_FALL = 0.75;
 const DEEP_FALL_MS = 1_000;
 /** Loss with which somebody else's queue may still be pushed against. */
 const PUSH_LOSS = 0.05;
-/** A limit that was met so lately is known, ms. */
-const KNOWN_MS = 4_000;
-/** What a probe or the traffic has shown is believed for so long, ms. */
-const PROVEN_MS = 8_000;
+/** A limit that was met so lately is known, ms; for longer by who can send a little more. */
+const KNOWN_MS = 1_500;
+const KNOWN_UNLIMITED_MS = 4_000;
+/** Who sends less of the estimate than this has nothing more to send but a whole layer. */
+const STEPS = 0.9;
+/** A path that loses more, or lost enough to lower the rate so lately, ms, is not free. */
+const CLEAN_LOSS = 0.01;
+const CLEAN_MS = 15_000;
 /** The next step includes room, not all of which has to be proven. */
 const PROOF = 0.95;
+/** A path that is trusted is not, after a fall, for so long, ms. */
+const DOUBT_MS = 60_000;
 /** Room above what is wanted, where nothing but demand bounds growth. */
 const DEMAND_ROOM = 1.2;
 
@@ -102,6 +97,9 @@ export class SendEstimate {
   readonly #coarse = new CoarseSignals();
   readonly #plan = new ProbePlan();
   readonly #result = new ProbeResult();
+  readonly #carried = new ProvenRate();
+  readonly #demand = new Demand();
+  readonly #silence = new FeedbackSilence();
   #bps: number;
   /** When packets left last, and how many bytes of that instant are not counted yet. */
   #leftAt = -1;
@@ -111,26 +109,15 @@ export class SendEstimate {
   /** The rate without feedback of any kind. */
   #blindBps: number;
   #rttMs = -1;
-  /** -1 before the first transport-wide feedback. */
-  #feedbackAt = -1;
   /** The number that the next message should begin with. */
   #nextReported = 0;
-  /** When the first packet after the newest feedback left, -1 for none. */
-  #unansweredSince = -1;
-  #backedOffAt = -Infinity;
-  /** The most that was seen to be carried lately, and when. */
-  #provenBps = 0;
-  #provenAt = -Infinity;
   #lookedAt = -Infinity;
-  #baseBps = 0;
-  #idealBps = 0;
-  #nextBps = 0;
 
   constructor(options: SendEstimateOptions = DEFAULT_ESTIMATE) {
     const { startBps, minBps, maxBps } = options;
     this.#options = options;
     this.#rate = new RateControl(startBps, minBps, maxBps);
-    this.#loss = new LossModel(startBps, minBps, maxBps);
+    this.#loss = new LossModel(startBps, minBps, maxBps, options.borneLoss);
     this.#bps = this.#blindBps = startBps;
   }
 
@@ -153,6 +140,11 @@ export class SendEstimate {
     return this.#plan.probe;
   }
 
+  /** What a probe has carried a moment ago, at most {@linkcode bps}; 0 if none has. */
+  probedBps(now: number): number {
+    return Math.min(this.#carried.probedBps(now), this.#bps);
+  }
+
   /** What arrived lately, bits/s; 0 if nobody says. */
   get ackedBps(): number {
     return Math.round(this.#acked.bps);
@@ -160,12 +152,17 @@ export class SendEstimate {
 
   /** Smoothed, 0–1. */
   get lossFraction(): number {
-    return this.#feedbackAt < 0 ? this.#coarse.lossFraction : this.#loss.averageLoss;
+    return this.#silence.isHeard ? this.#loss.averageLoss : this.#coarse.lossFraction;
   }
 
   /** How long packets wait on their way now, ms; 0 if nobody says. */
   get queueMs(): number {
     return this.#clock.queueMs;
+  }
+
+  /** Bytes of memory that grow with what is sent. */
+  get memory(): number {
+    return this.#packets.memory;
   }
 
   /** Smoothed round trip, ms; -1 before one was measured. */
@@ -185,8 +182,19 @@ export class SendEstimate {
     if (now !== this.#leftAt) this.#countLeft();
     this.#leftAt = now;
     this.#leftBytes += bytes;
-    if (this.#unansweredSince < 0) this.#unansweredSince = now;
+    this.#silence.sent(now);
     if (cluster !== 0) this.#sentOfProbe(bytes, cluster, now);
+  }
+
+  /** A packet left once more under its number: when it arrives tells nothing any more. */
+  sentAgain(sequence16: number): void {
+    const slot = this.#packets.find(sequence16);
+    if (slot >= 0) this.#packets.setFate(slot, FATE.none);
+  }
+
+  /** All that was sent until now has left the process, perhaps a little later than it was told. */
+  left(now: number): void {
+    this.#packets.left(now);
   }
 
   /** The probe's first packet leaves. A cluster that is not {@linkcode probe} is ignored. */
@@ -198,8 +206,7 @@ export class SendEstimate {
   /** A feedback message came. It is read, and not kept. */
   feedback(report: TransportFeedback, now: number): void {
     this.#countLeft();
-    this.#feedbackAt = now;
-    this.#unansweredSince = -1;
+    this.#silence.heard(now);
     this.#read(report, now);
     const state = this.#queueTrend(now);
     const { isLimited } = this.#appLimit;
@@ -232,7 +239,7 @@ export class SendEstimate {
 
   /** Loss in a reception report, 0–1: counts only where there is no transport-wide feedback. */
   report(fractionLost: number, now: number): void {
-    if (this.#feedbackAt >= 0 || !(fractionLost >= 0)) return;
+    if (this.#silence.isHeard || !(fractionLost >= 0)) return;
     this.#coarse.report(Math.min(1, fractionLost), this.#bps, now);
     if (this.#coarse.lossBps === Infinity && fractionLost === 0) this.#growBlindly();
     this.#combine(now);
@@ -249,7 +256,7 @@ export class SendEstimate {
     this.#plan.stop(now);
     this.#countLeft();
     this.#coarse.tcpQueue(bytesWaiting, this.#bps, now);
-    this.#coarse.limit(Math.max(this.#options.startBps, this.#idealBps * DEMAND_ROOM));
+    this.#coarse.limit(Math.max(this.#options.startBps, this.#demand.idealBps * DEMAND_ROOM));
     this.#combine(now);
   }
 
@@ -262,9 +269,7 @@ export class SendEstimate {
    *   Absent: `idealBps`.
    */
   setDemand(baseBps: number, idealBps: number, now: number, nextBps = idealBps): void {
-    this.#baseBps = quantised(this.#baseBps, baseBps);
-    this.#idealBps = quantised(this.#idealBps, idealBps);
-    this.#nextBps = quantised(this.#nextBps, nextBps);
+    this.#demand.set(baseBps, idealBps, nextBps);
     this.#combine(now);
     this.#look(now);
   }
@@ -280,15 +285,12 @@ export class SendEstimate {
 
   /** When there is timed work next; `Infinity` if there is none. May be sooner after any call. */
   nextWakeAt(): number {
-    let at = Infinity;
-    if (this.#feedbackAt >= 0 && this.#unansweredSince >= 0) {
-      at = Math.max(this.#unansweredSince + SILENT_MS, this.#lookedAt + LOOK_MS);
-    }
+    let at = Math.max(this.#silence.silentAt, this.#lookedAt + LOOK_MS);
     if (this.#result.cluster !== 0) at = Math.min(at, this.#resultAt());
-    const wantsMore = this.#idealBps > 0 && this.#limitedBy !== "none";
-    if (wantsMore || this.#plan.probe !== undefined) {
-      at = Math.min(at, Math.max(this.#plan.nextAt(), this.#lookedAt + LOOK_MS));
-    }
+    // (Feedback looks, too, but does not give up what nobody can send.)
+    if (this.#plan.probe !== undefined) return Math.min(at, this.#plan.nextAt());
+    const wantsMore = this.#demand.idealBps > 0 && this.#limitedBy !== "none";
+    if (wantsMore) at = Math.min(at, Math.max(this.#plan.nextAt(), this.#lookedAt + LOOK_MS));
     return at;
   }
 
@@ -333,11 +335,10 @@ export class SendEstimate {
     this.#coarse.clear();
     this.#plan.clear();
     this.#result.begin(0);
-    this.#provenBps = 0;
+    this.#carried.clear();
     this.#standing.clear();
     this.#grace.clear();
-    this.#feedbackAt = -1;
-    this.#unansweredSince = -1;
+    this.#silence.clear();
     this.#rttMs = -1;
   }
 
@@ -349,10 +350,9 @@ export class SendEstimate {
       return;
     }
     this.begun(cluster, now);
-    this.#result.sent(bytes, now);
-    if (this.#result.packets >= probe.packets && this.#result.bytes >= probe.bytes) {
-      this.#plan.left();
-    }
+    const result = this.#result;
+    result.sent(bytes, now);
+    if (isWhole(probe, result.packets, result.countedBytes, result.sendMs)) this.#plan.left();
   }
 
   /** Matches a message with what was sent. */
@@ -421,19 +421,18 @@ export class SendEstimate {
     const isDecided = result.packets > 0 && result.isDecided;
     if (!isDecided && now < this.#resultAt()) return;
     let bps = Math.min(result.evaluate(), this.#plan.targetBps * PROBE_ERROR);
-    if (bps === 0 && this.#feedbackAt < 0) bps = Math.min(this.#coarse.rembBps(now), this.#bps);
-    this.#plan.ended(bps, this.rttMs, now);
-    if (bps > 0 && this.#feedbackAt >= 0) this.#believe(bps, now);
+    if (bps === 0 && !this.#silence.isHeard) bps = Math.min(this.#coarse.rembBps(now), this.#bps);
+    const isClean = this.#loss.averageLoss < CLEAN_LOSS && now - this.#loss.loweredAt >= CLEAN_MS;
+    this.#plan.ended(bps, this.rttMs, this.#hasSteps, isClean, this.#appLimit.isLimited, now);
+    if (bps > 0 && this.#silence.isHeard) this.#believe(bps, now);
     result.begin(0);
   }
 
   #believe(bps: number, now: number): void {
     const rate = this.#rate;
-    if (bps > this.#provenBps) {
-      this.#provenBps = bps;
-      this.#provenAt = now;
-    }
-    if (bps > rate.bps && this.#trendline.state !== QUEUE.grows) rate.set(bps, now);
+    this.#carried.probed(bps, now);
+    const grows = this.#trendline.state === QUEUE.grows && !this.#isBorne;
+    if (bps > rate.bps && !grows) rate.set(bps, now);
     // A short burst that came late says less about the path than what is acknowledged all the time.
     else if (this.#result.isSaturated && this.#limitedBy === "start") {
       rate.set(Math.max(bps, Math.min(rate.bps, this.#acked.bps)), now);
@@ -443,10 +442,7 @@ export class SendEstimate {
 
   /** Nothing is heard of what is sent: it may be too much. */
   #backOff(now: number): void {
-    if (this.#feedbackAt < 0 || this.#unansweredSince < 0) return;
-    const silentMs = now - this.#unansweredSince;
-    if (silentMs < BACK_OFF_MS || now - this.#backedOffAt < BACK_OFF_STEP_MS) return;
-    this.#backedOffAt = now;
+    if (!this.#silence.backsOff(now)) return;
     this.#plan.fell(this.#rate.bps, this.#rate.bps * BACK_OFF, now);
     this.#rate.set(this.#rate.bps * BACK_OFF, now);
     this.#rate.loweredAt = now;
@@ -455,7 +451,7 @@ export class SendEstimate {
   #growBlindly(): void {
     this.#blindBps = Math.max(
       this.#blindBps,
-      Math.min(this.#blindBps * 1.08, this.#idealBps * DEMAND_ROOM),
+      Math.min(this.#blindBps * 1.08, this.#demand.idealBps * DEMAND_ROOM),
     );
   }
 
@@ -466,7 +462,7 @@ export class SendEstimate {
     const coarse = this.#coarse;
     let bps = this.#rate.bps;
     let cause: LimitedBy;
-    if (this.#feedbackAt >= 0) {
+    if (this.#silence.isHeard) {
       cause = this.#causeOf(now);
       if (this.#loss.bps < bps) bps = this.#loss.bps;
       if (this.#standing.isTrial) {
@@ -481,17 +477,16 @@ export class SendEstimate {
     }
     // On TCP the socket says how far it goes: nothing is probed, and growth needs no proof.
     if (coarse.isTcp) {
-      bps = this.#feedbackAt >= 0 ? coarse.tcpBps : Math.min(bps, coarse.tcpBps);
+      bps = this.#silence.isHeard ? coarse.tcpBps : Math.min(bps, coarse.tcpBps);
       cause = "tcp";
     }
     this.#bps = Math.round(Math.max(minBps, Math.min(maxBps, bps)));
-    if (this.#idealBps > 0 && this.#bps >= this.#idealBps && cause !== "start") cause = "none";
+    if (this.#demand.idealBps > 0 && this.#bps >= this.#demand.idealBps && cause !== "start") {
+      cause = "none";
+    }
     this.#limitedBy = cause;
-    const isSilent = this.#unansweredSince >= 0 && this.#feedbackAt >= 0 &&
-      now - this.#unansweredSince >= SILENT_MS;
-    const loweredAt = Math.max(this.#rate.loweredAt, this.#loss.loweredAt, coarse.loweredAt);
-    this.#mayRaise = !isSilent && this.#isProven(now) && now - loweredAt >= RAISE_PAUSE_MS &&
-      !this.#isWarned();
+    this.#mayRaise = !this.#silence.isSilent(now) && this.#isProven(now) &&
+      now - this.#loweredAt >= RAISE_PAUSE_MS && !this.#isWarned() && !this.#awaitsMore(now);
   }
 
   /** What the queue does, as far as it is ours. */
@@ -499,17 +494,12 @@ export class SendEstimate {
     const { bps, beforeBps, loweredAt } = this.#rate;
     const isDeepFall = now - loweredAt < DEEP_FALL_MS && bps < beforeBps * DEEP_FALL;
     const wasOthers = this.#standing.isOthers;
-    this.#standing.update(
-      this.#clock.queueMs,
-      this.#bps,
-      this.#acked.recentBps,
-      isDeepFall,
-      now,
-    );
+    const { queueMs } = this.#clock;
+    this.#standing.update(queueMs, this.#bps, this.#acked.recentBps, isDeepFall, now);
     if (!this.#standing.isOthers) {
       const { state } = this.#trendline;
       const isPassing = state === QUEUE.grows &&
-        this.#grace.isGiven(this.#acked.sentPeakBps, this.#bps, now);
+        (this.#isBorne || this.#grace.isGiven(this.#acked.sentPeakBps, this.#bps, now));
       return isPassing ? QUEUE.drains : state;
     }
     if (!wasOthers) this.#rate.forgetLimit();
@@ -526,52 +516,77 @@ export class SendEstimate {
 
   #isWarned(): boolean {
     const { state, isWarning } = this.#trendline;
-    return state === QUEUE.grows || isWarning || this.#loss.state === LOSS.falling;
+    const isQueue = (state === QUEUE.grows || isWarning) && !this.#isBorne;
+    return isQueue || this.#loss.state === LOSS.falling;
+  }
+
+  /** The queue is so short that it says nothing. */
+  get #isBorne(): boolean {
+    return this.#clock.queueMs < (this.#options.borneQueueMs ?? 0);
+  }
+
+  get #loweredAt(): number {
+    return Math.max(this.#rate.loweredAt, this.#loss.loweredAt, this.#coarse.loweredAt);
+  }
+
+  /** Whether more is known in a moment: nobody's picture is missing until then. */
+  #awaitsMore(now: number): boolean {
+    const { baseBps, idealBps } = this.#demand;
+    return this.#plan.isClimbing(now) && this.#bps < idealBps && this.#acked.bps >= baseBps / 2;
+  }
+
+  #isTrusted(now: number): boolean {
+    return this.#options.isTrusting === true && now - this.#loweredAt >= DOUBT_MS;
+  }
+
+  /** What is sent leaves some of the estimate: the next layer would be more than that. */
+  get #hasSteps(): boolean {
+    return this.#acked.bps < this.#bps * STEPS;
   }
 
   /** What was seen to be carried, not more than the estimate. */
   #proven(now: number): number {
-    const acked = this.#acked.bps;
-    if (now - this.#provenAt > PROVEN_MS || acked > this.#provenBps) {
-      this.#provenBps = acked;
-      if (acked > 0) this.#provenAt = now;
-    }
-    return Math.min(this.#provenBps, this.#bps);
+    return Math.min(this.#carried.update(this.#acked.bps, now), this.#bps);
   }
 
   /** Growth alone is no reason to send the next layer: something must have been carried. */
   #isProven(now: number): boolean {
-    if (this.#feedbackAt < 0 || this.#nextBps <= 0) return true;
-    if (this.#standing.isOthers || this.#coarse.isTcp) return true;
-    return this.#proven(now) >= this.#nextBps * PROOF;
+    if (!this.#silence.isHeard || this.#demand.nextBps <= 0) return true;
+    if (this.#standing.isOthers || this.#coarse.isTcp || this.#isTrusted(now)) return true;
+    return this.#proven(now) >= this.#demand.nextBps * PROOF;
   }
 
   /** Whether a probe is due. */
   #look(now: number): void {
     this.#lookedAt = now;
+    this.#forgetQueue(now);
     if (this.#result.cluster !== 0 || !this.#mayProbe(now)) return;
     const { maxBps } = this.#options;
     const isHeld = this.#loss.isLimiting && this.#loss.averageLoss >= SMALL_LOSS;
     const most = isHeld ? Math.min(maxBps, this.#bps * LOSS_PROBE) : maxBps;
-    const starvedBps = this.#baseBps > this.#bps ? this.#baseBps : 0;
-    const proven = this.#feedbackAt < 0 ? this.#bps : this.#proven(now);
-    this.#plan.plan(this.#bps, proven, starvedBps, this.#nextBps, this.#idealBps, most, now);
+    const starvedBps = this.#demand.baseBps > this.#bps ? this.#demand.baseBps : 0;
+    const proven = this.#silence.isHeard ? this.#proven(now) : this.#bps;
+    const { nextBps, idealBps } = this.#demand;
+    this.#plan.plan(this.#bps, proven, starvedBps, nextBps, idealBps, most, now);
+  }
+
+  /** Where nothing is sent for a while, as all is paused, no queue stays, and loss is history. */
+  #forgetQueue(now: number): void {
+    if (!this.#silence.turnsQuiet(now)) return;
+    this.#clock.queueMs = 0;
+    this.#trendline.clear();
+    this.#standing.clear();
+    this.#loss.clear(this.#bps);
   }
 
   #mayProbe(now: number): boolean {
-    if (this.#idealBps <= 0 || this.#isWarned() || this.#coarse.isTcp) return false;
+    if (this.#demand.idealBps <= 0 || this.#isWarned() || this.#coarse.isTcp) return false;
+    if (this.#bps >= this.#demand.idealBps && this.#isTrusted(now)) return false;
     const isFull = StandingQueue.isFull(this.#clock.queueMs, this.#bps);
     if (isFull && !this.#standing.isOthers) return false;
     // Where all is used, the queue says where the limit is: it grew there a moment ago.
-    if (!this.#appLimit.isLimited && now - this.#rate.loweredAt < KNOWN_MS) return false;
-    return !(this.#feedbackAt >= 0 && this.#unansweredSince >= 0 &&
-      now - this.#unansweredSince >= SILENT_MS);
+    const knownMs = this.#hasSteps ? KNOWN_MS : KNOWN_UNLIMITED_MS;
+    if (!this.#appLimit.isLimited && now - this.#rate.loweredAt < knownMs) return false;
+    return !this.#silence.isSilent(now);
   }
-}
-
-/** The old value, if the new one is nearly the same. */
-function quantised(old: number, next: number): number {
-  if (!(next >= 0)) return old;
-  const isClose = next > 0 && Math.abs(next - old) <= old * DEMAND_STEP;
-  return isClose ? old : next;
 }

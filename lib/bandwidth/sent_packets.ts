@@ -18,6 +18,8 @@ export const FATE = { none: 0, inFlight: 1, lost: 2, received: 3 } as const;
 
 /** Packets are remembered for so long, ms: feedback later than this says nothing about now. */
 const HISTORY_MS = 2_500;
+/** What leaves so much later than it was noted is noted anew, ms. */
+const LATE_MS = 2;
 /** Entries at first: 2.5 s at 500 kbit/s. */
 const FIRST_CAPACITY = 256;
 /** A quarter of the numbers there are, so that old and new cannot be mistaken for each other. */
@@ -33,6 +35,8 @@ export class SentPackets {
   #mask = FIRST_CAPACITY - 1;
   /** Extended number of the newest packet, -1 before there is one. */
   #newest = -1;
+  /** Extended number of the newest one that is known to have left. */
+  #left = -1;
 
   /**
    * Notes a packet.
@@ -51,6 +55,18 @@ export class SentPackets {
   }
 
   /**
+   * All that was noted has left by now, which may be later than it was noted: a thread that waited
+   * for a core in between is no queue of the path.
+   */
+  left(now: number): void {
+    const newest = this.#newest;
+    const count = Math.min(newest - this.#left, this.#mask + 1);
+    this.#left = newest;
+    if (count <= 0 || now - this.#sentAt[newest & this.#mask]! < LATE_MS) return;
+    for (let back = 0; back < count; back++) this.#sentAt[(newest - back) & this.#mask] = now;
+  }
+
+  /**
    * Finds a packet by its 16-bit number.
    *
    * @returns A slot for the getters below, valid until the next {@linkcode add}; -1 for what was
@@ -61,6 +77,11 @@ export class SentPackets {
     if (back > this.#mask || back > this.#newest) return -1;
     const slot = (this.#newest - back) & this.#mask;
     return this.#marks[slot]! >> 2 === FATE.none ? -1 : slot;
+  }
+
+  /** Bytes of memory. */
+  get memory(): number {
+    return 12 * (this.#mask + 1);
   }
 
   sentAt(slot: number): number {
@@ -90,12 +111,14 @@ export class SentPackets {
 
   /** Forgets all: what was sent on another path says nothing about this one. */
   clear(): void {
+    this.#left = this.#newest;
     this.#marks.fill(0);
   }
 
   #extend(sequence16: number, now: number): number {
     if (this.#newest < 0) {
       // One round above zero, so that numbers before it exist.
+      this.#left = 0xffff + sequence16;
       return this.#newest = 0x10000 + sequence16;
     }
     const ahead = (sequence16 - this.#newest) << 16 >> 16;

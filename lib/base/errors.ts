@@ -16,6 +16,7 @@ export type SfuErrorCode =
   | "worker_failed"
   | "native_unavailable"
   | "directory_down"
+  | "unreachable"
   | "closed";
 
 /** An operational failure: something outside the program did not do what was needed. */

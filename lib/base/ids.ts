@@ -37,8 +37,10 @@ export function randomId<T extends string = string>(random: Random, prefix: stri
   let id = prefix;
   // 57 of 256 divides unevenly, so bytes at or above 228 (4 × 57) are drawn again.
   while (id.length < prefix.length + ID_LENGTH) {
-    for (const byte of random.bytes(ID_LENGTH)) {
-      if (byte < 228 && id.length < prefix.length + ID_LENGTH) id += ALPHABET[byte % 57];
+    const bytes = random.bytes(ID_LENGTH);
+    for (let i = 0; i < ID_LENGTH && id.length < prefix.length + ID_LENGTH; i++) {
+      const byte = bytes[i]!;
+      if (byte < 228) id += ALPHABET[byte % 57];
     }
   }
   return id as T;

@@ -30,6 +30,12 @@ export interface HeaderExtension {
   readonly uri: string;
 }
 
+/**
+ * Repair packets of a stream of their own (draft-ietf-payload-flexible-fec-scheme-03), a codec of a
+ * section that no track comes in.
+ */
+export const FLEXFEC_MIME = "video/flexfec-03";
+
 /** Header extensions this server understands. */
 export const EXTENSION_URI = {
   mid: "urn:ietf:params:rtp-hdrext:sdes:mid",
@@ -110,7 +116,19 @@ export interface ReceiveSection {
    */
   readonly rids: readonly string[];
   /** `a=ssrc` lines of the section, in order; needed where packets carry no mid. */
-  readonly ssrcs: readonly { readonly ssrc: number; readonly rtxSsrc?: number }[];
+  readonly ssrcs: readonly {
+    readonly ssrc: number;
+    readonly rtxSsrc?: number;
+    readonly fecSsrc?: number;
+  }[];
+}
+
+/** How long a receiver of video is to wait before it shows a picture, at least and at most, ms. */
+export interface PlayoutDelayRange {
+  readonly minMs: number;
+  readonly maxMs: number;
+  /** More than the least where packets come unevenly. */
+  readonly followsJitter: boolean;
 }
 
 /** A section of a subscriber's description through which one down-track is sent. */
@@ -120,6 +138,8 @@ export interface SendSection {
   readonly ssrc: number;
   /** Retransmission SSRC (RFC 4588 §5); absent without RTX. */
   readonly rtxSsrc?: number;
+  /** SSRC of repair packets; absent where the section has no flexfec-03. */
+  readonly fecSsrc?: number;
   /** RTCP canonical name (RFC 3550 §6.5.1). */
   readonly cname: string;
   /** What the subscriber accepted, in its order. */
@@ -130,6 +150,12 @@ export interface SendSection {
    * For a client that must know the stream before anything of it comes.
    */
   readonly openAfterMs?: number;
+  /** Told to a client that has taken the extension; absent: it decides itself. */
+  readonly playoutDelay?: PlayoutDelayRange;
+  /** What clients put behind a frame (`packet_trailer.ts`) is left out. */
+  readonly stripsTrailer?: boolean;
+  /** From end to end: nobody but the publisher can make a frame of it. */
+  readonly isEncrypted?: boolean;
 }
 
 /** What a subscriber wants of one track, after permissions and settings. */
@@ -139,10 +165,12 @@ export interface LayerTarget {
   readonly maxSpatial: SpatialLayer;
   /** 0–3. */
   readonly maxTemporal: number;
-  /** Frames per second that are enough; absent if there is no limit. VP8's temporal layers only. */
+  /** Frames per second that are enough, as far as there are temporal layers; absent: no limit. */
   readonly maxFps?: number;
   /** Who gets bandwidth first, 1–255: 1 is the first; absent: behind all who have one. */
   readonly priority?: number;
   /** A shared screen, which comes before cameras whatever their priority. */
   readonly isScreen?: boolean;
+  /** Audio that is wanted only while it is among the loudest of that room, by the room's sid. */
+  readonly loudestOf?: string;
 }

@@ -19,6 +19,8 @@ export const PACKET_KIND = {
   repair: 2,
   /** Sent to find out what the path carries. */
   padding: 3,
+  /** Sent again under all the numbers that it had: its arrival tells nothing. */
+  again: 4,
 } as const;
 export type PacketKind = (typeof PACKET_KIND)[keyof typeof PACKET_KIND];
 

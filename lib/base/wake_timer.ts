@@ -56,9 +56,11 @@ export class WakeTimer {
   /**
    * Waits for `at`, monotonic ms, in place of what it waited for; `Infinity` and `undefined` for
    * nothing.
+   *
+   * @param grainMs Another one for this time alone.
    */
-  set(at: number | undefined): void {
-    this.#at = at === undefined ? Infinity : Math.ceil(at / this.grainMs) * this.grainMs;
+  set(at: number | undefined, grainMs: number = this.grainMs): void {
+    this.#at = at === undefined ? Infinity : Math.ceil(at / grainMs) * grainMs;
     if (this.#at === Infinity) return this.stop();
     if (this.#timerAt > this.#at) this.#plan();
   }

@@ -12,6 +12,7 @@ export const ENGINE_DROPS = {
   // Packets
   rtp_unknown_ssrc: "a media packet is of no stream that was described",
   rtp_stream_unsettled: "a layer changed its stream or codec too often",
+  source_malformed: "a packet that this server made of an encoder's stream cannot be read",
   rtcp_malformed: "a control packet cannot be read",
   rtcp_unknown_reference: "an answer is to no reference time of ours",
   // Data
@@ -25,6 +26,7 @@ export const ENGINE_DROPS = {
   data_waiting_overflow: "too many data packets wait for a receiver",
   data_rate_exceeded: "a participant sends more lossy messages than it may",
   data_rate_held: "a participant sends more reliable messages than it may, and waits",
+  data_chat_not_kept: "a participant of a recorded room writes more than is kept of it",
   data_stream_untold: "a participant begins more streams than are counted",
   data_track_malformed: "a packet of a data track cannot be read",
   data_track_unknown_handle: "a packet is of a data track that is not here",

@@ -5,11 +5,15 @@
  * @module
  */
 import { SfuError } from "../base/errors.ts";
+import type { Timers } from "../base/platform.ts";
 import type { Datagrams } from "./datagrams/datagrams.ts";
 import { libc, type LibcResult } from "./datagrams/libc.ts";
 import { type NativeDatagramsOptions, openNativeDatagrams } from "./datagrams/native_datagrams.ts";
 import { SocketLoop, type SocketLoopOptions } from "./datagrams/socket_loop.ts";
 import { openPortableDatagrams } from "./datagrams/portable_datagrams.ts";
+import { BorrowedSockets, type BorrowedSocketsOptions } from "./tcp/borrowed_socket.ts";
+import { SocketLender } from "./tcp/lent_socket.ts";
+import { DEFAULT_TCP_LIMITS } from "./tcp/tcp_connection.ts";
 import { chooseMediaCrypto, type MediaCrypto, type NativeUse } from "./media_crypto.ts";
 
 /** What both twins of a socket are made from; the portable one cannot mark what it sends. */
@@ -68,6 +72,22 @@ export function createSocketLoop(
   return library?.ok === true
     ? new SocketLoop({ ...options, calls: library.libc.waiting })
     : undefined;
+}
+
+/** Sends on sockets of another thread; `undefined` where native code is not used. */
+export function createBorrowing(
+  native: NativeUse,
+  options: Omit<BorrowedSocketsOptions, "libc" | "limits">,
+): BorrowedSockets | undefined {
+  const library = native === "off" ? undefined : libc();
+  if (library?.ok !== true) return undefined;
+  return new BorrowedSockets({ ...options, libc: library.libc, limits: DEFAULT_TCP_LIMITS });
+}
+
+/** Lends this thread's sockets to others; `undefined` where native code is not used. */
+export function createLender(native: NativeUse, timers: Timers): SocketLender | undefined {
+  const library = native === "off" ? undefined : libc();
+  return library?.ok === true ? new SocketLender(library.libc, timers) : undefined;
 }
 
 async function openWithFallback(

@@ -24,9 +24,9 @@ import type { DtlsCertificate } from "./dtls/dtls_certificate.ts";
 import type { DtlsFailure } from "./dtls/dtls_listener.ts";
 import { CONTENT_TYPE, MAX_PLAINTEXT_BYTES } from "./dtls/dtls_records.ts";
 import { DtlsSession } from "./dtls/dtls_session.ts";
-import type { IceDirectory } from "./ice/ice_directory.ts";
+import type { IceDirectory, StunOrigin } from "./ice/ice_directory.ts";
 import { IceLiteAgent } from "./ice/ice_lite.ts";
-import type { RemoteAddress } from "./datagrams/datagrams.ts";
+import { MAX_DATAGRAM_BYTES, type RemoteAddress } from "./datagrams/datagrams.ts";
 import type { NetworkPath, PathOwner, SessionDatagramKind } from "./ice/network_path.ts";
 import { type CopyCounter, RtpOutlet } from "./rtp_outlet.ts";
 import { type MediaCrypto, PORTABLE_CRYPTO } from "./media_crypto.ts";
@@ -108,12 +108,16 @@ export interface PeerTransportOptions {
    * connection alive: media, data, or a step of a handshake.
    */
   readonly active?: (nowUs: number) => void;
+  /** Data waits to be sent until the peer has acknowledged more. */
+  readonly held?: (nowUs: number) => void;
   readonly listener: PeerTransportListener;
   readonly drops: DropSink<TransportDrop>;
 }
 
 /** The longest record's content, where it is read: one buffer, so that nothing is made for each. */
 const CONTENT = new Uint8Array(MAX_PLAINTEXT_BYTES);
+/** Where what may be somebody's is tried. */
+const TRIED = new Uint8Array(MAX_DATAGRAM_BYTES);
 /** Up to here copying by bytes is faster. */
 const LONG_BYTES = 128;
 
@@ -151,8 +155,9 @@ export class PeerTransport implements PathOwner {
   readonly #handshakePaths = new Set<NetworkPath>();
   /** DTLS datagrams whose turn has not come. */
   #deferred = 0;
-  /** When the datagram of DTLS that is being read came. */
+  /** When the datagram of DTLS that is being read came, ms and µs. */
   #dtlsAt = 0;
+  #dtlsAtUs = 0;
   /** When ICE began: with the peer's first description. */
   #startedAt: number;
   #hasRemote = false;
@@ -285,6 +290,7 @@ export class PeerTransport implements PathOwner {
     const channels = this.#channels;
     if (channels === undefined || this.#isClosed) return;
     this.#data.drain(channels, now);
+    if (channels.isHeld) this.#options.held?.(this.#options.platform.clock.nowUs());
     // It may have ended of itself, which is told in a delivery.
     if (channels.hasMessages) this.#options.listener.onDataPending();
     this.#options.listener.onTimed(channels.nextWakeAt());
@@ -320,22 +326,68 @@ export class PeerTransport implements PathOwner {
     nowUs: number,
   ): void {
     if (kind === "dtls") return this.#receiveDtls(bytes, length, now, nowUs);
+    if (this.#receiveMedia(kind, bytes, length, now, nowUs)) this.#ice.mediaCame(path, now);
+  }
+
+  /** @returns Whether it was sealed with the client's keys, and new. */
+  #receiveMedia(
+    kind: "rtp" | "rtcp",
+    bytes: Uint8Array,
+    length: number,
+    now: number,
+    nowUs: number,
+  ): boolean {
     const srtp = this.#session();
-    if (srtp === undefined) return this.#options.drops.count("srtp_before_keys");
-    if (kind === "rtp") {
-      const clear = srtp.unprotectRtp(bytes, length);
-      if (clear <= 0) return;
-      this.#options.active?.(nowUs);
-      const { packet } = srtp;
-      if (packet.opened(clear)) this.#options.listener.onRtp(packet, now, nowUs);
-      else this.#options.drops.count("rtp_malformed");
-      this.#ice.mediaCame(path, now);
-    } else {
-      const clear = srtp.unprotectRtcp(bytes, length);
-      if (clear <= 0) return;
-      this.#options.listener.onRtcp(bytes, clear, now);
-      this.#ice.mediaCame(path, now);
+    if (srtp === undefined) {
+      this.#options.drops.count("srtp_before_keys");
+      return false;
     }
+    if (kind === "rtcp") {
+      const clear = srtp.unprotectRtcp(bytes, length);
+      if (clear > 0) this.#options.listener.onRtcp(bytes, clear, now);
+      return clear > 0;
+    }
+    const clear = srtp.unprotectRtp(bytes, length);
+    if (clear <= 0) return false;
+    this.#options.active?.(nowUs);
+    const { packet } = srtp;
+    if (packet.opened(clear)) this.#options.listener.onRtp(packet, now, nowUs);
+    else this.#options.drops.count("rtp_malformed");
+    return true;
+  }
+
+  /** As `MovableClient` has it (`moved_clients.ts`). */
+  get knownHost(): string | undefined {
+    return this.connected && this.#protocol === "udp" ? this.#remote?.hostname : undefined;
+  }
+
+  /** As there. */
+  get heardAt(): number {
+    return this.#ice.heardAt;
+  }
+
+  /** As there. */
+  takeFrom(
+    origin: StunOrigin,
+    kind: "rtp" | "rtcp",
+    bytes: Uint8Array,
+    length: number,
+    now: number,
+    nowUs: number,
+  ): boolean {
+    const srtp = this.#srtp;
+    if (!srtp?.hasHeard(kind, bytes, length) || length > TRIED.length) return false;
+    // Trying changes the bytes.
+    TRIED.set(bytes.subarray(0, length));
+    srtp.isTrying = true;
+    let isOurs = false;
+    try {
+      isOurs = this.#receiveMedia(kind, TRIED, length, now, nowUs);
+    } finally {
+      srtp.isTrying = false;
+    }
+    if (isOurs) this.#ice.mayHaveMoved(origin, now);
+    return isOurs;
   }
 
   /** Handshakes go where the client asked last, and prove it if they went nowhere else. */
@@ -353,6 +405,7 @@ export class PeerTransport implements PathOwner {
   #receiveDtls(bytes: Uint8Array, length: number, now: number, nowUs: number): void {
     const { defer, drops, active } = this.#options;
     this.#dtlsAt = now;
+    this.#dtlsAtUs = nowUs;
     if (!this.#dtls.connected) active?.(nowUs);
     if (defer === undefined || this.#deferred === 0 && this.#dtls.connected) {
       return this.#dtls.receive(bytes, length);
@@ -363,6 +416,7 @@ export class PeerTransport implements PathOwner {
     defer(() => {
       this.#deferred--;
       this.#dtlsAt = this.#now();
+      this.#dtlsAtUs = this.#options.platform.clock.nowUs();
       this.#dtls.receive(datagram);
     });
   }
@@ -391,6 +445,7 @@ export class PeerTransport implements PathOwner {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#options.directory.movedClients.remove(this);
     const channels = this.#channels;
     if (channels !== undefined) {
       channels.close();
@@ -426,6 +481,7 @@ export class PeerTransport implements PathOwner {
     }
     this.#handshakePaths.clear();
     this.#srtpKeys = srtp;
+    this.#options.directory.movedClients.add(this);
     this.rtp.keys = () => this.#session();
     this.#options.listener.onConnected(this.protocol);
     this.#startChannels();
@@ -468,9 +524,14 @@ export class PeerTransport implements PathOwner {
     if (this.#channels === undefined) return this.#options.drops.count("sctp_unexpected");
     if (length <= LONG_BYTES) { for (let i = 0; i < length; i++) CONTENT[i] = bytes[at + i]!; }
     else CONTENT.set(bytes.subarray(at, at + length));
-    if (!isHeartbeat(CONTENT, length)) this.#active();
-    this.#channels.receive(CONTENT, length, this.#dtlsAt);
-    this.#options.listener.onDataPending();
+    if (!isHeartbeat(CONTENT, length)) this.#options.active?.(this.#dtlsAtUs);
+    const channels = this.#channels;
+    channels.receive(CONTENT, length, this.#dtlsAt);
+    // Most acknowledgements lead to nothing.
+    const wakeAt = channels.nextWakeAt();
+    if (channels.hasMessages || !channels.isDone || wakeAt <= this.#dtlsAt) {
+      this.#options.listener.onDataPending();
+    } else this.#options.listener.onTimed(wakeAt);
   }
 
   #active(): void {

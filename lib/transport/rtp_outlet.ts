@@ -7,7 +7,12 @@
  *
  * @module
  */
-import type { NumberedPacket, PacketSink, SendHistory } from "../base/packet_sink.ts";
+import type {
+  NumberedPacket,
+  PacketSink,
+  SendHistory,
+  WrittenPacket,
+} from "../base/packet_sink.ts";
 import { SendKind } from "./datagrams/datagrams.ts";
 import type { NetworkPath } from "./ice/network_path.ts";
 import type { SrtpSession } from "./srtp/srtp_session.ts";
@@ -16,6 +21,12 @@ import type { SrtpSession } from "./srtp/srtp_session.ts";
 export interface CopyCounter {
   /** A packet was given to a path. */
   copied(): void;
+}
+
+/** Who looks at packets before they are sealed. */
+export interface PacketTap {
+  /** A packet that begins in `head` is about to be sent; both are only read, and only now. */
+  sending(head: Uint8Array, packet: WrittenPacket): void;
 }
 
 /**
@@ -27,6 +38,8 @@ export class RtpOutlet implements PacketSink {
   keys: () => SrtpSession | undefined = () => undefined;
   /** Who hears of numbered packets; without it packets are not numbered. */
   history: SendHistory | undefined;
+  /** Absent but while somebody captures packets. */
+  tap: PacketTap | undefined;
   #srtp: SrtpSession | undefined;
   readonly #route: { readonly mediaPath: NetworkPath | undefined };
   readonly #copies: CopyCounter | undefined;
@@ -53,6 +66,7 @@ export class RtpOutlet implements PacketSink {
     const path = this.#route.mediaPath;
     const srtp = this.#srtp;
     if (srtp === undefined || path === undefined || this.#reserved === undefined) return;
+    if (this.tap !== undefined) this.tap.sending(this.#reserved, packet);
     const sealed = srtp.protectWritten(this.#reserved, packet);
     if (sealed === 0) return;
     path.commit(sealed, packet.isVideo ? SendKind.video : SendKind.other);

@@ -44,9 +44,19 @@ export const DATA_VALUE = {
 
 const VALUES: ReadonlySet<number> = new Set(Object.values(DATA_VALUE));
 
-const USER = { sid: 1, payload: 2, sids: 3, identity: 5, destinations: 6, nonce: 11 } as const;
-const HEADER = { mimeType: 4, totalLength: 5, text: 9, bytes: 10 } as const;
+const USER = {
+  sid: 1,
+  payload: 2,
+  sids: 3,
+  topic: 4,
+  identity: 5,
+  destinations: 6,
+  nonce: 11,
+} as const;
+const HEADER = { topic: 3, mimeType: 4, totalLength: 5, text: 9, bytes: 10 } as const;
 const REQUEST_ID = 1;
+/** Of headers, chunks and trailers alike. */
+const STREAM_ID = 1;
 /** `ChatMessage.generated = true`. */
 const GENERATED_CHAT = Uint8Array.of(6 << 3, 1);
 /** `DataStream.Header.text_header.generated = true`; protobuf merges it with the header's own. */
@@ -183,14 +193,17 @@ export class DataPacketReader {
 
   /** Which call an answer answers, `rpcAck` or `rpcResponse`; empty if it does not say. */
   requestId(): string {
-    const fields = this.#body();
-    let id = "";
-    while (fields.next()) {
-      if (fields.number === REQUEST_ID && fields.wire === WIRE.delimited) {
-        id = text(this.#bytes, fields.from, fields.to);
-      }
-    }
-    return id;
+    return this.#textField(REQUEST_ID);
+  }
+
+  /** Which stream a `streamHeader`, `streamChunk` or `streamTrailer` is of. */
+  streamId(): string {
+    return this.#textField(STREAM_ID);
+  }
+
+  /** The topic of a user packet or a `streamHeader`; empty without one. */
+  topic(): string {
+    return this.#textField(this.value === DATA_VALUE.user ? USER.topic : HEADER.topic);
   }
 
   /** What a `streamHeader` says of its stream. */
@@ -264,6 +277,18 @@ export class DataPacketReader {
 
   #claimed(): Uint8Array {
     return this.#bytes.subarray(this.#identityFrom, this.#identityTo);
+  }
+
+  /** A text of the value's own; the last one counts. */
+  #textField(number: number): string {
+    const fields = this.#body();
+    let value = "";
+    while (fields.next()) {
+      if (fields.number === number && fields.wire === WIRE.delimited) {
+        value = text(this.#bytes, fields.from, fields.to);
+      }
+    }
+    return value;
   }
 
   #body(): ProtobufFields {

@@ -24,6 +24,12 @@ export function parseIpNetwork(text: string): IpNetwork | undefined {
   return bits <= most ? { address, bits } : undefined;
 }
 
+/** Whether a literal address is in one of the ranges. */
+export function isInNetworks(networks: readonly IpNetwork[], text: string): boolean {
+  const address = networks.length === 0 ? undefined : parseIpAddress(text);
+  return address !== undefined && networks.some((network) => isInNetwork(network, address));
+}
+
 /** Whether the address (4 or 16 bytes) is in the range; the families are apart. */
 export function isInNetwork({ address, bits }: IpNetwork, bytes: Uint8Array): boolean {
   if (bytes.length !== address.length) return false;

@@ -70,3 +70,45 @@ export class RedPayload {
     return this.#age[this.copies - back]!;
   }
 }
+
+/**
+ * Writes what stands in front of the frames: a header for each copy, the oldest first, and one for
+ * the frame itself.
+ *
+ * @param copies So many entries of `ages` and `lengths` count, the newest copy's first; ages are in
+ *   RTP clock units below 2^14, lengths in bytes below 2^10.
+ * @returns Where the oldest copy is to be written.
+ */
+export function writeRedHeaders(
+  into: Uint8Array,
+  at: number,
+  payloadType: number,
+  copies: number,
+  ages: Uint32Array,
+  lengths: Uint32Array,
+): number {
+  for (let i = copies - 1; i >= 0; i--) {
+    const age = ages[i]!;
+    const length = lengths[i]!;
+    into[at++] = 0x80 | payloadType;
+    into[at++] = age >> 6;
+    into[at++] = ((age & 0x3f) << 2) | (length >> 8);
+    into[at++] = length & 0xff;
+  }
+  into[at++] = payloadType;
+  return at;
+}
+
+/**
+ * Bytes of copies, and of what says where they are, in a redundant payload at `bytes[offset, offset
+ * + length)`; 0 if that is none.
+ */
+export function copiedBytes(bytes: Uint8Array, offset: number, length: number): number {
+  let copied = 0;
+  for (let at = 0; at + COPY_HEADER_BYTES < length; at += COPY_HEADER_BYTES) {
+    if ((bytes[offset + at]! & 0x80) === 0) break;
+    const size = ((bytes[offset + at + 2]! & 0x03) << 8) | bytes[offset + at + 3]!;
+    copied += COPY_HEADER_BYTES + size;
+  }
+  return copied < length ? copied : 0;
+}

@@ -8,16 +8,29 @@
  *
  * @module
  */
-import type { CodecParameters, HeaderExtension } from "../base/media_vocabulary.ts";
-import { nodeOf, nodesOf, rawValues, type SdpNode, textOf, uintOf } from "./sdp_tree.ts";
+import {
+  type CodecParameters,
+  FLEXFEC_MIME,
+  type HeaderExtension,
+} from "../base/media_vocabulary.ts";
+import {
+  commonPart,
+  nodeOf,
+  nodesOf,
+  rawValues,
+  type SdpNode,
+  textOf,
+  uintOf,
+} from "./sdp_tree.ts";
 
 /** Who sends, seen from the side that wrote the description. */
 export type Direction = "sendrecv" | "sendonly" | "recvonly" | "inactive";
 
-/** SSRCs of one encoding: the media and, with RFC 4588 §5, its retransmissions. */
+/** SSRCs of one encoding: the media, its retransmissions (RFC 4588 §5), its repair packets. */
 export interface SsrcPair {
   readonly ssrc: number;
   readonly rtxSsrc?: number;
+  readonly fecSsrc?: number;
 }
 
 /** One `m=` section. */
@@ -72,6 +85,7 @@ const MIME_BY_NAME: Readonly<Record<"audio" | "video", ReadonlyMap<string, strin
     ["h264", "video/H264"],
     ["h265", "video/H265"],
     ["av1", "video/AV1"],
+    ["flexfec-03", FLEXFEC_MIME],
   ]),
 };
 /** Payload types that need no `a=rtpmap` (RFC 3551 §6, table 4). */
@@ -84,6 +98,34 @@ const STATIC_CODECS = new Map([["0", { mime: "audio/PCMU" }], ["8", { mime: "aud
  * @returns The section, or in words what is wrong with it.
  */
 export function readSection(node: SdpNode, inherited: Direction): RemoteSection | string {
+  const shared = commonPart(node);
+  const body = shared === undefined ? readBody(node, inherited) : readOnce(shared, inherited);
+  if (typeof body === "string") return body;
+  const mid = textOf(node, "mid") ?? "";
+  return mid === "" && !body.rejected ? "there is no a=mid" : { ...body, mid };
+}
+
+/** A section without its name: what clients of one make write alike. */
+type SectionBody = Omit<RemoteSection, "mid">;
+
+/** By what was read, and the direction that it took over. */
+const bodies = new WeakMap<SdpNode, Map<Direction, SectionBody | string>>();
+
+function readOnce(node: SdpNode, inherited: Direction): SectionBody | string {
+  let known = bodies.get(node);
+  if (known === undefined) {
+    known = new Map();
+    bodies.set(node, known);
+  }
+  let body = known.get(inherited);
+  if (body === undefined) {
+    body = readBody(node, inherited);
+    known.set(inherited, body);
+  }
+  return body;
+}
+
+function readBody(node: SdpNode, inherited: Direction): SectionBody | string {
   const kind = textOf(node, "type");
   if (kind !== "audio" && kind !== "video" && kind !== "application") {
     return `kind ${JSON.stringify(kind ?? "")} is not audio, video or application`;
@@ -91,9 +133,7 @@ export function readSection(node: SdpNode, inherited: Direction): RemoteSection 
   const port = uintOf(node, "port", 65535);
   const protocol = textOf(node, "protocol");
   if (port === undefined || !protocol) return "the m= line has no port or protocol";
-  const mid = textOf(node, "mid") ?? "";
   const rejected = port === 0 && textOf(node, "bundleOnly") === undefined;
-  if (mid === "" && !rejected) return "there is no a=mid";
   const direction = directionOf(node) ?? inherited;
   const formats = (textOf(node, "payloads") ?? "").split(" ").filter((word) => word !== "");
   const media = kind === "application" ? undefined : kind;
@@ -101,7 +141,6 @@ export function readSection(node: SdpNode, inherited: Direction): RemoteSection 
   const sctpPort = uintOf(node, "sctpPort", 65535);
   const maxMessageSize = uintOf(node, "maxMessageSize", Number.MAX_SAFE_INTEGER);
   return {
-    mid,
     kind,
     rejected,
     direction,
@@ -230,28 +269,37 @@ function readRids(node: SdpNode): readonly string[] {
 
 function readSsrcs(node: SdpNode): readonly SsrcPair[] {
   const rtxOf = new Map<number, number>();
-  const retransmissions = new Set<number>();
+  const fecOf = new Map<number, number>();
+  /** Of retransmissions and repair: no media. */
+  const others = new Set<number>();
   let simulcast: readonly number[] = [];
   for (const group of nodesOf(node, "ssrcGroups")) {
     const ssrcs = (textOf(group, "ssrcs") ?? "").split(" ").flatMap((word) => ssrcFrom(word) ?? []);
     const [media, rtx] = ssrcs;
     if (textOf(group, "semantics") === "SIM") simulcast = ssrcs;
-    if (textOf(group, "semantics") !== "FID" || media === undefined || rtx === undefined) continue;
-    if (retransmissions.has(media) || rtxOf.has(media)) continue;
-    rtxOf.set(media, rtx);
-    retransmissions.add(rtx);
+    if (media === undefined || rtx === undefined) continue;
+    const semantics = textOf(group, "semantics");
+    const into = semantics === "FID" ? rtxOf : semantics === "FEC-FR" ? fecOf : undefined;
+    if (into === undefined || others.has(media) || into.has(media)) continue;
+    into.set(media, rtx);
+    others.add(rtx);
   }
   const order = new Set<number>(simulcast);
   for (const line of nodesOf(node, "ssrcs")) {
     const ssrc = uintOf(line, "id", MAX_SSRC);
     if (ssrc) order.add(ssrc);
   }
-  for (const media of rtxOf.keys()) order.add(media);
+  for (const media of [...rtxOf.keys(), ...fecOf.keys()]) order.add(media);
   const pairs: SsrcPair[] = [];
   for (const ssrc of order) {
-    if (retransmissions.has(ssrc)) continue;
+    if (others.has(ssrc)) continue;
     const rtxSsrc = rtxOf.get(ssrc);
-    pairs.push(rtxSsrc === undefined ? { ssrc } : { ssrc, rtxSsrc });
+    const fecSsrc = fecOf.get(ssrc);
+    pairs.push({
+      ssrc,
+      ...(rtxSsrc === undefined ? {} : { rtxSsrc }),
+      ...(fecSsrc === undefined ? {} : { fecSsrc }),
+    });
   }
   return pairs;
 }

@@ -32,6 +32,19 @@ const RAW_PREFIX = "x-raw-";
 /** Before each `m=` line but one at the very beginning. */
 const SECTION_START = /(?<=[\r\n])(?=m=)/;
 
+/**
+ * Lines of a section by which otherwise equal clients differ: where they are to be reached, by
+ * which credentials and certificate they are known, and the section's own name. The tree has them
+ * under names of their own. Only carriage returns and line feeds end a line here.
+ */
+const PARTICULAR_LINE =
+  /(?<![^\r\n])a=(?:ice-ufrag|ice-pwd|fingerprint|candidate|mid):[^\r\n]*(?:\r\n|\r|\n|$)/g;
+/** What a section has that sends: two clients hardly ever write the same. */
+const SENDS = /(?<![^\r\n])a=(?:ssrc|ssrc-group|msid):/;
+/** Sections of all clients that are remembered, and characters of one at most. */
+const MAX_COMMON_SECTIONS = 64;
+const MAX_COMMON_CHARS = 8_192;
+
 /** A node of the tree: attribute names to text, numbers, nodes or lists of nodes. */
 export type SdpNode = Readonly<Record<string, unknown>>;
 
@@ -84,8 +97,59 @@ export function parseSdpTree(
   if (session === undefined || textOf(session, "version") !== "0") {
     return { ok: false, message: "Cannot read description: it is not SDP, there is no v=0" };
   }
-  const sections = memo.recall(texts, (text) => nodesOf(readNode(text) ?? {}, "media"));
+  const sections = memo.recall(texts, readSections);
   return { ok: true, value: { session, sections } };
+}
+
+/**
+ * What clients of one make write alike, by its text, the least recently used first: most sections
+ * in which a client receives, and that of data channels.
+ */
+const common = new Map<string, SdpNode>();
+/** By a section: the part that others have in common with it. */
+const commonParts = new WeakMap<SdpNode, SdpNode>();
+
+/** The sections of a text that begins with an `m=` line. */
+function readSections(text: string): readonly SdpNode[] {
+  if (text.length > MAX_COMMON_CHARS || SENDS.test(text)) return mediaNodes(text);
+  let particular = "";
+  const rest = text.replace(PARTICULAR_LINE, (line) => {
+    particular += line;
+    return "";
+  });
+  const shared = commonNode(rest);
+  if (shared === undefined) return mediaNodes(text);
+  const own = particular === "" ? undefined : readNode(particular);
+  const invalid = [...nodesOf(shared, "invalid"), ...nodesOf(own ?? {}, "invalid")];
+  const node = { ...shared, ...own, invalid };
+  commonParts.set(node, shared);
+  return [node];
+}
+
+/** `undefined` for what is not one section. */
+function commonNode(text: string): SdpNode | undefined {
+  let node = common.get(text);
+  if (node === undefined) {
+    const nodes = mediaNodes(text);
+    if (nodes.length !== 1) return undefined;
+    node = nodes[0]!;
+    const [oldest] = common.keys();
+    if (common.size >= MAX_COMMON_SECTIONS && oldest !== undefined) common.delete(oldest);
+  } else common.delete(text);
+  common.set(text, node);
+  return node;
+}
+
+function mediaNodes(text: string): readonly SdpNode[] {
+  return nodesOf(readNode(text) ?? {}, "media");
+}
+
+/**
+ * What `section` has beside its mid, ICE credentials, candidates and fingerprints: the same object
+ * for all clients that write the same. `undefined` for a section that is not looked at so.
+ */
+export function commonPart(section: SdpNode): SdpNode | undefined {
+  return commonParts.get(section);
 }
 
 function readNode(text: string): SdpNode | undefined {
@@ -139,18 +203,20 @@ function brokenLimit(sdp: string): string | undefined {
   }
   let lines = 0;
   let sections = 0;
-  let start = 0;
-  for (let at = 0; at <= sdp.length; at++) {
-    const code = at === sdp.length ? 10 : sdp.charCodeAt(at);
-    if (code !== 10 && code !== 13) continue;
-    if (at - start > MAX_LINE_CHARS) {
+  for (let start = 0, lf = -1, cr = -1; start < sdp.length;) {
+    if (lf < start) lf = endFrom(sdp, "\n", start);
+    if (cr < start) cr = endFrom(sdp, "\r", start);
+    const end = Math.min(lf, cr);
+    if (end - start > MAX_LINE_CHARS) {
       return `Cannot read description: line of ${
-        at - start
+        end - start
       } characters, limit is ${MAX_LINE_CHARS}`;
     }
-    if (at > start) lines++;
-    if (sdp.startsWith("m=", start) && at > start) sections++;
-    start = at + 1;
+    if (end > start) {
+      lines++;
+      if (sdp.startsWith("m=", start)) sections++;
+    }
+    start = end + 1;
   }
   if (lines > MAX_LINES) {
     return `Cannot read description: ${lines} lines, limit is ${MAX_LINES}`;
@@ -159,4 +225,9 @@ function brokenLimit(sdp: string): string | undefined {
     return `Cannot read description: ${sections} media sections, limit is ${MAX_SECTIONS}`;
   }
   return undefined;
+}
+
+function endFrom(text: string, end: "\n" | "\r", from: number): number {
+  const at = text.indexOf(end, from);
+  return at < 0 ? text.length : at;
 }

@@ -6,7 +6,7 @@
  */
 import { readUint16 } from "./big_endian.ts";
 import { STUN_HEADER_BYTES } from "./stun.ts";
-import { CHANNEL_HEADER_BYTES } from "./turn_message.ts";
+import { CHANNEL_HEADER_BYTES, isChannelByte } from "./turn_message.ts";
 
 /**
  * Cuts one direction of one stream into messages. It owns one buffer of a fixed size, whatever
@@ -57,7 +57,7 @@ export class TurnSplitter {
   #readHead(): void {
     const bytes = this.#message;
     const first = bytes[0]!;
-    const isChannel = first >= 0x40 && first <= 0x4f;
+    const isChannel = isChannelByte(first);
     const size = readUint16(bytes, 2);
     this.#length = (isChannel ? CHANNEL_HEADER_BYTES : STUN_HEADER_BYTES) + size;
     this.#expected = (this.#length + 3) & ~3;

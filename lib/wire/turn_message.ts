@@ -37,13 +37,25 @@ export const STUN_CLASS = {
 } as const;
 const CLASS_BITS = 0x0110;
 
-/** Numbers that a channel may have (RFC 8656 §12); others in the first byte are no TURN. */
-export const FIRST_CHANNEL = 0x4000;
-export const LAST_CHANNEL = 0x4fff;
+/**
+ * Numbers that a channel may have. RFC 8656 §12 ends at 0x4fff, so that DTLS can share the port,
+ * which it does not here; clients of RFC 5766 choose among all of these.
+ */
+const FIRST_CHANNEL = 0x4000;
+const LAST_CHANNEL = 0x7fff;
 /** Number and length before what a channel carries. */
 export const CHANNEL_HEADER_BYTES = 4;
 /** Before the payload of a Data indication to an IPv6 peer; an IPv4 peer's is shorter. */
 export const MAX_DATA_HEADER_BYTES = STUN_HEADER_BYTES + 24 + 4;
+/** Whether a message that begins so is a channel's. */
+export function isChannelByte(first: number): boolean {
+  return first >= FIRST_CHANNEL >> 8 && first <= LAST_CHANNEL >> 8;
+}
+
+export function isChannelNumber(number: number): boolean {
+  return number >= FIRST_CHANNEL && number <= LAST_CHANNEL;
+}
+
 /** Room for any answer that {@linkcode TurnWriter} writes here. */
 export const MAX_TURN_ANSWER_BYTES = 512;
 
@@ -120,7 +132,8 @@ export interface TurnMessage {
   readonly requestedTransport: number | undefined;
   readonly requestedFamily: number | undefined;
   readonly additionalFamily: number | undefined;
-  readonly hasEvenPort: boolean;
+  /** What is asked of the relayed port: to be even, and also that the next one is kept. */
+  readonly evenPort: "even" | "even_and_next" | undefined;
   readonly hasReservationToken: boolean;
   readonly channel: number | undefined;
   readonly peers: readonly TurnAddress[];
@@ -180,7 +193,7 @@ function newDraft(type: number): Draft {
     requestedTransport: undefined,
     requestedFamily: undefined,
     additionalFamily: undefined,
-    hasEvenPort: false,
+    evenPort: undefined,
     hasReservationToken: false,
     channel: undefined,
     peers: [],
@@ -223,7 +236,7 @@ function readAttribute(
       draft.dataLength = size;
       return true;
     case ATTRIBUTE.evenPort:
-      draft.hasEvenPort = true;
+      draft.evenPort = (bytes[at]! & 0x80) === 0 ? "even" : "even_and_next";
       return size === 1;
     case ATTRIBUTE.reservationToken:
       draft.hasReservationToken = true;

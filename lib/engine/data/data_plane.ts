@@ -19,6 +19,7 @@ import { DATA_VALUE, DataPacketReader, userPacketOf } from "../../wire/data_pack
 import type { EngineDataCommand, EngineDataMember } from "../messages/engine_messages.ts";
 import type { DataArrivals } from "../relay/data_lane.ts";
 import { AnswerWatch } from "./answer_watch.ts";
+import { ChatTap } from "./chat_tap.ts";
 import { DataDelivery } from "./data_delivery.ts";
 import type { DataWorld } from "./data_endpoint.ts";
 import { DataFlow } from "./data_flow.ts";
@@ -44,6 +45,7 @@ export class DataPlane implements DataArrivals {
   readonly #routes: DataTrackRoutes;
   readonly #reports: DataReports;
   readonly #answers: AnswerWatch;
+  readonly #chats: ChatTap;
   readonly #reader = new DataPacketReader();
   /** Members that have sent more than they may. */
   readonly #overdrawn = new Set<DataTableEntry>();
@@ -60,6 +62,7 @@ export class DataPlane implements DataArrivals {
     this.#routes = new DataTrackRoutes(world);
     this.#reports = new DataReports((event) => world.emit(event), world.drops);
     this.#answers = new AnswerWatch((event) => world.emit(event));
+    this.#chats = new ChatTap(world.drops);
   }
 
   carryOut(command: EngineDataCommand): void {
@@ -169,6 +172,7 @@ export class DataPlane implements DataArrivals {
   #setMember(data: EngineDataMember): void {
     const entry = this.#table.set(data);
     this.#answers.keep(data.publisher, data.awaited);
+    if (!data.recorded) this.#chats.forget(data.member);
     if (entry.isOpen || data.elsewhere !== undefined) return;
     const endpoint = this.#world.endpoint(data.receiver);
     if (endpoint?.isDataOpen(data.raw ? "raw" : "reliable")) {
@@ -181,6 +185,7 @@ export class DataPlane implements DataArrivals {
     if (entry === undefined) return;
     this.#flow.forget(entry);
     this.#overdrawn.delete(entry);
+    this.#chats.forget(member);
     this.#answers.keep(entry.data.publisher, NOBODY);
     this.#neighbours.forget(entry);
   }
@@ -280,7 +285,7 @@ export class DataPlane implements DataArrivals {
 
   /** To everybody here, and to the engines that have others. */
   #send(entry: DataTableEntry, data: RoutedData, now: number): void {
-    const { room, data: { publisher, bridged } } = entry;
+    const { room, data: { member, publisher, bridged, recorded } } = entry;
     this.#delivery.deliver(room, data, entry, now);
     if (room.engines.length > 0) {
       this.#neighbours.passOn(this.#delivery.enginesOf(room, data), entry, data);
@@ -288,6 +293,9 @@ export class DataPlane implements DataArrivals {
     if (bridged) {
       const { kind, bytes } = data;
       this.#world.emit({ type: "data_sent", connection: publisher, kind, bytes });
+    }
+    if (recorded && this.#chats.takes(member, this.#reader, data.bytes, now)) {
+      this.#world.emit({ type: "data_said", connection: publisher, bytes: data.bytes });
     }
     this.#lookSoon();
   }

@@ -8,15 +8,26 @@
  *
  * @module
  */
+import { ProbeSender } from "../../bandwidth/probe_sender.ts";
 import { SendEstimate } from "../../bandwidth/send_estimate.ts";
-import { NO_CLUSTER, type PacketKind, type SendHistory } from "../../base/packet_sink.ts";
-import { RepairBudget } from "../../media/down/repair_budget.ts";
+import {
+  NO_CLUSTER,
+  PACKET_KIND,
+  type PacketKind,
+  type SendHistory,
+} from "../../base/packet_sink.ts";
+import { protectedGroup } from "../../media/down/fec_plan.ts";
+import { Pacer } from "../../media/down/pacer.ts";
+import { RepairBudget, repairsTwice } from "../../media/down/repair_budget.ts";
 import { parseTransportFeedback, type TransportFeedback } from "../../wire/transport_cc.ts";
+import type { Departing, Departures } from "./departures.ts";
 import type { SendPathStats } from "../messages/media_messages.ts";
-import { ProbeSender } from "./probe_sender.ts";
 
 /** Header bytes of a transport feedback packet before its content. */
 const FEEDBACK_HEADER_BYTES = 12;
+
+/** Where more than this share of packets is lost, bursts may be why. */
+const BURST_LOSS = 0.005;
 
 /** On a TCP path its queue is looked at so often, ms: nobody tells when it grows. */
 const QUEUE_INTERVAL_MS = 100;
@@ -27,18 +38,42 @@ export interface EstimateWorld {
   readonly outlet: { history?: SendHistory | undefined };
   /** Bytes that wait in the socket of a TCP path; absent or negative: it is none. */
   readonly queuedBytes?: () => number;
-  /** Sends one packet that is needed for nothing else; `false` if there is no way to. */
-  readonly pad: (now: number) => boolean;
+  /**
+   * Sends one packet that is needed for nothing else, of about `most` bytes or fewer; `false` if
+   * there is no way to.
+   */
+  readonly pad: (now: number, most: number) => boolean;
   /** There is timed work at `at`, which may be sooner than before. */
   readonly timed: (at: number) => void;
   /** Feedback is read into this, which others use, too. */
   readonly feedback: TransportFeedback;
+  /** Says when what was sent has really left; absent: at once. */
+  readonly departures?: Departures;
+}
+
+/**
+ * The rate by which bursts are spread, bits/s; `Infinity` where they need not be: a path that shows
+ * no sign of being full takes them, and in a TCP connection's own queue they meet nobody else. What
+ * arrives all the time is no burst, however low the estimate still is.
+ */
+export function burstRate(
+  { bps, ackedBps, limitedBy, lossFraction }: Pick<
+    SendEstimate,
+    "bps" | "ackedBps" | "limitedBy" | "lossFraction"
+  >,
+): number {
+  if (limitedBy === "start" || limitedBy === "tcp") return Infinity;
+  const isFull = limitedBy === "delay" || limitedBy === "loss" || limitedBy === "remb";
+  return isFull || lossFraction > BURST_LOSS ? Math.max(bps, ackedBps) : Infinity;
 }
 
 /** One connection's estimate, there from its first video on. Feedback before that is ignored. */
-export class ConnectionEstimate implements SendHistory {
+export class ConnectionEstimate implements SendHistory, Departing {
+  isLeaving = false;
   /** What may be sent again. */
   readonly repairs: RepairBudget = new RepairBudget();
+  /** Spreads bursts. */
+  readonly pacer: Pacer;
   readonly #probes: ProbeSender;
   readonly #world: EstimateWorld;
   #estimate: SendEstimate | undefined;
@@ -50,11 +85,17 @@ export class ConnectionEstimate implements SendHistory {
   constructor(world: EstimateWorld) {
     this.#world = world;
     this.#probes = new ProbeSender(world.pad);
+    this.pacer = new Pacer(world.timed);
   }
 
   /** Absent while there was never any video. */
   get estimate(): SendEstimate | undefined {
     return this.#estimate;
+  }
+
+  /** A burst is being sent. */
+  get isProbing(): boolean {
+    return this.#probes.cluster !== NO_CLUSTER;
   }
 
   /** Whether the connection sends video now: only then anything is numbered and timed. */
@@ -75,9 +116,18 @@ export class ConnectionEstimate implements SendHistory {
   }
 
   sent(sequence: number, bytes: number, kind: PacketKind, now: number): void {
+    if (kind === PACKET_KIND.again) {
+      this.#estimate!.sentAgain(sequence);
+      return;
+    }
     const { cluster } = this.#probes;
     this.#estimate!.sent(sequence, bytes, kind, cluster, now);
-    if (cluster !== NO_CLUSTER) this.#probes.sent(bytes);
+    if (cluster !== NO_CLUSTER) this.#probes.sent(bytes, now);
+    if (!this.isLeaving) this.#world.departures?.add(this);
+  }
+
+  left(now: number): void {
+    this.#estimate!.left(now);
   }
 
   /**
@@ -119,6 +169,15 @@ export class ConnectionEstimate implements SendHistory {
     this.#changed(now);
   }
 
+  /** How many packets of video share a repair packet that is sent in advance; 0: there is none. */
+  get repairGroup(): number {
+    const estimate = this.#estimate;
+    if (estimate === undefined || !this.#hasVideo) return 0;
+    const { limitedBy, lossFraction } = estimate;
+    if (limitedBy === "start" || limitedBy === "tcp") return 0;
+    return protectedGroup(lossFraction, this.#rttMs, limitedBy === "delay");
+  }
+
   /** What is known of the path; absent while there is no video. */
   stats(): Omit<SendPathStats, "connection"> | undefined {
     const estimate = this.#estimate;
@@ -129,6 +188,7 @@ export class ConnectionEstimate implements SendHistory {
 
   /** Timed work; cheap when nothing is due. */
   tick(now: number): void {
+    this.pacer.tick(now);
     const estimate = this.#estimate;
     if (estimate === undefined || !this.#hasVideo) return;
     if (now >= this.#queueAt) this.#lookAtQueue(estimate, now);
@@ -140,8 +200,10 @@ export class ConnectionEstimate implements SendHistory {
   /** When {@linkcode ConnectionEstimate.tick} has something to do; `Infinity` if nothing is. */
   nextWakeAt(): number {
     const estimate = this.#estimate;
-    if (estimate === undefined || !this.#hasVideo) return Infinity;
-    return Math.min(estimate.nextWakeAt(), this.#probes.nextWakeAt(estimate), this.#queueAt);
+    const pacedAt = this.pacer.nextWakeAt();
+    if (estimate === undefined || !this.#hasVideo) return pacedAt;
+    const at = Math.min(estimate.nextWakeAt(), this.#probes.nextWakeAt(estimate));
+    return Math.min(at, pacedAt, this.#queueAt);
   }
 
   #lookAtQueue(estimate: SendEstimate, now: number): void {
@@ -161,6 +223,10 @@ export class ConnectionEstimate implements SendHistory {
 
   /** Before anything is known of the path nothing is held back. */
   #setRepairs(estimate: SendEstimate, now: number): void {
-    this.repairs.setRate(estimate.limitedBy === "start" ? Infinity : estimate.bps, now);
+    const { limitedBy, bps, lossFraction, rttMs } = estimate;
+    this.repairs.setRate(limitedBy === "start" ? Infinity : bps, now);
+    const isOpen = limitedBy === "demand" || limitedBy === "none" || limitedBy === "loss";
+    this.repairs.isTwice = repairsTwice(lossFraction, rttMs, !isOpen);
+    this.pacer.setRate(burstRate(estimate));
   }
 }

@@ -3,31 +3,27 @@
  *
  * @module
  */
-import type { ConnectionId } from "../../base/ids.ts";
+import type { ConnectionId, UpTrackId } from "../../base/ids.ts";
 import type { DataKind, IceCredentials } from "../../base/media_vocabulary.ts";
-import type { Platform } from "../../base/platform.ts";
 import { WakeEntry } from "../../base/wake_queue.ts";
-import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
-import type { IceDirectory } from "../../transport/ice/ice_directory.ts";
-import {
-  PeerTransport,
-  type PeerTransportListener,
-  type RemoteParameters,
-  type TransportFailure,
+import type {
+  PeerTransportListener,
+  RemoteParameters,
+  TransportFailure,
 } from "../../transport/peer_transport.ts";
-import type { MediaCrypto } from "../../transport/media_crypto.ts";
 import type { ReportBlock, RtcpHandler } from "../../wire/rtcp.ts";
 import type { RtpView } from "../../wire/rtp_view.ts";
 import type { DataEndpoint } from "../data/data_endpoint.ts";
 import type { DataPlane } from "../data/data_plane.ts";
 import type { DataTurnTaker } from "./data_turns.ts";
-import type { DeferredWork } from "./deferred_work.ts";
+import { connectionTransport, type TransportShared } from "./connection_transport.ts";
 import { type MediaCommand, QUALITY_INTERVAL_MS } from "../messages/media_messages.ts";
-import type { ForwardLatency } from "./forward_latency.ts";
 import type { CongestionRules } from "./local_engine_options.ts";
+import { PacketCapture } from "./packet_capture.ts";
 import { type ReceivingShared, ReceivingSide } from "./receiving_side.ts";
 import { ReportPace } from "./report_pace.ts";
-import { SendingSide } from "./sending_side.ts";
+import { SendingSide, type SendingSideOptions } from "./sending_side.ts";
+import type { MediaTransport } from "./source_transport.ts";
 
 /** A change of the path's protocol is told at most once in so many ms: each check may bring one. */
 const CONNECTED_INTERVAL_MS = 1_000;
@@ -37,22 +33,18 @@ const CONNECTED_INTERVAL_MS = 1_000;
  */
 const TOGETHER_MS = 250;
 
+type CapturePackets = Extract<MediaCommand, { readonly type: "capture_packets" }>;
 type OpenConnection = Extract<MediaCommand, { readonly type: "open_connection" }>;
 
 /** What all connections of an engine share. */
-export interface EngineShared extends ReceivingShared {
-  readonly platform: Platform;
-  readonly directory: IceDirectory;
-  readonly certificate: DtlsCertificate;
-  readonly latency: ForwardLatency;
-  readonly crypto: MediaCrypto;
+export interface EngineShared extends ReceivingShared, TransportShared {
   readonly congestion: CongestionRules;
+  /** Videos of whoever speaks, as the control plane says. */
+  readonly speakers?: ReadonlySet<UpTrackId>;
   /** Where its messages go. */
   readonly data: Pick<DataPlane, "receive" | "channelOpen">;
-  /** Somebody waits for what comes next; see {@linkcode SocketLoop.active}. */
-  readonly active: (nowUs: number) => void;
-  /** For what media must not wait for. */
-  readonly deferred: DeferredWork;
+  /** Says when what was sent has really left. */
+  readonly departures?: NonNullable<SendingSideOptions["departures"]>;
   /** A bug of ours was hit on behalf of this connection, which is to be closed. */
   readonly failed: (connection: ConnectionId, error: unknown) => void;
   /** The connection ended by itself and is to be forgotten. */
@@ -75,7 +67,7 @@ export class EngineConnection
   readonly wake: WakeEntry<EngineConnection> = new WakeEntry<EngineConnection>(this);
   hasDataTurn = false;
   readonly #shared: EngineShared;
-  readonly #transport: PeerTransport;
+  readonly #transport: MediaTransport;
   /** The instant of the RTCP packet being read. */
   #now = 0;
   /** What is to be told of the path in use, and when its last one was told. */
@@ -84,31 +76,20 @@ export class EngineConnection
   /** When the interval of the next quality report began; none begins before media flows. */
   #intervalAt: number | undefined;
   readonly #reportPace = new ReportPace();
+  /** Absent but while somebody captures packets. */
+  #capture: PacketCapture | undefined;
   #isClosed = false;
 
   readonly id: ConnectionId;
 
   constructor(command: OpenConnection, shared: EngineShared) {
-    const { local, dataChannels, dataPolicy, allowPause } = command;
+    const { allowPause } = command;
     this.id = command.connection;
     const { id } = this;
     this.#shared = shared;
-    const { platform, directory, certificate, drops, crypto, upTracks, emit } = shared;
-    this.#transport = new PeerTransport({
-      platform,
-      directory,
-      certificate,
-      local,
-      dataChannels,
-      listener: this,
-      copies: shared.latency,
-      active: shared.active,
-      drops,
-      crypto,
-      defer: (step) => shared.deferred.defer(step),
-      ...(dataPolicy === undefined ? {} : { dataPolicy }),
-    });
-    const sendRtcp = (bytes: Uint8Array, length: number) => this.#transport.sendRtcp(bytes, length);
+    const { platform, drops, upTracks, emit } = shared;
+    this.#transport = connectionTransport(command, shared, this);
+    const sendRtcp = (bytes: Uint8Array, length: number) => this.#sendRtcp(bytes, length);
     const { audioLevel } = shared;
     const timed = (at: number) => this.onTimed(at);
     this.receiving = new ReceivingSide({
@@ -119,6 +100,8 @@ export class EngineConnection
       drops,
       audioLevel,
       pliThrottleMs: shared.pliThrottleMs,
+      tellsFarLoss: shared.tellsFarLoss,
+      loudest: shared.loudest,
       batch: shared.batch,
       rtcp: shared.rtcp,
       startedAt: platform.clock.now(),
@@ -136,6 +119,8 @@ export class EngineConnection
       timed,
       rtcp: shared.rtcp,
       congestion: shared.congestion,
+      ...(shared.departures === undefined ? {} : { departures: shared.departures }),
+      ...(shared.speakers === undefined ? {} : { speakers: shared.speakers }),
       ...(allowPause === undefined ? {} : { allowPause }),
     });
     this.onTimed(this.#transport.nextWakeAt());
@@ -149,11 +134,40 @@ export class EngineConnection
     this.#transport.restartIce(local);
   }
 
+  /** Tells its packets from now on, or no longer. */
+  capture({ limits }: CapturePackets): void {
+    this.#capture?.end("stopped");
+    if (limits === undefined) return;
+    this.#capture = this.#transport.rtp.tap = new PacketCapture({
+      connection: this.id,
+      clock: this.#shared.platform.clock,
+      emit: this.#shared.emit,
+      timed: (at) => this.onTimed(at),
+      ended: () => this.#capture = this.#transport.rtp.tap = undefined,
+    }, limits);
+    this.described();
+  }
+
+  /** What it receives or sends has changed. */
+  described(): void {
+    this.#capture?.describe(this.receiving.sections, this.sending.sections);
+  }
+
+  #sendRtcp(bytes: Uint8Array, length: number): void {
+    this.#capture?.reports(bytes, length, true);
+    this.#transport.sendRtcp(bytes, length);
+  }
+
   /** One message on LiveKit's channel of that kind, or the client's own; counted if not taken. */
   sendData(kind: DataKind | "data_track" | "raw", bytes: Uint8Array, now: number): void {
     if (!this.#transport.sendData(kind, bytes, now)) {
       this.#shared.drops.count(`data_not_sent_${kind}`);
     }
+  }
+
+  /** Packets of a connection that has no peer. */
+  takePackets(packets: Uint8Array, now: number): void {
+    this.#transport.takePackets?.(packets, now, this.#shared.platform.clock.nowUs());
   }
 
   isDataOpen(kind: "reliable" | "raw"): boolean {
@@ -187,6 +201,7 @@ export class EngineConnection
   /** All timed work of this connection; to be called at {@linkcode EngineConnection.nextWakeAt}. */
   tick(now: number): void {
     this.#transport.tick(now);
+    this.#capture?.tick(now);
     if (!this.#transport.connected) return;
     this.receiving.tick(now);
     this.sending.tick(now);
@@ -198,7 +213,7 @@ export class EngineConnection
   /** When there is timed work, monotonic ms; `Infinity` if nothing is foreseen. */
   nextWakeAt(): number {
     if (this.#isClosed) return Infinity;
-    const at = this.#transport.nextWakeAt();
+    const at = Math.min(this.#transport.nextWakeAt(), this.#capture?.nextWakeAt() ?? Infinity);
     if (!this.#transport.connected) return at;
     const reportAt = this.#intervalAt === undefined
       ? Infinity
@@ -223,9 +238,10 @@ export class EngineConnection
     this.#shared.emit({ type: "quality_report", connection, intervalMs, upTracks, downTracks });
   }
 
-  /** Idempotent; no event follows. */
+  /** Idempotent; no event follows but of what was captured. */
   close(): void {
     this.#isClosed = true;
+    this.#capture?.end("closed");
     this.sending.close();
     this.receiving.close();
     this.#transport.close();
@@ -282,6 +298,7 @@ export class EngineConnection
 
   onFailed(reason: TransportFailure): void {
     this.#isClosed = true;
+    this.#capture?.end("closed");
     this.sending.close();
     this.receiving.close();
     this.#shared.ended(this.id);
@@ -290,11 +307,13 @@ export class EngineConnection
 
   onRtp(packet: RtpView, now: number, nowUs: number): void {
     this.#shared.latency.received(nowUs);
+    this.#capture?.received(packet, nowUs);
     this.receiving.receiveRtp(packet, now, nowUs);
   }
 
   onRtcp(bytes: Uint8Array, length: number, now: number): void {
     this.#now = now;
+    this.#capture?.reports(bytes, length, false);
     const { drops, rtcp } = this.#shared;
     if (!rtcp.reader.read(bytes, length, this)) drops.count("rtcp_malformed");
   }

@@ -1,5 +1,6 @@
 /**
- * The connections of one engine, with the down-tracks they send, and their timed work.
+ * The connections of one engine, with the down-tracks they send, those that are recorded, and their
+ * timed work.
  *
  * A throw on behalf of a connection, in a command or on a tick, is a bug of ours: it closes that
  * connection, is logged and counted, and nobody else notices.
@@ -9,8 +10,11 @@
 import type { ConnectionId, DownTrackId } from "../../base/ids.ts";
 import { WakeQueue } from "../../base/wake_queue.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
+import type { RecordingCommand } from "../messages/recording_messages.ts";
 import { DataTurns } from "./data_turns.ts";
+import { Departures } from "./departures.ts";
 import { EngineConnection, type EngineShared } from "./engine_connection.ts";
+import { RecordedTracks } from "./recorded_tracks.ts";
 import { RtcpScratch } from "./rtcp_scratch.ts";
 
 /**
@@ -18,6 +22,8 @@ import { RtcpScratch } from "./rtcp_scratch.ts";
  * little later is one turn then. The shortest useful NACK delay is twice that.
  */
 export const GRAIN_MS = 10;
+/** Of who sends a burst that is to show what a path carries: with 10 ms it would be lumps. */
+const BURST_GRAIN_MS = 5;
 
 /** A command about one connection, or about a down-track that one sends. */
 export type ConnectionCommand = Extract<
@@ -25,9 +31,12 @@ export type ConnectionCommand = Extract<
   { readonly connection: ConnectionId } | { readonly downTrack: DownTrackId }
 >;
 
+type OwnCommand = Exclude<ConnectionCommand, RecordingCommand>;
+
 /** What the connections of an engine are given of it. */
 export interface ConnectionsWorld
-  extends Omit<EngineShared, "rtcp" | "failed" | "ended" | "wakeAt" | "dataPending"> {
+  extends
+    Omit<EngineShared, "rtcp" | "departures" | "failed" | "ended" | "wakeAt" | "dataPending"> {
   /** A connection is no longer here. */
   readonly gone: (connection: ConnectionId) => void;
   /** Some connection has timed work at `at`, perhaps sooner than all others. */
@@ -51,12 +60,17 @@ export class EngineConnections {
   /** Connections by when they have timed work. */
   readonly #wakes = new WakeQueue<EngineConnection>();
   readonly #dataTurns: DataTurns<EngineConnection>;
+  readonly #recorded: RecordedTracks;
+  readonly #departures = new Departures();
 
   constructor(world: ConnectionsWorld) {
     this.#world = world;
+    const { upTracks, emit, timed, drops, platform: { log } } = world;
+    this.#recorded = new RecordedTracks({ upTracks, emit, timed, drops, log });
     this.#shared = {
       ...world,
       rtcp: new RtcpScratch(),
+      departures: this.#departures,
       failed: (connection, error) => this.failed(connection, error),
       ended: (connection) => this.#forget(connection),
       wakeAt: (entry, at) => {
@@ -83,24 +97,42 @@ export class EngineConnections {
     return [...this.#connections.values()];
   }
 
+  /** How far apart turns are now. */
+  grainMs: number = GRAIN_MS;
+
   /** When the first has timed work; `Infinity` if nothing is foreseen. */
   get nextWakeAt(): number {
-    return this.#wakes.nextAt;
+    return Math.min(this.#wakes.nextAt, this.#recorded.nextWakeAt());
   }
 
   /** Does the timed work of those for whom it is due. */
   wake(now: number): void {
+    this.#recorded.tick(now);
+    this.grainMs = GRAIN_MS;
     for (;;) {
       const connection = this.#wakes.take(now);
       if (connection === undefined) return;
       try {
         connection.tick(now);
         const at = connection.nextWakeAt();
-        if (at !== Infinity) this.#wakes.move(connection.wake, Math.max(at, now + GRAIN_MS));
+        if (at === Infinity) continue;
+        const grainMs = connection.sending.bandwidth.isProbing ? BURST_GRAIN_MS : GRAIN_MS;
+        this.grainMs = Math.min(this.grainMs, grainMs);
+        this.#wakes.move(connection.wake, Math.max(at, now + grainMs));
       } catch (error) {
         this.failed(connection.id, error);
       }
     }
+  }
+
+  /** All that was sent has been given to the kernel. */
+  flushed(): void {
+    if (this.#departures.isAwaited) this.#departures.left(this.#world.platform.clock.now());
+  }
+
+  /** All that was sent in this turn was flushed, whatever it goes by. */
+  settle(): void {
+    this.#departures.settle();
   }
 
   /** Whether there is data to see to. */
@@ -124,6 +156,11 @@ export class EngineConnections {
   }
 
   carryOut(command: ConnectionCommand): void {
+    if (this.#recorded.carryOut(command, this.#world.platform.clock.now())) return;
+    this.#carryOut(command as OwnCommand);
+  }
+
+  #carryOut(command: OwnCommand): void {
     const id = "connection" in command
       ? command.connection
       : this.#downTracks.get(command.downTrack);
@@ -148,7 +185,7 @@ export class EngineConnections {
   }
 
   #command(
-    command: Exclude<ConnectionCommand, OpenConnection>,
+    command: Exclude<OwnCommand, OpenConnection>,
     connection: EngineConnection,
   ): void {
     const { upTracks, platform: { clock } } = this.#world;
@@ -163,30 +200,37 @@ export class EngineConnections {
         });
       case "restart_ice":
         return connection.restartIce(command.local);
+      case "source_packets":
+        return connection.takePackets(command.packets, clock.now());
       case "set_receive":
-        return connection.receiving.setSections(command.sections);
+        connection.receiving.setSections(command.sections);
+        return connection.described();
       case "add_down_track": {
         const { downTrack, section, target } = command;
         const upTrack = upTracks.get(command.upTrack);
         if (upTrack === undefined || this.#downTracks.has(downTrack)) return;
         this.#downTracks.set(downTrack, connection.id);
         this.#downTracksOf.get(connection.id)?.add(downTrack);
-        return sending.add(downTrack, command.upTrack, upTrack, section, target, clock.now());
+        sending.add(downTrack, command.upTrack, upTrack, section, target, clock.now());
+        return connection.described();
       }
       case "set_down_track_target":
         return sending.setTarget(command.downTrack, command.target, clock.now());
       case "set_down_track_source": {
         const upTrack = upTracks.get(command.upTrack);
         if (upTrack === undefined) return;
-        return sending.setSource(command.downTrack, command.upTrack, upTrack, clock.now());
+        sending.setSource(command.downTrack, command.upTrack, upTrack, clock.now());
+        return connection.described();
       }
       case "remove_down_track":
         sending.remove(command.downTrack, clock.now());
         this.#downTracks.delete(command.downTrack);
         this.#downTracksOf.get(connection.id)?.delete(command.downTrack);
-        return;
+        return connection.described();
       case "cap_bandwidth":
         return sending.capBandwidth(command.bps, clock.now());
+      case "capture_packets":
+        return connection.capture(command);
       case "close_connection":
         this.#forget(connection.id);
         return connection.close();

@@ -45,6 +45,7 @@ class LocalEngine implements ThreadEngine {
   /** Absent until the sockets are open. */
   #connections: EngineConnections | undefined;
   readonly #upTracks = new Map<UpTrackId, UpTrack>();
+  readonly #speakers = new Set<UpTrackId>();
   readonly #data: DataPlane;
   readonly #batch = new FanOutBatch();
   readonly #deferred: DeferredWork;
@@ -69,6 +70,9 @@ class LocalEngine implements ThreadEngine {
       ...options,
       drops: this.#drops,
       onBatchEnd: (now) => this.#endBatch(now),
+      onFlushed: () => this.#connections?.flushed(),
+      onAddresses: () => this.#tellAddresses(),
+      onSockets: () => this.#relays.hops.socketsChanged(this.#now()),
       onHop: (bytes, length, remote, datagrams, now) =>
         this.#relays.hops.receive(bytes, length, remote, datagrams, now),
     });
@@ -112,7 +116,7 @@ class LocalEngine implements ThreadEngine {
   }
 
   async start(): Promise<EngineReady> {
-    const { platform, advertised } = this.#options;
+    const { platform } = this.#options;
     const directory = new IceDirectory(this.#drops);
     const ports = chooseMediaPorts(this.#options.native ?? "off");
     const certificate = this.#options.certificate ?? createCertificate();
@@ -129,12 +133,15 @@ class LocalEngine implements ThreadEngine {
       certificate,
       drops: this.#drops,
       upTracks: this.#upTracks,
+      loudest: this.#relays.loudest,
+      speakers: this.#speakers,
       emit: (event) => this.onEvent(event),
       audioLevel: this.#audioLevel,
       latency: this.#latency,
       crypto,
       congestion: this.#options.congestion ?? DEFAULT_CONGESTION,
       pliThrottleMs: this.#options.pliThrottleMs,
+      tellsFarLoss: this.#options.tellsFarLoss,
       data: this.#data,
       deferred: this.#deferred,
       batch: this.#batch,
@@ -142,16 +149,27 @@ class LocalEngine implements ThreadEngine {
       timed: (at) => this.#wakeTimer.atMost(at),
       dataPending: () => queueMicrotask(this.#dataTurn),
       active: this.#active,
+      held: (nowUs) => this.#options.loop?.prompt(nowUs),
     });
     this.#relays.start();
-    const addresses = this.#addresses = this.#sockets.addresses(advertised);
+    const { addresses, hosts, relayAddresses } = this.#sockets;
+    this.#addresses = addresses;
     const { fingerprint } = certificate;
-    const relays = [{ addresses: addresses.filter(({ protocol }) => protocol === "udp") }];
-    return { fingerprint, addresses, ports: ports.description, relays };
+    const relays = [{ addresses: relayAddresses }];
+    return { fingerprint, addresses, hosts, ports: ports.description, relays };
   }
 
   addressesOf(): readonly MediaAddress[] {
     return this.#addresses;
+  }
+
+  /** From now on connections are described with other addresses. */
+  #tellAddresses(): void {
+    if (this.#isClosed) return;
+    const { addresses, hosts, relayAddresses } = this.#sockets;
+    this.#addresses = addresses;
+    const relays = [{ addresses: relayAddresses }];
+    this.onEvent({ type: "addresses_changed", addresses, hosts, relays });
   }
 
   totals(): EngineTotals {
@@ -174,6 +192,12 @@ class LocalEngine implements ThreadEngine {
         if (this.#relays.has(command.upTrack)) return;
         this.#upTracks.get(command.upTrack)?.setMuted(command.muted, this.#now());
         return;
+      case "set_speaker":
+        if (command.speaks) this.#speakers.add(command.upTrack);
+        else this.#speakers.delete(command.upTrack);
+        return;
+      case "limit_audio":
+        return this.#relays.loudest.limit(command.room, command.tracks, this.#now());
       case "set_data_member":
       case "remove_data_member":
       case "send_room_data":
@@ -191,11 +215,18 @@ class LocalEngine implements ThreadEngine {
         return this.#relays.connect(command.peer);
       case "connect_hop":
         return this.#relays.connectHop(command.peer);
+      case "move_hop":
+        return this.#relays.hops.move(command.index, command.addresses, this.#now());
       case "hop_datagram": {
         const now = this.#now();
         this.#relays.hops.receiveOther(command.index, command.bytes, now);
         return this.#endBatch(now);
       }
+      case "source_packets":
+        connections.carryOut(command);
+        return this.#endBatch(this.#now());
+      case "hop_queue":
+        return this.#relays.hops.otherQueue(command.index, command.bytes, this.#now());
       case "disconnect_relay":
         return this.#relays.disconnect(command.index);
       case "request_stats":
@@ -234,6 +265,7 @@ class LocalEngine implements ThreadEngine {
     this.#seeToData(now);
     this.#relays.hops.flush(now);
     this.#sockets.flush();
+    this.#connections?.settle();
     if (this.#latency.isWatching) this.#latency.batchEnded(this.#options.platform.clock.nowUs());
     this.#deferred.run();
   }
@@ -262,6 +294,7 @@ class LocalEngine implements ThreadEngine {
       this.#seeToData(now);
       this.#relays.tick(now);
       this.#sockets.flush();
+      connections.settle();
       const levels = this.#levels.collect(now);
       if (levels.length > 0) this.onEvent({ type: "audio_levels", levels });
     } catch (error) {
@@ -271,7 +304,8 @@ class LocalEngine implements ThreadEngine {
     }
     this.#busyUs += clock.nowUs() - startedUs;
     if (this.#isClosed) return;
-    this.#wakeTimer.set(Math.min(connections.nextWakeAt, this.#sharedWakeAt()));
+    const at = Math.min(connections.nextWakeAt, this.#sharedWakeAt());
+    this.#wakeTimer.set(at, connections.grainMs);
   }
 
   /** When there is timed work that is no single connection's; `Infinity` if nothing is foreseen. */

@@ -10,9 +10,11 @@ import type { PacketMarks } from "../../transport/datagrams/datagrams.ts";
 import type { SocketLoop } from "../../transport/datagrams/socket_loop.ts";
 import type { DtlsCertificate } from "../../transport/dtls/dtls_certificate.ts";
 import type { MediaCrypto, NativeUse } from "../../transport/media_crypto.ts";
+import type { IpNetwork } from "../../wire/ip_network.ts";
 import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { TurnSetup } from "../../transport/turn/turn_listeners.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
+import type { AddressDiscovery } from "../messages/advertised_hosts.ts";
 import type { SingleEngine } from "../messages/engine_messages.ts";
 import type { AddressChoice, ListenAddress } from "../messages/listen_address.ts";
 import type { RelayNeighbours } from "../relay/engine_relays.ts";
@@ -24,8 +26,12 @@ export interface LocalEngineOptions extends AddressChoice {
   readonly udp: readonly ListenAddress[];
   /** Addresses to bind for ICE over TCP; may be empty. */
   readonly tcp: readonly ListenAddress[];
+  /** Whose TCP connections begin with a header of the PROXY protocol; nobody's if absent. */
+  readonly tcpProxies?: readonly IpNetwork[];
   /** Literal addresses for candidates, in order of preference, each valid for all sockets. */
   readonly advertised: readonly string[];
+  /** In place of `advertised`: how such addresses are found out, and followed. */
+  readonly discovery?: AddressDiscovery;
   readonly drops?: DropCounters<EngineDrop>;
   /** How loudness is measured; LiveKit's defaults if absent. */
   readonly audioLevel?: AudioLevelOptions;
@@ -33,6 +39,8 @@ export interface LocalEngineOptions extends AddressChoice {
   readonly congestion?: CongestionRules;
   /** Least time between two key-frame requests, by spatial layer; LiveKit's defaults if absent. */
   readonly pliThrottleMs?: readonly number[];
+  /** Whether publishers of audio are told what gets lost behind this engine; `false` if absent. */
+  readonly tellsFarLoss?: boolean;
   /** Whether sockets and ciphers use native code; `off` if absent. */
   readonly native?: NativeUse;
   /** How packets are marked; not at all if absent. */

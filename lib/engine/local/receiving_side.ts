@@ -13,6 +13,7 @@ import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import { TokenBucket } from "../../base/token_bucket.ts";
 import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import { TransportFeedbackRecorder } from "../../media/up/transport_feedback.ts";
+import type { LoudestRooms } from "../../media/up/loudest_audio.ts";
 import { UpTrack } from "../../media/up/up_track.ts";
 import { readTransportSequence } from "../../wire/header_extensions.ts";
 import { ReportBlock } from "../../wire/rtcp.ts";
@@ -66,6 +67,8 @@ export interface ReceivingShared {
   readonly audioLevel: AudioLevelOptions;
   /** See {@linkcode UpTrackOptions}. */
   readonly pliThrottleMs?: readonly number[] | undefined;
+  readonly tellsFarLoss?: boolean | undefined;
+  readonly loudest?: LoudestRooms | undefined;
   /** Received packets wait here for the end of the batch they came in. */
   readonly batch: FanOutBatch;
   readonly rtcp: RtcpScratch;
@@ -129,6 +132,8 @@ export class ReceivingSide {
         audioLevel: this.#options.audioLevel,
         batch: this.#options.batch,
         pliThrottleMs: this.#options.pliThrottleMs,
+        tellsFarLoss: this.#options.tellsFarLoss,
+        loudest: this.#options.loudest,
         listener: {
           onNack: (ssrc, numbers, count) => this.#sendNack(ssrc, numbers, count),
           onKeyFrameNeeded: (ssrc) => this.#sendPictureLoss(ssrc),
@@ -139,6 +144,11 @@ export class ReceivingSide {
       this.#tracks.set(section.upTrack, { track, layers: [] });
       this.#options.upTracks.set(section.upTrack, track);
     }
+  }
+
+  /** As they were described last. */
+  get sections(): readonly ReceiveSection[] {
+    return this.#demux.sections();
   }
 
   /** One clear-text RTP packet. `nowUs` is the same instant as `now`, in microseconds. */
@@ -159,6 +169,10 @@ export class ReceivingSide {
       track.receiveRtx(binding.spatial, view, now);
       return;
     }
+    if (binding.isFec) {
+      track.receiveFec(binding.spatial, view, now);
+      return;
+    }
     if (view.payloadType !== stream.payloadType && !this.#follow(stream, view, now)) return;
     track.receive(binding.spatial, view, now);
   }
@@ -172,7 +186,7 @@ export class ReceivingSide {
     now: number,
   ): void {
     const stream = this.#streams.get(ssrc);
-    if (stream === undefined || stream.binding.isRtx) return;
+    if (stream === undefined || stream.binding.isRtx || stream.binding.isFec) return;
     stream.track.receiveSenderReport(
       stream.binding.spatial,
       ntpSeconds,
@@ -225,7 +239,9 @@ export class ReceivingSide {
     const intervals: UpTrackInterval[] = [];
     for (const [upTrack, { track }] of this.#tracks) {
       const figures = track.interval(now);
-      if (figures !== undefined) intervals.push({ upTrack, ...figures });
+      if (figures === undefined) continue;
+      const rtt = this.#rttMs < 0 ? {} : { rttMs: this.#rttMs };
+      intervals.push({ upTrack, ...rtt, ...figures });
     }
     return intervals;
   }

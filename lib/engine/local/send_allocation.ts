@@ -2,8 +2,10 @@
  * Fits what one connection sends to what its path carries: asks up-tracks what their layers cost,
  * has the estimate shared out, and gives each down-track its allowance.
  *
- * Contract: audio is never given less. A connection without video, or whose client says nothing of
- * its path, is sent all that is wanted. The estimate is told what would be needed for more.
+ * Contract: frames of audio are never left out; copies of them are, where they do not fit, and then
+ * videos are paused rather than that sound suffers (`audio_first.ts`). A connection without video,
+ * or whose client says nothing of its path, is sent all that is wanted. The estimate is told what
+ * would be needed for more.
  *
  * No clock; work is done when feedback comes, and at {@linkcode SendAllocation.nextWakeAt} while
  * somebody lacks something.
@@ -11,11 +13,13 @@
  * @module
  */
 import { AllocatedTrack, Allocation, PAUSED, ROOM } from "../../bandwidth/allocation.ts";
-import type { SendEstimate } from "../../bandwidth/send_estimate.ts";
+import { AudioFirst, AudioNeeds } from "../../bandwidth/audio_first.ts";
+import type { SharedEstimate } from "../../bandwidth/send_estimate.ts";
 import type { DownTrackId } from "../../base/ids.ts";
 import { EXTENSION_URI, type LayerTarget, type SendSection } from "../../base/media_vocabulary.ts";
 import { NOTHING_ALLOWED } from "../../media/down/layer_limit.ts";
 import type { DownTrack } from "../../media/down/down_track.ts";
+import { redundancyIn } from "../../media/select/codec_match.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import type { CongestionRules } from "./local_engine_options.ts";
 
@@ -28,6 +32,11 @@ const FEEDBACK_TIMEOUT_MS = 5_000;
 const TOLD_OTHERWISE: ReadonlySet<string> = new Set(["remb", "loss", "tcp"]);
 /** More than this part of the estimate is not kept free for what is sent again. */
 const MAX_REPAIRS = 0.2;
+/** Sound suffers where packets wait so long, ms, or so many are lost. */
+const FULL_MS = 80;
+const FULL_LOSS = 0.02;
+/** Two copies of frames beside a frame with its headers. */
+const WITH_COPIES = 2.5;
 const TEMPORAL_STEPS = 4;
 const ALL_SPATIAL = 2;
 const ALL_TEMPORAL = 3;
@@ -40,22 +49,25 @@ interface Sharer {
   upTrack: UpTrack;
   /** Its part of the video; absent for audio. */
   readonly share: AllocatedTrack | undefined;
+  /** Whether what is sent of it has transport-wide numbers. */
+  readonly isNumbered: boolean;
+  /** Audio of it may be sent with redundancy. */
+  readonly takesCopies: boolean;
   isPaused: boolean;
 }
 
-/** What of the estimate is read, and what it is told. */
-export type SharedEstimate = Pick<
-  SendEstimate,
-  "bps" | "mayRaise" | "lossFraction" | "limitedBy" | "setDemand"
->;
-
 /** One connection's sharing. */
 export class SendAllocation {
+  /** Of what is sent, the share of repair packets that are sent in advance. */
+  repairShare = 0;
   readonly #rules: CongestionRules;
   readonly #tell: (downTrack: DownTrackId, paused: boolean) => void;
+  readonly #isSpeaker: (downTrack: DownTrackId) => boolean;
   readonly #sharers = new Map<DownTrackId, Sharer>();
   readonly #allocation: Allocation;
-  readonly #audioCosts = new Float64Array(WHOLE + 1);
+  readonly #allowPause: boolean;
+  readonly #audioFirst = new AudioFirst();
+  readonly #audio = new AudioNeeds();
   #videos = 0;
   /** The client is to say how packets arrive, and whether it has done so, ever. */
   #hasFeedback = false;
@@ -69,14 +81,20 @@ export class SendAllocation {
   #isStale = false;
   #isGoverned = false;
 
-  /** @param tell A video is paused for want of bandwidth, or goes on. */
+  /**
+   * @param tell A video is paused for want of bandwidth, or goes on.
+   * @param isSpeaker Whether a video shows somebody who speaks.
+   */
   constructor(
     rules: CongestionRules,
     tell: (downTrack: DownTrackId, paused: boolean) => void,
     allowPause: boolean = rules.allowPause,
+    isSpeaker: (downTrack: DownTrackId) => boolean = () => false,
   ) {
+    this.#isSpeaker = isSpeaker;
     this.#rules = rules;
     this.#tell = tell;
+    this.#allowPause = allowPause;
     this.#allocation = new Allocation(allowPause);
   }
 
@@ -89,11 +107,13 @@ export class SendAllocation {
   ): void {
     if (!this.#rules.enabled) return;
     const share = section.kind === "video" ? new AllocatedTrack() : undefined;
-    this.#sharers.set(id, { track, upTrack, share, isPaused: false });
+    const isNumbered = section.extensions.some(({ uri }) => uri === EXTENSION_URI.transportCc);
+    const takesCopies = section.kind === "audio" && redundancyIn(section.codecs) !== undefined;
+    this.#sharers.set(id, { track, upTrack, share, isNumbered, takesCopies, isPaused: false });
     this.#isStale = true;
     if (share === undefined) return;
     this.#videos++;
-    this.#hasFeedback ||= section.extensions.some(({ uri }) => uri === EXTENSION_URI.transportCc);
+    this.#hasFeedback ||= isNumbered;
     want(share, target);
     this.#allocation.add(share);
   }
@@ -167,14 +187,36 @@ export class SendAllocation {
     const bps = this.#budget(estimate, now);
     if (bps < 0) return this.#release(now);
     this.#isGoverned = true;
-    const audioBps = this.#readCosts();
+    this.#readCosts();
+    // What a client without feedback says it can take grows with what it gets: never from nothing.
+    const isFull = estimate !== undefined && (this.#isHeard || estimate.limitedBy === "tcp") &&
+      (estimate.queueMs >= FULL_MS || estimate.lossFraction >= FULL_LOSS);
+    const audioBps = this.#putAudioFirst(bps, isFull, now);
     const mayRaise = estimate?.mayRaise ?? true;
-    this.#allocation.allocate(Math.max(0, bps - audioBps), mayRaise, now);
+    const probedBps = Math.max(0, (estimate?.probedBps(now) ?? 0) - audioBps);
+    this.#allocation.allocate(Math.max(0, bps - audioBps), mayRaise, now, probedBps);
     for (const [id, sharer] of this.#sharers) this.#allow(id, sharer, now);
     if (estimate === undefined) return;
-    const { baseBps, idealBps, nextBps } = this.#allocation;
-    const ideal = idealBps * ROOM + audioBps;
-    estimate.setDemand(baseBps + audioBps, ideal, now, nextBps === 0 ? 0 : nextBps + audioBps);
+    const { baseBps, idealBps, goalBps } = this.#allocation;
+    const ideal = idealBps * ROOM + this.#audio.bareBps + this.#audio.copiesBps;
+    const missing = this.#audioFirst.isBare ? AudioFirst.needed(this.#audio, baseBps) : 0;
+    const goal = goalBps === 0 ? missing : goalBps + audioBps;
+    estimate.setDemand(baseBps + audioBps, Math.max(ideal, missing), now, goal);
+  }
+
+  /** Decides what gives way to audio. @returns What audio takes, bits per second. */
+  #putAudioFirst(bps: number, isFull: boolean, now: number): number {
+    const first = this.#audioFirst;
+    const { baseBps, isOnePaused } = this.#allocation;
+    first.decide(this.#audio, baseBps, bps, isOnePaused, isFull, now);
+    this.#allocation.allowPause = this.#allowPause || first.mayPause;
+    for (const { track, share, takesCopies } of this.#sharers.values()) {
+      if (share === undefined && takesCopies) track.setBare(first.isBare);
+    }
+    const { bareBps, uncountedBps, copiesBps } = this.#audio;
+    // A burst has the path to itself for a moment; a picture that comes back has to share it.
+    const hiddenBps = first.mayPause && isOnePaused ? uncountedBps : 0;
+    return bareBps + hiddenBps + (first.isBare ? 0 : copiesBps);
   }
 
   /** What may be sent but for what is sent again, bits per second; negative if nobody knows. */
@@ -186,25 +228,41 @@ export class SendAllocation {
     let bps = Infinity;
     if (isKnown) {
       const repairs = Math.min(MAX_REPAIRS, estimate.lossFraction);
-      bps = Math.max(estimate.bps * (1 - repairs), this.#rules.minChannelBps);
+      const media = 1 - repairs - this.repairShare;
+      bps = Math.max(estimate.bps * media, this.#rules.minChannelBps);
     }
     if (this.#capBps > 0) bps = Math.min(bps, this.#capBps);
     return bps === Infinity ? -1 : bps;
   }
 
-  /** Fills what the videos cost. @returns What audio needs, bits per second. */
-  #readCosts(): number {
-    let audioBps = 0;
-    for (const { upTrack, share } of this.#sharers.values()) {
+  /**
+   * Fills what videos and audio cost. Without numbers audio is no part of what is acknowledged, so
+   * the estimate is what it leaves already.
+   */
+  #readCosts(): void {
+    const needs = this.#audio;
+    needs.clear();
+    for (const [id, { track, upTrack, share, isNumbered, takesCopies }] of this.#sharers) {
       if (share !== undefined) {
+        share.isSpeaker = this.#isSpeaker(id);
         if (upTrack.muted) share.costBps.fill(0);
         else upTrack.costs(share.costBps);
         continue;
       }
-      const rates = upTrack.muted ? undefined : upTrack.layer(0)?.rates;
-      if (rates !== undefined) audioBps += rates.totalBps;
+      // What is not among the loudest is not sent.
+      if (track.loudestOf !== undefined && track.isInterrupted) continue;
+      const layer = upTrack.muted ? undefined : upTrack.layer(0);
+      if (layer === undefined) continue;
+      const bareBps = layer.rates.at(0);
+      const copiesBps = layer.isRedundant ? layer.rates.at(1) : bareBps * (WITH_COPIES - 1);
+      const isCounted = isNumbered || !this.#hasFeedback;
+      needs.isThere = true;
+      if (isCounted) needs.bareBps += bareBps;
+      else needs.uncountedBps += bareBps;
+      if (!takesCopies) continue;
+      if (isCounted) needs.copiesBps += copiesBps;
+      else needs.uncountedCopiesBps += copiesBps;
     }
-    return audioBps;
   }
 
   #allow(id: DownTrackId, sharer: Sharer, now: number): void {
@@ -225,6 +283,7 @@ export class SendAllocation {
     if (!this.#isGoverned) return;
     this.#isGoverned = false;
     for (const [id, sharer] of this.#sharers) {
+      if (sharer.takesCopies) sharer.track.setBare(false);
       if (sharer.share === undefined) continue;
       sharer.share.level = WHOLE;
       sharer.track.setAllowance(ALL_SPATIAL, ALL_TEMPORAL, now);

@@ -14,8 +14,10 @@ import { compactNtp } from "../../media/layer/rtcp_clock.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
 import type { RtcpWriter } from "../../wire/rtcp_writer.ts";
+import type { SentSection } from "../messages/capture_messages.ts";
 import type { DownTrackInterval, DownTrackStats, MediaEvent } from "../messages/media_messages.ts";
 import { ConnectionEstimate } from "./connection_estimate.ts";
+import type { Departures } from "./departures.ts";
 import { roundTripMs } from "./round_trip.ts";
 import { SendAllocation } from "./send_allocation.ts";
 import { type CongestionRules, DEFAULT_CONGESTION } from "./local_engine_options.ts";
@@ -29,6 +31,8 @@ const FIRST_REPORT_MS = 300;
  * The forwarded layer is told at most once in so many ms: packets may change it with every frame.
  */
 const LAYER_INTERVAL_MS = 1_000;
+/** How much repair is sent in advance is decided so often, ms: what is lost varies. */
+const REPAIR_INTERVAL_MS = 1_000;
 /** Down-tracks whose numbers are remembered: as many as one answer may change. */
 const MAX_FORMER = 32;
 
@@ -65,10 +69,14 @@ export interface SendingSideOptions {
   /** There is timed work at `at`, which may be sooner than before. */
   readonly timed: (at: number) => void;
   readonly rtcp: RtcpScratch;
+  /** Says when what was sent has really left; absent: at once. */
+  readonly departures?: Departures;
   /** LiveKit's defaults if absent. */
   readonly congestion?: CongestionRules;
   /** Whether videos may be paused for want of bandwidth; absent: as the rules say. */
   readonly allowPause?: boolean;
+  /** Videos of whoever speaks. */
+  readonly speakers?: ReadonlySet<UpTrackId>;
 }
 
 /**
@@ -91,6 +99,9 @@ export class SendingSide {
   /** Before the keys are there a key frame would be asked for, and lost. */
   #started = false;
   #rttMs = -1;
+  /** Packets that share a repair packet; 0 for none. */
+  #repairGroup = 0;
+  #repairsAt = 0;
 
   constructor(options: SendingSideOptions) {
     this.#options = options;
@@ -99,11 +110,15 @@ export class SendingSide {
       this.#congestion,
       (downTrack, paused) => options.emit({ type: "down_track_paused", downTrack, paused }),
       options.allowPause,
+      (id) => options.speakers?.has(this.#sent.get(id)!.upTrackId) === true,
     );
     this.#writer = options.rtcp.toSubscriber;
-    const { sink: outlet, timed, queuedBytes, rtcp: { feedback } } = options;
-    const queue = queuedBytes === undefined ? {} : { queuedBytes };
-    const pad = (now: number) => this.#pad(now);
+    const { sink: outlet, timed, queuedBytes, departures, rtcp: { feedback } } = options;
+    const queue = {
+      ...(queuedBytes === undefined ? {} : { queuedBytes }),
+      ...(departures === undefined ? {} : { departures }),
+    };
+    const pad = (now: number, most: number) => this.#pad(now, most);
     this.bandwidth = new ConnectionEstimate({ outlet, timed, feedback, pad, ...queue });
   }
 
@@ -130,6 +145,7 @@ export class SendingSide {
       },
       target,
       repairs: this.bandwidth.repairs,
+      pacer: this.bandwidth.pacer,
       // Low numbers: a first wrap-around that is lost would confuse SRTP (RFC 3711 §3.3.1).
       firstRtxSequence: random.uint32() & 0x7fff,
       firstSequence: random.uint32() & 0x7fff,
@@ -149,6 +165,7 @@ export class SendingSide {
       toldSpatial: undefined,
       tellAt: 0,
     };
+    track.setRepairGroup(this.#repairGroup);
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
     timed(sent.reportAt);
@@ -156,6 +173,13 @@ export class SendingSide {
     this.#allocation.add(id, track, upTrack, section, target);
     this.#share(now);
     this.#attach(sent, now);
+  }
+
+  /** What is sent, and in which section. */
+  get sections(): readonly SentSection[] {
+    return [...this.#sent].map(([downTrack, { upTrackId: upTrack, section }]) => {
+      return { downTrack, upTrack, section };
+    });
   }
 
   /** Packets can be sent from now on: every down-track begins, with a key frame of its own. */
@@ -329,7 +353,21 @@ export class SendingSide {
 
   /** Fits what is sent to what the path carries, if that is due. */
   #share(now: number): void {
+    if (now >= this.#repairsAt) this.#planRepairs(now);
     this.#allocation.share(this.bandwidth.estimate, now);
+  }
+
+  #planRepairs(now: number): void {
+    this.#repairsAt = now + REPAIR_INTERVAL_MS;
+    const group = this.bandwidth.repairGroup;
+    if (group === this.#repairGroup) return;
+    this.#repairGroup = group;
+    let takesRepairs = false;
+    for (const { section, track } of this.#sent.values()) {
+      takesRepairs ||= section.fecSsrc !== undefined;
+      track.setRepairGroup(group);
+    }
+    this.#allocation.repairShare = takesRepairs && group > 0 ? 1 / (group + 1) : 0;
   }
 
   #attach(sent: SentTrack, now: number): void {
@@ -337,12 +375,12 @@ export class SendingSide {
   }
 
   /** One packet for a probe: a recent one of some track again, else padding of one. */
-  #pad(now: number): boolean {
+  #pad(now: number, most: number): boolean {
     for (const { section, track } of this.#sent.values()) {
-      if (section.kind === "video" && track.pad(true, now)) return true;
+      if (section.kind === "video" && track.pad(true, now, most)) return true;
     }
     for (const { section, track } of this.#sent.values()) {
-      if (section.kind === "video" && track.pad(false, now)) return true;
+      if (section.kind === "video" && track.pad(false, now, most)) return true;
     }
     return false;
   }

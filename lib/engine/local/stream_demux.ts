@@ -11,6 +11,7 @@
 import {
   type CodecParameters,
   EXTENSION_URI,
+  FLEXFEC_MIME,
   type ReceiveSection,
   type SpatialLayer,
 } from "../../base/media_vocabulary.ts";
@@ -30,12 +31,15 @@ export interface StreamBinding {
   readonly spatial: SpatialLayer;
   readonly rid: string | undefined;
   readonly isRtx: boolean;
+  /** Its packets repair those of the layer. */
+  readonly isFec: boolean;
 }
 
 interface SectionState {
   readonly section: ReceiveSection;
   readonly payloadTypes: ReadonlyMap<number, CodecParameters>;
   readonly rtxPayloadTypes: ReadonlySet<number>;
+  readonly fecPayloadTypes: ReadonlySet<number>;
 }
 
 /** One per connection that receives. */
@@ -50,6 +54,11 @@ export class StreamDemux {
   /** Id of the transport-wide sequence number extension, 0 if not negotiated. */
   get transportCcId(): number {
     return this.#transportCcId;
+  }
+
+  /** All of them, as last described. */
+  sections(): readonly ReceiveSection[] {
+    return [...this.#sections.values()].map(({ section }) => section);
   }
 
   /** The section with this mid, as last described. */
@@ -113,17 +122,19 @@ export class StreamDemux {
       ? this.#sections.get(mid)
       : this.#onlySection((s) =>
         (rid === undefined || s.section.rids.includes(rid)) &&
-        (s.payloadTypes.has(view.payloadType) || s.rtxPayloadTypes.has(view.payloadType))
+        (s.payloadTypes.has(view.payloadType) || s.rtxPayloadTypes.has(view.payloadType) ||
+          s.fecPayloadTypes.has(view.payloadType))
       );
     if (state === undefined) return undefined;
     const isRtx = repaired !== undefined || state.rtxPayloadTypes.has(view.payloadType);
-    if (!isRtx && !state.payloadTypes.has(view.payloadType)) return undefined;
+    const isFec = state.fecPayloadTypes.has(view.payloadType);
+    if (!isRtx && !isFec && !state.payloadTypes.has(view.payloadType)) return undefined;
     const layer = rid === undefined ? 0 : state.section.rids.indexOf(rid);
     // With simulcast a packet without its rid can't be told from the other layers'.
     if (layer < 0 || layer > 2 || (rid === undefined && state.section.rids.length > 1)) {
       return undefined;
     }
-    return this.#bind(view.ssrc, state.section.mid, layer as SpatialLayer, rid, isRtx);
+    return this.#bind(view.ssrc, state.section.mid, layer as SpatialLayer, rid, isRtx, isFec);
   }
 
   #onlySection(matches: (state: SectionState) => boolean): SectionState | undefined {
@@ -133,11 +144,11 @@ export class StreamDemux {
 
   #bindDeclared(section: ReceiveSection): void {
     if (section.rids.length > 0) return; // declared SSRCs don't say which rid they carry
-    section.ssrcs.slice(0, 3).forEach(({ ssrc, rtxSsrc }, layer) => {
-      this.#bind(ssrc, section.mid, layer as SpatialLayer, undefined, false);
-      if (rtxSsrc !== undefined) {
-        this.#bind(rtxSsrc, section.mid, layer as SpatialLayer, undefined, true);
-      }
+    section.ssrcs.slice(0, 3).forEach(({ ssrc, rtxSsrc, fecSsrc }, layer) => {
+      const spatial = layer as SpatialLayer;
+      this.#bind(ssrc, section.mid, spatial, undefined, false);
+      if (rtxSsrc !== undefined) this.#bind(rtxSsrc, section.mid, spatial, undefined, true);
+      if (fecSsrc !== undefined) this.#bind(fecSsrc, section.mid, spatial, undefined, false, true);
     });
   }
 
@@ -147,20 +158,25 @@ export class StreamDemux {
     spatial: SpatialLayer,
     rid: string | undefined,
     isRtx: boolean,
+    isFec = false,
   ): StreamBinding | undefined {
     const known = this.#bindings.get(ssrc);
     if (known !== undefined && known.mid === mid) return known;
     if (known === undefined && this.#bindings.size >= MAX_BINDINGS) return undefined;
-    const binding: StreamBinding = { ssrc, mid, spatial, rid, isRtx };
+    const binding: StreamBinding = { ssrc, mid, spatial, rid, isRtx, isFec };
     this.#bindings.set(ssrc, binding);
     return binding;
   }
 }
 
 function sectionState(section: ReceiveSection): SectionState {
+  const isFec = ({ mime }: CodecParameters) => mime === FLEXFEC_MIME;
   return {
     section,
-    payloadTypes: new Map(section.codecs.map((codec) => [codec.payloadType, codec])),
+    payloadTypes: new Map(
+      section.codecs.filter((codec) => !isFec(codec)).map((codec) => [codec.payloadType, codec]),
+    ),
+    fecPayloadTypes: new Set(section.codecs.filter(isFec).map(({ payloadType }) => payloadType)),
     rtxPayloadTypes: new Set(
       section.codecs.flatMap((codec) => codec.rtxPayloadType ?? []),
     ),

@@ -39,6 +39,8 @@ export interface DataMember {
   readonly awaited: readonly string[];
   /** What it sends is told to the control plane as well, for members elsewhere. */
   readonly bridged: boolean;
+  /** What it writes in the room's chat is told to the control plane, which keeps it. */
+  readonly recorded: boolean;
   /** Its reliable messages are not read, because those elsewhere cannot follow. */
   readonly held: boolean;
   readonly limits: DataLimits;
@@ -120,5 +122,11 @@ export type DataEvent =
     readonly type: "data_sent";
     readonly connection: ConnectionId;
     readonly kind: DataKind;
+    readonly bytes: Uint8Array;
+  }
+  | {
+    /** A packet of the chat as it went on to everybody, of a member that is `recorded`. */
+    readonly type: "data_said";
+    readonly connection: ConnectionId;
     readonly bytes: Uint8Array;
   };

@@ -25,8 +25,10 @@ import type {
   DownTrackIntervalFigures,
   UpTrackIntervalFigures,
 } from "../../media/layer/interval_figures.ts";
+import type { CaptureCommand, CaptureEvent } from "./capture_messages.ts";
 import type { DataCommand, DataEvent } from "./data_messages.ts";
 import type { NodeCommand, NodeEvent, RelayEndpoint, RelayStats } from "./node_messages.ts";
+import type { RecordingCommand, RecordingEvent } from "./recording_messages.ts";
 
 export type MediaCommand =
   | {
@@ -42,6 +44,15 @@ export type MediaCommand =
     readonly placement?: string;
     /** Whether videos may be paused for want of bandwidth; absent: as configured. */
     readonly allowPause?: boolean;
+    /** It has no peer: its packets come by `source_packets`, and what is sent goes nowhere. */
+    readonly isSource?: boolean;
+  }
+  | {
+    /** What a connection without a peer receives, once it is connected. */
+    readonly type: "source_packets";
+    readonly connection: ConnectionId;
+    /** Whole packets of RTP or RTCP, each behind its length in two bytes. */
+    readonly packets: Uint8Array<ArrayBuffer>;
   }
   | {
     /** The client's side of the description; sent again for each description that changes it. */
@@ -98,8 +109,28 @@ export type MediaCommand =
     readonly connection: ConnectionId;
     readonly bps: number;
   }
+  | {
+    /**
+     * A video shows somebody who speaks, or no longer: it comes before others that are wanted as
+     * much where bandwidth does not suffice. Known until it is taken back.
+     */
+    readonly type: "set_speaker";
+    readonly upTrack: UpTrackId;
+    readonly speaks: boolean;
+  }
+  | {
+    /**
+     * Of the audio that is wanted only while it is among the loudest of this room
+     * ({@linkcode LayerTarget.loudestOf}) so many tracks are forwarded; 0, as it is at first: all.
+     */
+    readonly type: "limit_audio";
+    readonly room: string;
+    readonly tracks: number;
+  }
   | DataCommand
   | NodeCommand
+  | RecordingCommand
+  | CaptureCommand
   | { readonly type: "request_stats"; readonly request: number };
 
 /** Why a connection ended by itself. */
@@ -159,6 +190,8 @@ export type MediaEvent =
   }
   | DataEvent
   | NodeEvent
+  | RecordingEvent
+  | CaptureEvent
   | {
     /** First packet of a layer (each simulcast layer once, whenever it comes). */
     readonly type: "layer_arrived";
@@ -208,7 +241,13 @@ export type MediaEvent =
     readonly upTracks: readonly UpTrackInterval[];
     readonly downTracks: readonly DownTrackInterval[];
   }
-  | { readonly type: "stats"; readonly request: number; readonly stats: EngineStats };
+  | { readonly type: "stats"; readonly request: number; readonly stats: EngineStats }
+  | ({
+    /** The machine's addresses, or how they are seen from outside, are others than before. */
+    readonly type: "addresses_changed";
+    /** Where other nodes reach each engine, by its index. */
+    readonly relays: readonly RelayEndpoint[];
+  } & EngineAddresses);
 
 /** How often each connection's quality is reported, ms. */
 export const QUALITY_INTERVAL_MS = 5_000;
@@ -225,6 +264,8 @@ export interface AudioLevelEntry {
 /** A publisher's path to us. */
 export interface UpTrackInterval extends UpTrackIntervalFigures {
   readonly upTrack: UpTrackId;
+  /** Absent if it could not be measured. */
+  readonly rttMs?: number;
 }
 
 /** Our path to a subscriber. */
@@ -296,12 +337,18 @@ export interface SendPathStats {
   readonly rttMs: number;
 }
 
-/** What the control plane must know to write descriptions. */
-export interface EngineReady {
-  /** Fingerprint of the one certificate of this process. */
-  readonly fingerprint: DtlsFingerprint;
+/** Where clients reach the media plane. */
+export interface EngineAddresses {
   /** Every address clients reach; {@linkcode MediaEngine.addressesOf} says which for whom. */
   readonly addresses: readonly MediaAddress[];
+  /** The literal addresses among them, in order of preference; never empty. */
+  readonly hosts: readonly string[];
+}
+
+/** What the control plane must know to write descriptions. */
+export interface EngineReady extends EngineAddresses {
+  /** Fingerprint of the one certificate of this process. */
+  readonly fingerprint: DtlsFingerprint;
   /** Which sockets and ciphers run, in words. */
   readonly ports: string;
   /** Where other nodes reach each engine, by its index. */

@@ -50,8 +50,20 @@ export type NeighbourCommand =
     readonly peer: HopPeer;
   }
   | {
+    /** The other end of a hop is reached elsewhere; what is between the two goes on. */
+    readonly type: "move_hop";
+    readonly index: number;
+    readonly addresses: HopPeer["addresses"];
+  }
+  | {
     /** A datagram of a hop that came by another way than UDP. */
     readonly type: "hop_datagram";
     readonly index: number;
     readonly bytes: Uint8Array<ArrayBuffer>;
+  }
+  | {
+    /** The other way than UDP of a hop holds so many bytes back. */
+    readonly type: "hop_queue";
+    readonly index: number;
+    readonly bytes: number;
   };

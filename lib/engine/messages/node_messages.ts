@@ -43,6 +43,12 @@ export type NodeCommand =
     readonly secret: Uint8Array;
   }
   | {
+    /** That node's engines, the same as before, are reached elsewhere from now on. */
+    readonly type: "move_node";
+    readonly node: NodeId;
+    readonly engines: readonly RelayEndpoint[];
+  }
+  | {
     /** Nothing goes to that node or comes from it any more. */
     readonly type: "forget_node";
     readonly node: NodeId;
@@ -88,7 +94,18 @@ export type NodeCommand =
     & DistantEngine
   )
   | ({ readonly type: "stop_to_node"; readonly upTrack: RelayedTrackId } & DistantEngine)
-  | RelayedDatagram;
+  | RelayedDatagram
+  | {
+    /**
+     * The other way than UDP between two engines holds so many bytes back; said now and then while
+     * datagrams take it.
+     */
+    readonly type: "relay_queue";
+    readonly node: NodeId;
+    readonly theirEngine: number;
+    readonly ownEngine: number;
+    readonly bytes: number;
+  };
 
 /**
  * A sealed datagram between engines of two nodes that takes another way than UDP, which is blocked
@@ -158,6 +175,8 @@ export interface RelayState {
   readonly blocked: boolean;
   /** Smoothed, ms. */
   readonly rttMs: number;
+  /** What the way is taken to carry, bits per second. */
+  readonly bps: number;
   /** Of what we sent lately, 0 to 1. */
   readonly loss: number;
   /** How long datagrams wait on their way beyond what they need, ms. */
@@ -171,7 +190,7 @@ export interface RelayState {
   readonly repairsOut: number;
   readonly repaired: number;
   readonly lost: number;
-  /** Layers of video that were taken away because the way is bad. */
+  /** How often a video was given fewer layers, because the way carries no more. */
   readonly shed: number;
   /** Bytes of memory that grow with what crosses. */
   readonly memory: number;

@@ -17,6 +17,7 @@ import type { TcpFromSession, TcpToSession } from "../../transport/tcp/tcp_hando
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
 import type { EngineReady, MediaEngine, MediaEvent } from "../messages/media_messages.ts";
+import type { RelayEndpoint } from "../messages/node_messages.ts";
 import { DEFAULT_PLACEMENT, Placement, type PlacementPolicy } from "./placement.ts";
 import { PoolData } from "./pool_data.ts";
 import { PoolDataTracks } from "./pool_data_tracks.ts";
@@ -29,8 +30,15 @@ import { RestartDelay } from "./restart_delay.ts";
 
 /** ICE over TCP for all engines of a pool. */
 export interface PoolTcp {
-  /** Starts listening. @returns what clients are told. */
-  start(): Promise<readonly MediaAddress[]>;
+  /**
+   * Starts listening.
+   *
+   * @param hosts The literal addresses that clients are shown.
+   * @returns what clients are told.
+   */
+  start(hosts: readonly string[]): Promise<readonly MediaAddress[]>;
+  /** What clients are told when they are shown other addresses. */
+  addresses(hosts: readonly string[]): readonly MediaAddress[];
   receive(engine: number, message: TcpFromSession): void;
   engineLost(engine: number): void;
   close(): Promise<void>;
@@ -75,6 +83,14 @@ interface Slot {
   engine: PooledEngine | undefined;
   /** It has started. */
   isUp: boolean;
+  /** Where its clients reach it. */
+  addresses: readonly MediaAddress[];
+  /** Where other nodes do. */
+  relays: readonly RelayEndpoint[];
+  /** Those and the ones of TCP, as clients were told last. */
+  told:
+    | Readonly<Record<"own" | "tcp" | "all", readonly MediaAddress[]>>
+    | undefined;
   readonly restart: RestartDelay;
   cancelRestart: Cancel | undefined;
 }
@@ -107,6 +123,8 @@ export class EnginePool implements MediaEngine {
   readonly #dataTracks: PoolDataTracks;
   readonly #stats: PoolStats;
   readonly #tcp: PoolTcp;
+  /** What all engines are told of a room's audio, also those that come back. */
+  readonly #audioLimits = new Map<string, EngineCommand>();
   #tcpAddresses: readonly MediaAddress[] = [];
   #isClosed = false;
 
@@ -117,6 +135,9 @@ export class EnginePool implements MediaEngine {
     this.#slots = Array.from({ length: size }, () => ({
       engine: undefined,
       isUp: false,
+      addresses: [],
+      relays: [],
+      told: undefined,
       restart: new RestartDelay(now),
       cancelRestart: undefined,
     }));
@@ -158,7 +179,7 @@ export class EnginePool implements MediaEngine {
     try {
       await this.#options.prepare?.();
       const ready = await Promise.all(this.#slots.map((_, index) => this.#startEngine(index)));
-      this.#tcpAddresses = await this.#tcp.start();
+      this.#tcpAddresses = await this.#tcp.start(ready[0]!.hosts);
       const addresses = [...ready.flatMap((engine) => engine.addresses), ...this.#tcpAddresses];
       return { ...ready[0]!, addresses, relays: ready.flatMap(({ relays }) => relays) };
     } catch (error) {
@@ -169,9 +190,15 @@ export class EnginePool implements MediaEngine {
 
   addressesOf(connection: ConnectionId): readonly MediaAddress[] {
     const home = this.#homes.get(connection);
-    if (home === undefined) return [];
-    const own = this.#slots[home.engine]?.engine?.addressesOf(connection) ?? [];
-    return [...own, ...this.#tcpAddresses];
+    const slot = home && this.#slots[home.engine];
+    if (slot === undefined) return [];
+    // Everybody's description is written from the same object, so that its text can be kept.
+    const { addresses: own, told } = slot;
+    const tcp = this.#tcpAddresses;
+    if (told?.own === own && told.tcp === tcp) return told.all;
+    const all = [...own, ...tcp];
+    slot.told = { own, tcp, all };
+    return all;
   }
 
   send(command: EngineCommand): void {
@@ -191,6 +218,8 @@ export class EnginePool implements MediaEngine {
       case "set_down_track_target":
       case "set_up_track_muted":
       case "remove_down_track":
+      case "record_track":
+      case "request_key_frame":
         return this.#tracks.carryOut(command, (id) => this.#homes.get(id)?.engine);
       case "set_data_member":
         return this.#data.set(command);
@@ -202,19 +231,23 @@ export class EnginePool implements MediaEngine {
         return this.#dataTracks.setRoutes(command);
       case "request_stats":
         return this.#requestStats(command);
+      case "set_speaker":
+      case "limit_audio":
+        return this.#sendAll(command);
       case "set_remote":
+      case "source_packets":
       case "cap_bandwidth":
+      case "capture_packets":
         return this.#sendHome(command.connection, command);
       case "set_node":
         return this.#distantGone(this.#hops.set(command));
+      case "move_node":
+        return this.#hops.move(command);
       case "forget_node":
         return this.#distantGone(this.#hops.forget(command.node));
-      case "relay_datagram": {
-        const { node, theirEngine, ownEngine, bytes } = command;
-        const index = this.#hops.indexOf(node, theirEngine);
-        if (index === undefined) return;
-        return this.#sendTo(ownEngine, { type: "hop_datagram", index, bytes });
-      }
+      case "relay_datagram":
+      case "relay_queue":
+        return this.#toHop(command);
       case "set_remote_data_track":
         return this.#dataTracks.setRemote(command);
       case "add_remote_track":
@@ -222,12 +255,33 @@ export class EnginePool implements MediaEngine {
         return this.#tracks.carryOutNode(command);
       case "relay_from":
       case "send_to_node":
-      case "stop_to_node": {
-        const { upTrack } = command;
-        if (isDataTrackId(upTrack)) return this.#dataTracks.carryOutNode(command, upTrack);
-        return this.#tracks.carryOutNode({ ...command, upTrack });
-      }
+      case "stop_to_node":
+        return this.#toNode(command);
     }
+  }
+
+  #toNode(
+    command: Extract<
+      EngineCommand,
+      { readonly type: "relay_from" | "send_to_node" | "stop_to_node" }
+    >,
+  ): void {
+    const { upTrack } = command;
+    if (isDataTrackId(upTrack)) return this.#dataTracks.carryOutNode(command, upTrack);
+    this.#tracks.carryOutNode({ ...command, upTrack });
+  }
+
+  /** What came, or waits, by another way than UDP. */
+  #toHop(
+    command: Extract<EngineCommand, { readonly type: "relay_datagram" | "relay_queue" }>,
+  ): void {
+    const { node, theirEngine, ownEngine } = command;
+    const index = this.#hops.indexOf(node, theirEngine);
+    if (index === undefined) return;
+    const hop = command.type === "relay_datagram"
+      ? { type: "hop_datagram", index, bytes: command.bytes } as const
+      : { type: "hop_queue", index, bytes: command.bytes } as const;
+    this.#sendTo(ownEngine, hop);
   }
 
   async close(): Promise<void> {
@@ -251,7 +305,10 @@ export class EnginePool implements MediaEngine {
     try {
       const ready = await engine.start();
       slot.isUp = true;
+      slot.addresses = ready.addresses;
+      slot.relays = ready.relays;
       slot.restart.started(this.#now());
+      for (const limit of this.#audioLimits.values()) this.#sendTo(index, limit);
       return ready;
     } catch (error) {
       slot.engine = undefined;
@@ -295,10 +352,22 @@ export class EnginePool implements MediaEngine {
     switch (event.type) {
       case "stats":
         return this.#stats.answered(engine, event.request, event.stats);
+      case "addresses_changed":
+        this.#slots[engine]!.addresses = event.addresses;
+        this.#slots[engine]!.relays = event.relays;
+        return this.#tellAddresses(event.hosts);
       case "connection_failed":
         this.#gone(event.connection);
     }
     this.onEvent(event);
+  }
+
+  /** An engine found out that the machine has other addresses, or is seen under others. */
+  #tellAddresses(hosts: readonly string[]): void {
+    const tcp = this.#tcpAddresses = this.#tcp.addresses(hosts);
+    const own = this.#slots.flatMap(({ addresses }) => addresses);
+    const relays = this.#slots.flatMap((slot) => slot.relays);
+    this.onEvent({ type: "addresses_changed", addresses: [...own, ...tcp], hosts, relays });
   }
 
   #distantGone(gone: ReadonlySet<number>): void {
@@ -331,8 +400,11 @@ export class EnginePool implements MediaEngine {
     const { platform: { timers, log } } = this.#options;
     const slot = this.#slots[index]!;
     slot.cancelRestart = timers.after(slot.restart.lost(this.#now()), () => {
-      this.#startEngine(index).then(() => {
+      const before = addressesOf(slot);
+      this.#startEngine(index).then(({ hosts }) => {
         this.#placement.setAlive(index, true);
+        // On another port, if the one it had stays taken.
+        if (addressesOf(slot) !== before) this.#tellAddresses(hosts);
         log.warn("media worker restarted", { worker: index });
       }, (error) => {
         if (this.#isClosed) return;
@@ -386,6 +458,14 @@ export class EnginePool implements MediaEngine {
     if (home !== undefined) this.#sendTo(home.engine, command);
   }
 
+  #sendAll(command: Extract<EngineCommand, { type: "set_speaker" | "limit_audio" }>): void {
+    if (command.type === "limit_audio") {
+      if (command.tracks > 0) this.#audioLimits.set(command.room, command);
+      else this.#audioLimits.delete(command.room);
+    }
+    for (const engine of this.#slots.keys()) this.#sendTo(engine, command);
+  }
+
   #sendTo(engine: number, command: EngineCommand): void {
     const slot = this.#slots[engine];
     if (slot?.isUp) slot.engine?.send(command);
@@ -394,4 +474,9 @@ export class EnginePool implements MediaEngine {
   #now(): number {
     return this.#options.platform.clock.now();
   }
+}
+
+/** Where others reach the engine of a place, as one text. */
+function addressesOf({ addresses, relays }: Slot): string {
+  return JSON.stringify([addresses, relays]);
 }

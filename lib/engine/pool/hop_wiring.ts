@@ -29,7 +29,7 @@ interface Node {
 interface Distant {
   readonly node: Node;
   readonly engine: number;
-  readonly endpoint: RelayEndpoint;
+  endpoint: RelayEndpoint;
   /** Engines here that are joined to it. */
   readonly joined: Map<number, Way>;
 }
@@ -90,6 +90,20 @@ export class HopWiring {
       this.#distant.set(node.indices[engine]!, { node, engine, endpoint, joined: new Map() });
     }
     return gone;
+  }
+
+  /** The node's engines are reached elsewhere: what crosses goes on there. */
+  move({ node, engines }: Extract<NodeCommand, { readonly type: "move_node" }>): void {
+    for (const [engine, index] of this.#nodes.get(node)?.indices.entries() ?? []) {
+      const distant = this.#distant.get(index)!;
+      const endpoint = engines[engine];
+      if (endpoint === undefined) continue;
+      distant.endpoint = endpoint;
+      const { addresses } = endpoint;
+      for (const own of distant.joined.keys()) {
+        this.#send(own, { type: "move_hop", index, addresses });
+      }
+    }
   }
 
   /** @returns Names that stand for nobody any more. */

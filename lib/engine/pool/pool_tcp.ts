@@ -6,6 +6,8 @@
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { MediaAddress } from "../../base/media_vocabulary.ts";
 import type { Platform } from "../../base/platform.ts";
+import type { IpNetwork } from "../../wire/ip_network.ts";
+import type { SocketLender } from "../../transport/tcp/lent_socket.ts";
 import type { TcpFromSession } from "../../transport/tcp/tcp_handover.ts";
 import { openTcpMux, type TcpMux } from "../../transport/tcp/tcp_mux.ts";
 import { TcpSwitch } from "../../transport/tcp/tcp_switch.ts";
@@ -25,8 +27,8 @@ export interface TcpListenerOptions extends AddressChoice {
   readonly platform: Platform;
   readonly drops: DropSink<EngineDrop>;
   readonly tcp: readonly ListenAddress[];
-  /** Literal addresses for candidates, in order of preference. */
-  readonly advertised: readonly string[];
+  /** Whose connections begin with a header of the PROXY protocol; nobody's if absent. */
+  readonly tcpProxies?: readonly IpNetwork[];
   /** The TURN server; there is none if absent. */
   readonly turn?: TurnSetup;
   readonly native?: NativeUse;
@@ -38,6 +40,8 @@ export class TcpListener implements PoolTcp {
   readonly #switch: TcpSwitch;
   readonly #muxes: TcpMux[] = [];
   #turn: TurnListeners | undefined;
+  #lender: SocketLender | undefined;
+  #loading: Promise<void> | undefined;
 
   constructor(options: TcpListenerOptions, host: PoolTcpHost) {
     this.#options = options;
@@ -45,19 +49,36 @@ export class TcpListener implements PoolTcp {
       threadOf: (ufrag) => host.engineOfUfrag(ufrag),
       post: (engine, message) => host.send(engine, message),
       drops: options.drops,
+      clock: options.platform.clock,
+      lender: () => this.#lenderOnceLoaded(),
+      onStray: (stray) => this.#turn?.receiveStray(stray),
     });
   }
 
-  async start(): Promise<readonly MediaAddress[]> {
-    const { platform: { clock, timers, log }, drops, advertised } = this.#options;
+  /** Nodes that nobody reaches over TCP do without the modules of native sockets here. */
+  #lenderOnceLoaded(): SocketLender | undefined {
+    const { native = "off", platform: { timers } } = this.#options;
+    this.#loading ??= import("../../transport/media_ports.ts").then(({ createLender }) => {
+      this.#lender = createLender(native, timers);
+    });
+    return this.#lender;
+  }
+
+  async start(hosts: readonly string[]): Promise<readonly MediaAddress[]> {
+    const { platform: { clock, timers, log }, drops } = this.#options;
+    const { tcpProxies: proxies = [] } = this.#options;
     for (const { hostname, port } of withoutWildcards(this.#options.tcp, this.#options)) {
       const directory = this.#switch;
       this.#muxes.push(
-        await openTcpMux({ hostname, port, directory, clock, timers, drops, log }),
+        await openTcpMux({ hostname, port, directory, clock, timers, drops, log, proxies }),
       );
     }
     await this.#openTurn();
-    return advertisedAddresses(advertised, "tcp", this.#muxes.map((mux) => mux.localAddress));
+    return this.addresses(hosts);
+  }
+
+  addresses(hosts: readonly string[]): readonly MediaAddress[] {
+    return advertisedAddresses(hosts, "tcp", this.#muxes.map((mux) => mux.localAddress));
   }
 
   async #openTurn(): Promise<void> {
@@ -82,6 +103,7 @@ export class TcpListener implements PoolTcp {
 
   async close(): Promise<void> {
     for (const mux of this.#muxes) mux.close();
+    this.#lender?.close();
     await Promise.all([this.#turn?.close(), ...this.#muxes.map((mux) => mux.closed)]);
   }
 }

@@ -15,6 +15,7 @@ import type { ConnectionId, DownTrackId, UpTrackId } from "../../base/ids.ts";
 import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
 import type { NodeCommand, NodeEvent } from "../messages/node_messages.ts";
+import type { RecordingEvent } from "../messages/recording_messages.ts";
 
 type CommandOf<T extends EngineCommand["type"]> = Extract<EngineCommand, { type: T }>;
 
@@ -26,11 +27,21 @@ export type TrackCommand = CommandOf<
   | "set_down_track_target"
   | "set_down_track_source"
   | "remove_down_track"
+  | "record_track"
+  | "request_key_frame"
 >;
 
 type CommandAboutNode = Exclude<
   NodeCommand,
-  { readonly type: "set_node" | "forget_node" | "relay_datagram" | "set_remote_data_track" }
+  {
+    readonly type:
+      | "set_node"
+      | "move_node"
+      | "forget_node"
+      | "relay_datagram"
+      | "relay_queue"
+      | "set_remote_data_track";
+  }
 >;
 
 /** Commands about the tracks of other nodes, and those that go there. */
@@ -44,7 +55,7 @@ export interface PoolTracksHost {
   distant(node: string, engine: number): number | undefined;
   /** The engine for a track that only other nodes use; `undefined` if none lives. */
   anyEngine(): number | undefined;
-  emit(event: NodeEvent): void;
+  emit(event: NodeEvent | RecordingEvent): void;
 }
 
 interface UpTrackPlace {
@@ -63,7 +74,8 @@ interface UpTrackPlace {
 }
 
 interface DownTrackPlace {
-  readonly connection: ConnectionId;
+  /** Absent if it is recorded. */
+  readonly connection: ConnectionId | undefined;
   readonly engine: number;
   upTrack: UpTrackId;
 }
@@ -109,6 +121,8 @@ export class PoolTracks {
         const engine = engineOf(command.connection);
         return engine === undefined ? undefined : this.#add(engine, command);
       }
+      case "record_track":
+        return this.#record(command);
       case "set_down_track_source":
         return this.#setSource(command);
       case "set_up_track_muted": {
@@ -117,6 +131,7 @@ export class PoolTracks {
         if (up?.connection !== undefined) this.#host.send(up.engine!, command);
         return;
       }
+      case "request_key_frame":
       case "set_down_track_target": {
         const down = this.#downs.get(command.downTrack);
         if (down !== undefined) this.#host.send(down.engine, command);
@@ -174,6 +189,11 @@ export class PoolTracks {
    * receives.
    */
   engineLost(engine: number): void {
+    for (const [id, down] of this.#downs) {
+      if (down.connection !== undefined || down.engine !== engine) continue;
+      this.#forgetDown(id, down);
+      this.#host.emit({ type: "recording_lost", downTrack: id });
+    }
     for (const [id, up] of this.#ups) {
       if (up.connection !== undefined || up.engine !== engine) continue;
       // What it sent on to other nodes they ask for again.
@@ -231,6 +251,18 @@ export class PoolTracks {
     if (this.#downs.has(id) || !this.#ups.has(upTrack)) return;
     this.#downs.set(id, { connection, engine, upTrack });
     this.#of(connection).downs.add(id);
+    this.#use(upTrack, engine, id);
+    this.#host.send(engine, command);
+  }
+
+  /** Where the track is, or, if that is nowhere yet, anywhere. */
+  #record(command: CommandOf<"record_track">): void {
+    const { downTrack: id, upTrack } = command;
+    if (this.#downs.has(id)) return;
+    const up = this.#ups.get(upTrack);
+    const engine = up && (up.engine ?? this.#host.anyEngine());
+    if (engine === undefined) return this.#host.emit({ type: "recording_lost", downTrack: id });
+    this.#downs.set(id, { connection: undefined, engine, upTrack });
     this.#use(upTrack, engine, id);
     this.#host.send(engine, command);
   }
@@ -328,7 +360,7 @@ export class PoolTracks {
 
   #forgetDown(id: DownTrackId, down: DownTrackPlace): void {
     this.#downs.delete(id);
-    this.#connections.get(down.connection)?.downs.delete(id);
+    if (down.connection !== undefined) this.#connections.get(down.connection)?.downs.delete(id);
     this.#unuse(down.upTrack, down.engine, id);
   }
 

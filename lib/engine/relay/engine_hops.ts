@@ -32,6 +32,8 @@ export interface HopSocket {
   /** Literal address. */
   readonly hostname: string;
   readonly datagrams: Datagrams;
+  /** The machine has the address no more. */
+  readonly isGone?: boolean;
 }
 
 /** What the hops of an engine are given of it. */
@@ -93,6 +95,25 @@ export class EngineHops {
     this.#look(hop);
   }
 
+  /** The other end of a hop is reached elsewhere; what is between the two goes on. */
+  move(index: number, addresses: HopPeer["addresses"], now: number): void {
+    const hop = this.#hops.get(index);
+    if (hop === undefined) return;
+    hop.outlet.setRemotes(addresses);
+    this.#moved(hop, now);
+  }
+
+  /** This engine has other sockets than before: what went by one that is gone takes another. */
+  socketsChanged(now: number): void {
+    for (const hop of this.#hops.values()) if (hop.outlet.leaveGone()) this.#moved(hop, now);
+  }
+
+  #moved(hop: Hop, now: number): void {
+    hop.link.path.moved(now);
+    this.#look(hop);
+    this.#world.timed(hop.wake.at);
+  }
+
   /** What is relayed by a hop has changed, perhaps without a word to the other end. */
   changed(index: number): void {
     const hop = this.#hops.get(index);
@@ -121,6 +142,11 @@ export class EngineHops {
     this.#touched.add(hop);
   }
 
+  /** The other way of a hop holds so many bytes back. */
+  otherQueue(index: number, bytes: number, now: number): void {
+    this.#hops.get(index)?.link.otherQueue(bytes, now);
+  }
+
   /** Reads what the batch brought. */
   endBatch(now: number): void {
     if (this.#touched.size === 0) return;
@@ -146,8 +172,9 @@ export class EngineHops {
 
   /** How the hops do, each by the node it leads to. */
   stats(): readonly RelayStats[] {
-    return [...this.#hops.values()].map(({ peer: { own, other }, link }) => ({
+    return [...this.#hops.values()].map(({ peer: { own, other }, link, relay }) => ({
       ...link.stats,
+      shed: relay.lowered,
       node: other.node,
       ownEngine: own.engine,
       theirEngine: other.engine,
@@ -232,7 +259,6 @@ class Hop {
           world.emit({ type: "relay_blocked", ownEngine, ...peer.other, blocked });
         },
         onRestarted: () => this.relay.renew(clock.now()),
-        onAllowedLayers: () => this.relay.allowLayers(),
       },
     });
     this.relay = new RelayLink(peer.index, this.link.channel, relayWorld);
@@ -246,7 +272,7 @@ class Hop {
 
 /** UDP to one engine of another node. */
 class HopUdpOutlet implements HopOutlet {
-  readonly #remotes: readonly RemoteAddress[];
+  #remotes: readonly RemoteAddress[] = [];
   readonly #sockets: () => readonly HopSocket[];
   readonly #drops: DropSink<EngineDrop>;
   /** For what goes to several addresses. */
@@ -260,7 +286,7 @@ class HopUdpOutlet implements HopOutlet {
     sockets: () => readonly HopSocket[],
     drops: DropSink<EngineDrop>,
   ) {
-    this.#remotes = addresses.map(({ hostname, port }) => ({ transport: "udp", hostname, port }));
+    this.setRemotes(addresses);
     this.#sockets = sockets;
     this.#drops = drops;
   }
@@ -268,6 +294,26 @@ class HopUdpOutlet implements HopOutlet {
   latch(datagrams: Datagrams, remote: RemoteAddress): void {
     this.#datagrams = datagrams;
     this.#remote = remote;
+  }
+
+  /** Where the other end listens from now on. */
+  setRemotes(addresses: HopPeer["addresses"]): void {
+    this.#remotes = addresses.map(({ hostname, port }) => ({ transport: "udp", hostname, port }));
+    const isThere = this.#remotes.some(({ hostname, port }) =>
+      hostname === this.#remote?.hostname && port === this.#remote.port
+    );
+    if (!isThere) this.unlatch();
+  }
+
+  /** Leaves a socket whose address is gone. @returns Whether it had to. */
+  leaveGone(): boolean {
+    const used = this.#datagrams;
+    if (used === undefined) return true;
+    if (this.#sockets().some(({ datagrams, isGone }) => datagrams === used && !isGone)) {
+      return false;
+    }
+    this.unlatch();
+    return true;
   }
 
   /** What is sent goes to all addresses again. */
@@ -285,7 +331,8 @@ class HopUdpOutlet implements HopOutlet {
       return this.#datagrams.commit(length, this.#remote!, kind);
     }
     let sent = 0;
-    for (const { hostname, datagrams } of this.#sockets()) {
+    for (const { hostname, datagrams, isGone } of this.#sockets()) {
+      if (isGone) continue;
       for (const remote of this.#remotes) {
         if (!mayReach(hostname, remote.hostname)) continue;
         datagrams.send(this.#scratch, length, remote);

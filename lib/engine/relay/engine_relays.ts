@@ -8,6 +8,7 @@
  */
 import { type DataTrackId, isDataTrackId, type UpTrackId } from "../../base/ids.ts";
 import type { RelayCommand, RelayedDataTrackCommand } from "../messages/engine_messages.ts";
+import { LoudestRooms } from "../../media/up/loudest_audio.ts";
 import type { HopPeer, RelayPeer } from "../messages/neighbour_messages.ts";
 import type { DataLane } from "./data_lane.ts";
 import { EngineHops, type HopsWorld } from "./engine_hops.ts";
@@ -32,6 +33,8 @@ export interface RelayNeighbours {
 export class EngineRelays {
   /** To engines of other nodes. */
   readonly hops: EngineHops;
+  /** Rooms of which only the loudest audio may be wanted, here or where it crosses to. */
+  readonly loudest = new LoudestRooms();
   readonly #world: RelayWorld;
   readonly #links = new Map<number, RelayLink>();
   readonly #received: ReceivedTracks;
@@ -45,9 +48,9 @@ export class EngineRelays {
     world: RelayWorld,
     hops: HopsWorld,
   ) {
-    this.#world = world;
-    this.hops = new EngineHops(hops, world);
-    this.#received = new ReceivedTracks(world);
+    this.#world = { ...world, loudest: this.loudest };
+    this.hops = new EngineHops(hops, this.#world);
+    this.#received = new ReceivedTracks(this.#world);
     this.#bell = neighbours?.bell;
     for (const peer of neighbours?.peers ?? []) this.connect(peer);
   }

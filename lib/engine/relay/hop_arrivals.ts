@@ -1,12 +1,12 @@
 /**
- * When datagrams left at one end of a hop and came at the other: what loss and queues are known
- * from.
+ * When datagrams of a hop came at the other end: what loss and queues are known from.
  *
  * The receiver says for each datagram, a byte each, whether it came and how long after the one
- * before; the sender puts that beside what it remembers.
+ * before; the sender reads that as what subscribers say in transport-wide feedback.
  *
  * @module
  */
+import { DELTA_MICROS, NOT_RECEIVED, type TransportFeedback } from "../../wire/transport_cc.ts";
 import { extendWord } from "./hop_datagram.ts";
 
 /** Datagrams whose arrival is remembered until it is told; a power of two. */
@@ -19,6 +19,10 @@ const REORDERING_MS = 15;
 const STEPS = 2;
 const LONGEST = 255;
 const NEVER = -1;
+/** Words of a report before the bytes. */
+const HEAD_WORDS = 3;
+/** A step of a message's reference time is 64 ms. */
+const REFERENCE_BITS = 6;
 
 /** The receiver's part. */
 export class HopArrivals {
@@ -85,101 +89,32 @@ export class HopArrivals {
   }
 }
 
-/** Datagrams whose departure is remembered, at first and at most; powers of two. */
-const FIRST_DEPARTURES = 256;
-const DEPARTURES = 8192;
-/** The least delay of so long is what a queue is measured from, ms. */
-const BASE_MS = 15_000;
-
-/** The sender's part. */
-export class HopDepartures {
-  #at = new Float64Array(FIRST_DEPARTURES).fill(NEVER);
-  #told = 0;
-  /** The least delays of the time before and of the present one; clocks differ, so any number. */
-  #leastBefore = Infinity;
-  #least = Infinity;
-  #leastBegan = 0;
-  /** Of the last report: datagrams that came and did not, and the queue they met, ms. */
-  came = 0;
-  lost = 0;
-  queueMs = 0;
-
-  /**
-   * A datagram left.
-   *
-   * @param isTry It took another way than most, of which nothing is to be judged.
-   */
-  record(number: number, isTry: boolean, now: number): void {
-    const { length } = this.#at;
-    if (number - this.#told >= length && length < DEPARTURES) this.#grow(number);
-    this.#at[number & (this.#at.length - 1)] = isTry ? NEVER : now;
+/**
+ * Reads a report, `words[at, at + length)`, into `into` but for its `baseSequence`.
+ *
+ * @param near About the number that it begins with.
+ * @returns The number it begins with; negative if it makes no sense.
+ */
+export function readArrivals(
+  words: Int32Array,
+  at: number,
+  length: number,
+  near: number,
+  into: TransportFeedback,
+): number {
+  const count = length < HEAD_WORDS ? 0 : words[at + 1]!;
+  if (count < 1 || count > MAX_REPORTED || HEAD_WORDS + ((count + 3) >> 2) !== length) return -1;
+  const came = words[at + 2]!;
+  // Of its 32 bits as many are used as there are.
+  into.referenceTime = came >> REFERENCE_BITS;
+  into.statusCount = count;
+  let sinceMs = came & ((1 << REFERENCE_BITS) - 1);
+  for (let i = 0; i < count; i++) {
+    const steps = (words[at + HEAD_WORDS + (i >> 2)]! >>> (8 * (i & 3))) & 0xff;
+    into.deltas[i] = steps === 0
+      ? NOT_RECEIVED
+      : (sinceMs + (steps - 1) / STEPS) * (1000 / DELTA_MICROS);
+    if (steps > 0) sinceMs = 0;
   }
-
-  /** Bytes of memory. */
-  get memory(): number {
-    return this.#at.byteLength;
-  }
-
-  /**
-   * Takes a report, `words[at, at + length)`.
-   *
-   * @param next Number of the next datagram.
-   * @returns Whether it made sense.
-   */
-  take(words: Int32Array, at: number, length: number, next: number, now: number): boolean {
-    this.came = this.lost = 0;
-    const base = length < 3 ? NEVER : extendWord(words[at]!, next);
-    const count = length < 3 ? 0 : words[at + 1]!;
-    if (count < 1 || count > MAX_REPORTED || 3 + ((count + 3) >> 2) !== length) return false;
-    // What was told before is told by a datagram that was overtaken.
-    if (base < this.#told || base + count > next || base < next - this.#at.length) return base >= 0;
-    this.#told = base + count;
-    let before = words[at + 2]!;
-    let least = Infinity;
-    for (let i = 0; i < count; i++) {
-      const steps = (words[at + 3 + (i >> 2)]! >>> (8 * (i & 3))) & 0xff;
-      if (steps > 0) before += (steps - 1) / STEPS;
-      const left = this.#at[(base + i) & (this.#at.length - 1)]!;
-      if (left === NEVER) continue;
-      if (steps === 0) {
-        this.lost++;
-        continue;
-      }
-      this.came++;
-      // The other clock's words may have turned over: compare in 32 bits.
-      least = Math.min(least, (Math.round(before) - Math.trunc(left)) | 0);
-    }
-    if (this.came > 0) this.#measure(least, now);
-    return true;
-  }
-
-  reset(): void {
-    this.begin(0);
-  }
-
-  /** The way is another from number `next` on: what went before says nothing of it. */
-  begin(next: number): void {
-    this.#told = next;
-    this.#leastBefore = this.#least = Infinity;
-    this.queueMs = 0;
-  }
-
-  /** Of those before `number` all are kept that were. */
-  #grow(number: number): void {
-    const before = this.#at;
-    const after = this.#at = new Float64Array(2 * before.length).fill(NEVER);
-    for (let i = Math.max(0, number - before.length); i < number; i++) {
-      after[i & (after.length - 1)] = before[i & (before.length - 1)]!;
-    }
-  }
-
-  #measure(delay: number, now: number): void {
-    if (now - this.#leastBegan > BASE_MS) {
-      this.#leastBegan = now;
-      this.#leastBefore = this.#least;
-      this.#least = delay;
-    }
-    this.#least = Math.min(this.#least, delay);
-    this.queueMs = delay - Math.min(this.#least, this.#leastBefore);
-  }
+  return extendWord(words[at]!, near);
 }

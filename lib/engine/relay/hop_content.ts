@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CONTENT_WORDS } from "./hop_datagram.ts";
+import { CONTENT_WORDS, FRAME, frameWord } from "./hop_datagram.ts";
 
 /** Frames for one datagram. */
 export class HopContent {
@@ -25,3 +25,7 @@ export class HopContent {
     this.length = to + count;
   }
 }
+
+/** A datagram that says nothing, and is as long as one can be. */
+export const PADDING = new HopContent();
+PADDING.copy(Int32Array.of(frameWord(FRAME.padding, 0, CONTENT_WORDS)), 0, 1);

@@ -39,6 +39,8 @@ export const FRAME = {
   feedback: 3,
   /** Asks for feedback; the next number of media. */
   probe: 4,
+  /** Nothing: the datagram is to show what the way carries. */
+  padding: 5,
 } as const;
 /** Words before a frame's payload, its first word included. */
 export const MEDIA_HEAD_WORDS = 3;

@@ -8,11 +8,10 @@
  *
  * @module
  */
-import type { HopArrivals } from "./hop_arrivals.ts";
 import type { HopContent } from "./hop_content.ts";
 import { FRAME, frameWord } from "./hop_datagram.ts";
-import type { HopMediaReceiver } from "./hop_media_receiver.ts";
-import { HELD_WORDS, type HopStreamReceiver } from "./hop_stream_receiver.ts";
+import type { HopReception } from "./hop_reception.ts";
+import { HELD_WORDS } from "./hop_stream_receiver.ts";
 
 const HEAD_WORDS = 8;
 /** Pairs of missing numbers: each may stand for 33. */
@@ -20,25 +19,6 @@ const MAX_PAIRS = 48;
 
 const HEARS_UDP = 1;
 const HAS_ECHO = 2;
-/** What came by UDP longer ago, ms, says nothing of UDP now: it may be blocked since. */
-const HEARD_MS = 250;
-
-/** One end's receiving parts. */
-export interface HopReception {
-  readonly control: HopStreamReceiver;
-  readonly data: HopStreamReceiver;
-  readonly media: HopMediaReceiver;
-  readonly arrivals: HopArrivals;
-  /** When the last datagram that asked was sent, by the other clock, and came; negative: none. */
-  readonly asked: { sentAt: number; cameAt: number };
-  /** When something came by UDP last that was not told of; in a typed array, as it is large. */
-  readonly heardUdpAt: Float64Array;
-}
-
-/** Whether something came by UDP lately. */
-export function hearsUdp({ heardUdpAt }: HopReception, now: number): boolean {
-  return now - heardUdpAt[0]! <= HEARD_MS;
-}
 
 /** Adds a frame of feedback, as the first of a datagram: what it may be of fits there. */
 export function writeFeedback(
@@ -50,7 +30,7 @@ export function writeFeedback(
   const { words, length: at } = content;
   const { control, data, media, arrivals, asked } = from;
   const hasEcho = asked.cameAt >= 0;
-  words[at + 1] = (hearsUdp(from, now) ? HEARS_UDP : 0) | (hasEcho ? HAS_ECHO : 0);
+  words[at + 1] = (from.hearsUdp(now) ? HEARS_UDP : 0) | (hasEcho ? HAS_ECHO : 0);
   words[at + 2] = asked.sentAt;
   words[at + 3] = hasEcho ? now - asked.cameAt : 0;
   words[at + 4] = control.next;

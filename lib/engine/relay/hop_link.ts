@@ -16,9 +16,7 @@
  * @module
  */
 import type { EngineDrop } from "../drop_reasons.ts";
-import { HopArrivals, HopDepartures } from "./hop_arrivals.ts";
-import { type HopBandwidth, LossBandwidth } from "./hop_bandwidth.ts";
-import { HopContent } from "./hop_content.ts";
+import { HopContent, PADDING } from "./hop_content.ts";
 import {
   CONTENT_WORDS,
   extendWord,
@@ -36,12 +34,12 @@ import {
   recordKind,
   STREAM_HEAD_WORDS,
 } from "./hop_datagram.ts";
-import { FeedbackView, hearsUdp, type HopReception, writeFeedback } from "./hop_feedback.ts";
+import { HopEstimate } from "./hop_estimate.ts";
+import { FeedbackView, writeFeedback } from "./hop_feedback.ts";
 import { HopInbox } from "./hop_inbox.ts";
-import { HopMediaReceiver } from "./hop_media_receiver.ts";
 import type { HopLinkOptions, HopOutlet, HopStats } from "./hop_ports.ts";
+import { HopReception } from "./hop_reception.ts";
 import { HopSession } from "./hop_session.ts";
-import { HopStreamReceiver } from "./hop_stream_receiver.ts";
 import { HopStreamSender } from "./hop_stream_sender.ts";
 import { HopWays } from "./hop_ways.ts";
 import type { HopPath } from "./hop_path.ts";
@@ -97,13 +95,14 @@ const RESTED_AT = 5;
 /** One engine's end of the way to one engine of another node. */
 export class HopLink implements HopLane {
   readonly channel: RelayChannel;
+  /** Whether UDP reaches the other end. */
+  readonly path: HopPath;
   readonly control = new HopStreamSender(false, CONTROL_WORDS);
   readonly data = new HopStreamSender(true, DATA_WORDS);
   readonly #options: HopLinkOptions;
   readonly #session: HopSession;
   readonly #ways: HopWays;
-  readonly #bandwidth: HopBandwidth = new LossBandwidth();
-  readonly #departures = new HopDepartures();
+  readonly #estimate = new HopEstimate((now) => this.#pad(now));
   readonly #writer: HopWriter;
   readonly #inbound = new HopInbox(INBOUND_WORDS);
   readonly #reception: HopReception;
@@ -127,18 +126,12 @@ export class HopLink implements HopLane {
     this.#options = options;
     const { drops, clock } = options;
     this.#ways = new HopWays(options.udp, options.fallback);
+    this.path = this.#ways.path;
     this.#session = new HopSession(options);
     this.#writer = new HopWriter(this, clock, options.historyWords ?? HISTORY_WORDS);
     const inbound = this.#inbound;
-    this.channel = { reader: inbound, writer: this.#writer };
-    this.#reception = {
-      control: new HopStreamReceiver(inbound, drops),
-      data: new HopStreamReceiver(inbound, drops),
-      media: new HopMediaReceiver(inbound, drops),
-      arrivals: new HopArrivals(),
-      asked: { sentAt: 0, cameAt: -1 },
-      heardUdpAt: Float64Array.of(-Infinity),
-    };
+    this.channel = { reader: inbound, writer: this.#writer, estimate: this.#estimate };
+    this.#reception = new HopReception(inbound, drops);
   }
 
   /** Whether packets may go now. */
@@ -150,20 +143,16 @@ export class HopLink implements HopLane {
     return this.#reception.media.gaps.count > 0;
   }
 
-  /** Layers of video that may cross, bit `1 << spatial` for each. */
-  get allowedLayers(): number {
-    return this.#bandwidth.allowedLayers;
-  }
-
   get stats(): HopStats {
     const { media } = this.#reception;
     const figures = this.#figures;
     return {
       connected: this.#session.isConnected,
-      blocked: this.#path.isBlocked,
+      blocked: this.path.isBlocked,
       rttMs: figures[0]!,
-      loss: this.#bandwidth.loss,
-      queueMs: this.#departures.queueMs,
+      bps: this.#estimate.bps,
+      loss: this.#estimate.lossFraction,
+      queueMs: this.#estimate.queueMs,
       datagramsOut: figures[1]!,
       bytesOut: figures[2]!,
       datagramsIn: figures[3]!,
@@ -174,11 +163,9 @@ export class HopLink implements HopLane {
       lost: media.gaps.lost,
       asked: media.gaps.asked,
       repeated: this.control.repeated + this.data.repeated,
-      shed: this.#bandwidth.shed,
       epochs: this.#session.epochs,
       memory: this.#writer.memory + this.control.memory + this.data.memory +
-        this.#inbound.memory + this.#departures.memory + this.#reception.control.memory +
-        this.#reception.data.memory + media.memory,
+        this.#inbound.memory + this.#estimate.memory + this.#reception.memory,
     };
   }
 
@@ -214,7 +201,7 @@ export class HopLink implements HopLane {
     this.#times[SILENT_SINCE] = -1;
     if (byUdp) {
       this.#reception.heardUdpAt[0] = now;
-      this.#path.heard(now);
+      this.path.heard(now);
     }
     this.#reception.arrivals.record(this.#session.opened[0]!, now);
     this.#copyContent(bytes, clear);
@@ -238,25 +225,28 @@ export class HopLink implements HopLane {
     const silentAt = isAsking
       ? Math.max(this.#times[SILENT_SINCE]! + SILENT_MS, this.#times[HELLO_AT]!)
       : Infinity;
-    const pathAt = this.#wants ? this.#path.wakeAt : Infinity;
-    return Math.min(this.#dueAt(), keepaliveAt, this.#times[TAIL_AT]!, silentAt, pathAt);
+    const pathAt = this.#wants ? this.path.wakeAt : Infinity;
+    const tailAt = this.#times[TAIL_AT]!;
+    const estimateAt = this.#estimate.nextWakeAt();
+    return Math.min(this.#dueAt(), keepaliveAt, tailAt, silentAt, pathAt, estimateAt);
   }
 
   /** Timed work. */
   tick(now: number): void {
     if (this.#isClosed) return;
-    if (this.#path.tick(now)) this.#wayChanged(true);
+    if (this.path.tick(now)) this.#wayChanged(true, now);
     const isSilent = this.#times[SILENT_SINCE]! >= 0 &&
       now - this.#times[SILENT_SINCE]! >= SILENT_MS;
     if (this.#wants && now >= this.#times[HELLO_AT]! && (!this.#session.isConnected || isSilent)) {
       this.#times[HELLO_AT] = now + HELLO_MS;
-      this.#sendHello(this.#session.hello(hearsUdp(this.#reception, now)), now, false);
+      this.#sendHello(this.#session.hello(this.#reception.hearsUdp(now)), now, false);
     }
     if (!this.#session.isConnected) return;
     this.#session.tick(now, !isSilent);
     this.#drainEarly();
     this.#sendDue(now);
     this.#probe(now);
+    this.#estimate.tick(now);
     if (now - this.#times[RESTED_AT]! >= REST_MS) this.#rest(now);
   }
 
@@ -266,6 +256,10 @@ export class HopLink implements HopLane {
     this.#options.listener.onWritten?.();
   }
 
+  dataWritten(bytes: number, now: number): void {
+    this.#estimate.dataSent(bytes, now);
+  }
+
   /** Sends what was written in this turn. */
   flush(now: number): void {
     this.#isWritten = false;
@@ -273,6 +267,11 @@ export class HopLink implements HopLane {
     if (!this.#session.isConnected) return this.tick(now);
     this.#writer.flush(now);
     if (now >= this.#dueAt()) this.#sendDue(now);
+  }
+
+  /** The other way holds so many bytes back. */
+  otherQueue(bytes: number, now: number): void {
+    this.#estimate.otherQueue(bytes, now);
   }
 
   /** Nothing is sent or taken any more. Idempotent. */
@@ -290,19 +289,12 @@ export class HopLink implements HopLane {
 
   /** Gives memory back: a hop that carries little has little. */
   #rest(now: number): void {
-    const { control, data, media } = this.#reception;
     this.#times[RESTED_AT] = now;
     this.#writer.rest(now);
     this.control.rest();
     this.data.rest();
     this.#inbound.rest();
-    control.rest();
-    data.rest();
-    media.rest();
-  }
-
-  get #path(): HopPath {
-    return this.#ways.path;
+    this.#reception.rest();
   }
 
   /** Something is to be said, or heard. */
@@ -329,7 +321,7 @@ export class HopLink implements HopLane {
     const hello = this.#session.receiveHello(bytes, length, byUdp, now);
     if (hello === undefined) return false;
     if (hello.begins) this.#begin();
-    if (hello.hearsUdp) this.#hearUdp();
+    if (hello.hearsUdp) this.#hearUdp(now);
     if (hello.answer !== undefined) this.#sendHello(hello.answer, now, !byUdp);
     if (hello.begins) this.tick(now);
     return hello.begins; // others may be recorded ones
@@ -337,27 +329,25 @@ export class HopLink implements HopLane {
 
   #begin(): void {
     this.#times[SILENT_SINCE] = -1;
-    this.#departures.reset();
+    this.#estimate.restarted();
     this.#reception.arrivals.reset();
     if (this.#wasConnected) {
       this.#writer.reset();
       this.control.reset();
       this.data.reset();
-      this.#reception.control.reset();
-      this.#reception.data.reset();
-      this.#reception.media.reset();
+      this.#reception.reset();
       this.#times[TAIL_AT] = this.#times[FEEDBACK_AT] = Infinity;
       this.#options.listener.onRestarted();
     }
     this.#wasConnected = true;
   }
 
-  #hearUdp(): void {
-    if (this.#path.answered()) this.#wayChanged(false);
+  #hearUdp(now: number): void {
+    if (this.path.answered()) this.#wayChanged(false, now);
   }
 
-  #wayChanged(isBlocked: boolean): void {
-    this.#departures.begin(this.#session.nextNumber);
+  #wayChanged(isBlocked: boolean, now: number): void {
+    this.#estimate.wayChanged(isBlocked, this.#session.nextNumber, now);
     this.#options.listener.onBlocked(isBlocked);
   }
 
@@ -407,6 +397,8 @@ export class HopLink implements HopLane {
         if (next > media.gaps.next) media.gaps.expect(next, now);
         return this.#askedFor(now, 0);
       }
+      case FRAME.padding:
+        return this.#askedFor(now, FEEDBACK_MS);
       default: // of a later version
         return this.#options.drops.count("hop_unknown_frame");
     }
@@ -445,7 +437,7 @@ export class HopLink implements HopLane {
   #takeFeedback(now: number): void {
     const feedback = this.#feedback;
     const { words } = feedback;
-    if (feedback.hearsUdp) this.#hearUdp();
+    if (feedback.hearsUdp) this.#hearUdp(now);
     this.#measure(feedback.roundTrip(now));
     const rttMs = this.#figures[0]!;
     const writer = this.#writer;
@@ -469,26 +461,27 @@ export class HopLink implements HopLane {
     for (let i = 0; i < feedback.pairs; i++) {
       const first = extendWord(words[feedback.pairsAt + 2 * i]!, writer.next);
       const more = words[feedback.pairsAt + 2 * i + 1]!;
-      writer.repair(first, now, rttMs);
+      this.#repair(first, now);
       for (let bit = 0; bit < 32; bit++) {
-        if ((more & (1 << bit)) !== 0) writer.repair(first + 1 + bit, now, rttMs);
+        if ((more & (1 << bit)) !== 0) this.#repair(first + 1 + bit, now);
       }
     }
     if (feedback.arrivalWords > 0) this.#takeArrivals(now);
+    this.#estimate.answered(extendWord(feedback.mediaNext, writer.next), now);
+  }
+
+  #repair(number: number, now: number): void {
+    this.#estimate.missing(number);
+    this.#writer.repair(number, now, this.#figures[0]!);
   }
 
   #takeArrivals(now: number): void {
     const { words, arrivalsAt, arrivalWords } = this.#feedback;
-    const departures = this.#departures;
-    const next = this.#session.nextNumber;
-    if (!departures.take(words, arrivalsAt, arrivalWords, next, now)) {
-      return this.#options.drops.count("hop_malformed");
-    }
-    const { came, lost, queueMs } = departures;
     // Of what takes both ways, half is lost with one of them.
-    if (this.#path.isDoubtful(now, this.#figures[0]!)) return;
-    if (this.#bandwidth.report(came, lost, queueMs, this.#figures[0]!, now)) {
-      this.#options.listener.onAllowedLayers(this.#bandwidth.allowedLayers);
+    const isOfWay = !this.path.isDoubtful(now, this.#figures[0]!);
+    const next = this.#session.nextNumber;
+    if (!this.#estimate.take(words, arrivalsAt, arrivalWords, next, isOfWay, now)) {
+      this.#options.drops.count("hop_malformed");
     }
   }
 
@@ -515,19 +508,19 @@ export class HopLink implements HopLane {
     const { gaps } = this.#reception.media;
     for (let i = 0; i < MAX_BURST; i++) {
       content.length = 0;
-      const isAnswer = this.#path.isBlocked && hearsUdp(this.#reception, now);
+      const isAnswer = this.path.isBlocked && this.#reception.hearsUdp(now);
       if (now >= this.#times[FEEDBACK_AT]! || now >= gaps.wakeAt) {
         this.#times[FEEDBACK_AT] = Infinity;
         writeFeedback(content, this.#reception, now, this.#figures[0]!);
       }
       const before = content.length;
-      this.control.write(content, now, this.#figures[0]!, this.#bandwidth.loss > SURE_LOSS);
+      this.control.write(content, now, this.#figures[0]!, this.#estimate.lossFraction > SURE_LOSS);
       this.data.write(content, now, this.#figures[0]!, false);
       if (content.length === 0) return;
       const { bytes, length } = content;
       this.#send(bytes, 0, 4 * length, length > before, false, now);
       // What came by UDP is also answered by it.
-      if (isAnswer && before > 0) this.#sendBy(udp, bytes, 0, 4 * length, false, true, now);
+      if (isAnswer && before > 0) this.#sendBy(udp, bytes, 0, 4 * length, false, false, now);
     }
   }
 
@@ -539,15 +532,22 @@ export class HopLink implements HopLane {
       this.#times[TAIL_AT] = this.#tailMs === MAX_TAIL_MS ? Infinity : now + this.#tailMs;
     }
     const isKeepalive = this.#isActive && now - this.#times[ASKED_AT]! >= KEEPALIVE_MS;
-    const asksPath = this.#wants && this.#path.isDue(now);
+    const asksPath = this.#wants && this.path.isDue(now);
     if (!isTail && !isKeepalive && !asksPath) return;
     const content = this.#content;
     content.words[0] = frameWord(FRAME.probe, 0, PROBE_WORDS);
     content.words[1] = this.#writer.next;
     this.#send(content.bytes, 0, 4 * PROBE_WORDS, true, false, now);
-    if (asksPath && this.#path.isBlocked) {
-      this.#sendBy(this.#options.udp, content.bytes, 0, 4 * PROBE_WORDS, false, true, now);
+    if (asksPath && this.path.isBlocked) {
+      this.#sendBy(this.#options.udp, content.bytes, 0, 4 * PROBE_WORDS, false, false, now);
     }
+  }
+
+  /** Sends a datagram that only shows what the way carries. */
+  #pad(now: number): boolean {
+    const { bytes } = PADDING;
+    if (this.#session.isConnected) this.#send(bytes, 0, bytes.length, true, true, now);
+    return this.#session.isConnected;
   }
 
   #send(
@@ -558,25 +558,26 @@ export class HopLink implements HopLane {
     isMedia: boolean,
     now: number,
   ): void {
-    const { isBlocked } = this.#path;
+    const { isBlocked } = this.path;
     if (asks) {
       this.#times[ASKED_AT] = now;
       if (this.#times[SILENT_SINCE]! < 0) this.#times[SILENT_SINCE] = now;
-      if (!isBlocked) this.#path.asked(now);
+      if (!isBlocked) this.path.asked(now);
     }
     const silentSince = this.#times[SILENT_SINCE]!;
-    this.#sendBy(this.#ways.first(now, silentSince), source, at, length, isMedia, false, now);
+    this.#sendBy(this.#ways.first(now, silentSince), source, at, length, isMedia, asks, now);
     const second = this.#ways.second(now, this.#figures[0]!);
-    if (second !== undefined) this.#sendBy(second, source, at, length, isMedia, true, now);
+    if (second !== undefined) this.#sendBy(second, source, at, length, isMedia, false, now);
   }
 
+  /** @param isCounted It is answered, and takes the way that most take. */
   #sendBy(
     outlet: HopOutlet,
     source: Uint8Array,
     at: number,
     length: number,
     isMedia: boolean,
-    isTry: boolean,
+    isCounted: boolean,
     now: number,
   ): void {
     const out = outlet.reserve();
@@ -584,7 +585,7 @@ export class HopLink implements HopLane {
     const number = this.#session.nextNumber;
     const sealed = this.#session.seal(out, source, at, length, now);
     if (sealed === 0) return this.#options.drops.count("hop_cannot_seal");
-    this.#departures.record(number, isTry, now);
+    if (isCounted) this.#estimate.sent(number, sealed, now);
     const figures = this.#figures;
     figures[1]!++;
     figures[2]! += sealed;

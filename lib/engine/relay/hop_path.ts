@@ -72,6 +72,13 @@ export class HopPath {
     if (this.#isBlocked && now - this.#times[ASKED_AT]! > ASK_MS) this.#times[RETRY_AT] = now;
   }
 
+  /** One of the two ends is reached elsewhere: if UDP was blocked, it may not be any more. */
+  moved(now: number): void {
+    if (!this.#isBlocked) return;
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#times[RETRY_AT] = now;
+  }
+
   /** Returns whether UDP has become blocked. */
   tick(now: number): boolean {
     if (

@@ -29,8 +29,6 @@ export interface HopListener {
   onBlocked(blocked: boolean): void;
   /** The other end began anew and knows nothing of what was written before. */
   onRestarted(): void;
-  /** Other layers of video may cross. */
-  onAllowedLayers(layers: number): void;
 }
 
 export interface HopLinkOptions {
@@ -55,7 +53,7 @@ export interface HopLinkOptions {
 }
 
 /** How a hop does. Counts are since it began. */
-export interface HopStats extends RelayState {
+export interface HopStats extends Omit<RelayState, "shed"> {
   /** Frames of media that were asked for and not sent again. */
   readonly unrepaired: number;
   /** Numbers of media that were asked for. */

@@ -40,8 +40,6 @@ const REPAIR_SAVED_BYTES = 100_000;
 export interface HopLane {
   /** Media may go now. */
   readonly isOpen: boolean;
-  /** Layers of video that may cross. */
-  readonly allowedLayers: number;
   /** Packets are missing that the hop itself asks for. */
   readonly isRepairing: boolean;
   readonly control: HopStreamSender;
@@ -50,6 +48,8 @@ export interface HopLane {
   sendMedia(source: Uint8Array, at: number, length: number, now: number): void;
   /** Something was written. */
   written(): void;
+  /** So many bytes of what was written are data. */
+  dataWritten(bytes: number, now: number): void;
   /** The end of a turn. */
   flush(now: number): void;
 }
@@ -76,10 +76,6 @@ export class HopWriter implements RecordWriter {
     this.#clock = clock;
     this.size = capacity + MAX_RECORD_WORDS;
     this.#history = new HopHistory(capacity);
-  }
-
-  get allowedLayers(): number {
-    return this.#lane.allowedLayers;
   }
 
   /** The number of the next frame of media. */
@@ -124,6 +120,7 @@ export class HopWriter implements RecordWriter {
     const length = this.#length;
     this.records++;
     this.#lane.written();
+    if (isOfData(kind)) this.#lane.dataWritten(4 * length, this.#clock.now());
     if (this.#isDirect) return this.#add(WHOLE, MEDIA_HEAD_WORDS + length);
     if (kind === RELAY.packet) return this.#addParts(length);
     const isLossy = kind === RELAY.data && SCRATCH[2] !== 0 && length <= PART_WORDS;

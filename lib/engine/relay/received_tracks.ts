@@ -19,10 +19,10 @@ interface Received {
  * down-tracks see missing packets.
  */
 export class ReceivedTracks {
-  readonly #world: Pick<RelayWorld, "upTracks" | "drops" | "batch">;
+  readonly #world: Pick<RelayWorld, "upTracks" | "drops" | "batch" | "loudest">;
   readonly #received = new Map<UpTrackId, Received>();
 
-  constructor(world: Pick<RelayWorld, "upTracks" | "drops" | "batch">) {
+  constructor(world: Pick<RelayWorld, "upTracks" | "drops" | "batch" | "loudest">) {
     this.#world = world;
   }
 
@@ -42,11 +42,11 @@ export class ReceivedTracks {
     section: ReceiveSection,
     now: number,
   ): void {
-    const { upTracks, drops, batch } = this.#world;
+    const { upTracks, drops, batch, loudest } = this.#world;
     let received = this.#received.get(id);
     if (received === undefined) {
       if (upTracks.has(id)) return drops.count("relay_track_exists");
-      received = { receiver: new RelayReceiver(section, drops, batch), link: undefined };
+      received = { receiver: new RelayReceiver(section, drops, batch, loudest), link: undefined };
       this.#received.set(id, received);
       upTracks.set(id, received.receiver.track);
     } else received.receiver.setCodecs(section.codecs);

@@ -10,13 +10,12 @@
  *
  * @module
  */
+import type { HopBudget } from "./hop_estimate.ts";
 
 /** Where records go. */
 export interface RecordWriter {
   /** Packets may be lost on the way, so that the far end may miss any; absent: none is. */
   readonly loses?: boolean;
-  /** Layers of video that may cross now, bit `1 << spatial` for each; absent: all. */
-  readonly allowedLayers?: number;
   /** Words that it holds at most. */
   readonly size: number;
   /** Where payloads are written: between `reserve` and `commit`, from the index that was given. */
@@ -68,4 +67,6 @@ export interface RecordReader {
 export interface RelayChannel {
   readonly reader: RecordReader;
   readonly writer: RecordWriter;
+  /** What its way carries, which video has to share; absent: everything. */
+  readonly estimate?: HopBudget;
 }

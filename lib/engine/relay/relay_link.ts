@@ -13,9 +13,11 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import type { UpTrackId } from "../../base/ids.ts";
 import type { Clock, Log } from "../../base/platform.ts";
 import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
+import type { LoudestRooms } from "../../media/up/loudest_audio.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import { type DataArrivals, DataLane } from "./data_lane.ts";
+import { HopAllocation } from "./hop_allocation.ts";
 import { type RelayMember, RelayOutput } from "./relay_output.ts";
 import type { RelayReceiver } from "./relay_receiver.ts";
 import { MAX_ID_BYTES, NACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
@@ -37,6 +39,8 @@ export interface RelayWorld {
   readonly drops: DropSink<EngineDrop>;
   /** Up-tracks of the whole engine. */
   readonly upTracks: Map<UpTrackId, UpTrack>;
+  /** Rooms of which only the loudest audio may be wanted. */
+  readonly loudest?: LoudestRooms;
   /** Where received packets wait; absent: they do not wait. */
   readonly batch?: FanOutBatch;
   /** Where data goes that comes from other engines. */
@@ -57,6 +61,8 @@ export class RelayLink {
   readonly #world: RelayWorld;
   readonly #output: RelayOutput;
   readonly #reader: RecordReader;
+  /** Who of the video crosses; absent where everything does. */
+  readonly #allocation: HopAllocation | undefined;
   readonly #senders = new Map<UpTrackId, RelaySender>();
   readonly #sendersByNumber = new Map<number, RelaySender>();
   readonly #receivers = new Map<UpTrackId, RelayReceiver>();
@@ -68,8 +74,9 @@ export class RelayLink {
   #isClosed = false;
 
   /** @param engine The other one's index. */
-  constructor(engine: number, { reader, writer }: RelayChannel, world: RelayWorld) {
+  constructor(engine: number, { reader, writer, estimate }: RelayChannel, world: RelayWorld) {
     this.#world = world;
+    this.#allocation = estimate === undefined ? undefined : new HopAllocation(estimate);
     this.#reader = reader;
     this.#output = new RelayOutput(writer);
     this.data = new DataLane(engine, this.#output, world.data, world.drops);
@@ -86,6 +93,7 @@ export class RelayLink {
     const sender = new RelaySender(id, upTrack, number, this.#output, drops, log);
     this.#senders.set(id, sender);
     this.#sendersByNumber.set(number, sender);
+    this.#allocation?.add(sender);
     upTrack.addDownTrack(sender, now);
   }
 
@@ -94,6 +102,7 @@ export class RelayLink {
     const sender = this.#senders.get(id);
     if (sender === undefined) return;
     sender.upTrack.removeDownTrack(sender);
+    this.#allocation?.remove(sender);
     this.#senders.delete(id);
     this.#sendersByNumber.delete(sender.number);
     this.#output.changed(new Farewell(RELAY.withdraw, sender.number, this.#output));
@@ -149,6 +158,7 @@ export class RelayLink {
       drops.count("relay_ring_corrupt", this.#reader.corrupted - this.#corrupted);
       this.#corrupted = this.#reader.corrupted;
     }
+    this.#allocation?.share(now);
     endBatch(now);
     spent(clock.nowUs() - startedUs);
     return isLeft;
@@ -166,9 +176,9 @@ export class RelayLink {
     this.data.renew();
   }
 
-  /** The channel allows other layers of video. */
-  allowLayers(): void {
-    for (const sender of this.#senders.values()) sender.allowLayers();
+  /** How often a track was given fewer layers than before. */
+  get lowered(): number {
+    return this.#allocation?.lowered ?? 0;
   }
 
   /** Whether there is a relay, or something still to be said. */
@@ -185,6 +195,7 @@ export class RelayLink {
       else this.stop(id);
     }
     for (const receiver of this.#receivers.values()) receiver.tick(now);
+    this.#allocation?.share(now);
     this.data.flush();
     this.#output.flush();
   }
@@ -203,7 +214,7 @@ export class RelayLink {
   #take(now: number): void {
     const { kind, words, at, length } = this.#reader;
     if (length === 0) return this.#world.drops.count("relay_malformed");
-    if (kind >= RELAY.data && kind !== RELAY.rates) {
+    if (kind >= RELAY.data && kind < RELAY.rates) {
       if (!this.data.take(this.#reader)) this.#world.drops.count("relay_malformed");
       return;
     }
@@ -222,14 +233,18 @@ export class RelayLink {
   }
 
   #takeOffer(number: number, at: number, length: number): void {
-    const bytes = length > 0 ? this.#reader.words[at]! : -1;
-    if (bytes < 0 || bytes > MAX_ID_BYTES || length - 1 !== (bytes + 3) >> 2) {
-      return this.#world.drops.count("relay_malformed");
-    }
-    const id = this.#reader.readText(at + 1, bytes) as UpTrackId;
+    const id = this.#readText(at, length) as UpTrackId | undefined;
+    if (id === undefined) return this.#world.drops.count("relay_malformed");
     this.#offers.set(number, id);
     const receiver = this.#receivers.get(id);
     if (receiver !== undefined) this.#begin(receiver, number);
+  }
+
+  /** Bytes of a text, and the text; `undefined` if that is not what there is. */
+  #readText(at: number, length: number): string | undefined {
+    const bytes = length > 0 ? this.#reader.words[at]! : -1;
+    if (bytes < 0 || bytes > MAX_ID_BYTES || length - 1 !== (bytes + 3) >> 2) return undefined;
+    return this.#reader.readText(at + 1, bytes);
   }
 
   #takeWithdrawal(number: number, now: number): void {
@@ -254,8 +269,17 @@ export class RelayLink {
     if (sender === undefined) return drops.count("relay_unknown");
     if (kind === RELAY.join) return sender.receiveJoin();
     if (kind === RELAY.leave) return sender.receiveLeave();
+    if (kind === RELAY.loudestOf) {
+      const room = this.#readText(at + 1, length - 1);
+      return room === undefined
+        ? drops.count("relay_malformed")
+        : sender.receiveLoudestOf(room, now);
+    }
     if (length < 2) return drops.count("relay_malformed");
-    if (kind === RELAY.demand) return sender.receiveDemand(words[at + 1]! & 0b111);
+    if (kind === RELAY.demand) {
+      this.#allocation?.changed();
+      return sender.receiveDemand(words[at + 1]!);
+    }
     if (kind === RELAY.keyFrames) return sender.receiveKeyFrameRequests(words[at + 1]!, now);
     const count = length < NACK_HEAD_WORDS ? -1 : words[at + 2]!;
     if (kind !== RELAY.nack || count !== length - NACK_HEAD_WORDS) {

@@ -12,6 +12,7 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import type { CodecParameters, ReceiveSection, SpatialLayer } from "../../base/media_vocabulary.ts";
 import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import { SLOT_BYTES } from "../../media/layer/packet_cache.ts";
+import type { LoudestRooms } from "../../media/up/loudest_audio.ts";
 import { UpTrack } from "../../media/up/up_track.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
@@ -19,6 +20,7 @@ import type { RelayMember, RelayOutput } from "./relay_output.ts";
 import {
   beginsRun,
   bytesOf,
+  demandWord,
   isMuted,
   joinHalves,
   liveLayersOf,
@@ -37,6 +39,8 @@ const NOT_OFFERED = -1;
 const UNKNOWN_EPOCH = -1;
 /** Bytes a packet is copied out of the ring to. */
 const COPY_BYTES = 2048;
+/** More missing audio, packets, was not lost but not sent. */
+const MAX_AUDIO_GAP = 100;
 /** Numbers above this are no sequence numbers: they could not be counted in doubles. */
 const MAX_UPPER_HALF = 1 << 20;
 
@@ -52,11 +56,13 @@ export class RelayReceiver implements RelayMember {
   readonly #view = new RtpView();
   readonly #copy = new Int32Array(COPY_BYTES / 4);
   readonly #copyBytes = new Uint8Array(this.#copy.buffer);
+  readonly #isAudio: boolean;
   #codecs: readonly CodecParameters[];
   #number = NOT_OFFERED;
   #joins = false;
   /** What the near end was told. */
   #demand = 0;
+  #loudestOf = "";
   #keyFrames = 0;
   /** The near end's, by layer. */
   readonly #epochs = new Int32Array(MAX_LAYERS).fill(UNKNOWN_EPOCH);
@@ -68,14 +74,17 @@ export class RelayReceiver implements RelayMember {
     section: ReceiveSection,
     drops: DropSink<EngineDrop>,
     batch?: FanOutBatch,
+    loudest?: LoudestRooms,
   ) {
     this.#drops = drops;
     this.#codecs = section.codecs;
+    this.#isAudio = section.kind === "audio";
     this.track = new UpTrack({
       kind: section.kind,
       extensions: section.extensions,
       ...(batch === undefined ? {} : { batch }),
       isRelayed: true,
+      loudest,
       listener: {
         onNack: (ssrc, numbers, count) => this.#sendNack(ssrc, numbers, count),
         onKeyFrameNeeded: (ssrc) => this.#needKeyFrame(ssrc),
@@ -111,6 +120,7 @@ export class RelayReceiver implements RelayMember {
     this.#number = number;
     this.#joins = true;
     this.#demand = this.#keyFrames = 0;
+    this.#loudestOf = "";
     for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
       this.#epochs[spatial] = UNKNOWN_EPOCH;
       const highest = this.track.layer(spatial)?.highest ?? 0;
@@ -132,10 +142,12 @@ export class RelayReceiver implements RelayMember {
       if (!this.#write(output, RELAY.join)) return false;
       this.#joins = false;
     }
+    if (!this.#writeLoudestOf(output)) return false;
     const needed = this.track.neededLayers;
-    if (needed !== this.#demand) {
-      if (!this.#write(output, RELAY.demand, needed)) return false;
-      this.#demand = needed;
+    const demand = demandWord(needed, this.track.wish);
+    if (demand !== this.#demand) {
+      if (!this.#write(output, RELAY.demand, demand)) return false;
+      this.#demand = demand;
     }
     const keyFrames = this.#keyFrames & needed;
     if (keyFrames !== 0 && !this.#write(output, RELAY.keyFrames, keyFrames)) return false;
@@ -236,8 +248,12 @@ export class RelayReceiver implements RelayMember {
       return this.#drops.count("relay_malformed");
     }
     const seq = joinHalves(words[at + 2]!, words[at + 3]!) + this.#base[spatial]!;
-    // Between nodes packets of the run may have overtaken its first.
-    if (beginsRun(word) && seq > layer.highest) layer.nack.reset();
+    // Between nodes packets of the run may have overtaken its first, or it was lost.
+    const ahead = seq - layer.highest;
+    if (ahead > 0 && (beginsRun(word) || this.#isAudio && ahead > MAX_AUDIO_GAP)) {
+      layer.nack.reset();
+      if (this.#isAudio) this.track.interrupt(now);
+    }
     this.track.receive(spatial as SpatialLayer, view, now, seq);
   }
 
@@ -269,12 +285,27 @@ export class RelayReceiver implements RelayMember {
     return -1;
   }
 
-  #write(output: RelayOutput, kind: number, layers?: number): boolean {
-    const { channel } = output;
-    const at = channel.reserve(kind, layers === undefined ? 1 : 2);
+  /** Of a track that all want in the same room while it is loud, and not otherwise. */
+  #writeLoudestOf({ channel }: RelayOutput): boolean {
+    const room = this.track.onlyLoudestOf ?? "";
+    if (room === this.#loudestOf) return true;
+    const bytes = new TextEncoder().encode(room);
+    const at = channel.reserve(RELAY.loudestOf, 2 + ((bytes.length + 3) >> 2));
     if (at < 0) return false;
     channel.words[at] = this.#number;
-    if (layers !== undefined) channel.words[at + 1] = layers;
+    channel.words[at + 1] = bytes.length;
+    channel.writeBytes(at + 2, bytes);
+    this.#output?.commit();
+    this.#loudestOf = room;
+    return true;
+  }
+
+  #write(output: RelayOutput, kind: number, word?: number): boolean {
+    const { channel } = output;
+    const at = channel.reserve(kind, word === undefined ? 1 : 2);
+    if (at < 0) return false;
+    channel.words[at] = this.#number;
+    if (word !== undefined) channel.words[at + 1] = word;
     output.commit();
     return true;
   }

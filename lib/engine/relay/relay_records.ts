@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { WISH_BITS } from "../../media/packet/layer_wish.ts";
 
 /** Kinds of records, with the words that follow the relay's number. */
 export const RELAY = {
@@ -27,7 +28,7 @@ export const RELAY = {
   // From the far end to the near one.
   join: 6,
   leave: 7,
-  /** Wanted layers, a bit each. */
+  /** {@linkcode demandWord}: wanted layers, and what would be wanted beside them. */
   demand: 8,
   /** Layers of which a key frame is needed, a bit each. */
   keyFrames: 9,
@@ -49,6 +50,12 @@ export const RELAY = {
   // From the near end of a relay to the far one.
   /** Layer, and what it brings by spatial and temporal layer inside it, bits per second. */
   rates: 17,
+  // From the far end of a relay to the near one.
+  /**
+   * Bytes of a room's sid, and the sid in UTF-8: the track is wanted only while it is among the
+   * loudest of that room. No bytes: it is wanted always.
+   */
+  loudestOf: 18,
 } as const;
 
 /** Records of data itself, which tracks must always find room beside. */
@@ -73,6 +80,7 @@ export const DATA_HOLD_WORDS = 2;
 /** Longest id of an up-track, bytes; our own are far shorter. */
 export const MAX_ID_BYTES = 256;
 
+const WISH_AT = 3;
 const MUTED = 1 << 8;
 const BEGINS = 1 << 8;
 const TWO_32 = 0x1_0000_0000;
@@ -87,6 +95,23 @@ export function liveLayersOf(flags: number): number {
 
 export function isMuted(flags: number): boolean {
   return (flags & MUTED) !== 0;
+}
+
+/**
+ * @param layers Bit `1 << spatial` for each that is to cross.
+ * @param wish What would be wanted if there were room for all (`layer_wish.ts`).
+ */
+export function demandWord(layers: number, wish: number): number {
+  return layers | (wish << WISH_AT);
+}
+
+export function layersWanted(word: number): number {
+  return word & 0b111;
+}
+
+/** 0 of an end that does not say it. */
+export function wishIn(word: number): number {
+  return (word >>> WISH_AT) & ((1 << WISH_BITS) - 1);
 }
 
 /** @param begins The layer did not cross before: what was between is not missing. */

@@ -13,13 +13,16 @@ import type { Log } from "../../base/platform.ts";
 import { DROP, type DropReason } from "../../media/layer/drop_reason.ts";
 import type { LayerSource, PacketReceiver } from "../../media/packet/forwarding_ports.ts";
 import type { LayerRates } from "../../media/layer/layer_rates.ts";
+import { NO_WISH, wishWithin } from "../../media/packet/layer_wish.ts";
 import type { PacketCache } from "../../media/layer/packet_cache.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "../../media/layer/rtcp_clock.ts";
 import type { SourcePacket } from "../../media/packet/source_packet.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import { extendSeq } from "../../wire/seq.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
+import { ALL_SPATIAL, type CrossingTrack } from "./hop_allocation.ts";
 import {
+  layersWanted,
   PACKET_HEAD_WORDS,
   packetWord,
   RATES,
@@ -29,6 +32,7 @@ import {
   STATE_WORDS,
   stateFlags,
   upperHalf,
+  wishIn,
 } from "./relay_records.ts";
 import type { RelayMember, RelayOutput } from "./relay_output.ts";
 
@@ -48,7 +52,7 @@ const MAX_RATE_BPS = 0x7fff_ffff;
  * One relayed up-track at its near end: each packet of a wanted layer is written once, after
  * everything the far end must know before it.
  */
-export class RelaySender implements PacketReceiver, RelayMember {
+export class RelaySender implements PacketReceiver, RelayMember, CrossingTrack {
   readonly #output: RelayOutput;
   readonly passesOn = true;
   readonly #drops: DropSink<EngineDrop>;
@@ -62,10 +66,16 @@ export class RelaySender implements PacketReceiver, RelayMember {
   /** Wanted layers, and those of them that cross: from a layer's first packet in order. */
   #demand = 0;
   #crossing = 0;
-  /** Layers that may cross. */
-  #allowed: number;
+  /** What is wished at the far end (`layer_wish.ts`). */
+  farWish = NO_WISH;
+  /** The highest layer that may cross, and a bit for each. */
+  #allowedSpatial = ALL_SPATIAL;
+  #allowed = ALL_LAYERS;
   /** Bytes that may be sent again; in a typed array, as fields of this size are boxed. */
   readonly #repeatBytes = Float64Array.of(REPEAT_SAVED_BYTES);
+
+  /** All that is behind the far end wants it only while it is among the loudest of that room. */
+  loudestOf: string | undefined;
 
   /** @param number Names the relay in all records. */
   constructor(
@@ -79,11 +89,15 @@ export class RelaySender implements PacketReceiver, RelayMember {
     this.#output = output;
     this.#drops = drops;
     this.#log = log;
-    this.#allowed = this.#allowedNow;
   }
 
   get neededLayers(): number {
     return this.#demand & this.#allowed;
+  }
+
+  /** What finds no room here need not come here. */
+  get wish(): number {
+    return wishWithin(this.farWish, this.#allowedSpatial);
   }
 
   attach(source: LayerSource): void {
@@ -94,11 +108,16 @@ export class RelaySender implements PacketReceiver, RelayMember {
   detach(): void {
     this.#source = undefined;
     this.#demand = this.#crossing = 0;
+    this.farWish = NO_WISH;
   }
 
   layersChanged(): void {
     this.#stateChanged = true;
     this.#output.changed(this);
+  }
+
+  interrupted(): void {
+    this.#crossing = 0;
   }
 
   sourceMuted(muted: boolean): void {
@@ -138,6 +157,7 @@ export class RelaySender implements PacketReceiver, RelayMember {
   receiveJoin(): void {
     this.#joined = true;
     this.#demand = this.#crossing = 0;
+    this.farWish = NO_WISH;
     for (const layer of this.#layers) layer.forgetTold();
     this.layersChanged();
   }
@@ -147,11 +167,24 @@ export class RelaySender implements PacketReceiver, RelayMember {
     this.receiveDemand(0);
   }
 
-  /** @param layers Bit `1 << spatial` for each. */
-  receiveDemand(layers: number): void {
-    if (!this.#joined && layers !== 0) return;
-    this.#demand = layers;
-    this.#crossing &= layers;
+  /** @param room Empty: the far end wants it always. */
+  receiveLoudestOf(room: string, now: number): void {
+    const loudestOf = room === "" ? undefined : room;
+    if (this.loudestOf === loudestOf) return;
+    this.loudestOf = loudestOf;
+    this.#source?.audienceChanged(now);
+  }
+
+  /** @param word What the far end wants, and would want (`demandWord`). */
+  receiveDemand(word: number): void {
+    if (!this.#joined && word !== 0) return;
+    const layers = this.#demand = layersWanted(word);
+    const wish = wishIn(word);
+    const isHeld = this.#allowedSpatial < ALL_SPATIAL;
+    // An end of an earlier version does not say what it would have beside what is allowed.
+    if (wish !== NO_WISH || layers === 0) this.farWish = wish;
+    else this.farWish = isHeld ? this.farWish | layers : layers;
+    this.#crossing &= this.#demand;
     this.#source?.needsChanged();
   }
 
@@ -164,14 +197,19 @@ export class RelaySender implements PacketReceiver, RelayMember {
     }
   }
 
-  /** The channel allows other layers of video. */
-  allowLayers(): void {
-    const allowed = this.#allowedNow;
-    if (this.#allowed === allowed) return;
-    this.#allowed = allowed;
-    this.#crossing &= allowed;
+  get isGiven(): boolean {
+    return this.upTrack.gives(this);
+  }
+
+  allow(spatial: number): boolean {
+    const before = this.#allowedSpatial;
+    if (spatial === before) return false;
+    this.#allowedSpatial = spatial;
+    this.#allowed = spatial < 0 ? 0 : (2 << spatial) - 1;
+    this.#crossing &= this.#allowed;
     this.layersChanged();
     this.#source?.needsChanged();
+    return spatial < before;
   }
 
   /**
@@ -213,12 +251,6 @@ export class RelaySender implements PacketReceiver, RelayMember {
       }
       if (this.upTrack.kind === "video" && layer.isNews(rates)) this.#writeRates(spatial, rates);
     }
-  }
-
-  /** Video alone gives way. */
-  get #allowedNow(): number {
-    if (this.upTrack.kind !== "video") return ALL_LAYERS;
-    return this.#output.channel.allowedLayers ?? ALL_LAYERS;
   }
 
   #writeOffer(): boolean {

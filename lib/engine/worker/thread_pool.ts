@@ -22,6 +22,7 @@ export function createThreadPool(options: LocalEngineOptions): MediaEngine {
     createEngine: () => new PooledThreadEngine(createLocalEngine({ ...options, drops })),
     createTcp: () => ({
       start: () => Promise.resolve([]),
+      addresses: () => [],
       receive() {},
       engineLost() {},
       close: () => Promise.resolve(),

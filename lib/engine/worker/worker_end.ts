@@ -7,9 +7,10 @@
  */
 import { DropCounters } from "../../base/drop_counters.ts";
 import { SfuError } from "../../base/errors.ts";
+import { collectGarbage } from "../../base/garbage.ts";
 import type { Log, Platform } from "../../base/platform.ts";
 import type { SocketLoop } from "../../transport/datagrams/socket_loop.ts";
-import { createSocketLoop } from "../../transport/media_ports.ts";
+import { createBorrowing, createSocketLoop } from "../../transport/media_ports.ts";
 import { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { MediaEvent } from "../messages/media_messages.ts";
@@ -91,6 +92,14 @@ export class WorkerEnd {
       failed: (error) => this.strayError("error", error),
     });
     this.#loop = loop;
+    this.#tcp.borrowing = createBorrowing(setup.native ?? "off", {
+      clock,
+      timers: loop?.timers ?? timers,
+      drops: this.#drops,
+      ...(loop === undefined ? {} : { loop }),
+      onStray: (stray) => this.#outbox.push({ type: "tcp", message: stray }),
+      onBatchEnd: () => this.#tcp.endBatch(),
+    });
     const engine = createLocalEngine({
       ...setup,
       platform: loop === undefined ? this.#platform : { ...this.#platform, timers: loop.timers },
@@ -103,6 +112,7 @@ export class WorkerEnd {
     try {
       const ready = await engine.start();
       this.#engine = engine;
+      collectGarbage();
       this.#outbox.push({ type: "started", ready });
       this.#reportLater(engine, new LoadMeter(this.#platform.clock.nowUs()));
     } catch (error) {

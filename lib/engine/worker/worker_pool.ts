@@ -25,11 +25,14 @@ export interface WorkerPoolOptions extends
     LocalEngineOptions,
     | "platform"
     | "tcp"
+    | "tcpProxies"
     | "advertised"
+    | "discovery"
     | "drops"
     | "audioLevel"
     | "congestion"
     | "pliThrottleMs"
+    | "tellsFarLoss"
     | "native"
     | "marks"
     | "addressRule"
@@ -49,9 +52,10 @@ export interface WorkerPoolOptions extends
 
 /** An engine of workers that has not opened anything yet. */
 export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
-  const { platform, tcp, advertised, audioLevel, congestion, native, marks } = options;
-  const { placement, spawn, turn, pliThrottleMs } = options;
+  const { platform, tcp, advertised, discovery, audioLevel, congestion, native, marks } = options;
+  const { placement, spawn, turn, pliThrottleMs, tellsFarLoss, tcpProxies } = options;
   const ofMain = {
+    ...(tcpProxies === undefined ? {} : { tcpProxies }),
     ...(turn === undefined ? {} : { turn }),
     ...(native === undefined ? {} : { native }),
   };
@@ -65,6 +69,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
   const bells = udpOf.map(() => waits ? openThreadBell() : undefined);
   const createEngine = (index: number): PooledEngine => {
     const bell = bells[index];
+    bell?.newWaiter();
     return new WorkerProxy({
       platform,
       drops,
@@ -72,12 +77,14 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
       setup: {
         udp: udpOf[index]!,
         advertised,
+        ...(discovery === undefined ? {} : { discovery }),
         ...addresses,
         relays: { index, peers: [], ...(bell === undefined ? {} : { bell: bell.fd }) },
         ...(certificate === undefined ? {} : { certificate }),
         ...(audioLevel === undefined ? {} : { audioLevel }),
         ...(congestion === undefined ? {} : { congestion }),
         ...(pliThrottleMs === undefined ? {} : { pliThrottleMs }),
+        ...(tellsFarLoss === undefined ? {} : { tellsFarLoss }),
         ...(native === undefined ? {} : { native }),
         ...(marks === undefined ? {} : { marks }),
       },
@@ -96,8 +103,7 @@ export function createWorkerPool(options: WorkerPoolOptions): MediaEngine {
       spares.push(udpOf[index]!);
       udpOf[index] = spares.shift()!;
     },
-    createTcp: (host) =>
-      new TcpListener({ platform, drops, tcp, advertised, ...addresses, ...ofMain }, host),
+    createTcp: (host) => new TcpListener({ platform, drops, tcp, ...addresses, ...ofMain }, host),
     drops,
     bellOf: (index) => bells[index]?.fd,
     closed: () => bells.forEach((bell) => bell?.close()),

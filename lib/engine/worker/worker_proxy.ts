@@ -57,7 +57,9 @@ export interface WorkerProxyOptions {
 
 /** A worker with this project's own engine. */
 function spawnWorker(): WorkerThread {
-  return new Worker(new URL("./worker_main.ts", import.meta.url), { type: "module" });
+  // In the package that npm installs all files are JavaScript.
+  const name = import.meta.url.endsWith(".js") ? "./worker_main.js" : "./worker_main.ts";
+  return new Worker(new URL(name, import.meta.url), { type: "module" });
 }
 
 /**
@@ -144,6 +146,7 @@ export class WorkerProxy implements PooledEngine {
   #take(message: FromWorker): void {
     switch (message.type) {
       case "event":
+        if (message.event.type === "addresses_changed") this.#addresses = message.event.addresses;
         if (this.#closing === undefined) this.onEvent(message.event);
         return;
       case "tcp":

@@ -13,6 +13,7 @@
 import type { CodecParameters, LayerTarget, SpatialLayer } from "../../base/media_vocabulary.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
 import { matchCodec } from "../select/codec_match.ts";
+import { type AudioForm, audioForm } from "./audio_form.ts";
 import { DownTrackCondition } from "./down_track_condition.ts";
 import { DROP, type DropReason, DropTally } from "../layer/drop_reason.ts";
 import type {
@@ -28,7 +29,6 @@ import { FrameSelection } from "./frame_selection.ts";
 import { LayerLimit } from "./layer_limit.ts";
 import type { LayerSource, PacketReceiver } from "../packet/forwarding_ports.ts";
 import { isStepTowards, layerBits, NO_LAYER, wantedLayer } from "../select/layer_selection.ts";
-import { RedUnwrapper } from "./red_unwrapper.ts";
 import { Resender } from "./resender.ts";
 import type { RtcpClock } from "../layer/rtcp_clock.ts";
 import { SequenceRewriter } from "./sequence_rewriter.ts";
@@ -81,8 +81,9 @@ export class DownTrack implements PacketReceiver {
   #codec: CodecParameters | undefined;
   /** What `#codec` was chosen for. */
   #sourceCodec: CodecParameters | undefined;
-  /** Takes redundant audio apart for a subscriber that knows only the codec in it. */
-  #unwrapper: RedUnwrapper | undefined;
+  /** Takes redundancy of audio away, or puts it on, where the subscriber wants it so. */
+  #form: AudioForm | undefined;
+  #isBare = false;
   /** The stream was interrupted: it goes on only where it could also start. */
   #resync = true;
   #maxLagMs = SWITCH_LAG_MS;
@@ -113,6 +114,7 @@ export class DownTrack implements PacketReceiver {
       options.publisherExtensions,
       section.extensions,
       section.mid,
+      section.playoutDelay !== undefined,
     );
     this.#resender = new Resender(
       section,
@@ -123,12 +125,14 @@ export class DownTrack implements PacketReceiver {
       options.repairs,
     );
     const condition = this.#condition;
-    this.#output = new DownTrackOutput(section, sink, extensions, this.#resender, condition);
+    const before = former === undefined ? undefined : former.#output;
+    this.#output = new DownTrackOutput(options, extensions, this.#resender, condition, before);
   }
 
   attach(source: LayerSource, now: number): void {
-    this.#source = source;
-    this.#listener.onTimed?.(this.#opening.begin(now));
+    this.#source = this.#output.source = source;
+    const opensAt = this.#opening.begin(now);
+    this.#listener.onTimed?.(opensAt);
     this.layersChanged(now);
   }
 
@@ -136,16 +140,32 @@ export class DownTrack implements PacketReceiver {
   detach(): void {
     this.#source = undefined;
     this.#seekAt = Infinity;
+    this.#output.silence.end();
     this.#interrupt(SWITCH_LAG_MS);
     this.#current = this.#reported = NO_LAYER;
+    this.#sequence.takeBack(this.#output.forget());
     this.#resender.forget();
+  }
+
+  get loudestOf(): string | undefined {
+    return this.#limit.target.loudestOf;
+  }
+
+  /** Nothing of it has been sent yet, or what was sent last has ended. */
+  get isInterrupted(): boolean {
+    return this.#resync;
+  }
+
+  interrupted(): void {
+    this.#interrupt(SWITCH_LAG_MS);
   }
 
   /** Changes what is wanted; takes effect at the next suitable key frame, which is asked for. */
   setTarget(target: LayerTarget, now: number): void {
-    const before = this.#limit.wanted.enabled;
+    const { wanted: { enabled: before }, target: { loudestOf } } = this.#limit;
     this.#limit.setTarget(target);
-    if (before && !this.#limit.wanted.enabled) this.#interrupt(SWITCH_LAG_MS);
+    if (target.loudestOf !== loudestOf) this.#source?.audienceChanged(now);
+    if (before && !this.#limit.wanted.enabled) this.#cutOff(SWITCH_LAG_MS, now);
     this.#condition.setMuted(!target.enabled || (this.#source?.muted ?? false), now);
     this.#adjust(now);
   }
@@ -164,8 +184,22 @@ export class DownTrack implements PacketReceiver {
     this.#adjust(now);
   }
 
+  /** Leaves out redundancy of audio, or sends it again, from the next packet on. */
+  setBare(isBare: boolean): void {
+    if (isBare === this.#isBare) return;
+    this.#isBare = isBare;
+    const source = this.#sourceCodec;
+    const codec = source && matchCodec(source, this.#section.codecs, isBare);
+    if (source === undefined || codec === undefined || this.#isVideo) return;
+    this.#codec = codec;
+    this.#form = audioForm(source, codec);
+    // Only the form that was left knows of which of them copies have been sent.
+    this.#sequence.giveUpMissing();
+    this.#output.packet.wholePayload();
+  }
+
   sourceMuted(muted: boolean, now: number): void {
-    if (muted) this.#interrupt(UNMUTE_LAG_MS);
+    if (muted) this.#cutOff(UNMUTE_LAG_MS, now);
     this.#condition.setMuted(muted || !this.#limit.target.enabled, now);
     this.layersChanged(now);
   }
@@ -200,6 +234,10 @@ export class DownTrack implements PacketReceiver {
     return layerBits(this.#wanted, this.#resync ? NO_LAYER : this.#current);
   }
 
+  get wish(): number {
+    return this.#limit.wish(this.#source?.liveLayers ?? 0);
+  }
+
   forward(packet: SourcePacket, now: number): DropReason {
     if (!this.#limit.wanted.enabled) return this.drops.count(DROP.disabled);
     if (this.#source === undefined || this.#source.muted) return this.drops.count(DROP.muted);
@@ -227,9 +265,7 @@ export class DownTrack implements PacketReceiver {
     const out = this.#output.packet;
     out.empty = packet.payloadLength === 0;
     out.asReceived();
-    if (this.#unwrapper !== undefined && !out.empty) {
-      return this.#forwardUnwrapped(this.#unwrapper, packet, now);
-    }
+    if (this.#form !== undefined && !out.empty) return this.#forwardAs(this.#form, packet, now);
     let sequence = -1;
     if (out.empty) {
       sequence = this.#sequence.drop(seq);
@@ -252,17 +288,15 @@ export class DownTrack implements PacketReceiver {
     return reason;
   }
 
-  /** Sends the frame in a redundant packet, and before it those missing frames that it repeats. */
-  #forwardUnwrapped(unwrapper: RedUnwrapper, packet: SourcePacket, now: number): DropReason {
+  /** Sends a packet in another form, and before it those missing frames that it repeats. */
+  #forwardAs(form: AudioForm, packet: SourcePacket, now: number): DropReason {
     const missing = packet.seq - this.#sequence.highest - 1;
-    if (!unwrapper.open(packet.view, packet.seq, missing)) {
-      return this.drops.count(unwrapper.refusal);
-    }
-    for (let back = unwrapper.oldest; back >= 0; back--) {
-      if (!unwrapper.take(back, this.#output.packet)) continue;
+    if (!form.open(packet, missing)) return this.drops.count(form.refusal);
+    for (let back = form.oldest; back >= 0; back--) {
+      if (!form.take(back, this.#output.packet)) continue;
       const sequence = this.#sequence.forward(packet.seq - back);
       if (sequence < 0) return this.drops.count(DROP.beforeStart);
-      const reason = this.#send(packet, sequence, unwrapper.age, now);
+      const reason = this.#send(packet, sequence, form.age, now);
       if (reason !== DROP.none) return reason;
     }
     return DROP.none;
@@ -281,7 +315,7 @@ export class DownTrack implements PacketReceiver {
         return this.drops.count(seeking ? DROP.awaitingKeyFrame : DROP.otherLayer);
       }
     }
-    const codec = matchCodec(layer.codec, this.#section.codecs);
+    const codec = matchCodec(layer.codec, this.#section.codecs, this.#isBare);
     if (codec === undefined) return this.drops.count(DROP.unsupportedCodec);
     const sameSource = spatial === this.#current && layer.epoch === this.#epoch;
     this.#timestamps.switchTo(
@@ -301,10 +335,10 @@ export class DownTrack implements PacketReceiver {
     this.#clockRate = layer.codec.clockRate;
     this.#codec = codec;
     this.#sourceCodec = layer.codec;
-    const unwraps = layer.codec.mime === "audio/red" && codec.mime !== "audio/red";
-    this.#unwrapper = unwraps ? new RedUnwrapper() : undefined;
+    this.#form = this.#isVideo ? undefined : audioForm(layer.codec, codec);
     this.#output.packet.wholePayload();
     this.#opening.end();
+    this.#output.silence.end();
     this.#resync = false;
     this.#limitFrames(now);
     this.#maxLagMs = SWITCH_LAG_MS;
@@ -327,8 +361,8 @@ export class DownTrack implements PacketReceiver {
     out.payloadType = this.#codec!.payloadType;
     out.sequence = seq;
     out.timestamp = this.#timestamps.forward((packet.view.timestamp - age) >>> 0, now);
-    // What was taken apart is not asked for again: redundancy takes the place of retransmission.
-    const reason = this.#output.send(packet, this.#unwrapper === undefined, now);
+    // What has redundancy is not asked for again: it takes the place of retransmission.
+    const reason = this.#output.send(packet, this.#form === undefined, now);
     return reason === DROP.none ? reason : this.drops.count(reason);
   }
 
@@ -337,11 +371,34 @@ export class DownTrack implements PacketReceiver {
     const { codecs } = this.#section;
     const codec = this.#source && openingCodec(this.#source, codecs);
     if (!this.#opening.isDue(now) || codec === undefined) return;
-    const out = this.#output.packet;
-    out.payloadType = codec.payloadType;
-    out.sequence = this.#sequence.insert(this.#firstSequence);
-    out.timestamp = this.#timestamps.insert(this.#firstTimestamp, codec.clockRate, now);
+    this.#insert(codec, now);
     const reason = this.#output.sendPadding(now);
+    if (reason !== DROP.none) this.drops.count(reason);
+  }
+
+  /** The next packet comes from no source: its place in the stream. */
+  #insert({ payloadType, clockRate }: CodecParameters, now: number): void {
+    const out = this.#output.packet;
+    out.payloadType = payloadType;
+    out.sequence = this.#sequence.insert(this.#firstSequence);
+    out.timestamp = this.#timestamps.insert(this.#firstTimestamp, clockRate, now);
+  }
+
+  /** Nothing follows for now: audio that was flowing ends in silence. */
+  #cutOff(maxLagMs: number, now: number): void {
+    const flows = !this.#resync && !this.#isVideo && this.#section.isEncrypted !== true;
+    this.#interrupt(maxLagMs);
+    if (!flows) return;
+    const silentAt = this.#output.silence.begin(now);
+    this.#listener.onTimed?.(silentAt);
+  }
+
+  #sendSilence(now: number): void {
+    const output = this.#output;
+    const codec = this.#codec!;
+    if (!output.silence.isDue(now, codec, this.#section.codecs)) return;
+    this.#insert(codec, now);
+    const reason = output.sendSilence(now);
     if (reason !== DROP.none) this.drops.count(reason);
   }
 
@@ -362,10 +419,20 @@ export class DownTrack implements PacketReceiver {
    * Sends one packet more, which nobody misses, to find out what the path carries.
    *
    * @param recentOnly Only if it can be a recent packet again.
+   * @param most Bytes of such a packet.
    * @returns `false` if nothing was sent.
    */
-  pad(recentOnly: boolean, now: number): boolean {
-    return this.#resender.pad(this.#source, this.#sequence.lastOut, recentOnly, now);
+  pad(recentOnly: boolean, now: number, most: number = Infinity): boolean {
+    return this.#resender.pad(this.#source, this.#sequence.lastOut, recentOnly, most, now);
+  }
+
+  /**
+   * Sends repair packets in advance, where the subscriber takes them.
+   *
+   * @param packets That share a repair packet; 0 for none.
+   */
+  setRepairGroup(packets: number): void {
+    this.#output.fec?.setGroup(packets);
   }
 
   /** The subscriber lost its picture (PLI or FIR): asks for a key frame upstream. */
@@ -386,6 +453,8 @@ export class DownTrack implements PacketReceiver {
   receiveReport(rttMs: number, block: ReportBlock, now: number): void {
     if (rttMs >= 0) this.#rttMs = Math.round(rttMs);
     this.#condition.receiveReport(block, rttMs, now);
+    this.#source?.layer(this.#current)?.lostFar(block.fractionLost);
+    this.#output.reported(block, this.#nacksReceived, this.#clockRate, now);
     // One of ours has come: the stream is open.
     const behind = (this.#sequence.lastOut - block.highestSequence) & 0xffff;
     if (behind < this.#output.packets) this.#opening.end();
@@ -422,11 +491,14 @@ export class DownTrack implements PacketReceiver {
   tick(now: number): void {
     if (now >= this.#seekAt) this.#seek(now);
     if (now >= this.#opening.nextAt) this.#open(now);
+    if (now >= this.#output.silence.nextAt) this.#sendSilence(now);
+    this.#output.fec?.flush(now);
   }
 
   /** When {@linkcode tick} has something to do; `Infinity` if nothing is foreseen. */
   nextWakeAt(): number {
-    return Math.min(this.#seekAt, this.#opening.nextAt);
+    const { fec, silence } = this.#output;
+    return Math.min(this.#seekAt, this.#opening.nextAt, silence.nextAt, fec?.dueAt ?? Infinity);
   }
 
   stats(): DownTrackFigures {

@@ -9,8 +9,10 @@ import type {
   HeaderExtension,
   LayerTarget,
   MediaKind,
+  PlayoutDelayRange,
   SpatialLayer,
 } from "../../base/media_vocabulary.ts";
+import type { Pacer } from "./pacer.ts";
 import type { RepairBudget } from "./repair_budget.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "../layer/rtcp_clock.ts";
 
@@ -20,9 +22,13 @@ export interface DownTrackSection {
   readonly kind: MediaKind;
   readonly ssrc: number;
   readonly rtxSsrc?: number;
+  readonly fecSsrc?: number;
   readonly codecs: readonly CodecParameters[];
   readonly extensions: readonly HeaderExtension[];
   readonly openAfterMs?: number;
+  readonly playoutDelay?: PlayoutDelayRange;
+  readonly stripsTrailer?: boolean;
+  readonly isEncrypted?: boolean;
 }
 
 /** What a down-track tells its owner, from within the call that made it so. */
@@ -47,6 +53,8 @@ export interface DownTrackOptions {
   readonly target: LayerTarget;
   /** What may be sent again; absent: whatever is asked for. */
   readonly repairs?: RepairBudget;
+  /** Spreads bursts of video; absent: everything leaves at once. */
+  readonly pacer?: Pacer;
   /** First sequence number on the RTX SSRC, 16 bits; random in production (RFC 4588 §4). */
   readonly firstRtxSequence?: number;
   /**

@@ -8,45 +8,76 @@
  * @module
  */
 import { PACKET_KIND, type PacketKind, type PacketSink } from "../../base/packet_sink.ts";
+import type { ReportBlock } from "../../wire/rtcp.ts";
 import type { DownTrackCondition } from "./down_track_condition.ts";
-import type { DownTrackSection } from "./down_track_options.ts";
+import type { DownTrackOptions } from "./down_track_options.ts";
 import { DROP, type DropReason } from "../layer/drop_reason.ts";
 import type { ExtensionMap } from "./extension_map.ts";
 import { OutgoingPacket } from "../packet/outgoing_packet.ts";
-import { writePacket, writePadding } from "./packet_writer.ts";
+import type { LayerSource } from "../packet/forwarding_ports.ts";
+import { FecSender } from "./fec_sender.ts";
+import type { PacedTrack, Pacer } from "./pacer.ts";
+import { PlayoutDelay } from "./playout_delay.ts";
+import { writeBareHeader, writePacket, writePadding } from "./packet_writer.ts";
 import { NO_SOURCE, type Resender } from "./resender.ts";
+import { SilenceFrames } from "./silence_frames.ts";
 import type { SourcePacket } from "../packet/source_packet.ts";
 
 /**
  * One down-track's way out. What was handed over can be resent as it was, even if there was no room
  * for it; counters are totals since start.
  */
-export class DownTrackOutput {
-  /** What leaves next; the down-track fills it. */
+export class DownTrackOutput implements PacedTrack {
+  /** What is sent next; the down-track fills it. */
   readonly packet: OutgoingPacket = new OutgoingPacket();
   packets = 0;
   bytes = 0;
   /** Payload bytes, as sender reports count them (RFC 3550 §6.4.1). */
   octets = 0;
+  /** The highest number that left, extended. */
+  #highest = -1;
   readonly #sink: PacketSink;
   readonly #extensions: ExtensionMap;
   readonly #resender: Resender;
   readonly #condition: DownTrackCondition;
   readonly #kind: PacketKind;
+  /** How long the subscriber is to wait with pictures; absent: that is its business. */
+  readonly #delay: PlayoutDelay | undefined;
+  /** Packets and requests for them at the last report. */
+  #packetsBefore = 0;
+  #nacksBefore = 0;
+  /** Where bursts wait; absent for audio. */
+  readonly #pacer: Pacer | undefined;
+  /** Makes repair packets of what leaves, where the subscriber takes them. */
+  readonly fec: FecSender | undefined;
+  /** What follows audio that is cut off. */
+  readonly silence = new SilenceFrames();
+  /** Whose packets leave; without it none that waits does. */
+  source: LayerSource | undefined;
 
+  /** @param former What sent under the same SSRCs before. */
   constructor(
-    section: DownTrackSection,
-    sink: PacketSink,
+    options: DownTrackOptions,
     extensions: ExtensionMap,
     resender: Resender,
     condition: DownTrackCondition,
+    former?: DownTrackOutput,
   ) {
+    const { section, sink, pacer, firstRtxSequence = 0 } = options;
+    const first = former?.fec?.nextSequence ?? firstRtxSequence;
+    this.fec = section.fecSsrc === undefined
+      ? undefined
+      : new FecSender(section.fecSsrc, options, extensions, first);
+    this.#pacer = section.kind === "video" ? pacer : undefined;
+    const { playoutDelay } = section;
+    this.#delay = playoutDelay && new PlayoutDelay(playoutDelay);
     this.#sink = sink;
     this.#extensions = extensions;
     this.#resender = resender;
     this.#condition = condition;
     this.packet.isVideo = section.kind === "video";
     this.packet.ssrc = section.ssrc;
+    this.packet.stripsTrailer = section.stripsTrailer === true;
     this.packet.packetKind = this.#kind = section.kind === "video"
       ? PACKET_KIND.media
       : PACKET_KIND.audio;
@@ -60,14 +91,44 @@ export class DownTrackOutput {
   send(source: SourcePacket, resendable: boolean, now: number): DropReason {
     const out = this.packet;
     const { layer, slot, view, vp8 } = source;
+    if (this.#delay !== undefined) out.playoutDelay = this.#delay.valueFor(out.sequence);
     if (resendable) this.#resender.remember(out, source.seq, layer.spatial, now);
+    const pacer = this.#pacer;
+    if (pacer?.holds(view.length, now)) {
+      this.#resender.holds(out.sequence);
+      pacer.hold(this, out.sequence, view.length, now);
+      return DROP.none;
+    }
     const bytes = this.#reserve();
     if (bytes === undefined) return DROP.noRoom;
     if (!writePacket(bytes, out, layer.cache, slot, view, vp8, this.#extensions, now)) {
       return DROP.outgoingTooLarge;
     }
+    if (resendable) this.#resender.left(out, now);
+    this.fec?.leaves(bytes, out, now);
     this.#left(source.payloadLength, now);
+    this.fec?.flush(now);
     return DROP.none;
+  }
+
+  /** Sends a packet that waited, as it would have left then. */
+  release(sequence: number, now: number): void {
+    const sent = this.source && this.#resender.sendFirst(this.source, sequence, this.fec, now);
+    if (sent === undefined) return;
+    this.#count(sent, sent.sourceLength);
+    this.fec?.flush(now);
+  }
+
+  /**
+   * Nothing that waits is sent any more.
+   *
+   * @returns The lowest number from which on none has left; `Infinity` if none waited. A late
+   *   packet waits behind higher numbers, of which some may have left.
+   */
+  forget(): number {
+    this.source = undefined;
+    this.fec?.reset();
+    return Math.max(this.#pacer?.forget(this) ?? Infinity, this.#highest + 1);
   }
 
   /** Sends `packet` as padding alone, which comes from no source. */
@@ -79,10 +140,44 @@ export class DownTrackOutput {
     const bytes = this.#reserve();
     if (bytes === undefined) return DROP.noRoom;
     if (!writePadding(bytes, out, this.#extensions, now)) return DROP.outgoingTooLarge;
+    this.#resender.left(out, now);
     out.packetKind = PACKET_KIND.padding;
     this.#left(0, now);
     out.packetKind = this.#kind;
     return DROP.none;
+  }
+
+  /** Sends `packet` with a frame of silence, which comes from no source and is not sent again. */
+  sendSilence(now: number): DropReason {
+    const { payload } = this.silence;
+    const out = this.packet;
+    out.asReceived();
+    out.empty = false;
+    out.playoutDelay = -1;
+    const bytes = this.#reserve();
+    if (bytes === undefined) return DROP.noRoom;
+    writeBareHeader(bytes, out, this.#extensions, now);
+    out.source = payload;
+    out.sourceAt = 0;
+    out.sourceLength = payload.length;
+    this.#left(payload.length, now);
+    return DROP.none;
+  }
+
+  /**
+   * The subscriber reports on what it got.
+   *
+   * @param nacks Packets that it has asked for again so far.
+   */
+  reported(block: ReportBlock, nacks: number, clockRate: number, now: number): void {
+    const delay = this.#delay;
+    if (delay === undefined) return;
+    delay.acknowledged(block.highestSequence & 0xffff);
+    const packets = this.packets - this.#packetsBefore;
+    const nacksPercent = packets === 0 ? 0 : (100 * (nacks - this.#nacksBefore)) / packets;
+    this.#packetsBefore = this.packets;
+    this.#nacksBefore = nacks;
+    delay.measured((block.jitter * 1_000) / clockRate, nacksPercent, now);
   }
 
   #reserve(): Uint8Array | undefined {
@@ -96,11 +191,15 @@ export class DownTrackOutput {
   }
 
   #left(payloadLength: number, now: number): void {
-    const out = this.packet;
+    this.#count(this.packet, payloadLength);
+    this.#sink.send(this.packet, now);
+  }
+
+  #count(out: OutgoingPacket, payloadLength: number): void {
     this.packets++;
     this.bytes += out.written + out.sourceLength;
     this.octets += payloadLength;
+    if (out.sequence > this.#highest) this.#highest = out.sequence;
     this.#condition.sent(out.sequence);
-    this.#sink.send(out, now);
   }
 }

@@ -25,6 +25,7 @@ const PASSED: readonly string[] = [
 /** An id is one byte in the two-byte form; 0 is padding. */
 const MAX_ID = 255;
 const ABS_SEND_TIME_BYTES = 3;
+const PLAYOUT_DELAY_BYTES = 3;
 
 /** The longest mid that is written; longer ones are left out (the SSRC names the section, too). */
 const MAX_MID_BYTES = 16;
@@ -42,25 +43,33 @@ export class ExtensionMap {
   readonly #midId: number;
   readonly #absSendTimeId: number;
   readonly #transportCcId: number;
+  /** Where we say how long to wait, else 0. */
+  readonly #playoutDelayId: number;
   readonly #alwaysTwoByte: boolean;
+  /** Where the transport-wide number and the time of sending were written last; -1: nowhere. */
+  numberAt = -1;
+  timeAt = -1;
   readonly #writer = new ExtensionWriter();
 
   /**
    * @param publisher What the publisher's section negotiated.
    * @param subscriber What the subscriber's section negotiated.
    * @param mid The subscriber's section.
+   * @param setsDelay We say how long the subscriber is to wait, whatever the publisher says.
    */
   constructor(
     publisher: readonly HeaderExtension[],
     subscriber: readonly HeaderExtension[],
     mid: string,
+    setsDelay = false,
   ) {
     const from: number[] = [];
     const to: number[] = [];
     for (const uri of PASSED) {
       const source = idOf(publisher, uri);
       const target = idOf(subscriber, uri);
-      if (source !== 0 && target !== 0) {
+      const isOurs = setsDelay && uri === EXTENSION_URI.playoutDelay;
+      if (source !== 0 && target !== 0 && !isOurs) {
         from.push(source);
         to.push(target);
       }
@@ -76,7 +85,9 @@ export class ExtensionMap {
     // Who tells when each numbered packet came measures nothing by its time.
     const numbered = this.#transportCcId !== 0;
     this.#absSendTimeId = numbered ? 0 : idOf(subscriber, EXTENSION_URI.absSendTime);
-    this.#alwaysTwoByte = [this.#midId, this.#absSendTimeId, this.#transportCcId]
+    this.#playoutDelayId = setsDelay ? idOf(subscriber, EXTENSION_URI.playoutDelay) : 0;
+    const own = [this.#midId, this.#absSendTimeId, this.#transportCcId, this.#playoutDelayId];
+    this.#alwaysTwoByte = own
       .some((id) => id !== 0 && needsTwoByteForm(id, 1));
   }
 
@@ -92,6 +103,7 @@ export class ExtensionMap {
    * @param activeTargets Decode targets that the dependency descriptor shall say are sent, as a
    *   mask; -1 to leave it as it is.
    * @param targetCount Decode targets there are; read only with a mask.
+   * @param playoutDelay 24 bits, or -1 for none.
    * @returns Bytes written, a multiple of four; 0 for no block, then the X bit must be 0.
    */
   write(
@@ -102,8 +114,10 @@ export class ExtensionMap {
     now: number,
     activeTargets = -1,
     targetCount = 0,
+    playoutDelay = -1,
   ): number {
     const writer = this.#writer;
+    this.numberAt = this.timeAt = -1;
     const rewritten = activeTargets === -1 ? 0 : this.#rewritable(source);
     writer.begin(out, at, this.#needsTwoByte(source, rewritten, targetCount));
     if (this.#midId !== 0) {
@@ -113,13 +127,19 @@ export class ExtensionMap {
     }
     if (this.#absSendTimeId !== 0) {
       const time = absSendTime(now);
-      const value = writer.reserve(this.#absSendTimeId, ABS_SEND_TIME_BYTES);
+      const value = this.timeAt = writer.reserve(this.#absSendTimeId, ABS_SEND_TIME_BYTES);
       out[value] = time >> 16;
       out[value + 1] = (time >> 8) & 0xff;
       out[value + 2] = time & 0xff;
     }
+    if (this.#playoutDelayId !== 0 && playoutDelay >= 0) {
+      const value = writer.reserve(this.#playoutDelayId, PLAYOUT_DELAY_BYTES);
+      out[value] = playoutDelay >> 16;
+      out[value + 1] = (playoutDelay >> 8) & 0xff;
+      out[value + 2] = playoutDelay & 0xff;
+    }
     if (this.#transportCcId !== 0 && transportSequence >= 0) {
-      const value = writer.reserve(this.#transportCcId, 2);
+      const value = this.numberAt = writer.reserve(this.#transportCcId, 2);
       out[value] = transportSequence >> 8;
       out[value + 1] = transportSequence & 0xff;
     }

@@ -30,7 +30,7 @@ export class FrameSelection {
   /** The packet, a key frame's first, starts what is sent from now on. */
   join(packet: SourcePacket, target: LayerTarget): void {
     this.#isVp8 = packet.layer.family === CODEC.vp8;
-    if (this.#isVp8) this.#vp8.switchTo(packet.vp8, vp8Limit(packet, target));
+    if (this.#isVp8) this.#vp8.switchTo(packet.vp8, temporalLimit(packet, target));
     this.#forget();
   }
 
@@ -50,7 +50,7 @@ export class FrameSelection {
   decide(packet: SourcePacket, late: boolean, target: LayerTarget, out: OutgoingPacket): boolean {
     if (this.#isVp8) {
       const vp8 = this.#vp8;
-      if (!vp8.decide(packet.vp8, late, vp8Limit(packet, target))) return false;
+      if (!vp8.decide(packet.vp8, late, temporalLimit(packet, target))) return false;
       out.pictureId = vp8.pictureIdOut;
       out.tl0PicIdx = vp8.tl0PicIdxOut;
       out.keyIdx = vp8.keyIdxOut;
@@ -73,13 +73,12 @@ export class FrameSelection {
   #decideDescribed(packet: SourcePacket, target: LayerTarget, out: OutgoingPacket): boolean {
     const selection = this.#described ??= new SvcSelection();
     const { descriptor, layer, view } = packet;
-    const { maxSpatial, maxTemporal } = target;
     const isSent = selection.decide(
       descriptor,
       layer.svc,
       view.timestamp,
-      maxSpatial,
-      maxTemporal,
+      target.maxSpatial,
+      temporalLimit(packet, target),
     );
     this.needsKeyFrame = selection.needsKeyFrame;
     if (!isSent) return false;
@@ -96,9 +95,9 @@ export class FrameSelection {
 
   #decideVp9(packet: SourcePacket, target: LayerTarget, out: OutgoingPacket): boolean {
     const selection = this.#vp9 ??= new Vp9Selection();
-    const { maxSpatial, maxTemporal } = target;
     const { timestamp } = packet.view;
-    const isSent = selection.decide(packet.vp9, packet.seq, timestamp, maxSpatial, maxTemporal);
+    const limit = temporalLimit(packet, target);
+    const isSent = selection.decide(packet.vp9, packet.seq, timestamp, target.maxSpatial, limit);
     this.spatial = selection.spatial;
     this.needsKeyFrame = selection.needsKeyFrame;
     if (isSent) out.setsMarker = selection.marker;
@@ -107,7 +106,7 @@ export class FrameSelection {
 }
 
 /** The highest temporal layer wanted: by number, and by the frame rate if one was asked for. */
-function vp8Limit({ layer }: SourcePacket, { maxTemporal, maxFps }: LayerTarget): number {
+function temporalLimit({ layer }: SourcePacket, { maxTemporal, maxFps }: LayerTarget): number {
   return maxFps !== undefined
     ? Math.min(maxTemporal, layer.frameRate.temporalFor(maxFps))
     : maxTemporal;

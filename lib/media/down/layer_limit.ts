@@ -11,6 +11,7 @@
  * @module
  */
 import type { LayerTarget, SpatialLayer } from "../../base/media_vocabulary.ts";
+import { NO_WISH, wishOf } from "../packet/layer_wish.ts";
 
 /** All spatial layers, and all temporal ones. */
 const ALL_SPATIAL = 2;
@@ -55,6 +56,20 @@ export class LayerLimit {
   /** Wanted, and not allowed for want of bandwidth. */
   get isPaused(): boolean {
     return this.target.enabled && this.#spatial === NOTHING_ALLOWED;
+  }
+
+  /**
+   * What it would have if everything found room on its way to here (`layer_wish.ts`): all that is
+   * wanted, unless bandwidth does not allow even the layers that there are.
+   *
+   * @param liveLayers Bit `1 << spatial` for each.
+   */
+  wish(liveLayers: number): number {
+    const { enabled, maxSpatial } = this.target;
+    if (!enabled) return NO_WISH;
+    const isHeld = this.#spatial < 31 - Math.clz32(liveLayers);
+    if (isHeld && this.#spatial === NOTHING_ALLOWED) return NO_WISH;
+    return wishOf(this.target, isHeld ? Math.min(this.#spatial, maxSpatial) : maxSpatial);
   }
 
   /**

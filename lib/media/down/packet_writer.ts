@@ -6,6 +6,7 @@
  */
 import { SEAL_BYTES } from "../../base/packet_sink.ts";
 import { writeUint32 } from "../../wire/big_endian.ts";
+import { packetTrailerLength } from "../../wire/packet_trailer.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
 import { type Vp8Descriptor, writeVp8Descriptor } from "../../wire/vp8_descriptor.ts";
 import type { ExtensionMap } from "./extension_map.ts";
@@ -53,9 +54,14 @@ export function writePacket(
     skip = vp8.headerLength;
     left = source.payloadLength - skip;
   }
+  if (packet.stripsTrailer && (source.marker || packet.setsMarker) && left > 0) {
+    left -= packetTrailerLength(source.bytes, source.payloadOffset + source.payloadLength, left);
+  }
   packet.written = at;
-  packet.source = cache.memoryOf(slot);
-  packet.sourceAt = cache.offsetOf(slot) + source.payloadOffset + skip;
+  packet.source = packet.payload ?? cache.memoryOf(slot);
+  packet.sourceAt = packet.payload === undefined
+    ? cache.offsetOf(slot) + source.payloadOffset + skip
+    : skip;
   packet.sourceLength = left;
   return at + left + SEAL_BYTES <= out.length;
 }
@@ -86,6 +92,16 @@ export function writePadding(
   return at + SEAL_BYTES <= out.length;
 }
 
+/** Writes the header of a packet that comes from no source, its extensions included. */
+export function writeBareHeader(
+  out: Uint8Array,
+  packet: OutgoingPacket,
+  extensions: ExtensionMap,
+  now: number,
+): void {
+  packet.written = writeHeader(out, packet, BARE, extensions, now);
+}
+
 /** Writes everything in front of the payload. @returns Its length, an original number included. */
 function writeHeader(
   out: Uint8Array,
@@ -102,6 +118,7 @@ function writeHeader(
     now,
     packet.activeTargets,
     packet.targetCount,
+    packet.playoutDelay,
   );
   out[0] = extensionBytes > 0 ? 0x90 : 0x80;
   const marker = (source.marker || packet.setsMarker) && !packet.empty;

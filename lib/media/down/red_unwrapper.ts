@@ -7,8 +7,8 @@
  *
  * @module
  */
-import type { RtpView } from "../../wire/rtp_view.ts";
 import { DROP, type DropReason } from "../layer/drop_reason.ts";
+import type { AudioPacket } from "../layer/redundant_payloads.ts";
 import type { OutgoingPacket } from "../packet/outgoing_packet.ts";
 import { RedPayload } from "../../wire/red_payload.ts";
 
@@ -35,10 +35,10 @@ export class RedUnwrapper {
   /**
    * Opens a packet.
    *
-   * @param missing How many packets before `seq` did not come; not positive for a late packet.
+   * @param missing How many packets before it did not come; not positive for a late packet.
    * @returns `false` if it holds nothing that is to be sent; see {@linkcode RedUnwrapper.refusal}.
    */
-  open(view: RtpView, seq: number, missing: number): boolean {
+  open({ view, seq }: AudioPacket, missing: number): boolean {
     if (!this.#payload.parse(view.bytes, view.payloadOffset, view.payloadLength)) {
       this.refusal = DROP.malformedPayload;
       return false;

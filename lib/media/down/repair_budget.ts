@@ -17,8 +17,26 @@ const BURST_MS = 500;
 /** A key frame's worth, bytes, whatever the rate. */
 const MIN_BURST_BYTES = 15_000;
 
+/** Where so much is lost on so long a way, and no queue is why, what is sent again leaves twice. */
+const TWICE_LOSS = 0.03;
+const TWICE_RTT_MS = 150;
+
+/**
+ * Whether what is sent again leaves twice: what is lost a second time comes a round trip later
+ * still, and a picture waits for it.
+ *
+ * @param loss Part of packets that are lost.
+ * @param rttMs Negative if it is unknown.
+ * @param isFull A queue says that the path carries no more.
+ */
+export function repairsTwice(loss: number, rttMs: number, isFull: boolean): boolean {
+  return loss >= TWICE_LOSS && rttMs >= TWICE_RTT_MS && !isFull;
+}
+
 /** One connection's budget; unlimited until a rate is set. */
 export class RepairBudget {
+  /** Each packet that is sent again leaves twice, as far as there is something left. */
+  isTwice = false;
   #bytesPerMs = Infinity;
   #most = Infinity;
   #left = Infinity;

@@ -9,6 +9,9 @@ import { KEPT_MS } from "../layer/packet_cache.ts";
 /** Resends of one packet before further requests are ignored. */
 export const MAX_RESENDS = 3;
 
+/** The number of a packet that has not left. */
+export const NOT_LEFT = -2;
+
 /** One column per fact, indexed by {@linkcode ResendHistory.find}. */
 export class ResendHistory {
   readonly #mask: number;
@@ -21,6 +24,8 @@ export class ResendHistory {
   readonly spatial: Uint8Array;
   readonly payloadType: Uint8Array;
   readonly timestamp: Uint32Array;
+  /** 1 for a packet that waits to leave for the first time. */
+  readonly waits: Uint8Array;
   /** 1 for a packet without payload that fills a number. */
   readonly empty: Uint8Array;
   /** VP8 picture id as written, or -1 if the payload was not rewritten. */
@@ -32,6 +37,14 @@ export class ResendHistory {
   /** Decode targets as announced, or -1 if the descriptor was not rewritten; and of how many. */
   readonly activeTargets: Int32Array;
   readonly targetCount: Uint8Array;
+  /** Playout delay as announced, or -1. */
+  readonly playoutDelay: Int32Array;
+  /**
+   * With what header it left: transport-wide number (16 bits), -1 for none, {@linkcode NOT_LEFT};
+   * and the time that was written, monotonic ms.
+   */
+  readonly transportSequence: Int32Array;
+  readonly writtenAt: Float64Array;
   readonly resends: Uint8Array;
   /** Monotonic ms of the last resend. */
   readonly resentAt: Float64Array;
@@ -47,6 +60,7 @@ export class ResendHistory {
     this.spatial = new Uint8Array(capacity);
     this.payloadType = new Uint8Array(capacity);
     this.timestamp = new Uint32Array(capacity);
+    this.waits = new Uint8Array(capacity);
     this.empty = new Uint8Array(capacity);
     this.pictureId = new Int32Array(capacity);
     this.tl0PicIdx = new Uint8Array(capacity);
@@ -54,6 +68,9 @@ export class ResendHistory {
     this.setsMarker = new Uint8Array(capacity);
     this.activeTargets = new Int32Array(capacity);
     this.targetCount = new Uint8Array(capacity);
+    this.playoutDelay = new Int32Array(capacity);
+    this.transportSequence = new Int32Array(capacity);
+    this.writtenAt = new Float64Array(capacity);
     this.resends = new Uint8Array(capacity);
     this.resentAt = new Float64Array(capacity);
     this.#columns = [
@@ -61,6 +78,7 @@ export class ResendHistory {
       this.spatial,
       this.payloadType,
       this.timestamp,
+      this.waits,
       this.empty,
       this.pictureId,
       this.tl0PicIdx,
@@ -68,6 +86,9 @@ export class ResendHistory {
       this.setsMarker,
       this.activeTargets,
       this.targetCount,
+      this.playoutDelay,
+      this.transportSequence,
+      this.writtenAt,
       this.resends,
       this.resentAt,
     ];
@@ -106,6 +127,8 @@ export class ResendHistory {
     const entry = out & this.#mask;
     this.#out[entry] = out;
     this.#sentAt[entry] = now;
+    this.waits[entry] = 0;
+    this.transportSequence[entry] = NOT_LEFT;
     this.resends[entry] = 0;
     this.resentAt[entry] = -Infinity;
     return entry;

@@ -1,9 +1,11 @@
 /**
  * Answers one subscriber's NACKs from the up-track's caches, as RTX (RFC 4588 §4) where negotiated.
  *
- * Contract: a resent packet equals its first sending byte for byte, except for what RTX and the
- * connection number anew (RTX header, transport-wide number, abs-send-time); it is resent at most
- * three times and not more often than a round trip can use.
+ * Contract: without RTX a resent packet equals its first sending byte for byte, header extensions
+ * included: it has the same nonce, under which AES-GCM must not authenticate anything else. With
+ * RTX it differs in what the stream and the connection number anew (RTX header, transport-wide
+ * number, abs-send-time). It is resent at most three times and not more often than a round trip
+ * can use.
  *
  * @module
  */
@@ -14,12 +16,13 @@ import { Vp8Descriptor } from "../../wire/vp8_descriptor.ts";
 import type { DownTrackSection } from "./down_track_options.ts";
 import { DROP, type DropReason, type DropTally } from "../layer/drop_reason.ts";
 import type { ExtensionMap } from "./extension_map.ts";
+import type { FecSender } from "./fec_sender.ts";
 import type { LayerSource } from "../packet/forwarding_ports.ts";
 import { OutgoingPacket } from "../packet/outgoing_packet.ts";
 import { MOST_PADDING, writePacket, writePadding } from "./packet_writer.ts";
 import { MOST_PACKETS } from "../layer/packet_cache.ts";
 import type { RepairBudget } from "./repair_budget.ts";
-import { MAX_RESENDS, ResendHistory } from "./resend_history.ts";
+import { MAX_RESENDS, NOT_LEFT, ResendHistory } from "./resend_history.ts";
 
 /** Packets that can be resent at first; at most those that an up-track keeps. */
 const LEAST_HISTORY = 64;
@@ -50,12 +53,18 @@ export class Resender {
   readonly #most: number;
   #history = new ResendHistory(LEAST_HISTORY);
   readonly #packet = new OutgoingPacket();
+  /** Where it was written to last. */
+  #out: Uint8Array | undefined;
   readonly #view = new RtpView();
   readonly #vp8 = new Vp8Descriptor();
   #rtxSequence: number;
   readonly #budget: RepairBudget | undefined;
   /** How far back the packet is that was sent without need last. */
   #recent = 0;
+  /** Some packets are resent as they were. */
+  readonly #keepsHeaders: boolean;
+  /** The packet that is written left before, under the same number. */
+  #isAgain = false;
 
   constructor(
     section: DownTrackSection,
@@ -67,8 +76,10 @@ export class Resender {
   ) {
     this.#budget = budget;
     this.#section = section;
+    this.#keepsHeaders = section.rtxSsrc === undefined ||
+      section.codecs.some((codec) => codec.rtxPayloadType === undefined);
     this.#packet.isVideo = section.kind === "video";
-    this.#packet.packetKind = PACKET_KIND.repair;
+    this.#packet.stripsTrailer = section.stripsTrailer === true;
     this.#sink = sink;
     this.#extensions = extensions;
     this.#most = MOST_PACKETS[section.kind];
@@ -93,6 +104,20 @@ export class Resender {
     history.setsMarker[entry] = sent.setsMarker ? 1 : 0;
     history.activeTargets[entry] = sent.activeTargets;
     history.targetCount[entry] = sent.targetCount;
+    history.playoutDelay[entry] = sent.playoutDelay;
+  }
+
+  /** A packet that was noted leaves with the numbers and the time that are in its header. */
+  left(sent: OutgoingPacket, now: number): void {
+    if (!this.#keepsHeaders) return;
+    const entry = this.#history.find(sent.sequence);
+    if (entry >= 0) this.#noteHeader(entry, sent.transportSequence, now);
+  }
+
+  /** A packet that was noted does not leave yet: {@linkcode Resender.sendFirst} sends it. */
+  holds(sequence: number): void {
+    const entry = this.#history.find(sequence);
+    if (entry >= 0) this.#history.waits[entry] = 1;
   }
 
   /** Of the next packet on the RTX SSRC, 16 bits. */
@@ -124,23 +149,65 @@ export class Resender {
     }
   }
 
+  /**
+   * Sends a packet that was noted and has not left yet, as it would have left then.
+   *
+   * @returns What was sent, valid until the next call of anything here; `undefined` if it is gone,
+   *   or there is no room.
+   */
+  sendFirst(
+    source: LayerSource,
+    sequence: number,
+    fec: FecSender | undefined,
+    now: number,
+  ): OutgoingPacket | undefined {
+    const packet = this.#packet;
+    const entry = this.#history.find(sequence);
+    if (entry >= 0) this.#history.waits[entry] = 0;
+    if (entry < 0 || this.#write(source, entry, sequence, now, false) !== DROP.none) {
+      this.drops.count(DROP.pacedExpired);
+      return undefined;
+    }
+    this.left(packet, now);
+    packet.packetKind = PACKET_KIND.media;
+    fec?.leaves(this.#out!, packet, now);
+    this.#sink.send(packet, now);
+    return packet;
+  }
+
   /** Resends the packet with extended outgoing number `sequence`; 0 if it was sent. */
   #resend(source: LayerSource, sequence: number, rttMs: number, now: number): DropReason {
     const history = this.#history;
     const entry = history.find(sequence);
-    if (entry < 0) return DROP.nackUnknown;
+    if (entry < 0 || history.waits[entry] === 1) return DROP.nackUnknown;
     if (history.resends[entry]! >= MAX_RESENDS) return DROP.nackExhausted;
     const gapMs = Math.min(MAX_GAP_MS, Math.max(MIN_GAP_MS, GAP_OF_RTT * rttMs));
     if (now - history.resentAt[entry]! < gapMs) return DROP.nackTooSoon;
     if (this.#packet.isVideo && this.#budget?.hasSome(now) === false) return DROP.nackOverBudget;
-    const reason = history.sourceSeq[entry] === NO_SOURCE
+    const reason = this.#sendAgain(source, entry, sequence, now);
+    if (reason !== DROP.none) return reason;
+    history.resends[entry]!++;
+    history.resentAt[entry] = now;
+    const isTwice = this.#budget?.isTwice === true && this.#section.rtxSsrc !== undefined;
+    if (isTwice && this.#budget?.hasSome(now) === true) {
+      this.#sendAgain(source, entry, sequence, now);
+    }
+    return DROP.none;
+  }
+
+  #sendAgain(
+    source: LayerSource,
+    entry: number,
+    sequence: number,
+    now: number,
+  ): DropReason {
+    const reason = this.#history.sourceSeq[entry] === NO_SOURCE
       ? this.#writePadding(entry, sequence, now)
       : this.#write(source, entry, sequence, now);
     if (reason !== DROP.none) return reason;
     this.#budget?.spend(this.#packet.written + this.#packet.sourceLength);
-    history.resends[entry]!++;
-    history.resentAt[entry] = now;
     this.resent++;
+    this.#packet.packetKind = this.#isAgain ? PACKET_KIND.again : PACKET_KIND.repair;
     this.#sink.send(this.#packet, now);
     return DROP.none;
   }
@@ -151,19 +218,30 @@ export class Resender {
    *
    * @param last The highest extended number that was sent, or -1.
    * @param recentOnly Not padding.
+   * @param most Bytes of a packet that is sent again.
    * @returns `false` if nothing was sent, as where there is no such stream.
    */
-  pad(source: LayerSource | undefined, last: number, recentOnly: boolean, now: number): boolean {
+  pad(
+    source: LayerSource | undefined,
+    last: number,
+    recentOnly: boolean,
+    most: number,
+    now: number,
+  ): boolean {
     if (this.#section.rtxSsrc === undefined) return false;
-    const sent = this.#padRecent(source, last, now) || !recentOnly && this.#padEmpty(last, now);
-    if (!sent) return false;
+    const isRecent = this.#padRecent(source, last, most, now);
+    if (!isRecent && (recentOnly || !this.#padEmpty(last, now))) return false;
     this.#packet.packetKind = PACKET_KIND.padding;
     this.#sink.send(this.#packet, now);
-    this.#packet.packetKind = PACKET_KIND.repair;
     return true;
   }
 
-  #padRecent(source: LayerSource | undefined, last: number, now: number): boolean {
+  #padRecent(
+    source: LayerSource | undefined,
+    last: number,
+    most: number,
+    now: number,
+  ): boolean {
     const history = this.#history;
     for (let i = 0; i < RECENT_PACKETS && source !== undefined && last >= 0; i++) {
       this.#recent = (this.#recent + 1) % RECENT_PACKETS;
@@ -171,7 +249,11 @@ export class Resender {
       if (entry < 0 || history.empty[entry] === 1 || history.sourceSeq[entry] === NO_SOURCE) {
         continue;
       }
+      if (history.waits[entry] === 1) continue;
       if (now - history.sentAt(entry) > RECENT_MS) continue;
+      const cache = source.layer(history.spatial[entry]!)?.cache;
+      const slot = cache?.find(history.sourceSeq[entry]!) ?? -1;
+      if (slot < 0 || cache!.lengthOf(slot) > most) continue;
       if (this.#rtxPayloadType(history.payloadType[entry]!) < 0) return false;
       if (this.#write(source, entry, last - this.#recent, now) === DROP.none) return true;
     }
@@ -185,6 +267,7 @@ export class Resender {
     if (payloadType === undefined) return false;
     const packet = this.#packet;
     packet.asReceived();
+    packet.playoutDelay = -1;
     packet.empty = true;
     packet.timestamp = entry < 0 ? 0 : this.#history.timestamp[entry]!;
     packet.payloadType = payloadType;
@@ -197,17 +280,25 @@ export class Resender {
     return writePadding(out, packet, this.#extensions, now, MOST_PADDING);
   }
 
-  #write(source: LayerSource, entry: number, sequence: number, now: number): DropReason {
+  /** @param again Not for the first time: by RTX where there is such a stream. */
+  #write(
+    source: LayerSource,
+    entry: number,
+    sequence: number,
+    now: number,
+    again = true,
+  ): DropReason {
     const history = this.#history;
     const cache = source.layer(history.spatial[entry]!)?.cache;
     const slot = cache?.find(history.sourceSeq[entry]!) ?? -1;
     if (cache === undefined || slot < 0) return DROP.nackExpired;
     const view = this.#view;
     if (!view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) return DROP.nackExpired;
-    if (!this.#recall(entry, sequence)) return DROP.nackExpired;
-    const out = this.#sink.reserve();
+    if (!this.#recall(entry, sequence, now, again)) return DROP.nackExpired;
+    const out = this.#out = this.#sink.reserve();
     if (out === undefined) return DROP.noRoom;
-    return writePacket(out, this.#packet, cache, slot, view, this.#vp8, this.#extensions, now)
+    const at = this.#headerTime(entry, now);
+    return writePacket(out, this.#packet, cache, slot, view, this.#vp8, this.#extensions, at)
       ? DROP.none
       : DROP.outgoingTooLarge;
   }
@@ -215,15 +306,17 @@ export class Resender {
   #writePadding(entry: number, sequence: number, now: number): DropReason {
     const packet = this.#packet;
     packet.asReceived();
+    packet.playoutDelay = this.#history.playoutDelay[entry]!;
     packet.timestamp = this.#history.timestamp[entry]!;
-    this.#frame(sequence, this.#history.payloadType[entry]!);
+    this.#frame(entry, sequence, now);
     const out = this.#sink.reserve();
     if (out === undefined) return DROP.noRoom;
-    return writePadding(out, packet, this.#extensions, now) ? DROP.none : DROP.outgoingTooLarge;
+    const at = this.#headerTime(entry, now);
+    return writePadding(out, packet, this.#extensions, at) ? DROP.none : DROP.outgoingTooLarge;
   }
 
   /** Sets `#packet` (and `#vp8`) to what was sent; `#view` is on the cached packet. */
-  #recall(entry: number, sequence: number): boolean {
+  #recall(entry: number, sequence: number, now: number, again: boolean): boolean {
     const history = this.#history;
     const view = this.#view;
     const out = this.#packet;
@@ -237,28 +330,53 @@ export class Resender {
     out.setsMarker = history.setsMarker[entry] === 1;
     out.activeTargets = history.activeTargets[entry]!;
     out.targetCount = history.targetCount[entry]!;
+    out.playoutDelay = history.playoutDelay[entry]!;
     out.timestamp = history.timestamp[entry]!;
-    this.#frame(sequence, history.payloadType[entry]!);
+    this.#frame(entry, sequence, now, again);
     return true;
   }
 
-  /** RTX if it was negotiated for that payload type, else the packet as it was. */
-  #frame(sequence: number, payloadType: number): void {
+  /** RTX if it was negotiated for the packet's payload type, else the packet as it was. */
+  #frame(entry: number, sequence: number, now: number, again = true): void {
+    const history = this.#history;
     const out = this.#packet;
+    const payloadType = history.payloadType[entry]!;
     const { rtxSsrc, ssrc } = this.#section;
-    out.transportSequence = this.#takeTransportSequence();
-    const rtxPayloadType = this.#rtxPayloadType(payloadType);
+    this.#isAgain = false;
+    const rtxPayloadType = again ? this.#rtxPayloadType(payloadType) : -1;
     if (rtxSsrc === undefined || rtxPayloadType < 0) {
       out.payloadType = payloadType;
       out.ssrc = ssrc;
       out.sequence = sequence;
       out.originalSequence = -1;
+      this.#number(entry, now, again);
       return;
     }
+    out.transportSequence = this.#takeTransportSequence();
     out.payloadType = rtxPayloadType;
     out.ssrc = rtxSsrc;
     out.sequence = this.#takeRtxSequence();
     out.originalSequence = sequence & 0xffff;
+  }
+
+  /** The numbers of a packet that goes under its own sequence number: always the same. */
+  #number(entry: number, now: number, again: boolean): void {
+    const history = this.#history;
+    const left = history.transportSequence[entry]!;
+    this.#isAgain = again && left !== NOT_LEFT;
+    const number = this.#isAgain ? left : this.#takeTransportSequence();
+    if (again && !this.#isAgain) this.#noteHeader(entry, number, now);
+    this.#packet.transportSequence = number;
+  }
+
+  /** The time that the header says: of a packet that left before, the time of that. */
+  #headerTime(entry: number, now: number): number {
+    return this.#isAgain ? this.#history.writtenAt[entry]! : now;
+  }
+
+  #noteHeader(entry: number, transportSequence: number, now: number): void {
+    this.#history.transportSequence[entry] = transportSequence;
+    this.#history.writtenAt[entry] = now;
   }
 
   #rtxPayloadType(payloadType: number): number {

@@ -91,6 +91,19 @@ export class SequenceRewriter {
     return this.#lastOut;
   }
 
+  /**
+   * None of the numbers from `first` on has left: the next source, which has to follow, goes on
+   * with them.
+   */
+  takeBack(first: number): void {
+    if (first <= this.#lastOut) this.#lastOut = first - 1;
+  }
+
+  /** What is missing until now comes too late: its numbers may have been given to other packets. */
+  giveUpMissing(): void {
+    this.#first = this.#highest + 1;
+  }
+
   /** Keeps a number free for each source number that is missing below `seq`. */
   #advance(seq: number): void {
     for (let s = Math.max(this.#highest + 1, seq - WINDOW + 1); s < seq; s++) {

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { CodecParameters } from "../../base/media_vocabulary.ts";
+import { type CodecParameters, FLEXFEC_MIME } from "../../base/media_vocabulary.ts";
 import { matchCodec } from "../select/codec_match.ts";
 import type { LayerSource } from "../packet/forwarding_ports.ts";
 
@@ -77,6 +77,6 @@ export function openingCodec(
     if (layer !== undefined) return matchCodec(layer.codec, accepted);
   }
   // Redundant audio and its codec are one; of anything else there must be only one.
-  const bare = accepted.filter(({ mime }) => mime !== "audio/red");
+  const bare = accepted.filter(({ mime }) => mime !== "audio/red" && mime !== FLEXFEC_MIME);
   return bare.every(({ mime }) => mime === bare[0]!.mime) ? bare[0] : undefined;
 }

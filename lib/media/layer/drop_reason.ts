@@ -33,6 +33,8 @@ export const DROP = {
   outgoingTooLarge: 22,
   relayFull: 23,
   nackOverBudget: 24,
+  notLoudest: 25,
+  pacedExpired: 26,
 } as const;
 
 /** One value of {@linkcode DROP}. */
@@ -64,6 +66,8 @@ export const MEDIA_DROPS = {
   forward_too_large: "a packet would be larger than a datagram",
   relay_full: "the memory between two engines is full",
   nack_over_budget: "what subscribers miss is more than their path should carry again",
+  forward_not_loudest: "an audio packet is not of the room's loudest tracks",
+  forward_paced_gone: "a packet of a burst was gone, or had no room, when it could leave",
 } as const satisfies DropReasons;
 
 /** One of {@linkcode MEDIA_DROPS}. */

@@ -7,7 +7,7 @@
  * @module
  */
 
-/** Temporal layers a VP8 descriptor can name. */
+/** Temporal layers a VP8 descriptor can name; others that name more have them counted as these. */
 const LAYERS = 4;
 const HIGHEST = LAYERS - 1;
 /** Long enough to see each layer of a slow screen share, short enough to follow a camera, ms. */
@@ -23,7 +23,7 @@ export class FrameRateMeter {
   #windowAt = -1;
   #measured = false;
 
-  /** A frame of `temporal` (0–3) began; `now` in monotonic ms. */
+  /** A frame of `temporal` (0–7) began; `now` in monotonic ms. */
   count(temporal: number, now: number): void {
     if (this.#windowAt < 0) this.#windowAt = now;
     const elapsedMs = now - this.#windowAt;
@@ -37,7 +37,7 @@ export class FrameRateMeter {
       this.#windowAt = now;
       this.#measured = true;
     }
-    this.#frames[temporal]!++;
+    this.#frames[temporal < HIGHEST ? temporal : HIGHEST]!++;
   }
 
   /** The lowest temporal layer that reaches `fps`; the highest before anything was measured. */

@@ -43,6 +43,11 @@ export class LayerRates {
     this.#bytes[s * TEMPORAL + t]! += length + ADDED_BYTES;
   }
 
+  /** So many bytes of the packet that was counted last are of another layer, by its index. */
+  add(index: number, bytes: number): void {
+    this.#bytes[index]! += bytes;
+  }
+
   #endWindow(elapsedMs: number, now: number): void {
     const bps = this.#bps;
     for (let i = 0; i < LAYERS; i++) {

@@ -17,6 +17,12 @@ const MAX_TRIES = 5;
 /** Wait before the first request, ms: a shorter gap is usually reordering. Also the retry floor. */
 export const MIN_INTERVAL_MS = 20;
 const MAX_INTERVAL_MS = 400;
+/**
+ * The same where repair packets come (flexfec-03), ms: that of a loss follows its frame, which
+ * senders spread over time. They are expected for so long after the last one, ms.
+ */
+const REPAIR_WAIT_MS = 60;
+const REPAIR_EXPECTED_MS = 1_000;
 /** Each retry waits this much longer than the one before. */
 const BACKOFF = 1.25;
 /** A loss this old is of no use to anybody, ms. */
@@ -34,6 +40,8 @@ export class NackTracker {
   readonly #tries = new Uint8Array(CAPACITY);
   #count = 0;
   #highest: number = -1;
+  /** When a repair packet came last; in a typed array, as a field would be boxed at each store. */
+  readonly #repairAt = Float64Array.of(-Infinity);
 
   /** Lost packets still hoped for. */
   get pending(): number {
@@ -62,6 +70,11 @@ export class NackTracker {
       }
     }
     return false;
+  }
+
+  /** A repair packet came: what is lost from now on may be made of others. */
+  repairCame(now: number): void {
+    this.#repairAt[0] = now;
   }
 
   /** Forgets all losses; the next packet starts afresh (the stream was restarted). */
@@ -113,7 +126,8 @@ export class NackTracker {
     if (this.#count === CAPACITY) this.#removeAt(0);
     const i = this.#count++;
     this.#seq[i] = seq;
-    this.#dueAt[i] = now + MIN_INTERVAL_MS;
+    const hopes = now - this.#repairAt[0]! < REPAIR_EXPECTED_MS;
+    this.#dueAt[i] = now + (hopes ? REPAIR_WAIT_MS : MIN_INTERVAL_MS);
     this.#lostAt[i] = now;
     this.#tries[i] = 0;
   }

@@ -147,6 +147,11 @@ export class PacketCache {
     return this.#arrival[slot]!;
   }
 
+  /** When the packet in a slot was stored, monotonic ms. */
+  storedAt(slot: number): number {
+    return this.#storedAt[slot]!;
+  }
+
   /** The memory a slot is in, at {@linkcode offsetOf}; to be read only. */
   memoryOf(slot: number): Uint8Array {
     return this.#chunkOf(slot).bytes;

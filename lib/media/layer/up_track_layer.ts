@@ -10,18 +10,20 @@
 import type { CodecParameters, MediaKind, SpatialLayer } from "../../base/media_vocabulary.ts";
 import { FrameSize } from "../../wire/frame_size.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
+import type { RtpView } from "../../wire/rtp_view.ts";
 import { CODEC, type CodecFamily, codecFamily } from "../../wire/key_frame.ts";
 import { extendSeq, type ExtSeq } from "../../wire/seq.ts";
-import type { Vp8Descriptor } from "../../wire/vp8_descriptor.ts";
 import { DROP, type DropReason } from "./drop_reason.ts";
+import { FecDecoder } from "./fec_decoder.ts";
 import { FrameRateMeter } from "./frame_rate_meter.ts";
-import { KeyFrameThrottle } from "./key_frame_throttle.ts";
+import { KeyFrameThrottle, TrackRequests } from "./key_frame_throttle.ts";
 import { LayerRates } from "./layer_rates.ts";
 import { LossInterval } from "./loss_interval.ts";
 import { NackTracker } from "./nack_tracker.ts";
 import { MOST_PACKETS, PacketCache } from "./packet_cache.ts";
 import { ReceiveStatistics } from "./receive_statistics.ts";
 import { RtcpClock } from "./rtcp_clock.ts";
+import { RedundantPayloads } from "./redundant_payloads.ts";
 import { SvcStream } from "./svc_stream.ts";
 
 /** Packets of a video layer that is slow, or that nobody wants. */
@@ -73,11 +75,18 @@ export class UpTrackLayer {
   /** Whether the publisher sends it; see {@linkcode UpTrack}. */
   live = true;
   nacksSent = 0;
+  /** Reports say what is lost behind this server, if that is more: encoders protect by it. */
+  tellsFarLoss = false;
+  /** The most that a subscriber reported since our last report, as in the packet (0–255). */
+  #farLoss = 0;
   /** Packets that came after their turn, retransmitted ones included. */
   late = 0;
   /** The spatial layers inside it, if any. */
   readonly svc: SvcStream = new SvcStream();
   readonly losses: LossInterval = new LossInterval();
+  #redundant: RedundantPayloads | undefined;
+  /** Repair packets, if any came. */
+  #fec: FecDecoder | undefined;
   /** Of its pictures, as the last key frame said. */
   readonly size: FrameSize = new FrameSize();
   #started = false;
@@ -89,20 +98,25 @@ export class UpTrackLayer {
   #isCacheIdle = false;
   #reviewedHighest = 0 as ExtSeq;
 
+  /** What the layers of one track share. @param throttleMs As `rtc.pli_throttle` says. */
+  static requestsOf(throttleMs: readonly number[] | undefined): TrackRequests {
+    return new TrackRequests(throttleMs);
+  }
+
   constructor(
     readonly spatial: number,
     kind: MediaKind,
     ssrc: number,
     codec: CodecParameters,
     now: number,
-    pliThrottleMs?: readonly number[],
+    readonly requests: TrackRequests,
   ) {
     this.ssrc = ssrc;
     this.codec = codec;
     this.family = codecFamily(codec.mime);
     const least = kind === "video" ? LEAST_VIDEO_PACKETS : LEAST_AUDIO_PACKETS;
     this.cache = new PacketCache(least, MOST_PACKETS[kind]);
-    this.keyFrames = new KeyFrameThrottle(spatial, pliThrottleMs);
+    this.keyFrames = new KeyFrameThrottle(spatial, requests);
     this.lastPacketAt = now;
     if (kind === "video") this.keyFrames.seed(now);
   }
@@ -126,11 +140,49 @@ export class UpTrackLayer {
     return true;
   }
 
-  /** Counts the frame that begins with a VP8 packet (RFC 7741 §4.2); other packets begin none. */
-  countFrame(vp8: Vp8Descriptor, payloadLength: number, now: number): void {
-    if (this.family !== CODEC.vp8 || payloadLength === 0) return;
-    if (!vp8.startOfPartition || vp8.partitionIndex !== 0) return;
-    this.frameRate.count(vp8.hasTemporalId ? vp8.temporalId : 0, now);
+  /** Whether it is audio that comes with copies of earlier frames (RFC 2198). */
+  get isRedundant(): boolean {
+    return this.family === CODEC.other && this.codec.mime === "audio/red";
+  }
+
+  /** Its audio with redundancy, for subscribers that get it so and not as it comes. */
+  get redundant(): RedundantPayloads {
+    return this.#redundant ??= new RedundantPayloads();
+  }
+
+  /**
+   * Keeps a repair packet; `false` if it is none of this stream.
+   *
+   * @param mutable Ids of extensions whose values publishers set as packets leave.
+   */
+  takeRepair(
+    { bytes, payloadOffset, payloadLength }: RtpView,
+    mutable: readonly number[],
+    now: number,
+  ): boolean {
+    this.#fec ??= new FecDecoder(mutable);
+    this.nack.repairCame(now);
+    return this.#fec.take(this, bytes, payloadOffset, payloadLength);
+  }
+
+  /** Whether a packet that comes may lead to another one being made. */
+  get awaitsRepair(): boolean {
+    return this.#fec !== undefined && this.#fec.isWaiting;
+  }
+
+  /** A packet came that is not kept as it was sent: with padding, or as a retransmission. */
+  noteChanged(seq: ExtSeq): void {
+    this.#fec?.noteChanged(seq);
+  }
+
+  /**
+   * Makes one packet that is missing, if one can be made, and points `into` at it.
+   *
+   * @returns Whether it did.
+   */
+  recover(into: RtpView): boolean {
+    const fec = this.#fec;
+    return fec !== undefined && fec.recover(this) >= 0 && into.wrap(fec.bytes, fec.length);
   }
 
   /** Extended highest number received; 0 before the first packet. */
@@ -209,9 +261,16 @@ export class UpTrackLayer {
       : Infinity;
   }
 
+  /** A subscriber reported what it lost, as in the packet (0–255). */
+  lostFar(fraction: number): void {
+    if (fraction > this.#farLoss) this.#farLoss = fraction;
+  }
+
   /** Fills a report block and begins its next interval. */
   report(now: number, out: ReportBlock): void {
     this.statistics.report(out);
+    if (this.tellsFarLoss) out.fractionLost = Math.max(out.fractionLost, this.#farLoss);
+    this.#farLoss = 0;
     out.ssrc = this.ssrc;
     // Our numbers start one cycle up, the report's cycle count at 0.
     out.highestSequence = Math.max(0, this.#highest - 0x10000) % 0x1_0000_0000;
@@ -272,6 +331,7 @@ export class UpTrackLayer {
     this.frameRate.reset();
     this.clock.reset();
     this.svc.restart();
+    this.#fec?.reset();
   }
 }
 

@@ -20,6 +20,8 @@ export class OutgoingPacket implements NumberedPacket {
   ssrc = 0;
   /** Write no payload: the packet only fills its number. */
   empty = false;
+  /** The payload, where it is not the cached packet's; valid while the packet is being sent. */
+  payload: Uint8Array | undefined = undefined;
   /** The part of the payload that is written, from its start: bytes left out, and length or -1. */
   payloadSkip = 0;
   payloadBytes = -1;
@@ -37,6 +39,10 @@ export class OutgoingPacket implements NumberedPacket {
   activeTargets = -1;
   /** Decode targets there are. */
   targetCount = 0;
+  /** Playout delay to announce, 24 bits, or -1. */
+  playoutDelay = -1;
+  /** The subscriber's decoder would get what clients put behind a frame: it is left out. */
+  stripsTrailer = false;
   // The rest is set by `writePacket`.
   headerLength = 0;
   written = 0;
@@ -53,6 +59,7 @@ export class OutgoingPacket implements NumberedPacket {
 
   /** The payload is written as it is. */
   wholePayload(): void {
+    this.payload = undefined;
     this.payloadSkip = 0;
     this.payloadBytes = -1;
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import { CODEC, isKeyFrameStart } from "../../wire/key_frame.ts";
+import { copiedBytes } from "../../wire/red_payload.ts";
 import type { SourcePacket } from "./source_packet.ts";
 import { SVC } from "../layer/svc_stream.ts";
 
@@ -66,13 +67,48 @@ export function placeInStream(packet: SourcePacket): void {
     : layer.svc.readPlain(isVp9 ? packet.vp9 : undefined, seq);
 }
 
+/**
+ * Counts the frame that begins with the packet, and its bits.
+ *
+ * @param rates Whether rates are measured here.
+ */
+export function measure(packet: SourcePacket, rates: boolean, now: number): void {
+  countFrame(packet, now);
+  if (rates) countRate(packet, now);
+}
+
 /** Counts the packet's bits to the layer inside its stream that it could be left out with. */
-export function countRate(packet: SourcePacket, now: number): void {
+function countRate(packet: SourcePacket, now: number): void {
   const { layer, payloadLength, svc, vp8, view: { length } } = packet;
   if (payloadLength === 0) return;
   const { rates } = layer;
   if (svc === SVC.described) {
     rates.count(packet.descriptor.spatialId, packet.descriptor.temporalId, length, now);
   } else if (svc === SVC.vp9) rates.count(packet.vp9.spatialId, packet.vp9.temporalId, length, now);
-  else rates.count(0, layer.family === CODEC.vp8 ? vp8.temporalId : 0, length, now);
+  else if (layer.isRedundant) {
+    // Copies could be left out as a layer could.
+    const { bytes, payloadOffset } = packet.view;
+    const copied = copiedBytes(bytes, payloadOffset, payloadLength);
+    rates.count(0, 0, length - copied, now);
+    rates.add(1, copied);
+  } else rates.count(0, layer.family === CODEC.vp8 ? vp8.temporalId : 0, length, now);
+}
+
+/**
+ * Counts the frame that begins with the packet (RFC 7741 §4.2 for VP8), of those in spatial layers
+ * the lowest one's; other packets begin none.
+ */
+function countFrame(packet: SourcePacket, now: number): void {
+  const { layer, payloadLength, svc, vp8, vp9, descriptor } = packet;
+  if (payloadLength === 0) return;
+  const { frameRate } = layer;
+  if (svc === SVC.described) {
+    if (descriptor.startOfFrame && descriptor.spatialId === 0) {
+      frameRate.count(descriptor.temporalId, now);
+    }
+  } else if (svc === SVC.vp9) {
+    if (vp9.startOfFrame && vp9.spatialId === 0) frameRate.count(vp9.temporalId, now);
+  } else if (layer.family === CODEC.vp8 && vp8.startOfPartition && vp8.partitionIndex === 0) {
+    frameRate.count(vp8.hasTemporalId ? vp8.temporalId : 0, now);
+  }
 }

@@ -9,12 +9,15 @@ import type { CodecParameters } from "../../base/media_vocabulary.ts";
  * The best entry of `offered` for a stream of `source`, or `undefined` if none can decode it.
  *
  * H.264 prefers the same profile and packetization mode, then the same mode, then any. VP9 and AV1
- * profiles are different bitstreams, so they must be equal. Redundant audio (RFC 2198 §3) goes as
- * it is where its frames keep their payload type, else as the opus in it.
+ * profiles are different bitstreams, so they must be equal. Opus goes with redundancy (RFC 2198 §3)
+ * where that can be taken, however it comes, and else without.
+ *
+ * @param isBare Without redundancy in any case.
  */
 export function matchCodec(
   source: CodecParameters,
   offered: readonly CodecParameters[],
+  isBare = false,
 ): CodecParameters | undefined {
   const mime = source.mime.toLowerCase();
   const same = offered.filter((codec) =>
@@ -33,10 +36,9 @@ export function matchCodec(
       return matchProfile(source, same, "profile-id");
     case "video/av1":
       return matchProfile(source, same, "profile");
-    case "audio/red": {
-      const opus = offered.find((codec) => codec.mime.toLowerCase() === "audio/opus");
-      return same.find((codec) => frameType(codec) === frameType(source)) ?? opus;
-    }
+    case "audio/opus":
+    case "audio/red":
+      return (isBare ? undefined : redundancyIn(offered)) ?? offered.find(isOpus);
     default:
       return same[0];
   }
@@ -51,9 +53,21 @@ function matchProfile(
   return same.find((codec) => parameter(codec.fmtp, name, "0") === profile);
 }
 
-/** Payload type of the frames in redundant audio. */
-function frameType({ fmtp }: CodecParameters): string | undefined {
-  return fmtp.split("/")[0];
+/** Redundant audio whose frames are of an opus that is offered, too. */
+export function redundancyIn(offered: readonly CodecParameters[]): CodecParameters | undefined {
+  return offered.find((codec) =>
+    codec.mime.toLowerCase() === "audio/red" &&
+    offered.some((opus) => isOpus(opus) && opus.payloadType === frameType(codec))
+  );
+}
+
+function isOpus({ mime }: CodecParameters): boolean {
+  return mime.toLowerCase() === "audio/opus";
+}
+
+/** Payload type of the frames in redundant audio; `NaN` if it does not say. */
+export function frameType({ fmtp }: CodecParameters): number {
+  return parseInt(fmtp, 10);
 }
 
 /** One `name=value` of an fmtp text, in lower case. */

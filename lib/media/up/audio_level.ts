@@ -6,9 +6,6 @@
  *
  * @module
  */
-import { readAudioLevel } from "../../wire/header_extensions.ts";
-import type { RtpView } from "../../wire/rtp_view.ts";
-
 /** `audio.*` of the configuration, with LiveKit's defaults in {@linkcode DEFAULT_AUDIO_LEVEL}. */
 export interface AudioLevelOptions {
   /** Frames at or below this count as speech, -dBov: 0 is loudest, 127 silence. */
@@ -56,21 +53,11 @@ export class AudioLevel {
   #isTimed = false;
   #smoothed = 0;
 
-  /** @param extensionId Id of the audio level extension; needed for `observeView` only. */
-  constructor(
-    options: AudioLevelOptions = DEFAULT_AUDIO_LEVEL,
-    readonly extensionId: number = 0,
-  ) {
+  constructor(options: AudioLevelOptions = DEFAULT_AUDIO_LEVEL) {
     this.#options = options;
     this.#smoothing = options.smoothIntervals > 0 ? 2 / (options.smoothIntervals + 1) : 1;
     this.#minActiveMs = (options.minPercentile * options.updateIntervalMs) / 100;
     this.#threshold = linearLevel(options.activeLevel);
-  }
-
-  /** Adds one packet if it carries its level; see {@linkcode AudioLevel.observePacket}. */
-  observeView(view: RtpView, clockRate: number, now: number): void {
-    const dbov = readAudioLevel(view, this.extensionId);
-    if (dbov >= 0) this.observePacket(dbov, view.timestamp, clockRate, now);
   }
 
   /**

@@ -37,6 +37,16 @@ export function layerCosts(
   }
 }
 
+/** What a stream brings, with all that is in it, bits per second; 0 for one that is not sent. */
+export function streamBps(
+  layers: readonly (UpTrackLayer | undefined)[],
+  spatial: number,
+): number {
+  const layer = layers[spatial];
+  if (layer === undefined || !layer.live) return 0;
+  return layer.rates.isKnown ? layer.rates.totalBps : UNMEASURED_BPS[spatial]!;
+}
+
 function fillRow(out: Float64Array, spatial: number, bps: number): void {
   for (let t = 0; t < TEMPORAL; t++) out[spatial * TEMPORAL + t] = bps;
 }

@@ -19,17 +19,19 @@ import {
 import type { ReportBlock } from "../../wire/rtcp.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
 import type { ExtSeq } from "../../wire/seq.ts";
+import { Audience, type AudienceHost } from "./audience.ts";
 import { AudioLevel, type AudioLevelOptions } from "./audio_level.ts";
+import type { LoudestRooms } from "./loudest_audio.ts";
 import { DROP, type DropReason, DropTally } from "../layer/drop_reason.ts";
 import type { LayerSource, PacketReceiver } from "../packet/forwarding_ports.ts";
 import { SLOT_BYTES } from "../layer/packet_cache.ts";
 import type { UpTrackIntervalFigures } from "../layer/interval_figures.ts";
 import type { FanOut, FanOutBatch } from "../packet/fan_out_batch.ts";
 import { PacketRun } from "../packet/packet_run.ts";
-import { changesStream, countRate, placeInStream, readPayload } from "../packet/payload_reader.ts";
+import { changesStream, measure, placeInStream, readPayload } from "../packet/payload_reader.ts";
 import { originalSequence, OSN_BYTES, stageOriginal } from "../layer/rtx_original.ts";
 import { SourcePacket } from "../packet/source_packet.ts";
-import { layerCosts } from "./layer_costs.ts";
+import { layerCosts, streamBps } from "./layer_costs.ts";
 import { UpTrackCondition } from "./up_track_condition.ts";
 import { MIN_INTERVAL_MS } from "../layer/nack_tracker.ts";
 import { SILENCE_PACKETS, UpTrackLayer, type UpTrackLayerStats } from "../layer/up_track_layer.ts";
@@ -43,6 +45,12 @@ const RTT_WEIGHT = 0.75;
 const NEEDS_FRESH_MS = 100;
 /** Lost numbers in one NACK request. */
 const MAX_NACKS = 100;
+/**
+ * Who becomes loud is passed on from so many packets before: the beginning of a word is loud only
+ * when it has begun. They must have come just before.
+ */
+const ONSET_PACKETS = 2;
+const ONSET_MS = 100;
 
 /** What an up-track wants sent to its publisher. */
 export interface UpTrackListener {
@@ -67,17 +75,21 @@ export interface UpTrackOptions {
   readonly audioLevel?: AudioLevelOptions;
   /** Least time between two key-frame requests, by spatial layer; LiveKit's defaults if absent. */
   readonly pliThrottleMs?: readonly number[] | undefined;
+  /** The publisher of audio is told of the most that a subscriber loses. */
+  readonly tellsFarLoss?: boolean | undefined;
   /** Where it says that packets wait to be fanned out; absent: they do not wait. */
   readonly batch?: FanOutBatch;
   /** It comes from another up-track, where loudness is measured and the living layers are known. */
   readonly isRelayed?: boolean;
+  /** Rooms of which only the loudest audio may be wanted; absent: all is passed on. */
+  readonly loudest?: LoudestRooms | undefined;
 }
 
 /**
  * One received section. Each new packet is given to every down-track once, in order of arrival, and
  * is then in its layer's cache; nothing reads a clock, throws or allocates per packet.
  */
-export class UpTrack implements LayerSource, FanOut {
+export class UpTrack implements LayerSource, FanOut, AudienceHost {
   readonly kind: MediaKind;
   /** Publisher-side header extensions, for down-tracks to map from. */
   readonly extensions: readonly HeaderExtension[];
@@ -89,10 +101,15 @@ export class UpTrack implements LayerSource, FanOut {
   readonly #listener: UpTrackListener;
   readonly #layers: (UpTrackLayer | undefined)[] = [undefined, undefined, undefined];
   readonly #descriptorId: number;
+  /** Of extensions that publishers set as packets leave, which repair packets do not cover. */
+  readonly #mutableIds: readonly number[];
+  /** Packets may carry how loud they are. */
+  readonly #hasLevels: boolean;
   readonly #rtxView = new RtpView();
   readonly #nacks = new Uint16Array(MAX_NACKS);
   readonly #batch: FanOutBatch | undefined;
-  readonly #pliThrottleMs: readonly number[] | undefined;
+  readonly #requests: UpTrackLayer["requests"];
+  readonly #tellsFarLoss: boolean;
   /** Rates are measured where the publisher is connected, and told. */
   readonly #isRelayed: boolean;
   readonly #run = new PacketRun();
@@ -101,8 +118,7 @@ export class UpTrack implements LayerSource, FanOut {
   /** Packets stored so far, and how many of them have been fanned out. */
   #arrivals = 0;
   #fannedOut = 0;
-  /** Those that pass packets on come first. */
-  #downTracks: readonly PacketReceiver[] = [];
+  readonly #audience: Audience;
   /** So many of them have the packets that wait. */
   #served = 0;
   #rttMs = DEFAULT_RTT_MS;
@@ -115,13 +131,17 @@ export class UpTrack implements LayerSource, FanOut {
     this.extensions = options.extensions;
     this.#listener = options.listener;
     this.#batch = options.batch;
-    this.#pliThrottleMs = options.pliThrottleMs;
+    this.#requests = UpTrackLayer.requestsOf(options.pliThrottleMs);
     this.#isRelayed = options.isRelayed === true;
     const id = (uri: string) => options.extensions.find((e) => e.uri === uri)?.id ?? 0;
     this.#descriptorId = id(EXTENSION_URI.dependencyDescriptor);
-    const isHeard = options.kind === "audio" && !this.#isRelayed;
-    const levelId = isHeard ? id(EXTENSION_URI.audioLevel) : 0;
-    if (levelId !== 0) this.level = new AudioLevel(options.audioLevel, levelId);
+    this.#mutableIds = [id(EXTENSION_URI.transportCc), id(EXTENSION_URI.absSendTime)];
+    const isAudio = options.kind === "audio";
+    const levelId = isAudio ? id(EXTENSION_URI.audioLevel) : 0;
+    this.#tellsFarLoss = isAudio && options.tellsFarLoss === true;
+    this.#hasLevels = levelId !== 0;
+    if (this.#hasLevels && !this.#isRelayed) this.level = new AudioLevel(options.audioLevel);
+    this.#audience = new Audience(isAudio ? options.loudest : undefined, levelId, this);
   }
 
   /** The first packet of a layer came, or its SSRC or codec changed. Call before `receive`. */
@@ -139,8 +159,9 @@ export class UpTrack implements LayerSource, FanOut {
       this.endRun(now); // of the stream as it was
       if (bound.rebind(ssrc, codec, now)) this.level?.restart();
     } else {
-      const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now, this.#pliThrottleMs);
+      const layer = new UpTrackLayer(spatial, this.kind, ssrc, codec, now, this.#requests);
       layer.live = live;
+      layer.tellsFarLoss = this.#tellsFarLoss;
       this.endRun(now); // with the layers there were
       this.#layers[spatial] = layer;
     }
@@ -194,14 +215,50 @@ export class UpTrack implements LayerSource, FanOut {
       this.level?.restart();
       this.#layersChanged(now);
     }
-    this.level?.observeView(view, layer.codec.clockRate, now);
+    if (this.#hasLevels || this.#audience.isRanked) {
+      const dbov = this.#audience.levelOf(view);
+      if (dbov >= 0) this.level?.observePacket(dbov, view.timestamp, layer.codec.clockRate, now);
+      if (seq > before) this.#audience.hear(dbov, now);
+    }
     this.#makeRoom(layer, seq as ExtSeq, now);
     layer.cache.stage(seq as ExtSeq, view.bytes, view.length);
     // Padding is cut off by the stored length, so its flag goes, too.
     layer.cache.staged(seq as ExtSeq)[0]! &= 0xdf;
     if (view.payloadLength > 0 && extended < 0) this.#noteLife(layer, now);
+    if (view.paddingLength > 0) layer.noteChanged(seq as ExtSeq);
     this.#accept(layer, seq as ExtSeq, view, now, seq > before);
+    if (layer.awaitsRepair) this.#recover(layer, now);
     return DROP.none;
+  }
+
+  /** Takes one repair packet of a layer (flexfec-03). @returns 0 if it is one. */
+  receiveFec(spatial: SpatialLayer, view: RtpView, now: number): DropReason {
+    const layer = this.#layers[spatial];
+    if (layer === undefined) return this.drops.count(DROP.unboundLayer);
+    if (!layer.takeRepair(view, this.#mutableIds, now)) {
+      return this.drops.count(DROP.malformedPayload);
+    }
+    this.#recover(layer, now);
+    return DROP.none;
+  }
+
+  /** Takes what can be made of repair packets as if it had come, one after the other. */
+  #recover(layer: UpTrackLayer, now: number): void {
+    const made = this.#rtxView;
+    while (layer.recover(made)) {
+      const { bytes, length, payloadType, sequenceNumber } = made;
+      const isOurs = payloadType === layer.codec.payloadType && length <= SLOT_BYTES;
+      const seq = isOurs ? layer.admitRetransmission(sequenceNumber) : -DROP.payloadType;
+      if (seq < 0) {
+        this.drops.count(-seq as DropReason);
+        continue;
+      }
+      this.#makeRoom(layer, seq as ExtSeq, now);
+      layer.cache.stage(seq as ExtSeq, bytes, length);
+      layer.cache.staged(seq as ExtSeq)[0]! &= 0xdf;
+      if (made.paddingLength > 0) layer.noteChanged(seq as ExtSeq);
+      this.#accept(layer, seq as ExtSeq, made, now, false);
+    }
   }
 
   /**
@@ -218,6 +275,7 @@ export class UpTrack implements LayerSource, FanOut {
     if (seq < 0) return this.drops.count(-seq as DropReason);
     this.#makeRoom(layer, seq as ExtSeq, now);
     stageOriginal(view, layer, seq as ExtSeq, this.#rtxView);
+    layer.noteChanged(seq as ExtSeq); // its extensions need not be the original's
     this.#accept(layer, seq as ExtSeq, this.#rtxView, now, false);
     return DROP.none;
   }
@@ -267,8 +325,7 @@ export class UpTrack implements LayerSource, FanOut {
     if (!readPayload(packet, this.#descriptorId)) this.drops.count(DROP.malformedPayload);
     if (changesStream(packet)) this.#fanOut(packet.arrival - 1, now);
     placeInStream(packet);
-    layer.countFrame(packet.vp8, packet.payloadLength, now);
-    if (!this.#isRelayed) countRate(packet, now);
+    measure(packet, !this.#isRelayed, now);
     if (packet.keyFrameStart) layer.keyFrames.keyFrameArrived();
     run.add(packet);
     if (this.#batch === undefined) this.endRun(now);
@@ -276,7 +333,7 @@ export class UpTrack implements LayerSource, FanOut {
   }
 
   beginRun(now: number): void {
-    const downTracks = this.#downTracks;
+    const downTracks = this.#audience.active;
     while (this.#served < downTracks.length && downTracks[this.#served]!.passesOn === true) {
       forwardRun(downTracks[this.#served++]!, this.#run, now);
     }
@@ -290,7 +347,8 @@ export class UpTrack implements LayerSource, FanOut {
   #fanOut(until: number, now: number): void {
     const run = this.#run;
     if (run.length > 0) {
-      const downTracks = this.#downTracks;
+      const { active: downTracks, isPartial } = this.#audience;
+      if (isPartial) { for (let i = 0; i < run.length; i++) this.drops.count(DROP.notLoudest); }
       for (let i = this.#served; i < downTracks.length; i++) forwardRun(downTracks[i]!, run, now);
       run.clear();
     }
@@ -328,30 +386,75 @@ export class UpTrack implements LayerSource, FanOut {
     this.muted = muted;
     this.#condition.muteChanged(now);
     this.level?.restart();
-    if (muted) { for (const layer of this.#layers) layer?.keyFrames.cancel(); }
-    for (const downTrack of this.#downTracks) downTrack.sourceMuted(muted, now);
+    if (muted) {
+      for (const layer of this.#layers) layer?.keyFrames.cancel();
+      this.#audience.silence(now);
+    }
+    for (const downTrack of this.#audience.all) downTrack.sourceMuted(muted, now);
     this.#listener.onTimed?.(this.nextWakeAt());
   }
 
   addDownTrack(downTrack: PacketReceiver, now: number): void {
-    if (this.#downTracks.includes(downTrack)) return;
-    this.#downTracks = downTrack.passesOn === true
-      ? [downTrack, ...this.#downTracks]
-      : [...this.#downTracks, downTrack];
+    if (!this.#audience.add(downTrack)) return;
     downTrack.attach(this, now);
     this.needsChanged();
   }
 
   removeDownTrack(downTrack: PacketReceiver): void {
-    if (!this.#downTracks.includes(downTrack)) return;
-    this.#downTracks = this.#downTracks.filter((other) => other !== downTrack);
+    if (!this.#audience.remove(downTrack)) return;
     downTrack.detach();
     this.needsChanged();
   }
 
+  audienceChanged(now: number): void {
+    this.#audience.regroup(now);
+    this.needsChanged();
+  }
+
+  onAudienceChanges(now: number): void {
+    this.endRun(now);
+  }
+
+  onReturn(receivers: readonly PacketReceiver[], now: number): void {
+    const layer = this.#layers[0];
+    if (layer === undefined || this.muted) return;
+    for (let s = layer.highest - ONSET_PACKETS; s <= layer.highest; s++) {
+      const slot = layer.cache.find(s);
+      if (slot < 0 || now - layer.cache.storedAt(slot) > ONSET_MS) continue;
+      for (const receiver of receivers) {
+        try {
+          this.#offerAgain(receiver, layer, s, slot, now);
+        } catch (error) {
+          receiver.failed(error);
+        }
+      }
+    }
+  }
+
+  /** What was passed on until now was not all: what comes next does not follow it. */
+  interrupt(now: number): void {
+    this.endRun(now);
+    for (const receiver of this.#audience.all) receiver.interrupted?.(now);
+  }
+
+  /** The room of whose loudest it has to be for all who receive it; see {@linkcode Audience}. */
+  get onlyLoudestOf(): string | undefined {
+    return this.#audience.onlyRoom;
+  }
+
   /** Bit `1 << spatial` for each layer that some down-track needs; looks at all of them. */
   get neededLayers(): number {
-    return this.#downTracks.reduce((mask, downTrack) => mask | downTrack.neededLayers, 0);
+    return this.#audience.all.reduce((mask, downTrack) => mask | downTrack.neededLayers, 0);
+  }
+
+  /** What its down-tracks together would have (`layer_wish.ts`); looks at all of them. */
+  get wish(): number {
+    return this.#audience.wish;
+  }
+
+  /** Whether a down-track is given packets now, and not left out as it is not loud. */
+  gives(downTrack: PacketReceiver): boolean {
+    return !this.#audience.isPartial || this.#audience.active.includes(downTrack);
   }
 
   needsChanged(): void {
@@ -361,7 +464,7 @@ export class UpTrack implements LayerSource, FanOut {
 
   /** Subscribers now. */
   get downTrackCount(): number {
-    return this.#downTracks.length;
+    return this.#audience.all.length;
   }
 
   requestKeyFrame(spatial: number, now: number): void {
@@ -374,19 +477,31 @@ export class UpTrack implements LayerSource, FanOut {
   replay(receiver: PacketReceiver, start: SourcePacket, now: number): void {
     const { layer, arrival, highest } = start;
     const { cache } = layer;
-    const packet = (this.#replayed ??= new SourcePacket(layer));
-    packet.layer = layer;
     for (let s = start.seq + 1; s <= highest; s++) {
       const slot = cache.find(s);
       // What came after `start` in the same run is still to be offered.
       if (slot < 0 || cache.arrivalOf(slot) > arrival) continue;
-      if (!packet.view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) continue;
-      packet.seq = packet.highest = s as ExtSeq;
-      packet.slot = slot;
-      readPayload(packet, this.#descriptorId);
-      placeInStream(packet);
-      receiver.forward(packet, now);
+      this.#offerAgain(receiver, layer, s, slot, now);
     }
+  }
+
+  /** Forwards to one receiver a packet that is in the cache, as number `seq`. */
+  #offerAgain(
+    receiver: PacketReceiver,
+    layer: UpTrackLayer,
+    seq: number,
+    slot: number,
+    now: number,
+  ): void {
+    const { cache } = layer;
+    const packet = (this.#replayed ??= new SourcePacket(layer));
+    packet.layer = layer;
+    if (!packet.view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) return;
+    packet.seq = packet.highest = seq as ExtSeq;
+    packet.slot = slot;
+    readPayload(packet, this.#descriptorId);
+    placeInStream(packet);
+    receiver.forward(packet, now);
   }
 
   /** Sends what is due: NACKs and key-frame requests; notices layers that stopped. */
@@ -439,6 +554,11 @@ export class UpTrack implements LayerSource, FanOut {
     layerCosts(this.#layers, out);
   }
 
+  /** What a stream brings, with all that is in it, bits per second; 0 if it is not sent. */
+  streamBps(spatial: number): number {
+    return streamBps(this.#layers, spatial);
+  }
+
   /** What came since the last call; `undefined` before the first packet. */
   interval(now: number): UpTrackIntervalFigures | undefined {
     return this.#condition.interval(this.#layers, this.muted, now);
@@ -464,7 +584,7 @@ export class UpTrack implements LayerSource, FanOut {
 
   #layersChanged(now: number): void {
     this.#condition.layersChanged(this.liveLayers, now);
-    for (const downTrack of this.#downTracks) downTrack.layersChanged(now);
+    for (const downTrack of this.#audience.all) downTrack.layersChanged(now);
   }
 }
 

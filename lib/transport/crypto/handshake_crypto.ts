@@ -3,7 +3,7 @@
  * two twins; both take and give the same bytes.
  *
  * Contract: whatever a peer's bytes are, nothing throws: a share that is no point, or one of small
- * order, and a signature that does not verify are answers. Calls are synchronous and keep nothing.
+ * order, and a signature that does not verify are answers. Calls are synchronous.
  *
  * @module
  */

@@ -48,6 +48,7 @@ const SYMBOLS = {
   EVP_CIPHER_CTX_get_params: { parameters: ["usize", "usize"], result: "i32", optional: true },
   EVP_CIPHER_CTX_set_params: { parameters: ["usize", "usize"], result: "i32", optional: true },
   /** From here to `EVP_PKEY_derive`: handshakes alone need them, where they are there. */
+  RAND_bytes: { parameters: ["buffer", "i32"], result: "i32", optional: true },
   SHA256: { parameters: ["buffer", "usize", "buffer"], result: "usize", optional: true },
   EVP_sha256: { parameters: [], result: "usize", optional: true },
   HMAC: {
@@ -97,11 +98,6 @@ const SYMBOLS = {
     result: "usize",
     optional: true,
   },
-  EVP_PKEY_get_raw_private_key: {
-    parameters: ["usize", "buffer", "usize"],
-    result: "i32",
-    optional: true,
-  },
   EVP_PKEY_get_raw_public_key: {
     parameters: ["usize", "buffer", "usize"],
     result: "i32",
@@ -109,10 +105,7 @@ const SYMBOLS = {
   },
   EVP_PKEY_free: { parameters: ["usize"], result: "void", optional: true },
   EVP_PKEY_CTX_new: { parameters: ["usize", "usize"], result: "usize", optional: true },
-  EVP_PKEY_CTX_new_id: { parameters: ["i32", "usize"], result: "usize", optional: true },
   EVP_PKEY_CTX_free: { parameters: ["usize"], result: "void", optional: true },
-  EVP_PKEY_keygen_init: { parameters: ["usize"], result: "i32", optional: true },
-  EVP_PKEY_keygen: { parameters: ["usize", "usize"], result: "i32", optional: true },
   EVP_PKEY_derive_init: { parameters: ["usize"], result: "i32", optional: true },
   EVP_PKEY_derive_set_peer: { parameters: ["usize", "usize"], result: "i32", optional: true },
   EVP_PKEY_derive: { parameters: ["usize", "buffer", "usize"], result: "i32", optional: true },

@@ -3,7 +3,9 @@
  * P-256 takes it twenty times as long, and a check of one seven times.
  *
  * Contract: that of `handshake_crypto.ts`. What is asked of the library is tried out before it is
- * used, and every key of a connection is freed in the call that made it.
+ * used, and every key of a connection is freed in the call that made it, but one of ours on X25519:
+ * that is kept for the secret which is going to be made of it, because to read it again takes the
+ * library as long as to make it.
  *
  * @module
  */
@@ -28,10 +30,18 @@ const UNCOMPRESSED = 4;
 /** ECDSA's in DER: two numbers of 33 bytes with their heads. */
 const MAX_SIGNATURE_BYTES = 72;
 
-/** Those of the library's calls that are needed here, all there. */
-type Calls = { readonly [Name in keyof LibcryptoCalls]: NonNullable<LibcryptoCalls[Name]> };
+/** Keys that wait for their secrets: those of more handshakes at a time are read again. */
+const MAX_WAITING_KEYS = 256;
 
-const NEEDED: readonly (keyof LibcryptoCalls)[] = [
+/** Those of the library's calls that are needed here, all there. */
+type Calls =
+  & LibcryptoCalls
+  & {
+    readonly [Name in (typeof NEEDED)[number]]: NonNullable<LibcryptoCalls[Name]>;
+  };
+
+const NEEDED = [
+  "RAND_bytes",
   "SHA256",
   "HMAC",
   "EVP_sha256",
@@ -49,18 +59,14 @@ const NEEDED: readonly (keyof LibcryptoCalls)[] = [
   "ECDSA_verify",
   "EVP_PKEY_new_raw_private_key",
   "EVP_PKEY_new_raw_public_key",
-  "EVP_PKEY_get_raw_private_key",
   "EVP_PKEY_get_raw_public_key",
   "EVP_PKEY_free",
   "EVP_PKEY_CTX_new",
-  "EVP_PKEY_CTX_new_id",
   "EVP_PKEY_CTX_free",
-  "EVP_PKEY_keygen_init",
-  "EVP_PKEY_keygen",
   "EVP_PKEY_derive_init",
   "EVP_PKEY_derive_set_peer",
   "EVP_PKEY_derive",
-];
+] as const satisfies readonly (keyof LibcryptoCalls)[];
 
 /**
  * The native twin; `undefined` if the library lacks a call, or computes something else than the
@@ -83,6 +89,8 @@ class NativeHandshakeCrypto implements HandshakeCrypto {
   readonly #cell = new BigUint64Array(1);
   readonly #cellAt: bigint;
   #kept = 0n;
+  /** Of X25519, by their raw form; the oldest first. */
+  readonly #waiting = new Map<Uint8Array, bigint>();
 
   constructor(calls: Calls) {
     this.#calls = calls;
@@ -162,20 +170,18 @@ class NativeHandshakeCrypto implements HandshakeCrypto {
 
   #newX25519(): CurveKey {
     const calls = this.#calls;
-    const context = calls.EVP_PKEY_CTX_new_id(NID_X25519, 0n);
-    this.#cell[0] = 0n;
-    const isMade = calls.EVP_PKEY_keygen_init(context) === 1 &&
-      calls.EVP_PKEY_keygen(context, this.#cellAt) === 1;
-    calls.EVP_PKEY_CTX_free(context);
-    const key = this.#cell[0];
-    if (!isMade || key === 0n) throw new Error("Cannot make an X25519 key: libcrypto failed");
     const privateKey = new Uint8Array(X25519_BYTES);
     const publicKey = new Uint8Array(X25519_BYTES);
+    const isDrawn = calls.RAND_bytes(privateKey, X25519_BYTES) === 1;
+    const key = isDrawn ? this.#privateX25519(privateKey) : 0n;
     this.#cell[0] = BigInt(X25519_BYTES);
-    calls.EVP_PKEY_get_raw_private_key(key, privateKey, this.#cellAt);
-    this.#cell[0] = BigInt(X25519_BYTES);
-    calls.EVP_PKEY_get_raw_public_key(key, publicKey, this.#cellAt);
-    calls.EVP_PKEY_free(key);
+    const isMade = key !== 0n &&
+      calls.EVP_PKEY_get_raw_public_key(key, publicKey, this.#cellAt) === 1;
+    if (!isMade) {
+      calls.EVP_PKEY_free(key);
+      throw new Error("Cannot make an X25519 key: libcrypto failed");
+    }
+    this.#wait(privateKey, key);
     return { privateKey, publicKey };
   }
 
@@ -183,9 +189,10 @@ class NativeHandshakeCrypto implements HandshakeCrypto {
     if (privateKey.length !== X25519_BYTES || theirs.length !== X25519_BYTES) return undefined;
     const calls = this.#calls;
     const length = BigInt(X25519_BYTES);
-    const [ours, peer] = [privateKey, theirs] as Uint8Array<ArrayBuffer>[];
-    const key = calls.EVP_PKEY_new_raw_private_key(NID_X25519, 0n, ours!, length);
-    const other = calls.EVP_PKEY_new_raw_public_key(NID_X25519, 0n, peer!, length);
+    const peer = theirs as Uint8Array<ArrayBuffer>;
+    const key = this.#waiting.get(privateKey) ?? this.#privateX25519(privateKey);
+    this.#waiting.delete(privateKey);
+    const other = calls.EVP_PKEY_new_raw_public_key(NID_X25519, 0n, peer, length);
     const context = calls.EVP_PKEY_CTX_new(key, 0n);
     const secret = new Uint8Array(X25519_BYTES);
     this.#cell[0] = length;
@@ -198,6 +205,24 @@ class NativeHandshakeCrypto implements HandshakeCrypto {
     calls.EVP_PKEY_free(other);
     calls.EVP_PKEY_free(key);
     return isDone && secret.some((byte) => byte !== 0) ? secret : undefined;
+  }
+
+  /** A key to be freed; 0 if the library gives none. */
+  #privateX25519(raw: Uint8Array): bigint {
+    const octets = raw as Uint8Array<ArrayBuffer>;
+    return this.#calls.EVP_PKEY_new_raw_private_key(NID_X25519, 0n, octets, BigInt(raw.length));
+  }
+
+  /** Handshakes may end before they come to their secrets. */
+  #wait(privateKey: Uint8Array, key: bigint): void {
+    if (this.#waiting.size >= MAX_WAITING_KEYS) {
+      for (const [oldest, old] of this.#waiting) {
+        this.#waiting.delete(oldest);
+        this.#calls.EVP_PKEY_free(old);
+        break;
+      }
+    }
+    this.#waiting.set(privateKey, key);
   }
 
   #newP256(): CurveKey {
@@ -277,7 +302,11 @@ function passesSelfTest(crypto: HandshakeCrypto): boolean {
     "3046022100efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716" +
       "022100f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8",
   );
-  const [ours, other] = [crypto.newKey(CURVE.secp256r1), crypto.newKey(CURVE.secp256r1)];
+  const agree = (curve: Curve) => {
+    const [ours, other] = [crypto.newKey(curve), crypto.newKey(curve)];
+    return hex(crypto.sharedSecret(curve, ours.privateKey, other.publicKey)) ===
+      hex(crypto.sharedSecret(curve, other.privateKey, ours.publicKey));
+  };
   return hex(crypto.sha256(text.encode("abc"))) ===
       "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" &&
     hex(crypto.hmac(text.encode("Jefe"), text.encode("what do ya want for nothing?"))) ===
@@ -291,6 +320,5 @@ function passesSelfTest(crypto: HandshakeCrypto): boolean {
     crypto.isSigned(point, sample, known) &&
     !crypto.isSigned(point, text.encode("Sample"), known) &&
     crypto.isSigned(point, sample, crypto.sign(scalar, sample)) &&
-    hex(crypto.sharedSecret(CURVE.secp256r1, ours.privateKey, other.publicKey)) ===
-      hex(crypto.sharedSecret(CURVE.secp256r1, other.privateKey, ours.publicKey));
+    agree(CURVE.secp256r1) && agree(CURVE.x25519);
 }

@@ -114,4 +114,9 @@ export interface Datagrams {
    * to flush. What is queued afterwards leaves soon by itself.
    */
   onBatchEnd: () => void;
+  /**
+   * After a flush that has given all that was queued to the kernel, by a twin that does that in one
+   * go; others never call it. Must not throw, and send nothing.
+   */
+  onFlushed?: () => void;
 }

@@ -27,9 +27,13 @@ const ARCHITECTURES: readonly string[] = ["x86_64", "aarch64"];
 
 /** Numbers of Linux that are the same on both architectures. */
 export const MSG_DONTWAIT = 0x40;
+/** An error in place of a signal where the other end is gone. */
+export const MSG_NOSIGNAL = 0x4000;
 const AF_UNIX = 1;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 const NON_BLOCKING = 0o4000;
+const MADV_DONTNEED = 4;
 /** Of `open` and `epoll_create1` alike; opened files are only read (`O_RDONLY`, which is 0). */
 const CLOSE_ON_EXEC = 0o2000000;
 
@@ -58,7 +62,12 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
   sendmmsg: { parameters: ["i32", "pointer", "u32", "i32"], result: "i32" },
   recvmmsg: { parameters: ["i32", "pointer", "u32", "i32", "pointer"], result: "i32" },
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  dup: { parameters: ["i32"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
@@ -71,6 +80,8 @@ const SYMBOLS = {
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   epoll_wait: { parameters: ["i32", "pointer", "i32", "i32"], result: "i32" },
   usleep: { parameters: ["u32"], result: "i32" },
+  madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
+  malloc_trim: { parameters: ["usize"], result: "i32" },
 } as const;
 
 /** The calls, as `man 2` tells: a negative result is a failure whose reason is in `errno`. */
@@ -86,6 +97,8 @@ export interface Libc {
     flags: number,
     timeout: null,
   ): number;
+  socket(family: number, type: number, protocol: number): number;
+  bind(fd: number, address: Uint8Array<ArrayBuffer>, length: number): number;
   getsockname(
     fd: number,
     address: Uint8Array<ArrayBuffer>,
@@ -107,8 +120,31 @@ export interface Libc {
   ): number;
   /** What a thread needs that waits here and not in the runtime. */
   readonly waiting: WaitingCalls;
+  /** What two threads need that write to one socket. */
+  readonly sharing: SharingCalls;
+  /** By which memory is given back. */
+  readonly memory: MemoryCalls;
   /** `errno` as the last failed call left it: to be read before anything else is called. */
   errno(): number;
+}
+
+/** The calls by which a process gives back memory. */
+export interface MemoryCalls {
+  readFile: WaitingCalls["readFile"];
+  /** What is free in `malloc`, of all threads. */
+  trim(): void;
+  /** Pages that were read from a file, and can be again: nothing else is to be there. */
+  forget(from: bigint, bytes: bigint): void;
+}
+
+/** The calls by which a thread lets another one write to its sockets. */
+export interface SharingCalls {
+  /** Another number for the same socket, which lives until both are closed; negative if none. */
+  duplicate(fd: number): number;
+  getpeername: Libc["getsockname"];
+  /** @returns Bytes taken, or a negative number. */
+  send(fd: number, bytes: Uint8Array<ArrayBuffer>, length: bigint, flags: number): bigint | number;
+  close(fd: number): number;
 }
 
 /** The calls by which a thread waits for descriptors. */
@@ -178,6 +214,8 @@ export function openLibc(name: string = LIBRARY_NAME): LibcResult {
       version: `glibc ${Deno.UnsafePointerView.getCString(version)}`,
       sendmmsg: calls.sendmmsg,
       recvmmsg: calls.recvmmsg,
+      socket: calls.socket,
+      bind: calls.bind,
       getsockname: calls.getsockname,
       getsockopt: calls.getsockopt,
       setsockopt: calls.setsockopt,
@@ -192,8 +230,23 @@ export function openLibc(name: string = LIBRARY_NAME): LibcResult {
         epollWait: calls.epoll_wait,
         sleepUs: calls.usleep,
       },
+      sharing: {
+        duplicate: calls.dup,
+        getpeername: calls.getpeername,
+        send: calls.send,
+        close: calls.close,
+      },
+      memory: memoryCalls(calls),
       errno: () => errno[0]!,
     },
+  };
+}
+
+function memoryCalls(calls: Calls): MemoryCalls {
+  return {
+    readFile: (path, into) => readFile(calls, path, into),
+    trim: () => void calls.malloc_trim(0n),
+    forget: (from, bytes) => void calls.madvise(from, bytes, MADV_DONTNEED),
   };
 }
 

@@ -6,9 +6,15 @@
  * every subscriber). Waking up for each costs more than forwarding it, and a run of packets leaves
  * as one message only if it was received together.
  *
+ * Reports and feedback, where they have a socket of their own, are received once in each
+ * {@linkcode REPORTS_GRAIN_US} whatever else comes: a thousand of them a second would be a thousand
+ * turns, and what they lead to is timed work of a longer grain. While somebody waits for what is
+ * said there, to send more, they are received as all else is.
+ *
  * While nobody waits for what comes (checks that keep consent, reports, heartbeats: no media, no
- * data, no handshake), it is received once in each {@linkcode QUIET_GRAIN_US}, together with the
- * timers of that grain.
+ * data, no handshake), what has that socket is received once in each
+ * {@linkcode QUIET_REPORTS_GRAIN_US}, checks among it, and what else comes once in each
+ * {@linkcode QUIET_GRAIN_US}, together with the timers of that grain.
  *
  * Pure: `nowUs` is monotonic microseconds.
  *
@@ -23,8 +29,15 @@ const BURST_US = 500;
 /** Receives are at least so far apart. Together with the burst's wait: what is added at most. */
 const SPACING_US = 1_000;
 
-/** The grain of timed work, on the same clock: one wake-up for both. */
-export const QUIET_GRAIN_US = 10_000;
+/** Reports are received once in so long: the grain of timed work, so one wake-up is for both. */
+export const REPORTS_GRAIN_US = 10_000;
+const HALF_GRAIN_US = REPORTS_GRAIN_US / 2;
+/** Everything else, while it is quiet; a multiple of that. */
+export const QUIET_GRAIN_US = 2 * REPORTS_GRAIN_US;
+/** Reports and checks, while it is quiet: those of a client are two seconds apart and more. */
+export const QUIET_REPORTS_GRAIN_US = 5 * REPORTS_GRAIN_US;
+/** So long after somebody was last waiting for reports they are received without delay, µs. */
+const PROMPT_US = 20_000;
 /** So long after the last of what somebody waits for it is quiet; voice that pauses says less. */
 const ACTIVE_US = 1_000_000;
 
@@ -38,22 +51,54 @@ export class ReceivePace {
   #inWindow = 0;
   #isBusy = false;
   #receivedAt = -Infinity;
+  #reportsAt = -Infinity;
+  #promptUntil = -Infinity;
 
   /** Somebody waits for what comes next: media, data or a handshake is on its way. */
   active(nowUs: number): void {
     this.#activeUntil = nowUs + ACTIVE_US;
   }
 
+  /** Somebody waits for what is said among reports. */
+  prompt(nowUs: number): void {
+    this.#promptUntil = nowUs + PROMPT_US;
+  }
+
+  /** Whether reports are as urgent as all else. */
+  isPrompt(nowUs: number): boolean {
+    return nowUs < this.#promptUntil;
+  }
+
+  /** Whether nobody waits for what comes. */
+  isQuiet(nowUs: number): boolean {
+    return nowUs >= this.#activeUntil;
+  }
+
   /** Until when nothing is to be received, monotonic µs; not after `nowUs` if it may be now. */
   restsUntil(nowUs: number): number {
-    if (nowUs < this.#activeUntil) return -Infinity;
-    return (Math.floor(this.#receivedAt / QUIET_GRAIN_US) + 1) * QUIET_GRAIN_US;
+    return this.isQuiet(nowUs) ? nextOf(QUIET_GRAIN_US, this.#receivedAt) : -Infinity;
+  }
+
+  /**
+   * Until when reports wake nobody, monotonic µs; in the past if they may now. A turn that is taken
+   * for media takes them along before that.
+   */
+  reportsRestUntil(nowUs: number): number {
+    if (this.isPrompt(nowUs)) return -Infinity;
+    return this.isQuiet(nowUs)
+      ? nextOf(QUIET_REPORTS_GRAIN_US, this.#reportsAt)
+      : nextOf(REPORTS_GRAIN_US, this.#reportsAt + HALF_GRAIN_US);
+  }
+
+  /** Whether a turn that is taken anyway is to receive reports, too. */
+  takesReports(nowUs: number): boolean {
+    return this.isPrompt(nowUs) || nowUs >= this.#reportsAt + HALF_GRAIN_US;
   }
 
   /** Something has come. @returns How long to leave it there, µs; 0 for not at all. */
   delayUs(nowUs: number): number {
     if (nowUs >= this.#windowEndsAt) this.#nextWindow(nowUs);
-    if (!this.#isBusy || nowUs >= this.#activeUntil) return 0;
+    if (!this.#isBusy || this.isQuiet(nowUs)) return 0;
     const sinceUs = nowUs - this.#receivedAt;
     return sinceUs >= SPACING_US ? BURST_US : SPACING_US - sinceUs;
   }
@@ -64,6 +109,13 @@ export class ReceivePace {
     this.#receivedAt = nowUs;
   }
 
+  /** The same of reports. Where they are many, media comes in bursts that are worth a wait. */
+  receivedReports(count: number, nowUs: number): void {
+    if (count === 0) return;
+    this.#inWindow += count;
+    this.#reportsAt = nowUs;
+  }
+
   #nextWindow(nowUs: number): void {
     // After a pause of more than a window the last one says nothing about now.
     const isRecent = nowUs < this.#windowEndsAt + WINDOW_US;
@@ -71,4 +123,9 @@ export class ReceivePace {
     this.#inWindow = 0;
     this.#windowEndsAt = nowUs + WINDOW_US;
   }
+}
+
+/** When the grain behind the one of `atUs` begins. */
+function nextOf(grainUs: number, atUs: number): number {
+  return (Math.floor(atUs / grainUs) + 1) * grainUs;
 }

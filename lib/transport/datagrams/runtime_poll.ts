@@ -18,12 +18,21 @@ const FILE_BYTES = 65_536;
  * the system does not say.
  */
 export function findPollOf(calls: WaitingCalls, fd: number): number | undefined {
+  return pollsOf(calls, fd).next().value;
+}
+
+/** Closes all epoll instances of this process that watch `fd`, because who made them is gone. */
+export function closePollsOf(calls: WaitingCalls, fd: number): void {
+  for (const poll of [...pollsOf(calls, fd)]) calls.close(poll);
+}
+
+function* pollsOf(calls: WaitingCalls, fd: number): Generator<number, undefined> {
   const buffer = new Uint8Array(FILE_BYTES);
   const line = new RegExp(`^tfd:\\s+${fd} `, "m");
   const decoder = new TextDecoder();
   for (let candidate = 0; candidate < MAX_DESCRIPTORS; candidate++) {
     const length = calls.readFile(`/proc/self/fdinfo/${candidate}`, buffer);
-    if (length > 0 && line.test(decoder.decode(buffer.subarray(0, length)))) return candidate;
+    if (length > 0 && line.test(decoder.decode(buffer.subarray(0, length)))) yield candidate;
   }
   return undefined;
 }

@@ -13,7 +13,8 @@
  * the runtime has a turn every {@linkcode STAY_US} besides.
  *
  * While nobody waits for what comes ({@linkcode SocketLoop.active} says that somebody does), the
- * sockets are left alone for up to 10 ms, and only the bell and the runtime are listened to.
+ * sockets are left alone for up to 20 ms, and only the bell and the runtime are listened to; what
+ * has a socket of its own because it can wait, to which checks come then, for up to 50.
  *
  * Contract: it lives while it has a socket; between two waits all microtasks run. A throw of a
  * timer or a socket ends nothing. Where the kernel does not let the event loop be found, `watch`
@@ -69,12 +70,24 @@ export interface SocketLoopOptions {
 /** Receives what has come without waiting. @returns How many datagrams that were. */
 export type Receive = () => number;
 
+/** A socket with what can wait for some milliseconds. */
+export interface ReportSource {
+  readonly fd: number;
+  readonly receive: Receive;
+  /** Whether nobody waits for checks now, so that they may come here, too. */
+  readonly setQuiet?: (isQuiet: boolean) => void;
+}
+
 /** One thread's loop: begins with the first socket and ends with the last. */
 export class SocketLoop {
   /** Timers that need no turn of the runtime; while there is no socket, the runtime's. */
   readonly timers: Timers = { after: (delayMs, callback) => this.#after(delayMs, callback) };
   readonly #options: SocketLoopOptions;
   readonly #sockets = new Map<number, Receive>();
+  /** Of them, those with what can wait. */
+  #reportSources: readonly ReportSource[] = [];
+  /** What they were told last. */
+  #isQuiet = false;
   readonly #timers = new WakeQueue<() => void>();
   readonly #pace = new ReceivePace();
   readonly #events = new Int32Array(EVENT_WORDS * MAX_EVENTS);
@@ -83,8 +96,11 @@ export class SocketLoop {
   /** Ours, and the event loop's; `undefined` outside of the loop's life. */
   #poll: number | undefined;
   #runtimePoll = -1;
-  /** Another of ours, without sockets. */
+  /** Others of ours: without sockets, and without those whose datagrams can wait. */
   #quietPoll = -1;
+  #mediaPoll = -1;
+  /** The one that is waited for next, if it is another than {@linkcode SocketLoop.#poll}. */
+  #waited = -1;
   #running: Promise<void> = Promise.resolve();
   #stayBy = 0;
   /** Whether packets were left where they are for the runtime's turn, so that they are next. */
@@ -97,24 +113,69 @@ export class SocketLoop {
   /**
    * Takes over a socket that the runtime has opened.
    *
+   * @param reports A second socket, which the runtime does not know, with what can wait for some
+   * milliseconds.
    * @returns Lets go of the socket, to be called once, before it is closed; settles when nothing of
    * the loop waits for it any more. `undefined` if it could not be taken over.
    */
-  watch(fd: number, receive: Receive): (() => Promise<void>) | undefined {
+  watch(
+    fd: number,
+    receive: Receive,
+    reports?: ReportSource,
+  ): (() => Promise<void>) | undefined {
     const { calls } = this.#options;
     const poll = this.#poll ?? this.#begin(fd);
     if (poll === undefined) return undefined;
-    if (
-      calls.epollControl(this.#runtimePoll, EPOLL_CTL_DEL, fd, eventOf(fd)) !== 0 ||
-      calls.epollControl(poll, EPOLL_CTL_ADD, fd, eventOf(fd)) !== 0
-    ) {
+    const mediaPoll = this.#mediaPoll;
+    // The runtime lets go of it last: what it does not watch and we do not either is deaf.
+    const isOurs = calls.epollControl(poll, EPOLL_CTL_ADD, fd, eventOf(fd)) === 0 &&
+      calls.epollControl(mediaPoll, EPOLL_CTL_ADD, fd, eventOf(fd)) === 0 &&
+      calls.epollControl(this.#runtimePoll, EPOLL_CTL_DEL, fd, eventOf(fd)) === 0;
+    if (!isOurs) {
+      for (const one of [poll, mediaPoll]) {
+        calls.epollControl(one, EPOLL_CTL_DEL, fd, eventOf(fd));
+      }
       this.#endIfUnused();
       return undefined;
     }
+    return this.#add(fd, receive, reports);
+  }
+
+  /**
+   * Waits for a socket, too, that the runtime does not know, as long as the loop lives.
+   *
+   * @returns As {@linkcode SocketLoop.watch}; `undefined` outside of the loop's life.
+   */
+  watchBeside(fd: number, receive: Receive, reports: ReportSource): (() => void) | undefined {
+    if (this.#poll === undefined) return undefined;
+    for (const one of [this.#poll, this.#mediaPoll]) {
+      this.#options.calls.epollControl(one, EPOLL_CTL_ADD, fd, eventOf(fd));
+    }
+    return this.#add(fd, receive, reports);
+  }
+
+  /** What stands in the polls already. */
+  #add(fd: number, receive: Receive, reports: ReportSource | undefined): () => Promise<void> {
+    const { calls } = this.#options;
+    const poll = this.#poll!;
+    const mediaPoll = this.#mediaPoll;
     this.#sockets.set(fd, receive);
+    if (reports !== undefined) {
+      calls.epollControl(poll, EPOLL_CTL_ADD, reports.fd, eventOf(reports.fd));
+      this.#sockets.set(reports.fd, reports.receive);
+      this.#reportSources = [...this.#reportSources, reports];
+      reports.setQuiet?.(this.#isQuiet);
+    }
     return () => {
       this.#sockets.delete(fd);
-      calls.epollControl(poll, EPOLL_CTL_DEL, fd, eventOf(fd));
+      for (const one of [poll, mediaPoll]) {
+        calls.epollControl(one, EPOLL_CTL_DEL, fd, eventOf(fd));
+      }
+      if (reports !== undefined) {
+        this.#sockets.delete(reports.fd);
+        this.#reportSources = this.#reportSources.filter((one) => one !== reports);
+        calls.epollControl(poll, EPOLL_CTL_DEL, reports.fd, eventOf(reports.fd));
+      }
       return this.#endIfUnused();
     };
   }
@@ -129,12 +190,21 @@ export class SocketLoop {
     this.#pace.active(nowUs);
   }
 
+  /**
+   * Somebody waits for what comes by the sockets of reports, to send more: for a while it is
+   * received as all else is.
+   *
+   * @param nowUs As for {@linkcode SocketLoop.active}.
+   */
+  prompt(nowUs: number): void {
+    this.#pace.prompt(nowUs);
+  }
+
   /** Without sockets the thread waits in the event loop again, which gets the timers, too. */
   #endIfUnused(): Promise<void> {
     const poll = this.#poll;
     if (poll === undefined || this.#sockets.size > 0) return Promise.resolve();
-    this.#options.calls.close(poll);
-    this.#options.calls.close(this.#quietPoll);
+    for (const one of [poll, this.#quietPoll, this.#mediaPoll]) this.#options.calls.close(one);
     this.#poll = undefined;
     this.#handOver();
     return this.#running;
@@ -154,14 +224,15 @@ export class SocketLoop {
     const { calls } = this.#options;
     const runtimePoll = findPollOf(calls, fd);
     if (runtimePoll === undefined) return undefined;
-    const poll = this.#createPoll(runtimePoll);
-    const quietPoll = this.#createPoll(runtimePoll);
-    if (poll < 0 || quietPoll < 0) {
-      for (const one of [poll, quietPoll]) if (one >= 0) calls.close(one);
+    const polls = [0, 1, 2].map(() => this.#createPoll(runtimePoll));
+    if (polls.some((one) => one < 0)) {
+      for (const one of polls) if (one >= 0) calls.close(one);
       return undefined;
     }
+    const [poll, quietPoll, mediaPoll] = polls as [number, number, number];
     this.#runtimePoll = runtimePoll;
     this.#quietPoll = quietPoll;
+    this.#mediaPoll = mediaPoll;
     this.#running = this.#run(poll);
     return this.#poll = poll;
   }
@@ -232,12 +303,10 @@ export class SocketLoop {
   #wait(poll: number): boolean {
     const { calls, clock } = this.#options;
     const beganUs = clock.nowUs();
-    const restsUntil = this.#pace.restsUntil(beganUs);
-    const isResting = restsUntil > beganUs;
-    const restEndsUs = isResting ? restsUntil + GRAIN_SLACK_US : Infinity;
+    const restEndsUs = this.#chooseWait(beganUs);
     const untilUs = Math.min(this.#timers.nextAt, this.#stayBy, restEndsUs);
     const waitMs = Math.max(0, Math.ceil((untilUs - beganUs) / 1_000));
-    const waited = isResting ? this.#quietPoll : poll;
+    const waited = this.#waited < 0 ? poll : this.#waited;
     const count = calls.epollWait(waited, this.#eventsAddress, MAX_EVENTS, waitMs);
     const isRung = this.#isAmong(BELL, count);
     if (isRung) calls.read(this.#options.bell!, this.#rings, 8n);
@@ -246,23 +315,64 @@ export class SocketLoop {
     const hasPackets = count > Number(isRung) + Number(isReady);
     this.#hasLeftPackets = isRuntimeReady && hasPackets && !this.#hasLeftPackets;
     if (this.#hasLeftPackets) return true;
+    if (hasPackets) this.#receiveAll(count);
+    return isRuntimeReady;
+  }
+
+  /** Chooses what is waited for. @returns Until when that holds, monotonic µs. */
+  #chooseWait(nowUs: number): number {
+    this.#waited = -1;
+    this.#steer(this.#pace.isQuiet(nowUs));
+    let restsUntil = this.#pace.restsUntil(nowUs);
+    if (restsUntil > nowUs) this.#waited = this.#quietPoll;
+    else {
+      restsUntil = this.#pace.reportsRestUntil(nowUs);
+      if (restsUntil <= nowUs) return Infinity;
+      this.#waited = this.#mediaPoll;
+    }
+    return restsUntil + GRAIN_SLACK_US;
+  }
+
+  #steer(isQuiet: boolean): void {
+    if (isQuiet === this.#isQuiet) return;
+    this.#isQuiet = isQuiet;
+    for (const source of this.#reportSources) source.setQuiet?.(isQuiet);
+  }
+
+  /** Receives from all sockets among the first `count` events: media, and then reports. */
+  #receiveAll(count: number): void {
+    const { calls, clock } = this.#options;
+    const events = this.#events;
     let isPaced = false;
-    let nowUs = 0;
+    let nowUs = clock.nowUs();
     let received = 0;
+    const isPrompt = this.#pace.isPrompt(nowUs);
     for (let i = 0; i < count; i++) {
-      const name = this.#events[i * EVENT_WORDS + EVENT_DATA]!;
-      if (name < 0) continue;
+      const name = events[i * EVENT_WORDS + EVENT_DATA]!;
+      const isReports = this.#isOfReports(name);
+      if (name < 0 || (isReports && !isPrompt)) continue;
       if (!isPaced) {
         isPaced = true;
-        nowUs = clock.nowUs();
         const delayUs = this.#pace.delayUs(nowUs);
         if (delayUs > 0) calls.sleepUs(delayUs);
         nowUs += delayUs;
       }
-      received += this.#receive(name);
+      if (!isReports) received += this.#receive(name);
     }
     if (isPaced) this.#pace.received(received, nowUs);
-    return isRuntimeReady;
+    if (isPaced && !this.#pace.takesReports(nowUs)) return;
+    let reports = 0;
+    for (let i = 0; i < this.#reportSources.length; i++) {
+      reports += this.#receive(this.#reportSources[i]!.fd);
+    }
+    this.#pace.receivedReports(reports, nowUs);
+  }
+
+  #isOfReports(fd: number): boolean {
+    for (let i = 0; i < this.#reportSources.length; i++) {
+      if (this.#reportSources[i]!.fd === fd) return true;
+    }
+    return false;
   }
 
   #isAmong(name: number, count: number): boolean {

@@ -1,11 +1,11 @@
 /**
- * What has to be known and set once about a UDP socket that the runtime has bound: its descriptor,
- * buffers, and marks.
+ * What has to be known and set once about a socket that the runtime has opened: its descriptor, and
+ * buffers and marks of UDP.
  *
  * @module
  */
 import type { PacketMarks } from "./datagrams.ts";
-import { type Libc, SOCK_DGRAM } from "./libc.ts";
+import { type Libc, SOCK_DGRAM, SOCK_STREAM } from "./libc.ts";
 import {
   type AddressFamily,
   AF_INET,
@@ -35,7 +35,7 @@ const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 
-/** A UDP socket of this process, as native code names it. */
+/** A socket of this process, as native code names it. */
 export interface SocketDescriptor {
   readonly fd: number;
   readonly family: AddressFamily;
@@ -45,26 +45,97 @@ export interface SocketDescriptor {
  * Finds the UDP socket that is bound to `local`, by asking each descriptor for its name: no two
  * sockets have the same unless both allow it, and the runtime's do not.
  */
-export function findDescriptor(
+export function findDescriptor(libc: Libc, local: Endpoint): SocketDescriptor | undefined {
+  return findDescriptors(libc, local).next().value;
+}
+
+/** All numbers of UDP sockets of this process that are bound to `local`. */
+export function findDescriptors(
   libc: Libc,
-  local: { readonly hostname: string; readonly port: number },
+  local: Endpoint,
+): Iterator<SocketDescriptor, undefined> {
+  return find(libc, libc.getsockname, local, SOCK_DGRAM);
+}
+
+/**
+ * Finds the TCP connection from `remote` to `local`. Both count: clients behind one address, or one
+ * client, can come to two ports of this process from the same port of theirs.
+ */
+export function findConnection(
+  libc: Libc,
+  local: Endpoint,
+  remote: Endpoint,
 ): SocketDescriptor | undefined {
+  const found = find(libc, libc.sharing.getpeername, remote, SOCK_STREAM);
   const words = new Int32Array(NAME_WORDS);
-  const bytes = new Uint8Array(words.buffer);
+  for (;;) {
+    const { value: socket } = found.next();
+    if (socket === undefined || isNamed(libc.getsockname, socket.fd, words, local)) return socket;
+  }
+}
+
+/** An address as literal, and a port. */
+export interface Endpoint {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** As one text, for maps. */
+export function nameOfEndpoint({ hostname, port }: Endpoint): string {
+  return `${hostname}|${port}`;
+}
+
+function* find(
+  libc: Libc,
+  nameOf: Libc["getsockname"],
+  wanted: Endpoint,
+  wantedType: number,
+): Generator<SocketDescriptor, undefined> {
+  const words = new Int32Array(NAME_WORDS);
   const length = new Uint32Array(1);
   const type = new Int32Array(1);
   for (let fd = 0; fd < MAX_DESCRIPTORS; fd++) {
-    length[0] = bytes.length;
-    if (libc.getsockname(fd, bytes, length) !== 0) continue;
-    const family = words[0]! & 0xffff;
-    if (family !== AF_INET && family !== AF_INET6) continue;
-    const { hostname, port } = new SocketAddress(family, words, 0);
-    if (hostname !== local.hostname || port !== local.port) continue;
+    if (!isNamed(nameOf, fd, words, wanted)) continue;
     length[0] = type.byteLength;
     if (libc.getsockopt(fd, SOL_SOCKET, SO_TYPE, type, length) !== 0) continue;
-    if (type[0] === SOCK_DGRAM) return { fd, family };
+    if (type[0] === wantedType) yield { fd, family: (words[0]! & 0xffff) as AddressFamily };
   }
   return undefined;
+}
+
+/** Whether that is the socket's name, which is left in `words`. */
+function isNamed(
+  nameOf: Libc["getsockname"],
+  fd: number,
+  words: Int32Array<ArrayBuffer>,
+  wanted: Endpoint,
+): boolean {
+  const bytes = new Uint8Array(words.buffer);
+  if (nameOf(fd, bytes, Uint32Array.of(bytes.length)) !== 0) return false;
+  const family = words[0]! & 0xffff;
+  if (family !== AF_INET && family !== AF_INET6) return false;
+  // Most descriptors are told by it, without making text of an address.
+  if ((bytes[2]! << 8 | bytes[3]!) !== wanted.port) return false;
+  return new SocketAddress(family, words, 0).hostname === wanted.hostname;
+}
+
+/** How large the buffers are, bytes, and how large they were asked to be. */
+export function grantedBuffers(
+  libc: Libc,
+  { fd }: SocketDescriptor,
+): { readonly receiveBuffer: number; readonly sendBuffer: number; readonly wanted: number } {
+  const value = new Int32Array(1);
+  const length = new Uint32Array(1);
+  const read = (name: number) => {
+    length[0] = value.byteLength;
+    // The kernel doubles what it is asked for, for its own records (socket(7)).
+    return libc.getsockopt(fd, SOL_SOCKET, name, value, length) === 0 ? value[0]! / 2 : 0;
+  };
+  return {
+    receiveBuffer: read(SO_RCVBUF),
+    sendBuffer: read(SO_SNDBUF),
+    wanted: SOCKET_BUFFER_BYTES,
+  };
 }
 
 /**

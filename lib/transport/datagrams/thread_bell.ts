@@ -10,12 +10,15 @@
  * @module
  */
 import { libc } from "./libc.ts";
+import { closePollsOf } from "./runtime_poll.ts";
 
 /** One bell; closed by the thread that made it, rung by that one or by its number. */
 export interface ThreadBell {
   /** What the other thread waits for. */
   readonly fd: number;
   ring(): void;
+  /** A thread is to wait for it. The one before, if there was one, is gone: what it left closes. */
+  newWaiter(): void;
   /** Idempotent. */
   close(): void;
 }
@@ -28,10 +31,15 @@ export function openThreadBell(): ThreadBell | undefined {
   const fd = waiting.openCounter();
   if (fd < 0) return undefined;
   let isOpen = true;
+  let hadWaiter = false;
   return {
     fd,
     ring() {
       if (isOpen) ringBell(fd);
+    },
+    newWaiter() {
+      if (isOpen && hadWaiter) closePollsOf(waiting, fd);
+      hadWaiter = true;
     },
     close() {
       if (isOpen) waiting.close(fd);

@@ -11,6 +11,7 @@
 import { CURVE, type HandshakeCrypto } from "../crypto/handshake_crypto.ts";
 import type { RecordCipherFactory } from "../crypto/record_cipher.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
+import { joinBytes } from "../../base/joined_bytes.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { DtlsCertificate } from "./dtls_certificate.ts";
 import {
@@ -28,7 +29,6 @@ import {
   equalBytes,
   HANDSHAKE_TYPE,
   type HandshakeFragment,
-  joinBytes,
   writeHandshake,
 } from "./dtls_records.ts";
 import {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { joinBytes } from "../../base/joined_bytes.ts";
 import { readUint16, readUint24 } from "../../wire/big_endian.ts";
 import { RECORD_HEADER_BYTES, RECORD_OVERHEAD_BYTES } from "../crypto/record_cipher.ts";
 
@@ -73,19 +74,6 @@ export function packDatagrams(records: readonly Uint8Array[]): Uint8Array[] {
     }
   }
   return datagrams.map(joinBytes);
-}
-
-/** All parts in one. */
-export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const joined = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
 
 /**

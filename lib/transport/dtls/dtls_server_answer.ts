@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { joinBytes } from "../../base/joined_bytes.ts";
 import { readUint16 } from "../../wire/big_endian.ts";
 import { CURVE, type Curve } from "../crypto/handshake_crypto.ts";
 import { type ClientHello, readList, readOfferedProfiles } from "./dtls_client_hello.ts";
@@ -79,41 +80,39 @@ export function writeServerHello(
       ? []
       : extension(EXTENSION.useSrtp, [...vector16(words([profile])), ...vector8([])])),
   ];
-  return Uint8Array.from([
-    ...words([VERSION_1_2]),
-    ...random,
-    ...vector8([]), // no session to resume
-    ...words([CIPHER_SUITE]),
-    NO_COMPRESSION,
-    ...vector16(extensions),
+  return joinBytes([
+    Uint8Array.from(words([VERSION_1_2])),
+    random,
+    Uint8Array.from([
+      ...vector8([]), // no session to resume
+      ...words([CIPHER_SUITE]),
+      NO_COMPRESSION,
+      ...vector16(extensions),
+    ]),
   ]);
 }
 
 /** Our share of ECDHE, as it is signed together with both random values. */
 export function writeKeyParameters(curve: Curve, publicKey: Uint8Array): Uint8Array {
-  return Uint8Array.from([NAMED_CURVE, ...words([curve]), ...vector8([...publicKey])]);
+  const head = [NAMED_CURVE, ...words([curve]), publicKey.length];
+  return joinBytes([Uint8Array.from(head), publicKey]);
 }
 
 export function writeServerKeyExchange(parameters: Uint8Array, signature: Uint8Array): Uint8Array {
-  return Uint8Array.from([
-    ...parameters,
-    ...words([SIGNATURE_SCHEME.ecdsaSha256]),
-    ...vector16([...signature]),
-  ]);
+  const between = words([SIGNATURE_SCHEME.ecdsaSha256, signature.length]);
+  return joinBytes([parameters, Uint8Array.from(between), signature]);
 }
 
-/** A client has to show its certificate. */
-export function writeCertificateRequest(): Uint8Array {
-  return Uint8Array.from([
-    ...vector8(CERTIFICATE_TYPES),
-    ...vector16(words(Object.values(SIGNATURE_SCHEME))),
-    ...vector16([]), // authorities: nobody's
-  ]);
-}
+/** A client has to show its certificate. The same for all: not to be written to. */
+export const CERTIFICATE_REQUEST: Uint8Array = Uint8Array.from([
+  ...vector8(CERTIFICATE_TYPES),
+  ...vector16(words(Object.values(SIGNATURE_SCHEME))),
+  ...vector16([]), // authorities: nobody's
+]);
 
 /** The server's question whether the client is where it says (RFC 6347 §4.2.1). */
 export function writeHelloVerifyRequest(cookie: Uint8Array): Uint8Array {
-  return Uint8Array.from([...words([VERSION_1_2]), ...vector8([...cookie])]);
+  return joinBytes([Uint8Array.from([...words([VERSION_1_2]), cookie.length]), cookie]);
 }
 
 /** Whether one of the 16-bit numbers in `list` is `wanted`. */

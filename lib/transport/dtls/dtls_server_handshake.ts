@@ -9,6 +9,7 @@
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
+import { joinBytes } from "../../base/joined_bytes.ts";
 import type { Random } from "../../base/platform.ts";
 import type { CurveKey, HandshakeCrypto } from "../crypto/handshake_crypto.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
@@ -26,7 +27,6 @@ import {
   CONTENT_TYPE,
   HANDSHAKE_TYPE,
   type HandshakeFragment,
-  joinBytes,
   writeHandshake,
 } from "./dtls_records.ts";
 import * as answer from "./dtls_server_answer.ts";
@@ -187,7 +187,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
       ),
       this.#say(HANDSHAKE_TYPE.certificate, writeCertificate(certificate.certDer)),
       this.#say(HANDSHAKE_TYPE.serverKeyExchange, answer.writeServerKeyExchange(share, signature)),
-      this.#say(HANDSHAKE_TYPE.certificateRequest, answer.writeCertificateRequest()),
+      this.#say(HANDSHAKE_TYPE.certificateRequest, answer.CERTIFICATE_REQUEST),
       this.#say(HANDSHAKE_TYPE.serverHelloDone, new Uint8Array(0)),
     ];
     this.#phase = "keys";

@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { joinBytes } from "../../base/joined_bytes.ts";
 import type { HandshakeCrypto } from "../crypto/handshake_crypto.ts";
 import { RECORD_KEY_BYTES, RECORD_SALT_BYTES, type RecordKey } from "../crypto/record_cipher.ts";
-import { joinBytes } from "./dtls_records.ts";
 
 const MASTER_SECRET_BYTES = 48;
 const VERIFY_DATA_BYTES = 12;
@@ -84,7 +84,7 @@ export function prf(
 ): Uint8Array {
   const labelled = joinBytes([new TextEncoder().encode(label), seed]);
   const out = new Uint8Array(length);
-  let chained = labelled;
+  let chained: Uint8Array = labelled;
   for (let at = 0; at < length;) {
     chained = crypto.hmac(secret, chained);
     const bytes = crypto.hmac(secret, joinBytes([chained, labelled])).subarray(0, length - at);

@@ -25,6 +25,7 @@ import {
 } from "../../wire/stun.ts";
 import type { RemoteAddress } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
+import { MovedClients } from "./moved_clients.ts";
 import type { NetworkPath } from "./network_path.ts";
 
 /** Where a STUN message came from, and the ways back. Valid during the call only. */
@@ -76,6 +77,8 @@ export interface OpenCheck {
 
 /** Local ufrag → agent, for all muxes of one engine. */
 export class IceDirectory implements StunReceiver {
+  /** Clients that may turn up at another address. */
+  readonly movedClients: MovedClients<StunOrigin> = new MovedClients();
   readonly #byUfrag = new Map<string, LocalCredential>();
   readonly #checks = new Map<number, OpenCheck>();
 

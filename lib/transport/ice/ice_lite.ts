@@ -24,7 +24,7 @@ import {
   writeBindingSuccess,
 } from "../../wire/stun.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
-import type { IceDirectory, ProvenRequest } from "./ice_directory.ts";
+import type { IceDirectory, ProvenRequest, StunOrigin } from "./ice_directory.ts";
 import { type Generation, IceGenerations } from "./ice_generations.ts";
 import { IcePaths, type PathRecord, WantedPath } from "./ice_paths.ts";
 import { IceSilence, INTERRUPTED_AFTER_MS } from "./ice_silence.ts";
@@ -179,6 +179,32 @@ export class IceLiteAgent implements PathValidator {
     selected.heardAt = now;
     if (this.#media === path) selected.mediaAt = now;
     if (this.#silence.isSilent) this.#heard(now);
+  }
+
+  /** When anything of the client's last came by the selected path, monotonic ms. */
+  get heardAt(): number {
+    return this.#selected?.heardAt ?? -Infinity;
+  }
+
+  /**
+   * Authenticated media came from where nobody was known: the client may have moved there, and is
+   * asked. Media follows when it has answered.
+   */
+  mayHaveMoved(origin: StunOrigin, now: number): void {
+    const address = parseIpAddress(origin.remote.hostname);
+    const from = this.#selected;
+    if (this.#isClosed || from === undefined || address === undefined) return;
+    const record = this.#adopt(origin.path ?? origin.openPath(), address, now);
+    record.username = from.username;
+    record.priority = from.priority;
+    record.generation = from.generation;
+    // Where the client says that it wants to be goes before where it seems to be.
+    const wanted = this.#wanted;
+    const isNominated = wanted !== undefined && wanted.record.claims > 0 &&
+      now - wanted.record.heardAt < SELECTED_SILENT_MS;
+    if (!isNominated) this.#wanted = new WantedPath(record, now);
+    this.#checks.send(record, now);
+    this.#listener.onTimed(this.nextWakeAt());
   }
 
   /** For the {@linkcode IceDirectory}: a request proven to come from this session's client. */

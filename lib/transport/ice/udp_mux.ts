@@ -8,10 +8,11 @@ import { BatchTime } from "../../base/batch_time.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log } from "../../base/platform.ts";
 import { datagramKind, isHopDatagram } from "../../wire/datagram_kind.ts";
+import { endBatchSafely, receivingThrew } from "../datagrams/batch_guard.ts";
 import type { Datagrams, RemoteAddress } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { IceDirectory, StunOrigin } from "./ice_directory.ts";
-import { type NetworkPath, PathTable, UdpPath } from "./network_path.ts";
+import { type NetworkPath, PathTable, type SessionDatagramKind, UdpPath } from "./network_path.ts";
 
 /**
  * Takes what engines of other nodes send.
@@ -28,6 +29,19 @@ export type HopEntrance = (
   now: number,
 ) => void;
 
+/**
+ * Takes STUN that is about this node and no session.
+ *
+ * @param bytes Valid during the call only.
+ * @returns Whether it was; else it goes to the sessions.
+ */
+export type StunListener = (
+  bytes: Uint8Array,
+  length: number,
+  remote: RemoteAddress,
+  now: number,
+) => boolean;
+
 /** What the mux joins. */
 export interface UdpMuxOptions {
   readonly datagrams: Datagrams;
@@ -43,6 +57,8 @@ export interface UdpMuxOptions {
 export class UdpMux {
   /** After each batch of datagrams was delivered. Flushes; whoever takes its place does, too. */
   onBatchEnd: (now: number) => void = () => this.#options.datagrams.flush();
+  /** Asked before the directory while it is set: this node asks how it is seen from outside. */
+  stunListener: StunListener | undefined;
   readonly #options: UdpMuxOptions;
   readonly #paths = new PathTable();
   readonly #origin: UdpOrigin;
@@ -70,7 +86,7 @@ export class UdpMux {
   #receive(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
     const time = this.#time;
     time.begin();
-    const { drops, log } = this.#options;
+    const { drops } = this.#options;
     const kind = datagramKind(bytes, length);
     if (kind === "other") {
       if (length > 0 && isHopDatagram(bytes)) return this.#receiveHop(bytes, length, remote);
@@ -80,41 +96,50 @@ export class UdpMux {
     // A bug behind the seam must not end the one receive loop that everybody shares.
     try {
       if (kind === "stun") {
+        if (this.stunListener?.(bytes, length, remote, time.ms)) return;
         this.#origin.remote = remote;
         this.#origin.path = path;
         this.#options.directory.receiveStun(bytes, length, this.#origin, time.ms);
-      } else if (path?.owner === undefined) drops.count("udp_not_validated");
+      } else if (path?.owner === undefined) this.#receiveUnknown(kind, bytes, length, remote);
       else path.owner.receive(kind, bytes, length, path, time.ms, time.us);
     } catch (error) {
-      drops.count("receive_threw");
-      log.error("Receiving a datagram failed inside", { kind, error });
+      receivingThrew(this.#options, "datagram", kind, error);
     }
   }
 
+  /** From an address that has proved nothing. */
+  #receiveUnknown(
+    kind: SessionDatagramKind,
+    bytes: Uint8Array,
+    length: number,
+    remote: RemoteAddress,
+  ): void {
+    const { directory, drops } = this.#options;
+    this.#origin.remote = remote;
+    this.#origin.path = undefined;
+    const { ms, us } = this.#time;
+    const isTaken = kind !== "dtls" &&
+      directory.movedClients.take(this.#origin, kind, bytes, length, ms, us);
+    if (!isTaken) drops.count("udp_not_validated");
+  }
+
   #receiveHop(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
-    const { onHop, datagrams, drops, log } = this.#options;
+    const { onHop, datagrams, drops } = this.#options;
     if (onHop === undefined) return drops.count("udp_unknown_protocol");
     try {
       onHop(bytes, length, remote, datagrams, this.#time.ms);
     } catch (error) {
-      drops.count("receive_threw");
-      log.error("Receiving a datagram failed inside", { kind: "hop", error });
+      receivingThrew(this.#options, "datagram", "hop", error);
     }
   }
 
   #endBatch(): void {
-    const { clock, drops, log } = this.#options;
     const time = this.#time;
     // Of a batch in which nothing could be read, the end is also the beginning.
     time.begin();
-    try {
-      this.onBatchEnd(time.ms);
-    } catch (error) {
-      drops.count("receive_threw");
-      log.error("Ending a batch of datagrams failed inside", { error });
-    }
+    endBatchSafely(this.#options, "datagram", this.onBatchEnd, time.ms);
     time.end();
-    this.#busyUs += clock.nowUs() - time.us;
+    this.#busyUs += this.#options.clock.nowUs() - time.us;
   }
 }
 

@@ -10,13 +10,14 @@
  *
  * @module
  */
-import { MAX_PACKET_BYTES } from "./sctp_packet.ts";
+import { MAX_FRAGMENT_BYTES, MAX_PACKET_BYTES } from "./sctp_packet.ts";
 
 /** Packets at the beginning (RFC 6928). */
 const INITIAL_PACKETS = 10;
 const MIN_THRESHOLD_BYTES = 4 * MAX_PACKET_BYTES;
 /** Packets that one SACK may let go at once beyond those it acknowledged (RFC 9260 §7.1). */
 const BURST_PACKETS = 4;
+/** What was allowed and not used is kept up to here. */
 const MAX_BURST_PACKETS = 256;
 /** Growth in a round trip without a queue, as a part of the window. */
 const FREE_GROWTH = 1 / 16;
@@ -61,10 +62,9 @@ export class CongestionWindow {
     rttMs: number,
     now: number,
   ): void {
-    this.burst = Math.min(
-      this.burst + BURST_PACKETS + acked / MAX_PACKET_BYTES,
-      MAX_BURST_PACKETS,
-    );
+    // Those who answer once in a while acknowledge much at once, and as much may follow.
+    const allowed = BURST_PACKETS + acked / MAX_FRAGMENT_BYTES;
+    this.burst = Math.max(allowed, Math.min(this.burst + allowed, MAX_BURST_PACKETS));
     this.#countDelivered(acked, rttMs, now);
     if (!wasFull || (recovering && !this.#isFree)) return;
     if (this.bytes <= this.#threshold && !recovering) {

@@ -309,6 +309,16 @@ export class DataChannels {
     return !this.#isOver && (this.#association.hasMessage(!this.#isHeld) || this.#isEndDue);
   }
 
+  /** Whether {@linkcode DataChannels.poll} has nothing to do before `nextWakeAt`. */
+  get isDone(): boolean {
+    return this.#association.isDone;
+  }
+
+  /** Whether something waits to be sent until the peer has acknowledged what was. */
+  get isHeld(): boolean {
+    return this.#association.isHeld;
+  }
+
   /** The association has ended, and all that had come was taken. */
   get #isEndDue(): boolean {
     return this.#association.endReason !== undefined && !this.#association.hasMessage(true);

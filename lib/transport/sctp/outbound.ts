@@ -88,6 +88,16 @@ export class Outbound {
     return this.#flight.outstanding === 0 && this.streams.isEmpty;
   }
 
+  /** After all was sent that may be: whether something waits for the peer to say more. */
+  get isHeld(): boolean {
+    return !this.streams.isEmpty;
+  }
+
+  /** Whether there is nothing to be sent, now or when the peer says more. */
+  get isDone(): boolean {
+    return this.streams.isEmpty && this.#flight.lost === 0 && !this.#forwardNow;
+  }
+
   /** What the peer has room for, as last told. */
   get peerWindow(): number {
     return this.#peerWindow;

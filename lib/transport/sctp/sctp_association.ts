@@ -180,6 +180,22 @@ export class SctpAssociation {
     if (!this.#isOver) this.#resets?.request(streamIds);
   }
 
+  /**
+   * Whether something waits for the peer to say more; of use once {@linkcode SctpAssociation.poll}
+   * has written nothing.
+   */
+  get isHeld(): boolean {
+    return this.#outbound.isHeld;
+  }
+
+  /**
+   * Whether {@linkcode SctpAssociation.poll} has nothing to do before
+   * {@linkcode SctpAssociation.nextWakeAt}.
+   */
+  get isDone(): boolean {
+    return !this.#isOver && this.#heartbeat === undefined && this.#outbound.isDone;
+  }
+
   /** When {@linkcode SctpAssociation.poll} has something to do, monotonic ms. */
   nextWakeAt(): number {
     if (this.#isOver) return this.#abortTag === undefined ? Infinity : -Infinity;

@@ -66,6 +66,8 @@ export interface SrtpSessionOptions {
 export class SrtpSession {
   /** On the packet that was opened last, but for what {@linkcode RtpView.opened} reads. */
   readonly packet: RtpView = new RtpView();
+  /** While it is tried whose a packet is: what it is not is nothing to be counted. */
+  isTrying = false;
   readonly #sealer: SrtpCipher;
   readonly #opener: SrtpCipher;
   readonly #drops: DropSink<TransportDrop>;
@@ -170,6 +172,14 @@ export class SrtpSession {
     return opened;
   }
 
+  /** Whether anything of this packet's sender has been opened before. */
+  hasHeard(kind: "rtp" | "rtcp", bytes: Uint8Array, length: number): boolean {
+    if (length < MIN_RTP_BYTES) return false;
+    return kind === "rtp"
+      ? this.#rtpSources.has(readInt32(bytes, 8))
+      : this.#rtcpSources.has(readInt32(bytes, 4));
+  }
+
   /** Seals a compound RTCP packet in place. Returns the new length, or 0 (counted). */
   protectRtcp(bytes: Uint8Array, length: number): number {
     if (this.#isClosed) return this.#drop("srtp_closed");
@@ -225,7 +235,7 @@ export class SrtpSession {
   }
 
   #drop(reason: TransportDrop): 0 {
-    this.#drops.count(reason);
+    if (!this.isTrying) this.#drops.count(reason);
     return 0;
   }
 

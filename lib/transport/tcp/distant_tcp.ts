@@ -12,10 +12,14 @@ import { BatchTime } from "../../base/batch_time.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log } from "../../base/platform.ts";
 import { datagramKind } from "../../wire/datagram_kind.ts";
-import { MAX_SEND_BYTES, type RemoteAddress } from "../datagrams/datagrams.ts";
+import { endBatchSafely, receivingThrew } from "../datagrams/batch_guard.ts";
+import { MAX_SEND_BYTES, type RemoteAddress, SendKind } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunOrigin, StunReceiver } from "../ice/ice_directory.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "../ice/network_path.ts";
+import type { BorrowedOutlet } from "./borrowed_outlet.ts";
+import type { BorrowedSockets } from "./borrowed_socket.ts";
+import type { LentSocket } from "./lent_socket.ts";
 import {
   HANDOVER_BYTES,
   HANDOVER_LIMIT_BYTES,
@@ -33,13 +37,21 @@ export interface DistantTcpOptions {
   readonly log: Log;
 }
 
+/** Sockets that this thread can send on by itself. */
+export type Borrowing = Pick<BorrowedSockets, "open" | "straysTaken" | "close">;
+
 /** All TCP connections of one thread's sessions. */
 export class DistantTcp {
   /** After each run of messages; set by the engine. */
   onBatchEnd: (now: number) => void = () => {};
+  /** How this thread sends by itself; without it everything goes by messages. */
+  borrowing: Borrowing | undefined;
   readonly #paths = new Map<number, DistantTcpPath>();
   readonly #time: BatchTime;
   #directory: StunReceiver | undefined;
+  /** What has something queued. */
+  readonly #queued = new Set<BorrowedOutlet>();
+  readonly #flushLater = () => this.flush();
 
   constructor(readonly options: DistantTcpOptions) {
     this.#time = new BatchTime(options.clock);
@@ -50,6 +62,18 @@ export class DistantTcp {
     this.#directory = directory;
   }
 
+  /** Lets leave what is queued on borrowed sockets. */
+  flush(): void {
+    for (const outlet of this.#queued) outlet.flush();
+    this.#queued.clear();
+  }
+
+  /** For the paths: it has something queued, which leaves at the end of the turn at the latest. */
+  flushSoon(outlet: BorrowedOutlet): void {
+    if (this.#queued.size === 0) queueMicrotask(this.#flushLater);
+    this.#queued.add(outlet);
+  }
+
   /** Number of connections known. */
   get size(): number {
     return this.#paths.size;
@@ -57,49 +81,54 @@ export class DistantTcp {
 
   /** Takes a message of the listening thread. Never throws. */
   receive(message: TcpToSession): void {
+    if (message.type === "turn_strays_taken") return this.borrowing?.straysTaken(message.bytes);
     const known = this.#paths.get(message.path);
     if (message.type === "tcp_taken") return known?.taken(message.bytes);
+    if (message.type === "tcp_written") return known?.begin();
+    if (message.type === "tcp_lent") return known?.borrow(message.socket, this.borrowing);
     if (message.type === "tcp_ended") {
       this.#paths.delete(message.path);
+      known?.release();
       return known?.ended();
     }
     if (this.#directory === undefined) return;
+    const { bytes } = message;
     const path = known ?? this.#add(message);
+    path.passed(bytes.length);
+    this.deliver(path, bytes, bytes.length);
+  }
+
+  /** Hands one packet to the session of its path. Never throws. */
+  deliver(path: DistantTcpPath, bytes: Uint8Array, length: number): void {
+    if (this.#directory === undefined) return;
     const time = this.#time;
     time.begin();
-    const { drops, log } = this.options;
     try {
-      path.receive(message.bytes, this.#directory, time);
+      path.receive(bytes, length, this.#directory, time);
     } catch (error) {
       // A bug behind the seam must end at most what this frame was for.
-      drops.count("receive_threw");
-      log.error("Receiving a frame failed inside", { error });
+      receivingThrew(this.options, "frame", undefined, error);
     }
   }
 
-  /** The run of messages is over. Never throws. */
+  /** The run of messages, or of packets, is over. Never throws. */
   endBatch(): void {
     const time = this.#time;
     if (!time.isOpen) return;
     time.end();
-    const { drops, log } = this.options;
-    try {
-      this.onBatchEnd(time.ms);
-    } catch (error) {
-      drops.count("receive_threw");
-      log.error("Ending a batch of frames failed inside", { error });
-    }
+    endBatchSafely(this.options, "frame", this.onBatchEnd, time.ms);
   }
 
   /** Closes all connections. */
   close(): void {
     this.#directory = undefined;
     for (const path of [...this.#paths.values()]) path.close();
+    this.borrowing?.close();
   }
 
   #add(message: TcpToSession & { readonly type: "tcp_received" }): DistantTcpPath {
     const { path: number, protocol, hostname, port } = message;
-    const path = new DistantTcpPath(number, { transport: protocol, hostname, port }, this.options);
+    const path = new DistantTcpPath(number, { transport: protocol, hostname, port }, this);
     this.#paths.set(number, path);
     return path;
   }
@@ -114,14 +143,18 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
   #taken = 0;
   /** Lent by `reserve`; made at its first use. */
   #reserved: Uint8Array | undefined;
+  #borrowed: ReturnType<Borrowing["open"]> | undefined;
   #isOpen = false;
   #isClosed = false;
+  readonly options: DistantTcpOptions;
 
   constructor(
     readonly number: number,
     readonly remote: RemoteAddress,
-    readonly options: DistantTcpOptions,
-  ) {}
+    readonly all: DistantTcp,
+  ) {
+    this.options = all.options;
+  }
 
   get protocol(): "udp" | "tcp" {
     return this.remote.transport;
@@ -142,13 +175,34 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
     return this;
   }
 
-  send(bytes: Uint8Array, length: number): boolean {
+  send(bytes: Uint8Array, length: number, kind: SendKind = SendKind.other): boolean {
     if (this.#isClosed) return false;
+    const borrowed = this.#borrowed;
+    if (borrowed?.isOpen(this.options.clock.now())) {
+      return this.#sendOn(borrowed, bytes, length, kind);
+    }
+    return this.#sendByMessage(bytes, length);
+  }
+
+  #sendOn(borrowed: BorrowedOutlet, bytes: Uint8Array, length: number, kind: SendKind): boolean {
+    const isQueued = borrowed.send(bytes, length, kind);
+    if (isQueued === undefined) this.#fail();
+    else if (isQueued) this.all.flushSoon(borrowed);
+    return isQueued === true;
+  }
+
+  /** The connection is of no use any more. */
+  #fail(): void {
+    if (this.#isClosed) return;
+    this.options.post({ type: "tcp_close", path: this.number });
+    this.ended();
+  }
+
+  #sendByMessage(bytes: Uint8Array, length: number): boolean {
     const { post, drops } = this.options;
     if (this.#waiting + length > HANDOVER_LIMIT_BYTES) {
       drops.count("tcp_reader_too_slow");
-      post({ type: "tcp_close", path: this.number });
-      this.ended();
+      this.#fail();
       return false;
     }
     if (this.#waiting + length > HANDOVER_BYTES && datagramKind(bytes, length) === "rtp") {
@@ -160,9 +214,28 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
     return true;
   }
 
-  /** Bytes handed over that the socket has not taken. */
+  /** Bytes that were handed over, or queued here, and that the socket has not taken. */
   get queuedBytes(): number {
-    return this.#waiting;
+    return this.#waiting + (this.#borrowed?.queuedBytes ?? 0);
+  }
+
+  /** What is sent from now on leaves from here, a stream's once {@linkcode begin} says so. */
+  borrow(socket: LentSocket, borrowing: Borrowing | undefined): void {
+    if (borrowing === undefined) return;
+    const borrowed = borrowing.open(socket, {
+      receive: (bytes, length) => this.all.deliver(this, bytes, length),
+      failed: () => this.#fail(),
+    });
+    // Who lent it has not heard of the end yet, and nobody else would close it.
+    if (this.#isClosed) return borrowed.close();
+    this.#borrowed?.close();
+    this.#borrowed = borrowed;
+    if (borrowed.receives) this.options.post({ type: "turn_receives", path: this.number });
+    if (socket.kind === "stream") this.options.post({ type: "tcp_taken_over", path: this.number });
+  }
+
+  begin(): void {
+    this.#borrowed?.begin?.();
   }
 
   reserve(): Uint8Array | undefined {
@@ -170,32 +243,49 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
   }
 
   /** Which packets give way is told by their bytes. */
-  commit(length: number): void {
-    if (this.#reserved !== undefined) this.send(this.#reserved, length);
+  commit(length: number, kind: SendKind): void {
+    if (this.#reserved !== undefined) this.send(this.#reserved, length, kind);
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.options.post({ type: "tcp_close", path: this.number });
+    const told = () => this.options.post({ type: "tcp_close", path: this.number });
+    // The listening thread closes at once what it has nothing to write on.
+    if (this.#borrowed === undefined) told();
+    else this.#borrowed.finish(told);
   }
 
-  receive(bytes: Uint8Array, directory: StunReceiver, { ms, us }: BatchTime): void {
-    this.#taken += bytes.length;
-    if (this.#taken >= TAKEN_STEP_BYTES) {
-      this.options.post({ type: "tcp_taken", path: this.number, bytes: this.#taken });
-      this.#taken = 0;
-    }
+  /** So many bytes of what comes in came by a message. */
+  passed(bytes: number): void {
+    this.#taken += bytes;
+    if (this.#taken < TAKEN_STEP_BYTES) return;
+    this.options.post({ type: "tcp_taken", path: this.number, bytes: this.#taken });
+    this.#taken = 0;
+  }
+
+  receive(
+    bytes: Uint8Array,
+    length: number,
+    directory: StunReceiver,
+    { ms, us }: BatchTime,
+  ): void {
     if (this.#isClosed) return;
-    const kind = datagramKind(bytes, bytes.length);
-    if (kind === "stun") directory.receiveStun(bytes, bytes.length, this, ms);
+    const kind = datagramKind(bytes, length);
+    if (kind === "stun") directory.receiveStun(bytes, length, this, ms);
     else if (this.owner === undefined) this.options.drops.count("tcp_not_validated");
     else if (kind === "other") this.options.drops.count("tcp_unknown_protocol");
-    else this.owner.receive(kind, bytes, bytes.length, this, ms, us);
+    else this.owner.receive(kind, bytes, length, this, ms, us);
   }
 
   taken(bytes: number): void {
     this.#waiting -= bytes;
+  }
+
+  /** Nothing more is sent. */
+  release(): void {
+    this.#borrowed?.close();
+    this.#borrowed = undefined;
   }
 
   ended(): void {

@@ -11,15 +11,37 @@ import type { Clock } from "../../base/platform.ts";
  * it.
  */
 export interface ByteStream {
+  /** Its end here, where it has one of its own. */
+  readonly localAddr?: { readonly hostname: string; readonly port: number };
   read(into: Uint8Array): Promise<number | null>;
   write(bytes: Uint8Array): Promise<number>;
+  /** Says that nothing more will be written. */
+  closeWrite?(): Promise<void>;
   close(): void;
 }
 
-/** First size of a write buffer; it doubles while a reader lags. */
+/** First size of a write buffer that is used; it doubles while a reader lags. */
 const WRITE_BYTES = 8 * 1024;
+/** Whoever connects and says nothing is written nothing. */
+const UNUSED = new Uint8Array(0);
 /** A larger write buffer is given back once it is empty. */
 const KEEP_WRITE_BYTES = 64 * 1024;
+
+/** How much may wait for a reader. */
+export interface QueueLimits {
+  /** Queued bytes above which media is dropped: old media is worth less than none. */
+  readonly softQueueBytes: number;
+  /** Queued bytes above which the connection is closed. */
+  readonly hardQueueBytes: number;
+  /** A write without progress for this long closes the connection, ms. */
+  readonly stuckMs: number;
+}
+
+/** Why something is not queued. */
+export type QueueRefusal =
+  | "tcp_reader_too_slow"
+  | "tcp_reader_stuck"
+  | "tcp_rtp_for_slow_reader";
 
 /** The queue of one stream. Whoever fills it keeps it within bounds. */
 export class StreamWriter {
@@ -28,8 +50,8 @@ export class StreamWriter {
   readonly #stream: ByteStream;
   readonly #clock: Clock;
   readonly #idle: (failed: boolean) => void;
-  #filling = new Uint8Array(WRITE_BYTES);
-  #writing = new Uint8Array(WRITE_BYTES);
+  #filling = UNUSED;
+  #writing = UNUSED;
   /** Bytes waiting in `#filling`. */
   #filled = 0;
   /** Bytes of `#writing` not yet taken by the system. */
@@ -59,7 +81,7 @@ export class StreamWriter {
     const at = this.#filled;
     const end = at + length;
     if (end > this.#filling.length) {
-      let size = this.#filling.length * 2;
+      let size = Math.max(WRITE_BYTES, this.#filling.length * 2);
       while (size < end) size *= 2;
       const larger = new Uint8Array(size);
       larger.set(this.#filling.subarray(0, at));
@@ -67,6 +89,20 @@ export class StreamWriter {
     }
     this.#filled = end;
     return at;
+  }
+
+  /**
+   * As {@linkcode claim}, within bounds.
+   *
+   * @param mayGiveWay Whether it is media, which is worth nothing when it is old.
+   * @returns Where, or why not; all but `tcp_rtp_for_slow_reader` end the stream.
+   */
+  claimWithin(length: number, limits: QueueLimits, mayGiveWay: boolean): number | QueueRefusal {
+    const queued = this.queuedBytes + length;
+    if (queued > limits.hardQueueBytes) return "tcp_reader_too_slow";
+    if (this.isStuck(limits.stuckMs)) return "tcp_reader_stuck";
+    if (queued > limits.softQueueBytes && mayGiveWay) return "tcp_rtp_for_slow_reader";
+    return this.claim(length);
   }
 
   /** What was claimed is filled and is to be written. */
@@ -102,8 +138,8 @@ export class StreamWriter {
           if (written > 0) this.#progressAt = this.#clock.now();
         }
       }
-      if (this.#writing.length > KEEP_WRITE_BYTES) this.#writing = new Uint8Array(WRITE_BYTES);
-      if (this.#filling.length > KEEP_WRITE_BYTES) this.#filling = new Uint8Array(WRITE_BYTES);
+      if (this.#writing.length > KEEP_WRITE_BYTES) this.#writing = UNUSED;
+      if (this.#filling.length > KEEP_WRITE_BYTES) this.#filling = UNUSED;
     } catch {
       failed = true;
     }

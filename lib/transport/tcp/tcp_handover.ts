@@ -8,6 +8,9 @@
  * @module
  */
 
+import type { Endpoint } from "../datagrams/socket_options.ts";
+import type { LentSocket } from "./lent_socket.ts";
+
 /** Bytes passed on and not taken above which a connection is not read, or RTP not sent. */
 export const HANDOVER_BYTES = 256 * 1024;
 /** The same for what is not RTP: the connection is closed. */
@@ -27,8 +30,14 @@ export type TcpToSession =
     readonly port: number;
     readonly bytes: Uint8Array;
   }
+  /** The thread may send by itself from now on. */
+  | { readonly type: "tcp_lent"; readonly path: number; readonly socket: LentSocket }
+  /** All that was sent by messages is written: a stream that was taken over may be written to. */
+  | { readonly type: "tcp_written"; readonly path: number }
   /** The connection is gone. */
   | { readonly type: "tcp_ended"; readonly path: number }
+  /** So many bytes of {@linkcode TurnStray}s were looked at. */
+  | { readonly type: "turn_strays_taken"; readonly bytes: number }
   /** This many sent bytes are in the socket's own queue, or were dropped there. */
   | { readonly type: "tcp_taken"; readonly path: number; readonly bytes: number };
 
@@ -37,6 +46,20 @@ export type TcpFromSession =
   | { readonly type: "tcp_send"; readonly path: number; readonly bytes: Uint8Array }
   /** It proved, with STUN, to belong to a session. */
   | { readonly type: "tcp_opened"; readonly path: number }
+  /** The last that was sent by a message: the thread writes to the lent stream by itself. */
+  | { readonly type: "tcp_taken_over"; readonly path: number }
+  /** What comes in for it over UDP is received by the thread, if the kernel gives it to that. */
+  | { readonly type: "turn_receives"; readonly path: number }
+  | TurnStray
   /** To be closed once what was sent is written. */
   | { readonly type: "tcp_close"; readonly path: number }
   | { readonly type: "tcp_taken"; readonly path: number; readonly bytes: number };
+
+/** Something came to a thread that is not, or not yet, for a channel that it was lent. */
+export interface TurnStray {
+  readonly type: "turn_stray";
+  /** The TURN server's address that it was sent to. */
+  readonly local: Endpoint;
+  readonly remote: Endpoint;
+  readonly bytes: Uint8Array;
+}

@@ -7,18 +7,21 @@
  */
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log, Timers } from "../../base/platform.ts";
+import type { IpNetwork } from "../../wire/ip_network.ts";
 import { bindError } from "../datagrams/bind_error.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunReceiver } from "../ice/ice_directory.ts";
 import type { RemoteAddress } from "../datagrams/datagrams.ts";
+import type { Certificate } from "./certificate.ts";
+import type { AcceptedStream, StreamListener } from "./introduced_listener.ts";
 import type { ByteStream } from "./stream_writer.ts";
 import {
   DEFAULT_TCP_LIMITS,
   type TcpConnection,
   type TcpLimits,
-  TcpPath,
   type TcpPathHost,
-} from "./tcp_path.ts";
+} from "./tcp_connection.ts";
+import { TcpPath } from "./tcp_path.ts";
 import { TcpStrangers } from "./tcp_strangers.ts";
 
 /** What the mux needs. */
@@ -34,7 +37,9 @@ export interface TcpMuxOptions {
   readonly log: Log;
   readonly limits?: Partial<TcpLimits>;
   /** With a certificate connections are of TLS. */
-  readonly certificate?: { readonly cert: string; readonly key: string };
+  readonly certificate?: Certificate;
+  /** Whose connections begin with a header of the PROXY protocol; nobody's if absent. */
+  readonly proxies?: readonly IpNetwork[];
   /** What is spoken; absent: ICE over TCP. */
   readonly connect?: ConnectionMaker;
 }
@@ -57,22 +62,34 @@ const LISTEN_AGAIN_MS = 10;
  * @throws `SfuError` `address_in_use`, `address_not_available` or `permission_denied`.
  */
 export async function openTcpMux(options: TcpMuxOptions): Promise<TcpMux> {
-  const { hostname, port } = options;
+  const { hostname, port, certificate, proxies = [] } = options;
   try {
-    return new TcpMux(listen(hostname, port, options.certificate), options);
+    const listener = proxies.length === 0
+      ? listen(hostname, port, certificate)
+      : await listenIntroduced(options, proxies);
+    return new TcpMux(listener, options);
   } catch (error) {
     throw bindError(error, "tcp", hostname, port);
   }
 }
 
+/** Whoever has no such proxies does without the modules for it. */
+async function listenIntroduced(
+  options: TcpMuxOptions,
+  proxies: readonly IpNetwork[],
+): Promise<StreamListener> {
+  const { listenIntroduced } = await import("./introduced_listener.ts");
+  return await listenIntroduced({ ...options, proxies });
+}
+
 function listen(
   hostname: string,
   port: number,
-  certificate: TcpMuxOptions["certificate"],
-): Deno.Listener {
+  certificate: Certificate | undefined,
+): StreamListener {
   return certificate === undefined
-    ? Deno.listen({ transport: "tcp", hostname, port })
-    : Deno.listenTls({ hostname, port, ...certificate });
+    ? Deno.listen({ transport: "tcp", hostname, port }) as StreamListener
+    : Deno.listenTls({ hostname, port, ...certificate }) as StreamListener;
 }
 
 /** Made by {@linkcode openTcpMux}. */
@@ -83,32 +100,34 @@ export class TcpMux implements TcpPathHost {
   readonly drops: DropSink<TransportDrop>;
   readonly log: Log;
   readonly limits: TcpLimits;
+  readonly isPlain: boolean;
   /** After what one read brought was delivered; set by the engine. Must not throw. */
   onBatchEnd: (now: number) => void = () => {};
   /** As bound: the port is the real one when 0 was asked for. */
   readonly localAddress: { readonly hostname: string; readonly port: number };
   /** Settles when, after `close`, no operation is pending; never rejects. */
   readonly closed: Promise<void>;
-  #listener: Deno.Listener;
+  #listener: StreamListener;
   readonly #connect: ConnectionMaker;
   readonly #paths = new Set<TcpConnection>();
   readonly #strangers: TcpStrangers<TcpConnection>;
-  #certificate: TcpMuxOptions["certificate"];
+  #certificate: Certificate | undefined;
   #isRenewing = false;
   #isClosed = false;
 
-  constructor(listener: Deno.Listener, options: TcpMuxOptions) {
+  constructor(listener: StreamListener, options: TcpMuxOptions) {
     this.directory = options.directory;
     this.clock = options.clock;
     this.timers = options.timers;
     this.drops = options.drops;
     this.log = options.log;
+    this.isPlain = options.certificate === undefined && (options.proxies ?? []).length === 0;
     this.limits = { ...DEFAULT_TCP_LIMITS, ...options.limits };
     this.#strangers = new TcpStrangers(this.limits);
     this.#listener = listener;
     this.#certificate = options.certificate;
     this.#connect = options.connect ?? ((...parts) => new TcpPath(...parts));
-    const { hostname, port } = listener.addr as Deno.NetAddr;
+    const { hostname, port } = listener.addr;
     this.localAddress = { hostname, port };
     this.closed = this.#accept();
   }
@@ -132,13 +151,17 @@ export class TcpMux implements TcpPathHost {
    *
    * @returns Whether the new one is used.
    */
-  renew(certificate: NonNullable<TcpMuxOptions["certificate"]>): boolean {
+  renew(certificate: Certificate): boolean {
     if (this.#isClosed) return false;
     try {
       listen(this.localAddress.hostname, 0, certificate).close();
     } catch (error) {
       this.log.error("A certificate cannot be used", { error });
       return false;
+    }
+    if (this.#listener.renew !== undefined) {
+      this.#listener.renew(certificate);
+      return true;
     }
     this.#certificate = certificate;
     this.#isRenewing = true;
@@ -173,7 +196,7 @@ export class TcpMux implements TcpPathHost {
     /** Connections that may have operations pending. */
     const alive = new Set<Promise<void>>();
     while (!this.#isClosed) {
-      let conn: Deno.Conn;
+      let conn: AcceptedStream;
       try {
         conn = await this.#listener.accept();
       } catch {
@@ -194,8 +217,8 @@ export class TcpMux implements TcpPathHost {
     await Promise.all(alive);
   }
 
-  #admit(conn: Deno.Conn): TcpConnection | undefined {
-    const { hostname, port } = conn.remoteAddr as Deno.NetAddr;
+  #admit(conn: AcceptedStream): TcpConnection | undefined {
+    const { hostname, port } = conn.remoteAddr;
     if (this.#isClosed) {
       conn.close();
       return undefined;
@@ -216,6 +239,6 @@ export class TcpMux implements TcpPathHost {
 }
 
 /** Those of TLS have no such switch, and wait for nothing. */
-function isTcp(conn: Deno.Conn): conn is Deno.TcpConn {
+function isTcp(conn: AcceptedStream): conn is Deno.TcpConn {
   return "setNoDelay" in conn;
 }

@@ -9,6 +9,7 @@
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
+import type { Clock } from "../../base/platform.ts";
 import { parseStun } from "../../wire/stun.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunOrigin, StunReceiver } from "../ice/ice_directory.ts";
@@ -18,22 +19,39 @@ import type {
   PathValidator,
   SessionDatagramKind,
 } from "../ice/network_path.ts";
+import type { LendableOutlet, LentChannel, LentSocket, SocketLender } from "./lent_socket.ts";
 import {
   HANDOVER_BYTES,
   TAKEN_STEP_BYTES,
   type TcpFromSession,
   type TcpToSession,
+  type TurnStray,
 } from "./tcp_handover.ts";
+
+/** A connection whose thread has sent so many messages is lent: it will send more. */
+const LEND_AFTER = 16;
 
 /** A path of the listening thread that is handed on: a connection, or a relayed address. */
 export interface SwitchedPath extends NetworkPath, StunOrigin {
   /** Asked after each read: reading waits for what it returns. */
   pause: (() => Promise<void> | undefined) | undefined;
+  /** Settles when all that was sent is written; `undefined` if it is. */
+  readonly drained?: Promise<void> | undefined;
+  /** Where other threads could send by themselves; `undefined` if they cannot now. */
+  lendable?(now: number): LendableOutlet | undefined;
+  /** It is over without a word to its validator, as that closed it. */
+  readonly isClosed?: boolean;
 }
 
 function isSwitched(origin: StunOrigin): origin is SwitchedPath {
   return "pause" in origin;
 }
+
+/** The lending end as the switch uses it. */
+export type Lending = Pick<
+  SocketLender,
+  "lend" | "receivedBy" | "notReceivedBy" | "takeBack" | "threadLost"
+>;
 
 /** What the switch joins. Threads go by index. */
 export interface TcpSwitchOptions {
@@ -42,6 +60,11 @@ export interface TcpSwitchOptions {
   /** Keeps the order of messages to one thread. */
   readonly post: (thread: number, message: TcpToSession) => void;
   readonly drops: DropSink<TransportDrop>;
+  readonly clock: Clock;
+  /** Without it everything that is sent comes by messages. */
+  readonly lender?: () => Lending | undefined;
+  /** Takes what a thread received for the TURN server; nothing comes if absent. */
+  readonly onStray?: (stray: TurnStray) => void;
 }
 
 /**
@@ -76,6 +99,7 @@ export class TcpSwitch implements StunReceiver {
 
   /** Takes a message of `thread`; one about a connection that is gone or not its own is ignored. */
   receive(thread: number, message: TcpFromSession): void {
+    if (message.type === "turn_stray") return this.#receiveStray(thread, message);
     const connection = this.#byNumber.get(message.path);
     if (connection?.thread !== thread) return;
     switch (message.type) {
@@ -83,18 +107,31 @@ export class TcpSwitch implements StunReceiver {
         return connection.send(message.bytes);
       case "tcp_opened":
         return connection.open();
+      case "tcp_taken_over":
+        return connection.takenOver();
       case "tcp_taken":
         return connection.taken(message.bytes);
+      case "turn_receives":
+        return connection.receivesThere();
       case "tcp_close":
-        return connection.path.close();
+        return this.#close(connection);
     }
+  }
+
+  #receiveStray(thread: number, stray: TurnStray): void {
+    this.#options.onStray?.(stray);
+    this.#options.post(thread, { type: "turn_strays_taken", bytes: stray.bytes.length });
   }
 
   /** `thread` is gone: its connections are closed. */
   threadLost(thread: number): void {
+    const lender = this.#options.lender?.();
     for (const connection of [...this.#byNumber.values()]) {
-      if (connection.thread === thread) connection.path.close();
+      if (connection.thread !== thread) continue;
+      if (connection.lent !== undefined) lender?.takeBack(connection.lent);
+      this.#close(connection);
     }
+    lender?.threadLost(thread);
   }
 
   #threadFor(bytes: Uint8Array, length: number): number | undefined {
@@ -114,16 +151,25 @@ export class TcpSwitch implements StunReceiver {
   #add(path: SwitchedPath, thread: number): SwitchedConnection {
     const { post } = this.#options;
     const number = ++this.#lastNumber;
-    const connection = new SwitchedConnection(
+    const connection: SwitchedConnection = new SwitchedConnection(
       path,
       number,
       thread,
-      (message) => post(thread, message),
-      () => this.#forget(connection),
+      {
+        post: (message) => post(thread, message),
+        ended: () => this.#forget(connection),
+        lender: () => this.#options.lender?.(),
+        now: () => this.#options.clock.now(),
+      },
     );
     this.#byPath.set(path, connection);
     this.#byNumber.set(number, connection);
     return connection;
+  }
+
+  #close(connection: SwitchedConnection): void {
+    connection.path.close();
+    if (connection.path.isClosed) this.#forget(connection);
   }
 
   #forget(connection: SwitchedConnection): void {
@@ -133,9 +179,27 @@ export class TcpSwitch implements StunReceiver {
   }
 }
 
-/** One TCP connection and the thread it is for. */
+/** What a connection uses of its switch. */
+interface SwitchedHost {
+  post(message: TcpToSession): void;
+  /** The path is gone. */
+  ended(): void;
+  lender(): Lending | undefined;
+  now(): number;
+}
+
+/** One TCP connection, or relayed address, and the thread it is for. */
 class SwitchedConnection implements PathOwner, PathValidator {
   isOpen = false;
+  /** What its thread sends on by itself. */
+  lent: LentSocket | undefined;
+  /** Messages sent, and how many there have to be before the next try to lend. */
+  #sends = 0;
+  #lendAt: number;
+  /** Until when what was lent holds, monotonic ms. */
+  #lentUntil = -Infinity;
+  /** What its thread receives by itself. */
+  #received: LentChannel | undefined;
   /** Bytes passed on that the thread has not taken. */
   #waiting = 0;
   /** Bytes queued in the socket since the thread was last told. */
@@ -146,9 +210,10 @@ class SwitchedConnection implements PathOwner, PathValidator {
     readonly path: SwitchedPath,
     readonly number: number,
     readonly thread: number,
-    readonly post: (message: TcpToSession) => void,
-    readonly ended: () => void,
+    readonly host: SwitchedHost,
   ) {
+    // A channel is there only if something is to be sent on it.
+    this.#lendAt = path.protocol === "udp" ? 0 : LEND_AFTER;
     // Without an owner the path passes STUN only.
     path.validator = this;
     path.pause = () =>
@@ -165,9 +230,18 @@ class SwitchedConnection implements PathOwner, PathValidator {
 
   pass(bytes: Uint8Array, length: number): void {
     this.#waiting += length;
+    // The thread could receive this by itself.
+    if (this.path.protocol === "udp") this.#lendIt();
     const { protocol, remote: { hostname, port } } = this.path;
     const frame = bytes.slice(0, length);
-    this.post({ type: "tcp_received", path: this.number, protocol, hostname, port, bytes: frame });
+    this.host.post({
+      type: "tcp_received",
+      path: this.number,
+      protocol,
+      hostname,
+      port,
+      bytes: frame,
+    });
   }
 
   receive(
@@ -182,10 +256,51 @@ class SwitchedConnection implements PathOwner, PathValidator {
 
   send(bytes: Uint8Array): void {
     this.path.send(bytes, bytes.length);
+    this.#sends++;
+    this.#lendIt();
     this.#taken += bytes.length;
     if (this.#taken < TAKEN_STEP_BYTES) return;
-    this.post({ type: "tcp_taken", path: this.number, bytes: this.#taken });
+    this.host.post({ type: "tcp_taken", path: this.number, bytes: this.#taken });
     this.#taken = 0;
+  }
+
+  /**
+   * A stream is lent once; a channel as soon as there is one, and again when what was said of it no
+   * longer holds. Where that fails the next try is after twice as many messages: each looks through
+   * all descriptors.
+   */
+  #lendIt(): void {
+    const { host, path, thread } = this;
+    const now = host.now();
+    if (!this.isOpen || now < this.#lentUntil || this.#sends < this.#lendAt) return;
+    // Asked for before it is needed, as it may have to be loaded.
+    const lender = host.lender();
+    const outlet = lender && path.lendable?.(now);
+    if (lender === undefined || outlet === undefined) return;
+    const socket = lender.lend(outlet, thread);
+    if (socket === undefined) {
+      this.#lendAt = 2 * Math.max(this.#sends, LEND_AFTER);
+      return;
+    }
+    this.#lentUntil = socket.kind === "stream" ? Infinity : now + socket.forMs;
+    this.lent = socket;
+    host.post({ type: "tcp_lent", path: this.number, socket });
+  }
+
+  /** Its thread waits for what comes in the channel that it was lent last. */
+  receivesThere(): void {
+    const { lent } = this;
+    if (lent?.kind !== "datagrams" || this.#received !== undefined) return;
+    this.#received = lent;
+    this.host.lender()?.receivedBy(this.thread, lent);
+  }
+
+  /** Its thread sends nothing more by messages. */
+  takenOver(): void {
+    const told = () => this.host.post({ type: "tcp_written", path: this.number });
+    const { drained } = this.path;
+    if (drained === undefined) told();
+    else drained.then(told);
   }
 
   taken(bytes: number): void {
@@ -200,7 +315,7 @@ class SwitchedConnection implements PathOwner, PathValidator {
   }
 
   pathClosed(): void {
-    this.ended();
+    this.host.ended();
   }
 
   /** The path is gone, or another thread's. */
@@ -209,6 +324,9 @@ class SwitchedConnection implements PathOwner, PathValidator {
     this.path.validator = undefined;
     this.path.pause = undefined;
     this.#resume?.();
-    this.post({ type: "tcp_ended", path: this.number });
+    if (this.#received !== undefined) {
+      this.host.lender()?.notReceivedBy(this.thread, this.#received);
+    }
+    this.host.post({ type: "tcp_ended", path: this.number });
   }
 }

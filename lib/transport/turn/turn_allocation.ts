@@ -93,7 +93,9 @@ export class TurnAllocation implements PathAllocation {
     if (numberOfPeer !== undefined && numberOfPeer !== number) return false;
     if (known !== undefined && known.key !== key && now < known.until) return false;
     if (known === undefined && this.#channels.size >= MAX_PEERS) return false;
-    if (known !== undefined && known.key !== key) this.#channelOf.delete(known.key);
+    if (known !== undefined && this.#channelOf.get(known.key) === number) {
+      this.#channelOf.delete(known.key);
+    }
     this.#channels.set(number, { peer, key, until: now + CHANNEL_MS });
     this.#channelOf.set(key, number);
     return true;
@@ -109,6 +111,12 @@ export class TurnAllocation implements PathAllocation {
     const number = this.#channelOf.get(key);
     if (number === undefined) return undefined;
     return now < this.#channels.get(number)!.until ? number : undefined;
+  }
+
+  channelLasts(key: string, now: number): number {
+    const number = this.#channelOf.get(key);
+    if (number === undefined) return 0;
+    return Math.max(0, Math.min(this.until, this.#channels.get(number)!.until) - now);
   }
 
   /** The path to a peer, made by `make` if there is none and there may be one more. */

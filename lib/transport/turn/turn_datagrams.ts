@@ -6,6 +6,7 @@
 import { BatchTime } from "../../base/batch_time.ts";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log } from "../../base/platform.ts";
+import { endBatchSafely, receivingThrew } from "../datagrams/batch_guard.ts";
 import type { Datagrams, RemoteAddress, SendKind } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { TurnAllocation, TurnClient } from "./turn_allocation.ts";
@@ -52,8 +53,14 @@ export class TurnDatagrams {
     byHost.set(hostname, client);
   }
 
+  /** Takes a datagram that came to its address and was received elsewhere. Never throws. */
+  receiveStray(bytes: Uint8Array, remote: RemoteAddress): void {
+    this.#receive(bytes, bytes.length, remote);
+    this.#endBatch();
+  }
+
   #receive(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
-    const { server, drops, log } = this.#options;
+    const { server } = this.#options;
     const time = this.#time;
     time.begin();
     // A bug behind the seam must not end the one receive loop that everybody shares.
@@ -62,21 +69,14 @@ export class TurnDatagrams {
         new UdpTurnClient(remote, this);
       server.receive(bytes, length, client, time.ms, time.us);
     } catch (error) {
-      drops.count("receive_threw");
-      log.error("Receiving a datagram failed inside", { kind: "turn", error });
+      receivingThrew(this.#options, "datagram", "turn", error);
     }
   }
 
   #endBatch(): void {
-    const { drops, log } = this.#options;
     const time = this.#time;
     time.begin();
-    try {
-      this.onBatchEnd(time.ms);
-    } catch (error) {
-      drops.count("receive_threw");
-      log.error("Ending a batch of datagrams failed inside", { error });
-    }
+    endBatchSafely(this.#options, "datagram", this.onBatchEnd, time.ms);
     time.end();
   }
 }
@@ -87,6 +87,10 @@ class UdpTurnClient implements TurnClient {
   allocation: TurnAllocation | undefined;
 
   constructor(readonly remote: RemoteAddress, readonly carrier: TurnDatagrams) {}
+
+  get local(): Datagrams["localAddress"] {
+    return this.carrier.datagrams.localAddress;
+  }
 
   send(bytes: Uint8Array, length: number): boolean {
     this.carrier.datagrams.send(bytes, length, this.remote);

@@ -5,26 +5,16 @@
  */
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Cancel, Platform, Timers } from "../../base/platform.ts";
+import type { IpNetwork } from "../../wire/ip_network.ts";
 import type { Datagrams } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunReceiver } from "../ice/ice_directory.ts";
+import type { CertificateSource } from "../tcp/certificate.ts";
+import type { TurnStray } from "../tcp/tcp_handover.ts";
 import { openTcpMux, type TcpMux } from "../tcp/tcp_mux.ts";
 import { TurnDatagrams } from "./turn_datagrams.ts";
 import { TurnServer, type TurnServerOptions } from "./turn_server.ts";
 import { TurnStream } from "./turn_stream.ts";
-
-/** A certificate chain and its key, PEM. */
-export interface TurnCertificate {
-  readonly cert: string;
-  readonly key: string;
-}
-
-/** The certificate in use, which may be replaced. */
-export interface TurnCertificateSource {
-  readonly current: TurnCertificate;
-  /** Calls `renewed` whenever there is another one. */
-  watch(renewed: (certificate: TurnCertificate) => void): Cancel;
-}
 
 /** Literal addresses. */
 export interface TurnAddresses {
@@ -50,7 +40,9 @@ export interface TurnSetup extends
   > {
   readonly listen: TurnAddresses;
   /** Absent: streams are plain TCP, behind whatever ends TLS. */
-  readonly certificate?: TurnCertificateSource;
+  readonly certificate?: CertificateSource;
+  /** Whose streams begin with a header of the PROXY protocol. */
+  readonly proxies?: readonly IpNetwork[];
 }
 
 /** What the server hangs on. */
@@ -80,7 +72,8 @@ export class TurnListeners {
    */
   async open(ports: TurnPorts, onBatchEnd: (now: number) => void): Promise<void> {
     const { udp, streams } = this.#options.listen;
-    const { platform: { clock, timers, log }, drops, directory, certificate } = this.#options;
+    const { platform: { clock, timers, log }, drops, directory } = this.#options;
+    const { certificate, proxies = [] } = this.#options;
     const { server } = this;
     for (const { hostname, port } of udp) {
       const datagrams = await ports.openDatagrams({ hostname, port, drops, timers });
@@ -100,6 +93,7 @@ export class TurnListeners {
         timers,
         drops,
         log,
+        proxies,
         ...(certificate === undefined ? {} : { certificate: certificate.current }),
         connect: (stream, remote, host) => new TurnStream(stream, remote, host, server),
       });
@@ -109,6 +103,14 @@ export class TurnListeners {
     this.#cancelWatch = certificate?.watch((renewed) => {
       for (const mux of this.#streams) mux.renew(renewed);
     });
+  }
+
+  /** Takes what another thread received at one of the UDP sockets' addresses. */
+  receiveStray({ local, remote, bytes }: TurnStray): void {
+    const carrier = this.#udp.find(({ datagrams: { localAddress } }) =>
+      localAddress.port === local.port && localAddress.hostname === local.hostname
+    );
+    carrier?.receiveStray(bytes, { transport: "udp", ...remote });
   }
 
   /** As bound. */

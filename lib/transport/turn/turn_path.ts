@@ -14,6 +14,8 @@ import {
 } from "../../wire/turn_message.ts";
 import { MAX_SEND_BYTES, type RemoteAddress, SendKind } from "../datagrams/datagrams.ts";
 import type { StunOrigin } from "../ice/ice_directory.ts";
+import type { Endpoint } from "../datagrams/socket_options.ts";
+import type { LendableOutlet } from "../tcp/lent_socket.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "../ice/network_path.ts";
 
 /** One client's way back: an address over UDP, or a connection over TCP or TLS. */
@@ -25,6 +27,8 @@ export interface TurnOutlet {
   /** As `NetworkPath` has it. */
   reserve(): Uint8Array | undefined;
   commit(length: number, kind: SendKind): void;
+  /** The socket that other threads could send on, too; absent for streams. */
+  readonly local?: Endpoint;
 }
 
 /** What a path uses of the allocation it is of. */
@@ -32,6 +36,8 @@ export interface PathAllocation {
   readonly outlet: TurnOutlet;
   /** The number of the channel to the peer with this key, if there is one. */
   channelTo(key: string, now: number): number | undefined;
+  /** For how much longer there is, and the allocation with it, ms. */
+  channelLasts(key: string, now: number): number;
   /** A session has let go of its path. */
   forget(path: TurnPath): void;
 }
@@ -80,6 +86,15 @@ export class TurnPath implements NetworkPath, StunOrigin {
     return this.validator === undefined ? undefined : this;
   }
 
+  lendable(now: number): LendableOutlet | undefined {
+    const { outlet: { local, remote }, outlet } = this.allocation;
+    const channel = this.allocation.channelTo(this.key, now);
+    if (this.#isClosed || local === undefined || channel === undefined) return undefined;
+    if (outlet.protocol !== "udp") return undefined;
+    const forMs = this.allocation.channelLasts(this.key, now);
+    return { kind: "datagrams", local, remote, channel, forMs };
+  }
+
   reply(bytes: Uint8Array, length: number): void {
     this.send(bytes, length);
   }
@@ -104,6 +119,11 @@ export class TurnPath implements NetworkPath, StunOrigin {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.allocation.forget(this);
+  }
+
+  /** No packet goes by it any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** The allocation is over. */

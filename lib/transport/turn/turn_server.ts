@@ -19,8 +19,8 @@ import {
   CHANNEL_HEADER_BYTES,
   FAMILY_IPV4,
   FAMILY_IPV6,
-  FIRST_CHANNEL,
-  LAST_CHANNEL,
+  isChannelByte,
+  isChannelNumber,
   parseTurn,
   STUN_CLASS,
   TRANSPORT_UDP,
@@ -30,9 +30,9 @@ import {
   type TurnMessage,
   TurnWriter,
 } from "../../wire/turn_message.ts";
+import { SourceAllowance } from "../datagrams/source_allowance.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunReceiver } from "../ice/ice_directory.ts";
-import { SourceAllowance } from "./source_allowance.ts";
 import { peerKey, TurnAllocation, type TurnClient, type TurnOwner } from "./turn_allocation.ts";
 import { readTurnUser, TURN_REALM, turnMac } from "./turn_credentials.ts";
 import { TurnNonces } from "./turn_nonce.ts";
@@ -40,8 +40,8 @@ import { TURN_SCRATCH_BYTES, TurnPath, type TurnPathHost } from "./turn_path.ts"
 
 /** What the server hangs on. */
 export interface TurnServerOptions {
-  /** Our literal addresses, of each family at most one, that relayed addresses show. */
-  readonly relayed: readonly string[];
+  /** Our literal addresses now; the first of each family is what relayed addresses show. */
+  readonly relayed: () => readonly string[];
   /** Allocations of one participant; 0 for any number. */
   readonly allocationsPerParticipant: number;
   readonly secretOf: (apiKey: string) => string | undefined;
@@ -60,6 +60,8 @@ const MAX_LIFETIME = 3_600;
 /** Ports that relayed addresses show. None is bound. */
 const FIRST_PORT = 49_152;
 const LAST_PORT = 65_535;
+/** An office joins at once: two connections of each, and some addresses to try. */
+const STRANGERS = { atOnce: 400, perSecond: 100, places: 4096 };
 /** How often those are looked for that are over, ms. */
 const SWEEP_MS = 5_000;
 
@@ -67,9 +69,8 @@ const SWEEP_MS = 5_000;
 export class TurnServer implements TurnPathHost {
   readonly scratch: Uint8Array = new Uint8Array(TURN_SCRATCH_BYTES);
   readonly #options: TurnServerOptions;
-  readonly #relayed: readonly Uint8Array[];
   readonly #nonces: TurnNonces;
-  readonly #strangers = new SourceAllowance();
+  readonly #strangers = new SourceAllowance(STRANGERS);
   readonly #writer = new TurnWriter();
   readonly #allocations = new Set<TurnAllocation>();
   /** By participant. */
@@ -81,7 +82,6 @@ export class TurnServer implements TurnPathHost {
 
   constructor(options: TurnServerOptions) {
     this.#options = options;
-    this.#relayed = options.relayed.flatMap((text) => parseIpAddress(text) ?? []);
     this.#nonces = new TurnNonces(options.random);
   }
 
@@ -102,8 +102,7 @@ export class TurnServer implements TurnPathHost {
   receive(bytes: Uint8Array, length: number, client: TurnClient, now: number, nowUs: number): void {
     this.#now = now;
     if (now >= this.#sweepAt) this.#sweep(now);
-    const first = bytes[0]!;
-    if (length >= CHANNEL_HEADER_BYTES && first >= 0x40 && first <= 0x4f) {
+    if (length >= CHANNEL_HEADER_BYTES && isChannelByte(bytes[0]!)) {
       return this.#receiveChannel(bytes, length, client, nowUs);
     }
     const message = parseTurn(bytes, length);
@@ -212,7 +211,7 @@ export class TurnServer implements TurnPathHost {
     }
     // As LiveKit's server answers to allocations with wrong credentials; RFC 8489 would ask again.
     const wrong = message.method === TURN_METHOD.allocate ? 400 : 401;
-    const known = client.allocation?.owner;
+    const known = this.#live(client)?.owner;
     if (known?.username === username) {
       if (verifyIntegrity(bytes, message, known.mac, timingSafeEqual)) return known;
       return this.#refuseStranger(message, bytes, client, wrong);
@@ -271,8 +270,8 @@ export class TurnServer implements TurnPathHost {
     const { requestedFamily = FAMILY_IPV4, additionalFamily } = message;
     if (message.requestedFamily !== undefined && additionalFamily !== undefined) return refuse(400);
     if (additionalFamily !== undefined && additionalFamily !== FAMILY_IPV6) return refuse(400);
-    // What is asked for are ports next to each other, which mean nothing where none is bound.
-    if (message.hasReservationToken || message.hasEvenPort) return refuse(508);
+    // Two ports next to each other mean nothing where none is bound.
+    if (message.hasReservationToken || message.evenPort === "even_and_next") return refuse(508);
     const families = additionalFamily === undefined
       ? [requestedFamily]
       : [FAMILY_IPV4, FAMILY_IPV6];
@@ -281,7 +280,7 @@ export class TurnServer implements TurnPathHost {
     const limit = this.#options.allocationsPerParticipant;
     const count = this.#counts.get(sid) ?? 0;
     if (limit > 0 && count >= limit) return refuse(486);
-    const port = this.#takePort();
+    const port = this.#takePort(message.evenPort === undefined ? 1 : 2);
     if (port === undefined) return refuse(508);
     const relayed = addresses.map((address) => ({ address, port }));
     const until = this.#now + lifetimeOf(message) * 1000;
@@ -335,7 +334,7 @@ export class TurnServer implements TurnPathHost {
   #bind(message: TurnMessage, bytes: Uint8Array, allocation: TurnAllocation): void {
     const { client, mac } = allocation.owner;
     const { channel, peers } = message;
-    const isChannel = channel !== undefined && channel >= FIRST_CHANNEL && channel <= LAST_CHANNEL;
+    const isChannel = channel !== undefined && isChannelNumber(channel);
     const code = !isChannel || peers.length !== 1
       ? 400
       : this.#peersRefused(allocation, peers, true);
@@ -439,11 +438,12 @@ export class TurnServer implements TurnPathHost {
     }
   }
 
-  #takePort(): number | undefined {
+  /** A port that nobody has, and that `divisor` divides. */
+  #takePort(divisor: number): number | undefined {
     for (let tries = FIRST_PORT; tries <= LAST_PORT; tries++) {
       const port = this.#nextPort;
       this.#nextPort = port === LAST_PORT ? FIRST_PORT : port + 1;
-      if (this.#usedPorts.has(port)) continue;
+      if (port % divisor !== 0 || this.#usedPorts.has(port)) continue;
       this.#usedPorts.add(port);
       return port;
     }
@@ -452,7 +452,8 @@ export class TurnServer implements TurnPathHost {
 
   #addressOf(family: number): Uint8Array | undefined {
     const bytes = family === FAMILY_IPV4 ? 4 : family === FAMILY_IPV6 ? 16 : -1;
-    return this.#relayed.find(({ length }) => length === bytes);
+    return this.#options.relayed().map(parseIpAddress)
+      .find((address) => address?.length === bytes);
   }
 }
 

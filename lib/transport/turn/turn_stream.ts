@@ -1,47 +1,31 @@
 /**
  * TURN over one TCP or TLS connection.
  *
- * Contract: memory is bounded whatever the peer sends or fails to read; a connection that has not
- * allocated in time ends.
+ * Contract: a connection that has not allocated in time ends; what holds of all connections is in
+ * `stream_connection.ts`.
  *
  * @module
  */
-import { BatchTime } from "../../base/batch_time.ts";
-import type { Cancel } from "../../base/platform.ts";
 import { TurnSplitter } from "../../wire/turn_framing.ts";
-import {
-  MAX_DATAGRAM_BYTES,
-  MAX_SEND_BYTES,
-  type RemoteAddress,
-  SendKind,
-} from "../datagrams/datagrams.ts";
+import { MAX_DATAGRAM_BYTES, type RemoteAddress, SendKind } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
-import { type ByteStream, StreamWriter } from "../tcp/stream_writer.ts";
-import type { TcpConnection, TcpPathHost } from "../tcp/tcp_path.ts";
+import { StreamConnection, type StreamSpeaker } from "../tcp/stream_connection.ts";
+import type { ByteStream } from "../tcp/stream_writer.ts";
+import type { TcpPathHost } from "../tcp/tcp_connection.ts";
 import type { TurnAllocation, TurnClient } from "./turn_allocation.ts";
 import type { TurnServer } from "./turn_server.ts";
 
-/** Bytes read at once. */
-const READ_BYTES = 16 * 1024;
-
 /** One connection. */
-export class TurnStream implements TurnClient, TcpConnection {
+export class TurnStream implements TurnClient, StreamSpeaker {
   readonly protocol = "tcp";
+  readonly unit = "message";
   allocation: TurnAllocation | undefined;
   hasSpoken = false;
-  readonly done: Promise<void>;
-  readonly #stream: ByteStream;
   readonly #host: TcpPathHost;
   readonly #server: TurnServer;
-  readonly #time: BatchTime;
-  readonly #writer: StreamWriter;
   readonly #splitter = new TurnSplitter(MAX_DATAGRAM_BYTES);
   readonly #onMessage = (bytes: Uint8Array, length: number) => this.#receive(bytes, length);
-  #reserved: Uint8Array | undefined;
-  #isUnnamed = true;
-  #isClosing = false;
-  #isEnded = false;
-  #cancelTimer: Cancel = () => {};
+  readonly #connection: StreamConnection;
 
   constructor(
     stream: ByteStream,
@@ -49,16 +33,14 @@ export class TurnStream implements TurnClient, TcpConnection {
     host: TcpPathHost,
     server: TurnServer,
   ) {
-    this.#stream = stream;
     this.#host = host;
     this.#server = server;
-    this.#time = new BatchTime(host.clock);
-    this.#writer = new StreamWriter(stream, host.clock, (failed) => {
-      if (failed) this.#end("tcp_write_failed");
-      if (this.#isClosing) this.#end();
-    });
+    this.#connection = new StreamConnection(stream, host, this);
     this.#waitForName();
-    this.done = this.#read();
+  }
+
+  get done(): Promise<void> {
+    return this.#connection.done;
   }
 
   send(bytes: Uint8Array, length: number): boolean {
@@ -66,121 +48,63 @@ export class TurnStream implements TurnClient, TcpConnection {
   }
 
   reserve(): Uint8Array | undefined {
-    if (this.#isClosing || this.#isEnded) return undefined;
-    return this.#reserved ??= new Uint8Array(MAX_SEND_BYTES);
+    return this.#connection.reserve();
   }
 
   commit(length: number, kind: SendKind): void {
-    if (this.#reserved !== undefined) this.#queue(this.#reserved, length, kind);
+    const { reserved } = this.#connection;
+    if (reserved !== undefined) this.#queue(reserved, length, kind);
   }
 
   kept(isKept: boolean): void {
-    if (!isKept) return this.#isEnded ? undefined : this.#waitForName();
-    if (!this.#isUnnamed) return this.#cancelTimer();
-    this.#isUnnamed = false;
-    this.#cancelTimer();
-    this.#host.unnamedDone(this);
+    if (isKept) this.#connection.named();
+    else if (!this.#connection.isEnded) this.#waitForName();
   }
 
   giveWay(reason: TransportDrop): void {
-    this.#end(reason);
+    this.#connection.end(reason);
   }
 
   close(): void {
-    if (this.#isClosing || this.#isEnded) return;
-    if (this.#writer.queuedBytes === 0) return void this.#end();
-    this.#isClosing = true;
-    this.#cancelTimer();
-    this.#cancelTimer = this.#host.timers.after(this.#host.limits.lingerMs, () => this.#end());
+    this.#connection.close();
+  }
+
+  take(chunk: Uint8Array, length: number): boolean {
+    return this.#splitter.push(chunk, length, this.#onMessage);
+  }
+
+  over(): void {
+    this.#server.clientGone(this);
   }
 
   /** Without an allocation there is only so much time to get one. */
   #waitForName(): void {
-    const { timers, limits } = this.#host;
-    this.#cancelTimer();
-    this.#cancelTimer = timers.after(limits.namingTimeoutMs, () => {
-      this.#end("tcp_unnamed_timeout");
-    });
+    this.#connection.endIn(this.#host.limits.namingTimeoutMs, "tcp_unnamed_timeout");
   }
 
   /** What stands in a channel is padded to whole words, all else is of whole words. */
   #queue(bytes: Uint8Array, length: number, kind: SendKind): boolean {
-    if (this.#isClosing || this.#isEnded) return false;
-    const { limits, drops } = this.#host;
+    const connection = this.#connection;
+    if (!connection.isOpen) return false;
+    const { writer } = connection;
     const padded = (length + 3) & ~3;
-    const queued = this.#writer.queuedBytes + padded;
-    if (queued > limits.hardQueueBytes) return this.#end("tcp_reader_too_slow");
-    if (this.#writer.isStuck(limits.stuckMs)) return this.#end("tcp_reader_stuck");
-    if (queued > limits.softQueueBytes && kind === SendKind.video) {
-      drops.count("tcp_rtp_for_slow_reader");
-      return false;
-    }
-    const at = this.#writer.claim(padded);
-    this.#writer.bytes.set(bytes.subarray(0, length), at);
-    this.#writer.bytes.fill(0, at + length, at + padded);
-    this.#writer.start();
+    const at = writer.claimWithin(padded, this.#host.limits, kind === SendKind.video);
+    if (typeof at === "string") return connection.refused(at);
+    writer.bytes.set(bytes.subarray(0, length), at);
+    writer.bytes.fill(0, at + length, at + padded);
+    writer.start();
     return true;
   }
 
-  async #read(): Promise<void> {
-    const chunk = new Uint8Array(READ_BYTES);
-    while (!this.#isEnded) {
-      let length: number | null;
-      try {
-        length = await this.#stream.read(chunk);
-      } catch {
-        // A reset is one way for a connection to end, and so is a handshake that fails.
-        length = null;
-      }
-      this.#time.begin();
-      if (length === null) this.#end();
-      else if (!this.#isEnded && !this.#splitter.push(chunk, length, this.#onMessage)) {
-        this.#end("tcp_frame_too_long");
-      }
-      this.#endBatch();
-    }
-    await this.#writer.drained;
-  }
-
   #receive(bytes: Uint8Array, length: number): void {
-    if (this.#isClosing || this.#isEnded) return;
+    const connection = this.#connection;
+    if (!connection.isOpen) return;
     this.hasSpoken = true;
-    const { drops, log } = this.#host;
-    const { ms, us } = this.#time;
-    // A bug behind the seam must end at most this connection.
+    const { ms, us } = connection.time;
     try {
       this.#server.receive(bytes, length, this, ms, us);
     } catch (error) {
-      drops.count("receive_threw");
-      log.error("Receiving a message failed inside", { kind: "turn", error });
+      connection.threw("turn", error);
     }
-  }
-
-  #endBatch(): void {
-    const { drops, log } = this.#host;
-    this.#time.end();
-    try {
-      this.#host.onBatchEnd(this.#time.ms);
-    } catch (error) {
-      drops.count("receive_threw");
-      log.error("Ending a batch of messages failed inside", { error });
-    }
-  }
-
-  /** Ends the connection now; `false`. Counts `reason` the first time. */
-  #end(reason?: TransportDrop): false {
-    if (this.#isEnded) return false;
-    this.#isEnded = true;
-    if (reason !== undefined) this.#host.drops.count(reason);
-    this.#cancelTimer();
-    this.#stream.close();
-    this.#writer.end();
-    this.#server.clientGone(this);
-    if (this.#isUnnamed) {
-      this.#isUnnamed = false;
-      this.#host.unnamedDone(this);
-    }
-    this.#host.ended(this);
-    return false;
   }
 }

@@ -1,0 +1,66 @@
+/**
+ * How long nothing was heard of what was sent, and how long nothing was sent.
+ *
+ * @module
+ */
+
+/** What was sent and is not answered for so long holds raises, and then lowers the rate, ms. */
+const SILENT_MS = 1_000;
+const BACK_OFF_MS = 3_000;
+const BACK_OFF_STEP_MS = 1_000;
+/** Where nothing was sent for so long no queue stays, ms. */
+const QUIET_MS = 1_000;
+
+/** One path's; `now` in monotonic ms. */
+export class FeedbackSilence {
+  /** When the first packet after the newest feedback left, -1 for none. */
+  #since = -1;
+  /** When feedback came last, -1 for never. */
+  #heardAt = -1;
+  #backedOffAt = -Infinity;
+  #isQuiet = false;
+
+  sent(now: number): void {
+    if (this.#since < 0) this.#since = now;
+  }
+
+  heard(now: number): void {
+    this.#since = -1;
+    this.#heardAt = now;
+    this.#isQuiet = false;
+  }
+
+  /** Transport-wide feedback has come. */
+  get isHeard(): boolean {
+    return this.#heardAt >= 0;
+  }
+
+  /** When what was sent should have been answered; `Infinity` if it was, or nothing ever is. */
+  get silentAt(): number {
+    return this.isHeard && this.#since >= 0 ? this.#since + SILENT_MS : Infinity;
+  }
+
+  /** What was sent should have been answered by now. */
+  isSilent(now: number): boolean {
+    return now >= this.silentAt;
+  }
+
+  /** `true` each second in which the rate is to be lowered for it. */
+  backsOff(now: number): boolean {
+    if (!this.isHeard || this.#since < 0 || now - this.#since < BACK_OFF_MS) return false;
+    if (now - this.#backedOffAt < BACK_OFF_STEP_MS) return false;
+    this.#backedOffAt = now;
+    return true;
+  }
+
+  /** `true` once when nothing has been sent for a while, as all is paused. */
+  turnsQuiet(now: number): boolean {
+    if (this.#isQuiet || !this.isHeard || this.#since >= 0) return false;
+    return this.#isQuiet = now - this.#heardAt >= QUIET_MS;
+  }
+
+  clear(): void {
+    this.#since = this.#heardAt = -1;
+    this.#isQuiet = false;
+  }
+}

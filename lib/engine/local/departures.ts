@@ -1,0 +1,53 @@
+/**
+ * When numbered packets really leave. They are noted with the time of the batch that they are part
+ * of, and leave when the send queue is given to the kernel: a little later, and much later if the
+ * thread had to wait for a core meanwhile. Receivers would show that as a queue, which is none of
+ * the path's: rates would be lowered, and bursts spread that fit.
+ *
+ * @module
+ */
+
+/** A connection of which something was sent. */
+export interface Departing {
+  /** Whether it is among those that wait. */
+  isLeaving: boolean;
+  /** All that was sent has left, no later than `now`; by `-Infinity` when it was noted. */
+  left(now: number): void;
+}
+
+/** The connections of one engine of which packets wait in the send queue. */
+export class Departures {
+  readonly #waiting: (Departing | undefined)[] = [];
+  #count = 0;
+
+  /** Whether {@linkcode Departures.left} has anybody to tell. */
+  get isAwaited(): boolean {
+    return this.#count > 0;
+  }
+
+  /** Something of this connection was queued; once until it has left. */
+  add(connection: Departing): void {
+    connection.isLeaving = true;
+    this.#waiting[this.#count++] = connection;
+  }
+
+  /** Everything that was queued has been given to the kernel. */
+  left(now: number): void {
+    for (let i = 0; i < this.#count; i++) {
+      const connection = this.#waiting[i]!;
+      // Nothing is kept here of a connection that ends.
+      this.#waiting[i] = undefined;
+      connection.isLeaving = false;
+      connection.left(now);
+    }
+    this.#count = 0;
+  }
+
+  /**
+   * The turn is over: who still waits sends by a way that tells nothing (TCP, TURN, sockets of the
+   * runtime), and what others send later must not be taken for its packets.
+   */
+  settle(): void {
+    if (this.#count > 0) this.left(-Infinity);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * How long one subscriber is told to wait before it shows a picture of one track, and for how long
+ * that has to be said: in each packet until one of them has arrived.
+ *
+ * Source: LiveKit's server 1.13.5, `pkg/sfu/playoutdelay.go`; values as the header extension
+ * `playout-delay` of libwebrtc has them. Pure.
+ *
+ * @module
+ */
+import type { PlayoutDelayRange } from "../../base/media_vocabulary.ts";
+
+/** What is told is in steps of so many ms, and at most 12 bits. */
+const STEP_MS = 10;
+const MAX_MS = 40_950;
+/** The most a subscriber waits where only a least was configured, ms. */
+const DEFAULT_MAX_MS = 10_000;
+/** Where packets come unevenly by so much jitter, the wait is so many times that. */
+const JITTER_FACTOR = 10;
+/** Above so many requests for a hundred packets each costs so many ms more. */
+const MANY_NACKS_PERCENT = 60;
+const NACK_COST_MS = 2;
+/** The wait changes by no more than this in a second, ms: faster changes are seen. */
+const MAX_CHANGE_MS = 80;
+
+/** One down-track's delay: told until the subscriber has it, and again when it is another. */
+export class PlayoutDelay {
+  readonly #minMs: number;
+  readonly #maxMs: number;
+  readonly #followsJitter: boolean;
+  #currentMs: number;
+  /** When it was measured last. */
+  #measuredAt = -Infinity;
+  /** The number of the first packet that said so; -1 before it, -2 when that has arrived. */
+  #since = -1;
+
+  constructor({ minMs, maxMs, followsJitter }: PlayoutDelayRange) {
+    this.#minMs = Math.min(minMs, MAX_MS);
+    const most = maxMs === 0 && minMs > 0 ? DEFAULT_MAX_MS : maxMs;
+    this.#maxMs = Math.min(MAX_MS, Math.max(most, this.#minMs));
+    this.#followsJitter = followsJitter;
+    this.#currentMs = this.#minMs;
+  }
+
+  /** What the packet with this extended number says: two values of 12 bits; -1 for nothing. */
+  valueFor(sequence: number): number {
+    if (this.#since === -2) return -1;
+    if (this.#since === -1) this.#since = sequence & 0xffff;
+    return (Math.round(this.#currentMs / STEP_MS) << 12) | Math.round(this.#maxMs / STEP_MS);
+  }
+
+  /** The subscriber has reported packets up to this number, 16 bits. */
+  acknowledged(highest: number): void {
+    if (this.#since < 0 || ((highest - this.#since) & 0xffff) >= 0x8000) return;
+    this.#since = -2;
+  }
+
+  /**
+   * How evenly packets come.
+   *
+   * @param nacksPercent Packets asked for again, of a hundred that were sent.
+   */
+  measured(jitterMs: number, nacksPercent: number, now: number): void {
+    if (!this.#followsJitter) return;
+    const excess = Math.max(0, nacksPercent - MANY_NACKS_PERCENT);
+    const wanted = jitterMs * JITTER_FACTOR + excess * NACK_COST_MS;
+    const step = Math.min(1, (now - this.#measuredAt) / 1_000) * MAX_CHANGE_MS;
+    const near = Math.min(this.#currentMs + step, Math.max(this.#currentMs - step, wanted));
+    const nextMs = Math.min(this.#maxMs, Math.max(this.#minMs, near));
+    this.#measuredAt = now;
+    if (Math.round(nextMs / STEP_MS) !== Math.round(this.#currentMs / STEP_MS)) this.#since = -1;
+    this.#currentMs = nextMs;
+  }
+}
