@@ -14,22 +14,19 @@
  */
 export { denoPlatform } from "./lib/base/deno_platform.ts";
 export { SfuError, type SfuErrorCode } from "./lib/base/errors.ts";
+export type { MediaAddress } from "./lib/base/media_vocabulary.ts";
 export type { Clock, Log, LogLevel, Platform, Random, Timers } from "./lib/base/platform.ts";
 export type { RoomAdmin } from "./lib/admin/room_admin.ts";
+export { ConfigError } from "./lib/server/config/config_error.ts";
 export {
-  type Config,
-  ConfigError,
+  createServer,
+  type EmbeddedServer,
   parseConfig,
   parseConfigText,
-} from "./lib/server/config/config_parsing.ts";
+  type ServerConfig,
+} from "./lib/server/embedding.ts";
 export { createLog, type LogOptions } from "./lib/server/logging.ts";
-export {
-  type CloseOptions,
-  createServer,
-  type QuiesceOptions,
-  type ServerParts,
-  type SfuServer,
-} from "./lib/server/server.ts";
+export type { CloseOptions, QuiesceOptions } from "./lib/server/sfu_server.ts";
 export {
   signAccessToken,
   type TokenClaims,

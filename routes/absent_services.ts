@@ -1,6 +1,6 @@
 /**
- * The services this server does not have (recording, ingress, telephony): their methods check
- * grants and bodies as always and then say what LiveKit says when the workers behind them are
+ * The services this server does not have (telephony, and recording where it is off): their methods
+ * check grants and bodies as always and then say what LiveKit says when the workers behind them are
  * missing, so that applications see an error they know.
  *
  * `Connector` and the other services of LiveKit's cloud are no routes at all, as on its open
@@ -11,13 +11,7 @@
 import type { AnyMessage, MessageType } from "@bufbuild/protobuf";
 import * as protocol from "@livekit/protocol";
 import { relayedError, type TwirpError } from "./twirp_error.ts";
-import {
-  needsIngressAdmin,
-  needsRoomAdmin,
-  needsRoomRecord,
-  needsSipAdmin,
-  needsSipCall,
-} from "./twirp_grants.ts";
+import { needsRoomAdmin, needsRoomRecord, needsSipAdmin, needsSipCall } from "./twirp_grants.ts";
 import type { TwirpAccess, TwirpCall, TwirpMethod, TwirpService } from "./twirp.ts";
 
 type Grant = TwirpAccess["grant"];
@@ -33,13 +27,6 @@ const EGRESS: Readonly<Record<string, unknown>> = {
   UpdateStream: protocol.UpdateStreamRequest,
   ListEgress: protocol.ListEgressRequest,
   StopEgress: protocol.StopEgressRequest,
-};
-
-const INGRESS: Readonly<Record<string, unknown>> = {
-  CreateIngress: protocol.CreateIngressRequest,
-  UpdateIngress: protocol.UpdateIngressRequest,
-  ListIngress: protocol.ListIngressRequest,
-  DeleteIngress: protocol.DeleteIngressRequest,
 };
 
 const SIP: Readonly<Record<string, unknown>> = {
@@ -65,7 +52,6 @@ const SIP: Readonly<Record<string, unknown>> = {
 export function absentServices(): readonly TwirpService[] {
   return [
     absent("livekit.Egress", EGRESS, needsRoomRecord, "egress"),
-    absent("livekit.Ingress", INGRESS, needsIngressAdmin, "ingress"),
     absent("livekit.SIP", SIP, needsSipAdmin, "sip", {
       CreateSIPParticipant: needsSipCall,
       TransferSIPParticipant: needsSipCall,

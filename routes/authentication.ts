@@ -12,9 +12,12 @@ import {
 } from "../lib/signalling/access_token.ts";
 
 const PREFIX = "Bearer ";
+/** Browsers can give a WebSocket no header but this one, and an address is in many a log. */
+const SUBPROTOCOL_PREFIX = "bearer.";
 
 /**
- * The header wins over the `access_token` parameter, even when the header is wrong.
+ * The header wins over the `access_token` parameter, even when the header is wrong; last comes a
+ * subprotocol `bearer.<token>` (RFC 6455 §11.3.4), which is for `/admin/stream`.
  *
  * @param nowMs Unix milliseconds.
  */
@@ -25,7 +28,7 @@ export async function authenticate(
   nowMs: number,
 ): Promise<{ readonly ok: true; readonly token: AccessToken | undefined } | Refusal> {
   const header = headers.get("Authorization") ?? "";
-  let jwt = query.get("access_token") ?? "";
+  let jwt = query.get("access_token") ?? subprotocolToken(headers);
   if (header !== "") {
     // HTTP drops the space at the end of a header, so a bare "Bearer" arrives without it.
     if (!`${header} `.startsWith(PREFIX)) {
@@ -39,4 +42,11 @@ export async function authenticate(
   }
   if (jwt === "") return { ok: true, token: undefined };
   return await verifyAccessToken(jwt, keys, nowMs);
+}
+
+function subprotocolToken(headers: Headers): string {
+  const offered = (headers.get("Sec-WebSocket-Protocol") ?? "").split(",");
+  const found = offered.map((name) => name.trim())
+    .find((name) => name.startsWith(SUBPROTOCOL_PREFIX));
+  return found?.slice(SUBPROTOCOL_PREFIX.length) ?? "";
 }

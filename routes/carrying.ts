@@ -71,16 +71,13 @@ export type Upgrade = (request: Request) => {
 /** What a node has to be told to answer as if the client had come itself. */
 const CARRIED_HEADERS: readonly string[] = [
   "Authorization",
-  "CF-Connecting-IP",
   "Connection",
   "Content-Type",
   "If-Match",
   "Upgrade",
   "User-Agent",
-  "X-Forwarded-For",
   "X-LiveKit-ClientInfo",
   "X-Livekit-Ingress",
-  "X-Real-IP",
 ];
 const EMPTY = new Uint8Array();
 

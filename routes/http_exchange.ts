@@ -15,7 +15,10 @@ export interface HttpExchange {
   readonly token: AccessToken | undefined;
   /** When the request came, monotonic ms. */
   readonly receivedAt: number;
-  /** Address of the socket, or empty where the caller did not say. */
+  /**
+   * Address of the socket, or whom a proxy of ours says it is for; empty where the caller did not
+   * say.
+   */
   readonly socketAddress: string;
   /** Another node has carried it here. */
   readonly isCarried?: boolean;
@@ -30,6 +33,19 @@ export function plainText(status: number, body: string, headers: HeadersInit = {
     status,
     headers: { "Content-Type": "text/plain; charset=utf-8", ...headers },
   });
+}
+
+const comingAnswers = new WeakSet<Response>();
+
+/** `response`, whose body is sent as it comes, and not when it is whole. */
+export function asItComes(response: Response): Response {
+  comingAnswers.add(response);
+  return response;
+}
+
+/** Whether {@linkcode asItComes} was said of it. */
+export function isToComeInParts(response: Response): boolean {
+  return comingAnswers.has(response);
 }
 
 /** What comes with a refusal: who is refused for now is told when to ask again. */

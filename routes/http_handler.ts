@@ -11,7 +11,9 @@ import type { ApiKeys } from "../lib/signalling/access_token.ts";
 import { authenticate } from "./authentication.ts";
 import { allowOrigin, answerPreflight } from "./cors.ts";
 import type { RoutesDrop } from "./drop_reasons.ts";
+import { clientAddress, type ForwardedRule } from "./client_address.ts";
 import { notFound, plainText } from "./http_exchange.ts";
+import { takesStreamKeys } from "./ingress.ts";
 import { bodyRefused, declaresTooMuch } from "./request_body.ts";
 import type { RouteTable } from "./route_table.ts";
 
@@ -34,6 +36,8 @@ export interface HttpHandlerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly counters: DropSink<RoutesDrop>;
+  /** Whose word on the client's address is taken; nobody's if absent. */
+  readonly forwarded?: ForwardedRule;
 }
 
 /** Browsers read the body of a refusal here even where the refusal comes before any route. */
@@ -59,14 +63,17 @@ export function createHttpHandler(options: HttpHandlerOptions): HttpHandler {
 async function answer(
   request: Request,
   info: HandlerInfo | undefined,
-  { routes, keys, maxBodyBytes, clock }: HttpHandlerOptions,
+  { routes, keys, maxBodyBytes, clock, counters, forwarded }: HttpHandlerOptions,
 ): Promise<Response> {
   const receivedAt = clock.now();
   const url = new URL(request.url);
   // Clients build "wss://host/" + "/rtc".
   const path = url.pathname.startsWith("//") ? url.pathname.slice(1) : url.pathname;
   if (declaresTooMuch(request, maxBodyBytes)) return bodyRefused({ failure: "too_large" });
-  const auth = await authenticate(request.headers, url.searchParams, keys, clock.wallMs());
+  const auth = takesStreamKeys(path)
+    ? { ok: true as const, token: undefined }
+    : await authenticate(request.headers, url.searchParams, keys, clock.wallMs());
+  const { isCarried = false, remoteAddr: { hostname: peer = "" } = {} } = info ?? {};
   const response = auth.ok
     ? await (routes(path) ?? notFound)({
       request,
@@ -74,8 +81,9 @@ async function answer(
       path,
       token: auth.token,
       receivedAt,
-      socketAddress: info?.remoteAddr?.hostname ?? "",
-      isCarried: info?.isCarried ?? false,
+      // What another node has carried here has been looked at there.
+      socketAddress: isCarried ? peer : clientAddress(request.headers, peer, forwarded, counters),
+      isCarried,
     })
     : plainText(auth.status, auth.body);
   if (VALIDATE_PATHS.has(path)) response.headers.set("Access-Control-Allow-Origin", "*");

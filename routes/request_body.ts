@@ -7,6 +7,7 @@
  * @module
  */
 import type { DropSink } from "../lib/base/drop_counters.ts";
+import { joinBytes } from "../lib/base/joined_bytes.ts";
 import type { Timers } from "../lib/base/platform.ts";
 import type { RoutesDrop } from "./drop_reasons.ts";
 import { plainText } from "./http_exchange.ts";
@@ -94,7 +95,7 @@ export class BodyReader {
       while (failure === undefined) {
         const read = await Promise.race([reader.read(), late.promise]);
         if (read === "too_slow") failure = read;
-        else if (read.done) return joined(chunks, held.bytes);
+        else if (read.done) return chunks.length === 1 ? chunks[0]! : joinBytes(chunks);
         else failure = this.#take(read.value, limit, held, chunks);
       }
     } catch {
@@ -157,15 +158,4 @@ export function bodyFailureText(failure: BodyFailure): string {
 /** The failure as an answer. Nobody waits for the rest of the body, so the connection ends. */
 export function bodyRefused({ failure }: Pick<BodyRefusal, "failure">): Response {
   return plainText(BODY_FAILURE_STATUS[failure], WORDS[failure], { "Connection": "close" });
-}
-
-function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  if (chunks.length === 1) return chunks[0]!;
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }

@@ -11,7 +11,6 @@
 import type { Refusal } from "../lib/signalling/access_token.ts";
 import {
   type Admission,
-  clientAddress,
   type JoinLimits,
   type JoinParameters,
   type Placement,
@@ -147,14 +146,12 @@ function read(
 ): JoinAtThisNode {
   const { request, url, token, socketAddress, isCarried = false } = exchange;
   const userAgent = request.headers.get("User-Agent") ?? "";
-  const address = clientAddress(request.headers, socketAddress);
   let carried: CarriedJoin | undefined;
   const result = readJoinParameters(
     {
       query: url.searchParams,
       token,
       userAgent,
-      address,
       socketAddress,
       needsJoinRequest: version === "v1",
     },

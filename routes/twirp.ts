@@ -27,6 +27,8 @@ export interface TwirpCall {
   readonly token: AccessToken | undefined;
   /** `X-Livekit-Request-Id`: the same for every attempt of one call; empty if absent. */
   readonly requestId: string;
+  /** How the server was reached: `https://sfu.example.com`. */
+  readonly origin: string;
 }
 
 /** A method's answer. */
@@ -166,13 +168,13 @@ async function runInTime(
   name: string,
   method: TwirpMethod,
   message: AnyMessage,
-  { request, token }: HttpExchange,
+  { request, token, url: { origin } }: HttpExchange,
   { timers, log, counters }: TwirpOptions,
 ): Promise<TwirpReply> {
   const requestId = request.headers.get("X-Livekit-Request-Id") ?? "";
   const run = async (): Promise<TwirpReply> => {
     try {
-      return await method.run(message, { token, requestId });
+      return await method.run(message, { token, requestId, origin });
     } catch (error) {
       counters.count("twirp_internal_error");
       log.error("server API method failed", { service, method: name, error });

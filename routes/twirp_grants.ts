@@ -39,6 +39,12 @@ export function needsDestination(token: Token, room: string, destination: string
     unless(destination !== "" && token?.video?.destinationRoom === destination);
 }
 
+/** `roomAdmin` and `roomList` for no room in particular: no participant's token has that. */
+export function needsOperator(token: Token): Check {
+  const { roomAdmin, roomList, room } = token?.video ?? {};
+  return unless(roomAdmin === true && roomList === true && room === "");
+}
+
 /** `roomRecord`: egress. */
 export function needsRoomRecord(token: Token): Check {
   return unless(token?.video?.roomRecord);

@@ -4,10 +4,12 @@
  *
  * @module
  */
-import type { Message, MessageType } from "@bufbuild/protobuf";
+import type { AnyMessage, Message, MessageType } from "@bufbuild/protobuf";
 import type { NodeId } from "../base/ids.ts";
-import type { RemoteMembers } from "../room/context/node_ports.ts";
+import type { CarriedReply, RemoteMembers } from "../room/context/node_ports.ts";
 import { AdminFailure, isFailureCode, nobodyServes } from "./admin_failure.ts";
+
+type Answered = Pick<Message, "toBinary"> | AdminFailure;
 
 /** How long another node may take, ms. */
 const ANSWER_MS = 5_000;
@@ -39,6 +41,20 @@ export async function carryCall<I extends Message<I>, O extends Message<O>>(
     return new AdminFailure(code, reply.message, reply.detail);
   }
   return nobodyServes();
+}
+
+/** Answers a carried call; `undefined` if its bytes are no such request. */
+export async function answerCarried<I extends Message<I> = AnyMessage>(
+  bytes: Uint8Array,
+  input: MessageType<I>,
+  run: (request: I) => Promise<Answered> | Answered,
+): Promise<CarriedReply | undefined> {
+  const request = readMessage(input, bytes);
+  if (request === undefined) return undefined;
+  const answer = await run(request);
+  if (!(answer instanceof AdminFailure)) return { ok: true, bytes: answer.toBinary() };
+  const { code, message, detail } = answer;
+  return { ok: false, code, message, ...(detail === undefined ? {} : { detail }) };
 }
 
 /** `undefined` for what is no such message. */

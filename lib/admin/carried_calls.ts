@@ -5,8 +5,7 @@
  */
 import type { AnyMessage } from "@bufbuild/protobuf";
 import type { CarriedCall, CarriedReply } from "../room/context/node_ports.ts";
-import { AdminFailure } from "./admin_failure.ts";
-import { readMessage } from "./call_carrier.ts";
+import { answerCarried } from "./call_carrier.ts";
 import type { RoomAdmin } from "./room_admin.ts";
 import { ROOM_CALLS, type RoomCall, type RoomCallName } from "./room_calls.ts";
 
@@ -18,10 +17,9 @@ export async function answerCall(
   if (!Object.hasOwn(ROOM_CALLS, name)) return undefined;
   // Each takes the messages that it reads itself.
   const call = ROOM_CALLS[name as RoomCallName] as unknown as RoomCall<AnyMessage, AnyMessage>;
-  const request = readMessage(call.input, bytes);
-  if (request === undefined) return undefined;
-  const answer = await call.run(admin.carried(hops), request);
-  if (!(answer instanceof AdminFailure)) return { ok: true, bytes: answer.toBinary() };
-  const { code, message, detail } = answer;
-  return { ok: false, code, message, ...(detail === undefined ? {} : { detail }) };
+  return await answerCarried(
+    bytes,
+    call.input,
+    (request) => call.run(admin.carried(hops), request),
+  );
 }

@@ -31,6 +31,7 @@ import {
   RemoveParticipantResponse,
   type Room as RoomInfo,
   Room as RoomInfoMessage,
+  type RoomEgress,
   RoomParticipantIdentity,
   type SendDataRequest,
   SendDataResponse,
@@ -79,6 +80,8 @@ export interface RoomAdminOptions {
   readonly limits: AdminLimits;
   /** Participants may be moved or forwarded to rooms that do not exist yet. */
   readonly autoCreateRooms: boolean;
+  /** Why rooms cannot be recorded so, if they cannot; absent where nothing records. */
+  readonly checkEgress?: (room: string, egress: RoomEgress) => AdminFailure | undefined;
 }
 
 /** Where a participant is. */
@@ -126,10 +129,12 @@ export class RoomAdmin {
         "unknown room configuration in create room request",
       );
     }
-    // Nothing records here: a room that was to be recorded from its start is none.
-    if (request.egress?.room !== undefined && await this.rooms.find(request.name) === undefined) {
-      return nobodyServes();
-    }
+    // Where nothing records, a room that was to be recorded from its start is none.
+    const { checkEgress } = this.options;
+    const isRefused = request.egress?.room !== undefined && checkEgress === undefined;
+    if (isRefused && await this.rooms.find(request.name) === undefined) return nobodyServes();
+    const unfit = request.egress && checkEgress?.(request.name, request.egress);
+    if (unfit !== undefined) return unfit;
     const wanted = roomRequest(request.name, request);
     const entrance = await agreed(this.rooms.createOrUpdate({
       ...wanted,

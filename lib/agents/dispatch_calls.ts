@@ -11,9 +11,9 @@ import {
   ListAgentDispatchRequest,
   ListAgentDispatchResponse,
 } from "@livekit/protocol";
-import type { AnyMessage, Message, MessageType } from "@bufbuild/protobuf";
+import type { Message, MessageType } from "@bufbuild/protobuf";
 import { AdminFailure, nobodyServes } from "../admin/admin_failure.ts";
-import { carryCall, readMessage } from "../admin/call_carrier.ts";
+import { answerCarried, carryCall } from "../admin/call_carrier.ts";
 import { SfuError } from "../base/errors.ts";
 import type { CarriedCall, CarriedReply } from "../room/context/node_ports.ts";
 import type { Room } from "../room/room.ts";
@@ -93,11 +93,11 @@ export class DispatchCalls {
     const calls = new DispatchCalls(this.options, hops);
     switch (name) {
       case "CreateDispatch":
-        return await answered(bytes, AgentDispatch, (dispatch) => calls.create(dispatch));
+        return await answerCarried(bytes, AgentDispatch, (dispatch) => calls.create(dispatch));
       case "DeleteDispatch":
-        return await answered(bytes, DeleteAgentDispatchRequest, (one) => calls.delete(one));
+        return await answerCarried(bytes, DeleteAgentDispatchRequest, (one) => calls.delete(one));
       case "ListDispatch":
-        return await answered(bytes, ListAgentDispatchRequest, (one) => calls.list(one));
+        return await answerCarried(bytes, ListAgentDispatchRequest, (one) => calls.list(one));
       default:
         return undefined;
     }
@@ -150,19 +150,6 @@ export class DispatchCalls {
   ): Promise<O | AdminFailure> {
     return carryCall(this.options.rooms.others, nodes, name, request, output, this.hops);
   }
-}
-
-async function answered<I extends Message<I> = AnyMessage>(
-  bytes: Uint8Array,
-  input: MessageType<I>,
-  run: (request: I) => Promise<Pick<Message, "toBinary"> | AdminFailure>,
-): Promise<CarriedReply | undefined> {
-  const request = readMessage(input, bytes);
-  if (request === undefined) return undefined;
-  const answer = await run(request);
-  if (!(answer instanceof AdminFailure)) return { ok: true, bytes: answer.toBinary() };
-  const { code, message, detail } = answer;
-  return { ok: false, code, message, ...(detail === undefined ? {} : { detail }) };
 }
 
 /** What other nodes have to agree to, which they cannot be asked for now. */

@@ -18,8 +18,10 @@ import type { ClusterDirectory, NodeLoad, NodeRecord } from "./directory/cluster
 import { AgentCalls, type AgentCallsOptions } from "./agent_calls.ts";
 import type { ClusterDrop } from "./drop_reasons.ts";
 import { ClientRouting, type ClientRoutingOptions } from "./client_routing.ts";
+import { followedLinkAddress } from "./link/link_address.ts";
 import { ClusterLinks, LINK_PROTOCOL, type LinkAcceptance } from "./link/cluster_links.ts";
 import type { LinkDial } from "./link/link_socket.ts";
+import { MAX_SOCKET_MESSAGE_BYTES } from "./link/outgoing_queue.ts";
 import { MediaExchange } from "./media/media_exchange.ts";
 import { Membership } from "./membership.ts";
 import { DirectoryPlacement } from "./mirror/directory_placement.ts";
@@ -40,6 +42,8 @@ export interface ClusterNodeOptions {
   readonly secret: Uint8Array;
   /** At which others reach this node's `/cluster`. */
   readonly linkAddress: string;
+  /** The same at another of its literal addresses; absent if it does not depend on them. */
+  readonly linkAt?: (host: string) => string;
   readonly leaseMs: number;
   readonly dial: LinkDial;
   readonly clients: ClientSettings;
@@ -69,6 +73,8 @@ export interface NodeAgents extends Pick<AgentCallsOptions, "dispatches"> {
 /** One node among others. */
 export class ClusterNode {
   readonly links: ClusterLinks;
+  /** The longest message of another node, bytes. */
+  readonly maxMessageBytes = MAX_SOCKET_MESSAGE_BYTES;
   readonly membership: Membership;
   readonly rooms: SharedRooms;
   readonly placement: DirectoryPlacement;
@@ -82,17 +88,19 @@ export class ClusterNode {
   readonly #reconciliation: Reconciliation;
   readonly #startedAtMs: number;
   #endpoints: readonly RelayEndpoint[] = [];
+  #linkAddress: string;
   #isDraining = false;
 
   constructor(options: ClusterNodeOptions) {
     this.#options = options;
     const { platform, counters, node, region, directory, secret, linkAddress, dial } = options;
     this.#startedAtMs = platform.clock.wallMs();
-    this.links = new ClusterLinks({
+    this.#linkAddress = linkAddress;
+    const links = this.links = new ClusterLinks({
       platform,
       counters,
       node,
-      address: linkAddress,
+      address: () => this.#linkAddress,
       secret,
       dial,
       observer: {
@@ -103,7 +111,6 @@ export class ClusterNode {
         },
       },
     });
-    const { links } = this;
     const { leaseMs, answer, observer } = options;
     this.rooms = new SharedRooms({
       platform,
@@ -127,7 +134,7 @@ export class ClusterNode {
       links,
       self: () => this.#self(),
       observer: {
-        onNode() {},
+        onNode: ({ nodeId, link }) => this.links.moved(nodeId, link),
         onGone: (gone) => this.#gone(gone),
         onForgotten: () => {
           this.#reconciliation.begin();
@@ -154,6 +161,27 @@ export class ClusterNode {
   start(endpoints: readonly RelayEndpoint[]): Promise<void> {
     this.#endpoints = endpoints;
     return this.membership.start();
+  }
+
+  /**
+   * This node is reached elsewhere: others are told, and what crosses goes on there.
+   *
+   * @param endpoints As at the start.
+   * @param hosts Its literal addresses, in order of preference.
+   */
+  moved(endpoints: readonly RelayEndpoint[], hosts: readonly string[]): void {
+    const isNews = JSON.stringify(endpoints) !== JSON.stringify(this.#endpoints);
+    this.#endpoints = endpoints;
+    const { linkAt } = this.#options;
+    const known = endpoints.flatMap(({ addresses }) => addresses.map(({ hostname }) => hostname));
+    const link = linkAt === undefined
+      ? this.#linkAddress
+      : followedLinkAddress(this.#linkAddress, hosts, known, linkAt);
+    if (link !== this.#linkAddress) {
+      this.#linkAddress = link;
+      this.membership.beat();
+    }
+    if (isNews) this.#exchange.moved();
   }
 
   /** Whether the directory can be asked. */
@@ -258,11 +286,11 @@ export class ClusterNode {
   }
 
   #self(): NodeRecord {
-    const { node, region, linkAddress, load, agents, clients } = this.#options;
+    const { node, region, load, agents, clients } = this.#options;
     return {
       nodeId: node,
       region,
-      link: linkAddress,
+      link: this.#linkAddress,
       clientAddress: clients.address,
       protocol: LINK_PROTOCOL,
       state: this.#isDraining ? "draining" : "serving",

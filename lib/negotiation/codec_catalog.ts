@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CodecParameters, MediaKind } from "../base/media_vocabulary.ts";
+import { type CodecParameters, FLEXFEC_MIME, type MediaKind } from "../base/media_vocabulary.ts";
 
 /** One codec as we offer it. RTX, where there is one, is the payload type after it. */
 export interface CatalogCodec {
@@ -80,6 +80,7 @@ export const CATALOG: readonly CatalogCodec[] = [
   { ...h264(123, 1, "640032"), receiveOnly: true },
   video("video/AV1", 35),
   video("video/H265", 116),
+  { ...video(FLEXFEC_MIME, 49, "repair-window=10000000"), rtx: false },
   { ...h264(104, 0, "42001f"), explicitOnly: true },
   { ...h264(102, 1, "42001f"), explicitOnly: true },
   { ...h264(39, 0, "4d001f"), explicitOnly: true },
@@ -116,9 +117,12 @@ export function acceptedCodecs(
   const lacksH264 = !exact.some(isH264) && policy.codecs.some(isH264);
   const accepted = new Set([...exact, ...(lacksH264 ? offered.filter(isH264) : [])]);
   const opus = [...accepted].find((codec) => codec.mime === "audio/opus");
-  return offered.filter((codec) =>
+  const taken = offered.filter((codec) =>
     accepted.has(codec) && (codec.mime !== "audio/red" || redCarries(codec, opus))
   );
+  // The first one is what a track comes in.
+  const isRepair = ({ mime }: CodecParameters) => mime === FLEXFEC_MIME;
+  return [...taken.filter((codec) => !isRepair(codec)), ...taken.filter(isRepair)];
 }
 
 /** What a codec can be expected to be like before its publisher has said more than its name. */
@@ -144,7 +148,8 @@ export function offeredCodecs(
   );
   // RED refers to opus by payload type, so it is of no use without it.
   const opus = [...chosen].some((codec) => codec.mime === "audio/opus");
-  return [...chosen].filter((codec) => opus || codec.mime !== "audio/red").map(toParameters);
+  const own = [...chosen].filter((codec) => opus || codec.mime !== "audio/red");
+  return withRepair(own, policy.codecs).map(toParameters);
 }
 
 /**
@@ -179,7 +184,19 @@ export function sendableCodecs(
 ): readonly CodecParameters[] {
   const chosen = deliverableAs(deliverable, offered);
   const opus = chosen.find((codec) => codec.mime === "audio/opus");
-  return chosen.filter((codec) => codec.mime !== "audio/red" || redCarries(codec, opus));
+  return withRepair(
+    chosen.filter((codec) => codec.mime !== "audio/red" || redCarries(codec, opus)),
+    offered,
+  );
+}
+
+/** Video may come with repair packets, if those are known, too; alone they are nothing. */
+function withRepair<C extends { readonly mime: string }>(
+  own: readonly C[],
+  all: readonly C[],
+): readonly C[] {
+  if (!own.some(({ mime }) => mime.startsWith("video/"))) return own;
+  return [...own, ...all.filter(({ mime }) => mime === FLEXFEC_MIME).slice(0, 1)];
 }
 
 /**

@@ -5,9 +5,8 @@
  *
  * @module
  */
-import { formatCandidate } from "../wire/ice_candidate.ts";
 import type { RemoteDescription, RemoteSection } from "../wire/session_description.ts";
-import { hostCandidates, joinLines, type LocalParameters } from "./local_description.ts";
+import { hostCandidateTexts, joinLines, type LocalParameters } from "./local_description.ts";
 
 /** The section that describes the transport of `offer`: the first of its group, else in use. */
 export function transportSection(
@@ -28,7 +27,7 @@ export function writeIceFragment(
     `a=mid:${mid}`,
     `a=ice-ufrag:${local.ice.ufrag}`,
     `a=ice-pwd:${local.ice.pwd}`,
-    ...hostCandidates(local.addresses).map((candidate) => `a=${formatCandidate(candidate)}`),
+    ...hostCandidateTexts(local.addresses).map((text) => `a=${text}`),
     "a=end-of-candidates",
   ]);
 }

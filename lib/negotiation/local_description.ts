@@ -65,13 +65,26 @@ export function hostCandidates(addresses: readonly MediaAddress[]): readonly Ice
   });
 }
 
+/** Texts of a list of addresses that many connections have. */
+const candidateTexts = new WeakMap<readonly MediaAddress[], readonly string[]>();
+
+/** The same candidates as `candidate:…` values. Contract: the list does not change any more. */
+export function hostCandidateTexts(addresses: readonly MediaAddress[]): readonly string[] {
+  let texts = candidateTexts.get(addresses);
+  if (texts === undefined) {
+    texts = hostCandidates(addresses).map(formatCandidate);
+    candidateTexts.set(addresses, texts);
+  }
+  return texts;
+}
+
 /** The same candidates as trickle messages, for clients that look for them there. */
 export function candidateInits(
   local: Pick<LocalParameters, "ice" | "addresses">,
   sdpMid: string,
 ): readonly CandidateInit[] {
-  return hostCandidates(local.addresses).map((candidate) => ({
-    candidate: formatCandidate(candidate),
+  return hostCandidateTexts(local.addresses).map((candidate) => ({
+    candidate,
     sdpMid,
     sdpMLineIndex: 0,
     usernameFragment: local.ice.ufrag,
@@ -113,7 +126,7 @@ export function transportLines(
 ): readonly string[] {
   const candidates = withCandidates
     ? [
-      ...hostCandidates(local.addresses).map((candidate) => `a=${formatCandidate(candidate)}`),
+      ...hostCandidateTexts(local.addresses).map((text) => `a=${text}`),
       "a=end-of-candidates",
     ]
     : [];

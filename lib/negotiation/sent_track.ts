@@ -10,8 +10,11 @@ import type { DownTrackId } from "../base/ids.ts";
 import {
   type CodecParameters,
   EXTENSION_URI,
+  FLEXFEC_MIME,
   type HeaderExtension,
   type MediaKind,
+  type PlayoutDelayRange,
+  type SendSection,
 } from "../base/media_vocabulary.ts";
 
 /** One track to be sent to this client. */
@@ -27,7 +30,17 @@ export interface SubscribedTrack {
   /** Never used before on this connection: an old SSRC would confuse the client's jitter buffer. */
   readonly ssrc: number;
   readonly rtxSsrc: number;
+  /** Of repair packets; video without it has none. */
+  readonly fecSsrc?: number;
   readonly stereo: boolean;
+  /** How long the client is to wait before it shows a picture; absent: that is its business. */
+  readonly playoutDelay?: PlayoutDelayRange;
+  /** The publisher puts more behind a frame than the client can bear. */
+  readonly stripsTrailer?: boolean;
+  /** From end to end. */
+  readonly isEncrypted?: boolean;
+  /** It comes with redundancy: a subscriber that gets it without cannot have packets again. */
+  readonly isRedundant?: boolean;
 }
 
 /**
@@ -78,9 +91,10 @@ export function sentCodec(
   numbered: boolean,
 ): CodecParameters {
   const numbers = numbered ? [NUMBERED_FEEDBACK] : [];
+  if (codec.mime === FLEXFEC_MIME) return { ...codec, feedback: [...numbers, "goog-remb"] };
   if (track.kind === "video") return { ...codec, feedback: [...numbers, ...VIDEO_FEEDBACK] };
-  // Redundancy takes the place of retransmission, so a track sent as RED has no NACK.
-  const red = codec.mime === "audio/red" || track.codecs.some(({ mime }) => mime === "audio/red");
+  // Redundancy takes the place of retransmission, so what is sent or comes as RED has no NACK.
+  const red = codec.mime === "audio/red" || track.isRedundant === true;
   const feedback = red ? numbers : [...numbers, ...AUDIO_FEEDBACK];
   const stereo = track.stereo && codec.mime === "audio/opus";
   return { ...codec, feedback, fmtp: stereo ? `${codec.fmtp};sprop-stereo=1` : codec.fmtp };
@@ -108,6 +122,16 @@ export function writtenExtensions(
   return written.toSorted((a, b) => a.id - b.id);
 }
 
+/** What is done with the packets of a track, whatever section carries it. */
+export function handlingOf(
+  { stripsTrailer, isEncrypted }: SubscribedTrack,
+): Pick<SendSection, "stripsTrailer" | "isEncrypted"> {
+  return {
+    ...(stripsTrailer === true ? { stripsTrailer } : {}),
+    ...(isEncrypted === true ? { isEncrypted } : {}),
+  };
+}
+
 /** `a=msid` of a section that carries `track`. */
 export function msidLine({ streamId, trackId }: SubscribedTrack): string {
   return `a=msid:${streamId} ${trackId}`;
@@ -118,15 +142,36 @@ export function ssrcLines(
   track: SubscribedTrack,
   codecs: readonly CodecParameters[],
 ): readonly string[] {
-  const { ssrc, rtxSsrc, cname } = track;
-  const rtx = usesRtx(codecs);
+  const { ssrc, cname } = track;
+  const rtx = usesRtx(codecs) ? [track.rtxSsrc] : [];
+  const fec = usesRepair(track, codecs) ? [track.fecSsrc!] : [];
   return [
-    ...(rtx ? [`a=ssrc-group:FID ${ssrc} ${rtxSsrc}`] : []),
-    ...(rtx ? [ssrc, rtxSsrc] : [ssrc]).flatMap((id) => [
+    ...rtx.map((id) => `a=ssrc-group:FID ${ssrc} ${id}`),
+    ...fec.map((id) => `a=ssrc-group:FEC-FR ${ssrc} ${id}`),
+    ...[ssrc, ...rtx, ...fec].flatMap((id) => [
       `a=ssrc:${id} cname:${cname}`,
       `a=ssrc:${id} msid:${track.streamId} ${track.trackId}`,
     ]),
   ];
+}
+
+/** Whether a track sent in `codecs` may come with repair packets. */
+export function usesRepair(
+  { fecSsrc }: SubscribedTrack,
+  codecs: readonly CodecParameters[],
+): boolean {
+  return fecSsrc !== undefined && codecs.some(({ mime }) => mime === FLEXFEC_MIME);
+}
+
+/** SSRCs beside the media's, of a section in which `track` is sent in `codecs`. */
+export function otherSsrcs(
+  track: SubscribedTrack,
+  codecs: readonly CodecParameters[],
+): { readonly rtxSsrc?: number; readonly fecSsrc?: number } {
+  return {
+    ...(usesRtx(codecs) ? { rtxSsrc: track.rtxSsrc } : {}),
+    ...(usesRepair(track, codecs) ? { fecSsrc: track.fecSsrc! } : {}),
+  };
 }
 
 /** Whether any of `codecs` is retransmitted on an SSRC of its own. */

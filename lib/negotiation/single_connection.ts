@@ -30,6 +30,8 @@ export interface SingleConnectionOptions {
    * `false` for clients that cannot reuse a section (Safari, old protocols): the table then grows.
    */
   readonly reuseTransceivers: boolean;
+  /** See {@linkcode OfferedSending}. */
+  readonly setsDelay?: boolean;
 }
 
 /**
@@ -74,6 +76,7 @@ interface Section {
  */
 export class SingleConnectionSections implements OfferedSending {
   readonly codecs: CodecPolicy;
+  readonly setsDelay: boolean;
   readonly #reuse: boolean;
   #sections = new Map<string, Section>();
   /** Which section carries a track. */
@@ -88,8 +91,9 @@ export class SingleConnectionSections implements OfferedSending {
   /** No offer came since one was asked for. */
   #offerAsked = false;
 
-  constructor({ codecs, reuseTransceivers }: SingleConnectionOptions) {
+  constructor({ codecs, reuseTransceivers, setsDelay = false }: SingleConnectionOptions) {
     this.codecs = codecs;
+    this.setsDelay = setsDelay;
     this.#reuse = reuseTransceivers;
   }
 

@@ -22,6 +22,8 @@
 import type { DownTrackId } from "../base/ids.ts";
 import {
   type CodecParameters,
+  EXTENSION_URI,
+  FLEXFEC_MIME,
   type HeaderExtension,
   MAX_MESSAGE_BYTES,
   type MediaKind,
@@ -42,7 +44,9 @@ import {
   transportLines,
 } from "./local_description.ts";
 import {
+  handlingOf,
   msidLine,
+  otherSsrcs,
   type RejectedTrack,
   SENT_EXTENSIONS,
   sentCodec,
@@ -80,6 +84,11 @@ const EXTENSIONS: Readonly<Record<MediaKind, readonly HeaderExtension[]>> = {
   audio: SENT_EXTENSIONS.audio.map(withId),
   video: SENT_EXTENSIONS.video.map(withId),
 };
+/** In sections of video whose client is told how long to wait. */
+const PLAYOUT_DELAY: HeaderExtension = {
+  id: ALL_EXTENSIONS.length + 1,
+  uri: EXTENSION_URI.playoutDelay,
+};
 const DATA_MID = "0";
 /** RFC 8841 §6: what a client that names no `max-message-size` takes, bytes. */
 const DEFAULT_MAX_MESSAGE_SIZE = 65_536;
@@ -96,6 +105,8 @@ interface Section {
   readonly withoutRtx: Set<number>;
   /** The lines of `codecs`, kept from one offer to the next: they are most of it. */
   codecText: readonly string[] | undefined;
+  /** Whether the client is told how long to wait. */
+  setsDelay: boolean;
   /** The track it carries now. */
   track: SubscribedTrack | undefined;
   /** What the outstanding (else the last) offer said of it. */
@@ -235,6 +246,7 @@ export class SubscriberSections {
       .map((codec) => sentCodec(codec, track, true));
     section.own = section.codecs.slice(0, own.length);
     section.codecText = undefined;
+    section.setsDelay ||= track.playoutDelay !== undefined;
     section.track = track;
     this.#carriers.set(track.downTrack, section);
     section.accepted = "";
@@ -248,6 +260,7 @@ export class SubscriberSections {
       own: [],
       withoutRtx: new Set(),
       codecText: undefined,
+      setsDelay: false,
       track: undefined,
       offered: undefined,
       activeAtClient: false,
@@ -273,6 +286,10 @@ export class SubscriberSections {
   }
 }
 
+function extensionsOf({ kind, setsDelay }: Section): readonly HeaderExtension[] {
+  return setsDelay ? [...EXTENSIONS[kind], PLAYOUT_DELAY] : EXTENSIONS[kind];
+}
+
 function withId(uri: string): HeaderExtension {
   return { id: ALL_EXTENSIONS.indexOf(uri) + 1, uri };
 }
@@ -292,10 +309,14 @@ function settle(
   section.refused = refused;
   section.activeAtClient = !refused && offered !== undefined;
   if (!refused) noteRefusedRtx(section, answer.codecs);
+  // Repair that was refused is not named again: its SSRC would look like a track.
+  if (!refused && !answer.codecs.some(isRepair)) {
+    section.own = section.own.filter((codec) => !isRepair(codec));
+  }
   if (offered === undefined || section.track !== offered) return undefined;
   const { downTrack } = offered;
   const codecs = refused ? [] : commonCodecs(section.own, answer.codecs);
-  if (codecs.length === 0) {
+  if (codecs.every(isRepair)) {
     section.track = undefined;
     return { downTrack, reason: "codec_unsupported" };
   }
@@ -316,18 +337,24 @@ function sendSection(
   codecs: readonly CodecParameters[],
   answer: RemoteSection,
 ): SendSection {
-  const common = EXTENSIONS[section.kind].filter(({ id, uri }) =>
+  const common = extensionsOf(section).filter(({ id, uri }) =>
     answer.extensions.some((accepted) => accepted.id === id && accepted.uri === uri)
   );
   return {
     mid: section.mid,
     kind: section.kind,
     ssrc: track.ssrc,
-    ...(usesRtx(codecs) ? { rtxSsrc: track.rtxSsrc } : {}),
+    ...otherSsrcs(track, codecs),
     cname: track.cname,
     codecs,
     extensions: writtenExtensions(common, codecs),
+    ...(track.playoutDelay === undefined ? {} : { playoutDelay: track.playoutDelay }),
+    ...handlingOf(track),
   };
+}
+
+function isRepair({ mime }: CodecParameters): boolean {
+  return mime === FLEXFEC_MIME;
 }
 
 /**
@@ -380,7 +407,7 @@ function sectionLines(
     ...mediaLines(kind, MEDIA_PROTOCOL, formats, 9),
     ...transportLines(local, "actpass", withCandidates),
     `a=mid:${mid}`,
-    ...extensionLines(EXTENSIONS[kind]),
+    ...extensionLines(extensionsOf(section)),
     track === undefined ? "a=recvonly" : "a=sendonly",
     ...(track === undefined ? [] : [msidLine(track)]),
     "a=rtcp-mux",

@@ -58,7 +58,7 @@ export class LocalRooms {
   readonly departures: RecentDepartures;
 
   /** Who is in any room. */
-  readonly census = new SessionCensus();
+  readonly census: SessionCensus = new SessionCensus();
 
   readonly context: RoomContext;
 

@@ -27,14 +27,18 @@ import { Session } from "./participant/session.ts";
 import type { ParticipantInit } from "./context/participant_profile.ts";
 import { RoomForMembers } from "./room_for_members.ts";
 import type { RoomContext } from "./context/room_context.ts";
+import type { RoomWitness } from "./context/room_witness.ts";
+import type { LoudestAudioOptions } from "./context/room_options.ts";
 import type { RoomRecord, TokenBan } from "./context/node_ports.ts";
 import { type Claim, isOlderClaim } from "./context/room_claim.ts";
 import {
   isLocked,
+  planText,
   type RoomInternal,
   type RoomPlan,
   type RoomSettings,
 } from "./context/room_plan.ts";
+import { LoudestRule, loudestRule } from "./loudest_rule.ts";
 import { applyRequest, type RoomRequest } from "./room_creation.ts";
 import { RoomStay } from "./room_stay.ts";
 import { IdleWatch } from "./idle_watch.ts";
@@ -55,14 +59,16 @@ export type JoinRefusal =
  */
 export class Room extends RoomForMembers {
   readonly sifTrailer: Uint8Array;
-  /** What participants are given: room-wide choices over the server's. */
-  readonly #memberContext: RoomContext;
+  readonly #serverContext: RoomContext;
   readonly #idle: IdleWatch;
   /** As clients are told of them: the same objects each time, so that they are encoded once. */
   readonly #codecs: readonly Codec[];
   readonly #stay: RoomStay;
+  readonly #loudest: LoudestRule;
   #record: RoomRecord;
   #closed = false;
+  /** Recordings of it that this node makes. */
+  #recordings = 0;
 
   constructor(
     name: string,
@@ -75,8 +81,8 @@ export class Room extends RoomForMembers {
     this.sifTrailer = platform.random.bytes(SIF_TRAILER_BYTES);
     this.#record = record;
     this.#codecs = context.options.enabledCodecs.map((codec) => new Codec(codec));
-    const { syncStreams } = record.plan.internal;
-    this.#memberContext = { ...context, options: { ...context.options, syncStreams } };
+    this.#serverContext = context;
+    this.#loudest = new LoudestRule(this.sid, (command) => context.router.send(command));
     this.#stay = new RoomStay(this, this.members, platform, this.ports.placement);
     this.#idle = new IdleWatch(platform, () => this.settings, () => {
       if (this.members.counted === 0) this.#stay.end();
@@ -89,6 +95,14 @@ export class Room extends RoomForMembers {
 
   get internal(): RoomInternal {
     return this.#record.plan.internal;
+  }
+
+  get forwardsLoudest(): boolean {
+    return this.#loudestRule.tracks > 0;
+  }
+
+  get #loudestRule(): LoudestAudioOptions {
+    return loudestRule(this.internal.tags, this.context.options.loudestAudio);
   }
 
   /** Whether nobody new may join. */
@@ -117,9 +131,26 @@ export class Room extends RoomForMembers {
     const refusal = this.admits(init.identity, dependent);
     if (refusal !== undefined) return refusal;
     if (isOlderClaim(init.claim, this.members.get(init.identity)?.claim)) return "replaced";
-    const participant = new Session(this.#memberContext, this, init, sink, this.log);
+    const participant = this.#session(init, sink);
     this.add(participant, participant);
     return participant;
+  }
+
+  #session(init: ParticipantInit, sink: SignalSink): Session {
+    const given = this.#memberContext();
+    const { tracing } = given;
+    if (tracing === undefined) return new Session(given, this, init, sink, this.log);
+    const followed = tracing.begin(given, this.name, init, this.log);
+    const session = new Session(followed.context, this, init, sink, followed.log);
+    tracing.keep(session, followed);
+    return session;
+  }
+
+  /** What a participant is given: choices of the room over the server's. */
+  #memberContext(): RoomContext {
+    const { syncStreams, playoutDelay } = this.internal;
+    const context = this.#serverContext;
+    return { ...context, options: { ...context.options, syncStreams, playoutDelay } };
   }
 
   /** Sends the join response that `compose` writes, and starts the session. */
@@ -130,10 +161,12 @@ export class Room extends RoomForMembers {
     const others = this.members.visibleTo(participant);
     const tracks = participant.init.autoSubscribe ? this.tracks.notOf(participant) : [];
     participant.start(compose(others), others, tracks);
+    const traced = this.context.tracing?.answered(participant);
     this.data.changed(participant);
     this.tellOthers(participant);
     const { identity, traits: { info } } = participant;
-    this.log.info("participant joined", { participant: identity, ...clientSummary(info) });
+    const named = { participant: identity, ...clientSummary(info), ...traced };
+    this.log.info("participant joined", named);
     this.announcements.participant(participant, false, false);
     this.announcements.roomChanged(false);
   }
@@ -188,7 +221,7 @@ export class Room extends RoomForMembers {
   override info(): RoomInfo {
     const { settings, metadata } = this.#record.plan;
     let publishers = 0;
-    let isRecorded = false;
+    let isRecorded = this.#recordings > 0;
     for (const { profile } of this.participants()) {
       if (profile.isPublisher) publishers++;
       if (profile.isRecorder) isRecorded = true;
@@ -207,6 +240,37 @@ export class Room extends RoomForMembers {
       numPublishers: publishers,
       activeRecording: isRecorded,
     });
+  }
+
+  /** There are so many recordings more, or fewer; clients are shown whether there is one. */
+  recordingChanged(by: number): void {
+    const before = this.#recordings;
+    this.#recordings += by;
+    const isNews = before > 0 !== this.#recordings > 0;
+    if (!isNews || this.#closed) return;
+    this.announcements.roomChanged(true);
+    this.#stay.look();
+  }
+
+  /** By this node, which keeps the room for that. */
+  get isRecorded(): boolean {
+    return this.#recordings > 0;
+  }
+
+  /**
+   * Tells `witness` of what everybody may know, from now on.
+   *
+   * @returns Ends that.
+   */
+  witness(witness: RoomWitness): () => void {
+    const change = (changes: () => void) => {
+      const before = this.data.recorded;
+      changes();
+      if (this.data.recorded === before) return;
+      for (const session of this.members.sessions()) this.data.changed(session);
+    };
+    change(() => this.data.witnesses.add(witness));
+    return () => change(() => this.data.witnesses.remove(witness));
   }
 
   /** As nodes that share the room know it. */
@@ -241,9 +305,16 @@ export class Room extends RoomForMembers {
     });
   }
 
-  /** The room has been changed; what is not newer than what is known changes nothing. */
-  adopt(record: RoomRecord): void {
-    if (record.sid === this.sid && record.version > this.#record.version) this.#set(record);
+  /**
+   * The room has been changed; what is not newer than what is known changes nothing.
+   *
+   * @param isAgreed All nodes agree upon it: of two records of one version it is the one.
+   */
+  adopt(record: RoomRecord, isAgreed = false): void {
+    const { sid, version, plan } = this.#record;
+    if (record.sid !== sid || record.version < version) return;
+    const isOther = isAgreed && planText(record.plan) !== planText(plan);
+    if (record.version > version || isOther) this.#set(record);
   }
 
   /** Sends a packet of the server itself. */
@@ -284,6 +355,7 @@ export class Room extends RoomForMembers {
     this.#closed = true;
     this.#idle.stop();
     this.#stay.stop();
+    this.#loudest.end();
     for (const member of this.members.all()) member.close(reason, farewell);
     this.announcements.close();
     this.reports.close();
@@ -310,8 +382,10 @@ export class Room extends RoomForMembers {
 
   protected override occupancyChanged(): void {
     if (this.#closed) return;
-    this.#idle.setOccupied(this.members.counted > 0);
+    const { counted } = this.members;
+    this.#idle.setOccupied(counted > 0);
     this.#stay.look();
+    this.#loudest.look(this.#loudestRule, counted);
   }
 
   /** Changes the plan for all nodes, however often others are faster. */
@@ -339,8 +413,13 @@ export class Room extends RoomForMembers {
   #set(record: RoomRecord): void {
     if (this.#closed) return;
     const before = this.info();
+    const { forwardsLoudest } = this;
     this.#record = record;
     this.#idle.restart();
+    this.#loudest.look(this.#loudestRule, this.members.counted);
+    if (this.forwardsLoudest !== forwardsLoudest) {
+      for (const { subscriptions } of this.members.allSessions()) subscriptions.wishAgain();
+    }
     if (!before.equals(this.info())) this.announcements.roomChanged(true);
     this.events.changed();
   }

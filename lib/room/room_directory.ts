@@ -71,7 +71,7 @@ export class RoomDirectory {
       if (error instanceof SfuError) return [];
       throw error;
     });
-    const [listed] = await Promise.all([asked, remoteMembers.settled()]);
+    const [listed] = await Promise.all([asked, remoteMembers.settled(names)]);
     const elsewhere = listed.filter(({ name }) => this.local.get(name) === undefined);
     return { here: this.local.list(names), elsewhere };
   }

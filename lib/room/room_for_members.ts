@@ -11,7 +11,13 @@ import { DisconnectReason, type Room as RoomInfo } from "@livekit/protocol";
 import type { NodeId, RoomSid } from "../base/ids.ts";
 import type { Log } from "../base/platform.ts";
 import { guardedPlatform } from "../base/wake_timer.ts";
-import { ALONE, type NodePorts, type RoomLink, type RoomRecord } from "./context/node_ports.ts";
+import {
+  ALONE,
+  type HeardQuality,
+  type NodePorts,
+  type RoomLink,
+  type RoomRecord,
+} from "./context/node_ports.ts";
 import type { RoomContext } from "./context/room_context.ts";
 import { RoomEvents } from "./context/room_events.ts";
 import type { DataEvent } from "../engine/messages/data_messages.ts";
@@ -74,6 +80,7 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
       () => this.sessions(),
       this.tracks,
       () => this.link,
+      this.data.witnesses,
     );
     this.link = this.ports.remoteMembers.open(
       new RoomRemotes(this, {
@@ -86,8 +93,9 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
 
   abstract info(): RoomInfo;
   abstract readonly closed: boolean;
+  abstract readonly forwardsLoudest: boolean;
   abstract readonly record: RoomRecord;
-  abstract adopt(record: RoomRecord): void;
+  abstract adopt(record: RoomRecord, isAgreed?: boolean): void;
   abstract abandon(reason: DisconnectReason): void;
   abstract supersede(isReplaced: boolean): void;
   abstract meet(nodes: readonly NodeId[]): Promise<void>;
@@ -113,6 +121,11 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
 
   session(identity: string): Session | undefined {
     return this.members.session(identity);
+  }
+
+  /** How good the connection of a member is; absent before it was measured. */
+  qualityOf(member: Member): HeardQuality | undefined {
+    return this.reports.qualityOf(member);
   }
 
   participantChanged(member: Member, immediate: boolean): void {
@@ -156,6 +169,7 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
   }
 
   participantClosed(member: Member): void {
+    this.context.tracing?.ended(member);
     if (this.members.has(member)) this.remove(member);
   }
 

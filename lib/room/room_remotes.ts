@@ -47,7 +47,7 @@ export interface RemotesHost extends MemberPort {
   readonly log: Log;
   readonly tracks: RoomTracks<Member>;
   readonly data: RoomData;
-  adopt(record: RoomRecord): void;
+  adopt(record: RoomRecord, isAgreed?: boolean): void;
   abandon(reason: DisconnectReason): void;
   supersede(isReplaced: boolean): void;
   meet(nodes: readonly NodeId[]): Promise<void>;
@@ -118,8 +118,8 @@ export class RoomRemotes implements MirroredRoom {
     }
   }
 
-  adopt(record: RoomRecord): void {
-    this.room.adopt(record);
+  adopt(record: RoomRecord, isAgreed?: boolean): void {
+    this.room.adopt(record, isAgreed);
   }
 
   abandon(reason: DisconnectReason): void {

@@ -25,6 +25,8 @@ interface StayingRoom {
   readonly name: string;
   readonly sid: RoomSid;
   readonly closed: boolean;
+  /** By this node. */
+  readonly isRecorded: boolean;
   /** Over for all, by this node's word, which is told. */
   finish(reason: DisconnectReason): void;
   /** Over here. */
@@ -56,7 +58,7 @@ export class RoomStay {
   look(): void {
     if (this.placement === undefined || this.room.closed) return;
     const { placement, members } = this;
-    if (members.servesAnybody) return this.stop();
+    if (members.servesAnybody || this.room.isRecorded) return this.stop();
     if (members.counted === 0) return;
     this.#cancel ??= this.platform.timers.after(LINGER_MS, () => {
       this.#cancel = undefined;

@@ -3,18 +3,16 @@
  * and prove that they belong together.
  *
  * Contract: every key is read whether or not there is a cluster, so that all of them count as known
- * (`config_effects.ts`). Nothing is connected here, and the Redis package is loaded only when
- * something is.
+ * (`config_effects.ts`). Nothing is connected here, and nothing of the cluster loaded.
  *
  * @module
  */
 import { hkdfSync } from "node:crypto";
 import { SfuError } from "../base/errors.ts";
-import type { Platform } from "../base/platform.ts";
 import type { RedisOptions, RedisTls } from "../cluster/directory/redis_connection.ts";
-import { RedisDirectory } from "../cluster/directory/redis_directory.ts";
 import { type ConfigSources, processSources, readOrExplain } from "./config/config_loading.ts";
 import type { Config } from "./config/config_parsing.ts";
+import { tlsPlan } from "./tls_settings.ts";
 
 /** An attempt to connect takes no longer unless `redis.dial_timeout` says so, ms. */
 const DIAL_TIMEOUT_MS = 2_000;
@@ -30,6 +28,8 @@ export interface ClusterSettings {
   readonly secret: Uint8Array;
   /** At which other nodes reach this one's `/cluster`. */
   readonly linkAddress: string;
+  /** The same at another of its addresses; absent if somebody has said where. */
+  readonly linkAt?: (host: string) => string;
   readonly leaseMs: number;
   /** At which clients reach this node; empty if nobody has said. */
   readonly clientAddress: string;
@@ -58,11 +58,12 @@ export function clusterSettings(config: Config, addresses: readonly string[]): C
       `cluster.secret: expected ${MIN_SECRET_CHARACTERS} characters or more`,
     );
   }
+  const linkAt = (host: string) => linkAddress(host, port);
   return {
     secret: secret === "" ? derivedSecret(config.keys) : new TextEncoder().encode(secret),
-    linkAddress: link_address === ""
-      ? linkAddress(addresses[0] ?? "127.0.0.1", port)
-      : checked("link_address", link_address),
+    ...(link_address === ""
+      ? { linkAddress: linkAt(addresses[0] ?? "127.0.0.1"), linkAt }
+      : { linkAddress: checked("link_address", link_address) }),
     leaseMs: lease,
     clientAddress: client_address === "" ? "" : withoutSlash(
       checked("client_address", client_address),
@@ -72,35 +73,56 @@ export function clusterSettings(config: Config, addresses: readonly string[]): C
   };
 }
 
+/** What a directory in Redis is opened with. */
+export interface DirectorySettings {
+  readonly redis: RedisOptions;
+  /** Before every name. */
+  readonly prefix: string;
+  readonly leaseMs: number;
+}
+
 /**
- * The directory that `redis` names; absent without one, for a node that is alone. It begins to
- * connect at once.
+ * Whether a directory is named: else this node is alone.
+ *
+ * @throws {SfuError} `invalid_config`.
+ */
+export function namesDirectory({ redis }: Pick<Config, "redis">): boolean {
+  return redisMode(redis) !== undefined;
+}
+
+/**
+ * The directory that `redis` names; absent without one, for a node that is alone.
  *
  * @throws {SfuError} `invalid_config`, `unreadable_file`.
  */
-export function clusterDirectory(
+export function directorySettings(
   config: Config,
-  platform: Platform,
   sources: Pick<ConfigSources, "readFile"> = processSources,
-): RedisDirectory | undefined {
+): DirectorySettings | undefined {
   const options = redisOptions(config.redis, sources);
   const { prefix, lease } = config.cluster;
   if (/[{}]/.test(prefix)) {
     throw new SfuError("invalid_config", 'cluster.prefix: expected text without "{" and "}"');
   }
+  const isNamed = config.cluster.link_address !== "";
   if (options === undefined) return undefined;
-  return new RedisDirectory(
-    platform,
-    { prefix, leaseMs: lease },
-    async (lost, signal) => {
-      const { connectRedis } = await import("../cluster/directory/redis_connection.ts");
-      return await connectRedis(options, prefix, lost, signal);
-    },
-    options.dialTimeoutMs,
-  );
+  // Other nodes dial by a name that is in the certificate.
+  if (!isNamed && tlsPlan(config)?.port === 0) {
+    throw new SfuError(
+      "invalid_config",
+      "cluster.link_address: expected the wss:// address of this node, as port speaks TLS; " +
+        "or set tls.port, and it does not",
+    );
+  }
+  return { redis: options, prefix, leaseMs: lease };
 }
 
-function redisOptions(
+/**
+ * How the Redis that the configuration names is reached; absent without one.
+ *
+ * @throws {SfuError} `invalid_config`, `unreadable_file`.
+ */
+export function redisOptions(
   redis: Config["redis"],
   sources: Pick<ConfigSources, "readFile">,
 ): RedisOptions | undefined {

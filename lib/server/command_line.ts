@@ -11,17 +11,33 @@ import {
   generatedFlags,
 } from "./config/config_loading.ts";
 import type { ConfigOverride } from "./config/config_parsing.ts";
-import { keysInEffect } from "./keys_in_effect.ts";
 import type { JoinTokenRequest } from "./join_token.ts";
+import type { TopRequest } from "./top/top_command.ts";
 import { explainUsage } from "./usage_error.ts";
-import { PROGRAM, VERSION } from "./version.ts";
+import { buildIdentity, identityText } from "./build_identity.ts";
+import { PROGRAM } from "./version.ts";
 
 /** One function per subcommand; without a subcommand the server runs. */
 export interface CommandLineActions {
   serve(values: CommandLineValues): Promise<void>;
   ports(values: CommandLineValues): void;
+  /** @returns The exit status. */
+  check(values: CommandLineValues, options: { readonly json: boolean }): Promise<number>;
+  report(values: CommandLineValues, url: string | undefined): Promise<void>;
+  capturePackets(values: CommandLineValues, request: CapturePacketsRequest): Promise<void>;
   generateKeys(): void;
+  createAdminToken(values: CommandLineValues, validFor: string | undefined): Promise<void>;
+  top(request: TopRequest): Promise<void>;
   createJoinToken(values: CommandLineValues, request: JoinTokenRequest): Promise<void>;
+}
+
+/** Whose packets, for how long. */
+export interface CapturePacketsRequest {
+  readonly room: string;
+  readonly identity: string;
+  /** Whole seconds, as somebody wrote them; as long as is allowed if absent. */
+  readonly seconds: string | undefined;
+  readonly url: string | undefined;
 }
 
 /** Flags that set one configuration key, beside those generated from the key's own name. */
@@ -115,21 +131,54 @@ const NAMED_FLAGS: readonly {
   },
 ];
 
+const VALID_FOR = "--valid-for <duration>";
+
+/** What a command line asks for, to be done when it has been read. */
+type Chosen = () => void | Promise<void>;
+
 /**
  * Parses `args` and runs the action.
  *
  * @param write Takes finished lines for standard output or standard error.
- * @returns Exit status for help, version and usage errors; `undefined` after an action.
+ * @returns Exit status for help, version, usage errors and `check`; `undefined` after what else was
+ *   done.
  */
 export async function runCommandLine(
   args: readonly string[],
   actions: CommandLineActions,
   sources: ConfigSources,
-  write: { readonly out: (text: string) => void; readonly err: (text: string) => void },
+  write: CommandLineOutput,
 ): Promise<number | undefined> {
+  // A server runs for long, and is not to hold what only reading the flags needed.
+  let status: number | undefined;
+  const chosen = readCommandLine(args, actions, sources, write, (exit) => status = exit);
+  if (typeof chosen === "number") return chosen;
+  await chosen();
+  return status;
+}
+
+/** Where finished lines go. */
+interface CommandLineOutput {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+}
+
+/** The action with its values, or an exit status. */
+function readCommandLine(
+  args: readonly string[],
+  actions: CommandLineActions,
+  sources: ConfigSources,
+  write: CommandLineOutput,
+  exit: (status: number) => void,
+): Chosen | number {
+  let chosen: Chosen = () => {};
   const program: Command = new Command(PROGRAM)
     .description("WebRTC SFU that speaks the LiveKit protocol. Without a command: run the server.")
-    .version(VERSION)
+    .option("-V, --version", "print the version and the commit it was made from")
+    .on("option:version", () => {
+      write.out(`${identityText(buildIdentity())}\n`);
+      throw new CommanderError(0, "commander.version", "");
+    })
     .exitOverride()
     .showSuggestionAfterError(false)
     .configureOutput({
@@ -139,43 +188,118 @@ export async function runCommandLine(
     })
     .enablePositionalOptions();
   const values = (command: Command) => readValues(command.optsWithGlobals(), sources);
-  addServerOptions(program);
-  program.action(() => actions.serve(values(program)));
+  addServerOptions(program).action(() => void (chosen = serving(actions, values(program))));
   program.command("generate-keys").description("print a new API key and secret")
-    .action(() => actions.generateKeys());
+    .action(() => void (chosen = actions.generateKeys));
   const ports = program.command("ports").description("print the ports this configuration uses");
-  addServerOptions(ports).action(() => actions.ports(values(ports)));
+  addServerOptions(ports).action(() => void (chosen = () => actions.ports(values(ports))));
+  const check = program.command("check")
+    .description("look for what is in the way of calls, and say what to do about it");
+  addServerOptions(check).option("--json", "for programs").action(({ json }: { json?: true }) => {
+    chosen = async () => exit(await actions.check(values(check), { json: json === true }));
+  });
+  addServerQuestions(program, actions, values, (asked) => chosen = asked);
   const token = program.command("create-join-token").description("print a token to join a room");
-  addServerOptions(token)
-    .option("--room <name>", "room to join (required)")
-    .option("--identity <name>", "identity of the participant (required)")
-    .option("--recorder", "hidden, may not publish")
-    .option("--name <text>", "name that others see")
-    .option("--valid-for <duration>", "life of the token, such as 30m or 24h; a month if unset")
-    .option("--grant <json>", 'more or fewer rights, such as {"canPublish":false,"roomAdmin":true}')
-    .action((options: Record<string, string>) => {
-      const { room, identity, recorder, name, validFor, grant } = options;
-      // Commander would ask for these before it says that a flag is misspelt.
-      if (!room) return token.error("error: required option '--room <name>' not specified");
-      if (!identity) return token.error("error: required option '--identity <name>' not specified");
-      return actions.createJoinToken(values(token), {
-        room,
-        identity,
-        recorder: Boolean(recorder),
-        ...(name === undefined ? {} : { name }),
-        ...(validFor === undefined ? {} : { validFor }),
-        ...(grant === undefined ? {} : { grant }),
-      });
+  addTokenOptions(token).action((options: Record<string, string>) => {
+    const { room, identity } = options;
+    // Commander would ask for these before it says that a flag is misspelt.
+    if (!room) return token.error("error: required option '--room <name>' not specified");
+    if (!identity) return token.error("error: required option '--identity <name>' not specified");
+    chosen = () => actions.createJoinToken(values(token), tokenRequest(room, identity, options));
+  });
+  const admin = program.command("create-admin-token").description("print a token for operators");
+  addServerOptions(admin).option(VALID_FOR, "life of the token, 12h if unset")
+    .action(({ validFor }: { validFor?: string }) => {
+      chosen = () => actions.createAdminToken(values(admin), validFor);
     });
+  addTopCommand(program, (request) => chosen = () => actions.top(request));
   program.command("help-verbose").description("help with every generated flag")
-    .action(() => write.out(verboseHelp(program)));
+    .action(() => void (chosen = async () => write.out(await verboseHelp(program))));
   try {
-    await program.parseAsync(withSwitchesOn(args), { from: "user" });
-    return undefined;
+    program.parse(withSwitchesOn(args), { from: "user" });
+    return chosen;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     throw error;
   }
+}
+
+/** Apart, so that nothing of what was parsed is held with it. */
+function serving(actions: CommandLineActions, values: CommandLineValues): Chosen {
+  return () => actions.serve(values);
+}
+
+/** It is a client: the server's own options are none of its. */
+function addTopCommand(program: Command, choose: (request: TopRequest) => void): void {
+  program.command("top")
+    .description("show what a server does now, in this terminal")
+    .option("--url <url>", "the server, http://localhost:7880 if unset [LIVEKIT_URL]")
+    .option("--api-key <key>", "key that signs a token [LIVEKIT_API_KEY]")
+    .option("--api-secret <secret>", "its secret [LIVEKIT_API_SECRET]")
+    .option("--token <token>", "an operator's token, in place of both [LIVEKIT_TOKEN]")
+    .option("--dev", "the keys of development mode")
+    .option("--room <name>", "begin with this room")
+    .option("--sort <column>", "by which column, such as people")
+    .option("--json", "say it once, for programs")
+    .action(({ dev = false, json = false, ...given }: Partial<TopRequest>) => {
+      choose({ ...given, dev, json });
+    });
+}
+
+/** Commands that ask a server that runs. */
+function addServerQuestions(
+  program: Command,
+  actions: CommandLineActions,
+  values: (command: Command) => CommandLineValues,
+  choose: (chosen: Chosen) => void,
+): void {
+  const url = ["--url <url>", "where the server runs, if not here"] as const;
+  const report = program.command("report")
+    .description("print all that says how a running server is, without secrets, as JSON");
+  addServerOptions(report).option(...url).action(({ url }: { url?: string }) => {
+    choose(() => actions.report(values(report), url));
+  });
+  const capture = program.command("capture-packets")
+    .description("write what one participant sends and receives to standard output, as pcapng");
+  addServerOptions(capture).option(...url)
+    .option("--room <name>", "where the participant is (required)")
+    .option("--identity <name>", "who it is (required)")
+    .option("--seconds <number>", "for how long; as long as is allowed if unset")
+    .action(({ room, identity, seconds, url }: Record<string, string | undefined>) => {
+      if (!room) return capture.error("error: required option '--room <name>' not specified");
+      if (!identity) {
+        return capture.error("error: required option '--identity <name>' not specified");
+      }
+      choose(() => actions.capturePackets(values(capture), { room, identity, seconds, url }));
+    });
+}
+
+function addTokenOptions(command: Command): Command {
+  return addServerOptions(command)
+    .option("--room <name>", "room to join (required)")
+    .option("--identity <name>", "identity of the participant (required)")
+    .option("--recorder", "hidden, may not publish")
+    .option("--name <text>", "name that others see")
+    .option(VALID_FOR, "life of the token, such as 30m or 24h; a month if unset")
+    .option(
+      "--grant <json>",
+      'more or fewer rights, such as {"canPublish":false,"roomAdmin":true}',
+    );
+}
+
+function tokenRequest(
+  room: string,
+  identity: string,
+  { recorder, name, validFor, grant }: Record<string, string>,
+): JoinTokenRequest {
+  return {
+    room,
+    identity,
+    recorder: Boolean(recorder),
+    ...(name === undefined ? {} : { name }),
+    ...(validFor === undefined ? {} : { validFor }),
+    ...(grant === undefined ? {} : { grant }),
+  };
 }
 
 /** A switch that is named without a value is on, as in Go: `--rtc.ecn` is `--rtc.ecn=true`. */
@@ -259,7 +383,9 @@ function optionKey(flag: string): string {
   ).join("");
 }
 
-function verboseHelp(program: Command): string {
+async function verboseHelp(program: Command): Promise<string> {
+  // A whole server is composed for it.
+  const { keysInEffect } = await import("./keys_in_effect.ts");
   const inEffect = keysInEffect();
   const lines = generatedFlags().map(({ path, name }) =>
     `  --${path}  [${name}]${inEffect.has(path) ? "" : "  (no effect yet)"}`

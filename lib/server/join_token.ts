@@ -9,6 +9,7 @@ import { SfuError } from "../base/errors.ts";
 import type { TokenClaims, VideoGrant } from "../signalling/access_token.ts";
 import { parseGoDuration } from "./config/config_values.ts";
 import { nearestName } from "./config/nearest_name.ts";
+import { operatorClaims } from "./operator_claims.ts";
 
 /** A month, as LiveKit's `create-join-token` gives (1.13.5, `cmd/server/commands.go`). */
 const VALID_FOR_MS = 30 * 24 * 3_600_000;
@@ -68,14 +69,30 @@ export function joinTokenClaims(
     : {};
   const asked = grant === undefined ? {} : readGrant(grant);
   const video = { roomJoin: true, room, ...restricted, ...asked };
-  const validForMs = validFor === undefined ? VALID_FOR_MS : parseGoDuration(validFor) ?? 0;
-  if (validForMs <= 0) {
-    throw new SfuError(
-      "invalid_config",
-      `--valid-for: expected a duration such as "30m" or "24h", got "${validFor}"`,
-    );
-  }
+  const validForMs = lifeOf(validFor, VALID_FOR_MS);
   return { claims: { identity, ...(name === undefined ? {} : { name }), video }, validForMs };
+}
+
+/**
+ * Claims and life of an operator's token.
+ *
+ * @param validFor A Go duration; a working day if absent.
+ * @throws {SfuError} `invalid_config` for a life that is none.
+ */
+export function adminTokenClaims(
+  validFor: string | undefined,
+): { readonly claims: TokenClaims; readonly validForMs: number } {
+  const { claims, validForMs } = operatorClaims();
+  return { claims, validForMs: lifeOf(validFor, validForMs) };
+}
+
+function lifeOf(validFor: string | undefined, otherwiseMs: number): number {
+  const validForMs = validFor === undefined ? otherwiseMs : parseGoDuration(validFor) ?? 0;
+  if (validForMs > 0) return validForMs;
+  throw new SfuError(
+    "invalid_config",
+    `--valid-for: expected a duration such as "30m" or "24h", got "${validFor}"`,
+  );
 }
 
 function readGrant(text: string): Partial<VideoGrant> {

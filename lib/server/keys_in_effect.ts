@@ -9,7 +9,7 @@ import { configKeys } from "./config/config_schema.ts";
 import { isInEffect, recordReads } from "./config/config_effects.ts";
 import { parseConfig } from "./config/config_parsing.ts";
 import { logOptions } from "./logging.ts";
-import { servePlan } from "./serve.ts";
+import { servePlan } from "./serve_plan.ts";
 import { createServer } from "./server.ts";
 
 /** With these, nothing that is read depends on something that is off. */
@@ -18,6 +18,8 @@ export const EVERYTHING_ON = {
   workers: 0,
   native: "off",
   prometheus: { port: 6789, username: "user", password: "password" },
+  recording: { directory: "recordings" },
+  packet_capture: { enabled: true },
   webhook: { urls: ["http://localhost/"], api_key: "key" },
 };
 

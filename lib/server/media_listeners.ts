@@ -6,12 +6,38 @@
  */
 import { SfuError } from "../base/errors.ts";
 import { isWildcard, type ListenAddress } from "../engine/messages/listen_address.ts";
-import type { AddressRule, InterfaceAddress } from "../transport/datagrams/local_addresses.ts";
+import {
+  type AddressDiscovery,
+  advertisedHosts,
+  isLoopback,
+} from "../engine/messages/advertised_hosts.ts";
+import {
+  type AddressRule,
+  allowedAddresses,
+  type InterfaceAddress,
+} from "../transport/datagrams/local_addresses.ts";
 import { parseIpAddress } from "../wire/ip_address.ts";
 import { DEFAULT_UDP_PORT } from "./config/config_loading.ts";
 import type { Config } from "./config/config_parsing.ts";
 import type { PortRange } from "./config/config_values.ts";
-import { chooseNodeAddresses, isLoopback } from "./node_address.ts";
+
+/** What carries media, for people. */
+export interface MediaSummary {
+  /** Threads; 0 for the main one. */
+  readonly workers: number;
+  /** Which sockets and ciphers run, in words. */
+  readonly ports: string;
+  /** Cores stay idle because the configured range has fewer UDP ports. */
+  readonly lacksPorts: boolean;
+}
+
+const LOOPBACK: InterfaceAddress = { family: "IPv4", address: "127.0.0.1" };
+/** Asked where `rtc.stun_servers` names none: LiveKit's list (1.13.5). */
+const PUBLIC_STUN_SERVERS: readonly string[] = [
+  "global.stun.twilio.com:3478",
+  "stun.l.google.com:19302",
+  "stun1.l.google.com:19302",
+];
 
 /** What engines bind, and the addresses their candidates show. */
 export interface MediaListeners {
@@ -23,7 +49,10 @@ export interface MediaListeners {
   readonly spareUdp: readonly (readonly ListenAddress[])[];
   /** For all of them. */
   readonly tcp: readonly ListenAddress[];
+  /** What is advertised before the engines have looked. */
   readonly advertised: readonly string[];
+  /** How they find out what to advertise. */
+  readonly discovery: AddressDiscovery;
   /** Which of the machine's addresses the wildcards among them stand for. */
   readonly addressRule: AddressRule;
 }
@@ -41,15 +70,15 @@ export function mediaListeners(
   interfaces: readonly InterfaceAddress[],
   cores: number,
 ): MediaListeners {
-  const { rtc, development } = config;
+  const { rtc } = config;
   const addressRule = addressRuleOf(config);
-  const advertised = chooseNodeAddresses(interfaces, {
-    nodeIp: rtc.node_ip,
-    loopback: rtc.enable_loopback_candidate || development,
-    rule: addressRule,
-  });
-  // `::` stands for both families.
-  const hostname = advertised.some((ip) => ip.includes(":")) ? "::" : "0.0.0.0";
+  const discovery = discoveryOf(config, interfaces, addressRule);
+  const advertised = advertisedHosts(allowedAddresses(interfaces, addressRule), discovery);
+  // `::` stands for both families. Addresses that are followed may become those of the other one,
+  // if this system has it at all.
+  const isFollowed = rtc.node_ip.length === 0 || discovery.external !== undefined;
+  const shown = isFollowed ? interfaces.map(({ address }) => address) : advertised;
+  const hostname = shown.some((ip) => ip.includes(":")) ? "::" : "0.0.0.0";
   const on = (port: number) => [{ hostname, port }];
   const workers = workerCount(config, cores);
   const ports = udpPorts(config, cores);
@@ -60,7 +89,40 @@ export function mediaListeners(
     spareUdp: spare.map(on),
     tcp: rtc.tcp_port === 0 ? [] : on(rtc.tcp_port),
     advertised,
+    discovery,
     addressRule,
+  };
+}
+
+/** Who is asked how this node is seen from outside. */
+export function stunServers({ stun_servers }: Pick<Config["rtc"], "stun_servers">) {
+  return stun_servers.length === 0 ? PUBLIC_STUN_SERVERS : [...stun_servers];
+}
+
+/** Plain data for workers. */
+function discoveryOf(
+  { rtc, development }: Config,
+  interfaces: readonly InterfaceAddress[],
+  rule: AddressRule,
+): AddressDiscovery {
+  const { external_ip_only, advertise_internal_ip, skip_external_ip_validation } = rtc;
+  const { node_ip, use_external_ip, enable_loopback_candidate } = rtc;
+  // By the name of its interface a filter may leave it out.
+  const loopback = interfaces.find(({ address }) => address === LOOPBACK.address) ?? LOOPBACK;
+  const isLoopbackLetIn = allowedAddresses([loopback], rule).length > 0;
+  return {
+    nodeIp: [...node_ip],
+    loopback: (enable_loopback_candidate || development) && isLoopbackLetIn,
+    ...(use_external_ip
+      ? {
+        external: {
+          servers: stunServers(rtc),
+          validates: !skip_external_ip_validation,
+          only: external_ip_only,
+          internal: advertise_internal_ip,
+        },
+      }
+      : {}),
   };
 }
 
@@ -120,6 +182,14 @@ function portsOf({ start, end }: PortRange): number[] {
   return Array.from({ length: end - start + 1 }, (_, index) => start + index);
 }
 
-function udpRange(config: Config): PortRange {
-  return config.rtc.udp_port ?? { start: DEFAULT_UDP_PORT, end: DEFAULT_UDP_PORT };
+/**
+ * Who comes from LiveKit's server with a range of ports for connections has it open in the
+ * firewall: the first of them serve all connections here.
+ */
+function udpRange({ rtc }: Config): PortRange {
+  const { udp_port, port_range_start: start, port_range_end: end } = rtc;
+  if (udp_port !== undefined) return udp_port;
+  return start > 0 && end >= start
+    ? { start, end }
+    : { start: DEFAULT_UDP_PORT, end: DEFAULT_UDP_PORT };
 }

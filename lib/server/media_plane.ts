@@ -21,10 +21,16 @@ export type MediaPlaneOptions =
   & Required<
     Pick<
       LocalEngineOptions,
-      "platform" | "drops" | "audioLevel" | "congestion" | "native" | "pliThrottleMs"
+      | "platform"
+      | "drops"
+      | "audioLevel"
+      | "congestion"
+      | "native"
+      | "pliThrottleMs"
+      | "tellsFarLoss"
     >
   >
-  & Pick<LocalEngineOptions, "marks" | "turn">
+  & Pick<LocalEngineOptions, "marks" | "turn" | "tcpProxies">
   & {
     /** Whether tracks may cross to other nodes and come from there. */
     readonly amongNodes: boolean;
@@ -35,9 +41,9 @@ export function createMediaPlane(
   listeners: MediaListeners,
   options: MediaPlaneOptions,
 ): MediaEngine {
-  const { workers, udpOf, tcp, advertised, addressRule } = listeners;
+  const { workers, udpOf, tcp, advertised, discovery, addressRule } = listeners;
   if (workers > 0) return createWorkerPool({ ...options, ...listeners });
-  const own = { ...options, udp: udpOf[0]!, tcp, advertised, addressRule };
+  const own = { ...options, udp: udpOf[0]!, tcp, advertised, discovery, addressRule };
   return new EngineOfThisThread(own, options.amongNodes);
 }
 

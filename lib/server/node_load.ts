@@ -3,10 +3,10 @@
  *
  * @module
  */
-import process from "node:process";
 import type { Clock } from "../base/platform.ts";
 import type { NodeLoad } from "../cluster/directory/cluster_directory.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";
+import { ProcessorMeter } from "./processor_meter.ts";
 
 /** Share of the cores that this process can use before calls suffer. */
 const FULL_CPU = 0.9;
@@ -27,18 +27,13 @@ export interface NodeLoadSource {
 /** Measures between one question and the next; who asks again soon gets the same answer. */
 export class NodeLoadMeter {
   readonly #source: NodeLoadSource;
-  readonly #cpuUs: () => number;
-  #atMs: number;
-  #usedUs: number;
-  #cpu = 0;
+  readonly #processor: ProcessorMeter;
   #measured: NodeLoad | undefined;
   #measuredAtMs = 0;
 
   constructor(source: NodeLoadSource) {
     this.#source = source;
-    this.#cpuUs = source.cpuUs ?? processCpuUs;
-    this.#atMs = source.clock.now();
-    this.#usedUs = this.#cpuUs();
+    this.#processor = new ProcessorMeter(source.clock, source.cores, source.cpuUs);
   }
 
   /**
@@ -56,7 +51,7 @@ export class NodeLoadMeter {
 
   #measureNow(): NodeLoad {
     const { maxTracks, rooms: roomsOf } = this.#source;
-    const cpu = this.#measureCpu();
+    const cpu = this.#processor.measure();
     const rooms = roomsOf();
     const tracks = rooms.trackCount();
     const byTracks = maxTracks === 0 ? 0 : tracks / maxTracks;
@@ -68,20 +63,4 @@ export class NodeLoadMeter {
       headroom: Math.max(0, 1 - Math.max(cpu / FULL_CPU, byTracks)),
     };
   }
-
-  #measureCpu(): number {
-    const { clock, cores } = this.#source;
-    const spanMs = clock.now() - this.#atMs;
-    if (spanMs < LEAST_SPAN_MS) return this.#cpu;
-    const used = this.#cpuUs();
-    this.#cpu = Math.min(1, (used - this.#usedUs) / 1000 / spanMs / cores);
-    this.#atMs = clock.now();
-    this.#usedUs = used;
-    return this.#cpu;
-  }
-}
-
-function processCpuUs(): number {
-  const { user, system } = process.cpuUsage();
-  return user + system;
 }

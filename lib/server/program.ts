@@ -8,7 +8,7 @@ import { SfuError } from "../base/errors.ts";
 import { runCommandLine } from "./command_line.ts";
 import { processCommands } from "./commands.ts";
 import { processSources } from "./config/config_loading.ts";
-import type { ServerParts } from "./server.ts";
+import type { ServerParts } from "./sfu_server.ts";
 
 /**
  * Runs the command that `args` name.
@@ -23,7 +23,10 @@ export async function runProgram(
   const out = writer(Deno.stdout);
   const err = writer(Deno.stderr);
   const errIsTerminal = Deno.stderr.isTerminal();
-  const commands = processCommands(processSources, { out, err, errIsTerminal }, parts);
+  const outBytes = bytesWriter(Deno.stdout);
+  const outIsTerminal = Deno.stdout.isTerminal();
+  const console = { out, err, outBytes, outIsTerminal, errIsTerminal };
+  const commands = processCommands(processSources, console, parts);
   try {
     return await runCommandLine(args, commands, processSources, { out, err }) ?? 0;
   } catch (error) {
@@ -36,8 +39,15 @@ export async function runProgram(
 /** Writes the whole text before anything else happens, so that an exit loses nothing. */
 function writer(stream: { writeSync(bytes: Uint8Array): number }): (text: string) => void {
   const encoder = new TextEncoder();
-  return (text) => {
-    let bytes = encoder.encode(text);
-    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+  const write = bytesWriter(stream);
+  return (text) => write(encoder.encode(text));
+}
+
+function bytesWriter(
+  stream: { writeSync(bytes: Uint8Array): number },
+): (bytes: Uint8Array) => void {
+  return (bytes) => {
+    let left = bytes;
+    while (left.length > 0) left = left.subarray(stream.writeSync(left));
   };
 }

@@ -13,21 +13,22 @@
 import { denoPlatform } from "../base/deno_platform.ts";
 import type { Socket } from "node:net";
 import type { Log } from "../base/platform.ts";
-import { descriptorLimit } from "../transport/datagrams/descriptor_limit.ts";
+import { buildIdentity, shortCommit } from "./build_identity.ts";
 import type { Config } from "./config/config_parsing.ts";
+import { isPasswordInClear } from "./admin_settings.ts";
 import { MIN_SECRET_LENGTH } from "./config/config_loading.ts";
 import { idleKeys, recordReads } from "./config/config_effects.ts";
-import {
-  type HttpConnectionLimits,
-  httpConnectionLimits,
-  HttpConnections,
-} from "./http/http_connections.ts";
+import { HttpConnections } from "./http/http_connections.ts";
 import type { HttpListener } from "./http/http_front.ts";
-import { type HttpPlace, listenHttp } from "./http/http_listeners.ts";
+import { listenHttp } from "./http/http_listeners.ts";
 import { ownAddress } from "./log/redaction.ts";
+import { loadOptionalParts } from "./optional_parts.ts";
 import { ProcessSignals, SECOND_SIGNAL_STATUS } from "./process_signals.ts";
-import { createServer, type ServerParts, type SfuServer } from "./server.ts";
-import { VERSION } from "./version.ts";
+import { composeServer } from "./composed_server.ts";
+import type { ServerParts, SfuServer } from "./sfu_server.ts";
+import { entrances, servePlan } from "./serve_plan.ts";
+import { giveBackStartLeftovers } from "./start_leftovers.ts";
+import { WatchedCertificate } from "./watched_certificate.ts";
 
 /** The promise is 5 s; the rest is for the runtime. */
 const STOP_WITHIN_MS = 4500;
@@ -38,6 +39,8 @@ const HURRIED_STOP_WITHIN_MS = 300;
 export interface ServeHooks {
   /** `httpPort` is where the first address listens. */
   readonly onListening: (httpPort: number) => void | Promise<void>;
+  /** Variables of the environment. */
+  readonly env?: (name: string) => string | undefined;
   /** Keys of the configuration that somebody set; those without an effect are warned of. */
   readonly written?: ReadonlySet<string>;
 }
@@ -56,11 +59,15 @@ export async function serve(
   const recorded = recordReads(given);
   const { config } = recorded;
   const platform = denoPlatform(log);
-  const server = createServer(config, platform, parts);
+  const plan = servePlan(config);
+  const certificate = plan.tls && new WatchedCertificate("tls", plan.tls.files, platform);
+  const exportsTraces = hooks.env?.("OTEL_DENO") === "true";
+  const optional = await loadOptionalParts(config, parts.directory !== undefined, exportsTraces);
+  const server = composeServer(config, platform, parts, optional);
   const stopCatching = catchStrayErrors(server, log);
   const signals = new ProcessSignals();
   warnOfWeakSecrets(config, log);
-  const { main, metrics, limits, drainTimeoutMs: timeoutMs } = servePlan(config);
+  const { main, limits, drainTimeoutMs: timeoutMs } = plan;
   for (const { path, instead } of idleKeys(recorded, hooks.written ?? new Set())) {
     log.warn(`${path} is set and has no effect`, { instead });
   }
@@ -70,16 +77,16 @@ export async function serve(
   try {
     // Media first: who sees the port open, or gets a healthy answer on it, can join.
     const addresses = await server.listenMedia();
-    collectGarbage();
-    const listening = { connections, platform, counters };
-    http.push(...await listenHttp({ ...main, ...listening, handler: server.handler }));
-    const { metricsHandler: handler } = server;
-    if (handler !== undefined) {
-      http.push(...await listenHttp({ ...metrics, ...listening, handler }));
+    giveBackStartLeftovers(config.native);
+    for (const entrance of entrances(plan, server, certificate)) {
+      http.push(...await listenHttp({ ...entrance, connections, platform, counters }));
     }
+    const { version, commit } = buildIdentity();
     log.info("listening", {
-      version: VERSION,
+      version,
+      commit: commit && shortCommit(commit),
       httpPort: main.port,
+      tlsPort: plan.tls && (plan.tls.port || main.port),
       advertised: [...new Set(addresses.map(({ hostname }) => hostname))].map(ownAddress),
       media: [...new Set(addresses.map(({ protocol, port }) => `${protocol}/${port}`))],
       workers: server.media?.workers,
@@ -102,36 +109,6 @@ export async function serve(
     stopCatching();
   }
   log.info("stopped");
-}
-
-/** What running a server as a process takes of the configuration. */
-export interface ServePlan {
-  readonly main: HttpPlace;
-  readonly metrics: HttpPlace;
-  /** Of both together. */
-  readonly limits: HttpConnectionLimits;
-  /** How long participants may stay after a signal; without end if absent. */
-  readonly drainTimeoutMs: number | undefined;
-}
-
-/** Reads it. */
-export function servePlan(
-  { bind_addresses, development, port, prometheus, drain_timeout, limit }: Config,
-): ServePlan {
-  const where = {
-    addresses: bind_addresses,
-    // What development mode binds is the same on machines without IPv6.
-    optional: development ? ["::1"] : [],
-  };
-  return {
-    main: { ...where, port },
-    metrics: { ...where, port: prometheus.port },
-    limits: httpConnectionLimits(descriptorLimit(), {
-      connections: limit.max_http_connections,
-      ofAddress: limit.max_http_connections_per_address,
-    }),
-    drainTimeoutMs: drain_timeout,
-  };
 }
 
 /** Leave messages first; then HTTP, whose `shutdown` waits for the sockets to be closed. */
@@ -186,18 +163,13 @@ function catchStrayErrors(server: SfuServer, log: Log): () => void {
 
 function warnOfWeakSecrets(config: Config, log: Log): void {
   if (config.development) return;
+  if (isPasswordInClear(config)) {
+    const hint = "set tls.cert_file, or let a proxy speak TLS and name it in proxies";
+    log.warn("the operators' password comes without TLS", { hint });
+  }
   const weak = Object.values(config.keys).filter((secret) => secret.length < MIN_SECRET_LENGTH);
   if (weak.length === 0) return;
   log.error(`secret is too short, should be at least ${MIN_SECRET_LENGTH} characters for security`);
-}
-
-/**
- * Gives back what only starting needed, before anybody is here to wait for it; V8 would do so in
- * half a minute. Possible if the runtime was started with V8's `--expose-gc`, as by the tasks.
- */
-function collectGarbage(): void {
-  const { gc } = globalThis as { gc?: (how: Readonly<Record<string, string>>) => void };
-  gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
 }
 
 async function within(ms: number, work: Promise<void>): Promise<void> {

@@ -16,7 +16,11 @@ import type { RoomAdmin } from "../admin/room_admin.ts";
 import type { DropSink } from "../base/drop_counters.ts";
 import type { NodeId } from "../base/ids.ts";
 import type { Log, Platform } from "../base/platform.ts";
-import { type ClientSettings, ClusterNode } from "../cluster/cluster_node.ts";
+import {
+  type ClientSettings,
+  ClusterNode,
+  type ClusterNodeOptions,
+} from "../cluster/cluster_node.ts";
 import type { ClusterDirectory, RoomRecord } from "../cluster/directory/cluster_directory.ts";
 import type { ReaperObserver } from "../cluster/directory/reaper.ts";
 import type { ClusterDrop } from "../cluster/drop_reasons.ts";
@@ -42,6 +46,10 @@ export interface ServerClusterOptions {
   readonly admin: () => RoomAdmin;
   readonly agents: AgentService;
   readonly dispatches: () => DispatchCalls;
+  /** Absent where nothing records. */
+  readonly recording: { readonly answerCall: ClusterNodeOptions["answer"] } | undefined;
+  /** Absent where nobody may look. */
+  readonly operators: { readonly answerCall: ClusterNodeOptions["answer"] } | undefined;
   /** Answers a request that another node carries here. */
   readonly answer: ClientSettings["answer"];
   /** Hear of rooms that end without a server. */
@@ -55,16 +63,11 @@ export interface ServerCluster {
   close(): Promise<void>;
 }
 
-/**
- * Composes a node; nothing is said to others before {@linkcode ClusterNode.start}.
- *
- * @param directory Absent for a server that is alone, which is part of no cluster.
- */
+/** Composes a node; nothing is said to others before {@linkcode ClusterNode.start}. */
 export function createServerCluster(
-  directory: ClusterDirectory | undefined,
+  directory: ClusterDirectory,
   options: ServerClusterOptions,
-): ServerCluster | undefined {
-  if (directory === undefined) return undefined;
+): ServerCluster {
   const { config, settings, platform, counters, nodeId, cores, router } = options;
   const { rooms, observers, agents, answer } = options;
   const { clientAddress: address, gathersRooms, places, ...reach } = settings;
@@ -88,7 +91,10 @@ export function createServerCluster(
     },
     send: (command) => router.send(command),
     answer: async (call) =>
-      (await options.dispatches().answer(call)) ?? answerCall(options.admin(), call),
+      (await options.dispatches().answer(call)) ??
+        (await options.recording?.answerCall(call)) ??
+        (await options.operators?.answerCall(call)) ??
+        answerCall(options.admin(), call),
     observer: inTheirName(observers, log),
   });
   router.onNodeEvent = (event) => node.handle(event);

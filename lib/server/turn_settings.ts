@@ -5,46 +5,38 @@
  */
 import { createHmac } from "node:crypto";
 import { SfuError } from "../base/errors.ts";
-import type { Cancel, Platform } from "../base/platform.ts";
+import type { Platform } from "../base/platform.ts";
 import { everyAddress, withoutWildcards } from "../engine/messages/listen_address.ts";
 import type { IceServerInfo } from "../room/context/ice_preference.ts";
 import type { TurnOffer } from "../room/context/turn_offer.ts";
-import type {
-  TurnCertificate,
-  TurnCertificateSource,
-  TurnSetup,
-} from "../transport/turn/turn_listeners.ts";
+import type { TurnSetup } from "../transport/turn/turn_listeners.ts";
 import { turnCredentials } from "../transport/turn/turn_credentials.ts";
 import { formatIpAddress, parseIpAddress } from "../wire/ip_address.ts";
 import { type IpNetwork, isInNetwork, parseIpNetwork } from "../wire/ip_network.ts";
 import type { Config } from "./config/config_parsing.ts";
+import { proxyRules } from "./proxy_rules.ts";
 import type { MediaListeners } from "./media_listeners.ts";
+import { MACHINE_FILES, type NamedFiles, WatchedCertificate } from "./watched_certificate.ts";
 
 /** Seconds; LiveKit's default and limit. */
 const DEFAULT_TTL = 300;
 const MAX_TTL = 86_400;
 /** Where clients look for TURN over TLS, whatever port it is here. */
 const PUBLIC_TLS_PORT = 443;
-/** How often a certificate is looked at, ms. */
-const LOOK_INTERVAL_MS = 60_000;
+/** Addresses of this node that are remembered; it has few at a time. */
+const MAX_KNOWN_ADDRESSES = 64;
 const DOMAIN = /^(?=.{1,253}$)(?:[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?\.)+[a-z][a-z\d-]{0,61}[a-z\d]$/i;
-
-/** Files that the configuration names: certificates, and secrets. */
-export interface NamedFiles {
-  read(path: string): string;
-}
-
-/** Files of this machine. */
-export const MACHINE_FILES: NamedFiles = { read: (path) => Deno.readTextFileSync(path) };
 
 /**
  * The TURN server of this node; `undefined` if none is enabled.
  *
+ * @param hosts The literal addresses that clients are shown now.
  * @throws {SfuError} `invalid_config` for what cannot work.
  */
 export function turnSetup(
   config: Config,
-  listeners: MediaListeners,
+  listeners: Pick<MediaListeners, "addressRule" | "udpOf" | "spareUdp">,
+  hosts: () => readonly string[],
   platform: Platform,
   files: NamedFiles = MACHINE_FILES,
 ): TurnSetup | undefined {
@@ -52,15 +44,22 @@ export function turnSetup(
   const turn = turnKeys(config);
   if (!turn.enabled) return undefined;
   refuseUnusable(turn);
-  const { advertised, addressRule, udpOf, spareUdp } = listeners;
+  const { addressRule, udpOf, spareUdp } = listeners;
   const denied = turn.deny_peer_cidrs.map(networkOf);
   // Nobody needs them: the only peer is this node itself. A typing error is still one.
   turn.allow_restricted_peer_cidrs.forEach(networkOf);
-  const own = new Set(
-    advertised.flatMap((text) => parseIpAddress(text) ?? [])
-      .filter((address) => !denied.some((network) => isInNetwork(network, address)))
-      .map(formatIpAddress),
-  );
+  // Who relays to an address that clients were shown before goes on: nothing is ever sent there.
+  const known = new Set<string>();
+  const own = onChange(hosts, (advertised) => {
+    const allowed = advertised.flatMap((text) => parseIpAddress(text) ?? [])
+      .filter((address) => !denied.some((network) => isInNetwork(network, address)));
+    for (const address of allowed.map(formatIpAddress)) {
+      known.delete(address);
+      known.add(address);
+    }
+    for (const oldest of known) if (known.size > MAX_KNOWN_ADDRESSES) known.delete(oldest);
+    return known;
+  });
   const ports = new Set([...udpOf, ...spareUdp].flat().map(({ port }) => port));
   const on = (port: number) =>
     port === 0 ? [] : turn.bind_addresses.map((hostname) => ({ hostname, port }));
@@ -70,20 +69,36 @@ export function turnSetup(
       udp: everyAddress(on(turn.udp_port), { addressRule }),
       streams: withoutWildcards(on(turn.tls_port), { addressRule }),
     },
-    relayed: advertised,
+    relayed: hosts,
     allocationsPerParticipant: Math.max(0, turn.per_user_relay_allocation_limit),
     secretOf: (apiKey) => secrets.get(apiKey),
-    isOwn: (address, port) => own.has(address) && (port === 0 || ports.has(port)),
+    proxies: proxyRules(config).turn,
+    isOwn: (address, port) => own().has(address) && (port === 0 || ports.has(port)),
     ...(turn.tls_port === 0 || turn.external_tls
       ? {}
-      : { certificate: new WatchedCertificate(turn.cert_file, turn.key_file, platform, files) }),
+      : { certificate: new WatchedCertificate("turn", turn, platform, files) }),
   };
 }
 
-/** What a client is told; `undefined` if there is nothing that depends on who it is. */
+/** What follows from a list that is replaced when it changes. */
+function onChange<T>(list: () => readonly string[], make: (list: readonly string[]) => T): () => T {
+  let of = list();
+  let made = make(of);
+  return () => {
+    if (list() === of) return made;
+    of = list();
+    return made = make(of);
+  };
+}
+
+/**
+ * What a client is told; `undefined` if there is nothing that depends on who it is.
+ *
+ * @param hosts The literal addresses that clients are shown now.
+ */
 export function turnOffer(
   config: Config,
-  advertised: readonly string[],
+  hosts: () => readonly string[],
   platform: Pick<Platform, "clock">,
   files: NamedFiles = MACHINE_FILES,
 ): TurnOffer | undefined {
@@ -91,7 +106,8 @@ export function turnOffer(
   const turn = turnKeys(config);
   const others = turn_servers.map((server) => ({ server, secret: secretOf(server, files) }));
   const [apiKey, secret] = Object.entries(keys)[0] ?? [];
-  const urls = turn.enabled ? ownUrls(turn, advertised) : [];
+  const ownOf = onChange(hosts, (advertised) => turn.enabled ? ownUrls(turn, advertised) : []);
+  const urls = ownOf();
   if (urls.length === 0 && turn_servers.length === 0) return undefined;
   const ttl = turn.ttl_seconds <= 0 ? DEFAULT_TTL : Math.min(MAX_TTL, turn.ttl_seconds);
   return {
@@ -99,6 +115,7 @@ export function turnOffer(
       turn_servers.some(({ protocol }) => protocol === "tls"),
     serversFor(sid) {
       const now = Math.floor(platform.clock.wallMs() / 1000);
+      const urls = ownOf();
       const own = urls.length === 0 || apiKey === undefined
         ? []
         : [{ urls, ...turnCredentials({ apiKey, sid, expiresAt: now + ttl }, secret!) }];
@@ -196,51 +213,4 @@ function networkOf(text: string): IpNetwork {
     throw new SfuError("invalid_config", `turn: expected a network like 10.0.0.0/8; got "${text}"`);
   }
   return network;
-}
-
-/** Reads its files now, and again when they have changed. */
-class WatchedCertificate implements TurnCertificateSource {
-  current: TurnCertificate;
-
-  /** @throws {SfuError} `invalid_config` if a file cannot be read. */
-  constructor(
-    private readonly cert: string,
-    private readonly key: string,
-    private readonly platform: Platform,
-    private readonly files: NamedFiles,
-  ) {
-    try {
-      this.current = this.#read();
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new SfuError("invalid_config", `turn.cert_file, turn.key_file: ${reason}`);
-    }
-  }
-
-  watch(renewed: (certificate: TurnCertificate) => void): Cancel {
-    const later = () =>
-      this.platform.timers.after(LOOK_INTERVAL_MS, () => {
-        this.#look(renewed);
-        cancel = later();
-      });
-    let cancel = later();
-    return () => cancel();
-  }
-
-  #read(): TurnCertificate {
-    return { cert: this.files.read(this.cert), key: this.files.read(this.key) };
-  }
-
-  #look(renewed: (certificate: TurnCertificate) => void): void {
-    const { log } = this.platform;
-    try {
-      const found = this.#read();
-      if (found.cert === this.current.cert && found.key === this.current.key) return;
-      this.current = found;
-      renewed(found);
-      log.info("TURN certificate renewed");
-    } catch (error) {
-      log.warn("TURN certificate cannot be read, the old one stays", { error });
-    }
-  }
 }

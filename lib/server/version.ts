@@ -3,10 +3,9 @@
  *
  * @module
  */
-import manifest from "../../deno.json" with { type: "json" };
-
 export const PROGRAM = "roomwire";
-export const VERSION: string = manifest.version;
+/** A test compares it with the manifest, which not every form of the program has beside it. */
+export const VERSION = "0.1.0";
 
 /**
  * The version told to clients: that of the LiveKit server whose behaviour this one has. SDKs switch

@@ -16,9 +16,15 @@ import {
   RoomConfiguration,
   TrackSource,
 } from "@livekit/protocol";
-import { z } from "zod";
 import type { NodeId } from "../base/ids.ts";
 import { readToken, signatureFault, signToken, type UnverifiedToken } from "./json_web_token.ts";
+import {
+  type OwnClaims,
+  ownClaims,
+  type RegisteredClaims,
+  registeredClaims,
+  type VideoClaim,
+} from "./token_claims.ts";
 
 /** API key → secret. The first entry signs; every entry verifies. */
 export type ApiKeys = ReadonlyMap<string, string>;
@@ -93,6 +99,11 @@ export interface Refusal {
   readonly takers?: readonly NodeId[] | "any";
 }
 
+/** Refuses, and says no more than that. */
+export function refuse(status: number, body: string): Refusal {
+  return { ok: false, status, body };
+}
+
 /** What a token says when it is made; absent fields are not written. */
 export interface TokenClaims {
   readonly identity: string;
@@ -105,53 +116,6 @@ export interface TokenClaims {
   readonly roomConfig?: RoomConfiguration;
   readonly roomPreset?: string;
 }
-
-const flag = z.boolean().nullish();
-const text = z.string().nullish();
-
-const videoClaim = z.looseObject({
-  roomCreate: flag,
-  roomList: flag,
-  roomRecord: flag,
-  roomAdmin: flag,
-  roomJoin: flag,
-  room: text,
-  canPublish: flag,
-  canPublishSources: z.array(z.string()).nullish(),
-  canSubscribe: flag,
-  canPublishData: flag,
-  canUpdateOwnMetadata: flag,
-  canSubscribeMetrics: flag,
-  canManageAgentSession: flag,
-  ingressAdmin: flag,
-  hidden: flag,
-  recorder: flag,
-  agent: flag,
-  destinationRoom: text,
-});
-
-const registeredClaims = z.looseObject({
-  iss: text,
-  sub: text,
-  jti: text,
-  exp: z.number().nullish(),
-  nbf: z.number().nullish(),
-  iat: z.number().nullish(),
-});
-
-const ownClaims = z.looseObject({
-  name: text,
-  kind: text,
-  kindDetails: z.array(z.string()).nullish(),
-  video: videoClaim.nullish(),
-  sip: z.looseObject({ admin: flag, call: flag }).nullish(),
-  roomConfig: z.record(z.string(), z.unknown()).nullish(),
-  roomPreset: text,
-  sha256: text,
-  metadata: text,
-  attributes: z.record(z.string(), z.string()).nullish(),
-  publishOf: text,
-});
 
 /**
  * Verifies signature, times and shape.
@@ -167,17 +131,16 @@ export async function verifyAccessToken(
   nowMs: number,
 ): Promise<{ readonly ok: true; readonly token: AccessToken } | Refusal> {
   const read = readToken(jwt);
-  const registered = registeredClaims.safeParse(read?.payload);
-  if (read === undefined || !registered.success) return refused("invalid authorization token");
-  const claims = registered.data;
+  const claims = registeredClaims(read?.payload);
+  if (read === undefined || claims === undefined) return refused("invalid authorization token");
   const apiKey = claims.iss ?? "";
   const secret = keys.get(apiKey);
   if (secret === undefined || secret === "") return refused("invalid API key");
   const fault = signatureDetail(jwt, read, secret) ?? claimsDetail(claims, nowMs);
   if (fault !== undefined) return refused(`invalid authorization token: ${fault}`);
-  const own = ownClaims.safeParse(read.payload);
-  const roomConfig = own.success ? readRoomConfig(own.data.roomConfig) : undefined;
-  if (!own.success || roomConfig === "malformed") {
+  const own = ownClaims(read.payload);
+  const roomConfig = readRoomConfig(own?.roomConfig);
+  if (own === undefined || roomConfig === "malformed") {
     return refused("invalid authorization token: token is malformed: claims have the wrong type");
   }
   const identity = claims.sub || claims.jti || "";
@@ -185,11 +148,11 @@ export async function verifyAccessToken(
   const notBefore = (claims.nbf ?? claims.iat ?? 0) * 1000;
   const tokenId = jwt.slice(jwt.lastIndexOf(".") + 1);
   const known = { apiKey, tokenId, identity, expiresAt, notBefore, roomConfig };
-  return { ok: true, token: toToken(own.data, known) };
+  return { ok: true, token: toToken(own, known) };
 }
 
 function toToken(
-  own: z.infer<typeof ownClaims>,
+  own: OwnClaims,
   known: {
     apiKey: string;
     tokenId: string;
@@ -224,7 +187,7 @@ function toToken(
 }
 
 /** Fills the defaults of a grant that may be incomplete (the claim, or {@linkcode TokenClaims}). */
-function toVideoGrant(claim: z.infer<typeof videoClaim>): VideoGrant {
+function toVideoGrant(claim: VideoClaim): VideoGrant {
   const canPublish = claim.canPublish ?? true;
   return Object.freeze({
     roomCreate: claim.roomCreate ?? false,
@@ -304,7 +267,7 @@ function toVideoClaim(grant: Partial<VideoGrant>): Record<string, unknown> {
 }
 
 function readRoomConfig(
-  json: Record<string, unknown> | null | undefined,
+  json: Readonly<Record<string, unknown>> | null | undefined,
 ): RoomConfiguration | undefined | "malformed" {
   if (json === null || json === undefined) return undefined;
   try {
@@ -330,7 +293,7 @@ function signatureDetail(jwt: string, read: UnverifiedToken, secret: string): st
 
 /** What is wrong with a token's times (RFC 7519 §4.1.4, §4.1.5); a `null` is no time. */
 function claimsDetail(
-  { exp, nbf, iat }: z.infer<typeof registeredClaims>,
+  { exp, nbf, iat }: RegisteredClaims,
   nowMs: number,
 ): string | undefined {
   const nowS = Math.floor(nowMs / 1000);
@@ -345,7 +308,7 @@ function claimsDetail(
 }
 
 function refused(body: string): Refusal {
-  return { ok: false, status: 401, body };
+  return refuse(401, body);
 }
 
 /** Looks up a protobuf enum's number by its lower-case name. */

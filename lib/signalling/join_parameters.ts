@@ -14,7 +14,7 @@ import type {
   RoomConfiguration,
 } from "@livekit/protocol";
 import type { Claim } from "../room/context/room_claim.ts";
-import type { AccessToken, Refusal, VideoGrant } from "./access_token.ts";
+import { type AccessToken, type Refusal, refuse, type VideoGrant } from "./access_token.ts";
 import { type ClientWishes, completeClientInfo } from "./client_wishes.ts";
 import { readAttributes, wishesOfQuery } from "./join_query.ts";
 import { decodeJoinRequest, wishesOfJoinRequest } from "./join_request.ts";
@@ -62,9 +62,7 @@ export interface JoinHttpRequest {
   readonly token: AccessToken | undefined;
   /** `User-Agent`, or empty. */
   readonly userAgent: string;
-  /** Where the client seems to come from, see {@linkcode clientAddress}. */
-  readonly address: string;
-  /** Where its socket comes from, whatever it says. */
+  /** Where the client comes from, as far as proxies of ours say so, else its socket. */
   readonly socketAddress?: string;
   /** On `/rtc/v1`: a query without a join request is refused. */
   readonly needsJoinRequest?: boolean;
@@ -130,7 +128,7 @@ export function readJoinParameters(
 
 /** What the client asks for: in its `join_request` if it sends one, else in the query. */
 function readWishes(
-  { query, userAgent, address, needsJoinRequest = false }: JoinHttpRequest,
+  { query, userAgent, socketAddress = "", needsJoinRequest = false }: JoinHttpRequest,
   strict: boolean,
 ): { readonly ok: true; readonly wishes: ClientWishes } | Refusal {
   const encoded = query.get("join_request") ?? "";
@@ -139,13 +137,13 @@ function readWishes(
     const wishes = wishesOfQuery(query);
     const attributes = readAttributes(query);
     if (attributes === undefined && strict) return refuse(400, "cannot decode attributes");
-    completeClientInfo(wishes.clientInfo, userAgent, address);
+    completeClientInfo(wishes.clientInfo, userAgent, socketAddress);
     return { ok: true, wishes: { ...wishes, attributes: attributes ?? {} } };
   }
   const decoded = decodeJoinRequest(encoded);
   if (!decoded.ok) return refuse(400, decoded.message);
   const wishes = wishesOfJoinRequest(decoded.request);
-  completeClientInfo(wishes.clientInfo, userAgent, address);
+  completeClientInfo(wishes.clientInfo, userAgent, socketAddress);
   return { ok: true, wishes };
 }
 
@@ -186,20 +184,7 @@ function identityOf(
   return `${identity}#${publish}`;
 }
 
-/**
- * The address a client seems to have: what a proxy says, else the socket's. It is shown to clients
- * nowhere and used for no decision, since any client can write these headers.
- */
-export function clientAddress(headers: Headers, socketAddress: string): string {
-  return headers.get("CF-Connecting-IP") || headers.get("X-Forwarded-For") ||
-    headers.get("X-Real-IP") || socketAddress;
-}
-
 /** Whether `text` is longer than `limit` UTF-8 bytes; 0 means no limit. */
 export function exceeds(text: string, limit: number): boolean {
   return limit !== 0 && new TextEncoder().encode(text).length > limit;
-}
-
-function refuse(status: number, body: string): Refusal {
-  return { ok: false, status, body };
 }

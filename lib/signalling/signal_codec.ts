@@ -7,15 +7,7 @@
  *
  * @module
  */
-import {
-  type AnyMessage,
-  BinaryWriter,
-  type IBinaryWriter,
-  type JsonValue,
-  type Message,
-  type MessageType,
-  WireType,
-} from "@bufbuild/protobuf";
+import type { AnyMessage, JsonValue, Message, MessageType } from "@bufbuild/protobuf";
 import {
   JoinResponse,
   type ParticipantInfo,
@@ -29,6 +21,7 @@ import type { SignalMessage } from "../room/context/signal_message.ts";
 import { encodedMessage } from "../room/context/encoded_message.ts";
 import { readPing, writePong, writePongAnswer } from "./ping_frames.ts";
 import { encodedInfo } from "../room/participant/participant_updates.ts";
+import { MessageParts } from "../wire/message_parts.ts";
 import { protobufBytes } from "../wire/protobuf_writer.ts";
 import { hasFewElements, hasFewJsonElements, isQuickJson } from "../wire/message_elements.ts";
 
@@ -114,9 +107,9 @@ const ROOM_CODECS = fieldNumber(Room, "enabled_codecs");
 
 /** The update as a response, put together from its infos' own wire forms. */
 function updateFrame({ participants }: ParticipantUpdate): Uint8Array {
-  const writer = new BinaryWriter().tag(UPDATE, WireType.LengthDelimited).fork();
-  writeInfos(writer, PARTICIPANTS, participants);
-  return writer.join().finish();
+  const parts = new MessageParts();
+  addInfos(parts, PARTICIPANTS, participants);
+  return parts.finishWithin(UPDATE);
 }
 
 /**
@@ -124,28 +117,27 @@ function updateFrame({ participants }: ParticipantUpdate): Uint8Array {
  */
 function joinFrame(join: JoinResponse): Uint8Array {
   const { room, participant, otherParticipants, serverInfo, iceServers } = join;
-  const writer = new BinaryWriter().tag(JOIN, WireType.LengthDelimited).fork().raw(
-    protobufBytes(without(JoinResponse, join, {
-      room: undefined,
-      participant: undefined,
-      otherParticipants: [],
-      serverInfo: undefined,
-      iceServers: [],
-      enabledPublishCodecs: [],
-    })),
-  );
+  const parts = new MessageParts();
+  parts.fields(protobufBytes(without(JoinResponse, join, {
+    room: undefined,
+    participant: undefined,
+    otherParticipants: [],
+    serverInfo: undefined,
+    iceServers: [],
+    enabledPublishCodecs: [],
+  })));
   if (room !== undefined) {
-    writer.tag(ROOM, WireType.LengthDelimited).fork()
-      .raw(protobufBytes(without(Room, room, { enabledCodecs: [] })));
-    writeParts(writer, ROOM_CODECS, room.enabledCodecs);
-    writer.join();
+    const inner = new MessageParts();
+    inner.fields(protobufBytes(without(Room, room, { enabledCodecs: [] })));
+    addShared(inner, ROOM_CODECS, room.enabledCodecs);
+    parts.field(ROOM, inner.finish());
   }
-  if (participant !== undefined) writeInfos(writer, PARTICIPANT, [participant]);
-  if (serverInfo !== undefined) writeParts(writer, SERVER_INFO, [serverInfo]);
-  writeParts(writer, ICE_SERVERS, iceServers);
-  writeParts(writer, PUBLISH_CODECS, join.enabledPublishCodecs);
-  writeInfos(writer, OTHER_PARTICIPANTS, otherParticipants);
-  return writer.join().finish();
+  if (participant !== undefined) addInfos(parts, PARTICIPANT, [participant]);
+  if (serverInfo !== undefined) addShared(parts, SERVER_INFO, [serverInfo]);
+  addShared(parts, ICE_SERVERS, iceServers);
+  addShared(parts, PUBLISH_CODECS, join.enabledPublishCodecs);
+  addInfos(parts, OTHER_PARTICIPANTS, otherParticipants);
+  return parts.finishWithin(JOIN);
 }
 
 /** A shallow copy with other values, where the constructor would copy every part. */
@@ -157,24 +149,22 @@ function without<T extends Message<T>>(
   return Object.assign(Object.create(type.prototype), message, values);
 }
 
-/** Parts of many join responses, which do not change. */
-const parts = new WeakMap<AnyMessage, Uint8Array>();
+/** What many join responses have in common, encoded; it does not change. */
+const shared = new WeakMap<AnyMessage, Uint8Array>();
 
-function writeParts(writer: IBinaryWriter, field: number, messages: readonly AnyMessage[]): void {
+function addShared(parts: MessageParts, field: number, messages: readonly AnyMessage[]): void {
   for (const message of messages) {
-    let bytes = parts.get(message);
+    let bytes = shared.get(message);
     if (bytes === undefined) {
       bytes = message.toBinary();
-      parts.set(message, bytes);
+      shared.set(message, bytes);
     }
-    writer.tag(field, WireType.LengthDelimited).bytes(bytes);
+    parts.field(field, bytes);
   }
 }
 
-function writeInfos(writer: IBinaryWriter, field: number, infos: readonly ParticipantInfo[]): void {
-  for (const info of infos) {
-    writer.tag(field, WireType.LengthDelimited).bytes(encodedInfo(info));
-  }
+function addInfos(parts: MessageParts, field: number, infos: readonly ParticipantInfo[]): void {
+  for (const info of infos) parts.field(field, encodedInfo(info));
 }
 
 function fieldNumber(

@@ -176,11 +176,11 @@ export class SignalService {
   open(join: JoinParameters, socket: SignalSocket, receivedAt?: number): void {
     const { platform: { clock }, telemetry } = this.options.rooms.context;
     const startedAt = receivedAt ?? clock.now();
-    this.#start(join, socket);
+    this.#start(join, socket, startedAt);
     telemetry.joinAnswered(join.clientInfo.protocol, clock.now() - startedAt);
   }
 
-  #start(join: JoinParameters, socket: SignalSocket): void {
+  #start(join: JoinParameters, socket: SignalSocket, requestedAt: number): void {
     const { rooms, counters, maxFrameBytes } = this.options;
     const { platform, telemetry } = rooms.context;
     const session = new SignalSession(socket, {
@@ -199,7 +199,8 @@ export class SignalService {
     telemetry.signalConnected();
     if (join.reconnect) return this.#resume(join, session);
     const room = roomOf(rooms, join);
-    const participant = room?.join(participantInit(join), session) ?? "room_closed";
+    const participant = room?.join({ ...participantInit(join), requestedAt }, session) ??
+      "room_closed";
     if (room === undefined || typeof participant === "string") {
       this.forgo(join);
       const reason = participant === "replaced"

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { AccessToken, Refusal } from "./access_token.ts";
+import { type AccessToken, type Refusal, refuse } from "./access_token.ts";
 import { completeClientInfo } from "./client_wishes.ts";
 import {
   exceeds,
@@ -77,14 +77,15 @@ export function readWhipParameters(
   }
   const { publish: _publish, ...wishes } = wishesOfQuery(request.query);
   const { clientInfo } = wishes;
+  const { socketAddress = "" } = request;
   // Who says nothing of itself is no old client: WHIP has no protocol versions.
   if (clientInfo.protocol === 0) clientInfo.protocol = CURRENT_PROTOCOL;
-  completeClientInfo(clientInfo, request.userAgent, header.clientIp || request.address);
+  completeClientInfo(clientInfo, request.userAgent, header.clientIp || socketAddress);
   return {
     ok: true,
     join: {
       ...toJoinParameters(wishes, token, token.video!),
-      socketAddress: request.socketAddress ?? "",
+      socketAddress,
       autoSubscribe: true,
       adaptiveStream: false,
       reconnect: false,
@@ -121,8 +122,4 @@ function readClientInfoHeader(
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function refuse(status: number, body: string): Refusal {
-  return { ok: false, status, body };
 }

@@ -31,7 +31,7 @@ const MAX_UNPROVED = 1_000;
 /** Tokens that are remembered for a minute: one for each request that is carried here. */
 const MAX_TOKENS = 100_000;
 /** What is carried: what newcomers and those who return ask for, by no other name. */
-const CARRIED_PATHS = /^(?![^?]*\.\.)\/(?:rtc|whip)(?:\/[\w./-]*)?(?:\?|$)/;
+const CARRIED_PATHS = /^(?![^?]*\.\.)\/(?:rtc|whip|whep)(?:\/[\w./-]*)?(?:\?|$)/;
 
 /** Answers a request. */
 export type CarriedAnswerer = (

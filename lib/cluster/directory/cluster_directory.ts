@@ -19,6 +19,7 @@
  */
 import type { NodeId, ParticipantSid, RoomSid } from "../../base/ids.ts";
 import type { Cancel } from "../../base/platform.ts";
+import type { TextShelf } from "../../ingress/text_shelf.ts";
 import type { TokenBan } from "../../room/context/node_ports.ts";
 
 /** How much a node has to do. */
@@ -193,7 +194,7 @@ export interface AssertRequest {
 export type AssertAnswer =
   | {
     readonly ok: true;
-    /** What holds now: the higher version, and of equal ones the one of the higher writer. */
+    /** What holds now: the higher version, and of equal ones the one that was known already. */
     readonly record: RoomRecord;
     readonly nodes: readonly NodeId[];
     /** Claims of others that are newer than what was asserted of the same identities. */
@@ -324,6 +325,9 @@ export interface ClusterDirectory {
   }): Promise<Burial | undefined>;
   /** Forgets a node without a lease that has no rooms left. False if it has one again. */
   forget(dead: NodeId): Promise<boolean>;
+
+  /** What nodes keep together beside rooms, without a lease. */
+  readonly shelf: TextShelf;
 
   /** Nothing is asked afterwards. */
   end(): Promise<void>;

@@ -8,6 +8,7 @@
  * @module
  */
 import type { NodeId, RoomSid } from "../../base/ids.ts";
+import type { TextShelf } from "../../ingress/text_shelf.ts";
 import type { TokenBan } from "../../room/context/node_ports.ts";
 import type { Cancel, Clock, Platform, Timers } from "../../base/platform.ts";
 import type {
@@ -33,6 +34,7 @@ import { isNews } from "./load_news.ts";
 import { NodesCopy } from "./nodes_copy.ts";
 import { NODES_TAG, shardOf, SHARDS, tagged } from "./redis_keys.ts";
 import { type Connect, RedisLink } from "./redis_link.ts";
+import { RedisShelf } from "./redis_shelf.ts";
 import {
   changeValues,
   claimOf,
@@ -74,6 +76,7 @@ interface Doubt {
 
 /** One node's handle. */
 export class RedisDirectory implements ClusterDirectory {
+  readonly shelf: TextShelf;
   readonly #link: RedisLink;
   readonly #prefix: string;
   readonly #lease: string;
@@ -97,6 +100,7 @@ export class RedisDirectory implements ClusterDirectory {
     this.#prefix = prefix;
     this.#lease = String(leaseMs);
     this.#link = new RedisLink(platform, connect, attemptMs);
+    this.shelf = new RedisShelf(this.#link, prefix);
     this.#copy = new NodesCopy(
       platform.clock,
       leaseMs,

@@ -12,6 +12,10 @@
  * | `<prefix>2:{nodes}:change` | string | the last such number |
  * | `<prefix>2:{nodes}:epoch` | string | when such numbers began |
  * | `<prefix>2:{nodes}:burial` | hash | dead node → who buries it, until when |
+ * | `<prefix>2:{shelf}:ingress` | hash | id → ingress as JSON |
+ * | `<prefix>2:{shelf}:ingress-key` | hash | stream key → id |
+ * | `<prefix>2:{shelf}:ingress-state` | hash | id → who publishes, at which node, and how |
+ * | `<prefix>2:{shelf}:egress` | hash | id → node that makes it, and its info |
  * | `<prefix>2:{<shard>}:room:<name>` | hash | record, how many are counted, its closing |
  * | `<prefix>2:{<shard>}:serve:<name>` | set | nodes that serve it |
  * | `<prefix>2:{<shard>}:who:<name>` | hash | identity → claim |
@@ -34,6 +38,9 @@ export const SHARDS = 32;
 
 /** The tag of nodes. */
 export const NODES_TAG = "nodes";
+
+/** The tag of what nodes keep together beside rooms. */
+export const SHELF_TAG = "shelf";
 
 /** FNV-1a over UTF-16 units: any hash does, as long as all nodes have the same. */
 export function shardOf(room: string): number {

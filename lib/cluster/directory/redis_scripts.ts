@@ -363,10 +363,9 @@ if not exists(name) then
   if is_over(values[2]) then return {'over'} end
   make(values)
 end
-local stored = redis.call('HMGET', room_key(name), 'sid', 'version', 'writer')
+local stored = redis.call('HMGET', room_key(name), 'sid', 'version')
 if stored[1] ~= values[2] then return {'other', record(name)} end
-local mine, theirs = tonumber(values[5]), tonumber(stored[2])
-if mine > theirs or mine == theirs and values[6] > stored[3] then
+if tonumber(values[5]) > tonumber(stored[2]) then
   local fields = {}
   for i, field in ipairs(FIELDS) do
     fields[#fields + 1] = field

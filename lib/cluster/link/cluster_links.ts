@@ -48,7 +48,7 @@ export interface ClusterLinksOptions {
   readonly counters: DropSink<ClusterDrop>;
   readonly node: NodeId;
   /** URL of this node's `/cluster`, as others reach it. */
-  readonly address: string;
+  readonly address: () => string;
   /** The cluster's; at least 32 bytes, random or made of what is. */
   readonly secret: Uint8Array;
   readonly dial: LinkDial;
@@ -122,6 +122,11 @@ export class ClusterLinks implements NodeLinks {
 
   get peers(): readonly NodeId[] {
     return [...this.#links.keys()];
+  }
+
+  /** A node is reached elsewhere from now on. */
+  moved(peer: NodeId, address: string): void {
+    this.#links.get(peer)?.setAddress(address);
   }
 
   want(peer: NodeId, address: string): void {
@@ -236,7 +241,7 @@ export class ClusterLinks implements NodeLinks {
     const { node, address } = this.#options;
     return {
       node,
-      address,
+      address: address(),
       protocol: this.#protocol,
       processNonce: this.#processNonce,
       incarnation,

@@ -8,6 +8,7 @@
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
+import { joinBytes } from "../../base/joined_bytes.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
 import {
@@ -101,6 +102,11 @@ export class LinkConnection {
     return this.#queue.bytes;
   }
 
+  /** Bytes that wait, those in the socket with them. */
+  get waitingBytes(): number {
+    return this.#queue.bytes + this.#queue.outlet.bufferedAmount;
+  }
+
   /** Sends in order. @returns Whether it can be said at all. */
   send(frame: LinkFrame): boolean {
     const message = encodeFrame(frame);
@@ -190,12 +196,7 @@ export class LinkConnection {
     if (payload.length === 0 || this.#partBytes > MAX_MESSAGE_BYTES) return undefined;
     if (this.#parts.length > MAX_PARTS) return undefined;
     if (part[0] === PART.more) return "none";
-    const whole = new Uint8Array(this.#partBytes);
-    let at = 0;
-    for (const each of this.#parts) {
-      whole.set(each, at);
-      at += each.length;
-    }
+    const whole = joinBytes(this.#parts);
     this.#parts = [];
     this.#partBytes = 0;
     return whole;

@@ -112,7 +112,7 @@ export interface LinkFacts {
   readonly protocol: number;
   /** Smoothed round trip, ms; `undefined` before the first. */
   readonly rttMs: number | undefined;
-  /** Bytes that wait to be sent. */
+  /** Bytes that wait to be sent, those in the socket with them. */
   readonly queuedBytes: number;
   /**
    * 32 bytes that only these two processes know, the same at both ends and over reconnects, never

@@ -6,6 +6,7 @@
  * @module
  */
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
+import { joinBytes } from "../../base/joined_bytes.ts";
 
 const CIPHER = "aes-256-gcm";
 const KEY_BYTES = 32;
@@ -39,7 +40,7 @@ export function sealOnce(
 ): Uint8Array {
   const cipher = createCipheriv(CIPHER, key, iv);
   cipher.setAAD(context);
-  return join(iv, cipher.update(message), cipher.final(), cipher.getAuthTag());
+  return joinBytes([iv, cipher.update(message), cipher.final(), cipher.getAuthTag()]);
 }
 
 /** Opens what {@linkcode sealOnce} made; `undefined` for anything else. */
@@ -69,7 +70,7 @@ export class FrameSeal {
   seal(...parts: readonly Uint8Array[]): Uint8Array {
     const cipher = createCipheriv(CIPHER, this.key, this.#next());
     const sealed = parts.map((part) => cipher.update(part));
-    return join(...sealed, cipher.final(), cipher.getAuthTag());
+    return joinBytes([...sealed, cipher.final(), cipher.getAuthTag()]);
   }
 
   /** Opens the next frame; `undefined` if it is not that. */
@@ -97,19 +98,9 @@ function open(
   decipher.setAAD(context);
   decipher.setAuthTag(sealed.subarray(end));
   try {
-    return join(decipher.update(sealed.subarray(0, end)), decipher.final());
+    // A copy, also because Node's buffers share a pool.
+    return joinBytes([decipher.update(sealed.subarray(0, end)), decipher.final()]);
   } catch {
     return undefined;
   }
-}
-
-/** Copies, also because Node's buffers share a pool. */
-function join(...parts: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }

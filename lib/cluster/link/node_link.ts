@@ -120,7 +120,7 @@ export class NodeLink {
       isUp: connection !== undefined,
       protocol: this.#last?.version ?? 0,
       rttMs: connection?.rttMs,
-      queuedBytes: (connection?.queuedBytes ?? 0) + this.#sender.bytes,
+      queuedBytes: (connection?.waitingBytes ?? 0) + this.#sender.bytes,
       secret: this.#last?.secret,
     };
   }
@@ -140,6 +140,11 @@ export class NodeLink {
     if (this.#connection === undefined && this.#address !== "") {
       this.#dialler.begin(this.#addressNow);
     }
+  }
+
+  /** Where the peer is dialled from now on. */
+  setAddress(address: string): void {
+    this.#address = address;
   }
 
   /** Takes one want back. */

@@ -36,6 +36,7 @@ import {
   type TrackRequest,
   type TrackWant,
 } from "./exchange_messages.ts";
+import { MediaQueues } from "./media_queues.ts";
 import { RegionHeads } from "./region_heads.ts";
 import { TrackWants } from "./track_wants.ts";
 
@@ -74,6 +75,8 @@ interface Peer {
   readonly slot: number;
   /** What the media plane was told of it with; absent if it was not. */
   secret: Uint8Array | undefined;
+  /** Where the media plane was told that its engines are. */
+  engines: readonly RelayEndpoint[];
   /** Said once. */
   isBlocked: boolean;
 }
@@ -84,6 +87,7 @@ export class MediaExchange {
   readonly #wants: TrackWants;
   readonly #heads = new RegionHeads();
   readonly #peers = new Map<NodeId, Peer>();
+  readonly #queues: MediaQueues;
   /** What goes to engines of other nodes: up-track → `node engine`. */
   readonly #sent = new Map<RelayedTrackId, Map<string, DistantEngine>>();
   /** Whoever waits for the media plane to send. */
@@ -99,6 +103,7 @@ export class MediaExchange {
       stop: (node, { upTrack, engine }) => this.#tell(node, METHOD.unwant, { upTrack, engine }),
       from: (upTrack, source) => host.send({ type: "relay_from", upTrack, ...source }),
     });
+    this.#queues = new MediaQueues(host);
     const { links } = host;
     links.serve(METHOD.hello, (peer, value) => this.#serveHello(peer, value));
     links.serve(METHOD.want, async (peer, value) => packAnswer(await this.#serveWant(peer, value)));
@@ -122,6 +127,11 @@ export class MediaExchange {
     const passedOn = this.#wants.of(node).some(({ upTrack }) => originOf(upTrack) !== node);
     // A region's head that is not heard of: its region asks the origin, and does not wait.
     if (passedOn) this.#wants.lost(node);
+  }
+
+  /** This node's engines are reached elsewhere: those that are known are told. */
+  moved(): void {
+    for (const [node, { secret }] of this.#peers) if (secret !== undefined) void this.#hello(node);
   }
 
   /** A node is given up. */
@@ -155,7 +165,7 @@ export class MediaExchange {
       case "relay_datagram": {
         const { node, ownEngine, theirEngine, bytes } = event;
         this.#host.links.sendDatagram(node, "media", packDatagram(ownEngine, theirEngine, bytes));
-        return;
+        return this.#queues.sent(node, ownEngine, theirEngine);
       }
     }
   }
@@ -170,6 +180,7 @@ export class MediaExchange {
 
   close(): void {
     this.#wants.close();
+    this.#queues.close();
   }
 
   /** @returns Whether the media plane knows the node now. */
@@ -195,13 +206,21 @@ export class MediaExchange {
     return this.#ownHello(node);
   }
 
-  /** Tells the media plane of a node, once for each secret: both ends hear hello twice. */
+  /**
+   * Tells the media plane of a node, once for each secret, as both ends hear hello twice; and where
+   * its engines are whenever that is elsewhere.
+   */
   #met(node: NodeId, value: PackedValue): boolean {
     const hello = readHello(value);
     const secret = this.#host.links.facts(node)?.secret;
     if (hello === undefined || secret === undefined) return false;
     const peer = this.#peer(node);
-    if (peer.secret !== undefined && isSame(peer.secret, secret)) return true;
+    const hasMoved = JSON.stringify(peer.engines) !== JSON.stringify(hello.engines);
+    peer.engines = hello.engines;
+    if (peer.secret !== undefined && isSame(peer.secret, secret)) {
+      if (hasMoved) this.#host.send({ type: "move_node", node, engines: hello.engines });
+      return true;
+    }
     peer.secret = secret.slice();
     this.#host.send({
       type: "set_node",
@@ -218,7 +237,7 @@ export class MediaExchange {
   #peer(node: NodeId): Peer {
     let peer = this.#peers.get(node);
     if (peer === undefined) {
-      peer = { slot: this.#freeSlot(), secret: undefined, isBlocked: false };
+      peer = { slot: this.#freeSlot(), secret: undefined, engines: [], isBlocked: false };
       this.#peers.set(node, peer);
     }
     return peer;

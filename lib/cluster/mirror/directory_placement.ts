@@ -150,7 +150,7 @@ export class DirectoryPlacement implements RoomPlacement {
       const room = rooms.get(name)?.room;
       if (!answer?.ok || room === undefined) return;
       const agreed = recordOf(answer.record);
-      if (agreed !== undefined) room.adopt(agreed);
+      if (agreed !== undefined) room.adopt(agreed, true);
       for (const { identity, number } of answer.newer) room.evict(identity, number);
       const now = clock.wallMs();
       // All at once: those who come to the room wait for it.

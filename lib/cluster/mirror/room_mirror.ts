@@ -29,6 +29,7 @@ import type {
 } from "../../room/context/node_ports.ts";
 import type { AudioLevelEntry } from "../../engine/messages/media_messages.ts";
 import type { ParticipantFacts } from "../../room/context/participant_facts.ts";
+import { planText } from "../../room/context/room_plan.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
 import type { DatagramKind, RoomPeerStream, SharedRoom } from "../link/link_ports.ts";
@@ -40,6 +41,7 @@ import {
   packSnapshot,
   readMirrorChange,
   readSnapshot,
+  type ToldPlan,
   toldPlan,
   type ToldWant,
 } from "./mirror_message.ts";
@@ -72,8 +74,8 @@ export interface MirrorHost {
   openRoom(name: string, stream: RoomPeerStream): SharedRoom;
   /** A node says that the room is over, or another one: whether it is the directory knows. */
   doubted(room: MirroredRoom, reason: DisconnectReason): void;
-  /** Resolves when what `node` has said so far is known here; rejects if it takes too long. */
-  barrier(node: NodeId): Promise<void>;
+  /** Resolves when what `nodes` have said so far is known here, or it takes too long. */
+  settled(nodes: readonly NodeId[]): Promise<void>;
   /** A node was out of reach: who was replaced meanwhile, here or there, is to give way. */
   returned(room: MirroredRoom): void;
   closed(mirror: RoomMirror): void;
@@ -203,8 +205,8 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     this.#tell({ kind: "ban", ban });
   }
 
-  async settled(): Promise<void> {
-    await Promise.all(this.peers.map((node) => this.host.barrier(node).catch(() => {})));
+  settled(): Promise<void> {
+    return this.host.settled(this.peers);
   }
 
   async meet(nodes: readonly NodeId[]): Promise<void> {
@@ -250,7 +252,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
       this.host.doubted(this.room, DisconnectReason.ROOM_DELETED);
     } else {
       const view = this.#view(peer);
-      this.room.adopt({ ...this.room.record, ...snapshot.plan });
+      this.#adopt(snapshot.plan);
       const present = new Set<string>(snapshot.members.map(({ sid }) => sid));
       for (const sid of view.sids()) {
         if (!present.has(sid)) view.leave(sid, DisconnectReason.UNKNOWN_REASON);
@@ -337,7 +339,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
       case "left":
         return view.leave(change.sid, change.reason);
       case "plan":
-        return this.room.adopt({ ...this.room.record, ...change.plan });
+        return this.#adopt(change.plan);
       case "want":
         return view.takeWant(change.want);
       case "subscribed":
@@ -352,6 +354,15 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
       case "ended":
         return this.host.doubted(this.room, change.reason);
     }
+  }
+
+  #adopt(told: ToldPlan): void {
+    const { record } = this.room;
+    const isOther = told.version === record.version &&
+      planText(told.plan) !== planText(record.plan);
+    // Of two changes with one number a failover has lost one: which holds the directory says.
+    if (isOther) this.host.returned(this.room);
+    this.room.adopt({ ...record, ...told });
   }
 
   #hearQualities(view: PeerView, qualities: readonly ToldQuality[]): void {

@@ -17,6 +17,7 @@ import type {
 import type { ClusterDirectory } from "../directory/cluster_directory.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
 import type { NodeLinks } from "../link/link_ports.ts";
+import { PeerBarriers } from "./peer_barriers.ts";
 import { PeerCalls } from "./peer_calls.ts";
 import { type MirrorHost, RoomMirror } from "./room_mirror.ts";
 
@@ -25,6 +26,8 @@ const BARRIER_MS = 300;
 
 /** Within this time after a link is back its rooms are asserted, ms; in more if they are many. */
 const ASSERT_SPREAD_MS = 3_000;
+/** Rooms that may be over are asked for so many at a time. */
+const ASKED_AT_ONCE = 16;
 /** A node asserts no more than one room in this time in the long run, ms. */
 const ASSERT_PACE_MS = 5;
 
@@ -51,11 +54,16 @@ export class SharedRooms implements RemoteMembers {
   /** Rooms of which the directory is about to be told. */
   readonly #unsure = new Set<MirroredRoom>();
   readonly #host: MirrorHost;
+  readonly #barriers: PeerBarriers;
+  /** Rooms about which the directory is to be asked, each with why it may be over. */
+  readonly #doubted = new Map<MirroredRoom, DisconnectReason>();
+  #asking = 0;
 
   constructor(readonly options: SharedRoomsOptions) {
     const { platform: { timers, log }, counters, links, leaseMs } = options;
     const roomOf = (name: string) => this.#mirrors.get(name)?.room;
     const { answer, reclaim } = options;
+    this.#barriers = new PeerBarriers((node) => links.barrier(node, BARRIER_MS));
     this.calls = new PeerCalls(links, { roomOf, answer, reclaim });
     this.#host = {
       timers,
@@ -67,8 +75,11 @@ export class SharedRooms implements RemoteMembers {
       isAlive: async (node) =>
         (await this.options.directory.nodes()).some(({ nodeId }) => nodeId === node),
       openRoom: (name, stream) => links.openRoom(name, stream),
-      doubted: (room, reason) => this.#verify(room, reason),
-      barrier: (node) => links.barrier(node, BARRIER_MS),
+      doubted: (room, reason) => {
+        this.#doubted.set(room, reason);
+        void this.#verify();
+      },
+      settled: (nodes) => this.#barriers.pass(nodes),
       returned: (room) => this.#assertSoon(room),
       closed: (mirror) => {
         if (this.#mirrors.get(mirror.room.name) === mirror) this.#mirrors.delete(mirror.room.name);
@@ -97,11 +108,13 @@ export class SharedRooms implements RemoteMembers {
     if (address !== undefined) this.calls.reclaim(node, room, identity, address);
   }
 
-  async settled(): Promise<void> {
+  settled(rooms: readonly string[]): Promise<void> {
     const peers = new Set<NodeId>();
-    for (const mirror of this.#mirrors.values()) for (const peer of mirror.peers) peers.add(peer);
-    const { barrier } = this.#host;
-    await Promise.all(Array.from(peers, (peer) => barrier(peer).catch(() => {})));
+    const mirrors = rooms.length === 0
+      ? this.#mirrors.values()
+      : rooms.flatMap((name) => this.#mirrors.get(name) ?? []);
+    for (const mirror of mirrors) for (const peer of mirror.peers) peers.add(peer);
+    return this.#barriers.pass(peers);
   }
 
   get(name: string): RoomMirror | undefined {
@@ -139,8 +152,18 @@ export class SharedRooms implements RemoteMembers {
     });
   }
 
-  /** Gives a room up if it is another one by now. */
-  async #verify(room: MirroredRoom, reason: DisconnectReason): Promise<void> {
+  /** Gives rooms up that are others by now; a few are asked for at a time. */
+  async #verify(): Promise<void> {
+    if (this.#asking >= ASKED_AT_ONCE) return;
+    this.#asking++;
+    for (const [room, reason] of this.#doubted) {
+      this.#doubted.delete(room);
+      await this.#verifyOne(room, reason);
+    }
+    this.#asking--;
+  }
+
+  async #verifyOne(room: MirroredRoom, reason: DisconnectReason): Promise<void> {
     try {
       const listing = await this.options.directory.find(room.name);
       if (listing === undefined) room.abandon(reason);

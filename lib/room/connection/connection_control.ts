@@ -85,7 +85,7 @@ export class ConnectionControl {
     if (this.#opened) return;
     this.#opened = true;
     this.context.telemetry.connection(this.role, "started");
-    const { allowPause } = this.host;
+    const { allowPause, isSource } = this.host;
     this.context.router.attach(this.id, owner);
     this.context.router.send({
       type: "open_connection",
@@ -95,6 +95,7 @@ export class ConnectionControl {
       dataPolicy: channelPolicy(this.context.options.data),
       placement: this.host.roomName,
       ...(allowPause === undefined ? {} : { allowPause }),
+      ...(isSource ? { isSource } : {}),
     });
   }
 
@@ -167,9 +168,10 @@ export class ConnectionControl {
     { sdp, midToTrackId }: WrittenDescription,
     mid: string,
   ): void {
+    const value = new SessionDescription();
     this.host.send({
       case: type,
-      value: new SessionDescription({ type, sdp, id, midToTrackId: { ...midToTrackId } }),
+      value: Object.assign(value, { type, sdp, id, midToTrackId: { ...midToTrackId } }),
     });
     if (this.#trickled === this.#local.ufrag) return;
     this.#trickled = this.#local.ufrag;
@@ -202,6 +204,7 @@ export class ConnectionControl {
       case "data_progress":
       case "data_rpc_answer":
       case "data_sent":
+      case "data_said":
         return this.host.dataEvent(event);
       case "connection_interrupted":
       case "layer_arrived":

@@ -24,6 +24,8 @@ export interface ConnectionHost {
   readonly reachable: boolean;
   /** Whether its videos may be paused for want of bandwidth; absent: as configured. */
   readonly allowPause: boolean | undefined;
+  /** It has no client: this process gives the media plane its packets. */
+  readonly isSource: boolean;
   /** Over what it is to reach us, from its next description on. */
   readonly icePreference: IcePreference;
   send(message: SignalMessage): void;
@@ -61,7 +63,8 @@ export function trickleMessages(
   const inits = candidateInits(local, mid);
   return inits.map((init, index) => ({
     case: "trickle",
-    value: new TrickleRequest({
+    // By assignment: the constructor would look at each part.
+    value: Object.assign(new TrickleRequest(), {
       candidateInit: JSON.stringify(init),
       target,
       final: index === inits.length - 1,

@@ -6,6 +6,7 @@
 import type { ClientTraits } from "../context/client_traits.ts";
 import type { ConnectionHost } from "./connection_host.ts";
 import type { AcceptanceListener, PublishingSide, SubscribingSide } from "./connection_sides.ts";
+import { HeldConnection } from "./held_connection.ts";
 import { OneShotConnection } from "./one_shot_connection.ts";
 import { PublisherConnection } from "./publisher_connection.ts";
 import type { RoomContext } from "../context/room_context.ts";
@@ -19,6 +20,8 @@ export interface MediaTopology {
   readonly singlePeerConnection: boolean;
   /** Its only offer is answered once. */
   readonly oneShot: boolean;
+  /** What its only offer is answered with waits for tracks; implies {@linkcode oneShot}. */
+  readonly holdsSections: boolean;
   /** The subscriber connection carries the data channels; never with a single one. */
   readonly subscriberPrimary: boolean;
 }
@@ -37,7 +40,8 @@ export function mediaSides(
     const options = { primary: topology.subscriberPrimary, ...listener };
     return { publisher, subscriber: new SubscriberConnection(context, host, traits, options) };
   }
-  const Companion = topology.oneShot ? OneShotConnection : SingleConnection;
+  const OneShot = topology.holdsSections ? HeldConnection : OneShotConnection;
+  const Companion = topology.oneShot ? OneShot : SingleConnection;
   const subscriber = new Companion(publisher.id, context, host, listener, traits);
   publisher.companion = subscriber;
   return { publisher, subscriber };

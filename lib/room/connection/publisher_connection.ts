@@ -81,12 +81,10 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       const detail = parsed.ok
         ? `unexpected type ${description.type.slice(0, 20)}`
         : parsed.message;
-      return this.host.connectionUnusable("publisher", detail);
+      return this.#refuse(detail);
     }
     const contradiction = this.#control.settleDtlsRole("offer", parsed.value);
-    if (contradiction !== undefined) {
-      return this.host.connectionUnusable("publisher", contradiction);
-    }
+    if (contradiction !== undefined) return this.#refuse(contradiction);
     const offer = this.#offer = parsed.value;
     this.#control.open(this, "accept");
     this.#takeRemoteCredentials(offer);
@@ -156,6 +154,11 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
 
   handleBug(error: unknown): void {
     this.host.bug(error);
+  }
+
+  #refuse(detail: string): void {
+    this.context.telemetry.descriptionRefused("offer");
+    this.host.connectionUnusable("publisher", detail);
   }
 
   /**

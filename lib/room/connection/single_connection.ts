@@ -56,6 +56,7 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
     this.#sections = new SingleConnectionSections({
       codecs: receivableCodecs(context, traits),
       reuseTransceivers: this.#tracks.reuseTransceivers,
+      setsDelay: this.#tracks.setsDelay,
     });
   }
 

@@ -106,7 +106,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     const parsed = parseDescription(description.sdp, this.#memo);
     if (description.type !== "answer" || !parsed.ok) {
       const detail = parsed.ok ? "answer expected" : parsed.message;
-      return this.host.connectionUnusable("subscriber", detail);
+      return this.#refuse(detail);
     }
     const verdict = this.#cycle.answered(this.#now(), description.id);
     if (verdict === "stale" || verdict === "unexpected") {
@@ -114,9 +114,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
       return;
     }
     const contradiction = this.#control.settleDtlsRole("answer", parsed.value);
-    if (contradiction !== undefined) {
-      return this.host.connectionUnusable("subscriber", contradiction);
-    }
+    if (contradiction !== undefined) return this.#refuse(contradiction);
     const { accepted, rejected, sctp } = this.#sections.applyAnswer(parsed.value);
     this.#control.setRemote(parsed.value, sctp);
     for (const { downTrack, section } of accepted) {
@@ -143,6 +141,11 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
 
   handleBug(error: unknown): void {
     this.host.bug(error);
+  }
+
+  #refuse(detail: string): void {
+    this.context.telemetry.descriptionRefused("answer");
+    this.host.connectionUnusable("subscriber", detail);
   }
 
   /** Does what the cycle says is due and sleeps until it will say something again. */

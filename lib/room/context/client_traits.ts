@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { ClientInfo, ClientInfo_SDK } from "@livekit/protocol";
+import { ClientInfo, ClientInfo_Capability, ClientInfo_SDK } from "@livekit/protocol";
+import { FLEXFEC_MIME } from "../../base/media_vocabulary.ts";
 
 /** A codec as negotiation names it; every variant of it. */
 interface DisabledCodec {
@@ -120,6 +121,11 @@ export class ClientTraits {
     return this.isFirefox ? FIREFOX_OPEN_AFTER_MS : undefined;
   }
 
+  /** Takes off and reads what publishers put behind their frames (`packet_trailer.ts`). */
+  get readsTrailers(): boolean {
+    return this.info.capabilities.includes(ClientInfo_Capability.CAP_PACKET_TRAILER);
+  }
+
   /** Go opens no TCP connections for ICE; Swift does since 1.0.5. */
   get iceOverTcp(): boolean {
     const { sdk, version } = this.info;
@@ -143,7 +149,9 @@ export class ClientTraits {
 
   /** Codecs the client may publish and cannot, or had better not, receive. */
   get disabledReceiveCodecs(): readonly DisabledCodec[] {
-    return this.isFirefox || this.isSafari ? [every("audio/red")] : [];
+    // Older ones of pion take the SSRC of repair for one more track.
+    if (this.info.sdk === ClientInfo_SDK.GO) return [every(FLEXFEC_MIME)];
+    return this.isFirefox || this.isSafari ? [every("audio/red"), every(FLEXFEC_MIME)] : [];
   }
 }
 

@@ -18,12 +18,14 @@ import type {
   MediaEngine,
   MediaEvent,
 } from "../../engine/messages/media_messages.ts";
+import { type CaptureEvent, isCaptureEvent } from "../../engine/messages/capture_messages.ts";
 import { isNodeEvent, type NodeEvent } from "../../engine/messages/node_messages.ts";
+import type { RecordingEvent } from "../../engine/messages/recording_messages.ts";
 
 /** Events for the owner of the connection they name. */
 export type ConnectionEvent = Exclude<
   Extract<MediaEvent, { readonly connection: ConnectionId }>,
-  QualityReport
+  QualityReport | CaptureEvent
 >;
 
 /** Whoever opened a connection. */
@@ -36,7 +38,10 @@ export interface ConnectionOwner {
 /** How the tracks of one connection fared. */
 export type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;
 
-type DownTrackEvent = Extract<MediaEvent, { readonly downTrack: DownTrackId }>;
+type DownTrackEvent = Exclude<
+  Extract<MediaEvent, { readonly downTrack: DownTrackId }>,
+  RecordingEvent
+>;
 
 /** Whoever wants to know how loud some up-tracks are. */
 export interface LevelListener {
@@ -51,6 +56,8 @@ export class EngineRouter {
   readonly #owners = new Map<ConnectionId, ConnectionOwner>();
   readonly #layerListeners = new Map<DownTrackId, (spatial: number) => void>();
   readonly #pauseListeners = new Map<DownTrackId, (paused: boolean) => void>();
+  readonly #recordings = new Map<DownTrackId, (event: RecordingEvent) => void>();
+  readonly #captures = new Map<ConnectionId, (event: CaptureEvent) => void>();
   readonly #levelListeners = new Map<UpTrackId, Set<LevelListener>>();
   readonly #qualityListeners = new Map<ConnectionId, (report: QualityReport) => void>();
   readonly #stats = new Map<number, (stats: EngineStats) => void>();
@@ -121,6 +128,24 @@ export class EngineRouter {
 
   unwatchPauses(downTrack: DownTrackId): void {
     this.#pauseListeners.delete(downTrack);
+  }
+
+  /** Calls `listener` with what is recorded under the name of `downTrack`. */
+  watchRecording(downTrack: DownTrackId, listener: (event: RecordingEvent) => void): void {
+    this.#recordings.set(downTrack, listener);
+  }
+
+  unwatchRecording(downTrack: DownTrackId): void {
+    this.#recordings.delete(downTrack);
+  }
+
+  /** Calls `listener` with the packets of `connection` that are captured. */
+  watchCapture(connection: ConnectionId, listener: (event: CaptureEvent) => void): void {
+    this.#captures.set(connection, listener);
+  }
+
+  unwatchCapture(connection: ConnectionId): void {
+    this.#captures.delete(connection);
   }
 
   /** Tells `listener` the levels of `upTrack`, which may be shown in several rooms. */
@@ -215,8 +240,14 @@ export class EngineRouter {
     if (event.type === "down_track_layer" || event.type === "down_track_paused") {
       return this.#dispatchDownTrack(event);
     }
+    if (event.type === "recorded" || event.type === "recording_lost") {
+      return this.#dispatchRecording(event);
+    }
+    if (isCaptureEvent(event)) return this.#dispatchCapture(event);
     if (event.type === "audio_levels") return this.#dispatchLevels(event.levels);
     if (event.type === "quality_report") return this.#dispatchQuality(event);
+    // Addresses are asked for when a connection is described.
+    if (event.type === "addresses_changed") return;
     const owner = this.#owners.get(event.connection);
     if (owner === undefined) return;
     try {
@@ -233,6 +264,22 @@ export class EngineRouter {
       else this.#layerListeners.get(downTrack)?.(event.spatial);
     } catch (error) {
       this.log.error("down-track listener failed", { error: String(error) });
+    }
+  }
+
+  #dispatchRecording(event: RecordingEvent): void {
+    try {
+      this.#recordings.get(event.downTrack)?.(event);
+    } catch (error) {
+      this.log.error("recording listener failed", { error: String(error) });
+    }
+  }
+
+  #dispatchCapture(event: CaptureEvent): void {
+    try {
+      this.#captures.get(event.connection)?.(event);
+    } catch (error) {
+      this.log.error("capture listener failed", { error: String(error) });
     }
   }
 

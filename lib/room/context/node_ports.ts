@@ -214,7 +214,8 @@ export interface MirroredRoom {
   follow(facts: MemberFacts, port: RemoteMemberPort): void;
   /** It is there no more. */
   followNoMore(sid: string, node: NodeId, reason: DisconnectReason): void;
-  adopt(record: RoomRecord): void;
+  /** @param isAgreed As the directory has it, which decides between two of one version. */
+  adopt(record: RoomRecord, isAgreed?: boolean): void;
   /** It has ended by another node's word. */
   abandon(reason: DisconnectReason): void;
   /** It has ended unnoticed. @param isReplaced There is another one of its name. */
@@ -295,8 +296,12 @@ export interface RemoteMembers {
   open(room: MirroredRoom): RoomLink;
   /** Asks a node to do what the server API was asked here; `undefined` if it does not answer. */
   carry(node: NodeId, call: CarriedCall, withinMs: number): Promise<CarriedReply | undefined>;
-  /** What the others have told so far is known when this resolves; or it is too late. */
-  settled(): Promise<void>;
+  /**
+   * What the others have told so far of some rooms is known when this resolves; or it is too late.
+   *
+   * @param rooms Names; of all rooms if there are none.
+   */
+  settled(rooms: readonly string[]): Promise<void>;
 }
 
 /** What lies beyond this node. */

@@ -47,6 +47,12 @@ export interface ParticipantInit {
   readonly singlePeerConnection?: boolean;
   /** It has no socket: its one offer is answered once (WHIP). Implies a single peer connection. */
   readonly oneShot?: boolean;
+  /** The sections of that answer carry one track after the other (WHEP). Implies `oneShot`. */
+  readonly holdsSections?: boolean;
+  /** Its packets are made here, of what an encoder sends (RTMP). Implies `oneShot`. */
+  readonly isSource?: boolean;
+  /** When its client asked to join, monotonic ms; absent: now. */
+  readonly requestedAt?: number;
   /** When the token it joined with expires, Unix milliseconds. */
   readonly tokenExpiresAt?: number;
   /** What lets it be in its room, where several nodes serve rooms. */
@@ -124,6 +130,11 @@ export class ParticipantProfile {
   /** Does not keep a room open and is not counted. */
   get isDependent(): boolean {
     return this.isAgent || this.isRecorder;
+  }
+
+  /** Unix milliseconds. */
+  get joinedAt(): number {
+    return this.joinedAtMs;
   }
 
   get name(): string {
@@ -241,7 +252,8 @@ export class ParticipantProfile {
       this.#version++;
     }
     const { init } = this;
-    return new ParticipantInfo({
+    // By assignment: the constructor would look at each part of each part.
+    return Object.assign(new ParticipantInfo(), {
       sid: this.sid,
       identity: init.identity,
       name: this.#name,

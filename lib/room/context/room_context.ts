@@ -16,6 +16,7 @@ import type { RecentDepartures } from "./recent_departures.ts";
 import type { NodePorts, TokenBan } from "./node_ports.ts";
 import type { RoomObserver } from "./room_events.ts";
 import type { RoomOptions } from "./room_options.ts";
+import type { SessionTraces } from "./session_traces.ts";
 import type { SessionCensus } from "./session_census.ts";
 
 /** Tokens that are refused although signed, as rooms tell each other of them. */
@@ -35,6 +36,8 @@ export interface RoomContext {
   /** Who hears of what happens in rooms. */
   readonly observers?: readonly RoomObserver[];
   readonly telemetry: Telemetry;
+  /** Absent unless somebody traces. */
+  readonly tracing?: SessionTraces;
   /** Over what clients are to reach us that had trouble. */
   readonly icePreferences: IcePreferences;
   /** Who has left any room; the directory's. */

@@ -14,6 +14,14 @@ export interface SubscriptionLimits {
   readonly video: number;
 }
 
+/** Which rooms forward only their loudest audio tracks. */
+export interface LoudestAudioOptions {
+  /** How many of them; 0: all audio is forwarded. */
+  readonly tracks: number;
+  /** In rooms with more participants than this. */
+  readonly aboveParticipants: number;
+}
+
 /**
  * Defaults of new rooms and limits of all; times in the units of LiveKit's configuration (1.13.5,
  * `pkg/config/config.go`).
@@ -34,6 +42,7 @@ export interface RoomOptions {
   /** `cluster.room_regions`: to which region a new room is pinned, by its name. */
   readonly roomRegions?: Readonly<Record<string, string>>;
   readonly subscriptionLimits: SubscriptionLimits;
+  readonly loudestAudio: LoudestAudioOptions;
   readonly data: DataOptions;
   /** Told to clients; must not be empty, some SDKs fail without any. */
   readonly iceServers: readonly Pick<ICEServer, "urls" | "username" | "credential">[];
@@ -78,6 +87,7 @@ export const DEFAULT_ROOM_OPTIONS: RoomOptions = {
   enableRemoteUnmute: false,
   syncStreams: false,
   subscriptionLimits: { audio: 0, video: 0 },
+  loudestAudio: { tracks: 0, aboveParticipants: 0 },
   data: DEFAULT_DATA_OPTIONS,
   iceServers: DEFAULT_ICE_SERVERS,
   updateBatchTargetSize: 131_072,

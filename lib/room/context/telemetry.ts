@@ -36,6 +36,9 @@ export type ConnectionState = "started" | "ice_connected" | "connected" | "fully
  */
 export type StreamStep = "publish" | "subscribe" | "subscribe-stream-start";
 
+/** Which of a client's descriptions it is. */
+export type DescriptionType = "offer" | "answer";
+
 /** What the media plane measured of one connection in one interval. */
 export type QualityReport = Extract<MediaEvent, { readonly type: "quality_report" }>;
 
@@ -59,6 +62,8 @@ export interface SessionTelemetry {
     ms: number,
     count: number,
   ): void;
+  /** A client's description cannot be used. */
+  descriptionRefused(type: DescriptionType): void;
   /** Announced tracks of a client that left before it sent them. */
   publishCanceled(type: TrackType, count: number): void;
   /** A participant began a data stream. */
@@ -115,6 +120,7 @@ export const NO_TELEMETRY: Readonly<Telemetry> = {
   subscription() {},
   connection() {},
   streamTime() {},
+  descriptionRefused() {},
   publishCanceled() {},
   dataStream() {},
   signalConnected() {},

@@ -27,6 +27,8 @@ export interface DataRoomFacts {
   readonly name: string;
   /** Somebody elsewhere wants what is sent here. */
   readonly bridged: boolean;
+  /** Somebody keeps what is written in its chat. */
+  readonly recorded: boolean;
 }
 
 /** One session's place in its room's data, until {@linkcode DataMembership.end}. */
@@ -50,7 +52,7 @@ export class DataMembership {
   }
 
   /** Says what `peer` is now, if it is in the room and that has changed. */
-  update(peer: DataPeer, { id: room, name: placement, bridged }: DataRoomFacts): void {
+  update(peer: DataPeer, { id: room, name: placement, bridged, recorded }: DataRoomFacts): void {
     const receiver = peer.dataConnection;
     if (receiver === undefined || this.#isOver) return;
     this.#tell({
@@ -67,6 +69,7 @@ export class DataMembership {
       receiver,
       awaited: this.#awaited,
       bridged,
+      recorded,
       held: this.#isHeld,
       limits: this.limits,
     }, placement);

@@ -10,6 +10,7 @@ import type { Platform } from "../../base/platform.ts";
 import type { DataEvent } from "../../engine/messages/data_messages.ts";
 import type { ArrivedData, RoomLink } from "../context/node_ports.ts";
 import type { RoomContext } from "../context/room_context.ts";
+import { RoomWitnesses } from "../context/room_witness.ts";
 import type { DataMembership, DataPeer, DataRoomFacts } from "./data_membership.ts";
 import { rpcAnswerOf, ServerRpcs } from "./server_rpc.ts";
 
@@ -23,6 +24,8 @@ export class RoomData implements DataRoomFacts {
   readonly id: number;
   /** Calls that the server API makes of participants. */
   readonly rpcs: ServerRpcs;
+  /** Who keeps what is said to everybody. */
+  readonly witnesses: RoomWitnesses = new RoomWitnesses();
   /** Numbers of senders on other nodes, by their sids. */
   readonly #senders = new Map<string, number>();
   /** Those who wait for other nodes. */
@@ -45,6 +48,10 @@ export class RoomData implements DataRoomFacts {
 
   get bridged(): boolean {
     return this.link().hasPeers;
+  }
+
+  get recorded(): boolean {
+    return !this.witnesses.isEmpty;
   }
 
   /** A session is in the room, or is not as it was. */
@@ -80,6 +87,7 @@ export class RoomData implements DataRoomFacts {
     const addressed = to === undefined ? {} : { to };
     const type = "send_room_data";
     this.context.router.send({ type, room: this.id, kind, bytes, ...sender, ...addressed });
+    if (to === undefined) this.witnesses.said(bytes);
   }
 
   /**
@@ -91,6 +99,7 @@ export class RoomData implements DataRoomFacts {
     const bytes = packet.toBinary();
     const addressed = to === undefined ? {} : { to };
     this.context.router.send({ type: "send_room_data", room: this.id, kind, bytes, ...addressed });
+    if (to === undefined) this.witnesses.said(bytes);
     const { identities, sids } = destinationsOf(packet);
     const isAddressed = to !== undefined;
     this.link().deliver({
@@ -115,6 +124,9 @@ export class RoomData implements DataRoomFacts {
         if (answer !== undefined) this.rpcs.take(session, answer);
         return;
       }
+      case "data_said":
+        this.witnesses.said(event.bytes);
+        return;
       case "data_sent": {
         const { kind, bytes } = event;
         const destinations = destinationsOf(DataPacket.fromBinary(bytes));

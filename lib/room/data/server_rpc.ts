@@ -89,7 +89,10 @@ export class ServerRpcs {
   ) {}
 
   /** Calls `recipient`, which must be in the room. */
-  call(recipient: RpcRecipient, { method, payload, responseTimeoutMs }: RpcCall) {
+  call(
+    recipient: RpcRecipient,
+    { method, payload, responseTimeoutMs }: RpcCall,
+  ): Promise<RpcOutcome> {
     if (new TextEncoder().encode(payload).length > MAX_PAYLOAD_BYTES) {
       return Promise.resolve(failure(RPC_ERROR.requestTooLarge, "Request payload too large"));
     }

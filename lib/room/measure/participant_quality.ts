@@ -9,7 +9,7 @@ import { ConnectionQuality } from "@livekit/protocol";
 import type { DownTrackInterval, UpTrackInterval } from "../../engine/messages/media_messages.ts";
 import type { StreamCondition } from "../../media/layer/interval_figures.ts";
 import type { QualityReport } from "../context/engine_router.ts";
-import { lossWeight, opinionOf, QualityScore } from "./quality_score.ts";
+import { effectiveDelay, lossWeight, opinionOf, QualityScore } from "./quality_score.ts";
 
 /** A subscriber that receives packets and reports nothing for so long has a bad path back, ms. */
 const REPORT_TIMEOUT_MS = 30_000;
@@ -103,8 +103,9 @@ export class ParticipantQuality {
 }
 
 function upTrackInterval(interval: UpTrackInterval, expectedTop: number, durationMs: number) {
-  const sum = { expected: 0, lost: 0, outOfOrder: 0 };
-  for (const { expected, lost, outOfOrder } of interval.layers) {
+  const sum = { expected: 0, lost: 0, outOfOrder: 0, delayMs: 0 };
+  for (const { expected, lost, outOfOrder, jitterMs } of interval.layers) {
+    sum.delayMs = Math.max(sum.delayMs, effectiveDelay(0, jitterMs));
     sum.expected += expected;
     sum.lost += lost;
     sum.outOfOrder += outOfOrder;
@@ -145,6 +146,7 @@ function judgeDownTrack(
   }
   // The first report after a pause may know only of what was before it.
   if (reported.expected === 0 && streamingMs <= durationMs) return;
-  const { expected, lost, outOfOrder } = reported;
-  entry.score.update({ expected, lost, outOfOrder, missingLayers, durationMs }, now);
+  const { expected, lost, outOfOrder, rttMs = 0, jitterMs } = reported;
+  const delayMs = effectiveDelay(rttMs, jitterMs);
+  entry.score.update({ expected, lost, outOfOrder, missingLayers, delayMs, durationMs }, now);
 }

@@ -25,6 +25,13 @@ const RISE = 0.4;
 const FALL = 0.8;
 /** What one missing spatial layer costs: one step of quality. */
 const LAYER_COST = 35;
+/**
+ * What delay costs above that which nobody minds, by LiveKit's formula (which its own server does
+ * not use): half the round trip and twice the jitter, ms.
+ */
+const UNNOTICED_DELAY_MS = 160;
+const FREE_DELAY_MS = 120;
+const DELAY_STEP_MS = 10;
 /** Part of an interval a track must have been unmuted for the interval to count. */
 const UNMUTED_PART = 0.5;
 /** Packet rates are compared in steps of 2 packets/s, up to 500. */
@@ -44,6 +51,8 @@ export interface QualityInterval {
   readonly outOfOrder: number;
   /** Spatial layers that should be there and are not, averaged over the interval. */
   readonly missingLayers: number;
+  /** How long packets take, with what is waited for because they come unevenly; absent: unknown. */
+  readonly delayMs?: number;
   /** Since the other side last reported; absent if it never did, or that says nothing. */
   readonly reportAgeMs?: number;
 }
@@ -132,9 +141,16 @@ export class QualityScore {
   }
 }
 
-function packetScore({ expected, lost, outOfOrder }: QualityInterval, weight: number): number {
+/** How long packets take, ms, by a round trip and how unevenly they come. */
+export function effectiveDelay(rttMs: number, jitterMs: number): number {
+  return rttMs / 2 + 2 * jitterMs;
+}
+
+function packetScore(interval: QualityInterval, weight: number): number {
+  const { expected, lost, outOfOrder, delayMs = 0 } = interval;
   const lossPercent = (Math.max(0, lost - outOfOrder) * 100) / expected;
-  return Math.max(0, BEST - lossPercent * weight);
+  const delayCost = delayMs > UNNOTICED_DELAY_MS ? (delayMs - FREE_DELAY_MS) / DELAY_STEP_MS : 0;
+  return Math.max(0, BEST - delayCost - lossPercent * weight);
 }
 
 function layerScore(missing: number): number {

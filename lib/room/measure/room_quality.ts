@@ -72,6 +72,11 @@ export class RoomQuality {
     for (const receiver of audience) this.#tell(participant, known, receiver);
   }
 
+  /** How good the connection of a member was when that was last known. */
+  of(participant: Member): HeardQuality | undefined {
+    return this.#members.get(participant)?.worst;
+  }
+
   /** `receiver` receives a track of `participant` from now on. */
   introduce(participant: Member, receiver: Session): void {
     const member = this.#members.get(participant);

@@ -9,6 +9,7 @@ import type { Session } from "../participant/session.ts";
 import type { AudioLevelEntry } from "../../engine/messages/media_messages.ts";
 import type { HeardQuality, RoomLink } from "../context/node_ports.ts";
 import type { RoomContext } from "../context/room_context.ts";
+import type { RoomWitnesses } from "../context/room_witness.ts";
 import { RoomQuality } from "./room_quality.ts";
 import { RoomSpeakers } from "./room_speakers.ts";
 import type { RoomTracks } from "../subscription/room_tracks.ts";
@@ -26,6 +27,7 @@ export class RoomReports {
     readonly tracks: RoomTracks<Member>,
     /** To the other nodes of the room. */
     link: () => Pick<RoomLink, "levels" | "quality" | "hasPeers">,
+    witnesses: RoomWitnesses,
   ) {
     const { platform, router, options } = context;
     const askedQuality = tracks.askedQuality.bind(tracks);
@@ -40,8 +42,9 @@ export class RoomReports {
       router,
       options.audioUpdateIntervalMs,
       link,
+      witnesses,
     );
-    tracks.watcher = this.#speakers;
+    tracks.watch(this.#speakers);
   }
 
   joined(participant: Session): void {
@@ -68,6 +71,11 @@ export class RoomReports {
   /** What another node measured of one of its members. */
   qualityHeard(member: Member, heard: HeardQuality): void {
     this.#quality.heard(member, heard);
+  }
+
+  /** How good the connection of a member is, as far as that is known. */
+  qualityOf(member: Member): HeardQuality | undefined {
+    return this.#quality.of(member);
   }
 
   /** How loud microphones of another node's members are. */

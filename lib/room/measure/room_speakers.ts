@@ -13,8 +13,10 @@ import type { Platform } from "../../base/platform.ts";
 import { WakeTimer } from "../../base/wake_timer.ts";
 import type { AudioLevelEntry } from "../../engine/messages/media_messages.ts";
 import { ActiveSpeakers, type SpeakerChange } from "./active_speakers.ts";
+import { FeaturedSpeakers } from "./featured_speakers.ts";
 import type { EngineRouter, LevelListener } from "../context/engine_router.ts";
 import type { RoomLink } from "../context/node_ports.ts";
+import type { RoomWitnesses } from "../context/room_witness.ts";
 import type { Member } from "../participant/member.ts";
 import type { Session } from "../participant/session.ts";
 import type { TrackWatcher } from "../subscription/room_tracks.ts";
@@ -28,6 +30,7 @@ export function receivesFrom(receiver: Session, publisher: Member): boolean {
   return publisher.tracks.some(({ sid }) => receiver.subscriptions.isAccepted(sid));
 }
 
+/** A published microphone or video with its publisher. */
 interface WatchedTrack {
   readonly publisher: Member;
   readonly upTracks: readonly UpTrackId[];
@@ -45,20 +48,26 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
   /** By sid, while a participant speaks: who was told so. */
   readonly #told = new Map<string, Set<Session>>();
   readonly #stale: WakeTimer;
+  readonly #featured = new FeaturedSpeakers();
+  /** Videos but shared screens, by track sid. */
+  readonly #shown = new Map<string, WatchedTrack>();
 
   /** @param intervalMs How often the media plane reports levels. */
   constructor(
     readonly participants: () => Iterable<Session>,
     readonly platform: Platform,
-    readonly router: Pick<EngineRouter, "watchLevels" | "unwatchLevels">,
+    readonly router: Pick<EngineRouter, "watchLevels" | "unwatchLevels" | "send">,
     intervalMs: number,
     readonly link: () => Pick<RoomLink, "levels" | "hasPeers">,
+    readonly witnesses: Pick<RoomWitnesses, "spoke">,
   ) {
     this.#active = new ActiveSpeakers(intervalMs);
     this.#stale = new WakeTimer(platform, () => this.#tell());
   }
 
-  trackThere(publisher: Member, { sid, source, info, upTracks }: PublishedTrack): void {
+  trackThere(publisher: Member, track: PublishedTrack): void {
+    const { sid, source, info, upTracks } = track;
+    this.#show(publisher, track);
     const isOpen = source === TrackSource.MICROPHONE && !info.muted;
     const ids = isOpen ? upTracks.map(({ upTrack }) => upTrack) : [];
     this.#unwatch(sid, new Set(ids));
@@ -70,6 +79,7 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
   }
 
   trackGone(trackSid: string): void {
+    this.#hide(trackSid);
     this.#unwatch(trackSid, new Set());
   }
 
@@ -91,6 +101,7 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
   close(): void {
     this.#stale.stop();
     for (const sid of [...this.#watched.keys()]) this.#unwatch(sid, new Set(), false);
+    for (const sid of [...this.#shown.keys()]) this.#hide(sid);
   }
 
   /** Stops listening to what of a track is not in `keep`. */
@@ -110,6 +121,7 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
   #tell(): void {
     const now = this.platform.clock.now();
     const changes = this.#active.collect(now);
+    this.witnesses.spoke(changes);
     const outbox = new Map<Session, SpeakerChange[]>();
     const put = (receiver: Session, change: SpeakerChange) => {
       const changes = outbox.get(receiver);
@@ -137,8 +149,38 @@ export class RoomSpeakers implements TrackWatcher<Member>, LevelListener {
         .map((change) => new SpeakerInfo({ ...change }));
       receiver.send({ case: "speakersChanged", value: new SpeakersChanged({ speakers }) });
     }
+    for (const { sid, active } of changes) this.#featured.speaks(sid, active, now);
+    for (const { sid, isFeatured } of this.#featured.collect(now)) {
+      for (const { publisher, upTracks } of this.#shown.values()) {
+        if (publisher.sid === sid) this.#feature(upTracks, isFeatured);
+      }
+    }
     // The media plane repeats who speaks; should it fall silent, so do the speakers.
-    this.#stale.set(this.#active.nextWakeAt());
+    const staleAt = this.#active.nextWakeAt() ?? Infinity;
+    const at = Math.min(staleAt, this.#featured.nextWakeAt() ?? Infinity);
+    this.#stale.set(at === Infinity ? undefined : at);
+  }
+
+  /** A video: those of speakers come first where bandwidth does not suffice. */
+  #show(publisher: Member, { sid, kind, source, upTracks }: PublishedTrack): void {
+    if (kind !== "video" || source === TrackSource.SCREEN_SHARE) return;
+    const before = this.#shown.get(sid)?.upTracks ?? [];
+    const ids = upTracks.map(({ upTrack }) => upTrack);
+    this.#shown.set(sid, { publisher, upTracks: ids });
+    if (!this.#featured.has(publisher.sid)) return;
+    this.#feature(before.filter((id) => !ids.includes(id)), false);
+    this.#feature(ids.filter((id) => !before.includes(id)), true);
+  }
+
+  #hide(trackSid: string): void {
+    const shown = this.#shown.get(trackSid);
+    this.#shown.delete(trackSid);
+    if (shown === undefined || !this.#featured.has(shown.publisher.sid)) return;
+    this.#feature(shown.upTracks, false);
+  }
+
+  #feature(upTracks: readonly UpTrackId[], speaks: boolean): void {
+    for (const upTrack of upTracks) this.router.send({ type: "set_speaker", upTrack, speaks });
   }
 
   /** Who is to know that the participant speaks. */

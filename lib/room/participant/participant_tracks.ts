@@ -21,7 +21,13 @@ import type { SessionFacts } from "./session_facts.ts";
 type Publisher =
   & Omit<
     SessionFacts,
-    "link" | "registry" | "subscriber" | "subscriberPrimary" | "singlePeerConnection" | "oneShot"
+    | "link"
+    | "registry"
+    | "subscriber"
+    | "subscriberPrimary"
+    | "singlePeerConnection"
+    | "oneShot"
+    | "holdsSections"
   >
   & { readonly host: MemberPort; bug(error: unknown): void };
 

@@ -47,7 +47,10 @@ export interface MemberPort {
 
 /** The room as a session sees it. */
 export interface RoomPort<Session> extends MemberPort {
+  readonly sid: string;
   readonly dataTracks: DataTrackHost<Session>;
+  /** It may come to forward only its loudest audio. */
+  readonly forwardsLoudest: boolean;
   participantActive(session: Session): void;
   /** Its client is on a new socket. */
   participantResumed(session: Session): void;

@@ -19,7 +19,7 @@ import type { Log } from "../../base/platform.ts";
 import type { DataEvent } from "../../engine/messages/data_messages.ts";
 import type { ConnectionFailure } from "../../engine/messages/media_messages.ts";
 import type { ConnectionHost } from "../connection/connection_host.ts";
-import { clientSummary } from "../context/client_summary.ts";
+import { clientSummary, type MediaPath } from "../context/client_summary.ts";
 import { type Farewell, leaveMessage } from "../context/close_reason.ts";
 import type { ParticipantInit } from "../context/participant_profile.ts";
 import type { RoomContext } from "../context/room_context.ts";
@@ -46,6 +46,7 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
   readonly link: SignalLink;
   readonly steering: IceSteering;
   #updates: UpdateFilter;
+  #path: MediaPath | undefined;
   readonly #presence: Presence;
 
   constructor(
@@ -73,9 +74,19 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
     return this.init.singlePeerConnection ?? false;
   }
 
-  /** Its client was answered once and has no socket (WHIP). */
+  /** Its client was answered once and has no socket (WHIP, WHEP). */
   get oneShot(): boolean {
     return this.init.oneShot ?? false;
+  }
+
+  /** Its client is a viewer whose sections carry one track after the other (WHEP). */
+  get holdsSections(): boolean {
+    return this.init.holdsSections ?? false;
+  }
+
+  /** It has no peer: its packets are made here, of what an encoder sends. */
+  get isSource(): boolean {
+    return this.init.isSource ?? false;
   }
 
   /** It understands bare messages only, on a data channel of its own. */
@@ -90,6 +101,11 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
 
   get reachable(): boolean {
     return this.link.answers;
+  }
+
+  /** How its media reached us at first; absent before it did. */
+  get path(): MediaPath | undefined {
+    return this.#path;
   }
 
   /** Whether a client that lost its socket may go on with this session. */
@@ -215,7 +231,7 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
     this.steering.up(role, protocol);
     if (role === "publisher") this.published.connected();
     if (!this.#presence.connectionUp(role) || this.state !== State.JOINED) return;
-    const path = this.relayed.pathOf(protocol, remote);
+    const path = this.#path = this.relayed.pathOf(protocol, remote);
     this.log.info("participant connected", { ...clientSummary(this.traits.info), path });
     this.profile.advance(State.ACTIVE);
     this.host.participantActive(this);

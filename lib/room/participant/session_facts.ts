@@ -29,6 +29,8 @@ export interface SessionFacts extends Member {
   readonly singlePeerConnection: boolean;
   /** There is no socket: nobody to tell anything, and nobody who could come back. */
   readonly oneShot: boolean;
+  /** What it is sent in its sections changes without a word. */
+  readonly holdsSections: boolean;
   /** The client has a socket, so that it could answer. */
   readonly reachable: boolean;
   send(message: SignalMessage): void;

@@ -57,8 +57,18 @@ function subscriptionHost<Self extends Hosted<Self>>(
     maySubscribe: () => participant.profile.permission.canSubscribe,
     // Who cannot be offered anything else has no choice.
     followsCodecChange: () => participant.traits.followsCodecChange || participant.oneShot,
-    openAfterMs: () =>
-      participant.singlePeerConnection ? participant.traits.openAfterAnswerMs : undefined,
+    openAfterMs: () => {
+      // A player that has its sections waits for pictures, and aiortc (1.16) decodes no H.264 any
+      // more once it got a packet without any.
+      if (participant.holdsSections) return Infinity;
+      return participant.singlePeerConnection ? participant.traits.openAfterAnswerMs : undefined;
+    },
+    // Who records, or acts for others, has everything; who cannot ask for anything, too.
+    loudestOf: () => {
+      const { host, profile, oneShot } = participant;
+      const isSpared = !host.forwardsLoudest || profile.isDependent || oneShot;
+      return isSpared ? undefined : host.sid;
+    },
     canAnswer: () => participant.reachable,
     resolve: (trackSid) => participant.host.tracks.resolve(trackSid, participant),
     sourceState: (trackSid) => participant.host.tracks.sourceState(trackSid, participant),

@@ -19,7 +19,7 @@ import {
   VideoQuality,
 } from "@livekit/protocol";
 import { randomId, type TrackSid } from "../../base/ids.ts";
-import type { MediaKind, SpatialLayer } from "../../base/media_vocabulary.ts";
+import { FLEXFEC_MIME, type MediaKind, type SpatialLayer } from "../../base/media_vocabulary.ts";
 import type { Random } from "../../base/platform.ts";
 
 /** Codec names in lower case, and how LiveKit spells them. */
@@ -182,13 +182,16 @@ function codecsOf(request: AddTrackRequest, options: TrackInfoOptions): Simulcas
   return codecs.length > 0 ? codecs : [unnamed()];
 }
 
+/** What only comes beside another codec. */
+const NO_TRACKS_OWN: readonly string[] = ["video/rtx", "audio/red", FLEXFEC_MIME];
+
 /** `name` if the publisher may send it, else the first codec of that kind it may send. */
 function enabledMime(name: string, kind: MediaKind, enabledCodecs: readonly string[]): string {
   const wanted = normalizeMime(name, kind);
   const enabled = enabledCodecs.filter((mime) => mime.toLowerCase().startsWith(`${kind}/`))
     .map((mime) => normalizeMime(mime, kind));
   if (wanted === "" || enabled.includes(wanted)) return wanted;
-  const usable = enabled.find((mime) => mime !== "video/rtx" && mime !== "audio/red");
+  const usable = enabled.find((mime) => !NO_TRACKS_OWN.includes(mime));
   return usable ?? (kind === "video" ? "video/VP8" : "audio/opus");
 }
 

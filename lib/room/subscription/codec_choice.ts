@@ -99,13 +99,22 @@ export function subscribableTrack(
     allowed,
     options: codecOptions(track, regressed),
     codecsOf: ({ upTrack, mime }) =>
-      upTrack === undefined ? knownCodecs(mime) : deliverable(sectionOf(upTrack), mime),
+      upTrack === undefined
+        ? knownCodecs(mime)
+        : deliverable(sectionOf(upTrack), mime, !track.info.disableRed),
   };
 }
 
-/** The codecs of a publisher's section that are `mime`, in order of preference. */
-function deliverable(section: ReceiveSection | undefined, mime: string): CodecParameters[] {
-  // Whoever cannot take redundant audio gets the opus in it.
-  const mimes = mime === "audio/red" ? [mime, "audio/opus"] : [mime];
-  return mimes.flatMap((name) => section?.codecs.filter((codec) => codec.mime === name) ?? []);
+/** What can be made of what a publisher's section brings as `mime`, in order of preference. */
+function deliverable(
+  section: ReceiveSection | undefined,
+  mime: string,
+  mayBeRedundant: boolean,
+): readonly CodecParameters[] {
+  const received = (name: string) => section?.codecs.filter((codec) => codec.mime === name) ?? [];
+  // Whoever cannot take redundant audio gets the opus in it, and who can gets opus with redundancy.
+  if (mime === "audio/red") return [...received(mime), ...received("audio/opus")];
+  const own = received(mime);
+  const isWrapped = mime === "audio/opus" && mayBeRedundant && own.length > 0;
+  return isWrapped ? [...knownCodecs("audio/red"), ...own] : own;
 }

@@ -79,8 +79,7 @@ interface Record<P extends TrackPublisher> {
  * there is never a second for one sid.
  */
 export class RoomTracks<P extends TrackPublisher> implements TrackSources {
-  /** Set once, by whoever made this. */
-  watcher: TrackWatcher<P> | undefined;
+  readonly #watchers = new Set<TrackWatcher<P>>();
   readonly #records = new Map<string, Record<P>>();
   /** Each publisher's, in the order they were published. */
   readonly #sidsOf = new Map<P, Set<TrackSid>>();
@@ -91,6 +90,16 @@ export class RoomTracks<P extends TrackPublisher> implements TrackSources {
     /** The room's participants, as far as it matters how many they are. */
     readonly members: { isSmall(limit: number): boolean },
   ) {}
+
+  /**
+   * Tells `watcher` of every track from now on; not of those that are there.
+   *
+   * @returns Ends that.
+   */
+  watch(watcher: TrackWatcher<P>): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
 
   get(trackSid: string): RoomTrack<P> | undefined {
     return this.#records.get(trackSid);
@@ -126,7 +135,7 @@ export class RoomTracks<P extends TrackPublisher> implements TrackSources {
     if (sids === undefined) this.#sidsOf.set(publisher, new Set([track.sid]));
     else sids.add(track.sid);
     this.#followCodecs(record);
-    this.watcher?.trackThere(publisher, track);
+    for (const watcher of this.#watchers) watcher.trackThere(publisher, track);
     this.#pump(record);
     this.events.published(publisher, track.info);
   }
@@ -137,7 +146,7 @@ export class RoomTracks<P extends TrackPublisher> implements TrackSources {
     if (record === undefined) return;
     record.track = track;
     this.#followCodecs(record);
-    this.watcher?.trackThere(record.publisher, track);
+    for (const watcher of this.#watchers) watcher.trackThere(record.publisher, track);
     record.codecs.setMuted(track.info.muted);
     this.#pump(record);
   }
@@ -147,7 +156,7 @@ export class RoomTracks<P extends TrackPublisher> implements TrackSources {
     record?.timer.stop();
     this.#records.delete(trackSid);
     if (record !== undefined) this.#forget(record);
-    this.watcher?.trackGone(trackSid);
+    for (const watcher of this.#watchers) watcher.trackGone(trackSid);
     if (record !== undefined) this.events.unpublished(record.publisher, record.track.info);
   }
 

@@ -48,6 +48,8 @@ export type SubscriptionAction =
 
 interface Entry {
   desired: boolean;
+  /** Asked for by name. */
+  insists: boolean;
   settings: TrackSettings | undefined;
   /** Set while a down-track exists. */
   downTrack:
@@ -81,6 +83,21 @@ export class SubscriptionTable {
     if (wanted && !entry.desired) entry.missingSince = now;
     entry.desired = wanted;
     this.#note(trackSid, entry);
+  }
+
+  /**
+   * The subscriber asked for a track by name, or no longer does. @returns Whether that is news.
+   */
+  insist(trackSid: string, insists: boolean): boolean {
+    const entry = this.#entries.get(trackSid);
+    if (entry === undefined || entry.insists === insists) return false;
+    entry.insists = insists;
+    return true;
+  }
+
+  /** Whether a track was asked for by name, and not just wanted like all others. */
+  insists(trackSid: string): boolean {
+    return this.#entries.get(trackSid)?.insists ?? false;
   }
 
   /**
@@ -275,6 +292,7 @@ export class SubscriptionTable {
     if (this.#entries.size >= MAX_ENTRIES || !mayBeSid(trackSid)) return undefined;
     const entry: Entry = {
       desired: false,
+      insists: false,
       settings: undefined,
       downTrack: undefined,
       accepted: false,

@@ -57,6 +57,8 @@ export interface SubscriptionHost {
   canAnswer(): boolean;
   /** The client goes on with a track whose codec changes. */
   followsCodecChange(): boolean;
+  /** The room of whose loudest audio is to be, unless it is asked for by name; absent: none. */
+  loudestOf(): string | undefined;
   /** See {@linkcode SendSection.openAfterMs}. */
   openAfterMs(): number | undefined;
   resolve(trackSid: string): SubscribableTrack | undefined;
@@ -123,8 +125,16 @@ export class Subscriptions {
     const now = this.#now();
     const named = message.participantTracks.flatMap(({ trackSids }) => trackSids);
     const trackSids = [...message.trackSids, ...named];
-    for (const sid of trackSids) this.#table.desire(sid, message.subscribe, now);
+    for (const sid of trackSids) {
+      this.#table.desire(sid, message.subscribe, now);
+      if (this.#table.insist(sid, message.subscribe)) this.#apply(sid);
+    }
     this.reconcile(trackSids);
+  }
+
+  /** What the room forwards without being asked by name has changed. */
+  wishAgain(): void {
+    for (const { trackSid } of this.#downTracks.values()) this.#apply(trackSid);
   }
 
   /** Wants tracks without being asked, as auto-subscription does. */
@@ -140,6 +150,8 @@ export class Subscriptions {
       const enables = this.#table.settings(sid).disabled && !disabled;
       const wanted = { disabled, quality, width, height, fps, priority };
       if (!this.#table.setSettings(sid, wanted, this.#now())) continue;
+      // Of audio nothing else can be meant.
+      if (!disabled) this.#table.insist(sid, true);
       this.#applySoon(sid, enables ? 0 : SETTINGS_DEBOUNCE_MS);
     }
     // What is set for tracks that nobody comes to want is forgotten after a while.
@@ -211,6 +223,11 @@ export class Subscriptions {
   /** Tracks that are subscribed to, accepted or not. */
   subscribedTracks(): string[] {
     return this.#table.subscribedTracks();
+  }
+
+  /** What there is of them to be forwarded. */
+  downTracks(): Iterable<{ readonly id: DownTrackId; readonly trackSid: string }> {
+    return this.#downTracks.values();
   }
 
   isAccepted(trackSid: string): boolean {
@@ -381,7 +398,11 @@ export class Subscriptions {
     const source = this.host.resolve(trackSid);
     if (down?.accepted === undefined || source === undefined) return;
     const { accepted: { connection, section }, codec: { mime, upTrack }, id: downTrack } = down;
-    const target = targetFor(this.#table.settings(trackSid), source.track.info);
+    const target = targetFor(
+      this.#table.settings(trackSid),
+      source.track.info,
+      this.#table.insists(trackSid) ? undefined : this.host.loudestOf(),
+    );
     const quality = qualityOfSpatial(target.maxSpatial, declaredLayers(source.track.info));
     // A paused track is wanted by nobody here: its publisher may stop sending it.
     this.host.wish(trackSid, target.enabled ? { mime, quality } : undefined);

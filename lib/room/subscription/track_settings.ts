@@ -42,11 +42,26 @@ export function initialSettings(adaptiveStream: boolean): TrackSettings {
   };
 }
 
-/** The media plane's target for `settings`; audio has only on and off. */
-export function targetFor(settings: TrackSettings, track: TrackInfo): LayerTarget {
+/**
+ * The media plane's target for `settings`; audio has only on and off.
+ *
+ * @param loudestOf See {@linkcode LayerTarget.loudestOf}; what a shared screen sounds like, which
+ *   nobody speaks, is not compared with voices.
+ */
+export function targetFor(
+  settings: TrackSettings,
+  track: TrackInfo,
+  loudestOf?: string,
+): LayerTarget {
   const enabled = !settings.disabled && settings.quality !== VideoQuality.OFF;
   if (track.type === TrackType.AUDIO) {
-    return { enabled, maxSpatial: 0, maxTemporal: HIGHEST_TEMPORAL };
+    const isVoice = track.source !== TrackSource.SCREEN_SHARE_AUDIO;
+    return {
+      enabled,
+      maxSpatial: 0,
+      maxTemporal: HIGHEST_TEMPORAL,
+      ...(loudestOf === undefined || !isVoice ? {} : { loudestOf }),
+    };
   }
   const quality = settings.width > 0
     ? qualityForDimensions(settings.width, settings.height, track)
@@ -65,7 +80,7 @@ export function targetFor(settings: TrackSettings, track: TrackInfo): LayerTarge
 export function sameTarget(a: LayerTarget, b: LayerTarget | undefined): boolean {
   return b !== undefined && a.enabled === b.enabled && a.maxSpatial === b.maxSpatial &&
     a.maxTemporal === b.maxTemporal && a.maxFps === b.maxFps &&
-    a.priority === b.priority && a.isScreen === b.isScreen;
+    a.priority === b.priority && a.isScreen === b.isScreen && a.loudestOf === b.loudestOf;
 }
 
 /** The lowest quality whose layer covers `width` × `height`, within the tolerance. */

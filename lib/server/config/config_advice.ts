@@ -8,7 +8,6 @@
 const ONE_NODE = "remove it, there is one node";
 const REDIS_TIME = "remove it, what Redis does not answer within 0.7 s has failed";
 const ONE_CONNECTION = "remove it, one connection to each Redis carries everything at once";
-const PUBLIC_ADDRESS = "set rtc.node_ip to the address that clients reach";
 const ONE_PORT = "set rtc.udp_port and open that: media uses one UDP port for each worker";
 const OWN_ESTIMATE = "remove it, bandwidth is estimated in another way, which needs no settings";
 const NO_RELAYS = "remove it, TURN clients are relayed without ports of their own";
@@ -25,12 +24,6 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "redis.write_timeout": REDIS_TIME,
   "redis.pool_timeout": ONE_CONNECTION,
   "redis.pool_size": ONE_CONNECTION,
-  "rtc.port_range_start": ONE_PORT,
-  "rtc.port_range_end": ONE_PORT,
-  "rtc.use_external_ip": PUBLIC_ADDRESS,
-  "rtc.external_ip_only": PUBLIC_ADDRESS,
-  "rtc.advertise_internal_ip": PUBLIC_ADDRESS,
-  "rtc.skip_external_ip_validation": PUBLIC_ADDRESS,
   "rtc.use_stun_port_as_ice": ONE_PORT,
   "rtc.use_ice_lite": "remove it, ICE is always lite",
   "rtc.use_mdns": "remove it, candidates show addresses",
@@ -47,7 +40,6 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "video.stream_tracker_manager": FIXED,
   "turn.relay_range_start": NO_RELAYS,
   "turn.relay_range_end": NO_RELAYS,
-  "ingress": "remove it, there is no ingress service; publish with WHIP at /whip/v1",
   "webhook.url_notifier": "set webhook.resource_url_notifier",
   "node_selector": "remove it, a participant is served where it arrives",
   "signal_relay": ONE_NODE,

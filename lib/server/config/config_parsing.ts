@@ -7,11 +7,18 @@
  */
 import { isMap, isScalar, isSeq } from "yaml";
 import { z } from "zod";
-import { SfuError } from "../../base/errors.ts";
-import { type Config, configKeys, configSchema, unwrap } from "./config_schema.ts";
+import { ConfigError } from "./config_error.ts";
+import {
+  type Config,
+  configKeys,
+  type ConfigSchema,
+  configSchema,
+  unwrap,
+} from "./config_schema.ts";
 import { nearestName } from "./nearest_name.ts";
 import { parseYaml } from "./yaml_document.ts";
 
+export { ConfigError } from "./config_error.ts";
 export type { Config } from "./config_schema.ts";
 
 /** A value set from a flag or an environment variable, over what the file says. */
@@ -21,13 +28,6 @@ export interface ConfigOverride {
   readonly value: unknown;
   /** How to name the place in a problem: `--port`, `LIVEKIT_PORT`. */
   readonly origin: string;
-}
-
-/** Every problem of a configuration at once; `message` has one line each. */
-export class ConfigError extends SfuError {
-  constructor(readonly problems: readonly string[]) {
-    super("invalid_config", problems.join("\n"));
-  }
 }
 
 /** Says where the value of a path was written: `livekit.yaml:12`, `--port`, or `config`. */
@@ -72,7 +72,7 @@ export function parseWrittenConfig(
   overrides: readonly ConfigOverride[],
   { strict = true }: { readonly strict?: boolean },
 ): WrittenConfig {
-  const { document, lines } = parseYaml(text, configSchema);
+  const { document, lines } = parseYaml(text, configSchema());
   if (document.errors.length > 0) {
     throw new ConfigError(document.errors.map((error) => {
       const { line } = lines.linePos(error.pos[0]);
@@ -102,7 +102,7 @@ export function parseWrittenConfig(
 }
 
 function validate(raw: unknown, locate: Locate): Config {
-  const result = configSchema.safeParse(withoutNulls(raw, 0));
+  const result = configSchema().safeParse(withoutNulls(raw, 0));
   const problems = result.success
     ? crossChecks(result.data, locate)
     : result.error.issues.flatMap((issue) => describe(issue, raw, locate)).sort(byLine);
@@ -140,7 +140,7 @@ function hintFor(path: readonly PropertyKey[]): string {
 
 /** The keys that the schema has at a path; empty where names are free. */
 function namesAt(path: readonly PropertyKey[]): string[] {
-  let schema: z.ZodType | undefined = configSchema;
+  let schema: z.ZodType | undefined = configSchema();
   for (const name of path) {
     const inner: z.ZodType = unwrap(schema);
     if (inner instanceof z.ZodObject) schema = inner.shape[String(name)] as z.ZodType | undefined;
@@ -206,7 +206,7 @@ export const SUCCESSORS: Readonly<Record<string, string>> = {
 };
 
 /** Moves deprecated keys to their successors and applies what `development` implies. */
-function normalise(config: z.output<typeof configSchema>): z.output<typeof configSchema> {
+function normalise(config: z.output<ConfigSchema>): z.output<ConfigSchema> {
   for (const [old, successor] of Object.entries(SUCCESSORS)) {
     const value = valueAt(config, old.split("."));
     // The port was renamed for its group, and there the new name wins.
@@ -221,7 +221,7 @@ function normalise(config: z.output<typeof configSchema>): z.output<typeof confi
 /** A copy without the keys that the schema does not know, for `--disable-strict-config`. */
 function withoutUnknownKeys(raw: unknown): unknown {
   const copy = structuredClone(raw);
-  const result = configSchema.safeParse(withoutNulls(copy, 0));
+  const result = configSchema().safeParse(withoutNulls(copy, 0));
   for (const issue of result.error?.issues ?? []) {
     if (issue.code !== "unrecognized_keys") continue;
     const parent = valueAt(copy, issue.path);

@@ -8,13 +8,22 @@ import { z } from "zod";
 import { adviceFor } from "./config_advice.ts";
 import { type ConfigKey, configKeys, configSchema, unwrap } from "./config_schema.ts";
 
+const ABOUT_CLUSTERS: readonly string[] = [
+  "`cluster.link_address` is the `ws://` or `wss://` URL at which other nodes reach `/cluster` of this",
+  "one, `cluster.client_address` the one at which clients do, which others are told (without it they are",
+  "not). `cluster.room_regions` names the region that a new room is pinned to, by its name, or by the",
+  "beginning of it with a `*` behind; `cluster.gather_rooms` carries newcomers to a node of the region",
+  "that serves their room already. See [cluster.md](cluster.md).",
+  "",
+];
+
 /**
  * The whole page.
  *
  * @param inEffect Keys that are read, from `keysInEffect()`.
  */
 export function configReference(inEffect: ReadonlySet<string>): string {
-  const defaults = configSchema.parse({});
+  const defaults = configSchema().parse({});
   const rows = configKeys().filter(({ path }) => inEffect.has(path)).map((key) =>
     `| \`${key.path}\` | ${kindOf(key)} | ${show(valueAt(defaults, key.path))} |`
   );
@@ -35,11 +44,15 @@ export function configReference(inEffect: ReadonlySet<string>): string {
     ...rows,
     "",
     "`bind_addresses` without any address, or with an empty one, is every interface of both address",
-    "families. `logging.json` unset is JSON unless a person reads at a terminal.",
+    "families. `logging.json` unset is JSON unless a person reads at a terminal, [`demo`](demo.md), [`recording.replay`](recording.md) and `docs` (these pages at `/docs`) unset what `development` is.",
+    "",
+    "`admin.enabled` unset is what `development` is, or true where there is an `admin.password`, which has",
+    "12 characters or more. See [admin.md](admin.md).",
     "",
     "Each media worker has a UDP port of its own, from the first of the range `rtc.udp_port` on (without",
-    "it 7882 alone); `rtc.port_range_start` is not used. `workers: auto` is one for each core, as far as",
-    "the range has ports, and none on a single core: `0` runs media in the main thread, on one port.",
+    "it of `rtc.port_range_start` to `rtc.port_range_end`, and without those 7882 alone). `workers: auto`",
+    "is one for each core, as far as the range has ports, and none on a single core: `0` runs media in",
+    "the main thread, on one port.",
     "`native: auto` uses the system's sockets and ciphers directly where it can, `require` does not start",
     "without. Only native sockets can mark packets with `rtc.dscp` (0 to 63, 0 for none) and `rtc.ecn`.",
     "",
@@ -54,12 +67,7 @@ export function configReference(inEffect: ReadonlySet<string>): string {
     "addresses, and none for private ones, where a proxy may stand for everybody. `limit.signal_buffer_limit`",
     "is what one client, or agent worker, may leave unread on its socket, in bytes.",
     "",
-    "`cluster.link_address` is the `ws://` or `wss://` URL at which other nodes reach `/cluster` of this",
-    "one, `cluster.client_address` the one at which clients do, which others are told (without it they are",
-    "not). `cluster.room_regions` names the region that a new room is pinned to, by its name, or by the",
-    "beginning of it with a `*` behind; `cluster.gather_rooms` carries newcomers to a node of the region",
-    "that serves their room already. See [cluster.md](cluster.md).",
-    "",
+    ...ABOUT_CLUSTERS,
     "## Accepted, no effect yet",
     "",
     "These are checked like the others, so that a LiveKit configuration works as it is. Whoever sets one",

@@ -41,7 +41,7 @@ export function pliThrottle({ rtc }: Config): readonly number[] {
 /** Options of all rooms. */
 export function roomOptions(config: Config, turn?: TurnOffer): RoomOptions {
   const { room, rtc, limit, video, audio } = config;
-  const { playout_delay: delay } = room;
+  const { playout_delay: delay, loudest_audio: loudest } = room;
   // Who has a TURN server needs no public STUN server besides.
   const others = turn === undefined ? DEFAULT_ICE_SERVERS : [];
   const iceServers = rtc.stun_servers.length === 0 ? others : [{
@@ -67,6 +67,7 @@ export function roomOptions(config: Config, turn?: TurnOffer): RoomOptions {
       audio: limit.subscription_limit_audio,
       video: limit.subscription_limit_video,
     },
+    loudestAudio: { tracks: loudest.tracks, aboveParticipants: loudest.above_participants },
     iceServers,
     ...(turn === undefined ? {} : { turn }),
     data: dataOptions(config),

@@ -81,12 +81,19 @@ export class HttpConnections<C> {
     return this.#places.size;
   }
 
-  /** A connection was accepted. @param now Monotonic ms. */
-  enter(connection: C, address: string, now: number): Entry<C> {
+  /**
+   * A connection was accepted.
+   *
+   * @param now Monotonic ms.
+   * @param isForwarder Whether it may bring the requests of any number of people: then its address
+   *   says nothing of how many there should be.
+   */
+  enter(connection: C, address: string, now: number, isForwarder = false): Entry<C> {
     const key = peerBlock(address);
     const block = this.#blocks.get(key);
+    const most = isForwarder ? Infinity : this.limits.connectionsOfAddress;
     let evicted: Place<C> | undefined;
-    if (block !== undefined && block.count >= this.limits.connectionsOfAddress) {
+    if (block !== undefined && block.count >= most) {
       evicted = firstOf(block.waiting.fresh) ?? firstOf(block.waiting.idle);
       if (evicted === undefined) return { admitted: false };
     } else if (this.#isFull()) {

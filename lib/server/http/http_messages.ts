@@ -6,35 +6,60 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { isToComeInParts } from "../../../routes/http_exchange.ts";
 
 /** Host and port as in a header; anything else would end up in another part of the address. */
 const HOST = /^[\w.~-]+(?::\d{1,5})?$|^\[[\da-fA-F:.]+\](?::\d{1,5})?$/;
+
+/**
+ * Lines of a header. The runtime compares each with all before it, so that a thousand would hold
+ * everybody up for a second; browsers behind proxies send thirty.
+ */
+const MAX_HEADER_LINES = 128;
 
 /** Answers that have no body (RFC 9110 §6.4.1). */
 const BODILESS: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 
 /**
- * The request, or `undefined` for one that has no address.
+ * The request, or how it is to be refused: 400 for one that has no address, or that others may read
+ * otherwise, 431 for one with too long a header.
  *
+ * @param scheme What it came by.
  * @param onRead Called before the first byte of the body is waited for.
  */
 export function toRequest(
   message: IncomingMessage,
+  scheme: "http" | "https",
   onRead: () => void = () => {},
-): Request | undefined {
+): Request | 400 | 431 {
   const { method = "GET", url = "", rawHeaders, headers: { host = "localhost" } } = message;
-  if (!url.startsWith("/") || !HOST.test(host)) return undefined;
+  if (rawHeaders.length > 2 * MAX_HEADER_LINES) return 431;
+  if (!url.startsWith("/") || !HOST.test(host) || isAmbiguous(message)) return 400;
   try {
-    const headers = new Headers();
-    for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-      headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
-    }
     const body = hasBody(message) ? bodyOf(message, onRead) : null;
-    return new Request(`http://${host}${url}`, { method, headers, body });
+    const request = new Request(`${scheme}://${host}${url}`, { method, body });
+    // Given to the constructor, they would be gone through and copied once more.
+    for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+      request.headers.append(rawHeaders[at]!, rawHeaders[at + 1]!);
+    }
+    return request;
   } catch {
     // A method or header that HTTP allows and the Fetch standard does not.
-    return undefined;
+    return 400;
   }
+}
+
+/**
+ * Whether a proxy in front may have taken it for another one: more than one host (RFC 9112 §3.2),
+ * or a body in chunks of a version that has none (§6.1).
+ */
+function isAmbiguous({ rawHeaders, httpVersion, headers }: IncomingMessage): boolean {
+  if (httpVersion === "1.0" && headers["transfer-encoding"] !== undefined) return true;
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]!.toLowerCase() === "host") hosts++;
+  }
+  return hosts > 1;
 }
 
 /** RFC 9112 §6.3; of `GET` and `HEAD` the Fetch standard knows no body. */
@@ -83,17 +108,57 @@ function bodyOf(
   }, { highWaterMark: 0 });
 }
 
-/** Writes a whole answer. Bodies are small: they are held in one piece. */
+/**
+ * Writes a whole answer. Bodies are small, but for those that are sent as they come.
+ *
+ * @param waits From now on the client is waited for, or no longer.
+ */
 export async function writeResponse(
   response: Response,
   to: ServerResponse,
   isHead: boolean,
+  waits: (isWaiting: boolean) => void = () => {},
 ): Promise<void> {
+  if (isToComeInParts(response) && !isHead) return await writeParts(response, to, waits);
+  waits(true);
   const body = new Uint8Array(await response.arrayBuffer());
   to.statusCode = response.status;
   for (const [name, value] of response.headers) to.setHeader(name, value);
   if (!BODILESS.has(response.status) && !isHead) to.setHeader("Content-Length", body.length);
   to.end(body.length > 0 && !isHead ? body : undefined);
+}
+
+/** As fast as the client takes it, until it leaves. */
+async function writeParts(
+  response: Response,
+  to: ServerResponse,
+  waits: (isWaiting: boolean) => void,
+): Promise<void> {
+  to.statusCode = response.status;
+  for (const [name, value] of response.headers) to.setHeader(name, value);
+  to.flushHeaders();
+  const reader = response.body!.getReader();
+  const gone = () => void reader.cancel().catch(() => {});
+  to.once("close", gone);
+  // It may have left before there was an answer.
+  if (to.destroyed) gone();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    if (to.write(value) || to.destroyed) continue;
+    waits(true);
+    await new Promise<void>((resolve) => {
+      const goOn = () => {
+        to.off("drain", goOn).off("close", goOn);
+        resolve();
+      };
+      to.once("drain", goOn).once("close", goOn);
+    });
+    waits(false);
+  }
+  waits(true);
+  to.off("close", gone);
+  to.end();
 }
 
 /** Writes a whole answer on a connection that is no HTTP server's any more, and ends it. */

@@ -8,10 +8,18 @@
  */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { nextTick } from "node:process";
 import { WebSocketServer } from "ws";
+import type { DropSink } from "../../base/drop_counters.ts";
+import type { Clock } from "../../base/platform.ts";
 import type { RawWebSocket } from "../../../routes/web_socket.ts";
-import type { LivingSocket, SocketLives } from "./socket_lives.ts";
+import type { ServerDrop } from "../drop_reasons.ts";
+import {
+  type AgreedCompression,
+  COMPRESSION_OFFER,
+  compressOneByOne,
+} from "./message_compression.ts";
+import type { SocketLives } from "./socket_lives.ts";
+import { type Deflation, type LibrarySocket, TakenWebSocket } from "./taken_web_socket.ts";
 
 /**
  * A message may be this much longer than allowed before it is cut off: then it is refused in words.
@@ -40,6 +48,11 @@ export interface WebSocketRules {
   readonly lives: SocketLives;
   /** Bytes of a message; 0 is no limit. */
   readonly maxMessageBytes: number;
+  /** Messages are compressed where the peer offers it; not if absent. */
+  readonly compression?: {
+    readonly clock: Clock;
+    readonly counters: DropSink<ServerDrop>;
+  };
 }
 
 /** A WebSocket, and what is to be answered. */
@@ -48,12 +61,10 @@ export interface WebSocketUpgrade {
   readonly socket: RawWebSocket;
 }
 
-/**
- * As much of a WebSocket of `ws` as is used here; its own types would bring Node's for everything.
- */
-interface TakenSocket extends LivingSocket {
-  send(data: Uint8Array | string): void;
-  on(event: "pong" | "message" | "close" | "error", listener: () => void): void;
+/** A WebSocket of `ws` that has just been opened. */
+interface OpenedSocket extends LibrarySocket {
+  /** Not documented, and the only way to what was agreed upon. */
+  readonly _extensions: { readonly "permessage-deflate"?: AgreedCompression };
 }
 
 /** As much of its server. */
@@ -62,13 +73,16 @@ interface TakingServer {
     message: IncomingMessage,
     socket: Socket,
     head: Uint8Array,
-    done: (socket: TakenSocket) => void,
+    done: (socket: OpenedSocket) => void,
   ): void;
 }
 
 const connections = new WeakMap<Request, UpgradableConnection>();
-/** By the longest message, which `ws` takes once for all its sockets. */
-const servers = new Map<number, TakingServer>();
+/**
+ * By the longest message, and whether that may be compressed, which `ws` takes once for all its
+ * sockets.
+ */
+const servers = new Map<string, TakingServer>();
 
 /** Says over which connection a request came. */
 export function offerConnection(request: Request, connection: UpgradableConnection): void {
@@ -83,66 +97,61 @@ export function offerConnection(request: Request, connection: UpgradableConnecti
 export function upgradeWebSocket(request: Request, rules: WebSocketRules): WebSocketUpgrade {
   const connection = connections.get(request);
   if (connection === undefined) {
-    return Deno.upgradeWebSocket(request, { idleTimeout: rules.lives.idleTimeoutS });
+    const [protocol = ""] = (request.headers.get("Sec-WebSocket-Protocol") ?? "").split(",");
+    return Deno.upgradeWebSocket(request, {
+      idleTimeout: rules.lives.idleTimeoutS,
+      // Of those offered `ws` takes the first, too.
+      ...(protocol === "" ? {} : { protocol: protocol.trim() }),
+    });
   }
-  const socket = takeOver(connection, rules.maxMessageBytes);
+  const socket = takeOver(connection, rules);
   if (socket === undefined) throw new TypeError("no WebSocket handshake");
-  // An error is followed by the end, which says all there is to know; unheard it would end the
-  // process.
-  socket.on("error", () => {});
-  rules.lives.watch(socket);
-  return { response: new Response(null), socket: socket as unknown as RawWebSocket };
+  return { response: new Response(null), socket };
 }
 
 /** `undefined` if the handshake is none; it has been answered then, and the connection ends. */
 function takeOver(
   { message, socket, head, onTaken, onEnd }: UpgradableConnection,
-  maxMessageBytes: number,
-): TakenSocket | undefined {
-  let taken: TakenSocket | undefined;
+  { lives, maxMessageBytes, compression }: WebSocketRules,
+): TakenWebSocket | undefined {
+  const longest = longestMessage(maxMessageBytes);
+  let taken: TakenWebSocket | undefined;
   onTaken();
   socket.once("close", onEnd);
-  serverFor(maxMessageBytes).handleUpgrade(message, socket, head, (opened) => {
-    gatherWrites(opened, socket);
-    taken = opened;
+  const server = serverFor(longest, compression !== undefined);
+  // The answer leaves along with what the client is told first; a refusal ends this by itself.
+  socket.cork();
+  server.handleUpgrade(message, socket, head, (opened) => {
+    const agreed = opened._extensions["permessage-deflate"];
+    let deflation: Deflation | undefined;
+    if (agreed !== undefined && compression !== undefined) {
+      const close = (code: number, reason: string) => opened.close(code, reason);
+      deflation = compressOneByOne(agreed, { ...compression, maxMessageBytes: longest, close });
+    }
+    taken = new TakenWebSocket(opened, socket, deflation);
+    taken.leaveWithTurn();
+    lives.watch(opened);
   });
+  socket.uncork();
   return taken;
 }
 
-/**
- * What is sent in one turn goes out in one system call: a newcomer is told a dozen things at once.
- * The turn is over when the promises that are settled have been followed, too.
- */
-function gatherWrites(taken: TakenSocket, connection: Socket): void {
-  const send = taken.send.bind(taken);
-  let isGathering = false;
-  const release = () => {
-    isGathering = false;
-    connection.uncork();
-  };
-  taken.send = (data) => {
-    if (!isGathering) {
-      isGathering = true;
-      connection.cork();
-      queueMicrotask(() => nextTick(release));
-    }
-    send(data);
-  };
+/** Beyond this a message is cut off. */
+function longestMessage(maxMessageBytes: number): number {
+  return maxMessageBytes === 0 ? LONGEST_MESSAGE_BYTES : maxMessageBytes + REFUSED_IN_WORDS_BYTES;
 }
 
-function serverFor(maxMessageBytes: number): TakingServer {
-  const maxPayload = maxMessageBytes === 0
-    ? LONGEST_MESSAGE_BYTES
-    : maxMessageBytes + REFUSED_IN_WORDS_BYTES;
-  const known = servers.get(maxPayload);
+function serverFor(maxPayload: number, compresses: boolean): TakingServer {
+  const key = `${maxPayload} ${compresses}`;
+  const known = servers.get(key);
   if (known !== undefined) return known;
   const server: TakingServer = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    perMessageDeflate: false,
+    perMessageDeflate: compresses && COMPRESSION_OFFER,
     maxPayload,
     closeTimeout: CLOSE_TIMEOUT_MS,
   });
-  servers.set(maxPayload, server);
+  servers.set(key, server);
   return server;
 }

@@ -13,6 +13,11 @@ import type { EngineStats } from "../../engine/messages/media_messages.ts";
 import type { RoomObserver } from "../../room/context/room_events.ts";
 import { describeError } from "../../room/context/close_reason.ts";
 import { type Telemetry, telemetryOf } from "../../room/context/telemetry.ts";
+import { descriptorLimit } from "../../transport/datagrams/descriptor_limit.ts";
+import {
+  type OpenDescriptors,
+  openDescriptors,
+} from "../../transport/datagrams/open_descriptors.ts";
 import { createInstruments, type Instruments } from "./metrics_instruments.ts";
 import { HttpMetrics } from "./metrics_http.ts";
 import { MediaMetrics } from "./metrics_media.ts";
@@ -56,6 +61,7 @@ export class Metrics {
   #looking: Promise<void> | undefined;
   #lookedAt = -Infinity;
   #cpuSeconds = 0;
+  readonly #openDescriptors: OpenDescriptors;
 
   constructor(readonly platform: Pick<Platform, "clock" | "timers" | "log">, nodeId: string) {
     this.#instruments = createInstruments({ node_id: nodeId, node_type: "SERVER" });
@@ -76,6 +82,10 @@ export class Metrics {
       platform.log.error("metrics failed", { figure, error: describeError(error) });
     });
     this.#instruments.startTime.set(Math.trunc(platform.clock.wallMs() / 1000));
+    const limit = descriptorLimit();
+    this.#openDescriptors = openDescriptors(limit);
+    this.#instruments.maxDescriptors.set(limit);
+    this.#instruments.cores.set(navigator.hardwareConcurrency);
   }
 
   /** Looks regularly from now on. */
@@ -91,7 +101,11 @@ export class Metrics {
 
   /** Prometheus text format, version 0.0.4. */
   async text(): Promise<string> {
-    if (this.platform.clock.now() - this.#lookedAt >= FRESH_FOR_MS) await this.#look();
+    if (this.platform.clock.now() - this.#lookedAt >= FRESH_FOR_MS) {
+      const open = this.#openDescriptors();
+      if (open !== undefined) this.#instruments.openDescriptors.set(open);
+      await this.#look();
+    }
     return await this.#instruments.registry.metrics();
   }
 

@@ -69,7 +69,7 @@ export function createInstruments(
       "livekit_webhook_queue_length",
       "Webhooks that waited behind one that was sent.",
       [],
-      exponential(1, 100, 4),
+      [1, 2, 3, 4, 5, 10, 20, 40, 80],
     ),
     drops: counter("roomwire_drops_total", "Input that was not used, by reason.", ["reason"]),
   };
@@ -125,6 +125,9 @@ function nodeMetrics(counter: MakeCounter, gauge: MakeGauge, histogram: MakeHist
     residentMemory: gauge("process_resident_memory_bytes", "Resident memory.", []),
     heapUsed: gauge("roomwire_heap_used_bytes", "JavaScript heap in use.", []),
     cpuSeconds: counter("process_cpu_seconds_total", "User and system CPU time.", []),
+    cores: gauge("roomwire_cores", "Cores that this process can use.", []),
+    openDescriptors: gauge("process_open_fds", "Descriptors that are open.", []),
+    maxDescriptors: gauge("process_max_fds", "Descriptors that may be open.", []),
     startTime: gauge("process_start_time_seconds", "Unix time at which the server began.", []),
   };
 }
@@ -155,7 +158,7 @@ function packetMetrics(counter: MakeCounter, histogram: MakeHistogram) {
     ),
     rttMs: histogram(
       "livekit_rtt_ms",
-      "Round trip to subscribers.",
+      "Round trips to publishers and subscribers.",
       STREAM,
       [50, 100, 150, 200, 250, 500, 750, 1000, 5000, 10_000],
     ),
@@ -232,6 +235,9 @@ function relayMetrics(counter: MakeCounter, gauge: MakeGauge) {
     relayRtt: gauge("roomwire_relay_rtt_ms", "Round trip of media, the longest.", perPeer),
     relayLoss: gauge("roomwire_relay_loss_ratio", "Loss on the way, the worst.", perPeer),
     relayQueue: gauge("roomwire_relay_queue_ms", "Queues on the way, the longest.", perPeer),
+    relayCapacity: gauge("roomwire_relay_capacity_bps", "What it is taken to carry, the least.", [
+      "peer",
+    ]),
     relayMemory: gauge("roomwire_relay_memory_bytes", "Memory of all relays.", []),
   };
 }

@@ -32,6 +32,7 @@ const LIMITS: readonly SendPathStats["limitedBy"][] = [
   "none",
 ];
 
+type StreamLabels = Readonly<Record<"direction" | "source" | "type" | "country", string>>;
 type Figures = Readonly<Record<string, number>>;
 
 /** The media plane's metrics. Totals never go back when a track ends. */
@@ -90,8 +91,10 @@ export class MediaMetrics implements MediaTelemetry {
 
   /** Observes losses, jitter and round trips. */
   qualityReport({ upTracks, downTracks }: QualityReport): void {
-    for (const { upTrack, mime, layers } of upTracks) {
-      for (const layer of layers) this.#observe("incoming", upTrack, mime, layer);
+    for (const { upTrack, mime, layers, rttMs } of upTracks) {
+      let labels: StreamLabels | undefined;
+      for (const layer of layers) labels = this.#observe("incoming", upTrack, mime, layer);
+      if (rttMs !== undefined && labels) this.instruments.rttMs.observe(labels, rttMs);
     }
     for (const { downTrack, mime, reported } of downTracks) {
       if (reported === undefined) continue;
@@ -160,7 +163,7 @@ export class MediaMetrics implements MediaTelemetry {
     upTrack: UpTrackId | undefined,
     mime: string,
     { expected, lost, outOfOrder, jitterMs }: IntervalLosses,
-  ) {
+  ): StreamLabels {
     const source = upTrack === undefined ? undefined : this.#sources.get(upTrack);
     const labels = {
       direction,

@@ -64,7 +64,7 @@ export class NodeMetrics {
 
   /** The worst of all relays to a node, as one that suffers is what is looked for. */
   #setState(peer: string, relays: readonly RelayStats[]): void {
-    const { relays: count, relayRtt, relayLoss, relayQueue } = this.instruments;
+    const { relays: count, relayRtt, relayLoss, relayQueue, relayCapacity } = this.instruments;
     const blocked = relays.filter((relay) => relay.blocked).length;
     const udp = relays.filter((relay) => relay.connected && !relay.blocked).length;
     count.set({ peer, state: "udp" }, udp);
@@ -74,6 +74,7 @@ export class NodeMetrics {
     relayRtt.set({ peer }, worst(({ rttMs }) => rttMs));
     relayLoss.set({ peer }, worst(({ loss }) => loss));
     relayQueue.set({ peer }, worst(({ queueMs }) => queueMs));
+    if (relays.length > 0) relayCapacity.set({ peer }, Math.min(...relays.map(({ bps }) => bps)));
   }
 
   #add(relay: RelayStats, after: Map<string, RelayStats>): void {
@@ -94,8 +95,10 @@ export class NodeMetrics {
 
   #forget(peer: string): void {
     const { instruments } = this;
-    const { linkUp, linkRtt, linkQueued, relayRtt, relayLoss, relayQueue, relayShed } = instruments;
-    for (const one of [linkUp, linkRtt, linkQueued, relayRtt, relayLoss, relayQueue, relayShed]) {
+    const { linkUp, linkRtt, linkQueued } = instruments;
+    const { relayRtt, relayLoss, relayQueue, relayCapacity, relayShed } = instruments;
+    for (const one of [linkUp, linkRtt, linkQueued]) one.remove({ peer });
+    for (const one of [relayRtt, relayLoss, relayQueue, relayCapacity, relayShed]) {
       one.remove({ peer });
     }
     for (const state of ["udp", "blocked", "connecting"]) {

@@ -14,6 +14,7 @@ import type { DataStreamBegun } from "../../engine/messages/data_messages.ts";
 import type { ConnectionRole } from "../../room/context/signal_message.ts";
 import type {
   ConnectionState,
+  DescriptionType,
   SessionTelemetry,
   StreamStep,
   SubscriptionOutcome,
@@ -41,7 +42,15 @@ export class SessionMetrics implements SessionTelemetry {
   }
 
   connection(role: ConnectionRole, state: ConnectionState): void {
-    this.instruments.connections.inc({ transport: role.toUpperCase(), state });
+    const { connections, operations } = this.instruments;
+    connections.inc({ transport: role.toUpperCase(), state });
+    if (state !== "started") return;
+    operations.inc({ type: "peer_connection", status: "success", error_type: "" });
+  }
+
+  descriptionRefused(type: DescriptionType): void {
+    const error_type = "remote_description";
+    this.instruments.operations.inc({ type, status: "error", error_type });
   }
 
   streamTime(

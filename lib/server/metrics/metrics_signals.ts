@@ -56,6 +56,8 @@ export class SignalMetrics implements SignalTelemetry {
     if (message.case === "subscriptionResponse") {
       const error = SubscriptionError[message.value.err] ?? "";
       this.instruments.subscribeAttempts.inc({ state: "failure", error });
+    } else if (message.case === "offer" || message.case === "answer") {
+      this.instruments.operations.inc({ type: message.case, status: "success", error_type: "" });
     } else if (message.case === "connectionQuality") {
       for (const { participantSid, quality, score } of message.value.updates) {
         // Everybody is told of everybody: counting only one's own counts each once.

@@ -6,8 +6,9 @@
  *
  * @module
  */
-import { SignJWT } from "jose";
+import { createHash } from "node:crypto";
 import type { Timers } from "../../base/platform.ts";
+import { signToken } from "../../signalling/json_web_token.ts";
 
 /** How long a signature is good for, s. */
 const SIGNATURE_LIFE_S = 5 * 60;
@@ -42,19 +43,14 @@ export type FailureReason = "status" | "connection" | "timeout" | "stopped";
  *
  * @param nowMs Unix milliseconds.
  */
-export async function signWebhook(
+export function signWebhook(
   { apiKey, secret }: WebhookKey,
   body: Uint8Array<ArrayBuffer>,
   nowMs: number,
-): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
-  const nowS = Math.trunc(nowMs / 1000);
-  return await new SignJWT({ sha256: btoa(String.fromCharCode(...digest)) })
-    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-    .setIssuer(apiKey)
-    .setNotBefore(nowS)
-    .setExpirationTime(nowS + SIGNATURE_LIFE_S)
-    .sign(new TextEncoder().encode(secret));
+): string {
+  const sha256 = createHash("sha256").update(body).digest("base64");
+  const nbf = Math.trunc(nowMs / 1000);
+  return signToken({ sha256, iss: apiKey, nbf, exp: nbf + SIGNATURE_LIFE_S }, secret);
 }
 
 /**

@@ -29,7 +29,7 @@ export interface WebhookEndpointOptions {
   /** Place in the configuration, from 0; tells endpoints on one host apart in logs. */
   readonly position: number;
   /** Makes the `Authorization` of a body, as of now. */
-  readonly sign: (body: Uint8Array<ArrayBuffer>) => Promise<string>;
+  readonly sign: (body: Uint8Array<ArrayBuffer>) => string;
   readonly filter: { readonly include: readonly string[]; readonly exclude: readonly string[] };
   readonly maxAgeMs: number;
   /** Events that may wait in one queue. */
@@ -157,7 +157,7 @@ export class WebhookEndpoint {
 
   async #attempt(body: Uint8Array<ArrayBuffer>): Promise<AttemptOutcome> {
     const { url, sign, platform: { timers }, fetch } = this.options;
-    const authorization = await sign(body);
+    const authorization = sign(body);
     return await postWebhook(url, { body, authorization }, REQUEST_TIMEOUT_MS, {
       fetch,
       timers,

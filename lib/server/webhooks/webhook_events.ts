@@ -17,7 +17,10 @@ export interface WebhookEventsOptions {
   readonly deliver: (event: WebhookEvent) => void;
 }
 
-type EventFields = Pick<Partial<WebhookEvent>, "room" | "participant" | "track">;
+type EventFields = Pick<
+  Partial<WebhookEvent>,
+  "room" | "participant" | "track" | "egressInfo" | "ingressInfo"
+>;
 
 /** An observer that hands one `WebhookEvent` to `deliver` for each event it hears of. */
 export class WebhookEvents implements RoomObserver {
@@ -63,10 +66,18 @@ export class WebhookEvents implements RoomObserver {
   }
 
   #emit(event: string, fields: EventFields): void {
-    const { clock, random, deliver } = this.options;
-    const createdAt = BigInt(Math.trunc(clock.wallMs() / 1000));
-    deliver(new WebhookEvent({ ...fields, event, id: randomId(random, "EV_"), createdAt }));
+    this.options.deliver(webhookEvent(event, fields, this.options));
   }
+}
+
+/** An event of now, with an id of its own. */
+export function webhookEvent(
+  event: string,
+  fields: EventFields,
+  { clock, random }: Pick<WebhookEventsOptions, "clock" | "random">,
+): WebhookEvent {
+  const createdAt = BigInt(Math.trunc(clock.wallMs() / 1000));
+  return new WebhookEvent({ ...fields, event, id: randomId(random, "EV_"), createdAt });
 }
 
 /** Events with one key reach a receiver in order: whatever the event is about, its room first. */

@@ -1,0 +1,256 @@
+/**
+ * One recording's way into a bucket: parts as they become whole, the first at the end, because it
+ * has the head; or one request for what is smaller than a part. What fails and may pass is tried
+ * again until somebody gives up.
+ *
+ * @module
+ */
+import type { Cancel, Platform } from "../../base/platform.ts";
+import { type S3Client, S3Failure } from "./s3_client.ts";
+import { reasonOf } from "./storage_failure.ts";
+import type { UploadFacts, UploadSpool } from "./upload_spool.ts";
+import type { UploadSlots } from "./upload_slots.ts";
+
+/** A server that ends waits no longer for a bucket, ms. */
+const HURRY_MS = 2_000;
+/** The first pause before a try, ms; it doubles up to the longest. */
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 30_000;
+/** S3 takes no more of one object. */
+export const MOST_PARTS = 10_000;
+/** How often names are tried that are taken. */
+const MOST_NAMES = 100;
+
+/** What an upload works with. */
+export interface UploadPorts {
+  readonly platform: Platform;
+  readonly client: S3Client;
+  readonly slots: UploadSlots;
+}
+
+/** Uploads that are on their way. */
+export class RunningUploads {
+  readonly #uploads = new Set<ObjectUpload>();
+  #isHurried = false;
+
+  add(upload: ObjectUpload): void {
+    this.#uploads.add(upload);
+    if (this.#isHurried) upload.loseHeart(HURRY_MS);
+  }
+
+  delete(upload: ObjectUpload): void {
+    this.#uploads.delete(upload);
+  }
+
+  /** The server ends. */
+  hurry(): void {
+    this.#isHurried = true;
+    for (const upload of this.#uploads) upload.loseHeart(HURRY_MS);
+  }
+}
+
+/** One object. */
+export class ObjectUpload {
+  readonly #ports: UploadPorts;
+  readonly #spool: UploadSpool;
+  readonly #facts: UploadFacts;
+  readonly #givenUp = Promise.withResolvers<never>();
+  #work: Promise<void> = Promise.resolve();
+  #hasFailed = false;
+  #isNamed = false;
+  #isRefreshing = false;
+  /** What passes is waited for no longer after the last that the bucket took, ms. */
+  #patienceMs = Infinity;
+  #cancelPatience: Cancel = () => {};
+  /** Why it was tried again last. */
+  #why = "the storage does not answer";
+
+  /** @param failed It does not go on; called at most once before it is finished. */
+  constructor(
+    ports: UploadPorts,
+    spool: UploadSpool,
+    facts: UploadFacts,
+    readonly failed: (error: unknown) => void = () => {},
+  ) {
+    this.#ports = ports;
+    this.#spool = spool;
+    this.#facts = facts;
+    this.#givenUp.promise.catch(() => {});
+  }
+
+  /** It is going to be long: whether the bucket takes it is better known now than then. */
+  begin(): void {
+    this.#next(() => this.#begin());
+  }
+
+  /** It is small, and read while it grows: the bucket gets it as it is now, and at the end. */
+  refresh(): void {
+    if (this.#isRefreshing) return;
+    this.#isRefreshing = true;
+    this.#next(async () => {
+      // What changes from here on is sent by the next one.
+      this.#isRefreshing = false;
+      if (this.#facts.uploadId === "" && this.#spool.numbers.length === 1) await this.#sendWhole();
+    });
+  }
+
+  /** A part is whole. */
+  offer(number: number): void {
+    if (number > 1) this.#next(() => this.#sendPart(number));
+  }
+
+  #next(step: () => Promise<void>): void {
+    this.#work = this.#work.then(step);
+    this.#work.catch((error) => {
+      if (this.#hasFailed) return;
+      this.#hasFailed = true;
+      this.failed(error);
+    });
+  }
+
+  /** Waits no longer than that, from now on and after each part, for what may pass, ms. */
+  loseHeart(patienceMs: number): void {
+    this.#patienceMs = Math.min(this.#patienceMs, patienceMs);
+    this.#cancelPatience();
+    if (this.#patienceMs === Infinity) return;
+    this.#cancelPatience = this.#ports.platform.timers.after(this.#patienceMs, () => {
+      this.#givenUp.reject(new S3Failure("GivenUp", false, this.#why));
+    });
+  }
+
+  /**
+   * Everything is in the spool. Resolves when the bucket has it, and the spool is gone.
+   *
+   * @throws {StorageFailure} If it does not: the spool is kept for another try.
+   */
+  async finish(): Promise<void> {
+    try {
+      await this.#work;
+      const { numbers } = this.#spool;
+      if (numbers.length === 0) await this.#abort();
+      else if (this.#facts.uploadId === "" && numbers.length === 1) await this.#sendWhole();
+      else {
+        const { tags } = this.#facts;
+        const unsent = numbers.filter((number) => number > 1 && tags[number] === undefined);
+        for (const number of unsent) await this.#sendPart(number);
+        await this.#sendPart(1);
+        await this.#complete();
+      }
+    } catch (error) {
+      this.#spool.leave();
+      throw error;
+    } finally {
+      this.#cancelPatience();
+    }
+    await this.#spool.remove();
+  }
+
+  async #begin(): Promise<void> {
+    if (this.#facts.uploadId !== "") return;
+    await this.#takeName();
+    const { key, type } = this.#facts;
+    this.#facts.uploadId = await this.#again((client) => client.begin(key, type));
+    await this.#note();
+  }
+
+  /** Nothing of it was ever written. */
+  async #abort(): Promise<void> {
+    const { key, uploadId } = this.#facts;
+    if (uploadId !== "") await this.#again((client) => client.abort(key, uploadId));
+  }
+
+  async #sendWhole(): Promise<void> {
+    await this.#takeName();
+    const { key, type } = this.#facts;
+    await this.#again(async (client) => client.put(key, await this.#spool.part(1), type));
+  }
+
+  async #sendPart(number: number): Promise<void> {
+    await this.#begin();
+    const { key, tags, uploadId } = this.#facts;
+    tags[number] = await this.#again(async (client) =>
+      client.putPart(key, uploadId, number, await this.#spool.part(number))
+    );
+    if (!await this.#note()) return;
+    for (const one of this.#spool.numbers) {
+      if (one > 1 && tags[one] !== undefined) await this.#spool.drop(one);
+    }
+  }
+
+  async #complete(): Promise<void> {
+    const { key, uploadId, tags } = this.#facts;
+    const count = Object.keys(tags).length;
+    const all = Array.from({ length: count }, (_, at) => tags[at + 1]);
+    if (all.some((tag) => tag === undefined)) {
+      throw new S3Failure("Incomplete", false, "a part of the file is lost");
+    }
+    let isRepeated = false;
+    await this.#again(async (client) => {
+      try {
+        await client.complete(key, uploadId, all as string[]);
+      } catch (error) {
+        // The answer to a request that was carried out may have been lost.
+        const isGone = error instanceof S3Failure && error.code === "NoSuchUpload";
+        const isDone = isGone && isRepeated && await client.size(key) !== undefined;
+        isRepeated = true;
+        if (!isDone) throw error;
+      }
+    });
+  }
+
+  /** No object is overwritten: a name that is taken gets a number. */
+  async #takeName(): Promise<void> {
+    if (this.#isNamed) return;
+    this.#isNamed = true;
+    const asked = this.#facts.key;
+    for (let n = 2; n <= MOST_NAMES; n++) {
+      const { key } = this.#facts;
+      if (await this.#again((client) => client.size(key)) === undefined) break;
+      this.#facts.key = numbered(asked, n);
+    }
+    await this.#note();
+  }
+
+  /** A disk that is full keeps nobody from emptying it: what is not noted stays until the end. */
+  async #note(): Promise<boolean> {
+    try {
+      await this.#spool.note(this.#facts);
+      return true;
+    } catch (error) {
+      this.#ports.platform.log.warn("an upload could not be noted", { why: reasonOf(error) });
+      return false;
+    }
+  }
+
+  /** Does it until it is done, fails for good, or is given up. */
+  async #again<T>(attempt: (client: S3Client) => Promise<T>): Promise<T> {
+    const { platform: { log }, client, slots } = this.#ports;
+    const { bucketUrl } = this.#facts;
+    for (let pauseMs = FIRST_PAUSE_MS;; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      try {
+        const done = slots.run(bucketUrl, () => attempt(client));
+        const result = await Promise.race([done, this.#givenUp.promise]);
+        this.loseHeart(Infinity);
+        return result;
+      } catch (error) {
+        if (!(error instanceof S3Failure && error.isPassing)) throw error;
+        this.#why = error.message;
+        log.warn("a part of a recording is uploaded again", { why: error.message });
+      }
+      await Promise.race([this.#pause(pauseMs), this.#givenUp.promise]);
+    }
+  }
+
+  /** Between half of it and all, so that not everybody comes back at once. */
+  async #pause(ms: number): Promise<void> {
+    const { timers, random } = this.#ports.platform;
+    const wanted = ms / 2 + random.uint32() % (ms / 2);
+    await new Promise<void>((resolve) => void timers.after(wanted, resolve));
+  }
+}
+
+/** `a/b.webm` as `a/b-2.webm`. */
+export function numbered(path: string, n: number): string {
+  const [, base = path, ending = ""] = /^(.*)(\.[^./]*)$/.exec(path) ?? [];
+  return `${base}-${n}${ending}`;
+}

@@ -1,0 +1,127 @@
+/**
+ * Where a server's recordings go: its folder, or its bucket with the folder as the place where they
+ * wait; and buckets of requests, where the operator lets those name some.
+ *
+ * @module
+ */
+import type { Platform } from "../../base/platform.ts";
+import type { RecordingStorage, StoredFile } from "../../recording/recording_storage.ts";
+import { bucketUrl, mayUploadTo, type UploadTarget } from "../../recording/upload_target.ts";
+import { RunningUploads, type UploadPorts } from "./object_upload.ts";
+import { EgressFiles } from "./egress_files.ts";
+import type { RecordingDirectory } from "./recording_directory.ts";
+import { S3Client, type S3Ports } from "./s3_client.ts";
+import { UploadingStorage, type UploadRules } from "./uploading_storage.ts";
+import { resumeUploads } from "./upload_resumption.ts";
+import { UploadSlots } from "./upload_slots.ts";
+
+/** What is left of uploads is tried again so often, ms. */
+const RESUME_MS = 600_000;
+/** Below the folder of recordings. */
+const SPOOLS = ".roomwire-uploads";
+/** Bytes of all uploads that may wait for a slow disk. */
+const MOST_WAITING = 256 * 1024 * 1024;
+
+/** What is uploaded, where to, and how. */
+export interface UploadSettings {
+  /** Absent: recordings stay in the folder. */
+  readonly target?: UploadTarget;
+  /** Goes before names. */
+  readonly prefix: string;
+  readonly partSize: number;
+  readonly spoolBytes: number;
+  readonly patienceMs: number;
+  /** See {@linkcode mayUploadTo}; none: requests name no buckets. */
+  readonly requestHosts: readonly string[];
+}
+
+/** All places of one server. */
+export class RecordingPlaces implements RecordingStorage {
+  /** What a node that is alone is recording. */
+  readonly egresses: EgressFiles;
+  readonly #rules: UploadRules;
+  readonly #requestPorts: Pick<UploadPorts, "platform" | "slots">;
+  readonly #own: UploadPorts | undefined;
+  readonly #storage: RecordingStorage;
+  #cancelResume: () => void = () => {};
+  #resuming: Promise<void> = Promise.resolve();
+  #isClosed = false;
+
+  constructor(
+    readonly directory: RecordingDirectory,
+    readonly settings: UploadSettings,
+    readonly platform: Platform,
+    readonly fetch: S3Ports["fetch"],
+  ) {
+    this.egresses = new EgressFiles(() => directory.root);
+    const { target, prefix, partSize, patienceMs, spoolBytes } = settings;
+    this.#rules = {
+      folder: () => `${directory.root}/${SPOOLS}`,
+      prefix: prefix === "" || prefix.endsWith("/") ? prefix : `${prefix}/`,
+      partSize,
+      patienceMs,
+      room: { bytes: 0, most: spoolBytes },
+      waiting: { bytes: 0, most: MOST_WAITING },
+      running: new RunningUploads(),
+    };
+    // Whoever names a slow bucket is nobody's to wait for.
+    this.#requestPorts = { platform, slots: new UploadSlots() };
+    this.#own = target &&
+      { platform, slots: new UploadSlots(), client: new S3Client(target, { platform, fetch }) };
+    this.#storage = this.#own === undefined
+      ? directory
+      : new UploadingStorage(this.#own, this.#rules);
+  }
+
+  /** @throws If the folder cannot be used. */
+  prepare(): void {
+    this.directory.prepare();
+    this.#resume();
+  }
+
+  open(path: string, failed: (why: string) => void, opened?: () => void): StoredFile {
+    return this.#storage.open(path, failed, opened);
+  }
+
+  /** A bucket of a request's choice, or why it is not written to. */
+  uploadTo(target: UploadTarget): RecordingStorage | string {
+    const { settings: { requestHosts }, platform, fetch } = this;
+    if (!mayUploadTo(target, requestHosts)) {
+      return "this server uploads no recordings there: its operator has not listed that storage " +
+        "(recording.storage.request_hosts)";
+    }
+    const client = new S3Client(target, { platform, fetch });
+    return new UploadingStorage({ ...this.#requestPorts, client }, this.#rules);
+  }
+
+  tidy(): void {
+    this.directory.tidy();
+  }
+
+  hurry(): void {
+    this.#rules.running.hurry();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelResume();
+    this.hurry();
+    await Promise.all([this.#storage.close(), this.directory.close(), this.#resuming]);
+  }
+
+  #resume(): void {
+    if (this.#isClosed) return;
+    const { platform } = this;
+    const own = this.#own;
+    const { folder, room, running, patienceMs } = this.#rules;
+    this.#resuming = resumeUploads({
+      ...{ platform, folder: folder(), room, running, patienceMs },
+      isOver: () => this.#isClosed,
+      portsOf: (url) => own !== undefined && url === bucketUrl(own.client.target) ? own : undefined,
+    }).then(() => {
+      if (!this.#isClosed) {
+        this.#cancelResume = platform.timers.after(RESUME_MS, () => this.#resume());
+      }
+    });
+  }
+}

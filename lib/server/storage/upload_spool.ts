@@ -1,0 +1,214 @@
+/**
+ * What of one recording waits on the disk until a bucket has it: a folder with a file for each
+ * part, and a page of facts by which the upload goes on after this process has ended. A part goes
+ * once the bucket has it, but for the first, whose head is written anew until the end.
+ *
+ * @module
+ */
+import { writeAll, writeHead } from "./queued_file.ts";
+import { StorageFailure } from "./storage_failure.ts";
+
+/** What is known of an upload; no secrets. */
+export interface UploadFacts {
+  /** Where its bucket is. */
+  readonly bucketUrl: string;
+  /** Of the object, as far as it is known not to be another's. */
+  key: string;
+  /** Media type. */
+  readonly type: string;
+  /** Empty before there is an upload of parts. */
+  uploadId: string;
+  /** What parts are called that the bucket has, by number. */
+  readonly tags: Record<number, string>;
+}
+
+/** Bytes that wait for buckets, of all uploads. */
+export interface SpoolRoom {
+  bytes: number;
+  /** 0: as many as the disk takes. */
+  readonly most: number;
+}
+
+const STATE = "upload.json";
+const LOCK = "lock";
+const PART = /^part-([1-9]\d{0,4})$/;
+
+/** The part that is appended to. */
+interface GrowingPart {
+  readonly number: number;
+  readonly file: Deno.FsFile;
+  size: number;
+}
+
+/** One folder. Its calls are made one after the other, but for those that read parts. */
+export class UploadSpool {
+  readonly #lock: Deno.FsFile;
+  /** Bytes of parts that are here, by number. */
+  readonly #parts: Map<number, number>;
+  #current: GrowingPart | undefined;
+
+  private constructor(
+    readonly folder: string,
+    readonly room: SpoolRoom,
+    lock: Deno.FsFile,
+    parts: Map<number, number>,
+  ) {
+    this.#lock = lock;
+    this.#parts = parts;
+  }
+
+  /** A new one. */
+  static async create(folder: string, room: SpoolRoom): Promise<UploadSpool> {
+    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+    const options = { create: true, write: true, mode: 0o600 };
+    const lock = await Deno.open(`${folder}/${LOCK}`, options);
+    await lock.tryLock(true).catch(() => {});
+    return new UploadSpool(folder, room, lock, new Map());
+  }
+
+  /**
+   * One that another process left.
+   *
+   * @returns `undefined` while that still lives, or if it is none.
+   */
+  static async reopen(
+    folder: string,
+    room: SpoolRoom,
+  ): Promise<{ readonly spool: UploadSpool; readonly facts: UploadFacts } | undefined> {
+    const lock = await Deno.open(`${folder}/${LOCK}`, { write: true });
+    try {
+      // Without locks nobody can tell.
+      if (!await lock.tryLock(true)) return void lock.close();
+      const facts = readFacts(await Deno.readTextFile(`${folder}/${STATE}`));
+      const parts = new Map<number, number>();
+      for await (const { name, isFile } of Deno.readDir(folder)) {
+        const number = Number(PART.exec(name)?.[1]);
+        if (!isFile || !(number > 0)) continue;
+        const { size } = await Deno.lstat(`${folder}/${name}`);
+        if (size > 0) parts.set(number, size);
+      }
+      if (facts === undefined) return void lock.close();
+      const spool = new UploadSpool(folder, room, lock, parts);
+      for (const size of parts.values()) room.bytes += size;
+      return { spool, facts };
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+  }
+
+  /** Numbers of parts that are here, the smallest first. */
+  get numbers(): number[] {
+    return [...this.#parts.keys()].sort((a, b) => a - b);
+  }
+
+  /**
+   * Appends all of it or nothing, to parts of `partSize` bytes.
+   *
+   * @returns The parts that have become whole.
+   */
+  async append(bytes: Uint8Array<ArrayBuffer>, partSize: number): Promise<number[]> {
+    const { room } = this;
+    if (room.most > 0 && room.bytes + bytes.length > room.most) {
+      throw new StorageFailure("the storage takes less than is recorded, and the disk no more");
+    }
+    const number = this.#current?.number ?? 1;
+    const size = this.#current?.size ?? 0;
+    const whole: number[] = [];
+    try {
+      for (let at = 0; at < bytes.length;) {
+        const part = await this.#writable(partSize);
+        const piece = bytes.subarray(at, at + partSize - part.size);
+        await writeAll(part.file, piece);
+        part.size += piece.length;
+        this.#counts(part.number, piece.length);
+        at += piece.length;
+        if (part.size === partSize) whole.push(part.number);
+      }
+    } catch (error) {
+      await this.#cut(number, size).catch(() => {});
+      throw error;
+    }
+    return whole;
+  }
+
+  async rewriteHead(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (this.#current?.number === 1) return await writeHead(this.#current.file, bytes);
+    using file = await Deno.open(this.#path(1), { write: true });
+    await writeAll(file, bytes);
+  }
+
+  async part(number: number): Promise<Uint8Array<ArrayBuffer>> {
+    return await Deno.readFile(this.#path(number));
+  }
+
+  /** The bucket has it. */
+  async drop(number: number): Promise<void> {
+    await Deno.remove(this.#path(number));
+    this.room.bytes -= this.#parts.get(number) ?? 0;
+    this.#parts.delete(number);
+  }
+
+  async note(facts: UploadFacts): Promise<void> {
+    const fresh = `${this.folder}/${STATE}.new`;
+    await Deno.writeTextFile(fresh, JSON.stringify(facts), { mode: 0o600 });
+    await Deno.rename(fresh, `${this.folder}/${STATE}`);
+  }
+
+  /** Nothing is written any more; what is here waits for another try. */
+  leave(): void {
+    this.#current?.file.close();
+    this.#current = undefined;
+    this.#lock.close();
+    // Whoever takes it up counts it.
+    for (const size of this.#parts.values()) this.room.bytes -= size;
+    this.#parts.clear();
+  }
+
+  async remove(): Promise<void> {
+    this.leave();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+
+  async #writable(partSize: number): Promise<GrowingPart> {
+    const current = this.#current;
+    if (current !== undefined && current.size < partSize) return current;
+    const number = (current?.number ?? 0) + 1;
+    const options = { write: true, createNew: true, mode: 0o600 };
+    const file = await Deno.open(this.#path(number), options);
+    current?.file.close();
+    return this.#current = { number, file, size: 0 };
+  }
+
+  /** Takes back what a piece has made that could not be written whole; it was the last. */
+  async #cut(number: number, size: number): Promise<void> {
+    this.#current?.file.close();
+    this.#current = undefined;
+    for (const later of this.numbers) if (later > number) await this.drop(later);
+    if (!this.#parts.has(number)) return;
+    if (size === 0) return await this.drop(number);
+    await Deno.truncate(this.#path(number), size);
+    this.#counts(number, size - this.#parts.get(number)!);
+  }
+
+  #counts(number: number, bytes: number): void {
+    this.#parts.set(number, (this.#parts.get(number) ?? 0) + bytes);
+    this.room.bytes += bytes;
+  }
+
+  #path(number: number): string {
+    return `${this.folder}/part-${number}`;
+  }
+}
+
+/** `undefined` for what no process of this version has written. */
+function readFacts(text: string): UploadFacts | undefined {
+  try {
+    const { bucketUrl, key, type, uploadId, tags } = JSON.parse(text);
+    const texts = [bucketUrl, key, type, uploadId, ...Object.values(tags)];
+    if (texts.some((value) => typeof value !== "string")) return undefined;
+    return { bucketUrl, key, type, uploadId, tags };
+  } catch {
+    return undefined;
+  }
+}
