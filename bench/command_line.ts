@@ -5,6 +5,7 @@
  */
 import { PROFILE_NAMES, type ProfileName } from "./real_loads/client_profiles.ts";
 import { type Signalling, SIGNALLINGS } from "./real_loads/loads_calls.ts";
+import { type Reach, REACHES } from "./load/client_reach.ts";
 import type { Peer } from "./real_loads/server_under_load.ts";
 
 export const PARTS = [
@@ -12,6 +13,7 @@ export const PARTS = [
   "forwarding",
   "workers",
   "storm",
+  "joins",
   "control",
   "rooms",
   "directory",
@@ -32,6 +34,8 @@ export interface LoadOptions {
   /** How far publishers' pacers may run ahead of their rate, ms; as the profile has it if absent. */
   readonly aheadMs?: number;
   readonly signalling: Signalling;
+  /** How clients reach this project's server, in turns. */
+  readonly reaches: readonly Reach[];
   readonly repeat: number;
   /** Measured beside, in turns. */
   readonly peer?: Peer;
@@ -74,6 +78,8 @@ export const USAGE = `deno task bench [options]
 }  whose reports, feedback and checks the clients of a load send
   --ahead=MS              of a load: so far may pacers of video run ahead of their rate
   --signalling=${SIGNALLINGS.join("|")}   of a load: two connections each, or one
+  --reach=${REACHES.join(",")}
+                          of a load: how clients reach this project's server, in turns
   --repeat=N              measures every load N times, servers in turns, and tells medians
   --peer=URL              puts the loads on another LiveKit-compatible server, too
   --peer-pid=N            the process of it, on this machine
@@ -94,6 +100,7 @@ const KNOWN = new Set([
   "clients",
   "ahead",
   "signalling",
+  "reach",
   "repeat",
   "peer",
   "peer-pid",
@@ -122,6 +129,7 @@ export function readCommandLine(
     only: listOf(values, "only", PARTS),
     scenario: listOf(values, "scenario", [...loadNames, ...scenarios]),
     engine: listOf(values, "engine", ENGINES),
+    reach: listOf(values, "reach", REACHES),
   };
   for (const list of Object.values(lists)) if (typeof list === "string") return list;
   const named = lists.scenario as readonly string[] | undefined;
@@ -172,6 +180,7 @@ function readLoads(
     profile: profile.ok ? profile.value : PROFILE_NAMES[0],
     ...(ahead === undefined ? {} : { aheadMs: Number(ahead) }),
     signalling: signalling.ok ? signalling.value : SIGNALLINGS[0],
+    reaches: REACHES.filter((reach) => (values.get("reach") ?? "udp").split(",").includes(reach)),
     repeat: Number(repeat),
     ...(peer === undefined ? {} : { peer }),
   };

@@ -8,8 +8,10 @@ import { type Part, readCommandLine, USAGE } from "./command_line.ts";
 import { measureCongestion } from "./congestion/congestion_bench.ts";
 import { drawCongestion } from "./congestion/congestion_plot.ts";
 import * as congestionTable from "./congestion/congestion_table.ts";
+import { measureFec, printFec } from "./congestion/fec_table.ts";
 import { measureControlPlane } from "./control/control_cost.ts";
 import { measureDirectory } from "./control/directory_cost.ts";
+import { type JoinCostRow, measureJoinCost } from "./control/join_cost.ts";
 import { measureJoins } from "./control/join_to_frame.ts";
 import { measureRoomGrowth } from "./control/room_growth.ts";
 import { measureStorm } from "./control/storm.ts";
@@ -58,14 +60,14 @@ function machine(): Report["machine"] {
 
 /** What the part with loads consists of, and the time it may take. */
 function plannedLoads() {
-  const { parts, loads: { scenarios, engines, peer, repeat } } = options as Exclude<
+  const { parts, loads: { scenarios, engines, reaches, peer, repeat } } = options as Exclude<
     typeof options,
     string
   >;
   const all = LOAD_SCENARIOS.map(({ name }) => name);
   const names = scenarios ?? (parts.length === 1 ? all : USUAL_LOADS);
   const servers = [
-    ...engines.map(roomwire),
+    ...engines.flatMap((engine) => reaches.map((reach) => roomwire(engine, reach))),
     ...(peer === undefined ? [] : [peerServer(peer)]),
   ];
   const lines = parts.includes("loads") ? names.length * servers.length * repeat : 0;
@@ -147,6 +149,21 @@ async function measureWorkersPart(): Promise<void> {
   tables.printWorkers(measured);
 }
 
+/** Servers in turns, as often as loads are. */
+async function measureJoinCosts(): Promise<void> {
+  const { loads: { repeat }, flags, parts } = options as Exclude<typeof options, string>;
+  const rows: JoinCostRow[] = report.joins = [];
+  tables.printJoinCostHead();
+  for (let round = 0; round < repeat; round++) {
+    // Beside everything else that is measured there is time for one.
+    for (const server of parts.length === 1 ? loads.servers : loads.servers.slice(0, 1)) {
+      const row = await measureJoinCost(server, flags);
+      rows.push(row);
+      tables.printJoinCost(row);
+    }
+  }
+}
+
 async function measureRelaysPart(): Promise<void> {
   const { flags } = options as Exclude<typeof options, string>;
   relayRows.printRelaysHead();
@@ -170,6 +187,7 @@ function measureCongestionPart(): Promise<void> {
   Deno.mkdirSync(out, { recursive: true });
   Deno.writeTextFileSync(`${out}/congestion.svg`, drawCongestion(rows));
   report.congestion = rows.map(({ lines: _, ...row }) => row);
+  printFec(measureFec());
   return Promise.resolve();
 }
 
@@ -181,6 +199,7 @@ const PART_FUNCTIONS: Readonly<Record<Part, () => Promise<void>>> = {
     report.storm = await measureStorm();
     tables.printStorm(report.storm);
   },
+  joins: measureJoinCosts,
   control: async () => {
     report.control = await measureControlPlane();
     tables.printControl(report.control);

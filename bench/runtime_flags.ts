@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { projectTask } from "../tests/support/process/roomwire_process.ts";
+import { startingFlags } from "../tests/support/process/roomwire_process.ts";
 
 /** Everything but permissions. */
 export async function runtimeFlags(): Promise<string[]> {
-  const words = (await projectTask("start")).split(/\s+/);
-  return words.filter((word) => /^--(?:v8-flags|no-code-cache)/.test(word));
+  const words = await startingFlags();
+  return words.filter((word) => /^--(?:v8-flags|no-code-cache|node-modules-dir)/.test(word));
 }

@@ -16,6 +16,7 @@ export const MIN_LINE_MS = 15_000;
 export const RESERVE_MS: Readonly<Record<string, number>> = {
   workers: 50_000,
   storm: 30_000,
+  joins: 60_000,
   control: 55_000,
   rooms: 90_000,
   directory: 15_000,

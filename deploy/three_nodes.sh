@@ -54,9 +54,9 @@ echo "key $KEY, secret $SECRET"
 
 # The task's options, without the task: so the signals reach the nodes themselves.
 for n in 0 1 2; do
-  deno run --no-prompt --no-code-cache --v8-flags=--max-semi-space-size=2,--expose-gc --allow-net \
-    --allow-read --allow-env --allow-sys=networkInterfaces --allow-ffi main.ts \
-    --config "$folder/node$n.yaml" &
+  deno run --node-modules-dir=manual --no-prompt --no-code-cache \
+    --v8-flags=--max-semi-space-size=2,--expose-gc --allow-net --allow-read --allow-env \
+    --allow-sys=networkInterfaces --allow-ffi main.ts --config "$folder/node$n.yaml" &
   pids="$pids $!"
 done
 wait

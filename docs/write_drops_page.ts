@@ -6,11 +6,13 @@
 import type { DropReasons } from "../lib/base/drop_counters.ts";
 import { CLUSTER_DROPS } from "../lib/cluster/drop_reasons.ts";
 import { ENGINE_DROPS } from "../lib/engine/drop_reasons.ts";
+import { INGRESS_DROPS } from "../lib/ingress/drop_reasons.ts";
 import { MEDIA_DROPS } from "../lib/media/layer/drop_reason.ts";
 import { ROOM_DROPS } from "../lib/room/drop_reasons.ts";
 import { SERVER_DROPS } from "../lib/server/drop_reasons.ts";
 import { SIGNALLING_DROPS } from "../lib/signalling/drop_reasons.ts";
 import { TRANSPORT_DROPS } from "../lib/transport/drop_reasons.ts";
+import { WATCH_DROPS } from "../lib/watch/drop_reasons.ts";
 import { ROUTES_DROPS } from "../routes/drop_reasons.ts";
 
 /** Chapters of the page, from the wire up. */
@@ -21,6 +23,8 @@ const CHAPTERS: readonly { readonly title: string; readonly reasons: DropReasons
   { title: "Rooms", reasons: ROOM_DROPS },
   { title: "Signalling", reasons: SIGNALLING_DROPS },
   { title: "Between nodes", reasons: CLUSTER_DROPS },
+  { title: "Encoders", reasons: INGRESS_DROPS },
+  { title: "Operators' streams", reasons: WATCH_DROPS },
   { title: "HTTP requests", reasons: ROUTES_DROPS },
   { title: "HTTP connections and the process", reasons: SERVER_DROPS },
 ];

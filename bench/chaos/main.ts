@@ -1,9 +1,10 @@
 /**
  * `deno task chaos`: three nodes and a Redis that are broken by a seeded schedule while people are
- * in calls, for ten minutes or as long as is said; fails if anything is not as it should be.
+ * in calls, for ten minutes or as long as is said; fails if anything is not as it should be. With
+ * `--cut-networks`, which needs root and iproute2, the networks between nodes are broken as well.
  *
  * ```sh
- * deno task chaos [--minutes=10] [--seed=1] [--rooms=4] [--people=4]
+ * deno task chaos [--minutes=10] [--seed=1] [--rooms=4] [--people=4] [--cut-networks]
  * ```
  *
  * @module
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     rooms: { type: "string", default: "4" },
     people: { type: "string", default: "4" },
+    "cut-networks": { type: "boolean", default: false },
   },
 });
 
@@ -29,6 +31,7 @@ await using run = await ChaosRun.start({
   seed: Number(values.seed),
   rooms: Number(values.rooms),
   peopleOfRoom: Number(values.people),
+  hasNetwork: values["cut-networks"],
   log: console.log,
 });
 const until = performance.now() + Number(values.minutes) * 60_000;

@@ -49,6 +49,8 @@ export interface LayeredOptions {
   readonly chance: () => number;
   /** All publishers send key frames at once, so often, ms. */
   readonly keyFramesEveryMs?: number;
+  /** Publishers send a frame at so many times its layer's rate; `Infinity`: at once. */
+  readonly pace?: number;
   /** Nothing is wanted between these times, ms. */
   readonly unwanted?: readonly [fromMs: number, toMs: number];
 }
@@ -150,10 +152,12 @@ export class LayeredSource implements Source {
     const { estimate } = flow;
     const [from, to] = this.#options.unwanted ?? [Infinity, Infinity];
     for (const { allocated } of this.#tracks) allocated.enabled = now < from || now >= to;
-    this.allocation.allocate(Math.max(0, estimate.bps - AUDIO_BPS), estimate.mayRaise, now);
-    const { baseBps, idealBps, nextBps } = this.allocation;
+    const probedBps = Math.max(0, estimate.probedBps(now) - AUDIO_BPS);
+    const budgetBps = Math.max(0, estimate.bps - AUDIO_BPS);
+    this.allocation.allocate(budgetBps, estimate.mayRaise, now, probedBps);
+    const { baseBps, idealBps, goalBps } = this.allocation;
     const audio = idealBps === 0 ? 0 : AUDIO_BPS;
-    const next = nextBps === 0 ? 0 : nextBps + AUDIO_BPS;
+    const next = goalBps === 0 ? 0 : goalBps + AUDIO_BPS;
     estimate.setDemand(baseBps + audio, idealBps + audio, now, next);
     for (const [number, track] of this.#tracks.entries()) {
       const { allocated } = track;
@@ -190,7 +194,10 @@ export class LayeredSource implements Source {
       const temporal = PATTERN[track.frame++ % PATTERN.length]!;
       if (temporal <= (level & 3)) track.left += this.#frameBytes(track, FRAME_SIZE[temporal]!);
     }
-    track.budget = Math.min(PACKET_BYTES, track.budget + bps * PACE / 8_000);
+    const { pace = PACE } = this.#options;
+    track.budget = pace === Infinity
+      ? track.left
+      : Math.min(PACKET_BYTES, track.budget + bps * pace / 8_000);
     while (track.left >= 1 && track.budget > 0) {
       const bytes = Math.max(60, Math.round(Math.min(PACKET_BYTES, track.left)));
       track.left -= bytes;

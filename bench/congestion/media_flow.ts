@@ -4,14 +4,19 @@
  *
  * @module
  */
+import { ProbeSender, type Probing } from "../../lib/bandwidth/probe_sender.ts";
 import { SENT, type SentKind } from "../../lib/bandwidth/sent_packets.ts";
 import { SendEstimate } from "../../lib/bandwidth/send_estimate.ts";
+import { NO_CLUSTER } from "../../lib/base/packet_sink.ts";
+import { burstRate } from "../../lib/engine/local/connection_estimate.ts";
+import { type PacedTrack, Pacer } from "../../lib/media/down/pacer.ts";
 import {
   NOT_RECEIVED,
   parseTransportFeedback,
   TransportFeedback,
 } from "../../lib/wire/transport_cc.ts";
 import { FEEDBACK_INTERVAL_MS, FeedbackReceiver } from "./feedback_receiver.ts";
+import type { LateThread } from "./late_thread.ts";
 import type { Link } from "./link.ts";
 
 /** What produces packets. */
@@ -34,6 +39,10 @@ export interface FlowOptions {
   readonly paused?: readonly [fromMs: number, toMs: number];
   readonly startBps?: number;
   readonly estimate?: SendEstimate;
+  /** `false`: bursts leave at once. */
+  readonly paced?: boolean;
+  /** Whose threads wait for cores; absent: they never do. */
+  readonly late?: { readonly sender: LateThread; readonly receiver: LateThread };
 }
 
 /** A sample each tenth of a second. */
@@ -60,14 +69,17 @@ export const SAMPLE_MS = 100;
 /** Of IP, UDP and SRTCP around a message. */
 const FEEDBACK_OVERHEAD = 70;
 const PROBE_PACKET = 1_000;
+const LEAST_PADDING = 250;
 /** Probes leave on the wheel of the engine's timers. */
 const WHEEL_MS = 5;
+/** Bursts leave in turns of the engine. */
+const TURN_MS = 10;
 const REPAIR_BYTES = 1_000;
 /** Retransmissions take no more than this share of the estimate. */
 const REPAIR_SHARE = 0.25;
 
 /** One flow. `step` has to be called every millisecond. */
-export class MediaFlow {
+export class MediaFlow implements PacedTrack {
   readonly estimate: SendEstimate;
   readonly samples: Sample[] = [];
   /** Waits of all packets, ms. */
@@ -85,19 +97,35 @@ export class MediaFlow {
   readonly #messages: { readonly at: number; readonly bytes: Uint8Array }[] = [];
   #sequence = 65_000;
   #feedbackAt = 0;
+  /** While its thread waited, ms. */
+  #missedTurns = 0;
   #received = 0;
   #media = 0;
   #worst = 0;
-  #probe = 0;
-  #probeBudget = 0;
+  readonly #probes = new ProbeSender((now, most) => this.#pad(now, most));
+  readonly #probing: Probing;
   #repairBudget = 0;
   /** Of retransmissions that no source has taken from its own budget yet. */
   repairBytes = 0;
+  readonly #pacer = new Pacer(() => {});
+  /** Media that waits, by a number of its own. */
+  readonly #held = new Map<number, { readonly bytes: number; readonly track: number }>();
+  #heldNumber = 0;
 
   constructor(options: FlowOptions) {
     this.#options = options;
     this.estimate = options.estimate ??
       new SendEstimate({ startBps: options.startBps ?? 1_500_000, minBps: 30_000, maxBps: 5e7 });
+    const { estimate } = this;
+    this.#probing = {
+      get probe() {
+        return estimate.probe;
+      },
+      begun: (cluster, now) => {
+        this.probes++;
+        estimate.begun(cluster, now);
+      },
+    };
   }
 
   isActive(now: number): boolean {
@@ -107,29 +135,48 @@ export class MediaFlow {
   }
 
   step(now: number): void {
-    this.#arrive(now);
-    this.#hear(now);
-    if (this.isActive(now)) {
-      if (now >= this.estimate.nextWakeAt()) this.estimate.tick(now);
-      this.#options.source.step(now, this);
-      if (now % WHEEL_MS === 0) this.#sendProbe(now);
-    }
+    const { late } = this.#options;
+    if (late?.receiver.waits(now) !== true) this.#receive(now);
+    if (late?.sender.waits(now) === true) this.#missedTurns++;
+    else this.#turn(now);
     if (now % SAMPLE_MS === 0) this.#sample(now);
   }
 
-  /** Sends one packet. */
+  #turn(now: number): void {
+    this.#hear(now);
+    const turns = this.#missedTurns + 1;
+    this.#missedTurns = 0;
+    if (this.isActive(now)) {
+      if (now >= this.estimate.nextWakeAt()) this.estimate.tick(now);
+      const { paced = true, source } = this.#options;
+      this.#pacer.setRate(paced ? burstRate(this.estimate) : Infinity);
+      if (now % TURN_MS < turns) this.#pacer.tick(now);
+      for (let i = 0; i < turns; i++) source.step(now, this);
+      if (now % WHEEL_MS < turns) this.#probes.tick(this.#probing, now);
+    }
+  }
+
+  /** Sends one packet, or lets it wait for its turn. */
   send(bytes: number, kind: SentKind, track: number, now: number): void {
+    if (kind !== SENT.media || !this.#pacer.holds(bytes, now)) {
+      return this.#send(bytes, kind, track, now);
+    }
+    this.#held.set(this.#heldNumber, { bytes, track });
+    this.#pacer.hold(this, this.#heldNumber++, bytes, now);
+  }
+
+  release(number: number, now: number): void {
+    const { bytes, track } = this.#held.get(number)!;
+    this.#held.delete(number);
+    this.#send(bytes, SENT.media, track, now);
+  }
+
+  #send(bytes: number, kind: SentKind, track: number, now: number): void {
     const { forward, delayMs } = this.#options;
     const sequence = this.#sequence++;
-    const cluster = kind !== SENT.padding ? this.estimate.probe?.cluster ?? 0 : this.#probe;
-    if (cluster !== 0 && cluster === this.#probe) this.#probeBudget -= bytes;
-    this.estimate.sent(
-      sequence & 0xffff,
-      bytes,
-      kind,
-      cluster === this.#probe ? cluster : 0,
-      now,
-    );
+    const { cluster } = this.#probes;
+    this.estimate.sent(sequence & 0xffff, bytes, kind, cluster, now);
+    if (cluster !== NO_CLUSTER) this.#probes.sent(bytes, now);
     this.sentPackets++;
     this.sentBytes += bytes;
     const out = forward.send(bytes, now);
@@ -137,12 +184,23 @@ export class MediaFlow {
     else this.#flying.push({ at: out + delayMs, sequence, bytes, sentAt: now, kind, track });
   }
 
+  #receive(now: number): void {
+    this.#arrive(now);
+    if (now < this.#feedbackAt) return;
+    const { back, delayMs } = this.#options;
+    this.#feedbackAt = now + FEEDBACK_INTERVAL_MS;
+    const bytes = this.#receiver.write();
+    const out = bytes === undefined ? -1 : back.send(bytes.length + FEEDBACK_OVERHEAD, now);
+    if (bytes !== undefined && out >= 0) this.#messages.push({ at: out + delayMs, bytes });
+  }
+
   #arrive(now: number): void {
     const { source, delayMs } = this.#options;
     for (; this.#flyingHead < this.#flying.length; this.#flyingHead++) {
       const packet = this.#flying[this.#flyingHead]!;
       if (packet.at > now) break;
-      this.#receiver.receive(packet.sequence, packet.at);
+      // Arrival is noted by the thread that reads.
+      this.#receiver.receive(packet.sequence, this.#options.late ? now : packet.at);
       this.#received += packet.bytes;
       if (packet.kind !== SENT.padding) this.#media += packet.bytes;
       const wait = packet.at - packet.sentAt - delayMs;
@@ -155,13 +213,6 @@ export class MediaFlow {
   }
 
   #hear(now: number): void {
-    const { back, delayMs } = this.#options;
-    if (now >= this.#feedbackAt) {
-      this.#feedbackAt = now + FEEDBACK_INTERVAL_MS;
-      const bytes = this.#receiver.write();
-      const out = bytes === undefined ? -1 : back.send(bytes.length + FEEDBACK_OVERHEAD, now);
-      if (bytes !== undefined && out >= 0) this.#messages.push({ at: out + delayMs, bytes });
-    }
     while (this.#messages.length > 0 && this.#messages[0]!.at <= now) {
       const { bytes } = this.#messages.shift()!;
       if (!parseTransportFeedback(bytes, 0, bytes.length, this.#feedback)) throw new Error("bad");
@@ -183,24 +234,12 @@ export class MediaFlow {
     }
   }
 
-  #sendProbe(now: number): void {
-    const { probe } = this.estimate;
-    if (probe === undefined) {
-      this.#probe = 0;
-      return;
-    }
-    if (probe.cluster !== this.#probe) {
-      this.#probe = probe.cluster;
-      this.#probeBudget = 0;
-      this.probes++;
-      this.estimate.begun(probe.cluster, now);
-    }
-    this.#probeBudget += probe.bps * WHEEL_MS / 8_000;
-    const size = Math.min(PROBE_PACKET, Math.max(250, Math.ceil(probe.bytes / probe.packets)));
-    while (this.#probeBudget > 0 && this.estimate.probe === probe) {
-      this.paddingBytes += size;
-      this.send(size, SENT.padding, -1, now);
-    }
+  /** One packet of a burst. */
+  #pad(now: number, most: number): boolean {
+    const bytes = Math.max(LEAST_PADDING, Math.min(PROBE_PACKET, most));
+    this.paddingBytes += bytes;
+    this.send(bytes, SENT.padding, -1, now);
+    return true;
   }
 
   #sample(now: number): void {

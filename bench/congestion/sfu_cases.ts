@@ -20,6 +20,7 @@ import {
 import { ElasticSource } from "./elastic_source.ts";
 import { type LayeredOptions, LayeredSource } from "./layered_source.ts";
 import type { LinkOptions, RateStep } from "./link.ts";
+import { LateThread } from "./late_thread.ts";
 import { type FlowOptions, MediaFlow } from "./media_flow.ts";
 import { TcpFlow } from "./tcp_flow.ts";
 
@@ -27,8 +28,10 @@ const DELAY_MS = 25;
 const TOP_LEVEL = 10;
 /** Start-up and what follows a fall are looked at apart, ms. */
 const SETTLE_MS = 3_000;
-/** A layer may change once in so long in a steady state, ms. */
+/** A layer may change once in so long in a steady state, ms… */
 const STEADY_MS = 5_000;
+/** …and so many times where a late thread looks like a queue. */
+const LATE_CHANGES = 1.5;
 
 interface Setting {
   readonly steps: readonly RateStep[];
@@ -68,13 +71,13 @@ function queueGate({ flow }: Run, fromMs: number, toMs: number): Gate {
 }
 
 /** Changes of the busiest track from a time on. A step up that fails is two changes. */
-function steadyGate({ source }: Run, fromMs: number, toMs: number): Gate {
+function steadyGate({ source }: Run, fromMs: number, toMs: number, most = 1): Gate {
   const changes = source.changes.filter(({ atMs }) => atMs > fromMs && atMs <= toMs);
   const counts = source.levels.map((_, number) =>
     changes.filter(({ track }) => track === number).length
   );
   const rate = Math.max(...counts) * STEADY_MS / (toMs - fromMs);
-  return atMost("changes of a track's layer each 5 s once settled", rate, 1);
+  return atMost("changes of a track's layer each 5 s once settled", rate, most);
 }
 
 /** When all tracks had their highest layer again, s after `fromMs`. */
@@ -153,6 +156,23 @@ function keyFrames(seed: number): Outcome {
   };
 }
 
+/** Publishers that do not pace: whole frames at once, into a short queue. */
+function bursts(mbps: number, tracks: number, queueMs: number, paced: boolean) {
+  return (seed: number): Outcome => {
+    const durationMs = 60_000;
+    const run = subscriber(seed, {
+      steps: rates([0, mbps]),
+      durationMs,
+      tracks,
+      source: { keyFramesEveryMs: 10_000, pace: Infinity },
+      link: { queueMs },
+      flow: { paced },
+    });
+    const most = paced ? [atMost("loss", run.figures.loss, 0.03)] : [];
+    return { ...run, gates: [...most, atMost("frozen, s", run.figures.freezeS, 0)] };
+  };
+}
+
 function breakdown(seed: number): Outcome {
   const durationMs = 120_000;
   const steps = rates([0, 10], [40, 0.8], [70, 10]);
@@ -164,8 +184,76 @@ function breakdown(seed: number): Outcome {
       atMost("all layers at the start, s", completeS(run, 0, 3), 10),
       queueGate(run, 40_000 + SETTLE_MS, 70_000),
       steadyGate(run, 50_000, 70_000),
-      atMost("all layers again, s", completeS(run, 70_000, 3), 40),
+      atMost("all layers again, s", completeS(run, 70_000, 3), 6),
       atMost("frozen, s", run.figures.freezeS, 2),
+    ],
+  };
+}
+
+/** A bottleneck ends; how soon the whole pictures are there. */
+function widened(mbps: number, tracks: number, mostS: number): (seed: number) => Outcome {
+  return (seed) => {
+    const durationMs = 70_000;
+    // At any moment between two probes.
+    const atMs = 30_000 + Math.floor(2_000 * seeded(seed)());
+    const run = subscriber(seed, {
+      steps: rates([0, 0.5], [atMs / 1000, mbps]),
+      durationMs,
+      tracks,
+    });
+    const againS = completeS(run, atMs, tracks);
+    return {
+      ...run,
+      figures: { ...run.figures, settleS: againS },
+      gates: [
+        atMost("all layers, s", againS, mostS),
+        queueGate(run, SETTLE_MS, atMs),
+        steadyGate(run, 10_000, atMs),
+        steadyGate(run, atMs + 1_000 * mostS, durationMs),
+        atMost("frozen, s", run.figures.freezeS, 0),
+      ],
+    };
+  };
+}
+
+/** Threads at both ends that wait for cores. */
+function lateEnds(seed: number): Pick<FlowOptions, "late"> {
+  const chance = seeded(seed + 1_000);
+  return { late: { sender: new LateThread(chance), receiver: new LateThread(chance) } };
+}
+
+/** The highest layer takes three quarters of the path, and both ends are late. */
+function lateAtRate(seed: number): Outcome {
+  const durationMs = 60_000;
+  const flow = lateEnds(seed);
+  const run = subscriber(seed, { steps: rates([0, 2.3]), durationMs, tracks: 1, flow });
+  const high = meanOf(between(run.flow, 15_000, durationMs), ({ mediaBps }) => mediaBps);
+  return {
+    ...run,
+    figures: { ...run.figures, settleS: completeS(run, 0, 1) },
+    gates: [
+      atMost("all layers, s", completeS(run, 0, 1), 10),
+      atLeast("media from 15 s on, Mbit/s of 1.7", high / 1e6, 1.4),
+      steadyGate(run, 15_000, durationMs, LATE_CHANGES),
+      atMost("frozen, s", run.figures.freezeS, 0),
+    ],
+  };
+}
+
+function lateWidened(seed: number): Outcome {
+  const durationMs = 60_000;
+  const atMs = 30_000 + Math.floor(2_000 * seeded(seed)());
+  const steps = rates([0, 0.5], [atMs / 1000, 10]);
+  const run = subscriber(seed, { steps, durationMs, tracks: 1, flow: lateEnds(seed) });
+  const againS = completeS(run, atMs, 1);
+  return {
+    ...run,
+    figures: { ...run.figures, settleS: againS },
+    gates: [
+      atMost("all layers, s", againS, 3),
+      steadyGate(run, 10_000, atMs, LATE_CHANGES),
+      steadyGate(run, atMs + 3_000, durationMs, LATE_CHANGES),
+      atMost("frozen, s", run.figures.freezeS, 0),
     ],
   };
 }
@@ -179,7 +267,7 @@ function nearlyNothing(seed: number): Outcome {
     figures: { ...run.figures, settleS: pictureS(run, 60_000) },
     gates: [
       atMost("picture again, s", pictureS(run, 60_000), 3),
-      atMost("all layers again, s", completeS(run, 60_000, 1), 20),
+      atMost("all layers again, s", completeS(run, 60_000, 1), 10),
     ],
   };
 }
@@ -278,7 +366,16 @@ export const SFU_CASES: readonly CongestionCase[] = [
   caseOf("loss-10", "10 % random loss", randomLoss(0.1)),
   caseOf("loss-15", "15 % random loss", randomLoss(0.15)),
   caseOf("key-frames", "key frames of three publishers at once", keyFrames),
+  caseOf("bursts", "whole frames of three at once, queue of 30 ms", bursts(7.5, 3, 30, true)),
+  caseOf("unpaced", "the same, sent as they come", bursts(7.5, 3, 30, false)),
+  caseOf("bursts-6", "of six at once on 20 Mbit/s, queue of 30 ms", bursts(20, 6, 30, true)),
+  caseOf("unpaced-6", "the same, sent as they come", bursts(20, 6, 30, false)),
   caseOf("breakdown", "10 → 0.8 → 10 Mbit/s, three tracks", breakdown),
+  caseOf("widened", "0.5 → 10 Mbit/s, one track", widened(10, 1, 3)),
+  caseOf("widened-3", "0.5 → 10 Mbit/s, three tracks", widened(10, 3, 5)),
+  caseOf("fits", "0.5 → 2 Mbit/s, one track that takes 87 % of it", widened(2, 1, 20)),
+  caseOf("late", "2.3 Mbit/s, one track, threads at both ends late by up to 30 ms", lateAtRate),
+  caseOf("late-widened", "0.5 → 10 Mbit/s, one track, the same threads", lateWidened),
   caseOf("starved", "3 Mbit/s → 60 kbit/s → 3 Mbit/s", nearlyNothing),
   caseOf("stalls", "nothing moves for 300 ms every 10 s", stalls),
   caseOf("resume", "nothing wanted for 15 s", pausedAndResumed),

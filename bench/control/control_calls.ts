@@ -5,11 +5,12 @@
  * @module
  */
 import type { Nothing } from "../bench_child.ts";
+import type { ServerAccess } from "../real_loads/loads_calls.ts";
 
 /** A server in a process of its own. */
 export interface ServerCalls {
-  /** Starts it and tells its `ws://` address. */
-  listen(options: Nothing): Promise<{ url: string }>;
+  /** Starts it. */
+  listen(options: Nothing): Promise<ServerAccess>;
   /** What the process has used so far; `collect` frees the heap's garbage first. */
   usage(options: { collect: boolean }): Promise<Usage>;
   /** Datagrams that came faster than the server read them, since the start. */
@@ -30,7 +31,7 @@ export type RequestKind = "ping" | "metadata" | "mute";
 /** All participants of the measurement. */
 export interface ParticipantCalls {
   /** Joins one that publishes a video track from then on: a packet in `every` times 20 ms. */
-  publish(options: { url: string; room: string; every: number }): Promise<Nothing>;
+  publish(options: PublishOptions): Promise<Nothing>;
   /**
    * `count` join, spread over rooms, `atOnce` of them at any moment; times are from each one's own
    * start to its first RTP packet. Who has none after `limitMs` counts as failed.
@@ -48,9 +49,16 @@ export interface ParticipantCalls {
   leave(options: Nothing): Promise<Nothing>;
 }
 
+/** Who publishes, a packet in `every` times 20 ms. */
+export interface PublishOptions {
+  readonly server: ServerAccess;
+  readonly room: string;
+  readonly every: number;
+}
+
 /** How a crowd comes. */
 export interface ArrivalOptions {
-  readonly url: string;
+  readonly server: ServerAccess;
   readonly rooms: readonly string[];
   readonly count: number;
   readonly atOnce: number;

@@ -6,6 +6,7 @@
  */
 import { runtimeFlags } from "../runtime_flags.ts";
 import { BenchChild } from "../bench_child.ts";
+import type { ServerAccess } from "../real_loads/loads_calls.ts";
 import type { ParticipantCalls, RequestKind, ServerCalls } from "./control_calls.ts";
 
 /** Participants that arrive at once. */
@@ -86,9 +87,9 @@ export async function measureControlPlane(): Promise<ControlFigures> {
     participants.kill();
   }, LIMIT_MS);
   try {
-    const { url } = await server.call("listen", {});
-    const crowd = await measureCrowd(server, participants, url);
-    return { crowd, ...await measureIdleAndRequests(server, participants, url) };
+    const access = await server.call("listen", {});
+    const crowd = await measureCrowd(server, participants, access);
+    return { crowd, ...await measureIdleAndRequests(server, participants, access.url) };
   } catch (error) {
     throw isLate ? new Error(`not done after ${LIMIT_MS / 1000} s`) : error;
   } finally {
@@ -99,14 +100,14 @@ export async function measureControlPlane(): Promise<ControlFigures> {
 async function measureCrowd(
   server: Server,
   participants: Participants,
-  url: string,
+  access: ServerAccess,
 ): Promise<ControlFigures["crowd"]> {
   // One small crowd first: V8 compiles the way in.
   for (const [room, size] of [["warm-up", CROWD / 5], ["crowd", CROWD]] as const) {
-    await participants.call("publish", { url, room, every: 1 });
+    await participants.call("publish", { server: access, room, every: 1 });
     const before = await server.call("usage", { collect: false });
     const { firstMediaMs, failures, wallMs } = await participants.call("arrive", {
-      url,
+      server: access,
       rooms: [room],
       count: size,
       atOnce: size,

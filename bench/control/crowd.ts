@@ -7,7 +7,6 @@
  */
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
-import { TEST_KEY, TEST_SECRET } from "../../tests/support/process/roomwire_process.ts";
 import { SeededRandom } from "../../tests/support/virtual/seeded_random.ts";
 import { packetsDue, type StreamShape } from "../load/frame_pacer.ts";
 import { openNativeSockets } from "../load/native_sockets.ts";
@@ -20,7 +19,8 @@ import {
 } from "../real_loads/client_participant.ts";
 import { type ClientProfile, clientProfile } from "../real_loads/client_profiles.ts";
 import { LoadCounts } from "../real_loads/load_counts.ts";
-import type { ArrivalOptions, Arrivals } from "./control_calls.ts";
+import type { ServerAccess } from "../real_loads/loads_calls.ts";
+import type { ArrivalOptions, Arrivals, PublishOptions } from "./control_calls.ts";
 
 /** How often sockets are read and first packets looked for, ms. */
 const LOOK_EVERY_MS = 2;
@@ -68,9 +68,9 @@ export class Crowd {
   #isRunning = false;
 
   /** Joins one that publishes a video track from then on. */
-  async publish(options: { url: string; room: string; every: number }): Promise<void> {
-    const publisher = await this.#join(joiningAt(options.url, options.room, "publisher"));
-    const shape = videoShape(options.every);
+  async publish({ server, room, every }: PublishOptions): Promise<void> {
+    const publisher = await this.#join(joiningAt(server, room, "publisher"));
+    const shape = videoShape(every);
     const layer = {
       width: 640,
       height: 360,
@@ -83,9 +83,9 @@ export class Crowd {
   }
 
   /** See {@linkcode ParticipantCalls.arrive}. Tokens are made before the first one comes. */
-  async arrive({ url, rooms, count, atOnce, limitMs }: ArrivalOptions): Promise<Arrivals> {
+  async arrive({ server, rooms, count, atOnce, limitMs }: ArrivalOptions): Promise<Arrivals> {
     const newcomers = await Promise.all(Array.from({ length: count }, async (_, i) => {
-      const newcomer = joiningAt(url, rooms[i % rooms.length]!, `newcomer${i}`);
+      const newcomer = joiningAt(server, rooms[i % rooms.length]!, `newcomer${i}`);
       return { ...newcomer, token: await joinToken(newcomer) };
     }));
     const startedAt = performance.now();
@@ -155,8 +155,7 @@ export class Crowd {
   }
 }
 
-function joiningAt(url: string, room: string, identity: string): JoiningParticipant {
-  const server = { url, key: TEST_KEY, secret: TEST_SECRET };
+function joiningAt(server: ServerAccess, room: string, identity: string): JoiningParticipant {
   return { server, signalling: "v1", room, identity, autoSubscribe: true };
 }
 

@@ -15,11 +15,12 @@ import {
 } from "../../tests/support/process/roomwire_process.ts";
 import { answerCalls } from "../bench_child.ts";
 import { kernelDrops } from "../kernel_drops.ts";
+import type { ServerAccess } from "../real_loads/loads_calls.ts";
 import type { ServerCalls } from "./control_calls.ts";
 
 const LOOPBACK = "127.0.0.1";
 
-async function listen(): Promise<{ url: string }> {
+async function listen(): Promise<ServerAccess> {
   const config = parseConfig({
     port: await freeTcpPort(LOOPBACK),
     bind_addresses: [LOOPBACK],
@@ -36,7 +37,7 @@ async function listen(): Promise<{ url: string }> {
   const listening = Promise.withResolvers<void>();
   serve(config, log, { onListening: () => listening.resolve() }).catch(listening.reject);
   await listening.promise;
-  return { url: `ws://${LOOPBACK}:${config.port}` };
+  return { url: `ws://${LOOPBACK}:${config.port}`, key: TEST_KEY, secret: TEST_SECRET };
 }
 
 await answerCalls<ServerCalls>({

@@ -40,6 +40,8 @@ export interface StormFigures {
   readonly joinsPerSecond: number;
   readonly medianMs: number;
   readonly slowestMs: number;
+  /** CPU time of the server for each of them, above what the call takes alone. */
+  readonly cpuMicrosPerJoin: number;
   /** The call before the storm, and during it. */
   readonly quiet: CallFigures;
   readonly storm: CallFigures;
@@ -63,17 +65,26 @@ export async function measureStorm(): Promise<StormFigures> {
     for (const child of [server, call, crowd]) child.kill();
   }, LIMIT_MS);
   try {
-    const { url } = await server.call("listen", {});
-    await call.call("begin", { url, room: "call", participants: CALLERS });
+    const access = await server.call("listen", {});
+    await call.call("begin", { url: access.url, room: "call", participants: CALLERS });
     const rooms = Array.from({ length: ROOMS }, (_, i) => `storm${i}`);
     for (const room of rooms) {
-      await crowd.call("publish", { url, room, every: PACKET_EVERY });
+      await crowd.call("publish", { server: access, room, every: PACKET_EVERY });
     }
     await call.call("mark", {});
+    const alone = await server.call("usage", { collect: false });
     await pause(QUIET_MS);
     const quiet = await call.call("mark", {});
-    const options = { url, rooms, count: JOINS, atOnce: AT_ONCE, limitMs: ARRIVAL_LIMIT_MS };
+    const before = await server.call("usage", { collect: false });
+    const options = {
+      server: access,
+      rooms,
+      count: JOINS,
+      atOnce: AT_ONCE,
+      limitMs: ARRIVAL_LIMIT_MS,
+    };
     const { firstMediaMs, failures, wallMs } = await crowd.call("arrive", options);
+    const after = await server.call("usage", { collect: false });
     await pause(SETTLE_MS);
     const storm = await call.call("mark", {});
     const { kernelDrops } = await server.call("unread", {});
@@ -86,6 +97,8 @@ export async function measureStorm(): Promise<StormFigures> {
       joinsPerSecond: times.length / wallMs * 1000,
       medianMs: times[times.length >> 1]!,
       slowestMs: times.at(-1)!,
+      cpuMicrosPerJoin: (after.cpuMicros - before.cpuMicros -
+        (before.cpuMicros - alone.cpuMicros) / QUIET_MS * wallMs) / times.length,
       quiet,
       storm,
       serverKernelDrops: kernelDrops,

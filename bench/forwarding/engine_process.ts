@@ -64,6 +64,7 @@ function joinData({ client, room }: OpenedClient, connection: ConnectionId): voi
     receiver: connection,
     awaited: [],
     bridged: false,
+    recorded: false,
     held: false,
     limits: { messagesPerS: 0, bytesPerS: 0 },
   };

@@ -73,7 +73,7 @@ async function relayed(from: Peer, to: Peer): Promise<Way> {
         commit: (length, isMedia) =>
           socket.commit(length, peer.address, isMedia ? SendKind.video : SendKind.other),
       },
-      listener: { onBlocked() {}, onRestarted() {}, onAllowedLayers() {} },
+      listener: { onBlocked() {}, onRestarted() {} },
     });
   const near = end(from.socket, to, 1, 2);
   const far = end(to.socket, from, 2, 1);

@@ -39,6 +39,8 @@ export interface AssociationParts {
   readonly certificate: DtlsCertificate;
   /** Is told of each check that is sent. */
   readonly onCheck: () => void;
+  /** Of the candidates that are tried; UDP if absent. */
+  readonly protocol?: "udp" | "tcp";
   /**
    * One message of a data channel; the bytes may be kept. `arrivedAt` is when the kernel got the
    * last of it, µs.
@@ -68,7 +70,7 @@ export class ClientAssociation {
   #publisher: Publisher | undefined;
 
   constructor(local: IceCredentials, parts: AssociationParts) {
-    this.path = new ClientPath(local, parts.onCheck);
+    this.path = new ClientPath(local, parts.onCheck, parts.protocol);
     this.#parts = parts;
   }
 

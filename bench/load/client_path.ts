@@ -25,7 +25,11 @@ export class ClientPath {
   #onFound: (() => void) | undefined;
 
   /** @param onCheck Is told of each check that is sent. */
-  constructor(local: IceCredentials, onCheck: () => void) {
+  constructor(
+    local: IceCredentials,
+    onCheck: () => void,
+    readonly protocol: "udp" | "tcp" = "udp",
+  ) {
     this.#local = local;
     this.#onCheck = onCheck;
   }
@@ -49,13 +53,13 @@ export class ClientPath {
     this.#remote ??= credentials;
   }
 
-  /** Takes a candidate: UDP over IPv4, on the loopback address if there is one. */
+  /** Takes a candidate of its protocol: over IPv4, on the loopback address if there is one. */
   learn(candidate: string): void {
     const [, protocol, hostname, port] =
       /^candidate:\S+ 1 (\w+) \d+ (\S+) (\d+) typ host/i.exec(candidate) ?? [];
-    if (protocol?.toLowerCase() !== "udp" || hostname!.includes(":")) return;
+    if (protocol?.toLowerCase() !== this.protocol || hostname!.includes(":")) return;
     if (this.#server !== undefined && hostname !== "127.0.0.1") return;
-    this.#server = { protocol: "udp", hostname: hostname!, port: Number(port) };
+    this.#server = { protocol: this.protocol, hostname: hostname!, port: Number(port) };
   }
 
   /**

@@ -13,7 +13,8 @@ import type {
   ClientTransport,
   ReadDescription,
 } from "../../tests/support/virtual/client_description.ts";
-import { type ClientSockets, MAX_DATAGRAM_BYTES } from "../load/client_sockets.ts";
+import { openReach, type ReachParts } from "../load/client_reach.ts";
+import { MAX_DATAGRAM_BYTES } from "../load/client_sockets.ts";
 import { ClientAssociation, RELIABLE } from "../load/client_association.ts";
 import type { Publisher } from "../load/published_track.ts";
 import { ReceivedStream, type SentLog } from "../load/sent_log.ts";
@@ -28,7 +29,7 @@ const PADDING_BIT = 0x20;
 
 /** What a connection is made of. */
 export interface ConnectionParts {
-  readonly sockets: ClientSockets;
+  readonly reach: ReachParts;
   readonly platform: Platform;
   readonly certificate: DtlsCertificate;
   readonly profile: ClientProfile;
@@ -83,6 +84,7 @@ export class LoadConnection {
       platform: parts.platform,
       certificate: parts.certificate,
       onCheck: () => parts.counts.checks++,
+      protocol: parts.reach.reach === "tcp" ? "tcp" : "udp",
       onMessage: parts.onMessage,
     });
     this.connected = this.#connected.promise;
@@ -193,8 +195,8 @@ export class LoadConnection {
   }
 
   async #connect(server: MediaAddress): Promise<void> {
-    const { sockets, profile, draw } = this.parts;
-    const socket = await sockets.open(server);
+    const { reach, profile, draw } = this.parts;
+    const socket = await openReach(reach, server);
     socket.onRtp = (bytes, offset, length, at) => this.#receiveRtp(bytes, offset, length, at);
     socket.onRtcp = (bytes, offset, length) => this.#receiveRtcp(bytes, offset, length);
     const address = server.hostname.startsWith("127.") ? "127.0.0.1" : "0.0.0.0";

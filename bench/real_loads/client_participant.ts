@@ -32,6 +32,7 @@ import {
   withTransport,
 } from "../../tests/support/virtual/client_description.ts";
 import { type ResponseMessage, SignalClient } from "../../tests/support/wire/signal_client.ts";
+import type { ClientSockets } from "../load/client_sockets.ts";
 import { packetsAhead } from "../load/frame_pacer.ts";
 import { PublishedTrack } from "../load/published_track.ts";
 import type { SentLog } from "../load/sent_log.ts";
@@ -68,8 +69,9 @@ export interface JoiningParticipant {
 export interface SharedParts extends
   Pick<
     ConnectionParts,
-    "sockets" | "platform" | "certificate" | "profile" | "draw" | "counts"
+    "platform" | "certificate" | "profile" | "draw" | "counts"
   > {
+  readonly sockets: ClientSockets;
   /** By the sid of a published track: when its packets left; `null` if it has layers. */
   readonly published: Map<string, SentLog | null>;
 }
@@ -92,9 +94,12 @@ export class LoadParticipant {
     private readonly signal: SignalClient,
     private readonly welcome: JoinResponse,
   ) {
+    const { reach = "udp", relayTls: tls } = joining.server;
+    const relays = welcome.iceServers;
     const connect = (target: SignalTarget) =>
       new LoadConnection({
         ...shared,
+        reach: { sockets: shared.sockets, reach, relays, tls },
         onCandidate: (candidate) => this.#trickle(target, candidate),
         onPictureLoss: (ssrc) => this.#track(ssrc)?.requestKeyFrame(),
         onMessage: (bytes, arrivedAt) => this.#readMessage(bytes, arrivedAt),

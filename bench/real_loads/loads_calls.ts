@@ -4,6 +4,7 @@
  * @module
  */
 import type { Nothing } from "../bench_child.ts";
+import type { Reach, RelayTls } from "../load/client_reach.ts";
 import type { Percentiles } from "../load/latency_histogram.ts";
 import type { ProfileName } from "./client_profiles.ts";
 import type { LoadScenario } from "./load_scenarios.ts";
@@ -18,6 +19,9 @@ export interface ServerAccess {
   readonly url: string;
   readonly key: string;
   readonly secret: string;
+  /** How clients reach its media; UDP if absent. */
+  readonly reach?: Reach;
+  readonly relayTls?: RelayTls;
 }
 
 /** How clients join. */

@@ -17,6 +17,9 @@ const MICROS_PER_TICK = 10_000;
 /** Fields of `stat` behind the name in parentheses: user and system time are these two. */
 const USER_TICKS = 11;
 const SYSTEM_TICKS = 12;
+/** How the runtime names the thread of a program, and those of its workers. */
+const OWN_MAIN_THREAD = "deno";
+const OWN_WORKER = "worker-";
 
 /**
  * Reads the cost of the process `pid`.
@@ -36,6 +39,35 @@ export function processCost(pid: number): ProcessCost {
     cpuMicros: Math.max(ticksOf(read("stat")) * MICROS_PER_TICK, runtimeOf(threads)),
     rssBytes: rssOf(read("status")),
   };
+}
+
+/** CPU time by thread, µs, of those that live. Of a server that is not ours all are `others`. */
+export interface ThreadTimes {
+  readonly main: number;
+  readonly workers: number;
+  /** V8's and the runtime's. */
+  readonly others: number;
+}
+
+/**
+ * Reads how long the threads of the process `pid` have run.
+ *
+ * @throws {Error} if there is no such process, or no `/proc`.
+ */
+export function threadTimes(pid: number): ThreadTimes {
+  const times = { main: 0, workers: 0, others: 0 };
+  for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
+    try {
+      const read = (file: string) => Deno.readTextFileSync(`/proc/${pid}/task/${name}/${file}`);
+      const thread = read("comm").trim();
+      const isMain = name === String(pid) && thread === OWN_MAIN_THREAD;
+      const of = isMain ? "main" : thread.startsWith(OWN_WORKER) ? "workers" : "others";
+      times[of] += runtimeOf([read("schedstat")]);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return times;
 }
 
 /** User and system time of a line as in `/proc/PID/stat`, in ticks, threads that ended included. */

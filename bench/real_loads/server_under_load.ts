@@ -5,20 +5,26 @@
  * @module
  */
 import {
+  freeTcpPort,
+  freeUdpPorts,
   type RoomwireProcess,
+  startingFlags,
   startRoomwire,
   TEST_KEY,
   TEST_SECRET,
 } from "../../tests/support/process/roomwire_process.ts";
+import { TestAuthority } from "../../tests/support/process/certificates.ts";
+import type { Reach } from "../load/client_reach.ts";
 import type { ServerAccess } from "./loads_calls.ts";
 
 const LOOPBACK = "127.0.0.1";
+const TURN_DOMAIN = "turn.example.org";
 const ROOT = new URL("../../", import.meta.url);
 const PROFILED = "bench/real_loads/profiled_main.ts";
 
 /** A server that is up. */
 export interface ServerUnderLoad extends AsyncDisposable {
-  /** `roomwire`, `portable` or `peer`. */
+  /** `roomwire`, `portable` or `peer`, or how its media is reached if not over UDP. */
   readonly name: string;
   readonly access: ServerAccess;
   readonly pid: number;
@@ -36,9 +42,35 @@ export interface ServerChoice {
 }
 
 /** This project's server with the engine of its choice, or the portable one. */
-export function roomwire(engine: "native" | "portable"): ServerChoice {
-  const name = engine === "native" ? "roomwire" : "portable";
-  return { name, start: (flags) => startOwn(name, engine, flags) };
+export function roomwire(engine: "native" | "portable", reach: Reach = "udp"): ServerChoice {
+  const plain = engine === "native" ? "roomwire" : "portable";
+  if (reach === "udp") return { name: plain, start: (flags) => startOwn(plain, engine, flags) };
+  const name = engine === "native" ? reach : `${plain} ${reach}`;
+  return { name, start: (flags) => startReachedBy(reach, name, engine, flags) };
+}
+
+async function startReachedBy(
+  reach: Reach,
+  name: string,
+  engine: "native" | "portable",
+  flags: readonly string[],
+): Promise<ServerUnderLoad> {
+  await using authority = await TestAuthority.make();
+  const { certFile, keyFile } = await authority.issue("turn", [`DNS:${TURN_DOMAIN}`]);
+  const port = await freeTcpPort(LOOPBACK);
+  const server = await startOwn(name, engine, flags, {
+    turn: {
+      enabled: true,
+      udp_port: await freeUdpPorts(LOOPBACK, 1),
+      tls_port: port,
+      domain: TURN_DOMAIN,
+      bind_addresses: [LOOPBACK],
+      cert_file: certFile,
+      key_file: keyFile,
+    },
+  });
+  const relayTls = { port, certificate: authority.cert };
+  return { ...server, access: { ...server.access, reach, relayTls } };
 }
 
 /** A server that somebody else started and will stop. */
@@ -59,12 +91,10 @@ export async function startOwn(
   flags: readonly string[],
   extra: Readonly<Record<string, unknown>> = {},
 ): Promise<ServerUnderLoad> {
-  const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
-  const words = String(tasks.start).split(/\s+/);
-  const [runtime, main] = [words.slice(1, words.indexOf("main.ts")), "main.ts"];
+  const runtime = await startingFlags();
   const isProfiled = flags.some((flag) => flag.startsWith("--cpu-prof"));
   const program = {
-    command: [Deno.execPath(), ...runtime, ...flags, isProfiled ? PROFILED : main],
+    command: [Deno.execPath(), ...runtime, ...flags, isProfiled ? PROFILED : "main.ts"],
     cwd: ROOT,
   };
   const server: RoomwireProcess = await startRoomwire({

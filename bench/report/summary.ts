@@ -9,6 +9,7 @@ import type { RoomCost } from "../control/control_calls.ts";
 import type { DirectoryCost } from "../control/directory_cost.ts";
 import type { ControlFigures } from "../control/control_cost.ts";
 import type { JoinTimes } from "../control/join_to_frame.ts";
+import type { JoinCostRow } from "../control/join_cost.ts";
 import type { StormFigures } from "../control/storm.ts";
 import type { HopCost } from "../forwarding/hop_cost.ts";
 import type { RelayRow } from "../real_loads/relay_load.ts";
@@ -135,6 +136,7 @@ export interface Report {
   baseline?: Percentiles;
   workers?: WorkersFigures;
   storm?: StormFigures;
+  joins?: JoinCostRow[];
   control?: ControlFigures;
   rooms?: readonly RoomCost[];
   directory?: readonly DirectoryCost[];

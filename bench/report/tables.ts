@@ -6,6 +6,7 @@
 import type { DirectoryCost } from "../control/directory_cost.ts";
 import type { RequestKind, RoomCost } from "../control/control_calls.ts";
 import type { ControlFigures } from "../control/control_cost.ts";
+import type { JoinCostRow } from "../control/join_cost.ts";
 import { type JoinTimes, median } from "../control/join_to_frame.ts";
 import type { StormFigures } from "../control/storm.ts";
 import type { Sample, SoakFigures } from "../forwarding/soak_verdict.ts";
@@ -67,7 +68,8 @@ export function printStorm(figures: StormFigures): void {
     `  ${figures.joined} of ${figures.joins} joined, ${
       fixed(figures.joinsPerSecond, 1)
     } joins/s, ` +
-      `median ${whole(figures.medianMs)} ms, slowest ${whole(figures.slowestMs)} ms`,
+      `median ${whole(figures.medianMs)} ms, slowest ${whole(figures.slowestMs)} ms, ` +
+      `${fixed(figures.cpuMicrosPerJoin / 1000, 1)} ms CPU each`,
   );
   console.log(
     `  the call lost ${storm.lost} of ${storm.expected} packets ` +
@@ -78,6 +80,21 @@ export function printStorm(figures: StormFigures): void {
   console.log(
     `  read too late: ${figures.serverKernelDrops} by the server, ${storm.kernelDrops} by the callers`,
   );
+}
+
+/** Prints the titles; of another server threads are not told apart. */
+export function printJoinCostHead(): void {
+  console.log(`\nA join, and a leave, when 300 others have come and gone: ms of the server's CPU`);
+  console.log("  server      join    main  workers  others   leave  joins/s  median ms");
+}
+
+export function printJoinCost(row: JoinCostRow): void {
+  const { server, us_per_join, us_per_join_by_thread: threads, us_per_leave, failures } = row;
+  const ms = (us: number) => fixed(us / 1000, 2).padStart(8);
+  const parts = [threads.main, threads.workers, threads.others].map(ms).join("");
+  const rate = `${whole(row.joins_per_s).padStart(9)}${whole(row.median_ms).padStart(11)}`;
+  const failed = failures.length === 0 ? "" : `  (some failed: ${failures[0]})`;
+  console.log(`  ${server.padEnd(8)}${ms(us_per_join)}${parts}${ms(us_per_leave)}${rate}${failed}`);
 }
 
 /** Prints what the control plane costs. */

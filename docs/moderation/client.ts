@@ -8,15 +8,45 @@
  * @module
  */
 import process from "node:process";
-import { RoomServiceClient } from "livekit-server-sdk";
+import { RoomServiceClient, ServerError } from "livekit-server-sdk";
 
-/** A client for the server of the environment. */
+/** A client for the server of the environment. A call that fails ends the script with a sentence. */
 export function client(): RoomServiceClient {
-  return new RoomServiceClient(
-    required("LIVEKIT_URL"),
+  const url = required("LIVEKIT_URL");
+  const calls = new RoomServiceClient(
+    url,
     required("LIVEKIT_API_KEY"),
     required("LIVEKIT_API_SECRET"),
   );
+  return new Proxy(calls, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      return (...given: readonly unknown[]) =>
+        Promise.resolve(value.apply(target, given)).catch((error) => fail(sentence(error, url)));
+    },
+  });
+}
+
+/** Says what is wrong and ends the script. */
+export function fail(words: string): never {
+  console.error(words);
+  process.exit(1);
+}
+
+/** Why a call was refused, for a person. */
+function sentence(error: unknown, url: string): string {
+  if (!(error instanceof ServerError)) return `The server at ${url} does not answer.`;
+  const said = `the server says "${error.message.replace(/^twirp error \w+: /, "")}"`;
+  switch (error.status) {
+    case 404:
+      return `There is no such participant or room: ${said}.`;
+    case 401:
+    case 403:
+      return `The key and secret do not allow this: ${said}.`;
+    default:
+      return `It was not done: ${said}.`;
+  }
 }
 
 /** The arguments of the command line, by name; all must be there. */
