@@ -18,7 +18,9 @@ import {
   chromiumPath,
   firefoxPath,
   ipPath,
+  nftPath,
   redisPath,
+  serverProgram,
 } from "./support/process/e2e_requirements.ts";
 import {
   closingReport,
@@ -46,11 +48,18 @@ const testArgs = Deno.args.filter((arg) => {
 
 /** Debian package → whether what it brings is there already. */
 const PACKAGES: Readonly<Record<string, () => boolean>> = {
+  "caddy": () => serverProgram("caddy") !== undefined,
   "chromium": () => chromiumPath() !== undefined,
+  "coturn": () => existsSync("/usr/bin/turnutils_uclient"),
+  "ffmpeg": () => existsSync("/usr/bin/ffprobe"),
   "firefox-esr": () => firefoxPath() !== undefined,
+  "haproxy": () => serverProgram("haproxy") !== undefined,
   "iproute2": () => ipPath() !== undefined,
+  "nftables": () => nftPath() !== undefined,
+  "nginx": () => serverProgram("nginx") !== undefined,
   "openssl": () => existsSync("/usr/bin/openssl"),
   "redis-server": () => redisPath() !== undefined,
+  "systemd": () => existsSync("/usr/bin/systemd-analyze"),
 };
 
 const NICE = "/usr/bin/nice";
@@ -64,13 +73,13 @@ const FIRST = [
   "publishing",
   "single_connection",
   "agents",
-  "udp_outage",
 ];
 /**
  * Files that run when nothing else does, one after the other: what they look at is how much of a
- * path is used, and a processor that has no time for it looks like a path that is full.
+ * path is used, and a processor that has no time for it looks like a path that is full; or it is
+ * what a browser does within a time of its own, of which an outage has left little.
  */
-const ALONE = ["narrow_path"];
+const ALONE = ["narrow_path", "udp_outage", "impaired_clients"];
 /** Runs at once: one of all small tests, the others of end-to-end tests. Two cores bear so many. */
 const RUNS_AT_ONCE = 3;
 /**

@@ -6,7 +6,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { EXTENSION_URI, type HeaderExtension } from "../../lib/base/media_vocabulary.ts";
+import {
+  EXTENSION_URI,
+  FLEXFEC_MIME,
+  type HeaderExtension,
+} from "../../lib/base/media_vocabulary.ts";
 import type { PacketSink } from "../../lib/base/packet_sink.ts";
 import { ForwardLatency } from "../../lib/engine/local/forward_latency.ts";
 import { HopLink } from "../../lib/engine/relay/hop_link.ts";
@@ -17,6 +21,7 @@ import { NOT_RECEIVED, TransportFeedback } from "../../lib/wire/transport_cc.ts"
 import { PACKET_HEAD_WORDS, RELAY } from "../../lib/engine/relay/relay_records.ts";
 import { createRelayRing, ringChannel } from "../../lib/engine/relay/relay_ring.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
+import { LoudestRooms } from "../../lib/media/up/loudest_audio.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { DataOutlet } from "../../lib/transport/data_outlet.ts";
@@ -25,6 +30,7 @@ import { SendKind } from "../../lib/transport/datagrams/datagrams.ts";
 import { nativeCrypto } from "../../lib/transport/media_crypto.ts";
 import { RtpOutlet } from "../../lib/transport/rtp_outlet.ts";
 import { SrtpSession } from "../../lib/transport/srtp/srtp_session.ts";
+import { writeUint16, writeUint32 } from "../../lib/wire/big_endian.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { codec, layerListener, vp8Payload } from "../support/media/forwarding_fixtures.ts";
 import { RECORD_TWINS } from "../support/media/record_twins.ts";
@@ -126,8 +132,9 @@ function relayed(up: UpTrack, extensions: readonly HeaderExtension[]): RelayedTr
  * A VP8 publisher with ten subscribers that rewrite all a subscriber can.
  *
  * @param across The subscribers are on another engine.
+ * @param repairGroup Packets that share a repair packet.
  */
-function forwardingStep(sink: PacketSink, across = false): (i: number) => void {
+function forwardingStep(sink: PacketSink, across = false, repairGroup = 0): (i: number) => void {
   const extensions = [
     { id: 4, uri: EXTENSION_URI.mid },
     { id: 3, uri: EXTENSION_URI.transportCc },
@@ -144,28 +151,28 @@ function forwardingStep(sink: PacketSink, across = false): (i: number) => void {
   const relay = across ? relayed(up, extensions) : undefined;
   for (let i = 0; i < 3; i++) relay?.exchange();
   for (let i = 0; i < DOWN_TRACKS; i++) {
-    (relay?.far ?? up).addDownTrack(
-      new DownTrack({
-        section: {
-          mid: String(i),
-          kind: "video",
-          ssrc: 0xf000_0000 + i,
-          rtxSsrc: 0xf100_0000 + i,
-          codecs: [codec("video/VP8", 100, 101)],
-          extensions: [
-            { id: 1, uri: EXTENSION_URI.mid },
-            { id: 2, uri: EXTENSION_URI.absSendTime },
-            { id: 5, uri: EXTENSION_URI.transportCc },
-            { id: 6, uri: EXTENSION_URI.videoOrientation },
-          ],
-        },
-        publisherExtensions: extensions,
-        sink,
-        listener: layerListener(),
-        target: { enabled: true, maxSpatial: 2, maxTemporal: 3 },
-      }),
-      0,
-    );
+    const down = new DownTrack({
+      section: {
+        mid: String(i),
+        kind: "video",
+        ssrc: 0xf000_0000 + i,
+        rtxSsrc: 0xf100_0000 + i,
+        fecSsrc: 0xf200_0000 + i,
+        codecs: [codec("video/VP8", 100, 101), codec(FLEXFEC_MIME, 49)],
+        extensions: [
+          { id: 1, uri: EXTENSION_URI.mid },
+          { id: 2, uri: EXTENSION_URI.absSendTime },
+          { id: 5, uri: EXTENSION_URI.transportCc },
+          { id: 6, uri: EXTENSION_URI.videoOrientation },
+        ],
+      },
+      publisherExtensions: extensions,
+      sink,
+      listener: layerListener(),
+      target: { enabled: true, maxSpatial: 2, maxTemporal: 3 },
+    });
+    down.setRepairGroup(repairGroup);
+    (relay?.far ?? up).addDownTrack(down, 0);
   }
   relay?.exchange();
   const packet = rtpPacket({
@@ -201,12 +208,109 @@ Deno.test("UpTrack.receive() forwards a million packets with under 4 heap bytes 
   const sink = new NullSink();
   const step = forwardingStep(sink);
   const received = FORWARDED / DOWN_TRACKS;
-  const perReceived = growthPerStep(received, step);
-  assert.equal(sink.sent, FORWARDED);
+  // The first test of a process: a machine that is busy compiles while this is measured.
+  let at = 0;
+  const perReceived = untilQuiet(() => growthPerStep(received, () => step(at++)));
+  assert.ok(at >= received);
+  assert.equal(sink.sent, at * DOWN_TRACKS);
   assert.ok(
     perReceived / DOWN_TRACKS < MAX_BYTES,
     `${perReceived / DOWN_TRACKS} bytes per forwarded packet`,
   );
+});
+
+Deno.test("DownTrack makes repair packets of a million packets with under 4 heap bytes each", () => {
+  const sink = new NullSink();
+  const step = forwardingStep(sink, false, 6);
+  const growth = growthPerStep(FORWARDED / DOWN_TRACKS, step) / DOWN_TRACKS;
+  assert.equal(sink.sent, FORWARDED + DOWN_TRACKS * Math.floor(FORWARDED / DOWN_TRACKS / 6));
+  assert.ok(growth < MAX_BYTES, `${growth} bytes per packet`);
+});
+
+Deno.test("UpTrack's opus is made redundant for ten subscribers with under 4 heap bytes per packet", () => {
+  const opus = codec("audio/opus", 111);
+  const up = new UpTrack({
+    kind: "audio",
+    extensions: [],
+    listener: { onNack() {}, onKeyFrameNeeded() {} },
+  });
+  up.bindLayer(0, 0xfedc_ba98, opus, 0);
+  const sink = new NullSink();
+  for (let i = 0; i < DOWN_TRACKS; i++) {
+    const codecs = [codec("audio/red", 63, undefined, "111/111"), opus];
+    const down = new DownTrack({
+      section: { mid: String(i), kind: "audio", ssrc: 0xf000_0000 + i, codecs, extensions: [] },
+      publisherExtensions: [],
+      sink,
+      listener: layerListener(),
+      target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
+    });
+    up.addDownTrack(down, 0);
+  }
+  const packet = rtpPacket({ ssrc: 0xfedc_ba98, payloadType: 111, payload: new Uint8Array(80) });
+  const view = new RtpView();
+  const step = (i: number) => {
+    writeUint16(packet, 2, i & 0xffff);
+    writeUint32(packet, 4, i * 960);
+    view.wrap(packet);
+    up.receive(0, view, i * 20);
+  };
+  const growth = growthPerStep(FORWARDED / DOWN_TRACKS, step) / DOWN_TRACKS;
+  assert.equal(sink.sent, FORWARDED);
+  assert.ok(growth < MAX_BYTES, `${growth} bytes per packet`);
+});
+
+Deno.test("UpTrack.receive() compares how loud many microphones are with under 4 heap bytes per packet", () => {
+  const microphones = 100;
+  const rooms = new LoudestRooms();
+  rooms.limit("RM_loud", 5, 0);
+  const sink = new NullSink();
+  const opus = codec("audio/opus", 111);
+  const tracks = Array.from({ length: microphones }, (_, i) => {
+    const up = new UpTrack({
+      kind: "audio",
+      extensions: [{ id: 1, uri: EXTENSION_URI.audioLevel }],
+      listener: { onNack() {}, onKeyFrameNeeded() {} },
+      loudest: rooms,
+    });
+    up.bindLayer(0, i + 1, opus, 0);
+    const section = {
+      mid: "1",
+      kind: "audio",
+      ssrc: i + 1,
+      codecs: [opus],
+      extensions: [],
+    } as const;
+    const target = { enabled: true, maxSpatial: 0, maxTemporal: 3, loudestOf: "RM_loud" } as const;
+    const listener = layerListener();
+    up.addDownTrack(
+      new DownTrack({ section, publisherExtensions: up.extensions, sink, listener, target }),
+      0,
+    );
+    const bytes = rtpPacket({
+      ssrc: i + 1,
+      payloadType: 111,
+      extensions: { 1: Uint8Array.of(30 + i % 60) },
+      payload: new Uint8Array(80),
+    });
+    return { up, bytes, view: new RtpView() };
+  });
+  let sequence = 0;
+  const growth = untilQuiet(() =>
+    growthPerStep(200_000, (i) => {
+      const { up, bytes, view } = tracks[i % microphones]!;
+      if (i % microphones === 0) sequence = (sequence + 1) & 0xffff;
+      writeUint32(bytes, 4, sequence * 960);
+      bytes[2] = sequence >> 8;
+      bytes[3] = sequence & 0xff;
+      // A syllable now and then, so that places change.
+      bytes[17] = (i >> 10) % microphones === i % microphones ? 10 : 30 + i % 60;
+      view.wrap(bytes);
+      up.receive(0, view, 1_000_000 + sequence * 20);
+    })
+  );
+  assert.ok(sink.sent > 5_000, `${sink.sent} packets were forwarded`);
+  assert.ok(growth < MAX_BYTES, `${growth} bytes per packet`);
 });
 
 Deno.test("A relay carries packets to another engine with under 4 heap bytes per subscriber", () => {
@@ -445,7 +549,7 @@ function hopStep(crypto: HopCrypto) {
   const secret = random.bytes(32);
   let now = 1_000;
   const clock = { now: () => now, nowUs: () => now * 1000, wallMs: () => now };
-  const listener = { onBlocked() {}, onRestarted() {}, onAllowedLayers() {} };
+  const listener = { onBlocked() {}, onRestarted() {} };
   const ways = [new WaitingDatagrams(), new WaitingDatagrams()] as const;
   const [near, far] = ways.map((udp, i) =>
     new HopLink({
@@ -487,8 +591,11 @@ function hopStep(crypto: HopCrypto) {
   return { near, step, read: () => read };
 }
 
+/** Of it what is heard of arrivals boxes some numbers for each group of 5 ms: 20 packets here. */
+const MAX_HOP_BYTES = 12;
+
 Deno.test({
-  name: "A hop carries packets to another node with under 4 heap bytes each",
+  name: "A hop carries packets to another node with under 12 heap bytes each, feedback included",
   ignore: native === undefined,
   fn: () => {
     // The library that the other tests use: calls of two could not be told apart at compile time.
@@ -503,7 +610,7 @@ Deno.test({
       near.close();
       return growth;
     });
-    assert.ok(perPacket < MAX_BYTES, `${perPacket} bytes per packet`);
+    assert.ok(perPacket < MAX_HOP_BYTES, `${perPacket} bytes per packet`);
   },
 });
 

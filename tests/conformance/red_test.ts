@@ -1,5 +1,6 @@
-/** LiveKit's tests of redundant audio for subscribers that know only opus. */
+/** LiveKit's tests of redundant audio, taken apart for subscribers that know only opus, and made. */
 import assert from "node:assert/strict";
+import type { CodecParameters } from "../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { RedPayload } from "../../lib/wire/red_payload.ts";
@@ -17,6 +18,42 @@ const OPUS = codec("audio/opus", 111);
 const RED = codec("audio/red", 63, undefined, "111/111");
 const FRAME_TICKS = 960;
 
+/** A packet that comes: its number is its frame. */
+interface Arrival {
+  readonly number: number;
+  readonly timestamp: number;
+  readonly payload: Uint8Array;
+}
+
+/** Sends packets of one codec to a subscriber of some, and says what came out. */
+function forwarded(
+  published: CodecParameters,
+  accepted: readonly CodecParameters[],
+  arrivals: readonly Arrival[],
+): RecordingSink {
+  const up = new UpTrack({
+    kind: "audio",
+    extensions: [],
+    listener: { onNack() {}, onKeyFrameNeeded() {} },
+  });
+  up.bindLayer(0, 1000, published, 0);
+  const sink = new RecordingSink();
+  const down = new DownTrack({
+    section: { mid: "1", kind: "audio", ssrc: 5, codecs: accepted, extensions: [] },
+    publisherExtensions: [],
+    sink,
+    listener: layerListener(),
+    target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
+  });
+  up.addDownTrack(down, 0);
+  for (const { number, timestamp, payload } of arrivals) {
+    const { payloadType } = published;
+    const fields = { ssrc: 1000, payloadType, sequenceNumber: number, timestamp, payload };
+    up.receive(0, viewOf(rtpPacket(fields)), number * 20);
+  }
+  return sink;
+}
+
 /**
  * Sends the packets `arrivals` names, each with copies of the two frames before it, to a subscriber
  * that knows only opus; frames are their own numbers.
@@ -24,33 +61,12 @@ const FRAME_TICKS = 960;
  * @returns What came out: number and frame.
  */
 function unwrapped(arrivals: readonly number[]): readonly (readonly [number, number])[] {
-  const up = new UpTrack({
-    kind: "audio",
-    extensions: [],
-    listener: { onNack() {}, onKeyFrameNeeded() {} },
-  });
-  up.bindLayer(0, 1000, RED, 0);
-  const sink = new RecordingSink();
-  const down = new DownTrack({
-    section: { mid: "1", kind: "audio", ssrc: 5, codecs: [OPUS], extensions: [] },
-    publisherExtensions: [],
-    sink,
-    listener: layerListener(),
-    target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
-  });
-  up.addDownTrack(down, 0);
-  for (const n of arrivals) {
+  const packets = arrivals.map((n) => {
     const copies = [1, 2].map((back) => ({ age: back * FRAME_TICKS, frame: [(n - back) & 0xff] }));
-    const bytes = rtpPacket({
-      ssrc: 1000,
-      payloadType: 63,
-      sequenceNumber: n,
-      timestamp: n * FRAME_TICKS,
-      payload: redundantPayload([n & 0xff], copies),
-    });
-    up.receive(0, viewOf(bytes), n * 20);
-  }
-  return sink.packets.map((bytes) => {
+    const payload = redundantPayload([n & 0xff], copies);
+    return { number: n, timestamp: n * FRAME_TICKS, payload };
+  });
+  return forwarded(RED, [OPUS], packets).packets.map((bytes) => {
     const view = viewOf(bytes);
     assert.equal(view.payloadType, 111);
     assert.equal(view.payloadLength, 1);
@@ -58,6 +74,61 @@ function unwrapped(arrivals: readonly number[]): readonly (readonly [number, num
     return [view.sequenceNumber, bytes[view.payloadOffset]!] as const;
   });
 }
+
+/** Payloads that a subscriber of RED gets for bare frames. */
+function wrapped(arrivals: readonly Arrival[]): readonly Uint8Array[] {
+  return forwarded(OPUS, [RED, OPUS], arrivals).views.map((view) => {
+    assert.equal(view.payloadType, 63);
+    return view.bytes.slice(view.payloadOffset);
+  });
+}
+
+const bare = (number: number, bytes = 1, timestamp = number * FRAME_TICKS): Arrival => ({
+  number,
+  timestamp,
+  payload: new Uint8Array(bytes).fill(number),
+});
+
+/** What a frame of some bytes with copies of frames before it is. */
+function expected(number: number, back: readonly number[], bytes = 1): Uint8Array {
+  const frame = (n: number) => Array<number>(bytes).fill(n);
+  const copies = back.map((n) => ({ age: n * FRAME_TICKS, frame: frame(number - n) }));
+  return redundantPayload(frame(number), copies);
+}
+
+unitScenario("TestRedReceiver", async (t) => {
+  await t.step("two redundant blocks, as soon as there are two", () => {
+    assert.deepEqual(wrapped([bare(10), bare(11), bare(12), bare(13)]), [
+      expected(10, []),
+      expected(11, [1]),
+      expected(12, [1, 2]),
+      expected(13, [1, 2]),
+    ]);
+  });
+  await t.step("after a loss nothing from before it", () => {
+    assert.deepEqual(wrapped([bare(10), bare(11), bare(13), bare(14)]).slice(2), [
+      expected(13, []),
+      expected(14, [1]),
+    ]);
+  });
+  await t.step("out of order each with what was before it", () => {
+    assert.deepEqual(wrapped([bare(10), bare(12), bare(11), bare(13)]), [
+      expected(10, []),
+      expected(12, []),
+      expected(11, [1]),
+      expected(13, [1, 2]),
+    ]);
+  });
+  await t.step("no more than fits into a packet", () => {
+    const payloads = wrapped([10, 11, 12].map((n) => bare(n, 400)));
+    assert.deepEqual(payloads[2], expected(12, [1], 400));
+    assert.deepEqual(wrapped([bare(10, 1_024), bare(11)])[1], expected(11, []));
+  });
+  await t.step("nothing that is too old to say so", () => {
+    const payloads = wrapped([bare(10, 1, 0), bare(11, 1, 1 << 14)]);
+    assert.deepEqual(payloads[1], expected(11, []));
+  });
+});
 
 unitScenario("TestRedPrimaryReceiver", async (t) => {
   const frames = (numbers: readonly number[]) => numbers.map((n) => [n, n & 0xff]);

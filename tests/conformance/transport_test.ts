@@ -133,6 +133,7 @@ unitScenario("TestConfigureAudioTransceiver", () => {
         ssrc: 1,
         rtxSsrc: 2,
         stereo,
+        isRedundant: mime === "audio/red",
       });
       const { sdp } = table.offer(localParameters());
       const text = sectionText(sdp, /a=mid:(\S+)/.exec(sdp)![1]!).join("\n");

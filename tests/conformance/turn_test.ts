@@ -1,22 +1,26 @@
 /** LiveKit's tests of the TURN server, and of the credentials that clients get for it. */
 import assert from "node:assert/strict";
 import { SfuError } from "../../lib/base/errors.ts";
-import { MACHINE_FILES, turnOffer, turnSetup } from "../../lib/server/turn_settings.ts";
+import { turnOffer, turnSetup } from "../../lib/server/turn_settings.ts";
+import { MACHINE_FILES } from "../../lib/server/watched_certificate.ts";
 import { mediaListeners } from "../../lib/server/media_listeners.ts";
 import { readTurnUser, turnCredentials } from "../../lib/transport/turn/turn_credentials.ts";
-import { parseConfig } from "../../mod.ts";
+import { parseConfig } from "../../lib/server/config/config_parsing.ts";
 import {
+  ATTR,
   credentialsOf,
   errorOf,
   TURN_KEY,
   TURN_SECRET,
   TurnWorld,
   word,
+  xored,
 } from "../support/virtual/turn_world.ts";
 import { VirtualPlatform } from "../support/virtual/virtual_platform.ts";
 import { unitScenario } from "./support.ts";
 
 const REFRESH = 0x0004;
+const CREATE_PERMISSION = 0x0008;
 const LIFETIME = 0x000d;
 const nowOf = (world: TurnWorld) => Math.floor(world.platform.clock.wallMs() / 1000);
 
@@ -92,6 +96,8 @@ unitScenario("TestTURNAuthHandler_ParseUsername_ZeroExpiryRejected", () => {
   assert.equal(readTurnUser(credentialsOf([TURN_KEY, "PA_ann", "0"], "").username), undefined);
 });
 
+const ADVERTISED = ["192.0.2.1", "2001:db8::1"];
+
 /** What participants are offered under this `turn` section, at a known second. */
 function offered(turn: Readonly<Record<string, unknown>>) {
   const platform = new VirtualPlatform(1);
@@ -99,7 +105,7 @@ function offered(turn: Readonly<Record<string, unknown>>) {
     keys: { [TURN_KEY]: TURN_SECRET },
     turn: { enabled: true, udp_port: 3478, ...turn },
   });
-  const offer = turnOffer(config, ["192.0.2.1", "2001:db8::1"], platform);
+  const offer = turnOffer(config, () => ADVERTISED, platform);
   const [server] = offer!.serversFor("PA_ann");
   const user = readTurnUser(server!.username);
   return { server: server!, ttl: user!.expiresAt - Math.floor(platform.clock.wallMs() / 1000) };
@@ -129,8 +135,33 @@ function setUp(turn: Readonly<Record<string, unknown>>) {
     turn: { enabled: true, udp_port: 3478, ...turn },
   });
   const listeners = mediaListeners(config, [], 1);
-  return turnSetup(config, listeners, new VirtualPlatform(1), MACHINE_FILES);
+  return turnSetup(
+    config,
+    listeners,
+    () => listeners.advertised,
+    new VirtualPlatform(1),
+    MACHINE_FILES,
+  );
 }
+
+/** What a client of a node with this `turn` section is told when it asks to talk to a peer. */
+function permit(turn: Readonly<Record<string, unknown>>, peer: string): number {
+  const world = new TurnWorld({ isOwn: setUp(turn)!.isOwn });
+  const client = world.client();
+  assert.equal(errorOf(client.allocate()), 0);
+  return errorOf(client.ask(client.request(CREATE_PERMISSION, [[ATTR.peer, xored(peer, 0)]]))!);
+}
+
+// LiveKit refuses private peers that are not allowed, its own address included. Here nobody but the
+// node itself is reached, whatever is allowed; so only what is denied has an effect.
+unitScenario("TestTurnRelay", () => {
+  const [own, other] = ["10.1.2.3", "10.1.2.4"];
+  const allow = { allow_restricted_peer_cidrs: ["10.0.0.0/8"] };
+  assert.deepEqual([permit(allow, own), permit(allow, other)], [0, 403], "allowed");
+  assert.deepEqual([permit({}, own), permit({}, other)], [0, 403], "not allowed");
+  const deny = { ...allow, deny_peer_cidrs: ["10.1.0.0/16"] };
+  assert.deepEqual([permit(deny, own), permit(deny, other)], [403, 403], "denied, though allowed");
+});
 
 unitScenario("TestParsePeerCIDRs", () => {
   const plain = setUp({});

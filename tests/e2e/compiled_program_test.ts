@@ -78,9 +78,10 @@ Deno.test({
       assert.ok(embeds(WORKER), "the worker");
       assert.ok(embeds(ENGINE), "what a server without workers loads when it starts");
       assert.ok(embeds("web/index.html"), "the demo page");
+      assert.ok(embeds("build_stamp.json"), "the commit");
       assert.ok(files.some(({ path }) => path.endsWith(CLIENT_SDK)), "the client library");
       const packages = embeddedPackages(files);
-      assert.ok(packages.has("jose") && packages.has("@livekit/protocol"), "packages");
+      assert.ok(packages.has("@livekit/protocol") && packages.has("redis"), "packages");
       for (const unused of ["fast-check", "playwright-core", "@livekit/rtc-node", "werift"]) {
         assert.ok(!packages.has(unused), `${unused} is for tests`);
       }
@@ -109,9 +110,9 @@ async function holdCall(program: string, denoDir: string): Promise<void> {
       cwd: program,
       env: { DENO_DIR: denoDir },
     },
-    config: { workers: 1 },
+    config: { workers: 1, demo: true, docs: true },
   });
-  for (const path of ["/demo", "/demo/livekit-client.js"]) {
+  for (const path of ["/demo", "/demo/assets/livekit-client.js", "/docs/quick_start"]) {
     const response = await fetch(`${server.httpUrl}${path}`);
     assert.equal(response.status, 200, path);
     assert.ok((await response.text()).length > 1_000, path);
@@ -123,6 +124,7 @@ async function holdCall(program: string, denoDir: string): Promise<void> {
   const { sid } = await ann.publish("audio");
   const { ssrc } = await bob.track(sid);
   await until("media", () => bob.subscriber.packets(ssrc).length > 10);
+  assert.match(server.logTail(), /"version":"\d+\.\d+\.\d+[^"]*","commit":"[0-9a-f]{12}/);
   assert.match(server.logTail(), /"workers":1/);
   assert.deepEqual(listing(packages), before, "nothing was missing and fetched");
 }

@@ -5,13 +5,21 @@
  */
 import assert from "node:assert/strict";
 import { mintToken } from "../support/process/access_tokens.ts";
-import { type RoomwireProcess, startRoomwire } from "../support/process/roomwire_process.ts";
+import { TestAuthority } from "../support/process/certificates.ts";
+import { mustIgnore } from "../support/process/e2e_requirements.ts";
+import {
+  freeTcpPort,
+  type RoomwireProcess,
+  startRoomwire,
+} from "../support/process/roomwire_process.ts";
 import { type Standstill, standstillDuring } from "../support/process/standstill.ts";
 import { until } from "../support/wire/until.ts";
 import { WireParticipant } from "../support/wire/wire_participant.ts";
 
 const STRANGER = new URL("../support/hostile/stranger.ts", import.meta.url);
 const ROOM = "strangers";
+/** Is made on the port that speaks TLS. */
+const TLS_ATTACK = "half_open_tls";
 const MAX_MAIN_THREAD_MS = 250;
 const MAX_MEDIA_MS = 100;
 /** How much of its memory may be more after an attack than before. */
@@ -22,6 +30,7 @@ const ATTEMPTS = 4;
 const STANDS_FOR_MS = 2_500;
 
 const ATTACKS: readonly (readonly [attack: string, count: number, what: string])[] = [
+  [TLS_ATTACK, 10_000, "10,000 handshakes of TLS that never end"],
   ["idle", 18_000, "18,000 idle connections from 16 addresses"],
   ["idle_from_one_address", 18_000, "18,000 idle connections from the newcomers' own address"],
   ["slow_headers", 4_000, "4,000 requests whose header never ends"],
@@ -42,6 +51,7 @@ async function memoryOf({ pid }: RoomwireProcess): Promise<number> {
 /** Runs one attack; while it stands a newcomer joins. */
 async function withstand(
   server: RoomwireProcess,
+  port: number,
   subscriber: WireParticipant,
   attack: string,
   count: number,
@@ -57,7 +67,7 @@ async function withstand(
       "--no-check",
       STRANGER.href,
       attack,
-      `${server.ports.http}`,
+      `${port}`,
       `${count}`,
     ],
     stdin: "piped",
@@ -89,21 +99,29 @@ if (ignore) console.log("What strangers do to HTTP is tested on Linux only: it n
 for (const [attack, count, what] of ATTACKS) {
   Deno.test({
     name: `Strangers keep nobody waiting and leave nothing behind: ${what}`,
-    ignore,
+    ignore: ignore || (attack === TLS_ATTACK && mustIgnore(["openssl"])),
     // werift's DTLS client, which the test clients use, has timers that cannot be stopped.
     sanitizeOps: false,
     sanitizeResources: false,
     fn: async () => {
-      await using server = await startRoomwire({ config: { workers: 1 } });
+      await using authority = attack === TLS_ATTACK ? await TestAuthority.make() : undefined;
+      const certificate = await authority?.issue("server");
+      const port = await freeTcpPort("127.0.0.1");
+      const tls = certificate &&
+        { port, cert_file: certificate.certFile, key_file: certificate.keyFile };
+      await using server = await startRoomwire({
+        config: { workers: 1, ...(tls === undefined ? {} : { tls }) },
+      });
+      const attacked = tls === undefined ? server.ports.http : port;
       await using ann = await join(server, "ann");
       await using bob = await join(server, "bob");
       await Promise.all([ann.connected(), bob.connected()]);
       const { sid } = await ann.publish("audio");
       await bob.track(sid);
       // What the first attack makes the runtime allocate once is no leak.
-      const runs: Standstill[] = [await withstand(server, bob, attack, count)];
+      const runs: Standstill[] = [await withstand(server, attacked, bob, attack, count)];
       const before = await memoryOf(server);
-      do runs.push(await withstand(server, bob, attack, count)); while (
+      do runs.push(await withstand(server, attacked, bob, attack, count)); while (
         !runs.some(isQuiet) && runs.length < ATTEMPTS
       );
       assert.ok(runs.some(isQuiet), JSON.stringify(runs));

@@ -55,6 +55,13 @@ function moderationTest(name: string, room: string, act: (scene: Scene) => Promi
 
 async function run(server: RoomwireProcess, script: string, words: string[]): Promise<string> {
   executed.add(script);
+  const { success, said, told } = await attempt(server, script, words);
+  assert.ok(success, said);
+  return told;
+}
+
+/** Runs a script to its end, whatever that is. */
+async function attempt(server: RoomwireProcess, script: string, words: string[]) {
   const path = new URL(script, SCRIPTS).pathname;
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--allow-net", "--allow-env", "--allow-read", path, ...words],
@@ -64,9 +71,9 @@ async function run(server: RoomwireProcess, script: string, words: string[]): Pr
       LIVEKIT_API_SECRET: TEST_SECRET,
     },
   }).output();
-  // What the runtime says while it sets packages up goes to standard error.
-  assert.ok(success, new TextDecoder().decode(stderr));
-  return new TextDecoder().decode(stdout).trim();
+  const text = new TextDecoder();
+  // What the runtime says while it sets packages up goes to standard error, too.
+  return { success, said: text.decode(stderr).trim(), told: text.decode(stdout).trim() };
 }
 
 moderationTest("mute.ts mutes a microphone for everybody", "mute", async ({ room, join, run }) => {
@@ -217,6 +224,33 @@ moderationTest(
     assert.deepEqual(kindDetails, [KindDetail.FORWARDED]);
     await speaker.leave();
     await eventually("the speaker to be gone", () => !overflow.remotes.has("speaker"));
+  },
+);
+
+moderationTest(
+  "a wrong identity, room or word is answered with a sentence",
+  "mistaken",
+  async ({ room, server, join }) => {
+    await join("alice");
+    const wrong: readonly (readonly [script: string, ...words: string[]])[] = [
+      ["mute.ts", room, "nobody"],
+      ["silence.ts", room, "nobody"],
+      ["to_audience.ts", room, "nobody"],
+      ["remove.ts", room, "nobody"],
+      ["rename.ts", room, "nobody", "N", "host"],
+      ["hide.ts", room, "nobody"],
+      ["move.ts", room, "nobody", "elsewhere"],
+      ["forward.ts", room, "nobody", "elsewhere"],
+      ["mute.ts", "nowhere", "alice"],
+      ["mute.ts", room, "alice"],
+      ["lock_room.ts", room, "perhaps"],
+    ];
+    for (const [script, ...words] of wrong) {
+      const { success, said } = await attempt(server, script, words);
+      assert.equal(success, false, script);
+      assert.match(said, /(?:^|\n)[A-Za-z][^\n]{20,}$/, script);
+      assert.doesNotMatch(said, /\n\s+at |Uncaught|Error:/, `${script}: ${said}`);
+    }
   },
 );
 

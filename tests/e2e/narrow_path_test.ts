@@ -10,6 +10,7 @@ import { eventually } from "../support/process/eventually.ts";
 import { LossyProxy } from "../support/process/lossy_proxy.ts";
 import type { BrowserClient } from "../support/sdk/browser_client.ts";
 import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
+import { watchInbound } from "../support/sdk/stream_totals.ts";
 
 const fixture = CallFixture.forThisFile();
 
@@ -22,10 +23,7 @@ const STEADY_MS = 10_000;
 
 /** What one received stream did in a while. */
 async function during(client: BrowserClient, sid: string, ms: number) {
-  const before = await client.inbound(sid);
-  await new Promise((resolve) => setTimeout(resolve, ms));
-  const after = await client.inbound(sid);
-  const grown = (name: string) => (after[name] ?? 0) - (before[name] ?? 0);
+  const { after, grown } = await watchInbound(client, sid, ms);
   return {
     height: after["frameHeight"] ?? 0,
     frames: grown("framesDecoded"),

@@ -19,8 +19,12 @@ import {
 
 const udpPort = await freeUdpPorts("127.0.0.1", 1);
 const tlsPort = await freeTcpPort("127.0.0.1");
+const mediaPort = await freeUdpPorts("127.0.0.1", 2);
+/** On two workers, so that sockets of the main thread are lent to them. */
 const fixture = CallFixture.forThisFile({
   config: {
+    workers: 2,
+    rtc: { udp_port: `${mediaPort}-${mediaPort + 1}` },
     turn: {
       enabled: true,
       udp_port: udpPort,

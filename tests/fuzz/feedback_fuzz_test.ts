@@ -6,7 +6,8 @@
  */
 import assert from "node:assert/strict";
 import { SENT } from "../../lib/bandwidth/sent_packets.ts";
-import { DEFAULT_ESTIMATE, SendEstimate } from "../../lib/bandwidth/send_estimate.ts";
+import { DEFAULT_ESTIMATE } from "../../lib/bandwidth/estimate_options.ts";
+import { SendEstimate } from "../../lib/bandwidth/send_estimate.ts";
 import {
   MAX_FEEDBACK_BYTES,
   MAX_FEEDBACK_STATUSES,

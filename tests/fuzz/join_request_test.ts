@@ -52,7 +52,6 @@ Deno.test("readJoinParameters() answers an arbitrary query with parameters or a 
         query: new URLSearchParams(pairs),
         token: token as unknown as Parameters<typeof readJoinParameters>[0]["token"],
         userAgent,
-        address: "",
       };
       const limits = { maxRoomNameLength: 256, maxParticipantIdentityLength: 256 };
       const result = readJoinParameters(request, limits, strict, () => ({ ok: true }));

@@ -11,6 +11,7 @@ import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { isAv1KeyFrameStart } from "../../lib/wire/av1_payload.ts";
 import { DependencyDescriptor } from "../../lib/wire/dependency_descriptor.ts";
 import { isH264KeyFrameStart, isH265KeyFrameStart } from "../../lib/wire/h264_payload.ts";
+import { packetTrailerLength } from "../../lib/wire/packet_trailer.ts";
 import { RtpView } from "../../lib/wire/rtp_view.ts";
 import { parseTransportFeedback, TransportFeedback } from "../../lib/wire/transport_cc.ts";
 import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
@@ -61,6 +62,28 @@ Deno.test("payload parsers accept or refuse random bytes and stay within them", 
   for (const [name, count] of Object.entries(accepted)) {
     assert.ok(count > 0 && count < ROUNDS * 3, `${name} accepted ${count}`);
   }
+});
+
+Deno.test("packetTrailerLength() leaves something of every payload, and looks at nothing else", () => {
+  const random = new SeededRandom(104);
+  const magic = [0x4c, 0x4b, 0x54, 0x53];
+  let found = 0;
+  for (let i = 0; i < ROUNDS; i++) {
+    const bytes = random.bytes(random.below(40));
+    if (bytes.length > 5 && random.chance(0.8)) {
+      bytes.set(magic, bytes.length - 4);
+      if (random.chance(0.7)) bytes[bytes.length - 5] = random.below(45) ^ 0xff;
+    }
+    const end = bytes.length - (random.chance(0.1) ? random.below(3) - 1 : 0);
+    const length = random.below(bytes.length + 2);
+    const told = packetTrailerLength(bytes, end, length);
+    assert.ok(told === 0 || told >= 5 && told < length, `${told} of ${length}`);
+    if (told === 0) continue;
+    found++;
+    assert.deepEqual([...bytes.subarray(end - 4, end)], magic);
+    assert.equal(bytes[end - 5], told ^ 0xff);
+  }
+  assert.ok(found > 100, `${found} found`);
 });
 
 Deno.test("parseTransportFeedback() accepts or refuses random bytes and stays within its capacity", () => {

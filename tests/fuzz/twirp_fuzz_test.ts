@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { absentServices } from "../../routes/absent_services.ts";
 import { roomService } from "../../routes/room_service.ts";
-import { twirpRoutes } from "../../routes/twirp.ts";
 import { adminWorld, tokenWith } from "../support/virtual/admin_world.ts";
-import { testBodies } from "../support/virtual/test_bodies.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
-import { NO_TELEMETRY } from "../../lib/room/context/telemetry.ts";
+import { twirpPost } from "../support/virtual/twirp_world.ts";
 
 const ROUNDS = 400;
 
@@ -13,15 +11,7 @@ const ROUNDS = 400;
 function api() {
   const { world, admin } = adminWorld();
   const services = [roomService(admin), ...absentServices()];
-  const routes = twirpRoutes(services, {
-    maxBodyBytes: 0,
-    bodies: testBodies(),
-    clock: world.platform.clock,
-    timers: world.platform.timers,
-    log: world.platform.log,
-    counters: world.counters,
-    telemetry: NO_TELEMETRY,
-  });
+  const send = twirpPost(world, services);
   const token = tokenWith({
     roomCreate: true,
     roomList: true,
@@ -33,17 +23,7 @@ function api() {
     Object.keys(methods).map((method) => `/twirp/${name}/${method}`)
   );
   const post = async (path: string, type: string, body: Uint8Array<ArrayBuffer>) => {
-    const headers = { "Content-Type": type };
-    const request = new Request(`http://sfu.example${path}`, { method: "POST", headers, body });
-    const url = new URL(request.url);
-    const response = await routes(path)!({
-      request,
-      url,
-      path,
-      token,
-      receivedAt: 0,
-      socketAddress: "",
-    });
+    const response = await send(path, token, body, type);
     await response.body?.cancel();
     return response.status;
   };

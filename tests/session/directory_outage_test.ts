@@ -261,3 +261,53 @@ Deno.test("who comes to a room that its node serves meets everybody, though the 
     for (const identity of ["ann", "bob", "cid"]) assert.ok(others.includes(identity), identity);
   }
 });
+
+Deno.test("a change of settings that a failover lost gives way to the next one, on all nodes", async () => {
+  const cluster = new ClusterWorld(["a", "b", "c"]);
+  const clients = [];
+  for (const node of ["a", "b", "c"]) clients.push(await cluster.join(node, `of-${node}`));
+  await cluster.during(cluster.room("b").setMetadata("before"));
+  await cluster.pass(1_000);
+  const before = { ...cluster.memory.recordOf("lobby")! };
+  await cluster.during(cluster.room("a").setMetadata("lost"));
+  await cluster.pass(1_000);
+  cluster.memory.goBack("lobby", before);
+  await cluster.during(cluster.room("b").setMetadata("next"));
+  await cluster.pass(5_000);
+  for (const node of ["a", "b", "c"]) {
+    assert.equal(cluster.room(node).info().metadata, "next", node);
+  }
+  for (const client of clients) assert.equal(client.last("roomUpdate").room!.metadata, "next");
+  await cluster.during(cluster.room("c").setMetadata("last"));
+  await cluster.pass(1_000);
+  for (const node of ["a", "b", "c"]) {
+    assert.equal(cluster.room(node).info().metadata, "last", node);
+  }
+});
+
+Deno.test("many rooms that are doubted at once are asked for a few at a time, each once", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  const { directory } = cluster.node("a");
+  const find = directory.find.bind(directory);
+  let asking = 0;
+  let most = 0;
+  const asked = new Map<string, number>();
+  directory.find = async (room) => {
+    asked.set(room, (asked.get(room) ?? 0) + 1);
+    most = Math.max(most, ++asking);
+    await new Promise<void>((resolve) => void cluster.platform.timers.after(20, resolve));
+    asking--;
+    return await find(room);
+  };
+  const rooms = Array.from({ length: 60 }, (_, i) => `room-${i}`);
+  for (const [i, room] of rooms.entries()) {
+    await cluster.join("a", `ann-${i}`, { roomName: room, grant: { ...FULL_GRANT, room } });
+    await cluster.join("b", `bob-${i}`, { roomName: room, grant: { ...FULL_GRANT, room } });
+  }
+  asked.clear();
+  for (const room of rooms) cluster.room("b", room).close(DisconnectReason.ROOM_DELETED);
+  await cluster.pass(2_000);
+  assert.equal(asked.size, rooms.length);
+  assert.ok(most <= 16, `${most} at once`);
+  for (const [room, count] of asked) assert.equal(count, 1, room);
+});

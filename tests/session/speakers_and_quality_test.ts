@@ -4,12 +4,13 @@ import {
   ClientInfo,
   ClientInfo_SDK,
   ConnectionQuality,
+  LeaveRequest,
   MuteTrackRequest,
   UpdateSubscription,
 } from "@livekit/protocol";
 import type { UpTrackId } from "../../lib/base/ids.ts";
 import type { UpTrackInterval } from "../../lib/engine/messages/media_messages.ts";
-import { type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
+import { cameraRequest, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 const { EXCELLENT, GOOD, POOR, LOST } = ConnectionQuality;
 
@@ -204,4 +205,38 @@ Deno.test("Room leaves no timer and no watcher behind when it closes", async () 
   world.engine.emit({ type: "audio_levels", levels: [{ upTrack, level: 1, active: true }] });
   await world.pass(2000);
   assert.equal(alice.socket.frames.length, after);
+});
+
+Deno.test("Rooms tell the media plane whose video shows somebody who speaks, at most each 5 s, and of its end", async () => {
+  const { world, clients: [alice, bob] } = await roomOf("alice", "bob", "carol");
+  for (const client of [alice!, bob!]) {
+    await client.publishMicrophone();
+    await client.announce(cameraRequest("cam"));
+    await client.offer([
+      { mid: "1", kind: "audio", cid: "mic" },
+      { mid: "2", kind: "video", cid: "cam", rids: ["q", "h", "f"] },
+    ]);
+  }
+  const told = () =>
+    world.engine.of("set_speaker").map(({ upTrack, speaks }) =>
+      `${upTrack === alice!.upTrack("2") ? "alice" : "bob"} ${speaks}`
+    );
+  const speak = async (client: ScriptedClient, ms: number) => {
+    for (let i = 0; i < ms; i += 400) {
+      await hear(client, 0.3, true);
+      await world.pass(400, 400);
+    }
+    await hear(client, 0, false);
+  };
+  await speak(alice!, 400);
+  assert.deepEqual(told(), [], "a word is not yet a speech");
+  await speak(alice!, 1_200);
+  assert.deepEqual(told(), ["alice true"]);
+  await speak(bob!, 2_000);
+  assert.deepEqual(told(), ["alice true"], "not before five seconds have passed");
+  await speak(bob!, 10_000);
+  assert.deepEqual(told().sort(), ["alice false", "alice true", "bob true"]);
+  await bob!.request({ case: "leave", value: new LeaveRequest() });
+  await world.settle();
+  assert.equal(told().at(-1), "bob false");
 });

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { RFC8867_CASES } from "../../bench/congestion/rfc8867_cases.ts";
+import { fecRow } from "../../bench/congestion/fec_table.ts";
 import { SFU_CASES } from "../../bench/congestion/sfu_cases.ts";
 
 const SEED = 1;
@@ -17,4 +18,22 @@ for (const { name, title, run } of [...RFC8867_CASES, ...SFU_CASES]) {
     const failed = gates.filter(({ holds }) => !holds);
     assert.deepEqual(failed.map(({ what, value, limit }) => `${what}: ${value}, ${limit}`), []);
   });
+}
+
+for (
+  const [loss, rttMs] of [[0.02, 150], [0.02, 300], [0.05, 150], [0.05, 300], [0.1, 150], [
+    0.1,
+    300,
+  ]] as const
+) {
+  for (const bps of [450_000, 1_700_000]) {
+    Deno.test(`repair in advance: ${loss * 100} % of loss, ${rttMs} ms, ${bps / 1_000} kbit/s: pictures are less late`, () => {
+      const { isUsed, without, withRepair } = fecRow(loss, rttMs, bps, [SEED]);
+      assert.ok(isUsed);
+      const seen = JSON.stringify({ without, withRepair });
+      assert.ok(withRepair.p95Ms < without.p95Ms * 0.95, seen);
+      assert.ok(withRepair.p50Ms <= without.p50Ms * 0.7, seen);
+      assert.ok(withRepair.repair < 0.45, seen);
+    });
+  }
 }

@@ -40,7 +40,6 @@ class HopRelay {
     };
     end.onEvent = (event) => {
       if (event === "restarted") side.link.renew(end.now);
-      if (event.startsWith("layers")) side.link.allowLayers();
     };
     return side;
   }
@@ -102,20 +101,4 @@ Deno.test("An engine of another node that begins anew is told everything again",
   relay.run(3_000);
   assert.ok(sink.received.length > before + 50, `${sink.received.length - before} since`);
   assert.deepEqual(relay.hop.far.events.filter((event) => event === "restarted"), ["restarted"]);
-});
-
-Deno.test("A hop that loses much carries lower layers only, and all of them again when it is well", () => {
-  const relay = new HopRelay(3, 3, {});
-  const { sink } = relay.subscribe();
-  relay.run(3_000);
-  assert.equal(sink.received.at(-1)!.spatial, 2);
-  relay.hop.network.loss = 0.3;
-  relay.run(2_500);
-  relay.hop.network.loss = 0;
-  relay.run(1_500);
-  const lower = sink.received.at(-1)!.spatial;
-  assert.ok(lower < 2, `layer ${lower}`);
-  assert.ok(relay.near.upTracks.get(TRACK)!.neededLayers < 0b100, "the layer still crosses");
-  relay.run(25_000);
-  assert.equal(sink.received.at(-1)!.spatial, 2);
 });

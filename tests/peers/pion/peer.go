@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -189,7 +190,10 @@ func (p *peer) received(from *connection, track *webrtc.TrackRemote, receiver *w
 		"kind":  track.Kind().String(),
 		"codec": track.Codec().MimeType,
 	})
-	counted := &remoteTrack{sid: sid, events: p.events}
+	counted := &remoteTrack{sid: sid, events: p.events, askKey: func() {
+		loss := &rtcp.PictureLossIndication{MediaSSRC: uint32(track.SSRC())}
+		_ = from.pc.WriteRTCP([]rtcp.Packet{loss})
+	}}
 	p.receiving[sid] = counted
 	go counted.read(track)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/rtp/codecs"
@@ -23,6 +24,13 @@ type counts struct {
 	KeyFrames int `json:"keyFrames"`
 	Width     int `json:"width"`
 	Height    int `json:"height"`
+	// Shown, Freezes and FrozenMs are what a decoder of VP8 could have shown, see videoPlayout.
+	Shown    int   `json:"shown"`
+	Freezes  int   `json:"freezes"`
+	FrozenMs int64 `json:"frozenMs"`
+	// Heard and Concealed are packets of sound, see soundPlayout.
+	Heard     int `json:"heard"`
+	Concealed int `json:"concealed"`
 }
 
 // remoteTrack counts what arrives of one track.
@@ -32,13 +40,24 @@ type remoteTrack struct {
 	// video and vp8 say what the packets hold.
 	video, vp8 bool
 
-	mutex sync.Mutex
-	soFar counts
+	// askKey asks for a key frame.
+	askKey func()
+
+	mutex   sync.Mutex
+	soFar   counts
+	picture videoPlayout
+	sound   soundPlayout
 }
 
 func (t *remoteTrack) counts() counts {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
+	if !t.video {
+		t.sound.play(time.Now())
+	}
+	t.soFar.Shown, t.soFar.Freezes = t.picture.shown, t.picture.freezes
+	t.soFar.FrozenMs = t.picture.frozen.Milliseconds()
+	t.soFar.Heard, t.soFar.Concealed = t.sound.heard, t.sound.concealed
 	return t.soFar
 }
 
@@ -55,37 +74,50 @@ func (t *remoteTrack) read(track *webrtc.TrackRemote) {
 			}
 			return
 		}
-		if before := t.count(packet); before.Packets == 0 {
+		before, keyNeeded := t.count(packet)
+		if keyNeeded {
+			t.askKey()
+		}
+		if before.Packets == 0 {
 			t.events.tell("first_packet", event{"sid": t.sid, "padding": len(packet.Payload) == 0})
 		}
 	}
 }
 
-// count adds a packet; it returns what there was before.
-func (t *remoteTrack) count(packet *rtp.Packet) counts {
+// count adds a packet; it returns what there was before, and whether a key frame has to be asked for.
+func (t *remoteTrack) count(packet *rtp.Packet) (counts, bool) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	before := t.soFar
+	now := time.Now()
 	t.soFar.Packets++
 	if len(packet.Payload) == 0 {
 		t.soFar.Padding++
-		return before
+		return before, t.vp8 && t.picture.take(packet, false, now)
 	}
 	t.soFar.Bytes += len(packet.Payload)
 	if packet.Marker || !t.video {
 		t.soFar.Frames++
 	}
-	if !t.vp8 {
-		return before
+	if !t.video {
+		t.sound.take(packet, now)
 	}
-	// The first packet of a key frame has the size of the picture (RFC 6386 §9.1).
+	if !t.vp8 {
+		return before, false
+	}
+	startsKey := t.readKey(packet.Payload)
+	return before, t.picture.take(packet, startsKey, now)
+}
+
+// readKey counts a key frame at its first packet, which has the size of the picture (RFC 6386 §9.1).
+func (t *remoteTrack) readKey(payload []byte) bool {
 	var descriptor codecs.VP8Packet
-	frame, err := descriptor.Unmarshal(packet.Payload)
+	frame, err := descriptor.Unmarshal(payload)
 	if err != nil || descriptor.S != 1 || descriptor.PID != 0 || len(frame) < 10 || frame[0]&1 == 1 {
-		return before
+		return false
 	}
 	t.soFar.KeyFrames++
 	t.soFar.Width = int(binary.LittleEndian.Uint16(frame[6:])) & 0x3fff
 	t.soFar.Height = int(binary.LittleEndian.Uint16(frame[8:])) & 0x3fff
-	return before
+	return true
 }

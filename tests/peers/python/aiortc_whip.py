@@ -2,12 +2,12 @@
 
 import asyncio
 import sys
-import urllib.parse
 
 import av
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc import MediaStreamTrack, RTCPeerConnection
 from fractions import Fraction
 
+import aiortc_session
 import common
 
 
@@ -43,30 +43,12 @@ def audio_frame(number):
 
 async def main(server, token):
     connection = RTCPeerConnection()
-    connection.on(
-        "connectionstatechange",
-        lambda: common.tell("connection", state=connection.connectionState),
-    )
+    aiortc_session.tell_states(connection)
     clock = 90_000
     video = Paced("video", clock, clock // common.FRAMES_PER_SECOND, video_frame)
     connection.addTrack(Paced("audio", common.SAMPLE_RATE, common.SAMPLES, audio_frame))
     connection.addTrack(video)
-    await connection.setLocalDescription(await connection.createOffer())
-    status, headers, answer = await asyncio.to_thread(
-        common.request,
-        "POST",
-        f"{server}/whip/v1",
-        token,
-        connection.localDescription.sdp,
-        "application/sdp",
-    )
-    resource = urllib.parse.urljoin(f"{server}/whip/v1", headers["Location"])
-    common.tell("answered", status=status)
-    await connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-    await common.input_ended()
-    status, _, _ = await asyncio.to_thread(common.request, "DELETE", resource, token)
-    common.tell("left", status=status)
-    await connection.close()
+    await aiortc_session.hold(connection, f"{server}/whip/v1", token)
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -44,6 +44,9 @@ const POST = "POST /twirp/livekit.RoomService/ListRooms HTTP/1.1\r\nHost: x\r\n"
   "Content-Type: application/protobuf\r\n";
 const MEBIBYTES_10 = 10 * 1024 * 1024;
 
+/** The beginning of a TLS handshake's first message of 512 bytes (RFC 8446 §4.1.2). */
+const CLIENT_HELLO_BEGUN = [0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+
 /** A list of empty names as large as a request may be. */
 function emptyNames(): Uint8Array {
   const body = new Uint8Array(MEBIBYTES_10 - 2);
@@ -58,6 +61,12 @@ const ATTACKS: Readonly<Record<string, () => Promise<void>>> = {
     many(spread, (socket) => {
       socket.write("GET / HT");
       const drip = setInterval(() => socket.write("T"), 2_000);
+      socket.once("close", () => clearInterval(drip));
+    }),
+  half_open_tls: () =>
+    many(spread, (socket) => {
+      socket.write(Uint8Array.from(CLIENT_HELLO_BEGUN));
+      const drip = setInterval(() => socket.write(Uint8Array.of(7)), 2_000);
       socket.once("close", () => clearInterval(drip));
     }),
   slow_bodies: () =>

@@ -4,8 +4,18 @@
  *
  * @module
  */
-import type { CodecParameters, SpatialLayer } from "../../../lib/base/media_vocabulary.ts";
-import { type PacketSink, SEAL_BYTES, type WrittenPacket } from "../../../lib/base/packet_sink.ts";
+import type {
+  CodecParameters,
+  MediaKind,
+  SpatialLayer,
+} from "../../../lib/base/media_vocabulary.ts";
+import {
+  type NumberedPacket,
+  type PacketKind,
+  type PacketSink,
+  SEAL_BYTES,
+} from "../../../lib/base/packet_sink.ts";
+import { UpTrack, type UpTrackOptions } from "../../../lib/media/up/up_track.ts";
 import { RtpView } from "../../../lib/wire/rtp_view.ts";
 
 /** A view on a packet. */
@@ -60,6 +70,15 @@ export function codec(mime: string, payloadType: number, rtx?: number, fmtp = ""
   };
 }
 
+/** A published track that nobody is asked anything of. */
+export function publishedTrack(
+  kind: MediaKind,
+  options: Partial<Omit<UpTrackOptions, "kind">> = {},
+): UpTrack {
+  const listener = { onNack() {}, onKeyFrameNeeded() {} };
+  return new UpTrack({ kind, extensions: [], listener, ...options });
+}
+
 /** Hears of layers, and fails the test where forwarding fails. */
 export function layerListener(onLayer: (spatial: SpatialLayer) => void = () => {}) {
   return {
@@ -73,21 +92,26 @@ export function layerListener(onLayer: (spatial: SpatialLayer) => void = () => {
 /** Keeps copies of all packets. */
 export class RecordingSink implements PacketSink {
   readonly packets: Uint8Array[] = [];
+  readonly kinds: PacketKind[] = [];
+  /** There is no room. */
+  isFull = false;
   #transport = 65_530;
 
   readonly #reserved = new Uint8Array(1_536);
 
-  reserve(): Uint8Array {
+  reserve(): Uint8Array | undefined {
+    if (this.isFull) return undefined;
     this.#reserved.fill(0xee); // what an earlier packet, sealed in place, would leave behind
     return this.#reserved;
   }
 
-  send({ written, source, sourceAt, sourceLength }: WrittenPacket): void {
+  send({ written, source, sourceAt, sourceLength, packetKind }: NumberedPacket): void {
     const length = written + sourceLength;
     if (this.#reserved.length < length + SEAL_BYTES) throw new Error("no room to seal");
     const packet = this.#reserved.slice(0, length);
     packet.set(source.subarray(sourceAt, sourceAt + sourceLength), written);
     this.packets.push(packet);
+    this.kinds.push(packetKind);
   }
 
   nextTransportSequence(): number {

@@ -12,10 +12,11 @@ import { HopLink } from "../../../lib/engine/relay/hop_link.ts";
 import type { HopOutlet } from "../../../lib/engine/relay/hop_ports.ts";
 import { PACKET_HEAD_WORDS, RELAY } from "../../../lib/engine/relay/relay_records.ts";
 import { PORTABLE_CRYPTO } from "../../../lib/transport/media_crypto.ts";
+import { NarrowLink } from "../virtual/narrow_link.ts";
 import { SeededRandom } from "../virtual/seeded_random.ts";
 
 /** The second end's clock is ahead by so much, ms: 32 bits of it turn over soon. */
-const AHEAD_MS = 2 ** 32 - 20_000;
+export const AHEAD_MS = 2 ** 32 - 20_000;
 const SLOT_BYTES = 1536;
 
 export interface HopNetwork {
@@ -80,7 +81,6 @@ export class HopEnd {
       listener: {
         onBlocked: (blocked) => this.#told(blocked ? "blocked" : "free"),
         onRestarted: () => this.#told("restarted"),
-        onAllowedLayers: (layers) => this.#told(`layers ${layers}`),
       },
       ...(epochDatagrams === undefined ? {} : { epochDatagrams }),
     });
@@ -139,6 +139,8 @@ export interface HopWorldOptions {
   readonly network?: Partial<HopNetwork>;
   readonly crypto?: HopCrypto;
   readonly epochDatagrams?: number;
+  /** The first end's clock is ahead by so much, ms. */
+  readonly nearAheadMs?: number;
 }
 
 /** Both ends and what is under way. Time moves in `run` alone. */
@@ -148,9 +150,15 @@ export class HopWorld {
   readonly crypto: HopCrypto;
   readonly secret: Uint8Array;
   readonly epochDatagrams: number | undefined;
+  /** Bottlenecks of UDP, in front of what `network` does. */
+  readonly toNear: NarrowLink;
+  readonly toFar: NarrowLink;
   readonly near: HopEnd;
   readonly far: HopEnd;
   now = 1_000;
+  /** What the second way carries in each direction: nothing is lost there, all waits. */
+  otherBps = Infinity;
+  readonly #otherFreeAt = new Map<HopEnd, number>();
   /** Datagrams that were sent by UDP, and by the second way. */
   sent = 0;
   sentByFallback = 0;
@@ -160,8 +168,12 @@ export class HopWorld {
   block: (to: HopEnd) => boolean = () => false;
   #flights: Flight[] = [];
 
-  constructor({ seed, network, crypto = PORTABLE_CRYPTO, epochDatagrams }: HopWorldOptions) {
+  constructor(options: HopWorldOptions) {
+    const { seed, network, crypto = PORTABLE_CRYPTO, epochDatagrams, nearAheadMs = 0 } = options;
     this.random = new SeededRandom(seed);
+    const narrow = () => new NarrowLink(new SeededRandom(seed));
+    this.toNear = narrow();
+    this.toFar = narrow();
     this.network = {
       loss: 0,
       duplicates: 0,
@@ -174,7 +186,7 @@ export class HopWorld {
     this.crypto = crypto;
     this.secret = this.random.bytes(32);
     this.epochDatagrams = epochDatagrams;
-    this.near = new HopEnd(this, 0, [11, 22]);
+    this.near = new HopEnd(this, nearAheadMs, [11, 22]);
     this.far = new HopEnd(this, AHEAD_MS, [22, 11]);
     this.near.other = this.far;
     this.far.other = this.near;
@@ -189,20 +201,36 @@ export class HopWorld {
 
   send(bytes: Uint8Array, to: HopEnd, byUdp: boolean): void {
     const { loss, duplicates, delayMs, jitterMs, isDown, hasFallback } = this.network;
-    const arrive = () => {
-      const at = this.now + delayMs + (jitterMs > 0 && byUdp ? this.random.below(jitterMs + 1) : 0);
+    const arrive = (leftAt = this.now) => {
+      const at = leftAt + delayMs + (jitterMs > 0 && byUdp ? this.random.below(jitterMs + 1) : 0);
       this.#flights.push({ at, to, bytes: bytes.slice(), byUdp });
     };
     if (!byUdp) {
       this.sentByFallback++;
-      if (hasFallback) arrive();
+      if (hasFallback) arrive(this.#byOther(bytes.length, to));
       return;
     }
     this.sent++;
     this.tap(bytes, to);
     if (isDown || this.block(to) || this.random.chance(loss)) return;
-    arrive();
-    if (this.random.chance(duplicates)) arrive();
+    const leftAt = (to === this.far ? this.toFar : this.toNear).arrival(bytes.length, this.now);
+    if (leftAt === undefined) return;
+    arrive(leftAt);
+    if (this.random.chance(duplicates)) arrive(leftAt);
+  }
+
+  /** Bytes that wait to leave to an end by the second way. */
+  waiting(to: HopEnd): number {
+    const ms = Math.max(0, (this.#otherFreeAt.get(to) ?? 0) - this.now);
+    return ms === 0 ? 0 : ms * this.otherBps / 8_000;
+  }
+
+  /** @returns When it leaves. */
+  #byOther(bytes: number, to: HopEnd): number {
+    const from = Math.max(this.now, this.#otherFreeAt.get(to) ?? 0);
+    const leftAt = from + bytes * 8_000 / this.otherBps;
+    this.#otherFreeAt.set(to, leftAt);
+    return leftAt;
   }
 
   /** Lets `ms` pass; `each` is called in every one of them, before the ends have their turns. */

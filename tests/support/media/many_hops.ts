@@ -11,7 +11,7 @@ import { EngineHops } from "../../../lib/engine/relay/engine_hops.ts";
 import type { HopCrypto } from "../../../lib/engine/relay/hop_keys.ts";
 import type { RelayLink } from "../../../lib/engine/relay/relay_link.ts";
 import { PORTABLE_CRYPTO } from "../../../lib/transport/media_crypto.ts";
-import type { Datagrams } from "../../../lib/transport/datagrams/datagrams.ts";
+import type { Datagrams, RemoteAddress } from "../../../lib/transport/datagrams/datagrams.ts";
 import { SeededRandom } from "../virtual/seeded_random.ts";
 
 const HOST = "127.0.0.1";
@@ -25,23 +25,17 @@ export class HopsSide {
   readonly hops: EngineHops;
   /** By number, from 0 on. */
   readonly links: RelayLink[] = [];
-  readonly datagrams: Datagrams;
+  datagrams!: Datagrams;
+  host = HOST;
+  /** Whatever it sends is lost. */
+  isMute = false;
   /** Packets of data tracks that came, and of which. */
   readonly received: DataTrackId[] = [];
   other!: HopsSide;
   sent = 0;
 
   constructor(readonly world: ManyHops, readonly port: number, random: SeededRandom) {
-    const slot = new Uint8Array(SLOT_BYTES);
-    const put = (bytes: Uint8Array, length: number) => {
-      this.sent++;
-      world.put(this.other, bytes.slice(0, length));
-    };
-    this.datagrams = {
-      reserve: () => slot,
-      commit: (length: number) => put(slot, length),
-      send: (bytes: Uint8Array, length: number) => put(bytes, length),
-    } as Partial<Datagrams> as Datagrams;
+    this.open(HOST);
     const clock = {
       now: () => world.now,
       nowUs: () => world.now * 1000,
@@ -50,7 +44,7 @@ export class HopsSide {
     this.hops = new EngineHops({
       random,
       crypto: () => world.crypto,
-      sockets: () => [{ hostname: HOST, datagrams: this.datagrams }],
+      sockets: () => [{ hostname: this.host, datagrams: this.datagrams }],
       emit() {},
       timed: () => {},
     }, {
@@ -69,6 +63,21 @@ export class HopsSide {
       endBatch() {},
       spent() {},
     });
+  }
+
+  /** Has this address from now on, and the one before no more. */
+  open(host: string): void {
+    this.host = host;
+    const slot = new Uint8Array(SLOT_BYTES);
+    const put = (bytes: Uint8Array, length: number, to: RemoteAddress) => {
+      this.sent++;
+      if (this.host === host && !this.isMute) this.world.put(this, to, bytes.slice(0, length));
+    };
+    this.datagrams = {
+      reserve: () => slot,
+      commit: (length: number, to: RemoteAddress) => put(slot, length, to),
+      send: put,
+    } as Partial<Datagrams> as Datagrams;
   }
 
   join(count: number): void {
@@ -95,11 +104,17 @@ export class HopsSide {
     this.hops.flush(now);
   }
 
-  receive(bytes: Uint8Array): void {
-    const { world, datagrams, other } = this;
-    const remote = { transport: "udp", hostname: HOST, port: other.port } as const;
+  receive(bytes: Uint8Array, remote: RemoteAddress): void {
+    const { world, datagrams } = this;
     this.hops.receive(bytes, bytes.length, remote, datagrams, world.now);
   }
+}
+
+interface Flight {
+  readonly at: number;
+  readonly from: RemoteAddress;
+  readonly to: RemoteAddress;
+  readonly bytes: Uint8Array;
 }
 
 /** Both engines, and what is under way. Time moves in `run` alone. */
@@ -107,7 +122,7 @@ export class ManyHops {
   readonly near: HopsSide;
   readonly far: HopsSide;
   now = 1_000;
-  #flights: { readonly at: number; readonly to: HopsSide; readonly bytes: Uint8Array }[] = [];
+  #flights: Flight[] = [];
 
   constructor(readonly count: number, seed: number, readonly crypto: HopCrypto = PORTABLE_CRYPTO) {
     const random = new SeededRandom(seed);
@@ -118,8 +133,9 @@ export class ManyHops {
     for (const side of [this.near, this.far]) side.join(count);
   }
 
-  put(to: HopsSide, bytes: Uint8Array): void {
-    this.#flights.push({ at: this.now + DELAY_MS, to, bytes });
+  put({ host, port }: HopsSide, to: RemoteAddress, bytes: Uint8Array): void {
+    const from: RemoteAddress = { transport: "udp", hostname: host, port };
+    this.#flights.push({ at: this.now + DELAY_MS, from, to, bytes });
   }
 
   /** The track of hop `n` crosses from the near end to the far one from now on, or not any more. */
@@ -142,8 +158,9 @@ export class ManyHops {
       each();
       await Promise.resolve(); // what is written at the end of a turn
       while (this.#flights.length > 0 && this.#flights[0]!.at <= this.now) {
-        const { to, bytes } = this.#flights.shift()!;
-        to.receive(bytes);
+        const { from, to, bytes } = this.#flights.shift()!;
+        [this.near, this.far].find(({ host, port }) => host === to.hostname && port === to.port)
+          ?.receive(bytes, from);
       }
       for (const side of [this.near, this.far]) side.turn(this.now);
     }

@@ -20,6 +20,7 @@ import { RelayLink } from "../../../lib/engine/relay/relay_link.ts";
 import { createRelayRing, ringChannel } from "../../../lib/engine/relay/relay_ring.ts";
 import { DownTrack } from "../../../lib/media/down/down_track.ts";
 import { FanOutBatch } from "../../../lib/media/packet/fan_out_batch.ts";
+import { LoudestRooms } from "../../../lib/media/up/loudest_audio.ts";
 import type { UpTrack } from "../../../lib/media/up/up_track.ts";
 import {
   PUBLISHER_CODEC,
@@ -63,16 +64,21 @@ export interface RelayWorldOptions extends WorldOptions {
 
 /** One engine's side. */
 export class RelaySide {
-  readonly upTracks = new Map<UpTrackId, UpTrack>();
   readonly drops = new DropCounters();
   readonly errors: unknown[] = [];
   readonly batch = new FanOutBatch();
+  readonly loudest = new LoudestRooms();
   readonly link: RelayLink;
 
   readonly #received: ReceivedTracks;
   readonly #now: () => number;
 
-  constructor(channel: RelayChannel, now: () => number) {
+  /** @param upTracks The engine's, where it has other channels besides. */
+  constructor(
+    channel: RelayChannel,
+    now: () => number,
+    readonly upTracks: Map<UpTrackId, UpTrack> = new Map(),
+  ) {
     this.#now = now;
     const log: Log = { ...silentLog, error: (_message, fields) => this.errors.push(fields?.error) };
     const world = {
@@ -81,6 +87,7 @@ export class RelaySide {
       drops: this.drops,
       upTracks: this.upTracks,
       batch: this.batch,
+      loudest: this.loudest,
       data: NO_DATA,
       endBatch: (now: number) => this.batch.end(now),
       spent: () => {},

@@ -23,6 +23,8 @@ import { rtpPacket } from "./rtp_packets.ts";
 import { SeededRandom } from "../virtual/seeded_random.ts";
 
 export const PUBLISHER_CODEC = codec("video/VP8", 96, 97);
+/** Padding says of no frame, so that streams open with media. */
+const NEVER_MS = 1e9;
 const FRAME_MS = 33;
 const TICKS_PER_MS = 90;
 const ONE_WAY_MS = 20;
@@ -44,6 +46,9 @@ export interface WorldOptions extends Partial<NetworkOptions> {
   readonly firstSequence?: number;
   readonly firstTimestamp?: number;
   readonly senderReports?: boolean;
+  /** Packets of a frame by layer, and bytes of each beside what tells them apart. */
+  readonly framePackets?: readonly number[];
+  readonly payloadBytes?: number;
   /** Arrivals are read so often, ms; what has come by then comes at once. */
   readonly readEveryMs?: number;
   /** Whether what comes at once is fanned out together, or packet by packet. */
@@ -106,6 +111,8 @@ export class SimulcastWorld {
   readonly #readEveryMs: number;
   readonly #view = new RtpView();
   readonly #batch: FanOutBatch | undefined;
+  readonly #framePackets: readonly number[];
+  readonly #filler: readonly number[];
   #arrivals: Arrival[] = [];
   #order = 0;
   #frame = 0;
@@ -120,6 +127,8 @@ export class SimulcastWorld {
       duplicate: options.duplicate ?? 0,
       jitterMs: options.jitterMs ?? 0,
     };
+    this.#framePackets = options.framePackets ?? [1, 2, 3];
+    this.#filler = [1, 2, 3, ...new Array(options.payloadBytes ?? 0).fill(0)];
     this.#reports = options.senderReports ?? true;
     this.#readEveryMs = options.readEveryMs ?? 1;
     this.layers = ([0, 1, 2] as const).slice(0, options.layers ?? 1).map((spatial) =>
@@ -180,7 +189,7 @@ export class SimulcastWorld {
     const tid = TEMPORAL[layer.step++ % 4]!;
     if (tid === 0) layer.tl0 = (layer.tl0 + 1) & 0xff;
     layer.pictureId = (layer.pictureId + 1) & 0x7fff;
-    const packets = 1 + layer.spatial + (key ? 3 : 0);
+    const packets = this.#framePackets[layer.spatial]! + (key ? 3 : 0);
     for (let index = 0; index < packets; index++) {
       const payload = vp8Payload({
         pictureId: layer.pictureId,
@@ -190,7 +199,7 @@ export class SimulcastWorld {
         keyIdx: layer.keyIdx,
         key: key && index === 0,
         start: index === 0,
-        body: [0, layer.spatial, this.#frame >> 8, this.#frame & 0xff, index, 1, 2, 3],
+        body: [0, layer.spatial, this.#frame >> 8, this.#frame & 0xff, index, ...this.#filler],
       });
       const bytes = rtpPacket({
         ssrc: layer.ssrc,
@@ -332,6 +341,7 @@ export function timedSubscriber(
       rtxSsrc: 0x1235,
       codecs: [codec("video/VP8", 100, 101)],
       extensions: [{ id: 1, uri: EXTENSION_URI.mid }],
+      openAfterMs: NEVER_MS,
     },
     publisherExtensions: source.extensions,
     sink,

@@ -9,6 +9,7 @@ import { EXTENSION_URI, type LayerTarget } from "../../../lib/base/media_vocabul
 import { DownTrack } from "../../../lib/media/down/down_track.ts";
 import { UpTrack } from "../../../lib/media/up/up_track.ts";
 import { RtpView } from "../../../lib/wire/rtp_view.ts";
+import { BitWriter } from "./bit_writer.ts";
 import { codec, layerListener, RecordingSink, viewOf } from "./forwarding_fixtures.ts";
 import { rtpPacket } from "./rtp_packets.ts";
 import { SeededRandom } from "../virtual/seeded_random.ts";
@@ -18,19 +19,6 @@ const FRAME_MS = 33;
 const ONE_WAY_MS = 20;
 const DESCRIPTOR_ID = 5;
 export const OUT_DESCRIPTOR_ID = 11;
-
-/** Bits in the order they are written. */
-export class BitWriter {
-  #bits = "";
-  write(value: number, width: number): this {
-    this.#bits += value.toString(2).padStart(width, "0");
-    return this;
-  }
-  get bytes(): Uint8Array {
-    const padded = this.#bits.padEnd(Math.ceil(this.#bits.length / 8) * 8, "0");
-    return Uint8Array.from(padded.match(/.{8}/g)!, (byte) => parseInt(byte, 2));
-  }
-}
 
 export interface Frame {
   /** Not wrapped. */
@@ -78,14 +66,27 @@ function writeIndications(w: BitWriter, s: number, t: number, key: boolean, mode
   }
 }
 
-/** The descriptor of one packet of a frame. */
-export function descriptorOf(f: Frame, first: boolean, last: boolean, mode: Mode): Uint8Array {
+/**
+ * The descriptor of one packet of a frame.
+ *
+ * @param targets Decode targets to say that are sent from now on; negative says nothing.
+ */
+export function descriptorOf(
+  f: Frame,
+  first: boolean,
+  last: boolean,
+  mode: Mode,
+  targets = -1,
+): Uint8Array {
   const w = new BitWriter();
   w.write(first ? 1 : 0, 1).write(last ? 1 : 0, 1).write(f.s * 3 + f.t, 6);
   w.write(f.number & 0xffff, 16);
   const structure = f.key && f.s === 0 && first;
-  w.write(structure ? 1 : 0, 1).write(0, 1).write(f.key ? 1 : 0, 1).write(1, 1).write(1, 1);
+  const says = targets >= 0;
+  w.write(structure ? 1 : 0, 1).write(says ? 1 : 0, 1);
+  w.write(f.key ? 1 : 0, 1).write(1, 1).write(1, 1);
   if (structure) writeStructure(w, mode);
+  if (says) w.write(targets, 9);
   if (f.key) writeIndications(w, f.s, f.t, true, mode);
   for (const ref of f.refs) w.write(2, 2).write(f.number - ref - 1, 8);
   w.write(0, 2);
@@ -127,6 +128,9 @@ export class SvcWorld {
   plis = 0;
   nacked = 0;
   publishing = true;
+  /** The highest layer that is sent; a higher one than before begins with a key frame. */
+  top = 2;
+  #toldTop = 2;
   #wantsKey = true;
   #step = 0;
   #picture = 0;
@@ -208,7 +212,7 @@ export class SvcWorld {
   #publish(): void {
     this.#nextFrameAt += FRAME_MS;
     this.#picture++;
-    const key = this.#wantsKey;
+    const key = this.#wantsKey || this.top > this.#toldTop;
     if (key) {
       this.#wantsKey = false;
       this.#step = 0;
@@ -216,7 +220,7 @@ export class SvcWorld {
     const step = this.#step++ % 4;
     const t = TEMPORAL[step]!;
     const { mode } = this.#options;
-    for (let s = 0; s < 3; s++) {
+    for (let s = 0; s <= this.top; s++) {
       const number = this.#number++;
       const refs: number[] = [];
       if (!key) refs.push(step === 3 ? this.#lastT1[s]! : this.#lastT0[s]!);
@@ -240,6 +244,13 @@ export class SvcWorld {
       } else if (t === 1) this.#lastT1[s] = number;
       for (let i = 0; i < frame.packets; i++) this.#publishPacket(frame, i);
     }
+    this.#toldTop = this.top;
+  }
+
+  /** A structure says that all targets are sent; other than that, only changes are told. */
+  #targetsToTell({ key, s }: Frame): number {
+    const isNews = s === 0 && (key ? this.top < 2 : this.top !== this.#toldTop);
+    return isNews ? 0b111_111_111 >> (3 * (2 - this.top)) : -1;
   }
 
   #publishPacket(frame: Frame, index: number): void {
@@ -255,10 +266,10 @@ export class SvcWorld {
         payloadType: 96,
         sequenceNumber: this.#sequence & 0xffff,
         timestamp: frame.picture * 2970,
-        marker: last && frame.s === 2,
+        marker: last && frame.s === this.top,
         payload: Uint8Array.of(...head, ...name),
       },
-      described ? descriptorOf(frame, first, last, mode) : undefined,
+      described ? descriptorOf(frame, first, last, mode, this.#targetsToTell(frame)) : undefined,
     );
     this.#sent.set(this.#sequence & 0xffff, bytes);
     this.#sequence++;

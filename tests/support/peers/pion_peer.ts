@@ -44,6 +44,13 @@ export interface PionCounts {
   /** Of the last key frame of VP8. */
   readonly width: number;
   readonly height: number;
+  /** Pictures of VP8 that a decoder could have shown in time, and how they came. */
+  readonly shown: number;
+  readonly freezes: number;
+  readonly frozenMs: number;
+  /** Packets of sound that came in time, and those that did not. */
+  readonly heard: number;
+  readonly concealed: number;
 }
 
 /** One line of the program. `ms` is the program's own time. */
@@ -89,14 +96,22 @@ export class PionPeer implements AsyncDisposable {
   readonly #cids = new Map<string, string>();
   #published = 0;
 
-  private constructor(identity: string, program: string) {
+  private constructor(identity: string, command: readonly string[]) {
     this.identity = identity;
-    this.#process = new PeerProcess(`${identity}, a pion peer,`, { program });
+    const [program, ...args] = command;
+    this.#process = new PeerProcess(`${identity}, a pion peer,`, { program: program!, args });
   }
 
-  /** Builds the program if need be, and starts it; it has not joined yet. */
-  static async start(identity: string): Promise<PionPeer> {
-    return new PionPeer(identity, await pionProgram());
+  /**
+   * Builds the program if need be, and starts it; it has not joined yet.
+   *
+   * @param inside Argument list that runs a program elsewhere; absent: here.
+   */
+  static async start(
+    identity: string,
+    inside: (program: string) => readonly string[] = (program) => [program],
+  ): Promise<PionPeer> {
+    return new PionPeer(identity, inside(await pionProgram()));
   }
 
   /**

@@ -1,7 +1,9 @@
 /**
  * A cluster that is broken on purpose, by a schedule that a seed draws: nodes are killed, frozen
- * and restarted, Redis is killed with all it knew and stopped, while people are in calls. After each
- * fault all have to agree again, and at the end what the world was told has to be right.
+ * and restarted, Redis is killed with all it knew and stopped, and where nodes can have a network of
+ * their own it is cut between two of them, loses, is closed for UDP, or cuts a node off from
+ * everything; while people are in calls. After each fault all have to agree again, and at the end
+ * what the world was told has to be right.
  *
  * @module
  */
@@ -27,7 +29,15 @@ export type Fault =
   | "rolling restart"
   | "freeze a node"
   | "kill Redis"
-  | "stop Redis";
+  | "stop Redis"
+  | NetworkFault;
+
+/** What is done to the network between nodes. */
+type NetworkFault =
+  | "cut a pair"
+  | "block UDP of a pair"
+  | "lose packets of a pair"
+  | "cut a node off";
 
 const FAULTS: readonly Fault[] = [
   "kill a node",
@@ -36,12 +46,23 @@ const FAULTS: readonly Fault[] = [
   "freeze a node",
   "stop Redis",
 ];
+const NETWORK_FAULTS: readonly Fault[] = [
+  "cut a pair",
+  "block UDP of a pair",
+  "cut a node off",
+  "lose packets of a pair",
+];
+/** Between the regions, where nodes have a network of their own. */
+const DISTANCE = { delayMs: 20, loss: 0.001 } as const;
+const MUCH_LOSS = 0.1;
 
 /** What may be chosen of a run. */
 export interface ChaosOptions {
   readonly seed: number;
   readonly rooms: number;
   readonly peopleOfRoom: number;
+  /** Nodes have a network of their own, which this process has to be allowed to make. */
+  readonly hasNetwork?: boolean;
   /** Told of each step. */
   readonly log?: (line: string) => void;
 }
@@ -51,6 +72,7 @@ export class ChaosRun implements AsyncDisposable {
   /** Resident memory of node processes each time that all agreed, kB, by process id. */
   readonly memory = new Map<number, number[]>();
   readonly #random: SeededRandom;
+  readonly #schedule: readonly Fault[];
   #faults = 0;
 
   private constructor(
@@ -59,13 +81,22 @@ export class ChaosRun implements AsyncDisposable {
     readonly options: ChaosOptions,
   ) {
     this.#random = new SeededRandom(options.seed);
+    this.#schedule = cluster.network === undefined ? FAULTS : merged(FAULTS, NETWORK_FAULTS);
   }
 
   static async start(options: ChaosOptions): Promise<ChaosRun> {
     const cluster = await RoomwireCluster.start({
       regions: ["here", "here", "there"],
-      config: { room: { departure_timeout: DEPARTURE_TIMEOUT_S } },
+      config: {
+        room: { departure_timeout: DEPARTURE_TIMEOUT_S },
+        ...(options.hasNetwork === true ? { rtc: { enable_loopback_candidate: false } } : {}),
+      },
+      ...(options.hasNetwork === true ? { distance: DISTANCE } : {}),
     });
+    if (options.hasNetwork === true && cluster.network === undefined) {
+      await cluster[Symbol.asyncDispose]();
+      throw new Error("Networks between nodes need root and iproute2");
+    }
     const urls = () => cluster.nodes.map(({ url }) => url);
     const { rooms, peopleOfRoom } = options;
     const people = Array.from({ length: rooms * peopleOfRoom }, (_, index) => {
@@ -77,7 +108,7 @@ export class ChaosRun implements AsyncDisposable {
 
   /** The next fault of the schedule: all in turn, each with what the seed draws. */
   async next(): Promise<Fault> {
-    const fault = FAULTS[this.#faults++ % FAULTS.length]!;
+    const fault = this.#schedule[this.#faults++ % this.#schedule.length]!;
     await this.inflict(fault);
     return fault;
   }
@@ -115,6 +146,38 @@ export class ChaosRun implements AsyncDisposable {
         cluster.redis.signal("SIGSTOP");
         await pause(drawnMs);
         cluster.redis.signal("SIGCONT");
+        return;
+      default:
+        return await this.#inflictOnNetwork(fault, index, drawnMs);
+    }
+  }
+
+  /** Between the node of that index and the next one, or all. */
+  async #inflictOnNetwork(fault: NetworkFault, index: number, drawnMs: number): Promise<void> {
+    const { network, nodes } = this.cluster;
+    if (network === undefined) throw new Error("The nodes have no network of their own");
+    const other = (index + 1) % nodes.length;
+    switch (fault) {
+      case "cut a pair":
+        // For longer than a lease as well: each still hears of the other by Redis.
+        await network.setWire(index, other, { isCut: true });
+        await pause(2 * drawnMs + 1_000);
+        return await network.setWire(index, other, { isCut: false });
+      case "block UDP of a pair":
+        await network.setWire(index, other, { blocks: "udp" });
+        await pause(drawnMs + 4_000);
+        return await network.setWire(index, other, { blocks: undefined });
+      case "lose packets of a pair": {
+        const loss = network.lossBetween(index, other);
+        await network.setWire(index, other, { loss: MUCH_LOSS });
+        await pause(drawnMs + 4_000);
+        return await network.setWire(index, other, { loss });
+      }
+      case "cut a node off":
+        // For less than a lease: longer is a death for the others.
+        await network.setReachable(index, false);
+        await pause(drawnMs / 2 + 1_000);
+        return await network.setReachable(index, true);
     }
   }
 
@@ -276,4 +339,11 @@ async function residentKb(pid: number): Promise<number> {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** One of each in turn, until both are through. */
+function merged(some: readonly Fault[], others: readonly Fault[]): Fault[] {
+  const longest = Math.max(some.length, others.length);
+  return Array.from({ length: longest }, (_, i) => [some[i], others[i]]).flat()
+    .filter((fault) => fault !== undefined);
 }

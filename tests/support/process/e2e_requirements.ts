@@ -11,18 +11,26 @@ import { forgetEndedServers, serverOutput } from "./roomwire_process.ts";
 
 /** Things that are not on every machine. */
 export type Requirement =
+  | "caddy"
   | "chromium"
+  | "coturn"
+  | "ffmpeg"
   | "firefox"
   | "go"
+  | "haproxy"
   | "network-namespaces"
+  | "nginx"
+  | "nftables"
   | "node"
   | "openssl"
   | "python"
-  | "redis";
+  | "redis"
+  | "systemd";
 
 const CHROMIUM_PATHS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const FIREFOX_PATHS = ["/usr/bin/firefox-esr", "/usr/bin/firefox"];
 const GO_PATHS = ["/usr/local/go/bin/go", "/usr/lib/go/bin/go"];
+const NFT_PATHS = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"];
 const IP_PATHS = ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"];
 
 /** The Chromium executable (`CHROMIUM_PATH` wins), or `undefined`. */
@@ -40,6 +48,11 @@ export function ipPath(): string | undefined {
   return firstExisting(undefined, IP_PATHS);
 }
 
+/** The command of nftables, or `undefined`. */
+export function nftPath(): string | undefined {
+  return firstExisting(undefined, NFT_PATHS);
+}
+
 /** `redis-server`, which is also the sentinel; or `undefined`. */
 export function redisPath(): string | undefined {
   return onPath("redis-server");
@@ -53,6 +66,11 @@ export function goPath(): string | undefined {
 /** A Python, which may be too old; or `undefined`. */
 export function pythonPath(): string | undefined {
   return onPath("python3");
+}
+
+/** A program in one of the folders where systems put those that servers are; or `undefined`. */
+export function serverProgram(name: "caddy" | "nginx" | "haproxy"): string | undefined {
+  return onPath(name) ?? firstExisting(undefined, [`/usr/sbin/${name}`, `/usr/bin/${name}`]);
 }
 
 /** Whether there is a Go that builds our modules. */
@@ -94,6 +112,10 @@ function adviceFor(requirement: Requirement): string | undefined {
       return chromiumPath()
         ? undefined
         : "Chromium (apt-get install chromium, or set CHROMIUM_PATH)";
+    case "coturn":
+      return onPath("turnutils_uclient") ? undefined : "coturn's tools (apt-get install coturn)";
+    case "ffmpeg":
+      return onPath("ffprobe") ? undefined : "FFmpeg (apt-get install ffmpeg)";
     case "firefox":
       return firefoxPath()
         ? undefined
@@ -114,6 +136,16 @@ function adviceFor(requirement: Requirement): string | undefined {
       return onPath("openssl") ? undefined : "openssl (apt-get install openssl)";
     case "redis":
       return redisPath() ? undefined : "redis-server (apt-get install redis-server)";
+    case "nftables":
+      return nftPath() ? undefined : "nft (apt-get install nftables)";
+    case "caddy":
+    case "haproxy":
+    case "nginx":
+      return serverProgram(requirement)
+        ? undefined
+        : `${requirement} (apt-get install ${requirement})`;
+    case "systemd":
+      return onPath("systemd-analyze") ? undefined : "systemd-analyze (apt-get install systemd)";
     case "network-namespaces":
       return Deno.build.os === "linux" && Deno.uid() === 0 && ipPath()
         ? undefined

@@ -1,7 +1,7 @@
 /**
  * A program that passes Ethernet frames between virtual wires as a network of some length does:
- * each pair of ends has a delay, a loss by a seed, and may be cut. The kernel's own way (`netem`)
- * is not in every kernel.
+ * each pair of ends has a delay, jitter, a loss by a seed, a rate with a queue in front of it, and
+ * may be cut. The kernel's own way (`netem`) is not in every kernel.
  *
  * Its arguments are the interfaces' names; the hardware address of whoever is behind the n-th of
  * them ends in n. Each line of its input is one {@linkcode WireOrder}, and is answered by a line.
@@ -9,13 +9,20 @@
  *
  * @module
  */
+import { HEADER_BYTES as DATAGRAM_HEADERS, NarrowLink } from "../virtual/narrow_link.ts";
 import { SeededRandom } from "../virtual/seeded_random.ts";
 
 /** What lies between two ends, each way. */
 export interface Wire {
   readonly delayMs: number;
+  /** At most so much more than the delay; absent: none. */
+  readonly jitterMs?: number | undefined;
   /** The part of frames that is lost. */
   readonly loss: number;
+  /** Bits per second of what is in frames; absent: as fast as it goes. */
+  readonly rateBps?: number | undefined;
+  /** What would have to wait longer than this for its turn is dropped; absent: 300 ms. */
+  readonly queueMs?: number | undefined;
   /** Nothing comes through. */
   readonly isCut: boolean;
   /** Nothing of this protocol comes through, as with a firewall; absent: everything may. */
@@ -45,10 +52,14 @@ const POLLIN = 1;
 
 /** Of the header that `PACKET_VNET_HDR` asks for. */
 const HEADER_BYTES = 10;
+const ETHERNET_BYTES = 14;
+/** What of a frame is not counted by {@linkcode NarrowLink}, which adds its own headers. */
+const AROUND_BYTES = HEADER_BYTES + ETHERNET_BYTES + DATAGRAM_HEADERS;
+const QUEUE_MS = 300;
 /** Where the last byte of the destination stands. */
 const DESTINATION_AT = HEADER_BYTES + 5;
 /** Where an IPv4 packet says what it carries, and what it says. */
-const PROTOCOL_AT = HEADER_BYTES + 14 + 9;
+const PROTOCOL_AT = HEADER_BYTES + ETHERNET_BYTES + 9;
 const PROTOCOL = { tcp: 6, udp: 17 } as const;
 /** A frame that the sender's kernel would have cut, and more. */
 const LARGEST_FRAME = 70_000;
@@ -70,28 +81,36 @@ const NO_WIRE: Wire = { delayMs: 0, loss: 0, isCut: false };
 
 /** One direction between two ends. */
 class Way {
-  wire = NO_WIRE;
-  readonly #random: SeededRandom;
+  #wire = NO_WIRE;
+  readonly #link: NarrowLink;
   /** Under way, in the order in which they left. */
   readonly #frames: { readonly due: number; readonly bytes: Uint8Array<ArrayBuffer> }[] = [];
 
   constructor(seed: number, readonly socket: number) {
-    this.#random = new SeededRandom(seed);
+    this.#link = new NarrowLink(new SeededRandom(seed));
+  }
+
+  set wire(wire: Wire) {
+    this.#wire = wire;
+    const { delayMs, jitterMs = 0, loss, rateBps = Infinity, queueMs = QUEUE_MS } = wire;
+    Object.assign(this.#link, { delayMs, jitterMs, loss, rateBps, queueMs });
   }
 
   take(frame: Uint8Array<ArrayBuffer>, now: number): void {
-    const { delayMs, loss, isCut, blocks } = this.wire;
-    if (isCut || this.#random.chance(loss)) return;
+    const { isCut, blocks } = this.#wire;
+    if (isCut) return;
     if (blocks !== undefined && frame[PROTOCOL_AT] === PROTOCOL[blocks]) return;
-    if (delayMs === 0 && this.#frames.length === 0) this.#send(frame);
-    else this.#frames.push({ due: now + delayMs, bytes: frame.slice() });
+    const due = this.#link.arrival(Math.max(0, frame.length - AROUND_BYTES), now);
+    if (due === undefined) return;
+    if (due <= now && this.#frames.length === 0) this.#send(frame);
+    else this.#frames.push({ due, bytes: frame.slice() });
   }
 
   /** Sends what has arrived. @returns when the next one does, ms. */
   deliver(now: number): number {
     let sent = 0;
     for (; sent < this.#frames.length && this.#frames[sent]!.due <= now; sent++) {
-      if (!this.wire.isCut) this.#send(this.#frames[sent]!.bytes);
+      if (!this.#wire.isCut) this.#send(this.#frames[sent]!.bytes);
     }
     if (sent > 0) this.#frames.splice(0, sent);
     return this.#frames[0]?.due ?? Infinity;

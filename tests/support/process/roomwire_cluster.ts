@@ -8,12 +8,7 @@
 import { canMakeNodeNetwork, NodeNetwork, type RegionDistance } from "../wire/node_network.ts";
 import { eventually } from "./eventually.ts";
 import { RedisServer } from "./redis_server.ts";
-import {
-  type RoomwireProcess,
-  type ServerPlace,
-  startRoomwire,
-  TEST_KEY,
-} from "./roomwire_process.ts";
+import { placeHere, type RoomwireProcess, startRoomwire, TEST_KEY } from "./roomwire_process.ts";
 import { WebhookReceiver } from "./webhook_receiver.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -34,6 +29,11 @@ export interface ClusterOptions {
    * Zeros are for a network that is changed later.
    */
   readonly distance?: RegionDistance;
+  /**
+   * In namespaces the nodes have addresses for each other besides those for clients, which are not
+   * configured: they find out themselves.
+   */
+  readonly apart?: boolean;
 }
 
 /** Running servers. Dispose it to stop them all. */
@@ -60,9 +60,9 @@ export class RoomwireCluster implements AsyncDisposable {
 
   /** Starts Redis and the nodes; resolves when the directory has all nodes. */
   static async start(options: ClusterOptions): Promise<RoomwireCluster> {
-    const { regions, distance } = options;
+    const { regions, distance, apart = false } = options;
     const network = distance !== undefined && canMakeNodeNetwork()
-      ? await NodeNetwork.create(regions, distance)
+      ? await NodeNetwork.create(regions, distance, { apart })
       : undefined;
     const redis = await startRedis(network);
     const cluster = new RoomwireCluster(options, network, redis);
@@ -133,11 +133,20 @@ export class RoomwireCluster implements AsyncDisposable {
       redis: { address: `${this.host}:${this.#redis.port}` },
       webhook: { urls: [this.webhooks.url], api_key: TEST_KEY },
     };
-    const here: ServerPlace | undefined = place ??
-      (ports === undefined ? undefined : { ports, command: (...words) => words });
+    const here = place ?? (ports === undefined ? undefined : placeHere(ports));
+    const { network } = this;
+    const isApart = this.#options.apart === true && network !== undefined && place !== undefined;
+    const among = isApart ? network.addressAmongNodes(index) : "";
+    const ofApart = isApart
+      ? {
+        bind_addresses: [place.address, among],
+        cluster: { link_address: `ws://${among}:${place.ports.http}/cluster` },
+        rtc: { node_ip: "", enable_loopback_candidate: false },
+      }
+      : {};
     return startRoomwire({
       address: place?.address ?? LOOPBACK,
-      config: { ...usual, ...this.#config(index) },
+      config: { ...usual, ...ofApart, ...this.#config(index) },
       ...(here === undefined ? {} : { place: here }),
     });
   }

@@ -43,10 +43,16 @@ export interface RoomwireOptions {
    * 127.0.0.1 and media is advertised there and on the machine's first other address.
    */
   readonly address?: string;
+  /** A folder that the server may write to; by itself it may write nowhere. */
+  readonly writes?: string;
+  /** A program that the server may run; by itself it may run none. */
+  readonly runs?: string;
   /** Merged over the test configuration, LiveKit's YAML key names. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Native SRTP with this profile as the only one; by default what the program chooses. */
   readonly nativeSrtpProfile?: SrtpProfile;
+  /** Variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Another program instead, with its first arguments. */
   readonly program?: ProgramToRun;
   /** Where to run it, for instance in a network namespace of its own. */
@@ -59,6 +65,11 @@ export interface ServerPlace {
   readonly ports: RoomwireProcess["ports"];
   /** Argument list that runs a program there. */
   command(program: string, ...args: readonly string[]): string[];
+}
+
+/** Ports of one's own in this network namespace. */
+export function placeHere(ports: ServerPlace["ports"]): ServerPlace {
+  return { ports, command: (...words) => words };
 }
 
 /** A server program that is not this project's own `main.ts`. */
@@ -132,7 +143,7 @@ async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
   const ports = options.place?.ports ?? await freePorts(address);
   const config = configFor(options.address, ports, options.config ?? {});
   const { command, cwd, env = {} } = options.program ?? {
-    command: await serverCommand(options.nativeSrtpProfile, "redis" in config),
+    command: await serverCommand(options, "redis" in config),
     cwd: PROJECT_ROOT,
   };
   const [first, ...others] = command;
@@ -140,7 +151,7 @@ async function start(options: RoomwireOptions): Promise<RoomwireProcess> {
   const child = new Deno.Command(program!, {
     args: [...programArgs, "--config-body", stringify(config), ...(options.flags ?? [])],
     cwd,
-    env: { ...env },
+    env: { ...options.env, ...env },
     stdout: "piped",
     stderr: "piped",
   }).spawn();
@@ -226,8 +237,9 @@ function configFor(
       udp_port: TEST_WORKERS < 2 ? ports.udp : `${ports.udp}-${ports.udp + TEST_WORKERS - 1}`,
       tcp_port: ports.tcp,
       // Without an address of its own the server advertises the machine's first one beside
-      // loopback: Firefox gathers no loopback candidates, so it never pairs with 127.0.0.1.
-      ...(address === undefined ? {} : { node_ip: address }),
+      // loopback: Firefox gathers no loopback candidates, so it never pairs with 127.0.0.1. Not all
+      // of them: other tests make some, and take them away.
+      node_ip: address ?? firstAddress(),
       enable_loopback_candidate: true,
       ...(rtc as Record<string, unknown> | undefined),
     },
@@ -235,19 +247,36 @@ function configFor(
   };
 }
 
+/** The first of this machine's IPv4 addresses that are no loopback; empty if there is none. */
+function firstAddress(): string {
+  const outside = Deno.networkInterfaces().find(({ family, address }) =>
+    family === "IPv4" && !address.startsWith("127.") && !address.startsWith("169.254.")
+  );
+  return outside?.address ?? "";
+}
+
 /** The chosen executable, or the program under the start task's own permission flags. */
 async function serverCommand(
-  nativeSrtpProfile: SrtpProfile | undefined,
+  { nativeSrtpProfile, writes, runs }: RoomwireOptions,
   isNode: boolean,
 ): Promise<string[]> {
   const executable = Deno.env.get("ROOMWIRE_EXECUTABLE");
   if (executable && nativeSrtpProfile === undefined) return [executable];
-  const words = (await projectTask("start")).split(/\s+/);
-  const script = words.findIndex((word) => word.endsWith("main.ts"));
-  if (words[0] !== "deno" || script < 0) throw new Error("The start task does not run main.ts");
-  const command = [Deno.execPath(), ...words.slice(1, script)];
+  const folder = [
+    ...(writes === undefined ? [] : [`--allow-write=${writes}`]),
+    ...(runs === undefined ? [] : [`--allow-run=${runs}`]),
+  ];
+  const command = [Deno.execPath(), ...await startingFlags(), ...folder];
   if (nativeSrtpProfile === undefined) return [...command, isNode ? NODE_PROGRAM : PROGRAM];
   return [...command, "--allow-ffi", NATIVE_SRTP_PROGRAM, String(nativeSrtpProfile)];
+}
+
+/** What `deno` is given by the start task before `main.ts`; installing comes before that. */
+export async function startingFlags(): Promise<string[]> {
+  const words = (await projectTask("start")).split("&& ").at(-1)!.trim().split(/\s+/);
+  const script = words.indexOf("main.ts");
+  if (words[0] !== "deno" || script < 0) throw new Error("The start task does not run main.ts");
+  return words.slice(1, script);
 }
 
 /** The command line of one of the project's tasks. */

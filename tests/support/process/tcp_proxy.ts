@@ -11,6 +11,8 @@ import { connect, createServer, type Socket } from "node:net";
  * connection.
  */
 export class TcpProxy implements AsyncDisposable {
+  /** Sees each connection that comes, before it is relayed or refused. */
+  onConnection: () => void = () => {};
   readonly #server;
   readonly #sockets = new Set<Socket>();
   #isCut = false;
@@ -50,6 +52,7 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   #relay(incoming: Socket): void {
+    this.onConnection();
     if (this.#isCut) {
       incoming.resetAndDestroy();
       return;

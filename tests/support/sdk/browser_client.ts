@@ -28,6 +28,7 @@ export interface SentLayer {
   readonly rid: string;
   readonly frameWidth: number;
   readonly framesEncoded: number;
+  readonly keyFramesEncoded: number;
   /** Why the encoder sends less than it was asked to: `none`, `cpu`, `bandwidth`, `other`. */
   readonly limitation: string;
   readonly retransmittedPackets: number;
@@ -96,6 +97,10 @@ export class BrowserClient implements SdkClient {
   setSubscribed(sid: string, subscribed: boolean): Promise<void> {
     return this.call("setSubscribed", sid, subscribed);
   }
+  /** Subscribes to a video; resolves with how long its first picture took, ms. */
+  timeToPicture(sid: string): Promise<number> {
+    return this.call("timeToPicture", sid);
+  }
   /** Sets the participant's own attributes. */
   setAttributes(attributes: Readonly<Record<string, string>>): Promise<void> {
     return this.call("setAttributes", attributes);
@@ -115,6 +120,14 @@ export class BrowserClient implements SdkClient {
   /** @param sid of a local video track. */
   sentLayers(sid: string): Promise<readonly SentLayer[]> {
     return this.call("sentLayers", sid);
+  }
+  /** What webrtc-stats says of a local track's streams (`RTCOutboundRtpStreamStats`). */
+  outbound(sid: string): Promise<readonly Readonly<Record<string, number>>[]> {
+    return this.call("outbound", sid);
+  }
+  /** What it publishes with was negotiated by: its own description, and the server's. */
+  publisherDescriptions(): Promise<readonly [own: string, theirs: string]> {
+    return this.call("publisherDescriptions");
   }
   /** What webrtc-stats says of one received track (`RTCInboundRtpStreamStats`). */
   inbound(sid: string): Promise<Readonly<Record<string, number>>> {

@@ -21,21 +21,29 @@ const COLOR_TOLERANCE = 40;
 /** Largest error of a measured tone, Hz: a few bins of the analyser. */
 const TONE_TOLERANCE_HZ = 30;
 
+/** RGB, 0..255. */
+export type Color = readonly [number, number, number];
+
 /** What one participant published, as the others must see and hear it. */
 export interface Published {
   readonly sid: string;
   readonly kind: "audio" | "video";
   readonly source: TrackSource;
   readonly name?: string;
-  readonly color?: readonly [number, number, number];
+  readonly color?: Color;
   readonly hz?: number;
   readonly dimensions?: { readonly width: number; readonly height: number };
+}
+
+/** Whether a picture has this colour, as far as coding leaves it. */
+export function isColor(seen: Color | undefined, wanted: Color): boolean {
+  return seen?.every((value, i) => Math.abs(value - wanted[i]!) <= COLOR_TOLERANCE) ?? false;
 }
 
 /** Publishes one camera and one microphone with a colour and a tone of their own. */
 export async function publishCameraAndMicrophone(
   client: SdkClient,
-  look: { readonly color: readonly [number, number, number]; readonly hz: number },
+  look: { readonly color: Color; readonly hz: number },
 ): Promise<Published[]> {
   const video = await client.publishVideo({ color: look.color, name: `${client.identity}-cam` });
   const audio = await client.publishAudio({ hz: look.hz, name: `${client.identity}-mic` });
@@ -137,7 +145,7 @@ export async function assertVideoFlows(receiver: SdkClient, track: Published): P
   const wanted = track.color;
   await eventually(`the colour of ${track.sid} at ${receiver.identity}`, async () => {
     last = await receiver.media(track.sid);
-    return last.color?.every((value, i) => Math.abs(value - wanted[i]!) <= COLOR_TOLERANCE);
+    return isColor(last.color, wanted);
   }, { seen: () => ({ wanted, last }) });
 }
 

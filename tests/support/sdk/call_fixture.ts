@@ -36,6 +36,13 @@ export const CONNECTION_MODES: readonly ConnectionMode[] = ["default", "dual"];
 
 export interface JoinOptions extends Omit<TokenOptions, "identity" | "room"> {
   readonly connect?: ConnectOptions;
+  /** Where to join, as `ws://…`; the call's server if left out. */
+  readonly url?: string;
+}
+
+/** The server of a file, and its browser. */
+export interface FixtureOptions extends RoomwireOptions {
+  readonly chromiumFlags?: readonly string[];
 }
 
 /** The shared parts of one test file. */
@@ -47,13 +54,13 @@ export class CallFixture {
   #rtcNode: Promise<typeof import("./rtc_node_client.ts")> | undefined;
 
   /** Registers start and end with the test runner; call it once at the top of a file. */
-  static forThisFile(options: RoomwireOptions = {}): CallFixture {
+  static forThisFile(options: FixtureOptions = {}): CallFixture {
     const fixture = new CallFixture();
     Deno.test.afterAll(() => fixture.#close());
     fixture.#options = options;
     return fixture;
   }
-  #options: RoomwireOptions = {};
+  #options: FixtureOptions = {};
 
   /** The same with several servers that are one cluster. */
   static forThisFileOnCluster(options: ClusterOptions): CallFixture {
@@ -76,7 +83,8 @@ export class CallFixture {
 
   /** Chromium, started on first use. */
   chromium(): Promise<ChromiumBrowser> {
-    return this.#chromium ??= ChromiumBrowser.launch();
+    const { chromiumFlags: extraFlags = [] } = this.#options;
+    return this.#chromium ??= ChromiumBrowser.launch({ extraFlags });
   }
 
   /**
@@ -87,7 +95,16 @@ export class CallFixture {
     scenario: (call: Call) => Promise<void>,
     mode: ConnectionMode = "default",
   ): Promise<void> {
-    const server = await this.server();
+    await this.callAt(await this.server(), room, scenario, mode);
+  }
+
+  /** The same at a server of the test's own. */
+  async callAt(
+    server: RoomwireProcess,
+    room: string,
+    scenario: (call: Call) => Promise<void>,
+    mode: ConnectionMode = "default",
+  ): Promise<void> {
     await using clients = new AsyncDisposableStack();
     const open = (kind: ClientKind, identity: string) => this.#open(kind, identity);
     const openData: OpenData = (join) => this.#openData(join);
@@ -248,11 +265,11 @@ export class Call {
     identity: string,
     options: JoinOptions = {},
   ): Promise<SdkClient> {
-    const { connect = {}, ...tokenOptions } = options;
+    const { connect = {}, url = this.server.url, ...tokenOptions } = options;
     const mode = this.mode === "dual" ? { singlePeerConnection: false } : {};
     const token = await mintToken({ identity, room: this.room, ...tokenOptions });
     const client = this.#clients.use(await this.#open(kind, identity));
-    await client.connect(this.server.url, token, { ...mode, ...connect });
+    await client.connect(url, token, { ...mode, ...connect });
     return client;
   }
 }

@@ -18,23 +18,37 @@ const MEETING_DEADLINE_MS = 40_000;
 const FRAMES_WANTED = 10;
 /** As `totalAudioEnergy`: a tenth of a second of the tones. */
 const ENERGY_WANTED = 0.01;
+/** Between two looks at a picture that may stand still, ms. */
+const LOOK_MS = 20;
 const COLORS = [[200, 40, 40], [40, 160, 60], [60, 60, 180], [160, 150, 60]] as const;
 
 /** The two tracks of a member. */
-interface Tracks {
+export interface Tracks {
   readonly video: string;
   readonly audio: string;
 }
 
 /** One client in a call of many makes. */
-interface Member {
+export interface Member {
   readonly kind: MemberKind;
   /** Camera with the SDK's own layers, and microphone. */
   publish(): Promise<Tracks>;
-  /** What it has of somebody's tracks: frames of the picture, and how much sound. */
-  received(tracks: Tracks): Promise<{ frames: number; sound: boolean }>;
+  /** What it has of somebody's tracks so far: frames of the picture, and sound in parts of enough. */
+  received(tracks: Tracks): Promise<{ frames: number; sound: number }>;
   /** Reconnects and errors. */
   troubles(): Promise<readonly string[]>;
+}
+
+/** What is needed of an SDK's client that is a member. */
+type MatrixClient = Pick<
+  SdkClient,
+  "publishVideo" | "publishAudio" | "snapshot" | "media" | "errors"
+>;
+
+/** Members of a call, and what they have published, in the same order. */
+export interface Meeting {
+  readonly members: readonly Member[];
+  readonly published: readonly Tracks[];
 }
 
 async function join(call: Call, kind: MemberKind, index: number): Promise<Member> {
@@ -45,7 +59,8 @@ async function join(call: Call, kind: MemberKind, index: number): Promise<Member
     : sdkMember(kind, await call.join(kind, identity), index);
 }
 
-function sdkMember(kind: ClientKind, client: SdkClient, index: number): Member {
+/** @param index tells the member's colour and tone from others'. */
+export function sdkMember(kind: ClientKind, client: MatrixClient, index: number): Member {
   return {
     kind,
     async publish() {
@@ -59,7 +74,7 @@ function sdkMember(kind: ClientKind, client: SdkClient, index: number): Member {
       }));
       return {
         frames: seen?.framesDecoded ?? 0,
-        sound: (heard?.audioEnergy ?? 0) >= ENERGY_WANTED,
+        sound: (heard?.audioEnergy ?? 0) / ENERGY_WANTED,
       };
     },
     async troubles() {
@@ -73,7 +88,7 @@ function sdkMember(kind: ClientKind, client: SdkClient, index: number): Member {
   };
 }
 
-function pionMember(peer: PionPeer): Member {
+export function pionMember(peer: PionPeer): Member {
   return {
     kind: "pion",
     async publish() {
@@ -83,7 +98,7 @@ function pionMember(peer: PionPeer): Member {
     async received({ video, audio }) {
       return {
         frames: peer.counts(video)?.frames ?? 0,
-        sound: (peer.counts(audio)?.frames ?? 0) >= FRAMES_WANTED,
+        sound: (peer.counts(audio)?.frames ?? 0) / FRAMES_WANTED,
       };
     },
     troubles: () => Promise.resolve(peer.errors()),
@@ -104,7 +119,7 @@ export async function meetInSequence(
     const member = await join(callOf(calls, index), kind, index);
     members.push(member);
     published.push(await member.publish());
-    await assertMeeting(members, published);
+    await assertMeeting({ members, published });
   }
 }
 
@@ -116,8 +131,15 @@ export async function meetAtOnce(
   const members = await Promise.all(
     kinds.map((kind, index) => join(callOf(calls, index), kind, index)),
   );
+  await meet(members);
+}
+
+/** Members that have joined publish, all see and hear everybody, and nobody has reconnected. */
+export async function meet(members: readonly Member[]): Promise<Meeting> {
   const published = await Promise.all(members.map((member) => member.publish()));
-  await assertMeeting(members, published);
+  const meeting = { members, published };
+  await assertMeeting(meeting);
+  return meeting;
 }
 
 /** Members of a room that spans nodes join through one after the other. */
@@ -126,25 +148,53 @@ function callOf(calls: Call | readonly Call[], index: number): Call {
   return calls[index % calls.length]!;
 }
 
-async function assertMeeting(
-  members: readonly Member[],
-  published: readonly Tracks[],
-): Promise<void> {
+async function assertMeeting(meeting: Meeting): Promise<void> {
+  const { members } = meeting;
+  await assertFlows(meeting);
+  for (const member of members) {
+    assert.deepEqual(await member.troubles(), [], `${member.kind} after ${members.length} joined`);
+  }
+}
+
+/** From now on everybody gets more of everybody's picture and sound. */
+export async function assertFlows({ members, published }: Meeting): Promise<void> {
   const missing = new Missing(members, published);
   await eventually(
     `${members.map(({ kind }) => kind).join(", ")} to see and hear each other`,
     async () => (await missing.look()).length === 0,
     { deadlineMs: MEETING_DEADLINE_MS, seen: () => missing.look() },
   );
-  for (const member of members) {
-    assert.deepEqual(await member.troubles(), [], `${member.kind} after ${members.length} joined`);
-  }
+}
+
+/**
+ * Each watches the picture of the next one for so long, ms.
+ *
+ * @returns The longest time without a new frame, ms, by who watched; pion tells four times a second.
+ */
+export async function standstills(
+  { members, published }: Meeting,
+  watchMs: number,
+): Promise<Partial<Record<MemberKind, number>>> {
+  const endsAt = performance.now() + watchMs;
+  const watched = members.map(async (member, index) => {
+    const of = published[(index + 1) % published.length]!;
+    let [seen, since, longest] = [-1, performance.now(), 0];
+    for (let now = since; now < endsAt; now = performance.now()) {
+      const { frames } = await member.received(of);
+      if (frames !== seen) since = now;
+      seen = frames;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      longest = Math.max(longest, performance.now() - since);
+    }
+    return [member.kind, Math.round(longest)] as const;
+  });
+  return Object.fromEntries(await Promise.all(watched));
 }
 
 /** Who does not see or hear whom yet. */
 class Missing {
-  /** Frames that a receiver had of a sender at first. */
-  readonly #first = new Map<string, number>();
+  /** What a receiver had of a sender at first: of the picture when it came, of the sound at once. */
+  readonly #first = new Map<string, { frames: number; sound: number }>();
 
   constructor(readonly members: readonly Member[], readonly published: readonly Tracks[]) {}
 
@@ -154,12 +204,14 @@ class Missing {
     ).filter(({ to, from }) => to !== from);
     const missing = await Promise.all(pairs.map(async ({ receiver, sender, to, from }) => {
       const { frames, sound } = await receiver.received(this.published[from]!);
-      const first = this.#first.get(`${to} ${from}`);
-      if (first === undefined && frames > 0) this.#first.set(`${to} ${from}`, frames);
-      const sees = first !== undefined && frames >= first + FRAMES_WANTED;
+      let first = this.#first.get(`${to} ${from}`) ?? { frames: 0, sound };
+      // Whoever has come back by a new connection counts anew.
+      if (frames < first.frames || sound < first.sound) first = { frames: 0, sound };
+      if (first.frames === 0) this.#first.set(`${to} ${from}`, { ...first, frames });
+      const sees = first.frames > 0 && frames >= first.frames + FRAMES_WANTED;
       return [
         ...(sees ? [] : [`${receiver.kind} sees ${frames} frames of ${sender.kind}`]),
-        ...(sound ? [] : [`${receiver.kind} does not hear ${sender.kind}`]),
+        ...(sound >= first.sound + 1 ? [] : [`${receiver.kind} does not hear ${sender.kind}`]),
       ];
     }));
     return missing.flat();

@@ -37,6 +37,8 @@
   const elements = new Map();
   /** Analyser nodes of subscribed audio tracks, by track sid. */
   const analysers = new Map();
+  /** Called when the first picture of a track is shown, by track sid. */
+  const pictureWaits = new Map();
   let audioContext;
 
   function context() {
@@ -63,7 +65,7 @@
         const element = track.attach();
         document.body.append(element);
         elements.set(sid, element);
-        if (track.kind === Track.Kind.Video) noteFirstFrame(element);
+        if (track.kind === Track.Kind.Video) noteFirstFrame(element, sid);
         else listenTo(sid, track.mediaStreamTrack);
       })
       .on(RoomEvent.TrackUnsubscribed, (track, publication) => {
@@ -92,10 +94,20 @@
       });
   }
 
-  function noteFirstFrame(element) {
+  function noteFirstFrame(element, sid) {
     element.requestVideoFrameCallback(() => {
       firstFrameMs ??= performance.now() - joinStartedAt;
+      pictureWaits.get(sid)?.();
     });
+  }
+
+  /** Subscribes, and says how long the first picture took, ms. */
+  async function timeToPicture(sid) {
+    const shown = new Promise((resolve) => pictureWaits.set(sid, resolve));
+    const began = performance.now();
+    setSubscribed(sid, true);
+    await shown;
+    return performance.now() - began;
   }
 
   function listenTo(sid, mediaStreamTrack) {
@@ -111,7 +123,8 @@
     canvas.width = width;
     canvas.height = height;
     const paint = canvas.getContext("2d");
-    const grain = noise ? paint.createImageData(width, Math.floor(height / 2)) : undefined;
+    const part = noise === true ? 0.5 : noise;
+    const grain = part ? paint.createImageData(width, Math.floor(height * part)) : undefined;
     let frame = 0;
     const draw = () => {
       paint.fillStyle = `rgb(${color.join(" ")})`;
@@ -174,6 +187,7 @@
     const publication = await room.localParticipant.publishTrack(track, {
       source: options.source ?? "microphone",
       ...(options.name === undefined ? {} : { name: options.name }),
+      ...(options.red === undefined ? {} : { red: options.red }),
     });
     stopSource.set(publication.trackSid, stop);
     return publication.trackSid;
@@ -389,9 +403,22 @@
       rid: stat.rid ?? "",
       frameWidth: stat.frameWidth ?? 0,
       framesEncoded: stat.framesEncoded ?? 0,
+      keyFramesEncoded: stat.keyFramesEncoded ?? 0,
       limitation: stat.qualityLimitationReason ?? "unknown",
       retransmittedPackets: stat.retransmittedPacketsSent ?? 0,
     }));
+  }
+
+  /** All that webrtc-stats says of what is sent of one local track. */
+  async function outbound(sid) {
+    const report = await localPublication(sid).track.sender.getStats();
+    return [...report.values()].filter((stat) => stat.type === "outbound-rtp");
+  }
+
+  /** The publisher's description of itself, and what the server said to it. */
+  function publisherDescriptions() {
+    const { publisher } = peerConnections();
+    return [publisher.currentLocalDescription.sdp, publisher.currentRemoteDescription.sdp];
   }
 
   async function disconnect() {
@@ -417,7 +444,10 @@
     media,
     transport,
     sentLayers,
+    outbound,
+    publisherDescriptions,
     inbound,
+    timeToPicture,
     reroute,
     streamStates: () => streamStates,
     timings: () => ({ connectedMs, firstFrameMs }),
@@ -427,7 +457,7 @@
   };
 
   /** For the other scripts of this page. */
-  globalThis.testClient = { methods, room: () => room, drawnTrack, toneTrack };
+  globalThis.testClient = { methods, room: () => room, drawnTrack, toneTrack, cornerColor };
 
   /** Calls one method with JSON arguments; the outcome is JSON, too, and never a rejection. */
   globalThis.callTestClient = async (method, argumentsJson) => {

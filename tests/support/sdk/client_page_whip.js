@@ -1,10 +1,10 @@
 /**
- * Adds a WHIP session (RFC 9725) to the client page: one RTCPeerConnection and `fetch`, and nothing of
- * LiveKit. Method contracts: `whip_client.ts`.
+ * Adds a WHIP or WHEP session (RFC 9725) to the client page: one RTCPeerConnection and `fetch`, and
+ * nothing of LiveKit. Method contracts: `whip_client.ts`.
  */
 "use strict";
 (() => {
-  const { methods, drawnTrack, toneTrack } = globalThis.testClient;
+  const { methods, drawnTrack, toneTrack, cornerColor } = globalThis.testClient;
   const messages = [];
   const inbound = [];
   let pc;
@@ -42,7 +42,7 @@
       element.muted = track.kind === "video";
       element.srcObject = new MediaStream([track]);
       document.body.append(element);
-      inbound.push({ track, stream: streams[0]?.id ?? "", transceiver });
+      inbound.push({ track, stream: streams[0]?.id ?? "", transceiver, element });
     });
     if (channel === undefined) return;
     channel.binaryType = "arraybuffer";
@@ -63,7 +63,7 @@
     const info = options.wanted && JSON.stringify({
       subscribedParticipantTrackNames: options.wanted,
     });
-    const response = await fetch(`${url}/whip/v1`, {
+    const response = await fetch(`${url}${options.endpoint ?? "/whip/v1"}`, {
       method: "POST",
       headers: {
         "Content-Type": "application/sdp",
@@ -142,6 +142,12 @@
     return etag;
   };
 
+  methods.whipLayer = async (wish) => {
+    const headers = { "Authorization": `Bearer ${token}`, "Content-Type": "application/json" };
+    const body = JSON.stringify(wish);
+    return (await fetch(`${resource}/layer`, { method: "POST", headers, body })).status;
+  };
+
   methods.whipDelete = async () => (await call("DELETE")).status;
   methods.whipClose = () => pc.close();
   methods.whipSend = (text) => channel.send(text);
@@ -153,7 +159,7 @@
   });
 
   methods.whipInbound = () =>
-    Promise.all(inbound.map(async ({ track, stream, transceiver }) => {
+    Promise.all(inbound.map(async ({ track, stream, transceiver, element }) => {
       const report = await transceiver.receiver.getStats();
       const stat = [...report.values()].find((one) => one.type === "inbound-rtp") ?? {};
       return {
@@ -162,6 +168,11 @@
         sid: stream.split("|")[1] ?? "",
         framesDecoded: stat.framesDecoded ?? 0,
         packetsReceived: stat.packetsReceived ?? 0,
+        packetsLost: stat.packetsLost ?? 0,
+        frameHeight: stat.frameHeight ?? 0,
+        ssrc: stat.ssrc ?? 0,
+        audioEnergy: stat.totalAudioEnergy ?? 0,
+        color: cornerColor(element),
       };
     }));
 })();

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import puppeteer, { type Browser } from "puppeteer-core";
+import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { BrowserClient } from "./browser_client.ts";
 import { firefoxPath } from "../process/e2e_requirements.ts";
 
@@ -28,7 +28,7 @@ export class FirefoxBrowser implements AsyncDisposable {
   }
 
   /** @throws {Error} when there is no Firefox or it does not start. */
-  static async launch(): Promise<FirefoxBrowser> {
+  static async launch({ anyCertificate = false } = {}): Promise<FirefoxBrowser> {
     const executablePath = firefoxPath();
     if (executablePath === undefined) throw new Error("Firefox is not installed");
     return new FirefoxBrowser(
@@ -37,19 +37,26 @@ export class FirefoxBrowser implements AsyncDisposable {
         protocol: "webDriverBiDi",
         executablePath,
         headless: true,
+        acceptInsecureCerts: anyCertificate,
         extraPrefsFirefox: PREFERENCES,
       }),
     );
   }
 
-  /** A participant that has loaded the client page but has not connected. */
-  async openClient(identity: string, clientPageUrl: string): Promise<BrowserClient> {
+  /** A page in a fresh context, for tests that drive a page of their own. */
+  async openPage(url: string): Promise<Page> {
     const context = await this.#browser.createBrowserContext();
     const page = await context.newPage();
-    await page.goto(clientPageUrl);
+    await page.goto(url);
+    return page;
+  }
+
+  /** A participant that has loaded the client page but has not connected. */
+  async openClient(identity: string, clientPageUrl: string): Promise<BrowserClient> {
+    const page = await this.openPage(clientPageUrl);
     return new BrowserClient(identity, {
       evaluate: (expression) => page.evaluate(expression),
-      close: () => context.close(),
+      close: () => page.browserContext().close(),
     });
   }
 

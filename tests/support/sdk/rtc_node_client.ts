@@ -54,6 +54,7 @@ const SOURCES = {
 
 /** What was decoded of one remote track so far. */
 interface Received {
+  readonly kind: "video" | "audio";
   framesDecoded: number;
   frameWidth: number;
   frameHeight: number;
@@ -180,6 +181,23 @@ export class RtcNodeClient implements SdkClient {
     return Promise.resolve(this.#errors);
   }
 
+  /**
+   * What webrtc-stats says of one received track (`RTCInboundRtpStreamStats`). They do not say whose
+   * they are, so the n-th section of a kind is taken for the n-th track that was subscribed to.
+   */
+  async inbound(sid: string): Promise<Readonly<Record<string, number>>> {
+    const { publisherStats, subscriberStats } = await this.#room.getRtcStats();
+    const kind = this.#received.get(sid)?.kind;
+    const streams = [...publisherStats, ...subscriberStats].flatMap(({ stats }) =>
+      stats.case === "inboundRtp" && stats.value.stream?.kind === kind ? [stats.value] : []
+    ).sort((a, b) => Number(a.inbound?.mid) - Number(b.inbound?.mid));
+    const ofKind = [...this.#received].filter(([, received]) => received.kind === kind);
+    const stream = streams[ofKind.findIndex(([other]) => other === sid)];
+    if (stream === undefined) throw new Error(`${this.identity}: nothing is received of ${sid}`);
+    const figures = Object.entries({ ...stream.received, ...stream.inbound });
+    return Object.fromEntries(figures.map(([name, value]) => [name, Number(value)]));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.disconnect();
   }
@@ -196,6 +214,7 @@ export class RtcNodeClient implements SdkClient {
         const sid = publication.sid!;
         this.#subscribed[sid] = (this.#subscribed[sid] ?? 0) + 1;
         const received: Received = {
+          kind: track.kind === TrackKind.KIND_VIDEO ? "video" : "audio",
           framesDecoded: 0,
           frameWidth: 0,
           frameHeight: 0,

@@ -42,8 +42,11 @@ export interface VideoOptions {
   readonly sdkDefaults?: boolean;
   /** Fill colour, RGB 0..255; a receiver can read it back. */
   readonly color?: readonly [number, number, number];
-  /** Noise in the picture, so that the encoder uses all the bits it may. Browser only. */
-  readonly noise?: boolean;
+  /**
+   * Noise in the picture, so that the encoder uses all the bits it may: in half of it, or a part
+   * of its height. Browser only.
+   */
+  readonly noise?: boolean | number;
   /** Bits per second of the top layer. */
   readonly maxBitrate?: number;
   readonly codec?: "vp8" | "h264" | "vp9" | "av1";
@@ -54,6 +57,8 @@ export interface AudioOptions {
   readonly name?: string;
   /** Frequency of the tone; a receiver can measure it. */
   readonly hz?: number;
+  /** Whether it may be made redundant; as the SDK decides if absent. Browser only. */
+  readonly red?: boolean;
 }
 
 export interface TrackSnapshot {

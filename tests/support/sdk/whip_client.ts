@@ -1,5 +1,5 @@
 /**
- * A WHIP client in a browser page: its own RTCPeerConnection, and `fetch` across origins. See
+ * A WHIP or WHEP client in a browser page: its own RTCPeerConnection, and `fetch` across origins. See
  * `client_page_whip.js`.
  *
  * @module
@@ -25,6 +25,8 @@ export interface WhipOptions {
   readonly wanted?: Readonly<Record<string, readonly string[]>>;
   /** Puts its candidates into the offer. */
   readonly gather?: boolean;
+  /** Path and query that it posts to; WHIP's by default. */
+  readonly endpoint?: string;
 }
 
 /** The answer to its POST as a page of another origin sees it. */
@@ -44,6 +46,12 @@ export interface WhipInbound {
   readonly sid: string;
   readonly framesDecoded: number;
   readonly packetsReceived: number;
+  readonly packetsLost: number;
+  readonly frameHeight: number;
+  readonly ssrc: number;
+  /** As in `ReceivedMedia`. */
+  readonly audioEnergy: number;
+  readonly color?: readonly [number, number, number];
 }
 
 /** One WHIP client in its page. A refused request is a value with its status. */
@@ -72,6 +80,11 @@ export class WhipClient {
   /** Restarts ICE; resolves with the new entity tag. */
   restart(): Promise<string> {
     return this.page.call("whipRestart");
+  }
+
+  /** Asks WHEP for a layer; resolves with the status. */
+  layer(wish: Readonly<Record<string, unknown>>): Promise<number> {
+    return this.page.call("whipLayer", wish);
   }
 
   delete(): Promise<number> {

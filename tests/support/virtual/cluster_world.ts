@@ -25,6 +25,8 @@ import type { Room } from "../../../lib/room/room.ts";
 import type { JoinParameters } from "../../../lib/signalling/join_parameters.ts";
 import { answerCall } from "../../../lib/admin/carried_calls.ts";
 import { RoomAdmin } from "../../../lib/admin/room_admin.ts";
+import { checkRoomEgress } from "../../../lib/egress/egress_plan.ts";
+import type { CarriedCall, CarriedReply } from "../../../lib/room/context/node_ports.ts";
 import { RoomDirectory } from "../../../lib/room/room_directory.ts";
 import { ADMIN_LIMITS } from "./admin_world.ts";
 import { DirectoryMemory } from "./directory_memory.ts";
@@ -32,11 +34,18 @@ import { nodeRecord } from "./directory_table.ts";
 import { type LinkNode, LinkWorld } from "./link_world.ts";
 import type { LinkWeather } from "./link_network.ts";
 import { MemoryDirectory } from "./memory_directory.ts";
+import { operatorsOf, type OperatorsOfWorld } from "./operator_world.ts";
 import { type ScriptedClient, World } from "./scripted_client.ts";
 import { settle, type VirtualPlatform } from "./virtual_platform.ts";
 
 /** What a node is waited for that is not heard of, ms. */
 export const LEASE_MS = 5_000;
+
+/** What makes recordings of a node's rooms. */
+export interface NodeRecording {
+  readonly observer: RoomObserver;
+  readonly answer: (call: CarriedCall) => Promise<CarriedReply | undefined>;
+}
 
 /** One node. */
 export interface ClusterNode {
@@ -48,11 +57,14 @@ export interface ClusterNode {
   readonly world: World;
   readonly admin: RoomAdmin;
   readonly counters: DropCounters<ClusterDrop>;
+  readonly operators: OperatorsOfWorld;
   readonly agents: AgentService;
   readonly dispatches: DispatchCalls;
   readonly answers: AgentAnswers;
   /** Nodes that it knows to live. */
   membership?: Membership;
+  /** What it records, if somebody has it record. */
+  recording?: NodeRecording;
   isDraining: boolean;
 }
 
@@ -107,7 +119,10 @@ export class ClusterWorld {
       links,
       directory,
       leaseMs: LEASE_MS,
-      answer: async (call) => await dispatches.answer(call) ?? answerCall(admin, call),
+      answer: async (call) =>
+        await dispatches.answer(call) ?? await node.recording?.answer(call) ??
+          await operators.watch.answerCall(call) ??
+          answerCall(admin, call),
       assertRoom: (room) => placement.assertRoom(room),
       reclaim: (room, identity) => placement.reclaim(room, identity),
     });
@@ -136,16 +151,29 @@ export class ClusterWorld {
     const world: World = new World(this.options, true, 0, silentLog, ports, [
       this.#observer(id),
       agents.dispatcher,
+      {
+        roomStarted: (room) => node.recording?.observer.roomStarted?.(room),
+        roomClosed: (room) => node.recording?.observer.roomClosed?.(room),
+        trackPublished: (...event) => node.recording?.observer.trackPublished?.(...event),
+      },
     ], {
       platform,
       node: id,
     });
     const known = new RoomDirectory(world.rooms);
     const autoCreateRooms = true;
-    const admin: RoomAdmin = new RoomAdmin(known, { limits: ADMIN_LIMITS, autoCreateRooms });
+    const admin: RoomAdmin = new RoomAdmin(known, {
+      limits: ADMIN_LIMITS,
+      autoCreateRooms,
+      checkEgress: checkRoomEgress,
+    });
     const dispatches: DispatchCalls = agents.dispatchCalls({ rooms: known, autoCreateRooms });
+    const operators: OperatorsOfWorld = operatorsOf(world, {
+      others: () => node.membership?.others ?? [],
+      carrier: rooms,
+    });
     const node: ClusterNode = {
-      ...{ id, link, directory, placement, rooms, world, admin, counters },
+      ...{ id, link, directory, placement, rooms, world, admin, counters, operators },
       ...{ agents, dispatches, answers, isDraining: false },
     };
     this.nodes.push(node);

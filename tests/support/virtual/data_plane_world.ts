@@ -161,6 +161,7 @@ export function dataMember(
     receiver: name as ConnectionId,
     awaited: [],
     bridged: false,
+    recorded: false,
     held: false,
     limits: { messagesPerS: 0, bytesPerS: 0 },
     ...changes,

@@ -28,6 +28,7 @@ import type {
   UpdateAnswer,
   UpdateRequest,
 } from "../../../lib/cluster/directory/cluster_directory.ts";
+import { MemoryShelf } from "../../../lib/ingress/text_shelf.ts";
 import type { TokenBan } from "../../../lib/room/context/node_ports.ts";
 
 /** Dead nodes that one node is asked to bury at a time. */
@@ -72,6 +73,7 @@ interface Epitaph {
 
 /** Everything that the directory knows. */
 export class DirectoryMemory {
+  readonly shelf = new MemoryShelf();
   readonly #clock: Clock;
   readonly #rooms = new Map<string, HeldRoom>();
   readonly #nodes = new Map<NodeId, HeldNode>();
@@ -108,6 +110,17 @@ export class DirectoryMemory {
       bans: this.#bans,
     };
     for (const map of Object.values(maps)) map.clear();
+  }
+
+  /** What a room is taken for, as the directory keeps it. */
+  recordOf(room: string): RoomRecord | undefined {
+    return this.#rooms.get(room)?.record;
+  }
+
+  /** The room is as it was: a replica that took over had not heard of what changed. */
+  goBack(room: string, record: RoomRecord): void {
+    const held = this.#rooms.get(room);
+    if (held !== undefined) held.record = record;
   }
 
   heartbeat(record: NodeRecord): HeartbeatAnswer {
@@ -250,7 +263,7 @@ export class DirectoryMemory {
     if (found === undefined && this.#isOver(record.sid)) return { ok: false };
     const room = found ?? this.#make(record);
     if (room.record.sid !== record.sid) return { ok: false, record: room.record };
-    if (isNewer(record, room.record)) room.record = record;
+    if (record.version > room.record.version) room.record = record;
     room.closing = undefined;
     this.#serve(room, node);
     const newest = claims.reduce((most, { number }) => Math.max(most, number), 0);
@@ -453,11 +466,6 @@ export class DirectoryMemory {
 /** Whether a node is one that the pin names. */
 function fits(pin: Pin, { node, region }: { node: NodeId; region: string }): boolean {
   return pin === "" || pin === node || pin === `region:${region}`;
-}
-
-function isNewer(record: RoomRecord, held: RoomRecord): boolean {
-  return record.version > held.version ||
-    record.version === held.version && record.writer > held.writer;
 }
 
 function listing({ record, nodes, claims }: HeldRoom): RoomListing {

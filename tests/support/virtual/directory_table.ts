@@ -533,14 +533,16 @@ export const DIRECTORY_TESTS: Readonly<
     assert.equal(next.created, false);
   },
 
-  "of two versions with one number the higher writer's holds": async (directory) => {
+  "of two versions with one number the one that was told first holds": async (directory) => {
     const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
     const byB = { ...record, plan: "b", version: 2, writer: B };
     const byA = { ...record, plan: "a", version: 2, writer: A };
     for (const asserted of [byA, byB, byA, record]) {
-      await directory.assert({ node: asserted.writer, record: asserted, claims: [] });
+      const answer = await directory.assert({ node: B, record: asserted, claims: [] });
+      assert.ok(answer.ok);
+      assert.deepEqual(answer.record, byA, "each hears which it is");
     }
-    assert.deepEqual((await directory.find("r"))!.record, byB);
+    assert.deepEqual((await directory.find("r"))!.record, byA);
   },
 
   "a room under the same name is not another's": async (directory) => {
@@ -651,5 +653,24 @@ export const DIRECTORY_TESTS: Readonly<
       assert.ok(await directory.close(name, closing));
     }
     assert.deepEqual(await directory.list(), []);
+  },
+
+  "a shelf keeps texts by name, and puts them over what they are to replace": async (directory) => {
+    const { shelf } = directory;
+    assert.equal(await shelf.get("ingress", "a"), undefined);
+    assert.equal(await shelf.put("ingress", "a", "one\n\u2028"), true);
+    assert.equal(await shelf.put("ingress-key", "a", "other"), true);
+    assert.equal(await shelf.get("ingress", "a"), "one\n\u2028");
+    assert.equal(await shelf.put("ingress", "a", "no", "two"), false);
+    assert.equal(await shelf.put("ingress", "a", "yes", "one"), true);
+    assert.equal(await shelf.put("ingress", "b", "no", "two"), false);
+    assert.equal(await shelf.put("ingress", "__proto__", "p"), true);
+    assert.deepEqual(
+      [...await shelf.all("ingress")].sort(),
+      [["__proto__", "p"], ["a", "yes"]],
+    );
+    assert.equal(await shelf.remove("ingress", "a"), true);
+    assert.equal(await shelf.remove("ingress", "a"), false);
+    assert.deepEqual([...await shelf.all("ingress-key")], [["a", "other"]]);
   },
 };

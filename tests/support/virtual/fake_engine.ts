@@ -14,6 +14,7 @@ import { DataPlane } from "../../../lib/engine/data/data_plane.ts";
 import type { EngineCommand } from "../../../lib/engine/messages/engine_messages.ts";
 import type {
   EngineReady,
+  EngineStats,
   MediaEngine,
   MediaEvent,
 } from "../../../lib/engine/messages/media_messages.ts";
@@ -28,8 +29,23 @@ export const FAKE_ENGINE_READY: EngineReady = {
     { protocol: "udp", hostname: "192.0.2.1", port: 7882 },
     { protocol: "tcp", hostname: "192.0.2.1", port: 7881 },
   ],
+  hosts: ["192.0.2.1"],
   ports: "none",
+  relays: [{ addresses: [{ hostname: "192.0.2.1", port: 7882 }] }],
+};
+
+/** Of a media plane that has done nothing. */
+export const NO_STATS: EngineStats = {
+  connections: 0,
+  upTracks: [],
+  downTracks: [],
+  sockets: 0,
+  datagramsSent: 0,
+  messagesSent: 0,
+  forwardLatencyUs: [],
+  sendPaths: [],
   relays: [],
+  drops: {},
 };
 
 /** One message as it would leave: the same bytes for all that come one after the other. */

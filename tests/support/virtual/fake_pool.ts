@@ -68,6 +68,8 @@ export class FakePool {
       addressTaken: (index) => this.taken.push(index),
       createTcp: () => ({
         start: () => Promise.resolve([]),
+        addresses: (hosts) =>
+          hosts.map((hostname) => ({ protocol: "tcp" as const, hostname, port: 7881 })),
         receive() {},
         engineLost() {},
         close: () => Promise.resolve(),

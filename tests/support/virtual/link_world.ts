@@ -64,7 +64,7 @@ export class LinkWorld {
       },
       counters,
       node: id,
-      address,
+      address: () => address,
       secret: new TextEncoder().encode(secret),
       dial: this.network.dialFrom(id),
       observer: {

@@ -29,6 +29,7 @@ import type {
   UpdateAnswer,
   UpdateRequest,
 } from "../../../lib/cluster/directory/cluster_directory.ts";
+import type { TextShelf } from "../../../lib/ingress/text_shelf.ts";
 import { DirectoryMemory } from "./directory_memory.ts";
 
 /** What becomes of a question: answered, not even heard, or carried out without an answer. */
@@ -36,6 +37,12 @@ export type Reach = "here" | "away" | "deaf";
 
 /** One node's handle. */
 export class MemoryDirectory implements ClusterDirectory {
+  readonly shelf: TextShelf = {
+    all: async (...asked) => await this.#ask(({ shelf }) => shelf.all(...asked)),
+    get: async (...asked) => await this.#ask(({ shelf }) => shelf.get(...asked)),
+    put: async (...asked) => await this.#ask(({ shelf }) => shelf.put(...asked)),
+    remove: async (...asked) => await this.#ask(({ shelf }) => shelf.remove(...asked)),
+  };
   readonly #memory: DirectoryMemory;
   readonly #listeners = new Set<(status: DirectoryStatus) => void>();
   #reach: Reach = "here";

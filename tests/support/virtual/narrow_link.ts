@@ -9,7 +9,7 @@
 import type { SeededRandom } from "./seeded_random.ts";
 
 /** Headers of IPv4 and UDP, which take their part of the rate. */
-const HEADER_BYTES = 28;
+export const HEADER_BYTES = 28;
 
 /** A link whose figures may be changed at any time; at first it lets everything through at once. */
 export class NarrowLink {

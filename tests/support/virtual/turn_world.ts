@@ -99,6 +99,15 @@ export function credentialsOf(
   return { username, password };
 }
 
+/** ChannelData (RFC 8656 §12.4) that claims to be so long. */
+export function channelData(
+  channel: number,
+  payload: readonly number[] | Uint8Array,
+  claimed = payload.length,
+): Uint8Array<ArrayBuffer> {
+  return Uint8Array.of(channel >> 8, channel & 0xff, claimed >> 8, claimed & 0xff, ...payload);
+}
+
 /** One server. */
 export class TurnWorld {
   readonly platform = new VirtualPlatform(5);
@@ -109,7 +118,7 @@ export class TurnWorld {
 
   constructor(options: Partial<TurnServerOptions> = {}) {
     this.server = new TurnServer({
-      relayed: [OWN_ADDRESS],
+      relayed: () => [OWN_ADDRESS],
       allocationsPerParticipant: 12,
       secretOf: (key) => key === TURN_KEY ? TURN_SECRET : undefined,
       isOwn: (address, port) => address === OWN_ADDRESS && (port === 0 || port === OWN_PORT),

@@ -44,7 +44,7 @@ export class WebhookWorld {
     this.endpoint = new WebhookEndpoint({
       url: "http://receiver.test/hook",
       position: 0,
-      sign: () => Promise.resolve("signed"),
+      sign: () => "signed",
       filter: { include: [], exclude: [] },
       maxAgeMs: 30_000,
       maxDepth: 200,

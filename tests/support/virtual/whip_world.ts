@@ -1,12 +1,14 @@
 /**
- * WHIP's routes over a {@linkcode World}: requests in, responses out, without a port and on virtual
- * time.
+ * WHIP's and WHEP's routes over a {@linkcode World}: requests in, responses out, without a port and
+ * on virtual time.
  *
  * @module
  */
 import type { AccessToken } from "../../../lib/signalling/access_token.ts";
 import { WhipService } from "../../../lib/signalling/whip_service.ts";
 import type { RoomOptions } from "../../../lib/room/context/room_options.ts";
+import { WhepService } from "../../../lib/signalling/whep_service.ts";
+import { whepRoutes } from "../../../routes/whep.ts";
 import { whipRoutes } from "../../../routes/whip.ts";
 import { tokenWith } from "./admin_world.ts";
 import { testBodies } from "./test_bodies.ts";
@@ -34,6 +36,11 @@ export const WHIP_OFFER = singleOffer([
   { mid: "1", kind: "audio", direction: "sendonly", cid: "sound" },
   { mid: "2", kind: "video", direction: "sendonly", cid: "picture" },
 ]);
+/** A viewer of one picture with its sound. */
+export const WHEP_OFFER = singleOffer([
+  { mid: "1", kind: "audio", direction: "recvonly" },
+  { mid: "2", kind: "video", direction: "recvonly" },
+]);
 /** Credentials of {@linkcode singleOffer}. */
 export const OFFER_ICE = { ufrag: "clientUfrag", pwd: "clientPasswordOf24Chars00" };
 
@@ -54,21 +61,24 @@ export function fragment(
 }
 
 /**
- * WHIP's routes over one {@linkcode World}; a request is handled as over HTTP, but for the port.
+ * WHIP's and WHEP's routes over one {@linkcode World}; a request is handled as over HTTP, but for
+ * the port.
  */
 export class WhipWorld {
   readonly world: World;
   readonly whip: WhipService;
+  readonly whep: WhepService;
   readonly #routes: ReturnType<typeof whipRoutes>;
 
   constructor(options: Partial<RoomOptions> = {}, autoCreateRooms = true) {
     this.world = new World(options, autoCreateRooms);
     this.whip = new WhipService(this.world.rooms, this.world.service);
-    this.#routes = whipRoutes({
-      whip: this.whip,
-      limits: { maxRoomNameLength: 20, maxParticipantIdentityLength: 20 },
-      bodies: testBodies(),
-    });
+    this.whep = new WhepService(this.world.rooms, this.world.service);
+    const limits = { maxRoomNameLength: 20, maxParticipantIdentityLength: 20 };
+    const bodies = testBodies();
+    const whip = whipRoutes({ whip: this.whip, limits, bodies });
+    const whep = whepRoutes({ whep: this.whep, limits, bodies });
+    this.#routes = (path) => whip(path) ?? whep(path);
   }
 
   /** A verified token that joins `lobby`. */
@@ -82,12 +92,16 @@ export class WhipWorld {
    *
    * @param reference As a client resolves it against the address of its offer.
    */
-  async request(reference: string, request: WhipRequest = {}): Promise<WhipReply> {
-    const path = new URL(reference, "http://sfu.example/whip/v1").pathname;
+  async request(
+    reference: string,
+    request: WhipRequest = {},
+    endpoint = "/whip/v1",
+  ): Promise<WhipReply> {
+    const { href, pathname: path } = new URL(reference, `http://sfu.example${endpoint}`);
     const { method = "GET", headers = {}, body, token = this.token() } = request;
     const route = this.#routes(path);
     if (route === undefined) return { status: 404, headers: new Headers(), body: "" };
-    const sent = new Request(`http://sfu.example${path}`, {
+    const sent = new Request(href, {
       method,
       headers,
       ...(body === undefined ? {} : { body }),
@@ -109,6 +123,12 @@ export class WhipWorld {
   post(sdp = WHIP_OFFER, request: WhipRequest = {}): Promise<WhipReply> {
     const headers = { "Content-Type": "application/sdp", ...request.headers };
     return this.request("/whip/v1", { ...request, method: "POST", headers, body: sdp });
+  }
+
+  /** Offers to watch the room. @param query Behind the `?`. */
+  watch(query = "", sdp = WHEP_OFFER, request: WhipRequest = {}): Promise<WhipReply> {
+    const headers = { "Content-Type": "application/sdp", ...request.headers };
+    return this.request(`/whep/v1?${query}`, { ...request, method: "POST", headers, body: sdp });
   }
 
   /** Sends a fragment. */

@@ -113,10 +113,14 @@ export class FaultyLibc implements Libc {
   #errno = 0;
   readonly version = this.#real.version;
   readonly recvmmsg = this.#real.recvmmsg;
+  readonly socket = this.#real.socket;
+  readonly bind = this.#real.bind;
   readonly getsockname = this.#real.getsockname;
   readonly getsockopt = this.#real.getsockopt;
   readonly setsockopt: Libc["setsockopt"] = this.#real.setsockopt;
   readonly waiting: Libc["waiting"] = this.#real.waiting;
+  readonly sharing: Libc["sharing"] = this.#real.sharing;
+  readonly memory: Libc["memory"] = this.#real.memory;
   /** Messages of each call that was let through. */
   readonly calls: number[] = [];
   /** `errno` of a failure, or how many messages to let through at most. */

@@ -49,7 +49,7 @@ export class LinkedNode implements AsyncDisposable {
       platform,
       counters: this.counters,
       node: this.id,
-      address,
+      address: () => address,
       secret: SECRET,
       dial: dialling.dial,
       observer: {

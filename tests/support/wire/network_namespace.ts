@@ -12,8 +12,8 @@ const UDP_TABLE = "100";
 /** Nobody has this hardware address. */
 const NOBODY = "02:00:00:00:00:01";
 
-/** Third bytes of the /29 used that are tried, one after the other. */
-const SUBNETS = 250;
+/** Third bytes of the networks used that are tried, one after the other. */
+export const SUBNETS = 250;
 
 export interface ClientNamespace extends AsyncDisposable {
   readonly name: string;
@@ -57,7 +57,8 @@ export async function createNamespace(): Promise<ClientNamespace> {
   const name = `roomwire-${Deno.pid}`;
   // Interface names have at most 15 characters.
   const [outer, inner] = [`rw${Deno.pid}o`, `rw${Deno.pid}i`];
-  const network = `10.213.${freeSubnet()}`;
+  const subnet = freeNetwork(SUBNETS, (number) => [`10.213.${number}.1`]);
+  const network = `10.213.${subnet}`;
   const [hostAddress, guestAddress, nobodyAddress] = [
     `${network}.1`,
     `${network}.2`,
@@ -148,15 +149,23 @@ export async function createNamespace(): Promise<ClientNamespace> {
 }
 
 /**
- * One that no other test run uses: it begins elsewhere in each process, and looks what is there.
+ * A network that no other test run uses: it begins elsewhere in each process, and looks what is
+ * there.
+ *
+ * @param networks How many there are.
+ * @param hostAddresses The host's own in one of them: the same network of several families.
+ * @throws {Error} if every one is taken.
  */
-function freeSubnet(): number {
+export function freeNetwork(
+  networks: number,
+  hostAddresses: (network: number) => readonly string[],
+): number {
   const taken = new Set(Deno.networkInterfaces().map(({ address }) => address));
-  for (let i = 0; i < SUBNETS; i++) {
-    const subnet = (Deno.pid + i) % SUBNETS;
-    if (!taken.has(`10.213.${subnet}.1`)) return subnet;
+  for (let i = 0; i < networks; i++) {
+    const network = (Deno.pid + i) % networks;
+    if (!hostAddresses(network).some((address) => taken.has(address))) return network;
   }
-  throw new Error("Every subnet for test namespaces is taken");
+  throw new Error(`Every network like that of ${hostAddresses(0).join(" and ")} is taken`);
 }
 
 /** iproute2's other program, beside `ip`. */

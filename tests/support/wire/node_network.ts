@@ -7,11 +7,11 @@
  * @module
  */
 import { ipPath } from "../process/e2e_requirements.ts";
-import type { Wire, WireOrder } from "../process/frame_switch.ts";
+import type { Wire } from "../process/frame_switch.ts";
 import type { ServerPlace } from "../process/roomwire_process.ts";
-import { run } from "./network_namespace.ts";
+import { freeNetwork, run, SUBNETS } from "./network_namespace.ts";
+import { batch, SwitchProcess } from "./switch_process.ts";
 
-const SWITCH = new URL("../process/frame_switch.ts", import.meta.url).pathname;
 /** Nodes have their addresses for themselves, but output names them by their port. */
 const portsOf = (index: number) => {
   const http = 7880 + 10 * index;
@@ -66,11 +66,13 @@ export class NodeNetwork implements AsyncDisposable {
   static async create(
     regions: readonly string[],
     distance: RegionDistance,
+    { apart = false }: { readonly apart?: boolean } = {},
   ): Promise<NodeNetwork> {
     if (regions.length > MOST_NODES) throw new Error(`At most ${MOST_NODES} nodes`);
     const names = new Names(regions.length);
     try {
       await makeNamespaces(names);
+      if (apart) await setApart(names);
       const frames = await SwitchProcess.start(names.indexes.map((index) => names.far(index)));
       const wires = regions.map((from) =>
         regions.map((to) => ({
@@ -95,6 +97,38 @@ export class NodeNetwork implements AsyncDisposable {
       this.#wires[from]![to] = { ...this.#wires[from]![to]!, ...change };
       await this.#tell(from, to);
     }
+  }
+
+  /** The part of packets that is lost from one node to another. */
+  lossBetween(from: number, to: number): number {
+    return this.#wires[from]![to]!.loss;
+  }
+
+  /** In a network whose nodes are apart: where the others reach one. */
+  addressAmongNodes(index: number): string {
+    return this.#names.addressApart(index);
+  }
+
+  /**
+   * A node that is apart has another address among nodes from now on, and the one before no more.
+   *
+   * @returns The new one.
+   */
+  async replaceAddress(index: number): Promise<string> {
+    const { ip, indexes, namespace } = this.#names;
+    const others = indexes.filter((other) => other !== index);
+    const [before, after] = [0, 1].map((turn) => this.#names.addressApart(index, turn));
+    await batch(ip, [
+      `address add ${after}/32 dev far`,
+      ...others.map((other) =>
+        `route replace ${this.#names.addressApart(other)}/32 dev far src ${after}`
+      ),
+      `address delete ${before}/32 dev far`,
+    ], namespace(index));
+    for (const other of others) {
+      await batch(ip, routeTo(index, after!, this.#names.addressApart(other)), namespace(other));
+    }
+    return after!;
   }
 
   /** Takes a node off the net, for nodes, Redis and clients alike, or lets it back. */
@@ -130,10 +164,7 @@ class Names {
     if (ip === undefined) throw new Error("iproute2 is not installed");
     this.ip = ip;
     this.indexes = Array.from({ length: count }, (_, index) => index);
-    const taken = new Set(Deno.networkInterfaces().map(({ address }) => address));
-    const subnets = Array.from({ length: 250 }, (_, at) => (Deno.pid + at) % 250);
-    const subnet = subnets.find((one) => !taken.has(`10.214.${one}.1`));
-    if (subnet === undefined) throw new Error("Every subnet for test networks is taken");
+    const subnet = freeNetwork(SUBNETS, (number) => [`10.214.${number}.1`]);
     // A process may have several networks, but never two of one subnet.
     this.#id = `${Deno.pid % 1_000_000}${subnet.toString(36)}`;
     this.#network = `10.214.${subnet}`;
@@ -145,9 +176,12 @@ class Names {
     return `${this.#network}.${index + 11}`;
   }
 
-  namespace(index: number): string {
-    return `roomwire-${this.#id}-${index}`;
+  /** Of nodes that are apart, among each other: the first, and the one in its place. */
+  addressApart(index: number, turn = 0): string {
+    return `${this.#network}.${index + 111 + 50 * turn}`;
   }
+
+  readonly namespace = (index: number): string => `roomwire-${this.#id}-${index}`;
 
   /** Our end of a node's wire to this namespace. */
   near(index: number): string {
@@ -192,6 +226,34 @@ async function makeNamespaces(names: Names): Promise<void> {
   }
 }
 
+/** How one reaches the node of that index at an address, by the wire between nodes. */
+function routeTo(index: number, address: string, from: string): string[] {
+  return [
+    `route replace ${address}/32 dev far src ${from}`,
+    `neighbour replace ${address} lladdr ${hardwareAddress(index)} dev far nud permanent`,
+  ];
+}
+
+/**
+ * Nodes reach each other at addresses that no client knows, and not at those of clients: neither is
+ * there a way to those, nor is anything taken that comes from them.
+ */
+async function setApart(names: Names): Promise<void> {
+  const { ip, indexes } = names;
+  for (const index of indexes) {
+    const own = names.addressApart(index);
+    await batch(ip, [
+      `address add ${own}/32 dev far`,
+      ...indexes.filter((other) => other !== index).flatMap((other) => [
+        ...routeTo(other, names.addressApart(other), own),
+        `route replace unreachable ${names.address(other)}/32`,
+      ]),
+    ], names.namespace(index));
+    const strict = "echo 1 > /proc/sys/net/ipv4/conf/far/rp_filter";
+    await run(ip, "netns", "exec", names.namespace(index), "sh", "-c", strict);
+  }
+}
+
 async function removeNamespaces(names: Names): Promise<void> {
   for (const index of names.indexes) {
     await run(names.ip, "netns", "delete", names.namespace(index)).catch(() => {});
@@ -199,72 +261,4 @@ async function removeNamespaces(names: Names): Promise<void> {
     await run(names.ip, "link", "delete", names.far(index)).catch(() => {});
   }
   await run(names.ip, "link", "delete", names.bridge).catch(() => {});
-}
-
-/** Many steps by one process. @throws {Error} with what it says at the first one refused. */
-async function batch(ip: string, lines: readonly string[], namespace?: string): Promise<void> {
-  const child = new Deno.Command(ip, {
-    args: [...(namespace === undefined ? [] : ["-netns", namespace]), "-batch", "-"],
-    stdin: "piped",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  const input = child.stdin.getWriter();
-  await input.write(new TextEncoder().encode(`${lines.join("\n")}\n`));
-  await input.close();
-  const { success, stderr } = await child.output();
-  if (!success) throw new Error(`${ip} refused: ${new TextDecoder().decode(stderr).trim()}`);
-}
-
-/** The program between the nodes. */
-class SwitchProcess implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #answers: ReadableStreamDefaultReader<string>;
-  #rest = "";
-  /** Orders are given one by one. */
-  #last: Promise<unknown> = Promise.resolve();
-
-  private constructor(child: Deno.ChildProcess) {
-    this.#child = child;
-    this.#input = child.stdin.getWriter();
-    this.#answers = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  }
-
-  static async start(interfaces: readonly string[]): Promise<SwitchProcess> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-check", "--allow-ffi", SWITCH, ...interfaces],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    const started = new SwitchProcess(child);
-    await started.#answer();
-    return started;
-  }
-
-  order(order: WireOrder): Promise<void> {
-    const done = this.#last.then(async () => {
-      await this.#input.write(new TextEncoder().encode(`${JSON.stringify(order)}\n`));
-      await this.#answer();
-    });
-    this.#last = done.catch(() => {});
-    return done;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#last;
-    await this.#input.close().catch(() => {});
-    await this.#answers.cancel();
-    await this.#child.status;
-  }
-
-  async #answer(): Promise<void> {
-    while (!this.#rest.includes("\n")) {
-      const { value, done } = await this.#answers.read();
-      if (done) throw new Error("The switch between the nodes has ended");
-      this.#rest += value;
-    }
-    this.#rest = this.#rest.slice(this.#rest.indexOf("\n") + 1);
-  }
 }

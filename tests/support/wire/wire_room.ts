@@ -30,7 +30,7 @@ import {
 import { eventually } from "../process/eventually.ts";
 import { dataMember } from "../virtual/data_plane_world.ts";
 import { createTestEngine } from "./test_engine.ts";
-import { WireClient } from "./wire_client.ts";
+import { WireClient, type WireClientOptions } from "./wire_client.ts";
 import { sendSection } from "./wire_media.ts";
 
 const HOST = "127.0.0.1";
@@ -58,6 +58,7 @@ export interface PeerOptions {
   readonly placement?: string;
   /** See `WireClientOptions`. */
   readonly ignoresChecks?: boolean;
+  readonly openSocket?: WireClientOptions["openSocket"];
 }
 
 /**
@@ -114,7 +115,7 @@ export class WireRoom implements AsyncDisposable {
     const id = `connection-${number}` as ConnectionId;
     const remote = credentials(`server${number}`);
     const local = credentials(`client${number}`);
-    const { dataChannels, dataPolicy, srtpProfile } = options;
+    const { dataChannels, dataPolicy, srtpProfile, openSocket } = options;
     this.engine.send({
       type: "open_connection",
       connection: id,
@@ -141,6 +142,7 @@ export class WireRoom implements AsyncDisposable {
       dataChannels: dataChannels !== undefined,
       ignoresChecks: options.ignoresChecks ?? false,
       ...(srtpProfile === undefined ? {} : { srtpProfiles: [srtpProfile] }),
+      ...(openSocket === undefined ? {} : { openSocket }),
     });
     const peer: Peer = { id, client, remote, local };
     this.#peers.push(peer);

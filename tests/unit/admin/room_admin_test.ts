@@ -5,6 +5,7 @@ import {
   DataPacket,
   DataPacket_Kind,
   DisconnectReason,
+  EncodedFileOutput,
   MuteRoomTrackRequest,
   ParticipantInfo_State as State,
   ParticipantPermission,
@@ -22,6 +23,8 @@ import {
   UpdateParticipantRequest,
   UpdateSubscriptionsRequest,
 } from "@livekit/protocol";
+import { RoomAdmin } from "../../../lib/admin/room_admin.ts";
+import { checkRoomEgress } from "../../../lib/egress/egress_plan.ts";
 import { adminWorld, failed, succeeded } from "../../support/virtual/admin_world.ts";
 import {
   FULL_GRANT,
@@ -181,6 +184,18 @@ Deno.test("RoomAdmin.createRoom() makes no room that was to be recorded from its
   // What begins with a track is tried then, and not noticed by anybody here.
   succeeded(await create(new RoomEgress({ participant: new AutoParticipantEgress() })));
   succeeded(await create(whole));
+});
+
+Deno.test("RoomAdmin.createRoom() makes no room whose recording could not be made", async () => {
+  const { world, admin: { rooms, options } } = adminWorld();
+  const admin = new RoomAdmin(rooms, { ...options, checkEgress: checkRoomEgress });
+  const create = async (egress: RoomEgress) =>
+    await admin.createRoom(new CreateRoomRequest({ name: "lobby", egress }));
+  const fileOutputs = [new EncodedFileOutput({ filepath: "../out" })];
+  const outside = new RoomEgress({ room: new RoomCompositeEgressRequest({ fileOutputs }) });
+  assert.equal(failed(await create(outside))[0], "invalid_argument");
+  assert.equal(world.rooms.get("lobby"), undefined);
+  succeeded(await create(new RoomEgress({ room: new RoomCompositeEgressRequest() })));
 });
 
 Deno.test("RoomAdmin.mutePublishedTrack() unmutes where the server allows it", async () => {

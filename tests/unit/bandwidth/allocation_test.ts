@@ -71,6 +71,40 @@ Deno.test("Allocation leaves 15 % of room above what it gives", () => {
   assert.deepEqual(levels([tight!, roomy!]), [PAUSED, 3]);
 });
 
+Deno.test("Allocation tries with less room what it would keep, once nothing has changed for a while", () => {
+  const track = single(1_000_000);
+  setCosts(track, [500_000, 1_000_000], [1, 1, 1, 1]);
+  const allocation = allocationOf([track]);
+  const raisedAt = (budgetBps: number) => {
+    for (let now = 0; now < 60_000; now += 100) {
+      allocation.allocate(budgetBps, true, now);
+      if (spatialOf(track) === 1) return now;
+    }
+    return -1;
+  };
+  assert.equal(raisedAt(1_060_000), -1, "that is too little");
+  allocation.remove(track);
+  allocation.add(track);
+  const at = raisedAt(1_100_000);
+  assert.ok(at >= 5_000 && at <= 14_000, `given after ${at} ms`);
+  for (let now = 14_000; now < 40_000; now += 100) allocation.allocate(1_040_000, true, now);
+  assert.equal(spatialOf(track), 1, "and kept with less");
+});
+
+Deno.test("Allocation says that more than the next step has to be seen while one is held back", () => {
+  const track = camera();
+  const allocation = allocationOf([track]);
+  allocation.allocate(600_000, true, 0);
+  assert.equal(spatialOf(track), 1);
+  assert.equal(allocation.goalBps, allocation.nextBps);
+  const failedBps = allocation.totalBps;
+  allocation.allocate(200_000, true, 1_000);
+  assert.equal(spatialOf(track), 0);
+  assert.ok(allocation.goalBps > failedBps * 1.2, `${allocation.goalBps} after ${failedBps}`);
+  for (let now = 1_100; now < 40_000; now += 100) allocation.allocate(200_000, true, now);
+  assert.equal(allocation.goalBps, allocation.nextBps, "it may be tried again");
+});
+
 Deno.test("Allocation serves a shared screen before cameras, but not its high layer", () => {
   const screen = simulcast(400_000, 2_500_000);
   screen.isScreen = true;
@@ -97,9 +131,9 @@ Deno.test("Allocation fills higher priorities first: 1 is the highest, 0 is unse
   assert.deepEqual(levels(poor), [PAUSED, PAUSED, 0]);
 });
 
-Deno.test("Allocation prefers those that are wanted larger, then who speaks", () => {
+Deno.test("Allocation prefers who speaks, then those that are wanted larger", () => {
   const tracks = [camera(), camera(), camera()];
-  tracks[0]!.maxSpatial = 1;
+  tracks[2]!.maxSpatial = 1;
   tracks[2]!.isSpeaker = true;
   allocationOf(tracks).allocate(80_000, true, 0);
   assert.deepEqual(levels(tracks), [PAUSED, PAUSED, 0]);
@@ -349,4 +383,14 @@ Deno.test("Allocation changes one layer in 5 s at most while a noisy estimate st
     }
     assert.ok(changedAt.length <= 30, `seed ${seed}: ${changedAt.length} changes in 280 s`);
   }
+});
+
+Deno.test("Allocation gives tracks their lowest level once they may not be paused any more", () => {
+  const tracks = [camera(), camera()];
+  const allocation = allocationOf(tracks, true);
+  allocation.allocate(50_000, true, 0);
+  assert.deepEqual(levels(tracks), [PAUSED, PAUSED]);
+  allocation.allowPause = false;
+  allocation.allocate(50_000, false, 100);
+  assert.deepEqual(levels(tracks), [0, 0]);
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SeededRandom } from "../../support/virtual/seeded_random.ts";
 import { LOSS, LossModel } from "../../../lib/bandwidth/loss_model.ts";
 
 const MOST = 10_000_000;
@@ -28,6 +29,27 @@ Deno.test("LossModel leaves the rate to the delay where nothing is lost", () => 
   assert.equal(model.bps, MOST / 5);
   assert.equal(model.state, LOSS.free);
   assert.equal(model.averageLoss, 0);
+});
+
+Deno.test("LossModel takes the short way without loss to where the long one leads", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const [random, again] = [new SeededRandom(seed), new SeededRandom(seed)];
+    const [short, long] = [random, again].map((draw) => {
+      const model = new LossModel(1_000_000, 30_000, MOST);
+      const rates: number[] = [];
+      for (let now = 0; now < 20_000; now += 50) {
+        const bytes = 1_000 + draw.uint32() % 20_000;
+        model.add(bytes, false, now);
+        // A byte in a hundred thousand keeps the likelihoods in use, and weighs nothing.
+        model.add(1, draw === again, now + 25);
+        const acked = draw.uint32() % 3 === 0 ? 0 : draw.uint32() % 4_000_000;
+        model.update(acked, 100_000 + draw.uint32() % 3_000_000, draw.uint32() % 2 === 0, now);
+        rates.push(model.bps, model.state);
+      }
+      return rates;
+    });
+    assert.deepEqual(short, long);
+  }
 });
 
 Deno.test("LossModel bears loss that does not depend on what is sent", () => {

@@ -42,3 +42,12 @@ Deno.test("ProbeResult says nothing if too much is missing, or came faster than 
   assert.equal(probe(1, 8, (i) => 130 + i).evaluate(), 0, "sent at one moment");
   assert.equal(probe(8, 1, (i) => 130 + i * 200).evaluate(), 0, "longer than a second");
 });
+
+Deno.test("ProbeResult goes by when packets really left, and not by when they were noted", () => {
+  const result = new ProbeResult();
+  result.begin(7);
+  for (const at of [100, 105, 110, 115, 120, 125]) result.sent(1_000, at);
+  // The thread lost its core before the first one left: all came 12 ms later, and as far apart.
+  for (const at of [112, 117, 122, 127, 132, 137]) result.arrived(1_000, at, at + 30);
+  assert.equal(result.evaluate(), 1_600_000);
+});

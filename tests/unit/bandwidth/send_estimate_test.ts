@@ -53,6 +53,22 @@ class Conversation {
   }
 }
 
+Deno.test("SendEstimate learns nothing of a packet that was sent twice under one number", () => {
+  const late = [false, true].map((isAgain) => {
+    const talk = new Conversation();
+    talk.talk(3_000, 900_000, (at) => at + 20);
+    const sequence = Math.ceil(3_000 / (8_000_000 / 900_000));
+    talk.estimate.sent(sequence, 1_000, SENT.audio, 0, talk.now);
+    if (isAgain) talk.estimate.sentAgain(sequence);
+    const { rttMs } = talk.estimate;
+    talk.now += 900;
+    talk.tell(sequence, [talk.now - 20]);
+    return talk.estimate.rttMs - rttMs;
+  });
+  assert.ok(late[0]! > 50, `what is known of the number counts: ${late}`);
+  assert.equal(late[1], 0);
+});
+
 Deno.test("SendEstimate begins where it is told to, limited by that", () => {
   const { estimate } = new Conversation();
   assert.equal(estimate.bps, 1_000_000);
@@ -70,6 +86,17 @@ Deno.test("SendEstimate grows on a clean path to at most 1.5 times what is ackno
   assert.ok(talk.estimate.mayRaise);
   assert.equal(talk.estimate.lossFraction, 0);
   assert.ok(talk.estimate.rttMs < 60);
+});
+
+Deno.test("SendEstimate believes what arrives, when more is sent than it allows and no queue grows", () => {
+  const talk = new Conversation();
+  // All that begins at once is late for a moment.
+  const from = talk.now;
+  talk.talk(300, 8_000_000, (at) => from + 20 + (at - from) * 2);
+  talk.talk(400, 8_000_000, (at) => at + 20);
+  assert.ok(talk.estimate.bps < 2_000_000, `${talk.estimate.bps}`);
+  talk.talk(1_600, 8_000_000, (at) => at + 20);
+  assert.ok(talk.estimate.bps > 7_000_000, `${talk.estimate.bps}`);
 });
 
 Deno.test("SendEstimate falls below what arrives while the queue grows, and raises nothing", () => {
@@ -126,6 +153,20 @@ Deno.test("SendEstimate takes a probe back that nobody sends", () => {
   assert.ok(estimate.nextWakeAt() <= 1_000);
   estimate.tick(1_000);
   assert.equal(estimate.probe, undefined);
+});
+
+Deno.test("SendEstimate asks for another probe where one could not be sent, while feedback comes, too", () => {
+  const talk = new Conversation();
+  talk.talk(2_000, 600_000, (at) => at + 20);
+  talk.estimate.setDemand(150_000, 5_000_000, talk.now, 2_000_000);
+  const first = talk.estimate.probe!;
+  const clusters = new Set<number>();
+  for (let i = 0; i < 60; i++) {
+    talk.talk(50, 600_000, (at) => at + 20);
+    if (talk.now >= talk.estimate.nextWakeAt()) talk.estimate.tick(talk.now);
+    if (talk.estimate.probe !== undefined) clusters.add(talk.estimate.probe.cluster);
+  }
+  assert.ok(clusters.size >= 3, `after ${first.cluster}: ${[...clusters]}`);
 });
 
 Deno.test("SendEstimate follows REMB where there is no transport-wide feedback, and only there", () => {

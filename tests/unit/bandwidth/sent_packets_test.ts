@@ -17,6 +17,24 @@ Deno.test("SentPackets.find() finds what was sent across the wrap of 16 bits, an
   assert.equal(packets.find(30_000), -1);
 });
 
+Deno.test("SentPackets.left() notes anew what left later, and nothing that had left before", () => {
+  const packets = new SentPackets();
+  const sentAt = (number: number) => packets.sentAt(packets.find(number));
+  packets.left(5);
+  for (let i = 0; i < 10; i++) packets.add(i, 100, SENT.media, 0, 100);
+  packets.left(101);
+  for (let i = 10; i < 15; i++) packets.add(i, 100, SENT.media, 0, 133);
+  packets.left(180);
+  assert.equal(sentAt(9), 100, "a millisecond is none");
+  assert.deepEqual([10, 14].map(sentAt), [180, 180]);
+  packets.left(300);
+  assert.deepEqual([9, 14].map(sentAt), [100, 180]);
+  // More than there is room for.
+  for (let i = 15; i < 40_000; i++) packets.add(i & 0xffff, 100, SENT.media, 0, 400);
+  packets.left(500);
+  assert.deepEqual([39_999, 39_999 - 16_000].map((i) => sentAt(i & 0xffff)), [500, 500]);
+});
+
 Deno.test("SentPackets keeps what is young and grows for it; what is old makes room", () => {
   const fast = new SentPackets();
   for (let i = 0; i < 2_000; i++) fast.add(i, 1_000, SENT.media, 0, i);

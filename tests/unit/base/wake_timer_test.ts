@@ -39,6 +39,17 @@ Deno.test("WakeTimer puts times off to its grain, and plans anew from within a r
   assert.deepEqual(runs, [10, 20, 30]);
 });
 
+Deno.test("WakeTimer takes a finer grain for one time alone", () => {
+  const platform = new VirtualPlatform();
+  const runs: number[] = [];
+  const timer = new WakeTimer(platform, (now) => runs.push(now), 10);
+  timer.set(3, 5);
+  platform.advance(7);
+  timer.set(13);
+  platform.advance(100);
+  assert.deepEqual(runs, [5, 20]);
+});
+
 Deno.test("WakeTimer.stop() and a time of Infinity leave no timer behind", () => {
   const platform = new VirtualPlatform();
   const timer = new WakeTimer(platform, () => assert.fail("ran"));

@@ -9,7 +9,13 @@ const read = (...args: string[]) =>
     loads: ["video-1-50", "idle-200"],
     env: (name) => secrets[name],
   });
-const LOADS = { engines: ["native"], profile: "pion", signalling: "v0", repeat: 1 };
+const LOADS = {
+  engines: ["native"],
+  profile: "pion",
+  signalling: "v0",
+  reaches: ["udp"],
+  repeat: 1,
+};
 
 Deno.test("readCommandLine() measures everything by default", () => {
   assert.deepEqual(read(), {

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { processCost, rssOf, runtimeOf, ticksOf } from "../../../bench/real_loads/process_cost.ts";
+import {
+  processCost,
+  rssOf,
+  runtimeOf,
+  threadTimes,
+  ticksOf,
+} from "../../../bench/real_loads/process_cost.ts";
 
 Deno.test("ticksOf() sums user and system time, whatever the process is called", () => {
   const rest = `S 1 2 3 4 5 6 7 8 9 10 ${700} ${55} 0 0 20 0 12 0`;
@@ -25,5 +31,15 @@ Deno.test({
     assert.ok(before.rssBytes > 1e6 && before.cpuMicros > 0);
     assert.ok(processCost(Deno.pid).cpuMicros >= before.cpuMicros);
     assert.throws(() => processCost(2 ** 30));
+  },
+});
+
+Deno.test({
+  name: "threadTimes() shares out the time of this process, and refuses one that is not there",
+  ignore: Deno.build.os !== "linux",
+  fn: () => {
+    const { main, workers, others } = threadTimes(Deno.pid);
+    assert.ok(main + workers + others > 0);
+    assert.throws(() => threadTimes(2 ** 30));
   },
 });

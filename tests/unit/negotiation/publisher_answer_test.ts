@@ -154,6 +154,19 @@ Deno.test("answerPublisherOffer() does not echo Firefox's VP8 limits as if they 
   assert.equal(fmtpOf(answer(firefox()).sdp, "1", 120), undefined);
 });
 
+Deno.test("answerPublisherOffer() says back where a VP8 sender wants to begin estimating, and no more", () => {
+  const hinted = (mid: string, written: string) => {
+    const video = chromium().replace(/(a=rtpmap:96 VP8\/90000\r\n)/, `$1a=fmtp:96 ${written}\r\n`);
+    return fmtpOf(answer(video).sdp, mid, 96);
+  };
+  const { mid } = mustParse(chromium()).sections.find(({ kind }) => kind === "video")!;
+  assert.equal(
+    hinted(mid, "max-fr=30;x-google-start-bitrate=1000; x-google-max-bitrate=9000"),
+    "a=fmtp:96 x-google-start-bitrate=1000;x-google-max-bitrate=9000",
+  );
+  assert.equal(hinted(mid, "x-google-start-bitrate=1e9;x-google-min-bitrate="), undefined);
+});
+
 Deno.test("answerPublisherOffer() omits codecs that are not enabled for this client", () => {
   const codecs = codecPolicy(DEFAULT_ENABLED_CODECS, [{ mime: "video/H264", fmtp: "" }]);
   const { sdp } = answer(chromium(), {}, { codecs });
@@ -210,4 +223,21 @@ Deno.test("answerPublisherOffer() answers a rejected section without a mid in ki
   const offered = `${chromium()}m=audio 0 UDP/TLS/RTP/SAVPF 0\r\na=inactive\r\n`;
   const answered = mustParse(answer(offered).sdp);
   assert.deepEqual([answered.sections[4]?.mid, answered.sections[4]?.rejected], ["", true]);
+});
+
+Deno.test("answerPublisherOffer() takes repair packets where the room's codecs name them", () => {
+  const offered = firefox()
+    .replace(/^(m=video \d+ \S+ )/m, "$149 ")
+    .replace(/^(a=rtpmap:\d+ VP8\/90000)/m, "a=rtpmap:49 flexfec-03/90000\r\n$1");
+  const mid = mustParse(offered).sections.find(({ kind }) => kind === "video")!.mid;
+  assert.ok(mimes(offered, mid).includes("video/flexfec-03"));
+  const codecs = codecPolicy([...DEFAULT_ENABLED_CODECS, { mime: "video/flexfec-03", fmtp: "" }]);
+  const { sdp, receive } = answer(offered, {}, { codecs });
+  assert.equal(mimes(sdp, mid).at(-1), "video/flexfec-03", "behind what the track comes in");
+  assert.ok(
+    receive.find((section) => section.mid === mid)!.codecs.some(({ payloadType }) =>
+      payloadType === 49
+    ),
+  );
+  assert.equal(answer(offered).sdp.includes("flexfec"), false);
 });

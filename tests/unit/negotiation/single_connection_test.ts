@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
+import { EXTENSION_URI } from "../../../lib/base/media_vocabulary.ts";
 import { codecPolicy, DEFAULT_ENABLED_CODECS } from "../../../lib/negotiation/codec_catalog.ts";
 import {
   answerPublisherOffer,
@@ -394,4 +395,59 @@ Deno.test("SingleConnectionSections does not grow over fifty rounds of coming an
     if (i % 2 === 0) settle();
   }
   assert.equal(offered.length, LAYOUT.length);
+});
+
+Deno.test("SingleConnectionSections sends repair packets only to a client that offers to take them", () => {
+  const codecs = codecPolicy([...DEFAULT_ENABLED_CODECS, { mime: "video/flexfec-03", fmtp: "" }]);
+  for (const [policy, takes] of [[codecs, true], [codecs, false], [CODECS, true]] as const) {
+    const sections = table(true, policy);
+    const cam = track("cam", "video/VP8", { fecSsrc: 77 });
+    sections.addTrack(cam);
+    const offered = [recv("1", "video")];
+    const offer = singleOffer(offered);
+    const text = takes ? withFlexfec(offer) : offer;
+    sections.begin(mustParse(text));
+    const answer = answerPublisherOffer({
+      offer: mustParse(text),
+      local: localParameters(),
+      codecs: policy,
+      singlePreferredVideoCodec: false,
+      planFor: () => undefined,
+      sending: sections,
+    });
+    const { accepted: [entry] } = sections.finish(answer.send);
+    const isUsed = takes && policy === codecs;
+    assert.equal(entry!.section.fecSsrc, isUsed ? 77 : undefined);
+    assert.equal(answer.sdp.includes(`a=ssrc-group:FEC-FR ${cam.ssrc} 77`), isUsed);
+    assert.equal(answer.sdp.includes("flexfec-03"), isUsed);
+  }
+});
+
+/** The offer of a client whose first section also takes repair packets. */
+function withFlexfec(offer: string): string {
+  return offer
+    .replace(/^(m=video \d+ \S+ )/m, "$147 ")
+    .replace(/^a=rtpmap:/m, "a=rtpmap:47 flexfec-03/90000\r\na=rtpmap:");
+}
+
+Deno.test("SingleConnectionSections take the playout delay where it is to be told, and send it with video", () => {
+  const delay = { minMs: 100, maxMs: 400, followsJitter: true };
+  for (const setsDelay of [true, false]) {
+    const sections = new SingleConnectionSections({
+      codecs: CODECS,
+      reuseTransceivers: true,
+      setsDelay,
+    });
+    const told = setsDelay ? { playoutDelay: delay } : {};
+    sections.addTrack(track("cam", "video/VP8", told));
+    sections.addTrack(track("mic", "audio/opus"));
+    const { sdp, accepted } = round(sections, [recv("1", "audio"), recv("2", "video")]);
+    const has = (mid: string) =>
+      sectionText(sdp, mid).some((line) => line.includes(EXTENSION_URI.playoutDelay));
+    assert.deepEqual([has("1"), has("2")], [false, setsDelay]);
+    const video = accepted.find(({ section }) => section.kind === "video")!.section;
+    assert.deepEqual(video.playoutDelay, setsDelay ? delay : undefined);
+    const isSent = video.extensions.some(({ uri }) => uri === EXTENSION_URI.playoutDelay);
+    assert.equal(isSent, setsDelay);
+  }
 });

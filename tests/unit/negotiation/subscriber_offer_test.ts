@@ -159,13 +159,84 @@ Deno.test("SubscriberSections.offer() writes msid, cname, FID and stereo of each
   assert.equal(sectionText(sdp, "2").some((line) => line.includes("FID")), false);
 });
 
-Deno.test("SubscriberSections.offer() has no nack for a track sent as RED", () => {
+Deno.test("SubscriberSections.offer() has no nack for a track that comes as RED", () => {
   const table = sections();
-  table.addTrack(track("red", ["audio/red", "audio/opus"]));
+  table.addTrack({ ...track("red", ["audio/red", "audio/opus"]), isRedundant: true });
   const lines = sectionText(table.offer(localParameters()).sdp, "1");
   assert.match(lines[0]!, /SAVPF 63 111 0 8$/);
   const feedback = lines.filter((line) => line.startsWith("a=rtcp-fb"));
   assert.deepEqual(new Set(feedback.map((line) => line.split(" ")[1])), new Set(["transport-cc"]));
+});
+
+Deno.test("SubscriberSections.offer() prefers RED for opus, with nack for who knows opus alone", () => {
+  const table = sections();
+  table.addTrack(track("mic", ["audio/red", "audio/opus"]));
+  const { sdp } = table.offer(localParameters());
+  const lines = sectionText(sdp, "1");
+  assert.match(lines[0]!, /SAVPF 63 111 0 8$/);
+  assert.ok(lines.includes("a=rtcp-fb:111 nack"));
+  assert.ok(!lines.includes("a=rtcp-fb:63 nack"));
+  const answer = answerAsClient(sdp, { unsupported: ["audio/red"] });
+  const [accepted] = table.applyAnswer(mustParse(answer)).accepted;
+  assert.deepEqual(accepted!.section.codecs.map(({ mime }) => mime), ["audio/opus"]);
+});
+
+const WITH_REPAIR = codecPolicy([
+  ...DEFAULT_ENABLED_CODECS,
+  { mime: "video/flexfec-03", fmtp: "" },
+]);
+
+Deno.test("SubscriberSections.offer() has no repair packets unless a room's codecs name them", () => {
+  const table = sections();
+  table.addTrack({ ...track("cam", "video/VP8"), fecSsrc: 77 });
+  const { sdp } = table.offer(localParameters());
+  assert.equal(/flexfec|FEC-FR|ssrc:77 /.test(sdp), false);
+});
+
+Deno.test("SubscriberSections.offer() names the stream of repair packets to whoever takes them", () => {
+  const table = sections({ codecs: WITH_REPAIR });
+  const cam = { ...track("cam", "video/VP8"), fecSsrc: 77 };
+  table.addTrack(cam);
+  table.addTrack(track("mic", "audio/opus"));
+  const { sdp, section } = (() => {
+    const { sdp } = table.offer(localParameters());
+    const answer = table.applyAnswer(mustParse(answerAsClient(sdp, {})));
+    return { sdp, section: answer.accepted.find(({ downTrack }) => downTrack === id("cam"))! };
+  })();
+  const lines = sectionText(sdp, "1");
+  for (
+    const line of [
+      "a=rtpmap:49 flexfec-03/90000",
+      "a=fmtp:49 repair-window=10000000",
+      "a=rtcp-fb:49 transport-cc",
+      `a=ssrc-group:FEC-FR ${cam.ssrc} 77`,
+      "a=ssrc:77 cname:PA_x|cam",
+    ]
+  ) assert.ok(lines.includes(line), line);
+  assert.equal(lines.includes("a=rtcp-fb:49 nack"), false);
+  assert.equal(sectionText(sdp, "2").some((line) => /flexfec|FEC-FR/.test(line)), false);
+  const { codecs, fecSsrc } = section.section;
+  assert.equal(fecSsrc, 77);
+  assert.deepEqual(codecs.map(({ mime }) => mime), ["video/VP8", "video/flexfec-03"]);
+});
+
+Deno.test("SubscriberSections names repair packets once alone to a client that knows none", () => {
+  const table = sections({ codecs: WITH_REPAIR });
+  table.addTrack({ ...track("cam", "video/VP8"), fecSsrc: 77 });
+  const unsupported = ["video/flexfec-03"];
+  const first = negotiate(table, unsupported);
+  assert.ok(first.sdp.includes("a=ssrc-group:FEC-FR"));
+  assert.equal(first.accepted[0]!.section.fecSsrc, undefined);
+  assert.deepEqual(first.accepted[0]!.section.codecs.map(({ mime }) => mime), ["video/VP8"]);
+  assert.equal(negotiate(table, unsupported).sdp.includes("FEC-FR"), false);
+});
+
+Deno.test("SubscriberSections rejects a track of which a client takes only the repair packets", () => {
+  const table = sections({ codecs: WITH_REPAIR });
+  table.addTrack({ ...track("cam", "video/VP8"), fecSsrc: 77 });
+  const { accepted, rejected } = negotiate(table, ["video/VP8"]);
+  assert.deepEqual(accepted, []);
+  assert.deepEqual(rejected, [{ downTrack: id("cam"), reason: "codec_unsupported" }]);
 });
 
 Deno.test("SubscriberSections numbers packets only for a client that tells when they came", () => {

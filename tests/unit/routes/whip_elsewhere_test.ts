@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { NodeId } from "../../../lib/base/ids.ts";
 import type { Refusal } from "../../../lib/signalling/access_token.ts";
 import type { CarriedRequest, CarryOutcome, OtherNodes } from "../../../routes/carrying.ts";
-import { whipRoutes } from "../../../routes/whip.ts";
+import { type WhepRouteOptions, whepRoutes } from "../../../routes/whep.ts";
+import { type WhipRouteOptions, whipRoutes } from "../../../routes/whip.ts";
 import { tokenWith } from "../../support/virtual/admin_world.ts";
 import { testBodies } from "../../support/virtual/test_bodies.ts";
 
@@ -18,7 +19,7 @@ const ANSWER: CarryOutcome = {
   },
 };
 
-/** WHIP's routes of a node that takes nobody, and what it asked of others. */
+/** WHIP's and WHEP's routes of a node that takes nobody, and what it asked of others. */
 function world({ address, outcome = ANSWER, created = FULL }: {
   readonly address?: string;
   /** `null`: nobody takes it. */
@@ -42,17 +43,21 @@ function world({ address, outcome = ANSWER, created = FULL }: {
     gathered: never,
     pinnedTo: never,
   };
-  const routes = whipRoutes({
-    whip: {
-      create: () => Promise.resolve(created),
-      trickle: ({ sid }) => (local.push(`trickle ${sid}`), { ok: true }),
-      restart: () => ({ ok: true, fragment: "", ufrag: "u" }),
-      delete: ({ sid }) => (local.push(`delete ${sid}`), { ok: true }),
-    },
+  const sessions: WhipRouteOptions["whip"] & WhepRouteOptions["whep"] = {
+    create: () => Promise.resolve(created),
+    trickle: ({ sid }) => (local.push(`trickle ${sid}`), { ok: true }),
+    restart: () => ({ ok: true, fragment: "", ufrag: "u" }),
+    delete: ({ sid }) => (local.push(`delete ${sid}`), { ok: true }),
+    setLayer: ({ sid }, wish) => (local.push(`layer ${sid} ${wish}`), { ok: true }),
+  };
+  const options = {
     limits: { maxRoomNameLength: 0, maxParticipantIdentityLength: 0 },
     bodies: testBodies(),
     carrying: { nodeId: SELF, nodes },
-  });
+  };
+  const whip = whipRoutes({ whip: sessions, ...options });
+  const whep = whepRoutes({ whep: sessions, ...options });
+  const routes = (path: string) => whip(path) ?? whep(path);
   const request = async (
     method: string,
     path: string,
@@ -65,7 +70,11 @@ function world({ address, outcome = ANSWER, created = FULL }: {
       method,
       headers: {
         "Authorization": "Bearer t.o.k",
-        "Content-Type": method === "PATCH" ? "application/trickle-ice-sdpfrag" : "application/sdp",
+        "Content-Type": path.endsWith("/layer")
+          ? "application/json"
+          : method === "PATCH"
+          ? "application/trickle-ice-sdpfrag"
+          : "application/sdp",
         "If-Match": "u",
         "Cookie": "not to be carried",
       },
@@ -145,4 +154,18 @@ Deno.test("what strangers want of a WHIP session is not carried: two nodes would
     assert.equal(refused.status, 401);
   }
   assert.deepEqual([asked, local], [[], []]);
+});
+
+Deno.test("POST /whep/v1 and its sessions' layers go where WHIP's requests go", async () => {
+  const { request, asked, local } = world();
+  assert.equal((await request("POST", "/whep/v1?quality=low", "v=0")).status, 201);
+  await request("POST", "/whep/v1/PA_1.ND_there/layer", "{}");
+  assert.deepEqual(asked.map(([where, { method, target }]) => [where, method, target]), [
+    ["lobby among all", "POST", "/whep/v1?quality=low"],
+    [THERE, "POST", "/whep/v1/PA_1.ND_there/layer"],
+  ]);
+  assert.equal((await request("POST", "/whep/v1/PA_2.ND_here/layer", "{}")).status, 200);
+  assert.deepEqual(local, ["layer PA_2 {}"]);
+  const stranger = await request("POST", "/whep/v1/PA_1.ND_there/layer", "{}", false, true);
+  assert.deepEqual([stranger.status, asked.length], [401, 2]);
 });

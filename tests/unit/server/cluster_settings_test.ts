@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { clusterDirectory, clusterSettings } from "../../../lib/server/cluster_settings.ts";
+import { clusterSettings, directorySettings } from "../../../lib/server/cluster_settings.ts";
 import { recordReads } from "../../../lib/server/config/config_effects.ts";
 import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
 import { configKeys } from "../../../lib/server/config/config_schema.ts";
-import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
 const KEYS = { a: "secret-a", b: "secret-b" };
 
@@ -33,6 +32,8 @@ Deno.test("clusterSettings() says where /cluster is reached, and for how long le
     settings({ link_address: "wss://n1.test/cluster" }).linkAddress,
     "wss://n1.test/cluster",
   );
+  assert.equal(settings({}).linkAt?.("192.0.2.2"), "ws://192.0.2.2:7880/cluster");
+  assert.equal(settings({ link_address: "wss://n1.test/cluster" }).linkAt, undefined);
   assert.equal(settings({}).leaseMs, 5_000);
   assert.throws(() => settings({ link_address: "n1.test:7880" }), /ws:\/\/ or wss:\/\/ address/);
   assert.throws(() => settings({ lease: "999ms" }), /cluster\.lease: expected 1s or more/);
@@ -50,9 +51,9 @@ Deno.test("clusterSettings() says where clients reach the node, and where region
   assert.deepEqual(clusterSettings(config, []).places, regions);
 });
 
-Deno.test("clusterDirectory() is absent without redis, and reads every key that counts", () => {
+Deno.test("directorySettings() is absent without redis, and reads every key that counts", () => {
   const recorded = recordReads(parseConfig({ keys: KEYS }));
-  assert.equal(clusterDirectory(recorded.config, new VirtualPlatform()), undefined);
+  assert.equal(directorySettings(recorded.config), undefined);
   clusterSettings(recorded.config, []);
   const unread = configKeys().map(({ path }) => path)
     .filter((path) => /^(?:redis|cluster)\./.test(path) && !recorded.read.has(path));
@@ -66,9 +67,9 @@ Deno.test("clusterDirectory() is absent without redis, and reads every key that 
   ]);
 });
 
-Deno.test("clusterDirectory() refuses what cannot be meant", () => {
+Deno.test("directorySettings() refuses what cannot be meant", () => {
   const open = (redis: object, cluster = {}) =>
-    clusterDirectory(parseConfig({ keys: KEYS, redis, cluster }), new VirtualPlatform(), {
+    directorySettings(parseConfig({ keys: KEYS, redis, cluster }), {
       readFile: () => {
         throw new Error("there is none");
       },
@@ -79,6 +80,13 @@ Deno.test("clusterDirectory() refuses what cannot be meant", () => {
   assert.throws(() => open({ address: "r:1", tls: { enabled: true, ca_cert_file: "/no/ca" } }), {
     code: "unreadable_file",
     message: 'Cannot read "/no/ca": there is none',
+  });
+  // Nodes dial by a name in the certificate, which nobody has said.
+  const tls = { cert_file: "c", key_file: "k" };
+  const parsed = parseConfig({ keys: KEYS, redis: { address: "r:1" }, tls });
+  assert.throws(() => directorySettings(parsed), {
+    code: "invalid_config",
+    message: /^cluster\.link_address: expected the wss:/,
   });
   // Nothing is read for what is not used.
   assert.equal(open({ tls: { enabled: true, ca_cert_file: "/no/ca" } }), undefined);

@@ -8,6 +8,7 @@ import { ROOM_DROPS } from "../../../lib/room/drop_reasons.ts";
 import { SERVER_DROPS } from "../../../lib/server/drop_reasons.ts";
 import { SIGNALLING_DROPS } from "../../../lib/signalling/drop_reasons.ts";
 import { TRANSPORT_DROPS } from "../../../lib/transport/drop_reasons.ts";
+import { WATCH_DROPS } from "../../../lib/watch/drop_reasons.ts";
 import { ROUTES_DROPS } from "../../../routes/drop_reasons.ts";
 import { dropsPage } from "../../../docs/write_drops_page.ts";
 
@@ -19,6 +20,7 @@ const LISTS: Readonly<Record<string, DropReasons>> = {
   "lib/signalling": SIGNALLING_DROPS,
   "lib/cluster": CLUSTER_DROPS,
   "lib/server": SERVER_DROPS,
+  "lib/watch": WATCH_DROPS,
   routes: ROUTES_DROPS,
 };
 

@@ -84,7 +84,7 @@ Deno.test("joinTokenClaims() says what is wrong with a life or a right", async (
 });
 
 Deno.test("demoLink() holds the token where no server sees it, and any name", () => {
-  const link = new URL(demoLink(7880, "a.b.c", "Ann & Bob=#"));
+  const link = new URL(demoLink({ scheme: "http", port: 7880 }, "a.b.c", "Ann & Bob=#"));
   assert.equal(link.pathname, "/demo");
   assert.equal(link.search, "");
   const fragment = new URLSearchParams(link.hash.slice(1));

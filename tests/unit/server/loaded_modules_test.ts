@@ -42,6 +42,13 @@ Deno.test("the main thread does not load the media plane, which runs on workers"
   assert.deepEqual(under(loaded, [...mediaPlane, "lib/transport/peer_transport.ts"]), []);
 });
 
+Deno.test("what only some configurations need is not loaded with the program", async () => {
+  const loaded = await loadedWith("main.ts");
+  assert.ok(loaded.includes("lib/server/composed_server.ts"), "the scan sees the program");
+  const optional = ["lib/cluster/", "lib/server/metrics/metrics.ts", "prom-client", "npm:redis"];
+  assert.deepEqual(under(loaded, [...optional, "msgpack"]), []);
+});
+
 Deno.test("a worker loads nothing of the control plane, and no packages", async () => {
   const loaded = await loadedWith("lib/engine/worker/worker_main.ts");
   assert.ok(loaded.includes("lib/media/down/down_track.ts"), "the scan sees the media plane");
@@ -60,7 +67,10 @@ Deno.test("neither loads what is for tests and benchmarks alone", async () => {
     ...await loadedWith("main.ts"),
     ...await loadedWith("lib/engine/worker/worker_main.ts"),
   ];
-  assert.deepEqual(under(loaded, ["werift", "tweetnacl", "livekit-client", "fast-check"]), []);
+  assert.deepEqual(
+    under(loaded, ["werift", "tweetnacl", "livekit-client", "fast-check", "jose"]),
+    [],
+  );
 });
 
 Deno.test("every task that runs or makes a server bounds V8's young generation alike", async () => {

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
-import { allowedAddresses } from "../../../lib/transport/datagrams/local_addresses.ts";
-import { lacksPorts, mediaListeners, udpPorts } from "../../../lib/server/media_listeners.ts";
+import {
+  allowedAddresses,
+  type InterfaceAddress,
+} from "../../../lib/transport/datagrams/local_addresses.ts";
+import {
+  lacksPorts,
+  type MediaListeners,
+  mediaListeners,
+  udpPorts,
+} from "../../../lib/server/media_listeners.ts";
 
 const LAN = { family: "IPv4", address: "192.0.2.5" } as const;
 const RANGE = { udp_port: "7882-7892" };
@@ -70,6 +78,51 @@ const MACHINE = [
   { family: "IPv4", address: "192.0.2.5", name: "eth0" },
   { family: "IPv4", address: "10.1.2.3", name: "wg0" },
 ] as const;
+
+const STUN = ["stun.example.org:3478"];
+
+Deno.test("mediaListeners() follows the machine's addresses of both families unless they are named", () => {
+  const on = (rtc: Record<string, unknown>, machine: readonly InterfaceAddress[]) =>
+    mediaListeners(parseConfig({ rtc }), machine, 1);
+  const six = { family: "IPv6", address: "::1", name: "lo" } as const;
+  const hostOf = ({ udpOf }: MediaListeners) => udpOf[0]![0]!.hostname;
+  // IPv6 may come later where the system has it.
+  assert.equal(hostOf(on({}, [...MACHINE, six])), "::");
+  assert.equal(hostOf(on({}, MACHINE)), "0.0.0.0");
+  assert.equal(hostOf(on({ node_ip: "192.0.2.5" }, [...MACHINE, six])), "0.0.0.0");
+  assert.equal(hostOf(on({ node_ip: { v6: "2001:db8::1" } }, MACHINE)), "::");
+  assert.equal(hostOf(on({ node_ip: "192.0.2.5", use_external_ip: true }, [six])), "::");
+});
+
+Deno.test("mediaListeners() asks outside as rtc.use_external_ip and what goes with it say", () => {
+  const discoveryOf = (rtc: Record<string, unknown>) =>
+    mediaListeners(parseConfig({ rtc }), MACHINE, 1).discovery;
+  assert.deepEqual(discoveryOf({ stun_servers: STUN }), { nodeIp: [], loopback: false });
+  assert.deepEqual(discoveryOf({ stun_servers: STUN, use_external_ip: true }).external, {
+    servers: STUN,
+    validates: true,
+    only: false,
+    internal: false,
+  });
+  const other = {
+    use_external_ip: true,
+    external_ip_only: true,
+    advertise_internal_ip: true,
+    skip_external_ip_validation: true,
+  };
+  const { servers, ...rules } = discoveryOf(other).external!;
+  assert.deepEqual(rules, { validates: false, only: true, internal: true });
+  assert.equal(servers.length, 3);
+  assert.ok(structuredClone(discoveryOf(other)));
+});
+
+Deno.test("mediaListeners() takes its ports from LiveKit's range where rtc.udp_port is not set", () => {
+  const portsOf = (rtc: Record<string, unknown>, cores: number) =>
+    udpPorts(parseConfig({ rtc }), cores);
+  const range = { port_range_start: 50_000, port_range_end: 60_000 };
+  assert.deepEqual(portsOf(range, 3), [50_000, 50_001, 50_002]);
+  assert.deepEqual(portsOf({ ...range, udp_port: 7882 }, 3), [7882]);
+});
 
 function addressesOf(config: Record<string, unknown>): readonly string[] {
   const { addressRule } = mediaListeners(parseConfig(config), MACHINE, 1);

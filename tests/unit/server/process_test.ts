@@ -22,7 +22,11 @@ interface Finished {
 
 function start(args: readonly string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-check", "--no-prompt", "--allow-all", "main.ts", ...args],
+    // Without "manual" it says that it waits, where another process looks at node_modules.
+    args: [
+      ...["run", "--no-check", "--no-prompt", "--node-modules-dir=manual", "--allow-all"],
+      ...["main.ts", ...args],
+    ],
     cwd: ROOT,
     env: { NO_COLOR: "1", LIVEKIT_KEYS: "", LIVEKIT_CONFIG: "" },
     stdout: "piped",
@@ -229,17 +233,27 @@ Deno.test("main: SIGTERM ends the server when the last has left, or after --drai
   for (const client of [ann, bob]) await client.close();
 });
 
-Deno.test("main: --dev prints two links whose tokens the server accepts", async () => {
+Deno.test("main: --dev prints two links whose page gets tokens that the server accepts", async () => {
   const args = (await freePorts()).filter((_, index, all) =>
     !["--keys", "--bind"].includes(all[index]!) && !["--keys", "--bind"].includes(all[index - 1]!)
   );
   const child = start(["--dev", ...args]);
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const printed = await untilLine(reader, "name=bob");
-  const links = [...printed.matchAll(/http:\/\/localhost:(\d+)\/demo#token=([^&\s]+)&name=(\w+)/g)];
-  assert.deepEqual(links.map((link) => link[3]), ["alice", "bob"]);
-  for (const [, port, token] of links) {
-    const response = await fetch(`http://${ADDRESS}:${port}/rtc/validate?access_token=${token}`);
+  const links = [...printed.matchAll(/http:\/\/localhost:(\d+)\/demo\/(\w+)#name=(\w+)/g)];
+  assert.deepEqual(links.map(([, , room, name]) => [room, name]), [
+    ["standup", "alice"],
+    ["standup", "bob"],
+  ]);
+  for (const [, port, room, name] of links) {
+    const at = `http://${ADDRESS}:${port}`;
+    assert.match(await (await fetch(`${at}/demo/${room}`)).text(), /^<!doctype html>/);
+    const given = await fetch(`${at}/demo/api/token`, {
+      method: "POST",
+      body: JSON.stringify({ room, name }),
+    });
+    const { token } = await given.json();
+    const response = await fetch(`${at}/rtc/validate?access_token=${token}`);
     assert.equal(await response.text(), "success");
   }
   child.kill("SIGINT");

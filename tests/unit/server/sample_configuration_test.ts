@@ -37,6 +37,10 @@ const WORKS = [
   "logging: { sample: false }",
   "room: { auto_create: false }",
   "room: { empty_timeout: 300 }",
+  "rtc: { port_range_start: 50000, port_range_end: 60000 }",
+  "rtc: { use_external_ip: true }",
+  "rtc: { advertise_internal_ip: true }",
+  "rtc: { skip_external_ip_validation: true }",
   "room: { departure_timeout: 20 }",
   "room: { max_participants: 0 }",
   "room: { enabled_codecs: [{ mime: audio/opus }, { mime: video/vp8 }] }",
@@ -66,10 +70,7 @@ const WORKS = [
 
 /** Starts and warns: each line names the keys it sets. */
 const WARNS: readonly (readonly [yaml: string, ...keys: string[]])[] = [
-  ["rtc: { port_range_start: 50000, port_range_end: 60000 }", "port_range_start", "port_range_end"],
-  ["rtc: { use_external_ip: true }", "use_external_ip"],
-  ["rtc: { advertise_internal_ip: true }", "advertise_internal_ip"],
-  ["rtc: { skip_external_ip_validation: true }", "skip_external_ip_validation"],
+  ["rtc: { use_stun_port_as_ice: true }", "use_stun_port_as_ice"],
   ["rtc: { use_ice_lite: true }", "use_ice_lite"],
   ["rtc: { use_mdns: true }", "use_mdns"],
   ["rtc: { strict_acks: true }", "strict_acks"],
@@ -79,8 +80,6 @@ const WARNS: readonly (readonly [yaml: string, ...keys: string[]])[] = [
     "max_flush_interval",
   ],
   ["logging: { pion_level: error }", "pion_level"],
-  ["ingress: { rtmp_base_url: 'rtmp://my.domain.com/live' }", "rtmp_base_url"],
-  ["ingress: { whip_base_url: 'http://my.domain.com/whip' }", "whip_base_url"],
   ["signal_relay: { retry_timeout: 30s }", "retry_timeout"],
   ["signal_relay: { min_retry_interval: 500ms }", "min_retry_interval"],
   ["signal_relay: { max_retry_interval: 5s }", "max_retry_interval"],
@@ -95,6 +94,8 @@ const WARNS: readonly (readonly [yaml: string, ...keys: string[]])[] = [
 
 /** These may be given an effect by others: they start, with a warning or without. */
 const STARTS = [
+  "ingress: { rtmp_base_url: 'rtmp://my.domain.com/live' }",
+  "ingress: { whip_base_url: 'http://my.domain.com/whip' }",
   "redis: { address: 'redis.invalid:6379', db: 0, username: u, password: p }",
   "redis: { sentinel_master_name: livekit, sentinel_addresses: ['redis-0.invalid:26379'] }",
   "redis: { cluster_addresses: ['redis-0.invalid:6379', 'redis-1.invalid:6380'] }",

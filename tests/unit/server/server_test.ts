@@ -6,7 +6,8 @@ import type {
   MediaEngine,
 } from "../../../lib/engine/messages/media_messages.ts";
 import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
-import { createServer, type ServerParts } from "../../../lib/server/server.ts";
+import type { ServerParts } from "../../../lib/server/sfu_server.ts";
+import { createServer } from "../../../lib/server/server.ts";
 import { signAccessToken } from "../../../lib/signalling/access_token.ts";
 import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
@@ -14,6 +15,7 @@ const CONFIG = parseConfig({ keys: { devkey: "secret" }, rtc: { node_ip: "192.0.
 const READY: EngineReady = {
   fingerprint: { algorithm: "sha-256", value: "00" },
   addresses: [{ protocol: "udp", hostname: "192.0.2.1", port: 7882 }],
+  hosts: ["192.0.2.1"],
   ports: "none",
   relays: [],
 };

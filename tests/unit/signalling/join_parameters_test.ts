@@ -4,7 +4,6 @@ import { type AccessToken, verifyAccessToken } from "../../../lib/signalling/acc
 import { SignJWT } from "jose";
 import {
   type Admission,
-  clientAddress,
   type JoinParameters,
   readJoinParameters,
 } from "../../../lib/signalling/join_parameters.ts";
@@ -34,7 +33,7 @@ function read(
     userAgent?: string;
   } = {},
 ) {
-  const request = { query: new URLSearchParams(query), token, userAgent, address: "" };
+  const request = { query: new URLSearchParams(query), token, userAgent };
   return readJoinParameters(request, LIMITS, strict, admit);
 }
 
@@ -211,13 +210,4 @@ Deno.test("readJoinParameters() treats a number it cannot read as zero", async (
 Deno.test("readJoinParameters() counts name lengths in UTF-8 bytes, as the limit is meant", async () => {
   assert.equal(read(await tokenWith(join, "éééé")).ok, true);
   assert.equal(read(await tokenWith(join, "ééééé")).ok, false);
-});
-
-Deno.test("clientAddress() prefers the proxy's word to the socket's", () => {
-  assert.equal(clientAddress(new Headers(), "socket"), "socket");
-  assert.equal(clientAddress(new Headers({ "X-Real-IP": "real" }), "socket"), "real");
-  const both = new Headers({ "X-Real-IP": "real", "X-Forwarded-For": "a, b" });
-  assert.equal(clientAddress(both, "socket"), "a, b");
-  both.set("CF-Connecting-IP", "cf");
-  assert.equal(clientAddress(both, "socket"), "cf");
 });

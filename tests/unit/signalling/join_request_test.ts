@@ -148,7 +148,12 @@ function token(canUpdateOwnMetadata: boolean): AccessToken {
 function read(encoded: string, more = "", canUpdateOwnMetadata = true) {
   const query = new URLSearchParams(`join_request=${encodeURIComponent(encoded)}${more}`);
   const limits = { maxRoomNameLength: 256, maxParticipantIdentityLength: 256 };
-  const request = { query, token: token(canUpdateOwnMetadata), userAgent: "", address: "::1" };
+  const request = {
+    query,
+    token: token(canUpdateOwnMetadata),
+    userAgent: "",
+    socketAddress: "::1",
+  };
   return readJoinParameters(request, limits, true, () => ({ ok: true }));
 }
 

@@ -7,7 +7,8 @@ import {
   writeActiveTargets,
 } from "../../../lib/wire/dependency_descriptor.ts";
 import { DependencyStructure } from "../../../lib/wire/dependency_structure.ts";
-import { BitWriter, writeStructure } from "../../support/media/svc_world.ts";
+import { BitWriter } from "../../support/media/bit_writer.ts";
+import { writeStructure } from "../../support/media/svc_world.ts";
 
 function structureBytes(): Uint8Array {
   const w = new BitWriter();

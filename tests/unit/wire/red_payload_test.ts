@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { RedPayload } from "../../../lib/wire/red_payload.ts";
+import { copiedBytes, RedPayload } from "../../../lib/wire/red_payload.ts";
 import { redundantPayload } from "../../support/media/redundant_payload.ts";
+import { SeededRandom } from "../../support/virtual/seeded_random.ts";
 
 Deno.test("RedPayload.parse() finds the frame behind its copies, newest copy last", () => {
   const bytes = redundantPayload([1, 2, 3], [{ age: 960, frame: [4, 5] }, {
@@ -38,4 +39,26 @@ Deno.test("RedPayload.parse() refuses what is cut off anywhere before the frame"
 Deno.test("RedPayload.parse() refuses more copies than anybody sends", () => {
   const bytes = Uint8Array.from([...Array(10).fill([0xef, 0, 0, 0]).flat(), 111, 1]);
   assert.equal(new RedPayload().parse(bytes, 0, bytes.length), false);
+});
+
+Deno.test("copiedBytes() counts all but the frame of a redundant payload, and nothing of other bytes (seeded)", () => {
+  const red = new RedPayload();
+  const random = new SeededRandom(7);
+  for (let i = 0; i < 20_000; i++) {
+    const copies = Array.from({ length: random.uint32() % 4 }, (_, back) => ({
+      age: 960 * (back + 1),
+      frame: new Array(random.uint32() % 300).fill(1),
+    }));
+    const bytes = redundantPayload([1, 2, 3], copies);
+    // As it is, cut off, or with a byte changed.
+    const length = i % 3 === 1 ? random.uint32() % (bytes.length + 1) : bytes.length;
+    if (i % 3 === 2) bytes[random.uint32() % bytes.length] = random.uint32() & 0xff;
+    const copied = copiedBytes(bytes, 0, length);
+    assert.ok(copied >= 0 && copied <= length);
+    if (i % 3 === 0) {
+      assert.equal(red.parse(bytes, 0, length), true);
+      // (The header of the frame itself is one byte, and is needed.)
+      assert.equal(copied, length - 1 - red.primaryLength);
+    }
+  }
 });

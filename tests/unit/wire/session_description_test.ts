@@ -293,3 +293,20 @@ Deno.test("parseDescription() with a memo reads what changed and keeps what did 
     assert.deepEqual(parsed.value.sections[0], before.sections[0]);
   }
 });
+
+Deno.test("parseDescription() reads repair packets and their streams, which are no media", () => {
+  const [section] = mustParse(video([
+    "a=rtpmap:49 flexfec-03/90000",
+    "a=fmtp:49 repair-window=10000000",
+    "a=ssrc-group:FID 1 2",
+    "a=ssrc-group:FEC-FR 1 3",
+    "a=ssrc:1 cname:c",
+    "a=ssrc:2 cname:c",
+    "a=ssrc:3 cname:c",
+  ], { mLine: "m=video 9 UDP/TLS/RTP/SAVPF 96 97 49" })).sections;
+  assert.deepEqual(section!.ssrcs, [{ ssrc: 1, rtxSsrc: 2, fecSsrc: 3 }]);
+  assert.deepEqual(section!.codecs.map(({ mime, payloadType }) => [mime, payloadType]), [
+    ["video/VP8", 96],
+    ["video/flexfec-03", 49],
+  ]);
+});

@@ -208,7 +208,15 @@ Deno.test("CarriedRequests answers only what clients join by", async () => {
     ]
   ) assert.equal(await pair.carry(target), undefined, target);
   assert.deepEqual(pair.answered, []);
-  for (const target of ["/rtc", "/rtc/v1?q=..", "/rtc/v1/validate", "/whip/v1/PA_1.ND_b"]) {
+  for (
+    const target of [
+      "/rtc",
+      "/rtc/v1?q=..",
+      "/rtc/v1/validate",
+      "/whip/v1/PA_1.ND_b",
+      "/whep/v1/PA_1.ND_b/layer",
+    ]
+  ) {
     const outcome = await pair.carry(target);
     assert.ok(outcome !== "nothing yet" && outcome?.kind === "answered", target);
   }

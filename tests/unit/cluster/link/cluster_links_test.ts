@@ -452,3 +452,17 @@ Deno.test("ClusterLinks: what a newer node says and this one does not know is sk
   peer.close();
   await close(world);
 });
+
+Deno.test("ClusterLinks: a node that is reached elsewhere is dialled there from then on", async () => {
+  const world = new LinkWorld();
+  const [a, b] = [world.add("a"), world.add("b")];
+  const room = a.links.openRoom("r", new ToldRoom("A"));
+  b.links.openRoom("r", new ToldRoom("B"));
+  room.share(b.id, "ws://elsewhere/cluster");
+  await world.advance(5_000);
+  assert.equal(bothUp(a, b), false);
+  a.links.moved(b.id, b.address);
+  await world.advance(5_000);
+  assert.equal(bothUp(a, b), true);
+  await close(world);
+});

@@ -30,9 +30,12 @@ class Node {
   readonly wanted = new Map<string, number>();
   readonly downs = new Map<DownTrackId, UpTrackId>();
   readonly known = new Set<UpTrackId>();
+  /** Where its engines are. */
+  hostname: string;
 
   constructor(readonly world: World, readonly index: number, readonly region: string) {
     this.id = `ND_n${index}` as NodeId;
+    this.hostname = `10.0.0.${index}`;
     const links: Pick<NodeLinks, "call" | "serve" | "facts" | "sendDatagram"> = {
       serve: (method, answer) => void this.methods.set(method, answer),
       call: (peer, method, payload, { withinMs }) =>
@@ -57,7 +60,7 @@ class Node {
       links,
       endpoints: () =>
         Array.from({ length: ENGINES }, (_, i) => ({
-          addresses: [{ hostname: `10.0.0.${index}`, port: 7000 + i }],
+          addresses: [{ hostname: this.hostname, port: 7000 + i }],
         })),
       regionOf: (node) => world.node(node)?.region,
       send: (command) => this.pool.pool.send(command),
@@ -319,6 +322,39 @@ Deno.test("A track crosses to a node while somebody there wants it, once", async
   for (const n of [0, 1]) b.unsubscribe(down(n));
   await world.run(100);
   assert.deepEqual(a.sends(), []);
+});
+
+Deno.test("A node that is reached elsewhere says so, and what crosses goes on there", async () => {
+  const world = await World.of(["eu", "eu", "eu"]);
+  const [a, b, c] = world.nodes as [Node, Node, Node];
+  a.publish([track(0, 1)]);
+  b.know(track(0, 1));
+  b.subscribe(down(0), track(0, 1), 0);
+  await world.run(500);
+  const moves = ({ pool: { engines } }: Node) =>
+    engines.flatMap((engine) => engine.of("move_hop").map(({ addresses }) => addresses));
+  const before = b.sourceOf(track(0, 1));
+  a.exchange.moved();
+  await world.run(100);
+  assert.deepEqual([moves(b), moves(c)], [[], []], "it is where it was");
+  a.hostname = "10.0.0.77";
+  world.cut(a, c);
+  a.exchange.moved();
+  await world.run(100);
+  const { engine } = before!;
+  assert.deepEqual(moves(b), [[{ hostname: "10.0.0.77", port: 7000 + engine }]]);
+  assert.deepEqual(b.sourceOf(track(0, 1)), before);
+  for (const { pool: { engines } } of world.nodes) {
+    for (const one of engines) assert.deepEqual(one.of("disconnect_relay"), []);
+  }
+  // Whose link was down hears of it when that is back.
+  world.mend(a, c);
+  await world.run(3_000);
+  c.know(track(0, 1));
+  c.subscribe(down(1), track(0, 1), 0);
+  await world.run(500);
+  const joined = c.pool.engines.flatMap((one) => one.of("connect_hop"));
+  assert.deepEqual(joined.map(({ peer }) => peer.addresses[0]!.hostname), ["10.0.0.77"]);
 });
 
 Deno.test("A track crosses between two regions once, to whoever of the region asked first", async () => {

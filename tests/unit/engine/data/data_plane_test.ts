@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DataPacket, RpcAck, RpcResponse, UserPacket } from "@livekit/protocol";
 import type { ConnectionId } from "../../../../lib/base/ids.ts";
+import { CHAT_LIMITS } from "../../../../lib/engine/data/chat_tap.ts";
 import {
   DataEngine,
   dataMember,
@@ -141,6 +142,39 @@ Deno.test("DataPlane tells the control plane what is sent on if others elsewhere
   const { bytes } = engine.at("bob").sent[0]!;
   const connection = "alice" as ConnectionId;
   assert.deepEqual(engine.events, [{ type: "data_sent", connection, kind: "lossy", bytes }]);
+});
+
+Deno.test("DataPlane tells of a recorded room's chat what everybody gets, within bounds", () => {
+  const engine = engineOf("bob");
+  engine.join("alice", { recorded: true });
+  const told = () =>
+    engine.events.splice(0).flatMap((event) =>
+      event.type === "data_said" ? [DataPacket.fromBinary(event.bytes).value.case] : []
+    );
+  const stream = (streamId: string, topic: string) =>
+    [
+      {
+        case: "streamHeader",
+        value: { streamId, topic, contentHeader: { case: "textHeader", value: {} } },
+      },
+      { case: "streamChunk", value: { streamId, content: text("hi") } },
+      { case: "streamTrailer", value: { streamId } },
+    ] as const;
+  for (const value of [...stream("a", "lk.chat"), ...stream("b", "files")]) {
+    engine.receive("alice", new DataPacket({ value } as Partial<DataPacket>).toBinary());
+  }
+  assert.deepEqual(told(), ["streamHeader", "streamChunk", "streamTrailer"]);
+  engine.receive("alice", user("lk-chat-topic"));
+  engine.receive("alice", user("game"));
+  engine.receive("alice", user("lk-chat-topic", { destinationIdentities: ["bob"] }));
+  assert.deepEqual(told(), ["user"], "neither other topics, nor what is for bob alone");
+  for (let i = 0; i < 1_000; i++) engine.receive("alice", user("lk-chat-topic", {}, 100));
+  assert.ok(told().length <= CHAT_LIMITS.messagesPerS + 1);
+  engine.join("alice", { recorded: false });
+  pass([engine], 5_000);
+  told();
+  engine.receive("alice", user("lk-chat-topic"));
+  assert.deepEqual(told(), []);
 });
 
 Deno.test("DataPlane tells how far messages came twice a second, not with each", () => {

@@ -1,17 +1,19 @@
 /** What a connection's estimate is fed with, and when anything is numbered at all. */
 import assert from "node:assert/strict";
 import { PACKET_KIND, type SendHistory } from "../../../../lib/base/packet_sink.ts";
-import { ConnectionEstimate } from "../../../../lib/engine/local/connection_estimate.ts";
+import { burstRate, ConnectionEstimate } from "../../../../lib/engine/local/connection_estimate.ts";
+import { Departures } from "../../../../lib/engine/local/departures.ts";
 import {
   MAX_FEEDBACK_BYTES,
   NOT_RECEIVED,
   TransportFeedback,
   writeTransportFeedback,
 } from "../../../../lib/wire/transport_cc.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const HEADER_BYTES = 12;
 
-function world(queuedBytes?: () => number) {
+function world(queuedBytes?: () => number, departures?: Departures) {
   const outlet: { history?: SendHistory | undefined } = {};
   const connection = new ConnectionEstimate({
     outlet,
@@ -19,6 +21,7 @@ function world(queuedBytes?: () => number) {
     feedback: new TransportFeedback(),
     pad: () => false,
     ...(queuedBytes === undefined ? {} : { queuedBytes }),
+    ...(departures === undefined ? {} : { departures }),
   });
   let next = 65_500;
   /** Sends ten packets of 1,000 bytes and reports on them 20 ms later. */
@@ -36,7 +39,22 @@ function world(queuedBytes?: () => number) {
     const length = writeTransportFeedback(bytes, HEADER_BYTES, report);
     return connection.receiveTransportCc(bytes, 0, HEADER_BYTES + length, now + 30);
   };
-  return { connection, outlet, round };
+  const bytes = new Uint8Array(HEADER_BYTES + MAX_FEEDBACK_BYTES);
+  const feedback = new TransportFeedback();
+  /** Reports at `now` on packets from number `first` on, which came at `at`, quarters of a ms. */
+  const report = (first: number, at: readonly number[], now: number) => {
+    feedback.baseSequence = first & 0xffff;
+    feedback.statusCount = at.length;
+    feedback.referenceTime = Math.floor(at[0]! / 256);
+    let before = feedback.referenceTime * 256;
+    for (const [i, quarters] of at.entries()) {
+      feedback.deltas[i] = quarters - before;
+      before = quarters;
+    }
+    const length = writeTransportFeedback(bytes, HEADER_BYTES, feedback);
+    connection.receiveTransportCc(bytes, 0, HEADER_BYTES + length, now);
+  };
+  return { connection, outlet, round, report };
 }
 
 Deno.test("ConnectionEstimate keeps a history only while there is video", () => {
@@ -112,4 +130,118 @@ Deno.test("ConnectionEstimate looks at the queue of a TCP path while there is vi
   queued = -1;
   connection.pathChanged(6_000);
   assert.ok(connection.nextWakeAt() > 6_100, "another path is no TCP connection");
+});
+
+/**
+ * A minute of 2 Mbit/s on a free path, by a thread that often waits for a core between a packet's
+ * batch and the kernel.
+ *
+ * @returns In which share of the frames bursts would be spread.
+ */
+function pacedShare(seed: number, departures?: Departures): number {
+  const random = new SeededRandom(seed);
+  const { connection, outlet, report } = world(undefined, departures);
+  connection.setVideo(true, 0);
+  const estimate = connection.estimate!;
+  let [number, paced, leftAt] = [0, 0, 0];
+  let arrivals: number[] = [];
+  for (let frame = 0; frame < 1_800; frame++) {
+    const now = Math.max(1_000 + Math.round(frame * 1_000 / 30), leftAt);
+    leftAt = now + (random.below(10) < 3 ? random.below(150) : 0);
+    for (let i = 0; i < (frame % 120 === 0 ? 32 : 8); i++) {
+      outlet.history!.sent(number++ & 0xffff, 1_100, PACKET_KIND.media, now);
+      arrivals.push(Math.round((leftAt + 5) * 4) + i);
+    }
+    departures?.left(leftAt);
+    if (frame % 2 === 1) {
+      report(number - arrivals.length, arrivals, leftAt + 10);
+      arrivals = [];
+      estimate.setDemand(2_200_000, 2_600_000, leftAt + 10, 0);
+    }
+    if (leftAt + 10 >= connection.nextWakeAt()) connection.tick(leftAt + 10);
+    if (frame > 300 && burstRate(estimate) !== Infinity) paced++;
+  }
+  return paced / 1_500;
+}
+
+Deno.test("ConnectionEstimate takes a wait for a core of our own for no queue of the path", () => {
+  let untold = 0;
+  for (let seed = 1; seed <= 5; seed++) {
+    const told = pacedShare(seed, new Departures());
+    assert.ok(told < 0.02, `seed ${seed}: bursts are spread in ${told} of the frames`);
+    untold += pacedShare(seed) / 5;
+  }
+  assert.ok(untold > 0.1, `it would matter if it was not told: ${untold}`);
+});
+
+Deno.test("Departures tells each connection once when all that it sent has left", () => {
+  const departures = new Departures();
+  const { connection, outlet } = world(undefined, departures);
+  connection.setVideo(true, 0);
+  assert.equal(departures.isAwaited, false);
+  outlet.history!.sent(1, 1_000, PACKET_KIND.media, 100);
+  outlet.history!.sent(2, 1_000, PACKET_KIND.media, 100);
+  assert.equal(departures.isAwaited, true);
+  let told = 0;
+  const left = connection.left.bind(connection);
+  connection.left = (now) => {
+    told++;
+    left(now);
+  };
+  departures.left(140);
+  departures.left(150);
+  assert.equal(told, 1);
+  assert.equal(departures.isAwaited, false);
+});
+
+/**
+ * A minute of video by a way that tells of no departures, always 100 ms long, while somebody else's
+ * packets leave a socket each second.
+ *
+ * @returns The longest queue that was seen, ms.
+ */
+function queueBesideOthers(settles: boolean): number {
+  const departures = new Departures();
+  const { connection, outlet, report } = world(undefined, departures);
+  connection.setVideo(true, 0);
+  const estimate = connection.estimate!;
+  const onTheWay: { number: number; at: number }[] = [];
+  let [number, longest] = [0, 0];
+  for (let turn = 0; turn < 6_000; turn++) {
+    const now = 1_000 + turn * 10;
+    for (let i = 0; i < 3; i++) {
+      outlet.history!.sent(number & 0xffff, 1_100, PACKET_KIND.media, now);
+      onTheWay.push({ number: number++, at: now + 100 });
+    }
+    if (settles) departures.settle();
+    if (turn % 100 === 53) departures.left(now + 5);
+    if (turn % 5 !== 0) continue;
+    const arrived = onTheWay.filter(({ at }) => at <= now - 100);
+    onTheWay.splice(0, arrived.length);
+    if (arrived.length === 0) continue;
+    report(arrived[0]!.number, arrived.map(({ at }) => at * 4), now);
+    estimate.setDemand(2_200_000, 2_600_000, now, 0);
+    if (now >= connection.nextWakeAt()) connection.tick(now);
+    longest = Math.max(longest, estimate.queueMs);
+  }
+  return longest;
+}
+
+Deno.test("ConnectionEstimate does not take what others send for its own packets' departure", () => {
+  assert.equal(queueBesideOthers(true), 0);
+  const mixed = queueBesideOthers(false);
+  assert.ok(mixed > 80, `it would matter: ${mixed} ms`);
+});
+
+Deno.test("Departures keeps nobody whose way tells nothing", () => {
+  const departures = new Departures();
+  for (let i = 0; i < 3; i++) {
+    const { connection, outlet } = world(undefined, departures);
+    connection.setVideo(true, 0);
+    outlet.history!.sent(1, 1_000, PACKET_KIND.media, 100);
+    assert.equal(connection.isLeaving, true);
+    departures.settle();
+    assert.equal(connection.isLeaving, false);
+    assert.equal(departures.isAwaited, false);
+  }
 });

@@ -46,6 +46,7 @@ async function world() {
       wakeAt: () => {},
       dataPending: () => {},
       active: () => {},
+      held: () => {},
     },
   );
   return { platform, connection, events };

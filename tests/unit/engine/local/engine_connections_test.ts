@@ -54,6 +54,7 @@ Deno.test("EngineConnections.carryOut() closes the connection alone whose down-t
     timed: () => {},
     dataPending: () => {},
     active: () => {},
+    held: () => {},
   });
   const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
   const [first, second] = ["CN_1", "CN_2"] as ConnectionId[];

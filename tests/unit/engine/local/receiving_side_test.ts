@@ -8,12 +8,14 @@ import type { ConnectionId, UpTrackId } from "../../../../lib/base/ids.ts";
 import {
   type CodecParameters,
   EXTENSION_URI,
+  FLEXFEC_MIME,
   type ReceiveSection,
 } from "../../../../lib/base/media_vocabulary.ts";
 import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
 import { ReceivingSide } from "../../../../lib/engine/local/receiving_side.ts";
 import { RtcpScratch } from "../../../../lib/engine/local/rtcp_scratch.ts";
 import { DEFAULT_AUDIO_LEVEL } from "../../../../lib/media/up/audio_level.ts";
+import { FecEncoder } from "../../../../lib/media/down/fec_encoder.ts";
 import { FanOutBatch } from "../../../../lib/media/packet/fan_out_batch.ts";
 import type { UpTrack } from "../../../../lib/media/up/up_track.ts";
 import { codec, viewOf, vp8Payload } from "../../../support/media/forwarding_fixtures.ts";
@@ -378,4 +380,29 @@ Deno.test("ReceivingSide swaps layers whose ids were described the other way rou
   const track = world.upTracks.get("up-0" as UpTrackId)!;
   assert.deepEqual([0, 1].map((layer) => track.layer(layer)?.ssrc), [1, 2]);
   assert.equal(world.drops.snapshot().rtp_stream_unsettled ?? 0, 0);
+});
+
+Deno.test("ReceivingSide gives repair packets to the track they repair, which tells nothing of them", () => {
+  const flexfec = codec(FLEXFEC_MIME, 49);
+  const world = new World([section("0", "video", [VP8, flexfec])]);
+  const encoder = new FecEncoder(1);
+  world.send("0", 1, VP8.payloadType);
+  const lost = rtpPacket({
+    ssrc: 1,
+    payloadType: VP8.payloadType,
+    sequenceNumber: 102,
+    timestamp: 102 * 960,
+    payload: vp8Payload({ pictureId: 102, tl0: 0 }),
+  });
+  const whole = { written: lost.length, source: lost, sourceAt: 0, sourceLength: 0 };
+  assert.ok(encoder.add(102, lost, whole, -1, -1));
+  assert.ok(encoder.finish());
+  const told = world.events.length;
+  const payload = encoder.bytes.slice(encoder.at, encoder.at + encoder.length);
+  world.send("0", 2, 49, payload);
+  assert.equal(world.packetsOf("0"), 2);
+  assert.equal(world.events.length, told);
+  assert.deepEqual(world.drops.snapshot(), {});
+  world.advance(2_000);
+  assert.deepEqual(world.arrivals(), [{ mime: "video/VP8", ssrc: 1 }]);
 });

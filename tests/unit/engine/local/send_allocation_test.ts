@@ -41,7 +41,7 @@ class Track {
         for (let t = 0; t < 4; t++) out[s * 4 + t] = rate;
       });
     };
-    const layer = () => ({ rates: { totalBps: bps[0] } });
+    const layer = () => ({ isRedundant: false, rates: { at: () => bps[0] } });
     const isMuted = () => this.muted;
     this.up = {
       get muted() {
@@ -62,8 +62,13 @@ class FakeEstimate {
   bps = 1_500_000;
   mayRaise = true;
   lossFraction = 0;
-  limitedBy: "start" | "none" | "remb" = "none";
+  queueMs = 0;
+  limitedBy: "start" | "none" | "remb" | "tcp" = "none";
   demand: number[] = [];
+  probed = 0;
+  probedBps(): number {
+    return this.probed;
+  }
   setDemand(baseBps: number, idealBps: number, _now: number, nextBps?: number): void {
     this.demand = [baseBps, idealBps, nextBps ?? -1];
   }
@@ -71,10 +76,12 @@ class FakeEstimate {
 
 function world(rules: Partial<CongestionRules> = {}, allowPause?: boolean) {
   const told: string[] = [];
+  const speakers = new Set<string>();
   const allocation = new SendAllocation(
     { ...DEFAULT_CONGESTION, ...rules },
     (id, paused) => told.push(`${id} ${paused ? "paused" : "active"}`),
     allowPause,
+    (id) => speakers.has(id),
   );
   const add = (
     name: string,
@@ -86,7 +93,7 @@ function world(rules: Partial<CongestionRules> = {}, allowPause?: boolean) {
     allocation.add(name as DownTrackId, track.down, track.up, section(kind, extensions), target);
     return track;
   };
-  return { allocation, told, add };
+  return { allocation, told, add, speakers };
 }
 
 Deno.test("SendAllocation gives each video its allowance, and tells what would be needed for more", () => {
@@ -107,6 +114,47 @@ Deno.test("SendAllocation gives each video its allowance, and tells what would b
   allocation.share(estimate, 100);
   assert.deepEqual([one.last, two.last], ["0/3", "0/3"]);
   assert.deepEqual(told, []);
+});
+
+Deno.test("SendAllocation gives a step that only one of several can have to who speaks, and follows it", () => {
+  const { allocation, add, speakers } = world();
+  const tracks = ["a", "b", "c"].map((name) => add(name, new Track(100_000, 400_000)));
+  const estimate = new FakeEstimate();
+  estimate.bps = 850_000;
+  const steps = () => tracks.map(({ last }) => last);
+  allocation.heard();
+  allocation.share(estimate, 0);
+  assert.deepEqual(steps(), ["1/3", "0/3", "0/3"], "as they came");
+  speakers.add("c");
+  allocation.share(estimate, 6_000);
+  assert.deepEqual(steps(), ["0/3", "0/3", "1/3"]);
+  speakers.delete("c");
+  speakers.add("b");
+  allocation.share(estimate, 12_000);
+  assert.deepEqual(steps(), ["0/3", "1/3", "0/3"]);
+});
+
+Deno.test("SendAllocation does not take audio off the estimate that is no part of it", () => {
+  const { allocation, add } = world();
+  const video = add("video", new Track(100_000, 400_000));
+  add("mic", new Track(60_000), "audio", EVERYTHING, []);
+  const estimate = new FakeEstimate();
+  estimate.bps = 400_000 * 1.15;
+  allocation.share(estimate, 0);
+  assert.equal(video.last, "1/3");
+  assert.equal(Math.round(estimate.demand[0]!), 100_000);
+});
+
+Deno.test("SendAllocation raises at once to what a probe has carried", () => {
+  const { allocation, add } = world();
+  const video = add("video", new Track(100_000, 400_000, 1_600_000));
+  const estimate = new FakeEstimate();
+  estimate.bps = 200_000;
+  for (let now = 0; now < 5_000; now += 100) allocation.share(estimate, now);
+  assert.equal(video.last, "0/3");
+  estimate.bps = estimate.probed = 1_600_000 * 1.2;
+  for (let now = 5_000; now < 5_500; now += 100) allocation.share(estimate, now);
+  assert.equal(video.last, "2/3");
 });
 
 Deno.test("SendAllocation takes nothing of audio, and keeps free what is sent again", () => {
@@ -144,6 +192,30 @@ Deno.test("SendAllocation pauses and resumes where that is allowed, and tells so
     for (let now = 1_000; now < 5_000; now += 100) allocation.share(estimate, now);
     assert.equal(two.last, "0/3");
     assert.deepEqual(told, pauses ? ["two paused", "two active"] : []);
+  }
+});
+
+Deno.test("SendAllocation pauses videos for sound only where it can be seen that they fit again", () => {
+  const CASES = [["none", true, "paused"], ["tcp", false, "paused"], [
+    "remb",
+    false,
+    "0/3",
+  ]] as const;
+  for (const [limitedBy, isHeard, expected] of CASES) {
+    const { allocation, add } = world();
+    const video = add(
+      "video",
+      new Track(150_000, 400_000),
+      "video",
+      EVERYTHING,
+      isHeard ? NUMBERED : [],
+    );
+    add("mic", new Track(40_000), "audio", EVERYTHING, isHeard ? NUMBERED : []);
+    if (isHeard) allocation.heard();
+    const estimate = new FakeEstimate();
+    Object.assign(estimate, { bps: 120_000, lossFraction: 0.1, limitedBy });
+    for (let now = 0; now <= 10_000; now += 100) allocation.share(estimate, now);
+    assert.equal(video.last, expected, limitedBy);
   }
 });
 

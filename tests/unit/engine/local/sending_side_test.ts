@@ -3,18 +3,16 @@ import assert from "node:assert/strict";
 import type { DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
 import type { SpatialLayer } from "../../../../lib/base/media_vocabulary.ts";
 import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
-import { SendingSide } from "../../../../lib/engine/local/sending_side.ts";
-import { RtcpScratch } from "../../../../lib/engine/local/rtcp_scratch.ts";
-import { UpTrack } from "../../../../lib/media/up/up_track.ts";
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
 import {
   codec,
+  publishedTrack,
   RecordingSink,
   viewOf,
   vp8Payload,
 } from "../../../support/media/forwarding_fixtures.ts";
 import { rtpPacket } from "../../../support/media/rtp_packets.ts";
-import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
+import { testSendingSide } from "../../../support/media/test_sending_side.ts";
 import { sendSection } from "../../../support/wire/wire_media.ts";
 
 const VP8 = codec("video/VP8", 96);
@@ -23,25 +21,12 @@ const DOWN = "DT_1" as DownTrackId;
 Deno.test("SendingSide tells the first layer at once, and later ones at most once a second", () => {
   const told: { at: number; spatial: number }[] = [];
   let now = 10_000;
-  const side = new SendingSide({
+  const side = testSendingSide({
     emit: (event: MediaEvent) => {
       if (event.type === "down_track_layer") told.push({ at: now, spatial: event.spatial });
     },
-    sink: new RecordingSink(),
-    sendRtcp: () => {},
-    random: new SeededRandom(1),
-    failed: (error) => {
-      throw error;
-    },
-    measured: () => {},
-    timed: () => {},
-    rtcp: new RtcpScratch(),
   });
-  const upTrack = new UpTrack({
-    kind: "video",
-    extensions: [],
-    listener: { onNack: () => {}, onKeyFrameNeeded: () => {} },
-  });
+  const upTrack = publishedTrack("video");
   for (const spatial of [0, 1] as const) upTrack.bindLayer(spatial, spatial + 1, VP8, now);
   const target = (maxSpatial: SpatialLayer) => ({ enabled: true, maxSpatial, maxTemporal: 3 });
   const section = sendSection("0", "video", 5000);
@@ -84,23 +69,11 @@ Deno.test("SendingSide measures the round trip by the reports about what it send
   const measured: number[] = [];
   const compounds: Uint8Array[] = [];
   let now = 10_000;
-  const side = new SendingSide({
-    emit: () => {},
-    sink: new RecordingSink(),
+  const side = testSendingSide({
     sendRtcp: (bytes, length) => compounds.push(bytes.slice(0, length)),
-    random: new SeededRandom(1),
-    failed: (error) => {
-      throw error;
-    },
     measured: (rttMs) => measured.push(rttMs),
-    timed: () => {},
-    rtcp: new RtcpScratch(),
   });
-  const upTrack = new UpTrack({
-    kind: "audio",
-    extensions: [],
-    listener: { onNack: () => {}, onKeyFrameNeeded: () => {} },
-  });
+  const upTrack = publishedTrack("audio");
   const opus = codec("audio/opus", 111);
   upTrack.bindLayer(0, 1, opus, now);
   const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
@@ -127,23 +100,8 @@ Deno.test("SendingSide measures the round trip by the reports about what it send
 Deno.test("SendingSide goes on with the numbers of a stream whose section changes", () => {
   const sink = new RecordingSink();
   const now = 10_000;
-  const side = new SendingSide({
-    emit: () => {},
-    sink,
-    sendRtcp: () => {},
-    random: new SeededRandom(1),
-    failed: (error) => {
-      throw error;
-    },
-    measured: () => {},
-    timed: () => {},
-    rtcp: new RtcpScratch(),
-  });
-  const upTrack = new UpTrack({
-    kind: "video",
-    extensions: [],
-    listener: { onNack: () => {}, onKeyFrameNeeded: () => {} },
-  });
+  const side = testSendingSide({ sink });
+  const upTrack = publishedTrack("video");
   upTrack.bindLayer(0, 1, VP8, now);
   const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
   const add = (ssrc: number) =>
@@ -172,4 +130,63 @@ Deno.test("SendingSide goes on with the numbers of a stream whose section change
   assert.deepEqual(sent.slice(0, 2), [[5000, 30_000], [5000, 30_001]]);
   assert.equal(sent[2]![0], 6000);
   assert.notEqual(sent[2]![1], 30_002, "another stream has its own");
+});
+
+Deno.test("SendingSide goes on as one stream with another publisher's track under the same SSRC", () => {
+  const sink = new RecordingSink();
+  let now = 10_000;
+  const side = testSendingSide({ sink });
+  const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
+  /** One publisher of 30 frames a second, whose numbers and clock begin anywhere. */
+  const publisher = (name: string, firstNumber: number, firstTimestamp: number) => {
+    const upTrack = publishedTrack("video");
+    upTrack.bindLayer(0, 1, VP8, now);
+    let count = 0;
+    const frame = (key = false) => {
+      const at = count++;
+      const payload = vp8Payload({ pictureId: at, tl0: at & 0xff, key });
+      const sequenceNumber = (firstNumber + at) & 0xffff;
+      const timestamp = (firstTimestamp + at * 3_000) >>> 0;
+      const packet = rtpPacket({ ssrc: 1, payloadType: 96, sequenceNumber, timestamp, payload });
+      upTrack.receive(0, viewOf(packet), now);
+      now += 33;
+    };
+    const down = `DT_${name}` as DownTrackId;
+    const begin = () =>
+      side.add(
+        down,
+        `UT_${name}` as UpTrackId,
+        upTrack,
+        sendSection("0", "video", 5000),
+        target,
+        now,
+      );
+    return { frame, begin, end: () => side.remove(down, now) };
+  };
+  side.start(now);
+  for (
+    const { frame, begin, end } of [
+      publisher("ann", 50_000, 4_000_000_000),
+      publisher("bob", 100, 7),
+      publisher("cyd", 65_534, 4_294_967_000),
+    ]
+  ) {
+    begin();
+    frame(false);
+    frame(true);
+    frame(false);
+    frame(false);
+    end();
+    now += 5_000;
+  }
+  const sent = sink.views.map(({ sequenceNumber, timestamp }) => [sequenceNumber, timestamp]);
+  const first = sent[0]![0]!;
+  assert.deepEqual(sent.map(([number]) => number), sent.map((_, at) => first + at));
+  assert.equal(sent.length, 9, "each from its key frame on");
+  for (let at = 1; at < sent.length; at++) {
+    const elapsed = (sent[at]![1]! - sent[at - 1]![1]!) >>> 0;
+    // Of a pause of 5.1 s at 90,000 Hz, or of one frame.
+    const isPause = at % 3 === 0;
+    assert.ok(isPause ? elapsed > 400_000 && elapsed < 500_000 : elapsed === 3_000, `${elapsed}`);
+  }
 });

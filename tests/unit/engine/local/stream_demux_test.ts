@@ -3,6 +3,7 @@ import type { UpTrackId } from "../../../../lib/base/ids.ts";
 import {
   type CodecParameters,
   EXTENSION_URI,
+  FLEXFEC_MIME,
   type ReceiveSection,
 } from "../../../../lib/base/media_vocabulary.ts";
 import { StreamDemux } from "../../../../lib/engine/local/stream_demux.ts";
@@ -65,7 +66,14 @@ Deno.test("StreamDemux tells apart camera and screen share that both use rids q,
       const binding = demux.resolve(
         view({ ssrc: base + layer, payloadType: 96, extensions: { 4: mid, 10: rid } }),
       );
-      assert.deepEqual(binding, { ssrc: base + layer, mid, spatial: layer, rid, isRtx: false });
+      assert.deepEqual(binding, {
+        ssrc: base + layer,
+        mid,
+        spatial: layer,
+        rid,
+        isRtx: false,
+        isFec: false,
+      });
     });
   }
 });
@@ -75,7 +83,7 @@ Deno.test("StreamDemux binds retransmissions by the repaired rid", () => {
   const binding = demux.resolve(
     view({ ssrc: 9, payloadType: 97, extensions: { 4: "1", 11: "h" } }),
   );
-  assert.deepEqual(binding, { ssrc: 9, mid: "1", spatial: 1, rid: "h", isRtx: true });
+  assert.deepEqual(binding, { ssrc: 9, mid: "1", spatial: 1, rid: "h", isRtx: true, isFec: false });
 });
 
 Deno.test("StreamDemux keeps a binding when later packets carry no extensions", () => {
@@ -103,7 +111,14 @@ Deno.test("StreamDemux follows a rid that turns out to be another layer, its ret
   demux.setSections([section("1", { rids: ["b", "a"] })]);
   const spatials = [1, 2, 3].map((ssrc) => demux.find(ssrc)?.spatial);
   assert.deepEqual(spatials, [1, 0, 1]);
-  assert.deepEqual(demux.find(3), { ssrc: 3, mid: "1", spatial: 1, rid: "a", isRtx: true });
+  assert.deepEqual(demux.find(3), {
+    ssrc: 3,
+    mid: "1",
+    spatial: 1,
+    rid: "a",
+    isRtx: true,
+    isFec: false,
+  });
 });
 
 Deno.test("StreamDemux forgets the bindings of a section that is gone", () => {
@@ -123,7 +138,7 @@ Deno.test("StreamDemux uses declared SSRCs where packets carry no mid", () => {
   assert.equal(demux.resolve(view({ ssrc: 18, payloadType: 96 }))?.mid, "2");
   assert.deepEqual(
     demux.resolve(view({ ssrc: 9, payloadType: 97 })),
-    { ssrc: 9, mid: "1", spatial: 0, rid: undefined, isRtx: true },
+    { ssrc: 9, mid: "1", spatial: 0, rid: undefined, isRtx: true, isFec: false },
   );
 });
 
@@ -154,4 +169,18 @@ Deno.test("StreamDemux bounds the SSRCs a client may invent", () => {
     if (demux.resolve(view({ ssrc, payloadType: 96, extensions: { 4: "1" } }))) bound++;
   }
   assert.equal(bound, 512);
+});
+
+Deno.test("StreamDemux binds repair packets to what they repair, declared or by their type", () => {
+  const flexfec = { ...VP8, mime: FLEXFEC_MIME, payloadType: 49, feedback: [] };
+  const codecs = [VP8, flexfec];
+  const declared = demuxWith(
+    section("1", { codecs, ssrcs: [{ ssrc: 1, rtxSsrc: 2, fecSsrc: 3 }] }),
+  );
+  const repair = { mid: "1", spatial: 0, rid: undefined, isRtx: false, isFec: true } as const;
+  assert.deepEqual(declared.find(3), { ssrc: 3, ...repair });
+  const demux = demuxWith(section("1", { codecs }));
+  const binding = demux.resolve(view({ ssrc: 9, payloadType: 49, extensions: { 4: "1" } }));
+  assert.deepEqual(binding, { ssrc: 9, ...repair });
+  assert.equal(demux.codec("1", 49), undefined, "it is no codec of a track");
 });

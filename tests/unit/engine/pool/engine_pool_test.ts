@@ -5,7 +5,7 @@ import type { ConnectionId, DownTrackId, UpTrackId } from "../../../../lib/base/
 import type { EngineCommand } from "../../../../lib/engine/messages/engine_messages.ts";
 import { DEFAULT_PLACEMENT } from "../../../../lib/engine/pool/placement.ts";
 import { dataMember } from "../../../support/virtual/data_plane_world.ts";
-import type { CommandOf } from "../../../support/virtual/fake_engine.ts";
+import { type CommandOf, FAKE_ENGINE_READY } from "../../../support/virtual/fake_engine.ts";
 import { FakePool, type FakePooledEngine } from "../../../support/virtual/fake_pool.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { settle } from "../../../support/virtual/virtual_platform.ts";
@@ -352,6 +352,21 @@ Deno.test("EnginePool completes routes of data tracks when a receiver is placed,
   for (const index of engines) assert.deepEqual(last(index), []);
 });
 
+Deno.test("EnginePool tells all engines how much audio a room forwards, and those that come back", async () => {
+  const world = await started();
+  const limit = (room: string, tracks: number) =>
+    world.pool.send({ type: "limit_audio", room, tracks });
+  const told = (index: number) =>
+    world.engines[index]!.of("limit_audio").map(({ room, tracks }) => `${room} ${tracks}`);
+  limit("RM_a", 8);
+  limit("RM_b", 3);
+  limit("RM_b", 0);
+  for (const index of [0, 1, 2]) assert.deepEqual(told(index), ["RM_a 8", "RM_b 3", "RM_b 0"]);
+  world.engines[1]!.onLost("gone");
+  await world.platform.advanceAsync(1_000, 100);
+  assert.deepEqual(told(1), ["RM_a 8"]);
+});
+
 Deno.test("EnginePool answers one request for figures with those of all engines, dead ones left out", async () => {
   const world = await started();
   world.drops.count("at_the_pool", 2);
@@ -388,6 +403,31 @@ Deno.test("EnginePool answers one request for figures with those of all engines,
       drops: { in_a_track: 2, at_the_pool: 2, media_worker_lost: 1 },
     },
   }]);
+});
+
+Deno.test("EnginePool describes connections with the addresses that its engines found last", async () => {
+  const world = await started();
+  const ids = [connection(0), connection(1), connection(2)];
+  for (const [index, id] of ids.entries()) world.pool.send(open(id, `room ${index}`));
+  const addresses = [{ protocol: "udp", hostname: "203.0.113.7", port: 7883 }] as const;
+  const changed = ids.find((id) => homeOf(world, id) === 1)!;
+  const other = ids.find((id) => homeOf(world, id) !== 1)!;
+  const before = world.pool.addressesOf(other);
+  const hosts = ["203.0.113.7"];
+  const relays = [{ addresses: [{ hostname: "203.0.113.7", port: 7883 }] }];
+  world.engines[1]!.emit({ type: "addresses_changed", addresses, hosts, relays });
+  const tcp = { protocol: "tcp", hostname: "203.0.113.7", port: 7881 } as const;
+  assert.deepEqual(world.pool.addressesOf(changed), [...addresses, tcp]);
+  assert.deepEqual(world.pool.addressesOf(other), [...before, tcp]);
+  const told = world.events.find(({ type }) => type === "addresses_changed");
+  assert.ok(told?.type === "addresses_changed");
+  assert.deepEqual(told.hosts, hosts);
+  const others = world.engines.slice(1).flatMap(() => FAKE_ENGINE_READY.relays);
+  assert.deepEqual(told.relays, [others[0], ...relays, ...others.slice(1)]);
+  assert.deepEqual(told.addresses, [
+    ...world.engines.flatMap((_, index) => index === 1 ? addresses : FAKE_ENGINE_READY.addresses),
+    tcp,
+  ]);
 });
 
 Deno.test("EnginePool fails connections while no engine lives, and tries again after longer and longer", async () => {

@@ -146,6 +146,28 @@ Deno.test("A track of another node costs nothing until a down-track uses it, and
   for (const { commands } of world.engines) assert.equal(receiving(commands).size, 0);
 });
 
+Deno.test("What crosses to a node's engines goes on when they are reached elsewhere", async () => {
+  const { world, first, second } = await twoSubscribers();
+  world.pool.send(add(connection(0), downTrack(0), remoteTrack(0)));
+  world.pool.send({ type: "relay_from", upTrack: remoteTrack(0), node: NODES[0]!, engine: 1 });
+  const [hop] = world.engines[first]!.of("connect_hop");
+  const engines = [7, 8].map((n) => ({ addresses: [{ hostname: "192.0.2.77", port: 7000 + n }] }));
+  world.pool.send({ type: "move_node", node: NODES[0]!, engines });
+  world.pool.send({ type: "move_node", node: NODES[1]!, engines });
+  const moves = world.engines.map((engine) => engine.of("move_hop"));
+  const { index } = hop!.peer;
+  assert.deepEqual(moves[first], [{ type: "move_hop", index, addresses: engines[1]!.addresses }]);
+  assert.equal(moves.flat().length, 1, "nobody else is joined to it");
+  assert.deepEqual(world.engines[first]!.of("disconnect_relay"), []);
+  // Whoever is joined later is told the new place.
+  world.pool.send({ type: "remove_down_track", downTrack: downTrack(0) });
+  world.pool.send(receive(connection(1), localTrack(1)));
+  const there = { node: NODES[0]!, engine: 0 };
+  world.pool.send({ type: "send_to_node", upTrack: localTrack(1), ...there });
+  const [later] = world.engines[second]!.of("connect_hop");
+  assert.deepEqual(later!.peer.addresses, engines[0]!.addresses);
+});
+
 Deno.test("A track goes to another node's engine, from wherever it is, until it is unwanted", async () => {
   const { world, first } = await twoSubscribers();
   const there = { node: NODES[0]!, engine: 0 };

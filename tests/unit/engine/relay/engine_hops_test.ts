@@ -3,6 +3,9 @@ import { ManyHops, trackOf } from "../../../support/media/many_hops.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const HOPS = 50;
+/** Of the one hop, and where an engine is after it has moved. */
+const INDEX = 100;
+const ELSEWHERE = "127.0.0.2";
 
 function connected({ near }: ManyHops): number[] {
   return near.hops.stats().flatMap(({ connected, theirEngine }) => connected ? [theirEngine] : []);
@@ -71,4 +74,64 @@ Deno.test("EngineHops: a hop that ends, or is made anew, is due no more under it
   const { sent } = world.near;
   await world.run(2_000);
   assert.equal(world.near.sent, sent);
+});
+
+/** A hop that something goes by, and how much of that has come. */
+async function flowing(seed: number) {
+  const world = new ManyHops(1, seed);
+  world.share(0, true);
+  await world.run(1_000);
+  const comes = async (ms: number) => {
+    const before = world.far.received.length;
+    let sent = 0;
+    await world.run(ms, () => {
+      if (sent++ % 20 === 0) world.send(0);
+    });
+    return world.far.received.length - before;
+  };
+  assert.equal(await comes(200), 10);
+  return { world, comes };
+}
+
+Deno.test("EngineHops: what goes by a socket whose address is gone goes by another at once", async () => {
+  const { world, comes } = await flowing(6);
+  world.near.open(ELSEWHERE);
+  world.near.hops.socketsChanged(world.now);
+  assert.equal(await comes(200), 10);
+  // The far end has learnt from where it comes, and answers there.
+  await world.run(3_000);
+  assert.deepEqual(world.near.hops.stats().map(({ blocked }) => blocked), [false]);
+  assert.equal(await comes(200), 10);
+});
+
+Deno.test("EngineHops: a socket that is still there is used on when others come", async () => {
+  const { world, comes } = await flowing(7);
+  const { sent } = world.near;
+  world.near.hops.socketsChanged(world.now);
+  assert.equal(await comes(20), 1);
+  assert.equal(world.near.sent - sent, 1);
+});
+
+Deno.test("EngineHops: the other end is found where it is said to be, though nothing comes from it", async () => {
+  const { world, comes } = await flowing(8);
+  world.far.isMute = true;
+  world.far.open(ELSEWHERE);
+  assert.equal(await comes(100), 0);
+  const { port } = world.far;
+  world.near.hops.move(INDEX, [{ hostname: ELSEWHERE, port }], world.now);
+  assert.ok(await comes(200) >= 10, "and what was lost before is sent again");
+});
+
+Deno.test("EngineHops: UDP that was blocked is tried at once when the other end moves", async () => {
+  const { world } = await flowing(9);
+  world.far.open(ELSEWHERE);
+  world.far.isMute = true;
+  await world.run(30_000);
+  const blocked = () => world.near.hops.stats()[0]!.blocked;
+  assert.equal(blocked(), true);
+  world.far.isMute = false;
+  const { port } = world.far;
+  world.near.hops.move(INDEX, [{ hostname: ELSEWHERE, port }], world.now);
+  await world.run(100);
+  assert.equal(blocked(), false);
 });

@@ -1,79 +1,91 @@
-/** What a hop knows of losses and queues from the times of departures and arrivals. */
+/** What the two ends of a hop tell each other of arrivals. */
 import assert from "node:assert/strict";
-import { HopArrivals, HopDepartures } from "../../../../lib/engine/relay/hop_arrivals.ts";
+import { HopArrivals, readArrivals } from "../../../../lib/engine/relay/hop_arrivals.ts";
+import { NOT_RECEIVED, TransportFeedback } from "../../../../lib/wire/transport_cc.ts";
 
 const ROOM = 300;
+/** 32 bits of the receiver's clock turn over in between. */
+const AHEAD_MS = 2 ** 32 - 700;
 
-/** A hop whose clocks differ so that 32 bits of the one turn over in between. */
-function hop() {
-  const ahead = 2 ** 32 - 700;
+/** Arrivals, each told with when it came, in ms from the first of all. */
+function receiver() {
   const arrivals = new HopArrivals();
-  const departures = new HopDepartures();
   const words = new Int32Array(ROOM);
-  let number = 0;
+  const report = new TransportFeedback();
+  let reference: number | undefined;
+  let baseMs = 0;
   return {
-    departures,
-    /** A datagram that needs so long; negative: it is lost. */
-    send: (now: number, delayMs: number) => {
-      departures.record(number, false, now);
-      if (delayMs >= 0) arrivals.record(number, ahead + now + delayMs);
-      number++;
-    },
-    report: (now: number) => {
-      const length = arrivals.write(words, 0, ROOM, ahead + now);
+    arrivals,
+    /** Numbers that are told of, and when they came; `undefined` for lost ones. */
+    report: (now: number, near = 0) => {
+      const length = arrivals.write(words, 0, ROOM, AHEAD_MS + now);
       if (length === 0) return undefined;
-      assert.ok(departures.take(words, 0, length, number, now));
-      return { came: departures.came, lost: departures.lost, queueMs: departures.queueMs };
+      const base = readArrivals(words, 0, length, near, report);
+      assert.ok(base >= 0);
+      baseMs += (((report.referenceTime - (reference ?? report.referenceTime)) << 8) >> 8) * 64;
+      reference = report.referenceTime;
+      let at = baseMs;
+      return [...report.deltas.subarray(0, report.statusCount)].map((delta, i) => {
+        if (delta !== NOT_RECEIVED) at += delta / 4;
+        return [base + i, delta === NOT_RECEIVED ? undefined : at] as const;
+      });
     },
   };
 }
 
-Deno.test("A report counts what came and what did not, each datagram once", () => {
-  const { send, report } = hop();
-  for (let i = 0; i < 100; i++) send(i, i % 10 === 3 ? -1 : 25);
-  assert.deepEqual(report(200), { came: 90, lost: 10, queueMs: 0 });
-  assert.equal(report(201), undefined);
-});
-
-Deno.test("A queue is what the quickest of a report needed beyond the least", () => {
-  const { send, report } = hop();
-  for (let i = 0; i < 50; i++) send(i, 25 + (i % 2));
-  assert.equal(report(100)!.queueMs, 0);
-  for (let i = 1000; i < 1050; i++) send(i, 175 + (i % 2));
-  assert.equal(report(1300)!.queueMs, 150);
+Deno.test("A report tells of each datagram once, and when it came", () => {
+  const { arrivals, report } = receiver();
+  const came = (number: number) => number % 10 === 3 ? undefined : number * 7;
+  for (let number = 0; number < 200; number++) {
+    const at = came(number);
+    if (at !== undefined) arrivals.record(number, AHEAD_MS + at);
+  }
+  const told = [];
+  for (let now = 1_500;; now++) {
+    const some = report(now);
+    if (some === undefined) break;
+    told.push(...some);
+  }
+  const zero = told[0]![1]!;
+  assert.deepEqual(
+    told.map(([number, at]) => [number, at === undefined ? undefined : at - zero]),
+    Array.from({ length: 200 }, (_, number) => [number, came(number)]),
+  );
 });
 
 Deno.test("What is overtaken for a moment is not lost", () => {
-  const arrivals = new HopArrivals();
-  const departures = new HopDepartures();
-  const words = new Int32Array(ROOM);
-  for (let number = 0; number < 4; number++) departures.record(number, false, number);
-  arrivals.record(0, 100);
-  arrivals.record(3, 103);
-  assert.equal(arrivals.write(words, 0, ROOM, 104), 0, "too early to say");
-  arrivals.record(1, 108);
-  arrivals.record(2, 109);
-  const length = arrivals.write(words, 0, ROOM, 130);
-  assert.ok(departures.take(words, 0, length, 4, 150));
-  assert.deepEqual([departures.came, departures.lost], [4, 0]);
+  const { arrivals, report } = receiver();
+  arrivals.record(0, AHEAD_MS + 100);
+  arrivals.record(3, AHEAD_MS + 103);
+  assert.equal(report(104), undefined, "too early to say");
+  arrivals.record(1, AHEAD_MS + 108);
+  arrivals.record(2, AHEAD_MS + 109);
+  const told = report(130)!;
+  assert.deepEqual(told.map(([number]) => number), [0, 1, 2, 3]);
+  assert.ok(told.every(([, at]) => at !== undefined));
 });
 
 Deno.test("Pauses that fit no byte divide a report, and no time is wrong for it", () => {
-  const { send, report } = hop();
-  for (let i = 0; i < 5; i++) send(i * 1000, 25);
-  let came = 0;
+  const { arrivals, report } = receiver();
+  for (let i = 0; i < 5; i++) arrivals.record(i, AHEAD_MS + i * 1_000);
+  const times: number[] = [];
   for (let now = 5_000;; now++) {
     const told = report(now);
     if (told === undefined) break;
-    came += told.came;
-    assert.equal(told.queueMs, 0);
+    for (const [, at] of told) times.push(at!);
   }
-  assert.equal(came, 5);
+  assert.deepEqual(times.map((at) => at - times[0]!), [0, 1_000, 2_000, 3_000, 4_000]);
+});
+
+Deno.test("Numbers are read near those that are known, far beyond 32 bits", () => {
+  const words = Int32Array.of(5, 1, 0, 1);
+  const report = new TransportFeedback();
+  assert.equal(readArrivals(words, 0, 4, 3 * 2 ** 32 + 9, report), 3 * 2 ** 32 + 5);
 });
 
 Deno.test("Reports that cannot be are refused", () => {
-  const departures = new HopDepartures();
+  const report = new TransportFeedback();
   for (const words of [[], [0], [0, 1, 0], [0, 600, 0, ...new Array(150).fill(0)], [0, -1, 0]]) {
-    assert.equal(departures.take(Int32Array.from(words), 0, words.length, 10, 0), false);
+    assert.ok(readArrivals(Int32Array.from(words), 0, words.length, 10, report) < 0);
   }
 });

@@ -20,7 +20,6 @@ function writer(capacity: number) {
   const lane: HopLane = {
     isOpen: true,
     isRepairing: false,
-    allowedLayers: 0b111,
     control: new HopStreamSender(false, 1 << 12),
     data: new HopStreamSender(true, 1 << 12),
     sendMedia: (source, at, length) => {
@@ -34,6 +33,7 @@ function writer(capacity: number) {
       sent.push(frames.join(" "));
     },
     written: () => {},
+    dataWritten: () => {},
     flush: () => {},
   };
   const clock = { now: () => now, nowUs: () => 1000 * now, wallMs: () => now };

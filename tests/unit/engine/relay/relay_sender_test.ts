@@ -3,13 +3,20 @@ import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { UpTrackId } from "../../../../lib/base/ids.ts";
 import { silentLog } from "../../../../lib/base/platform.ts";
 import { RelayOutput } from "../../../../lib/engine/relay/relay_output.ts";
-import { RELAY } from "../../../../lib/engine/relay/relay_records.ts";
+import { demandWord, RELAY } from "../../../../lib/engine/relay/relay_records.ts";
 import {
   createRelayRing,
   RelayRingReader,
   RelayRingWriter,
 } from "../../../../lib/engine/relay/relay_ring.ts";
 import { RelaySender } from "../../../../lib/engine/relay/relay_sender.ts";
+import {
+  bothWishes,
+  isOfScreen,
+  layersOf,
+  priorityOf,
+  wishOf,
+} from "../../../../lib/media/packet/layer_wish.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
 import { codec, viewOf, vp8Payload } from "../../../support/media/forwarding_fixtures.ts";
 import { rtpPacket } from "../../../support/media/rtp_packets.ts";
@@ -20,7 +27,6 @@ const NUMBER = 5;
 /** A ring that says of itself what a hop does. */
 class LosingWriter extends RelayRingWriter {
   readonly loses = true;
-  allowedLayers = 0b111;
 }
 
 /** A near end that was joined, on a VP8 track of one layer. */
@@ -138,18 +144,39 @@ Deno.test("RelaySender sends again in proportion to what it sent, whatever is as
   assert.ok(written().length <= 10 + 6, "five for ten, and what was left");
 });
 
-Deno.test("RelaySender needs no layer that its channel has no room for, until it has", () => {
-  const { sender: relay, up, writer, receive, written } = sender(LosingWriter);
+Deno.test("RelaySender needs no layer that is not allowed to cross, until it is", () => {
+  const { sender: relay, up, receive, written } = sender(LosingWriter);
   relay.receiveDemand(1);
   receive(1);
-  const losing = writer as LosingWriter;
-  losing.allowedLayers = 0;
-  relay.allowLayers();
+  assert.equal(relay.allow(-1), true);
   assert.equal(up.neededLayers, 0);
   receive(2);
-  losing.allowedLayers = 1;
-  relay.allowLayers();
+  assert.equal(relay.allow(0), false);
   assert.equal(up.neededLayers, 1);
   receive(3);
   assert.deepEqual(written(), ["1*", "3*"]);
+});
+
+Deno.test("RelaySender passes on what is wished behind it, as far as it finds room", () => {
+  const { sender: relay, up } = sender(LosingWriter);
+  const wish = bothWishes(
+    wishOf({ enabled: true, maxSpatial: 2, maxTemporal: 3, priority: 7 }, 2),
+    wishOf({ enabled: true, maxSpatial: 0, maxTemporal: 3, isScreen: true }, 0),
+  );
+  relay.receiveDemand(demandWord(0b1, wish));
+  assert.equal(up.neededLayers, 0b1);
+  const passedOn = () => [layersOf(up.wish), isOfScreen(up.wish), priorityOf(up.wish)];
+  assert.deepEqual(passedOn(), [0b101, true, 7]);
+  relay.allow(1);
+  assert.deepEqual(passedOn(), [0b011, true, 7]);
+  relay.allow(-1);
+  assert.equal(up.wish, 0);
+  relay.allow(2);
+  relay.receiveDemand(0b11);
+  assert.deepEqual(passedOn(), [0b11, false, 0], "an end that says no more wishes what it wants");
+  relay.allow(0);
+  relay.receiveDemand(0b1);
+  assert.equal(layersOf(relay.farWish), 0b11, "and what it wanted before that found no room");
+  relay.receiveDemand(0);
+  assert.equal(relay.farWish, 0);
 });

@@ -4,9 +4,10 @@ import {
   type HeaderExtension,
   type LayerTarget,
 } from "../../../../lib/base/media_vocabulary.ts";
+import { PACKET_KIND } from "../../../../lib/base/packet_sink.ts";
 import { DownTrack } from "../../../../lib/media/down/down_track.ts";
 import { SenderReportFigures } from "../../../../lib/media/down/down_track_options.ts";
-import { RepairBudget } from "../../../../lib/media/down/repair_budget.ts";
+import { RepairBudget, repairsTwice } from "../../../../lib/media/down/repair_budget.ts";
 import { DROP } from "../../../../lib/media/layer/drop_reason.ts";
 import { ntpToMs } from "../../../../lib/media/layer/rtcp_clock.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
@@ -243,6 +244,48 @@ Deno.test("DownTrack without RTX resends the same bytes", () => {
   assert.deepEqual(sink.packets[1], sink.packets[0]);
 });
 
+Deno.test("DownTrack without RTX resends numbers and times as they were: AES-GCM's nonce is the same", () => {
+  const absSendTime = { id: 9, uri: EXTENSION_URI.absSendTime };
+  const transportCc = { id: 8, uri: EXTENSION_URI.transportCc };
+  for (const kind of ["audio", "video"] as const) {
+    for (const extension of [absSendTime, transportCc]) {
+      const { down, sink, send } = setup({
+        kind,
+        rtx: false,
+        subscriberExtensions: [SUBSCRIBER_EXTENSIONS[0]!, extension],
+      });
+      send(100, KEY, { now: 10 });
+      send(101, DELTA, { now: 30 });
+      down.receiveNack(Uint16Array.of(100, 101), 2, 200);
+      down.receiveNack(Uint16Array.of(101), 1, 500);
+      const [first, second, ...again] = sink.packets;
+      assert.deepEqual(again, [first, second, second], `${kind} ${extension.uri}`);
+      assert.ok(sink.kinds.slice(2).every((kind) => kind === PACKET_KIND.again));
+      send(102, DELTA, { now: 520 });
+      if (extension !== transportCc) continue;
+      const numbers = sink.views.map((view) => readTransportSequence(view, 8));
+      assert.deepEqual(numbers, [65_530, 65_531, 65_530, 65_531, 65_531, 65_532]);
+    }
+  }
+});
+
+Deno.test("DownTrack without RTX numbers what had no room once, when it is asked for", () => {
+  const { down, sink, send } = setup({
+    kind: "audio",
+    rtx: false,
+    subscriberExtensions: [{ id: 8, uri: EXTENSION_URI.transportCc }],
+  });
+  send(100, KEY);
+  sink.isFull = true;
+  send(101, KEY, { now: 20 });
+  sink.isFull = false;
+  down.receiveNack(Uint16Array.of(101), 1, 100);
+  down.receiveNack(Uint16Array.of(101), 1, 300);
+  const [, second, third] = sink.packets;
+  assert.deepEqual(third, second);
+  assert.deepEqual(sink.kinds, [PACKET_KIND.audio, PACKET_KIND.repair, PACKET_KIND.again]);
+});
+
 Deno.test("DownTrack resends one packet at most 3 times, about a round trip apart", () => {
   const { down, sink, send } = setup();
   send(100, KEY);
@@ -288,6 +331,34 @@ Deno.test("DownTrack resends video within its connection's budget, of which all 
   assert.ok(resent(2_000) > 10, "without a limit everything");
 });
 
+Deno.test("DownTrack resends each packet twice where its connection says so, in two numbers of the RTX stream", () => {
+  const budget = new RepairBudget();
+  const { down, sink, send } = setup({ repairs: budget });
+  send(100, KEY);
+  send(101, DELTA);
+  budget.isTwice = true;
+  down.receiveNack(Uint16Array.of(100, 101), 2, 50);
+  const again = sink.views.slice(2);
+  assert.deepEqual(again.map(({ ssrc }) => ssrc), [RTX_SSRC, RTX_SSRC, RTX_SSRC, RTX_SSRC]);
+  const first = again[0]!.sequenceNumber;
+  const numbers = again.map(({ sequenceNumber }) => (sequenceNumber - first) & 0xffff);
+  assert.deepEqual(numbers, [0, 1, 2, 3]);
+  const originals = again.map((view) =>
+    (view.bytes[view.payloadOffset]! << 8) | view.bytes[view.payloadOffset + 1]!
+  );
+  assert.deepEqual(originals, [100, 100, 101, 101]);
+  down.receiveNack(Uint16Array.of(100), 1, 55);
+  assert.equal(sink.packets.length, 6, "not again within a round trip");
+});
+
+Deno.test("repairsTwice() is for long ways that lose packets, and not for those that are full", () => {
+  assert.equal(repairsTwice(0.05, 200, false), true);
+  assert.equal(repairsTwice(0.05, 200, true), false);
+  assert.equal(repairsTwice(0.02, 200, false), false);
+  assert.equal(repairsTwice(0.05, 50, false), false);
+  assert.equal(repairsTwice(0.05, -1, false), false);
+});
+
 Deno.test("DownTrack pads with recent packets on the retransmission stream, else with padding alone", () => {
   const { down, sink, send } = setup();
   assert.equal(down.pad(true, 0), false, "nothing was sent yet");
@@ -314,6 +385,7 @@ Deno.test("DownTrack pads with recent packets on the retransmission stream, else
   for (const view of again) assert.deepEqual([view.ssrc, view.payloadType], [RTX_SSRC, 121]);
   const sequences = [empty!, ...again].map((view) => view.sequenceNumber);
   assert.deepEqual(sequences.map((sequence) => (sequence - sequences[0]!) & 0xffff), [0, 1, 2]);
+  assert.equal(down.pad(true, 30, DELTA.length), false, "nothing is so small with its header");
   assert.equal(down.pad(true, 2_000), false, "what is old is not recent");
 });
 

@@ -16,14 +16,14 @@ import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 const OPUS = codec("audio/opus", 111, undefined, "minptime=10;useinbandfec=1");
 const RED = codec("audio/red", 63, undefined, "111/111");
 
-/** A publisher of redundant audio whose frames are their own numbers, and one subscriber. */
-function setup(accepted: readonly CodecParameters[]) {
+/** A publisher of audio whose frames are their own numbers, and one subscriber. */
+function setup(accepted: readonly CodecParameters[], published: CodecParameters = RED) {
   const up = new UpTrack({
     kind: "audio",
     extensions: [],
     listener: { onNack() {}, onKeyFrameNeeded() {} },
   });
-  up.bindLayer(0, 1000, RED, 0);
+  up.bindLayer(0, 1000, published, 0);
   const sink = new RecordingSink();
   const down = new DownTrack({
     section: { mid: "1", kind: "audio", ssrc: 5, codecs: accepted, extensions: [] },
@@ -33,8 +33,12 @@ function setup(accepted: readonly CodecParameters[]) {
     target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
   });
   up.addDownTrack(down, 0);
-  const send = (sequenceNumber: number, payload: Uint8Array, payloadType = 63) => {
-    const timestamp = sequenceNumber * 960;
+  const send = (
+    sequenceNumber: number,
+    payload: Uint8Array,
+    payloadType = published.payloadType,
+    timestamp = sequenceNumber * 960,
+  ) => {
     const fields = { ssrc: 1000, payloadType, sequenceNumber, timestamp, payload };
     return up.receive(0, viewOf(rtpPacket(fields)), sequenceNumber * 20);
   };
@@ -48,7 +52,9 @@ function setup(accepted: readonly CodecParameters[]) {
       const payload = [...bytes.subarray(payloadOffset, payloadOffset + payloadLength)];
       return { sequenceNumber, timestamp, payloadType, payload };
     });
-  return { up, down, send, sendRed, sent };
+  /** Bare frames. */
+  const sendBare = (...numbers: number[]) => numbers.forEach((n) => send(n, Uint8Array.of(n)));
+  return { up, down, send, sendRed, sendBare, sent };
 }
 
 const frame = (n: number) => ({
@@ -76,6 +82,18 @@ Deno.test("DownTrack gives out a frame once, though its packet comes after its c
   for (const n of [10, 12, 11, 13]) sendRed(n);
   assert.deepEqual(sent(), [10, 11, 12, 13].map(frame));
   assert.equal(down.drops.get(DROP.duplicate), 1);
+});
+
+Deno.test("DownTrack sends no number twice when redundancy comes back before a late packet", () => {
+  const { down, sendRed, sent } = setup([RED, OPUS]);
+  sendRed(10);
+  down.setBare(true);
+  for (const n of [11, 13]) sendRed(n);
+  down.setBare(false);
+  for (const n of [12, 14]) sendRed(n);
+  const numbers = sent().map(({ sequenceNumber }) => sequenceNumber);
+  assert.deepEqual(numbers, [10, 11, 12, 13, 14]);
+  assert.deepEqual(sent().map(({ payloadType }) => payloadType), [63, 111, 111, 111, 63]);
 });
 
 Deno.test("DownTrack sends a late packet that no copy stood in for", () => {
@@ -117,11 +135,116 @@ Deno.test("DownTrack passes RED on as it is where the subscriber knows it", () =
   ]);
 });
 
-Deno.test("DownTrack takes RED apart where the frames in it have another payload type", () => {
-  const other = { ...RED, fmtp: "96/96" };
-  const { sendRed, sent } = setup([other, { ...OPUS, payloadType: 96 }]);
+Deno.test("DownTrack names the frames in RED anew where they have another payload type", () => {
+  const other = { ...RED, payloadType: 97, fmtp: "96/96" };
+  const { down, send, sendRed, sent } = setup([other, { ...OPUS, payloadType: 96 }]);
   sendRed(10);
-  assert.deepEqual(sent(), [{ ...frame(10), payloadType: 96 }]);
+  send(11, redundantPayload([11]));
+  assert.deepEqual(sent().map(({ payloadType }) => payloadType), [97, 97]);
+  const copies = [{ age: 960, frame: [9] }, { age: 1920, frame: [8] }];
+  assert.deepEqual(sent().map(({ payload }) => payload), [
+    [...redundantPayload([10], copies, 96)],
+    [...redundantPayload([11], [], 96)],
+  ]);
+  send(12, redundantPayload([12], [], 13));
+  assert.equal(down.drops.get(DROP.malformedPayload), 1, "a frame of no codec that was negotiated");
+});
+
+Deno.test("DownTrack takes RED apart where the subscriber's RED is for another codec", () => {
+  const { sendRed, sent } = setup([{ ...RED, fmtp: "112/112" }, OPUS]);
+  sendRed(10);
+  assert.deepEqual(sent(), [frame(10)]);
+});
+
+/** A redundant packet with copies of the frames `back` packets ago, of 20 ms each. */
+const red = (n: number, ...back: number[]) => ({
+  sequenceNumber: n,
+  timestamp: n * 960,
+  payloadType: 63,
+  payload: [
+    ...redundantPayload([n], back.map((steps) => ({ age: 960 * steps, frame: [n - steps] }))),
+  ],
+});
+
+Deno.test("DownTrack puts copies of the two frames before in front of opus", () => {
+  const { sendBare, sent } = setup([RED, OPUS], OPUS);
+  sendBare(10, 11, 12, 13);
+  assert.deepEqual(sent(), [red(10), red(11, 1), red(12, 1, 2), red(13, 1, 2)]);
+});
+
+Deno.test("DownTrack copies nothing from behind a gap, and nothing twice at a late packet", () => {
+  const { sendBare, sent } = setup([RED, OPUS], OPUS);
+  sendBare(10, 12, 13, 11, 14);
+  assert.deepEqual(sent(), [red(10), red(12), red(13, 1), red(11, 1), red(14, 1, 2)]);
+});
+
+Deno.test("DownTrack copies no frame that is older than RED can say, nor a longer one", () => {
+  const { send, sent } = setup([RED, OPUS], OPUS);
+  const payloads = () => sent().map(({ payload }) => payload);
+  send(10, Uint8Array.of(10), 111, 0);
+  send(11, Uint8Array.of(11), 111, 16_384);
+  send(12, Uint8Array.of(12), 111, 16_384 + 16_383);
+  assert.deepEqual(payloads(), [
+    [...redundantPayload([10])],
+    [...redundantPayload([11])],
+    [...redundantPayload([12], [{ age: 16_383, frame: [11] }])],
+  ]);
+  const long = (length: number) => new Uint8Array(length).fill(7);
+  send(13, long(1_024));
+  send(14, Uint8Array.of(14));
+  assert.deepEqual(payloads()[4], [...redundantPayload([14])]);
+});
+
+Deno.test("DownTrack copies only as much as leaves a packet that fits into any path", () => {
+  const { send, sent } = setup([RED, OPUS], OPUS);
+  const sizes = () => sent().map(({ payload }) => payload.length);
+  for (const n of [10, 11, 12]) send(n, new Uint8Array(500).fill(n));
+  // 1 byte for the frame itself, 4 for a copy; with a second one it would be 1,509.
+  assert.deepEqual(sizes(), [501, 1_005, 1_005]);
+  send(13, new Uint8Array(1_300).fill(13));
+  assert.equal(sizes()[3], 1_301, "what is longer by itself goes alone");
+});
+
+Deno.test("DownTrack gives opus with another frame type to two subscribers, each its own", () => {
+  const { up, send, sent } = setup([RED, OPUS], OPUS);
+  const sink = new RecordingSink();
+  const other = [{ ...RED, payloadType: 97, fmtp: "96/96" }, { ...OPUS, payloadType: 96 }];
+  up.addDownTrack(
+    new DownTrack({
+      section: { mid: "1", kind: "audio", ssrc: 6, codecs: other, extensions: [] },
+      publisherExtensions: [],
+      sink,
+      listener: layerListener(),
+      target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
+    }),
+    0,
+  );
+  for (const n of [10, 11]) send(n, Uint8Array.of(n));
+  assert.deepEqual(sent(), [red(10), red(11, 1)]);
+  const payloads = sink.views.map(({ bytes, payloadOffset }) => [...bytes.subarray(payloadOffset)]);
+  assert.deepEqual(payloads, [
+    [...redundantPayload([10], [], 96)],
+    [...redundantPayload([11], [{ age: 960, frame: [10] }], 96)],
+  ]);
+});
+
+Deno.test("what DownTrack made redundant a subscriber takes apart again, up to two losses", () => {
+  const made = setup([RED, OPUS], OPUS);
+  made.sendBare(10, 11, 12, 13, 14, 15, 16, 17, 18, 19);
+  const lost = [12, 13, 16];
+  const opened = setup([OPUS]);
+  for (const { sequenceNumber, payload } of made.sent()) {
+    if (!lost.includes(sequenceNumber)) opened.send(sequenceNumber, Uint8Array.from(payload));
+  }
+  assert.deepEqual(opened.sent(), [10, 11, 12, 13, 14, 15, 16, 17, 18, 19].map(frame));
+});
+
+Deno.test("DownTrack answers no NACK for what it made redundant", () => {
+  const { down, sendBare, sent } = setup([RED, OPUS], OPUS);
+  sendBare(10, 11);
+  down.receiveNack(Uint16Array.of(10, 11), 2, 1_000);
+  assert.equal(sent().length, 2);
+  assert.equal(down.drops.get(DROP.nackUnknown), 2);
 });
 
 Deno.test("UpTrack goes on in one stream when its publisher leaves redundancy out", () => {
@@ -132,4 +255,16 @@ Deno.test("UpTrack goes on in one stream when its publisher leaves redundancy ou
   up.bindLayer(0, 1000, RED, 240);
   sendRed(12);
   assert.deepEqual(sent(), [frame(10), frame(11), frame(12)]);
+});
+
+Deno.test("UpTrack's publisher may leave redundancy out, and then it is made here", () => {
+  const { up, send, sendRed, sent } = setup([RED, OPUS]);
+  sendRed(10);
+  up.bindLayer(0, 1000, OPUS, 220);
+  send(11, Uint8Array.of(11), 111);
+  send(12, Uint8Array.of(12), 111);
+  up.bindLayer(0, 1000, RED, 240);
+  sendRed(13);
+  // What was redundant before is not copied: its frame is inside of it.
+  assert.deepEqual(sent(), [red(10, 1, 2), red(11), red(12, 1), red(13, 1, 2)]);
 });

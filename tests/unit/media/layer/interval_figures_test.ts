@@ -79,6 +79,7 @@ const source = (layers: number): LayerSource => ({
   requestKeyFrame() {},
   replay() {},
   needsChanged() {},
+  audienceChanged() {},
 });
 
 Deno.test("DownTrackCondition averages the layers it misses of those published and wanted", () => {

@@ -27,6 +27,21 @@ Deno.test("NackTracker asks after a grace for reordering, at most 5 times, ever 
   assert.equal(tracker.nextWakeAt(), Infinity);
 });
 
+Deno.test("NackTracker waits longer with its first request while repair packets come", () => {
+  const firstAsk = (repairAt: number, lostAt: number) => {
+    const tracker = new NackTracker();
+    const out = new Uint16Array(4);
+    tracker.receive(ext(1), lostAt - 10);
+    tracker.repairCame(repairAt);
+    tracker.receive(ext(3), lostAt);
+    for (let now = lostAt;; now++) if (tracker.collect(now, 240, out) > 0) return now - lostAt;
+  };
+  assert.equal(firstAsk(0, 10), 60);
+  assert.equal(firstAsk(0, 900), 60);
+  assert.equal(firstAsk(0, 2_000), 20, "they have ended");
+  assert.equal(firstAsk(-Infinity, 2_000), 20, "there were none");
+});
+
 Deno.test("NackTracker keeps the spacing within 20 and 400 ms", () => {
   for (const [rtt, spacing] of [[1, 20], [5000, 400]] as const) {
     const tracker = new NackTracker();
@@ -122,4 +137,35 @@ Deno.test("NackTracker asks for what a plain model asks for, in random order ove
     }
   }
   assert.ok(asked > 1_000, `${asked} requests`);
+});
+
+Deno.test("NackTracker makes no storm of 20 % loss: each packet is asked for as often as it is lost, a round trip apart", () => {
+  const rttMs = 80;
+  for (let seed = 0; seed < 5; seed++) {
+    const random = new SeededRandom(seed);
+    const tracker = new NackTracker();
+    const out = new Uint16Array(100);
+    const coming: { readonly at: number; readonly seq: number }[] = [];
+    const askedAt = new Map<number, number>();
+    let [lost, asked, back] = [0, 0, 0];
+    for (let now = 0; now < 20_000; now += 5) {
+      const seq = 70_000 + now / 5;
+      if (random.chance(0.2)) lost++;
+      else tracker.receive(ext(seq), now);
+      while (coming.length > 0 && coming[0]!.at <= now) {
+        if (tracker.receive(ext(coming.shift()!.seq), now)) back++;
+      }
+      if (now % 10 !== 0) continue;
+      for (const number of out.subarray(0, tracker.collect(now, rttMs, out))) {
+        asked++;
+        assert.ok(now - (askedAt.get(number) ?? -Infinity) >= rttMs, `${number} at ${now}`);
+        askedAt.set(number, now);
+        if (!random.chance(0.2)) coming.push({ at: now + rttMs, seq: 65_536 + number });
+      }
+      assert.ok(tracker.pending < 60, `${tracker.pending} at ${now}`);
+    }
+    // 1 + 0.2 + 0.2² + … requests for each.
+    assert.ok(asked / lost > 1.15 && asked / lost < 1.35, `${asked} requests for ${lost}`);
+    assert.ok(back / lost > 0.98, `${back} of ${lost} came`);
+  }
 });

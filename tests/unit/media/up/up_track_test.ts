@@ -276,6 +276,26 @@ Deno.test("UpTrack throttles key-frame requests: 500 ms on the low layer, 1 s ab
   }
 });
 
+Deno.test("UpTrack asks for two layers together or 350 ms apart, as libwebrtc hears no second request sooner", () => {
+  for (const [second, expected] of [[100, 100], [310, 450], [440, 450], [500, 500]] as const) {
+    const asked: string[] = [];
+    let now = 0;
+    const up = new UpTrack({
+      kind: "video",
+      extensions: [],
+      listener: { onNack() {}, onKeyFrameNeeded: (ssrc) => asked.push(`${ssrc} ${now}`) },
+    });
+    for (const spatial of [0, 1, 2] as const) up.bindLayer(spatial, SSRC + spatial, VP8, 0);
+    for (now = 10; now <= 900; now += 10) {
+      if (now === 100) up.requestKeyFrame(1, now);
+      if (now === second) up.requestKeyFrame(2, now);
+      assert.ok(up.nextWakeAt() > now - 10, "nobody is woken for nothing");
+      if (now >= up.nextWakeAt()) up.tick(now);
+    }
+    assert.deepEqual(asked, [`${SSRC + 1} 100`, `${SSRC + 2} ${expected}`]);
+  }
+});
+
 Deno.test("UpTrack asks for a first key frame every second, until it comes or 30 s are over", () => {
   let asked = 0;
   const up = new UpTrack({
@@ -336,22 +356,19 @@ Deno.test("UpTrack gives packets first to those who pass them on, and to everybo
 });
 
 Deno.test("UpTrack.requestKeyFrame() asks a publisher as often as the throttle of the layer lets it", () => {
-  const asked: string[] = [];
-  let now = 0;
-  const up = new UpTrack({
-    kind: "video",
-    extensions: [],
-    pliThrottleMs: [200, 700, 3_000],
-    listener: { onNack() {}, onKeyFrameNeeded: (ssrc) => asked.push(`${ssrc} ${now}`) },
-  });
-  for (const spatial of [0, 1, 2] as const) up.bindLayer(spatial, spatial, VP8, 0);
-  for (; now <= 1_500; now += 10) {
-    for (const spatial of [0, 1, 2]) up.requestKeyFrame(spatial, now);
-  }
-  const times = (ssrc: number) =>
-    asked.map((line) => line.split(" ").map(Number)).filter(([of]) => of === ssrc).map(([, at]) =>
-      at
-    );
+  const times = (spatial: 0 | 1 | 2) => {
+    const asked: number[] = [];
+    let now = 0;
+    const up = new UpTrack({
+      kind: "video",
+      extensions: [],
+      pliThrottleMs: [200, 700, 3_000],
+      listener: { onNack() {}, onKeyFrameNeeded: () => void asked.push(now) },
+    });
+    up.bindLayer(spatial, SSRC, VP8, 0);
+    for (; now <= 1_500; now += 10) up.requestKeyFrame(spatial, now);
+    return asked;
+  };
   assert.deepEqual(times(0), [0, 200, 400, 600, 800, 1_000, 1_200, 1_400]);
   assert.deepEqual(times(1), [0, 700, 1_400]);
   assert.deepEqual(times(2), [0]);

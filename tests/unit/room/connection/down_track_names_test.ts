@@ -7,7 +7,7 @@ import type { DownTrackRequest } from "../../../../lib/room/subscription/subscri
 const REQUEST = {
   downTrack: "DT_1",
   publisherSid: "PA_1",
-  track: { sid: "TR_1", kind: "audio", info: { stream: "", stereo: false } },
+  track: { sid: "TR_1", kind: "audio", info: { stream: "", stereo: false }, upTracks: [] },
   codecs: [],
 } as unknown as DownTrackRequest;
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { DownTrackId, NodeId } from "../../../../lib/base/ids.ts";
 import { silentLog } from "../../../../lib/base/platform.ts";
 import { type ConnectionEvent, EngineRouter } from "../../../../lib/room/context/engine_router.ts";
-import { FakeEngine } from "../../../support/virtual/fake_engine.ts";
+import { FakeEngine, NO_STATS } from "../../../support/virtual/fake_engine.ts";
 
 function routed() {
   const engine = new FakeEngine();
@@ -65,18 +65,7 @@ Deno.test("EngineRouter.stats() resolves with the answer to its own request", as
   const first = router.stats();
   const second = router.stats();
   const [one, two] = engine.of("request_stats");
-  const stats = (connections: number) => ({
-    connections,
-    upTracks: [],
-    downTracks: [],
-    sockets: 0,
-    datagramsSent: 0,
-    messagesSent: 0,
-    forwardLatencyUs: [],
-    sendPaths: [],
-    relays: [],
-    drops: {},
-  });
+  const stats = (connections: number) => ({ ...NO_STATS, connections });
   engine.emit({ type: "stats", request: two!.request, stats: stats(2) });
   engine.emit({ type: "stats", request: one!.request, stats: stats(1) });
   assert.deepEqual([(await first).connections, (await second).connections], [1, 2]);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ConnectionQuality } from "@livekit/protocol";
 import {
+  effectiveDelay,
   lossWeight,
   opinionOf,
   type QualityInterval,
@@ -162,4 +163,19 @@ Deno.test("QualityScore never falls below its floor while packets flow", () => {
   const timeline = new Timeline();
   for (let i = 0; i < 20; i++) timeline.window(250, 250);
   assert.equal(timeline.score.score, 30);
+});
+
+Deno.test("QualityScore counts delay that is noticed, and none below", () => {
+  const after = (rttMs: number, jitterMs: number) => {
+    const timeline = new Timeline();
+    for (let i = 0; i < 10; i++) {
+      timeline.window(250, 0, { delayMs: effectiveDelay(rttMs, jitterMs) });
+    }
+    return timeline.score;
+  };
+  assert.equal(after(200, 30).score, 100);
+  assert.ok(Math.abs(after(400, 20).score - 88) < 0.1); // 240 ms: 12 points
+  assert.equal(after(400, 20).quality, EXCELLENT);
+  assert.equal(after(1_000, 60).quality, GOOD); // 620 ms: 50 points
+  assert.equal(after(2_000, 100).quality, POOR);
 });

@@ -43,24 +43,24 @@ Deno.test("idleKeys() names what somebody set that nobody reads, unless it asks 
   const raw = {
     port: 1,
     log_level: "info",
-    rtc: { use_external_ip: true, use_mdns: false, sctp_min_cwnd: 0, packet_buffer_size: 0 },
+    rtc: { use_stun_port_as_ice: true, use_mdns: false, sctp_min_cwnd: 0, packet_buffer_size: 0 },
     trace: { jaeger_url: "" },
     turn: { deny_peer_cidrs: [], ttl_seconds: 300 },
   };
   const recorded = recordReads(parseConfig(raw));
   const written = new Set([
-    ...["port", "log_level", "rtc.use_external_ip", "rtc.use_mdns", "rtc.sctp_min_cwnd"],
+    ...["port", "log_level", "rtc.use_stun_port_as_ice", "rtc.use_mdns", "rtc.sctp_min_cwnd"],
     ...["rtc.packet_buffer_size", "trace.jaeger_url", "turn.deny_peer_cidrs", "turn.ttl_seconds"],
   ]);
   recorded.config.port;
   const idle = () => idleKeys(recorded, written).map(({ path }) => path);
-  const rest = ["rtc.use_external_ip", "rtc.packet_buffer_size", "turn.ttl_seconds"];
+  const rest = ["rtc.use_stun_port_as_ice", "rtc.packet_buffer_size", "turn.ttl_seconds"];
   assert.deepEqual(idle(), ["log_level", ...rest]);
   recorded.config.logging.level;
   assert.deepEqual(idle(), rest, "who sets the old name is heard where the new one is read");
   assert.equal(
     idleKeys(recorded, written)[0]!.instead,
-    "set rtc.node_ip to the address that clients reach",
+    "set rtc.udp_port and open that: media uses one UDP port for each worker",
   );
 });
 

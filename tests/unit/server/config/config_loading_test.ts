@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { SfuError } from "../../../../lib/base/errors.ts";
-import { type CommandLineActions, runCommandLine } from "../../../../lib/server/command_line.ts";
+import {
+  type CapturePacketsRequest,
+  type CommandLineActions,
+  runCommandLine,
+} from "../../../../lib/server/command_line.ts";
 import type { JoinTokenRequest } from "../../../../lib/server/join_token.ts";
+import type { TopRequest } from "../../../../lib/server/top/top_command.ts";
 import {
   type CommandLineValues,
   type ConfigSources,
@@ -39,14 +44,24 @@ const SILENT = { out: () => {}, err: () => {} };
 function actions(on: {
   serve?: (values: CommandLineValues) => void;
   ports?: (values: CommandLineValues) => void;
+  check?: (values: CommandLineValues, options: { readonly json: boolean }) => number;
   generateKeys?: () => void;
   token?: (values: CommandLineValues, request: JoinTokenRequest) => void;
+  adminToken?: (values: CommandLineValues, validFor: string | undefined) => void;
+  top?: (request: TopRequest) => void;
+  report?: (values: CommandLineValues, url: string | undefined) => void;
+  capture?: (values: CommandLineValues, request: CapturePacketsRequest) => void;
 }): CommandLineActions {
   return {
     serve: (values) => Promise.resolve(on.serve?.(values)),
     ports: (values) => on.ports?.(values),
+    check: (values, options) => Promise.resolve(on.check?.(values, options) ?? 0),
+    report: (values, url) => Promise.resolve(on.report?.(values, url)),
+    capturePackets: (values, request) => Promise.resolve(on.capture?.(values, request)),
     generateKeys: () => on.generateKeys?.(),
     createJoinToken: (values, request) => Promise.resolve(on.token?.(values, request)),
+    createAdminToken: (values, validFor) => Promise.resolve(on.adminToken?.(values, validFor)),
+    top: (request) => Promise.resolve(on.top?.(request)),
   };
 }
 
@@ -235,21 +250,49 @@ Deno.test("runCommandLine() calls the subcommand with its own and the server's f
   const on = actions({
     generateKeys: () => seen.push("keys"),
     ports: (values) => seen.push(values.config),
+    check: (values, options) => seen.push(values.config, options),
     token: (values, request) => seen.push(values.keys, request),
   });
   const run = (args: string[]) => runCommandLine(args, on, sources(), SILENT);
   await run(["generate-keys"]);
   await run(["ports", "--config", "x.yaml"]);
+  assert.equal(await run(["check", "--config", "y.yaml", "--json"]), 4);
+  assert.equal(await run(["check"]), 6);
   const token = ["create-join-token", "--keys", "k: s", "--room", "r", "--identity", "i"];
   await run(token);
   await run([...token, "--name", "Ann", "--valid-for", "2h", "--grant", "{}", "--recorder"]);
   assert.deepEqual(seen, [
     "keys",
     "x.yaml",
+    "y.yaml",
+    { json: true },
+    "",
+    { json: false },
     "k: s",
     { room: "r", identity: "i", recorder: false },
     "k: s",
     { room: "r", identity: "i", recorder: true, name: "Ann", validFor: "2h", grant: "{}" },
+  ]);
+});
+
+Deno.test("runCommandLine() gives operators their own flags", async () => {
+  const seen: unknown[] = [];
+  const on = actions({
+    top: (request) => seen.push(request),
+    adminToken: ({ keys }, validFor) => seen.push(keys, validFor),
+  });
+  const write = { out: () => {}, err: (text: string) => assert.fail(text) };
+  const run = (...args: string[]) => runCommandLine(args, on, sources(), write);
+  await run("top");
+  await run("top", "--url", "wss://a.example", "--api-key", "k", "--api-secret", "s", "--json");
+  await run("top", "--dev", "--room", "r", "--sort", "in", "--token", "t");
+  await run("create-admin-token", "--keys", "k: s", "--valid-for", "2h");
+  assert.deepEqual(seen, [
+    { dev: false, json: false },
+    { url: "wss://a.example", apiKey: "k", apiSecret: "s", dev: false, json: true },
+    { room: "r", sort: "in", token: "t", dev: true, json: false },
+    "k: s",
+    "2h",
   ]);
 });
 
@@ -267,7 +310,7 @@ Deno.test("runCommandLine() answers usage errors, help and version with text and
   assert.equal((await run(["--help"]))[0], 0);
   const [version, number] = await run(["--version"]);
   assert.equal(version, 0);
-  assert.match(number, /^\d+\.\d+\.\d+\n$/);
+  assert.match(number, /^\d+\.\d+\.\d+ \(commit [0-9a-f]{12}\)\n$/);
   const [, verbose] = await run(["help-verbose"]);
   assert.match(verbose, /--rtc\.tcp_port {2}\[LIVEKIT_RTC_TCP_PORT\]\n/);
   assert.match(verbose, /--rtc\.use_mdns .*\(no effect yet\)/);

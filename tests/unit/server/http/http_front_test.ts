@@ -12,6 +12,7 @@ import {
 import { openHttpFront } from "../../../../lib/server/http/http_front.ts";
 import { SocketLives } from "../../../../lib/server/http/socket_lives.ts";
 import { upgradeWebSocket } from "../../../../lib/server/http/web_socket_upgrade.ts";
+import { asItComes } from "../../../../routes/http_exchange.ts";
 import type { HttpHandler } from "../../../../routes/http_handler.ts";
 import { until } from "../../../support/wire/until.ts";
 
@@ -35,6 +36,12 @@ async function raw(port: number, request: string): Promise<string> {
   return text.decode(await new Response(connection.readable).bytes().catch(() => new Uint8Array()));
 }
 
+/** So many lines of a header. */
+function lines(count: number): string {
+  return Array.from({ length: count }, (_, at) => `X-${at}: \r\n`).join("");
+}
+
+const UPGRADE = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
 const hello: HttpHandler = () => Promise.resolve(new Response("hello"));
 
 Deno.test("openHttpFront() brings requests and answers whole, and says who asks", async () => {
@@ -93,16 +100,47 @@ Deno.test("openHttpFront() refuses what is no HTTP, and lives on", async () => {
     ["nonsense\r\n\r\n", 400],
     ["GET http://elsewhere/ HTTP/1.1\r\nHost: x\r\n\r\n", 400],
     ["GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400],
+    ["GET / HTTP/1.1\r\nHost: x\r\nhost: y\r\n\r\n", 400],
+    ["POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400],
     ["OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 400],
     ["GET / HTTP/1.1\r\nHost: x\r\nContent-Length: z\r\n\r\n", 400],
     [`GET / HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(70_000)}\r\n\r\n`, 431],
+    // Each one more is compared with all before: a thousand take a second.
+    [`GET / HTTP/1.1\r\nHost: x\r\n${lines(128)}\r\n`, 431],
+    [`GET / HTTP/1.1\r\nHost: x\r\n${UPGRADE}${lines(1_000)}\r\n`, 431],
   ] as const;
   for (const [request, status] of rows) {
     assert.match(await raw(front.port, request), new RegExp(`^HTTP/1\\.1 ${status} `), request);
   }
   assert.ok(counters.get("http_malformed") >= 3);
+  const most = `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines(126)}\r\n`;
+  assert.match(await raw(front.port, most), /^HTTP\/1\.1 200 /);
   const join = await fetch(`${url}/rtc?join_request=${"x".repeat(60_000)}`);
   assert.equal(await join.text(), "hello", "a join request in the address has room");
+  await front.shutdown();
+});
+
+Deno.test("openHttpFront() takes some requests of a connection ahead of answers, and ends who sends more", async () => {
+  const asked: ReturnType<typeof Promise.withResolvers<Response>>[] = [];
+  const { front, counters, connections } = await open(() => {
+    asked.push(Promise.withResolvers());
+    return asked.at(-1)!.promise;
+  });
+  const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  const patient = raw(
+    front.port,
+    get.repeat(15) + get.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"),
+  );
+  await until("all to be asked", () => asked.length === 16);
+  for (const { resolve } of asked) resolve(new Response("hello"));
+  assert.equal((await patient).match(/hello/g)?.length, 16);
+  asked.length = 0;
+  // Whoever is never answered: one connection had a thousand requests kept, and more with each read.
+  assert.equal(await raw(front.port, get.repeat(20_000)), "");
+  assert.ok(asked.length <= 16, `${asked.length} requests at once`);
+  assert.equal(counters.get("http_too_many_requests_ahead"), 1);
+  for (const { resolve } of asked) resolve(new Response("too late"));
+  await until("its end", () => connections.size === 0);
   await front.shutdown();
 });
 
@@ -300,4 +338,84 @@ Deno.test("openHttpFront() rejects with what the system says against the place",
     platform: denoPlatform(silentLog),
   };
   await assert.rejects(openHttpFront(options), { code: "EADDRINUSE" });
+});
+
+Deno.test("openHttpFront() sends an answer as it comes, and tells its source that the client has left", async () => {
+  let controller!: ReadableStreamDefaultController<Uint8Array>;
+  let isLeft = false;
+  const { front, url } = await open(() =>
+    Promise.resolve(asItComes(
+      new Response(
+        new ReadableStream<Uint8Array<ArrayBuffer>>({
+          start: (given) => void (controller = given),
+          cancel: () => void (isLeft = true),
+        }),
+        { headers: { "Content-Type": "application/x-it" } },
+      ),
+    ))
+  );
+  const response = await fetch(url);
+  assert.equal(response.headers.get("Content-Type"), "application/x-it");
+  const reader = response.body!.getReader();
+  for (const part of ["first", "second"]) {
+    controller.enqueue(new TextEncoder().encode(part));
+    assert.equal(text.decode((await reader.read()).value), part);
+  }
+  await reader.cancel();
+  await until("it is told", () => isLeft);
+
+  const whole = await fetch(url);
+  controller.enqueue(new TextEncoder().encode("all"));
+  controller.close();
+  assert.equal(await whole.text(), "all");
+  await front.shutdown();
+});
+
+Deno.test("openHttpFront() does not wait for ever for a client that reads nothing of what comes", async () => {
+  let isLeft = false;
+  const { front, connections } = await open(() =>
+    Promise.resolve(asItComes(
+      new Response(
+        new ReadableStream<Uint8Array<ArrayBuffer>>({
+          pull: (controller) => controller.enqueue(new Uint8Array(100_000)),
+          cancel: () => void (isLeft = true),
+        }),
+      ),
+    )), { answerMs: 200 });
+  const stuck = await Deno.connect({ hostname: HOST, port: front.port });
+  await stuck.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  await until("it is ended", () => isLeft);
+  await until("its place is free", () => connections.size === 0);
+  stuck.close();
+  await front.shutdown();
+});
+
+Deno.test("openHttpFront() reads nothing of what would come for a client that left before", async () => {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  const cancelled = Promise.withResolvers<string>();
+  let reads = 0;
+  const body = new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      controller.enqueue(new Uint8Array(1_000));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      if (++reads < 300) return;
+      controller.close();
+      cancelled.resolve("read to its end");
+    },
+    cancel: () => cancelled.resolve("cancelled"),
+  });
+  const { front, connections } = await open(async () => {
+    asked.resolve();
+    await answer.promise;
+    return asItComes(new Response(body));
+  });
+  const client = await Deno.connect({ hostname: HOST, port: front.port });
+  await client.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  await asked.promise;
+  client.close();
+  await until("the end of the connection", () => connections.size === 0);
+  answer.resolve();
+  assert.equal(await cancelled.promise, "cancelled");
+  await front.shutdown();
 });

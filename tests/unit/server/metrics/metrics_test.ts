@@ -10,6 +10,7 @@ import {
   ParticipantInfo,
   ParticipantInfo_Kind,
   Room,
+  SessionDescription,
   SubscriptionError,
   SubscriptionResponse,
   TrackSource,
@@ -23,6 +24,7 @@ import type { EngineStats } from "../../../../lib/engine/messages/media_messages
 import { Metrics, type MetricsSource } from "../../../../lib/server/metrics/metrics.ts";
 import { metricsHandler } from "../../../../lib/server/metrics/metrics_handler.ts";
 import { PrometheusText } from "../../../support/process/prometheus_text.ts";
+import { NO_STATS } from "../../../support/virtual/fake_engine.ts";
 import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 const UP = "UT_1" as UpTrackId;
@@ -54,23 +56,10 @@ function figures(packets: number, drops: Record<string, number> = {}): EngineSta
   };
 }
 
-const NOTHING: EngineStats = {
-  connections: 0,
-  upTracks: [],
-  downTracks: [],
-  sockets: 0,
-  datagramsSent: 0,
-  messagesSent: 0,
-  forwardLatencyUs: [],
-  sendPaths: [],
-  relays: [],
-  drops: {},
-};
-
 class MetricsWorld {
   readonly platform = new VirtualPlatform();
   readonly metrics = new Metrics(this.platform, "ND_test");
-  stats: EngineStats = NOTHING;
+  stats: EngineStats = NO_STATS;
   looks = 0;
 
   start(source: Partial<MetricsSource> = {}): void {
@@ -101,7 +90,7 @@ Deno.test("Metrics counts on when tracks end and new ones begin", async () => {
   world.start();
   await world.fresh(figures(10));
   await world.fresh(figures(25));
-  await world.fresh(NOTHING);
+  await world.fresh(NO_STATS);
   const text = await world.fresh(figures(4));
   const incoming = { direction: "incoming" };
   const outgoing = { direction: "outgoing" };
@@ -160,7 +149,10 @@ Deno.test("Metrics observes losses, jitter and round trips of quality reports", 
     type: "quality_report",
     connection: "CN_1" as never,
     intervalMs: 5_000,
-    upTracks: [{ ...condition, upTrack: UP, topLayer: 0, layers: [{ ...losses, spatial: 0 }] }],
+    upTracks: [
+      { ...condition, upTrack: UP, topLayer: 0, layers: [{ ...losses, spatial: 0 }], rttMs: 30 },
+      { ...condition, upTrack: UP, topLayer: 0, layers: [{ ...losses, lost: 0, spatial: 0 }] },
+    ],
     downTracks: [{
       ...condition,
       downTrack: DOWN,
@@ -176,11 +168,13 @@ Deno.test("Metrics observes losses, jitter and round trips of quality reports", 
   assert.equal(text.value("livekit_packet_loss_total", incoming), 10);
   assert.equal(text.value("livekit_packet_loss_total", outgoing), undefined);
   assert.equal(text.value("livekit_packet_loss_percent_sum", incoming), 5);
+  assert.equal(text.value("livekit_packet_loss_percent_count", incoming), 2);
   assert.equal(text.value("livekit_packet_loss_percent_bucket", { ...outgoing, le: "0" }), 1);
-  assert.equal(text.value("livekit_packet_out_of_order_percent_sum", incoming), 0.5);
-  assert.equal(text.value("livekit_jitter_us_sum", incoming), 4_000);
+  assert.equal(text.value("livekit_packet_out_of_order_percent_sum", incoming), 1);
+  assert.equal(text.value("livekit_jitter_us_sum", incoming), 8_000);
   assert.equal(text.value("livekit_rtt_ms_sum", outgoing), 120);
-  assert.equal(text.value("livekit_rtt_ms_count", incoming), undefined);
+  assert.equal(text.value("livekit_rtt_ms_sum", incoming), 30);
+  assert.equal(text.value("livekit_rtt_ms_count", incoming), 1);
 });
 
 Deno.test("Metrics shows by what subscribers of video are limited, and what they may be sent", async () => {
@@ -192,13 +186,13 @@ Deno.test("Metrics shows by what subscribers of video are limited, and what they
     { ...path, bps: 450_000, limitedBy: "delay", queueMs: 3 },
     { ...path, bps: 3_000_000, limitedBy: "none", queueMs: 0 },
   ] as const;
-  const text = await world.fresh({ ...NOTHING, sendPaths: paths });
+  const text = await world.fresh({ ...NO_STATS, sendPaths: paths });
   assert.equal(text.value("roomwire_send_paths", { limited_by: "delay" }), 2);
   assert.equal(text.value("roomwire_send_paths", { limited_by: "none" }), 1);
   assert.equal(text.value("roomwire_send_paths", { limited_by: "loss" }), 0);
   assert.equal(text.value("roomwire_send_estimate_bps_bucket", { le: "500000" }), 2);
   assert.equal(text.value("roomwire_send_queue_ms_bucket", { le: "5" }), 2);
-  const after = await world.fresh(NOTHING);
+  const after = await world.fresh(NO_STATS);
   assert.equal(after.value("roomwire_send_paths", { limited_by: "delay" }), 0, "they have left");
   world.metrics.stop();
 });
@@ -353,6 +347,38 @@ Deno.test("Metrics counts subscriptions and connections by how far they came, a 
   assert.equal(text.value(connections, { transport: "PUBLISHER", state: "connected" }), undefined);
 });
 
+Deno.test("Metrics counts descriptions sent and refused, and connections, as operations", async () => {
+  const world = new MetricsWorld();
+  const { telemetry: told } = world.metrics;
+  const value = new SessionDescription();
+  told.signalResponse({ case: "offer", value }, "PA_1");
+  told.signalResponse({ case: "offer", value }, "PA_2");
+  told.signalResponse({ case: "answer", value }, "PA_1");
+  told.descriptionRefused("offer");
+  told.connection("publisher", "started");
+  told.connection("publisher", "connected");
+  const text = await world.text();
+  const operations = (type: string, status: string, error_type = "") =>
+    text.value("livekit_node_service_operation", { type, status, error_type });
+  assert.equal(operations("offer", "success"), 2);
+  assert.equal(operations("answer", "success"), 1);
+  assert.equal(operations("offer", "error", "remote_description"), 1);
+  assert.equal(operations("peer_connection", "success"), 1);
+});
+
+Deno.test("Metrics knows how many descriptors are open, and may be", async () => {
+  const world = new MetricsWorld();
+  world.start();
+  const before = (await world.fresh(NO_STATS)).value("process_open_fds")!;
+  const files = Array.from({ length: 5 }, () => Deno.openSync(new URL(import.meta.url)));
+  const text = await world.fresh(NO_STATS);
+  for (const file of files) file.close();
+  assert.ok(before >= 3, "standard input, output and error");
+  assert.equal(text.value("process_open_fds"), before + 5);
+  assert.ok(text.value("process_max_fds")! > before);
+  world.metrics.stop();
+});
+
 Deno.test("Metrics knows data streams by five families of types and no more", async () => {
   const world = new MetricsWorld();
   const tell = (mimeType: string, destinations: number, totalLength?: number) => {
@@ -458,6 +484,7 @@ Deno.test("Metrics tells of links and relays by node, sums relays that begin ane
     connected: true,
     blocked: theirEngine === 1,
     rttMs: 10 * theirEngine,
+    bps: 2e9 - 1e9 * theirEngine,
     loss: 0.25,
     queueMs: 3,
     datagramsOut: out,
@@ -470,9 +497,9 @@ Deno.test("Metrics tells of links and relays by node, sums relays that begin ane
     shed: 1,
     memory: 1_000,
   });
-  await world.fresh({ ...NOTHING, relays: [relay(0, 10), relay(1, 20)] });
-  await world.fresh({ ...NOTHING, relays: [relay(0, 15), relay(1, 20)] });
-  let text = await world.fresh({ ...NOTHING, relays: [relay(0, 2)] });
+  await world.fresh({ ...NO_STATS, relays: [relay(0, 10), relay(1, 20)] });
+  await world.fresh({ ...NO_STATS, relays: [relay(0, 15), relay(1, 20)] });
+  let text = await world.fresh({ ...NO_STATS, relays: [relay(0, 2)] });
   const out = { peer, direction: "outgoing" };
   assert.equal(text.value("roomwire_relay_datagrams_total", out), 10 + 20 + 5 + 2);
   assert.equal(text.value("roomwire_relay_bytes_total", out), 3_700);
@@ -480,15 +507,16 @@ Deno.test("Metrics tells of links and relays by node, sums relays that begin ane
   assert.equal(text.value("roomwire_relay_hops", { peer, state: "udp" }), 1);
   assert.equal(text.value("roomwire_relay_hops", { peer, state: "blocked" }), 0);
   assert.equal(text.value("roomwire_relay_loss_ratio", { peer }), 0.25);
+  assert.equal(text.value("roomwire_relay_capacity_bps", { peer }), 2e9);
   assert.equal(text.value("roomwire_relay_memory_bytes", {}), 1_000);
   assert.equal(text.value("roomwire_carried_clients", {}), 3);
   assert.equal(text.value("roomwire_node_link_up", { peer }), 1);
   assert.equal(text.value("roomwire_node_link_rtt_ms", { peer }), 12);
   assert.equal(text.value("roomwire_node_link_queued_bytes", { peer }), 7);
-  text = await world.fresh(NOTHING);
+  text = await world.fresh(NO_STATS);
   assert.equal(text.value("roomwire_relay_hops", { peer, state: "udp" }), 0, "its link is there");
   links = [];
-  await world.fresh(NOTHING);
+  await world.fresh(NO_STATS);
   assert.doesNotMatch(await world.metrics.text(), /ND_b/);
   world.metrics.stop();
 });

@@ -71,6 +71,19 @@ for (const { name, crypto } of HANDSHAKE_TWINS) {
   });
 }
 
+for (const { name, crypto } of HANDSHAKE_TWINS) {
+  Deno.test(`${name} HandshakeCrypto makes the secret of each of many keys, more than once`, () => {
+    const { privateKey, publicKey } = crypto.newKey(CURVE.x25519);
+    // As many handshakes that have begun, the first of which goes on after all others have.
+    const keys = Array.from({ length: 600 }, () => crypto.newKey(CURVE.x25519));
+    for (const { privateKey: other, publicKey: theirs } of [...keys, ...keys.slice(-10)]) {
+      const secret = crypto.sharedSecret(CURVE.x25519, other, publicKey);
+      assert.ok(secret !== undefined);
+      assert.deepEqual(secret, crypto.sharedSecret(CURVE.x25519, privateKey, theirs));
+    }
+  });
+}
+
 Deno.test("HandshakeCrypto twins share secrets, and take each other's signatures", () => {
   const random = new SeededRandom(52);
   for (const { crypto: one } of HANDSHAKE_TWINS) {

@@ -1,6 +1,11 @@
 /** Waiting only where much comes, never long, and not when a turn took long already. */
 import assert from "node:assert/strict";
-import { QUIET_GRAIN_US, ReceivePace } from "../../../../lib/transport/datagrams/receive_pace.ts";
+import {
+  QUIET_GRAIN_US,
+  QUIET_REPORTS_GRAIN_US,
+  ReceivePace,
+  REPORTS_GRAIN_US,
+} from "../../../../lib/transport/datagrams/receive_pace.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const SECOND_US = 1_000_000;
@@ -76,4 +81,69 @@ Deno.test("ReceivePace does not rest for a second after something was waited for
   assert.ok(pace.restsUntil(SECOND_US) <= SECOND_US);
   pace.received(1, SECOND_US + 1);
   assert.equal(pace.restsUntil(SECOND_US + 2), SECOND_US + QUIET_GRAIN_US);
+});
+
+Deno.test("ReceivePace lets reports rest for their grain, and for half of it if media is received", () => {
+  const random = new SeededRandom(11);
+  const pace = new ReceivePace();
+  assert.ok(pace.reportsRestUntil(0) <= 0, "the first are received at once");
+  for (let i = 0; i < 1_000; i++) {
+    const now = random.uint32() % SECOND_US;
+    pace.active(now);
+    pace.receivedReports(1, now);
+    const until = pace.reportsRestUntil(now);
+    assert.equal(until % REPORTS_GRAIN_US, 0);
+    assert.ok(until > now + REPORTS_GRAIN_US / 2 && until <= now + REPORTS_GRAIN_US * 1.5);
+    assert.equal(pace.takesReports(now + REPORTS_GRAIN_US / 2 - 1), false);
+    assert.equal(pace.takesReports(now + REPORTS_GRAIN_US / 2), true);
+  }
+  assert.equal(QUIET_GRAIN_US % REPORTS_GRAIN_US, 0, "timed work is seen to in the same turn");
+});
+
+Deno.test("ReceivePace lets no report rest while somebody waits for what is said there", () => {
+  const pace = new ReceivePace();
+  pace.receivedReports(1, SECOND_US);
+  pace.prompt(SECOND_US);
+  for (const afterUs of [0, 1, 19_999]) {
+    const now = SECOND_US + afterUs;
+    assert.ok(pace.isPrompt(now) && pace.takesReports(now));
+    assert.ok(pace.reportsRestUntil(now) < now);
+    pace.receivedReports(1, now);
+  }
+  const after = SECOND_US + 20_000;
+  assert.equal(pace.isPrompt(after) || pace.takesReports(after), false);
+  assert.ok(pace.reportsRestUntil(after) > after);
+});
+
+Deno.test("ReceivePace does not let reports rest because there were none", () => {
+  const pace = new ReceivePace();
+  pace.receivedReports(0, SECOND_US);
+  assert.ok(pace.reportsRestUntil(SECOND_US) < SECOND_US);
+});
+
+Deno.test("ReceivePace lets a frame wait for its burst where many report, and no longer", () => {
+  const pace = new ReceivePace();
+  let longest = 0;
+  for (let at = 0; at < SECOND_US; at += 20_000) {
+    pace.receivedReports(25, at + 10_000);
+    const delay = pace.delayUs(at + 15_000);
+    longest = Math.max(longest, delay);
+    pace.received(1, at + 15_000 + delay);
+    pace.active(at + 15_000 + delay);
+  }
+  assert.equal(longest, 500);
+});
+
+Deno.test("ReceivePace lets reports rest longer, and media not at all for them, while it is quiet", () => {
+  const pace = new ReceivePace();
+  pace.received(1, QUIET_GRAIN_US);
+  pace.receivedReports(3, 7 * QUIET_REPORTS_GRAIN_US + 1);
+  const now = 7 * QUIET_REPORTS_GRAIN_US + 2;
+  assert.equal(pace.isQuiet(now), true);
+  assert.equal(pace.reportsRestUntil(now), 8 * QUIET_REPORTS_GRAIN_US);
+  assert.ok(pace.restsUntil(now) <= now);
+  assert.equal(QUIET_REPORTS_GRAIN_US % REPORTS_GRAIN_US, 0, "with timed work of the same turn");
+  pace.active(now);
+  assert.equal(pace.isQuiet(now), false);
+  assert.ok(pace.reportsRestUntil(now) <= now + 1.5 * REPORTS_GRAIN_US);
 });

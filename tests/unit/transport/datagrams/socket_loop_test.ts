@@ -11,6 +11,9 @@ import {
   openThreadBell,
   type ThreadBell,
 } from "../../../../lib/transport/datagrams/thread_bell.ts";
+import { findPollOf } from "../../../../lib/transport/datagrams/runtime_poll.ts";
+import { openSharer } from "../../../../lib/transport/datagrams/shared_port.ts";
+import { findDescriptor } from "../../../../lib/transport/datagrams/socket_options.ts";
 import { SocketLoop } from "../../../../lib/transport/datagrams/socket_loop.ts";
 import {
   mustIgnoreNative,
@@ -24,6 +27,8 @@ const ignore = mustIgnoreNative();
 function test(name: string, fn: () => Promise<void>): void {
   Deno.test({ name: `SocketLoop ${name}`, ignore, fn });
 }
+
+const EPOLL_CTL_ADD = 1;
 
 /** A loop of this thread, what it was told of, and how often it gave the runtime a turn. */
 function newLoop(changed: Partial<WaitingCalls> = {}, bell?: ThreadBell) {
@@ -208,10 +213,19 @@ test("ends with its last socket, hands its timers to the runtime, and begins aga
   assert.deepEqual([...b.arrivals[0]!.bytes], [7]);
 });
 
+/** As the kernel says when a user watches as much as it allows (`epoll(7)`, max_user_watches). */
+function refusingSockets(...call: Parameters<WaitingCalls["epollControl"]>): number {
+  const [, operation, , event] = call;
+  // `struct epoll_event` ends with 64 bits of data, the first half of which is the name.
+  const name = new Int32Array(event.buffer).at(-2)!;
+  return operation === EPOLL_CTL_ADD && name >= 0 ? -1 : realLibc().waiting.epollControl(...call);
+}
+
 const REFUSALS: readonly (readonly [string, Partial<WaitingCalls>])[] = [
   ["the event loop is not found", { readFile: () => -1 }],
   ["there is no epoll instance", { epollCreate: () => -1 }],
   ["nothing can be added to it", { epollControl: () => -1 }],
+  ["no socket can be added to it", { epollControl: refusingSockets }],
 ];
 for (const [what, changed] of REFUSALS) {
   test(`leaves sockets to the runtime where ${what}`, async () => {
@@ -223,3 +237,55 @@ for (const [what, changed] of REFUSALS) {
     await after(loop.timers, 1);
   });
 }
+
+test("waits for sockets that the runtime does not know, while it lives", async () => {
+  const { loop } = newLoop();
+  const libc = realLibc();
+  const ignored = { fd: -1, receive: () => 0 };
+  assert.equal(loop.watchBeside(3, () => 0, ignored), undefined);
+  await using peer = await peerIn(loop);
+  const conn = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
+  const to = conn.addr as Deno.NetAddr;
+  const first = findDescriptor(libc, to)!;
+  const [fd, reports] = [openSharer(libc, first)!, openSharer(libc, first)!];
+  // The one that a datagram comes to is the kernel's choice, so all three are looked at.
+  const bytes = new Uint8Array(64);
+  const come = Promise.withResolvers<void>();
+  const receiveFrom = (one: number) => () => {
+    const length = Number(libc.waiting.read(one, bytes, 64n));
+    if (length > 0) come.resolve();
+    return Math.max(0, length);
+  };
+  const unwatch = loop.watchBeside(fd, receiveFrom(fd), {
+    fd: reports,
+    receive: receiveFrom(reports),
+  });
+  assert.ok(unwatch !== undefined);
+  conn.close();
+  loop.active(denoPlatform().clock.nowUs());
+  peer.socket.send(Uint8Array.of(1), 1, { transport: "udp", hostname: to.hostname, port: to.port });
+  peer.socket.flush();
+  await come.promise;
+  unwatch();
+  for (const one of [fd, reports]) libc.sharing.close(one);
+});
+
+test("that was left behind is closed by its bell", async () => {
+  const { waiting } = realLibc();
+  const bell = openThreadBell()!;
+  const event = new Uint8Array(16);
+  event[0] = 1;
+  for (let i = 0; i < 3; i++) {
+    const poll = waiting.epollCreate();
+    assert.equal(waiting.epollControl(poll, EPOLL_CTL_ADD, bell.fd, event), 0);
+  }
+  const other = waiting.epollCreate();
+  assert.ok(findPollOf(waiting, bell.fd) !== undefined);
+  bell.newWaiter();
+  assert.ok(findPollOf(waiting, bell.fd) !== undefined);
+  bell.newWaiter();
+  assert.equal(findPollOf(waiting, bell.fd), undefined);
+  assert.equal(waiting.close(other), 0);
+  bell.close();
+  await Promise.resolve();
+});

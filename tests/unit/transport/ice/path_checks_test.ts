@@ -10,7 +10,9 @@ import { MAX_PATHS } from "../../../../lib/transport/ice/ice_lite.ts";
 import { LOST_AFTER_MS } from "../../../../lib/transport/ice/ice_silence.ts";
 import { CONSENT_MS } from "../../../../lib/transport/ice/path_checks.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
-import { answer, check, credentials, IceWorld, readCheck, udp } from "./ice_world.ts";
+import type { StunOrigin } from "../../../../lib/transport/ice/ice_directory.ts";
+import type { MovableClient } from "../../../../lib/transport/ice/moved_clients.ts";
+import { answer, check, credentials, IceWorld, packets, readCheck, udp } from "./ice_world.ts";
 
 const HOME = udp("198.51.100.7", 50_001);
 const MOBILE = udp("203.0.113.9", 40_002);
@@ -43,6 +45,22 @@ class World extends IceWorld {
       this.#told.add(index);
       return [readCheck(bytes, CLIENT)!];
     });
+  }
+
+  /** Media with the client's keys comes from an address that nobody has. */
+  mediaFrom(remote: RemoteAddress): void {
+    const { agent } = this.ours;
+    const client: MovableClient<StunOrigin> = {
+      knownHost: HOME.hostname,
+      heardAt: this.now - 1_000,
+      takeFrom: (origin, _kind, _bytes, _length, now) => {
+        agent.mayHaveMoved(origin, now);
+        return true;
+      },
+    };
+    this.directory.movedClients.add(client);
+    this.datagrams.arrive(packets.rtp(1), remote);
+    this.directory.movedClients.remove(client);
   }
 
   /** The client answers what was asked at `remote`. @returns Whether there was anything. */
@@ -313,6 +331,27 @@ Deno.test("IceLiteAgent keeps a client that answers but asks nothing itself", ()
   assert.equal(world.ours.events.at(-1), "failed");
 });
 
+for (const everyMs of [2_000, 2_500]) {
+  Deno.test(`IceLiteAgent asks only when asked, where a client does so every ${everyMs} ms`, () => {
+    const world = homeWorld();
+    let asked = 0;
+    for (let at = 0; at < 60_000; at += everyMs) {
+      world.advance(world.ours.agent, everyMs - 100);
+      assert.equal(world.checksTo(HOME).length, 0, "no turn is taken for a check alone");
+      world.ping(HOME);
+      const checks = world.checksTo(HOME);
+      asked += checks.length;
+      world.advance(world.ours.agent, 100);
+      for (const { transactionId } of checks) {
+        world.datagrams.arrive(answer(transactionId, CLIENT), HOME);
+      }
+      assert.equal(world.media, HOME.port);
+    }
+    // RFC 7675 §5.1: once in 4 to 6 s.
+    assert.ok(asked >= 10 && asked <= 15, `${asked} checks in a minute`);
+  });
+}
+
 Deno.test("IceLiteAgent goes by handshakes and requests with a client that answers nothing", () => {
   const world = new World();
   world.ping(HOME, { useCandidate: true });
@@ -384,4 +423,34 @@ Deno.test("IceLiteAgent sends media only to addresses that answered, whatever co
       assert.ok(last !== undefined && world.now - last < CONSENT_MS, `seed ${seed}, step ${step}`);
     }
   }
+});
+
+Deno.test("IceLiteAgent follows media from an unknown address once the client answers there", () => {
+  const world = homeWorld();
+  world.mediaFrom(MOBILE);
+  assert.equal(world.media, HOME.port, "nobody has answered there");
+  world.mediaFrom(MOBILE);
+  assert.equal(world.checksTo(MOBILE).length, 1, "what is known is asked no more");
+  world.advance(world.ours.agent, 100);
+  assert.equal(world.answerAt(MOBILE), true, "asked again, as the first may be lost");
+  assert.equal(world.media, MOBILE.port);
+});
+
+Deno.test("IceLiteAgent lets media from somewhere else undo no nomination that waits for its proof", () => {
+  const world = homeWorld();
+  world.live(HOME, 2 * PING_MS);
+  for (let claim = 0; claim < 2; claim++) world.ping(MOBILE, { useCandidate: true });
+  world.mediaFrom(VICTIM);
+  assert.equal(world.answerAt(MOBILE), true);
+  assert.equal(world.media, MOBILE.port);
+});
+
+Deno.test("IceLiteAgent follows media where a nomination leads nowhere", () => {
+  const world = homeWorld();
+  world.live(HOME, 2 * PING_MS);
+  for (let claim = 0; claim < 2; claim++) world.ping(VICTIM, { useCandidate: true });
+  world.advance(world.ours.agent, 3_000);
+  world.mediaFrom(MOBILE);
+  assert.equal(world.answerAt(MOBILE), true);
+  assert.equal(world.media, MOBILE.port);
 });

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { CongestionWindow } from "../../../../lib/transport/sctp/congestion_window.ts";
 import { RetransmissionTimeout } from "../../../../lib/transport/sctp/retransmission_timeout.ts";
-import { MAX_PACKET_BYTES } from "../../../../lib/transport/sctp/sctp_packet.ts";
+import {
+  MAX_FRAGMENT_BYTES,
+  MAX_PACKET_BYTES,
+} from "../../../../lib/transport/sctp/sctp_packet.ts";
 import { SctpLink, type SctpSide } from "../../../support/virtual/sctp_link.ts";
 
 const RTT_MS = 50;
@@ -126,4 +129,19 @@ Deno.test("SctpAssociation sends more in each round trip although one SACK ackno
   }
   const grows = flights.every((count, round) => round === 0 || count > flights[round - 1]!);
   assert.ok(grows && flights.at(-1)! >= 40, `${flights}`);
+});
+
+Deno.test("CongestionWindow lets as much follow as one SACK acknowledges, and saves up less", () => {
+  const window = new CongestionWindow();
+  // A peer that answers once in a turn: everything at once.
+  for (const packets of [300, 600, 900]) {
+    window.burst = 0;
+    window.acknowledged(packets * MAX_FRAGMENT_BYTES, true, true, false, RTT_MS, 0);
+    assert.ok(window.burst > packets && window.burst < packets + 10, `${window.burst}`);
+  }
+  // What is not used does not become a burst like that.
+  for (let i = 0; i < 1_000; i++) {
+    window.acknowledged(2 * MAX_FRAGMENT_BYTES, true, true, false, RTT_MS, i);
+  }
+  assert.ok(window.burst <= 256, `${window.burst}`);
 });

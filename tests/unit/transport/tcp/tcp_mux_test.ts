@@ -5,8 +5,8 @@ import type { ByteStream } from "../../../../lib/transport/tcp/stream_writer.ts"
 import {
   DEFAULT_TCP_LIMITS,
   type TcpLimits,
-  TcpPath,
-} from "../../../../lib/transport/tcp/tcp_path.ts";
+} from "../../../../lib/transport/tcp/tcp_connection.ts";
+import { TcpPath } from "../../../../lib/transport/tcp/tcp_path.ts";
 import { FrameSplitter } from "../../../../lib/wire/stream_framing.ts";
 import { settle } from "../../../support/virtual/virtual_platform.ts";
 import { check, IceWorld, packets, readAnswer, udp } from "../ice/ice_world.ts";
@@ -276,6 +276,7 @@ function slowPath(world: IceWorld) {
     drops: world.drops,
     log: world.platform.log,
     limits,
+    isPlain: true,
     onBatchEnd: () => {},
     unnamedDone: () => {},
     ended: () => void ended++,

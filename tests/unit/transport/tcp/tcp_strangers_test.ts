@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DEFAULT_TCP_LIMITS } from "../../../../lib/transport/tcp/tcp_path.ts";
+import { DEFAULT_TCP_LIMITS } from "../../../../lib/transport/tcp/tcp_connection.ts";
 import { type Stranger, TcpStrangers } from "../../../../lib/transport/tcp/tcp_strangers.ts";
 
 class Somebody implements Stranger {

@@ -6,8 +6,14 @@ import {
   type TcpToSession,
 } from "../../../../lib/transport/tcp/tcp_handover.ts";
 import type { ByteStream } from "../../../../lib/transport/tcp/stream_writer.ts";
-import { DEFAULT_TCP_LIMITS, TcpPath } from "../../../../lib/transport/tcp/tcp_path.ts";
-import { TcpSwitch } from "../../../../lib/transport/tcp/tcp_switch.ts";
+import { DEFAULT_TCP_LIMITS } from "../../../../lib/transport/tcp/tcp_connection.ts";
+import { TcpPath } from "../../../../lib/transport/tcp/tcp_path.ts";
+import type { LendableOutlet, LentSocket } from "../../../../lib/transport/tcp/lent_socket.ts";
+import {
+  type Lending,
+  type SwitchedPath,
+  TcpSwitch,
+} from "../../../../lib/transport/tcp/tcp_switch.ts";
 import { FrameSplitter } from "../../../../lib/wire/stream_framing.ts";
 import { settle } from "../../../support/virtual/virtual_platform.ts";
 import { check, IceWorld, packets, readAnswer } from "../ice/ice_world.ts";
@@ -67,6 +73,7 @@ class SwitchWorld {
     threadOf: (ufrag) => this.ufrags.get(ufrag),
     post: (thread, message) => this.#post(thread, message),
     drops: this.#main.drops,
+    clock: this.#main.platform.clock,
   });
 
   constructor() {
@@ -102,6 +109,7 @@ class SwitchWorld {
       drops,
       log,
       limits: DEFAULT_TCP_LIMITS,
+      isPlain: true,
       onBatchEnd() {},
       unnamedDone: () => ended.unnamed++,
       ended: () => ended.all++,
@@ -250,4 +258,143 @@ Deno.test("TcpSwitch.threadLost() closes the connections of that thread alone", 
   assert.equal(world.switch.size, 1);
   for (const { path } of clients) path.close();
   await Promise.all(clients.map(({ path }) => path.done));
+});
+
+/** A relayed address as a switch sees it, with a channel that is bound and lasts a second. */
+class RelayedPath implements SwitchedPath {
+  readonly protocol = "udp";
+  readonly remote = { transport: "udp", hostname: "192.0.2.1", port: 50_000 } as const;
+  owner: SwitchedPath["owner"];
+  validator: SwitchedPath["validator"];
+  pause: SwitchedPath["pause"];
+  isClosed = false;
+  sent = 0;
+
+  get path(): SwitchedPath | undefined {
+    return this.validator === undefined ? undefined : this;
+  }
+
+  lendable(): LendableOutlet {
+    const local = { hostname: "192.0.2.1", port: 3478 };
+    const remote = { hostname: "198.51.100.7", port: 40_000 };
+    return { kind: "datagrams", local, remote, channel: 0x4000, forMs: 1_000 };
+  }
+
+  send(): boolean {
+    this.sent++;
+    return true;
+  }
+
+  reply(): void {}
+
+  openPath(): SwitchedPath {
+    return this;
+  }
+
+  reserve(): undefined {}
+
+  commit(): void {}
+
+  close(): void {
+    this.isClosed = true;
+  }
+}
+
+/** A switch with one relayed path that its thread has let in. */
+function relayedWorld(lend: (outlet: LendableOutlet) => LentSocket | undefined) {
+  const { drops, platform } = new IceWorld();
+  const posted: TcpToSession[] = [];
+  const steered: string[] = [];
+  const lender: Lending = {
+    lend,
+    receivedBy: (thread, { channel }) => void steered.push(`${channel} to ${thread}`),
+    notReceivedBy: (thread, { channel }) => void steered.push(`${channel} not to ${thread}`),
+    takeBack() {},
+    threadLost() {},
+  };
+  const all = new TcpSwitch({
+    threadOf: () => 3,
+    post: (_thread, message) => void posted.push(message),
+    drops,
+    clock: platform.clock,
+    lender: () => lender,
+  });
+  const path = new RelayedPath();
+  const request = check({ ufrag: "here", pwd: "p".repeat(24) });
+  all.receiveStun(request, request.length, path, 0);
+  const number = posted[0]!.type === "tcp_received" ? posted[0]!.path : -1;
+  all.receive(3, { type: "tcp_opened", path: number });
+  const send = () => all.receive(3, { type: "tcp_send", path: number, bytes: packets.rtcp(1) });
+  const lent = () => posted.filter(({ type }) => type === "tcp_lent").length;
+  return { all, path, number, posted, steered, platform, send, lent };
+}
+
+function channelOf(outlet: LendableOutlet): LentSocket {
+  assert.ok(outlet.kind === "datagrams");
+  return { ...outlet, fd: 9, reports: 10, family: 2 };
+}
+
+Deno.test("TcpSwitch lends a channel at once, and again when it does not hold any more", () => {
+  const { platform, send, lent, path } = relayedWorld(channelOf);
+  for (let i = 0; i < 20; i++) send();
+  assert.deepEqual([lent(), path.sent], [1, 20]);
+  platform.advance(999);
+  send();
+  assert.equal(lent(), 1);
+  platform.advance(1);
+  send();
+  assert.equal(lent(), 2);
+  platform.advance(1_000);
+  path.owner!.receive("rtp", packets.rtp(1), 12, path, 0, 0);
+  assert.equal(lent(), 3, "whoever only sends has one, too");
+});
+
+Deno.test("TcpSwitch has a channel's datagrams go to its thread from its word until the path is gone", () => {
+  const { all, number, posted, steered, send, path } = relayedWorld(channelOf);
+  all.receive(3, { type: "turn_receives", path: number });
+  assert.deepEqual(steered, [], "nothing was lent");
+  send();
+  assert.deepEqual(steered, []);
+  all.receive(3, { type: "turn_receives", path: number });
+  all.receive(3, { type: "turn_receives", path: number });
+  assert.deepEqual(steered, ["16384 to 3"]);
+  all.receive(3, { type: "tcp_close", path: number });
+  assert.deepEqual(steered, ["16384 to 3", "16384 not to 3"]);
+  assert.deepEqual(posted.at(-1), { type: "tcp_ended", path: number });
+  assert.deepEqual([all.size, path.isClosed, path.owner], [0, true, undefined]);
+});
+
+Deno.test("TcpSwitch keeps nothing of the relayed paths of a thread that is gone", () => {
+  const { all, path } = relayedWorld(channelOf);
+  all.threadLost(3);
+  assert.deepEqual([all.size, path.isClosed], [0, true]);
+});
+
+Deno.test("TcpSwitch tries to lend ever more seldom where that fails", () => {
+  let tries = 0;
+  const { send } = relayedWorld(() => void tries++);
+  for (let i = 0; i < 1_000; i++) send();
+  // After the first message, after 32, 64, and so on.
+  assert.equal(tries, 6);
+});
+
+Deno.test("TcpSwitch hands on what a thread received for the TURN server, and says so", () => {
+  const { drops, platform: { clock } } = new IceWorld();
+  const posted: unknown[] = [];
+  const strays: Uint8Array[] = [];
+  const all = new TcpSwitch({
+    threadOf: () => undefined,
+    post: (thread, message) => void posted.push([thread, message]),
+    drops,
+    clock,
+    onStray: ({ bytes }) => void strays.push(bytes),
+  });
+  const [local, remote] = [{ hostname: "192.0.2.1", port: 3478 }, {
+    hostname: "198.51.100.7",
+    port: 40_000,
+  }];
+  const bytes = Uint8Array.of(0x40, 0, 0, 1, 7);
+  all.receive(2, { type: "turn_stray", local, remote, bytes });
+  assert.deepEqual(strays, [bytes]);
+  assert.deepEqual(posted, [[2, { type: "turn_strays_taken", bytes: 5 }]]);
 });

@@ -4,6 +4,7 @@ import {
   ATTR,
   type Attribute,
   attributesOf,
+  channelData,
   credentialsOf,
   errorOf,
   message,
@@ -23,10 +24,6 @@ const CHANNEL: Attribute = [ATTR.channel, word(0x4001 << 16)];
 const [ALLOCATE, REFRESH, SEND, PERMISSION, BIND] = [0x0003, 0x0004, 0x0016, 0x0008, 0x0009];
 /** An empty STUN binding request, as a datagram of ICE. */
 const CHECK = message(0x0001, new Uint8Array(12).fill(9), []);
-
-function channelData(number: number, bytes: Uint8Array): Uint8Array {
-  return Uint8Array.from([number >> 8, number, bytes.length >> 8, bytes.length, ...bytes]);
-}
 
 Deno.test("TurnServer asks for credentials, and answers who has them with two addresses, signed", () => {
   const world = new TurnWorld();
@@ -56,6 +53,19 @@ Deno.test("TurnServer answers an allocation again alike, and refuses another one
   const answers = [client.ask(request), client.ask(request)];
   assert.deepEqual(answers[0], answers[1]);
   assert.equal(errorOf(client.allocate()), 437);
+});
+
+Deno.test("TurnServer gives an even port to who asks for one, whatever the next one is", () => {
+  const world = new TurnWorld();
+  const ports = [1, 2, 3, 4].map((port) => {
+    const client = world.client("198.51.100.9", port);
+    const even: Attribute[] = port % 2 === 0 ? [[ATTR.evenPort, Uint8Array.of(0)]] : [];
+    const answer = client.ask(client.request(ALLOCATE, [UDP, ...even]))!;
+    assert.equal(errorOf(answer), 0);
+    const relayed = attributesOf(answer).get(ATTR.relayed)!;
+    return (relayed[2]! << 8 | relayed[3]!) ^ 0x2112;
+  });
+  assert.deepEqual([ports[1]! % 2, ports[3]! % 2, new Set(ports).size], [0, 0, 4]);
 });
 
 Deno.test("TurnServer refuses what it cannot give, each in its own words", () => {
@@ -135,12 +145,33 @@ Deno.test("TurnServer binds one channel to one peer, of the numbers there are", 
         [ATTR.peer, xored(OWN_ADDRESS, port)],
       ]))!,
     );
-  assert.deepEqual([bind(0x3fff, 1), bind(0x5000, 1), bind(0x4fff, 1)], [400, 400, 0]);
+  assert.deepEqual([bind(0x3fff, 1), bind(0x8000, 1), bind(0x4fff, 1)], [400, 400, 0]);
+  assert.equal(bind(0x7fff, 3), 0, "as clients of RFC 5766 may");
   assert.deepEqual([bind(0x4fff, 1), bind(0x4fff, 2), bind(0x4ffe, 1)], [0, 400, 400]);
   world.platform.advance(10 * 60_000 - 1);
   client.ask(client.request(REFRESH, []));
   world.platform.advance(1);
   assert.equal(bind(0x4fff, 2), 437, "the allocation has ended meanwhile");
+});
+
+Deno.test("TurnServer keeps the new channel of a peer whose old number goes to another peer", () => {
+  const world = new TurnWorld({ isOwn: (address) => address === OWN_ADDRESS });
+  const client = world.client();
+  const credentials = world.credentials();
+  client.allocate(credentials);
+  const bind = (number: number, port: number) => {
+    const channel: Attribute = [ATTR.channel, word(number << 16)];
+    const peer: Attribute = [ATTR.peer, xored(OWN_ADDRESS, port)];
+    return errorOf(client.ask(client.request(BIND, [channel, peer], credentials))!);
+  };
+  assert.equal(bind(0x4001, 1), 0);
+  client.ask(client.request(REFRESH, [[ATTR.lifetime, word(3_600)]], credentials));
+  world.platform.advance(10 * 60_000);
+  assert.deepEqual([bind(0x4002, 1), bind(0x4001, 2)], [0, 0]);
+  assert.equal(bind(0x4003, 1), 400, "it has a number");
+  client.give(channelData(0x4002, CHECK));
+  world.heard[0]!.origin.reply(CHECK, CHECK.length);
+  assert.deepEqual([...client.received.at(-1)!.subarray(0, 2)], [0x40, 0x02]);
 });
 
 Deno.test("TurnServer ends what is not refreshed, and what is given back, with its paths", () => {
@@ -208,6 +239,11 @@ Deno.test("TurnServer lets expired credentials refresh, and allocate no more", (
   world.platform.advance(301_000);
   assert.equal(errorOf(client.ask(client.request(REFRESH, [], credentials))!), 0);
   assert.equal(errorOf(world.client("203.0.113.5").allocate(credentials)), 400);
+  // The allocation is over, and nobody has looked since.
+  world.platform.advance(598_000);
+  client.give(message(0x0001, client.transaction(), []));
+  world.platform.advance(2_000);
+  assert.equal(errorOf(client.allocate(credentials)), 400);
 });
 
 Deno.test("TurnServer gives no answer to what is none of its own, and changes nothing", () => {

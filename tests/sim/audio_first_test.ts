@@ -1,0 +1,54 @@
+/**
+ * Sound on paths that carry little more than that: it is whole, pictures give way, which the
+ * subscriber is told, and everything is there again when the path is wide. On virtual time.
+ */
+import assert from "node:assert/strict";
+import { BottleneckWorld } from "../support/media/bottleneck_world.ts";
+
+/** Settled behind a rate, then looked at for 20 s. */
+function behind(rateBps: number, isAudioUncounted: boolean): BottleneckWorld {
+  const world = new BottleneckWorld({ audio: true, temporal: true, isAudioUncounted });
+  world.link.rateBps = rateBps;
+  world.run(15_000);
+  const paused = world.paused.at(-1) === true;
+  world.begin();
+  if (paused) world.paused.push(true);
+  world.run(20_000);
+  return world;
+}
+
+/** Part of the frames that did not come. */
+const missed = ({ heard, sink }: BottleneckWorld) => 1 - heard / sink.audioPackets;
+const videoBytes = ({ sink }: BottleneckWorld) => sink.sentBytes[0]!;
+
+for (const isAudioUncounted of [false, true]) {
+  const numbers = isAudioUncounted ? "without numbers" : "numbered";
+  Deno.test(`audio first (${numbers}): at 500 kbit/s sound keeps its redundancy, and pictures have the rest`, () => {
+    const world = behind(500_000, isAudioUncounted);
+    assert.ok(missed(world) < 0.01, `${missed(world)} of the sound missing`);
+    assert.equal(world.redundant, world.heard, "a copy in each packet");
+    assert.ok(videoBytes(world) > 20 * 150_000 / 8, `${videoBytes(world)}`);
+  });
+
+  Deno.test(`audio first (${numbers}): at 200 kbit/s sound is whole without redundancy, and there is a picture`, () => {
+    const world = behind(200_000, isAudioUncounted);
+    assert.ok(missed(world) < 0.01, `${missed(world)} of the sound missing`);
+    if (!isAudioUncounted) assert.equal(world.redundant, 0);
+    assert.ok(videoBytes(world) > 20 * 30_000 / 8, `${videoBytes(world)}`);
+  });
+
+  Deno.test(`audio first (${numbers}): at 130 kbit/s sound is whole, and the picture is paused, though not allowed otherwise`, () => {
+    const world = behind(130_000, isAudioUncounted);
+    assert.ok(missed(world) < 0.01, `${missed(world)} of the sound missing`);
+    assert.deepEqual(world.paused, [true], "told once");
+    assert.equal(videoBytes(world), 0);
+    world.link.rateBps = 10_000_000;
+    world.run(6_000);
+    assert.deepEqual(world.paused, [true, false]);
+    assert.equal(world.side.stats()[0]!.spatial, 2);
+    world.run(15_000);
+    world.begin();
+    world.run(5_000);
+    assert.equal(world.redundant, world.heard, "copies again");
+  });
+}

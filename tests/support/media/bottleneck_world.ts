@@ -1,0 +1,304 @@
+/**
+ * A connection's sending side over a path with a bottleneck, on virtual time: a publisher of three
+ * layers, and of audio with redundancy if wanted, and one subscriber that reports and asks for what
+ * it misses as libwebrtc does.
+ *
+ * @module
+ */
+import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
+import { EXTENSION_URI, FLEXFEC_MIME } from "../../../lib/base/media_vocabulary.ts";
+import {
+  type NumberedPacket,
+  PACKET_KIND,
+  type PacketSink,
+  type SendHistory,
+} from "../../../lib/base/packet_sink.ts";
+import type { SendingSide } from "../../../lib/engine/local/sending_side.ts";
+import { TransportFeedbackRecorder } from "../../../lib/media/up/transport_feedback.ts";
+import type { UpTrack } from "../../../lib/media/up/up_track.ts";
+import {
+  MAX_FEEDBACK_BYTES,
+  TransportFeedback,
+  writeTransportFeedback,
+} from "../../../lib/wire/transport_cc.ts";
+import { codec, publishedTrack, viewOf, vp8Payload } from "./forwarding_fixtures.ts";
+import { redundantPayload } from "./redundant_payload.ts";
+import { rtpPacket } from "./rtp_packets.ts";
+import { testSendingSide } from "./test_sending_side.ts";
+import { NarrowLink } from "../virtual/narrow_link.ts";
+import { SeededRandom } from "../virtual/seeded_random.ts";
+
+const VP8 = codec("video/VP8", 96);
+const SSRC = 5000;
+const FEC_SSRC = SSRC + 2;
+const FRAME_MS = 33;
+/** Packets of 1,000 bytes a frame, by layer: 240, 480 and 1,450 kbit/s. */
+const PACKETS = [1, 2, 6] as const;
+const HEADER_BYTES = 12;
+const DELAY_MS = 25;
+/** Opus of 48 kbit/s, each frame with a copy of the one before, as Chromium sends it. */
+const AUDIO_SSRC = 6000;
+const AUDIO_MS = 20;
+const FRAME_BYTES = 120;
+const RED = codec("audio/red", 63, undefined, "111/111");
+const OPUS = codec("audio/opus", 111);
+/** Temporal layer of each frame. */
+const TEMPORAL = [0, 2, 1, 2] as const;
+
+/** What of it is wanted beside a video whose frames are all needed. */
+export interface BottleneckOptions {
+  /** Frames are in three temporal layers. */
+  readonly temporal?: boolean;
+  readonly audio?: boolean;
+  /** Audio has no transport-wide numbers, as where a client has one connection. */
+  readonly isAudioUncounted?: boolean;
+}
+
+interface Arrival {
+  readonly at: number;
+  /** Of audio, its own 16-bit number and the frames in it; else -1. */
+  readonly audio: number;
+  readonly frames: number;
+  readonly transport: number;
+  /** Extended number of the media in it, or -1. */
+  readonly media: number;
+  readonly kind: number;
+  readonly bytes: number;
+}
+
+class LinkSink implements PacketSink {
+  history?: SendHistory | undefined;
+  readonly flying: Arrival[] = [];
+  readonly sentBytes = [0, 0, 0, 0];
+  audioPackets = 0;
+  /** Of repairs, those in advance. */
+  fecPackets = 0;
+  #next = 65_000;
+  readonly #room = new Uint8Array(1_600);
+
+  constructor(readonly link: NarrowLink) {}
+
+  reserve(): Uint8Array {
+    return this.#room;
+  }
+
+  send(
+    packet: NumberedPacket & {
+      readonly originalSequence?: number;
+      readonly payloadType?: number;
+    },
+    now: number,
+  ): void {
+    const bytes = packet.written + packet.sourceLength + 16;
+    const audio = packet.ssrc === AUDIO_SSRC ? packet.sequence & 0xffff : -1;
+    if (audio >= 0) this.audioPackets++;
+    const frames = packet.payloadType === RED.payloadType ? 2 : 1;
+    this.sentBytes[packet.packetKind]! += bytes;
+    if (packet.ssrc === FEC_SSRC) this.fecPackets++;
+    if (packet.transportSequence >= 0) {
+      this.history?.sent(packet.transportSequence, bytes, packet.packetKind, now);
+    }
+    const at = this.link.arrival(bytes, now);
+    if (at === undefined) return;
+    const media = packet.ssrc === SSRC ? packet.sequence & 0xffff : packet.originalSequence ?? -1;
+    const { transportSequence: transport, packetKind: kind } = packet;
+    this.flying.push({ at, audio, frames, transport, media, kind, bytes });
+  }
+
+  nextTransportSequence(): number {
+    return this.history === undefined ? -1 : this.#next++ & 0xffff;
+  }
+}
+
+/** A publisher of three layers, one subscriber, and the path between the server and it. */
+export class BottleneckWorld {
+  now = 1_000;
+  readonly link = new NarrowLink(new SeededRandom(4));
+  readonly sink = new LinkSink(this.link);
+  readonly side: SendingSide;
+  /** What arrived, and layers that were sent, since {@linkcode BottleneckWorld.begin}. */
+  arrivedBytes = 0;
+  repairs = 0;
+  queueMs = 0;
+  readonly spatial: number[] = [];
+  /** Whether the video was paused, each time that this was told. */
+  readonly paused: boolean[] = [];
+  /** Frames of audio that came, by themselves or as a copy, and packets that had copies. */
+  heard = 0;
+  redundant = 0;
+  readonly #options: BottleneckOptions;
+  readonly #up: UpTrack;
+  readonly #voice: UpTrack;
+  #voiceNumber = 0;
+  #heardNumber = -1;
+  readonly #feedback = new TransportFeedbackRecorder();
+  readonly #report = new TransportFeedback();
+  readonly #wantsKey = new Set<number>([0, 1, 2]);
+  readonly #missing = new Map<number, number>();
+  readonly #asked: { at: number; run: () => void }[] = [];
+  #highest = -1;
+  #frame = 0;
+  readonly #sequence = [0, 0, 0];
+
+  constructor(options: BottleneckOptions = {}) {
+    this.#options = options;
+    this.link.delayMs = DELAY_MS;
+    this.#up = publishedTrack("video", {
+      listener: { onNack() {}, onKeyFrameNeeded: (ssrc) => void this.#wantsKey.add(ssrc - 1) },
+    });
+    this.side = testSendingSide({
+      emit: (event) => {
+        if (event.type === "down_track_layer") this.spatial.push(event.spatial);
+        if (event.type === "down_track_paused") this.paused.push(event.paused);
+      },
+      sink: this.sink,
+    });
+    for (const layer of [0, 1, 2] as const) this.#up.bindLayer(layer, layer + 1, VP8, this.now);
+    this.side.add(
+      "DT_1" as DownTrackId,
+      "UT_1" as UpTrackId,
+      this.#up,
+      {
+        mid: "0",
+        kind: "video",
+        ssrc: SSRC,
+        rtxSsrc: SSRC + 1,
+        fecSsrc: FEC_SSRC,
+        cname: "c",
+        codecs: [
+          { ...codec("video/VP8", 96, 97), feedback: ["transport-cc"] },
+          codec(FLEXFEC_MIME, 49),
+        ],
+        extensions: [{ id: 5, uri: EXTENSION_URI.transportCc }],
+      },
+      { enabled: true, maxSpatial: 2, maxTemporal: 3 },
+      this.now,
+    );
+    this.#voice = publishedTrack("audio");
+    if (options.audio === true) this.#addVoice();
+    this.side.start(this.now);
+  }
+
+  #addVoice(): void {
+    this.#voice.bindLayer(0, 10, RED, this.now);
+    this.side.add(
+      "DT_2" as DownTrackId,
+      "UT_2" as UpTrackId,
+      this.#voice,
+      {
+        mid: "1",
+        kind: "audio",
+        ssrc: AUDIO_SSRC,
+        cname: "c",
+        codecs: [RED, OPUS],
+        extensions: this.#options.isAudioUncounted === true
+          ? []
+          : [{ id: 5, uri: EXTENSION_URI.transportCc }],
+      },
+      { enabled: true, maxSpatial: 2, maxTemporal: 3 },
+      this.now,
+    );
+  }
+
+  get estimate() {
+    return this.side.bandwidth.estimate!;
+  }
+
+  begin(): void {
+    this.arrivedBytes = this.repairs = this.queueMs = 0;
+    this.sink.sentBytes.fill(0);
+    this.sink.fecPackets = this.sink.audioPackets = 0;
+    this.heard = this.redundant = 0;
+    this.spatial.length = this.paused.length = 0;
+  }
+
+  run(ms: number): void {
+    for (const end = this.now + ms; this.now < end; this.now++) this.#step(this.now);
+  }
+
+  #step(now: number): void {
+    if (now % FRAME_MS === 0) this.#publish(now);
+    if (now % AUDIO_MS === 0 && this.#options.audio === true) this.#speak(now);
+    while (this.sink.flying.length > 0 && this.sink.flying[0]!.at <= now) {
+      this.#arrived(this.sink.flying.shift()!, now);
+    }
+    if (now % 50 === 0 && this.#feedback.take(this.#report)) {
+      const bytes = new Uint8Array(HEADER_BYTES + MAX_FEEDBACK_BYTES);
+      const length = HEADER_BYTES + writeTransportFeedback(bytes, HEADER_BYTES, this.#report);
+      this.#later(() => this.side.receiveTransportCc(bytes, 0, length, this.now));
+    }
+    if (now % 20 === 0) this.#ask(now);
+    while (this.#asked.length > 0 && this.#asked[0]!.at <= now) this.#asked.shift()!.run();
+    if (now % 10 === 0 && now >= this.side.nextWakeAt()) this.side.tick(now);
+  }
+
+  #speak(now: number): void {
+    const frame = new Array(FRAME_BYTES).fill(7);
+    const payload = redundantPayload(frame, [{ age: 960, frame }]);
+    const sequenceNumber = this.#voiceNumber++ & 0xffff;
+    const timestamp = (this.#voiceNumber * 960) >>> 0;
+    const fields = { ssrc: 10, payloadType: RED.payloadType, sequenceNumber, timestamp, payload };
+    this.#voice.receive(0, viewOf(rtpPacket(fields)), now);
+  }
+
+  #publish(now: number): void {
+    this.#frame++;
+    const tid = this.#options.temporal === true ? TEMPORAL[this.#frame % TEMPORAL.length]! : 0;
+    for (const layer of [0, 1, 2] as const) {
+      const key = this.#wantsKey.delete(layer);
+      for (let i = 0; i < PACKETS[layer]!; i++) {
+        const payload = vp8Payload({
+          pictureId: this.#frame & 0x7fff,
+          tl0: this.#options.temporal === true ? this.#frame >> 2 : this.#frame,
+          tid: key ? 0 : tid,
+          key,
+          start: i === 0,
+          body: new Array(1_000).fill(1),
+        });
+        const sequenceNumber = this.#sequence[layer]!++ & 0xffff;
+        const timestamp = (this.#frame * FRAME_MS * 90) >>> 0;
+        const fields = { ssrc: layer + 1, payloadType: 96, sequenceNumber, timestamp, payload };
+        const marker = i === PACKETS[layer]! - 1;
+        this.#up.receive(layer, viewOf(rtpPacket({ ...fields, marker })), now);
+      }
+    }
+  }
+
+  #arrived({ transport, media, kind, bytes, at, audio, frames }: Arrival, now: number): void {
+    if (audio >= 0) this.#hear(audio, frames);
+    if (transport >= 0) this.#feedback.record(transport, Math.round(at * 1_000), false, now);
+    this.arrivedBytes += bytes;
+    if (kind === PACKET_KIND.repair) this.repairs++;
+    if (media < 0) return;
+    this.#missing.delete(media);
+    if (this.#highest < 0) this.#highest = media;
+    const ahead = (media - this.#highest) << 16 >> 16;
+    for (let i = 1; i < ahead && ahead < 1_000; i++) {
+      this.#missing.set((this.#highest + i) & 0xffff, now);
+    }
+    if (ahead > 0) this.#highest = media;
+  }
+
+  #hear(number: number, frames: number): void {
+    const ahead = this.#heardNumber < 0 ? 1 : (number - this.#heardNumber) << 16 >> 16;
+    this.heard += Math.max(0, Math.min(ahead, frames));
+    if (frames > 1) this.redundant++;
+    if (ahead > 0) this.#heardNumber = number;
+  }
+
+  /** Asks for what is missing, each 60 ms, for a second. */
+  #ask(now: number): void {
+    const wanted: number[] = [];
+    for (const [sequence, since] of this.#missing) {
+      if (now - since > 1_000) this.#missing.delete(sequence);
+      else if ((now - since) % 60 < 20) wanted.push(sequence);
+    }
+    if (wanted.length === 0) return;
+    const numbers = Uint16Array.from(wanted);
+    this.#later(() => this.side.receiveNack(SSRC, numbers, numbers.length, this.now));
+  }
+
+  #later(run: () => void): void {
+    this.#asked.push({ at: this.now + DELAY_MS, run });
+  }
+}

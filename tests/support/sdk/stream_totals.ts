@@ -1,0 +1,84 @@
+/**
+ * What became of one received stream, in figures that only grow, and what they say of a while.
+ *
+ * @module
+ */
+import type { BrowserClient } from "./browser_client.ts";
+
+/** As webrtc-stats counts them (`RTCInboundRtpStreamStats`); those of the other kind are 0. */
+export interface StreamTotals {
+  /** Decoded. */
+  readonly frames: number;
+  readonly keyFrames: number;
+  /** Pictures that came so late that it shows, and for how long nothing moved. */
+  readonly freezes: number;
+  readonly frozenMs: number;
+  /** Of the last picture. */
+  readonly height: number;
+  /** Samples of sound, or packets where nothing is decoded, and those that had to be made up. */
+  readonly samples: number;
+  readonly concealed: number;
+  readonly bytes: number;
+}
+
+/** How a stream did in a while. */
+export interface StreamFigures {
+  readonly fps: number;
+  readonly keyFrames: number;
+  readonly freezes: number;
+  /** Part of the time, 0–1. */
+  readonly frozen: number;
+  readonly height: number;
+  /** Part of the sound, 0–1. */
+  readonly concealed: number;
+  readonly kbps: number;
+}
+
+/** Reads what webrtc-stats says of a stream. */
+export function totalsOf(inbound: Readonly<Record<string, number>>): StreamTotals {
+  const figure = (name: string) => Number(inbound[name] ?? 0);
+  return {
+    frames: figure("framesDecoded"),
+    keyFrames: figure("keyFramesDecoded"),
+    freezes: figure("freezeCount"),
+    // (The second name is that of LiveKit's Rust SDK.)
+    frozenMs: (figure("totalFreezesDuration") + figure("totalFreezeDuration")) * 1_000,
+    height: figure("frameHeight"),
+    samples: figure("totalSamplesReceived"),
+    concealed: figure("concealedSamples"),
+    bytes: figure("bytesReceived"),
+  };
+}
+
+/** What happened between two looks that are `ms` apart. */
+export function figuresBetween(
+  before: StreamTotals | undefined,
+  after: StreamTotals | undefined,
+  ms: number,
+): StreamFigures {
+  const grown = (name: keyof StreamTotals) => (after?.[name] ?? 0) - (before?.[name] ?? 0);
+  return {
+    fps: grown("frames") * 1_000 / ms,
+    keyFrames: grown("keyFrames"),
+    freezes: grown("freezes"),
+    frozen: grown("frozenMs") / ms,
+    height: after?.height ?? 0,
+    concealed: grown("concealed") / Math.max(1, grown("samples")),
+    kbps: grown("bytes") * 8 / ms,
+  };
+}
+
+/** Looks at a received stream twice: what webrtc-stats says in the end, and by how much it grew. */
+export async function watchInbound(
+  client: Pick<BrowserClient, "inbound">,
+  sid: string,
+  ms: number,
+): Promise<{
+  readonly after: Readonly<Record<string, number>>;
+  readonly grown: (name: string) => number;
+}> {
+  const before = await client.inbound(sid);
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  const after = await client.inbound(sid);
+  return { after, grown: (name) => (after[name] ?? 0) - (before[name] ?? 0) };
+}

@@ -1,0 +1,176 @@
+/**
+ * A stand-in for S3-compatible storage, in memory and behind `fetch`: buckets, objects and uploads
+ * of several parts as the S3 API has them, signatures checked by a verifier of its own, and faults
+ * at will. It is no S3 service: what real ones do was tried by hand (`docs/recording.md`).
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { createHash, createHmac } from "node:crypto";
+
+/** How the service is. */
+export type BucketMood = "well" | "busy" | "silent" | "unreachable" | "gone";
+
+/** One bucket, `rec`, at `https://storage.test`, by path. */
+export class FakeBucket {
+  readonly objects = new Map<string, { bytes: Uint8Array; type: string }>();
+  readonly uploads = new Map<string, { key: string; parts: Map<number, Uint8Array> }>();
+  /** `PUT a/b.webm?partNumber=2`, in order. */
+  readonly requests: string[] = [];
+  mood: BucketMood = "well";
+  /** Wants these; whoever signs by others is refused. */
+  credentials = { accessKey: "AKIDTEST", secret: "top-secret/+=", sessionToken: "" };
+  /** The answer to the first such request is lost although it was carried out. */
+  losesAnswerTo = "";
+  #lastId = 0;
+
+  readonly fetch = async (url: string, init: RequestInit): Promise<Response> => {
+    const { method = "GET", body, signal } = init;
+    const bytes = body === undefined ? new Uint8Array(0) : body as Uint8Array;
+    const { pathname, searchParams, search } = new URL(url);
+    const key = decodeURIComponent(pathname.replace(/^\/rec\/?/, ""));
+    const line = `${method} ${key}${search.replace(/&?uploadId=[^&]*/, "")}`;
+    this.requests.push(line);
+    if (this.mood === "unreachable") throw new TypeError("connection refused");
+    if (this.mood === "silent") return await silence(signal!);
+    if (this.mood === "busy") return error(503, "SlowDown");
+    if (this.mood === "gone") return error(404, "NoSuchBucket");
+    const refused = this.#whyNot(method, url, new Headers(init.headers), bytes);
+    const answer = refused ?? await this.#answer(method, key, searchParams, init, bytes);
+    if (line !== this.losesAnswerTo) return answer;
+    this.losesAnswerTo = "";
+    throw new TypeError("connection reset");
+  };
+
+  text(key: string): string {
+    return new TextDecoder().decode(this.objects.get(key)?.bytes);
+  }
+
+  #answer(
+    method: string,
+    key: string,
+    query: URLSearchParams,
+    init: RequestInit,
+    bytes: Uint8Array,
+  ): Response {
+    const type = new Headers(init.headers).get("content-type") ?? "";
+    const id = query.get("uploadId") ?? "";
+    const upload = this.uploads.get(id);
+    if (query.has("uploads")) {
+      return method === "POST" ? this.#begin(key) : this.#list(query.get("prefix") ?? "");
+    }
+    if (id !== "" && upload?.key !== key) return error(404, "NoSuchUpload");
+    if (method === "HEAD") return this.#head(key);
+    if (upload === undefined) {
+      assert.equal(method, "PUT");
+      this.objects.set(key, { bytes: bytes.slice(), type });
+      return new Response(null, { headers: { etag: '"whole"' } });
+    }
+    if (method === "DELETE") {
+      this.uploads.delete(id);
+      return new Response(null, { status: 204 });
+    }
+    if (method === "POST") return this.#complete(id, key, new TextDecoder().decode(bytes));
+    const number = Number(query.get("partNumber"));
+    assert.ok(number >= 1 && number <= 10_000);
+    upload.parts.set(number, bytes.slice());
+    return new Response(null, { headers: { etag: tagOf(bytes) } });
+  }
+
+  #begin(key: string): Response {
+    const id = `up&load<${++this.#lastId}>`;
+    this.uploads.set(id, { key, parts: new Map() });
+    return xml(`<InitiateMultipartUploadResult><UploadId>${escaped(id)}</UploadId>`);
+  }
+
+  #list(prefix: string): Response {
+    const all = [...this.uploads].filter(([, { key }]) => key.startsWith(prefix));
+    return xml(
+      all.map(([id, { key }]) =>
+        `<Upload><Key>${escaped(key)}</Key><UploadId>${escaped(id)}</UploadId></Upload>`
+      ).join(""),
+    );
+  }
+
+  #head(key: string): Response {
+    const object = this.objects.get(key);
+    if (object === undefined) return new Response(null, { status: 404 });
+    return new Response(null, { headers: { "content-length": `${object.bytes.length}` } });
+  }
+
+  #complete(id: string, key: string, body: string): Response {
+    const { parts } = this.uploads.get(id)!;
+    const wanted = [...body.matchAll(/<PartNumber>(\d+)<\/PartNumber><ETag>([^<]*)<\/ETag>/g)];
+    const bytes: number[] = [];
+    for (const [, number, tag] of wanted) {
+      const part = parts.get(Number(number));
+      if (part === undefined || escaped(tagOf(part)) !== tag) return error(400, "InvalidPart");
+      bytes.push(...part);
+    }
+    this.uploads.delete(id);
+    this.objects.set(key, { bytes: Uint8Array.from(bytes), type: "" });
+    return xml("<CompleteMultipartUploadResult/>");
+  }
+
+  /** Signature Version 4, read from its description and not from what signs here. */
+  #whyNot(method: string, url: string, headers: Headers, body: Uint8Array): Response | undefined {
+    const { accessKey, secret, sessionToken } = this.credentials;
+    const given = headers.get("authorization") ?? "";
+    const [, id, day, region, names, signature] =
+      /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d+)\/([^/]+)\/s3\/aws4_request, SignedHeaders=([^,]+), Signature=(\w+)$/
+        .exec(given) ?? [];
+    if (id !== accessKey) return error(403, "InvalidAccessKeyId");
+    if ((headers.get("x-amz-security-token") ?? "") !== sessionToken) {
+      return error(400, "InvalidToken");
+    }
+    const bodyHash = createHash("sha256").update(body).digest("hex");
+    assert.equal(headers.get("x-amz-content-sha256"), bodyHash);
+    const { pathname, host, searchParams } = new URL(url);
+    const query = [...searchParams].map(([name, value]) => `${strict(name)}=${strict(value)}`)
+      .sort();
+    const signed = names!.split(";").map((name) =>
+      `${name}:${name === "host" ? host : headers.get(name)}\n`
+    );
+    const canonical = [method, pathname, query.join("&"), signed.join(""), names, bodyHash];
+    const hash = createHash("sha256").update(canonical.join("\n")).digest("hex");
+    const time = headers.get("x-amz-date")!;
+    const scope = `${day}/${region}/s3/aws4_request`;
+    const key = [day!, region!, "s3", "aws4_request"].reduce<Uint8Array | string>(
+      (before, text) => createHmac("sha256", before).update(text).digest(),
+      `AWS4${secret}`,
+    );
+    const text = ["AWS4-HMAC-SHA256", time, scope, hash].join("\n");
+    const expected = createHmac("sha256", key).update(text).digest("hex");
+    return expected === signature ? undefined : error(403, "SignatureDoesNotMatch");
+  }
+}
+
+function strict(text: string): string {
+  const sign = (one: string) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(text).replace(/[!'()*]/g, sign);
+}
+
+function tagOf(bytes: Uint8Array): string {
+  return `"${createHash("md5").update(bytes).digest("hex")}"`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;");
+}
+
+function xml(body: string): Response {
+  return new Response(`<?xml version="1.0"?>${body}`);
+}
+
+function error(status: number, code: string): Response {
+  return new Response(`<Error><Code>${code}</Code><Resource>/rec</Resource></Error>`, { status });
+}
+
+function silence(signal: AbortSignal): Promise<Response> {
+  return new Promise((_, reject) => {
+    const abort = () => reject(new DOMException("aborted", "AbortError"));
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort);
+  });
+}

@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { EXTENSION_URI, type PlayoutDelayRange } from "../../../../lib/base/media_vocabulary.ts";
+import { DownTrack } from "../../../../lib/media/down/down_track.ts";
+import { PlayoutDelay } from "../../../../lib/media/down/playout_delay.ts";
+import { UpTrack } from "../../../../lib/media/up/up_track.ts";
+import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
+import type { RtpView } from "../../../../lib/wire/rtp_view.ts";
+import {
+  codec,
+  layerListener,
+  RecordingSink,
+  viewOf,
+  vp8Payload,
+} from "../../../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
+
+const range = (minMs: number, maxMs: number, followsJitter = true): PlayoutDelayRange => ({
+  minMs,
+  maxMs,
+  followsJitter,
+});
+/** Least and most, ms. */
+const told = (value: number) => value < 0 ? undefined : [(value >> 12) * 10, (value & 0xfff) * 10];
+
+Deno.test("PlayoutDelay says what is configured until a packet that said so has arrived", () => {
+  const delay = new PlayoutDelay(range(100, 2_000));
+  for (const number of [65_534, 65_535, 65_536]) {
+    assert.deepEqual(told(delay.valueFor(number)), [100, 2_000]);
+  }
+  delay.acknowledged(65_500);
+  assert.deepEqual(told(delay.valueFor(65_537)), [100, 2_000], "an older one says nothing");
+  delay.acknowledged(0);
+  assert.equal(told(delay.valueFor(65_538)), undefined, "numbers wrap");
+});
+
+Deno.test("PlayoutDelay follows jitter slowly and says each change again, within its bounds", () => {
+  const delay = new PlayoutDelay(range(100, 500));
+  delay.valueFor(1);
+  delay.acknowledged(1);
+  delay.measured(30, 0, 1_000);
+  assert.deepEqual(told(delay.valueFor(2)), [180, 500], "80 ms in a second");
+  delay.measured(30, 0, 1_500);
+  assert.deepEqual(told(delay.valueFor(3)), [220, 500]);
+  for (let now = 2_500; now < 6_000; now += 1_000) delay.measured(30, 0, now);
+  assert.deepEqual(told(delay.valueFor(4)), [300, 500], "ten times the jitter");
+  delay.acknowledged(4);
+  delay.measured(30, 0, 7_000);
+  assert.equal(told(delay.valueFor(5)), undefined, "nothing new");
+  for (let now = 8_000; now < 16_000; now += 1_000) delay.measured(500, 0, now);
+  assert.deepEqual(told(delay.valueFor(6)), [500, 500]);
+  for (let now = 16_000; now < 26_000; now += 1_000) delay.measured(0, 80, now);
+  assert.deepEqual(told(delay.valueFor(7)), [100, 500]);
+});
+
+Deno.test("PlayoutDelay waits longer where much is asked for again, and not for a shared screen", () => {
+  const delay = new PlayoutDelay(range(0, 1_000));
+  for (let now = 0; now < 10_000; now += 1_000) delay.measured(10, 90, now);
+  assert.deepEqual(told(delay.valueFor(1)), [160, 1_000]);
+  const screen = new PlayoutDelay(range(50, 1_000, false));
+  for (let now = 0; now < 10_000; now += 1_000) screen.measured(100, 90, now);
+  assert.deepEqual(told(screen.valueFor(1)), [50, 1_000]);
+});
+
+Deno.test("PlayoutDelay takes a least without a most for ten seconds, and no more than 12 bits hold", () => {
+  assert.deepEqual(told(new PlayoutDelay(range(200, 0)).valueFor(1)), [200, 10_000]);
+  assert.deepEqual(told(new PlayoutDelay(range(0, 0)).valueFor(1)), [0, 0]);
+  assert.deepEqual(told(new PlayoutDelay(range(90_000, 90_000)).valueFor(1)), [40_950, 40_950]);
+  assert.deepEqual(told(new PlayoutDelay(range(300, 100)).valueFor(1)), [300, 300]);
+});
+
+const DELAY_ID = 6;
+const CAPTURE_ID = 7;
+const ORIENTATION_ID = 8;
+
+/** A camera and its subscriber, who is told how long to wait. */
+function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
+  const vp8 = codec("video/VP8", 96, rtx ? 97 : undefined);
+  const published = [
+    { id: 1, uri: EXTENSION_URI.absCaptureTime },
+    { id: 2, uri: EXTENSION_URI.playoutDelay },
+    { id: 3, uri: EXTENSION_URI.videoOrientation },
+  ];
+  const up = new UpTrack({
+    kind: "video",
+    extensions: published,
+    listener: { onNack() {}, onKeyFrameNeeded() {} },
+  });
+  up.bindLayer(0, 7, vp8, 0);
+  const sink = new RecordingSink();
+  const down = new DownTrack({
+    section: {
+      mid: "1",
+      kind: "video",
+      ssrc: 5,
+      ...(rtx ? { rtxSsrc: 6 } : {}),
+      codecs: [vp8],
+      extensions: [
+        { id: DELAY_ID, uri: EXTENSION_URI.playoutDelay },
+        { id: CAPTURE_ID, uri: EXTENSION_URI.absCaptureTime },
+        { id: ORIENTATION_ID, uri: EXTENSION_URI.videoOrientation },
+      ],
+      ...(playoutDelay === undefined ? {} : { playoutDelay }),
+    },
+    publisherExtensions: published,
+    sink,
+    listener: layerListener(),
+    target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
+  });
+  up.addDownTrack(down, 0);
+  let number = 0;
+  const send = (now: number) => {
+    const pictureId = ++number;
+    up.receive(
+      0,
+      viewOf(rtpPacket({
+        ssrc: 7,
+        payloadType: 96,
+        sequenceNumber: number,
+        timestamp: now * 90,
+        extensions: {
+          1: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8),
+          2: Uint8Array.of(9, 9, 9),
+          3: Uint8Array.of(3),
+        },
+        payload: vp8Payload({ pictureId, tl0: pictureId, key: pictureId === 1 }),
+      })),
+      now,
+    );
+    return sink.views.at(-1)!;
+  };
+  const report = (highest: number, jitter: number, now: number) => {
+    const block = new ReportBlock();
+    block.ssrc = 5;
+    block.highestSequence = highest;
+    block.jitter = jitter;
+    down.receiveReport(20, block, now);
+  };
+  return { down, sink, send, report };
+}
+
+const extension = (view: RtpView, id: number) => {
+  const at = view.extensionOffset(id);
+  return [...view.bytes.subarray(at, at + view.extensionLength(id))];
+};
+
+Deno.test("DownTrack writes its own playout delay in place of the publisher's, until it has arrived", () => {
+  const { send, report, sink } = camera(range(100, 400));
+  const first = send(0);
+  assert.deepEqual(extension(first, DELAY_ID), [0x00, 0xa0, 0x28]);
+  assert.deepEqual(extension(send(33), DELAY_ID), [0x00, 0xa0, 0x28]);
+  report(sink.views.at(-1)!.sequenceNumber, 0, 50);
+  assert.deepEqual(extension(send(66), DELAY_ID), []);
+  // 20 ms of jitter: 200 are wanted, and 80 more in a second are given.
+  report(sink.views.at(-1)!.sequenceNumber, 1_800, 1_050);
+  assert.deepEqual(extension(send(1_100), DELAY_ID), [0x01, 0x20, 0x28]);
+});
+
+Deno.test("DownTrack passes on time of capture and orientation, and says nothing of delays unasked", () => {
+  const { send } = camera();
+  const view = send(0);
+  assert.deepEqual(extension(view, CAPTURE_ID), [1, 2, 3, 4, 5, 6, 7, 8]);
+  assert.deepEqual(extension(view, ORIENTATION_ID), [3]);
+  assert.deepEqual(extension(view, DELAY_ID), [9, 9, 9], "what the publisher says");
+});
+
+Deno.test("Resender repeats a packet with the delay it had, byte for byte where there is no RTX", () => {
+  const { down, send, report, sink } = camera(range(100, 400), false);
+  const first = send(0);
+  report(first.sequenceNumber, 0, 10);
+  send(33);
+  const before = sink.packets.length;
+  const [lost, later] = [sink.packets[0]!, sink.packets[1]!].map((packet) => [...packet]);
+  down.receiveNack(Uint16Array.of(first.sequenceNumber, first.sequenceNumber + 1), 2, 500);
+  assert.deepEqual(sink.packets.slice(before).map((packet) => [...packet]), [lost, later]);
+});

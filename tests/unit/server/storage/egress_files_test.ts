@@ -1,0 +1,66 @@
+/** What a node that is alone and dies finds of its recordings when it begins anew. */
+import assert from "node:assert/strict";
+import { EgressInfo, EgressStatus } from "@livekit/protocol";
+import type { NodeId } from "../../../../lib/base/ids.ts";
+import { LostEgresses } from "../../../../lib/egress/lost_egresses.ts";
+import { EgressFiles } from "../../../../lib/server/storage/egress_files.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
+
+async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const FOLDER = ".roomwire-egresses";
+
+Deno.test("EgressFiles shows what dead processes left, and nothing of those that live", () =>
+  inFolder(async (folder) => {
+    const one = new EgressFiles(() => folder);
+    const two = new EgressFiles(() => folder);
+    assert.deepEqual([...await one.all()], []);
+    await one.put("EG_1", "a long text");
+    await one.put("EG_1", "short");
+    assert.equal(await Deno.readTextFile(`${folder}/${FOLDER}/EG_1`), "short");
+    // As a process leaves it: without a lock.
+    await Deno.writeTextFile(`${folder}/${FOLDER}/EG_2`, "left");
+    await Deno.writeTextFile(`${folder}/${FOLDER}/other`, "nobody's");
+    for (const files of [one, two]) assert.deepEqual([...await files.all()], [["EG_2", "left"]]);
+    const removed = await Promise.all([one.remove("EG_2"), two.remove("EG_2")]);
+    assert.deepEqual(removed.sort(), [false, true], "for one of both");
+    assert.equal(await one.remove("EG_1"), true);
+    assert.deepEqual([...Deno.readDirSync(`${folder}/${FOLDER}`)].map(({ name }) => name), [
+      "other",
+    ]);
+  }));
+
+Deno.test("LostEgresses tells once of recordings that a dead process was making", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(`${folder}/${FOLDER}`);
+    const status = EgressStatus.EGRESS_ACTIVE;
+    const info = new EgressInfo({ egressId: "EG_1", roomName: "lobby", status });
+    const text = `ND_before ${info.toBinary().toBase64()}`;
+    await Deno.writeTextFile(`${folder}/${FOLDER}/EG_1`, text);
+    await Deno.writeTextFile(`${folder}/${FOLDER}/EG_2`, "ND_before AAA");
+    const platform = new VirtualPlatform();
+    const told: string[] = [];
+    const lost = new LostEgresses({
+      platform,
+      shelf: new EgressFiles(() => folder),
+      self: "ND_now" as NodeId,
+      others: () => [],
+      lost: ({ egressId, roomName, status, error }) => {
+        told.push(`${egressId} ${roomName} ${EgressStatus[status]}`);
+        assert.match(error, /is gone/);
+      },
+    });
+    for (let i = 0; i < 100; i++) {
+      platform.advance(1_000);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    assert.deepEqual(told.sort(), ["EG_1 lobby EGRESS_FAILED", "EG_2  EGRESS_FAILED"]);
+    await lost.close();
+  }));
