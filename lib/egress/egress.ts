@@ -86,13 +86,14 @@ export class Egress implements TrackWatcher<Member>, EgressState {
     readonly plan: EgressPlan,
     readonly room: Room,
     world: EgressWorld<Egress>,
+    public continues = "",
   ) {
     this.#world = world;
     this.tracks = new EgressTracks(plan.selector);
     this.#createdAt = world.platform.clock.now();
     this.updatedAtMs = this.#createdAtMs = world.platform.clock.wallMs();
     if (plan.selector.type !== "room") this.#shared = this.#output(plan.expected, undefined);
-    else this.journal = new RoomJournal(room, id, world.platform.clock);
+    else this.journal = new RoomJournal(room, id, world.platform.clock, continues);
   }
 
   /** Resolves when it has ended, and its files are kept. */

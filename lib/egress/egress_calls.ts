@@ -32,6 +32,7 @@ import {
   planWeb,
 } from "./egress_plan.ts";
 import { egressNotFound, type EgressService } from "./egress_service.ts";
+import { mayGoOn } from "./egress_takeover.ts";
 
 /** The nodes that this one shares its cluster with. */
 export interface EgressPeers {
@@ -139,6 +140,26 @@ export class EgressCalls {
     return answers.some((answer) => !(answer instanceof AdminFailure));
   }
 
+  /**
+   * Goes on with a recording of a node that is gone, at a node that serves its room.
+   *
+   * @param lost As it was last.
+   * @returns The recording that goes on, or why there is none.
+   */
+  async goOn(lost: EgressInfo): Promise<EgressInfo | AdminFailure> {
+    const { service, rooms, peers } = this.options;
+    if (!mayGoOn(lost)) return new AdminFailure("failed_precondition", "it was about to end");
+    const found = await rooms().find(lost.roomName);
+    if (!(found instanceof Array)) {
+      return found === undefined ? roomNotFound() : await service.goOn(lost);
+    }
+    const { carrier, others } = peers() ?? {};
+    if (carrier === undefined) return roomNotFound();
+    // Who is gone is asked by nobody.
+    const nodes = others?.().filter((node) => found.includes(node)) ?? [];
+    return await carryCall(carrier, nodes, "GoOnEgress", lost, EgressInfo, this.hops);
+  }
+
   /** Does what another node asks for; `undefined` if that is none of these calls. */
   async answer({ name, bytes, hops }: CarriedCall): Promise<CarriedReply | undefined> {
     const { service } = this.options;
@@ -153,6 +174,8 @@ export class EgressCalls {
         return await answerCarried(bytes, ListEgressRequest, (one) => calls.list(one));
       case "StopEgress":
         return await answerCarried(bytes, StopEgressRequest, (one) => calls.stop(one));
+      case "GoOnEgress":
+        return await answerCarried(bytes, EgressInfo, (one) => service.goOn(one));
       case "FindTrackEgress":
         return await answerCarried(bytes, TrackEgressRequest, (one) => service.recording(one));
       case "FindParticipantEgress":

@@ -48,6 +48,7 @@ export function egressInfo(egress: EgressState): EgressInfo {
       compositionNote(egress),
       plan.details,
       egress.tracks.notes,
+      egress.continues === "" ? "" : `goes on with ${egress.continues}, whose node is gone`,
       journalNote(egress),
       egress.endNote,
     ]

@@ -24,11 +24,15 @@ import type { Room } from "../room/room.ts";
 import { Egress } from "./egress.ts";
 import type { EgressWorld } from "./egress_world.ts";
 import { type EgressPlan, planAutoParticipant, planAutoTrack, planRoom } from "./egress_plan.ts";
+import { planGoingOn } from "./egress_takeover.ts";
 
 /** Ended ones that are remembered; the oldest are forgotten first. */
 const MOST_ENDED = 1_000;
 /** Running at once on one node: each costs a share of the thread that serves everybody. */
 const MOST_RUNNING = 500;
+/** What a recording says that goes on elsewhere. */
+const TAKEN_OVER =
+  "the other nodes took this one for gone, as it was out of reach, and told that it had ended";
 
 /** What the service is given. */
 export interface EgressServiceOptions extends Omit<EgressWorld<Egress>, "changed"> {
@@ -67,6 +71,8 @@ export class EgressService implements RoomObserver {
   readonly #egresses = new Map<string, Egress>();
   /** Of nodes that died, as they were told of here. */
   readonly #lost = new Map<string, EgressInfo>();
+  /** Of whose end others have told already. */
+  readonly #untold = new Set<string>();
   #isClosed = false;
 
   constructor(options: EgressServiceOptions) {
@@ -111,11 +117,7 @@ export class EgressService implements RoomObserver {
   /** The recording of a track, or of a participant, that goes on here. */
   recording(request: TrackEgressRequest | ParticipantEgressRequest): EgressInfo | AdminFailure {
     const room = this.#options.rooms().get(request.roomName);
-    const found = room &&
-      (request instanceof TrackEgressRequest
-        ? this.#trackRecording(room, request.trackId)
-        : this.#participantRecording(room, request.identity));
-    return found?.info() ?? egressNotFound();
+    return (room && this.#find(room, request))?.info() ?? egressNotFound();
   }
 
   /** One of another node has ended with it. */
@@ -123,6 +125,42 @@ export class EgressService implements RoomObserver {
     this.#lost.set(info.egressId, info);
     for (const id of [...this.#lost.keys()].slice(0, -MOST_ENDED)) this.#lost.delete(id);
     this.#options.tell("egress_ended", info);
+  }
+
+  /**
+   * Goes on with one of a node that is gone, in files of its own, where its room still is; or says
+   * why not. What somebody who came back has begun meanwhile is what goes on.
+   */
+  async goOn(lost: EgressInfo): Promise<EgressInfo | AdminFailure> {
+    const room = this.#options.rooms().get(lost.roomName);
+    if (room === undefined || room.sid !== lost.roomId) return roomNotFound();
+    const plan = planGoingOn(lost, room.internal.egress);
+    if (plan instanceof AdminFailure) return plan;
+    const { request } = lost;
+    if (request.case === "participant" || request.case === "track") {
+      const { value } = request;
+      const begun = this.#find(room, value);
+      if (begun !== undefined) {
+        begun.continues ||= lost.egressId;
+        return begun.info();
+      }
+      const isElsewhere = await this.#options.isRecordedElsewhere?.(value).catch(() => false);
+      const isThere = request.case === "participant"
+        ? room.byIdentity(request.value.identity) !== undefined
+        : room.tracks.all().some(({ track: { sid } }) => sid === request.value.trackId);
+      if (isElsewhere || !isThere || room.closed || this.#find(room, value) !== undefined) {
+        return new AdminFailure("failed_precondition", "it is recorded already, or there no more");
+      }
+    }
+    return this.#begin(plan, room, lost.egressId);
+  }
+
+  /** Others have told that it has ended, because this node was out of reach. */
+  standDown(egressId: string): void {
+    const egress = this.#egresses.get(egressId);
+    if (egress === undefined || egress.hasEnded) return;
+    this.#untold.add(egressId);
+    egress.fail(TAKEN_OVER);
   }
 
   roomStarted({ name }: RoomInfo): void {
@@ -208,6 +246,12 @@ export class EgressService implements RoomObserver {
     isRecordedElsewhere(request).catch(() => false).then((is) => is || start());
   }
 
+  #find(room: Room, request: TrackEgressRequest | ParticipantEgressRequest): Egress | undefined {
+    return request instanceof TrackEgressRequest
+      ? this.#trackRecording(room, request.trackId)
+      : this.#participantRecording(room, request.identity);
+  }
+
   #participantRecording(room: Room, identity: string): Egress | undefined {
     return this.#recording(room).find(({ plan: { selector } }) =>
       selector.type === "participant" && selector.identity === identity
@@ -226,7 +270,7 @@ export class EgressService implements RoomObserver {
     room.log.warn("the recording that the room asks for cannot be made", { why: begun.message });
   }
 
-  #begin(plan: EgressPlan, room: Room): EgressInfo | AdminFailure {
+  #begin(plan: EgressPlan, room: Room, continues = ""): EgressInfo | AdminFailure {
     const { platform } = this.#options;
     if (this.#isClosed) return new AdminFailure("unavailable", "the server is ending");
     if (this.#running.length >= MOST_RUNNING) {
@@ -241,7 +285,7 @@ export class EgressService implements RoomObserver {
       // What goes into a request's bucket is not here to be composed.
       composer: plan.upload === undefined ? this.#options.composer : undefined,
       changed: (changed, what) => this.#changed(changed, what),
-    });
+    }, continues);
     this.#egresses.set(id, egress);
     room.recordingChanged(1);
     egress.start();
@@ -257,9 +301,12 @@ export class EgressService implements RoomObserver {
 
   #changed(egress: Egress, what: "started" | "updated" | "ended"): void {
     const info = egress.info();
-    this.#options.noted?.(info);
-    this.#options.tell(`egress_${what}`, info);
+    if (!this.#untold.has(egress.id)) {
+      this.#options.noted?.(info);
+      this.#options.tell(`egress_${what}`, info);
+    }
     if (what !== "ended") return;
+    this.#untold.delete(egress.id);
     egress.room.recordingChanged(-1);
     const status = EgressStatus[egress.status];
     egress.room.log.info("recording ended", { egress: egress.id, status, error: egress.error });

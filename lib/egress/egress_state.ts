@@ -15,6 +15,8 @@ export interface EgressState {
   readonly plan: EgressPlan;
   readonly room: { readonly sid: string };
   readonly status: EgressStatus;
+  /** The recording of a node that is gone with which this one goes on; empty if there is none. */
+  readonly continues: string;
   /** Why it ended though nobody asked for it; empty if it did not. */
   readonly endNote: string;
   /** Empty if nothing went wrong. */

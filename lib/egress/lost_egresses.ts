@@ -1,7 +1,10 @@
 /**
  * Recordings of nodes that died: each node keeps what it records on a shelf that all nodes have,
- * and whoever takes something from there whose node is gone tells the world, once, that it has
- * ended.
+ * and whoever takes over something from there whose node is gone has the recording gone on with, if
+ * that can be, and tells the world, once, that it has ended.
+ *
+ * Contract: one node takes it over, and another does if that one dies meanwhile. A node that was
+ * only out of reach finds a mark in the place of its recording, and gives that up.
  *
  * @module
  */
@@ -10,20 +13,29 @@ import type { NodeId } from "../base/ids.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
 
 /** Others are looked at so often, ms. */
-const LOOK_MS = 5_000;
+const LOOK_MS = 1_000;
 /** A node that has not been there so long is gone, ms: one that is slow has time to come back. */
-const GONE_MS = 10_000;
+const GONE_MS = 5_000;
 /** What was left is looked for so often though nobody is missed, ms: all may have died at once. */
 const SWEEP_MS = 300_000;
+/** Whoever comes back within this finds that it was taken for gone, ms. */
+const MARK_MS = 3_600_000;
+/** Stands in the place of a node where a recording was taken over, before the time of that. */
+const MARK = "-";
 /** A request that is larger is not told back of a recording that was lost, bytes. */
 const MOST_INFO = 64 * 1024;
 
 /** Texts that all nodes have. Rejects while it cannot be reached. */
 export interface EgressShelf {
   all(): Promise<ReadonlyMap<string, string>>;
-  put(id: string, text: string): Promise<unknown>;
-  /** Whether it was there, which it is for one of all who ask. */
-  remove(id: string): Promise<boolean>;
+  /**
+   * Puts a text in place of the one there was.
+   *
+   * @param over Only if that one begins so.
+   * @returns Whether it was put, which it is for one of all who ask over the same.
+   */
+  put(id: string, text: string, over?: string): Promise<boolean>;
+  remove(id: string): Promise<unknown>;
 }
 
 /** What this works with. */
@@ -31,28 +43,40 @@ export interface LostEgressesOptions {
   readonly platform: Pick<Platform, "clock" | "timers" | "log">;
   readonly shelf: EgressShelf;
   readonly self: NodeId;
-  /** Nodes that live, but for this one. */
-  readonly others: () => readonly NodeId[];
+  /** Nodes that live, but for this one; absent for a node that is alone, to which none comes back. */
+  readonly others?: () => readonly NodeId[];
+  /** Goes on with a recording, as it was last. @returns The id of the new one; empty without. */
+  readonly goOn: (info: EgressInfo) => Promise<string>;
   /** A recording was lost: how it has ended. */
   readonly lost: (info: EgressInfo) => void;
+  /** A recording of this node was taken over by others. */
+  readonly takenOver: (egressId: string) => void;
 }
 
 /** One node's part. */
 export class LostEgresses {
   readonly #options: LostEgressesOptions;
+  /** What this node records, as it is on the shelf. */
+  readonly #own = new Map<string, string>();
   /** Since when nodes with recordings are missed, ms. */
   readonly #missed = new Map<string, number>();
   /** What is to be written of each recording, in order. */
   readonly #writing = new Map<string, Promise<unknown>>();
   /** Recordings that have ended, of which the others could not be told. */
   readonly #unremoved = new Set<string>();
+  /** What is being taken over. */
+  readonly #taking = new Set<Promise<void>>();
   #others = new Set<string>();
   #sweepAt = 0;
+  #lookedAt: number;
+  /** Whether others may have taken over what is recorded here, or nobody know of it. */
+  #isUnsure = false;
   #cancel: Cancel = () => {};
   #isClosed = false;
 
   constructor(options: LostEgressesOptions) {
     this.#options = options;
+    this.#lookedAt = options.platform.clock.now();
     this.#later();
   }
 
@@ -61,9 +85,26 @@ export class LostEgresses {
     const { shelf, self } = this.#options;
     const { egressId: id } = info;
     const hasEnded = info.status >= EgressStatus.EGRESS_COMPLETE;
-    const step = () => hasEnded ? this.#remove(id) : shelf.put(id, packed(self, info));
-    // What cannot be kept for others is not told of by others, and nothing worse.
-    const written = (this.#writing.get(id) ?? Promise.resolve()).then(step).catch(() => {});
+    const text = packed(self, info);
+    const over = this.#own.has(id) ? `${self} ` : undefined;
+    if (hasEnded) this.#own.delete(id);
+    else this.#own.set(id, text);
+    const put = async () => this.#isUnsure ||= !await shelf.put(id, text, over);
+    this.#write(id, hasEnded ? () => this.#remove(id) : put);
+  }
+
+  /** Resolves when everything that was noted is known to the others. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancel();
+    await Promise.all([...this.#writing.values(), ...this.#taking]);
+  }
+
+  #write(id: string, step: () => Promise<unknown>): void {
+    const written = (this.#writing.get(id) ?? Promise.resolve()).then(step).catch(() => {
+      // What cannot be kept for others now is looked after later.
+      this.#isUnsure = true;
+    });
     this.#writing.set(id, written);
     written.then(() => {
       if (this.#writing.get(id) === written) this.#writing.delete(id);
@@ -77,61 +118,84 @@ export class LostEgresses {
     this.#unremoved.delete(id);
   }
 
-  /** Resolves when everything that was noted is known to the others. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#cancel();
-    await Promise.all(this.#writing.values());
-  }
-
   #later(): void {
     if (this.#isClosed) return;
     this.#cancel = this.#options.platform.timers.after(LOOK_MS, () => {
       this.#look().catch(() => {
         // It is away, and so are those who could be missed.
+        this.#isUnsure = true;
       }).then(() => this.#later());
     });
   }
 
   async #look(): Promise<void> {
-    const { platform: { clock } } = this.#options;
-    const now = clock.now();
+    const now = this.#options.platform.clock.now();
+    // A process that stood still was out of reach.
+    if (now - this.#lookedAt > GONE_MS) this.#isUnsure = true;
+    this.#lookedAt = now;
     for (const id of this.#unremoved) {
       if (!this.#writing.has(id)) await this.#remove(id).catch(() => {});
     }
     const before = this.#others;
-    this.#others = new Set(this.#options.others());
+    this.#others = new Set(this.#options.others?.());
     const isMissing = [...before].some((node) => !this.#others.has(node));
-    if (!isMissing && this.#missed.size === 0 && now < this.#sweepAt) return;
+    if (!isMissing && !this.#isUnsure && this.#missed.size === 0 && now < this.#sweepAt) return;
     this.#sweepAt = now + SWEEP_MS;
     await this.#sweep(now);
   }
 
   async #sweep(now: number): Promise<void> {
-    const { shelf, self } = this.#options;
+    const { shelf, self, platform: { clock } } = this.#options;
+    this.#isUnsure = false;
+    const own = new Map(this.#own);
+    const texts = await shelf.all();
+    for (const [id, text] of own) this.#check(id, text, texts.get(id));
     const missing = new Set<string>();
-    for (const [id, text] of await shelf.all()) {
-      const { node, info } = unpacked(id, text);
-      if (node === self || this.#others.has(node)) continue;
+    for (const [id, text] of texts) {
+      const { node, markedAt } = ownerOf(text);
+      if (node === MARK && clock.wallMs() - markedAt > MARK_MS) await shelf.remove(id);
+      if (node === MARK || node === self || this.#others.has(node)) continue;
       missing.add(node);
       const since = this.#missed.get(node) ?? now;
       this.#missed.set(node, since);
-      if (now - since < GONE_MS || !await shelf.remove(id)) continue;
-      this.#tell(info);
+      if (now - since < GONE_MS) continue;
+      const info = unpacked(id, text);
+      if (!await shelf.put(id, packed(self, info), `${node} `)) continue;
+      const taking: Promise<void> = this.#takeOver(info).finally(() => this.#taking.delete(taking));
+      this.#taking.add(taking);
     }
     for (const node of this.#missed.keys()) if (!missing.has(node)) this.#missed.delete(node);
   }
 
-  #tell(info: EgressInfo): void {
-    const { platform: { clock, log }, lost } = this.#options;
-    const now = BigInt(clock.wallMs()) * 1_000_000n;
+  /** @param found What the shelf has of a recording that was this node's before it was asked. */
+  #check(id: string, text: string, found: string | undefined): void {
+    if (this.#own.get(id) !== text || this.#writing.has(id)) return;
+    const { shelf, self } = this.#options;
+    if (found === undefined) return this.#write(id, () => shelf.put(id, text));
+    if (ownerOf(found).node === self) return;
+    this.#own.delete(id);
+    this.#options.takenOver(id);
+  }
+
+  async #takeOver(info: EgressInfo): Promise<void> {
+    const { platform: { clock, log }, shelf, self, others, goOn, lost } = this.#options;
+    const { egressId: id } = info;
+    const next = await goOn(info.clone()).catch(() => "");
+    const wallMs = clock.wallMs();
     info.status = EgressStatus.EGRESS_FAILED;
     info.error =
       "the node that recorded it is gone; what it had written is where that node left it";
     info.errorCode = 500;
-    info.endedAt = info.updatedAt = now;
-    log.warn("a recording was lost with its node", { egress: info.egressId });
+    info.endedAt = info.updatedAt = BigInt(wallMs) * 1_000_000n;
+    const note = next === "" ? "nothing goes on with it" : `${next} goes on with it`;
+    info.details = info.details === "" ? note : `${info.details}; ${note}`;
+    log.warn("a recording was lost with its node", { egress: id, next });
     lost(info);
+    this.#write(id, async () => {
+      if (others === undefined) await shelf.remove(id);
+      else await shelf.put(id, `${MARK} ${wallMs}`, `${self} `);
+    });
+    await this.#writing.get(id);
   }
 }
 
@@ -145,12 +209,17 @@ function packed(node: NodeId, info: EgressInfo): string {
   return `${node} ${bytes.toBase64()}`;
 }
 
+/** Whose a text is, and since when it is nobody's, Unix ms. */
+function ownerOf(text: string): { readonly node: string; readonly markedAt: number } {
+  const [node = "", at = ""] = text.split(" ", 2);
+  return { node, markedAt: Number(at) || 0 };
+}
+
 /** What another version wrote is told of by its name alone. */
-function unpacked(id: string, text: string): { readonly node: string; readonly info: EgressInfo } {
-  const [node = "", bytes = ""] = text.split(" ");
+function unpacked(id: string, text: string): EgressInfo {
   try {
-    return { node, info: EgressInfo.fromBinary(Uint8Array.fromBase64(bytes)) };
+    return EgressInfo.fromBinary(Uint8Array.fromBase64(text.slice(text.indexOf(" ") + 1)));
   } catch {
-    return { node, info: new EgressInfo({ egressId: id }) };
+    return new EgressInfo({ egressId: id });
   }
 }

@@ -19,6 +19,7 @@ export function manifestText(egress: EgressState): string {
       room_name: plan.roomName,
       started_at: time(startedAtMs),
       ended_at: time(endedAtMs),
+      ...(egress.continues === "" ? {} : { continues: egress.continues }),
       ...(isOne ? { publisher_identity: first?.identity } : {}),
       ...(egress.error === "" ? {} : { error: egress.error }),
       ...(journal?.filename === undefined ? {} : {

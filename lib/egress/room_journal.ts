@@ -94,13 +94,15 @@ export class RoomJournal implements TrackWatcher<Member>, RoomWitness {
   readonly beganAtMs: number;
   lines = 0;
 
-  constructor(room: JournalledRoom, egressId: string, clock: Clock) {
+  /** @param continues The recording with which this one goes on; empty if there is none. */
+  constructor(room: JournalledRoom, egressId: string, clock: Clock, continues = "") {
     this.#room = room;
     this.#clock = clock;
     this.beganAtMs = clock.wallMs();
     const { sid, name } = room;
     const facts = { egress_id: egressId, room_id: sid, room_name: name };
-    this.#write({ type: "began", version: JOURNAL_VERSION, ...facts });
+    const former = continues === "" ? {} : { continues };
+    this.#write({ type: "began", version: JOURNAL_VERSION, ...facts, ...former });
     this.tick();
   }
 

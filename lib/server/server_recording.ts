@@ -4,12 +4,17 @@
  * @module
  */
 import type { RoomAdminOptions } from "../admin/room_admin.ts";
+import { AdminFailure } from "../admin/admin_failure.ts";
 import { checkRoomEgress } from "../egress/egress_plan.ts";
-import type { EgressInfo, WebhookEvent } from "@livekit/protocol";
+import type { WebhookEvent } from "@livekit/protocol";
 import type { NodeId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
 import { EgressCalls, type EgressPeers } from "../egress/egress_calls.ts";
-import { type EgressShelf, LostEgresses } from "../egress/lost_egresses.ts";
+import {
+  type EgressShelf,
+  LostEgresses,
+  type LostEgressesOptions,
+} from "../egress/lost_egresses.ts";
 import type { TextShelf } from "../ingress/text_shelf.ts";
 import type { RoomDirectory } from "../room/room_directory.ts";
 import { EgressService } from "../egress/egress_service.ts";
@@ -67,7 +72,17 @@ export function createServerRecording(world: RecordingWorld): ServerRecording | 
   let isClosed = false;
   const composer = recordingComposer(world.config, platform);
   const storage = recordingPlaces(world.config, platform);
-  const lost = lostEgresses(world, storage.egresses, (info) => service.lost(info));
+  const lost = lostEgresses(world, storage.egresses, {
+    goOn: async (info) => {
+      const next = await calls.goOn(info);
+      if (!(next instanceof AdminFailure)) return next.egressId;
+      const { log } = platform;
+      log.info("nothing goes on with a recording", { egress: info.egressId, why: next.message });
+      return "";
+    },
+    lost: (info) => service.lost(info),
+    takenOver: (id) => service.standDown(id),
+  });
   const service: EgressService = new EgressService({
     platform,
     router,
@@ -113,17 +128,17 @@ export function createServerRecording(world: RecordingWorld): ServerRecording | 
 function lostEgresses(
   { platform, nodeId, shelf, peers }: RecordingWorld,
   files: EgressShelf,
-  lost: (info: EgressInfo) => void,
+  acts: Pick<LostEgressesOptions, "goOn" | "lost" | "takenOver">,
 ): LostEgresses {
   return new LostEgresses({
     platform,
     self: nodeId,
     shelf: shelf === undefined ? files : {
       all: () => shelf.all("egress"),
-      put: (id, text) => shelf.put("egress", id, text),
+      put: (id, text, over) => shelf.put("egress", id, text, over),
       remove: (id) => shelf.remove("egress", id),
     },
-    others: () => peers()?.others() ?? [],
-    lost,
+    ...(shelf === undefined ? {} : { others: () => peers()?.others() ?? [] }),
+    ...acts,
   });
 }

@@ -221,10 +221,96 @@ Deno.test("recordings of a node that dies are told of once, in words, and listed
     for (const id of [egressId, kept.egressId]) {
       const [info] = await recording.list(node, { egressId: id });
       assert.match(info!.error, /node that recorded it is gone/);
+      assert.match(info!.details, /nothing goes on with it/, "only applications know");
       assert.equal(info!.roomName, "lobby");
       assert.equal(info!.request.case, "participant");
     }
   }
+});
+
+Deno.test("a room's recording goes on at another node when its own dies, once and in files of its own", async () => {
+  const recording = new RecordingCluster();
+  const { cluster, told } = recording;
+  const ann = await cluster.join("a", "ann");
+  await ann.publishCamera();
+  await cluster.join("b", "bob");
+  await cluster.pass(6_000);
+  const request = new RoomCompositeEgressRequest({ roomName: "lobby" }) as AnyMessage;
+  const { egressId } = await recording.start("b", "StartRoomCompositeEgress", request);
+  const stopped = await recording.start("b", "StartRoomCompositeEgress", request);
+  await recording.stop("c", stopped.egressId);
+  await cluster.pass(500);
+  cluster.kill("b");
+  await cluster.pass(60_000, 20);
+  assert.deepEqual(recording.started, ["b", "b", "a"], "what was stopped is not begun again");
+  const ended = told.filter((line) => line.includes("ended"));
+  assert.equal(ended.filter((line) => line.endsWith("EGRESS_FAILED")).length, 1);
+  const [next] = await recording.list("c", { active: true });
+  assert.match(next!.details, new RegExp(`goes on with ${egressId}, whose node is gone`));
+  assert.equal(next!.request.case, "roomComposite");
+  const [lost] = await recording.list("c", { egressId });
+  assert.match(lost!.details, new RegExp(`${next!.egressId} goes on with it`));
+  assert.ok(cluster.node("a").world.engine.of("record_track").length > 0);
+  const told2 = told.length;
+  await cluster.pass(60_000, 20);
+  assert.equal(told.length, told2);
+});
+
+Deno.test("a room that has ended with its node, or is another by now, is not recorded again", async () => {
+  const recording = new RecordingCluster();
+  const { cluster } = recording;
+  await cluster.join("b", "bob");
+  await cluster.pass(1_000);
+  const request = new RoomCompositeEgressRequest({ roomName: "lobby" }) as AnyMessage;
+  await recording.start("b", "StartRoomCompositeEgress", request);
+  cluster.kill("b");
+  await cluster.pass(60_000, 20);
+  assert.deepEqual(recording.started, ["b"]);
+});
+
+Deno.test("what a room asks for by itself goes on where its publisher is by now", async () => {
+  const recording = new RecordingCluster({ returnMs: 60_000 });
+  const { cluster } = recording;
+  const egress = new RoomEgress({ participant: new AutoParticipantEgress() });
+  const create = new CreateRoomRequest({ name: "lobby", egress });
+  succeeded(await cluster.during(cluster.node("c").admin.createRoom(create)));
+  await cluster.join("c", "cyd");
+  const ann = await cluster.join("b", "ann");
+  await ann.publishCamera();
+  await cluster.pass(2_000);
+  const [first] = await recording.list("a", { active: true });
+  // She comes in elsewhere, and the recording at her former node goes on.
+  const again = await cluster.join("a", "ann");
+  await again.publishCamera();
+  await cluster.pass(2_000);
+  assert.deepEqual(recording.started, ["b"]);
+  cluster.kill("b");
+  await cluster.pass(60_000, 20);
+  const running = await recording.list("c", { active: true });
+  assert.equal(running.length, 1);
+  assert.match(running[0]!.details, new RegExp(`goes on with ${first!.egressId}`));
+});
+
+Deno.test("a node that was taken for gone gives its recording up, and tells nothing of that", async () => {
+  const recording = new RecordingCluster();
+  const { cluster, told } = recording;
+  await cluster.join("a", "ann");
+  await cluster.join("b", "bob");
+  await cluster.pass(6_000);
+  const request = new RoomCompositeEgressRequest({ roomName: "lobby" }) as AnyMessage;
+  const { egressId } = await recording.start("b", "StartRoomCompositeEgress", request);
+  const { directory, id } = cluster.node("b");
+  directory.reach = "away";
+  for (const other of ["a", "c"]) cluster.links.network.partition(id, cluster.node(other).id);
+  await cluster.pass(60_000, 20);
+  const ends = () => told.filter((line) => line.includes("ended"));
+  assert.equal(ends().length, 1);
+  directory.reach = "here";
+  for (const other of ["a", "c"]) cluster.links.network.heal(id, cluster.node(other).id);
+  await cluster.pass(30_000, 20);
+  assert.equal(ends().length, 1);
+  const [info] = await recording.list("b", { egressId });
+  assert.equal(info!.status, EgressStatus.EGRESS_FAILED);
 });
 
 Deno.test("recordings of a node that ends in order are told of by itself, and by nobody else", async () => {

@@ -5,7 +5,7 @@ import {
   AutoTrackEgress,
   ChatMessage,
   DataPacket,
-  type EgressInfo,
+  EgressInfo,
   EgressStatus,
   EncodedFileOutput,
   MuteTrackRequest,
@@ -303,6 +303,49 @@ Deno.test("a room is recorded track by track, with one manifest of when each beg
     ) => [file.tracks[0]!.publisher_identity, Math.round(file.offset_ms / 1_000)],
   );
   assert.deepEqual(offsets.sort(), [["alice", 0], ["alice", 0], ["bob", 4]]);
+});
+
+Deno.test("a recording that goes on with a lost one says so in its info, manifest and journal", async () => {
+  const recorder = new Recorder();
+  await both(await recorder.world.joined("alice"));
+  const request = new RoomCompositeEgressRequest({ roomName: "lobby" });
+  const { sid } = recorder.world.rooms.get("lobby")!;
+  const lost = (roomId: string) =>
+    new EgressInfo({
+      egressId: "EG_lost",
+      roomName: "lobby",
+      roomId,
+      request: { case: "roomComposite", value: request },
+      status: EgressStatus.EGRESS_ACTIVE,
+    });
+  assert.equal(failed(await recorder.service.goOn(lost("RM_former")))[0], "not_found");
+  const { egressId } = succeeded(await recorder.service.goOn(lost(sid)));
+  await recorder.run(3_000);
+  recorder.service.stop(egressId);
+  await recorder.world.pass(1_000);
+  assert.match(recorder.info(egressId).details, /goes on with EG_lost, whose node is gone/);
+  const manifest = JSON.parse(
+    new TextDecoder().decode(recorder.storage.files.get(`${egressId}.json`)!),
+  );
+  assert.equal(manifest.continues, "EG_lost");
+  assert.equal(journalOf(recorder, egressId)[0]!.continues, "EG_lost");
+});
+
+Deno.test("a recording that others have taken over ends here, and nothing more is told of it", async () => {
+  const recorder = new Recorder();
+  await both(await recorder.world.joined("alice"));
+  const { egressId } = recorder.participant("alice");
+  await recorder.run(3_000);
+  const before = recorder.told.length;
+  recorder.service.standDown(egressId);
+  recorder.service.standDown("EG_none");
+  await recorder.world.pass(2_000);
+  assert.equal(recorder.told.length, before);
+  const { status, error } = recorder.info(egressId);
+  assert.equal(status, EgressStatus.EGRESS_FAILED);
+  assert.match(error, /out of reach/);
+  assert.ok(readMatroska(recorder.storage.files.get("out.webm")!).frames.length > 20);
+  assert.deepEqual(recorder.recorded(), []);
 });
 
 /** Lines of a recording's journal, without those facts that differ from run to run. */

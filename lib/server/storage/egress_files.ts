@@ -35,11 +35,14 @@ export class EgressFiles implements EgressShelf {
     return left;
   }
 
-  async put(id: string, text: string): Promise<void> {
-    const file = this.#own.get(id) ?? await this.#create(id);
+  async put(id: string, text: string, over?: string): Promise<boolean> {
+    const own = this.#own.get(id);
+    const file = own ?? (over === undefined ? await this.#create(id) : await this.#adopt(id, over));
+    if (file === undefined) return false;
     await file.seek(0, Deno.SeekMode.Start);
     await writeAll(file, new TextEncoder().encode(text));
     await file.truncate(text.length);
+    return true;
   }
 
   async remove(id: string): Promise<boolean> {
@@ -59,6 +62,23 @@ export class EgressFiles implements EgressShelf {
     const file = await Deno.open(this.#path(id), { write: true, createNew: true, mode: 0o640 });
     this.#own.set(id, file);
     await file.tryLock(true).catch(() => {});
+    return file;
+  }
+
+  /** One that another process left; `undefined` if it is somebody's, or begins otherwise. */
+  async #adopt(id: string, over: string): Promise<Deno.FsFile | undefined> {
+    let file: Deno.FsFile | undefined;
+    try {
+      file = await Deno.open(this.#path(id), { read: true, write: true });
+      if (!await file.tryLock(true)) return void file.close();
+      const text = await Deno.readTextFile(this.#path(id));
+      if (!text.startsWith(over)) return void file.close();
+    } catch (error) {
+      file?.close();
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+    this.#own.set(id, file);
     return file;
   }
 

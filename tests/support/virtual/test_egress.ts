@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { EgressStatus } from "@livekit/protocol";
+import { AdminFailure } from "../../../lib/admin/admin_failure.ts";
 import { EgressService, type EgressServiceOptions } from "../../../lib/egress/egress_service.ts";
 import type { RecordingStorage } from "../../../lib/recording/recording_storage.ts";
 import { EgressCalls } from "../../../lib/egress/egress_calls.ts";
@@ -37,11 +38,16 @@ export function recordOn(
     self: node.id,
     shelf: {
       all: () => shelf.all("egress"),
-      put: (id, text) => shelf.put("egress", id, text),
+      put: (id, text, over) => shelf.put("egress", id, text, over),
       remove: (id) => shelf.remove("egress", id),
     },
     others: () => (node.membership?.others ?? []).map(({ nodeId }) => nodeId),
+    goOn: async (info) => {
+      const next = await calls.goOn(info);
+      return next instanceof AdminFailure ? "" : next.egressId;
+    },
     lost: (info) => service.lost(info),
+    takenOver: (id) => service.standDown(id),
   });
   const service: EgressService = testEgress(world, {
     isRecordedElsewhere: (request) => calls.isRecordedElsewhere(request),

@@ -5,10 +5,10 @@ import { LostEgresses } from "../../../lib/egress/lost_egresses.ts";
 import { MemoryShelf } from "../../../lib/ingress/text_shelf.ts";
 import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
-/** A node's part of a shelf that can be out of reach. */
-function node(name: string, shelf: MemoryShelf) {
+/** A node's part of a shelf that can be out of reach; `others` are those that it knows to live. */
+function node(name: string, shelf: MemoryShelf, others: readonly string[] = []) {
   const platform = new VirtualPlatform();
-  const state = { isAway: false };
+  const state = { isAway: false, others };
   const told: string[] = [];
   const reached = <T>(ask: () => Promise<T>) =>
     state.isAway ? Promise.reject(new Error("away")) : ask();
@@ -17,11 +17,16 @@ function node(name: string, shelf: MemoryShelf) {
     self: name as NodeId,
     shelf: {
       all: () => reached(() => shelf.all("egress")),
-      put: (id, text) => reached(() => shelf.put("egress", id, text)),
+      put: (id, text, over) => reached(() => shelf.put("egress", id, text, over)),
       remove: (id) => reached(() => shelf.remove("egress", id)),
     },
-    others: () => [],
-    lost: ({ egressId }) => void told.push(egressId),
+    others: () => state.others as NodeId[],
+    goOn: ({ egressId, status }) => {
+      told.push(`${egressId} goes on after ${EgressStatus[status]}`);
+      return Promise.resolve(`${egressId}_next`);
+    },
+    lost: ({ egressId, details }) => void told.push(`${egressId} ended: ${details}`),
+    takenOver: (egressId) => void told.push(`${egressId} taken over`),
   });
   const pass = async (seconds: number) => {
     for (let i = 0; i < seconds; i++) {
@@ -47,4 +52,103 @@ Deno.test("LostEgresses tells nothing of a recording that ended while the shelf 
   await two.pass(60);
   await two.lost.close();
   assert.deepEqual(two.told, []);
+});
+
+/** Lets the time of all pass together. */
+async function passAll(nodes: readonly ReturnType<typeof node>[], seconds: number): Promise<void> {
+  for (let i = 0; i < seconds; i++) await Promise.all(nodes.map(({ pass }) => pass(1)));
+}
+
+function active(egressId: string): EgressInfo {
+  return new EgressInfo({ egressId, status: EgressStatus.EGRESS_ACTIVE });
+}
+
+const TOLD = ["EG_1 goes on after EGRESS_ACTIVE", "EG_1 ended: EG_1_next goes on with it"];
+
+Deno.test("LostEgresses has one of those who are left go on with a recording, and tell of it", async () => {
+  const shelf = new MemoryShelf();
+  const names = ["ND_one", "ND_two", "ND_three"];
+  const [one, two, three] = names.map((name) => node(name, shelf, names)) as [
+    ReturnType<typeof node>,
+    ReturnType<typeof node>,
+    ReturnType<typeof node>,
+  ];
+  one.lost.note(active("EG_1"));
+  await passAll([one, two, three], 2);
+  await one.lost.close();
+  for (const left of [two, three]) left.state.others = ["ND_two", "ND_three"];
+  await passAll([two, three], 20);
+  assert.deepEqual([...two.told, ...three.told], TOLD);
+  await passAll([two, three], 600);
+  assert.match((await shelf.get("egress", "EG_1"))!, /^- \d+$/);
+  await passAll([two, three], 3_600);
+  assert.equal(await shelf.get("egress", "EG_1"), undefined, "nobody comes back after that");
+  assert.deepEqual([...two.told, ...three.told], TOLD);
+  for (const { lost } of [two, three]) await lost.close();
+});
+
+Deno.test("LostEgresses tells of a recording whose heir dies before it has told", async () => {
+  const shelf = new MemoryShelf();
+  const one = node("ND_one", shelf);
+  one.lost.note(active("EG_1"));
+  await one.pass(2);
+  await one.lost.close();
+  // As it stands when another one has taken it, and is no more.
+  const text = (await shelf.get("egress", "EG_1"))!;
+  await shelf.put("egress", "EG_1", text.replace("ND_one", "ND_heir"));
+  const two = node("ND_two", shelf);
+  await two.pass(10);
+  assert.deepEqual(two.told, TOLD);
+  await two.lost.close();
+});
+
+Deno.test("LostEgresses has a node give up what others took over while it was out of reach", async () => {
+  const shelf = new MemoryShelf();
+  const one = node("ND_one", shelf, ["ND_two"]);
+  const two = node("ND_two", shelf, ["ND_one"]);
+  one.lost.note(active("EG_1"));
+  await passAll([one, two], 2);
+  one.state.isAway = true;
+  two.state.others = [];
+  // Begun meanwhile, so that nobody knows of it.
+  one.lost.note(active("EG_2"));
+  await passAll([one, two], 30);
+  assert.deepEqual(two.told, TOLD);
+  one.state.isAway = false;
+  two.state.others = ["ND_one"];
+  await passAll([one, two], 3);
+  assert.deepEqual(one.told, ["EG_1 taken over"]);
+  assert.match((await shelf.get("egress", "EG_2"))!, /^ND_one /, "told when it could be");
+  // Its own end is no news any more, and takes nothing away.
+  await passAll([one, two], 30);
+  assert.deepEqual(two.told, TOLD);
+  for (const { lost } of [one, two]) await lost.close();
+});
+
+Deno.test("LostEgresses of a node that stood still does not write over what others took", async () => {
+  const shelf = new MemoryShelf();
+  const one = node("ND_one", shelf, ["ND_two"]);
+  const two = node("ND_two", shelf, []);
+  one.lost.note(active("EG_1"));
+  await one.pass(1);
+  await two.pass(20);
+  assert.deepEqual(two.told, TOLD);
+  one.lost.note(active("EG_1"));
+  await one.pass(2);
+  assert.deepEqual(one.told, ["EG_1 taken over"]);
+  assert.match((await shelf.get("egress", "EG_1"))!, /^- /);
+  for (const { lost } of [one, two]) await lost.close();
+});
+
+Deno.test("LostEgresses tells a directory anew what it has forgotten", async () => {
+  const shelf = new MemoryShelf();
+  const one = node("ND_one", shelf);
+  one.lost.note(active("EG_1"));
+  await one.pass(2);
+  await shelf.remove("egress", "EG_1");
+  one.lost.note(active("EG_1"));
+  await one.pass(2);
+  assert.match((await shelf.get("egress", "EG_1"))!, /^ND_one /);
+  assert.deepEqual(one.told, []);
+  await one.lost.close();
 });

@@ -51,7 +51,8 @@ Deno.test("LostEgresses tells once of recordings that a dead process was making"
       platform,
       shelf: new EgressFiles(() => folder),
       self: "ND_now" as NodeId,
-      others: () => [],
+      goOn: () => Promise.resolve(""),
+      takenOver: () => assert.fail("nobody does"),
       lost: ({ egressId, roomName, status, error }) => {
         told.push(`${egressId} ${roomName} ${EgressStatus[status]}`);
         assert.match(error, /is gone/);
@@ -63,4 +64,23 @@ Deno.test("LostEgresses tells once of recordings that a dead process was making"
     }
     assert.deepEqual(told.sort(), ["EG_1 lobby EGRESS_FAILED", "EG_2  EGRESS_FAILED"]);
     await lost.close();
+    assert.deepEqual([...Deno.readDirSync(`${folder}/${FOLDER}`)], []);
+  }));
+
+Deno.test("EgressFiles.put() takes over what a dead process left, once, and of nobody who lives", () =>
+  inFolder(async (folder) => {
+    const one = new EgressFiles(() => folder);
+    const two = new EgressFiles(() => folder);
+    await one.put("EG_1", "ND_one 1");
+    assert.equal(await two.put("EG_1", "ND_two 1", "ND_one "), false, "it lives");
+    assert.equal(await two.put("EG_3", "ND_two 3", "ND_one "), false, "there is none");
+    await Deno.writeTextFile(`${folder}/${FOLDER}/EG_2`, "ND_dead 2");
+    assert.equal(await two.put("EG_2", "ND_two 2", "ND_other "), false);
+    const taken = await Promise.all(
+      [one, two].map((files, n) => files.put("EG_2", `ND_${n} taken`, "ND_dead ")),
+    );
+    assert.deepEqual(taken.toSorted(), [false, true]);
+    const text = await Deno.readTextFile(`${folder}/${FOLDER}/EG_2`);
+    assert.equal(text, `ND_${taken.indexOf(true)} taken`);
+    for (const files of [one, two]) await Promise.all([files.remove("EG_1"), files.remove("EG_2")]);
   }));
