@@ -7,7 +7,8 @@
  * @module
  */
 import { type EgressInfo, EgressStatus, VideoQuality } from "@livekit/protocol";
-import type { Cancel } from "../base/platform.ts";
+import { anchoredClock } from "../base/anchored_clock.ts";
+import type { Cancel, Clock } from "../base/platform.ts";
 import type { Composition } from "../recording/composition.ts";
 import { type NameFacts, recordingPath } from "../recording/recording_name.ts";
 import type { Member } from "../room/participant/member.ts";
@@ -68,6 +69,8 @@ export class Egress implements TrackWatcher<Member>, EgressState {
   composition: Composition | undefined;
   readonly tracks: EgressTracks;
   readonly #world: EgressWorld<Egress>;
+  /** Whoever sets the system's clock meanwhile puts no file off against the others. */
+  readonly #clock: Clock;
   readonly #recordings = new Map<RecordedTrack, Recording>();
   readonly #shared: EgressOutput | undefined;
   /** Of a recording of a whole room. */
@@ -90,10 +93,11 @@ export class Egress implements TrackWatcher<Member>, EgressState {
   ) {
     this.#world = world;
     this.tracks = new EgressTracks(plan.selector);
-    this.#createdAt = world.platform.clock.now();
-    this.updatedAtMs = this.#createdAtMs = world.platform.clock.wallMs();
+    this.#clock = anchoredClock(world.platform.clock);
+    this.#createdAt = this.#clock.now();
+    this.updatedAtMs = this.#createdAtMs = this.#clock.wallMs();
     if (plan.selector.type !== "room") this.#shared = this.#output(plan.expected, undefined);
-    else this.journal = new RoomJournal(room, id, world.platform.clock, continues);
+    else this.journal = new RoomJournal(room, id, this.#clock, continues);
   }
 
   /** Resolves when it has ended, and its files are kept. */
@@ -193,15 +197,15 @@ export class Egress implements TrackWatcher<Member>, EgressState {
   }
 
   get #now(): number {
-    return this.#world.platform.clock.now();
+    return this.#clock.now();
   }
 
   #recording(track: RecordedTrack): Recording {
     const known = this.#recordings.get(track);
     if (known !== undefined) return known;
-    const { router, platform: { clock } } = this.#world;
+    const { router } = this.#world;
     const output = this.#shared ?? this.#output(1, track);
-    const recorder: TrackRecorder = new TrackRecorder(router, clock, track.kind, track.clock, {
+    const recorder: TrackRecorder = new TrackRecorder(router, this.#clock, track.kind, track.clock, {
       frame: (frame, timeMs, codec) => output.add(recorder.stream, frame, timeMs, codec),
     }, output.keyEveryMs);
     const recording = { track, recorder, output, isClosed: false };
@@ -210,7 +214,7 @@ export class Egress implements TrackWatcher<Member>, EgressState {
   }
 
   #output(expected: number, track: RecordedTrack | undefined): EgressOutput {
-    const { storage, platform: { clock } } = this.#world;
+    const { storage } = this.#world;
     const { filepath, fallback, format, selector, segments } = this.plan;
     if (segments !== undefined) return this.#segmented(segments, expected);
     // Names that do not tell tracks apart would be numbered: better by what they are.
@@ -218,7 +222,7 @@ export class Egress implements TrackWatcher<Member>, EgressState {
       filepath === "" || filepath.endsWith("/");
     const template = isTold ? filepath : `${filepath}-{publisher_identity}-{track_source}`;
     return new RecordedOutput({
-      clock,
+      clock: this.#clock,
       storage,
       format,
       expected,
@@ -231,9 +235,9 @@ export class Egress implements TrackWatcher<Member>, EgressState {
   }
 
   #segmented(plan: SegmentPlan, expected: number): SegmentedOutput {
-    const { storage, platform: { clock } } = this.#world;
+    const { storage } = this.#world;
     return new SegmentedOutput({
-      clock,
+      clock: this.#clock,
       storage,
       lengthMs: plan.lengthMs,
       expected,
@@ -252,7 +256,7 @@ export class Egress implements TrackWatcher<Member>, EgressState {
       track_id: track?.sid ?? "",
       track_type: track?.kind ?? "",
       track_source: track?.source ?? "",
-      startedAtMs: this.#world.platform.clock.wallMs(),
+      startedAtMs: this.#clock.wallMs(),
     };
   }
 
@@ -265,7 +269,7 @@ export class Egress implements TrackWatcher<Member>, EgressState {
   #began(part: OutputPart | undefined, track: RecordedTrack | undefined): void {
     if (part !== undefined && track !== undefined) this.#noteFile(part, track);
     if (this.status !== EgressStatus.EGRESS_STARTING) return;
-    this.startedAtMs = this.#world.platform.clock.wallMs();
+    this.startedAtMs = this.#clock.wallMs();
     this.#become(EgressStatus.EGRESS_ACTIVE);
   }
 
@@ -377,7 +381,7 @@ export class Egress implements TrackWatcher<Member>, EgressState {
 
   #become(status: EgressStatus): void {
     this.status = status;
-    this.updatedAtMs = this.#world.platform.clock.wallMs();
+    this.updatedAtMs = this.#clock.wallMs();
     this.#world.changed(this, this.hasEnded ? "ended" : "updated");
     if (this.hasEnded) this.#ended.resolve();
   }
@@ -400,14 +404,14 @@ export class Egress implements TrackWatcher<Member>, EgressState {
   }
 
   async #finish(wanted: EgressStatus, wasActive: boolean): Promise<void> {
-    const { storage, platform: { clock, timers } } = this.#world;
+    const { storage, platform: { timers } } = this.#world;
     // Another thread still has the last of it.
     await new Promise<void>((resolve) => timers.after(TAIL_MS, resolve));
     for (const { recorder } of this.#recordings.values()) recorder.close();
     const kept = (output: EgressOutput) =>
       output.end().catch((reason) => this.#lateError ||= String(reason));
     await Promise.all(this.#outputs.map(kept));
-    this.endedAtMs = clock.wallMs();
+    this.endedAtMs = this.#clock.wallMs();
     this.error ||= this.#lateError;
     const { parts } = this;
     const isEmpty = !wasActive && parts.length === 0 && this.error === "" &&

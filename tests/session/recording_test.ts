@@ -13,6 +13,7 @@ import {
   RoomCompositeEgressRequest,
   RoomEgress,
   TrackEgressRequest,
+  UserPacket,
 } from "@livekit/protocol";
 import type { AdminFailure } from "../../lib/admin/admin_failure.ts";
 import type { DownTrackId } from "../../lib/base/ids.ts";
@@ -346,6 +347,59 @@ Deno.test("a recording that others have taken over ends here, and nothing more i
   assert.match(error, /out of reach/);
   assert.ok(readMatroska(recorder.storage.files.get("out.webm")!).frames.length > 20);
   assert.deepEqual(recorder.recorded(), []);
+});
+
+Deno.test("whoever sets the clock during a recording puts no file off against the others", async () => {
+  const recorder = new Recorder();
+  const { platform } = recorder.world;
+  await both(await recorder.world.joined("alice"));
+  const bob = await recorder.world.joined("bob");
+  const { egressId } = recorder.startRoom();
+  await recorder.run(2_000);
+  platform.wallSetMs = -3_600_000;
+  await bob.publishMicrophone();
+  await recorder.run(2_000);
+  platform.wallSetMs = 86_400_000;
+  recorder.service.stop(egressId);
+  await recorder.world.pass(1_000);
+  const manifest = JSON.parse(
+    new TextDecoder().decode(recorder.storage.files.get(`${egressId}.json`)!),
+  );
+  const offsets = manifest.files.map(
+    ({ offset_ms }: { offset_ms: number }) => Math.round(offset_ms / 1_000),
+  );
+  assert.deepEqual(offsets.sort(), [0, 0, 2]);
+  const tookMs = Date.parse(manifest.ended_at) - Date.parse(manifest.started_at);
+  assert.ok(tookMs > 3_500 && tookMs < 5_000, `${tookMs} ms`);
+  for (const { offset_ms: offset } of journalOf(recorder, egressId)) {
+    assert.ok((offset as number) >= 0 && (offset as number) < 6_000, `${offset} ms`);
+  }
+  const { startedAt, endedAt } = recorder.info(egressId);
+  assert.ok(endedAt - startedAt < 5_000_000_000n && endedAt > startedAt);
+});
+
+Deno.test("a message that is sent twice, and dropped the second time, stands once in the journal", async () => {
+  const recorder = new Recorder();
+  await both(await recorder.world.joined("alice"));
+  const { egressId } = recorder.startRoom();
+  await recorder.run(1_000);
+  const { data } = recorder.world.rooms.get("lobby")!;
+  const payload = new TextEncoder().encode(JSON.stringify({ id: "1", message: "hello" }));
+  const send = (n: number, to: string[] = []) => {
+    const nonce = new Uint8Array(16).fill(n);
+    const user = new UserPacket({ topic: "lk-chat-topic", payload, nonce });
+    const value = { case: "user", value: user } as const;
+    data.send(new DataPacket({ value, destinationIdentities: to }), "reliable");
+  };
+  send(1);
+  send(1);
+  send(2);
+  send(3, ["alice"]);
+  send(3);
+  recorder.service.stop(egressId);
+  await recorder.world.pass(1_000);
+  const said = journalOf(recorder, egressId).filter(({ type }) => type === "chat");
+  assert.equal(said.length, 2);
 });
 
 /** Lines of a recording's journal, without those facts that differ from run to run. */

@@ -7,6 +7,7 @@
  * @module
  */
 import { DataPacket } from "@livekit/protocol";
+import { NonceMemory } from "../../engine/data/nonce_memory.ts";
 import { mayBeChat } from "../../wire/chat_packet.ts";
 import { DataPacketReader } from "../../wire/data_packet.ts";
 
@@ -22,6 +23,7 @@ export interface RoomWitness {
 export class RoomWitnesses {
   readonly #witnesses = new Set<RoomWitness>();
   readonly #reader = new DataPacketReader();
+  readonly #nonces = new NonceMemory();
 
   get isEmpty(): boolean {
     return this.#witnesses.size === 0;
@@ -35,9 +37,11 @@ export class RoomWitnesses {
     this.#witnesses.delete(witness);
   }
 
-  /** Everybody was sent this packet; what cannot be read is passed over. */
+  /** Everybody was sent this packet; what cannot be read, or came before, is passed over. */
   said(bytes: Uint8Array): void {
     if (this.isEmpty || !this.#reader.read(bytes)) return;
+    // The media plane drops what was sent before, and does not say so.
+    if (!this.#nonces.accept(this.#reader.nonce())) return;
     if (this.#reader.hasDestinations || !mayBeChat(this.#reader)) return;
     let packet: DataPacket;
     try {

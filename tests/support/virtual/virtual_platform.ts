@@ -24,6 +24,8 @@ export class VirtualPlatform implements Platform {
   /** A heap by time, then by order; cancelled ones stay until they come up. */
   readonly #timers: VirtualTimer[] = [];
   readonly random: SeededRandom;
+  /** By how much somebody has put the wall clock forward, ms. */
+  wallSetMs = 0;
 
   constructor(seed = 1, readonly log: Log = silentLog) {
     this.random = new SeededRandom(seed);
@@ -32,7 +34,7 @@ export class VirtualPlatform implements Platform {
   readonly clock = {
     now: () => this.#now,
     nowUs: () => this.#now * 1000,
-    wallMs: () => WALL_START_MS + this.#now,
+    wallMs: () => WALL_START_MS + this.wallSetMs + this.#now,
   };
 
   readonly timers = {
