@@ -10,7 +10,7 @@ import { type EgressInfo, EgressStatus, VideoQuality } from "@livekit/protocol";
 import { anchoredClock } from "../base/anchored_clock.ts";
 import type { Cancel, Clock } from "../base/platform.ts";
 import type { Composition } from "../recording/composition.ts";
-import { type NameFacts, recordingPath } from "../recording/recording_name.ts";
+import { type NameFacts, recordingPath, sharedTemplate } from "../recording/recording_name.ts";
 import type { Member } from "../room/participant/member.ts";
 import type { PublishedTrack } from "../room/registry/registry_messages.ts";
 import type { Room } from "../room/room.ts";
@@ -256,7 +256,8 @@ export class Egress implements TrackWatcher<Member>, EgressState {
       track_id: track?.sid ?? "",
       track_type: track?.kind ?? "",
       track_source: track?.source ?? "",
-      startedAtMs: this.#clock.wallMs(),
+      // All files of a room are of one recording, also by their names and folders.
+      startedAtMs: this.plan.selector.type === "room" ? this.#createdAtMs : this.#clock.wallMs(),
     };
   }
 
@@ -293,13 +294,9 @@ export class Egress implements TrackWatcher<Member>, EgressState {
 
   /** Of a room's manifest and journal: their path without an ending. */
   get #base(): string {
-    const { filepath } = this.plan;
-    const folder = filepath.slice(0, filepath.lastIndexOf("/") + 1);
-    // What belongs to one track is no place for what belongs to all.
-    const shared = folder.split("/").filter((part) => !/\{(?:publisher|track)_/.test(part));
-    const path = [...shared, this.id].filter((part) => part !== "").join("/");
-    const facts = { ...this.#nameFacts(undefined), startedAtMs: this.#createdAtMs };
-    return recordingPath(path, this.id, facts);
+    const shared = sharedTemplate(this.plan.filepath);
+    const folder = shared.slice(0, shared.lastIndexOf("/") + 1);
+    return recordingPath(`${folder}${this.id}`, this.id, this.#nameFacts(undefined));
   }
 
   #tickLater(): void {
@@ -448,9 +445,8 @@ export class Egress implements TrackWatcher<Member>, EgressState {
         durationMs: file.durationMs,
       }];
     });
-    const facts = { ...this.#nameFacts(undefined), startedAtMs: this.#createdAtMs };
-    const shared = /\{(?:publisher|track)_/.test(filepath) ? "" : filepath;
-    const path = recordingPath(shared, "{room_name}-{time}", facts);
+    const facts = this.#nameFacts(undefined);
+    const path = recordingPath(sharedTemplate(filepath), "{room_name}-{time}", facts);
     this.composition = await composer.compose({ path, tracks, ...composed });
     if (this.composition.ok) this.room.log.info("recording composed", { room: roomName });
   }

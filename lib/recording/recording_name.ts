@@ -42,6 +42,17 @@ export function recordingPath(template: string, fallback: string, facts: NameFac
   return parts.length === 0 ? safeName(String(facts.startedAtMs)) : parts.join("/");
 }
 
+/**
+ * The template of what belongs to all tracks of a recording, by that of the files of each: without
+ * what tells those apart. It ends with a slash, or is empty, if no name is left.
+ */
+export function sharedTemplate(template: string): string {
+  const parts = template.split("/");
+  const name = parts.pop()!;
+  const isShared = (part: string) => !/\{(?:publisher|track)_/.test(part);
+  return [...parts.filter(isShared), isShared(name) ? name : ""].join("/");
+}
+
 /** Whether a path could lead out of its folder; such are refused before they are looked at. */
 export function leadsOutside(template: string): boolean {
   return template.startsWith("/") || template.includes("\\") ||

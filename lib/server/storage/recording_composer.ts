@@ -25,6 +25,8 @@ import {
   type FfmpegStreams,
   whyNoFfmpeg,
 } from "../ffmpeg/ffmpeg_process.ts";
+import { HeldFiles } from "./held_files.ts";
+import { makeFolderOf } from "./inner_folder.ts";
 import { KeptRecordings } from "./kept_recordings.ts";
 
 const STREAMS: FfmpegStreams = { stdin: "null", stdout: "null", stderr: "piped" };
@@ -73,7 +75,12 @@ export class RecordingComposer implements Composer {
     if (why !== "") return { ok: false, why };
     this.#waiting++;
     try {
-      return await this.#turn.run(() => this.#compose(job));
+      const root = await Deno.realPath(this.#given);
+      // Others may take hours, while files become too old, or too many, to be kept.
+      using held = await HeldFiles.hold(root, job.tracks.map(({ name }) => name));
+      const tracks = job.tracks.filter(({ name }) => !held.missing.has(name));
+      if (tracks.length === 0) return { ok: false, why: "its files are no longer there" };
+      return await this.#turn.run(() => this.#compose(root, { ...job, tracks }));
     } catch (error) {
       this.#platform.log.error("a recording could not be composed", { error: String(error) });
       return { ok: false, why: "the folder of recordings cannot be used" };
@@ -88,10 +95,10 @@ export class RecordingComposer implements Composer {
     this.#kill();
   }
 
-  async #compose(job: CompositionJob): Promise<Composition> {
+  async #compose(root: string, job: CompositionJob): Promise<Composition> {
     if (this.#isClosed) return { ok: false, why: "the server was stopped" };
-    const root = await Deno.realPath(this.#given);
     const name = await reserve(root, job.path);
+    using _held = await HeldFiles.hold(root, [name]);
     const location = `${root}/${name}`;
     // A disk may have taken its time.
     const why = this.#isClosed ? "the server was stopped" : await this.#run(job, root, location);
@@ -149,6 +156,7 @@ async function lastOf(said: ReadableStream<Uint8Array>): Promise<string> {
 
 /** A name that no other file has, which is ours from now on. */
 async function reserve(root: string, path: string): Promise<string> {
+  await makeFolderOf(root, path);
   for (let n = 1; n <= MOST_NAMES; n++) {
     const name = `${path}${n === 1 ? "" : `-${n}`}.mp4`;
     try {

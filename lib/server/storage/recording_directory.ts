@@ -8,6 +8,7 @@
 import type { Platform } from "../../base/platform.ts";
 import { describeError } from "../../room/context/close_reason.ts";
 import type { RecordingStorage, StoredFile } from "../../recording/recording_storage.ts";
+import { makeFolderOf } from "./inner_folder.ts";
 import { KeptRecordings } from "./kept_recordings.ts";
 import {
   QueuedFile,
@@ -100,7 +101,7 @@ export class RecordingDirectory implements RecordingStorage {
 
   /** A new file of that name, or with a number behind it. */
   async #create(path: string): Promise<WrittenFile> {
-    await this.#makeFolder(path.split("/").slice(0, -1));
+    await makeFolderOf(this.#root, path);
     const [, base = path, ending = ""] = /^(.*)(\.[^./]*)$/.exec(path) ?? [];
     for (let n = 1; n <= MOST_NAMES; n++) {
       const name = n === 1 ? path : `${base}-${n}${ending}`;
@@ -129,19 +130,6 @@ export class RecordingDirectory implements RecordingStorage {
     }
   }
 
-  /** One level after the other: a link in the folder leads out of it for nobody. */
-  async #makeFolder(names: readonly string[]): Promise<void> {
-    let folder = this.#root;
-    for (const name of names) {
-      folder += `/${name}`;
-      await Deno.mkdir(folder, { recursive: true });
-      folder = await Deno.realPath(folder);
-      if (folder !== this.#root && !folder.startsWith(`${this.#root}/`)) {
-        throw new Deno.errors.PermissionDenied("a link leads out of the folder of recordings");
-      }
-    }
-  }
-
   async #tidy(): Promise<void> {
     const { maxAgeMs, maxBytes } = this.#rules;
     const now = this.#platform.clock.wallMs();
@@ -160,7 +148,7 @@ export class RecordingDirectory implements RecordingStorage {
     await this.#kept.forget(gone);
   }
 
-  /** Whether this process, or another one, is writing it. */
+  /** Whether this process, or another one, is writing it, or reads it to make another one of it. */
   async #isBusy(name: string): Promise<boolean> {
     for (const file of this.#open) if (file.name === name) return true;
     using file = await Deno.open(`${this.#root}/${name}`, { read: true });

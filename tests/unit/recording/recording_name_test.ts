@@ -5,6 +5,7 @@ import {
   leadsOutside,
   type NameFacts,
   recordingPath,
+  sharedTemplate,
 } from "../../../lib/recording/recording_name.ts";
 import { SeededRandom } from "../../support/virtual/seeded_random.ts";
 
@@ -72,4 +73,17 @@ Deno.test("recordingPath() stays inside, with random templates and facts", () =>
     assert.ok(!path.includes("\u0000"));
     for (const part of path.split("/")) assert.match(part, /^[^.\s/\\][^/\\]*$/, path);
   }
+});
+
+Deno.test("sharedTemplate() leaves out what tells the files of a room apart", () => {
+  const table = [
+    ["", ""],
+    ["calls/", "calls/"],
+    ["calls/{room_name}-{time}.mp4", "calls/{room_name}-{time}.mp4"],
+    ["{room_name}/{publisher_identity}/{time}", "{room_name}/{time}"],
+    ["{time}/{publisher_identity}-{track_source}.webm", "{time}/"],
+    ["{track_id}", ""],
+    ["{track_type}/{track_source}", ""],
+  ] as const;
+  for (const [template, shared] of table) assert.equal(sharedTemplate(template), shared, template);
 });

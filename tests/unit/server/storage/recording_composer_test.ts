@@ -1,7 +1,10 @@
 /** Composing by FFmpeg: what comes of it, and what does where it is not here or breaks. */
 import assert from "node:assert/strict";
 import { RecordingComposer } from "../../../../lib/server/storage/recording_composer.ts";
+import { KeptRecordings } from "../../../../lib/server/storage/kept_recordings.ts";
+import { RecordingDirectory } from "../../../../lib/server/storage/recording_directory.ts";
 import { denoPlatform } from "../../../../lib/base/deno_platform.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 import { fakeFfmpeg } from "../../../support/process/fake_ffmpeg.ts";
 import { probe } from "../../../support/process/probed_file.ts";
 
@@ -77,6 +80,7 @@ Deno.test("of what FFmpeg complains about only the end is kept", async () => {
     offsetMs: 0,
     durationMs: 1,
   } as const;
+  await Deno.writeTextFile(`${root}/a.webm`, "");
   const before = Deno.memoryUsage().rss;
   let most = 0;
   const look = setInterval(() => most = Math.max(most, Deno.memoryUsage().rss - before), 10);
@@ -94,6 +98,7 @@ Deno.test("a server that is stopped while its composer waits for a disk begins n
   await composer.open();
   const [name, kind, format] = ["a.webm", "video", "webm"] as const;
   const tracks = [{ name, kind, format, offsetMs: 0, durationMs: 1 }];
+  await Deno.writeTextFile(`${root}/a.webm`, "");
   const isBegun = () => [...Deno.readDirSync(root)].some(({ name }) => name === "x.mp4");
   // As another process does that writes to the list of recordings.
   const list = await Deno.open(`${root}/.roomwire-recordings.lock`, { create: true, write: true });
@@ -104,6 +109,53 @@ Deno.test("a server that is stopped while its composer waits for a disk begins n
   list.close();
   assert.deepEqual(await making, { ok: false, why: "the server was stopped" });
   assert.equal(isBegun(), false);
+  await Deno.remove(root, { recursive: true });
+});
+
+Deno.test("retention removes no file that is composed, waits for that, or is being made", async () => {
+  const root = await Deno.realPath(await Deno.makeTempDir());
+  const go = `${root}/go`;
+  using _fake = fakeFfmpeg(
+    `[ "$1" = -version ] && exit 0; while [ ! -e ${go} ]; do sleep 0.02; done; exit 0`,
+  );
+  const composer = new RecordingComposer(root, denoPlatform());
+  await composer.open();
+  const platform = new VirtualPlatform();
+  const directory = new RecordingDirectory(root, { maxAgeMs: 1, maxBytes: 0 }, platform);
+  const names = ["a.webm", "b.webm", "old.webm"];
+  for (const name of names) {
+    await Deno.writeTextFile(`${root}/${name}`, "");
+    await new KeptRecordings(root).add(name);
+  }
+  const compose = (path: string, ...files: string[]) => {
+    const facts = { kind: "video", format: "webm", offsetMs: 0, durationMs: 1 } as const;
+    const tracks = files.map((name) => ({ name, ...facts }));
+    return composer.compose({ path, tracks, width: 64, height: 64 });
+  };
+  const there = () => [...Deno.readDirSync(root)].map(({ name }) => name);
+  const running = compose("calls/{x}/film", "a.webm");
+  const waiting = compose("second", "b.webm", "gone.webm");
+  while (!there().includes("calls")) await new Promise((resolve) => setTimeout(resolve, 1));
+  const film = `${root}/calls/{x}/film.mp4`;
+  while (!await Deno.stat(film).then(() => true, () => false)) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await Deno.utime(film, 0, 0);
+  for (const name of names) await Deno.utime(`${root}/${name}`, 0, 0);
+  directory.prepare();
+  await directory.close();
+  assert.deepEqual(there().filter((name) => name.endsWith(".webm")).toSorted(), ["a.webm", "b.webm"]);
+  assert.ok(await Deno.stat(film));
+  await Deno.writeTextFile(go, "");
+  assert.deepEqual([(await running).ok, (await waiting).ok], [true, true], "without what is gone");
+  assert.deepEqual(await compose("third", "gone.webm"), {
+    ok: false,
+    why: "its files are no longer there",
+  });
+  const later = new RecordingDirectory(root, { maxAgeMs: 1, maxBytes: 0 }, platform);
+  later.prepare();
+  await later.close();
+  assert.deepEqual(there().filter((name) => name.endsWith(".webm")), [], "nobody holds them");
   await Deno.remove(root, { recursive: true });
 });
 
