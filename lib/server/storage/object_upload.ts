@@ -5,8 +5,9 @@
  *
  * @module
  */
+import { randomId } from "../../base/ids.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
-import { type S3Client, S3Failure } from "./s3_client.ts";
+import { isTaken, type S3Client, S3Failure } from "./s3_client.ts";
 import { reasonOf } from "./storage_failure.ts";
 import type { UploadFacts, UploadSpool } from "./upload_spool.ts";
 import type { UploadSlots } from "./upload_slots.ts";
@@ -20,6 +21,8 @@ const LONGEST_PAUSE_MS = 30_000;
 export const MOST_PARTS = 10_000;
 /** How often names are tried that are taken. */
 const MOST_NAMES = 100;
+/** And those that another server is uploading to at the same time. */
+const MOST_RIVALS = 3;
 
 /** What an upload works with. */
 export interface UploadPorts {
@@ -58,6 +61,8 @@ export class ObjectUpload {
   #work: Promise<void> = Promise.resolve();
   #hasFailed = false;
   #isNamed = false;
+  /** The object of that name is this one. */
+  #isWritten = false;
   #isRefreshing = false;
   /** What passes is waited for no longer after the last that the bucket took, ms. */
   #patienceMs = Infinity;
@@ -148,9 +153,31 @@ export class ObjectUpload {
   async #begin(): Promise<void> {
     if (this.#facts.uploadId !== "") return;
     await this.#takeName();
-    const { key, type } = this.#facts;
-    this.#facts.uploadId = await this.#again((client) => client.begin(key, type));
+    const asked = this.#facts.key;
+    for (let n = 1;; n++) {
+      const { key, type } = this.#facts;
+      this.#facts.begins = true;
+      await this.#note();
+      const id = await this.#again((client) => client.begin(key, type));
+      if (n > MOST_RIVALS || !await this.#hasRival(key, id)) {
+        this.#facts.uploadId = id;
+        break;
+      }
+      // Both may see each other, and give way: to names that none of them will meet again.
+      await this.#again((client) => client.abort(key, id));
+      this.#facts.key = beside(asked, randomId(this.#ports.platform.random, ""));
+    }
+    this.#facts.begins = false;
     await this.#note();
+  }
+
+  /** Whether another server uploads to that name; who may not look sees nobody. */
+  async #hasRival(key: string, id: string): Promise<boolean> {
+    const ids = await this.#again((client) => client.uploads(key)).catch((error) => {
+      if (!(error instanceof S3Failure) || error.isPassing) throw error;
+      return [];
+    });
+    return ids.some((other) => other !== id);
   }
 
   /** Nothing of it was ever written. */
@@ -161,8 +188,31 @@ export class ObjectUpload {
 
   async #sendWhole(): Promise<void> {
     await this.#takeName();
+    const asked = this.#facts.key;
+    for (let n = 2; !await this.#put(); n++) {
+      if (n > MOST_NAMES) throw new S3Failure("Taken", false, "too many objects have that name");
+      this.#facts.key = numbered(asked, n);
+      await this.#note();
+    }
+  }
+
+  /** @returns Whether it is there; not if another server was faster. */
+  async #put(): Promise<boolean> {
     const { key, type } = this.#facts;
-    await this.#again(async (client) => client.put(key, await this.#spool.part(1), type));
+    let isRepeated = false;
+    return await this.#again(async (client) => {
+      const bytes = await this.#spool.part(1);
+      try {
+        await client.put(key, bytes, type, !this.#isWritten);
+      } catch (error) {
+        const wasRepeated = isRepeated;
+        isRepeated = true;
+        if (!isTaken(error)) throw error;
+        // The answer to a request that was carried out may have been lost.
+        if (!wasRepeated || await client.size(key) !== bytes.length) return false;
+      }
+      return this.#isWritten = true;
+    });
   }
 
   async #sendPart(number: number): Promise<void> {
@@ -190,7 +240,8 @@ export class ObjectUpload {
         await client.complete(key, uploadId, all as string[]);
       } catch (error) {
         // The answer to a request that was carried out may have been lost.
-        const isGone = error instanceof S3Failure && error.code === "NoSuchUpload";
+        const isGone = isTaken(error) ||
+          error instanceof S3Failure && error.code === "NoSuchUpload";
         const isDone = isGone && isRepeated && await client.size(key) !== undefined;
         isRepeated = true;
         if (!isDone) throw error;
@@ -251,6 +302,10 @@ export class ObjectUpload {
 
 /** `a/b.webm` as `a/b-2.webm`. */
 export function numbered(path: string, n: number): string {
+  return beside(path, String(n));
+}
+
+function beside(path: string, addition: string): string {
   const [, base = path, ending = ""] = /^(.*)(\.[^./]*)$/.exec(path) ?? [];
-  return `${base}-${n}${ending}`;
+  return `${base}-${addition}${ending}`;
 }

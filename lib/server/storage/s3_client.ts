@@ -37,6 +37,8 @@ interface Call {
   readonly url: string;
   readonly body?: Uint8Array<ArrayBuffer>;
   readonly type?: string;
+  /** Refused if there is such an object (`If-None-Match`, RFC 9110 §13.1.2). */
+  readonly isNew?: boolean;
 }
 
 /** What is needed besides a bucket. */
@@ -45,8 +47,21 @@ export interface S3Ports {
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
 }
 
+interface Answer {
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+/** Whether a request failed because there is such an object. */
+export function isTaken(error: unknown): boolean {
+  return error instanceof S3Failure && /^(?:PreconditionFailed|412)$/.test(error.code);
+}
+
 /** One bucket. All calls reject with {@linkcode S3Failure}. */
 export class S3Client {
+  /** The service does not know what a new object is. */
+  #hasNoConditions = false;
+
   constructor(readonly target: UploadTarget, readonly ports: S3Ports) {}
 
   /**
@@ -64,8 +79,15 @@ export class S3Client {
     }
   }
 
-  async put(key: string, body: Uint8Array<ArrayBuffer>, type: string): Promise<void> {
-    await this.#send({ method: "PUT", url: objectUrl(this.target, key), body, type });
+  /** @param isNew It fails (see {@linkcode isTaken}) if there is such an object. */
+  async put(
+    key: string,
+    body: Uint8Array<ArrayBuffer>,
+    type: string,
+    isNew = false,
+  ): Promise<void> {
+    const call = { method: "PUT", url: objectUrl(this.target, key), body, type } as const;
+    await this.#sendNew(call, isNew);
   }
 
   /** Begins an object of several parts. @returns The id of the upload. */
@@ -92,7 +114,11 @@ export class S3Client {
     return tag;
   }
 
-  /** @param tags Of all parts, in their order. */
+  /**
+   * Fails (see {@linkcode isTaken}) if there is such an object.
+   *
+   * @param tags Of all parts, in their order.
+   */
   async complete(key: string, uploadId: string, tags: readonly string[]): Promise<void> {
     const url = `${objectUrl(this.target, key)}?uploadId=${encodeURIComponent(uploadId)}`;
     const parts = tags.map((tag, at) =>
@@ -100,7 +126,8 @@ export class S3Client {
     );
     const body = `<CompleteMultipartUpload>${parts.join("")}</CompleteMultipartUpload>`;
     const bytes = new TextEncoder().encode(body);
-    const { text } = await this.#send({ method: "POST", url, body: bytes, type: "text/xml" });
+    const call = { method: "POST", url, body: bytes, type: "text/xml" } as const;
+    const { text } = await this.#sendNew(call, true);
     // It may begin with 200 and come to something else.
     const [code] = elements(text, "Code");
     if (code !== undefined) throw failureOf(200, code, "");
@@ -120,7 +147,20 @@ export class S3Client {
     );
   }
 
-  async #send(call: Call): Promise<{ readonly headers: Headers; readonly text: string }> {
+  /** There are services that refuse what they do not know, and others that pass it over. */
+  async #sendNew(call: Call, isNew: boolean): Promise<Answer> {
+    const hasCondition = isNew && !this.#hasNoConditions;
+    try {
+      return await this.#send({ ...call, isNew: hasCondition });
+    } catch (error) {
+      const isUnknown = error instanceof S3Failure && /^(?:NotImplemented|501)$/.test(error.code);
+      if (!hasCondition || !isUnknown) throw error;
+      this.#hasNoConditions = true;
+      return await this.#send(call);
+    }
+  }
+
+  async #send(call: Call): Promise<Answer> {
     const { timers } = this.ports.platform;
     const { body = EMPTY } = call;
     const abort = new AbortController();
@@ -141,7 +181,7 @@ export class S3Client {
   }
 
   async #fetch(
-    { method, url, type }: Call,
+    { method, url, type, isNew = false }: Call,
     body: Uint8Array<ArrayBuffer>,
     signal: AbortSignal,
   ): Promise<Response> {
@@ -154,6 +194,7 @@ export class S3Client {
       headers: {
         "x-amz-content-sha256": await sha256(body),
         ...(type === undefined ? {} : { "content-type": type }),
+        ...(isNew ? { "if-none-match": "*" } : {}),
       },
       accessKeyId: accessKey,
       secretAccessKey: secret,
@@ -253,6 +294,7 @@ const WORDS: Readonly<Record<string, string>> = {
   AuthorizationHeaderMalformed: "the bucket is in another region",
   IllegalLocationConstraintException: "the bucket is in another region",
   EntityTooLarge: "the file is too large for the storage",
+  PreconditionFailed: "another server has taken the name meanwhile",
 };
 /** Those that are gone in a while, by S3's word. */
 const PASSING = new Set([
@@ -262,6 +304,7 @@ const PASSING = new Set([
   "InternalError",
   "ServiceUnavailable",
   "OperationAborted",
+  "ConditionalRequestConflict",
   "Throttling",
   "ThrottlingException",
   "RequestLimitExceeded",
@@ -269,7 +312,7 @@ const PASSING = new Set([
 
 function failureOf(status: number, named: string, region: string): S3Failure {
   const code = /^[A-Za-z0-9]{1,64}$/.test(named) ? named : String(status);
-  const isPassing = PASSING.has(code) || status >= 500 && status !== 507 || status === 429 ||
+  const isPassing = PASSING.has(code) || status >= 500 && status !== 501 && status !== 507 || status === 429 ||
     status === 408;
   if (status >= 300 && status < 400) {
     const where = /^[a-z0-9-]{1,64}$/.test(region) ? ` (${region})` : "";

@@ -54,8 +54,9 @@ async function resume(left: LeftUploads, folder: string): Promise<boolean> {
     throw new StorageFailure("its bucket is not configured");
   }
   const { client } = ports;
-  if (facts.uploadId === "") {
-    // One may have been begun whose answer nobody noted down.
+  if (facts.uploadId === "" && facts.begins) {
+    // One may have been begun whose answer nobody noted down. Others may not be touched: another
+    // server may be uploading under that name.
     for (const id of await client.uploads(facts.key).catch(() => [])) {
       await client.abort(facts.key, id).catch(() => {});
     }

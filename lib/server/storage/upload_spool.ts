@@ -18,6 +18,8 @@ export interface UploadFacts {
   readonly type: string;
   /** Empty before there is an upload of parts. */
   uploadId: string;
+  /** One is being begun, whose id nobody knows yet. */
+  begins: boolean;
   /** What parts are called that the bucket has, by number. */
   readonly tags: Record<number, string>;
 }
@@ -204,10 +206,10 @@ export class UploadSpool {
 /** `undefined` for what no process of this version has written. */
 function readFacts(text: string): UploadFacts | undefined {
   try {
-    const { bucketUrl, key, type, uploadId, tags } = JSON.parse(text);
+    const { bucketUrl, key, type, uploadId, tags, begins } = JSON.parse(text);
     const texts = [bucketUrl, key, type, uploadId, ...Object.values(tags)];
     if (texts.some((value) => typeof value !== "string")) return undefined;
-    return { bucketUrl, key, type, uploadId, tags };
+    return { bucketUrl, key, type, uploadId, tags, begins: begins === true };
   } catch {
     return undefined;
   }

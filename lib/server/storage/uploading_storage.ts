@@ -92,6 +92,7 @@ export class UploadingStorage implements RecordingStorage {
       key: `${prefix}${name}`,
       type: mediaType(name),
       uploadId: "",
+      begins: false,
       tags: {},
     };
     await spool.note(facts);

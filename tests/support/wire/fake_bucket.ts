@@ -22,6 +22,10 @@ export class FakeBucket {
   credentials = { accessKey: "AKIDTEST", secret: "top-secret/+=", sessionToken: "" };
   /** The answer to the first such request is lost although it was carried out. */
   losesAnswerTo = "";
+  /** Called with each request before it is carried out. */
+  asked: (line: string) => void = () => {};
+  /** Refuses requests for new objects alone, as older services do. */
+  hasNoConditions = false;
   #lastId = 0;
 
   readonly fetch = async (url: string, init: RequestInit): Promise<Response> => {
@@ -35,6 +39,9 @@ export class FakeBucket {
     if (this.mood === "silent") return await silence(signal!);
     if (this.mood === "busy") return error(503, "SlowDown");
     if (this.mood === "gone") return error(404, "NoSuchBucket");
+    this.asked(line);
+    const hasCondition = new Headers(init.headers).has("if-none-match");
+    if (hasCondition && this.hasNoConditions) return error(501, "NotImplemented");
     const refused = this.#whyNot(method, url, new Headers(init.headers), bytes);
     const answer = refused ?? await this.#answer(method, key, searchParams, init, bytes);
     if (line !== this.losesAnswerTo) return answer;
@@ -61,8 +68,10 @@ export class FakeBucket {
     }
     if (id !== "" && upload?.key !== key) return error(404, "NoSuchUpload");
     if (method === "HEAD") return this.#head(key);
+    const isTaken = new Headers(init.headers).get("if-none-match") === "*" && this.objects.has(key);
     if (upload === undefined) {
       assert.equal(method, "PUT");
+      if (isTaken) return error(412, "PreconditionFailed");
       this.objects.set(key, { bytes: bytes.slice(), type });
       return new Response(null, { headers: { etag: '"whole"' } });
     }
@@ -70,6 +79,7 @@ export class FakeBucket {
       this.uploads.delete(id);
       return new Response(null, { status: 204 });
     }
+    if (method === "POST" && isTaken) return error(412, "PreconditionFailed");
     if (method === "POST") return this.#complete(id, key, new TextDecoder().decode(bytes));
     const number = Number(query.get("partNumber"));
     assert.ok(number >= 1 && number <= 10_000);

@@ -149,6 +149,7 @@ Deno.test("parts go to the bucket while a recording grows, the first at its end"
     assert.deepEqual(bucket.requests, [
       "HEAD calls/a/b.webm",
       "POST calls/a/b.webm?uploads=",
+      "GET ?uploads=&prefix=calls%2Fa%2Fb.webm",
       "PUT calls/a/b.webm?partNumber=2",
       "PUT calls/a/b.webm?partNumber=3",
       "PUT calls/a/b.webm?partNumber=4",
@@ -359,7 +360,10 @@ for (const request of ["POST calls/a/b.webm?", "PUT calls/a/b.webm?partNumber=2"
 }
 
 /** What a process leaves that is killed now: its files, and none of its locks. */
-async function killed(uploads: Uploads): Promise<string> {
+async function killed(
+  uploads: Uploads,
+  change: (facts: string) => string = (facts) => facts,
+): Promise<string> {
   const folder = `${uploads.folder}/after`;
   const root = `${uploads.folder}/.roomwire-uploads`;
   for await (const { name } of Deno.readDir(root)) {
@@ -368,6 +372,8 @@ async function killed(uploads: Uploads): Promise<string> {
       const path = `.roomwire-uploads/${name}/${file.name}`;
       await Deno.copyFile(`${uploads.folder}/${path}`, `${folder}/${path}`);
     }
+    const facts = `${folder}/.roomwire-uploads/${name}/upload.json`;
+    await Deno.writeTextFile(facts, change(await Deno.readTextFile(facts)));
   }
   return folder;
 }
@@ -402,7 +408,7 @@ Deno.test("an upload that was begun and never noted down is aborted", () =>
     const file = uploads.open();
     for (let i = 0; i < 15; i++) file.append(piece(100, i));
     await uploads.spooled(1_500);
-    const folder = await killed(uploads);
+    const folder = await killed(uploads, (text) => text.replace('"begins":false', '"begins":true'));
     bucket.uploads.set("orphan", { key: "calls/a/b.webm", parts: new Map() });
     bucket.uploads.set("neighbour", { key: "calls/a/b.webm.mp4", parts: new Map() });
     const next = uploads.restarted(folder);
@@ -411,6 +417,100 @@ Deno.test("an upload that was begun and never noted down is aborted", () =>
     await uploads.until(next.close());
     await uploads.until(file.close());
   }));
+
+Deno.test("an upload of another server under that name is not taken for one of a dead process", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket } = uploads;
+    const file = uploads.open();
+    for (let i = 0; i < 15; i++) file.append(piece(100, i));
+    await uploads.spooled(1_500);
+    const folder = await killed(uploads);
+    bucket.uploads.set("theirs", { key: "calls/a/b.webm", parts: new Map() });
+    const next = uploads.restarted(folder);
+    await uploads.eventually(() => bucket.objects.size === 1);
+    assert.ok(bucket.uploads.has("theirs"));
+    await uploads.until(next.close());
+    await uploads.until(file.close());
+  }));
+
+Deno.test("two servers that upload under one name at once get one each, and lose nothing", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket, folder } = uploads;
+    await Deno.mkdir(`${folder}/two`);
+    const two = uploads.restarted(`${folder}/two`);
+    const files = [uploads.open("x.webm"), uploads.open("x.webm", two)];
+    files.forEach((file, n) => {
+      for (let i = 0; i < 25; i++) file.append(piece(100, n));
+    });
+    await uploads.eventually(() => bucket.uploads.size === 2);
+    assert.equal(await uploads.until(files[0]!.close()), 2_500);
+    assert.equal(await uploads.until(files[1]!.close()), 2_500);
+    assert.deepEqual(uploads.whys, []);
+    const values = [...bucket.objects.values()].map(({ bytes }) => bytes[0]);
+    assert.deepEqual(values.toSorted(), [0, 1]);
+    for (const [n, { name }] of files.entries()) {
+      assert.equal(bucket.objects.get(`calls/${name}`)!.bytes[0], n);
+    }
+    await uploads.until(two.close());
+  }));
+
+Deno.test("a name that is taken between the look and the writing is not written over", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket } = uploads;
+    const theirs = { bytes: piece(1, 99), type: "" };
+    const take = (line: string) => {
+      const key = line.slice(line.indexOf(" ") + 1).replace(/\?.*/, "");
+      if (!bucket.objects.has(key)) bucket.objects.set(key, theirs);
+    };
+    let isOnce = true;
+    bucket.asked = (line) => {
+      if (line.startsWith("PUT calls/small.ogg") && isOnce) take(line);
+      if (line.startsWith("POST calls/large.webm?") && !line.includes("uploads")) take(line);
+      if (line.startsWith("PUT calls/small")) isOnce = false;
+    };
+    const small = uploads.open("small.ogg");
+    small.append(piece(5, 1));
+    await uploads.until(small.close());
+    assert.equal(small.name, "small-2.ogg");
+    assert.equal(bucket.objects.get("calls/small-2.ogg")!.bytes.length, 5);
+    const large = uploads.open("large.webm");
+    for (let i = 0; i < 25; i++) large.append(piece(100, i));
+    await uploads.until(large.close());
+    assert.deepEqual(uploads.whys, ["another server has taken the name meanwhile"]);
+    for (const key of ["calls/small.ogg", "calls/large.webm"]) {
+      assert.equal(bucket.objects.get(key), theirs);
+    }
+    assert.equal(bucket.uploads.size, 1, "what there is of it is not thrown away");
+  }));
+
+Deno.test("a service that knows no conditions gets none", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket } = uploads;
+    bucket.hasNoConditions = true;
+    for (const name of ["one.ogg", "two.ogg"]) {
+      const file = uploads.open(name);
+      file.append(piece(5, 1));
+      await uploads.until(file.close());
+    }
+    const puts = bucket.requests.filter((line) => line.startsWith("PUT"));
+    assert.deepEqual(puts, ["PUT calls/one.ogg", "PUT calls/one.ogg", "PUT calls/two.ogg"]);
+    assert.deepEqual(uploads.whys, []);
+  }));
+
+for (const request of ["PUT calls/lost.ogg", "POST calls/lost.webm?"]) {
+  Deno.test(`an object whose answer was lost is known for one's own: ${request}`, () =>
+    Uploads.run(async (uploads) => {
+      const { bucket } = uploads;
+      bucket.losesAnswerTo = request;
+      const name = request.includes("POST") ? "lost.webm" : "lost.ogg";
+      const file = uploads.open(name);
+      for (let i = 0; i < (name === "lost.ogg" ? 5 : 25); i++) file.append(piece(100, i));
+      await uploads.until(file.close());
+      assert.equal(bucket.losesAnswerTo, "");
+      assert.deepEqual([...bucket.objects.keys()], [`calls/${name}`]);
+      assert.deepEqual(uploads.whys, []);
+    }));
+}
 
 Deno.test("uploads of another process that lives are left alone", () =>
   Uploads.run(async (uploads) => {
