@@ -7,11 +7,13 @@ import {
   CreateRoomRequest,
   type EgressInfo,
   EgressStatus,
+  EncodedFileOutput,
   LeaveRequest,
   ListEgressRequest,
   ParticipantEgressRequest,
   RoomCompositeEgressRequest,
   RoomEgress,
+  S3Upload,
   StopEgressRequest,
   VideoQuality,
 } from "@livekit/protocol";
@@ -311,6 +313,22 @@ Deno.test("a node that was taken for gone gives its recording up, and tells noth
   assert.equal(ends().length, 1);
   const [info] = await recording.list("b", { egressId });
   assert.equal(info!.status, EgressStatus.EGRESS_FAILED);
+});
+
+Deno.test("credentials of what a room records reach all nodes, and no reader of the directory", async () => {
+  const recording = new RecordingCluster();
+  const { cluster } = recording;
+  const s3 = new S3Upload({ accessKey: "AKIA", secret: "hush-hush", bucket: "rec" });
+  const file = new EncodedFileOutput({ output: { case: "s3", value: s3 } });
+  const egress = new RoomEgress({ participant: new AutoParticipantEgress({ fileOutputs: [file] }) });
+  const create = new CreateRoomRequest({ name: "lobby", egress });
+  succeeded(await cluster.during(cluster.node("c").admin.createRoom(create)));
+  await cluster.join("b", "bob");
+  await cluster.pass(1_000);
+  assert.equal(cluster.room("b").internal.egress?.toJsonString(), egress.toJsonString());
+  const [listed] = await cluster.during(cluster.node("a").directory.list(undefined));
+  assert.match(listed!.record.plan, /"sealedEgress":"1\./);
+  assert.ok(!JSON.stringify(listed).includes("hush"));
 });
 
 Deno.test("recordings of a node that ends in order are told of by itself, and by nobody else", async () => {

@@ -22,7 +22,8 @@ import type {
 } from "../../room/context/node_ports.ts";
 import { REVOCATION_LEEWAY_MS } from "../../room/token_revocations.ts";
 import type { Claim } from "../../room/context/room_claim.ts";
-import { isLocked, planText, readPlan, type RoomPlan } from "../../room/context/room_plan.ts";
+import { isLocked, type RoomPlan } from "../../room/context/room_plan.ts";
+import type { TextSeal } from "../../transport/crypto/sealed_text.ts";
 import type {
   AssertAnswer,
   AssertedClaim,
@@ -32,21 +33,27 @@ import type {
   RoomRecord as DirectoryRecord,
   RoomSettings,
 } from "../directory/cluster_directory.ts";
+import { keptPlanText, readKeptPlan } from "./kept_plan.ts";
 import type { SharedRooms } from "./shared_rooms.ts";
 
 /** What placement works with. */
 export interface DirectoryPlacementOptions {
-  readonly platform: Pick<Platform, "clock" | "random" | "timers">;
+  readonly platform: Pick<Platform, "clock" | "random" | "timers" | "log">;
   readonly directory: ClusterDirectory;
   readonly node: NodeId;
   readonly region: string;
   readonly rooms: SharedRooms;
+  /** What nodes alone are to read of a room. */
+  readonly seal: TextSeal;
   /** Whether the directory knows all rooms there are: it has not just lost everything. */
   readonly isWhole: () => boolean;
 }
 
 /** How often a directory that has lost everything is asked for a room that others may serve, ms. */
 const ASK_AGAIN_MS = 250;
+
+/** Rooms of which it was said that not all of their plan can be read. */
+const MAX_UNREAD = 1_000;
 
 /** Bans of a room that the directory is told again: as many as it keeps. */
 const MAX_TOLD_BANS = 1_000;
@@ -63,6 +70,7 @@ export class DirectoryPlacement implements RoomPlacement {
   readonly #claims = new Map<string, Map<string, HeldClaim>>();
   /** The end of what is asked about each room. */
   readonly #queues = new Map<string, Promise<unknown>>();
+  readonly #unread = new Set<RoomSid>();
 
   constructor(readonly options: DirectoryPlacementOptions) {}
 
@@ -112,7 +120,7 @@ export class DirectoryPlacement implements RoomPlacement {
   async list(names: readonly string[]): Promise<readonly ListedRoom[]> {
     const listings = await this.options.directory.list(names.length === 0 ? undefined : names);
     return listings.flatMap(({ record: kept, nodes, counted }) => {
-      const record = recordOf(kept);
+      const record = this.#recordOf(kept);
       return record === undefined ? [] : [{ name: kept.name, record, nodes, counted }];
     });
   }
@@ -149,7 +157,7 @@ export class DirectoryPlacement implements RoomPlacement {
       const answer = await this.#assert(name);
       const room = rooms.get(name)?.room;
       if (!answer?.ok || room === undefined) return;
-      const agreed = recordOf(answer.record);
+      const agreed = this.#recordOf(answer.record);
       if (agreed !== undefined) room.adopt(agreed, true);
       for (const { identity, number } of answer.newer) room.evict(identity, number);
       const now = clock.wallMs();
@@ -205,9 +213,9 @@ export class DirectoryPlacement implements RoomPlacement {
     plan: RoomPlan,
   ): Promise<{ readonly done: boolean; readonly record: RoomRecord } | undefined> {
     const { directory, node } = this.options;
-    const change = settingsOf(plan);
+    const change = this.#settingsOf(plan, room);
     const answer = await directory.update({ room, node, sid, version, change });
-    const record = "record" in answer ? recordOf(answer.record) : undefined;
+    const record = "record" in answer ? this.#recordOf(answer.record) : undefined;
     return record && { done: answer.ok, record };
   }
 
@@ -223,10 +231,38 @@ export class DirectoryPlacement implements RoomPlacement {
     if (room === undefined) return undefined;
     const { sid, createdAtMs, version, plan } = room.record;
     const names = { name, creator: node, writer: node };
-    const record = { ...names, sid, createdAtMs, version, ...settingsOf(plan) };
+    const record = { ...names, sid, createdAtMs, version, ...this.#settingsOf(plan, name) };
     const answer = await directory.assert({ node, record, claims: this.claimsIn(name) });
     if (!answer.ok) room.supersede(answer.record !== undefined);
     return answer;
+  }
+
+  #settingsOf(plan: RoomPlan, room: string): RoomSettings {
+    const { settings: { maxParticipants, departureTimeoutS }, internal: { nodeId } } = plan;
+    return {
+      plan: keptPlanText(plan, room, this.options.seal),
+      maxParticipants,
+      locked: isLocked(plan),
+      pin: nodeId as Pin,
+      lingerMs: departureTimeoutS * 1000,
+    };
+  }
+
+  /** `undefined` if its plan is of a kind that this node does not understand. */
+  #recordOf({ name, sid, createdAtMs, version, plan: text }: DirectoryRecord) {
+    const { seal, platform: { log } } = this.options;
+    const read = readKeptPlan(text, name, seal);
+    if (read?.why !== undefined && !this.#unread.has(sid)) {
+      // Of as many rooms as are looked at in a while it is said once.
+      if (this.#unread.size >= MAX_UNREAD) this.#unread.clear();
+      this.#unread.add(sid);
+      log.error("what a room records by itself cannot be read, and is not recorded here", {
+        room: name,
+        why: read.why,
+        check: "cluster.secret, or the API keys without one, have to be those of the other nodes",
+      });
+    }
+    return read && { sid, createdAtMs, version, plan: read.plan };
   }
 
   /** A room is made only once it is sure that nobody serves it. */
@@ -251,7 +287,7 @@ export class DirectoryPlacement implements RoomPlacement {
       knowsNodes: rooms.get(room) !== undefined,
       ...(plan === undefined ? {} : {
         create: {
-          ...settingsOf(plan),
+          ...this.#settingsOf(plan, room),
           sid: randomId<RoomSid>(random, "RM_"),
           createdAtMs: clock.wallMs(),
         },
@@ -267,7 +303,7 @@ export class DirectoryPlacement implements RoomPlacement {
       return { ok: false, reason, ...(reason === "elsewhere" ? { nodes: answer.nodes } : {}) };
     }
     const { node: self, rooms } = this.options;
-    const record = recordOf(answer.record);
+    const record = this.#recordOf(answer.record);
     if (record === undefined) return { ok: false, reason: "unavailable" };
     const isTold = answer.nodes.length > 0;
     const nodes = isTold
@@ -337,21 +373,4 @@ interface AskedEntry {
   readonly answer: EnterAnswer;
   /** Of the newcomer's session. */
   readonly sid: ParticipantSid;
-}
-
-function settingsOf(plan: RoomPlan): RoomSettings {
-  const { settings: { maxParticipants, departureTimeoutS }, internal: { nodeId } } = plan;
-  return {
-    plan: planText(plan),
-    maxParticipants,
-    locked: isLocked(plan),
-    pin: nodeId as Pin,
-    lingerMs: departureTimeoutS * 1000,
-  };
-}
-
-/** `undefined` if its plan is of a kind that this node does not understand. */
-function recordOf({ sid, createdAtMs, version, plan: text }: DirectoryRecord) {
-  const plan = readPlan(text);
-  return plan && { sid, createdAtMs, version, plan };
 }
