@@ -12,6 +12,7 @@ import { SfuError } from "../base/errors.ts";
 import type { RedisOptions, RedisTls } from "../cluster/directory/redis_connection.ts";
 import { type ConfigSources, processSources, readOrExplain } from "./config/config_loading.ts";
 import type { Config } from "./config/config_parsing.ts";
+import { keyMaterial } from "./config/key_material.ts";
 import { tlsPlan } from "./tls_settings.ts";
 
 /** An attempt to connect takes no longer unless `redis.dial_timeout` says so, ms. */
@@ -195,11 +196,10 @@ function redisTls(
   };
 }
 
-/** The same for all nodes that have the same keys, in whatever order. */
+/** The same for all nodes that have the same keys. */
 function derivedSecret(keys: Readonly<Record<string, string>>): Uint8Array {
-  const pairs = Object.entries(keys).sort(([a], [b]) => a < b ? -1 : 1);
-  const material = new TextEncoder().encode(JSON.stringify(pairs));
-  return new Uint8Array(hkdfSync("sha256", material, "", "roomwire cluster", SECRET_BYTES));
+  const made = hkdfSync("sha256", keyMaterial(keys), "", "roomwire cluster", SECRET_BYTES);
+  return new Uint8Array(made);
 }
 
 function linkAddress(address: string, port: number): string {

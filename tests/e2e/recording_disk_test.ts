@@ -5,6 +5,7 @@ import { RecordingPlaces } from "../../lib/server/storage/recording_places.ts";
 import { RecordingDirectory } from "../../lib/server/storage/recording_directory.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { VirtualPlatform } from "../support/virtual/virtual_platform.ts";
+import { TextSeal } from "../../lib/transport/crypto/sealed_text.ts";
 import { FakeBucket } from "../support/wire/fake_bucket.ts";
 import { run } from "../support/wire/network_namespace.ts";
 
@@ -69,6 +70,7 @@ endToEndTest(
         },
         platform,
         bucket.fetch,
+        new TextSeal(new Uint8Array(32), "uploads", platform.random),
       );
       places.prepare();
       bucket.mood = "unreachable";

@@ -7,7 +7,9 @@ import { SfuError } from "../../base/errors.ts";
 import type { Platform } from "../../base/platform.ts";
 import { leadsOutside } from "../../recording/recording_name.ts";
 import { whyNoTarget } from "../../recording/upload_target.ts";
+import { TextSeal } from "../../transport/crypto/sealed_text.ts";
 import type { Config } from "../config/config_parsing.ts";
+import { keyMaterial } from "../config/key_material.ts";
 import { unusablePath } from "../config/unusable_path.ts";
 import { RecordingComposer } from "./recording_composer.ts";
 import { RecordingDirectory } from "./recording_directory.ts";
@@ -22,7 +24,8 @@ export function recordingPlaces(config: Config, platform: Platform): RecordingPl
   const { directory: folder, retention } = config.recording;
   const rules = { maxAgeMs: retention.max_age, maxBytes: retention.max_size };
   const directory = new RecordingDirectory(folder, rules, platform);
-  return new RecordingPlaces(directory, uploadSettings(config), platform, fetch);
+  const seal = new TextSeal(keyMaterial(config.keys), "uploads", platform.random);
+  return new RecordingPlaces(directory, uploadSettings(config), platform, fetch, seal);
 }
 
 /** S3 takes no smaller part but the last; one that is being sent is in memory. */

@@ -29,6 +29,8 @@ export interface UploadPorts {
   readonly platform: Platform;
   readonly client: S3Client;
   readonly slots: UploadSlots;
+  /** See {@linkcode UploadFacts}; absent for the bucket of the configuration. */
+  readonly sealed?: string;
 }
 
 /** Uploads that are on their way. */

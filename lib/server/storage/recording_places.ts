@@ -10,6 +10,9 @@ import { bucketUrl, mayUploadTo, type UploadTarget } from "../../recording/uploa
 import { RunningUploads, type UploadPorts } from "./object_upload.ts";
 import { EgressFiles } from "./egress_files.ts";
 import type { RecordingDirectory } from "./recording_directory.ts";
+import type { TextSeal } from "../../transport/crypto/sealed_text.ts";
+import { openedTarget, sealedTarget } from "./sealed_target.ts";
+import type { UploadFacts } from "./upload_spool.ts";
 import { S3Client, type S3Ports } from "./s3_client.ts";
 import { UploadingStorage, type UploadRules } from "./uploading_storage.ts";
 import { resumeUploads } from "./upload_resumption.ts";
@@ -52,6 +55,8 @@ export class RecordingPlaces implements RecordingStorage {
     readonly settings: UploadSettings,
     readonly platform: Platform,
     readonly fetch: S3Ports["fetch"],
+    /** Of what reaches buckets of requests, which their uploads need after a restart. */
+    readonly seal: TextSeal,
   ) {
     this.egresses = new EgressFiles(() => directory.root);
     const { target, prefix, partSize, patienceMs, spoolBytes } = settings;
@@ -85,13 +90,31 @@ export class RecordingPlaces implements RecordingStorage {
 
   /** A bucket of a request's choice, or why it is not written to. */
   uploadTo(target: UploadTarget): RecordingStorage | string {
-    const { settings: { requestHosts }, platform, fetch } = this;
-    if (!mayUploadTo(target, requestHosts)) {
+    if (!mayUploadTo(target, this.settings.requestHosts)) {
       return "this server uploads no recordings there: its operator has not listed that storage " +
         "(recording.storage.request_hosts)";
     }
+    return new UploadingStorage(this.#portsTo(target), this.#rules);
+  }
+
+  /** Of a bucket that a request has named. */
+  #portsTo(target: UploadTarget): UploadPorts {
+    const { platform, fetch, seal } = this;
     const client = new S3Client(target, { platform, fetch });
-    return new UploadingStorage({ ...this.#requestPorts, client }, this.#rules);
+    return { ...this.#requestPorts, client, sealed: sealedTarget(target, seal) };
+  }
+
+  /** How an upload reaches its bucket that another process left, or why it does not. */
+  #portsOf({ bucketUrl: url, sealed }: UploadFacts): UploadPorts | string {
+    const own = this.#own;
+    if (sealed === "") {
+      const isOwn = own !== undefined && url === bucketUrl(own.client.target);
+      return isOwn ? own : "its bucket is not configured";
+    }
+    const target = openedTarget(sealed, url, this.seal);
+    if (typeof target === "string") return target;
+    if (mayUploadTo(target, this.settings.requestHosts)) return this.#portsTo(target);
+    return "its storage is not listed any more (recording.storage.request_hosts)";
   }
 
   tidy(): void {
@@ -112,12 +135,11 @@ export class RecordingPlaces implements RecordingStorage {
   #resume(): void {
     if (this.#isClosed) return;
     const { platform } = this;
-    const own = this.#own;
     const { folder, room, running, patienceMs } = this.#rules;
     this.#resuming = resumeUploads({
       ...{ platform, folder: folder(), room, running, patienceMs },
       isOver: () => this.#isClosed,
-      portsOf: (url) => own !== undefined && url === bucketUrl(own.client.target) ? own : undefined,
+      portsOf: (facts) => this.#portsOf(facts),
     }).then(() => {
       if (!this.#isClosed) {
         this.#cancelResume = platform.timers.after(RESUME_MS, () => this.#resume());

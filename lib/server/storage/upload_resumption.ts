@@ -6,7 +6,7 @@
 import type { Platform } from "../../base/platform.ts";
 import { ObjectUpload, type RunningUploads, type UploadPorts } from "./object_upload.ts";
 import { StorageFailure } from "./storage_failure.ts";
-import { type SpoolRoom, UploadSpool } from "./upload_spool.ts";
+import { type SpoolRoom, type UploadFacts, UploadSpool } from "./upload_spool.ts";
 
 /** Where they are, and what they go on with. */
 export interface LeftUploads {
@@ -17,8 +17,8 @@ export interface LeftUploads {
   readonly running: RunningUploads;
   /** Asked between uploads. */
   readonly isOver: () => boolean;
-  /** By which a bucket is reached; `undefined` for one that is not configured any more. */
-  readonly portsOf: (bucketUrl: string) => UploadPorts | undefined;
+  /** By which its bucket is reached, or why it cannot be, in words. */
+  readonly portsOf: (facts: UploadFacts) => UploadPorts | string;
 }
 
 /** Uploads what other processes, which have ended, left in the folder of spools. Never rejects. */
@@ -48,10 +48,10 @@ async function resume(left: LeftUploads, folder: string): Promise<boolean> {
   const reopened = await UploadSpool.reopen(folder, left.room);
   if (reopened === undefined) return false;
   const { spool, facts } = reopened;
-  const ports = left.portsOf(facts.bucketUrl);
-  if (ports === undefined) {
+  const ports = left.portsOf(facts);
+  if (typeof ports === "string") {
     spool.leave();
-    throw new StorageFailure("its bucket is not configured");
+    throw new StorageFailure(ports);
   }
   const { client } = ports;
   if (facts.uploadId === "" && facts.begins) {

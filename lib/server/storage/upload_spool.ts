@@ -8,10 +8,12 @@
 import { writeAll, writeHead } from "./queued_file.ts";
 import { StorageFailure } from "./storage_failure.ts";
 
-/** What is known of an upload; no secrets. */
+/** What is known of an upload; no secrets but sealed ones. */
 export interface UploadFacts {
   /** Where its bucket is. */
   readonly bucketUrl: string;
+  /** What reaches that bucket, as `sealedTarget` has it; empty if the configuration says so. */
+  readonly sealed: string;
   /** Of the object, as far as it is known not to be another's. */
   key: string;
   /** Media type. */
@@ -206,10 +208,10 @@ export class UploadSpool {
 /** `undefined` for what no process of this version has written. */
 function readFacts(text: string): UploadFacts | undefined {
   try {
-    const { bucketUrl, key, type, uploadId, tags, begins } = JSON.parse(text);
-    const texts = [bucketUrl, key, type, uploadId, ...Object.values(tags)];
+    const { bucketUrl, key, type, uploadId, tags, begins, sealed = "" } = JSON.parse(text);
+    const texts = [bucketUrl, sealed, key, type, uploadId, ...Object.values(tags)];
     if (texts.some((value) => typeof value !== "string")) return undefined;
-    return { bucketUrl, key, type, uploadId, tags, begins: begins === true };
+    return { bucketUrl, sealed, key, type, uploadId, tags, begins: begins === true };
   } catch {
     return undefined;
   }

@@ -89,6 +89,7 @@ export class UploadingStorage implements RecordingStorage {
     const spool = await UploadSpool.create(`${folder()}/${randomId(platform.random, "UP_")}`, room);
     const facts: UploadFacts = {
       bucketUrl: bucketUrl(target),
+      sealed: this.#ports.sealed ?? "",
       key: `${prefix}${name}`,
       type: mediaType(name),
       uploadId: "",

@@ -7,6 +7,7 @@ import {
   RecordingPlaces,
   type UploadSettings,
 } from "../../../../lib/server/storage/recording_places.ts";
+import { TextSeal } from "../../../../lib/transport/crypto/sealed_text.ts";
 import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 import { FakeBucket } from "../../../support/wire/fake_bucket.ts";
 
@@ -51,7 +52,11 @@ class Uploads {
   }
 
   /** Another process over that folder. */
-  restarted(folder: string, settings: Partial<UploadSettings> = {}): RecordingPlaces {
+  restarted(
+    folder: string,
+    settings: Partial<UploadSettings> = {},
+    secret = "API keys",
+  ): RecordingPlaces {
     const { platform } = this;
     const directory = new RecordingDirectory(folder, { maxAgeMs: 0, maxBytes: 0 }, platform);
     const places = new RecordingPlaces(
@@ -67,6 +72,7 @@ class Uploads {
       },
       platform,
       this.bucket.fetch,
+      new TextSeal(new TextEncoder().encode(secret), "uploads", platform.random),
     );
     places.prepare();
     return places;
@@ -537,4 +543,46 @@ Deno.test("a request's bucket is written to if the operator has listed its host,
     file.append(piece(10, 1));
     await uploads.until(file.close());
     assert.deepEqual([...bucket.objects.keys()], ["calls/x.webm"]);
+  }, { requestHosts: ["storage.test"] }));
+
+Deno.test("what goes to a request's bucket gets there after a restart, too, and is tidied away", () =>
+  Uploads.run(async (uploads) => {
+    const { places, bucket, folder } = uploads;
+    const target = { ...TARGET, sessionToken: "for/a+while" };
+    bucket.credentials = { ...bucket.credentials, sessionToken: target.sessionToken };
+    const storage = places.uploadTo(target);
+    assert.ok(typeof storage !== "string");
+    const file = uploads.open("x.webm", storage);
+    for (let i = 0; i < 25; i++) file.append(piece(100, i));
+    await uploads.eventually(() => bucket.requests.at(-1)?.endsWith("partNumber=2") === true);
+    await uploads.spooled(1_500);
+    const after = await killed(uploads);
+    for await (const { name } of Deno.readDir(`${after}/.roomwire-uploads`)) {
+      const facts = await Deno.readTextFile(`${after}/.roomwire-uploads/${name}/upload.json`);
+      for (const hidden of [target.accessKey, target.secret, target.sessionToken]) {
+        assert.ok(!facts.includes(hidden));
+      }
+    }
+    const only = { requestHosts: ["storage.test"] };
+    for (
+      const [settings, secret] of [
+        [only, "other API keys"],
+        [{ requestHosts: [] }, "API keys"],
+      ] as const
+    ) {
+      const before = bucket.requests.length;
+      const refused = uploads.restarted(after, settings, secret);
+      for (let i = 0; i < 20; i++) await uploads.pass(10);
+      assert.equal(bucket.requests.length, before);
+      await uploads.until(refused.close());
+      assert.ok(Array.from(Deno.readDirSync(`${after}/.roomwire-uploads`)).length === 1);
+    }
+    const next = uploads.restarted(after, only);
+    await uploads.eventually(() => bucket.objects.size === 1);
+    assert.equal(bucket.objects.get("calls/x.webm")!.bytes.length, 2_500);
+    await uploads.until(next.close());
+    assert.deepEqual([...Deno.readDirSync(`${after}/.roomwire-uploads`)], []);
+    assert.ok(folder !== after);
+    bucket.mood = "gone";
+    await uploads.until(file.close());
   }, { requestHosts: ["storage.test"] }));
