@@ -134,6 +134,9 @@ export class EgressService implements RoomObserver {
   async goOn(lost: EgressInfo): Promise<EgressInfo | AdminFailure> {
     const room = this.#options.rooms().get(lost.roomName);
     if (room === undefined || room.sid !== lost.roomId) return roomNotFound();
+    // It waits for those to come back who were on the other node, and nobody has.
+    const [somebody] = room.participants();
+    if (somebody === undefined) return roomNotFound();
     const plan = planGoingOn(lost, room.internal.egress);
     if (plan instanceof AdminFailure) return plan;
     const { request } = lost;

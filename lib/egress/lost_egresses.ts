@@ -16,6 +16,8 @@ import type { Cancel, Platform } from "../base/platform.ts";
 const LOOK_MS = 1_000;
 /** A node that has not been there so long is gone, ms: one that is slow has time to come back. */
 const GONE_MS = 5_000;
+/** One's own are looked after so often, ms: whoever was out of reach is not told of that. */
+const CHECK_MS = 5_000;
 /** What was left is looked for so often though nobody is missed, ms: all may have died at once. */
 const SWEEP_MS = 300_000;
 /** Whoever comes back within this finds that it was taken for gone, ms. */
@@ -28,6 +30,8 @@ const MOST_INFO = 64 * 1024;
 /** Texts that all nodes have. Rejects while it cannot be reached. */
 export interface EgressShelf {
   all(): Promise<ReadonlyMap<string, string>>;
+  /** Absent where nobody takes anything from those who live. */
+  get?(id: string): Promise<string | undefined>;
   /**
    * Puts a text in place of the one there was.
    *
@@ -68,6 +72,7 @@ export class LostEgresses {
   readonly #taking = new Set<Promise<void>>();
   #others = new Set<string>();
   #sweepAt = 0;
+  #checkAt = 0;
   #lookedAt: number;
   /** Whether others may have taken over what is recorded here, or nobody know of it. */
   #isUnsure = false;
@@ -136,12 +141,23 @@ export class LostEgresses {
     for (const id of this.#unremoved) {
       if (!this.#writing.has(id)) await this.#remove(id).catch(() => {});
     }
+    await this.#lookAfter(now);
     const before = this.#others;
     this.#others = new Set(this.#options.others?.());
     const isMissing = [...before].some((node) => !this.#others.has(node));
     if (!isMissing && !this.#isUnsure && this.#missed.size === 0 && now < this.#sweepAt) return;
     this.#sweepAt = now + SWEEP_MS;
     await this.#sweep(now);
+  }
+
+  /** One of this node's stands for all: others take them together. */
+  async #lookAfter(now: number): Promise<void> {
+    const { shelf, self } = this.#options;
+    const [id] = this.#own.keys();
+    if (id === undefined || shelf.get === undefined || now < this.#checkAt) return;
+    this.#checkAt = now + CHECK_MS;
+    const found = await shelf.get(id);
+    if (found === undefined || ownerOf(found).node !== self) this.#isUnsure = true;
   }
 
   async #sweep(now: number): Promise<void> {

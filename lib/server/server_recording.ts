@@ -135,6 +135,7 @@ function lostEgresses(
     self: nodeId,
     shelf: shelf === undefined ? files : {
       all: () => shelf.all("egress"),
+      get: (id) => shelf.get("egress", id),
       put: (id, text, over) => shelf.put("egress", id, text, over),
       remove: (id) => shelf.remove("egress", id),
     },

@@ -320,7 +320,9 @@ Deno.test("credentials of what a room records reach all nodes, and no reader of 
   const { cluster } = recording;
   const s3 = new S3Upload({ accessKey: "AKIA", secret: "hush-hush", bucket: "rec" });
   const file = new EncodedFileOutput({ output: { case: "s3", value: s3 } });
-  const egress = new RoomEgress({ participant: new AutoParticipantEgress({ fileOutputs: [file] }) });
+  const egress = new RoomEgress({
+    participant: new AutoParticipantEgress({ fileOutputs: [file] }),
+  });
   const create = new CreateRoomRequest({ name: "lobby", egress });
   succeeded(await cluster.during(cluster.node("c").admin.createRoom(create)));
   await cluster.join("b", "bob");

@@ -38,6 +38,7 @@ export function recordOn(
     self: node.id,
     shelf: {
       all: () => shelf.all("egress"),
+      get: (id) => shelf.get("egress", id),
       put: (id, text, over) => shelf.put("egress", id, text, over),
       remove: (id) => shelf.remove("egress", id),
     },
