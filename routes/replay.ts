@@ -43,7 +43,10 @@ export interface RecordedFile {
   close(): void;
 }
 
-/** Recordings that are kept. */
+/** What keeps recordings cannot be reached; the message is in words, without addresses. */
+export class ArchiveAway extends Error {}
+
+/** Recordings that are kept. All calls may reject with {@linkcode ArchiveAway}. */
 export interface RecordingArchive {
   /** The newest first. */
   list(): Promise<readonly RecordedRoom[]>;
@@ -74,6 +77,8 @@ const PAGE_LINK_MS = 6 * 3_600_000;
 const LINK_S = 24 * 3_600;
 const MOST_LINK_S = 90 * 24 * 3_600;
 const MAX_BODY_BYTES = 1_024;
+/** Storage that is away is asked for again after so long, s. */
+const RETRY_S = 10;
 const ID = /^EG_[\w]{1,64}$/;
 const FILE = /^\/replay\/files\/(EG_[\w]{1,64})\/(?:(journal)|(\d{1,6}))$/;
 const PAGE = /^\/replay(?:\/(?:EG_\w{1,64})?)?$/;
@@ -96,19 +101,31 @@ export function replayRoutes(
     headers: { "Content-Security-Policy": CONTENT_SECURITY_POLICY },
   });
   return (path) => {
-    if (path === "/replay/api/recordings") return (exchange) => listRecordings(exchange, options);
-    if (path === "/replay/api/links") return (exchange) => makeLink(exchange, options);
+    if (path === "/replay/api/recordings") {
+      return (exchange) => unlessAway(listRecordings(exchange, options));
+    }
+    if (path === "/replay/api/links") return (exchange) => unlessAway(makeLink(exchange, options));
     const [, described] = RECORDING.exec(path) ?? [];
     if (described !== undefined) {
-      return (exchange) => describeRecording(exchange, described, options);
+      return (exchange) => unlessAway(describeRecording(exchange, described, options));
     }
     const [, egressId, journal, number] = FILE.exec(path) ?? [];
     if (egressId !== undefined) {
       const file = journal === undefined ? Number(number) : "journal";
-      return (exchange) => sendFile(exchange, egressId, file, options);
+      return (exchange) => unlessAway(sendFile(exchange, egressId, file, options));
     }
     return path === "/replay" || path.startsWith("/replay/") ? page : undefined;
   };
+}
+
+async function unlessAway(answer: Promise<Response>): Promise<Response> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof ArchiveAway)) throw error;
+    const words = `recordings cannot be read now: ${error.message}`;
+    return plainText(503, words, { "Retry-After": String(RETRY_S) });
+  }
 }
 
 async function listRecordings(

@@ -14,7 +14,6 @@ import type { NodeId } from "../base/ids.ts";
 import type { Platform } from "../base/platform.ts";
 import type { NodeCommand, NodeEvent, RelayEndpoint } from "../engine/messages/node_messages.ts";
 import type { NodePorts } from "../room/context/node_ports.ts";
-import { TextSeal } from "../transport/crypto/sealed_text.ts";
 import type { ClusterDirectory, NodeLoad, NodeRecord } from "./directory/cluster_directory.ts";
 import { AgentCalls, type AgentCallsOptions } from "./agent_calls.ts";
 import type { ClusterDrop } from "./drop_reasons.ts";
@@ -125,8 +124,7 @@ export class ClusterNode {
     });
     const { rooms } = this;
     const isWhole = () => this.membership.isDirectoryWhole;
-    const seal = new TextSeal(secret, "directory", platform.random);
-    const placed = { platform, directory, node, region, rooms, seal, isWhole };
+    const placed = { platform, directory, node, region, rooms, secret, isWhole };
     this.placement = new DirectoryPlacement(placed);
     this.ports = { placement: this.placement, remoteMembers: rooms };
     this.membership = new Membership({

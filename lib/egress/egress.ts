@@ -7,7 +7,6 @@
  * @module
  */
 import { type EgressInfo, EgressStatus, VideoQuality } from "@livekit/protocol";
-import { anchoredClock } from "../base/anchored_clock.ts";
 import type { Cancel, Clock } from "../base/platform.ts";
 import type { Composition } from "../recording/composition.ts";
 import { type NameFacts, recordingPath, sharedTemplate } from "../recording/recording_name.ts";
@@ -31,7 +30,7 @@ import {
   recordableUpTrack,
   type RecordedTrack,
 } from "./egress_tracks.ts";
-import { manifestText } from "./recording_manifest.ts";
+import { manifestText, replayPageOf } from "./recording_manifest.ts";
 import { RoomJournal } from "./room_journal.ts";
 import { RecordedOutput } from "./recorded_output.ts";
 import { SegmentedOutput } from "./segmented_output.ts";
@@ -69,7 +68,6 @@ export class Egress implements TrackWatcher<Member>, EgressState {
   composition: Composition | undefined;
   readonly tracks: EgressTracks;
   readonly #world: EgressWorld<Egress>;
-  /** Whoever sets the system's clock meanwhile puts no file off against the others. */
   readonly #clock: Clock;
   readonly #recordings = new Map<RecordedTrack, Recording>();
   readonly #shared: EgressOutput | undefined;
@@ -93,7 +91,7 @@ export class Egress implements TrackWatcher<Member>, EgressState {
   ) {
     this.#world = world;
     this.tracks = new EgressTracks(plan.selector);
-    this.#clock = anchoredClock(world.platform.clock);
+    this.#clock = world.platform.clock;
     this.#createdAt = this.#clock.now();
     this.updatedAtMs = this.#createdAtMs = this.#clock.wallMs();
     if (plan.selector.type !== "room") this.#shared = this.#output(plan.expected, undefined);
@@ -205,9 +203,16 @@ export class Egress implements TrackWatcher<Member>, EgressState {
     if (known !== undefined) return known;
     const { router } = this.#world;
     const output = this.#shared ?? this.#output(1, track);
-    const recorder: TrackRecorder = new TrackRecorder(router, this.#clock, track.kind, track.clock, {
-      frame: (frame, timeMs, codec) => output.add(recorder.stream, frame, timeMs, codec),
-    }, output.keyEveryMs);
+    const recorder: TrackRecorder = new TrackRecorder(
+      router,
+      this.#clock,
+      track.kind,
+      track.clock,
+      {
+        frame: (frame, timeMs, codec) => output.add(recorder.stream, frame, timeMs, codec),
+      },
+      output.keyEveryMs,
+    );
     const recording = { track, recorder, output, isClosed: false };
     this.#recordings.set(track, recording);
     return recording;
@@ -282,8 +287,7 @@ export class Egress implements TrackWatcher<Member>, EgressState {
       journal.open(this.#world.storage.open(`${this.#base}.jsonl`, failed));
     }
     const { identity, kind, source, sid } = track;
-    journal.fileBegan({
-      filename: stored!.name,
+    journal.fileBegan(stored!, {
       format: file.format,
       identity,
       track_id: sid,
@@ -423,6 +427,7 @@ export class Egress implements TrackWatcher<Member>, EgressState {
     await this.journal?.end(EgressStatus[status()], this.error)?.close();
     await this.#compose();
     if (this.plan.hasManifest && parts.length > 0) await this.#writeManifest();
+    await this.#writeIndex();
     storage.tidy();
     this.#become(status());
   }
@@ -449,6 +454,17 @@ export class Egress implements TrackWatcher<Member>, EgressState {
     const path = recordingPath(sharedTemplate(filepath), "{room_name}-{time}", facts);
     this.composition = await composer.compose({ path, tracks, ...composed });
     if (this.composition.ok) this.room.log.info("recording composed", { room: roomName });
+  }
+
+  /** By it a bucket's recording is found; names are what they have become by now. */
+  async #writeIndex(): Promise<void> {
+    const { journal } = this;
+    const { storage } = this.#world;
+    if (storage.indexFolder === undefined || journal?.filename === undefined) return;
+    const failed = (why: string) => this.journalFailure ||= why;
+    const file = storage.open(`${storage.indexFolder}/${this.id}.json`, failed);
+    file.append(new TextEncoder().encode(replayPageOf(this)));
+    await file.close();
   }
 
   async #writeManifest(): Promise<void> {

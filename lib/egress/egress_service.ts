@@ -15,6 +15,7 @@ import {
   type TrackInfo,
 } from "@livekit/protocol";
 import { AdminFailure, roomNotFound } from "../admin/admin_failure.ts";
+import { anchoredClock } from "../base/anchored_clock.ts";
 import { randomId } from "../base/ids.ts";
 import type { RoomObserver } from "../room/context/room_events.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";
@@ -284,6 +285,7 @@ export class EgressService implements RoomObserver {
     const id = randomId(platform.random, "EG_");
     const egress = new Egress(id, plan, room, {
       ...this.#options,
+      platform: { ...platform, clock: anchoredClock(platform.clock) },
       storage,
       // What goes into a request's bucket is not here to be composed.
       composer: plan.upload === undefined ? this.#options.composer : undefined,

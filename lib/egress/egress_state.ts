@@ -35,7 +35,12 @@ export interface EgressState {
   readonly journalFailure: string;
   /** What happened beside the media; of a whole room alone. */
   readonly journal:
-    | { readonly filename: string | undefined; readonly beganAtMs: number; readonly lines: number }
+    | {
+      readonly filename: string | undefined;
+      readonly files: readonly { readonly name: string }[];
+      readonly beganAtMs: number;
+      readonly lines: number;
+    }
     | undefined;
   /** Its segments; none if it makes files. */
   readonly segments: readonly SegmentsState[];

@@ -10,6 +10,7 @@ import type { EngineRouter } from "../room/context/engine_router.ts";
 
 /** What an egress is given. */
 export interface EgressWorld<E> {
+  /** Its wall clock goes on steadily: whoever sets the system's puts no file off. */
   readonly platform: Platform;
   readonly router: EngineRouter;
   readonly storage: RecordingStorage;

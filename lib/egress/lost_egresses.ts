@@ -47,7 +47,7 @@ export interface LostEgressesOptions {
   readonly platform: Pick<Platform, "clock" | "timers" | "log">;
   readonly shelf: EgressShelf;
   readonly self: NodeId;
-  /** Nodes that live, but for this one; absent for a node that is alone, to which none comes back. */
+  /** Others that live; absent for a node that is alone, to which none comes back. */
   readonly others?: () => readonly NodeId[];
   /** Goes on with a recording, as it was last. @returns The id of the new one; empty without. */
   readonly goOn: (info: EgressInfo) => Promise<string>;

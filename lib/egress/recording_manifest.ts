@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { replayPageText } from "../recording/replay_page.ts";
 import type { EgressState } from "./egress_state.ts";
 
 /** JSON, for people as well. */
@@ -53,6 +54,17 @@ export function manifestText(egress: EgressState): string {
     undefined,
     2,
   );
+}
+
+/** The page by which a room's recording is found again, see `replay_page.ts`. */
+export function replayPageOf({ id, plan: { roomName }, journal }: EgressState): string {
+  return replayPageText({
+    egressId: id,
+    roomName,
+    beganAtMs: journal?.beganAtMs ?? 0,
+    journal: journal?.filename ?? "",
+    files: journal?.files.map(({ name }) => name) ?? [],
+  });
 }
 
 function time(ms: number): string {

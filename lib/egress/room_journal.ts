@@ -91,6 +91,8 @@ export class RoomJournal implements TrackWatcher<Member>, RoomWitness {
   #waiting: string[] = [];
   #speakersChanged = false;
   #file: StoredFile | undefined;
+  /** Files that it tells of, in that order. */
+  readonly files: StoredFile[] = [];
   readonly beganAtMs: number;
   lines = 0;
 
@@ -118,8 +120,10 @@ export class RoomJournal implements TrackWatcher<Member>, RoomWitness {
   }
 
   /** A file of the recording has begun, at that time. */
-  fileBegan(entry: Omit<JournalEntry, "type">, atMs: number): void {
-    this.#write({ type: "file", ...entry }, "files", atMs);
+  fileBegan(file: StoredFile, entry: Omit<JournalEntry, "type">, atMs: number): void {
+    const { name: filename } = file;
+    const isTold = this.#write({ type: "file", filename, ...entry }, "files", atMs);
+    if (isTold) this.files.push(file);
     this.#flush();
   }
 
@@ -210,7 +214,9 @@ export class RoomJournal implements TrackWatcher<Member>, RoomWitness {
     if (!this.#pace(identity).take(this.#clock.now())) return void this.#untold.add(sid);
     known.told = muted;
     const track = { identity, track_id: sid };
-    if (told !== undefined) return this.#write({ type: muted ? "muted" : "unmuted", ...track });
+    if (told !== undefined) {
+      return void this.#write({ type: muted ? "muted" : "unmuted", ...track });
+    }
     this.#write({ type: "published", ...track, track_kind: kind, track_source: source, muted });
   }
 
@@ -261,15 +267,17 @@ export class RoomJournal implements TrackWatcher<Member>, RoomWitness {
     });
   }
 
-  #write(entry: JournalEntry, kind: Kind = "room", atMs = this.#clock.wallMs()): void {
+  /** @returns Whether there was room for it. */
+  #write(entry: JournalEntry, kind: Kind = "room", atMs = this.#clock.wallMs()): boolean {
     const spent = this.#spent[kind];
     const budget = BUDGETS[kind];
     if (spent.lines >= budget.lines || spent.bytes >= budget.bytes) {
       spent.dropped++;
-      return;
+      return false;
     }
     spent.lines++;
     spent.bytes += this.#line(entry, atMs);
+    return true;
   }
 
   /** @returns Its length, UTF-16 units. */

@@ -18,6 +18,8 @@ export interface StoredFile extends FileSink {
 
 /** A place for files. */
 export interface RecordingStorage {
+  /** Where pages are kept by which recordings of rooms are found again; absent: no such are. */
+  readonly indexFolder?: string | undefined;
   /**
    * Begins a file; one of that name is never touched, the new one gets a number.
    *

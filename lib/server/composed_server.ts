@@ -492,7 +492,7 @@ class ComposedServer implements SfuServer {
       ...this.#operators?.routes(bodies, (request) => upgradeClient(request, MAX_QUESTION_BYTES)),
       demo: demoOptions(config, keys, { bodies, rooms: this.rooms, platform: this.#platform }),
       docs: docsSite(config),
-      replay: replayOptions(config, keys, { bodies, clock }),
+      replay: replayOptions(config, keys, bodies, this.#platform),
       twirp: twirpRoutes([
         roomService(this.admin),
         agentDispatchService({ ...dispatch, limits: adminLimits(config) }),

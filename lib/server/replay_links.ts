@@ -6,9 +6,10 @@
  */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { ApiKeys } from "../signalling/access_token.ts";
-import type { ReplayLinks, ReplayRouteOptions } from "../../routes/replay.ts";
+import type { Platform } from "../base/platform.ts";
+import type { RecordingArchive, ReplayLinks, ReplayRouteOptions } from "../../routes/replay.ts";
 import type { Config } from "./config/config_parsing.ts";
-import { DirectoryArchive } from "./storage/recording_archive.ts";
+import { DirectoryArchive, LateArchive, SeveralArchives } from "./storage/recording_archive.ts";
 
 /** No other signature of these secrets is one of a link. */
 const PURPOSE = "roomwire replay link 1";
@@ -24,11 +25,24 @@ export function servesReplay({ recording: { directory, replay }, development }: 
 export function replayOptions(
   config: Config,
   keys: ApiKeys,
-  world: Pick<ReplayRouteOptions, "bodies" | "clock">,
+  bodies: ReplayRouteOptions["bodies"],
+  platform: Platform,
 ): ReplayRouteOptions | undefined {
   if (!servesReplay(config)) return undefined;
-  const archive = new DirectoryArchive(config.recording.directory);
-  return { archive, links: replayLinks(keys), isOpen: config.development, ...world };
+  const archive = recordingArchive(config, platform);
+  const { clock } = platform;
+  return { archive, links: replayLinks(keys), isOpen: config.development, bodies, clock };
+}
+
+/** What is in the folder, and in the bucket if there is one. */
+function recordingArchive(config: Config, platform: Platform): RecordingArchive {
+  const folder = new DirectoryArchive(config.recording.directory);
+  if (config.recording.storage.s3.bucket === "") return folder;
+  const bucket = new LateArchive(async () => {
+    const { bucketArchive } = await import("./storage/configured_places.ts");
+    return bucketArchive(config, platform)!;
+  });
+  return new SeveralArchives([folder, bucket]);
 }
 
 /** Signs with the first key, and takes links of any that is configured. */

@@ -4,7 +4,6 @@
  * @module
  */
 import type { RoomAdminOptions } from "../admin/room_admin.ts";
-import { AdminFailure } from "../admin/admin_failure.ts";
 import { checkRoomEgress } from "../egress/egress_plan.ts";
 import type { WebhookEvent } from "@livekit/protocol";
 import type { NodeId } from "../base/ids.ts";
@@ -75,7 +74,7 @@ export function createServerRecording(world: RecordingWorld): ServerRecording | 
   const lost = lostEgresses(world, storage.egresses, {
     goOn: async (info) => {
       const next = await calls.goOn(info);
-      if (!(next instanceof AdminFailure)) return next.egressId;
+      if ("egressId" in next) return next.egressId;
       const { log } = platform;
       log.info("nothing goes on with a recording", { egress: info.egressId, why: next.message });
       return "";

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import {
+  AccessToken,
   EgressClient,
   type EgressInfo,
   EgressStatus,
@@ -34,6 +35,7 @@ endToEndTest(
       config: {
         recording: {
           directory: folder,
+          replay: true,
           storage: { prefix: "calls", s3: settings, request_hosts: [settings.endpoint] },
         },
         webhook: { urls: [hooks.url], api_key: TEST_KEY },
@@ -68,11 +70,15 @@ endToEndTest(
         });
         const asked = await record("asked.webm", { output: { case: "s3", value: s3 } });
         assert.ok(!asked.toJsonString().includes(settings.secret));
-        for (const id of [egressId, asked.egressId]) {
-          await until(id, EgressStatus.EGRESS_ACTIVE);
-        }
+        const room = await egress.startRoomCompositeEgress(call.room, {
+          file: new EncodedFileOutput({ filepath: "rooms/" }),
+        });
+        const ids = [egressId, asked.egressId, room.egressId];
+        for (const id of ids) await until(id, EgressStatus.EGRESS_ACTIVE);
         await new Promise((resolve) => setTimeout(resolve, 3_000));
-        for (const id of [egressId, asked.egressId]) await egress.stopEgress(id);
+        for (const id of ids) await egress.stopEgress(id);
+        await until(room.egressId, EgressStatus.EGRESS_COMPLETE);
+        await checkReplay(server.httpUrl, call.room, room.egressId, bucket);
         const done = await until(egressId, EgressStatus.EGRESS_COMPLETE);
         await until(asked.egressId, EgressStatus.EGRESS_COMPLETE);
         const [file] = done.fileResults;
@@ -107,3 +113,43 @@ endToEndTest(
     }
   },
 );
+
+/** A recording in the bucket is watched by what the server reads of it. */
+async function checkReplay(
+  origin: string,
+  room: string,
+  egressId: string,
+  bucket: BucketService["bucket"],
+): Promise<void> {
+  const token = new AccessToken(TEST_KEY, TEST_SECRET, { identity: "host" });
+  token.addGrant({ roomAdmin: true, room });
+  const headers = { authorization: `Bearer ${await token.toJwt()}` };
+  const listed = await (await fetch(`${origin}/replay/api/recordings`, { headers })).json();
+  assert.deepEqual(
+    listed.recordings.map((one: { egressId: string }) => one.egressId),
+    [egressId],
+  );
+  const found = await fetch(`${origin}/replay/api/recordings/${egressId}`, { headers });
+  const { link } = await found.json();
+  const file = (which: string, range?: string) =>
+    fetch(`${origin}/replay/files/${egressId}/${which}?link=${encodeURIComponent(link)}`, {
+      headers: range === undefined ? {} : { range },
+    });
+  const journal = (await (await file("journal")).text()).trimEnd().split("\n");
+  const names = journal.map((line) => JSON.parse(line)).flatMap(({ type, filename }) =>
+    type === "file" ? [filename] : []
+  );
+  assert.equal(names.length, 2);
+  for (const [n, name] of names.entries()) {
+    const { bytes } = bucket.objects.get(`calls/${name}`)!;
+    const whole = await file(String(n));
+    assert.deepEqual(await whole.bytes(), bytes);
+    const part = await file(String(n), "bytes=100-199");
+    assert.equal(part.status, 206);
+    assert.equal(part.headers.get("content-range"), `bytes 100-199/${bytes.length}`);
+    assert.deepEqual(await part.bytes(), bytes.slice(100, 200));
+  }
+  const refused = await fetch(`${origin}/replay/files/${egressId}/0?link=none`);
+  assert.equal(refused.status, 403);
+  await refused.body?.cancel();
+}

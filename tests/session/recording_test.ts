@@ -25,6 +25,7 @@ import {
   planTrack,
 } from "../../lib/egress/egress_plan.ts";
 import type { EgressService } from "../../lib/egress/egress_service.ts";
+import { readReplayPage } from "../../lib/recording/replay_page.ts";
 import type { RecordingStorage, StoredFile } from "../../lib/recording/recording_storage.ts";
 import { readMatroska, readOgg } from "../support/media/container_reader.ts";
 import { bundle } from "../support/media/packet_bundles.ts";
@@ -400,6 +401,36 @@ Deno.test("a message that is sent twice, and dropped the second time, stands onc
   await recorder.world.pass(1_000);
   const said = journalOf(recorder, egressId).filter(({ type }) => type === "chat");
   assert.equal(said.length, 2);
+});
+
+Deno.test("where recordings are found by pages, a room's has one with the names that its files got", async () => {
+  for (const indexFolder of [undefined, ".index"]) {
+    const recorder = new Recorder();
+    Object.assign(recorder.storage, { indexFolder });
+    await both(await recorder.world.joined("alice"));
+    const { egressId } = recorder.startRoom();
+    await recorder.run(2_000);
+    recorder.service.stop(egressId);
+    await recorder.world.pass(1_000);
+    const page = recorder.storage.files.get(`.index/${egressId}.json`);
+    if (indexFolder === undefined) {
+      assert.equal(page, undefined);
+      continue;
+    }
+    const index = readReplayPage(new TextDecoder().decode(page), egressId)!;
+    assert.equal(index.journal, `${egressId}.jsonl`);
+    const told = journalOf(recorder, egressId).flatMap(({ type, filename }) =>
+      type === "file" ? [filename] : []
+    );
+    assert.equal(told.length, 2);
+    assert.deepEqual(index.files, told);
+    assert.ok(index.files.every((name) => recorder.storage.files.has(name)));
+    const single = recorder.participant("alice");
+    await recorder.run(1_000);
+    recorder.service.stop(single.egressId);
+    await recorder.world.pass(1_000);
+    assert.equal(recorder.storage.files.has(`.index/${single.egressId}.json`), false);
+  }
 });
 
 /** Lines of a recording's journal, without those facts that differ from run to run. */

@@ -23,7 +23,7 @@ import type {
 import { REVOCATION_LEEWAY_MS } from "../../room/token_revocations.ts";
 import type { Claim } from "../../room/context/room_claim.ts";
 import { isLocked, type RoomPlan } from "../../room/context/room_plan.ts";
-import type { TextSeal } from "../../transport/crypto/sealed_text.ts";
+import { TextSeal } from "../../transport/crypto/sealed_text.ts";
 import type {
   AssertAnswer,
   AssertedClaim,
@@ -43,8 +43,8 @@ export interface DirectoryPlacementOptions {
   readonly node: NodeId;
   readonly region: string;
   readonly rooms: SharedRooms;
-  /** What nodes alone are to read of a room. */
-  readonly seal: TextSeal;
+  /** By it is sealed what nodes alone are to read of a room. */
+  readonly secret: Uint8Array;
   /** Whether the directory knows all rooms there are: it has not just lost everything. */
   readonly isWhole: () => boolean;
 }
@@ -72,7 +72,11 @@ export class DirectoryPlacement implements RoomPlacement {
   readonly #queues = new Map<string, Promise<unknown>>();
   readonly #unread = new Set<RoomSid>();
 
-  constructor(readonly options: DirectoryPlacementOptions) {}
+  readonly #seal: TextSeal;
+
+  constructor(readonly options: DirectoryPlacementOptions) {
+    this.#seal = new TextSeal(options.secret, "directory", options.platform.random);
+  }
 
   /** What this node holds in a room, as the directory is told when it has lost it. */
   claimsIn(room: string): AssertedClaim[] {
@@ -240,7 +244,7 @@ export class DirectoryPlacement implements RoomPlacement {
   #settingsOf(plan: RoomPlan, room: string): RoomSettings {
     const { settings: { maxParticipants, departureTimeoutS }, internal: { nodeId } } = plan;
     return {
-      plan: keptPlanText(plan, room, this.options.seal),
+      plan: keptPlanText(plan, room, this.#seal),
       maxParticipants,
       locked: isLocked(plan),
       pin: nodeId as Pin,
@@ -250,8 +254,8 @@ export class DirectoryPlacement implements RoomPlacement {
 
   /** `undefined` if its plan is of a kind that this node does not understand. */
   #recordOf({ name, sid, createdAtMs, version, plan: text }: DirectoryRecord) {
-    const { seal, platform: { log } } = this.options;
-    const read = readKeptPlan(text, name, seal);
+    const { platform: { log } } = this.options;
+    const read = readKeptPlan(text, name, this.#seal);
     if (read?.why !== undefined && !this.#unread.has(sid)) {
       // Of as many rooms as are looked at in a while it is said once.
       if (this.#unread.size >= MAX_UNREAD) this.#unread.clear();

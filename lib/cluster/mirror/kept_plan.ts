@@ -20,7 +20,9 @@ export interface ReadPlan {
 export function keptPlanText(plan: RoomPlan, room: string, seal: TextSeal): string {
   const { internal: { egress } } = plan;
   if (egress === undefined) return planText(plan);
-  const shown = JSON.parse(planText({ ...plan, internal: { ...plan.internal, egress: undefined } }));
+  const shown = JSON.parse(
+    planText({ ...plan, internal: { ...plan.internal, egress: undefined } }),
+  );
   const sealedEgress = seal.seal(egress.toJsonString(), room);
   return JSON.stringify({ ...shown, sealedEgress });
 }

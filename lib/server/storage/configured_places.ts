@@ -11,9 +11,11 @@ import { TextSeal } from "../../transport/crypto/sealed_text.ts";
 import type { Config } from "../config/config_parsing.ts";
 import { keyMaterial } from "../config/key_material.ts";
 import { unusablePath } from "../config/unusable_path.ts";
+import { BucketArchive } from "./bucket_archive.ts";
 import { RecordingComposer } from "./recording_composer.ts";
 import { RecordingDirectory } from "./recording_directory.ts";
-import { RecordingPlaces, type UploadSettings } from "./recording_places.ts";
+import { folderPrefix, RecordingPlaces, type UploadSettings } from "./recording_places.ts";
+import { S3Client } from "./s3_client.ts";
 
 /**
  * Places that are not open yet.
@@ -60,6 +62,14 @@ function uploadSettings({ recording: { storage } }: Config): UploadSettings {
     patienceMs: patience,
     requestHosts: request_hosts,
   };
+}
+
+/** Recordings of the bucket, as they are watched; `undefined` without a bucket. */
+export function bucketArchive(config: Config, platform: Platform): BucketArchive | undefined {
+  const { target, prefix } = uploadSettings(config);
+  if (target === undefined) return undefined;
+  const client = new S3Client(target, { platform, fetch });
+  return new BucketArchive(client, folderPrefix(prefix), platform.timers);
 }
 
 /** @throws {SfuError} `invalid_config` if the folder cannot be used. */

@@ -25,6 +25,11 @@ const CONTENT_TYPE: Readonly<Record<string, string>> = {
   jsonl: "application/jsonl; charset=utf-8",
 };
 
+/** The media type of a file that may be given out, by its name; `undefined` of others. */
+export function replayType(name: string): string | undefined {
+  return CONTENT_TYPE[name.slice(name.lastIndexOf(".") + 1)];
+}
+
 interface Journal {
   readonly name: string;
   /** Bytes at its beginning that were read: whole lines. */
@@ -101,6 +106,58 @@ export class DirectoryArchive implements RecordingArchive {
   }
 }
 
+/** Recordings of several places; those of the first are found first. */
+export class SeveralArchives implements RecordingArchive {
+  constructor(readonly archives: readonly RecordingArchive[]) {}
+
+  async list(): Promise<readonly RecordedRoom[]> {
+    const lists = await Promise.all(this.archives.map((archive) => archive.list()));
+    const newer = (a: RecordedRoom, b: RecordedRoom) => a.beganAt < b.beganAt ? 1 : -1;
+    return lists.flat().sort(newer).slice(0, MOST_LISTED);
+  }
+
+  find(egressId: string): Promise<RecordedRoom | undefined> {
+    return this.#first((archive) => archive.find(egressId));
+  }
+
+  open(egressId: string, file: number | "journal"): Promise<RecordedFile | undefined> {
+    return this.#first((archive) => archive.open(egressId, file));
+  }
+
+  async #first<T>(
+    ask: (archive: RecordingArchive) => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    for (const archive of this.archives) {
+      const found = await ask(archive);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+}
+
+/** An archive that is loaded when it is asked for first. */
+export class LateArchive implements RecordingArchive {
+  #archive: Promise<RecordingArchive> | undefined;
+
+  constructor(readonly load: () => Promise<RecordingArchive>) {}
+
+  async list(): Promise<readonly RecordedRoom[]> {
+    return await (await this.#loaded).list();
+  }
+
+  async find(egressId: string): Promise<RecordedRoom | undefined> {
+    return await (await this.#loaded).find(egressId);
+  }
+
+  async open(egressId: string, file: number | "journal"): Promise<RecordedFile | undefined> {
+    return await (await this.#loaded).open(egressId, file);
+  }
+
+  get #loaded(): Promise<RecordingArchive> {
+    return this.#archive ??= this.load();
+  }
+}
+
 /** What a journal's first line says; `undefined` if it is none, or not of that recording. */
 async function readHead(path: string, egressId: string): Promise<RecordedRoom | undefined> {
   try {
@@ -163,7 +220,7 @@ function fileNamed(line: string): string | undefined {
 }
 
 async function openFile(root: string, name: string): Promise<RecordedFile | undefined> {
-  const contentType = CONTENT_TYPE[name.slice(name.lastIndexOf(".") + 1)];
+  const contentType = replayType(name);
   if (contentType === undefined || leadsOutside(name)) return undefined;
   const path = `${root}/${name}`;
   let file: Deno.FsFile | undefined;

@@ -6,6 +6,7 @@
  */
 import type { Platform } from "../../base/platform.ts";
 import type { RecordingStorage, StoredFile } from "../../recording/recording_storage.ts";
+import { REPLAY_FOLDER } from "../../recording/replay_page.ts";
 import { bucketUrl, mayUploadTo, type UploadTarget } from "../../recording/upload_target.ts";
 import { RunningUploads, type UploadPorts } from "./object_upload.ts";
 import { EgressFiles } from "./egress_files.ts";
@@ -38,6 +39,11 @@ export interface UploadSettings {
   readonly requestHosts: readonly string[];
 }
 
+/** A prefix as it goes before names: empty, or ending with a slash. */
+export function folderPrefix(prefix: string): string {
+  return prefix === "" || prefix.endsWith("/") ? prefix : `${prefix}/`;
+}
+
 /** All places of one server. */
 export class RecordingPlaces implements RecordingStorage {
   /** What a node that is alone is recording. */
@@ -62,7 +68,7 @@ export class RecordingPlaces implements RecordingStorage {
     const { target, prefix, partSize, patienceMs, spoolBytes } = settings;
     this.#rules = {
       folder: () => `${directory.root}/${SPOOLS}`,
-      prefix: prefix === "" || prefix.endsWith("/") ? prefix : `${prefix}/`,
+      prefix: folderPrefix(prefix),
       partSize,
       patienceMs,
       room: { bytes: 0, most: spoolBytes },
@@ -76,6 +82,11 @@ export class RecordingPlaces implements RecordingStorage {
     this.#storage = this.#own === undefined
       ? directory
       : new UploadingStorage(this.#own, this.#rules);
+  }
+
+  /** What is in the folder is found by its list. */
+  get indexFolder(): string | undefined {
+    return this.#own && REPLAY_FOLDER;
   }
 
   /** @throws If the folder cannot be used. */

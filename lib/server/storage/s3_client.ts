@@ -7,6 +7,7 @@
  * @module
  */
 import type { Platform } from "../../base/platform.ts";
+import { joinBytes } from "../../base/joined_bytes.ts";
 import { StorageFailure } from "./storage_failure.ts";
 import { bucketUrl, objectUrl, type UploadTarget } from "../../recording/upload_target.ts";
 
@@ -16,6 +17,9 @@ const ANSWER_MS = 30_000;
 const MS_PER_BYTE = 1 / 64;
 /** Bytes of an answer that are read: the parts of an upload are never listed. */
 const MOST_ANSWER = 256 * 1024;
+
+/** Objects of one answer of a listing, so that it fits. */
+const LISTED = 200;
 
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
@@ -37,6 +41,8 @@ interface Call {
   readonly url: string;
   readonly body?: Uint8Array<ArrayBuffer>;
   readonly type?: string;
+  /** Bytes of it, `[from, to)`, of the object that has this tag. */
+  readonly part?: { readonly from: number; readonly to: number; readonly tag: string };
   /** Refused if there is such an object (`If-None-Match`, RFC 9110 §13.1.2). */
   readonly isNew?: boolean;
 }
@@ -48,8 +54,25 @@ export interface S3Ports {
 }
 
 interface Answer {
+  readonly status: number;
   readonly headers: Headers;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly text: string;
+}
+
+/** An object that is there. */
+export interface ObjectFacts {
+  /** Bytes. */
+  readonly size: number;
+  /** Another one if the bytes are others. */
+  readonly tag: string;
+}
+
+/** An object of a listing. */
+export interface ListedObject {
+  readonly key: string;
+  /** Of its last change, ISO 8601, as the service says it. */
+  readonly at: string;
 }
 
 /** Whether a request failed because there is such an object. */
@@ -69,9 +92,15 @@ export class S3Client {
    * instead of telling that it is not.
    */
   async size(key: string): Promise<number | undefined> {
+    return (await this.facts(key))?.size;
+  }
+
+  /** The same with what tells it from another one under that key. */
+  async facts(key: string): Promise<ObjectFacts | undefined> {
     try {
       const { headers } = await this.#send({ method: "HEAD", url: objectUrl(this.target, key) });
-      return Number(headers.get("content-length") ?? 0);
+      const size = Number(headers.get("content-length") ?? 0);
+      return { size, tag: headers.get("etag") ?? "" };
     } catch (error) {
       // Without a body there is no name for what is wrong; the next request tells.
       if (error instanceof S3Failure && !error.isPassing) return undefined;
@@ -88,6 +117,45 @@ export class S3Client {
   ): Promise<void> {
     const call = { method: "PUT", url: objectUrl(this.target, key), body, type } as const;
     await this.#sendNew(call, isNew);
+  }
+
+  /**
+   * Bytes `[from, to)` of an object, as many as fit into memory. Fails if it is another one by now.
+   *
+   * @param tag As {@linkcode ObjectFacts} has it.
+   */
+  async read(
+    key: string,
+    from: number,
+    to: number,
+    tag: string,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const url = objectUrl(this.target, key);
+    const part = { from, to, tag };
+    const { status, bytes } = await this.#send({ method: "GET", url, part }, to - from);
+    if (status !== 206 || bytes.length !== to - from) throw senseless();
+    return bytes;
+  }
+
+  /** Objects whose keys begin so, in the order of their keys: `most` of them, about. */
+  async list(prefix: string, most: number): Promise<ListedObject[]> {
+    const found: ListedObject[] = [];
+    let token = "";
+    do {
+      const query = new URLSearchParams({ "list-type": "2", "max-keys": String(LISTED), prefix });
+      if (token !== "") query.set("continuation-token", token);
+      // Signatures are of %20.
+      const words = query.toString().replaceAll("+", "%20");
+      const url = `${bucketUrl(this.target)}/?${words}`;
+      const { text } = await this.#send({ method: "GET", url });
+      for (const entry of elements(text, "Contents")) {
+        const [key] = texts(entry, "Key");
+        const [at = ""] = texts(entry, "LastModified");
+        if (key?.startsWith(prefix)) found.push({ key, at });
+      }
+      token = texts(text, "NextContinuationToken")[0] ?? "";
+    } while (token !== "" && found.length < most);
+    return found;
   }
 
   /** Begins an object of several parts. @returns The id of the upload. */
@@ -160,15 +228,18 @@ export class S3Client {
     }
   }
 
-  async #send(call: Call): Promise<Answer> {
+  /** @param most Bytes of an answer that goes well. */
+  async #send(call: Call, most = MOST_ANSWER): Promise<Answer> {
     const { timers } = this.ports.platform;
     const { body = EMPTY } = call;
     const abort = new AbortController();
     const cancel = timers.after(ANSWER_MS + body.length * MS_PER_BYTE, () => abort.abort());
     try {
       const response = await this.#fetch(call, body, abort.signal);
-      const text = await readText(response);
-      if (response.ok) return { headers: response.headers, text };
+      const { ok, status, headers } = response;
+      const bytes = await readBytes(response, ok ? most : MOST_ANSWER);
+      const text = call.part === undefined || !ok ? new TextDecoder().decode(bytes) : "";
+      if (ok) return { status, headers, bytes, text };
       const [code = String(response.status)] = elements(text, "Code");
       throw failureOf(response.status, code, response.headers.get("x-amz-bucket-region") ?? "");
     } catch (error) {
@@ -181,7 +252,7 @@ export class S3Client {
   }
 
   async #fetch(
-    { method, url, type, isNew = false }: Call,
+    { method, url, type, part, isNew = false }: Call,
     body: Uint8Array<ArrayBuffer>,
     signal: AbortSignal,
   ): Promise<Response> {
@@ -195,6 +266,9 @@ export class S3Client {
         "x-amz-content-sha256": await sha256(body),
         ...(type === undefined ? {} : { "content-type": type }),
         ...(isNew ? { "if-none-match": "*" } : {}),
+        ...(part === undefined
+          ? {}
+          : { "range": `bytes=${part.from}-${part.to - 1}`, "if-match": part.tag }),
       },
       accessKeyId: accessKey,
       secretAccessKey: secret,
@@ -260,16 +334,15 @@ function escaped(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }
 
-async function readText(response: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
+async function readBytes(response: Response, most: number): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Uint8Array[] = [];
   let length = 0;
   for await (const bytes of response.body ?? []) {
     length += bytes.length;
-    if (length > MOST_ANSWER) throw senseless();
-    text += decoder.decode(bytes, { stream: true });
+    if (length > most) throw senseless();
+    pieces.push(bytes);
   }
-  return text;
+  return joinBytes(pieces);
 }
 
 function senseless(): S3Failure {
@@ -312,7 +385,8 @@ const PASSING = new Set([
 
 function failureOf(status: number, named: string, region: string): S3Failure {
   const code = /^[A-Za-z0-9]{1,64}$/.test(named) ? named : String(status);
-  const isPassing = PASSING.has(code) || status >= 500 && status !== 501 && status !== 507 || status === 429 ||
+  const isPassing = PASSING.has(code) || status >= 500 && status !== 501 && status !== 507 ||
+    status === 429 ||
     status === 408;
   if (status >= 300 && status < 400) {
     const where = /^[a-z0-9-]{1,64}$/.test(region) ? ` (${region})` : "";

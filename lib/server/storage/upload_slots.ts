@@ -5,7 +5,7 @@
  * @module
  */
 
-/** At once, to all buckets. */
+/** Of uploads at once, to all buckets. */
 const MOST = 8;
 /** And to one. */
 const MOST_OF_ONE = 3;
@@ -15,6 +15,12 @@ export class UploadSlots {
   readonly #running = new Map<string, number>();
   readonly #waiting: { readonly bucket: string; readonly go: () => void }[] = [];
   #count = 0;
+
+  /**
+   * @param most At once, of all buckets.
+   * @param mostOfOne And of one.
+   */
+  constructor(readonly most: number = MOST, readonly mostOfOne: number = MOST_OF_ONE) {}
 
   /** @param bucket What counts as one. */
   async run<T>(bucket: string, work: () => Promise<T>): Promise<T> {
@@ -30,7 +36,7 @@ export class UploadSlots {
 
   #take(bucket: string): boolean {
     const running = this.#running.get(bucket) ?? 0;
-    if (this.#count >= MOST || running >= MOST_OF_ONE) return false;
+    if (this.#count >= this.most || running >= this.mostOfOne) return false;
     this.#count++;
     this.#running.set(bucket, running + 1);
     return true;

@@ -22,7 +22,6 @@ import { Reconciliation } from "../../../lib/cluster/reconciliation.ts";
 import type { RoomObserver } from "../../../lib/room/context/room_events.ts";
 import type { RoomOptions } from "../../../lib/room/context/room_options.ts";
 import type { Room } from "../../../lib/room/room.ts";
-import { TextSeal } from "../../../lib/transport/crypto/sealed_text.ts";
 import type { JoinParameters } from "../../../lib/signalling/join_parameters.ts";
 import { answerCall } from "../../../lib/admin/carried_calls.ts";
 import { RoomAdmin } from "../../../lib/admin/room_admin.ts";
@@ -134,7 +133,7 @@ export class ClusterWorld {
       node: id,
       region,
       rooms,
-      seal: new TextSeal(new Uint8Array(32), "directory", platform.random),
+      secret: new Uint8Array(32),
       isWhole: () => node.membership?.isDirectoryWhole ?? true,
     });
     const ports = { placement, remoteMembers: rooms };

@@ -13,7 +13,7 @@ export type BucketMood = "well" | "busy" | "silent" | "unreachable" | "gone";
 
 /** One bucket, `rec`, at `https://storage.test`, by path. */
 export class FakeBucket {
-  readonly objects = new Map<string, { bytes: Uint8Array; type: string }>();
+  readonly objects = new Map<string, { bytes: Uint8Array; type: string; at?: string }>();
   readonly uploads = new Map<string, { key: string; parts: Map<number, Uint8Array> }>();
   /** `PUT a/b.webm?partNumber=2`, in order. */
   readonly requests: string[] = [];
@@ -68,6 +68,8 @@ export class FakeBucket {
     }
     if (id !== "" && upload?.key !== key) return error(404, "NoSuchUpload");
     if (method === "HEAD") return this.#head(key);
+    if (query.get("list-type") === "2") return this.#listObjects(query);
+    if (method === "GET") return this.#get(key, new Headers(init.headers));
     const isTaken = new Headers(init.headers).get("if-none-match") === "*" && this.objects.has(key);
     if (upload === undefined) {
       assert.equal(method, "PUT");
@@ -105,7 +107,34 @@ export class FakeBucket {
   #head(key: string): Response {
     const object = this.objects.get(key);
     if (object === undefined) return new Response(null, { status: 404 });
-    return new Response(null, { headers: { "content-length": `${object.bytes.length}` } });
+    const headers = { "content-length": `${object.bytes.length}`, etag: tagOf(object.bytes) };
+    return new Response(null, { headers });
+  }
+
+  #get(key: string, headers: Headers): Response {
+    const object = this.objects.get(key);
+    if (object === undefined) return error(404, "NoSuchKey");
+    const wanted = headers.get("if-match");
+    if (wanted !== null && wanted !== tagOf(object.bytes)) return error(412, "PreconditionFailed");
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(headers.get("range") ?? "") ?? [];
+    if (to === undefined) return new Response(object.bytes.slice());
+    return new Response(object.bytes.slice(Number(from), Number(to) + 1), { status: 206 });
+  }
+
+  /** Three at a time, so that whoever lists has to go on. */
+  #listObjects(query: URLSearchParams): Response {
+    const after = query.get("continuation-token") ?? "";
+    const keys = [...this.objects.keys()].sort()
+      .filter((key) => key.startsWith(query.get("prefix") ?? "") && key > after);
+    const page = keys.slice(0, 3);
+    const entries = page.map((key) => {
+      const at = this.objects.get(key)!.at ?? "2026-11-29T12:00:00.000Z";
+      return `<Contents><Key>${escaped(key)}</Key><LastModified>${at}</LastModified></Contents>`;
+    });
+    const next = keys.length > page.length
+      ? `<NextContinuationToken>${escaped(page.at(-1)!)}</NextContinuationToken>`
+      : "";
+    return xml(`<ListBucketResult>${entries.join("")}${next}</ListBucketResult>`);
   }
 
   #complete(id: string, key: string, body: string): Response {

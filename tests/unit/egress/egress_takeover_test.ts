@@ -27,7 +27,11 @@ function ofRoom(secret?: string): RoomCompositeEgressRequest {
   const s3 = new S3Upload({ accessKey: "AKIA", secret: secret ?? "", bucket: "rec" });
   const output = secret === undefined ? {} : { case: "s3" as const, value: s3 };
   const file = new EncodedFileOutput({ filepath: "calls/{time}", output });
-  return new RoomCompositeEgressRequest({ roomName: "lobby", audioOnly: true, fileOutputs: [file] });
+  return new RoomCompositeEgressRequest({
+    roomName: "lobby",
+    audioOnly: true,
+    fileOutputs: [file],
+  });
 }
 
 Deno.test("planGoingOn() is a room's recording as it was asked for, by either request", () => {
@@ -58,7 +62,9 @@ Deno.test("planGoingOn() takes a bucket's credentials from the room, and none th
   const [code, message] = failed(planGoingOn(info, undefined));
   assert.equal(code, "failed_precondition");
   assert.match(message!, /credentials of its bucket/);
-  const other = new RoomEgress({ room: new RoomCompositeEgressRequest({ ...ofRoom("hush"), audioOnly: false }) });
+  const other = new RoomEgress({
+    room: new RoomCompositeEgressRequest({ ...ofRoom("hush"), audioOnly: false }),
+  });
   assert.equal(failed(planGoingOn(info, other))[0], "failed_precondition");
 });
 

@@ -144,7 +144,10 @@ Deno.test("retention removes no file that is composed, waits for that, or is bei
   for (const name of names) await Deno.utime(`${root}/${name}`, 0, 0);
   directory.prepare();
   await directory.close();
-  assert.deepEqual(there().filter((name) => name.endsWith(".webm")).toSorted(), ["a.webm", "b.webm"]);
+  assert.deepEqual(there().filter((name) => name.endsWith(".webm")).toSorted(), [
+    "a.webm",
+    "b.webm",
+  ]);
   assert.ok(await Deno.stat(film));
   await Deno.writeTextFile(go, "");
   assert.deepEqual([(await running).ok, (await waiting).ok], [true, true], "without what is gone");
