@@ -134,7 +134,7 @@ export class ClusterNode {
       links,
       self: () => this.#self(),
       observer: {
-        onNode: ({ nodeId, link }) => this.links.moved(nodeId, link),
+        onNode: (other) => this.links.met(other),
         onGone: (gone) => this.#gone(gone),
         onForgotten: () => {
           this.#reconciliation.begin();

@@ -31,9 +31,12 @@ export const CLUSTER_DROPS = {
   // Carried requests
   carry_unreachable: "a client's request could not be carried to a node that did not welcome it",
   carry_unanswered: "a node did not answer a request of a client that was carried to it",
+  carried_message_unknown:
+    "a newer node said something of a carried request that this one does not know",
   carried_message_unreadable: "what a node says of a carried request makes no sense",
   // Rooms
   mirror_data_lost: "reliable data for a node that is too far behind to take any more",
+  mirror_message_unknown: "a newer node said something of a room that this one does not know",
   mirror_message_unreadable: "what a node says of a room that it shares makes no sense",
 } as const satisfies DropReasons;
 

@@ -211,5 +211,6 @@ export class Membership {
 
 /** Whether a node says of itself what others act upon; loads are looked at when they are needed. */
 function isNews(before: NodeRecord, now: NodeRecord): boolean {
-  return before.state !== now.state || before.region !== now.region || before.link !== now.link;
+  return before.state !== now.state || before.region !== now.region || before.link !== now.link ||
+    before.protocol.min !== now.protocol.min || before.protocol.max !== now.protocol.max;
 }

@@ -9,6 +9,7 @@
  */
 import { IngressInfo, IngressState } from "@livekit/protocol";
 import type { NodeId } from "../base/ids.ts";
+import { type JsonFields, unknownFields } from "../base/unknown_fields.ts";
 import type { TextShelf } from "./text_shelf.ts";
 
 /** What was said of an ingress, and by which node. */
@@ -51,9 +52,16 @@ export class IngressStore {
     return await this.shelf.put("ingress-key", streamKey, ingressId);
   }
 
-  /** Keeps what has become of one, whose key stays. @returns False if it is not there any more. */
-  change(info: IngressInfo): Promise<boolean> {
-    return this.shelf.put("ingress", info.ingressId, keptText(info), JSON_START);
+  /**
+   * Keeps what has become of one, whose key stays, and what a newer node has written of it.
+   *
+   * @returns False if it is not there any more.
+   */
+  async change(info: IngressInfo): Promise<boolean> {
+    const before = await this.shelf.get("ingress", info.ingressId);
+    if (before === undefined) return false;
+    const newer = unknownFields(IngressInfo, JSON.parse(before));
+    return await this.shelf.put("ingress", info.ingressId, keptText(info, newer), JSON_START);
   }
 
   async remove({ ingressId, streamKey }: IngressInfo): Promise<boolean> {
@@ -86,9 +94,9 @@ export class IngressStore {
   }
 }
 
-function keptText(info: IngressInfo): string {
+function keptText(info: IngressInfo, newer: JsonFields = {}): string {
   const { state: _, ...kept } = info.clone();
-  return new IngressInfo(kept).toJsonString();
+  return JSON.stringify({ ...newer, ...new IngressInfo(kept).toJson() as JsonFields });
 }
 
 function readState(text: string): StoredState {

@@ -117,6 +117,7 @@ export function applyRequest(current: RoomPlan, request: RoomRequest): RoomPlan 
       nodeId: request.nodeId || internal.nodeId,
     },
     metadata: request.metadata || current.metadata,
+    ...(current.newer === undefined ? {} : { newer: current.newer }),
   };
 }
 

@@ -72,6 +72,32 @@ Deno.test("Node links: two nodes over WebSockets share a room, call each other a
   assert.deepEqual([a.events, b.events], [[`up ${b.id}`], [`up ${a.id}`]]);
 });
 
+Deno.test("Node links: nodes of two versions speak the older one, and those without a common one do not", async () => {
+  await using old = await LinkedNode.open("old", undefined, { min: 1, max: 1 });
+  await using next = await LinkedNode.open("next", undefined, { min: 1, max: 2 });
+  await using newest = await LinkedNode.open("newest", undefined, { min: 2, max: 2 });
+  const nodes = [old, next, newest];
+  const rooms = nodes.map(({ id }) => new KnownRoom(id));
+  const ends = nodes.map(({ links }, n) => links.openRoom("r", rooms[n]!));
+  for (const [n, end] of ends.entries()) {
+    for (const { id, address } of nodes) if (id !== nodes[n]!.id) end.share(id, address);
+  }
+  const [atOld, atNext, atNewest] = rooms.map(({ known }) => known);
+  await until("snapshots", () => atOld!.size + atNext!.size + atNewest!.size === 4);
+  const refusals = () =>
+    old.counters.get("link_version_refused") * newest.counters.get("link_version_refused");
+  await until("both to refuse the other", () => refusals() > 0);
+  assert.deepEqual([...atNext!.keys()].toSorted(), [newest.id, old.id]);
+  assert.deepEqual([[...atOld!.keys()], [...atNewest!.keys()]], [[next.id], [next.id]]);
+  assert.equal(old.links.facts(next.id)?.protocol, 1);
+  assert.equal(newest.links.facts(next.id)?.protocol, 2);
+  assert.equal(old.links.facts(newest.id)?.isUp, false);
+  next.links.serve("sum", (_peer, payload) => (payload as number[]).reduce((x, y) => x + y));
+  for (const { links } of [old, newest]) {
+    assert.equal(await links.call(next.id, "sum", [1, 2], { withinMs: 2_000 }), 3);
+  }
+});
+
 Deno.test("Node links: reliable data over WebSockets holds its senders, and arrives whole", async () => {
   await using a = await LinkedNode.open("a");
   await using b = await LinkedNode.open("b");

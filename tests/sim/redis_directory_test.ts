@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { NODES_TAG, shardOf, tagged } from "../../lib/cluster/directory/redis_keys.ts";
 import { mustIgnore } from "../support/process/e2e_requirements.ts";
 import { connectedDirectory, newPrefix, redisOptions } from "../support/process/redis_handles.ts";
 import { RedisServer } from "../support/process/redis_server.ts";
@@ -10,6 +11,7 @@ import {
   DIRECTORY_TESTS,
   entered,
   joining,
+  nodeRecord,
   roomSeed,
 } from "../support/virtual/directory_table.ts";
 import { MemoryDirectory } from "../support/virtual/memory_directory.ts";
@@ -184,6 +186,49 @@ Deno.test({
     const burial = await directory.bury({ room: "r", dead: A, by: B });
     assert.equal(burial!.freed.length, people.length / 2);
     assert.equal((await directory.find("r"))!.counted, people.length / 2);
+    await directory.end();
+  },
+});
+
+Deno.test({
+  name: "RedisDirectory: what a newer node has written beside is read over, and stays",
+  ignore,
+  fn: async () => {
+    await using server = await RedisServer.start();
+    const prefix = newPrefix();
+    const directory = await connectedDirectory(redisOptions(server.address), prefix);
+    const nodes = tagged(prefix, NODES_TAG);
+    const room = `${tagged(prefix, shardOf("r"))}room:r`;
+    await directory.heartbeat(nodeRecord(A));
+    await directory.heartbeat(nodeRecord(B));
+    const newer = JSON.stringify({
+      ...nodeRecord(B),
+      protocol: { min: 1, max: 2, words: ["x"] },
+      load: { ...nodeRecord(B).load, gpu: 0.5 },
+      agents: [],
+      mood: { is: "good" },
+    });
+    await server.ask("HSET", `${nodes}record`, B, newer);
+    await server.ask("ZADD", `${nodes}changed`, "1000", B);
+    await server.ask("SET", `${nodes}change`, "1000");
+    await directory.withdraw(A);
+    const read = (await directory.nodes()).find(({ nodeId }) => nodeId === B);
+    assert.deepEqual(read, nodeRecord(B, { protocol: { min: 1, max: 2 } }));
+
+    const { record } = await entered(directory.enter(joining("r", A, "ann", "PA_1")));
+    await server.ask("HSET", room, "mood", "good", "theme", "violet");
+    const { sid, version } = record;
+    const asked = { room: "r", node: A, sid, version, change: { locked: true } };
+    assert.equal((await directory.update(asked)).ok, true);
+    const { record: now } = (await directory.find("r"))!;
+    assert.equal(now.locked, true);
+    const claims = await directory.claims("r");
+    const again = { ...now, version: now.version + 1 };
+    assert.equal((await directory.assert({ node: A, record: again, claims })).ok, true);
+    await directory.bury({ room: "r", dead: A, by: B });
+    assert.match(await server.ask("HGET", room, "mood"), /good/);
+    assert.match(await server.ask("HGET", room, "theme"), /violet/);
+    assert.ok((await server.ask("HGET", `${nodes}record`, B)).endsWith(newer));
     await directory.end();
   },
 });

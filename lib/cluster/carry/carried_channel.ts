@@ -78,6 +78,7 @@ export class CarriedChannel {
     if (this.#isClosed) return;
     const opened = typeof data === "string" ? undefined : this.link.incoming.open(data);
     const message = opened && readCarried(opened);
+    if (message === "unknown") return this.counters.count("carried_message_unknown");
     if (message === undefined) {
       this.counters.count("carried_message_unreadable");
       this.socket.close(LINK_CLOSE.protocol, "");

@@ -65,8 +65,8 @@ export function writeCarried(message: CarriedMessage): readonly Uint8Array[] {
   }
 }
 
-/** Reads it; `undefined` if it is none. */
-export function readCarried(bytes: Uint8Array): CarriedMessage | undefined {
+/** Reads it; `undefined` if it makes no sense, `"unknown"` if a newer node said it. */
+export function readCarried(bytes: Uint8Array): CarriedMessage | "unknown" | undefined {
   const rest = bytes.subarray(1);
   switch (bytes[0]) {
     case KIND.request:
@@ -82,7 +82,7 @@ export function readCarried(bytes: Uint8Array): CarriedMessage | undefined {
     case KIND.close:
       return readClose(rest);
     default:
-      return undefined;
+      return bytes.length === 0 ? undefined : "unknown";
   }
 }
 

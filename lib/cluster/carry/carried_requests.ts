@@ -18,6 +18,7 @@ import {
   commonVersion,
   LinkIdentity,
   type NodeIntroduction,
+  type ProtocolRange,
 } from "../link/link_handshake.ts";
 import { LINK_CLOSE, type LinkSocket } from "../link/link_socket.ts";
 import { CarriedChannel, CARRY_PROTOCOL, CARRY_PURPOSE } from "./carried_channel.ts";
@@ -48,6 +49,7 @@ export interface CarriedRequestsOptions {
   /** The cluster's. */
   readonly secret: Uint8Array;
   readonly answer: CarriedAnswerer;
+  readonly protocol?: ProtocolRange;
 }
 
 /** The taking end. */
@@ -70,7 +72,7 @@ export class CarriedRequests {
     this.#self = {
       node,
       address: "",
-      protocol: CARRY_PROTOCOL,
+      protocol: options.protocol ?? CARRY_PROTOCOL,
       processNonce: this.#identity.nonce(),
       incarnation: 0,
     };
@@ -89,7 +91,7 @@ export class CarriedRequests {
     }
     const shown = this.#admission.admit(token);
     if ("status" in shown) return { ok: false, refusal: shown };
-    const version = commonVersion(CARRY_PROTOCOL, shown.from.protocol);
+    const version = commonVersion(this.#self.protocol, shown.from.protocol);
     if (version === undefined || shown.from.node === node) {
       counters.count("link_version_refused");
       return { ok: false, refusal: { status: 400, body: "no common version" } };

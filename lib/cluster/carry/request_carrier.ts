@@ -11,7 +11,12 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import type { NodeId } from "../../base/ids.ts";
 import type { Platform } from "../../base/platform.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
-import { DiallingSide, LinkIdentity, type NodeIntroduction } from "../link/link_handshake.ts";
+import {
+  DiallingSide,
+  LinkIdentity,
+  type NodeIntroduction,
+  type ProtocolRange,
+} from "../link/link_handshake.ts";
 import { LINK_CLOSE, type LinkDial } from "../link/link_socket.ts";
 import { CarriedChannel, CARRY_PROTOCOL, CARRY_PURPOSE } from "./carried_channel.ts";
 import type { CarriedRequest, CarriedResponse } from "./carried_message.ts";
@@ -30,6 +35,7 @@ export interface RequestCarrierOptions {
   /** The cluster's. */
   readonly secret: Uint8Array;
   readonly dial: LinkDial;
+  readonly protocol?: ProtocolRange;
 }
 
 /** Where a request is carried to. */
@@ -59,7 +65,7 @@ export class RequestCarrier {
     this.#self = {
       node,
       address: "",
-      protocol: CARRY_PROTOCOL,
+      protocol: options.protocol ?? CARRY_PROTOCOL,
       processNonce: this.#identity.nonce(),
       incarnation: 0,
     };

@@ -28,6 +28,7 @@ import {
   LinkError,
   type LinkFacts,
   type LinkObserver,
+  type MetNode,
   type NodeLinks,
   type RoomPeerStream,
   type RpcMethod,
@@ -71,6 +72,8 @@ export class ClusterLinks implements NodeLinks {
   readonly #links = new Map<NodeId, NodeLink>();
   readonly #rooms = new Map<string, RoomEnd>();
   readonly #methods = new Map<string, RpcMethod>();
+  /** Nodes that speak nothing this one does, and what they speak: nobody is linked with them. */
+  readonly #strangers = new Map<NodeId, string>();
   /** Sockets whose other end has not proved itself, with what ends their waiting. */
   readonly #accepting = new Map<LinkSocket, Cancel>();
   readonly #host: NodeLinkHost;
@@ -111,7 +114,8 @@ export class ClusterLinks implements NodeLinks {
     const version = commonVersion(this.#protocol, shown.from.protocol);
     if (version === undefined || shown.from.node === this.#options.node) {
       this.#options.counters.count("link_version_refused");
-      return { ok: false, refusal: { status: 400, body: "no common version" } };
+      const body = `no common version: this node speaks ${spoken(this.#protocol)}`;
+      return { ok: false, refusal: { status: 400, body } };
     }
     const incarnation = (this.#links.get(shown.from.node) ?? this.#add(shown.from.node))
       .incarnation;
@@ -124,9 +128,17 @@ export class ClusterLinks implements NodeLinks {
     return [...this.#links.keys()];
   }
 
-  /** A node is reached elsewhere from now on. */
-  moved(peer: NodeId, address: string): void {
-    this.#links.get(peer)?.setAddress(address);
+  met({ nodeId, link, protocol }: MetNode): void {
+    const isUnderstood = commonVersion(this.#protocol, protocol) !== undefined;
+    if (!isUnderstood && !this.facts(nodeId)?.isUp) {
+      return this.#estrange(nodeId, spoken(protocol));
+    }
+    this.#strangers.delete(nodeId);
+    this.#links.get(nodeId)?.setAddress(link);
+  }
+
+  isStranger(peer: NodeId): boolean {
+    return this.#strangers.has(peer);
   }
 
   want(peer: NodeId, address: string): void {
@@ -138,6 +150,7 @@ export class ClusterLinks implements NodeLinks {
   }
 
   forget(peer: NodeId): void {
+    this.#strangers.delete(peer);
     this.#links.get(peer)?.close();
   }
 
@@ -181,10 +194,8 @@ export class ClusterLinks implements NodeLinks {
   ): Promise<PackedValue> {
     const link = address === undefined ? this.#links.get(peer) : this.#link(peer);
     if (link === undefined) {
-      throw new LinkError(
-        this.#isClosed ? "closed" : "timeout",
-        `Cannot call "${method}": no link`,
-      );
+      const code = this.#isClosed ? "closed" : this.isStranger(peer) ? "version" : "timeout";
+      throw new LinkError(code, `Cannot call "${method}": no link`);
     }
     if (address === undefined) return await link.call(method, payload, withinMs);
     link.want(address);
@@ -248,8 +259,17 @@ export class ClusterLinks implements NodeLinks {
     };
   }
 
+  #estrange(peer: NodeId, theirs: string): void {
+    if (this.#strangers.get(peer) === theirs) return;
+    this.#strangers.set(peer, theirs);
+    const { counters, platform: { log } } = this.#options;
+    counters.count("link_version_refused");
+    const ours = spoken(this.#protocol);
+    log.warn("node is of another version: no links with it", { peer, theirs, ours });
+  }
+
   #link(peer: NodeId): NodeLink | undefined {
-    if (this.#isClosed) return undefined;
+    if (this.#isClosed || this.isStranger(peer)) return undefined;
     invariant(peer !== this.#options.node, "a node has no link to itself");
     return this.#links.get(peer) ?? this.#add(peer);
   }
@@ -320,6 +340,11 @@ export class ClusterLinks implements NodeLinks {
       onDrained: (peer) => this.guard(() => stream.onDrained(peer)),
     };
   }
+}
+
+/** Versions in words. */
+function spoken({ min, max }: ProtocolRange): string {
+  return min === max ? `${min}` : `${min} to ${max}`;
 }
 
 /** What a room needs of the links. */

@@ -7,6 +7,7 @@
  */
 import type { NodeId } from "../../base/ids.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
+import type { ProtocolRange } from "./link_handshake.ts";
 
 /**
  * What may get lost, in the order in which it gives way on a slow link: levels first. `media` is
@@ -82,6 +83,8 @@ export type LinkErrorCode =
   | "failed"
   /** The answer is lost; the call may have had its effect. */
   | "lost"
+  /** The peer speaks no version that this node speaks. */
+  | "version"
   /** This node, or the link, was closed. */
   | "closed";
 
@@ -121,6 +124,14 @@ export interface LinkFacts {
   readonly secret: Uint8Array | undefined;
 }
 
+/** What the directory says of another node, as far as links go. */
+export interface MetNode {
+  readonly nodeId: NodeId;
+  /** URL of its `/cluster`. */
+  readonly link: string;
+  readonly protocol: ProtocolRange;
+}
+
 /** What the composition is told. */
 export interface LinkObserver {
   onUp(peer: NodeId): void;
@@ -140,6 +151,12 @@ export interface NodeLinks {
   want(peer: NodeId, address: string): void;
   /** Takes one {@linkcode NodeLinks.want} back; the link stays for a minute after the last. */
   release(peer: NodeId): void;
+  /**
+   * What the directory says of a node: where it is reached, and what it speaks. One that speaks
+   * nothing this node does is a stranger until it is forgotten or says otherwise: said once.
+   */
+  met(node: MetNode): void;
+  isStranger(peer: NodeId): boolean;
   /** Gives up a node that is dead: calls to it fail, and its link is not dialled again. */
   forget(peer: NodeId): void;
   /** What is known of a link; `undefined` if there is none, nor wanted. */

@@ -21,6 +21,8 @@ const MAX_LEVELS = 20_000;
 /** As many as members. */
 const MAX_QUALITIES = 20_000;
 const HIGHEST_OPINION = 5;
+/** Of one of few values. */
+const MAX_WORD = 0xff;
 
 /** A packet with its sender, and whom it is for if it does not say so itself. */
 export function packData({ from, bytes, identities, isAddressed }: BridgedData): PackedValue {
@@ -58,16 +60,18 @@ export function packQualities(qualities: readonly ToldQuality[]): PackedValue {
 }
 
 export function readQualities(value: PackedValue | undefined): ToldQuality[] | undefined {
-  return listOf(value, MAX_QUALITIES, (item) => {
+  const qualities = listOf(value, MAX_QUALITIES, (item) => {
     const packed = tupleOf(item, 3);
     const sid = sidOf(packed?.[0]);
-    const quality = countOf(packed?.[1], ConnectionQuality.LOST);
+    const quality = countOf(packed?.[1], MAX_WORD);
     const opinion = packed?.[2];
     if (sid === undefined || quality === undefined || !isWithin(opinion, HIGHEST_OPINION)) {
       return undefined;
     }
     return { sid, quality, opinion };
   });
+  // A word that only newer nodes know says nothing here.
+  return qualities?.filter(({ quality }) => ConnectionQuality[quality] !== undefined);
 }
 
 function nameOf(value: PackedValue): string | undefined {

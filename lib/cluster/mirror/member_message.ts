@@ -41,7 +41,7 @@ const MAX_WORD = 256;
 /** Values in one part. */
 const MAX_ELEMENTS = 8_192;
 
-/** Names of parts; a track's is its sid behind `t`. */
+/** Names of parts; a track's is its sid behind `t`, with which no other begins. */
 const PART = { profile: "p", rule: "r", data: "d", track: "t" } as const;
 
 /** The parts of one member, each in its packed form. */
@@ -71,6 +71,13 @@ export function partsOf(facts: MemberFacts): MemberParts {
   ]);
   for (const track of facts.tracks) parts.set(PART.track + track.sid, packTrack(track));
   return parts;
+}
+
+/** Whether a newer node says more of a member than this one knows of. */
+export function saysMore({ parts }: MemberChange): boolean {
+  const { track, ...others } = PART;
+  const known: readonly string[] = Object.values(others);
+  return parts.keys().some((name) => !known.includes(name) && !name.startsWith(track));
 }
 
 /** What makes `before` to `after`; `undefined` if they are the same. */

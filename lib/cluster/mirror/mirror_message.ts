@@ -231,7 +231,9 @@ function readBan(value: PackedValue | undefined): TokenBan | undefined {
   return { identity, beforeMs, knownExpiryMs };
 }
 
+/** One that only newer nodes know is still an end. */
 function reasonOf(value: PackedValue | undefined): DisconnectReason | undefined {
   const reason = countOf(value, 0xff);
-  return reason === undefined || DisconnectReason[reason] === undefined ? undefined : reason;
+  const isUnknown = reason !== undefined && DisconnectReason[reason] === undefined;
+  return isUnknown ? DisconnectReason.UNKNOWN_REASON : reason;
 }

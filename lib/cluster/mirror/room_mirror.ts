@@ -34,7 +34,13 @@ import type { PackedValue } from "../../wire/message_pack.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
 import type { DatagramKind, RoomPeerStream, SharedRoom } from "../link/link_ports.ts";
 import { packData, packLevels, readData, readLevels } from "./data_message.ts";
-import { differenceOf, type MemberChange, type MemberParts, partsOf } from "./member_message.ts";
+import {
+  differenceOf,
+  type MemberChange,
+  type MemberParts,
+  partsOf,
+  saysMore,
+} from "./member_message.ts";
 import {
   type MirrorChange,
   packMirrorChange,
@@ -258,6 +264,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
         if (!present.has(sid)) view.leave(sid, DisconnectReason.UNKNOWN_REASON);
       }
       for (const change of snapshot.members) {
+        this.#noteUnknown(change);
         if (!view.replace(change)) this.#unreadable(peer);
       }
       view.takeWants(snapshot.wants);
@@ -273,7 +280,8 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     if (view === undefined) return;
     const change = readMirrorChange(value);
     if (change === undefined) return this.#unreadable(peer);
-    if (change !== "unknown") this.#take(peer, view, change);
+    if (change === "unknown") this.host.counters.count("mirror_message_unknown");
+    else this.#take(peer, view, change);
   }
 
   onData(peer: NodeId, value: PackedValue): void {
@@ -334,6 +342,7 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
   #take(peer: NodeId, view: PeerView, change: MirrorChange): void {
     switch (change.kind) {
       case "member":
+        this.#noteUnknown(change.change);
         if (!view.apply(change.change)) this.#unreadable(peer);
         return;
       case "left":
@@ -461,6 +470,10 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     this.#leases.delete(peer);
     this.host.log.warn("node is out of reach", { room: this.room.name, node: peer });
     this.#drop(peer, DisconnectReason.CONNECTION_TIMEOUT);
+  }
+
+  #noteUnknown(change: MemberChange): void {
+    if (saysMore(change)) this.host.counters.count("mirror_message_unknown");
   }
 
   #unreadable(peer: NodeId): void {

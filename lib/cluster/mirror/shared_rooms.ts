@@ -121,10 +121,14 @@ export class SharedRooms implements RemoteMembers {
     return this.#mirrors.get(name);
   }
 
-  /** URL of a node's `/cluster`; `undefined` if it is not known to live. */
+  /** URL of a node's `/cluster`; `undefined` if it is not known to live, or not to be linked. */
   async addressOf(node: NodeId): Promise<string | undefined> {
-    const nodes = await this.options.directory.nodes(node);
-    return nodes.find(({ nodeId }) => nodeId === node)?.link;
+    const { directory, links } = this.options;
+    const nodes = await directory.nodes(node);
+    const found = nodes.find(({ nodeId }) => nodeId === node);
+    // Whoever has just come may have been met by nobody yet.
+    if (found !== undefined) links.met(found);
+    return links.isStranger(node) ? undefined : found?.link;
   }
 
   /** How long it takes at most until all rooms have had their turn, ms. */

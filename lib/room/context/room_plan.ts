@@ -5,6 +5,13 @@
  * @module
  */
 import { AgentDispatch, RoomAgentDispatch, RoomEgress } from "@livekit/protocol";
+import {
+  fieldsBeside,
+  type Json,
+  type JsonFields,
+  readMessage,
+  writeMessage,
+} from "../../base/unknown_fields.ts";
 
 /** A tag with this name and the value `true` locks a room: nobody new may join. */
 export const LOCK_TAG = "roomwire.locked";
@@ -13,6 +20,18 @@ export const LOCK_TAG = "roomwire.locked";
 const MAX_TEXT = 4 * 1024 * 1024;
 /** Tags and dispatches in one plan. */
 const MAX_ENTRIES = 10_000;
+const PLAN_FIELDS = ["settings", "internal", "metadata"];
+const SETTINGS_FIELDS = ["emptyTimeoutS", "departureTimeoutS", "maxParticipants"];
+const INTERNAL_FIELDS = [
+  "tags",
+  "agents",
+  "dispatches",
+  "egress",
+  "playoutDelay",
+  "syncStreams",
+  "replayEnabled",
+  "nodeId",
+];
 
 /** Times in seconds; 0 for `maxParticipants` is no limit. */
 export interface RoomSettings {
@@ -43,6 +62,15 @@ export interface RoomPlan {
   readonly settings: RoomSettings;
   readonly internal: RoomInternal;
   readonly metadata: string;
+  /** What a newer node has decided, which is kept as it is; absent if there is nothing. */
+  readonly newer?: NewerFields | undefined;
+}
+
+/** Fields that this version does not know, each where it stood. */
+export interface NewerFields {
+  readonly plan?: JsonFields | undefined;
+  readonly settings?: JsonFields | undefined;
+  readonly internal?: JsonFields | undefined;
 }
 
 /** Whether nobody new may join. */
@@ -52,23 +80,26 @@ export function isLocked({ internal }: RoomPlan): boolean {
 
 /** `plan` as JSON. */
 export function planText(plan: RoomPlan): string {
-  const { settings, internal, metadata } = plan;
+  const { settings, internal, metadata, newer } = plan;
   const { agents, egress, dispatches, ...rest } = internal;
   return JSON.stringify({
-    settings,
+    ...newer?.plan,
+    settings: { ...newer?.settings, ...settings },
     internal: {
+      ...newer?.internal,
       ...rest,
-      agents: agents.map((dispatch) => dispatch.toJson()),
-      ...(egress === undefined ? {} : { egress: egress.toJson() }),
-      ...(dispatches === undefined
-        ? {}
-        : { dispatches: dispatches.map((dispatch) => dispatch.toJson()) }),
+      agents: agents.map(writeMessage),
+      ...(egress === undefined ? {} : { egress: writeMessage(egress) }),
+      ...(dispatches === undefined ? {} : { dispatches: dispatches.map(writeMessage) }),
     },
     metadata,
   });
 }
 
-/** Reads {@linkcode planText}; `undefined` for anything else. */
+/**
+ * Reads {@linkcode planText}, also of a newer node, whose unknown fields are kept; `undefined` for
+ * anything else.
+ */
 export function readPlan(text: string): RoomPlan | undefined {
   if (text.length > MAX_TEXT) return undefined;
   try {
@@ -95,30 +126,43 @@ function planOf(json: unknown): RoomPlan | undefined {
     texts.every((value) => typeof value === "string") && texts.length <= MAX_ENTRIES &&
     isList(agents) && (dispatches === undefined || isList(dispatches));
   if (!isPlan) return undefined;
+  const newer = newerFields(fields(json), fields(settings), fields(internal));
   return {
     settings: { emptyTimeoutS, departureTimeoutS, maxParticipants } as RoomSettings,
     internal: {
       tags: { ...tags as Record<string, string> },
-      agents: agents.map((dispatch) => RoomAgentDispatch.fromJson(dispatch)),
-      egress: egress === undefined ? undefined : RoomEgress.fromJson(egress as JsonMessage),
+      agents: agents.map((dispatch) => readMessage(RoomAgentDispatch, dispatch)),
+      egress: egress === undefined ? undefined : readMessage(RoomEgress, egress),
       playoutDelay: { enabled, min, max } as RoomInternal["playoutDelay"],
       syncStreams: syncStreams as boolean,
       ...(dispatches === undefined
         ? {}
-        : { dispatches: dispatches.map((dispatch) => AgentDispatch.fromJson(dispatch)) }),
+        : { dispatches: dispatches.map((dispatch) => readMessage(AgentDispatch, dispatch)) }),
       replayEnabled: replayEnabled as boolean,
       nodeId: nodeId as string,
     },
     metadata: metadata as string,
+    ...(newer === undefined ? {} : { newer }),
   };
 }
 
-type JsonMessage = Parameters<typeof RoomEgress.fromJson>[0];
+function newerFields(
+  plan: JsonFields,
+  settings: JsonFields,
+  internal: JsonFields,
+): NewerFields | undefined {
+  const newer = {
+    plan: fieldsBeside(plan, PLAN_FIELDS),
+    settings: fieldsBeside(settings, SETTINGS_FIELDS),
+    internal: fieldsBeside(internal, INTERNAL_FIELDS),
+  };
+  return Object.values(newer).every((each) => each === undefined) ? undefined : newer;
+}
 
-function isList(value: unknown): value is readonly JsonMessage[] {
+function isList(value: Json | undefined): value is readonly Json[] {
   return Array.isArray(value) && value.length <= MAX_ENTRIES;
 }
 
-function fields(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
+function fields(value: unknown): JsonFields {
+  return typeof value === "object" && value !== null ? value as JsonFields : {};
 }

@@ -10,6 +10,7 @@ import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { NodeId } from "../../../lib/base/ids.ts";
 import { silentLog } from "../../../lib/base/platform.ts";
 import type { ClusterDrop } from "../../../lib/cluster/drop_reasons.ts";
+import { LINK_PROTOCOL } from "../../../lib/cluster/link/cluster_links.ts";
 import { DirectoryPlacement } from "../../../lib/cluster/mirror/directory_placement.ts";
 import { SharedRooms } from "../../../lib/cluster/mirror/shared_rooms.ts";
 import { roomContents } from "../../../lib/agents/agent_dispatcher.ts";
@@ -31,7 +32,7 @@ import { RoomDirectory } from "../../../lib/room/room_directory.ts";
 import { ADMIN_LIMITS } from "./admin_world.ts";
 import { DirectoryMemory } from "./directory_memory.ts";
 import { nodeRecord } from "./directory_table.ts";
-import { type LinkNode, LinkWorld } from "./link_world.ts";
+import { type LinkNode, type LinkNodeOptions, LinkWorld } from "./link_world.ts";
 import type { LinkWeather } from "./link_network.ts";
 import { MemoryDirectory } from "./memory_directory.ts";
 import { operatorsOf, type OperatorsOfWorld } from "./operator_world.ts";
@@ -107,8 +108,8 @@ export class ClusterWorld {
     return room;
   }
 
-  add(name: string): ClusterNode {
-    const link = this.links.add(name);
+  add(name: string, options: Omit<LinkNodeOptions, "skewMs"> = {}): ClusterNode {
+    const link = this.links.add(name, options);
     const platform = this.#platformOf(name);
     const counters = new DropCounters<ClusterDrop>();
     const directory = new MemoryDirectory(this.memory, platform.clock);
@@ -178,7 +179,7 @@ export class ClusterWorld {
       ...{ agents, dispatches, answers, isDraining: false },
     };
     this.nodes.push(node);
-    this.#live(node, address);
+    this.#live(node, address, options.protocol);
     return node;
   }
 
@@ -259,7 +260,7 @@ export class ClusterWorld {
   }
 
   /** The node holds its lease, tells the directory what it serves, and ends what dead ones left. */
-  #live(node: ClusterNode, link: string): void {
+  #live(node: ClusterNode, link: string, protocol = LINK_PROTOCOL): void {
     const { id, directory, rooms, placement, agents, answers } = node;
     const { platform } = this;
     const isThere = () => this.nodes.some((node) => node.id === id);
@@ -290,10 +291,10 @@ export class ClusterWorld {
       links: node.link.links,
       self: () => {
         const state = node.isDraining ? "draining" : "serving";
-        return nodeRecord(id, { link, agents: agents.offers(), state });
+        return nodeRecord(id, { link, protocol, agents: agents.offers(), state });
       },
       observer: {
-        onNode() {},
+        onNode: (other) => node.link.links.met(other),
         onGone: (gone) => {
           node.link.links.forget(gone);
           answers.gone(gone);

@@ -6,6 +6,7 @@
  */
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { NodeId } from "../../../lib/base/ids.ts";
+import type { Log } from "../../../lib/base/platform.ts";
 import { ClusterLinks } from "../../../lib/cluster/link/cluster_links.ts";
 import type { ClusterDrop } from "../../../lib/cluster/drop_reasons.ts";
 import type { ProtocolRange } from "../../../lib/cluster/link/link_handshake.ts";
@@ -30,6 +31,7 @@ export interface LinkNodeOptions {
   readonly protocol?: ProtocolRange;
   /** Of its wall clock, ms. */
   readonly skewMs?: number;
+  readonly log?: Log;
 }
 
 /** Some nodes and what connects them. */
@@ -44,8 +46,9 @@ export class LinkWorld {
   }
 
   /** Adds a node; ids order as names do. */
-  add(name: string, { secret = "of the cluster", protocol, skewMs = 0 }: LinkNodeOptions = {}) {
-    const { clock, timers, random, log } = this.platform;
+  add(name: string, options: LinkNodeOptions = {}): LinkNode {
+    const { clock, timers, random } = this.platform;
+    const { secret = "of the cluster", protocol, skewMs = 0, log = this.platform.log } = options;
     const id = `ND_${name}` as NodeId;
     const events: string[] = [];
     const datagrams: LinkNode["datagrams"] = [];

@@ -9,6 +9,7 @@ import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import type { NodeId } from "../../../lib/base/ids.ts";
 import { silentLog } from "../../../lib/base/platform.ts";
 import { ClusterLinks } from "../../../lib/cluster/link/cluster_links.ts";
+import type { ProtocolRange } from "../../../lib/cluster/link/link_handshake.ts";
 import { MAX_SOCKET_MESSAGE_BYTES } from "../../../lib/cluster/link/outgoing_queue.ts";
 import {
   httpConnectionLimits,
@@ -43,6 +44,7 @@ export class LinkedNode implements AsyncDisposable {
     readonly address: string,
     readonly dialling: NodeDialling,
     readonly shutdown: () => Promise<void>,
+    protocol?: ProtocolRange,
   ) {
     this.id = `ND_${name}` as NodeId;
     this.links = new ClusterLinks({
@@ -52,6 +54,7 @@ export class LinkedNode implements AsyncDisposable {
       address: () => address,
       secret: SECRET,
       dial: dialling.dial,
+      ...(protocol === undefined ? {} : { protocol }),
       observer: {
         onUp: (peer) => void this.events.push(`up ${peer}`),
         onDown: (peer) => void this.events.push(`down ${peer}`),
@@ -60,8 +63,15 @@ export class LinkedNode implements AsyncDisposable {
     });
   }
 
-  /** @param tls Listens for `wss://` with this, in the runtime's own server; trusts it, too. */
-  static async open(name: string, tls?: NodeCertificate): Promise<LinkedNode> {
+  /**
+   * @param tls Listens for `wss://` with this, in the runtime's own server; trusts it, too.
+   * @param protocol What it speaks, if not what this version does.
+   */
+  static async open(
+    name: string,
+    tls?: NodeCertificate,
+    protocol?: ProtocolRange,
+  ): Promise<LinkedNode> {
     const handler = (request: Request) => {
       const route = clusterRoute({ links: node.links, upgrade });
       const url = new URL(request.url);
@@ -72,7 +82,8 @@ export class LinkedNode implements AsyncDisposable {
     const { front, address } = tls === undefined
       ? await listen(handler)
       : listenSecurely(handler, tls);
-    const node = new LinkedNode(name, address, dialling, () => front.shutdown());
+    const shutdown = () => front.shutdown();
+    const node = new LinkedNode(name, address, dialling, shutdown, protocol);
     return node;
   }
 

@@ -2,11 +2,20 @@ import assert from "node:assert/strict";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { NodeId } from "../../../../lib/base/ids.ts";
 import { CARRY_PURPOSE } from "../../../../lib/cluster/carry/carried_channel.ts";
-import type { CarriedRequest } from "../../../../lib/cluster/carry/carried_message.ts";
+import {
+  type CarriedMessage,
+  type CarriedRequest,
+  readCarried,
+  writeCarried,
+} from "../../../../lib/cluster/carry/carried_message.ts";
 import { CarriedRequests } from "../../../../lib/cluster/carry/carried_requests.ts";
 import { RequestCarrier } from "../../../../lib/cluster/carry/request_carrier.ts";
 import type { ClusterDrop } from "../../../../lib/cluster/drop_reasons.ts";
-import { DiallingSide, LinkIdentity } from "../../../../lib/cluster/link/link_handshake.ts";
+import {
+  DiallingSide,
+  LinkIdentity,
+  type ProtocolRange,
+} from "../../../../lib/cluster/link/link_handshake.ts";
 import type { SignalSocket } from "../../../../lib/signalling/signal_socket.ts";
 import { LinkNetwork } from "../../../support/virtual/link_network.ts";
 import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
@@ -31,13 +40,15 @@ class Pair {
   readonly taking: CarriedRequests;
   readonly carrier: RequestCarrier;
 
-  constructor(secretOfA = SECRET) {
+  /** @param speaks What each of the two offers. */
+  constructor(secretOfA = SECRET, speaks: { readonly a?: ProtocolRange; b?: ProtocolRange } = {}) {
     const { platform, counters } = this;
     this.taking = new CarriedRequests({
       platform,
       counters,
       node: B,
       secret: SECRET,
+      ...(speaks.b === undefined ? {} : { protocol: speaks.b }),
       answer: async ({ target }, open) => {
         this.answered.push(target);
         if (this.answersAfterMs > 0) {
@@ -53,6 +64,7 @@ class Pair {
       node: A,
       secret: secretOfA,
       dial: this.network.dialFrom(A),
+      ...(speaks.a === undefined ? {} : { protocol: speaks.a }),
     });
     this.network.listen("ws://b/cluster/carry", B, (token) => {
       const accepted = this.taking.accept(token);
@@ -220,4 +232,52 @@ Deno.test("CarriedRequests answers only what clients join by", async () => {
     const outcome = await pair.carry(target);
     assert.ok(outcome !== "nothing yet" && outcome?.kind === "answered", target);
   }
+});
+
+Deno.test("requests are carried between nodes of two versions by the one that both speak", async () => {
+  const [old, next, newest] = [{ min: 1, max: 1 }, { min: 1, max: 2 }, { min: 2, max: 2 }];
+  for (const speaks of [{ a: old, b: next }, { a: next, b: old }, { a: next, b: newest }]) {
+    const pair = new Pair(SECRET, speaks);
+    const outcome = await pair.carry("/rtc?open=1");
+    assert.ok(outcome !== "nothing yet" && outcome?.kind === "opened");
+    assert.equal(pair.counters.get("link_version_refused"), 0);
+  }
+  for (const speaks of [{ a: old, b: newest }, { a: newest, b: old }]) {
+    const pair = new Pair(SECRET, speaks);
+    assert.equal(await pair.carry("/rtc?open=1"), undefined, "the next node is asked");
+    assert.equal(pair.counters.get("link_version_refused"), 1);
+    assert.equal(pair.counters.get("carry_unreachable"), 1);
+    assert.deepEqual(pair.answered, []);
+  }
+});
+
+Deno.test("what a newer node says in a carried session is skipped and counted, and the session goes on", async () => {
+  const pair = new Pair();
+  const side = pair.side(CARRY_PURPOSE);
+  const socket = pair.network.dialFrom(A)("ws://b/cluster/carry", side.token);
+  const heard: CarriedMessage[] = [];
+  let isClosed = false;
+  socket.onClose = () => isClosed = true;
+  socket.onMessage = (welcome) => {
+    const { proof, link: { outgoing, incoming } } = side.answer(welcome as Uint8Array, "")!;
+    socket.onMessage = (sealed) => {
+      heard.push(readCarried(incoming.open(sealed as Uint8Array)!) as CarriedMessage);
+    };
+    socket.send(proof);
+    const say = (...parts: readonly Uint8Array[]) => socket.send(outgoing.seal(...parts));
+    say(Uint8Array.of(40), Uint8Array.of(1, 2, 3));
+    say(...writeCarried({ kind: "request", request: requestOf("/rtc?open=1") }));
+    say(Uint8Array.of(40), Uint8Array.of(1, 2, 3));
+    say(...writeCarried({ kind: "frame", data: "after it" }));
+  };
+  await pair.pass(50);
+  const [session] = pair.sockets;
+  const told: (string | Uint8Array)[] = [];
+  session!.onMessage = (data) => void told.push(data);
+  session!.send("answer");
+  await pair.pass(50);
+  assert.deepEqual(told, ["after it"]);
+  assert.deepEqual(heard, [{ kind: "opened" }, { kind: "frame", data: "answer" }]);
+  assert.equal(pair.counters.get("carried_message_unknown"), 2);
+  assert.equal(isClosed, false);
 });

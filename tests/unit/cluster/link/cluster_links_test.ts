@@ -461,7 +461,7 @@ Deno.test("ClusterLinks: a node that is reached elsewhere is dialled there from 
   room.share(b.id, "ws://elsewhere/cluster");
   await world.advance(5_000);
   assert.equal(bothUp(a, b), false);
-  a.links.moved(b.id, b.address);
+  a.links.met({ nodeId: b.id, link: b.address, protocol: { min: 1, max: 1 } });
   await world.advance(5_000);
   assert.equal(bothUp(a, b), true);
   await close(world);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { RoomAgentDispatch, RoomCompositeEgressRequest, RoomEgress } from "@livekit/protocol";
 import { planText, readPlan, type RoomPlan } from "../../../../lib/room/context/room_plan.ts";
+import { applyRequest } from "../../../../lib/room/room_creation.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const PLAN: RoomPlan = {
@@ -53,4 +54,38 @@ Deno.test("readPlan() never throws on damaged text", () => {
     const plan = readPlan(text.slice(0, at) + put + text.slice(at + cut));
     if (plan !== undefined) assert.equal(typeof plan.metadata, "string");
   }
+});
+
+Deno.test("readPlan() keeps what a newer node wrote, and planText() writes it again", () => {
+  const json = JSON.parse(planText(PLAN));
+  const { settings, internal } = json;
+  const newer = {
+    ...json,
+    chapters: [1, { a: null }],
+    settings: { ...settings, maxGuests: 3 },
+    internal: {
+      ...internal,
+      theme: { colour: "violet" },
+      agents: [{ ...internal.agents[0], mood: "good" }],
+      egress: { ...internal.egress, hologram: { depth: 2 } },
+      dispatches: [{ id: "AD_1", room: "lobby", weight: 7 }],
+    },
+  };
+  const plan = readPlan(JSON.stringify(newer));
+  assert.deepEqual(JSON.parse(planText(plan!)), newer);
+  const changed = applyRequest({ ...plan!, metadata: "other" }, {
+    name: "lobby",
+    maxParticipants: 9,
+  });
+  const expected = { ...newer, metadata: "other" };
+  expected.settings = { ...expected.settings, maxParticipants: 9 };
+  assert.deepEqual(JSON.parse(planText(changed)), expected);
+});
+
+Deno.test("readPlan() lets nothing unknown take the place of what is known", () => {
+  const text = planText(PLAN).replace("{", '{"__proto__":{"metadata":"no"},');
+  const plan = readPlan(text)!;
+  assert.equal(plan.metadata, PLAN.metadata);
+  assert.equal(({} as { metadata?: string }).metadata, undefined);
+  assert.deepEqual(readPlan(planText(plan)), plan);
 });
