@@ -138,6 +138,7 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
 
   participantActive(participant: Session): void {
     this.data.changed(participant);
+    this.#joined(participant);
     this.events.joined(participant);
     this.tellOthers(participant);
     this.announcements.participant(participant, false, false);
@@ -269,7 +270,14 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
     if (session !== undefined) this.reports.joined(session);
     this.firstJoinedAt ||= Math.trunc(this.context.platform.clock.wallMs() / 1000);
     this.occupancyChanged();
+    if (member.active) this.#joined(member);
     this.events.entered(member);
+  }
+
+  /** Before the world is: who has joined is told to have left, whatever happens to this node. */
+  #joined(member: Member): void {
+    if (member.elsewhere || member.claim === undefined) return;
+    this.ports.placement?.joined(this.name, member.claim);
   }
 
   /** Tells the other nodes of a member that is served here. */

@@ -21,7 +21,11 @@ import {
   ClusterNode,
   type ClusterNodeOptions,
 } from "../cluster/cluster_node.ts";
-import type { ClusterDirectory, RoomRecord } from "../cluster/directory/cluster_directory.ts";
+import type {
+  Claim,
+  ClusterDirectory,
+  RoomRecord,
+} from "../cluster/directory/cluster_directory.ts";
 import type { ReaperObserver } from "../cluster/directory/reaper.ts";
 import type { ClusterDrop } from "../cluster/drop_reasons.ts";
 import type { EngineRouter } from "../room/context/engine_router.ts";
@@ -120,19 +124,21 @@ function inTheirName(observers: readonly RoomObserver[], log: Log): ReaperObserv
       }
     }
   };
+  const gone = (
+    event: "participantLeft" | "participantConnectionAborted",
+    room: RoomRecord,
+    claims: readonly Claim[],
+  ) => {
+    for (const { identity, sid } of claims) {
+      const state = State.DISCONNECTED;
+      const disconnectReason = DisconnectReason.SERVER_SHUTDOWN;
+      const info = () => new ParticipantInfo({ identity, sid, state, disconnectReason });
+      each(event, (one) => one[event]?.(infoOf(room), info()));
+    }
+  };
   return {
-    onFreed: (room, claims) => {
-      for (const { identity, sid } of claims) {
-        const gone = () =>
-          new ParticipantInfo({
-            identity,
-            sid,
-            state: State.DISCONNECTED,
-            disconnectReason: DisconnectReason.SERVER_SHUTDOWN,
-          });
-        each("participantLeft", (one) => one.participantLeft?.(infoOf(room), gone()));
-      }
-    },
+    onFreed: (room, claims) => gone("participantLeft", room, claims),
+    onUnjoined: (room, claims) => gone("participantConnectionAborted", room, claims),
     onFinished: (room) => {
       const reason = DisconnectReason.ROOM_CLOSED;
       each("roomFinished", (one) => one.roomFinished?.(infoOf(room), reason));

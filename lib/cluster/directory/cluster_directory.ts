@@ -133,6 +133,8 @@ export interface EnterRequest {
     readonly counted: boolean;
     /** Whether it is let into locked rooms although it takes a place. */
     readonly passesLock?: boolean;
+    /** Its session is told of as there by {@linkcode ClusterDirectory.joined}, and not before. */
+    readonly joinsLater?: boolean;
   };
 }
 
@@ -220,6 +222,8 @@ export interface Burial {
   readonly record: RoomRecord;
   /** Claims that ended with it, also those that others had replaced and it had not released. */
   readonly freed: readonly Claim[];
+  /** The same, of sessions that were never there: they were about to come. Absent: none. */
+  readonly unjoined?: readonly Claim[];
   /** Present if nobody serves the room any more: who buried keeps it. */
   readonly closing?: Closing;
 }
@@ -265,6 +269,8 @@ export interface ClusterDirectory {
   enter(request: EnterRequest): Promise<EnterAnswer>;
   /** Remembers a ban, whether there is such a room or not. False if there are too many. */
   bar(request: BarRequest): Promise<boolean>;
+  /** The session of a claim that `joinsLater` is there. May be told again, and too late. */
+  joined(claim: { readonly room: string; readonly number: number }): Promise<void>;
   /** Ends a claim if it is still this one. */
   release(claim: {
     readonly room: string;

@@ -32,6 +32,8 @@ const LOST_MS = 5_000;
 export interface ReaperObserver {
   /** They are in the room no more: their node has died. */
   onFreed(room: RoomRecord, claims: readonly Claim[]): void;
+  /** They will not come: their node died before they had joined. */
+  onUnjoined(room: RoomRecord, claims: readonly Claim[]): void;
   /** The room is over. */
   onFinished(room: RoomRecord): void;
 }
@@ -153,8 +155,9 @@ export class Reaper {
     const { directory, observer, self } = this.#options;
     const burial = await this.#again(() => directory.bury({ room, dead, by: self }));
     if (burial === undefined) return;
-    const { record, freed, closing } = burial;
+    const { record, freed, unjoined = [], closing } = burial;
     if (freed.length > 0) observer.onFreed(record, freed);
+    if (unjoined.length > 0) observer.onUnjoined(record, unjoined);
     if (closing !== undefined) this.keep(record, closing);
   }
 

@@ -171,6 +171,14 @@ export class RedisDirectory implements ClusterDirectory {
     return list(reply).length > 0;
   }
 
+  async joined(
+    { room, number }: { readonly room: string; readonly number: number },
+  ): Promise<void> {
+    const tag = tagged(this.#prefix, shardOf(room));
+    const key = `${tag}due:${room}`;
+    await this.#link.send(tag, key, ["HDEL", key, String(number)]);
+  }
+
   async bar({ room, ban, keepMs }: BarRequest): Promise<boolean> {
     const { identity, beforeMs, knownExpiryMs } = ban;
     const numbers = [beforeMs, knownExpiryMs, keepMs].map((ms) => String(Math.ceil(ms)));
@@ -276,7 +284,7 @@ export class RedisDirectory implements ClusterDirectory {
     const parts = await Promise.all([...Array(SHARDS).keys()].map((shard) => {
       const tag = tagged(this.#prefix, shard);
       const key = `${tag}of:${node}`;
-      return this.#link.read(tag, key, ["SMEMBERS", key]);
+      return this.#link.send(tag, key, ["SMEMBERS", key]);
     }));
     return parts.flatMap(texts).sort();
   }
@@ -287,9 +295,15 @@ export class RedisDirectory implements ClusterDirectory {
     const reply = list(await this.#of(scripts.BURY, room, [dead, by]));
     if (reply.length === 0) return undefined;
     const closing = text(reply[1]);
+    const ended = list(reply[2]).map((claim) => ({
+      claim: claimOf(claim),
+      isDue: texts(claim)[4] === "1",
+    }));
+    const unjoined = ended.filter(({ isDue }) => isDue).map(({ claim }) => claim);
     return {
       record: roomRecord(reply[0]),
-      freed: list(reply[2]).map(claimOf),
+      freed: ended.filter(({ isDue }) => !isDue).map(({ claim }) => claim),
+      ...(unjoined.length === 0 ? {} : { unjoined }),
       ...(closing === "" ? {} : { closing: { keeper: by, number: number(closing) } }),
     };
   }
@@ -325,8 +339,8 @@ export class RedisDirectory implements ClusterDirectory {
       ? Array<string>(11).fill("")
       : recordValues({ ...create, name: room, creator: node, version: 1, writer: node });
     const args = [node, region, isUnpinned ? "1" : "0"];
-    const lock = claim?.passesLock === true ? "1" : "0";
-    const who = [claim?.identity ?? "", claim?.sid ?? "", counted, lock, knowsNodes ? "1" : "0"];
+    const flags = [claim?.passesLock, claim?.joinsLater, knowsNodes].map((is) => is ? "1" : "0");
+    const who = [claim?.identity ?? "", claim?.sid ?? "", counted, ...flags];
     return await this.#of(scripts.ENTER, room, [...args, ...who, ...seed, ...dead]);
   }
 
@@ -423,7 +437,7 @@ export class RedisDirectory implements ClusterDirectory {
   #readClaims(room: string, command: (key: string) => readonly string[]): Promise<Reply> {
     const tag = tagged(this.#prefix, shardOf(room));
     const key = `${tag}who:${room}`;
-    return this.#link.read(tag, key, command(key));
+    return this.#link.send(tag, key, command(key));
   }
 }
 

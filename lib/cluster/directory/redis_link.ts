@@ -97,8 +97,8 @@ export class RedisLink {
     return await this.#ask(tag, (connection) => this.#evaluate(connection, script, tag, args));
   }
 
-  /** Sends a command that only reads. */
-  async read(tag: string, key: string, command: readonly string[]): Promise<Reply> {
+  /** Sends a command that may be sent again: one that only reads, or does no more by then. */
+  async send(tag: string, key: string, command: readonly string[]): Promise<Reply> {
     return await this.#ask(tag, (connection) => connection.send(key, command));
   }
 

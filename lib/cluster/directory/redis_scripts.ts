@@ -29,6 +29,8 @@ const MAX_BANS = 1_000;
 /** A page of a listing ends after so many rooms, or so many bytes of plans. */
 const PAGE_ROOMS = 200;
 const PAGE_BYTES = 262_144;
+/** Longer than a session is about to come, ms; of versions that knew of none nothing stays. */
+const DUE_MS = 120_000;
 /** Claims that one command is about: Lua's stack holds a few thousand values. */
 const CLAIMS_AT_ONCE = 500;
 
@@ -44,6 +46,7 @@ local function was_key(name) return base .. 'was:' .. name end
 local function of_key(node) return base .. 'of:' .. node end
 local function own_key(name, node) return base .. 'own:' .. node .. ':' .. name end
 local function by_key(name) return base .. 'by:' .. name end
+local function due_key(name) return base .. 'due:' .. name end
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -111,7 +114,10 @@ local function held(name, identity)
   local value = redis.call('HGET', who_key(name), identity)
   if value then return read(value) end
 end
-local function forget_claim(name, node, number) redis.call('HDEL', own_key(name, node), number) end
+local function forget_claim(name, node, number)
+  redis.call('HDEL', own_key(name, node), number)
+  redis.call('HDEL', due_key(name), number)
+end
 local function drop(name, identity, claim)
   redis.call('HDEL', who_key(name), identity)
   forget_claim(name, claim.node, claim.number)
@@ -157,7 +163,7 @@ local function delete(name, cause)
     redis.call('SREM', of_key(node), name)
     redis.call('UNLINK', own_key(name, node))
   end
-  redis.call('UNLINK', room_key(name), serve_key(name), who_key(name), was_key(name), by_key(name))
+  redis.call('UNLINK', room_key(name), serve_key(name), who_key(name), was_key(name), by_key(name), due_key(name))
   redis.call('ZREM', base .. 'rooms', name)
   redis.call('SET', over_key(gone[1][2]), cause, 'PX', ${OVER_MS})
   local epitaph = base .. 'epitaph:' .. name
@@ -178,8 +184,8 @@ function ofRooms(name: string, body: string): Script {
 
 /**
  * Room, node, region, whether its pin is ignored, identity, sid, counted (empty: no claim), whether
- * it passes a lock, whether the node knows who serves the room, a record's values (its sid empty:
- * not made), nodes whose claims take no place.
+ * it passes a lock, whether it joins later, whether the node knows who serves the room, a record's
+ * values (its sid empty: not made), nodes whose claims take no place.
  *
  * @returns Refusal and the pin; or "", created, record, number, former, nodes, which are left out
  *   for a node that serves the room already and knows them, and for one that has not served it
@@ -188,9 +194,9 @@ function ofRooms(name: string, body: string): Script {
 export const ENTER = ofRooms(
   "enter",
   `
-local name, node, region, unpinned, identity, sid, counted, passes_lock, knows = unpack(ARGV, 1, 9)
+local name, node, region, unpinned, identity, sid, counted, passes_lock, later, knows = unpack(ARGV, 1, 10)
 local seed = {}
-for i = 10, 20 do seed[#seed + 1] = ARGV[i] end
+for i = 11, 21 do seed[#seed + 1] = ARGV[i] end
 local may_make = #seed[2] > 0
 local is_there = exists(name)
 if not is_there and not may_make then return {'not_found'} end
@@ -203,9 +209,9 @@ if is_there and counted == '1' and not before then
   local values = redis.call('HMGET', room_key(name), 'locked', 'max', 'counted')
   if values[1] == '1' and passes_lock ~= '1' then return {'room_locked'} end
   local max, taken = tonumber(values[2]), tonumber(values[3])
-  if max > 0 and taken >= max and #ARGV > 20 then
+  if max > 0 and taken >= max and #ARGV > 21 then
     local dead = {}
-    for i = 21, #ARGV do dead[ARGV[i]] = true end
+    for i = 22, #ARGV do dead[ARGV[i]] = true end
     for _, value in ipairs(redis.call('HVALS', who_key(name))) do
       local claim = read(value)
       if claim.counted == '1' and dead[claim.node] then taken = taken - 1 end
@@ -223,6 +229,10 @@ if counted ~= '' then
     number = next_number()
     if before then former = table.concat({before.number, before.node, before.sid}, '\\n') end
     if before and before.node ~= node then replace(name, identity, before) end
+    if later == '1' then
+      redis.call('HSET', due_key(name), number, '1')
+      redis.call('PEXPIRE', due_key(name), ${DUE_MS})
+    end
   end
   hold(name, identity, before, {number = number, node = node, sid = sid, counted = counted, former = former})
 end
@@ -450,8 +460,8 @@ return page
 );
 
 /**
- * Room, dead node, who buries. Returns record, number if it keeps the room, claims that ended; the
- * same again to who asks again.
+ * Room, dead node, who buries. Returns record, number if it keeps the room, claims that ended, each
+ * with whether it was still to join; the same again to who asks again.
  */
 export const BURY = ofRooms(
   "bury",
@@ -473,14 +483,16 @@ for from = 1, #own, ${2 * CLAIMS_AT_ONCE} do
   end
   local now = redis.call('HMGET', who_key(name), unpack(identities))
   local former = redis.call('HMGET', was_key(name), unpack(numbers))
+  local due = redis.call('HMGET', due_key(name), unpack(numbers))
+  redis.call('HDEL', due_key(name), unpack(numbers))
   for i, number in ipairs(numbers) do
     local claim = now[i] and read(now[i])
     if claim and claim.number == number then
-      freed[#freed + 1] = {identities[i], number, dead, claim.sid}
+      freed[#freed + 1] = {identities[i], number, dead, claim.sid, due[i] or ''}
       dropped[#dropped + 1] = identities[i]
       counted = counted + tonumber(claim.counted)
     elseif former[i] then
-      freed[#freed + 1] = {identities[i], number, dead, read_former(number, former[i]).sid}
+      freed[#freed + 1] = {identities[i], number, dead, read_former(number, former[i]).sid, due[i] or ''}
       released[#released + 1] = number
     end
   end

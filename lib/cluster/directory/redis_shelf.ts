@@ -35,7 +35,7 @@ return {'1'}
 export class RedisShelf implements TextShelf {
   readonly #tag: string;
 
-  constructor(readonly link: Pick<RedisLink, "run" | "read">, prefix: string) {
+  constructor(readonly link: Pick<RedisLink, "run" | "send">, prefix: string) {
     this.#tag = tagged(prefix, SHELF_TAG);
   }
 
@@ -69,6 +69,6 @@ export class RedisShelf implements TextShelf {
 
   #read(shelf: Shelf, command: (key: string) => readonly string[]): Promise<Reply> {
     const key = `${this.#tag}${shelf}`;
-    return this.link.read(this.#tag, key, command(key));
+    return this.link.send(this.#tag, key, command(key));
   }
 }

@@ -55,6 +55,10 @@ const ASK_AGAIN_MS = 250;
 /** Rooms of which it was said that not all of their plan can be read. */
 const MAX_UNREAD = 1_000;
 
+/** That somebody has joined is told again so often, for as long as it is not known. */
+const MAX_TELLING = 60;
+const TELL_AGAIN_MS = 2_000;
+
 /** Bans of a room that the directory is told again: as many as it keeps. */
 const MAX_TOLD_BANS = 1_000;
 
@@ -127,6 +131,10 @@ export class DirectoryPlacement implements RoomPlacement {
       const record = this.#recordOf(kept);
       return record === undefined ? [] : [{ name: kept.name, record, nodes, counted }];
     });
+  }
+
+  joined(room: string, { number }: Claim): void {
+    void this.#tellJoined(room, number, 1);
   }
 
   release(room: string, identity: string, claim: Claim): void {
@@ -296,7 +304,7 @@ export class DirectoryPlacement implements RoomPlacement {
           createdAtMs: clock.wallMs(),
         },
       }),
-      ...(newcomer === undefined ? {} : { claim: { sid, ...newcomer } }),
+      ...(newcomer === undefined ? {} : { claim: { sid, ...newcomer, joinsLater: true } }),
     });
     return { answer, sid };
   }
@@ -341,6 +349,22 @@ export class DirectoryPlacement implements RoomPlacement {
     const claim = { sid: randomId<ParticipantSid>(random, "PA_"), number };
     this.#hold(room, identity, { ...claim, counted });
     return { ...entry, claim };
+  }
+
+  /** Not in the room's order: it may be told whenever it is so. */
+  async #tellJoined(room: string, number: number, tries: number): Promise<void> {
+    const { directory, platform: { timers } } = this.options;
+    try {
+      await directory.joined({ room, number });
+    } catch {
+      if (tries === MAX_TELLING || !this.#holds(room, number)) return;
+      timers.after(TELL_AGAIN_MS, () => void this.#tellJoined(room, number, tries + 1));
+    }
+  }
+
+  #holds(room: string, number: number): boolean {
+    const claims = this.#claims.get(room)?.values();
+    return claims?.some((claim) => claim.number === number) ?? false;
   }
 
   /** @returns The claim, if it was this node's last of that identity. */

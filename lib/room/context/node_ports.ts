@@ -119,6 +119,8 @@ export interface RoomPlacement {
   list(names: readonly string[]): Promise<readonly ListedRoom[]>;
   /** A claim comes to nothing: who held the identity before holds it still. */
   forgo(room: string, identity: string, claim: Claim): void;
+  /** Whoever holds a claim is there, and the world is told so. */
+  joined(room: string, claim: Claim): void;
   /** A claim is not needed any more. */
   release(room: string, identity: string, claim: Claim): void;
   /**

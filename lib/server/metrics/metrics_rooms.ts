@@ -89,7 +89,8 @@ export class RoomMetrics implements RoomObserver {
 
   participantConnectionAborted(_: RoomInfo, participant: ParticipantInfo): void {
     const session = this.#sessions.get(participant.sid);
-    this.#sessions.delete(participant.sid);
+    // That of a node which has died was counted there.
+    if (!this.#sessions.delete(participant.sid)) return;
     const { disconnectReason: reason } = participant;
     const quick = session !== undefined &&
       this.clock.now() - session.connectingAt < QUICK_CLOSE_MS;

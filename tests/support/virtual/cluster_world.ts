@@ -279,6 +279,12 @@ export class ClusterWorld {
             this.#count(`left ${sid}`);
           }
         },
+        onUnjoined: ({ name }, claims) => {
+          for (const { identity, sid } of isThere() ? claims : []) {
+            this.events.push(`aborted ${name} ${identity}`);
+            this.#count(`aborted ${sid}`);
+          }
+        },
         onFinished: ({ name }) => {
           if (isThere()) this.events.push(`finished ${name} ROOM_CLOSED`);
         },

@@ -51,7 +51,7 @@ export class DirectoryHistory {
 
   async #ask(room: string, node: NodeId): Promise<[string, unknown]> {
     const directory = this.#directory;
-    switch (this.#random.below(15)) {
+    switch (this.#random.below(16)) {
       case 0:
       case 1:
       case 2:
@@ -90,7 +90,14 @@ export class DirectoryHistory {
         return ["bury", {
           ...burial,
           freed: [...burial?.freed ?? []].sort((a, b) => a.number - b.number),
+          unjoined: [...burial?.unjoined ?? []].sort((a, b) => a.number - b.number),
         }];
+      }
+      case 14: {
+        const held = this.#one(this.#claims);
+        if (held === undefined) return ["nothing", undefined];
+        const { number } = held.claim;
+        return ["joined", await directory.joined({ room: held.room, number })];
       }
       case 13:
         if (this.#random.chance(0.3)) {
@@ -114,9 +121,10 @@ export class DirectoryHistory {
     const counted = this.#random.chance(0.8);
     const create = roomSeed(`RM_${++this.#sids}`, { maxParticipants: this.#random.below(3) });
     const request = joining(room, node, identity, sid, { create });
+    const joinsLater = this.#random.chance(0.5);
     const answer = await this.#directory.enter({
       ...request,
-      claim: { ...request.claim!, counted },
+      claim: { ...request.claim!, counted, joinsLater },
     });
     if (answer.ok) {
       const { number } = answer.claim!;

@@ -53,6 +53,8 @@ interface HeldRoom {
   readonly claims: Map<string, HeldClaim>;
   /** Claims that others replaced, until their nodes release them; by number. */
   readonly replaced: Map<number, Claim>;
+  /** Numbers of claims whose sessions are still to join. */
+  readonly due: Set<number>;
   closing: Closing | undefined;
 }
 
@@ -176,18 +178,27 @@ export class DirectoryMemory {
     };
   }
 
+  joined({ room, number }: { room: string; number: number }): void {
+    this.#rooms.get(room)?.due.delete(number);
+  }
+
   release(claim: { room: string; identity: string; number: number }): boolean {
     const room = this.#rooms.get(claim.room);
     room?.replaced.delete(claim.number);
     const claims = room?.claims;
-    return claims?.get(claim.identity)?.number === claim.number && claims.delete(claim.identity);
+    const isIts = claims?.get(claim.identity)?.number === claim.number;
+    if (isIts) claims!.delete(claim.identity);
+    if (room !== undefined) forgetDue(room);
+    return isIts;
   }
 
   /** Ends a claim of which only this is known. */
   undo({ room, identity, node, sid }: Omit<Claim, "number"> & { readonly room: string }): void {
-    const claims = this.#rooms.get(room)?.claims;
-    const held = claims?.get(identity);
-    if (held?.node === node && held.sid === sid) claims!.delete(identity);
+    const found = this.#rooms.get(room);
+    const held = found?.claims.get(identity);
+    if (held?.node !== node || held.sid !== sid) return;
+    found!.claims.delete(identity);
+    forgetDue(found!);
   }
 
   leave(
@@ -292,6 +303,7 @@ export class DirectoryMemory {
         room.claims.set(claim.identity, { ...claim, node, former: undefined });
       }
     }
+    forgetDue(room);
     return { ok: true, record: room.record, nodes: [...room.nodes].sort(), newer, beaten };
   }
 
@@ -342,7 +354,14 @@ export class DirectoryMemory {
     }
     const isKept = room.closing?.keeper === by;
     const closing = isKept ? { closing: room.closing! } : {};
-    const burial = { record: room.record, freed, ...closing };
+    const unjoined = freed.filter(({ number }) => room.due.has(number));
+    const burial = {
+      record: room.record,
+      freed: freed.filter(({ number }) => !room.due.has(number)),
+      ...(unjoined.length === 0 ? {} : { unjoined }),
+      ...closing,
+    };
+    forgetDue(room);
     if (freed.length > 0 || isKept) {
       this.#funerals.set(funeral, { by, burial, untilMs: this.#now() + FUNERAL_MS });
     }
@@ -392,6 +411,7 @@ export class DirectoryMemory {
       nodes: new Set<NodeId>(),
       claims: new Map(),
       replaced: new Map(),
+      due: new Set<number>(),
       closing: undefined,
     };
     this.#rooms.set(record.name, room);
@@ -411,7 +431,7 @@ export class DirectoryMemory {
   #claim(
     room: HeldRoom,
     node: NodeId,
-    { identity, sid, counted }: NonNullable<EnterRequest["claim"]>,
+    { identity, sid, counted, joinsLater }: NonNullable<EnterRequest["claim"]>,
   ): { number: number; former?: Claim } {
     const before = room.claims.get(identity);
     const isAgain = before?.sid === sid && before.node === node;
@@ -420,7 +440,9 @@ export class DirectoryMemory {
     if (!isAgain && before !== undefined && before.node !== node) {
       room.replaced.set(before.number, plain(before));
     }
+    if (!isAgain && joinsLater === true) room.due.add(number);
     room.claims.set(identity, { identity, node, sid, number, counted, former });
+    forgetDue(room);
     return former === undefined ? { number } : { number, former };
   }
 
@@ -471,6 +493,14 @@ function fits(pin: Pin, { node, region }: { node: NodeId; region: string }): boo
 function listing({ record, nodes, claims }: HeldRoom): RoomListing {
   const counted = [...claims.values()].filter((claim) => claim.counted).length;
   return { record, nodes: [...nodes].sort(), claims: claims.size, counted };
+}
+
+/** Nothing is due of a claim that is no more. */
+function forgetDue({ due, claims, replaced }: HeldRoom): void {
+  const held = new Set([...claims.values()].map(({ number }) => number));
+  for (const number of [...due]) {
+    if (!held.has(number) && !replaced.has(number)) due.delete(number);
+  }
 }
 
 function plain({ identity, node, sid, number }: Claim): Claim {

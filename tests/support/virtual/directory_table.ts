@@ -157,6 +157,40 @@ export const DIRECTORY_TESTS: Readonly<
     assert.deepEqual((await directory.bury({ room: "r", dead: A, by: C }))!.freed, []);
   },
 
+  "who was still to join when a node died is told apart from who was there": async (directory) => {
+    const joinsLater = (node: NodeId, identity: string, sid: string) => {
+      const request = joining("r", node, identity, sid);
+      return { ...request, claim: { ...request.claim!, joinsLater: true } };
+    };
+    const enter = async (...args: Parameters<typeof joinsLater>) =>
+      (await entered(directory.enter(joinsLater(...args)))).claim!.number;
+    const names = (claims: readonly Claim[] | undefined) =>
+      (claims ?? []).map(({ identity, sid }) => `${identity} ${sid}`).toSorted();
+    const ann = await enter(A, "ann", "PA_1");
+    await enter(A, "bob", "PA_2");
+    const cat = await enter(A, "cat", "PA_3");
+    await entered(directory.enter(joining("r", A, "dan", "PA_4")));
+    const eve = await enter(B, "eve", "PA_5");
+    await directory.joined({ room: "r", number: ann });
+    // The answer to a question may have been lost, and what was told is told again.
+    assert.equal(await enter(A, "ann", "PA_1"), ann);
+    await directory.joined({ room: "r", number: ann });
+    await directory.joined({ room: "none", number: ann });
+    await directory.release({ room: "r", identity: "cat", number: cat });
+    await directory.joined({ room: "r", number: cat });
+    // Somebody comes back to the node before she has joined, somebody goes to another one.
+    await enter(A, "bob", "PA_6");
+    await enter(A, "eve", "PA_7");
+    const burial = (await directory.bury({ room: "r", dead: A, by: B }))!;
+    assert.deepEqual(names(burial.freed), ["ann PA_1", "dan PA_4"]);
+    assert.deepEqual(names(burial.unjoined), ["bob PA_6", "eve PA_7"]);
+    assert.deepEqual(await directory.bury({ room: "r", dead: A, by: B }), burial);
+    await directory.joined({ room: "r", number: eve });
+    const other = (await directory.bury({ room: "r", dead: B, by: A }))!;
+    assert.deepEqual(names(other.freed), ["eve PA_5"]);
+    assert.equal(other.unjoined, undefined);
+  },
+
   "a room that is not there is not made unless it may be": async (directory) => {
     const { create: _, ...request } = joining("r", A, "ann", "PA_1");
     assert.deepEqual(await directory.enter(request), { ok: false, reason: "not_found" });

@@ -123,6 +123,10 @@ export class MemoryDirectory implements ClusterDirectory {
     );
   }
 
+  joined(claim: { room: string; number: number }): Promise<void> {
+    return this.#ask((memory) => memory.joined(claim));
+  }
+
   release(claim: { room: string; identity: string; number: number }): Promise<boolean> {
     const { room, identity, number } = claim;
     const release = (memory: DirectoryMemory) => memory.release(claim);

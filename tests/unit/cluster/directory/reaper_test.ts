@@ -39,6 +39,10 @@ class Cluster {
       observer: {
         onFreed: ({ name }, claims) =>
           this.told.push(...claims.map(({ identity }) => `${node}: ${identity} has left ${name}`)),
+        onUnjoined: ({ name }, claims) =>
+          this.told.push(
+            ...claims.map(({ identity }) => `${node}: ${identity} never was in ${name}`),
+          ),
         onFinished: ({ name }) => this.told.push(`${node}: ${name} is over`),
       },
     });

@@ -47,6 +47,7 @@ function sharedWorld(autoCreateRooms = true) {
       },
       find: (room) => Promise.resolve(records.has(room) ? ["ND_1" as NodeId] : undefined),
       list: () => Promise.resolve([]),
+      joined: (room, { number }) => void told.push(`joined ${number} in ${room}`),
       forgo: (room, identity, { number }) =>
         void told.push(`forgo ${identity} ${number} in ${room}`),
       release: (room, identity, { number }) =>
@@ -139,6 +140,7 @@ Deno.test("Room tells other nodes of its members and data, from its opening to i
     "lobby started",
     "meet ",
     "ann false",
+    "joined 1 in lobby",
     "ann true",
     "reliable data of the server to bob",
     "lossy data of PA_1 to bob",
