@@ -71,7 +71,8 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
     this.ports = context.ports ?? ALONE;
     this.events = new RoomEvents(context.observers ?? [], () => this.info(), this.log, counters);
     this.tracks = new RoomTracks(this.context, this.events, this.members);
-    this.data = new RoomData(name, context, platform, () => this.link);
+    const witnessFailed = (error: unknown) => this.events.failed("witness", error);
+    this.data = new RoomData(name, context, platform, () => this.link, witnessFailed);
     const tell = (member: Member) => this.participantChanged(member, true);
     this.dataTracks = new RoomDataTracks(this.members, platform, tell);
     this.announcements = new RoomAnnouncements(this, platform);

@@ -144,9 +144,14 @@ export class RoomEvents {
       try {
         tell(observer);
       } catch (error) {
-        this.counters.count("room_observer_bug");
-        this.log.error("room observer failed", { event, error: describeError(error) });
+        this.failed(event, error);
       }
     }
+  }
+
+  /** Somebody who was told of something threw. */
+  failed(event: string, error: unknown): void {
+    this.counters.count("room_observer_bug");
+    this.log.error("room observer failed", { event, error: describeError(error) });
   }
 }

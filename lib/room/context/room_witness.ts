@@ -25,6 +25,9 @@ export class RoomWitnesses {
   readonly #reader = new DataPacketReader();
   readonly #nonces = new NonceMemory();
 
+  /** @param failed A witness threw. */
+  constructor(readonly failed: (error: unknown) => void) {}
+
   get isEmpty(): boolean {
     return this.#witnesses.size === 0;
   }
@@ -49,11 +52,21 @@ export class RoomWitnesses {
     } catch {
       return;
     }
-    for (const witness of this.#witnesses) witness.said(packet);
+    this.#each((witness) => witness.said(packet));
   }
 
   spoke(changes: Parameters<RoomWitness["spoke"]>[0]): void {
     if (changes.length === 0) return;
-    for (const witness of this.#witnesses) witness.spoke(changes);
+    this.#each((witness) => witness.spoke(changes));
+  }
+
+  #each(tell: (witness: RoomWitness) => void): void {
+    for (const witness of this.#witnesses) {
+      try {
+        tell(witness);
+      } catch (error) {
+        this.failed(error);
+      }
+    }
   }
 }

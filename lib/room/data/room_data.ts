@@ -25,7 +25,7 @@ export class RoomData implements DataRoomFacts {
   /** Calls that the server API makes of participants. */
   readonly rpcs: ServerRpcs;
   /** Who keeps what is said to everybody. */
-  readonly witnesses: RoomWitnesses = new RoomWitnesses();
+  readonly witnesses: RoomWitnesses;
   /** Numbers of senders on other nodes, by their sids. */
   readonly #senders = new Map<string, number>();
   /** Those who wait for other nodes. */
@@ -34,13 +34,16 @@ export class RoomData implements DataRoomFacts {
   /**
    * @param platform The room's own, whose timers are guarded.
    * @param link To the other nodes of the room.
+   * @param witnessFailed A witness threw.
    */
   constructor(
     readonly name: string,
     readonly context: Pick<RoomContext, "router" | "telemetry">,
     platform: Pick<Platform, "timers" | "random">,
     readonly link: () => Pick<RoomLink, "hasPeers" | "deliver">,
+    witnessFailed: (error: unknown) => void,
   ) {
+    this.witnesses = new RoomWitnesses(witnessFailed);
     this.id = context.router.newDataId();
     const send = (packet: DataPacket, to: readonly string[]) => this.send(packet, "reliable", to);
     this.rpcs = new ServerRpcs(platform, send);
