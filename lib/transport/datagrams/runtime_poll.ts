@@ -23,7 +23,9 @@ export function findPollOf(calls: WaitingCalls, fd: number): number | undefined 
 
 /** Closes all epoll instances of this process that watch `fd`, because who made them is gone. */
 export function closePollsOf(calls: WaitingCalls, fd: number): void {
-  for (const poll of [...pollsOf(calls, fd)]) calls.close(poll);
+  // Each is closed when it is found, and not after a search in which its number may have gone to
+  // something else.
+  for (const poll of pollsOf(calls, fd)) calls.close(poll);
 }
 
 function* pollsOf(calls: WaitingCalls, fd: number): Generator<number, undefined> {

@@ -74,6 +74,18 @@ export function findConnection(
   }
 }
 
+/** Whether `fd` is a connection from `remote` to `local` (still). */
+export function isConnection(
+  libc: Libc,
+  fd: number,
+  local: Endpoint,
+  remote: Endpoint,
+): boolean {
+  const words = new Int32Array(NAME_WORDS);
+  return isNamed(libc.sharing.getpeername, fd, words, remote) &&
+    isNamed(libc.getsockname, fd, words, local);
+}
+
 /** An address as literal, and a port. */
 export interface Endpoint {
   readonly hostname: string;

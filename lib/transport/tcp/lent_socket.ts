@@ -6,16 +6,17 @@
  *
  * A lent connection is a descriptor of its own (`dup`), which the borrower closes: neither thread
  * can write to a number that has become somebody else's. Those of UDP are the lender's, for as long
- * as there are threads.
+ * as there are threads, and a while longer: one that is given up may do a last thing.
  *
  * @module
  */
-import type { Timers } from "../../base/platform.ts";
+import type { Cancel, Timers } from "../../base/platform.ts";
 import type { Libc } from "../datagrams/libc.ts";
 import {
   type Endpoint,
   findConnection,
   findDescriptor,
+  isConnection,
   nameOfEndpoint,
 } from "../datagrams/socket_options.ts";
 import type { AddressFamily } from "../datagrams/socket_address.ts";
@@ -58,11 +59,18 @@ interface LendablePort {
   readonly numbers: Map<number, number>;
 }
 
+/** A thread that was given up does nothing any more after so long, ms. */
+const LAST_BREATH_MS = 2_000;
+
 /** The lending end. Threads go by index. */
 export class SocketLender {
   readonly #libc: Libc;
   readonly #timers: Timers;
   readonly #ports = new Map<string, LendablePort>();
+  /** What numbers of lent connections stand for, of those that are closed by now as well. */
+  readonly #streams = new Map<number, { readonly local: Endpoint; readonly remote: Endpoint }>();
+  /** Numbers that threads had which are gone, with what ends the waiting to close them. */
+  readonly #leaving = new Map<number, Cancel>();
 
   constructor(libc: Libc, timers: Timers) {
     this.#libc = libc;
@@ -74,7 +82,9 @@ export class SocketLender {
     if (outlet.kind === "datagrams") return this.#lendChannel(outlet, thread);
     const found = findConnection(this.#libc, outlet.local, outlet.remote);
     const fd = found === undefined ? -1 : this.#libc.sharing.duplicate(found.fd);
-    return fd < 0 ? undefined : { kind: "stream", fd };
+    if (fd < 0) return undefined;
+    this.#streams.set(fd, outlet);
+    return { kind: "stream", fd };
   }
 
   /** `thread` receives what comes in the channel: the kernel is to give it to that. */
@@ -92,14 +102,19 @@ export class SocketLender {
     for (const { steered, numbers } of this.#ports.values()) {
       steered.threadLost(thread);
       const fd = numbers.get(thread);
-      if (fd !== undefined) this.#libc.sharing.close(fd);
+      if (fd !== undefined) this.#closeLater(fd);
       numbers.delete(thread);
     }
   }
 
-  /** `socket` was lent to a thread that is gone. */
+  /** `socket` was lent to a thread that is gone, which may have closed it before. */
   takeBack(socket: LentSocket): void {
-    if (socket.kind === "stream") this.#libc.sharing.close(socket.fd);
+    if (socket.kind !== "stream") return;
+    const lent = this.#streams.get(socket.fd);
+    this.#streams.delete(socket.fd);
+    if (lent === undefined) return;
+    const { local, remote } = lent;
+    if (isConnection(this.#libc, socket.fd, local, remote)) this.#libc.sharing.close(socket.fd);
   }
 
   /** Closes what it has for threads, none of which lives any more. */
@@ -109,6 +124,19 @@ export class SocketLender {
       for (const fd of numbers.values()) this.#libc.sharing.close(fd);
     }
     this.#ports.clear();
+    for (const [fd, cancel] of this.#leaving) {
+      cancel();
+      this.#libc.sharing.close(fd);
+    }
+    this.#leaving.clear();
+  }
+
+  #closeLater(fd: number): void {
+    const cancel = this.#timers.after(LAST_BREATH_MS, () => {
+      this.#leaving.delete(fd);
+      this.#libc.sharing.close(fd);
+    });
+    this.#leaving.set(fd, cancel);
   }
 
   #lendChannel(

@@ -370,3 +370,33 @@ Deno.test({
     peer.close();
   },
 });
+
+Deno.test({
+  name:
+    "a number that a lost thread has closed itself is not closed again for whoever has it by now",
+  ignore,
+  async fn() {
+    const libc = realLibc();
+    using listener = Deno.listen({ hostname: HOST, port: 0 });
+    const [conn, accepted] = await Promise.all([
+      Deno.connect({ hostname: HOST, port: (listener.addr as Deno.NetAddr).port }),
+      listener.accept(),
+    ]);
+    const lender = new SocketLender(libc, denoPlatform().timers);
+    const local = accepted.localAddr as Deno.NetAddr;
+    const remote = accepted.remoteAddr as Deno.NetAddr;
+    const lend = () => lender.lend({ kind: "stream", local, remote }, 0)!;
+    const lent = lend();
+    assert.equal(libc.sharing.close(lent.fd), 0, "the thread, before it was lost");
+    const counter = libc.waiting.openCounter();
+    assert.equal(counter, lent.fd, "somebody else has the number");
+    lender.takeBack(lent);
+    assert.equal(libc.sharing.close(counter), 0, "it was left alone");
+    const kept = lend();
+    lender.takeBack(kept);
+    assert.notEqual(libc.sharing.close(kept.fd), 0, "what was not closed is");
+    lender.close();
+    conn.close();
+    accepted.close();
+  },
+});
