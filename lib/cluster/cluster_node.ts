@@ -18,7 +18,7 @@ import type { ClusterDirectory, NodeLoad, NodeRecord } from "./directory/cluster
 import { AgentCalls, type AgentCallsOptions } from "./agent_calls.ts";
 import type { ClusterDrop } from "./drop_reasons.ts";
 import { ClientRouting, type ClientRoutingOptions } from "./client_routing.ts";
-import { followedLinkAddress } from "./link/link_address.ts";
+import { followedLinkAddress, toldEndpoints } from "./link/link_address.ts";
 import { ClusterLinks, LINK_PROTOCOL, type LinkAcceptance } from "./link/cluster_links.ts";
 import type { LinkDial } from "./link/link_socket.ts";
 import { MAX_SOCKET_MESSAGE_BYTES } from "./link/outgoing_queue.ts";
@@ -170,7 +170,7 @@ export class ClusterNode {
    * @param hosts Its literal addresses, in order of preference.
    */
   moved(endpoints: readonly RelayEndpoint[], hosts: readonly string[]): void {
-    const isNews = JSON.stringify(endpoints) !== JSON.stringify(this.#endpoints);
+    const before = JSON.stringify(this.#toldEndpoints);
     this.#endpoints = endpoints;
     const { linkAt } = this.#options;
     const known = endpoints.flatMap(({ addresses }) => addresses.map(({ hostname }) => hostname));
@@ -181,7 +181,12 @@ export class ClusterNode {
       this.#linkAddress = link;
       this.membership.beat();
     }
-    if (isNews) this.#exchange.moved();
+    if (JSON.stringify(this.#toldEndpoints) !== before) this.#exchange.moved();
+  }
+
+  /** Where other nodes are to send media. */
+  get #toldEndpoints(): readonly RelayEndpoint[] {
+    return toldEndpoints(this.#endpoints, this.#linkAddress);
   }
 
   /** Whether the directory can be asked. */
@@ -234,7 +239,7 @@ export class ClusterNode {
       timers,
       log,
       links: this.links,
-      endpoints: () => this.#endpoints,
+      endpoints: () => this.#toldEndpoints,
       regionOf: (id) => this.membership.get(id)?.region,
       send,
     });

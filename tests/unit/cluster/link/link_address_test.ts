@@ -1,6 +1,6 @@
 /** Where others dial a node whose addresses change. */
 import assert from "node:assert/strict";
-import { followedLinkAddress } from "../../../../lib/cluster/link/link_address.ts";
+import { followedLinkAddress, toldEndpoints } from "../../../../lib/cluster/link/link_address.ts";
 
 const at = (host: string) => `ws://${host}:7880/cluster`;
 
@@ -26,3 +26,21 @@ for (
     assert.equal(followedLinkAddress(at(current), hosts, others, at), at(expected));
   });
 }
+
+const endpoint = (...hosts: readonly string[]) => ({
+  addresses: hosts.map((hostname) => ({ hostname, port: 7882 })),
+});
+
+Deno.test("Other nodes are not told to send media to the loopback, which is their own", () => {
+  const endpoints = [endpoint("10.0.0.2", "127.0.0.1"), endpoint("127.0.0.1", "::1")];
+  for (const link of [at("10.0.0.2"), "wss://node1.example.com/cluster", at("[2001:db8::1]")]) {
+    assert.deepEqual(toldEndpoints(endpoints, link), [endpoint("10.0.0.2"), endpoint()], link);
+  }
+});
+
+Deno.test("Nodes of one machine are told to send media to the loopback where they dial each other there", () => {
+  const endpoints = [endpoint("127.0.0.1", "10.0.0.2"), endpoint("::1")];
+  for (const link of [at("127.0.0.1"), at("[::1]"), at("localhost")]) {
+    assert.deepEqual(toldEndpoints(endpoints, link), endpoints, link);
+  }
+});
