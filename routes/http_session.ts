@@ -127,12 +127,17 @@ const OPEN_TO_ALL = {
   "Accept-Post": SDP,
 };
 
+/** A session's id, by its name in an address. */
+export function sidOf(name: string): string {
+  return name.split(NODE_MARK)[0]!;
+}
+
 /** A session by its name in an address, and the node that has it if that is another. */
 function locate(
   name: string,
   { carrying }: HttpSessionRouteOptions,
 ): { readonly sid: string; readonly elsewhere: NodeId | undefined } {
-  const [sid = "", node] = name.split(NODE_MARK) as [string, NodeId?];
+  const [sid, node] = [sidOf(name), name.split(NODE_MARK)[1] as NodeId | undefined];
   const isElsewhere = carrying !== undefined && node !== undefined && node !== carrying.nodeId;
   return { sid, elsewhere: isElsewhere ? node : undefined };
 }

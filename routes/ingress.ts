@@ -19,6 +19,7 @@ import {
   refuse,
   type SessionProtocol,
   type SessionRequests,
+  sidOf,
 } from "./http_session.ts";
 
 /** What the routes need. */
@@ -56,7 +57,10 @@ export function ingressRoutes(
       const key = segment === BY_BEARER ? bearerKey(exchange) : decoded(segment);
       const info = await options.ingresses.opened(key, IngressInput.WHIP_INPUT);
       if ("status" in info) return refuse(info);
-      const token = ingressToken(info, options.clock.wallMs());
+      // Of a session of this node, which stays where it began when the ingress is sent elsewhere.
+      const [, , , session = ""] = path.split("/");
+      const begun = options.ingresses.publishedBy(info, sidOf(session));
+      const token = ingressToken(begun ?? info, options.clock.wallMs());
       const inner = httpSessionRoutes(
         protocolOf(path, segment, options, (exchange) => startOf(exchange, options, info)),
         options,

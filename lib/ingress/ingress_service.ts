@@ -56,12 +56,22 @@ export interface IngressServiceOptions {
 const KEY_PARTS = 2;
 /** The longest key that is looked for, characters. */
 const MAX_KEY_CHARS = 64;
+/** A key that opens nothing is looked for again after so long, ms. */
+const UNKNOWN_MS = 2_000;
+/** Such keys that are remembered. */
+const MAX_UNKNOWN = 1_000;
+/** That an ingress's key was used in vain is told no more often, ms. */
+const REFUSED_MS = 10_000;
 
 /** The ingresses of a server, and who publishes by them on this node. */
 export class IngressService implements RoomObserver {
   readonly #options: IngressServiceOptions;
   /** By the participant's sid. */
   readonly #runs = new Map<string, IngressRun>();
+  /** Keys that opened nothing, and until when they are not looked for; in that order. */
+  readonly #unknown = new Map<string, number>();
+  /** Until when it is not told that an ingress's key was used in vain; in that order. */
+  readonly #refused = new Map<string, number>();
 
   constructor(options: IngressServiceOptions) {
     this.#options = options;
@@ -138,14 +148,21 @@ export class IngressService implements RoomObserver {
   async opened(key: string, input: IngressInput): Promise<IngressInfo | Refusal> {
     const none = refuse(404, "there is no ingress with this stream key");
     if (key === "" || key.length > MAX_KEY_CHARS) return none;
+    const { store, platform: { clock } } = this.#options;
+    forgetUntil(this.#unknown, clock.now());
+    if (this.#unknown.has(key)) return none;
     let info: IngressInfo | undefined;
     try {
-      info = await this.#options.store.byKey(key);
+      info = await store.byKey(key);
     } catch (error) {
       if (!(error instanceof SfuError)) throw error;
       return { ...refuse(503, "ingresses cannot be asked for now"), retryAfterS: 1 };
     }
-    if (info === undefined) return none;
+    if (info === undefined) {
+      const isRoom = this.#unknown.size < MAX_UNKNOWN;
+      if (isRoom && !this.#unknown.has(key)) this.#unknown.set(key, clock.now() + UNKNOWN_MS);
+      return none;
+    }
     if (info.inputType !== input) {
       return refuse(400, `this stream key is for ${IngressInput[info.inputType]}`);
     }
@@ -189,13 +206,22 @@ export class IngressService implements RoomObserver {
     this.#keep(run, false);
   }
 
-  /** Somebody with the ingress's key sends what cannot be published. */
+  /** The ingress as it was when this publishing began, if it is one of this node by that ingress. */
+  publishedBy({ ingressId }: IngressInfo, sid: string): IngressInfo | undefined {
+    const run = this.#runs.get(sid);
+    return run?.info.ingressId === ingressId ? run.info : undefined;
+  }
+
+  /** Somebody with the ingress's key sends what cannot be published; told now and then. */
   refused(info: IngressInfo, error: string): void {
     const { platform: { clock, random } } = this.#options;
+    forgetUntil(this.#refused, clock.now());
+    if (this.#refused.has(info.ingressId)) return;
     // Who publishes meanwhile is what the state is about.
     if ([...this.#runs.values()].some((run) => run.info.ingressId === info.ingressId)) return;
     const run = new IngressRun(info, "", nobody(randomId(random, "PA_")), clock);
     run.ended(error);
+    this.#refused.set(info.ingressId, clock.now() + REFUSED_MS);
     this.#keep(run, true);
     this.#tell("ingress_ended", run);
   }
@@ -305,6 +331,14 @@ export class IngressService implements RoomObserver {
       if (!(error instanceof SfuError)) throw error;
       return new AdminFailure("unavailable", "ingresses cannot be asked for now");
     }
+  }
+}
+
+/** Removes what was to be remembered until `now`; `times` stands in order. */
+function forgetUntil(times: Map<string, number>, now: number): void {
+  for (const [name, until] of times) {
+    if (until > now) break;
+    times.delete(name);
   }
 }
 

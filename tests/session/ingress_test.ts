@@ -228,3 +228,80 @@ Deno.test("an ingress that is removed while it is updated stays removed, and its
   assert.deepEqual(await world.store.all(), []);
   assert.equal((await world.post(streamKey)).status, 404);
 });
+
+/** A shelf that says how often it was asked for a text. */
+class CountingShelf extends MemoryShelf {
+  asked = 0;
+
+  override get(...args: Parameters<MemoryShelf["get"]>): ReturnType<MemoryShelf["get"]> {
+    this.asked++;
+    return super.get(...args);
+  }
+}
+
+Deno.test("a stream key that opens nothing is not looked for each time it comes, and the others are", async () => {
+  const shelf = new CountingShelf();
+  const world = new IngressWorld({ shelf });
+  const { streamKey } = await world.create();
+  shelf.asked = 0;
+  for (let i = 0; i < 50; i++) assert.equal((await world.post("no such key")).status, 404);
+  assert.equal(shelf.asked, 1);
+  assert.equal((await world.post(streamKey)).status, 201);
+  shelf.asked = 0;
+  world.world.platform.advance(2_000);
+  assert.equal((await world.post("no such key")).status, 404);
+  assert.equal(shelf.asked, 1, "it may be there by now");
+  for (let i = 0; i < 3_000; i++) {
+    const opened = await world.service.opened(`key ${i}`, IngressInput.WHIP_INPUT);
+    assert.ok("status" in opened);
+  }
+  shelf.asked = 0;
+  await world.service.opened("key 2999", IngressInput.WHIP_INPUT);
+  assert.equal(shelf.asked, 1, "so many are remembered and no more");
+});
+
+Deno.test("that a key was used in vain is told now and then, however often it is", async () => {
+  const world = new IngressWorld();
+  const [info, other] = [await world.create(), await world.create({ name: "other" })];
+  for (let i = 0; i < 200; i++) {
+    world.service.refused(info, "H.265 is nothing that viewers take");
+    world.world.platform.advance(100);
+  }
+  const refused = `ingress_ended ${info.ingressId} ENDPOINT_ERROR`;
+  assert.deepEqual(world.told, [refused, refused]);
+  world.service.refused(other, "the same");
+  assert.equal(world.told.at(-1), `ingress_ended ${other.ingressId} ENDPOINT_ERROR`);
+  const { state } = await world.get(info.ingressId);
+  assert.equal(state?.error, "H.265 is nothing that viewers take");
+});
+
+Deno.test("a publishing is ended by its address although its ingress leads elsewhere by now", async () => {
+  const world = new IngressWorld();
+  const { ingressId, streamKey } = await world.create();
+  const other = await world.create({ participantIdentity: "other" });
+  const { location } = await world.post("", `/w/${streamKey}`);
+  await world.connect();
+  const participant = world.participant()!;
+  const elsewhere = { ingressId, roomName: "stage", participantIdentity: "camera" };
+  assert.equal((await world.call("UpdateIngress", elsewhere)).status, 200);
+  const notItsKey = location.replace(streamKey, other.streamKey);
+  assert.equal((await world.request("DELETE", notItsKey)).status, 404);
+  assert.equal(participant.closed, false, "another ingress's key ends nobody");
+  const etag = { "If-Match": "*", "Content-Type": "application/trickle-ice-sdpfrag" };
+  assert.equal((await world.request("PATCH", location, etag, "")).status, 400);
+  assert.equal((await world.request("DELETE", location)).status, 200);
+  assert.equal(participant.closed, true);
+  assert.equal((await world.request("DELETE", location)).status, 404);
+});
+
+Deno.test("an ingress that is changed keeps what a newer node has written of it", async () => {
+  const shelf = new MemoryShelf();
+  const world = new IngressWorld({ shelf });
+  const { ingressId } = await world.create();
+  const newer = { ...JSON.parse((await shelf.get("ingress", ingressId))!), tier: { gold: true } };
+  await shelf.put("ingress", ingressId, JSON.stringify(newer));
+  assert.equal((await world.call("UpdateIngress", { ingressId, name: "other" })).status, 200);
+  const kept = JSON.parse((await shelf.get("ingress", ingressId))!);
+  assert.deepEqual(kept, { ...newer, name: "other" });
+  assert.equal((await world.get(ingressId)).name, "other");
+});
