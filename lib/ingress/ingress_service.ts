@@ -206,7 +206,7 @@ export class IngressService implements RoomObserver {
     this.#keep(run, false);
   }
 
-  /** The ingress as it was when this publishing began, if it is one of this node by that ingress. */
+  /** The ingress as it was when this publishing of it began, if that is one of this node. */
   publishedBy({ ingressId }: IngressInfo, sid: string): IngressInfo | undefined {
     const run = this.#runs.get(sid);
     return run?.info.ingressId === ingressId ? run.info : undefined;

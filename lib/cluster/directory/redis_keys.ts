@@ -22,7 +22,7 @@
  * | `<prefix>2:{<shard>}:was:<name>` | hash | number → claim that was replaced, not released yet |
  * | `<prefix>2:{<shard>}:bans:<name>` | hash, expires | identity → refused tokens |
  * | `<prefix>2:{<shard>}:own:<node>:<name>` | hash | number → identity, of all claims of one node |
- * | `<prefix>2:{<shard>}:due:<name>` | hash, 120 s | number → claim whose session is still to join |
+ * | `<prefix>2:{<shard>}:due:<name>` | hash, 120 s | numbers of claims that are still to join |
  * | `<prefix>2:{<shard>}:by:<name>` | set | nodes that have or had claims, or kept it |
  * | `<prefix>2:{<shard>}:rooms` | sorted set | names of all rooms, for paging |
  * | `<prefix>2:{<shard>}:of:<node>` | set | names of rooms that the node serves or keeps |
