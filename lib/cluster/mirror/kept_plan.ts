@@ -6,6 +6,7 @@
  * @module
  */
 import { RoomEgress } from "@livekit/protocol";
+import { readMessage, writeMessage } from "../../base/unknown_fields.ts";
 import { planText, readPlan, type RoomPlan } from "../../room/context/room_plan.ts";
 import type { TextSeal } from "../../transport/crypto/sealed_text.ts";
 
@@ -23,7 +24,7 @@ export function keptPlanText(plan: RoomPlan, room: string, seal: TextSeal): stri
   const shown = JSON.parse(
     planText({ ...plan, internal: { ...plan.internal, egress: undefined } }),
   );
-  const sealedEgress = seal.seal(egress.toJsonString(), room);
+  const sealedEgress = seal.seal(JSON.stringify(writeMessage(egress)), room);
   return JSON.stringify({ ...shown, sealedEgress });
 }
 
@@ -40,7 +41,7 @@ export function readKeptPlan(text: string, room: string, seal: TextSeal): ReadPl
   const opened = seal.open(sealedEgress, room);
   if (!opened.ok) return { plan, why: opened.why };
   try {
-    const egress = RoomEgress.fromJsonString(opened.text);
+    const egress = readMessage(RoomEgress, JSON.parse(opened.text));
     return { plan: { ...plan, internal: { ...plan.internal, egress } } };
   } catch {
     return { plan, why: "it is of another version" };

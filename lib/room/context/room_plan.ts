@@ -20,7 +20,8 @@ export const LOCK_TAG = "roomwire.locked";
 const MAX_TEXT = 4 * 1024 * 1024;
 /** Tags and dispatches in one plan. */
 const MAX_ENTRIES = 10_000;
-const PLAN_FIELDS = ["settings", "internal", "metadata"];
+/** The last is what the directory keeps sealed beside a plan, and takes out of it itself. */
+const PLAN_FIELDS = ["settings", "internal", "metadata", "sealedEgress"];
 const SETTINGS_FIELDS = ["emptyTimeoutS", "departureTimeoutS", "maxParticipants"];
 const INTERNAL_FIELDS = [
   "tags",
