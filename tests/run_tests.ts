@@ -9,7 +9,7 @@
  *
  * Without arguments there are several runs of `deno test` side by side: most end-to-end tests wait
  * for browsers and for time to pass. Each of their files has a run of its own; all other tests
- * share one.
+ * share one. What failed beside others is run again alone, and told in any case.
  *
  * @module
  */
@@ -23,6 +23,7 @@ import {
   serverProgram,
 } from "./support/process/e2e_requirements.ts";
 import {
+  afterRunAlone,
   closingReport,
   FileByFile,
   type RunSummary,
@@ -82,6 +83,12 @@ const FIRST = [
 const ALONE = ["narrow_path", "udp_outage", "impaired_clients"];
 /** Runs at once: one of all small tests, the others of end-to-end tests. Two cores bear so many. */
 const RUNS_AT_ONCE = 3;
+/**
+ * Failed files that are run a second time, alone, after all others: beside them, a browser that
+ * had no processor for seconds looks like a server that did not answer. What failed at first is
+ * told in the report all the same. Where more have failed, it was not for want of time.
+ */
+const MAX_RUN_ALONE = 3;
 /**
  * Everything together must have ended by then, ms. A run that hangs is killed, and what it said
  * last is printed, before a CI server loses patience; people may have slower machines.
@@ -176,8 +183,17 @@ async function runAll(): Promise<boolean> {
     }
   };
   await Promise.all(Array.from({ length: RUNS_AT_ONCE }, work));
+  const doubtful = summaries.filter(({ failed }) => failed > 0);
   jobs.push(...files.filter(isAlone).map(ofFile));
   await work();
+  if (doubtful.flatMap(({ failedFiles }) => failedFiles).length <= MAX_RUN_ALONE) {
+    for (const first of doubtful.filter(({ failedFiles }) => failedFiles.length > 0)) {
+      const name = `again, alone: ${first.failedFiles.join(", ")}`;
+      console.log(name);
+      const alone = await runTests({ name, args: first.failedFiles, yields: false }, deadline);
+      summaries[summaries.indexOf(first)] = afterRunAlone(first, alone);
+    }
+  }
   console.log(closingReport(summaries, (performance.now() - startedAt) / 1_000));
   return summaries.every(({ failed }) => failed === 0);
 }

@@ -21,7 +21,7 @@ const COLOR = /\x1b\[[0-9;]*m/g;
 /** Deno's last line about a run's tests. */
 const TOTALS = /^(?:ok|FAILED) \| (\d+) passed(?: \((\d+) steps?\))? \| (\d+) failed(.*)$/;
 /** How a failure begins in the section of errors, and how failures are listed after it. */
-const FAILURE = /^.* => \S+:\d+:\d+$/;
+const FAILURE = /^.* => (\S+):\d+:\d+$/;
 const FAILED_LINE = /\.\.\. ?FAILED \(/;
 const FILE_START = /^running \d+ tests? from /;
 
@@ -32,6 +32,13 @@ export interface RunSummary {
   readonly failed: number;
   /** What to say of the failures; empty if there was none. */
   readonly failures: readonly string[];
+  /**
+   * The files in which all of the failures lie; empty too where some lie in none, as when the run
+   * did not come to its end.
+   */
+  readonly failedFiles: readonly string[];
+  /** What failed beside other runs and passed alone. */
+  readonly unsteady: readonly string[];
 }
 
 /**
@@ -50,19 +57,45 @@ export function summarize(name: string, output: string, success: boolean): RunSu
     number,
   ];
   const failures = failuresIn(lines);
-  if (success && totals !== undefined && failed === 0) return { passed, steps, failed, failures };
-  if (failed > 0) return { passed, steps, failed, failures };
+  const told = { passed, steps, failed, failures, failedFiles: [], unsteady: [] };
+  if (success && totals !== undefined && failed === 0) return told;
+  if (failed > 0) return { ...told, failedFiles: filesOf(failures, failed) };
   const last = lines.filter((line) => line !== "").slice(-LINES_OF_CRASH);
   // Its failures are told only at the end, to which it did not come.
   const named = lines.filter((line) => FAILED_LINE.test(line)).map((line) => `In it: ${line}`);
   return {
-    passed,
-    steps,
+    ...told,
     failed: 1,
     failures: [
       [`${name} ended without success; its last lines:`, ...last, ...named].join("\n"),
       ...failures,
     ],
+  };
+}
+
+/** The files of these failures, if they are all there were. */
+function filesOf(failures: readonly string[], failed: number): string[] {
+  if (failures.length < failed) return [];
+  return [...new Set(failures.map((failure) => FAILURE.exec(failure.split("\n")[0]!)![1]!))];
+}
+
+/**
+ * A run of which what failed was run again, alone.
+ *
+ * @param first The run beside others.
+ * @param alone The run of its failed files.
+ * @returns The first run with its failures where one of them failed again. Otherwise with those
+ *   tests among the passed ones, and the failures told as unsteady.
+ */
+export function afterRunAlone(first: RunSummary, alone: RunSummary): RunSummary {
+  if (alone.failed > 0) return first;
+  return {
+    ...first,
+    passed: first.passed + first.failed,
+    failed: 0,
+    failures: [],
+    failedFiles: [],
+    unsteady: first.failures,
   };
 }
 
@@ -87,7 +120,7 @@ function shortened(lines: readonly string[]): readonly string[] {
 }
 
 /**
- * The end of the report: failures, then Deno's totals over all runs.
+ * The end of the report: what is unsteady, failures, then Deno's totals over all runs.
  *
  * @param seconds How long everything took.
  */
@@ -99,8 +132,10 @@ export function closingReport(summaries: readonly RunSummary[], seconds: number)
   const repeated = failures.slice(0, MAX_REPEATED);
   const named = failures.slice(MAX_REPEATED).map((failure) => failure.split("\n")[0]!);
   const time = `(${Math.floor(seconds / 60)}m${Math.round(seconds % 60)}s)`;
+  const unsteady = summaries.flatMap((summary) => summary.unsteady);
   return [
     "",
+    ...unsteady.flatMap((failure) => [`FAILED BESIDE OTHERS, PASSED ALONE: ${failure}`, ""]),
     ...repeated.flatMap((failure) => [failure, ""]),
     ...(named.length > 0 ? ["And:", ...named, ""] : []),
     `${

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { closingReport, FileByFile, summarize } from "../../support/process/test_report.ts";
+import {
+  afterRunAlone,
+  closingReport,
+  FileByFile,
+  summarize,
+} from "../../support/process/test_report.ts";
 
 const GOOD = `running 2 tests from ./tests/a_test.ts
 one ... ok (1ms)
@@ -57,6 +62,33 @@ Deno.test("summarize() counts a run that ends without success or totals as a fai
   assert.equal(summarize("c", "", true).failed, 1, "no totals");
   const stray = summarize("c", GOOD, false);
   assert.deepEqual([stray.passed, stray.failed], [2, 1], "passed tests, then an uncaught error");
+});
+
+Deno.test("afterRunAlone() counts what passed alone as passed, and tells it all the same", () => {
+  const first = summarize("b", BAD, false);
+  assert.deepEqual(first.failedFiles, ["./tests/b_test.ts"]);
+  const again = afterRunAlone(first, summarize("b alone", GOOD, true));
+  assert.deepEqual([again.passed, again.failed], [2, 0]);
+  assert.equal(
+    closingReport([again], 1),
+    [
+      "",
+      "FAILED BESIDE OTHERS, PASSED ALONE: two => ./tests/b_test.ts:3:6",
+      "error: AssertionError: 1 is not 2",
+      "    at ./tests/b_test.ts:4:10",
+      "",
+      "ok | 2 passed (0 steps) | 0 failed (0m1s)",
+    ].join("\n"),
+  );
+  assert.equal(afterRunAlone(first, summarize("b alone", BAD, false)), first, "failed twice");
+  assert.equal(afterRunAlone(first, summarize("b alone", "", false)), first, "did not end");
+});
+
+Deno.test("summarize() names no files where it does not know them all", () => {
+  assert.deepEqual(summarize("a", GOOD, true).failedFiles, []);
+  assert.deepEqual(summarize("c", "one ... FAILED (1ms)", false).failedFiles, [], "killed");
+  const oneUnnamed = BAD.replace("1 failed", "2 failed");
+  assert.deepEqual(summarize("b", oneUnnamed, false).failedFiles, []);
 });
 
 Deno.test("closingReport() keeps both ends of a long failure, and names failures beyond the sixth", () => {
