@@ -28,13 +28,20 @@ export interface Tracks {
   readonly audio: string;
 }
 
+interface Received {
+  readonly frames: number;
+  readonly sound: number;
+  /** Packets of sound, where it is decoded and they are counted, too. */
+  readonly packets?: number;
+}
+
 /** One client in a call of many makes. */
 export interface Member {
   readonly kind: MemberKind;
   /** Camera with the SDK's own layers, and microphone. */
   publish(): Promise<Tracks>;
   /** What it has of somebody's tracks so far: frames of the picture, and sound in parts of enough. */
-  received(tracks: Tracks): Promise<{ frames: number; sound: number }>;
+  received(tracks: Tracks): Promise<Received>;
   /** Reconnects and errors. */
   troubles(): Promise<readonly string[]>;
 }
@@ -75,6 +82,7 @@ export function sdkMember(kind: ClientKind, client: MatrixClient, index: number)
       return {
         frames: seen?.framesDecoded ?? 0,
         sound: (heard?.audioEnergy ?? 0) / ENERGY_WANTED,
+        ...(heard?.packetsReceived === undefined ? {} : { packets: heard.packetsReceived }),
       };
     },
     async troubles() {
@@ -203,7 +211,7 @@ class Missing {
       this.members.map((sender, from) => ({ receiver, sender, to, from }))
     ).filter(({ to, from }) => to !== from);
     const missing = await Promise.all(pairs.map(async ({ receiver, sender, to, from }) => {
-      const { frames, sound } = await receiver.received(this.published[from]!);
+      const { frames, sound, packets } = await receiver.received(this.published[from]!);
       let first = this.#first.get(`${to} ${from}`) ?? { frames: 0, sound };
       // Whoever has come back by a new connection counts anew.
       if (frames < first.frames || sound < first.sound) first = { frames: 0, sound };
@@ -211,7 +219,9 @@ class Missing {
       const sees = first.frames > 0 && frames >= first.frames + FRAMES_WANTED;
       return [
         ...(sees ? [] : [`${receiver.kind} sees ${frames} frames of ${sender.kind}`]),
-        ...(sound >= first.sound + 1 ? [] : [`${receiver.kind} does not hear ${sender.kind}`]),
+        ...(sound >= first.sound + 1 ? [] : [
+          `${receiver.kind} does not hear ${sender.kind} (${packets ?? "some"} packets, ${sound})`,
+        ]),
       ];
     }));
     return missing.flat();

@@ -316,6 +316,7 @@
       frameWidth: inbound.frameWidth ?? 0,
       frameHeight: inbound.frameHeight ?? 0,
       audioEnergy: inbound.totalAudioEnergy ?? 0,
+      packetsReceived: inbound.packetsReceived ?? 0,
       packetsLost: inbound.packetsLost ?? 0,
       ...(codec ? { codec } : {}),
       ...(color ? { color } : {}),

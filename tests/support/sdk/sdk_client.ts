@@ -127,6 +127,8 @@ export interface ReceivedMedia {
   readonly frameHeight: number;
   /** As `totalAudioEnergy` of webrtc-stats: squared level times seconds. */
   readonly audioEnergy: number;
+  /** Browser only. */
+  readonly packetsReceived?: number;
   readonly packetsLost: number;
   /** Mime type of what is decoded now, as `video/VP8`. Browser only. */
   readonly codec?: string;
