@@ -17,6 +17,10 @@ import { MAX_PACKET_BYTES } from "./sctp/sctp_packet.ts";
 export interface PacketSource {
   /** Writes the next one into `out` and returns its length; 0 if there is none now. */
   poll(out: Uint8Array, now: number): number;
+  /** Whether there is none before {@linkcode PacketSource.nextWakeAt}; else it has to be polled. */
+  readonly isDone: boolean;
+  /** Monotonic ms. */
+  nextWakeAt(): number;
 }
 
 /** Where packets are written, to be sealed from here to where they leave. */
@@ -39,6 +43,8 @@ export class DataOutlet {
       const length = source.poll(PACKET, now);
       if (length === 0) return;
       this.send(PACKET, length);
+      // Most have one packet, and to look for another costs as much as to write it.
+      if (source.isDone && now < source.nextWakeAt()) return;
     }
   }
 

@@ -47,6 +47,8 @@ const SYMBOLS = {
   /** Since 3.0, and cheaper than the same by `EVP_CIPHER_CTX_ctrl`. */
   EVP_CIPHER_CTX_get_params: { parameters: ["usize", "usize"], result: "i32", optional: true },
   EVP_CIPHER_CTX_set_params: { parameters: ["usize", "usize"], result: "i32", optional: true },
+  /** The C library's, which this one stands on: to where, from where, and how many bytes. */
+  memcpy: { parameters: ["usize", "usize", "usize"], result: "usize", optional: true },
   /** From here to `EVP_PKEY_derive`: handshakes alone need them, where they are there. */
   RAND_bytes: { parameters: ["buffer", "i32"], result: "i32", optional: true },
   SHA256: { parameters: ["buffer", "usize", "buffer"], result: "usize", optional: true },

@@ -106,9 +106,14 @@ export class UdpPath implements NetworkPath {
   }
 }
 
+/** Paths that are found by the object of their address alone; a power of two. */
+const HINTS = 1024;
+
 /** The UDP paths in use by remote address: port first, because ports differ more than hosts do. */
 export class PathTable {
   readonly #byPort = new Map<number, Map<string, UdpPath>>();
+  /** By the low bits of a port, a path of the table that was asked for. */
+  readonly #hints: (UdpPath | undefined)[] = new Array(HINTS).fill(undefined);
   #size = 0;
 
   /** Number of paths. */
@@ -118,7 +123,12 @@ export class PathTable {
 
   /** The path of exactly this remote address. */
   get(remote: RemoteAddress): UdpPath | undefined {
-    return this.#byPort.get(remote.port)?.get(remote.hostname);
+    const place = remote.port & HINTS - 1;
+    const hint = this.#hints[place];
+    if (hint !== undefined && hint.remote === remote) return hint;
+    const path = this.#byPort.get(remote.port)?.get(remote.hostname);
+    if (path !== undefined) this.#hints[place] = path;
+    return path;
   }
 
   /** Adds a path whose address is not in the table. */
@@ -139,6 +149,7 @@ export class PathTable {
     const byHost = this.#byPort.get(port);
     if (byHost?.get(hostname) !== path) return;
     byHost.delete(hostname);
+    if (this.#hints[port & HINTS - 1] === path) this.#hints[port & HINTS - 1] = undefined;
     this.#size--;
     if (byHost.size === 0) this.#byPort.delete(port);
   }

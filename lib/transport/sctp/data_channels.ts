@@ -21,6 +21,7 @@ import {
 import type { Random } from "../../base/platform.ts";
 import { TokenBucket } from "../../base/token_bucket.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
+import { type Channel, ChannelTable } from "./channel_table.ts";
 import {
   type DataChannelReliability,
   isLossy,
@@ -106,16 +107,6 @@ export function isHeartbeat(bytes: Uint8Array, length: number): boolean {
   return type === CHUNK.heartbeat || type === CHUNK.heartbeatAck;
 }
 
-interface Channel {
-  readonly label: string;
-  readonly streamId: number;
-  readonly reliability: DataChannelReliability;
-  readonly lossy: boolean;
-  readonly rate: DrainRate;
-  open: boolean;
-  waitingMessages: number;
-}
-
 /**
  * The channels of one connection by label. `send` never blocks: a full reliable channel answers
  * `false`, a full lossy one drops; nothing throws for what a peer sends.
@@ -125,9 +116,7 @@ export class DataChannels {
   readonly #drops: DropSink<TransportDrop>;
   readonly #policy: DataChannelPolicy;
   readonly #association: SctpAssociation;
-  readonly #byStream = new Map<number, Channel>();
-  /** The channel last opened under each label. */
-  readonly #byLabel = new Map<string, Channel>();
+  readonly #channels = new ChannelTable();
   readonly #opens = new TokenBucket(MAX_CHANNELS, OPENS_PER_SECOND);
   #nextStreamId: number;
   #waitingAcks = 0;
@@ -223,8 +212,8 @@ export class DataChannels {
 
   /** Opens a channel; `onOpen` follows when the peer agrees. `false` if there are too many. */
   open(label: string, reliability: DataChannelReliability): boolean {
-    if (this.#byStream.size >= MAX_CHANNELS) return false;
-    while (this.#byStream.has(this.#nextStreamId)) this.#nextStreamId += 2;
+    if (this.#channels.size >= MAX_CHANNELS) return false;
+    while (this.#channels.ofStream(this.#nextStreamId) !== undefined) this.#nextStreamId += 2;
     const channel = this.#add(this.#nextStreamId, label, reliability);
     this.#nextStreamId += 2;
     this.#sendDcep(channel, writeOpen(label, reliability));
@@ -233,7 +222,7 @@ export class DataChannels {
 
   /** Label of the first open channel that is none of LiveKit's. */
   get ownLabel(): string | undefined {
-    for (const { label, open } of this.#byLabel.values()) {
+    for (const { label, open } of this.#channels.labelled()) {
       if (open && !RESERVED_LABELS.has(label)) return label;
     }
     return undefined;
@@ -241,7 +230,7 @@ export class DataChannels {
 
   /** Whether messages can be sent under `label`. */
   isOpen(label: string): boolean {
-    return this.#byLabel.get(label)?.open === true;
+    return this.#channels.ofLabel(label)?.open === true;
   }
 
   /**
@@ -253,7 +242,7 @@ export class DataChannels {
    */
   send(label: string, bytes: Uint8Array, isText: boolean, now: number): boolean {
     this.#now = now;
-    const channel = this.#byLabel.get(label);
+    const channel = this.#channels.ofLabel(label);
     if (channel === undefined || !channel.open) return false;
     if (bytes.length > Math.min(this.#options.maxMessageSize || Infinity, MAX_SENT_BYTES)) {
       return false;
@@ -279,7 +268,7 @@ export class DataChannels {
 
   /** Bytes of messages under `label` that are not on their way yet. */
   bufferedAmount(label: string): number {
-    return this.#byLabel.get(label)?.rate.waitingBytes ?? 0;
+    return this.#channels.ofLabel(label)?.rate.waitingBytes ?? 0;
   }
 
   /**
@@ -290,7 +279,7 @@ export class DataChannels {
    * @param waits Whether somebody waits already.
    */
   isBacklogged(waits: boolean, now: number): boolean {
-    const channel = this.#byLabel.get(CHANNEL_LABELS.reliable);
+    const channel = this.#channels.ofLabel(CHANNEL_LABELS.reliable);
     if (channel === undefined) return false;
     const limit = backlogLimit(this.#policy) / (waits ? 2 : 1);
     return waitingBytes(channel) >= limit && !isSlowReader(this.#policy, channel.rate, now);
@@ -332,8 +321,7 @@ export class DataChannels {
 
   #end(): void {
     this.#isOver = true;
-    this.#byStream.clear();
-    this.#byLabel.clear();
+    this.#channels.clear();
   }
 
   #openOwn(): void {
@@ -346,9 +334,8 @@ export class DataChannels {
 
   /** Channels do not outlive the peer's state; ours are opened again. */
   #onRestarted(): void {
-    const gone = [...this.#byStream.values()];
-    this.#byStream.clear();
-    this.#byLabel.clear();
+    const gone = this.#channels.all();
+    this.#channels.clear();
     this.#waitingAcks = 0;
     this.#nextStreamId &= 1;
     this.#openOwn();
@@ -370,7 +357,7 @@ export class DataChannels {
       if (this.#waitingAcks > 0 && bytes === 1) this.#waitingAcks--;
       return;
     }
-    const channel = this.#byStream.get(streamId);
+    const channel = this.#channels.ofStream(streamId);
     if (channel === undefined) return;
     channel.waitingMessages--;
     if (this.#isGivingUp) channel.rate.dropped(bytes, this.#now);
@@ -380,7 +367,7 @@ export class DataChannels {
   #onMessage(streamId: number, ppid: number, bytes: Uint8Array): void {
     if (ppid === STREAM_END) return this.#onStreamEnd(streamId);
     if (ppid === PPID.dcep) return this.#onDcep(streamId, bytes);
-    const channel = this.#byStream.get(streamId);
+    const channel = this.#channels.ofStream(streamId);
     if (channel === undefined) return this.#drops.count("data_unknown_channel");
     const isText = ppid === PPID.string || ppid === PPID.stringEmpty;
     const empty = ppid === PPID.stringEmpty || ppid === PPID.binaryEmpty;
@@ -391,7 +378,7 @@ export class DataChannels {
 
   #onDcep(streamId: number, bytes: Uint8Array): void {
     const message = readDcep(bytes);
-    const known = this.#byStream.get(streamId);
+    const known = this.#channels.ofStream(streamId);
     if (message === undefined) return this.#drops.count("data_bad_dcep");
     if (message.type === "ack") {
       if (known === undefined) return this.#drops.count("data_unknown_channel");
@@ -411,7 +398,7 @@ export class DataChannels {
 
   /** Why a channel of the peer's must not be opened, as a drop reason. */
   #refusesOpen(label: string): TransportDrop | undefined {
-    if (this.#byStream.size >= MAX_CHANNELS) return "data_too_many_channels";
+    if (this.#channels.size >= MAX_CHANNELS) return "data_too_many_channels";
     if (!this.#opens.take(this.#now)) return "data_channels_opened_too_fast";
     if (this.#waitingAcks >= MAX_WAITING_ACKS) return "data_acks_unread";
     if (label !== CHANNEL_LABELS.data_track || this.#policy.dataTracks) return undefined;
@@ -420,7 +407,8 @@ export class DataChannels {
 
   #add(streamId: number, label: string, reliability: DataChannelReliability): Channel {
     const channel = {
-      label,
+      // The constant, if it is one: comparing it with itself is a comparison of addresses.
+      label: Object.values(CHANNEL_LABELS).find((known) => known === label) ?? label,
       streamId,
       reliability,
       lossy: isLossy(reliability),
@@ -428,8 +416,7 @@ export class DataChannels {
       open: false,
       waitingMessages: 0,
     };
-    this.#byStream.set(streamId, channel);
-    this.#byLabel.set(label, channel);
+    this.#channels.add(channel);
     this.#association.setPatient(streamId, !channel.lossy || !DROPPED_LABELS.has(label));
     return channel;
   }
@@ -447,10 +434,9 @@ export class DataChannels {
 
   /** The peer closed a channel, or agrees that we did: our side of it is closed, too. */
   #onStreamEnd(streamId: number): void {
-    const channel = this.#byStream.get(streamId);
+    const channel = this.#channels.ofStream(streamId);
     if (channel === undefined) return;
-    this.#byStream.delete(streamId);
-    if (this.#byLabel.get(channel.label) === channel) this.#byLabel.delete(channel.label);
+    this.#channels.delete(channel);
     this.#association.setPatient(streamId, false);
     this.#association.resetStreams([streamId]);
     this.#options.listener.onClosed(channel.label);

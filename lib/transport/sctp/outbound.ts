@@ -39,6 +39,8 @@ export class Outbound {
   /** What the peer has room for beyond what is in flight, as last told. */
   #peerWindow = 0;
   #peerCanForward = false;
+  /** The message whose next chunk goes next, as last looked for. */
+  #nextSlot = NO_SLOT;
   /** Losses up to this number are of one event. */
   #recoverTo = 0;
   #recovering = false;
@@ -244,7 +246,7 @@ export class Outbound {
   /** How many bytes of which message go next (`streams.next`); 0 if nothing may, or fits. */
   #nextFragment(now: number, room: number): number {
     const flight = this.#flight;
-    const slot = this.streams.next(now, this.#late);
+    const slot = this.#nextSlot = this.streams.next(now, this.#late);
     if (slot === NO_SLOT) return 0;
     if (flight.lost > 0 || flight.outstanding >= MAX_CHUNKS_IN_FLIGHT) return 0;
     if (flight.count > 0 && (flight.bytes >= this.#window.bytes || this.#window.burst < 1)) {
@@ -267,10 +269,11 @@ export class Outbound {
 
   readonly #late = () => this.#drops.count("data_lossy_late");
 
+  /** Sends `length` bytes of the message that was found last. */
   #sendNew(writer: PacketWriter, length: number, now: number): void {
     const { messages, streams } = this;
     const flight = this.#flight;
-    const slot = streams.next(now, this.#late);
+    const slot = this.#nextSlot;
     if (flight.outstanding === 0) {
       this.#window.rested(now - this.#activeAt, this.timeout.ms);
       if (this.#mayProbe) this.#timerAt = now + this.timeout.ms;

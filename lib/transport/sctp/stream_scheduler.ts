@@ -32,6 +32,8 @@ export class StreamScheduler {
   readonly #messages: OutgoingMessages;
   readonly #left: MessageLeft;
   readonly #streams = new Map<number, OutgoingStream>();
+  /** The one asked for last, while it is among them: most associations use one. */
+  #recent: OutgoingStream | undefined;
   /** Streams that wait for their turn, first come first. */
   readonly #urgent: OutgoingStream[] = [];
   readonly #patient: OutgoingStream[] = [];
@@ -164,17 +166,20 @@ export class StreamScheduler {
     const stream = this.#stream(streamId);
     stream.paused = false;
     stream.nextSeq = 0;
-    if (stream.head === NO_SLOT) this.#streams.delete(streamId);
-    else this.#enter(stream);
+    if (stream.head === NO_SLOT) {
+      this.#streams.delete(streamId);
+      this.#recent = undefined;
+    } else this.#enter(stream);
   }
 
   #stream(id: number): OutgoingStream {
+    if (this.#recent?.id === id) return this.#recent;
     let stream = this.#streams.get(id);
     if (stream === undefined) {
       stream = { id, head: NO_SLOT, tail: NO_SLOT, nextSeq: 0, paused: false, inLine: false };
       this.#streams.set(id, stream);
     }
-    return stream;
+    return this.#recent = stream;
   }
 
   #line(stream: OutgoingStream): OutgoingStream[] {
@@ -193,7 +198,9 @@ export class StreamScheduler {
   #leave(stream: OutgoingStream): void {
     stream.inLine = false;
     const line = this.#line(stream);
-    line.splice(line.indexOf(stream), 1);
+    // It is nearly always the first, and `splice` makes an array.
+    if (line[0] === stream) line.shift();
+    else line.splice(line.indexOf(stream), 1);
   }
 
   #shift(stream: OutgoingStream): void {

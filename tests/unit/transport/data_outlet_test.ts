@@ -25,6 +25,8 @@ for (const { name, factory } of RECORD_TWINS) {
     const waiting = ["one", "two"];
     const source = {
       poll: (out: Uint8Array) => new TextEncoder().encodeInto(waiting.shift() ?? "", out).written,
+      isDone: false,
+      nextWakeAt: () => Infinity,
     };
     outlet.drain(source, 0);
     assert.deepEqual(pair.server.received, ["a packet", "cut", "one", "two"]);
