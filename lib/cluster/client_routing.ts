@@ -19,7 +19,7 @@ import {
   type RequestCarrierOptions,
 } from "./carry/request_carrier.ts";
 import { JoinRouting, type JoinRoutingOptions } from "./join_routing.ts";
-import { regionList, type RegionPlace } from "./region_list.ts";
+import { regionList } from "./region_list.ts";
 
 /** How many nodes are tried for one newcomer. */
 const MAX_TRIES = 3;
@@ -29,8 +29,6 @@ export interface ClientRoutingOptions
   extends JoinRoutingOptions, RequestCarrierOptions, CarriedRequestsOptions {
   /** Every node that is known of, this one too. */
   readonly nodes: () => readonly NodeRecord[];
-  /** Where regions are, if somebody has said so. */
-  readonly places: readonly RegionPlace[];
 }
 
 /** One node's. */

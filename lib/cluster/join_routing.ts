@@ -14,6 +14,7 @@ import type { MirroredRoom } from "../room/context/node_ports.ts";
 import type { ClusterDirectory, NodeRecord, Pin } from "./directory/cluster_directory.ts";
 import type { Membership } from "./membership.ts";
 import { chooseNode, isPinned, LEAST_HEADROOM } from "./node_choice.ts";
+import { distanceKm, type RegionPlace } from "./region_list.ts";
 
 /** A room that this node serves, as far as it matters here. */
 export interface KnownRoom {
@@ -27,6 +28,8 @@ export interface KnownRoom {
 export interface JoinRoutingOptions {
   readonly self: NodeId;
   readonly region: string;
+  /** Where regions are, if somebody has said so. */
+  readonly places: readonly RegionPlace[];
   readonly random: Pick<Random, "uint32">;
   readonly directory: Pick<ClusterDirectory, "find" | "claim" | "nodes">;
   readonly membership: Pick<Membership, "others" | "get">;
@@ -53,13 +56,18 @@ export class JoinRouting {
    * @param among The only ones that may take it, if that is known.
    */
   async takers(room: string, among?: readonly NodeId[]): Promise<NodesToTry> {
-    const { region, random } = this.options;
+    const { region, random, places } = this.options;
     const { pin, sharing } = await this.#facts(room);
     const left = (await this.#others(among)).filter(({ nodeId }) =>
       this.options.isReachable(nodeId) && (among === undefined || among.includes(nodeId))
     );
     // Whoever names the only ones has looked at the pin.
-    const wish = { region, pin: among === undefined ? pin : "" as const, sharing };
+    const wish = {
+      region,
+      pin: among === undefined ? pin : "" as const,
+      sharing,
+      kmTo: (other: string) => distanceKm(region, other, places),
+    };
     return {
       next: () => {
         const node = chooseNode(left, wish, random) ??

@@ -1,7 +1,7 @@
 /**
  * Which node a newcomer is sent to by one that does not take it: one that serves its room already,
  * else the freer of two that are drawn, so that many who ask at once do not all choose the same.
- * Pure but for the draw.
+ * Where nobody near has room, those of the nearest other region. Pure but for the draw.
  *
  * @module
  */
@@ -19,6 +19,8 @@ export interface NodeWish {
   readonly pin: Pin;
   /** Nodes that serve the newcomer's room: a room is best on few. */
   readonly sharing: readonly NodeId[];
+  /** How far a region is from the newcomer's; absent: nobody has said where they are. */
+  readonly kmTo?: (region: string) => number;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface NodeWish {
  */
 export function chooseNode(
   nodes: readonly NodeRecord[],
-  { region, pin, sharing }: NodeWish,
+  { region, pin, sharing, kmTo }: NodeWish,
   random: Pick<Random, "uint32">,
 ): NodeRecord | undefined {
   const open = nodes.filter((node) => node.state === "serving" && isPinned(node, pin));
@@ -38,7 +40,8 @@ export function chooseNode(
   const shared = near.filter(({ nodeId }) => sharing.includes(nodeId));
   // Who is pinned has no other choice, and where all are nearly full the last places are given.
   const last = open.filter(({ load }) => load.headroom > 0 || pin !== "");
-  const candidates = [shared, near, roomy, last].find(({ length }) => length > 0) ?? [];
+  const candidates = [shared, near, nearest(roomy, kmTo), last].find(({ length }) => length > 0) ??
+    [];
   const first = draw(candidates, random);
   const second = draw(candidates.filter((node) => node !== first), random);
   if (first === undefined || second === undefined) return first;
@@ -48,6 +51,15 @@ export function chooseNode(
 /** Whether a room that is pinned may be served by a node. */
 export function isPinned({ nodeId, region }: Pick<NodeRecord, "nodeId" | "region">, pin: Pin) {
   return pin === "" || pin === nodeId || pin === `region:${region}`;
+}
+
+/** Those of the region that is nearest. */
+function nearest(
+  nodes: readonly NodeRecord[],
+  kmTo: (region: string) => number = () => 0,
+): readonly NodeRecord[] {
+  const least = Math.min(...nodes.map((node) => kmTo(node.region)));
+  return nodes.filter((node) => kmTo(node.region) === least);
 }
 
 function draw<T>(items: readonly T[], random: Pick<Random, "uint32">): T | undefined {

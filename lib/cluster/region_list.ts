@@ -51,8 +51,11 @@ export function regionList(
   return new RegionSettings({ regions: regions.slice(0, MAX_REGIONS) });
 }
 
-/** Along a great circle, km. */
-function distanceKm(from: string, to: string, places: readonly RegionPlace[]): number {
+/**
+ * From one region to another along a great circle, km; where nobody has said where one of them is,
+ * as far as it can be.
+ */
+export function distanceKm(from: string, to: string, places: readonly RegionPlace[]): number {
   if (from === to) return 0;
   const a = places.find(({ name }) => name === from);
   const b = places.find(({ name }) => name === to);

@@ -51,6 +51,7 @@ function world({ pin = "", sharing = [], holder, known, gathersRooms = false }: 
   const routing = new JoinRouting({
     self: SELF,
     region: "eu",
+    places: [],
     random: new SeededRandom(3),
     directory: {
       find: () => ask(listing),

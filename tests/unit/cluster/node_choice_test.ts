@@ -38,6 +38,13 @@ Deno.test("chooseNode() goes farther only where nobody near has room", () => {
   assert.deepEqual(chosen(three, far), ["ND_far", "ND_free", "ND_other"]);
 });
 
+Deno.test("chooseNode() goes to the nearest of the regions that have room", () => {
+  const km: Readonly<Record<string, number>> = { ap: 0, us: 10_850, eu: 9_712 };
+  const wish = { ...WISH, region: "ap", kmTo: (region: string) => km[region]! };
+  assert.deepEqual(chosen(NODES, wish), ["ND_free"]);
+  assert.deepEqual(chosen(NODES.slice(2), wish), ["ND_far"], "where the nearest has none");
+});
+
 Deno.test("chooseNode() prefers a node of the region that has the room, if it has room for more", () => {
   const sharing = ["ND_half", "ND_far"] as NodeId[];
   assert.deepEqual(chosen(NODES, { ...WISH, sharing }), ["ND_half"]);
