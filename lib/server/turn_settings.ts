@@ -18,8 +18,9 @@ import { proxyRules } from "./proxy_rules.ts";
 import type { MediaListeners } from "./media_listeners.ts";
 import { MACHINE_FILES, type NamedFiles, WatchedCertificate } from "./watched_certificate.ts";
 
-/** Seconds; LiveKit's default and limit. */
+/** Seconds; LiveKit's defaults, that of other servers for a key that is not set, and limit. */
 const DEFAULT_TTL = 300;
+const OTHERS_TTL = 14_400;
 const MAX_TTL = 86_400;
 /** Where clients look for TURN over TLS, whatever port it is here. */
 const PUBLIC_TLS_PORT = 443;
@@ -109,7 +110,7 @@ export function turnOffer(
   const ownOf = onChange(hosts, (advertised) => turn.enabled ? ownUrls(turn, advertised) : []);
   const urls = ownOf();
   if (urls.length === 0 && turn_servers.length === 0) return undefined;
-  const ttl = turn.ttl_seconds <= 0 ? DEFAULT_TTL : Math.min(MAX_TTL, turn.ttl_seconds);
+  const ttl = ttlOf(turn.ttl_seconds);
   return {
     offersTls: urls.some((url) => url.startsWith("turns:")) ||
       turn_servers.some(({ protocol }) => protocol === "tls"),
@@ -151,19 +152,26 @@ type OtherServer = Config["rtc"]["turn_servers"][number];
 /**
  * What `rtc.turn_servers` says of a secret; empty if there is none.
  *
- * @throws {SfuError} `invalid_config` if its file is empty or cannot be read.
+ * @throws {SfuError} `invalid_config` if its file is empty, cannot be read, or can be by everybody.
  */
 function secretOf({ secret, secret_file }: OtherServer, files: NamedFiles): string {
   if (secret.trim() !== "" || secret_file === "") return secret.trim();
   let text: string;
+  let mode: number | null | undefined;
   try {
+    mode = files.modeOf?.(secret_file);
     text = files.read(secret_file).trim();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new SfuError("invalid_config", `rtc.turn_servers: secret_file: ${reason}`);
   }
-  if (text !== "") return text;
-  throw new SfuError("invalid_config", `rtc.turn_servers: secret_file: "${secret_file}" is empty`);
+  const fault = ((mode ?? 0) & 0o007) !== 0
+    ? "others permissions must be set to 0"
+    : text === ""
+    ? `"${secret_file}" is empty`
+    : undefined;
+  if (fault === undefined) return text;
+  throw new SfuError("invalid_config", `rtc.turn_servers: secret_file: ${fault}`);
 }
 
 function ownUrls(turn: TurnKeys, advertised: readonly string[]): string[] {
@@ -188,12 +196,17 @@ function othersServer(
   const transport = protocol === "udp" ? "udp" : "tcp";
   const urls = [`${scheme}:${host}:${port}?transport=${transport}`];
   if (secret === "") return { urls, username: server.username, credential: server.credential };
-  const username = `${now + (server.ttl > 0 ? server.ttl : MAX_TTL)}:${sid}`;
+  const username = `${now + ttlOf(server.ttl === 0 ? OTHERS_TTL : server.ttl)}:${sid}`;
   return {
     urls,
     username,
     credential: createHmac("sha1", secret).update(username).digest("base64"),
   };
+}
+
+/** For how long credentials are made that were to last so long, seconds. */
+function ttlOf(seconds: number): number {
+  return seconds <= 0 ? DEFAULT_TTL : Math.min(MAX_TTL, seconds);
 }
 
 function refuseUnusable(turn: TurnKeys): void {

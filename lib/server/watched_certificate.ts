@@ -17,10 +17,15 @@ const LOOK_INTERVAL_MS = 10_000;
 /** Files that the configuration names: certificates, and secrets. */
 export interface NamedFiles {
   read(path: string): string;
+  /** Who may do what with it; `null` where files have no such thing. */
+  modeOf?(path: string): number | null;
 }
 
 /** Files of this machine. */
-export const MACHINE_FILES: NamedFiles = { read: (path) => Deno.readTextFileSync(path) };
+export const MACHINE_FILES: NamedFiles = {
+  read: (path) => Deno.readTextFileSync(path),
+  modeOf: (path) => Deno.statSync(path).mode,
+};
 
 /** Where it is. */
 export interface CertificateFiles {

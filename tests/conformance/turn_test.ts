@@ -1,11 +1,13 @@
 /** LiveKit's tests of the TURN server, and of the credentials that clients get for it. */
 import assert from "node:assert/strict";
-import { SfuError } from "../../lib/base/errors.ts";
+import { createHmac } from "node:crypto";
+import { InvariantError, SfuError } from "../../lib/base/errors.ts";
 import { turnOffer, turnSetup } from "../../lib/server/turn_settings.ts";
-import { MACHINE_FILES } from "../../lib/server/watched_certificate.ts";
+import { MACHINE_FILES, type NamedFiles } from "../../lib/server/watched_certificate.ts";
 import { mediaListeners } from "../../lib/server/media_listeners.ts";
 import { readTurnUser, turnCredentials } from "../../lib/transport/turn/turn_credentials.ts";
-import { parseConfig } from "../../lib/server/config/config_parsing.ts";
+import type { IceServerInfo } from "../../lib/room/context/ice_preference.ts";
+import { parseConfig, parseConfigText } from "../../lib/server/config/config_parsing.ts";
 import {
   ATTR,
   credentialsOf,
@@ -19,6 +21,7 @@ import {
 import { VirtualPlatform } from "../support/virtual/virtual_platform.ts";
 import { unitScenario } from "./support.ts";
 
+const ALLOCATE = 0x0003;
 const REFRESH = 0x0004;
 const CREATE_PERMISSION = 0x0008;
 const LIFETIME = 0x000d;
@@ -94,6 +97,12 @@ unitScenario("TestTURNAuthHandler_ParseUsername_TwoPartRejected", () => {
 
 unitScenario("TestTURNAuthHandler_ParseUsername_ZeroExpiryRejected", () => {
   assert.equal(readTurnUser(credentialsOf([TURN_KEY, "PA_ann", "0"], "").username), undefined);
+});
+
+unitScenario("TestTURNAuthHandler_CreatePassword_ZeroExpiryRejected", () => {
+  const user = { apiKey: TURN_KEY, sid: "PA_ann", expiresAt: 0 };
+  assert.throws(() => turnCredentials(user, TURN_SECRET), InvariantError);
+  assert.ok(turnCredentials({ ...user, expiresAt: 1 }, TURN_SECRET).credential);
 });
 
 const ADVERTISED = ["192.0.2.1", "2001:db8::1"];
@@ -191,6 +200,81 @@ unitScenario("TestIsValidDomain", () => {
   }
 });
 
+const HOUR = 3_600;
+
+/** What participants are offered of a server of others', read from YAML. */
+function othersOffered(server: string, files?: NamedFiles) {
+  const platform = new VirtualPlatform(1);
+  const text = `rtc: {turn_servers: [{host: turn.example.org, port: 3478, ${server}}]}`;
+  const offer = turnOffer(parseConfigText(text, "test"), () => ADVERTISED, platform, files);
+  const [{ username, credential }] = offer!.serversFor("PA_ann") as [IceServerInfo];
+  const ttl = Number(username.split(":")[0]) - Math.floor(platform.clock.wallMs() / 1000);
+  return { username, credential, ttl };
+}
+
+unitScenario("TestClampTURNTTLSeconds", () => {
+  const clamped = (ttl_seconds: number) => offered({ ttl_seconds }).ttl;
+  assert.deepEqual([-1, -(2 ** 40), 0].map(clamped), [300, 300, 300], "the default");
+  assert.deepEqual([1, 600, 86_400].map(clamped), [1, 600, 86_400], "as it was asked for");
+  assert.deepEqual([86_401, 2 ** 50].map(clamped), [86_400, 86_400], "a day at most");
+});
+
+unitScenario("TestNormalizeTURNTTLs", () => {
+  const ttlOf = (ttl: number) => othersOffered(`secret: s, ttl: ${ttl}`).ttl;
+  assert.equal(ttlOf(0), 4 * HOUR, "unset");
+  assert.equal(ttlOf(-1), 300);
+  assert.equal(ttlOf(600), 600);
+  assert.equal(ttlOf(24 * HOUR + 1), 24 * HOUR);
+});
+
+unitScenario("TestNewConfigNormalizesTURNTTL", () => {
+  assert.equal(othersOffered("secret: s").ttl, 4 * HOUR);
+  assert.equal(offered({}).ttl, 300);
+  const server = othersOffered("username: u, credential: c, ttl: 5");
+  assert.deepEqual([server.username, server.credential], ["u", "c"], "what is fixed has no life");
+});
+
+unitScenario("TestLoadTURNSecrets", () => {
+  const files = (text: string, mode: number | null = 0o100640): NamedFiles => ({
+    read: (path) => {
+      assert.equal(path, "/turn.secret");
+      return text;
+    },
+    modeOf: () => mode,
+  });
+  const fromFile = "secret_file: /turn.secret";
+  /** The secret in use, as a coturn would find it out. */
+  const isSignedBy = (secret: string, server: string, from?: NamedFiles) => {
+    const { username, credential } = othersOffered(server, from);
+    return createHmac("sha1", secret).update(username).digest("base64") === credential;
+  };
+  assert.ok(isSignedBy("of file", fromFile, files("  of file\n")), "without what is around it");
+  assert.ok(isSignedBy("inline", `secret: inline, ${fromFile}`, files("of file")), "inline wins");
+  assert.ok(
+    isSignedBy("of file", `secret: "  ", ${fromFile}`, files("of file")),
+    "a blank does not",
+  );
+  assert.ok(isSignedBy("of file", fromFile, files("of file", null)), "where files have no modes");
+  const gone: NamedFiles = {
+    read: () => {
+      throw new Deno.errors.NotFound("gone");
+    },
+  };
+  for (
+    const [from, words] of [
+      [files(" \n"), /empty/],
+      [files("of file", 0o100644), /others permissions/],
+      [gone, /gone/],
+    ] as const
+  ) {
+    assert.throws(() => othersOffered(fromFile, from), (error) => {
+      return error instanceof SfuError && error.code === "invalid_config" &&
+        words.test(error.message);
+    });
+  }
+  assert.throws(() => othersOffered("username: u"), { code: "invalid_config" });
+});
+
 /** Allocates from so many ports of one address, one after the other. */
 const allocateFrom = (world: TurnWorld, ports: readonly number[], sid = "PA_ann") =>
   ports.map((port) => errorOf(world.client("198.51.100.7", port).allocate(world.credentials(sid))));
@@ -236,6 +320,38 @@ unitScenario("TestTURNAllocationQuota_ForgetsUserWhenEmpty", () => {
     client.ask(client.request(REFRESH, [[LIFETIME, word(0)]], credentials));
   }
   assert.equal(world.server.size, 0);
+});
+
+// LiveKit reserves a place before it knows what comes of a request, and frees it 30 s later.
+unitScenario("TestTURNAllocationQuota_UnconfirmedReservationReclaimed", () => {
+  const world = new TurnWorld({ allocationsPerParticipant: 1 });
+  const client = world.client();
+  const tcp = client.request(ALLOCATE, [[ATTR.transport, word(6 << 24)]]);
+  assert.equal(errorOf(client.ask(tcp)!), 442);
+  assert.equal(world.server.size, 0);
+  assert.deepEqual(allocateFrom(world, [9]), [0], "what came to nothing takes no place");
+});
+
+unitScenario("TestTURNAllocationQuota_ConfirmedReservationSurvivesTTL", () => {
+  const world = new TurnWorld({ allocationsPerParticipant: 1 });
+  assert.deepEqual(allocateFrom(world, [1]), [0]);
+  for (let waited = 0; waited < 120_000; waited += 10_000) {
+    world.platform.advance(10_000);
+    assert.deepEqual(allocateFrom(world, [2]), [486], "its place is its own while it lives");
+  }
+});
+
+unitScenario("TestTURNAllocationQuota_StaleReclaimDoesNotEvictReplacement", () => {
+  const world = new TurnWorld({ allocationsPerParticipant: 1 });
+  const client = world.client();
+  const credentials = world.credentials();
+  assert.equal(errorOf(client.allocate(credentials)), 0);
+  world.platform.advance(400_000);
+  client.ask(client.request(REFRESH, [[LIFETIME, word(0)]], credentials));
+  assert.equal(errorOf(client.allocate()), 0, "the same address again");
+  world.platform.advance(300_000); // the first one's ten minutes are over
+  assert.deepEqual(allocateFrom(world, [2]), [486], "what took its place still counts");
+  assert.equal(world.server.size, 1);
 });
 
 unitScenario("TestTURNAllocationQuota_ConcurrentAllocatesRespectLimit", () => {

@@ -10,6 +10,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { invariant } from "../../base/errors.ts";
 import type { StunMac } from "../../wire/stun.ts";
 import { stunMacOf } from "../ice/stun_key.ts";
 
@@ -39,9 +40,11 @@ export interface TurnUser {
  * Makes credentials.
  *
  * @param secret Of `user.apiKey`.
+ * @throws {InvariantError} if they would never end: a name without an end is refused.
  */
 export function turnCredentials(user: TurnUser, secret: string): TurnCredentials {
   const { apiKey, sid, expiresAt } = user;
+  invariant(expiresAt > 0, "credentials end at some time");
   const name = [apiKey, sid, expiresAt].join(SEPARATOR);
   return {
     username: Buffer.from(name).toString("base64url"),
