@@ -1,12 +1,13 @@
 /**
  * Runs the conformance tests and prints how many of LiveKit's scenarios have a passing one, in all
  * and by section: `deno run --allow-all tests/conformance/count.ts`. With `--missing` it also names
- * those that have none. Exits with 1 if a test fails.
+ * those that have none, and says why. Exits with 1 if a test fails.
  *
  * A scenario marked `③` counts once for each signalling flavour, as LiveKit runs it.
  *
  * @module
  */
+import { OPEN_SCENARIOS } from "./open_scenarios.ts";
 import { SCENARIOS, testNames } from "./scenarios.ts";
 
 const FOLDER = new URL("./", import.meta.url).pathname;
@@ -35,7 +36,9 @@ if (import.meta.main) {
     const passed = wanted.filter((name) => names.has(name));
     console.log(`${section}: ${passed.length} of ${wanted.length}`);
     if (Deno.args.includes("--missing")) {
-      for (const name of wanted) if (!names.has(name)) console.log(`  ${name}`);
+      for (const name of wanted) {
+        if (!names.has(name)) console.log(`  ${name}: ${OPEN_SCENARIOS[name] ?? "it failed"}`);
+      }
     }
     done += passed.length;
     all += wanted.length;

@@ -330,6 +330,27 @@ unitScenario("TestForwardStats_ReportWindow", async () => {
   assert.equal(text.value("livekit_forward_latency_ns_count"), 5, "but for what is summed up");
 });
 
+unitScenario("TestForwardStats_Lifecycle", async () => {
+  const platform = new VirtualPlatform();
+  const metrics = new Metrics(platform, "ND_test");
+  let asked = 0;
+  const stats = () => {
+    asked++;
+    return Promise.resolve({ ...NO_STATS, forwardLatencyUs: [1_000] });
+  };
+  metrics.start({ stats, rooms: () => [] });
+  await platform.advanceAsync(20_000, 500);
+  assert.ok(asked >= 2, "it is looked at whether or not somebody asks");
+  const told = await metrics.text();
+  assert.equal(new PrometheusText(told).value("livekit_forward_latency"), 1_000_000);
+  metrics.stop();
+  metrics.stop();
+  const before = asked;
+  await platform.advanceAsync(20_000, 500);
+  assert.equal(asked, before, "and not after the end");
+  assert.equal(platform.pendingTimers, 0);
+});
+
 unitScenario("TestBitrateCalculatorMixedIdleThenBacklog", () => {
   const rate = new DrainRate(0);
   for (let now = 0; now < 5_000; now += 1_000) {

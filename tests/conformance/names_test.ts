@@ -1,5 +1,6 @@
 /** The list of scenarios itself, and that every test of this folder stands in it. */
 import assert from "node:assert/strict";
+import { OPEN_SCENARIOS } from "./open_scenarios.ts";
 import { SCENARIOS, testNames } from "./scenarios.ts";
 
 const FOLDER = new URL("./", import.meta.url);
@@ -27,4 +28,14 @@ Deno.test("no scenario is registered in two places", async () => {
   }
   assert.ok(seen.length > 0);
   assert.deepEqual(seen.filter((name, at) => seen.indexOf(name) !== at), []);
+});
+
+Deno.test("a scenario has a test, or a reason why it has none", async () => {
+  let tests = "";
+  for await (const { name } of Deno.readDir(FOLDER)) {
+    if (!name.endsWith("_test.ts")) continue;
+    tests += await Deno.readTextFile(new URL(name, FOLDER));
+  }
+  const without = SCENARIOS.map(({ name }) => name).filter((name) => !tests.includes(`"${name}"`));
+  assert.deepEqual(without.toSorted(), Object.keys(OPEN_SCENARIOS).toSorted());
 });

@@ -1,7 +1,7 @@
 /**
  * The scenarios of LiveKit's own tests, by name, in the sections of our conformance list: what the
  * passing ones among `tests/conformance/` are counted against (`count.ts`). Nothing here says
- * whether one is done; a test with its name does.
+ * whether one is done; a test with its name does. Why some have none says `open_scenarios.ts`.
  *
  * @module
  */

@@ -90,8 +90,13 @@ unitScenario("TestMissingAnswerDuringICERestart", async () => {
 // LiveKit repeats the lost offer and restarts in a second one; here one new offer does both.
 // Whether the offer or its answer was lost looks the same from the server, but for an answer that
 // comes late.
-for (const lost of ["Offer", "Answer"] as const) {
-  unitScenario(`TestFirst${lost}MissedDuringICERestart`, async () => {
+for (
+  const [name, lost] of [
+    ["TestFirstOfferMissedDuringICERestart", "Offer"],
+    ["TestFirstAnswerMissedDuringICERestart", "Answer"],
+  ] as const
+) {
+  unitScenario(name, async () => {
     const world = new World();
     const bob = await world.open("bob");
     await world.pass(200);
