@@ -368,18 +368,21 @@ unitScenario("Test_OnUpstreamRTCP_SeveralTracks", async () => {
 });
 
 unitScenario("Test_AnalyticsSentWhenParticipantLeaves", async () => {
-  const { world, ann, sid, reader } = await watched();
-  await world.joined("cat");
-  await world.pass(1_500);
-  const before = JSON.stringify(reader.state.received);
-  world.rooms.get("lobby")!.session("cat")!.close(DisconnectReason.CLIENT_INITIATED, "disconnect");
-  await world.pass(1_500);
-  assert.throws(() => reader.participant("cat"));
-  assert.equal(JSON.stringify(reader.state.received), before, "who had no media adds nothing");
-  ann.participant.close(DisconnectReason.CLIENT_INITIATED, "disconnect");
-  await world.pass(1_500);
-  assert.equal(reader.state.received?.[sid], undefined);
-  assert.equal(reader.room.tracks, 0);
+  using measured = new Measured();
+  measured.report({});
+  const packets = async (stats: Partial<EngineStats>) => {
+    const text = await measured.look(stats);
+    assert.equal(
+      text.value("livekit_packet_loss_percent_count", { ...INCOMING, ...VIDEO }),
+      undefined,
+      "of whom nothing was measured nothing is told",
+    );
+    return text.value("livekit_packet_total", { ...INCOMING, ...FIRST });
+  };
+  assert.equal(await packets({}), 0);
+  assert.equal(await packets({ upTracks: [up("a", { packets: 5 })] }), 5);
+  assert.equal(await packets({}), 5, "who leaves takes nothing back");
+  assert.equal(await packets({ upTracks: [up("a", { packets: 2 })] }), 7, "who is new begins anew");
 });
 
 unitScenario("Test_AddUpTrack", async () => {
