@@ -60,3 +60,20 @@ clusterScenario("TestMultiNodeMutePublishedTrack", async (test) => {
   await alice.signal.message("mute", (request) => request.sid === sid && request.muted);
   await bob.remote("alice", (info) => info.tracks.some((one) => one.sid === sid && one.muted));
 });
+
+clusterScenario("TestParticipantPersistence", async (test) => {
+  const alice = await test.join(0, "alice");
+  const { sid } = await alice.publish("audio");
+  for (const node of [0, 1]) {
+    await test.known(node, "alice");
+    const found = await test.api(node).getParticipant(test.room, "alice");
+    assert.deepEqual([found.identity, found.sid], ["alice", alice.sid]);
+    assert.deepEqual(found.tracks.map((track) => track.sid), [sid]);
+    assert.equal((await test.api(node).listParticipants(test.room)).length, 1);
+  }
+  await test.api(1).removeParticipant(test.room, "alice");
+  for (const node of [0, 1]) {
+    assert.deepEqual(await test.api(node).listParticipants(test.room), []);
+    await assert.rejects(test.api(node).getParticipant(test.room, "alice"), { code: "not_found" });
+  }
+});

@@ -1,4 +1,4 @@
-/** LiveKit's tests of what nodes keep together: rooms, participants, recordings, ingresses, agents. */
+/** LiveKit's tests of what nodes keep together: rooms, recordings, ingresses, agents. */
 import assert from "node:assert/strict";
 import {
   AutoTrackEgress,
@@ -15,20 +15,27 @@ import {
 } from "@livekit/protocol";
 import type { NodeId } from "../../lib/base/ids.ts";
 import type { EnterRequest } from "../../lib/cluster/directory/cluster_directory.ts";
+import { keptPlanText, readKeptPlan } from "../../lib/cluster/mirror/kept_plan.ts";
 import { planRoom } from "../../lib/egress/egress_plan.ts";
 import { IngressStore } from "../../lib/ingress/ingress_store.ts";
-import { planText, readPlan, type RoomPlan } from "../../lib/room/context/room_plan.ts";
+import type { RoomPlan } from "../../lib/room/context/room_plan.ts";
+import { TextSeal } from "../../lib/transport/crypto/sealed_text.ts";
 import { AgentWorld } from "../support/virtual/agent_worker.ts";
 import { adminWorld, succeeded } from "../support/virtual/admin_world.ts";
 import { entered, joining, nodeRecord, roomSeed } from "../support/virtual/directory_table.ts";
 import { IngressWorld } from "../support/virtual/ingress_world.ts";
 import { World } from "../support/virtual/scripted_client.ts";
+import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import { testEgress } from "../support/virtual/test_egress.ts";
 import { settle } from "../support/virtual/virtual_platform.ts";
 import { directoryScenario } from "./directory_support.ts";
-import { clusterScenario, unitScenario } from "./support.ts";
+import { unitScenario } from "./support.ts";
 
 const [A, B] = ["ND_a", "ND_b"] as NodeId[] as [NodeId, NodeId];
+
+/** The seal of one of the nodes that share a secret. */
+const sealOf = (node: number) =>
+  new TextSeal(new Uint8Array(32).fill(7), "directory", new SeededRandom(node));
 
 /** What is decided about a room that is made like this. */
 async function planOf(request: Partial<CreateRoomRequest>): Promise<RoomPlan> {
@@ -41,21 +48,24 @@ async function planOf(request: Partial<CreateRoomRequest>): Promise<RoomPlan> {
 directoryScenario("TestRoomInternal", async (one, two) => {
   const tracks = new AutoTrackEgress({ filepath: "egress" });
   const agents = [new RoomAgentDispatch({ agentName: "scribe", metadata: "notes" })];
-  const plan = planText(await planOf({ egress: new RoomEgress({ tracks }), agents }));
+  // Each node has a seal of its own for what is secret in it, of the secret that they share.
+  const kept = (plan: RoomPlan) => keptPlanText(plan, "r", sealOf(1));
+  const plan = kept(await planOf({ egress: new RoomEgress({ tracks }), agents }));
   const make = joining("r", A, "ann", "PA_1", { create: roomSeed("RM_123", { plan }) });
   const { record } = await entered(one.enter(make));
-  const kept = async () => {
+  const loaded = async () => {
     const found = (await two.find("r"))!.record;
     assert.equal(found.sid, "RM_123");
-    return readPlan(found.plan)!.internal;
+    return readKeptPlan(found.plan, "r", sealOf(2))!.plan.internal;
   };
-  const { egress, agents: [scribe] } = await kept();
+  const { egress, agents: [scribe] } = await loaded();
   assert.equal(egress!.tracks!.filepath, "egress");
   assert.deepEqual([scribe!.agentName, scribe!.metadata], ["scribe", "notes"]);
   const { sid, version } = record;
-  const bare = { plan: planText(await planOf({})) };
+  const bare = { plan: kept(await planOf({})) };
   assert.ok((await two.update({ room: "r", node: B, sid, version, change: bare })).ok);
-  assert.deepEqual([(await kept()).egress, (await kept()).agents], [undefined, []], "and removed");
+  const { egress: none, agents: nobody } = await loaded();
+  assert.deepEqual([none, nobody], [undefined, []], "and removed");
   await one.remove("r", "q");
   assert.equal(await two.find("r"), undefined);
 });
@@ -100,23 +110,6 @@ directoryScenario("TestRoomLock", async (one, two) => {
   assert.equal(burial!.closing!.keeper, B);
   assert.equal(await one.close("r", closing), undefined, "the dead one's word is worth nothing");
   assert.equal((await two.close("r", burial!.closing!) as { sid: string }).sid, sid);
-});
-
-clusterScenario("TestParticipantPersistence", async (test) => {
-  const alice = await test.join(0, "alice");
-  const { sid } = await alice.publish("audio");
-  for (const node of [0, 1]) {
-    await test.known(node, "alice");
-    const found = await test.api(node).getParticipant(test.room, "alice");
-    assert.deepEqual([found.identity, found.sid], ["alice", alice.sid]);
-    assert.deepEqual(found.tracks.map((track) => track.sid), [sid]);
-    assert.equal((await test.api(node).listParticipants(test.room)).length, 1);
-  }
-  await test.api(1).removeParticipant(test.room, "alice");
-  for (const node of [0, 1]) {
-    assert.deepEqual(await test.api(node).listParticipants(test.room), []);
-    await assert.rejects(test.api(node).getParticipant(test.room, "alice"), { code: "not_found" });
-  }
 });
 
 unitScenario("TestEgressStore", async () => {
