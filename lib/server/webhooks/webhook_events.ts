@@ -22,8 +22,15 @@ type EventFields = Pick<
   "room" | "participant" | "track" | "egressInfo" | "ingressInfo"
 >;
 
-/** An observer that hands one `WebhookEvent` to `deliver` for each event it hears of. */
+/**
+ * An observer that hands one `WebhookEvent` to `deliver` for each event it hears of. A receiver hears
+ * of a participant before its tracks, although an offer may publish them before there is a
+ * connection, and never of tracks of a participant that did not get one.
+ */
 export class WebhookEvents implements RoomObserver {
+  /** Of participants whose connection was not up yet, by sid: their tracks, by sid. */
+  readonly #early = new Map<string, Map<string, () => void>>();
+
   constructor(readonly options: WebhookEventsOptions) {}
 
   roomStarted(room: RoomInfo): void {
@@ -34,8 +41,15 @@ export class WebhookEvents implements RoomObserver {
     this.#emit("room_finished", { room });
   }
 
+  participantConnecting(_room: RoomInfo, { sid }: ParticipantInfo): void {
+    this.#early.set(sid, new Map());
+  }
+
   participantJoined(room: RoomInfo, participant: ParticipantInfo): void {
     this.#emit("participant_joined", { room, participant });
+    const tracks = this.#early.get(participant.sid);
+    this.#early.delete(participant.sid);
+    for (const publish of tracks?.values() ?? []) publish();
   }
 
   participantLeft(room: RoomInfo, participant: ParticipantInfo): void {
@@ -43,14 +57,19 @@ export class WebhookEvents implements RoomObserver {
   }
 
   participantConnectionAborted(room: RoomInfo, participant: ParticipantInfo): void {
+    this.#early.delete(participant.sid);
     this.#emit("participant_connection_aborted", { room, participant });
   }
 
   trackPublished(room: RoomInfo, publisher: ParticipantInfo, track: TrackInfo): void {
-    this.#emit("track_published", this.#aboutTrack(room, publisher, track));
+    const publish = () => this.#emit("track_published", this.#aboutTrack(room, publisher, track));
+    const early = this.#early.get(publisher.sid);
+    if (early === undefined) publish();
+    else early.set(track.sid, publish);
   }
 
   trackUnpublished(room: RoomInfo, publisher: ParticipantInfo, track: TrackInfo): void {
+    if (this.#early.get(publisher.sid)?.delete(track.sid)) return;
     this.#emit("track_unpublished", this.#aboutTrack(room, publisher, track));
   }
 

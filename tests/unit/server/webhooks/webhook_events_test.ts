@@ -1,6 +1,6 @@
 /** Which fields each webhook has, and that its signature is one the server SDK believes. */
 import assert from "node:assert/strict";
-import { ParticipantInfo, Room, TrackInfo, type WebhookEvent } from "@livekit/protocol";
+import { ClientInfo, ParticipantInfo, Room, TrackInfo, type WebhookEvent } from "@livekit/protocol";
 import { WebhookReceiver } from "livekit-server-sdk";
 import { SfuError } from "../../../../lib/base/errors.ts";
 import { parseConfig } from "../../../../lib/server/config/config_parsing.ts";
@@ -58,6 +58,43 @@ Deno.test("WebhookEvents fills the fields that LiveKit fills", () => {
     { event: "participant_left", ...OF_PARTICIPANT },
     { event: "participant_connection_aborted", ...OF_PARTICIPANT },
     { event: "room_finished", room: ROOM.toJson() },
+  ]);
+});
+
+Deno.test("WebhookEvents tells of a participant before its tracks, and of none without it", () => {
+  const { clock, random } = new VirtualPlatform();
+  const told: string[] = [];
+  const observer = new WebhookEvents({
+    clock,
+    random,
+    fullRoomInTrackEvents: false,
+    deliver: ({ event, participant, track }) => {
+      told.push([event, participant?.identity, track?.sid].filter(Boolean).join(" "));
+    },
+  });
+  const client = new ClientInfo();
+  const bob = new ParticipantInfo({ sid: "PA_2", identity: "bob" });
+  const other = new TrackInfo({ sid: "TR_2" });
+  observer.participantConnecting(ROOM, ANN, client);
+  observer.participantConnecting(ROOM, bob, client);
+  observer.trackPublished(ROOM, ANN, TRACK);
+  observer.trackPublished(ROOM, ANN, other);
+  observer.trackPublished(ROOM, bob, TRACK);
+  observer.trackUnpublished(ROOM, ANN, other);
+  assert.deepEqual(told, []);
+  observer.participantJoined(ROOM, ANN);
+  observer.trackPublished(ROOM, ANN, other);
+  observer.trackUnpublished(ROOM, bob, TRACK);
+  observer.participantConnectionAborted(ROOM, bob);
+  observer.trackUnpublished(ROOM, ANN, TRACK);
+  observer.participantLeft(ROOM, ANN);
+  assert.deepEqual(told, [
+    "participant_joined ann",
+    "track_published ann TR_1",
+    "track_published ann TR_2",
+    "participant_connection_aborted bob",
+    "track_unpublished ann TR_1",
+    "participant_left ann",
   ]);
 });
 
