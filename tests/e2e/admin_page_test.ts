@@ -6,13 +6,15 @@
  */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
+import { EgressClient, EgressStatus, EncodedFileOutput } from "livekit-server-sdk";
 import { mintToken } from "../support/process/access_tokens.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
 import { violations } from "../support/sdk/accessibility.ts";
 import type { ParticipantFigures } from "../../lib/watch/figures.ts";
-import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
+import { startRoomwire, TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
 import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { DemoPage } from "../support/sdk/demo_page.ts";
 import { WireParticipant } from "../support/wire/wire_participant.ts";
 
 const fixture = CallFixture.forThisFile({ flags: ["--dev"] });
@@ -156,4 +158,48 @@ endToEndTest("operators see a call live, and end it", ["chromium"], async () => 
   assert.equal(await page.evaluate("globalThis.wasRun"), undefined);
   assert.deepEqual(found, []);
   assert.deepEqual(thrown, []);
+});
+
+endToEndTest("operators end a recording of a room, and watch it", ["chromium"], async () => {
+  const folder = await Deno.makeTempDir({ prefix: "operated" });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  const { httpUrl } = stack.use(
+    await startRoomwire({
+      flags: ["--dev"],
+      writes: folder,
+      config: { recording: { directory: folder } },
+    }),
+  );
+  const chromium = await fixture.chromium();
+  const token = await mintToken({ identity: "ann", name: "Ann", room: "kept" });
+  const demo = stack.use(await DemoPage.open(chromium, `${httpUrl}/demo#token=${token}`));
+  await demo.join("with camera and microphone");
+  const egress = new EgressClient(httpUrl, TEST_KEY, TEST_SECRET);
+  const { egressId } = await egress.startRoomCompositeEgress("kept", {
+    file: new EncodedFileOutput({ filepath: "{room_name}" }),
+  });
+  const status = async () => (await egress.listEgress({ egressId }))[0]!;
+  await eventually("both files", async () => {
+    const { status: state, fileResults } = await status();
+    return state === EgressStatus.EGRESS_ACTIVE && fileResults.length === 2;
+  }, { seen: status });
+  const { page, context } = await chromium.openPage(`${httpUrl}/admin#/recordings`);
+  stack.defer(() => context.close());
+  await page.getByRole("button", { name: "Open" }).click();
+  await page.getByRole("button", { name: "Stop recording kept" }).waitFor();
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  await page.getByRole("button", { name: "Stop recording kept" }).click();
+  await page.locator("#confirmation-confirm").click();
+  await page.getByRole("button", { name: "Watch the recording of kept" }).click();
+  await page.locator('body[data-view="call"]').waitFor();
+  assert.equal(new URL(page.url()).pathname, `/replay/${egressId}`);
+  assert.ok(!page.url().includes("link="), "nobody reads it off the address bar");
+  await page.getByRole("button", { name: "Play" }).click();
+  await eventually(
+    "her picture, and that time goes on",
+    () =>
+      page.evaluate(`replay.player.position > 1000 &&
+      [...document.querySelectorAll(".tile video")].some(({ videoWidth }) => videoWidth > 0)`),
+  );
 });

@@ -6,13 +6,12 @@
 import { button, element } from "../elements.js";
 import { stopRecording, watchRecording } from "./actions.js";
 import { duration, fileSize } from "./figures.js";
+import { isRunning, isWatchable } from "./recording_state.js";
 import { call, configuration } from "./session.js";
 import { LiveTable, write } from "./table.js";
 import { refusalWords } from "./words.js";
 
 const INTERVAL_MS = 5_000;
-const RUNNING = ["EGRESS_STARTING", "EGRESS_ACTIVE"];
-const WATCHABLE = ["EGRESS_COMPLETE", "EGRESS_LIMIT_REACHED"];
 
 /** The page of recordings. */
 export class RecordingPage {
@@ -89,15 +88,14 @@ export class RecordingPage {
   }
 
   #actionFor(recording) {
-    const { status, room_name: room, room_composite: ofRoom } = recording;
-    if (RUNNING.includes(status)) {
+    const { room_name: room } = recording;
+    if (isRunning(recording)) {
       const run = async () => {
         if (await stopRecording(recording)) this.#ask();
       };
       return { title: "Stop…", label: `Stop recording ${room}`, run };
     }
-    const canWatch = this.#hasReplay && ofRoom !== undefined && WATCHABLE.includes(status);
-    if (!canWatch) return undefined;
+    if (!this.#hasReplay || !isWatchable(recording)) return undefined;
     const run = () => watchRecording(recording);
     return { title: "Watch", label: `Watch the recording of ${room}`, run };
   }
