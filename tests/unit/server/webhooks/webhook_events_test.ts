@@ -1,6 +1,6 @@
 /** Which fields each webhook has, and that its signature is one the server SDK believes. */
 import assert from "node:assert/strict";
-import { ClientInfo, ParticipantInfo, Room, TrackInfo, type WebhookEvent } from "@livekit/protocol";
+import { ParticipantInfo, Room, TrackInfo, type WebhookEvent } from "@livekit/protocol";
 import { WebhookReceiver } from "livekit-server-sdk";
 import { SfuError } from "../../../../lib/base/errors.ts";
 import { parseConfig } from "../../../../lib/server/config/config_parsing.ts";
@@ -72,11 +72,10 @@ Deno.test("WebhookEvents tells of a participant before its tracks, and of none w
       told.push([event, participant?.identity, track?.sid].filter(Boolean).join(" "));
     },
   });
-  const client = new ClientInfo();
   const bob = new ParticipantInfo({ sid: "PA_2", identity: "bob" });
   const other = new TrackInfo({ sid: "TR_2" });
-  observer.participantConnecting(ROOM, ANN, client);
-  observer.participantConnecting(ROOM, bob, client);
+  observer.participantConnecting(ROOM, ANN);
+  observer.participantConnecting(ROOM, bob);
   observer.trackPublished(ROOM, ANN, TRACK);
   observer.trackPublished(ROOM, ANN, other);
   observer.trackPublished(ROOM, bob, TRACK);
