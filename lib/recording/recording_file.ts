@@ -111,7 +111,7 @@ export class RecordingFile {
     now: number,
   ): boolean {
     if (this.#isEnded) return false;
-    const track = this.#track(stream, frame, codec);
+    const track = this.#track(stream, frame, timeMs, codec);
     if (track === undefined) return false;
     this.#firstAt = Math.min(this.#firstAt, now);
     this.#queue.push({ track, timeMs, frame, queuedAt: now });
@@ -150,6 +150,7 @@ export class RecordingFile {
   #track(
     stream: RecordedStream,
     frame: EncodedFrame,
+    timeMs: number,
     codec: RecordedCodec,
   ): FileTrack | undefined {
     const known = this.#tracks.get(stream);
@@ -158,7 +159,7 @@ export class RecordingFile {
       // Pictures begin small and grow: players make room for the largest.
       if (frame.width > known.entry.width) {
         known.entry = { ...known.entry, ...pictureOf(frame) };
-        this.#rewriteHead(GROWING);
+        this.#growAt(timeMs);
       }
       return known;
     }
@@ -167,8 +168,18 @@ export class RecordingFile {
     const track: FileTrack = { stream, entry: { number, codec, ...pictureOf(frame) } };
     this.#tracks.set(stream, track);
     if (this.#container !== undefined) stream.isWritten = true;
-    this.#rewriteHead(GROWING);
+    this.#growAt(timeMs);
     return track;
+  }
+
+  /** From this time on another head is needed; what waits from before it is written first. */
+  #growAt(timeMs: number): void {
+    const container = this.#container;
+    if (container?.cut !== undefined) {
+      this.#give(Infinity, timeMs);
+      this.#append(container.cut(Math.max(0, timeMs - this.#originMs)));
+    }
+    this.#rewriteHead(GROWING);
   }
 
   /** Nothing to do before there is one. */
@@ -212,10 +223,15 @@ export class RecordingFile {
     this.#sink.append(head);
   }
 
-  /** Gives the container the frames that were queued before `until`, in order of their times. */
-  #give(until: number): void {
-    const due = this.#queue.filter(({ queuedAt }) => queuedAt <= until);
-    this.#queue = this.#queue.filter(({ queuedAt }) => queuedAt > until);
+  /**
+   * Gives the container the frames that were queued by `until`, in order of their times.
+   *
+   * @param before Those of this time and later wait.
+   */
+  #give(until: number, before = Infinity): void {
+    const isDue = ({ queuedAt, timeMs }: QueuedFrame) => queuedAt <= until && timeMs < before;
+    const due = this.#queue.filter(isDue);
+    this.#queue = this.#queue.filter((queued) => !isDue(queued));
     due.sort((a, b) => a.timeMs - b.timeMs);
     for (const { track, timeMs, frame } of due) {
       this.#queuedBytes -= frame.data.length;

@@ -42,6 +42,11 @@ export interface Container {
   pass?(timeMs: number): void;
   /** Everything that can be written now, whole; `undefined` if nothing. */
   flush(): Uint8Array<ArrayBuffer> | undefined;
+  /**
+   * Everything that was added, whole, because a track's next frame, at this time, ms, needs another
+   * head; absent where heads do not matter to what follows them.
+   */
+  cut?(timeMs: number): Uint8Array<ArrayBuffer> | undefined;
   /** The rest, and what stands at the end of a file. */
   end(): Uint8Array<ArrayBuffer> | undefined;
   /** Where `end` has put an index, bytes behind the head; absent or 0 if there is none. */

@@ -103,6 +103,11 @@ export class FragmentedMp4 implements Container {
     return this.#taken();
   }
 
+  cut(timeMs: number): Uint8Array<ArrayBuffer> | undefined {
+    this.#fragment(true, Math.round(timeMs * TICKS_PER_MS));
+    return this.#taken();
+  }
+
   end(): Uint8Array<ArrayBuffer> | undefined {
     this.#fragment(true);
     return this.#taken();
@@ -114,12 +119,13 @@ export class FragmentedMp4 implements Container {
     return ready.length === 0 ? undefined : joinBytes(ready);
   }
 
-  #fragment(isLast: boolean): void {
-    while (this.#fragmentUpToGap(isLast));
+  /** @param until Ticks, where the last ones end; unknown if left out. */
+  #fragment(isLast: boolean, until?: number): void {
+    while (this.#fragmentUpToGap(isLast, until));
   }
 
   /** @returns Whether there may be more behind a gap. */
-  #fragmentUpToGap(isLast: boolean): boolean {
+  #fragmentUpToGap(isLast: boolean, until = -Infinity): boolean {
     let hasGap = false;
     const runs: (readonly [number, readonly TimedSample[]])[] = [];
     for (const [track, samples] of this.#samples) {
@@ -134,7 +140,7 @@ export class FragmentedMp4 implements Container {
         const next = samples[i + 1];
         // Times of a track do not go back, but may stand still.
         const ticks = next === undefined || i === gap
-          ? LAST_TICKS
+          ? lastTicks(until - sample.at)
           : Math.min(MOST_TICKS, Math.max(0, next.at - sample.at));
         return { ...sample, ticks };
       });
@@ -155,6 +161,11 @@ export class FragmentedMp4 implements Container {
   #hasPicture(runs: readonly (readonly [number, unknown])[]): boolean {
     return runs.some(([track]) => this.#pictures.has(track));
   }
+}
+
+/** How long a sample is behind which there is none, or a gap, by how long is left. */
+function lastTicks(left: number): number {
+  return left > 0 && left <= MOST_SAMPLE_TICKS ? left : LAST_TICKS;
 }
 
 /**

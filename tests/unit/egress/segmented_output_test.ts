@@ -215,6 +215,54 @@ Deno.test("after a gap, a late camera, and another codec, players begin anew", a
   assert.ok(Math.abs(total - 28) < 3, `the gap is nobody's: ${total}`);
 });
 
+Deno.test("a larger picture begins a segment with a key frame, and all before it is in others", async () => {
+  const segments = new Segments();
+  const aheadMs = 100;
+  const grownAt = 6_200;
+  const sounds: number[] = [];
+  for (; segments.now < 12_000; segments.now += 20) {
+    const { now, output } = segments;
+    sounds.push(now + aheadMs);
+    const sound = { ...segments.frame(true, 0, 40), timestamp: now + aheadMs };
+    output.add(segments.sound, sound, now + aheadMs, "opus");
+    if (now % 40 === 0) {
+      const isKey = now % SEGMENT_MS === 0 || now === grownAt;
+      const picture = segments.frame(isKey, now < grownAt ? 320 : 640, 200);
+      segments.sent.push(now);
+      output.add(segments.picture, picture, now, "h264");
+    }
+    output.tick(now);
+  }
+  await segments.output.end();
+  const { files } = segments;
+  const lines = segments.playlist();
+  const at = lines.indexOf('#EXT-X-MAP:URI="s_init_2.mp4"');
+  const inHead = (map: string, part: readonly string[]) =>
+    readFragmentedMp4(joined(
+      [map, ...part.filter((line) => line.endsWith(".m4s"))]
+        .map((name) => files.written.get(`a/${name}`)!),
+    ));
+  const before = inHead("s_init.mp4", lines.slice(0, at)).frames;
+  const after = inHead("s_init_2.mp4", lines.slice(at)).frames;
+  const timesOf = (frames: typeof before, track: number) =>
+    frames.filter((frame) => frame.track === track).map(({ timeMs }) => Math.round(timeMs));
+  assert.equal(timesOf(before, 2).at(-1), grownAt - 40);
+  assert.equal(timesOf(after, 2)[0], grownAt);
+  assert.ok(after.find(({ track }) => track === 2)!.isKey);
+  // Sound goes on where pictures do, and nothing of it is lost or twice there.
+  assert.ok(Math.abs(timesOf(after, 1)[0]! - grownAt) <= 20, `${timesOf(after, 1)[0]}`);
+  assert.deepEqual([...timesOf(before, 1), ...timesOf(after, 1)], sounds);
+  assert.deepEqual([...timesOf(before, 2), ...timesOf(after, 2)], segments.sent);
+  // Players put it where the one before it ends.
+  const listed = lines.flatMap((line, index) =>
+    line.startsWith("#EXT-X-PROGRAM-DATE-TIME:")
+      ? [{ at: Date.parse(line.slice(25)), length: parseFloat(lines[index + 1]!.slice(8)) * 1e3 }]
+      : []
+  );
+  const ends = listed.map((segment) => Math.round(segment.at + segment.length));
+  assert.deepEqual(listed.slice(1).map((segment) => segment.at), ends.slice(0, -1));
+});
+
 Deno.test("VP8 is refused in words, as MP4 has none", () => {
   const segments = new Segments();
   segments.run(START_WAIT_MS, SEGMENT_MS, "vp8");
