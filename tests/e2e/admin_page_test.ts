@@ -6,7 +6,12 @@
  */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { EgressClient, EgressStatus, EncodedFileOutput } from "livekit-server-sdk";
+import {
+  EgressClient,
+  EgressStatus,
+  EncodedFileOutput,
+  RoomServiceClient,
+} from "livekit-server-sdk";
 import { mintToken } from "../support/process/access_tokens.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
@@ -202,4 +207,31 @@ endToEndTest("operators end a recording of a room, and watch it", ["chromium"], 
       page.evaluate(`replay.player.position > 1000 &&
       [...document.querySelectorAll(".tile video")].some(({ videoWidth }) => videoWidth > 0)`),
   );
+});
+
+endToEndTest("a long list is shown a part at a time", ["chromium"], async () => {
+  const { httpUrl } = await fixture.server();
+  const rooms = new RoomServiceClient(httpUrl, TEST_KEY, TEST_SECRET);
+  const names = Array.from({ length: 120 }, (_, index) => `many-${index}`);
+  await Promise.all(names.map((name) => rooms.createRoom({ name })));
+  const { page, context } = await (await fixture.chromium()).openPage(`${httpUrl}/admin`);
+  try {
+    await page.getByRole("button", { name: "Open" }).click();
+    await page.getByLabel("Find a room").fill("many-");
+    const more = page.getByRole("button", { name: "Show 20 more of 120" });
+    await more.waitFor();
+    const shown = async () => (await cells(page, "rooms-table")).map(([name]) => name);
+    assert.equal((await shown()).length, 100);
+    await more.press("Enter");
+    assert.deepEqual((await shown()).toSorted(), names.toSorted());
+    const focused = "document.activeElement.closest('tr').rowIndex";
+    assert.equal(await page.evaluate(focused), 101, "who has pressed it goes on there");
+    assert.deepEqual(await violations(page), []);
+    // What is found is all there is, so that nothing is behind a button.
+    await page.getByLabel("Find a room").fill("many-119");
+    await eventually("the one", async () => (await shown()).join() === "many-119");
+    assert.equal(await page.locator("button.more:visible").count(), 0);
+  } finally {
+    await context.close();
+  }
 });

@@ -4,8 +4,11 @@
  *
  * @module
  */
-import { make } from "../elements.js";
+import { button, make } from "../elements.js";
 import { ordered } from "./order.js";
+
+/** Rows at first, and more at each press: hundreds that change every second keep a browser busy. */
+const ROWS = 100;
 
 /**
  * @template T
@@ -27,9 +30,11 @@ export class LiveTable {
   #sorted;
   #isDescending = false;
   #headers = [];
+  #most = ROWS;
+  #more = button("quiet more", "", () => this.#showMore());
 
   /**
-   * @param {HTMLTableElement} table empty
+   * @param {HTMLTableElement} table empty, alone in its frame
    * @param {readonly Column<T>[]} columns the first names the row
    * @param {{ caption: string, keyOf: (item: T) => string, sortBy?: number, descending?: boolean }}
    *   options
@@ -56,19 +61,14 @@ export class LiveTable {
     }
     head.append(row);
     table.replaceChildren(make("caption", "visually-hidden", caption), head, this.#body);
+    this.#more.hidden = true;
+    table.parentElement.after(this.#more);
     this.#showOrder();
   }
 
   /** @param {readonly T[]} items */
   update(items) {
     this.#items = items;
-    const keys = new Set(items.map(this.keyOf));
-    for (const [key, row] of this.#rows) {
-      if (keys.has(key)) continue;
-      row.remove();
-      this.#rows.delete(key);
-    }
-    for (const item of items) this.#fill(this.#rowOf(this.keyOf(item)), item);
     this.#arrange();
   }
 
@@ -123,8 +123,16 @@ export class LiveTable {
     const focused = this.#body.contains(document.activeElement)
       ? document.activeElement
       : undefined;
-    for (const [index, item] of items.entries()) {
-      const row = this.#rows.get(this.keyOf(item));
+    const shown = this.#shownOf(items, focused);
+    const keys = new Set(shown.map(this.keyOf));
+    for (const [key, row] of this.#rows) {
+      if (keys.has(key)) continue;
+      row.remove();
+      this.#rows.delete(key);
+    }
+    for (const [index, item] of shown.entries()) {
+      const row = this.#rowOf(this.keyOf(item));
+      this.#fill(row, item);
       if (this.#body.children[index] !== row) {
         this.#body.insertBefore(row, this.#body.children[index] ?? null);
       }
@@ -133,6 +141,25 @@ export class LiveTable {
     if (focused !== undefined && document.activeElement !== focused) {
       focused.focus({ preventScroll: true });
     }
+    const left = items.length - shown.length;
+    this.#more.hidden = left === 0;
+    write(this.#more, `Show ${Math.min(left, ROWS)} more of ${items.length}`);
+  }
+
+  /** The first of them, and the one on which somebody stands. */
+  #shownOf(items, focused) {
+    const shown = items.slice(0, this.#most);
+    if (focused === undefined || shown.length === items.length) return shown;
+    const isFocused = (item) => this.#rows.get(this.keyOf(item))?.contains(focused) === true;
+    return shown.concat(items.slice(this.#most).filter(isFocused));
+  }
+
+  #showMore() {
+    const before = this.#body.children.length;
+    this.#most += ROWS;
+    this.#arrange();
+    // The button may be gone: who has pressed it goes on with what has come.
+    this.#body.children[before]?.querySelector("a, button")?.focus();
   }
 }
 
