@@ -22,6 +22,7 @@ import {
   TEST_SECRET,
 } from "../support/process/roomwire_process.ts";
 import { ChromiumBrowser } from "../support/sdk/chromium.ts";
+import { assertPrinted } from "../support/wire/snippet_output.ts";
 import { WireParticipant } from "../support/wire/wire_participant.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -178,7 +179,7 @@ endToEndTest("Python of the documentation runs as it stands", ["python"], async 
       env: { TOKEN: await standupToken("reader") },
     }).output();
     assert.ok(success, `${place(code)}: ${new TextDecoder().decode(stderr)}`);
-    assert.match(new TextDecoder().decode(stdout), /^standup /);
+    await assertPrinted(new TextDecoder().decode(stdout), target.url);
   }
 });
 
