@@ -23,8 +23,8 @@ type EventFields = Pick<
 >;
 
 /**
- * An observer that hands one `WebhookEvent` to `deliver` for each event it hears of. A receiver hears
- * of a participant before its tracks, although an offer may publish them before there is a
+ * An observer that hands one `WebhookEvent` to `deliver` for each event it hears of. A receiver
+ * hears of a participant before its tracks, although an offer may publish them before there is a
  * connection, and never of tracks of a participant that did not get one.
  */
 export class WebhookEvents implements RoomObserver {
