@@ -246,6 +246,18 @@ Deno.test("a client that says which connection failed soon is led to TCP by that
   }
 });
 
+Deno.test("a client that was away as a whole is not led to TCP when it comes back", async () => {
+  for (const [silentMs, wanted] of [[5_000, ["tcp"]], [15_000, ["udp", "tcp"]]] as const) {
+    const world = new World();
+    const ann = await world.joined("ann");
+    await ping(ann);
+    await world.pass(silentMs, 500);
+    // As one whose address has changed: its socket was as dead as its connections.
+    await resume(ann, ReconnectReason.RR_SUBSCRIBER_FAILED);
+    assert.deepEqual(offered(ann), [...wanted], `${silentMs} ms`);
+  }
+});
+
 Deno.test("preferredAddresses() never leaves a client without any", () => {
   const { addresses } = FAKE_ENGINE_READY;
   assert.deepEqual(preferredAddresses(addresses, "none"), addresses);

@@ -57,7 +57,12 @@ export class IceSteering {
     this.#set(preference);
   }
 
-  /** The client came back. @param reason What made it do so. */
+  /**
+   * The client came back, and nothing was heard of it on its new socket yet. If nothing had come on
+   * the old one either, its connection failed with its whole network, of which TCP is a part.
+   *
+   * @param reason What made it do so.
+   */
   resumed(reason: ReconnectReason): void {
     const role = roleOf(reason);
     const path = role === undefined ? undefined : this.#paths.get(role);
@@ -65,7 +70,8 @@ export class IceSteering {
     this.#steered = false;
     this.#preference = this.#remembered();
     // What the client noticed before us only ever leads on, never back.
-    if (short && this.#preference === "none") this.#step(this.#next());
+    const blamed = short && !this.participant.link.silent;
+    if (blamed && this.#preference === "none") this.#step(this.#next());
     if (role === undefined) return;
     for (const other of this.#paths.values()) other.countsAnew = true;
   }

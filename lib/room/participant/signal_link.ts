@@ -78,9 +78,12 @@ export class SignalLink {
 
   /** The client has a socket and seems to listen. */
   get answers(): boolean {
-    const silent = this.#pingedAt !== undefined &&
-      this.clock.now() - this.#pingedAt > SILENT_AFTER_MS;
-    return this.attached && !silent;
+    return this.attached && !this.silent;
+  }
+
+  /** Its pings stay away, on whichever socket: its network is down, or was until just now. */
+  get silent(): boolean {
+    return this.#pingedAt !== undefined && this.clock.now() - this.#pingedAt > SILENT_AFTER_MS;
   }
 
   /** The client sent something, perhaps a ping: what it was told some time before has arrived. */
