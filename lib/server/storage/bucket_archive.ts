@@ -22,6 +22,8 @@ import { UploadSlots } from "./upload_slots.ts";
 /** The newest recordings that are listed, of so many that are looked at. */
 const MOST_LISTED = 200;
 const MOST_LOOKED_AT = 10_000;
+/** A listing is many requests: whoever asks again meanwhile gets the same, ms. */
+const LISTED_MS = 5_000;
 /** Recordings that are known without asking: what a page says does not change. */
 const MOST_KNOWN = 256;
 /** A page of a recording with more files is none; bytes. */
@@ -43,6 +45,7 @@ export class BucketArchive implements RecordingArchive {
   readonly #timers: Timers;
   readonly #slots = new UploadSlots(MOST_ASKED, MOST_ASKED);
   readonly #known = new Map<string, ReplayPage>();
+  #listing: Promise<readonly RecordedRoom[]> | undefined;
 
   /** @param prefix Before each name; empty, or ending with a slash. */
   constructor(client: S3Client, prefix: string, timers: Timers) {
@@ -51,7 +54,16 @@ export class BucketArchive implements RecordingArchive {
     this.#timers = timers;
   }
 
-  async list(): Promise<readonly RecordedRoom[]> {
+  list(): Promise<readonly RecordedRoom[]> {
+    if (this.#listing !== undefined) return this.#listing;
+    const listing = this.#list();
+    this.#listing = listing;
+    const forget = () => this.#listing = undefined;
+    listing.then(() => this.#timers.after(LISTED_MS, forget), forget);
+    return listing;
+  }
+
+  async #list(): Promise<readonly RecordedRoom[]> {
     const folder = `${this.#prefix}${REPLAY_FOLDER}/`;
     const objects = await this.#ask((client) => client.list(folder, MOST_LOOKED_AT));
     const newest = objects.sort((a, b) => a.at < b.at ? 1 : a.at > b.at ? -1 : 0);

@@ -266,9 +266,9 @@ export class S3Client {
         "x-amz-content-sha256": await sha256(body),
         ...(type === undefined ? {} : { "content-type": type }),
         ...(isNew ? { "if-none-match": "*" } : {}),
-        ...(part === undefined
-          ? {}
-          : { "range": `bytes=${part.from}-${part.to - 1}`, "if-match": part.tag }),
+        ...(part === undefined ? {} : { "range": `bytes=${part.from}-${part.to - 1}` }),
+        // Services that have no tags have nothing to compare.
+        ...(part === undefined || part.tag === "" ? {} : { "if-match": part.tag }),
       },
       accessKeyId: accessKey,
       secretAccessKey: secret,

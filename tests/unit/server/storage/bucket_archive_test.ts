@@ -86,6 +86,12 @@ Deno.test("BucketArchive lists the newest recordings, and finds one by its id", 
   assert.deepEqual(ids.slice(0, 3), [ID, "EG_8", "EG_7"]);
   assert.equal(ids.length, 10);
   assert.ok(!ids.includes("EG_bad") && !ids.includes("EG_x"));
+  const listed = other.bucket.requests.length;
+  await Promise.all([other.archive.list(), other.archive.list()]);
+  assert.equal(other.bucket.requests.length, listed, "many requests: not for each who asks");
+  other.platform.advance(5_000);
+  other.index("EG_new", [], "2027-01-01T00:00:00.000Z");
+  assert.equal((await other.archive.list())[0]!.egressId, "EG_new");
   // What is known is not asked for again.
   const before = bucket.requests.length;
   await archive.find(ID);
