@@ -1,20 +1,21 @@
 /**
- * Logs: {@linkcode Log} over LogTape. One JSON object a line, or coloured text on a terminal. Every
- * message and value goes through {@linkcode redactValue} first, so no token and no address is ever
- * written.
+ * Logs: one JSON object a line (`json_lines.ts`), or coloured text on a terminal, over LogTape.
+ * Every message and value goes through {@linkcode redactValue} first, so no token and no address is
+ * ever written.
  *
  * @module
  */
 import {
   configureSync,
-  getJsonLinesFormatter,
   getLogger,
   getTextFormatter,
   type Logger,
   type LogRecord,
 } from "@logtape/logtape";
+import { denoPlatform } from "../base/deno_platform.ts";
 import type { Log, LogLevel } from "../base/platform.ts";
 import type { Config } from "./config/config_parsing.ts";
+import { jsonLines } from "./log/json_lines.ts";
 import { redactText, redactValue } from "./log/redaction.ts";
 
 /** How and where to log. */
@@ -40,15 +41,17 @@ const LOGTAPE_LEVEL = {
 
 /**
  * Sets up the process's log. LogTape's configuration is global, so this is for the composition
- * root, once; a later call replaces it.
+ * root, once; a later call for text replaces it.
  */
 export function createLog(options: LogOptions): Log {
-  const format = options.format === "json"
-    ? getJsonLinesFormatter({ message: "rendered", properties: "flatten" })
-    : (record: LogRecord) => prettyLine(record, options.colour ?? true);
+  if (options.format === "json") {
+    const { wallMs } = denoPlatform().clock;
+    return jsonLines(CATEGORY, options.level, options.write, wallMs);
+  }
+  const colour = options.colour ?? true;
   configureSync({
     reset: true,
-    sinks: { lines: (record) => options.write(format(record)) },
+    sinks: { lines: (record) => options.write(prettyLine(record, colour)) },
     loggers: [
       { category: CATEGORY, sinks: ["lines"], lowestLevel: LOGTAPE_LEVEL[options.level] },
       { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "error" },
