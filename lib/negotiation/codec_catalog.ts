@@ -113,6 +113,24 @@ export function acceptedCodecs(
   offered: readonly CodecParameters[],
   policy: CodecPolicy,
 ): readonly CodecParameters[] {
+  let known = acceptedOf.get(offered);
+  if (known?.policy !== policy) {
+    known = { policy, codecs: findAccepted(offered, policy) };
+    acceptedOf.set(offered, known);
+  }
+  return known.codecs;
+}
+
+/** By a list of codecs, which clients of one make share: what was taken of it last. */
+const acceptedOf = new WeakMap<
+  readonly CodecParameters[],
+  { readonly policy: CodecPolicy; readonly codecs: readonly CodecParameters[] }
+>();
+
+function findAccepted(
+  offered: readonly CodecParameters[],
+  policy: CodecPolicy,
+): readonly CodecParameters[] {
   const exact = offered.filter((codec) => policy.codecs.some((known) => sameCodec(known, codec)));
   const lacksH264 = !exact.some(isH264) && policy.codecs.some(isH264);
   const accepted = new Set([...exact, ...(lacksH264 ? offered.filter(isH264) : [])]);

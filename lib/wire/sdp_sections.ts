@@ -102,11 +102,14 @@ export function readSection(node: SdpNode, inherited: Direction): RemoteSection 
   const body = shared === undefined ? readBody(node, inherited) : readOnce(shared, inherited);
   if (typeof body === "string") return body;
   const mid = textOf(node, "mid") ?? "";
-  return mid === "" && !body.rejected ? "there is no a=mid" : { ...body, mid };
+  if (mid === "" && !body.rejected) return "there is no a=mid";
+  const msid = readMsid(node);
+  const ssrcs = body.kind === "application" ? [] : readSsrcs(node);
+  return { ...body, ...(msid === undefined ? {} : { msid }), ssrcs, mid };
 }
 
-/** A section without its name: what clients of one make write alike. */
-type SectionBody = Omit<RemoteSection, "mid">;
+/** A section without its name and what is sent in it: what clients of one make write alike. */
+type SectionBody = Omit<RemoteSection, "mid" | "msid" | "ssrcs">;
 
 /** By what was read, and the direction that it took over. */
 const bodies = new WeakMap<SdpNode, Map<Direction, SectionBody | string>>();
@@ -137,7 +140,6 @@ function readBody(node: SdpNode, inherited: Direction): SectionBody | string {
   const direction = directionOf(node) ?? inherited;
   const formats = (textOf(node, "payloads") ?? "").split(" ").filter((word) => word !== "");
   const media = kind === "application" ? undefined : kind;
-  const msid = readMsid(node);
   const sctpPort = uintOf(node, "sctpPort", 65535);
   const maxMessageSize = uintOf(node, "maxMessageSize", Number.MAX_SAFE_INTEGER);
   return {
@@ -148,9 +150,7 @@ function readBody(node: SdpNode, inherited: Direction): SectionBody | string {
     formats,
     codecs: media === undefined ? [] : readCodecs(node, media, formats),
     extensions: media === undefined ? [] : readExtensions(node),
-    ...(msid === undefined ? {} : { msid }),
     rids: media === "video" ? readRids(node) : [],
-    ssrcs: media === undefined ? [] : readSsrcs(node),
     ...(sctpPort === undefined ? {} : { sctpPort }),
     ...(maxMessageSize === undefined ? {} : { maxMessageSize }),
   };

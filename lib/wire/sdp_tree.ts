@@ -29,18 +29,16 @@ const MAX_LINE_CHARS = 4096;
 const RAW_ATTRIBUTE = /^a=(msid|fingerprint):/gm;
 const RAW_PREFIX = "x-raw-";
 
-/** Before each `m=` line but one at the very beginning. */
-const SECTION_START = /(?<=[\r\n])(?=m=)/;
-
 /**
- * Lines of a section by which otherwise equal clients differ: where they are to be reached, by
- * which credentials and certificate they are known, and the section's own name. The tree has them
- * under names of their own. Only carriage returns and line feeds end a line here.
+ * Lines by which otherwise equal clients differ: where they are to be reached, by which credentials
+ * and certificate they are known, a section's own name and what is sent in it, and who wrote the
+ * description, and when. Only carriage returns and line feeds end a line here.
  */
 const PARTICULAR_LINE =
-  /(?<![^\r\n])a=(?:ice-ufrag|ice-pwd|fingerprint|candidate|mid):[^\r\n]*(?:\r\n|\r|\n|$)/g;
-/** What a section has that sends: two clients hardly ever write the same. */
-const SENDS = /(?<![^\r\n])a=(?:ssrc|ssrc-group|msid):/;
+  /(?<![^\r\n])(?:a=(ice-ufrag|ice-pwd|fingerprint|candidate|mid|ssrc|ssrc-group|msid):|o=)([^\r\n]*)(?:\r\n|\r|\n|$)/g;
+/** What the grammar takes of such a line. */
+const FIRST_WORD = /^\S*/;
+const TO_LINE_END = /^.*/;
 /** Sections of all clients that are remembered, and characters of one at most. */
 const MAX_COMMON_SECTIONS = 64;
 const MAX_COMMON_CHARS = 8_192;
@@ -92,8 +90,8 @@ export function parseSdpTree(
 } {
   const broken = brokenLimit(sdp);
   if (broken !== undefined) return { ok: false, message: broken };
-  const texts = sdp.split(SECTION_START);
-  const session = texts[0]!.startsWith("m=") ? undefined : readNode(texts.shift()!);
+  const texts = sectionTexts(sdp);
+  const session = texts[0]!.startsWith("m=") ? undefined : readSession(texts.shift()!);
   if (session === undefined || textOf(session, "version") !== "0") {
     return { ok: false, message: "Cannot read description: it is not SDP, there is no v=0" };
   }
@@ -101,42 +99,104 @@ export function parseSdpTree(
   return { ok: true, value: { session, sections } };
 }
 
+/** What stands before the first `m=` line, if anything does, and each section. */
+function sectionTexts(sdp: string): string[] {
+  const texts: string[] = [];
+  let start = 0;
+  for (let at = sdp.indexOf("m=", 1); at >= 0; at = sdp.indexOf("m=", at + 1)) {
+    const before = sdp[at - 1];
+    if (before !== "\n" && before !== "\r") continue;
+    texts.push(sdp.slice(start, at));
+    start = at;
+  }
+  texts.push(sdp.slice(start));
+  return texts;
+}
+
 /**
  * What clients of one make write alike, by its text, the least recently used first: most sections
  * in which a client receives, and that of data channels.
  */
 const common = new Map<string, SdpNode>();
+/** The same of what stands before the sections. */
+const commonSessions = new Map<string, SdpNode>();
 /** By a section: the part that others have in common with it. */
 const commonParts = new WeakMap<SdpNode, SdpNode>();
 
 /** The sections of a text that begins with an `m=` line. */
 function readSections(text: string): readonly SdpNode[] {
-  if (text.length > MAX_COMMON_CHARS || SENDS.test(text)) return mediaNodes(text);
-  let particular = "";
-  const rest = text.replace(PARTICULAR_LINE, (line) => {
-    particular += line;
-    return "";
-  });
+  if (text.length > MAX_COMMON_CHARS) return mediaNodes(text);
+  const { rest, particular } = withoutParticular(text);
   const shared = commonNode(rest);
   if (shared === undefined) return mediaNodes(text);
-  const own = particular === "" ? undefined : readNode(particular);
-  const invalid = [...nodesOf(shared, "invalid"), ...nodesOf(own ?? {}, "invalid")];
-  const node = { ...shared, ...own, invalid };
+  const node = particularNode(shared, particular);
   commonParts.set(node, shared);
   return [node];
 }
 
+/** The lines before the first section; but for a few, clients of one make write them alike. */
+function readSession(text: string): SdpNode | undefined {
+  if (text.length > MAX_COMMON_CHARS) return readNode(text);
+  const { rest, particular } = withoutParticular(text);
+  const shared = recall(commonSessions, rest, () => readNode(rest));
+  return shared && particularNode(shared, particular);
+}
+
+/** What one client's lines add to what others write, too. */
+interface Particular {
+  readonly values: Record<string, string>;
+  /** As {@linkcode rawValues} reads them. */
+  readonly invalid: readonly SdpNode[];
+  /** What is sent, as the grammar reads it; absent: nothing. */
+  readonly sent: SdpNode | undefined;
+}
+
+/**
+ * Takes the lines out by which clients differ, and reads them as the grammar does, which tries each
+ * of its fifty patterns on each line. Of candidates, and of the origin, nothing is asked.
+ */
+function withoutParticular(text: string): { rest: string; particular: Particular } {
+  const values: Record<string, string> = {};
+  const invalid: SdpNode[] = [];
+  let sent = "";
+  const rest = text.replace(PARTICULAR_LINE, (line, name: string | undefined, value: string) => {
+    if (name === "ice-ufrag") values.iceUfrag = FIRST_WORD.exec(value)![0];
+    else if (name === "ice-pwd") values.icePwd = FIRST_WORD.exec(value)![0];
+    else if (name === "mid") values.mid = FIRST_WORD.exec(value)![0];
+    else if (name === "fingerprint" || name === "msid") {
+      invalid.push({ value: `${RAW_PREFIX}${name}:${TO_LINE_END.exec(value)![0]}` });
+    } else if (name === "ssrc" || name === "ssrc-group") sent += line;
+    return "";
+  });
+  return { rest, particular: { values, invalid, sent: sent === "" ? undefined : readNode(sent) } };
+}
+
+function particularNode(shared: SdpNode, { values, invalid, sent }: Particular): SdpNode {
+  const all = [...nodesOf(shared, "invalid"), ...invalid, ...nodesOf(sent ?? {}, "invalid")];
+  return { ...shared, ...sent, ...values, invalid: all };
+}
+
 /** `undefined` for what is not one section. */
 function commonNode(text: string): SdpNode | undefined {
-  let node = common.get(text);
-  if (node === undefined) {
+  return recall(common, text, () => {
     const nodes = mediaNodes(text);
-    if (nodes.length !== 1) return undefined;
-    node = nodes[0]!;
-    const [oldest] = common.keys();
-    if (common.size >= MAX_COMMON_SECTIONS && oldest !== undefined) common.delete(oldest);
-  } else common.delete(text);
-  common.set(text, node);
+    return nodes.length === 1 ? nodes[0] : undefined;
+  });
+}
+
+function recall(
+  known: Map<string, SdpNode>,
+  text: string,
+  read: () => SdpNode | undefined,
+): SdpNode | undefined {
+  let node = known.get(text);
+  if (node === undefined) {
+    node = read();
+    if (node === undefined) return undefined;
+    const [oldest] = known.keys();
+    if (known.size >= MAX_COMMON_SECTIONS && oldest !== undefined) known.delete(oldest);
+  } else known.delete(text);
+  known.set(text, node);
   return node;
 }
 
@@ -145,8 +205,9 @@ function mediaNodes(text: string): readonly SdpNode[] {
 }
 
 /**
- * What `section` has beside its mid, ICE credentials, candidates and fingerprints: the same object
- * for all clients that write the same. `undefined` for a section that is not looked at so.
+ * What `section` has beside its mid, ICE credentials, candidates, fingerprints, msid and SSRCs: the
+ * same object for all clients that write the same. `undefined` for a section that is not looked at
+ * so.
  */
 export function commonPart(section: SdpNode): SdpNode | undefined {
   return commonParts.get(section);
