@@ -1,7 +1,8 @@
 /**
- * The server's end of a WebSocket whose connection `ws` has taken over. What comes is read by `ws`;
- * what is sent is framed here (RFC 6455 §5.2), and leaves once for a whole turn: a newcomer is told
- * a dozen things at once, and `ws` takes two pieces and a dozen objects for each of them.
+ * The server's end of a WebSocket whose connection `ws` has taken over. What comes is read by `ws`,
+ * or as if it were (`quick_frames.ts`); what is sent is framed here (RFC 6455 §5.2), and leaves
+ * once for a whole turn: a newcomer is told a dozen things at once, and `ws` takes two pieces and a
+ * dozen objects for each of them.
  *
  * Contract: messages leave in order, all of a turn by its end, and before a close; none behind the
  * answer to the other side's. A turn is over

@@ -18,6 +18,7 @@ import {
   COMPRESSION_OFFER,
   compressOneByOne,
 } from "./message_compression.ts";
+import { readQuickly } from "./quick_frames.ts";
 import type { SocketLives } from "./socket_lives.ts";
 import { type Deflation, type LibrarySocket, TakenWebSocket } from "./taken_web_socket.ts";
 
@@ -65,6 +66,7 @@ export interface WebSocketUpgrade {
 interface OpenedSocket extends LibrarySocket {
   /** Not documented, and the only way to what was agreed upon. */
   readonly _extensions: { readonly "permessage-deflate"?: AgreedCompression };
+  emit(event: "message", message: Uint8Array, isBinary: boolean): void;
 }
 
 /** As much of its server. */
@@ -121,12 +123,16 @@ function takeOver(
   const server = serverFor(longest, compression !== undefined);
   // The answer leaves along with what the client is told first; a refusal ends this by itself.
   socket.cork();
+  const others = dataListeners(socket);
   server.handleUpgrade(message, socket, head, (opened) => {
     const agreed = opened._extensions["permessage-deflate"];
     let deflation: Deflation | undefined;
     if (agreed !== undefined && compression !== undefined) {
       const close = (code: number, reason: string) => opened.close(code, reason);
       deflation = compressOneByOne(agreed, { ...compression, maxMessageBytes: longest, close });
+    } else {
+      const library = dataListeners(socket).filter((listener) => !others.includes(listener));
+      readQuickly(socket, library, longest, (bytes) => opened.emit("message", bytes, true));
     }
     taken = new TakenWebSocket(opened, socket, deflation);
     taken.leaveWithTurn();
@@ -134,6 +140,10 @@ function takeOver(
   });
   socket.uncork();
   return taken;
+}
+
+function dataListeners(socket: Socket): ((chunk: Uint8Array) => void)[] {
+  return socket.listeners("data") as ((chunk: Uint8Array) => void)[];
 }
 
 /** Beyond this a message is cut off. */
