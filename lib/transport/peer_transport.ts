@@ -192,6 +192,8 @@ export class PeerTransport implements PathOwner {
     this.#dtls = new DtlsSession({
       certificate: options.certificate,
       send: (datagram) => this.#sendDtls(datagram),
+      // Where handshakes go, while that is proven.
+      isReached: () => this.#ice.mediaPath !== undefined,
       listener: {
         onConnected: (srtp) => this.#secured(srtp),
         onData: (bytes, at, length) => this.#receiveSctp(bytes, at, length),

@@ -23,6 +23,8 @@ import type { SrtpProfile } from "../srtp/srtp_keys.ts";
 export interface HandshakeOwner {
   /** Sends one datagram. */
   send(datagram: Uint8Array): void;
+  /** Whether the peer is known to receive what is sent to it: it need not return a cookie. */
+  isReached(): boolean;
   /** The peer proved its certificate's key and the whole handshake. */
   proven(): void;
   /** It cannot succeed any more; `detail` names the step. */

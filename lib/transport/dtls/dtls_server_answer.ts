@@ -70,26 +70,43 @@ export function writeServerHello(
 ): Uint8Array {
   const knowsRenegotiation = offered.has(EXTENSION.renegotiationInfo) ||
     hasWord(cipherSuites, RENEGOTIATION_INFO_SCSV);
+  const knowsFormats = offered.has(EXTENSION.pointFormats);
+  return joinBytes([
+    HELLO_HEAD,
+    random,
+    helloTail({ knowsRenegotiation, knowsFormats, isExtended, profile }),
+  ]);
+}
+
+const HELLO_HEAD = Uint8Array.from(words([VERSION_1_2]));
+/** What clients are answered behind the random value: there are not many kinds of them. */
+const helloTails = new Map<string, Uint8Array>();
+
+function helloTail({ knowsRenegotiation, knowsFormats, isExtended, profile }: {
+  readonly knowsRenegotiation: boolean;
+  readonly knowsFormats: boolean;
+  readonly isExtended: boolean;
+  readonly profile: SrtpProfile | undefined;
+}): Uint8Array {
+  const kind = `${knowsRenegotiation} ${knowsFormats} ${isExtended} ${profile}`;
+  const known = helloTails.get(kind);
+  if (known !== undefined) return known;
   const extensions = [
     ...(knowsRenegotiation ? extension(EXTENSION.renegotiationInfo, vector8([])) : []),
-    ...(offered.has(EXTENSION.pointFormats)
-      ? extension(EXTENSION.pointFormats, vector8([UNCOMPRESSED]))
-      : []),
+    ...(knowsFormats ? extension(EXTENSION.pointFormats, vector8([UNCOMPRESSED])) : []),
     ...(isExtended ? extension(EXTENSION.extendedMasterSecret, []) : []),
     ...(profile === undefined
       ? []
       : extension(EXTENSION.useSrtp, [...vector16(words([profile])), ...vector8([])])),
   ];
-  return joinBytes([
-    Uint8Array.from(words([VERSION_1_2])),
-    random,
-    Uint8Array.from([
-      ...vector8([]), // no session to resume
-      ...words([CIPHER_SUITE]),
-      NO_COMPRESSION,
-      ...vector16(extensions),
-    ]),
+  const tail = Uint8Array.from([
+    ...vector8([]), // no session to resume
+    ...words([CIPHER_SUITE]),
+    NO_COMPRESSION,
+    ...vector16(extensions),
   ]);
+  helloTails.set(kind, tail);
+  return tail;
 }
 
 /** Our share of ECDHE, as it is signed together with both random values. */

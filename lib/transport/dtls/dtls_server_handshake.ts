@@ -2,9 +2,11 @@
  * The server's half of a DTLS 1.2 handshake (RFC 6347 §4.2): ECDHE with AES-128-GCM, both sides
  * with a certificate.
  *
- * Contract: that of `dtls_handshake.ts`. No key work is done before the client returned the cookie;
- * everything else is done in the call that brings it. What is not the client's next message is
- * counted and has no effect; a message that is, and is wrong, ends it.
+ * Contract: that of `dtls_handshake.ts`. No key work is done, and nothing large is sent, before the
+ * client returned the cookie, unless it is known to be where datagrams go: ICE has shown that as a
+ * rule, and a question for a cookie would show it once more (RFC 6347 §4.2.1). Everything else is
+ * done in the call that brings it. What is not the client's next message is counted and has no
+ * effect; a message that is, and is wrong, ends it.
  *
  * @module
  */
@@ -53,7 +55,7 @@ type Phase = "hello" | "keys" | "done" | "ended";
 
 /**
  * The server's twin of {@linkcode DtlsHandshake}: no key work before the client returned the
- * cookie.
+ * cookie, or is known to be there.
  */
 export class DtlsServerHandshake implements DtlsHandshake {
   readonly #options: HandshakeOptions;
@@ -67,8 +69,8 @@ export class DtlsServerHandshake implements DtlsHandshake {
   #phase: Phase = "hello";
   /** First `message_seq` of flight 5. */
   #clientFlightSeq = 0;
-  /** Next `message_seq` of ours; the question for the cookie has number 0. */
-  #messageSeq = 1;
+  /** Next `message_seq` of ours; the question for the cookie, if there is one, has number 0. */
+  #messageSeq = 0;
   readonly #transcript: HandshakeTranscript;
   #parameters: answer.CommonParameters | undefined;
   #randoms: HandshakeRandoms | undefined;
@@ -152,7 +154,9 @@ export class DtlsServerHandshake implements DtlsHandshake {
     this.#order.forget(message.messageSeq); // a repeated hello is answered again
     const hello = readClientHello(message.body);
     if (hello === undefined) return this.#drops.count("dtls_malformed");
-    if (!isSameSecret(hello.cookie, this.#cookie)) return this.#askForCookie();
+    // Who was asked says its hello again, and both sides count that one.
+    const isThere = this.#messageSeq === 0 && this.#owner.isReached();
+    if (!isThere && !isSameSecret(hello.cookie, this.#cookie)) return this.#askForCookie();
     const parameters = answer.commonParameters(hello, this.#options.profiles);
     if (parameters === undefined) return this.#owner.failed("no common parameters");
     this.#parameters = parameters;
@@ -164,6 +168,7 @@ export class DtlsServerHandshake implements DtlsHandshake {
   #askForCookie(): void {
     const type = HANDSHAKE_TYPE.helloVerifyRequest;
     const message = writeHandshake(type, 0, answer.writeHelloVerifyRequest(this.#cookie));
+    this.#messageSeq = 1;
     this.#owner.send(this.#flight.plain(CONTENT_TYPE.handshake, message));
   }
 

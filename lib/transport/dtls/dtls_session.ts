@@ -47,6 +47,8 @@ export interface DtlsSessionOptions {
   readonly certificate: DtlsCertificate;
   /** Sends one datagram: at most 1,200 bytes of handshake, or one record of data. */
   readonly send: (datagram: Uint8Array) => void;
+  /** Whether the peer has shown to be where datagrams go; absent: it is not known to. */
+  readonly isReached?: () => boolean;
   readonly listener: DtlsListener;
   readonly platform: { readonly timers: Timers; readonly random: Random };
   readonly drops: DropSink<TransportDrop>;
@@ -135,6 +137,7 @@ export class DtlsSession {
    * The fingerprints of the peer's latest description. A proven peer they do not name is dropped.
    */
   setRemoteFingerprints(fingerprints: readonly DtlsFingerprint[]): void {
+    if (this.#state === "connected" && isSame(fingerprints, this.#fingerprints)) return;
     this.#fingerprints = fingerprints;
     if (this.#state === "proven") this.#release();
     else if (this.#state === "connected" && !this.#peerMatches()) {
@@ -212,6 +215,7 @@ export class DtlsSession {
       crypto,
       owner: {
         send,
+        isReached: () => this.#options.isReached?.() === true,
         proven: () => this.#proven(),
         failed: (detail) => this.#fail("dtls_failed", detail),
         guarded: (step) => this.#guarded(step),
@@ -352,4 +356,10 @@ export class DtlsSession {
     this.#records = undefined;
     this.#early = [];
   }
+}
+
+/** Whether two descriptions name the same certificates, in the same words. */
+function isSame(a: readonly DtlsFingerprint[], b: readonly DtlsFingerprint[]): boolean {
+  return a.length === b.length &&
+    a.every(({ algorithm, value }, i) => algorithm === b[i]!.algorithm && value === b[i]!.value);
 }

@@ -74,6 +74,19 @@ export class TlsKeySchedule {
   }
 }
 
+/** Labels are a handful, each for every handshake. */
+const labels = new Map<string, Uint8Array>();
+const MAX_LABELS = 16;
+
+function bytesOf(label: string): Uint8Array {
+  let bytes = labels.get(label);
+  if (bytes === undefined) {
+    bytes = new TextEncoder().encode(label);
+    if (labels.size < MAX_LABELS) labels.set(label, bytes);
+  }
+  return bytes;
+}
+
 /** P_SHA256 over label and seed (RFC 5246 §5). */
 export function prf(
   crypto: HandshakeCrypto,
@@ -82,7 +95,7 @@ export function prf(
   seed: Uint8Array,
   length: number,
 ): Uint8Array {
-  const labelled = joinBytes([new TextEncoder().encode(label), seed]);
+  const labelled = joinBytes([bytesOf(label), seed]);
   const out = new Uint8Array(length);
   let chained: Uint8Array = labelled;
   for (let at = 0; at < length;) {

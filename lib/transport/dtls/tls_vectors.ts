@@ -62,18 +62,14 @@ export class VectorReader {
   }
 
   take(length: number): Uint8Array {
-    if (this.#at + length > this.bytes.length) this.#isFailed = true;
-    if (this.#isFailed) return this.bytes.subarray(0, 0);
-    this.#at += length;
+    if (!this.#skip(length)) return this.bytes.subarray(0, 0);
     return this.bytes.subarray(this.#at - length, this.#at);
   }
 
   number(bytes: number): number {
-    const from = this.#at;
-    this.take(bytes);
     let value = 0;
-    if (!this.#isFailed) {
-      for (let i = 0; i < bytes; i++) value = value * 256 + this.bytes[from + i]!;
+    if (this.#skip(bytes)) {
+      for (let at = this.#at - bytes; at < this.#at; at++) value = value * 256 + this.bytes[at]!;
     }
     return value;
   }
@@ -81,6 +77,13 @@ export class VectorReader {
   /** A vector whose length stands before it in `lengthBytes` bytes. */
   vector(lengthBytes: number): Uint8Array {
     return this.take(this.number(lengthBytes));
+  }
+
+  /** Goes on by so many bytes; `false` if they are not there. */
+  #skip(length: number): boolean {
+    if (this.#at + length > this.bytes.length) this.#isFailed = true;
+    if (!this.#isFailed) this.#at += length;
+    return !this.#isFailed;
   }
 }
 

@@ -224,6 +224,7 @@ Deno.test("DtlsSession as a client refuses a Finished that does not fit", async 
       send: (datagram) => {
         if (readRecords(datagram).every(({ epoch }) => epoch === 0)) answer(datagram);
       },
+      isReached: () => false,
       proven: () => {
         const finished = writeHandshake(HANDSHAKE_TYPE.finished, 6, new Uint8Array(12));
         answer(drive.seal(CONTENT_TYPE.handshake, finished)!);

@@ -29,12 +29,14 @@ const [server, client] = [createCertificate(), createCertificate()];
  * One handshake over a real socket; both directions lose datagrams with probability `loss`.
  *
  * @param profile The only one the client offers.
+ * @param isReached Whether the client is asked for no cookie.
  */
 async function handshake(
   seed: number,
   loss: number,
   extraArgs: string[],
   profile: SrtpProfile = 1,
+  isReached = false,
 ): Promise<void> {
   const random = new SeededRandom(seed);
   const dir = await Deno.makeTempDir();
@@ -62,6 +64,7 @@ async function handshake(
     platform: denoPlatform(),
     drops: new DropCounters(),
     fingerprints: [client.fingerprint],
+    isReached: () => isReached,
     send: (datagram) => {
       if (!random.chance(loss)) socket.send(datagram, address!).catch(() => {});
     },
@@ -151,6 +154,15 @@ Deno.test({
         seed === 1 ? "P-256" : "X25519:P-256",
       ]);
     }
+  },
+});
+
+Deno.test({
+  name: "DtlsSession connects with OpenSSL without a cookie, and with 15 % loss",
+  ignore: !hasOpenssl,
+  fn: async () => {
+    await handshake(1, 0, [], 7, true);
+    for (const seed of [1, 2]) await handshake(seed, 0.15, ["-mtu", "256"], 7, true);
   },
 });
 

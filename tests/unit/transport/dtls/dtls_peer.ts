@@ -39,6 +39,8 @@ export interface PeerOptions {
   /** What computes and seals on the server's side. */
   readonly recordCipherFactory?: RecordCipherFactory;
   readonly crypto?: HandshakeCrypto;
+  /** Whether the client is known to be where the server's datagrams go; it is not by default. */
+  readonly isReached?: () => boolean;
   /** Whether the client extends the master secret (RFC 7627); it does by default. */
   readonly extendedMasterSecret?: boolean;
   /** Decides what the server gets when the client sends a datagram; default: just it. */
@@ -77,6 +79,7 @@ export class DtlsPair {
         ? {}
         : { recordCipherFactory: options.recordCipherFactory }),
       ...(options.crypto === undefined ? {} : { crypto: options.crypto }),
+      ...(options.isReached === undefined ? {} : { isReached: options.isReached }),
       ...(options.serverProfiles ? { srtpProfiles: options.serverProfiles } : {}),
       send: (datagram) => {
         this.fromServer.push(datagram.slice());
