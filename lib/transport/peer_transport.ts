@@ -19,14 +19,14 @@ import type {
 import type { Platform } from "../base/platform.ts";
 import type { TransportDrop } from "./drop_reasons.ts";
 import { CHANNEL_LABELS, type ChannelKind } from "./sctp/data_channel_policy.ts";
-import { DataChannels, isHeartbeat } from "./sctp/data_channels.ts";
+import { DataChannels, isHeartbeat, isSack } from "./sctp/data_channels.ts";
 import type { DtlsCertificate } from "./dtls/dtls_certificate.ts";
 import type { DtlsFailure } from "./dtls/dtls_listener.ts";
-import { CONTENT_TYPE, MAX_PLAINTEXT_BYTES } from "./dtls/dtls_records.ts";
+import { CONTENT_TYPE, MAX_PLAINTEXT_BYTES, recordSequence } from "./dtls/dtls_records.ts";
 import { DtlsSession } from "./dtls/dtls_session.ts";
 import type { IceDirectory, StunOrigin } from "./ice/ice_directory.ts";
 import { IceLiteAgent } from "./ice/ice_lite.ts";
-import { MAX_DATAGRAM_BYTES, type RemoteAddress } from "./datagrams/datagrams.ts";
+import { isSackRecord, MAX_DATAGRAM_BYTES, type RemoteAddress } from "./datagrams/datagrams.ts";
 import type { NetworkPath, PathOwner, SessionDatagramKind } from "./ice/network_path.ts";
 import { type CopyCounter, RtpOutlet } from "./rtp_outlet.ts";
 import { type MediaCrypto, PORTABLE_CRYPTO } from "./media_crypto.ts";
@@ -158,6 +158,11 @@ export class PeerTransport implements PathOwner {
   /** When the datagram of DTLS that is being read came, ms and µs. */
   #dtlsAt = 0;
   #dtlsAtUs = 0;
+  /** The last packet of SCTP was an acknowledgement alone. */
+  #wasSack = false;
+  /** When the last of these came, and the number of its record. */
+  #sackAtUs = -Infinity;
+  #sackNumber = 0;
   /** When ICE began: with the peer's first description. */
   #startedAt: number;
   #hasRemote = false;
@@ -410,6 +415,7 @@ export class PeerTransport implements PathOwner {
     this.#dtlsAtUs = nowUs;
     if (!this.#dtls.connected) active?.(nowUs);
     if (defer === undefined || this.#deferred === 0 && this.#dtls.connected) {
+      if (isSackRecord(bytes, length)) return this.#receiveSack(bytes, length, nowUs);
       return this.#dtls.receive(bytes, length);
     }
     if (this.#deferred === MAX_DEFERRED) return drops.count("dtls_backlog");
@@ -421,6 +427,20 @@ export class PeerTransport implements PathOwner {
       this.#dtlsAtUs = this.#options.platform.clock.nowUs();
       this.#dtls.receive(datagram);
     });
+  }
+
+  /**
+   * Of acknowledgements that came together, those that were sent before one that is read say
+   * nothing: they are lost, as on the way. Only one that was opened overtakes others.
+   */
+  #receiveSack(bytes: Uint8Array, length: number, nowUs: number): void {
+    const number = recordSequence(bytes, 0);
+    if (nowUs === this.#sackAtUs && number < this.#sackNumber) return;
+    this.#wasSack = false;
+    this.#dtls.receive(bytes, length);
+    if (!this.#wasSack) return;
+    this.#sackAtUs = nowUs;
+    this.#sackNumber = number;
   }
 
   /** When {@linkcode PeerTransport.tick} has something to do; `Infinity` if nothing is foreseen. */
@@ -526,6 +546,7 @@ export class PeerTransport implements PathOwner {
     if (this.#channels === undefined) return this.#options.drops.count("sctp_unexpected");
     if (length <= LONG_BYTES) { for (let i = 0; i < length; i++) CONTENT[i] = bytes[at + i]!; }
     else CONTENT.set(bytes.subarray(at, at + length));
+    this.#wasSack = isSack(CONTENT, length);
     if (!isHeartbeat(CONTENT, length)) this.#options.active?.(this.#dtlsAtUs);
     const channels = this.#channels;
     channels.receive(CONTENT, length, this.#dtlsAt);

@@ -9,10 +9,15 @@
  * what was written into it. `send` is the same with a copy. Committing the datagrams of one
  * destination one after the other, those of equal size together, lets a twin send them as one.
  *
+ * What a twin receives at once it may deliver in another order where that is of use: records that
+ * {@linkcode isSackRecord} names behind all else, and the one that came last first.
+ *
  * Nothing here throws after the socket is bound: what cannot be sent or received is counted.
  *
  * @module
  */
+
+export { isSackRecord } from "./sack_record.ts";
 
 /**
  * Where a datagram came from, or goes to. Structurally a `Deno.NetAddr`. A value that never

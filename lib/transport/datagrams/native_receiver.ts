@@ -7,6 +7,7 @@
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import { Errno, type Libc, MSG_DONTWAIT } from "./libc.ts";
+import { isSackRecord } from "./sack_record.ts";
 import { NAME_WORDS, type SocketAddress, type SocketAddressTable } from "./socket_address.ts";
 import { RECEIVE_BATCH, ReceiveMessages } from "./socket_messages.ts";
 
@@ -71,7 +72,7 @@ export class NativeReceiver {
 
   /** @returns How many datagrams were there; 0 also after an error. */
   #receiveBatch(fd: number): number {
-    const { libc, drops, addresses, deliver } = this.#options;
+    const { libc, drops } = this.#options;
     const incoming = this.#incoming;
     const { pointer } = incoming;
     const count = libc.recvmmsg(fd, pointer, RECEIVE_BATCH, MSG_DONTWAIT, null);
@@ -81,15 +82,31 @@ export class NativeReceiver {
       if (!isNothing) drops.count("udp_receive_failed");
       return 0;
     }
+    let sacks = 0;
     for (let i = 0; i < count && !this.#isClosed; i++) {
-      if (incoming.isCut(i)) {
-        drops.count("udp_received_too_long");
-        continue;
-      }
-      const address = addresses.find(incoming.names, i * NAME_WORDS);
-      this.#received++;
-      deliver(incoming.views[i]!, incoming.lengthOf(i), address);
+      if (incoming.isCut(i)) drops.count("udp_received_too_long");
+      else if (isSackRecord(incoming.views[i]!, incoming.lengthOf(i))) sacks++;
+      else this.#deliver(i);
     }
+    if (sacks > 0) this.#deliverSacks(count);
     return count;
+  }
+
+  /** The last one first: with it, those that it overtakes need not be opened. */
+  #deliverSacks(count: number): void {
+    const incoming = this.#incoming;
+    for (let i = count - 1; i >= 0 && !this.#isClosed; i--) {
+      if (!incoming.isCut(i) && isSackRecord(incoming.views[i]!, incoming.lengthOf(i))) {
+        this.#deliver(i);
+      }
+    }
+  }
+
+  #deliver(message: number): void {
+    const { addresses, deliver } = this.#options;
+    const incoming = this.#incoming;
+    const address = addresses.find(incoming.names, message * NAME_WORDS);
+    this.#received++;
+    deliver(incoming.views[message]!, incoming.lengthOf(message), address);
   }
 }

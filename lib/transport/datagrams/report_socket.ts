@@ -18,6 +18,7 @@
  */
 import { formatIpAddress, parseIpAddress } from "../../wire/ip_address.ts";
 import type { Libc } from "./libc.ts";
+import { APPLICATION_DATA, SACK_RECORD_BYTES } from "./sack_record.ts";
 import {
   allowSharing,
   Bpf,
@@ -34,12 +35,6 @@ const BEHIND_STUN = 4;
 const FIRST_RTCP = 192;
 const BEHIND_RTCP = 224;
 const SENDER_REPORT = 200;
-/**
- * A DTLS record of application data (RFC 6347 §4.1, RFC 5288 §3) around a packet with one SACK and
- * nothing else: header, nonce, content and tag.
- */
-const APPLICATION_DATA = 23;
-const SACK_RECORD_BYTES = 13 + 8 + 28 + 16;
 
 /**
  * Instructions that leave 1 in `X` if what begins at byte `at` of the datagram, and goes on to its

@@ -39,6 +39,7 @@ import {
   MAX_LOSSY_AGE_MS,
   refusal,
 } from "./data_channel_policy.ts";
+import { SACK_PACKET_BYTES } from "../datagrams/sack_record.ts";
 import { DrainRate } from "./drain_rate.ts";
 import { STREAM_END } from "./inbound_queue.ts";
 import { UNLIMITED } from "./outgoing_messages.ts";
@@ -105,6 +106,11 @@ const DROPPED_LABELS: ReadonlySet<string> = new Set([
 export function isHeartbeat(bytes: Uint8Array, length: number): boolean {
   const type = length > PACKET_HEADER_BYTES ? bytes[PACKET_HEADER_BYTES] : undefined;
   return type === CHUNK.heartbeat || type === CHUNK.heartbeatAck;
+}
+
+/** Whether the packet is one SACK without gaps, by its length and its beginning. */
+export function isSack(bytes: Uint8Array, length: number): boolean {
+  return length === SACK_PACKET_BYTES && bytes[PACKET_HEADER_BYTES] === CHUNK.sack;
 }
 
 /**

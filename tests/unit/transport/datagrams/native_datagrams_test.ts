@@ -356,3 +356,29 @@ test("marks what it sends with the DSCP and ECN asked for", async () => {
     }
   }
 });
+
+test("delivers what looks like acknowledgements of data behind all else, the last one first", async () => {
+  await using a = await openNativePeer();
+  await using b = await openNativePeer();
+  const sack = (mark: number) => {
+    const slot = a.socket.reserve()!;
+    slot.fill(0, 0, 65);
+    slot[0] = 23;
+    slot[1] = mark;
+    a.socket.commit(65, b.address, SendKind.other);
+  };
+  // The runtime hands over the first, and the rest is received in one go.
+  commit(a, 1, 1_000, b.address);
+  commit(a, 2, 900, b.address);
+  sack(3);
+  commit(a, 4, 800, b.address);
+  sack(5);
+  sack(6);
+  commit(a, 7, 700, b.address);
+  a.socket.flush();
+  await b.received(7);
+  const marks = b.arrivals.map((arrival) =>
+    arrival.bytes.length === 65 ? arrival.bytes[1] : markOf(arrival)
+  );
+  assert.deepEqual(marks, [1, 2, 4, 7, 6, 5, 3]);
+});
