@@ -37,14 +37,19 @@ export class DataOutlet {
     this.#dtls = dtls;
   }
 
-  /** Sends all that `source` has to send; what no path takes is lost, as on the way. */
-  drain(source: PacketSource, now: number): void {
+  /**
+   * Sends all that `source` has to send; what no path takes is lost, as on the way.
+   *
+   * @returns When it has something again, monotonic ms.
+   */
+  drain(source: PacketSource, now: number): number {
     for (;;) {
       const length = source.poll(PACKET, now);
-      if (length === 0) return;
+      if (length === 0) return source.nextWakeAt();
       this.send(PACKET, length);
       // Most have one packet, and to look for another costs as much as to write it.
-      if (source.isDone && now < source.nextWakeAt()) return;
+      const wakeAt = source.isDone ? source.nextWakeAt() : now;
+      if (wakeAt > now) return wakeAt;
     }
   }
 

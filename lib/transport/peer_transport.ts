@@ -296,11 +296,11 @@ export class PeerTransport implements PathOwner {
   flushData(now: number): void {
     const channels = this.#channels;
     if (channels === undefined || this.#isClosed) return;
-    this.#data.drain(channels, now);
+    const wakeAt = this.#data.drain(channels, now);
     if (channels.isHeld) this.#options.held?.(this.#options.platform.clock.nowUs());
     // It may have ended of itself, which is told in a delivery.
     if (channels.hasMessages) this.#options.listener.onDataPending();
-    this.#options.listener.onTimed(channels.nextWakeAt());
+    this.#options.listener.onTimed(wakeAt);
   }
 
   /** What the selected path runs over. */

@@ -33,7 +33,7 @@ export class DataFlow {
 
   /** A reliable message of `writer` was queued for the reader `to`. */
   sent(writer: DataWriter, to: ConnectionId, reader: DataEndpoint, now: number): void {
-    const waitsFor = this.#waits.get(writer);
+    const waitsFor = this.isWaiting ? this.#waits.get(writer) : undefined;
     if (waitsFor?.has(to) || !reader.isDataBacklogged(false, now)) return;
     if (waitsFor !== undefined) return void waitsFor.add(to);
     this.#waits.set(writer, new Set([to]));
