@@ -106,7 +106,7 @@ export class DataDelivery {
       return isReliable ? this.#hold(entry, data, bytes) : drops.count("data_lossy_not_open");
     }
     if (!isReliable && !active) return;
-    const endpoint = this.#world.endpoint(receiver);
+    const endpoint = entry.endpoint ??= this.#world.endpoint(receiver);
     if (endpoint === undefined) return;
     this.messagesSent++;
     try {

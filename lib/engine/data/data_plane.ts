@@ -105,6 +105,8 @@ export class DataPlane implements DataArrivals {
 
   /** The connection is gone. */
   forget(connection: ConnectionId): void {
+    const entry = this.#table.byReceiver(connection);
+    if (entry !== undefined) entry.endpoint = undefined;
     this.#routes.forget(connection);
   }
 

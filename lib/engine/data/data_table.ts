@@ -9,6 +9,7 @@
 import type { ConnectionId } from "../../base/ids.ts";
 import type { DataStamp } from "../../wire/data_packet.ts";
 import type { EngineDataMember } from "../messages/engine_messages.ts";
+import type { DataEndpoint } from "./data_endpoint.ts";
 import type { DataWriter } from "./data_flow.ts";
 import { type DataSender, HOLD } from "./data_sender.ts";
 import { NonceMemory } from "./nonce_memory.ts";
@@ -87,6 +88,8 @@ export class DataTableEntry implements DataWriter {
   waiting: Uint8Array[] = [];
   waitingBytes = 0;
   readonly firstMissed = new Map<number, number>();
+  /** Its receiver, from the first message on until that is gone. */
+  endpoint: DataEndpoint | undefined;
   /** The last message that was given to it, so that one that names it twice comes once. */
   lastGiven = 0;
 
@@ -98,6 +101,7 @@ export class DataTableEntry implements DataWriter {
     const { hidden, sid, identity, limits } = data;
     const utf8 = new TextEncoder();
     this.data = data;
+    this.endpoint = undefined;
     this.sender.allowance.setLimits(limits);
     this.sender.hold(HOLD.nodes, data.held);
     this.identity = utf8.encode(identity);

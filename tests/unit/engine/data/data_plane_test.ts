@@ -5,6 +5,7 @@ import { CHAT_LIMITS } from "../../../../lib/engine/data/chat_tap.ts";
 import {
   DataEngine,
   dataMember,
+  FakeEndpoint,
   joinEngines,
   pass,
 } from "../../../support/virtual/data_plane_world.ts";
@@ -80,6 +81,22 @@ Deno.test("DataPlane keeps rooms apart, and takes a moved member's messages alon
   engine.leave("alice");
   engine.receive("alice", user("4"));
   assert.deepEqual(engine.drops.snapshot(), { data_duplicate: 1, data_no_member: 1 });
+});
+
+Deno.test("DataPlane gives nothing to a connection that is gone, and goes on with the next one", () => {
+  const engine = engineOf("alice", "bob");
+  const first = engine.at("bob");
+  engine.receive("alice", user("one"));
+  engine.endpoints.delete("bob");
+  engine.data.forget("bob" as ConnectionId);
+  engine.receive("alice", user("two"));
+  assert.equal(first.sent.length, 1);
+  const second = new FakeEndpoint();
+  engine.endpoints.set("other", second);
+  engine.join("bob", { receiver: "other" as ConnectionId });
+  engine.receive("alice", user("three"));
+  assert.deepEqual(topics(engine, "other"), ["three"]);
+  assert.equal(first.sent.length, 1);
 });
 
 Deno.test("DataPlane keeps for a member whose channel is not open what was said of it meanwhile", () => {
