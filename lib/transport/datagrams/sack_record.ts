@@ -11,10 +11,8 @@
 
 /** First byte of a DTLS record of application data. */
 export const APPLICATION_DATA = 23;
-/** The packet: its header and the SACK. */
-export const SACK_PACKET_BYTES = 12 + 16;
-/** The record: header, nonce, packet and tag. */
-export const SACK_RECORD_BYTES = 13 + 8 + SACK_PACKET_BYTES + 16;
+/** Header and nonce, the packet's header and the SACK, and the tag. */
+export const SACK_RECORD_BYTES = 13 + 8 + (12 + 16) + 16;
 
 /** Whether the datagram `bytes[0, length)` has the length and the beginning of such a record. */
 export function isSackRecord(bytes: Uint8Array, length: number): boolean {

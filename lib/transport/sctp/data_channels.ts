@@ -39,7 +39,6 @@ import {
   MAX_LOSSY_AGE_MS,
   refusal,
 } from "./data_channel_policy.ts";
-import { SACK_PACKET_BYTES } from "../datagrams/sack_record.ts";
 import { DrainRate } from "./drain_rate.ts";
 import { STREAM_END } from "./inbound_queue.ts";
 import { UNLIMITED } from "./outgoing_messages.ts";
@@ -91,6 +90,8 @@ const BEGIN_AFTER_MS = 1_000;
 /** SCTP cannot carry nothing: an empty message is one byte under its own identifier. */
 const EMPTY_MESSAGE = new Uint8Array(1);
 const NO_BYTES = new Uint8Array(0);
+/** A SACK that tells of nothing missing (RFC 9260 §3.3.4). */
+const SACK_BYTES = 16;
 
 const RESERVED_LABELS: ReadonlySet<string> = new Set(Object.values(CHANNEL_LABELS));
 /** What comes on lossy channels with other labels goes on reliably, so that it can be held, too. */
@@ -110,7 +111,7 @@ export function isHeartbeat(bytes: Uint8Array, length: number): boolean {
 
 /** Whether the packet is one SACK without gaps, by its length and its beginning. */
 export function isSack(bytes: Uint8Array, length: number): boolean {
-  return length === SACK_PACKET_BYTES && bytes[PACKET_HEADER_BYTES] === CHUNK.sack;
+  return length === PACKET_HEADER_BYTES + SACK_BYTES && bytes[PACKET_HEADER_BYTES] === CHUNK.sack;
 }
 
 /**
