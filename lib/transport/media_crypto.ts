@@ -12,6 +12,7 @@ import { nativeRecordCipherFactory } from "./crypto/native_record_cipher.ts";
 import { PORTABLE_HANDSHAKE_CRYPTO } from "./crypto/portable_handshake_crypto.ts";
 import { portableRecordCipher } from "./crypto/portable_record_cipher.ts";
 import type { RecordCipherFactory } from "./crypto/record_cipher.ts";
+import { passesRecordSelfTest } from "./crypto/record_self_test.ts";
 import { NATIVE_PROFILES, nativeCipherFactory } from "./srtp/native_srtp.ts";
 import { PORTABLE_PROFILES, portableCipher } from "./srtp/portable_srtp.ts";
 import type { SrtpCipherFactory } from "./srtp/srtp_cipher.ts";
@@ -78,7 +79,11 @@ export function nativeCrypto(libcrypto: LibcryptoResult): NativeResult {
     return { ok: false, reason: `libcrypto: ${library.version} computes something else than SRTP` };
   }
   const detail = library.version;
-  const recordCipherFactory = nativeRecordCipherFactory(library);
+  const nativeRecords = nativeRecordCipherFactory(library);
+  // Records are sealed in a way that SRTP has not tried.
+  const recordCipherFactory = passesRecordSelfTest(nativeRecords)
+    ? nativeRecords
+    : portableRecordCipher;
   return {
     ok: true,
     crypto: {

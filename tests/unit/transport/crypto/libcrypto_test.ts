@@ -7,6 +7,9 @@ import {
   openLibcrypto,
 } from "../../../../lib/transport/crypto/libcrypto.ts";
 import { addressOf } from "../../../../lib/transport/crypto/native_address.ts";
+import { nativeRecordCipherFactory } from "../../../../lib/transport/crypto/native_record_cipher.ts";
+import { portableRecordCipher } from "../../../../lib/transport/crypto/portable_record_cipher.ts";
+import { passesRecordSelfTest } from "../../../../lib/transport/crypto/record_self_test.ts";
 import { nativeCipherFactory } from "../../../../lib/transport/srtp/native_srtp.ts";
 import {
   chooseMediaCrypto,
@@ -126,6 +129,34 @@ Deno.test("SRTP works without the calls that OpenSSL 1.1 does not have", { ignor
   });
   assert.equal(passesSelfTest(nativeCipherFactory(old)), true);
   assert.equal(old.contexts, 0);
+});
+
+Deno.test("Records work without the calls that OpenSSL 1.1 does not have", { ignore }, () => {
+  const old = new Libcrypto({
+    ...LIBCRYPTO!.calls,
+    EVP_CIPHER_CTX_get_params: null,
+    EVP_CIPHER_CTX_set_params: null,
+    memcpy: null,
+  });
+  assert.equal(passesRecordSelfTest(nativeRecordCipherFactory(old)), true);
+  assert.equal(old.contexts, 0);
+});
+
+Deno.test("nativeCrypto() leaves records to the portable twin where libcrypto knows none", {
+  ignore,
+}, () => {
+  const { calls } = LIBCRYPTO!;
+  const library = new Libcrypto({
+    ...calls,
+    // As where TLS is not among what a cipher can.
+    EVP_CIPHER_CTX_ctrl: (context: bigint, what: number, length: number, at: bigint) =>
+      length === -1 ? 0 : calls.EVP_CIPHER_CTX_ctrl(context, what, length, at),
+  } as LibcryptoCalls);
+  const result = nativeCrypto({ ok: true, library });
+  assert.ok(result.ok);
+  assert.equal(result.crypto.recordCipherFactory, portableRecordCipher);
+  assert.equal(passesRecordSelfTest(portableRecordCipher), true);
+  assert.equal(library.contexts, 0);
 });
 
 Deno.test("nativeCrypto() refuses a library that computes something else", { ignore }, () => {
