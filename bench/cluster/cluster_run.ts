@@ -368,7 +368,10 @@ export class ClusterRun {
     this.state[session] = STATE.in;
     this.nodeOf[session] = node;
     this.present[node]!++;
-    if (this.redis.isOn) return;
+    if (this.redis.isOn) {
+      this.redis.ask("joined", costs.JOINED, this.now, room);
+      return;
+    }
     // Before the hour nodes have no heartbeats: they tell as they fill.
     this.balancer.tell(node, this.present[node]!, this.rooms.roomsOf[node]!, this.now);
   }

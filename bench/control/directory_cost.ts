@@ -10,6 +10,7 @@ import type {
   Closing,
   ClusterDirectory,
   EnterAnswer,
+  EnterRequest,
   NodeRecord,
 } from "../../lib/cluster/directory/cluster_directory.ts";
 import { redisPath } from "../../tests/support/process/e2e_requirements.ts";
@@ -67,6 +68,12 @@ export async function measureDirectory(
   return costs;
 }
 
+/** As nodes ask: whoever comes is told of as there once it has joined. */
+function arriving(...args: Parameters<typeof joining>): EnterRequest {
+  const request = joining(...args);
+  return { ...request, claim: { ...request.claim!, joinsLater: true } };
+}
+
 type Measure = (
   question: string,
   ask: (index: number) => Promise<unknown>,
@@ -100,13 +107,17 @@ async function measureRooms(directory: ClusterDirectory, measure: Measure): Prom
     const create = roomSeed(sid("RM", index + first), { plan: PLAN });
     const who = identity(index + first);
     return directory.enter(
-      joining(room(index), nodeId(index + first), who, sid("PA", index + first), { create }),
+      arriving(room(index), nodeId(index + first), who, sid("PA", index + first), { create }),
     ) as Promise<Extract<EnterAnswer, { ok: true }>>;
   };
   const answers: Extract<EnterAnswer, { ok: true }>[] = [];
   const closings: (Closing | undefined)[] = [];
   await measure("enter that makes the room", (i) => enter(i, 0));
   await measure("enter, the second node", async (i) => answers[i] = await enter(i, 1));
+  await measure("joined", (i) => {
+    const { number } = answers[i]!.claim!;
+    return directory.joined({ room: room(i), number });
+  });
   await measure("claim", (i) => directory.claim(room(i), identity(i)));
   await measure("find", (i) => directory.find(room(i)));
   const change = { plan: PLAN };
@@ -145,12 +156,12 @@ async function measureRooms(directory: ClusterDirectory, measure: Measure): Prom
 async function measureLargeRoom(directory: ClusterDirectory, measure: Measure): Promise<void> {
   await measure(`enter, up to ${MEMBERS} in one room`, (i) => {
     const create = roomSeed("RM_large", { plan: PLAN });
-    return directory.enter(joining("large", nodeId(i % 2), identity(i), sid("PA", i), { create }));
+    return directory.enter(arriving("large", nodeId(i % 2), identity(i), sid("PA", i), { create }));
   }, MEMBERS);
   const wide = roomSeed("RM_wide", { plan: PLAN });
   const widen = (i: number, knowsNodes = false) =>
     directory.enter({
-      ...joining("wide", nodeId(i), identity(i), sid("PA", i), { create: wide }),
+      ...arriving("wide", nodeId(i), identity(i), sid("PA", i), { create: wide }),
       knowsNodes,
     });
   for (let index = 0; index < NODES; index++) await widen(index);
@@ -163,7 +174,7 @@ async function measureLargeRoom(directory: ClusterDirectory, measure: Measure): 
   await measure(`assert ${half}`, () => directory.assert({ node: nodeId(0), record, claims }), 1);
   const funeral = { room: "large", dead: nodeId(0), by: nodeId(1) };
   const guest = (i: number) =>
-    directory.enter(joining("large", nodeId(i + 2), `guest-${i}`, sid("PA", MEMBERS + i)));
+    directory.enter(arriving("large", nodeId(i + 2), `guest-${i}`, sid("PA", MEMBERS + i)));
   for (let index = 0; index < GUESTS; index++) await guest(index);
   await measure(
     `bury of one claim in a room of ${MEMBERS}`,
