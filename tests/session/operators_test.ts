@@ -190,6 +190,22 @@ Deno.test("many who watch cost as much as one", async () => {
   for (const { kinds } of others) assert.ok(kinds.length >= 4);
 });
 
+Deno.test("a media plane that takes long to say how it fares is asked a twentieth of the time", async () => {
+  const { world, operators } = await lobby();
+  operators.media.takesMs = 200;
+  await world.pass(5_000);
+  operators.media.asked = 0;
+  await world.pass(20_000);
+  const { asked } = operators.media;
+  assert.ok(asked >= 4 && asked <= 6, `asked ${asked} times`);
+  // One that does not answer at all takes no time of anybody.
+  operators.media.takesMs = 60_000;
+  await world.pass(5_000);
+  operators.media.asked = 0;
+  await world.pass(20_000);
+  assert.ok(operators.media.asked >= 8, `asked ${operators.media.asked} times`);
+});
+
 Deno.test("there are so many streams and no more, and each ends with its token", async () => {
   const { world, operators } = await lobby();
   const short = operators.open({}, 5_000);

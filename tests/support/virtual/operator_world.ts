@@ -21,8 +21,8 @@ export interface OperatorsOfWorld {
   readonly watch: ClusterWatch;
   readonly streams: WatchStreams;
   readonly counters: DropCounters<WatchDrop>;
-  /** What the media plane says when it is asked, and how often it was. */
-  readonly media: { stats: Partial<EngineStats>; asked: number };
+  /** What the media plane says when it is asked, after how long, ms, and how often it was. */
+  readonly media: { stats: Partial<EngineStats>; takesMs: number; asked: number };
   /** Somebody who reads, until so many ms from now. */
   open(question?: WatchQuestion, forMs?: number): StreamReader;
 }
@@ -31,7 +31,7 @@ export interface OperatorsOfWorld {
 export function operatorsOf(world: World, peers?: WatchPeers): OperatorsOfWorld {
   const { platform, rooms } = world;
   const { nodeId } = rooms.context;
-  const media: OperatorsOfWorld["media"] = { stats: {}, asked: 0 };
+  const media: OperatorsOfWorld["media"] = { stats: {}, takesMs: 0, asked: 0 };
   const own = new NodeWatch({
     clock: platform.clock,
     timers: platform.timers,
@@ -40,7 +40,9 @@ export function operatorsOf(world: World, peers?: WatchPeers): OperatorsOfWorld 
     room: (name) => rooms.get(name),
     stats: () => {
       media.asked++;
-      return Promise.resolve({ ...NO_STATS, ...media.stats });
+      const stats = { ...NO_STATS, ...media.stats };
+      if (media.takesMs === 0) return Promise.resolve(stats);
+      return new Promise((resolve) => platform.timers.after(media.takesMs, () => resolve(stats)));
     },
     self: () => ({ region: "here", state: "serving", startedAtMs: 0, cpu: 0.5 }),
   });
