@@ -44,6 +44,11 @@ const SELECTED_SILENT_MS = 3_000;
  * Requests that must nominate a worse path, with none for the selected one between, to move there.
  */
 const CLAIMS_TO_MOVE = 2;
+/**
+ * …that are so far apart, ms: Firefox asks twice, in one segment, as soon as a TCP connection is
+ * there, although it stays with UDP; Chromium, which means it, asks again after 480 ms and more.
+ */
+const CLAIM_SPACING_MS = 300;
 
 /** What an agent is made of. */
 export interface IceLiteOptions {
@@ -377,7 +382,9 @@ export class IceLiteAgent implements PathValidator {
    */
   #nominate(record: PathRecord, tag: number, now: number): void {
     const selected = this.#selected;
-    if (record.claims === 0 || record.claimTag !== tag) record.claims++;
+    if (record.claims === 0) record.claimedAt = now;
+    const isAnother = record.claimTag !== tag && now - record.claimedAt >= CLAIM_SPACING_MS;
+    if (record.claims === 0 || isAnother) record.claims++;
     record.claimTag = tag;
     const follows = selected === undefined || selected === record || !selected.nominated ||
       record.generation > selected.generation ||

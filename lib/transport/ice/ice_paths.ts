@@ -22,6 +22,8 @@ export interface PathRecord extends PathProof {
    */
   claims: number;
   claimTag: number;
+  /** When the first of them came. */
+  claimedAt: number;
 }
 
 /**
@@ -80,6 +82,7 @@ export class IcePaths {
       nominated: false,
       claims: 0,
       claimTag: 0,
+      claimedAt: 0,
     };
     this.#records = [...this.#records, record];
     return record;

@@ -223,8 +223,20 @@ Deno.test("IceLiteAgent follows a client that insists on a path of lower priorit
   // The old path is still checked, but no longer nominated.
   world.datagrams.arrive(check(local, { priority: HIGH }), HOME);
   assert.equal(events.length, 1);
+  world.platform.advance(480);
   world.datagrams.arrive(check(local, { useCandidate: true, priority: LOW }), MOBILE);
   assert.equal(events.at(-1), "selected udp 203.0.113.9:40002");
+});
+
+Deno.test("IceLiteAgent stays with UDP when TCP is nominated twice at once (Firefox)", () => {
+  const world = new IceWorld();
+  const { local, events } = world.agent("abcd");
+  world.datagrams.arrive(check(local, { useCandidate: true, priority: HIGH }), HOME);
+  for (let i = 0; i < 2; i++) {
+    world.datagrams.arrive(check(local, { useCandidate: true, priority: LOW }), MOBILE);
+    world.platform.advance(100);
+  }
+  assert.deepEqual(events, ["selected udp 198.51.100.7:50001"]);
 });
 
 Deno.test("IceLiteAgent follows the first nomination of another path once its own is silent", () => {
