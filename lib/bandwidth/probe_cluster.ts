@@ -8,7 +8,7 @@
  */
 
 /** Longer than the 15 ms that are usual: clocks of whole milliseconds, wheels of five. */
-const CLUSTER_MS = 20;
+export const CLUSTER_MS = 20;
 const CLUSTER_PACKETS = 5;
 /** Who sends does so in turns: one in which so much of it is due may be its last… */
 const LAST_TURN = 0.75;
@@ -26,9 +26,9 @@ export interface ProbeCluster {
   readonly bytes: number;
 }
 
-/** A burst of the usual length. */
-export function newCluster(cluster: number, bps: number): ProbeCluster {
-  const bytes = Math.ceil(bps * CLUSTER_MS / 8_000);
+/** A burst of the usual length, or another one. */
+export function newCluster(cluster: number, bps: number, ms = CLUSTER_MS): ProbeCluster {
+  const bytes = Math.ceil(bps * ms / 8_000);
   return { cluster, bps: Math.round(bps), packets: CLUSTER_PACKETS, bytes };
 }
 

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { newCluster, type ProbeCluster } from "./probe_cluster.ts";
+import { CLUSTER_MS, newCluster, type ProbeCluster } from "./probe_cluster.ts";
 
 /** The first one aims at so much more than the start; one that was carried, at twice as much. */
 const FIRST_FACTOR = 2;
@@ -63,6 +63,17 @@ const NEWS = 1.2;
 /** A probe that nobody sends is given up, ms. */
 const UNSENT_MS = 500;
 
+/**
+ * A burst that shows less than this part of the estimate was measured too low, as where threads
+ * wait for cores: the next one is twice as long, which is measured better…
+ */
+const DOUBTFUL = 0.9;
+/** …at most so, ms, and with no more in it than waits so long, ms, where the estimate is right… */
+const LONGEST_MS = 80;
+const MOST_QUEUE_MS = 40;
+/** …which below this is more than a few packets. */
+const LONG_FROM_BPS = 600_000;
+
 /** The plan of one connection. */
 export class ProbePlan {
   /** To be sent, or being sent. */
@@ -87,6 +98,8 @@ export class ProbePlan {
   #isLimited = false;
   /** The estimate when a probe was in vain the last time. */
   #vainBps = Infinity;
+  /** How long the next one is, ms. */
+  #lengthMs = CLUSTER_MS;
   #estimateBps = 0;
   /** What the last fall was from, and when. */
   #fellFromBps = 0;
@@ -205,6 +218,7 @@ export class ProbePlan {
     const isQuick = this.#isClimbing && isClean && isLimited;
     this.#nextAt = now + (isQuick ? CARRIED_SETTLE_MS : settleMs);
     if (this.#isClimbing) this.#waitMs = FIRST_WAIT_MS;
+    this.#measure(bps);
     if (isCarried || this.#isClimbing) {
       // What was carried is taken further at once if it is not enough yet.
       if (this.#targetBps < this.#goalBps || this.#isClimbing) this.#plannedAt = -Infinity;
@@ -231,6 +245,7 @@ export class ProbePlan {
   /** The estimate fell from `beforeBps`. */
   fell(beforeBps: number, afterBps: number, now: number): void {
     this.#isStarting = this.#isClimbing = false;
+    this.#lengthMs = CLUSTER_MS;
     const isNew = now - this.#fellAt > AFTER_FALL_MS;
     if (isNew) this.#fellFromBps = 0;
     const from = Math.max(beforeBps, this.#fellFromBps);
@@ -259,6 +274,15 @@ export class ProbePlan {
     this.#fellFromBps = 0;
     this.#steadySince = -1;
     this.#isClimbing = this.#isFree = false;
+    this.#lengthMs = CLUSTER_MS;
+  }
+
+  /** How long the next one has to be for what this one has shown. */
+  #measure(bps: number): void {
+    const estimate = this.#estimateBps;
+    const isDoubtful = bps > 0 && bps < estimate * DOUBTFUL && estimate >= LONG_FROM_BPS;
+    if (bps >= this.#targetBps * CLIMBS) this.#lengthMs = CLUSTER_MS;
+    else if (isDoubtful) this.#lengthMs = Math.min(LONGEST_MS, 2 * this.#lengthMs);
   }
 
   #waitLonger(): void {
@@ -279,6 +303,8 @@ export class ProbePlan {
     this.#cluster = this.#cluster % 255 + 1;
     this.#targetBps = bps;
     this.#plannedAt = now;
-    this.probe = newCluster(this.#cluster, bps);
+    const above = bps / Math.max(1, this.#estimateBps) - 1;
+    const mostMs = above > 0 ? Math.max(CLUSTER_MS, MOST_QUEUE_MS / above) : LONGEST_MS;
+    this.probe = newCluster(this.#cluster, bps, Math.min(this.#lengthMs, mostMs));
   }
 }

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { ProbePlan } from "../../../lib/bandwidth/probe_plan.ts";
+
+const WANTED_BPS = 2_600_000;
+
+/** Probes of one path, with time enough between two of them. */
+function probes(estimateBps: number) {
+  const plan = new ProbePlan();
+  let now = 0;
+  /** Makes one, of which so much was carried. @returns How long it is, ms. */
+  return (carriedBps: number) => {
+    now += 30_000;
+    plan.plan(estimateBps, estimateBps, 0, WANTED_BPS, WANTED_BPS, 50e6, now);
+    const { bytes, bps } = plan.probe!;
+    plan.left();
+    plan.ended(carriedBps, 50, true, true, false, now + 100);
+    return Math.round(bytes * 8_000 / bps);
+  };
+}
+
+Deno.test("ProbePlan makes bursts longer while they show less than was carried before", () => {
+  const probe = probes(2_000_000);
+  assert.equal(probe(1_000_000), 20);
+  assert.equal(probe(1_700_000), 40);
+  // 56 % above the estimate: in 71 ms 40 ms more come in than a path of that rate carries.
+  assert.equal(probe(1_000_000), 71);
+  assert.equal(probe(2_000_000), 71, "what the estimate says is neither doubtful nor more");
+  assert.equal(probe(0), 71, "nothing was shown");
+  assert.equal(probe(3_000_000), 71);
+  assert.equal(probe(2_000_000), 20, "one was carried");
+});
+
+Deno.test("ProbePlan keeps bursts short where a few packets are a queue", () => {
+  const probe = probes(500_000);
+  for (let i = 0; i < 5; i++) assert.equal(probe(100_000), 20);
+});
