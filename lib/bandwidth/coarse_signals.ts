@@ -24,8 +24,8 @@ const TCP_MAX_WAIT_MS = 150;
 const TCP_MIN_BYTES = 6_000;
 const TCP_BETA = 0.85;
 const TCP_STALLED = 0.7;
-/** An empty socket: what leaves is all there is, and more can be tried without harm. */
-const TCP_GROWTH_PER_S = 1.25;
+/** An empty socket: what leaves is all there is, and more can be tried: sound overtakes it. */
+const TCP_GROWTH_PER_S = 1.5;
 /** Pause after it was too much, ms, doubled while that comes again. */
 const TCP_HOLD_MS = 2_000;
 const TCP_MAX_HOLD_MS = 60_000;
@@ -82,8 +82,11 @@ export class CoarseSignals {
     this.#tcpSent += bytes;
   }
 
-  /** @param currentBps The estimate as it is. */
-  tcpQueue(queued: number, currentBps: number, now: number): void {
+  /**
+   * @param dropped Bytes that were sent since the last look and neither wait nor were taken.
+   * @param currentBps The estimate as it is.
+   */
+  tcpQueue(queued: number, dropped: number, currentBps: number, now: number): void {
     if (this.#tcpAt < 0) {
       this.#tcpAt = now;
       this.#tcpQueued = queued;
@@ -91,6 +94,7 @@ export class CoarseSignals {
       this.#tcpBps = currentBps;
       return;
     }
+    this.#tcpSent -= dropped;
     const elapsed = now - this.#tcpAt;
     if (elapsed < TCP_WINDOW_MS) return;
     const drained = Math.max(0, this.#tcpSent + this.#tcpQueued - queued);

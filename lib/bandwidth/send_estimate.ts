@@ -250,12 +250,12 @@ export class SendEstimate {
     if (ms >= 0) this.#rttMs = ms;
   }
 
-  /** The path is a TCP connection whose socket holds so many bytes back. */
-  tcpQueue(bytesWaiting: number, now: number): void {
+  /** The path is a TCP connection that holds so many bytes back, and left out more since then. */
+  tcpQueue(bytesWaiting: number, now: number, bytesDropped = 0): void {
     if (!(bytesWaiting >= 0)) return;
     this.#plan.stop(now);
     this.#countLeft();
-    this.#coarse.tcpQueue(bytesWaiting, this.#bps, now);
+    this.#coarse.tcpQueue(bytesWaiting, bytesDropped, this.#bps, now);
     this.#coarse.limit(Math.max(this.#options.startBps, this.#demand.idealBps * DEMAND_ROOM));
     this.#combine(now);
   }

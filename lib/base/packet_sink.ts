@@ -79,6 +79,12 @@ export interface PacketSink {
    * @param now Monotonic ms, an integer.
    */
   send(packet: NumberedPacket, now: number): void;
+  /**
+   * A picture of the video `ssrc` begins anew: what waits of it for a slow reader is worth nothing.
+   *
+   * @returns Whether something was left out, which nobody needs any more. Absent: nothing waits.
+   */
+  outdate?(ssrc: number): boolean;
   /** The connection's next transport-wide sequence number (16 bits), or -1 while it uses none. */
   nextTransportSequence(): number;
 }

@@ -62,7 +62,7 @@ export class DataOutlet {
       return this.#dtls.sendData(bytes, length); // longer than any path's lent room
     }
     const sealed = this.#dtls.sealData(room, bytes, length);
-    if (sealed > 0) path.commit(sealed, SendKind.other);
+    if (sealed > 0) path.commit(sealed, SendKind.data);
     return sealed > 0;
   }
 }

@@ -53,7 +53,8 @@ export const TRANSPORT_DROPS = {
   tcp_frame_too_long: "a frame is longer than any we take",
   tcp_reader_too_slow: "a reader has too much unread",
   tcp_reader_stuck: "a reader has read nothing for long",
-  tcp_rtp_for_slow_reader: "media was left out because the reader is behind",
+  tcp_rtp_for_slow_reader: "video was left out because the reader is behind",
+  tcp_video_too_old: "video was left out that had waited too long for the reader",
   tcp_write_failed: "the connection broke when written to",
   // ICE
   stun_malformed: "a STUN message cannot be read",

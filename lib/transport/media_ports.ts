@@ -10,6 +10,7 @@ import type { Datagrams } from "./datagrams/datagrams.ts";
 import { libc, type LibcResult } from "./datagrams/libc.ts";
 import { type NativeDatagramsOptions, openNativeDatagrams } from "./datagrams/native_datagrams.ts";
 import { SocketLoop, type SocketLoopOptions } from "./datagrams/socket_loop.ts";
+import { type Endpoint, findListener, limitUnsent } from "./datagrams/socket_options.ts";
 import { openPortableDatagrams } from "./datagrams/portable_datagrams.ts";
 import { BorrowedSockets, type BorrowedSocketsOptions } from "./tcp/borrowed_socket.ts";
 import { SocketLender } from "./tcp/lent_socket.ts";
@@ -35,6 +36,8 @@ export interface MediaPorts {
    * @throws `SfuError` as both twins do.
    */
   openDatagrams(options: DatagramsOptions): Promise<Datagrams>;
+  /** What the TCP listener at `local` accepts holds little that cannot be sent; native only. */
+  limitUnsent(local: Endpoint): void;
 }
 
 /**
@@ -60,6 +63,10 @@ export function chooseMediaPorts(native: NativeUse): MediaPorts {
     openDatagrams: library.ok
       ? (options) => openWithFallback({ ...options, libc: library.libc }, native)
       : openPortableDatagrams,
+    limitUnsent(local) {
+      const listener = library.ok ? findListener(library.libc, local) : undefined;
+      if (library.ok && listener !== undefined) limitUnsent(library.libc, listener);
+    },
   };
 }
 

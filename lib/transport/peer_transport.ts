@@ -55,6 +55,8 @@ export interface PeerTransportListener {
   onConnected(protocol: "udp" | "tcp"): void;
   /** Packets go to another host, or by another protocol, than before. */
   onPathChanged?(): void;
+  /** Video was left out for a slow reader, and goes out again: it has to begin with key frames. */
+  onVideoGap?(): void;
   /** How long the peer's answer to a check took by the path in use, ms. */
   onRoundTrip?(rttMs: number): void;
   /** No valid STUN for a while. */
@@ -319,9 +321,18 @@ export class PeerTransport implements PathOwner {
     return path?.protocol === "tcp" ? path.queuedBytes ?? 0 : -1;
   }
 
+  /** Bytes of video that were left out for a slow reader of the path in use, in all. */
+  get droppedBytes(): number {
+    return this.#ice.mediaPath?.droppedBytes ?? 0;
+  }
+
   /** Whether RTP can be sent. */
   get connected(): boolean {
     return this.#srtpKeys !== undefined && !this.#isClosed;
+  }
+
+  videoGap(path: NetworkPath): void {
+    if (path === this.#ice.mediaPath && !this.#isClosed) this.#options.listener.onVideoGap?.();
   }
 
   receive(

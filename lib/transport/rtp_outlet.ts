@@ -75,6 +75,10 @@ export class RtpOutlet implements PacketSink {
     this.history?.sent(packet.transportSequence, sealed, packet.packetKind, now);
   }
 
+  outdate(ssrc: number): boolean {
+    return this.#route.mediaPath?.outdate?.(ssrc) ?? false;
+  }
+
   nextTransportSequence(): number {
     if (this.history === undefined) return -1;
     const sequence = this.#transportSequence;

@@ -38,6 +38,8 @@ export interface EstimateWorld {
   readonly outlet: { history?: SendHistory | undefined };
   /** Bytes that wait in the socket of a TCP path; absent or negative: it is none. */
   readonly queuedBytes?: () => number;
+  /** Bytes that were left out of that, in all. */
+  readonly droppedBytes?: () => number;
   /**
    * Sends one packet that is needed for nothing else, of about `most` bytes or fewer; `false` if
    * there is no way to.
@@ -81,6 +83,8 @@ export class ConnectionEstimate implements SendHistory, Departing {
   #rttMs = -1;
   /** When the queue is looked at next; `Infinity` while the path is no TCP connection. */
   #queueAt = Infinity;
+  /** Bytes that were left out of it when it was looked at last. */
+  #dropped = 0;
 
   constructor(world: EstimateWorld) {
     this.#world = world;
@@ -209,7 +213,10 @@ export class ConnectionEstimate implements SendHistory, Departing {
   #lookAtQueue(estimate: SendEstimate, now: number): void {
     const queued = this.#world.queuedBytes?.() ?? -1;
     this.#queueAt = queued < 0 ? Infinity : now + QUEUE_INTERVAL_MS;
-    if (queued >= 0) estimate.tcpQueue(queued, now);
+    if (queued < 0) return;
+    const dropped = this.#world.droppedBytes?.() ?? 0;
+    estimate.tcpQueue(queued, now, Math.max(0, dropped - this.#dropped));
+    this.#dropped = dropped;
   }
 
   #changed(now: number): void {

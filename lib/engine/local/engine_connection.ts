@@ -111,6 +111,7 @@ export class EngineConnection
       emit,
       sink: this.#transport.rtp,
       queuedBytes: () => this.#transport.queuedBytes,
+      droppedBytes: () => this.#transport.droppedBytes,
       sendRtcp,
       random: platform.random,
       failed: (error) => shared.failed(id, error),
@@ -270,6 +271,10 @@ export class EngineConnection
       ? {}
       : { remote: { hostname, port } };
     this.#shared.emit({ type: "connection_connected", connection: this.id, protocol, ...remote });
+  }
+
+  onVideoGap(): void {
+    this.sending.videoGap();
   }
 
   onPathChanged(): void {

@@ -9,7 +9,7 @@ import type { IpNetwork } from "../../wire/ip_network.ts";
 import type { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { IceDirectory } from "../../transport/ice/ice_directory.ts";
 import type { MediaPorts } from "../../transport/media_ports.ts";
-import { openTcpMux, type TcpMux } from "../../transport/tcp/tcp_mux.ts";
+import { openTcpMux, type TcpMux, type TcpMuxOptions } from "../../transport/tcp/tcp_mux.ts";
 import {
   type AddressDiscovery,
   advertisedHosts,
@@ -74,7 +74,8 @@ export class EngineSockets {
     await this.#udp.open(directory, ports);
     const tcp = withoutWildcards(this.#options.tcp, this.#options);
     const { tcpProxies: proxies = [] } = this.#options;
-    const shared = { directory, clock, timers, drops, log, proxies };
+    const onListening: TcpMuxOptions["onListening"] = (local) => ports.limitUnsent(local);
+    const shared = { directory, clock, timers, drops, log, proxies, onListening };
     for (const { hostname, port } of tcp) {
       const mux = await openTcpMux({ hostname, port, ...shared });
       mux.onBatchEnd = onBatchEnd;

@@ -60,6 +60,8 @@ export interface SendingSideOptions {
   readonly sink: PacketSink & { history?: SendHistory | undefined };
   /** Bytes that wait in the socket of a TCP path; negative if it is none. */
   readonly queuedBytes?: () => number;
+  /** Bytes of video that were left out of that, in all. */
+  readonly droppedBytes?: () => number;
   readonly sendRtcp: (bytes: Uint8Array, length: number) => void;
   readonly random: Random;
   /** Forwarding on this connection hit a bug of ours. */
@@ -102,6 +104,8 @@ export class SendingSide {
   /** Packets that share a repair packet; 0 for none. */
   #repairGroup = 0;
   #repairsAt = 0;
+  /** Video was left out that nobody sends again. */
+  #hasGap = false;
 
   constructor(options: SendingSideOptions) {
     this.#options = options;
@@ -114,8 +118,10 @@ export class SendingSide {
     );
     this.#writer = options.rtcp.toSubscriber;
     const { sink: outlet, timed, queuedBytes, departures, rtcp: { feedback } } = options;
+    const { droppedBytes } = options;
     const queue = {
       ...(queuedBytes === undefined ? {} : { queuedBytes }),
+      ...(droppedBytes === undefined ? {} : { droppedBytes }),
       ...(departures === undefined ? {} : { departures }),
     };
     const pad = (now: number, most: number) => this.#pad(now, most);
@@ -292,8 +298,15 @@ export class SendingSide {
     this.#flush();
   }
 
+  /** A slow reader was left without video for a while. */
+  videoGap(): void {
+    this.#hasGap = true;
+    this.#options.timed(0);
+  }
+
   /** Timed work; cheap when nothing is due. */
   tick(now: number): void {
+    if (this.#hasGap) this.#closeGap(now);
     this.bandwidth.tick(now);
     this.#share(now);
     let reportsDue = false;
@@ -308,8 +321,14 @@ export class SendingSide {
     if (reportsDue) this.#sendReports(now);
   }
 
+  #closeGap(now: number): void {
+    this.#hasGap = false;
+    for (const { track } of this.#sent.values()) track.lostPicture(now);
+  }
+
   /** When {@linkcode SendingSide.tick} has something to do; `Infinity` if nothing is foreseen. */
   nextWakeAt(): number {
+    if (this.#hasGap) return 0;
     let at = Math.min(this.bandwidth.nextWakeAt(), this.#allocation.nextWakeAt());
     for (const { track, reportAt, spatial, toldSpatial, tellAt } of this.#sent.values()) {
       at = Math.min(at, reportAt, track.nextWakeAt(), spatial === toldSpatial ? Infinity : tellAt);

@@ -32,6 +32,7 @@ export type MediaTransport =
     | "protocol"
     | "remote"
     | "queuedBytes"
+    | "droppedBytes"
     | "connected"
     | "nextWakeAt"
     | "tick"
@@ -57,6 +58,7 @@ export class SourceTransport implements MediaTransport {
   readonly protocol = "tcp";
   readonly remote = undefined;
   readonly queuedBytes = -1;
+  readonly droppedBytes = 0;
   readonly hasMessages = false;
   readonly #listener: PeerTransportListener;
   readonly #drops: DropSink<EngineDrop>;

@@ -160,6 +160,14 @@ export class DownTrack implements PacketReceiver {
     this.#interrupt(SWITCH_LAG_MS);
   }
 
+  /** What left last has not arrived, and nobody sends it again: goes on with a key frame. */
+  lostPicture(now: number): void {
+    if (!this.#isVideo || this.#resync) return;
+    this.#interrupt(SWITCH_LAG_MS);
+    this.#resender.forget();
+    this.#adjust(now);
+  }
+
   /** Changes what is wanted; takes effect at the next suitable key frame, which is asked for. */
   setTarget(target: LayerTarget, now: number): void {
     const { wanted: { enabled: before }, target: { loudestOf } } = this.#limit;
@@ -328,7 +336,10 @@ export class DownTrack implements PacketReceiver {
       now,
     );
     this.#sequence.switchTo(packet.seq);
-    if (this.#isVideo) this.#selection.join(packet, this.#limit.wanted);
+    if (this.#isVideo) {
+      this.#output.beginPicture();
+      this.#selection.join(packet, this.#limit.wanted);
+    }
     this.#current = spatial;
     this.#epoch = layer.epoch;
     this.#clock = layer.clock;

@@ -131,6 +131,11 @@ export class DownTrackOutput implements PacedTrack {
     return Math.max(this.#pacer?.forget(this) ?? Infinity, this.#highest + 1);
   }
 
+  /** A picture begins anew: what waits of the last one for a slow reader is not sent any more. */
+  beginPicture(): void {
+    if (this.#sink.outdate?.(this.packet.ssrc) === true) this.#resender.forget();
+  }
+
   /** Sends `packet` as padding alone, which comes from no source. */
   sendPadding(now: number): DropReason {
     const out = this.packet;

@@ -49,6 +49,8 @@ export const SendKind = {
   /** Audio, RTCP, STUN, DTLS: what a call cannot do without. */
   other: 0,
   video: 1,
+  /** Messages: they have a way of their own to be sent again, and to wait. */
+  data: 2,
 } as const;
 export type SendKind = (typeof SendKind)[keyof typeof SendKind];
 

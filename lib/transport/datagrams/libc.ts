@@ -29,6 +29,8 @@ const ARCHITECTURES: readonly string[] = ["x86_64", "aarch64"];
 export const MSG_DONTWAIT = 0x40;
 /** An error in place of a signal where the other end is gone. */
 export const MSG_NOSIGNAL = 0x4000;
+/** What follows goes into another segment. */
+export const MSG_EOR = 0x80;
 const AF_UNIX = 1;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;

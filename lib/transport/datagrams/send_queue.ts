@@ -23,7 +23,7 @@ import { MAX_SEND_BYTES, type RemoteAddress, SendKind } from "./datagrams.ts";
  */
 export const QUEUE_SLOTS = 8192;
 /** Marks the position of a datagram that was dropped while it waited; no {@linkcode SendKind}. */
-export const DROPPED = 2;
+export const DROPPED = 255;
 const NONE = -1;
 
 /** The line of one socket. Every call outside the contract of `Datagrams` is a counted drop. */

@@ -1,6 +1,6 @@
 /**
- * What has to be known and set once about a socket that the runtime has opened: its descriptor, and
- * buffers and marks of UDP.
+ * What has to be known and set once about a socket that the runtime has opened: its descriptor,
+ * buffers and marks of UDP, and how much of TCP the kernel takes before it can send it.
  *
  * @module
  */
@@ -24,7 +24,16 @@ const MAX_DESCRIPTORS = 65_536;
 /** Explicit congestion notification: "ECN-capable transport 0" (RFC 3168 §5). */
 const ECT_0 = 2;
 
+/**
+ * Bytes of a TCP connection that the kernel takes before it can send them. What it has cannot be
+ * overtaken or left out any more: a path that becomes narrow would be heard as a gap that long.
+ */
+const MOST_UNSENT_BYTES = 8 * 1024;
+
 const SOL_IP = 0;
+const IPPROTO_TCP = 6;
+const TCP_NOTSENT_LOWAT = 25;
+const SO_ACCEPTCONN = 30;
 const SOL_SOCKET = 1;
 const SOL_IPV6 = 41;
 const IP_TOS = 1;
@@ -84,6 +93,33 @@ export function isConnection(
   const words = new Int32Array(NAME_WORDS);
   return isNamed(libc.sharing.getpeername, fd, words, remote) &&
     isNamed(libc.getsockname, fd, words, local);
+}
+
+/**
+ * Finds the TCP listener at `local`. Each connection that it has accepted has the same name, and
+ * does not listen.
+ */
+export function findListener(libc: Libc, local: Endpoint): SocketDescriptor | undefined {
+  const found = find(libc, libc.getsockname, local, SOCK_STREAM);
+  const value = new Int32Array(1);
+  const length = Uint32Array.of(value.byteLength);
+  for (;;) {
+    const { value: socket } = found.next();
+    if (socket === undefined) return undefined;
+    const isKnown = libc.getsockopt(socket.fd, SOL_SOCKET, SO_ACCEPTCONN, value, length) === 0;
+    if (isKnown && value[0] === 1) return socket;
+  }
+}
+
+/**
+ * Lets the kernel take little of a TCP connection that it cannot send yet; of a listener: of all
+ * that it accepts from now on (tcp(7), `TCP_NOTSENT_LOWAT`).
+ *
+ * @returns Whether the system does so.
+ */
+export function limitUnsent(libc: Libc, { fd }: Pick<SocketDescriptor, "fd">): boolean {
+  const value = Int32Array.of(MOST_UNSENT_BYTES);
+  return libc.setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value, value.byteLength) === 0;
 }
 
 /** An address as literal, and a port. */

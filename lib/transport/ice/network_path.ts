@@ -30,6 +30,8 @@ export interface PathOwner {
     now: number,
     nowUs: number,
   ): void;
+  /** A slow reader was left without video for a while, and gets it again: by key frames. */
+  videoGap?(path: NetworkPath): void;
 }
 
 /** Who validated a path: the ICE agent. */
@@ -47,17 +49,20 @@ export interface NetworkPath {
   readonly protocol: "udp" | "tcp";
   readonly remote: RemoteAddress;
   /** Bytes that a slow reader has not taken yet (TCP). */
-  readonly queuedBytes?: number;
+  readonly queuedBytes?: number | undefined;
+  /** Bytes of video that were left out for its sake, in all (TCP). */
+  readonly droppedBytes?: number | undefined;
   /** Who gets its packets; `undefined` before validation and after the session let go of it. */
   owner: PathOwner | undefined;
   validator: PathValidator | undefined;
   /**
-   * Queues `bytes[0..length)`, which the caller may reuse at once.
+   * Queues `bytes[0..length)`, which the caller may reuse at once. Without a kind it is told by
+   * the bytes.
    *
    * @returns `false` if the packet was certainly not sent: closed path, or a slow reader's full
    *   queue.
    */
-  send(bytes: Uint8Array, length: number): boolean;
+  send(bytes: Uint8Array, length: number, kind?: SendKind): boolean;
   /**
    * Lends room for the next packet, from index 0 on, until it is committed or something else is
    * sent anywhere. `undefined` if nothing can be sent now, which is counted.
@@ -65,6 +70,12 @@ export interface NetworkPath {
   reserve(): Uint8Array | undefined;
   /** Queues the first `length` bytes of what was reserved last. */
   commit(length: number, kind: SendKind): void;
+  /**
+   * A picture of the video `ssrc` begins anew: what waits of it for a slow reader is worth nothing.
+   *
+   * @returns Whether something was left out.
+   */
+  outdate?(ssrc: number): boolean;
   /**
    * Forgets the address (UDP), or closes the connection once its queue is written (TCP).
    * Idempotent.

@@ -4,21 +4,29 @@
  * @module
  */
 import type { Cancel } from "../../base/platform.ts";
-import { Errno, MSG_DONTWAIT, MSG_NOSIGNAL } from "../datagrams/libc.ts";
+import { Errno, MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL } from "../datagrams/libc.ts";
 import {
   BorrowedChannels,
   type BorrowedChannelsOptions,
   type ChannelReceiver,
 } from "./borrowed_channels.ts";
+import type { SendKind } from "../datagrams/datagrams.ts";
 import type { BorrowedOutlet } from "./borrowed_outlet.ts";
 import { queueFrame } from "./framed_queue.ts";
 import type { LentSocket } from "./lent_socket.ts";
 import type { TcpLimits } from "./tcp_connection.ts";
-import { type ByteStream, type QueueLimits, StreamWriter } from "./stream_writer.ts";
+import type { QueueLimits } from "./stream_queue.ts";
+import { type ByteStream, StreamWriter } from "./stream_writer.ts";
 
 /** Wait before the kernel is asked again after it had no room, ms; doubled up to the second. */
 const RETRY_MS = 1;
 const MAX_RETRY_MS = 16;
+
+/**
+ * Each write begins a segment of its own: only before one the kernel asks how much is not sent yet,
+ * and otherwise would add up to 64 KiB to the last.
+ */
+const FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR;
 
 /** What borrowed sockets hang on. */
 export interface BorrowedSocketsOptions extends BorrowedChannelsOptions {
@@ -33,6 +41,8 @@ export interface Borrower {
   readonly receive: ChannelReceiver;
   /** The connection has to end. */
   readonly failed: () => void;
+  /** Video was left out that had waited too long, and is taken again. */
+  readonly videoGap: () => void;
 }
 
 /** Those of one thread. */
@@ -45,10 +55,10 @@ export class BorrowedSockets {
     this.#channels = new BorrowedChannels(options);
   }
 
-  open(socket: LentSocket, { receive, failed }: Borrower): BorrowedOutlet & { begin?(): void } {
+  open(socket: LentSocket, borrower: Borrower): BorrowedOutlet & { begin?(): void } {
     return socket.kind === "stream"
-      ? new BorrowedStream(socket.fd, this.#options, failed)
-      : this.#channels.open(socket, receive);
+      ? new BorrowedStream(socket.fd, this.#options, borrower)
+      : this.#channels.open(socket, borrower.receive);
   }
 
   /** The TURN server has looked at so much of what came for no channel. */
@@ -73,16 +83,24 @@ class BorrowedStream implements BorrowedOutlet {
   #finished: (() => void) | undefined;
   #cancelLinger: Cancel = () => {};
 
-  constructor(fd: number, options: BorrowedSocketsOptions, failed: () => void) {
+  constructor(
+    fd: number,
+    options: BorrowedSocketsOptions,
+    { failed, videoGap: reopened }: Borrower,
+  ) {
     this.#options = options;
     this.#stream = new DescriptorStream(fd, options);
-    this.#writer = new StreamWriter(this.#stream, options.clock, (isBroken) => {
-      if (isBroken && !this.#hasFailed) {
-        this.#hasFailed = true;
-        options.drops.count(this.#stream.isStuck ? "tcp_reader_stuck" : "tcp_write_failed");
-        failed();
-      }
-      this.#end();
+    this.#writer = new StreamWriter(this.#stream, options.clock, {
+      idle: (isBroken) => {
+        if (isBroken && !this.#hasFailed) {
+          this.#hasFailed = true;
+          options.drops.count(this.#stream.isStuck ? "tcp_reader_stuck" : "tcp_write_failed");
+          failed();
+        }
+        this.#end();
+      },
+      dropped: (packets) => options.drops.count("tcp_video_too_old", packets),
+      reopened,
     });
   }
 
@@ -94,16 +112,24 @@ class BorrowedStream implements BorrowedOutlet {
     return this.#writer.queuedBytes;
   }
 
+  get droppedBytes(): number {
+    return this.#writer.droppedBytes;
+  }
+
+  outdate(ssrc: number): boolean {
+    return this.#writer.outdate(ssrc);
+  }
+
   /** The lender writes no more. */
   begin(): void {
     this.#mayWrite = true;
     this.flush();
   }
 
-  send(bytes: Uint8Array, length: number): boolean | undefined {
+  send(bytes: Uint8Array, length: number, kind: SendKind): boolean | undefined {
     if (this.#hasFailed) return false;
     const { limits, drops } = this.#options;
-    const refusal = queueFrame(this.#writer, bytes, length, limits);
+    const refusal = queueFrame(this.#writer, bytes, length, limits, kind);
     if (refusal === undefined) return true;
     drops.count(refusal);
     return refusal === "tcp_rtp_for_slow_reader" ? false : undefined;
@@ -161,7 +187,7 @@ class DescriptorStream implements ByteStream {
     const view = bytes as Uint8Array<ArrayBuffer>;
     for (let waitMs = RETRY_MS;; waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)) {
       if (this.#fd < 0) throw new Error("closed");
-      const sent = libc.sharing.send(this.#fd, view, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+      const sent = libc.sharing.send(this.#fd, view, length, FLAGS);
       if (sent >= 0) return Number(sent);
       const errno = libc.errno();
       if (errno !== Errno.EAGAIN && errno !== Errno.EINTR && errno !== Errno.ENOBUFS) {

@@ -17,6 +17,7 @@ import { MAX_SEND_BYTES, type RemoteAddress, SendKind } from "../datagrams/datag
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunOrigin, StunReceiver } from "../ice/ice_directory.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "../ice/network_path.ts";
+import { kindByBytes } from "./framed_queue.ts";
 import type { BorrowedOutlet } from "./borrowed_outlet.ts";
 import type { BorrowedSockets } from "./borrowed_socket.ts";
 import type { LentSocket } from "./lent_socket.ts";
@@ -27,6 +28,9 @@ import {
   type TcpFromSession,
   type TcpToSession,
 } from "./tcp_handover.ts";
+
+/** So much may wait where nobody is slow. */
+const OUTDATED_BYTES = 4 * 1024;
 
 /** The world as these paths see it. */
 export interface DistantTcpOptions {
@@ -85,6 +89,7 @@ export class DistantTcp {
     const known = this.#paths.get(message.path);
     if (message.type === "tcp_taken") return known?.taken(message.bytes);
     if (message.type === "tcp_written") return known?.begin();
+    if (message.type === "tcp_gap") return known?.gap(message.droppedBytes);
     if (message.type === "tcp_lent") return known?.borrow(message.socket, this.borrowing);
     if (message.type === "tcp_ended") {
       this.#paths.delete(message.path);
@@ -139,6 +144,9 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
   validator: PathValidator | undefined;
   /** Bytes sent that the listening thread has not taken. */
   #waiting = 0;
+  #droppedBytes = 0;
+  /** By the listening thread. */
+  #droppedThere = 0;
   /** Bytes received since the listening thread was last told. */
   #taken = 0;
   /** Lent by `reserve`; made at its first use. */
@@ -175,13 +183,13 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
     return this;
   }
 
-  send(bytes: Uint8Array, length: number, kind: SendKind = SendKind.other): boolean {
+  send(bytes: Uint8Array, length: number, kind: SendKind = kindByBytes(bytes, length)): boolean {
     if (this.#isClosed) return false;
     const borrowed = this.#borrowed;
     if (borrowed?.isOpen(this.options.clock.now())) {
       return this.#sendOn(borrowed, bytes, length, kind);
     }
-    return this.#sendByMessage(bytes, length);
+    return this.#sendByMessage(bytes, length, kind);
   }
 
   #sendOn(borrowed: BorrowedOutlet, bytes: Uint8Array, length: number, kind: SendKind): boolean {
@@ -198,19 +206,20 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
     this.ended();
   }
 
-  #sendByMessage(bytes: Uint8Array, length: number): boolean {
+  #sendByMessage(bytes: Uint8Array, length: number, kind: SendKind): boolean {
     const { post, drops } = this.options;
     if (this.#waiting + length > HANDOVER_LIMIT_BYTES) {
       drops.count("tcp_reader_too_slow");
       this.#fail();
       return false;
     }
-    if (this.#waiting + length > HANDOVER_BYTES && datagramKind(bytes, length) === "rtp") {
+    if (this.#waiting + length > HANDOVER_BYTES && kind === SendKind.video) {
       drops.count("tcp_rtp_for_slow_reader");
+      this.#droppedBytes += length;
       return false;
     }
     this.#waiting += length;
-    post({ type: "tcp_send", path: this.number, bytes: bytes.slice(0, length) });
+    post({ type: "tcp_send", path: this.number, kind, bytes: bytes.slice(0, length) });
     return true;
   }
 
@@ -219,12 +228,31 @@ class DistantTcpPath implements NetworkPath, StunOrigin {
     return this.#waiting + (this.#borrowed?.queuedBytes ?? 0);
   }
 
+  /** Bytes of video that were left out, here and in the listening thread as far as it has told. */
+  get droppedBytes(): number {
+    return this.#droppedBytes + this.#droppedThere + (this.#borrowed?.droppedBytes ?? 0);
+  }
+
+  outdate(ssrc: number): boolean {
+    if (this.#borrowed !== undefined) return this.#borrowed.outdate?.(ssrc) ?? false;
+    if (this.protocol !== "tcp" || this.#waiting < OUTDATED_BYTES) return false;
+    this.options.post({ type: "tcp_outdated", path: this.number, ssrc });
+    // What was left out nobody says: what is missing is sent again.
+    return false;
+  }
+
+  gap(droppedBytes: number): void {
+    this.#droppedThere = droppedBytes;
+    this.owner?.videoGap?.(this);
+  }
+
   /** What is sent from now on leaves from here, a stream's once {@linkcode begin} says so. */
   borrow(socket: LentSocket, borrowing: Borrowing | undefined): void {
     if (borrowing === undefined) return;
     const borrowed = borrowing.open(socket, {
       receive: (bytes, length) => this.all.deliver(this, bytes, length),
       failed: () => this.#fail(),
+      videoGap: () => this.owner?.videoGap?.(this),
     });
     // Who lent it has not heard of the end yet, and nobody else would close it.
     if (this.#isClosed) return borrowed.close();

@@ -17,6 +17,7 @@ import {
   findConnection,
   findDescriptor,
   isConnection,
+  limitUnsent,
   nameOfEndpoint,
 } from "../datagrams/socket_options.ts";
 import type { AddressFamily } from "../datagrams/socket_address.ts";
@@ -81,6 +82,7 @@ export class SocketLender {
   lend(outlet: LendableOutlet, thread: number): LentSocket | undefined {
     if (outlet.kind === "datagrams") return this.#lendChannel(outlet, thread);
     const found = findConnection(this.#libc, outlet.local, outlet.remote);
+    if (found !== undefined) limitUnsent(this.#libc, found);
     const fd = found === undefined ? -1 : this.#libc.sharing.duplicate(found.fd);
     if (fd < 0) return undefined;
     this.#streams.set(fd, outlet);

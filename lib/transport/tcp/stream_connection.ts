@@ -12,7 +12,8 @@ import type { Cancel } from "../../base/platform.ts";
 import { endBatchSafely, type ReceivedUnit, receivingThrew } from "../datagrams/batch_guard.ts";
 import { MAX_SEND_BYTES } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
-import { type ByteStream, type QueueRefusal, StreamWriter } from "./stream_writer.ts";
+import type { QueueRefusal } from "./stream_queue.ts";
+import { type ByteStream, StreamWriter } from "./stream_writer.ts";
 import type { TcpConnection, TcpPathHost } from "./tcp_connection.ts";
 
 /** Bytes read at once: of a session's client, and before one is named. */
@@ -26,6 +27,8 @@ export interface StreamSpeaker extends TcpConnection {
   take(chunk: Uint8Array, length: number): boolean;
   /** Asked after each read: reading waits for what it returns. */
   readonly pause?: (() => Promise<void> | undefined) | undefined;
+  /** Video was left out that had waited too long, and is taken again. */
+  videoGap(): void;
   /** Nothing comes or goes any more. */
   over(): void;
 }
@@ -55,9 +58,13 @@ export class StreamConnection {
     this.#host = host;
     this.#speaker = speaker;
     this.time = new BatchTime(host.clock);
-    this.writer = new StreamWriter(stream, host.clock, (failed) => {
-      if (failed) this.end("tcp_write_failed");
-      if (this.#isClosing) this.end();
+    this.writer = new StreamWriter(stream, host.clock, {
+      idle: (failed) => {
+        if (failed) this.end("tcp_write_failed");
+        if (this.#isClosing) this.end();
+      },
+      dropped: (packets) => host.drops.count("tcp_video_too_old", packets),
+      reopened: () => speaker.videoGap(),
     });
     this.done = this.#read();
   }

@@ -1,10 +1,12 @@
 /**
- * What waits to be written to one byte stream: one buffer is written while the other fills, as
- * writes do not copy.
+ * What waits to be written to one byte stream. A chunk of it is written while the rest waits, so
+ * that what a call cannot do without may go before that.
  *
  * @module
  */
 import type { Clock } from "../../base/platform.ts";
+import type { SendKind } from "../datagrams/datagrams.ts";
+import { type QueueLimits, type QueueRefusal, StreamQueue } from "./stream_queue.ts";
 
 /**
  * The byte stream below; the part of `Deno.TcpConn` that is used, so that tests can stand in for
@@ -20,89 +22,69 @@ export interface ByteStream {
   close(): void;
 }
 
-/** First size of a write buffer that is used; it doubles while a reader lags. */
-const WRITE_BYTES = 8 * 1024;
 /** Whoever connects and says nothing is written nothing. */
 const UNUSED = new Uint8Array(0);
-/** A larger write buffer is given back once it is empty. */
-const KEEP_WRITE_BYTES = 64 * 1024;
 
-/** How much may wait for a reader. */
-export interface QueueLimits {
-  /** Queued bytes above which media is dropped: old media is worth less than none. */
-  readonly softQueueBytes: number;
-  /** Queued bytes above which the connection is closed. */
-  readonly hardQueueBytes: number;
-  /** A write without progress for this long closes the connection, ms. */
-  readonly stuckMs: number;
+/** What is told of a stream. */
+export interface WriterHost {
+  /** Everything is written, or cannot be. */
+  idle(failed: boolean): void;
+  /** Packets of video were left out because they had waited too long. */
+  dropped(packets: number): void;
+  /** Video was left out for a while, and is taken again: it goes on with key frames. */
+  reopened(): void;
 }
 
-/** Why something is not queued. */
-export type QueueRefusal =
-  | "tcp_reader_too_slow"
-  | "tcp_reader_stuck"
-  | "tcp_rtp_for_slow_reader";
-
-/** The queue of one stream. Whoever fills it keeps it within bounds. */
+/** Writes to one stream what is queued for it. Whoever fills the queue keeps it within bounds. */
 export class StreamWriter {
   /** Settles when nothing is being written; `undefined` if nothing is. */
   drained: Promise<void> | undefined;
   readonly #stream: ByteStream;
   readonly #clock: Clock;
-  readonly #idle: (failed: boolean) => void;
-  #filling = UNUSED;
+  readonly #host: WriterHost;
+  readonly #queue = new StreamQueue();
+  readonly #dropped = (packets: number) => this.#host.dropped(packets);
   #writing = UNUSED;
-  /** Bytes waiting in `#filling`. */
-  #filled = 0;
   /** Bytes of `#writing` not yet taken by the system. */
   #unwritten = 0;
   #progressAt = 0;
   #isEnded = false;
 
-  /** @param idle Everything is written, or cannot be. */
-  constructor(stream: ByteStream, clock: Clock, idle: (failed: boolean) => void) {
+  constructor(stream: ByteStream, clock: Clock, host: WriterHost) {
     this.#stream = stream;
     this.#clock = clock;
-    this.#idle = idle;
+    this.#host = host;
   }
 
   /** Bytes that the system has not taken. */
   get queuedBytes(): number {
-    return this.#filled + this.#unwritten;
+    return this.#queue.size + this.#unwritten;
   }
 
-  /** Whether the other end has taken nothing for so long, ms. */
-  isStuck(stuckMs: number): boolean {
-    return this.#unwritten > 0 && this.#clock.now() - this.#progressAt >= stuckMs;
-  }
-
-  /** Where the next `length` bytes are to be put in {@linkcode StreamWriter.bytes}. */
-  claim(length: number): number {
-    const at = this.#filled;
-    const end = at + length;
-    if (end > this.#filling.length) {
-      let size = Math.max(WRITE_BYTES, this.#filling.length * 2);
-      while (size < end) size *= 2;
-      const larger = new Uint8Array(size);
-      larger.set(this.#filling.subarray(0, at));
-      this.#filling = larger;
-    }
-    this.#filled = end;
-    return at;
+  /** Bytes of video that were left out, in all. */
+  get droppedBytes(): number {
+    return this.#queue.droppedBytes;
   }
 
   /**
-   * As {@linkcode claim}, within bounds.
+   * Where the next `length` bytes are to be put in {@linkcode StreamWriter.bytes}, or why not; all
+   * refusals but `tcp_rtp_for_slow_reader` end the stream.
    *
-   * @param mayGiveWay Whether it is media, which is worth nothing when it is old.
-   * @returns Where, or why not; all but `tcp_rtp_for_slow_reader` end the stream.
+   * @param stream Which video it is of, by its SSRC, or `NO_STREAM`.
    */
-  claimWithin(length: number, limits: QueueLimits, mayGiveWay: boolean): number | QueueRefusal {
-    const queued = this.queuedBytes + length;
-    if (queued > limits.hardQueueBytes) return "tcp_reader_too_slow";
-    if (this.isStuck(limits.stuckMs)) return "tcp_reader_stuck";
-    if (queued > limits.softQueueBytes && mayGiveWay) return "tcp_rtp_for_slow_reader";
-    return this.claim(length);
+  claim(
+    length: number,
+    limits: QueueLimits,
+    kind: SendKind,
+    stream: number,
+  ): number | QueueRefusal {
+    const now = this.#clock.now();
+    const queue = this.#queue;
+    const refusal = queue.refuses(length, this.#unwritten, kind, limits, now, this.#dropped);
+    if (refusal === "tcp_reader_too_slow") return refusal;
+    const isStuck = this.#unwritten > 0 && now - this.#progressAt >= limits.stuckMs;
+    if (isStuck) return "tcp_reader_stuck";
+    return refusal ?? queue.claim(length, kind, stream, now);
   }
 
   /** What was claimed is filled and is to be written. */
@@ -110,27 +92,37 @@ export class StreamWriter {
     this.drained ??= this.#drain();
   }
 
-  /** Where claimed bytes go, until {@linkcode StreamWriter.start}. */
+  /** Where claimed bytes go, until the next claim, or {@linkcode StreamWriter.start}. */
   get bytes(): Uint8Array {
-    return this.#filling;
+    return this.#queue.bytes;
+  }
+
+  /**
+   * A picture of the stream begins anew: what is too old of it is not written any more.
+   *
+   * @returns Whether anything was.
+   */
+  outdate(stream: number): boolean {
+    const packets = this.#queue.outdate(stream, this.#clock.now());
+    if (packets > 0) this.#host.dropped(packets);
+    return packets > 0;
   }
 
   /** Nothing more is written. */
   end(): void {
     this.#isEnded = true;
-    this.#filled = 0;
+    this.#queue.clear();
   }
 
   async #drain(): Promise<void> {
     let failed = false;
+    const queue = this.#queue;
     try {
-      while (this.#filled > 0 && !this.#isEnded) {
-        const full = this.#filling;
-        this.#filling = this.#writing;
-        this.#writing = full;
-        const end = this.#filled;
-        this.#filled = 0;
-        this.#unwritten = end;
+      while (queue.size > 0 && !this.#isEnded) {
+        const most = queue.chunkBytes(this.#clock.now());
+        if (this.#writing.length < most) this.#writing = new Uint8Array(most);
+        const full = this.#writing;
+        const end = this.#unwritten = queue.take(full, most);
         this.#progressAt = this.#clock.now();
         while (this.#unwritten > 0 && !this.#isEnded) {
           const written = await this.#stream.write(full.subarray(end - this.#unwritten, end));
@@ -138,12 +130,11 @@ export class StreamWriter {
           if (written > 0) this.#progressAt = this.#clock.now();
         }
       }
-      if (this.#writing.length > KEEP_WRITE_BYTES) this.#writing = UNUSED;
-      if (this.#filling.length > KEEP_WRITE_BYTES) this.#filling = UNUSED;
     } catch {
       failed = true;
     }
     this.drained = undefined;
-    this.#idle(failed);
+    if (!failed && !this.#isEnded && queue.isReopened()) this.#host.reopened();
+    this.#host.idle(failed);
   }
 }

@@ -8,7 +8,7 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Log, Timers } from "../../base/platform.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunReceiver } from "../ice/ice_directory.ts";
-import type { QueueLimits } from "./stream_writer.ts";
+import type { QueueLimits } from "./stream_queue.ts";
 import type { Stranger } from "./tcp_strangers.ts";
 
 /** Bounds of TCP connections; each is a policy, not a protocol constant. */

@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { SendKind } from "../datagrams/datagrams.ts";
 import type { Endpoint } from "../datagrams/socket_options.ts";
 import type { LentSocket } from "./lent_socket.ts";
 
@@ -38,12 +39,21 @@ export type TcpToSession =
   | { readonly type: "tcp_ended"; readonly path: number }
   /** So many bytes of {@linkcode TurnStray}s were looked at. */
   | { readonly type: "turn_strays_taken"; readonly bytes: number }
-  /** This many sent bytes are in the socket's own queue, or were dropped there. */
+  /** Video was left out for a slow reader, so many bytes in all, and is taken again. */
+  | { readonly type: "tcp_gap"; readonly path: number; readonly droppedBytes: number }
+  /** This many sent bytes are written, or were dropped. */
   | { readonly type: "tcp_taken"; readonly path: number; readonly bytes: number };
 
 /** From the session's thread. */
 export type TcpFromSession =
-  | { readonly type: "tcp_send"; readonly path: number; readonly bytes: Uint8Array }
+  | {
+    readonly type: "tcp_send";
+    readonly path: number;
+    readonly kind: SendKind;
+    readonly bytes: Uint8Array;
+  }
+  /** A picture of a video begins anew: what waits of it is worth nothing. */
+  | { readonly type: "tcp_outdated"; readonly path: number; readonly ssrc: number }
   /** It proved, with STUN, to belong to a session. */
   | { readonly type: "tcp_opened"; readonly path: number }
   /** The last that was sent by a message: the thread writes to the lent stream by itself. */

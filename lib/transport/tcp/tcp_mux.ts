@@ -12,6 +12,7 @@ import { bindError } from "../datagrams/bind_error.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunReceiver } from "../ice/ice_directory.ts";
 import type { RemoteAddress } from "../datagrams/datagrams.ts";
+import type { Endpoint } from "../datagrams/socket_options.ts";
 import type { Certificate } from "./certificate.ts";
 import type { AcceptedStream, StreamListener } from "./introduced_listener.ts";
 import type { ByteStream } from "./stream_writer.ts";
@@ -40,6 +41,8 @@ export interface TcpMuxOptions {
   readonly certificate?: Certificate;
   /** Whose connections begin with a header of the PROXY protocol; nobody's if absent. */
   readonly proxies?: readonly IpNetwork[];
+  /** Is told of each listener that is opened, before it accepts anybody. */
+  readonly onListening?: (local: Endpoint) => void;
   /** What is spoken; absent: ICE over TCP. */
   readonly connect?: ConnectionMaker;
 }
@@ -109,6 +112,7 @@ export class TcpMux implements TcpPathHost {
   readonly closed: Promise<void>;
   #listener: StreamListener;
   readonly #connect: ConnectionMaker;
+  readonly #onListening: (local: Endpoint) => void;
   readonly #paths = new Set<TcpConnection>();
   readonly #strangers: TcpStrangers<TcpConnection>;
   #certificate: Certificate | undefined;
@@ -129,6 +133,8 @@ export class TcpMux implements TcpPathHost {
     this.#connect = options.connect ?? ((...parts) => new TcpPath(...parts));
     const { hostname, port } = listener.addr;
     this.localAddress = { hostname, port };
+    this.#onListening = options.onListening ?? (() => {});
+    this.#onListening(this.localAddress);
     this.closed = this.#accept();
   }
 
@@ -176,6 +182,7 @@ export class TcpMux implements TcpPathHost {
       try {
         this.#listener = listen(hostname, port, this.#certificate);
         this.#isRenewing = false;
+        this.#onListening(this.localAddress);
       } catch {
         await new Promise<void>((resume) => this.timers.after(LISTEN_AGAIN_MS, resume));
       }

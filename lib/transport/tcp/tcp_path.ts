@@ -9,11 +9,11 @@
  */
 import { datagramKind } from "../../wire/datagram_kind.ts";
 import { FrameSplitter } from "../../wire/stream_framing.ts";
-import { MAX_DATAGRAM_BYTES, type RemoteAddress } from "../datagrams/datagrams.ts";
+import { MAX_DATAGRAM_BYTES, type RemoteAddress, type SendKind } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunOrigin } from "../ice/ice_directory.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "../ice/network_path.ts";
-import { queueFrame } from "./framed_queue.ts";
+import { kindByBytes, queueFrame } from "./framed_queue.ts";
 import type { LendableOutlet } from "./lent_socket.ts";
 import { StreamConnection, type StreamSpeaker } from "./stream_connection.ts";
 import type { ByteStream } from "./stream_writer.ts";
@@ -58,6 +58,10 @@ export class TcpPath implements NetworkPath, StunOrigin, StreamSpeaker {
     return this.#connection.writer.queuedBytes;
   }
 
+  get droppedBytes(): number {
+    return this.#connection.writer.droppedBytes;
+  }
+
   /** Settles when all that was sent is written; `undefined` if it is. */
   get drained(): Promise<void> | undefined {
     return this.#connection.writer.drained;
@@ -79,10 +83,10 @@ export class TcpPath implements NetworkPath, StunOrigin, StreamSpeaker {
     return this;
   }
 
-  send(bytes: Uint8Array, length: number): boolean {
+  send(bytes: Uint8Array, length: number, kind: SendKind = kindByBytes(bytes, length)): boolean {
     const connection = this.#connection;
     if (!connection.isOpen) return false;
-    const refusal = queueFrame(connection.writer, bytes, length, this.#host.limits);
+    const refusal = queueFrame(connection.writer, bytes, length, this.#host.limits, kind);
     if (refusal !== undefined) return connection.refused(refusal);
     connection.writer.start();
     return true;
@@ -92,10 +96,17 @@ export class TcpPath implements NetworkPath, StunOrigin, StreamSpeaker {
     return this.#connection.reserve();
   }
 
-  /** Which packets give way to a slow reader is told by their bytes. */
-  commit(length: number): void {
+  commit(length: number, kind: SendKind): void {
     const { reserved } = this.#connection;
-    if (reserved !== undefined) this.send(reserved, length);
+    if (reserved !== undefined) this.send(reserved, length, kind);
+  }
+
+  outdate(ssrc: number): boolean {
+    return this.#connection.writer.outdate(ssrc);
+  }
+
+  videoGap(): void {
+    this.owner?.videoGap?.(this);
   }
 
   /** Ends a connection without a session for the sake of a newcomer. */

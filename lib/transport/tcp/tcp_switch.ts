@@ -11,6 +11,7 @@
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock } from "../../base/platform.ts";
 import { parseStun } from "../../wire/stun.ts";
+import type { SendKind } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunOrigin, StunReceiver } from "../ice/ice_directory.ts";
 import type {
@@ -104,7 +105,9 @@ export class TcpSwitch implements StunReceiver {
     if (connection?.thread !== thread) return;
     switch (message.type) {
       case "tcp_send":
-        return connection.send(message.bytes);
+        return connection.send(message.bytes, message.kind);
+      case "tcp_outdated":
+        return void connection.path.outdate?.(message.ssrc);
       case "tcp_opened":
         return connection.open();
       case "tcp_taken_over":
@@ -202,8 +205,9 @@ class SwitchedConnection implements PathOwner, PathValidator {
   #received: LentChannel | undefined;
   /** Bytes passed on that the thread has not taken. */
   #waiting = 0;
-  /** Bytes queued in the socket since the thread was last told. */
-  #taken = 0;
+  /** Bytes sent of which the thread was not told that they are written. */
+  #untold = 0;
+  #willTell = false;
   #resume: (() => void) | undefined;
 
   constructor(
@@ -254,14 +258,32 @@ class SwitchedConnection implements PathOwner, PathValidator {
     this.pass(bytes, length);
   }
 
-  send(bytes: Uint8Array): void {
-    this.path.send(bytes, bytes.length);
+  send(bytes: Uint8Array, kind: SendKind): void {
+    const { path } = this;
+    path.send(bytes, bytes.length, kind);
     this.#sends++;
     this.#lendIt();
-    this.#taken += bytes.length;
-    if (this.#taken < TAKEN_STEP_BYTES) return;
-    this.host.post({ type: "tcp_taken", path: this.number, bytes: this.#taken });
-    this.#taken = 0;
+    this.#untold += bytes.length;
+    if (this.#untold - (path.queuedBytes ?? 0) >= TAKEN_STEP_BYTES) this.#tellTaken();
+    if (this.#willTell || path.drained === undefined) return;
+    this.#willTell = true;
+    path.drained.then(() => {
+      this.#willTell = false;
+      this.#tellTaken();
+    });
+  }
+
+  /** Its thread's figures are of what waits, wherever that is. */
+  #tellTaken(): void {
+    const bytes = this.#untold - (this.path.queuedBytes ?? 0);
+    if (bytes <= 0) return;
+    this.#untold -= bytes;
+    this.host.post({ type: "tcp_taken", path: this.number, bytes });
+  }
+
+  videoGap(): void {
+    const droppedBytes = this.path.droppedBytes ?? 0;
+    this.host.post({ type: "tcp_gap", path: this.number, droppedBytes });
   }
 
   /**

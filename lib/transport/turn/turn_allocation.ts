@@ -132,6 +132,11 @@ export class TurnAllocation implements PathAllocation {
     if (this.#paths.get(path.key) === path) this.#paths.delete(path.key);
   }
 
+  /** Video was left out that had waited too long, and is taken again. */
+  videoGap(): void {
+    for (const path of this.#paths.values()) path.owner?.videoGap?.(path);
+  }
+
   /** It is over: sessions lose their paths. */
   end(): void {
     const paths = [...this.#paths.values()];

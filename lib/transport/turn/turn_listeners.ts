@@ -7,6 +7,7 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import type { Cancel, Platform, Timers } from "../../base/platform.ts";
 import type { IpNetwork } from "../../wire/ip_network.ts";
 import type { Datagrams } from "../datagrams/datagrams.ts";
+import type { Endpoint } from "../datagrams/socket_options.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { StunReceiver } from "../ice/ice_directory.ts";
 import type { CertificateSource } from "../tcp/certificate.ts";
@@ -30,6 +31,8 @@ export interface TurnPorts {
     readonly drops: DropSink<TransportDrop>;
     readonly timers: Timers;
   }): Promise<Datagrams>;
+  /** As `MediaPorts` has it. */
+  limitUnsent(local: Endpoint): void;
 }
 
 /** What an operator decides. */
@@ -94,6 +97,7 @@ export class TurnListeners {
         drops,
         log,
         proxies,
+        onListening: (local) => ports.limitUnsent(local),
         ...(certificate === undefined ? {} : { certificate: certificate.current }),
         connect: (stream, remote, host) => new TurnStream(stream, remote, host, server),
       });

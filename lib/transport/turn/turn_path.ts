@@ -27,6 +27,11 @@ export interface TurnOutlet {
   /** As `NetworkPath` has it. */
   reserve(): Uint8Array | undefined;
   commit(length: number, kind: SendKind): void;
+  /** Of a stream, as `NetworkPath` has them. */
+  readonly queuedBytes?: number | undefined;
+  readonly droppedBytes?: number | undefined;
+  readonly drained?: Promise<void> | undefined;
+  outdate?(ssrc: number): boolean;
   /** The socket that other threads could send on, too; absent for streams. */
   readonly local?: Endpoint;
 }
@@ -103,8 +108,24 @@ export class TurnPath implements NetworkPath, StunOrigin {
     return this;
   }
 
-  send(bytes: Uint8Array, length: number): boolean {
-    return this.#relay(bytes, length, SendKind.other);
+  get queuedBytes(): number | undefined {
+    return this.allocation.outlet.queuedBytes;
+  }
+
+  get droppedBytes(): number | undefined {
+    return this.allocation.outlet.droppedBytes;
+  }
+
+  get drained(): Promise<void> | undefined {
+    return this.allocation.outlet.drained;
+  }
+
+  outdate(ssrc: number): boolean {
+    return this.allocation.outlet.outdate?.(ssrc) ?? false;
+  }
+
+  send(bytes: Uint8Array, length: number, kind: SendKind = SendKind.other): boolean {
+    return this.#relay(bytes, length, kind);
   }
 
   reserve(): Uint8Array | undefined {

@@ -7,9 +7,12 @@
  * @module
  */
 import { TurnSplitter } from "../../wire/turn_framing.ts";
+import { CHANNEL_HEADER_BYTES, isChannelByte } from "../../wire/turn_message.ts";
 import { MAX_DATAGRAM_BYTES, type RemoteAddress, SendKind } from "../datagrams/datagrams.ts";
 import type { TransportDrop } from "../drop_reasons.ts";
+import { videoStreamAt } from "../tcp/framed_queue.ts";
 import { StreamConnection, type StreamSpeaker } from "../tcp/stream_connection.ts";
+import { NO_STREAM } from "../tcp/stream_queue.ts";
 import type { ByteStream } from "../tcp/stream_writer.ts";
 import type { TcpPathHost } from "../tcp/tcp_connection.ts";
 import type { TurnAllocation, TurnClient } from "./turn_allocation.ts";
@@ -41,6 +44,26 @@ export class TurnStream implements TurnClient, StreamSpeaker {
 
   get done(): Promise<void> {
     return this.#connection.done;
+  }
+
+  get queuedBytes(): number {
+    return this.#connection.writer.queuedBytes;
+  }
+
+  get droppedBytes(): number {
+    return this.#connection.writer.droppedBytes;
+  }
+
+  get drained(): Promise<void> | undefined {
+    return this.#connection.writer.drained;
+  }
+
+  outdate(ssrc: number): boolean {
+    return this.#connection.writer.outdate(ssrc);
+  }
+
+  videoGap(): void {
+    this.allocation?.videoGap();
   }
 
   send(bytes: Uint8Array, length: number): boolean {
@@ -88,7 +111,9 @@ export class TurnStream implements TurnClient, StreamSpeaker {
     if (!connection.isOpen) return false;
     const { writer } = connection;
     const padded = (length + 3) & ~3;
-    const at = writer.claimWithin(padded, this.#host.limits, kind === SendKind.video);
+    const isKnown = kind === SendKind.video && isChannelByte(bytes[0]!);
+    const video = isKnown ? videoStreamAt(bytes, CHANNEL_HEADER_BYTES) : NO_STREAM;
+    const at = writer.claim(padded, this.#host.limits, kind, video);
     if (typeof at === "string") return connection.refused(at);
     writer.bytes.set(bytes.subarray(0, length), at);
     writer.bytes.fill(0, at + length, at + padded);

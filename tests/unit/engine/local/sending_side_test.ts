@@ -190,3 +190,40 @@ Deno.test("SendingSide goes on as one stream with another publisher's track unde
     assert.ok(isPause ? elapsed > 400_000 && elapsed < 500_000 : elapsed === 3_000, `${elapsed}`);
   }
 });
+
+Deno.test("SendingSide goes on with a key frame where video was left out for a slow reader", () => {
+  const asked: number[] = [];
+  const outdated: number[] = [];
+  const sink = Object.assign(new RecordingSink(), {
+    outdate: (ssrc: number) => outdated.push(ssrc) > 0,
+  });
+  let now = 10_000;
+  const side = testSendingSide({ sink });
+  const listener = { onNack() {}, onKeyFrameNeeded: (ssrc: number) => void asked.push(ssrc) };
+  const upTrack = publishedTrack("video", { listener });
+  upTrack.bindLayer(0, 1, VP8, now);
+  const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
+  side.add(DOWN, "UT_1" as UpTrackId, upTrack, sendSection("0", "video", 5000), target, now);
+  side.start(now);
+  let sent = 0;
+  const frame = (key: boolean) => {
+    sent++;
+    const payload = vp8Payload({ pictureId: sent, tl0: sent, key });
+    const fields = { ssrc: 1, payloadType: 96, sequenceNumber: sent, timestamp: sent * 3_000 };
+    upTrack.receive(0, viewOf(rtpPacket({ ...fields, payload })), now);
+    return sink.packets.length;
+  };
+  assert.deepEqual([frame(true), frame(false)], [1, 2]);
+  assert.deepEqual(outdated, [5000], "once for each picture that begins anew");
+  const before = asked.length;
+  now += 5_000;
+  side.videoGap();
+  assert.equal(side.nextWakeAt(), 0);
+  side.tick(now);
+  assert.ok(asked.length > before, "a key frame is asked for");
+  assert.equal(frame(false), 2, "what nobody could decode is not sent");
+  assert.deepEqual([frame(true), frame(false)], [3, 4]);
+  assert.deepEqual(outdated, [5000, 5000]);
+  side.receiveNack(5000, Uint16Array.of(sink.views[1]!.sequenceNumber), 1, now + 100);
+  assert.equal(sink.packets.length, 4, "what was left out is not sent again");
+});

@@ -284,6 +284,7 @@ Deno.test({
     const outlet = all.open({ kind: "stream", fd: 999 }, {
       receive: () => assert.fail("nothing comes"),
       failed: () => void failures++,
+      videoGap: () => assert.fail("no video is sent"),
     });
     outlet.begin!();
     assert.equal(outlet.send(frameOf(1), FRAME_BYTES, SendKind.other), true);
@@ -357,6 +358,7 @@ Deno.test({
     const outlet = all.open(structuredClone(socket), {
       receive: () => assert.fail("nothing comes"),
       failed: () => assert.fail("nothing fails here"),
+      videoGap: () => assert.fail("nothing waits here"),
     });
     assert.equal(outlet.send(Uint8Array.of(1, 2, 3, 9), 3, SendKind.video), true);
     outlet.flush();

@@ -6,6 +6,8 @@ import {
   DEFAULT_TCP_LIMITS,
   type TcpLimits,
 } from "../../../../lib/transport/tcp/tcp_connection.ts";
+import { SendKind } from "../../../../lib/transport/datagrams/datagrams.ts";
+import type { PathOwner } from "../../../../lib/transport/ice/network_path.ts";
 import { TcpPath } from "../../../../lib/transport/tcp/tcp_path.ts";
 import { FrameSplitter } from "../../../../lib/wire/stream_framing.ts";
 import { settle } from "../../../support/virtual/virtual_platform.ts";
@@ -362,5 +364,82 @@ Deno.test("TcpPath.close() does not wait for a reader longer than its linger tim
   assert.equal(stream.isClosed, false);
   world.platform.advance(1);
   assert.equal(stream.isClosed, true);
+  await path.done;
+});
+
+/** What a slow stream has taken, each frame by its last byte. */
+function framesOf({ taken }: SlowStream): number[] {
+  const frames: number[] = [];
+  const splitter = new FrameSplitter(4_000);
+  splitter.push(Uint8Array.from(taken), taken.length, (bytes, n) => frames.push(bytes[n - 1]!));
+  return frames;
+}
+
+/** RTP of one video, of `length` bytes of which the last says `number`. */
+function video(number: number, length = 500): Uint8Array {
+  const bytes = padded(packets.rtp(0), length);
+  bytes[length - 1] = number;
+  return bytes;
+}
+
+function commit(path: TcpPath, bytes: Uint8Array, kind: SendKind): void {
+  path.reserve()!.set(bytes);
+  path.commit(bytes.length, kind);
+}
+
+Deno.test("TcpPath lets audio overtake the video that waits for a slow reader", async () => {
+  const world = new IceWorld();
+  const { stream, path } = slowPath(world);
+  commit(path, video(1), SendKind.video);
+  commit(path, video(2, 300), SendKind.video);
+  commit(path, video(3, 60), SendKind.other);
+  while (stream.taken.length < 866) await stream.take(100);
+  // The first one was being written before there was anything else.
+  assert.deepEqual(framesOf(stream), [1, 3, 2]);
+  path.close();
+  await path.done;
+});
+
+Deno.test("TcpPath leaves out video that waited a second, and says when it takes it again", async () => {
+  const world = new IceWorld();
+  const { stream, path } = slowPath(world);
+  let gaps = 0;
+  path.owner = { receive() {}, videoGap: () => void gaps++ } satisfies PathOwner;
+  commit(path, video(1, 100), SendKind.video);
+  commit(path, video(2, 100), SendKind.video);
+  commit(path, video(3, 100), SendKind.other);
+  world.platform.advance(1_001);
+  commit(path, video(4, 100), SendKind.video);
+  commit(path, video(5, 100), SendKind.other);
+  assert.equal(world.drops.get("tcp_video_too_old"), 1);
+  assert.equal(world.drops.get("tcp_rtp_for_slow_reader"), 1);
+  // (A frame's header was left out with each.)
+  assert.equal(path.droppedBytes, 204);
+  while (stream.taken.length < 306) {
+    assert.equal(gaps, 0);
+    await stream.take(102);
+  }
+  assert.deepEqual([framesOf(stream), gaps, path.queuedBytes], [[1, 3, 5], 1, 0]);
+  commit(path, video(6, 100), SendKind.video);
+  await stream.take(102);
+  assert.deepEqual([framesOf(stream).at(-1), gaps], [6, 1]);
+  path.close();
+  await path.done;
+});
+
+Deno.test("TcpPath.outdate() takes out the video of which a new picture begins", async () => {
+  const world = new IceWorld();
+  const { stream, path } = slowPath(world);
+  commit(path, video(1, 100), SendKind.video);
+  commit(path, video(2, 100), SendKind.video);
+  const ssrc = new DataView(video(1).buffer).getUint32(8);
+  assert.equal(path.outdate(ssrc), false, "nobody is slow yet");
+  world.platform.advance(200);
+  assert.equal(path.outdate(ssrc + 1), false);
+  assert.equal(path.outdate(ssrc), true);
+  commit(path, video(3, 100), SendKind.video);
+  while (stream.taken.length < 204) await stream.take(102);
+  assert.deepEqual(framesOf(stream), [1, 3]);
+  path.close();
   await path.done;
 });

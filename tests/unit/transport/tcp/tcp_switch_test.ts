@@ -5,6 +5,7 @@ import {
   type TcpFromSession,
   type TcpToSession,
 } from "../../../../lib/transport/tcp/tcp_handover.ts";
+import { SendKind } from "../../../../lib/transport/datagrams/datagrams.ts";
 import type { ByteStream } from "../../../../lib/transport/tcp/stream_writer.ts";
 import { DEFAULT_TCP_LIMITS } from "../../../../lib/transport/tcp/tcp_connection.ts";
 import { TcpPath } from "../../../../lib/transport/tcp/tcp_path.ts";
@@ -324,7 +325,8 @@ function relayedWorld(lend: (outlet: LendableOutlet) => LentSocket | undefined) 
   all.receiveStun(request, request.length, path, 0);
   const number = posted[0]!.type === "tcp_received" ? posted[0]!.path : -1;
   all.receive(3, { type: "tcp_opened", path: number });
-  const send = () => all.receive(3, { type: "tcp_send", path: number, bytes: packets.rtcp(1) });
+  const [type, kind] = ["tcp_send", SendKind.other] as const;
+  const send = () => all.receive(3, { type, kind, path: number, bytes: packets.rtcp(1) });
   const lent = () => posted.filter(({ type }) => type === "tcp_lent").length;
   return { all, path, number, posted, steered, platform, send, lent };
 }
