@@ -20,8 +20,31 @@ interface OutgoingStream {
   nextSeq: number;
   /** Waits for the peer to take note of a reset. */
   paused: boolean;
-  /** Stands in a line of those that have something to send. */
+  /** Stands in a line of those that have something to send, before this one. */
   inLine: boolean;
+  behind: OutgoingStream | undefined;
+}
+
+/** Streams in the order they came; an array that is empty again and again is made anew each time. */
+class StreamLine {
+  first: OutgoingStream | undefined;
+  #last: OutgoingStream | undefined;
+
+  push(stream: OutgoingStream): void {
+    if (this.#last === undefined) this.first = stream;
+    else this.#last.behind = stream;
+    this.#last = stream;
+  }
+
+  /** Takes out one that stands in it, nearly always the first. */
+  remove(stream: OutgoingStream): void {
+    let before: OutgoingStream | undefined;
+    for (let at = this.first; at !== undefined && at !== stream; at = at.behind) before = at;
+    if (before === undefined) this.first = stream.behind;
+    else before.behind = stream.behind;
+    if (this.#last === stream) this.#last = before;
+    stream.behind = undefined;
+  }
 }
 
 /** Told of each message that waits no more: it is on its way, or given up. */
@@ -35,8 +58,8 @@ export class StreamScheduler {
   /** The one asked for last, while it is among them: most associations use one. */
   #recent: OutgoingStream | undefined;
   /** Streams that wait for their turn, first come first. */
-  readonly #urgent: OutgoingStream[] = [];
-  readonly #patient: OutgoingStream[] = [];
+  readonly #urgent = new StreamLine();
+  readonly #patient = new StreamLine();
   /** The stream whose message has begun, or is to begin. */
   #current: OutgoingStream | undefined;
   #begun = false;
@@ -72,7 +95,7 @@ export class StreamScheduler {
   next(now: number, expired: () => void): number {
     if (this.#begun) return this.#current!.head;
     for (;;) {
-      const stream = this.#urgent[0] ?? this.#patient[0];
+      const stream = this.#urgent.first ?? this.#patient.first;
       if (stream === undefined) return NO_SLOT;
       const slot = stream.head;
       if (now < this.#messages.expiresAt(slot)) {
@@ -176,13 +199,21 @@ export class StreamScheduler {
     if (this.#recent?.id === id) return this.#recent;
     let stream = this.#streams.get(id);
     if (stream === undefined) {
-      stream = { id, head: NO_SLOT, tail: NO_SLOT, nextSeq: 0, paused: false, inLine: false };
+      stream = {
+        id,
+        head: NO_SLOT,
+        tail: NO_SLOT,
+        nextSeq: 0,
+        paused: false,
+        inLine: false,
+        behind: undefined,
+      };
       this.#streams.set(id, stream);
     }
     return this.#recent = stream;
   }
 
-  #line(stream: OutgoingStream): OutgoingStream[] {
+  #line(stream: OutgoingStream): StreamLine {
     const { head } = stream;
     const urgent = this.#messages.ppidOf(head) === PPID.dcep || this.#messages.isLimited(head);
     return urgent ? this.#urgent : this.#patient;
@@ -197,10 +228,7 @@ export class StreamScheduler {
 
   #leave(stream: OutgoingStream): void {
     stream.inLine = false;
-    const line = this.#line(stream);
-    // It is nearly always the first, and `splice` makes an array.
-    if (line[0] === stream) line.shift();
-    else line.splice(line.indexOf(stream), 1);
+    this.#line(stream).remove(stream);
   }
 
   #shift(stream: OutgoingStream): void {
