@@ -25,7 +25,7 @@ interface OutgoingStream {
   behind: OutgoingStream | undefined;
 }
 
-/** Streams in the order they came; an array that is empty again and again is made anew each time. */
+/** Streams in the order they came. An array that is often empty would be made anew each time. */
 class StreamLine {
   first: OutgoingStream | undefined;
   #last: OutgoingStream | undefined;
