@@ -40,10 +40,7 @@ const NARROW: PathCondition = {
 };
 const WIDE: PathCondition = { down: { delayMs: 25 }, up: { delayMs: 25 } };
 const SETTLE_MS = 5_000;
-/**
- * Firefox takes TCP where its first checks of UDP are lost: there what was in the sockets when the
- * path became narrow has to go first.
- */
+/** Until layers that are too much were left, and what was sent of them meanwhile has come. */
 const NARROW_SETTLE_MS = 12_000;
 const STEADY_MS = 8_000;
 
