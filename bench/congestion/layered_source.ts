@@ -29,6 +29,8 @@ const AUDIO_BPS = AUDIO_BYTES * 8_000 / AUDIO_MS;
 /** A picture that stands for so long is frozen, ms. */
 const FREEZE_MS = 500;
 const NOTHING = -1;
+/** More than this part of the estimate is not kept free for what is sent again. */
+const MAX_REPAIRS = 0.2;
 
 interface Track {
   readonly allocated: AllocatedTrack;
@@ -51,6 +53,8 @@ export interface LayeredOptions {
   readonly keyFramesEveryMs?: number;
   /** Publishers send a frame at so many times its layer's rate; `Infinity`: at once. */
   readonly pace?: number;
+  /** What is sent again has its room, as in the server; else media has it. */
+  readonly keepsRepairs?: boolean;
   /** Nothing is wanted between these times, ms. */
   readonly unwanted?: readonly [fromMs: number, toMs: number];
 }
@@ -153,7 +157,9 @@ export class LayeredSource implements Source {
     const [from, to] = this.#options.unwanted ?? [Infinity, Infinity];
     for (const { allocated } of this.#tracks) allocated.enabled = now < from || now >= to;
     const probedBps = Math.max(0, estimate.probedBps(now) - AUDIO_BPS);
-    const budgetBps = Math.max(0, estimate.bps - AUDIO_BPS);
+    const repairs = this.#options.keepsRepairs === true ? estimate.lossFraction : 0;
+    const media = 1 - Math.min(MAX_REPAIRS, repairs);
+    const budgetBps = Math.max(0, estimate.bps * media - AUDIO_BPS);
     this.allocation.allocate(budgetBps, estimate.mayRaise, now, probedBps);
     const { baseBps, idealBps, goalBps } = this.allocation;
     const audio = idealBps === 0 ? 0 : AUDIO_BPS;

@@ -92,6 +92,16 @@ function completeS({ source }: Run, fromMs: number, tracks: number): number {
   return Infinity;
 }
 
+/** For how long a track had all its layers between two times, s. */
+function timeAtTopS({ source }: Run, number: number, fromMs: number, toMs: number): number {
+  const changes = source.changes.filter(({ track, atMs }) => track === number && atMs < toMs);
+  return changes.reduce((sum, { atMs, level }, i) => {
+    const endMs = changes[i + 1]?.atMs ?? toMs;
+    const ms = Math.max(0, endMs - Math.max(atMs, fromMs));
+    return level >= TOP_LEVEL ? sum + ms / 1000 : sum;
+  }, 0);
+}
+
 /** When something of a track was sent again, s after `fromMs`; 0 if it never stopped. */
 function pictureS({ source }: Run, fromMs: number): number {
   const before = source.changes.filter(({ atMs }) => atMs <= fromMs).at(-1);
@@ -137,6 +147,28 @@ function randomLoss(lossRate: number): (seed: number) => Outcome {
       flows: [flow],
       link: forward,
       durationMs,
+    };
+  };
+}
+
+/** Loss that is not congestion, far below what the path carries: nothing is won by less. */
+function lossyLayers(lossRate: number, delayMs: number): (seed: number) => Outcome {
+  return (seed) => {
+    const durationMs = 60_000;
+    const steps = rates([0, 10]);
+    const link = { lossRate };
+    const source = { keepsRepairs: true };
+    const run = subscriber(seed, { steps, durationMs, tracks: 1, source, link, flow: { delayMs } });
+    const topS = timeAtTopS(run, 0, 10_000, durationMs);
+    return {
+      ...run,
+      figures: { ...run.figures, settleS: completeS(run, 0, 1) },
+      gates: [
+        atMost("all layers, s", completeS(run, 0, 1), 5),
+        atLeast("with all layers, s of the last 50", topS, 47.5),
+        steadyGate(run, 10_000, durationMs),
+        atMost("frozen, s", run.figures.freezeS, 0),
+      ],
     };
   };
 }
@@ -191,7 +223,12 @@ function breakdown(seed: number): Outcome {
 }
 
 /** A bottleneck ends; how soon the whole pictures are there. */
-function widened(mbps: number, tracks: number, mostS: number): (seed: number) => Outcome {
+function widened(
+  mbps: number,
+  tracks: number,
+  mostS: number,
+  lossRate = 0,
+): (seed: number) => Outcome {
   return (seed) => {
     const durationMs = 70_000;
     // At any moment between two probes.
@@ -200,6 +237,8 @@ function widened(mbps: number, tracks: number, mostS: number): (seed: number) =>
       steps: rates([0, 0.5], [atMs / 1000, mbps]),
       durationMs,
       tracks,
+      source: { keepsRepairs: lossRate > 0 },
+      link: { lossRate },
     });
     const againS = completeS(run, atMs, tracks);
     return {
@@ -365,6 +404,8 @@ export const SFU_CASES: readonly CongestionCase[] = [
   caseOf("join-20", "twenty tracks, 500 kbit/s", joinAt500(20)),
   caseOf("loss-10", "10 % random loss", randomLoss(0.1)),
   caseOf("loss-15", "15 % random loss", randomLoss(0.15)),
+  caseOf("lossy-10", "10 % random loss, one track, round trip of 50 ms", lossyLayers(0.1, 25)),
+  caseOf("lossy-far", "the same, round trip of 200 ms", lossyLayers(0.1, 100)),
   caseOf("key-frames", "key frames of three publishers at once", keyFrames),
   caseOf("bursts", "whole frames of three at once, queue of 30 ms", bursts(7.5, 3, 30, true)),
   caseOf("unpaced", "the same, sent as they come", bursts(7.5, 3, 30, false)),
@@ -373,6 +414,7 @@ export const SFU_CASES: readonly CongestionCase[] = [
   caseOf("breakdown", "10 → 0.8 → 10 Mbit/s, three tracks", breakdown),
   caseOf("widened", "0.5 → 10 Mbit/s, one track", widened(10, 1, 3)),
   caseOf("widened-3", "0.5 → 10 Mbit/s, three tracks", widened(10, 3, 5)),
+  caseOf("widened-lossy", "0.5 → 10 Mbit/s, 10 % random loss", widened(10, 1, 10, 0.1)),
   caseOf("fits", "0.5 → 2 Mbit/s, one track that takes 87 % of it", widened(2, 1, 20)),
   caseOf("late", "2.3 Mbit/s, one track, threads at both ends late by up to 30 ms", lateAtRate),
   caseOf("late-widened", "0.5 → 10 Mbit/s, one track, the same threads", lateWidened),

@@ -26,6 +26,8 @@ const MAX_OWN_LOSS_OFFSET = 0.05;
 const MAX_OWN_LOSS_BPS = 150_000;
 /** Loss above the offset bounds the rate at once: 150 kbit/s at a loss that is all above it. */
 const INSTANT_BPS = 150_000;
+/** What is lost by chance varies: so many standard deviations more say nothing. */
+const DEVIATIONS = 2;
 /**
  * Between equally likely rates the higher one is taken, unless much is lost. (0.15 in the model's
  * origin: there a path that loses 15 % whatever is sent is given up slowly.)
@@ -49,6 +51,8 @@ const INCREASE_MS = 300;
  */
 const HOLD_MS = 300;
 const MAX_HOLD_MS = 5_000;
+/** What did not fall for so long, ms, falls no more, however much is lost. */
+const FALL_MS = 1_000;
 /** With less loss nothing is held. */
 const HOLD_LOSS = 0.02;
 /** What arrives although much is lost is carried: nothing is won below this share of it. */
@@ -76,10 +80,12 @@ export class LossModel {
   readonly #received = new Float64Array(WINDOW);
   readonly #lost = new Float64Array(WINDOW);
   readonly #rates = new Float64Array(WINDOW);
+  readonly #packets = new Float64Array(WINDOW);
   #count = 0;
   // The one that is being made.
   #partReceived = 0;
   #partLost = 0;
+  #partPackets = 0;
   #partFrom = -1;
   #partTo = -1;
   #instantBps = Infinity;
@@ -106,10 +112,22 @@ export class LossModel {
     return this.state !== LOSS.free;
   }
 
+  /** What the path loses whatever is sent, 0–1, as far as that is believed. */
+  get ownLoss(): number {
+    return Math.min(this.#ownLoss, this.averageLoss);
+  }
+
+  /** Whether so much of so many packets is lost by the path whatever is sent, or by chance more. */
+  isOwn(share: number, packets: number): boolean {
+    const own = this.ownLoss;
+    return share <= own + DEVIATIONS * Math.sqrt(own * (1 - own) / Math.max(1, packets));
+  }
+
   /** A packet is reported for the first time. */
   add(bytes: number, isLost: boolean, sentAt: number): void {
     if (this.#partFrom < 0) this.#partFrom = sentAt;
     this.#partTo = Math.max(this.#partTo, sentAt);
+    this.#partPackets++;
     if (isLost) this.#partLost += bytes;
     else this.#partReceived += bytes;
   }
@@ -158,7 +176,7 @@ export class LossModel {
     this.averageLoss = 0;
     this.#ownLoss = FIRST_OWN_LOSS;
     this.#count = 0;
-    this.#partReceived = this.#partLost = 0;
+    this.#partReceived = this.#partLost = this.#partPackets = 0;
     this.#partFrom = this.#partTo = -1;
     this.#instantBps = Infinity;
     this.#holdUntil = -Infinity;
@@ -177,7 +195,8 @@ export class LossModel {
     this.#received[slot] = this.#partReceived;
     this.#lost[slot] = this.#partLost;
     this.#rates[slot] = bytes * 8_000 / lasted;
-    this.#partReceived = this.#partLost = 0;
+    this.#packets[slot] = this.#partPackets;
+    this.#partReceived = this.#partLost = this.#partPackets = 0;
     this.#partFrom = this.#partTo;
     return true;
   }
@@ -185,15 +204,21 @@ export class LossModel {
   #averageLosses(): void {
     let lost = 0;
     let all = 0;
+    let packets = 0;
+    let squares = 0;
     let weight = 1;
     for (let back = 1; back <= Math.min(this.#count, WINDOW); back++) {
       const slot = (this.#count - back) % WINDOW;
       lost += weight * this.#lost[slot]!;
       all += weight * (this.#lost[slot]! + this.#received[slot]!);
+      packets += weight * this.#packets[slot]!;
+      squares += weight * weight * this.#packets[slot]!;
       weight *= AGE_WEIGHT;
     }
     this.averageLoss = all === 0 ? 0 : lost / all;
-    const above = this.averageLoss - this.#borneLoss;
+    const loss = this.averageLoss;
+    const chance = packets === 0 ? 0 : Math.sqrt(loss * (1 - loss) * squares) / packets;
+    const above = loss - DEVIATIONS * chance - this.#borneLoss;
     this.#instantBps = above > 0 ? INSTANT_BPS / above : Infinity;
   }
 
@@ -300,9 +325,16 @@ export class LossModel {
       return;
     }
     if (next < before) this.#fell(next, now);
-    else if (next > before || this.averageLoss < HOLD_LOSS) this.state = LOSS.rising;
-    else if (this.state !== LOSS.falling) this.state = LOSS.rising;
+    else if (next > before || this.averageLoss < HOLD_LOSS || this.#hasFallen(now)) {
+      this.state = LOSS.rising;
+    }
     this.bps = next;
+  }
+
+  /** A fall is over: what is lost since then is not less, so that nothing is won by less. */
+  #hasFallen(now: number): boolean {
+    return this.state !== LOSS.falling ||
+      (now >= this.#holdUntil && now - this.loweredAt >= FALL_MS);
   }
 
   #fell(bps: number, now: number): void {

@@ -98,8 +98,17 @@ export class ProbeResult {
     return this.#decided >= this.packets;
   }
 
-  /** Bits/s that the path was seen to carry; 0 if nothing is to be said. */
-  evaluate(): number {
+  /** Of its packets, what was not said to have come, 0–1. */
+  get lostShare(): number {
+    return this.packets === 0 ? 0 : (this.packets - this.#received) / this.packets;
+  }
+
+  /**
+   * Bits/s that the path was seen to carry; 0 if nothing is to be said.
+   *
+   * @param ownLoss What the path loses whatever is sent, 0–1: so much more than came was carried.
+   */
+  evaluate(ownLoss = 0): number {
     const enough = this.#received >= MIN_PACKETS && this.#received >= this.packets * MIN_SHARE &&
       this.#receivedBytes >= this.bytes * MIN_SHARE;
     if (!enough) return 0;
@@ -107,7 +116,9 @@ export class ProbeResult {
     const arrivalMs = this.#lastArrival - this.#firstArrival;
     if (!(sendMs >= MIN_INTERVAL_MS && sendMs <= MAX_INTERVAL_MS)) return 0;
     if (!(arrivalMs > 0 && arrivalMs <= MAX_INTERVAL_MS)) return 0;
-    const bits = (this.#receivedBytes - this.#firstBurstBytes) * 8_000;
+    const kept = 1 - Math.min(ownLoss, this.lostShare);
+    const carried = (this.#receivedBytes - this.#firstBurstBytes) / kept;
+    const bits = Math.min(carried, this.bytes - this.#firstBurstBytes) * 8_000;
     const sendRate = bits / sendMs;
     const arrivalRate = bits / arrivalMs;
     if (arrivalRate > sendRate * MAX_RATIO) return 0;

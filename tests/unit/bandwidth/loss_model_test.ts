@@ -59,6 +59,50 @@ Deno.test("LossModel bears loss that does not depend on what is sent", () => {
   assert.ok(Math.abs(model.averageLoss - 0.1) < 0.02);
 });
 
+/** Sends much less than the rate allows; `share` is lost, by chance. @returns the rates. */
+function sendLittle(model: LossModel, fromMs: number, toMs: number, share: number, seed: number) {
+  const random = new SeededRandom(seed);
+  const rates: number[] = [];
+  for (let now = fromMs; now < toMs; now += 50) {
+    let received = 0;
+    for (let n = 0; n < 3; n++) {
+      const lost = random.uint32() / 2 ** 32 < share;
+      if (!lost) received++;
+      model.add(1_000, lost, now + n * 15);
+    }
+    model.update(received * 8_000_000 / 50, MOST / 5, true, now);
+    rates.push(model.bps);
+  }
+  return rates;
+}
+
+Deno.test("LossModel ends a fall although as much is lost as before: less would win nothing", () => {
+  const model = new LossModel(1_000_000, 30_000, MOST);
+  // All that is lost is too much, for a moment.
+  run(model, 2, (i) => i % 3 === 0);
+  assert.equal(model.state, LOSS.falling);
+  sendLittle(model, 2_000, 12_000, 0.1, 1);
+  assert.equal(model.state, LOSS.rising);
+});
+
+Deno.test("LossModel is not lowered by loss that is more for a moment by chance", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const model = new LossModel(1_500_000, 30_000, MOST);
+    const rates = sendLittle(model, 0, 60_000, 0.08, seed);
+    assert.ok(Math.min(...rates) >= 1_500_000, `seed ${seed}: ${Math.min(...rates)}`);
+  }
+});
+
+Deno.test("LossModel tells loss of the path's own from more", () => {
+  const model = new LossModel(1_000_000, 30_000, MOST);
+  assert.equal(model.isOwn(0, 20), true);
+  assert.equal(model.isOwn(0.1, 20), false);
+  sendLittle(model, 0, 30_000, 0.1, 1);
+  assert.ok(Math.abs(model.ownLoss - 0.1) < 0.04, `${model.ownLoss}`);
+  assert.equal(model.isOwn(0.15, 20), true);
+  assert.equal(model.isOwn(0.35, 20), false);
+});
+
 Deno.test("LossModel finds the rate above which everything is lost", () => {
   const model = new LossModel(2_000_000, 30_000, MOST);
   let budget = 0;

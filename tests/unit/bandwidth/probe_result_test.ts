@@ -43,6 +43,19 @@ Deno.test("ProbeResult says nothing if too much is missing, or came faster than 
   assert.equal(probe(8, 1, (i) => 130 + i * 200).evaluate(), 0, "longer than a second");
 });
 
+Deno.test("ProbeResult counts what the path loses whatever is sent as carried, and no more", () => {
+  // Two of 24, none of the first three.
+  const lossy = () => probe(8, 3, (i, at) => i % 10 === 9 ? -1 : at + 30);
+  assert.equal(lossy().lostShare, 2 / 24);
+  const bytesMs = 35;
+  assert.equal(lossy().evaluate(), 19_000 * 8_000 / bytesMs);
+  const carried = 19_000 / (1 - 0.05) * 8_000 / bytesMs;
+  assert.ok(Math.abs(lossy().evaluate(0.05) - carried) < 1);
+  // A path that is said to lose half has carried all that left, not twice as much.
+  assert.ok(lossy().evaluate(0.5) <= 21_000 * 8_000 / bytesMs);
+  assert.equal(probe(8, 3, (_, at) => at + 30).evaluate(0.5), 4_800_000);
+});
+
 Deno.test("ProbeResult goes by when packets really left, and not by when they were noted", () => {
   const result = new ProbeResult();
   result.begin(7);
