@@ -173,8 +173,15 @@ export class DownTrackOutput implements PacedTrack {
    * The subscriber reports on what it got.
    *
    * @param nacks Packets that it has asked for again so far.
+   * @param rttMs Round trip to it; negative if it is not known.
    */
-  reported(block: ReportBlock, nacks: number, clockRate: number, now: number): void {
+  reported(
+    block: ReportBlock,
+    nacks: number,
+    rttMs: number,
+    clockRate: number,
+    now: number,
+  ): void {
     const delay = this.#delay;
     if (delay === undefined) return;
     delay.acknowledged(block.highestSequence & 0xffff);
@@ -182,7 +189,7 @@ export class DownTrackOutput implements PacedTrack {
     const nacksPercent = packets === 0 ? 0 : (100 * (nacks - this.#nacksBefore)) / packets;
     this.#packetsBefore = this.packets;
     this.#nacksBefore = nacks;
-    delay.measured((block.jitter * 1_000) / clockRate, nacksPercent, now);
+    delay.measured((block.jitter * 1_000) / clockRate, nacksPercent, now, rttMs);
   }
 
   #reserve(): Uint8Array | undefined {

@@ -19,6 +19,15 @@ const JITTER_FACTOR = 10;
 /** Above so many requests for a hundred packets each costs so many ms more. */
 const MANY_NACKS_PERCENT = 60;
 const NACK_COST_MS = 2;
+/**
+ * Where so many are asked for again, in percent, pictures wait for what is sent again: a round trip,
+ * and so many ms until it is missed and asked for. Receivers do not by themselves: libwebrtc's leave
+ * pictures that came late for that out of what they reckon the wait by.
+ */
+const SOME_NACKS_PERCENT = 1;
+const ASKED_MS = 60;
+/** …and for so long after that, ms: a wait that comes and goes is seen, too. */
+const LOSSY_MS = 10_000;
 /** The wait changes by no more than this in a second, ms: faster changes are seen. */
 const MAX_CHANGE_MS = 80;
 
@@ -30,6 +39,8 @@ export class PlayoutDelay {
   #currentMs: number;
   /** When it was measured last. */
   #measuredAt = -Infinity;
+  /** Something was asked for again a moment ago. */
+  #lossyUntil = -Infinity;
   /** The number of the first packet that said so; -1 before it, -2 when that has arrived. */
   #since = -1;
 
@@ -58,11 +69,14 @@ export class PlayoutDelay {
    * How evenly packets come.
    *
    * @param nacksPercent Packets asked for again, of a hundred that were sent.
+   * @param rttMs Round trip to the subscriber; negative if it is not known.
    */
-  measured(jitterMs: number, nacksPercent: number, now: number): void {
+  measured(jitterMs: number, nacksPercent: number, now: number, rttMs = -1): void {
     if (!this.#followsJitter) return;
     const excess = Math.max(0, nacksPercent - MANY_NACKS_PERCENT);
-    const wanted = jitterMs * JITTER_FACTOR + excess * NACK_COST_MS;
+    if (nacksPercent >= SOME_NACKS_PERCENT) this.#lossyUntil = now + LOSSY_MS;
+    const resentMs = now < this.#lossyUntil && rttMs >= 0 ? rttMs + ASKED_MS : 0;
+    const wanted = Math.max(jitterMs * JITTER_FACTOR + excess * NACK_COST_MS, resentMs);
     const step = Math.min(1, (now - this.#measuredAt) / 1_000) * MAX_CHANGE_MS;
     const near = Math.min(this.#currentMs + step, Math.max(this.#currentMs - step, wanted));
     const nextMs = Math.min(this.#maxMs, Math.max(this.#minMs, near));

@@ -52,6 +52,24 @@ Deno.test("PlayoutDelay follows jitter slowly and says each change again, within
   assert.deepEqual(told(delay.valueFor(7)), [100, 500]);
 });
 
+Deno.test("PlayoutDelay waits for what is sent again, as long as something is", () => {
+  const delay = new PlayoutDelay(range(0, 2_000));
+  const after = (fromMs: number, toMs: number, nacks: number, rttMs: number) => {
+    for (let now = fromMs; now < toMs; now += 1_000) delay.measured(5, nacks, now, rttMs);
+    return told(delay.valueFor(1));
+  };
+  assert.deepEqual(after(0, 10_000, 0.5, 200), [50, 2_000], "hardly anything is lost");
+  assert.deepEqual(
+    after(10_000, 20_000, 2, 200),
+    [260, 2_000],
+    "a round trip, and until it is asked",
+  );
+  assert.deepEqual(after(20_000, 28_000, 0, 200), [260, 2_000], "not that it comes and goes");
+  assert.deepEqual(after(28_000, 60_000, 0, 200), [50, 2_000]);
+  assert.deepEqual(after(60_000, 70_000, 5, -1), [50, 2_000], "nobody knows how far it is");
+  assert.deepEqual(after(70_000, 100_000, 5, 3_000), [2_000, 2_000], "within its bounds");
+});
+
 Deno.test("PlayoutDelay waits longer where much is asked for again, and not for a shared screen", () => {
   const delay = new PlayoutDelay(range(0, 1_000));
   for (let now = 0; now < 10_000; now += 1_000) delay.measured(10, 90, now);
