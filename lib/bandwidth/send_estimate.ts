@@ -420,7 +420,7 @@ export class SendEstimate {
     if (result.cluster === 0 || this.#plan.probe !== undefined) return;
     const isDecided = result.packets > 0 && result.isDecided;
     if (!isDecided && now < this.#resultAt()) return;
-    let bps = Math.min(result.evaluate(this.#loss.ownLoss), this.#plan.targetBps * PROBE_ERROR);
+    let bps = Math.min(result.evaluate(this.#ownLoss), this.#plan.targetBps * PROBE_ERROR);
     if (bps === 0 && !this.#silence.isHeard) bps = Math.min(this.#coarse.rembBps(now), this.#bps);
     const isClean = this.#loss.averageLoss < CLEAN_LOSS && now - this.#loss.loweredAt >= CLEAN_MS;
     this.#plan.ended(bps, this.rttMs, this.#hasSteps, isClean, this.#appLimit.isLimited, now);
@@ -437,7 +437,8 @@ export class SendEstimate {
     else if (this.#result.isSaturated && this.#limitedBy === "start") {
       rate.set(Math.max(bps, Math.min(rate.bps, this.#acked.bps)), now);
     }
-    const isOwn = this.#loss.isOwn(this.#result.lostShare, this.#result.packets);
+    const isOwn = !this.#standing.isOthers &&
+      this.#loss.isOwn(this.#result.lostShare, this.#result.packets);
     if (this.#loss.averageLoss < SMALL_LOSS || isOwn) this.#loss.proven(bps);
   }
 
@@ -524,6 +525,11 @@ export class SendEstimate {
   /** The queue is so short that it says nothing. */
   get #isBorne(): boolean {
     return this.#clock.queueMs < (this.#options.borneQueueMs ?? 0);
+  }
+
+  /** Beside somebody else's queue what is lost is that one's doing, and says how far to go. */
+  get #ownLoss(): number {
+    return this.#standing.isOthers ? 0 : this.#loss.ownLoss;
   }
 
   get #loweredAt(): number {
