@@ -20,9 +20,9 @@ const JITTER_FACTOR = 10;
 const MANY_NACKS_PERCENT = 60;
 const NACK_COST_MS = 2;
 /**
- * Where so many are asked for again, in percent, pictures wait for what is sent again: a round trip,
- * and so many ms until it is missed and asked for. Receivers do not by themselves: libwebrtc's leave
- * pictures that came late for that out of what they reckon the wait by.
+ * Where so many are asked for again, in percent, pictures wait for what is sent again: a round
+ * trip, and so many ms until it is missed and asked for. Receivers do not by themselves:
+ * libwebrtc's leave pictures that came late for that out of what they reckon the wait by.
  */
 const SOME_NACKS_PERCENT = 1;
 const ASKED_MS = 60;
