@@ -130,11 +130,16 @@ export class EgressService implements RoomObserver {
 
   /**
    * Goes on with one of a node that is gone, in files of its own, where its room still is; or says
-   * why not. What somebody who came back has begun meanwhile is what goes on.
+   * why not. What somebody who came back has begun meanwhile is what goes on, and so is what was
+   * begun for another node that is gone as well by now, before it could tell.
    */
   async goOn(lost: EgressInfo): Promise<EgressInfo | AdminFailure> {
     const room = this.#options.rooms().get(lost.roomName);
     if (room === undefined || room.sid !== lost.roomId) return roomNotFound();
+    const known = this.#running.find(({ continues }) =>
+      continues !== "" && continues === lost.egressId
+    );
+    if (known !== undefined) return known.info();
     // It waits for those to come back who were on the other node, and nobody has.
     const [somebody] = room.participants();
     if (somebody === undefined) return roomNotFound();

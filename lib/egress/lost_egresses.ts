@@ -127,8 +127,9 @@ export class LostEgresses {
     if (this.#isClosed) return;
     this.#cancel = this.#options.platform.timers.after(LOOK_MS, () => {
       this.#look().catch(() => {
-        // It is away, and so are those who could be missed.
+        // It is away, and so are those who could be missed: they are given time anew.
         this.#isUnsure = true;
+        this.#missed.clear();
       }).then(() => this.#later());
     });
   }
@@ -136,7 +137,10 @@ export class LostEgresses {
   async #look(): Promise<void> {
     const now = this.#options.platform.clock.now();
     // A process that stood still was out of reach.
-    if (now - this.#lookedAt > GONE_MS) this.#isUnsure = true;
+    if (now - this.#lookedAt > GONE_MS) {
+      this.#isUnsure = true;
+      this.#missed.clear();
+    }
     this.#lookedAt = now;
     for (const id of this.#unremoved) {
       if (!this.#writing.has(id)) await this.#remove(id).catch(() => {});

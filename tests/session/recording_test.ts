@@ -323,6 +323,9 @@ Deno.test("a recording that goes on with a lost one says so in its info, manifes
   assert.equal(failed(await recorder.service.goOn(lost("RM_former")))[0], "not_found");
   const { egressId } = succeeded(await recorder.service.goOn(lost(sid)));
   await recorder.run(3_000);
+  // Whoever asked first died before it had heard of that.
+  assert.equal(succeeded(await recorder.service.goOn(lost(sid))).egressId, egressId);
+  assert.equal(recorder.service.list({ roomName: "lobby", egressId: "", active: true }).length, 1);
   recorder.service.stop(egressId);
   await recorder.world.pass(1_000);
   assert.match(recorder.info(egressId).details, /goes on with EG_lost, whose node is gone/);

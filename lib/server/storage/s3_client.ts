@@ -20,6 +20,8 @@ const MOST_ANSWER = 256 * 1024;
 
 /** Objects of one answer of a listing, so that it fits. */
 const LISTED = 200;
+/** Answers of one listing are so many times as many as it takes if all are full. */
+const LISTED_TIMES = 2;
 
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
@@ -137,10 +139,14 @@ export class S3Client {
     return bytes;
   }
 
-  /** Objects whose keys begin so, in the order of their keys: `most` of them, about. */
+  /**
+   * Objects whose keys begin so, in the order of their keys: `most` of them, about; fewer from a
+   * service whose answers hold next to nothing.
+   */
   async list(prefix: string, most: number): Promise<ListedObject[]> {
     const found: ListedObject[] = [];
     let token = "";
+    let left = Math.ceil(most / LISTED) * LISTED_TIMES;
     do {
       const query = new URLSearchParams({ "list-type": "2", "max-keys": String(LISTED), prefix });
       if (token !== "") query.set("continuation-token", token);
@@ -154,7 +160,7 @@ export class S3Client {
         if (key?.startsWith(prefix)) found.push({ key, at });
       }
       token = texts(text, "NextContinuationToken")[0] ?? "";
-    } while (token !== "" && found.length < most);
+    } while (token !== "" && found.length < most && --left > 0);
     return found;
   }
 

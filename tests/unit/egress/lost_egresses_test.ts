@@ -131,6 +131,23 @@ Deno.test("LostEgresses has a node give up what others took over while it was ou
   for (const { lost } of [one, two]) await lost.close();
 });
 
+Deno.test("LostEgresses misses nobody by what it saw before the shelf was away", async () => {
+  const shelf = new MemoryShelf();
+  const one = node("ND_one", shelf, ["ND_two"]);
+  const two = node("ND_two", shelf, []);
+  one.lost.note(active("EG_1"));
+  await passAll([one, two], 3);
+  two.state.isAway = true;
+  await passAll([one, two], 20);
+  // Nobody has had the time to say that it is there since.
+  two.state.isAway = false;
+  await passAll([one, two], 3);
+  two.state.others = ["ND_one"];
+  await passAll([one, two], 20);
+  assert.deepEqual([...one.told, ...two.told], []);
+  for (const { lost } of [one, two]) await lost.close();
+});
+
 Deno.test("LostEgresses of a node that stood still does not write over what others took", async () => {
   const shelf = new MemoryShelf();
   const one = node("ND_one", shelf, ["ND_two"]);

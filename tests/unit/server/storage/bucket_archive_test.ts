@@ -152,3 +152,21 @@ Deno.test("BucketArchive tries again what passes, and says in words what does no
   const read = bytesOf(file.read(0, 10));
   await assert.rejects(archive.during(read), "another object by now");
 });
+
+Deno.test("BucketArchive gives up a listing that does not end", async () => {
+  const { platform } = new Archive();
+  let asked = 0;
+  const fetch = () => {
+    // A service that fails differently would be asked for ever.
+    assert.ok(++asked < 1_000);
+    const text = `<R><NextContinuationToken>${asked}</NextContinuationToken></R>`;
+    return Promise.resolve(new Response(text));
+  };
+  const archive = new BucketArchive(
+    new S3Client(TARGET, { platform, fetch }),
+    "calls/",
+    platform.timers,
+  );
+  assert.deepEqual(await archive.list(), []);
+  assert.ok(asked <= 100, `${asked} requests`);
+});
