@@ -6,8 +6,11 @@
  * @module
  */
 
-/** Three base64url parts, the first of which starts a JSON object: RFC 7519 §3. */
-const JSON_WEB_TOKEN = /\beyJ[\w-]*(?:\.[\w-]*){1,2}/g;
+/**
+ * Three base64url parts, the first of which starts a JSON object: RFC 7519 §3. What has but one is
+ * none, and is matched whole all the same: else it is gone through again from each `eyJ` within.
+ */
+const JSON_WEB_TOKEN = /\beyJ[\w-]*((?:\.[\w-]*){0,2})/g;
 const TOKEN_PARAMETER = /(access_token|token)=[^&\s"']+/g;
 const BEARER = /\bBearer\s+\S+/gi;
 const IPV4 = /(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\d)/g;
@@ -36,7 +39,7 @@ const SUSPICIOUS = /[.:=]|bearer/i;
 export function redactText(text: string): string {
   if (!SUSPICIOUS.test(text)) return text;
   return text
-    .replace(JSON_WEB_TOKEN, "<token>")
+    .replace(JSON_WEB_TOKEN, (run, further: string) => further === "" ? run : "<token>")
     .replace(TOKEN_PARAMETER, "$1=<token>")
     .replace(BEARER, "Bearer <token>")
     .replace(HEX_GROUPS, (run) => looksLikeIpv6(run) ? "<address>" : run)
