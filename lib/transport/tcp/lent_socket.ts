@@ -60,6 +60,12 @@ interface LendablePort {
   readonly numbers: Map<number, number>;
 }
 
+/** A connection that was lent, and what was given for it. */
+interface LentStream {
+  readonly socket: LentSocket;
+  readonly outlet: { readonly local: Endpoint; readonly remote: Endpoint };
+}
+
 /** A thread that was given up does nothing any more after so long, ms. */
 const LAST_BREATH_MS = 2_000;
 
@@ -68,8 +74,8 @@ export class SocketLender {
   readonly #libc: Libc;
   readonly #timers: Timers;
   readonly #ports = new Map<string, LendablePort>();
-  /** What numbers of lent connections stand for, of those that are closed by now as well. */
-  readonly #streams = new Map<number, { readonly local: Endpoint; readonly remote: Endpoint }>();
+  /** Who was lent which number last, of those that are closed by now as well. */
+  readonly #streams = new Map<number, LentStream>();
   /** Numbers that threads had which are gone, with what ends the waiting to close them. */
   readonly #leaving = new Map<number, Cancel>();
 
@@ -85,8 +91,9 @@ export class SocketLender {
     if (found !== undefined) limitUnsent(this.#libc, found);
     const fd = found === undefined ? -1 : this.#libc.sharing.duplicate(found.fd);
     if (fd < 0) return undefined;
-    this.#streams.set(fd, outlet);
-    return { kind: "stream", fd };
+    const socket: LentSocket = { kind: "stream", fd };
+    this.#streams.set(fd, { socket, outlet });
+    return socket;
   }
 
   /** `thread` receives what comes in the channel: the kernel is to give it to that. */
@@ -109,13 +116,16 @@ export class SocketLender {
     }
   }
 
-  /** `socket` was lent to a thread that is gone, which may have closed it before. */
+  /**
+   * `socket`, the very one that was given, was lent to a thread that is gone, which may have closed
+   * it before: then its number may be anybody's, also another thread's.
+   */
   takeBack(socket: LentSocket): void {
     if (socket.kind !== "stream") return;
     const lent = this.#streams.get(socket.fd);
+    if (lent?.socket !== socket) return;
     this.#streams.delete(socket.fd);
-    if (lent === undefined) return;
-    const { local, remote } = lent;
+    const { local, remote } = lent.outlet;
     if (isConnection(this.#libc, socket.fd, local, remote)) this.#libc.sharing.close(socket.fd);
   }
 

@@ -402,3 +402,35 @@ Deno.test({
     accepted.close();
   },
 });
+
+Deno.test({
+  name: "what a lost thread has closed itself is not taken back from who was lent the number next",
+  ignore,
+  async fn() {
+    const libc = realLibc();
+    using listener = Deno.listen({ hostname: HOST, port: 0 });
+    const port = (listener.addr as Deno.NetAddr).port;
+    const connections: Deno.TcpConn[] = [];
+    const lender = new SocketLender(libc, denoPlatform().timers);
+    const lend = async (thread: number) => {
+      const [conn, accepted] = await Promise.all([
+        Deno.connect({ hostname: HOST, port }),
+        listener.accept(),
+      ]);
+      connections.push(conn, accepted);
+      const local = accepted.localAddr as Deno.NetAddr;
+      const remote = accepted.remoteAddr as Deno.NetAddr;
+      return () => lender.lend({ kind: "stream", local, remote }, thread)!;
+    };
+    const [one, other] = [await lend(0), await lend(1)];
+    const lost = one();
+    assert.ok(lost.kind === "stream");
+    assert.equal(libc.sharing.close(lost.fd), 0, "the thread, before it was lost");
+    const lent = other();
+    assert.equal(lent.fd, lost.fd, "the same number");
+    lender.takeBack(lost);
+    assert.equal(libc.sharing.close(lent.fd), 0, "it was left to the other thread");
+    lender.close();
+    for (const connection of connections) connection.close();
+  },
+});
