@@ -29,15 +29,21 @@ export function keptPlanText(plan: RoomPlan, room: string, seal: TextSeal): stri
 }
 
 /**
- * Reads {@linkcode keptPlanText}, and what was kept without a seal.
+ * Reads {@linkcode keptPlanText}.
  *
- * @returns `undefined` for anything else; without what the room records if that cannot be opened.
+ * @returns `undefined` for anything else; without what the room records if that cannot be opened,
+ *   or stands there unsealed: whoever writes into the directory would have what is said in a room
+ *   sent to a bucket of their own.
  */
 export function readKeptPlan(text: string, room: string, seal: TextSeal): ReadPlan | undefined {
-  const plan = readPlan(text);
-  if (plan === undefined) return undefined;
+  const read = readPlan(text);
+  if (read === undefined) return undefined;
   const { sealedEgress } = JSON.parse(text);
-  if (typeof sealedEgress !== "string") return { plan };
+  const plan = { ...read, internal: { ...read.internal, egress: undefined } };
+  if (typeof sealedEgress !== "string") {
+    const isPlain = read.internal.egress !== undefined;
+    return isPlain ? { plan, why: "it is not sealed" } : { plan: read };
+  }
   const opened = seal.open(sealedEgress, room);
   if (!opened.ok) return { plan, why: opened.why };
   try {

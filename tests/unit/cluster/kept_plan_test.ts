@@ -71,11 +71,29 @@ Deno.test("readKeptPlan() has the rest, and says why, where the seal does not op
   }
 });
 
-Deno.test("readKeptPlan() reads plans without a seal, and is undefined for what is no plan", () => {
-  for (const egress of [undefined, EGRESS]) {
-    const plain = planText(planWith(egress));
-    assert.equal(planText(readKeptPlan(plain, "lobby", sealOf(1))!.plan), plain);
+Deno.test("readKeptPlan() believes nobody who has no secret what a room is to record, and where", () => {
+  const rest = planText(planWith(undefined));
+  for (const sealedEgress of [undefined, 7, null]) {
+    const plain = { ...JSON.parse(planText(planWith(EGRESS))), sealedEgress };
+    const read = readKeptPlan(JSON.stringify(plain), "lobby", sealOf(1))!;
+    assert.equal(read.why, "it is not sealed");
+    assert.equal(planText(read.plan), rest);
   }
+  // Beside what is sealed, too.
+  const sealed = JSON.parse(keptPlanText(planWith(undefined), "lobby", sealOf(1)));
+  const both = {
+    ...JSON.parse(planText(planWith(EGRESS))),
+    sealedEgress: sealOf(2).seal("{}", "lobby"),
+  };
+  assert.equal(sealed.sealedEgress, undefined);
+  assert.equal(planText(readKeptPlan(JSON.stringify(both), "lobby", sealOf(1))!.plan), rest);
+});
+
+Deno.test("readKeptPlan() reads plans of rooms that record nothing, and is undefined for no plan", () => {
+  const plain = planText(planWith(undefined));
+  const read = readKeptPlan(plain, "lobby", sealOf(1))!;
+  assert.equal(read.why, undefined);
+  assert.equal(planText(read.plan), plain);
   const text = keptPlanText(planWith(EGRESS), "lobby", sealOf(1));
   const random = new SeededRandom(3);
   for (let i = 0; i < 500; i++) {
