@@ -26,6 +26,8 @@ const MOST_LOOKED_AT = 10_000;
 const LISTED_MS = 5_000;
 /** Recordings that are known without asking: what a page says does not change. */
 const MOST_KNOWN = 256;
+/** And those whose files are known: bytes of their pages, together. */
+const MOST_KNOWN_BYTES = 8 * 1024 * 1024;
 /** A page of a recording with more files is none; bytes. */
 const MOST_PAGE = 2 * 1024 * 1024;
 /** What one viewer has of one file in memory, bytes. */
@@ -44,7 +46,9 @@ export class BucketArchive implements RecordingArchive {
   readonly #prefix: string;
   readonly #timers: Timers;
   readonly #slots = new UploadSlots(MOST_ASKED, MOST_ASKED);
-  readonly #known = new Map<string, ReplayPage>();
+  readonly #known = new Map<string, RecordedRoom>();
+  readonly #pages = new Map<string, { readonly page: ReplayPage; readonly size: number }>();
+  #pageBytes = 0;
   #listing: Promise<readonly RecordedRoom[]> | undefined;
 
   /** @param prefix Before each name; empty, or ending with a slash. */
@@ -73,10 +77,15 @@ export class BucketArchive implements RecordingArchive {
   }
 
   async find(egressId: string): Promise<RecordedRoom | undefined> {
+    const known = this.#known.get(egressId);
+    if (known !== undefined) return known;
     const index = await this.#index(egressId);
     if (index === undefined) return undefined;
     const { roomName, beganAtMs } = index;
-    return { egressId, roomName, beganAt: new Date(beganAtMs).toISOString() };
+    const room = { egressId, roomName, beganAt: new Date(beganAtMs).toISOString() };
+    this.#known.set(egressId, room);
+    if (this.#known.size > MOST_KNOWN) this.#known.delete(oldest(this.#known));
+    return room;
   }
 
   async open(egressId: string, file: number | "journal"): Promise<RecordedFile | undefined> {
@@ -95,18 +104,28 @@ export class BucketArchive implements RecordingArchive {
   }
 
   async #index(egressId: string): Promise<ReplayPage | undefined> {
-    const known = this.#known.get(egressId);
-    if (known !== undefined) return known;
+    const known = this.#pages.get(egressId);
+    if (known !== undefined) return known.page;
     const key = `${this.#prefix}${REPLAY_FOLDER}/${egressId}.json`;
     const facts = await this.#ask((client) => client.facts(key));
     if (facts === undefined || facts.size === 0 || facts.size > MOST_PAGE) return undefined;
     const { size, tag } = facts;
     const bytes = await this.#ask((client) => client.read(key, 0, size, tag));
-    const index = readReplayPage(new TextDecoder().decode(bytes), egressId);
-    if (index === undefined) return undefined;
-    this.#known.set(egressId, index);
-    if (this.#known.size > MOST_KNOWN) this.#known.delete(this.#known.keys().next().value!);
-    return index;
+    const page = readReplayPage(new TextDecoder().decode(bytes), egressId);
+    if (page !== undefined) this.#remember(page, size);
+    return page;
+  }
+
+  #remember(page: ReplayPage, size: number): void {
+    this.#forget(page.egressId);
+    this.#pages.set(page.egressId, { page, size });
+    this.#pageBytes += size;
+    while (this.#pageBytes > MOST_KNOWN_BYTES) this.#forget(oldest(this.#pages));
+  }
+
+  #forget(egressId: string): void {
+    this.#pageBytes -= this.#pages.get(egressId)?.size ?? 0;
+    this.#pages.delete(egressId);
   }
 
   #read(
@@ -139,4 +158,8 @@ export class BucketArchive implements RecordingArchive {
       await new Promise<void>((resolve) => this.#timers.after(n * PAUSE_MS, resolve));
     }
   }
+}
+
+function oldest(known: ReadonlyMap<string, unknown>): string {
+  return known.keys().next().value!;
 }

@@ -170,3 +170,26 @@ Deno.test("BucketArchive gives up a listing that does not end", async () => {
   assert.deepEqual(await archive.list(), []);
   assert.ok(asked <= 100, `${asked} requests`);
 });
+
+Deno.test("BucketArchive keeps no more of large pages than fits, and lists them without reading again", async () => {
+  const it = new Archive();
+  const files = Array.from({ length: 15_000 }, (_, i) => `daily/${"x".repeat(100)}-${i}.webm`);
+  const ids = Array.from({ length: 12 }, (_, i) => `EG_large${i}`);
+  for (const id of ids) it.index(id, files);
+  const requestsOf = async (work: () => Promise<unknown>) => {
+    const before = it.bucket.requests.length;
+    await it.during(work());
+    return it.bucket.requests.length - before;
+  };
+  assert.equal(await requestsOf(() => it.archive.list()), 5 + 2 * 13, "each page once");
+  assert.equal(await requestsOf(() => it.archive.find(ids[0]!)), 0);
+  it.platform.advance(10_000);
+  assert.equal(await requestsOf(() => it.archive.list()), 5, "which pages there are");
+  // Those that were asked for last are still there, the others are read again.
+  const openAll = (some: readonly string[]) => async () => {
+    for (const id of some) await it.archive.open(id, 20_000);
+  };
+  await it.during(openAll(ids)());
+  assert.equal(await requestsOf(openAll(ids)), 2 * ids.length);
+  assert.equal(await requestsOf(openAll(ids.slice(-4))), 0);
+});
