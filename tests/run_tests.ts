@@ -154,6 +154,7 @@ async function runTests({ name, args, yields }: Job, deadline: AbortSignal): Pro
     child.kill("SIGKILL");
   };
   deadline.addEventListener("abort", kill);
+  if (deadline.aborted) kill();
   const [{ success }, out, err] = await Promise.all([
     child.status,
     read(child.stdout),

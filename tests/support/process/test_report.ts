@@ -22,6 +22,8 @@ const COLOR = /\x1b\[[0-9;]*m/g;
 const TOTALS = /^(?:ok|FAILED) \| (\d+) passed(?: \((\d+) steps?\))? \| (\d+) failed(.*)$/;
 /** How a failure begins in the section of errors, and how failures are listed after it. */
 const FAILURE = /^.* => (\S+):\d+:\d+$/;
+/** What failed outside of tests, which stands in no line of theirs. */
+const UNCAUGHT = /^\S+ \(uncaught error\)$/;
 const FAILED_LINE = /\.\.\. ?FAILED \(/;
 const FILE_START = /^running \d+ tests? from /;
 
@@ -59,7 +61,10 @@ export function summarize(name: string, output: string, success: boolean): RunSu
   const failures = failuresIn(lines);
   const told = { passed, steps, failed, failures, failedFiles: [], unsteady: [] };
   if (success && totals !== undefined && failed === 0) return told;
-  if (failed > 0) return { ...told, failedFiles: filesOf(failures, failed) };
+  if (failed > 0) {
+    const isAllNamed = !lines.some((line) => UNCAUGHT.test(line));
+    return { ...told, failedFiles: isAllNamed ? filesOf(failures, failed) : [] };
+  }
   const last = lines.filter((line) => line !== "").slice(-LINES_OF_CRASH);
   // Its failures are told only at the end, to which it did not come.
   const named = lines.filter((line) => FAILED_LINE.test(line)).map((line) => `In it: ${line}`);

@@ -89,6 +89,14 @@ Deno.test("summarize() names no files where it does not know them all", () => {
   assert.deepEqual(summarize("c", "one ... FAILED (1ms)", false).failedFiles, [], "killed");
   const oneUnnamed = BAD.replace("1 failed", "2 failed");
   assert.deepEqual(summarize("b", oneUnnamed, false).failedFiles, []);
+  // Two failed steps of one test are two entries: as many as there are failures.
+  const oneUncaught = oneUnnamed.replace(
+    "two => ./tests/b_test.ts:3:6\nerror",
+    "two ... a => ./tests/b_test.ts:3:6\nerror: x\n\n" +
+      "./tests/c_test.ts (uncaught error)\nerror: y\n\ntwo ... b => ./tests/b_test.ts:5:6\nerror",
+  );
+  assert.equal(summarize("b", oneUncaught, false).failures.length, 2);
+  assert.deepEqual(summarize("b", oneUncaught, false).failedFiles, []);
 });
 
 Deno.test("closingReport() keeps both ends of a long failure, and names failures beyond the sixth", () => {
