@@ -61,7 +61,8 @@ export class EgressFiles implements EgressShelf {
     await Deno.mkdir(`${this.root()}/${FOLDER}`, { recursive: true, mode: 0o750 });
     const file = await Deno.open(this.#path(id), { write: true, createNew: true, mode: 0o640 });
     this.#own.set(id, file);
-    await file.tryLock(true).catch(() => {});
+    // Whoever looks at that moment lets it go at once.
+    await file.lock(true).catch(() => {});
     return file;
   }
 

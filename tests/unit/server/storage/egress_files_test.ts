@@ -37,6 +37,26 @@ Deno.test("EgressFiles shows what dead processes left, and nothing of those that
     ]);
   }));
 
+Deno.test("EgressFiles holds what it has begun though others look at that moment", () =>
+  inFolder(async (folder) => {
+    const one = new EgressFiles(() => folder);
+    const two = new EgressFiles(() => folder);
+    let isOver = false;
+    const looking = Array.from({ length: 8 }, async () => {
+      // What goes while it is looked at is nobody's fault.
+      while (!isOver) await two.all().catch(() => {});
+    });
+    const left: string[] = [];
+    for (let i = 0; i < 100; i++) {
+      await one.put(`EG_${i}`, "a living one");
+      left.push(...(await two.all()).keys());
+      await one.remove(`EG_${i}`);
+    }
+    isOver = true;
+    await Promise.all(looking);
+    assert.deepEqual(left, []);
+  }));
+
 Deno.test("LostEgresses tells once of recordings that a dead process was making", () =>
   inFolder(async (folder) => {
     await Deno.mkdir(`${folder}/${FOLDER}`);
