@@ -66,7 +66,8 @@ export class UploadSpool {
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     const options = { create: true, write: true, mode: 0o600 };
     const lock = await Deno.open(`${folder}/${LOCK}`, options);
-    await lock.tryLock(true).catch(() => {});
+    // Whoever looks for what was left lets it go at once: there is no page of facts yet.
+    await lock.lock(true).catch(() => {});
     return new UploadSpool(folder, room, lock, new Map());
   }
 
