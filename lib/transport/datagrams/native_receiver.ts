@@ -33,6 +33,8 @@ export interface NativeReceiverOptions {
 export class NativeReceiver {
   readonly #options: NativeReceiverOptions;
   readonly #incoming = new ReceiveMessages();
+  /** Which of a batch are acknowledgements; what was delivered may have been written into. */
+  readonly #sackAt = new Uint8Array(RECEIVE_BATCH);
   #received = 0;
   #isClosed = false;
 
@@ -83,23 +85,15 @@ export class NativeReceiver {
       return 0;
     }
     let sacks = 0;
+    const sackAt = this.#sackAt;
     for (let i = 0; i < count && !this.#isClosed; i++) {
       if (incoming.isCut(i)) drops.count("udp_received_too_long");
-      else if (isSackRecord(incoming.views[i]!, incoming.lengthOf(i))) sacks++;
+      else if (isSackRecord(incoming.views[i]!, incoming.lengthOf(i))) sackAt[sacks++] = i;
       else this.#deliver(i);
     }
-    if (sacks > 0) this.#deliverSacks(count);
+    // The last one first: with it, those that it overtakes need not be opened.
+    while (sacks > 0 && !this.#isClosed) this.#deliver(sackAt[--sacks]!);
     return count;
-  }
-
-  /** The last one first: with it, those that it overtakes need not be opened. */
-  #deliverSacks(count: number): void {
-    const incoming = this.#incoming;
-    for (let i = count - 1; i >= 0 && !this.#isClosed; i--) {
-      if (!incoming.isCut(i) && isSackRecord(incoming.views[i]!, incoming.lengthOf(i))) {
-        this.#deliver(i);
-      }
-    }
   }
 
   #deliver(message: number): void {

@@ -3,8 +3,8 @@
  *
  * A DTLS record of application data (RFC 6347 §4.1, RFC 5288 §3) around a packet with one SACK that
  * tells of nothing missing (RFC 9260 §3.3.4), and nothing else, has a length that no packet with a
- * message has. Few others have it (an answer to a RE-CONFIG, the shortest heartbeats), and each of
- * them is said again if it is lost.
+ * message has. Few others have it (an answer to a RE-CONFIG, a FORWARD TSN for two streams, the
+ * shortest heartbeats), and each of them is said again if it is lost.
  *
  * @module
  */

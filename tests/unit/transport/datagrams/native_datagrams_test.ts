@@ -382,3 +382,30 @@ test("delivers what looks like acknowledgements of data behind all else, the las
   );
   assert.deepEqual(marks, [1, 2, 4, 7, 6, 5, 3]);
 });
+
+test("delivers what is turned into the likeness of an acknowledgement in place only once", async () => {
+  await using a = await openNativePeer();
+  await using b = await openNativePeer();
+  const record = b.socket.onDatagram!;
+  b.socket.onDatagram = (bytes, length, remote) => {
+    record(bytes, length, remote);
+    // As a TURN server does with what comes in a channel, which a record may be.
+    bytes[0] = 23;
+  };
+  const send = (first: number, mark: number) => {
+    const slot = a.socket.reserve()!;
+    slot.fill(0, 0, 65);
+    slot[0] = first;
+    slot[1] = mark;
+    a.socket.commit(65, b.address, SendKind.other);
+  };
+  commit(a, 1, 1_000, b.address);
+  send(0x40, 2);
+  send(23, 3);
+  send(0x41, 4);
+  commit(a, 5, 700, b.address);
+  a.socket.flush();
+  await b.received(5);
+  assert.deepEqual(b.arrivals.slice(1).map(({ bytes }) => bytes[0]).slice(0, 2), [0x40, 0x41]);
+  assert.deepEqual(b.arrivals.map(({ bytes }) => bytes.length), [1_000, 65, 65, 700, 65]);
+});
