@@ -207,7 +207,22 @@ export class ChaosRun implements AsyncDisposable {
       );
       return keys.flat().length === 0 && told().get("room_finished") === rooms;
     }, { deadlineMs: AGREED_WITHIN_MS, seen: () => [...told()] });
+    // A room is ended by the last node that has it; the others' webhooks may still be on their way.
+    const lacking = () => this.untrue().filter((what) => what.endsWith("was not told"));
+    await eventually("everything to be told", () => lacking().length === 0, {
+      deadlineMs: AGREED_WITHIN_MS,
+      seen: () => this.#toldOf(lacking()),
+    });
     assert.deepEqual(this.untrue(), []);
+  }
+
+  /** All that was told of those of whom something is lacking. */
+  #toldOf(lacking: readonly string[]): string[] {
+    const sids = new Set(lacking.map((what) => what.split(" ")[1]));
+    const told = this.cluster.webhooks.events.filter(({ participant }) =>
+      sids.has(participant?.sid ?? "")
+    );
+    return [...lacking, ...told.map(({ event, participant }) => `${event} ${participant!.sid}`)];
   }
 
   /** What was told twice, or not at all. */
