@@ -256,6 +256,21 @@ Deno.test("a client that was away as a whole is not led to TCP when it comes bac
     await resume(ann, ReconnectReason.RR_SUBSCRIBER_FAILED);
     assert.deepEqual(offered(ann), [...wanted], `${silentMs} ms`);
   }
+  const world = new World();
+  const bob = await world.joined("bob");
+  await ping(bob);
+  await world.pass(15_000, 500);
+  // First its socket comes back, then it sees that its connections do not.
+  await resume(bob, ReconnectReason.RR_SIGNAL_DISCONNECTED);
+  await ping(bob);
+  await world.pass(2_000, 500);
+  await resume(bob, ReconnectReason.RR_SUBSCRIBER_FAILED);
+  assert.deepEqual(offered(bob), ["udp", "tcp"], "seen late");
+  mend(bob, "udp");
+  await ping(bob);
+  await world.pass(2_000, 500);
+  await resume(bob, ReconnectReason.RR_SUBSCRIBER_FAILED);
+  assert.deepEqual(offered(bob), ["tcp"], "it was up again, and failed by itself");
 });
 
 Deno.test("preferredAddresses() never leaves a client without any", () => {

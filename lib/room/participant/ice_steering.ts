@@ -59,21 +59,26 @@ export class IceSteering {
 
   /**
    * The client came back, and nothing was heard of it on its new socket yet. If nothing had come on
-   * the old one either, its connection failed with its whole network, of which TCP is a part.
+   * the old one either, its whole network was down, of which TCP is a part: what fails until its
+   * connections are up again says nothing of UDP.
    *
    * @param reason What made it do so.
    */
   resumed(reason: ReconnectReason): void {
     const role = roleOf(reason);
+    if (this.participant.link.silent) this.#countAnew();
     const path = role === undefined ? undefined : this.#paths.get(role);
     const short = path !== undefined && this.#isShort(path);
     this.#steered = false;
     this.#preference = this.#remembered();
     // What the client noticed before us only ever leads on, never back.
-    const blamed = short && !this.participant.link.silent;
-    if (blamed && this.#preference === "none") this.#step(this.#next());
-    if (role === undefined) return;
-    for (const other of this.#paths.values()) other.countsAnew = true;
+    if (short && this.#preference === "none") this.#step(this.#next());
+    if (role !== undefined) this.#countAnew();
+  }
+
+  /** How long a connection lived is reckoned from when it is up again. */
+  #countAnew(): void {
+    for (const path of this.#paths.values()) path.countsAnew = true;
   }
 
   /** A connection is up, perhaps again. */

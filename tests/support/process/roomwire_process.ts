@@ -240,6 +240,10 @@ function configFor(
       // loopback: Firefox gathers no loopback candidates, so it never pairs with 127.0.0.1. Not all
       // of them: other tests make some, and take them away.
       node_ip: address ?? firstAddress(),
+      // Told of the loopback alone, it would advertise all of them beside it.
+      ...(address === LOOPBACK
+        ? { ips: { includes: [LOOPBACK, firstAddress()].filter(Boolean) } }
+        : {}),
       enable_loopback_candidate: true,
       ...(rtc as Record<string, unknown> | undefined),
     },
