@@ -31,6 +31,8 @@ export class Entrance {
 
   /** @param {string} [problem] why somebody is here again */
   async show(problem = "") {
+    // Until it is known what is asked for, nothing can be given.
+    element("entrance-button").disabled = true;
     this.#entry = await entry();
     element("entrance-problem").textContent = this.#entry === undefined
       ? entranceWords("token", undefined)
@@ -40,6 +42,7 @@ export class Entrance {
 
   #ask(way) {
     this.#way = way;
+    element("entrance-button").disabled = false;
     element("entrance-hint").textContent = HINTS[way];
     element("password-row").hidden = way !== "password";
     element("token-row").hidden = way !== "token";
