@@ -45,8 +45,9 @@ const SELECTED_SILENT_MS = 3_000;
  */
 const CLAIMS_TO_MOVE = 2;
 /**
- * …that are so far apart, ms: Firefox asks twice, in one segment, as soon as a TCP connection is
- * there, although it stays with UDP; Chromium, which means it, asks again after 480 ms and more.
+ * …that are so far apart, ms, where the other path is of another protocol: Firefox asks twice, in
+ * one segment, as soon as a TCP connection is there, although it stays with UDP; Chromium, which
+ * means it, asks again after 480 ms and more.
  */
 const CLAIM_SPACING_MS = 300;
 
@@ -383,7 +384,9 @@ export class IceLiteAgent implements PathValidator {
   #nominate(record: PathRecord, tag: number, now: number): void {
     const selected = this.#selected;
     if (record.claims === 0) record.claimedAt = now;
-    const isAnother = record.claimTag !== tag && now - record.claimedAt >= CLAIM_SPACING_MS;
+    const isOfItsKind = record.path.protocol === selected?.path.protocol;
+    const isLater = isOfItsKind || now - record.claimedAt >= CLAIM_SPACING_MS;
+    const isAnother = record.claimTag !== tag && isLater;
     if (record.claims === 0 || isAnother) record.claims++;
     record.claimTag = tag;
     const follows = selected === undefined || selected === record || !selected.nominated ||

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { classes, Message, methods } from "werift";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
-import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
+import type { RemoteAddress } from "../../../../lib/transport/datagrams/datagrams.ts";
+import { IceDirectory, type StunOrigin } from "../../../../lib/transport/ice/ice_directory.ts";
 import { MAX_PATHS, PATH_EXPIRY_MS } from "../../../../lib/transport/ice/ice_lite.ts";
 import {
   INTERRUPTED_AFTER_MS,
@@ -10,6 +11,7 @@ import {
   RELEASE_AFTER_MS,
   START_TIMEOUT_MS,
 } from "../../../../lib/transport/ice/ice_silence.ts";
+import type { NetworkPath } from "../../../../lib/transport/ice/network_path.ts";
 import { UdpMux } from "../../../../lib/transport/ice/udp_mux.ts";
 import {
   check,
@@ -229,15 +231,46 @@ Deno.test("IceLiteAgent follows a client that insists on a path of lower priorit
 });
 
 Deno.test("IceLiteAgent stays with UDP when TCP is nominated twice at once (Firefox)", () => {
-  const world = new IceWorld();
-  const { local, events } = world.agent("abcd");
-  world.datagrams.arrive(check(local, { useCandidate: true, priority: HIGH }), HOME);
-  for (let i = 0; i < 2; i++) {
-    world.datagrams.arrive(check(local, { useCandidate: true, priority: LOW }), MOBILE);
-    world.platform.advance(100);
-  }
-  assert.deepEqual(events, ["selected udp 198.51.100.7:50001"]);
+  const selectedAfter = (apartMs: number, over: "udp" | "tcp") => {
+    const world = new IceWorld();
+    const { local, events } = world.agent("abcd");
+    world.datagrams.arrive(check(local, { useCandidate: true, priority: HIGH }), HOME);
+    const stream = new StreamOrigin(MOBILE);
+    for (let i = 0; i < 2; i++) {
+      const again = check(local, { useCandidate: true, priority: LOW });
+      if (over === "udp") world.datagrams.arrive(again, MOBILE);
+      else world.directory.receiveStun(again, again.length, stream, world.now);
+      world.platform.advance(apartMs);
+    }
+    return events.at(-1);
+  };
+  assert.equal(selectedAfter(100, "tcp"), "selected udp 198.51.100.7:50001");
+  assert.equal(selectedAfter(480, "tcp"), "selected tcp 203.0.113.9:40002", "it means it");
+  assert.equal(selectedAfter(1, "udp"), "selected udp 203.0.113.9:40002", "another network");
 });
+
+/** A TCP connection, as far as an agent sees it. */
+class StreamOrigin implements StunOrigin {
+  path: NetworkPath | undefined;
+
+  constructor(readonly remote: RemoteAddress) {}
+
+  reply(): void {}
+
+  openPath(): NetworkPath {
+    const { remote } = this;
+    return this.path = {
+      protocol: "tcp",
+      remote,
+      owner: undefined,
+      validator: undefined,
+      send: () => true,
+      reserve: () => undefined,
+      commit: () => {},
+      close: () => {},
+    };
+  }
+}
 
 Deno.test("IceLiteAgent follows the first nomination of another path once its own is silent", () => {
   const world = new IceWorld();
