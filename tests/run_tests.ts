@@ -88,7 +88,7 @@ const RUNS_AT_ONCE = 3;
  * had no processor for seconds looks like a server that did not answer. What failed at first is
  * told in the report all the same. Where more have failed, it was not for want of time.
  */
-const MAX_RUN_ALONE = 3;
+const MAX_RUN_ALONE = 6;
 /**
  * Everything together must have ended by then, ms. A run that hangs is killed, and what it said
  * last is printed, before a CI server loses patience; people may have slower machines.

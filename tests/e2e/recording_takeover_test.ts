@@ -42,6 +42,11 @@ endToEndTest(
     try {
       await using a = await start("a");
       await using b = await start("b");
+      const bothBegun = (name: string) =>
+        eventually(`picture and sound of ${name}`, async () => {
+          const kinds = [".webm", ".ogg"].map((end) => filesOf(`${folder}/${name}`, end));
+          return (await Promise.all(kinds)).every((files) => files.length === 1);
+        });
       const told = () =>
         hooks.events.flatMap(({ event, egressInfo }) =>
           egressInfo === undefined
@@ -59,6 +64,7 @@ endToEndTest(
         const { egressId: first } = await egress.startRoomCompositeEgress(call.room, output);
         const isTold = (line: string) => eventually(line, () => told().includes(line));
         await isTold(`${first} egress_updated EGRESS_ACTIVE`);
+        await bothBegun("b");
         await new Promise((resolve) => setTimeout(resolve, 1_500));
         b.kill("SIGKILL");
         await b.status;
@@ -68,6 +74,7 @@ endToEndTest(
         const [next] = await api.listEgress({ active: true });
         assert.match(next!.details, new RegExp(`goes on with ${first}`));
         await isTold(`${next!.egressId} egress_updated EGRESS_ACTIVE`);
+        await bothBegun("a");
         await new Promise((resolve) => setTimeout(resolve, 1_500));
         await api.stopEgress(next!.egressId);
         await isTold(`${next!.egressId} egress_ended EGRESS_COMPLETE`);
