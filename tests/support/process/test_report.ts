@@ -21,11 +21,11 @@ const COLOR = /\x1b\[[0-9;]*m/g;
 /** Deno's last line about a run's tests. */
 const TOTALS = /^(?:ok|FAILED) \| (\d+) passed(?: \((\d+) steps?\))? \| (\d+) failed(.*)$/;
 /** How a failure begins in the section of errors, and how failures are listed after it. */
-const FAILURE = /^.* => (\S+):\d+:\d+$/;
+const FAILURE = /^.* => \S+:\d+:\d+$/;
 /** What failed outside of tests, which stands in no line of theirs. */
 const UNCAUGHT = /^\S+ \(uncaught error\)$/;
 const FAILED_LINE = /\.\.\. ?FAILED \(/;
-const FILE_START = /^running \d+ tests? from /;
+const FILE_START = /^running \d+ tests? from (\S*)/;
 
 /** What one run of `deno test` came to. */
 export interface RunSummary {
@@ -63,7 +63,10 @@ export function summarize(name: string, output: string, success: boolean): RunSu
   if (success && totals !== undefined && failed === 0) return told;
   if (failed > 0) {
     const isAllNamed = !lines.some((line) => UNCAUGHT.test(line));
-    return { ...told, failedFiles: isAllNamed ? filesOf(failures, failed) : [] };
+    return {
+      ...told,
+      failedFiles: isAllNamed && failures.length >= failed ? failedFilesIn(lines) : [],
+    };
   }
   const last = lines.filter((line) => line !== "").slice(-LINES_OF_CRASH);
   // Its failures are told only at the end, to which it did not come.
@@ -78,10 +81,15 @@ export function summarize(name: string, output: string, success: boolean): RunSu
   };
 }
 
-/** The files of these failures, if they are all there were. */
-function filesOf(failures: readonly string[], failed: number): string[] {
-  if (failures.length < failed) return [];
-  return [...new Set(failures.map((failure) => FAILURE.exec(failure.split("\n")[0]!)![1]!))];
+/** By where they ran: where they were registered may be a helper that many files share. */
+function failedFilesIn(lines: readonly string[]): string[] {
+  const files = new Set<string>();
+  let file = "";
+  for (const line of lines) {
+    file = FILE_START.exec(line)?.[1] ?? file;
+    if (FAILED_LINE.test(line)) files.add(file);
+  }
+  return [...files];
 }
 
 /**
@@ -93,7 +101,8 @@ function filesOf(failures: readonly string[], failed: number): string[] {
  *   tests among the passed ones, and the failures told as unsteady.
  */
 export function afterRunAlone(first: RunSummary, alone: RunSummary): RunSummary {
-  if (alone.failed > 0) return first;
+  // A run that found no tests has shown nothing.
+  if (alone.failed > 0 || alone.passed < first.failed) return first;
   return {
     ...first,
     passed: first.passed + first.failed,

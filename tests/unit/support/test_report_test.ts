@@ -82,6 +82,14 @@ Deno.test("afterRunAlone() counts what passed alone as passed, and tells it all 
   );
   assert.equal(afterRunAlone(first, summarize("b alone", BAD, false)), first, "failed twice");
   assert.equal(afterRunAlone(first, summarize("b alone", "", false)), first, "did not end");
+  const none = summarize("b alone", "ok | 0 passed | 0 failed (0ms)\n", true);
+  assert.equal(afterRunAlone(first, none), first, "no test was found");
+  const shared = summarize(
+    "c",
+    BAD.replaceAll("./tests/b_test.ts:3:6", "./tests/help.ts:9:9"),
+    false,
+  );
+  assert.deepEqual(shared.failedFiles, ["./tests/b_test.ts"], "registered by a helper");
 });
 
 Deno.test("summarize() names no files where it does not know them all", () => {
