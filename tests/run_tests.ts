@@ -9,7 +9,8 @@
  *
  * Without arguments there are several runs of `deno test` side by side: most end-to-end tests wait
  * for browsers and for time to pass. Each of their files has a run of its own; all other tests
- * share one. What failed beside others is run again alone, and told in any case.
+ * share one, but for those that hold calls in real time (`tests/wire`), which come when nothing
+ * else runs. What failed is run once more, alone, and told in any case.
  *
  * @module
  */
@@ -65,6 +66,8 @@ const PACKAGES: Readonly<Record<string, () => boolean>> = {
 
 const NICE = "/usr/bin/nice";
 const END_TO_END = "tests/e2e";
+/** Calls in real time over real sockets, which look at who waited for how long. */
+const REAL_TIME = "tests/wire";
 /** Files that take longest, so that none of them is the last one running. */
 const FIRST = [
   "client_matrix",
@@ -76,17 +79,18 @@ const FIRST = [
   "agents",
 ];
 /**
- * Files that run when nothing else does, one after the other: what they look at is how much of a
- * path is used, and a processor that has no time for it looks like a path that is full; or it is
- * what a browser does within a time of its own, of which an outage has left little.
+ * End-to-end tests that run when nothing else does, one after the other, like `tests/wire`: what
+ * they look at is how much of a path is used, and a processor that has no time for it looks like a
+ * path that is full; or it is what a browser does within a time of its own, of which an outage has
+ * left little.
  */
 const ALONE = ["narrow_path", "udp_outage", "impaired_clients"];
 /** Runs at once: one of all small tests, the others of end-to-end tests. Two cores bear so many. */
 const RUNS_AT_ONCE = 3;
 /**
- * Failed files that are run a second time, alone, after all others: beside them, a browser that
- * had no processor for seconds looks like a server that did not answer. What failed at first is
- * told in the report all the same. Where more have failed, it was not for want of time.
+ * Failed files that are run a second time, alone, after all others: a browser that had no processor
+ * for seconds looks like a server that did not answer. What failed at first is told in the report
+ * all the same. Where more have failed, it was not for want of time.
  */
 const MAX_RUN_ALONE = 6;
 /**
@@ -170,12 +174,13 @@ async function runAll(): Promise<boolean> {
   const startedAt = performance.now();
   if (!await run(Deno.execPath(), ["task", "check"])) return false;
   const deadline = AbortSignal.timeout(DEADLINE_MS);
-  const ofFile = (file: string): Job => ({ name: file, args: [file], yields: false });
+  const runOf = (path: string): Job => ({ name: path, args: [path], yields: false });
   const isAlone = (file: string) => ALONE.some((name) => file.endsWith(`/${name}_test.ts`));
   const files = endToEndFiles();
+  const notTheirs = `${END_TO_END},${REAL_TIME}`;
   const jobs: Job[] = [
-    { name: "all other tests", args: ["tests", `--ignore=${END_TO_END}`], yields: true },
-    ...files.filter((file) => !isAlone(file)).map(ofFile),
+    { name: "all other tests", args: ["tests", `--ignore=${notTheirs}`], yields: true },
+    ...files.filter((file) => !isAlone(file)).map(runOf),
   ];
   const summaries: RunSummary[] = [];
   const work = async () => {
@@ -184,9 +189,9 @@ async function runAll(): Promise<boolean> {
     }
   };
   await Promise.all(Array.from({ length: RUNS_AT_ONCE }, work));
-  const doubtful = summaries.filter(({ failed }) => failed > 0);
-  jobs.push(...files.filter(isAlone).map(ofFile));
+  jobs.push(runOf(REAL_TIME), ...files.filter(isAlone).map(runOf));
   await work();
+  const doubtful = summaries.filter(({ failed }) => failed > 0);
   if (doubtful.flatMap(({ failedFiles }) => failedFiles).length <= MAX_RUN_ALONE) {
     for (const first of doubtful.filter(({ failedFiles }) => failedFiles.length > 0)) {
       const name = `again, alone: ${first.failedFiles.join(", ")}`;

@@ -11,8 +11,10 @@
  */
 const FIRST_LINES = 30;
 const LAST_LINES = 45;
-/** Failures that are repeated; the rest are named only. */
+/** Failures that are repeated, those that count last; the others are told in short only. */
 const MAX_REPEATED = 6;
+/** Characters of a failure in short. */
+const MAX_SHORT = 400;
 /** Last lines of a run that ended without totals. */
 const LINES_OF_CRASH = 60;
 
@@ -39,7 +41,7 @@ export interface RunSummary {
    * did not come to its end.
    */
   readonly failedFiles: readonly string[];
-  /** What failed beside other runs and passed alone. */
+  /** What failed at first, and passed when it was run again. */
   readonly unsteady: readonly string[];
 }
 
@@ -95,7 +97,7 @@ function failedFilesIn(lines: readonly string[]): string[] {
 /**
  * A run of which what failed was run again, alone.
  *
- * @param first The run beside others.
+ * @param first The first run.
  * @param alone The run of its failed files.
  * @returns The first run with its failures where one of them failed again. Otherwise with those
  *   tests among the passed ones, and the failures told as unsteady.
@@ -134,7 +136,8 @@ function shortened(lines: readonly string[]): readonly string[] {
 }
 
 /**
- * The end of the report: what is unsteady, failures, then Deno's totals over all runs.
+ * The end of the report: failures in full, then in a line each, then Deno's totals over all runs.
+ * Who keeps only the last lines of a long output still has what failed, and why.
  *
  * @param seconds How long everything took.
  */
@@ -142,20 +145,27 @@ export function closingReport(summaries: readonly RunSummary[], seconds: number)
   const sum = (of: (summary: RunSummary) => number) =>
     summaries.reduce((total, summary) => total + of(summary), 0);
   const [passed, steps, failed] = [sum((s) => s.passed), sum((s) => s.steps), sum((s) => s.failed)];
-  const failures = summaries.flatMap((summary) => summary.failures);
-  const repeated = failures.slice(0, MAX_REPEATED);
-  const named = failures.slice(MAX_REPEATED).map((failure) => failure.split("\n")[0]!);
+  const unsteady = summaries.flatMap((summary) => summary.unsteady.map(markUnsteady));
+  const all = [...unsteady, ...summaries.flatMap((summary) => summary.failures)];
   const time = `(${Math.floor(seconds / 60)}m${Math.round(seconds % 60)}s)`;
-  const unsteady = summaries.flatMap((summary) => summary.unsteady);
   return [
     "",
-    ...unsteady.flatMap((failure) => [`FAILED BESIDE OTHERS, PASSED ALONE: ${failure}`, ""]),
-    ...repeated.flatMap((failure) => [failure, ""]),
-    ...(named.length > 0 ? ["And:", ...named, ""] : []),
+    ...all.slice(-MAX_REPEATED).flatMap((failure) => [failure, ""]),
+    ...(all.length > 0 ? ["In short:", ...all.map(inShort), ""] : []),
     `${
       failed > 0 ? "FAILED" : "ok"
     } | ${passed} passed (${steps} steps) | ${failed} failed ${time}`,
   ].join("\n");
+}
+
+function markUnsteady(failure: string): string {
+  return `PASSED WHEN RUN AGAIN, ALONE: ${failure}`;
+}
+
+/** What failed, and the first line of why. */
+function inShort(failure: string): string {
+  const [name = "", why = ""] = failure.split("\n");
+  return `- ${name}: ${why}`.slice(0, MAX_SHORT);
 }
 
 /**

@@ -41,6 +41,9 @@ Deno.test("closingReport() says why a test failed, and then the totals of all ru
       "error: AssertionError: 1 is not 2",
       "    at ./tests/b_test.ts:4:10",
       "",
+      "In short:",
+      "- two => ./tests/b_test.ts:3:6: error: AssertionError: 1 is not 2",
+      "",
       "FAILED | 3 passed (3 steps) | 1 failed (1m23s)",
     ].join("\n"),
   );
@@ -73,9 +76,12 @@ Deno.test("afterRunAlone() counts what passed alone as passed, and tells it all 
     closingReport([again], 1),
     [
       "",
-      "FAILED BESIDE OTHERS, PASSED ALONE: two => ./tests/b_test.ts:3:6",
+      "PASSED WHEN RUN AGAIN, ALONE: two => ./tests/b_test.ts:3:6",
       "error: AssertionError: 1 is not 2",
       "    at ./tests/b_test.ts:4:10",
+      "",
+      "In short:",
+      "- PASSED WHEN RUN AGAIN, ALONE: two => ./tests/b_test.ts:3:6: error: AssertionError: 1 is not 2",
       "",
       "ok | 2 passed (0 steps) | 0 failed (0m1s)",
     ].join("\n"),
@@ -107,19 +113,20 @@ Deno.test("summarize() names no files where it does not know them all", () => {
   assert.deepEqual(summarize("b", oneUncaught, false).failedFiles, []);
 });
 
-Deno.test("closingReport() keeps both ends of a long failure, and names failures beyond the sixth", () => {
+Deno.test("closingReport() keeps both ends of a long failure, and tells more than six in short", () => {
   const entry = (name: string, length: number) =>
     [`${name} => ./t.ts:1:1`, ...Array.from({ length }, (_, i) => `line ${i}`), ""].join("\n");
   const names = ["a", "b", "c", "d", "e", "f", "g"];
-  const entries = names.map((name) => entry(name, name === "a" ? 500 : 1));
+  const entries = names.map((name) => entry(name, name === "g" ? 500 : 1));
   const output = ` ERRORS \n\n${
     entries.join("\n")
   }\n FAILURES \n\nFAILED | 0 passed | 7 failed (1s)\n`;
   const report = closingReport([summarize("x", output, false)], 1);
   assert.ok(report.split("\n").length < 120, report);
-  for (const wanted of ["line 0\n", "line 499\n", "lines are left out", "And:\ng => ./t.ts:1:1"]) {
+  for (const wanted of ["line 499\n", "lines are left out", "- a => ./t.ts:1:1: line 0\n"]) {
     assert.ok(report.includes(wanted), wanted);
   }
+  assert.ok(!report.includes("\na => ./t.ts:1:1"), "the first of seven is not told in full");
 });
 
 Deno.test("FileByFile passes files on whole, whatever pieces the output comes in", () => {
