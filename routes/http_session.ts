@@ -53,7 +53,7 @@ export interface SubResource {
 
 /** What differs between the protocols. */
 export interface SessionProtocol {
-  /** Of the endpoint, `/name/version`. */
+  /** Of the endpoint, two segments unless {@linkcode below} is set: `/name/version`. */
   readonly path: string;
   readonly sessions: SessionRequests;
   /**
@@ -282,10 +282,12 @@ function created(
 
 /**
  * Relative to the address of the offer (RFC 9110 §10.2.2), of which we may not know all: a proxy
- * that strips a prefix off its path leaves the prefix in what the client resolves this against.
+ * that strips a prefix off its path leaves the prefix in what the client resolves this against. By
+ * way of the folder above, because OBS takes whatever doesn't begin with "http" for a path from the
+ * root, and there is nothing above that.
  */
 function locationOf(path: string, name: string): string {
-  return `${path.slice(path.lastIndexOf("/") + 1)}/${name}`;
+  return `..${path}/${name}`;
 }
 
 async function patch(

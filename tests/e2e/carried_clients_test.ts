@@ -105,7 +105,7 @@ endToEndTest(
       const whip = await full!.whip("chromium", "whip");
       const outcome = await whip.join({ video: { color: [200, 40, 40] }, gather: true });
       assert.equal(outcome.status, 201, outcome.body);
-      assert.match(outcome.location, /^v1\/PA_\w+\.ND_\w+$/);
+      assert.match(outcome.location, /^\.\.\/whip\/v1\/PA_\w+\.ND_\w+$/);
       await eventually("ann to see pictures", async () => {
         const { remotes } = await ann.snapshot();
         const [track] = remotes.find(({ identity }) => identity === "whip")?.tracks ?? [];

@@ -62,7 +62,7 @@ for (const browser of BROWSERS) {
         assert.equal(outcome.status, 201, outcome.body);
         assert.equal(outcome.type, "application/sdp");
         const { sid } = await remote(viewer, "whip");
-        assert.equal(outcome.location, `v1/${sid}`);
+        assert.equal(outcome.location, `../whip/v1/${sid}`);
         assert.match(outcome.body, new RegExp(`^a=ice-ufrag:${outcome.etag}\r$`, "m"));
         assert.match(outcome.link, /^<stun:[^>]+>; rel="ice-server"/);
         assert.equal(await whip.trickle(), 204);

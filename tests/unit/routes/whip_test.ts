@@ -28,6 +28,10 @@ Deno.test("POST /whip/v1 answers with everything a client is ever told", async (
   assert.equal(at("https://sfu.example/whip/v1"), `https://sfu.example/whip/v1/${sid}`);
   // A proxy that strips a prefix is not known here.
   assert.equal(at("https://a.example/b/c/whip/v1?d"), `https://a.example/b/c/whip/v1/${sid}`);
+  // OBS makes a path of what doesn't begin with "http" (whip-output.cpp, WHIPOutput::Connect).
+  const inObs = new URL("https://sfu.example/whip/v1");
+  inObs.pathname = reply.headers.get("Location")!;
+  assert.equal(inObs.href, `https://sfu.example/whip/v1/${sid}`);
   assert.equal(
     reply.headers.get("Link"),
     '<stun:stun.example:3478>; rel="ice-server", ' +
