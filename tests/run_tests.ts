@@ -82,9 +82,15 @@ const FIRST = [
  * End-to-end tests that run when nothing else does, one after the other, like `tests/wire`: what
  * they look at is how much of a path is used, and a processor that has no time for it looks like a
  * path that is full; or it is what a browser does within a time of its own, of which an outage has
- * left little.
+ * left little; or how long bystanders of an attack stand still.
  */
-const ALONE = ["narrow_path", "udp_outage", "impaired_clients"];
+const ALONE = [
+  "narrow_path",
+  "udp_outage",
+  "impaired_clients",
+  "signalling_weight",
+  "data_readers",
+];
 /** Runs at once: one of all small tests, the others of end-to-end tests. Two cores bear so many. */
 const RUNS_AT_ONCE = 3;
 /**
