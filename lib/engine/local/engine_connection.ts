@@ -208,7 +208,12 @@ export class EngineConnection
     this.sending.tick(now);
     this.#tellConnected(now);
     const since = this.#intervalAt;
-    if (since !== undefined && now - since >= QUALITY_INTERVAL_MS) this.#reportQuality(now, since);
+    if (since === undefined) return;
+    // Clients that are told for long that they are lost give their session up, so the end of that
+    // does not wait for the interval's.
+    if (now - since >= QUALITY_INTERVAL_MS || this.receiving.isBack) {
+      this.#reportQuality(now, since);
+    }
   }
 
   /** When there is timed work, monotonic ms; `Infinity` if nothing is foreseen. */

@@ -11,6 +11,7 @@ import type { DropSink } from "../../base/drop_counters.ts";
 import type { ConnectionId, UpTrackId } from "../../base/ids.ts";
 import type { ReceiveSection } from "../../base/media_vocabulary.ts";
 import { TokenBucket } from "../../base/token_bucket.ts";
+import type { UpTrackIntervalFigures } from "../../media/layer/interval_figures.ts";
 import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import { TransportFeedbackRecorder } from "../../media/up/transport_feedback.ts";
 import type { LoudestRooms } from "../../media/up/loudest_audio.ts";
@@ -37,6 +38,8 @@ import { StreamDemux } from "./stream_demux.ts";
  * minimum would starve publishers of RTT.
  */
 const REPORT_INTERVAL_MS = 1_000;
+/** Simulcast layers of a track at most. */
+const MAX_LAYERS = 3;
 /**
  * Our SSRC in RTCP to publishers. We send no RTP there, so any value does; libwebrtc uses 1 too
  * (`media/engine/webrtc_video_engine.cc`).
@@ -106,6 +109,9 @@ export class ReceivingSide {
   #rttMs = -1;
   #feedbackSsrc = 0;
   #reportAt = 0;
+  /** Of these nothing came in the last interval, not even reports; and when that ended. */
+  readonly #lost = new Set<UpTrack>();
+  #intervalAt = 0;
 
   constructor(options: ReceivingSideOptions) {
     this.#options = options;
@@ -237,13 +243,27 @@ export class ReceivingSide {
   /** How the up-tracks fared since the last call; those without a packet yet are left out. */
   intervals(now: number): UpTrackInterval[] {
     const intervals: UpTrackInterval[] = [];
+    const since = this.#intervalAt;
+    this.#lost.clear();
+    this.#intervalAt = now;
     for (const [upTrack, { track }] of this.#tracks) {
       const figures = track.interval(now);
       if (figures === undefined) continue;
+      if (isLost(figures, now - since)) this.#lost.add(track);
       const rtt = this.#rttMs < 0 ? {} : { rttMs: this.#rttMs };
       intervals.push({ upTrack, ...rtt, ...figures });
     }
     return intervals;
+  }
+
+  /** Whether packets come again of an up-track that was lost in the last interval. */
+  get isBack(): boolean {
+    for (const track of this.#lost) {
+      for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
+        if ((track.layer(spatial)?.lastPacketAt ?? 0) > this.#intervalAt) return true;
+      }
+    }
+    return false;
   }
 
   /** Ends every up-track of this connection. */
@@ -253,9 +273,9 @@ export class ReceivingSide {
   }
 
   #endTrack(id: UpTrackId): void {
-    for (const layer of this.#tracks.get(id)?.layers ?? []) {
-      if (layer !== undefined) this.#unsettled.delete(layer);
-    }
+    const ended = this.#tracks.get(id);
+    for (const layer of ended?.layers ?? []) if (layer !== undefined) this.#unsettled.delete(layer);
+    if (ended !== undefined) this.#lost.delete(ended.track);
     this.#tracks.delete(id);
     this.#options.upTracks.delete(id);
   }
@@ -379,4 +399,10 @@ export class ReceivingSide {
   #flush(): void {
     if (this.#writer.length > 0) this.#options.sendRtcp(this.#writer.bytes, this.#writer.length);
   }
+}
+
+/** Whether neither packets nor reports came in an interval although they were meant to. */
+function isLost(figures: UpTrackIntervalFigures, intervalMs: number): boolean {
+  const { muted, layers, senderReportAgeMs = 0 } = figures;
+  return !muted && senderReportAgeMs > intervalMs && layers.every(({ expected }) => expected === 0);
 }

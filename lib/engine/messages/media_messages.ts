@@ -234,7 +234,10 @@ export type MediaEvent =
     readonly levels: readonly AudioLevelEntry[];
   }
   | {
-    /** How the tracks of a connection that is up fared, every {@linkcode QUALITY_INTERVAL_MS}. */
+    /**
+     * How the tracks of a connection that is up fared, every {@linkcode QUALITY_INTERVAL_MS}, and
+     * sooner when packets come again of a track of which nothing came in the interval before.
+     */
     readonly type: "quality_report";
     readonly connection: ConnectionId;
     readonly intervalMs: number;

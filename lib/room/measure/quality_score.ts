@@ -3,8 +3,9 @@
  * and the words and marks users see.
  *
  * Source: LiveKit's server 1.13.5, `pkg/sfu/connectionquality/scorer.go`. Pure: call
- * {@linkcode QualityScore.update} once per interval. A score rises slowly and falls fast; it never
- * falls below a floor while packets flow, so that a path that has recovered shows it soon.
+ * {@linkcode QualityScore.update} once per interval, of 5 s or less. A score rises slowly and falls
+ * fast; it never falls below a floor while packets flow, so that a path that has recovered shows it
+ * soon.
  *
  * @module
  */
@@ -32,6 +33,8 @@ const LAYER_COST = 35;
 const UNNOTICED_DELAY_MS = 160;
 const FREE_DELAY_MS = 120;
 const DELAY_STEP_MS = 10;
+/** Nothing in less than this, ms, says nothing. LiveKit has no shorter intervals. */
+const USUAL_INTERVAL_MS = 5_000;
 /** Part of an interval a track must have been unmuted for the interval to count. */
 const UNMUTED_PART = 0.5;
 /** Packet rates are compared in steps of 2 packets/s, up to 500. */
@@ -132,6 +135,7 @@ export class QualityScore {
     const weight = this.#weight * this.#rates.part(interval.expected, interval.durationMs, now);
     if (interval.expected === 0) {
       const { reportAgeMs, durationMs } = interval;
+      if (durationMs < USUAL_INTERVAL_MS) return;
       this.#score = reportAgeMs !== undefined && reportAgeMs > durationMs ? LOST : POOR;
       return;
     }

@@ -406,3 +406,66 @@ Deno.test("ReceivingSide gives repair packets to the track they repair, which te
   world.advance(2_000);
   assert.deepEqual(world.arrivals(), [{ mime: "video/VP8", ssrc: 1 }]);
 });
+
+Deno.test("ReceivingSide knows when packets come again of what was lost, once for each interval", () => {
+  const world = new World([section("0", "video", [VP8]), section("1", "audio", [OPUS])]);
+  const { side } = world;
+  const report = (ssrc: number) => side.receiveSenderReport(ssrc, 1_000, 0, 0, world.now);
+  const interval = (ms: number) => {
+    world.advance(ms);
+    side.intervals(world.now);
+  };
+  const packets = () => {
+    world.advance(10);
+    world.send("0", 1, VP8.payloadType);
+    world.send("1", 2, OPUS.payloadType);
+  };
+  packets();
+  for (const ssrc of [1, 2]) report(ssrc);
+  interval(5_000);
+  packets();
+  assert.equal(side.isBack, false, "it was never away");
+
+  interval(5_000); // the packets above
+  interval(5_000);
+  assert.equal(side.isBack, false, "nothing comes");
+  report(1);
+  assert.equal(side.isBack, false, "reports are no packets");
+  packets();
+  assert.equal(side.isBack, true);
+  interval(300);
+  packets();
+  assert.equal(side.isBack, false, "that was told");
+});
+
+Deno.test("ReceivingSide awaits nothing of a track that is muted, only still, or over", () => {
+  const world = new World([section("0", "video", [VP8])]);
+  const { side } = world;
+  const packets = () => {
+    world.advance(10);
+    world.send("0", 1, VP8.payloadType);
+  };
+  const goneFor = (ms: number) => {
+    side.intervals(world.now);
+    world.advance(ms);
+    side.intervals(world.now);
+  };
+  packets();
+  goneFor(5_000);
+  packets();
+  assert.equal(side.isBack, false, "its publisher never reported");
+  world.advance(4_000);
+  side.receiveSenderReport(1, 1_000, 0, 0, world.now);
+  goneFor(5_000);
+  packets();
+  assert.equal(side.isBack, false, "its publisher reported all the time");
+  const [track] = world.upTracks.values();
+  track!.setMuted(true, world.now);
+  goneFor(10_000);
+  packets();
+  assert.equal(side.isBack, false, "it was muted");
+  track!.setMuted(false, world.now);
+  goneFor(10_000);
+  side.setSections([]);
+  assert.equal(side.isBack, false, "it is over");
+});

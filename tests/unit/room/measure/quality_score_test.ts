@@ -179,3 +179,13 @@ Deno.test("QualityScore counts delay that is noticed, and none below", () => {
   assert.equal(after(1_000, 60).quality, GOOD); // 620 ms: 50 points
   assert.equal(after(2_000, 100).quality, POOR);
 });
+
+Deno.test("QualityScore is LOST no more with the first packets, and nothing in a moment says nothing", () => {
+  const timeline = new Timeline();
+  const moment = { durationMs: 300, reportAgeMs: 9_000 };
+  timeline.window(250);
+  assert.equal(timeline.window(0, 0, moment), EXCELLENT, "nothing in a moment");
+  assert.equal(timeline.window(0, 0, { reportAgeMs: 9_000 }), LOST);
+  assert.equal(timeline.window(0, 0, moment), LOST, "it still is");
+  assert.equal(timeline.window(450, 449, moment), POOR, "of hundreds that were lost one came");
+});
