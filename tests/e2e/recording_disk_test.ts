@@ -7,7 +7,7 @@ import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { VirtualPlatform } from "../support/virtual/virtual_platform.ts";
 import { TextSeal } from "../../lib/transport/crypto/sealed_text.ts";
 import { FakeBucket } from "../support/wire/fake_bucket.ts";
-import { run } from "../support/wire/network_namespace.ts";
+import { run } from "../support/wire/test_networks.ts";
 
 const SIZE = 256 * 1024;
 const PIECE = 10_000;

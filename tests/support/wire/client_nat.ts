@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { run } from "./network_namespace.ts";
-import { addRules, freeBlock, routeIn, routerPrograms } from "./test_router.ts";
+import { run } from "./test_networks.ts";
+import { addRules, type HeldBlock, holdBlock, routeIn, routerPrograms } from "./test_router.ts";
 
 /** Of the documentation ranges (RFC 5737); carriers have RFC 6598's inside. */
 const INSIDE = "192.168.78";
@@ -151,12 +151,14 @@ class Names {
   readonly otherHost: string;
   readonly outside: readonly [string, string];
   readonly device: string;
+  readonly held: HeldBlock;
   readonly scratch = Deno.makeTempDir({ prefix: "roomwire-nat-" });
 
   constructor() {
     const { ip } = routerPrograms();
     this.ip = ip;
-    const { block, id } = freeBlock("203.0.113");
+    this.held = holdBlock("203.0.113");
+    const { block, id } = this.held;
     this.host = `203.0.113.${block + 1}`;
     this.otherHost = `203.0.113.${block + 4}`;
     this.outside = [`203.0.113.${block + 2}`, `203.0.113.${block + 3}`];
@@ -211,10 +213,11 @@ function hostsFolder({ client }: Names): string {
 }
 
 async function removePlaces(names: Names): Promise<void> {
-  const { ip, client, routers, device, scratch } = names;
+  const { ip, client, routers, device, scratch, held } = names;
   for (const name of [client, ...routers]) await run(ip, "netns", "delete", name).catch(() => {});
   await run(ip, "link", "delete", device).catch(() => {});
   for (const folder of [await scratch, hostsFolder(names)]) {
     await Deno.remove(folder, { recursive: true }).catch(() => {});
   }
+  held.release();
 }

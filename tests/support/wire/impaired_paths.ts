@@ -7,8 +7,8 @@
  */
 import { ipPath } from "../process/e2e_requirements.ts";
 import type { Wire } from "../process/frame_switch.ts";
-import { freeNetwork, run, SUBNETS } from "./network_namespace.ts";
 import { batch, SwitchProcess } from "./switch_process.ts";
+import { type HeldNetwork, holdNetwork, run, SUBNETS } from "./test_networks.ts";
 
 /** By its last byte the switch knows who is meant; the server is the first. */
 const hardwareAddress = (end: number) => `02:00:00:00:02:0${end}`;
@@ -83,8 +83,8 @@ export class ImpairedPaths implements AsyncDisposable {
 class PathNames {
   readonly ip: string;
   readonly hostAddress: string;
+  readonly held: HeldNetwork;
   readonly #count: number;
-  readonly #id: string;
   readonly #network: string;
 
   constructor(count: number) {
@@ -92,9 +92,8 @@ class PathNames {
     if (ip === undefined) throw new Error("iproute2 is not installed");
     this.ip = ip;
     this.#count = count;
-    const subnet = freeNetwork(SUBNETS, (number) => [`10.215.${number}.1`]);
-    this.#id = `${Deno.pid % 1_000_000}${subnet.toString(36)}`;
-    this.#network = `10.215.${subnet}`;
+    this.held = holdNetwork(SUBNETS, (number) => [`10.215.${number}.1`]);
+    this.#network = `10.215.${this.held.number}`;
     this.hostAddress = `${this.#network}.1`;
   }
 
@@ -104,12 +103,12 @@ class PathNames {
 
   /** The switch's ends: the server's, then each path's. */
   get ends(): string[] {
-    return [`rp${this.#id}s`, ...this.paths.map((path) => `rp${this.#id}f${path}`)];
+    return [`rp${this.held.id}s`, ...this.paths.map((path) => `rp${this.held.id}f${path}`)];
   }
 
   /** The end that has the server's address. */
   get host(): string {
-    return `rp${this.#id}h`;
+    return `rp${this.held.id}h`;
   }
 
   address(path: number): string {
@@ -117,7 +116,7 @@ class PathNames {
   }
 
   namespace(path: number): string {
-    return `roomwire-path-${this.#id}-${path}`;
+    return `roomwire-path-${this.held.id}-${path}`;
   }
 }
 
@@ -157,4 +156,5 @@ async function removeEnds(names: PathNames): Promise<void> {
   }
   for (const end of names.ends) await run(names.ip, "link", "delete", end).catch(() => {});
   await run(names.ip, "link", "delete", names.host).catch(() => {});
+  names.held.release();
 }

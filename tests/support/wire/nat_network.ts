@@ -9,8 +9,8 @@
  * @module
  */
 import type { ServerPlace } from "../process/roomwire_process.ts";
-import { run } from "./network_namespace.ts";
-import { freeBlock, routeIn, routerPrograms } from "./test_router.ts";
+import { run } from "./test_networks.ts";
+import { type HeldBlock, holdBlock, routeIn, routerPrograms } from "./test_router.ts";
 
 /** Of IPv4 and TCP, which are no part of a segment's size. */
 const TCP_HEADERS = 40;
@@ -87,11 +87,13 @@ class Names {
   readonly router: string;
   /** Our end of the wire. */
   readonly device: string;
+  readonly held: HeldBlock;
 
   constructor(count: number) {
     const { ip } = routerPrograms();
     this.ip = ip;
-    const { block, id } = freeBlock("198.51.100");
+    this.held = holdBlock("198.51.100");
+    const { block, id } = this.held;
     const outer = (host: number) => `198.51.100.${block + host}`;
     this.client = outer(1);
     this.routerOutside = outer(2);
@@ -155,7 +157,8 @@ function rulesOf(
   }`;
 }
 
-async function removePlaces({ ip, server, router, device }: Names): Promise<void> {
+async function removePlaces({ ip, server, router, device, held }: Names): Promise<void> {
   for (const name of [server, router]) await run(ip, "netns", "delete", name).catch(() => {});
   await run(ip, "link", "delete", device).catch(() => {});
+  held.release();
 }

@@ -6,14 +6,12 @@
  * @module
  */
 import { ipPath } from "../process/e2e_requirements.ts";
+import { holdNetwork, run, SUBNETS } from "./test_networks.ts";
 
 /** Routing table for UDP inside. */
 const UDP_TABLE = "100";
 /** Nobody has this hardware address. */
 const NOBODY = "02:00:00:00:00:01";
-
-/** Third bytes of the networks used that are tried, one after the other. */
-export const SUBNETS = 250;
 
 export interface ClientNamespace extends AsyncDisposable {
   readonly name: string;
@@ -54,11 +52,11 @@ export async function createTcpOnlyNamespace(): Promise<ClientNamespace> {
 export async function createNamespace(): Promise<ClientNamespace> {
   const ip = ipPath();
   if (ip === undefined) throw new Error("iproute2 is not installed");
-  const name = `roomwire-${Deno.pid}`;
+  const held = holdNetwork(SUBNETS, (number) => [`10.213.${number}.1`]);
+  const name = `roomwire-client-${held.id}`;
   // Interface names have at most 15 characters.
-  const [outer, inner] = [`rw${Deno.pid}o`, `rw${Deno.pid}i`];
-  const subnet = freeNetwork(SUBNETS, (number) => [`10.213.${number}.1`]);
-  const network = `10.213.${subnet}`;
+  const [outer, inner] = [`rw${held.id}o`, `rw${held.id}i`];
+  const network = `10.213.${held.number}`;
   const [hostAddress, guestAddress, nobodyAddress] = [
     `${network}.1`,
     `${network}.2`,
@@ -66,19 +64,13 @@ export async function createNamespace(): Promise<ClientNamespace> {
   ];
   const scratch = await Deno.makeTempDir({ prefix: "roomwire-netns-" });
   // Beside the wire's own route this one is never taken, as its metric is the highest.
-  const unreachable = [
-    "route",
-    "add",
-    "unreachable",
-    `${network}.0/29`,
-    "metric",
-    "4294967295",
-  ];
+  const unreachable = ["unreachable", `${network}.0/29`, "metric", "4294967295"];
   const destroy = async () => {
-    await run(ip, "route", "delete", ...unreachable.slice(2)).catch(() => {});
+    await run(ip, "route", "delete", ...unreachable).catch(() => {});
     await run(ip, "netns", "delete", name).catch(() => {});
     await run(ip, "link", "delete", outer).catch(() => {});
     await Deno.remove(scratch, { recursive: true }).catch(() => {});
+    held.release();
   };
   const inNamespace = (...args: readonly string[]) => run(ip, "-netns", name, ...args);
   const udp = ["ipproto", "udp"];
@@ -98,7 +90,8 @@ export async function createNamespace(): Promise<ClientNamespace> {
     await run(ip, "link", "add", outer, "type", "veth", "peer", "name", inner, "netns", name);
     await run(ip, "address", "add", `${hostAddress}/29`, "dev", outer);
     await run(ip, "link", "set", outer, "up");
-    await run(ip, ...unreachable);
+    // A run that was killed may have left it.
+    await run(ip, "route", "replace", ...unreachable);
     await run(ip, "-netns", name, "address", "add", `${guestAddress}/29`, "dev", inner);
     await run(ip, "-netns", name, "link", "set", "lo", "up");
     await run(ip, "-netns", name, "link", "set", inner, "up");
@@ -148,36 +141,7 @@ export async function createNamespace(): Promise<ClientNamespace> {
   };
 }
 
-/**
- * A network that no other test run uses: it begins elsewhere in each process, and looks what is
- * there.
- *
- * @param networks How many there are.
- * @param hostAddresses The host's own in one of them: the same network of several families.
- * @throws {Error} if every one is taken.
- */
-export function freeNetwork(
-  networks: number,
-  hostAddresses: (network: number) => readonly string[],
-): number {
-  const taken = new Set(Deno.networkInterfaces().map(({ address }) => address));
-  for (let i = 0; i < networks; i++) {
-    const network = (Deno.pid + i) % networks;
-    if (!hostAddresses(network).some((address) => taken.has(address))) return network;
-  }
-  throw new Error(`Every network like that of ${hostAddresses(0).join(" and ")} is taken`);
-}
-
 /** iproute2's other program, beside `ip`. */
 function trafficControlPath(ip: string): string {
   return ip.replace(/ip$/, "tc");
-}
-
-/** @throws {Error} with what the program says when it fails. */
-export async function run(program: string, ...args: readonly string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(program, { args: [...args] }).output();
-  if (success) return;
-  throw new Error(
-    `"${program} ${args.join(" ")}" failed: ${new TextDecoder().decode(stderr).trim()}`,
-  );
 }

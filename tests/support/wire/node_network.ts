@@ -9,8 +9,8 @@
 import { ipPath } from "../process/e2e_requirements.ts";
 import type { Wire } from "../process/frame_switch.ts";
 import type { ServerPlace } from "../process/roomwire_process.ts";
-import { freeNetwork, run, SUBNETS } from "./network_namespace.ts";
 import { batch, SwitchProcess } from "./switch_process.ts";
+import { type HeldNetwork, holdNetwork, run, SUBNETS } from "./test_networks.ts";
 
 /** Nodes have their addresses for themselves, but output names them by their port. */
 const portsOf = (index: number) => {
@@ -156,6 +156,7 @@ class Names {
   readonly indexes: readonly number[];
   readonly bridge: string;
   readonly hostAddress: string;
+  readonly held: HeldNetwork;
   readonly #id: string;
   readonly #network: string;
 
@@ -164,10 +165,9 @@ class Names {
     if (ip === undefined) throw new Error("iproute2 is not installed");
     this.ip = ip;
     this.indexes = Array.from({ length: count }, (_, index) => index);
-    const subnet = freeNetwork(SUBNETS, (number) => [`10.214.${number}.1`]);
-    // A process may have several networks, but never two of one subnet.
-    this.#id = `${Deno.pid % 1_000_000}${subnet.toString(36)}`;
-    this.#network = `10.214.${subnet}`;
+    this.held = holdNetwork(SUBNETS, (number) => [`10.214.${number}.1`]);
+    this.#id = this.held.id;
+    this.#network = `10.214.${this.held.number}`;
     this.bridge = `rw${this.#id}b`;
     this.hostAddress = `${this.#network}.1`;
   }
@@ -261,4 +261,5 @@ async function removeNamespaces(names: Names): Promise<void> {
     await run(names.ip, "link", "delete", names.far(index)).catch(() => {});
   }
   await run(names.ip, "link", "delete", names.bridge).catch(() => {});
+  names.held.release();
 }

@@ -6,7 +6,7 @@
  */
 import { ipPath } from "../process/e2e_requirements.ts";
 import type { ServerPlace } from "../process/roomwire_process.ts";
-import { freeNetwork, run } from "./network_namespace.ts";
+import { holdNetwork, run } from "./test_networks.ts";
 
 export type AddressFamily = "IPv4" | "IPv6";
 
@@ -30,18 +30,19 @@ export async function createServerNamespace(
   const ip = ipPath();
   if (ip === undefined) throw new Error("iproute2 is not installed");
   // From one: a group of zeros is written otherwise, and so that nobody here has 192.0.2.1.
-  const block = 1 + freeNetwork(NETWORKS, (number) => [
+  const held = holdNetwork(NETWORKS, (number) => [
     addressIn("IPv4", 1 + number, 1),
     addressIn("IPv6", 1 + number, 1),
   ]);
-  const name = `roomwire-server-${Deno.pid}-${block}`;
+  const name = `roomwire-server-${held.id}`;
   // Interface names have at most 15 characters.
-  const device = `rs${Deno.pid % 1_000_000}${block}`;
-  const address = (family: AddressFamily, host: 1 | 2) => addressIn(family, block, host);
+  const device = `rs${held.id}`;
+  const address = (family: AddressFamily, host: 1 | 2) => addressIn(family, 1 + held.number, host);
   const inside = (...args: string[]) => run(ip, "-netns", name, ...args);
   const destroy = async () => {
     await run(ip, "netns", "delete", name).catch(() => {});
     await run(ip, "link", "delete", device).catch(() => {});
+    held.release();
   };
   try {
     await run(ip, "netns", "add", name);

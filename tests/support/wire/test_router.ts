@@ -5,7 +5,7 @@
  * @module
  */
 import { ipPath, nftPath } from "../process/e2e_requirements.ts";
-import { freeNetwork, run } from "./network_namespace.ts";
+import { type HeldNetwork, holdNetwork, run } from "./test_networks.ts";
 
 /** Addresses of one network, and how many networks there are. */
 const BLOCK = 16;
@@ -18,15 +18,20 @@ export function routerPrograms(): { readonly ip: string; readonly nft: string } 
   return { ip, nft };
 }
 
+/** A /28 of a network. */
+export interface HeldBlock extends HeldNetwork {
+  /** The last byte of its own address. */
+  readonly block: number;
+}
+
 /**
- * A /28 of `network` (three bytes as text) whose first host address nobody here has.
+ * A /28 of `network` (three bytes as text) that nobody else uses.
  *
- * @returns The last byte of its own address, and an id for names, of at most 7 characters.
  * @throws {Error} if every one is taken.
  */
-export function freeBlock(network: string): { readonly block: number; readonly id: string } {
-  const number = freeNetwork(BLOCKS, (number) => [`${network}.${BLOCK * number + 1}`]);
-  return { block: BLOCK * number, id: `${Deno.pid % 1_000_000}${number.toString(36)}` };
+export function holdBlock(network: string): HeldBlock {
+  const held = holdNetwork(BLOCKS, (number) => [`${network}.${BLOCK * number + 1}`]);
+  return { ...held, block: BLOCK * held.number };
 }
 
 /** The namespace passes on what is not for itself, by these rules, in nftables' own language. */
