@@ -4,6 +4,7 @@
  * @module
  */
 import { denoPlatform } from "../../../lib/base/deno_platform.ts";
+import type { Platform } from "../../../lib/base/platform.ts";
 import {
   connectRedis,
   type RedisOptions,
@@ -40,8 +41,9 @@ export function redisOptions(
 export async function connectedDirectory(
   options: RedisOptions,
   prefix = newPrefix(),
+  platform?: Platform,
 ): Promise<RedisDirectory> {
-  const directory = openDirectory(options, prefix);
+  const directory = openDirectory(options, prefix, platform);
   if (directory.status === "down") {
     await new Promise<void>((resolve) => {
       const cancel = directory.onStatus(() => {
@@ -54,9 +56,13 @@ export async function connectedDirectory(
 }
 
 /** The same, which may never be connected. */
-export function openDirectory(options: RedisOptions, prefix = newPrefix()): RedisDirectory {
+export function openDirectory(
+  options: RedisOptions,
+  prefix = newPrefix(),
+  platform = denoPlatform(),
+): RedisDirectory {
   return new RedisDirectory(
-    denoPlatform(),
+    platform,
     { prefix, leaseMs: LEASE_MS },
     (lost, signal) => connectRedis(options, prefix, lost, signal),
     options.dialTimeoutMs,
