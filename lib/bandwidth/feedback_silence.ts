@@ -15,6 +15,8 @@ const QUIET_MS = 1_000;
 export class FeedbackSilence {
   /** When the first packet after the newest feedback left, -1 for none. */
   #since = -1;
+  /** When the newest packet left. */
+  #sentAt = -1;
   /** When feedback came last, -1 for never. */
   #heardAt = -1;
   #backedOffAt = -Infinity;
@@ -22,6 +24,7 @@ export class FeedbackSilence {
 
   sent(now: number): void {
     if (this.#since < 0) this.#since = now;
+    this.#sentAt = now;
   }
 
   heard(now: number): void {
@@ -53,14 +56,19 @@ export class FeedbackSilence {
     return true;
   }
 
-  /** `true` once when nothing has been sent for a while, as all is paused. */
+  /** Nothing has been sent for a while, as all is paused: there is nothing to be answered. */
+  isQuiet(now: number): boolean {
+    return this.isHeard && now - Math.max(this.#heardAt, this.#sentAt) >= QUIET_MS;
+  }
+
+  /** `true` once when that begins. */
   turnsQuiet(now: number): boolean {
-    if (this.#isQuiet || !this.isHeard || this.#since >= 0) return false;
-    return this.#isQuiet = now - this.#heardAt >= QUIET_MS;
+    if (this.#isQuiet) return false;
+    return this.#isQuiet = this.isQuiet(now);
   }
 
   clear(): void {
-    this.#since = this.#heardAt = -1;
+    this.#since = this.#sentAt = this.#heardAt = -1;
     this.#isQuiet = false;
   }
 }

@@ -16,8 +16,15 @@ class Conversation {
    * Sends packets of 1,000 bytes for `ms` at a rate, and tells of them every 50 ms.
    *
    * @param arrival When a packet sent at a time arrives; negative: never.
+   * @param isTold Otherwise nothing is told of them.
    */
-  talk(ms: number, bps: number, arrival: (sentAt: number) => number, cluster = 0): void {
+  talk(
+    ms: number,
+    bps: number,
+    arrival: (sentAt: number) => number,
+    cluster = 0,
+    isTold = true,
+  ): void {
     const gap = 8_000_000 / bps;
     const arrivals: number[] = [];
     let base = this.#sequence;
@@ -25,7 +32,7 @@ class Conversation {
     for (let at = this.now; at < end; at += gap) {
       if (Math.floor(at / 50) > Math.floor(this.now / 50)) {
         this.now = Math.floor(at / 50) * 50;
-        this.tell(base, arrivals.splice(0));
+        this.tell(base, isTold ? arrivals.splice(0) : []);
         base = this.#sequence;
       }
       this.now = at;
@@ -33,7 +40,7 @@ class Conversation {
       arrivals.push(arrival(at));
     }
     this.now = end;
-    this.tell(base, arrivals);
+    if (isTold) this.tell(base, arrivals);
   }
 
   tell(base: number, arrivals: readonly number[]): void {
@@ -255,3 +262,32 @@ Deno.test("SendEstimate gives way, step by step, when nothing is heard of what i
   for (let ms = 3_000; ms <= 6_000; ms += 250) talk.estimate.tick(talk.now + ms);
   assert.ok(Math.abs(talk.estimate.bps / before - 0.8 ** 4) < 0.01, `${talk.estimate.bps}`);
 });
+
+for (const unanswered of [1, 40]) {
+  Deno.test(`SendEstimate asks again when all is paused and ${unanswered} packets stay unanswered`, () => {
+    const talk = new Conversation();
+    const { estimate } = talk;
+    const base = 150_000;
+    estimate.setDemand(base, 900_000, talk.now);
+    // Three times as much as is carried.
+    const from = talk.now;
+    talk.talk(4_000, 180_000, (at) => at + 20 + 2 * (at - from));
+    assert.ok(estimate.bps < base, `${estimate.bps}`);
+    talk.talk(unanswered, 8_000_000, () => -1, 0, false);
+    // The path is dead for 15 s; from then on everything that is sent is answered.
+    const backAt = talk.now + 15_000;
+    const asked = { dead: 0, back: 0 };
+    while (talk.now < backAt + 5_000) {
+      talk.now += 100;
+      const isBack = talk.now >= backAt;
+      estimate.setDemand(base, 900_000, talk.now);
+      if (talk.now >= estimate.nextWakeAt()) estimate.tick(talk.now);
+      if (estimate.probe === undefined) continue;
+      asked[isBack ? "back" : "dead"]++;
+      const { bps, cluster } = estimate.probe;
+      talk.talk(60_000_000 / bps, bps, (at) => at + 20, cluster, isBack);
+    }
+    assert.ok(asked.dead > 0 && asked.dead <= 15, `a dead path is asked seldom: ${asked.dead}`);
+    assert.ok(estimate.bps >= base, `${estimate.bps} after ${asked.back} more`);
+  });
+}
