@@ -242,7 +242,9 @@ export class SignalService {
   #resume(join: JoinParameters, session: SignalSession): void {
     const room = this.options.rooms.get(join.roomName);
     const participant = room?.session(join.identity);
-    if (room === undefined || participant === undefined || !participant.resumable) {
+    const canReturn = participant?.canReturn(join.reconnectReason) ?? false;
+    if (room === undefined || participant === undefined || !canReturn) {
+      participant?.log.info("has to join anew", { reason: join.reconnectReason });
       return this.#refuse(join, session, DisconnectReason.STATE_MISMATCH, "reconnect");
     }
     session.bind(participant);

@@ -17,6 +17,8 @@
  *   its preferences are about default addresses and about hiding them; it sends nothing.
  * - Firefox and Chromium are told by nothing that their address has changed but by the silence of
  *   their WebSocket, which livekit-client bears for 15 s.
+ * - Firefox (153) whose address goes away while its data channels' heartbeat is due, once in 30 s,
+ *   loses DTLS for good and has to join anew: sooner than the others, as it notices at once.
  *
  * Servers with several addresses and paths of 1,280 bytes: `addresses_test.ts`.
  *

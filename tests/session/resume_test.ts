@@ -165,6 +165,41 @@ Deno.test("Participant that never had media ends with its socket, lost connectio
   assert.equal(alice.last("leave").action, LeaveRequest_Action.RECONNECT);
 });
 
+for (
+  const [browser, reconnectReason, isLost, joinsAnew] of [
+    ["firefox", ReconnectReason.RR_PUBLISHER_FAILED, false, true],
+    ["firefox", ReconnectReason.RR_SUBSCRIBER_FAILED, false, true],
+    ["firefox", ReconnectReason.RR_SUBSCRIBER_FAILED, true, false],
+    ["firefox", ReconnectReason.RR_SIGNAL_DISCONNECTED, false, false],
+    ["chrome", ReconnectReason.RR_PUBLISHER_FAILED, false, false],
+  ] as const
+) {
+  const reason = ReconnectReason[reconnectReason];
+  const what = `${browser}, ${reason}${isLost ? ", and ICE is lost here, too" : ""}`;
+  Deno.test(`SignalService resumes what ICE can bring back, and no DTLS that has ended: ${what}`, async () => {
+    const world = new World();
+    const { clientInfo } = speaking(world, 16);
+    clientInfo!.browser = browser;
+    const alice = await world.joined("alice", { clientInfo: clientInfo! });
+    await alice.publishCamera();
+    const up = (role: "publisher" | "subscriber") => {
+      const connection = alice.participant[role].id;
+      world.engine.emit({ type: "connection_connected", connection, protocol: "udp" });
+    };
+    up("publisher");
+    up("subscriber");
+    if (isLost) lose(alice);
+    const { participant } = alice;
+    await resume(alice, { reconnectReason });
+    if (!joinsAnew) return assert.equal(alice.cases[0], "reconnect");
+    assert.deepEqual(alice.cases, ["leave"]);
+    assert.equal(alice.last("leave").action, LeaveRequest_Action.RECONNECT);
+    assert.equal(participant.icePreference, "none", "UDP has nothing to do with it");
+    const { identity } = await world.joined("alice");
+    assert.notEqual(world.rooms.get("lobby")!.byIdentity(identity)!.sid, participant.sid);
+  });
+}
+
 Deno.test("SignalService refuses to resume a session whose transport is gone", async () => {
   const world = new World();
   const alice = await world.joined("alice");

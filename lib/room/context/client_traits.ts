@@ -121,6 +121,15 @@ export class ClientTraits {
     return this.isFirefox ? FIREFOX_OPEN_AFTER_MS : undefined;
   }
 
+  /**
+   * Whose own address goes away while its data channels have something to send, if only their
+   * heartbeat every 30 s, loses DTLS for good: Firefox (153) takes the failed `send` for the end of
+   * it, and though ICE comes back by a restart, nothing goes over it any more.
+   */
+  get losesDtls(): boolean {
+    return this.isFirefox;
+  }
+
   /** Takes off and reads what publishers put behind their frames (`packet_trailer.ts`). */
   get readsTrailers(): boolean {
     return this.info.capabilities.includes(ClientInfo_Capability.CAP_PACKET_TRAILER);

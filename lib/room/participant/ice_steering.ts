@@ -156,7 +156,8 @@ export class IceSteering {
   }
 }
 
-function roleOf(reason: ReconnectReason): ConnectionRole | undefined {
+/** The connection that a client says has failed. */
+export function roleOf(reason: ReconnectReason): ConnectionRole | undefined {
   if (reason === ReconnectReason.RR_PUBLISHER_FAILED) return "publisher";
   return reason === ReconnectReason.RR_SUBSCRIBER_FAILED ? "subscriber" : undefined;
 }

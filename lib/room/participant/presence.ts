@@ -27,6 +27,8 @@ export const RESUME_GRACE_MS = 5_000;
  */
 export class Presence {
   readonly #lost = new Set<ConnectionRole>();
+  /** Connections on which something comes, as far as we know. */
+  readonly #up = new Set<ConnectionRole>();
   #primaryUp = false;
   #transportGone = false;
   #cancelJoin: Cancel | undefined;
@@ -37,6 +39,11 @@ export class Presence {
   /** The media plane has let go of a connection, so that a resume would bring nothing back. */
   get transportGone(): boolean {
     return this.#transportGone;
+  }
+
+  /** Whether we have noticed nothing of a connection's end. */
+  isUp(role: ConnectionRole): boolean {
+    return this.#up.has(role);
   }
 
   /** The join response went out. */
@@ -62,6 +69,7 @@ export class Presence {
 
   /** A connection is up, perhaps again. @returns Whether it is the primary one. */
   connectionUp(role: ConnectionRole): boolean {
+    this.#up.add(role);
     if (this.#lost.delete(role) && this.#lost.size === 0) this.#cancelGrace?.();
     if ((role === "subscriber") !== this.host.subscriberPrimary) return false;
     this.#cancelJoin?.();
@@ -72,6 +80,7 @@ export class Presence {
   /** Nothing comes any more on a connection, which a resume can bring back. */
   connectionLost(role: ConnectionRole): void {
     const { log, link, traits, oneShot } = this.host;
+    this.#up.delete(role);
     log.info("connection lost", { role });
     if (oneShot) return this.#departed();
     this.#awaitReturn(role);

@@ -12,6 +12,7 @@ import {
   DisconnectReason as Reason,
   type ParticipantInfo,
   ParticipantInfo_State as State,
+  type ReconnectReason,
 } from "@livekit/protocol";
 import { attemptAll } from "../../base/attempt_all.ts";
 import type { ConnectionId } from "../../base/ids.ts";
@@ -26,7 +27,7 @@ import type { RoomContext } from "../context/room_context.ts";
 import type { ConnectionRole, SignalMessage, SignalSink } from "../context/signal_message.ts";
 import type { DataPeer } from "../data/data_membership.ts";
 import { ClientRequests } from "./client_requests.ts";
-import { IceSteering } from "./ice_steering.ts";
+import { IceSteering, roleOf } from "./ice_steering.ts";
 import { type QueuedUpdate, UpdateFilter, updateMessages } from "./participant_updates.ts";
 import { Presence } from "./presence.ts";
 import type { RoomPort } from "./room_port.ts";
@@ -111,6 +112,17 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
   /** Whether a client that lost its socket may go on with this session. */
   get resumable(): boolean {
     return this.ready && !this.#presence.transportGone;
+  }
+
+  /**
+   * Whether resuming would bring back a client that comes for this reason. One that has lost DTLS
+   * has to join anew, and would wait for 15 s until it does so by itself; where we have lost it,
+   * too, it was ICE that failed.
+   */
+  canReturn(reason: ReconnectReason): boolean {
+    const failed = roleOf(reason);
+    const isDead = failed !== undefined && this.traits.losesDtls && this.#presence.isUp(failed);
+    return this.resumable && !isDead;
   }
 
   get dataConnection(): ConnectionId | undefined {

@@ -40,6 +40,8 @@ export interface Member {
   readonly kind: MemberKind;
   /** Camera with the SDK's own layers, and microphone. */
   publish(): Promise<Tracks>;
+  /** The same by the names they have now: who has joined anew has published anew. */
+  published?(): Promise<Tracks | undefined>;
   /** What it has of somebody's tracks so far: frames of the picture, and sound in parts of enough. */
   received(tracks: Tracks): Promise<Received>;
   /** Reconnects and errors. */
@@ -74,6 +76,13 @@ export function sdkMember(kind: ClientKind, client: MatrixClient, index: number)
       const color = COLORS[index % COLORS.length]!;
       const video = await client.publishVideo({ color, sdkDefaults: true });
       return { video, audio: await client.publishAudio({ hz: 400 + 200 * index }) };
+    },
+    async published() {
+      const { local: { tracks } } = await client.snapshot();
+      const [video, audio] = ["camera", "microphone"].map((wanted) =>
+        tracks.find(({ source }) => source === wanted)?.sid
+      );
+      return video && audio ? { video, audio } : undefined;
     },
     async received({ video, audio }) {
       const [seen, heard] = await Promise.all([video, audio].map(async (sid) => {
@@ -207,11 +216,14 @@ class Missing {
   constructor(readonly members: readonly Member[], readonly published: readonly Tracks[]) {}
 
   async look(): Promise<string[]> {
+    const published = await Promise.all(this.members.map(async (member, at) => {
+      return await member.published?.().catch(() => undefined) ?? this.published[at]!;
+    }));
     const pairs = this.members.flatMap((receiver, to) =>
       this.members.map((sender, from) => ({ receiver, sender, to, from }))
     ).filter(({ to, from }) => to !== from);
     const missing = await Promise.all(pairs.map(async ({ receiver, sender, to, from }) => {
-      const { frames, sound, packets } = await receiver.received(this.published[from]!);
+      const { frames, sound, packets } = await receiver.received(published[from]!);
       let first = this.#first.get(`${to} ${from}`) ?? { frames: 0, sound };
       // Whoever has come back by a new connection counts anew.
       if (frames < first.frames || sound < first.sound) first = { frames: 0, sound };

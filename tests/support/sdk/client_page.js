@@ -47,12 +47,12 @@
   }
 
   async function connect(url, token, options) {
-    const { autoSubscribe = true, rtcConfig = {}, ...roomOptions } = options;
+    const { autoSubscribe = true, rtcConfig = {}, ownPatience, ...roomOptions } = options;
     room = new Room(roomOptions);
     listen(room);
     joinStartedAt = performance.now();
     // Patience for a busy machine; by themselves they wait for 15 s.
-    const patience = { peerConnectionTimeout: 45_000, websocketTimeout: 45_000 };
+    const patience = ownPatience ? {} : { peerConnectionTimeout: 45_000, websocketTimeout: 45_000 };
     await room.connect(url, token, { autoSubscribe, rtcConfig, ...patience });
     connectedMs = performance.now() - joinStartedAt;
   }

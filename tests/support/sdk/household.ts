@@ -78,7 +78,7 @@ export class Household implements AsyncDisposable {
   ): Promise<Member> {
     const client = this.#sdks.get(kind)!;
     this.#used.add(client);
-    await client.connect(url, token);
+    await client.connect(url, token, { ownPatience: true });
     return sdkMember(kind, client, index);
   }
 

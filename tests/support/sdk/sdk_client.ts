@@ -15,6 +15,8 @@ export interface ConnectOptions {
   readonly singlePeerConnection?: boolean;
   readonly adaptiveStream?: boolean;
   readonly dynacast?: boolean;
+  /** Waits no longer than the SDK does by itself, though the machine may be busy. */
+  readonly ownPatience?: boolean;
   /** Browsers only. */
   readonly rtcConfig?: {
     readonly iceTransportPolicy?: "relay" | "all";
