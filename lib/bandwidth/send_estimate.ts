@@ -591,8 +591,7 @@ export class SendEstimate {
     if (this.#bps >= this.#demand.idealBps && this.#isTrusted(now)) return false;
     const isFull = StandingQueue.isFull(this.#clock.queueMs, this.#bps);
     if (isFull && !this.#standing.isOthers) return false;
-    // What was sent last is lost, or what was said of it, as when the client's address changes. If
-    // all is paused by then, nobody says more unless something is sent.
+    // What was sent last stays unanswered: where all is paused, only a probe shows more.
     if (this.#silence.isSilent(now)) return this.#silence.isQuiet(now);
     // Where all is used, the queue says where the limit is: it grew there a moment ago.
     const knownMs = this.#hasSteps ? KNOWN_MS : KNOWN_UNLIMITED_MS;
