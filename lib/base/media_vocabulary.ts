@@ -129,6 +129,11 @@ export interface PlayoutDelayRange {
   readonly maxMs: number;
   /** More than the least where packets come unevenly. */
   readonly followsJitter: boolean;
+  /**
+   * Nothing was configured: what is told is what repairs take where packets are lost, and nothing
+   * anywhere else.
+   */
+  readonly onlyRepairs?: boolean;
 }
 
 /** A section of a subscriber's description through which one down-track is sent. */

@@ -65,6 +65,15 @@ Deno.test("Rooms without one say nothing of it, until a request asks for it", as
   assert.deepEqual(asked.delays[0], { minMs: 50, maxMs: 0, followsJitter: true });
 });
 
+Deno.test("Rooms that say nothing of it let cameras' receivers wait for repairs, if the server is to", async () => {
+  const { delays, sdp } = await watched({ waitsForRepairs: true });
+  assert.ok(isOffered(sdp));
+  const repairs = { minMs: 0, maxMs: 0, followsJitter: true, onlyRepairs: true };
+  assert.deepEqual(delays, [repairs, undefined], "a screen is not kept waiting");
+  const configured = await watched({ ...DELAYED, waitsForRepairs: true });
+  assert.deepEqual(configured.delays[0], { minMs: 100, maxMs: 2_000, followsJitter: true });
+});
+
 Deno.test("Firefox in rooms that play streams in step is told no delay", async () => {
   for (const syncStreams of [true, false]) {
     const world = new World({ ...DELAYED, syncStreams });

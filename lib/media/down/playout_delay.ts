@@ -28,6 +28,21 @@ const SOME_NACKS_PERCENT = 1;
 const ASKED_MS = 60;
 /** …and for so long after that, ms: a wait that comes and goes is seen, too. */
 const LOSSY_MS = 10_000;
+/**
+ * Where so many are, in percent, one in ten of what is sent again is lost as well, or the request
+ * for it: libwebrtc's receivers, who know no round trip, ask again after 100 ms, looked at each 20,
+ * and twice more are waited for.
+ */
+const MANY_LOST_PERCENT = 6;
+const ASKED_AGAIN_MS = 2 * 120;
+/**
+ * Unasked nobody waits for longer than this, ms: what is said would be answered too late. A single
+ * packet is a percent of a second of video, so without being asked the share is a mean over some
+ * reports; over few at first.
+ */
+const MOST_UNASKED_MS = 300;
+const REPORTS = 7;
+const FIRST_REPORTS = 3;
 /** The wait changes by no more than this in a second, ms: faster changes are seen. */
 const MAX_CHANGE_MS = 80;
 
@@ -36,17 +51,26 @@ export class PlayoutDelay {
   readonly #minMs: number;
   readonly #maxMs: number;
   readonly #followsJitter: boolean;
+  readonly #onlyRepairs: boolean;
   #currentMs: number;
+  /** Packets asked for again, percent, as a mean over so many reports. */
+  #nacksPercent = 0;
+  #reports = FIRST_REPORTS;
   /** When it was measured last. */
   #measuredAt = -Infinity;
   /** Something was asked for again a moment ago. */
   #lossyUntil = -Infinity;
-  /** The number of the first packet that said so; -1 before it, -2 when that has arrived. */
+  /**
+   * The number of the first packet that said so; -1 before it, -2 when that has arrived, or there
+   * is nothing to say.
+   */
   #since = -1;
 
-  constructor({ minMs, maxMs, followsJitter }: PlayoutDelayRange) {
+  constructor({ minMs, maxMs, followsJitter, onlyRepairs = false }: PlayoutDelayRange) {
+    this.#onlyRepairs = onlyRepairs;
+    if (onlyRepairs) this.#since = -2;
     this.#minMs = Math.min(minMs, MAX_MS);
-    const most = maxMs === 0 && minMs > 0 ? DEFAULT_MAX_MS : maxMs;
+    const most = maxMs === 0 && (minMs > 0 || onlyRepairs) ? DEFAULT_MAX_MS : maxMs;
     this.#maxMs = Math.min(MAX_MS, Math.max(most, this.#minMs));
     this.#followsJitter = followsJitter;
     this.#currentMs = this.#minMs;
@@ -74,14 +98,27 @@ export class PlayoutDelay {
   measured(jitterMs: number, nacksPercent: number, now: number, rttMs = -1): void {
     if (!this.#followsJitter) return;
     const excess = Math.max(0, nacksPercent - MANY_NACKS_PERCENT);
-    if (nacksPercent >= SOME_NACKS_PERCENT) this.#lossyUntil = now + LOSSY_MS;
-    const resentMs = now < this.#lossyUntil && rttMs >= 0 ? rttMs + ASKED_MS : 0;
-    const wanted = Math.max(jitterMs * JITTER_FACTOR + excess * NACK_COST_MS, resentMs);
+    this.#nacksPercent += (nacksPercent - this.#nacksPercent) / this.#reports;
+    this.#reports = Math.min(REPORTS, this.#reports + 1);
+    const lost = this.#onlyRepairs ? this.#nacksPercent : nacksPercent;
+    if (lost >= SOME_NACKS_PERCENT) this.#lossyUntil = now + LOSSY_MS;
+    const resentMs = now < this.#lossyUntil && rttMs >= 0 ? this.#repairsMs(rttMs) : 0;
+    const unevenMs = jitterMs * JITTER_FACTOR + excess * NACK_COST_MS;
+    const wanted = this.#onlyRepairs ? resentMs : Math.max(unevenMs, resentMs);
     const step = Math.min(1, (now - this.#measuredAt) / 1_000) * MAX_CHANGE_MS;
     const near = Math.min(this.#currentMs + step, Math.max(this.#currentMs - step, wanted));
     const nextMs = Math.min(this.#maxMs, Math.max(this.#minMs, near));
     this.#measuredAt = now;
     if (Math.round(nextMs / STEP_MS) !== Math.round(this.#currentMs / STEP_MS)) this.#since = -1;
     this.#currentMs = nextMs;
+  }
+
+  /** Until what is lost has come: at the first request, and where much is lost at later ones. */
+  #repairsMs(rttMs: number): number {
+    const onceMs = rttMs + ASKED_MS;
+    const most = this.#onlyRepairs ? MOST_UNASKED_MS : MAX_MS;
+    if (onceMs > most) return 0;
+    const isMany = this.#nacksPercent >= MANY_LOST_PERCENT;
+    return isMany ? Math.min(most, onceMs + ASKED_AGAIN_MS) : onceMs;
   }
 }

@@ -20,6 +20,8 @@ const MIN_BURST_BYTES = 15_000;
 /** Where so much is lost on so long a way, and no queue is why, what is sent again leaves twice. */
 const TWICE_LOSS = 0.03;
 const TWICE_RTT_MS = 150;
+/** …and where so much is lost however short it is: receivers ask again after 100 ms at least. */
+const TWICE_NEAR_LOSS = 0.07;
 
 /**
  * Whether what is sent again leaves twice: what is lost a second time comes a round trip later
@@ -30,7 +32,8 @@ const TWICE_RTT_MS = 150;
  * @param isFull A queue says that the path carries no more.
  */
 export function repairsTwice(loss: number, rttMs: number, isFull: boolean): boolean {
-  return loss >= TWICE_LOSS && rttMs >= TWICE_RTT_MS && !isFull;
+  if (isFull || rttMs < 0) return false;
+  return loss >= (rttMs >= TWICE_RTT_MS ? TWICE_LOSS : TWICE_NEAR_LOSS);
 }
 
 /** One connection's budget; unlimited until a rate is set. */

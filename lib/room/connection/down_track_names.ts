@@ -20,8 +20,10 @@ const SSRC_STEP = 0x9e37_79b1;
 export class DownTrackNames {
   /** Tracks of one stream share a MediaStream, so that the client plays them in step. */
   readonly syncStreams: boolean;
-  /** What clients are told of how long to wait; absent: nothing. */
+  /** What clients are told of how long to wait. */
   readonly #playoutDelay: { readonly min: number; readonly max: number } | undefined;
+  /** Without that they are told to wait for what is sent again. */
+  readonly #waitsForRepairs: boolean;
   #lastSsrc: number;
 
   constructor({ platform, options }: RoomContext, readonly traits: ClientTraits) {
@@ -31,6 +33,7 @@ export class DownTrackNames {
     // Firefox plays streams in step by a delay of its own.
     const isOwn = traits.isFirefox && options.syncStreams;
     if (playoutDelay?.enabled === true && !isOwn) this.#playoutDelay = playoutDelay;
+    this.#waitsForRepairs = options.waitsForRepairs === true && !isOwn;
   }
 
   /** Whether a section may carry one track after another; those of one stream must keep theirs. */
@@ -40,7 +43,7 @@ export class DownTrackNames {
 
   /** Whether the client is told how long to wait before it shows a picture. */
   get setsDelay(): boolean {
-    return this.#playoutDelay !== undefined;
+    return this.#playoutDelay !== undefined || this.#waitsForRepairs;
   }
 
   /** Names a down-track that enters the descriptions. */
@@ -93,8 +96,12 @@ export class DownTrackNames {
 
   #delayOf({ kind, source }: PublishedTrack): Pick<SubscribedTrack, "playoutDelay"> {
     const delay = this.#playoutDelay;
-    if (delay === undefined || kind !== "video") return {};
     const followsJitter = source !== TrackSource.SCREEN_SHARE;
+    if (kind !== "video") return {};
+    if (delay === undefined) {
+      if (!this.#waitsForRepairs || !followsJitter) return {};
+      return { playoutDelay: { minMs: 0, maxMs: 0, followsJitter, onlyRepairs: true } };
+    }
     return { playoutDelay: { minMs: delay.min, maxMs: delay.max, followsJitter } };
   }
 

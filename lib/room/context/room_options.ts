@@ -37,6 +37,8 @@ export interface RoomOptions {
   readonly syncStreams: boolean;
   /** Milliseconds (`room.playout_delay`). */
   readonly playoutDelay?: { readonly enabled: boolean; readonly min: number; readonly max: number };
+  /** Receivers of video are told to wait for what is sent again, where nothing else is told. */
+  readonly waitsForRepairs?: boolean;
   /** `room.room_configurations`, by name. */
   readonly roomPresets?: Readonly<Record<string, RoomConfiguration>>;
   /** `cluster.room_regions`: to which region a new room is pinned, by its name. */

@@ -161,6 +161,7 @@ const room = () =>
     departure_timeout: count(20),
     enable_remote_unmute: flag(false),
     playout_delay: section({ enabled: flag(false), min: count(0), max: count(0) }),
+    wait_for_repairs: flag(true),
     sync_streams: flag(false),
     loudest_audio: section({ tracks: count(0), above_participants: count(50) }),
     create_room_timeout: duration("10s"),

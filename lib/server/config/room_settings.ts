@@ -61,6 +61,7 @@ export function roomOptions(config: Config, turn?: TurnOffer): RoomOptions {
     enableRemoteUnmute: room.enable_remote_unmute,
     syncStreams: room.sync_streams,
     playoutDelay: { enabled: delay.enabled, min: delay.min, max: delay.max },
+    waitsForRepairs: room.wait_for_repairs,
     roomPresets: room.room_configurations,
     roomRegions: config.cluster.room_regions,
     subscriptionLimits: {

@@ -351,11 +351,14 @@ Deno.test("DownTrack resends each packet twice where its connection says so, in 
   assert.equal(sink.packets.length, 6, "not again within a round trip");
 });
 
-Deno.test("repairsTwice() is for long ways that lose packets, and not for those that are full", () => {
+Deno.test("repairsTwice() is for long ways that lose packets, and for all that lose many, unless they are full", () => {
   assert.equal(repairsTwice(0.05, 200, false), true);
   assert.equal(repairsTwice(0.05, 200, true), false);
   assert.equal(repairsTwice(0.02, 200, false), false);
   assert.equal(repairsTwice(0.05, 50, false), false);
+  assert.equal(repairsTwice(0.1, 50, false), true);
+  assert.equal(repairsTwice(0.1, 50, true), false);
+  assert.equal(repairsTwice(0.1, -1, false), false);
   assert.equal(repairsTwice(0.05, -1, false), false);
 });
 

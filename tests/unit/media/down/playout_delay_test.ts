@@ -70,6 +70,50 @@ Deno.test("PlayoutDelay waits for what is sent again, as long as something is", 
   assert.deepEqual(after(70_000, 100_000, 5, 3_000), [2_000, 2_000], "within its bounds");
 });
 
+Deno.test("PlayoutDelay waits for later requests where one in ten is lost, as far as its most allows", () => {
+  const after = (nacks: number, rttMs: number, of: PlayoutDelayRange) => {
+    const delay = new PlayoutDelay(of);
+    for (let now = 0; now < 30_000; now += 1_000) delay.measured(0, nacks, now, rttMs);
+    return told(delay.valueFor(1));
+  };
+  assert.deepEqual(after(12, 50, range(0, 2_000)), [350, 2_000]);
+  assert.deepEqual(after(5, 50, range(0, 2_000)), [110, 2_000]);
+  assert.deepEqual(after(12, 50, range(0, 200)), [200, 200]);
+});
+
+Deno.test("PlayoutDelay of which nothing is configured waits for repairs alone, and no longer than they are lost", () => {
+  const delay = new PlayoutDelay({ ...range(0, 0), onlyRepairs: true });
+  let now = 0;
+  const after = (forMs: number, nacks: number, rttMs: number) => {
+    for (const until = now + forMs; now < until; now += 1_000) {
+      delay.measured(50, nacks, now, rttMs);
+      delay.acknowledged(1);
+    }
+    return told(delay.valueFor(1));
+  };
+  const nothing = undefined;
+  assert.deepEqual(after(10_000, 0, 50), nothing, "jitter is the receiver's own business");
+  assert.deepEqual(after(1_000, 6, 50), nothing, "one packet of a slow stream");
+  assert.deepEqual(after(10_000, 0, 50), nothing);
+  assert.deepEqual(after(8_000, 2, 50), [110, 10_000], "a round trip, and until it is asked");
+  assert.deepEqual(after(5_000, 2, 50), nothing, "it has arrived");
+});
+
+Deno.test("PlayoutDelay of which nothing is configured gives its wait back, and asks for none that is long", () => {
+  const after = (nacks: number, rttMs: number, idleMs = 0) => {
+    const delay = new PlayoutDelay({ ...range(0, 0), onlyRepairs: true });
+    let now = 0;
+    for (; now < 30_000; now += 1_000) delay.measured(0, nacks, now, rttMs);
+    for (; now < 30_000 + idleMs; now += 1_000) delay.measured(0, 0, now, rttMs);
+    return told(delay.valueFor(1));
+  };
+  assert.deepEqual(after(12, 50), [300, 10_000], "and asked again");
+  assert.deepEqual(after(12, 200), [300, 10_000]);
+  assert.deepEqual(after(5, 200), [260, 10_000]);
+  assert.deepEqual(after(12, 250), undefined, "too far away");
+  assert.deepEqual(after(12, 50, 40_000), [0, 10_000]);
+});
+
 Deno.test("PlayoutDelay waits longer where much is asked for again, and not for a shared screen", () => {
   const delay = new PlayoutDelay(range(0, 1_000));
   for (let now = 0; now < 10_000; now += 1_000) delay.measured(10, 90, now);
