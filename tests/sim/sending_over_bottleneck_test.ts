@@ -88,3 +88,19 @@ Deno.test("SendingSide pads on the retransmission stream to go up, and hardly wh
   const [media, , , padding] = world.sink.sentBytes;
   assert.ok(padding! < media! * 0.01, `${padding} of ${media}`);
 });
+
+Deno.test("SendingSide sends video again after a path was dead until all of it was paused", () => {
+  // Audio has no numbers, so nothing of it is answered.
+  const world = new BottleneckWorld({ audio: true, isAudioUncounted: true, allowPause: true });
+  world.run(10_000);
+  world.link.loss = 1;
+  world.run(40_000);
+  assert.deepEqual(world.paused, [true]);
+  world.link.loss = 0;
+  world.run(4_000);
+  assert.deepEqual(world.paused, [true, false]);
+  world.begin();
+  world.run(5_000);
+  const bps = world.arrivedBytes * 8 / 5;
+  assert.ok(bps > 1_000_000, `${bps}`);
+});

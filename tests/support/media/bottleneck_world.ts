@@ -52,6 +52,8 @@ export interface BottleneckOptions {
   readonly audio?: boolean;
   /** Audio has no transport-wide numbers, as where a client has one connection. */
   readonly isAudioUncounted?: boolean;
+  /** Video may be paused for want of bandwidth. */
+  readonly allowPause?: boolean;
 }
 
 interface Arrival {
@@ -152,6 +154,7 @@ export class BottleneckWorld {
         if (event.type === "down_track_paused") this.paused.push(event.paused);
       },
       sink: this.sink,
+      ...(options.allowPause === undefined ? {} : { allowPause: options.allowPause }),
     });
     for (const layer of [0, 1, 2] as const) this.#up.bindLayer(layer, layer + 1, VP8, this.now);
     this.side.add(
