@@ -1,14 +1,15 @@
 /**
  * How long a server kept somebody waiting while something went on: its main thread whoever asks it,
- * and its media a subscriber. What this process itself was late by is known, too, because on a busy
- * machine it may be all there is to see.
+ * and its media a subscriber. For how long of that a thread of the server's had no processor, or
+ * this process had other work, is left out: on a busy machine it may be all there is to see.
  *
  * @module
  */
 import type { WireParticipant } from "../wire/wire_participant.ts";
+import type { RoomwireProcess } from "./roomwire_process.ts";
+import { busySince, ownTime, threadTimes, waitedSince } from "./thread_times.ts";
 
 const ASK_EVERY_MS = 20;
-const TICK_MS = 5;
 
 /** The longest waits, ms. */
 export interface Standstill {
@@ -16,44 +17,67 @@ export interface Standstill {
   readonly mainThreadMs: number;
   /** Between two packets of a track with one every 20 ms. */
   readonly mediaMs: number;
-  /** Of this process's own clock. */
-  readonly ownMs: number;
+  /** The same with what the machine caused. */
+  readonly withMachine: { readonly mainThreadMs: number; readonly mediaMs: number };
+}
+
+/** The longest of the waits on a server that were noted, with and without what others caused. */
+class LongestWait {
+  ms = 0;
+  withMachineMs = 0;
+  readonly #pid: number;
+  #startedAt = 0;
+  #own = ownTime();
+  #servers = threadTimes(0);
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.begin();
+  }
+
+  begin(): void {
+    this.#own = ownTime();
+    this.#servers = threadTimes(this.#pid);
+    this.#startedAt = performance.now();
+  }
+
+  end(): void {
+    const ms = performance.now() - this.#startedAt;
+    this.withMachineMs = Math.max(this.withMachineMs, ms);
+    // Cheap where it makes no difference.
+    if (ms <= this.ms) return;
+    const others = busySince(this.#own) + waitedSince(this.#servers, this.#pid);
+    this.ms = Math.max(this.ms, ms - others);
+  }
 }
 
 /**
  * Measures while `action` runs.
  *
- * @param httpUrl Where `/` is asked over one connection after another.
+ * @param server Of which `/` is asked over one connection after another.
  */
 export async function standstillDuring(
-  httpUrl: string,
+  server: Pick<RoomwireProcess, "httpUrl" | "pid">,
   subscriber: WireParticipant,
   action: () => Promise<void>,
 ): Promise<Standstill> {
-  let [mainThreadMs, mediaMs, ownMs] = [0, 0, 0];
+  const mainThread = new LongestWait(server.pid);
+  const media = new LongestWait(server.pid);
   let over = false;
-  let packetAt = performance.now();
   const client = subscriber.subscriber.client!;
   const { onRtp } = client;
   client.onRtp = (packet) => {
-    const now = performance.now();
-    mediaMs = Math.max(mediaMs, now - packetAt);
-    packetAt = now;
+    media.end();
+    media.begin();
     onRtp(packet);
   };
-  let tickAt = packetAt;
-  const tick = setInterval(() => {
-    const now = performance.now();
-    ownMs = Math.max(ownMs, now - tickAt - TICK_MS);
-    tickAt = now;
-  }, TICK_MS);
   const asking = (async () => {
     while (!over) {
-      const askedAt = performance.now();
-      const response = await fetch(`${httpUrl}/`);
+      mainThread.begin();
+      const response = await fetch(`${server.httpUrl}/`);
       await response.text();
       if (!response.ok) throw new Error(`"/" was answered with ${response.status}`);
-      mainThreadMs = Math.max(mainThreadMs, performance.now() - askedAt);
+      mainThread.end();
       await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
     }
   })();
@@ -62,9 +86,12 @@ export async function standstillDuring(
   } finally {
     over = true;
     await asking;
-    clearInterval(tick);
     client.onRtp = onRtp;
   }
-  mediaMs = Math.max(mediaMs, performance.now() - packetAt);
-  return { mainThreadMs, mediaMs, ownMs };
+  media.end();
+  return {
+    mainThreadMs: mainThread.ms,
+    mediaMs: media.ms,
+    withMachine: { mainThreadMs: mainThread.withMachineMs, mediaMs: media.withMachineMs },
+  };
 }
