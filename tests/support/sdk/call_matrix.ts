@@ -174,12 +174,15 @@ async function assertMeeting(meeting: Meeting): Promise<void> {
 }
 
 /** From now on everybody gets more of everybody's picture and sound. */
-export async function assertFlows({ members, published }: Meeting): Promise<void> {
+export async function assertFlows(
+  { members, published }: Meeting,
+  deadlineMs = MEETING_DEADLINE_MS,
+): Promise<void> {
   const missing = new Missing(members, published);
   await eventually(
     `${members.map(({ kind }) => kind).join(", ")} to see and hear each other`,
     async () => (await missing.look()).length === 0,
-    { deadlineMs: MEETING_DEADLINE_MS, seen: () => missing.look() },
+    { deadlineMs, seen: () => missing.look() },
   );
 }
 
