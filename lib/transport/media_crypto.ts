@@ -74,8 +74,9 @@ export function chooseMediaCrypto(native: NativeUse): MediaCrypto {
 export function nativeCrypto(libcrypto: LibcryptoResult): NativeResult {
   if (!libcrypto.ok) return { ok: false, reason: `libcrypto: ${libcrypto.reason}` };
   const { library } = libcrypto;
-  const srtpCipherFactory = nativeCipherFactory(library);
-  if (!passesSelfTest(srtpCipherFactory)) {
+  const srtpCipherFactory = [nativeCipherFactory(library), nativeCipherFactory(library, false)]
+    .find(passesSelfTest);
+  if (srtpCipherFactory === undefined) {
     return { ok: false, reason: `libcrypto: ${library.version} computes something else than SRTP` };
   }
   const detail = library.version;

@@ -18,12 +18,17 @@ import {
   RTCP_INDEX_BYTES,
 } from "./srtp_layout.ts";
 
+const NEITHER = -1;
 const OPENS = 0;
 const SEALS = 1;
 
 /**
  * One direction's AES-GCM cipher: seals the same bytes as its portable twin. It holds memory of
  * libcrypto until `close`, after which it may not be called.
+ *
+ * A context that has just done the same is only given the next IV, as libcrypto's TLS gives its
+ * own: to start it anew, libcrypto 3.0 looks up how long one is among all that a cipher can be
+ * asked for. To open, the tag goes with it.
  */
 export class NativeGcm implements SrtpCipher {
   readonly rtpOverhead = GCM_TAG_BYTES;
@@ -36,11 +41,17 @@ export class NativeGcm implements SrtpCipher {
   readonly #rtcp: bigint;
   readonly #rtpSalt: Int32Array;
   readonly #rtcpSalt: Int32Array;
+  readonly #takesNonces: boolean;
+  /** What each context has done, as long as that went well. */
+  #rtpDid = NEITHER;
+  #rtcpDid = NEITHER;
   #isClosed = false;
 
-  constructor(library: Libcrypto, keys: SrtpSessionKeys) {
+  /** @param takesNonces Whether the library, if it can, is given IVs as its TLS does. */
+  constructor(library: Libcrypto, keys: SrtpSessionKeys, takesNonces = true) {
     this.#library = library;
     this.#calls = library.calls;
+    this.#takesNonces = takesNonces && library.calls.EVP_CIPHER_CTX_set_params !== null;
     this.#rtpSalt = saltWords(keys.rtpSalt, "gcm");
     this.#rtcpSalt = saltWords(keys.rtcpSalt, "gcm");
     const cipher = keys.profile === SRTP_PROFILE.aeadAes256Gcm ? "aes-256-gcm" : "aes-128-gcm";
@@ -59,10 +70,14 @@ export class NativeGcm implements SrtpCipher {
     const context = this.#rtp;
     const address = addressOf(bytes);
     const payload = address + BigInt(headerLength | 0);
+    const did = this.#rtpDid;
+    this.#rtpDid = NEITHER;
     setIv(this.#rtpSalt, ssrc, roc, seq);
-    if (!this.#begin(context, SEALS, address, headerLength)) return 0;
+    if (!this.#beginSeal(context, did, address, headerLength)) return 0;
     if (!this.#apply(context, payload, payload, length - headerLength)) return 0;
-    return this.#finishSeal(context, address, length) ? length + GCM_TAG_BYTES : 0;
+    if (!this.#finishSeal(context, address, length)) return 0;
+    this.#rtpDid = SEALS;
+    return length + GCM_TAG_BYTES;
   }
 
   sealRtpFrom(
@@ -84,11 +99,15 @@ export class NativeGcm implements SrtpCipher {
     const address = addressOf(out);
     const payload = address + BigInt(headerLength | 0);
     const sourceAddress = addressOf(source) + BigInt(sourceAt | 0);
+    const did = this.#rtpDid;
+    this.#rtpDid = NEITHER;
     setIv(this.#rtpSalt, ssrc, roc, seq);
-    if (!this.#begin(context, SEALS, address, headerLength)) return 0;
+    if (!this.#beginSeal(context, did, address, headerLength)) return 0;
     if (!this.#apply(context, payload, payload, prefixLength)) return 0;
     if (!this.#apply(context, address + BigInt(from | 0), sourceAddress, sourceLength)) return 0;
-    return this.#finishSeal(context, address, length) ? length + GCM_TAG_BYTES : 0;
+    if (!this.#finishSeal(context, address, length)) return 0;
+    this.#rtpDid = SEALS;
+    return length + GCM_TAG_BYTES;
   }
 
   openRtp(
@@ -104,10 +123,14 @@ export class NativeGcm implements SrtpCipher {
     const context = this.#rtp;
     const address = addressOf(bytes);
     const payload = address + BigInt(headerLength | 0);
+    const did = this.#rtpDid;
+    this.#rtpDid = NEITHER;
     setIv(this.#rtpSalt, ssrc, roc, seq);
-    if (!this.#begin(context, OPENS, address, headerLength)) return -1;
+    if (!this.#beginOpen(context, did, address, end, address, headerLength)) return -1;
     if (!this.#apply(context, payload, payload, end - headerLength)) return -1;
-    return this.#finishOpen(context, address, end) ? end : -1;
+    if (!this.#finishOpen(context, address)) return -1;
+    this.#rtpDid = OPENS;
+    return end;
   }
 
   sealRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
@@ -115,11 +138,14 @@ export class NativeGcm implements SrtpCipher {
     const context = this.#rtcp;
     const address = addressOf(bytes);
     const body = address + BigInt(RTCP_HEADER_BYTES);
+    const did = this.#rtcpDid;
+    this.#rtcpDid = NEITHER;
     setIv(this.#rtcpSalt, ssrc, index >>> 16, index & 0xffff);
     setRtcpData(bytes, index | E_BIT);
-    if (!this.#begin(context, SEALS, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return 0;
+    if (!this.#beginSeal(context, did, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return 0;
     if (!this.#apply(context, body, body, length - RTCP_HEADER_BYTES)) return 0;
     if (!this.#finishSeal(context, address, length)) return 0;
+    this.#rtcpDid = SEALS;
     writeUint32(bytes, length + GCM_TAG_BYTES, index | E_BIT);
     return length + GCM_TAG_BYTES + RTCP_INDEX_BYTES;
   }
@@ -130,11 +156,16 @@ export class NativeGcm implements SrtpCipher {
     const context = this.#rtcp;
     const address = addressOf(bytes);
     const body = address + BigInt(RTCP_HEADER_BYTES);
+    const did = this.#rtcpDid;
+    this.#rtcpDid = NEITHER;
+    const data = this.#scratch.rtcpData;
     setIv(this.#rtcpSalt, ssrc, index >>> 16, index & 0xffff);
     setRtcpData(bytes, index | E_BIT);
-    if (!this.#begin(context, OPENS, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return -1;
+    if (!this.#beginOpen(context, did, address, end, data, RTCP_DATA_BYTES)) return -1;
     if (!this.#apply(context, body, body, end - RTCP_HEADER_BYTES)) return -1;
-    return this.#finishOpen(context, address, end) ? end : -1;
+    if (!this.#finishOpen(context, address)) return -1;
+    this.#rtcpDid = OPENS;
+    return end;
   }
 
   close(): void {
@@ -150,10 +181,37 @@ export class NativeGcm implements SrtpCipher {
   }
 
   /** Starts with the IV in the scratch and takes in what is only authenticated. */
-  #begin(context: bigint, direction: number, data: bigint, dataLength: number): boolean {
+  #beginSeal(context: bigint, did: number, data: bigint, dataLength: number): boolean {
     const calls = this.#calls;
-    return calls.EVP_CipherInit_ex(context, 0n, 0n, 0n, this.#scratch.gcmIv, direction) === 1 &&
-      calls.EVP_Cipher(context, 0n, data, dataLength) >= 0;
+    const { gcmIv, nonceParam } = this.#scratch;
+    if (did === SEALS && this.#takesNonces) {
+      if (calls.EVP_CIPHER_CTX_set_params!(context, nonceParam) !== 1) return false;
+    } else if (calls.EVP_CipherInit_ex(context, 0n, 0n, 0n, gcmIv, SEALS) !== 1) return false;
+    return calls.EVP_Cipher(context, 0n, data, dataLength) >= 0;
+  }
+
+  /** The same to open what has its tag, 16 bytes, behind the first `length` at `address`. */
+  #beginOpen(
+    context: bigint,
+    did: number,
+    address: bigint,
+    length: number,
+    data: bigint,
+    dataLength: number,
+  ): boolean {
+    const calls = this.#calls;
+    const { gcmIv, tagParam, tagAndNonceParam } = this.#scratch;
+    const tag = address + BigInt(length | 0);
+    setTagParam(tag);
+    if (did === OPENS && this.#takesNonces) {
+      if (calls.EVP_CIPHER_CTX_set_params!(context, tagAndNonceParam) !== 1) return false;
+    } else {
+      if (calls.EVP_CipherInit_ex(context, 0n, 0n, 0n, gcmIv, OPENS) !== 1) return false;
+      if (calls.EVP_CIPHER_CTX_set_params === null) {
+        if (calls.EVP_CIPHER_CTX_ctrl(context, SET_TAG, GCM_TAG_BYTES, tag) !== 1) return false;
+      } else if (calls.EVP_CIPHER_CTX_set_params(context, tagParam) !== 1) return false;
+    }
+    return calls.EVP_Cipher(context, 0n, data, dataLength) >= 0;
   }
 
   /** Encrypts or decrypts the next `length` bytes. */
@@ -176,16 +234,8 @@ export class NativeGcm implements SrtpCipher {
     return calls.EVP_CIPHER_CTX_get_params(context, this.#scratch.tagParam) === 1;
   }
 
-  /** Compares the 16 bytes behind the first `length` at `address`, in constant time. */
-  #finishOpen(context: bigint, address: bigint, length: number): boolean {
-    const calls = this.#calls;
-    const tag = address + BigInt(length | 0);
-    if (calls.EVP_CIPHER_CTX_set_params === null) {
-      if (calls.EVP_CIPHER_CTX_ctrl(context, SET_TAG, GCM_TAG_BYTES, tag) !== 1) return false;
-    } else {
-      setTagParam(tag);
-      if (calls.EVP_CIPHER_CTX_set_params(context, this.#scratch.tagParam) !== 1) return false;
-    }
-    return calls.EVP_Cipher(context, tag, 0n, 0) >= 0;
+  /** Compares the tag, in constant time. */
+  #finishOpen(context: bigint, address: bigint): boolean {
+    return this.#calls.EVP_Cipher(context, address, 0n, 0) >= 0;
   }
 }

@@ -7,7 +7,7 @@
  * @module
  */
 import { addressOf } from "../crypto/native_address.ts";
-import { tagParam } from "../crypto/native_tag.ts";
+import { nonceParam, tagAndNonceParam, tagParam } from "../crypto/native_tag.ts";
 import { SHA1_BLOCK_BYTES, SHA1_DIGEST_BYTES } from "../crypto/sha1.ts";
 import { RTCP_HEADER_BYTES, RTCP_INDEX_BYTES, swapBytes } from "./srtp_layout.ts";
 
@@ -42,6 +42,9 @@ export class NativeScratch {
   readonly sha: bigint;
   readonly outer: bigint;
   readonly tagParam: bigint;
+  /** The nonce of `gcmIv`, by itself and with the tag. */
+  readonly nonceParam: bigint;
+  readonly tagAndNonceParam: bigint;
 
   constructor() {
     const base = addressOf(bytes);
@@ -51,6 +54,8 @@ export class NativeScratch {
     this.sha = base + BigInt(SHA);
     this.outer = base + BigInt(OUTER);
     this.tagParam = tagParam();
+    this.nonceParam = nonceParam(this.gcmIv);
+    this.tagAndNonceParam = tagAndNonceParam(this.gcmIv);
     const view = new DataView(bytes.buffer);
     bytes[OUTER + SHA1_DIGEST_BYTES] = 0x80;
     view.setUint16(OUTER + SHA1_BLOCK_BYTES - 2, (SHA1_BLOCK_BYTES + SHA1_DIGEST_BYTES) * 8);

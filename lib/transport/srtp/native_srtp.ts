@@ -21,10 +21,12 @@ export const NATIVE_PROFILES: readonly SrtpProfile[] = [
 
 /**
  * Makes the cipher for the profile of its keys; each holds memory of `library` until it is closed.
+ *
+ * @param takesNonces Whether the library is given IVs as its TLS does, where it knows how.
  */
-export function nativeCipherFactory(library: Libcrypto): SrtpCipherFactory {
+export function nativeCipherFactory(library: Libcrypto, takesNonces = true): SrtpCipherFactory {
   return (keys) =>
     keys.profile === SRTP_PROFILE.aes128CmSha1_80
       ? new NativeCm(library, keys)
-      : new NativeGcm(library, keys);
+      : new NativeGcm(library, keys, takesNonces);
 }

@@ -55,7 +55,10 @@ const KNOWN_PACKETS: readonly KnownPacket[] = [
   },
 ];
 
-/** Seals each known packet, opens it again, and sees that a changed one does not open. */
+/**
+ * Seals each known packet, and again behind another one, opens it twice, and sees that a changed
+ * one does not open.
+ */
 export function passesSelfTest(factory: SrtpCipherFactory): boolean {
   try {
     return KNOWN_PACKETS.every((known) => passes(factory, known));
@@ -73,11 +76,17 @@ function passes(factory: SrtpCipherFactory, known: KnownPacket): boolean {
   const cipher = factory(keysOf(known));
   try {
     const packet = new Uint8Array(sealed.length);
-    packet.set(clear);
-    const length = cipher.sealRtp(packet, clear.length, header.length, ssrc, 0, seq);
-    if (length !== sealed.length || !isEqual(packet, sealed)) return false;
-    if (cipher.openRtp(packet, length, header.length, ssrc, 0, seq) !== clear.length) return false;
-    if (!isEqual(packet.subarray(0, clear.length), clear)) return false;
+    for (const number of [seq, seq + 1, seq]) {
+      packet.set(clear);
+      const length = cipher.sealRtp(packet, clear.length, header.length, ssrc, 0, number);
+      if (length !== sealed.length || isEqual(packet, sealed) !== (number === seq)) return false;
+    }
+    const { length } = packet;
+    for (let again = 0; again < 2; again++) {
+      packet.set(sealed);
+      const opened = cipher.openRtp(packet, length, header.length, ssrc, 0, seq);
+      if (opened !== clear.length || !isEqual(packet.subarray(0, opened), clear)) return false;
+    }
     packet.set(sealed);
     packet[packet.length - 1]! ^= 1;
     return cipher.openRtp(packet, length, header.length, ssrc, 0, seq) === -1;

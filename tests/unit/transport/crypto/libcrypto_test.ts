@@ -131,6 +131,42 @@ Deno.test("SRTP works without the calls that OpenSSL 1.1 does not have", { ignor
   assert.equal(old.contexts, 0);
 });
 
+Deno.test("nativeCrypto() starts each packet anew where libcrypto takes no whole nonces", {
+  ignore,
+}, () => {
+  const { calls } = LIBCRYPTO!;
+  let refused = 0;
+  const library = new Libcrypto({
+    ...calls,
+    // As where the parameter has another meaning: it is taken, and nothing comes of it.
+    EVP_CIPHER_CTX_set_params: (context: bigint, params: bigint) => {
+      if (parameterNames(params).at(-1) !== "tlsivfixed") {
+        return calls.EVP_CIPHER_CTX_set_params!(context, params);
+      }
+      refused++;
+      return 1;
+    },
+  } as LibcryptoCalls);
+  assert.equal(passesSelfTest(nativeCipherFactory(library)), false);
+  assert.ok(refused > 0);
+  const result = nativeCrypto({ ok: true, library });
+  assert.ok(result.ok);
+  refused = 0;
+  assert.equal(passesSelfTest(result.crypto.srtpCipherFactory), true);
+  assert.equal(refused, 0);
+});
+
+/** Names in a list of libcrypto's parameters (`OSSL_PARAM`, 40 bytes each), in their order. */
+function parameterNames(params: bigint): string[] {
+  const names: string[] = [];
+  for (let at = params;; at += 40n) {
+    const param = new Deno.UnsafePointerView(Deno.UnsafePointer.create(at)!);
+    const name = Deno.UnsafePointer.create(param.getBigUint64());
+    if (name === null) return names;
+    names.push(Deno.UnsafePointerView.getCString(name));
+  }
+}
+
 Deno.test("Records work without the calls that OpenSSL 1.1 does not have", { ignore }, () => {
   const old = new Libcrypto({
     ...LIBCRYPTO!.calls,
