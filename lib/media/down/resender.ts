@@ -92,19 +92,7 @@ export class Resender {
     while (history.capacity < this.#most && history.forgetsRecent(sent.sequence, now)) {
       history = this.#history = history.doubled();
     }
-    const entry = history.claim(sent.sequence, now);
-    history.sourceSeq[entry] = sourceSeq;
-    history.spatial[entry] = spatial;
-    history.payloadType[entry] = sent.payloadType;
-    history.timestamp[entry] = sent.timestamp;
-    history.empty[entry] = sent.empty ? 1 : 0;
-    history.pictureId[entry] = sent.pictureId;
-    history.tl0PicIdx[entry] = sent.tl0PicIdx;
-    history.keyIdx[entry] = sent.keyIdx;
-    history.setsMarker[entry] = sent.setsMarker ? 1 : 0;
-    history.activeTargets[entry] = sent.activeTargets;
-    history.targetCount[entry] = sent.targetCount;
-    history.playoutDelay[entry] = sent.playoutDelay;
+    history.note(sent, sourceSeq, spatial, now);
   }
 
   /** A packet that was noted leaves with the numbers and the time that are in its header. */
@@ -117,7 +105,7 @@ export class Resender {
   /** A packet that was noted does not leave yet: {@linkcode Resender.sendFirst} sends it. */
   holds(sequence: number): void {
     const entry = this.#history.find(sequence);
-    if (entry >= 0) this.#history.waits[entry] = 1;
+    if (entry >= 0) this.#history.setWaits(entry, true);
   }
 
   /** Of the next packet on the RTX SSRC, 16 bits. */
@@ -163,7 +151,7 @@ export class Resender {
   ): OutgoingPacket | undefined {
     const packet = this.#packet;
     const entry = this.#history.find(sequence);
-    if (entry >= 0) this.#history.waits[entry] = 0;
+    if (entry >= 0) this.#history.setWaits(entry, false);
     if (entry < 0 || this.#write(source, entry, sequence, now, false) !== DROP.none) {
       this.drops.count(DROP.pacedExpired);
       return undefined;
@@ -179,15 +167,14 @@ export class Resender {
   #resend(source: LayerSource, sequence: number, rttMs: number, now: number): DropReason {
     const history = this.#history;
     const entry = history.find(sequence);
-    if (entry < 0 || history.waits[entry] === 1) return DROP.nackUnknown;
-    if (history.resends[entry]! >= MAX_RESENDS) return DROP.nackExhausted;
+    if (entry < 0 || history.waits(entry)) return DROP.nackUnknown;
+    if (history.resends(entry) >= MAX_RESENDS) return DROP.nackExhausted;
     const gapMs = Math.min(MAX_GAP_MS, Math.max(MIN_GAP_MS, GAP_OF_RTT * rttMs));
-    if (now - history.resentAt[entry]! < gapMs) return DROP.nackTooSoon;
+    if (now - history.resentAt(entry) < gapMs) return DROP.nackTooSoon;
     if (this.#packet.isVideo && this.#budget?.hasSome(now) === false) return DROP.nackOverBudget;
     const reason = this.#sendAgain(source, entry, sequence, now);
     if (reason !== DROP.none) return reason;
-    history.resends[entry]!++;
-    history.resentAt[entry] = now;
+    history.resent(entry, now);
     const isTwice = this.#budget?.isTwice === true && this.#section.rtxSsrc !== undefined;
     if (isTwice && this.#budget?.hasSome(now) === true) {
       this.#sendAgain(source, entry, sequence, now);
@@ -201,7 +188,7 @@ export class Resender {
     sequence: number,
     now: number,
   ): DropReason {
-    const reason = this.#history.sourceSeq[entry] === NO_SOURCE
+    const reason = this.#history.sourceSeq(entry) === NO_SOURCE
       ? this.#writePadding(entry, sequence, now)
       : this.#write(source, entry, sequence, now);
     if (reason !== DROP.none) return reason;
@@ -246,15 +233,15 @@ export class Resender {
     for (let i = 0; i < RECENT_PACKETS && source !== undefined && last >= 0; i++) {
       this.#recent = (this.#recent + 1) % RECENT_PACKETS;
       const entry = history.find(last - this.#recent);
-      if (entry < 0 || history.empty[entry] === 1 || history.sourceSeq[entry] === NO_SOURCE) {
+      if (entry < 0 || history.isEmpty(entry) || history.sourceSeq(entry) === NO_SOURCE) {
         continue;
       }
-      if (history.waits[entry] === 1) continue;
+      if (history.waits(entry)) continue;
       if (now - history.sentAt(entry) > RECENT_MS) continue;
-      const cache = source.layer(history.spatial[entry]!)?.cache;
-      const slot = cache?.find(history.sourceSeq[entry]!) ?? -1;
+      const cache = source.layer(history.spatial(entry))?.cache;
+      const slot = cache?.find(history.sourceSeq(entry)) ?? -1;
       if (slot < 0 || cache!.lengthOf(slot) > most) continue;
-      if (this.#rtxPayloadType(history.payloadType[entry]!) < 0) return false;
+      if (this.#rtxPayloadType(history.payloadType(entry)) < 0) return false;
       if (this.#write(source, entry, last - this.#recent, now) === DROP.none) return true;
     }
     return false;
@@ -269,7 +256,7 @@ export class Resender {
     packet.asReceived();
     packet.playoutDelay = -1;
     packet.empty = true;
-    packet.timestamp = entry < 0 ? 0 : this.#history.timestamp[entry]!;
+    packet.timestamp = entry < 0 ? 0 : this.#history.timestamp(entry);
     packet.payloadType = payloadType;
     packet.ssrc = rtxSsrc!;
     packet.originalSequence = -1;
@@ -289,8 +276,8 @@ export class Resender {
     again = true,
   ): DropReason {
     const history = this.#history;
-    const cache = source.layer(history.spatial[entry]!)?.cache;
-    const slot = cache?.find(history.sourceSeq[entry]!) ?? -1;
+    const cache = source.layer(history.spatial(entry))?.cache;
+    const slot = cache?.find(history.sourceSeq(entry)) ?? -1;
     if (cache === undefined || slot < 0) return DROP.nackExpired;
     const view = this.#view;
     if (!view.wrap(cache.slotBytes(slot), cache.lengthOf(slot))) return DROP.nackExpired;
@@ -306,8 +293,8 @@ export class Resender {
   #writePadding(entry: number, sequence: number, now: number): DropReason {
     const packet = this.#packet;
     packet.asReceived();
-    packet.playoutDelay = this.#history.playoutDelay[entry]!;
-    packet.timestamp = this.#history.timestamp[entry]!;
+    packet.playoutDelay = this.#history.playoutDelay(entry);
+    packet.timestamp = this.#history.timestamp(entry);
     this.#frame(entry, sequence, now);
     const out = this.#sink.reserve();
     if (out === undefined) return DROP.noRoom;
@@ -320,18 +307,10 @@ export class Resender {
     const history = this.#history;
     const view = this.#view;
     const out = this.#packet;
-    out.pictureId = history.pictureId[entry]!;
+    history.recall(entry, out);
     if (
       out.pictureId >= 0 && !this.#vp8.parse(view.bytes, view.payloadOffset, view.payloadLength)
     ) return false;
-    out.tl0PicIdx = history.tl0PicIdx[entry]!;
-    out.keyIdx = history.keyIdx[entry]!;
-    out.empty = history.empty[entry] === 1;
-    out.setsMarker = history.setsMarker[entry] === 1;
-    out.activeTargets = history.activeTargets[entry]!;
-    out.targetCount = history.targetCount[entry]!;
-    out.playoutDelay = history.playoutDelay[entry]!;
-    out.timestamp = history.timestamp[entry]!;
     this.#frame(entry, sequence, now, again);
     return true;
   }
@@ -340,7 +319,7 @@ export class Resender {
   #frame(entry: number, sequence: number, now: number, again = true): void {
     const history = this.#history;
     const out = this.#packet;
-    const payloadType = history.payloadType[entry]!;
+    const payloadType = history.payloadType(entry);
     const { rtxSsrc, ssrc } = this.#section;
     this.#isAgain = false;
     const rtxPayloadType = again ? this.#rtxPayloadType(payloadType) : -1;
@@ -362,7 +341,7 @@ export class Resender {
   /** The numbers of a packet that goes under its own sequence number: always the same. */
   #number(entry: number, now: number, again: boolean): void {
     const history = this.#history;
-    const left = history.transportSequence[entry]!;
+    const left = history.transportSequence(entry);
     this.#isAgain = again && left !== NOT_LEFT;
     const number = this.#isAgain ? left : this.#takeTransportSequence();
     if (again && !this.#isAgain) this.#noteHeader(entry, number, now);
@@ -371,12 +350,11 @@ export class Resender {
 
   /** The time that the header says: of a packet that left before, the time of that. */
   #headerTime(entry: number, now: number): number {
-    return this.#isAgain ? this.#history.writtenAt[entry]! : now;
+    return this.#isAgain ? this.#history.writtenAt(entry) : now;
   }
 
   #noteHeader(entry: number, transportSequence: number, now: number): void {
-    this.#history.transportSequence[entry] = transportSequence;
-    this.#history.writtenAt[entry] = now;
+    this.#history.left(entry, transportSequence, now);
   }
 
   #rtxPayloadType(payloadType: number): number {
