@@ -36,6 +36,8 @@ export class RtpView {
   paddingLength = 0;
   /** Where the extension block starts; 0 without one. */
   #blockAt = 0;
+  /** Bit `1 << id` for each extension there is: what is kept of others is of an earlier packet. */
+  #present = 0;
   readonly #extensionOffset = new Uint16Array(MAX_EXTENSION_ID);
   readonly #extensionLength = new Uint8Array(MAX_EXTENSION_ID);
 
@@ -88,8 +90,7 @@ export class RtpView {
   opened(length: number): boolean {
     const { bytes, payloadOffset } = this;
     this.length = length;
-    this.#extensionLength.fill(0);
-    this.#extensionOffset.fill(0);
+    this.#present = 0;
     const block = this.#blockAt;
     if (block !== 0) {
       const profile = (bytes[block]! << 8) | bytes[block + 1]!;
@@ -120,20 +121,31 @@ export class RtpView {
     this.payloadOffset = other.payloadOffset;
     this.payloadLength = other.payloadLength;
     this.paddingLength = 0;
-    for (let id = 1; id < MAX_EXTENSION_ID; id++) {
+    this.#present = other.#present;
+    for (let left = other.#present, id = 0; left !== 0; left ^= 1 << id) {
+      id = 31 - Math.clz32(left);
       this.#extensionOffset[id] = other.#extensionOffset[id]!;
       this.#extensionLength[id] = other.#extensionLength[id]!;
     }
   }
 
+  /** Whether the packet has one of the extensions in a mask of bits `1 << id`, ids below 15. */
+  hasAnyExtension(mask: number): boolean {
+    return (this.#present & mask) !== 0;
+  }
+
   /** Where extension `id` starts, or 0 if the packet has none (or an empty one). */
   extensionOffset(id: number): number {
-    return id > 0 && id < MAX_EXTENSION_ID ? this.#extensionOffset[id]! : 0;
+    return this.#has(id) ? this.#extensionOffset[id]! : 0;
   }
 
   /** Bytes of extension `id`; 0 if absent. */
   extensionLength(id: number): number {
-    return id > 0 && id < MAX_EXTENSION_ID ? this.#extensionLength[id]! : 0;
+    return this.#has(id) ? this.#extensionLength[id]! : 0;
+  }
+
+  #has(id: number): boolean {
+    return id < MAX_EXTENSION_ID && (this.#present >> id & 1) !== 0;
   }
 
   #readOneByte(from: number, end: number): void {
@@ -148,6 +160,7 @@ export class RtpView {
       if (id === 15) return; // reserved: stop reading (RFC 8285 §4.2)
       const size = (header & 0x0f) + 1;
       if (at + 1 + size > end) return;
+      this.#present |= 1 << id;
       this.#extensionOffset[id] = at + 1;
       this.#extensionLength[id] = size;
       at += 1 + size;
@@ -166,6 +179,7 @@ export class RtpView {
       const size = this.bytes[at + 1]!;
       if (at + 2 + size > end) return;
       if (id < MAX_EXTENSION_ID) {
+        this.#present |= 1 << id;
         this.#extensionOffset[id] = at + 2;
         this.#extensionLength[id] = size;
       }

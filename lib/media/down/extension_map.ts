@@ -12,7 +12,7 @@ import {
   writeActiveTargets,
 } from "../../wire/dependency_descriptor.ts";
 import { absSendTime, ExtensionWriter, needsTwoByteForm } from "../../wire/header_extensions.ts";
-import type { RtpView } from "../../wire/rtp_view.ts";
+import { RtpView } from "../../wire/rtp_view.ts";
 
 /** Passed on unchanged when both sides negotiated them. */
 const PASSED: readonly string[] = [
@@ -26,6 +26,10 @@ const PASSED: readonly string[] = [
 const MAX_ID = 255;
 const ABS_SEND_TIME_BYTES = 3;
 const PLAYOUT_DELAY_BYTES = 3;
+
+/** A packet without extensions, and room for all that is written of our own. */
+const BARE = new RtpView();
+const OWN_BYTES = 64;
 
 /** The longest mid that is written; longer ones are left out (the SSRC names the section, too). */
 const MAX_MID_BYTES = 16;
@@ -46,6 +50,14 @@ export class ExtensionMap {
   /** Where we say how long to wait, else 0. */
   readonly #playoutDelayId: number;
   readonly #alwaysTwoByte: boolean;
+  /** Bit `1 << id` for each of the publisher's that are passed. */
+  readonly #passed: number;
+  /**
+   * What is written where the publisher's packet has none of these: the same but for the number,
+   * which stands at `#plainNumberAt`. Absent where the time is written.
+   */
+  readonly #plain: Uint8Array | undefined;
+  readonly #plainNumberAt: number;
   /** Where the transport-wide number and the time of sending were written last; -1: nowhere. */
   numberAt = -1;
   timeAt = -1;
@@ -86,9 +98,14 @@ export class ExtensionMap {
     const numbered = this.#transportCcId !== 0;
     this.#absSendTimeId = numbered ? 0 : idOf(subscriber, EXTENSION_URI.absSendTime);
     this.#playoutDelayId = setsDelay ? idOf(subscriber, EXTENSION_URI.playoutDelay) : 0;
-    const own = [this.#midId, this.#absSendTimeId, this.#transportCcId, this.#playoutDelayId];
-    this.#alwaysTwoByte = own
+    const ids = [this.#midId, this.#absSendTimeId, this.#transportCcId, this.#playoutDelayId];
+    this.#alwaysTwoByte = ids
       .some((id) => id !== 0 && needsTwoByteForm(id, 1));
+    this.#passed = from.reduce((mask, id) => id < 32 ? mask | 1 << id : mask, 0);
+    const own = new Uint8Array(OWN_BYTES);
+    const length = this.#writeEach(own, 0, BARE, numbered ? 0 : -1, 0, -1, 0, -1);
+    this.#plain = this.#absSendTimeId === 0 ? own.slice(0, length) : undefined;
+    this.#plainNumberAt = this.numberAt;
   }
 
   /** Whether packets carry transport-wide sequence numbers. */
@@ -115,6 +132,44 @@ export class ExtensionMap {
     activeTargets = -1,
     targetCount = 0,
     playoutDelay = -1,
+  ): number {
+    const plain = this.#plain;
+    const isNumbered = this.#transportCcId !== 0;
+    if (
+      plain === undefined || activeTargets !== -1 || isNumbered !== transportSequence >= 0 ||
+      (playoutDelay >= 0 && this.#playoutDelayId !== 0) || source.hasAnyExtension(this.#passed)
+    ) {
+      return this.#writeEach(
+        out,
+        at,
+        source,
+        transportSequence,
+        now,
+        activeTargets,
+        targetCount,
+        playoutDelay,
+      );
+    }
+    for (let i = 0; i < plain.length; i++) out[at + i] = plain[i]!;
+    this.numberAt = this.timeAt = -1;
+    if (isNumbered) {
+      const value = this.numberAt = at + this.#plainNumberAt;
+      out[value] = transportSequence >> 8;
+      out[value + 1] = transportSequence & 0xff;
+    }
+    return plain.length;
+  }
+
+  /** Looks at each extension there may be. */
+  #writeEach(
+    out: Uint8Array,
+    at: number,
+    source: RtpView,
+    transportSequence: number,
+    now: number,
+    activeTargets: number,
+    targetCount: number,
+    playoutDelay: number,
   ): number {
     const writer = this.#writer;
     this.numberAt = this.timeAt = -1;

@@ -79,3 +79,27 @@ Deno.test("needsTwoByteForm() is for what the one-byte form cannot hold (RFC 828
   assert.equal(needsTwoByteForm(1, 17), true);
   assert.equal(needsTwoByteForm(1, 0), true);
 });
+
+Deno.test("RtpView has nothing of the packets before it, also where it takes over another's", () => {
+  const of = (extensions: Record<number, Uint8Array>) => rtpPacket({ ...FIXED, extensions });
+  const [view, copy] = [new RtpView(), new RtpView()];
+  assert.equal(view.hasAnyExtension(-1), false);
+  const [many, few, none] = [
+    of({ 1: Uint8Array.of(7), 5: Uint8Array.of(8, 9), 14: Uint8Array.of(3) }),
+    of({ 5: Uint8Array.of(4) }),
+    of({}),
+  ];
+  for (
+    const [packet, ids] of [[many, [1, 5, 14]], [few, [5]], [none, []], [many, [1, 5, 14]]] as const
+  ) {
+    assert.ok(view.wrap(packet));
+    copy.takeOver(view, packet);
+    for (const one of [view, copy]) {
+      const found = Array.from({ length: 20 }, (_, id) => id)
+        .filter((id) => one.extensionLength(id) > 0 && one.extensionOffset(id) > 0);
+      assert.deepEqual(found, [...ids]);
+      assert.equal(one.hasAnyExtension(1 << 5), ids.some((id) => id === 5));
+      assert.equal(one.hasAnyExtension(1 << 2), false);
+    }
+  }
+});
