@@ -252,7 +252,14 @@ export class DownTrack implements PacketReceiver {
     const layer = packet.layer;
     const isSame = layer.spatial === this.#current && layer.epoch === this.#epoch &&
       layer.codec === this.#sourceCodec;
-    if (this.#resync || !isSame) return this.#join(packet, now);
+    if (this.#resync) return this.#join(packet, now);
+    if (!isSame) {
+      // Most of what comes of a track with layers is of another layer than the one that is sent.
+      const isSettled = this.#current === this.#wanted && layer.spatial !== this.#current;
+      return isSettled && this.#isVideo && packet.payloadLength > 0
+        ? this.drops.count(DROP.otherLayer)
+        : this.#join(packet, now);
+    }
     return this.#forwardCurrent(packet, now);
   }
 

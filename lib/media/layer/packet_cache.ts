@@ -25,6 +25,8 @@ export const KEPT_MS = 1000;
 export const MOST_PACKETS = { video: 512, audio: 128 } as const;
 /** Where a received packet lands first: receive buffers up to this size are copied in one go. */
 const STAGING_BYTES = 2048;
+/** Up to here it is faster to copy the packet alone, by bytes. */
+const SHORT_BYTES = 192;
 const CHUNK_SHIFT = 5;
 /** Slots allocated together: 50 kB. */
 const CHUNK_SLOTS = 1 << CHUNK_SHIFT;
@@ -98,11 +100,11 @@ export class PacketCache {
   /** Copies `bytes[0, length)` to the staging area of `seq`; at most {@linkcode SLOT_BYTES}. */
   stage(seq: ExtSeq, bytes: Uint8Array, length: number): void {
     const staged = this.#chunkOf(seq & this.#mask).bytes;
-    if (bytes.length <= STAGING_BYTES) {
+    if (bytes.length <= STAGING_BYTES && length > SHORT_BYTES) {
       staged.set(bytes, STAGING_AT);
       return;
     }
-    // A receive buffer this large is unusual: a loop is slower, but makes no view.
+    // Of a short packet the buffer has much more; one that is larger is unusual, and makes no view.
     for (let i = 0; i < length; i++) staged[STAGING_AT + i] = bytes[i]!;
   }
 

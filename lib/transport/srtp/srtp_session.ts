@@ -75,6 +75,9 @@ export class SrtpSession {
   readonly #rtpSources = new Map<number, ReceivedSource>();
   readonly #rtcpSources = new Map<number, ReceivedSource>();
   readonly #sent = new Map<number, SentSource>();
+  /** The one that was sealed last, and its SSRC: packets come in runs. */
+  #sealed: SentSource | undefined;
+  #sealedSsrc = 0;
   #rtcpIndex = 0;
   #heard = 0;
   #isClosed = false;
@@ -220,10 +223,15 @@ export class SrtpSession {
 
   /** The packet's 48-bit index, or -1 (counted) if there is none left. */
   #indexToSeal(ssrc: number, seq: number): number {
-    const source = this.#sent.get(ssrc);
-    if (source === undefined) {
-      this.#sent.set(ssrc, { highest: seq as ExtSeq });
-      return seq;
+    let source = this.#sealed;
+    if (source === undefined || ssrc !== this.#sealedSsrc) {
+      source = this.#sent.get(ssrc);
+      if (source === undefined) {
+        this.#sent.set(ssrc, { highest: seq as ExtSeq });
+        return seq;
+      }
+      this.#sealed = source;
+      this.#sealedSsrc = ssrc;
     }
     const index = extendSeq(seq, source.highest);
     if (index < 0 || index >= RTP_INDEX_LIMIT) {

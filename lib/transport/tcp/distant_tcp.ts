@@ -68,6 +68,8 @@ export class DistantTcp {
 
   /** Lets leave what is queued on borrowed sockets. */
   flush(): void {
+    // To clear a set, the engine makes a new one.
+    if (this.#queued.size === 0) return;
     for (const outlet of this.#queued) outlet.flush();
     this.#queued.clear();
   }
