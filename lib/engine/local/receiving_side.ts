@@ -95,6 +95,7 @@ export interface ReceivingSideOptions extends ReceivingShared {
 export class ReceivingSide {
   readonly #options: ReceivingSideOptions;
   readonly #demux = new StreamDemux();
+  /** By SSRC as signed 32 bits: numbers that V8 looks up without making an object. */
   readonly #streams = new Map<number, ReceivedStream>();
   /** This connection's own up-tracks. */
   readonly #tracks = new Map<UpTrackId, ReceivedTrack>();
@@ -168,7 +169,7 @@ export class ReceivingSide {
         if (this.#arrivals.nextWakeAt() < due) this.#options.timed(this.#arrivals.nextWakeAt());
       }
     }
-    const stream = this.#streams.get(view.ssrc) ?? this.#newStream(view);
+    const stream = this.#streams.get(view.ssrc | 0) ?? this.#newStream(view);
     if (stream === undefined) return this.#options.drops.count("rtp_unknown_ssrc");
     const { binding, track } = stream;
     if (binding.isRtx) {
@@ -191,7 +192,7 @@ export class ReceivingSide {
     rtpTimestamp: number,
     now: number,
   ): void {
-    const stream = this.#streams.get(ssrc);
+    const stream = this.#streams.get(ssrc | 0);
     if (stream === undefined || stream.binding.isRtx || stream.binding.isFec) return;
     stream.track.receiveSenderReport(
       stream.binding.spatial,
@@ -289,7 +290,7 @@ export class ReceivingSide {
     const { track, layers } = received;
     const layer = layers[binding.spatial] ??= new ReceivedLayer(upTrack, binding.spatial);
     const stream: ReceivedStream = { binding, track, layer, payloadType: -1 };
-    this.#streams.set(view.ssrc, stream);
+    this.#streams.set(view.ssrc | 0, stream);
     this.#options.timed(this.#reportAt);
     return stream;
   }
