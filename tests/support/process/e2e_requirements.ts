@@ -63,6 +63,11 @@ export function goPath(): string | undefined {
   return onPath("go") ?? firstExisting(undefined, GO_PATHS);
 }
 
+/** Rust's `cargo`, on the path or where rustup puts it; or `undefined`. */
+export function cargoPath(): string | undefined {
+  return onPath("cargo") ?? firstExisting(undefined, [`${Deno.env.get("HOME")}/.cargo/bin/cargo`]);
+}
+
 /** A Python, which may be too old; or `undefined`. */
 export function pythonPath(): string | undefined {
   return onPath("python3");
