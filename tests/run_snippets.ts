@@ -113,7 +113,8 @@ async function cargoDoes(
     '[package]\nname = "snippets"\nversion = "0.0.0"\nedition = "2021"\n',
   );
   for (const [name, text] of texts) await Deno.writeTextFile(`${folder}/src/bin/${name}.rs`, text);
-  const options = { cwd: folder, env: { ...env, CARGO_TARGET_DIR: `${folder}/target` } };
+  const quick = { CARGO_TARGET_DIR: `${folder}/target`, CARGO_PROFILE_DEV_DEBUG: "0" };
+  const options = { cwd: folder, env: { ...env, ...quick } };
   for (const crate of crates) {
     await output(cargo, ["add", "--quiet", ...crate], options, BUILD_DEADLINE_MS);
   }
