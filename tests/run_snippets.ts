@@ -1,9 +1,8 @@
 /**
  * `deno task snippets [go] [rust]`: builds the documentation's programs in Go and Rust, which say of themselves
- * that this task runs them, and runs them against a server of this tree with bob in the room. Of
- * what says that its types are checked, no more is done. `deno task test` does neither, because
- * LiveKit's packages take minutes to build; `tests/e2e/documentation_test.ts` runs what is in other
- * languages.
+ * that this task runs them, and runs them against a server of this tree with bob in the room.
+ * `deno task test` does not, because LiveKit's packages take minutes to build;
+ * `tests/e2e/documentation_test.ts` runs what is in other languages.
  *
  * Go and cargo fetch packages from where they always do. What is built stands in a temporary
  * folder, which is removed at the end. Whatever could not be run is told, and the exit status is
@@ -21,17 +20,14 @@ import { assertToken } from "./support/wire/snippet_output.ts";
 import { WireParticipant } from "./support/wire/wire_participant.ts";
 
 const ROOT = new URL("../", import.meta.url);
-/** What a block says behind its fence that this task runs, or compiles without a binary. */
-const RUNS = /^deno task snippets runs it\b/;
-const CHECKS = /^deno task snippets checks its types\b/;
+/** What a block that this task runs says behind its fence. */
+const MARK = /^deno task snippets runs it\b/;
 /** What programs import: the versions with which they were run last. */
 const GO_MODULES = ["github.com/livekit/server-sdk-go/v2@v2.19.0"];
 const CRATES = [
   ["livekit-api@=0.10.0", "--features=rustls-tls-native-roots"],
   ["tokio@1", "--features=full"],
 ];
-/** The same for what is only compiled. */
-const CHECKED_CRATES = [["livekit@=0.10.0"], ["tokio@1", "--features=full"]];
 /** Fetching and building everything of a language, and one program's run, at most; ms. */
 const BUILD_DEADLINE_MS = 20 * 60_000;
 const RUN_DEADLINE_MS = 60_000;
@@ -86,39 +82,19 @@ async function buildGo(go: string, folder: string, texts: ReadonlyMap<string, st
 }
 
 async function buildRust(cargo: string, folder: string, texts: ReadonlyMap<string, string>) {
-  await cargoDoes("build", cargo, folder, texts, CRATES);
-  return `${folder}/target/debug`;
-}
-
-/**
- * Compiles Rust's programs without linking them.
- *
- * `DOCS_RS` has `webrtc-sys` leave out its C++, and with it the download of libwebrtc.
- */
-function checkRust(cargo: string, folder: string, texts: ReadonlyMap<string, string>) {
-  return cargoDoes("check", cargo, folder, texts, CHECKED_CRATES, { DOCS_RS: "1" });
-}
-
-async function cargoDoes(
-  what: "build" | "check",
-  cargo: string,
-  folder: string,
-  texts: ReadonlyMap<string, string>,
-  crates: readonly (readonly string[])[],
-  env: Readonly<Record<string, string>> = {},
-): Promise<void> {
   await Deno.mkdir(`${folder}/src/bin`, { recursive: true });
   await Deno.writeTextFile(
     `${folder}/Cargo.toml`,
     '[package]\nname = "snippets"\nversion = "0.0.0"\nedition = "2021"\n',
   );
   for (const [name, text] of texts) await Deno.writeTextFile(`${folder}/src/bin/${name}.rs`, text);
-  const quick = { CARGO_TARGET_DIR: `${folder}/target`, CARGO_PROFILE_DEV_DEBUG: "0" };
-  const options = { cwd: folder, env: { ...env, ...quick } };
-  for (const crate of crates) {
+  const env = { CARGO_TARGET_DIR: `${folder}/target`, CARGO_PROFILE_DEV_DEBUG: "0" };
+  const options = { cwd: folder, env };
+  for (const crate of CRATES) {
     await output(cargo, ["add", "--quiet", ...crate], options, BUILD_DEADLINE_MS);
   }
-  await output(cargo, [what, "--quiet"], options, BUILD_DEADLINE_MS);
+  await output(cargo, ["build", "--quiet"], options, BUILD_DEADLINE_MS);
+  return `${folder}/target/debug`;
 }
 
 const place = ({ page, line }: PageCode) => `${page}:${line}`;
@@ -161,27 +137,13 @@ async function runAll(codes: readonly PageCode[], url: string): Promise<void> {
   });
 }
 
-/** Compiles all, which are in Rust. */
-async function checkAll(codes: readonly PageCode[]): Promise<void> {
-  const { program } = TOOLCHAINS["rust"]!;
-  assert.ok(program !== undefined && codes.every(({ language }) => language === "rust"));
-  await inFolder(async (folder) => {
-    const startedAt = performance.now();
-    await checkRust(program, folder, new Map(codes.map((code) => [nameOf(code), code.text])));
-    const seconds = secondsSince(startedAt);
-    console.log(`${codes.map(place).join(", ")}: types are right, not run (${seconds} s)`);
-  });
-}
-
 const secondsSince = (startedAt: number) => Math.round((performance.now() - startedAt) / 1_000);
 
 const all = PAGES
   .flatMap(({ source }) => codeOf(source, Deno.readTextFileSync(new URL(source, ROOT))));
 const isWanted = (language: string) => Deno.args.length === 0 || Deno.args.includes(language);
-const marked = (mark: RegExp) =>
-  all.filter(({ language, notRun }) => isWanted(language) && mark.test(notRun ?? ""));
-const running = Map.groupBy(marked(RUNS), ({ language }) => language);
-const checked = marked(CHECKS);
+const marked = all.filter(({ language, notRun }) => isWanted(language) && MARK.test(notRun ?? ""));
+const running = Map.groupBy(marked, ({ language }) => language);
 let failed = running.size === 0;
 
 async function attempt(codes: readonly PageCode[], work: () => Promise<void>): Promise<void> {
@@ -201,5 +163,4 @@ async function attempt(codes: readonly PageCode[], work: () => Promise<void>): P
   for (const codes of running.values()) await attempt(codes, () => runAll(codes, server.url));
   await bob.leave();
 }
-if (checked.length > 0) await attempt(checked, () => checkAll(checked));
 Deno.exit(failed ? 1 : 0);
