@@ -15,6 +15,7 @@ import type { LocalEngineOptions } from "../../../lib/engine/local/local_engine_
 import type { MediaEngine } from "../../../lib/engine/messages/media_messages.ts";
 import { createThreadPool } from "../../../lib/engine/worker/thread_pool.ts";
 import { packMessage, unpackMessage } from "../../../lib/wire/message_pack.ts";
+import { scaledPlatform } from "../virtual/scaled_platform.ts";
 import { WireRoom } from "./wire_room.ts";
 
 /** One way over a link, ms. */
@@ -100,7 +101,13 @@ export class WireNodes implements AsyncDisposable {
   ): Promise<WireNodes> {
     const nodes = new WireNodes();
     for (const [index, { region, createEngine }] of regions.entries()) {
-      const room = await WireRoom.open(createEngine ?? createThreadPool);
+      // What engines give up after a time they give up for the network, not for the machine.
+      const room = await WireRoom.open((options) =>
+        (createEngine ?? createThreadPool)({
+          ...options,
+          platform: scaledPlatform(1, options.platform.log),
+        })
+      );
       const endpoints = await Promise.all(room.ready.relays.map(reach));
       nodes.all.push(new WireNode(nodes, index, region, room, endpoints));
     }
