@@ -58,4 +58,6 @@ for (const [pid, looks] of run.memory) {
     throw new Error(`The memory of process ${pid} grows`);
   }
 }
-console.log(`${run.cluster.webhooks.events.length} webhooks, each once`);
+const deliveries = run.cluster.webhooks.events.length;
+const again = deliveries - run.events.length;
+console.log(`${run.events.length} webhooks, each once; ${again} delivered again under their ids`);

@@ -8,6 +8,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { WebhookEvent } from "@livekit/protocol";
 import { RoomServiceClient } from "livekit-server-sdk";
 import { SeededRandom } from "../virtual/seeded_random.ts";
 import { RoamingParticipant } from "../wire/roaming_participant.ts";
@@ -200,7 +201,7 @@ export class ChaosRun implements AsyncDisposable {
   async end(): Promise<void> {
     const { cluster, people, options: { rooms } } = this;
     await Promise.all(people.map((person) => person.leave()));
-    const told = () => countBy(cluster.webhooks.events.map(({ event }) => event));
+    const told = () => countBy(this.events.map(({ event }) => event));
     await eventually("rooms to end", async () => {
       const keys = await Promise.all(
         ["room", "who", "was", "serve"].map((kind) => this.#keys(kind)),
@@ -219,21 +220,27 @@ export class ChaosRun implements AsyncDisposable {
   /** All that was told of those of whom something is lacking. */
   #toldOf(lacking: readonly string[]): string[] {
     const sids = new Set(lacking.map((what) => what.split(" ")[1]));
-    const told = this.cluster.webhooks.events.filter(({ participant }) =>
-      sids.has(participant?.sid ?? "")
-    );
+    const told = this.events.filter(({ participant }) => sids.has(participant?.sid ?? ""));
     return [...lacking, ...told.map(({ event, participant }) => `${event} ${participant!.sid}`)];
+  }
+
+  /**
+   * Events as a receiver has them that knows each by its id: a delivery whose answer was lost on its
+   * way, as when its node froze, is made again under the same id.
+   */
+  get events(): readonly WebhookEvent[] {
+    return [...new Map(this.cluster.webhooks.events.map((event) => [event.id, event])).values()];
   }
 
   /** What was told twice, or not at all. */
   untrue(): string[] {
-    const { events } = this.cluster.webhooks;
+    const { events } = this;
     const counts = countBy(events.map((event) => {
       const subject = event.track?.sid ?? event.participant?.sid ?? event.room?.sid ?? "";
       return `${event.event} ${subject}`;
     }));
     const wrong = [...counts].filter(([, count]) => count !== 1).map(([name, count]) =>
-      `${name} was told ${count} times`
+      `${name} was told ${count} times, under ids of its own`
     );
     const lacks = (name: string) => counts.has(name) ? [] : [`${name} was not told`];
     for (const { sids, published } of this.people) {
