@@ -20,8 +20,12 @@ const MIN_BURST_BYTES = 15_000;
 /** Where so much is lost on so long a way, and no queue is why, what is sent again leaves twice. */
 const TWICE_LOSS = 0.03;
 const TWICE_RTT_MS = 150;
-/** …and where so much is lost however short it is: receivers ask again after 100 ms at least. */
+/**
+ * …and where so much is lost however short it is: receivers ask again after 100 ms at least. Where
+ * more is, what is sent again would be two fifths of the media, and a storm to others on the path.
+ */
 const TWICE_NEAR_LOSS = 0.07;
+const TWICE_NEAR_MOST = 0.15;
 
 /**
  * Whether what is sent again leaves twice: what is lost a second time comes a round trip later
@@ -33,7 +37,8 @@ const TWICE_NEAR_LOSS = 0.07;
  */
 export function repairsTwice(loss: number, rttMs: number, isFull: boolean): boolean {
   if (isFull || rttMs < 0) return false;
-  return loss >= (rttMs >= TWICE_RTT_MS ? TWICE_LOSS : TWICE_NEAR_LOSS);
+  if (rttMs >= TWICE_RTT_MS) return loss >= TWICE_LOSS;
+  return loss >= TWICE_NEAR_LOSS && loss <= TWICE_NEAR_MOST;
 }
 
 /** One connection's budget; unlimited until a rate is set. */

@@ -358,6 +358,8 @@ Deno.test("repairsTwice() is for long ways that lose packets, and for all that l
   assert.equal(repairsTwice(0.05, 50, false), false);
   assert.equal(repairsTwice(0.1, 50, false), true);
   assert.equal(repairsTwice(0.1, 50, true), false);
+  assert.equal(repairsTwice(0.2, 50, false), false);
+  assert.equal(repairsTwice(0.2, 200, false), true);
   assert.equal(repairsTwice(0.1, -1, false), false);
   assert.equal(repairsTwice(0.05, -1, false), false);
 });
