@@ -30,6 +30,9 @@ export interface ChromiumOptions {
   readonly extraFlags?: readonly string[];
 }
 
+/** How often a page is loaded that did not come whole. */
+const MAX_LOADS = 5;
+
 /** One Chromium; every participant gets a context of its own. */
 export class ChromiumBrowser implements AsyncDisposable {
   readonly #browser: Browser;
@@ -60,6 +63,11 @@ export class ChromiumBrowser implements AsyncDisposable {
   /** A participant that has loaded the client page but has not connected. */
   async openClient(identity: string, clientPageUrl: string): Promise<BrowserClient> {
     const { page, context } = await this.openPage(clientPageUrl);
+    // What is on its way while a test makes an interface ends with ERR_NETWORK_CHANGED.
+    for (let loads = 1; await page.evaluate("scriptsMissing") !== 0; loads++) {
+      if (loads === MAX_LOADS) throw new Error(`${clientPageUrl} does not load whole`);
+      await page.reload();
+    }
     return new BrowserClient(identity, {
       evaluate: (expression) => page.evaluate(expression),
       close: () => context.close(),
