@@ -199,7 +199,7 @@ export class ChaosRun implements AsyncDisposable {
 
   /** Everybody leaves; what the world was told is complete, and nothing is left. */
   async end(): Promise<void> {
-    const { cluster, people, options: { rooms } } = this;
+    const { people, options: { rooms } } = this;
     await Promise.all(people.map((person) => person.leave()));
     const told = () => countBy(this.events.map(({ event }) => event));
     await eventually("rooms to end", async () => {
