@@ -32,6 +32,8 @@ const CONNECTED_INTERVAL_MS = 1_000;
  * is then done for one of them.
  */
 const TOGETHER_MS = 250;
+/** The shortest interval: who comes and goes makes no more work, and a moment shows little. */
+const SHORTEST_INTERVAL_MS = 500;
 
 type CapturePackets = Extract<MediaCommand, { readonly type: "capture_packets" }>;
 type OpenConnection = Extract<MediaCommand, { readonly type: "open_connection" }>;
@@ -208,12 +210,15 @@ export class EngineConnection
     this.sending.tick(now);
     this.#tellConnected(now);
     const since = this.#intervalAt;
-    if (since === undefined) return;
-    // Clients that are told for long that they are lost give their session up, so the end of that
-    // does not wait for the interval's.
-    if (now - since >= QUALITY_INTERVAL_MS || this.receiving.isBack) {
-      this.#reportQuality(now, since);
-    }
+    if (since !== undefined && now - since >= this.#intervalMs) this.#reportQuality(now, since);
+  }
+
+  /**
+   * How long the quality's interval is as things are. Clients that are told for long that they are
+   * lost give their session up, so the end of that does not wait for the usual one's.
+   */
+  get #intervalMs(): number {
+    return this.receiving.isBack ? SHORTEST_INTERVAL_MS : QUALITY_INTERVAL_MS;
   }
 
   /** When there is timed work, monotonic ms; `Infinity` if nothing is foreseen. */
@@ -223,7 +228,7 @@ export class EngineConnection
     if (!this.#transport.connected) return at;
     const reportAt = this.#intervalAt === undefined
       ? Infinity
-      : Math.ceil((this.#intervalAt + QUALITY_INTERVAL_MS) / TOGETHER_MS) * TOGETHER_MS;
+      : Math.ceil((this.#intervalAt + this.#intervalMs) / TOGETHER_MS) * TOGETHER_MS;
     const tellAt = this.#connectedOver === undefined
       ? Infinity
       : this.#connectedAt + CONNECTED_INTERVAL_MS;

@@ -22,7 +22,11 @@ import type { RtcpWriter } from "../../wire/rtcp_writer.ts";
 import type { RtpView } from "../../wire/rtp_view.ts";
 import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
-import type { MediaEvent, UpTrackInterval } from "../messages/media_messages.ts";
+import {
+  type MediaEvent,
+  QUALITY_INTERVAL_MS,
+  type UpTrackInterval,
+} from "../messages/media_messages.ts";
 import {
   CHANGES_AT_ONCE,
   CHANGES_PER_SECOND,
@@ -110,7 +114,10 @@ export class ReceivingSide {
   #rttMs = -1;
   #feedbackSsrc = 0;
   #reportAt = 0;
-  /** Of these nothing came in the last interval, not even reports; and when that ended. */
+  /**
+   * Of these nothing came in a whole interval, not even reports, and no packet since; and when the
+   * last interval ended.
+   */
   readonly #lost = new Set<UpTrack>();
   #intervalAt = 0;
 
@@ -244,20 +251,22 @@ export class ReceivingSide {
   /** How the up-tracks fared since the last call; those without a packet yet are left out. */
   intervals(now: number): UpTrackInterval[] {
     const intervals: UpTrackInterval[] = [];
-    const since = this.#intervalAt;
-    this.#lost.clear();
+    const durationMs = now - this.#intervalAt;
     this.#intervalAt = now;
     for (const [upTrack, { track }] of this.#tracks) {
       const figures = track.interval(now);
       if (figures === undefined) continue;
-      if (isLost(figures, now - since)) this.#lost.add(track);
+      // Nothing in a moment makes nobody lost, nor does a report make anybody found.
+      const isWhole = durationMs >= QUALITY_INTERVAL_MS;
+      if (isWhole && isLost(figures, durationMs)) this.#lost.add(track);
+      else if (isWhole || !isSilent(figures)) this.#lost.delete(track);
       const rtt = this.#rttMs < 0 ? {} : { rttMs: this.#rttMs };
       intervals.push({ upTrack, ...rtt, ...figures });
     }
     return intervals;
   }
 
-  /** Whether packets come again of an up-track that was lost in the last interval. */
+  /** Whether packets come again of an up-track of which nothing came in a whole interval. */
   get isBack(): boolean {
     for (const track of this.#lost) {
       for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
@@ -404,6 +413,10 @@ export class ReceivingSide {
 
 /** Whether neither packets nor reports came in an interval although they were meant to. */
 function isLost(figures: UpTrackIntervalFigures, intervalMs: number): boolean {
-  const { muted, layers, senderReportAgeMs = 0 } = figures;
-  return !muted && senderReportAgeMs > intervalMs && layers.every(({ expected }) => expected === 0);
+  return isSilent(figures) && (figures.senderReportAgeMs ?? 0) > intervalMs;
+}
+
+/** Whether no packets came although they were meant to. */
+function isSilent({ muted, layers }: UpTrackIntervalFigures): boolean {
+  return !muted && layers.every(({ expected }) => expected === 0);
 }

@@ -33,7 +33,10 @@ const LAYER_COST = 35;
 const UNNOTICED_DELAY_MS = 160;
 const FREE_DELAY_MS = 120;
 const DELAY_STEP_MS = 10;
-/** Nothing in less than this, ms, says nothing. LiveKit has no shorter intervals. */
+/**
+ * What comes in less than this, ms, counts for as much less, and nothing says nothing. LiveKit has
+ * no shorter intervals.
+ */
 const USUAL_INTERVAL_MS = 5_000;
 /** Part of an interval a track must have been unmuted for the interval to count. */
 const UNMUTED_PART = 0.5;
@@ -140,7 +143,8 @@ export class QualityScore {
       return;
     }
     const worst = Math.min(packetScore(interval, weight), layerScore(interval.missingLayers));
-    const part = worst < this.#score ? FALL : RISE;
+    const whole = Math.min(1, interval.durationMs / USUAL_INTERVAL_MS);
+    const part = whole * (worst < this.#score ? FALL : RISE);
     this.#score = Math.max(FLOOR, part * worst + (1 - part) * this.#score);
   }
 }

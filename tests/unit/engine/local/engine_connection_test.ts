@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
-import type { ConnectionId } from "../../../../lib/base/ids.ts";
+import type { ConnectionId, UpTrackId } from "../../../../lib/base/ids.ts";
+import { EXTENSION_URI } from "../../../../lib/base/media_vocabulary.ts";
 import { DeferredWork } from "../../../../lib/engine/local/deferred_work.ts";
 import { RtcpScratch } from "../../../../lib/engine/local/rtcp_scratch.ts";
 import { DEFAULT_CONGESTION } from "../../../../lib/engine/local/local_engine_options.ts";
@@ -12,10 +13,12 @@ import { FanOutBatch } from "../../../../lib/media/packet/fan_out_batch.ts";
 import { createCertificate } from "../../../../lib/transport/dtls/dtls_certificate.ts";
 import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
 import { PORTABLE_CRYPTO } from "../../../../lib/transport/media_crypto.ts";
+import { codec, viewOf, vp8Payload } from "../../../support/media/forwarding_fixtures.ts";
+import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 /** A connection, and the protocols it says it is up over. */
-async function world() {
+async function world(isSource = false) {
   const platform = new VirtualPlatform();
   const drops = new DropCounters();
   const events: MediaEvent[] = [];
@@ -25,6 +28,7 @@ async function world() {
       connection: "CN_1" as ConnectionId,
       local: { ufrag: "server", pwd: "p".repeat(24) },
       dataChannels: "accept",
+      ...(isSource ? { isSource } : {}),
     },
     {
       platform,
@@ -77,5 +81,56 @@ Deno.test("EngineConnection tells at once that it is up again after it was inter
     events.map((event) => "protocol" in event ? event.protocol : event.type),
     ["udp", "connection_interrupted", "tcp"],
   );
+  connection.close();
+});
+
+Deno.test("EngineConnection tells once of tracks that are back, though they send by turns", async () => {
+  const { platform, connection, events } = await world(true);
+  const MID = 4;
+  const ssrcs = [1, 2];
+  const pass = (ms: number) => {
+    for (let passed = 0; passed < ms; passed += 10) {
+      platform.advance(10);
+      connection.tick(platform.clock.now());
+    }
+  };
+  connection.setRemote({ ice: { ufrag: "client", pwd: "p".repeat(24) }, fingerprints: [] });
+  pass(10);
+  connection.receiving.setSections(ssrcs.map((ssrc) => ({
+    mid: `${ssrc}`,
+    kind: "video",
+    upTrack: `up-${ssrc}` as UpTrackId,
+    codecs: [codec("video/VP8", 96)],
+    extensions: [{ id: MID, uri: EXTENSION_URI.mid }],
+    rids: [],
+    ssrcs: [],
+  })));
+  let sequenceNumber = 0;
+  const send = (ssrc: number) => {
+    const now = platform.clock.now();
+    const packet = rtpPacket({
+      ssrc,
+      payloadType: 96,
+      sequenceNumber: ++sequenceNumber >> 1,
+      timestamp: 45 * now,
+      extensions: { [MID]: `${ssrc}` },
+      payload: vp8Payload({ pictureId: sequenceNumber & 0x7fff, tl0: 0 }),
+    });
+    connection.onRtp(viewOf(packet), now, 1_000 * now);
+  };
+  for (const ssrc of ssrcs) {
+    send(ssrc);
+    connection.receiving.receiveSenderReport(ssrc, 1_000, 0, 0, platform.clock.now());
+  }
+  // Nothing for two intervals: both are lost.
+  pass(11_000);
+  const reports = () => events.filter(({ type }) => type === "quality_report").length;
+  const before = reports();
+  for (let turn = 0; turn < 100; turn++) {
+    send(ssrcs[turn % 2]!);
+    pass(30);
+  }
+  assert.ok(reports() > before, "it is told that they are back");
+  assert.ok(reports() <= before + 2, `${reports() - before} reports in 3 s`);
   connection.close();
 });

@@ -469,3 +469,30 @@ Deno.test("ReceivingSide awaits nothing of a track that is muted, only still, or
   side.setSections([]);
   assert.equal(side.isBack, false, "it is over");
 });
+
+Deno.test("ReceivingSide takes a moment's silence for no loss, and awaits what is still away", () => {
+  const world = new World([section("0", "video", [VP8]), section("1", "audio", [OPUS])]);
+  const { side } = world;
+  const packet = (of: "video" | "audio") => {
+    world.advance(10);
+    if (of === "video") world.send("0", 1, VP8.payloadType);
+    else world.send("1", 2, OPUS.payloadType);
+  };
+  const interval = (ms: number) => {
+    world.advance(ms);
+    side.intervals(world.now);
+  };
+  for (const  of of["video", "audio"] as const) packet(of);
+  for (const ssrc of [1, 2]) side.receiveSenderReport(ssrc, 1_000, 0, 0, world.now);
+  interval(5_000);
+  interval(5_000);
+  packet("audio");
+  assert.equal(side.isBack, true);
+  interval(500);
+  side.receiveSenderReport(1, 1_001, 0, 0, world.now);
+  interval(500);
+  packet("audio");
+  assert.equal(side.isBack, false, "it was silent for half a second");
+  packet("video");
+  assert.equal(side.isBack, true, "it was not back yet, but for a report");
+});

@@ -189,3 +189,12 @@ Deno.test("QualityScore is LOST no more with the first packets, and nothing in a
   assert.equal(timeline.window(0, 0, moment), LOST, "it still is");
   assert.equal(timeline.window(450, 449, moment), POOR, "of hundreds that were lost one came");
 });
+
+Deno.test("QualityScore takes an interval that was cut short for as little as it lasts", () => {
+  const video = new Timeline("video/VP8");
+  const moment = { durationMs: WINDOW / 10 };
+  assert.equal(video.window(10, 1, moment), EXCELLENT, "one packet of ten");
+  assert.equal(video.window(100, 10), POOR, "one of ten for a whole one");
+  for (let i = 0; i < 10; i++) video.window(10, 0, moment);
+  assert.equal(video.score.quality, GOOD, "ten of them rise no higher than a whole one");
+});
