@@ -166,20 +166,22 @@ Deno.test("Participant that never had media ends with its socket, lost connectio
 });
 
 for (
-  const [browser, reconnectReason, isLost, joinsAnew] of [
-    ["firefox", ReconnectReason.RR_PUBLISHER_FAILED, false, true],
-    ["firefox", ReconnectReason.RR_SUBSCRIBER_FAILED, false, true],
-    ["firefox", ReconnectReason.RR_SUBSCRIBER_FAILED, true, false],
-    ["firefox", ReconnectReason.RR_SIGNAL_DISCONNECTED, false, false],
-    ["chrome", ReconnectReason.RR_PUBLISHER_FAILED, false, false],
+  const [browser, os, reconnectReason, isLost, joinsAnew] of [
+    ["Firefox", "Windows", ReconnectReason.RR_PUBLISHER_FAILED, false, true],
+    ["Firefox", "Android", ReconnectReason.RR_SUBSCRIBER_FAILED, false, true],
+    ["Firefox", "", ReconnectReason.RR_SUBSCRIBER_FAILED, true, false],
+    ["Firefox", "", ReconnectReason.RR_SIGNAL_DISCONNECTED, false, false],
+    // WebKit, but livekit-client says so.
+    ["Firefox", "iOS", ReconnectReason.RR_PUBLISHER_FAILED, false, false],
+    ["Chrome", "", ReconnectReason.RR_PUBLISHER_FAILED, false, false],
   ] as const
 ) {
   const reason = ReconnectReason[reconnectReason];
-  const what = `${browser}, ${reason}${isLost ? ", and ICE is lost here, too" : ""}`;
+  const what = `${browser} ${os}, ${reason}${isLost ? ", and ICE is lost here, too" : ""}`;
   Deno.test(`SignalService resumes what ICE can bring back, and no DTLS that has ended: ${what}`, async () => {
     const world = new World();
     const { clientInfo } = speaking(world, 16);
-    clientInfo!.browser = browser;
+    Object.assign(clientInfo!, { browser, os });
     const alice = await world.joined("alice", { clientInfo: clientInfo! });
     await alice.publishCamera();
     const up = (role: "publisher" | "subscriber") => {

@@ -124,10 +124,11 @@ export class ClientTraits {
   /**
    * Whose own address goes away while its data channels have something to send, if only their
    * heartbeat every 30 s, loses DTLS for good: Firefox (153) takes the failed `send` for the end of
-   * it, and though ICE comes back by a restart, nothing goes over it any more.
+   * it, and though ICE comes back by a restart, nothing goes over it any more. Firefox on iOS is
+   * WebKit.
    */
   get losesDtls(): boolean {
-    return this.isFirefox;
+    return this.isFirefox && !/^ios$/i.test(this.info.os);
   }
 
   /** Takes off and reads what publishers put behind their frames (`packet_trailer.ts`). */
