@@ -244,7 +244,7 @@ export class SignalService {
     const participant = room?.session(join.identity);
     const canReturn = participant?.canReturn(join.reconnectReason) ?? false;
     if (room === undefined || participant === undefined || !canReturn) {
-      participant?.log.info("has to join anew", { reason: join.reconnectReason });
+      participant?.joinsAnew(join.reconnectReason);
       return this.#refuse(join, session, DisconnectReason.STATE_MISMATCH, "reconnect");
     }
     session.bind(participant);

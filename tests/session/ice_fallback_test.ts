@@ -246,6 +246,31 @@ Deno.test("a client that says which connection failed soon is led to TCP by that
   }
 });
 
+Deno.test("Firefox that soon says again that what we hear has failed joins anew over TCP", async () => {
+  for (
+    const [livesMs, pauseMs, wanted] of [
+      [30_000, 0, ["tcp"]],
+      [SHORT_CONNECTION_MS, 0, ["udp", "tcp"]],
+      [30_000, PREFERENCE_TTL_MS, ["udp", "tcp"]],
+    ] as const
+  ) {
+    const world = new World();
+    const { clientInfo } = world.parameters("");
+    clientInfo.browser = "Firefox";
+    for (let round = 0; round < 2; round++) {
+      const ann = await world.joined("ann", { clientInfo });
+      assert.deepEqual(offered(ann), ["udp", "tcp"], "its address may have gone away");
+      mend(ann, "udp");
+      await world.pass(livesMs, 1_000);
+      await resume(ann, ReconnectReason.RR_SUBSCRIBER_FAILED);
+      assert.deepEqual(ann.cases, ["leave"]);
+      if (round === 0) await world.pass(pauseMs, 10_000);
+    }
+    const ann = await world.joined("ann", { clientInfo });
+    assert.deepEqual(offered(ann), [...wanted], `${livesMs} ms, then ${pauseMs} ms later`);
+  }
+});
+
 Deno.test("a client that was away as a whole is not led to TCP when it comes back", async () => {
   for (const [silentMs, wanted] of [[5_000, ["tcp"]], [15_000, ["udp", "tcp"]]] as const) {
     const world = new World();

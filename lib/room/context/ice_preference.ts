@@ -23,7 +23,7 @@ export type IceServerInfo = Pick<ICEServer, "urls" | "username" | "credential">;
 
 /** The memory, by room and identity. */
 export class IcePreferences {
-  /** In the order they were put in, which is the order in which they expire. */
+  /** In the order they were put in, which is the order in which they expire; none: suspects. */
   readonly #entries = new Map<string, { readonly value: IcePreference; readonly until: number }>();
 
   constructor(readonly clock: Pick<Clock, "now">) {}
@@ -35,13 +35,27 @@ export class IcePreferences {
 
   put(room: string, identity: string, value: IcePreference): void {
     const key = keyOf(room, identity);
-    const now = this.clock.now();
     this.#entries.delete(key);
+    if (value !== "none") this.#remember(key, value);
+  }
+
+  /** Suspects UDP to one for whom nothing is preferred. @returns Whether it was suspect before. */
+  suspect(room: string, identity: string): boolean {
+    const key = keyOf(room, identity);
+    const known = this.#entries.get(key);
+    if (known !== undefined && this.clock.now() < known.until) return known.value === "none";
+    this.#entries.delete(key);
+    this.#remember(key, "none");
+    return false;
+  }
+
+  #remember(key: string, value: IcePreference): void {
+    const now = this.clock.now();
     for (const [old, { until }] of this.#entries) {
       if (now < until && this.#entries.size < MAX_REMEMBERED) break;
       this.#entries.delete(old);
     }
-    if (value !== "none") this.#entries.set(key, { value, until: now + PREFERENCE_TTL_MS });
+    this.#entries.set(key, { value, until: now + PREFERENCE_TTL_MS });
   }
 }
 

@@ -76,6 +76,19 @@ export class IceSteering {
     if (role !== undefined) this.#countAnew();
   }
 
+  /**
+   * The client says that a connection of which we hear has failed, and has to join anew. That may
+   * be its own address' doing; if it comes soon again, what we send does not reach it.
+   */
+  joinsAnew(reason: ReconnectReason): void {
+    const { context: { icePreferences, options }, roomName, identity } = this.participant;
+    const role = roleOf(reason);
+    const path = role === undefined ? undefined : this.#paths.get(role);
+    if (path === undefined || !options.allowTcpFallback) return;
+    const wasSuspect = icePreferences.suspect(roomName, identity);
+    if (wasSuspect && this.#isShort(path)) this.#step(this.#next());
+  }
+
   /** How long a connection lived is reckoned from when it is up again. */
   #countAnew(): void {
     for (const path of this.#paths.values()) path.countsAnew = true;

@@ -12,7 +12,7 @@ import {
   DisconnectReason as Reason,
   type ParticipantInfo,
   ParticipantInfo_State as State,
-  type ReconnectReason,
+  ReconnectReason,
 } from "@livekit/protocol";
 import { attemptAll } from "../../base/attempt_all.ts";
 import type { ConnectionId } from "../../base/ids.ts";
@@ -123,6 +123,12 @@ export class Session extends ClientRequests implements DataPeer, ConnectionHost 
     const failed = roleOf(reason);
     const isDead = failed !== undefined && this.traits.losesDtls && this.#presence.isUp(failed);
     return this.resumable && !isDead;
+  }
+
+  /** The client comes for this reason, and is told to join anew. */
+  joinsAnew(reason: ReconnectReason): void {
+    this.log.info("has to join anew", { reason: ReconnectReason[reason] });
+    if (this.resumable) this.steering.joinsAnew(reason);
   }
 
   get dataConnection(): ConnectionId | undefined {
