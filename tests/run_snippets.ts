@@ -1,7 +1,7 @@
 /**
- * `deno task snippets [go] [rust]`: builds the documentation's programs in Go and Rust, which say of themselves
- * that this task runs them, and runs them against a server of this tree with bob in the room.
- * `deno task test` does not, because LiveKit's packages take minutes to build;
+ * `deno task snippets [go] [rust]`: builds the documentation's programs in Go and Rust, which say of
+ * themselves that this task runs them, and runs them against a server of this tree with bob in the
+ * room. `deno task test` does not, because LiveKit's packages take minutes to build;
  * `tests/e2e/documentation_test.ts` runs what is in other languages.
  *
  * Go and cargo fetch packages from where they always do. What is built stands in a temporary

@@ -26,6 +26,7 @@ const TOTALS = /^(?:ok|FAILED) \| (\d+) passed(?: \((\d+) steps?\))? \| (\d+) fa
 const FAILURE = /^.* => \S+:\d+:\d+$/;
 /** What failed outside of tests, which stands in no line of theirs. */
 const UNCAUGHT = /^\S+ \(uncaught error\)$/;
+const PASSED_LINE = /^(\S.*?) \.\.\. ?ok \(/;
 const FAILED_LINE = /\.\.\. ?FAILED \(/;
 const FILE_START = /^running \d+ tests? from (\S*)/;
 
@@ -41,6 +42,8 @@ export interface RunSummary {
    * did not come to its end.
    */
   readonly failedFiles: readonly string[];
+  /** Names of tests that passed. */
+  readonly passedTests: ReadonlySet<string>;
   /** What failed at first, and passed when it was run again. */
   readonly unsteady: readonly string[];
 }
@@ -61,7 +64,8 @@ export function summarize(name: string, output: string, success: boolean): RunSu
     number,
   ];
   const failures = failuresIn(lines);
-  const told = { passed, steps, failed, failures, failedFiles: [], unsteady: [] };
+  const passedTests = new Set(lines.flatMap((line) => PASSED_LINE.exec(line)?.[1] ?? []));
+  const told = { passed, steps, failed, failures, failedFiles: [], passedTests, unsteady: [] };
   if (success && totals !== undefined && failed === 0) return told;
   if (failed > 0) {
     const isAllNamed = !lines.some((line) => UNCAUGHT.test(line));
@@ -103,8 +107,11 @@ function failedFilesIn(lines: readonly string[]): string[] {
  *   tests among the passed ones, and the failures told as unsteady.
  */
 export function afterRunAlone(first: RunSummary, alone: RunSummary): RunSummary {
-  // A run that found no tests has shown nothing.
-  if (alone.failed > 0 || alone.passed < first.failed) return first;
+  // A run that did not have each of them has shown nothing.
+  const isPassed = (failure: string) => alone.passedTests.has(failedTestOf(failure));
+  if (alone.failed > 0 || alone.passed < first.failed || !first.failures.every(isPassed)) {
+    return first;
+  }
   return {
     ...first,
     passed: first.passed + first.failed,
@@ -113,6 +120,11 @@ export function afterRunAlone(first: RunSummary, alone: RunSummary): RunSummary 
     failedFiles: [],
     unsteady: first.failures,
   };
+}
+
+/** Of which a failure is told: whose step it was. */
+function failedTestOf(failure: string): string {
+  return failure.split("\n")[0]!.replace(/(?: \.\.\. .*)? => \S+$/, "");
 }
 
 /** The entries of the section of errors. */

@@ -90,6 +90,17 @@ Deno.test("afterRunAlone() counts what passed alone as passed, and tells it all 
   assert.equal(afterRunAlone(first, summarize("b alone", "", false)), first, "did not end");
   const none = summarize("b alone", "ok | 0 passed | 0 failed (0ms)\n", true);
   assert.equal(afterRunAlone(first, none), first, "no test was found");
+  const others = summarize("b alone", GOOD.replace("two", "three"), true);
+  assert.equal(afterRunAlone(first, others), first, "others passed");
+  const step = summarize(
+    "b",
+    BAD.replace(
+      "two => ./tests/b_test.ts:3:6\nerror",
+      "two ... step => ./tests/b_test.ts:4:8\nerror",
+    ),
+    false,
+  );
+  assert.equal(afterRunAlone(step, summarize("b alone", GOOD, true)).failed, 0, "its step failed");
   const shared = summarize(
     "c",
     BAD.replaceAll("./tests/b_test.ts:3:6", "./tests/help.ts:9:9"),
