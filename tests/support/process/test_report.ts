@@ -46,12 +46,14 @@ export interface RunSummary {
   readonly passedTests: ReadonlySet<string>;
   /** What failed at first, and passed when it was run again. */
   readonly unsteady: readonly string[];
+  /** Whether it came to its totals; without them it counts as one failure. */
+  readonly isWhole: boolean;
 }
 
 /**
  * Sums a run up.
  *
- * @param name For a run that ended without totals, which counts as one failure.
+ * @param name For a run that ended without totals; of a single file, its path.
  * @param output All it printed.
  * @param success Whether its status was 0. A run may fail without a failed test, by a type error.
  */
@@ -65,7 +67,17 @@ export function summarize(name: string, output: string, success: boolean): RunSu
   ];
   const failures = failuresIn(lines);
   const passedTests = new Set(lines.flatMap((line) => PASSED_LINE.exec(line)?.[1] ?? []));
-  const told = { passed, steps, failed, failures, failedFiles: [], passedTests, unsteady: [] };
+  const isWhole = totals !== undefined;
+  const told = {
+    passed,
+    steps,
+    failed,
+    failures,
+    failedFiles: [],
+    passedTests,
+    unsteady: [],
+    isWhole,
+  };
   if (success && totals !== undefined && failed === 0) return told;
   if (failed > 0) {
     const isAllNamed = !lines.some((line) => UNCAUGHT.test(line));
@@ -80,6 +92,7 @@ export function summarize(name: string, output: string, success: boolean): RunSu
   return {
     ...told,
     failed: 1,
+    failedFiles: name.endsWith("_test.ts") && !isWhole ? [name] : [],
     failures: [
       [`${name} ended without success; its last lines:`, ...last, ...named].join("\n"),
       ...failures,
@@ -107,11 +120,12 @@ function failedFilesIn(lines: readonly string[]): string[] {
  *   tests among the passed ones, and the failures told as unsteady.
  */
 export function afterRunAlone(first: RunSummary, alone: RunSummary): RunSummary {
+  if (alone.failed > 0 || alone.passed < first.failed) return first;
+  // One of a single file that did not come to its totals has said nothing else.
+  if (!first.isWhole) return { ...alone, unsteady: first.failures };
   // A run that did not have each of them has shown nothing.
   const isPassed = (failure: string) => alone.passedTests.has(failedTestOf(failure));
-  if (alone.failed > 0 || alone.passed < first.failed || !first.failures.every(isPassed)) {
-    return first;
-  }
+  if (!first.failures.every(isPassed)) return first;
   return {
     ...first,
     passed: first.passed + first.failed,
@@ -174,9 +188,10 @@ function markUnsteady(failure: string): string {
   return `PASSED WHEN RUN AGAIN, ALONE: ${failure}`;
 }
 
-/** What failed, and the first line of why. */
+/** What failed, and the first line of why; of a run that died, the last it said. */
 function inShort(failure: string): string {
-  const [name = "", why = ""] = failure.split("\n");
+  const [name = "", ...reasons] = failure.split("\n");
+  const why = reasons.at(name.endsWith(":") ? -1 : 0) ?? "";
   return `- ${name}: ${why}`.slice(0, MAX_SHORT);
 }
 

@@ -109,6 +109,19 @@ Deno.test("afterRunAlone() counts what passed alone as passed, and tells it all 
   assert.deepEqual(shared.failedFiles, ["./tests/b_test.ts"], "registered by a helper");
 });
 
+Deno.test("a file whose process died is run again, alone", () => {
+  const crash = "running 1 test from ./tests/d_test.ts\none ... ok (1ms)\ncorrupted list\n";
+  const first = summarize("tests/d_test.ts", crash, false);
+  assert.deepEqual([first.passed, first.failed, first.failedFiles], [0, 1, ["tests/d_test.ts"]]);
+  const again = afterRunAlone(first, summarize("again", GOOD, true));
+  assert.deepEqual([again.passed, again.steps, again.failed], [2, 3, 0]);
+  assert.match(closingReport([again], 1), /PASSED WHEN RUN AGAIN, ALONE: tests\/d_test.ts ended/);
+  assert.equal(afterRunAlone(first, summarize("again", crash, false)), first, "dies each time");
+  const shared = summarize("all other tests", crash, false);
+  assert.deepEqual(shared.failedFiles, [], "of a run of many files it is not known which");
+  assert.deepEqual(summarize("tests/a_test.ts", GOOD, false).failedFiles, [], "came to its totals");
+});
+
 Deno.test("summarize() names no files where it does not know them all", () => {
   assert.deepEqual(summarize("a", GOOD, true).failedFiles, []);
   assert.deepEqual(summarize("c", "one ... FAILED (1ms)", false).failedFiles, [], "killed");
