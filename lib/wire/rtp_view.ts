@@ -9,8 +9,11 @@
  */
 import { readUint32 } from "./big_endian.ts";
 
-/** Room for extension ids of one-byte (1–14) and small two-byte headers. */
-const MAX_EXTENSION_ID = 15;
+/**
+ * Room for extension ids of one-byte (1–14) and small two-byte headers: a browser that has more
+ * than 14 extensions goes on with 16.
+ */
+const MAX_EXTENSION_ID = 32;
 const MIN_HEADER_BYTES = 12;
 
 /**
@@ -129,7 +132,7 @@ export class RtpView {
     }
   }
 
-  /** Whether the packet has one of the extensions in a mask of bits `1 << id`, ids below 15. */
+  /** Whether the packet has one of the extensions in a mask of bits `1 << id`, ids below 32. */
   hasAnyExtension(mask: number): boolean {
     return (this.#present & mask) !== 0;
   }

@@ -49,8 +49,11 @@ for (const twoByte of [false, true]) {
     out.set([0x90, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]);
     const writer = new ExtensionWriter();
     writer.begin(out, 12, twoByte);
-    const long = twoByte ? 20 : 16;
-    for (const [id, length] of [[1, 1], [14, long], [3, 2]] as const) {
+    // Chromium numbers extensions from 1 to 14, and then from 16 on.
+    const elements: readonly (readonly [id: number, length: number])[] = twoByte
+      ? [[1, 1], [14, 20], [3, 2], [16, 3], [31, 1]]
+      : [[1, 1], [14, 16], [3, 2]];
+    for (const [id, length] of elements) {
       const at = writer.reserve(id, length);
       out.fill(id, at, at + length);
     }
@@ -59,7 +62,7 @@ for (const twoByte of [false, true]) {
     const view = new RtpView();
     assert.ok(view.wrap(out, 12 + length + 1));
     assert.equal(view.payloadOffset, 12 + length);
-    for (const [id, size] of [[1, 1], [14, long], [3, 2]] as const) {
+    for (const [id, size] of elements) {
       assert.equal(view.extensionLength(id), size);
       const at = view.extensionOffset(id);
       assert.ok(out.subarray(at, at + size).every((byte) => byte === id));
