@@ -70,7 +70,7 @@ export class DownTrackOutput implements PacedTrack {
       : new FecSender(section.fecSsrc, options, extensions, first);
     this.#pacer = section.kind === "video" ? pacer : undefined;
     const { playoutDelay } = section;
-    this.#delay = playoutDelay && new PlayoutDelay(playoutDelay);
+    this.#delay = playoutDelay && new PlayoutDelay(playoutDelay, former && former.#delay);
     this.#sink = sink;
     this.#extensions = extensions;
     this.#resender = resender;

@@ -41,6 +41,8 @@ const ASKED_AGAIN_MS = 2 * 120;
  * reports; over few at first.
  */
 const MOST_UNASKED_MS = 300;
+/** Who waits goes on though the way is so much longer, ms: round trips shake. */
+const FARTHER_MS = 40;
 const REPORTS = 7;
 const FIRST_REPORTS = 3;
 /** The wait changes by no more than this in a second, ms: faster changes are seen. */
@@ -56,6 +58,8 @@ export class PlayoutDelay {
   /** Packets asked for again, percent, as a mean over so many reports. */
   #nacksPercent = 0;
   #reports = FIRST_REPORTS;
+  /** The round trip, ms, as such a mean; negative while it is not known. */
+  #rttMs = -1;
   /** When it was measured last. */
   #measuredAt = -Infinity;
   /** Something was asked for again a moment ago. */
@@ -65,8 +69,14 @@ export class PlayoutDelay {
    * is nothing to say.
    */
   #since = -1;
+  /** The highest number of a packet so far, extended. */
+  #highest = -1;
 
-  constructor({ minMs, maxMs, followsJitter, onlyRepairs = false }: PlayoutDelayRange) {
+  /** @param former What told the same subscriber under the same numbers before. */
+  constructor(
+    { minMs, maxMs, followsJitter, onlyRepairs = false }: PlayoutDelayRange,
+    former?: PlayoutDelay,
+  ) {
     this.#onlyRepairs = onlyRepairs;
     if (onlyRepairs) this.#since = -2;
     this.#minMs = Math.min(minMs, MAX_MS);
@@ -74,12 +84,28 @@ export class PlayoutDelay {
     this.#maxMs = Math.min(MAX_MS, Math.max(most, this.#minMs));
     this.#followsJitter = followsJitter;
     this.#currentMs = this.#minMs;
+    if (former !== undefined) this.#goOn(former);
+  }
+
+  /** What was told may hold for what plays the stream now, or be forgotten: it is told again. */
+  #goOn(former: PlayoutDelay): void {
+    this.#currentMs = Math.min(this.#maxMs, Math.max(this.#minMs, former.#currentMs));
+    this.#nacksPercent = former.#nacksPercent;
+    this.#reports = former.#reports;
+    this.#rttMs = former.#rttMs;
+    this.#measuredAt = former.#measuredAt;
+    this.#lossyUntil = former.#lossyUntil;
+    this.#highest = former.#highest;
+    if (former.#since !== -2 || this.#currentMs > 0) this.#since = -1;
   }
 
   /** What the packet with this extended number says: two values of 12 bits; -1 for nothing. */
   valueFor(sequence: number): number {
+    const newest = this.#highest;
+    if (sequence > newest) this.#highest = sequence;
     if (this.#since === -2) return -1;
-    if (this.#since === -1) this.#since = sequence & 0xffff;
+    // A late packet's number says nothing: higher ones left before it.
+    if (this.#since === -1) this.#since = (sequence < newest ? newest + 1 : sequence) & 0xffff;
     return (Math.round(this.#currentMs / STEP_MS) << 12) | Math.round(this.#maxMs / STEP_MS);
   }
 
@@ -99,6 +125,9 @@ export class PlayoutDelay {
     if (!this.#followsJitter) return;
     const excess = Math.max(0, nacksPercent - MANY_NACKS_PERCENT);
     this.#nacksPercent += (nacksPercent - this.#nacksPercent) / this.#reports;
+    if (rttMs >= 0) {
+      this.#rttMs += this.#rttMs < 0 ? rttMs - this.#rttMs : (rttMs - this.#rttMs) / this.#reports;
+    }
     this.#reports = Math.min(REPORTS, this.#reports + 1);
     const lost = this.#onlyRepairs ? this.#nacksPercent : nacksPercent;
     if (lost >= SOME_NACKS_PERCENT) this.#lossyUntil = now + LOSSY_MS;
@@ -115,10 +144,14 @@ export class PlayoutDelay {
 
   /** Until what is lost has come: at the first request, and where much is lost at later ones. */
   #repairsMs(rttMs: number): number {
-    const onceMs = rttMs + ASKED_MS;
-    const most = this.#onlyRepairs ? MOST_UNASKED_MS : MAX_MS;
-    if (onceMs > most) return 0;
+    if (!this.#onlyRepairs) return this.#allRepairsMs(rttMs + ASKED_MS, MAX_MS);
+    const onceMs = this.#rttMs + ASKED_MS;
+    const farthestMs = MOST_UNASKED_MS + (this.#currentMs > 0 ? FARTHER_MS : 0);
+    return onceMs > farthestMs ? 0 : this.#allRepairsMs(onceMs, MOST_UNASKED_MS);
+  }
+
+  #allRepairsMs(onceMs: number, most: number): number {
     const isMany = this.#nacksPercent >= MANY_LOST_PERCENT;
-    return isMany ? Math.min(most, onceMs + ASKED_AGAIN_MS) : onceMs;
+    return Math.min(most, isMany ? onceMs + ASKED_AGAIN_MS : onceMs);
   }
 }

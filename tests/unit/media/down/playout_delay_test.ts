@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { EXTENSION_URI, type PlayoutDelayRange } from "../../../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../../../lib/media/down/down_track.ts";
+import type { DownTrackOptions } from "../../../../lib/media/down/down_track_options.ts";
 import { PlayoutDelay } from "../../../../lib/media/down/playout_delay.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
@@ -114,6 +115,36 @@ Deno.test("PlayoutDelay of which nothing is configured gives its wait back, and 
   assert.deepEqual(after(12, 50, 40_000), [0, 10_000]);
 });
 
+Deno.test("PlayoutDelay of which nothing is configured does not come and go where the way is about too long", () => {
+  const delay = new PlayoutDelay({ ...range(0, 0), onlyRepairs: true });
+  let now = 0;
+  const after = (seconds: number, rttMs: (second: number) => number) => {
+    const waits = new Set<number | undefined>();
+    for (let second = 0; second < seconds; second++, now += 1_000) {
+      delay.measured(0, 8, now, rttMs(second));
+      waits.add(told(delay.valueFor(1))?.[0]);
+    }
+    return [...waits];
+  };
+  after(20, () => 230);
+  assert.deepEqual(after(30, (second) => second % 2 === 0 ? 225 : 255), [300]);
+  assert.deepEqual(after(10, (second) => second === 3 ? 400 : 230), [300], "one that was late");
+  after(20, () => 400);
+  assert.deepEqual(after(10, () => 400), [0], "too far away");
+});
+
+Deno.test("PlayoutDelay says it until a packet has arrived that came after the change, not one that was late", () => {
+  const delay = new PlayoutDelay(range(100, 500));
+  for (const number of [70_000, 70_001, 70_002]) delay.valueFor(number);
+  delay.acknowledged(70_002 & 0xffff);
+  delay.measured(30, 0, 1_000);
+  assert.deepEqual(told(delay.valueFor(69_990)), [180, 500], "lost on its way to us, and repaired");
+  delay.acknowledged(70_002 & 0xffff);
+  assert.deepEqual(told(delay.valueFor(70_003)), [180, 500], "the newest of before says nothing");
+  delay.acknowledged(70_003 & 0xffff);
+  assert.equal(told(delay.valueFor(70_004)), undefined);
+});
+
 Deno.test("PlayoutDelay waits longer where much is asked for again, and not for a shared screen", () => {
   const delay = new PlayoutDelay(range(0, 1_000));
   for (let now = 0; now < 10_000; now += 1_000) delay.measured(10, 90, now);
@@ -149,7 +180,7 @@ function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
   });
   up.bindLayer(0, 7, vp8, 0);
   const sink = new RecordingSink();
-  const down = new DownTrack({
+  const options: DownTrackOptions = {
     section: {
       mid: "1",
       kind: "video",
@@ -167,9 +198,20 @@ function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
     sink,
     listener: layerListener(),
     target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
-  });
+  };
+  let down = new DownTrack(options);
   up.addDownTrack(down, 0);
   let number = 0;
+  let keyAt = 1;
+  /** As where the client's answer changes the section. */
+  const remake = (now: number) => {
+    up.removeDownTrack(down);
+    down = new DownTrack(options, down);
+    up.addDownTrack(down, now);
+    keyAt = number + 1;
+  };
+  const ask = (numbers: readonly number[], now: number) =>
+    down.receiveNack(Uint16Array.from(numbers), numbers.length, now);
   const send = (now: number) => {
     const pictureId = ++number;
     up.receive(
@@ -184,7 +226,7 @@ function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
           2: Uint8Array.of(9, 9, 9),
           3: Uint8Array.of(3),
         },
-        payload: vp8Payload({ pictureId, tl0: pictureId, key: pictureId === 1 }),
+        payload: vp8Payload({ pictureId, tl0: pictureId, key: pictureId === keyAt }),
       })),
       now,
     );
@@ -197,7 +239,7 @@ function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
     block.jitter = jitter;
     down.receiveReport(20, block, now);
   };
-  return { down, sink, send, report };
+  return { sink, send, report, remake, ask };
 }
 
 const extension = (view: RtpView, id: number) => {
@@ -226,12 +268,42 @@ Deno.test("DownTrack passes on time of capture and orientation, and says nothing
 });
 
 Deno.test("Resender repeats a packet with the delay it had, byte for byte where there is no RTX", () => {
-  const { down, send, report, sink } = camera(range(100, 400), false);
+  const { ask, send, report, sink } = camera(range(100, 400), false);
   const first = send(0);
   report(first.sequenceNumber, 0, 10);
   send(33);
   const before = sink.packets.length;
   const [lost, later] = [sink.packets[0]!, sink.packets[1]!].map((packet) => [...packet]);
-  down.receiveNack(Uint16Array.of(first.sequenceNumber, first.sequenceNumber + 1), 2, 500);
+  ask([first.sequenceNumber, first.sequenceNumber + 1], 500);
   assert.deepEqual(sink.packets.slice(before).map((packet) => [...packet]), [lost, later]);
 });
+
+Deno.test("DownTrack that takes another's place goes on with its wait, and takes it back when nothing is lost", () => {
+  const { send, report, ask, remake } = camera({ ...range(0, 0), onlyRepairs: true });
+  let now = 0;
+  const waits: (number | undefined)[] = [];
+  const run = (seconds: number, isLossy: boolean) => {
+    waits.length = 0;
+    for (const end = now + seconds * 1_000; now < end; now += 100) {
+      const view = send(now);
+      if (extension(view, DELAY_ID).length > 0) waits.push(toldIn(view));
+      if (now % 1_000 !== 900) continue;
+      if (isLossy) ask([view.sequenceNumber], now);
+      report(view.sequenceNumber, 0, now);
+    }
+    return [...new Set(waits)];
+  };
+  // A round trip of 20 ms, and more than one request in ten packets.
+  assert.equal(run(10, true).at(-1), 300);
+  assert.deepEqual(run(2, true), [], "it is known");
+  remake(now);
+  assert.deepEqual(run(5, true), [300], "maybe not to what plays it now");
+  const back = run(30, false);
+  assert.equal(back.at(-1), 0);
+});
+
+/** The least that a packet tells, ms. */
+function toldIn(view: RtpView): number {
+  const [first, second] = extension(view, DELAY_ID) as [number, number];
+  return ((first << 4) | (second >> 4)) * 10;
+}
