@@ -51,6 +51,8 @@ export class FeedbackSilence {
   /** `true` each second in which the rate is to be lowered for it. */
   backsOff(now: number): boolean {
     if (!this.isHeard || this.#since < 0 || now - this.#since < BACK_OFF_MS) return false;
+    // Nothing is not too much, whatever became of the last feedback.
+    if (this.isQuiet(now)) return false;
     if (now - this.#backedOffAt < BACK_OFF_STEP_MS) return false;
     this.#backedOffAt = now;
     return true;

@@ -259,8 +259,22 @@ Deno.test("SendEstimate gives way, step by step, when nothing is heard of what i
   talk.estimate.tick(talk.now + 1_500);
   assert.equal(talk.estimate.bps, before);
   assert.equal(talk.estimate.mayRaise, false);
-  for (let ms = 3_000; ms <= 6_000; ms += 250) talk.estimate.tick(talk.now + ms);
+  for (let ms = 1_750, number = 60_001; ms <= 6_000; ms += 250, number++) {
+    talk.estimate.sent(number, 1_000, SENT.media, 0, talk.now + ms);
+    talk.estimate.tick(talk.now + ms);
+  }
   assert.ok(Math.abs(talk.estimate.bps / before - 0.8 ** 4) < 0.01, `${talk.estimate.bps}`);
+});
+
+Deno.test("SendEstimate keeps what it knows while nothing is sent, though the last feedback was lost", () => {
+  const talk = new Conversation();
+  talk.talk(5_000, 900_000, (at) => at + 20);
+  const before = talk.estimate.bps;
+  talk.talk(100, 900_000, (at) => at + 20, 0, false);
+  // Whoever watches looks elsewhere for half a minute: nothing is wanted.
+  talk.estimate.setDemand(0, 0, talk.now);
+  for (let ms = 0; ms <= 30_000; ms += 250) talk.estimate.tick(talk.now + ms);
+  assert.equal(talk.estimate.bps, before);
 });
 
 for (const unanswered of [1, 40]) {
