@@ -148,7 +148,7 @@ function resend(
   chance: () => number,
 ): number {
   let bytes = 0;
-  const copies = repairsTwice(loss, rttMs, false) ? 2 : 1;
+  const copies = repairsTwice(loss, rttMs, false, true) ? 2 : 1;
   for (const [i, packet] of packets.entries()) {
     const original = packet.sentAt + rttMs / 2;
     if (packet.at === original) continue;

@@ -61,6 +61,26 @@ Deno.test("SendingSide repairs in advance where packets are lost on a long way, 
   }
 });
 
+Deno.test("SendingSide sends repairs twice on a near path that loses many, and not where what is too much is dropped", () => {
+  for (const [rateBps, loss, isTwice] of [[Infinity, 0.1, true], [600_000, 0.08, false]] as const) {
+    const world = new BottleneckWorld({ temporal: true });
+    world.link.rateBps = rateBps;
+    world.link.queueMs = 30;
+    world.link.loss = loss;
+    world.run(15_000);
+    world.begin();
+    let twice = 0;
+    for (let second = 0; second < 40; second++) {
+      world.run(1_000);
+      if (world.side.bandwidth.repairs.isTwice) twice++;
+    }
+    assert.equal(twice > 20, isTwice, `${rateBps}: ${twice} of 40`);
+    if (isTwice) continue;
+    assert.equal(twice, 0);
+    assert.deepEqual([layerOf(world), world.spatial.length], [1, 0], "what fits stays");
+  }
+});
+
 Deno.test("SendingSide makes nothing worse on a path that is full and loses 20 % besides", () => {
   const world = new BottleneckWorld();
   world.link.rateBps = 400_000;

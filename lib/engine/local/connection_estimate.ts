@@ -233,7 +233,7 @@ export class ConnectionEstimate implements SendHistory, Departing {
     const { limitedBy, bps, lossFraction, rttMs } = estimate;
     this.repairs.setRate(limitedBy === "start" ? Infinity : bps, now);
     const isOpen = limitedBy === "demand" || limitedBy === "none" || limitedBy === "loss";
-    this.repairs.isTwice = repairsTwice(lossFraction, rttMs, !isOpen);
+    this.repairs.isTwice = repairsTwice(lossFraction, rttMs, !isOpen, limitedBy === "none");
     this.pacer.setRate(burstRate(estimate));
   }
 }

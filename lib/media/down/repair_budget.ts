@@ -34,11 +34,18 @@ const TWICE_NEAR_MOST = 0.15;
  * @param loss Part of packets that are lost.
  * @param rttMs Negative if it is unknown.
  * @param isFull A queue says that the path carries no more.
+ * @param hasRoom It carries all that is wanted, so that nothing is lost for being too much. What
+ *   drops that without a queue would drop more.
  */
-export function repairsTwice(loss: number, rttMs: number, isFull: boolean): boolean {
+export function repairsTwice(
+  loss: number,
+  rttMs: number,
+  isFull: boolean,
+  hasRoom: boolean,
+): boolean {
   if (isFull || rttMs < 0) return false;
   if (rttMs >= TWICE_RTT_MS) return loss >= TWICE_LOSS;
-  return loss >= TWICE_NEAR_LOSS && loss <= TWICE_NEAR_MOST;
+  return hasRoom && loss >= TWICE_NEAR_LOSS && loss <= TWICE_NEAR_MOST;
 }
 
 /** One connection's budget; unlimited until a rate is set. */

@@ -352,16 +352,18 @@ Deno.test("DownTrack resends each packet twice where its connection says so, in 
 });
 
 Deno.test("repairsTwice() is for long ways that lose packets, and for all that lose many, unless they are full", () => {
-  assert.equal(repairsTwice(0.05, 200, false), true);
-  assert.equal(repairsTwice(0.05, 200, true), false);
-  assert.equal(repairsTwice(0.02, 200, false), false);
-  assert.equal(repairsTwice(0.05, 50, false), false);
-  assert.equal(repairsTwice(0.1, 50, false), true);
-  assert.equal(repairsTwice(0.1, 50, true), false);
-  assert.equal(repairsTwice(0.2, 50, false), false);
-  assert.equal(repairsTwice(0.2, 200, false), true);
-  assert.equal(repairsTwice(0.1, -1, false), false);
-  assert.equal(repairsTwice(0.05, -1, false), false);
+  assert.equal(repairsTwice(0.05, 200, false, true), true);
+  assert.equal(repairsTwice(0.05, 200, true, true), false);
+  assert.equal(repairsTwice(0.02, 200, false, true), false);
+  assert.equal(repairsTwice(0.05, 50, false, true), false);
+  assert.equal(repairsTwice(0.1, 50, false, true), true);
+  assert.equal(repairsTwice(0.1, 50, true, true), false);
+  assert.equal(repairsTwice(0.1, 50, false, false), false, "not all that is wanted fits");
+  assert.equal(repairsTwice(0.05, 200, false, false), true);
+  assert.equal(repairsTwice(0.2, 50, false, true), false);
+  assert.equal(repairsTwice(0.2, 200, false, true), true);
+  assert.equal(repairsTwice(0.1, -1, false, true), false);
+  assert.equal(repairsTwice(0.05, -1, false, true), false);
 });
 
 Deno.test("DownTrack pads with recent packets on the retransmission stream, else with padding alone", () => {
