@@ -148,7 +148,7 @@ export class RtpView {
   }
 
   #has(id: number): boolean {
-    return id < MAX_EXTENSION_ID && (this.#present >> id & 1) !== 0;
+    return id > 0 && id < MAX_EXTENSION_ID && (this.#present >> id & 1) !== 0;
   }
 
   #readOneByte(from: number, end: number): void {

@@ -62,6 +62,8 @@ for (const twoByte of [false, true]) {
     const view = new RtpView();
     assert.ok(view.wrap(out, 12 + length + 1));
     assert.equal(view.payloadOffset, 12 + length);
+    const none = [-1, 0, 2, 15, 32, 255].map((id) => view.extensionLength(id));
+    assert.deepEqual(none, [0, 0, 0, 0, 0, 0]);
     for (const [id, size] of elements) {
       assert.equal(view.extensionLength(id), size);
       const at = view.extensionOffset(id);
