@@ -25,6 +25,8 @@ const ignore = mustIgnore(["redis"]);
 const SEEDS = 30;
 const STEPS = 60;
 const ROOMS = 20_000;
+/** A page has no more. */
+const PAGE_ROOMS = 200;
 /** Questions on their way at a time. */
 const AT_ONCE = 100;
 /** Characters of names; and bytes of what is said of a room: LiveKit's limit of metadata. */
@@ -49,6 +51,13 @@ async function workOf(server: RedisServer): Promise<{ cpuMs: number; scripts: nu
     cpuMs: 1_000 * seconds.reduce((sum, [, text]) => sum + Number(text), 0),
     scripts: Number(/cmdstat_evalsha:calls=(\d+)/.exec(commands)![1]),
   };
+}
+
+/** Into how many pages these rooms go at least: a plan that is large ends one. */
+function pagesOf(names: readonly string[], large: readonly string[]): number {
+  const inShards = Map.groupBy(names, shardOf).values();
+  const full = [...inShards].map(({ length }) => Math.floor(length / PAGE_ROOMS));
+  return full.reduce((sum, pages) => sum + pages + 1, large.length);
 }
 
 /** Whether what each node owns in each room is its claims, held or replaced, and nothing else. */
@@ -177,6 +186,8 @@ Deno.test({
     const after = await workOf(server);
     const [cpuMs, scripts] = [after.cpuMs - before.cpuMs, after.scripts - before.scripts];
     assert.ok(cpuMs / scripts <= BUSY_MS, `${cpuMs} ms for ${scripts} questions`);
+    const pages = pagesOf(names, large);
+    assert.ok(scripts >= pages, `${scripts} questions for ${pages} pages`);
     assert.deepEqual(listed.map(({ record }) => record.name), [...names, ...large].sort());
     assert.ok(listed.every(({ claims, counted }) => claims === 1 && counted === 1));
     assert.deepEqual(await directory.roomsOf(A), [...names, ...large].sort());
