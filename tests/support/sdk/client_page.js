@@ -226,7 +226,6 @@
     remotePublication(sid).setVideoDimensions({ width, height });
   }
 
-  const setFps = (sid, fps) => remotePublication(sid).setVideoFPS(fps);
   const setEnabled = (sid, enabled) => remotePublication(sid).setEnabled(enabled);
   const setSubscribed = (sid, subscribed) => remotePublication(sid).setSubscribed(subscribed);
 
@@ -438,7 +437,6 @@
     setMuted,
     setQuality,
     setDimensions,
-    setFps,
     setEnabled,
     setSubscribed,
     sendData,
