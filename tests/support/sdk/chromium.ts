@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type Page,
+  type Request,
+} from "playwright-core";
 import { BrowserClient } from "./browser_client.ts";
 import { chromiumPath } from "../process/e2e_requirements.ts";
 
@@ -30,6 +36,8 @@ export interface ChromiumOptions {
   readonly extraFlags?: readonly string[];
 }
 
+/** What Chromium says of all that is on its way when the machine gets or loses an interface. */
+const NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED";
 /** How often a page is loaded that did not come whole. */
 const MAX_LOADS = 5;
 
@@ -56,18 +64,13 @@ export class ChromiumBrowser implements AsyncDisposable {
   ): Promise<{ page: Page; context: BrowserContext }> {
     const context = await this.#browser.newContext(options);
     const page = await context.newPage();
-    await page.goto(url);
+    await loadWhole(page, url);
     return { page, context };
   }
 
   /** A participant that has loaded the client page but has not connected. */
   async openClient(identity: string, clientPageUrl: string): Promise<BrowserClient> {
     const { page, context } = await this.openPage(clientPageUrl);
-    // What is on its way while a test makes an interface ends with ERR_NETWORK_CHANGED.
-    for (let loads = 1; await page.evaluate("scriptsMissing") !== 0; loads++) {
-      if (loads === MAX_LOADS) throw new Error(`${clientPageUrl} does not load whole`);
-      await page.reload();
-    }
     return new BrowserClient(identity, {
       evaluate: (expression) => page.evaluate(expression),
       close: () => context.close(),
@@ -77,4 +80,24 @@ export class ChromiumBrowser implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#browser.close();
   }
+}
+
+/** Loads a page anew of which a part ended because a test, this one or another, made an interface. */
+async function loadWhole(page: Page, url: string): Promise<void> {
+  let isWhole = false;
+  const onFailed = (request: Request) => {
+    if (request.failure()?.errorText === NETWORK_CHANGED) isWhole = false;
+  };
+  page.on("requestfailed", onFailed);
+  for (let loads = 1; !isWhole; loads++) {
+    isWhole = true;
+    try {
+      await (loads === 1 || page.url() !== url ? page.goto(url) : page.reload());
+    } catch (error) {
+      if (!String(error).includes(NETWORK_CHANGED)) throw error;
+      isWhole = false;
+    }
+    if (loads === MAX_LOADS) break;
+  }
+  page.off("requestfailed", onFailed);
 }
