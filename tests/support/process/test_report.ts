@@ -27,7 +27,8 @@ const FAILURE = /^.* => \S+:\d+:\d+$/;
 /** What failed outside of tests, which stands in no line of theirs. */
 const UNCAUGHT = /^\S+ \(uncaught error\)$/;
 const PASSED_LINE = /^(\S.*?) \.\.\. ?ok \(/;
-const FAILED_LINE = /\.\.\. ?FAILED \(/;
+/** With a line of its own where Deno has said meanwhile that the test takes long. */
+const FAILED_LINE = /(?:\.\.\. ?|^ )FAILED \(/;
 const FILE_START = /^running \d+ tests? from (\S*)/;
 
 /** What one run of `deno test` came to. */

@@ -117,6 +117,11 @@ Deno.test("a file whose process died is run again, alone", () => {
   assert.deepEqual([again.passed, again.steps, again.failed], [2, 3, 0]);
   assert.match(closingReport([again], 1), /PASSED WHEN RUN AGAIN, ALONE: tests\/d_test.ts ended/);
   assert.equal(afterRunAlone(first, summarize("again", crash, false)), first, "dies each time");
+  const slow = BAD.replace(
+    "two ... FAILED",
+    "two ...'two' has been running for over (1m0s)\n FAILED",
+  );
+  assert.deepEqual(summarize("all", slow, false).failedFiles, ["./tests/b_test.ts"], "took long");
   const shared = summarize("all other tests", crash, false);
   assert.deepEqual(shared.failedFiles, [], "of a run of many files it is not known which");
   assert.deepEqual(summarize("tests/a_test.ts", GOOD, false).failedFiles, [], "came to its totals");
