@@ -4,23 +4,7 @@
  *
  * @module
  */
-import type { FromWorker, ToWorker } from "../../../lib/engine/worker/worker_messages.ts";
-import { WorkerEnd } from "../../../lib/engine/worker/worker_end.ts";
+import { serveWorker } from "../../../lib/engine/worker/worker_scope.ts";
 import { scaledPlatform } from "../virtual/scaled_platform.ts";
 
-/** The global scope of a worker, of which the project's types know nothing. */
-interface Scope extends EventTarget {
-  onmessage: ((event: MessageEvent<readonly ToWorker[]>) => void) | null;
-  postMessage(message: readonly FromWorker[]): void;
-}
-
-const scope = globalThis as unknown as Scope;
-const end = new WorkerEnd({
-  post: (batch) => scope.postMessage(batch),
-  platform: (log) => scaledPlatform(1, log),
-});
-scope.onmessage = ({ data }) => end.receive(data);
-scope.addEventListener("error", (event) => {
-  event.preventDefault();
-  end.strayError("error", (event as ErrorEvent).error);
-});
+serveWorker((log) => scaledPlatform(1, log));
