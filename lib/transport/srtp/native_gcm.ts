@@ -22,6 +22,13 @@ const NEITHER = -1;
 const OPENS = 0;
 const SEALS = 1;
 
+/** A cipher's state in libcrypto. */
+interface Context {
+  readonly handle: bigint;
+  /** What it has done last, if that went well. */
+  did: typeof NEITHER | typeof OPENS | typeof SEALS;
+}
+
 /**
  * One direction's AES-GCM cipher: seals the same bytes as its portable twin. It holds memory of
  * libcrypto until `close`, after which it may not be called.
@@ -37,14 +44,11 @@ export class NativeGcm implements SrtpCipher {
   readonly #library: Libcrypto;
   readonly #calls: LibcryptoCalls;
   readonly #scratch = nativeScratch();
-  readonly #rtp: bigint;
-  readonly #rtcp: bigint;
+  readonly #rtp: Context;
+  readonly #rtcp: Context;
   readonly #rtpSalt: Int32Array;
   readonly #rtcpSalt: Int32Array;
   readonly #takesNonces: boolean;
-  /** What each context has done, as long as that went well. */
-  #rtpDid = NEITHER;
-  #rtcpDid = NEITHER;
   #isClosed = false;
 
   /** @param takesNonces Whether the library, if it can, is given IVs as its TLS does. */
@@ -55,7 +59,9 @@ export class NativeGcm implements SrtpCipher {
     this.#rtpSalt = saltWords(keys.rtpSalt, "gcm");
     this.#rtcpSalt = saltWords(keys.rtcpSalt, "gcm");
     const cipher = keys.profile === SRTP_PROFILE.aeadAes256Gcm ? "aes-256-gcm" : "aes-128-gcm";
-    [this.#rtp, this.#rtcp] = library.newContextPair(cipher, keys.rtpKey, keys.rtcpKey);
+    const [rtp, rtcp] = library.newContextPair(cipher, keys.rtpKey, keys.rtcpKey);
+    this.#rtp = { handle: rtp, did: NEITHER };
+    this.#rtcp = { handle: rtcp, did: NEITHER };
   }
 
   sealRtp(
@@ -70,14 +76,10 @@ export class NativeGcm implements SrtpCipher {
     const context = this.#rtp;
     const address = addressOf(bytes);
     const payload = address + BigInt(headerLength | 0);
-    const did = this.#rtpDid;
-    this.#rtpDid = NEITHER;
     setIv(this.#rtpSalt, ssrc, roc, seq);
-    if (!this.#beginSeal(context, did, address, headerLength)) return 0;
+    if (!this.#beginSeal(context, address, headerLength)) return 0;
     if (!this.#apply(context, payload, payload, length - headerLength)) return 0;
-    if (!this.#finishSeal(context, address, length)) return 0;
-    this.#rtpDid = SEALS;
-    return length + GCM_TAG_BYTES;
+    return this.#finishSeal(context, address, length) ? length + GCM_TAG_BYTES : 0;
   }
 
   sealRtpFrom(
@@ -99,15 +101,11 @@ export class NativeGcm implements SrtpCipher {
     const address = addressOf(out);
     const payload = address + BigInt(headerLength | 0);
     const sourceAddress = addressOf(source) + BigInt(sourceAt | 0);
-    const did = this.#rtpDid;
-    this.#rtpDid = NEITHER;
     setIv(this.#rtpSalt, ssrc, roc, seq);
-    if (!this.#beginSeal(context, did, address, headerLength)) return 0;
+    if (!this.#beginSeal(context, address, headerLength)) return 0;
     if (!this.#apply(context, payload, payload, prefixLength)) return 0;
     if (!this.#apply(context, address + BigInt(from | 0), sourceAddress, sourceLength)) return 0;
-    if (!this.#finishSeal(context, address, length)) return 0;
-    this.#rtpDid = SEALS;
-    return length + GCM_TAG_BYTES;
+    return this.#finishSeal(context, address, length) ? length + GCM_TAG_BYTES : 0;
   }
 
   openRtp(
@@ -123,14 +121,10 @@ export class NativeGcm implements SrtpCipher {
     const context = this.#rtp;
     const address = addressOf(bytes);
     const payload = address + BigInt(headerLength | 0);
-    const did = this.#rtpDid;
-    this.#rtpDid = NEITHER;
     setIv(this.#rtpSalt, ssrc, roc, seq);
-    if (!this.#beginOpen(context, did, address, end, address, headerLength)) return -1;
+    if (!this.#beginOpen(context, address, end, address, headerLength)) return -1;
     if (!this.#apply(context, payload, payload, end - headerLength)) return -1;
-    if (!this.#finishOpen(context, address)) return -1;
-    this.#rtpDid = OPENS;
-    return end;
+    return this.#finishOpen(context, address) ? end : -1;
   }
 
   sealRtcp(bytes: Uint8Array, length: number, ssrc: number, index: number): number {
@@ -138,14 +132,11 @@ export class NativeGcm implements SrtpCipher {
     const context = this.#rtcp;
     const address = addressOf(bytes);
     const body = address + BigInt(RTCP_HEADER_BYTES);
-    const did = this.#rtcpDid;
-    this.#rtcpDid = NEITHER;
     setIv(this.#rtcpSalt, ssrc, index >>> 16, index & 0xffff);
     setRtcpData(bytes, index | E_BIT);
-    if (!this.#beginSeal(context, did, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return 0;
+    if (!this.#beginSeal(context, this.#scratch.rtcpData, RTCP_DATA_BYTES)) return 0;
     if (!this.#apply(context, body, body, length - RTCP_HEADER_BYTES)) return 0;
     if (!this.#finishSeal(context, address, length)) return 0;
-    this.#rtcpDid = SEALS;
     writeUint32(bytes, length + GCM_TAG_BYTES, index | E_BIT);
     return length + GCM_TAG_BYTES + RTCP_INDEX_BYTES;
   }
@@ -156,23 +147,19 @@ export class NativeGcm implements SrtpCipher {
     const context = this.#rtcp;
     const address = addressOf(bytes);
     const body = address + BigInt(RTCP_HEADER_BYTES);
-    const did = this.#rtcpDid;
-    this.#rtcpDid = NEITHER;
     const data = this.#scratch.rtcpData;
     setIv(this.#rtcpSalt, ssrc, index >>> 16, index & 0xffff);
     setRtcpData(bytes, index | E_BIT);
-    if (!this.#beginOpen(context, did, address, end, data, RTCP_DATA_BYTES)) return -1;
+    if (!this.#beginOpen(context, address, end, data, RTCP_DATA_BYTES)) return -1;
     if (!this.#apply(context, body, body, end - RTCP_HEADER_BYTES)) return -1;
-    if (!this.#finishOpen(context, address)) return -1;
-    this.#rtcpDid = OPENS;
-    return end;
+    return this.#finishOpen(context, address) ? end : -1;
   }
 
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#library.freeContext(this.#rtp);
-    this.#library.freeContext(this.#rtcp);
+    this.#library.freeContext(this.#rtp.handle);
+    this.#library.freeContext(this.#rtcp.handle);
   }
 
   /** Whether `[from .. to)` of `bytes` can be worked on and `overhead` bytes follow. */
@@ -181,19 +168,20 @@ export class NativeGcm implements SrtpCipher {
   }
 
   /** Starts with the IV in the scratch and takes in what is only authenticated. */
-  #beginSeal(context: bigint, did: number, data: bigint, dataLength: number): boolean {
+  #beginSeal(context: Context, data: bigint, dataLength: number): boolean {
     const calls = this.#calls;
     const { gcmIv, nonceParam } = this.#scratch;
+    const { handle, did } = context;
+    context.did = NEITHER;
     if (did === SEALS && this.#takesNonces) {
-      if (calls.EVP_CIPHER_CTX_set_params!(context, nonceParam) !== 1) return false;
-    } else if (calls.EVP_CipherInit_ex(context, 0n, 0n, 0n, gcmIv, SEALS) !== 1) return false;
-    return calls.EVP_Cipher(context, 0n, data, dataLength) >= 0;
+      if (calls.EVP_CIPHER_CTX_set_params!(handle, nonceParam) !== 1) return false;
+    } else if (calls.EVP_CipherInit_ex(handle, 0n, 0n, 0n, gcmIv, SEALS) !== 1) return false;
+    return calls.EVP_Cipher(handle, 0n, data, dataLength) >= 0;
   }
 
   /** The same to open what has its tag, 16 bytes, behind the first `length` at `address`. */
   #beginOpen(
-    context: bigint,
-    did: number,
+    context: Context,
     address: bigint,
     length: number,
     data: bigint,
@@ -201,41 +189,49 @@ export class NativeGcm implements SrtpCipher {
   ): boolean {
     const calls = this.#calls;
     const { gcmIv, tagParam, tagAndNonceParam } = this.#scratch;
+    const { handle, did } = context;
+    context.did = NEITHER;
     const tag = address + BigInt(length | 0);
     setTagParam(tag);
     if (did === OPENS && this.#takesNonces) {
-      if (calls.EVP_CIPHER_CTX_set_params!(context, tagAndNonceParam) !== 1) return false;
+      if (calls.EVP_CIPHER_CTX_set_params!(handle, tagAndNonceParam) !== 1) return false;
     } else {
-      if (calls.EVP_CipherInit_ex(context, 0n, 0n, 0n, gcmIv, OPENS) !== 1) return false;
+      if (calls.EVP_CipherInit_ex(handle, 0n, 0n, 0n, gcmIv, OPENS) !== 1) return false;
       if (calls.EVP_CIPHER_CTX_set_params === null) {
-        if (calls.EVP_CIPHER_CTX_ctrl(context, SET_TAG, GCM_TAG_BYTES, tag) !== 1) return false;
-      } else if (calls.EVP_CIPHER_CTX_set_params(context, tagParam) !== 1) return false;
+        if (calls.EVP_CIPHER_CTX_ctrl(handle, SET_TAG, GCM_TAG_BYTES, tag) !== 1) return false;
+      } else if (calls.EVP_CIPHER_CTX_set_params(handle, tagParam) !== 1) return false;
     }
-    return calls.EVP_Cipher(context, 0n, data, dataLength) >= 0;
+    return calls.EVP_Cipher(handle, 0n, data, dataLength) >= 0;
   }
 
   /** Encrypts or decrypts the next `length` bytes. */
-  #apply(context: bigint, to: bigint, from: bigint, length: number): boolean {
-    return length === 0 || this.#calls.EVP_Cipher(context, to, from, length) >= 0;
+  #apply({ handle }: Context, to: bigint, from: bigint, length: number): boolean {
+    return length === 0 || this.#calls.EVP_Cipher(handle, to, from, length) >= 0;
   }
 
   /**
    * Writes the 16 bytes of the tag behind the first `length` at `address`: the sum is made here, as
    * one handed over would be an object where V8 does not inline the call.
    */
-  #finishSeal(context: bigint, address: bigint, length: number): boolean {
+  #finishSeal(context: Context, address: bigint, length: number): boolean {
     const calls = this.#calls;
+    const { handle } = context;
     const tag = address + BigInt(length | 0);
-    if (calls.EVP_Cipher(context, tag, 0n, 0) < 0) return false;
+    if (calls.EVP_Cipher(handle, tag, 0n, 0) < 0) return false;
     if (calls.EVP_CIPHER_CTX_get_params === null) {
-      return calls.EVP_CIPHER_CTX_ctrl(context, GET_TAG, GCM_TAG_BYTES, tag) === 1;
+      if (calls.EVP_CIPHER_CTX_ctrl(handle, GET_TAG, GCM_TAG_BYTES, tag) !== 1) return false;
+    } else {
+      setTagParam(tag);
+      if (calls.EVP_CIPHER_CTX_get_params(handle, this.#scratch.tagParam) !== 1) return false;
     }
-    setTagParam(tag);
-    return calls.EVP_CIPHER_CTX_get_params(context, this.#scratch.tagParam) === 1;
+    context.did = SEALS;
+    return true;
   }
 
   /** Compares the tag, in constant time. */
-  #finishOpen(context: bigint, address: bigint): boolean {
-    return this.#calls.EVP_Cipher(context, address, 0n, 0) >= 0;
+  #finishOpen(context: Context, address: bigint): boolean {
+    if (this.#calls.EVP_Cipher(context.handle, address, 0n, 0) < 0) return false;
+    context.did = OPENS;
+    return true;
   }
 }
